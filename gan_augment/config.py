@@ -1,0 +1,241 @@
+"""Settings as frozen models: what a user may choose, checked, read from TOML and written to it.
+
+Names and numbers only: nothing here builds a network or reads data. Presets live in `recipes.py`.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from gan_augment.errors import UsageError, did_you_mean
+
+
+class Frozen(BaseModel):
+    """Base of every settings model: immutable, and a misspelt name is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @classmethod
+    def checked(cls, values: dict[str, Any], where: str) -> Self:
+        """Build from plain values; raises UsageError that names the setting, the value and the cure."""
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            raise UsageError(_first_problem(error, cls, where)) from None
+
+
+class OptimiserSettings(Frozen):
+    """One optimiser. `betas` are Adam's and AdamW's; `momentum` is SGD's and RMSprop's."""
+
+    name: Literal["adam", "adamw", "rmsprop", "sgd"] = "adam"
+    rate: float = Field(default=4e-4, gt=0)
+    betas: tuple[float, float] = (0.0, 0.99)
+    momentum: float = Field(default=0.0, ge=0, lt=1)
+    weight_decay: float = Field(default=0.0, ge=0)
+
+
+class ScheduleSettings(Frozen):
+    """The rate's multiplier over the run: constant, linear or cosine to `end`, after a linear warm-up.
+
+    Unit of `warmup`: share of the run, 0..1.
+    """
+
+    name: Literal["constant", "linear", "cosine"] = "constant"
+    warmup: float = Field(default=0.0, ge=0, lt=1)
+    end: float = Field(default=0.0, ge=0, le=1)
+
+
+class GeneratorSettings(Frozen):
+    """The generator: `anchored` decodes interpolated codes of real rows, `free` decodes noise.
+
+    code: size of z. widths: channels at each resolution from the coarsest; the last block's pixels are
+    shuffled up by two. sigma: noise added to an interpolated code. norm: of the blocks.
+    """
+
+    kind: Literal["anchored", "free"] = "anchored"
+    code: int = Field(default=64, ge=2, le=1024)
+    embedding: int = Field(default=32, ge=1, le=1024)
+    widths: tuple[int, ...] = (128, 64, 64)
+    encoder_widths: tuple[int, ...] = (32, 64, 128)
+    sigma: float = Field(default=0.1, ge=0)
+
+
+class DiscriminatorSettings(Frozen):
+    """The discriminator: channels of its stride-2 stages, and whether every layer is spectrally normalised."""
+
+    widths: tuple[int, ...] = (32, 64, 128)
+    spectral_norm: bool = True
+    minibatch_std: bool = False
+
+
+class ObjectiveSettings(Frozen):
+    """What is minimised. r1 is gamma in gamma/2 E|grad s|^2, applied every `r1_every` steps with that weight."""
+
+    loss: Literal["hinge", "non-saturating"] = "hinge"
+    r1: float = Field(default=0.0, ge=0)
+    r1_every: int = Field(default=16, ge=1)
+    lecam: float = Field(default=0.0, ge=0)
+    lecam_from_images: int = Field(default=1000, ge=0)
+    reconstruction: float = Field(default=10.0, ge=0)
+    code_penalty: float = Field(default=1e-3, ge=0)
+    reconstruct_only: float = Field(default=0.16, ge=0, lt=1)
+
+
+class AugmentSettings(Frozen):
+    """What D sees: shares of the image side (translation, cutout) and of the value range (brightness)."""
+
+    translation: float = Field(default=0.125, ge=0, le=0.5)
+    brightness: float = Field(default=0.2, ge=0, le=1)
+    contrast: float = Field(default=0.2, ge=0, le=1)
+    cutout: float = Field(default=0.0, ge=0, le=0.25)
+    flips: bool = False
+    adaptive_target: float = Field(default=0.6, ge=0, le=1)
+    initial_probability: float = Field(default=0.2, ge=0, le=1)
+    max_probability: float = Field(default=0.8, ge=0, le=1)
+
+
+class Recipe(Frozen):
+    """A way to train, as names and numbers. `steps` are generator steps; `label_power` is tau in q_c ~ n_c^tau."""
+
+    name: str = "custom"
+    generator: GeneratorSettings = GeneratorSettings()
+    discriminator: DiscriminatorSettings = DiscriminatorSettings()
+    objective: ObjectiveSettings = ObjectiveSettings()
+    generator_optimiser: OptimiserSettings = OptimiserSettings(betas=(0.5, 0.99))
+    discriminator_optimiser: OptimiserSettings = OptimiserSettings()
+    schedule: ScheduleSettings = ScheduleSettings()
+    augment: AugmentSettings = AugmentSettings()
+    steps: int = Field(default=4000, ge=1)
+    d_steps: int = Field(default=1, ge=1, le=100)
+    batch: int = Field(default=64, ge=4)
+    label_power: float = Field(default=0.5, ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _even_batch(self) -> Self:
+        if self.batch % 2:
+            raise ValueError(f"batch {self.batch} is odd; batches are made of same-class pairs")
+        return self
+
+
+class FitOptions(Frozen):
+    """What a fit may be told. None means: decided from the data and the machine, and printed.
+
+    classes: "rare", "all" or names. image_size: (height, width) px. budget_s: seconds; steps wins if both.
+    """
+
+    classes: str | tuple[str, ...] = "rare"
+    recipe: str = "auto"
+    steps: int | None = Field(default=None, ge=1)
+    budget_s: float | None = Field(default=None, gt=0)
+    image_size: tuple[int, int] | None = None
+    resize: Literal["squeeze", "crop", "pad"] = "squeeze"
+    flips: bool = False
+    seed: int = Field(default=0, ge=0)
+    device: str = "auto"
+    precision: Literal["auto", "float32", "bf16"] = "auto"
+    threads: int | None = Field(default=None, ge=1)
+    workers: int | None = Field(default=None, ge=1)
+    skip_bad: bool = False
+
+
+class TopUp(Frozen):
+    """Two numbers and a switch: what a class ends with, and what the added rows are.
+
+    to: "majority", "median", an integer, or a fraction in (0, 1] of the majority's count (a float).
+    synthetic_share: of the rows added, the part that is generated; the rest repeats real rows.
+    companions: classes that are not topped up get generated rows too, the same share in every class.
+    "auto" is the measured default for images, `resolved()` says what it is.
+    """
+
+    to: str | int | float = "majority"
+    synthetic_share: float | Literal["auto"] = "auto"
+    companions: bool | Literal["auto"] = "auto"
+
+    @model_validator(mode="after")
+    def _ranges(self) -> Self:
+        share = self.synthetic_share
+        if isinstance(share, float | int) and not 0 <= share <= 1:
+            raise ValueError(f"synthetic_share {share} is not in 0..1")
+        _check_to(self.to)
+        return self
+
+    def resolved(self) -> tuple[float, bool]:
+        """(synthetic_share, companions) as numbers."""
+        share = 0.5 if self.synthetic_share == "auto" else float(self.synthetic_share)
+        companions = True if self.companions == "auto" else bool(self.companions)
+        return share, companions
+
+
+def _check_to(to: str | int | float) -> None:
+    words = ("majority", "median")
+    if isinstance(to, str):
+        if to not in words:
+            raise ValueError(f"to={to!r} is none of {words}, nor a number.{did_you_mean(to, words)}")
+    elif isinstance(to, float) and not 0 < to <= 1:
+        raise ValueError(f"to={to} is not a fraction in (0, 1]; a count is an integer")
+    elif isinstance(to, int) and to < 1:
+        raise ValueError(f"to={to} is no count of rows; expected 1 or more")
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The tables of a TOML file. Raises UsageError where it cannot be read or parsed."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(f"{path} is no readable TOML file: {error}") from None
+
+
+def to_toml(values: dict[str, Any]) -> str:
+    """Plain nested values as TOML text that `tomllib` reads back equal; None is left out.
+
+    >>> print(to_toml({"seed": 0, "generator": {"kind": "free", "widths": [8, 8]}}))
+    seed = 0
+    <BLANKLINE>
+    [generator]
+    kind = "free"
+    widths = [8, 8]
+    <BLANKLINE>
+    """
+    return "\n".join(_toml_lines(values, ())) + "\n"
+
+
+def _toml_lines(table: dict[str, Any], path: tuple[str, ...]) -> list[str]:
+    plain = {k: v for k, v in table.items() if not isinstance(v, dict) and v is not None}
+    lines = [f"[{'.'.join(path)}]"] if path and plain else []
+    lines += [f"{json.dumps(k) if not k.isidentifier() else k} = {_toml_value(v)}" for k, v in plain.items()]
+    for key, value in table.items():
+        if isinstance(value, dict):
+            inner = _toml_lines(value, (*path, key if key.isidentifier() else json.dumps(key)))
+            lines += ["", *inner] if lines and inner and inner[0].startswith("[") else inner
+    return lines
+
+
+def _toml_value(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_toml_value(item) for item in value) + "]"
+    if isinstance(value, str):  # JSON's escapes are TOML's, but for DEL
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    if isinstance(value, float | int):
+        return repr(value)
+    raise TypeError(f"{type(value).__name__} has no TOML form here")
+
+
+def _first_problem(error: ValidationError, model: type[BaseModel], where: str) -> str:
+    problem = error.errors()[0]
+    name = ".".join(str(part) for part in problem["loc"]) or model.__name__
+    if problem["type"] == "extra_forbidden":
+        owner: Any = model
+        for part in problem["loc"][:-1]:
+            owner = owner.model_fields[str(part)].annotation
+        known = list(owner.model_fields)
+        guess = did_you_mean(str(problem["loc"][-1]), known)
+        return f"{where}: there is no setting {name!r}; known here: {', '.join(known)}.{guess}"
+    message = problem["msg"].removeprefix("Value error, ")
+    return f"{where}: {name} = {problem['input']!r} is refused: {message}."

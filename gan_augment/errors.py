@@ -1,0 +1,103 @@
+"""The one tree of errors. Every class is also a builtin, and knows the exit code of the command line.
+
+A message says what was given, what was expected, and what to do next. No logic beyond wording.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+
+
+class GanAugmentError(Exception):
+    """Base of everything this library raises on purpose."""
+
+    exit_code = 1
+
+
+class UsageError(GanAugmentError, ValueError):
+    """An option or argument that cannot be taken as given."""
+
+    exit_code = 2
+
+
+class OutputExistsError(UsageError, FileExistsError):
+    """The output folder holds something already; nothing was written."""
+
+
+class DataError(GanAugmentError, ValueError):
+    """The data cannot be used as it is."""
+
+    exit_code = 3
+
+
+class UnknownClassError(DataError):
+    """A class was named that no sample is labelled with."""
+
+
+class NoRareClassError(DataError):
+    """`rare` was asked for, and no class is."""
+
+
+class UnreadableFilesError(DataError):
+    """More image files are unreadable than may be skipped silently."""
+
+
+class TooFewAcceptedError(DataError):
+    """A class for which the model cannot make samples worth keeping."""
+
+
+class NotFittedError(GanAugmentError, ValueError, AttributeError):
+    """Something learned was asked for before `fit` or `load`."""
+
+
+class ModelFileError(GanAugmentError, ValueError):
+    """A saved model, checkpoint or run folder is damaged, foreign or of another version."""
+
+
+class ResumeMismatchError(UsageError):
+    """A run cannot be continued, since its data or its settings are not the ones it began with."""
+
+
+class MissingDependencyError(GanAugmentError, ImportError):
+    """An optional package is needed and not installed."""
+
+
+class DivergedError(GanAugmentError, ArithmeticError):
+    """Training produced non-finite values again after every allowed rollback."""
+
+    exit_code = 5
+
+
+class WriteFailedError(GanAugmentError, OSError):
+    """Writing failed (disk full, read-only); what was there before is intact."""
+
+    exit_code = 74
+
+
+class FolderInUseError(GanAugmentError, OSError):
+    """Another live process works in this folder."""
+
+    exit_code = 75
+
+
+def unknown_class(given: object, counts: Mapping[str, int]) -> UnknownClassError:
+    """The error for a class name that the labels do not hold, with the nearest one that they do."""
+    names = [str(name) for name in counts]
+    held = ", ".join(f"{name!r} ({counts[name]})" for name in list(counts)[:20])
+    more = f" and {len(counts) - 20} more" if len(counts) > 20 else ""
+    return UnknownClassError(
+        f"no sample is labelled {str(given)!r}; the labels hold {held}{more}."
+        f"{did_you_mean(str(given), names)}"
+    )
+
+
+def did_you_mean(given: str, names: Sequence[str]) -> str:
+    """A closing question with the nearest known name, or nothing.
+
+    >>> did_you_mean("rar", ["rare", "common"])
+    " Did you mean 'rare'?"
+    """
+    folded = {name.casefold(): name for name in names}
+    near = difflib.get_close_matches(given.casefold(), list(folded), n=1)
+    return f" Did you mean {folded[near[0]]!r}?" if near else ""

@@ -1,0 +1,34 @@
+"""Random numbers as a function of (seed, stream, block): counter-based, never ambient.
+
+The same key gives the same numbers whatever was drawn before, on any worker, in any order.
+Global generators (numpy's, torch's, Python's) are never touched.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+
+
+def generator(seed: int, stream: str, *block: int | str) -> np.random.Generator:
+    """A NumPy generator of its own for one block of one stream.
+
+    Parameters: `seed` is the user's; `stream` names the purpose ("batches", "sample", ...);
+    `block` are the indices inside it (a training step; a class and a block number).
+    Source: Philox 4x64-10, Salmon et al. 2011, keyed by a BLAKE2b hash of the arguments.
+
+    >>> a = generator(0, "sample", "cat", 3).integers(1000, size=4)
+    >>> b = generator(0, "sample", "cat", 3).integers(1000, size=4)
+    >>> bool((a == b).all())
+    True
+    """
+    words = "\x1f".join(str(part) for part in (int(seed), stream, *block))
+    digest = hashlib.blake2b(words.encode(), digest_size=16).digest()
+    key = np.frombuffer(digest, dtype=np.uint64).copy()
+    return np.random.Generator(np.random.Philox(key=key))
+
+
+def derived_seed(seed: int, stream: str, *block: int | str) -> int:
+    """A 63-bit seed for something that takes only a seed (a torch generator, a scikit-learn estimator)."""
+    return int(generator(seed, stream, *block).integers(0, 2**63 - 1))
