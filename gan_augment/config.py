@@ -22,7 +22,7 @@ class Frozen(BaseModel):
 
     @classmethod
     def checked(cls, values: dict[str, Any], where: str) -> Self:
-        """Build from plain values; raises UsageError that names the setting, the value and the cure."""
+        """Build from plain values; raises UsageError naming the setting, the value and the cure."""
         try:
             return cls.model_validate(values)
         except ValidationError as error:
@@ -40,9 +40,9 @@ class OptimiserSettings(Frozen):
 
 
 class ScheduleSettings(Frozen):
-    """The rate's multiplier over the run: constant, linear or cosine to `end`, after a linear warm-up.
+    """The rate's multiplier over the run: constant, linear or cosine to `end`, after a warm-up.
 
-    Unit of `warmup`: share of the run, 0..1.
+    Unit of `warmup`: share of the run, 0..1; the rate rises linearly over it.
     """
 
     name: Literal["constant", "linear", "cosine"] = "constant"
@@ -53,8 +53,8 @@ class ScheduleSettings(Frozen):
 class GeneratorSettings(Frozen):
     """The generator: `anchored` decodes interpolated codes of real rows, `free` decodes noise.
 
-    code: size of z. widths: channels at each resolution from the coarsest; the last block's pixels are
-    shuffled up by two. sigma: noise added to an interpolated code. norm: of the blocks.
+    code: size of z. widths: channels at each resolution from the coarsest; the last block's pixels
+    are shuffled up by two. sigma: noise added to an interpolated code. norm: of the blocks.
     """
 
     kind: Literal["anchored", "free"] = "anchored"
@@ -66,7 +66,7 @@ class GeneratorSettings(Frozen):
 
 
 class DiscriminatorSettings(Frozen):
-    """The discriminator: channels of its stride-2 stages, and whether every layer is spectrally normalised."""
+    """The discriminator: channels of its stride-2 stages; spectral norm everywhere or nowhere."""
 
     widths: tuple[int, ...] = (32, 64, 128)
     spectral_norm: bool = True
@@ -74,7 +74,10 @@ class DiscriminatorSettings(Frozen):
 
 
 class ObjectiveSettings(Frozen):
-    """What is minimised. r1 is gamma in gamma/2 E|grad s|^2, applied every `r1_every` steps with that weight."""
+    """What is minimised.
+
+    r1: gamma in gamma/2 E|grad s|^2, applied every `r1_every` steps with that weight.
+    """
 
     loss: Literal["hinge", "non-saturating"] = "hinge"
     r1: float = Field(default=0.0, ge=0)
@@ -87,7 +90,7 @@ class ObjectiveSettings(Frozen):
 
 
 class AugmentSettings(Frozen):
-    """What D sees: shares of the image side (translation, cutout) and of the value range (brightness)."""
+    """What D sees: shares of the side (translation, cutout) and of the value range (brightness)."""
 
     translation: float = Field(default=0.125, ge=0, le=0.5)
     brightness: float = Field(default=0.2, ge=0, le=1)
@@ -100,7 +103,10 @@ class AugmentSettings(Frozen):
 
 
 class Recipe(Frozen):
-    """A way to train, as names and numbers. `steps` are generator steps; `label_power` is tau in q_c ~ n_c^tau."""
+    """A way to train, as names and numbers.
+
+    steps: generator steps. label_power: tau in q_c ~ n_c^tau, the share of a class in a batch.
+    """
 
     name: str = "custom"
     generator: GeneratorSettings = GeneratorSettings()
@@ -125,7 +131,8 @@ class Recipe(Frozen):
 class FitOptions(Frozen):
     """What a fit may be told. None means: decided from the data and the machine, and printed.
 
-    classes: "rare", "all" or names. image_size: (height, width) px. budget_s: seconds; steps wins if both.
+    classes: "rare", "all" or names. image_size: (height, width) px. budget_s: seconds; steps wins
+    if both.
     """
 
     classes: str | tuple[str, ...] = "rare"
@@ -148,7 +155,7 @@ class TopUp(Frozen):
 
     to: "majority", "median", an integer, or a fraction in (0, 1] of the majority's count (a float).
     synthetic_share: of the rows added, the part that is generated; the rest repeats real rows.
-    companions: classes that are not topped up get generated rows too, the same share in every class.
+    companions: classes that are not topped up get generated rows too, every class the same share.
     "auto" is the measured default for images, `resolved()` says what it is.
     """
 
@@ -175,7 +182,8 @@ def _check_to(to: str | int | float) -> None:
     words = ("majority", "median")
     if isinstance(to, str):
         if to not in words:
-            raise ValueError(f"to={to!r} is none of {words}, nor a number.{did_you_mean(to, words)}")
+            guess = did_you_mean(to, words)
+            raise ValueError(f"to={to!r} is none of {words}, nor a number.{guess}")
     elif isinstance(to, float) and not 0 < to <= 1:
         raise ValueError(f"to={to} is not a fraction in (0, 1]; a count is an integer")
     elif isinstance(to, int) and to < 1:
@@ -207,12 +215,16 @@ def to_toml(values: dict[str, Any]) -> str:
 def _toml_lines(table: dict[str, Any], path: tuple[str, ...]) -> list[str]:
     plain = {k: v for k, v in table.items() if not isinstance(v, dict) and v is not None}
     lines = [f"[{'.'.join(path)}]"] if path and plain else []
-    lines += [f"{json.dumps(k) if not k.isidentifier() else k} = {_toml_value(v)}" for k, v in plain.items()]
+    lines += [f"{_toml_key(key)} = {_toml_value(value)}" for key, value in plain.items()]
     for key, value in table.items():
         if isinstance(value, dict):
-            inner = _toml_lines(value, (*path, key if key.isidentifier() else json.dumps(key)))
+            inner = _toml_lines(value, (*path, _toml_key(key)))
             lines += ["", *inner] if lines and inner and inner[0].startswith("[") else inner
     return lines
+
+
+def _toml_key(key: str) -> str:
+    return key if key.isidentifier() else json.dumps(key)
 
 
 def _toml_value(value: Any) -> str:

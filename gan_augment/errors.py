@@ -1,4 +1,4 @@
-"""The one tree of errors. Every class is also a builtin, and knows the exit code of the command line.
+"""The one tree of errors. Every class is also a builtin, and knows its exit code of the command.
 
 A message says what was given, what was expected, and what to do next. No logic beyond wording.
 """

@@ -1,4 +1,4 @@
-"""How long work tells what it is doing: a protocol, and the silent one. No terminal, no printing here."""
+"""How long work tells what it is doing: a protocol, and the silent one. No terminal here."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from typing import Protocol
 
 
 class Progress(Protocol):
-    """Something that shows a person what happens; the command line has one, tests have a recording one."""
+    """Shows a person what happens; the command line has one, tests have a recording one."""
 
     def phase(self, name: str, total: int | None = None) -> None:
         """A named phase begins; `total` is its number of units (files, steps, images), if known."""
 
     def advance(self, done: int, text: str = "") -> None:
-        """`done` units of the current phase are done (not an increment); `text` holds its numbers."""
+        """`done` units of the phase are done (not an increment); `text` holds its numbers."""
 
     def note(self, text: str) -> None:
         """A line that a person should read: a choice that was made, and why."""

@@ -30,5 +30,5 @@ def generator(seed: int, stream: str, *block: int | str) -> np.random.Generator:
 
 
 def derived_seed(seed: int, stream: str, *block: int | str) -> int:
-    """A 63-bit seed for something that takes only a seed (a torch generator, a scikit-learn estimator)."""
+    """A 63-bit seed for what takes only a seed (a torch generator, a scikit-learn estimator)."""
     return int(generator(seed, stream, *block).integers(0, 2**63 - 1))

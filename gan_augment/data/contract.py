@@ -1,4 +1,4 @@
-"""The shape of data inside: `LabelledImages`. Readers turn what a user has into it; no files here."""
+"""The shape of data inside: `LabelledImages`. Readers make it from anything; no files here."""
 
 from __future__ import annotations
 
@@ -74,21 +74,23 @@ def _check(data: LabelledImages) -> None:
     pixels, labels = data.pixels, data.labels
     if pixels.dtype != np.uint8 or pixels.ndim != 4:
         raise DataError(
-            f"pixels are {pixels.dtype} of shape {pixels.shape}; expected uint8 of shape (N, H, W, C). "
-            "gan_augment.data.arrays.from_arrays converts other arrays."
+            f"pixels are {pixels.dtype} of shape {pixels.shape}; expected uint8 of shape "
+            "(N, H, W, C). gan_augment.data.arrays.from_arrays converts other arrays."
         )
     if min(pixels.shape[1:3]) < SMALLEST_SIDE_PX or pixels.shape[3] < 1:
         raise DataError(
             f"images of {pixels.shape[1]} x {pixels.shape[2]} px with {pixels.shape[3]} channels; "
             f"expected at least {SMALLEST_SIDE_PX} px a side and one channel. Enlarge them first."
         )
-    if labels.dtype != np.int64 or labels.shape != (len(pixels),):
-        raise DataError(f"labels are {labels.dtype} {labels.shape}; expected int64 ({len(pixels)},)")
-    if len(labels) and (labels.min() < 0 or labels.max() >= len(data.names)):
-        raise DataError(f"labels reach from {labels.min()} to {labels.max()}; class_names has {len(data.names)}")
+    n, k = len(pixels), len(data.names)
+    if labels.dtype != np.int64 or labels.shape != (n,):
+        raise DataError(f"labels are {labels.dtype} {labels.shape}; expected int64 ({n},)")
+    if n and (labels.min() < 0 or labels.max() >= k):
+        raise DataError(f"labels reach from {labels.min()} to {labels.max()}; class_names has {k}")
     if len(set(data.names)) != len(data.names) or not all(data.names):
         raise DataError(f"class names must be unique and not empty; given {data.names}")
     if data.ids.shape != labels.shape or len(np.unique(data.ids)) != len(data.ids):
         raise DataError("ids must be one unique string a row")
-    if data.groups is not None and (data.groups.shape != labels.shape or data.groups.dtype != np.int64):
-        raise DataError(f"groups are {data.groups.dtype} {data.groups.shape}; expected int64 {labels.shape}")
+    groups = data.groups
+    if groups is not None and (groups.shape != (n,) or groups.dtype != np.int64):
+        raise DataError(f"groups are {groups.dtype} {groups.shape}; expected int64 ({n},)")

@@ -1,0 +1,60 @@
+# make demo | make test | make check: each makes .venv and installs on its first run, and only then.
+# PYTHON chooses the interpreter (3.11 or newer), PIP_FLAGS is passed to every pip install.
+
+PYTHON ?= python3
+PIP_FLAGS ?=
+
+VENV := .venv
+RUN := $(VENV)/bin/python -m
+LOCK := $(VENV)/constraints.txt
+WHEEL := build/wheel
+
+.PHONY: install demo test check lint wheel clean
+.DELETE_ON_ERROR:
+
+install: $(VENV)/installed
+
+demo: $(VENV)/installed
+	$(RUN) gan_augment_cli demo --overwrite
+
+test: $(VENV)/installed-dev
+	$(RUN) pytest
+
+check: lint test wheel
+
+lint: $(VENV)/installed-dev
+	$(RUN) ruff format --check .
+	$(RUN) ruff check .
+	$(RUN) mypy
+	$(VENV)/bin/lint-imports
+
+# The wheel, tried from an empty folder: its own files first, everything else from .venv.
+wheel: $(VENV)/installed-dev
+	rm -rf $(WHEEL)
+	mkdir -p $(WHEEL)/empty
+	$(RUN) pip wheel $(PIP_FLAGS) --quiet --no-deps --wheel-dir $(WHEEL) .
+	$(RUN) pip install $(PIP_FLAGS) --quiet --no-deps --target $(WHEEL)/site $(WHEEL)/*.whl
+	cd $(WHEEL)/empty && PYTHONPATH="$$PWD/../site" ../../../$(RUN) gan_augment_cli --help
+	cd $(WHEEL)/empty && PYTHONPATH="$$PWD/../site" ../../../$(VENV)/bin/python \
+		../../../tests/wheel_trial.py
+
+clean:
+	rm -rf $(VENV) build
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "$(PYTHON) is older than 3.11; name a newer one: make PYTHON=python3.12" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+# A torch that is in .venv already is kept, whatever constraints.txt says of it.
+$(LOCK): constraints.txt pyproject.toml | $(VENV)/bin/python
+	@torch=$$($(RUN) pip list --format=freeze | grep '^torch==' || grep '^torch==' constraints.txt); \
+	{ grep -v '^torch==' constraints.txt; echo "$$torch"; } > $@
+
+$(VENV)/installed: $(LOCK)
+	$(RUN) pip install $(PIP_FLAGS) --quiet -c $(LOCK) -e .
+	@touch $@
+
+$(VENV)/installed-dev: $(LOCK)
+	$(RUN) pip install $(PIP_FLAGS) --quiet -c $(LOCK) -e '.[dev]'
+	@touch $(VENV)/installed $@

@@ -1,0 +1,1 @@
+"""The command line `gan-augment`: parses, calls one function of the library, prints one result."""

@@ -1,0 +1,56 @@
+"""Top up rare classes with GAN samples. Names load what they need on first use; nothing heavy here.
+
+>>> import gan_augment
+>>> sorted(gan_augment.__all__)[:3]
+['DataError', 'FitOptions', 'GanAugmentError']
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from gan_augment.config import FitOptions, TopUp
+    from gan_augment.data.contract import LabelledImages
+    from gan_augment.data.readers import read_images
+    from gan_augment.errors import DataError, GanAugmentError, UsageError
+    from gan_augment.synthesizers.image_gan import ImageGAN
+
+_HOMES = {
+    "DataError": "gan_augment.errors",
+    "FitOptions": "gan_augment.config",
+    "GanAugmentError": "gan_augment.errors",
+    "ImageGAN": "gan_augment.synthesizers.image_gan",
+    "LabelledImages": "gan_augment.data.contract",
+    "TopUp": "gan_augment.config",
+    "UsageError": "gan_augment.errors",
+    "read_images": "gan_augment.data.readers",
+}
+
+__all__ = [
+    "DataError",
+    "FitOptions",
+    "GanAugmentError",
+    "ImageGAN",
+    "LabelledImages",
+    "TopUp",
+    "UsageError",
+    "__version__",
+    "read_images",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name from its home on first use (PEP 562)."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

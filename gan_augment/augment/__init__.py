@@ -1,0 +1,1 @@
+"""Changes of images: what the discriminator sees, and classical augmentation for classifiers."""

@@ -1,0 +1,1 @@
+"""Formulas over feature arrays (N, d). No networks, no files."""
