@@ -53,22 +53,25 @@ class ScheduleSettings(Frozen):
 class GeneratorSettings(Frozen):
     """The generator: `anchored` decodes interpolated codes of real rows, `free` decodes noise.
 
-    code: size of z. widths: channels at each resolution from the coarsest; the last block's pixels
-    are shuffled up by two. sigma: noise added to an interpolated code. norm: of the blocks.
+    code: size of z. embedding: size of a class's. width: channels at half the image side, doubling
+    towards the base up to max_width (encoder_*: of the encoder). sigma: noise added to a code.
     """
 
     kind: Literal["anchored", "free"] = "anchored"
     code: int = Field(default=64, ge=2, le=1024)
     embedding: int = Field(default=32, ge=1, le=1024)
-    widths: tuple[int, ...] = (128, 64, 64)
-    encoder_widths: tuple[int, ...] = (32, 64, 128)
+    width: int = Field(default=64, ge=1, le=1024)
+    max_width: int = Field(default=128, ge=1, le=2048)
+    encoder_width: int = Field(default=32, ge=1, le=1024)
+    encoder_max_width: int = Field(default=128, ge=1, le=2048)
     sigma: float = Field(default=0.1, ge=0)
 
 
 class DiscriminatorSettings(Frozen):
-    """The discriminator: channels of its stride-2 stages; spectral norm everywhere or nowhere."""
+    """The discriminator: channels at half the image side, doubling up to max_width, and its layers."""
 
-    widths: tuple[int, ...] = (32, 64, 128)
+    width: int = Field(default=32, ge=1, le=1024)
+    max_width: int = Field(default=128, ge=1, le=2048)
     spectral_norm: bool = True
     minibatch_std: bool = False
 
@@ -76,7 +79,10 @@ class DiscriminatorSettings(Frozen):
 class ObjectiveSettings(Frozen):
     """What is minimised.
 
-    r1: gamma in gamma/2 E|grad s|^2, applied every `r1_every` steps with that weight.
+    r1: gamma in gamma/2 E|grad s|^2 on reals, every `r1_every` steps with that weight. lecam: weight, from
+    `lecam_from_images` on. reconstruction: weight of the mean absolute error of decoded anchors, on
+    `reconstructed` of a batch; code_penalty: weight of E code^2; reconstruct_only: share of the run before
+    the adversary joins (these four: anchored only).
     """
 
     loss: Literal["hinge", "non-saturating"] = "hinge"
@@ -85,6 +91,7 @@ class ObjectiveSettings(Frozen):
     lecam: float = Field(default=0.0, ge=0)
     lecam_from_images: int = Field(default=1000, ge=0)
     reconstruction: float = Field(default=10.0, ge=0)
+    reconstructed: float = Field(default=0.5, gt=0, le=1)
     code_penalty: float = Field(default=1e-3, ge=0)
     reconstruct_only: float = Field(default=0.16, ge=0, lt=1)
 

@@ -1,1 +1,1 @@
-"""Changes of images: what the discriminator sees, and classical augmentation for classifiers."""
+"""Augmentation: what the discriminator sees, and the classical kind for classifiers."""

@@ -1,1 +1,1 @@
-"""Adversarial losses and penalties. No networks, no state."""
+"""Losses and penalties: logits or gradients in, one scalar out. No networks, no state."""

@@ -1,0 +1,71 @@
+"""Training batches as a function of (seed, step): class-balanced, in same-class pairs, by index arithmetic."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from gan_augment.data.contract import LabelledImages
+from gan_augment.data.pixels import to_network
+from gan_augment.randomness import generator
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Rows for one step. x: float32 (N, C, H, W) -1..1; y: int64 (N,); index: int64 (N,), rows of the data.
+
+    Rows 2i and 2i + 1 are of one class, and two different rows where the class has two.
+    """
+
+    x: Tensor
+    y: Tensor
+    index: NDArray[np.int64]
+
+
+class PairedBatches:
+    """Batches of `size` rows whose labels follow q_c ~ n_c^power, the same for reals and fakes.
+
+    power 1 is the data's own share of each class, 0 an equal share. Rows are drawn with replacement
+    over steps; `at(step, turn)` is a pure function, `turn` counts D steps inside one G step.
+    """
+
+    def __init__(
+        self,
+        data: LabelledImages,
+        *,
+        size: int,
+        power: float,
+        padded: tuple[int, int],
+        device: torch.device,
+    ) -> None:
+        self._data, self._size = data, size
+        self._padded, self._device = padded, device
+        self._order = np.argsort(data.labels, kind="stable")
+        self._counts = np.bincount(data.labels, minlength=len(data.names))
+        self._starts = np.cumsum(self._counts) - self._counts
+        weights = np.where(self._counts > 0, self._counts.astype(np.float64) ** power, 0.0)
+        self._edges = np.cumsum(weights / weights.sum())
+
+    def at(self, seed: int, step: int, turn: int = 0) -> Batch:
+        """The batch of one step."""
+        rng = generator(seed, "batches", step, turn)
+        index = self.rows(rng)
+        x = to_network(self._data.pixels[index], self._padded).to(self._device)
+        y = torch.from_numpy(self._data.labels[index]).to(self._device)
+        return Batch(x, y, index)
+
+    def rows(self, rng: np.random.Generator) -> NDArray[np.int64]:
+        """(size,) row numbers in same-class pairs."""
+        pairs = self._size // 2
+        last = np.flatnonzero(self._counts)[-1]
+        label = np.minimum(np.searchsorted(self._edges, rng.random(pairs), side="right"), last)
+        count = self._counts[label]
+        first = (rng.random(pairs) * count).astype(np.int64)
+        step_on = 1 + (rng.random(pairs) * np.maximum(count - 1, 1)).astype(np.int64)
+        both = np.stack([first, (first + step_on) % count], axis=1)  # (pairs, 2)
+        rows: NDArray[np.int64] = self._order[(self._starts[label][:, None] + both).reshape(-1)]
+        return rows

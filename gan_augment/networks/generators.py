@@ -1,0 +1,88 @@
+"""The two generators and what they are given: `GeneratorInput`, with anchors for the anchored one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from torch import Tensor, nn
+
+from gan_augment.networks.decoder import Decoder
+from gan_augment.networks.encoder import Encoder
+
+
+@dataclass(frozen=True)
+class Anchors:
+    """Two rows of the class asked for, and where between them a sample lies.
+
+    first, second: images (N, C, H, W) float -1..1 in training, their codes (N, code) when sampling.
+    position: lambda (N,), 0 at `first`, 1 at `second`.
+    """
+
+    first: Tensor
+    second: Tensor
+    position: Tensor
+
+
+@dataclass(frozen=True)
+class GeneratorInput:
+    """What a sample is made from. z: standard normal (N, code); y: int64 (N,); source: what it starts from."""
+
+    z: Tensor
+    y: Tensor
+    source: Anchors | None = None
+
+
+class Generator(Protocol):
+    """Anything that turns inputs into images (N, C, H, W), float -1..1, of the padded size."""
+
+    def __call__(self, inputs: GeneratorInput) -> Tensor:
+        """One image a row of `inputs`."""
+
+
+class FreeGenerator(nn.Module):
+    """Noise and a class to an image; knows no row."""
+
+    def __init__(self, decoder: Decoder) -> None:
+        super().__init__()
+        self.decoder = decoder
+
+    def forward(self, inputs: GeneratorInput) -> Tensor:
+        """Decode z as class y."""
+        images: Tensor = self.decoder(inputs.z, inputs.y)
+        return images
+
+
+class AnchoredGenerator(nn.Module):
+    """Decodes a code between the codes of two real rows, with a little noise.
+
+    code = E(a) + lambda (E(b) - E(a)) + sigma z; image = G(code, y).
+    Source: interpolation of autoencoder codes as in DeepSMOTE (Dablain et al. 2021), made real by an adversary.
+    """
+
+    def __init__(self, encoder: Encoder, decoder: Decoder, sigma: float) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.decoder = decoder
+        self.sigma = sigma
+
+    def code(self, inputs: GeneratorInput) -> Tensor:
+        """(N, code): interpolated codes with noise. Raises TypeError without anchors."""
+        if inputs.source is None:
+            raise TypeError("an anchored generator needs GeneratorInput.source, two rows of the class")
+        first = self.encode(inputs.source.first)
+        second = self.encode(inputs.source.second)
+        between = first + inputs.source.position[:, None] * (second - first)
+        return between + self.sigma * inputs.z
+
+    def encode(self, rows: Tensor) -> Tensor:
+        """Images to codes; codes stay as they are."""
+        if rows.ndim == 2:
+            return rows
+        codes: Tensor = self.encoder(rows)
+        return codes
+
+    def forward(self, inputs: GeneratorInput) -> Tensor:
+        """Decode the interpolated code as class y."""
+        images: Tensor = self.decoder(self.code(inputs), inputs.y)
+        return images

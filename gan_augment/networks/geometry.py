@@ -1,0 +1,41 @@
+"""How an image side becomes a pyramid of resolutions. Arithmetic only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+SMALLEST_BASE_PX = 4
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """The resolutions of a network for images of `shape` = (height, width, channels).
+
+    stages: how often the side is halved. base: (h, w) px of the coarsest map, the smaller side 4 to 7 px.
+    padded: (H, W) px = base * 2^stages, at least the image; images are edge-padded to it and cropped back.
+
+    >>> Geometry.of((28, 28, 1)).base, Geometry.of((28, 28, 1)).stages
+    ((7, 7), 2)
+    >>> Geometry.of((30, 45, 3)).padded
+    (32, 48)
+    """
+
+    shape: tuple[int, int, int]
+    stages: int
+    base: tuple[int, int]
+    padded: tuple[int, int]
+
+    @classmethod
+    def of(cls, shape: tuple[int, int, int]) -> Geometry:
+        """The pyramid for one image shape: as many halvings as leave 4 px of the smaller side."""
+        height, width, _ = shape
+        stages = 1
+        while min(height, width) >= SMALLEST_BASE_PX * 2 ** (stages + 1):
+            stages += 1
+        unit = 2**stages
+        base = (-(-height // unit), -(-width // unit))
+        return cls(shape, stages, base, (base[0] * unit, base[1] * unit))
+
+    def widths(self, width: int, max_width: int) -> list[int]:
+        """Channels of each stage from the finest (half the image side), doubling up to `max_width`."""
+        return [min(max_width, width * 2**stage) for stage in range(self.stages)]
