@@ -1,0 +1,162 @@
+"""Arrays as labelled images: one stated rule for every kind of pixel. No files."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from gan_augment.data.contract import LabelledImages
+from gan_augment.data.duplicates import digest, join_groups, same_rows
+from gan_augment.data.labels import encode_labels
+from gan_augment.errors import DataError
+
+_log = logging.getLogger(__name__)
+_BLOCK = 1024  # rows converted at a time, so that no float copy of everything exists
+
+
+def from_arrays(
+    x: ArrayLike,
+    y: ArrayLike,
+    *,
+    groups: ArrayLike | None = None,
+    class_names: Sequence[str] | None = None,
+) -> LabelledImages:
+    """Labelled images from arrays, by the rules of `to_uint8` and `encode_labels`.
+
+    x: (N, H, W) or (N, H, W, C), at least 8 px a side. y: (N,) str, int, bool or float.
+    groups: (N,) of any kind, or None; rows with the same pixels are put into one group.
+    The arrays are not changed; uint8 pixels are not copied. Raises DataError.
+
+    >>> import numpy as np
+    >>> x = np.linspace(0, 1, 3 * 8 * 8).reshape(3, 8, 8)
+    >>> data = from_arrays(x, ["cat", "dog", "cat"])
+    >>> data.pixels.shape, data.counts, str(data.ids[2])
+    ((3, 8, 8, 1), {'cat': 2, 'dog': 1}, 'row-000002')
+    """
+    pixels, note = to_uint8(x)
+    if note:
+        _log.info(note)
+    return label_pixels(pixels, y, groups=groups, class_names=class_names)
+
+
+def label_pixels(
+    pixels: NDArray[np.uint8],
+    y: ArrayLike,
+    *,
+    groups: ArrayLike | None = None,
+    class_names: Sequence[str] | None = None,
+    ids: ArrayLike | None = None,
+) -> LabelledImages:
+    """Labelled images from uint8 pixels (N, H, W, C) and labels in the user's terms."""
+    labels, names = encode_labels(y, class_names)
+    if len(labels) != len(pixels):
+        raise DataError(
+            f"{len(pixels)} images and {len(labels)} labels; expected one label an image"
+        )
+    same = same_rows([digest(image) for image in pixels])
+    return LabelledImages(
+        pixels=pixels,
+        labels=labels,
+        ids=_row_ids(len(labels)) if ids is None else np.asarray(ids).astype(np.str_),
+        groups=join_groups(len(labels), same, _group_codes(groups, len(labels))),
+        class_names=names,
+    )
+
+
+def to_uint8(x: ArrayLike) -> tuple[NDArray[np.uint8], str | None]:
+    """(uint8 pixels (N, H, W, C), a note on how they were read or None).
+
+    The rule, by type and by the range over the whole array, never by image:
+    uint8: as it is. Booleans: False 0, True 255. Other integers: 0..255 as they are.
+    Floats: 0..1 times 255 if the maximum is at most 1; 0..255 if it is above. Rounded, never cut.
+    Raises DataError for anything else: negative, above 255, NaN, other shapes, channels first.
+    """
+    values = np.asarray(x)
+    if values.dtype.kind == "O":
+        raise DataError(
+            "the images are of different shapes (an object array); resize them to one size"
+        )
+    values = _with_channels(values)
+    kind = values.dtype.kind
+    if values.dtype == np.uint8:
+        return values.astype(np.uint8, copy=False), _faint(int(values.max()))
+    if kind == "b":
+        return values.astype(np.uint8) * np.uint8(255), "boolean pixels: True is read as 255"
+    if kind not in "iuf":
+        raise DataError(f"pixels are {values.dtype}; expected uint8, or floats in 0..1 or 0..255")
+    least, most = float(values.min()), float(values.max())
+    _check_range(values, least, most)
+    unit = kind == "f" and most <= 1
+    faint = None if unit else _faint(most)
+    note = (
+        f"{values.dtype} pixels from {least:g} to {most:g}: read as {'0..1' if unit else '0..255'}"
+    )
+    return _rounded(values, 255.0 if unit else 1.0), f"{note}; {faint}" if faint else note
+
+
+def _rounded(values: NDArray[np.generic], scale: float) -> NDArray[np.uint8]:
+    pixels = np.empty(values.shape, dtype=np.uint8)
+    for start in range(0, len(values), _BLOCK):
+        block = values[start : start + _BLOCK].astype(np.float64)
+        pixels[start : start + _BLOCK] = np.rint(block * scale).astype(np.uint8)
+    return pixels
+
+
+def _faint(most: float) -> str | None:
+    if most >= 64:
+        return None
+    return (
+        f"the brightest pixel is {most:g} of 255, so the images are dark; "
+        "if it stands for white, scale the array to 0..1 first"
+    )
+
+
+def _check_range(values: NDArray[np.generic], least: float, most: float) -> None:
+    if not (np.isfinite(least) and np.isfinite(most)):
+        raise DataError("pixels hold NaN or infinite values; replace them first (numpy.nan_to_num)")
+    if least >= 0 and most <= 255:
+        return
+    cure = "divide by its white (65535 for 16 bits) so that they are floats in 0..1"
+    if least < 0:
+        cure = "for -1..1 pass (x + 1) / 2"
+    raise DataError(
+        f"{values.dtype} pixels from {least:g} to {most:g}; expected 0..1 or 0..255: {cure}"
+    )
+
+
+def _with_channels(values: NDArray[np.generic]) -> NDArray[np.generic]:
+    """(N, H, W) as (N, H, W, 1); (N, H, W, C) as it is; anything else is refused."""
+    if values.ndim == 3:
+        values = values[..., np.newaxis]  # (N, H, W) -> (N, H, W, 1)
+    if values.ndim != 4:
+        raise DataError(f"images have shape {values.shape}; expected (N, H, W) or (N, H, W, C)")
+    if 0 in values.shape:
+        raise DataError(f"images have shape {values.shape}: there is nothing in it")
+    if values.shape[1] <= 4 and min(values.shape[2:]) >= 8:
+        raise DataError(
+            f"images have shape {values.shape}, which looks like channels first (N, C, H, W); "
+            "expected channels last: pass x.transpose(0, 2, 3, 1), in torch x.permute(0, 2, 3, 1)"
+        )
+    return values
+
+
+def _group_codes(groups: ArrayLike | None, n: int) -> NDArray[np.int64] | None:
+    """Any labels of groups as int64 (n,); negative integers stay -1 (alone)."""
+    if groups is None:
+        return None
+    values = np.asarray(groups)
+    if values.shape != (n,):
+        raise DataError(f"groups have shape {values.shape}; expected ({n},), one a row")
+    if values.dtype.kind == "O":
+        values = values.astype(str)
+    codes = np.unique(values, return_inverse=True)[1].astype(np.int64)
+    if values.dtype.kind in "if":
+        codes[values < 0] = -1
+    return codes
+
+
+def _row_ids(n: int) -> NDArray[np.str_]:
+    return np.array([f"row-{row:06d}" for row in range(n)])

@@ -1,0 +1,159 @@
+"""One image file's bytes to uint8 pixels, or a named reason why not. No paths, no resizing.
+
+Only five formats are ever handed to Pillow, and nothing is decoded before its size is known.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from gan_augment.errors import DataError
+
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF")
+MOST_PIXELS = 50_000_000
+MOST_BYTES = 256 * 2**20
+SMALLEST_SIDE_PX = 4  # below, a picture shows nothing that could be learnt
+_ORIENTATION = 0x0112
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+class BadImageError(DataError):
+    """These bytes are no image that can be used; the message is the reason, in a few words."""
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """A decoded image.
+
+    pixels: uint8 (H, W, C); C is 1 if all is grey, 4 if anything is transparent, else 3.
+    mode: Pillow's name of what the file holds ("L", "RGB", "P", "I;16", "CMYK", ...).
+    animated: whether the file holds more frames or pages; the first is taken.
+    brightest_16bit: the largest value of a 16-bit file, else None.
+    """
+
+    pixels: NDArray[np.uint8]
+    mode: str
+    animated: bool = False
+    brightest_16bit: int | None = None
+
+    @property
+    def height(self) -> int:
+        """Pixels from top to bottom, turned as EXIF says."""
+        return int(self.pixels.shape[0])
+
+    @property
+    def width(self) -> int:
+        """Pixels from left to right, turned as EXIF says."""
+        return int(self.pixels.shape[1])
+
+
+def header_size(raw: bytes) -> tuple[int, int]:
+    """(height, width) px by the header alone, turned as EXIF says. Raises BadImageError."""
+    with _opened(raw) as image:
+        turned = image.format != "TIFF" and image.format != "PNG" and _orientation(image) >= 5
+        width, height = image.size
+        return (width, height) if turned else (height, width)
+
+
+def decode(raw: bytes) -> Decoded:
+    """The first picture in the bytes of a PNG, JPEG, WebP, BMP or TIFF file.
+
+    16-bit grey is scaled by 255 / 65535 and rounded; palettes, CMYK and YCbCr become RGB; opacity
+    is kept where there is any. Raises BadImageError for everything else.
+    """
+    with _opened(raw) as image:
+        animated = bool(getattr(image, "is_animated", False))
+        mode = image.mode
+        image.load()
+        turn = _TURNS.get(_orientation(image))
+        upright = image.transpose(turn) if turn is not None else image
+        upright.info = dict(image.info)
+        if mode.startswith("I;16"):
+            values = np.asarray(upright).astype(np.uint32)
+            grey = ((values + 128) // 257).astype(np.uint8)  # nearest to value * 255 / 65535
+            return Decoded(grey[..., np.newaxis], mode, animated, int(values.max()))
+        return Decoded(_reduced(np.asarray(_converted(upright))), mode, animated)
+
+
+@contextmanager
+def _opened(raw: bytes) -> Iterator[Image.Image]:
+    """The image, its header read, its size allowed; any failure inside is a BadImageError."""
+    if not raw:
+        raise BadImageError("the file is empty")
+    if len(raw) > MOST_BYTES:
+        raise BadImageError(f"the file is larger than {MOST_BYTES // 2**20} MiB")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the limits below are ours and stricter
+            with Image.open(io.BytesIO(raw), formats=FORMATS) as image:
+                _check_size(*image.size)
+                yield image
+    except BadImageError:
+        raise
+    except UnidentifiedImageError:
+        raise BadImageError("it is not a PNG, JPEG, WebP, BMP or TIFF image") from None
+    except MemoryError:
+        raise BadImageError("decoding it needs too much memory") from None
+    except Exception as error:  # damaged files raise nearly every type from within Pillow
+        words = " ".join(str(error).split())[:120] or type(error).__name__
+        raise BadImageError(f"it cannot be decoded: {words}") from error
+
+
+def _check_size(width: int, height: int) -> None:
+    if width * height > MOST_PIXELS:
+        raise BadImageError(
+            f"{width} x {height} px are more than {MOST_PIXELS // 10**6} megapixels"
+        )
+    if min(width, height) < SMALLEST_SIDE_PX:
+        raise BadImageError(
+            f"{width} x {height} px are too few; {SMALLEST_SIDE_PX} px a side at least"
+        )
+
+
+def _orientation(image: Image.Image) -> int:
+    value = image.getexif().get(_ORIENTATION, 1)
+    return value if isinstance(value, int) else 1
+
+
+def _converted(image: Image.Image) -> Image.Image:
+    """The image as L, RGB or RGBA."""
+    if image.mode in ("I", "F") or image.mode.startswith("I;"):
+        raise BadImageError(
+            f"its pixels ({image.mode}) have no agreed white; save it with 8 or 16 bits"
+        )
+    if image.mode in ("1", "L") and "transparency" not in image.info:
+        return image.convert("L")
+    transparent = image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info
+    return image.convert("RGBA" if transparent else "RGB")
+
+
+def _reduced(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """(H, W) or (H, W, C) with the fewest channels that lose nothing: 1, 3 or 4."""
+    if pixels.ndim == 2:
+        return pixels[..., np.newaxis]  # (H, W) -> (H, W, 1)
+    if pixels.shape[2] == 4 and (pixels[..., 3] == 255).all():
+        pixels = pixels[..., :3]
+    if pixels.shape[2] == 3 and _is_grey(pixels):
+        pixels = pixels[..., :1]
+    return np.ascontiguousarray(pixels)
+
+
+def _is_grey(pixels: NDArray[np.uint8]) -> bool:
+    red, green, blue = pixels[..., 0], pixels[..., 1], pixels[..., 2]
+    return bool((red == green).all() and (green == blue).all())

@@ -1,0 +1,120 @@
+"""The size that a model works at, and antialiased resizing to it. No files, no decoding."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from gan_augment.data.contract import SMALLEST_SIDE_PX
+from gan_augment.errors import UsageError
+
+Resize = Literal["squeeze", "crop", "pad"]
+LONGEST_SIDE_PX = 64
+_STEP_PX = 4  # strides of two, twice
+
+
+def model_size(sizes: Sequence[tuple[int, int]], longest: int = LONGEST_SIDE_PX) -> tuple[int, int]:
+    """(height, width) px to train at, for originals of the given (height, width) px.
+
+    The median aspect; the long side is the median long side, at most `longest`; sides are multiples
+    of 4 px (the long one rounded down, the short one to the nearest), at least 8 px.
+
+    >>> model_size([(28, 28)]), model_size([(480, 640)] * 9), model_size([(30, 31)])
+    ((28, 28), (48, 64), (28, 28))
+    """
+    heights, widths = np.array(sizes, dtype=np.float64).reshape(-1, 2).T
+    aspect = float(np.median(widths / heights))
+    long = min(float(np.median(np.maximum(heights, widths))), float(longest))
+    long_side = max(int(long // _STEP_PX) * _STEP_PX, SMALLEST_SIDE_PX)
+    short = long_side * min(aspect, 1 / aspect)
+    short_side = min(int(short / _STEP_PX + 0.5) * _STEP_PX, long_side)
+    short_side = max(short_side, SMALLEST_SIDE_PX)
+    return (long_side, short_side) if aspect < 1 else (short_side, long_side)
+
+
+def checked_size(size: Sequence[int]) -> tuple[int, int]:
+    """(height, width) as asked for. Raises UsageError unless both are 8..1024 px."""
+    if len(size) != 2 or not all(SMALLEST_SIDE_PX <= int(side) <= 1024 for side in size):
+        raise UsageError(
+            f"image size {tuple(size)} px; expected (height, width), "
+            f"each from {SMALLEST_SIDE_PX} to 1024 px"
+        )
+    return int(size[0]), int(size[1])
+
+
+def checked_resize(how: str) -> Resize:
+    """The way to resize as asked for. Raises UsageError for an unknown one."""
+    for known in ("squeeze", "crop", "pad"):
+        if how == known:
+            return known
+    raise UsageError(f"resize={how!r}; expected 'squeeze', 'crop' or 'pad'")
+
+
+def resize_image(
+    pixels: NDArray[np.uint8],
+    size: tuple[int, int],
+    how: Resize = "squeeze",
+    *,
+    alpha: bool = False,
+) -> NDArray[np.uint8]:
+    """One image (H, W, C) uint8 at (height, width) px: bicubic, antialiased, rounded.
+
+    squeeze: both sides to fit. crop: the largest centred part of the right aspect. pad: all of it,
+    centred on the median colour of its border. alpha: channel 4 is opacity, so colour is weighted
+    by it. An image of that size already is returned as it is.
+    """
+    if pixels.shape[:2] == size:
+        return pixels
+    if how == "squeeze":
+        return _resampled(pixels, size, alpha)
+    if how == "crop":
+        return _resampled(_cropped(pixels, size), size, alpha)
+    return _padded(pixels, size, alpha)
+
+
+def resize_batch(
+    pixels: NDArray[np.uint8], size: tuple[int, int], how: Resize = "squeeze"
+) -> NDArray[np.uint8]:
+    """Images (N, H, W, C) uint8 at (height, width) px, every channel for itself."""
+    if pixels.shape[1:3] == size:
+        return pixels
+    resized = np.empty((len(pixels), *size, pixels.shape[3]), dtype=np.uint8)
+    for row, image in enumerate(pixels):
+        resized[row] = resize_image(image, size, how)
+    return resized
+
+
+def _cropped(pixels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    height, width = pixels.shape[:2]
+    scale = min(height / size[0], width / size[1])
+    inner = max(round(size[0] * scale), 1), max(round(size[1] * scale), 1)
+    top, left = (height - inner[0]) // 2, (width - inner[1]) // 2
+    return pixels[top : top + inner[0], left : left + inner[1]]
+
+
+def _padded(pixels: NDArray[np.uint8], size: tuple[int, int], alpha: bool) -> NDArray[np.uint8]:
+    height, width = pixels.shape[:2]
+    scale = min(size[0] / height, size[1] / width)
+    inner = max(round(height * scale), 1), max(round(width * scale), 1)
+    small = _resampled(pixels, inner, alpha)
+    border = np.concatenate([small[0], small[-1], small[:, 0], small[:, -1]])  # (2H + 2W, C)
+    padded = np.empty((*size, pixels.shape[2]), dtype=np.uint8)
+    padded[:] = np.rint(np.median(border, axis=0)).astype(np.uint8)
+    top, left = (size[0] - inner[0]) // 2, (size[1] - inner[1]) // 2
+    padded[top : top + inner[0], left : left + inner[1]] = small
+    return padded
+
+
+def _resampled(pixels: NDArray[np.uint8], size: tuple[int, int], alpha: bool) -> NDArray[np.uint8]:
+    to = (size[1], size[0])
+    if pixels.shape[2] == 3 or (alpha and pixels.shape[2] == 4):
+        return np.asarray(Image.fromarray(pixels).resize(to, Image.Resampling.BICUBIC))
+    planes = [
+        Image.fromarray(np.ascontiguousarray(pixels[..., c])).resize(to, Image.Resampling.BICUBIC)
+        for c in range(pixels.shape[2])
+    ]
+    return np.stack([np.asarray(plane) for plane in planes], axis=-1)
