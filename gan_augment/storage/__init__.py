@@ -1,0 +1,16 @@
+"""Files that survive a crash: atomic writes, verified bundles, folder locks. No torch here."""
+
+from gan_augment.storage.bundle import load_bundle, load_meta, save_bundle
+from gan_augment.storage.files import clean_stale, new_folder, write_errors, write_file
+from gan_augment.storage.lock import FolderLock
+
+__all__ = [
+    "FolderLock",
+    "clean_stale",
+    "load_bundle",
+    "load_meta",
+    "new_folder",
+    "save_bundle",
+    "write_errors",
+    "write_file",
+]

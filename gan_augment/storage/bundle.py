@@ -1,0 +1,205 @@
+"""Bundles: named arrays and their description as a folder of safetensors, JSON and checksums.
+
+Loading verifies before it trusts and never runs code. What the arrays mean is not known here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, TypeVar, overload
+
+import numpy as np
+import safetensors.numpy
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from safetensors import SafetensorError
+
+from gan_augment.errors import ModelFileError
+from gan_augment.storage.files import new_folder, write_file
+
+Tensors = dict[str, NDArray[Any]]
+Meta = TypeVar("Meta", bound=BaseModel)
+
+TENSORS = "tensors.safetensors"
+MANIFEST = "manifest.json"
+LARGEST_TENSORS_BYTES = 4 << 30
+LARGEST_HEADER_BYTES = 4 << 20
+LARGEST_JSON_BYTES = 16 << 20
+_KINDS = {"f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "b1"}
+
+
+class FileEntry(BaseModel):
+    """What the manifest says of one file: its size in bytes and its sha256 in lower-case hex."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    bytes: int = Field(ge=0, le=LARGEST_TENSORS_BYTES)
+    sha256: str
+
+
+class Manifest(BaseModel):
+    """The list of a bundle's files, with what is needed to verify them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    format: Literal["gan-augment bundle"]
+    version: Literal[1]
+    files: dict[str, FileEntry]
+
+
+def save_bundle(
+    folder: Path,
+    tensors: Mapping[str, NDArray[Any]],
+    meta: BaseModel | Mapping[str, Any],
+    name: str = "model",
+) -> None:
+    """Write `tensors.safetensors`, `<name>.json` and `manifest.json` as one folder, whole or not.
+
+    tensors: arrays of bool, integers or floats of any shape. meta: a model, or JSON-ready values.
+    Replaces a bundle that is there. Raises WriteFailedError where the disk refuses.
+    """
+    plain = meta.model_dump(mode="json") if isinstance(meta, BaseModel) else dict(meta)
+    contents = {
+        TENSORS: safetensors.numpy.save({key: _plain(key, a) for key, a in tensors.items()}),
+        f"{name}.json": json.dumps(plain, indent=1, ensure_ascii=True).encode(),
+    }
+    files = {file: _entry(content) for file, content in contents.items()}
+    manifest = Manifest(format="gan-augment bundle", version=1, files=files)
+    contents[MANIFEST] = manifest.model_dump_json().encode()
+    with new_folder(Path(folder), replace=True) as temporary:
+        for file, content in contents.items():
+            write_file(temporary / file, content, sync=False)  # new_folder syncs them all
+
+
+@overload
+def load_bundle(folder: Path, name: str = ..., *, schema: type[Meta]) -> tuple[Tensors, Meta]: ...
+@overload
+def load_bundle(folder: Path, name: str = ...) -> tuple[Tensors, dict[str, Any]]: ...
+def load_bundle(
+    folder: Path, name: str = "model", *, schema: type[BaseModel] | None = None
+) -> tuple[Tensors, BaseModel | dict[str, Any]]:
+    """Read a bundle: (arrays by name, description checked against `schema`).
+
+    Sizes are compared with the manifest before reading, checksums before parsing.
+    Raises ModelFileError, one line, on anything missing, damaged or foreign.
+    """
+    folder = Path(folder)
+    manifest = _read_manifest(folder, name)
+    meta = _parse_meta(folder, manifest, name, schema)
+    content = _read_verified(folder / TENSORS, manifest, LARGEST_TENSORS_BYTES)
+    header = int.from_bytes(content[:8], "little")
+    if len(content) < 8 or header > min(LARGEST_HEADER_BYTES, len(content) - 8):
+        raise _damaged(folder / TENSORS, f"its header claims {header} bytes")
+    try:
+        arrays = safetensors.numpy.load(content)
+    except (SafetensorError, KeyError, ValueError, TypeError, OverflowError) as error:
+        raise _damaged(folder / TENSORS, f"no valid safetensors file ({error})") from None
+    return {key: arrays[key].copy() for key in sorted(arrays)}, meta
+
+
+@overload
+def load_meta(folder: Path, name: str = ..., *, schema: type[Meta]) -> Meta: ...
+@overload
+def load_meta(folder: Path, name: str = ...) -> dict[str, Any]: ...
+def load_meta(
+    folder: Path, name: str = "model", *, schema: type[BaseModel] | None = None
+) -> BaseModel | dict[str, Any]:
+    """Read and verify only the description of a bundle; its arrays are neither read nor checked."""
+    folder = Path(folder)
+    return _parse_meta(folder, _read_manifest(folder, name), name, schema)
+
+
+def bundle_sha256(folder: Path) -> str:
+    """The identity of a bundle: the sha256 of its manifest, which holds those of its files."""
+    content = _read_bounded(Path(folder) / MANIFEST, LARGEST_JSON_BYTES)
+    return hashlib.sha256(content).hexdigest()
+
+
+def _read_manifest(folder: Path, name: str) -> Manifest:
+    path = folder / MANIFEST
+    manifest = _validated(path, _json(path, _read_bounded(path, LARGEST_JSON_BYTES)), Manifest)
+    expected = {TENSORS, f"{name}.json"}
+    if set(manifest.files) != expected:
+        raise _damaged(path, f"it lists {sorted(manifest.files)}, expected {sorted(expected)}")
+    return manifest
+
+
+def _parse_meta(
+    folder: Path, manifest: Manifest, name: str, schema: type[BaseModel] | None
+) -> BaseModel | dict[str, Any]:
+    path = folder / f"{name}.json"
+    values = _json(path, _read_verified(path, manifest, LARGEST_JSON_BYTES))
+    return values if schema is None else _validated(path, values, schema)
+
+
+def _read_verified(path: Path, manifest: Manifest, largest: int) -> bytes:
+    entry = manifest.files[path.name]
+    content = _read_bounded(path, largest, entry.bytes)
+    if hashlib.sha256(content).hexdigest() != entry.sha256:
+        raise _damaged(path, "its checksum is not the one in the manifest")
+    return content
+
+
+def _read_bounded(path: Path, largest: int, expected: int | None = None) -> bytes:
+    """The bytes of a regular file whose size, in bytes, is allowed."""
+    try:
+        state = path.stat()
+        if not stat.S_ISREG(state.st_mode):
+            raise _damaged(path, "not a regular file")
+        if state.st_size > largest or (expected is not None and state.st_size != expected):
+            wanted = f"at most {largest}" if expected is None else f"{expected}"
+            raise _damaged(path, f"it holds {state.st_size} bytes, expected {wanted}")
+        with path.open("rb") as file:
+            return file.read(state.st_size)
+    except FileNotFoundError:
+        raise ModelFileError(
+            f"{str(path)!r} is missing; expected a folder with {MANIFEST}, as `fit` writes it."
+        ) from None
+    except OSError as error:
+        raise _damaged(path, error.strerror or str(error)) from None
+
+
+def _json(path: Path, content: bytes) -> dict[str, Any]:
+    try:
+        values = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise _damaged(path, f"no valid JSON ({type(error).__name__})") from None
+    if not isinstance(values, dict):
+        raise _damaged(path, "expected a JSON object")
+    return values
+
+
+def _validated(path: Path, values: dict[str, Any], schema: type[Meta]) -> Meta:
+    try:
+        return schema.model_validate(values)
+    except (ValidationError, RecursionError) as error:
+        if not isinstance(error, ValidationError):
+            raise _damaged(path, "nested too deeply") from None
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise _damaged(path, f"{where!r}: {first['msg']}") from None
+
+
+def _plain(key: str, array: NDArray[Any]) -> NDArray[Any]:
+    values = np.asarray(array, order="C")
+    if values.dtype.str[1:] not in _KINDS:
+        raise TypeError(
+            f"array {key!r} is {values.dtype}; a bundle holds bool, integers and floats"
+        )
+    return values
+
+
+def _entry(content: bytes) -> FileEntry:
+    return FileEntry(bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
+
+
+def _damaged(path: Path, why: str) -> ModelFileError:
+    reason = " ".join(why.split())[:300]
+    return ModelFileError(
+        f"{str(path)!r} cannot be used: {reason}. It is damaged or from another program: "
+        "use another checkpoint or model, or fit again."
+    )

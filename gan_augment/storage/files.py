@@ -1,0 +1,177 @@
+"""Files and folders that appear whole or not at all: written beside their target, synced, renamed.
+
+Nothing about what is in them, and no locks.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from gan_augment.errors import GanAugmentError, OutputExistsError, WriteFailedError
+
+LONGEST_NAME_BYTES = 255
+_TEMPORARY = re.compile(r"(?P<name>.+)\.(?P<kind>tmp|old)-(?P<pid>[0-9]{1,10})")
+_CURES = {
+    errno.ENOSPC: "Free some space, or write to another disk.",
+    errno.EDQUOT: "Your quota is used up: free some space, or write elsewhere.",
+    errno.EROFS: "The disk is read-only: choose another folder.",
+    errno.EACCES: "You may not write there: choose another folder, or change its permissions.",
+    errno.EPERM: "You may not write there: choose another folder, or change its permissions.",
+    errno.ENAMETOOLONG: "Choose a shorter path.",
+}
+
+
+def write_file(path: Path, content: bytes, *, sync: bool = True) -> None:
+    """Put `content` at `path`, replacing what is there; a crash leaves the old file or the new.
+
+    Parent folders are made. With `sync=False` the file is renamed into place without waiting for
+    the disk (for many small images; only a power cut can then leave an empty file).
+    Raises WriteFailedError, one line; the temporary file is gone then, and the old file intact.
+    """
+    temporary = _beside(path, "tmp")
+    with write_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            _write_new(temporary, content, sync)
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        if sync:
+            _sync(path.parent)
+
+
+@contextlib.contextmanager
+def new_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
+    """Build a folder under a temporary name; it takes its real name when the block ends.
+
+    Yields the temporary folder, `path.tmp-<pid>`. If the block raises, it is removed and `path` is
+    as it was. An existing `path` raises OutputExistsError, or is replaced with `replace=True`: it
+    is moved aside to `path.old-<pid>` for the moment of the rename (`clean_stale` undoes that after
+    a crash, and runs here first).
+    """
+    temporary = _beside(path, "tmp")
+    with write_errors(path):
+        if path.exists() and not replace:
+            raise OutputExistsError(f"{path} exists already; choose another name, or replace it.")
+        clean_stale(path.parent, path.name)
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir(parents=True)
+        try:
+            yield temporary
+            _sync_tree(temporary)
+            _swap_in(temporary, path)
+        except BaseException:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
+        _sync(path.parent)
+
+
+def clean_stale(folder: Path, name: str | None = None) -> tuple[str, ...]:
+    """Remove what dead processes left half-written in `folder` (not below it); returns the names.
+
+    With `name` only the leftovers of that file or folder. A folder that was moved aside (`.old-`)
+    while its successor never arrived gets its name back. Call it while holding the folder's lock.
+    """
+    gone = []
+    for entry in sorted(folder.iterdir()) if folder.is_dir() else []:
+        match = _TEMPORARY.fullmatch(entry.name)
+        if not match or process_lives(int(match["pid"])):
+            continue
+        target = folder / match["name"]
+        if name not in (None, target.name):
+            continue
+        with write_errors(entry):
+            if match["kind"] == "old" and not target.exists():
+                entry.rename(target)
+            elif entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry)
+            else:
+                entry.unlink()
+        gone.append(entry.name)
+    return tuple(gone)
+
+
+@contextlib.contextmanager
+def write_errors(path: Path) -> Iterator[None]:
+    """Turn an OSError of the block into a WriteFailedError of one line: path, reason, cure."""
+    try:
+        yield
+    except GanAugmentError:
+        raise
+    except OSError as error:
+        reason = error.strerror or str(error) or type(error).__name__
+        cure = _CURES.get(error.errno or 0, "Check the disk and the path.")
+        message = (
+            f"could not write {str(path)!r}: {reason}. {cure} What was there before is intact."
+        )
+        raise WriteFailedError(message) from error
+
+
+def process_lives(pid: int) -> bool:
+    """Whether a process of this number runs on this machine, whoever owns it."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True
+
+
+def _beside(path: Path, kind: str) -> Path:
+    """`path.<kind>-<pid>`; a name too long for that is replaced by its hash."""
+    suffix = f".{kind}-{os.getpid()}"
+    if len(os.fsencode(path.name)) + len(suffix) <= LONGEST_NAME_BYTES:
+        return path.with_name(path.name + suffix)
+    return path.with_name(hashlib.sha256(os.fsencode(path.name)).hexdigest() + suffix)
+
+
+def _write_new(path: Path, content: bytes, sync: bool) -> None:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0)
+    descriptor = os.open(path, flags, 0o666)
+    try:
+        view = memoryview(content)
+        while view:
+            view = view[os.write(descriptor, view) :]
+        if sync:
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _swap_in(temporary: Path, path: Path) -> None:
+    if not path.exists():
+        temporary.rename(path)
+        return
+    aside = _beside(path, "old")
+    shutil.rmtree(aside, ignore_errors=True)
+    path.rename(aside)
+    try:
+        temporary.rename(path)
+    except BaseException:
+        aside.rename(path)
+        raise
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def _sync_tree(folder: Path) -> None:
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            _sync(Path(parent, name))
+        _sync(Path(parent))
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

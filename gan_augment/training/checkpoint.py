@@ -1,0 +1,136 @@
+"""Checkpoints of a run: numbered bundles, verified when read, the last two and the best kept.
+
+Only arrays and JSON-ready values; what they mean is the training state's business.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from gan_augment.errors import ModelFileError
+from gan_augment.storage import clean_stale, load_bundle, load_meta, save_bundle, write_errors
+
+NAME = "checkpoint"
+KEPT = 2
+_FOLDER = re.compile(r"step-(?P<step>[0-9]{1,15})")
+
+
+class CheckpointMeta(BaseModel):
+    """The JSON of a checkpoint. step: generator steps done. best: it had the best score so far."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: Literal["gan-augment checkpoint"] = "gan-augment checkpoint"
+    version: Literal[1] = 1
+    step: int = Field(ge=0)
+    best: bool
+    state: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """One verified checkpoint: arrays by name, the values saved beside them, and where it lies."""
+
+    step: int
+    tensors: dict[str, NDArray[Any]]
+    meta: dict[str, Any]
+    folder: Path
+    best: bool
+
+
+class CheckpointStore:
+    """The checkpoints below one folder: `step-<n>`, each whole or absent.
+
+    The newest is the one of the highest step, the best the highest that was saved as best.
+    `damaged` holds {folder name: reason} of those that a look found unusable; the next save removes
+    them. One process at a time may use a store (`FolderLock` on the run's folder).
+
+    >>> import tempfile
+    >>> import numpy as np
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     store = CheckpointStore(Path(folder))
+    ...     store.save(10, {"weight": np.zeros(3)}, {"seed": 0}, best=True)
+    ...     store.latest().step
+    10
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = Path(folder)
+        self.damaged: dict[str, str] = {}
+
+    def save(
+        self,
+        step: int,
+        tensors: Mapping[str, NDArray[Any]],
+        meta: Mapping[str, Any],
+        best: bool = False,
+    ) -> None:
+        """Write the checkpoint of `step`, then remove all but the last two and the best.
+
+        Raises WriteFailedError where the disk refuses; every older checkpoint is still there then.
+        """
+        if not self.folder.is_dir():
+            with write_errors(self.folder):
+                self.folder.mkdir(parents=True, exist_ok=True)
+        clean_stale(self.folder)
+        described = CheckpointMeta(step=step, best=best, state=dict(meta))
+        save_bundle(self._path(step), tensors, described, NAME)
+        self.damaged.pop(self._path(step).name, None)
+        self._prune()
+
+    def latest(self) -> Checkpoint | None:
+        """The intact checkpoint of the highest step, or None; others met go to `damaged`."""
+        return self._first_intact(self._steps())
+
+    def best(self) -> Checkpoint | None:
+        """The intact checkpoint of the highest step that was saved as best, or None."""
+        return self._first_intact(self._best_steps())
+
+    def _first_intact(self, steps: list[int]) -> Checkpoint | None:
+        for step in steps:
+            folder = self._path(step)
+            try:
+                tensors, meta = load_bundle(folder, NAME, schema=CheckpointMeta)
+            except ModelFileError as error:
+                self.damaged[folder.name] = str(error)
+            else:
+                return Checkpoint(meta.step, tensors, meta.state, folder, meta.best)
+        return None
+
+    def _best_steps(self) -> list[int]:
+        found = []
+        for step in self._steps():
+            try:
+                meta = load_meta(self._path(step), NAME, schema=CheckpointMeta)
+            except ModelFileError as error:
+                self.damaged[self._path(step).name] = str(error)
+            else:
+                found += [step] if meta.best else []
+        return found
+
+    def _steps(self) -> list[int]:
+        """Steps of the folders that are there, highest first, known damaged ones left out."""
+        names = [entry.name for entry in self.folder.iterdir()] if self.folder.is_dir() else []
+        matches = [_FOLDER.fullmatch(name) for name in names if name not in self.damaged]
+        return sorted((int(match["step"]) for match in matches if match), reverse=True)
+
+    def _prune(self) -> None:
+        best = self._best_steps()[:1]
+        steps = self._steps()
+        spare = set(steps) - set(steps[:KEPT]) - set(best)
+        with write_errors(self.folder):
+            for name in sorted({self._path(step).name for step in spare} | set(self.damaged)):
+                if (self.folder / name).is_dir():
+                    shutil.rmtree(self.folder / name)
+        self.damaged.clear()
+
+    def _path(self, step: int) -> Path:
+        return self.folder / f"step-{step}"

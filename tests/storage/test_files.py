@@ -1,0 +1,142 @@
+"""Files and folders appear whole or not at all."""
+
+import errno
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from gan_augment.errors import OutputExistsError, WriteFailedError
+from gan_augment.storage import clean_stale, new_folder, write_errors, write_file
+
+DEAD_PID = 2**22 + 1  # above Linux's largest process number
+
+
+def names(folder: Path) -> set[str]:
+    return {entry.name for entry in folder.iterdir()}
+
+
+@pytest.fixture
+def refuse(monkeypatch):
+    """Make the n-th call of an os function fail with the given error number."""
+
+    def install(function: str, number: int, nth: int = 1) -> None:
+        real, calls = getattr(os, function), []
+
+        def failing(*args, **kwargs):
+            calls.append(args)
+            if len(calls) == nth:
+                raise OSError(number, os.strerror(number))
+            return real(*args, **kwargs)
+
+        monkeypatch.setattr(os, function, failing)
+
+    return install
+
+
+def test_a_written_file_holds_the_bytes_and_leaves_nothing_else(tmp_path):
+    write_file(tmp_path / "new" / "a.bin", b"x" * 100_000)
+    assert (tmp_path / "new" / "a.bin").read_bytes() == b"x" * 100_000
+    assert names(tmp_path / "new") == {"a.bin"}
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EIO])
+@pytest.mark.parametrize("function", ["open", "write", "fsync"])
+def test_a_failed_write_keeps_the_old_file_and_removes_the_temporary(
+    tmp_path, refuse, function, number
+):
+    write_file(tmp_path / "a", b"old")
+    refuse(function, number)
+    with pytest.raises(WriteFailedError, match=r"could not write .*a'") as caught:
+        write_file(tmp_path / "a", b"new")
+    assert caught.value.exit_code == 74
+    assert "\n" not in str(caught.value)
+    assert (tmp_path / "a").read_bytes() == b"old"
+    assert names(tmp_path) == {"a"}
+
+
+def test_a_write_that_takes_only_a_part_at_a_time_still_writes_all(tmp_path, monkeypatch):
+    real = os.write
+    monkeypatch.setattr(os, "write", lambda d, content: real(d, content[:3]))
+    write_file(tmp_path / "a", b"0123456789")
+    assert (tmp_path / "a").read_bytes() == b"0123456789"
+
+
+def test_the_longest_file_name_can_be_written(tmp_path):
+    write_file(tmp_path / ("é" * 127), b"x")
+    assert names(tmp_path) == {"é" * 127}
+
+
+def test_a_folder_appears_only_when_it_is_complete(tmp_path):
+    with new_folder(tmp_path / "model") as building:
+        write_file(building / "a", b"1")
+        assert not (tmp_path / "model").exists()
+        assert building.name == f"model.tmp-{os.getpid()}"
+    assert names(tmp_path) == {"model"}
+    assert (tmp_path / "model" / "a").read_bytes() == b"1"
+
+
+def test_a_folder_whose_making_fails_leaves_what_was_there(tmp_path):
+    with new_folder(tmp_path / "model") as building:
+        write_file(building / "a", b"old")
+
+    def fail() -> None:
+        with new_folder(tmp_path / "model", replace=True) as building:
+            write_file(building / "a", b"new")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fail()
+    assert names(tmp_path) == {"model"}
+    assert (tmp_path / "model" / "a").read_bytes() == b"old"
+
+
+@pytest.mark.parametrize("nth", range(1, 6))
+def test_a_disk_that_fills_at_any_write_leaves_the_old_folder(tmp_path, refuse, nth):
+    with new_folder(tmp_path / "model") as building:
+        write_file(building / "a", b"old")
+    refuse("fsync", errno.ENOSPC, nth)
+
+    def replace() -> None:
+        with new_folder(tmp_path / "model", replace=True) as building:
+            write_file(building / "a", b"new")
+            write_file(building / "b", b"new")
+
+    with pytest.raises(WriteFailedError):
+        replace()
+    assert names(tmp_path) == {"model"}
+    assert (tmp_path / "model" / "a").read_bytes() == b"old"
+
+
+def test_a_folder_that_is_there_is_not_replaced_unless_asked(tmp_path):
+    (tmp_path / "model").mkdir()
+    with pytest.raises(OutputExistsError), new_folder(tmp_path / "model"):
+        pass
+    assert names(tmp_path) == {"model"}
+
+
+def test_leftovers_of_dead_processes_are_removed_and_others_kept(tmp_path):
+    (tmp_path / f"step-3.tmp-{DEAD_PID}").mkdir()
+    (tmp_path / f"a.png.tmp-{DEAD_PID}").write_bytes(b"")
+    (tmp_path / f"b.png.tmp-{os.getppid()}").write_bytes(b"")
+    (tmp_path / "notes.tmp-mine").write_bytes(b"")
+    assert clean_stale(tmp_path) == (f"a.png.tmp-{DEAD_PID}", f"step-3.tmp-{DEAD_PID}")
+    assert names(tmp_path) == {f"b.png.tmp-{os.getppid()}", "notes.tmp-mine"}
+
+
+def test_a_folder_moved_aside_by_a_process_that_died_comes_back(tmp_path):
+    (tmp_path / f"model.old-{DEAD_PID}").mkdir()
+    clean_stale(tmp_path)
+    assert names(tmp_path) == {"model"}
+
+
+def test_an_error_of_the_block_that_is_no_write_error_passes_unchanged(tmp_path):
+    with pytest.raises(ZeroDivisionError), write_errors(tmp_path):
+        _ = 1 // 0
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no always-full device here")
+def test_a_full_disk_is_one_line_with_a_cure(tmp_path):
+    with pytest.raises(WriteFailedError, match="Free some space"), write_errors(tmp_path):
+        shutil.copyfile("/proc/version", "/dev/full")
