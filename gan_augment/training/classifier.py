@@ -1,0 +1,206 @@
+"""The judge: a small CNN behind scores, selection and the demo; a frozen random one beside it.
+
+Trained for a fixed number of updates on uint8 images of any size and channels from 8 px up.
+No generator, no metrics, no files.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from gan_augment.augment.shifts import shift_and_light
+from gan_augment.data.contract import LabelledImages
+from gan_augment.errors import DataError
+from gan_augment.randomness import derived_seed, generator
+
+Pixels = NDArray[np.uint8]
+Augmentation = Callable[[Pixels, np.random.Generator], Pixels]
+"""(uint8 (N, H, W, C), generator) -> uint8 (N, H, W, C); never changes what it is given."""
+
+_WIDTHS = (32, 64, 64)
+_FEATURES = 128
+_STRIDES = {
+    1: (1, 2, 1),
+    2: (1, 2, 2),
+    3: (2, 2, 2),
+    4: (4, 2, 2),
+}  # by halvings of the shorter side
+_BLOCK = 256
+
+
+class SmallCNN:
+    """A trained classifier of images: logits, predictions, and the features before them."""
+
+    def __init__(self, trunk: nn.Module, head: nn.Linear) -> None:
+        self._trunk = trunk.eval()
+        self._head = head.eval()
+
+    def features(self, pixels: Pixels) -> NDArray[np.float32]:
+        """Penultimate activations, uint8 (N, H, W, C) -> float32 (N, 128), all >= 0."""
+        return _in_blocks(self._trunk, pixels)
+
+    def logits(self, pixels: Pixels) -> NDArray[np.float32]:
+        """Class scores before the softmax, uint8 (N, H, W, C) -> float32 (N, K)."""
+        with torch.inference_mode():
+            scores: Tensor = self._head(torch.from_numpy(self.features(pixels)))
+        return np.asarray(scores.numpy(), dtype=np.float32)
+
+    def predict(self, pixels: Pixels) -> NDArray[np.int64]:
+        """The likeliest class of each image, uint8 (N, H, W, C) -> int64 (N,)."""
+        return np.asarray(self.logits(pixels).argmax(axis=1), dtype=np.int64)
+
+
+def train_classifier(
+    data: LabelledImages,
+    *,
+    steps: int,
+    seed: int,
+    batch: int = 64,
+    augment: Augmentation | None = shift_and_light,
+    balanced: bool = True,
+    rate: float = 5e-3,
+) -> SmallCNN:
+    """Train the judge for exactly `steps` updates of `batch` images; same arguments, same bytes.
+
+    balanced: every class with rows is drawn equally often; otherwise every row is.
+    augment: what a batch goes through before the network sees it, None for nothing.
+    Raises DataError on fewer than two rows. The caller's arrays and generators stay as they are.
+
+    >>> import numpy as np
+    >>> pixels = np.zeros((8, 8, 8, 1), np.uint8)
+    >>> pixels[4:] = 255
+    >>> ids = np.array([f"row-{i}" for i in range(8)])
+    >>> data = LabelledImages(pixels, np.repeat([0, 1], 4), ids, class_names=("dark", "light"))
+    >>> train_classifier(data, steps=20, seed=0, batch=8).predict(pixels).tolist()
+    [0, 0, 0, 0, 1, 1, 1, 1]
+    """
+    if len(data) < 2:
+        raise DataError(f"a classifier needs two images or more; given {len(data)}. Add images.")
+    trunk = _trunk(data.image_shape, derived_seed(seed, "judge-weights"))
+    head = _head(len(data.names))
+    draw = _balanced_rows(data.labels) if balanced else _shuffled_rows(len(data))
+    weights = [*trunk.parameters(), *head.parameters()]
+    optimiser = torch.optim.AdamW(weights, lr=rate, weight_decay=1e-2, foreach=True)
+    trunk.train()
+    for step in range(steps):
+        rows = draw(seed, step, batch)
+        pixels = data.pixels[rows]
+        if augment is not None:
+            pixels = augment(pixels, generator(seed, "judge-augment", step))
+        for group in optimiser.param_groups:
+            group["lr"] = rate * _rate_factor(step, steps)
+        loss = F.cross_entropy(head(trunk(_to_input(pixels))), torch.from_numpy(data.labels[rows]))
+        optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+    return SmallCNN(trunk, head)
+
+
+def random_features(
+    shape: tuple[int, int, int], seed: int
+) -> Callable[[Pixels], NDArray[np.float32]]:
+    """A frozen random network as a feature map, uint8 (N, H, W, C) -> float32 (N, 256).
+
+    It knows no class, so it sees what a judge trained on labels has learned to ignore. The last
+    map is averaged over each of its four quarters, so that features keep a notion of place.
+    """
+    network = _convolutions(shape, derived_seed(seed, "random-features"), grid=2).eval()
+    return lambda pixels: _in_blocks(network, pixels)
+
+
+def _convolutions(shape: tuple[int, int, int], seed: int, grid: int) -> nn.Sequential:
+    """Three stages of convolution, batch norm, ReLU, averaged to grid x grid x 64 numbers."""
+    height, width, channels = shape
+    halvings = min(4, max(1, round(math.log2(min(height, width) / 4))))
+    layers: list[nn.Module] = []
+    with torch.random.fork_rng(
+        devices=[]
+    ):  # layers draw from the global generator when they are made
+        for wide, stride in zip(_WIDTHS, _STRIDES[halvings], strict=True):
+            side = 5 if stride == 4 else 3
+            layers += [nn.Conv2d(channels, wide, side, stride, side // 2, bias=False)]
+            layers += [nn.BatchNorm2d(wide), nn.ReLU()]
+            channels = wide
+    network = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(grid), nn.Flatten())
+    return _started(network, seed)
+
+
+def _trunk(shape: tuple[int, int, int], seed: int) -> nn.Sequential:
+    """Images to features. Places are kept (4 x 4): one average took digits from .98 to .89."""
+    convolutions = _convolutions(shape, derived_seed(seed, "convolutions"), grid=4)
+    with torch.random.fork_rng(devices=[]):
+        last = [
+            nn.Linear(16 * _WIDTHS[-1], _FEATURES, bias=False),
+            nn.BatchNorm1d(_FEATURES),
+            nn.ReLU(),
+        ]
+    return nn.Sequential(convolutions, *_started(nn.Sequential(*last), derived_seed(seed, "last")))
+
+
+def _started(network: nn.Sequential, seed: int) -> nn.Sequential:
+    """He initialisation from a generator of its own; biases and norms keep their constants."""
+    torch_rng = torch.Generator().manual_seed(seed)
+    for module in network:
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu", generator=torch_rng)
+    # 1.5 times faster on a CPU than NCHW
+    return network.to(memory_format=torch.channels_last)  # type: ignore[no-any-return,call-overload]
+
+
+def _head(classes: int) -> nn.Linear:
+    with torch.random.fork_rng(devices=[]):
+        head = nn.Linear(_FEATURES, classes)
+    nn.init.zeros_(head.weight)
+    nn.init.zeros_(head.bias)
+    return head
+
+
+def _balanced_rows(labels: NDArray[np.int64]) -> Callable[[int, int, int], NDArray[np.int64]]:
+    rows_of = [np.flatnonzero(labels == label) for label in np.unique(labels)]
+
+    def draw(seed: int, step: int, batch: int) -> NDArray[np.int64]:
+        rng = generator(seed, "judge-batches", step)
+        classes = rng.integers(len(rows_of), size=batch)
+        return np.array(
+            [rows_of[c][rng.integers(len(rows_of[c]))] for c in classes], dtype=np.int64
+        )
+
+    return draw
+
+
+def _shuffled_rows(n: int) -> Callable[[int, int, int], NDArray[np.int64]]:
+    def draw(seed: int, step: int, batch: int) -> NDArray[np.int64]:
+        places = np.arange(step * batch, (step + 1) * batch)  # in an endless row of shuffles
+        rounds = range(places[0] // n, places[-1] // n + 1)
+        order = [generator(seed, "judge-shuffle", r).permutation(n) for r in rounds]
+        return np.concatenate(order)[places - rounds[0] * n]
+
+    return draw
+
+
+def _rate_factor(step: int, steps: int) -> float:
+    """A tenth of the run of linear warm-up, then a cosine to zero."""
+    warm = max(1, steps // 10)
+    if step < warm:
+        return (step + 1) / warm
+    return 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))
+
+
+def _to_input(pixels: Pixels) -> Tensor:
+    """uint8 0..255 (N, H, W, C) -> float32 -1..1 (N, C, H, W), laid out with channels last."""
+    x = torch.from_numpy(np.ascontiguousarray(pixels)).permute(0, 3, 1, 2)
+    return x.float().div_(127.5).sub_(1)
+
+
+def _in_blocks(network: nn.Module, pixels: Pixels) -> NDArray[np.float32]:
+    with torch.inference_mode():
+        starts = range(0, max(1, len(pixels)), _BLOCK)
+        parts = [network(_to_input(pixels[s : s + _BLOCK])).numpy() for s in starts]
+    return np.concatenate(parts)

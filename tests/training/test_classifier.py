@@ -1,0 +1,115 @@
+"""The judge: it learns, repeats itself byte for byte, and leaves its surroundings alone."""
+
+import numpy as np
+import pytest
+import torch
+
+from gan_augment.augment.shifts import shift_and_light
+from gan_augment.data.contract import LabelledImages
+from gan_augment.errors import DataError
+from gan_augment.training.classifier import random_features, train_classifier
+
+
+def stripes(
+    counts: tuple[int, ...] = (20, 20), shape: tuple[int, int, int] = (12, 10, 1)
+) -> LabelledImages:
+    """Class 0 has horizontal stripes, class 1 vertical ones; noise on both."""
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.arange(len(counts)), counts)
+    rows, columns = np.indices(shape[:2])
+    waves = [np.where(axis % 4 < 2, 60, 190) for axis in (rows, columns)]
+    clean = np.stack([waves[label] for label in labels])[..., None]
+    pixels = (clean + rng.integers(-40, 40, size=(len(labels), *shape))).astype(np.uint8)
+    names = tuple(f"class {k}" for k in range(len(counts)))
+    return LabelledImages(
+        pixels, labels, np.array([f"{i}" for i in range(len(labels))]), class_names=names
+    )
+
+
+def test_it_learns_what_a_person_sees_at_once() -> None:
+    judge = train_classifier(stripes(), steps=30, seed=0, batch=16)
+    other = stripes((30, 30))
+    assert (judge.predict(other.pixels) == other.labels).mean() > 0.95
+
+
+def test_the_same_arguments_give_the_same_bytes_and_another_seed_others() -> None:
+    data = stripes()
+    first, again, other = (train_classifier(data, steps=4, seed=s, batch=8) for s in (0, 0, 1))
+    assert first.logits(data.pixels).tobytes() == again.logits(data.pixels).tobytes()
+    assert first.logits(data.pixels).tobytes() != other.logits(data.pixels).tobytes()
+
+
+def test_global_generators_and_the_callers_arrays_stay_as_they_were() -> None:
+    data = stripes()
+    before = data.pixels.copy()
+    torch_state, numpy_state = torch.get_rng_state(), repr(np.random.get_state())  # noqa: NPY002
+    train_classifier(data, steps=2, seed=0, batch=8).predict(data.pixels)
+    random_features(data.image_shape, seed=0)
+    assert torch.equal(torch.get_rng_state(), torch_state)
+    assert repr(np.random.get_state()) == numpy_state  # noqa: NPY002
+    assert (data.pixels == before).all()
+
+
+@pytest.mark.parametrize("shape", [(8, 8, 1), (8, 13, 3), (21, 28, 4), (64, 48, 2), (9, 70, 5)])
+def test_any_size_and_channels_from_eight_px_work(shape: tuple[int, int, int]) -> None:
+    data = stripes((3, 3), shape)
+    judge = train_classifier(data, steps=1, seed=0, batch=6)
+    assert judge.features(data.pixels).shape == (6, 128)
+    assert judge.logits(data.pixels).shape == (6, 2)
+    assert random_features(shape, seed=0)(data.pixels).shape == (6, 256)
+    assert judge.predict(data.pixels[:0]).shape == (0,)
+
+
+def test_balanced_batches_draw_a_rare_class_as_often_as_the_common_one() -> None:
+    data = stripes((97, 3))
+    seen: list[np.ndarray] = []
+
+    def watch(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        seen.append(pixels)
+        return pixels
+
+    train_classifier(data, steps=10, seed=0, batch=32, augment=watch)
+    rare = {row.tobytes() for row in data.pixels[97:]}
+    share = np.mean([row.tobytes() in rare for row in np.concatenate(seen)])
+    assert 0.35 < share < 0.65
+
+
+def test_unbalanced_batches_show_every_row_equally_often() -> None:
+    data = stripes((9, 3))
+    seen: list[bytes] = []
+
+    def watch(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        seen.extend(row.tobytes() for row in pixels)
+        return pixels
+
+    train_classifier(data, steps=6, seed=0, batch=8, augment=watch, balanced=False)
+    assert sorted(seen.count(row.tobytes()) for row in data.pixels) == [4] * 12
+
+
+def test_random_features_depend_on_the_seed_alone_and_not_on_the_batch() -> None:
+    data = stripes((200, 100), (8, 8, 3))
+    features = random_features((8, 8, 3), seed=5)
+    again = random_features((8, 8, 3), seed=5)
+    assert features(data.pixels).tobytes() == again(data.pixels).tobytes()
+    assert np.allclose(features(data.pixels)[:7], features(data.pixels[:7]), atol=1e-5)
+    assert not np.allclose(features(data.pixels), random_features((8, 8, 3), seed=6)(data.pixels))
+
+
+def test_a_class_without_rows_is_no_obstacle_and_one_image_is_an_error() -> None:
+    data = stripes((4, 0))
+    assert set(train_classifier(data, steps=3, seed=0, batch=4).predict(data.pixels)) == {0}
+    with pytest.raises(DataError, match="two images"):
+        train_classifier(data.take([0]), steps=1, seed=0)
+
+
+def test_shifts_keep_shape_and_caller_and_move_at_least_one_pixel() -> None:
+    pixels = np.zeros((50, 8, 8, 1), np.uint8)
+    pixels[:, 3, 3] = 200
+    moved = shift_and_light(pixels, np.random.default_rng(0), light=0)
+    assert pixels[0, 3, 3, 0] == 200
+    assert (moved.shape, moved.dtype) == (pixels.shape, np.uint8)
+    assert {tuple(np.argwhere(m[..., 0])[0]) for m in moved} == {
+        (y, x) for y in (2, 3, 4) for x in (2, 3, 4)
+    }
+    still = shift_and_light(pixels, np.random.default_rng(0), light=0, shift=0)
+    assert (still == pixels).all()
