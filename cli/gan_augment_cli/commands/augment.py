@@ -1,0 +1,90 @@
+"""`gan-augment augment`: the three-minute path from a folder to a topped-up folder."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gan_augment_cli import options as o
+from gan_augment_cli import outcome
+from gan_augment_cli.console import shown_progress
+
+
+def augment(
+    ctx: typer.Context,
+    data: o.Data,
+    out: o.OutFolder,
+    model: Annotated[
+        Path | None, o.option("--model", "Sample from this run; do not train.")
+    ] = None,
+    run: Annotated[
+        Path | None, o.option("--run", "Where the trained run goes.  [default: as in fit]")
+    ] = None,
+    to: Annotated[
+        str,
+        o.option("--to", "What a class ends with: majority, median, 500, or 0.5 of the majority."),
+    ] = "majority",
+    synthetic_share: Annotated[
+        str, o.option("--synthetic-share", "Of the rows added, the part generated; or auto.")
+    ] = "auto",
+    companions: Annotated[
+        bool | None,
+        o.option(
+            "--companions/--no-companions",
+            "Whether the other classes get generated images too.  [default: measured best]",
+        ),
+    ] = None,
+    resize_originals: Annotated[
+        bool, o.option("--resize-originals", "Write the originals at the model's size.")
+    ] = False,
+    classes: o.Classes = "rare",
+    recipe: o.RecipeName = "auto",
+    steps: o.Steps = None,
+    budget: o.Budget = o.DEFAULT_BUDGET,
+    image_size: o.ImageSize = None,
+    resize: o.Resize = "squeeze",
+    flips: o.Flips = False,
+    seed: o.Seed = 0,
+    device: o.Device = "auto",
+    precision: o.Precision = "auto",
+    threads: o.Threads = None,
+    workers: o.Workers = None,
+    skip_bad: o.SkipBad = False,
+    resume: o.Resume = False,
+    overwrite: o.Overwrite = False,
+    config: o.Config = None,
+    dry_run: o.DryRun = False,
+    as_json: o.AsJson = False,
+    quiet: o.Quiet = False,
+) -> None:
+    """Top up rare classes: fit, sample, copy.
+
+    Writes OUT/<class>/ with DATA's files as they are, synthetic-000000.png, ... and
+    repeat-000000-<original name>, ..., and OUT/manifest.csv that tells which is which.
+    """
+    with outcome.exit_codes("augment", as_json=as_json):
+        settings, filling = o.fit_options(ctx), o.top_up(ctx)
+        if dry_run:
+            outcome.print_plan("augment", ctx, data, settings, run, as_json=as_json)
+            return
+        with shown_progress(quiet=quiet) as progress:
+            from gan_augment import workflows
+
+            result = workflows.augment(
+                data,
+                out,
+                model=model,
+                top_up=filling,
+                options=settings,
+                resize_originals=resize_originals,
+                resume=resume,
+                overwrite=overwrite,
+                run=run,
+                progress=progress,
+            )
+        outcome.print_result("augment", result, out, as_json=as_json, quiet=quiet)
+        if not (quiet or as_json):
+            outcome.print_next(f"train your classifier on {shlex.quote(str(out))} as on DATA")

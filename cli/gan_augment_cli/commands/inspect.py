@@ -1,0 +1,41 @@
+"""`gan-augment inspect`: what a data set holds, or what a run is. Loads no torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gan_augment_cli import options as o
+from gan_augment_cli import outcome
+from gan_augment_cli.console import shown_progress
+
+
+def inspect(
+    path: Annotated[
+        Path,
+        typer.Argument(metavar="PATH", show_default=False, help="DATA, or the folder of a RUN."),
+    ],
+    workers: o.Workers = None,
+    skip_bad: o.SkipBad = False,
+    as_json: o.AsJson = False,
+) -> None:
+    """Say what is in DATA, or what a RUN is.
+
+    DATA: classes and counts, which are rare and why, sizes, duplicates, files that cannot be read.
+    RUN: classes, sizes, recipe, scores, and whether the model contains training rows.
+    """
+    with outcome.exit_codes("inspect", as_json=as_json), shown_progress(quiet=as_json) as progress:
+        from gan_augment import workflows
+
+        report = (
+            workflows.inspect_run(path)
+            if _is_run(path)
+            else workflows.inspect_data(path, workers=workers, skip_bad=skip_bad, progress=progress)
+        )
+    outcome.print_report("inspect", report, as_json=as_json)
+
+
+def _is_run(path: Path) -> bool:
+    return (path / "config.toml").is_file() or (path / "model" / "manifest.json").is_file()

@@ -1,0 +1,58 @@
+"""`gan-augment sample`: images from a trained run."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from gan_augment_cli import options as o
+from gan_augment_cli import outcome, values
+from gan_augment_cli.console import shown_progress
+
+
+def sample(
+    ctx: typer.Context,
+    run: o.RunFolder,
+    out: o.OutFolder,
+    counts: Annotated[
+        str | None,
+        o.option("--counts", "100, or owl=30,wren=20.  [default: what tops the rare classes up]"),
+    ] = None,
+    classes: Annotated[
+        str | None,
+        o.option("--classes", "Names with commas, or all.  [default: those of the fit]"),
+    ] = None,
+    seed: o.Seed = 0,
+    workers: o.Workers = None,
+    resume: o.Resume = False,
+    overwrite: o.Overwrite = False,
+    config: o.Config = None,
+    dry_run: o.DryRun = False,
+    as_json: o.AsJson = False,
+    quiet: o.Quiet = False,
+) -> None:
+    """Draw images from a trained run.
+
+    Writes OUT/<class>/000000.png, ... and OUT/manifest.csv.
+    """
+    with outcome.exit_codes("sample", as_json=as_json):
+        wanted = None if counts is None else o.read(counts, values.row_counts, "--counts")
+        if dry_run:
+            outcome.print_choices("sample", o.choices(ctx), as_json=as_json)
+            return
+        with shown_progress(quiet=quiet) as progress:
+            from gan_augment import workflows
+
+            result = workflows.sample(
+                run,
+                out,
+                counts=wanted,
+                classes=classes,
+                seed=seed,
+                workers=workers,
+                resume=resume,
+                overwrite=overwrite,
+                progress=progress,
+            )
+        outcome.print_result("sample", result, out, as_json=as_json, quiet=quiet)

@@ -1,0 +1,177 @@
+"""The options that commands share, where each value came from, and the settings they make."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+
+import typer
+
+from gan_augment.errors import UsageError, did_you_mean
+from gan_augment_cli import values
+
+if TYPE_CHECKING:
+    from gan_augment.config import FitOptions, TopUp
+
+DEFAULT_BUDGET = "5m"
+
+Value = TypeVar("Value")
+
+
+def option(flags: str, text: str, **more: Any) -> Any:
+    """An option that the environment may set too: `--skip-bad` is GAN_AUGMENT_SKIP_BAD."""
+    name = flags.split("/")[0].removeprefix("--").replace("-", "_").upper()
+    return typer.Option(flags, help=text, envvar=f"GAN_AUGMENT_{name}", show_envvar=False, **more)
+
+
+Data = Annotated[
+    Path,
+    typer.Argument(
+        metavar="DATA",
+        show_default=False,
+        help="A folder with a folder per class, a .npz file, or a .csv of path,label[,group].",
+    ),
+]
+OutFolder = Annotated[
+    Path, typer.Argument(metavar="OUT", show_default=False, help="The folder to write.")
+]
+RunFolder = Annotated[
+    Path, typer.Argument(metavar="RUN", show_default=False, help="The folder of a trained run.")
+]
+
+Classes = Annotated[str, option("--classes", "Which to top up: rare, all, or names with commas.")]
+RecipeName = Annotated[str, option("--recipe", "How to train: auto, or a name or .toml file.")]
+Steps = Annotated[int | None, option("--steps", "Train for so many steps; repeats a run.")]
+Budget = Annotated[
+    str, option("--budget", "Train for about so long (90s, 10m, 1h), unless --steps is given.")
+]
+ImageSize = Annotated[
+    str | None, option("--image-size", "Size the model works at, HEIGHTxWIDTH px.")
+]
+Resize = Annotated[
+    Literal["squeeze", "crop", "pad"], option("--resize", "How other aspects are made to fit.")
+]
+Flips = Annotated[bool, option("--flips/--no-flips", "Whether a mirror image keeps its label.")]
+Seed = Annotated[int, option("--seed", "Same seed, same result.", min=0)]
+Device = Annotated[str, option("--device", "auto, cpu, cuda or cuda:1.")]
+Precision = Annotated[
+    Literal["auto", "float32", "bf16"], option("--precision", "Of the arithmetic in training.")
+]
+Threads = Annotated[int | None, option("--threads", "Of the training process.", min=1)]
+Workers = Annotated[int | None, option("--workers", "Processes that read or sample.", min=1)]
+SkipBad = Annotated[bool, option("--skip-bad", "Go on without the files that cannot be read.")]
+Resume = Annotated[bool, option("--resume", "Continue what was interrupted.")]
+Overwrite = Annotated[bool, option("--overwrite", "Replace an output of an earlier run.")]
+AsJson = Annotated[bool, option("--json", "Print one JSON object.")]
+Quiet = Annotated[bool, option("--quiet", "Print the output path only.")]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Show what would be done, and every option's origin.")
+]
+
+
+def _read_config(ctx: typer.Context, file: Path | None) -> Path | None:
+    """Take a TOML file's values as defaults: options at its top, or in a table of the command."""
+    if file is not None:
+        from gan_augment.config import read_toml
+
+        table = read_toml(file)
+        own = table.pop(str(ctx.info_name), {})
+        table = {key: value for key, value in table.items() if not isinstance(value, dict)}
+        known = {_long_name(param): param.name for param in ctx.command.params}
+        for key in [*table, *own]:
+            if key.replace("-", "_") not in known:
+                guess = did_you_mean(key, list(known))
+                raise typer.BadParameter(f"{file}: there is no option {key!r}.{guess}")
+        ctx.default_map = {
+            known[key.replace("-", "_")]: _as_text(value) for key, value in (table | own).items()
+        }
+    return file
+
+
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        "--config", is_eager=True, callback=_read_config, help="A TOML file of options' values."
+    ),
+]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One option's value and where it came from."""
+
+    name: str
+    value: str | int | float | bool | None
+    source: str
+
+
+def choices(ctx: typer.Context) -> list[Choice]:
+    """Every argument and option of the command with its origin, in the order of `--help`."""
+    return [
+        Choice(_long_name(param), _plain(ctx.params[param.name]), _origin(ctx, param))
+        for param in ctx.command.params
+        if param.name in ctx.params and param.name not in ("dry_run", "config")
+    ]
+
+
+def fit_options(ctx: typer.Context) -> FitOptions:
+    """The settings of a fit from the options of the command; `--steps` silences `--budget`."""
+    from gan_augment.config import FitOptions
+
+    given = ctx.params
+    chosen = {name: given[name] for name in FitOptions.model_fields if given.get(name) is not None}
+    if given["image_size"] is not None:
+        chosen["image_size"] = read(given["image_size"], values.height_width, "--image-size")
+    if given["steps"] is None:
+        chosen["budget_s"] = read(given["budget"], values.seconds, "--budget")
+    return FitOptions.checked(chosen, "options")
+
+
+def top_up(ctx: typer.Context) -> TopUp:
+    """The two numbers and the switch of a top-up from the options of the command."""
+    from gan_augment.config import TopUp
+
+    given = ctx.params
+    chosen = {
+        "to": read(given["to"], values.target, "--to"),
+        "synthetic_share": read(given["synthetic_share"], values.share, "--synthetic-share"),
+        "companions": "auto" if given["companions"] is None else given["companions"],
+    }
+    return TopUp.checked(chosen, "options")
+
+
+def read(text: str, parse: Callable[[str], Value], flag: str) -> Value:
+    """The value of an option's text; a refusal names the option."""
+    try:
+        return parse(text)
+    except UsageError as error:
+        raise UsageError(f"{flag}: {error}") from None
+
+
+def _long_name(param: Any) -> str:
+    """The option's name as in a config file: `--skip-bad` is skip_bad; an argument's own name."""
+    long = next((flag for flag in param.opts if flag.startswith("--")), str(param.name))
+    return long.removeprefix("--").replace("-", "_")
+
+
+def _as_text(value: Any) -> Any:
+    """A TOML value as the text an option takes: lists of pixels are HxW, of names a,b."""
+    if isinstance(value, list):
+        return ("x" if all(isinstance(item, int) for item in value) else ",").join(map(str, value))
+    return value if isinstance(value, bool) else str(value)
+
+
+def _plain(value: Any) -> str | int | float | bool | None:
+    return value if isinstance(value, str | int | float | bool | None) else str(value)
+
+
+def _origin(ctx: typer.Context, param: Any) -> str:
+    source = ctx.get_parameter_source(param.name)
+    words = {
+        "COMMANDLINE": "given",
+        "ENVIRONMENT": f"environment {param.envvar}",
+        "DEFAULT_MAP": f"config {ctx.params.get('config')}",
+    }
+    return words.get(source.name if source else "", "default")

@@ -1,0 +1,42 @@
+"""What each command does, as functions: `fit`, `sample`, `augment`, `inspect_data`, `demo`, ....
+
+Each name loads its module on first use; nothing heavy here.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from gan_augment.workflows.augmenting import augment
+    from gan_augment.workflows.demonstration import demo
+    from gan_augment.workflows.fitting import fit, plan_fit
+    from gan_augment.workflows.inspection import inspect_data, inspect_run
+    from gan_augment.workflows.sampling import sample
+
+# No module is called as its function is, or importing the module would hide the function.
+_HOMES = {
+    "augment": "augmenting",
+    "demo": "demonstration",
+    "fit": "fitting",
+    "inspect_data": "inspection",
+    "inspect_run": "inspection",
+    "plan_fit": "fitting",
+    "sample": "sampling",
+}
+
+__all__ = ["augment", "demo", "fit", "inspect_data", "inspect_run", "plan_fit", "sample"]
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name from its home on first use (PEP 562)."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
