@@ -1,0 +1,36 @@
+"""What a person sees: one plain line a minute, and no control characters from file names."""
+
+import warnings
+
+import pytest
+
+from gan_augment_cli.console import PlainLines, printable, shown_progress
+
+
+def test_a_log_gets_one_line_a_minute(capsys: pytest.CaptureFixture[str]) -> None:
+    seconds = iter(range(1000))
+    lines = PlainLines(every_s=60, clock=lambda: next(seconds))
+    lines.phase("training", 400)
+    for step in range(1, 201):
+        lines.advance(step, "loss 0.5")
+    shown = capsys.readouterr().err.splitlines()
+    assert len(shown) == 3
+    assert shown[0] == "training: 59 of 400, loss 0.5, 5:41 left"
+
+
+def test_a_file_name_cannot_steer_the_terminal() -> None:
+    assert printable("a\x1b]0;owned\x07b") == r"a\x1b]0;owned\x07b"
+
+
+def test_quiet_still_shows_warnings(capsys: pytest.CaptureFixture[str]) -> None:
+    with shown_progress(quiet=True) as progress:
+        progress.note("a choice")
+        progress.warn("a danger")
+    assert capsys.readouterr().err == "warning: a danger\n"
+
+
+def test_python_warnings_become_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with shown_progress(quiet=False):
+        warnings.simplefilter("always")
+        warnings.warn("class 'owl' is refused", stacklevel=1)
+    assert capsys.readouterr().err == "warning: class 'owl' is refused\n"

@@ -1,0 +1,131 @@
+"""Facts about the whole tree: what imports load, what is never called, what has its place."""
+
+from __future__ import annotations
+
+import ast
+import re
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+LIBRARY = sorted((ROOT / "gan_augment").rglob("*.py"))
+COMMAND_LINE = sorted((ROOT / "cli").rglob("*.py"))
+HEAVY = ("torch", "sklearn", "scipy", "pandas", "albumentations", "PIL", "cv2")
+
+
+def loaded_by(code: str) -> set[str]:
+    report = f"import sys\n{code}\nprint(*{{name.split('.')[0] for name in sys.modules}})"
+    run = subprocess.run([sys.executable, "-c", report], capture_output=True, text=True, check=True)
+    return set(run.stdout.splitlines()[-1].split())
+
+
+@pytest.mark.parametrize("code", ["import gan_augment", "import gan_augment_cli.app"])
+def test_importing_loads_nothing_heavy(code: str) -> None:
+    assert loaded_by(code).isdisjoint(HEAVY)
+
+
+def test_every_public_name_can_be_had() -> None:
+    import gan_augment
+    from gan_augment import workflows
+
+    for module in (gan_augment, workflows):
+        for name in module.__all__:
+            value = getattr(module, name)
+            assert isinstance(value, str) or callable(value), f"{name} is a module, not a function"
+
+
+@pytest.mark.slow
+def test_help_answers_in_a_third_of_a_second() -> None:
+    def seconds() -> float:
+        began = time.perf_counter()
+        subprocess.run(
+            [sys.executable, "-m", "gan_augment_cli", "--help"], check=True, capture_output=True
+        )
+        return time.perf_counter() - began
+
+    assert statistics.median(seconds() for _ in range(5)) <= 0.3
+
+
+def dotted(node: ast.expr) -> str:
+    match node:
+        case ast.Name(name):
+            return name
+        case ast.Attribute(value, name):
+            return f"{dotted(value)}.{name}"
+    return ""
+
+
+def calls(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call):
+            yield dotted(node.func)
+
+
+def imports(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+CODE_FROM_DATA = {"eval", "exec", "compile", "torch.load", "joblib.load", "yaml.load", "__import__"}
+AMBIENT = re.compile(
+    r"(np|numpy)\.random\.(?!(Generator|Philox)$)|torch\.(cuda\.)?manual_seed|random\."
+)
+
+
+@pytest.mark.parametrize("path", [*LIBRARY, *COMMAND_LINE], ids=lambda p: str(p.relative_to(ROOT)))
+def test_nothing_runs_code_from_data_or_touches_global_randomness(path: Path) -> None:
+    called = set(calls(path))
+    assert not called & CODE_FROM_DATA
+    assert not [name for name in called if AMBIENT.match(name)]
+    assert not [
+        name
+        for name in imports(path)
+        if name.split(".")[0] in {"pickle", "cloudpickle", "dill", "marshal", "shelve", "random"}
+    ]
+
+
+@pytest.mark.parametrize("path", COMMAND_LINE, ids=lambda p: p.stem)
+def test_the_command_line_uses_typers_public_names_only(path: Path) -> None:
+    private = [n for n in imports(path) if n.startswith("typer.") or n.split(".")[0] == "click"]
+    assert not private
+
+
+@pytest.mark.parametrize("path", LIBRARY, ids=lambda p: str(p.relative_to(ROOT)))
+def test_a_module_stays_readable_in_one_sitting(path: Path) -> None:
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 400
+    assert path.stem not in {"utils", "helpers", "misc", "common", "manager", "base2"}
+
+
+def test_every_tested_version_fits_the_ranges() -> None:
+    import tomllib
+
+    from packaging.requirements import Requirement
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    exact = dict(line.split("==") for line in lines if not line.startswith("#"))
+    for text in [*project["dependencies"], *project["optional-dependencies"]["dev"]]:
+        wanted = Requirement(text)
+        assert exact[wanted.name.lower()] in wanted.specifier
+
+
+def test_a_connection_beyond_this_machine_raises() -> None:
+    import socket
+
+    with pytest.raises(ConnectionRefusedError, match="makes no connection"):
+        socket.create_connection(("192.0.2.1", 80), timeout=1)
+
+
+def test_a_process_started_by_a_test_has_no_network_either() -> None:
+    code = "import socket; socket.create_connection(('192.0.2.1', 80), timeout=1)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "makes no connection" in run.stderr

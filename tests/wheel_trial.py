@@ -1,0 +1,48 @@
+"""Run from an empty folder with an installed wheel first on the path: the main job, tiny."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+import gan_augment
+
+
+def write_images(folder: Path) -> None:
+    """Noise of 12 x 12 px: forty of one class, eight of another."""
+    rng = np.random.default_rng(0)
+    for name, count in (("common", 40), ("rare", 8)):
+        (folder / name).mkdir(parents=True)
+        for i in range(count):
+            pixels = rng.integers(0, 256, (12, 12), dtype=np.uint8)
+            Image.fromarray(pixels).save(folder / name / f"{i}.png")
+
+
+def command(*args: object) -> dict[str, object]:
+    """One command of the installed package, as its JSON object."""
+    line = [sys.executable, "-m", "gan_augment_cli", *map(str, args), "--json"]
+    run = subprocess.run(line, stdout=subprocess.PIPE, text=True, check=True)
+    answer: dict[str, object] = json.loads(run.stdout)
+    return answer
+
+
+def main() -> None:
+    """The package comes from the wheel, and fits and tops up."""
+    home = Path(gan_augment.__file__).resolve()
+    if "site" not in home.parts:
+        sys.exit(f"gan_augment came from {home}, not from the wheel")
+    write_images(Path("data"))
+    run = command("fit", "data", "--steps", 4)["run"]
+    command("augment", "data", "out", "--model", run)
+    images = len(list(Path("out", "rare").glob("*.png")))
+    if images != 40:
+        sys.exit(f"out/rare holds {images} images; expected 40")
+
+
+if __name__ == "__main__":
+    main()
