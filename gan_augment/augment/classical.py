@@ -1,0 +1,76 @@
+"""Classical augmentation: the one door to albumentations, seeded picture by picture.
+
+No labels, no files. The import waits for the first pipeline, since it takes a second.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gan_augment.errors import UsageError
+
+
+class Pipeline(Protocol):
+    """What is used of an `albumentations.Compose`; one of your own will do."""
+
+    def set_random_seed(self, seed: int | None) -> None:
+        """Everything drawn from here on follows from `seed`."""
+
+    def __call__(self, *, image: NDArray[np.uint8]) -> Mapping[str, NDArray[np.uint8]]:
+        """uint8 (H, W, C) in, the same shape out under "image"."""
+
+
+def default_pipeline(shape: tuple[int, int, int], flips: bool = False) -> Pipeline:
+    """Small turns, moves, changes of scale and of light that keep the class of most pictures.
+
+    shape: (H, W, C) of the pictures, any C. Up to 10 degrees, a tenth of a side (at least 1 px), a
+    tenth of the size; brightness and contrast by up to .15. What moves in repeats the edge.
+    flips: mirror left and right too, where the labels allow it (never for digits or text).
+    """
+    os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"  # else the import calls out
+    import albumentations as A
+
+    move = {"y": max(0.1, 1 / shape[0]), "x": max(0.1, 1 / shape[1])}
+    steps = [
+        A.Affine(
+            scale=(0.9, 1.1),
+            rotate=(-10, 10),
+            translate_percent={axis: (-share, share) for axis, share in move.items()},
+            border_mode=1,  # cv2.BORDER_REPLICATE
+            p=0.8,
+        ),
+        A.RandomBrightnessContrast(brightness_limit=0.15, contrast_limit=0.15, p=0.8),
+    ]
+    pipeline: Pipeline = A.Compose([A.HorizontalFlip(p=0.5), *steps] if flips else steps)
+    return pipeline
+
+
+def augment_batch(
+    pipeline: Pipeline, pixels: NDArray[np.uint8], rng: np.random.Generator
+) -> NDArray[np.uint8]:
+    """Every picture through the pipeline under a seed of its own drawn from `rng`.
+
+    Shapes: pixels uint8 (N, H, W, C) -> uint8 (N, H, W, C), a new array; the input stays as it is.
+    Raises UsageError where the pipeline changes the shape or the type.
+
+    >>> import numpy as np
+    >>> pixels = np.zeros((2, 8, 8, 3), np.uint8)
+    >>> augment_batch(default_pipeline((8, 8, 3)), pixels, np.random.default_rng(0)).shape
+    (2, 8, 8, 3)
+    """
+    changed = np.empty_like(pixels)
+    for i, seed in enumerate(rng.integers(2**31, size=len(pixels)).tolist()):
+        pipeline.set_random_seed(seed)
+        image = pipeline(image=pixels[i].copy())["image"]
+        if image.shape != changed.shape[1:] or image.dtype != np.uint8:
+            raise UsageError(
+                f"the pipeline turned uint8 {changed.shape[1:]} into {image.dtype} {image.shape}; "
+                "expected the same shape and type. Take out what crops, pads or converts."
+            )
+        changed[i] = image
+    return changed
