@@ -1,0 +1,127 @@
+"""One picture of many small ones: per class a strip of real images above one of synthetic ones."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+TILE_PX = 48
+GAP_PX = 2
+MARGIN_PX = 16
+GUTTER_PX = 76
+HEADER_PX = 26
+STRIP_GAP_PX = 6
+CLASS_GAP_PX = 16
+BACKGROUND = (255, 255, 255)
+INK = (24, 24, 27)
+FAINT = (113, 113, 122)
+EMPTY = (244, 244, 245)
+SYNTHETIC = (29, 98, 178)
+_Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
+
+
+@dataclass(frozen=True)
+class SheetRow:
+    """What is shown of one class: its name, how many real rows it has, and images (n, H, W, C)."""
+
+    name: str
+    count: int
+    real: NDArray[np.uint8]
+    synthetic: NDArray[np.uint8]
+
+
+def contact_sheet(
+    rows: Sequence[SheetRow], columns: int = 12, tile_px: int = TILE_PX
+) -> NDArray[np.uint8]:
+    """The sheet as an RGB image, uint8 (H, W, 3).
+
+    At most `columns` images a strip, enlarged by a whole factor (nearest) to at least `tile_px` on
+    the shorter side, so that every pixel of the original can be seen.
+    """
+    shapes = [images.shape[1:3] for row in rows for images in (row.real, row.synthetic)]
+    height, width = (max((s[axis] for s in shapes), default=1) for axis in (0, 1))
+    scale = max(1, math.ceil(tile_px / min(height, width)))
+    tile = height * scale, width * scale
+    block = HEADER_PX + 2 * tile[0] + STRIP_GAP_PX + CLASS_GAP_PX
+    size = (
+        MARGIN_PX * 2 + GUTTER_PX + columns * (tile[1] + GAP_PX) - GAP_PX,
+        MARGIN_PX * 2 + len(rows) * block - (CLASS_GAP_PX if rows else 0),
+    )
+    sheet = Image.new("RGB", size, BACKGROUND)
+    for index, row in enumerate(rows):
+        _draw_class(sheet, MARGIN_PX + index * block, row, columns, tile, scale)
+    return np.asarray(sheet)
+
+
+def _draw_class(
+    sheet: Image.Image, top: int, row: SheetRow, columns: int, tile: tuple[int, int], scale: int
+) -> None:
+    draw = ImageDraw.Draw(sheet)
+    bold, small = _font(16), _font(13)
+    name = _shortened(printable(row.name), bold, sheet.width - 2 * MARGIN_PX - 120)
+    draw.text((MARGIN_PX, top), name, INK, bold)
+    after = MARGIN_PX + bold.getlength(name) + 10
+    rows = "1 real row" if row.count == 1 else f"{row.count:,} real rows"
+    draw.text((after, top + 3), rows, FAINT, small)
+    top += HEADER_PX
+    for label, images, ink in (("real", row.real, FAINT), ("synthetic", row.synthetic, SYNTHETIC)):
+        draw.text((MARGIN_PX, top + tile[0] / 2), label, ink, small, anchor="lm")
+        _draw_strip(sheet, top, images[:columns], columns, tile, scale)
+        top += tile[0] + STRIP_GAP_PX
+
+
+def _draw_strip(
+    sheet: Image.Image,
+    top: int,
+    images: NDArray[np.uint8],
+    columns: int,
+    tile: tuple[int, int],
+    scale: int,
+) -> None:
+    for column in range(columns):
+        left = MARGIN_PX + GUTTER_PX + column * (tile[1] + GAP_PX)
+        if column < len(images):
+            shown = as_rgb(images[column]).repeat(scale, axis=0).repeat(scale, axis=1)
+            sheet.paste(Image.fromarray(shown), (left, top))
+        else:
+            box = (left, top, left + tile[1] - 1, top + tile[0] - 1)
+            ImageDraw.Draw(sheet).rectangle(box, EMPTY)
+
+
+def as_rgb(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """An image (H, W, C) of any C as (H, W, 3) to look at.
+
+    Grey is repeated, RGBA is laid over white, of other channels the first (two: one; more: three)
+    are shown.
+    """
+    channels = pixels.shape[2]
+    if channels == 4:
+        colour, opacity = pixels[..., :3].astype(np.float64), pixels[..., 3:] / 255
+        return np.rint(colour * opacity + 255 * (1 - opacity)).astype(np.uint8)
+    return pixels[..., :3] if channels >= 3 else pixels[..., :1].repeat(3, axis=2)
+
+
+def printable(name: str) -> str:
+    r"""A class name as text that the built-in font can show; the rest as escapes.
+
+    >>> print(printable("caf\u00e9 \t"))
+    caf\xe9 \t
+    """
+    return "".join(c if c.isascii() and c.isprintable() else ascii(c)[1:-1] for c in name)
+
+
+def _shortened(text: str, font: _Font, width_px: float) -> str:
+    if font.getlength(text) <= width_px:
+        return text
+    while text and font.getlength(text + "…") > width_px:
+        text = text[:-1]
+    return text + "…"
+
+
+def _font(size_px: int) -> _Font:
+    return ImageFont.load_default(size=size_px)

@@ -1,0 +1,117 @@
+"""Data out: images as PNG files, and the manifest that says where every file came from."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, PngImagePlugin
+
+from gan_augment.errors import DataError
+from gan_augment.storage import write_file
+
+MANIFEST = "manifest.csv"
+COLUMNS = ("path", "label", "origin", "source", "index", "scores")
+PNG_CHANNELS = (1, 3, 4)
+Origin = Literal["real", "repeat", "synthetic", "companion"]
+_PNG_START = b"\x89PNG\r\n\x1a\n"
+_PNG_END = b"\x00\x00\x00\x00IEND\xaeB\x60\x82"
+
+
+@dataclass(frozen=True)
+class ManifestRow:
+    """One file of an output folder.
+
+    path: relative to the folder, with `/`. label: the true class name. source: the original file
+    of a real or repeated image, the model of a generated one. index: of a generated image in the
+    endless sequence of its class, of a repeat among the repeats. scores: {name: value}.
+    """
+
+    path: str
+    label: str
+    origin: Origin
+    source: str = ""
+    index: int | None = None
+    scores: Mapping[str, float] = field(default_factory=dict)
+
+
+def check_png_channels(channels: int) -> None:
+    """Raise DataError for images that a PNG file cannot hold."""
+    if channels not in PNG_CHANNELS:
+        raise DataError(
+            f"images of {channels} channels cannot be written as PNG files, which hold 1 (grey), "
+            "3 (RGB) or 4 (RGBA). From Python, ImageGAN.sample returns them as an array."
+        )
+
+
+def png_bytes(pixels: NDArray[np.uint8], *, synthetic: bool = False) -> bytes:
+    """An image (H, W, C), uint8, C in {1, 3, 4}, as the bytes of a PNG file; lossless.
+
+    The text chunk `Software` names this library; a generated image also holds `Synthetic: true`.
+    """
+    check_png_channels(pixels.shape[2])
+    text = PngImagePlugin.PngInfo()
+    text.add_text("Software", "gan-augment")
+    if synthetic:
+        text.add_text("Synthetic", "true")
+    file = io.BytesIO()
+    image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+    image.save(file, "PNG", pnginfo=text)
+    return file.getvalue()
+
+
+def write_png(path: Path, pixels: NDArray[np.uint8], *, synthetic: bool = False) -> None:
+    """Write one image, whole or not at all; not synced, see `write_file`."""
+    write_file(path, png_bytes(pixels, synthetic=synthetic), sync=False)
+
+
+def is_whole_png(path: Path) -> bool:
+    """Whether a file begins and ends as a PNG does (a power cut leaves empty or cut files)."""
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return False
+    return content.startswith(_PNG_START) and content.endswith(_PNG_END)
+
+
+def write_manifest(path: Path, rows: Iterable[ManifestRow]) -> None:
+    """Write the rows as CSV (UTF-8; scores as JSON), whole or not at all."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)  # CRLF: only so are stray carriage returns quoted
+    writer.writerow(COLUMNS)
+    for row in rows:
+        index = "" if row.index is None else row.index
+        scores = json.dumps(dict(row.scores)) if row.scores else ""
+        writer.writerow([row.path, row.label, row.origin, row.source, index, scores])
+    write_file(path, text.getvalue().encode("utf-8", "surrogatepass"))
+
+
+def read_manifest(path: Path) -> list[ManifestRow]:
+    """The rows of a manifest. Raises DataError where the file is not one that we wrote."""
+    try:
+        text = path.read_bytes().decode("utf-8", "surrogatepass")
+        lines = list(csv.reader(io.StringIO(text, newline="")))
+        if tuple(lines[0]) != COLUMNS:
+            raise ValueError(f"its columns are {', '.join(lines[0])}")
+        return [_row(line) for line in lines[1:]]
+    except (OSError, ValueError, IndexError, csv.Error) as error:
+        raise DataError(
+            f"{str(path)!r} is no manifest of ours ({error}); expected the columns "
+            f"{', '.join(COLUMNS)}."
+        ) from None
+
+
+def _row(line: list[str]) -> ManifestRow:
+    path, label, origin, source, index, scores = line
+    if origin not in get_args(Origin):
+        raise ValueError(f"unknown origin {origin!r}")
+    known: Origin = origin  # type: ignore[assignment]  # narrowed by the line above
+    number = int(index) if index else None
+    return ManifestRow(path, label, known, source, number, json.loads(scores or "{}"))

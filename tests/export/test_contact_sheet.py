@@ -1,0 +1,57 @@
+"""The contact sheet shows every class, at a size that can be read, whatever its name."""
+
+import numpy as np
+import pytest
+
+from gan_augment.data.contact_sheet import SheetRow, as_rgb, contact_sheet, printable
+
+
+def images(n, height=8, width=8, channels=1, value=200):
+    return np.full((n, height, width, channels), value, np.uint8)
+
+
+def holds(sheet, colour):
+    return bool((sheet == np.array(colour, np.uint8)).all(axis=-1).any())
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4, 6])
+def test_a_sheet_is_rgb_for_any_channels(channels):
+    real = images(3, channels=channels)
+    sheet = contact_sheet([SheetRow("cat", 3, real, real[:1])])
+    assert sheet.dtype == np.uint8
+    assert sheet.shape[2] == 3
+
+
+def test_reals_stand_above_synthetics_and_both_are_shown_at_48_px():
+    row = SheetRow("cat", 1, images(1, value=40), images(1, value=90))
+    sheet = contact_sheet([row], columns=2)
+    real = np.argwhere((sheet == 40).all(axis=-1))
+    fake = np.argwhere((sheet == 90).all(axis=-1))
+    assert len(real) == len(fake) == 48 * 48
+    assert real[:, 0].max() < fake[:, 0].min()
+
+
+def test_each_class_adds_the_same_height_and_columns_set_the_width():
+    row = SheetRow("cat", 2, images(2), images(2))
+    one, two, three = (contact_sheet([row] * n) for n in (1, 2, 3))
+    assert three.shape[0] - two.shape[0] == two.shape[0] - one.shape[0]
+    assert contact_sheet([row], columns=20).shape[1] > one.shape[1]
+
+
+@pytest.mark.parametrize("name", ["", "\n\x1b[2J", "日本", "long " * 100, "\ud800"])
+def test_odd_class_names_and_missing_synthetics_are_drawn(name):
+    sheet = contact_sheet([SheetRow(name, 0, images(0), images(0))])
+    assert holds(sheet, (244, 244, 245))
+
+
+def test_no_class_gives_an_empty_sheet():
+    assert contact_sheet([]).shape[2] == 3
+
+
+def test_transparent_pixels_are_shown_over_white():
+    clear = np.array([[[9, 9, 9, 0], [9, 9, 9, 255]]], np.uint8)
+    assert as_rgb(clear).tolist() == [[[255, 255, 255], [9, 9, 9]]]
+
+
+def test_printable_names_hold_no_control_characters():
+    assert printable("a\nb\u202e") == "a\\nb\\u202e"

@@ -1,0 +1,84 @@
+"""Images come back from PNG files as they were, and the manifest tells where each came from."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from gan_augment.data.export import (
+    ManifestRow,
+    is_whole_png,
+    png_bytes,
+    read_manifest,
+    write_manifest,
+    write_png,
+)
+from gan_augment.errors import DataError
+
+
+def noise(channels, height=9, width=11):
+    rng = np.random.default_rng(0)
+    return rng.integers(0, 256, (height, width, channels), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_a_written_image_reads_back_equal(tmp_path, channels):
+    pixels = noise(channels)
+    write_png(tmp_path / "a.png", pixels)
+    with Image.open(tmp_path / "a.png") as image:
+        back = np.asarray(image).reshape(pixels.shape)
+    np.testing.assert_array_equal(back, pixels)
+    assert is_whole_png(tmp_path / "a.png")
+
+
+def test_only_generated_images_are_marked_synthetic(tmp_path):
+    write_png(tmp_path / "fake.png", noise(3), synthetic=True)
+    write_png(tmp_path / "real.png", noise(3))
+    with Image.open(tmp_path / "fake.png") as fake, Image.open(tmp_path / "real.png") as real:
+        assert fake.text == {"Software": "gan-augment", "Synthetic": "true"}
+        assert real.text == {"Software": "gan-augment"}
+
+
+def test_the_same_image_gives_the_same_bytes():
+    assert png_bytes(noise(3)) == png_bytes(noise(3))
+
+
+@pytest.mark.parametrize("channels", [2, 5])
+def test_images_that_no_png_can_hold_are_refused_with_the_cure(channels):
+    with pytest.raises(DataError, match=r"channels cannot be written as PNG.*ImageGAN\.sample"):
+        png_bytes(noise(channels))
+
+
+def test_a_cut_or_missing_file_is_not_whole(tmp_path):
+    content = png_bytes(noise(1))
+    (tmp_path / "cut.png").write_bytes(content[:-1])
+    (tmp_path / "empty.png").write_bytes(b"")
+    assert not is_whole_png(tmp_path / "cut.png")
+    assert not is_whole_png(tmp_path / "empty.png")
+    assert not is_whole_png(tmp_path / "missing.png")
+
+
+rows = st.builds(
+    ManifestRow,
+    path=st.text(st.characters(exclude_categories=[])),
+    label=st.text(st.characters(exclude_categories=[])),
+    origin=st.sampled_from(["real", "repeat", "synthetic", "companion"]),
+    source=st.text(),
+    index=st.none() | st.integers(0, 10**9),
+    scores=st.dictionaries(st.text(), st.floats(allow_nan=False)),
+)
+
+
+@given(st.lists(rows, max_size=5))
+def test_a_manifest_reads_back_equal_whatever_the_names(tmp_path_factory, given_rows):
+    path = tmp_path_factory.mktemp("out") / "manifest.csv"
+    write_manifest(path, given_rows)
+    assert read_manifest(path) == given_rows
+
+
+@pytest.mark.parametrize("content", [b"", b"path,label\na,b\n", b"\xff\xff", b"a"])
+def test_another_program_s_manifest_is_refused(tmp_path, content):
+    (tmp_path / "manifest.csv").write_bytes(content)
+    with pytest.raises(DataError, match="no manifest of ours"):
+        read_manifest(tmp_path / "manifest.csv")
