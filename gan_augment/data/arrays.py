@@ -49,19 +49,23 @@ def label_pixels(
     groups: ArrayLike | None = None,
     class_names: Sequence[str] | None = None,
     ids: ArrayLike | None = None,
+    digests: Sequence[str] | None = None,
 ) -> LabelledImages:
-    """Labelled images from uint8 pixels (N, H, W, C) and labels in the user's terms."""
+    """Labelled images from uint8 pixels (N, H, W, C) and labels in the user's terms.
+
+    digests: one a row, of the originals where the pixels were resized; else of the pixels.
+    """
     labels, names = encode_labels(y, class_names)
     if len(labels) != len(pixels):
         raise DataError(
             f"{len(pixels)} images and {len(labels)} labels; expected one label an image"
         )
-    same = same_rows([digest(image) for image in pixels])
+    same = same_rows([digest(image) for image in pixels] if digests is None else digests)
     return LabelledImages(
         pixels=pixels,
         labels=labels,
         ids=_row_ids(len(labels)) if ids is None else np.asarray(ids).astype(np.str_),
-        groups=join_groups(len(labels), same, _group_codes(groups, len(labels))),
+        groups=join_groups(len(labels), same, group_codes(groups, len(labels))),
         class_names=names,
     )
 
@@ -143,8 +147,8 @@ def _with_channels(values: NDArray[np.generic]) -> NDArray[np.generic]:
     return values
 
 
-def _group_codes(groups: ArrayLike | None, n: int) -> NDArray[np.int64] | None:
-    """Any labels of groups as int64 (n,); negative integers stay -1 (alone)."""
+def group_codes(groups: ArrayLike | None, n: int) -> NDArray[np.int64] | None:
+    """Any labels of groups as int64 (n,); negative numbers and empty strings are -1 (alone)."""
     if groups is None:
         return None
     values = np.asarray(groups)
@@ -153,8 +157,8 @@ def _group_codes(groups: ArrayLike | None, n: int) -> NDArray[np.int64] | None:
     if values.dtype.kind == "O":
         values = values.astype(str)
     codes = np.unique(values, return_inverse=True)[1].astype(np.int64)
-    if values.dtype.kind in "if":
-        codes[values < 0] = -1
+    if values.dtype.kind in "ifU":
+        codes[values == "" if values.dtype.kind == "U" else values < 0] = -1
     return codes
 
 

@@ -1,0 +1,106 @@
+"""The pre-flight scan: every file decoded once, in worker processes, with limits.
+
+The same pass gives the pixels at the model's size.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gan_augment.data.decode_pool import Answer, decode_files
+from gan_augment.data.listing import Candidate, Listing
+from gan_augment.data.scan_notes import refuse_bad, scan_notes
+from gan_augment.data.scan_result import Entry, Scan
+from gan_augment.data.sizing import Resize, model_size
+from gan_augment.progress import Progress, Silent
+
+__all__ = ["Entry", "Scan", "Scanned", "scan_files"]
+
+
+@dataclass(frozen=True)
+class Scanned:
+    """A scan and its images at the model's size: uint8 (N, H, W, C), in the order of entries."""
+
+    scan: Scan
+    pixels: NDArray[np.uint8]
+    notes: tuple[str, ...]
+
+
+def scan_files(
+    listing: Listing,
+    *,
+    image_size: tuple[int, int] | None = None,
+    resize: Resize = "squeeze",
+    skip_bad: bool = False,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> Scanned:
+    """Decode every file of a listing once, in worker processes, with a time limit for each.
+
+    With `image_size` None the headers are read first and `model_size` decides.
+    Raises UnreadableFilesError by the rule of `too_many_bad`, unless `skip_bad`.
+    """
+    progress = progress or Silent()
+    size = image_size or _size_by_headers(listing, workers, progress)
+    progress.phase("reading images", len(listing.candidates))
+    paths = [listing.root / candidate.path for candidate in listing.candidates]
+    answers = decode_files(
+        paths, size, resize, workers=workers, advance=lambda done: progress.advance(done)
+    )
+    rejected = dict(listing.rejected)
+    kept: list[tuple[Candidate, Answer]] = []
+    for candidate, answer in zip(listing.candidates, answers, strict=True):
+        if answer.reason is None:
+            kept.append((candidate, answer))
+        else:
+            rejected[candidate.path] = (candidate.label, answer.reason)
+    pixels = _stacked([a.pixels for _, a in kept if a.pixels is not None], size)
+    scan = Scan(
+        entries=tuple(_entry(candidate, answer.facts) for candidate, answer in kept),
+        rejected={path: reason for path, (_, reason) in rejected.items()},
+        rejected_labels={path: label for path, (label, _) in rejected.items()},
+        image_size=size,
+        channels=pixels.shape[3],
+    )
+    refuse_bad(scan, skip_bad)
+    return Scanned(scan, pixels, scan_notes(scan, [answer.facts for _, answer in kept]))
+
+
+def _size_by_headers(listing: Listing, workers: int | None, progress: Progress) -> tuple[int, int]:
+    progress.phase("reading sizes", len(listing.candidates))
+    paths = [listing.root / candidate.path for candidate in listing.candidates]
+    answers = decode_files(
+        paths, None, workers=workers, advance=lambda done: progress.advance(done)
+    )
+    sizes = [tuple(answer.facts["size"]) for answer in answers if answer.reason is None]
+    return model_size(sizes or [(8, 8)])
+
+
+def _entry(candidate: Candidate, facts: dict[str, Any]) -> Entry:
+    height, width = facts["size"]
+    return Entry(
+        candidate.path,
+        candidate.label,
+        candidate.group,
+        width,
+        height,
+        facts["mode"],
+        facts["sha256"],
+        facts["bytes"],
+    )
+
+
+def _stacked(images: list[NDArray[np.uint8]], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Images of 1, 3 or 4 channels as one array (N, H, W, C) with the most that any has."""
+    channels = max((image.shape[2] for image in images), default=1)
+    pixels = np.full((len(images), *size, channels), 255, dtype=np.uint8)  # opaque where not said
+    for row, image in enumerate(images):
+        if image.shape[2] == 1:
+            pixels[row, ..., : min(channels, 3)] = image  # grey -> equal red, green and blue
+        else:
+            pixels[row, ..., : image.shape[2]] = image
+    return pixels
