@@ -1,4 +1,4 @@
-"""What every test may use: the root folder, the command line as a process, a closed network."""
+"""What every test may use: the command line as a process, and a closed network."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import closed_network  # noqa: F401  (no test reaches beyond this machine)
@@ -23,29 +24,28 @@ for name in [name for name in os.environ if name.startswith("GAN_AUGMENT_")]:
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
 
-@pytest.fixture
-def root() -> Path:
-    """The folder that holds pyproject.toml."""
-    return ROOT
+def start(
+    *args: object, cwd: Path, env: dict[str, str] | None = None, timeout: float = 120
+) -> subprocess.CompletedProcess[str]:
+    """Run `gan-augment ARGS...` as a process; `env` adds variables; a warning is an error."""
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-m", "gan_augment_cli", *map(str, args)],
+        cwd=cwd,
+        env={**os.environ, **(env or {})},
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="session")
+def start_command() -> Command:
+    """`start`, for fixtures that live longer than a test."""
+    return start
 
 
 @pytest.fixture
 def command(tmp_path: Path) -> Command:
-    """Runs `gan-augment ARGS...` as a process in `tmp_path`; `env=` adds variables."""
-
-    def run(
-        *args: object,
-        env: dict[str, str] | None = None,
-        cwd: Path | None = None,
-        timeout: float = 120,
-    ) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-W", "error", "-m", "gan_augment_cli", *map(str, args)],
-            cwd=cwd or tmp_path,
-            env={**os.environ, **(env or {})},
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-        )
-
-    return run
+    """`start` in the test's own folder."""
+    return partial(start, cwd=tmp_path)

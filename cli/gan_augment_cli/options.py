@@ -76,18 +76,27 @@ def _read_config(ctx: typer.Context, file: Path | None) -> Path | None:
     if file is not None:
         from gan_augment.config import read_toml
 
-        table = read_toml(file)
-        own = table.pop(str(ctx.info_name), {})
-        table = {key: value for key, value in table.items() if not isinstance(value, dict)}
-        known = {_long_name(param): param.name for param in ctx.command.params}
-        for key in [*table, *own]:
-            if key.replace("-", "_") not in known:
-                guess = did_you_mean(key, list(known))
-                raise typer.BadParameter(f"{file}: there is no option {key!r}.{guess}")
-        ctx.default_map = {
-            known[key.replace("-", "_")]: _as_text(value) for key, value in (table | own).items()
-        }
+        try:
+            ctx.default_map = _defaults(ctx, file, read_toml(file))
+        except UsageError as error:
+            raise typer.BadParameter(str(error)) from None
     return file
+
+
+def _defaults(ctx: typer.Context, file: Path, table: dict[str, Any]) -> dict[str, Any]:
+    """Values by parameter name; other tables are other commands' and are left alone."""
+    own = table.get(str(ctx.info_name), {})
+    shared = {key: value for key, value in table.items() if not isinstance(value, dict)}
+    known = {_long_name(param): param.name for param in ctx.command.params}
+    texts = {}
+    for key, value in {**shared, **own}.items():
+        name = key.replace("-", "_")
+        if name not in known:
+            raise UsageError(
+                f"{file}: there is no option {key!r}.{did_you_mean(name, list(known))}"
+            )
+        texts[known[name]] = _as_text(value)
+    return texts
 
 
 Config = Annotated[

@@ -1,0 +1,90 @@
+"""The command line before any work: help, options and where they come from, exit codes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import CompletedProcess
+
+import pytest
+
+from tests.cli.conftest import answer
+
+Command = Callable[..., CompletedProcess[str]]
+COMMANDS = ("fit", "sample", "augment", "inspect", "demo")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_each_command_has_help(command: Command, name: str) -> None:
+    shown = command(name, "--help")
+    assert shown.returncode == 0
+    assert "--json" in shown.stdout
+
+
+def test_help_lists_the_commands_and_the_exit_codes(command: Command) -> None:
+    shown = command("--help").stdout
+    assert all(name in shown for name in (*COMMANDS, "Exit codes"))
+
+
+def test_a_misspelt_option_is_a_usage_error(command: Command) -> None:
+    refused = command("fit", "photos", "--step", 3)
+    assert refused.returncode == 2
+    assert "--steps" in refused.stderr
+
+
+def test_a_budget_without_a_unit_is_a_usage_error(command: Command, photos: Path) -> None:
+    refused = command("fit", photos, "--budget", "10")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert refused.stderr.startswith("error: --budget: '10' is no duration; expected")
+
+
+def test_an_error_is_one_json_object_too(command: Command, photos: Path) -> None:
+    refused = command("fit", photos, "--budget", "10", "--json")
+    assert refused.returncode == 2
+    assert '"schema": 1' in refused.stdout
+    assert '"error": {"type": "UsageError"' in refused.stdout
+
+
+def test_a_share_beyond_one_is_a_usage_error(command: Command, photos: Path) -> None:
+    refused = command("augment", photos, "out", "--synthetic-share", "1.5")
+    assert refused.returncode == 2
+    assert "0..1" in refused.stderr
+
+
+def test_option_wins_over_environment_over_config_over_default(
+    command: Command, tmp_path: Path
+) -> None:
+    (tmp_path / "mine.toml").write_text('seed = 1\nworkers = 1\n[sample]\ncounts = "3"\n')
+    shown = command(
+        *("sample", "run", "out", "--seed", 3, "--config", "mine.toml", "--dry-run", "--json"),
+        env={"GAN_AUGMENT_SEED": "2", "GAN_AUGMENT_WORKERS": "2"},
+    )
+    chosen = answer(shown)["options"]
+    assert chosen["seed"] == {"value": 3, "source": "given"}
+    assert chosen["workers"] == {"value": 2, "source": "environment GAN_AUGMENT_WORKERS"}
+    assert chosen["counts"] == {"value": "3", "source": "config mine.toml"}
+    assert chosen["overwrite"] == {"value": False, "source": "default"}
+
+
+def test_a_config_may_speak_of_sizes_and_names_as_lists(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text('classes = ["owl", "wren"]\n')
+    shown = command("sample", "run", "out", "--config", "mine.toml", "--dry-run", "--json")
+    assert answer(shown)["options"]["classes"]["value"] == "owl,wren"
+
+
+def test_a_misspelt_setting_in_a_config_is_named(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text("sede = 1\n")
+    refused = command("sample", "run", "out", "--config", "mine.toml", "--dry-run")
+    assert refused.returncode == 2
+    assert "there is no option 'sede'. Did you mean 'seed'?" in refused.stderr
+
+
+@pytest.mark.parametrize("text", [None, "seed = ", "\x00"])
+def test_a_config_that_cannot_be_read_is_a_usage_error(
+    command: Command, tmp_path: Path, text: str | None
+) -> None:
+    if text is not None:
+        (tmp_path / "mine.toml").write_text(text)
+    refused = command("sample", "run", "out", "--config", "mine.toml", "--dry-run")
+    assert refused.returncode == 2
+    assert "mine.toml is no readable TOML file" in refused.stderr
