@@ -1,0 +1,234 @@
+"""Every command as a real process: what it writes, what it prints, how it ends."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import CompletedProcess
+
+import numpy as np
+import pytest
+
+from gan_augment.storage import FolderLock
+from tests.cli.conftest import COUNTS, answer, contents, write_images
+
+Command = Callable[..., CompletedProcess[str]]
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def without_torch(tmp_path: Path) -> dict[str, str]:
+    """An environment in which importing torch fails."""
+    folder = tmp_path / "no torch"
+    folder.mkdir()
+    (folder / "torch.py").write_text("raise ImportError('torch was imported')")
+    import os
+
+    return {"PYTHONPATH": os.pathsep.join([str(folder), os.environ["PYTHONPATH"]])}
+
+
+def test_fit_prints_the_run_last_and_the_next_command(
+    command: Command, photos: Path, tmp_path: Path
+) -> None:
+    before = contents(photos)
+    fitted = command("fit", photos, "--steps", 2)
+    assert fitted.returncode == 0, fitted.stderr
+    assert fitted.stdout.splitlines()[-1] == "runs/photos"
+    assert fitted.stderr.splitlines()[-1].startswith("next: gan-augment augment ")
+    assert {path.name for path in (tmp_path / "runs" / "photos").iterdir()} >= {
+        "config.toml",
+        "environment.json",
+        "history.jsonl",
+        "model",
+        "samples.png",
+    }
+    assert contents(photos) == before
+
+
+def test_a_second_fit_gets_a_folder_of_its_own(command: Command, photos: Path) -> None:
+    first = command("fit", photos, "--steps", 1, "--quiet")
+    second = command("fit", photos, "--steps", 1, "--quiet")
+    assert (first.stdout, second.stdout) == ("runs/photos\n", "runs/photos-2\n")
+
+
+def test_fit_as_json_is_one_object(command: Command, photos: Path, tmp_path: Path) -> None:
+    told = answer(command("fit", photos, "--steps", 2, "--json"))
+    assert told["command"] == "fit"
+    assert told["steps"] == 2
+    assert (tmp_path / told["run"] / "model").is_dir()
+
+
+def test_the_same_seed_and_steps_give_the_same_model(
+    command: Command, photos: Path, run_folder: Path, tmp_path: Path
+) -> None:
+    command("fit", photos, "--out", "again", "--steps", 4)
+    weights = "model/tensors.safetensors"
+    assert (tmp_path / "again" / weights).read_bytes() == (run_folder / weights).read_bytes()
+
+
+def test_a_dry_run_shows_the_plan_and_writes_nothing(
+    command: Command, photos: Path, tmp_path: Path
+) -> None:
+    shown = command("fit", photos, "--steps", 7, "--dry-run")
+    assert shown.returncode == 0, shown.stderr
+    assert "steps" in shown.stdout
+    assert "given" in shown.stdout
+    planned = answer(command("fit", photos, "--steps", 7, "--dry-run", "--json"))
+    assert planned["options"]["steps"] == {"value": 7, "source": "given"}
+    assert planned["plan"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unknown_class_is_refused_with_the_nearest(command: Command, photos: Path) -> None:
+    refused = command("fit", photos, "--classes", "rar", "--steps", 1)
+    assert refused.returncode == 3
+    assert "Did you mean 'rare'?" in refused.stderr
+
+
+def test_no_rare_class_is_refused_with_the_counts_and_the_cure(
+    command: Command, tmp_path: Path
+) -> None:
+    write_images(tmp_path / "even", {"a": 8, "b": 8})
+    refused = command("fit", "even", "--steps", 1)
+    assert refused.returncode == 3
+    assert all(text in refused.stderr for text in ("8", "--classes"))
+
+
+@pytest.mark.parametrize("counts", [{}, {"only": 8}])
+def test_data_without_two_classes_is_refused(
+    command: Command, tmp_path: Path, counts: dict[str, int]
+) -> None:
+    (tmp_path / "poor").mkdir()
+    write_images(tmp_path / "poor", counts)
+    assert command("fit", "poor", "--steps", 1).returncode == 3
+
+
+def test_a_folder_that_is_not_there_is_one_line(command: Command) -> None:
+    refused = command("fit", "nowhere")
+    assert refused.returncode in (2, 3)
+    assert len(refused.stderr.splitlines()) == 1
+
+
+def test_a_csv_of_other_columns_is_a_usage_error(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "table.csv").write_text("age,fraud\n3,0\n")
+    refused = command("fit", "table.csv", "--steps", 1)
+    assert refused.returncode == 2
+    assert "path,label" in refused.stderr
+
+
+def test_a_run_folder_is_not_used_twice(command: Command, photos: Path, run_folder: Path) -> None:
+    before = contents(run_folder)
+    refused = command("fit", photos, "--out", run_folder, "--steps", 1)
+    assert refused.returncode == 2
+    assert contents(run_folder) == before
+
+
+def test_a_folder_that_another_process_holds_is_refused(
+    command: Command, photos: Path, run_folder: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(run_folder, tmp_path / "run")
+    with FolderLock(tmp_path / "run"):
+        refused = command("fit", photos, "--out", "run", "--steps", 4, "--overwrite")
+    assert refused.returncode == 75, refused.stderr
+
+
+def test_an_output_that_cannot_be_written_is_exit_74(
+    command: Command, photos: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    refused = command("fit", photos, "--out", "file/run", "--steps", 1)
+    assert refused.returncode == 74, refused.stderr
+    assert refused.stderr.splitlines()[-1].startswith("error: ")
+
+
+def test_samples_are_exactly_as_many_as_asked(
+    command: Command, run_folder: Path, tmp_path: Path
+) -> None:
+    told = answer(command("sample", run_folder, "out", "--counts", "rare=5,common=3", "--json"))
+    assert told["command"] == "sample"
+    names = sorted(path.name for path in (tmp_path / "out" / "rare").iterdir())
+    assert names == [f"{i:06d}.png" for i in range(5)]
+    assert len(list((tmp_path / "out" / "common").iterdir())) == 3
+
+
+def test_more_samples_begin_with_the_fewer_whatever_the_workers(
+    command: Command, run_folder: Path, tmp_path: Path
+) -> None:
+    command("sample", run_folder, "few", "--counts", "rare=3", "--workers", 1)
+    command("sample", run_folder, "many", "--counts", "rare=70", "--workers", 2)
+    few, many = contents(tmp_path / "few" / "rare"), contents(tmp_path / "many" / "rare")
+    assert len(many) == 70
+    assert few.items() <= many.items()
+
+
+def test_a_filled_output_is_refused_and_left_alone(
+    command: Command, run_folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "mine.txt").write_text("mine")
+    for flags in ([], ["--overwrite"]):
+        assert command("sample", run_folder, "out", "--counts", 1, *flags).returncode == 2
+    assert contents(tmp_path / "out") == {"mine.txt": b"mine"}
+
+
+def test_augment_tops_up_exactly_and_keeps_the_originals(
+    command: Command, photos: Path, run_folder: Path, tmp_path: Path
+) -> None:
+    flags = ("--synthetic-share", 0.5, "--no-companions")
+    done = command("augment", photos, "out", "--model", run_folder, *flags)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "out"
+    files = contents(tmp_path / "out")
+    assert contents(photos).items() <= files.items()
+    with (tmp_path / "out" / "manifest.csv").open() as manifest:
+        rows = list(csv.DictReader(manifest))
+    origins = [row["origin"] for row in rows if row["label"] == "rare"]
+    assert {kind: origins.count(kind) for kind in set(origins)} == {
+        "real": 6,
+        "repeat": 12,
+        "synthetic": 12,
+    }
+    assert len(files) == len(rows) + 1 + sum(name.startswith(".") for name in files)
+
+
+def test_augment_fits_where_no_model_is_given(
+    command: Command, photos: Path, tmp_path: Path
+) -> None:
+    told = answer(command("augment", photos, "out", "--steps", 2, "--to", 9, "--json"))
+    assert told["command"] == "augment"
+    assert (tmp_path / "runs" / "photos" / "model").is_dir()
+
+
+def test_inspect_says_what_data_holds_without_torch(
+    command: Command, photos: Path, without_torch: dict[str, str]
+) -> None:
+    told = answer(command("inspect", photos, "--json", env=without_torch))
+    assert told["command"] == "inspect"
+    assert json.dumps(COUNTS) in json.dumps(told)
+    shown = command("inspect", photos, env=without_torch).stdout
+    assert "rare" in shown
+
+
+def test_inspect_says_what_a_run_is_without_torch(
+    command: Command, run_folder: Path, without_torch: dict[str, str]
+) -> None:
+    told = answer(command("inspect", run_folder, "--json", env=without_torch))
+    assert told["steps"] == 4
+    shown = command("inspect", run_folder, env=without_torch).stdout
+    assert "contains encoded training rows" in shown
+
+
+def test_arrays_in_an_npz_file_are_data_too(command: Command, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    labels = np.array(["common"] * 20 + ["rare"] * 4)
+    np.savez(tmp_path / "data.npz", x=rng.integers(0, 256, (24, 12, 12), dtype=np.uint8), y=labels)
+    assert command("fit", "data.npz", "--steps", 1, "--quiet").stdout == "runs/data\n"
+
+
+def test_the_demo_measures_and_says_where_things_are(command: Command, tmp_path: Path) -> None:
+    told = answer(command("demo", "out", "--steps", 2, "--seeds", 1, "--json", timeout=300))
+    assert told["command"] == "demo"
+    assert any((tmp_path / "out").iterdir())

@@ -1,0 +1,58 @@
+"""How a command ends: each error of the library has its exit code, an interruption too."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+import typer
+
+from gan_augment import errors
+from gan_augment.training.callbacks import StopRequested
+from gan_augment_cli.outcome import exit_codes
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (errors.ModelFileError("damaged"), 1),
+        (errors.OutputExistsError("not empty"), 2),
+        (errors.NoRareClassError("none is rare"), 3),
+        (errors.DivergedError("not finite"), 5),
+        (errors.WriteFailedError("disk full"), 74),
+        (errors.FolderInUseError("held by 7"), 75),
+        (StopRequested(signal.SIGINT), 130),
+        (StopRequested(signal.SIGTERM), 143),
+        (KeyboardInterrupt(), 130),
+    ],
+)
+def test_each_error_has_its_exit_code(error: BaseException, code: int) -> None:
+    with pytest.raises(typer.Exit) as left, exit_codes("fit"):
+        raise error
+    assert left.value.exit_code == code
+
+
+def test_an_error_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(typer.Exit), exit_codes("fit"):
+        raise errors.DataError("class 'a\x1b[2J' is empty")
+    assert capsys.readouterr() == ("", "error: class 'a\\x1b[2J' is empty\n")
+
+
+def test_an_interruption_says_how_to_go_on(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(typer.Exit), exit_codes("fit"):
+        raise StopRequested(signal.SIGTERM, "go on with --resume")
+    assert "go on with --resume" in capsys.readouterr().err
+
+
+def test_sigterm_outside_of_training_leaves_with_143() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(typer.Exit) as left, exit_codes("sample"):
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert left.value.exit_code == 143
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_mistake_of_ours_keeps_its_traceback() -> None:
+    with pytest.raises(ZeroDivisionError), exit_codes("fit"):
+        1 / 0  # noqa: B018
