@@ -1,0 +1,34 @@
+"""A folder of images in, a topped-up folder out: the main job from Python.
+
+Run it: python examples/01_folder.py OUT
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from PIL import Image
+from shapes import drawn
+
+from gan_augment import FitOptions, TopUp, workflows
+
+
+def main(out: Path) -> None:
+    """Write OUT/photos (60 rings, 60 crosses, 8 bars), train on it, and fill OUT/topped-up."""
+    for row, (picture, label) in enumerate(zip(*drawn(), strict=True)):
+        path = out / "photos" / str(label) / f"{row:03d}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(picture).save(path)
+    options = FitOptions(steps=60, threads=1)  # seconds; thousands of steps make good pictures
+    fitted = workflows.fit(out / "photos", out / "run", options)
+    filled = workflows.augment(
+        out / "photos", out / "topped-up", model=fitted.run, top_up=TopUp(to="majority")
+    )
+    print(*fitted.lines(), *filled.lines(), sep="\n")
+
+
+if __name__ == "__main__":  # workers import this file: without the guard each would start a run
+    if len(sys.argv) != 2:
+        sys.exit("usage: python 01_folder.py OUT")
+    main(Path(sys.argv[1]))
