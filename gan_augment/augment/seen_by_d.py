@@ -32,7 +32,11 @@ class Moves:
 
 
 def draw_moves(
-    settings: AugmentSettings, size: tuple[int, int], n: int, probability: float, rng: np.random.Generator
+    settings: AugmentSettings,
+    size: tuple[int, int],
+    n: int,
+    probability: float,
+    rng: np.random.Generator,
 ) -> Moves:
     """Moves for n images of (H, W) px; each kind applies to an image with the given probability."""
     height, width = size

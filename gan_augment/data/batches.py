@@ -30,7 +30,8 @@ class PairedBatches:
     """Batches of `size` rows whose labels follow q_c ~ n_c^power, the same for reals and fakes.
 
     power 1 is the data's own share of each class, 0 an equal share. Rows are drawn with replacement
-    over steps; `at(step, turn)` is a pure function, `turn` counts D steps inside one G step.
+    over steps; `at(seed, step, turn)` is a pure function, `turn` counts D steps inside one G step.
+    among: the rows to draw from, None for all. The pixels are read where they are, never copied whole.
     """
 
     def __init__(
@@ -41,11 +42,13 @@ class PairedBatches:
         power: float,
         padded: tuple[int, int],
         device: torch.device,
+        among: NDArray[np.int64] | None = None,
     ) -> None:
         self._data, self._size = data, size
         self._padded, self._device = padded, device
-        self._order = np.argsort(data.labels, kind="stable")
-        self._counts = np.bincount(data.labels, minlength=len(data.names))
+        among = np.arange(len(data)) if among is None else among
+        self._order = among[np.argsort(data.labels[among], kind="stable")]
+        self._counts = np.bincount(data.labels[among], minlength=len(data.names))
         self._starts = np.cumsum(self._counts) - self._counts
         weights = np.where(self._counts > 0, self._counts.astype(np.float64) ** power, 0.0)
         self._edges = np.cumsum(weights / weights.sum())

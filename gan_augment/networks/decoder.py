@@ -40,7 +40,13 @@ class Decoder(nn.Module):
     """
 
     def __init__(
-        self, geometry: Geometry, classes: int, code: int, embedding: int, width: int, max_width: int
+        self,
+        geometry: Geometry,
+        classes: int,
+        code: int,
+        embedding: int,
+        width: int,
+        max_width: int,
     ) -> None:
         super().__init__()
         self.base = geometry.base
@@ -57,7 +63,9 @@ class Decoder(nn.Module):
         """One image a row."""
         embedding = self.embed(y)
         h = self.start(torch.cat([z, embedding], dim=1))
-        h = h.unflatten(1, (*self.base, -1)).permute(0, 3, 1, 2)  # (N, width, h, w), channels last in memory
+        h = h.unflatten(1, (*self.base, -1)).permute(
+            0, 3, 1, 2
+        )  # (N, width, h, w), channels last in memory
         for block in self.blocks:
             h = block(h, embedding)
         return torch.tanh(F.pixel_shuffle(self.to_pixels(h), 2))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+import torch
 from torch import Tensor, nn
 
 from gan_augment.networks.decoder import Decoder
@@ -13,12 +14,13 @@ from gan_augment.networks.encoder import Encoder
 
 @dataclass(frozen=True)
 class Anchors:
-    """Two rows of the class asked for, and where between them a sample lies.
+    """Real rows, and for each sample the two of its class that it lies between.
 
-    first, second: images (N, C, H, W) float -1..1 in training, their codes (N, code) when sampling.
-    position: lambda (N,), 0 at `first`, 1 at `second`.
+    rows: images (M, C, H, W) float -1..1 in training, their codes (M, code) when sampling.
+    first, second: int64 (N,), indices into rows. position: lambda (N,), 0 at `first`, 1 at `second`.
     """
 
+    rows: Tensor
     first: Tensor
     second: Tensor
     position: Tensor
@@ -68,11 +70,15 @@ class AnchoredGenerator(nn.Module):
 
     def code(self, inputs: GeneratorInput) -> Tensor:
         """(N, code): interpolated codes with noise. Raises TypeError without anchors."""
-        if inputs.source is None:
-            raise TypeError("an anchored generator needs GeneratorInput.source, two rows of the class")
-        first = self.encode(inputs.source.first)
-        second = self.encode(inputs.source.second)
-        between = first + inputs.source.position[:, None] * (second - first)
+        anchors = inputs.source
+        if anchors is None:
+            raise TypeError(
+                "an anchored generator needs GeneratorInput.source, two rows of the class"
+            )
+        codes = self.encode(anchors.rows)
+        between = torch.lerp(
+            codes[anchors.first], codes[anchors.second], anchors.position[:, None].to(codes.dtype)
+        )
         return between + self.sigma * inputs.z
 
     def encode(self, rows: Tensor) -> Tensor:

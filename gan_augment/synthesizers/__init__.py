@@ -1,1 +1,1 @@
-"""What fits and samples: `ImageGAN`."""
+"""Synthesizers: fit on labelled data, sample exactly what is asked, save, load."""

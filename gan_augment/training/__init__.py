@@ -1,1 +1,1 @@
-"""The training loop. Start at `loop.py`."""
+"""The training loop. Start with `loop.py`; `build.py` turns a recipe into the parts it runs."""

@@ -1,0 +1,109 @@
+"""Where and how numbers are computed: device, precision, threads, each with its reason in words."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+
+from gan_augment.errors import UsageError
+
+Precision = Literal["auto", "float32", "bf16"]
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A decision about device, precision and threads, and why."""
+
+    device: torch.device
+    precision: Literal["float32", "bf16"]
+    threads: int
+    reason: str
+
+    def line(self) -> str:
+        """One line for people: device, precision, threads, and why."""
+        threads = f", {self.threads} thread{'s' * (self.threads != 1)}"
+        return f"{self.device}, {self.precision}{threads if self.device.type == 'cpu' else ''}: {self.reason}"
+
+    def autocast(self) -> torch.autocast:
+        """The context for forward passes: bf16 convolutions and matrix products where that was chosen."""
+        return torch.autocast(
+            self.device.type, dtype=torch.bfloat16, enabled=self.precision == "bf16"
+        )
+
+
+def choose_machine(
+    device: str = "auto", precision: Precision = "auto", threads: int | None = None
+) -> Machine:
+    """Decide from what was asked and what is there. Raises UsageError for a device that is not there.
+
+    bf16 by rule where the processor multiplies it natively (AMX, AVX512-BF16, or the GPU), else float32.
+    """
+    chosen, why = _device(device)
+    if chosen.type == "cpu":
+        native = bool(torch.ops.mkldnn._is_mkldnn_bf16_supported()) and _native_bf16()
+        kind = _native_bf16() or "no AMX or AVX512-BF16"
+    else:
+        native = torch.cuda.is_bf16_supported() if chosen.type == "cuda" else False
+        kind = "bf16 on the GPU" if native else "no bf16 on this GPU"
+    if precision == "auto":
+        resolved: Literal["float32", "bf16"] = "bf16" if native else "float32"
+        why += f"; {resolved} since the processor has {kind}"
+    else:
+        resolved = precision
+        why += f"; {precision} as asked"
+    cores = available_cores()
+    count = cores if threads is None else threads
+    why += f"; {count} of {cores} core{'s' * (cores != 1)}" + (
+        "" if threads is None else " as asked"
+    )
+    return Machine(chosen, resolved, count, why)
+
+
+def available_cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@contextlib.contextmanager
+def threads(count: int) -> Iterator[None]:
+    """Use `count` torch threads inside; the caller's number comes back after."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _device(asked: str) -> tuple[torch.device, str]:
+    if asked == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda"), f"a GPU is there ({torch.cuda.get_device_name()})"
+        return torch.device("cpu"), "no GPU found"
+    try:
+        device = torch.device(asked)
+    except RuntimeError:
+        raise UsageError(
+            f"device {asked!r} is unknown; expected auto, cpu, cuda or cuda:1"
+        ) from None
+    if device.type not in ("cpu", "cuda"):
+        raise UsageError(f"device {asked!r} is not supported; expected auto, cpu, cuda or cuda:1")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise UsageError(
+            f"device {asked!r} is not there: torch sees {torch.cuda.device_count()} GPUs. Use --device cpu."
+        )
+    return device, "as asked"
+
+
+def _native_bf16() -> str:
+    """The processor's bf16 instructions in words, or an empty string."""
+    if torch.cpu._is_amx_tile_supported():
+        return "AMX"
+    return "AVX512-BF16" if torch.cpu._is_avx512_bf16_supported() else ""

@@ -1,0 +1,39 @@
+"""First weights from an explicit seed, so that the global generators stay as they were."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import nn
+
+
+@torch.no_grad()
+def initialise(network: nn.Module, seed: int) -> None:
+    """Set every weight: He-normal for convolutions and linear layers, biases 0, embeddings N(0, 1).
+
+    Modulations of conditional norms begin at N(0, .02). Normalisation vectors begin random as well.
+    Source: He et al. 2015, eq. 10, with the slope of a ReLU.
+    """
+    rng = torch.Generator().manual_seed(seed)
+    for name, weight in network.named_parameters():
+        if weight.ndim == 1:
+            weight.fill_(1.0 if _is_norm_scale(network, name) else 0.0)
+        elif "embed" in name:
+            weight.normal_(generator=rng)
+        elif "affine" in name:
+            weight.normal_(std=0.02, generator=rng)
+        else:
+            fan_in = weight[0].numel()
+            weight.normal_(std=math.sqrt(2 / fan_in), generator=rng)
+    for name, buffer in network.named_buffers():
+        if name.endswith("left"):  # spectral normalisation's singular vector
+            buffer.normal_(generator=rng)
+            buffer.div_(buffer.norm())
+
+
+def _is_norm_scale(network: nn.Module, name: str) -> bool:
+    owner = network.get_submodule(name.rpartition(".")[0])
+    return isinstance(owner, nn.BatchNorm2d | nn.GroupNorm | nn.LayerNorm) and name.endswith(
+        "weight"
+    )

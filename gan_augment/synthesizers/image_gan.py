@@ -1,0 +1,435 @@
+"""`ImageGAN`: the image synthesizer. fit on labelled images, sample exactly what is asked, save, load."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from gan_augment import devices
+from gan_augment.config import Recipe
+from gan_augment.data.batches import PairedBatches
+from gan_augment.data.contract import LabelledImages
+from gan_augment.data.readers import data_sha256
+from gan_augment.data.splits import hold_out
+from gan_augment.data.strategy import choose_classes
+from gan_augment.devices import Machine, Precision, choose_machine
+from gan_augment.errors import DataError, ModelFileError, NotFittedError, UsageError, unknown_class
+from gan_augment.networks.generators import AnchoredGenerator
+from gan_augment.networks.geometry import Geometry
+from gan_augment.progress import Progress, Silent
+from gan_augment.randomness import derived_seed
+from gan_augment.recipes import resolve_recipe
+from gan_augment.storage import load_bundle, save_bundle
+from gan_augment.synthesizers.block_sampler import BlockSampler, encode_anchors
+from gan_augment.synthesizers.image_scorer import ImageScorer
+from gan_augment.synthesizers.model_file import NAME, ModelMeta, ScoreRecord
+from gan_augment.synthesizers.saving import RunSaver
+from gan_augment.synthesizers.timing import steps_for_budget
+from gan_augment.training.build import Parts, build, new_generator
+from gan_augment.training.callbacks import Callback, StopFlag
+from gan_augment.training.checkpoint import CheckpointStore
+from gan_augment.training.classifier import train_classifier
+from gan_augment.training.loop import Run, train
+from gan_augment.training.monitor import Best
+from gan_augment.training.state import load_network, network_arrays, new_state
+
+JUDGE_STEPS = 300
+JUDGE_ROWS_A_CLASS = 2000
+ANCHORS_KEPT_A_CLASS = 4096
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """What training needs beside the parts: rows, batches, a scorer, and how long a score takes."""
+
+    train: NDArray[np.int64]
+    batches: PairedBatches
+    scorer: ImageScorer
+    score_s: float
+
+
+class ImageGAN:
+    """A class-conditional GAN on images, trained on all classes to top up the rare ones.
+
+    Parameters
+    ----------
+    recipe : "auto", "anchored", "free", the path of a .toml file, or a Recipe.
+    steps : generator steps; None is the recipe's own number. budget_s : seconds instead, turned into steps
+        once; steps win if both are given.
+    classes : "rare", "all", names; the classes that are topped up and scored first.
+    device, precision, threads : "auto" or None decide from the machine.
+    random_state : the seed, an int >= 0. callbacks : told every event of training.
+
+    Attributes (after fit or load): `classes_` {name: training rows}, `topped_up_`, `image_shape_` (H, W, C),
+    `recipe_`, `steps_`, `meta_` (everything a saved model says).
+
+    An anchored model contains encoded training rows; share it as you would share the data.
+
+    >>> import numpy as np
+    >>> from gan_augment import ImageGAN, LabelledImages
+    >>> rng = np.random.default_rng(0)
+    >>> pixels = rng.integers(0, 256, (12, 8, 8, 1), dtype=np.uint8)
+    >>> ids = np.array([f"row-{i}" for i in range(12)])
+    >>> data = LabelledImages(pixels, np.repeat([0, 1], [10, 2]), ids, class_names=("good", "bad"))
+    >>> gan = ImageGAN(steps=4, device="cpu", threads=1).fit(data)
+    >>> gan.topped_up_
+    ('bad',)
+    >>> made = gan.sample({"bad": 3})
+    >>> made.pixels.shape, made.counts
+    ((3, 8, 8, 1), {'good': 0, 'bad': 3})
+    """
+
+    classes_: dict[str, int]
+    topped_up_: tuple[str, ...]
+    image_shape_: tuple[int, int, int]
+    recipe_: Recipe
+    steps_: int
+    meta_: ModelMeta
+
+    def __init__(
+        self,
+        *,
+        recipe: str | Recipe = "auto",
+        steps: int | None = None,
+        budget_s: float | None = None,
+        classes: str | Sequence[str] = "rare",
+        device: str = "auto",
+        precision: Precision = "auto",
+        threads: int | None = None,
+        random_state: int = 0,
+        callbacks: Sequence[Callback] = (),
+    ) -> None:
+        self.recipe = recipe
+        self.steps = steps
+        self.budget_s = budget_s
+        self.classes = classes
+        self.device = device
+        self.precision: Precision = precision
+        self.threads = threads
+        self.random_state = random_state
+        self.callbacks = callbacks
+
+    def fit(
+        self,
+        data: LabelledImages,
+        *,
+        checkpoints: CheckpointStore | None = None,
+        resume: bool = False,
+        force: bool = False,
+        on_steps: Callable[[int], None] | None = None,
+        progress: Progress | None = None,
+        stop: StopFlag | None = None,
+        original_size: tuple[int, int] | None = None,
+        resize: str = "squeeze",
+    ) -> Self:
+        """Train on every class of `data`; the caller's arrays stay as they are.
+
+        checkpoints: where the state is saved as it goes; with `resume` the newest is taken up, and the end is
+        bit for bit that of an undisturbed run (`force`: even if data or settings differ).
+        on_steps: told the number of steps once it is known. stop: a flag that ends training after a save.
+        Raises DataError (no rare class, unknown class, no image), UsageError, DivergedError, StopRequested.
+        """
+        progress, seed = progress or Silent(), self._checked_seed()
+        started_s = time.monotonic()
+        topped_up = choose_classes(self.classes, data.counts)
+        machine = choose_machine(self.device, self.precision, self.threads)
+        recipe = resolve_recipe(self.recipe)
+        parts = build(recipe, data.image_shape, len(data.names), machine)
+        with devices.threads(machine.threads):
+            ready = self._prepare(data, parts, topped_up, seed, progress)
+            steps = self._steps(parts, ready, started_s, progress)
+            if on_steps:
+                on_steps(steps)
+            run = Run(
+                parts=parts,
+                batches=ready.batches,
+                state=new_state(parts, seed),
+                steps=steps,
+                scorer=ready.scorer,
+                callbacks=[*self.callbacks, _Shown(progress, steps)],
+                stop=stop or StopFlag(),
+            )
+            saver = RunSaver(checkpoints, run, data_sha256(data), force)
+            if resume:
+                saver.take_up(progress)
+            progress.phase("training", steps)
+            best = train(run)
+            self._finish(data, ready.train, run, best, topped_up, progress)
+        self.meta_ = self._described(
+            data, parts, run, best, original_size, resize, saver.data_sha256
+        )
+        return self
+
+    def sample(
+        self,
+        counts: Mapping[str, int],
+        random_state: int = 0,
+        source: LabelledImages | None = None,
+    ) -> LabelledImages:
+        """Exactly `counts` = {class: n} new images, rows in that order, ids "synthetic-<class>-000000".
+
+        The first rows are the same however many are asked for: row i of a class is its i-th candidate.
+        source: rows to start from instead of the model's own; no recipe takes one yet.
+        Raises UnknownClassError, UsageError (a negative count, a source), DataError (a class without anchor).
+        """
+        if source is not None:
+            raise UsageError("no recipe of this version starts from given rows; leave out `source`")
+        names = tuple(self._fitted().classes_)
+        for name, n in counts.items():
+            if n < 0 or int(n) != n:
+                raise UsageError(f"{n!r} samples of {name!r} were asked for; expected 0 or more")
+        drawn = [self.sample_range(name, 0, int(n), random_state) for name, n in counts.items()]
+        labels = [np.full(len(p), names.index(name)) for p, name in zip(drawn, counts, strict=True)]
+        ids = [f"synthetic-{name}-{i:06d}" for name, n in counts.items() for i in range(int(n))]
+        return LabelledImages(
+            pixels=np.concatenate([*drawn, np.empty((0, *self.image_shape_), np.uint8)]),
+            labels=np.concatenate([*labels, np.empty(0)]).astype(np.int64),
+            ids=np.array(ids, dtype=np.str_),
+            class_names=names,
+        )
+
+    def sample_range(
+        self, name: str, start: int, stop: int, random_state: int = 0
+    ) -> NDArray[np.uint8]:
+        """Rows [start, stop) of the endless sequence of one class, uint8 (stop - start, H, W, C)."""
+        self._fitted()
+        if name not in self.classes_:
+            raise unknown_class(name, self.classes_)
+        label = list(self.classes_).index(name)
+        return self._sampler.rows(label, name, start, stop, random_state)
+
+    def save(self, folder: str | Path) -> None:
+        """Write the model as a new folder: safetensors and JSON, whole or not at all."""
+        self._fitted()
+        arrays = {f"network/{k}": v for k, v in network_arrays(self._sampler.network).items()}
+        for label, codes in (self._sampler.codes or {}).items():
+            arrays[f"codes/{label}"] = codes
+        save_bundle(Path(folder), arrays, self.meta_.model_dump(mode="json", by_alias=True), NAME)
+
+    @classmethod
+    def load(
+        cls, folder: str | Path, *, device: str = "auto", threads: int | None = None
+    ) -> ImageGAN:
+        """Read a saved model, verified; raises ModelFileError. It samples in the precision it was trained in."""
+        arrays, meta = load_bundle(Path(folder), NAME, schema=ModelMeta)
+        gan = cls(
+            recipe=meta.recipe,
+            steps=meta.steps,
+            classes=meta.topped_up,
+            device=device,
+            precision=meta.precision,
+            threads=threads,
+            random_state=meta.seed,
+        )
+        machine = choose_machine(device, meta.precision, threads)
+        geometry = Geometry.of(meta.image_shape)
+        with torch.random.fork_rng(devices=[]):
+            network = new_generator(meta.recipe, geometry, len(meta.classes))
+        load_network(network, _below(arrays, "network/"))
+        codes = _codes(_below(arrays, "codes/"), meta)
+        network.requires_grad_(False).eval().to(machine.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        gan._sampler = BlockSampler(network, geometry, machine, meta.recipe.generator.code, codes)
+        gan._take(meta)
+        return gan
+
+    def _prepare(
+        self,
+        data: LabelledImages,
+        parts: Parts,
+        topped_up: Sequence[str],
+        seed: int,
+        progress: Progress,
+    ) -> _Prepared:
+        rows, held = hold_out(data, seed=seed)
+        progress.phase("training the judge that scores the generator")
+        judge_rows = _at_most_a_class(data.labels, rows, JUDGE_ROWS_A_CLASS)
+        judge = train_classifier(
+            data.take(judge_rows), steps=JUDGE_STEPS, seed=derived_seed(seed, "judge")
+        )
+        scorer = ImageScorer(
+            data,
+            rows,
+            held,
+            topped_up=topped_up,
+            judge=judge,
+            geometry=parts.geometry,
+            machine=parts.machine,
+            code=parts.recipe.generator.code,
+            seed=seed,
+        )
+        batches = PairedBatches(
+            data,
+            size=parts.recipe.batch,
+            power=parts.recipe.label_power,
+            padded=parts.geometry.padded,
+            device=parts.machine.device,
+            among=rows,
+        )
+        started_s = time.monotonic()
+        if self.steps is None and self.budget_s is not None:
+            scorer.score(new_state(parts, 0).average)
+        return _Prepared(rows, batches, scorer, time.monotonic() - started_s)
+
+    def _steps(self, parts: Parts, ready: _Prepared, started_s: float, progress: Progress) -> int:
+        if self.steps is not None:
+            return self.steps
+        if self.budget_s is None:
+            return parts.recipe.steps
+        progress.phase("timing a few steps")
+        left_s = self.budget_s - (time.monotonic() - started_s)
+        steps = steps_for_budget(parts, ready.batches, left_s, ready.score_s)
+        progress.note(
+            f"a budget of {self.budget_s:g} s is {steps} steps here; --steps {steps} repeats them"
+        )
+        return steps
+
+    def _finish(
+        self,
+        data: LabelledImages,
+        rows: NDArray[np.int64],
+        run: Run,
+        best: Best,
+        topped_up: tuple[str, ...],
+        progress: Progress,
+    ) -> None:
+        """Put the best averaged generator into a sampler, with the codes of the rows that anchor it."""
+        network, parts = run.state.average, run.parts
+        if best.arrays:
+            load_network(network, best.arrays)
+        else:
+            progress.warn(
+                "no scored generator had enough spread (or too many were copies); the last one is kept. "
+                "Look at samples.png before using it; more steps or more rows of the class may cure it."
+            )
+        codes = None
+        if isinstance(network, AnchoredGenerator):
+            by_class = {
+                label: rows[data.labels[rows] == label][:ANCHORS_KEPT_A_CLASS]
+                for label in range(len(data.names))
+            }
+            codes = encode_anchors(network, data.pixels, by_class, parts.geometry, parts.machine)
+        self._sampler = BlockSampler(
+            network, parts.geometry, parts.machine, parts.recipe.generator.code, codes
+        )
+        self.topped_up_ = topped_up
+
+    def _described(
+        self,
+        data: LabelledImages,
+        parts: Parts,
+        run: Run,
+        best: Best,
+        original_size: tuple[int, int] | None,
+        resize: str,
+        sha256: str,
+    ) -> ModelMeta:
+        codes = self._sampler.codes or {}
+        alone = best.step == parts.reconstruct_only_steps(run.steps) and parts.anchored
+        meta = ModelMeta.model_validate(
+            {
+                "classes": data.counts,
+                "topped_up": self.topped_up_,
+                "image_shape": data.image_shape,
+                "original_size": original_size,
+                "resize": resize,
+                "recipe": parts.recipe,
+                "steps": run.steps,
+                "seed": run.state.seed,
+                "precision": parts.machine.precision,
+                "threads": parts.machine.threads,
+                "data_sha256": sha256,
+                "score": ScoreRecord(
+                    value=best.value if best.arrays else None, step=best.step, parts=best.parts
+                ),
+                "chosen": "interpolation"
+                if alone
+                else f"step {best.step if best.arrays else run.steps}",
+                "anchors": sum(len(code) for code in codes.values()),
+            }
+        )
+        self._take(meta)
+        return meta
+
+    def _take(self, meta: ModelMeta) -> None:
+        """Set the learned attributes from a description."""
+        self.meta_, self.recipe_, self.steps_ = meta, meta.recipe, meta.steps
+        self.classes_, self.topped_up_ = dict(meta.classes), meta.topped_up
+        self.image_shape_ = meta.image_shape
+
+    def _fitted(self) -> Self:
+        if not hasattr(self, "_sampler"):
+            raise NotFittedError(
+                "this ImageGAN is not fitted; call fit(data) or ImageGAN.load(folder)"
+            )
+        return self
+
+    def _checked_seed(self) -> int:
+        seed = self.random_state
+        if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+            raise UsageError(f"random_state={seed!r}; expected an int of 0 or more")
+        return int(seed)
+
+
+class _Shown:
+    """Turns events into one line of progress."""
+
+    def __init__(self, progress: Progress, steps: int) -> None:
+        self._progress, self._steps = progress, steps
+        self._score = ""
+
+    def on_event(self, event: Mapping[str, object]) -> None:
+        """Losses, speed and the newest score beside the step; rollbacks as warnings."""
+        if event["event"] == "score":
+            self._score = f", score {event['value']:.3f}{' (best)' if event['best'] else ''}"
+        elif event["event"] == "rollback":
+            self._progress.warn(
+                f"step {event['failed_at']}: {event['reason']}; back to {event['step']}"
+            )
+        elif event["event"] == "step":
+            names = ("reconstruction", "d_loss", "g_loss")
+            losses = [f"{name} {event[name]:.3f}" for name in names if name in event]
+            speed = f"{event['images_per_s']:.0f} images/s"
+            self._progress.advance(
+                int(str(event["step"])), ", ".join([speed, *losses]) + self._score
+            )
+
+
+def _at_most_a_class(
+    labels: NDArray[np.int64], rows: NDArray[np.int64], most: int
+) -> NDArray[np.int64]:
+    """The first `most` of the given rows of each class, in ascending order."""
+    kept = [rows[labels[rows] == label][:most] for label in np.unique(labels[rows])]
+    return np.sort(np.concatenate(kept))
+
+
+def _below(
+    arrays: Mapping[str, NDArray[np.generic]], prefix: str
+) -> dict[str, NDArray[np.generic]]:
+    return {k[len(prefix) :]: v for k, v in arrays.items() if k.startswith(prefix)}
+
+
+def _codes(
+    saved: Mapping[str, NDArray[np.generic]], meta: ModelMeta
+) -> dict[int, NDArray[np.float32]] | None:
+    """{label: codes} of a saved anchored model, checked; None for a free one."""
+    if meta.recipe.generator.kind == "free":
+        return None
+    codes: dict[int, NDArray[np.float32]] = {}
+    for key, value in saved.items():
+        label = int(key) if key.isdecimal() else -1
+        right = value.ndim == 2 and value.shape[1] == meta.recipe.generator.code and len(value) > 0
+        if not (0 <= label < len(meta.classes) and right and value.dtype == np.float32):
+            raise ModelFileError(
+                f"saved codes {key!r} of shape {value.shape} fit no class of this model"
+            )
+        codes[label] = np.array(value, dtype=np.float32)
+    if not codes:
+        raise DataError("an anchored model without anchors cannot sample")
+    return codes

@@ -1,0 +1,174 @@
+"""The held-out score of an image generator: kernel distances in two feature spaces, spread, copies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from gan_augment.data.contract import LabelledImages
+from gan_augment.devices import Machine
+from gan_augment.metrics.copies import copied_share, copy_threshold
+from gan_augment.metrics.kernel_distance import kernel_distance
+from gan_augment.metrics.spread import mean_pairwise_distance
+from gan_augment.networks.generators import AnchoredGenerator
+from gan_augment.networks.geometry import Geometry
+from gan_augment.randomness import generator
+from gan_augment.synthesizers.block_sampler import BLOCK, BlockSampler, encode_anchors
+from gan_augment.training.classifier import SmallCNN, random_features
+from gan_augment.training.monitor import Score
+
+GENERATED_A_SCORE = 2048
+ANCHORS_A_CLASS = 256
+REFERENCE_A_CLASS = 200
+COLLAPSE_SPREAD = 0.3
+COPIES_ALLOWED = 0.2
+
+Pixels = NDArray[np.uint8]
+Features = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What one class is compared with. held_out: whether these rows were kept from training."""
+
+    label: int
+    name: str
+    features: tuple[Features, Features]
+    spread: float
+    held_out: bool
+    train: Features
+    threshold: float
+    weight: float
+
+
+class ImageScorer:
+    """Scores an averaged generator; lower is better.
+
+    value = sum over classes of w_c (MMD^2 in judge features + MMD^2 in random-network features), both
+    standardised on training rows; classes topped up share half the weight. A class of 100 rows and more
+    is compared with held-out rows, a smaller one with its training rows; then its share of copies is
+    counted, and for a free generator more than 20 % makes the generator ineligible (samples of an anchored
+    one are near training rows by design). A topped-up class whose spread is under .3 of the real one's has
+    collapsed: ineligible as well.
+    """
+
+    def __init__(
+        self,
+        data: LabelledImages,
+        train: NDArray[np.int64],
+        held: NDArray[np.int64],
+        *,
+        topped_up: Sequence[str],
+        judge: SmallCNN,
+        geometry: Geometry,
+        machine: Machine,
+        code: int,
+        seed: int,
+    ) -> None:
+        self._data, self._seed = data, seed
+        self._geometry, self._machine, self._code = geometry, machine, code
+        self._anchors = _rows_by_class(data, train, ANCHORS_A_CLASS, seed)
+        spaces = (judge.features, random_features(data.image_shape, seed))
+        pool = np.concatenate([rows[:REFERENCE_A_CLASS] for rows in self._anchors.values()])
+        self._spaces = tuple(_standardised(space, data.pixels[pool]) for space in spaces)
+        held_of = _rows_by_class(data, held, REFERENCE_A_CLASS, seed)
+        labels = [label for label, rows in self._anchors.items() if len(rows) >= 2]
+        weights = _weights(labels, data.names, topped_up)
+        self._references = [
+            self._reference(label, held_of.get(label), weights[label]) for label in labels
+        ]
+        blocks = GENERATED_A_SCORE // BLOCK // max(len(labels), 1)
+        self._rows = BLOCK * min(max(blocks, 1), 3)
+        self._topped_up = frozenset(topped_up)
+
+    def score(self, network: nn.Module) -> Score:
+        """Draw the same noise each time, compare class by class."""
+        sampler = self._sampler(network)
+        value, parts, eligible = 0.0, {}, True
+        for reference in self._references:
+            drawn = sampler.rows(
+                reference.label, reference.name, 0, self._rows, self._seed, "score"
+            )
+            distance, spread, copies = self._compare(reference, drawn)
+            value += reference.weight * distance
+            parts[f"{reference.name}/distance"] = round(distance, 5)
+            parts[f"{reference.name}/spread"] = round(spread, 4)
+            if not reference.held_out:
+                parts[f"{reference.name}/copies"] = round(copies, 4)
+                eligible &= sampler.codes is not None or copies <= COPIES_ALLOWED
+            eligible &= reference.name not in self._topped_up or spread >= COLLAPSE_SPREAD
+        return Score(round(value, 6), parts, eligible)
+
+    def _compare(self, reference: Reference, drawn: Pixels) -> tuple[float, float, float]:
+        """(distance, spread over the real spread, share of copies) of drawn rows of a class."""
+        features = [space(drawn) for space in self._spaces]
+        distance = sum(
+            kernel_distance(real, fake)
+            for real, fake in zip(reference.features, features, strict=True)
+        )
+        spread = mean_pairwise_distance(features[0]) / max(reference.spread, 1e-12)
+        if reference.held_out:
+            return distance, spread, 0.0
+        return distance, spread, copied_share(features[0], reference.train, reference.threshold)
+
+    def _sampler(self, network: nn.Module) -> BlockSampler:
+        codes = None
+        if isinstance(network, AnchoredGenerator):
+            codes = encode_anchors(
+                network, self._data.pixels, self._anchors, self._geometry, self._machine
+            )
+        return BlockSampler(network, self._geometry, self._machine, self._code, codes)
+
+    def _reference(self, label: int, held: NDArray[np.int64] | None, weight: float) -> Reference:
+        own = self._anchors[label][:REFERENCE_A_CLASS]
+        held_out = held is not None and len(held) >= 2
+        rows = held if held is not None and held_out else own
+        features = [space(self._data.pixels[rows]) for space in self._spaces]
+        train = self._spaces[0](self._data.pixels[own])
+        return Reference(
+            label=label,
+            name=self._data.names[label],
+            features=(features[0], features[1]),
+            spread=mean_pairwise_distance(features[0]),
+            held_out=held_out,
+            train=train,
+            threshold=copy_threshold(train),
+            weight=weight,
+        )
+
+
+def _weights(
+    labels: Sequence[int], names: Sequence[str], topped_up: Sequence[str]
+) -> dict[int, float]:
+    """Half the weight to the topped-up classes, half to the others; all of it where one side is empty."""
+    rare = [label for label in labels if names[label] in set(topped_up)]
+    others = [label for label in labels if label not in set(rare)]
+    sides = [side for side in (rare, others) if side]
+    return {label: 1 / len(sides) / len(side) for side in sides for label in side}
+
+
+def _rows_by_class(
+    data: LabelledImages, rows: NDArray[np.int64], most: int, seed: int
+) -> dict[int, NDArray[np.int64]]:
+    """Up to `most` of the given rows of each class, drawn without replacement, {label: (n,)}."""
+    chosen = {}
+    for label, name in enumerate(data.names):
+        own = rows[data.labels[rows] == label]
+        if len(own):
+            order = generator(seed, "score rows", name).permutation(len(own))
+            chosen[label] = own[order[:most]]
+    return chosen
+
+
+def _standardised(
+    space: Callable[[Pixels], NDArray[np.float32]], pixels: Pixels
+) -> Callable[[Pixels], Features]:
+    """The feature map with mean 0 and deviation 1 of each feature on the given rows."""
+    features = space(pixels).astype(np.float64)
+    mean, deviation = features.mean(axis=0), features.std(axis=0)
+    scale = np.where(deviation > 1e-6, deviation, 1.0)
+    return lambda x: (space(x).astype(np.float64) - mean) / scale

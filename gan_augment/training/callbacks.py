@@ -1,0 +1,93 @@
+"""Who may watch a run: the `Callback` protocol, the history file, and stopping on signals."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import threading
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import FrameType
+from typing import Protocol
+
+Event = Mapping[str, object]
+
+
+class Callback(Protocol):
+    """Something that is told what happens in a run; it changes nothing.
+
+    An event is a flat mapping with "event" (its kind) and "step". Kinds: "step" (losses, images, images_per_s),
+    "score" (value, parts, best), "rollback" (reason), "stop" (reason).
+    """
+
+    def on_event(self, event: Event) -> None:
+        """One event, in the order of training."""
+
+
+class StopRequested(KeyboardInterrupt):  # noqa: N818 - an interrupt, not an error
+    """A signal asked to stop; the state was saved first. `signal` is 2 (SIGINT) or 15 (SIGTERM)."""
+
+    def __init__(self, number: int, resume_hint: str = "") -> None:
+        super().__init__(f"stopped by signal {number}; saved. {resume_hint}".strip())
+        self.signal = number
+        self.resume_hint = resume_hint
+
+
+class StopFlag:
+    """Set by a signal, read by the loop between steps."""
+
+    signal: int | None = None
+
+
+@contextlib.contextmanager
+def stop_on_signals() -> Iterator[StopFlag]:
+    """SIGINT and SIGTERM set the flag once, so that the loop can save and leave; a second one acts at once.
+
+    Handlers come back after. Outside the main thread, where Python allows no handlers, the flag stays unset.
+    """
+    flag = StopFlag()
+    if threading.current_thread() is not threading.main_thread():
+        yield flag
+        return
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        if flag.signal is not None:
+            raise StopRequested(number)
+        flag.signal = number
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield flag
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+class HistoryFile:
+    """Appends each event as a line of JSON; a resumed run first drops what came after its checkpoint."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def begin(self, step: int) -> None:
+        """Keep the lines up to `step`, drop later and broken ones."""
+        kept = [line for line, event in self._lines() if _step_of(event) <= step]
+        self._path.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
+
+    def on_event(self, event: Event) -> None:
+        """One line, flushed."""
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(event, allow_nan=False) + "\n")
+
+    def _lines(self) -> Iterator[tuple[str, dict[str, object]]]:
+        if not self._path.exists():
+            return
+        for line in self._path.read_text(encoding="utf-8").splitlines():
+            with contextlib.suppress(json.JSONDecodeError):
+                yield line, json.loads(line)
+
+
+def _step_of(event: Mapping[str, object]) -> int:
+    step = event.get("step", 0)
+    return step if isinstance(step, int) else 0

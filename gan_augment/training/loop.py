@@ -1,0 +1,166 @@
+"""The one training loop. Start here: it knows neither images nor tables, files, clocks of budgets nor terminals."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from gan_augment.data.batches import PairedBatches
+from gan_augment.errors import DivergedError
+from gan_augment.training.build import Parts
+from gan_augment.training.callbacks import Callback, StopFlag, StopRequested
+from gan_augment.training.monitor import Best, Scorer, all_finite, score_steps
+from gan_augment.training.schedule import ema_decay, rate_multiplier
+from gan_augment.training.ema import follow
+from gan_augment.training.state import Arrays, TrainState, load_state, state_arrays
+from gan_augment.training.step import Losses, adversarial_step, reconstruction_step
+
+OBSERVE_EVERY_STEPS = 20
+ROLLBACKS_ALLOWED = 3
+
+
+@dataclass
+class Run:
+    """One run: its parts, data, state, and who watches.
+
+    save(state, best): writes a checkpoint; called at each score, when `checkpoint_due()` says so, and on a stop.
+    """
+
+    parts: Parts
+    batches: PairedBatches
+    state: TrainState
+    steps: int
+    scorer: Scorer
+    callbacks: Sequence[Callback] = ()
+    best: Best = field(default_factory=Best)
+    save: Callable[[TrainState, Best], None] = lambda state, best: None
+    checkpoint_due: Callable[[], bool] = lambda: False
+    stop: StopFlag = field(default_factory=StopFlag)
+
+
+def train(run: Run) -> Best:
+    """Train until `steps`, keep the best averaged generator, survive non-finite numbers.
+
+    Raises StopRequested after saving when a signal came; DivergedError after three rollbacks in vain.
+    """
+    state, due = run.state, score_steps(run.steps, run.parts.reconstruct_only_steps(run.steps))
+    last_good = state_arrays(state)
+    clock = _Clock(state.step)
+    while state.step < run.steps:
+        losses = one_step(run)
+        observed = state.step % OBSERVE_EVERY_STEPS == 0 or state.step in due
+        if observed and not all_finite(state, losses):
+            _roll_back(run, last_good)
+            clock = _Clock(state.step)
+            continue
+        if observed:
+            _tell_step(run, losses, clock)
+        if state.step in due:
+            _score(run)
+            last_good, clock = state_arrays(state), _Clock(state.step)
+        if state.step in due or (observed and run.checkpoint_due()):
+            run.save(state, run.best)
+        if run.stop.signal is not None and state.step < run.steps:
+            _leave(run, losses)
+    return run.best
+
+
+def one_step(run: Run) -> Losses:
+    """Set the rates, draw, step D and G, average."""
+    parts, state, recipe = run.parts, run.state, run.parts.recipe
+    _set_rates(state, parts, run.steps)
+    alone = state.step < parts.reconstruct_only_steps(run.steps)
+    turns = 1 if alone else recipe.d_steps
+    batches = [
+        run.batches.at(state.noise_seed, state.step, turn) for turn in reversed(range(turns))
+    ]
+    state.generator.train()
+    losses = (reconstruction_step if alone else adversarial_step)(state, parts, batches)
+    follow(state.average, state.generator, ema_decay(state.step * recipe.batch, recipe.batch))
+    state.step += 1
+    return losses
+
+
+def _set_rates(state: TrainState, parts: Parts, steps: int) -> None:
+    recipe = parts.recipe
+    factor = rate_multiplier(recipe.schedule, state.step / steps) * state.rate_scale
+    for optimiser, settings in (
+        (state.generator_optimiser, recipe.generator_optimiser),
+        (state.discriminator_optimiser, recipe.discriminator_optimiser),
+    ):
+        for group in optimiser.param_groups:
+            group["lr"] = settings.rate * factor
+
+
+def _score(run: Run) -> None:
+    state = run.state
+    score = run.scorer.score(state.average)
+    kept = run.best.offer(score, state)
+    _tell(
+        run,
+        {
+            "event": "score",
+            "step": state.step,
+            "value": score.value,
+            "parts": dict(score.parts),
+            "eligible": score.eligible,
+            "best": kept,
+        },
+    )
+
+
+def _roll_back(run: Run, last_good: Arrays) -> None:
+    """Back to the last good state with other noise and half the rates."""
+    state, failed_at, retries = run.state, run.state.step, run.state.retries + 1
+    load_state(state, last_good)
+    state.retries = retries
+    _tell(
+        run,
+        {
+            "event": "rollback",
+            "step": state.step,
+            "failed_at": failed_at,
+            "retries": retries,
+            "reason": "a loss or a weight was not a finite number",
+        },
+    )
+    if retries > ROLLBACKS_ALLOWED:
+        raise DivergedError(
+            f"training gave non-finite numbers at step {failed_at} after {ROLLBACKS_ALLOWED} rollbacks with "
+            "halved rates; the best generator so far is kept. Try --precision float32 or lower rates."
+        )
+
+
+def _leave(run: Run, losses: Losses) -> None:
+    if all_finite(run.state, losses):
+        run.save(run.state, run.best)
+    _tell(run, {"event": "stop", "step": run.state.step, "reason": f"signal {run.stop.signal}"})
+    raise StopRequested(run.stop.signal or 2)
+
+
+def _tell_step(run: Run, losses: Losses, clock: _Clock) -> None:
+    state, batch = run.state, run.parts.recipe.batch
+    event: dict[str, object] = {"event": "step", "step": state.step, "images": state.step * batch}
+    event |= {name: round(float(value), 6) for name, value in losses.items()}
+    event["augment_probability"] = round(float(state.numbers["augment_probability"]), 4)
+    event["images_per_s"] = round(clock.steps_per_s(state.step) * batch, 1)
+    _tell(run, event)
+
+
+def _tell(run: Run, event: dict[str, object]) -> None:
+    for callback in run.callbacks:
+        callback.on_event(event)
+
+
+class _Clock:
+    """Steps a second since it was last asked."""
+
+    def __init__(self, step: int) -> None:
+        self._step, self._time_s = step, time.monotonic()
+
+    def steps_per_s(self, step: int) -> float:
+        now_s = time.monotonic()
+        rate = (step - self._step) / max(now_s - self._time_s, 1e-9)
+        self._step, self._time_s = step, now_s
+        return rate

@@ -1,0 +1,64 @@
+"""What watches a run: held-out scores and the best generator so far, and whether numbers are finite."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from gan_augment.training.state import Arrays, TrainState, network_arrays
+
+SCORES_A_RUN = 10
+
+
+@dataclass(frozen=True)
+class Score:
+    """A held-out score: lower is better. parts: its terms by name. eligible: may be chosen as the best."""
+
+    value: float
+    parts: Mapping[str, float] = field(default_factory=dict)
+    eligible: bool = True
+
+
+class Scorer(Protocol):
+    """Judges a generator on data that the loop does not know; given by the synthesizer."""
+
+    def score(self, generator: nn.Module) -> Score:
+        """The score of an averaged generator in evaluation mode."""
+
+
+@dataclass
+class Best:
+    """The best averaged generator so far, its score, and the step it was seen at."""
+
+    value: float = math.inf
+    step: int = -1
+    parts: Mapping[str, float] = field(default_factory=dict)
+    arrays: Arrays = field(default_factory=dict)
+
+    def offer(self, score: Score, state: TrainState) -> bool:
+        """Keep the state's averaged generator if it is eligible and better; says whether it was kept."""
+        if not (score.eligible and score.value < self.value):
+            return False
+        self.value, self.step, self.parts = score.value, state.step, score.parts
+        self.arrays = network_arrays(state.average)
+        return True
+
+
+def score_steps(steps: int, reconstruct_only: int) -> set[int]:
+    """When to score: each tenth of the run, its end, and before the adversary joins (interpolation alone)."""
+    tenths = {max(1, round(steps * k / SCORES_A_RUN)) for k in range(1, SCORES_A_RUN + 1)}
+    return tenths | ({reconstruct_only} if reconstruct_only else set())
+
+
+def all_finite(state: TrainState, losses: Mapping[str, Tensor]) -> bool:
+    """Whether losses and every weight and buffer of the three networks are finite numbers."""
+    tensors = list(losses.values())
+    for network in (state.generator, state.discriminator, state.average):
+        tensors += [value for value in network.state_dict().values() if value.is_floating_point()]
+    norms = torch._foreach_norm(tensors)
+    return bool(torch.isfinite(torch.stack([norm.float() for norm in norms])).all())

@@ -1,0 +1,36 @@
+"""Schedules as pure functions of progress or of images seen."""
+
+from __future__ import annotations
+
+import math
+
+from gan_augment.config import ScheduleSettings
+
+EMA_HALF_LIFE_IMAGES = 10_000
+EMA_HALF_LIFE_SHARE = 0.05
+
+
+def rate_multiplier(schedule: ScheduleSettings, progress: float) -> float:
+    """The factor on every learning rate at `progress` in 0..1 of the run.
+
+    Linear warm-up from 0 over the first `warmup`, then constant, linear or half a cosine to `end`.
+
+    >>> rate_multiplier(ScheduleSettings(name="linear", warmup=0.5, end=0.2), 0.75)
+    0.6
+    """
+    if progress < schedule.warmup:
+        return progress / schedule.warmup
+    if schedule.name == "constant":
+        return 1.0
+    after = (progress - schedule.warmup) / (1 - schedule.warmup)
+    falling = 1 - after if schedule.name == "linear" else (1 + math.cos(math.pi * after)) / 2
+    return schedule.end + (1 - schedule.end) * falling
+
+
+def ema_decay(images_seen: int, batch: int) -> float:
+    """The averaged generator's decay for one step: half-life 10,000 images, shorter early on.
+
+    beta = .5^(B / max(min(10,000, .05 seen), 1)): near 0 in the first steps, so averages work at once.
+    """
+    half_life = max(min(EMA_HALF_LIFE_IMAGES, EMA_HALF_LIFE_SHARE * images_seen), 1)
+    return float(0.5 ** (batch / half_life))

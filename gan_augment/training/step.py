@@ -1,0 +1,166 @@
+"""Training steps: free functions over explicit state, each touching one optimiser. No files, no clocks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from gan_augment.augment.seen_by_d import apply, draw_moves
+from gan_augment.data.batches import Batch
+from gan_augment.losses.penalties import lecam, r1
+from gan_augment.networks.generators import AnchoredGenerator
+from gan_augment.randomness import generator as random_generator
+from gan_augment.training.build import Parts
+from gan_augment.training.state import TrainState
+
+LECAM_DECAY = 0.99
+ADAPT_EVERY_STEPS = 4
+ADAPT_IMAGES = 20_000
+
+Losses = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a generator made of a batch: images (N, C, H, W); codes (N, code) if it is anchored."""
+
+    images: Tensor
+    codes: Tensor | None
+
+
+def adversarial_step(state: TrainState, parts: Parts, batches: Sequence[Batch]) -> Losses:
+    """One G step and its D steps, one a batch. The last D step judges the very images that G then improves.
+
+    So a step decodes once where drawing anew for G would decode twice. Before the adversary joins
+    (anchored, first share of the run) use `reconstruction_step`.
+    """
+    for turn, batch in enumerate(batches[:-1]):
+        with torch.no_grad():
+            made = generate(state, parts, batch, turn=turn + 1)
+        discriminator_step(state, parts, batch, made.images, turn=turn + 1)
+    batch = batches[-1]
+    made = generate(state, parts, batch)
+    losses = discriminator_step(state, parts, batch, made.images.detach())
+    return losses | generator_step(state, parts, batch, made)
+
+
+def generate(state: TrainState, parts: Parts, batch: Batch, turn: int = 0) -> Made:
+    """The generator's answer to a batch, with the graph where gradients are on."""
+    inputs = parts.draw(state.noise_seed, state.step, turn, batch)
+    network = state.generator
+    with parts.machine.autocast():
+        if isinstance(network, AnchoredGenerator):
+            codes = network.code(inputs)
+            return Made(network.decoder(codes, inputs.y), codes)
+        return Made(network(inputs), None)
+
+
+def discriminator_step(
+    state: TrainState, parts: Parts, batch: Batch, fake: Tensor, turn: int = 0
+) -> Losses:
+    """One update of D on a batch and as many fakes. Leaves the generator and its optimiser untouched."""
+    objective, optimiser = parts.recipe.objective, state.discriminator_optimiser
+    with parts.machine.autocast():
+        real_logits = state.discriminator(_seen(state, parts, batch.x, "real", turn), batch.y)
+        fake_logits = state.discriminator(_seen(state, parts, fake, "fake", turn), batch.y)
+    real_logits, fake_logits = real_logits.float(), fake_logits.float()
+    loss = parts.loss.discriminator(real_logits, fake_logits)
+    total = loss
+    images_seen = state.step * len(batch.y)
+    if objective.lecam and images_seen >= objective.lecam_from_images:
+        numbers = state.numbers
+        total = total + objective.lecam * lecam(
+            real_logits, fake_logits, numbers["real_logit"], numbers["fake_logit"]
+        )
+    losses = {"d_loss": loss.detach()}
+    if objective.r1 and turn == 0 and state.step % objective.r1_every == 0:
+        penalty = r1(state.discriminator, batch.x.float(), batch.y)
+        total = total + objective.r1 * objective.r1_every * penalty
+        losses["r1"] = penalty.detach()
+    optimiser.zero_grad(set_to_none=True)
+    total.backward()  # type: ignore[no-untyped-call]
+    optimiser.step()
+    _observe_logits(state, parts, real_logits.detach(), fake_logits.detach())
+    return losses | {
+        "real_logit": real_logits.detach().mean(),
+        "fake_logit": fake_logits.detach().mean(),
+    }
+
+
+def generator_step(state: TrainState, parts: Parts, batch: Batch, made: Made) -> Losses:
+    """One update of G (and its encoder) on images it just made. Leaves D and its optimiser untouched."""
+    weights = list(state.discriminator.parameters())
+    for weight in weights:
+        weight.requires_grad_(False)
+    with parts.machine.autocast():
+        logits = state.discriminator(_seen(state, parts, made.images, "improved", 0), batch.y)
+    loss = parts.loss.generator(logits.float())
+    losses = {"g_loss": loss.detach()}
+    if made.codes is not None:
+        term, more = anchored_terms(parts, batch, made.images, made.codes)
+        loss, losses = loss + term, losses | more
+    _update_generator(state, loss)
+    for weight in weights:
+        weight.requires_grad_(True)
+    return losses
+
+
+def reconstruction_step(state: TrainState, parts: Parts, batches: Sequence[Batch]) -> Losses:
+    """One update of encoder and decoder before the adversary joins: decode anchors, compare."""
+    batch = batches[-1]
+    made = generate(state, parts, batch)
+    if made.codes is None:
+        raise TypeError("only an anchored generator has codes to reconstruct from")
+    loss, losses = anchored_terms(parts, batch, made.images, made.codes)
+    _update_generator(state, loss)
+    return losses
+
+
+def anchored_terms(
+    parts: Parts, batch: Batch, images: Tensor, codes: Tensor
+) -> tuple[Tensor, Losses]:
+    """What keeps an anchored generator at its rows, over the rows decoded at their own anchor.
+
+    reconstruction * E|G(E(a) + noise) - a| + code_penalty * E code^2. Shapes: images (N, C, H, W),
+    codes (N, code) -> ().
+    """
+    objective, rows = parts.recipe.objective, parts.reconstructed_rows()
+    error = F.l1_loss(images[rows].float(), batch.x[rows])
+    spread = codes[rows].float().square().mean()
+    term = objective.reconstruction * error + objective.code_penalty * spread
+    return term, {"reconstruction": error.detach()}
+
+
+def _update_generator(state: TrainState, loss: Tensor) -> None:
+    state.generator_optimiser.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]
+    state.generator_optimiser.step()
+
+
+def _seen(state: TrainState, parts: Parts, x: Tensor, which: str, turn: int) -> Tensor:
+    """x as D sees it: augmented with the current probability, by draws of its own."""
+    rng = random_generator(state.noise_seed, "augment", which, state.step, turn)
+    probability = float(state.numbers["augment_probability"])
+    size = (int(x.shape[2]), int(x.shape[3]))
+    return apply(x, draw_moves(parts.recipe.augment, size, len(x), probability, rng))
+
+
+def _observe_logits(state: TrainState, parts: Parts, real: Tensor, fake: Tensor) -> None:
+    """Move the running means, and every few steps the augmentation's probability (ADA's rule).
+
+    p += sign(E sign D(real) - target) B / 20,000, within 0 and its maximum. Source: Karras et al. 2020.
+    """
+    numbers, settings = state.numbers, parts.recipe.augment
+    numbers["real_logit"].lerp_(real.mean(), 1 - LECAM_DECAY)
+    numbers["fake_logit"].lerp_(fake.mean(), 1 - LECAM_DECAY)
+    numbers["real_sign"].add_(real.sign().mean() / ADAPT_EVERY_STEPS)
+    if state.step % ADAPT_EVERY_STEPS == ADAPT_EVERY_STEPS - 1:
+        direction = (numbers["real_sign"] - settings.adaptive_target).sign()
+        numbers["augment_probability"].add_(direction * (len(real) / ADAPT_IMAGES)).clamp_(
+            0, settings.max_probability
+        )
+        numbers["real_sign"].zero_()
