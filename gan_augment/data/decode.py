@@ -21,6 +21,7 @@ FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF")
 MOST_PIXELS = 50_000_000
 MOST_BYTES = 256 * 2**20
 SMALLEST_SIDE_PX = 4  # below, a picture shows nothing that could be learnt
+_TOO_MANY = f"it is larger than {MOST_PIXELS // 10**6} megapixels"
 _ORIENTATION = 0x0112
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -106,6 +107,8 @@ def _opened(raw: bytes) -> Iterator[Image.Image]:
                 yield image
     except BadImageError:
         raise
+    except Image.DecompressionBombError:
+        raise BadImageError(_TOO_MANY) from None
     except UnidentifiedImageError:
         raise BadImageError("it is not a PNG, JPEG, WebP, BMP or TIFF image") from None
     except MemoryError:
@@ -117,9 +120,7 @@ def _opened(raw: bytes) -> Iterator[Image.Image]:
 
 def _check_size(width: int, height: int) -> None:
     if width * height > MOST_PIXELS:
-        raise BadImageError(
-            f"{width} x {height} px are more than {MOST_PIXELS // 10**6} megapixels"
-        )
+        raise BadImageError(f"{_TOO_MANY}: {width} x {height} px")
     if min(width, height) < SMALLEST_SIDE_PX:
         raise BadImageError(
             f"{width} x {height} px are too few; {SMALLEST_SIDE_PX} px a side at least"

@@ -34,7 +34,7 @@ def list_manifest(manifest: Path) -> Listing:
     except csv.Error as error:
         raise DataError(f"{str(manifest)!r} is no readable CSV file: {error}") from None
     if lines > len(labels):
-        listing.notes.append(f"{lines - len(labels)} lines repeat another line; taken once")
+        listing.notes.append(f"lines that repeat another, taken once: {lines - len(labels)}")
     return listing
 
 

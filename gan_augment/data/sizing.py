@@ -20,8 +20,9 @@ _STEP_PX = 4  # strides of two, twice
 def model_size(sizes: Sequence[tuple[int, int]], longest: int = LONGEST_SIDE_PX) -> tuple[int, int]:
     """(height, width) px to train at, for originals of the given (height, width) px.
 
-    The median aspect; the long side is the median long side, at most `longest`; sides are multiples
-    of 4 px (the long one rounded down, the short one to the nearest), at least 8 px.
+    The median aspect; the long side is the median long side, at most `longest`. Sides are multiples
+    of 4 px (the long one rounded down, the short one to the nearest), never above the originals'
+    median, and at least 8 px.
 
     >>> model_size([(28, 28)]), model_size([(480, 640)] * 9), model_size([(30, 31)])
     ((28, 28), (48, 64), (28, 28))
@@ -29,11 +30,15 @@ def model_size(sizes: Sequence[tuple[int, int]], longest: int = LONGEST_SIDE_PX)
     heights, widths = np.array(sizes, dtype=np.float64).reshape(-1, 2).T
     aspect = float(np.median(widths / heights))
     long = min(float(np.median(np.maximum(heights, widths))), float(longest))
-    long_side = max(int(long // _STEP_PX) * _STEP_PX, SMALLEST_SIDE_PX)
-    short = long_side * min(aspect, 1 / aspect)
-    short_side = min(int(short / _STEP_PX + 0.5) * _STEP_PX, long_side)
-    short_side = max(short_side, SMALLEST_SIDE_PX)
+    long_side = max(_step_below(long), SMALLEST_SIDE_PX)
+    nearest = _step_below(long_side * min(aspect, 1 / aspect) + _STEP_PX / 2)
+    most = _step_below(float(np.median(np.minimum(heights, widths))))
+    short_side = max(min(nearest, most, long_side), SMALLEST_SIDE_PX)
     return (long_side, short_side) if aspect < 1 else (short_side, long_side)
+
+
+def _step_below(side: float) -> int:
+    return int(side // _STEP_PX) * _STEP_PX
 
 
 def checked_size(size: Sequence[int]) -> tuple[int, int]:

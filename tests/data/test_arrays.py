@@ -1,0 +1,188 @@
+"""Arrays in: one stated rule for pixels, names for labels of every kind, nothing silent."""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from gan_augment.data.arrays import from_arrays, to_uint8
+from gan_augment.data.labels import encode_labels, in_order
+from gan_augment.errors import DataError, UnknownClassError
+
+X = np.random.default_rng(0).integers(0, 256, (6, 9, 8, 3), dtype=np.uint8)
+Y = ["cat", "dog", "cat", "cat", "dog", "dog"]
+
+
+def test_uint8_arrays_are_taken_as_they_are_without_a_copy():
+    data = from_arrays(X, Y)
+    assert np.shares_memory(data.pixels, X)
+    assert data.image_shape == (9, 8, 3)
+    assert data.names == ("cat", "dog")
+
+
+def test_grey_arrays_without_a_channel_axis_get_one():
+    assert from_arrays(X[..., 0], Y).pixels.shape == (6, 9, 8, 1)
+
+
+def test_floats_up_to_one_are_scaled_by_255_and_rounded():
+    x = np.full((1, 8, 8), 0.5)
+    x[0, 0, :3] = [0, 1, 0.998]
+    pixels, note = to_uint8(x)
+    assert pixels[0, 0, :4, 0].tolist() == [0, 255, 254, 128]
+    assert note == "float64 pixels from 0 to 1: read as 0..1"
+
+
+def test_floats_above_one_are_read_as_0_to_255_and_rounded():
+    x = np.full((1, 8, 8), 254.6, dtype=np.float32)
+    pixels, note = to_uint8(x)
+    assert pixels.max() == 255
+    assert note is not None
+    assert "read as 0..255" in note
+
+
+def test_a_dark_array_is_read_by_the_rule_and_the_note_tells_the_cure():
+    _, note = to_uint8(np.linspace(0, 16, 64).reshape(1, 8, 8))
+    assert note is not None
+    assert "the brightest pixel is 16 of 255" in note
+
+
+def test_how_floats_were_read_is_logged(caplog):
+    with caplog.at_level(logging.INFO):
+        from_arrays(X / 255, Y)
+    assert "read as 0..1" in caplog.text
+
+
+def test_integers_and_booleans_within_the_range_are_taken():
+    assert np.array_equal(to_uint8(X.astype(np.int64))[0], X)
+    assert set(np.unique(to_uint8(X > 99)[0])) == {0, 255}
+
+
+@pytest.mark.parametrize(
+    ("x", "words"),
+    [
+        (X / 127.5 - 1, r"\(x \+ 1\) / 2"),
+        (X.astype(np.uint16) * 257, "65535"),
+        (np.full((2, 8, 8), np.nan), "NaN"),
+        (np.full((2, 8, 8), np.inf), "NaN or infinite"),
+        (X.transpose(0, 3, 1, 2), r"transpose\(0, 2, 3, 1\)"),
+        (X[0, 0], "expected"),
+        (X[:0], "nothing in it"),
+        (np.array([X[0], X[0, :5]], dtype=object), "one size"),
+        (np.full((2, 8, 8), "a"), "expected uint8"),
+        (X.astype(complex), "expected uint8"),
+    ],
+)
+def test_other_pixels_are_refused_with_the_cure(x, words):
+    with pytest.raises(DataError, match=words):
+        from_arrays(x, ["a"] * len(x))
+
+
+def test_images_below_8_px_are_refused():
+    with pytest.raises(DataError, match="8 px"):
+        from_arrays(X[:, :7], Y)
+
+
+@pytest.mark.parametrize(
+    ("y", "names"),
+    [
+        (["b", "a", "b"], ("a", "b")),
+        ([10, 9, 10], ("9", "10")),
+        ([True, False, True], ("False", "True")),
+        ([1.0, 0.0, 1.0], ("0", "1")),
+        ([0.5, 1.0, 0.5], ("0.5", "1.0")),
+        (np.array(["x", "y", "x"], dtype=object), ("x", "y")),
+        (np.array([-1, 1, -1]), ("-1", "1")),
+        (["10", "9", "10"], ("9", "10")),
+        ([2**63, 1, 2**63], ("1", str(2**63))),
+    ],
+)
+def test_labels_of_every_kind_are_named_as_the_user_writes_them(y, names):
+    labels, given_names = encode_labels(y)
+    assert given_names == names
+    assert labels[0] == labels[2] != labels[1]
+
+
+@pytest.mark.parametrize(
+    ("y", "words"),
+    [
+        ([0.0, np.nan], "NaN"),
+        (["a", None], "row 1 is None"),
+        (np.array(["a", np.nan], dtype=object), "row 1 is nan"),
+        ([b"a", b"b"], "astype"),
+        ([[1, 0], [0, 1]], "argmax"),
+        ([[1], [0]], "ravel"),
+        (["a", ""], "empty"),
+        (["a", "b\x1b"], "control characters"),
+        (np.array(["1", 1], dtype=object), "two types"),
+        ([1 + 2j, 1], "expected strings"),
+        (np.array(["2020-01-01"], dtype="M8"), "expected strings"),
+    ],
+)
+def test_labels_that_are_missing_or_ambiguous_are_refused(y, words):
+    with pytest.raises(DataError, match=words):
+        encode_labels(y)
+
+
+def test_class_names_give_whole_numbers_their_meaning_and_order():
+    data = from_arrays(X, [0, 1, 0, 0, 1, 1], class_names=["zebra", "ant", "unseen"])
+    assert data.counts == {"zebra": 3, "ant": 3, "unseen": 0}
+
+
+def test_labels_outside_class_names_are_refused():
+    with pytest.raises(DataError, match="from 0 to 1"):
+        encode_labels([0, 2], ["a", "b"])
+    with pytest.raises(UnknownClassError, match="Did you mean 'dog'"):
+        encode_labels(["cat", "dgo"], ["cat", "dog"])
+
+
+def test_as_many_labels_as_images_are_needed():
+    with pytest.raises(DataError, match="6 images and 5 labels"):
+        from_arrays(X, Y[:5])
+
+
+def test_images_with_the_same_pixels_share_a_group():
+    x = X.copy()
+    x[4] = x[1]
+    data = from_arrays(x, Y)
+    assert data.groups is not None
+    assert data.groups.tolist() == [-1, 0, -1, -1, 0, -1]
+    assert from_arrays(X, Y).groups is None
+
+
+def test_given_groups_are_kept_and_joined_by_equal_pixels():
+    x = X.copy()
+    x[5] = x[0]
+    data = from_arrays(x, Y, groups=["p", "p", "q", "", "", "q"])
+    assert data.groups is not None
+    assert data.groups.tolist() == [0, 0, 0, -1, -1, 0]
+
+
+def test_the_arrays_of_the_caller_are_not_changed():
+    x, y, groups = X / 255, np.array(Y), np.array([1, 1, 2, 2, 3, 3])
+    kept = x.copy(), y.copy(), groups.copy()
+    from_arrays(x, y, groups=groups)
+    assert all(np.array_equal(a, b) for a, b in zip(kept, (x, y, groups), strict=True))
+
+
+@given(hnp.arrays(np.uint8, (2, 8, 8, 1)))
+def test_pixels_survive_the_way_through_floats(x):
+    as_unit, _ = to_uint8(x / np.float32(255))
+    assert np.array_equal(as_unit, x)
+    if x.max() > 1:
+        assert np.array_equal(to_uint8(x.astype(np.float64))[0], x)
+
+
+@given(st.lists(st.one_of(st.integers(-(2**62), 2**62), st.booleans()), min_size=1))
+def test_equal_names_mean_equal_labels(y):
+    labels, names = encode_labels(np.array(y))
+    assert [names[label] for label in labels] == [str(v) for v in np.array(y).tolist()]
+
+
+@given(st.lists(st.integers(0, 10**6).map(str), unique=True))
+def test_whole_numbers_are_sorted_as_numbers(names):
+    assert list(in_order(names)) == sorted(names, key=int)

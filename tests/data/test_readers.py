@@ -1,0 +1,194 @@
+"""A folder of classes in: what the data and the scan say of it."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from gan_augment.data.readers import data_sha256, read_images
+from gan_augment.errors import DataError, UnreadableFilesError, UsageError
+
+
+def test_a_folder_a_class_gives_labels_and_relative_ids(folder):
+    root = folder(dog=2, cat=3)
+    (root / "cat" / "deep" / "er").mkdir(parents=True)
+    (root / "cat" / "000.png").rename(root / "cat" / "deep" / "er" / "x.png")
+    data = read_images(root).data
+    assert data.counts == {"cat": 3, "dog": 2}
+    assert data.ids[0] == "cat/001.png"
+    assert "cat/deep/er/x.png" in data.ids
+    assert data.image_shape == (12, 8, 3)
+
+
+def test_classes_that_are_numbers_are_in_the_order_of_numbers(folder):
+    assert read_images(folder(**{"10": 2, "9": 2})).data.names == ("9", "10")
+
+
+def test_the_same_folder_gives_the_same_bytes_whatever_the_workers(folder):
+    root = folder(cat=9, dog=9)
+    one, three = (read_images(root, workers=n) for n in (1, 3))
+    assert np.array_equal(one.data.pixels, three.data.pixels)
+    assert one.scan == three.scan
+    assert data_sha256(one.data) == data_sha256(three.data)
+
+
+def test_nothing_is_written_into_the_folder(folder):
+    root = folder(cat=3, dog=3)
+    before = {path: path.stat().st_mtime_ns for path in sorted(root.rglob("*"))}
+    read_images(root)
+    assert before == {path: path.stat().st_mtime_ns for path in sorted(root.rglob("*"))}
+
+
+def test_channels_are_the_most_that_any_image_needs(folder):
+    root = folder(cat=2, dog=2)
+    for name in ("cat/000.png", "cat/001.png", "dog/000.png", "dog/001.png"):
+        Image.new("RGB", (9, 9), (7, 7, 7)).save(root / name)
+    assert read_images(root).data.image_shape[2] == 1
+    Image.new("RGB", (9, 9), (7, 8, 9)).save(root / "cat/000.png")
+    assert read_images(root).data.image_shape[2] == 3
+    Image.new("LA", (9, 9), (7, 100)).save(root / "dog/000.png")
+    pixels = read_images(root).data.pixels
+    assert pixels[:, 0, 0].tolist()[:3] == [[7, 8, 9, 255], [7, 7, 7, 255], [7, 7, 7, 100]]
+
+
+def test_images_of_any_size_come_to_the_size_asked_for(folder):
+    root = folder(cat=2, dog=2)
+    Image.new("L", (300, 31), 50).save(root / "cat" / "wide.png")
+    read = read_images(root, image_size=(16, 24), resize="pad")
+    assert read.data.pixels.shape == (5, 16, 24, 3)
+    assert read.scan.image_size == (16, 24)
+    assert read.scan.sizes["largest"] == (31, 300)
+
+
+def test_same_pixels_are_grouped_and_conflicting_labels_reported(folder):
+    root = folder(cat=3, dog=3)
+    (root / "cat" / "copy.png").write_bytes((root / "cat" / "001.png").read_bytes())
+    Image.open(root / "dog" / "002.png").save(root / "cat" / "also.bmp")
+    read = read_images(root)
+    assert read.scan.duplicates == (("cat/001.png", "cat/copy.png"),)
+    assert read.scan.conflicts == (("cat/also.bmp", "dog/002.png"),)
+    groups = dict(zip(read.data.ids.tolist(), read.data.groups.tolist(), strict=True))
+    assert groups["cat/001.png"] == groups["cat/copy.png"] != groups["cat/also.bmp"]
+    assert groups["cat/also.bmp"] == groups["dog/002.png"]
+    assert groups["cat/000.png"] == -1
+    assert any("one of the labels is wrong" in note for note in read.notes)
+
+
+def test_one_bad_file_of_a_class_is_left_out_and_noted(folder):
+    root = folder(cat=3, dog=3)
+    (root / "cat" / "001.png").write_bytes(b"")
+    read = read_images(root)
+    assert read.data.counts == {"cat": 2, "dog": 3}
+    assert read.scan.rejected == {"cat/001.png": "the file is empty"}
+    assert "'cat/001.png': the file is empty" in read.notes[0]
+
+
+@pytest.mark.parametrize(("readable", "bad"), [(1, 1), (3, 2), (37, 2)])
+def test_more_bad_files_stop_the_run_unless_skipped(folder, readable, bad):
+    root = folder(cat=readable + bad, dog=2)
+    for i in range(bad):
+        (root / "cat" / f"{i:03d}.png").write_bytes(b"x")
+    with pytest.raises(UnreadableFilesError, match=r"cat/000.png.*--skip-bad"):
+        read_images(root)
+    assert read_images(root, skip_bad=True).data.counts["cat"] == readable
+
+
+def test_five_percent_of_a_class_may_be_bad(folder):
+    root = folder(cat=40, dog=2)
+    for i in range(2):
+        (root / "cat" / f"{i:03d}.png").write_bytes(b"x")
+    assert read_images(root).data.counts["cat"] == 38
+
+
+def test_a_class_without_a_readable_image_is_dropped_only_when_skipping(folder):
+    root = folder(cat=1, dog=2)
+    (root / "cat" / "000.png").write_bytes(b"x")
+    with pytest.raises(UnreadableFilesError):
+        read_images(root)
+    assert read_images(root, skip_bad=True).data.names == ("dog",)
+
+
+def test_an_empty_class_folder_is_noted_and_is_no_class(folder):
+    root = folder(cat=2, dog=2, empty=0)
+    read = read_images(root)
+    assert read.data.names == ("cat", "dog")
+    assert read.notes == ("folder 'empty' holds no image file; it is not taken as a class",)
+
+
+def test_one_class_and_one_image_classes_are_read(folder):
+    assert read_images(folder(cat=1)).data.counts == {"cat": 1}
+
+
+def test_other_files_and_loose_images_are_noted(folder):
+    root = folder(cat=2, dog=2)
+    (root / "cat" / "notes.txt").write_text("x")
+    (root / "cat" / "moving.gif").write_text("x")
+    (root / "loose.png").write_text("x")
+    notes = " ".join(read_images(root).notes)
+    assert "1 images lie beside the class folders" in notes
+    assert ".txt (1)" in notes
+    assert ".gif (1)" in notes
+
+
+def test_a_folder_without_class_folders_is_refused_with_the_layout(tmp_path):
+    Image.new("L", (9, 9)).save(tmp_path / "a.png")
+    with pytest.raises(DataError, match=r"CLASS/NAME\.png"):
+        read_images(tmp_path)
+
+
+def test_sources_that_are_not_there_or_not_known_are_refused(tmp_path):
+    with pytest.raises(DataError, match="there is no"):
+        read_images(tmp_path / "nothing")
+    (tmp_path / "data.parquet").write_text("x")
+    with pytest.raises(UsageError, match="neither a folder"):
+        read_images(tmp_path / "data.parquet")
+
+
+def test_dark_16_bit_images_are_noted(folder):
+    root = folder(cat=2, dog=2)
+    Image.fromarray(np.full((9, 9), 4095, np.uint16)).save(root / "cat" / "deep.png")
+    assert "reach only 4095 of 65535" in " ".join(read_images(root).notes)
+
+
+def test_the_scan_is_ready_for_json(folder):
+    scan = read_images(folder(cat=2, dog=2)).scan
+    facts = json.loads(json.dumps(scan.to_dict(entries=True)))
+    assert facts["images"] == 4
+    assert facts["classes"] == {"cat": 2, "dog": 2}
+    assert facts["sizes"]["median"] == [12, 10]
+    assert facts["modes"] == {"RGB": 4}
+    assert facts["entries"][0]["path"] == "cat/000.png"
+    assert len(facts["entries"][0]["sha256"]) == 64
+
+
+def test_progress_counts_every_file_once(folder):
+    class Seen:
+        def __init__(self):
+            self.told = []
+
+        def phase(self, name, total=None):
+            self.told.append((name, total))
+
+        def advance(self, done, text=""):
+            self.told.append(done)
+
+        def note(self, text): ...
+
+        def warn(self, text): ...
+
+    seen = Seen()
+    read_images(folder(cat=2, dog=1), progress=seen)
+    assert seen.told == [("reading sizes", 3), 1, 2, 3, ("reading images", 3), 1, 2, 3]
+
+
+def test_the_data_hash_notices_every_change(folder):
+    data = read_images(folder(cat=2, dog=2)).data
+    hashes = {data_sha256(data), data_sha256(data.take([1, 0, 2, 3])), data_sha256(data.take([0]))}
+    changed = data.pixels.copy()
+    changed[0, 0, 0, 0] ^= 1
+    hashes.add(data_sha256(type(data)(changed, data.labels, data.ids, None, data.names)))
+    hashes.add(data_sha256(type(data)(data.pixels, data.labels, data.ids, None, ("a", "b"))))
+    assert len(hashes) == 5

@@ -1,0 +1,114 @@
+"""Which classes are rare, and exactly how many rows a top-up adds."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gan_augment.config import TopUp
+from gan_augment.data.strategy import (
+    ClassPlan,
+    choose_classes,
+    explain_rare,
+    rare_classes,
+    targets,
+)
+from gan_augment.errors import DataError, NoRareClassError, UnknownClassError, UsageError
+
+COUNTS = st.dictionaries(st.text("abcdef", min_size=1), st.integers(1, 5000), min_size=1)
+NO_COMPANIONS = TopUp(companions=False)
+
+
+def test_rare_is_below_half_of_an_equal_share():
+    assert rare_classes({"a": 75, "b": 25}) == ()
+    assert rare_classes({"a": 76, "b": 24}) == ("b",)
+
+
+def test_the_numbers_behind_rare_are_told():
+    assert explain_rare({"a": 76, "b": 24}) == (
+        "rare: b (24); fewer than 25 rows, half of an equal share of 100 rows over 2 classes"
+    )
+    assert explain_rare({"a": 5}).startswith("rare: none")
+
+
+@given(COUNTS)
+def test_never_are_all_classes_rare(counts):
+    assert len(rare_classes(counts)) < len(counts)
+
+
+def test_no_rare_class_is_refused_with_counts_and_cure():
+    with pytest.raises(NoRareClassError, match=r"a \(10\), b \(9\).*--classes b") as refusal:
+        choose_classes("rare", {"a": 10, "b": 9})
+    assert refusal.value.exit_code == 3
+
+
+def test_classes_are_chosen_by_word_or_name_or_list():
+    counts = {"good": 90, "bad": 5, "a,b": 5}
+    assert choose_classes("rare", counts) == ("bad", "a,b")
+    assert choose_classes("all", counts) == ("good", "bad", "a,b")
+    assert choose_classes("bad,good", counts) == ("bad", "good")
+    assert choose_classes("a,b", counts) == ("a,b",)
+    assert choose_classes(["bad", "bad"], counts) == ("bad",)
+    assert choose_classes(("rare",), {"rare": 1, "x": 1}) == ("rare",)
+
+
+def test_an_unknown_class_is_refused_with_the_nearest_name():
+    with pytest.raises(UnknownClassError, match="Did you mean 'bad'"):
+        choose_classes("bda", {"good": 90, "bad": 5})
+
+
+def test_a_class_without_a_row_and_no_class_at_all_are_refused():
+    with pytest.raises(DataError, match="no row"):
+        choose_classes("b", {"a": 3, "b": 0})
+    with pytest.raises(UsageError, match="no class"):
+        choose_classes(" , ", {"a": 3})
+
+
+@pytest.mark.parametrize(
+    ("to", "total"),
+    [("majority", 100), ("median", 40), (70, 70), (0.5, 50), (1.0, 100), (1, 20), (5000, 5000)],
+)
+def test_a_class_ends_with_what_was_asked_and_never_shrinks(to, total):
+    counts = {"good": 100, "fair": 40, "bad": 20}
+    assert targets(counts, TopUp(to=to, companions=False), ["bad"])["bad"].total == total
+
+
+def test_the_share_splits_the_added_rows_exactly():
+    plan = targets({"a": 100, "b": 9}, TopUp(synthetic_share=0.25, companions=False), ["b"])
+    assert plan == {"a": ClassPlan(100), "b": ClassPlan(9, repeats=68, synthetic=23)}
+
+
+def test_companions_give_every_class_the_same_share():
+    plan = targets({"a": 1000, "b": 500, "c": 20}, TopUp(), ["c"])
+    shares = [(p.synthetic + p.companions) / p.total for p in plan.values()]
+    assert max(shares) - min(shares) < 1e-3
+    assert plan["c"].total == 1000
+
+
+def test_without_anything_synthetic_there_are_no_companions():
+    plan = targets({"a": 10, "b": 2}, TopUp(synthetic_share=0.0), ["b"])
+    assert plan == {"a": ClassPlan(10), "b": ClassPlan(2, repeats=8)}
+
+
+def test_companions_never_more_than_double_a_class():
+    plan = targets({"a": 5000, "b": 20}, TopUp(synthetic_share=1.0), ["b"])
+    assert plan["a"] == ClassPlan(5000, companions=5000)
+
+
+@given(COUNTS, st.floats(0, 1), st.booleans(), st.one_of(st.integers(1, 9000), st.just("median")))
+def test_every_plan_adds_up(counts, share, companions, to):
+    chosen = list(counts)[: (len(counts) + 1) // 2]
+    plan = targets(counts, TopUp(to=to, synthetic_share=share, companions=companions), chosen)
+    assert list(plan) == list(counts)
+    for name, n in counts.items():
+        row = plan[name]
+        assert row.real == n
+        assert min(row.repeats, row.synthetic, row.companions) >= 0
+        if name in chosen:
+            assert row.companions == 0
+            assert to == "median" or row.total == max(n, to)
+            assert abs(row.synthetic - share * (row.total - n)) <= 0.5
+        else:
+            assert row.repeats == row.synthetic == 0
+            assert row.companions <= (n if companions else 0)
