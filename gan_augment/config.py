@@ -143,7 +143,7 @@ class FitOptions(Frozen):
     """
 
     classes: str | tuple[str, ...] = "rare"
-    recipe: str = "auto"
+    recipe: str | Recipe = "auto"
     steps: int | None = Field(default=None, ge=1)
     budget_s: float | None = Field(default=None, gt=0)
     image_size: tuple[int, int] | None = None

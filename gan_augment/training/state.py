@@ -96,11 +96,11 @@ def state_arrays(state: TrainState) -> Arrays:
             arrays[f"{part}/{name}"] = value
     for part in ("generator_optimiser", "discriminator_optimiser"):
         for index, slots in getattr(state, part).state_dict()["state"].items():
-            for slot, value in slots.items():
-                if value is not None:
-                    arrays[f"{part}/{index}/{slot}"] = _array(value)
-    for name, value in state.numbers.items():
-        arrays[f"numbers/{name}"] = _array(value)
+            for slot, tensor in slots.items():
+                if tensor is not None:
+                    arrays[f"{part}/{index}/{slot}"] = _array(tensor)
+    for name, number in state.numbers.items():
+        arrays[f"numbers/{name}"] = _array(number)
     arrays["counters"] = np.array([state.seed, state.step, state.retries], dtype=np.int64)
     return arrays
 
