@@ -1,9 +1,10 @@
-"""Arrays as labelled images: one stated rule for every kind of pixel. No files."""
+"""Arrays as labelled images: one stated rule for every kind of pixel. No image files."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -11,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from gan_augment.data.contract import LabelledImages
 from gan_augment.data.duplicates import digest, join_groups, same_rows
 from gan_augment.data.labels import encode_labels
+from gan_augment.data.npz import read_npz
 from gan_augment.errors import DataError
 
 _log = logging.getLogger(__name__)
@@ -42,12 +44,30 @@ def from_arrays(
     return label_pixels(pixels, y, groups=groups, class_names=class_names)
 
 
+def from_npz(path: str | Path) -> LabelledImages:
+    """Labelled images from an .npz file: x | images, y | labels, and class_names, groups, ids.
+
+    The images keep their size; `readers.read_images` brings them to a model's. Raises DataError.
+    """
+    arrays = read_npz(Path(path))
+    pixels, note = to_uint8(arrays["x"])
+    if note:
+        _log.info(note)
+    return label_pixels(
+        pixels,
+        arrays["y"],
+        groups=arrays.get("groups"),
+        class_names=arrays.get("class_names"),
+        ids=arrays.get("ids"),
+    )
+
+
 def label_pixels(
     pixels: NDArray[np.uint8],
     y: ArrayLike,
     *,
     groups: ArrayLike | None = None,
-    class_names: Sequence[str] | None = None,
+    class_names: Sequence[str] | NDArray[np.generic] | None = None,
     ids: ArrayLike | None = None,
     digests: Sequence[str] | None = None,
 ) -> LabelledImages:
@@ -55,7 +75,8 @@ def label_pixels(
 
     digests: one a row, of the originals where the pixels were resized; else of the pixels.
     """
-    labels, names = encode_labels(y, class_names)
+    given = None if class_names is None else [str(name) for name in np.ravel(class_names)]
+    labels, names = encode_labels(y, given)
     if len(labels) != len(pixels):
         raise DataError(
             f"{len(pixels)} images and {len(labels)} labels; expected one label an image"

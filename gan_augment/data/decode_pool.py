@@ -124,7 +124,8 @@ class _Worker:
     """One decoding process, its requests and its answers. Ends when left, by force if need be."""
 
     def __enter__(self) -> _Worker:
-        paths = [str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+        paths = [] if _ROOT.name.endswith("-packages") else [str(_ROOT)]  # found there anyway
+        paths += filter(None, [os.environ.get("PYTHONPATH")])
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", _WORKER],
             stdin=subprocess.PIPE,

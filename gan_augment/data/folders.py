@@ -33,13 +33,17 @@ def list_folder(folder: Path) -> Listing:
             listing.notes.append(f"folder {name!r} holds no image file; it is not taken as a class")
     if ignored:
         kinds = ", ".join(f"{suffix or 'no suffix'} ({n})" for suffix, n in ignored.most_common(8))
-        listing.notes.append(f"{ignored.total()} files that are no images by name ignored: {kinds}")
+        listing.notes.append(f"files ignored, since they are no images by name: {kinds}")
     return listing
 
 
 def _class_folders(listing: Listing) -> tuple[str, ...]:
     names, loose = [], 0
-    for entry in sorted(listing.root.iterdir()):
+    try:
+        entries = sorted(listing.root.iterdir())
+    except OSError as error:
+        raise DataError(f"{str(listing.root)!r} cannot be read: {error.strerror}") from None
+    for entry in entries:
         if entry.name.startswith("."):
             continue
         if not entry.is_dir():
@@ -49,7 +53,7 @@ def _class_folders(listing: Listing) -> tuple[str, ...]:
         else:
             names.append(_checked_name(entry))
     if loose:
-        listing.notes.append(f"{loose} images lie beside the class folders; they have no class")
+        listing.notes.append(f"images beside the class folders, so without a class: {loose}")
     if not names:
         found = f"{loose} images without a class folder" if loose else "no folder at all"
         raise DataError(

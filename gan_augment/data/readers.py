@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gan_augment.data.arrays import group_codes, label_pixels, to_uint8
 from gan_augment.data.contract import LabelledImages
@@ -48,6 +46,13 @@ def read_images(
     skip_bad: leave out unusable files however many there are. workers: processes that decode.
     ids are paths below the root, or "row-000000" for arrays. Images with the same pixels share a
     group. Raises DataError (UnreadableFilesError) or UsageError.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     np.savez(folder + "/tiles.npz", x=np.eye(9)[:, :, None] * np.ones(9), y=[0] * 8 + [1])
+    ...     read = read_images(folder + "/tiles.npz")
+    >>> read.data.counts, read.data.image_shape
+    ({'0': 8, '1': 1}, (8, 8, 1))
     """
     how = checked_resize(resize)
     size = None if image_size is None else checked_size(image_size)
@@ -113,7 +118,7 @@ def _read_npz(
         resize_batch(given, size, how),
         arrays["y"],
         groups=arrays.get("groups"),
-        class_names=_strings(arrays.get("class_names")),
+        class_names=arrays.get("class_names"),
         ids=arrays.get("ids"),
         digests=(digests := [digest(image) for image in given]),
     )
@@ -123,10 +128,6 @@ def _read_npz(
     )
     scan = Scan(entries=tuple(entries), image_size=size, channels=channels)
     return ReadImages(data, scan, (*filter(None, [note]), *duplicate_notes(scan)))
-
-
-def _strings(values: NDArray[np.generic] | None) -> Sequence[str] | None:
-    return None if values is None else [str(value) for value in values.ravel()]
 
 
 def data_sha256(data: LabelledImages) -> str:

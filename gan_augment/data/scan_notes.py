@@ -31,12 +31,14 @@ def refuse_bad(scan: Scan, skip_bad: bool) -> None:
     """Raise where too many files are bad, or none is good."""
     bad = too_many_bad(scan)
     if bad and not skip_bad:
+        files = len(scan.entries) + len(scan.rejected)
         named = [path for paths in bad.values() for path in paths]
         listed = "; ".join(f"{path!r}: {scan.rejected[path]}" for path in named[:10])
         more = f"; and {len(named) - 10} more" if len(named) > 10 else ""
         raise UnreadableFilesError(
-            f"{len(named)} files cannot be used, more than may be left out silently (a class keeps "
-            f"two images and loses at most one file or 5 %): {listed}{more}. "
+            f"{len(named)} of {files} files cannot be used, more than may be left out "
+            "silently (a class keeps two images and loses at most one file or 5 %): "
+            f"{listed}{more}. "
             "Repair or remove them, or pass --skip-bad (skip_bad=True)."
         )
     if not scan.entries:
@@ -49,10 +51,14 @@ def scan_notes(scan: Scan, facts: list[dict[str, Any]]) -> tuple[str, ...]:
     if scan.rejected:
         listed = "; ".join(f"{path!r}: {why}" for path, why in list(scan.rejected.items())[:5])
         more = f"; and {len(scan.rejected) - 5} more" if len(scan.rejected) > 5 else ""
-        notes.append(f"{len(scan.rejected)} files left out: {listed}{more}")
+        files = len(scan.entries) + len(scan.rejected)
+        notes.append(f"left out {len(scan.rejected)} of {files} files: {listed}{more}")
     animated = sum(bool(fact["animated"]) for fact in facts)
     if animated:
-        notes.append(f"{animated} files hold several frames or pages; the first of each is taken")
+        notes.append(
+            f"{animated} of {len(facts)} files hold several frames or pages; "
+            "the first of each is taken"
+        )
     deepest = max((fact["brightest_16bit"] or 0 for fact in facts), default=0)
     if 0 < deepest < 16384:
         notes.append(
@@ -68,14 +74,14 @@ def duplicate_notes(scan: Scan) -> list[str]:
     if scan.duplicates:
         extra = sum(len(paths) - 1 for paths in scan.duplicates)
         notes.append(
-            f"{extra} images repeat another of their class pixel by pixel (first: "
-            f"{scan.duplicates[0][1]!r} = {scan.duplicates[0][0]!r}); "
+            f"{extra} of {len(scan.entries)} images repeat another of their class "
+            f"pixel by pixel (first: {scan.duplicates[0][1]!r} = {scan.duplicates[0][0]!r}); "
             "kept, on one side of any split"
         )
     if scan.conflicts:
         first = " = ".join(repr(path) for path in scan.conflicts[0][:3])
         notes.append(
-            f"{len(scan.conflicts)} images are in several classes with the same pixels "
-            f"(first: {first}); one of the labels is wrong"
+            f"the same pixels in several classes: {len(scan.conflicts)} times (first: {first}); "
+            "one of the labels is wrong"
         )
     return notes

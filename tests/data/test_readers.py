@@ -128,7 +128,7 @@ def test_other_files_and_loose_images_are_noted(folder):
     (root / "cat" / "moving.gif").write_text("x")
     (root / "loose.png").write_text("x")
     notes = " ".join(read_images(root).notes)
-    assert "1 images lie beside the class folders" in notes
+    assert "without a class: 1" in notes
     assert ".txt (1)" in notes
     assert ".gif (1)" in notes
 
