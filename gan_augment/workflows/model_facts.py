@@ -1,0 +1,36 @@
+"""What a trained run says of itself, read without torch and without its arrays."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from gan_augment.errors import ModelFileError
+from gan_augment.storage.bundle import MANIFEST, bundle_sha256, load_meta
+from gan_augment.synthesizers.model_file import NAME, ModelMeta
+
+
+def model_folder(run: Path) -> Path:
+    """The folder of the model: `run/model`, or `run` itself if it is one.
+
+    Raises ModelFileError where there is none, and says whether the run never got that far.
+    """
+    run = Path(run)
+    for folder in (run / "model", run):
+        if (folder / MANIFEST).is_file():
+            return folder
+    if (run / "config.toml").is_file():
+        raise ModelFileError(
+            f"the run {str(run)!r} holds no model yet; finish it with `fit --resume` first."
+        )
+    found = "a folder without a model" if run.is_dir() else "no folder"
+    raise ModelFileError(f"{str(run)!r} is {found}; expected the folder of a run, as `fit` prints.")
+
+
+def model_facts(run: Path) -> ModelMeta:
+    """The description of a run's model, verified."""
+    return load_meta(model_folder(run), NAME, schema=ModelMeta)
+
+
+def model_sha256(run: Path) -> str:
+    """The identity of a run's model, arrays included."""
+    return bundle_sha256(model_folder(run))

@@ -1,0 +1,193 @@
+"""An output folder: who may write into it, what in it is ours, and how a stopped run goes on."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from gan_augment.data.export import MANIFEST, ManifestRow, read_manifest, write_manifest
+from gan_augment.errors import DataError, OutputExistsError, ResumeMismatchError
+from gan_augment.storage import FolderLock, clean_stale, write_errors, write_file
+from gan_augment.storage.lock import LOCK_FILE
+from gan_augment.training.callbacks import StopRequested
+
+STATE = ".gan-augment.json"
+PLANNED = ".manifest.csv"
+_HIDDEN = {STATE, PLANNED, LOCK_FILE}
+
+
+class OutputState(BaseModel):
+    """What an output folder is made from; `--resume` goes on only with the same."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: Literal["gan-augment output"] = "gan-augment output"
+    version: Literal[1] = 1
+    command: str
+    made_from: dict[str, Any]
+    notes: dict[str, str] = {}
+
+
+class OutputFolder:
+    """A folder that this process holds. `resuming`: files of the same command may be there."""
+
+    def __init__(self, path: Path, command: str, resuming: bool, notes: dict[str, str]) -> None:
+        self.path = path
+        self.command = command
+        self.resuming = resuming
+        self.notes = notes
+        self._owned = {row.path: row for row in _listed(path, PLANNED, MANIFEST)}
+
+    def describe(self, made_from: dict[str, Any], **notes: str) -> None:
+        """Record what the output is made from, and notes that a resumed run needs.
+
+        Raises ResumeMismatchError where a stopped run was made from something else.
+        """
+        made_from = json.loads(json.dumps(made_from))  # tuples become lists, as they read back
+        before = _read_state(self.path) if self.resuming else None
+        if before and before.made_from != made_from:
+            changed = [k for k in made_from if before.made_from.get(k) != made_from[k]]
+            raise ResumeMismatchError(
+                f"{str(self.path)!r} was begun with another {' and another '.join(changed)}; "
+                "give the same as then, or --overwrite, or another folder."
+            )
+        self.notes |= notes
+        state = OutputState(command=self.command, made_from=made_from, notes=self.notes)
+        write_file(self.path / STATE, state.model_dump_json(indent=1).encode())
+
+    def plan(self, rows: Sequence[ManifestRow]) -> None:
+        """Record the files that are going to be written; only these are ever overwritten.
+
+        A later plan adds to it. Raises OutputExistsError where a file is there and is not ours.
+        """
+        for name in sorted({row.path.split("/")[0] for row in rows}):
+            if (self.path / name).is_symlink():
+                raise OutputExistsError(f"{str(self.path / name)!r} is a link; remove it first.")
+            clean_stale(self.path / name)
+        for row in rows:
+            if row.path not in self._owned and (self.path / row.path).exists():
+                raise OutputExistsError(
+                    f"{str(self.path / row.path)!r} is there already, and not from this program; "
+                    "move it away, or choose another folder. Nothing was written."
+                )
+        self._owned |= {row.path: row for row in rows}
+        write_manifest(self.path / PLANNED, self._owned.values())
+
+    def finish(self, rows: Sequence[ManifestRow]) -> None:
+        """Write the manifest: the output is complete. Files of a plan that changed are removed."""
+        write_manifest(self.path / MANIFEST, rows)
+        with write_errors(self.path):
+            for name in self._owned.keys() - {row.path for row in rows}:
+                if _is_inside(self.path, name):
+                    (self.path / name).unlink(missing_ok=True)
+            (self.path / PLANNED).unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def output_folder(
+    path: Path, command: str, *, resume: bool = False, overwrite: bool = False
+) -> Iterator[OutputFolder]:
+    """Hold `path` for one command: a new or empty folder, or what `resume` or `overwrite` allow.
+
+    Overwriting removes the files that our manifest lists, and no other. A folder that was made here
+    and stays empty is removed. An interruption is raised again as StopRequested with the way on.
+    Raises OutputExistsError, ResumeMismatchError, FolderInUseError.
+    """
+    path = Path(path)
+    if path.exists() and not path.is_dir():
+        raise OutputExistsError(f"{str(path)!r} is a file; expected the path of a folder.")
+    new = not path.exists()
+    try:
+        with FolderLock(path):
+            notes: dict[str, str] = {}
+            if resume:
+                notes = _check_resumable(path, command)
+            elif overwrite:
+                _remove_own(path)
+            elif _foreign(path):
+                raise OutputExistsError(
+                    f"{str(path)!r} is not empty. Choose another folder, or --resume to go on "
+                    "where a stopped run was, or --overwrite to replace what is in it."
+                )
+            yield OutputFolder(path, command, resume, notes)
+    except KeyboardInterrupt as stop:
+        number = int(getattr(stop, "signal", signal.SIGINT))
+        hint = "what is finished was kept; the same command with --resume goes on"
+        raise StopRequested(number, hint) from None
+    finally:
+        if new:
+            with contextlib.suppress(OSError):
+                path.rmdir()
+
+
+def _foreign(path: Path) -> bool:
+    return any(entry.name not in _HIDDEN for entry in path.iterdir())
+
+
+def _check_resumable(path: Path, command: str) -> dict[str, str]:
+    state = _read_state(path)
+    if state is None and _foreign(path):
+        raise ResumeMismatchError(
+            f"{str(path)!r} holds files, but was not begun by `{command}`; choose another folder."
+        )
+    if state is not None and state.command != command:
+        raise ResumeMismatchError(
+            f"{str(path)!r} was begun by `{state.command}`, not by `{command}`; "
+            "choose another folder."
+        )
+    return dict(state.notes) if state else {}
+
+
+def _read_state(path: Path) -> OutputState | None:
+    try:
+        return OutputState.model_validate_json((path / STATE).read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValidationError) as error:
+        raise ResumeMismatchError(
+            f"{str(path / STATE)!r} cannot be read ({type(error).__name__}); use another folder."
+        ) from None
+
+
+def _listed(path: Path, *manifests: str) -> list[ManifestRow]:
+    return [
+        row for name in manifests if (path / name).is_file() for row in read_manifest(path / name)
+    ]
+
+
+def _remove_own(path: Path) -> None:
+    """Remove the files that our manifests list, then the folders that this leaves empty."""
+    try:
+        rows = _listed(path, PLANNED, MANIFEST)
+    except DataError as error:
+        raise OutputExistsError(f"{error} Nothing was removed; choose another folder.") from None
+    if not rows and _foreign(path):
+        raise OutputExistsError(
+            f"{str(path)!r} holds files that are not from this program, and --overwrite removes "
+            "only its own. Choose another folder, or empty this one."
+        )
+    folders = set()
+    with write_errors(path):
+        for row in rows:
+            if _is_inside(path, row.path):
+                (path / row.path).unlink(missing_ok=True)
+                folders.add((path / row.path).parent)
+        for name in (MANIFEST, PLANNED, STATE):
+            (path / name).unlink(missing_ok=True)
+        for folder in folders - {path}:
+            clean_stale(folder)
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+
+
+def _is_inside(path: Path, name: str) -> bool:
+    """Whether a path of a manifest is a file in a class folder, reached through no link."""
+    parts = PurePosixPath(name).parts
+    plain = len(parts) == 2 and ".." not in parts and not PurePosixPath(name).is_absolute()
+    return plain and "\0" not in name and not (path / parts[0]).is_symlink()
