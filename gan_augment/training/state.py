@@ -110,18 +110,25 @@ def load_state(state: TrainState, arrays: Mapping[str, NDArray[np.generic]]) -> 
     for part in ("generator", "discriminator", "average"):
         load_network(getattr(state, part), _below(arrays, part))
     for part in ("generator_optimiser", "discriminator_optimiser"):
-        optimiser: torch.optim.Optimizer = getattr(state, part)
-        slots: dict[int, dict[str, Tensor]] = {}
-        for name, value in _below(arrays, part).items():
-            index, _, slot = name.partition("/")
-            slots.setdefault(int(index), {})[slot] = torch.from_numpy(np.array(value))
-        optimiser.load_state_dict(
-            {"state": slots, "param_groups": optimiser.state_dict()["param_groups"]}
-        )
+        _load_optimiser(getattr(state, part), _below(arrays, part))
     with torch.no_grad():
         for name, value in _below(arrays, "numbers").items():
             state.numbers[name].copy_(torch.from_numpy(np.array(value)))
     state.seed, state.step, state.retries = (int(k) for k in arrays["counters"])
+
+
+def _load_optimiser(optimiser: torch.optim.Optimizer, arrays: Arrays) -> None:
+    """Moments go back in the memory layout of their weights: fused updates pair them by address."""
+    groups = optimiser.state_dict()["param_groups"]
+    weights = [weight for group in optimiser.param_groups for weight in group["params"]]
+    slots: dict[int, dict[str, Tensor]] = {}
+    for name, value in arrays.items():
+        index, _, slot = name.partition("/")
+        saved, weight = torch.from_numpy(np.array(value)), weights[int(index)]
+        if saved.shape == weight.shape:
+            saved = torch.empty_like(weight, dtype=saved.dtype).copy_(saved).detach()
+        slots.setdefault(int(index), {})[slot] = saved
+    optimiser.load_state_dict({"state": slots, "param_groups": groups})
 
 
 def _below(arrays: Mapping[str, NDArray[np.generic]], prefix: str) -> Arrays:

@@ -1,0 +1,106 @@
+"""Networks: shapes at every size, independence of the batch, blindness to a label that says nothing."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from gan_augment.config import Recipe
+from gan_augment.devices import choose_machine
+from gan_augment.networks.decoder import Decoder
+from gan_augment.networks.discriminator import Discriminator, with_minibatch_std
+from gan_augment.networks.encoder import Encoder
+from gan_augment.networks.generators import AnchoredGenerator, Anchors, GeneratorInput
+from gan_augment.networks.geometry import Geometry
+from gan_augment.networks.initialise import initialise
+from gan_augment.training.build import build
+
+SHAPES = [(8, 8, 1), (28, 28, 1), (20, 32, 3), (33, 17, 2), (64, 48, 4)]
+
+
+def decoder(shape=(8, 8, 1), classes=3) -> Decoder:
+    network = Decoder(Geometry.of(shape), classes, code=6, embedding=4, width=8, max_width=16)
+    initialise(network, 0)
+    return network.eval()
+
+
+def discriminator(shape=(8, 8, 1), classes=3, **more) -> Discriminator:
+    network = Discriminator(Geometry.of(shape), classes, width=8, max_width=16, **more)
+    initialise(network, 0)
+    return network.eval()
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_every_image_shape_passes_through_all_networks(shape):
+    geometry = Geometry.of(shape)
+    y = torch.tensor([0, 2])
+    images = decoder(shape)(torch.zeros(2, 6), y)
+    assert tuple(images.shape) == (2, shape[2], *geometry.padded)
+    assert tuple(discriminator(shape)(images, y).shape) == (2,)
+    encoder = Encoder(geometry, code=6, width=8, max_width=16).eval()
+    assert tuple(encoder(images).shape) == (2, 6)
+
+
+@pytest.mark.parametrize(("side", "base"), [(8, 4), (20, 5), (28, 7), (32, 4), (48, 6), (64, 4)])
+def test_the_base_has_four_to_seven_pixels(side, base):
+    assert Geometry.of((side, side, 1)).base == (base, base)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_padding_adds_less_than_one_base_pixel(shape):
+    geometry = Geometry.of(shape)
+    for given, padded in zip(shape[:2], geometry.padded, strict=True):
+        assert 0 <= padded - given < 2**geometry.stages
+
+
+def test_a_generated_image_does_not_depend_on_its_batch_when_sampling():
+    network, z = decoder(), torch.randn(4, 6, generator=torch.Generator().manual_seed(0))
+    y = torch.tensor([0, 1, 2, 0])
+    torch.testing.assert_close(network(z, y)[:1], network(z[:1], y[:1]))
+
+
+def test_equal_embeddings_make_the_discriminator_blind_to_the_label():
+    network = discriminator(spectral_norm=False)
+    with torch.no_grad():
+        network.embed.weight.copy_(network.embed.weight[:1].expand_as(network.embed.weight))
+    x = torch.randn(3, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    logits = [network(x, torch.full((3,), label)) for label in range(3)]
+    torch.testing.assert_close(logits[0], logits[1])
+    torch.testing.assert_close(logits[0], logits[2])
+
+
+def test_the_label_matters_to_the_discriminator_otherwise():
+    network, x = discriminator(), torch.ones(1, 1, 8, 8)
+    assert network(x, torch.tensor([0])).item() != network(x, torch.tensor([1])).item()
+
+
+def test_identical_images_have_the_smallest_minibatch_deviation():
+    x = torch.ones(5, 3, 4, 4)
+    torch.testing.assert_close(with_minibatch_std(x)[:, 3], torch.full((5, 4, 4), 1e-4))
+
+
+def test_position_0_and_1_of_an_anchored_generator_are_its_two_rows():
+    encoder = Encoder(Geometry.of((8, 8, 1)), code=6, width=8, max_width=16).eval()
+    network = AnchoredGenerator(encoder, decoder(), sigma=0.5)
+    codes = torch.randn(2, 6, generator=torch.Generator().manual_seed(1))
+    first, second = torch.tensor([0, 0]), torch.tensor([1, 1])
+    anchors = Anchors(codes, first, second, torch.tensor([0.0, 1.0]))
+    made = network.code(GeneratorInput(torch.zeros(2, 6), torch.tensor([0, 0]), anchors))
+    torch.testing.assert_close(made, codes)
+
+
+def test_first_weights_are_a_function_of_the_seed_and_leave_the_global_generator_alone():
+    parts = build(Recipe(), (8, 8, 1), 2, choose_machine("cpu", "float32", 1))
+    before = torch.random.get_rng_state()
+    one, two, other = parts.new_networks(3), parts.new_networks(3), parts.new_networks(4)
+    assert torch.equal(before, torch.random.get_rng_state())
+    for a, b in zip(one, two, strict=True):
+        assert all(torch.equal(p, q) for p, q in zip(a.parameters(), b.parameters(), strict=True))
+    weights = [next(g.parameters()) for g, _ in (one, other)]
+    assert not torch.equal(*weights)
+
+
+def test_spectral_norm_is_built_in_only_if_asked():
+    names = [name for name, _ in discriminator(spectral_norm=True).named_buffers()]
+    assert sum(name.endswith("left") for name in names) == len(names) > 0
+    assert not list(discriminator(spectral_norm=False).named_buffers())

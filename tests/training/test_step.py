@@ -1,0 +1,139 @@
+"""Steps: each touches one optimiser, losses fall, every optimiser and loss trains."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from gan_augment.config import (
+    AugmentSettings,
+    GeneratorSettings,
+    ObjectiveSettings,
+    OptimiserSettings,
+)
+from gan_augment.training import step as steps
+from gan_augment.training.loop import one_step
+from gan_augment.training.state import network_arrays
+
+FREE = GeneratorSettings(kind="free", code=8, embedding=4, width=8, max_width=8)
+
+
+def copied(network):
+    return {name: value.copy() for name, value in network_arrays(network).items()}
+
+
+def changed(network, before) -> bool:
+    return any((before[name] != value).any() for name, value in network_arrays(network).items())
+
+
+def test_discriminator_step_leaves_the_generator_alone(toy_run):
+    run = toy_run()
+    batch = run.batches.at(0, 0)
+    made = steps.generate(run.state, run.parts, batch)
+    before = copied(run.state.generator), copied(run.state.discriminator)
+    steps.discriminator_step(run.state, run.parts, batch, made.images.detach())
+    assert not changed(run.state.generator, before[0])
+    assert changed(run.state.discriminator, before[1])
+    assert all(weight.grad is None for weight in run.state.generator.parameters())
+    assert not run.state.generator_optimiser.state
+
+
+def test_generator_step_leaves_the_discriminators_weights_alone(toy_run):
+    run = toy_run()
+    batch = run.batches.at(0, 0)
+    made = steps.generate(run.state, run.parts, batch)
+    before = copied(run.state.generator), [p.clone() for p in run.state.discriminator.parameters()]
+    steps.generator_step(run.state, run.parts, batch, made)
+    after = list(run.state.discriminator.parameters())
+    assert changed(run.state.generator, before[0])
+    assert all(torch.equal(a, b) for a, b in zip(before[1], after, strict=True))
+    assert all(weight.requires_grad for weight in after)
+    assert not run.state.discriminator_optimiser.state
+
+
+def test_reconstruction_falls_on_four_samples(toy_run):
+    run = toy_run(batch=4, generator_optimiser=OptimiserSettings(rate=5e-3))
+    batch = run.batches.at(0, 0)
+    losses = [
+        steps.reconstruction_step(run.state, run.parts, [batch])["reconstruction"].item()
+        for _ in range(40)
+    ]
+    assert sum(losses[-5:]) < 0.6 * sum(losses[:5])
+
+
+@pytest.mark.parametrize("name", ["adam", "adamw", "rmsprop", "sgd"])
+def test_every_optimiser_teaches_d_four_samples(toy_run, name):
+    rate = {"sgd": 0.05, "rmsprop": 2e-3}.get(name, 5e-3)
+    run = toy_run(batch=4, discriminator_optimiser=OptimiserSettings(name=name, rate=rate))
+    batch = run.batches.at(0, 0)
+    fake = -batch.x.flip(2)
+    losses = [
+        steps.discriminator_step(run.state, run.parts, batch, fake)["d_loss"].item()
+        for _ in range(60)
+    ]
+    assert losses[-1] < 0.5 * losses[0]
+
+
+@pytest.mark.parametrize("loss", ["hinge", "non-saturating"])
+def test_every_loss_raises_the_logits_of_what_g_makes(toy_run, loss):
+    run = toy_run(generator=FREE, objective=ObjectiveSettings(loss=loss), batch=4)
+    batch = run.batches.at(0, 0)
+    losses = []
+    for _ in range(40):
+        made = steps.generate(run.state, run.parts, batch)
+        losses.append(steps.generator_step(run.state, run.parts, batch, made)["g_loss"].item())
+    assert losses[-1] < losses[0]
+
+
+def test_n_d_steps_a_g_step_are_n_updates_of_d(toy_run):
+    run = toy_run(d_steps=3, objective=ObjectiveSettings(reconstruct_only=0))
+    one_step(run)
+    slots = next(iter(run.state.discriminator_optimiser.state.values()))
+    assert slots["step"].item() == 3
+    slots = next(iter(run.state.generator_optimiser.state.values()))
+    assert slots["step"].item() == 1
+
+
+def test_r1_is_applied_every_k_steps_only(toy_run):
+    objective = ObjectiveSettings(reconstruct_only=0, r1=1.0, r1_every=4)
+    run = toy_run(objective=objective)
+    assert ["r1" in one_step(run) for _ in range(6)] == [True, False, False, False, True, False]
+
+
+def test_lecam_joins_once_its_images_are_seen(toy_run):
+    plain = ObjectiveSettings(reconstruct_only=0, lecam=0.0)
+    with_lecam = ObjectiveSettings(reconstruct_only=0, lecam=50.0, lecam_from_images=16)
+    runs = [toy_run(objective=objective) for objective in (plain, with_lecam)]
+    same = []
+    for _ in range(4):
+        for run in runs:
+            one_step(run)
+        first, second = (network_arrays(run.state.discriminator) for run in runs)
+        same.append(all((first[k] == second[k]).all() for k in first))
+    assert same == [True, True, False, False]
+
+
+def test_the_augmentation_grows_while_d_is_sure_of_reals_and_shrinks_otherwise(toy_run):
+    run = toy_run(augment=AugmentSettings(initial_probability=0.4))
+    for sure, direction in ((1.0, 1), (-1.0, -1)):
+        before = run.state.numbers["augment_probability"].item()
+        run.state.step = 3
+        logits = torch.full((8,), sure)
+        for _ in range(4):
+            steps._observe_logits(run.state, run.parts, logits, logits)
+            run.state.numbers["real_sign"].fill_(sure)
+        after = run.state.numbers["augment_probability"].item()
+        assert math.copysign(1, after - before) == direction
+    run.state.numbers["augment_probability"].fill_(0.8)
+    steps._observe_logits(run.state, run.parts, torch.ones(8), torch.ones(8))
+    assert run.state.numbers["augment_probability"].item() <= 0.8
+
+
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
+def test_a_step_returns_finite_detached_losses(toy_run, precision):
+    run = toy_run(precision=precision, objective=ObjectiveSettings(reconstruct_only=0))
+    losses = one_step(run)
+    assert set(losses) >= {"d_loss", "g_loss", "reconstruction", "real_logit", "fake_logit"}
+    assert all(torch.isfinite(value) and not value.requires_grad for value in losses.values())
