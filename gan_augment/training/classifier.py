@@ -1,6 +1,7 @@
 """The judge: a small CNN behind scores, selection and the demo; a frozen random one beside it.
 
 Trained for a fixed number of updates on uint8 images of any size and channels from 8 px up.
+One thread always: beside other work two were ten times slower, and the bytes never depend on it.
 No generator, no metrics, no files.
 """
 
@@ -17,6 +18,7 @@ from torch.nn import functional as F
 
 from gan_augment.augment.shifts import shift_and_light
 from gan_augment.data.contract import LabelledImages
+from gan_augment.devices import threads
 from gan_augment.errors import DataError
 from gan_augment.randomness import derived_seed, generator
 
@@ -86,20 +88,16 @@ def train_classifier(
     trunk = _trunk(data.image_shape, derived_seed(seed, "judge-weights"))
     head = _head(len(data.names))
     draw = _balanced_rows(data.labels) if balanced else _shuffled_rows(len(data))
-    weights = [*trunk.parameters(), *head.parameters()]
-    optimiser = torch.optim.AdamW(weights, lr=rate, weight_decay=1e-2, foreach=True)
-    trunk.train()
-    for step in range(steps):
-        rows = draw(seed, step, batch)
-        pixels = data.pixels[rows]
-        if augment is not None:
-            pixels = augment(pixels, generator(seed, "judge-augment", step))
-        for group in optimiser.param_groups:
-            group["lr"] = rate * _rate_factor(step, steps)
-        loss = F.cross_entropy(head(trunk(_to_input(pixels))), torch.from_numpy(data.labels[rows]))
-        optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
+    network = nn.Sequential(trunk, head).train()
+    optimiser = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=1e-2, foreach=True)
+    with threads(1):
+        for step in range(steps):
+            rows = draw(seed, step, batch)
+            pixels = data.pixels[rows]
+            if augment is not None:
+                pixels = augment(pixels, generator(seed, "judge-augment", step))
+            optimiser.param_groups[0]["lr"] = rate * _rate_factor(step, steps)
+            _update(network, optimiser, pixels, data.labels[rows])
     return SmallCNN(trunk, head)
 
 
@@ -154,6 +152,15 @@ def _started(network: nn.Sequential, seed: int) -> nn.Sequential:
     return network.to(memory_format=torch.channels_last)  # type: ignore[no-any-return,call-overload]
 
 
+def _update(
+    network: nn.Module, optimiser: torch.optim.Optimizer, pixels: Pixels, labels: NDArray[np.int64]
+) -> None:
+    loss = F.cross_entropy(network(_to_input(pixels)), torch.from_numpy(labels))
+    optimiser.zero_grad()
+    loss.backward()  # type: ignore[no-untyped-call]
+    optimiser.step()
+
+
 def _head(classes: int) -> nn.Linear:
     with torch.random.fork_rng(devices=[]):
         head = nn.Linear(_FEATURES, classes)
@@ -200,7 +207,7 @@ def _to_input(pixels: Pixels) -> Tensor:
 
 
 def _in_blocks(network: nn.Module, pixels: Pixels) -> NDArray[np.float32]:
-    with torch.inference_mode():
+    with threads(1), torch.inference_mode():
         starts = range(0, max(1, len(pixels)), _BLOCK)
         parts = [network(_to_input(pixels[s : s + _BLOCK])).numpy() for s in starts]
     return np.concatenate(parts)

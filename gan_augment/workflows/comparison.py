@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from gan_augment.augment.classical import augment_batch, default_pipeline
 from gan_augment.data.contract import LabelledImages
-from gan_augment.devices import threads
 from gan_augment.progress import Progress, Silent
 from gan_augment.training.classifier import train_classifier
 
@@ -84,10 +83,7 @@ def compare(
     for name, data in sets.items():
         scores: list[Scores] = []
         for seed in range(seeds):
-            with threads(1):  # more gain nothing on so small a network
-                judge = train_classifier(
-                    data, steps=steps, seed=seed, augment=augment, balanced=False
-                )
+            judge = train_classifier(data, steps=steps, seed=seed, augment=augment, balanced=False)
             scores.append(score(judge.predict(test.pixels), test, rare))
             progress.advance(len(arms) * seeds + seed + 1, name)
         arms.append(Arm(name, len(data), tuple(scores)))

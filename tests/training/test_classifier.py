@@ -39,6 +39,19 @@ def test_the_same_arguments_give_the_same_bytes_and_another_seed_others() -> Non
     assert first.logits(data.pixels).tobytes() != other.logits(data.pixels).tobytes()
 
 
+def test_the_number_of_threads_changes_nothing_and_comes_back() -> None:
+    data, before = stripes(), torch.get_num_threads()
+    logits = []
+    try:
+        for count in (1, 2):
+            torch.set_num_threads(count)
+            logits.append(train_classifier(data, steps=2, seed=0, batch=8).features(data.pixels))
+            assert torch.get_num_threads() == count
+    finally:
+        torch.set_num_threads(before)
+    assert logits[0].tobytes() == logits[1].tobytes()
+
+
 def test_global_generators_and_the_callers_arrays_stay_as_they_were() -> None:
     data = stripes()
     before = data.pixels.copy()
