@@ -25,7 +25,7 @@ def main(out: Path) -> None:
     filled = workflows.augment(
         out / "photos", out / "topped-up", model=fitted.run, top_up=TopUp(to="majority")
     )
-    print(*fitted.lines(), *filled.lines(), sep="\n")
+    print(*fitted.lines(), *filled.lines(), f"topped-up folder: {filled.out}", sep="\n")
 
 
 if __name__ == "__main__":  # workers import this file: without the guard each would start a run
