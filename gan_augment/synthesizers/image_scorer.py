@@ -167,8 +167,13 @@ def _rows_by_class(
 def _standardised(
     space: Callable[[Pixels], NDArray[np.float32]], pixels: Pixels
 ) -> Callable[[Pixels], Features]:
-    """The feature map with mean 0 and deviation 1 of each feature on the given rows."""
+    """The feature map with mean 0 and deviation 1 of each feature on the given rows.
+
+    A feature that hardly varies there is scaled as if it varied a tenth as much as the others do, or the
+    cubic kernel would hear nothing else.
+    """
     features = space(pixels).astype(np.float64)
     mean, deviation = features.mean(axis=0), features.std(axis=0)
-    scale = np.where(deviation > 1e-6, deviation, 1.0)
+    usual = float(np.sqrt(np.mean(deviation**2)))
+    scale = np.maximum(deviation, max(usual / 10, 1e-12))
     return lambda x: (space(x).astype(np.float64) - mean) / scale
