@@ -15,6 +15,7 @@ from gan_augment_cli import values
 if TYPE_CHECKING:
     from gan_augment.config import FitOptions, TopUp
 
+COMMANDS = ("augment", "fit", "sample", "inspect", "demo")
 DEFAULT_BUDGET = "5m"
 
 Value = TypeVar("Value")
@@ -84,9 +85,11 @@ def _read_config(ctx: typer.Context, file: Path | None) -> Path | None:
 
 
 def _defaults(ctx: typer.Context, file: Path, table: dict[str, Any]) -> dict[str, Any]:
-    """Values by parameter name; other tables are other commands' and are left alone."""
-    own = table.get(str(ctx.info_name), {})
+    """Values by parameter name; the tables of other commands are left alone."""
     shared = {key: value for key, value in table.items() if not isinstance(value, dict)}
+    for key in set(table) - set(shared) - set(COMMANDS):
+        raise UsageError(f"{file}: there is no command {key!r}.{did_you_mean(key, COMMANDS)}")
+    own = table.get(str(ctx.info_name), {})
     known = {_long_name(param): param.name for param in ctx.command.params}
     texts = {}
     for key, value in {**shared, **own}.items():

@@ -18,7 +18,8 @@ from gan_augment_cli.console import printable
 from gan_augment_cli.options import Choice, choices
 
 if TYPE_CHECKING:
-    from gan_augment.config import FitOptions
+    from gan_augment.config import FitOptions, TopUp
+    from gan_augment.data.strategy import ClassPlan
 
 JSON_SCHEMA = 1
 
@@ -76,19 +77,36 @@ def print_plan(
     data: Path,
     settings: FitOptions,
     run: Path | None,
+    top_up: TopUp | None = None,
     *,
     as_json: bool,
 ) -> None:
-    """A dry run: the options and their origins, then what a fit would do. Writes nothing."""
+    """A dry run: the options, what a fit would do, and how every class would end."""
     from gan_augment import workflows
+    from gan_augment.data.strategy import targets
 
     found = choices(ctx)
     plan = workflows.plan_fit(data, settings, run)
+    ends = targets(plan.counts, top_up, plan.topped_up) if top_up else {}
+    counts = {name: _origins(end) for name, end in ends.items()}
     if as_json:
-        values = {"dry_run": True, "options": _as_dict(found), "plan": plan.to_dict()}
-        print_json(command, values)
-    else:
-        _print_lines([*_as_lines(found), "", *plan.lines()])
+        told = {"options": _as_dict(found), "plan": plan.to_dict(), "counts": counts}
+        print_json(command, {"dry_run": True, **told})
+        return
+    sums = [
+        f"{name}: {' + '.join(f'{n} {kind}' for kind, n in rows.items() if n)} = {ends[name].total}"
+        for name, rows in counts.items()
+    ]
+    _print_lines([*_as_lines(found), "", *plan.lines(), *sums])
+
+
+def _origins(end: ClassPlan) -> dict[str, int]:
+    return {
+        "real": end.real,
+        "repeat": end.repeats,
+        "synthetic": end.synthetic,
+        "companion": end.companions,
+    }
 
 
 def _print_lines(lines: Sequence[str]) -> None:

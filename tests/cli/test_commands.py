@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -25,8 +26,6 @@ def without_torch(tmp_path: Path) -> dict[str, str]:
     folder = tmp_path / "no torch"
     folder.mkdir()
     (folder / "torch.py").write_text("raise ImportError('torch was imported')")
-    import os
-
     return {"PYTHONPATH": os.pathsep.join([str(folder), os.environ["PYTHONPATH"]])}
 
 
@@ -202,6 +201,18 @@ def test_augment_fits_where_no_model_is_given(
     assert (tmp_path / "runs" / "photos" / "model").is_dir()
 
 
+def test_a_dry_run_of_augment_shows_the_counts_at_the_end(command: Command, photos: Path) -> None:
+    planned = answer(command("augment", photos, "out", "--dry-run", "--json", "--no-companions"))
+    assert planned["counts"]["rare"] == {
+        "real": 6,
+        "repeat": 12,
+        "synthetic": 12,
+        "companion": 0,
+    }
+    shown = command("augment", photos, "out", "--dry-run", "--no-companions").stdout
+    assert "rare: 6 real + 12 repeat + 12 synthetic = 30" in shown
+
+
 def test_inspect_says_what_data_holds_without_torch(
     command: Command, photos: Path, without_torch: dict[str, str]
 ) -> None:
@@ -218,7 +229,7 @@ def test_inspect_says_what_a_run_is_without_torch(
     told = answer(command("inspect", run_folder, "--json", env=without_torch))
     assert told["steps"] == 4
     shown = command("inspect", run_folder, env=without_torch).stdout
-    assert "contains encoded training rows" in shown
+    assert "training rows in encoded form" in shown
 
 
 def test_arrays_in_an_npz_file_are_data_too(command: Command, tmp_path: Path) -> None:

@@ -79,6 +79,13 @@ def test_a_misspelt_setting_in_a_config_is_named(command: Command, tmp_path: Pat
     assert "there is no option 'sede'. Did you mean 'seed'?" in refused.stderr
 
 
+def test_a_table_of_no_command_in_a_config_is_named(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text("[smple]\nseed = 1\n")
+    refused = command("sample", "run", "out", "--config", "mine.toml", "--dry-run")
+    assert refused.returncode == 2
+    assert "there is no command 'smple'. Did you mean 'sample'?" in refused.stderr
+
+
 @pytest.mark.parametrize("text", [None, "seed = ", "\x00"])
 def test_a_config_that_cannot_be_read_is_a_usage_error(
     command: Command, tmp_path: Path, text: str | None

@@ -67,8 +67,11 @@ def augment(
     """
     with outcome.exit_codes("augment", as_json=as_json):
         settings, filling = o.fit_options(ctx), o.top_up(ctx)
+        if dry_run and model is not None:
+            outcome.print_choices("augment", o.choices(ctx), as_json=as_json)
+            return
         if dry_run:
-            outcome.print_plan("augment", ctx, data, settings, run, as_json=as_json)
+            outcome.print_plan("augment", ctx, data, settings, run, filling, as_json=as_json)
             return
         with shown_progress(quiet=quiet) as progress:
             from gan_augment import workflows
