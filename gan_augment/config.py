@@ -68,7 +68,7 @@ class GeneratorSettings(Frozen):
 
 
 class DiscriminatorSettings(Frozen):
-    """The discriminator: channels at half the image side, doubling up to max_width, and its layers."""
+    """The discriminator: channels at half the image side, doubling up to max_width; its layers."""
 
     width: int = Field(default=32, ge=1, le=1024)
     max_width: int = Field(default=128, ge=1, le=2048)
@@ -79,10 +79,10 @@ class DiscriminatorSettings(Frozen):
 class ObjectiveSettings(Frozen):
     """What is minimised.
 
-    r1: gamma in gamma/2 E|grad s|^2 on reals, every `r1_every` steps with that weight. lecam: weight, from
-    `lecam_from_images` on. reconstruction: weight of the mean absolute error of decoded anchors, on
-    `reconstructed` of a batch; code_penalty: weight of E code^2; reconstruct_only: share of the run before
-    the adversary joins (these four: anchored only).
+    r1: gamma in gamma/2 E|grad s|^2 on reals, every `r1_every` steps with that weight. lecam:
+    weight, from `lecam_from_images` on. reconstruction: weight of the mean absolute error of
+    decoded anchors, on `reconstructed` of a batch; code_penalty: weight of E code^2;
+    reconstruct_only: share of the run before the adversary joins (these four: anchored only).
     """
 
     loss: Literal["hinge", "non-saturating"] = "hinge"

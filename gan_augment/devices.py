@@ -27,10 +27,11 @@ class Machine:
     def line(self) -> str:
         """One line for people: device, precision, threads, and why."""
         threads = f", {self.threads} thread{'s' * (self.threads != 1)}"
-        return f"{self.device}, {self.precision}{threads if self.device.type == 'cpu' else ''}: {self.reason}"
+        shown = threads if self.device.type == "cpu" else ""
+        return f"{self.device}, {self.precision}{shown}: {self.reason}"
 
     def autocast(self) -> torch.autocast:
-        """The context for forward passes: bf16 convolutions and matrix products where that was chosen."""
+        """The context of forward passes: bf16 convolutions and matrix products where chosen."""
         return torch.autocast(
             self.device.type, dtype=torch.bfloat16, enabled=self.precision == "bf16"
         )
@@ -39,9 +40,10 @@ class Machine:
 def choose_machine(
     device: str = "auto", precision: Precision = "auto", threads: int | None = None
 ) -> Machine:
-    """Decide from what was asked and what is there. Raises UsageError for a device that is not there.
+    """Decide from what was asked and what is there; UsageError for a device that is not.
 
-    bf16 by rule where the processor multiplies it natively (AMX, AVX512-BF16, or the GPU), else float32.
+    bf16 by rule where the processor multiplies it natively (AMX, AVX512-BF16, or the GPU),
+    else float32.
     """
     chosen, why = _device(device)
     if chosen.type == "cpu":
@@ -97,7 +99,8 @@ def _device(asked: str) -> tuple[torch.device, str]:
         raise UsageError(f"device {asked!r} is not supported; expected auto, cpu, cuda or cuda:1")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise UsageError(
-            f"device {asked!r} is not there: torch sees {torch.cuda.device_count()} GPUs. Use --device cpu."
+            f"device {asked!r} is not there: torch sees {torch.cuda.device_count()} GPUs. "
+            "Use --device cpu."
         )
     return device, "as asked"
 

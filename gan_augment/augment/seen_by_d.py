@@ -1,7 +1,7 @@
-"""What the discriminator sees: random moves and brightness, differentiable, the same for reals and fakes.
+"""What D sees: random moves and brightness, differentiable, the same for reals and fakes.
 
-Every move is two small matrix products, rows and columns, so that its backward is two as well; a gather's
-backward (an index_put) cost four times as much on CPU. The image's own edge fills what moves in.
+Every move is two small matrix products, rows and columns, so that its backward is two as well; a
+gather's backward (an index_put) cost four times as much on CPU. The image's own edge fills the gap.
 """
 
 from __future__ import annotations

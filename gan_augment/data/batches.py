@@ -1,4 +1,4 @@
-"""Training batches as a function of (seed, step): class-balanced, in same-class pairs, by index arithmetic."""
+"""Training batches as a function of (seed, step): class-balanced, in same-class pairs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from gan_augment.randomness import generator
 
 @dataclass(frozen=True)
 class Batch:
-    """Rows for one step. x: float32 (N, C, H, W) -1..1; y: int64 (N,); index: int64 (N,), rows of the data.
+    """Rows for one step. x: float32 (N, C, H, W) -1..1; y, index: int64 (N,), index into the data.
 
     Rows 2i and 2i + 1 are of one class, and two different rows where the class has two.
     """
@@ -31,7 +31,8 @@ class PairedBatches:
 
     power 1 is the data's own share of each class, 0 an equal share. Rows are drawn with replacement
     over steps; `at(seed, step, turn)` is a pure function, `turn` counts D steps inside one G step.
-    among: the rows to draw from, None for all. The pixels are read where they are, never copied whole.
+    among: the rows to draw from, None for all. The pixels are read in place, never
+    copied whole.
     """
 
     def __init__(

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 
 def to_network(pixels: NDArray[np.uint8], padded: tuple[int, int]) -> Tensor:
-    """uint8 (N, H, W, C) 0..255 -> float32 (N, C, H', W') -1..1, edge-padded to `padded` = (H', W') px.
+    """uint8 (N, H, W, C) 0..255 -> float32 (N, C, H', W') -1..1, edge-padded to `padded` px.
 
     Channels last in memory, which CPU convolutions read fastest.
     """
@@ -23,7 +23,7 @@ def to_network(pixels: NDArray[np.uint8], padded: tuple[int, int]) -> Tensor:
 
 
 def to_pixels(x: Tensor, size: tuple[int, int]) -> NDArray[np.uint8]:
-    """Float (N, C, H', W') -1..1 -> uint8 (N, H, W, C) 0..255, cropped to `size`, rounded, clipped."""
+    """Float (N, C, H', W') -1..1 -> uint8 (N, H, W, C) 0..255: cropped to `size`, rounded."""
     top, left, _, _ = _margins(size, x.shape[2:])
     x = x[:, :, top : top + size[0], left : left + size[1]].float()
     x = x.add(1).mul_(127.5).round_().clamp_(0, 255).to(torch.uint8)

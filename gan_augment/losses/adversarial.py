@@ -34,13 +34,17 @@ def hinge_g(fake: Tensor) -> Tensor:
 def minimax_d(real: Tensor, fake: Tensor) -> Tensor:
     """Cross entropy of D's verdict: E softplus(-s_r) + E softplus(s_f).
 
-    Shapes: real (N,), fake (M,) -> (); 2 ln 2 where D knows nothing. Source: Goodfellow et al. 2014, eq. 1.
+    Shapes: real (N,), fake (M,) -> (); 2 ln 2 where D knows nothing.
+    Source: Goodfellow et al. 2014, eq. 1.
     """
     return F.softplus(-real).mean() + F.softplus(fake).mean()
 
 
 def non_saturating_g(fake: Tensor) -> Tensor:
-    """E softplus(-s_f), whose gradient lives where D is sure. Shapes: (M,) -> (). Source: Goodfellow 2014, section 3."""
+    """E softplus(-s_f), whose gradient lives where D is sure.
+
+    Shapes: (M,) -> (). Source: Goodfellow et al. 2014, section 3.
+    """
     return F.softplus(-fake).mean()
 
 

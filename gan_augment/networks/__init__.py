@@ -1,1 +1,1 @@
-"""Networks: encoder, decoder, generators, discriminator and their layers. No losses, no training."""
+"""Networks: encoder, decoder, generators, discriminator, their layers. No losses, no training."""

@@ -9,8 +9,9 @@ from torch import Tensor, nn
 class ConditionalBatchNorm(nn.Module):
     """Normalise each channel over the batch, then scale and shift it as the class embedding says.
 
-    Shapes: x (N, C, H, W), embedding (N, E) -> (N, C, H, W). Running averages when evaluating, so that a
-    sample does not depend on its batch. Source: de Vries et al. 2017; Brock et al. 2019 (shared embedding).
+    Shapes: x (N, C, H, W), embedding (N, E) -> (N, C, H, W). Running averages when evaluating, so
+    that a sample does not depend on its batch. Source: de Vries et al. 2017; Brock et al. 2019
+    (shared embedding).
     """
 
     def __init__(self, channels: int, embedding: int) -> None:

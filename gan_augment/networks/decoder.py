@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -11,9 +13,10 @@ from gan_augment.networks.geometry import Geometry
 
 
 class DecoderBlock(nn.Module):
-    """1x1 convolution if the width changes, doubled side if `upsample`, 3x3 convolution, norm, ReLU.
+    """1x1 convolution if the width changes, doubled side if `upsample`, 3x3, norm, ReLU.
 
-    The 1x1 comes before the doubling: it leaves the 3x3, four times as many pixels, half the channels to read.
+    The 1x1 comes before the doubling: the 3x3, on four times as many pixels, reads half the
+    channels then.
     """
 
     def __init__(self, before: int, after: int, embedding: int, upsample: bool) -> None:
@@ -33,10 +36,11 @@ class DecoderBlock(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Linear to the base map, a block a resolution up to half the image side, pixels shuffled up by two.
+    """Linear to the base map, a block a resolution up to half the side, pixels shuffled up by two.
 
     Shapes: z (N, code), y int64 (N,) -> (N, C, H, W) float -1..1 (tanh) of the padded size.
-    The costly 3x3 convolutions end at half the side: pixel shuffling (Shi et al. 2016) draws the rest.
+    The costly 3x3 convolutions end at half the side; pixel shuffling (Shi et al. 2016) draws
+    the rest.
     """
 
     def __init__(
@@ -54,7 +58,7 @@ class Decoder(nn.Module):
         self.embed = nn.Embedding(classes, embedding)
         self.start = nn.Linear(code + embedding, widths[0] * geometry.base[0] * geometry.base[1])
         blocks = [DecoderBlock(widths[0], widths[0], embedding, upsample=False)]
-        for before, after in zip(widths, widths[1:], strict=False):
+        for before, after in pairwise(widths):
             blocks.append(DecoderBlock(before, after, embedding, upsample=True))
         self.blocks = nn.ModuleList(blocks)
         self.to_pixels = nn.Conv2d(widths[-1], geometry.shape[2] * 4, 3, padding=1)

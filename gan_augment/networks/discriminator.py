@@ -14,8 +14,8 @@ class Discriminator(nn.Module):
     """Stride-2 4x4 convolutions, one 3x3, sum pooling, and a projection on the class.
 
     s = v . phi + <V e_y, phi>. Shapes: x (N, C, H, W) float -1..1, y int64 (N,) -> logits (N,).
-    Source: Miyato & Koyama 2018, "cGANs with Projection Discriminator"; minibatch standard deviation as one
-    more map: Karras et al. 2018.
+    Source: Miyato & Koyama 2018, "cGANs with Projection Discriminator"; minibatch standard
+    deviation as one more map: Karras et al. 2018.
     """
 
     def __init__(
@@ -54,9 +54,10 @@ class Discriminator(nn.Module):
 
 
 def with_minibatch_std(x: Tensor) -> Tensor:
-    """(N, C, H, W) -> (N, C + 1, H, W): the last map is the mean over C, H, W of the batch's deviation.
+    """(N, C, H, W) -> (N, C + 1, H, W): the last map says how the batch varies.
 
-    sqrt(var + 1e-8), biased variance over the batch. Source: Karras et al. 2018, section 3.
+    It is the mean over C, H, W of sqrt(var + 1e-8), biased variance over the batch.
+    Source: Karras et al. 2018, section 3.
     """
     deviation = (x.float().var(dim=0, unbiased=False) + 1e-8).sqrt().mean()
     one_map = deviation.to(x.dtype).expand(len(x), 1, *x.shape[2:])

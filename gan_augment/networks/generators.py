@@ -1,4 +1,4 @@
-"""The two generators and what they are given: `GeneratorInput`, with anchors for the anchored one."""
+"""The two generators and their input: `GeneratorInput`, with anchors for the anchored one."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ class Anchors:
     """Real rows, and for each sample the two of its class that it lies between.
 
     rows: images (M, C, H, W) float -1..1 in training, their codes (M, code) when sampling.
-    first, second: int64 (N,), indices into rows. position: lambda (N,), 0 at `first`, 1 at `second`.
+    first, second: int64 (N,), indices into rows.
+    position: lambda (N,), 0 at `first`, 1 at `second`.
     """
 
     rows: Tensor
@@ -28,7 +29,7 @@ class Anchors:
 
 @dataclass(frozen=True)
 class GeneratorInput:
-    """What a sample is made from. z: standard normal (N, code); y: int64 (N,); source: what it starts from."""
+    """What a sample is made of. z: standard normal (N, code); y: int64 (N,); source: its start."""
 
     z: Tensor
     y: Tensor
@@ -59,7 +60,8 @@ class AnchoredGenerator(nn.Module):
     """Decodes a code between the codes of two real rows, with a little noise.
 
     code = E(a) + lambda (E(b) - E(a)) + sigma z; image = G(code, y).
-    Source: interpolation of autoencoder codes as in DeepSMOTE (Dablain et al. 2021), made real by an adversary.
+    Source: interpolation of autoencoder codes as in DeepSMOTE (Dablain et al. 2021), made real
+    by an adversary.
     """
 
     def __init__(self, encoder: Encoder, decoder: Decoder, sigma: float) -> None:

@@ -11,8 +11,10 @@ SMALLEST_BASE_PX = 4
 class Geometry:
     """The resolutions of a network for images of `shape` = (height, width, channels).
 
-    stages: how often the side is halved. base: (h, w) px of the coarsest map, the smaller side 4 to 7 px.
-    padded: (H, W) px = base * 2^stages, at least the image; images are edge-padded to it and cropped back.
+    stages: how often the side is halved.
+    base: (h, w) px of the coarsest map, the smaller side 4 to 7 px.
+    padded: (H, W) px = base * 2^stages, at least the image, which is edge-padded to it and
+    cropped back.
 
     >>> Geometry.of((28, 28, 1)).base, Geometry.of((28, 28, 1)).stages
     ((7, 7), 2)
@@ -37,5 +39,5 @@ class Geometry:
         return cls(shape, stages, base, (base[0] * unit, base[1] * unit))
 
     def widths(self, width: int, max_width: int) -> list[int]:
-        """Channels of each stage from the finest (half the image side), doubling up to `max_width`."""
+        """Channels of each stage from the finest (half the side), doubling up to `max_width`."""
         return [min(max_width, width * 2**stage) for stage in range(self.stages)]

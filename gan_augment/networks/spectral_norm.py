@@ -1,4 +1,4 @@
-"""Spectral normalisation as a parametrization: W / sigma(W), by one power iteration a training forward."""
+"""Spectral normalisation as a parametrization: W / sigma(W), one power iteration a forward."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ Module = TypeVar("Module", bound=nn.Module)
 class SpectralNorm(nn.Module):
     """Divides a weight (out, in, ...) by its largest singular value as an (out, in * k * k) matrix.
 
-    `left` (out,) is the running left singular vector; it moves in train mode only, so that evaluation is pure.
+    `left` (out,) is the running left singular vector; it moves in train mode only, so that
+    evaluation is pure.
     sigma's gradient flows through W, not through the vectors.
     Source: Miyato et al. 2018, "Spectral Normalization for GANs", algorithm 1.
     """
@@ -27,7 +28,7 @@ class SpectralNorm(nn.Module):
         self.register_buffer("left", torch.full((rows,), rows**-0.5))
 
     def forward(self, weight: Tensor) -> Tensor:
-        """(out, in, ...) -> the same shape with spectral norm 1. In float32, whatever runs around it."""
+        """(out, in, ...) -> the same shape, spectral norm 1; in float32, whatever is around."""
         with torch.autocast(weight.device.type, enabled=False):
             return weight / self._largest_singular_value(weight)
 

@@ -1,4 +1,4 @@
-"""Generation in aligned blocks: candidate i of a class is the same whatever else is drawn, and by whom."""
+"""Generation in aligned blocks: candidate i of a class is the same whatever else is drawn."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from gan_augment.networks.geometry import Geometry
 from gan_augment.randomness import generator as random_generator
 
 BLOCK = 64
-"""Images a block. Networks always run on whole blocks: float32 differs in the last bits otherwise."""
+"""Images a block. Networks run on whole blocks: else float32 differs in the last bits."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class BlockSampler:
     def block(
         self, label: int, name: str, number: int, seed: int, stream: str
     ) -> NDArray[np.uint8]:
-        """Candidates [64 number, 64 number + 64) of a class; raises DataError if nothing anchors it."""
+        """Candidates [64 number, 64 number + 64) of a class; DataError if nothing anchors it."""
         rng = random_generator(seed, stream, name, number)
         inputs = self._inputs(label, name, rng)
         with torch.inference_mode(), self.machine.autocast():
@@ -66,8 +66,8 @@ class BlockSampler:
             return GeneratorInput(z.to(device), y)
         if label not in self.codes:
             raise DataError(
-                f"class {name!r} has no training row to start from; an anchored model cannot draw it. "
-                "Add images of it and fit again."
+                f"class {name!r} has no training row to start from: an anchored model cannot draw "
+                "it. Add images of it and fit again."
             )
         codes = torch.from_numpy(self.codes[label]).to(device)
         first, second = _pairs(len(codes), rng)
@@ -83,7 +83,7 @@ def encode_anchors(
     geometry: Geometry,
     machine: Machine,
 ) -> dict[int, NDArray[np.float32]]:
-    """The codes of each class's rows, {label: float32 (n, code)}, by the network in evaluation mode."""
+    """The codes of each class's rows, {label: float32 (n, code)}, by the evaluating network."""
     codes: dict[int, NDArray[np.float32]] = {}
     for label, rows in rows_of.items():
         parts = []

@@ -1,4 +1,4 @@
-"""`ImageGAN`: the image synthesizer. fit on labelled images, sample exactly what is asked, save, load."""
+"""`ImageGAN`: fit on labelled images, sample exactly what is asked, save, load."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from gan_augment.data.contract import LabelledImages
 from gan_augment.data.readers import data_sha256
 from gan_augment.data.splits import hold_out
 from gan_augment.data.strategy import choose_classes
-from gan_augment.devices import Machine, Precision, choose_machine
+from gan_augment.devices import Precision, choose_machine
 from gan_augment.errors import DataError, ModelFileError, NotFittedError, UsageError, unknown_class
 from gan_augment.networks.generators import AnchoredGenerator
 from gan_augment.networks.geometry import Geometry
@@ -61,14 +61,14 @@ class ImageGAN:
     Parameters
     ----------
     recipe : "auto", "anchored", "free", the path of a .toml file, or a Recipe.
-    steps : generator steps; None is the recipe's own number. budget_s : seconds instead, turned into steps
-        once; steps win if both are given.
+    steps : generator steps; None is the recipe's own number. budget_s : seconds instead, turned
+        into steps once; steps win if both are given.
     classes : "rare", "all", names; the classes that are topped up and scored first.
     device, precision, threads : "auto" or None decide from the machine.
     random_state : the seed, an int >= 0. callbacks : told every event of training.
 
-    Attributes (after fit or load): `classes_` {name: training rows}, `topped_up_`, `image_shape_` (H, W, C),
-    `recipe_`, `steps_`, `meta_` (everything a saved model says).
+    Attributes (after fit or load): `classes_` {name: training rows}, `topped_up_`, `image_shape_`
+    (H, W, C), `recipe_`, `steps_`, `meta_` (everything a saved model says).
 
     An anchored model contains encoded training rows; share it as you would share the data.
 
@@ -131,10 +131,13 @@ class ImageGAN:
     ) -> Self:
         """Train on every class of `data`; the caller's arrays stay as they are.
 
-        checkpoints: where the state is saved as it goes; with `resume` the newest is taken up, and the end is
-        bit for bit that of an undisturbed run (`force`: even if data or settings differ).
-        on_steps: told the number of steps once it is known. stop: a flag that ends training after a save.
-        Raises DataError (no rare class, unknown class, no image), UsageError, DivergedError, StopRequested.
+        checkpoints: where the state is saved as it goes; with `resume` the newest is taken up, and
+        the end is bit for bit that of an undisturbed run (`force`: even if data or settings are
+        others).
+        on_steps: told the number of steps once it is known. stop: a flag that ends training
+        after a save.
+        Raises DataError (no rare class, unknown class, no image), UsageError, DivergedError,
+        StopRequested.
         """
         progress, seed = progress or Silent(), self._checked_seed()
         started_s = time.monotonic()
@@ -173,11 +176,12 @@ class ImageGAN:
         random_state: int = 0,
         source: LabelledImages | None = None,
     ) -> LabelledImages:
-        """Exactly `counts` = {class: n} new images, rows in that order, ids "synthetic-<class>-000000".
+        """Exactly `counts` = {class: n} new images in that order, ids "synthetic-<class>-000000".
 
-        The first rows are the same however many are asked for: row i of a class is its i-th candidate.
+        The first rows are the same however many are asked for: row i is the i-th candidate.
         source: rows to start from instead of the model's own; no recipe takes one yet.
-        Raises UnknownClassError, UsageError (a negative count, a source), DataError (a class without anchor).
+        Raises UnknownClassError, UsageError (a negative count, a source), DataError (a class
+        without anchor).
         """
         if source is not None:
             raise UsageError("no recipe of this version starts from given rows; leave out `source`")
@@ -198,7 +202,7 @@ class ImageGAN:
     def sample_range(
         self, name: str, start: int, stop: int, random_state: int = 0
     ) -> NDArray[np.uint8]:
-        """Rows [start, stop) of the endless sequence of one class, uint8 (stop - start, H, W, C)."""
+        """Rows [start, stop) of the endless sequence of a class, uint8 (stop - start, H, W, C)."""
         self._fitted()
         if name not in self.classes_:
             raise unknown_class(name, self.classes_)
@@ -217,7 +221,7 @@ class ImageGAN:
     def load(
         cls, folder: str | Path, *, device: str = "auto", threads: int | None = None
     ) -> ImageGAN:
-        """Read a saved model, verified; raises ModelFileError. It samples in the precision it was trained in."""
+        """Read a saved model, verified; or ModelFileError. It samples in its training precision."""
         arrays, meta = load_bundle(Path(folder), NAME, schema=ModelMeta)
         gan = cls(
             recipe=meta.recipe,
@@ -299,14 +303,15 @@ class ImageGAN:
         topped_up: tuple[str, ...],
         progress: Progress,
     ) -> None:
-        """Put the best averaged generator into a sampler, with the codes of the rows that anchor it."""
+        """Put the best averaged generator into a sampler, with the codes of its anchor rows."""
         network, parts = run.state.average, run.parts
         if best.arrays:
             load_network(network, best.arrays)
         else:
             progress.warn(
-                "no scored generator had enough spread (or too many were copies); the last one is kept. "
-                "Look at samples.png before using it; more steps or more rows of the class may cure it."
+                "no scored generator had enough spread (or too many were copies); the last one is "
+                "kept. Look at samples.png before using it; more steps or more rows of the class "
+                "may cure it."
             )
         codes = None
         if isinstance(network, AnchoredGenerator):

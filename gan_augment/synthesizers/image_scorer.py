@@ -1,4 +1,4 @@
-"""The held-out score of an image generator: kernel distances in two feature spaces, spread, copies."""
+"""The held-out score of an image generator: kernel distances, spread, copies."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ class Reference:
 class ImageScorer:
     """Scores an averaged generator; lower is better.
 
-    value = sum over classes of w_c (MMD^2 in judge features + MMD^2 in random-network features), both
-    standardised on training rows; classes topped up share half the weight. A class of 100 rows and more
-    is compared with held-out rows, a smaller one with its training rows; then its share of copies is
-    counted, and for a free generator more than 20 % makes the generator ineligible (samples of an anchored
-    one are near training rows by design). A topped-up class whose spread is under .3 of the real one's has
-    collapsed: ineligible as well.
+    value = sum over classes of w_c (MMD^2 in judge features + MMD^2 in random-network features),
+    both standardised on training rows; classes topped up share half the weight. A class of 100 rows
+    and more is compared with held-out rows, a smaller one with its training rows; then its share of
+    copies is counted, and for a free generator more than 20 % makes the generator ineligible
+    (samples of an anchored one are near training rows by design). A topped-up class whose spread is
+    under .3 of the real one's has collapsed: ineligible as well.
     """
 
     def __init__(
@@ -144,7 +144,7 @@ class ImageScorer:
 def _weights(
     labels: Sequence[int], names: Sequence[str], topped_up: Sequence[str]
 ) -> dict[int, float]:
-    """Half the weight to the topped-up classes, half to the others; all of it where one side is empty."""
+    """Half the weight to the topped-up classes, half to the others; all to one if alone."""
     rare = [label for label in labels if names[label] in set(topped_up)]
     others = [label for label in labels if label not in set(rare)]
     sides = [side for side in (rare, others) if side]
@@ -169,8 +169,8 @@ def _standardised(
 ) -> Callable[[Pixels], Features]:
     """The feature map with mean 0 and deviation 1 of each feature on the given rows.
 
-    A feature that hardly varies there is scaled as if it varied a tenth as much as the others do, or the
-    cubic kernel would hear nothing else.
+    A feature that hardly varies there is scaled as if it varied a tenth as much as the others do,
+    or the cubic kernel would hear nothing else.
     """
     features = space(pixels).astype(np.float64)
     mean, deviation = features.mean(axis=0), features.std(axis=0)

@@ -53,8 +53,8 @@ class RunSaver:
         odd = [name for name in mine if saved.get(name) != mine[name]]
         if odd and not self._force:
             raise ResumeMismatchError(
-                f"this run was begun with another {' and '.join(odd)}; resumed, it would be neither. "
-                "Start a new run, or give --force to go on all the same."
+                f"this run was begun with another {' and '.join(odd)}; resumed, it would be "
+                "neither. Start a new run, or give --force to go on all the same."
             )
         run = self._run
         best = {k[5:]: v for k, v in checkpoint.tensors.items() if k.startswith("best/")}

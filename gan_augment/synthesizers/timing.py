@@ -17,7 +17,7 @@ SMALLEST_RUN_STEPS = 20
 
 
 def steps_for_budget(parts: Parts, batches: PairedBatches, budget_s: float, score_s: float) -> int:
-    """How many steps fit into `budget_s` seconds, scores of `score_s` seconds each included; at least 20."""
+    """How many steps fit into `budget_s` seconds with scores of `score_s` each; at least 20."""
     recipe, state = parts.recipe, new_state(parts, seed=0)
     probe_s = min(PROBE_S, budget_s / 20)
 

@@ -17,15 +17,15 @@ Event = Mapping[str, object]
 class Callback(Protocol):
     """Something that is told what happens in a run; it changes nothing.
 
-    An event is a flat mapping with "event" (its kind) and "step". Kinds: "step" (losses, images, images_per_s),
-    "score" (value, parts, best), "rollback" (reason), "stop" (reason).
+    An event is a flat mapping with "event" (its kind) and "step". Kinds: "step" (losses, images,
+    images_per_s), "score" (value, parts, best), "rollback" (reason), "stop" (reason).
     """
 
     def on_event(self, event: Event) -> None:
         """One event, in the order of training."""
 
 
-class StopRequested(KeyboardInterrupt):  # noqa: N818 - an interrupt, not an error
+class StopRequested(KeyboardInterrupt):
     """A signal asked to stop; the state was saved first. `signal` is 2 (SIGINT) or 15 (SIGTERM)."""
 
     def __init__(self, number: int, resume_hint: str = "") -> None:
@@ -42,9 +42,10 @@ class StopFlag:
 
 @contextlib.contextmanager
 def stop_on_signals() -> Iterator[StopFlag]:
-    """SIGINT and SIGTERM set the flag once, so that the loop can save and leave; a second one acts at once.
+    """SIGINT and SIGTERM set the flag, so that the loop can save and leave; a second acts at once.
 
-    Handlers come back after. Outside the main thread, where Python allows no handlers, the flag stays unset.
+    Handlers come back after. Outside the main thread, where Python allows no handlers, the
+    flag stays unset.
     """
     flag = StopFlag()
     if threading.current_thread() is not threading.main_thread():
@@ -65,7 +66,7 @@ def stop_on_signals() -> Iterator[StopFlag]:
 
 
 class HistoryFile:
-    """Appends each event as a line of JSON; a resumed run first drops what came after its checkpoint."""
+    """Appends each event as a line of JSON; a resumed run drops what came after its checkpoint."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

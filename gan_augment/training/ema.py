@@ -16,7 +16,7 @@ def averaged_copy(network: nn.Module) -> nn.Module:
 
 @torch.no_grad()
 def follow(average: nn.Module, network: nn.Module, decay: float) -> None:
-    """average = decay * average + (1 - decay) * network, for weights and float buffers; counters are copied."""
+    """average = decay * average + (1 - decay) * network, buffers too; counters are copied."""
     mine, theirs = average.state_dict(), network.state_dict()
     floating = [name for name, value in mine.items() if value.is_floating_point()]
     torch._foreach_lerp_(

@@ -1,4 +1,4 @@
-"""The one training loop. Start here: it knows neither images nor tables, files, clocks of budgets nor terminals."""
+"""The one training loop. Start here: it knows no images, no tables, no files, no terminal."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from gan_augment.data.batches import PairedBatches
 from gan_augment.errors import DivergedError
 from gan_augment.training.build import Parts
 from gan_augment.training.callbacks import Callback, StopFlag, StopRequested
+from gan_augment.training.ema import follow
 from gan_augment.training.monitor import Best, Scorer, all_finite, score_steps
 from gan_augment.training.schedule import ema_decay, rate_multiplier
-from gan_augment.training.ema import follow
 from gan_augment.training.state import Arrays, TrainState, load_state, state_arrays
 from gan_augment.training.step import Losses, adversarial_step, reconstruction_step
 
@@ -24,7 +24,8 @@ ROLLBACKS_ALLOWED = 3
 class Run:
     """One run: its parts, data, state, and who watches.
 
-    save(state, best): writes a checkpoint; called at each score, when `checkpoint_due()` says so, and on a stop.
+    save(state, best): writes a checkpoint; called at each score, when `checkpoint_due()` says so,
+    and on a stop.
     """
 
     parts: Parts
@@ -42,7 +43,8 @@ class Run:
 def train(run: Run) -> Best:
     """Train until `steps`, keep the best averaged generator, survive non-finite numbers.
 
-    Raises StopRequested after saving when a signal came; DivergedError after three rollbacks in vain.
+    Raises StopRequested after saving when a signal came; DivergedError after three rollbacks
+    in vain.
     """
     state, due = run.state, score_steps(run.steps, run.parts.reconstruct_only_steps(run.steps))
     last_good = state_arrays(state)
@@ -127,8 +129,9 @@ def _roll_back(run: Run, last_good: Arrays) -> None:
     )
     if retries > ROLLBACKS_ALLOWED:
         raise DivergedError(
-            f"training gave non-finite numbers at step {failed_at} after {ROLLBACKS_ALLOWED} rollbacks with "
-            "halved rates; the best generator so far is kept. Try --precision float32 or lower rates."
+            f"training gave non-finite numbers at step {failed_at} after {ROLLBACKS_ALLOWED} "
+            "rollbacks with halved rates; the best generator so far is kept. "
+            "Try --precision float32 or lower rates."
         )
 
 

@@ -1,4 +1,4 @@
-"""What watches a run: held-out scores and the best generator so far, and whether numbers are finite."""
+"""What watches a run: held-out scores, the best generator so far, whether numbers are finite."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SCORES_A_RUN = 10
 
 @dataclass(frozen=True)
 class Score:
-    """A held-out score: lower is better. parts: its terms by name. eligible: may be chosen as the best."""
+    """A held-out score: lower is better. parts: its terms by name. eligible: may be the best."""
 
     value: float
     parts: Mapping[str, float] = field(default_factory=dict)
@@ -41,7 +41,7 @@ class Best:
     arrays: Arrays = field(default_factory=dict)
 
     def offer(self, score: Score, state: TrainState) -> bool:
-        """Keep the state's averaged generator if it is eligible and better; says whether it was kept."""
+        """Keep the averaged generator if it is eligible and better; says whether it was kept."""
         if not (score.eligible and score.value < self.value):
             return False
         self.value, self.step, self.parts = score.value, state.step, score.parts
@@ -50,7 +50,7 @@ class Best:
 
 
 def score_steps(steps: int, reconstruct_only: int) -> set[int]:
-    """When to score: each tenth of the run, its end, and before the adversary joins (interpolation alone)."""
+    """When to score: each tenth of the run, its end, and before the adversary joins."""
     tenths = {max(1, round(steps * k / SCORES_A_RUN)) for k in range(1, SCORES_A_RUN + 1)}
     return tenths | ({reconstruct_only} if reconstruct_only else set())
 

@@ -30,7 +30,8 @@ def rate_multiplier(schedule: ScheduleSettings, progress: float) -> float:
 def ema_decay(images_seen: int, batch: int) -> float:
     """The averaged generator's decay for one step: half-life 10,000 images, shorter early on.
 
-    beta = .5^(B / max(min(10,000, .05 seen), 1)): near 0 in the first steps, so averages work at once.
+    beta = .5^(B / max(min(10,000, .05 seen), 1)): near 0 in the first steps: averages
+    work at once.
     """
     half_life = max(min(EMA_HALF_LIFE_IMAGES, EMA_HALF_LIFE_SHARE * images_seen), 1)
     return float(0.5 ** (batch / half_life))

@@ -21,7 +21,8 @@ Arrays = dict[str, NDArray[np.generic]]
 class TrainState:
     """The whole state of a run: two of them equal, the runs go on equal, bit for bit.
 
-    step: generator steps done. retries: rollbacks so far; it enters every random stream and halves the rates.
+    step: generator steps done. retries: rollbacks so far; it enters every random stream and
+    halves the rates.
     numbers: () tensors that steps carry along (adaptive probability, running logit means).
     """
 
@@ -73,7 +74,7 @@ def network_arrays(network: nn.Module) -> Arrays:
 
 
 def load_network(network: nn.Module, arrays: Mapping[str, NDArray[np.generic]]) -> None:
-    """Put arrays into a network. Raises ModelFileError where a name, shape or type is not its own."""
+    """Put arrays into a network; ModelFileError where a name, shape or type is not its own."""
     mine = network.state_dict()
     if mine.keys() != arrays.keys():
         odd = sorted(mine.keys() ^ arrays.keys())[:3]
@@ -83,7 +84,8 @@ def load_network(network: nn.Module, arrays: Mapping[str, NDArray[np.generic]]) 
     for name, value in mine.items():
         if tuple(value.shape) != arrays[name].shape:
             raise ModelFileError(
-                f"saved {name} has shape {arrays[name].shape}; this network has {tuple(value.shape)}"
+                f"saved {name} has shape {arrays[name].shape}; "
+                f"this network has {tuple(value.shape)}"
             )
         value.copy_(torch.from_numpy(np.array(arrays[name])))
 
@@ -106,7 +108,7 @@ def state_arrays(state: TrainState) -> Arrays:
 
 
 def load_state(state: TrainState, arrays: Mapping[str, NDArray[np.generic]]) -> None:
-    """Put saved arrays into a state made by `new_state` with the same recipe. Raises ModelFileError."""
+    """Put saved arrays into a state of the same recipe. Raises ModelFileError."""
     for part in ("generator", "discriminator", "average"):
         load_network(getattr(state, part), _below(arrays, part))
     for part in ("generator_optimiser", "discriminator_optimiser"):

@@ -1,4 +1,4 @@
-"""Training steps: free functions over explicit state, each touching one optimiser. No files, no clocks."""
+"""Training steps: free functions over explicit state, one optimiser each. No files, no clocks."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Made:
 
 
 def adversarial_step(state: TrainState, parts: Parts, batches: Sequence[Batch]) -> Losses:
-    """One G step and its D steps, one a batch. The last D step judges the very images that G then improves.
+    """One G step and its D steps, one a batch; the last D step judges the images G then improves.
 
     So a step decodes once where drawing anew for G would decode twice. Before the adversary joins
     (anchored, first share of the run) use `reconstruction_step`.
@@ -62,7 +62,7 @@ def generate(state: TrainState, parts: Parts, batch: Batch, turn: int = 0) -> Ma
 def discriminator_step(
     state: TrainState, parts: Parts, batch: Batch, fake: Tensor, turn: int = 0
 ) -> Losses:
-    """One update of D on a batch and as many fakes. Leaves the generator and its optimiser untouched."""
+    """One update of D on a batch and as many fakes. Leaves G and its optimiser alone."""
     objective, optimiser = parts.recipe.objective, state.discriminator_optimiser
     with parts.machine.autocast():
         real_logits = state.discriminator(_seen(state, parts, batch.x, "real", turn), batch.y)
@@ -92,7 +92,7 @@ def discriminator_step(
 
 
 def generator_step(state: TrainState, parts: Parts, batch: Batch, made: Made) -> Losses:
-    """One update of G (and its encoder) on images it just made. Leaves D and its optimiser untouched."""
+    """One update of G (and its encoder) on images it just made. Leaves D's side alone."""
     weights = list(state.discriminator.parameters())
     for weight in weights:
         weight.requires_grad_(False)
@@ -152,7 +152,8 @@ def _seen(state: TrainState, parts: Parts, x: Tensor, which: str, turn: int) -> 
 def _observe_logits(state: TrainState, parts: Parts, real: Tensor, fake: Tensor) -> None:
     """Move the running means, and every few steps the augmentation's probability (ADA's rule).
 
-    p += sign(E sign D(real) - target) B / 20,000, within 0 and its maximum. Source: Karras et al. 2020.
+    p += sign(E sign D(real) - target) B / 20,000, within 0 and its maximum.
+    Source: Karras et al. 2020.
     """
     numbers, settings = state.numbers, parts.recipe.augment
     numbers["real_logit"].lerp_(real.mean(), 1 - LECAM_DECAY)

@@ -1,4 +1,4 @@
-"""`fit`: read, plan, train in a run folder, draw `samples.png`. And `plan_fit`: the same, without training."""
+"""`fit`: read, plan, train in a run folder, draw `samples.png`. `plan_fit`: only the plan."""
 
 from __future__ import annotations
 
@@ -92,8 +92,8 @@ class FitPlan:
         height, width, channels = self.image_shape
         return [
             self.machine.line(),
-            f"{sum(self.counts.values())} images of {len(self.counts)} classes, {width} x {height} px, "
-            f"channels {channels}",
+            f"{sum(self.counts.values())} images of {len(self.counts)} classes, "
+            f"{width} x {height} px, channels {channels}",
             f"topped up: {', '.join(self.topped_up)}. {self.why}",
             f"recipe {self.recipe.name}, {self.length}; run folder {self.run}",
             *self.notes,
@@ -102,7 +102,7 @@ class FitPlan:
 
 @dataclass(frozen=True)
 class FitResult:
-    """What a fit left. score: of the generator that was kept, lower is better, None if none was eligible."""
+    """What a fit left. score: of the kept generator, lower is better; None: none was eligible."""
 
     run: Path
     steps: int
@@ -137,7 +137,7 @@ class FitResult:
 def plan_fit(
     data: str | Path, options: FitOptions | None = None, out: str | Path | None = None
 ) -> FitPlan:
-    """Read the data and decide everything that `fit` would decide before training. Writes nothing."""
+    """Read the data and decide all that `fit` would decide before training. Writes nothing."""
     options = options or FitOptions()
     read = _read(data, options, Silent())
     return _plan(data, read, options, Path(out) if out else new_run_folder(data))
@@ -156,10 +156,12 @@ def fit(
 ) -> FitResult:
     """Train a generator on a folder of classes, an image manifest or an `.npz`, into a run folder.
 
-    out: the run folder, by default `runs/<name of data>`, then `-2`, `-3`. resume: go on with what `out`
-    began, with its settings, to the very bytes of an undisturbed run (force: although data or settings
-    changed). overwrite: replace an earlier run. Ctrl-C and SIGTERM save a checkpoint and raise StopRequested.
-    Raises the errors of `gan_augment.errors`; a class named `rare` that is none is a NoRareClassError.
+    out: the run folder, by default `runs/<name of data>`, then `-2`, `-3`. resume: go on with what
+    `out` began, with its settings, to the very bytes of an undisturbed run (force: although data or
+    settings changed). overwrite: replace an earlier run. Ctrl-C and SIGTERM save a checkpoint and
+    raise StopRequested.
+    Raises the errors of `gan_augment.errors`; a class named `rare` that is none is a
+    NoRareClassError.
     """
     options, progress = options or FitOptions(), progress or Silent()
     run = _run_folder(data, out, resume)
@@ -240,7 +242,7 @@ def _train(
 
 
 def samples_sheet(gan: ImageGAN, data: LabelledImages) -> NDArray[np.uint8]:
-    """Per class a strip of reals above one of synthetics, topped-up classes first; uint8 (H, W, 3)."""
+    """Per class reals above synthetics, topped-up classes first; uint8 (H, W, 3)."""
     rows = []
     for name in sorted(gan.classes_, key=lambda name: name not in gan.topped_up_):
         own = np.flatnonzero(data.labels == data.names.index(name))
@@ -317,8 +319,8 @@ def _make_room(run: Path, overwrite: bool) -> None:
     there = {entry.name for entry in run.iterdir()} - {LOCK_FILE}
     if there and not overwrite:
         raise OutputExistsError(
-            f"{str(run)!r} is not empty. Choose another --out, or --resume to go on with its run, or "
-            "--overwrite to replace it."
+            f"{str(run)!r} is not empty. Choose another --out, or --resume to go on with its run, "
+            "or --overwrite to replace it."
         )
     if there and CONFIG not in there:
         raise OutputExistsError(
@@ -363,8 +365,8 @@ def _stored_options(run: Path, asked: FitOptions, force: bool) -> FitOptions:
         mine, theirs = getattr(asked, name), getattr(stored, name)
         if mine not in (getattr(defaults, name), theirs) and not force:
             raise ResumeMismatchError(
-                f"{str(run)!r} was begun with {name} = {theirs!r}, not {mine!r}; leave it out, start a "
-                "new run, or give --force."
+                f"{str(run)!r} was begun with {name} = {theirs!r}, not {mine!r}; leave it out, "
+                "start a new run, or give --force."
             )
     resolved = values.get("resolved", {})
     pinned = {name: resolved.get(name, getattr(stored, name)) for name in ("precision", "threads")}

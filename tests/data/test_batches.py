@@ -1,4 +1,4 @@
-"""Training batches: a pure function of seed and step, in same-class pairs, classes in tempered shares."""
+"""Training batches: a pure function of seed and step, same-class pairs, tempered shares."""
 
 from __future__ import annotations
 

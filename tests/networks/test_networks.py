@@ -1,4 +1,4 @@
-"""Networks: shapes at every size, independence of the batch, blindness to a label that says nothing."""
+"""Networks: shapes at every size, independence of the batch, blindness to an empty label."""
 
 from __future__ import annotations
 

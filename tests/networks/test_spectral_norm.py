@@ -1,4 +1,4 @@
-"""Spectral normalisation: planted and random spectra, purity in evaluation, torch's singular values."""
+"""Spectral normalisation: planted and random spectra, purity, torch's singular values."""
 
 from __future__ import annotations
 

@@ -20,6 +20,11 @@ from gan_augment.storage import load_bundle, save_bundle
 pytestmark = pytest.mark.slow
 
 
+def _global_numbers() -> bytes:
+    """The state of numpy's global generator, which nothing here may move."""
+    return np.random.get_state()[1].tobytes()  # noqa: NPY002
+
+
 def test_exactly_as_many_as_asked_of_the_class_asked(fitted):
     made = fitted.sample({"ugly": 3, "good": 70, "bad": 0})
     assert made.counts == {"good": 70, "bad": 0, "ugly": 3}
@@ -64,13 +69,13 @@ def test_another_seed_gives_other_samples(fitted):
 
 def test_the_same_fit_gives_the_same_bytes_and_leaves_data_and_generators_alone(toy, fitted):
     pixels, labels = toy.pixels.copy(), toy.labels.copy()
-    states = torch.random.get_rng_state(), np.random.get_state()[1].copy()
+    states = torch.random.get_rng_state(), _global_numbers()
     again = ImageGAN(steps=12, device="cpu", threads=1).fit(toy)
     assert np.array_equal(again.sample({"bad": 64}).pixels, fitted.sample({"bad": 64}).pixels)
     assert np.array_equal(toy.pixels, pixels)
     assert np.array_equal(toy.labels, labels)
     assert torch.equal(states[0], torch.random.get_rng_state())
-    assert np.array_equal(states[1], np.random.get_state()[1])
+    assert states[1] == _global_numbers()
 
 
 def test_a_loaded_model_is_the_saved_one(fitted, tmp_path):
@@ -107,8 +112,8 @@ def test_damaged_weights_are_refused_in_words(fitted, tmp_path):
     save_bundle(tmp_path / "odd", odd, meta, "model")
     with pytest.raises(ModelFileError, match="codes"):
         ImageGAN.load(tmp_path / "odd")
-    with pytest.raises(ModelFileError, match="newer|version|schema|format"):
-        save_bundle(tmp_path / "new", arrays, {**meta, "schema": 99}, "model")
+    save_bundle(tmp_path / "new", arrays, {**meta, "schema": 99}, "model")
+    with pytest.raises(ModelFileError, match=r"newer|version|schema|format"):
         ImageGAN.load(tmp_path / "new")
 
 
