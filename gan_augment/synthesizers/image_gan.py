@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -19,7 +19,7 @@ from gan_augment.data.contract import LabelledImages
 from gan_augment.data.readers import data_sha256
 from gan_augment.data.splits import hold_out
 from gan_augment.data.strategy import choose_classes
-from gan_augment.devices import Precision, choose_machine
+from gan_augment.devices import Machine, Precision, choose_machine
 from gan_augment.errors import DataError, ModelFileError, NotFittedError, UsageError, unknown_class
 from gan_augment.networks.generators import AnchoredGenerator
 from gan_augment.networks.geometry import Geometry
@@ -31,7 +31,7 @@ from gan_augment.synthesizers.block_sampler import BlockSampler, encode_anchors
 from gan_augment.synthesizers.image_scorer import ImageScorer
 from gan_augment.synthesizers.model_file import NAME, ModelMeta, ScoreRecord
 from gan_augment.synthesizers.saving import RunSaver
-from gan_augment.synthesizers.timing import steps_for_budget
+from gan_augment.synthesizers.timing import pace_for_budget
 from gan_augment.training.build import Parts, build, new_generator
 from gan_augment.training.callbacks import Callback, StopFlag
 from gan_augment.training.checkpoint import CheckpointStore
@@ -123,7 +123,7 @@ class ImageGAN:
         checkpoints: CheckpointStore | None = None,
         resume: bool = False,
         force: bool = False,
-        on_steps: Callable[[int], None] | None = None,
+        on_steps: Callable[[int, Machine], None] | None = None,
         progress: Progress | None = None,
         stop: StopFlag | None = None,
         original_size: tuple[int, int] | None = None,
@@ -147,9 +147,10 @@ class ImageGAN:
         parts = build(recipe, data.image_shape, len(data.names), machine)
         with devices.threads(machine.threads):
             ready = self._prepare(data, parts, topped_up, seed, progress)
-            steps = self._steps(parts, ready, started_s, progress)
-            if on_steps:
-                on_steps(steps)
+            steps, parts = self._paced(parts, ready, started_s, progress)
+        if on_steps:
+            on_steps(steps, parts.machine)
+        with devices.threads(parts.machine.threads):
             run = Run(
                 parts=parts,
                 batches=ready.batches,
@@ -281,18 +282,25 @@ class ImageGAN:
             scorer.score(new_state(parts, 0).average)
         return _Prepared(rows, batches, scorer, time.monotonic() - started_s)
 
-    def _steps(self, parts: Parts, ready: _Prepared, started_s: float, progress: Progress) -> int:
+    def _paced(
+        self, parts: Parts, ready: _Prepared, started_s: float, progress: Progress
+    ) -> tuple[int, Parts]:
+        """The number of steps, and the parts with the threads that suit this machine now."""
         if self.steps is not None:
-            return self.steps
+            return self.steps, parts
         if self.budget_s is None:
-            return parts.recipe.steps
+            return parts.recipe.steps, parts
         progress.phase("timing a few steps")
-        left_s = self.budget_s - (time.monotonic() - started_s)
-        steps = steps_for_budget(parts, ready.batches, left_s, ready.score_s)
+        machine, left_s = parts.machine, self.budget_s - (time.monotonic() - started_s)
+        may_choose = self.threads is None and machine.device.type == "cpu"
+        pace = pace_for_budget(parts, ready.batches, left_s, ready.score_s, may_choose)
+        again = f"--steps {pace.steps}" + (f" --threads {pace.threads}" if may_choose else "")
         progress.note(
-            f"a budget of {self.budget_s:g} s is {steps} steps here; --steps {steps} repeats them"
+            f"a budget of {self.budget_s:g} s is {pace.steps} steps here ({pace.reason}); "
+            f"{again} repeats the run"
         )
-        return steps
+        machine = replace(machine, threads=pace.threads)
+        return pace.steps, replace(parts, machine=machine)
 
     def _finish(
         self,

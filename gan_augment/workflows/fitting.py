@@ -8,7 +8,7 @@ import platform
 import shutil
 import statistics
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -222,7 +222,7 @@ def _train(
             checkpoints=store,
             resume=resume,
             force=force,
-            on_steps=lambda steps: _write_settings(plan, steps),
+            on_steps=lambda steps, machine: _write_settings(replace(plan, machine=machine), steps),
             progress=progress,
             stop=stop,
             original_size=_median_size(read),
