@@ -34,9 +34,9 @@ wheel: $(VENV)/installed-dev
 	mkdir -p $(WHEEL)/empty
 	$(RUN) pip wheel $(PIP_FLAGS) --quiet --no-deps --wheel-dir $(WHEEL) .
 	$(RUN) pip install $(PIP_FLAGS) --quiet --no-deps --target $(WHEEL)/site $(WHEEL)/*.whl
-	cd $(WHEEL)/empty && PYTHONPATH="$$PWD/../site" ../../../$(RUN) gan_augment_cli --help
-	cd $(WHEEL)/empty && PYTHONPATH="$$PWD/../site" ../../../$(VENV)/bin/python \
-		../../../tests/wheel_trial.py
+	cd $(WHEEL)/empty && export PYTHONPATH="$$PWD/../site" && \
+		../site/bin/gan-augment --help && \
+		../../../$(VENV)/bin/python ../../../tests/wheel_trial.py
 
 clean:
 	rm -rf $(VENV) build
