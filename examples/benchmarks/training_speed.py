@@ -41,6 +41,7 @@ class NoScore:
     """The loop's scorer, never asked here."""
 
     def score(self, generator: torch.nn.Module) -> Score:
+        """Nothing."""
         return Score(0.0)
 
 
