@@ -1,10 +1,14 @@
 """What a person sees: one plain line a minute, and no control characters from file names."""
 
+import io
 import warnings
 
 import pytest
+from rich.console import Console
+from rich.progress import Progress as Bars
+from rich.progress import TextColumn
 
-from gan_augment_cli.console import PlainLines, printable, shown_progress
+from gan_augment_cli.console import LiveBars, PlainLines, printable, shown_progress
 
 
 def test_a_log_gets_one_line_a_minute(capsys: pytest.CaptureFixture[str]) -> None:
@@ -34,3 +38,19 @@ def test_python_warnings_become_one_line(capsys: pytest.CaptureFixture[str]) -> 
         warnings.simplefilter("always")
         warnings.warn("class 'owl' is refused", stacklevel=1)
     assert capsys.readouterr().err == "warning: class 'owl' is refused\n"
+
+
+def test_bars_show_class_names_as_they_are() -> None:
+    screen = io.StringIO()
+    column = TextColumn("{task.description} {task.fields[text]}", markup=False)
+    with Bars(column, console=Console(file=screen, width=80), auto_refresh=False) as bars:
+        live = LiveBars(bars)
+        live.phase("training", 10)
+        live.advance(3, "class [bold]owl")
+        live.phase("sampling")
+        live.advance(1)
+        live.note("[red] is a class")
+        live.warn("so is [/]")
+    shown = screen.getvalue()
+    for text in ("class [bold]owl", "sampling", "[red] is a class", "warning: so is [/]"):
+        assert text in shown
