@@ -5,10 +5,10 @@ import warnings
 
 import pytest
 from rich.console import Console
-from rich.progress import Progress as Bars
-from rich.progress import TextColumn
 
-from gan_augment_cli.console import LiveBars, PlainLines, printable, shown_progress
+from gan_augment_cli.bars import LiveBars, bars
+from gan_augment_cli.console import PlainLines, shown_progress
+from gan_augment_cli.wording import printable
 
 
 def test_a_log_gets_one_line_a_minute(capsys: pytest.CaptureFixture[str]) -> None:
@@ -42,15 +42,21 @@ def test_python_warnings_become_one_line(capsys: pytest.CaptureFixture[str]) -> 
 
 def test_bars_show_class_names_as_they_are() -> None:
     screen = io.StringIO()
-    column = TextColumn("{task.description} {task.fields[text]}", markup=False)
-    with Bars(column, console=Console(file=screen, width=80), auto_refresh=False) as bars:
-        live = LiveBars(bars)
+    with bars(Console(file=screen, width=80, force_terminal=True)) as shown_bars:
+        live = LiveBars(shown_bars)
         live.phase("training", 10)
         live.advance(3, "class [bold]owl")
+        shown_bars.refresh()
         live.phase("sampling")
         live.advance(1)
         live.note("[red] is a class")
         live.warn("so is [/]")
     shown = screen.getvalue()
-    for text in ("class [bold]owl", "sampling", "[red] is a class", "warning: so is [/]"):
+    for text in (
+        "3 of 10",
+        "class [bold]owl",
+        "sampling",
+        "[red] is a class",
+        "warning: so is [/]",
+    ):
         assert text in shown
