@@ -33,7 +33,7 @@ class OptimiserSettings(Frozen):
     """One optimiser. `betas` are Adam's and AdamW's; `momentum` is SGD's and RMSprop's."""
 
     name: Literal["adam", "adamw", "rmsprop", "sgd"] = "adam"
-    rate: float = Field(default=4e-4, gt=0)
+    rate: float = Field(default=8e-4, gt=0)
     betas: tuple[float, float] = (0.0, 0.99)
     momentum: float = Field(default=0.0, ge=0, lt=1)
     weight_decay: float = Field(default=0.0, ge=0)
@@ -45,7 +45,7 @@ class ScheduleSettings(Frozen):
     Unit of `warmup`: share of the run, 0..1; the rate rises linearly over it.
     """
 
-    name: Literal["constant", "linear", "cosine"] = "constant"
+    name: Literal["constant", "linear", "cosine"] = "linear"
     warmup: float = Field(default=0.0, ge=0, lt=1)
     end: float = Field(default=0.0, ge=0, le=1)
 
@@ -60,10 +60,10 @@ class GeneratorSettings(Frozen):
     kind: Literal["anchored", "free"] = "anchored"
     code: int = Field(default=64, ge=2, le=1024)
     embedding: int = Field(default=32, ge=1, le=1024)
-    width: int = Field(default=64, ge=1, le=1024)
-    max_width: int = Field(default=128, ge=1, le=2048)
+    width: int = Field(default=48, ge=1, le=1024)
+    max_width: int = Field(default=96, ge=1, le=2048)
     encoder_width: int = Field(default=32, ge=1, le=1024)
-    encoder_max_width: int = Field(default=128, ge=1, le=2048)
+    encoder_max_width: int = Field(default=96, ge=1, le=2048)
     sigma: float = Field(default=0.1, ge=0)
 
 
@@ -71,7 +71,7 @@ class DiscriminatorSettings(Frozen):
     """The discriminator: channels at half the image side, doubling up to max_width; its layers."""
 
     width: int = Field(default=32, ge=1, le=1024)
-    max_width: int = Field(default=128, ge=1, le=2048)
+    max_width: int = Field(default=96, ge=1, le=2048)
     spectral_norm: bool = True
     minibatch_std: bool = False
 
