@@ -1,4 +1,4 @@
-"""A fit that is told to stop: it saves, leaves with the documented code, and goes on from there."""
+"""A fit that is told to stop: it saves, leaves with the documented code, and says how to go on."""
 
 from __future__ import annotations
 
@@ -7,13 +7,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
-from subprocess import CompletedProcess
 
 import pytest
-
-Command = Callable[..., CompletedProcess[str]]
 
 
 def wait_for_steps(history: Path, process: subprocess.Popen[str]) -> None:
@@ -28,8 +24,8 @@ def wait_for_steps(history: Path, process: subprocess.Popen[str]) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_stopped_fit_saves_and_resumes(
-    command: Command, photos: Path, tmp_path: Path, number: int, code: int
+def test_a_stopped_fit_saves_and_says_how_to_go_on(
+    photos: Path, tmp_path: Path, number: int, code: int
 ) -> None:
     line = [sys.executable, "-m", "gan_augment_cli", "fit", str(photos), "--out", "run"]
     with subprocess.Popen(
