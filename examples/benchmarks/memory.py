@@ -2,9 +2,9 @@
 
     python examples/benchmarks/memory.py --data DIR [--out examples/benchmarks/memory.json]
 
-DIR holds cifar10_dev.npz. The images are its own, repeated and jittered, written as PNG files into a
-temporary folder. Memory is the highest sum of PSS (proportional set size) over the command and all
-its child processes, read from /proc every tenth of a second: Linux only.
+DIR holds cifar10_dev.npz. The images are its own, repeated and jittered, written as PNG files into
+a temporary folder. Memory is the highest sum of PSS (proportional set size) over the command and
+all its child processes, read from /proc every tenth of a second: Linux only.
 """
 
 from __future__ import annotations

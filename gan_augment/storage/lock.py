@@ -37,7 +37,11 @@ class FolderLock:
             self.folder.mkdir(parents=True, exist_ok=True)
             while self._descriptor is None:
                 self._descriptor = _try_lock(path)
-            _describe_me(self._descriptor)
+            try:
+                _describe_me(self._descriptor)
+            except BaseException as error:
+                self.__exit__(type(error), error, None)  # held and unsaid, it would stay locked
+                raise
         return self
 
     def __exit__(

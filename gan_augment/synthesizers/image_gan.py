@@ -20,7 +20,14 @@ from gan_augment.data.readers import data_sha256
 from gan_augment.data.splits import hold_out
 from gan_augment.data.strategy import choose_classes
 from gan_augment.devices import Machine, Precision, choose_machine
-from gan_augment.errors import DataError, ModelFileError, NotFittedError, UsageError, unknown_class
+from gan_augment.errors import (
+    DataError,
+    DivergedError,
+    ModelFileError,
+    NotFittedError,
+    UsageError,
+    unknown_class,
+)
 from gan_augment.networks.generators import AnchoredGenerator
 from gan_augment.networks.geometry import Geometry
 from gan_augment.progress import Progress, Silent
@@ -136,8 +143,8 @@ class ImageGAN:
         others).
         on_steps: told the number of steps once it is known. stop: a flag that ends training
         after a save.
-        Raises DataError (no rare class, unknown class, no image), UsageError, DivergedError,
-        StopRequested.
+        Raises DataError (no rare class, unknown class, no image), UsageError, StopRequested, and
+        DivergedError, after which the best generator so far, if there is one, samples and saves.
         """
         progress, seed = progress or Silent(), self._checked_seed()
         started_s = time.monotonic()
@@ -148,8 +155,6 @@ class ImageGAN:
         with devices.threads(machine.threads):
             ready = self._prepare(data, parts, topped_up, seed, progress)
             steps, parts = self._paced(parts, ready, started_s, progress)
-        if on_steps:
-            on_steps(steps, parts.machine)
         with devices.threads(parts.machine.threads):
             run = Run(
                 parts=parts,
@@ -163,12 +168,22 @@ class ImageGAN:
             saver = RunSaver(checkpoints, run, data_sha256(data), force)
             if resume:
                 saver.take_up(progress)
+            if on_steps:
+                on_steps(steps, parts.machine)
             progress.phase("training", steps)
-            best = train(run)
-            self._finish(data, ready.train, run, best, topped_up, progress)
+            diverged = None
+            try:
+                train(run)
+            except DivergedError as error:
+                if not run.best.arrays:
+                    raise
+                diverged = error
+            self._finish(data, ready.train, run, run.best, topped_up, progress)
         self.meta_ = self._described(
-            data, parts, run, best, original_size, resize, saver.data_sha256
+            data, parts, run, run.best, original_size, resize, saver.data_sha256
         )
+        if diverged:
+            raise diverged
         return self
 
     def sample(

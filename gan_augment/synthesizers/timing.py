@@ -32,8 +32,9 @@ def pace_for_budget(
 ) -> Pace:
     """How many steps fit into `budget_s` seconds, scores of `score_s` seconds each included.
 
-    At least 20 steps. may_choose: one thread is timed as well and taken where it is faster: on a busy
-    machine the threads of a step wait for each other (two on two busy cores ran ten times slower).
+    At least 20 steps. may_choose: one thread is timed as well and taken where it is faster: on a
+    busy machine the threads of a step wait for each other (two on two busy cores ran ten times
+    slower).
     """
     began_s, allowed = time.monotonic(), parts.machine.threads
     speeds = {

@@ -11,6 +11,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Protocol
 
+from gan_augment.storage import write_errors, write_file
+
 Event = Mapping[str, object]
 
 
@@ -74,11 +76,11 @@ class HistoryFile:
     def begin(self, step: int) -> None:
         """Keep the lines up to `step`, drop later and broken ones."""
         kept = [line for line, event in self._lines() if _step_of(event) <= step]
-        self._path.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
+        write_file(self._path, "".join(line + "\n" for line in kept).encode())
 
     def on_event(self, event: Event) -> None:
         """One line, flushed."""
-        with self._path.open("a", encoding="utf-8") as file:
+        with write_errors(self._path), self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(event, allow_nan=False) + "\n")
 
     def _lines(self) -> Iterator[tuple[str, dict[str, object]]]:

@@ -94,6 +94,11 @@ class CheckpointStore:
         """The intact checkpoint of the highest step that was saved as best, or None."""
         return self._first_intact(self._best_steps())
 
+    @property
+    def newest_step(self) -> int | None:
+        """The highest step that a checkpoint is there for, not verified."""
+        return max(self._steps(), default=None)
+
     def _first_intact(self, steps: list[int]) -> Checkpoint | None:
         for step in steps:
             folder = self._path(step)

@@ -157,7 +157,7 @@ def augment(
             for note in read.notes:
                 progress.note(note)
         else:
-            trained = _trained(folder, made_from, source, options, run, overwrite, progress)
+            trained = _trained(folder, made_from, source, read, options, run, overwrite, progress)
         if not resize_originals:
             _warn_of_size(job, model_facts(trained), progress)
         _write(folder, job, trained, resize_originals, options.workers, progress)
@@ -241,13 +241,15 @@ def _trained(
     folder: OutputFolder,
     made_from: dict[str, Any],
     source: Path,
+    read: ReadImages,
     options: FitOptions,
     run: str | Path | None,
     overwrite: bool,
     progress: Progress,
 ) -> Path:
     """The run of a model of this data: fitted now, or what a stopped call began, finished."""
-    from gan_augment.workflows.fitting import CONFIG, fit, new_run_folder
+    from gan_augment.workflows.fitting import fit
+    from gan_augment.workflows.run_folder import CONFIG, new_run_folder
 
     target = Path(folder.notes.get("run") or run or new_run_folder(source))
     folder.describe(made_from, run=str(target))
@@ -255,7 +257,15 @@ def _trained(
     if done is None or done != model_sha256(target):
         begun = folder.resuming and (target / CONFIG).is_file()
         replace = overwrite and run is not None
-        fit(source, target, options, resume=begun, overwrite=replace, progress=progress)
+        fit(
+            source,
+            target,
+            options,
+            resume=begun,
+            overwrite=replace,
+            read=read,
+            progress=progress,
+        )
     folder.describe(made_from, trained=model_sha256(target))
     return target
 

@@ -2,33 +2,29 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
-import platform
-import shutil
+import shlex
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_augment.config import FitOptions, Recipe, read_toml, to_toml
+from gan_augment.config import FitOptions, Recipe
 from gan_augment.data.contact_sheet import SheetRow, contact_sheet
 from gan_augment.data.contract import LabelledImages
 from gan_augment.data.export import png_bytes
-from gan_augment.data.readers import ReadImages, read_images
+from gan_augment.data.readers import ReadImages, data_sha256, read_images
 from gan_augment.data.strategy import choose_classes, explain_rare
 from gan_augment.devices import Machine, choose_machine
-from gan_augment.errors import OutputExistsError, ResumeMismatchError, UsageError
+from gan_augment.errors import DivergedError, ModelFileError, UsageError
 from gan_augment.progress import Progress, Silent
 from gan_augment.recipes import resolve_recipe
-from gan_augment.storage import FolderLock, clean_stale, write_errors, write_file
-from gan_augment.storage.lock import LOCK_FILE
+from gan_augment.storage import load_bundle, write_file
 from gan_augment.synthesizers.image_gan import ImageGAN
+from gan_augment.synthesizers.model_file import NAME, ModelMeta
 from gan_augment.training.callbacks import (
     Callback,
     HistoryFile,
@@ -37,15 +33,21 @@ from gan_augment.training.callbacks import (
     stop_on_signals,
 )
 from gan_augment.training.checkpoint import CheckpointStore
+from gan_augment.workflows.run_folder import (
+    CHECKPOINTS,
+    HISTORY,
+    MODEL,
+    SAMPLES,
+    begun_with,
+    check_classes,
+    held,
+    new_run_folder,
+    remove_earlier_run,
+    with_flips,
+    write_settings,
+)
 
 SAMPLES_A_CLASS = 12
-CONFIG, HISTORY, SAMPLES, ENVIRONMENT = (
-    "config.toml",
-    "history.jsonl",
-    "samples.png",
-    "environment.json",
-)
-_OWN = ("model", "checkpoints", CONFIG, HISTORY, SAMPLES, ENVIRONMENT)
 
 
 @dataclass(frozen=True)
@@ -151,6 +153,7 @@ def fit(
     resume: bool = False,
     overwrite: bool = False,
     force: bool = False,
+    read: ReadImages | None = None,
     progress: Progress | None = None,
     callbacks: Sequence[Callback] = (),
 ) -> FitResult:
@@ -158,33 +161,27 @@ def fit(
 
     out: the run folder, by default `runs/<name of data>`, then `-2`, `-3`. resume: go on with what
     `out` began, with its settings, to the very bytes of an undisturbed run (force: although data or
-    settings changed). overwrite: replace an earlier run. Ctrl-C and SIGTERM save a checkpoint and
-    raise StopRequested.
-    Raises the errors of `gan_augment.errors`; a class named `rare` that is none is a
-    NoRareClassError.
+    settings changed). overwrite: replace an earlier run, once the data is read and can be used.
+    read: `data`, read already. Ctrl-C and SIGTERM save a checkpoint and raise StopRequested.
+    Raises the errors of `gan_augment.errors`; `rare` where no class is rare is a NoRareClassError.
     """
-    options, progress = options or FitOptions(), progress or Silent()
+    asked, progress = options or FitOptions(), progress or Silent()
     run = _run_folder(data, out, resume)
-    with _held(run, resume=resume, overwrite=overwrite), stop_on_signals() as stop:
+    with held(run, resume=resume, overwrite=overwrite):
+        options = begun_with(run, asked, force=force) if resume else asked
+        read = read or _read(data, options, progress)
         if resume:
-            options = _stored_options(run, options, force)
-        read = _read(data, options, progress)
+            options = check_classes(run, options, asked, read.data.counts, force=force)
         plan = _plan(data, read, options, run)
+        if resume and not force and (done := _finished(plan, read)):
+            progress.note(f"{str(run)!r} is finished; nothing is left to train")
+            return done
         for line in plan.lines():
             progress.note(line)
-        return _train(plan, read, callbacks, progress, stop, resume=resume, force=force)
-
-
-def new_run_folder(data: str | Path) -> Path:
-    """`runs/<name of data>`, or with the first free of -2, -3, ... behind it."""
-    name = Path(data).resolve().stem if Path(data).is_file() else Path(data).resolve().name
-    folder = Path("runs") / (name or "data")
-    number = 2
-    candidate = folder
-    while candidate.exists():
-        candidate = folder.with_name(f"{folder.name}-{number}")
-        number += 1
-    return candidate
+        if overwrite and not resume:
+            remove_earlier_run(run)
+        with stop_on_signals() as stop:
+            return _train(plan, read, callbacks, progress, stop, resume=resume, force=force)
 
 
 def _train(
@@ -199,12 +196,16 @@ def _train(
 ) -> FitResult:
     """Everything inside the run folder, which this process holds."""
     run, options = plan.run, plan.options
-    store, history = CheckpointStore(run / "checkpoints"), HistoryFile(run / HISTORY)
+    store, history = CheckpointStore(run / CHECKPOINTS), HistoryFile(run / HISTORY)
     if not resume:
-        _write_settings(plan, None)
-    newest = store.latest() if resume else None
-    with write_errors(run / HISTORY):
+        _write_settings(plan, options.steps)
+
+    def begin(steps: int, machine: Machine) -> None:
+        """Settings and the tail of the history, which a refused resume must not have touched."""
+        newest = store.latest() if resume else None
         history.begin(newest.step if newest else 0)
+        _write_settings(replace(plan, machine=machine), steps)
+
     gan = ImageGAN(
         recipe=plan.recipe,
         steps=options.steps,
@@ -222,23 +223,45 @@ def _train(
             checkpoints=store,
             resume=resume,
             force=force,
-            on_steps=lambda steps, machine: _write_settings(replace(plan, machine=machine), steps),
+            on_steps=begin,
             progress=progress,
             stop=stop,
             original_size=_median_size(read),
             resize=options.resize,
         )
     except StopRequested as stopped:
-        hint = f"go on with: fit {plan.source} --out {run} --resume"
-        raise StopRequested(stopped.signal, hint) from None
+        again = shlex.join(["gan-augment", "fit", plan.source, "--out", str(run), "--resume"])
+        raise StopRequested(stopped.signal, f"go on with: {again}") from None
+    except DivergedError:
+        if hasattr(gan, "meta_"):
+            _write_model(gan, plan, read)
+        raise
     progress.phase("writing the model")
-    if (run / "model").exists():
-        with write_errors(run):
-            shutil.rmtree(run / "model")
-    gan.save(run / "model")
-    write_file(run / SAMPLES, png_bytes(samples_sheet(gan, read.data)))
-    score = gan.meta_.score
-    return FitResult(run, gan.steps_, score.value, gan.meta_.chosen, plan.notes)
+    return _write_model(gan, plan, read)
+
+
+def _write_model(gan: ImageGAN, plan: FitPlan, read: ReadImages) -> FitResult:
+    """The model, replacing one that is there, then the picture of its samples."""
+    gan.save(plan.run / MODEL)
+    write_file(plan.run / SAMPLES, png_bytes(samples_sheet(gan, read.data)))
+    return _result(plan, gan.meta_)
+
+
+def _finished(plan: FitPlan, read: ReadImages) -> FitResult | None:
+    """The result of a run that has nothing left to do, None for any other."""
+    steps = CheckpointStore(plan.run / CHECKPOINTS).newest_step
+    if steps is None or steps != plan.options.steps or not (plan.run / SAMPLES).is_file():
+        return None
+    try:
+        _, meta = load_bundle(plan.run / MODEL, NAME, schema=ModelMeta)
+    except ModelFileError:
+        return None
+    same = meta.steps == steps and meta.data_sha256 == data_sha256(read.data)
+    return _result(plan, meta) if same else None
+
+
+def _result(plan: FitPlan, meta: ModelMeta) -> FitResult:
+    return FitResult(plan.run, meta.steps, meta.score.value, meta.chosen, plan.notes)
 
 
 def samples_sheet(gan: ImageGAN, data: LabelledImages) -> NDArray[np.uint8]:
@@ -267,10 +290,7 @@ def _read(data: str | Path, options: FitOptions, progress: Progress) -> ReadImag
 def _plan(data: str | Path, read: ReadImages, options: FitOptions, run: Path) -> FitPlan:
     counts = read.data.counts
     topped_up = choose_classes(options.classes, counts)
-    recipe = resolve_recipe(options.recipe)
-    if options.flips:
-        flipping = recipe.augment.model_copy(update={"flips": True})
-        recipe = recipe.model_copy(update={"augment": flipping})
+    recipe = with_flips(resolve_recipe(options.recipe), options.flips)
     return FitPlan(
         source=str(data),
         run=run,
@@ -293,85 +313,10 @@ def _run_folder(data: str | Path, out: str | Path | None, resume: bool) -> Path:
     return new_run_folder(data)
 
 
-@contextlib.contextmanager
-def _held(run: Path, *, resume: bool, overwrite: bool) -> Iterator[None]:
-    """Hold the run folder for this process, empty or as `resume` and `overwrite` allow."""
-    if run.exists() and not run.is_dir():
-        raise OutputExistsError(f"{str(run)!r} is a file; expected the path of a folder.")
-    new = not run.exists()
-    try:
-        with FolderLock(run):
-            clean_stale(run)
-            if resume and not (run / CONFIG).is_file():
-                raise ResumeMismatchError(
-                    f"{str(run)!r} holds no run to resume; leave out --resume"
-                )
-            if not resume:
-                _make_room(run, overwrite)
-            yield
-    finally:
-        if new:
-            with contextlib.suppress(OSError):
-                run.rmdir()  # only if nothing was written
-
-
-def _make_room(run: Path, overwrite: bool) -> None:
-    there = {entry.name for entry in run.iterdir()} - {LOCK_FILE}
-    if there and not overwrite:
-        raise OutputExistsError(
-            f"{str(run)!r} is not empty. Choose another --out, or --resume to go on with its run, "
-            "or --overwrite to replace it."
-        )
-    if there and CONFIG not in there:
-        raise OutputExistsError(
-            f"{str(run)!r} holds no run, and --overwrite replaces only runs. Choose another --out."
-        )
-    with write_errors(run):
-        for name in there & set(_OWN):
-            path = run / name
-            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
-
-
 def _write_settings(plan: FitPlan, steps: int | None) -> None:
-    """config.toml, once before training and again when a budget has become steps."""
-    options = plan.options.model_dump(mode="json", exclude={"recipe"})
-    if steps is not None:
-        options["steps"] = steps
-    options["classes"] = list(plan.topped_up)
-    values = {
-        "data": plan.source,
-        "fit": options,
-        "resolved": {"precision": plan.machine.precision, "threads": plan.machine.threads},
-        "recipe": plan.recipe.model_dump(mode="json"),
-    }
-    write_file(plan.run / CONFIG, to_toml(values).encode())
-    environment = {
-        "python": platform.python_version(),
-        "system": f"{platform.system()} {platform.machine()}",
-        "machine": plan.machine.line(),
-        "versions": {name: _version(name) for name in ("gan-augment", "torch", "numpy", "pillow")},
-    }
-    write_file(plan.run / ENVIRONMENT, (json.dumps(environment, indent=1) + "\n").encode())
-
-
-def _stored_options(run: Path, asked: FitOptions, force: bool) -> FitOptions:
-    """The settings a run began with. What was asked must be the same, or left at its default."""
-    values = read_toml(run / CONFIG)
-    stored = FitOptions.checked(values.get("fit", {}), str(run / CONFIG))
-    recipe = Recipe.checked(values.get("recipe", {}), str(run / CONFIG))
-    defaults = FitOptions()
-    free = {"budget_s", "workers", "skip_bad", "recipe", "classes", "device"}
-    for name in set(FitOptions.model_fields) - free:
-        mine, theirs = getattr(asked, name), getattr(stored, name)
-        if mine not in (getattr(defaults, name), theirs) and not force:
-            raise ResumeMismatchError(
-                f"{str(run)!r} was begun with {name} = {theirs!r}, not {mine!r}; leave it out, "
-                "start a new run, or give --force."
-            )
-    resolved = values.get("resolved", {})
-    pinned = {name: resolved.get(name, getattr(stored, name)) for name in ("precision", "threads")}
-    update = {**pinned, "recipe": recipe, "workers": asked.workers}
-    return stored.model_copy(update=update)
+    """The settings as they were decided; `steps` are known once a budget has become steps."""
+    options = plan.options.model_copy(update={"steps": steps, "classes": plan.topped_up})
+    write_settings(plan.run, plan.source, options, plan.recipe, plan.machine)
 
 
 def _median_size(read: ReadImages) -> tuple[int, int]:
@@ -379,10 +324,3 @@ def _median_size(read: ReadImages) -> tuple[int, int]:
     height = statistics.median_low([entry.height for entry in entries])
     width = statistics.median_low([entry.width for entry in entries])
     return int(height), int(width)
-
-
-def _version(name: str) -> str:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return "not installed"

@@ -176,7 +176,9 @@ def test_other_sizes_and_channels_come_back_as_they_went_in(side, channels, make
 
 def test_a_budget_becomes_steps_that_repeat_the_run(toy):
     told = []
-    gan = ImageGAN(budget_s=1.0, device="cpu", threads=1).fit(toy, on_steps=lambda n, _: told.append(n))
+    gan = ImageGAN(budget_s=1.0, device="cpu", threads=1).fit(
+        toy, on_steps=lambda n, _: told.append(n)
+    )
     assert told == [gan.steps_]
     repeated = ImageGAN(steps=gan.steps_, device="cpu", threads=1).fit(toy)
     assert np.array_equal(repeated.sample({"bad": 3}).pixels, gan.sample({"bad": 3}).pixels)
