@@ -105,6 +105,13 @@ def test_a_module_stays_readable_in_one_sitting(path: Path) -> None:
     assert path.stem not in {"utils", "helpers", "misc", "common", "manager", "base2"}
 
 
+def test_every_place_that_the_readme_names_exists() -> None:
+    table = (ROOT / "README.md").read_text(encoding="utf-8").partition("## Where is")[2]
+    places = re.findall(r"`([\w/]+/[\w./]*)`", table)
+    assert len(places) > 10
+    assert not [place for place in places if not (ROOT / place).exists()]
+
+
 def test_every_tested_version_fits_the_ranges() -> None:
     import tomllib
 
