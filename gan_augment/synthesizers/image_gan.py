@@ -4,62 +4,44 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from gan_augment import devices
 from gan_augment.config import Recipe
-from gan_augment.data.batches import PairedBatches
 from gan_augment.data.contract import LabelledImages
 from gan_augment.data.readers import data_sha256
-from gan_augment.data.splits import hold_out
 from gan_augment.data.strategy import choose_classes
 from gan_augment.devices import Machine, Precision, choose_machine
 from gan_augment.errors import (
-    DataError,
     DivergedError,
-    ModelFileError,
     NotFittedError,
     UsageError,
     unknown_class,
 )
 from gan_augment.networks.generators import AnchoredGenerator
-from gan_augment.networks.geometry import Geometry
 from gan_augment.progress import Progress, Silent
-from gan_augment.randomness import derived_seed
 from gan_augment.recipes import resolve_recipe
 from gan_augment.storage import load_bundle, save_bundle
 from gan_augment.synthesizers.block_sampler import BlockSampler, encode_anchors
-from gan_augment.synthesizers.image_scorer import ImageScorer
 from gan_augment.synthesizers.model_file import NAME, ModelMeta, ScoreRecord
+from gan_augment.synthesizers.preparing import Prepared, prepare
+from gan_augment.synthesizers.sampler_arrays import load_sampler, sampler_arrays
 from gan_augment.synthesizers.saving import RunSaver
+from gan_augment.synthesizers.shown import ShownEvents
 from gan_augment.synthesizers.timing import pace_for_budget
-from gan_augment.training.build import Parts, build, new_generator
+from gan_augment.training.build import Parts, build
 from gan_augment.training.callbacks import Callback, StopFlag
 from gan_augment.training.checkpoint import CheckpointStore
-from gan_augment.training.classifier import train_classifier
 from gan_augment.training.loop import Run, train
 from gan_augment.training.monitor import Best
-from gan_augment.training.state import load_network, network_arrays, new_state
+from gan_augment.training.state import load_network, new_state
 
-JUDGE_STEPS = 300
-JUDGE_ROWS_A_CLASS = 2000
 ANCHORS_KEPT_A_CLASS = 4096
-
-
-@dataclass(frozen=True)
-class _Prepared:
-    """What training needs beside the parts: rows, batches, a scorer, and how long a score takes."""
-
-    train: NDArray[np.int64]
-    batches: PairedBatches
-    scorer: ImageScorer
-    score_s: float
 
 
 class ImageGAN:
@@ -153,7 +135,7 @@ class ImageGAN:
         recipe = resolve_recipe(self.recipe)
         parts = build(recipe, data.image_shape, len(data.names), machine)
         with devices.threads(machine.threads):
-            ready = self._prepare(data, parts, topped_up, seed, progress)
+            ready = prepare(data, parts, topped_up, seed, progress)
             steps, parts = self._paced(parts, ready, started_s, progress)
         with devices.threads(parts.machine.threads):
             run = Run(
@@ -162,7 +144,7 @@ class ImageGAN:
                 state=new_state(parts, seed),
                 steps=steps,
                 scorer=ready.scorer,
-                callbacks=[*self.callbacks, _Shown(progress, steps)],
+                callbacks=[*self.callbacks, ShownEvents(progress)],
                 stop=stop or StopFlag(),
             )
             saver = RunSaver(checkpoints, run, data_sha256(data), force)
@@ -228,10 +210,8 @@ class ImageGAN:
     def save(self, folder: str | Path) -> None:
         """Write the model as a new folder: safetensors and JSON, whole or not at all."""
         self._fitted()
-        arrays = {f"network/{k}": v for k, v in network_arrays(self._sampler.network).items()}
-        for label, codes in (self._sampler.codes or {}).items():
-            arrays[f"codes/{label}"] = codes
-        save_bundle(Path(folder), arrays, self.meta_.model_dump(mode="json", by_alias=True), NAME)
+        described = self.meta_.model_dump(mode="json", by_alias=True)
+        save_bundle(Path(folder), sampler_arrays(self._sampler), described, NAME)
 
     @classmethod
     def load(
@@ -249,56 +229,12 @@ class ImageGAN:
             random_state=meta.seed,
         )
         machine = choose_machine(device, meta.precision, threads)
-        geometry = Geometry.of(meta.image_shape)
-        with torch.random.fork_rng(devices=[]):
-            network = new_generator(meta.recipe, geometry, len(meta.classes))
-        load_network(network, _below(arrays, "network/"))
-        codes = _codes(_below(arrays, "codes/"), meta)
-        network.requires_grad_(False).eval().to(machine.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        gan._sampler = BlockSampler(network, geometry, machine, meta.recipe.generator.code, codes)
+        gan._sampler = load_sampler(arrays, meta, machine)
         gan._take(meta)
         return gan
 
-    def _prepare(
-        self,
-        data: LabelledImages,
-        parts: Parts,
-        topped_up: Sequence[str],
-        seed: int,
-        progress: Progress,
-    ) -> _Prepared:
-        rows, held = hold_out(data, seed=seed)
-        progress.phase("training the judge that scores the generator")
-        judge_rows = _at_most_a_class(data.labels, rows, JUDGE_ROWS_A_CLASS)
-        judge = train_classifier(
-            data.take(judge_rows), steps=JUDGE_STEPS, seed=derived_seed(seed, "judge")
-        )
-        scorer = ImageScorer(
-            data,
-            rows,
-            held,
-            topped_up=topped_up,
-            judge=judge,
-            geometry=parts.geometry,
-            machine=parts.machine,
-            code=parts.recipe.generator.code,
-            seed=seed,
-        )
-        batches = PairedBatches(
-            data,
-            size=parts.recipe.batch,
-            power=parts.recipe.label_power,
-            padded=parts.geometry.padded,
-            device=parts.machine.device,
-            among=rows,
-        )
-        started_s = time.monotonic()
-        if self.steps is None and self.budget_s is not None:
-            scorer.score(new_state(parts, 0).average)
-        return _Prepared(rows, batches, scorer, time.monotonic() - started_s)
-
     def _paced(
-        self, parts: Parts, ready: _Prepared, started_s: float, progress: Progress
+        self, parts: Parts, ready: Prepared, started_s: float, progress: Progress
     ) -> tuple[int, Parts]:
         """The number of steps, and the parts with the threads that suit this machine now."""
         if self.steps is not None:
@@ -308,7 +244,7 @@ class ImageGAN:
         progress.phase("timing a few steps")
         machine, left_s = parts.machine, self.budget_s - (time.monotonic() - started_s)
         may_choose = self.threads is None and machine.device.type == "cpu"
-        pace = pace_for_budget(parts, ready.batches, left_s, ready.score_s, may_choose)
+        pace = pace_for_budget(parts, ready.batches, ready.scorer, left_s, may_choose)
         again = f"--steps {pace.steps}" + (f" --threads {pace.threads}" if may_choose else "")
         progress.note(
             f"a budget of {self.budget_s:g} s is {pace.steps} steps here ({pace.reason}); "
@@ -403,61 +339,3 @@ class ImageGAN:
         if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
             raise UsageError(f"random_state={seed!r}; expected an int of 0 or more")
         return int(seed)
-
-
-class _Shown:
-    """Turns events into one line of progress."""
-
-    def __init__(self, progress: Progress, steps: int) -> None:
-        self._progress, self._steps = progress, steps
-        self._score = ""
-
-    def on_event(self, event: Mapping[str, object]) -> None:
-        """Losses, speed and the newest score beside the step; rollbacks as warnings."""
-        if event["event"] == "score":
-            self._score = f", score {event['value']:.3f}{' (best)' if event['best'] else ''}"
-        elif event["event"] == "rollback":
-            self._progress.warn(
-                f"step {event['failed_at']}: {event['reason']}; back to {event['step']}"
-            )
-        elif event["event"] == "step":
-            names = ("reconstruction", "d_loss", "g_loss")
-            losses = [f"{name} {event[name]:.3f}" for name in names if name in event]
-            speed = f"{event['images_per_s']:.0f} images/s"
-            self._progress.advance(
-                int(str(event["step"])), ", ".join([speed, *losses]) + self._score
-            )
-
-
-def _at_most_a_class(
-    labels: NDArray[np.int64], rows: NDArray[np.int64], most: int
-) -> NDArray[np.int64]:
-    """The first `most` of the given rows of each class, in ascending order."""
-    kept = [rows[labels[rows] == label][:most] for label in np.unique(labels[rows])]
-    return np.sort(np.concatenate(kept))
-
-
-def _below(
-    arrays: Mapping[str, NDArray[np.generic]], prefix: str
-) -> dict[str, NDArray[np.generic]]:
-    return {k[len(prefix) :]: v for k, v in arrays.items() if k.startswith(prefix)}
-
-
-def _codes(
-    saved: Mapping[str, NDArray[np.generic]], meta: ModelMeta
-) -> dict[int, NDArray[np.float32]] | None:
-    """{label: codes} of a saved anchored model, checked; None for a free one."""
-    if meta.recipe.generator.kind == "free":
-        return None
-    codes: dict[int, NDArray[np.float32]] = {}
-    for key, value in saved.items():
-        label = int(key) if key.isdecimal() else -1
-        right = value.ndim == 2 and value.shape[1] == meta.recipe.generator.code and len(value) > 0
-        if not (0 <= label < len(meta.classes) and right and value.dtype == np.float32):
-            raise ModelFileError(
-                f"saved codes {key!r} of shape {value.shape} fit no class of this model"
-            )
-        codes[label] = np.array(value, dtype=np.float32)
-    if not codes:
-        raise DataError("an anchored model without anchors cannot sample")
-    return codes

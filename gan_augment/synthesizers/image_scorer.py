@@ -107,7 +107,7 @@ class ImageScorer:
         """(distance, spread over the real spread, share of copies) of drawn rows of a class."""
         features = [space(drawn) for space in self._spaces]
         distance = sum(
-            kernel_distance(real, fake)
+            max(kernel_distance(real, fake), 0.0)  # below 0 is nearer than real rows are: no merit
             for real, fake in zip(reference.features, features, strict=True)
         )
         spread = mean_pairwise_distance(features[0]) / max(reference.spread, 1e-12)

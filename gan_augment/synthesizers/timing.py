@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from gan_augment import devices
 from gan_augment.data.batches import PairedBatches
 from gan_augment.training.build import Parts
-from gan_augment.training.monitor import SCORES_A_RUN
+from gan_augment.training.monitor import SCORES_A_RUN, Scorer
 from gan_augment.training.state import new_state
 from gan_augment.training.step import adversarial_step, reconstruction_step
 
@@ -28,15 +28,17 @@ class Pace:
 
 
 def pace_for_budget(
-    parts: Parts, batches: PairedBatches, budget_s: float, score_s: float, may_choose: bool
+    parts: Parts, batches: PairedBatches, scorer: Scorer, budget_s: float, may_choose: bool
 ) -> Pace:
-    """How many steps fit into `budget_s` seconds, scores of `score_s` seconds each included.
+    """How many steps fit into `budget_s` seconds, the scores of the run included.
 
     At least 20 steps. may_choose: one thread is timed as well and taken where it is faster: on a
     busy machine the threads of a step wait for each other (two on two busy cores ran ten times
     slower).
     """
     began_s, allowed = time.monotonic(), parts.machine.threads
+    scorer.score(new_state(parts, seed=0).average)
+    score_s = time.monotonic() - began_s
     speeds = {
         n: _step_s(parts, batches, n, min(PROBE_S, budget_s / 20))
         for n in sorted({allowed, 1} if may_choose else {allowed})

@@ -69,7 +69,7 @@ def build(recipe: Recipe, shape: tuple[int, int, int], classes: int, machine: Ma
             d = _new_discriminator(recipe, geometry, classes)
         initialise(g, derived_seed(seed, "generator weights"))
         initialise(d, derived_seed(seed, "discriminator weights"))
-        return _placed(g, machine.device), _placed(d, machine.device)
+        return placed(g, machine.device), placed(d, machine.device)
 
     draw = _draw_anchored if recipe.generator.kind == "anchored" else _draw_free
     return Parts(
@@ -122,7 +122,8 @@ def _new_discriminator(recipe: Recipe, geometry: Geometry, classes: int) -> nn.M
     )
 
 
-def _placed(network: nn.Module, device: torch.device) -> nn.Module:
+def placed(network: nn.Module, device: torch.device) -> nn.Module:
+    """The network on its device, channels last in memory."""
     placed: nn.Module = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return placed
 

@@ -15,8 +15,8 @@ def rate_multiplier(schedule: ScheduleSettings, progress: float) -> float:
 
     Linear warm-up from 0 over the first `warmup`, then constant, linear or half a cosine to `end`.
 
-    >>> rate_multiplier(ScheduleSettings(name="linear", warmup=0.5, end=0.2), 0.75)
-    0.6
+    >>> rate_multiplier(ScheduleSettings(name="linear", warmup=0.5, end=0.5), 0.75)
+    0.75
     """
     if progress < schedule.warmup:
         return progress / schedule.warmup

@@ -214,7 +214,7 @@ def test_schedules_end_where_they_say(name, progress, expected):
 
 
 def test_warm_up_rises_from_0():
-    schedule = ScheduleSettings(warmup=0.2)
+    schedule = ScheduleSettings(name="constant", warmup=0.2)
     assert [rate_multiplier(schedule, p) for p in (0, 0.1, 0.2, 0.5)] == [0, 0.5, 1, 1]
 
 

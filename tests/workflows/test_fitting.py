@@ -29,7 +29,7 @@ from gan_augment.errors import (
     UsageError,
     WriteFailedError,
 )
-from gan_augment.synthesizers import image_gan
+from gan_augment.synthesizers import image_gan, preparing
 from gan_augment.synthesizers.image_gan import ImageGAN
 from gan_augment.training.callbacks import StopRequested
 from gan_augment.workflows import fitting
@@ -98,7 +98,7 @@ def stopped_at(step: int, data: Path, run: Path, options: FitOptions = QUICK) ->
 def quick_judge():
     """The judge learns for few steps: nothing here is about how good a score is."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(image_gan, "JUDGE_STEPS", 10)
+        patch.setattr(preparing, "JUDGE_STEPS", 10)
         yield
 
 
