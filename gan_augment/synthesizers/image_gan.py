@@ -134,9 +134,9 @@ class ImageGAN:
         machine = choose_machine(self.device, self.precision, self.threads)
         recipe = resolve_recipe(self.recipe)
         parts = build(recipe, data.image_shape, len(data.names), machine)
-        with devices.threads(machine.threads):
+        with devices.threads(1):  # scores must not depend on what a budget chooses
             ready = prepare(data, parts, topped_up, seed, progress)
-            steps, parts = self._paced(parts, ready, started_s, progress)
+        steps, parts = self._paced(parts, ready, started_s, progress)
         with devices.threads(parts.machine.threads):
             run = Run(
                 parts=parts,

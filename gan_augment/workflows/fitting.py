@@ -48,6 +48,7 @@ from gan_augment.workflows.run_folder import (
 )
 
 SAMPLES_A_CLASS = 12
+CLASSES_A_SHEET = 50
 
 
 @dataclass(frozen=True)
@@ -265,9 +266,10 @@ def _result(plan: FitPlan, meta: ModelMeta) -> FitResult:
 
 
 def samples_sheet(gan: ImageGAN, data: LabelledImages) -> NDArray[np.uint8]:
-    """Per class reals above synthetics, topped-up classes first; uint8 (H, W, 3)."""
+    """Per class reals above synthetics, topped-up classes first, 50 at most; uint8 (H, W, 3)."""
     rows = []
-    for name in sorted(gan.classes_, key=lambda name: name not in gan.topped_up_):
+    first = sorted(gan.classes_, key=lambda name: name not in gan.topped_up_)
+    for name in first[:CLASSES_A_SHEET]:
         own = np.flatnonzero(data.labels == data.names.index(name))
         if len(own):
             real = data.pixels[own[:SAMPLES_A_CLASS]]

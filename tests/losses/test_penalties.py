@@ -44,13 +44,6 @@ def test_r1_can_be_minimised_through_the_weights_of_d():
     torch.testing.assert_close(slope, torch.ones(9))
 
 
-def test_r1_every_k_steps_with_weight_k_averages_to_r1_every_step():
-    weights = [torch.full((9,), float(k)) for k in range(1, 9)]
-    values = [r1(linear(w), X, Y).item() for w in weights]
-    lazy = [4 * v if step % 4 == 0 else 0.0 for step, v in enumerate(values[:1] * 8)]
-    assert sum(lazy) / 8 == pytest.approx(values[0])
-
-
 def test_lecam_is_8_at_the_published_example():
     one = torch.ones(3)
     assert lecam(one, -one, torch.tensor(1.0), torch.tensor(-1.0)).item() == 8

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -100,6 +101,27 @@ def test_r1_is_applied_every_k_steps_only(toy_run):
     objective = ObjectiveSettings(reconstruct_only=0, r1=1.0, r1_every=4)
     run = toy_run(objective=objective)
     assert ["r1" in one_step(run) for _ in range(6)] == [True, False, False, False, True, False]
+
+
+def test_r1_every_four_steps_moves_d_as_far_as_r1_every_step(toy_run):
+    def moved(**penalty) -> np.ndarray:
+        """How far four D steps on one batch carry the weights, at a rate that hardly moves them."""
+        slow = OptimiserSettings(name="sgd", rate=1e-6)
+        run = toy_run(discriminator_optimiser=slow, objective=ObjectiveSettings(**penalty))
+        batch = run.batches.at(0, 0)
+        before = copied(run.state.discriminator)
+        run.state.discriminator.eval()  # the singular vectors stand still
+        for _ in range(4):
+            steps.discriminator_step(run.state, run.parts, batch, -batch.x)
+            run.state.step += 1
+        after = network_arrays(run.state.discriminator)
+        return np.concatenate([(after[k].astype(np.float64) - before[k]).ravel() for k in before])
+
+    without = moved()
+    every_step = moved(r1=1000.0, r1_every=1) - without
+    lazily = moved(r1=1000.0, r1_every=4) - without
+    assert np.abs(every_step).max() > 1e-5
+    np.testing.assert_allclose(lazily, every_step, atol=0.03 * np.abs(every_step).max())
 
 
 def test_lecam_joins_once_its_images_are_seen(toy_run):
