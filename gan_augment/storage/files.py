@@ -11,13 +11,14 @@ import hashlib
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from gan_augment.errors import GanAugmentError, OutputExistsError, WriteFailedError
 
 LONGEST_NAME_BYTES = 255
 _TEMPORARY = re.compile(r"(?P<name>.+)\.(?P<kind>tmp|old)-(?P<pid>[0-9]{1,10})")
+_HASHED = re.compile(r"[0-9a-f]{64}")  # see `_beside`
 _CURES = {
     errno.ENOSPC: "Free some space, or write to another disk.",
     errno.EDQUOT: "Your quota is used up: free some space, or write elsewhere.",
@@ -61,7 +62,7 @@ def new_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
     with write_errors(path):
         if path.exists() and not replace:
             raise OutputExistsError(f"{path} exists already; choose another name, or replace it.")
-        clean_stale(path.parent, path.name)
+        clean_stale(path.parent, {path.name})
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir(parents=True)
         try:
@@ -74,20 +75,22 @@ def new_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
         _sync(path.parent)
 
 
-def clean_stale(folder: Path, name: str | None = None) -> tuple[str, ...]:
+def clean_stale(folder: Path, names: Collection[str] | None = None) -> tuple[str, ...]:
     """Remove what dead processes left half-written in `folder` (not below it); returns the names.
 
-    With `name` only the leftovers of that file or folder. A folder that was moved aside (`.old-`)
-    while its successor never arrived gets its name back. Call it while holding the folder's lock.
+    names: the files and folders whose leftovers may go, for a folder that holds other people's
+    things too (theirs may be called `db.old-2023`); None for all, in a folder of ours alone. What
+    was moved aside (`.old-`) while its successor never arrived gets its name back. Call it while
+    holding the folder's lock.
     """
     gone = []
     for entry in sorted(folder.iterdir()) if folder.is_dir() else []:
         match = _TEMPORARY.fullmatch(entry.name)
         if not match or process_lives(int(match["pid"])):
             continue
-        target = folder / match["name"]
-        if name not in (None, target.name):
+        if not (names is None or match["name"] in names or _HASHED.fullmatch(match["name"])):
             continue
+        target = folder / match["name"]
         with write_errors(entry):
             if match["kind"] == "old" and not target.exists():
                 entry.rename(target)

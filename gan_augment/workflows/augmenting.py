@@ -14,13 +14,13 @@ from gan_augment.data.export import ManifestRow, Origin, check_png_channels
 from gan_augment.data.names import safe_names
 from gan_augment.data.readers import ReadImages, data_sha256, read_images
 from gan_augment.data.strategy import ClassPlan, choose_classes, targets
-from gan_augment.errors import DataError, UsageError
+from gan_augment.errors import DataError, ResumeMismatchError
 from gan_augment.progress import Progress, Silent
 from gan_augment.synthesizers.model_file import ModelMeta
 from gan_augment.workflows.blocks import blocks_of, write_blocks
 from gan_augment.workflows.model_facts import model_facts, model_folder, model_sha256
 from gan_augment.workflows.originals import Originals, originals, repeat_name, repeated_rows
-from gan_augment.workflows.output_folder import OutputFolder, output_folder
+from gan_augment.workflows.output_folder import OutputFolder, check_apart, output_folder
 
 __all__ = ["AugmentResult", "augment"]
 
@@ -140,7 +140,7 @@ def augment(
     """
     source, out, progress = Path(data), Path(out), progress or Silent()
     top_up, options = top_up or TopUp(), options or FitOptions()
-    _check_apart(source, out)
+    check_apart(source, out)
     facts = model_facts(Path(model)) if model else None
     if facts:
         options = _as_the_model(options, facts)
@@ -162,16 +162,6 @@ def augment(
             _warn_of_size(job, model_facts(trained), progress)
         _write(folder, job, trained, resize_originals, options.workers, progress)
     return AugmentResult(out, trained, _counted(job), job.refused, tuple(job.warnings), read.notes)
-
-
-def _check_apart(source: Path, out: Path) -> None:
-    """Refuse an output in the data, and data in the output. Only folders hold data below them."""
-    given, target = source.resolve(), out.resolve()
-    if given.is_relative_to(target) or (source.is_dir() and target.is_relative_to(given)):
-        raise UsageError(
-            f"DATA {str(source)!r} and OUT {str(out)!r} lie in each other; DATA is never written "
-            "into, so choose an OUT beside it."
-        )
 
 
 def _as_the_model(options: FitOptions, facts: ModelMeta) -> FitOptions:
@@ -252,6 +242,7 @@ def _trained(
     from gan_augment.workflows.run_folder import CONFIG, new_run_folder
 
     target = Path(folder.notes.get("run") or run or new_run_folder(source))
+    check_apart(source, target)
     folder.describe(made_from, run=str(target))
     done = folder.notes.get("trained")
     if done is None or done != model_sha256(target):
@@ -266,7 +257,13 @@ def _trained(
             read=read,
             progress=progress,
         )
-    folder.describe(made_from, trained=model_sha256(target))
+    trained = model_sha256(target)
+    if done not in (None, trained):
+        raise ResumeMismatchError(
+            f"the run {str(target)!r} was changed since {str(folder.path)!r} was begun from it; "
+            "give --overwrite, or choose another folder."
+        )
+    folder.describe(made_from, trained=trained)
     return target
 
 

@@ -33,6 +33,7 @@ from gan_augment.training.callbacks import (
     stop_on_signals,
 )
 from gan_augment.training.checkpoint import CheckpointStore
+from gan_augment.workflows.output_folder import check_apart
 from gan_augment.workflows.run_folder import (
     CHECKPOINTS,
     HISTORY,
@@ -142,8 +143,8 @@ def plan_fit(
 ) -> FitPlan:
     """Read the data and decide all that `fit` would decide before training. Writes nothing."""
     options = options or FitOptions()
-    read = _read(data, options, Silent())
-    return _plan(data, read, options, Path(out) if out else new_run_folder(data))
+    run = _run_folder(data, out, resume=False)
+    return _plan(data, _read(data, options, Silent()), options, run)
 
 
 def fit(
@@ -308,11 +309,11 @@ def _plan(data: str | Path, read: ReadImages, options: FitOptions, run: Path) ->
 
 
 def _run_folder(data: str | Path, out: str | Path | None, resume: bool) -> Path:
-    if out is not None:
-        return Path(out)
-    if resume:
+    if resume and out is None:
         raise UsageError("--resume needs --out RUN, the folder of the run that was stopped")
-    return new_run_folder(data)
+    run = new_run_folder(data) if out is None else Path(out)
+    check_apart(Path(data), run)
+    return run
 
 
 def _write_settings(plan: FitPlan, steps: int | None) -> None:

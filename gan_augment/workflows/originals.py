@@ -77,7 +77,7 @@ def originals(source: Path, data: LabelledImages, *, resized: bool) -> Originals
         return PixelOriginals(data.pixels, data, paths=not from_arrays)
     if from_arrays:
         return PixelOriginals(to_uint8(read_npz(source)["x"])[0], data, paths=False)
-    return FileOriginals(source if source.is_dir() else source.parent, data)
+    return FileOriginals(source if source.is_dir() else source.resolve().parent, data)
 
 
 def file_names(ids: Sequence[str], labels: Sequence[int]) -> list[str]:

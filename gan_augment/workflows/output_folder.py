@@ -5,14 +5,14 @@ from __future__ import annotations
 import contextlib
 import json
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from gan_augment.data.export import MANIFEST, ManifestRow, read_manifest, write_manifest
-from gan_augment.errors import DataError, OutputExistsError, ResumeMismatchError
+from gan_augment.errors import DataError, OutputExistsError, ResumeMismatchError, UsageError
 from gan_augment.storage import FolderLock, clean_stale, write_errors, write_file
 from gan_augment.storage.lock import LOCK_FILE
 from gan_augment.training.callbacks import StopRequested
@@ -37,18 +37,30 @@ class OutputState(BaseModel):
 class OutputFolder:
     """A folder that this process holds. `resuming`: files of the same command may be there."""
 
-    def __init__(self, path: Path, command: str, resuming: bool, notes: dict[str, str]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        command: str,
+        resuming: bool,
+        notes: dict[str, str],
+        replacing: bool = False,
+    ) -> None:
         self.path = path
         self.command = command
         self.resuming = resuming
         self.notes = notes
+        self._replacing = replacing
         self._owned = {row.path: row for row in _listed(path, PLANNED, MANIFEST)}
 
     def describe(self, made_from: dict[str, Any], **notes: str) -> None:
         """Record what the output is made from, and notes that a resumed run needs.
 
+        The output that is overwritten goes here, when all that the new one needs is known.
         Raises ResumeMismatchError where a stopped run was made from something else.
         """
+        if self._replacing:
+            _remove_own(self.path, self._owned)
+            self._replacing, self._owned = False, {}
         made_from = json.loads(json.dumps(made_from))  # tuples become lists, as they read back
         before = _read_state(self.path) if self.resuming else None
         if before and before.made_from != made_from:
@@ -69,7 +81,8 @@ class OutputFolder:
         for name in sorted({row.path.split("/")[0] for row in rows}):
             if (self.path / name).is_symlink():
                 raise OutputExistsError(f"{str(self.path / name)!r} is a link; remove it first.")
-            clean_stale(self.path / name)
+        clean_stale(self.path, {MANIFEST})
+        _clean_stale(self.path, {row.path for row in rows})
         for row in rows:
             if row.path not in self._owned and (self.path / row.path).exists():
                 raise OutputExistsError(
@@ -95,8 +108,9 @@ def output_folder(
 ) -> Iterator[OutputFolder]:
     """Hold `path` for one command: a new or empty folder, or what `resume` or `overwrite` allow.
 
-    Overwriting removes the files that our manifest lists, and no other. A folder that was made here
-    and stays empty is removed. An interruption is raised again as StopRequested with the way on.
+    Overwriting removes the files that our manifest lists, and no other, once the output is
+    described. A folder that was made here and stays empty is removed. An interruption is raised
+    again as StopRequested with the way on.
     Raises OutputExistsError, ResumeMismatchError, FolderInUseError.
     """
     path = Path(path)
@@ -105,17 +119,18 @@ def output_folder(
     new = not path.exists()
     try:
         with FolderLock(path):
+            clean_stale(path, {STATE, PLANNED})
             notes: dict[str, str] = {}
             if resume:
                 notes = _check_resumable(path, command)
             elif overwrite:
-                _remove_own(path)
+                _check_replaceable(path)
             elif _foreign(path):
                 raise OutputExistsError(
                     f"{str(path)!r} is not empty. Choose another folder, or --resume to go on "
                     "where a stopped run was, or --overwrite to replace what is in it."
                 )
-            yield OutputFolder(path, command, resume, notes)
+            yield OutputFolder(path, command, resume, notes, replacing=overwrite and not resume)
     except KeyboardInterrupt as stop:
         number = int(getattr(stop, "signal", signal.SIGINT))
         hint = "what is finished was kept; the same command with --resume goes on"
@@ -124,6 +139,16 @@ def output_folder(
         if new:
             with contextlib.suppress(OSError):
                 path.rmdir()
+
+
+def check_apart(source: Path, out: Path) -> None:
+    """Refuse an output in the data, and data in the output. Only folders hold data below them."""
+    given, target = source.resolve(), out.resolve()
+    if given.is_relative_to(target) or (source.is_dir() and target.is_relative_to(given)):
+        raise UsageError(
+            f"DATA {str(source)!r} and the output {str(out)!r} lie in each other; DATA is never "
+            "written into, so name a folder beside it."
+        )
 
 
 def _foreign(path: Path) -> bool:
@@ -161,8 +186,7 @@ def _listed(path: Path, *manifests: str) -> list[ManifestRow]:
     ]
 
 
-def _remove_own(path: Path) -> None:
-    """Remove the files that our manifests list, then the folders that this leaves empty."""
+def _check_replaceable(path: Path) -> None:
     try:
         rows = _listed(path, PLANNED, MANIFEST)
     except DataError as error:
@@ -172,18 +196,32 @@ def _remove_own(path: Path) -> None:
             f"{str(path)!r} holds files that are not from this program, and --overwrite removes "
             "only its own. Choose another folder, or empty this one."
         )
+
+
+def _remove_own(path: Path, listed: Collection[str]) -> None:
+    """Remove the files that our manifests list, then the folders that this leaves empty."""
     folders = set()
     with write_errors(path):
-        for row in rows:
-            if _is_inside(path, row.path):
-                (path / row.path).unlink(missing_ok=True)
-                folders.add((path / row.path).parent)
+        for name in listed:
+            if _is_inside(path, name):
+                (path / name).unlink(missing_ok=True)
+                folders.add((path / name).parent)
         for name in (MANIFEST, PLANNED, STATE):
             (path / name).unlink(missing_ok=True)
+        _clean_stale(path, listed)
         for folder in folders - {path}:
-            clean_stale(folder)
             with contextlib.suppress(OSError):
                 folder.rmdir()
+
+
+def _clean_stale(path: Path, listed: Collection[str]) -> None:
+    """Remove what a killed process left half-written of the listed files."""
+    names: dict[Path, set[str]] = {}
+    for name in listed:
+        if _is_inside(path, name):
+            names.setdefault((path / name).parent, set()).add((path / name).name)
+    for folder, own in names.items():
+        clean_stale(folder, own)
 
 
 def _is_inside(path: Path, name: str) -> bool:

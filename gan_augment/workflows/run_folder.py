@@ -56,8 +56,8 @@ def held(run: Path, *, resume: bool, overwrite: bool) -> Iterator[None]:
     new = not run.exists()
     try:
         with FolderLock(run):
-            clean_stale(run)
             _check_allowed(run, resume, overwrite)
+            clean_stale(run, _OWN)
             yield
     finally:
         if new:

@@ -131,6 +131,14 @@ def test_a_folder_moved_aside_by_a_process_that_died_comes_back(tmp_path):
     assert names(tmp_path) == {"model"}
 
 
+def test_of_a_shared_folder_only_leftovers_of_the_names_given_go(tmp_path):
+    (tmp_path / f"db.old-{DEAD_PID}").mkdir()
+    (tmp_path / f"model.tmp-{DEAD_PID}").mkdir()
+    (tmp_path / f"{'f0' * 32}.tmp-{DEAD_PID}").write_bytes(b"")  # of a name too long for a suffix
+    clean_stale(tmp_path, {"model"})
+    assert names(tmp_path) == {f"db.old-{DEAD_PID}"}
+
+
 def test_an_error_of_the_block_that_is_no_write_error_passes_unchanged(tmp_path):
     with pytest.raises(ZeroDivisionError), write_errors(tmp_path):
         _ = 1 // 0

@@ -15,6 +15,7 @@ from gan_augment.errors import (
     OutputExistsError,
     ResumeMismatchError,
     TooFewAcceptedError,
+    UnknownClassError,
     UsageError,
 )
 from gan_augment.storage import load_bundle, save_bundle
@@ -22,6 +23,7 @@ from gan_augment.synthesizers.image_gan import ImageGAN
 from gan_augment.training.callbacks import StopRequested
 from gan_augment.workflows import augmenting
 from gan_augment.workflows.augmenting import augment
+from gan_augment.workflows.fitting import fit
 
 HALF = TopUp(synthetic_share=0.5, companions=False)
 
@@ -135,7 +137,8 @@ def test_a_manifest_of_files_in_other_folders_works(run, make_classes, tmp_path)
     lines = [f"x/image {i}.png,good" for i in range(4)]
     lines += [f"y/image {i}.png,bad_part" for i in range(2)]
     (tmp_path / "data" / "list.csv").write_text("\n".join(["path,label", *lines]))
-    augment(tmp_path / "data" / "list.csv", tmp_path / "out", model=run)
+    (tmp_path / "link.csv").symlink_to(tmp_path / "data" / "list.csv")
+    augment(tmp_path / "link.csv", tmp_path / "out", model=run)
     written = files(tmp_path / "out")
     source = (tmp_path / "data" / "y" / "image 1.png").read_bytes()
     assert written["bad_part/image 1.png"] == source
@@ -217,6 +220,28 @@ def test_overwriting_keeps_what_is_not_ours(run, data_folder, tmp_path):
     assert (out / "notes.txt").read_text() == "mine"
     total = sum(sum(counts.values()) for counts in result.counts.values())
     assert len(files(out)) == total + 2
+
+
+def test_overwriting_that_cannot_begin_leaves_the_earlier_output(run, data_folder, tmp_path):
+    out = tmp_path / "out"
+    augment(data_folder, out, model=run)
+    before = files(out)
+    nobody = FitOptions(classes="nobody")
+    with pytest.raises(UnknownClassError):
+        augment(data_folder, out, model=run, options=nobody, overwrite=True)
+    assert files(out) == before
+
+
+@pytest.mark.slow
+def test_a_run_that_changed_meanwhile_is_not_mixed_with_what_it_drew_before(data_folder, tmp_path):
+    options = FitOptions(steps=2, device="cpu", threads=1, precision="float32")
+    asked = {"options": options, "run": tmp_path / "run"}
+    augment(data_folder, tmp_path / "out", **asked)
+    fit(data_folder, tmp_path / "run", options.model_copy(update={"seed": 1}), overwrite=True)
+    before = files(tmp_path / "out")
+    with pytest.raises(ResumeMismatchError, match="was changed since"):
+        augment(data_folder, tmp_path / "out", resume=True, **asked)
+    assert files(tmp_path / "out") == before
 
 
 @pytest.mark.slow

@@ -257,6 +257,8 @@ def test_a_folder_without_a_run_is_never_overwritten(data, tmp_path, config, unt
     out = tmp_path / "project"
     (out / "model").mkdir(parents=True)
     (out / "model" / "mine.bin").write_bytes(b"mine")
+    (out / "db.old-2023").mkdir()
+    (out / "db.old-2023" / "mine.bin").write_bytes(b"mine")
     if config is not None:
         (out / "config.toml").write_text(config)
     before = contents(out)
@@ -275,6 +277,18 @@ def test_an_earlier_run_survives_an_overwriting_that_cannot_begin(data, done, ma
     with pytest.raises(NoRareClassError):
         fit(even, done, QUICK, overwrite=True)
     assert contents(done) == before
+
+
+def test_a_run_is_never_written_into_the_data(data, make_classes, tmp_path, monkeypatch):
+    with pytest.raises(UsageError, match="beside it"):
+        fit(data, data / "run", QUICK)
+    here = make_classes(tmp_path / "here", COUNTS)
+    before = contents(here)
+    monkeypatch.chdir(here)
+    for what in (fit, plan_fit):
+        with pytest.raises(UsageError, match="beside it"):
+            what(".", options=QUICK)
+    assert contents(here) == before
 
 
 def test_a_class_that_is_not_there_is_named_with_the_nearest_one(data, tmp_path):

@@ -3,7 +3,12 @@
 import pytest
 
 from gan_augment.data.export import ManifestRow, read_manifest, write_manifest
-from gan_augment.errors import FolderInUseError, OutputExistsError, ResumeMismatchError
+from gan_augment.errors import (
+    DataError,
+    FolderInUseError,
+    OutputExistsError,
+    ResumeMismatchError,
+)
 from gan_augment.training.callbacks import StopRequested
 from gan_augment.workflows.output_folder import output_folder
 
@@ -55,6 +60,17 @@ def test_overwriting_removes_what_the_manifest_lists_and_nothing_else(tmp_path):
     }  # fmt: skip
 
 
+def test_an_earlier_output_survives_an_overwriting_that_cannot_begin(tmp_path):
+    make(tmp_path)
+    before = names(tmp_path)
+    with (
+        pytest.raises(DataError, match="no rare class"),
+        output_folder(tmp_path, "sample", overwrite=True),
+    ):
+        raise DataError("no rare class")
+    assert names(tmp_path) == before
+
+
 def test_a_folder_without_our_manifest_is_never_overwritten(tmp_path):
     (tmp_path / "cat").mkdir()
     (tmp_path / "cat" / "000000.png").write_text("mine")
@@ -81,6 +97,15 @@ def test_paths_of_a_forged_manifest_that_leave_the_folder_are_not_removed(tmp_pa
     make(out, overwrite=True)
     assert (tmp_path / "secret").exists()
     assert (linked / "a.png").exists()
+
+
+def test_what_only_looks_like_a_leftover_of_ours_is_kept(tmp_path):
+    make(tmp_path)
+    (tmp_path / "cat" / "db.old-2023").mkdir()
+    (tmp_path / "cat" / "db.old-2023" / "mine").write_text("mine")
+    make(tmp_path, overwrite=True)
+    make(tmp_path, resume=True)
+    assert "cat/db.old-2023/mine" in names(tmp_path)
 
 
 def test_a_foreign_file_of_a_planned_name_stops_before_anything_is_written(tmp_path):
