@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -11,6 +10,7 @@ from typing import Literal
 import torch
 
 from gan_augment.errors import UsageError
+from gan_augment.processes import available_cores
 
 Precision = Literal["auto", "float32", "bf16"]
 
@@ -64,13 +64,6 @@ def choose_machine(
         "" if threads is None else " as asked"
     )
     return Machine(chosen, resolved, count, why)
-
-
-def available_cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 @contextlib.contextmanager

@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gan_augment.errors import GanAugmentError
+from gan_augment.processes import available_cores, worker_command, worker_environment
 
 LIMIT_S = 4.5  # for one file, from its turn to its answer
 _START_S = 60.0
@@ -31,7 +32,6 @@ _FILES_A_WORKER = 200  # a process more pays from here on
 _SLOW = "decoding it takes longer than allowed"
 _CRASHED = "decoding it ends the process"
 _WORKER = "gan_augment.data.decode_worker"
-_ROOT = Path(__file__).resolve().parents[2]
 
 
 @dataclass(frozen=True)
@@ -99,8 +99,7 @@ def worker_count(files: int, asked: int | None) -> int:
     useful = max(1, -(-files // _FILES_A_WORKER))
     if asked is not None:
         return max(1, min(asked, files))
-    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
-    return min(cores, useful)
+    return min(available_cores(), useful)
 
 
 def _answers(requests: Iterator[tuple[int, bytes]], limit_s: float) -> Iterator[tuple[int, Answer]]:
@@ -124,14 +123,12 @@ class _Worker:
     """One decoding process, its requests and its answers. Ends when left, by force if need be."""
 
     def __enter__(self) -> _Worker:
-        paths = [] if _ROOT.name.endswith("-packages") else [str(_ROOT)]  # found there anyway
-        paths += filter(None, [os.environ.get("PYTHONPATH")])
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", _WORKER],
+            worker_command(_WORKER),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,  # libtiff writes there
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"},
+            env=worker_environment(),
             bufsize=0,
         )
         assert self._process.stdin is not None

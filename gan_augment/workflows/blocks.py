@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -21,11 +19,12 @@ from numpy.typing import NDArray
 from gan_augment import errors
 from gan_augment.data.export import is_whole_png, write_png
 from gan_augment.errors import GanAugmentError, TooFewAcceptedError
+from gan_augment.processes import available_cores, worker_command, worker_environment
 from gan_augment.storage import write_errors
 
 BLOCK_ROWS = 64
 IMAGES_A_WORKER = 5000  # a worker needs seconds to load torch and the model
-_ROOT = Path(__file__).resolve().parents[2]
+_WORKER = "gan_augment.workflows.block_worker"
 
 
 @dataclass(frozen=True)
@@ -131,8 +130,7 @@ class _Tally:
 
 def _worker_count(images: int, blocks: int, asked: int | None) -> int:
     if asked is None:
-        cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
-        asked = min(cores, -(-images // IMAGES_A_WORKER))
+        asked = min(available_cores(), -(-images // IMAGES_A_WORKER))
     return min(max(asked, 1), blocks)
 
 
@@ -180,14 +178,13 @@ def _write_in_workers(
 @contextlib.contextmanager
 def _worker(model: Path, out: Path, seed: int) -> Iterator[Callable[[Block], str | None]]:
     """A process that writes blocks; yields what has it write one: None, or a refusal."""
-    paths = [str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     with tempfile.TemporaryFile() as errors_file:
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "gan_augment.workflows.block_worker"],
+            worker_command(_WORKER),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=errors_file,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"},
+            env=worker_environment(),
         )
         assert process.stdin is not None
         assert process.stdout is not None
