@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
 from gan_augment.config import Frozen, Recipe
 
 NAME = "model"
+
+Side = Annotated[int, Field(ge=1, le=1 << 14)]
+"""Pixels or channels, as far as a model may claim them."""
 
 
 class ScoreRecord(Frozen):
@@ -31,7 +34,7 @@ class ModelMeta(Frozen):
     kind: Literal["image"] = "image"
     classes: dict[str, NonNegativeInt]
     topped_up: tuple[str, ...]
-    image_shape: tuple[PositiveInt, PositiveInt, PositiveInt]
+    image_shape: tuple[Side, Side, Side]
     original_size: tuple[PositiveInt, PositiveInt] | None
     resize: Literal["squeeze", "crop", "pad"]
     recipe: Recipe

@@ -14,7 +14,7 @@ from gan_augment.networks.geometry import Geometry
 from gan_augment.synthesizers.block_sampler import BlockSampler
 from gan_augment.synthesizers.model_file import ModelMeta
 from gan_augment.training.build import new_generator, placed
-from gan_augment.training.state import Arrays, load_network, network_arrays
+from gan_augment.training.state import Arrays, check_network, load_network, network_arrays
 
 
 def sampler_arrays(sampler: BlockSampler) -> Arrays:
@@ -30,9 +30,12 @@ def load_sampler(
 ) -> BlockSampler:
     """The sampler that was saved. Raises ModelFileError where arrays do not fit the description."""
     geometry = Geometry.of(meta.image_shape)
-    with torch.random.fork_rng(devices=[]):  # constructors draw; what they drew is replaced
+    weights = _below(arrays, "network/")
+    with torch.device("meta"):  # shapes alone: a forged description may claim any size
         network = new_generator(meta.recipe, geometry, len(meta.classes))
-    load_network(network, _below(arrays, "network/"))
+    check_network(network, weights)
+    network = network.to_empty(device="cpu")
+    load_network(network, weights)
     network = placed(network, machine.device).requires_grad_(False).eval()
     codes = _codes(_below(arrays, "codes/"), meta)
     return BlockSampler(network, geometry, machine, meta.recipe.generator.code, codes)

@@ -73,8 +73,8 @@ def network_arrays(network: nn.Module) -> Arrays:
     return {name: _array(value) for name, value in network.state_dict().items()}
 
 
-def load_network(network: nn.Module, arrays: Mapping[str, NDArray[np.generic]]) -> None:
-    """Put arrays into a network; ModelFileError where a name, shape or type is not its own."""
+def check_network(network: nn.Module, arrays: Mapping[str, NDArray[np.generic]]) -> None:
+    """ModelFileError where a name, shape or type is not the network's own."""
     mine = network.state_dict()
     if mine.keys() != arrays.keys():
         odd = sorted(mine.keys() ^ arrays.keys())[:3]
@@ -82,11 +82,18 @@ def load_network(network: nn.Module, arrays: Mapping[str, NDArray[np.generic]]) 
             f"the saved weights are of another network: {', '.join(odd)} do not match"
         )
     for name, value in mine.items():
-        if tuple(value.shape) != arrays[name].shape:
+        saved = torch.from_numpy(np.array(arrays[name]))
+        if (value.shape, value.dtype) != (saved.shape, saved.dtype):
             raise ModelFileError(
-                f"saved {name} has shape {arrays[name].shape}; "
-                f"this network has {tuple(value.shape)}"
+                f"saved {name} has shape {tuple(saved.shape)} and type {saved.dtype}; "
+                f"this network has {tuple(value.shape)} and {value.dtype}"
             )
+
+
+def load_network(network: nn.Module, arrays: Mapping[str, NDArray[np.generic]]) -> None:
+    """Put arrays into a network. Raises ModelFileError, before any change, if they are not its."""
+    check_network(network, arrays)
+    for name, value in network.state_dict().items():
         value.copy_(torch.from_numpy(np.array(arrays[name])))
 
 

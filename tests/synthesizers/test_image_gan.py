@@ -112,9 +112,25 @@ def test_damaged_weights_are_refused_in_words(fitted, tmp_path):
     save_bundle(tmp_path / "odd", odd, meta, "model")
     with pytest.raises(ModelFileError, match="codes"):
         ImageGAN.load(tmp_path / "odd")
+    whole = {name: arrays[name].astype(np.float64)}
+    save_bundle(tmp_path / "wide", arrays | whole, meta, "model")
+    with pytest.raises(ModelFileError, match="float64"):
+        ImageGAN.load(tmp_path / "wide")
     save_bundle(tmp_path / "new", arrays, {**meta, "schema": 99}, "model")
     with pytest.raises(ModelFileError, match=r"newer|version|schema|format"):
         ImageGAN.load(tmp_path / "new")
+
+
+@pytest.mark.parametrize("shape", [[8, 16000, 1], [4000, 4000, 9000], [8, 10**9, 1]])
+def test_a_description_that_claims_a_huge_network_is_refused_unbuilt(
+    fitted, tmp_path, shape, monkeypatch
+):
+    fitted.save(tmp_path / "model")
+    arrays, meta = load_bundle(tmp_path / "model", "model")
+    save_bundle(tmp_path / "huge", arrays, {**meta, "image_shape": shape}, "model")
+    monkeypatch.setattr(torch.nn.Module, "to_empty", None)  # where memory would be taken
+    with pytest.raises(ModelFileError):
+        ImageGAN.load(tmp_path / "huge", device="cpu")
 
 
 def test_an_unknown_class_is_named_with_the_nearest_one(fitted):
