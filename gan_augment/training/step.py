@@ -84,7 +84,7 @@ def discriminator_step(
     optimiser.zero_grad(set_to_none=True)
     total.backward()  # type: ignore[no-untyped-call]
     optimiser.step()
-    _observe_logits(state, parts, real_logits.detach(), fake_logits.detach())
+    _observe_logits(state, parts, real_logits.detach(), fake_logits.detach(), turn)
     return losses | {
         "real_logit": real_logits.detach().mean(),
         "fake_logit": fake_logits.detach().mean(),
@@ -149,17 +149,20 @@ def _seen(state: TrainState, parts: Parts, x: Tensor, which: str, turn: int) -> 
     return apply(x, draw_moves(parts.recipe.augment, size, len(x), probability, rng))
 
 
-def _observe_logits(state: TrainState, parts: Parts, real: Tensor, fake: Tensor) -> None:
+def _observe_logits(
+    state: TrainState, parts: Parts, real: Tensor, fake: Tensor, turn: int = 0
+) -> None:
     """Move the running means, and every few steps the augmentation's probability (ADA's rule).
 
-    p += sign(E sign D(real) - target) B / 20,000, within 0 and its maximum.
+    p += sign(E sign D(real) - target) B / 20,000, within 0 and its maximum; the mean is over all D
+    steps since the last move, which comes with the last of a G step (turn 0).
     Source: Karras et al. 2020.
     """
     numbers, settings = state.numbers, parts.recipe.augment
     numbers["real_logit"].lerp_(real.mean(), 1 - LECAM_DECAY)
     numbers["fake_logit"].lerp_(fake.mean(), 1 - LECAM_DECAY)
-    numbers["real_sign"].add_(real.sign().mean() / ADAPT_EVERY_STEPS)
-    if state.step % ADAPT_EVERY_STEPS == ADAPT_EVERY_STEPS - 1:
+    numbers["real_sign"].add_(real.sign().mean() / (ADAPT_EVERY_STEPS * parts.recipe.d_steps))
+    if turn == 0 and state.step % ADAPT_EVERY_STEPS == ADAPT_EVERY_STEPS - 1:
         direction = (numbers["real_sign"] - settings.adaptive_target).sign()
         numbers["augment_probability"].add_(direction * (len(real) / ADAPT_IMAGES)).clamp_(
             0, settings.max_probability

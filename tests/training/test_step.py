@@ -153,6 +153,16 @@ def test_the_augmentation_grows_while_d_is_sure_of_reals_and_shrinks_otherwise(t
     assert run.state.numbers["augment_probability"].item() <= 0.8
 
 
+def test_with_several_d_steps_the_augmentation_follows_their_mean(toy_run):
+    run = toy_run(d_steps=2, augment=AugmentSettings(initial_probability=0.4))
+    logits = torch.tensor([1.0] * 7 + [-1.0] * 3)  # E sign is .4, the target .6
+    for run.state.step in range(4):
+        for turn in (1, 0):
+            steps._observe_logits(run.state, run.parts, logits, logits, turn)
+    moved = run.state.numbers["augment_probability"].item() - 0.4
+    assert moved == pytest.approx(-10 / 20_000, rel=1e-3)
+
+
 @pytest.mark.parametrize("precision", ["float32", "bf16"])
 def test_a_step_returns_finite_detached_losses(toy_run, precision):
     run = toy_run(precision=precision, objective=ObjectiveSettings(reconstruct_only=0))
