@@ -169,7 +169,7 @@ def _with_channels(values: NDArray[np.generic]) -> NDArray[np.generic]:
 
 
 def group_codes(groups: ArrayLike | None, n: int) -> NDArray[np.int64] | None:
-    """Any labels of groups as int64 (n,); negative numbers and empty strings are -1 (alone)."""
+    """Any labels of groups as int64 (n,); negative numbers, NaN and empty strings: -1 (alone)."""
     if groups is None:
         return None
     values = np.asarray(groups)
@@ -179,7 +179,7 @@ def group_codes(groups: ArrayLike | None, n: int) -> NDArray[np.int64] | None:
         values = values.astype(str)
     codes = np.unique(values, return_inverse=True)[1].astype(np.int64)
     if values.dtype.kind in "ifU":
-        codes[values == "" if values.dtype.kind == "U" else values < 0] = -1
+        codes[values == "" if values.dtype.kind == "U" else ~(values >= 0)] = -1
     return codes
 
 

@@ -83,10 +83,10 @@ def _files_below(listing: Listing, name: str, ignored: Counter[str]) -> list[str
     found = []
     for here, folders, files in os.walk(listing.root / name, onerror=unreadable):
         below = PurePosixPath(Path(here).relative_to(listing.root))
+        folders[:] = sorted(f for f in folders if not f.startswith("."))
         for linked in [f for f in folders if (Path(here) / f).is_symlink()]:
             reason = "it is a link to a folder; not entered"
             listing.rejected[_printable(str(below / linked))] = (name, reason)
-        folders[:] = sorted(f for f in folders if not f.startswith("."))
         for file in sorted(f for f in files if not f.startswith(".")):
             suffix = Path(file).suffix.lower()
             if suffix in SUFFIXES:

@@ -131,10 +131,12 @@ def _read_npz(
 
 
 def data_sha256(data: LabelledImages) -> str:
-    """sha256 in hexadecimal of shape, pixels, labels, ids and class names: the "same data"."""
+    """sha256 in hexadecimal of shape, pixels, labels, ids, groups, class names: the "same data"."""
     total = hashlib.sha256(repr((data.pixels.shape, data.names)).encode())
     for start in range(0, len(data), 1024):
         total.update(np.ascontiguousarray(data.pixels[start : start + 1024]).data)
     total.update(np.ascontiguousarray(data.labels.astype("<i8")).data)
     total.update("\0".join(data.ids.tolist()).encode())
+    if data.groups is not None:  # they decide what is held out
+        total.update(b"\0groups" + np.ascontiguousarray(data.groups.astype("<i8")).tobytes())
     return total.hexdigest()

@@ -160,6 +160,9 @@ def test_given_groups_are_kept_and_joined_by_equal_pixels():
     data = from_arrays(x, Y, groups=["p", "p", "q", "", "", "q"])
     assert data.groups is not None
     assert data.groups.tolist() == [0, 0, 0, -1, -1, 0]
+    missing = from_arrays(X, Y, groups=[1.0, 1.0, np.nan, np.nan, -1.0, 0.0]).groups
+    assert missing is not None
+    assert missing.tolist() == [0, 0, -1, -1, -1, 1]
 
 
 def test_the_arrays_of_the_caller_are_not_changed():

@@ -236,6 +236,7 @@ def test_hidden_files_and_folders_are_ignored(folder):
     (root / "cat" / ".hidden.png").write_bytes(b"no image")
     (root / "cat" / ".cache").mkdir()
     (root / "cat" / ".cache" / "x.png").write_bytes(b"no image")
+    (root / "cat" / ".linked").symlink_to(root / "dog")
     read = read_images(root)
     assert read.data.counts == {"cat": 2, "dog": 2}
     assert read.scan.rejected == {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -191,4 +192,6 @@ def test_the_data_hash_notices_every_change(folder):
     changed[0, 0, 0, 0] ^= 1
     hashes.add(data_sha256(type(data)(changed, data.labels, data.ids, None, data.names)))
     hashes.add(data_sha256(type(data)(data.pixels, data.labels, data.ids, None, ("a", "b"))))
-    assert len(hashes) == 5
+    apart = type(data)(data.pixels, data.labels, data.ids, np.array([0, 1, 2, 3]), data.names)
+    hashes |= {data_sha256(apart), data_sha256(replace(apart, groups=np.array([0, 0, 1, 1])))}
+    assert len(hashes) == 7
