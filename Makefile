@@ -28,9 +28,10 @@ lint: $(VENV)/installed-dev
 	$(RUN) mypy
 	$(VENV)/bin/lint-imports
 
-# The wheel, tried from an empty folder: its own files first, everything else from .venv.
+# The wheel, tried from an empty folder: its own files first, everything else from .venv. setuptools
+# would put modules that an earlier build left in build/lib into it, so that goes first.
 wheel: $(VENV)/installed-dev
-	rm -rf $(WHEEL)
+	rm -rf build
 	mkdir -p $(WHEEL)/empty
 	$(RUN) pip wheel $(PIP_FLAGS) --quiet --no-deps --wheel-dir $(WHEEL) .
 	$(RUN) pip install $(PIP_FLAGS) --quiet --no-deps --target $(WHEEL)/site $(WHEEL)/*.whl

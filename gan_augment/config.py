@@ -81,7 +81,8 @@ class ObjectiveSettings(Frozen):
 
     r1: gamma in gamma/2 E|grad s|^2 on reals, every `r1_every` steps with that weight. lecam:
     weight, from `lecam_from_images` on. reconstruction: weight of the mean absolute error of
-    decoded anchors, on `reconstructed` of a batch; code_penalty: weight of E code^2;
+    decoded anchors, on `reconstructed` of a batch (every k-th row, k = round(1 / reconstructed); D
+    sees what is between anchors on the others only); code_penalty: weight of E code^2;
     reconstruct_only: share of the run before the adversary joins (these four: anchored only).
     """
 
@@ -91,7 +92,7 @@ class ObjectiveSettings(Frozen):
     lecam: float = Field(default=0.0, ge=0)
     lecam_from_images: int = Field(default=1000, ge=0)
     reconstruction: float = Field(default=10.0, ge=0)
-    reconstructed: float = Field(default=0.5, gt=0, le=1)
+    reconstructed: float = Field(default=0.5, gt=0, le=0.5)
     code_penalty: float = Field(default=1e-3, ge=0)
     reconstruct_only: float = Field(default=0.16, ge=0, lt=1)
 
@@ -231,7 +232,7 @@ def _toml_lines(table: dict[str, Any], path: tuple[str, ...]) -> list[str]:
 
 
 def _toml_key(key: str) -> str:
-    return key if key.isidentifier() else json.dumps(key)
+    return key if key.isascii() and key.isidentifier() else _toml_value(key)
 
 
 def _toml_value(value: Any) -> str:

@@ -12,7 +12,7 @@ class Geometry:
     """The resolutions of a network for images of `shape` = (height, width, channels).
 
     stages: how often the side is halved.
-    base: (h, w) px of the coarsest map, the smaller side 4 to 7 px.
+    base: (h, w) px of the coarsest map, the smaller side 4 to 8 px.
     padded: (H, W) px = base * 2^stages, at least the image, which is edge-padded to it and
     cropped back.
 

@@ -28,10 +28,13 @@ class Callback(Protocol):
 
 
 class StopRequested(KeyboardInterrupt):
-    """A signal asked to stop; the state was saved first. `signal` is 2 (SIGINT) or 15 (SIGTERM)."""
+    """A signal, 2 (SIGINT) or 15 (SIGTERM), asked to stop; `resume_hint` says how to go on.
+
+    After a first signal the state was saved; a second one stops at once.
+    """
 
     def __init__(self, number: int, resume_hint: str = "") -> None:
-        super().__init__(f"stopped by signal {number}; saved. {resume_hint}".strip())
+        super().__init__(f"stopped by signal {number}. {resume_hint}".strip())
         self.signal = number
         self.resume_hint = resume_hint
 

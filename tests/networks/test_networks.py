@@ -41,8 +41,10 @@ def test_every_image_shape_passes_through_all_networks(shape):
     assert tuple(encoder(images).shape) == (2, 6)
 
 
-@pytest.mark.parametrize(("side", "base"), [(8, 4), (20, 5), (28, 7), (32, 4), (48, 6), (64, 4)])
-def test_the_base_has_four_to_seven_pixels(side, base):
+@pytest.mark.parametrize(
+    ("side", "base"), [(8, 4), (15, 8), (20, 5), (28, 7), (31, 8), (32, 4), (48, 6), (64, 4)]
+)
+def test_the_base_has_four_to_eight_pixels(side, base):
     assert Geometry.of((side, side, 1)).base == (base, base)
 
 
