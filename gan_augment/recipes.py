@@ -21,8 +21,8 @@ FREE = Recipe(
     generator=GeneratorSettings(kind="free"),
     discriminator=DiscriminatorSettings(minibatch_std=True),
     objective=ObjectiveSettings(lecam=0.1),
-    generator_optimiser=OptimiserSettings(rate=2e-4, betas=(0.0, 0.99)),
-    discriminator_optimiser=OptimiserSettings(rate=4e-4, betas=(0.0, 0.99)),
+    generator_optimiser=OptimiserSettings(betas=(0.0, 0.99)),
+    discriminator_optimiser=OptimiserSettings(betas=(0.0, 0.99)),
 )
 
 RECIPES: Mapping[str, Recipe] = {recipe.name: recipe for recipe in (ANCHORED, FREE)}

@@ -12,8 +12,9 @@ from torch import nn
 def initialise(network: nn.Module, seed: int) -> None:
     """Set every weight: He-normal for convolutions and linear layers, biases 0, embeddings N(0, 1).
 
-    Modulations of conditional norms begin at N(0, .02). Normalisation vectors begin random as well.
-    Source: He et al. 2015, eq. 10, with the slope of a ReLU.
+    The four subpixels of a shuffle begin equal, so that no checkerboard is there to unlearn (Aitken
+    et al. 2017). Modulations of conditional norms begin at N(0, .02), the vectors of spectral
+    normalisation random. Source: He et al. 2015, eq. 10, with the slope of a ReLU.
     """
     rng = torch.Generator().manual_seed(seed)
     for name, weight in network.named_parameters():
@@ -26,6 +27,8 @@ def initialise(network: nn.Module, seed: int) -> None:
         else:
             fan_in = weight[0].numel()
             weight.normal_(std=math.sqrt(2 / fan_in), generator=rng)
+        if name.endswith("to_pixels.weight"):  # (C * 4, in, 3, 3)
+            weight.copy_(weight[::4].repeat_interleave(4, dim=0))
     for name, buffer in network.named_buffers():
         if name.endswith("left"):  # spectral normalisation's singular vector
             buffer.normal_(generator=rng)

@@ -21,6 +21,7 @@ from gan_augment.data.strategy import choose_classes, explain_rare
 from gan_augment.devices import Machine, choose_machine
 from gan_augment.errors import DivergedError, ModelFileError, UsageError
 from gan_augment.progress import Progress, Silent
+from gan_augment.randomness import generator
 from gan_augment.recipes import resolve_recipe
 from gan_augment.storage import load_bundle, write_file
 from gan_augment.synthesizers.image_gan import ImageGAN
@@ -273,7 +274,8 @@ def samples_sheet(gan: ImageGAN, data: LabelledImages) -> NDArray[np.uint8]:
     for name in first[:CLASSES_A_SHEET]:
         own = np.flatnonzero(data.labels == data.names.index(name))
         if len(own):
-            real = data.pixels[own[:SAMPLES_A_CLASS]]
+            shown = generator(0, "samples sheet", name).permutation(own)[:SAMPLES_A_CLASS]
+            real = data.pixels[np.sort(shown)]  # rows that follow each other may be alike
             made = gan.sample_range(name, 0, SAMPLES_A_CLASS)
             rows.append(SheetRow(name, len(own), real, made))
     return contact_sheet(rows, columns=SAMPLES_A_CLASS)

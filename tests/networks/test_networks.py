@@ -106,3 +106,11 @@ def test_spectral_norm_is_built_in_only_if_asked():
     names = [name for name, _ in discriminator(spectral_norm=True).named_buffers()]
     assert sum(name.endswith("left") for name in names) == len(names) > 0
     assert not list(discriminator(spectral_norm=False).named_buffers())
+
+
+def test_a_new_decoder_draws_no_checkerboard():
+    images = decoder()(
+        torch.randn(3, 6, generator=torch.Generator().manual_seed(2)), torch.arange(3)
+    )
+    tiles = images.unfold(2, 2, 2).unfold(3, 2, 2).flatten(4)  # (N, C, h, w, 4)
+    torch.testing.assert_close(tiles, tiles[..., :1].expand_as(tiles))
