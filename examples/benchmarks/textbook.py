@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from gan_augment.augment.seen_by_d import apply, draw_moves
 from gan_augment.data.contract import LabelledImages
-from gan_augment.training.build import Parts
+from gan_augment.training.parts import Parts
 
 BATCH = 64
 

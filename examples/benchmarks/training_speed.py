@@ -28,9 +28,10 @@ from gan_augment.data.export import png_bytes
 from gan_augment.devices import choose_machine, threads
 from gan_augment.recipes import resolve_recipe
 from gan_augment.synthesizers.block_sampler import BlockSampler, encode_anchors
-from gan_augment.training.build import Parts, build
+from gan_augment.training.build import build
 from gan_augment.training.loop import Run, one_step
 from gan_augment.training.monitor import Score
+from gan_augment.training.parts import Parts
 from gan_augment.training.state import new_state
 
 Step = Callable[[], object]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -24,6 +25,13 @@ class Batch:
     x: Tensor
     y: Tensor
     index: NDArray[np.int64]
+
+
+class Batches(Protocol):
+    """Where a run's batches come from."""
+
+    def at(self, seed: int, step: int, turn: int = 0) -> Batch:
+        """The batch of one step, a pure function; `turn` counts D steps inside one G step."""
 
 
 class PairedBatches:

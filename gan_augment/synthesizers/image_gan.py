@@ -34,11 +34,12 @@ from gan_augment.synthesizers.sampler_arrays import load_sampler, sampler_arrays
 from gan_augment.synthesizers.saving import RunSaver
 from gan_augment.synthesizers.shown import ShownEvents
 from gan_augment.synthesizers.timing import pace_for_budget
-from gan_augment.training.build import Parts, build
+from gan_augment.training.build import build
 from gan_augment.training.callbacks import Callback, StopFlag
 from gan_augment.training.checkpoint import CheckpointStore
 from gan_augment.training.loop import Run, train
 from gan_augment.training.monitor import Best
+from gan_augment.training.parts import Parts
 from gan_augment.training.state import load_network, new_state
 
 ANCHORS_KEPT_A_CLASS = 4096
@@ -295,7 +296,7 @@ class ImageGAN:
         sha256: str,
     ) -> ModelMeta:
         codes = self._sampler.codes or {}
-        alone = best.step == parts.reconstruct_only_steps(run.steps) and parts.anchored
+        alone = bool(best.arrays) and best.step <= parts.first_steps(run.steps)
         meta = ModelMeta.model_validate(
             {
                 "classes": data.counts,

@@ -14,8 +14,8 @@ from gan_augment.data.splits import hold_out
 from gan_augment.progress import Progress
 from gan_augment.randomness import derived_seed
 from gan_augment.synthesizers.image_scorer import ImageScorer
-from gan_augment.training.build import Parts
 from gan_augment.training.classifier import train_classifier
+from gan_augment.training.parts import Parts
 
 JUDGE_STEPS = 300
 JUDGE_ROWS_A_CLASS = 2000

@@ -7,11 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from gan_augment import devices
-from gan_augment.data.batches import PairedBatches
-from gan_augment.training.build import Parts
+from gan_augment.data.batches import Batches
 from gan_augment.training.monitor import SCORES_A_RUN, Scorer
+from gan_augment.training.parts import Parts, Step
 from gan_augment.training.state import new_state
-from gan_augment.training.step import adversarial_step, reconstruction_step
 
 PROBE_S = 3.0
 WARM_UP_STEPS = 3
@@ -28,21 +27,23 @@ class Pace:
 
 
 def pace_for_budget(
-    parts: Parts, batches: PairedBatches, scorer: Scorer, budget_s: float, may_choose: bool
+    parts: Parts, batches: Batches, scorer: Scorer, budget_s: float, may_choose: bool
 ) -> Pace:
     """How many steps fit into `budget_s` seconds, the scores of the run included.
 
-    At least 20 steps. may_choose: one thread is timed as well and taken where it is faster: on a
-    busy machine the threads of a step wait for each other (two on two busy cores ran ten times
-    slower).
+    At least 20 steps. may_choose: fewer threads are timed as well and taken where they are faster:
+    on a busy machine the threads of a step wait for each other (two on two busy cores ran ten times
+    slower than one).
     """
     began_s, allowed = time.monotonic(), parts.machine.threads
     scorer.score(new_state(parts, seed=0).average)
     score_s = time.monotonic() - began_s
-    speeds = {
-        n: _step_s(parts, batches, n, min(PROBE_S, budget_s / 20))
-        for n in sorted({allowed, 1} if may_choose else {allowed})
-    }
+    candidates = _thread_counts(allowed) if may_choose else [allowed]
+    speeds: dict[int, float] = {}
+    for n in candidates:
+        speeds[n] = _step_s(parts, batches, n, min(PROBE_S, budget_s / 20))
+        if speeds[n] > 1.1 * min(speeds.values()):
+            break  # more threads were slower already
     fastest = min(speeds, key=lambda n: speeds[n])
     left_s = budget_s - (SCORES_A_RUN + 1) * score_s - (time.monotonic() - began_s)
     steps = max(SMALLEST_RUN_STEPS, int(left_s / speeds[fastest]))
@@ -50,25 +51,31 @@ def pace_for_budget(
     return Pace(steps, fastest, f"threads {fastest}: {timed}")
 
 
-def _step_s(parts: Parts, batches: PairedBatches, threads: int, probe_s: float) -> float:
+def _step_s(parts: Parts, batches: Batches, threads: int, probe_s: float) -> float:
     """Seconds of a step over a whole run, on so many threads."""
     recipe, state = parts.recipe, new_state(parts, seed=0)
 
-    def adversarial() -> None:
-        turns = [batches.at(0, state.step, turn) for turn in range(recipe.d_steps)]
-        adversarial_step(state, parts, turns)
-        state.step += 1
+    def timed(step: Step, turns: int, least_s: float) -> float:
+        def once() -> None:
+            step(state, parts, [batches.at(0, state.step, turn) for turn in range(turns)])
+            state.step += 1
 
-    def alone() -> None:
-        reconstruction_step(state, parts, [batches.at(0, state.step)])
-        state.step += 1
+        return _seconds_each(once, least_s)
 
-    share = recipe.objective.reconstruct_only if parts.anchored else 0.0
     with devices.threads(threads):
-        step_s = _seconds_each(adversarial, probe_s)
-        if share:
-            step_s = (1 - share) * step_s + share * _seconds_each(alone, probe_s / 2)
-    return step_s
+        step_s = timed(parts.step, recipe.d_steps, probe_s)
+        if parts.first_step is None:
+            return step_s
+        share = recipe.objective.reconstruct_only
+        return (1 - share) * step_s + share * timed(parts.first_step, 1, probe_s / 2)
+
+
+def _thread_counts(allowed: int) -> list[int]:
+    """1, 2, 4, ... and all that are allowed."""
+    counts = [1]
+    while counts[-1] * 2 <= allowed:
+        counts.append(counts[-1] * 2)
+    return [*counts, *([allowed] if counts[-1] != allowed else [])]
 
 
 def _seconds_each(step: Callable[[], None], least_s: float) -> float:

@@ -6,15 +6,14 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from gan_augment.data.batches import PairedBatches
+from gan_augment.data.batches import Batches
 from gan_augment.errors import DivergedError
-from gan_augment.training.build import Parts
 from gan_augment.training.callbacks import Callback, StopFlag, StopRequested
 from gan_augment.training.ema import follow
 from gan_augment.training.monitor import Best, Scorer, all_finite, score_steps
+from gan_augment.training.parts import Losses, Parts
 from gan_augment.training.schedule import ema_decay, rate_multiplier
 from gan_augment.training.state import Arrays, TrainState, load_state, state_arrays
-from gan_augment.training.step import Losses, adversarial_step, reconstruction_step
 
 OBSERVE_EVERY_STEPS = 20
 ROLLBACKS_ALLOWED = 3
@@ -29,7 +28,7 @@ class Run:
     """
 
     parts: Parts
-    batches: PairedBatches
+    batches: Batches
     state: TrainState
     steps: int
     scorer: Scorer
@@ -43,10 +42,11 @@ class Run:
 def train(run: Run) -> Best:
     """Train until `steps`, keep the best averaged generator, survive non-finite numbers.
 
+    A run resumed between two scores rolls back to where it was resumed, not to the last score.
     Raises StopRequested after saving when a signal came; DivergedError after three rollbacks
     in vain.
     """
-    state, due = run.state, score_steps(run.steps, run.parts.reconstruct_only_steps(run.steps))
+    state, due = run.state, score_steps(run.steps, run.parts.first_steps(run.steps))
     last_good = state_arrays(state)
     clock = _Clock(state.step)
     while state.step < run.steps:
@@ -72,13 +72,13 @@ def one_step(run: Run) -> Losses:
     """Set the rates, draw, step D and G, average."""
     parts, state, recipe = run.parts, run.state, run.parts.recipe
     _set_rates(state, parts, run.steps)
-    alone = state.step < parts.reconstruct_only_steps(run.steps)
-    turns = 1 if alone else recipe.d_steps
+    first = parts.first_step if state.step < parts.first_steps(run.steps) else None
+    turns = 1 if first else recipe.d_steps
     batches = [
         run.batches.at(state.noise_seed, state.step, turn) for turn in reversed(range(turns))
     ]
     state.generator.train()
-    losses = (reconstruction_step if alone else adversarial_step)(state, parts, batches)
+    losses = (first or parts.step)(state, parts, batches)
     follow(state.average, state.generator, ema_decay(state.step * recipe.batch, recipe.batch))
     state.step += 1
     return losses

@@ -49,10 +49,10 @@ class Best:
         return True
 
 
-def score_steps(steps: int, reconstruct_only: int) -> set[int]:
+def score_steps(steps: int, first_steps: int) -> set[int]:
     """When to score: each tenth of the run, its end, and before the adversary joins."""
     tenths = {max(1, round(steps * k / SCORES_A_RUN)) for k in range(1, SCORES_A_RUN + 1)}
-    return tenths | ({reconstruct_only} if reconstruct_only else set())
+    return tenths | ({first_steps} if first_steps else set())
 
 
 def all_finite(state: TrainState, losses: Mapping[str, Tensor]) -> bool:

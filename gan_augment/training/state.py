@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from gan_augment.errors import ModelFileError
-from gan_augment.training.build import Parts, new_optimiser
 from gan_augment.training.ema import averaged_copy
+from gan_augment.training.optimisers import new_optimiser
+from gan_augment.training.parts import Parts
 
 Arrays = dict[str, NDArray[np.generic]]
 

@@ -3,40 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from gan_augment.augment.seen_by_d import apply, draw_moves
 from gan_augment.data.batches import Batch
 from gan_augment.losses.penalties import lecam, r1
-from gan_augment.networks.generators import AnchoredGenerator
 from gan_augment.randomness import generator as random_generator
-from gan_augment.training.build import Parts
+from gan_augment.training.parts import Losses, Made, Parts
 from gan_augment.training.state import TrainState
 
 LECAM_DECAY = 0.99
 ADAPT_EVERY_STEPS = 4
 ADAPT_IMAGES = 20_000
 
-Losses = dict[str, Tensor]
-
-
-@dataclass(frozen=True)
-class Made:
-    """What a generator made of a batch: images (N, C, H, W); codes (N, code) if it is anchored."""
-
-    images: Tensor
-    codes: Tensor | None
-
 
 def adversarial_step(state: TrainState, parts: Parts, batches: Sequence[Batch]) -> Losses:
     """One G step and its D steps, one a batch; the last D step judges the images G then improves.
 
-    So a step decodes once where drawing anew for G would decode twice. Before the adversary joins
-    (anchored, first share of the run) use `reconstruction_step`.
+    So a step decodes once where drawing anew for G would decode twice.
     """
     for turn, batch in enumerate(batches[:-1]):
         with torch.no_grad():
@@ -51,12 +37,8 @@ def adversarial_step(state: TrainState, parts: Parts, batches: Sequence[Batch]) 
 def generate(state: TrainState, parts: Parts, batch: Batch, turn: int = 0) -> Made:
     """The generator's answer to a batch, with the graph where gradients are on."""
     inputs = parts.draw(state.noise_seed, state.step, turn, batch)
-    network = state.generator
     with parts.machine.autocast():
-        if isinstance(network, AnchoredGenerator):
-            codes = network.code(inputs)
-            return Made(network.decoder(codes, inputs.y), codes)
-        return Made(network(inputs), None)
+        return parts.make(state.generator, inputs)
 
 
 def discriminator_step(
@@ -100,42 +82,17 @@ def generator_step(state: TrainState, parts: Parts, batch: Batch, made: Made) ->
         logits = state.discriminator(_seen(state, parts, made.images, "improved", 0), batch.y)
     loss = parts.loss.generator(logits.float())
     losses = {"g_loss": loss.detach()}
-    if made.codes is not None:
-        term, more = anchored_terms(parts, batch, made.images, made.codes)
+    if parts.generator_term is not None:
+        term, more = parts.generator_term(parts, batch, made)
         loss, losses = loss + term, losses | more
-    _update_generator(state, loss)
+    update_generator(state, loss)
     for weight in weights:
         weight.requires_grad_(True)
     return losses
 
 
-def reconstruction_step(state: TrainState, parts: Parts, batches: Sequence[Batch]) -> Losses:
-    """One update of encoder and decoder before the adversary joins: decode anchors, compare."""
-    batch = batches[-1]
-    made = generate(state, parts, batch)
-    if made.codes is None:
-        raise TypeError("only an anchored generator has codes to reconstruct from")
-    loss, losses = anchored_terms(parts, batch, made.images, made.codes)
-    _update_generator(state, loss)
-    return losses
-
-
-def anchored_terms(
-    parts: Parts, batch: Batch, images: Tensor, codes: Tensor
-) -> tuple[Tensor, Losses]:
-    """What keeps an anchored generator at its rows, over the rows decoded at their own anchor.
-
-    reconstruction * E|G(E(a) + noise) - a| + code_penalty * E code^2. Shapes: images (N, C, H, W),
-    codes (N, code) -> ().
-    """
-    objective, rows = parts.recipe.objective, parts.reconstructed_rows()
-    error = F.l1_loss(images[rows].float(), batch.x[rows])
-    spread = codes[rows].float().square().mean()
-    term = objective.reconstruction * error + objective.code_penalty * spread
-    return term, {"reconstruction": error.detach()}
-
-
-def _update_generator(state: TrainState, loss: Tensor) -> None:
+def update_generator(state: TrainState, loss: Tensor) -> None:
+    """One step of G's optimiser down a loss."""
     state.generator_optimiser.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
     state.generator_optimiser.step()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,6 @@ import torch
 
 from gan_augment.config import ScheduleSettings
 from gan_augment.errors import DivergedError, ModelFileError
-from gan_augment.training import loop
 from gan_augment.training.callbacks import (
     HistoryFile,
     StopFlag,
@@ -93,10 +93,10 @@ def test_the_best_eligible_generator_is_kept_not_the_last(toy_run):
     assert not equal(best.arrays, network_arrays(run.state.average))
 
 
-def test_a_not_finite_number_rolls_back_with_other_noise_and_half_the_rates(toy_run, monkeypatch):
+def test_a_not_finite_number_rolls_back_with_other_noise_and_half_the_rates(toy_run):
     run, told = toy_run(40), Told()
     run.callbacks = [told]
-    real, poisoned = loop.adversarial_step, []
+    real, poisoned = run.parts.step, []
 
     def poison(state, parts, batches):
         losses = real(state, parts, batches)
@@ -106,7 +106,7 @@ def test_a_not_finite_number_rolls_back_with_other_noise_and_half_the_rates(toy_
                 next(state.generator.parameters()).fill_(float("nan"))
         return losses
 
-    monkeypatch.setattr(loop, "adversarial_step", poison)
+    run.parts = replace(run.parts, step=poison)
     best = train(run)
     (event,) = told.of("rollback")
     assert event["step"] <= 23 < event["failed_at"]
@@ -116,7 +116,7 @@ def test_a_not_finite_number_rolls_back_with_other_noise_and_half_the_rates(toy_
     assert all(np.isfinite(value).all() for value in best.arrays.values())
 
 
-def test_three_rollbacks_in_vain_end_the_run_with_the_best_kept(toy_run, monkeypatch):
+def test_three_rollbacks_in_vain_end_the_run_with_the_best_kept(toy_run):
     run = toy_run(40)
 
     def broken(state, parts, batches):
@@ -126,7 +126,7 @@ def test_three_rollbacks_in_vain_end_the_run_with_the_best_kept(toy_run, monkeyp
 
     saved = []
     run.save = lambda state, best: saved.append(state_arrays(state))
-    monkeypatch.setattr(loop, "adversarial_step", broken)
+    run.parts = replace(run.parts, step=broken)
     with pytest.raises(DivergedError, match="3 rollbacks"):
         train(run)
     assert run.best.arrays

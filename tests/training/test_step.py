@@ -15,6 +15,7 @@ from gan_augment.config import (
     OptimiserSettings,
 )
 from gan_augment.training import step as steps
+from gan_augment.training.anchored import reconstruction_step
 from gan_augment.training.loop import one_step
 from gan_augment.training.state import network_arrays
 
@@ -58,7 +59,7 @@ def test_reconstruction_falls_on_four_samples(toy_run):
     run = toy_run(batch=4, generator_optimiser=OptimiserSettings(rate=5e-3))
     batch = run.batches.at(0, 0)
     losses = [
-        steps.reconstruction_step(run.state, run.parts, [batch])["reconstruction"].item()
+        reconstruction_step(run.state, run.parts, [batch])["reconstruction"].item()
         for _ in range(40)
     ]
     assert sum(losses[-5:]) < 0.6 * sum(losses[:5])

@@ -1,0 +1,71 @@
+"""The anchored method: what its generator is given, what holds it to its rows, its first steps.
+
+Two real rows of a class are encoded, their codes interpolated and decoded; an adversary makes the
+in-betweens real. Half of a batch is decoded at its own anchor and compared with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from gan_augment.config import Recipe
+from gan_augment.data.batches import Batch
+from gan_augment.networks.generators import AnchoredGenerator, Anchors, GeneratorInput
+from gan_augment.randomness import generator
+from gan_augment.training.parts import Losses, Made, Parts
+from gan_augment.training.state import TrainState
+from gan_augment.training.step import generate, update_generator
+
+RECONSTRUCTION_NOISE = 0.5  # of sigma: .05 where sigma is .1
+
+
+def draw(recipe: Recipe, seed: int, step: int, turn: int, batch: Batch) -> GeneratorInput:
+    """Each row and its same-class partner; every k-th at the row itself, to be compared with it."""
+    rng, n, device = generator(seed, "noise", step, turn), len(batch.y), batch.y.device
+    z = torch.from_numpy(rng.standard_normal((n, recipe.generator.code), dtype=np.float32))
+    position, rows = rng.random(n, dtype=np.float32), reconstructed_rows(recipe)
+    position[rows] = 0
+    z[rows] *= RECONSTRUCTION_NOISE
+    first = torch.arange(n, device=device)
+    anchors = Anchors(batch.x, first, first ^ 1, torch.from_numpy(position).to(device))
+    return GeneratorInput(z.to(device), batch.y, anchors)
+
+
+def make(network: nn.Module, inputs: GeneratorInput) -> Made:
+    """The images, and the codes that they were decoded from."""
+    if not isinstance(network, AnchoredGenerator):
+        raise TypeError(f"expected an AnchoredGenerator, not {type(network).__name__}")
+    codes = network.code(inputs)
+    return Made(network.decoder(codes, inputs.y), codes)
+
+
+def reconstruction_term(parts: Parts, batch: Batch, made: Made) -> tuple[Tensor, Losses]:
+    """What keeps an anchored generator at its rows, over the rows decoded at their own anchor.
+
+    reconstruction * E|G(E(a) + noise) - a| + code_penalty * E code^2; unit of the error: -1..1.
+    """
+    if made.codes is None:
+        raise TypeError("only what an anchored generator made has codes")
+    objective, rows = parts.recipe.objective, reconstructed_rows(parts.recipe)
+    error = F.l1_loss(made.images[rows].float(), batch.x[rows])
+    spread = made.codes[rows].float().square().mean()
+    term = objective.reconstruction * error + objective.code_penalty * spread
+    return term, {"reconstruction": error.detach()}
+
+
+def reconstruction_step(state: TrainState, parts: Parts, batches: Sequence[Batch]) -> Losses:
+    """One update of encoder and decoder before the adversary joins: decode anchors, compare."""
+    batch = batches[-1]
+    loss, losses = reconstruction_term(parts, batch, generate(state, parts, batch))
+    update_generator(state, loss)
+    return losses
+
+
+def reconstructed_rows(recipe: Recipe) -> slice:
+    """The rows of a batch that are decoded at their own anchor: every k-th."""
+    return slice(0, None, round(1 / recipe.objective.reconstructed))

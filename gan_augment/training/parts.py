@@ -1,0 +1,62 @@
+"""`Parts`: what a step needs and what does not change during a run. Made by `build.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from torch import Tensor, nn
+
+from gan_augment.config import Recipe
+from gan_augment.data.batches import Batch
+from gan_augment.devices import Machine
+from gan_augment.losses.adversarial import AdversarialLoss
+from gan_augment.networks.generators import GeneratorInput
+from gan_augment.networks.geometry import Geometry
+
+if TYPE_CHECKING:
+    from gan_augment.training.state import TrainState
+
+Losses = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a generator made of a batch: images (N, C, H, W); codes (N, code) if it has codes."""
+
+    images: Tensor
+    codes: Tensor | None = None
+
+
+Step = Callable[["TrainState", "Parts", Sequence[Batch]], Losses]
+"""One G step with its D steps, one a batch: a free function over explicit state."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a recipe was resolved to; swapping one part gives another GAN.
+
+    draw(seed, step, turn, batch): what the generator is given for a batch, a pure function; labels
+    are the batch's, and so are the rows that samples start from.
+    make(generator, inputs): the images, and the codes behind them if there are any.
+    generator_term(parts, batch, made): what G minimises beside the adversarial loss, or None.
+    step: one step of the method. first_step: that of the first `reconstruct_only` share, or None.
+    new_networks(seed): generator and discriminator with their first weights, a pure function.
+    """
+
+    recipe: Recipe
+    geometry: Geometry
+    machine: Machine
+    loss: AdversarialLoss
+    draw: Callable[[int, int, int, Batch], GeneratorInput]
+    make: Callable[[nn.Module, GeneratorInput], Made]
+    generator_term: Callable[[Parts, Batch, Made], tuple[Tensor, Losses]] | None
+    step: Step
+    first_step: Step | None
+    new_networks: Callable[[int], tuple[nn.Module, nn.Module]]
+
+    def first_steps(self, steps: int) -> int:
+        """How many of a run's steps are first steps: before the adversary joins."""
+        share = self.recipe.objective.reconstruct_only if self.first_step else 0.0
+        return round(share * steps)
