@@ -1,11 +1,17 @@
-"""Processes beside this one: how many cores there are for them, and how a worker is started."""
+"""The process and its workers: cores, memory, and how a worker is started."""
 
 from __future__ import annotations
 
+import contextlib
 import os
+import resource
 import sys
 from pathlib import Path
 
+_GROUP_LIMITS = (
+    Path("/sys/fs/cgroup/memory.max"),
+    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
+)
 _ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -14,6 +20,18 @@ def available_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def memory_limit_bytes() -> int:
+    """What memory this process may use: the least of machine, control group and own limit."""
+    limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    soft, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if soft != resource.RLIM_INFINITY:
+        limits.append(soft)
+    for path in _GROUP_LIMITS:
+        with contextlib.suppress(OSError, ValueError):  # absent, or "max"
+            limits.append(int(path.read_text()))
+    return min(limits)
 
 
 def worker_command(module: str) -> list[str]:

@@ -16,9 +16,12 @@ from gan_augment.data.listing import Candidate, Listing
 from gan_augment.data.scan_notes import refuse_bad, scan_notes
 from gan_augment.data.scan_result import Entry, Scan
 from gan_augment.data.sizing import Resize, model_size
+from gan_augment.errors import DataError
+from gan_augment.processes import memory_limit_bytes
 from gan_augment.progress import Progress, Silent
 
 _HEADERS = 2000  # more would not move a median
+MEMORY_SHARE = 0.6  # the rest is for training
 
 __all__ = ["Entry", "Scan", "Scanned", "scan_files"]
 
@@ -48,6 +51,7 @@ def scan_files(
     """
     progress = progress or Silent()
     size = image_size or _size_by_headers(listing, workers, progress)
+    _check_memory(len(listing.candidates), size)
     progress.phase("reading images", len(listing.candidates))
     paths = [listing.root / candidate.path for candidate in listing.candidates]
     answers = decode_files(
@@ -70,6 +74,17 @@ def scan_files(
     )
     refuse_bad(scan, skip_bad)
     return Scanned(scan, pixels, scan_notes(scan, [answer.facts for _, answer in kept]))
+
+
+def _check_memory(images: int, size: tuple[int, int]) -> None:
+    """Refuse, before anything is decoded, what would not fit at three channels, held twice."""
+    needed, limit = images * size[0] * size[1] * 3 * 2, memory_limit_bytes()
+    if needed > MEMORY_SHARE * limit:
+        raise DataError(
+            f"{images} images of {size[1]} x {size[0]} px need about {needed / 2**30:.1f} GiB, more "
+            f"than {MEMORY_SHARE:.0%} of the {limit / 2**30:.1f} GiB there are. Take a smaller "
+            "--image-size, or fewer images."
+        )
 
 
 def _size_by_headers(listing: Listing, workers: int | None, progress: Progress) -> tuple[int, int]:

@@ -11,6 +11,7 @@ from PIL import Image
 
 from gan_augment.data.readers import data_sha256, read_images
 from gan_augment.errors import DataError, UnreadableFilesError, UsageError
+from gan_augment.processes import memory_limit_bytes
 
 
 def test_a_folder_a_class_gives_labels_and_relative_ids(folder):
@@ -195,3 +196,13 @@ def test_the_data_hash_notices_every_change(folder):
     apart = type(data)(data.pixels, data.labels, data.ids, np.array([0, 1, 2, 3]), data.names)
     hashes |= {data_sha256(apart), data_sha256(replace(apart, groups=np.array([0, 0, 1, 1])))}
     assert len(hashes) == 7
+
+
+def test_more_pixels_than_memory_are_refused_before_any_is_decoded(folder, monkeypatch):
+    monkeypatch.setattr("gan_augment.data.scan.memory_limit_bytes", lambda: 1000)
+    with pytest.raises(DataError, match=r"5 images of 8 x 12 px need .* smaller --image-size"):
+        read_images(folder(dog=2, cat=3))
+
+
+def test_the_memory_limit_is_a_number_of_bytes_that_this_process_has():
+    assert 2**28 < memory_limit_bytes() < 2**50
