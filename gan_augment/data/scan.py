@@ -81,8 +81,8 @@ def _check_memory(images: int, size: tuple[int, int]) -> None:
     needed, limit = images * size[0] * size[1] * 3 * 2, memory_limit_bytes()
     if needed > MEMORY_SHARE * limit:
         raise DataError(
-            f"{images} images of {size[1]} x {size[0]} px need about {needed / 2**30:.1f} GiB, more "
-            f"than {MEMORY_SHARE:.0%} of the {limit / 2**30:.1f} GiB there are. Take a smaller "
+            f"{images} images of {size[1]} x {size[0]} px need about {needed / 2**30:.1f} GiB, "
+            f"more than {MEMORY_SHARE:.0%} of the {limit / 2**30:.1f} GiB there are. Take a smaller "
             "--image-size, or fewer images."
         )
 
