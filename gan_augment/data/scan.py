@@ -82,8 +82,8 @@ def _check_memory(images: int, size: tuple[int, int]) -> None:
     if needed > MEMORY_SHARE * limit:
         raise DataError(
             f"{images} images of {size[1]} x {size[0]} px need about {needed / 2**30:.1f} GiB, "
-            f"more than {MEMORY_SHARE:.0%} of the {limit / 2**30:.1f} GiB there are. Take a smaller "
-            "--image-size, or fewer images."
+            f"more than {MEMORY_SHARE:.0%} of the {limit / 2**30:.1f} GiB there are. Take a "
+            "smaller --image-size, or fewer images."
         )
 
 
