@@ -155,7 +155,8 @@ def _rejected_lines(scan: Scan) -> list[str]:
         return []
     listed = [f"  {path}: {reason}" for path, reason in list(scan.rejected.items())[:_SHOWN]]
     more = len(scan.rejected) - _SHOWN
-    head = f"{len(scan.rejected)} files cannot be used:"
+    n = len(scan.rejected)
+    head = f"{n} file{'s' * (n != 1)} cannot be used:"
     return [head, *listed, *([f"  and {more} more"] if more > 0 else [])]
 
 
