@@ -35,7 +35,7 @@ from gan_augment.synthesizers.saving import RunSaver
 from gan_augment.synthesizers.shown import ShownEvents
 from gan_augment.synthesizers.timing import pace_for_budget
 from gan_augment.training.build import build
-from gan_augment.training.callbacks import Callback, StopFlag
+from gan_augment.training.callbacks import Callback, StopFlag, StopRequested
 from gan_augment.training.checkpoint import CheckpointStore
 from gan_augment.training.loop import Run, train
 from gan_augment.training.monitor import Best
@@ -138,6 +138,9 @@ class ImageGAN:
         with devices.threads(1):  # scores must not depend on what a budget chooses
             ready = prepare(data, parts, topped_up, seed, progress)
         steps, parts = self._paced(parts, ready, started_s, progress)
+        stop = stop or StopFlag()
+        if stop.signal is not None:
+            raise StopRequested(stop.signal)
         with devices.threads(parts.machine.threads):
             run = Run(
                 parts=parts,
@@ -146,7 +149,7 @@ class ImageGAN:
                 steps=steps,
                 scorer=ready.scorer,
                 callbacks=[*self.callbacks, ShownEvents(progress)],
-                stop=stop or StopFlag(),
+                stop=stop,
             )
             saver = RunSaver(checkpoints, run, data_sha256(data), force)
             if resume:

@@ -16,6 +16,7 @@ from gan_augment.errors import (
     UsageError,
 )
 from gan_augment.storage import load_bundle, save_bundle
+from gan_augment.training.callbacks import StopFlag, StopRequested
 
 pytestmark = pytest.mark.slow
 
@@ -188,6 +189,14 @@ def test_other_sizes_and_channels_come_back_as_they_went_in(side, channels, make
     data = make_images({"many": 20, "few": 3}, side, channels)
     made = ImageGAN(steps=2, device="cpu", threads=1).fit(data).sample({"few": 2})
     assert made.image_shape == (side, side, channels)
+
+
+def test_a_stop_asked_for_before_training_is_not_trained_away(toy):
+    flag, told = StopFlag(), []
+    flag.signal = 15
+    with pytest.raises(StopRequested):
+        ImageGAN(steps=9, device="cpu", threads=1, callbacks=[told]).fit(toy, stop=flag)
+    assert not told
 
 
 def test_a_budget_becomes_steps_that_repeat_the_run(toy):
