@@ -59,10 +59,6 @@ class ResumeMismatchError(UsageError):
     """A run cannot be continued, since its data or its settings are not the ones it began with."""
 
 
-class MissingDependencyError(GanAugmentError, ImportError):
-    """An optional package is needed and not installed."""
-
-
 class DivergedError(GanAugmentError, ArithmeticError):
     """Training produced non-finite values again after every allowed rollback."""
 

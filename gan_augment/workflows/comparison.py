@@ -13,14 +13,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import stdtrit
 
 from gan_augment.augment.classical import augment_batch, default_pipeline
 from gan_augment.data.contract import LabelledImages
 from gan_augment.progress import Progress, Silent
 from gan_augment.training.classifier import train_classifier
-
-# Student's t, the two-sided 95 % points for 1, 2, ... degrees of freedom; the last holds for more.
-_T95 = (12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26, 2.23)
 
 
 @dataclass(frozen=True)
@@ -126,7 +124,7 @@ def change(candidate: Sequence[float], baseline: Sequence[float]) -> Change:
     middle, n = mean(differences), len(differences)
     if n < 2:
         return Change(middle, None)
-    half = _T95[min(n - 1, len(_T95)) - 1] * stdev(differences) / math.sqrt(n)
+    half = float(stdtrit(n - 1, 0.975)) * stdev(differences) / math.sqrt(n)
     return Change(middle, (middle - half, middle + half))
 
 

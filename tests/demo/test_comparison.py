@@ -32,7 +32,7 @@ def test_scores_are_those_counted_by_hand() -> None:
 
 def test_the_change_is_paired_and_its_interval_is_students() -> None:
     paired = change([0.91, 0.82, 0.73], [0.90, 0.80, 0.70])  # +.01, +.02, +.03
-    half = 4.30 * 0.01 / 3**0.5
+    half = 4.302652729911275 * 0.01 / 3**0.5  # t of 2 degrees of freedom, 97.5 %
     assert paired.mean == pytest.approx(0.02)
     assert paired.interval == pytest.approx((0.02 - half, 0.02 + half))
     assert paired.clear == 0

@@ -59,15 +59,12 @@ def test_minimax_agrees_with_binary_cross_entropy():
 
 
 def test_the_best_d_of_the_minimax_game_is_the_share_of_reals():
-    real_density, fake_density = 0.7, 0.2  # at one point
-    s = torch.zeros(1, dtype=torch.float64, requires_grad=True)
-    best = math.log(real_density / fake_density)
-    with torch.no_grad():
-        s.fill_(best)
-    loss = real_density * F.softplus(-s) + fake_density * F.softplus(s)
-    (slope,) = torch.autograd.grad(loss.sum(), s)
-    assert abs(slope.item()) < 1e-12
-    assert torch.sigmoid(s).item() == pytest.approx(real_density / (real_density + fake_density))
+    real_at, fake_at = torch.tensor([7, 3]), torch.tensor([2, 8])  # ten of each, at two places
+    s = (real_at / fake_at).double().log().requires_grad_()
+    real, fake = s.repeat_interleave(real_at), s.repeat_interleave(fake_at)
+    (slope,) = torch.autograd.grad(minimax_d(real, fake), s)
+    torch.testing.assert_close(slope, torch.zeros_like(s), atol=1e-7, rtol=0)
+    torch.testing.assert_close(torch.sigmoid(s), (real_at / (real_at + fake_at)).double())
 
 
 @pytest.mark.parametrize("loss", [hinge_d, minimax_d])
