@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from gan_augment.config import FitOptions
 from gan_augment.data.arrays import group_codes, label_pixels, to_uint8
 from gan_augment.data.contract import LabelledImages
 from gan_augment.data.duplicates import digest, join_groups, same_rows
@@ -70,6 +71,20 @@ def read_images(
     else:
         raise UsageError(f"{str(path)!r} is neither a folder of classes nor a .csv or .npz file")
     return _read_listing(listing, size, how, skip_bad, workers, progress)
+
+
+def read_as_asked(
+    source: str | Path, options: FitOptions, progress: Progress | None = None
+) -> ReadImages:
+    """`read_images` with the settings of a fit."""
+    return read_images(
+        source,
+        image_size=options.image_size,
+        resize=options.resize,
+        skip_bad=options.skip_bad,
+        workers=options.workers,
+        progress=progress,
+    )
 
 
 def _read_listing(

@@ -12,7 +12,7 @@ import numpy as np
 from gan_augment.config import FitOptions, TopUp
 from gan_augment.data.export import ManifestRow, Origin, check_png_channels
 from gan_augment.data.names import safe_names
-from gan_augment.data.readers import ReadImages, data_sha256, read_images
+from gan_augment.data.readers import ReadImages, data_sha256, read_as_asked
 from gan_augment.data.strategy import ClassPlan, choose_classes, targets
 from gan_augment.errors import DataError, ResumeMismatchError
 from gan_augment.progress import Progress, Silent
@@ -145,7 +145,8 @@ def augment(
     if facts:
         options = _as_the_model(options, facts)
     with output_folder(out, "augment", resume=resume, overwrite=overwrite) as folder:
-        read = _read(source, options, progress)
+        read = read_as_asked(source, options, progress)
+        check_png_channels(read.data.image_shape[2])
         if facts:
             _check_fits(read, facts)
         job = _plan(source, out, read, top_up, options, progress)
@@ -169,19 +170,6 @@ def _as_the_model(options: FitOptions, facts: ModelMeta) -> FitOptions:
     classes = facts.topped_up if options.classes == "rare" else options.classes
     values = {"image_size": (height, width), "resize": facts.resize, "classes": classes}
     return options.model_copy(update=values)
-
-
-def _read(source: Path, options: FitOptions, progress: Progress) -> ReadImages:
-    read = read_images(
-        source,
-        image_size=options.image_size,
-        resize=options.resize,
-        skip_bad=options.skip_bad,
-        workers=options.workers,
-        progress=progress,
-    )
-    check_png_channels(read.data.image_shape[2])
-    return read
 
 
 def _plan(

@@ -16,7 +16,7 @@ from gan_augment.config import FitOptions, Recipe
 from gan_augment.data.contact_sheet import SheetRow, contact_sheet
 from gan_augment.data.contract import LabelledImages
 from gan_augment.data.export import png_bytes
-from gan_augment.data.readers import ReadImages, data_sha256, read_images
+from gan_augment.data.readers import ReadImages, data_sha256, read_as_asked
 from gan_augment.data.strategy import choose_classes, explain_rare
 from gan_augment.devices import Machine, choose_machine
 from gan_augment.errors import DivergedError, ModelFileError, UsageError
@@ -145,7 +145,7 @@ def plan_fit(
     """Read the data and decide all that `fit` would decide before training. Writes nothing."""
     options = options or FitOptions()
     run = _run_folder(data, out, resume=False)
-    return _plan(data, _read(data, options, Silent()), options, run)
+    return _plan(data, read_as_asked(data, options), options, run)
 
 
 def fit(
@@ -172,7 +172,7 @@ def fit(
     run = _run_folder(data, out, resume)
     with held(run, resume=resume, overwrite=overwrite):
         options = begun_with(run, asked, force=force) if resume else asked
-        read = read or _read(data, options, progress)
+        read = read or read_as_asked(data, options, progress)
         if resume:
             options = check_classes(run, options, asked, read.data.counts, force=force)
         plan = _plan(data, read, options, run)
@@ -279,17 +279,6 @@ def samples_sheet(gan: ImageGAN, data: LabelledImages) -> NDArray[np.uint8]:
             made = gan.sample_range(name, 0, SAMPLES_A_CLASS)
             rows.append(SheetRow(name, len(own), real, made))
     return contact_sheet(rows, columns=SAMPLES_A_CLASS)
-
-
-def _read(data: str | Path, options: FitOptions, progress: Progress) -> ReadImages:
-    return read_images(
-        data,
-        image_size=options.image_size,
-        resize=options.resize,
-        skip_bad=options.skip_bad,
-        workers=options.workers,
-        progress=progress,
-    )
 
 
 def _plan(data: str | Path, read: ReadImages, options: FitOptions, run: Path) -> FitPlan:
