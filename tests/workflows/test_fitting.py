@@ -204,7 +204,7 @@ def test_the_steps_that_a_budget_became_repeat_the_run(data, tmp_path):
 
 def test_data_that_was_read_already_is_not_read_again(data, whole, tmp_path, monkeypatch):
     read = read_images(data)
-    monkeypatch.setattr(fitting, "read_images", None)
+    monkeypatch.setattr(fitting, "read_as_asked", None)
     assert model(fit(data, tmp_path / "run", QUICK, read=read).run) == model(whole)
 
 
