@@ -1,14 +1,18 @@
-"""The shape of data inside: `LabelledImages`. Readers make it from anything; no files here."""
+"""The shapes of data inside: `LabelledImages`, `LabelledTable`. Readers make them from anything."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gan_augment.errors import DataError
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 SMALLEST_SIDE_PX = 8
 
@@ -33,9 +37,9 @@ class LabelledImages:
 
     def __post_init__(self) -> None:
         if self.class_names is None:
-            top = int(self.labels.max()) + 1 if len(self.labels) else 0
-            object.__setattr__(self, "class_names", tuple(str(i) for i in range(top)))
-        _check(self)
+            object.__setattr__(self, "class_names", _numbered(self.labels))
+        _check_pixels(self)
+        _check_rows(self, len(self.pixels))
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -54,8 +58,7 @@ class LabelledImages:
     @property
     def counts(self) -> dict[str, int]:
         """Rows of each class, {name: n}, in class order, zeros included."""
-        n = np.bincount(self.labels, minlength=len(self.names))
-        return {name: int(k) for name, k in zip(self.names, n, strict=True)}
+        return _counts(self)
 
     def take(self, rows: Sequence[int] | NDArray[np.int64]) -> LabelledImages:
         """The given rows, in the given order, ids and groups with them."""
@@ -70,8 +73,81 @@ class LabelledImages:
         )
 
 
-def _check(data: LabelledImages) -> None:
-    pixels, labels = data.pixels, data.labels
+@dataclass(frozen=True)
+class LabelledTable:
+    """Labelled rows of a table.
+
+    frame: the feature columns only (no target), (N, columns), any dtypes, in the user's order and
+    with the user's index; column names are unique.
+    labels, ids, groups, class_names: as in `LabelledImages`.
+    Raises DataError on construction where these do not hold. Never copies or changes the frame.
+    """
+
+    frame: DataFrame
+    labels: NDArray[np.int64]
+    ids: NDArray[np.str_]
+    groups: NDArray[np.int64] | None = None
+    class_names: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.class_names is None:
+            object.__setattr__(self, "class_names", _numbered(self.labels))
+        _check_frame(self.frame)
+        _check_rows(self, len(self.frame))
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Class names by label index."""
+        return self.class_names or ()
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Rows of each class, {name: n}, in class order, zeros included."""
+        return _counts(self)
+
+    def take(self, rows: Sequence[int] | NDArray[np.int64]) -> LabelledTable:
+        """The given rows, in the given order, dtypes kept, ids and groups with them."""
+        index = np.asarray(rows, dtype=np.int64)
+        groups = None if self.groups is None else self.groups[index]
+        return replace(
+            self,
+            frame=self.frame.iloc[index],
+            labels=self.labels[index],
+            ids=self.ids[index],
+            groups=groups,
+        )
+
+
+def _numbered(labels: NDArray[np.int64]) -> tuple[str, ...]:
+    top = int(labels.max()) + 1 if len(labels) else 0
+    return tuple(str(i) for i in range(top))
+
+
+def _counts(data: LabelledImages | LabelledTable) -> dict[str, int]:
+    n = np.bincount(data.labels, minlength=len(data.names))
+    return {name: int(k) for name, k in zip(data.names, n, strict=True)}
+
+
+def _check_frame(frame: DataFrame) -> None:
+    columns = getattr(frame, "columns", None)
+    if columns is None or not hasattr(frame, "iloc"):
+        raise DataError(
+            f"the table is a {type(frame).__name__}; expected a pandas DataFrame. "
+            "gan_augment.data.tables.read_frame converts other containers."
+        )
+    if not columns.is_unique:
+        twice = list(dict.fromkeys(columns[columns.duplicated()].tolist()))
+        raise DataError(
+            f"columns {twice} occur more than once; expected unique column names. Rename or drop "
+            "the copies."
+        )
+
+
+def _check_pixels(data: LabelledImages) -> None:
+    pixels = data.pixels
     if pixels.dtype != np.uint8 or pixels.ndim != 4:
         raise DataError(
             f"pixels are {pixels.dtype} of shape {pixels.shape}; expected uint8 of shape "
@@ -82,7 +158,10 @@ def _check(data: LabelledImages) -> None:
             f"images of {pixels.shape[1]} x {pixels.shape[2]} px with {pixels.shape[3]} channels; "
             f"expected at least {SMALLEST_SIDE_PX} px a side and one channel. Enlarge them first."
         )
-    n, k = len(pixels), len(data.names)
+
+
+def _check_rows(data: LabelledImages | LabelledTable, n: int) -> None:
+    labels, k = data.labels, len(data.names)
     if labels.dtype != np.int64 or labels.shape != (n,):
         raise DataError(f"labels are {labels.dtype} {labels.shape}; expected int64 ({n},)")
     if n and (labels.min() < 0 or labels.max() >= k):
