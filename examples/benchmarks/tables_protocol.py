@@ -192,10 +192,10 @@ def run_arm(
     maker: Maker | None = None,
     learners: Sequence[str] = LEARNERS,
 ) -> dict:
-    """One arm in one cell: {"scores": ..., "add_s": seconds to make rows, "added": rows}.
+    """One arm in one cell: {"scores", "add_s": seconds to make rows, "added": rows, "facts"}.
 
-    `maker` makes the rows of every arm that is not named in ARMS, and of "ours". An arm that raises
-    gives {"error": text} instead of scores.
+    `maker` makes the rows of every arm that is not named here, such as "ours"; what it puts into
+    the `attrs` of its frame comes back as facts. An arm that raises gives {"error": text} alone.
     """
     began_s = time.perf_counter()
     try:
@@ -206,12 +206,14 @@ def run_arm(
                 return {"scores": found, "add_s": 0.0, "added": 0}
             if arm == "adasyn":
                 return _adasyn(train, test, info, seed, learners)
-            maker = {"repeats": repeated, "smote": smote_rows}.get(arm, maker)
+            makers = {"repeats": repeated, "smote": smote_rows, "smote_scaled": smote_scaled}
+            maker = makers.get(arm, maker)
             added = maker(train.X, train.y, info.categorical, seed)
             add_s = time.perf_counter() - began_s
             grown = joined(train, added)
             found = evaluate(grown, test, info, seed, learners=learners)
-            return {"scores": found, "add_s": add_s, "added": len(added[1])}
+            facts = dict(added[0].attrs)
+            return {"scores": found, "add_s": add_s, "added": len(added[1]), "facts": facts}
     except Exception as error:  # noqa: BLE001  whatever an arm raises, the others go on
         return {"error": f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"}
 
@@ -238,18 +240,22 @@ def repeated(
 
 
 def smote_rows(
-    X: pd.DataFrame, y: np.ndarray, categorical: list[str], seed: int
+    X: pd.DataFrame, y: np.ndarray, categorical: list[str], seed: int, scaled: bool = False
 ) -> tuple[pd.DataFrame, np.ndarray]:
     """imbalanced-learn's SMOTE, SMOTENC or SMOTEN by the kinds of columns, k = 5.
 
     It is spared what it raises on: missing numbers are medians to it, a missing level is a level of
-    its own, and text goes in as codes. All three scale nothing, as a user would call them.
+    its own, and text goes in as codes. It scales nothing by itself; `scaled` gives it numbers of
+    unit variance, and takes its rows back.
     """
     numeric = [c for c in X.columns if c not in set(categorical)]
     plain = pd.DataFrame(index=X.index)
     for column in X.columns:
         if column in numeric:
             plain[column] = X[column].astype(float).fillna(X[column].median())
+    unit = plain[numeric].std(ddof=0).replace(0, 1) if scaled else None
+    if unit is not None:
+        plain[numeric] = plain[numeric] / unit
     text = as_text(X, categorical)
     levels = {c: pd.Categorical(text[c]) for c in categorical}
     for column, values in levels.items():
@@ -262,10 +268,19 @@ def smote_rows(
         sampler = SMOTENC([c in levels for c in plain.columns], random_state=seed)
     grown, labels = sampler.fit_resample(plain, y)
     made = grown.iloc[len(y) :].reset_index(drop=True)
+    if unit is not None:
+        made[numeric] = made[numeric] * unit
     for column, values in levels.items():
         words = pd.Series(values.categories[made[column].to_numpy(dtype=int)], dtype="str")
         made[column] = words.where(words != MISSING)
     return made[list(X.columns)], labels[len(y) :]
+
+
+def smote_scaled(
+    X: pd.DataFrame, y: np.ndarray, categorical: list[str], seed: int
+) -> tuple[pd.DataFrame, np.ndarray]:
+    """`smote_rows` on numbers of unit variance, for which no column's unit decides who is near."""
+    return smote_rows(X, y, categorical, seed, scaled=True)
 
 
 def _adasyn(train: Half, test: Half, info: TableInfo, seed: int, learners: Sequence[str]) -> dict:
