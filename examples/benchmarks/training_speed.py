@@ -26,6 +26,7 @@ from gan_augment.data.batches import PairedBatches
 from gan_augment.data.contract import LabelledImages
 from gan_augment.data.export import png_bytes
 from gan_augment.devices import choose_machine, threads
+from gan_augment.networks.geometry import Geometry
 from gan_augment.recipes import resolve_recipe
 from gan_augment.synthesizers.block_sampler import BlockSampler, encode_anchors
 from gan_augment.training.build import build
@@ -66,7 +67,7 @@ def ours(data: LabelledImages, precision: str, threads_: int) -> tuple[Run, Step
         data,
         size=parts.recipe.batch,
         power=parts.recipe.label_power,
-        padded=parts.geometry.padded,
+        padded=Geometry.of(data.image_shape).padded,
         device=machine.device,
     )
     run = Run(parts, batches, new_state(parts, 0), 10**9, NoScore())
@@ -143,10 +144,9 @@ def sampling(run: Run, data: LabelledImages, rounds: int) -> dict[str, list]:
     parts: Parts = run.parts
     rows_of = {0: np.flatnonzero(data.labels == 0)}
     network = run.state.average
-    codes = encode_anchors(network, data.pixels, rows_of, parts.geometry, parts.machine)
-    sampler = BlockSampler(
-        network, parts.geometry, parts.machine, parts.recipe.generator.code, codes
-    )
+    geometry = Geometry.of(data.image_shape)
+    codes = encode_anchors(network, data.pixels, rows_of, geometry, parts.machine)
+    sampler = BlockSampler(network, geometry, parts.machine, parts.recipe.generator.code, codes)
     found: dict[str, list] = {"to uint8": [], "to PNG bytes": []}
     sampler.rows(0, "0", 0, 256, 0)
     for _ in range(rounds):

@@ -24,6 +24,7 @@ from gan_augment.errors import (
     unknown_class,
 )
 from gan_augment.networks.generators import AnchoredGenerator
+from gan_augment.networks.geometry import Geometry
 from gan_augment.progress import Progress, Silent
 from gan_augment.recipes import resolve_recipe
 from gan_augment.storage import load_bundle, save_bundle
@@ -268,6 +269,7 @@ class ImageGAN:
     ) -> None:
         """Put the best averaged generator into a sampler, with the codes of its anchor rows."""
         network, parts = run.state.average, run.parts
+        geometry = Geometry.of(data.image_shape)
         if best.arrays:
             load_network(network, best.arrays)
         else:
@@ -282,9 +284,9 @@ class ImageGAN:
                 label: rows[data.labels[rows] == label][:ANCHORS_KEPT_A_CLASS]
                 for label in range(len(data.names))
             }
-            codes = encode_anchors(network, data.pixels, by_class, parts.geometry, parts.machine)
+            codes = encode_anchors(network, data.pixels, by_class, geometry, parts.machine)
         self._sampler = BlockSampler(
-            network, parts.geometry, parts.machine, parts.recipe.generator.code, codes
+            network, geometry, parts.machine, parts.recipe.generator.code, codes
         )
         self.topped_up_ = topped_up
 

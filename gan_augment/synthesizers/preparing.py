@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from gan_augment.data.batches import PairedBatches
 from gan_augment.data.contract import LabelledImages
 from gan_augment.data.splits import hold_out
+from gan_augment.networks.geometry import Geometry
 from gan_augment.progress import Progress
 from gan_augment.randomness import derived_seed
 from gan_augment.synthesizers.image_scorer import ImageScorer
@@ -35,6 +36,7 @@ def prepare(
 ) -> Prepared:
     """Hold out rows for scoring and train the judge on the others; pure."""
     rows, held = hold_out(data, seed=seed)
+    geometry = Geometry.of(data.image_shape)
     progress.phase("training the judge that scores the generator")
     judge_rows = _at_most_a_class(data.labels, rows, JUDGE_ROWS_A_CLASS)
     judge = train_classifier(
@@ -46,7 +48,7 @@ def prepare(
         held,
         topped_up=topped_up,
         judge=judge,
-        geometry=parts.geometry,
+        geometry=geometry,
         machine=parts.machine,
         code=parts.recipe.generator.code,
         seed=seed,
@@ -55,7 +57,7 @@ def prepare(
         data,
         size=parts.recipe.batch,
         power=parts.recipe.label_power,
-        padded=parts.geometry.padded,
+        padded=geometry.padded,
         device=parts.machine.device,
         among=rows,
     )

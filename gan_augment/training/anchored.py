@@ -44,7 +44,9 @@ def make(network: nn.Module, inputs: GeneratorInput) -> Made:
     return Made(network.decoder(codes, inputs.y), codes)
 
 
-def reconstruction_term(parts: Parts, batch: Batch, made: Made) -> tuple[Tensor, Losses]:
+def reconstruction_term(
+    state: TrainState, parts: Parts, batch: Batch, made: Made
+) -> tuple[Tensor, Losses]:
     """What keeps an anchored generator at its rows, over the rows decoded at their own anchor.
 
     reconstruction * E|G(E(a) + noise) - a| + code_penalty * E code^2; unit of the error: -1..1.
@@ -52,7 +54,7 @@ def reconstruction_term(parts: Parts, batch: Batch, made: Made) -> tuple[Tensor,
     if made.codes is None:
         raise TypeError("only what an anchored generator made has codes")
     objective, rows = parts.recipe.objective, reconstructed_rows(parts.recipe)
-    error = F.l1_loss(made.images[rows].float(), batch.x[rows])
+    error = F.l1_loss(made.x[rows].float(), batch.x[rows])
     spread = made.codes[rows].float().square().mean()
     term = objective.reconstruction * error + objective.code_penalty * spread
     return term, {"reconstruction": error.detach()}
@@ -61,7 +63,7 @@ def reconstruction_term(parts: Parts, batch: Batch, made: Made) -> tuple[Tensor,
 def reconstruction_step(state: TrainState, parts: Parts, batches: Sequence[Batch]) -> Losses:
     """One update of encoder and decoder before the adversary joins: decode anchors, compare."""
     batch = batches[-1]
-    loss, losses = reconstruction_term(parts, batch, generate(state, parts, batch))
+    loss, losses = reconstruction_term(state, parts, batch, generate(state, parts, batch))
     update_generator(state, loss)
     return losses
 

@@ -1,4 +1,4 @@
-"""From a recipe, an image shape and the classes to the parts that the loop runs."""
+"""From a recipe, an image shape and the classes to the parts that the loop runs; images only."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from gan_augment.networks.initialise import initialise
 from gan_augment.randomness import derived_seed, generator
 from gan_augment.training import anchored
 from gan_augment.training.parts import Made, Parts
+from gan_augment.training.seen_images import seen_images
 from gan_augment.training.step import adversarial_step
 
 
@@ -39,11 +40,11 @@ def build(recipe: Recipe, shape: tuple[int, int, int], classes: int, machine: Ma
     is_anchored = recipe.generator.kind == "anchored"
     return Parts(
         recipe=recipe,
-        geometry=geometry,
         machine=machine,
         loss=LOSSES[recipe.objective.loss],
         draw=functools.partial(anchored.draw if is_anchored else _draw_noise, recipe),
         make=anchored.make if is_anchored else _make_images,
+        seen=seen_images,
         generator_term=anchored.reconstruction_term if is_anchored else None,
         step=adversarial_step,
         first_step=anchored.reconstruction_step if is_anchored else None,

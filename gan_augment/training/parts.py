@@ -13,7 +13,6 @@ from gan_augment.data.batches import Batch
 from gan_augment.devices import Machine
 from gan_augment.losses.adversarial import AdversarialLoss
 from gan_augment.networks.generators import GeneratorInput
-from gan_augment.networks.geometry import Geometry
 
 if TYPE_CHECKING:
     from gan_augment.training.state import TrainState
@@ -23,9 +22,9 @@ Losses = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class Made:
-    """What a generator made of a batch: images (N, C, H, W); codes (N, code) if it has codes."""
+    """What a generator made of a batch: x in its shape; codes (N, code) if it has codes."""
 
-    images: Tensor
+    x: Tensor
     codes: Tensor | None = None
 
 
@@ -39,19 +38,20 @@ class Parts:
 
     draw(seed, step, turn, batch): what the generator is given for a batch, a pure function; labels
     are the batch's, and so are the rows that samples start from.
-    make(generator, inputs): the images, and the codes behind them if there are any.
-    generator_term(parts, batch, made): what G minimises beside the adversarial loss, or None.
+    make(generator, inputs): the samples, and the codes behind them if there are any.
+    seen(parts, state, x, which, turn): x as D sees it, augmented by draws of its own.
+    generator_term(state, parts, batch, made): what G minimises beside the adversary, or None.
     step: one step of the method. first_step: that of the first `reconstruct_only` share, or None.
     new_networks(seed): generator and discriminator with their first weights, a pure function.
     """
 
     recipe: Recipe
-    geometry: Geometry
     machine: Machine
     loss: AdversarialLoss
     draw: Callable[[int, int, int, Batch], GeneratorInput]
     make: Callable[[nn.Module, GeneratorInput], Made]
-    generator_term: Callable[[Parts, Batch, Made], tuple[Tensor, Losses]] | None
+    seen: Callable[[Parts, TrainState, Tensor, str, int], Tensor]
+    generator_term: Callable[[TrainState, Parts, Batch, Made], tuple[Tensor, Losses]] | None
     step: Step
     first_step: Step | None
     new_networks: Callable[[int], tuple[nn.Module, nn.Module]]

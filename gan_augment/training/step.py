@@ -7,10 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from gan_augment.augment.seen_by_d import apply, draw_moves
 from gan_augment.data.batches import Batch
 from gan_augment.losses.penalties import lecam, r1
-from gan_augment.randomness import generator as random_generator
 from gan_augment.training.parts import Losses, Made, Parts
 from gan_augment.training.state import TrainState
 
@@ -20,17 +18,17 @@ ADAPT_IMAGES = 20_000
 
 
 def adversarial_step(state: TrainState, parts: Parts, batches: Sequence[Batch]) -> Losses:
-    """One G step and its D steps, one a batch; the last D step judges the images G then improves.
+    """One G step and its D steps, one a batch; the last D step judges the samples G then improves.
 
     So a step decodes once where drawing anew for G would decode twice.
     """
     for turn, batch in enumerate(batches[:-1]):
         with torch.no_grad():
             made = generate(state, parts, batch, turn=turn + 1)
-        discriminator_step(state, parts, batch, made.images, turn=turn + 1)
+        discriminator_step(state, parts, batch, made.x, turn=turn + 1)
     batch = batches[-1]
     made = generate(state, parts, batch)
-    losses = discriminator_step(state, parts, batch, made.images.detach())
+    losses = discriminator_step(state, parts, batch, made.x.detach())
     return losses | generator_step(state, parts, batch, made)
 
 
@@ -47,8 +45,8 @@ def discriminator_step(
     """One update of D on a batch and as many fakes. Leaves G and its optimiser alone."""
     objective, optimiser = parts.recipe.objective, state.discriminator_optimiser
     with parts.machine.autocast():
-        real_logits = state.discriminator(_seen(state, parts, batch.x, "real", turn), batch.y)
-        fake_logits = state.discriminator(_seen(state, parts, fake, "fake", turn), batch.y)
+        real_logits = state.discriminator(parts.seen(parts, state, batch.x, "real", turn), batch.y)
+        fake_logits = state.discriminator(parts.seen(parts, state, fake, "fake", turn), batch.y)
     real_logits, fake_logits = real_logits.float(), fake_logits.float()
     loss = parts.loss.discriminator(real_logits, fake_logits)
     total = loss
@@ -74,16 +72,16 @@ def discriminator_step(
 
 
 def generator_step(state: TrainState, parts: Parts, batch: Batch, made: Made) -> Losses:
-    """One update of G (and its encoder) on images it just made. Leaves D's side alone."""
+    """One update of G (and its encoder) on samples it just made. Leaves D's side alone."""
     weights = list(state.discriminator.parameters())
     for weight in weights:
         weight.requires_grad_(False)
     with parts.machine.autocast():
-        logits = state.discriminator(_seen(state, parts, made.images, "improved", 0), batch.y)
+        logits = state.discriminator(parts.seen(parts, state, made.x, "improved", 0), batch.y)
     loss = parts.loss.generator(logits.float())
     losses = {"g_loss": loss.detach()}
     if parts.generator_term is not None:
-        term, more = parts.generator_term(parts, batch, made)
+        term, more = parts.generator_term(state, parts, batch, made)
         loss, losses = loss + term, losses | more
     update_generator(state, loss)
     for weight in weights:
@@ -96,14 +94,6 @@ def update_generator(state: TrainState, loss: Tensor) -> None:
     state.generator_optimiser.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
     state.generator_optimiser.step()
-
-
-def _seen(state: TrainState, parts: Parts, x: Tensor, which: str, turn: int) -> Tensor:
-    """x as D sees it: augmented with the current probability, by draws of its own."""
-    rng = random_generator(state.noise_seed, "augment", which, state.step, turn)
-    probability = float(state.numbers["augment_probability"])
-    size = (int(x.shape[2]), int(x.shape[3]))
-    return apply(x, draw_moves(parts.recipe.augment, size, len(x), probability, rng))
 
 
 def _observe_logits(

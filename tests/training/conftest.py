@@ -13,6 +13,7 @@ from gan_augment.config import DiscriminatorSettings, GeneratorSettings, Recipe
 from gan_augment.data.batches import PairedBatches
 from gan_augment.data.contract import LabelledImages
 from gan_augment.devices import choose_machine
+from gan_augment.networks.geometry import Geometry
 from gan_augment.training.build import build
 from gan_augment.training.loop import Run
 from gan_augment.training.monitor import Score
@@ -61,7 +62,7 @@ def toy_run(toy_data: LabelledImages) -> Callable[..., Run]:
             toy_data,
             size=recipe.batch,
             power=recipe.label_power,
-            padded=parts.geometry.padded,
+            padded=Geometry.of(toy_data.image_shape).padded,
             device=machine.device,
         )
         state = new_state(parts, seed)

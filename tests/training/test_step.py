@@ -35,7 +35,7 @@ def test_discriminator_step_leaves_the_generator_alone(toy_run):
     batch = run.batches.at(0, 0)
     made = steps.generate(run.state, run.parts, batch)
     before = copied(run.state.generator), copied(run.state.discriminator)
-    steps.discriminator_step(run.state, run.parts, batch, made.images.detach())
+    steps.discriminator_step(run.state, run.parts, batch, made.x.detach())
     assert not changed(run.state.generator, before[0])
     assert changed(run.state.discriminator, before[1])
     assert all(weight.grad is None for weight in run.state.generator.parameters())
