@@ -1,0 +1,200 @@
+"""What a synthesizer has to beat: `Repeats` and `Smote`. imbalanced-learn has its one door here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Generic, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gan_augment.data.columns import Plain, output_frame, plain
+from gan_augment.data.contract import LabelledImages, LabelledTable
+from gan_augment.data.infer_schema import infer_schema
+from gan_augment.data.schema import TableSchema
+from gan_augment.errors import DataError, NotFittedError, UsageError, unknown_class
+from gan_augment.randomness import derived_seed, generator
+from gan_augment.synthesizers.protocol import Data
+
+MOST_SEED = 2**32 - 1
+
+
+class Repeats(Generic[Data]):
+    """Training rows again, in random order: each as often as any other, give or take one.
+
+    Keeps a reference to the training data; a repeat keeps the group of its row.
+
+    >>> import numpy as np
+    >>> from gan_augment import LabelledImages
+    >>> pixels = np.zeros((3, 8, 8, 1), dtype=np.uint8)
+    >>> ids = np.array(["a", "b", "c"])
+    >>> data = LabelledImages(pixels, np.array([0, 0, 1]), ids, class_names=("good", "bad"))
+    >>> Repeats().fit(data).sample({"bad": 2}).ids.tolist()
+    ['synthetic-bad-000000', 'synthetic-bad-000001']
+    """
+
+    classes_: dict[str, int]
+
+    def fit(self, data: Data) -> Self:
+        """Remember `data`: images or a table."""
+        self._data: Data = data
+        self.classes_ = data.counts
+        return self
+
+    def sample(self, counts: Mapping[str, int], random_state: int = 0) -> Data:
+        """Exactly `counts` = {class: n} rows in that order; their first rows never change with n.
+
+        Raises UnknownClassError, UsageError (a negative count), DataError (a class without rows).
+        """
+        _check_counts(self, counts)
+        data: Data = self._data
+        rows = [np.empty(0, dtype=np.int64)]
+        for name, n in counts.items():
+            own = np.flatnonzero(data.labels == data.names.index(name))
+            for done in range(0, int(n), max(1, len(own))):
+                order = generator(random_state, "repeats", name, done).permutation(own)
+                rows.append(order[: int(n) - done])
+        again, ids = np.concatenate(rows), _ids(counts)
+        groups = None if data.groups is None else data.groups[again]
+        labels = data.labels[again]
+        if isinstance(data, LabelledImages):
+            return replace(data, pixels=data.pixels[again], labels=labels, ids=ids, groups=groups)
+        frame = data.frame.iloc[again].reset_index(drop=True)
+        return replace(data, frame=frame, labels=labels, ids=ids, groups=groups)
+
+
+class Smote:
+    """imbalanced-learn's SMOTE, SMOTENC or SMOTEN, as the kinds of the learned columns ask.
+
+    Parameters: k_neighbors, of which one is the other end of each new row.
+
+    It sees numbers and moments as they are, unscaled, and levels as codes; constants are filled in
+    and ids refilled. Source: Chawla et al. 2002, "SMOTE". It takes no missing value, and no class
+    of `k_neighbors` rows or fewer.
+
+    >>> import numpy as np, pandas as pd
+    >>> from gan_augment.data.contract import LabelledTable
+    >>> frame = pd.DataFrame({"x": np.arange(12) / 8, "colour": list("rgb") * 4})
+    >>> ids = np.array([f"row-{i}" for i in range(12)])
+    >>> data = LabelledTable(frame, np.repeat([0, 1], 6), ids, class_names=("good", "bad"))
+    >>> made = Smote().fit(data).sample({"bad": 4})
+    >>> made.counts, bool(made.frame["x"].between(0.75, 1.375).all())
+    ({'good': 0, 'bad': 4}, True)
+    """
+
+    classes_: dict[str, int]
+    schema_: TableSchema
+
+    def __init__(self, k_neighbors: int = 5) -> None:
+        self.k_neighbors = k_neighbors
+
+    def fit(self, data: LabelledTable, *, schema: TableSchema | None = None) -> Self:
+        """Put the table into numbers and codes; `schema` is inferred where it is not given.
+
+        Raises DataError where a learned cell is missing, or no column is learned.
+        """
+        if self.k_neighbors < 1:
+            raise UsageError(f"k_neighbors={self.k_neighbors}; expected 1 or more")
+        schema = schema or infer_schema(data.frame)
+        values = {column.name: plain(data.frame[column.name], column) for column in schema.learned}
+        holed = [name for name, cells in values.items() if _missing(cells).any()]
+        if holed:
+            raise DataError(
+                f"columns {holed[:10]} hold missing values, which SMOTE cannot interpolate. Fill "
+                "them first, or use TabularGAN or Repeats, which take them as they are."
+            )
+        if not values:
+            raise DataError("no column can be interpolated: all are ids or constant; use Repeats")
+        self._levels = np.array([cells.dtype.kind == "i" for cells in values.values()])
+        self._X = np.column_stack(list(values.values()))
+        self._data, self.schema_, self.classes_ = data, schema, data.counts
+        return self
+
+    def sample(self, counts: Mapping[str, int], random_state: int = 0) -> LabelledTable:
+        """Exactly `counts` = {class: n} rows in that order, all new.
+
+        Raises UnknownClassError, UsageError (a negative count), DataError (too few rows of a class,
+        or a single class).
+        """
+        _check_counts(self, counts)
+        asked = {name: int(n) for name, n in counts.items() if n}
+        self._check_rows(asked)
+        names = list(self.classes_)
+        parts = {name: np.empty((0, len(self.schema_.learned))) for name in counts}
+        if asked:
+            X, y = self._grown({names.index(name): n for name, n in asked.items()}, random_state)
+            parts |= {name: X[y == names.index(name)] for name in asked}
+        whole = np.concatenate([*parts.values(), self._X[:0]])
+        values = {
+            column.name: whole[:, i].astype(np.int32) if self._levels[i] else whole[:, i]
+            for i, column in enumerate(self.schema_.learned)
+        }
+        return LabelledTable(
+            frame=output_frame(values, self.schema_, len(whole)),
+            labels=np.repeat(
+                [names.index(name) for name in counts], [int(n) for n in counts.values()]
+            ).astype(np.int64),
+            ids=_ids(counts),
+            class_names=tuple(names),
+        )
+
+    def _grown(
+        self, asked: dict[int, int], random_state: int
+    ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """The new rows, (sum of asked, columns), and their labels, by imbalanced-learn."""
+        from imblearn.over_sampling import SMOTE, SMOTEN, SMOTENC
+
+        y, held = self._data.labels, list(self.classes_.values())
+        settings = {
+            "sampling_strategy": {label: held[label] + n for label, n in asked.items()},
+            "k_neighbors": self.k_neighbors,
+            "random_state": derived_seed(random_state, "smote") % MOST_SEED,
+        }
+        if not self._levels.any():
+            sampler = SMOTE(**settings)
+        elif self._levels.all():
+            sampler = SMOTEN(**settings)
+        else:
+            sampler = SMOTENC(np.flatnonzero(self._levels).tolist(), **settings)
+        X, labels = sampler.fit_resample(self._X, y)
+        return X[len(y) :].astype(np.float64), labels[len(y) :]
+
+    def _check_rows(self, asked: Mapping[str, int]) -> None:
+        held = [name for name, n in self.classes_.items() if n]
+        if asked and len(held) < 2:
+            raise DataError(
+                f"the training rows are all of class {held[0]!r}; SMOTE expects two classes or "
+                "more. Use Repeats or TabularGAN."
+            )
+        for name in asked:
+            n, least = self.classes_[name], self.k_neighbors + 1
+            if n < least:
+                raise DataError(
+                    f"class {name!r} has {n} rows; SMOTE with {self.k_neighbors} neighbours "
+                    f"expects {least} or more. Lower k_neighbors, or use Repeats or TabularGAN."
+                )
+
+
+def _check_counts(fitted: Repeats[Data] | Smote, counts: Mapping[str, int]) -> None:
+    if not hasattr(fitted, "classes_"):
+        name = type(fitted).__name__
+        raise NotFittedError(f"this {name} is not fitted; call fit(data) first")
+    for name, n in counts.items():
+        if name not in fitted.classes_:
+            raise unknown_class(name, fitted.classes_)
+        if n < 0 or int(n) != n:
+            raise UsageError(f"{n!r} samples of {name!r} were asked for; expected 0 or more")
+        if n and not fitted.classes_[name]:
+            raise DataError(
+                f"class {name!r} has no training row to start from; give it rows, or leave it out"
+            )
+
+
+def _missing(cells: Plain) -> NDArray[np.bool_]:
+    return cells < 0 if cells.dtype.kind == "i" else np.isnan(cells)
+
+
+def _ids(counts: Mapping[str, int]) -> NDArray[np.str_]:
+    ids = [f"synthetic-{name}-{i:06d}" for name, n in counts.items() for i in range(int(n))]
+    return np.array(ids, dtype=np.str_)
