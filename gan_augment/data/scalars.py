@@ -27,13 +27,13 @@ def as_scalar(value: Any) -> object | None:
     >>> as_scalar(np.int8(3)), as_scalar([3])
     (3, None)
     """
+    kept: object = value
     if type(value) in _PLAIN:
-        return value
+        return kept
     if isinstance(value, np.generic) and not isinstance(value, np.datetime64 | np.timedelta64):
-        value = value.item()
-    for kind in (*_WRITE, *_pandas_kinds()):
-        if type(value) is kind:
-            return value
+        value = kept = value.item()
+    if type(value) in (*_WRITE, *_pandas_kinds()):
+        return kept
     plain = (type_ for type_ in _PLAIN if isinstance(value, type_))  # enumerations and the like
     return next((type_(value) for type_ in plain), None)
 
@@ -131,7 +131,8 @@ def _pandas_to_json(value: Any) -> object:
     import pandas as pd
 
     if isinstance(value, pd.Interval):
-        return {"interval": [to_json(value.left), to_json(value.right), value.closed]}
+        left, right = (to_json(as_scalar(end)) for end in (value.left, value.right))
+        return {"interval": [left, right, value.closed]}
     if isinstance(value, pd.Period):
         return {"period": [value.ordinal, value.freqstr]}
     ticks = int(value.asm8.view("int64"))

@@ -28,6 +28,7 @@ KINDS: tuple[ColumnKind, ...] = (
 LEARNED = ("numeric", "categorical", "boolean", "datetime")
 Unit = Literal["D", "h", "m", "s", "ms", "us", "ns"]
 Name = str | int
+MissingAs = Literal["None", "nan", "NA", "NaT"]
 
 
 class Column(Frozen):
@@ -41,8 +42,8 @@ class Column(Frozen):
     spikes: values with >= 5 % of the known cells. integer: all are whole. decimals: digits after
     the point, at most 12, or None where they have no such end. origin: what `columns.plain`
     subtracts: `low` for moments and for integers beyond 2^53, else 0.
-    python: the type of the objects in an object column of numbers or moments. text: how numbers or
-    moments are written in a column of text.
+    zone: of moments, or "". python: the type of the objects in an object column of numbers or
+    moments. text: how numbers or moments are written in a column of text.
 
     Levels. levels: the values seen, in order; a constant's one value. categories, ordered,
     categories_dtype: of a pandas category, unused categories included.
@@ -65,13 +66,14 @@ class Column(Frozen):
     origin: int = 0
     unit: Unit | None = None
     wall: bool = False
+    zone: str = ""
     python: str | None = None
     text: str | None = None
     levels: tuple[Scalar, ...] = ()
     categories: tuple[Scalar, ...] | None = None
     categories_dtype: str | None = None
     ordered: bool = False
-    missing_as: Literal["None", "nan", "NA", "NaT"] = "None"
+    missing_as: MissingAs = "None"
     refill: Literal["integers", "strings", "missing"] | None = None
     last: int | None = None
 
