@@ -18,10 +18,9 @@ def ours(
 
     settings: further arguments of TabularGAN. The facts of the fit lie in the frame's `attrs`.
     """
+    from gan_augment.data.schema import Overrides
     from gan_augment.data.tables import read_frame
     from gan_augment.synthesizers.tabular_gan import TabularGAN
-
-    from gan_augment.data.schema import Overrides
 
     counts = to_parity(y)
     overrides = Overrides.of(categorical=categorical)

@@ -66,8 +66,10 @@ def names(data_dir: Path | str) -> list[str]:
     return [entry["name"] for entry in _index(data_dir)]
 
 
-def load(data_dir: Path | str, name: str) -> tuple[pd.DataFrame, np.ndarray, TableInfo]:
-    """X (N, columns), y str (N,), and the index's word on it; at most MOST_ROWS rows.
+def load(
+    data_dir: Path | str, name: str, most: int | None = MOST_ROWS
+) -> tuple[pd.DataFrame, np.ndarray, TableInfo]:
+    """X (N, columns), y str (N,), and the index's word on it; at most `most` rows (None: all).
 
     Numeric columns are float64 or int64 with NaN missing; categorical ones are text or missing.
     Rare are the classes that the index lists as rare, or else its positive class.
@@ -79,7 +81,7 @@ def load(data_dir: Path | str, name: str) -> tuple[pd.DataFrame, np.ndarray, Tab
     rare = list(entry["rare_classes"]) or [entry["positive"]]
     for column in entry["categorical"]:
         frame[column] = frame[column].astype("str")
-    kept = _cut(y, rare)
+    kept = _cut(y, rare, most or len(y))
     info = TableInfo(name, list(entry["categorical"]), rare, len(kept))
     return frame.iloc[kept].reset_index(drop=True), y[kept], info
 
@@ -313,22 +315,22 @@ def _score_learners(
     return found
 
 
-def _cut(y: np.ndarray, rare: Sequence[str]) -> np.ndarray:
-    """Positions of at most MOST_ROWS rows, in order: a stratified draw of a fixed seed.
+def _cut(y: np.ndarray, rare: Sequence[str], most: int) -> np.ndarray:
+    """Positions of at most `most` rows, in order: a stratified draw of a fixed seed.
 
     A rare class keeps all its rows up to RARE_KEPT, and its share of the table if that is more;
     the other classes share what is left.
     """
-    if len(y) <= MOST_ROWS:
+    if len(y) <= most:
         return np.arange(len(y))
     found, n = np.unique(y, return_counts=True)
     counts: Mapping[str, int] = dict(zip(found, n.tolist(), strict=True))
-    share = MOST_ROWS / len(y)
+    share = most / len(y)
     quota = {c: max(round(counts[c] * share), min(counts[c], RARE_KEPT)) for c in rare}
     common = [c for c in counts if c not in quota]
-    left, total = MOST_ROWS - sum(quota.values()), sum(counts[c] for c in common)
+    left, total = most - sum(quota.values()), sum(counts[c] for c in common)
     quota |= {c: max(1, int(counts[c] * left / total)) for c in common}
-    quota[max(common, key=lambda c: counts[c])] += MOST_ROWS - sum(quota.values())
+    quota[max(common, key=lambda c: counts[c])] += most - sum(quota.values())
     rng = np.random.default_rng(12)
     drawn = [rng.permutation(np.flatnonzero(y == c))[: quota[c]] for c in found]
     return np.sort(np.concatenate(drawn))
