@@ -25,7 +25,7 @@ from pathlib import Path
 
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 STEP_ZERO, SCALED = "ours_step0", "smote_scaled"
-PACKAGES = ("numpy", "pandas", "scikit-learn", "imbalanced-learn", "torch", "gan-augment")
+PACKAGES = ("numpy", "pandas", "scikit-learn", "imbalanced-learn", "torch")
 
 Item = tuple[str, int, str]
 
