@@ -21,7 +21,7 @@ Codes = NDArray[np.int32]
 def coded(series: Series) -> tuple[NDArray[np.int64], list[object]]:
     """(codes (N,), distinct cells in any order); -1 where missing. Types are told apart: 1 and "1".
 
-    Of a pandas category: all categories in their order, unused ones too.
+    Of a pandas category or an Arrow dictionary: all its values in their order, unused ones too.
     """
     import pandas as pd
 
@@ -135,10 +135,14 @@ def _arrow_coded(series: Series) -> tuple[NDArray[np.int64], list[object]]:
     import pyarrow as pa
 
     cells = pa.chunked_array(pa.array(series.array))
+    if pa.types.is_dictionary(cells.type) and cells.num_chunks:
+        cells = cells.unify_dictionaries()
+        values = cells.chunk(0).dictionary.to_pylist()
+        if None not in values and len(set(values)) == len(values):
+            codes = [chunk.indices.cast(pa.int64()).fill_null(-1) for chunk in cells.chunks]
+            return np.concatenate(codes), [as_scalar(cell) for cell in values]
     if pa.types.is_dictionary(cells.type):
         cells = cells.cast(cells.type.value_type)
-    encoded = cells.combine_chunks().dictionary_encode()
-    if isinstance(encoded, pa.ChunkedArray):
-        encoded = encoded.combine_chunks()
-    codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
-    return codes.astype(np.int64), [as_scalar(cell) for cell in encoded.dictionary.to_pylist()]
+    encoded = pa.array(cells.combine_chunks()).dictionary_encode()
+    indices = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    return indices.astype(np.int64), [as_scalar(cell) for cell in encoded.dictionary.to_pylist()]

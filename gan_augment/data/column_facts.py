@@ -159,12 +159,13 @@ DESCRIBE: dict[ColumnKind, Callable[[Series, Name, Storage], Facts]] = {
 
 
 def _levels(series: Series) -> tuple[object, ...]:
-    """The levels that occur: a category's in its order, others sorted."""
+    """The levels that occur: in the order that the dtype gives them, else sorted."""
     codes, distinct = coded(series)
-    if series.dtype != "category":
-        return tuple(in_order(distinct))
     used = np.bincount(codes[codes >= 0], minlength=len(distinct)) > 0
-    return tuple(level for level, seen in zip(distinct, used, strict=True) if seen)
+    seen = [level for level, one in zip(distinct, used, strict=True) if one]
+    kind = getattr(series.dtype, "pyarrow_dtype", series.dtype)  # an Arrow dictionary has an order
+    given = series.dtype == "category" or getattr(kind, "ordered", False)
+    return tuple(seen if given else in_order(seen))
 
 
 def _number_words(facts: NumberFacts, storage: Storage) -> str:

@@ -129,7 +129,7 @@ class TableSchema(Frozen):
         try:
             return self.by_name[name]
         except KeyError:
-            raise DataError(_no_column(name, self.names)) from None
+            raise DataError(no_column(name, self.names)) from None
 
     def lines(self) -> list[str]:
         """A heading and a line a column: name, kind, dtype, missing, values, why."""
@@ -184,12 +184,13 @@ class Overrides(Frozen):
         for name, kind in self.columns.items():
             known = name if name in held else by_text.get(str(name))
             if known is None:
-                raise UsageError(_no_column(name, held))
+                raise UsageError(no_column(name, held))
             kinds[known] = kind
         return kinds
 
 
-def _no_column(name: Name, names: Iterable[Name]) -> str:
+def no_column(name: Name, names: Iterable[Name]) -> str:
+    """The sentence for a name that no column has, with the nearest one that is there."""
     held = list(names)
     shown = ", ".join(repr(one) for one in held[:20])
     more = f" and {len(held) - 20} more" if len(held) > 20 else ""

@@ -1,0 +1,184 @@
+"""What a user has - a frame, an array, a file - as a `LabelledTable` with its schema.
+
+CSV files are read in `csv_tables.py`; nothing is written here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from gan_augment.data.arrays import group_codes
+from gan_augment.data.contract import LabelledTable
+from gan_augment.data.frames import (
+    PANDAS,
+    Container,
+    arrow_frame,
+    as_frame,
+    as_series,
+    need_pyarrow,
+)
+from gan_augment.data.infer_schema import column_names, infer_schema
+from gan_augment.data.schema import Name, Overrides, TableSchema, no_column
+from gan_augment.data.table_hash import row_hashes
+from gan_augment.data.targets import ReadTarget, read_target
+from gan_augment.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    from pandas import DataFrame, Series
+
+    from gan_augment.data.csv_tables import CsvSource
+
+CSV_SUFFIXES = (".csv", ".tsv", ".txt")
+PARQUET_SUFFIXES = (".parquet", ".pq")
+
+
+@dataclass(frozen=True)
+class ParquetSource:
+    """The Parquet file that was read. schema: its pyarrow.Schema, metadata included."""
+
+    path: Path
+    schema: Any
+    rows: int
+
+
+@dataclass(frozen=True)
+class ReadTable:
+    """A table, its schema (target included), and sentences for people.
+
+    source: the file, where it was one. container: what a frame or array came in, for
+    `frames.given_back`.
+    """
+
+    table: LabelledTable
+    schema: TableSchema
+    notes: tuple[str, ...] = ()
+    source: CsvSource | ParquetSource | None = None
+    container: Container = PANDAS
+
+
+def read_frame(
+    x: Any,
+    target: Name | None = None,
+    overrides: Overrides | None = None,
+    *,
+    y: Any = None,
+    groups: ArrayLike | None = None,
+) -> ReadTable:
+    """Read a pandas or polars frame, an Arrow table, or an array (N, columns).
+
+    The labels are the column `target`, or `y` (N,), matched by position. groups: (N,) of any kind.
+    ids are "row-000000", by position. The caller's data is not changed. Raises DataError, or
+    UsageError for a target or an override that names no column.
+
+    >>> read = read_frame(np.eye(4), y=["rare", "common", "common", "common"])
+    >>> read.table.counts, read.schema.names
+    ({'common': 3, 'rare': 1}, (0, 1, 2, 3))
+    """
+    frame, container = as_frame(x)
+    names = column_names(frame)
+    if (target is None) == (y is None):
+        raise UsageError("name the target, or pass the labels as y; exactly one of both")
+    if not len(frame):
+        raise DataError("the table has no rows")
+    if target is None:
+        series = as_series(y, len(frame))
+        found = read_target(series, _series_name(series), None)
+    else:
+        position = _position(names, target)
+        found = read_target(frame.iloc[:, position], names[position], position)
+        frame = frame.iloc[:, [i for i in range(len(names)) if i != position]]
+    schema = infer_schema(frame, overrides).model_copy(update={"target": found.column})
+    table = LabelledTable(
+        frame=frame,
+        labels=found.labels,
+        ids=np.array([f"row-{row:06d}" for row in range(len(frame))]),
+        groups=group_codes(groups, len(frame)),
+        class_names=found.class_names,
+    )
+    return ReadTable(table, schema, _notes(table, schema, found), container=container)
+
+
+def read_table(
+    path: str | Path, target: Name | None = None, overrides: Overrides | None = None
+) -> ReadTable:
+    """Read a `.csv`, `.tsv` or `.parquet` file. Nothing is written.
+
+    Raises DataError, or UsageError for other files and without a target.
+    """
+    path = Path(path)
+    suffix = path.suffix.lower()
+    if suffix not in CSV_SUFFIXES + PARQUET_SUFFIXES:
+        known = ", ".join(CSV_SUFFIXES + PARQUET_SUFFIXES)
+        raise UsageError(f"{str(path)!r} is no table that is read here; expected one of {known}")
+    if target is None:
+        raise UsageError(f"{str(path)!r}: say which column holds the labels, with --target NAME")
+    frame: DataFrame
+    source: CsvSource | ParquetSource
+    if suffix in PARQUET_SUFFIXES:
+        frame, source = _read_parquet(path)
+    else:
+        from gan_augment.data.csv_tables import read_csv
+
+        frame, source = read_csv(path)
+    read = read_frame(frame, target, overrides)
+    notes = (*getattr(source, "notes", ()), *read.notes)
+    return replace(read, source=source, notes=notes)
+
+
+def _read_parquet(path: Path) -> tuple[DataFrame, ParquetSource]:
+    need_pyarrow("Parquet files")
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.ParquetFile(path).read()
+    except OSError as error:
+        why = error.strerror or error
+        raise DataError(f"{str(path)!r} cannot be read: {why}") from None
+    except pa.ArrowException as error:
+        raise DataError(f"{str(path)!r} is no readable Parquet file: {error}") from None
+    return arrow_frame(table), ParquetSource(path, table.schema, table.num_rows)
+
+
+def _position(names: list[Name], target: Name) -> int:
+    if target in names:
+        return names.index(target)
+    as_text = [str(name) for name in names]
+    if str(target) not in as_text:
+        raise UsageError(f"the target is not there: {no_column(target, names)}")
+    return as_text.index(str(target))
+
+
+def _series_name(series: Series) -> Name:
+    name = series.name
+    return name if isinstance(name, str) or type(name) is int else "target"
+
+
+def _notes(table: LabelledTable, schema: TableSchema, found: ReadTarget) -> tuple[str, ...]:
+    notes = list(found.notes)
+    for column in schema.columns:
+        if column.kind == "id":
+            filled = {"missing": "left empty"}.get(column.refill or "", "numbered anew")
+            notes.append(
+                f"column {column.name!r} is not learned: an id ({column.why}); {filled} in "
+                "synthetic rows"
+            )
+        elif column.kind == "constant":
+            notes.append(f"column {column.name!r} is not learned: {column.why}")
+    clashes = _same_rows_of_two_classes(table)
+    if clashes:
+        notes.append(f"{clashes:,} rows equal a row of another class in every feature")
+    return tuple(notes)
+
+
+def _same_rows_of_two_classes(table: LabelledTable) -> int:
+    hashes: NDArray[np.uint64] = row_hashes(table.frame)
+    _, same = np.unique(hashes, return_inverse=True)
+    pairs = np.unique(same * len(table.names) + table.labels) // len(table.names)
+    several = np.bincount(pairs, minlength=int(same.max()) + 1) > 1
+    return int(several[same].sum())

@@ -1,0 +1,336 @@
+"""Frames, arrays and Parquet files as labelled tables."""
+
+from __future__ import annotations
+
+import datetime as dt
+import sys
+import time
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from pandas.testing import assert_frame_equal
+
+from gan_augment.data.columns import joined, output_frame, plain
+from gan_augment.data.frames import given_back
+from gan_augment.data.schema import Overrides, TableSchema
+from gan_augment.data.table_hash import table_sha256
+from gan_augment.data.tables import ReadTable, read_frame, read_table
+from gan_augment.errors import DataError, UsageError
+
+
+def a_frame(n: int = 6) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "size": np.arange(n) % 4 + 0.5,
+            "y": ["rare", *["common"] * (n - 1)],
+            "colour": pd.Categorical(["red", "blue"] * (n // 2)),
+        },
+        index=[f"case {i}" for i in range(n)],
+    )
+
+
+def again(read: ReadTable) -> Any:
+    """The rows that were read, made again from plain values, in the container they came in."""
+    schema = TableSchema.model_validate(read.schema.model_dump(mode="json"))
+    values = {c.name: plain(read.table.frame[c.name], c) for c in schema.learned}
+    features = output_frame(values, schema, len(read.table))
+    return given_back(joined(features, read.table.labels, schema), read.container)
+
+
+def test_a_frame_becomes_features_and_labels() -> None:
+    frame = a_frame()
+    before = frame.copy(deep=True)
+    read = read_frame(frame, "y")
+    assert read.table.frame.columns.tolist() == ["size", "colour"]
+    assert read.table.frame.index.tolist() == frame.index.tolist()
+    assert read.table.counts == {"common": 5, "rare": 1}
+    assert read.table.ids[:2].tolist() == ["row-000000", "row-000001"]
+    assert read.schema.target is not None
+    assert (read.schema.target.name, read.schema.target.position) == ("y", 1)
+    assert_frame_equal(frame, before)
+
+
+def test_the_output_has_the_columns_of_the_input() -> None:
+    frame = a_frame()
+    assert_frame_equal(again(read_frame(frame, "y")), frame.reset_index(drop=True))
+
+
+LABELS: dict[str, pd.Series] = {
+    "str": pd.Series(["b", "a", "b"]),
+    "object": pd.Series(["b", "a", "b"], dtype=object),
+    "int8": pd.Series([10, 9, 10], dtype="int8"),
+    "Int64": pd.Series([10, 9, 10], dtype="Int64"),
+    "bool": pd.Series([True, False, True]),
+    "boolean": pd.Series([True, False, True], dtype="boolean"),
+    "whole floats": pd.Series([1.0, 0.0, 1.0]),
+    "floats": pd.Series([0.5, 1.5, 0.5]),
+    "category": pd.Series(pd.Categorical(["b", "a", "b"], categories=["c", "b", "a"])),
+    "category of ints": pd.Series(pd.Categorical([2, 1, 2], ordered=True)),
+    "string[pyarrow]": pd.Series(["b", "a", "b"], dtype="string[pyarrow]"),
+    "arrow int32": pd.Series([2, 1, 2], dtype=pd.ArrowDtype(pa.int32())),
+    "arrow string": pd.Series(["b", "a", "b"], dtype=pd.ArrowDtype(pa.string())),
+    "arrow bool": pd.Series([True, False, True], dtype=pd.ArrowDtype(pa.bool_())),
+    "object bool": pd.Series([True, False, True], dtype=object),
+}
+
+
+@pytest.mark.parametrize("name", LABELS)
+def test_labels_come_back_in_their_own_type(name: str) -> None:
+    frame = pd.DataFrame({"x": [0.1, 0.2, 0.3], "y": LABELS[name]})
+    read = read_frame(frame, "y")
+    assert sorted(read.table.counts.values()) == [1, 2]
+    assert_frame_equal(again(read), frame)
+
+
+def test_class_names_are_ordered_as_numbers() -> None:
+    assert read_frame(np.eye(3), y=[10, 9, 10]).table.names == ("9", "10")
+
+
+def test_labels_may_stand_beside_the_frame() -> None:
+    read = read_frame(a_frame()[["size"]], y=pd.Series([1, 0, 0, 1, 0, 0], name="sick"))
+    assert read.schema.target is not None
+    assert (read.schema.target.name, read.schema.target.position) == ("sick", None)
+    assert again(read).columns.tolist() == ["size"]
+
+
+def test_an_array_has_numbered_columns_and_comes_back_as_one() -> None:
+    x = np.array([[0.5, 1.0], [1.25, np.nan], [2.0, 4.0]])
+    read = read_frame(x, y=np.array([0, 1, 1]))
+    assert read.schema.names == (0, 1)
+    assert np.array_equal(again(read), x, equal_nan=True)
+    whole = read_frame(np.array([[1, 0], [2, 1], [5, 1]]), target="1")
+    assert whole.schema.names == (0,)
+    assert again(whole).tolist() == [[1, 0], [2, 1], [5, 1]]
+
+
+def test_an_array_of_objects_is_read_by_its_cells() -> None:
+    x = np.array([[1, "a", None], [2, "b", 2.5], [4, "a", 3.5]], dtype=object)
+    read = read_frame(x, y=[0, 0, 1])
+    assert [column.kind for column in read.schema.columns] == ["numeric", "categorical", "numeric"]
+    assert again(read).tolist() == x.tolist()
+
+
+def a_polars_frame() -> pl.DataFrame:
+    return pl.DataFrame(
+        {
+            "whole": pl.Series([1, None, 3], dtype=pl.Int16),
+            "real": [0.5, None, 2.5],
+            "word": ["a", None, "b"],
+            "flag": [True, None, False],
+            "day": [dt.date(2024, 1, 1), None, dt.date(2024, 2, 1)],
+            "time": pl.Series(
+                [dt.datetime(2024, 1, 1, 5), None, dt.datetime(2024, 7, 1)],
+                dtype=pl.Datetime("ms", "Europe/Berlin"),
+            ),
+            "level": pl.Series(["u", None, "v"], dtype=pl.Categorical),
+            "enum": pl.Series(["y", None, "x"], dtype=pl.Enum(["x", "y", "z"])),
+            "price": pl.Series([Decimal("1.50"), None, Decimal("2.00")], dtype=pl.Decimal(10, 2)),
+            "y": ["p", "q", "q"],
+        }
+    )
+
+
+def test_a_polars_frame_comes_back_with_its_types() -> None:
+    frame = a_polars_frame()
+    out = again(read_frame(frame, "y"))
+    assert out.schema == frame.schema
+    assert out.equals(frame)
+
+
+def test_polars_labels_may_stand_beside_the_frame() -> None:
+    frame = a_polars_frame()
+    read = read_frame(frame.drop("y"), y=frame["y"])
+    assert read.table.counts == {"p": 1, "q": 2}
+
+
+def test_an_arrow_table_comes_back_with_its_schema() -> None:
+    table = a_polars_frame().to_arrow()
+    out = again(read_frame(table, "y"))
+    assert out.schema == table.schema
+    assert out.to_pylist() == table.to_pylist()
+
+
+def test_the_order_of_an_ordered_dictionary_is_kept() -> None:
+    kind = pa.dictionary(pa.int8(), pa.string(), ordered=True)
+    values = pa.DictionaryArray.from_arrays(
+        pa.array([2, 0, None], pa.int8()), pa.array(["low", "mid", "high"]), ordered=True
+    )
+    table = pa.table({"x": pa.chunked_array([values, values]), "y": [0, 1, 1, 0, 1, 1]})
+    read = read_frame(table, "y")
+    assert read.schema.of("x").levels == ("low", "high")
+    out = again(read)
+    assert out.schema.field("x").type == kind
+    assert out.column("x").combine_chunks().dictionary.to_pylist() == ["low", "high"]
+
+
+def test_a_parquet_file_is_read_with_its_types(tmp_path: Path) -> None:
+    table = a_polars_frame().to_arrow()
+    pq.write_table(table, tmp_path / "t.parquet")
+    read = read_table(tmp_path / "t.parquet", "y")
+    kinds = {column.name: column.kind for column in read.schema.columns}
+    assert kinds["day"] == kinds["time"] == "datetime"
+    assert kinds["level"] == "categorical"
+    assert kinds["flag"] == "boolean"
+    assert read.source is not None
+    assert read.source.rows == 3
+    assert again(read).dtypes.equals(pd.concat([read.table.frame, again(read)["y"]], axis=1).dtypes)
+
+
+def test_an_index_that_pandas_wrote_into_a_parquet_file_is_an_id(tmp_path: Path) -> None:
+    frame = a_frame(30).reset_index(drop=True)
+    frame.index = frame.index + 100
+    frame.to_parquet(tmp_path / "t.parquet", index=True)
+    read = read_table(tmp_path / "t.parquet", "y")
+    assert read.schema.of("__index_level_0__").kind == "id"
+    assert any("__index_level_0__" in note for note in read.notes)
+
+
+@pytest.mark.parametrize("content", [b"", b"PAR1 no", b"a,b\n1,2\n"])
+def test_a_file_that_is_no_parquet_is_named(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "t.parquet").write_bytes(content)
+    with pytest.raises(DataError, match=r"t\.parquet"):
+        read_table(tmp_path / "t.parquet", "y")
+    with pytest.raises(DataError, match="cannot be read"):
+        read_table(tmp_path / "none.parquet", "y")
+
+
+def test_without_pyarrow_parquet_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(UsageError, match=r"gan-augment\[parquet\]"):
+        read_table(tmp_path / "t.parquet", "y")
+
+
+def frame_of(**columns: Any) -> pd.DataFrame:
+    return pd.DataFrame(columns)
+
+
+@pytest.mark.parametrize(
+    ("x", "target", "y", "error", "message"),
+    [
+        (a_frame(), "Y", None, UsageError, "Did you mean 'y'"),
+        (a_frame(), None, None, UsageError, "name the target"),
+        (a_frame(), "y", [1], UsageError, "exactly one of both"),
+        (a_frame(), None, [1, 2], DataError, "6 rows and 2 labels"),
+        (a_frame(), None, np.eye(6), DataError, "argmax"),
+        (a_frame(), None, 7, DataError, "labels are a int"),
+        (a_frame().iloc[:0], "y", None, DataError, "no rows"),
+        (a_frame()[["y"]], "y", None, DataError, "0 feature columns"),
+        (frame_of(x=[1, 2, 3], y=["a", "a", "a"]), "y", None, DataError, "every label"),
+        (frame_of(x=[1, 2, 3], y=["a", None, None]), "y", None, DataError, r"2 of 3.*row 1\)"),
+        (frame_of(x=[1, 2], y=[(1,), (2,)]), "y", None, DataError, "label of row 0.*tuple"),
+        (frame_of(x=[1, 2], y=[0.5, np.inf]), "y", None, DataError, "infinite"),
+        (frame_of(x=[1, 2], y=[1, "1"]), "y", None, DataError, "two types"),
+        (
+            frame_of(x=range(40), y=np.arange(40) / 7),
+            "y",
+            None,
+            DataError,
+            "looks like a regression target",
+        ),
+        (np.zeros(3), None, [0, 1, 1], DataError, "reshape"),
+        (np.zeros((2, 2, 2)), None, [0, 1], DataError, "reshape"),
+        (np.zeros((2, 2), dtype=complex), None, [0, 1], DataError, "complex128"),
+        ([[1, 2], [3]], None, [0, 1], DataError, "different lengths"),
+        (a_polars_frame().lazy(), "y", None, DataError, "collect"),
+        ("data.csv", "y", None, DataError, "the table is a str"),
+    ],
+)
+def test_what_cannot_be_read_is_said_with_the_cure(
+    x: Any, target: str | None, y: Any, error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        read_frame(x, target, y=y)
+
+
+def test_a_sparse_matrix_is_refused_with_the_cure() -> None:
+    from scipy.sparse import csr_array
+
+    with pytest.raises(DataError, match="toarray"):
+        read_frame(csr_array(np.eye(3)), y=[0, 1, 1])
+
+
+@pytest.mark.parametrize(("name", "target"), [("t.xlsx", "y"), ("t.csv", None)])
+def test_other_files_and_a_missing_target_are_usage_errors(name: str, target: str | None) -> None:
+    with pytest.raises(UsageError):
+        read_table(name, target)
+
+
+def test_a_csv_is_read_with_its_source(tmp_path: Path) -> None:
+    rows = [f"{i % 7}.5,{'ab'[i % 2]}" for i in range(20)]
+    (tmp_path / "t.csv").write_text("\n".join(["x,y", *rows, ""]))
+    read = read_table(tmp_path / "t.csv", "y", Overrides.of(categorical=["x"]))
+    assert read.schema.of("x").kind == "categorical"
+    assert read.table.counts == {"a": 10, "b": 10}
+    assert read.source is not None
+
+
+def test_columns_that_are_not_learned_are_noted() -> None:
+    frame = a_frame(30).assign(key=[f"k{i}" for i in range(30)], same=1)
+    notes = " ".join(read_frame(frame, "y").notes)
+    assert "'key' is not learned: an id" in notes
+    assert "'same' is not learned: one value in every row" in notes
+
+
+def test_equal_rows_of_two_classes_are_noted() -> None:
+    frame = frame_of(x=[1.0, 1.0, 2.0, np.nan, np.nan], y=["a", "b", "a", "a", "b"])
+    assert "4 rows equal a row of another class in every feature" in read_frame(frame, "y").notes
+
+
+def test_a_target_of_very_many_classes_is_noted() -> None:
+    frame = frame_of(x=np.arange(300) % 7, y=np.arange(300) // 1)
+    assert "300 classes" in read_frame(frame, "y").notes[0]
+
+
+def test_groups_are_kept() -> None:
+    read = read_frame(a_frame(), "y", groups=["p", "p", "q", "q", "", "r"])
+    assert read.table.groups is not None
+    assert read.table.groups.tolist() == [1, 1, 2, 2, -1, 3]
+
+
+def test_the_hash_is_of_the_content() -> None:
+    frame = a_frame()
+    base = table_sha256(read_frame(frame, "y").table)
+    assert table_sha256(read_frame(frame.reset_index(drop=True), "y").table) == base
+    other = frame.copy()
+    other.loc["case 3", "size"] = 9.25
+    changes = [
+        other,
+        frame.rename(columns={"size": "length"}),
+        frame.astype({"size": "float32"}),
+        frame.iloc[::-1],
+        frame.assign(y=["common", "rare", *["common"] * 4]),
+        frame[["colour", "size", "y"]],
+    ]
+    hashes = [table_sha256(read_frame(change, "y").table) for change in changes]
+    assert len({base, *hashes}) == len(changes) + 1
+
+
+def test_the_hash_tells_types_of_objects_apart() -> None:
+    cells: list[list[Any]] = [[1, "1", None], ["1", 1, None], [1, 1, None], [True, "1", None]]
+    frames = [pd.DataFrame({"x": pd.Series(c, dtype=object), "y": [0, 1, 1]}) for c in cells]
+    forced = Overrides.of(categorical=["x"])
+    assert len({table_sha256(read_frame(f, "y", forced).table) for f in frames}) == len(cells)
+
+
+@pytest.mark.slow
+def test_thirty_thousand_rows_are_read_and_hashed_at_once() -> None:
+    n, rng = 32_000, np.random.Generator(np.random.Philox(0))
+    frame = pd.DataFrame({f"n{i}": rng.normal(size=n).round(3) for i in range(7)})
+    for i in range(8):
+        frame[f"c{i}"] = rng.choice([f"level {k}" for k in range(30)], n).astype(object)
+    frame["y"] = rng.choice(["a", "b"], n)
+    began = time.perf_counter()
+    read = read_frame(frame, "y")
+    middle = time.perf_counter()
+    table_sha256(read.table)
+    assert time.perf_counter() - middle < 0.5
+    assert middle - began < 1.5
