@@ -8,11 +8,13 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import io
 import os
 import re
 import shutil
 from collections.abc import Collection, Iterator
 from pathlib import Path
+from typing import Any
 
 from gan_augment.errors import GanAugmentError, OutputExistsError, WriteFailedError
 
@@ -47,6 +49,65 @@ def write_file(path: Path, content: bytes, *, sync: bool = True) -> None:
             raise
         if sync:
             _sync(path.parent)
+
+
+class NewFile(io.RawIOBase):
+    """A file under its temporary name. Every write is whole; give it large pieces.
+
+    Once its block is over nothing is written any more: a writer that is collected late and flushes
+    must not raise, nor reach a file that has the same descriptor by then.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._descriptor = _open_new(path)
+
+    def writable(self) -> bool:
+        """True."""
+        return True
+
+    def write(self, content: Any, /) -> int:
+        """All of the bytes, at the end of the file."""
+        if self._descriptor >= 0:
+            _write_all(self._descriptor, content)
+        return len(content)
+
+    def sync(self) -> None:
+        """Wait until the disk has it."""
+        os.fsync(self._descriptor)
+
+    def end(self) -> None:
+        """Close the descriptor."""
+        os.close(self._descriptor)
+        self._descriptor = -1
+
+
+@contextlib.contextmanager
+def new_files(*paths: Path) -> Iterator[tuple[NewFile, ...]]:
+    """Write files that belong together, piece by piece; they appear when the block ends, or none.
+
+    Yields one file a path. At the end all are synced, then renamed in their order; what was
+    there under the later names goes before the first is renamed, so that no old file ever stands
+    beside a new one. If the block raises, the temporary files are gone and the old ones intact.
+    An OSError becomes a WriteFailedError.
+    """
+    temporaries = [_beside(path, "tmp") for path in paths]
+    with write_errors(paths[0]):
+        try:
+            with contextlib.ExitStack() as stack:
+                files = tuple(stack.enter_context(_opened(path)) for path in temporaries)
+                yield files
+                for file in files:
+                    file.sync()
+            for path in paths[1:]:
+                path.unlink(missing_ok=True)
+            for temporary, path in zip(temporaries, paths, strict=True):
+                temporary.replace(path)
+        except BaseException:
+            for temporary in temporaries:
+                temporary.unlink(missing_ok=True)
+            raise
+        for folder in {path.parent for path in paths}:
+            _sync(folder)
 
 
 @contextlib.contextmanager
@@ -137,13 +198,31 @@ def _beside(path: Path, kind: str) -> Path:
     return path.with_name(hashlib.sha256(os.fsencode(path.name)).hexdigest() + suffix)
 
 
-def _write_new(path: Path, content: bytes, sync: bool) -> None:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0)
-    descriptor = os.open(path, flags, 0o666)
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[NewFile]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    file = NewFile(path)
     try:
-        view = memoryview(content)
-        while view:
-            view = view[os.write(descriptor, view) :]
+        yield file
+    finally:
+        file.end()
+
+
+def _open_new(path: Path) -> int:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0)
+    return os.open(path, flags, 0o666)
+
+
+def _write_all(descriptor: int, content: bytes) -> None:
+    view = memoryview(content)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def _write_new(path: Path, content: bytes, sync: bool) -> None:
+    descriptor = _open_new(path)
+    try:
+        _write_all(descriptor, content)
         if sync:
             os.fsync(descriptor)
     finally:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gan_augment.errors import OutputExistsError, WriteFailedError
-from gan_augment.storage import clean_stale, new_folder, write_errors, write_file
+from gan_augment.storage import clean_stale, new_files, new_folder, write_errors, write_file
 
 DEAD_PID = 2**22 + 1  # above Linux's largest process number
 
@@ -148,3 +148,45 @@ def test_an_error_of_the_block_that_is_no_write_error_passes_unchanged(tmp_path)
 def test_a_full_disk_is_one_line_with_a_cure(tmp_path):
     with pytest.raises(WriteFailedError, match="Free some space"), write_errors(tmp_path):
         shutil.copyfile("/proc/version", "/dev/full")
+
+
+def write_pair(folder: Path, error: Exception | None = None) -> None:
+    with new_files(folder / "a", folder / "b") as files:
+        for file in files:
+            file.write(b"new")
+        if error:
+            raise error
+
+
+def test_files_that_belong_together_appear_together(tmp_path):
+    with new_files(tmp_path / "new" / "a", tmp_path / "new" / "b") as (a, b):
+        a.write(b"one ")
+        b.write(b"two")
+        a.write(b"and more")
+        assert not (tmp_path / "new" / "a").exists()
+    assert names(tmp_path / "new") == {"a", "b"}
+    assert (tmp_path / "new" / "a").read_bytes() == b"one and more"
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS])
+@pytest.mark.parametrize(
+    ("function", "nth"), [("open", 1), ("open", 2), ("write", 1), ("write", 2), ("fsync", 2)]
+)
+def test_files_that_cannot_all_be_written_leave_the_old_ones(
+    tmp_path, refuse, function, number, nth
+):
+    for name in ("a", "b"):
+        write_file(tmp_path / name, b"old")
+    refuse(function, number, nth)
+    with pytest.raises(WriteFailedError, match=r"could not write .*a'"):
+        write_pair(tmp_path)
+    assert names(tmp_path) == {"a", "b"}
+    assert {(tmp_path / name).read_bytes() for name in ("a", "b")} == {b"old"}
+
+
+def test_files_of_a_block_that_raises_do_not_appear(tmp_path):
+    write_file(tmp_path / "a", b"old")
+    with pytest.raises(KeyError):
+        write_pair(tmp_path, KeyError())
+    assert (tmp_path / "a").read_bytes() == b"old"
+    assert names(tmp_path) == {"a"}

@@ -1,0 +1,274 @@
+"""A table is written behind its original, whole or not at all, with a manifest of what is new."""
+
+import csv
+import errno
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from gan_augment.data.csv_rows import CsvRows
+from gan_augment.data.csv_tables import read_csv
+from gan_augment.data.parquet_rows import ParquetRows, parquet_codecs
+from gan_augment.data.table_export import (
+    NewRows,
+    Original,
+    check_mark,
+    manifest_path,
+    write_table,
+)
+from gan_augment.errors import DataError, UsageError, WriteFailedError
+
+
+def append_csv(path, out, *, mark=False, escape_formulas=False, rows=(0, 1)):
+    """Write `out` from the CSV at `path` with rows of it appended as if they were new."""
+    frame, source = read_csv(path)
+    new = frame.iloc[list(rows)]
+    return write_table(
+        out,
+        lambda file: CsvRows(file, source.format, mark=mark, escape_formulas=escape_formulas),
+        [NewRows(new, "rare", "synthetic", "run")],
+        original=Original(path.name, source.rows, lambda rows: rows.copy(source)),
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "added"),
+    [
+        (b"a,b\n1,x\n2,y\n", b"1,x\n2,y\n"),
+        (b"a,b\r\n1,x\r\n2,y", b"\r\n1,x\r\n2,y\r\n"),
+        (b"\xef\xbb\xbfa;b\n1,5;x\n2,5;y\n\n\n", b"1,5;x\n2,5;y\n"),
+        (b'"a",b\n"1",x\n"2","y, z"\n', b'"1",x\n"2","y, z"\n'),
+        (b'a,b\n1,"two\nlines"\n2, y\n', b'1,"two\nlines"\n2, y\n'),
+    ],
+)
+def test_the_original_keeps_its_bytes_and_new_lines_look_like_it(tmp_path, content, added):
+    path, out = tmp_path / "data.csv", tmp_path / "out.csv"
+    path.write_bytes(content)
+    assert append_csv(path, out) == 2
+    assert out.read_bytes() == content + added
+    assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize(
+    ("content", "marked"),
+    [
+        (
+            b"a,b\n1,x\n2,y",
+            b"a,b,synthetic\n1,x,False\n2,y,False\n1,x,True\n2,y,True\n",
+        ),
+        (
+            b'a,b\r\n1,"two\r\nlines"\r\n\r\n2,y\r\n',
+            b'a,b,synthetic\r\n1,"two\r\nlines",False\r\n\r\n2,y,False\r\n'
+            b'1,"two\r\nlines",True\r\n2,y,True\r\n',
+        ),
+        (
+            b'\xef\xbb\xbf"a";"b"\n"1";"true"\n"2";"false"\n',
+            b'\xef\xbb\xbf"a";"b";"synthetic"\n"1";"true";false\n"2";"false";false\n'
+            b'"1";"true";true\n"2";"false";true\n',
+        ),
+    ],
+)
+def test_a_mark_is_one_more_cell_on_every_line(tmp_path, content, marked):
+    path, out = tmp_path / "data.csv", tmp_path / "out.csv"
+    path.write_bytes(content)
+    append_csv(path, out, mark=True)
+    assert out.read_bytes() == marked
+
+
+def test_the_manifest_has_a_line_for_every_new_row(tmp_path):
+    path, out = tmp_path / "data.csv", tmp_path / "out.csv"
+    path.write_text("a,b\n1,x\n2,y\n3,z\n")
+    frame, source = read_csv(path)
+    added = [
+        NewRows(frame.iloc[[2, 2]], 'ra"re', "repeat", ["row-000002", "row-000002"]),
+        NewRows(frame.iloc[:1], "rare", "synthetic", "my,run", first=7),
+    ]
+    told = []
+    original = Original("data.csv", 3, lambda rows: rows.copy(source))
+    writer = lambda file: CsvRows(file, source.format)  # noqa: E731
+    assert write_table(out, writer, added, original=original, advance=told.append) == 3
+    assert told == [2, 3]
+    with manifest_path(out).open(newline="") as file:
+        assert list(csv.reader(file)) == [
+            ["row", "label", "origin", "source", "index"],
+            ["0", "", "real", "data.csv", "3"],
+            ["3", 'ra"re', "repeat", "row-000002", "0"],
+            ["4", 'ra"re', "repeat", "row-000002", "1"],
+            ["5", "rare", "synthetic", "my,run", "7"],
+        ]
+    assert list(pd.read_csv(manifest_path(out))["row"]) == [0, 3, 4, 5]
+
+
+def test_a_table_of_new_rows_alone_begins_with_the_header(tmp_path):
+    path, out = tmp_path / "data.csv", tmp_path / "out.csv"
+    path.write_bytes(b"\xef\xbb\xbfa;b\r\n1,5;x\r\n")
+    frame, source = read_csv(path)
+    write_table(
+        out,
+        lambda file: CsvRows(file, source.format, mark=True),
+        [NewRows(frame, "x", "synthetic", "run")],
+    )
+    assert out.read_bytes() == b"\xef\xbb\xbfa;b;synthetic\r\n1,5;x;True\r\n"
+
+
+def test_a_column_called_synthetic_cannot_be_added_twice():
+    check_mark(["a", "b"])
+    with pytest.raises(UsageError, match="--mark"):
+        check_mark(["a", "synthetic"])
+
+
+def test_a_file_that_changed_since_it_was_read_is_not_copied(tmp_path):
+    path, out = tmp_path / "data.csv", tmp_path / "out.csv"
+    path.write_text("a,b\n1,x\n2,y\n")
+    frame, source = read_csv(path)
+    path.write_text("a,b\n1,x\n2,y\n3,z\n")
+    with pytest.raises(DataError, match="was changed"):
+        write_table(
+            out,
+            lambda file: CsvRows(file, source.format),
+            [NewRows(frame, "x", "synthetic", "run")],
+            original=Original("data.csv", 2, lambda rows: rows.copy(source)),
+        )
+    assert [entry.name for entry in tmp_path.iterdir()] == ["data.csv"]
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS])
+@pytest.mark.parametrize("nth", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_a_disk_that_refuses_a_write_leaves_the_earlier_files(
+    tmp_path, monkeypatch, number, nth, kind
+):
+    path, out = tmp_path / f"data.{kind}", tmp_path / f"out.{kind}"
+    frame = pd.DataFrame({"a": [1, 2], "b": ["x", "y"]})
+    frame.to_csv(path, index=False) if kind == "csv" else frame.to_parquet(path)
+    append = append_csv if kind == "csv" else append_parquet
+    append(path, out)
+    before = {entry.name: entry.read_bytes() for entry in tmp_path.iterdir()}
+    real, calls = os.write, []
+
+    def failing(*args):
+        calls.append(args)
+        if len(calls) == nth:
+            raise OSError(number, os.strerror(number))
+        return real(*args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", failing)
+        with pytest.raises(WriteFailedError, match="could not write") as caught:
+            append(path, out)
+    assert caught.value.exit_code == 74
+    assert {entry.name: entry.read_bytes() for entry in tmp_path.iterdir()} == before
+
+
+def append_parquet(path, out, *, mark=False, rows=(0, 1)):
+    """Write `out` from the Parquet file at `path` with rows of it appended as if new."""
+    table = pq.read_table(path)
+    new = table.to_pandas(types_mapper=pd.ArrowDtype, ignore_metadata=True).iloc[list(rows)]
+    return write_table(
+        out,
+        lambda file: ParquetRows(file, table.schema, codecs=parquet_codecs(path), mark=mark),
+        [NewRows(new, "rare", "synthetic", "run"), NewRows(new, "rare", "synthetic", "run", 2)],
+        original=Original(path.name, len(table), lambda rows: rows.copy(path)),
+    )
+
+
+@pytest.fixture
+def typed_parquet(tmp_path):
+    """A Parquet file of many types in three row groups, with an index and metadata."""
+    frame = pd.DataFrame(
+        {
+            "small": np.arange(7, dtype="int8"),
+            "size": np.linspace(0, 1, 7, dtype="float32"),
+            "gaps": pd.array([1, None, 3, 4, 5, 6, 7], dtype="Int32"),
+            "kind": pd.Categorical(list("abcabca"), categories=list("abcd")),
+            "text": ["x", None, "z", "w", "v", "u", "t"],
+            "at": pd.date_range("2024-05-01", periods=7, tz="Europe/Berlin"),
+            "yes": [True, False] * 3 + [True],
+        },
+        index=pd.Index(list("hijklmn"), name="key"),
+    )
+    table = pa.Table.from_pandas(frame)
+    table = table.replace_schema_metadata({**table.schema.metadata, b"mine": b"kept"})
+    pq.write_table(table, tmp_path / "data.parquet", row_group_size=3, compression="zstd")
+    return tmp_path / "data.parquet"
+
+
+def test_parquet_keeps_values_schema_metadata_and_row_groups(typed_parquet, tmp_path):
+    out = tmp_path / "out.parquet"
+    assert append_parquet(typed_parquet, out) == 4
+    before, after = pq.ParquetFile(typed_parquet), pq.ParquetFile(out)
+    assert after.schema_arrow.equals(before.schema_arrow, check_metadata=True)
+    sizes = [after.metadata.row_group(i).num_rows for i in range(after.num_row_groups)]
+    assert sizes == [3, 3, 1, 4]
+    assert after.read().slice(0, 7).equals(before.read())
+    assert after.read().slice(7, 2).equals(before.read().slice(0, 2))
+    assert after.metadata.row_group(0).column(0).compression == "ZSTD"
+    assert after.metadata.row_group(3).column(0).compression == "ZSTD"
+
+
+def test_a_mark_in_parquet_is_a_boolean_column_at_the_end(typed_parquet, tmp_path):
+    append_parquet(typed_parquet, tmp_path / "out.parquet", mark=True)
+    table = pq.read_table(tmp_path / "out.parquet")
+    assert table.schema.names[-1] == "synthetic"
+    assert table["synthetic"].to_pylist() == [False] * 7 + [True] * 4
+    assert table.drop_columns("synthetic").slice(0, 7).equals(pq.read_table(typed_parquet))
+
+
+def test_columns_that_new_rows_lack_are_null(tmp_path):
+    schema = pa.schema([("a", pa.int64()), ("__index_level_0__", pa.string())])
+    write_table(
+        tmp_path / "out.parquet",
+        lambda file: ParquetRows(file, schema),
+        [NewRows(pd.DataFrame({"a": [1, 2]}), "x", "synthetic", "run")],
+    )
+    assert pq.read_table(tmp_path / "out.parquet").to_pylist() == [
+        {"a": 1, "__index_level_0__": None},
+        {"a": 2, "__index_level_0__": None},
+    ]
+
+
+def test_a_damaged_original_is_no_write_error(typed_parquet, tmp_path):
+    schema = pq.read_schema(typed_parquet)
+    typed_parquet.write_bytes(typed_parquet.read_bytes()[:-9])
+    with pytest.raises(DataError, match="can no longer be read"):
+        write_table(
+            tmp_path / "out.parquet",
+            lambda file: ParquetRows(file, schema),
+            [],
+            original=Original("data.parquet", 7, lambda rows: rows.copy(typed_parquet)),
+        )
+    assert not list(tmp_path.glob("out*"))
+
+
+MILLION = """
+import json, resource, sys, time
+import numpy as np, pandas as pd, pyarrow as pa
+from pathlib import Path
+from gan_augment.data.parquet_rows import ParquetRows
+from gan_augment.data.table_export import NewRows, write_table
+
+rng = np.random.default_rng(0)
+def chunk(first):
+    frame = pd.DataFrame(rng.normal(size=(16_384, 10)), columns=[f"x{i}" for i in range(10)])
+    return NewRows(frame.assign(kind="level"), "rare", "synthetic", "run", first)
+
+fields = [(f"x{i}", pa.float64()) for i in range(10)] + [("kind", pa.string())]
+parts = (chunk(first) for first in range(0, 1_000_000, 16_384))
+n = write_table(Path(sys.argv[1]), lambda f: ParquetRows(f, pa.schema(fields)), parts)
+print(json.dumps({"rows": n, "kib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss}))
+"""
+
+
+@pytest.mark.slow
+def test_a_million_rows_need_less_than_a_gibibyte(tmp_path):
+    line = [sys.executable, "-c", MILLION, str(tmp_path / "out.parquet")]
+    told = json.loads(subprocess.run(line, check=True, capture_output=True, text=True).stdout)
+    assert told["rows"] >= 1_000_000
+    assert told["kib"] < 1 << 20
