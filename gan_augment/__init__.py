@@ -14,10 +14,13 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from gan_augment.config import FitOptions, TopUp
-    from gan_augment.data.contract import LabelledImages
+    from gan_augment.data.contract import LabelledImages, LabelledTable
     from gan_augment.data.readers import read_images
+    from gan_augment.data.tables import read_frame, read_table
     from gan_augment.errors import DataError, GanAugmentError, UsageError
+    from gan_augment.synthesizers.baselines import Repeats, Smote
     from gan_augment.synthesizers.image_gan import ImageGAN
+    from gan_augment.synthesizers.tabular_gan import TabularGAN
 
 _HOMES = {
     "DataError": "gan_augment.errors",
@@ -25,9 +28,15 @@ _HOMES = {
     "GanAugmentError": "gan_augment.errors",
     "ImageGAN": "gan_augment.synthesizers.image_gan",
     "LabelledImages": "gan_augment.data.contract",
+    "LabelledTable": "gan_augment.data.contract",
+    "Repeats": "gan_augment.synthesizers.baselines",
+    "Smote": "gan_augment.synthesizers.baselines",
+    "TabularGAN": "gan_augment.synthesizers.tabular_gan",
     "TopUp": "gan_augment.config",
     "UsageError": "gan_augment.errors",
+    "read_frame": "gan_augment.data.tables",
     "read_images": "gan_augment.data.readers",
+    "read_table": "gan_augment.data.tables",
 }
 
 __all__ = [
@@ -36,10 +45,16 @@ __all__ = [
     "GanAugmentError",
     "ImageGAN",
     "LabelledImages",
+    "LabelledTable",
+    "Repeats",
+    "Smote",
+    "TabularGAN",
     "TopUp",
     "UsageError",
     "__version__",
+    "read_frame",
     "read_images",
+    "read_table",
 ]
 
 

@@ -51,10 +51,14 @@ class ScheduleSettings(Frozen):
 
 
 class GeneratorSettings(Frozen):
-    """The generator: `anchored` decodes interpolated codes of real rows, `free` decodes noise.
+    """The generator: `anchored` starts between two real rows, `free` from noise alone.
 
-    code: size of z. embedding: size of a class's. width: channels at half the image side, doubling
-    towards the base up to max_width (encoder_*: of the encoder). sigma: noise added to a code.
+    code: size of z. embedding: size of a class's. Images: width is the channels at half the side,
+    doubling towards the base up to max_width (encoder_*: of the encoder); sigma: noise added to a
+    code. Tables: width of both hidden layers; the second row is one of the `neighbours` nearest of
+    the class; its levels are those of the `nearer` of the two rows or the neighbours' majority
+    `vote` (SMOTE-NC); jitter: noise on the rows of classes too small to learn, in standard
+    deviations within classes.
     """
 
     kind: Literal["anchored", "free"] = "anchored"
@@ -65,15 +69,23 @@ class GeneratorSettings(Frozen):
     encoder_width: int = Field(default=32, ge=1, le=1024)
     encoder_max_width: int = Field(default=96, ge=1, le=2048)
     sigma: float = Field(default=0.1, ge=0)
+    neighbours: int = Field(default=15, ge=1, le=1000)
+    levels: Literal["nearer", "vote"] = "nearer"
+    jitter: float = Field(default=0.2, ge=0, le=1)
 
 
 class DiscriminatorSettings(Frozen):
-    """The discriminator: channels at half the image side, doubling up to max_width; its layers."""
+    """The discriminator and its layers.
+
+    width: channels at half the image side, doubling up to max_width; or of a table's hidden layers.
+    pack: rows of a table that are judged together (PacGAN).
+    """
 
     width: int = Field(default=32, ge=1, le=1024)
     max_width: int = Field(default=96, ge=1, le=2048)
     spectral_norm: bool = True
     minibatch_std: bool = False
+    pack: Literal[1, 2] = 1
 
 
 class ObjectiveSettings(Frozen):
@@ -83,7 +95,9 @@ class ObjectiveSettings(Frozen):
     weight, from `lecam_from_images` on. reconstruction: weight of the mean absolute error of
     decoded anchors, on `reconstructed` of a batch (every k-th row, k = round(1 / reconstructed); D
     sees what is between anchors on the others only); code_penalty: weight of E code^2;
-    reconstruct_only: share of the run before the adversary joins (these four: anchored only).
+    reconstruct_only: share of the run before the adversary joins (these four: anchored images
+    only). feature_matching: weight of the squared distance of D's mean features, real to fake, mean
+    over classes (tables only).
     """
 
     loss: Literal["hinge", "non-saturating"] = "hinge"
@@ -95,6 +109,7 @@ class ObjectiveSettings(Frozen):
     reconstructed: float = Field(default=0.5, gt=0, le=0.5)
     code_penalty: float = Field(default=1e-3, ge=0)
     reconstruct_only: float = Field(default=0.16, ge=0, lt=1)
+    feature_matching: float = Field(default=0.0, ge=0)
 
 
 class AugmentSettings(Frozen):
@@ -113,10 +128,12 @@ class AugmentSettings(Frozen):
 class Recipe(Frozen):
     """A way to train, as names and numbers.
 
-    steps: generator steps. label_power: tau in q_c ~ n_c^tau, the share of a class in a batch.
+    data: what it is for. steps: generator steps. label_power: tau in q_c ~ n_c^tau, the share of a
+    class in a batch.
     """
 
     name: str = "custom"
+    data: Literal["image", "table"] = "image"
     generator: GeneratorSettings = GeneratorSettings()
     discriminator: DiscriminatorSettings = DiscriminatorSettings()
     objective: ObjectiveSettings = ObjectiveSettings()
@@ -136,13 +153,20 @@ class Recipe(Frozen):
         return self
 
 
+DataKind = Literal["image", "table"]
+_BEST_TOP_UP: dict[DataKind, tuple[float, bool]] = {"image": (0.5, True), "table": (1.0, False)}
+
+
 class FitOptions(Frozen):
     """What a fit may be told. None means: decided from the data and the machine, and printed.
 
-    classes: "rare", "all" or names. image_size: (height, width) px. budget_s: seconds; steps wins
-    if both.
+    target: the column of labels; with one the data is a table. columns: {column: kind} where the
+    kind is not to be inferred (`data.schema.Overrides`). classes: "rare", "all" or names.
+    image_size: (height, width) px. budget_s: seconds; steps wins if both.
     """
 
+    target: str | None = None
+    columns: dict[str, str] = {}
     classes: str | tuple[str, ...] = "rare"
     recipe: str | Recipe = "auto"
     steps: int | None = Field(default=None, ge=1)
@@ -157,6 +181,11 @@ class FitOptions(Frozen):
     workers: int | None = Field(default=None, ge=1)
     skip_bad: bool = False
 
+    @property
+    def data_kind(self) -> DataKind:
+        """Whether the data is a table or images."""
+        return "image" if self.target is None else "table"
+
 
 class TopUp(Frozen):
     """Two numbers and a switch: what a class ends with, and what the added rows are.
@@ -164,7 +193,7 @@ class TopUp(Frozen):
     to: "majority", "median", an integer, or a fraction in (0, 1] of the majority's count (a float).
     synthetic_share: of the rows added, the part that is generated; the rest repeats real rows.
     companions: classes that are not topped up get generated rows too, every class the same share.
-    "auto" is the measured default for images, `resolved()` says what it is.
+    "auto" is the measured default of each kind of data, `resolved()` says what it is.
     """
 
     to: str | int | float = "majority"
@@ -179,10 +208,15 @@ class TopUp(Frozen):
         _check_to(self.to)
         return self
 
-    def resolved(self) -> tuple[float, bool]:
-        """(synthetic_share, companions) as numbers."""
-        share = 0.5 if self.synthetic_share == "auto" else float(self.synthetic_share)
-        companions = True if self.companions == "auto" else bool(self.companions)
+    def resolved(self, data: DataKind = "image") -> tuple[float, bool]:
+        """(synthetic_share, companions) as numbers.
+
+        >>> TopUp().resolved("image"), TopUp().resolved("table")
+        ((0.5, True), (1.0, False))
+        """
+        best_share, best_companions = _BEST_TOP_UP[data]
+        share = best_share if self.synthetic_share == "auto" else float(self.synthetic_share)
+        companions = best_companions if self.companions == "auto" else bool(self.companions)
         return share, companions
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 from gan_augment.config import (
     DiscriminatorSettings,
@@ -11,6 +12,7 @@ from gan_augment.config import (
     ObjectiveSettings,
     OptimiserSettings,
     Recipe,
+    ScheduleSettings,
     read_toml,
 )
 from gan_augment.errors import UsageError, did_you_mean
@@ -25,26 +27,61 @@ FREE = Recipe(
     discriminator_optimiser=OptimiserSettings(betas=(0.0, 0.99)),
 )
 
-RECIPES: Mapping[str, Recipe] = {recipe.name: recipe for recipe in (ANCHORED, FREE)}
+_TABLE_OPTIMISER = OptimiserSettings(rate=1e-3, betas=(0.5, 0.99))
+TABLE_ANCHORED = Recipe(
+    name="anchored",
+    data="table",
+    generator=GeneratorSettings(code=16, embedding=16, width=128),
+    discriminator=DiscriminatorSettings(width=128, spectral_norm=False),
+    objective=ObjectiveSettings(
+        loss="non-saturating", r1=1.0, feature_matching=1.0, reconstruct_only=0.0
+    ),
+    generator_optimiser=_TABLE_OPTIMISER,
+    discriminator_optimiser=_TABLE_OPTIMISER,
+    schedule=ScheduleSettings(name="constant"),
+    steps=1000,
+    batch=256,
+)
+TABLE_FREE = TABLE_ANCHORED.model_copy(
+    update={
+        "name": "free",
+        "generator": TABLE_ANCHORED.generator.model_copy(update={"kind": "free"}),
+    }
+)
+
+DataKind = Literal["image", "table"]
+RECIPES: Mapping[DataKind, Mapping[str, Recipe]] = {
+    "image": {recipe.name: recipe for recipe in (ANCHORED, FREE)},
+    "table": {recipe.name: recipe for recipe in (TABLE_ANCHORED, TABLE_FREE)},
+}
 AUTO = "anchored"
 
 
-def resolve_recipe(asked: str | Recipe) -> Recipe:
+def resolve_recipe(asked: str | Recipe, data: DataKind = "image") -> Recipe:
     """A recipe from "auto", a known name, or the path of a TOML file. Raises UsageError.
 
     >>> resolve_recipe("auto").name
     'anchored'
     """
     if isinstance(asked, Recipe):
-        return asked
+        return _for(data, asked, asked.name)
     if asked == "auto":
-        return RECIPES[AUTO]
-    if asked in RECIPES:
-        return RECIPES[asked]
+        return RECIPES[data][AUTO]
+    if asked in RECIPES[data]:
+        return RECIPES[data][asked]
     if asked.endswith(".toml"):
-        return Recipe.checked(read_toml(Path(asked)), asked)
-    known = ["auto", *RECIPES]
+        return _for(data, Recipe.checked(read_toml(Path(asked)), asked), asked)
+    known = ["auto", *RECIPES[data]]
     raise UsageError(
         f"there is no recipe {asked!r}; expected {', '.join(known)} or the path of a .toml file."
         f"{did_you_mean(asked, known)}"
     )
+
+
+def _for(data: DataKind, recipe: Recipe, name: str) -> Recipe:
+    if recipe.data != data:
+        raise UsageError(
+            f"the recipe {name!r} is for {recipe.data}s, not for {data}s; a recipe says "
+            f'data = "{data}" at its top if it is'
+        )
+    return recipe

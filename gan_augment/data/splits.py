@@ -1,4 +1,4 @@
-"""Rows held out of training for scoring: ids decide, groups stay whole. No pixels are looked at."""
+"""Rows held out of training for scoring: groups stay whole. What the rows hold is not looked at."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gan_augment.data.contract import LabelledImages
+from gan_augment.randomness import generator
 
 
 def hold_out(
@@ -45,3 +46,32 @@ def _units_in_drawn_order(data: LabelledImages, seed: int) -> list[list[int]]:
         return hashlib.blake2b(f"{seed}\x1fhold-out\x1f{first}".encode(), digest_size=16).digest()
 
     return sorted(units.values(), key=key)
+
+
+def fold_of_rows(
+    labels: NDArray[np.int64], groups: NDArray[np.int64] | None, *, folds: int, seed: int
+) -> NDArray[np.int64]:
+    """int64 (N,): the fold 0 .. folds - 1 of each row, every class dealt out evenly.
+
+    labels: int64 (N,). groups: int64 (N,) or None, -1 for a row that stands alone; a group is dealt
+    whole, as its first row's class.
+    """
+    _, unit = np.unique(
+        np.arange(len(labels)) if groups is None else _units(groups), return_inverse=True
+    )
+    first = np.full(unit.max() + 1, len(labels))
+    np.minimum.at(first, unit, np.arange(len(labels)))
+    dealt = np.empty(len(first), dtype=np.int64)
+    for label in np.unique(labels[first]):
+        own = np.flatnonzero(labels[first] == label)
+        order = generator(seed, "folds", int(label)).permutation(own)
+        dealt[order] = (np.arange(len(own)) + label) % folds
+    return dealt[unit]
+
+
+def _units(groups: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Groups, and a number of its own for each row that stands alone."""
+    alone = groups < 0
+    units = groups.copy()
+    units[alone] = groups.max(initial=0) + 1 + np.arange(alone.sum())
+    return units

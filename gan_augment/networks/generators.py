@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from gan_augment.networks.decoder import Decoder
 from gan_augment.networks.encoder import Encoder
+from gan_augment.networks.table_generator import RowAnchors
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class GeneratorInput:
 
     z: Tensor
     y: Tensor
-    source: Anchors | None = None
+    source: Anchors | RowAnchors | None = None
 
 
 class Generator(Protocol):
@@ -73,7 +74,7 @@ class AnchoredGenerator(nn.Module):
     def code(self, inputs: GeneratorInput) -> Tensor:
         """(N, code): interpolated codes with noise. Raises TypeError without anchors."""
         anchors = inputs.source
-        if anchors is None:
+        if not isinstance(anchors, Anchors):
             raise TypeError(
                 "an anchored generator needs GeneratorInput.source, two rows of the class"
             )

@@ -13,13 +13,16 @@ def initialise(network: nn.Module, seed: int) -> None:
     """Set every weight: He-normal for convolutions and linear layers, biases 0, embeddings N(0, 1).
 
     The four subpixels of a shuffle begin equal, so that no checkerboard is there to unlearn (Aitken
-    et al. 2017). Modulations of conditional norms begin at N(0, .02), the vectors of spectral
-    normalisation random. Source: He et al. 2015, eq. 10, with the slope of a ReLU.
+    et al. 2017). Modulations of conditional norms and class projections of rows begin at
+    N(0, .02), residuals at 0, the vectors of spectral normalisation random.
+    Source: He et al. 2015, eq. 10, with the slope of a ReLU.
     """
     rng = torch.Generator().manual_seed(seed)
     for name, weight in network.named_parameters():
         if weight.ndim == 1:
             weight.fill_(1.0 if _is_norm_scale(network, name) else 0.0)
+        elif name.endswith("residual.weight"):
+            weight.zero_()
         elif "embed" in name:
             weight.normal_(generator=rng)
         elif "affine" in name:

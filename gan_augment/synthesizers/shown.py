@@ -10,8 +10,8 @@ from gan_augment.progress import Progress
 class ShownEvents:
     """A callback: losses, speed and score beside the step; rollbacks as warnings."""
 
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
+    def __init__(self, progress: Progress, unit: str = "images") -> None:
+        self._progress, self._unit = progress, unit
         self._score = ""
 
     def on_event(self, event: Mapping[str, object]) -> None:
@@ -26,7 +26,7 @@ class ShownEvents:
         elif event["event"] == "step":
             names = ("reconstruction", "d_loss", "g_loss")
             losses = [f"{name} {event[name]:.3f}" for name in names if name in event]
-            speed = f"{event['images_per_s']:.0f} images/s"
+            speed = f"{event['images_per_s']:.0f} {self._unit}/s"
             text = ", ".join([speed, *losses]) + self._score
             self._progress.advance(int(str(event["step"])), text)
 

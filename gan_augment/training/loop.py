@@ -10,7 +10,7 @@ from gan_augment.data.batches import Batches
 from gan_augment.errors import DivergedError
 from gan_augment.training.callbacks import Callback, StopFlag, StopRequested
 from gan_augment.training.ema import follow
-from gan_augment.training.monitor import Best, Scorer, all_finite, score_steps
+from gan_augment.training.monitor import SCORES_A_RUN, Best, Scorer, all_finite, score_steps
 from gan_augment.training.parts import Losses, Parts
 from gan_augment.training.schedule import ema_decay, rate_multiplier
 from gan_augment.training.state import Arrays, TrainState, load_state, state_arrays
@@ -24,7 +24,7 @@ class Run:
     """One run: its parts, data, state, and who watches.
 
     save(state, best): writes a checkpoint; called at each score, when `checkpoint_due()` says so,
-    and on a stop.
+    and on a stop. scores: how often the averaged generator is scored in a run.
     """
 
     parts: Parts
@@ -37,6 +37,7 @@ class Run:
     save: Callable[[TrainState, Best], None] = lambda state, best: None
     checkpoint_due: Callable[[], bool] = lambda: False
     stop: StopFlag = field(default_factory=StopFlag)
+    scores: int = SCORES_A_RUN
 
 
 def train(run: Run) -> Best:
@@ -46,7 +47,8 @@ def train(run: Run) -> Best:
     Raises StopRequested after saving when a signal came; DivergedError after three rollbacks
     in vain.
     """
-    state, due = run.state, score_steps(run.steps, run.parts.first_steps(run.steps))
+    state = run.state
+    due = score_steps(run.steps, run.parts.first_steps(run.steps), run.scores)
     last_good = state_arrays(state)
     clock = _Clock(state.step)
     while state.step < run.steps:

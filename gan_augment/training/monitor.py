@@ -49,10 +49,14 @@ class Best:
         return True
 
 
-def score_steps(steps: int, first_steps: int) -> set[int]:
-    """When to score: each tenth of the run, its end, and before the adversary joins."""
-    tenths = {max(1, round(steps * k / SCORES_A_RUN)) for k in range(1, SCORES_A_RUN + 1)}
-    return tenths | ({first_steps} if first_steps else set())
+def score_steps(steps: int, first_steps: int, scores: int = SCORES_A_RUN) -> set[int]:
+    """When to score: after each of `scores` equal parts of a run, and before the adversary joins.
+
+    >>> sorted(score_steps(1000, 0, scores=3))
+    [333, 667, 1000]
+    """
+    ends = {max(1, round(steps * k / scores)) for k in range(1, scores + 1)}
+    return ends | ({first_steps} if first_steps else set())
 
 
 def all_finite(state: TrainState, losses: Mapping[str, Tensor]) -> bool:

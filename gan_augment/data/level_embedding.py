@@ -1,0 +1,53 @@
+"""Many levels as short vectors: levels that occur with the same things lie near each other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+SIZE = 8
+LEVELS_AT_ONCE = 4_096
+
+
+def embed_levels(
+    entry: NDArray[np.integer], entries: int, context: Sequence[NDArray[np.integer]]
+) -> NDArray[np.float32]:
+    """(entries, d) float32 vectors, d <= 8, from what each level occurs with.
+
+    entry: int (N,), the level of each row. context: int (N,) columns of few values each, the labels
+    first. The leading left singular vectors of the standardised residuals of the table of counts
+    (correspondence analysis, Greenacre 1984, eq. 4.1.7), scaled to unit variance over the rows.
+    Memory: entries x (values of all contexts), never rows x entries.
+    """
+    seen = np.bincount(entry, minlength=entries).astype(np.float64)
+    tables = []
+    for column in context:
+        values = int(column.max()) + 1
+        flat = np.bincount(entry * values + column, minlength=entries * values)
+        tables.append(flat.reshape(entries, values))
+    counts = np.concatenate(tables, axis=1).astype(np.float64)
+    counts = counts[:, counts.sum(axis=0) > 0] / len(entry)
+    rows, columns = seen / len(entry), counts.sum(axis=0)
+    expected = np.outer(rows, columns)
+    residuals = (counts - expected) / np.sqrt(np.maximum(expected, 1e-12))
+    gram = residuals.T @ residuals
+    values_, vectors = np.linalg.eigh(gram)
+    size = min(SIZE, len(values_), max(entries - 1, 1))
+    lead = vectors[:, ::-1][:, :size]
+    coordinates = (residuals @ lead) / np.sqrt(np.maximum(rows, 1e-12))[:, None]
+    spread = np.sqrt((rows[:, None] * coordinates**2).sum(axis=0))
+    return (coordinates / np.maximum(spread, 1e-12)).astype(np.float32)
+
+
+def nearest_level(
+    vectors: NDArray[np.float32], embedding: NDArray[np.float32]
+) -> NDArray[np.int64]:
+    """(N, d), (entries, d) -> (N,): the entry at the smallest Euclidean distance."""
+    nearest = np.empty(len(vectors), dtype=np.int64)
+    squares = (embedding**2).sum(axis=1)
+    for start in range(0, len(vectors), LEVELS_AT_ONCE):
+        part = vectors[start : start + LEVELS_AT_ONCE]
+        nearest[start : start + LEVELS_AT_ONCE] = (squares - 2 * part @ embedding.T).argmin(axis=1)
+    return nearest

@@ -1,0 +1,119 @@
+"""The generator of table rows: what interpolation between two rows lacks, or a row from noise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from gan_augment.networks.row_layout import RowLayout
+from gan_augment.networks.row_mlp import RowMLP
+
+CERTAIN = 4.0
+"""Logit of the anchor's own level: softmax gives it 93 % beside three others."""
+
+
+@dataclass(frozen=True)
+class RowAnchors:
+    """Where each of N samples starts, encoded rows of its class.
+
+    first, second: (N, width), the rows it lies between. levels: (N, width), the row whose levels it
+    takes (only choices and vectors are read). position: lambda (N,), 0 at `first`, 1 at `second`.
+    """
+
+    first: Tensor
+    second: Tensor
+    levels: Tensor
+    position: Tensor
+
+
+class Choices(nn.Module):
+    """Logits of all one-hots of a row at once: the likeliest entry, with the softmax's gradient."""
+
+    grid: Tensor
+    places: Tensor
+    columns: Tensor
+
+    def __init__(self, layout: RowLayout) -> None:
+        super().__init__()
+        spans = layout.choices
+        most = max((stop - start for start, stop in spans), default=0)
+        padding = layout.width  # one past the row
+        grid = [
+            [start + i if start + i < stop else padding for i in range(most)]
+            for start, stop in spans
+        ]
+        places = [row * most + i for row, (a, b) in enumerate(spans) for i in range(b - a)]
+        columns = [column for start, stop in spans for column in range(start, stop)]
+        for name, index in (("grid", grid), ("places", places), ("columns", columns)):
+            self.register_buffer(name, torch.tensor(index, dtype=torch.long), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, width) -> the same with one-hots for the logits of every choice."""
+        if not len(self.columns):
+            return x
+        padded = F.pad(x, (0, 1), value=float("-inf"))
+        logits = padded[:, self.grid]  # (N, choices, most levels)
+        soft = logits.softmax(dim=2)
+        hard = torch.zeros_like(soft).scatter_(2, logits.argmax(dim=2, keepdim=True), 1.0)
+        straight_through = (hard + soft - soft.detach()).flatten(1)  # (N, choices * most)
+        return x.index_copy(1, self.columns, straight_through[:, self.places])
+
+
+class ResidualRowGenerator(nn.Module):
+    """A row between two rows of its class, moved by a residual that begins at zero.
+
+    Numbers: a + lambda (b - a) + G(a, b - a, z, y). Levels: the likeliest of what the anchor holds
+    (as a logit of 4) and G's logits, by straight-through one-hots. G's last layer begins at zero:
+    before training a sample is the interpolation itself. Sources: Chawla et al. 2002 (SMOTE and
+    SMOTE-NC); Bengio et al. 2013 (straight-through).
+    """
+
+    numbers: Tensor
+
+    def __init__(
+        self, layout: RowLayout, classes: int, code: int, embedding: int, width: int
+    ) -> None:
+        super().__init__()
+        mask = torch.zeros(layout.width)
+        mask[list(layout.numbers)] = 1
+        self.register_buffer("numbers", mask, persistent=False)
+        one_hot = torch.zeros(layout.width)
+        for start, stop in layout.choices:
+            one_hot[start:stop] = 1
+        self.register_buffer("certainty", 1 + (CERTAIN - 1) * one_hot, persistent=False)
+        self.embed = nn.Embedding(classes, embedding)
+        self.body = RowMLP(2 * layout.width + code + embedding, width, normalised=True)
+        self.residual = nn.Linear(width, layout.width)
+        self.choices = Choices(layout)
+
+    certainty: Tensor
+
+    def forward(self, z: Tensor, y: Tensor, anchors: RowAnchors) -> Tensor:
+        """z (N, code), y (N,) -> rows (N, width)."""
+        a, b = anchors.first, anchors.second
+        between = torch.lerp(a, b, anchors.position[:, None])
+        start = torch.where(self.numbers > 0, between, anchors.levels * self.certainty)
+        features = self.body(torch.cat([between, b - a, z, self.embed(y)], dim=1))
+        moved: Tensor = self.choices(start + self.residual(features))
+        return moved
+
+
+class FreeRowGenerator(nn.Module):
+    """A row from noise and its class alone; knows no row."""
+
+    def __init__(
+        self, layout: RowLayout, classes: int, code: int, embedding: int, width: int
+    ) -> None:
+        super().__init__()
+        self.embed = nn.Embedding(classes, embedding)
+        self.body = RowMLP(code + embedding, width, normalised=True)
+        self.row = nn.Linear(width, layout.width)
+        self.choices = Choices(layout)
+
+    def forward(self, z: Tensor, y: Tensor) -> Tensor:
+        """z (N, code), y (N,) -> rows (N, width)."""
+        row: Tensor = self.choices(self.row(self.body(torch.cat([z, self.embed(y)], dim=1))))
+        return row

@@ -1,0 +1,121 @@
+"""Table rows in aligned blocks: row i of a class is the same whatever else is drawn."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from gan_augment import devices
+from gan_augment.data.encoding import TableEncoding
+from gan_augment.data.row_anchors import AnchorRows
+from gan_augment.data.schema import Name
+from gan_augment.devices import Machine
+from gan_augment.errors import DataError
+from gan_augment.networks.generators import GeneratorInput
+from gan_augment.randomness import generator as random_generator
+from gan_augment.training.tables import AnchorTensors, make
+
+BLOCK = 1_024
+"""Rows a block. Networks run on whole blocks: else float32 differs in the last bits."""
+FEW_ROWS = 10
+"""Classes of fewer rows are not generated: their rows are jittered, a lone one repeated."""
+
+Cells = dict[Name, NDArray[np.generic]]
+
+
+@dataclass(frozen=True)
+class RowSampler:
+    """Draws the endless sequence of rows of each class from one trained generator.
+
+    anchors: the rows that samples start from; for a free generator those of small classes alone.
+    free: the generator starts from noise. code: size of z. jitter: in standard deviations within
+    classes. One torch thread, whatever the caller has, so that any number of workers gives the same
+    bytes.
+    """
+
+    network: nn.Module
+    encoding: TableEncoding
+    anchors: AnchorRows
+    machine: Machine
+    code: int
+    free: bool
+    jitter: float
+
+    def cells(self, label: int, name: str, start: int, stop: int, seed: int) -> Cells:
+        """Rows [start, stop) of a class as plain cells, {column: (stop - start,)}."""
+        blocks = range(start // BLOCK, max(stop - 1, start) // BLOCK + 1)
+        with devices.threads(1):
+            drawn = [self.encoding.decode(self.block(label, name, b, seed)) for b in blocks]
+        skipped = start - blocks[0] * BLOCK
+        wanted = slice(skipped, skipped + stop - start)
+        return {
+            column: np.concatenate([part[column] for part in drawn])[wanted]
+            for column in self.encoding.columns
+        }
+
+    def block(
+        self, label: int, name: str, number: int, seed: int, stream: str = "sample"
+    ) -> NDArray[np.float32]:
+        """Encoded rows [1024 number, 1024 number + 1024) of a class, float32 (1024, width)."""
+        rng = random_generator(seed, stream, name, number)
+        start, stop = self.anchors.of(label)
+        if stop - start < FEW_ROWS and (stop > start or not self.free):
+            return self._jittered(name, start, stop, rng)
+        device = self.machine.device
+        z = torch.from_numpy(rng.standard_normal((BLOCK, self.code), dtype=np.float32)).to(device)
+        y = torch.full((BLOCK,), label, device=device)
+        inputs = GeneratorInput(z, y)
+        if not self.free:
+            index = start + rng.integers(stop - start, size=BLOCK)
+            which = rng.integers(self.anchors.neighbours.shape[1], size=BLOCK)
+            position = rng.random(BLOCK, dtype=np.float32)
+            between = self._tensors.between(*map(self._on_device, (index, which, position)))
+            inputs = GeneratorInput(z, y, between)
+        with torch.inference_mode():
+            rows: Tensor = make(self.network, inputs).x
+        encoded: NDArray[np.float32] = rows.float().cpu().numpy()
+        return encoded
+
+    def _jittered(
+        self, name: str, start: int, stop: int, rng: np.random.Generator
+    ) -> NDArray[np.float32]:
+        """Rows of a class of 2 to 9, their numbers moved a little; those of a lone row as it is."""
+        if stop == start:
+            raise DataError(
+                f"class {name!r} has no training row to start from, so it cannot be drawn. Add "
+                "rows of it and fit again."
+            )
+        rows = self.anchors.rows[start + rng.integers(stop - start, size=BLOCK)]
+        if stop - start == 1:
+            return rows
+        noise = rng.standard_normal(rows.shape, dtype=np.float32)
+        return rows + self.jitter * self._spread * noise
+
+    @cached_property
+    def _tensors(self) -> AnchorTensors:
+        return AnchorTensors.of(self.anchors, self.machine.device)
+
+    @cached_property
+    def _spread(self) -> NDArray[np.float32]:
+        return spread_within(self.anchors, self.encoding)
+
+    def _on_device(self, values: NDArray[np.generic]) -> Tensor:
+        return torch.from_numpy(values).to(self.machine.device)
+
+
+def spread_within(anchors: AnchorRows, encoding: TableEncoding) -> NDArray[np.float32]:
+    """(width,): standard deviation of each number within classes, pooled; 0 for other entries."""
+    total, degrees = np.zeros(encoding.width), 0
+    for label in np.unique(anchors.labels):
+        start, stop = anchors.of(int(label))
+        rows = anchors.rows[start:stop].astype(np.float64)
+        total += ((rows - rows.mean(axis=0)) ** 2).sum(axis=0)
+        degrees += stop - start - 1
+    mask = np.zeros(encoding.width)
+    mask[list(encoding.numbers)] = 1
+    return (mask * np.sqrt(total / max(degrees, 1))).astype(np.float32)

@@ -1,0 +1,137 @@
+"""A row sampler as named arrays for a bundle, and back, every shape checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from gan_augment.data.encoding import Column, LevelColumn, NumericColumn, TableEncoding
+from gan_augment.data.row_anchors import AnchorRows
+from gan_augment.data.schema import Column as ColumnFacts
+from gan_augment.devices import Machine
+from gan_augment.errors import ModelFileError
+from gan_augment.synthesizers.row_sampler import RowSampler
+from gan_augment.synthesizers.table_file import TableMeta
+from gan_augment.training.state import Arrays, check_network, load_network, network_arrays
+from gan_augment.training.tables import layout_of, new_row_generator
+
+
+def table_arrays(sampler: RowSampler) -> Arrays:
+    """Weights below "network/", anchors below "anchors/", columns by number below "columns/"."""
+    arrays = {f"network/{k}": v for k, v in network_arrays(sampler.network).items()}
+    anchors = sampler.anchors
+    arrays |= {
+        "anchors/rows": anchors.rows,
+        "anchors/labels": anchors.labels,
+        "anchors/neighbours": anchors.neighbours,
+    }
+    if anchors.votes is not None:
+        arrays["anchors/votes"] = anchors.votes
+    for number, column in enumerate(sampler.encoding.columns.values()):
+        for name, value in _column_arrays(column).items():
+            arrays[f"columns/{number}/{name}"] = value
+    return arrays
+
+
+def load_table_sampler(
+    arrays: Mapping[str, NDArray[np.generic]], meta: TableMeta, machine: Machine
+) -> RowSampler:
+    """The sampler that was saved. Raises ModelFileError where arrays do not fit the description."""
+    encoding = _encoding(arrays, meta)
+    anchors = _anchors(arrays, encoding, len(meta.classes))
+    with torch.device("meta"):  # shapes alone: a forged description may claim any size
+        network = new_row_generator(meta.recipe, layout_of(encoding), len(meta.classes))
+    weights = {k[8:]: v for k, v in arrays.items() if k.startswith("network/")}
+    check_network(network, weights)
+    network = new_row_generator(meta.recipe, layout_of(encoding), len(meta.classes))
+    load_network(network, weights)
+    network = network.to(machine.device).requires_grad_(False).eval()
+    wanted = meta.recipe.generator
+    return RowSampler(
+        network, encoding, anchors, machine, wanted.code, wanted.kind == "free", wanted.jitter
+    )
+
+
+def _column_arrays(column: Column) -> Arrays:
+    missing = np.array([column.missing])
+    if isinstance(column, NumericColumn):
+        spikes = np.array(column.spikes, dtype=np.float64)
+        return {
+            "values": column.values,
+            "scores": column.scores,
+            "spikes": spikes,
+            "missing": missing,
+        }
+    return {"missing": missing} | (
+        {} if column.embedding is None else {"embedding": column.embedding}
+    )
+
+
+def _encoding(arrays: Mapping[str, NDArray[np.generic]], meta: TableMeta) -> TableEncoding:
+    columns: dict[str | int, Column] = {}
+    for number, facts in enumerate(meta.table.learned):
+        start = f"columns/{number}/"
+        own = {k[len(start) :]: v for k, v in arrays.items() if k.startswith(start)}
+        columns[facts.name] = _column(facts, own)
+    return TableEncoding(columns)
+
+
+def _column(facts: ColumnFacts, own: Arrays) -> Column:
+    missing = own.get("missing")
+    if missing is None or missing.shape != (1,):
+        raise ModelFileError(f"the saved column {facts.name!r} does not say whether cells miss")
+    if facts.kind in ("numeric", "datetime"):
+        values, scores, spikes = (own.get(k) for k in ("values", "scores", "spikes"))
+        whole = [v for v in (values, scores, spikes) if v is not None and v.ndim == 1]
+        if len(whole) < 3 or any(v.dtype != np.float64 or not np.isfinite(v).all() for v in whole):
+            raise ModelFileError(f"the saved knots of column {facts.name!r} are no finite numbers")
+        knots, ranks, peaks = (v.astype(np.float64) for v in whole)
+        if not len(knots) or knots.shape != ranks.shape:
+            raise ModelFileError(f"the saved knots of column {facts.name!r} do not pair up")
+        return NumericColumn(knots, ranks, tuple(peaks.tolist()), bool(missing[0]))
+    embedding = own.get("embedding")
+    column = LevelColumn(len(facts.levels), bool(missing[0]))
+    if embedding is None:
+        return column
+    if embedding.ndim != 2 or len(embedding) != column.entries or embedding.dtype != np.float32:
+        raise ModelFileError(f"the saved vectors of column {facts.name!r} fit no level of it")
+    return LevelColumn(column.levels, column.missing, embedding.astype(np.float32))
+
+
+def _anchors(
+    arrays: Mapping[str, NDArray[np.generic]], encoding: TableEncoding, classes: int
+) -> AnchorRows:
+    try:
+        rows, labels = arrays["anchors/rows"], arrays["anchors/labels"]
+        neighbours, votes = arrays["anchors/neighbours"], arrays.get("anchors/votes")
+    except KeyError as error:
+        raise ModelFileError(f"this table model holds no {error.args[0]}") from None
+    n = len(rows)
+    right = (
+        rows.shape == (n, encoding.width)
+        and rows.dtype == np.float32
+        and labels.shape == (n,)
+        and labels.dtype == np.int64
+        and neighbours.ndim == 2
+        and len(neighbours) == n
+        and neighbours.shape[1] >= 1
+        and neighbours.dtype == np.int64
+        and (votes is None or (votes.shape == rows.shape and votes.dtype == np.float32))
+    )
+    if not right:
+        raise ModelFileError("the saved anchor rows do not fit the columns of this model")
+    label, near = labels.astype(np.int64), neighbours.astype(np.int64)
+    ascending = bool((np.diff(label) >= 0).all())
+    if n and not (ascending and label[0] >= 0 and label[-1] < classes):
+        raise ModelFileError("the saved anchor rows are of classes that this model does not have")
+    if n and not (near.min() >= 0 and near.max() < n):
+        raise ModelFileError("a saved anchor row names a neighbour that is not there")
+    return AnchorRows(
+        rows.astype(np.float32),
+        label,
+        near,
+        None if votes is None else votes.astype(np.float32),
+    )

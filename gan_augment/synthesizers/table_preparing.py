@@ -1,0 +1,151 @@
+"""Before a table's run: its rows encoded, how much to train chosen, the scorer of the final run."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+from torch import nn
+
+from gan_augment.config import Recipe
+from gan_augment.data.columns import plain
+from gan_augment.data.contract import LabelledTable
+from gan_augment.data.fit_encoding import fit_encoding
+from gan_augment.data.schema import TableSchema
+from gan_augment.devices import Machine
+from gan_augment.progress import Progress
+from gan_augment.recipes import RECIPES, resolve_recipe
+from gan_augment.synthesizers.row_sampler import RowSampler
+from gan_augment.synthesizers.table_run import EncodedTable, new_run
+from gan_augment.synthesizers.table_trials import (
+    FEWEST_ROWS,
+    FIXED_STEPS,
+    FOLDS,
+    FREE_ROWS,
+    MARKS,
+    Choice,
+    choose,
+)
+from gan_augment.training.callbacks import StopFlag
+from gan_augment.training.loop import Run, one_step
+from gan_augment.training.monitor import Score, score_steps
+
+SMALLEST_SPREAD = 0.3
+"""Generated spread over the real one, below which a generator has collapsed."""
+PROBE_STEPS = 20
+
+
+def encoded(data: LabelledTable, schema: TableSchema, machine: Machine, seed: int) -> EncodedTable:
+    """The learned columns of a table as vectors."""
+    cells = {column.name: plain(data.frame[column.name], column) for column in schema.learned}
+    encoding = fit_encoding(cells, schema, data.labels, seed)
+    rows = encoding.encode(cells)
+    return EncodedTable(rows, data.labels, len(data.names), encoding, machine, data.groups)
+
+
+def chosen(
+    table: EncodedTable,
+    asked: str | Recipe,
+    steps: int | None,
+    budget_s: float | None,
+    rare: Sequence[int],
+    *,
+    seed: int,
+    progress: Progress,
+    stop: StopFlag,
+) -> tuple[Choice, int]:
+    """The recipe with what the trials say of it, and the number of steps of the run."""
+    recipe, counts = resolve_recipe(asked, "table"), np.bincount(table.labels)
+    smallest = min(int(counts[label]) for label in rare)
+    largest = max(int(counts[label]) for label in rare)
+    if steps is None and budget_s is None and largest < FEWEST_ROWS:
+        steps = min(FIXED_STEPS, recipe.steps)
+    if steps is None and budget_s is not None:
+        runs = FOLDS + 1 if largest >= FEWEST_ROWS else 1
+        steps = _steps_in(table, recipe, budget_s / runs, seed)
+        progress.note(
+            f"a budget of {budget_s:g} s is {steps} steps here, in {runs} runs with those that "
+            f"choose; --steps {steps} repeats the run"
+        )
+    steps = steps or recipe.steps
+    if largest < FEWEST_ROWS:
+        reason = (
+            f"no class to top up has {FEWEST_ROWS} rows, too few to hold any out: the last of "
+            f"{steps} steps is kept, untried"
+        )
+        return Choice(recipe, {}, steps, reason), steps
+    candidates = [recipe]
+    if asked == "auto" and smallest >= FREE_ROWS:
+        candidates.append(RECIPES["table"]["free"])
+    choice = choose(table, candidates, rare, steps=steps, seed=seed, progress=progress, stop=stop)
+    return choice, steps
+
+
+class AsInTrials:
+    """Scores the final run as its trials were scored at the same step; a collapse is not eligible.
+
+    Without trials the last generator is the best one. Lower is better, as everywhere.
+    """
+
+    def __init__(
+        self, choice: Choice, steps: int, sampler: RowSampler, topped_up: Mapping[int, str]
+    ) -> None:
+        self._choice, self._sampler, self._topped_up = choice, sampler, topped_up
+        self._due = sorted(score_steps(steps, 0, MARKS))
+        self._asked = 0
+
+    def begin(self, run: Run) -> None:
+        """Before the first step: interpolation alone is a candidate; or take up a resumed run."""
+        self._asked = sum(due <= run.state.step for due in self._due)
+        curve = self._choice.curve
+        if run.state.step == 0 and 0 in curve:
+            run.best.offer(Score(-curve[0].value, self._terms(0)), run.state)
+
+    def score(self, network: nn.Module) -> Score:
+        """The trials' figure for this step."""
+        step = self._due[self._asked]
+        self._asked += 1
+        spread = self._spread(network)
+        terms = self._terms(step) | {"spread": spread}
+        curve = self._choice.curve
+        value = -curve[step].value if curve else -float(step)
+        return Score(value, terms, eligible=spread >= SMALLEST_SPREAD)
+
+    def _terms(self, step: int) -> dict[str, float]:
+        curve = self._choice.curve
+        if step not in curve:
+            return {}
+        found = curve[step]
+        return {
+            "balanced_accuracy": found.balanced_accuracy,
+            "average_precision": found.average_precision,
+        }
+
+    def _spread(self, network: nn.Module) -> float:
+        """The smallest ratio of generated to real spread over the classes to top up."""
+        sampler = replace(self._sampler, network=network)
+        ratios = [1.0]
+        for label, name in self._topped_up.items():
+            start, stop = sampler.anchors.of(label)
+            if stop - start < 2:
+                continue
+            real = sampler.anchors.rows[start:stop].std(axis=0)
+            made = sampler.block(label, name, 0, 0, "spread").std(axis=0)
+            moving = real > 1e-6
+            if moving.any():
+                ratios.append(float(np.median(made[moving] / real[moving])))
+        return min(ratios)
+
+
+def _steps_in(table: EncodedTable, recipe: Recipe, budget_s: float, seed: int) -> int:
+    """How many steps a run may have, by the time of a few; at least 20."""
+    run, _ = new_run(table, recipe, PROBE_STEPS, seed, stop=StopFlag())
+    one_step(run)
+    began_s = time.monotonic()
+    for _ in range(PROBE_STEPS - 1):
+        one_step(run)
+    step_s = (time.monotonic() - began_s) / (PROBE_STEPS - 1)
+    return max(PROBE_STEPS, math.floor(0.8 * budget_s / step_s))

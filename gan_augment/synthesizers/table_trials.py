@@ -1,0 +1,190 @@
+"""Which generator and how much training: chosen on training rows that the trials do not see.
+
+Three folds: train on two thirds of the rows, top the rare classes up, train small classifiers,
+judge them on the other third; at the start (interpolation alone) and after each third of the run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from gan_augment.config import Recipe
+from gan_augment.data.splits import fold_of_rows
+from gan_augment.errors import DivergedError
+from gan_augment.progress import Progress
+from gan_augment.randomness import derived_seed, generator
+from gan_augment.synthesizers.row_sampler import BLOCK, RowSampler
+from gan_augment.synthesizers.table_run import EncodedTable, new_run, sampler_of
+from gan_augment.training.callbacks import StopFlag
+from gan_augment.training.downstream import Usefulness, usefulness
+from gan_augment.training.loop import train
+from gan_augment.training.monitor import Score, score_steps
+
+FOLDS = 3
+MARKS = 3
+"""Scores a run: after each third."""
+FEWEST_ROWS = 20
+"""Choosing needs a class to top up of so many rows; else a fixed number of steps is taken."""
+FIXED_STEPS = 300
+FREE_ROWS = 200
+"""A free generator is tried where every class to top up has so many rows."""
+MOST_ROWS = 4_000
+"""Rows that trials use; beyond, classes are thinned towards the square root of their share."""
+REPEATED = 0.5
+"""Share of repeats in a trial's top-up, as in the default one."""
+
+Curve = Mapping[int, Usefulness]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """recipe: the best one. curve: {step: mean over folds}, 0 the start; empty if none was tried.
+
+    kept: the step of the curve that is best. reason: why, in words.
+    """
+
+    recipe: Recipe
+    curve: Curve
+    kept: int
+    reason: str
+
+
+def choose(
+    table: EncodedTable,
+    candidates: Sequence[Recipe],
+    rare: Sequence[int],
+    *,
+    steps: int,
+    seed: int,
+    progress: Progress,
+    stop: StopFlag,
+) -> Choice:
+    """Try the recipes on three folds of the rows, the later ones only while they may still win.
+
+    rare: labels of the classes to top up. A recipe that is behind the first after the first fold
+    is left. Raises StopRequested when a signal came.
+    """
+    rows = thinned(table.labels, MOST_ROWS, seed)
+    small = table.take(rows)
+    folds = fold_of_rows(small.labels, small.groups, folds=FOLDS, seed=seed)
+    progress.phase("choosing on held-out training rows", FOLDS * len(candidates))
+    curves: dict[str, Curve] = {}
+    first = 0.0
+    for number, recipe in enumerate(candidates):
+        found: list[Curve] = []
+        for fold in range(FOLDS):
+            found.append(_tried(small, folds, fold, recipe, rare, steps, seed, stop))
+            progress.advance(number * FOLDS + fold + 1)
+            if number and _best(found[0])[1] <= first:
+                break
+        if number == 0:
+            first = _best(found[0])[1]
+        if len(found) == FOLDS:
+            curves[recipe.name] = _mean(found)
+    name = max(curves, key=lambda name: _best(curves[name])[1])
+    kept, value = _best(curves[name])
+    start = curves[candidates[0].name][0].value
+    recipe = next(recipe for recipe in candidates if recipe.name == name)
+    what = f"{name} after step {kept}" if kept else "interpolation alone"
+    reason = (
+        f"chosen on held-out training rows: {what} ({value:.3f}; interpolation alone {start:.3f}; "
+        "mean of balanced accuracy and average precision)"
+    )
+    return Choice(recipe, curves[name], kept, reason)
+
+
+@dataclass
+class _FoldScorer:
+    """Scores a generator by what its rows do for classifiers judged on the rows of a fold."""
+
+    sampler: RowSampler
+    seen: EncodedTable
+    held: EncodedTable
+    rare: Sequence[int]
+    seed: int
+    found: list[Usefulness] = field(default_factory=list)
+
+    def score(self, network: nn.Module) -> Score:
+        """Minus the usefulness: lower is better."""
+        x, y = self.seen.rows, self.seen.labels
+        rows, labels = [x], [y]
+        counts = np.bincount(y)
+        sampler = replace(self.sampler, network=network)
+        for label in self.rare:
+            added = int(counts.max() - counts[label]) if counts[label] else 0
+            repeats = round(REPEATED * added)
+            rows += [np.resize(x[y == label], (repeats, x.shape[1]))] if repeats else []
+            rows.append(_drawn(sampler, label, added - repeats, self.seed))
+            labels.append(np.full(added, label))
+        topped_up = np.concatenate(rows), np.concatenate(labels)
+        test = self.held.rows, self.held.labels
+        self.found.append(usefulness(topped_up, test, self.rare, self.seed))
+        return Score(-self.found[-1].value)
+
+
+def _tried(
+    table: EncodedTable,
+    folds: NDArray[np.int64],
+    fold: int,
+    recipe: Recipe,
+    rare: Sequence[int],
+    steps: int,
+    seed: int,
+    stop: StopFlag,
+) -> Curve:
+    """{step: usefulness} of one run that does not see the rows of a fold."""
+    seen = table.take(np.flatnonzero(folds != fold))
+    held = table.take(np.flatnonzero(folds == fold))
+    seed = derived_seed(seed, "trial", fold)
+    run, anchors = new_run(seen, recipe, steps, seed, stop=stop, scores=MARKS)
+    sampler = sampler_of(run.state.average, anchors, seen, run.parts)
+    scorer = _FoldScorer(sampler, seen, held, rare, seed)
+    scorer.score(run.state.average)
+    run.scorer = scorer
+    try:
+        train(run)
+    except DivergedError:
+        scorer.found += [Usefulness(0.0, 0.0)] * (MARKS + 1)
+    due = [0, *sorted(score_steps(steps, 0, MARKS))]
+    return dict(zip(due, scorer.found, strict=False))
+
+
+def _drawn(sampler: RowSampler, label: int, n: int, seed: int) -> NDArray[np.float32]:
+    blocks = [sampler.block(label, str(label), b, seed) for b in range(-(-n // BLOCK))]
+    empty = np.empty((0, sampler.encoding.width), dtype=np.float32)
+    return np.concatenate([*blocks, empty])[:n]
+
+
+def _mean(curves: Sequence[Curve]) -> Curve:
+    return {
+        step: Usefulness(
+            float(np.mean([curve[step].balanced_accuracy for curve in curves])),
+            float(np.mean([curve[step].average_precision for curve in curves])),
+        )
+        for step in curves[0]
+    }
+
+
+def _best(curve: Curve) -> tuple[int, float]:
+    """(step, value) of the best; the earliest among equals."""
+    step = max(curve, key=lambda step: (curve[step].value, -step))
+    return step, curve[step].value
+
+
+def thinned(labels: NDArray[np.int64], most: int, seed: int) -> NDArray[np.int64]:
+    """At most about `most` rows, ascending: of class c as n_c^.5 says, small classes whole."""
+    if len(labels) <= most:
+        return np.arange(len(labels))
+    counts = np.bincount(labels)
+    share = np.sqrt(counts) / np.sqrt(counts).sum()
+    kept = []
+    for label in np.flatnonzero(counts):
+        own = np.flatnonzero(labels == label)
+        rng = generator(seed, "thinning", int(label))
+        kept.append(rng.permutation(own)[: max(round(most * share[label]), FEWEST_ROWS)])
+    return np.sort(np.concatenate(kept))

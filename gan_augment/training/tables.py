@@ -1,0 +1,163 @@
+"""The method for tables: where a row starts, what G is given, what it matches beside D's verdict.
+
+A sample starts between a real row and one of its nearest neighbours of the class; the generator
+adds what interpolation lacks.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from gan_augment.config import Recipe
+from gan_augment.data.batches import Batch
+from gan_augment.data.encoding import TableEncoding
+from gan_augment.data.row_anchors import AnchorRows
+from gan_augment.devices import Machine
+from gan_augment.losses.adversarial import LOSSES
+from gan_augment.networks.generators import GeneratorInput
+from gan_augment.networks.initialise import initialise
+from gan_augment.networks.row_layout import RowLayout
+from gan_augment.networks.table_discriminator import RowDiscriminator
+from gan_augment.networks.table_generator import (
+    FreeRowGenerator,
+    ResidualRowGenerator,
+    RowAnchors,
+)
+from gan_augment.randomness import derived_seed, generator
+from gan_augment.training.parts import Losses, Made, Parts
+from gan_augment.training.state import TrainState
+from gan_augment.training.step import adversarial_step
+
+
+@dataclass(frozen=True)
+class AnchorTensors:
+    """`AnchorRows` on the device: rows (N, width), neighbours int64 (N, k), votes or None."""
+
+    rows: Tensor
+    neighbours: Tensor
+    votes: Tensor | None
+
+    @classmethod
+    def of(cls, anchors: AnchorRows, device: torch.device) -> AnchorTensors:
+        """The same arrays as tensors; on the CPU they share memory."""
+        votes = None if anchors.votes is None else torch.from_numpy(anchors.votes).to(device)
+        rows = torch.from_numpy(anchors.rows).to(device)
+        return cls(rows, torch.from_numpy(anchors.neighbours).to(device), votes)
+
+    def between(self, index: Tensor, which: Tensor, position: Tensor) -> RowAnchors:
+        """From rows `index` (N,) towards neighbour number `which` (N,) of each."""
+        other = self.neighbours[index, which]
+        first, second = self.rows[index], self.rows[other]
+        if self.votes is not None:
+            levels = self.votes[index]
+        else:
+            levels = torch.where(position[:, None] > 0.5, second, first)
+        return RowAnchors(first, second, levels, position)
+
+
+def build_table(
+    recipe: Recipe, layout: RowLayout, classes: int, machine: Machine, anchors: AnchorRows
+) -> Parts:
+    """Resolve names to parts; `index` of a batch counts the rows of `anchors`."""
+
+    def new_networks(seed: int) -> tuple[nn.Module, nn.Module]:
+        with torch.random.fork_rng(devices=[]):  # constructors draw; what they drew is replaced
+            g, d = (
+                new_row_generator(recipe, layout, classes),
+                _discriminator(recipe, layout, classes),
+            )
+        initialise(g, derived_seed(seed, "generator weights"))
+        initialise(d, derived_seed(seed, "discriminator weights"))
+        return g.to(machine.device), d.to(machine.device)
+
+    tensors = AnchorTensors.of(anchors, machine.device)
+    matching = recipe.objective.feature_matching > 0
+    return Parts(
+        recipe=recipe,
+        machine=machine,
+        loss=LOSSES[recipe.objective.loss],
+        draw=functools.partial(draw, recipe, tensors),
+        make=make,
+        seen=_as_it_is,
+        generator_term=feature_matching if matching else None,
+        step=adversarial_step,
+        first_step=None,
+        new_networks=new_networks,
+    )
+
+
+def layout_of(encoding: TableEncoding) -> RowLayout:
+    """The parts of a row as its networks need to know them."""
+    return RowLayout(encoding.width, encoding.choices, encoding.vectors)
+
+
+def new_row_generator(recipe: Recipe, layout: RowLayout, classes: int) -> nn.Module:
+    """The generator that a recipe names, its weights not yet set."""
+    wanted = recipe.generator
+    kind = FreeRowGenerator if wanted.kind == "free" else ResidualRowGenerator
+    return kind(layout, classes, wanted.code, wanted.embedding, wanted.width)
+
+
+def _discriminator(recipe: Recipe, layout: RowLayout, classes: int) -> nn.Module:
+    wanted = recipe.discriminator
+    return RowDiscriminator(
+        layout.width,
+        classes,
+        width=wanted.width,
+        pack=wanted.pack,
+        spectral_norm=wanted.spectral_norm,
+    )
+
+
+def draw(
+    recipe: Recipe, anchors: AnchorTensors, seed: int, step: int, turn: int, batch: Batch
+) -> GeneratorInput:
+    """Noise for each row of the batch; for an anchored generator, the row and a neighbour of it."""
+    rng, n, device = generator(seed, "noise", step, turn), len(batch.y), batch.y.device
+    z = torch.from_numpy(rng.standard_normal((n, recipe.generator.code), dtype=np.float32))
+    if recipe.generator.kind == "free":
+        return GeneratorInput(z.to(device), batch.y)
+    which = torch.from_numpy(rng.integers(anchors.neighbours.shape[1], size=n)).to(device)
+    position = torch.from_numpy(rng.random(n, dtype=np.float32)).to(device)
+    index = torch.from_numpy(batch.index).to(device)
+    return GeneratorInput(z.to(device), batch.y, anchors.between(index, which, position))
+
+
+def make(network: nn.Module, inputs: GeneratorInput) -> Made:
+    """Encoded rows (N, width)."""
+    source = inputs.source
+    if isinstance(network, FreeRowGenerator):
+        return Made(network(inputs.z, inputs.y))
+    if not isinstance(source, RowAnchors):
+        raise TypeError("an anchored generator needs GeneratorInput.source, rows of the class")
+    return Made(network(inputs.z, inputs.y, source))
+
+
+def feature_matching(
+    state: TrainState, parts: Parts, batch: Batch, made: Made
+) -> tuple[Tensor, Losses]:
+    """Squared distance of D's mean features of fakes from those of reals, a class at a time.
+
+    Mean over the classes of the batch and the features, times the recipe's weight.
+    Source: Salimans et al. 2016, section 3.1, by class.
+    """
+    discriminator = state.discriminator
+    if not isinstance(discriminator, RowDiscriminator):
+        raise TypeError("feature matching needs a discriminator that shows its features")
+    with torch.no_grad():
+        real = discriminator.features(batch.x)
+    member = F.one_hot(batch.y[:: discriminator.pack]).to(real.dtype)  # (N, K)
+    held = member.sum(dim=0)  # (K,)
+    gap = member.T @ (discriminator.features(made.x) - real) / held.clamp_min(1)[:, None]
+    distance = gap.square().mean(dim=1)[held > 0].mean()
+    return parts.recipe.objective.feature_matching * distance, {"matching": distance.detach()}
+
+
+def _as_it_is(parts: Parts, state: TrainState, x: Tensor, which: str, turn: int) -> Tensor:
+    return x
