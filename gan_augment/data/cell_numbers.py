@@ -134,7 +134,9 @@ def _arrow_stored(numbers: Numbers, missing: Mask, dtype: Any) -> Any:
 
     kind = dtype.pyarrow_dtype
     wanted: Any = numbers.dtype
-    if pa.types.is_float16(kind):
+    if pa.types.is_decimal(kind):
+        wanted = np.float64  # integers would need room for 19 digits
+    elif pa.types.is_float16(kind):
         wanted = np.float16
     elif pa.types.is_date32(kind) or pa.types.is_time32(kind):
         wanted = np.int32

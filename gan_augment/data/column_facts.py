@@ -182,6 +182,8 @@ def _number_words(facts: NumberFacts, storage: Storage) -> str:
     words = f"{facts.distinct:,} distinct {written}"
     if fields["integer"] and 2 < facts.distinct <= FEW_NUMBERS and storage.family == "integer":
         words += " (if they are codes: --categorical)"
+    if fields["origin"] and fields["high"] - fields["low"] > EXACT:
+        words += ", too far apart to be exact (hashes? say --id)"
     spikes = (f"{v:g} ({s:.0%})" for v, s in zip(fields["spikes"], facts.shares, strict=True))
     listed = ", ".join(spikes)
     return words + (f"; often {listed}" if listed else "")

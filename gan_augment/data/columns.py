@@ -18,6 +18,7 @@ from gan_augment.data.cell_numbers import TICKS, Numbers, decimal_objects, numbe
 from gan_augment.data.dtypes import dtype_of_text
 from gan_augment.data.ids import refilled
 from gan_augment.data.local_clock import from_wall, to_wall
+from gan_augment.data.number_facts import EXACT
 from gan_augment.data.schema import Column, Name, TableSchema
 from gan_augment.data.storage import storage_of
 from gan_augment.data.text_cells import (
@@ -173,8 +174,9 @@ def _rounded(values: NDArray[np.float64], column: Column) -> Numbers:
     whole = np.rint(values)
     if isinstance(low, float) or isinstance(high, float):
         return np.clip(whole, low, high)
-    if not column.origin:
-        return np.clip(whole, low, high).astype(np.int64)
+    if max(-low, high) <= EXACT:
+        near: NDArray[np.int64] = np.clip(whole + column.origin, low, high).astype(np.int64)
+        return near
     span, steps = high - low, np.maximum(whole, 0)
     top = steps >= float(span)
     exact = np.where(top, 0, steps).astype(np.uint64)

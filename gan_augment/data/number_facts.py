@@ -36,7 +36,7 @@ def number_facts(known: Numbers, precision: int = 15) -> NumberFacts:
     values, counts = np.unique(known, return_counts=True)
     decimals = 0 if known.dtype.kind in "iu" else decimals_of(values.astype(np.float64), precision)
     low, high = values[0].item(), values[-1].item()
-    fields: dict[str, Any] = {"decimals": decimals, "integer": decimals == 0}
+    fields: dict[str, Any] = {"decimals": decimals, "integer": decimals == 0, "origin": 0}
     if known.dtype.kind in "iu" and max(-low, high) > EXACT:
         fields["origin"] = low
     spikes, shares = _spikes(values, counts)

@@ -92,6 +92,7 @@ def read_frame(
         position = _position(names, target)
         found = read_target(frame.iloc[:, position], names[position], position)
         frame = frame.iloc[:, [i for i in range(len(names)) if i != position]]
+        overrides = _without_target(overrides, names[position])
     schema = infer_schema(frame, overrides).model_copy(update={"target": found.column})
     table = LabelledTable(
         frame=frame,
@@ -152,6 +153,17 @@ def _position(names: list[Name], target: Name) -> int:
     if str(target) not in as_text:
         raise UsageError(f"the target is not there: {no_column(target, names)}")
     return as_text.index(str(target))
+
+
+def _without_target(overrides: Overrides | None, target: Name) -> Overrides | None:
+    """The target may be listed as what it is; anything else would be a misunderstanding."""
+    if overrides is None:
+        return None
+    rest = {name: kind for name, kind in overrides.columns.items() if str(name) != str(target)}
+    for kind in (kind for name, kind in overrides.columns.items() if name not in rest):
+        if kind not in ("categorical", "boolean"):
+            raise UsageError(f"column {target!r} is the target, so it cannot be {kind}")
+    return Overrides(columns=rest)
 
 
 def _series_name(series: Series) -> Name:

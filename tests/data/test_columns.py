@@ -70,6 +70,7 @@ NUMBERS: dict[str, pd.Series] = {
     "arrow float": arrow(MAYBE_REAL, pa.float32()),
     "arrow halffloat": arrow([np.float16(0.5), None, np.float16(2)], pa.float16()),
     "arrow decimal": arrow([Decimal("1.50"), None, Decimal("-3.25")], pa.decimal128(5, 2)),
+    "arrow whole decimal": arrow([Decimal(1), None, Decimal(3)], pa.decimal128(3, 2)),
     "arrow duration": arrow([dt.timedelta(hours=1), None, dt.timedelta(1)], pa.duration("us")),
     "arrow time32": arrow([dt.time(1, 2, 3), None, dt.time(23)], pa.time32("s")),
     "arrow time64": arrow([dt.time(1, 2, 3, 4), None, dt.time(23)], pa.time64("us")),

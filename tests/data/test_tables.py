@@ -290,6 +290,13 @@ def test_a_target_of_very_many_classes_is_noted() -> None:
     assert "300 classes" in read_frame(frame, "y").notes[0]
 
 
+def test_the_target_may_be_listed_as_categorical_and_as_nothing_else() -> None:
+    read = read_frame(a_frame(), "y", Overrides.of(categorical=["y", "size"]))
+    assert read.schema.of("size").kind == "categorical"
+    with pytest.raises(UsageError, match="is the target, so it cannot be numeric"):
+        read_frame(a_frame(), "y", Overrides.of(numeric=["y"]))
+
+
 def test_groups_are_kept() -> None:
     read = read_frame(a_frame(), "y", groups=["p", "p", "q", "q", "", "r"])
     assert read.table.groups is not None
