@@ -112,14 +112,14 @@ class LevelColumn:
         return np.where(missing, -1, entry).astype(np.int32)
 
 
-Column = NumericColumn | LevelColumn
+EncodedColumn = NumericColumn | LevelColumn
 
 
 @dataclass(frozen=True)
 class TableEncoding:
     """The learned columns of a table, by name and in order, as one vector a row."""
 
-    columns: Mapping[str | int, Column]
+    columns: Mapping[str | int, EncodedColumn]
 
     @property
     def width(self) -> int:

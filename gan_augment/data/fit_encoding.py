@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from gan_augment.data.encoding import (
     MOST_LEVELS_ONE_HOT,
-    Column,
+    EncodedColumn,
     LevelColumn,
     NumericColumn,
     TableEncoding,
@@ -41,16 +41,15 @@ def fit_encoding(
         )
     counts = np.bincount(labels)
     weights = counts[labels].astype(np.float64) ** (LABEL_POWER - 1)
-    columns: dict[Name, Column] = {}
-    for column in schema.learned:
-        own = cells[column.name]
+    columns: dict[Name, EncodedColumn] = {}
+    for facts in schema.learned:
+        own = cells[facts.name]
         if own.dtype.kind == "f":
-            rng = generator(seed, "encoding", str(column.name))
-            columns[column.name] = fit_numeric(
-                own.astype(np.float64), weights, rng, column.plain_spikes
-            )
+            rng = generator(seed, "encoding", str(facts.name))
+            numbers = own.astype(np.float64)
+            columns[facts.name] = fit_numeric(numbers, weights, rng, facts.plain_spikes)
         else:
-            columns[column.name] = _levels(column.name, own, len(column.levels))
+            columns[facts.name] = _levels(facts.name, own, len(facts.levels))
     for name, column in columns.items():
         if isinstance(column, LevelColumn) and column.entries > MOST_LEVELS_ONE_HOT:
             columns[name] = _embedded(name, column, columns, cells, labels)
@@ -82,7 +81,7 @@ def _levels(name: Name, codes: NDArray[np.generic], levels: int) -> LevelColumn:
 def _embedded(
     name: Name,
     column: LevelColumn,
-    columns: Mapping[Name, Column],
+    columns: Mapping[Name, EncodedColumn],
     cells: Cells,
     labels: NDArray[np.int64],
 ) -> LevelColumn:
@@ -95,7 +94,7 @@ def _embedded(
     return LevelColumn(column.levels, column.missing, embed_levels(entry, column.entries, context))
 
 
-def _context(column: Column, cells: NDArray[np.generic]) -> list[NDArray[np.int64]]:
+def _context(column: EncodedColumn, cells: NDArray[np.generic]) -> list[NDArray[np.int64]]:
     """A column as a few values: eighths of its range by rank, or its levels where they are few."""
     if isinstance(column, NumericColumn):
         numbers = cells.astype(np.float64)

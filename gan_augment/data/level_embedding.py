@@ -38,7 +38,8 @@ def embed_levels(
     lead = vectors[:, ::-1][:, :size]
     coordinates = (residuals @ lead) / np.sqrt(np.maximum(rows, 1e-12))[:, None]
     spread = np.sqrt((rows[:, None] * coordinates**2).sum(axis=0))
-    return (coordinates / np.maximum(spread, 1e-12)).astype(np.float32)
+    vectors_: NDArray[np.float32] = (coordinates / np.maximum(spread, 1e-12)).astype(np.float32)
+    return vectors_
 
 
 def nearest_level(

@@ -74,8 +74,8 @@ class RowSampler:
             index = start + rng.integers(stop - start, size=BLOCK)
             which = rng.integers(self.anchors.neighbours.shape[1], size=BLOCK)
             position = rng.random(BLOCK, dtype=np.float32)
-            between = self._tensors.between(*map(self._on_device, (index, which, position)))
-            inputs = GeneratorInput(z, y, between)
+            drawn = (torch.from_numpy(k).to(device) for k in (index, which, position))
+            inputs = GeneratorInput(z, y, self._tensors.between(*drawn))
         with torch.inference_mode():
             rows: Tensor = make(self.network, inputs).x
         encoded: NDArray[np.float32] = rows.float().cpu().numpy()
@@ -103,9 +103,6 @@ class RowSampler:
     @cached_property
     def _spread(self) -> NDArray[np.float32]:
         return spread_within(self.anchors, self.encoding)
-
-    def _on_device(self, values: NDArray[np.generic]) -> Tensor:
-        return torch.from_numpy(values).to(self.machine.device)
 
 
 def spread_within(anchors: AnchorRows, encoding: TableEncoding) -> NDArray[np.float32]:

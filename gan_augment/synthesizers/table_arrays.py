@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from gan_augment.data.encoding import Column, LevelColumn, NumericColumn, TableEncoding
+from gan_augment.data.encoding import EncodedColumn, LevelColumn, NumericColumn, TableEncoding
 from gan_augment.data.row_anchors import AnchorRows
-from gan_augment.data.schema import Column as ColumnFacts
+from gan_augment.data.schema import Column
 from gan_augment.devices import Machine
 from gan_augment.errors import ModelFileError
 from gan_augment.synthesizers.row_sampler import RowSampler
@@ -55,7 +55,7 @@ def load_table_sampler(
     )
 
 
-def _column_arrays(column: Column) -> Arrays:
+def _column_arrays(column: EncodedColumn) -> Arrays:
     missing = np.array([column.missing])
     if isinstance(column, NumericColumn):
         spikes = np.array(column.spikes, dtype=np.float64)
@@ -71,7 +71,7 @@ def _column_arrays(column: Column) -> Arrays:
 
 
 def _encoding(arrays: Mapping[str, NDArray[np.generic]], meta: TableMeta) -> TableEncoding:
-    columns: dict[str | int, Column] = {}
+    columns: dict[str | int, EncodedColumn] = {}
     for number, facts in enumerate(meta.table.learned):
         start = f"columns/{number}/"
         own = {k[len(start) :]: v for k, v in arrays.items() if k.startswith(start)}
@@ -79,7 +79,7 @@ def _encoding(arrays: Mapping[str, NDArray[np.generic]], meta: TableMeta) -> Tab
     return TableEncoding(columns)
 
 
-def _column(facts: ColumnFacts, own: Arrays) -> Column:
+def _column(facts: Column, own: Arrays) -> EncodedColumn:
     missing = own.get("missing")
     if missing is None or missing.shape != (1,):
         raise ModelFileError(f"the saved column {facts.name!r} does not say whether cells miss")
