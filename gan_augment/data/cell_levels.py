@@ -78,6 +78,8 @@ def level_cells(levels: Sequence[object], dtype: Any) -> Any:
         return np.array(levels, dtype=dtype)
     if isinstance(dtype, np.dtype):
         return pd.Series(list(levels), dtype=dtype).to_numpy()
+    if isinstance(dtype, pd.ArrowDtype):
+        return _arrow_levels(levels, dtype)
     return pd.array(list(levels), dtype=dtype)
 
 
@@ -129,6 +131,19 @@ def _coded_by_type(
             distinct.append(scalar)
         codes[row] = code
     return codes, distinct
+
+
+def _arrow_levels(levels: Sequence[object], dtype: Any) -> Any:
+    import pandas as pd
+    import pyarrow as pa
+
+    kind = dtype.pyarrow_dtype
+    if not pa.types.is_dictionary(kind):
+        return pd.array(list(levels), dtype=dtype)
+    codes = pa.array(range(len(levels)), type=kind.index_type)  # long text cannot be made directly
+    values = pa.array(levels, type=kind.value_type)
+    cells = pa.DictionaryArray.from_arrays(codes, values, ordered=kind.ordered)
+    return pd.arrays.ArrowExtensionArray(cells)
 
 
 def _arrow_coded(series: Series) -> tuple[NDArray[np.int64], list[object]]:

@@ -90,7 +90,7 @@ def output_frame(
         else restored(values[column.name] if column.learned else np.zeros(n), column)
         for column in schema.columns
     }
-    return pd.DataFrame(series, columns=list(schema.names), index=pd.RangeIndex(n), copy=False)
+    return pd.DataFrame(series, copy=False)
 
 
 def joined(frame: DataFrame, labels: NDArray[np.int64], schema: TableSchema) -> DataFrame:

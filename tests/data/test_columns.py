@@ -32,6 +32,13 @@ BERLIN = zoneinfo.ZoneInfo("Europe/Berlin")
 
 
 def arrow(values: list[Any], kind: pa.DataType) -> pd.Series:
+    if pa.types.is_dictionary(kind):
+        held = sorted({value for value in values if value is not None})
+        codes = [None if value is None else held.index(value) for value in values]
+        cells = pa.DictionaryArray.from_arrays(
+            pa.array(codes, kind.index_type), pa.array(held, kind.value_type), ordered=kind.ordered
+        )
+        return pd.Series(pd.arrays.ArrowExtensionArray(cells))
     return pd.Series(pd.arrays.ArrowExtensionArray(pa.array(values, type=kind)))
 
 
@@ -129,7 +136,7 @@ LEVEL_COLUMNS: dict[str, pd.Series] = {
     "arrow binary": arrow([b"\x00\xff", None, b"b"], pa.binary()),
     "arrow dictionary": arrow(MAYBE_WORDS, pa.dictionary(pa.int32(), pa.string())),
     "arrow ordered dictionary": arrow(
-        MAYBE_WORDS, pa.dictionary(pa.uint8(), pa.large_string(), ordered=True)
+        MAYBE_WORDS, pa.dictionary(pa.int8(), pa.large_string(), ordered=True)
     ),
     "category": pd.Series(MAYBE_WORDS, dtype="category"),
     "ordered category with unused": pd.Series(
