@@ -55,11 +55,13 @@ class Choices(nn.Module):
         if not len(self.columns):
             return x
         padded = F.pad(x, (0, 1), value=float("-inf"))
-        logits = padded[:, self.grid]  # (N, choices, most levels)
+        spread = padded.index_select(1, self.grid.flatten())
+        logits = spread.view(len(x), *self.grid.shape)  # (N, choices, most levels)
         soft = logits.softmax(dim=2)
         hard = torch.zeros_like(soft).scatter_(2, logits.argmax(dim=2, keepdim=True), 1.0)
         straight_through = (hard + soft - soft.detach()).flatten(1)  # (N, choices * most)
-        return x.index_copy(1, self.columns, straight_through[:, self.places])
+        one_hots = straight_through.index_select(1, self.places)
+        return x.index_copy(1, self.columns, one_hots)
 
 
 class ResidualRowGenerator(nn.Module):

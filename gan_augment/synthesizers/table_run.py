@@ -24,7 +24,7 @@ from gan_augment.training.parts import Parts
 from gan_augment.training.state import new_state
 from gan_augment.training.tables import build_table, layout_of
 
-MOST_ANCHORS = 8_192
+MOST_ANCHORS = 4_096
 """Rows of a class that samples start from, drawn at random where it has more."""
 
 
