@@ -48,7 +48,9 @@ class RowSampler:
 
     def cells(self, label: int, name: str, start: int, stop: int, seed: int) -> Cells:
         """Rows [start, stop) of a class as plain cells, {column: (stop - start,)}."""
-        blocks = range(start // BLOCK, max(stop - 1, start) // BLOCK + 1)
+        if stop <= start:
+            return dict(self.encoding.decode(np.empty((0, self.encoding.width), dtype=np.float32)))
+        blocks = range(start // BLOCK, (stop - 1) // BLOCK + 1)
         with devices.threads(1):
             drawn = [self.encoding.decode(self.block(label, name, b, seed)) for b in blocks]
         skipped = start - blocks[0] * BLOCK

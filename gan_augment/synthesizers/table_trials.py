@@ -67,24 +67,29 @@ def choose(
     """Try the recipes on three folds of the rows, the later ones only while they may still win.
 
     rare: labels of the classes to top up. A recipe that is behind the first after the first fold
-    is left. Raises StopRequested when a signal came.
+    is left. Without a fold that can judge nothing is tried, and the last step is kept.
+    Raises StopRequested when a signal came.
     """
     rows = thinned(table.labels, MOST_ROWS, seed)
     small = table.take(rows)
     folds = fold_of_rows(small.labels, small.groups, folds=FOLDS, seed=seed)
-    progress.phase("choosing on held-out training rows", FOLDS * len(candidates))
+    judging = [fold for fold in range(FOLDS) if _can_judge(small.labels, folds != fold, rare)]
+    if not judging:
+        reason = f"no rows can be held out that judge a top-up: the last of {steps} steps is kept"
+        return Choice(candidates[0], {}, steps, f"{reason}, untried")
+    progress.phase("choosing on held-out training rows", len(judging) * len(candidates))
     curves: dict[str, Curve] = {}
     first = 0.0
     for number, recipe in enumerate(candidates):
         found: list[Curve] = []
-        for fold in range(FOLDS):
+        for tried, fold in enumerate(judging, 1):
             found.append(_tried(small, folds, fold, recipe, rare, steps, seed, stop))
-            progress.advance(number * FOLDS + fold + 1)
+            progress.advance(number * len(judging) + tried)
             if number and _best(found[0])[1] <= first:
                 break
         if number == 0:
             first = _best(found[0])[1]
-        if len(found) == FOLDS:
+        if len(found) == len(judging):
             curves[recipe.name] = _mean(found)
     name = max(curves, key=lambda name: _best(curves[name])[1])
     kept, value = _best(curves[name])
@@ -113,7 +118,7 @@ class _FoldScorer:
         """Minus the usefulness: lower is better."""
         x, y = self.seen.rows, self.seen.labels
         rows, labels = [x], [y]
-        counts = np.bincount(y)
+        counts = np.bincount(y, minlength=self.seen.classes)
         sampler = replace(self.sampler, network=network)
         for label in self.rare:
             added = int(counts.max() - counts[label]) if counts[label] else 0
@@ -125,6 +130,12 @@ class _FoldScorer:
         test = self.held.rows, self.held.labels
         self.found.append(usefulness(topped_up, test, self.rare, self.seed))
         return Score(-self.found[-1].value)
+
+
+def _can_judge(labels: NDArray[np.int64], seen: NDArray[np.bool_], rare: Sequence[int]) -> bool:
+    """Whether the rows seen are of two classes, and one to top up lies on both sides."""
+    both = np.intersect1d(labels[seen], labels[~seen])
+    return len(np.unique(labels[seen])) > 1 and bool(np.isin(both, rare).any())
 
 
 def _tried(

@@ -119,6 +119,7 @@ class TabularGAN:
         is raised, are those of `ImageGAN.fit`.
         """
         progress, stop, seed = progress or Silent(), stop or StopFlag(), self._checked_seed()
+        self._check_length()
         topped_up = choose_classes(self.classes, data.counts)
         rare = {data.names.index(name): name for name in topped_up}
         machine = self._machine()
@@ -192,10 +193,9 @@ class TabularGAN:
             np.full(len(f), names.index(name)) for f, name in zip(frames, counts, strict=True)
         ]
         ids = [f"synthetic-{name}-{i:06d}" for name, n in counts.items() for i in range(int(n))]
-        empty = output_frame({c.name: np.empty(0) for c in self.schema_.learned}, self.schema_, 0)
-        filled = [frame for frame in frames if len(frame)]
+        filled = [frame for frame in frames if len(frame)] or [self.sample_range(names[0], 0, 0)]
         return LabelledTable(
-            frame=pd.concat(filled, ignore_index=True) if filled else empty,
+            frame=pd.concat(filled, ignore_index=True),
             labels=np.concatenate([*labels, np.empty(0)]).astype(np.int64),
             ids=np.array(ids, dtype=np.str_),
             class_names=names,
@@ -300,6 +300,14 @@ class TabularGAN:
                 "this TabularGAN is not fitted; call fit(data) or TabularGAN.load(folder)"
             )
         return self
+
+    def _check_length(self) -> None:
+        steps, budget_s = self.steps, self.budget_s
+        whole = isinstance(steps, int | np.integer) and not isinstance(steps, bool)
+        if steps is not None and not (whole and steps >= 1):
+            raise UsageError(f"steps={steps!r}; expected a whole number of 1 or more, or None")
+        if budget_s is not None and not budget_s > 0:
+            raise UsageError(f"budget_s={budget_s!r}; expected seconds above 0, or None")
 
     def _checked_seed(self) -> int:
         seed = self.random_state
