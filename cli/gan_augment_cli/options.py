@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 COMMANDS = ("augment", "fit", "sample", "inspect", "demo")
 DEFAULT_BUDGET = "5m"
+COLUMN_KINDS = ("categorical", "numeric", "datetime", "id")
 
 Value = TypeVar("Value")
 
@@ -32,11 +33,15 @@ Data = Annotated[
     typer.Argument(
         metavar="DATA",
         show_default=False,
-        help="A folder with a folder per class, a .npz file, or a .csv of path,label[,group].",
+        help="A folder with a folder per class, a .npz file, a .csv of path,label[,group]; or "
+        "with --target a table, .csv or .parquet.",
     ),
 ]
 OutFolder = Annotated[
-    Path, typer.Argument(metavar="OUT", show_default=False, help="The folder to write.")
+    Path,
+    typer.Argument(
+        metavar="OUT", show_default=False, help="The folder to write; the file, for a table."
+    ),
 ]
 RunFolder = Annotated[
     Path, typer.Argument(metavar="RUN", show_default=False, help="The folder of a trained run.")
@@ -46,7 +51,39 @@ Classes = Annotated[str, option("--classes", "Which to top up: rare, all, or nam
 RecipeName = Annotated[str, option("--recipe", "How to train: auto, or a name or .toml file.")]
 Steps = Annotated[int | None, option("--steps", "Train for so many steps; repeats a run.")]
 Budget = Annotated[
-    str, option("--budget", "Train for about so long (90s, 10m, 1h), unless --steps is given.")
+    str | None,
+    option(
+        "--budget",
+        "Train for about so long (90s, 10m, 1h), unless --steps is given.  [default: 5m for "
+        "images; for tables the steps of the recipe]",
+    ),
+]
+Target = Annotated[
+    str | None, option("--target", "The column of labels; DATA is a table then, not images.")
+]
+Categorical = Annotated[
+    str | None, option("--categorical", "Columns of levels, with commas; else inferred.")
+]
+Numeric = Annotated[
+    str | None, option("--numeric", "Columns of numbers, with commas; else inferred.")
+]
+Datetime = Annotated[
+    str | None, option("--datetime", "Columns of dates or times, with commas; else inferred.")
+]
+Ids = Annotated[str | None, option("--id", "Columns that name rows: not learned, numbered anew.")]
+Schema = Annotated[
+    Path | None,
+    option("--schema", 'A TOML file with a table [columns] of lines like zip = "categorical".'),
+]
+Mark = Annotated[
+    bool, option("--mark", "Add a last column, synthetic, to the table (lines get one cell more).")
+]
+EscapeFormulas = Annotated[
+    bool,
+    option(
+        "--escape-formulas",
+        "Put ' before new texts that a spreadsheet would compute (these levels change).",
+    ),
 ]
 ImageSize = Annotated[
     str | None, option("--image-size", "Size the model works at, HEIGHTxWIDTH px.")
@@ -134,11 +171,25 @@ def fit_options(ctx: typer.Context) -> FitOptions:
 
     given = ctx.params
     chosen = {name: given[name] for name in FitOptions.model_fields if given.get(name) is not None}
+    chosen["columns"] = column_kinds(ctx)
     if given["image_size"] is not None:
         chosen["image_size"] = read(given["image_size"], values.height_width, "--image-size")
-    if given["steps"] is None:
-        chosen["budget_s"] = read(given["budget"], values.seconds, "--budget")
+    budget = given["budget"] or (None if given["target"] is not None else DEFAULT_BUDGET)
+    if given["steps"] is None and budget is not None:
+        chosen["budget_s"] = read(budget, values.seconds, "--budget")
     return FitOptions.checked(chosen, "options")
+
+
+def column_kinds(ctx: typer.Context) -> dict[str, str]:
+    """{column: kind} from the options that name columns; they win over the file of `--schema`."""
+    from gan_augment.data.schema import Overrides
+
+    given = ctx.params
+    flags = {kind: given[kind] for kind in COLUMN_KINDS if given.get(kind) is not None}
+    named = Overrides.of(**{kind: values.names(text) for kind, text in flags.items()})
+    file = given.get("schema")
+    kinds = named if file is None else Overrides.read(file).merged(named)
+    return {str(name): kind for name, kind in kinds.columns.items()}
 
 
 def top_up(ctx: typer.Context) -> TopUp:

@@ -48,6 +48,15 @@ def row_counts(text: str) -> int | dict[str, int]:
     return {name: int(count) for name, _, count in pairs}
 
 
+def names(text: str) -> list[str]:
+    """Names with commas between them.
+
+    >>> names("zip, sex")
+    ['zip', 'sex']
+    """
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
 def target(text: str) -> str | int | float:
     """What a class ends with: a word, a whole number of rows, or a fraction of the majority.
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from gan_augment.config import Frozen
 from gan_augment.data.csv_dates import TimeFormat, write_times
-from gan_augment.data.csv_dialect import Dialect, in_quotes, needs_quotes
+from gan_augment.data.csv_dialect import Delimiter, Dialect, in_quotes, needs_quotes
 from gan_augment.data.csv_numbers import NumberFormat, write_floats, write_integers
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def format_rows(
     mark: bool | None = None,
     escape_formulas: bool = False,
 ) -> bytes:
-    """The rows of a frame as lines of the file; its columns are found by name.
+    """The rows of a frame as lines of the file; its columns are found by the text of their names.
 
     mark: the value of a last column `synthetic`, or None for no such column. escape_formulas: put
     `'` before a text that a spreadsheet would compute.
@@ -87,7 +87,10 @@ def format_rows(
     """
     if not len(frame):
         return b""
-    cells = [_column(frame[one.name], one, how.dialect, escape_formulas) for one in how.columns]
+    own = {str(name): name for name in frame.columns}
+    cells = [
+        _column(frame[own[one.name]], one, how.dialect, escape_formulas) for one in how.columns
+    ]
     if mark is not None:
         cells.append([how.booleans[not mark]] * len(frame))
     lines = map(how.dialect.between.join, zip(*cells, strict=True))
@@ -95,12 +98,20 @@ def format_rows(
     return (end.join(lines) + end).encode("utf-8", "surrogatepass")
 
 
-def plain_format(frame: pd.DataFrame) -> CsvFormat:
-    """The usual CSV for a frame that comes from no CSV: commas, quotes where needed, ISO times."""
+def plain_format(frame: pd.DataFrame, delimiter: Delimiter = ",") -> CsvFormat:
+    """The usual CSV for a frame that comes from no CSV: quotes where needed, ISO times."""
     columns = tuple(_plain_cell(str(name), frame[name]) for name in frame.columns)
-    pattern = needs_quotes(Dialect())
-    names = [in_quotes(c.name, '"') if pattern.search(c.name) else c.name for c in columns]
-    return CsvFormat(header=",".join(names), columns=columns)
+    dialect = Dialect(delimiter=delimiter)
+    return CsvFormat(
+        dialect=dialect, header=header_of([c.name for c in columns], dialect), columns=columns
+    )
+
+
+def header_of(names: Sequence[str], dialect: Dialect) -> str:
+    """A line of names, in quotes where they need it."""
+    pattern = needs_quotes(dialect)
+    quoted = [in_quotes(n, dialect.quote) if pattern.search(n) else n for n in names]
+    return dialect.between.join(quoted)
 
 
 def _plain_cell(name: str, series: pd.Series) -> CellFormat:

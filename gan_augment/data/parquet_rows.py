@@ -44,10 +44,13 @@ class ParquetRows:
     def begin(self) -> None:
         """Nothing: the schema stands at the end of a Parquet file."""
 
-    def copy(self, path: Path) -> None:
-        """The original's values, row group by row group, in its order."""
+    def copy(self, path: Path) -> int:
+        """The original's values, row group by row group, in its order; returns its rows."""
+        rows = 0
         for table in _row_groups(path):
             self._writer.write_table(self._marked(table, False), table.num_rows or 1)
+            rows += len(table)
+        return rows
 
     def add(self, frame: pd.DataFrame) -> None:
         """New rows; columns are found by the text of their names."""

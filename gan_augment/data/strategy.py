@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from gan_augment.config import TopUp
+from gan_augment.config import DataKind, TopUp
 from gan_augment.errors import DataError, NoRareClassError, UsageError, unknown_class
 
 
@@ -105,9 +105,14 @@ def _rare_or_refuse(counts: Mapping[str, int]) -> tuple[str, ...]:
 
 
 def targets(
-    counts: Mapping[str, int], top_up: TopUp, classes: Sequence[str]
+    counts: Mapping[str, int],
+    top_up: TopUp,
+    classes: Sequence[str],
+    data: DataKind = "image",
 ) -> dict[str, ClassPlan]:
     """How every class ends, {name: ClassPlan} in the order of `counts`.
+
+    data: the kind of data, which decides what "auto" means.
 
     A topped-up class of n rows ends with max(n, T) rows, T given by `top_up.to`: the largest count,
     the median count (of the classes that hold a row), an integer, or a fraction of the largest.
@@ -124,7 +129,7 @@ def targets(
     """
     for name in classes:
         _check_held(name, counts)
-    share, companions = top_up.resolved()
+    share, companions = top_up.resolved(data)
     goal = _goal(counts, top_up.to)
     plan = {name: ClassPlan(real=n) for name, n in counts.items()}
     for name in classes:

@@ -1,31 +1,23 @@
-"""`fit`: read, plan, train in a run folder, draw `samples.png`. `plan_fit`: only the plan."""
+"""`fit`: read, plan, train in a run folder, show samples. `plan_fit`: only the plan.
+
+What depends on the kind of data is in `image_task.py` and `table_task.py`.
+"""
 
 from __future__ import annotations
 
 import shlex
-import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from gan_augment.config import FitOptions, Recipe
-from gan_augment.data.contact_sheet import SheetRow, contact_sheet
-from gan_augment.data.contract import LabelledImages
-from gan_augment.data.export import png_bytes
-from gan_augment.data.readers import ReadImages, data_sha256, read_as_asked
+from gan_augment.data.readers import ReadImages
 from gan_augment.data.strategy import choose_classes, explain_rare
-from gan_augment.devices import Machine, choose_machine
+from gan_augment.data.tables import ReadTable
+from gan_augment.devices import Machine
 from gan_augment.errors import DivergedError, ModelFileError, UsageError
 from gan_augment.progress import Progress, Silent
-from gan_augment.randomness import generator
-from gan_augment.recipes import resolve_recipe
-from gan_augment.storage import load_bundle, write_file
-from gan_augment.synthesizers.image_gan import ImageGAN
-from gan_augment.synthesizers.model_file import NAME, ModelMeta
 from gan_augment.training.callbacks import (
     Callback,
     HistoryFile,
@@ -35,22 +27,18 @@ from gan_augment.training.callbacks import (
 )
 from gan_augment.training.checkpoint import CheckpointStore
 from gan_augment.workflows.output_folder import check_apart
+from gan_augment.workflows.reading import read_as_asked
 from gan_augment.workflows.run_folder import (
     CHECKPOINTS,
     HISTORY,
-    MODEL,
-    SAMPLES,
     begun_with,
     check_classes,
     held,
     new_run_folder,
     remove_earlier_run,
-    with_flips,
     write_settings,
 )
-
-SAMPLES_A_CLASS = 12
-CLASSES_A_SHEET = 50
+from gan_augment.workflows.tasks import Described, Fit, Task, task_of
 
 
 @dataclass(frozen=True)
@@ -59,14 +47,18 @@ class FitPlan:
 
     source: str
     run: Path
+    task: Task
     counts: dict[str, int]
     topped_up: tuple[str, ...]
     why: str
-    image_shape: tuple[int, int, int]
     recipe: Recipe
     machine: Machine
     options: FitOptions
-    notes: tuple[str, ...]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences on the data."""
+        return self.task.notes
 
     def to_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
@@ -76,7 +68,7 @@ class FitPlan:
             "classes": self.counts,
             "topped_up": list(self.topped_up),
             "why": self.why,
-            "image_shape": list(self.image_shape),
+            **self.task.facts(),
             "recipe": self.recipe.model_dump(mode="json"),
             "machine": self.machine.line(),
             "length": self.length,
@@ -90,15 +82,13 @@ class FitPlan:
             return f"{self.options.steps} steps"
         if self.options.budget_s is not None:
             return f"as many steps as fit into {self.options.budget_s:g} s"
-        return f"{self.recipe.steps} steps (the recipe's own)"
+        return self.task.length(self.recipe)
 
     def lines(self) -> list[str]:
         """The same for people, the machine first."""
-        height, width, channels = self.image_shape
         return [
             self.machine.line(),
-            f"{sum(self.counts.values())} images of {len(self.counts)} classes, "
-            f"{width} x {height} px, channels {channels}",
+            self.task.in_words(),
             f"topped up: {', '.join(self.topped_up)}. {self.why}",
             f"recipe {self.recipe.name}, {self.length}; run folder {self.run}",
             *self.notes,
@@ -107,18 +97,18 @@ class FitPlan:
 
 @dataclass(frozen=True)
 class FitResult:
-    """What a fit left. score: of the kept generator, lower is better; None: none was eligible."""
+    """What a fit left. score: of the kept generator, lower is better; None: none was eligible.
+
+    samples: reals beside synthetics. kept: which generator was kept and why, in words.
+    """
 
     run: Path
     steps: int
     score: float | None
     chosen: str
+    samples: Path
+    kept: str
     warnings: tuple[str, ...] = ()
-
-    @property
-    def samples(self) -> Path:
-        """The picture of reals above synthetics."""
-        return self.run / SAMPLES
 
     def to_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
@@ -133,10 +123,7 @@ class FitResult:
 
     def lines(self) -> list[str]:
         """The same for people."""
-        kept = "no scored generator was fit to keep; the last one was"
-        if self.score is not None:
-            kept = f"kept: {self.chosen} (held-out score {self.score:.4g}, lower is better)"
-        return [f"{self.steps} steps; {kept}", f"look at {self.samples}"]
+        return [f"{self.steps} steps; {self.kept}", f"look at {self.samples}"]
 
 
 def plan_fit(
@@ -145,7 +132,7 @@ def plan_fit(
     """Read the data and decide all that `fit` would decide before training. Writes nothing."""
     options = options or FitOptions()
     run = _run_folder(data, out, resume=False)
-    return _plan(data, read_as_asked(data, options), options, run)
+    return _plan(data, task_of(read_as_asked(data, options), options), options, run)
 
 
 def fit(
@@ -156,12 +143,13 @@ def fit(
     resume: bool = False,
     overwrite: bool = False,
     force: bool = False,
-    read: ReadImages | None = None,
+    read: ReadImages | ReadTable | None = None,
     progress: Progress | None = None,
     callbacks: Sequence[Callback] = (),
 ) -> FitResult:
-    """Train a generator on a folder of classes, an image manifest or an `.npz`, into a run folder.
+    """Train a generator into a run folder, on images or, with `options.target`, on a table.
 
+    data: a folder of classes, an image manifest or an `.npz`; or a table as .csv or .parquet.
     out: the run folder, by default `runs/<name of data>`, then `-2`, `-3`. resume: go on with what
     `out` began, with its settings, to the very bytes of an undisturbed run (force: although data or
     settings changed). overwrite: replace an earlier run, once the data is read and can be used.
@@ -172,11 +160,11 @@ def fit(
     run = _run_folder(data, out, resume)
     with held(run, resume=resume, overwrite=overwrite):
         options = begun_with(run, asked, force=force) if resume else asked
-        read = read or read_as_asked(data, options, progress)
+        task = task_of(read or read_as_asked(data, options, progress), options)
         if resume:
-            options = check_classes(run, options, asked, read.data.counts, force=force)
-        plan = _plan(data, read, options, run)
-        if resume and not force and (done := _finished(plan, read)):
+            options = check_classes(run, options, asked, task.data.counts, force=force)
+        plan = _plan(data, task, options, run)
+        if resume and not force and (done := _finished(plan)):
             progress.note(f"{str(run)!r} is finished; nothing is left to train")
             return done
         for line in plan.lines():
@@ -184,12 +172,11 @@ def fit(
         if overwrite and not resume:
             remove_earlier_run(run)
         with stop_on_signals() as stop:
-            return _train(plan, read, callbacks, progress, stop, resume=resume, force=force)
+            return _train(plan, callbacks, progress, stop, resume=resume, force=force)
 
 
 def _train(
     plan: FitPlan,
-    read: ReadImages,
     callbacks: Sequence[Callback],
     progress: Progress,
     stop: StopFlag,
@@ -209,93 +196,72 @@ def _train(
         history.begin(newest.step if newest else 0)
         _write_settings(replace(plan, machine=machine), steps)
 
-    gan = ImageGAN(
-        recipe=plan.recipe,
-        steps=options.steps,
-        budget_s=options.budget_s,
-        classes=plan.topped_up,
-        device=options.device,
-        precision=options.precision,
-        threads=options.threads,
-        random_state=options.seed,
-        callbacks=[history, *callbacks],
-    )
+    fitting = plan.task.begin(plan, [history, *callbacks])
     try:
-        gan.fit(
-            read.data,
+        fitting.train(
             checkpoints=store,
             resume=resume,
             force=force,
             on_steps=begin,
             progress=progress,
             stop=stop,
-            original_size=_median_size(read),
-            resize=options.resize,
         )
     except StopRequested as stopped:
         again = shlex.join(["gan-augment", "fit", plan.source, "--out", str(run), "--resume"])
         raise StopRequested(stopped.signal, f"go on with: {again}") from None
     except DivergedError:
-        if hasattr(gan, "meta_"):
-            _write_model(gan, plan, read)
+        if fitting.about is not None:
+            fitting.write(run)
         raise
     progress.phase("writing the model")
-    return _write_model(gan, plan, read)
+    fitting.write(run)
+    return _result(plan, fitting)
 
 
-def _write_model(gan: ImageGAN, plan: FitPlan, read: ReadImages) -> FitResult:
-    """The model, replacing one that is there, then the picture of its samples."""
-    gan.save(plan.run / MODEL)
-    write_file(plan.run / SAMPLES, png_bytes(samples_sheet(gan, read.data)))
-    return _result(plan, gan.meta_)
-
-
-def _finished(plan: FitPlan, read: ReadImages) -> FitResult | None:
+def _finished(plan: FitPlan) -> FitResult | None:
     """The result of a run that has nothing left to do, None for any other."""
     steps = CheckpointStore(plan.run / CHECKPOINTS).newest_step
-    if steps is None or steps != plan.options.steps or not (plan.run / SAMPLES).is_file():
+    shown = plan.run / plan.task.samples
+    if steps is None or steps != plan.options.steps or not shown.is_file():
         return None
     try:
-        _, meta = load_bundle(plan.run / MODEL, NAME, schema=ModelMeta)
+        about = plan.task.saved(plan.run)
     except ModelFileError:
         return None
-    same = meta.steps == steps and meta.data_sha256 == data_sha256(read.data)
-    return _result(plan, meta) if same else None
+    same = about.steps == steps and about.data_sha256 == plan.task.sha256()
+    return _described(plan, about) if same else None
 
 
-def _result(plan: FitPlan, meta: ModelMeta) -> FitResult:
-    return FitResult(plan.run, meta.steps, meta.score.value, meta.chosen, plan.notes)
+def _result(plan: FitPlan, fitting: Fit) -> FitResult:
+    about = fitting.about
+    assert about is not None
+    return _described(plan, about)
 
 
-def samples_sheet(gan: ImageGAN, data: LabelledImages) -> NDArray[np.uint8]:
-    """Per class reals above synthetics, topped-up classes first, 50 at most; uint8 (H, W, 3)."""
-    rows = []
-    first = sorted(gan.classes_, key=lambda name: name not in gan.topped_up_)
-    for name in first[:CLASSES_A_SHEET]:
-        own = np.flatnonzero(data.labels == data.names.index(name))
-        if len(own):
-            shown = generator(0, "samples sheet", name).permutation(own)[:SAMPLES_A_CLASS]
-            real = data.pixels[np.sort(shown)]  # rows that follow each other may be alike
-            made = gan.sample_range(name, 0, SAMPLES_A_CLASS)
-            rows.append(SheetRow(name, len(own), real, made))
-    return contact_sheet(rows, columns=SAMPLES_A_CLASS)
+def _described(plan: FitPlan, about: Described) -> FitResult:
+    return FitResult(
+        run=plan.run,
+        steps=about.steps,
+        score=about.score.value,
+        chosen=about.chosen,
+        samples=plan.run / plan.task.samples,
+        kept=plan.task.chosen(about),
+        warnings=plan.notes,
+    )
 
 
-def _plan(data: str | Path, read: ReadImages, options: FitOptions, run: Path) -> FitPlan:
-    counts = read.data.counts
-    topped_up = choose_classes(options.classes, counts)
-    recipe = with_flips(resolve_recipe(options.recipe), options.flips)
+def _plan(data: str | Path, task: Task, options: FitOptions, run: Path) -> FitPlan:
+    counts = task.data.counts
     return FitPlan(
         source=str(data),
         run=run,
+        task=task,
         counts=counts,
-        topped_up=topped_up,
+        topped_up=choose_classes(options.classes, counts),
         why=explain_rare(counts),
-        image_shape=read.data.image_shape,
-        recipe=recipe,
-        machine=choose_machine(options.device, options.precision, options.threads),
+        recipe=task.recipe(options),
+        machine=task.machine(options),
         options=options,
-        notes=read.notes,
     )
 
 
@@ -311,10 +277,3 @@ def _write_settings(plan: FitPlan, steps: int | None) -> None:
     """The settings as they were decided; `steps` are known once a budget has become steps."""
     options = plan.options.model_copy(update={"steps": steps, "classes": plan.topped_up})
     write_settings(plan.run, plan.source, options, plan.recipe, plan.machine)
-
-
-def _median_size(read: ReadImages) -> tuple[int, int]:
-    entries = read.scan.entries
-    height = statistics.median_low([entry.height for entry in entries])
-    width = statistics.median_low([entry.width for entry in entries])
-    return int(height), int(width)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gan_augment.config import FitOptions
 from gan_augment.data.readers import read_images
 from gan_augment.data.scan import Scan
 from gan_augment.data.scan_notes import refuse_bad
@@ -14,7 +16,10 @@ from gan_augment.data.strategy import explain_rare, rare_classes
 from gan_augment.errors import UnreadableFilesError
 from gan_augment.progress import Progress
 from gan_augment.synthesizers.model_file import ModelMeta
+from gan_augment.synthesizers.table_file import TableMeta
 from gan_augment.workflows.model_facts import model_facts, model_sha256
+from gan_augment.workflows.reading import check_no_table
+from gan_augment.workflows.table_inspection import TableReport, TableRunReport, inspect_table
 
 __all__ = ["DataReport", "RunReport", "inspect_data", "inspect_run"]
 
@@ -114,12 +119,16 @@ class RunReport:
 def inspect_data(
     source: str | Path,
     *,
+    target: str | None = None,
+    columns: Mapping[str, str] | None = None,
     workers: int | None = None,
     skip_bad: bool = False,
     progress: Progress | None = None,
-) -> DataReport:
+) -> DataReport | TableReport:
     """What is in a folder of classes, a manifest or an `.npz`: every file is decoded once.
 
+    With `target`, the column of labels, it is a table; columns: {column: kind}, where the kind is
+    not to be inferred.
     Files that cannot be used are listed, not raised for; where a fit would stop for them (see
     `skip_bad`), the report says so. Raises DataError where there is nothing to read.
 
@@ -132,6 +141,10 @@ def inspect_data(
     >>> report.rare, report.scan.image_size
     (('1',), (8, 8))
     """
+    asked = FitOptions(target=target, columns=dict(columns or {}), skip_bad=skip_bad)
+    if target is not None:
+        return inspect_table(source, asked, progress)
+    check_no_table(Path(source), asked)
     found = read_images(source, skip_bad=True, workers=workers, progress=progress)
     problem = None
     try:
@@ -141,13 +154,16 @@ def inspect_data(
     return DataReport(str(source), found.scan, found.notes, problem)
 
 
-def inspect_run(run: str | Path) -> RunReport:
+def inspect_run(run: str | Path) -> RunReport | TableRunReport:
     """What a trained run is: classes, sizes, recipe, data hash, scores, and what it contains.
 
     Raises ModelFileError where there is no model, or its description is damaged.
     """
     run = Path(run)
-    return RunReport(str(run), model_sha256(run), model_facts(run))
+    facts = model_facts(run)
+    if isinstance(facts, TableMeta):
+        return TableRunReport(str(run), model_sha256(run), facts)
+    return RunReport(str(run), model_sha256(run), facts)
 
 
 def _rejected_lines(scan: Scan) -> list[str]:

@@ -7,31 +7,18 @@ import json
 import signal
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal
-
-from pydantic import BaseModel, ConfigDict, ValidationError
+from typing import Any
 
 from gan_augment.data.export import MANIFEST, ManifestRow, read_manifest, write_manifest
 from gan_augment.errors import DataError, OutputExistsError, ResumeMismatchError, UsageError
 from gan_augment.storage import FolderLock, clean_stale, write_errors, write_file
 from gan_augment.storage.lock import LOCK_FILE
 from gan_augment.training.callbacks import StopRequested
+from gan_augment.workflows.output_state import OutputState, changed_since, read_state
 
 STATE = ".gan-augment.json"
 PLANNED = ".manifest.csv"
 _HIDDEN = {STATE, PLANNED, LOCK_FILE}
-
-
-class OutputState(BaseModel):
-    """What an output folder is made from; `--resume` goes on only with the same."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    format: Literal["gan-augment output"] = "gan-augment output"
-    version: Literal[1] = 1
-    command: str
-    made_from: dict[str, Any]
-    notes: dict[str, str] = {}
 
 
 class OutputFolder:
@@ -62,9 +49,8 @@ class OutputFolder:
             _remove_own(self.path, self._owned)
             self._replacing, self._owned = False, {}
         made_from = json.loads(json.dumps(made_from))  # tuples become lists, as they read back
-        before = _read_state(self.path) if self.resuming else None
-        if before and before.made_from != made_from:
-            changed = [k for k in made_from if before.made_from.get(k) != made_from[k]]
+        before = read_state(self.path / STATE) if self.resuming else None
+        if before and (changed := changed_since(before, made_from)):
             raise ResumeMismatchError(
                 f"{str(self.path)!r} was begun with another {' and another '.join(changed)}; "
                 "give the same as then, or --overwrite, or another folder."
@@ -156,7 +142,7 @@ def _foreign(path: Path) -> bool:
 
 
 def _check_resumable(path: Path, command: str) -> dict[str, str]:
-    state = _read_state(path)
+    state = read_state(path / STATE)
     if state is None and _foreign(path):
         raise ResumeMismatchError(
             f"{str(path)!r} holds files, but was not begun by `{command}`; choose another folder."
@@ -167,17 +153,6 @@ def _check_resumable(path: Path, command: str) -> dict[str, str]:
             "choose another folder."
         )
     return dict(state.notes) if state else {}
-
-
-def _read_state(path: Path) -> OutputState | None:
-    try:
-        return OutputState.model_validate_json((path / STATE).read_bytes())
-    except FileNotFoundError:
-        return None
-    except (OSError, ValidationError) as error:
-        raise ResumeMismatchError(
-            f"{str(path / STATE)!r} cannot be read ({type(error).__name__}); use another folder."
-        ) from None
 
 
 def _listed(path: Path, *manifests: str) -> list[ManifestRow]:

@@ -14,7 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from gan_augment.config import FitOptions, Recipe, read_toml, to_toml
+from gan_augment.config import DataKind, FitOptions, Recipe, read_toml, to_toml
 from gan_augment.data.strategy import choose_classes
 from gan_augment.devices import Machine
 from gan_augment.errors import OutputExistsError, ResumeMismatchError, UsageError
@@ -25,10 +25,19 @@ from gan_augment.storage.lock import LOCK_FILE
 CONFIG = "config.toml"
 HISTORY = "history.jsonl"
 SAMPLES = "samples.png"
+TABLE_SAMPLES = "samples.csv"
+FILE_FORMAT = "format.json"
 ENVIRONMENT = "environment.json"
 MODEL = "model"
 CHECKPOINTS = "checkpoints"
-_OWN = (MODEL, CHECKPOINTS, CONFIG, HISTORY, SAMPLES, ENVIRONMENT)
+_OWN = (
+    *(MODEL, CHECKPOINTS, CONFIG, HISTORY, ENVIRONMENT),
+    *(SAMPLES, TABLE_SAMPLES, FILE_FORMAT),
+)
+_VERSIONS: dict[DataKind, tuple[str, ...]] = {
+    "image": ("gan-augment", "torch", "numpy", "pillow"),
+    "table": ("gan-augment", "torch", "numpy", "pandas", "scikit-learn"),
+}
 _TABLES = ("fit", "resolved", "recipe")
 _FREE = {"budget_s", "workers", "skip_bad", "device", "recipe", "classes", "flips"}
 
@@ -79,10 +88,14 @@ def remove_earlier_run(run: Path) -> None:
 def write_settings(
     run: Path, source: str, options: FitOptions, recipe: Recipe, machine: Machine
 ) -> None:
-    """config.toml, what repeats and resumes the run, and environment.json, where it ran."""
+    """config.toml, what repeats and resumes the run, and environment.json, where it ran.
+
+    On tables "auto" chooses among recipes once the run is resumed too, so it is kept as a word.
+    """
+    chooses = options.data_kind == "table" and options.recipe == "auto"
     values = {
         "data": source,
-        "fit": options.model_dump(mode="json", exclude={"recipe"}),
+        "fit": options.model_dump(mode="json", exclude=set() if chooses else {"recipe"}),
         "resolved": {"precision": machine.precision, "threads": machine.threads},
         "recipe": recipe.model_dump(mode="json"),
     }
@@ -91,7 +104,7 @@ def write_settings(
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
         "machine": machine.line(),
-        "versions": {name: _version(name) for name in ("gan-augment", "torch", "numpy", "pillow")},
+        "versions": {name: _version(name) for name in _VERSIONS[options.data_kind]},
     }
     write_file(run / ENVIRONMENT, (json.dumps(environment, indent=1) + "\n").encode())
 
@@ -105,8 +118,9 @@ def begun_with(run: Path, asked: FitOptions, *, force: bool) -> FitOptions:
     values = read_toml(run / CONFIG)
     pinned = values["resolved"] if "steps" in values["fit"] else {}  # else nothing was trained
     stored = FitOptions.checked({**values["fit"], **pinned}, str(run / CONFIG))
-    recipe = Recipe.checked(values["recipe"], str(run / CONFIG))
-    stored = stored.model_copy(update={"recipe": recipe})
+    if "recipe" not in values["fit"]:
+        recipe = Recipe.checked(values["recipe"], str(run / CONFIG))
+        stored = stored.model_copy(update={"recipe": recipe})
     changed = _changed(stored, asked)
     for name, (theirs, mine) in changed.items():
         if not force:
@@ -139,7 +153,7 @@ def _changed(stored: FitOptions, asked: FitOptions) -> dict[str, tuple[Any, Any]
     if asked.flips and not stored.flips:
         changed["flips"] = (False, True)
     if asked.recipe != defaults.recipe:
-        recipe = with_flips(resolve_recipe(asked.recipe), stored.flips)
+        recipe = with_flips(resolve_recipe(asked.recipe, stored.data_kind), stored.flips)
         if recipe != stored.recipe:
             changed["recipe"] = (getattr(stored.recipe, "name", stored.recipe), recipe)
     return changed

@@ -1,4 +1,7 @@
-"""`sample`: images from a trained run into a folder, exact counts, the same bytes every time."""
+"""`sample`: exact counts from a trained run, the same bytes every time. Here images into a folder.
+
+Rows of a table into a file: `table_sampling.py`.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,7 @@ from gan_augment.data.strategy import choose_classes, targets
 from gan_augment.errors import TooFewAcceptedError, UsageError, unknown_class
 from gan_augment.progress import Progress, Silent
 from gan_augment.synthesizers.model_file import ModelMeta
+from gan_augment.synthesizers.table_file import TableMeta
 from gan_augment.workflows.blocks import blocks_of, write_blocks
 from gan_augment.workflows.model_facts import model_facts, model_folder, model_sha256
 from gan_augment.workflows.output_folder import output_folder
@@ -24,7 +28,7 @@ __all__ = ["SampleResult", "sample"]
 
 @dataclass(frozen=True)
 class SampleResult:
-    """What was drawn. counts: images of each class. kept: of all, found from a stopped run."""
+    """What was drawn. counts: by class, of `unit`. kept: of all, found from a stopped run."""
 
     out: Path
     run: Path
@@ -32,10 +36,11 @@ class SampleResult:
     kept: int
     seed: int
     seconds: float
+    unit: str = "images"
 
     @property
-    def images_per_s(self) -> float:
-        """Images generated and written a second, loading included."""
+    def rate(self) -> float:
+        """Images or rows generated and written a second, loading included."""
         return (sum(self.counts.values()) - self.kept) / max(self.seconds, 1e-9)
 
     def to_dict(self) -> dict[str, Any]:
@@ -44,11 +49,11 @@ class SampleResult:
             "out": str(self.out),
             "run": str(self.run),
             "counts": self.counts,
-            "images": sum(self.counts.values()),
+            self.unit: sum(self.counts.values()),
             "kept": self.kept,
             "seed": self.seed,
             "seconds": round(self.seconds, 3),
-            "images_per_s": round(self.images_per_s, 1),
+            f"{self.unit}_per_s": round(self.rate, 1),
         }
 
     def lines(self) -> list[str]:
@@ -56,8 +61,8 @@ class SampleResult:
         total = sum(self.counts.values())
         kept = f" ({self.kept} were there)" if self.kept else ""
         rows = [f"  {name}: {n}" for name, n in self.counts.items()]
-        rate = f"{self.seconds:.1f} s, {self.images_per_s:.0f} images/s"
-        return [f"{total} synthetic images{kept}, {rate}", *rows]
+        rate = f"{self.seconds:.1f} s, {self.rate:.0f} {self.unit}/s"
+        return [f"{total} synthetic {self.unit}{kept}, {rate}", *rows]
 
 
 def sample(
@@ -68,12 +73,16 @@ def sample(
     classes: str | Sequence[str] | None = None,
     seed: int = 0,
     workers: int | None = None,
+    mark: bool = False,
+    escape_formulas: bool = False,
     overwrite: bool = False,
     resume: bool = False,
     progress: Progress | None = None,
 ) -> SampleResult:
     """Write `out/<class>/000000.png`, ... and `out/manifest.csv` with images of a trained run.
 
+    Of a run on a table it writes rows into the file `out` (.csv or .parquet); mark,
+    escape_formulas: see `table_augmenting`.
     counts: images of each class {name: n}, or one number for every class of `classes`, or None for
     what brings each of them level with the largest class. classes: as in `fit`; None for those that
     the run was fitted to top up. Image i of a class depends on the run, the seed and i only.
@@ -94,6 +103,22 @@ def sample(
     """
     run, out, progress = Path(run), Path(out), progress or Silent()
     facts = model_facts(run)
+    if isinstance(facts, TableMeta):
+        from gan_augment.workflows.table_sampling import sample_table
+
+        return sample_table(
+            run,
+            out,
+            wanted_counts(facts, counts, classes),
+            seed=seed,
+            mark=mark,
+            escape_formulas=escape_formulas,
+            overwrite=overwrite,
+            resume=resume,
+            progress=progress,
+        )
+    if mark or escape_formulas:
+        raise UsageError("marks and escaped formulas are for tables, and this run is of images")
     check_png_channels(facts.image_shape[2])
     wanted = wanted_counts(facts, counts, classes)
     started = time.monotonic()
@@ -124,14 +149,15 @@ def sample(
 
 
 def wanted_counts(
-    facts: ModelMeta,
+    facts: ModelMeta | TableMeta,
     counts: Mapping[str, int] | int | None,
     classes: str | Sequence[str] | None,
 ) -> dict[str, int]:
-    """Images to draw of each class, {name: n}, n >= 1; classes of which none is asked are left out.
+    """Rows to draw of each class, {name: n}, n >= 1; classes of which none is asked are left out.
 
     Raises UnknownClassError, and UsageError where the numbers make no sense or nothing is left.
     """
+    unit = "rows" if isinstance(facts, TableMeta) else "images"
     if isinstance(counts, Mapping):
         if classes is not None:
             raise UsageError("counts by class and classes were both given; the counts name them")
@@ -144,8 +170,8 @@ def wanted_counts(
         if name not in facts.classes:
             raise unknown_class(name, facts.classes)
         if isinstance(n, bool) or not isinstance(n, int) or n < 0:
-            raise UsageError(f"{n!r} images of {name!r}; expected a whole number, 0 or more")
+            raise UsageError(f"{n!r} {unit} of {name!r}; expected a whole number, 0 or more")
     wanted = {name: n for name, n in wanted.items() if n}
     if not wanted:
-        raise UsageError("there is nothing to draw; say how many images, such as --counts 100")
+        raise UsageError(f"there is nothing to draw; say how many {unit}, such as --counts 100")
     return wanted

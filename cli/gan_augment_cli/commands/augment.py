@@ -40,10 +40,18 @@ def augment(
     resize_originals: Annotated[
         bool, o.option("--resize-originals", "Write the originals at the model's size.")
     ] = False,
+    mark: o.Mark = False,
+    escape_formulas: o.EscapeFormulas = False,
+    target: o.Target = None,
+    categorical: o.Categorical = None,
+    numeric: o.Numeric = None,
+    datetime: o.Datetime = None,
+    id: o.Ids = None,  # noqa: A002  (the name of the option)
+    schema: o.Schema = None,
     classes: o.Classes = "rare",
     recipe: o.RecipeName = "auto",
     steps: o.Steps = None,
-    budget: o.Budget = o.DEFAULT_BUDGET,
+    budget: o.Budget = None,
     image_size: o.ImageSize = None,
     resize: o.Resize = "squeeze",
     flips: o.Flips = False,
@@ -64,6 +72,7 @@ def augment(
 
     Writes OUT/<class>/ with DATA's files as they are, synthetic-000000.png, ... and
     repeat-000000-<original name>, ..., and OUT/manifest.csv that tells which is which.
+    A table's OUT is a file: DATA's rows as they are, new rows behind, OUT.manifest.csv beside it.
     """
     with outcome.exit_codes("augment", as_json=as_json):
         settings, filling = o.fit_options(ctx), o.top_up(ctx)
@@ -83,6 +92,8 @@ def augment(
                 top_up=filling,
                 options=settings,
                 resize_originals=resize_originals,
+                mark=mark,
+                escape_formulas=escape_formulas,
                 resume=resume,
                 overwrite=overwrite,
                 run=run,

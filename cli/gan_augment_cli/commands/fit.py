@@ -1,4 +1,4 @@
-"""`gan-augment fit`: train on labelled images."""
+"""`gan-augment fit`: train on labelled images or a table."""
 
 from __future__ import annotations
 
@@ -19,10 +19,16 @@ def fit(
     out: Annotated[
         Path | None, o.option("--out", "The run's folder.  [default: runs/<name of DATA>]")
     ] = None,
+    target: o.Target = None,
+    categorical: o.Categorical = None,
+    numeric: o.Numeric = None,
+    datetime: o.Datetime = None,
+    id: o.Ids = None,  # noqa: A002  (the name of the option)
+    schema: o.Schema = None,
     classes: o.Classes = "rare",
     recipe: o.RecipeName = "auto",
     steps: o.Steps = None,
-    budget: o.Budget = o.DEFAULT_BUDGET,
+    budget: o.Budget = None,
     image_size: o.ImageSize = None,
     resize: o.Resize = "squeeze",
     flips: o.Flips = False,
@@ -44,7 +50,8 @@ def fit(
 ) -> None:
     """Train a class-conditional GAN on DATA.
 
-    Prints the folder of the run: its model, settings, history and samples.png.
+    Prints the folder of the run: its model, settings, history and samples (samples.png,
+    or samples.csv of a table).
     """
     with outcome.exit_codes("fit", as_json=as_json):
         settings = o.fit_options(ctx)
@@ -66,4 +73,6 @@ def fit(
         outcome.print_result("fit", result, result.run, as_json=as_json, quiet=quiet)
         if not (quiet or as_json):
             run = shlex.quote(str(result.run))
-            outcome.print_next(f"gan-augment augment {shlex.quote(str(data))} OUT --model {run}")
+            out_name = "OUT" if settings.target is None else f"OUT{data.suffix}"
+            again = f"gan-augment augment {shlex.quote(str(data))} {out_name} --model {run}"
+            outcome.print_next(again)

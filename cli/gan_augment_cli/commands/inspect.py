@@ -13,18 +13,26 @@ from gan_augment_cli.console import shown_progress
 
 
 def inspect(
+    ctx: typer.Context,
     path: Annotated[
         Path,
         typer.Argument(metavar="PATH", show_default=False, help="DATA, or the folder of a RUN."),
     ],
+    target: o.Target = None,
+    categorical: o.Categorical = None,
+    numeric: o.Numeric = None,
+    datetime: o.Datetime = None,
+    id: o.Ids = None,  # noqa: A002  (the name of the option)
+    schema: o.Schema = None,
     workers: o.Workers = None,
     skip_bad: o.SkipBad = False,
     as_json: o.AsJson = False,
 ) -> None:
     """Say what is in DATA, or what a RUN is.
 
-    DATA: classes and counts, which are rare and why, sizes, duplicates, files that cannot be read.
-    RUN: classes, sizes, recipe, scores, and whether the model contains training rows.
+    DATA: classes and counts, which are rare and why, sizes, duplicates, files that cannot be read;
+    of a table its columns as a model would learn them.
+    RUN: classes, sizes or columns, recipe, scores, and whether the model contains training rows.
     """
     with outcome.exit_codes("inspect", as_json=as_json), shown_progress(quiet=as_json) as progress:
         from gan_augment import workflows
@@ -32,7 +40,14 @@ def inspect(
         report = (
             workflows.inspect_run(path)
             if _is_run(path)
-            else workflows.inspect_data(path, workers=workers, skip_bad=skip_bad, progress=progress)
+            else workflows.inspect_data(
+                path,
+                target=target,
+                columns=o.column_kinds(ctx),
+                workers=workers,
+                skip_bad=skip_bad,
+                progress=progress,
+            )
         )
     outcome.print_report("inspect", report, as_json=as_json)
 

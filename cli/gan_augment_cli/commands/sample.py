@@ -1,4 +1,4 @@
-"""`gan-augment sample`: images from a trained run."""
+"""`gan-augment sample`: images, or rows of a table, from a trained run."""
 
 from __future__ import annotations
 
@@ -25,6 +25,8 @@ def sample(
     ] = None,
     seed: o.Seed = 0,
     workers: o.Workers = None,
+    mark: o.Mark = False,
+    escape_formulas: o.EscapeFormulas = False,
     resume: o.Resume = False,
     overwrite: o.Overwrite = False,
     config: o.Config = None,
@@ -32,9 +34,10 @@ def sample(
     as_json: o.AsJson = False,
     quiet: o.Quiet = False,
 ) -> None:
-    """Draw images from a trained run.
+    """Draw images, or rows of a table, from a trained run.
 
-    Writes OUT/<class>/000000.png, ... and OUT/manifest.csv.
+    Writes OUT/<class>/000000.png, ... and OUT/manifest.csv; or of a table the file OUT, .csv or
+    .parquet, and OUT.manifest.csv.
     """
     with outcome.exit_codes("sample", as_json=as_json):
         wanted = None if counts is None else o.read(counts, values.row_counts, "--counts")
@@ -51,6 +54,8 @@ def sample(
                 classes=classes,
                 seed=seed,
                 workers=workers,
+                mark=mark,
+                escape_formulas=escape_formulas,
                 resume=resume,
                 overwrite=overwrite,
                 progress=progress,

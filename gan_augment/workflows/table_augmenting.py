@@ -1,0 +1,230 @@
+"""`augment` for tables: the original as it is, new rows behind it. Training is in `fitting`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gan_augment.config import FitOptions, TopUp
+from gan_augment.data.columns import joined
+from gan_augment.data.csv_format import MARK
+from gan_augment.data.ids import refilled
+from gan_augment.data.schema import TableSchema
+from gan_augment.data.table_export import (
+    AddedOrigin,
+    NewRows,
+    check_mark,
+    manifest_path,
+    write_table,
+)
+from gan_augment.data.table_files import check_out, format_of, new_writer, original_of
+from gan_augment.data.tables import ReadTable
+from gan_augment.errors import DataError, UsageError
+from gan_augment.progress import Progress
+from gan_augment.synthesizers.table_file import TableMeta
+from gan_augment.workflows.model_facts import model_folder, table_facts
+from gan_augment.workflows.originals import repeated_rows
+from gan_augment.workflows.output_file import check_file_apart, check_not_there, output_file
+from gan_augment.workflows.reading import read_as_asked
+from gan_augment.workflows.table_samples import RowSource
+from gan_augment.workflows.topping_up import (
+    AugmentResult,
+    Job,
+    check_classes_known,
+    job_of,
+    made_from,
+    trained_model,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+ROWS_AT_ONCE = 16_384  # whole blocks of the sampler
+_ALIKE = {"int64": "number", "float64": "number", "Int64": "number"}
+
+
+@dataclass(frozen=True)
+class TableCall:
+    """How a table is to be topped up. mark: with a last column `synthetic`.
+
+    escape_formulas: put `'` before texts of new rows that a spreadsheet would compute.
+    """
+
+    top_up: TopUp
+    options: FitOptions
+    mark: bool = False
+    escape_formulas: bool = False
+    resume: bool = False
+    overwrite: bool = False
+
+
+def augment_table(
+    source: Path,
+    out: Path,
+    call: TableCall,
+    *,
+    model: str | Path | None = None,
+    run: str | Path | None = None,
+    progress: Progress,
+) -> AugmentResult:
+    """Write `out`: the rows of `source` byte for byte (Parquet: value for value), new ones behind.
+
+    A CSV's new lines are written as its own; Parquet gets row groups of the same schema. With
+    `call.mark` every line has one cell more. Id-like columns are numbered on through all new rows,
+    repeats too. Raises what `augment` raises.
+    """
+    options = call.options
+    facts = table_facts(Path(model)) if model else None
+    if facts:
+        options = _as_the_model(options, facts)
+    check_out(out)
+    check_file_apart(source, out)
+    with output_file(out, "augment", resume=call.resume, overwrite=call.overwrite) as output:
+        read = read_as_asked(source, options, progress)
+        assert isinstance(read, ReadTable)
+        check_out(out, read.source)
+        if call.mark:
+            check_mark([*read.schema.names, options.target])
+        if facts:
+            _check_fits(read, facts)
+        job = job_of(source, out, read, call.top_up, options, progress)
+        marks = {"mark": call.mark, "escape_formulas": call.escape_formulas}
+        described = made_from(job, call.top_up, options, model, **marks)
+        if model:
+            trained = Path(model)
+            output.describe(described)
+            for note in read.notes:
+                progress.note(note)
+        else:
+            trained = trained_model(
+                output, described, job, read, options, run, call.overwrite, progress
+            )
+        check_not_there(out, overwrite=call.overwrite)
+        _write(job, read, trained, call, progress)
+    return AugmentResult(
+        out=out,
+        run=trained,
+        manifest=manifest_path(out),
+        counts=job.counted(),
+        refused=job.refused,
+        warnings=tuple(job.warnings),
+        notes=read.notes,
+        unit="rows",
+    )
+
+
+def _as_the_model(options: FitOptions, facts: TableMeta) -> FitOptions:
+    """The options with the target, the ids and the classes of the model."""
+    target = facts.table.target
+    assert target is not None  # a run is fitted to a file
+    if options.target not in (None, str(target.name)):
+        raise UsageError(
+            f"the model's target is {str(target.name)!r}, not {options.target!r}; leave --target "
+            "out, or fit a model."
+        )
+    ids = {str(column.name): "id" for column in facts.table.columns if column.kind == "id"}
+    values = {
+        "target": str(target.name),
+        "columns": {**ids, **options.columns},
+        "classes": facts.topped_up if options.classes == "rare" else options.classes,
+    }
+    return options.model_copy(update=values)
+
+
+def _check_fits(read: ReadTable, facts: TableMeta) -> None:
+    check_classes_known(read.table.names, facts)
+    given = {column.name: column.dtype for column in read.schema.columns}
+    known = {column.name: column.dtype for column in facts.table.columns}
+    for name in [*known, *given]:
+        mine, theirs = given.get(name, "none"), known.get(name, "none")
+        if _ALIKE.get(mine, mine) != _ALIKE.get(theirs, theirs):
+            raise DataError(
+                f"column {name!r} is {mine} in the data and {theirs} in the model; fit a model to "
+                "this data."
+            )
+
+
+def _write(job: Job, read: ReadTable, trained: Path, call: TableCall, progress: Progress) -> None:
+    from gan_augment.synthesizers.tabular_gan import TabularGAN
+
+    assert read.source is not None
+    if call.escape_formulas:
+        job.warn(
+            "texts of new rows that begin with = + - @ get a ' before them: these levels differ "
+            "from the original's",
+            progress,
+        )
+    if call.mark and job.out.suffix.lower() not in (".parquet", ".pq"):
+        progress.note(f"every line of the original gets one cell more, {MARK!r}; the rest stays")
+    table = read.table
+    example = joined(table.frame.iloc[:1], table.labels[:1], read.schema)
+    writer = new_writer(
+        job.out,
+        format_of(read.source),
+        example,
+        mark=call.mark,
+        escape_formulas=call.escape_formulas,
+    )
+    gan = TabularGAN.load(model_folder(trained), threads=1)
+    added = sum(plan.total - plan.real for plan in job.plan.values())
+    progress.phase("writing rows", added)
+    write_table(
+        job.out,
+        writer,
+        _new_rows(job, read, gan, trained.name),
+        original=original_of(read.source),
+        advance=progress.advance,
+    )
+
+
+def _new_rows(job: Job, read: ReadTable, gan: RowSource, model: str) -> Iterator[NewRows]:
+    """Class by class the repeats, then the generated rows, in chunks."""
+    data, number = read.table, 0
+    for label, (name, plan) in enumerate(job.plan.items()):
+        again = repeated_rows(np.flatnonzero(data.labels == label), plan.repeats, name, job.seed)
+        for start in range(0, len(again), ROWS_AT_ONCE):
+            rows = again[start : start + ROWS_AT_ONCE]
+            frame = data.frame.iloc[rows].reset_index(drop=True)
+            whole = _finished(frame, label, read, number)
+            yield NewRows(whole, name, "repeat", data.ids[rows].tolist(), start)
+            number += len(rows)
+        origin: AddedOrigin = "companion" if plan.companions else "synthetic"
+        generated = plan.synthetic + plan.companions
+        for start in range(0, generated, ROWS_AT_ONCE):
+            stop = min(start + ROWS_AT_ONCE, generated)
+            frame = gan.sample_range(name, start, stop, random_state=job.seed)
+            yield NewRows(_finished(frame, label, read, number), name, origin, model, start)
+            number += stop - start
+
+
+def _finished(frame: pd.DataFrame, label: int, read: ReadTable, first: int) -> pd.DataFrame:
+    """New rows with ids from number `first` on, and the target at its place."""
+    numbered = with_new_ids(frame, read.schema, read.table.frame, first)
+    return joined(numbered, np.full(len(frame), label, dtype=np.int64), read.schema)
+
+
+def with_new_ids(
+    frame: pd.DataFrame, schema: TableSchema, like: pd.DataFrame, first: int
+) -> pd.DataFrame:
+    """The rows with id-like columns refilled from the synthetic row number `first` on.
+
+    like: a frame with the dtypes of these columns.
+    """
+    import pandas as pd
+
+    filled = {}
+    for column in schema.columns:
+        if column.kind == "id":
+            dtype = like[column.name].dtype
+            cells = refilled(column, dtype, len(frame), first)
+            filled[column.name] = pd.Series(cells, index=frame.index, dtype=dtype)
+    if not filled:
+        return frame
+    frame = frame.copy(deep=False)
+    for name, cells in filled.items():
+        frame[name] = cells
+    return frame

@@ -1,0 +1,212 @@
+"""What topping up images and tables has in common: the job, its model, its result. Writes no data.
+
+What differs is in `augmenting.py` (images) and `table_augmenting.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from gan_augment.config import FitOptions, TopUp
+from gan_augment.data.readers import ReadImages
+from gan_augment.data.strategy import ClassPlan, choose_classes, targets
+from gan_augment.data.tables import ReadTable
+from gan_augment.errors import DataError, ResumeMismatchError
+from gan_augment.progress import Progress
+from gan_augment.synthesizers.model_file import ModelMeta
+from gan_augment.synthesizers.table_file import TableMeta
+from gan_augment.workflows.model_facts import model_sha256
+from gan_augment.workflows.output_folder import check_apart
+from gan_augment.workflows.tasks import Task, task_of
+
+FEWEST_ROWS = 2  # interpolation and spread need a pair
+
+
+@dataclass(frozen=True)
+class AugmentResult:
+    """What the topped-up output holds.
+
+    counts: {class: {origin: rows}}. refused: {class: why it was filled with repeats}. notes: on
+    the data, as it was read. unit: what is counted.
+    """
+
+    out: Path
+    run: Path
+    manifest: Path
+    counts: dict[str, dict[str, int]]
+    refused: dict[str, str]
+    warnings: tuple[str, ...]
+    notes: tuple[str, ...]
+    unit: str = "files"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Ready for JSON."""
+        return {
+            "out": str(self.out),
+            "run": str(self.run),
+            "manifest": str(self.manifest),
+            "counts": self.counts,
+            self.unit: sum(sum(origins.values()) for origins in self.counts.values()),
+            "refused": self.refused,
+            "warnings": list(self.warnings),
+            "notes": list(self.notes),
+        }
+
+    def lines(self) -> list[str]:
+        """A table: a class a line, a column an origin."""
+        wide = max((len(name) for name in self.counts), default=0)
+        columns = ("real", "repeat", "synthetic", "companion")
+        head = " ".join(f"{column:>9}" for column in (*columns, "total"))
+        return [
+            f"{'class':<{wide}} {head}",
+            *(
+                f"{name:<{wide}} "
+                + " ".join(f"{n:>9}" for n in (*(of[c] for c in columns), sum(of.values())))
+                for name, of in self.counts.items()
+            ),
+            f"model: {self.run}",
+        ]
+
+
+@dataclass
+class Job:
+    """One augmentation under way: what was read, how every class ends, what to tell."""
+
+    source: Path
+    out: Path
+    task: Task
+    plan: dict[str, ClassPlan]
+    seed: int
+    refused: dict[str, str] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+
+    def refuse(self, refused: Mapping[str, str], progress: Progress) -> None:
+        """Fill classes that cannot be generated with repeats, and say so once."""
+        news = {name: why for name, why in refused.items() if name in self.plan}
+        if not news:
+            return
+        for name in news:
+            old = self.plan[name]
+            repeats = old.repeats + old.synthetic + old.companions
+            self.plan[name] = ClassPlan(old.real, repeats)
+        self.refused |= news
+        listed = "; ".join(f"{name!r}: {why}" for name, why in news.items())
+        self.warn(f"filled with repeats of real {self.task.unit[1]} instead: {listed}", progress)
+
+    def warn(self, text: str, progress: Progress) -> None:
+        """A warning, now and in the result."""
+        self.warnings.append(text)
+        progress.warn(text)
+
+    def counted(self) -> dict[str, dict[str, int]]:
+        """{class: {origin: rows}} at the end."""
+        return {
+            name: {
+                "real": plan.real,
+                "repeat": plan.repeats,
+                "synthetic": plan.synthetic,
+                "companion": plan.companions,
+            }
+            for name, plan in self.plan.items()
+        }
+
+
+class Output(Protocol):
+    """An output that this process writes: a folder or a file, and what is known of it."""
+
+    path: Path
+    notes: dict[str, str]
+
+    @property
+    def resuming(self) -> bool:
+        """Whether a stopped call goes on."""
+
+    def describe(self, made_from: dict[str, Any], **notes: str) -> None:
+        """Record what the output is made from. Raises ResumeMismatchError."""
+
+
+def job_of(
+    source: Path,
+    out: Path,
+    read: ReadImages | ReadTable,
+    top_up: TopUp,
+    options: FitOptions,
+    progress: Progress,
+) -> Job:
+    """How every class will end; a class of one row is filled with repeats."""
+    task = task_of(read, options)
+    counts = task.data.counts
+    plan = targets(counts, top_up, choose_classes(options.classes, counts), task.kind)
+    job = Job(source, out, task, plan, options.seed)
+    few = f"it has 1 {task.unit[0]}, and a generator needs 2"
+    single = [c for c, p in plan.items() if p.real < FEWEST_ROWS and p.synthetic + p.companions]
+    job.refuse({name: few for name in single if counts[name]}, progress)
+    return job
+
+
+def made_from(
+    job: Job, top_up: TopUp, options: FitOptions, model: str | Path | None, **more: Any
+) -> dict[str, Any]:
+    """What decides the output; a resumed call must give the same."""
+    free = {"workers", "threads", "device", "skip_bad"}
+    of_tables = set() if options.data_kind == "table" else {"target", "columns"}
+    return {
+        "data": job.task.sha256(),
+        "top-up": top_up.model_dump(mode="json"),
+        "options": options.model_dump(mode="json", exclude=free | of_tables),
+        **more,
+        "model": model_sha256(Path(model)) if model else None,
+    }
+
+
+def check_classes_known(names: Iterable[str], facts: ModelMeta | TableMeta) -> None:
+    """Raise DataError where the data holds a class that the model does not know."""
+    unknown = [name for name in names if name not in facts.classes]
+    if unknown:
+        raise DataError(
+            f"the model knows the classes {', '.join(facts.classes)}, not {', '.join(unknown)}, "
+            "which the data holds; fit a model to this data."
+        )
+
+
+def trained_model(
+    output: Output,
+    described: dict[str, Any],
+    job: Job,
+    read: ReadImages | ReadTable,
+    options: FitOptions,
+    run: str | Path | None,
+    overwrite: bool,
+    progress: Progress,
+) -> Path:
+    """The run of a model of this data: fitted now, or what a stopped call began, finished."""
+    from gan_augment.workflows.fitting import fit
+    from gan_augment.workflows.run_folder import CONFIG, new_run_folder
+
+    target = Path(output.notes.get("run") or run or new_run_folder(job.source))
+    check_apart(job.source, target)
+    output.describe(described, run=str(target))
+    done = output.notes.get("trained")
+    if done is None or done != model_sha256(target):
+        begun = output.resuming and (target / CONFIG).is_file()
+        replace = overwrite and run is not None
+        fit(
+            job.source,
+            target,
+            options,
+            resume=begun,
+            overwrite=replace,
+            read=read,
+            progress=progress,
+        )
+    trained = model_sha256(target)
+    if done not in (None, trained):
+        raise ResumeMismatchError(
+            f"the run {str(target)!r} was changed since {str(output.path)!r} was begun from it; "
+            "give --overwrite, or choose another folder."
+        )
+    output.describe(described, trained=trained)
+    return target
