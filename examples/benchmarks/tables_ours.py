@@ -1,4 +1,4 @@
-"""gan-augment as an arm of the comparisons on tables: rows to parity from `TabularGAN`."""
+"""gan-augment as an arm of the comparisons on tables: rows to parity by its default top-up."""
 
 from __future__ import annotations
 
@@ -8,40 +8,69 @@ import numpy as np
 import pandas as pd
 from tables_protocol import to_parity
 
+from gan_augment.config import TopUp
+from gan_augment.data.contract import LabelledTable
+from gan_augment.data.schema import Overrides
+from gan_augment.data.tables import ReadTable, read_frame
+from gan_augment.devices import choose_machine
+from gan_augment.recipes import resolve_recipe
+from gan_augment.synthesizers.baselines import Repeats
+from gan_augment.synthesizers.table_preparing import encoded
+from gan_augment.synthesizers.table_run import new_run, sampler_of
+from gan_augment.synthesizers.tabular_gan import TabularGAN
+from gan_augment.training.callbacks import StopFlag
+
 TARGET = "target"
+Added = tuple[pd.DataFrame, np.ndarray]
 
 
-def ours(
-    X: pd.DataFrame, y: np.ndarray, categorical: list[str], seed: int, **settings: object
-) -> tuple[pd.DataFrame, np.ndarray]:
-    """Rows to parity by the library's defaults, one thread; told only which columns are levels.
+def ours(X: pd.DataFrame, y: np.ndarray, categorical: list[str], seed: int) -> Added:
+    """TabularGAN by its defaults with one thread; told only which columns are levels.
 
-    settings: further arguments of TabularGAN. The facts of the fit lie in the frame's `attrs`.
+    The facts of the fit lie in the frame's `attrs`.
     """
-    from gan_augment.data.schema import Overrides
-    from gan_augment.data.tables import read_frame
-    from gan_augment.synthesizers.tabular_gan import TabularGAN
+    read, began_s = _read(X, y, categorical), time.perf_counter()
+    gan = _new(y, seed).fit(read.table, schema=read.schema)
+    fit_s = time.perf_counter() - began_s
+    return _topped_up(gan, read, y, seed, {"chosen": gan.meta_.chosen, "fit_s": round(fit_s, 2)})
 
-    counts = to_parity(y)
-    overrides = Overrides.of(categorical=categorical)
-    read = read_frame(X.assign(**{TARGET: y}), TARGET, overrides)
+
+def step_zero(X: pd.DataFrame, y: np.ndarray, categorical: list[str], seed: int) -> Added:
+    """The anchored model of the same seed before its first step: interpolation alone."""
+    read, gan = _read(X, y, categorical), _new(y, seed)
+    machine = choose_machine("cpu", "float32", 1)
+    table = encoded(read.table, read.schema, machine, seed)
+    run, anchors = new_run(table, resolve_recipe("anchored", "table"), 1, seed, stop=StopFlag())
+    gan._sampler = sampler_of(run.state.average, anchors, table, run.parts)
+    gan.classes_, gan.schema_ = dict(read.table.counts), read.schema
+    return _topped_up(gan, read, y, seed, {})
+
+
+def _read(X: pd.DataFrame, y: np.ndarray, categorical: list[str]) -> ReadTable:
+    return read_frame(X.assign(**{TARGET: y}), TARGET, Overrides.of(categorical=categorical))
+
+
+def _new(y: np.ndarray, seed: int) -> TabularGAN:
+    return TabularGAN(classes=list(to_parity(y)), threads=1, device="cpu", random_state=seed)
+
+
+def _topped_up(
+    gan: TabularGAN, read: ReadTable, y: np.ndarray, seed: int, facts: dict[str, object]
+) -> Added:
+    """Generated rows and repeats, in the default shares, until every class has as many rows."""
+    share, companions = TopUp().resolved("table")
+    if companions:
+        raise ValueError("the default top-up has companions; parity has no place for them")
+    asked = to_parity(y)
+    made = {name: round(n * share) for name, n in asked.items()}
+    again = {name: n - made[name] for name, n in asked.items()}
     began_s = time.perf_counter()
-    gan = TabularGAN(
-        classes=list(counts), threads=1, device="cpu", random_state=seed, **settings
-    ).fit(read.table, schema=read.schema)
-    fitted_s = time.perf_counter()
-    made = gan.sample(counts, random_state=seed)
-    rows = made.frame.reset_index(drop=True)
-    rows.attrs = {
-        "chosen": gan.meta_.chosen,
-        "fit_s": round(fitted_s - began_s, 2),
-        "sample_s": round(time.perf_counter() - fitted_s, 3),
-    }
-    return rows, np.array(made.names, dtype=object)[made.labels]
-
-
-def step_zero(
-    X: pd.DataFrame, y: np.ndarray, categorical: list[str], seed: int
-) -> tuple[pd.DataFrame, np.ndarray]:
-    """The same model with no training: interpolation between neighbours alone."""
-    return ours(X, y, categorical, seed, steps=0)
+    parts = [gan.sample(made, random_state=seed)]
+    sample_s = time.perf_counter() - began_s
+    if any(again.values()):
+        repeats: Repeats[LabelledTable] = Repeats()
+        parts.append(repeats.fit(read.table).sample(again, random_state=seed))
+    rows = pd.concat([part.frame for part in parts], ignore_index=True)
+    rows.attrs = facts | {"share": share, "sample_s": round(sample_s, 3)}
+    names = [np.array(part.names, dtype=object)[part.labels] for part in parts]
+    return rows, np.concatenate(names)
