@@ -51,7 +51,7 @@ class NumericColumn:
         """(N,) with NaN for missing -> (N, width)."""
         out = np.zeros((len(cells), self.width), dtype=np.float32)
         known = ~np.isnan(cells)
-        out[known, 0] = np.interp(cells[known], self.values, self.scores)
+        out[known, 0] = _interpolated(cells[known], self.values, self.scores)
         if self.states:
             state = np.zeros(len(cells), dtype=np.int64)
             for number, spike in enumerate(self.spikes, 1):
@@ -62,7 +62,7 @@ class NumericColumn:
 
     def decode(self, encoded: Matrix) -> Floats:
         """(N, width) -> (N,), within the range of the training cells."""
-        cells = np.interp(encoded[:, 0], self.scores, self.values)
+        cells = _interpolated(encoded[:, 0], self.scores, self.values)
         if self.states:
             state = encoded[:, 1:].argmax(axis=1)
             for number, spike in enumerate(self.spikes, 1):
@@ -110,6 +110,20 @@ class LevelColumn:
             entry = nearest_level(encoded, self.embedding)
         missing = self.missing & (entry == self.levels)
         return np.where(missing, -1, entry).astype(np.int32)
+
+
+def _interpolated(x: NDArray[np.floating], knots: Floats, values: Floats) -> Floats:
+    """As `np.interp`, (N,) -> (N,), but the nearest knot's value where a slope overflows."""
+    found = np.interp(x, knots, values)
+    odd = ~np.isfinite(found)
+    if odd.any():
+        right = np.minimum(np.searchsorted(knots, x[odd]), len(knots) - 1)
+        left = np.maximum(right - 1, 0)
+        half = x[odd] / 2  # differences of halves are finite
+        nearer = half - knots[left] / 2 < knots[right] / 2 - half
+        found[odd] = values[np.where(nearer, left, right)]
+    within: Floats = np.clip(found, values[0], values[-1])
+    return within
 
 
 EncodedColumn = NumericColumn | LevelColumn

@@ -25,6 +25,8 @@ Cells = Mapping[Name, NDArray[np.generic]]
 LABEL_POWER = 0.5  # as training draws labels: rare classes count more than their rows
 CONTEXT_BINS = 8
 MOST_LEVELS = 100_000
+MOST_COUNTED = 1 << 23
+"""Cells of the table of a column's levels and what they occur with: about 400 MB at work."""
 
 
 def fit_encoding(
@@ -85,11 +87,18 @@ def _embedded(
     cells: Cells,
     labels: NDArray[np.int64],
 ) -> LevelColumn:
-    """The column with vectors for its levels, from what they occur with in the other columns."""
-    context = [labels]
+    """The column with vectors for its levels, from what they occur with in the other columns.
+
+    As many of them as memory allows, the labels first.
+    """
+    context, counted = [labels], column.entries * (int(labels.max()) + 1)
     for other, held in columns.items():
-        if other != name:
-            context += _context(held, cells[other])
+        values = 1 + (CONTEXT_BINS if isinstance(held, NumericColumn) else held.entries)
+        if other == name or counted + column.entries * values > MOST_COUNTED:
+            continue
+        found = _context(held, cells[other])
+        context += found
+        counted += column.entries * values * len(found)
     entry = np.where(cells[name] < 0, column.entries - 1, cells[name]).astype(np.int64)  # type: ignore[operator]
     return LevelColumn(column.levels, column.missing, embed_levels(entry, column.entries, context))
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 SIZE = 8
-LEVELS_AT_ONCE = 4_096
+DISTANCES_AT_ONCE = 1 << 22
 
 
 def embed_levels(
@@ -45,10 +45,15 @@ def embed_levels(
 def nearest_level(
     vectors: NDArray[np.float32], embedding: NDArray[np.float32]
 ) -> NDArray[np.int64]:
-    """(N, d), (entries, d) -> (N,): the entry at the smallest Euclidean distance."""
+    """(N, d), (entries, d) -> (N,): the entry at the smallest Euclidean distance.
+
+    In float64: rare levels lie far out, where float32 would take them for one another.
+    """
     nearest = np.empty(len(vectors), dtype=np.int64)
-    squares = (embedding**2).sum(axis=1)
-    for start in range(0, len(vectors), LEVELS_AT_ONCE):
-        part = vectors[start : start + LEVELS_AT_ONCE]
-        nearest[start : start + LEVELS_AT_ONCE] = (squares - 2 * part @ embedding.T).argmin(axis=1)
+    points = embedding.astype(np.float64)
+    squares = (points**2).sum(axis=1)
+    at_once = max(1, DISTANCES_AT_ONCE // len(points))
+    for start in range(0, len(vectors), at_once):
+        part = 2 * vectors[start : start + at_once].astype(np.float64)
+        nearest[start : start + at_once] = (squares - part @ points.T).argmin(axis=1)
     return nearest
