@@ -1,0 +1,324 @@
+"""Rows as vectors and back: numbers, spikes, missing cells, levels few and many."""
+
+from __future__ import annotations
+
+import tracemalloc
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import norm
+
+from gan_augment.data.columns import plain
+from gan_augment.data.encoding import LevelColumn, NumericColumn, TableEncoding, fit_numeric
+from gan_augment.data.fit_encoding import encoded_width, fit_encoding
+from gan_augment.data.infer_schema import infer_schema
+from gan_augment.data.level_embedding import embed_levels, nearest_level
+from gan_augment.errors import DataError
+
+NAN = np.nan
+
+
+def fitted(cells, weights=None, spikes=(), seed=0) -> NumericColumn:
+    cells = np.asarray(cells, dtype=np.float64)
+    weights = np.ones(len(cells)) if weights is None else weights
+    return fit_numeric(cells, weights, np.random.default_rng(seed), spikes)
+
+
+def encoded(frame: pd.DataFrame, labels) -> tuple[TableEncoding, dict]:
+    schema = infer_schema(frame)
+    cells = {column.name: plain(frame[column.name], column) for column in schema.learned}
+    return fit_encoding(cells, schema, np.asarray(labels, dtype=np.int64), 0), cells
+
+
+def mixed(n: int = 240) -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {
+            "number": rng.normal(size=n),
+            "spiked": np.where(rng.random(n) < 0.3, 0.0, rng.exponential(size=n)),
+            "holed": np.where(rng.random(n) < 0.2, NAN, rng.normal(size=n)),
+            "whole": rng.integers(0, 1000, n),
+            "few": rng.choice(list("abc"), n),
+            "flag": rng.random(n) < 0.5,
+            "many": rng.choice([f"level {i}" for i in range(60)], n),
+            "moment": pd.Timestamp("2024-01-01") + pd.to_timedelta(rng.integers(0, 999, n), "h"),
+        }
+    )
+    frame["some"] = pd.Series(rng.choice(list("xy"), n)).where(rng.random(n) < 0.9)
+    return frame
+
+
+def assert_same_cells(back: dict, cells: dict) -> None:
+    for name, own in cells.items():
+        if own.dtype.kind == "f":
+            spread = np.nanmax(own) - np.nanmin(own)
+            np.testing.assert_allclose(back[name], own, atol=1e-5 * spread, err_msg=str(name))
+        else:
+            np.testing.assert_array_equal(back[name], own, err_msg=str(name))
+
+
+def test_rows_come_back_from_their_vectors():
+    frame = mixed()
+    encoding, cells = encoded(frame, np.arange(len(frame)) % 2)
+    rows = encoding.encode(cells)
+    assert rows.shape == (len(frame), encoding.width)
+    assert rows.dtype == np.float32
+    assert np.isfinite(rows).all()
+    assert_same_cells(encoding.decode(rows), cells)
+
+
+def test_the_parts_of_a_row_are_told_apart_and_cover_it():
+    frame = mixed()
+    encoding, cells = encoded(frame, np.arange(len(frame)) % 2)
+    spans = [range(*span) for span in (*encoding.choices, *encoding.vectors)]
+    parts = sorted([*encoding.numbers, *(entry for span in spans for entry in span)])
+    assert parts == list(range(encoding.width))
+    rows = encoding.encode(cells)
+    for start, stop in encoding.choices:
+        assert set(np.unique(rows[:, start:stop])) == {0, 1}
+        assert (rows[:, start:stop].sum(axis=1) == 1).all()
+
+
+def test_the_width_is_told_before_anything_is_encoded():
+    frame = mixed()
+    encoding, _ = encoded(frame, np.arange(len(frame)) % 2)
+    assert encoded_width(infer_schema(frame)) == encoding.width
+
+
+def test_a_normal_score_is_that_of_the_mid_rank_worked_by_hand():
+    # ranks 1/5 .. 4/5: half a row before each value, and half a row's rank beyond both ends
+    column = fitted([10.0, 20.0, 30.0, 40.0])
+    np.testing.assert_allclose(column.values, [10, 20, 30, 40])
+    np.testing.assert_allclose(column.scores, norm.ppf([0.2, 0.4, 0.6, 0.8]), rtol=1e-12)
+    between = column.encode(np.array([25.0]))[0, 0]
+    assert between == pytest.approx(0.0, abs=1e-7)
+
+
+def test_ties_share_the_score_of_their_middle():
+    # five rows and one more rank: 1 | 2 2 2 | 3 stand at 1/6, 3/6 and 5/6
+    column = fitted([1.0, 2.0, 2.0, 2.0, 3.0])
+    np.testing.assert_allclose(column.scores, norm.ppf([1 / 6, 3 / 6, 5 / 6]), atol=1e-12)
+
+
+def test_scores_of_many_even_cells_are_standard_normal():
+    cells = np.random.default_rng(0).exponential(size=3_000)
+    scores = fitted(cells).encode(cells)[:, 0]
+    assert scores.mean() == pytest.approx(0, abs=0.01)
+    assert scores.std() == pytest.approx(1, abs=0.02)
+
+
+def test_a_region_where_only_a_rare_class_lies_has_knots():
+    rng = np.random.default_rng(0)
+    common, rare = rng.uniform(0, 1, 20_000), rng.uniform(5, 6, 20)
+    labels = np.repeat([0, 1], [20_000, 20])
+    weights = np.bincount(labels)[labels] ** -0.5
+    column = fitted(np.append(common, rare), weights)
+    inside = column.values >= 5
+    assert inside.sum() >= 10
+    spread = np.ptp(column.scores[inside])
+    assert spread > 0.5
+    back = column.decode(column.encode(rare))
+    np.testing.assert_allclose(back, rare, atol=1e-4)
+
+
+AWKWARD = {
+    "heavy ties": np.random.default_rng(0).integers(0, 3, 5_000),
+    "two values": [0, 1] * 10,
+    "two cells": [1, 2],
+    "one value, and holes": [1, NAN, 1, NAN],
+    "1e300": [1e300, -1e300, 0, 3],
+    "the largest floats": [1.7e308, -1.7e308, 0, 5, 6],
+    "as far apart as floats can be": [np.finfo(float).max, np.finfo(float).min],
+    "many huge": np.random.default_rng(0).uniform(-1.7, 1.7, 3_000) * 1e308,
+    "every size": 10.0 ** np.random.default_rng(0).uniform(-300, 300, 3_000),
+    "subnormal": [5e-324, 0, 1e-323, 2e-323],
+    "many subnormal": np.arange(5_000) * 5e-324,
+    "zeros of both signs": [-0.0, 0.0, 1.0],
+    "unlike sizes": [1, 1 + 1e-12, 1e15],
+}
+
+
+@pytest.mark.parametrize("cells", AWKWARD.values(), ids=AWKWARD)
+def test_scores_are_finite_and_any_score_decodes_to_within_the_training_range(cells):
+    cells = np.asarray(cells, dtype=np.float64)
+    known = cells[~np.isnan(cells)]
+    column = fitted(cells)
+    assert np.isfinite(column.encode(cells)).all()
+    rows = np.zeros((4_001, column.width), dtype=np.float32)
+    rows[:, 0] = np.append(np.linspace(-9, 9, 4_000), 1e38)
+    if column.states:
+        rows[:, 1] = 1
+    made = column.decode(rows)
+    assert np.isfinite(made).all()
+    assert made.min() >= known.min()
+    assert made.max() <= known.max()
+    assert (made[1:] >= made[:-1]).all()
+
+
+@pytest.mark.parametrize("cells", AWKWARD.values(), ids=AWKWARD)
+def test_awkward_cells_come_back_nearly(cells):
+    cells = np.asarray(cells, dtype=np.float64)
+    column = fitted(cells)
+    back = column.decode(column.encode(cells))
+    assert (np.isnan(back) == np.isnan(cells)).all()
+    half = np.nanmax(cells) / 2 - np.nanmin(cells) / 2
+    assert np.nanmax(np.abs(back / 2 - cells / 2)) <= 2e-3 * half
+
+
+def test_spikes_and_missing_cells_come_back_exactly():
+    cells = np.array([0.0, 0.3, NAN, 0.7, 7.5, 0.0, 7.5, NAN, 0.9])
+    column = fitted(cells, spikes=(0.0, 7.5))
+    assert column.states == 4
+    back = column.decode(column.encode(cells))
+    np.testing.assert_array_equal(np.isnan(back), np.isnan(cells))
+    assert (back[cells == 0] == 0).all()
+    assert (back[cells == 7.5] == 7.5).all()
+
+
+def test_the_state_decides_over_the_score():
+    column = fitted([0.0, 1.0, 2.0, NAN], spikes=(1.0,))
+    rows = np.array([[9, 1, 0, 0], [9, 0, 1, 0], [9, 0, 0, 1]], dtype=np.float32)
+    np.testing.assert_array_equal(column.decode(rows), [2.0, 1.0, NAN])
+
+
+def test_a_number_without_holes_or_spikes_is_one_entry():
+    assert fitted([1.0, 2.0, 5.0]).width == 1
+    assert fitted([1.0, 2.0, NAN]).width == 3  # its score; ordinary, missing
+
+
+def test_a_column_constant_within_each_class_keeps_both_values():
+    labels = np.repeat([0, 1], [950, 50])
+    encoding, cells = encoded(pd.DataFrame({"x": np.where(labels, 3.5, -1.0)}), labels)
+    back = encoding.decode(encoding.encode(cells))["x"]
+    np.testing.assert_allclose(back, cells["x"], atol=1e-6)
+
+
+def test_missing_levels_are_an_entry_of_their_own():
+    column = LevelColumn(2, missing=True)
+    codes = np.array([0, -1, 1], dtype=np.int32)
+    np.testing.assert_array_equal(column.encode(codes), [[1, 0, 0], [0, 0, 1], [0, 1, 0]])
+    np.testing.assert_array_equal(column.decode(column.encode(codes)), codes)
+
+
+@pytest.mark.parametrize(("levels", "one_hot"), [(32, True), (33, False)])
+def test_more_than_32_levels_become_short_vectors(levels, one_hot):
+    rng = np.random.default_rng(0)
+    many = [f"level {i}" for i in [*range(levels), *rng.integers(0, levels, 300)]]
+    labels = rng.integers(0, 2, len(many))
+    frame = pd.DataFrame({"many": many, "x": rng.normal(size=len(many)) + labels})
+    encoding, cells = encoded(frame, labels)
+    column = encoding.columns["many"]
+    assert (column.embedding is None) == one_hot
+    assert column.width == (32 if one_hot else 8)
+    np.testing.assert_array_equal(encoding.decode(encoding.encode(cells))["many"], cells["many"])
+
+
+def test_a_level_that_is_missing_in_many_others_comes_back_missing():
+    frame = mixed()
+    frame["many"] = frame["many"].where(np.arange(len(frame)) % 5 > 0)
+    encoding, cells = encoded(frame, np.arange(len(frame)) % 2)
+    back = encoding.decode(encoding.encode(cells))["many"]
+    assert (back[::5] == -1).all()
+    np.testing.assert_array_equal(back, cells["many"])
+
+
+def test_whatever_the_vector_a_level_seen_in_training_comes_back():
+    frame = mixed()
+    encoding, cells = encoded(frame, np.arange(len(frame)) % 2)
+    noise = np.random.default_rng(0).normal(0, 30, (500, encoding.width)).astype(np.float32)
+    back = encoding.decode(noise)
+    for name in ("few", "flag", "many", "some"):
+        assert set(back[name]) <= set(cells[name])
+
+
+def test_five_thousand_levels_take_memory_by_levels_and_contexts_only():
+    rng = np.random.default_rng(0)
+    n, levels, bins = 40_000, 5_000, (2, 9, 9, 32)
+    entry = rng.permutation(np.resize(np.arange(levels), n))
+    context = [rng.integers(0, k, n) for k in bins]
+    tracemalloc.start()
+    vectors = embed_levels(entry, levels, context)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert vectors.shape == (levels, 8)
+    cells = levels * sum(bins) * 8  # bytes; rows x levels would be 1.6 GB
+    assert peak < 10 * cells + 40 * n
+
+
+def test_finding_levels_again_takes_little_memory():
+    vectors = np.random.default_rng(0).normal(size=(20_000, 8)).astype(np.float32)
+    tracemalloc.start()
+    nearest_level(vectors[:1_024], vectors)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 120e6
+
+
+def test_the_nearest_level_of_a_vector_of_a_level_is_itself():
+    rng = np.random.default_rng(0)
+    levels = np.concatenate([np.zeros(50_000, int), 1 + np.arange(40), 1 + np.arange(40)])
+    context = [(levels > 20).astype(int), levels % 9, rng.integers(0, 9, len(levels))]
+    vectors = embed_levels(levels, 41, context)
+    assert np.abs(vectors).max() > 50  # rare levels lie far out, where float32 is coarse
+    found = nearest_level(vectors, vectors)
+    distinct = len(np.unique(vectors, axis=0))
+    assert distinct > 30
+    np.testing.assert_array_equal(vectors[found], vectors)
+
+
+def test_levels_that_occur_with_the_same_things_lie_nearer():
+    rng = np.random.default_rng(0)
+    entry = rng.integers(0, 40, 8_000)
+    group = entry % 2  # even levels occur with 0, odd ones with 1
+    context = [np.where(rng.random(8_000) < 0.9, group, 1 - group)]
+    vectors = embed_levels(entry, 40, context)
+    even, odd = vectors[::2].mean(axis=0), vectors[1::2].mean(axis=0)
+    within = np.linalg.norm(vectors[::2] - even, axis=1).mean()
+    assert np.linalg.norm(even - odd) > 3 * within
+
+
+def test_the_first_coordinate_is_the_first_of_a_correspondence_analysis():
+    rng = np.random.default_rng(0)
+    entry, label = rng.integers(0, 6, 500), rng.integers(0, 4, 500)
+    table = np.zeros((6, 4))
+    np.add.at(table, (entry, label), 1 / 500)
+    mass, profile = table.sum(axis=1), table.sum(axis=0)
+    expected = np.outer(mass, profile)
+    u, _, _ = np.linalg.svd((table - expected) / np.sqrt(expected))
+    standard = u[:, 0] / np.sqrt(mass)  # unit variance over the rows
+    found = embed_levels(entry, 6, [label])[:, 0]
+    sign = np.sign(found[0] * standard[0])
+    np.testing.assert_allclose(found, sign * standard, rtol=1e-4)
+
+
+def test_a_table_of_ids_alone_is_refused_in_words():
+    frame = pd.DataFrame({"x": [1.0, 2.0, 3.0]})
+    schema = infer_schema(frame).model_copy(update={"columns": ()})
+    with pytest.raises(DataError, match="no column is left to learn"):
+        fit_encoding({}, schema, np.zeros(3, dtype=np.int64), 0)
+
+
+def test_too_many_levels_are_refused_before_memory_is_taken(monkeypatch):
+    monkeypatch.setattr("gan_augment.data.fit_encoding.MOST_LEVELS", 50)
+    frame = mixed()
+    with pytest.raises(DataError, match=r"60 levels.*--id many"):
+        encoded(frame, np.arange(len(frame)) % 2)
+
+
+def test_contexts_beyond_the_memory_allowed_are_left_out(monkeypatch):
+    frame, labels = mixed(), np.arange(240) % 2
+    monkeypatch.setattr("gan_augment.data.fit_encoding.MOST_COUNTED", 60 * 2)
+    encoding, _ = encoded(frame, labels)
+    assert encoding.columns["many"].embedding.shape == (60, 2)  # from the labels alone
+
+
+def test_the_same_seed_gives_the_same_knots_and_the_users_cells_stay():
+    cells = np.random.default_rng(0).normal(size=12_000)
+    before = cells.copy()
+    one, two, three = (fitted(cells, seed=seed) for seed in (0, 0, 1))
+    assert np.array_equal(one.values, two.values)
+    assert not np.array_equal(one.values, three.values)
+    assert np.array_equal(cells, before)
+    assert len(one.values) <= 1_000
+    assert (one.values[0], one.values[-1]) == (cells.min(), cells.max())
