@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gan_augment.data.contract import LabelledImages
-from gan_augment.data.splits import hold_out
+from gan_augment.data.splits import fold_of_rows, hold_out
 
 
 def _data(labels, groups=None, order=None):
@@ -57,3 +57,32 @@ def test_a_class_that_is_one_group_is_not_held_out():
     train, held = hold_out(_data([0] * 150, groups=[7] * 150), seed=0)
     assert len(held) == 0
     assert len(train) == 150
+
+
+def test_folds_deal_every_class_out_evenly():
+    labels = np.repeat([0, 1, 2], [100, 20, 2])
+    folds = fold_of_rows(labels, None, folds=3, seed=0)
+    for label, n in enumerate([100, 20, 2]):
+        dealt = np.bincount(folds[labels == label], minlength=3)
+        assert dealt.sum() == n
+        assert np.ptp(dealt) <= 1
+
+
+@given(
+    rows=st.lists(st.tuples(st.integers(0, 3), st.integers(-1, 5)), min_size=1, max_size=60),
+    folds=st.integers(2, 4),
+)
+def test_folds_keep_groups_whole(rows, folds):
+    labels, groups = np.array(rows, dtype=np.int64).T
+    dealt = fold_of_rows(labels, groups, folds=folds, seed=0)
+    assert dealt.shape == labels.shape
+    assert ((dealt >= 0) & (dealt < folds)).all()
+    for group in set(groups[groups >= 0].tolist()):
+        assert len(set(dealt[groups == group].tolist())) == 1
+
+
+def test_folds_are_a_function_of_the_seed():
+    labels = np.repeat([0, 1], [60, 9])
+    one, two, three = (fold_of_rows(labels, None, folds=3, seed=seed) for seed in (0, 0, 1))
+    assert np.array_equal(one, two)
+    assert not np.array_equal(one, three)
