@@ -59,7 +59,7 @@ class Choices(nn.Module):
         logits = spread.view(len(x), *self.grid.shape)  # (N, choices, most levels)
         soft = logits.softmax(dim=2)
         hard = torch.zeros_like(soft).scatter_(2, logits.argmax(dim=2, keepdim=True), 1.0)
-        straight_through = (hard + soft - soft.detach()).flatten(1)  # (N, choices * most)
+        straight_through = (hard + (soft - soft.detach())).flatten(1)  # (N, choices * most)
         one_hots = straight_through.index_select(1, self.places)
         return x.index_copy(1, self.columns, one_hots)
 
