@@ -57,8 +57,8 @@ class GeneratorSettings(Frozen):
     doubling towards the base up to max_width (encoder_*: of the encoder); sigma: noise added to a
     code. Tables: width of both hidden layers; the second row is one of the `neighbours` nearest of
     the class; its levels are those of the `nearer` of the two rows or the neighbours' majority
-    `vote` (SMOTE-NC); jitter: noise on the rows of classes too small to learn, in standard
-    deviations within classes.
+    `vote` (SMOTE-NC); strength: share of the learned residual in what is sampled; jitter: noise on
+    the rows of classes too small to learn, in standard deviations within classes.
     """
 
     kind: Literal["anchored", "free"] = "anchored"
@@ -71,6 +71,7 @@ class GeneratorSettings(Frozen):
     sigma: float = Field(default=0.1, ge=0)
     neighbours: int = Field(default=15, ge=1, le=1000)
     levels: Literal["nearer", "vote"] = "nearer"
+    strength: float = Field(default=0.5, ge=0, le=1)
     jitter: float = Field(default=0.2, ge=0, le=1)
 
 
@@ -154,7 +155,7 @@ class Recipe(Frozen):
 
 
 DataKind = Literal["image", "table"]
-_BEST_TOP_UP: dict[DataKind, tuple[float, bool]] = {"image": (0.5, True), "table": (1.0, False)}
+_BEST_TOP_UP: dict[DataKind, tuple[float, bool]] = {"image": (0.5, True), "table": (0.5, False)}
 
 
 class FitOptions(Frozen):
@@ -212,7 +213,7 @@ class TopUp(Frozen):
         """(synthetic_share, companions) as numbers.
 
         >>> TopUp().resolved("image"), TopUp().resolved("table")
-        ((0.5, True), (1.0, False))
+        ((0.5, True), (0.5, False))
         """
         best_share, best_companions = _BEST_TOP_UP[data]
         share = best_share if self.synthetic_share == "auto" else float(self.synthetic_share)

@@ -65,12 +65,13 @@ class Choices(nn.Module):
 
 
 class ResidualRowGenerator(nn.Module):
-    """A row between two rows of its class, moved by a residual that begins at zero.
+    """A row between two rows of its class, moved by a residual that is odd in z.
 
-    Numbers: a + lambda (b - a) + G(a, b - a, z, y). Levels: the likeliest of what the anchor holds
-    (as a logit of 4) and G's logits, by straight-through one-hots. G's last layer begins at zero:
-    before training a sample is the interpolation itself. Sources: Chawla et al. 2002 (SMOTE and
-    SMOTE-NC); Bengio et al. 2013 (straight-through).
+    Numbers: a + lambda (b - a) + r(z), r(z) = (G(a, b - a, z, y) - G(a, b - a, -z, y)) / sqrt 2, so
+    that rows spread around their interpolation and the class keeps its mean. Levels: the likeliest
+    of what the anchor holds (as a logit of 4) and r's logits, by straight-through one-hots. G's
+    last layer begins at zero: before training a sample is the interpolation itself. Sources: Chawla
+    et al. 2002 (SMOTE and SMOTE-NC); Bengio et al. 2013 (straight-through).
     """
 
     numbers: Tensor
@@ -93,13 +94,15 @@ class ResidualRowGenerator(nn.Module):
 
     certainty: Tensor
 
-    def forward(self, z: Tensor, y: Tensor, anchors: RowAnchors) -> Tensor:
-        """z (N, code), y (N,) -> rows (N, width)."""
+    def forward(self, z: Tensor, y: Tensor, anchors: RowAnchors, strength: float = 1.0) -> Tensor:
+        """z (N, code), y (N,) -> rows (N, width); `strength` of the residual, 0 for none."""
         a, b = anchors.first, anchors.second
         between = torch.lerp(a, b, anchors.position[:, None])
         start = torch.where(self.numbers > 0, between, anchors.levels * self.certainty)
-        features = self.body(torch.cat([between, b - a, z, self.embed(y)], dim=1))
-        moved: Tensor = self.choices(start + self.residual(features))
+        given = torch.cat([between, b - a, self.embed(y)], dim=1)
+        both = torch.cat([torch.cat([given, z], dim=1), torch.cat([given, -z], dim=1)])
+        up, down = self.residual(self.body(both)).chunk(2)  # (N, width) each
+        moved: Tensor = self.choices(start + strength * 0.5**0.5 * (up - down))
         return moved
 
 

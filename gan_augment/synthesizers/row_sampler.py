@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from gan_augment import devices
+from gan_augment.config import GeneratorSettings
 from gan_augment.data.encoding import TableEncoding
 from gan_augment.data.row_anchors import AnchorRows
 from gan_augment.data.schema import Name
 from gan_augment.devices import Machine
 from gan_augment.errors import DataError
-from gan_augment.networks.generators import GeneratorInput
 from gan_augment.randomness import generator as random_generator
-from gan_augment.training.tables import AnchorTensors, make
+from gan_augment.training.tables import AnchorTensors
 
 BLOCK = 1_024
 """Rows a block. Networks run on whole blocks: else float32 differs in the last bits."""
@@ -33,18 +33,15 @@ class RowSampler:
     """Draws the endless sequence of rows of each class from one trained generator.
 
     anchors: the rows that samples start from; for a free generator those of small classes alone.
-    free: the generator starts from noise. code: size of z. jitter: in standard deviations within
-    classes. One torch thread, whatever the caller has, so that any number of workers gives the same
-    bytes.
+    wanted: how it draws. One torch thread, whatever the caller has, so that any number of workers
+    gives the same bytes.
     """
 
     network: nn.Module
     encoding: TableEncoding
     anchors: AnchorRows
     machine: Machine
-    code: int
-    free: bool
-    jitter: float
+    wanted: GeneratorSettings
 
     def cells(self, label: int, name: str, start: int, stop: int, seed: int) -> Cells:
         """Rows [start, stop) of a class as plain cells, {column: (stop - start,)}."""
@@ -66,20 +63,20 @@ class RowSampler:
         """Encoded rows [1024 number, 1024 number + 1024) of a class, float32 (1024, width)."""
         rng = random_generator(seed, stream, name, number)
         start, stop = self.anchors.of(label)
-        if stop - start < FEW_ROWS and (stop > start or not self.free):
+        free = self.wanted.kind == "free"
+        if stop - start < FEW_ROWS and (stop > start or not free):
             return self._jittered(name, start, stop, rng)
         device = self.machine.device
-        z = torch.from_numpy(rng.standard_normal((BLOCK, self.code), dtype=np.float32)).to(device)
-        y = torch.full((BLOCK,), label, device=device)
-        inputs = GeneratorInput(z, y)
-        if not self.free:
+        noise = rng.standard_normal((BLOCK, self.wanted.code), dtype=np.float32)
+        given = [torch.from_numpy(noise).to(device), torch.full((BLOCK,), label, device=device)]
+        if not free:
             index = start + rng.integers(stop - start, size=BLOCK)
             which = rng.integers(self.anchors.neighbours.shape[1], size=BLOCK)
             position = rng.random(BLOCK, dtype=np.float32)
             drawn = (torch.from_numpy(k).to(device) for k in (index, which, position))
-            inputs = GeneratorInput(z, y, self._tensors.between(*drawn))
+            given += [self._tensors.between(*drawn), self.wanted.strength]
         with torch.inference_mode():
-            rows: Tensor = make(self.network, inputs).x
+            rows: Tensor = self.network(*given)
         encoded: NDArray[np.float32] = rows.float().cpu().numpy()
         return encoded
 
@@ -96,7 +93,7 @@ class RowSampler:
         if stop - start == 1:
             return rows
         noise = rng.standard_normal(rows.shape, dtype=np.float32)
-        return rows + self.jitter * self._spread * noise
+        return rows + self.wanted.jitter * self._spread * noise
 
     @cached_property
     def _tensors(self) -> AnchorTensors:

@@ -49,10 +49,7 @@ def load_table_sampler(
     network = new_row_generator(meta.recipe, layout_of(encoding), len(meta.classes))
     load_network(network, weights)
     network = network.to(machine.device).requires_grad_(False).eval()
-    wanted = meta.recipe.generator
-    return RowSampler(
-        network, encoding, anchors, machine, wanted.code, wanted.kind == "free", wanted.jitter
-    )
+    return RowSampler(network, encoding, anchors, machine, meta.recipe.generator)
 
 
 def _column_arrays(column: EncodedColumn) -> Arrays:

@@ -89,11 +89,8 @@ def sampler_of(
 ) -> RowSampler:
     """What draws rows from a trained network; a free one keeps the rows of small classes alone."""
     wanted = parts.recipe.generator
-    free = wanted.kind == "free"
-    kept = _of_small_classes(anchors) if free else anchors
-    return RowSampler(
-        network, table.encoding, kept, parts.machine, wanted.code, free, wanted.jitter
-    )
+    kept = _of_small_classes(anchors) if wanted.kind == "free" else anchors
+    return RowSampler(network, table.encoding, kept, parts.machine, wanted)
 
 
 def _anchors(table: EncodedTable, recipe: Recipe, seed: int) -> AnchorRows:

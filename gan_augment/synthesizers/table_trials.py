@@ -1,13 +1,15 @@
 """Which generator and how much training: chosen on training rows that the trials do not see.
 
 Three folds: train on two thirds of the rows, top the rare classes up, train small classifiers,
-judge them on the other third; at the start (interpolation alone) and after each third of the run.
+judge them on the other third; at the start (interpolation alone) and after each half of the run.
 """
 
 from __future__ import annotations
 
+import contextlib
+import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,8 +28,8 @@ from gan_augment.training.loop import train
 from gan_augment.training.monitor import Score, score_steps
 
 FOLDS = 3
-MARKS = 3
-"""Scores a run: after each third."""
+MARKS = 2
+"""Scores a run: after each half."""
 FEWEST_ROWS = 20
 """Choosing needs a class to top up of so many rows; else a fixed number of steps is taken."""
 FIXED_STEPS = 300
@@ -103,33 +105,33 @@ def choose(
     return Choice(recipe, curves[name], kept, reason)
 
 
-@dataclass
-class _FoldScorer:
-    """Scores a generator by what its rows do for classifiers judged on the rows of a fold."""
+class _Snapshots:
+    """A scorer that keeps the averaged generators, to be judged when training is done."""
 
-    sampler: RowSampler
-    seen: EncodedTable
-    held: EncodedTable
-    rare: Sequence[int]
-    seed: int
-    found: list[Usefulness] = field(default_factory=list)
+    def __init__(self, start: nn.Module) -> None:
+        self.kept = [copy.deepcopy(start)]
 
     def score(self, network: nn.Module) -> Score:
-        """Minus the usefulness: lower is better."""
-        x, y = self.seen.rows, self.seen.labels
-        rows, labels = [x], [y]
-        counts = np.bincount(y, minlength=self.seen.classes)
-        sampler = replace(self.sampler, network=network)
-        for label in self.rare:
-            added = int(counts.max() - counts[label]) if counts[label] else 0
-            repeats = round(REPEATED * added)
-            rows += [np.resize(x[y == label], (repeats, x.shape[1]))] if repeats else []
-            rows.append(_drawn(sampler, label, added - repeats, self.seed))
-            labels.append(np.full(added, label))
-        topped_up = np.concatenate(rows), np.concatenate(labels)
-        test = self.held.rows, self.held.labels
-        self.found.append(usefulness(topped_up, test, self.rare, self.seed))
-        return Score(-self.found[-1].value)
+        """Nothing is known yet."""
+        self.kept.append(copy.deepcopy(network))
+        return Score(0.0)
+
+
+def _use_of(
+    sampler: RowSampler, seen: EncodedTable, held: EncodedTable, rare: Sequence[int], seed: int
+) -> Usefulness:
+    """What a generator's rows do for classifiers that are judged on the rows held out."""
+    x, y = seen.rows, seen.labels
+    rows, labels = [x], [y]
+    counts = np.bincount(y, minlength=seen.classes)
+    for label in rare:
+        added = int(counts.max() - counts[label]) if counts[label] else 0
+        repeats = round(REPEATED * added)
+        rows += [np.resize(x[y == label], (repeats, x.shape[1]))] if repeats else []
+        rows.append(_drawn(sampler, label, added - repeats, seed))
+        labels.append(np.full(added, label))
+    topped_up = np.concatenate(rows), np.concatenate(labels)
+    return usefulness(topped_up, (held.rows, held.labels), rare, seed)
 
 
 def _can_judge(labels: NDArray[np.int64], seen: NDArray[np.bool_], rare: Sequence[int]) -> bool:
@@ -153,16 +155,15 @@ def _tried(
     held = table.take(np.flatnonzero(folds == fold))
     seed = derived_seed(seed, "trial", fold)
     run, anchors = new_run(seen, recipe, steps, seed, stop=stop, scores=MARKS)
-    sampler = sampler_of(run.state.average, anchors, seen, run.parts)
-    scorer = _FoldScorer(sampler, seen, held, rare, seed)
-    scorer.score(run.state.average)
-    run.scorer = scorer
-    try:
+    run.scorer = snapshots = _Snapshots(run.state.average)
+    with contextlib.suppress(DivergedError):
         train(run)
-    except DivergedError:
-        scorer.found += [Usefulness(0.0, 0.0)] * (MARKS + 1)
     due = [0, *sorted(score_steps(steps, 0, MARKS))]
-    return dict(zip(due, scorer.found, strict=False))
+    curve = dict.fromkeys(due, Usefulness(0.0, 0.0))
+    for step, network in zip(due, snapshots.kept, strict=False):
+        sampler = sampler_of(network, anchors, seen, run.parts)
+        curve[step] = _use_of(sampler, seen, held, rare, seed)
+    return curve
 
 
 def _drawn(sampler: RowSampler, label: int, n: int, seed: int) -> NDArray[np.float32]:

@@ -5,6 +5,7 @@ scikit-learn's logistic regression and histogram boosting on encoded rows. No ge
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -36,10 +37,12 @@ def usefulness(
     train: tuple[Matrix, Labels], test: tuple[Matrix, Labels], rare: Sequence[int], seed: int
 ) -> Usefulness:
     """Train both classifiers on (x (N, width), y (N,)), one thread; judge them on `test`."""
+    from sklearn.exceptions import ConvergenceWarning
     from threadpoolctl import threadpool_limits
 
     x, y = train
-    with threadpool_limits(1):
+    with threadpool_limits(1), warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # 100 iterations are enough to compare
         found = [_judged(model.fit(x, y), test, rare) for model in _classifiers(seed)]
     balanced, precision = np.mean(found, axis=0)
     return Usefulness(float(balanced), float(precision))
