@@ -45,7 +45,8 @@ Curve = Mapping[int, Usefulness]
 
 @dataclass(frozen=True)
 class Choice:
-    """recipe: the best one. curve: {step: mean over folds}, 0 the start; empty if none was tried.
+    """recipe: the best one. curve: {step: mean over folds}; empty if none was tried. Step 0 is
+    interpolation alone, which a free generator does not know.
 
     kept: the step of the curve that is best. reason: why, in words.
     """
@@ -95,11 +96,12 @@ def choose(
             curves[recipe.name] = _mean(found)
     name = max(curves, key=lambda name: _best(curves[name])[1])
     kept, value = _best(curves[name])
-    start = curves[candidates[0].name][0].value
+    start = curves[candidates[0].name].get(0)
+    alone = f"interpolation alone {start.value:.3f}; " if start else ""
     recipe = next(recipe for recipe in candidates if recipe.name == name)
     what = f"{name} after step {kept}" if kept else "interpolation alone"
     reason = (
-        f"chosen on held-out training rows: {what} ({value:.3f}; interpolation alone {start:.3f}; "
+        f"chosen on held-out training rows: {what} ({value:.3f}; {alone}"
         "mean of balanced accuracy and average precision)"
     )
     return Choice(recipe, curves[name], kept, reason)
@@ -159,10 +161,12 @@ def _tried(
     with contextlib.suppress(DivergedError):
         train(run)
     due = [0, *sorted(score_steps(steps, 0, MARKS))]
-    curve = dict.fromkeys(due, Usefulness(0.0, 0.0))
+    free = recipe.generator.kind == "free"  # untrained, it is noise: no candidate
+    curve = dict.fromkeys(due[free:], Usefulness(0.0, 0.0))
     for step, network in zip(due, snapshots.kept, strict=False):
         sampler = sampler_of(network, anchors, seen, run.parts)
-        curve[step] = _use_of(sampler, seen, held, rare, seed)
+        if step in curve:
+            curve[step] = _use_of(sampler, seen, held, rare, seed)
     return curve
 
 
