@@ -33,6 +33,7 @@ def dtype_of_text(
     ordered: bool = False,
 ) -> Any:
     """The dtype of `dtype_text`. Raises TypeError or ValueError where there is none."""
+    import numpy as np
     import pandas as pd
 
     if text == "category":
@@ -42,7 +43,10 @@ def dtype_of_text(
         return pd.ArrowDtype(_arrow_type(text.removeprefix("arrow:")))
     if text.startswith("str["):
         return _text_dtype(text[4:-1])
-    return pd.api.types.pandas_dtype(text)
+    dtype = pd.api.types.pandas_dtype(text)
+    if isinstance(dtype, np.dtype) and dtype.kind not in "biufcmMO":  # "S2000000000" takes memory
+        raise TypeError(f"{text!r} is no dtype of a column")
+    return dtype
 
 
 def _text_dtype(storage: str) -> Any:

@@ -55,5 +55,6 @@ def nearest_level(
     at_once = max(1, DISTANCES_AT_ONCE // len(points))
     for start in range(0, len(vectors), at_once):
         part = 2 * vectors[start : start + at_once].astype(np.float64)
-        nearest[start : start + at_once] = (squares - part @ points.T).argmin(axis=1)
+        with np.errstate(all="ignore"):
+            nearest[start : start + at_once] = (squares - part @ points.T).argmin(axis=1)
     return nearest

@@ -156,4 +156,12 @@ def _pandas_from_json(name: str, held: Any) -> object:
     raise ValueError(f"there is no kind of cell called {name!r}")
 
 
-Scalar = Annotated[object, BeforeValidator(from_json), PlainSerializer(to_json)]
+def _read(value: object) -> object:
+    """`from_json` for pydantic, which takes a ValueError alone as a refusal."""
+    try:
+        return from_json(value)
+    except (TypeError, LookupError, ArithmeticError, AttributeError, OSError) as error:
+        raise ValueError(f"{type(error).__name__}: {error}") from None
+
+
+Scalar = Annotated[object, BeforeValidator(_read), PlainSerializer(to_json)]

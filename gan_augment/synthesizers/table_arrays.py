@@ -8,9 +8,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from gan_augment.data.encoding import EncodedColumn, LevelColumn, NumericColumn, TableEncoding
+from gan_augment.data.columns import output_frame, restored
+from gan_augment.data.encoding import (
+    MOST_LEVELS_ONE_HOT,
+    EncodedColumn,
+    LevelColumn,
+    NumericColumn,
+    TableEncoding,
+)
+from gan_augment.data.number_facts import SPIKE_SHARE
 from gan_augment.data.row_anchors import AnchorRows
-from gan_augment.data.schema import Column
+from gan_augment.data.schema import Column, TableSchema
 from gan_augment.devices import Machine
 from gan_augment.errors import ModelFileError
 from gan_augment.synthesizers.row_sampler import RowSampler
@@ -40,7 +48,11 @@ def load_table_sampler(
     arrays: Mapping[str, NDArray[np.generic]], meta: TableMeta, machine: Machine
 ) -> RowSampler:
     """The sampler that was saved. Raises ModelFileError where arrays do not fit the description."""
+    for name, array in arrays.items():
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise ModelFileError(f"the saved {name} holds values that are no finite numbers")
     encoding = _encoding(arrays, meta)
+    _check_writable(encoding, meta.table)
     anchors = _anchors(arrays, encoding, len(meta.classes))
     with torch.device("meta"):  # shapes alone: a forged description may claim any size
         network = new_row_generator(meta.recipe, layout_of(encoding), len(meta.classes))
@@ -68,12 +80,41 @@ def _column_arrays(column: EncodedColumn) -> Arrays:
 
 
 def _encoding(arrays: Mapping[str, NDArray[np.generic]], meta: TableMeta) -> TableEncoding:
-    columns: dict[str | int, EncodedColumn] = {}
-    for number, facts in enumerate(meta.table.learned):
-        start = f"columns/{number}/"
-        own = {k[len(start) :]: v for k, v in arrays.items() if k.startswith(start)}
-        columns[facts.name] = _column(facts, own)
+    saved: dict[str, Arrays] = {}
+    for key, value in arrays.items():
+        if key.startswith("columns/"):
+            number, _, name = key.removeprefix("columns/").partition("/")
+            saved.setdefault(number, {})[name] = value
+    columns: dict[str | int, EncodedColumn] = {
+        facts.name: _column(facts, saved.get(str(number), {}))
+        for number, facts in enumerate(meta.table.learned)
+    }
+    if len(columns) < max(len(meta.table.learned), 1):
+        raise ModelFileError("the saved description names a column twice, or none that is learned")
     return TableEncoding(columns)
+
+
+def _check_writable(encoding: TableEncoding, table: TableSchema) -> None:
+    """ModelFileError where a described column cannot hold the cells that the encoding gives."""
+    try:
+        for facts in table.learned:
+            restored(_all_cells(encoding.columns[facts.name]), facts)
+        filled = tuple(column for column in table.columns if not column.learned)
+        output_frame({}, TableSchema(columns=filled), 1)
+    except (
+        TypeError, ValueError, LookupError, ArithmeticError, AttributeError, AssertionError,
+        NotImplementedError, OSError, RecursionError,
+    ) as error:  # fmt: skip
+        why = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        raise ModelFileError(f"the saved columns cannot be written as described: {why}") from None
+
+
+def _all_cells(column: EncodedColumn) -> NDArray[np.generic]:
+    """Every knot, spike or level of a column, and a missing cell if there are any."""
+    if isinstance(column, LevelColumn):
+        return np.arange(-int(column.missing), column.levels, dtype=np.int32)
+    ends = [np.nan] * column.missing
+    return np.concatenate([column.values, column.spikes, ends])
 
 
 def _column(facts: Column, own: Arrays) -> EncodedColumn:
@@ -88,10 +129,16 @@ def _column(facts: Column, own: Arrays) -> EncodedColumn:
         knots, ranks, peaks = (v.astype(np.float64) for v in whole)
         if not len(knots) or knots.shape != ranks.shape:
             raise ModelFileError(f"the saved knots of column {facts.name!r} do not pair up")
+        if not ((knots[1:] > knots[:-1]).all() and (ranks[1:] > ranks[:-1]).all()):
+            raise ModelFileError(f"the saved knots of column {facts.name!r} do not ascend")
+        if len(peaks) > 1 / SPIKE_SHARE:
+            raise ModelFileError(f"column {facts.name!r} has more spikes than a column can have")
         return NumericColumn(knots, ranks, tuple(peaks.tolist()), bool(missing[0]))
     embedding = own.get("embedding")
     column = LevelColumn(len(facts.levels), bool(missing[0]))
     if embedding is None:
+        if column.entries > MOST_LEVELS_ONE_HOT:
+            raise ModelFileError(f"the saved column {facts.name!r} lacks the vectors of its levels")
         return column
     if embedding.ndim != 2 or len(embedding) != column.entries or embedding.dtype != np.float32:
         raise ModelFileError(f"the saved vectors of column {facts.name!r} fit no level of it")
