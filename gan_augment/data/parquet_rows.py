@@ -59,7 +59,7 @@ class ParquetRows:
         columns = {str(name): frame[name] for name in frame.columns}
         fields = [field for field in self._schema if not (self._mark and field.name == MARK)]
         arrays = [
-            pa.array(columns[field.name], type=field.type, from_pandas=True)
+            _array(columns[field.name], field)
             if field.name in columns
             else pa.nulls(len(frame), field.type)
             for field in fields
@@ -87,6 +87,20 @@ class ParquetRows:
         if self._mark:
             table = table.append_column(MARK, pa.array([new] * len(table), pa.bool_()))
         return table.cast(self._schema) if table.schema != self._schema else table
+
+
+def _array(series: pd.Series, field: pa.Field) -> pa.Array:
+    """A column in the file's own type. Raises DataError where it does not fit."""
+    import pyarrow as pa
+
+    try:
+        return pa.array(series, type=field.type, from_pandas=True)
+    except (pa.ArrowException, TypeError, ValueError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise DataError(
+            f"new cells of column {field.name!r} do not fit its type {field.type}: {reason}. Fit a "
+            "model to this very file."
+        ) from None
 
 
 def parquet_codecs(path: Path) -> str | dict[str, str]:

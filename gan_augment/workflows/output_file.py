@@ -51,7 +51,8 @@ def output_file(
 ) -> Iterator[OutputFile]:
     """Allow `path` and its manifest to be written: where neither is there, or with `overwrite`.
 
-    What `describe` records goes when the block ends well, and stays for `resume` where it does not.
+    What `describe` records goes when the block ends well, and stays for `resume` where it does not
+    and a run was begun.
     An interruption is raised again as StopRequested with the way on.
     Raises OutputExistsError, ResumeMismatchError.
     """
@@ -66,14 +67,20 @@ def output_file(
             f"{str(path)!r} was begun by `{state.command}`, not by `{command}`; "
             "choose another file."
         )
+    output = OutputFile(path, command, state)
     try:
-        yield OutputFile(path, command, state)
-        with write_errors(path):
-            record.unlink(missing_ok=True)
+        yield output
     except KeyboardInterrupt as stop:
         number = int(getattr(stop, "signal", signal.SIGINT))
-        hint = f"{str(path)!r} was not written; the same command with --resume goes on"
+        again = "with --resume goes on" if "run" in output.notes else "does it again"
+        hint = f"{str(path)!r} was not written; the same command {again}"
         raise StopRequested(number, hint) from None
+    else:
+        output.notes.clear()
+    finally:
+        if "run" not in output.notes:  # nothing to go on with
+            with write_errors(path):
+                record.unlink(missing_ok=True)
 
 
 def check_not_there(path: Path, *, overwrite: bool) -> None:

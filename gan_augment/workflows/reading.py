@@ -57,4 +57,5 @@ def _check_table(source: Path, options: FitOptions) -> None:
     defaults = FitOptions()
     given = [name for name in _OF_IMAGES if getattr(options, name) != getattr(defaults, name)]
     if given:
-        raise UsageError(f"{', '.join(given)} are for images, and with a target this is a table")
+        flags = ", ".join("--" + name.replace("_", "-") for name in given)
+        raise UsageError(f"{flags}: for images only, and with --target this is a table")

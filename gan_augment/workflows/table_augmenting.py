@@ -44,7 +44,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
 ROWS_AT_ONCE = 16_384  # whole blocks of the sampler
-_ALIKE = {"int64": "number", "float64": "number", "Int64": "number"}
+_FAMILIES = {
+    "number": ("int", "uint", "float", "double", "halffloat", "decimal"),
+    "boolean": ("bool",),
+    "time": ("datetime64", "timestamp", "date"),
+    "text": ("object", "str", "large_string", "category", "dictionary"),
+}
 
 
 @dataclass(frozen=True)
@@ -136,16 +141,27 @@ def _as_the_model(options: FitOptions, facts: TableMeta) -> FitOptions:
 
 
 def _check_fits(read: ReadTable, facts: TableMeta) -> None:
+    """Raise DataError where the data has other classes, columns or types than the model."""
     check_classes_known(read.table.names, facts)
     given = {column.name: column.dtype for column in read.schema.columns}
     known = {column.name: column.dtype for column in facts.table.columns}
     for name in [*known, *given]:
-        mine, theirs = given.get(name, "none"), known.get(name, "none")
-        if _ALIKE.get(mine, mine) != _ALIKE.get(theirs, theirs):
+        mine, theirs = given.get(name, "not there"), known.get(name, "not there")
+        if _family(mine) != _family(theirs):
             raise DataError(
                 f"column {name!r} is {mine} in the data and {theirs} in the model; fit a model to "
                 "this data."
             )
+
+
+def _family(dtype: str) -> str:
+    """Types that a file of one kind and one of the other may have for the same cells.
+
+    >>> _family("arrow:int64") == _family("Int64") == _family("float64")
+    True
+    """
+    plain = dtype.removeprefix("arrow:").lower()
+    return next((name for name, start in _FAMILIES.items() if plain.startswith(start)), plain)
 
 
 def _write(job: Job, read: ReadTable, trained: Path, call: TableCall, progress: Progress) -> None:

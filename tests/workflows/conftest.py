@@ -1,13 +1,15 @@
-"""A tiny data set as a folder, and a tiny trained run of it, made once."""
+"""A tiny data set as a folder and one as a table, and a tiny trained run of each, made once."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from gan_augment.config import FitOptions
 from gan_augment.data.export import write_png
 from gan_augment.data.readers import read_images
 from gan_augment.synthesizers.image_gan import ImageGAN
+from gan_augment.workflows.fitting import fit
 
 COUNTS = {"good": 30, "odd": 12, "bad_part": 5}
 
@@ -40,3 +42,36 @@ def run(tmp_path_factory, data_folder) -> Path:
     gan = ImageGAN(steps=2, device="cpu", threads=1, precision="float32").fit(data)
     gan.save(folder / "model")
     return folder
+
+
+def write_table_file(path: Path, counts: dict[str, int]) -> Path:
+    """A CSV with semicolons, decimal commas and no last line end: ids, numbers, levels, days."""
+    rng = np.random.default_rng(0)
+    labels = [label for label, n in counts.items() for _ in range(n)]
+    rows = []
+    for i, label in enumerate(rng.permutation(labels).tolist()):
+        amount = f"{rng.normal(300 if label == 'yes' else 50, 10):.2f}".replace(".", ",")
+        place = rng.choice(["Ulm", '"Bonn; Rhein"', ""])
+        day = np.datetime64("2020-01-01") + int(rng.integers(0, 3) * (label == "yes") * 30)
+        rows.append(f"{100 + i};{amount};{place};{day};{['true', 'false'][i % 2]};{label}")
+    path.write_text("\n".join(["id;amount;place;day;is_new;fraud", *rows]))
+    return path
+
+
+@pytest.fixture(scope="session")
+def table_file(tmp_path_factory) -> Path:
+    """60 rows; the rare class "yes" has 12, too few to try anything on held-out ones."""
+    return write_table_file(tmp_path_factory.mktemp("tables") / "t.csv", {"no": 48, "yes": 12})
+
+
+@pytest.fixture(scope="session")
+def big_table(tmp_path_factory) -> Path:
+    """200 rows; the rare class "yes" has 30, which is enough to choose by."""
+    return write_table_file(tmp_path_factory.mktemp("tables") / "big.csv", {"no": 170, "yes": 30})
+
+
+@pytest.fixture(scope="session")
+def table_run(tmp_path_factory, table_file) -> Path:
+    """A run of 3 steps on `table_file`."""
+    options = FitOptions(target="fraud", steps=3, device="cpu", threads=1)
+    return fit(table_file, tmp_path_factory.mktemp("runs") / "t", options).run

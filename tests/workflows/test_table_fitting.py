@@ -1,0 +1,234 @@
+"""A fit on a table leaves the run that one on images leaves, and goes on as one does."""
+
+import csv
+import hashlib
+import json
+import os
+import shutil
+import signal
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from gan_augment.config import FitOptions, read_toml
+from gan_augment.errors import (
+    DataError,
+    NoRareClassError,
+    OutputExistsError,
+    ResumeMismatchError,
+    UsageError,
+)
+from gan_augment.synthesizers.tabular_gan import TabularGAN
+from gan_augment.training.callbacks import StopRequested
+from gan_augment.workflows.fitting import fit, plan_fit
+
+QUICK = FitOptions(target="fraud", steps=9, device="cpu", threads=1)
+
+
+class StopAt:
+    """A callback that signals this process as if a user had, once, from a step on."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def on_event(self, event):
+        if event["step"] >= self.step:
+            self.step = 1_000_000
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+def contents(folder: Path) -> dict[str, str]:
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def model(run: Path) -> dict[str, str]:
+    return contents(run / "model")
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory, table_file) -> Path:
+    return fit(table_file, tmp_path_factory.mktemp("whole") / "run", QUICK).run
+
+
+@pytest.fixture(scope="module")
+def cut(tmp_path_factory, table_file) -> Path:
+    """The run of the same fit, stopped on its way."""
+    run = tmp_path_factory.mktemp("cut") / "run"
+    with pytest.raises(StopRequested, match="--resume") as stopped:
+        fit(table_file, run, QUICK, callbacks=[StopAt(3)])
+    assert stopped.value.signal == signal.SIGTERM
+    return run
+
+
+@pytest.fixture
+def run(cut, tmp_path) -> Path:
+    return Path(shutil.copytree(cut, tmp_path / "run"))
+
+
+def test_a_run_folder_holds_its_settings_history_model_format_and_samples(whole):
+    assert {entry.name for entry in whole.iterdir()} == {
+        *("config.toml", "environment.json", "history.jsonl", "samples.csv", "format.json"),
+        *("checkpoints", "model"),
+    }
+    settings = read_toml(whole / "config.toml")["fit"]
+    assert (settings["target"], settings["steps"], settings["recipe"]) == ("fraud", 9, "auto")
+
+
+def test_the_samples_show_real_rows_beside_synthetic_ones(whole, table_file):
+    text = (whole / "samples.csv").read_text()
+    rows = list(csv.DictReader(text.splitlines(), delimiter=";"))
+    assert list(rows[0]) == ["class", "origin", "id", "amount", "place", "day", "is_new"]
+    kinds = [(row["class"], row["origin"]) for row in rows]
+    assert list(dict.fromkeys(kinds)) == [
+        *(("yes", "real"), ("yes", "synthetic"), ("no", "real"), ("no", "synthetic")),
+    ]
+    lines = {line.rpartition(";")[0] for line in table_file.read_text().splitlines()}
+    real = [line for line in text.splitlines() if line.startswith("yes;real;")]
+    assert all(line.removeprefix("yes;real;") in lines for line in real)
+
+
+def test_the_same_call_gives_the_same_model_and_samples(table_file, whole, tmp_path):
+    again = fit(table_file, tmp_path / "again", QUICK).run
+    assert model(again) == model(whole)
+    assert (again / "samples.csv").read_bytes() == (whole / "samples.csv").read_bytes()
+
+
+def test_a_stopped_run_ends_as_an_undisturbed_one_with_no_more_than_resume(table_file, run, whole):
+    assert not (run / "model").exists()
+    fit(table_file, run, resume=True)
+    assert model(run) == model(whole)
+    assert (run / "samples.csv").read_bytes() == (whole / "samples.csv").read_bytes()
+
+
+def test_a_finished_run_is_not_trained_again(table_file, whole, tmp_path, monkeypatch):
+    done = Path(shutil.copytree(whole, tmp_path / "done"))
+    monkeypatch.setattr(TabularGAN, "fit", None)
+    before = contents(done)
+    assert fit(table_file, done, QUICK, resume=True).steps == 9
+    assert contents(done) == before
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"target": "place"}, {"columns": {"id": "categorical"}}, {"seed": 1}, {"recipe": "free"}],
+)
+def test_other_settings_are_refused_when_a_run_is_resumed(table_file, run, changed):
+    with pytest.raises(ResumeMismatchError, match="was begun with"):
+        fit(table_file, run, QUICK.model_copy(update=changed), resume=True)
+
+
+def test_other_data_is_refused_when_a_run_is_resumed(table_file, run, tmp_path):
+    lines = table_file.read_text().splitlines()
+    (tmp_path / "other.csv").write_text("\n".join(lines[:-1]) + "\n")
+    with pytest.raises(ResumeMismatchError):
+        fit(tmp_path / "other.csv", run, resume=True)
+
+
+def test_a_used_folder_is_refused_and_replaced_on_request(table_file, whole, tmp_path):
+    done = Path(shutil.copytree(whole, tmp_path / "done"))
+    with pytest.raises(OutputExistsError):
+        fit(table_file, done, QUICK)
+    fit(table_file, done, QUICK.model_copy(update={"seed": 1}), overwrite=True)
+    assert model(done) != model(whole)
+
+
+def test_a_plan_says_what_a_fit_would_do_and_writes_nothing(table_file, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    plan = plan_fit(table_file, FitOptions(target="fraud"))
+    told = json.loads(json.dumps(plan.to_dict()))
+    assert told["target"] == "fraud"
+    assert told["columns"] == {
+        "id": "id",
+        "amount": "numeric",
+        "place": "categorical",
+        "day": "datetime",
+        "is_new": "boolean",
+    }
+    assert "at most 1000 steps" in plan.length
+    text = "\n".join(plan.lines())
+    assert "60 rows of 2 classes; 5 columns: 1 id, 1 numeric" in text
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_kinds_can_be_said(table_file):
+    columns = {"id": "numeric", "day": "categorical"}
+    plan = plan_fit(table_file, QUICK.model_copy(update={"columns": columns}))
+    assert plan.to_dict()["columns"]["id"] == "numeric"
+    assert plan.to_dict()["columns"]["day"] == "categorical"
+
+
+def test_classes_too_small_to_be_learned_are_named(table_file, tmp_path):
+    lines = table_file.read_text().splitlines()
+    lines[1:4] = [line.rpartition(";")[0] + ";never" for line in lines[1:4]]
+    (tmp_path / "t.csv").write_text("\n".join(lines))
+    plan = plan_fit(tmp_path / "t.csv", FitOptions(target="fraud"))
+    assert any("too small to be learned: never (3)" in note for note in plan.notes)
+
+
+def test_a_parquet_file_is_a_table_too(table_file, tmp_path):
+    frame = pd.read_csv(table_file, sep=";")
+    frame.to_parquet(tmp_path / "t.parquet")
+    run = fit(tmp_path / "t.parquet", tmp_path / "run", QUICK).run
+    assert (run / "samples.csv").read_text().startswith("class,origin,id,amount")
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("t.parquet", "--target"), ("t.tsv", "--target"), ("t.csv", "path,label.*--target")],
+)
+def test_a_table_without_a_target_is_a_usage_error_that_says_both(name, message, tmp_path):
+    (tmp_path / name).write_text("a,b\n1,2\n")
+    with pytest.raises(UsageError, match=message):
+        fit(tmp_path / name, tmp_path / "run", FitOptions(steps=1))
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_target_and_images_are_a_usage_error(tmp_path):
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "x.npz").write_bytes(b"")
+    for name in ("photos", "x.npz"):
+        with pytest.raises(UsageError, match="--target names a column of a table"):
+            fit(tmp_path / name, tmp_path / "run", QUICK)
+
+
+@pytest.mark.parametrize(
+    "values", [{"image_size": (8, 8)}, {"flips": True}, {"resize": "crop"}, {"skip_bad": True}]
+)
+def test_options_of_images_are_refused_for_a_table(table_file, tmp_path, values):
+    with pytest.raises(UsageError, match="for images only"):
+        fit(table_file, tmp_path / "run", QUICK.model_copy(update=values))
+
+
+def test_kinds_of_columns_without_a_target_are_a_usage_error(table_file, tmp_path):
+    with pytest.raises(UsageError, match="--target"):
+        fit(table_file, tmp_path / "run", FitOptions(columns={"id": "numeric"}))
+
+
+def test_what_is_wrong_with_a_table_is_said_before_a_folder_is_made(table_file, tmp_path):
+    (tmp_path / "ragged.csv").write_text("a,fraud\n1,x\n2\n")
+    with pytest.raises(DataError, match="line 3"):
+        fit(tmp_path / "ragged.csv", tmp_path / "run", QUICK)
+    (tmp_path / "even.csv").write_text("a,fraud\n" + "1,x\n2,y\n" * 20)
+    with pytest.raises(NoRareClassError):
+        fit(tmp_path / "even.csv", tmp_path / "run", QUICK)
+    with pytest.raises(UsageError, match="Did you mean 'fraud'"):
+        fit(table_file, tmp_path / "run", QUICK.model_copy(update={"target": "fraus"}))
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+def test_a_run_that_chose_among_recipes_is_resumed_with_the_same_choice(big_table, tmp_path):
+    options = QUICK.model_copy(update={"steps": 12})
+    whole = fit(big_table, tmp_path / "whole", options).run
+    with pytest.raises(StopRequested):
+        fit(big_table, tmp_path / "cut", options, callbacks=[StopAt(4)])
+    fit(big_table, tmp_path / "cut", resume=True)
+    assert model(tmp_path / "cut") == model(whole)
+    about = json.loads((whole / "model" / "model.json").read_text())
+    assert about["trials"]
+    assert "held-out training rows" in about["reason"]
