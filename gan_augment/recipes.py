@@ -39,7 +39,7 @@ TABLE_ANCHORED = Recipe(
     generator_optimiser=_TABLE_OPTIMISER,
     discriminator_optimiser=_TABLE_OPTIMISER,
     schedule=ScheduleSettings(name="constant"),
-    steps=1000,
+    steps=600,
     batch=256,
 )
 TABLE_FREE = TABLE_ANCHORED.model_copy(

@@ -17,6 +17,7 @@ from gan_augment.data.row_anchors import AnchorRows
 from gan_augment.data.schema import Name
 from gan_augment.devices import Machine
 from gan_augment.errors import DataError
+from gan_augment.networks.table_generator import RowAnchors
 from gan_augment.randomness import generator as random_generator
 from gan_augment.training.tables import AnchorTensors
 
@@ -70,11 +71,7 @@ class RowSampler:
         noise = rng.standard_normal((BLOCK, self.wanted.code), dtype=np.float32)
         given = [torch.from_numpy(noise).to(device), torch.full((BLOCK,), label, device=device)]
         if not free:
-            index = start + rng.integers(stop - start, size=BLOCK)
-            which = rng.integers(self.anchors.neighbours.shape[1], size=BLOCK)
-            position = rng.random(BLOCK, dtype=np.float32)
-            drawn = (torch.from_numpy(k).to(device) for k in (index, which, position))
-            given += [self._tensors.between(*drawn), self.wanted.strength]
+            given += [self._starts(start, stop, rng), self.wanted.strength]
         with torch.inference_mode():
             rows: Tensor = self.network(*given)
         encoded: NDArray[np.float32] = rows.float().cpu().numpy()
@@ -83,17 +80,34 @@ class RowSampler:
     def _jittered(
         self, name: str, start: int, stop: int, rng: np.random.Generator
     ) -> NDArray[np.float32]:
-        """Rows of a class of 2 to 9, their numbers moved a little; those of a lone row as it is."""
+        """Rows between those of a class of 2 to 9, moved a little; those of a lone row as it is."""
         if stop == start:
             raise DataError(
                 f"class {name!r} has no training row to start from, so it cannot be drawn. Add "
                 "rows of it and fit again."
             )
-        rows = self.anchors.rows[start + rng.integers(stop - start, size=BLOCK)]
+        found = self._starts(start, stop, rng)
+        between = torch.lerp(found.first, found.second, found.position[:, None])
+        rows = torch.where(self._is_number, between, found.levels).cpu().numpy()
         if stop - start == 1:
             return rows
         noise = rng.standard_normal(rows.shape, dtype=np.float32)
         return rows + self.wanted.jitter * self._spread * noise
+
+    def _starts(self, start: int, stop: int, rng: np.random.Generator) -> RowAnchors:
+        """Where the rows of a block start: an anchor, one of its neighbours, how far between."""
+        index = start + rng.integers(stop - start, size=BLOCK)
+        which = rng.integers(self.anchors.neighbours.shape[1], size=BLOCK)
+        position = rng.random(BLOCK, dtype=np.float32)
+        device = self.machine.device
+        drawn = (torch.from_numpy(k).to(device) for k in (index, which, position))
+        return self._tensors.between(*drawn)
+
+    @cached_property
+    def _is_number(self) -> Tensor:
+        mask = torch.zeros(self.encoding.width, dtype=torch.bool)
+        mask[list(self.encoding.numbers)] = True
+        return mask.to(self.machine.device)
 
     @cached_property
     def _tensors(self) -> AnchorTensors:

@@ -98,6 +98,8 @@ def _check_writable(encoding: TableEncoding, table: TableSchema) -> None:
     """ModelFileError where a described column cannot hold the cells that the encoding gives."""
     try:
         for facts in table.learned:
+            if facts.categories is not None and not set(facts.levels) <= set(facts.categories):
+                raise ValueError(f"{facts.name!r} has a level that is none of its categories")
             restored(_all_cells(encoding.columns[facts.name]), facts)
         filled = tuple(column for column in table.columns if not column.learned)
         output_frame({}, TableSchema(columns=filled), 1)

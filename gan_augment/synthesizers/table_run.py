@@ -117,5 +117,5 @@ def _of_small_classes(anchors: AnchorRows) -> AnchorRows:
     counts = np.bincount(anchors.labels)
     kept = np.flatnonzero(counts[anchors.labels] < FEW_ROWS)
     votes = None if anchors.votes is None else anchors.votes[kept]
-    one = np.zeros((len(kept), 1), dtype=np.int64)
-    return AnchorRows(anchors.rows[kept], anchors.labels[kept], one, votes)
+    neighbours = np.searchsorted(kept, anchors.neighbours[kept])  # of the class, so kept as well
+    return AnchorRows(anchors.rows[kept], anchors.labels[kept], neighbours, votes)

@@ -1,6 +1,7 @@
-"""What a top-up is for, in small: two classifiers trained with it and asked about other rows.
+"""What a top-up is for, in small: four classifiers trained with it and asked about other rows.
 
-scikit-learn's logistic regression and histogram boosting on encoded rows. No generator, no frames.
+scikit-learn's logistic regression, histogram boosting, random forest and nearest neighbours, on
+encoded rows. No generator, no frames.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ class Usefulness:
 def usefulness(
     train: tuple[Matrix, Labels], test: tuple[Matrix, Labels], rare: Sequence[int], seed: int
 ) -> Usefulness:
-    """Train both classifiers on (x (N, width), y (N,)), one thread; judge them on `test`."""
+    """Train the classifiers on (x (N, width), y (N,)), one thread; judge them on `test`."""
     from sklearn.exceptions import ConvergenceWarning
     from threadpoolctl import threadpool_limits
 
@@ -49,13 +50,17 @@ def usefulness(
 
 
 def _classifiers(seed: int):  # type: ignore[no-untyped-def]
-    from sklearn.ensemble import HistGradientBoostingClassifier
+    from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
     from sklearn.linear_model import LogisticRegression
+    from sklearn.neighbors import KNeighborsClassifier
 
-    boosting = HistGradientBoostingClassifier(
-        max_iter=50, early_stopping=False, random_state=seed % 2**32
+    seed %= 2**32  # what scikit-learn takes
+    return (
+        LogisticRegression(max_iter=100),
+        HistGradientBoostingClassifier(max_iter=50, early_stopping=False, random_state=seed),
+        RandomForestClassifier(50, random_state=seed),
+        KNeighborsClassifier(5),
     )
-    return LogisticRegression(max_iter=100), boosting
 
 
 def _judged(model, test: tuple[Matrix, Labels], rare: Sequence[int]) -> tuple[float, float]:  # type: ignore[no-untyped-def]
