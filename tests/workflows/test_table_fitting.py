@@ -149,7 +149,7 @@ def test_a_plan_says_what_a_fit_would_do_and_writes_nothing(table_file, tmp_path
         "day": "datetime",
         "is_new": "boolean",
     }
-    assert "at most 1000 steps" in plan.length
+    assert "steps (the recipe's own; held-out rows choose how many)" in plan.length
     text = "\n".join(plan.lines())
     assert "60 rows of 2 classes; 5 columns: 1 id, 1 numeric" in text
     assert list(tmp_path.iterdir()) == []
