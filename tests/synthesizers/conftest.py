@@ -1,11 +1,15 @@
-"""A model of two toy classes, fitted once."""
+"""Models of toy classes, fitted once: of images, and of a table of nearly every kind of column."""
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import numpy as np
+import pandas as pd
 import pytest
 
-from gan_augment import ImageGAN, LabelledImages
+from gan_augment import ImageGAN, LabelledImages, TabularGAN
+from gan_augment.data.tables import ReadTable, read_frame
 
 
 def toy_images(counts: dict[str, int], side: int = 8, channels: int = 1) -> LabelledImages:
@@ -36,3 +40,92 @@ def toy() -> LabelledImages:
 @pytest.fixture(scope="session")
 def fitted(toy: LabelledImages) -> ImageGAN:
     return ImageGAN(steps=12, device="cpu", threads=1).fit(toy)
+
+
+def toy_table(counts: dict[str, int], seed: int = 0) -> ReadTable:
+    """Columns of many kinds, rows shuffled, an index that is no range."""
+    rng = np.random.default_rng(seed)
+    y = rng.permutation([name for name, n in counts.items() for _ in range(n)])
+    n = len(y)
+    shift = np.array([list(counts).index(name) for name in y])
+
+    def holed(values, share: float = 0.2) -> pd.Series:
+        return pd.Series(values).mask(rng.random(n) < share)
+
+    hours = pd.to_timedelta(rng.integers(0, 900, n), "h")
+    grades = pd.CategoricalDtype(["low", "high", "unused"], ordered=True)
+    frame = pd.DataFrame(
+        {
+            "number": rng.normal(size=n) + shift,
+            "holed": holed(rng.normal(size=n)),
+            "whole": rng.integers(0, 90, n),
+            "nullable": holed(rng.integers(0, 9, n)).astype("Int64"),
+            "cents": rng.integers(0, 9_999, n) / 100,
+            "spiked": np.where(rng.random(n) < 0.4, 0.0, rng.exponential(size=n)),
+            "small": rng.normal(size=n).astype("float32"),
+            "flag": rng.random(n) < 0.5,
+            "maybe": holed(rng.random(n) < 0.5).astype("boolean"),
+            "text": rng.choice(["red", "green", "blue"], n),
+            "words": holed(rng.choice(["x", "y"], n)).astype(object),
+            "many": rng.choice([f"level {i}" for i in range(40)], n),
+            "graded": pd.Series(rng.choice(["low", "high"], n)).astype(grades),
+            "arrow": holed(rng.integers(0, 30, n)).astype("int64[pyarrow]"),
+            "arrow text": pd.Series(rng.choice(["p", "q"], n)).astype("string[pyarrow]"),
+            "zoned": pd.Timestamp("2024-03-01", tz="Europe/Berlin") + hours,
+            "moment": holed(pd.Timestamp("2024-03-01") + hours),
+            "wait": hours,
+            "decimal": [Decimal(int(k)) / 100 for k in rng.integers(0, 999, n)],
+            "key": np.arange(100, 100 + n),
+            "ticket": [f"T{i * 7919 % 10_007:05d}" for i in range(n)],
+            "fixed": "always",
+            "nothing": np.full(n, np.nan),
+        }
+    )
+    frame.index = pd.Index(range(0, -3 * n, -3))
+    return read_frame(frame, y=y)
+
+
+@pytest.fixture(scope="session")
+def make_table():
+    """`toy_table`, for tests that want other counts."""
+    return toy_table
+
+
+@pytest.fixture(scope="session")
+def table() -> ReadTable:
+    return toy_table({"well": 110, "ill": 12, "odd": 5, "alone": 1})
+
+
+@pytest.fixture(scope="session")
+def table_gan(table: ReadTable) -> TabularGAN:
+    return TabularGAN(steps=6, device="cpu", threads=1).fit(table.table, schema=table.schema)
+
+
+@pytest.fixture(scope="session")
+def small_table():
+    """`small_table({class: n})`: two numbers and a column of levels, class after class."""
+
+    def make(counts: dict[str, int], seed: int = 0) -> ReadTable:
+        rng = np.random.default_rng(seed)
+        y = [name for name, n in counts.items() for _ in range(n)]
+        frame = pd.DataFrame(
+            {
+                "x": rng.normal(size=len(y)) + np.array([len(name) for name in y]),
+                "k": rng.integers(0, 30, len(y)),
+                "c": rng.choice(list("abc"), len(y)),
+            }
+        )
+        return read_frame(frame, y=y)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def fit_table():
+    """`fit_table(read, **settings)`: a model of three steps."""
+
+    def fit(read: ReadTable, **settings) -> TabularGAN:
+        settings = {"steps": 3, "device": "cpu", "threads": 1, **settings}
+        return TabularGAN(**settings).fit(read.table, schema=read.schema)
+
+    return fit

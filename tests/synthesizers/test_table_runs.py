@@ -1,0 +1,229 @@
+"""Table models saved, loaded, resumed, and chosen on held-out training rows."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from pandas.testing import assert_frame_equal
+
+from gan_augment import TabularGAN
+from gan_augment.data.contract import LabelledTable
+from gan_augment.errors import (
+    ResumeMismatchError,
+)
+from gan_augment.synthesizers import table_trials
+from gan_augment.training.callbacks import StopFlag, StopRequested
+from gan_augment.training.checkpoint import CheckpointStore
+
+IDS = ["key", "ticket"]
+
+
+def test_a_loaded_model_is_the_saved_one(table_gan, tmp_path):
+    table_gan.save(tmp_path / "model")
+    loaded = TabularGAN.load(tmp_path / "model", device="cpu")
+    counts = {"ill": 70, "odd": 5, "alone": 2, "well": 3}
+    assert_frame_equal(loaded.sample(counts).frame, table_gan.sample(counts).frame)
+    assert loaded.meta_ == table_gan.meta_
+    assert loaded.classes_ == table_gan.classes_
+    assert loaded.topped_up_ == table_gan.topped_up_ == ("alone", "ill", "odd")
+    assert loaded.schema_ == table_gan.schema_
+    assert loaded.steps_ == table_gan.steps_ == 6
+
+
+def test_the_same_model_is_saved_as_the_same_bytes(table_gan, tmp_path):
+    for name in ("one", "two"):
+        table_gan.save(tmp_path / name)
+    TabularGAN.load(tmp_path / "one", device="cpu").save(tmp_path / "three")
+    for file in (tmp_path / "one").iterdir():
+        assert file.read_bytes() == (tmp_path / "two" / file.name).read_bytes()
+        assert file.read_bytes() == (tmp_path / "three" / file.name).read_bytes()
+
+
+def test_a_free_model_holds_no_rows_but_those_of_small_classes(tmp_path, small_table, fit_table):
+    read = small_table({"many": 60, "few": 12, "tiny": 4})
+    gan = fit_table(read, recipe="free", classes="few")
+    assert gan.meta_.anchors == 4
+    gan.save(tmp_path / "model")
+    loaded = TabularGAN.load(tmp_path / "model", device="cpu")
+    counts = {"few": 30, "tiny": 30}
+    assert_frame_equal(loaded.sample(counts).frame, gan.sample(counts).frame)
+    assert fit_table(read, classes="few").meta_.anchors == 76
+
+
+class StopAt:
+    """Sets a flag when a step was reached."""
+
+    def __init__(self, step: int) -> None:
+        self.step, self.flag = step, StopFlag()
+
+    def on_event(self, event) -> None:
+        if event["step"] >= self.step:
+            self.flag.signal = 15
+
+
+@pytest.mark.parametrize("at", [20, 50])
+def test_a_run_resumed_after_a_stop_ends_as_an_undisturbed_one(at, tmp_path, small_table):
+    read, settings = (
+        small_table({"many": 60, "few": 12}),
+        {"steps": 65, "device": "cpu", "threads": 1},
+    )
+    whole = TabularGAN(**settings).fit(read.table)
+    stopping, store = StopAt(at), CheckpointStore(tmp_path / "checkpoints")
+    with pytest.raises(StopRequested):
+        TabularGAN(**settings, callbacks=[stopping]).fit(
+            read.table, checkpoints=store, stop=stopping.flag
+        )
+    assert at <= store.latest().step < 65
+    resumed = TabularGAN(**settings).fit(read.table, checkpoints=store, resume=True)
+    assert_frame_equal(resumed.sample({"few": 50}).frame, whole.sample({"few": 50}).frame)
+    assert resumed.meta_ == whole.meta_
+
+
+def test_a_run_is_not_resumed_on_other_rows(tmp_path, small_table):
+    read, store = small_table({"many": 60, "few": 12}), CheckpointStore(tmp_path / "checkpoints")
+    settings = {"steps": 4, "device": "cpu", "threads": 1}
+    TabularGAN(**settings).fit(read.table, checkpoints=store)
+    other = small_table({"many": 60, "few": 12}, seed=1)
+    with pytest.raises(ResumeMismatchError, match="data"):
+        TabularGAN(**settings).fit(other.table, checkpoints=store, resume=True)
+
+
+# the choice
+
+
+def test_without_rows_to_hold_out_the_last_step_is_kept_untried(table_gan):
+    meta = table_gan.meta_
+    assert meta.score.value is None
+    assert meta.trials == {}
+    assert meta.chosen == "step 6"
+    assert "untried" in meta.reason
+
+
+@pytest.mark.slow
+def test_the_choice_is_recorded_with_what_the_trials_said(small_table, fit_table):
+    gan = fit_table(small_table({"many": 90, "few": 24}), steps=4)
+    meta = gan.meta_
+    assert 0 in meta.trials
+    assert max(meta.trials) == 4
+    best = max(meta.trials.values())
+    assert meta.score.value == pytest.approx(-best)
+    kept = 0 if meta.chosen == "interpolation" else int(meta.chosen.removeprefix("step "))
+    assert meta.trials[kept] == best
+    assert "held-out training rows" in meta.reason
+
+
+@pytest.mark.slow
+def test_trials_hold_rows_out_that_they_neither_train_nor_anchor_on(
+    monkeypatch, small_table, fit_table
+):
+    judged, anchored = [], []
+    real_usefulness, real_run = table_trials.usefulness, table_trials.new_run
+
+    def watched_usefulness(train, test, rare, seed):
+        judged.append((train, test))
+        return real_usefulness(train, test, rare, seed)
+
+    def watched_run(table, *args, **settings):
+        run, anchors = real_run(table, *args, **settings)
+        anchored.append(anchors)
+        return run, anchors
+
+    monkeypatch.setattr(table_trials, "usefulness", watched_usefulness)
+    monkeypatch.setattr(table_trials, "new_run", watched_run)
+    fit_table(small_table({"many": 90, "few": 24}))
+    assert len(anchored) == 3
+    held = [{row.tobytes() for row in test[0]} for _, test in judged]
+    whole = set().union(*held)
+    assert len(whole) == 114  # every row is held out once
+    for (train, _), out in zip(judged, held, strict=True):
+        assert not out & {row.tobytes() for row in train[0]}
+    for anchors, out in zip(anchored, unique(held), strict=True):
+        rows = {row.tobytes() for row in anchors.rows}
+        assert rows == whole - out
+
+
+def unique(sets: list[set[bytes]]) -> list[set[bytes]]:
+    return [one for i, one in enumerate(sets) if one not in sets[:i]]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("counts", "classes", "grouped"),
+    [
+        ({"many": 90, "few": 24, "zone": 1}, "all", None),
+        ({"many": 40, "one": 1}, ["many"], None),
+        ({"many": 60, "few": 24}, ["few"], "few"),
+        ({"many": 60, "few": 24}, ["few"], "many"),
+        ({"many": 60, "few": 24}, ["few"], "each"),
+        ({"many": 60, "few": 24}, ["few"], "whole"),
+    ],
+)
+def test_tables_that_cannot_be_split_well_are_learned_all_the_same(
+    counts, classes, grouped, small_table
+):
+    read = small_table(counts)
+    labels = read.table.labels
+    of = {
+        None: np.full(len(labels), -1),
+        "each": labels,
+        "whole": np.zeros_like(labels),
+        "few": np.where(labels == 0, 0, -1),
+        "many": np.where(labels == 1, 0, -1),
+    }[grouped]
+    data = LabelledTable(
+        read.table.frame, labels, read.table.ids, of.astype(np.int64), read.table.names
+    )
+    gan = TabularGAN(steps=3, classes=classes, device="cpu", threads=1).fit(data)
+    name = gan.topped_up_[0]
+    assert gan.sample({name: 12}).counts[name] == 12
+
+
+@pytest.mark.slow
+def test_a_single_class_can_be_learned(small_table):
+    read = small_table({"only": 40, "other": 1})
+    data = read.table.take(np.flatnonzero(read.table.labels == 0))
+    data = LabelledTable(data.frame, data.labels, data.ids, class_names=("only",))
+    gan = TabularGAN(steps=3, classes="all", device="cpu", threads=1).fit(data)
+    assert gan.sample({"only": 5}).counts == {"only": 5}
+
+
+@pytest.mark.slow
+def test_a_free_generator_is_never_kept_untrained(small_table, fit_table):
+    read = small_table({"many": 230, "few": 210})
+    gan = fit_table(read, recipe="free", classes="few")
+    assert 0 not in gan.meta_.trials
+    assert gan.meta_.chosen != "interpolation"
+
+
+@pytest.mark.slow
+def test_a_resumed_run_makes_the_same_choice(tmp_path, small_table):
+    read, settings = (
+        small_table({"many": 90, "few": 24}),
+        {"steps": 45, "device": "cpu", "threads": 1},
+    )
+    whole = TabularGAN(**settings).fit(read.table)
+
+    class StopLater(StopAt):
+        def on_event(self, event) -> None:
+            if event["event"] == "step":  # only the final run tells its steps
+                super().on_event(event)
+
+    stopping, store = StopLater(20), CheckpointStore(tmp_path / "checkpoints")
+    with pytest.raises(StopRequested):
+        TabularGAN(**settings, callbacks=[stopping]).fit(
+            read.table, checkpoints=store, stop=stopping.flag
+        )
+    resumed = TabularGAN(**settings).fit(read.table, checkpoints=store, resume=True)
+    assert resumed.meta_ == whole.meta_
+    assert_frame_equal(resumed.sample({"few": 50}).frame, whole.sample({"few": 50}).frame)
+
+
+@pytest.mark.slow
+def test_a_budget_becomes_steps_that_repeat_the_run(small_table):
+    read, told = small_table({"many": 90, "few": 24}), []
+    gan = TabularGAN(budget_s=0.5, device="cpu", threads=1).fit(
+        read.table, on_steps=lambda n, _: told.append(n)
+    )
+    assert told == [gan.steps_]
+    repeated = TabularGAN(steps=gan.steps_, device="cpu", threads=1).fit(read.table)
+    assert_frame_equal(repeated.sample({"few": 9}).frame, gan.sample({"few": 9}).frame)
