@@ -137,9 +137,10 @@ def _use_of(
 
 
 def _can_judge(labels: NDArray[np.int64], seen: NDArray[np.bool_], rare: Sequence[int]) -> bool:
-    """Whether the rows seen are of two classes, and one to top up lies on both sides."""
+    """Whether enough rows are seen, of two classes, and one to top up lies on both sides."""
     both = np.intersect1d(labels[seen], labels[~seen])
-    return len(np.unique(labels[seen])) > 1 and bool(np.isin(both, rare).any())
+    enough = seen.sum() >= FEWEST_ROWS // 2 and len(np.unique(labels[seen])) > 1
+    return bool(enough and np.isin(both, rare).any())
 
 
 def _tried(
