@@ -142,7 +142,7 @@ def _look(text: str, delimiter: Delimiter, quote: Quote) -> Sniffed:
     for cell, end, position in _cells(text, delimiter, quote):
         lines[-1].append(cell)
         if end != delimiter:
-            if len(lines[-1]) > 1 or cell.text:
+            if len(lines[-1]) > 1 or cell.text or cell.spaces:
                 ends.append(end)
                 header = header or text[start : position - len(end)]
                 lines.append([])

@@ -43,7 +43,7 @@ class NumberFormat(Frozen):
 
     low, high: fewest and most digits behind the point. significant: at most so many digits where
     the cells have fewer than `high` would give. plus: a sign before positive numbers. zero: `0.5`,
-    not `.5`. whole: no cell has a point or an exponent, or is infinite.
+    not `.5`. bare: `5.`, not `5`. whole: no cell has a point or an exponent, or is infinite.
     """
 
     point: Literal[".", ","] = "."
@@ -52,6 +52,7 @@ class NumberFormat(Frozen):
     significant: int | None = None
     plus: bool = False
     zero: bool = True
+    bare: bool = False
     whole: bool = False
     exponents: Exponents | None = None
 
@@ -95,6 +96,7 @@ def number_format(shapes: Collection[str], *, comma: bool, digits: int = 99) -> 
         significant=max(digits, 1) if fewer else None,
         plus="+" in signs and "" not in signs,
         zero=all(part.before for part in parts),
+        bare=any(part.point and not part.after for part in plain),
         whole=not points and not powers and len(found) == len(shapes),
         exponents=_exponents(powers, alone=not plain) if powers else None,
     )
@@ -123,9 +125,9 @@ def write_floats(values: NDArray[np.float64], how: NumberFormat) -> list[str]:
     """Finite numbers (N,) as the column writes its own."""
     if how.exponents is not None:
         cells = _with_exponents(values, how.exponents)
-    elif how.low == how.high <= MOST_DECIMALS and how.significant is None:
-        rounded = np.round(values, how.high) + 0.0  # no -0
-        cells = list(map(f"%.{how.high}f".__mod__, rounded.tolist()))
+    elif how.low == how.high and how.significant is None:
+        rounded = np.round(values, how.high) if how.high <= MOST_DECIMALS else values
+        cells = list(map(f"%.{how.high}f".__mod__, (rounded + 0.0).tolist()))  # no -0
     else:
         cells = _as_short_as_equal(_rounded(values, how), how)
     return _signed(cells, how)
@@ -174,7 +176,7 @@ def _as_short_as_equal(values: NDArray[np.float64], how: NumberFormat) -> list[s
         cells = [cell.removesuffix(".0") for cell in cells]
     if any("e" in cell for cell in cells):  # beyond 1e16, or below 1e-4
         cells = [_positional(cell, how) if "e" in cell else cell for cell in cells]
-    if how.low > 1:
+    if 1 < how.low <= MOST_DECIMALS:
         cells = [_filled(cell, how.low) for cell in cells]
     return cells
 
@@ -203,7 +205,9 @@ def _with_exponents(values: NDArray[np.float64], how: Exponents) -> list[str]:
 
 def _as_power(cell: str, how: Exponents, low: int | None = None) -> str:
     """A power of ten as the column has it; with `low`, zeros beyond so many decimals go."""
-    mantissa, _, exponent = cell.partition("e")
+    mantissa, e, exponent = cell.partition("e")
+    if not e:  # infinite
+        return cell
     if low is not None and "." in mantissa:
         before, _, after = mantissa.partition(".")
         after = after.rstrip("0").ljust(low, "0")
@@ -215,6 +219,8 @@ def _as_power(cell: str, how: Exponents, low: int | None = None) -> str:
 def _signed(cells: list[str], how: NumberFormat) -> list[str]:
     if how.point == ",":
         cells = "\0".join(cells).replace(".", ",").split("\0")
+    if how.bare:
+        cells = [cell if set(cell) & set(".,e") else f"{cell}{how.point}" for cell in cells]
     if not how.zero:
         cells = [re.sub(r"^(-?)0(?=[.,])", r"\1", cell) for cell in cells]
     if how.plus:

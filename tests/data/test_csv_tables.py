@@ -3,10 +3,14 @@
 import codecs
 import datetime
 import os
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gan_augment.data import csv_tables
 from gan_augment.data.csv_tables import read_csv
@@ -198,6 +202,7 @@ def test_whether_the_last_line_ends_is_known(read, content, ended):
         (b"", "is empty"),
         (b"\n\n", "is empty"),
         (b"a,b\n", "a header and no row"),
+        (b"\r \r", "a header and no row"),
         (b"a,b\n1,2\n3\n", "line 3: it has 1 cell, the first line has 2"),
         (b'a,b\n1,"x\ny"\n1,2,3\n', "line 4: it has 3 cells"),
         (b"a,b\n1,2\n3,\x004\n", "line 3: it holds a NUL byte"),
@@ -233,3 +238,42 @@ def test_a_file_that_changed_since_is_noticed(read):
     os.utime(source.path, ns=(1, 1))
     with pytest.raises(DataError, match="was changed"):
         source.check_unchanged()
+
+
+PIECES = [
+    *("1", "2.5", "-3", "1e5", "+4", "", "NA", "?", "true", "False", "a", "b c", '"q"', '"a,b"'),
+    *('"x\ny"', "'s'", "2020-01-02", "03/04/2021", "2020-01-02T10:11:12Z", "1,5", "007", "inf"),
+    *(" x", " ", "\t", "é", "=1", "9" * 20, "1." + "3" * 20, ".5", "5.", "1_0", "\u2028", "\x0b"),
+]
+
+
+@given(
+    rows=st.integers(1, 4).flatmap(
+        lambda width: st.lists(
+            st.lists(st.sampled_from(PIECES), min_size=width, max_size=width), max_size=6
+        )
+    ),
+    delimiter=st.sampled_from([",", ";", "\t", "|"]),
+    end=st.sampled_from(["\n", "\r\n", "\r"]),
+    last=st.booleans(),
+    broken=st.none() | st.tuples(st.integers(0, 200), st.binary(min_size=1, max_size=1)),
+)
+@settings(max_examples=300, deadline=None)
+def test_any_file_is_a_table_or_refused_in_one_line(rows, delimiter, end, last, broken):
+    width = len(rows[0]) if rows else 2
+    lines = [[f"n{i}" for i in range(width)], *rows]
+    content = (end.join(delimiter.join(line) for line in lines) + end * last).encode()
+    if broken is not None:
+        content = content[: broken[0]] + broken[1] + content[broken[0] + 1 :]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "t.csv"
+        path.write_bytes(content)
+        refusal = ""
+        try:
+            frame, source = read_csv(path)
+        except DataError as error:
+            refusal = str(error)
+        else:
+            assert len(frame) == source.rows > 0
+            assert list(frame) == [column.name for column in source.format.columns]
+        assert "\n" not in refusal
