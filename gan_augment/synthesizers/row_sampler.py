@@ -69,11 +69,13 @@ class RowSampler:
             return self._jittered(name, start, stop, rng)
         device = self.machine.device
         noise = rng.standard_normal((BLOCK, self.wanted.code), dtype=np.float32)
-        given = [torch.from_numpy(noise).to(device), torch.full((BLOCK,), label, device=device)]
-        if not free:
-            given += [self._starts(start, stop, rng), self.wanted.strength]
+        z, y = torch.from_numpy(noise).to(device), torch.full((BLOCK,), label, device=device)
         with torch.inference_mode():
-            rows: Tensor = self.network(*given)
+            if free:
+                rows: Tensor = self.network(z, y)
+            else:
+                starts = self._starts(start, stop, rng)
+                rows = self.network(z, y, starts, self.wanted.strength)
         encoded: NDArray[np.float32] = rows.float().cpu().numpy()
         return encoded
 
@@ -88,11 +90,13 @@ class RowSampler:
             )
         found = self._starts(start, stop, rng)
         between = torch.lerp(found.first, found.second, found.position[:, None])
+        rows: NDArray[np.float32]
         rows = torch.where(self._is_number, between, found.levels).cpu().numpy()
         if stop - start == 1:
             return rows
         noise = rng.standard_normal(rows.shape, dtype=np.float32)
-        return rows + self.wanted.jitter * self._spread * noise
+        jitter = np.float32(self.wanted.jitter)
+        return rows + jitter * self._spread * noise
 
     def _starts(self, start: int, stop: int, rng: np.random.Generator) -> RowAnchors:
         """Where the rows of a block start: an anchor, one of its neighbours, how far between."""

@@ -14,11 +14,13 @@ if TYPE_CHECKING:
     from gan_augment.workflows.fitting import fit, plan_fit
     from gan_augment.workflows.inspection import inspect_data, inspect_run
     from gan_augment.workflows.sampling import sample
+    from gan_augment.workflows.table_demonstration import demo_table
 
 # No module is called as its function is, or importing the module would hide the function.
 _HOMES = {
     "augment": "augmenting",
     "demo": "demonstration",
+    "demo_table": "table_demonstration",
     "fit": "fitting",
     "inspect_data": "inspection",
     "inspect_run": "inspection",
@@ -26,7 +28,16 @@ _HOMES = {
     "sample": "sampling",
 }
 
-__all__ = ["augment", "demo", "fit", "inspect_data", "inspect_run", "plan_fit", "sample"]
+__all__ = [
+    "augment",
+    "demo",
+    "demo_table",
+    "fit",
+    "inspect_data",
+    "inspect_run",
+    "plan_fit",
+    "sample",
+]
 
 
 def __getattr__(name: str) -> object:

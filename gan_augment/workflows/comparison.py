@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 from gan_augment.augment.classical import augment_batch, default_pipeline
-from gan_augment.data.contract import LabelledImages
+from gan_augment.data.contract import LabelledImages, LabelledTable
 from gan_augment.progress import Progress, Silent
 from gan_augment.training.classifier import train_classifier
 
@@ -88,7 +88,9 @@ def compare(
     return tuple(arms)
 
 
-def score(found: NDArray[np.int64], test: LabelledImages, rare: Sequence[str]) -> Scores:
+def score(
+    found: NDArray[np.int64], test: LabelledImages | LabelledTable, rare: Sequence[str]
+) -> Scores:
     """Scores of predicted labels (N,) for the N test rows; every class must have a test row."""
     right = found == test.labels
     recall = {

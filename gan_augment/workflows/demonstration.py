@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import shlex
 import shutil
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -102,7 +103,7 @@ def demo(
     `overwrite` replaces what an earlier demo wrote, and nothing else.
     """
     out, progress = Path(out), progress or Silent()
-    _make_room(out, overwrite)
+    make_room(out, overwrite, _OWN)
     train, test = cut_digits()
     write_file(out / "demo.json", b"{}\n")
     write_folder(out / "digits", train)
@@ -168,7 +169,8 @@ def with_repeats(data: LabelledImages) -> LabelledImages:
     return LabelledImages(data.pixels[index], data.labels[index], ids, class_names=data.names)
 
 
-def _make_room(out: Path, overwrite: bool) -> None:
+def make_room(out: Path, overwrite: bool, own: Sequence[str]) -> None:
+    """An empty folder; with `overwrite`, one whose earlier demo's files are removed."""
     ours = overwrite and (out / "demo.json").is_file()
     free = not out.exists() or (out.is_dir() and not any(out.iterdir()))
     if not (ours or free):
@@ -178,7 +180,7 @@ def _make_room(out: Path, overwrite: bool) -> None:
         )
     with write_errors(out):
         out.mkdir(parents=True, exist_ok=True)
-        for path in (out / name for name in _OWN):
+        for path in (out / name for name in own):
             if path.is_dir():
                 shutil.rmtree(path)
             else:
