@@ -17,7 +17,13 @@ from gan_augment.data.schema import TableSchema
 from gan_augment.data.strategy import choose_classes
 from gan_augment.data.table_hash import table_sha256
 from gan_augment.devices import Machine, Precision, choose_machine
-from gan_augment.errors import DivergedError, NotFittedError, UsageError, unknown_class
+from gan_augment.errors import (
+    DataError,
+    DivergedError,
+    NotFittedError,
+    UsageError,
+    unknown_class,
+)
 from gan_augment.progress import Progress, Silent
 from gan_augment.storage import load_bundle, save_bundle
 from gan_augment.synthesizers.model_file import NAME, ScoreRecord
@@ -211,6 +217,11 @@ class TabularGAN:
         self._fitted()
         if name not in self.classes_:
             raise unknown_class(name, self.classes_)
+        if stop > start and not self.classes_[name]:
+            raise DataError(
+                f"class {name!r} has no training row, so it cannot be drawn. Add rows of it and "
+                "fit again."
+            )
         label = list(self.classes_).index(name)
         cells = self._sampler.cells(label, name, start, stop, random_state)
         return output_frame(cells, self.schema_, max(stop - start, 0), first_id)

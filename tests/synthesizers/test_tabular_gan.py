@@ -261,12 +261,13 @@ def test_a_table_of_two_rows_is_enough(fit_table):
     assert gan.sample({"a": 3, "b": 2}).frame["x"].tolist() == [1.0, 1.0, 1.0, 2.0, 2.0]
 
 
-def test_a_class_without_rows_is_drawn_nothing_of_and_says_why(small_table):
+@pytest.mark.parametrize("recipe", ["anchored", "free"])
+def test_a_class_without_rows_is_drawn_nothing_of_and_says_why(recipe, small_table):
     read = small_table({"many": 40, "few": 4})
     data = LabelledTable(
         read.table.frame, read.table.labels, read.table.ids, class_names=("few", "many", "none")
     )
-    gan = TabularGAN(steps=3, device="cpu", threads=1).fit(data)
+    gan = TabularGAN(recipe=recipe, steps=3, device="cpu", threads=1).fit(data)
     assert len(gan.sample({"none": 0})) == 0
     with pytest.raises(DataError, match="'none'"):
         gan.sample({"none": 1})
