@@ -28,6 +28,7 @@ from gan_augment.networks.geometry import Geometry
 from gan_augment.progress import Progress, Silent
 from gan_augment.recipes import resolve_recipe
 from gan_augment.storage import load_bundle, save_bundle
+from gan_augment.synthesizers.arguments import checked_counts, checked_seed
 from gan_augment.synthesizers.block_sampler import BlockSampler, encode_anchors
 from gan_augment.synthesizers.model_file import NAME, ModelMeta, ScoreRecord
 from gan_augment.synthesizers.preparing import Prepared, prepare
@@ -130,7 +131,7 @@ class ImageGAN:
         Raises DataError (no rare class, unknown class, no image), UsageError, StopRequested, and
         DivergedError, after which the best generator so far, if there is one, samples and saves.
         """
-        progress, seed = progress or Silent(), self._checked_seed()
+        progress, seed = progress or Silent(), checked_seed(self.random_state)
         started_s = time.monotonic()
         topped_up = choose_classes(self.classes, data.counts)
         machine = choose_machine(self.device, self.precision, self.threads)
@@ -189,12 +190,10 @@ class ImageGAN:
         if source is not None:
             raise UsageError("no recipe of this version starts from given rows; leave out `source`")
         names = tuple(self._fitted().classes_)
-        for name, n in counts.items():
-            if n < 0 or int(n) != n:
-                raise UsageError(f"{n!r} samples of {name!r} were asked for; expected 0 or more")
-        drawn = [self.sample_range(name, 0, int(n), random_state) for name, n in counts.items()]
+        counts = checked_counts(counts)
+        drawn = [self.sample_range(name, 0, n, random_state) for name, n in counts.items()]
         labels = [np.full(len(p), names.index(name)) for p, name in zip(drawn, counts, strict=True)]
-        ids = [f"synthetic-{name}-{i:06d}" for name, n in counts.items() for i in range(int(n))]
+        ids = [f"synthetic-{name}-{i:06d}" for name, n in counts.items() for i in range(n)]
         return LabelledImages(
             pixels=np.concatenate([*drawn, np.empty((0, *self.image_shape_), np.uint8)]),
             labels=np.concatenate([*labels, np.empty(0)]).astype(np.int64),
@@ -339,9 +338,3 @@ class ImageGAN:
                 "this ImageGAN is not fitted; call fit(data) or ImageGAN.load(folder)"
             )
         return self
-
-    def _checked_seed(self) -> int:
-        seed = self.random_state
-        if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
-            raise UsageError(f"random_state={seed!r}; expected an int of 0 or more")
-        return int(seed)

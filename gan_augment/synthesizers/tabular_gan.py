@@ -26,6 +26,7 @@ from gan_augment.errors import (
 )
 from gan_augment.progress import Progress, Silent
 from gan_augment.storage import load_bundle, save_bundle
+from gan_augment.synthesizers.arguments import checked_counts, checked_seed
 from gan_augment.synthesizers.model_file import NAME, ScoreRecord
 from gan_augment.synthesizers.row_sampler import FEW_ROWS, RowSampler
 from gan_augment.synthesizers.saving import RunSaver
@@ -124,7 +125,11 @@ class TabularGAN:
         schema: what the columns are; inferred where it is not given. The other parameters, and what
         is raised, are those of `ImageGAN.fit`.
         """
-        progress, stop, seed = progress or Silent(), stop or StopFlag(), self._checked_seed()
+        progress, stop, seed = (
+            progress or Silent(),
+            stop or StopFlag(),
+            checked_seed(self.random_state),
+        )
         self._check_length()
         topped_up = choose_classes(self.classes, data.counts)
         rare = {data.names.index(name): name for name in topped_up}
@@ -188,17 +193,15 @@ class TabularGAN:
         if source is not None:
             raise UsageError("no recipe of this version starts from given rows; leave out `source`")
         names = tuple(self._fitted().classes_)
-        for name, n in counts.items():
-            if n < 0 or int(n) != n:
-                raise UsageError(f"{n!r} samples of {name!r} were asked for; expected 0 or more")
+        counts = checked_counts(counts)
         frames, done = [], 0
         for name, n in counts.items():
-            frames.append(self.sample_range(name, 0, int(n), random_state, first_id=done))
-            done += int(n)
+            frames.append(self.sample_range(name, 0, n, random_state, first_id=done))
+            done += n
         labels = [
             np.full(len(f), names.index(name)) for f, name in zip(frames, counts, strict=True)
         ]
-        ids = [f"synthetic-{name}-{i:06d}" for name, n in counts.items() for i in range(int(n))]
+        ids = [f"synthetic-{name}-{i:06d}" for name, n in counts.items() for i in range(n)]
         filled = [frame for frame in frames if len(frame)] or [self.sample_range(names[0], 0, 0)]
         return LabelledTable(
             frame=pd.concat(filled, ignore_index=True),
@@ -319,9 +322,3 @@ class TabularGAN:
             raise UsageError(f"steps={steps!r}; expected a whole number of 1 or more, or None")
         if budget_s is not None and not budget_s > 0:
             raise UsageError(f"budget_s={budget_s!r}; expected seconds above 0, or None")
-
-    def _checked_seed(self) -> int:
-        seed = self.random_state
-        if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
-            raise UsageError(f"random_state={seed!r}; expected an int of 0 or more")
-        return int(seed)
