@@ -12,6 +12,7 @@ Matrix = NDArray[np.float32]
 Spans = Sequence[tuple[int, int]]
 
 ROWS_AT_ONCE = 1_024
+PAIRS_AT_ONCE = 1 << 24
 
 
 @dataclass(frozen=True)
@@ -83,11 +84,13 @@ def nearest_rows(rows: Matrix, k: int) -> NDArray[np.int64]:
 
 def _voted(rows: Matrix, neighbours: NDArray[np.int64], spans: Spans) -> Matrix:
     """The rows with the level that most neighbours hold; the nearest's among equals."""
-    votes = rows.copy()
+    votes, at_once = rows.copy(), max(1, PAIRS_AT_ONCE // neighbours.shape[1] ** 2)
     for start, stop in spans:
         _, level = np.unique(rows[:, start:stop], axis=0, return_inverse=True)
         held = level.reshape(-1)[neighbours]  # (N, k)
-        counts = (held[:, :, None] == held[:, None, :]).sum(axis=2)
-        chosen = counts.argmax(axis=1)
-        votes[:, start:stop] = rows[neighbours[np.arange(len(rows)), chosen], start:stop]
+        for first in range(0, len(rows), at_once):
+            part = held[first : first + at_once]
+            chosen = (part[:, :, None] == part[:, None, :]).sum(axis=2).argmax(axis=1)
+            winner = neighbours[np.arange(first, first + len(part)), chosen]
+            votes[first : first + len(part), start:stop] = rows[winner, start:stop]
     return votes

@@ -11,11 +11,12 @@ import numpy as np
 from torch import nn
 
 from gan_augment.config import Recipe
-from gan_augment.data.columns import plain
+from gan_augment.data.columns import Plain, plain
 from gan_augment.data.contract import LabelledTable
 from gan_augment.data.fit_encoding import fit_encoding
-from gan_augment.data.schema import TableSchema
+from gan_augment.data.schema import Name, TableSchema
 from gan_augment.devices import Machine
+from gan_augment.errors import DataError
 from gan_augment.progress import Progress
 from gan_augment.recipes import RECIPES, resolve_recipe
 from gan_augment.synthesizers.row_sampler import RowSampler
@@ -39,11 +40,30 @@ PROBE_STEPS = 20
 
 
 def encoded(data: LabelledTable, schema: TableSchema, machine: Machine, seed: int) -> EncodedTable:
-    """The learned columns of a table as vectors."""
-    cells = {column.name: plain(data.frame[column.name], column) for column in schema.learned}
+    """The learned columns of a table as vectors. Raises DataError where the schema is another's."""
+    cells = _cells(data, schema)
     encoding = fit_encoding(cells, schema, data.labels, seed)
     rows = encoding.encode(cells)
     return EncodedTable(rows, data.labels, len(data.names), encoding, machine, data.groups)
+
+
+def _cells(data: LabelledTable, schema: TableSchema) -> dict[Name, Plain]:
+    names = data.frame.columns.tolist()
+    if names != list(schema.names):
+        raise DataError(
+            f"the schema is of columns {list(schema.names)[:10]}, the table has {names[:10]}; "
+            "infer the schema of this table"
+        )
+    cells = {column.name: plain(data.frame[column.name], column) for column in schema.learned}
+    for column in schema.learned:
+        own = cells[column.name]
+        unknown = int((np.isnan(own) if own.dtype.kind == "f" else own < 0).sum())
+        if unknown and not column.missing:
+            raise DataError(
+                f"column {column.name!r} has {unknown:,} cells that are missing or of no level of "
+                "the schema, which knows no missing ones; infer the schema of this table"
+            )
+    return cells
 
 
 def chosen(

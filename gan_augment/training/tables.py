@@ -154,7 +154,7 @@ def feature_matching(
         real = discriminator.features(batch.x)
     member = F.one_hot(batch.y[:: discriminator.pack]).to(real.dtype)  # (N, K)
     held = member.sum(dim=0)  # (K,)
-    gap = member.T @ (discriminator.features(made.x) - real) / held.clamp_min(1)[:, None]
+    gap = member.T @ (discriminator.features(made.x.float()) - real) / held.clamp_min(1)[:, None]
     distance = gap.square().mean(dim=1).sum() / (held > 0).sum()
     return parts.recipe.objective.feature_matching * distance, {"matching": distance.detach()}
 
