@@ -185,7 +185,7 @@ def test_generated_tables_are_learned_and_made_in_kind_or_refused_in_words(
 
 
 @pytest.mark.campaign
-def test_a_thousand_generated_tables(record_property: Callable[[str, object], None]) -> None:
+def test_a_thousand_generated_tables() -> None:
     tally: Counter[str] = Counter()
 
     @settings(max_examples=1_000, deadline=None, suppress_health_check=QUIET)
@@ -194,6 +194,5 @@ def test_a_thousand_generated_tables(record_property: Callable[[str, object], No
         tally[check(*table, recipe, steps)] += 1
 
     each()
-    record_property("outcomes", dict(tally))
     assert set(tally) <= {"made", "DataError"}
-    assert tally["made"] >= 500
+    assert tally["made"] >= 500, tally

@@ -7,15 +7,13 @@ import pytest
 from pandas.testing import assert_frame_equal
 
 from gan_augment import TabularGAN
+from gan_augment.config import Recipe
 from gan_augment.data.contract import LabelledTable
-from gan_augment.errors import (
-    ResumeMismatchError,
-)
+from gan_augment.errors import DivergedError, ResumeMismatchError
+from gan_augment.recipes import RECIPES
 from gan_augment.synthesizers import table_trials
 from gan_augment.training.callbacks import StopFlag, StopRequested
 from gan_augment.training.checkpoint import CheckpointStore
-
-IDS = ["key", "ticket"]
 
 
 def test_a_loaded_model_is_the_saved_one(table_gan, tmp_path):
@@ -227,3 +225,43 @@ def test_a_budget_becomes_steps_that_repeat_the_run(small_table):
     assert told == [gan.steps_]
     repeated = TabularGAN(steps=gan.steps_, device="cpu", threads=1).fit(read.table)
     assert_frame_equal(repeated.sample({"few": 9}).frame, gan.sample({"few": 9}).frame)
+
+
+@pytest.mark.slow
+def test_a_run_that_diverges_leaves_the_interpolation_to_sample_from(small_table):
+    read, recipe = small_table({"many": 90, "few": 24}), RECIPES["table"]["anchored"]
+    wild = recipe.generator_optimiser.model_copy(update={"rate": 1e38})
+    recipe = recipe.model_copy(
+        update={"generator_optimiser": wild, "discriminator_optimiser": wild}
+    )
+    gan = TabularGAN(recipe=recipe, steps=40, device="cpu", threads=1)
+    with pytest.raises(DivergedError):
+        gan.fit(read.table)
+    assert gan.meta_.chosen == "interpolation"
+    assert gan.sample({"few": 9}).counts["few"] == 9
+
+
+@pytest.mark.parametrize("recipe", ["anchored", "free"])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"objective": {"lecam": 0.1, "lecam_from_images": 0, "loss": "hinge"}, "d_steps": 2},
+        {"discriminator": {"pack": 2, "spectral_norm": True}},
+        {"generator": {"levels": "vote", "neighbours": 1_000}},
+        {"generator": {"width": 1, "code": 2, "embedding": 1}, "discriminator": {"width": 1}},
+    ],
+    ids=["another objective", "packs", "votes of all", "the smallest networks"],
+)
+def test_other_recipes_train_and_sample(recipe, changes, small_table, fit_table):
+    values = RECIPES["table"][recipe].model_dump()
+    for part, change in changes.items():
+        values[part] = {**values[part], **change} if isinstance(change, dict) else change
+    gan = fit_table(small_table({"many": 60, "few": 12}), recipe=Recipe.model_validate(values))
+    assert gan.sample({"few": 5}).counts["few"] == 5
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("recipe", ["anchored", "free"])
+def test_bf16_trains_and_samples(recipe, small_table, fit_table):
+    gan = fit_table(small_table({"many": 60, "few": 12}), recipe=recipe, precision="bf16")
+    assert gan.sample({"few": 5}).counts["few"] == 5

@@ -326,6 +326,19 @@ def test_a_recipe_that_is_none_of_tables_is_refused(small_table, fit_table):
         fit_table(small_table({"many": 30, "few": 5}), recipe="ancored")
 
 
+def test_a_schema_of_another_table_is_refused(small_table):
+    read, gan = small_table({"many": 30, "few": 5}), TabularGAN(steps=3, device="cpu")
+    for frame, said in (
+        (read.table.frame.rename(columns={"x": "z"}), "'z'"),
+        (read.table.frame[["k", "x", "c"]], "'k', 'x', 'c'"),
+        (read.table.frame.assign(k=[np.nan, *range(34)]), "'k' has 1 cells"),
+        (read.table.frame.assign(c=["new", *"abcab" * 6, *"abca"]), "'c' has 1 cells"),
+    ):
+        data = LabelledTable(frame, read.table.labels, read.table.ids)
+        with pytest.raises(DataError, match=said):
+            gan.fit(data, schema=read.schema)
+
+
 def test_infinite_numbers_are_refused_with_the_column(small_table):
     read = small_table({"many": 30, "few": 5})
     frame = read.table.frame.assign(x=[np.inf, *range(34)])
