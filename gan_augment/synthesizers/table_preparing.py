@@ -14,6 +14,7 @@ from gan_augment.config import Recipe
 from gan_augment.data.columns import Plain, plain
 from gan_augment.data.contract import LabelledTable
 from gan_augment.data.fit_encoding import fit_encoding
+from gan_augment.data.row_anchors import AnchorRows
 from gan_augment.data.schema import Name, TableSchema
 from gan_augment.devices import Machine
 from gan_augment.errors import DataError
@@ -107,13 +108,20 @@ def chosen(
 class AsInTrials:
     """Scores the final run as its trials were scored at the same step; a collapse is not eligible.
 
-    Without trials the last generator is the best one. Lower is better, as everywhere.
+    anchors: the training rows of all classes, whose spread is the real one. Without trials the last
+    generator is the best one. Lower is better, as everywhere.
     """
 
     def __init__(
-        self, choice: Choice, steps: int, sampler: RowSampler, topped_up: Mapping[int, str]
+        self,
+        choice: Choice,
+        steps: int,
+        sampler: RowSampler,
+        anchors: AnchorRows,
+        topped_up: Mapping[int, str],
     ) -> None:
-        self._choice, self._sampler, self._topped_up = choice, sampler, topped_up
+        self._choice, self._sampler = choice, sampler
+        self._real, self._topped_up = anchors, topped_up
         self._due = sorted(score_steps(steps, 0, MARKS))
         self._asked = 0
 
@@ -149,10 +157,10 @@ class AsInTrials:
         sampler = replace(self._sampler, network=network)
         ratios = [1.0]
         for label, name in self._topped_up.items():
-            start, stop = sampler.anchors.of(label)
+            start, stop = self._real.of(label)
             if stop - start < 2:
                 continue
-            real = sampler.anchors.rows[start:stop].std(axis=0)
+            real = self._real.rows[start:stop].std(axis=0)
             made = sampler.block(label, name, 0, 0, "spread").std(axis=0)
             moving = real > 1e-6
             if moving.any():

@@ -153,7 +153,7 @@ class TabularGAN:
                 table, choice.recipe, steps, seed, stop=stop, callbacks=callbacks, scores=MARKS
             )
             sampler = sampler_of(run.state.average, anchors, table, run.parts)
-            scorer = AsInTrials(choice, steps, sampler, rare)
+            scorer = AsInTrials(choice, steps, sampler, anchors, rare)
             run.scorer = scorer
             saver = RunSaver(checkpoints, run, table_sha256(data), force)
             if resume:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from pandas.testing import assert_frame_equal
 
 from gan_augment import TabularGAN
 from gan_augment.config import Recipe
 from gan_augment.data.contract import LabelledTable
+from gan_augment.devices import choose_machine
 from gan_augment.errors import DivergedError, ResumeMismatchError
 from gan_augment.recipes import RECIPES
 from gan_augment.synthesizers import table_trials
+from gan_augment.synthesizers.table_preparing import AsInTrials, encoded
+from gan_augment.synthesizers.table_run import new_run, sampler_of
+from gan_augment.synthesizers.table_trials import Choice
 from gan_augment.training.callbacks import StopFlag, StopRequested
 from gan_augment.training.checkpoint import CheckpointStore
 
@@ -265,3 +270,21 @@ def test_other_recipes_train_and_sample(recipe, changes, small_table, fit_table)
 def test_bf16_trains_and_samples(recipe, small_table, fit_table):
     gan = fit_table(small_table({"many": 60, "few": 12}), recipe=recipe, precision="bf16")
     assert gan.sample({"few": 5}).counts["few"] == 5
+
+
+@pytest.mark.parametrize("recipe", ["anchored", "free"])
+def test_a_generator_whose_rows_are_all_alike_is_not_kept(recipe, small_table):
+    read, machine = small_table({"many": 60, "few": 12}), choose_machine("cpu", "float32", 1)
+    table = encoded(read.table, read.schema, machine, 0)
+    settings = RECIPES["table"][recipe]
+    run, anchors = new_run(table, settings, 3, 0, stop=StopFlag())
+    sampler = sampler_of(run.state.average, anchors, table, run.parts)
+    few = read.table.names.index("few")
+    scorer = AsInTrials(Choice(settings, {}, 3, ""), 3, sampler, anchors, {few: "few"})
+    assert scorer.score(run.state.average).eligible
+
+    class Collapsed(torch.nn.Module):
+        def forward(self, z, y, *starts) -> torch.Tensor:
+            return torch.from_numpy(anchors.rows[:1]).expand(len(z), -1)
+
+    assert not scorer.score(Collapsed()).eligible
