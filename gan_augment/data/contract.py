@@ -168,7 +168,7 @@ def _check_rows(data: LabelledImages | LabelledTable, n: int) -> None:
         raise DataError(f"labels reach from {labels.min()} to {labels.max()}; class_names has {k}")
     if len(set(data.names)) != len(data.names) or not all(data.names):
         raise DataError(f"class names must be unique and not empty; given {data.names}")
-    if data.ids.shape != labels.shape or len(np.unique(data.ids)) != len(data.ids):
+    if data.ids.shape != labels.shape or len(set(data.ids.tolist())) != len(data.ids):
         raise DataError("ids must be one unique string a row")
     groups = data.groups
     if groups is not None and (groups.shape != (n,) or groups.dtype != np.int64):

@@ -57,11 +57,12 @@ class Choices(nn.Module):
         padded = F.pad(x, (0, 1), value=float("-inf"))
         spread = padded.index_select(1, self.grid.flatten())
         logits = spread.view(len(x), *self.grid.shape)  # (N, choices, most levels)
-        soft = logits.softmax(dim=2)
-        hard = torch.zeros_like(soft).scatter_(2, logits.argmax(dim=2, keepdim=True), 1.0)
-        straight_through = (hard + (soft - soft.detach())).flatten(1)  # (N, choices * most)
-        one_hots = straight_through.index_select(1, self.places)
-        return x.index_copy(1, self.columns, one_hots)
+        one_hots = torch.zeros_like(logits).scatter_(2, logits.argmax(dim=2, keepdim=True), 1.0)
+        if torch.is_grad_enabled():
+            soft = logits.softmax(dim=2)
+            one_hots = one_hots + (soft - soft.detach())  # straight through
+        flat = one_hots.flatten(1)  # (N, choices * most levels)
+        return x.index_copy(1, self.columns, flat.index_select(1, self.places))
 
 
 class ResidualRowGenerator(nn.Module):
