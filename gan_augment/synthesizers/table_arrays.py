@@ -97,9 +97,10 @@ def _encoding(arrays: Mapping[str, NDArray[np.generic]], meta: TableMeta) -> Tab
 def _check_writable(encoding: TableEncoding, table: TableSchema) -> None:
     """ModelFileError where a described column cannot hold the cells that the encoding gives."""
     try:
-        for facts in table.learned:
-            if facts.categories is not None and not set(facts.levels) <= set(facts.categories):
+        for facts in table.columns:
+            if facts.dtype == "category" and not set(facts.levels) <= set(facts.categories or ()):
                 raise ValueError(f"{facts.name!r} has a level that is none of its categories")
+        for facts in table.learned:
             restored(_all_cells(encoding.columns[facts.name]), facts)
         filled = tuple(column for column in table.columns if not column.learned)
         output_frame({}, TableSchema(columns=filled), 1)

@@ -263,3 +263,11 @@ def test_the_description_holds_no_path_of_this_machine(saved):
     text = json.dumps(json.loads((folder / "model.json").read_text()))
     assert str(Path.home()) not in text
     assert str(folder) not in text
+
+
+@pytest.mark.parametrize("categories", [None, ["low", "else"]])
+def test_levels_that_are_no_categories_are_refused(saved, tmp_path, categories):
+    _, arrays, meta = saved
+    at = [column["name"] for column in meta["table"]["columns"]].index("graded")
+    forged = edited(meta, "table", "columns", at, "categories", to=categories)
+    assert "none of its categories" in refused(tmp_path / "m", arrays, forged)
