@@ -88,7 +88,8 @@ def print_plan(
     found = choices(ctx)
     plan = workflows.plan_fit(data, settings, run)
     kind = settings.data_kind
-    ends = targets(plan.counts, top_up, plan.topped_up, kind) if top_up else {}
+    asked = targets(plan.counts, top_up, plan.topped_up, kind) if top_up else {}
+    ends = {name: end.repeated() if end.lone else end for name, end in asked.items()}
     counts = {name: _origins(end) for name, end in ends.items()}
     if as_json:
         told = {"options": _as_dict(found), "plan": plan.to_dict(), "counts": counts}

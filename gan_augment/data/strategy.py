@@ -24,6 +24,15 @@ class ClassPlan:
         """All rows of the class at the end."""
         return self.real + self.repeats + self.synthetic + self.companions
 
+    @property
+    def lone(self) -> bool:
+        """Whether rows would be generated from one row alone, which no generator does."""
+        return self.real == 1 and self.synthetic + self.companions > 0
+
+    def repeated(self) -> ClassPlan:
+        """As many rows, none of them generated."""
+        return ClassPlan(self.real, self.repeats + self.synthetic + self.companions)
+
 
 def rare_classes(counts: Mapping[str, int]) -> tuple[str, ...]:
     """Classes with fewer than half of an equal share, n_c < N / (2 K), in the order of `counts`.

@@ -22,8 +22,6 @@ from gan_augment.workflows.model_facts import model_sha256
 from gan_augment.workflows.output_folder import check_apart
 from gan_augment.workflows.tasks import Task, task_of
 
-FEWEST_ROWS = 2  # interpolation and spread need a pair
-
 
 @dataclass(frozen=True)
 class AugmentResult:
@@ -89,9 +87,7 @@ class Job:
         if not news:
             return
         for name in news:
-            old = self.plan[name]
-            repeats = old.repeats + old.synthetic + old.companions
-            self.plan[name] = ClassPlan(old.real, repeats)
+            self.plan[name] = self.plan[name].repeated()
         self.refused |= news
         listed = "; ".join(f"{name!r}: {why}" for name, why in news.items())
         self.warn(f"filled with repeats of real {self.task.unit[1]} instead: {listed}", progress)
@@ -142,8 +138,7 @@ def job_of(
     plan = targets(counts, top_up, choose_classes(options.classes, counts), task.kind)
     job = Job(source, out, task, plan, options.seed)
     few = f"it has 1 {task.unit[0]}, and a generator needs 2"
-    single = [c for c, p in plan.items() if p.real < FEWEST_ROWS and p.synthetic + p.companions]
-    job.refuse({name: few for name in single if counts[name]}, progress)
+    job.refuse({name: few for name, end in plan.items() if end.lone}, progress)
     return job
 
 

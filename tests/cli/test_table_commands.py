@@ -229,3 +229,12 @@ def test_the_manifest_is_read_by_any_reader(
         rows = list(csv.DictReader(file))
     assert [row["origin"] for row in rows] == ["real", *["synthetic"] * 48]
     assert rows[0]["index"] == "72"
+
+
+def test_a_dry_run_of_augment_generates_nothing_from_one_row(
+    command: Command, tmp_path: Path
+) -> None:
+    table = write_table(tmp_path / "lone.csv", 30, 1)
+    told = answer(command("augment", table, "out.csv", "--target", "kind", "--dry-run", "--json"))
+    lone = {"real": 1, "repeat": 29, "synthetic": 0, "companion": 0}
+    assert told["counts"]["rare"] == lone
