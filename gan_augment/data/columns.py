@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame, Series
 
 Plain = NDArray[np.float64] | NDArray[np.int32]
+FEW_COLUMNS = 90  # of more, held one by one, pandas warns at an insertion; a copy joins them
 _NUMBERS = ("integer", "float", "decimal", "boolean", "datetime", "duration")
 
 
@@ -104,7 +105,7 @@ def joined(frame: DataFrame, labels: NDArray[np.int64], schema: TableSchema) -> 
         return frame
     column = restored(labels, target.cells)
     column.index = frame.index
-    out = frame.copy(deep=False)
+    out = frame.copy(deep=len(frame.columns) > FEW_COLUMNS)
     out.insert(min(target.position, len(out.columns)), target.name, column)
     return out
 

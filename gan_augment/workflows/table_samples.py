@@ -52,8 +52,8 @@ def samples_csv(gan: RowSource, read: ReadTable, stored: FileFormat) -> bytes:
     frame = pd.concat(parts, ignore_index=True)
     names = [_free("class", frame), _free("origin", frame)]
     how = _format(frame, names, stored)
-    frame.insert(0, names[0], labels)
-    frame.insert(1, names[1], origins)
+    first_two = pd.DataFrame({names[0]: labels, names[1]: origins})
+    frame = pd.concat([first_two, frame], axis=1)
     return how.first_line() + format_rows(frame, how)
 
 

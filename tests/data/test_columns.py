@@ -6,6 +6,7 @@ import datetime as dt
 import json
 import time
 import uuid
+import warnings
 import zoneinfo
 from decimal import Decimal
 from typing import Any
@@ -16,9 +17,10 @@ import pyarrow as pa
 import pytest
 from pandas.testing import assert_frame_equal, assert_series_equal
 
-from gan_augment.data.columns import output_frame, plain, restored
+from gan_augment.data.columns import joined, output_frame, plain, restored
 from gan_augment.data.infer_schema import infer_schema, inferred_column
 from gan_augment.data.schema import Column, ColumnKind, TableSchema
+from gan_augment.data.tables import read_frame
 
 WHOLE = [3, 1, 2, 3, -4]
 MAYBE_WHOLE = [3, None, 2, 3, -4]
@@ -351,3 +353,14 @@ def test_a_million_rows_of_fifteen_columns_are_restored_in_seconds() -> None:
     assert time.perf_counter() - began < 4
     assert out.dtypes.equals(frame.dtypes)
     assert_frame_equal(out.head(50), frame.iloc[rows[:50]].reset_index(drop=True))
+
+
+def test_the_target_joins_a_frame_of_many_columns_without_a_warning():
+    frame = pd.DataFrame({f"gene {i}": np.arange(4.0) for i in range(150)})
+    read = read_frame(frame.assign(y=list("abab")), target="y")
+    made = output_frame({name: np.arange(4.0) for name in read.schema.names}, read.schema, 4)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        whole = joined(made, np.array([0, 1, 0, 1]), read.schema)
+    assert whole["y"].tolist() == list("abab")
+    assert len(whole.columns) == 151
