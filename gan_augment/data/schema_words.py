@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gan_augment.data.local_clock import to_wall
+
 if TYPE_CHECKING:
     from gan_augment.data.schema import Column, TableSchema
 
@@ -54,10 +56,13 @@ def _row(column: Column, kind: str) -> tuple[str, ...]:
 def _bound(column: Column, bound: int | float) -> str:
     if column.unit is None:
         return str(bound) if isinstance(bound, int) else f"{bound:.6g}"
-    ticks = np.timedelta64(int(bound), column.unit)
     if column.kind != "datetime":
-        return str(ticks)
-    return str(np.datetime64(int(bound), column.unit)).replace("T", " ")
+        return str(np.timedelta64(int(bound), column.unit))
+    moment = np.datetime64(int(bound), column.unit)
+    if column.zone and not column.wall:  # else it is on the local clock already
+        ticks = moment.astype("M8[s]").astype(np.int64).reshape(1)
+        moment = to_wall(ticks, "s", column.zone).view("M8[s]")[0]
+    return str(moment).replace("T", " ")
 
 
 def _short(text: str, width: int) -> str:

@@ -358,3 +358,9 @@ def test_a_schema_survives_json() -> None:
     assert again == schema
     assert [type(name) for name in again.names] == [str, str, str, int]
     assert TableSchema.model_validate_json(schema.model_dump_json()) == schema
+
+
+def test_moments_with_a_zone_are_shown_on_its_clocks():
+    when = pd.date_range("2021-03-01 08:00", periods=3, freq="13h", tz="Europe/Berlin")
+    line = infer_schema(pd.DataFrame({"when": when})).lines()[1]
+    assert "2021-03-01 08:00:00 to 2021-03-02 10:00:00" in line
