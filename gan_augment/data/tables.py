@@ -126,9 +126,20 @@ def read_table(
         from gan_augment.data.csv_tables import read_csv
 
         frame, source = read_csv(path)
+        _check_labels_written(source, target)
     read = read_frame(frame, target, overrides)
     notes = (*getattr(source, "notes", ()), *read.notes)
     return replace(read, source=source, notes=notes)
+
+
+def _check_labels_written(source: CsvSource, target: Name) -> None:
+    """Raise DataError where words like None, which mean missing in a CSV, stand for labels."""
+    how = next((how for how in source.format.columns if how.name == str(target)), None)
+    if how is not None and how.missing.strip():
+        raise DataError(
+            f"column {how.name!r} holds {how.missing.strip()!r} as a label, which means missing in "
+            "a CSV; drop those rows, or rename that class in the file"
+        )
 
 
 def _read_parquet(path: Path) -> tuple[DataFrame, ParquetSource]:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from gan_augment.data import csv_tables
 from gan_augment.data.csv_tables import read_csv
+from gan_augment.data.tables import read_table
 from gan_augment.errors import DataError
 
 
@@ -277,3 +278,11 @@ def test_any_file_is_a_table_or_refused_in_one_line(rows, delimiter, end, last, 
             assert len(frame) == source.rows > 0
             assert list(frame) == [column.name for column in source.format.columns]
         assert "\n" not in refusal
+
+
+@pytest.mark.parametrize("word", ["None", "NA"])
+def test_a_class_that_is_called_as_a_missing_cell_is_refused_by_that_name(tmp_path, word):
+    path = tmp_path / "sleep.csv"
+    path.write_text(f"hours,trouble\n7,{word}\n5,insomnia\n8,{word}\n")
+    with pytest.raises(DataError, match=f"'{word}' as a label, which means missing in a CSV"):
+        read_table(path, "trouble")
