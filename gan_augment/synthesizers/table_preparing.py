@@ -13,11 +13,12 @@ from torch import nn
 from gan_augment.config import Recipe
 from gan_augment.data.columns import Plain, plain
 from gan_augment.data.contract import LabelledTable
-from gan_augment.data.fit_encoding import fit_encoding
+from gan_augment.data.fit_encoding import encoded_width, fit_encoding
 from gan_augment.data.row_anchors import AnchorRows
 from gan_augment.data.schema import Name, TableSchema
 from gan_augment.devices import Machine
 from gan_augment.errors import DataError
+from gan_augment.processes import memory_limit_bytes
 from gan_augment.progress import Progress
 from gan_augment.recipes import RECIPES, resolve_recipe
 from gan_augment.synthesizers.row_sampler import RowSampler
@@ -35,17 +36,38 @@ from gan_augment.training.callbacks import StopFlag
 from gan_augment.training.loop import Run, one_step
 from gan_augment.training.monitor import Score, score_steps
 
+MEMORY_SHARE = 0.6
+"""Of the memory there is, what the rows may take; the rest is for training."""
 SMALLEST_SPREAD = 0.3
 """Generated spread over the real one, below which a generator has collapsed."""
 PROBE_STEPS = 20
 
 
 def encoded(data: LabelledTable, schema: TableSchema, machine: Machine, seed: int) -> EncodedTable:
-    """The learned columns of a table as vectors. Raises DataError where the schema is another's."""
+    """The learned columns of a table as vectors. Raises DataError where the schema is another's.
+
+    So it does, before any cell is read, where the rows would not fit into memory.
+    """
+    _check_memory(len(data), schema)
     cells = _cells(data, schema)
     encoding = fit_encoding(cells, schema, data.labels, seed)
     rows = encoding.encode(cells)
     return EncodedTable(rows, data.labels, len(data.names), encoding, machine, data.groups)
+
+
+def _check_memory(rows: int, schema: TableSchema) -> None:
+    """Refuse what would not fit: all cells as plain numbers, and all rows as vectors, held twice.
+
+    Twice, since anchors and trials copy rows.
+    """
+    width = encoded_width(schema)
+    needed, limit = rows * 8 * (len(schema.learned) + width), memory_limit_bytes()
+    if needed > MEMORY_SHARE * limit:
+        raise DataError(
+            f"{rows:,} rows of {width:,} numbers each need about {needed / 2**30:.1f} GiB, more "
+            f"than {MEMORY_SHARE:.0%} of the {limit / 2**30:.1f} GiB there are. Leave columns out "
+            "of learning (--id a,b), or take fewer rows."
+        )
 
 
 def _cells(data: LabelledTable, schema: TableSchema) -> dict[Name, Plain]:
