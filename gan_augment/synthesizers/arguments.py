@@ -24,6 +24,6 @@ def checked_seed(random_state: object) -> int:
 def checked_counts(counts: Mapping[str, int]) -> dict[str, int]:
     """{class: rows to draw}, whole numbers of 0 or more. Raises UsageError."""
     for name, n in counts.items():
-        if n < 0 or int(n) != n:
+        if not isinstance(n, int | float | np.integer | np.floating) or n < 0 or n % 1:
             raise UsageError(f"{n!r} samples of {name!r} were asked for; expected 0 or more")
     return {name: int(n) for name, n in counts.items()}
