@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TypeGuard
 
 import numpy as np
 
@@ -15,15 +16,32 @@ def checked_seed(random_state: object) -> int:
     >>> checked_seed(7)
     7
     """
-    whole = isinstance(random_state, int | np.integer) and not isinstance(random_state, bool)
-    if not whole or int(random_state) < 0:  # type: ignore[call-overload]
+    if not _whole(random_state) or random_state < 0:
         raise UsageError(f"random_state={random_state!r}; expected an int of 0 or more")
-    return int(random_state)  # type: ignore[call-overload, no-any-return]
+    return int(random_state)
 
 
 def checked_counts(counts: Mapping[str, int]) -> dict[str, int]:
-    """{class: rows to draw}, whole numbers of 0 or more. Raises UsageError."""
+    """{class: rows to draw}, whole numbers of 0 or more. Raises UsageError.
+
+    >>> checked_counts({"rare": 3})
+    {'rare': 3}
+    """
     for name, n in counts.items():
-        if not isinstance(n, int | float | np.integer | np.floating) or n < 0 or n % 1:
-            raise UsageError(f"{n!r} samples of {name!r} were asked for; expected 0 or more")
+        if not _whole(n) or n < 0:
+            raise UsageError(
+                f"{n!r} samples of {name!r} were asked for; expected a whole number, 0 or more"
+            )
     return {name: int(n) for name, n in counts.items()}
+
+
+def check_length(steps: object, budget_s: float | None) -> None:
+    """Raise UsageError for steps that are no whole number from 1 on, or a budget of no time."""
+    if steps is not None and not (_whole(steps) and steps >= 1):
+        raise UsageError(f"steps={steps!r}; expected a whole number of 1 or more, or None")
+    if budget_s is not None and not budget_s > 0:
+        raise UsageError(f"budget_s={budget_s!r}; expected seconds above 0, or None")
+
+
+def _whole(value: object) -> TypeGuard[int]:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)

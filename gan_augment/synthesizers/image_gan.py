@@ -28,7 +28,7 @@ from gan_augment.networks.geometry import Geometry
 from gan_augment.progress import Progress, Silent
 from gan_augment.recipes import resolve_recipe
 from gan_augment.storage import load_bundle, save_bundle
-from gan_augment.synthesizers.arguments import checked_counts, checked_seed
+from gan_augment.synthesizers.arguments import check_length, checked_counts, checked_seed
 from gan_augment.synthesizers.block_sampler import BlockSampler, encode_anchors
 from gan_augment.synthesizers.model_file import NAME, ModelMeta, ScoreRecord
 from gan_augment.synthesizers.preparing import Prepared, prepare
@@ -132,6 +132,7 @@ class ImageGAN:
         DivergedError, after which the best generator so far, if there is one, samples and saves.
         """
         progress, seed = progress or Silent(), checked_seed(self.random_state)
+        check_length(self.steps, self.budget_s)
         started_s = time.monotonic()
         topped_up = choose_classes(self.classes, data.counts)
         machine = choose_machine(self.device, self.precision, self.threads)

@@ -26,7 +26,7 @@ from gan_augment.errors import (
 )
 from gan_augment.progress import Progress, Silent
 from gan_augment.storage import load_bundle, save_bundle
-from gan_augment.synthesizers.arguments import checked_counts, checked_seed
+from gan_augment.synthesizers.arguments import check_length, checked_counts, checked_seed
 from gan_augment.synthesizers.model_file import NAME, ScoreRecord
 from gan_augment.synthesizers.row_sampler import FEW_ROWS, RowSampler
 from gan_augment.synthesizers.saving import RunSaver
@@ -130,7 +130,7 @@ class TabularGAN:
             stop or StopFlag(),
             checked_seed(self.random_state),
         )
-        self._check_length()
+        check_length(self.steps, self.budget_s)
         topped_up = choose_classes(self.classes, data.counts)
         rare = {data.names.index(name): name for name in topped_up}
         machine = self._machine()
@@ -314,11 +314,3 @@ class TabularGAN:
                 "this TabularGAN is not fitted; call fit(data) or TabularGAN.load(folder)"
             )
         return self
-
-    def _check_length(self) -> None:
-        steps, budget_s = self.steps, self.budget_s
-        whole = isinstance(steps, int | np.integer) and not isinstance(steps, bool)
-        if steps is not None and not (whole and steps >= 1):
-            raise UsageError(f"steps={steps!r}; expected a whole number of 1 or more, or None")
-        if budget_s is not None and not budget_s > 0:
-            raise UsageError(f"budget_s={budget_s!r}; expected seconds above 0, or None")

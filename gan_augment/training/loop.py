@@ -132,7 +132,7 @@ def _roll_back(run: Run, last_good: Arrays) -> None:
     if retries > ROLLBACKS_ALLOWED:
         raise DivergedError(
             f"training gave non-finite numbers at step {failed_at} after {ROLLBACKS_ALLOWED} "
-            "rollbacks with halved rates; the best generator so far is kept. "
+            "rollbacks with halved rates; the best scored generator, if there is one, is kept. "
             "Try --precision float32 or lower rates."
         )
 

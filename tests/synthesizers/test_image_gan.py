@@ -16,6 +16,7 @@ from gan_augment.errors import (
     UsageError,
 )
 from gan_augment.storage import load_bundle, save_bundle
+from gan_augment.synthesizers.arguments import checked_counts
 from gan_augment.training.callbacks import StopFlag, StopRequested
 
 pytestmark = pytest.mark.slow
@@ -213,3 +214,15 @@ def test_a_budget_becomes_steps_that_repeat_the_run(toy):
     assert told == [gan.steps_]
     repeated = ImageGAN(steps=gan.steps_, device="cpu", threads=1).fit(toy)
     assert np.array_equal(repeated.sample({"bad": 3}).pixels, gan.sample({"bad": 3}).pixels)
+
+
+@pytest.mark.parametrize("wrong", [{"steps": 0}, {"steps": -3}, {"steps": 2.5}, {"budget_s": 0}])
+def test_a_length_that_is_none_is_refused_before_training(wrong, toy):
+    with pytest.raises(UsageError, match="expected"):
+        ImageGAN(**wrong).fit(toy)
+
+
+@pytest.mark.parametrize("n", [-1, float("nan"), 2.5, "3", True])
+def test_counts_that_are_no_counts_are_refused(n):
+    with pytest.raises(UsageError, match="whole number"):
+        checked_counts({"rare": n})
