@@ -34,7 +34,7 @@ def augment(
         bool | None,
         o.option(
             "--companions/--no-companions",
-            "Whether the other classes get generated images too.  [default: measured best]",
+            "Whether the other classes get generated samples too.  [default: measured best]",
         ),
     ] = None,
     resize_originals: Annotated[
