@@ -33,6 +33,7 @@ def orders(rows: int = 600) -> pd.DataFrame:
 
 
 def main(out: Path) -> None:
+    """Read, fit, sample; save, load, and sample the same again."""
     frame = orders()
     read = read_frame(frame, target="fraud")
     print("\n".join(read.schema.lines()))

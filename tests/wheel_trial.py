@@ -23,6 +23,16 @@ def write_images(folder: Path) -> None:
             Image.fromarray(pixels).save(folder / name / f"{i}.png")
 
 
+def write_table(path: Path) -> None:
+    """Forty rows of one class, twelve of another; a number, a level, a missing cell."""
+    rng = np.random.default_rng(0)
+    lines = ["size,colour,label"]
+    for label, count in (("common", 40), ("rare", 12)):
+        sizes, colours = rng.normal(size=count), rng.choice(["red", ""], count)
+        lines += [f"{a:.2f},{b},{label}" for a, b in zip(sizes, colours, strict=True)]
+    path.write_text("\n".join(lines) + "\n")
+
+
 def command(*args: object) -> dict[str, object]:
     """One command of the installed package, as its JSON object."""
     line = [sys.executable, "-m", "gan_augment_cli", *map(str, args), "--json"]
@@ -32,7 +42,7 @@ def command(*args: object) -> dict[str, object]:
 
 
 def main() -> None:
-    """The package comes from the wheel, and fits and tops up."""
+    """The package comes from the wheel, and fits and tops up images and a table."""
     home = Path(gan_augment.__file__).resolve()
     if "site" not in home.parts:
         sys.exit(f"gan_augment came from {home}, not from the wheel")
@@ -42,6 +52,12 @@ def main() -> None:
     images = len(list(Path("out", "rare").glob("*.png")))
     if images != 40:
         sys.exit(f"out/rare holds {images} images; expected 40")
+    write_table(Path("data.csv"))
+    command("augment", "data.csv", "out.csv", "--target", "label", "--steps", 4)
+    filled = Path("out.csv").read_text()
+    rare = sum(line.endswith(",rare") for line in filled.splitlines())
+    if rare != 40 or not filled.startswith(Path("data.csv").read_text()):
+        sys.exit(f"out.csv holds {rare} rare rows; expected 40 behind the lines of data.csv")
 
 
 if __name__ == "__main__":
