@@ -54,7 +54,7 @@ def fit_encoding(
             columns[facts.name] = _levels(facts.name, own, len(facts.levels))
     for name, column in columns.items():
         if isinstance(column, LevelColumn) and column.entries > MOST_LEVELS_ONE_HOT:
-            columns[name] = _embedded(name, column, columns, cells, labels)
+            columns[name] = _embedded(name, column, columns, cells)
     return TableEncoding(columns)
 
 
@@ -85,13 +85,13 @@ def _embedded(
     column: LevelColumn,
     columns: Mapping[Name, EncodedColumn],
     cells: Cells,
-    labels: NDArray[np.int64],
 ) -> LevelColumn:
     """The column with vectors for its levels, from what they occur with in the other columns.
 
-    As many of them as memory allows, the labels first.
+    As many of them as memory allows; not the labels (see `embed_levels`).
     """
-    context, counted = [labels], column.entries * (int(labels.max()) + 1)
+    context: list[NDArray[np.int64]] = []
+    counted = 0
     for other, held in columns.items():
         values = 1 + (CONTEXT_BINS if isinstance(held, NumericColumn) else held.entries)
         if other == name or counted + column.entries * values > MOST_COUNTED:
