@@ -20,6 +20,7 @@ from gan_augment.data.frames import (
     arrow_frame,
     as_frame,
     as_series,
+    given_back,
     need_pyarrow,
 )
 from gan_augment.data.infer_schema import column_names, infer_schema
@@ -59,6 +60,15 @@ class ReadTable:
     notes: tuple[str, ...] = ()
     source: CsvSource | ParquetSource | None = None
     container: Container = PANDAS
+
+    def given_back(self, frame: DataFrame) -> Any:
+        """Rows of these columns as what was read: pandas, polars, Arrow, or an array.
+
+        >>> read = read_frame(np.eye(4), y=["rare", "common", "common", "common"])
+        >>> type(read.given_back(read.table.frame)).__name__
+        'ndarray'
+        """
+        return given_back(frame, self.container)
 
 
 def read_frame(

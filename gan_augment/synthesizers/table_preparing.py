@@ -41,6 +41,8 @@ MEMORY_SHARE = 0.6
 SMALLEST_SPREAD = 0.3
 """Generated spread over the real one, below which a generator has collapsed."""
 PROBE_STEPS = 20
+TRAINING_SHARE = 0.5
+"""Of a budget; the rest is the classifiers' that judge the trials."""
 
 
 def encoded(data: LabelledTable, schema: TableSchema, machine: Machine, seed: int) -> EncodedTable:
@@ -101,30 +103,31 @@ def chosen(
     stop: StopFlag,
 ) -> tuple[Choice, int]:
     """The recipe with what the trials say of it, and the number of steps of the run."""
-    recipe, counts = resolve_recipe(asked, "table"), np.bincount(table.labels)
-    smallest = min(int(counts[label]) for label in rare)
-    largest = max(int(counts[label]) for label in rare)
-    if steps is None and budget_s is None and largest < FEWEST_ROWS:
-        steps = min(FIXED_STEPS, recipe.steps)
-    if steps is None and budget_s is not None:
-        runs = FOLDS + 1 if largest >= FEWEST_ROWS else 1
-        steps = _steps_in(table, recipe, budget_s / runs, seed)
-        progress.note(
-            f"a budget of {budget_s:g} s is {steps} steps here, in {runs} runs with those that "
-            f"choose; --steps {steps} repeats the run"
-        )
-    steps = steps or recipe.steps
-    if largest < FEWEST_ROWS:
-        reason = (
-            f"no class to top up has {FEWEST_ROWS} rows, too few to hold any out: the last of "
-            f"{steps} steps is kept, untried"
-        )
-        return Choice(recipe, {}, steps, reason), steps
-    candidates = [recipe]
-    if asked == "auto" and smallest >= FREE_ROWS:
+    recipe = resolve_recipe(asked, "table")
+    counts = np.bincount(table.labels, minlength=table.classes)[list(rare)]
+    tried, candidates = bool(counts.max() >= FEWEST_ROWS), [recipe]
+    if asked == "auto" and counts.min() >= FREE_ROWS:
         candidates.append(RECIPES["table"]["free"])
-    choice = choose(table, candidates, rare, steps=steps, seed=seed, progress=progress, stop=stop)
-    return choice, steps
+    if steps is None and budget_s is not None:
+        runs = FOLDS * len(candidates) + 1 if tried else 1
+        training_s = budget_s * (TRAINING_SHARE if tried else 1.0)
+        steps = _steps_in(table, recipe, training_s / runs, seed)
+        progress.note(
+            f"a budget of {budget_s:g} s is {steps} steps here, in at most {runs} runs with those "
+            f"that choose; --steps {steps} repeats the run"
+        )
+    if tried:
+        steps = steps or recipe.steps
+        choice = choose(
+            table, candidates, rare, steps=steps, seed=seed, progress=progress, stop=stop
+        )
+        return choice, steps
+    steps = steps or min(FIXED_STEPS, recipe.steps)
+    reason = (
+        f"no class to top up has {FEWEST_ROWS} rows, too few to hold any out: the last of {steps} "
+        "steps is kept, untried"
+    )
+    return Choice(recipe, {}, steps, reason), steps
 
 
 class AsInTrials:
@@ -198,4 +201,4 @@ def _steps_in(table: EncodedTable, recipe: Recipe, budget_s: float, seed: int) -
     for _ in range(PROBE_STEPS - 1):
         one_step(run)
     step_s = (time.monotonic() - began_s) / (PROBE_STEPS - 1)
-    return max(PROBE_STEPS, math.floor(0.8 * budget_s / step_s))
+    return max(PROBE_STEPS, math.floor(budget_s / step_s))

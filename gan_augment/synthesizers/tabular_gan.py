@@ -62,7 +62,7 @@ class TabularGAN:
     Attributes (after fit or load): `classes_` {name: training rows}, `topped_up_`, `schema_`,
     `recipe_`, `steps_`, `meta_` (everything a saved model says).
 
-    A class of 2 to 9 rows is not learned: its rows are jittered; a lone row is repeated. An
+    A class of 2 to 9 rows is not learned, but interpolated and jittered; a lone row is repeated. An
     anchored model contains encoded training rows; share it as you would share the data.
 
     >>> import numpy as np

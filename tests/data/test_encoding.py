@@ -260,11 +260,30 @@ def test_the_nearest_level_of_a_vector_of_a_level_is_itself():
     levels = np.concatenate([np.zeros(50_000, int), 1 + np.arange(40), 1 + np.arange(40)])
     context = [(levels > 20).astype(int), levels % 9, rng.integers(0, 9, len(levels))]
     vectors = embed_levels(levels, 41, context)
-    assert np.abs(vectors).max() > 50  # rare levels lie far out, where float32 is coarse
-    found = nearest_level(vectors, vectors)
-    distinct = len(np.unique(vectors, axis=0))
-    assert distinct > 30
-    np.testing.assert_array_equal(vectors[found], vectors)
+    np.testing.assert_array_equal(nearest_level(vectors, vectors), np.arange(41))
+    far = vectors * 1e4  # where float32 is coarse
+    np.testing.assert_array_equal(nearest_level(far, far), np.arange(41))
+
+
+def test_levels_without_a_context_are_kept_apart():
+    vectors = embed_levels(np.arange(50) % 40, 40, [])
+    np.testing.assert_array_equal(nearest_level(vectors, vectors), np.arange(40))
+
+
+def test_a_level_that_is_seldom_seen_is_drawn_to_the_middle():
+    entry = np.concatenate([np.arange(4_000) % 40, np.full(2, 40)])
+    context = [entry % 2, (entry == 40).astype(int)]
+    size = np.linalg.norm(embed_levels(entry, 41, context), axis=1)
+    assert size[40] < 10  # two rows of 4,002 would stand 45 standard deviations out
+
+
+def test_labels_do_not_enter_the_vectors_of_levels():
+    frame = mixed()
+    found = [
+        encoded(frame, labels)[0].columns["many"].embedding
+        for labels in (np.arange(240) % 2, np.repeat([0, 1], 120))
+    ]
+    np.testing.assert_array_equal(*found)
 
 
 def test_levels_that_occur_with_the_same_things_lie_nearer():
@@ -278,7 +297,9 @@ def test_levels_that_occur_with_the_same_things_lie_nearer():
     assert np.linalg.norm(even - odd) > 3 * within
 
 
-def test_the_first_coordinate_is_the_first_of_a_correspondence_analysis():
+def test_the_first_coordinate_is_the_first_of_a_correspondence_analysis(monkeypatch):
+    for name in ("NOISE", "ROWS_TO_KNOW"):
+        monkeypatch.setattr(f"gan_augment.data.level_embedding.{name}", 0)
     rng = np.random.default_rng(0)
     entry, label = rng.integers(0, 6, 500), rng.integers(0, 4, 500)
     table = np.zeros((6, 4))
@@ -308,9 +329,10 @@ def test_too_many_levels_are_refused_before_memory_is_taken(monkeypatch):
 
 def test_contexts_beyond_the_memory_allowed_are_left_out(monkeypatch):
     frame, labels = mixed(), np.arange(240) % 2
-    monkeypatch.setattr("gan_augment.data.fit_encoding.MOST_COUNTED", 60 * 2)
+    assert np.abs(encoded(frame, labels)[0].columns["many"].embedding).max() > 0.1
+    monkeypatch.setattr("gan_augment.data.fit_encoding.MOST_COUNTED", 60)
     encoding, _ = encoded(frame, labels)
-    assert encoding.columns["many"].embedding.shape == (60, 2)  # from the labels alone
+    assert np.abs(encoding.columns["many"].embedding).max() < 0.1  # noise alone
 
 
 def test_the_same_seed_gives_the_same_knots_and_the_users_cells_stay():
