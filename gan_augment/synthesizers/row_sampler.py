@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -34,8 +35,8 @@ class RowSampler:
     """Draws the endless sequence of rows of each class from one trained generator.
 
     anchors: the rows that samples start from; for a free generator those of small classes alone.
-    wanted: how it draws. One torch thread, whatever the caller has, so that any number of workers
-    gives the same bytes.
+    wanted: how it draws. A block is one torch thread's, whatever the caller has, so that any number
+    of them at once gives the same bytes.
     """
 
     network: nn.Module
@@ -44,13 +45,20 @@ class RowSampler:
     machine: Machine
     wanted: GeneratorSettings
 
-    def cells(self, label: int, name: str, start: int, stop: int, seed: int) -> Cells:
-        """Rows [start, stop) of a class as plain cells, {column: (stop - start,)}."""
+    def cells(
+        self, label: int, name: str, start: int, stop: int, seed: int, workers: int = 1
+    ) -> Cells:
+        """Rows [start, stop) of a class as plain cells, {column: (stop - start,)}.
+
+        workers: blocks that are made at the same time.
+        """
         if stop <= start:
             return dict(self.encoding.decode(np.empty((0, self.encoding.width), dtype=np.float32)))
         blocks = range(start // BLOCK, (stop - 1) // BLOCK + 1)
-        with devices.threads(1):
-            drawn = [self.encoding.decode(self.block(label, name, b, seed)) for b in blocks]
+        with devices.threads(1), ThreadPoolExecutor(min(workers, len(blocks))) as pool:
+            drawn = list(
+                pool.map(lambda b: self.encoding.decode(self.block(label, name, b, seed)), blocks)
+            )
         skipped = start - blocks[0] * BLOCK
         wanted = slice(skipped, skipped + stop - start)
         return {

@@ -33,7 +33,7 @@ MARKS = 2
 FEWEST_ROWS = 20
 """Choosing needs a class to top up of so many rows; else a fixed number of steps is taken."""
 FIXED_STEPS = 300
-FREE_ROWS = 200
+FREE_ROWS = 2_000
 """A free generator is tried where every class to top up has so many rows."""
 MOST_ROWS = 4_000
 """Rows that trials use; beyond, classes are thinned towards the square root of their share."""

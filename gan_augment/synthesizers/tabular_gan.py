@@ -24,6 +24,7 @@ from gan_augment.errors import (
     UsageError,
     unknown_class,
 )
+from gan_augment.processes import available_cores
 from gan_augment.progress import Progress, Silent
 from gan_augment.storage import load_bundle, save_bundle
 from gan_augment.synthesizers.arguments import check_length, checked_counts, checked_seed
@@ -56,7 +57,7 @@ class TabularGAN:
         into steps once; steps win if both are given.
     classes : "rare", "all", names; the classes that are topped up, and that the choices serve.
     device, precision, threads : "auto" or None decide: float32, and one thread, since small
-        networks are faster so.
+        networks are faster so; rows are sampled on all cores.
     random_state : the seed, an int >= 0. callbacks : told every event of training.
 
     Attributes (after fit or load): `classes_` {name: training rows}, `topped_up_`, `schema_`,
@@ -226,7 +227,8 @@ class TabularGAN:
                 "fit again."
             )
         label = list(self.classes_).index(name)
-        cells = self._sampler.cells(label, name, start, stop, random_state)
+        workers = self.threads or available_cores()
+        cells = self._sampler.cells(label, name, start, stop, random_state, workers)
         return output_frame(cells, self.schema_, max(stop - start, 0), first_id)
 
     def save(self, folder: str | Path) -> None:

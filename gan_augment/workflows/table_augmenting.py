@@ -185,7 +185,7 @@ def _write(job: Job, read: ReadTable, trained: Path, call: TableCall, progress: 
         mark=call.mark,
         escape_formulas=call.escape_formulas,
     )
-    gan = TabularGAN.load(model_folder(trained), threads=1)
+    gan = TabularGAN.load(model_folder(trained))
     added = sum(plan.total - plan.real for plan in job.plan.values())
     progress.phase("writing rows", added)
     write_table(

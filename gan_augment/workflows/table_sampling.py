@@ -53,7 +53,7 @@ def sample_table(
     started = time.monotonic()
     check_out(out)
     with output_file(out, "sample", resume=resume, overwrite=overwrite):
-        gan = TabularGAN.load(model_folder(run), threads=1)
+        gan = TabularGAN.load(model_folder(run))
         writer = new_writer(
             out, file_format(run), _example(gan), mark=mark, escape_formulas=escape_formulas
         )

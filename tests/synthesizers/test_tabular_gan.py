@@ -345,3 +345,11 @@ def test_infinite_numbers_are_refused_with_the_column(small_table):
     data = LabelledTable(frame, read.table.labels, read.table.ids)
     with pytest.raises(DataError, match="'x' holds 1 infinite"):
         TabularGAN(steps=3).fit(data)
+
+
+def test_rows_do_not_depend_on_how_many_blocks_are_made_at_once(table_gan):
+    alone, many = table_gan._sampler, 5 * 1_024 + 7
+    one = alone.cells(0, "any", 3, many, 0, workers=1)
+    three = alone.cells(0, "any", 3, many, 0, workers=3)
+    for name, cells in one.items():
+        np.testing.assert_array_equal(cells, three[name])
