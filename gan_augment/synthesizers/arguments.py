@@ -28,7 +28,8 @@ def checked_counts(counts: Mapping[str, int]) -> dict[str, int]:
     {'rare': 3}
     """
     for name, n in counts.items():
-        if not _whole(n) or n < 0:
+        whole = _whole(n) or (isinstance(n, float | np.floating) and float(n).is_integer())
+        if not whole or n < 0:
             raise UsageError(
                 f"{n!r} samples of {name!r} were asked for; expected a whole number, 0 or more"
             )
