@@ -12,6 +12,7 @@ import numpy as np
 
 from gan_augment.data.cell_levels import coded, in_order
 from gan_augment.data.cell_numbers import Numbers, numbers_of
+from gan_augment.data.cell_storage import Storage
 from gan_augment.data.dtypes import dtype_of_text, dtype_text
 from gan_augment.data.ids import last_of_strings
 from gan_augment.data.number_facts import (
@@ -23,7 +24,6 @@ from gan_augment.data.number_facts import (
 )
 from gan_augment.data.scalars import as_scalar
 from gan_augment.data.schema import ColumnKind, Name
-from gan_augment.data.storage import Storage
 from gan_augment.data.text_cells import text_moments, text_numbers, unit_of_format
 from gan_augment.errors import DataError
 

@@ -15,12 +15,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from gan_augment.data.cell_levels import cells_of, codes_of, level_cells, missing_object
 from gan_augment.data.cell_numbers import TICKS, Numbers, decimal_objects, numbers_of, stored
+from gan_augment.data.cell_storage import storage_of
 from gan_augment.data.dtypes import dtype_of_text
 from gan_augment.data.ids import refilled
 from gan_augment.data.local_clock import from_wall, to_wall
 from gan_augment.data.number_facts import EXACT
 from gan_augment.data.schema import Column, Name, TableSchema
-from gan_augment.data.storage import storage_of
 from gan_augment.data.text_cells import (
     moment_texts,
     number_texts,

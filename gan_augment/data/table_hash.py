@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from gan_augment.data.cell_levels import coded
 from gan_augment.data.cell_numbers import numbers_of
+from gan_augment.data.cell_storage import storage_of
 from gan_augment.data.contract import LabelledTable
 from gan_augment.data.dtypes import dtype_text
-from gan_augment.data.storage import storage_of
 
 if TYPE_CHECKING:
     from pandas import DataFrame, Series
