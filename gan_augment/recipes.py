@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
 
 from gan_augment.config import (
+    DataKind,
     DiscriminatorSettings,
     GeneratorSettings,
     ObjectiveSettings,
@@ -49,7 +49,6 @@ TABLE_FREE = TABLE_ANCHORED.model_copy(
     }
 )
 
-DataKind = Literal["image", "table"]
 RECIPES: Mapping[DataKind, Mapping[str, Recipe]] = {
     "image": {recipe.name: recipe for recipe in (ANCHORED, FREE)},
     "table": {recipe.name: recipe for recipe in (TABLE_ANCHORED, TABLE_FREE)},
