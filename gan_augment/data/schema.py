@@ -17,14 +17,6 @@ from gan_augment.data.scalars import Scalar
 from gan_augment.errors import DataError, UsageError, did_you_mean
 
 ColumnKind = Literal["numeric", "categorical", "boolean", "datetime", "id", "constant"]
-KINDS: tuple[ColumnKind, ...] = (
-    "numeric",
-    "categorical",
-    "boolean",
-    "datetime",
-    "id",
-    "constant",
-)
 LEARNED = ("numeric", "categorical", "boolean", "datetime")
 Unit = Literal["D", "h", "m", "s", "ms", "us", "ns"]
 Name = str | int
