@@ -76,6 +76,7 @@ class ResidualRowGenerator(nn.Module):
     """
 
     numbers: Tensor
+    certainty: Tensor
 
     def __init__(
         self, layout: RowLayout, classes: int, code: int, embedding: int, width: int
@@ -92,8 +93,6 @@ class ResidualRowGenerator(nn.Module):
         self.body = RowMLP(2 * layout.width + code + embedding, width, normalised=True)
         self.residual = nn.Linear(width, layout.width)
         self.choices = Choices(layout)
-
-    certainty: Tensor
 
     def forward(self, z: Tensor, y: Tensor, anchors: RowAnchors, strength: float = 1.0) -> Tensor:
         """z (N, code), y (N,) -> rows (N, width); `strength` of the residual, 0 for none."""
