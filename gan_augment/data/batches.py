@@ -38,13 +38,19 @@ class Batches(Protocol):
 class PairedRows:
     """Draws row numbers in same-class pairs, their labels following q_c ~ n_c^power.
 
-    labels: int64 (N,); among: the rows to draw from. power 1 is the data's own share of each class,
-    0 an equal share.
+    labels: int64 (N,); among: the rows to draw from, None for all. power 1 is the data's own share
+    of each class, 0 an equal share.
     """
 
     def __init__(
-        self, labels: NDArray[np.int64], classes: int, *, power: float, among: NDArray[np.int64]
+        self,
+        labels: NDArray[np.int64],
+        classes: int,
+        *,
+        power: float,
+        among: NDArray[np.int64] | None = None,
     ) -> None:
+        among = np.arange(len(labels)) if among is None else among
         self._order = among[np.argsort(labels[among], kind="stable")]
         self._counts = np.bincount(labels[among], minlength=classes)
         self._starts = np.cumsum(self._counts) - self._counts
@@ -83,7 +89,6 @@ class PairedBatches:
     ) -> None:
         self._data, self._size = data, size
         self._padded, self._device = padded, device
-        among = np.arange(len(data)) if among is None else among
         self._rows = PairedRows(data.labels, len(data.names), power=power, among=among)
 
     def at(self, seed: int, step: int, turn: int = 0) -> Batch:
@@ -110,11 +115,9 @@ class RowBatches:
         *,
         size: int,
         power: float,
-        among: NDArray[np.int64] | None = None,
     ) -> None:
-        among = np.arange(len(labels)) if among is None else among
         self._encoded, self._labels, self._size = rows, torch.from_numpy(labels), size
-        self._rows = PairedRows(labels, classes, power=power, among=among)
+        self._rows = PairedRows(labels, classes, power=power)
 
     def at(self, seed: int, step: int, turn: int = 0) -> Batch:
         """The batch of one step; `index` counts the given rows."""
