@@ -1,7 +1,7 @@
 """Columns as plain numbers and codes, and back with the dtype and the values they had.
 
 What is between (encoding, learning) sees plain arrays only. How a column is described is in
-`schema.py`; how dtypes hold cells is in `storage.py`, `cell_numbers.py` and `cell_levels.py`.
+`schema.py`; how dtypes hold cells is in `cell_storage.py`, `cell_numbers.py` and `cell_levels.py`.
 """
 
 from __future__ import annotations
