@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gan_augment.data.cell_levels import level_cells
 from gan_augment.data.cell_numbers import Numbers
-from gan_augment.data.schema import Column, Name
+from gan_augment.data.schema import Column, Name, TableSchema
 from gan_augment.errors import DataError
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 FEWEST_ROWS = 20
 DISTINCT_SHARE = 0.95
@@ -111,3 +114,24 @@ def _range_of(dtype: Any, python: str | None) -> tuple[int, int]:
         kind = getattr(dtype, "numpy_dtype", dtype)
     limits = np.iinfo(kind)
     return int(limits.min), int(limits.max)
+
+
+def with_new_ids(frame: DataFrame, schema: TableSchema, like: DataFrame, first: int) -> DataFrame:
+    """The rows with id-like columns refilled from the synthetic row number `first` on.
+
+    like: a frame with the dtypes of these columns.
+    """
+    import pandas as pd
+
+    filled = {}
+    for column in schema.columns:
+        if column.kind == "id":
+            dtype = like[column.name].dtype
+            cells = refilled(column, dtype, len(frame), first)
+            filled[column.name] = pd.Series(cells, index=frame.index, dtype=dtype)
+    if not filled:
+        return frame
+    frame = frame.copy(deep=False)
+    for name, cells in filled.items():
+        frame[name] = cells
+    return frame

@@ -140,12 +140,23 @@ def targets(
         _check_held(name, counts)
     share, companions = top_up.resolved(data)
     goal = _goal(counts, top_up.to)
+    added = {name: max(goal - counts[name], 0) for name in classes}
+    return plan_of(counts, added, share, companions)
+
+
+def plan_of(
+    counts: Mapping[str, int], added: Mapping[str, int], share: float, companions: bool
+) -> dict[str, ClassPlan]:
+    """As `targets`, with the number of rows to add given: `added` = {class to top up: rows}.
+
+    >>> plan_of({"good": 100, "bad": 20}, {"bad": 10}, share=0.5, companions=False)["bad"]
+    ClassPlan(real=20, repeats=5, synthetic=5, companions=0)
+    """
     plan = {name: ClassPlan(real=n) for name, n in counts.items()}
-    for name in classes:
-        added = max(goal - counts[name], 0)
-        synthetic = _round(share * added)
-        plan[name] = ClassPlan(counts[name], added - synthetic, synthetic)
-    return _with_companions(plan, frozenset(classes)) if companions else plan
+    for name, rows in added.items():
+        synthetic = _round(share * rows)
+        plan[name] = ClassPlan(counts[name], rows - synthetic, synthetic)
+    return _with_companions(plan, frozenset(added)) if companions else plan
 
 
 def _with_companions(plan: dict[str, ClassPlan], topped_up: frozenset[str]) -> dict[str, ClassPlan]:

@@ -14,9 +14,10 @@ from gan_augment.data.readers import ReadImages, read_as_asked
 from gan_augment.errors import DataError, UsageError
 from gan_augment.progress import Progress, Silent
 from gan_augment.synthesizers.model_file import ModelMeta
+from gan_augment.synthesizers.topping_up import repeated_rows
 from gan_augment.workflows.blocks import blocks_of, write_blocks
 from gan_augment.workflows.model_facts import image_facts, model_facts, model_folder
-from gan_augment.workflows.originals import Originals, originals, repeat_name, repeated_rows
+from gan_augment.workflows.originals import Originals, originals, repeat_name
 from gan_augment.workflows.output_folder import OutputFolder, check_apart, output_folder
 from gan_augment.workflows.topping_up import (
     AugmentResult,
@@ -196,7 +197,7 @@ def _rows(
         for row in own.tolist():
             path = f"{below}/{files.names[row]}"
             rows.append((ManifestRow(path, name, "real", str(data.ids[row])), row))
-        for index, row in enumerate(repeated_rows(own, plan.repeats, name, job.seed)):
+        for index, row in enumerate(repeated_rows(own, plan.repeats, name, job.seed).tolist()):
             path = f"{below}/{repeat_name(index, files.names[row])}"
             rows.append((ManifestRow(path, name, "repeat", str(data.ids[row]), index), row))
         origin: Origin = "companion" if plan.companions else "synthetic"

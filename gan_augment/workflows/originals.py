@@ -17,7 +17,6 @@ from gan_augment.data.export import check_png_channels, is_whole_png, png_bytes
 from gan_augment.data.names import LONGEST_BYTES, folded, safe_name
 from gan_augment.data.npz import read_npz
 from gan_augment.errors import DataError
-from gan_augment.randomness import generator
 from gan_augment.storage import write_file
 
 _OURS = re.compile(r"(synthetic|repeat)-[0-9]{6}", re.IGNORECASE)
@@ -105,12 +104,6 @@ def file_names(ids: Sequence[str], labels: Sequence[int]) -> list[str]:
 def repeat_name(index: int, name: str) -> str:
     """The file name of a class's repeat number `index`, of the original `name`."""
     return shortened(f"repeat-{index:06d}-{name}")
-
-
-def repeated_rows(rows: NDArray[np.int64], n: int, name: str, seed: int) -> list[int]:
-    """The rows to repeat, `n` in all: in a drawn order, each as often as any other, ±1."""
-    order = generator(seed, "repeats", name).permutation(rows)
-    return [int(order[i % len(order)]) for i in range(n)]
 
 
 def shortened(name: str) -> str:

@@ -12,8 +12,7 @@ import numpy as np
 from gan_augment.config import FitOptions, TopUp
 from gan_augment.data.columns import joined
 from gan_augment.data.csv_format import MARK
-from gan_augment.data.ids import refilled
-from gan_augment.data.schema import TableSchema
+from gan_augment.data.ids import with_new_ids
 from gan_augment.data.table_export import (
     AddedOrigin,
     NewRows,
@@ -26,8 +25,8 @@ from gan_augment.data.tables import ReadTable
 from gan_augment.errors import DataError, UsageError
 from gan_augment.progress import Progress
 from gan_augment.synthesizers.table_file import TableMeta
+from gan_augment.synthesizers.topping_up import repeated_rows
 from gan_augment.workflows.model_facts import model_folder, table_facts
-from gan_augment.workflows.originals import repeated_rows
 from gan_augment.workflows.output_file import check_file_apart, check_not_there, output_file
 from gan_augment.workflows.reading import read_as_asked
 from gan_augment.workflows.table_samples import RowSource
@@ -221,26 +220,3 @@ def _finished(frame: pd.DataFrame, label: int, read: ReadTable, first: int) -> p
     """New rows with ids from number `first` on, and the target at its place."""
     numbered = with_new_ids(frame, read.schema, read.table.frame, first)
     return joined(numbered, np.full(len(frame), label, dtype=np.int64), read.schema)
-
-
-def with_new_ids(
-    frame: pd.DataFrame, schema: TableSchema, like: pd.DataFrame, first: int
-) -> pd.DataFrame:
-    """The rows with id-like columns refilled from the synthetic row number `first` on.
-
-    like: a frame with the dtypes of these columns.
-    """
-    import pandas as pd
-
-    filled = {}
-    for column in schema.columns:
-        if column.kind == "id":
-            dtype = like[column.name].dtype
-            cells = refilled(column, dtype, len(frame), first)
-            filled[column.name] = pd.Series(cells, index=frame.index, dtype=dtype)
-    if not filled:
-        return frame
-    frame = frame.copy(deep=False)
-    for name, cells in filled.items():
-        frame[name] = cells
-    return frame

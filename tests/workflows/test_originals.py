@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gan_augment.data.names import folded
-from gan_augment.workflows.originals import file_names, repeat_name, repeated_rows
+from gan_augment.synthesizers.topping_up import repeated_rows
+from gan_augment.workflows.originals import file_names, repeat_name
 
 parts = st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1)
 paths = st.lists(st.tuples(st.sampled_from("ab"), parts, parts).map("/".join), unique=True)
@@ -38,12 +39,13 @@ def test_the_name_of_a_repeat_stays_a_file_name_and_keeps_its_suffix():
 
 
 def test_every_row_is_repeated_as_often_as_any_other_give_or_take_one():
-    repeated = Counter(repeated_rows(np.array([4, 5, 9]), 11, "cat", 0))
+    repeated = Counter(repeated_rows(np.array([4, 5, 9]), 11, "cat", 0).tolist())
     assert set(repeated) == {4, 5, 9}
     assert max(repeated.values()) - min(repeated.values()) == 1
 
 
 def test_repeats_depend_on_the_seed_and_begin_alike_whatever_the_number():
     rows = np.arange(50)
-    assert repeated_rows(rows, 20, "cat", 0) == repeated_rows(rows, 60, "cat", 0)[:20]
-    assert repeated_rows(rows, 20, "cat", 0) != repeated_rows(rows, 20, "cat", 1)
+    drawn = repeated_rows(rows, 20, "cat", 0).tolist()
+    assert drawn == repeated_rows(rows, 60, "cat", 0)[:20].tolist()
+    assert drawn != repeated_rows(rows, 20, "cat", 1).tolist()

@@ -1,0 +1,137 @@
+"""A top-up in memory: the rows that a plan adds to labelled data, repeats and generated ones."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Generic
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gan_augment.data.contract import LabelledImages
+from gan_augment.data.ids import with_new_ids
+from gan_augment.data.schema import TableSchema
+from gan_augment.data.strategy import ClassPlan
+from gan_augment.errors import DataError, TooFewAcceptedError
+from gan_augment.randomness import generator
+from gan_augment.synthesizers.protocol import Data, Synthesizer
+
+
+@dataclass(frozen=True)
+class Added(Generic[Data]):
+    """Rows to put behind the real ones.
+
+    data: the rows, class by class in the order of their names: repeats, then generated ones.
+    origin: str (N,), "repeat", "synthetic" or "companion". source: int64 (N,), the real row that a
+    repeat repeats, -1 for generated rows. refused: {class: why it was filled with repeats}.
+    """
+
+    data: Data
+    origin: NDArray[np.str_]
+    source: NDArray[np.int64]
+    refused: Mapping[str, str] = field(default_factory=dict)
+
+
+def added_rows(
+    data: Data,
+    plan: Mapping[str, ClassPlan],
+    synthesizer: Synthesizer[Data],
+    seed: int = 0,
+    *,
+    schema: TableSchema | None = None,
+) -> Added[Data]:
+    """The rows that `plan` adds to `data`, which stays as it is.
+
+    plan: {class: how it ends}, as `data.strategy.targets` and `plan_of` make it. schema: of a table
+    whose id-like columns are to be numbered on, in repeats too. A class of one row, and one that
+    the synthesizer refuses, is filled with repeats, and one warning names them all.
+    Raises DataError where the synthesizer does not know a class that it is to generate.
+
+    >>> from gan_augment import LabelledImages, Repeats, TopUp
+    >>> from gan_augment.data.strategy import targets
+    >>> pixels, ids = np.zeros((5, 8, 8, 1), np.uint8), np.array(list("abcde"))
+    >>> data = LabelledImages(pixels, np.array([0, 0, 0, 0, 1]), ids, class_names=("good", "bad"))
+    >>> plan = targets(data.counts, TopUp(synthetic_share=0), ["bad"])
+    >>> added = added_rows(data, plan, Repeats().fit(data))
+    >>> added.data.counts, added.origin.tolist(), added.source.tolist()
+    ({'good': 0, 'bad': 3}, ['repeat', 'repeat', 'repeat'], [4, 4, 4])
+    """
+    ends, refused = dict(plan), dict[str, str]()
+    made: dict[str, Data] = {}
+    for name in data.names:
+        end = plan[name]
+        asked = end.synthetic + end.companions
+        if end.lone:
+            refused[name] = "it has 1 row, and a generator needs 2"
+        elif asked:
+            _check_known(name, synthesizer)
+            try:
+                made[name] = synthesizer.sample({name: asked}, random_state=seed)
+            except TooFewAcceptedError as error:
+                refused[name] = str(error)
+    for name in refused:
+        ends[name] = ends[name].repeated()
+    if refused:
+        listed = "; ".join(f"{name!r}: {why}" for name, why in refused.items())
+        warnings.warn(f"filled with repeats of real rows instead: {listed}", stacklevel=3)
+    origins: list[str] = []
+    labels, sources = [], [np.empty(0, dtype=np.int64)]
+    for label, name in enumerate(data.names):
+        again = repeated_rows(np.flatnonzero(data.labels == label), ends[name].repeats, name, seed)
+        generated = len(made[name]) if name in made else 0
+        origins += ["repeat"] * len(again)
+        origins += ["companion" if ends[name].companions else "synthetic"] * generated
+        labels.append(np.full(len(again) + generated, label, dtype=np.int64))
+        sources += [again, np.full(generated, -1, dtype=np.int64)]
+    source = np.concatenate(sources)
+    return Added(
+        data=_gathered(data, list(made.values()), np.concatenate(labels), source, schema),
+        origin=np.array(origins, dtype="U9"),
+        source=source,
+        refused=refused,
+    )
+
+
+def repeated_rows(rows: NDArray[np.int64], n: int, name: str, seed: int) -> NDArray[np.int64]:
+    """The rows to repeat, `n` in all: in a drawn order, each as often as any other, give or take 1.
+
+    >>> repeated_rows(np.array([7]), 3, "bad", seed=0)
+    array([7, 7, 7])
+    """
+    return np.resize(generator(seed, "repeats", name).permutation(rows), n).astype(np.int64)
+
+
+def _check_known(name: str, synthesizer: Synthesizer[Data]) -> None:
+    if not synthesizer.classes_.get(name):
+        known = ", ".join(synthesizer.classes_)
+        raise DataError(
+            f"the model knows the classes {known}, not {name!r}, which is to be generated; fit a "
+            "model to this data."
+        )
+
+
+def _gathered(
+    data: Data,
+    made: Sequence[Data],
+    labels: NDArray[np.int64],
+    source: NDArray[np.int64],
+    schema: TableSchema | None,
+) -> Data:
+    """Rows of `data` where `source` names one, else the next generated row."""
+    ids = np.array([f"added-{row:06d}" for row in range(len(source))], dtype=np.str_)
+    generated = source < 0
+    order = np.where(generated, len(data) + np.cumsum(generated) - 1, source)
+    if isinstance(data, LabelledImages):
+        drawn = np.concatenate([data.pixels[:0], *(part.pixels for part in made)])
+        pixels = np.empty((len(order), *data.image_shape), dtype=np.uint8)
+        pixels[~generated], pixels[generated] = data.pixels[source[~generated]], drawn
+        return replace(data, pixels=pixels, labels=labels, ids=ids, groups=None)
+    import pandas as pd
+
+    whole = pd.concat([data.frame, *(part.frame for part in made)], ignore_index=True)
+    frame = whole.iloc[order].reset_index(drop=True)
+    if schema is not None:
+        frame = with_new_ids(frame, schema, data.frame, 0)
+    return replace(data, frame=frame, labels=labels, ids=ids, groups=None)
