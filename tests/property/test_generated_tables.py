@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import datetime as dt
-import zoneinfo
 from collections import Counter
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, given, settings
+from generated_columns import QUIET, features
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gan_augment import TabularGAN
@@ -20,104 +17,7 @@ from gan_augment.data.schema import Column
 from gan_augment.data.tables import read_frame
 from gan_augment.errors import GanAugmentError
 
-Build = Callable[[list[Any]], pd.Series]
-
-words = st.text(max_size=4) | st.sampled_from(["a", "b", "1", "True", "nan", "2024-01-01", ""])
-doubles = st.floats(allow_nan=False, allow_infinity=False)
-tidy = st.integers(-(10**4), 10**4).map(lambda n: n / 100)
-moments = st.datetimes(dt.datetime(1700, 1, 1), dt.datetime(2200, 1, 1))
-days = st.dates(dt.date(1700, 1, 1), dt.date(2200, 1, 1))
-decimals = st.decimals(-1000, 1000, places=2, allow_nan=False)
-
-
-def whole(dtype: str) -> st.SearchStrategy[int]:
-    limits = np.iinfo(dtype.lower())
-    return st.integers(int(limits.min), int(limits.max)) | st.integers(0, 3)
-
-
-def typed(dtype: Any) -> Build:
-    return lambda cells: pd.Series(cells, dtype=dtype)
-
-
-def arrow(kind: pa.DataType) -> Build:
-    return lambda cells: pd.Series(pd.arrays.ArrowExtensionArray(pa.array(cells, type=kind)))
-
-
-def in_unit(unit: str, zone: str | None = None) -> Build:
-    def build(cells: list[Any]) -> pd.Series:
-        index = pd.DatetimeIndex(np.array(cells, dtype="M8[us]")).as_unit(unit)
-        return pd.Series(index if zone is None else index.tz_localize("UTC").tz_convert(zone))
-
-    return build
-
-
-def category(cells: list[Any]) -> pd.Series:
-    series = pd.Series(pd.Categorical(cells))
-    series = series.cat.add_categories([u for u in (97, 98) if u not in series.cat.categories])
-    return series.cat.as_ordered() if len(cells) % 2 else series
-
-
-# name: (a cell, whether it may be missing, how cells become a series)
-COLUMNS: dict[str, tuple[st.SearchStrategy[Any], bool, Build]] = {
-    **{name: (whole(name), False, typed(name)) for name in ("int8", "uint16", "int64", "uint64")},
-    **{name: (whole(name), True, typed(name)) for name in ("Int8", "Int64", "UInt64")},
-    "float64": (doubles, True, typed("float64")),
-    "prices": (tidy, True, typed("float64")),
-    "float32": (st.floats(width=32, allow_nan=False, allow_infinity=False), True, typed("float32")),
-    "Float64": (tidy, True, typed("Float64")),
-    "bool": (st.booleans(), False, typed("bool")),
-    "boolean": (st.booleans(), True, typed("boolean")),
-    "text": (words, True, typed(None)),
-    "object": (words, True, typed(object)),
-    "string": (words, True, typed("string[python]")),
-    "mixed objects": (words | st.integers(0, 3) | st.booleans() | tidy, True, typed(object)),
-    "object ints": (st.integers(-(2**70), 2**70), True, typed(object)),
-    "object decimals": (decimals, True, typed(object)),
-    "object dates": (days, True, typed(object)),
-    "object datetimes": (
-        st.datetimes(timezones=st.just(zoneinfo.ZoneInfo("Europe/Berlin"))),
-        True,
-        typed(object),
-    ),
-    "lists": (st.lists(st.integers(), max_size=1), True, typed(object)),
-    "infinite": (st.sampled_from([1.0, 2.0, np.inf]), False, typed("float64")),
-    "category": (st.integers(-3, 3), True, category),
-    "moments": (moments, True, in_unit("ns")),
-    "moments to the second": (moments, True, in_unit("s")),
-    "moments in Havana": (moments, True, in_unit("us", "America/Havana")),
-    "days": (days, True, in_unit("s")),
-    "waits": (
-        st.timedeltas(dt.timedelta(-99999), dt.timedelta(99999)),
-        True,
-        typed("timedelta64[us]"),
-    ),
-    "periods": (
-        days,
-        True,
-        lambda cells: pd.Series(pd.PeriodIndex([str(c or "NaT") for c in cells], freq="D")),
-    ),
-    "arrow int": (whole("int16"), True, arrow(pa.int16())),
-    "arrow double": (doubles, True, arrow(pa.float64())),
-    "arrow string": (words, True, arrow(pa.string())),
-    "arrow bool": (st.booleans(), True, arrow(pa.bool_())),
-    "arrow date": (days, True, arrow(pa.date32())),
-    "arrow timestamp": (moments, True, arrow(pa.timestamp("us", tz="Europe/Berlin"))),
-    "arrow decimal": (decimals, True, arrow(pa.decimal128(9, 3))),
-    "arrow dictionary": (words, True, arrow(pa.dictionary(pa.int8(), pa.string()))),
-}
 LABELS = st.sampled_from([["rare", "common", "third"], [True, False], [3, 1, 2], [0.5, 1.5]])
-
-
-@st.composite
-def columns(draw: st.DrawFn, rows: int) -> pd.Series:
-    cell, gaps, build = COLUMNS[draw(st.sampled_from(sorted(COLUMNS)))]
-    if draw(st.booleans()):  # few values, so that they repeat
-        cell = st.sampled_from(draw(st.lists(cell, min_size=1, max_size=4)))
-    if gaps and draw(st.booleans()):
-        cell = st.none() | cell
-    held = draw(st.lists(cell, min_size=1, max_size=40))
-    order = np.random.default_rng(draw(st.integers(0, 99))).integers(0, len(held), rows)
-    return build([held[i] for i in order])
 
 
 @st.composite
@@ -127,12 +27,8 @@ def tables(draw: st.DrawFn) -> tuple[pd.DataFrame, list[Any]]:
     sizes = [draw(st.sampled_from([1, 2, 9, 10, 24]) | st.integers(1, 30)) for _ in labels[1:]]
     y = [label for label, n in zip(labels, [*sizes, draw(st.integers(1, 70))], strict=True)
          for _ in range(n)]  # fmt: skip
-    count = draw(st.integers(1, 5))
-    names = draw(st.lists(words | st.integers(0, 9), min_size=count, max_size=count, unique=True))
     order = np.random.default_rng(len(y)).permutation(len(y))
-    frame = pd.DataFrame({name: draw(columns(len(y))) for name in names})
-    if not len(frame.columns):
-        frame = pd.DataFrame(index=range(len(y)))
+    frame = draw(features(len(y)))
     return frame, [y[i] for i in order]
 
 
@@ -171,7 +67,6 @@ def check(frame: pd.DataFrame, y: list[Any], recipe: str, steps: int) -> str:
     return "made"
 
 
-QUIET = [HealthCheck.too_slow, HealthCheck.data_too_large]
 RECIPES = st.sampled_from(["auto", "auto", "free"])
 
 
