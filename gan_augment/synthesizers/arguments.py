@@ -36,10 +36,13 @@ def checked_counts(counts: Mapping[str, int]) -> dict[str, int]:
     return {name: int(n) for name, n in counts.items()}
 
 
-def check_length(steps: object, budget_s: float | None) -> None:
-    """Raise UsageError for steps that are no whole number from 1 on, or a budget of no time."""
-    if steps is not None and not (_whole(steps) and steps >= 1):
-        raise UsageError(f"steps={steps!r}; expected a whole number of 1 or more, or None")
+def check_length(steps: object, budget_s: float | None, least: int = 1) -> None:
+    """Raise UsageError for steps that are no whole number from `least` on, or a budget of no time.
+
+    least: 1, or 0 where a model may stay untrained.
+    """
+    if steps is not None and not (_whole(steps) and steps >= least):
+        raise UsageError(f"steps={steps!r}; expected a whole number of {least} or more, or None")
     if budget_s is not None and not budget_s > 0:
         raise UsageError(f"budget_s={budget_s!r}; expected seconds above 0, or None")
 

@@ -17,7 +17,7 @@ from gan_augment.data.fit_encoding import encoded_width, fit_encoding
 from gan_augment.data.row_anchors import AnchorRows
 from gan_augment.data.schema import Name, TableSchema
 from gan_augment.devices import Machine
-from gan_augment.errors import DataError
+from gan_augment.errors import DataError, UsageError
 from gan_augment.processes import memory_limit_bytes
 from gan_augment.progress import Progress
 from gan_augment.recipes import RECIPES, resolve_recipe
@@ -102,11 +102,15 @@ def chosen(
     progress: Progress,
     stop: StopFlag,
 ) -> tuple[Choice, int]:
-    """The recipe with what the trials say of it, and the number of steps of the run."""
+    """The recipe with what the trials say of it, and the number of steps of the run.
+
+    rare: labels of the classes that the trials are to serve; none of them, no trials.
+    Raises UsageError for a free generator that is not to be trained.
+    """
     recipe = resolve_recipe(asked, "table")
     counts = np.bincount(table.labels, minlength=table.classes)[list(rare)]
-    tried, candidates = bool(counts.max() >= FEWEST_ROWS), [recipe]
-    if asked == "auto" and counts.min() >= FREE_ROWS:
+    tried, candidates = bool(counts.max(initial=0) >= FEWEST_ROWS), [recipe]
+    if tried and asked == "auto" and counts.min() >= FREE_ROWS:
         candidates.append(RECIPES["table"]["free"])
     if steps is None and budget_s is not None:
         runs = FOLDS * len(candidates) + 1 if tried else 1
@@ -122,11 +126,14 @@ def chosen(
             table, candidates, rare, steps=steps, seed=seed, progress=progress, stop=stop
         )
         return choice, steps
-    steps = steps or min(FIXED_STEPS, recipe.steps)
-    reason = (
-        f"no class to top up has {FEWEST_ROWS} rows, too few to hold any out: the last of {steps} "
-        "steps is kept, untried"
-    )
+    if steps is None:
+        steps = min(FIXED_STEPS, recipe.steps) if rare else recipe.steps
+    if not steps and recipe.generator.kind == "free":
+        raise UsageError("a free generator of 0 steps is noise; give it steps, or take 'anchored'")
+    why = "no trials were asked for"
+    if rare:
+        why = f"no class to top up has {FEWEST_ROWS} rows, too few to hold any out"
+    reason = f"{why}: the last of {steps} steps is kept, untried"
     return Choice(recipe, {}, steps, reason), steps
 
 
@@ -156,6 +163,8 @@ class AsInTrials:
         curve = self._choice.curve
         if run.state.step == 0 and 0 in curve:
             run.best.offer(Score(-curve[0].value, self._terms(0)), run.state)
+        elif run.steps == 0:
+            run.best.offer(Score(0.0), run.state)
 
     def score(self, network: nn.Module) -> Score:
         """The trials' figure for this step."""

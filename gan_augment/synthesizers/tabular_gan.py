@@ -56,6 +56,8 @@ class TabularGAN:
     steps : generator steps; None is the recipe's own number. budget_s : seconds instead, turned
         into steps once; steps win if both are given.
     classes : "rare", "all", names; the classes that are topped up, and that the choices serve.
+    trials : whether held-out training rows choose the recipe and how much training is kept. False
+        trains `steps` steps of the recipe and keeps the last; 0 steps are interpolation alone.
     device, precision, threads : "auto" or None decide: float32, and one thread, since small
         networks are faster so; rows are sampled on all cores.
     random_state : the seed, an int >= 0. callbacks : told every event of training.
@@ -93,6 +95,7 @@ class TabularGAN:
         steps: int | None = None,
         budget_s: float | None = None,
         classes: str | Sequence[str] = "rare",
+        trials: bool = True,
         device: str = "auto",
         precision: Precision = "auto",
         threads: int | None = None,
@@ -103,6 +106,7 @@ class TabularGAN:
         self.steps = steps
         self.budget_s = budget_s
         self.classes = classes
+        self.trials = trials
         self.device = device
         self.precision: Precision = precision
         self.threads = threads
@@ -131,7 +135,7 @@ class TabularGAN:
             stop or StopFlag(),
             checked_seed(self.random_state),
         )
-        check_length(self.steps, self.budget_s)
+        check_length(self.steps, self.budget_s, least=1 if self.trials else 0)
         topped_up = choose_classes(self.classes, data.counts)
         rare = {data.names.index(name): name for name in topped_up}
         machine = self._machine()
@@ -143,7 +147,7 @@ class TabularGAN:
                 self.recipe,
                 self.steps,
                 self.budget_s,
-                tuple(rare),
+                tuple(rare) if self.trials else (),
                 seed=seed,
                 progress=progress,
                 stop=stop,
@@ -175,6 +179,23 @@ class TabularGAN:
         if diverged:
             raise diverged
         return self
+
+    def as_chosen(self, random_state: int = 0) -> TabularGAN:
+        """An unfitted twin that trains as much of the recipe as this one kept, without trials.
+
+        For fits on parts of the same data, which then need not choose again.
+        """
+        kept = self._fitted().meta_.score.step
+        return TabularGAN(
+            recipe=self.recipe_,
+            steps=self.steps_ if kept < 0 else kept,
+            classes=self.topped_up_,
+            trials=False,
+            device=self.device,
+            precision=self.precision,
+            threads=self.threads,
+            random_state=random_state,
+        )
 
     def sample(
         self,
@@ -294,7 +315,7 @@ class TabularGAN:
                 value=best.value if tried else None, step=best.step, parts=dict(best.parts)
             ),
             "chosen": f"step {kept}" if kept else "interpolation",
-            "reason": choice.reason,
+            "reason": choice.told(best),
             "trials": {step: found.value for step, found in choice.curve.items()},
             "anchors": len(self._sampler.anchors.rows),
         }

@@ -353,3 +353,39 @@ def test_rows_do_not_depend_on_how_many_blocks_are_made_at_once(table_gan):
     three = alone.cells(0, "any", 3, many, 0, workers=3)
     for name, cells in one.items():
         np.testing.assert_array_equal(cells, three[name])
+
+
+# without trials
+
+
+def test_without_trials_the_last_of_the_steps_asked_for_is_kept(small_table):
+    small = small_table({"ill": 12, "well": 60}).table
+    gan = TabularGAN(steps=3, trials=False, threads=1).fit(small)
+    assert (gan.meta_.chosen, gan.meta_.trials) == ("step 3", {})
+    assert "no trials were asked for" in gan.meta_.reason
+
+
+def test_no_steps_at_all_are_interpolation_alone(small_table, tmp_path):
+    small = small_table({"ill": 12, "well": 60}).table
+    gan = TabularGAN(steps=0, trials=False, threads=1).fit(small)
+    assert gan.meta_.chosen == "interpolation"
+    gan.save(tmp_path / "model")
+    again = TabularGAN.load(tmp_path / "model", threads=1)
+    name = next(iter(gan.classes_))
+    assert_frame_equal(again.sample({name: 5}).frame, gan.sample({name: 5}).frame)
+
+
+@pytest.mark.parametrize(("settings", "why"), [({"recipe": "free"}, "noise"), ({}, "1 or more")])
+def test_nothing_trained_is_refused_where_it_makes_no_sense(settings, why, small_table):
+    gan = TabularGAN(steps=0, trials="recipe" not in settings, **settings)
+    with pytest.raises(UsageError, match=why):
+        gan.fit(small_table({"ill": 12, "well": 60}).table)
+
+
+def test_a_twin_as_chosen_gives_the_rows_of_the_original(fit_table, small_table):
+    small = small_table({"ill": 12, "well": 60})
+    gan = fit_table(small)
+    twin = gan.as_chosen(gan.random_state).fit(small.table, schema=small.schema)
+    name = gan.topped_up_[0]
+    assert twin.meta_.trials == {}
+    assert_frame_equal(twin.sample({name: 9}).frame, gan.sample({name: 9}).frame)
