@@ -103,7 +103,6 @@ class TableRunReport:
     def lines(self) -> list[str]:
         """The same for people."""
         facts = self.facts
-        score = "none" if facts.score.value is None else f"{-facts.score.value:.4g}"
         wide = max((len(name) for name in facts.classes), default=0)
         few = ", ".join(f"{name} ({n})" for name, n in facts.few.items())
         return [
@@ -116,7 +115,7 @@ class TableRunReport:
             *facts.table.lines(),
             f"recipe: {facts.recipe.name}, {facts.recipe.generator.kind} generator, "
             f"{facts.steps} steps, seed {facts.seed}, {facts.precision}, threads {facts.threads}",
-            f"kept: {facts.chosen}; {score} on held-out training rows; {facts.reason}",
+            f"kept: {facts.chosen}; {facts.reason}",
             f"data sha256: {facts.data_sha256}",
             f"model sha256: {self.sha256}",
             *(f"note: {warning}" for warning in self.warnings),

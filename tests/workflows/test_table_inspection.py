@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -59,6 +60,16 @@ def test_a_run_report_says_what_was_kept_and_what_is_inside(table_run):
     text = "\n".join(report.lines())
     assert "contains 60 training rows in encoded form" in text
     assert "amount" in text
+
+
+@pytest.mark.parametrize("value", [None, -0.84271])
+def test_a_run_report_says_the_score_once(table_run, value):
+    report = inspect_run(table_run)
+    reason = "no class has enough rows" if value is None else "step 5 (0.843) was best"
+    score = report.facts.score.model_copy(update={"value": value})
+    facts = report.facts.model_copy(update={"chosen": "step 5", "reason": reason, "score": score})
+    kept = [line for line in replace(report, facts=facts).lines() if line.startswith("kept")]
+    assert kept == [f"kept: step 5; {reason}"]
 
 
 @pytest.mark.slow
