@@ -25,7 +25,7 @@ from gan_augment.synthesizers.table_run import EncodedTable, new_run, sampler_of
 from gan_augment.training.callbacks import StopFlag
 from gan_augment.training.downstream import Usefulness, usefulness
 from gan_augment.training.loop import train
-from gan_augment.training.monitor import Score, score_steps
+from gan_augment.training.monitor import Best, Score, score_steps
 
 FOLDS = 3
 MARKS = 2
@@ -55,6 +55,21 @@ class Choice:
     curve: Curve
     kept: int
     reason: str
+
+    def told(self, best: Best) -> str:
+        """`reason`; and what is kept instead, where the final run cannot keep what was chosen.
+
+        best: of the final run, without arrays where no generator of it had enough spread.
+        """
+        if (best.step if best.arrays else 0) == self.kept:  # of no steps, none is scored
+            return self.reason
+        if not best.arrays:
+            instead = "had no generator with enough spread, so its last one is kept all the same"
+        else:
+            what = f"step {best.step}" if best.step else "interpolation alone"
+            value = f" ({-best.value:.3f})" if self.curve else ""
+            instead = f"had none with enough spread there, so {what} is kept instead{value}"
+        return f"{self.reason}; but the final run {instead}"
 
 
 def choose(

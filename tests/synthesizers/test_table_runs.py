@@ -13,12 +13,13 @@ from gan_augment.data.contract import LabelledTable
 from gan_augment.devices import choose_machine
 from gan_augment.errors import DivergedError, ResumeMismatchError
 from gan_augment.recipes import RECIPES
-from gan_augment.synthesizers import table_trials
+from gan_augment.synthesizers import table_preparing, table_trials
 from gan_augment.synthesizers.table_preparing import AsInTrials, encoded
 from gan_augment.synthesizers.table_run import new_run, sampler_of
 from gan_augment.synthesizers.table_trials import Choice
 from gan_augment.training.callbacks import StopFlag, StopRequested
 from gan_augment.training.checkpoint import CheckpointStore
+from gan_augment.training.downstream import Usefulness
 
 
 def test_a_loaded_model_is_the_saved_one(table_gan, tmp_path):
@@ -113,6 +114,35 @@ def test_the_choice_is_recorded_with_what_the_trials_said(small_table, fit_table
     kept = 0 if meta.chosen == "interpolation" else int(meta.chosen.removeprefix("step "))
     assert meta.trials[kept] == best
     assert "held-out training rows" in meta.reason
+
+
+@pytest.mark.parametrize(
+    ("recipe", "classes", "spreads", "kept", "said"),
+    [
+        ("anchored", "few", [1, 1], "step 4", None),
+        ("anchored", "few", [1, 0], "step 2", "so step 2 is kept instead (0.600)"),
+        ("anchored", "few", [0, 0], "interpolation", "so interpolation alone is kept instead"),
+        ("free", "few", [0, 0], "step 4", "so its last one is kept all the same"),
+        ("anchored", "tiny", [1, 1], "step 4", None),
+        ("anchored", "tiny", [1, 0], "step 2", "so step 2 is kept instead"),
+    ],
+)
+def test_where_the_chosen_step_collapsed_the_reason_says_what_is_kept_instead(
+    recipe, classes, spreads, kept, said, monkeypatch, small_table, fit_table
+):
+    def choose(table, candidates, rare, **settings) -> Choice:
+        start = {} if recipe == "free" else {0: Usefulness(0.5, 0.5)}
+        curve = {**start, 2: Usefulness(0.6, 0.6), 4: Usefulness(0.8, 0.8)}
+        return Choice(candidates[0], curve, 4, "step 4 was best")
+
+    found = iter(spreads)
+    monkeypatch.setattr(table_preparing, "choose", choose)
+    monkeypatch.setattr(AsInTrials, "_spread", lambda *_: next(found))
+    read = small_table({"many": 60, "few": 24, "tiny": 12})
+    meta = fit_table(read, recipe=recipe, classes=classes, steps=4).meta_
+    assert meta.chosen == kept
+    assert (said or "") in meta.reason
+    assert ("but the final run" in meta.reason) == (said is not None)
 
 
 @pytest.mark.slow
