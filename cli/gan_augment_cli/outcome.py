@@ -71,6 +71,17 @@ def print_choices(command: str, found: Sequence[Choice], *, as_json: bool) -> No
         _print_lines(_as_lines(found))
 
 
+def print_ends(
+    command: str, found: Sequence[Choice], ends: Mapping[str, ClassPlan], *, as_json: bool
+) -> None:
+    """A dry run without training: the options, and how every class would end."""
+    if as_json:
+        counts = {name: _origins(end) for name, end in ends.items()}
+        print_json(command, {"dry_run": True, "options": _as_dict(found), "counts": counts})
+    else:
+        _print_lines([*_as_lines(found), "", *_sums(ends)])
+
+
 def print_plan(
     command: str,
     ctx: typer.Context,
@@ -90,16 +101,20 @@ def print_plan(
     kind = settings.data_kind
     asked = targets(plan.counts, top_up, plan.topped_up, kind) if top_up else {}
     ends = {name: end.repeated() if end.lone else end for name, end in asked.items()}
-    counts = {name: _origins(end) for name, end in ends.items()}
     if as_json:
+        counts = {name: _origins(end) for name, end in ends.items()}
         told = {"options": _as_dict(found), "plan": plan.to_dict(), "counts": counts}
         print_json(command, {"dry_run": True, **told})
         return
-    sums = [
-        f"{name}: {' + '.join(f'{n} {kind}' for kind, n in rows.items() if n)} = {ends[name].total}"
-        for name, rows in counts.items()
-    ]
-    _print_lines([*_as_lines(found), "", *plan.lines(), *sums])
+    _print_lines([*_as_lines(found), "", *plan.lines(), *_sums(ends)])
+
+
+def _sums(ends: Mapping[str, ClassPlan]) -> list[str]:
+    lines = []
+    for name, end in ends.items():
+        parts = " + ".join(f"{n} {origin}" for origin, n in _origins(end).items() if n)
+        lines.append(f"{name}: {parts} = {end.total}")
+    return lines
 
 
 def _origins(end: ClassPlan) -> dict[str, int]:

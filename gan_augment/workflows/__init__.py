@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from gan_augment.workflows.augmenting import augment
+    from gan_augment.workflows.augmenting import augment, plan_augment
     from gan_augment.workflows.demonstration import demo
     from gan_augment.workflows.fitting import fit, plan_fit
     from gan_augment.workflows.inspection import inspect_data, inspect_run
@@ -24,6 +24,7 @@ _HOMES = {
     "fit": "fitting",
     "inspect_data": "inspection",
     "inspect_run": "inspection",
+    "plan_augment": "augmenting",
     "plan_fit": "fitting",
     "sample": "sampling",
 }
@@ -35,6 +36,7 @@ __all__ = [
     "fit",
     "inspect_data",
     "inspect_run",
+    "plan_augment",
     "plan_fit",
     "sample",
 ]

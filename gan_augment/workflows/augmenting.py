@@ -11,6 +11,7 @@ from gan_augment.config import FitOptions, TopUp
 from gan_augment.data.export import ManifestRow, Origin, check_png_channels
 from gan_augment.data.names import safe_names
 from gan_augment.data.readers import ReadImages, read_as_asked
+from gan_augment.data.strategy import ClassPlan
 from gan_augment.errors import DataError, UsageError
 from gan_augment.progress import Progress, Silent
 from gan_augment.synthesizers.model_file import ModelMeta
@@ -28,7 +29,7 @@ from gan_augment.workflows.topping_up import (
     trained_model,
 )
 
-__all__ = ["AugmentResult", "augment"]
+__all__ = ["AugmentResult", "augment", "plan_augment"]
 
 LARGER = 1.5  # originals beyond this many times the model's size look sharper than it can draw
 
@@ -114,6 +115,33 @@ def augment(
         warnings=tuple(job.warnings),
         notes=read.notes,
     )
+
+
+def plan_augment(
+    data: str | Path,
+    out: str | Path,
+    *,
+    model: str | Path,
+    top_up: TopUp | None = None,
+    options: FitOptions | None = None,
+) -> dict[str, ClassPlan]:
+    """How every class would end in `augment` with the same arguments. Writes nothing.
+
+    No row is drawn, so a class that the model would refuse is not known yet. Raises what `augment`
+    raises before it writes.
+    """
+    source, out, run = Path(data), Path(out), Path(model)
+    top_up, options = top_up or TopUp(), options or FitOptions()
+    if options.target is not None or model_facts(run).kind == "table":
+        from gan_augment.workflows.table_augmenting import plan_rows
+
+        return plan_rows(source, out, top_up, options, run)
+    check_apart(source, out)
+    facts = image_facts(run)
+    options = _as_the_model(options, facts)
+    read = read_as_asked(source, options)
+    _check_fits(read, facts)
+    return job_of(source, out, read, top_up, options, Silent()).plan
 
 
 def _as_the_model(options: FitOptions, facts: ModelMeta) -> FitOptions:

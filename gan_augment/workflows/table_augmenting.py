@@ -13,6 +13,7 @@ from gan_augment.config import FitOptions, TopUp
 from gan_augment.data.columns import joined
 from gan_augment.data.csv_format import MARK
 from gan_augment.data.ids import with_new_ids
+from gan_augment.data.strategy import ClassPlan
 from gan_augment.data.table_export import (
     AddedOrigin,
     NewRows,
@@ -23,7 +24,7 @@ from gan_augment.data.table_export import (
 from gan_augment.data.table_files import check_out, format_of, new_writer, original_of
 from gan_augment.data.tables import ReadTable
 from gan_augment.errors import DataError, UsageError
-from gan_augment.progress import Progress
+from gan_augment.progress import Progress, Silent
 from gan_augment.synthesizers.table_file import TableMeta
 from gan_augment.synthesizers.topping_up import repeated_rows
 from gan_augment.workflows.model_facts import model_folder, table_facts
@@ -119,6 +120,21 @@ def augment_table(
         notes=read.notes,
         unit="rows",
     )
+
+
+def plan_rows(
+    source: Path, out: Path, top_up: TopUp, options: FitOptions, run: Path
+) -> dict[str, ClassPlan]:
+    """How every class would end with rows of a trained run; for `plan_augment`."""
+    facts = table_facts(run)
+    options = _as_the_model(options, facts)
+    check_out(out)
+    check_file_apart(source, out)
+    read = read_as_asked(source, options)
+    assert isinstance(read, ReadTable)
+    check_out(out, read.source)
+    _check_fits(read, facts)
+    return job_of(source, out, read, top_up, options, Silent()).plan
 
 
 def _as_the_model(options: FitOptions, facts: TableMeta) -> FitOptions:

@@ -213,6 +213,16 @@ def test_a_dry_run_of_augment_shows_the_counts_at_the_end(command: Command, phot
     assert "rare: 6 real + 12 repeat + 12 synthetic = 30" in shown
 
 
+def test_a_dry_run_of_augment_with_a_model_shows_the_same_counts(
+    command: Command, photos: Path, run_folder: Path, tmp_path: Path
+) -> None:
+    flags = ("augment", photos, "out", "--model", run_folder, "--dry-run", "--no-companions")
+    told = answer(command(*flags, "--json"))
+    assert sum(told["counts"]["rare"].values()) == 30
+    assert "rare: 6 real + 12 repeat + 12 synthetic = 30" in command(*flags).stdout
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_inspect_says_what_data_holds_without_torch(
     command: Command, photos: Path, without_torch: dict[str, str]
 ) -> None:

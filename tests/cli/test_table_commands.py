@@ -115,6 +115,24 @@ def test_a_dry_run_says_what_would_be_done_and_writes_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_dry_run_with_a_model_says_how_every_class_would_end(
+    command: Command, parts: Path, parts_run: Path, tmp_path: Path
+) -> None:
+    flags = ("augment", parts, "out.csv", "--model", parts_run, "--target", "kind", "--dry-run")
+    told = answer(command(*flags, "--json"))
+    done = {"real": 12, "repeat": 24, "synthetic": 24, "companion": 0}
+    assert told["counts"]["rare"] == done
+    assert told["options"]["target"] == {"value": "kind", "source": "given"}
+    shown = command(*flags, "--companions", "--to", "0.5").stdout
+    assert "rare: 12 real + 9 repeat + 9 synthetic = 30" in shown
+    assert "common: 60 real + 26 companion = 86" in shown
+    refused = command("augment", parts, "out.parquet", "--model", parts_run, "--dry-run")
+    assert (refused.returncode, "out.parquet" in refused.stderr) == (2, True)
+    assert list(tmp_path.iterdir()) == []
+    made = answer(command(*flags[:-1], "--json"))
+    assert made["counts"] == told["counts"]
+
+
 def test_inspect_shows_columns_and_runs(command: Command, parts: Path, parts_run: Path) -> None:
     shown = command("inspect", parts, "--target", "kind").stdout
     assert all(text in shown for text in ("size", "numeric", "rare: rare (12)", "2 levels: a, b"))

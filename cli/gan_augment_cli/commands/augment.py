@@ -77,7 +77,10 @@ def augment(
     with outcome.exit_codes("augment", as_json=as_json):
         settings, filling = o.fit_options(ctx), o.top_up(ctx)
         if dry_run and model is not None:
-            outcome.print_choices("augment", o.choices(ctx), as_json=as_json)
+            from gan_augment import workflows
+
+            ends = workflows.plan_augment(data, out, model=model, top_up=filling, options=settings)
+            outcome.print_ends("augment", o.choices(ctx), ends, as_json=as_json)
             return
         if dry_run:
             outcome.print_plan("augment", ctx, data, settings, run, filling, as_json=as_json)
