@@ -17,7 +17,7 @@ import os
 import platform
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from importlib.metadata import version
 from multiprocessing import get_context
@@ -78,11 +78,13 @@ def made_with() -> dict[str, str]:
     return {"python": platform.python_version()} | {name: version(name) for name in PACKAGES}
 
 
-def computed(data: Path, items: list[Item], jobs: int) -> Iterator[dict]:
+def computed(
+    data: Path, items: list[Item], jobs: int, work: Callable[[Path, Item], dict] = run
+) -> Iterator[dict]:
     """Records of the items as they come; every process is new and has one thread."""
     os.environ.update(dict.fromkeys(THREADS, "1"))
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        waiting = [pool.submit(run, data, item) for item in items]
+        waiting = [pool.submit(work, data, item) for item in items]
         for future in as_completed(waiting):
             yield future.result()
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from gan_augment.data.columns import Plain, output_frame, plain
 from gan_augment.data.contract import LabelledImages, LabelledTable
 from gan_augment.data.infer_schema import infer_schema
-from gan_augment.data.schema import TableSchema
+from gan_augment.data.schema import Name, TableSchema
 from gan_augment.errors import DataError, NotFittedError, UsageError, unknown_class
 from gan_augment.randomness import derived_seed, generator
 from gan_augment.synthesizers.protocol import Data
@@ -64,14 +64,14 @@ class Repeats(Generic[Data]):
         return replace(data, frame=frame, labels=labels, ids=ids, groups=groups)
 
 
-class Smote:
+class Smote(Generic[Data]):
     """imbalanced-learn's SMOTE, SMOTENC or SMOTEN, as the kinds of the learned columns ask.
 
     Parameters: k_neighbors, of which one is the other end of each new row.
 
     It sees numbers and moments as they are, unscaled, and levels as codes; constants are filled in
-    and ids refilled. Source: Chawla et al. 2002, "SMOTE". It takes no missing value, and no class
-    of `k_neighbors` rows or fewer.
+    and ids refilled. Images are their pixels, and new ones are rounded. It takes no missing value,
+    and no class of `k_neighbors` rows or fewer. Source: Chawla et al. 2002, "SMOTE".
 
     >>> import numpy as np, pandas as pd
     >>> from gan_augment.data.contract import LabelledTable
@@ -89,14 +89,26 @@ class Smote:
     def __init__(self, k_neighbors: int = 5) -> None:
         self.k_neighbors = k_neighbors
 
-    def fit(self, data: LabelledTable, *, schema: TableSchema | None = None) -> Self:
-        """Put the table into numbers and codes; `schema` is inferred where it is not given.
+    def fit(self, data: Data, *, schema: TableSchema | None = None) -> Self:
+        """Put the data into numbers and codes; a table's `schema` is inferred where none is given.
 
         Raises DataError where a learned cell is missing, or no column is learned.
         """
         if self.k_neighbors < 1:
             raise UsageError(f"k_neighbors={self.k_neighbors}; expected 1 or more")
-        schema = schema or infer_schema(data.frame)
+        if isinstance(data, LabelledImages):
+            self._X = data.pixels.reshape(len(data), -1).astype(np.float32)  # (N, H W C)
+            self._levels = np.zeros(self._X.shape[1], dtype=bool)
+        else:
+            self._X, self._levels = self._numbers(data, schema or infer_schema(data.frame))
+        self._data: Data = data
+        self.classes_ = data.counts
+        return self
+
+    def _numbers(
+        self, data: LabelledTable, schema: TableSchema
+    ) -> tuple[NDArray[np.floating], NDArray[np.bool_]]:
+        """(cells (N, learned columns), which columns are codes of levels)."""
         values = {column.name: plain(data.frame[column.name], column) for column in schema.learned}
         holed = [name for name, cells in values.items() if _missing(cells).any()]
         if holed:
@@ -106,12 +118,11 @@ class Smote:
             )
         if not values:
             raise DataError("no column can be interpolated: all are ids or constant; use Repeats")
-        self._levels = np.array([cells.dtype.kind == "i" for cells in values.values()])
-        self._X = np.column_stack(list(values.values()))
-        self._data, self.schema_, self.classes_ = data, schema, data.counts
-        return self
+        self.schema_ = schema
+        levels = np.array([cells.dtype.kind == "i" for cells in values.values()])
+        return np.column_stack(list(values.values())), levels
 
-    def sample(self, counts: Mapping[str, int], random_state: int = 0) -> LabelledTable:
+    def sample(self, counts: Mapping[str, int], random_state: int = 0) -> Data:
         """Exactly `counts` = {class: n} rows in that order, all new.
 
         Raises UnknownClassError, UsageError (a negative count), DataError (too few rows of a class,
@@ -121,27 +132,35 @@ class Smote:
         asked = {name: int(n) for name, n in counts.items() if n}
         self._check_rows(asked)
         names = list(self.classes_)
-        parts = {name: np.empty((0, len(self.schema_.learned))) for name in counts}
+        parts: dict[str, NDArray[np.floating]] = dict.fromkeys(counts, self._X[:0])
         if asked:
             X, y = self._grown({names.index(name): n for name, n in asked.items()}, random_state)
             parts |= {name: X[y == names.index(name)] for name in asked}
         whole = np.concatenate([*parts.values(), self._X[:0]])
-        values = {
-            column.name: whole[:, i].astype(np.int32) if self._levels[i] else whole[:, i]
+        n_each = [int(n) for n in counts.values()]
+        labels = np.repeat([names.index(name) for name in counts], n_each).astype(np.int64)
+        return self._as_data(whole, labels, _ids(counts))
+
+    def _as_data(
+        self, cells: NDArray[np.floating], labels: NDArray[np.int64], ids: NDArray[np.str_]
+    ) -> Data:
+        """Rows (n, columns) of numbers and codes as what was fitted."""
+        data: Data = self._data
+        if isinstance(data, LabelledImages):
+            pixels = np.rint(cells).astype(np.uint8).reshape(-1, *data.image_shape)  # (n, H, W, C)
+            return replace(data, pixels=pixels, labels=labels, ids=ids, groups=None)
+        values: dict[Name, Plain] = {
+            column.name: cells[:, i].astype(np.int32)
+            if self._levels[i]
+            else cells[:, i].astype(np.float64)
             for i, column in enumerate(self.schema_.learned)
         }
-        return LabelledTable(
-            frame=output_frame(values, self.schema_, len(whole)),
-            labels=np.repeat(
-                [names.index(name) for name in counts], [int(n) for n in counts.values()]
-            ).astype(np.int64),
-            ids=_ids(counts),
-            class_names=tuple(names),
-        )
+        frame = output_frame(values, self.schema_, len(cells))
+        return replace(data, frame=frame, labels=labels, ids=ids, groups=None)
 
     def _grown(
         self, asked: dict[int, int], random_state: int
-    ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    ) -> tuple[NDArray[np.floating], NDArray[np.int64]]:
         """The new rows, (sum of asked, columns), and their labels, by imbalanced-learn."""
         from imblearn.over_sampling import SMOTE, SMOTEN, SMOTENC
 
@@ -158,7 +177,7 @@ class Smote:
         else:
             sampler = SMOTENC(np.flatnonzero(self._levels).tolist(), **settings)
         X, labels = sampler.fit_resample(self._X, y)
-        return X[len(y) :].astype(np.float64), labels[len(y) :]
+        return X[len(y) :], labels[len(y) :]
 
     def _check_rows(self, asked: Mapping[str, int]) -> None:
         held = [name for name, n in self.classes_.items() if n]
@@ -176,7 +195,7 @@ class Smote:
                 )
 
 
-def _check_counts(fitted: Repeats[Data] | Smote, counts: Mapping[str, int]) -> None:
+def _check_counts(fitted: Repeats[Data] | Smote[Data], counts: Mapping[str, int]) -> None:
     if not hasattr(fitted, "classes_"):
         name = type(fitted).__name__
         raise NotFittedError(f"this {name} is not fitted; call fit(data) first")

@@ -189,7 +189,7 @@ class TabularGAN:
         return TabularGAN(
             recipe=self.recipe_,
             steps=self.steps_ if kept < 0 else kept,
-            classes=self.topped_up_,
+            classes="all",  # of the part, which may lack some
             trials=False,
             device=self.device,
             precision=self.precision,

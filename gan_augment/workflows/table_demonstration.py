@@ -194,7 +194,7 @@ def _sets(real: ReadTable, topped_up: ReadTable, seed: int) -> dict[str, Labelle
     data = real.table
     added = {RARE: max(data.counts.values()) - data.counts[RARE]}
     sets = {"real only": data, "repeats + synthetic": topped_up.table}
-    for name, filler in (("repeats", Repeats[LabelledTable]()), ("SMOTE", Smote())):
+    for name, filler in (("repeats", Repeats[LabelledTable]()), ("SMOTE", Smote[LabelledTable]())):
         new = filler.fit(data).sample(added, random_state=seed)
         sets[name] = LabelledTable(
             frame=pd.concat([data.frame, new.frame], ignore_index=True),

@@ -1,0 +1,213 @@
+"""`AugmentedClassifier(amount="auto")` on the tables of a folder, against the usual cures.
+
+    python examples/benchmarks/amounts.py --data DIR [--out examples/benchmarks/amounts.json]
+        [--tables a,b] [--seeds 3] [--first-seed 0] [--jobs 2]
+
+DIR holds index.json and the tables it names, cut to 5,000 rows here; cells, learners and scores are
+those of `tables_protocol.py`. What "auto" tries in its folds is tried once for all learners and
+metrics, by the functions that `AugmentedClassifier` calls, and chosen by each metric for each
+learner; `--check TABLE` shows on one table that the class itself chooses and predicts the same.
+Every cell is a line of a journal beside the result, so that a stopped run goes on where it was.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import tables_figures as figures
+import tables_protocol as protocol
+from tables import Journal, computed, made_with
+from threadpoolctl import threadpool_limits
+
+from gan_augment.data.contract import LabelledTable
+from gan_augment.data.infer_schema import infer_schema
+from gan_augment.data.schema import Overrides
+from gan_augment.data.tables import read_frame
+from gan_augment.evaluation.amount import (
+    LADDER,
+    Amount,
+    AmountScores,
+    Trial,
+    choose_amount,
+    plain_makers,
+    plan_for,
+    score_amounts,
+)
+from gan_augment.synthesizers.tabular_gan import TabularGAN
+from gan_augment.synthesizers.topping_up import added_rows
+
+MOST_ROWS = 5_000
+OURS = Amount("gan", 1.0)
+ARMS = ("none", "weight", "repeats", "smote", "ours", "auto")
+PLAIN_ARMS = ("none", "weight", "repeats", "smote")
+
+
+def cell(data: Path, item: tuple[str, int, str]) -> dict:
+    """Every arm and every rung of the ladder on one table and split, and the folds of "auto"."""
+    name, seed, _ = item
+    began_s = time.perf_counter()
+    X, y, info = protocol.load(data, name, MOST_ROWS)
+    train, test = protocol.split(X, y, seed)
+    with threadpool_limits(1):
+        arms = {arm: protocol.run_arm(arm, train, test, info, seed) for arm in PLAIN_ARMS}
+        found = _ladder(train, test, info, seed)
+    record = {"table": name, "seed": seed, "arm": "cell", "arms": arms} | found
+    return record | {"cell_s": round(time.perf_counter() - began_s, 1)}
+
+
+def _ladder(train: protocol.Half, test: protocol.Half, info: protocol.TableInfo, seed: int) -> dict:
+    overrides = Overrides.of(categorical=info.categorical)
+    read = read_frame(train.X, overrides=overrides, y=train.y)
+    classes = list(protocol.to_parity(train.y))
+    began_s = time.perf_counter()
+    gan = TabularGAN(classes=classes, threads=1, device="cpu", random_state=seed)
+    gan.fit(read.table, schema=read.schema)
+    fit_s = time.perf_counter() - began_s
+
+    def twin(part: LabelledTable, fold_seed: int) -> TabularGAN:
+        schema = infer_schema(part.frame, overrides)
+        return gan.as_chosen(fold_seed).fit(part, schema=schema)
+
+    makers = plain_makers(classes, overrides) | {"gan": twin}
+    judge = partial(_judged, train, info=info, seed=seed)
+    scores = score_amounts(read.table, judge, makers, classes=classes, seed=seed)
+    judge_s = time.perf_counter() - began_s - fit_s
+    whole = {source: make(read.table, seed) for source, make in makers.items() if source != "gan"}
+    whole["gan"] = gan
+    outer = {}
+    for amount in next(iter(scores.figures.values())):
+        plan = plan_for(amount, read.table, classes)
+        rows = np.arange(len(train.y))
+        added = (
+            None
+            if amount.source == "none"
+            else added_rows(read.table, plan, whole[amount.source], seed, schema=read.schema)
+        )
+        trial = Trial(0, amount, rows, added, rows)
+        outer[str(amount)] = _judged(train, trial, info=info, seed=seed, test=test)
+    return {
+        "folds": {
+            figure: {str(amount): values.tolist() for amount, values in by_amount.items()}
+            for figure, by_amount in scores.figures.items()
+        },
+        "left out": dict(scores.left_out),
+        "outer": outer,
+        "facts": {"chosen": gan.meta_.chosen, "fit_s": round(fit_s, 1), "judge_s": round(judge_s)},
+    }
+
+
+def _judged(
+    train: protocol.Half,
+    trial: Trial[LabelledTable],
+    *,
+    info: protocol.TableInfo,
+    seed: int,
+    test: protocol.Half | None = None,
+) -> dict[str, float]:
+    """{"learner metric": value}, trained on the trial's rows, judged on those held or on `test`."""
+    grown, added = train.take(trial.seen), trial.added
+    if added is not None:
+        names = np.array(added.data.names, dtype=object)[added.data.labels]
+        frame = pd.concat([grown.X, added.data.frame], ignore_index=True)
+        grown = protocol.Half(frame, np.concatenate([grown.y, names]))
+    asked = test or train.take(trial.held)
+    found = protocol.evaluate(grown, asked, info, seed)
+    return {
+        f"{learner} {metric}": value
+        for learner, metrics in found.items()
+        for metric, value in metrics.items()
+    }
+
+
+def chosen(record: dict, figure: str) -> Amount:
+    """What "auto" takes by a figure of its folds."""
+    by_name = {str(amount): amount for amount in LADDER}
+    figures = {
+        name: {by_name[amount]: np.array(values) for amount, values in by_amount.items()}
+        for name, by_amount in record["folds"].items()
+    }
+    return choose_amount(AmountScores(figures, record["left out"]), figure).amount
+
+
+def as_arms(record: dict) -> list[dict]:
+    """A cell as one record an arm, as `tables_figures` takes them."""
+    made: dict[str, dict] = {arm: record["arms"][arm] for arm in PLAIN_ARMS}
+    for arm in ("ours", "auto"):
+        scores: dict[str, dict[str, float]] = {}
+        for figure in record["folds"]:
+            learner, metric = figure.split()
+            amount = OURS if arm == "ours" else chosen(record, figure)
+            scores.setdefault(learner, {})[metric] = record["outer"][str(amount)][figure]
+        made[arm] = {"scores": scores}
+    return [
+        {"table": record["table"], "seed": record["seed"], "arm": arm} | found
+        for arm, found in made.items()
+    ]
+
+
+def report(records: list[dict]) -> dict:
+    """Mean ranks of the arms on every metric, auto minus none, what auto took."""
+    arms = [one for record in records for one in as_arms(record)]
+    taken: dict[str, dict[str, int]] = {}
+    for record in records:
+        for figure in record["folds"]:
+            counts = taken.setdefault(figure.split()[1], {})
+            amount = str(chosen(record, figure))
+            counts[amount] = counts.get(amount, 0) + 1
+    return {
+        "mean rank": {m: figures.mean_ranks(arms, m, ARMS) for m in protocol.METRICS},
+        "auto minus": {
+            other: {m: figures.difference(arms, m, "auto", other) for m in protocol.METRICS}
+            for other in ARMS[:-1]
+        },
+        "taken": {m: dict(sorted(c.items(), key=lambda kv: -kv[1])) for m, c in taken.items()},
+    }
+
+
+def options() -> argparse.Namespace:
+    """What was asked on the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--journal", type=Path)
+    parser.add_argument("--tables", type=lambda text: text.split(","))
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument("--jobs", type=int, default=2)
+    asked = parser.parse_args()
+    if asked.journal is None:
+        asked.journal = (asked.out or Path("amounts.json")).with_suffix(".jsonl")
+    return asked
+
+
+def main() -> None:
+    """Measure what the journal lacks, print, write."""
+    asked = options()
+    tables = asked.tables or protocol.names(asked.data)
+    seeds = range(asked.first_seed, asked.first_seed + asked.seeds)
+    items = [(name, seed, "cell") for seed in seeds for name in tables]
+    journal = Journal(asked.journal, [])
+    missing, began_s = journal.missing(items), time.monotonic()
+    for done, record in enumerate(computed(asked.data, missing, asked.jobs, cell), 1):
+        journal.add(record)
+        left_s = (time.monotonic() - began_s) / done * (len(missing) - done)
+        name = f"{record['table']} {record['seed']}"
+        print(
+            f"{done}/{len(missing)} {name}: {record['cell_s']} s; {left_s:.0f} s left", flush=True
+        )
+    wanted = set(items)
+    records = [r for r in journal.records if (r["table"], r["seed"], r["arm"]) in wanted]
+    found = {"made with": made_with(), "seeds": list(seeds), "tables": tables} | report(records)
+    print(json.dumps(found, indent=1))
+    if asked.out:
+        asked.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

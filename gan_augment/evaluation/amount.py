@@ -1,0 +1,306 @@
+"""How much to add, and of what: judged by inner cross-validation, chosen towards less.
+
+The rows are split and added to here; classifiers are the caller's, who judges one fold at a time.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gan_augment.config import DataKind, TopUp
+from gan_augment.data.contract import LabelledImages, LabelledTable
+from gan_augment.data.infer_schema import infer_schema
+from gan_augment.data.schema import Overrides
+from gan_augment.data.splits import fold_of_rows
+from gan_augment.data.strategy import ClassPlan, targets
+from gan_augment.errors import DataError, UsageError, did_you_mean
+from gan_augment.randomness import derived_seed
+from gan_augment.synthesizers.baselines import Repeats, Smote
+from gan_augment.synthesizers.protocol import Data, Synthesizer
+from gan_augment.synthesizers.topping_up import Added, added_rows
+
+Source = Literal["none", "repeats", "smote", "gan"]
+SOURCES: tuple[Source, ...] = ("repeats", "smote", "gan")
+TO = (0.1, 0.25, 0.5, 1.0)
+FOLDS = 5
+SMOTE_NEIGHBOURS = 5
+
+
+@dataclass(frozen=True)
+class Amount:
+    """What is added, and how much: nothing, or a source and what a class ends with.
+
+    source: "repeats" of real rows, "smote", or "gan" (by its own share of generated rows). to: a
+    fraction in (0, 1] of the majority's count; classes that hold more stay as they are.
+
+    >>> print(Amount(), "|", Amount("smote", 0.25), "|", Amount("gan", 1.0))
+    nothing | smote to 0.25 of the majority | gan to parity
+    """
+
+    source: Source = "none"
+    to: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.source not in ("none", *SOURCES):
+            raise UsageError(
+                f"there is no source {self.source!r}; expected one of {('none', *SOURCES)}."
+                f"{did_you_mean(str(self.source), ('none', *SOURCES))}"
+            )
+        if (self.source == "none") != (self.to == 0) or not 0 <= self.to <= 1:
+            raise UsageError(
+                f"an amount of {self.source!r} to {self.to}; expected a fraction in (0, 1] of the "
+                "majority's count, and 0 for 'none'"
+            )
+
+    def __str__(self) -> str:
+        if self.source == "none":
+            return "nothing"
+        return f"{self.source} to {'parity' if self.to == 1 else f'{self.to:g} of the majority'}"
+
+
+NOTHING = Amount()
+LADDER = (NOTHING, *(Amount(source, to) for to in TO for source in SOURCES))
+"""From less to more: fewer rows first, and of as many rows the plainer source."""
+
+
+@dataclass(frozen=True)
+class Trial(Generic[Data]):
+    """One amount in one fold: train on the rows `seen` and on `added`, be judged on `held`.
+
+    seen, held: int64 indices into the data, disjoint. added: None where nothing is.
+    """
+
+    fold: int
+    amount: Amount
+    seen: NDArray[np.int64]
+    added: Added[Data] | None
+    held: NDArray[np.int64]
+
+
+Judge = Callable[[Trial[Data]], Mapping[str, float]]
+"""Figures by name, higher is better; NaN where the held rows cannot tell."""
+Maker = Callable[[Data, int], Synthesizer[Data]]
+"""Fits a synthesizer on the rows of a fold with a seed. DataError: it cannot serve this data."""
+
+
+@dataclass(frozen=True)
+class AmountScores:
+    """figures: {figure: {amount: float64 (J,)}}, J trials in the same order for every amount.
+
+    left_out: {source: why}, of sources that cannot serve this data.
+    """
+
+    figures: Mapping[str, Mapping[Amount, NDArray[np.float64]]]
+    left_out: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class AmountChoice:
+    """amount: the chosen one. best: the one of the highest mean. reason: why, in a sentence.
+
+    mean: {amount: mean figure}. behind: {amount: (mean, standard error) of the best minus it}.
+    """
+
+    amount: Amount
+    best: Amount
+    mean: Mapping[Amount, float]
+    behind: Mapping[Amount, tuple[float, float]]
+    reason: str
+
+
+def plan_for(
+    amount: Amount, data: Data, classes: Sequence[str], top_up: TopUp | None = None
+) -> dict[str, ClassPlan]:
+    """How every class of `data` ends, {name: plan}.
+
+    classes: the ones that may be topped up; those without a row are left. top_up: the share of
+    generated rows and the companions where the source is "gan"; its `to` does not count.
+    """
+    kind: DataKind = "image" if isinstance(data, LabelledImages) else "table"
+    held = [name for name in classes if data.counts[name]]
+    if amount.source == "none":
+        return {name: ClassPlan(real=n) for name, n in data.counts.items()}
+    if amount.source == "gan":
+        wanted = (top_up or TopUp()).model_copy(update={"to": amount.to})
+    else:
+        share = 1.0 if amount.source == "smote" else 0.0
+        wanted = TopUp(to=amount.to, synthetic_share=share, companions=False)
+    return targets(data.counts, wanted, held, kind)
+
+
+def score_amounts(
+    data: Data,
+    judge: Judge[Data],
+    makers: Mapping[str, Maker[Data]],
+    *,
+    classes: Sequence[str],
+    top_up: TopUp | None = None,
+    folds: int = FOLDS,
+    seed: int = 0,
+) -> AmountScores:
+    """Judge every rung of `LADDER` in every fold, with the same rows and seeds.
+
+    makers: {source: maker} of the sources that may be taken. folds: at most; never more than the
+    smallest class has rows (groups whole), at least 2. Amounts that add nothing to this data are
+    not tried. Raises DataError where a class to top up has fewer than 2 rows in all but one fold,
+    and whatever `judge` raises.
+    """
+    rungs = [
+        amount
+        for amount in LADDER
+        if amount == NOTHING or (amount.source in makers and _adds(amount, data, classes, top_up))
+    ]
+    counts = [n for n in data.counts.values() if n > 1]
+    folds = max(2, min(folds, *counts)) if counts else 2
+    dealt = fold_of_rows(data.labels, data.groups, folds=folds, seed=seed)
+    left_out: dict[str, str] = {}
+    found: dict[str, dict[Amount, list[float]]] = {}
+    for fold in range(folds):
+        seen, held = np.flatnonzero(dealt != fold), np.flatnonzero(dealt == fold)
+        if not len(held):
+            continue
+        part, fold_seed = data.take(seen), derived_seed(seed, "amount", fold)
+        fitted = _fitted(part, makers, rungs, left_out, fold_seed)
+        for amount in rungs:
+            if amount.source in left_out:
+                continue
+            added = _added(amount, part, classes, top_up, fitted, fold_seed, left_out)
+            if amount.source in left_out:
+                continue
+            for figure, value in judge(Trial(fold, amount, seen, added, held)).items():
+                found.setdefault(figure, {}).setdefault(amount, []).append(value)
+    figures = {
+        figure: {
+            amount: np.array(values)
+            for amount, values in by_amount.items()
+            if amount.source not in left_out
+        }
+        for figure, by_amount in found.items()
+    }
+    return AmountScores(figures, left_out)
+
+
+def choose_amount(scores: AmountScores, figure: str) -> AmountChoice:
+    """The least amount that is within one standard error of the best mean, paired fold by fold.
+
+    The rungs are those of `LADDER`. The standard error is of the mean difference to the best over
+    the J trials, s_d / sqrt(J). Source of the rule: Breiman et al. 1984, "Classification and
+    Regression Trees", section 3.4.3; paired, since folds differ more than amounts do.
+
+    >>> scores = AmountScores(
+    ...     {
+    ...         "f1": {
+    ...             NOTHING: np.array([0.5, 0.5, 0.5]),
+    ...             Amount("gan", 1.0): np.array([0.7, 0.6, 0.8]),
+    ...         }
+    ...     },
+    ...     {},
+    ... )
+    >>> print(choose_amount(scores, "f1").amount)
+    gan to parity
+    """
+    by_amount = scores.figures[figure]
+    rungs = [amount for amount in LADDER if amount in by_amount]
+    judged = np.all([np.isfinite(by_amount[amount]) for amount in rungs], axis=0)
+    if not judged.any():
+        reason = f"no fold could be judged by {figure}: nothing is added"
+        return AmountChoice(NOTHING, NOTHING, {}, {}, reason)
+    values = {amount: by_amount[amount][judged] for amount in rungs}
+    mean = {amount: float(v.mean()) for amount, v in values.items()}
+    best = max(rungs, key=lambda amount: mean[amount])  # the least among equals
+    behind = {amount: _difference(values[best], values[amount]) for amount in rungs}
+    chosen = next(a for a in rungs if behind[a][0] <= behind[a][1])
+    return AmountChoice(chosen, best, mean, behind, _why(figure, chosen, best, mean, behind))
+
+
+def plain_makers(
+    classes: Sequence[str], overrides: Overrides | None = None
+) -> dict[str, Maker[Any]]:
+    """Makers of the sources that learn nothing: repeats, and SMOTE.
+
+    classes: those that may be topped up; SMOTE takes 5 neighbours, or as many as the smallest class
+    of two rows or more has. overrides: kinds of columns that the user decides.
+    """
+
+    def repeats(data: Any, seed: int) -> Synthesizer[Any]:
+        return Repeats[Any]().fit(data)
+
+    def smote(data: Any, seed: int) -> Synthesizer[Any]:
+        least = min((n for n in (data.counts[c] for c in classes) if n > 1), default=2)
+        tabular = isinstance(data, LabelledTable)
+        schema = infer_schema(data.frame, overrides) if tabular else None
+        return Smote[Any](min(SMOTE_NEIGHBOURS, least - 1)).fit(data, schema=schema)
+
+    return {"repeats": repeats, "smote": smote}
+
+
+def _adds(amount: Amount, data: Data, classes: Sequence[str], top_up: TopUp | None) -> bool:
+    return any(end.total > end.real for end in plan_for(amount, data, classes, top_up).values())
+
+
+def _fitted(
+    part: Data,
+    makers: Mapping[str, Maker[Data]],
+    rungs: Sequence[Amount],
+    left_out: dict[str, str],
+    seed: int,
+) -> dict[str, Synthesizer[Data]]:
+    """A synthesizer for every source of `rungs` that can serve these rows."""
+    fitted = {}
+    for source in dict.fromkeys(amount.source for amount in rungs if amount != NOTHING):
+        if source not in left_out:
+            try:
+                fitted[str(source)] = makers[source](part, seed)
+            except DataError as error:
+                left_out[source] = str(error)
+    return fitted
+
+
+def _added(
+    amount: Amount,
+    part: Data,
+    classes: Sequence[str],
+    top_up: TopUp | None,
+    fitted: Mapping[str, Synthesizer[Data]],
+    seed: int,
+    left_out: dict[str, str],
+) -> Added[Data] | None:
+    plan = plan_for(amount, part, classes, top_up)
+    if amount == NOTHING or all(end.total == end.real for end in plan.values()):
+        return None
+    try:
+        with warnings.catch_warnings():  # of classes filled with repeats: a fold is no result
+            warnings.simplefilter("ignore", UserWarning)
+            return added_rows(part, plan, fitted[amount.source], seed)
+    except DataError as error:
+        left_out[amount.source] = str(error)
+        return None
+
+
+def _difference(one: NDArray[np.float64], other: NDArray[np.float64]) -> tuple[float, float]:
+    """(mean, standard error) of one - other, paired."""
+    d = one - other
+    error = float(d.std(ddof=1) / np.sqrt(len(d))) if len(d) > 1 else 0.0
+    return float(d.mean()), error
+
+
+def _why(
+    figure: str,
+    chosen: Amount,
+    best: Amount,
+    mean: Mapping[Amount, float],
+    behind: Mapping[Amount, tuple[float, float]],
+) -> str:
+    if chosen == best:
+        return f"{chosen}: the best {figure}, {mean[chosen]:.3f}, and no less is as good"
+    gap, error = behind[chosen]
+    return (
+        f"{chosen} ({figure} {mean[chosen]:.3f}): within one standard error ({error:.3f}) of the "
+        f"best, {best} ({mean[best]:.3f}, {gap:.3f} more)"
+    )
