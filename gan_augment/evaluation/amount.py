@@ -148,8 +148,7 @@ def score_amounts(
 
     makers: {source: maker} of the sources that may be taken. folds: at most; never more than the
     smallest class has rows (groups whole), at least 2. Amounts that add nothing to this data are
-    not tried. Raises DataError where a class to top up has fewer than 2 rows in all but one fold,
-    and whatever `judge` raises.
+    not tried. Raises whatever `judge` raises.
     """
     rungs = [
         amount

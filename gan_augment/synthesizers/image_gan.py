@@ -175,6 +175,18 @@ class ImageGAN:
             raise diverged
         return self
 
+    def as_chosen(self, random_state: int = 0) -> ImageGAN:
+        """An unfitted twin of the same recipe and steps, for fits on parts of the data."""
+        return ImageGAN(
+            recipe=self._fitted().recipe_,
+            steps=self.steps_,
+            classes="all",  # of the part, which may lack some
+            device=self.device,
+            precision=self.precision,
+            threads=self.threads,
+            random_state=random_state,
+        )
+
     def sample(
         self,
         counts: Mapping[str, int],

@@ -1,0 +1,228 @@
+"""What is relied on where an amount is chosen by inner cross-validation."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gan_augment import LabelledImages, LabelledTable, TabularGAN, TopUp, read_frame
+from gan_augment.errors import DataError, UsageError
+from gan_augment.evaluation.amount import (
+    LADDER,
+    NOTHING,
+    Amount,
+    AmountScores,
+    Trial,
+    choose_amount,
+    plain_makers,
+    plan_for,
+    score_amounts,
+)
+
+PARITY = Amount("gan", 1.0)
+
+
+def table(counts: dict[str, int], holes: bool = False) -> LabelledTable:
+    rng = np.random.default_rng(0)
+    y = [name for name, n in counts.items() for _ in range(n)]
+    x = rng.normal(size=(len(y), 3))
+    if holes:
+        x[::7, 0] = np.nan
+    return read_frame(x, y=y).table
+
+
+def scores(**means: float) -> AmountScores:
+    """Five trials without noise an amount: none, repeats_50, gan_100, ..."""
+    by_amount = {}
+    for name, mean in means.items():
+        source, _, percent = name.partition("_")
+        amount = Amount(source, int(percent or 0) / 100)
+        by_amount[amount] = np.full(5, mean)
+    return AmountScores({"recall": by_amount}, {})
+
+
+# the rule
+
+
+def test_the_best_is_taken_where_nothing_less_is_as_good():
+    choice = choose_amount(scores(none=0.5, repeats_25=0.6, gan_100=0.7), "recall")
+    assert choice.amount == choice.best == PARITY
+    assert "no less is as good" in choice.reason
+
+
+def test_of_equally_good_amounts_the_least_is_taken():
+    choice = choose_amount(scores(none=0.5, smote_10=0.7, repeats_25=0.7, gan_100=0.7), "recall")
+    assert choice.amount == Amount("smote", 0.1)
+
+
+def test_of_as_many_rows_the_plainer_source_is_less():
+    same = [amount.source for amount in LADDER if amount.to == 0.5]
+    assert same == ["repeats", "smote", "gan"]
+    assert LADDER[0] == NOTHING
+    assert [amount.to for amount in LADDER] == sorted(amount.to for amount in LADDER)
+
+
+def test_less_is_taken_within_one_standard_error_of_the_paired_difference():
+    d = np.array([0.3, -0.1, 0.2, -0.2, 0.1])  # mean .06, standard error .0927
+    figures = {NOTHING: np.full(5, 0.5), PARITY: 0.5 + d}
+    choice = choose_amount(AmountScores({"f1": figures}, {}), "f1")
+    assert (choice.amount, choice.best) == (NOTHING, PARITY)
+    mean, error = choice.behind[NOTHING]
+    assert mean == pytest.approx(0.06)
+    assert error == pytest.approx(d.std(ddof=1) / np.sqrt(5))
+    steady = {NOTHING: figures[NOTHING], PARITY: 0.5 + d / 10 + 0.05}
+    assert choose_amount(AmountScores({"f1": steady}, {}), "f1").amount == PARITY
+
+
+def test_what_all_folds_share_does_not_count_as_noise():
+    folds = np.array([0.1, 0.9, 0.2, 0.8, 0.5])
+    figures = {NOTHING: folds, PARITY: folds + 0.01}
+    assert choose_amount(AmountScores({"f1": figures}, {}), "f1").amount == PARITY
+
+
+def test_folds_that_cannot_tell_are_left_out_and_none_at_all_adds_nothing():
+    nan = np.array([np.nan, 0.5, 0.5])
+    figures = {NOTHING: nan, PARITY: nan + 0.2}
+    assert choose_amount(AmountScores({"f1": figures}, {}), "f1").amount == PARITY
+    figures = {NOTHING: nan * np.nan, PARITY: nan}
+    choice = choose_amount(AmountScores({"f1": figures}, {}), "f1")
+    assert (choice.amount, "nothing is added" in choice.reason) == (NOTHING, True)
+
+
+@given(st.lists(st.floats(0, 1), min_size=13, max_size=13), st.integers(0, 99))
+def test_the_choice_is_never_further_behind_the_best_than_its_error(means, seed):
+    noise = np.random.default_rng(seed).normal(0, 0.1, (len(LADDER), 5))
+    by_amount = {a: m + e for a, m, e in zip(LADDER, means, noise, strict=True)}
+    choice = choose_amount(AmountScores({"f1": by_amount}, {}), "f1")
+    gap, error = choice.behind[choice.amount]
+    assert gap <= error
+    assert LADDER.index(choice.amount) <= LADDER.index(choice.best)
+
+
+# the trials
+
+
+def test_held_rows_are_never_seen_nor_what_is_added_made_from_them():
+    data = table({"ill": 12, "well": 60})
+    known = []
+
+    def judge(trial: Trial[LabelledTable]) -> dict[str, float]:
+        assert not set(trial.seen) & set(trial.held)
+        assert len(trial.seen) + len(trial.held) == len(data)
+        known.append((trial.fold, trial.amount))
+        if trial.added is not None and trial.amount.source == "repeats":
+            seen = data.frame.iloc[trial.seen]
+            again = seen.iloc[trial.added.source].to_numpy()
+            assert (trial.added.data.frame.to_numpy() == again).all()
+        return {"score": 0.0}
+
+    found = score_amounts(data, judge, plain_makers(["ill"]), classes=["ill"], folds=4)
+    assert len(known) == len(set(known)) == 4 * len(found.figures["score"])
+    assert set(found.figures["score"]) == {
+        a for a in LADDER if a == NOTHING or (a.source in ("repeats", "smote") and a.to > 0.2)
+    }
+
+
+def test_every_class_ends_with_the_fraction_of_the_majority_that_is_asked_for():
+    data = table({"ill": 12, "odd": 40, "well": 60})
+    plan = plan_for(Amount("smote", 0.5), data, ["ill", "odd"])
+    assert {name: (end.total, end.synthetic) for name, end in plan.items()} == {
+        "ill": (30, 18),
+        "odd": (40, 0),
+        "well": (60, 0),
+    }
+    of_gan = plan_for(PARITY, data, ["ill"], TopUp(to=3, synthetic_share=1.0, companions=False))
+    assert (of_gan["ill"].synthetic, of_gan["ill"].total) == (48, 60)
+
+
+def test_the_same_seed_gives_the_same_trials_and_another_seed_others():
+    data = table({"ill": 12, "well": 60})
+
+    def judge(trial: Trial[LabelledTable]) -> dict[str, float]:
+        made = 0.0 if trial.added is None else trial.added.data.frame.to_numpy().sum()
+        return {"score": float(made + data.frame.to_numpy()[trial.held].sum())}
+
+    def run(seed: int) -> list[float]:
+        makers = plain_makers(["ill"])
+        found = score_amounts(data, judge, makers, classes=["ill"], folds=3, seed=seed)
+        return [float(v) for values in found.figures["score"].values() for v in values]
+
+    assert run(1) == run(1)
+    assert run(1) != run(2)
+
+
+def test_groups_stay_on_one_side():
+    data = table({"ill": 12, "well": 60})
+    groups = np.arange(72) // 3
+    data = LabelledTable(data.frame, data.labels, data.ids, groups, data.class_names)
+
+    def judge(trial: Trial[LabelledTable]) -> dict[str, float]:
+        assert not set(groups[trial.seen]) & set(groups[trial.held])
+        return {"score": 0.0}
+
+    score_amounts(data, judge, plain_makers(["ill"]), classes=["ill"])
+
+
+def test_a_source_that_cannot_serve_the_data_is_left_out_and_says_why():
+    data = table({"ill": 12, "well": 60}, holes=True)
+    makers = plain_makers(["ill"])
+    found = score_amounts(data, lambda trial: {"score": 0.0}, makers, classes=["ill"], folds=3)
+    assert {amount.source for amount in found.figures["score"]} == {"none", "repeats"}
+    assert "missing values" in found.left_out["smote"]
+
+
+def test_classes_of_a_few_rows_and_of_one_are_no_obstacle_and_no_warning():
+    data = table({"lone": 1, "few": 3, "well": 30})
+
+    def twin(part: LabelledTable, seed: int) -> TabularGAN:
+        gan = TabularGAN(steps=0, trials=False, classes="all", random_state=seed, threads=1)
+        return gan.fit(part)
+
+    makers = plain_makers(["lone", "few"]) | {"gan": twin}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = score_amounts(data, lambda t: {"score": 0.0}, makers, classes=["lone", "few"])
+    assert {len(values) for values in found.figures["score"].values()} == {3}
+    assert found.left_out == {}
+
+
+def test_pictures_are_topped_up_too():
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (30, 8, 8, 1), dtype=np.uint8)
+    ids = np.array([f"row-{i}" for i in range(30)])
+    data = LabelledImages(pixels, np.repeat([0, 1], [24, 6]), ids, class_names=("good", "bad"))
+
+    def judge(trial: Trial[LabelledImages]) -> dict[str, float]:
+        if trial.added is not None:
+            assert trial.added.data.pixels.dtype == np.uint8
+            assert (trial.added.data.labels == 1).all()
+        return {"score": 0.0}
+
+    found = score_amounts(data, judge, plain_makers(["bad"]), classes=["bad"], folds=3)
+    assert Amount("smote", 1.0) in found.figures["score"]
+
+
+def test_an_error_of_the_judge_is_not_swallowed():
+    def judge(trial: Trial[LabelledTable]) -> dict[str, float]:
+        raise DataError("the classifier failed")
+
+    with pytest.raises(DataError, match="the classifier failed"):
+        score_amounts(table({"a": 4, "b": 9}), judge, plain_makers(["a"]), classes=["a"])
+
+
+@pytest.mark.parametrize(
+    ("source", "to", "why"),
+    [
+        ("gans", 1.0, "Did you mean 'gan'"),
+        ("gan", 0.0, "fraction"),
+        ("none", 0.5, "fraction"),
+        ("smote", 1.5, "fraction"),
+    ],
+)
+def test_an_amount_that_is_none_is_refused(source, to, why):
+    with pytest.raises(UsageError, match=why):
+        Amount(source, to)
