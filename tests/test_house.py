@@ -85,12 +85,11 @@ AMBIENT = re.compile(
 def test_nothing_runs_code_from_data_or_touches_global_randomness(path: Path) -> None:
     called = set(calls(path))
     assert not called & CODE_FROM_DATA
-    assert not [name for name in called if AMBIENT.match(name)]
-    assert not [
-        name
-        for name in imports(path)
-        if name.split(".")[0] in {"pickle", "cloudpickle", "dill", "marshal", "shelve", "random"}
-    ]
+    forbidden = {"pickle", "cloudpickle", "dill", "marshal", "shelve"}
+    if path.name != "global_generators.py":  # it puts them back: tests/torch_api/test_transforms
+        assert not [name for name in called if AMBIENT.match(name)]
+        forbidden |= {"random"}
+    assert not [name for name in imports(path) if name.split(".")[0] in forbidden]
 
 
 @pytest.mark.parametrize("path", COMMAND_LINE, ids=lambda p: p.stem)

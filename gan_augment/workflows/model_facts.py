@@ -4,27 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gan_augment.errors import ModelFileError, UsageError
-from gan_augment.storage.bundle import MANIFEST, bundle_sha256, load_meta
+from gan_augment.errors import UsageError
+from gan_augment.storage.bundle import bundle_sha256, load_meta
 from gan_augment.synthesizers.model_file import NAME, ModelMeta
+from gan_augment.synthesizers.saved_models import model_folder
 from gan_augment.synthesizers.table_file import TableMeta
 
-
-def model_folder(run: Path) -> Path:
-    """The folder of the model: `run/model`, or `run` itself if it is one.
-
-    Raises ModelFileError where there is none, and says whether the run never got that far.
-    """
-    run = Path(run)
-    for folder in (run / "model", run):
-        if (folder / MANIFEST).is_file():
-            return folder
-    if (run / "config.toml").is_file():
-        raise ModelFileError(
-            f"the run {str(run)!r} holds no model yet; finish it with `fit --resume` first."
-        )
-    found = "a folder without a model" if run.is_dir() else "no folder"
-    raise ModelFileError(f"{str(run)!r} is {found}; expected the folder of a run, as `fit` prints.")
+__all__ = [
+    "image_facts",
+    "model_facts",
+    "model_folder",
+    "model_sha256",
+    "table_facts",
+]
 
 
 def model_facts(run: Path) -> ModelMeta | TableMeta:

@@ -1,0 +1,141 @@
+"""Which items an epoch draws: every class its share, without replacement. Loads no item."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import repeat
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from torch.utils.data import DistributedSampler, Sampler
+
+from gan_augment.errors import UsageError
+from gan_augment.randomness import generator
+
+Index = tuple[int, int]
+"""(epoch, item): what our samplers yield, so that a worker knows the epoch without being told."""
+
+
+class Drawable(Protocol):
+    """What is drawn from: items with class indices, made ready epoch by epoch."""
+
+    labels: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        """The number of items."""
+
+    def prepare(self, epoch: int) -> None:
+        """Have the items of an epoch ready."""
+
+
+def drawn(
+    labels: NDArray[np.int64], length: int, seed: int, epoch: int, shuffle: bool = True
+) -> NDArray[np.int64]:
+    """The items of one epoch, int64 (length,), shuffled or ascending.
+
+    Each class gets its share of `length`, exact up to rounding (largest remainder), at random
+    without replacement; beyond the number of items, all of them first, as often as they fit.
+
+    >>> labels = np.repeat([0, 1], [60, 20])
+    >>> np.bincount(labels[drawn(labels, 8, seed=0, epoch=3)])
+    array([6, 2])
+    """
+    rng = generator(seed, "draws", epoch)
+    whole, rest = divmod(length, len(labels))
+    parts = [np.arange(len(labels))] * whole
+    by_class = np.argsort(labels, kind="stable")
+    counts = np.bincount(labels)
+    ends = np.cumsum(counts)
+    for end, n, share in zip(ends, counts, _shares(counts, rest), strict=True):
+        parts.append(rng.permutation(by_class[end - n : end])[:share])
+    items = np.concatenate(parts)
+    return np.array(rng.permutation(items) if shuffle else np.sort(items), dtype=np.int64)
+
+
+def _shares(counts: NDArray[np.int64], length: int) -> NDArray[np.int64]:
+    """`length` divided as `counts` are, in whole numbers that sum to it."""
+    exact = counts * (length / counts.sum())
+    shares: NDArray[np.int64] = np.floor(exact + 1e-9).astype(np.int64)
+    order = np.argsort(shares - exact, kind="stable")  # the largest remainders first
+    shares[order[: length - int(shares.sum())]] += 1
+    return shares
+
+
+class EpochDraws(Sampler[Index]):
+    """`length` items an epoch, each class its share; counts the epochs, one a pass.
+
+    `set_epoch(n)` makes the next pass epoch n, for a run that is taken up again. Draws depend on
+    (seed, epoch) only.
+    """
+
+    def __init__(
+        self,
+        dataset: Drawable,
+        length: int | None = None,
+        *,
+        shuffle: bool = True,
+        seed: int = 0,
+    ) -> None:
+        self.dataset = dataset
+        self.num_samples = len(dataset) if length is None else checked_length(length)
+        self.shuffle = shuffle
+        self.seed = seed
+        self.epoch = 0  # of the next pass
+
+    def set_epoch(self, epoch: int) -> None:
+        """The next pass is epoch `epoch`, 0 or more; those after it count on."""
+        self.epoch = checked_epoch(epoch)
+
+    def __iter__(self) -> Iterator[Index]:
+        epoch, self.epoch = self.epoch, self.epoch + 1
+        self.dataset.prepare(epoch)
+        items = drawn(self.dataset.labels, self.num_samples, self.seed, epoch, self.shuffle)
+        return zip(repeat(epoch), items.tolist())
+
+    def __len__(self) -> int:
+        return self.num_samples
+
+
+class RankDraws(DistributedSampler[Any]):
+    """A DistributedSampler whose epoch is one balanced draw, sliced by rank; `set_epoch` as there.
+
+    Where `length` is no multiple of the replicas, the epoch is a few draws longer (or shorter, with
+    drop_last), never padded by the same items again.
+    """
+
+    def __init__(self, dataset: Drawable, length: int, like: DistributedSampler[Any]) -> None:
+        sized: Any = range(length)  # the base class asks for its length alone
+        super().__init__(
+            sized,
+            num_replicas=like.num_replicas,
+            rank=like.rank,
+            shuffle=like.shuffle,
+            seed=like.seed,
+            drop_last=like.drop_last,
+        )
+        self.dataset: Any = dataset
+        self.epoch = like.epoch
+
+    def __iter__(self) -> Iterator[Index]:
+        self.dataset.prepare(self.epoch)
+        items = drawn(self.dataset.labels, self.total_size, self.seed, self.epoch, self.shuffle)
+        return zip(repeat(self.epoch), items[self.rank :: self.num_replicas].tolist())
+
+    def set_epoch(self, epoch: int) -> None:
+        """The pass that begins next, and those after it until told otherwise, are this epoch."""
+        super().set_epoch(checked_epoch(epoch))
+
+
+def checked_length(length: object) -> int:
+    """A number of draws, 1 or more. Raises UsageError."""
+    if isinstance(length, bool) or not isinstance(length, int | np.integer) or length < 1:
+        raise UsageError(f"length={length!r}; expected a whole number of items, 1 or more")
+    return int(length)
+
+
+def checked_epoch(epoch: object) -> int:
+    """The number of an epoch, 0 or more. Raises UsageError."""
+    if isinstance(epoch, bool) or not isinstance(epoch, int | np.integer) or epoch < 0:
+        raise UsageError(f"epoch {epoch!r}; expected a whole number, 0 or more")
+    return int(epoch)

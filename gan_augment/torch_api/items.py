@@ -1,0 +1,111 @@
+"""What both datasets are: items by index and epoch, generated ones among them. No plans."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch.utils.data import Dataset
+
+from gan_augment.data.item_format import ItemFormat
+from gan_augment.data.item_pictures import ImageFormat
+from gan_augment.torch_api.draws import EpochDraws, Index, checked_epoch
+from gan_augment.torch_api.generated import GeneratedRows
+from gan_augment.torch_api.transforms import SeededTransform
+
+
+class EpochItems(Dataset[Any]):
+    """Items whose index may say its epoch: `dataset[7]`, or `dataset[(3, 7)]` as samplers ask.
+
+    labels: int64 (M,), class indices. epoch: what plain indices read. where: int64 (M,), of the
+    i-th generated item ~i; what 0 and more mean is the subclass's.
+    """
+
+    labels: NDArray[np.int64]
+    epoch: int = 0
+    _where: NDArray[np.int64]
+    _generated: GeneratedRows
+    _format: ItemFormat
+    _transform: SeededTransform | None
+    _seed: int
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: int | Index) -> Any:
+        """An item; `(epoch, index)` reads it in an epoch other than the current one."""
+        epoch, row = index if isinstance(index, tuple) else (self.epoch, index)
+        row = operator.index(row)
+        if not -len(self) <= row < len(self):
+            raise IndexError(f"item {row} of {len(self)}")
+        return self._items(np.array([row % len(self)]), epoch)[0]
+
+    def __getitems__(self, indices: Sequence[int | Index]) -> list[Any]:
+        """A batch of items at once, as a loader asks for them: generated ones are made together."""
+        pairs = [i if isinstance(i, tuple) else (self.epoch, i) for i in indices]
+        epochs = {epoch for epoch, _ in pairs}
+        if len(epochs) != 1:
+            return [self[pair] for pair in pairs]
+        rows = np.array([row for _, row in pairs], dtype=np.int64)
+        if rows.min() < -len(self) or rows.max() >= len(self):
+            raise IndexError(f"items {rows.min()} to {rows.max()} of {len(self)}")
+        return self._items(rows % len(self), epochs.pop())
+
+    def sampler(self, length: int | None = None, *, shuffle: bool = True) -> EpochDraws:
+        """A sampler for `DataLoader(self, sampler=...)` that counts the epochs, one a pass.
+
+        length: items an epoch, each class its share; None is all of them.
+        """
+        return EpochDraws(self, length, shuffle=shuffle, seed=self._seed)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Let plain indices read epoch `epoch` from now on, 0 or more.
+
+        Workers that run already (persistent_workers) do not see it: `sampler()` reaches those.
+        """
+        self.prepare(epoch)
+        self.epoch = epoch
+
+    def prepare(self, epoch: int) -> None:
+        """Have the generated items of an epoch, made here where there are none; as samplers do."""
+        self._generated.prepare(checked_epoch(epoch))
+
+    def _items(self, rows: NDArray[np.int64], epoch: int) -> list[Any]:
+        """Items by index, int64 (n,), each 0 or more."""
+        where = self._where[rows]
+        real = where >= 0
+        if real.all():
+            return self._real_items(where, rows, epoch)
+        if not real.any():
+            return self._new_items(~where, rows, epoch)
+        items: list[Any] = [None] * len(rows)
+        for mine, made in (
+            (real, self._real_items(where[real], rows[real], epoch)),
+            (~real, self._new_items(~where[~real], rows[~real], epoch)),
+        ):
+            for at, item in zip(np.flatnonzero(mine).tolist(), made, strict=True):
+                items[at] = item
+        return items
+
+    def _real_items(
+        self, where: NDArray[np.int64], rows: NDArray[np.int64], epoch: int
+    ) -> list[Any]:
+        """Items that are not generated, by what `where` says of them."""
+        raise NotImplementedError
+
+    def _new_items(
+        self, slots: NDArray[np.int64], rows: NDArray[np.int64], epoch: int
+    ) -> list[Any]:
+        """Generated items, transformed."""
+        made = self._generated.rows(epoch, slots)
+        picture = self._format.picture
+        if isinstance(picture, ImageFormat):
+            made = picture.resized(made)
+        if self._transform is None:
+            values = picture.decode(made)
+        else:
+            values = self._transform.of_generated(made, rows.tolist(), epoch)
+        return self._format.made(values, self.labels[rows])
