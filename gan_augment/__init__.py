@@ -2,7 +2,7 @@
 
 >>> import gan_augment
 >>> sorted(gan_augment.__all__)[:3]
-['DataError', 'FitOptions', 'GanAugmentError']
+['DataError', 'FitOptions', 'GANAugmenter']
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from gan_augment.data.readers import read_images
     from gan_augment.data.tables import read_frame, read_table
     from gan_augment.errors import DataError, GanAugmentError, UsageError
+    from gan_augment.sklearn_api import GANAugmenter, Pipeline, make_pipeline
     from gan_augment.synthesizers.baselines import Repeats, Smote
     from gan_augment.synthesizers.image_gan import ImageGAN
     from gan_augment.synthesizers.tabular_gan import TabularGAN
@@ -25,15 +26,18 @@ if TYPE_CHECKING:
 _HOMES = {
     "DataError": "gan_augment.errors",
     "FitOptions": "gan_augment.config",
+    "GANAugmenter": "gan_augment.sklearn_api",
     "GanAugmentError": "gan_augment.errors",
     "ImageGAN": "gan_augment.synthesizers.image_gan",
     "LabelledImages": "gan_augment.data.contract",
     "LabelledTable": "gan_augment.data.contract",
+    "Pipeline": "gan_augment.sklearn_api",
     "Repeats": "gan_augment.synthesizers.baselines",
     "Smote": "gan_augment.synthesizers.baselines",
     "TabularGAN": "gan_augment.synthesizers.tabular_gan",
     "TopUp": "gan_augment.config",
     "UsageError": "gan_augment.errors",
+    "make_pipeline": "gan_augment.sklearn_api",
     "read_frame": "gan_augment.data.tables",
     "read_images": "gan_augment.data.readers",
     "read_table": "gan_augment.data.tables",
@@ -42,16 +46,19 @@ _HOMES = {
 __all__ = [
     "DataError",
     "FitOptions",
+    "GANAugmenter",
     "GanAugmentError",
     "ImageGAN",
     "LabelledImages",
     "LabelledTable",
+    "Pipeline",
     "Repeats",
     "Smote",
     "TabularGAN",
     "TopUp",
     "UsageError",
     "__version__",
+    "make_pipeline",
     "read_frame",
     "read_images",
     "read_table",

@@ -6,6 +6,7 @@ Names and numbers only: nothing here builds a network or reads data. Presets liv
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -231,6 +232,22 @@ def _check_to(to: str | int | float) -> None:
         raise ValueError(f"to={to} is not a fraction in (0, 1]; a count is an integer")
     elif isinstance(to, int) and to < 1:
         raise ValueError(f"to={to} is no count of rows; expected 1 or more")
+
+
+_SECONDS = {"s": 1, "m": 60, "h": 3600}
+
+
+def seconds(text: str) -> float:
+    """A duration with its unit, in seconds. Raises UsageError.
+
+    >>> seconds("90s"), seconds("1h30m")
+    (90.0, 5400.0)
+    """
+    parts = re.findall(r"(\d+(?:\.\d+)?)([smh])", text)
+    total = sum(float(number) * _SECONDS[unit] for number, unit in parts)
+    if "".join(number + unit for number, unit in parts) != text or total <= 0:
+        raise UsageError(f"{text!r} is no duration; expected a number and its unit: 90s, 10m or 1h")
+    return total
 
 
 def read_toml(path: Path) -> dict[str, Any]:

@@ -167,7 +167,7 @@ def choices(ctx: typer.Context) -> list[Choice]:
 
 def fit_options(ctx: typer.Context) -> FitOptions:
     """The settings of a fit from the options of the command; `--steps` silences `--budget`."""
-    from gan_augment.config import FitOptions
+    from gan_augment.config import FitOptions, seconds
 
     given = ctx.params
     chosen = {name: given[name] for name in FitOptions.model_fields if given.get(name) is not None}
@@ -176,7 +176,7 @@ def fit_options(ctx: typer.Context) -> FitOptions:
         chosen["image_size"] = read(given["image_size"], values.height_width, "--image-size")
     budget = given["budget"] or (None if given["target"] is not None else DEFAULT_BUDGET)
     if given["steps"] is None and budget is not None:
-        chosen["budget_s"] = read(budget, values.seconds, "--budget")
+        chosen["budget_s"] = read(budget, seconds, "--budget")
     return FitOptions.checked(chosen, "options")
 
 

@@ -1,25 +1,13 @@
-"""Option texts become values: durations, sizes, counts, targets. Nothing here knows a command."""
+"""Option texts become values: sizes, counts, targets. Nothing here knows a command.
+
+Durations are read by `gan_augment.config.seconds`.
+"""
 
 from __future__ import annotations
 
 import re
 
 from gan_augment.errors import UsageError
-
-_SECONDS = {"s": 1, "m": 60, "h": 3600}
-
-
-def seconds(text: str) -> float:
-    """A duration with its unit, in seconds.
-
-    >>> seconds("90s"), seconds("1h30m")
-    (90.0, 5400.0)
-    """
-    parts = re.findall(r"(\d+(?:\.\d+)?)([smh])", text)
-    total = sum(float(number) * _SECONDS[unit] for number, unit in parts)
-    if "".join(number + unit for number, unit in parts) != text or total <= 0:
-        raise UsageError(f"{text!r} is no duration; expected a number and its unit: 90s, 10m or 1h")
-    return total
 
 
 def height_width(text: str) -> tuple[int, int]:

@@ -17,6 +17,8 @@ from gan_augment.errors import DataError
 
 _log = logging.getLogger(__name__)
 _BLOCK = 1024  # rows converted at a time, so that no float copy of everything exists
+FAINT = 64
+"""Images whose brightest pixel is below this are called dark."""
 
 
 def from_arrays(
@@ -131,7 +133,7 @@ def _rounded(values: NDArray[np.generic], scale: float) -> NDArray[np.uint8]:
 
 
 def _faint(most: float) -> str | None:
-    if most >= 64:
+    if most >= FAINT:
         return None
     return (
         f"the brightest pixel is {most:g} of 255, so the images are dark; "

@@ -2,6 +2,7 @@
 
 import pytest
 
+from gan_augment.config import seconds
 from gan_augment.errors import UsageError
 from gan_augment_cli import values
 
@@ -9,7 +10,7 @@ from gan_augment_cli import values
 @pytest.mark.parametrize("text", ["10", "", "m", "-5m", "0s", "5 m", "1d", "1m and more"])
 def test_a_duration_without_a_unit_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="expected a number and its unit"):
-        values.seconds(text)
+        seconds(text)
 
 
 @pytest.mark.parametrize("text", ["", "32x", "x32", "32x32x3", "-8", "a"])

@@ -1,0 +1,113 @@
+"""`sampling_strategy`: how many rows each class is to get. imbalanced-learn's meaning, and more."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from imblearn.utils import check_sampling_strategy
+from numpy.typing import NDArray
+
+from gan_augment.data.strategy import explain_rare, rare_classes
+from gan_augment.errors import NoRareClassError, UsageError, did_you_mean
+from gan_augment.sklearn_api.label_form import Label, LabelForm
+
+WORDS = ("auto", "minority", "not minority", "not majority", "all", "rare")
+
+
+def rows_to_add(strategy: Any, labels: LabelForm, codes: NDArray[np.int64]) -> dict[Label, int]:
+    """{label: rows to add} for the classes that `strategy` names, in the order of the classes.
+
+    A float, a word, a mapping or a callable as imbalanced-learn has them; "rare", or a list of
+    labels: those classes get as many rows as the largest has. Raises UsageError, UnknownClassError,
+    or NoRareClassError where "rare" names none.
+
+    >>> from gan_augment.sklearn_api.label_form import read_labels
+    >>> read = read_labels(["a"] * 9 + ["b"] * 2 + ["c"] * 5, 16)
+    >>> rows_to_add("auto", read.form, read.codes), rows_to_add(["b"], read.form, read.codes)
+    ({'b': 7, 'c': 4}, {'b': 7})
+    """
+    counts = dict(zip(labels.labels, np.bincount(codes).tolist(), strict=True))
+    if isinstance(strategy, str) and strategy == "rare":
+        return _to_the_largest(_rare(labels, counts), counts)
+    if isinstance(strategy, list | tuple | set | frozenset | np.ndarray):
+        named = [labels.label_of(labels.name_of(_plain(label))) for label in strategy]
+        if not named:
+            raise UsageError("sampling_strategy names no class; expected one label or more")
+        return _to_the_largest(named, counts)
+    if isinstance(strategy, str) and strategy not in WORDS:
+        raise UsageError(_unknown_word(strategy, labels))
+    if isinstance(strategy, bool | np.bool_) or strategy is None:
+        raise UsageError(f"sampling_strategy={strategy!r}; {_expected()}")
+    if callable(strategy):
+        strategy = strategy(labels.values[codes])
+    if isinstance(strategy, Mapping):
+        return _from_totals(strategy, labels, counts)
+    try:
+        found = check_sampling_strategy(strategy, labels.values[codes], "over-sampling")
+    except ValueError as error:
+        raise UsageError(f"sampling_strategy={strategy!r}: {error}") from None
+    if found is None:
+        raise UsageError(f"sampling_strategy={strategy!r}; {_expected()}")
+    added = {_plain(label): int(n) for label, n in found.items()}
+    return {label: added[label] for label in labels.labels if label in added}
+
+
+def _from_totals(
+    totals: Mapping[Any, Any], labels: LabelForm, counts: Mapping[Label, int]
+) -> dict[Label, int]:
+    """{label: rows at the end} as rows to add."""
+    added = {}
+    for given, total in totals.items():
+        label = labels.label_of(labels.name_of(_plain(given)))
+        if isinstance(total, bool) or not _whole(total) or total < counts[label]:
+            raise UsageError(
+                f"sampling_strategy asks for {total!r} rows of {label!r}, which has "
+                f"{counts[label]}; expected a whole number, {counts[label]} or more: the rows at "
+                "the end, since over-sampling removes none"
+            )
+        added[label] = int(total) - counts[label]
+    return {label: added[label] for label in labels.labels if label in added}
+
+
+def _to_the_largest(named: list[Label], counts: Mapping[Label, int]) -> dict[Label, int]:
+    most = max(counts.values())
+    return {label: most - n for label, n in counts.items() if label in named}
+
+
+def _rare(labels: LabelForm, counts: Mapping[Label, int]) -> list[Label]:
+    by_name = dict(zip(labels.names, counts.values(), strict=True))
+    names = rare_classes(by_name)
+    if not names:
+        raise NoRareClassError(
+            f"no class is rare ({explain_rare(by_name)}). Name classes, as sampling_strategy="
+            f"[{labels.labels[0]!r}], or take sampling_strategy='auto': all but the largest."
+        )
+    return [labels.label_of(name) for name in names]
+
+
+def _unknown_word(word: str, labels: LabelForm) -> str:
+    guess = did_you_mean(word, WORDS)
+    if word in labels.labels:
+        guess = f" Did you mean the class, [{word!r}]?"
+    return f"sampling_strategy={word!r}; {_expected()}{guess}"
+
+
+def _expected() -> str:
+    words = ", ".join(repr(word) for word in WORDS)
+    return (
+        f"expected one of {words}, a list of labels, {{label: rows at the end}}, a callable that "
+        "gives such a dict, or for two classes a float in (0, 1]"
+    )
+
+
+def _plain(label: Any) -> Label:
+    """NumPy's scalars as Python's."""
+    return label.item() if isinstance(label, np.generic) else label
+
+
+def _whole(value: Any) -> bool:
+    if isinstance(value, float | np.floating):
+        return float(value).is_integer()
+    return isinstance(value, int | np.integer)

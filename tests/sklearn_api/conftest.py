@@ -1,0 +1,40 @@
+"""Small data for the scikit-learn face, and models that train two steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial, partialmethod
+
+import numpy as np
+import pytest
+
+from gan_augment import GANAugmenter, TabularGAN
+
+
+@pytest.fixture
+def untried(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Models of tables without the trials that choose one: they are tested with the model."""
+    without = partialmethod(TabularGAN.__init__, trials=False)
+    monkeypatch.setattr(TabularGAN, "__init__", without)
+
+
+@pytest.fixture(scope="session")
+def quick() -> partial[GANAugmenter]:
+    """`quick(**params)`: a GANAugmenter of two steps."""
+    return partial(GANAugmenter, steps=2, random_state=0, n_jobs=1, device="cpu")
+
+
+@pytest.fixture
+def numbers() -> tuple[np.ndarray, np.ndarray]:
+    """(40, 3) float64 and labels of 30 and 10 rows, shuffled."""
+    rng = np.random.default_rng(0)
+    y = rng.permutation([0] * 30 + [1] * 10)
+    return rng.normal(size=(40, 3)) + y[:, None], y
+
+
+@pytest.fixture
+def pictures() -> tuple[np.ndarray, np.ndarray]:
+    """(26, 8, 8) uint8 and labels of 20 and 6."""
+    rng = np.random.default_rng(0)
+    y = np.array(["good"] * 20 + ["bad"] * 6)
+    return rng.integers(0, 256, (26, 8, 8), dtype=np.uint8), y
