@@ -78,8 +78,8 @@ def _ladder(train: protocol.Half, test: protocol.Half, info: protocol.TableInfo,
     judge = partial(_judged, train, info=info, seed=seed)
     scores = score_amounts(read.table, judge, makers, classes=classes, seed=seed)
     judge_s = time.perf_counter() - began_s - fit_s
-    whole = {source: make(read.table, seed) for source, make in makers.items() if source != "gan"}
-    whole["gan"] = gan
+    kept = [source for source in ("repeats", "smote") if source not in scores.left_out]
+    whole = {"gan": gan} | {source: makers[source](read.table, seed) for source in kept}
     outer = {}
     for amount in next(iter(scores.figures.values())):
         plan = plan_for(amount, read.table, classes)

@@ -85,8 +85,11 @@ def computed(
     os.environ.update(dict.fromkeys(THREADS, "1"))
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
         waiting = [pool.submit(work, data, item) for item in items]
-        for future in as_completed(waiting):
-            yield future.result()
+        try:
+            for future in as_completed(waiting):
+                yield future.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 def report(records: list[dict], asked: argparse.Namespace) -> dict:

@@ -58,40 +58,52 @@ def added_rows(
     >>> added.data.counts, added.origin.tolist(), added.source.tolist()
     ({'good': 0, 'bad': 3}, ['repeat', 'repeat', 'repeat'], [4, 4, 4])
     """
-    ends, refused = dict(plan), dict[str, str]()
-    made: dict[str, Data] = {}
-    for name in data.names:
-        end = plan[name]
-        asked = end.synthetic + end.companions
-        if end.lone:
-            refused[name] = "it has 1 row, and a generator needs 2"
-        elif asked:
-            _check_known(name, synthesizer)
-            try:
-                made[name] = synthesizer.sample({name: asked}, random_state=seed)
-            except TooFewAcceptedError as error:
-                refused[name] = str(error)
-    for name in refused:
-        ends[name] = ends[name].repeated()
+    asked = {name: plan[name].synthetic + plan[name].companions for name in data.names}
+    lone = "it has 1 row, and a generator needs 2"
+    refused = {name: lone for name in data.names if plan[name].lone}
+    wanted = {name: n for name, n in asked.items() if n and name not in refused}
+    for name in wanted:
+        _check_known(name, synthesizer)
+    made, too_few = _made(wanted, synthesizer, seed)
+    refused |= too_few
     if refused:
         listed = "; ".join(f"{name!r}: {why}" for name, why in refused.items())
         warnings.warn(f"filled with repeats of real rows instead: {listed}", stacklevel=3)
     origins: list[str] = []
     labels, sources = [], [np.empty(0, dtype=np.int64)]
     for label, name in enumerate(data.names):
-        again = repeated_rows(np.flatnonzero(data.labels == label), ends[name].repeats, name, seed)
-        generated = len(made[name]) if name in made else 0
+        end = plan[name].repeated() if name in refused else plan[name]
+        again = repeated_rows(np.flatnonzero(data.labels == label), end.repeats, name, seed)
+        generated = end.synthetic + end.companions
         origins += ["repeat"] * len(again)
-        origins += ["companion" if ends[name].companions else "synthetic"] * generated
+        origins += ["companion" if end.companions else "synthetic"] * generated
         labels.append(np.full(len(again) + generated, label, dtype=np.int64))
         sources += [again, np.full(generated, -1, dtype=np.int64)]
     source = np.concatenate(sources)
     return Added(
-        data=_gathered(data, list(made.values()), np.concatenate(labels), source, schema),
+        data=_gathered(data, made, np.concatenate(labels), source, schema),
         origin=np.array(origins, dtype="U9"),
         source=source,
         refused=refused,
     )
+
+
+def _made(
+    wanted: Mapping[str, int], synthesizer: Synthesizer[Data], seed: int
+) -> tuple[list[Data], dict[str, str]]:
+    """(generated rows in the order of `wanted`, {class that is refused: why})."""
+    if not wanted:
+        return [], {}
+    try:
+        return [synthesizer.sample(wanted, random_state=seed)], {}
+    except TooFewAcceptedError:
+        made, refused = [], {}
+        for name, n in wanted.items():
+            try:
+                made.append(synthesizer.sample({name: n}, random_state=seed))
+            except TooFewAcceptedError as error:
+                refused[name] = str(error)
+        return made, refused
 
 
 def repeated_rows(rows: NDArray[np.int64], n: int, name: str, seed: int) -> NDArray[np.int64]:
