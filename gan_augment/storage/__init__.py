@@ -1,16 +1,24 @@
 """Files that survive a crash: atomic writes, verified bundles, folder locks. No torch here."""
 
-from gan_augment.storage.bundle import load_bundle, load_meta, save_bundle
+from gan_augment.storage.bundle import (
+    bundle_bytes,
+    load_bundle,
+    load_meta,
+    read_bundle_bytes,
+    save_bundle,
+)
 from gan_augment.storage.files import clean_stale, new_files, new_folder, write_errors, write_file
 from gan_augment.storage.lock import FolderLock
 
 __all__ = [
     "FolderLock",
+    "bundle_bytes",
     "clean_stale",
     "load_bundle",
     "load_meta",
     "new_files",
     "new_folder",
+    "read_bundle_bytes",
     "save_bundle",
     "write_errors",
     "write_file",

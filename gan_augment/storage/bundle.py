@@ -1,6 +1,7 @@
 """Bundles: named arrays and their description as a folder of safetensors, JSON and checksums.
 
-Loading verifies before it trusts and never runs code. What the arrays mean is not known here.
+Or as the same files in memory, for what travels between processes. Loading verifies before it
+trusts and never runs code. What the arrays mean is not known here.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import json
 import stat
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, TypeVar, overload
+from typing import Any, Literal, Protocol, TypeVar, overload
 
 import numpy as np
 import safetensors.numpy
@@ -62,6 +63,23 @@ def save_bundle(
     tensors: arrays of bool, integers or floats of any shape. meta: a model, or JSON-ready values.
     Replaces a bundle that is there. Raises WriteFailedError where the disk refuses.
     """
+    contents = bundle_bytes(tensors, meta, name)
+    with new_folder(Path(folder), replace=True) as temporary:
+        for file, content in contents.items():
+            write_file(temporary / file, content, sync=False)  # new_folder syncs them all
+
+
+def bundle_bytes(
+    tensors: Mapping[str, NDArray[Any]],
+    meta: BaseModel | Mapping[str, Any],
+    name: str = "model",
+) -> dict[str, bytes]:
+    """The files that `save_bundle` writes, {file name: content}.
+
+    >>> files = bundle_bytes({"x": np.zeros(2)}, {"kind": "zeros"})
+    >>> sorted(files), read_bundle_bytes(files)[1]
+    (['manifest.json', 'model.json', 'tensors.safetensors'], {'kind': 'zeros'})
+    """
     plain = meta.model_dump(mode="json") if isinstance(meta, BaseModel) else dict(meta)
     contents = {
         TENSORS: safetensors.numpy.save({key: _plain(key, a) for key, a in tensors.items()}),
@@ -69,10 +87,7 @@ def save_bundle(
     }
     files = {file: _entry(content) for file, content in contents.items()}
     manifest = Manifest(format="gan-augment bundle", version=1, files=files)
-    contents[MANIFEST] = manifest.model_dump_json().encode()
-    with new_folder(Path(folder), replace=True) as temporary:
-        for file, content in contents.items():
-            write_file(temporary / file, content, sync=False)  # new_folder syncs them all
+    return contents | {MANIFEST: manifest.model_dump_json().encode()}
 
 
 @overload
@@ -87,18 +102,30 @@ def load_bundle(
     Sizes are compared with the manifest before reading, checksums before parsing.
     Raises ModelFileError, one line, on anything missing, damaged or foreign.
     """
-    folder = Path(folder)
-    manifest = _read_manifest(folder, name)
-    meta = _parse_meta(folder, manifest, name, schema)
-    content = _read_verified(folder / TENSORS, manifest, LARGEST_TENSORS_BYTES)
-    header = int.from_bytes(content[:8], "little")
-    if len(content) < 8 or header > min(LARGEST_HEADER_BYTES, len(content) - 8):
-        raise _damaged(folder / TENSORS, f"its header claims {header} bytes")
-    try:
-        arrays = safetensors.numpy.load(content)
-    except (SafetensorError, KeyError, ValueError, TypeError, OverflowError) as error:
-        raise _damaged(folder / TENSORS, f"no valid safetensors file ({error})") from None
-    return {key: arrays[key].copy() for key in sorted(arrays)}, meta
+    return _load(Path(folder), name, schema, _read_bounded)
+
+
+@overload
+def read_bundle_bytes(
+    files: Mapping[str, bytes], name: str = ..., *, schema: type[Meta]
+) -> tuple[Tensors, Meta]: ...
+@overload
+def read_bundle_bytes(
+    files: Mapping[str, bytes], name: str = ...
+) -> tuple[Tensors, dict[str, Any]]: ...
+def read_bundle_bytes(
+    files: Mapping[str, bytes], name: str = "model", *, schema: type[BaseModel] | None = None
+) -> tuple[Tensors, BaseModel | dict[str, Any]]:
+    """`load_bundle` of the files of `bundle_bytes`, verified in the same way."""
+
+    def read(path: Path, largest: int, expected: int | None = None) -> bytes:
+        content = files.get(path.name)
+        if not isinstance(content, bytes):
+            raise _damaged(path, "it is missing")
+        _check_size(path, len(content), largest, expected)
+        return content
+
+    return _load(Path("(in memory)"), name, schema, read)
 
 
 @overload
@@ -110,7 +137,7 @@ def load_meta(
 ) -> BaseModel | dict[str, Any]:
     """Read and verify only the description of a bundle; its arrays are neither read nor checked."""
     folder = Path(folder)
-    return _parse_meta(folder, _read_manifest(folder, name), name, schema)
+    return _parse_meta(folder, _read_manifest(folder, name, _read_bounded), name, schema)
 
 
 def bundle_sha256(folder: Path) -> str:
@@ -119,9 +146,31 @@ def bundle_sha256(folder: Path) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _read_manifest(folder: Path, name: str) -> Manifest:
+class _Read(Protocol):
+    """Gives the bytes of a file whose size, in bytes, is allowed; or raises ModelFileError."""
+
+    def __call__(self, path: Path, largest: int, expected: int | None = None) -> bytes: ...
+
+
+def _load(
+    folder: Path, name: str, schema: type[BaseModel] | None, read: _Read
+) -> tuple[Tensors, BaseModel | dict[str, Any]]:
+    manifest = _read_manifest(folder, name, read)
+    meta = _parse_meta(folder, manifest, name, schema, read)
+    content = _read_verified(folder / TENSORS, manifest, LARGEST_TENSORS_BYTES, read)
+    header = int.from_bytes(content[:8], "little")
+    if len(content) < 8 or header > min(LARGEST_HEADER_BYTES, len(content) - 8):
+        raise _damaged(folder / TENSORS, f"its header claims {header} bytes")
+    try:
+        arrays = safetensors.numpy.load(content)
+    except (SafetensorError, KeyError, ValueError, TypeError, OverflowError) as error:
+        raise _damaged(folder / TENSORS, f"no valid safetensors file ({error})") from None
+    return {key: arrays[key].copy() for key in sorted(arrays)}, meta
+
+
+def _read_manifest(folder: Path, name: str, read: _Read) -> Manifest:
     path = folder / MANIFEST
-    manifest = _validated(path, _json(path, _read_bounded(path, LARGEST_JSON_BYTES)), Manifest)
+    manifest = _validated(path, _json(path, read(path, LARGEST_JSON_BYTES)), Manifest)
     expected = {TENSORS, f"{name}.json"}
     if set(manifest.files) != expected:
         raise _damaged(path, f"it lists {sorted(manifest.files)}, expected {sorted(expected)}")
@@ -129,16 +178,21 @@ def _read_manifest(folder: Path, name: str) -> Manifest:
 
 
 def _parse_meta(
-    folder: Path, manifest: Manifest, name: str, schema: type[BaseModel] | None
+    folder: Path,
+    manifest: Manifest,
+    name: str,
+    schema: type[BaseModel] | None,
+    read: _Read | None = None,
 ) -> BaseModel | dict[str, Any]:
     path = folder / f"{name}.json"
-    values = _json(path, _read_verified(path, manifest, LARGEST_JSON_BYTES))
+    content = _read_verified(path, manifest, LARGEST_JSON_BYTES, read or _read_bounded)
+    values = _json(path, content)
     return values if schema is None else _validated(path, values, schema)
 
 
-def _read_verified(path: Path, manifest: Manifest, largest: int) -> bytes:
+def _read_verified(path: Path, manifest: Manifest, largest: int, read: _Read) -> bytes:
     entry = manifest.files[path.name]
-    content = _read_bounded(path, largest, entry.bytes)
+    content = read(path, largest, entry.bytes)
     if hashlib.sha256(content).hexdigest() != entry.sha256:
         raise _damaged(path, "its checksum is not the one in the manifest")
     return content
@@ -150,9 +204,7 @@ def _read_bounded(path: Path, largest: int, expected: int | None = None) -> byte
         state = path.stat()
         if not stat.S_ISREG(state.st_mode):
             raise _damaged(path, "not a regular file")
-        if state.st_size > largest or (expected is not None and state.st_size != expected):
-            wanted = f"at most {largest}" if expected is None else f"{expected}"
-            raise _damaged(path, f"it holds {state.st_size} bytes, expected {wanted}")
+        _check_size(path, state.st_size, largest, expected)
         with path.open("rb") as file:
             return file.read(state.st_size)
     except FileNotFoundError:
@@ -161,6 +213,12 @@ def _read_bounded(path: Path, largest: int, expected: int | None = None) -> byte
         ) from None
     except OSError as error:
         raise _damaged(path, error.strerror or str(error)) from None
+
+
+def _check_size(path: Path, size: int, largest: int, expected: int | None) -> None:
+    if size > largest or (expected is not None and size != expected):
+        wanted = f"at most {largest}" if expected is None else f"{expected}"
+        raise _damaged(path, f"it holds {size} bytes, expected {wanted}")
 
 
 def _json(path: Path, content: bytes) -> dict[str, Any]:

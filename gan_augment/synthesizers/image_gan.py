@@ -27,10 +27,11 @@ from gan_augment.networks.generators import AnchoredGenerator
 from gan_augment.networks.geometry import Geometry
 from gan_augment.progress import Progress, Silent
 from gan_augment.recipes import resolve_recipe
-from gan_augment.storage import load_bundle, save_bundle
+from gan_augment.storage import load_bundle, read_bundle_bytes, save_bundle
 from gan_augment.synthesizers.arguments import check_length, checked_counts, checked_seed
 from gan_augment.synthesizers.block_sampler import BlockSampler, encode_anchors
 from gan_augment.synthesizers.model_file import NAME, ModelMeta, ScoreRecord
+from gan_augment.synthesizers.pickling import Packed, machine_here, packed
 from gan_augment.synthesizers.preparing import Prepared, prepare
 from gan_augment.synthesizers.sampler_arrays import load_sampler, sampler_arrays
 from gan_augment.synthesizers.saving import RunSaver
@@ -249,6 +250,19 @@ class ImageGAN:
         gan._sampler = load_sampler(arrays, meta, machine)
         gan._take(meta)
         return gan
+
+    def __getstate__(self) -> Packed:
+        fitted = hasattr(self, "_sampler")
+        arrays = sampler_arrays(self._sampler) if fitted else None
+        return packed(vars(self), arrays, self.meta_ if fitted else None)
+
+    def __setstate__(self, state: Packed) -> None:
+        vars(self).update(state["settings"])
+        if state["model"] is not None:
+            arrays, meta = read_bundle_bytes(state["model"], NAME, schema=ModelMeta)
+            machine = machine_here(self.device, meta.precision, self.threads)
+            self._sampler = load_sampler(arrays, meta, machine)
+            self._take(meta)
 
     def _paced(
         self, parts: Parts, ready: Prepared, started_s: float, progress: Progress

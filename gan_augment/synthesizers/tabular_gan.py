@@ -26,9 +26,10 @@ from gan_augment.errors import (
 )
 from gan_augment.processes import available_cores
 from gan_augment.progress import Progress, Silent
-from gan_augment.storage import load_bundle, save_bundle
+from gan_augment.storage import load_bundle, read_bundle_bytes, save_bundle
 from gan_augment.synthesizers.arguments import check_length, checked_counts, checked_seed
 from gan_augment.synthesizers.model_file import NAME, ScoreRecord
+from gan_augment.synthesizers.pickling import Packed, machine_here, packed
 from gan_augment.synthesizers.row_sampler import FEW_ROWS, RowSampler
 from gan_augment.synthesizers.saving import RunSaver
 from gan_augment.synthesizers.shown import ShownEvents
@@ -276,6 +277,19 @@ class TabularGAN:
         gan._sampler = load_table_sampler(arrays, meta, machine)
         gan._take(meta)
         return gan
+
+    def __getstate__(self) -> Packed:
+        fitted = hasattr(self, "_sampler")
+        arrays = table_arrays(self._sampler) if fitted else None
+        return packed(vars(self), arrays, self.meta_ if fitted else None)
+
+    def __setstate__(self, state: Packed) -> None:
+        vars(self).update(state["settings"])
+        if state["model"] is not None:
+            arrays, meta = read_bundle_bytes(state["model"], NAME, schema=TableMeta)
+            machine = machine_here(self.device, "float32", self.threads or 1)
+            self._sampler = load_table_sampler(arrays, meta, machine)
+            self._take(meta)
 
     def _finish(self, run: Run, sampler: RowSampler, progress: Progress) -> None:
         """Put the best averaged generator into the sampler."""

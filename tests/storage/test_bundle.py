@@ -13,7 +13,13 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from gan_augment.errors import ModelFileError
-from gan_augment.storage import load_bundle, load_meta, save_bundle
+from gan_augment.storage import (
+    bundle_bytes,
+    load_bundle,
+    load_meta,
+    read_bundle_bytes,
+    save_bundle,
+)
 from gan_augment.storage.bundle import MANIFEST, TENSORS
 
 ARRAYS = {
@@ -191,3 +197,23 @@ def test_a_device_or_folder_in_place_of_a_file_is_refused(bundle):
     (bundle / "model.json").unlink()
     (bundle / "model.json").symlink_to("/dev/zero")
     assert "not a regular file" in refused(bundle)
+
+
+def test_a_bundle_in_memory_is_the_files_of_one_on_disk(bundle):
+    files = bundle_bytes(ARRAYS, {"kind": "image", "steps": 3})
+    assert files == {path.name: path.read_bytes() for path in bundle.iterdir()}
+    arrays, meta = read_bundle_bytes(files, schema=Meta)
+    assert meta == Meta(kind="image", steps=3)
+    assert {name: array.tobytes() for name, array in arrays.items()} == {
+        name: array.tobytes() for name, array in ARRAYS.items()
+    }
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_bundle_in_memory_is_refused_where_a_file_is_missing_or_changed(name):
+    files = bundle_bytes(ARRAYS, {"kind": "image", "steps": 3})
+    for damaged in (b"", files[name][:-1], files[name][:-1] + b"\xff", files[name] * 2, None):
+        with pytest.raises(ModelFileError, match="damaged or from another program"):
+            read_bundle_bytes({**files, name: damaged}, schema=Meta)
+    with pytest.raises(ModelFileError, match="is missing"):
+        read_bundle_bytes({other: files[other] for other in FILES if other != name}, schema=Meta)
