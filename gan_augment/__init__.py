@@ -2,7 +2,7 @@
 
 >>> import gan_augment
 >>> sorted(gan_augment.__all__)[:3]
-['DataError', 'FitOptions', 'GANAugmenter']
+['Amount', 'AugmentedClassifier', 'DataError']
 """
 
 from __future__ import annotations
@@ -18,12 +18,15 @@ if TYPE_CHECKING:
     from gan_augment.data.readers import read_images
     from gan_augment.data.tables import read_frame, read_table
     from gan_augment.errors import DataError, GanAugmentError, UsageError
-    from gan_augment.sklearn_api import GANAugmenter, Pipeline, make_pipeline
+    from gan_augment.evaluation.amount import Amount
+    from gan_augment.sklearn_api import AugmentedClassifier, GANAugmenter, Pipeline, make_pipeline
     from gan_augment.synthesizers.baselines import Repeats, Smote
     from gan_augment.synthesizers.image_gan import ImageGAN
     from gan_augment.synthesizers.tabular_gan import TabularGAN
 
 _HOMES = {
+    "Amount": "gan_augment.evaluation.amount",
+    "AugmentedClassifier": "gan_augment.sklearn_api",
     "DataError": "gan_augment.errors",
     "FitOptions": "gan_augment.config",
     "GANAugmenter": "gan_augment.sklearn_api",
@@ -44,6 +47,8 @@ _HOMES = {
 }
 
 __all__ = [
+    "Amount",
+    "AugmentedClassifier",
     "DataError",
     "FitOptions",
     "GANAugmenter",

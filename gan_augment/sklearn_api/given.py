@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from gan_augment.config import DataKind
 from gan_augment.data.contract import LabelledImages, LabelledTable
@@ -51,6 +51,19 @@ class Given(Labelled):
 
     x: Any
     y: Any
+
+    def rows(self, rows: NDArray[np.int64]) -> Any:
+        """Some rows of X in its own container."""
+        return taken(self.x, rows)
+
+    def behind(self, x: Any, added: LabelledImages | LabelledTable) -> Any:
+        """Rows of X, and behind them those added, in X's container."""
+        return self.form.joined(x, new_rows(self.form, added))
+
+    def labelled(self, y: NDArray[Any], added: LabelledImages | LabelledTable) -> NDArray[Any]:
+        """(M,) labels of added rows, as the given rows are labelled in `y` (N,)."""
+        labels: NDArray[Any] = y[first_rows(self.data.labels)[added.labels]]
+        return labels
 
     def followed_by(self, added: LabelledImages | LabelledTable) -> tuple[Any, Any]:
         """(X, y) in their own containers: the rows as they came, and behind them those added."""

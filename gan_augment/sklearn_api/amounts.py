@@ -1,0 +1,87 @@
+"""Top-ups of given rows by any amount: what `AugmentedClassifier` tries and adds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from gan_augment.config import TopUp
+from gan_augment.data.infer_schema import column_names, infer_schema
+from gan_augment.data.schema import Overrides
+from gan_augment.evaluation.amount import Amount, Maker, plain_makers, plan_for
+from gan_augment.sklearn_api.asked import rows_to_add
+from gan_augment.sklearn_api.given import Given
+from gan_augment.sklearn_api.settings import Settings, drawn_seed
+from gan_augment.sklearn_api.table_form import columns_of_levels
+from gan_augment.synthesizers.topping_up import Added, added_rows
+
+if TYPE_CHECKING:
+    from gan_augment.sklearn_api.augmenter import GANAugmenter
+    from gan_augment.synthesizers.protocol import Synthesizer
+
+
+@dataclass(frozen=True)
+class TopUps:
+    """Given rows, and how an augmenter would top them up.
+
+    classes: names of those that its `sampling_strategy` names. top_up: its share of generated rows
+    and its companions. overrides: kinds of columns that the user decided.
+    """
+
+    given: Given
+    augmenter: GANAugmenter
+    classes: tuple[str, ...]
+    top_up: TopUp
+    overrides: Overrides
+    seed: int
+
+    @classmethod
+    def of(cls, given: Given, augmenter: GANAugmenter) -> TopUps:
+        """Read from the augmenter's parameters; its seed is drawn, once and for all it does."""
+        settings = Settings.of(augmenter.get_params(deep=False))
+        named = rows_to_add(augmenter.sampling_strategy, given.labels, given.data.labels)
+        seed = drawn_seed(augmenter.random_state)
+        augmenter.random_state = seed
+        overrides = Overrides()
+        if given.kind == "table":
+            names = column_names(given.data.frame)  # type: ignore[union-attr]
+            overrides = columns_of_levels(augmenter.categorical_features, names)
+        return cls(
+            given=given,
+            augmenter=augmenter,
+            classes=tuple(given.labels.name_of(label) for label in named),
+            top_up=TopUp(synthetic_share=settings.synthetic_share, companions=settings.companions),
+            overrides=overrides,
+            seed=seed,
+        )
+
+    def makers(self) -> dict[str, Maker[Any]]:
+        """{source: maker}, the GAN's with what a fit on all given rows chose, which is made now."""
+        whole = self._gan()
+
+        def gan(part: Any, seed: int) -> Synthesizer[Any]:
+            twin: Any = whole.as_chosen(seed)
+            if self.given.kind == "image":
+                return twin.fit(part)  # type: ignore[no-any-return]
+            return twin.fit(part, schema=infer_schema(part.frame, self.overrides))  # type: ignore[no-any-return]
+
+        return plain_makers(self.classes, self.overrides) | {"gan": gan}
+
+    def added(self, amount: Amount) -> Added[Any] | None:
+        """The rows of an amount for all given rows; None where there are none."""
+        data: Any = self.given.data
+        plan = plan_for(amount, data, self.classes, self.top_up)
+        if all(end.total == end.real for end in plan.values()):
+            return None
+        if amount.source == "gan":
+            synthesizer = self._gan()
+        else:
+            plain = plain_makers(self.classes, self.overrides)
+            synthesizer = plain[amount.source](data, self.seed)
+        return added_rows(data, plan, synthesizer, self.seed, schema=self.given.schema)
+
+    def _gan(self) -> Any:
+        """The augmenter's model of all given rows, trained on first use."""
+        if getattr(self.augmenter, "synthesizer_", None) is None:
+            self.augmenter.fit(self.given.x, self.given.y)
+        return self.augmenter.synthesizer_

@@ -1,0 +1,321 @@
+"""`AugmentedClassifier`: a classifier that tops up its own training rows, and so goes anywhere."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from imblearn.over_sampling.base import BaseOverSampler
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
+from sklearn.metrics import check_scoring
+from sklearn.pipeline import Pipeline
+from sklearn.utils import get_tags
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import (
+    _check_sample_weight,
+    check_is_fitted,
+    column_or_1d,
+    has_fit_parameter,
+)
+
+from gan_augment.data.arrays import group_codes
+from gan_augment.errors import UsageError
+from gan_augment.evaluation.amount import (
+    Amount,
+    AmountChoice,
+    AmountScores,
+    Trial,
+    choose_amount,
+    score_amounts,
+)
+from gan_augment.sklearn_api.amounts import TopUps
+from gan_augment.sklearn_api.augmenter import GANAugmenter
+from gan_augment.sklearn_api.given import Given
+
+if TYPE_CHECKING:
+    from gan_augment.synthesizers.topping_up import Added
+
+Labels = NDArray[Any]
+PRIMARY = "balanced_accuracy"
+"""What an amount is chosen by where the user names nothing."""
+
+
+def _estimator_has(method: str) -> Callable[[AugmentedClassifier], bool]:
+    def check(self: AugmentedClassifier) -> bool:
+        return hasattr(getattr(self, "estimator_", self.estimator), method)
+
+    return check
+
+
+def _decides_by_itself(self: AugmentedClassifier) -> bool:
+    """Scores of a decision function know no prior that could be corrected."""
+    return not self.correct_prior and _estimator_has("decision_function")(self)
+
+
+class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
+    """A classifier whose training rows are topped up, and only those: prediction changes nothing.
+
+    It goes wherever a classifier goes: last in scikit-learn's own `Pipeline`, in `GridSearchCV`,
+    `cross_validate`, `CalibratedClassifierCV`, `TunedThresholdClassifierCV`. The rows that these
+    hold out are neither topped up nor seen by the generator.
+
+    Parameters
+    ----------
+    estimator : classifier
+        scikit-learn's or one like it, a pipeline that ends in one included; it is cloned.
+    augmenter : sampler or None, default=None
+        Cloned and fitted in every `fit`; None is `GANAugmenter()`. Any over-sampler of
+        imbalanced-learn will do where `amount` is None.
+    amount : None, "auto" or Amount, default=None
+        None: as the augmenter's `sampling_strategy` says. An `Amount(source, to)`: that much of
+        that source, of the classes that `sampling_strategy` names. "auto": chosen by inner
+        cross-validation among nothing, repeats, SMOTE and the GAN, up to 1/10, 1/4, 1/2 and all of
+        the largest class, by a one-standard-error rule towards less; see
+        `gan_augment.evaluation.amount`. It fits the classifier 66 times and the GAN 6 times, of
+        which 5 need not choose how much to train; a source that cannot serve the data is left out.
+    scoring : str, callable or None, default=None
+        What "auto" chooses by, as in scikit-learn; None is "balanced_accuracy".
+    correct_prior : bool, default=False
+        Whether probabilities are rescaled from the topped-up class shares to the real ones, and
+        predictions follow them: p(c|x) n_c / m_c, normalised, for n_c real and m_c training rows
+        (sums of weights). Source: Saerens et al. 2002, "Adjusting the outputs of a classifier to
+        new a priori probabilities", eq. 2.4.
+
+    Attributes
+    ----------
+    estimator_ : the fitted classifier. augmenter_ : the fitted sampler.
+    classes_ : ndarray (K,). n_features_in_, feature_names_in_ : the estimator's.
+    origin_ : ndarray of str, "real", "repeat", "synthetic" or "companion", of every training row;
+        absent with samplers that do not say so.
+    amount_ : Amount or None
+        What was added. amount_choice_ : AmountChoice or None, the reason and the figures of "auto".
+    left_out_ : dict, {source: why} of sources that cannot serve this data.
+
+    Raises
+    ------
+    UsageError
+        for parameters, an estimator that takes no `sample_weight` where some are given, and one
+        without `predict_proba` where priors are to be corrected. DataError as the augmenter does.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_classification
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from gan_augment import AugmentedClassifier, GANAugmenter
+    >>> X, y = make_classification(60, weights=[0.8], random_state=0)
+    >>> augmenter = GANAugmenter(steps=2, random_state=0, n_jobs=1)
+    >>> classifier = AugmentedClassifier(LogisticRegression(), augmenter)
+    >>> model = make_pipeline(StandardScaler(), classifier).fit(X, y)
+    >>> model.predict(X[:2]).shape, len(model[-1].origin_)
+    ((2,), 98)
+    """
+
+    def __init__(
+        self,
+        estimator: Any,
+        augmenter: Any = None,
+        amount: Amount | str | None = None,
+        scoring: str | Callable[..., float] | None = None,
+        correct_prior: bool = False,
+    ) -> None:
+        self.estimator = estimator
+        self.augmenter = augmenter
+        self.amount = amount
+        self.scoring = scoring
+        self.correct_prior = correct_prior
+
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
+    ) -> Self:
+        """Top up X and y, and fit the classifier on all of it.
+
+        X, y: whatever the augmenter takes. sample_weight: (N,) of the real rows, passed on; new
+        rows weigh 1. groups: (N,); rows of a group stay on one side of the folds of "auto".
+        """
+        y = column_or_1d(y, warn=True)
+        weights = None if sample_weight is None else _check_sample_weight(sample_weight, X)
+        self._check(weights)
+        self.amount_choice_: AmountChoice | None = None
+        self.left_out_: dict[str, str] = {}
+        self.__dict__.pop("origin_", None)
+        if self.amount is None:
+            self.amount_: Amount | None = None
+            self.augmenter_ = GANAugmenter() if self.augmenter is None else clone(self.augmenter)
+            X_more, y_more = self.augmenter_.fit_resample(X, y)
+            if hasattr(self.augmenter_, "origin_"):
+                self.origin_ = self.augmenter_.origin_
+        else:
+            X_more, y_more = self._fit_amount(X, y, weights, groups)
+        return self._fit_estimator(X_more, np.asarray(y_more), y, weights)
+
+    def predict(self, X: Any) -> Labels:
+        """(N,) labels; with `correct_prior` those of the highest corrected probability."""
+        check_is_fitted(self, "estimator_")
+        if not self.correct_prior:
+            return np.asarray(self.estimator_.predict(X))
+        chosen: Labels = self.classes_[self.predict_proba(X).argmax(axis=1)]
+        return chosen
+
+    @available_if(_estimator_has("predict_proba"))  # type: ignore[untyped-decorator]
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:
+        """(N, K) probabilities in the order of `classes_`."""
+        check_is_fitted(self, "estimator_")
+        share: NDArray[np.float64] = self.estimator_.predict_proba(X)
+        if not self.correct_prior:
+            return share
+        corrected = share * self._prior_ratio
+        total = corrected.sum(axis=1, keepdims=True)
+        rescaled: NDArray[np.float64] = np.divide(
+            corrected, total, out=share.copy(), where=total > 0
+        )
+        return rescaled
+
+    @available_if(_estimator_has("predict_proba"))  # type: ignore[untyped-decorator]
+    def predict_log_proba(self, X: Any) -> NDArray[np.float64]:
+        """(N, K) logarithms of `predict_proba`."""
+        with np.errstate(divide="ignore"):
+            logarithms: NDArray[np.float64] = np.log(self.predict_proba(X))
+        return logarithms
+
+    @available_if(_decides_by_itself)  # type: ignore[untyped-decorator]
+    def decision_function(self, X: Any) -> NDArray[np.float64]:
+        """The estimator's own; absent with `correct_prior`, since it knows no prior."""
+        check_is_fitted(self, "estimator_")
+        decided: NDArray[np.float64] = self.estimator_.decision_function(X)
+        return decided
+
+    def _fit_amount(
+        self, X: Any, y: Labels, weights: NDArray[Any] | None, groups: ArrayLike | None
+    ) -> tuple[Any, Labels]:
+        augmenter = GANAugmenter() if self.augmenter is None else clone(self.augmenter)
+        given = augmenter._read(X, y)
+        if groups is not None:
+            codes = group_codes(groups, len(y))
+            given = replace(given, data=replace(given.data, groups=codes))
+        top_ups = TopUps.of(given, augmenter)
+        amount = self.amount
+        if amount == "auto":
+            scores = self._scores(given, y, weights, top_ups)
+            figure = next(iter(scores.figures))
+            self.amount_choice_ = choose_amount(scores, figure)
+            self.left_out_, amount = dict(scores.left_out), self.amount_choice_.amount
+        assert isinstance(amount, Amount), "checked"
+        added = top_ups.added(amount)
+        self.amount_, self.augmenter_ = amount, augmenter
+        self.origin_ = np.full(len(y), "real", dtype="U9")
+        if added is None:
+            return X, y
+        self.origin_ = np.concatenate([self.origin_, added.origin])
+        return _joined(given, y, np.arange(len(y)), added)
+
+    def _scores(
+        self, given: Given, y: Labels, weights: NDArray[Any] | None, top_ups: TopUps
+    ) -> AmountScores:
+        """What every amount is worth to clones of the estimator on rows held out."""
+        scoring = PRIMARY if self.scoring is None else self.scoring
+        scorer = check_scoring(self, scoring=scoring)
+        figure = scoring if isinstance(scoring, str) else "the score"
+
+        def judge(trial: Trial[Any]) -> dict[str, float]:
+            X_more, y_more = _joined(given, y, trial.seen, trial.added)
+            own = None if weights is None else weights[trial.seen]
+            candidate = copy.copy(self)._fit_estimator(X_more, y_more, y[trial.seen], own)
+            return {figure: float(scorer(candidate, given.rows(trial.held), y[trial.held]))}
+
+        data: Any = given.data
+        return score_amounts(
+            data,
+            judge,
+            top_ups.makers(),
+            classes=top_ups.classes,
+            top_up=top_ups.top_up,
+            seed=top_ups.seed,
+        )
+
+    def _fit_estimator(self, X: Any, y: Labels, real: Labels, weights: NDArray[Any] | None) -> Self:
+        """Fit a clone on X and y, whose first rows are those labelled `real`, of these weights."""
+        given = {}
+        known = np.ones(len(real)) if weights is None else weights
+        grown = np.concatenate([known, np.ones(len(y) - len(real))])
+        if weights is not None:
+            given[_weights_name(self.estimator)] = grown
+        self.estimator_ = clone(self.estimator).fit(X, y, **given)
+        self.classes_ = self.estimator_.classes_
+        if self.correct_prior:
+            ratio = [known[real == c].sum() / grown[y == c].sum() for c in self.classes_]
+            self._prior_ratio = np.array(ratio) * grown.sum() / known.sum()
+        for name in ("n_features_in_", "feature_names_in_"):
+            self.__dict__.pop(name, None)
+            if hasattr(self.estimator_, name):
+                setattr(self, name, getattr(self.estimator_, name))
+        return self
+
+    def _check(self, weights: NDArray[Any] | None) -> None:
+        amount, augmenter = self.amount, self.augmenter
+        if not (amount is None or amount == "auto" or isinstance(amount, Amount)):
+            raise UsageError(
+                f"amount={amount!r}; expected None, 'auto', or an Amount such as "
+                "Amount('gan', 0.5) of gan_augment.evaluation.amount"
+            )
+        if amount is not None and not isinstance(augmenter, GANAugmenter | None):
+            raise UsageError(
+                f"amount={amount!r} needs a GANAugmenter, which knows all sources; the augmenter "
+                f"is a {type(augmenter).__name__}. Leave amount out, or take GANAugmenter()."
+            )
+        counted = weights is not None or self.correct_prior  # on the real rows coming first
+        samples = hasattr(augmenter, "fit_resample") and not counted
+        if not (isinstance(augmenter, BaseOverSampler | None) or samples):
+            raise UsageError(
+                f"the augmenter is a {type(augmenter).__name__}; expected GANAugmenter() or "
+                "another over-sampler, which keeps the rows given first and in order"
+            )
+        if weights is not None:
+            _weights_name(self.estimator)
+        if self.correct_prior and not hasattr(self.estimator, "predict_proba"):
+            raise UsageError(
+                f"correct_prior=True rescales probabilities, and {type(self.estimator).__name__} "
+                "has no predict_proba. Wrap it in CalibratedClassifierCV, or leave correct_prior "
+                "out."
+            )
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        inner = get_tags(self.estimator)
+        tags.input_tags = copy.deepcopy(inner.input_tags)
+        tags.classifier_tags = copy.deepcopy(inner.classifier_tags)
+        tags.classifier_tags.multi_label = False
+        return tags
+
+
+def _joined(
+    given: Given, y: Labels, rows: NDArray[np.int64], added: Added[Any] | None
+) -> tuple[Any, Labels]:
+    """(X, y): the given rows, and behind them those added."""
+    x, labels = given.rows(rows), y[rows]
+    if added is None:
+        return x, labels
+    return given.behind(x, added.data), np.concatenate([labels, given.labelled(y, added.data)])
+
+
+def _weights_name(estimator: Any) -> str:
+    """What `fit` calls the weights. Raises UsageError where it takes none."""
+    prefix, last = "", estimator
+    while isinstance(last, Pipeline):
+        name, last = last.steps[-1]
+        prefix += f"{name}__"
+    if not has_fit_parameter(last, "sample_weight"):
+        raise UsageError(
+            f"sample_weight was given; {type(last).__name__}.fit takes none. Leave it out, or take "
+            "an estimator that knows weights."
+        )
+    return f"{prefix}sample_weight"
