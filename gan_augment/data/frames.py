@@ -90,13 +90,13 @@ def given_back(frame: DataFrame, container: Container) -> Any:
 
     table = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
     if container.name == "pyarrow":
-        fields = {field.name: field for field in container.schema}
+        fields = {field.name: field for field in container.schema or ()}
         return table.cast(pa.schema([fields.get(field.name, field) for field in table.schema]))
     backend: Any = container.name
     native: Any = nw.from_arrow(table, backend=backend).to_native()
     if container.name != "polars":
         return native
-    kinds = dict(container.schema)
+    kinds = dict(container.schema or {})
     return native.cast({name: kinds[name] for name in native.columns if name in kinds})
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
@@ -15,13 +16,15 @@ from sklearn.utils.validation import validate_data
 from gan_augment.config import Recipe
 from gan_augment.errors import NotFittedError
 from gan_augment.randomness import derived_seed
+from gan_augment.sklearn_api import saved
 from gan_augment.sklearn_api.asked import rows_to_add
 from gan_augment.sklearn_api.given import Given, Labelled, columns_in, new_rows, read_given
 from gan_augment.sklearn_api.image_form import ImageForm
 from gan_augment.sklearn_api.labelled import labelled, refuse_datasets
 from gan_augment.sklearn_api.making import trained, why_not_kept
 from gan_augment.sklearn_api.resampling import Resampled, generates, topped_up
-from gan_augment.sklearn_api.settings import Settings, drawn_seed
+from gan_augment.sklearn_api.settings import Settings, drawn_seed, threads
+from gan_augment.sklearn_api.table_form import TableForm
 from gan_augment.training.callbacks import Callback
 
 if TYPE_CHECKING:
@@ -260,6 +263,61 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
         made = model.sample(names, random_state=seed)
         codes = np.array([self._labels.names.index(made.names[i]) for i in made.labels], dtype=int)
         return new_rows(self._form, made), self._labels.of(codes)
+
+    def save(self, folder: str | Path) -> None:
+        """Write the fitted model and what gives rows back in X's and y's containers, as a folder.
+
+        safetensors and JSON, no pickle; `gan-augment sample` and `inspect` read it too. A callable
+        `sampling_strategy`, a RandomState and callbacks are not kept. Replaces what was saved
+        there before; raises OutputExistsError for a folder of anything else.
+        """
+        names = getattr(self, "feature_names_in_", None)
+        facts = {
+            "seed": self._seed if hasattr(self, "_seed") else 0,
+            "n_features": getattr(self, "n_features_in_", 0),
+            "feature_names": None if names is None else tuple(names.tolist()),
+            "asked": tuple(getattr(self, "sampling_strategy_", {}).items()),
+        }
+        model = self._trained()
+        params = self.get_params(deep=False)
+        saved.write(Path(folder), model, saved.face_of(params, self._form, self._labels, facts))
+
+    @classmethod
+    def load(
+        cls,
+        folder: str | Path,
+        *,
+        device: str = "auto",
+        n_jobs: int | None = None,
+        warm_start: bool = True,
+    ) -> Self:
+        """Read what `save` wrote, or a run of `gan-augment fit`, or a saved ImageGAN or TabularGAN.
+
+        warm_start: True, so that `fit_resample` uses the model as it is where it fits the data.
+        Of a run, images come back as uint8 (N, H, W, C), rows of a table as pandas frames.
+        Raises ModelFileError.
+        """
+        found = saved.read(Path(folder), device=device, threads=threads(n_jobs))
+        augmenter = cls(device=device, n_jobs=n_jobs, warm_start=warm_start)
+        augmenter._restore(found)
+        return augmenter
+
+    def _restore(self, found: saved.Loaded) -> None:
+        """Take what a folder holds."""
+        gan, face = found.gan, found.face
+        self._form, self._labels = found.form, found.labels
+        self._seed = gan.meta_.seed if face is None else face.seed
+        self.synthesizer_, self.classes_ = gan, found.labels.classes
+        if isinstance(found.form, TableForm):
+            self.schema_ = found.form.schema
+        if face is None:
+            return
+        kept = set(self.get_params(deep=False)) - {"device", "n_jobs", "warm_start"}
+        self.set_params(**saved.settings_in(face, kept))
+        self.sampling_strategy_ = dict(face.asked)
+        self.n_features_in_ = face.n_features
+        if face.feature_names is not None:
+            self.feature_names_in_ = np.array(face.feature_names, dtype=object)
 
     def _trained(self) -> GAN:
         if not hasattr(self, "synthesizer_"):

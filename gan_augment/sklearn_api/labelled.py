@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,6 +15,9 @@ from gan_augment.sklearn_api.given import Form, Labelled
 from gan_augment.sklearn_api.image_form import ImageForm
 from gan_augment.sklearn_api.label_form import LabelForm, form_of_labels
 from gan_augment.sklearn_api.table_form import TableForm
+
+if TYPE_CHECKING:
+    from gan_augment.sklearn_api.making import GAN
 
 
 def labelled(x: Any, y: Any) -> Labelled | None:
@@ -67,6 +70,15 @@ def form_of_data(data: LabelledImages | LabelledTable) -> Form:
     if isinstance(data, LabelledImages):
         return ImageForm(data.image_shape, np.dtype(np.uint8), "0..255")
     return TableForm(PandasRows(), infer_schema(data.frame))
+
+
+def form_of_model(gan: GAN) -> Form:
+    """`form_of_data` for rows of a model, whose data is not here."""
+    from gan_augment.synthesizers.image_gan import ImageGAN
+
+    if isinstance(gan, ImageGAN):
+        return ImageForm(gan.image_shape_, np.dtype(np.uint8), "0..255")
+    return TableForm(PandasRows(), gan.schema_)
 
 
 def _labels_of(read: Any) -> LabelForm:

@@ -31,13 +31,15 @@ def model_folder(run: Path) -> Path:
     raise ModelFileError(f"{str(run)!r} is {found}; expected the folder of a run, as `fit` prints.")
 
 
-def load_model(run: str | Path, *, device: str = "auto") -> ImageGAN | TabularGAN:
+def load_model(
+    run: str | Path, *, device: str = "auto", threads: int | None = None
+) -> ImageGAN | TabularGAN:
     """The model of a run, or in a folder of its own, verified; or ModelFileError."""
     folder = model_folder(Path(run))
     if load_meta(folder, NAME).get("kind") == "table":
         from gan_augment.synthesizers.tabular_gan import TabularGAN
 
-        return TabularGAN.load(folder, device=device)
+        return TabularGAN.load(folder, device=device, threads=threads)
     from gan_augment.synthesizers.image_gan import ImageGAN
 
-    return ImageGAN.load(folder, device=device)
+    return ImageGAN.load(folder, device=device, threads=threads)
