@@ -1,0 +1,365 @@
+"""What a user of `AugmentedClassifier` relies on."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pandas as pd
+import pytest
+from imblearn.over_sampling import SMOTE, RandomOverSampler
+from imblearn.under_sampling import RandomUnderSampler
+from sklearn.base import clone
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.compose import make_column_transformer
+from sklearn.dummy import DummyClassifier
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import make_scorer, recall_score
+from sklearn.model_selection import GridSearchCV, TunedThresholdClassifierCV, cross_validate
+from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.svm import LinearSVC
+from sklearn.utils.estimator_checks import estimator_checks_generator
+
+from gan_augment import Amount, AugmentedClassifier, GANAugmenter, TabularGAN
+from gan_augment.errors import DataError, UsageError
+from gan_augment.evaluation.amount import LADDER, NOTHING
+
+pytestmark = pytest.mark.usefixtures("untried")
+
+EXPECTED_FAILURES = {
+    "check_sample_weight_equivalence_on_dense_data": (
+        "classes are topped up by their rows: one of weight 2 is one row, one of weight 0 too"
+    ),
+    "check_sample_weight_equivalence_on_sparse_data": "as on dense data",
+    "check_dtype_object": (
+        "a cell that is a dict is named with its column and row by DataError, a ValueError, before "
+        "the estimator sees it and raises TypeError"
+    ),
+}
+
+
+@pytest.fixture
+def blobs() -> tuple[np.ndarray, np.ndarray]:
+    """(120, 2) float64 of two overlapping classes, 96 and 24 rows, shuffled."""
+    rng = np.random.default_rng(1)
+    y = rng.permutation([0] * 96 + [1] * 24)
+    return rng.normal(size=(120, 2)) + 1.2 * y[:, None], y
+
+
+class Recorder(LogisticRegression):
+    """Remembers what it was fitted on."""
+
+    def fit(self, X, y, sample_weight=None):
+        self.seen_ = X, y, sample_weight
+        return super().fit(X, y, sample_weight)
+
+
+class Unweighted(GaussianNB):
+    """Takes no weights."""
+
+    def fit(self, X, y):
+        return super().fit(X, y)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:filled with repeats")
+@pytest.mark.parametrize(
+    ("estimator", "check"),
+    list(
+        estimator_checks_generator(
+            AugmentedClassifier(
+                LogisticRegression(), GANAugmenter(steps=2, random_state=0, n_jobs=1)
+            ),
+            expected_failed_checks=EXPECTED_FAILURES,
+            mark="xfail",
+        )
+    ),
+    ids=lambda value: getattr(getattr(value, "func", None), "__name__", ""),
+)
+def test_scikit_learn_is_content(estimator, check) -> None:
+    check(estimator)
+
+
+# what the classifier is fitted on
+
+
+def test_real_rows_come_first_and_the_classes_are_balanced(blobs, quick):
+    X, y = blobs
+    model = AugmentedClassifier(Recorder(), quick()).fit(X, y)
+    seen, labels, weights = model.estimator_.seen_
+    assert (seen[:120] == X).all()
+    assert (labels[:120] == y).all()
+    assert Counter(labels.tolist()) == {0: 96, 1: 96}
+    assert weights is None
+    assert Counter(model.origin_.tolist()) == {"real": 120, "synthetic": 36, "repeat": 36}
+
+
+def test_predicting_adds_nothing_and_is_the_estimators(blobs, quick):
+    X, y = blobs
+    model = AugmentedClassifier(LogisticRegression(), quick()).fit(X, y)
+    assert (model.predict(X) == model.estimator_.predict(X)).all()
+    assert (model.predict_proba(X) == model.estimator_.predict_proba(X)).all()
+    assert (model.decision_function(X) == model.estimator_.decision_function(X)).all()
+    assert np.allclose(np.exp(model.predict_log_proba(X)), model.predict_proba(X))
+
+
+def test_weights_of_real_rows_are_passed_on_and_new_rows_weigh_one(blobs, quick):
+    X, y = blobs
+    weights = np.linspace(0.5, 2, 120)
+    model = AugmentedClassifier(Recorder(), quick()).fit(X, y, sample_weight=weights)
+    passed = model.estimator_.seen_[2]
+    assert (passed[:120] == weights).all()
+    assert (passed[120:] == 1).all()
+    assert len(passed) == 192
+
+
+def test_weights_reach_the_last_step_of_a_pipeline(blobs, quick):
+    X, y = blobs
+    estimator = make_pipeline(StandardScaler(), Recorder())
+    model = AugmentedClassifier(estimator, quick()).fit(X, y, sample_weight=np.full(120, 3.0))
+    assert model.estimator_[-1].seen_[2][:120].tolist() == [3.0] * 120
+
+
+def test_frames_with_texts_and_holes_reach_the_estimator_as_frames(quick):
+    rng = np.random.default_rng(0)
+    y = np.array(["no"] * 50 + ["yes"] * 14)
+    frame = pd.DataFrame(
+        {
+            "colour": rng.choice(["red", "green"], 64),
+            "size": np.where(rng.random(64) < 0.2, np.nan, rng.normal(size=64)),
+        }
+    )
+    prepare = make_column_transformer((OneHotEncoder(), ["colour"]), (SimpleImputer(), ["size"]))
+    model = AugmentedClassifier(make_pipeline(prepare, LogisticRegression()), quick())
+    model.fit(frame, y)
+    assert model.predict(frame).shape == (64,)
+    assert model.feature_names_in_.tolist() == ["colour", "size"]
+
+
+def test_any_over_sampler_of_imbalanced_learn_will_do(blobs):
+    X, y = blobs
+    for sampler in (SMOTE(random_state=0), RandomOverSampler(random_state=0)):
+        model = AugmentedClassifier(LogisticRegression(), sampler, correct_prior=True).fit(X, y)
+        assert not hasattr(model, "origin_")
+        expected = clone(sampler).fit_resample(X, y)
+        assert model.estimator_.coef_ == pytest.approx(LogisticRegression().fit(*expected).coef_)
+
+
+def test_the_arguments_stay_unfitted_and_unchanged(blobs, quick):
+    X, y = blobs
+    before = X.copy(), y.copy()
+    model = AugmentedClassifier(LogisticRegression(), quick(random_state=None), amount="auto")
+    model.fit(X, y)
+    assert not hasattr(model.augmenter, "synthesizer_")
+    assert not hasattr(model.estimator, "coef_")
+    assert model.augmenter.random_state is None
+    assert np.array_equal(X, before[0])
+    assert np.array_equal(y, before[1])
+
+
+# anywhere a classifier goes
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("amount", [None, "auto"])
+def test_it_goes_where_classifiers_go(blobs, quick, amount):
+    X, y = blobs
+    model = AugmentedClassifier(LogisticRegression(), quick(), amount=amount)
+    assert make_pipeline(StandardScaler(), model).fit(X, y).score(X, y) > 0.5
+    found = cross_validate(model, X, y, cv=3, scoring="balanced_accuracy", error_score="raise")
+    assert found["test_score"].shape == (3,)
+    grid = GridSearchCV(model, {"estimator__C": [0.1, 1.0]}, cv=2, error_score="raise").fit(X, y)
+    assert grid.best_params_.keys() == {"estimator__C"}
+    calibrated = CalibratedClassifierCV(model, cv=2).fit(X, y)
+    assert calibrated.predict_proba(X).shape == (120, 2)
+    tuned = TunedThresholdClassifierCV(model, cv=2).fit(X, y)
+    assert 0 < tuned.best_threshold_ < 1
+
+
+def test_held_out_rows_are_never_seen_by_the_generator(blobs, quick, monkeypatch):
+    X, y = blobs
+    seen = []
+    fit = TabularGAN.fit
+
+    def watched(self, data, **more):
+        seen.append(set(map(tuple, data.frame.to_numpy())))
+        return fit(self, data, **more)
+
+    monkeypatch.setattr(TabularGAN, "fit", watched)
+    rows = np.arange(80), np.arange(80, 120)
+    model = AugmentedClassifier(LogisticRegression(), quick())
+    cross_validate(model, X, y, cv=[rows], error_score="raise")
+    assert len(seen) == 1
+    assert not seen[0] & set(map(tuple, X[80:]))
+
+
+# priors
+
+
+def test_probabilities_are_rescaled_to_the_real_prior_as_bayes_has_it(blobs, quick):
+    X, y = blobs
+    plain = AugmentedClassifier(LogisticRegression(), quick()).fit(X, y)
+    model = AugmentedClassifier(LogisticRegression(), quick(), correct_prior=True).fit(X, y)
+    raw, real, grown = plain.predict_proba(X), np.array([0.8, 0.2]), np.array([0.5, 0.5])
+    expected = raw * real / grown
+    expected /= expected.sum(axis=1, keepdims=True)
+    assert model.predict_proba(X) == pytest.approx(expected)
+    assert (model.predict(X) == expected.argmax(axis=1)).all()
+    assert not hasattr(model, "decision_function")
+
+
+def test_with_corrected_priors_a_constant_classifier_says_the_real_shares(blobs, quick):
+    X, y = blobs
+    model = AugmentedClassifier(DummyClassifier(strategy="prior"), quick(), correct_prior=True)
+    assert model.fit(X, y).predict_proba(X[:1])[0] == pytest.approx([0.8, 0.2])
+
+
+def test_priors_count_weights(blobs, quick):
+    X, y = blobs
+    weights = np.where(y == 1, 4.0, 1.0)  # 96 of either class
+    model = AugmentedClassifier(GaussianNB(), quick(), correct_prior=True)
+    model.fit(X, y, sample_weight=weights)
+    raw = model.estimator_.predict_proba(X)
+    expected = raw * np.array([96 / 96, 96 / (96 + 72)])
+    assert model.predict_proba(X) == pytest.approx(expected / expected.sum(1, keepdims=True))
+
+
+# amounts
+
+
+def test_an_amount_of_the_gan_brings_every_class_to_that_fraction(blobs, quick):
+    X, y = blobs
+    model = AugmentedClassifier(Recorder(), quick(), amount=Amount("gan", 0.5)).fit(X, y)
+    assert Counter(model.estimator_.seen_[1].tolist()) == {0: 96, 1: 48}
+    assert Counter(model.origin_.tolist()) == {"real": 120, "repeat": 12, "synthetic": 12}
+    assert model.amount_ == Amount("gan", 0.5)
+    assert hasattr(model.augmenter_, "synthesizer_")
+
+
+@pytest.mark.parametrize("source", ["repeats", "smote"])
+def test_amounts_of_other_sources_train_no_generator(blobs, quick, source):
+    X, y = blobs
+    model = AugmentedClassifier(Recorder(), quick(), amount=Amount(source, 1.0)).fit(X, y)
+    assert not hasattr(model.augmenter_, "synthesizer_")
+    added = model.estimator_.seen_[0][120:]
+    again = (added[:, None] == X[y == 1][None]).all(axis=2).any(axis=1)
+    assert again.all() if source == "repeats" else not again.any()
+
+
+def test_no_amount_is_the_estimator_alone(blobs, quick):
+    X, y = blobs
+    model = AugmentedClassifier(LogisticRegression(), quick(), amount=NOTHING).fit(X, y)
+    assert (model.estimator_.coef_ == LogisticRegression().fit(X, y).coef_).all()
+
+
+def test_auto_chooses_by_the_score_that_is_named(blobs, quick):
+    X, y = blobs
+    helped = AugmentedClassifier(LogisticRegression(), quick(), "auto", "recall").fit(X, y)
+    assert helped.amount_ != NOTHING
+    assert "recall" in helped.amount_choice_.reason
+    spoilt = AugmentedClassifier(LogisticRegression(), quick(), "auto", "precision").fit(X, y)
+    assert spoilt.amount_ == NOTHING
+    assert (spoilt.predict(X) == LogisticRegression().fit(X, y).predict(X)).all()
+
+
+def test_auto_tries_every_source_and_says_what_each_is_worth(blobs, quick):
+    X, y = blobs
+    choice = AugmentedClassifier(LogisticRegression(), quick(), "auto").fit(X, y).amount_choice_
+    assert set(choice.mean) == {a for a in LADDER if a == NOTHING or a.to >= 0.5}
+    assert "balanced_accuracy" in choice.reason
+
+
+def test_auto_takes_a_scorer_of_ones_own_and_leaves_out_what_cannot_serve(quick):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"a": rng.normal(size=60), "b": rng.choice(["x", "y"], 60)})
+    frame.loc[::5, "a"] = np.nan
+    y = np.array(["no"] * 45 + ["yes"] * 15)
+    prepare = make_column_transformer((OneHotEncoder(), ["b"]), (SimpleImputer(), ["a"]))
+    scoring = make_scorer(recall_score, pos_label="yes")
+    model = AugmentedClassifier(make_pipeline(prepare, GaussianNB()), quick(), "auto", scoring)
+    model.fit(frame, y)
+    assert "missing values" in model.left_out_["smote"]
+    assert "the score" in model.amount_choice_.reason
+
+
+def test_the_same_seed_chooses_and_predicts_the_same(blobs, quick):
+    X, y = blobs
+    one, two = (
+        AugmentedClassifier(LogisticRegression(), quick(), "auto").fit(X, y) for _ in range(2)
+    )
+    assert one.amount_choice_ == two.amount_choice_
+    assert (one.predict_proba(X) == two.predict_proba(X)).all()
+
+
+def test_groups_stay_on_one_side_of_the_folds_of_auto(blobs, quick):
+    X, y = blobs
+    order = np.argsort(y, kind="stable")
+    X, y, groups = X[order], y[order], np.arange(120) // 4
+    whole = {tuple(x): g for x, g in zip(X, groups, strict=True)}
+    seen = []
+
+    class Watching(GaussianNB):
+        def fit(self, X, y):
+            seen.append(
+                Counter({tuple(x): whole[tuple(x)] for x in X if tuple(x) in whole}.values())
+            )
+            return super().fit(X, y)
+
+    AugmentedClassifier(Watching(), quick(), "auto").fit(X, y, groups=groups)
+    assert {n for rows in seen for n in rows.values()} == {4}
+    assert min(len(rows) for rows in seen) < 30 == len(seen[-1])
+
+
+def test_pictures_are_topped_up_by_any_amount(pictures, quick):
+    from sklearn.preprocessing import FunctionTransformer
+
+    X, y = pictures
+    flat = FunctionTransformer(lambda x: np.asarray(x).reshape(len(x), -1))
+    model = AugmentedClassifier(make_pipeline(flat, KNeighborsClassifier(1)), quick())
+    for amount in (Amount("smote", 1.0), Amount("gan", 1.0), "auto"):
+        model.set_params(amount=amount).fit(X, y)
+        assert model.predict(X[:3]).tolist() == y[:3].tolist()
+
+
+# refusals
+
+
+@pytest.mark.parametrize("amount", ["automatic", 0.5, ("gan", 0.5)])
+def test_an_amount_that_is_none_is_refused(blobs, amount):
+    with pytest.raises(UsageError, match="expected None, 'auto'"):
+        AugmentedClassifier(LogisticRegression(), amount=amount).fit(*blobs)
+
+
+def test_an_amount_needs_an_augmenter_that_knows_sources(blobs):
+    with pytest.raises(UsageError, match="SMOTE"):
+        AugmentedClassifier(LogisticRegression(), SMOTE(), amount="auto").fit(*blobs)
+
+
+def test_what_loses_rows_is_no_augmenter_where_rows_count(blobs):
+    X, y = blobs
+    model = AugmentedClassifier(LogisticRegression(), RandomUnderSampler(), correct_prior=True)
+    with pytest.raises(UsageError, match="RandomUnderSampler"):
+        model.fit(X, y)
+    with pytest.raises(UsageError, match="StandardScaler"):
+        AugmentedClassifier(LogisticRegression(), StandardScaler()).fit(X, y)
+
+
+def test_weights_that_the_estimator_cannot_take_are_refused(blobs, quick):
+    model = AugmentedClassifier(Unweighted(), quick())
+    with pytest.raises(UsageError, match="takes none"):
+        model.fit(*blobs, sample_weight=np.ones(120))
+
+
+def test_priors_of_an_estimator_without_probabilities_are_refused(blobs, quick):
+    with pytest.raises(UsageError, match="CalibratedClassifierCV"):
+        AugmentedClassifier(LinearSVC(), quick(), correct_prior=True).fit(*blobs)
+
+
+def test_a_regression_target_is_refused(blobs, quick):
+    X, _ = blobs
+    with pytest.raises(DataError, match="regression target"):
+        AugmentedClassifier(LogisticRegression(), quick()).fit(X, X[:, 0])
