@@ -167,13 +167,15 @@ def evaluate(
 def scores(model: ClassifierMixin, X: np.ndarray, y: np.ndarray, rare: Sequence[str]) -> dict:
     """Balanced accuracy and macro-F1 as decided by default, average precision of the rare classes.
 
-    Means run over the classes, or rare classes (one against the rest), that the test part holds.
+    Means run over the classes, or rare classes (one against the rest), that the test part holds. A
+    class that the model never saw has probability 0.
     """
-    share = model.predict_proba(X)
+    share, known = model.predict_proba(X), list(model.classes_)
     guess, present = model.classes_[share.argmax(1)], np.unique(y)
+    unseen = np.zeros(len(y))
     common = {"labels": present, "average": "macro", "zero_division": 0}
     found = [
-        average_precision_score(y == name, share[:, list(model.classes_).index(name)])
+        average_precision_score(y == name, share[:, known.index(name)] if name in known else unseen)
         for name in rare
         if name in present
     ]

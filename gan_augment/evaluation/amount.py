@@ -146,18 +146,16 @@ def score_amounts(
 ) -> AmountScores:
     """Judge every rung of `LADDER` in every fold, with the same rows and seeds.
 
-    makers: {source: maker} of the sources that may be taken. folds: at most; never more than the
-    smallest class has rows (groups whole), at least 2. Amounts that add nothing to this data are
-    not tried. Raises whatever `judge` raises.
+    makers: {source: maker} of the sources that may be taken. folds: groups stay whole in them. Rows
+    of a class that has one row or one group are seen in every fold and held out in none. Amounts
+    that add nothing to this data are not tried. Raises whatever `judge` raises.
     """
     rungs = [
         amount
         for amount in LADDER
         if amount == NOTHING or (amount.source in makers and _adds(amount, data, classes, top_up))
     ]
-    counts = [n for n in data.counts.values() if n > 1]
-    folds = max(2, min(folds, *counts)) if counts else 2
-    dealt = fold_of_rows(data.labels, data.groups, folds=folds, seed=seed)
+    dealt = _dealt(data, folds, seed)
     left_out: dict[str, str] = {}
     found: dict[str, dict[Amount, list[float]]] = {}
     for fold in range(folds):
@@ -241,6 +239,19 @@ def plain_makers(
 
 def _adds(amount: Amount, data: Data, classes: Sequence[str], top_up: TopUp | None) -> bool:
     return any(end.total > end.real for end in plan_for(amount, data, classes, top_up).values())
+
+
+def _dealt(data: Data, folds: int, seed: int) -> NDArray[np.int64]:
+    """int64 (N,): the fold of every row, -1 for rows that are never held out."""
+    dealt = fold_of_rows(data.labels, data.groups, folds=folds, seed=seed)
+    for label in np.unique(data.labels):
+        rows = data.labels == label
+        if len(np.unique(dealt[rows])) == 1:
+            alone = rows
+            if data.groups is not None:  # a group stays whole
+                alone = rows | (np.isin(data.groups, data.groups[rows]) & (data.groups >= 0))
+            dealt[alone] = -1
+    return dealt
 
 
 def _fitted(

@@ -183,11 +183,29 @@ def test_classes_of_a_few_rows_and_of_one_are_no_obstacle_and_no_warning():
         return gan.fit(part)
 
     makers = plain_makers(["lone", "few"]) | {"gan": twin}
+
+    def judge(trial: Trial[LabelledTable]) -> dict[str, float]:
+        assert 0 in trial.seen, "the lone row"
+        assert set(data.labels[trial.seen]) == {0, 1, 2}
+        return {"score": 0.0}
+
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        found = score_amounts(data, lambda t: {"score": 0.0}, makers, classes=["lone", "few"])
-    assert {len(values) for values in found.figures["score"].values()} == {3}
+        found = score_amounts(data, judge, makers, classes=["lone", "few"])
+    assert {len(values) for values in found.figures["score"].values()} == {5}
     assert found.left_out == {}
+
+
+def test_a_class_of_one_group_is_seen_in_every_fold_with_its_whole_group():
+    data = table({"ill": 6, "well": 30})
+    groups = np.array([3] * 6 + [3, 3] + [-1] * 28)
+    data = LabelledTable(data.frame, data.labels, data.ids, groups, data.class_names)
+
+    def judge(trial: Trial[LabelledTable]) -> dict[str, float]:
+        assert set(range(8)) <= set(trial.seen)
+        return {"score": 0.0}
+
+    score_amounts(data, judge, plain_makers(["ill"]), classes=["ill"])
 
 
 def test_pictures_are_topped_up_too():
