@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -83,7 +82,7 @@ class ItemFormat:
 
     def made(self, pictures: Sequence[Any], codes: NDArray[np.int64]) -> list[Any]:
         """New items of the given pictures, in the items' own type, and class indices (N,)."""
-        labels = self._labels(codes)
+        labels = [self.labels[code] for code in codes.tolist()]
         container = self.container
         if container.kind is tuple and container.keys == (container.picture, container.label):
             return list(zip(pictures, labels, strict=True))
@@ -115,14 +114,6 @@ class ItemFormat:
                 f"what synthetic items hold there: fill={{{cure}}}"
             )
         return replace(self, fill=given)
-
-    def _labels(self, codes: NDArray[np.int64]) -> list[Any]:
-        first = self.labels[0] if self.labels else None
-        if isinstance(first, Tensor):
-            return list(torch.stack(list(self.labels))[torch.from_numpy(codes)].unbind(0))
-        if isinstance(first, np.ndarray):
-            return [self.labels[code].copy() for code in codes.tolist()]
-        return [self.labels[code] for code in codes.tolist()]
 
 
 def keys_of(item: Any, keys: tuple[Key, Key] | None = None) -> Container:
@@ -158,7 +149,7 @@ def keys_of(item: Any, keys: tuple[Key, Key] | None = None) -> Container:
 def plain_label(value: Any, where: str) -> str | bool | int | float:
     """A label as a plain value. Raises DataError for one-hot and several labels, and for None.
 
-    >>> plain_label(torch.tensor([3]), "item 0"), plain_label(np.True_, "item 1")
+    >>> plain_label(np.array([3]), "item 0"), plain_label(np.True_, "item 1")
     (3, True)
     """
     if isinstance(value, Tensor | np.ndarray):

@@ -69,15 +69,11 @@ class ImageFormat:
         """Pictures uint8 (N, H, W, C) as N values of the items' own kind; resized nowhere."""
         if self.kind == "pil":
             return [_to_pil(image, self.mode) for image in pixels]
+        numbers = _in_layout(self._numbers(pixels), self.layout)
         if self.kind == "numpy":
-            return list(_in_layout(self._numbers(pixels), self.layout))
-        x = torch.from_numpy(np.ascontiguousarray(_in_layout(pixels, self.layout)))
-        x = self._tensors(x)
-        x = x if self.device is None else x.to(self.device)
-        images = x.unbind(0)
-        if self.tensor is Tensor:
-            return list(images)
-        return [image.as_subclass(self.tensor) for image in images]
+            return list(numbers)
+        x = torch.from_numpy(numbers).to(self.device, self.dtype)
+        return _one_by_one(x, self.tensor)
 
     def resized(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Pictures uint8 (N, H, W, C) at the items' size."""
@@ -94,32 +90,26 @@ class ImageFormat:
         return np.clip(levels, 0, 255).astype(np.uint8)
 
     def _numbers(self, pixels: NDArray[np.uint8]) -> NDArray[Any]:
-        """Levels (N, H, W, C) in the items' dtype and unit, by NumPy."""
-        if self.dtype == np.bool_:
+        """Levels (N, H, W, C) in the items' unit, in the order of steps that torchvision takes.
+
+        By NumPy, since torch would start threads for a batch of small pictures.
+        """
+        kind = self._array_dtype
+        if kind == np.bool_:
             return pixels >= 128
         if self.white == 255 and self.mean is None:
-            return pixels.astype(self.dtype)
-        x: NDArray[Any] = pixels.astype(np.float64 if self.dtype == np.float64 else np.float32)
-        if self.white == 1:
-            x = x / 255
+            return pixels.astype(kind)  # a copy, even of uint8
+        real = np.float64 if kind == np.float64 else np.float32
+        white = real(255 / self.white)
+        x: NDArray[Any] = np.divide(pixels, white, dtype=real)
         if self.mean is not None and self.std is not None:
-            x = (x - self.mean.astype(x.dtype)) / self.std.astype(x.dtype)
-        return x.astype(self.dtype)
+            x -= self.mean.astype(real)
+            x /= self.std.astype(real)
+        return x.astype(kind, copy=False)
 
-    def _tensors(self, x: Tensor) -> Tensor:
-        """Levels uint8 (N, ...) in the items' dtype and unit, in torchvision's order of steps."""
-        if self.dtype == torch.bool:
-            return x >= 128
-        if self.white == 255 and self.mean is None:
-            return x.to(self.dtype)
-        x = x.to(torch.float64 if self.dtype == torch.float64 else torch.float32)
-        if self.white == 1:
-            x = x.div_(255)
-        if self.mean is not None and self.std is not None:
-            shape = (-1, 1, 1) if self.layout == "CHW" else (-1,)  # (C, 1, 1) against (N, C, H, W)
-            mean, std = (torch.as_tensor(v, dtype=x.dtype) for v in (self.mean, self.std))
-            x = x.sub_(mean.view(shape)).div_(std.view(shape))
-        return x.to(self.dtype)
+    @property
+    def _array_dtype(self) -> np.dtype[Any]:
+        return _array_dtype(self.kind, self.dtype)
 
 
 @dataclass(frozen=True)
@@ -145,21 +135,13 @@ class VectorFormat:
         """Rows (N, length) as N vectors of the items' own kind."""
         if self.kind == "numpy":
             return list(rows.astype(self.dtype))
-        x = torch.from_numpy(np.array(rows)).to(self.dtype)
-        x = x if self.device is None else x.to(self.device)
-        if self.tensor is Tensor:
-            return list(x.unbind(0))
-        return [row.as_subclass(self.tensor) for row in x.unbind(0)]
+        x = torch.from_numpy(np.array(rows)).to(self.device, self.dtype)
+        return _one_by_one(x, self.tensor)
 
     @property
     def array_dtype(self) -> np.dtype[Any]:
         """NumPy's dtype of `encode`."""
-        like: np.dtype[Any]
-        if self.kind == "numpy":
-            like = np.dtype(self.dtype)
-            return like
-        like = _as_array(torch.empty(0, dtype=self.dtype)).dtype
-        return like
+        return _array_dtype(self.kind, self.dtype)
 
 
 Picture = ImageFormat | VectorFormat
@@ -222,6 +204,19 @@ def _kind(value: Any) -> str:
     if isinstance(value, Image.Image):
         return "PIL image"
     return f"{type(value).__name__} of {value.dtype} with {value.ndim} dimensions"
+
+
+def _one_by_one(x: Tensor, kind: type[Tensor]) -> list[Any]:
+    """The rows of a batch, each of the items' class of tensor."""
+    rows = x.unbind(0)
+    return list(rows) if kind is Tensor else [row.as_subclass(kind) for row in rows]
+
+
+def _array_dtype(kind: str, dtype: Any) -> np.dtype[Any]:
+    """NumPy's dtype for numbers of a dtype, NumPy's or torch's; float32 for bfloat16."""
+    held = _as_array(torch.empty(0, dtype=dtype)).dtype if kind == "torch" else dtype
+    same: np.dtype[Any] = np.dtype(held)
+    return same
 
 
 def _size(value: Any) -> int:
@@ -321,7 +316,12 @@ def _in_layout(x: NDArray[Any], layout: Layout) -> NDArray[Any]:
     """Pictures (N, H, W, C) in the items' layout."""
     if layout == "HW":
         return x[..., 0]
-    return np.ascontiguousarray(x.transpose(0, 3, 1, 2)) if layout == "CHW" else x
+    if layout == "HWC":
+        return x
+    n, height, width, channels = x.shape
+    if channels > 1:
+        return np.ascontiguousarray(x.transpose(0, 3, 1, 2))
+    return x.reshape(n, 1, height, width)  # its strides, which torch.stack looks at, are plain
 
 
 def _of_pil(value: Image.Image, mode: str) -> NDArray[np.uint8]:

@@ -22,6 +22,7 @@ from gan_augment.torch_api.generated import GeneratedRows, checked_refresh
 from gan_augment.torch_api.items import EpochItems
 from gan_augment.torch_api.models import fit_to, fitted_model
 from gan_augment.torch_api.planning import LONE, laid_out, named_for, planned, with_repeats
+from gan_augment.torch_api.real_items import RealItems
 from gan_augment.torch_api.transforms import SeededTransform, Transform
 from gan_augment.user_warnings import warn
 
@@ -103,6 +104,7 @@ class AugmentedDataset(EpochItems):
         seed, top_up = checked_seed(random_state), _top_up(to, synthetic_share, companions)
         anew = checked_refresh(refresh)
         self.dataset = _wrapped(dataset)
+        self._real = RealItems(self.dataset)
         model = fitted_model(augmenter)
         facts = describe_dataset(self.dataset, normalize=normalize, keys=keys)
         facts = facts if model is None else named_for(model, facts, self.dataset)
@@ -133,14 +135,12 @@ class AugmentedDataset(EpochItems):
         self, where: NDArray[np.int64], rows: NDArray[np.int64], epoch: int
     ) -> list[Any]:
         """Items of the wrapped dataset, transformed."""
-        together = getattr(self.dataset, "__getitems__", None)
-        listed = where.tolist()
-        items = together(listed) if callable(together) else [self.dataset[i] for i in listed]
+        items = self._real.of(where)
         if self._transform is None:
-            return list(items)
+            return items
         container = self._format.container
         old = [item[container.picture] for item in items]
-        new = self._transform.of_values(old, rows.tolist(), epoch)
+        new = self._transform.of_values(old, self._seeded_by(rows), epoch)
         return [container.with_picture(item, one) for item, one in zip(items, new, strict=True)]
 
     def _lay_out(self, facts: DatasetFacts, plan: Mapping[str, ClassPlan], seed: int) -> None:

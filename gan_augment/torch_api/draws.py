@@ -29,28 +29,36 @@ class Drawable(Protocol):
         """Have the items of an epoch ready."""
 
 
-def drawn(
-    labels: NDArray[np.int64], length: int, seed: int, epoch: int, shuffle: bool = True
-) -> NDArray[np.int64]:
-    """The items of one epoch, int64 (length,), shuffled or ascending.
+class Draws:
+    """The items of each epoch, by the class index of every item, `labels` int64 (M,).
 
     Each class gets its share of `length`, exact up to rounding (largest remainder), at random
-    without replacement; beyond the number of items, all of them first, as often as they fit.
+    without replacement; beyond M, all items first, as often as they fit. What is drawn follows from
+    (seed, epoch).
 
     >>> labels = np.repeat([0, 1], [60, 20])
-    >>> np.bincount(labels[drawn(labels, 8, seed=0, epoch=3)])
+    >>> draws = Draws(labels, seed=0)
+    >>> np.bincount(labels[draws.of(epoch=3, length=8)])
     array([6, 2])
     """
-    rng = generator(seed, "draws", epoch)
-    whole, rest = divmod(length, len(labels))
-    parts = [np.arange(len(labels))] * whole
-    by_class = np.argsort(labels, kind="stable")
-    counts = np.bincount(labels)
-    ends = np.cumsum(counts)
-    for end, n, share in zip(ends, counts, _shares(counts, rest), strict=True):
-        parts.append(rng.permutation(by_class[end - n : end])[:share])
-    items = np.concatenate(parts)
-    return np.array(rng.permutation(items) if shuffle else np.sort(items), dtype=np.int64)
+
+    def __init__(self, labels: NDArray[np.int64], seed: int) -> None:
+        self.seed = seed
+        self._counts = np.bincount(labels)
+        self._of_class = np.split(np.argsort(labels, kind="stable"), np.cumsum(self._counts)[:-1])
+        self._all = np.arange(len(labels))
+
+    def of(self, epoch: int, length: int, shuffle: bool = True) -> NDArray[np.int64]:
+        """Items int64 (length,), shuffled or ascending."""
+        rng = generator(self.seed, "draws", epoch)
+        whole, rest = divmod(length, len(self._all))
+        shares = _shares(self._counts, rest).tolist()
+        parts = [
+            rng.permutation(own)[:share] if 0 < share < len(own) else own[:share]
+            for own, share in zip(self._of_class, shares, strict=True)
+        ]
+        items = np.concatenate([*[self._all] * whole, *parts])
+        return np.array(rng.permutation(items) if shuffle else np.sort(items), dtype=np.int64)
 
 
 def _shares(counts: NDArray[np.int64], length: int) -> NDArray[np.int64]:
@@ -80,8 +88,8 @@ class EpochDraws(Sampler[Index]):
         self.dataset = dataset
         self.num_samples = len(dataset) if length is None else checked_length(length)
         self.shuffle = shuffle
-        self.seed = seed
         self.epoch = 0  # of the next pass
+        self._draws = Draws(dataset.labels, seed)
 
     def set_epoch(self, epoch: int) -> None:
         """The next pass is epoch `epoch`, 0 or more; those after it count on."""
@@ -90,7 +98,7 @@ class EpochDraws(Sampler[Index]):
     def __iter__(self) -> Iterator[Index]:
         epoch, self.epoch = self.epoch, self.epoch + 1
         self.dataset.prepare(epoch)
-        items = drawn(self.dataset.labels, self.num_samples, self.seed, epoch, self.shuffle)
+        items = self._draws.of(epoch, self.num_samples, self.shuffle)
         return zip(repeat(epoch), items.tolist())
 
     def __len__(self) -> int:
@@ -116,10 +124,11 @@ class RankDraws(DistributedSampler[Any]):
         )
         self.dataset: Any = dataset
         self.epoch = like.epoch
+        self._draws = Draws(dataset.labels, like.seed)
 
     def __iter__(self) -> Iterator[Index]:
         self.dataset.prepare(self.epoch)
-        items = drawn(self.dataset.labels, self.total_size, self.seed, self.epoch, self.shuffle)
+        items = self._draws.of(self.epoch, self.total_size, self.shuffle)
         return zip(repeat(self.epoch), items[self.rank :: self.num_replicas].tolist())
 
     def set_epoch(self, epoch: int) -> None:

@@ -41,18 +41,19 @@ class EpochItems(Dataset[Any]):
         row = operator.index(row)
         if not -len(self) <= row < len(self):
             raise IndexError(f"item {row} of {len(self)}")
-        return self._items(np.array([row % len(self)]), epoch)[0]
+        return self._items(np.array([row]), epoch)[0]
 
     def __getitems__(self, indices: Sequence[int | Index]) -> list[Any]:
         """A batch of items at once, as a loader asks for them: generated ones are made together."""
-        pairs = [i if isinstance(i, tuple) else (self.epoch, i) for i in indices]
-        epochs = {epoch for epoch, _ in pairs}
-        if len(epochs) != 1:
-            return [self[pair] for pair in pairs]
-        rows = np.array([row for _, row in pairs], dtype=np.int64)
-        if rows.min() < -len(self) or rows.max() >= len(self):
-            raise IndexError(f"items {rows.min()} to {rows.max()} of {len(self)}")
-        return self._items(rows % len(self), epochs.pop())
+        if not len(indices):
+            return []
+        try:
+            epochs, rows = zip(*indices, strict=True)
+        except TypeError:  # plain indices
+            epochs, rows = (self.epoch,), tuple(indices)
+        if len(set(epochs)) > 1:
+            return [self[index] for index in indices]
+        return self._items(np.array(rows, dtype=np.int64), epochs[0])
 
     def sampler(self, length: int | None = None, *, shuffle: bool = True) -> EpochDraws:
         """A sampler for `DataLoader(self, sampler=...)` that counts the epochs, one a pass.
@@ -74,21 +75,17 @@ class EpochItems(Dataset[Any]):
         self._generated.prepare(checked_epoch(epoch))
 
     def _items(self, rows: NDArray[np.int64], epoch: int) -> list[Any]:
-        """Items by index, int64 (n,), each 0 or more."""
+        """Items by index, int64 (n,); negative ones count from the end."""
         where = self._where[rows]
-        real = where >= 0
-        if real.all():
+        new = where < 0
+        if not new.any():
             return self._real_items(where, rows, epoch)
-        if not real.any():
+        if new.all():
             return self._new_items(~where, rows, epoch)
-        items: list[Any] = [None] * len(rows)
-        for mine, made in (
-            (real, self._real_items(where[real], rows[real], epoch)),
-            (~real, self._new_items(~where[~real], rows[~real], epoch)),
-        ):
-            for at, item in zip(np.flatnonzero(mine).tolist(), made, strict=True):
-                items[at] = item
-        return items
+        real = ~new
+        real_items = iter(self._real_items(where[real], rows[real], epoch))
+        new_items = iter(self._new_items(~where[new], rows[new], epoch))
+        return [next(new_items) if one else next(real_items) for one in new.tolist()]
 
     def _real_items(
         self, where: NDArray[np.int64], rows: NDArray[np.int64], epoch: int
@@ -107,5 +104,10 @@ class EpochItems(Dataset[Any]):
         if self._transform is None:
             values = picture.decode(made)
         else:
-            values = self._transform.of_generated(made, rows.tolist(), epoch)
+            values = self._transform.of_generated(made, self._seeded_by(rows), epoch)
         return self._format.made(values, self.labels[rows])
+
+    def _seeded_by(self, rows: NDArray[np.int64]) -> list[int]:
+        """Indices as what seeds a transform, each 0 or more."""
+        counted: list[int] = (rows % len(self)).tolist()
+        return counted
