@@ -2,7 +2,7 @@
 
 >>> import gan_augment
 >>> sorted(gan_augment.__all__)[:3]
-['Amount', 'AugmentedClassifier', 'DataError']
+['Amount', 'AugmentedClassifier', 'AugmentedDataset']
 """
 
 from __future__ import annotations
@@ -23,10 +23,12 @@ if TYPE_CHECKING:
     from gan_augment.synthesizers.baselines import Repeats, Smote
     from gan_augment.synthesizers.image_gan import ImageGAN
     from gan_augment.synthesizers.tabular_gan import TabularGAN
+    from gan_augment.torch_api import AugmentedDataset, SyntheticDataset, augment_loader
 
 _HOMES = {
     "Amount": "gan_augment.evaluation.amount",
     "AugmentedClassifier": "gan_augment.sklearn_api",
+    "AugmentedDataset": "gan_augment.torch_api",
     "DataError": "gan_augment.errors",
     "FitOptions": "gan_augment.config",
     "GANAugmenter": "gan_augment.sklearn_api",
@@ -37,9 +39,11 @@ _HOMES = {
     "Pipeline": "gan_augment.sklearn_api",
     "Repeats": "gan_augment.synthesizers.baselines",
     "Smote": "gan_augment.synthesizers.baselines",
+    "SyntheticDataset": "gan_augment.torch_api",
     "TabularGAN": "gan_augment.synthesizers.tabular_gan",
     "TopUp": "gan_augment.config",
     "UsageError": "gan_augment.errors",
+    "augment_loader": "gan_augment.torch_api",
     "make_pipeline": "gan_augment.sklearn_api",
     "read_frame": "gan_augment.data.tables",
     "read_images": "gan_augment.data.readers",
@@ -49,6 +53,7 @@ _HOMES = {
 __all__ = [
     "Amount",
     "AugmentedClassifier",
+    "AugmentedDataset",
     "DataError",
     "FitOptions",
     "GANAugmenter",
@@ -59,10 +64,12 @@ __all__ = [
     "Pipeline",
     "Repeats",
     "Smote",
+    "SyntheticDataset",
     "TabularGAN",
     "TopUp",
     "UsageError",
     "__version__",
+    "augment_loader",
     "make_pipeline",
     "read_frame",
     "read_images",
