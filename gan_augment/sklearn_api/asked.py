@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from gan_augment.data.strategy import explain_rare, rare_classes
 from gan_augment.errors import NoRareClassError, UsageError, did_you_mean
-from gan_augment.sklearn_api.label_form import Label, LabelForm
+from gan_augment.sklearn_api.label_form import Label, LabelForm, plain
 
 WORDS = ("auto", "minority", "not minority", "not majority", "all", "rare")
 
@@ -32,7 +32,7 @@ def rows_to_add(strategy: Any, labels: LabelForm, codes: NDArray[np.int64]) -> d
     if isinstance(strategy, str) and strategy == "rare":
         return _to_the_largest(_rare(labels, counts), counts)
     if isinstance(strategy, list | tuple | set | frozenset | np.ndarray):
-        named = [labels.label_of(labels.name_of(_plain(label))) for label in strategy]
+        named = [labels.label_of(labels.name_of(plain(label))) for label in strategy]
         if not named:
             raise UsageError("sampling_strategy names no class; expected one label or more")
         return _to_the_largest(named, counts)
@@ -50,7 +50,7 @@ def rows_to_add(strategy: Any, labels: LabelForm, codes: NDArray[np.int64]) -> d
         raise UsageError(f"sampling_strategy={strategy!r}: {error}") from None
     if found is None:
         raise UsageError(f"sampling_strategy={strategy!r}; {_expected()}")
-    added = {_plain(label): int(n) for label, n in found.items()}
+    added = {plain(label): int(n) for label, n in found.items()}
     return {label: added[label] for label in labels.labels if label in added}
 
 
@@ -60,7 +60,7 @@ def _from_totals(
     """{label: rows at the end} as rows to add."""
     added = {}
     for given, total in totals.items():
-        label = labels.label_of(labels.name_of(_plain(given)))
+        label = labels.label_of(labels.name_of(plain(given)))
         if isinstance(total, bool) or not _whole(total) or total < counts[label]:
             raise UsageError(
                 f"sampling_strategy asks for {total!r} rows of {label!r}, which has "
@@ -100,11 +100,6 @@ def _expected() -> str:
         f"expected one of {words}, a list of labels, {{label: rows at the end}}, a callable that "
         "gives such a dict, or for two classes a float in (0, 1]"
     )
-
-
-def _plain(label: Any) -> Label:
-    """NumPy's scalars as Python's."""
-    return label.item() if isinstance(label, np.generic) else label
 
 
 def _whole(value: Any) -> bool:

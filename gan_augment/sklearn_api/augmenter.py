@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -26,6 +25,7 @@ from gan_augment.sklearn_api.resampling import Resampled, generates, topped_up
 from gan_augment.sklearn_api.settings import Settings, drawn_seed, threads
 from gan_augment.sklearn_api.table_form import TableForm
 from gan_augment.training.callbacks import Callback
+from gan_augment.user_warnings import warn
 
 if TYPE_CHECKING:
     from gan_augment.sklearn_api.making import GAN
@@ -198,6 +198,7 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
         """
         settings = Settings.of(self.get_params(deep=False))
         given = labelled(X, y) or self._read(X, y)
+        self._count_features(given)
         added: dict[Label, int] = {}
         if isinstance(given, Given):
             added = rows_to_add(self.sampling_strategy, given.labels, given.data.labels)
@@ -232,6 +233,7 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
     def _fit_resample(self, X: Any, y: Any) -> tuple[Any, Any]:
         settings = Settings.of(self.get_params(deep=False))
         given = self._read(X, y)
+        self._count_features(given)
         share, companions = settings.top_up(given.kind)
         added = rows_to_add(self.sampling_strategy, given.labels, given.data.labels)
         names = [given.labels.name_of(label) for label, n in added.items() if n]
@@ -343,7 +345,7 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
         if known is not None:
             why = why_not_kept(known, given.data, given.schema)
             if why is not None:
-                warnings.warn(f"warm_start: trained anew, since {why}", stacklevel=4)
+                warn(f"warm_start: trained anew, since {why}")
                 known = None
         if known is None:
             known = trained(given.data, names, settings, seed, given.schema)
@@ -357,6 +359,9 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
         self.classes_ = given.labels.classes
         if given.schema is not None:
             self.schema_ = given.schema
+
+    def _count_features(self, given: Labelled) -> None:
+        """n_features_in_, and feature_names_in_ where X has names."""
         x = columns_in(given)
         if x is not None:
             validate_data(self, X=x, reset=True, skip_check_array=True)

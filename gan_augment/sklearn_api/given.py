@@ -65,13 +65,22 @@ class Given(Labelled):
         labels: NDArray[Any] = y[first_rows(self.data.labels)[added.labels]]
         return labels
 
-    def followed_by(self, added: LabelledImages | LabelledTable) -> tuple[Any, Any]:
-        """(X, y) in their own containers: the rows as they came, and behind them those added."""
-        codes = self.data.labels
+    def followed_by(
+        self, added: LabelledImages | LabelledTable, source: NDArray[np.int64]
+    ) -> tuple[Any, Any]:
+        """(X, y) in their own containers: the rows as they came, and behind them those added.
+
+        source: int64 (M,), the row of X that an added one repeats, -1 where it is new.
+        """
+        codes, n = self.data.labels, len(self.data)
         x = self.form.joined(self.x, new_rows(self.form, added))
-        y = taken(self.y, np.concatenate([np.arange(len(codes)), first_rows(codes)[added.labels]]))
-        if hasattr(y, "iloc"):
-            y.index = x.index if hasattr(x, "iloc") else index_of(self.y, len(added))
+        if isinstance(self.form, ImageForm) and not self.form.exact:
+            rows = np.where(source < 0, n + np.arange(len(source)), source)
+            x = taken(x, np.concatenate([np.arange(n), rows]))
+        y = taken(self.y, np.concatenate([np.arange(n), first_rows(codes)[added.labels]]))
+        for out, given in ((x, self.x), (y, self.y)):
+            if hasattr(out, "iloc"):
+                out.index = index_of(self.x if hasattr(self.x, "iloc") else given, len(added))
         return x, y
 
 
@@ -123,7 +132,7 @@ def columns_in(given: Labelled) -> Any | None:
 
 
 def plain_container(x: Any) -> Any:
-    """Anything that only knows how to become an array (a tensor, say) as that array."""
+    """Anything that can only become an array (a tensor, say) as that array."""
     known = isinstance(x, np.ndarray | list | tuple) or any(
         hasattr(x, name) for name in ("iloc", "toarray", "__arrow_c_stream__", "columns")
     )
@@ -142,17 +151,23 @@ def _dimensions(x: Any) -> tuple[int, int]:
         from gan_augment.data.frames import as_frame
 
         shape = as_frame(x)[0].shape  # raises, naming what would do
-    return len(shape), int(shape[0]) if shape else 0
+    return len(shape), int(shape[0]) if shape else 1
 
 
 def _check_dimensions(x: Any, dimensions: int, n: int) -> None:
     dtype = getattr(x, "dtype", None)
     if isinstance(dtype, np.dtype) and dtype.kind == "c":
         raise DataError(f"Complex data not supported: X is {dtype}. Split it into two columns.")
+    if isinstance(x, np.ma.MaskedArray) and np.ma.is_masked(x):
+        raise DataError(
+            "X is a masked array; expected missing cells as NaN: X.astype(float).filled(numpy.nan)"
+        )
+    if not n:
+        raise DataError("X has 0 sample(s) while a minimum of 1 is required.")
+    if dimensions == 1 and dtype == np.dtype(object) and np.ndim(x[0]) > 1:
+        raise DataError("X holds images of different shapes (an object array); resize them to one")
     if dimensions not in (2, 3, 4):
         raise DataError(
             f"X has {dimensions} dimension(s); expected a table (N, columns) or images (N, H, W[, "
             "C]). Reshape your data: X.reshape(-1, 1) for one column, X.reshape(1, -1) for one row."
         )
-    if not n:
-        raise DataError("X has 0 sample(s) while a minimum of 1 is required.")

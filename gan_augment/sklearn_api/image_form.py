@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -15,6 +14,7 @@ from gan_augment.data.contract import LabelledImages
 from gan_augment.errors import DataError, UsageError
 from gan_augment.sklearn_api.containers import ListRows, Rows, rows_of
 from gan_augment.sklearn_api.label_form import ReadLabels
+from gan_augment.user_warnings import warn
 
 Scale = Literal["bool", "0..1", "0..255"]
 Columns = tuple[Any, ...]
@@ -51,6 +51,11 @@ class ImageForm:
             return self.rows.joined(x, rows)
         return [*x, *rows] if self.nested else np.concatenate([np.asarray(x), rows])
 
+    @property
+    def exact(self) -> bool:
+        """Whether pixels lose nothing on the way to uint8 and back."""
+        return self.dtype.kind != "f"
+
     def scaled(self, pixels: NDArray[np.uint8]) -> NDArray[Any]:
         """uint8 0..255 in X's own dtype and scale; what `to_uint8` reads comes back."""
         if self.scale == "bool":
@@ -73,10 +78,12 @@ def read_image_form(
     try:
         pixels, _ = to_uint8(shaped)
     except DataError as error:
-        raise DataError(
-            f"{error} In a pipeline, put a scaler such as StandardScaler after GANAugmenter, not "
-            "before it."
-        ) from None
+        if values.dtype.kind in "if" and not (values.min() >= 0 and values.max() <= 255):
+            raise DataError(
+                f"{error}. In a pipeline, put a scaler such as StandardScaler behind GANAugmenter, "
+                "not before it."
+            ) from None
+        raise
     _warn_if_dark(pixels)
     scale: Scale = "0..255"
     if values.dtype.kind == "b":
@@ -112,10 +119,13 @@ def checked_shape(image_shape: Any) -> tuple[int, ...] | None:
 def _values(x: Any) -> tuple[NDArray[Any], Rows | None, Columns]:
     """(pixels as an array, the container of flattened ones, its columns)."""
     if isinstance(x, list | tuple):
-        x_array = np.asarray(x)
-        if x_array.ndim != 2:
-            return x_array, None, ()
-        return x_array, ListRows(), tuple(range(x_array.shape[1]))
+        try:
+            cells = np.asarray(x)
+        except ValueError:
+            raise DataError("the images of X are of different shapes; resize them to one") from None
+        if cells.ndim != 2:
+            return cells, None, ()
+        return cells, ListRows(), tuple(range(cells.shape[1]))
     if isinstance(x, np.ndarray):
         return (x, rows_of(x), tuple(range(x.shape[1]))) if x.ndim == 2 else (x, None, ())
     rows = rows_of(x)
@@ -163,8 +173,7 @@ def _shaped(values: NDArray[Any], image_shape: tuple[int, ...] | None) -> NDArra
 def _warn_if_dark(pixels: NDArray[np.uint8]) -> None:
     most = int(pixels.max())
     if most < FAINT:
-        warnings.warn(
+        warn(
             f"the brightest pixel of X is {most} of 255, so the images are nearly black to the "
-            "generator; if it stands for white, scale X to 0..1 first (X / X.max())",
-            stacklevel=2,
+            "generator; if it stands for white, scale X to 0..1 first (X / X.max())"
         )

@@ -101,6 +101,11 @@ def form_of_labels(names: tuple[str, ...], labels: tuple[Label, ...]) -> LabelFo
     return LabelForm(names, labels, values, values)
 
 
+def plain(label: Any) -> Label:
+    """NumPy's scalars as Python's."""
+    return label.item() if isinstance(label, np.generic) else label
+
+
 def first_rows(codes: NDArray[np.int64]) -> NDArray[np.int64]:
     """(K,) the first row of each class; every class must have one."""
     return np.unique(codes, return_index=True)[1].astype(np.int64)
@@ -113,8 +118,10 @@ def taken(rows: Any, index: NDArray[np.int64]) -> Any:
         return tuple(cells) if isinstance(rows, tuple) else list(cells)
     if hasattr(rows, "iloc"):
         return rows.iloc[index].reset_index(drop=True)
-    if isinstance(rows, np.ndarray) or hasattr(rows, "tocsr"):
-        return (rows if isinstance(rows, np.ndarray) else rows.tocsr())[index]
+    if hasattr(rows, "tocsr"):
+        return rows.tocsr()[index].asformat(rows.format)
+    if isinstance(rows, np.ndarray):
+        return rows[index]
     import narwhals as nw
 
     return nw.from_native(rows, allow_series=True)[index.tolist()].to_native()
@@ -148,6 +155,8 @@ def _one_column(y: Any) -> tuple[Any, Any]:
     if hasattr(y, "tocsr"):
         return _argmax(y.toarray()), y
     if isinstance(y, np.ndarray):
+        if y.dtype.kind == "S":
+            raise DataError(f"y holds raw bytes ({y.dtype}); expected text: y.astype(str)")
         if y.ndim == 2 and y.shape[1] == 1:
             return y[:, 0], y[:, 0]
         return (_argmax(y) if y.ndim != 1 else y), y
@@ -188,7 +197,7 @@ def _argmax(indicator: NDArray[Any]) -> NDArray[np.int64]:
 
 
 def _check_classes(series: Any) -> None:
-    """Raise DataError for missing labels, for numbers that are no classes, and for one class."""
+    """Raise DataError for missing labels, numbers that are no classes, one class, mixed types."""
     missing = series.isna().to_numpy(dtype=bool)
     if missing.any():
         raise DataError(
@@ -207,8 +216,13 @@ def _check_classes(series: Any) -> None:
         )
     if len(distinct) == 1:
         raise DataError(
-            f"y holds 1 class only ({distinct[0]!r}) in {len(series):,} rows; expected two or "
-            "more, since a class is topped up to the size of another"
+            f"y holds 1 class only ({plain(distinct[0])!r}) in {len(series):,} rows; expected two "
+            "or more, since a class is topped up to the size of another"
+        )
+    if len({isinstance(label, str) for label in distinct}) > 1:
+        raise DataError(
+            "y holds both texts and numbers, which have no order; make all labels one type, for "
+            "example [str(label) for label in y]"
         )
 
 

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from gan_augment.data.contract import LabelledImages, LabelledTable
 from gan_augment.data.schema import TableSchema
+from gan_augment.data.sizing import LONGEST_SIDE_PX
 from gan_augment.errors import DivergedError
 from gan_augment.sklearn_api.settings import Settings
 from gan_augment.sklearn_api.telling import Told
+from gan_augment.user_warnings import warn
 
 if TYPE_CHECKING:
     from gan_augment.synthesizers.image_gan import ImageGAN
@@ -45,6 +47,7 @@ def trained(
         "callbacks": settings.callbacks,
     }
     progress = Told(settings.verbose)
+    _warn_if_long(data, settings)
     gan: GAN
     if isinstance(data, LabelledImages):
         gan = images = ImageGAN(**chosen)
@@ -59,6 +62,23 @@ def trained(
             raise
         progress.warn(f"{error} The best generator before that is used.")
     return gan
+
+
+def _warn_if_long(data: LabelledImages | LabelledTable, settings: Settings) -> None:
+    """Large images on a processor, with nothing said about how long it may take."""
+    if settings.steps is not None or settings.budget_s is not None:
+        return
+    if not isinstance(data, LabelledImages) or max(data.image_shape[:2]) <= LONGEST_SIDE_PX:
+        return
+    from gan_augment.devices import choose_machine
+
+    if choose_machine(settings.device).device.type == "cpu":
+        height, width, _ = data.image_shape
+        warn(
+            f"images of {height} x {width} px take long to train on without a GPU; make them "
+            f"smaller (at most {LONGEST_SIDE_PX} px a side), or give steps or a budget, such as "
+            "budget='10m'"
+        )
 
 
 def why_not_kept(

@@ -60,7 +60,7 @@ def topped_up(
     plan = plan_of(given.data.counts, names, share, companions)
     maker = Repeats[Any]().fit(given.data) if synthesizer is None else synthesizer
     rows = added_rows(given.data, plan, maker, seed, schema=given.schema)
-    x, y = given.followed_by(rows.data)
+    x, y = given.followed_by(rows.data, rows.source)
     return Resampled(
         x=x,
         y=y,

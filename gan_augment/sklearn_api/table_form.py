@@ -14,6 +14,7 @@ from gan_augment.data.schema import Name, Overrides, TableSchema
 from gan_augment.errors import DataError, UsageError
 from gan_augment.sklearn_api.containers import Rows, rows_of
 from gan_augment.sklearn_api.label_form import ReadLabels
+from gan_augment.user_warnings import warn
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ def read_table_form(
         ids=np.array([f"row-{row:06d}" for row in range(n)]),
         class_names=labels.form.names,
     )
+    _warn_of_ids(schema)
     return table, TableForm(rows, schema)
 
 
@@ -81,6 +83,17 @@ def columns_of_levels(features: ArrayLike | str | None, names: list[Name]) -> Ov
             )
         return Overrides.of(categorical=[n for n, on in zip(names, listed, strict=True) if on])
     return Overrides.of(categorical=[_column(one, names) for one in listed])
+
+
+def _warn_of_ids(schema: TableSchema) -> None:
+    """Numbers that go on tell a classifier which rows were added; so does text that is numbered."""
+    ids = [f"{column.name!r} ({column.why})" for column in schema.columns if column.kind == "id"]
+    if ids:
+        warn(
+            f"columns taken for ids are not learned, and new rows are numbered on: "
+            f"{', '.join(ids[:5])}. A classifier could tell added rows by them: drop them before "
+            "GANAugmenter, or name those that hold levels in categorical_features"
+        )
 
 
 def _column(one: Any, names: list[Name]) -> Name:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
-import warnings
+
+from gan_augment.user_warnings import warn
 
 
 class Told:
-    """A `Progress`. verbose 0: warnings alone, by `warnings.warn`; 1: phases and notes too."""
+    """A `Progress`. verbose 0: warnings alone, as Python's; 1: phases and notes too."""
 
     def __init__(self, verbose: int) -> None:
         self._verbose = verbose
@@ -26,4 +27,4 @@ class Told:
 
     def warn(self, text: str) -> None:
         """A UserWarning, whatever the verbosity."""
-        warnings.warn(text, stacklevel=2)
+        warn(text)
