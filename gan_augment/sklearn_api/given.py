@@ -134,7 +134,7 @@ def columns_in(given: Labelled) -> Any | None:
 def plain_container(x: Any) -> Any:
     """Anything that can only become an array (a tensor, say) as that array."""
     known = isinstance(x, np.ndarray | list | tuple) or any(
-        hasattr(x, name) for name in ("iloc", "toarray", "__arrow_c_stream__", "columns")
+        hasattr(type(x), name) for name in ("iloc", "toarray", "__arrow_c_stream__", "columns")
     )
     return np.asarray(x) if not known and hasattr(x, "__array__") else x
 

@@ -78,7 +78,7 @@ def read_image_form(
     try:
         pixels, _ = to_uint8(shaped)
     except DataError as error:
-        if values.dtype.kind in "if" and not (values.min() >= 0 and values.max() <= 255):
+        if values.dtype.kind in "if" and (values.min() < 0 or values.max() > 255):
             raise DataError(
                 f"{error}. In a pipeline, put a scaler such as StandardScaler behind GANAugmenter, "
                 "not before it."

@@ -42,10 +42,11 @@ class Settings:
         )
         _check_word(params, "device", (str,), "'auto', 'cpu', 'cuda' or 'cuda:1'")
         share, companions = _top_up(params["synthetic_share"], params["companions"])
+        steps, within_s = _steps(params["steps"]), budget_s(params["budget"])
         return cls(
             recipe=params["recipe"],
-            steps=_steps(params["steps"]),
-            budget_s=None if params["steps"] is not None else budget_s(params["budget"]),
+            steps=steps,
+            budget_s=within_s if steps is None else None,
             device=params["device"],
             threads=threads(params["n_jobs"]),
             synthetic_share=share,

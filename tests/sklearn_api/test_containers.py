@@ -1,0 +1,278 @@
+"""X and y come back in the container, dtype, shape and index habit they had, real rows first."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from scipy import sparse
+
+from gan_augment import GANAugmenter
+
+pytestmark = pytest.mark.usefixtures("untried")
+
+N, MINOR = 24, 6
+LABELS = np.array([0] * (N - MINOR) + [1] * MINOR)
+RNG = np.random.default_rng(0)
+NUMBERS = np.round(RNG.normal(size=(N, 3)) * 9, 2)
+ADDED = N - 2 * MINOR
+
+
+@pytest.mark.parametrize(
+    "dtype", ["f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "?"]
+)
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_arrays_of_every_dtype_come_back_as_they_were(dtype, order, quick) -> None:
+    X = np.asarray(np.abs(NUMBERS) if dtype[0] == "u" else NUMBERS, order=order)
+    X = (X > 3 if dtype == "?" else X.astype(dtype)).copy(order)
+    before = X.copy()
+    X.setflags(write=False)
+    out, y = quick().fit_resample(X, LABELS)
+    assert (out.dtype, out.shape) == (X.dtype, (N + ADDED, 3))
+    assert np.array_equal(out[:N], before)
+    assert np.array_equal(X, before)
+    assert np.bincount(y).tolist() == [N - MINOR] * 2
+
+
+@pytest.mark.parametrize("name", ["bsr", "coo", "csc", "csr", "dia", "dok", "lil"])
+@pytest.mark.parametrize("kind", ["array", "matrix"])
+@pytest.mark.parametrize("dtype", ["f4", "i8", "?"])
+def test_sparse_x_comes_back_in_its_format(name, kind, dtype, quick) -> None:
+    dense = np.where(NUMBERS > 0, NUMBERS, 0).astype(dtype)
+    X = getattr(sparse, f"{name}_{kind}")(dense)
+    out, _ = quick().fit_resample(X, LABELS)
+    assert type(out) is type(X)
+    assert (out.dtype, out.shape) == (X.dtype, (N + ADDED, 3))
+    assert np.array_equal(out.toarray()[:N], dense)
+    assert 0 < out.nnz < out.shape[0] * 3
+    again, _ = quick().fit_resample(dense, LABELS)
+    assert np.array_equal(out.toarray(), again)
+
+
+def frame() -> pd.DataFrame:
+    days = pd.Series(pd.date_range("2024-01-30", periods=N, freq="37h"))
+    return pd.DataFrame(
+        {
+            "real": NUMBERS[:, 0],
+            "small": NUMBERS[:, 1].astype("f4"),
+            "whole": np.tile([1, 5, 9, 9], N // 4).astype("i2"),
+            "nullable": pd.array([1, None, 3] * (N // 3), "Int64"),
+            "flag": NUMBERS[:, 2] > 0,
+            "text": ["red", "green", None] * (N // 3),
+            "grade": pd.Categorical(["a", "b"] * (N // 2), ["b", "a", "never"], ordered=True),
+            "day": days,
+            "zoned": days.dt.tz_localize("Europe/Paris"),
+            "sparse": pd.arrays.SparseArray(np.tile([0, 0, 2], N // 3), fill_value=0),
+            "arrow": pd.array([1.5, None] * (N // 2), dtype="double[pyarrow]"),
+            "date": [dt.date(2024, 1, 1 + i % 28) for i in range(N)],
+        }
+    )
+
+
+def test_a_frame_keeps_dtypes_columns_and_rows(quick) -> None:
+    X = frame()
+    before = X.copy(deep=True)
+    out, y = quick().fit_resample(X, pd.Series(LABELS, name="rare"))
+    assert out.dtypes.equals(X.dtypes)
+    pd.testing.assert_frame_equal(out.iloc[:N], before)
+    pd.testing.assert_frame_equal(X, before)
+    assert isinstance(out.index, pd.RangeIndex)
+    assert (y.name, y.dtype, len(y)) == ("rare", LABELS.dtype, N + ADDED)
+
+
+@pytest.mark.parametrize(
+    ("index", "expected"),
+    [
+        (pd.RangeIndex(N, name="row"), [*range(N + ADDED)]),
+        (pd.Index([*range(7, 7 + 2 * N, 2)], name="row"), [*range(7, 7 + 2 * N, 2), 54, 55]),
+        (pd.Index([*range(N)][::-1]), [*range(N - 1, -1, -1), 24, 25]),
+        (pd.Index([f"row {i}" for i in range(N)]), [*range(N + ADDED)]),
+        (pd.MultiIndex.from_product([["a"], range(N)]), [*range(N + ADDED)]),
+    ],
+)
+def test_the_index_goes_on_or_is_numbered_anew(index, expected, quick) -> None:
+    X = pd.DataFrame(NUMBERS, columns=list("abc"), index=index)
+    out, y = quick().fit_resample(X, pd.Series(LABELS, index=index))
+    assert out.index[: len(expected)].tolist() == expected
+    assert out.index.equals(y.index)
+    assert out.index.is_unique
+    assert out.index.name == (index.name if index.dtype.kind == "i" else None)
+    alone = quick().fit_resample(NUMBERS, pd.Series(LABELS, index=index))[1]
+    assert alone.index.equals(y.index)
+
+
+POLARS = pl.DataFrame(
+    {
+        "real": NUMBERS[:, 0],
+        "float32": NUMBERS[:, 1].astype("f4"),
+        "uint16": np.arange(N, dtype="u2") ** 2,
+        "gaps": [1, None, 3] * (N // 3),
+        "text": ["x", "y", None] * (N // 3),
+        "enum": pl.Series(["lo", "hi"] * (N // 2), dtype=pl.Enum(["lo", "hi", "never"])),
+        "level": pl.Series(["p", "q"] * (N // 2), dtype=pl.Categorical),
+        "date": [dt.date(2024, 1, 1 + i % 28) for i in range(N)],
+        "flag": [True, False, None] * (N // 3),
+    }
+)
+
+
+def test_a_polars_frame_keeps_its_schema_and_rows(quick) -> None:
+    out, y = quick().fit_resample(POLARS, pl.Series("rare", LABELS.astype("i1")))
+    assert out.schema == POLARS.schema
+    assert out.head(N).equals(POLARS)
+    assert (type(y), y.name, y.dtype, len(y)) == (pl.Series, "rare", pl.Int8, N + ADDED)
+
+
+def test_an_arrow_table_keeps_its_schema_and_rows(quick) -> None:
+    X = pa.table({"a": NUMBERS[:, 0], "d": pa.array(["x", "y"] * (N // 2)).dictionary_encode()})
+    out, _ = quick().fit_resample(X, LABELS)
+    assert out.schema == X.schema
+    assert out.slice(0, N).to_pylist() == X.to_pylist()
+
+
+def test_lists_of_mixed_cells_keep_types_by_column(quick) -> None:
+    X = [[i % 5, f"{'ab'[i % 2]}", None if i % 4 else 2.5] for i in range(N)]
+    out, y = quick().fit_resample(X, LABELS.tolist())
+    assert out[:N] == X
+    assert {type(row[0]) for row in out} == {int}
+    assert {row[1] for row in out} == {"a", "b"}
+    assert isinstance(y, list)
+    assert len(y) == len(out) == N + ADDED
+
+
+def test_object_arrays_keep_none_nan_and_types(quick) -> None:
+    X = np.array([[i / 8, "ab"[i % 2], None if i % 4 else 7] for i in range(N)], dtype=object)
+    out, _ = quick().fit_resample(X, LABELS)
+    assert out.dtype == object
+    assert (out[:N] == X).all()
+    assert {type(cell) for cell in out[:, 2]} == {int, type(None)}
+    assert {type(cell) for cell in out[:, 0]} == {float}
+
+
+def test_texts_of_an_array_are_not_cut(quick) -> None:
+    X = np.array([["no", "1"], ["maybe", "2"]] * (N // 2))
+    out, _ = quick().fit_resample(X, LABELS)
+    assert set(out[N:, 0]) <= {"no", "maybe"}
+    assert out.dtype.kind == "U"
+
+
+Y_FORMS = {
+    "int8": LABELS.astype("i1"),
+    "bool": LABELS == 1,
+    "float": LABELS.astype(float),
+    "negative": LABELS * 2 - 1,
+    "text": np.where(LABELS == 1, "yes", "no"),
+    "object": np.where(LABELS == 1, "yes", "no").astype(object),
+    "tuple": tuple(LABELS.tolist()),
+    "Int64": pd.Series(LABELS, dtype="Int64"),
+    "category": pd.Series(np.where(LABELS == 1, "yes", "no"), dtype="category", name="c"),
+    "string": pd.Series(np.where(LABELS == 1, "yes", "no"), dtype="string"),
+    "frame": pd.DataFrame({"target": LABELS}),
+    "polars categories": pl.Series(np.where(LABELS == 1, "yes", "no"), dtype=pl.Categorical),
+    "polars frame": pl.DataFrame({"target": LABELS}),
+    "arrow": pa.chunked_array([LABELS.tolist()]),
+    "indicator": np.eye(3, dtype="u1")[LABELS + 1],
+    "sparse indicator": sparse.csc_matrix(np.eye(2)[LABELS]),
+    "indicator frame": pd.DataFrame(np.eye(2, dtype=int)[LABELS], columns=["no", "yes"]),
+}
+
+
+@pytest.mark.parametrize("form", Y_FORMS)
+def test_labels_of_every_form_come_back_in_it(form, quick) -> None:
+    y = Y_FORMS[form]
+    augmenter = quick()
+    _, out = augmenter.fit_resample(NUMBERS, y)
+    assert type(out) is type(y)
+    for name in ("dtype", "dtypes", "name", "columns", "schema", "type"):
+        mine, theirs = getattr(y, name, None), getattr(out, name, None)
+        assert str(mine) == str(theirs)
+    codes = np.array(augmenter.fit_resample(NUMBERS, LABELS)[1])
+    wide = [np.asarray(v.toarray() if hasattr(v, "toarray") else v) for v in (y, out)]
+    for label in (0, 1):
+        example = wide[0][label == LABELS][0]
+        assert (wide[1][codes == label] == example).all()
+    assert len(augmenter.classes_) == 2
+
+
+def test_a_column_of_labels_comes_back_flat(quick) -> None:
+    assert quick().fit_resample(NUMBERS, LABELS.reshape(-1, 1))[1].shape == (N + ADDED,)
+    assert quick().fit_resample(NUMBERS, LABELS.reshape(-1, 1).tolist())[1][:2] == [0, 0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("dtype", "white"),
+    [("u1", 255), ("i8", 255), ("?", 1), ("f2", 1), ("f4", 1), ("f8", 1), ("f4", 255)],
+)
+def test_images_keep_shape_dtype_scale_and_rows(dtype, white, quick, pictures) -> None:
+    pixels, y = pictures
+    X = (pixels > 99) if dtype == "?" else (pixels / 255 * white).astype(dtype)
+    if white == 255 and dtype == "f4":
+        X = (X * np.float32(0.999)).astype("f4")  # between whole numbers
+    augmenter = quick()
+    out, labels = augmenter.fit_resample(X, y)
+    assert (out.dtype, out.shape[1:], labels.dtype) == (X.dtype, (8, 8), y.dtype)
+    assert np.array_equal(out[: len(X)], X)
+    repeats = out[augmenter.origin_ == "repeat"]
+    assert all((image == X).all(axis=(1, 2)).any() for image in repeats)
+    assert 0.2 * white < out[augmenter.synthetic_mask_].max() <= white
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("container", [list, pd.DataFrame, pl.DataFrame, sparse.csr_array])
+def test_flattened_images_come_back_in_their_container(container, quick, pictures) -> None:
+    pixels, y = pictures
+    flat = pixels.reshape(len(pixels), 64)
+    X = flat.tolist() if container is list else container(flat)
+    out, _ = quick(image_shape=(8, 8)).fit_resample(X, y)
+    assert type(out) is type(X)
+    dense = np.asarray(out.toarray() if hasattr(out, "toarray") else out)
+    assert np.array_equal(dense[: len(flat)], flat)
+    whole, _ = quick().fit_resample(pixels, y)
+    assert np.array_equal(dense, whole.reshape(len(whole), 64))
+
+
+cells = st.sampled_from([0.0, -1.5, 3.25, np.nan, 1e6])
+words = st.sampled_from(["red", "", "blau", "日本"])
+
+
+@settings(
+    max_examples=40,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(
+    rows=st.lists(st.tuples(cells, words, st.booleans()), min_size=8, max_size=30),
+    minor=st.integers(1, 3),
+    kind=st.sampled_from(["pandas", "polars", "list", "object"]),
+    seed=st.integers(0, 2**31 - 1),
+)
+@pytest.mark.filterwarnings("ignore:filled with repeats", "ignore:columns taken for ids")
+def test_any_table_comes_back_with_its_rows_first(rows, minor, kind, seed) -> None:
+    table = pd.DataFrame(rows, columns=["x", "word", "flag"])
+    if (table.nunique(dropna=False) < 2).all():
+        return
+    y = ["rare"] * minor + ["common"] * (len(rows) - minor)
+    X = {
+        "pandas": table,
+        "polars": pl.from_pandas(table),
+        "list": [list(row) for row in rows],
+        "object": table.astype(object).to_numpy(),
+    }[kind]
+    augmenter = GANAugmenter(steps=1, random_state=seed, n_jobs=1)
+    out, labels = augmenter.fit_resample(X, y)
+    assert type(out) is type(X)
+    whole = out if kind == "pandas" else pd.DataFrame(out.to_pandas() if kind == "polars" else out)
+    whole = whole.set_axis(["x", "word", "flag"], axis=1)
+    pd.testing.assert_frame_equal(whole.iloc[: len(rows)], table, check_dtype=kind == "pandas")
+    assert labels[: len(rows)] == y
+    assert labels.count("rare") == max(minor, len(rows) - minor)
+    assert set(whole["word"]) <= set(table["word"])
+    assert len(augmenter.origin_) == len(labels)

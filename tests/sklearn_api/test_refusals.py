@@ -1,0 +1,241 @@
+"""What cannot be topped up is refused: what was given, what was expected, what to do next."""
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+import torch
+from scipy import sparse
+from sklearn.preprocessing import StandardScaler
+from torch.utils.data import DataLoader, TensorDataset
+
+from gan_augment import GANAugmenter, LabelledImages
+from gan_augment.errors import DataError, NoRareClassError, UnknownClassError, UsageError
+
+N = 24
+Y = np.array([0] * 18 + [1] * 6)
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(N, 3))
+PIXELS = RNG.integers(0, 256, (N, 8, 8))
+
+
+def message(kind: type[Exception], X, y, **params) -> str:
+    with pytest.raises(kind) as caught:
+        GANAugmenter(steps=1, n_jobs=1, **params).fit_resample(X, y)
+    assert isinstance(caught.value, ValueError), "scikit-learn's own code expects ValueErrors"
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("y", "why"),
+    [
+        (RNG.random(N), "regression target .*continuous.*pandas.cut"),
+        (Y + 0.5, "2 distinct numbers that are not all whole, such as 0.5"),
+        (RNG.integers(0, 2, (N, 3)), "Multilabel and multioutput targets are not supported"),
+        (RNG.integers(0, 9, (N, 2)), r"shape \(24, 2\), several values a row"),
+        (np.eye(2)[Y] * (np.arange(N) != 3)[:, None], "1 of 24 rows of y are of no class.*row 3"),
+        (np.where(np.arange(N) == 5, np.nan, Y), r"NaN or None in 1 of 24 rows .*row 5.*Drop"),
+        ([None, *Y[1:].tolist()], "NaN or None in 1 of 24 rows .*row 0"),
+        (pd.Series(Y, dtype="Int64").mask(Y == 1), "NaN or None in 6 of 24 rows"),
+        (Y[:-1], "24 rows and 23 labels"),
+        (Y * 0, r"1 class only \(0\) in 24 rows; expected two or more"),
+        (["a", 1] * (N // 2), "both texts and numbers.*one type"),
+        (np.array([b"a", b"b"] * (N // 2)), r"raw bytes.*y.astype\(str\)"),
+        (None, "requires y to be passed, but the target y is None"),
+        ("yes", "y is a str; expected a list, an array or a series"),
+        ([[0], [1, 1]] * (N // 2), "rows of different lengths"),
+    ],
+)
+def test_labels_that_are_no_classes(y, why) -> None:
+    with pytest.raises(DataError, match=why):
+        GANAugmenter(steps=1).fit_resample(X, y)
+
+
+@pytest.mark.parametrize(
+    ("X", "why"),
+    [
+        (np.where(X[1, 2] == X, np.inf, X), "column 2 holds 1 infinite values .*rows 1"),
+        (pd.DataFrame(X, columns=list("abc")).assign(b=-np.inf), "column 'b' holds 24 infinite"),
+        (X[:, 0], r"1 dimension.*X.reshape\(-1, 1\)"),
+        (np.zeros((N, 2, 2, 2, 2)), "5 dimension"),
+        ([], r"0 sample\(s\)"),
+        (X[:, :0], r"0 feature\(s\) \(shape=\(24, 0\)\)"),
+        ([[1.0]] * 23 + [[1.0, 2.0]], "rows of X hold 1 to 2 values"),
+        (X + 1j, "Complex data not supported"),
+        (np.ma.masked_less(X, 0), "masked array.*filled"),
+        (np.ones((N, 2)), "no column can be learned"),
+        (pl.DataFrame(X).lazy(), "lazy LazyFrame; pass x.collect"),
+        (pd.concat([pd.DataFrame(X)] * 2, axis=1), "occur more than once"),
+        (pd.DataFrame({"a": [{}] * N}), "column 'a' holds a dict in row 0"),
+        ({"a": [1]}, "the table is a dict; expected a pandas or polars frame"),
+        (sparse.random_array((N, 2_000_000), density=1e-6), "366 MiB as a dense.*TruncatedSVD"),
+        (pd.DataFrame({i: pd.arrays.SparseArray(Y) for i in range(9)}), None),
+    ],
+)
+def test_tables_that_cannot_be_learned(X, why, monkeypatch) -> None:
+    if why is None:
+        monkeypatch.setattr("gan_augment.sklearn_api.containers.MOST_DENSE_BYTES", 1000)
+        why = "X is sparse and would take .* MiB as a dense table"
+    with pytest.raises(DataError, match=why):
+        GANAugmenter(steps=1).fit_resample(X, Y)
+
+
+@pytest.mark.parametrize(
+    ("images", "why"),
+    [
+        (PIXELS / 127.5 - 1, r"for -1..1 pass \(x \+ 1\) / 2. In a pipeline, put a scaler"),
+        (RNG.normal(size=(N, 8, 8)), "scaler such as StandardScaler behind GANAugmenter"),
+        (PIXELS * 256, "65535 for 16 bits"),
+        (np.where(PIXELS == 7, np.nan, PIXELS), "NaN or infinite values; replace them"),
+        (np.where(PIXELS == 7, np.inf, PIXELS), "NaN or infinite values; replace them"),
+        (PIXELS[:, :4, :4], "4 x 4 px .* at least 8 px a side"),
+        (np.repeat(PIXELS[:, None], 3, axis=1), "channels first"),
+        (PIXELS.astype(str), "pixels are <U"),
+        ([PIXELS[0].tolist()] * 23 + [PIXELS[0, :4].tolist()], "of different shapes; resize"),
+    ],
+)
+def test_arrays_that_are_no_pictures(images, why) -> None:
+    with pytest.raises(DataError, match=why):
+        GANAugmenter(steps=1).fit_resample(images, Y)
+
+
+def test_a_scaler_before_flattened_images_is_told_to_go_behind() -> None:
+    flat = StandardScaler().fit_transform(PIXELS.reshape(N, 64))
+    assert "behind GANAugmenter" in message(DataError, flat, Y, image_shape=(8, 8))
+    assert "scaler" not in message(
+        DataError, np.where(flat > 2, np.nan, 0.5), Y, image_shape=(8, 8)
+    )
+
+
+@pytest.mark.parametrize(
+    ("image_shape", "why"),
+    [
+        ((8, 9), "72 numbers an image; X has 64 columns"),
+        ((64,), r"expected \(height, width\) or"),
+        ("8x8", r"expected \(height, width\) or"),
+        ((8.5, 8), "in whole px"),
+        ((0, 8), "in whole px"),
+        (8, r"expected \(height, width\) or"),
+    ],
+)
+def test_an_image_shape_that_does_not_fit(image_shape, why) -> None:
+    with pytest.raises(UsageError, match=why):
+        GANAugmenter(image_shape=image_shape).fit_resample(PIXELS.reshape(N, 64), Y)
+
+
+def test_an_image_shape_beside_images_that_are_not_flattened() -> None:
+    assert "leave image_shape out" in message(UsageError, PIXELS, Y, image_shape=(9, 8))
+
+
+def test_columns_that_are_no_pixels_are_named() -> None:
+    frame = pd.DataFrame(PIXELS.reshape(N, 64)).assign(label="a")
+    assert "['label'] of X are no numbers" in message(DataError, frame, Y, image_shape=(8, 8))
+    holed = pd.DataFrame(PIXELS.reshape(N, 64) / 255).mask(PIXELS.reshape(N, 64) == 7)
+    assert "SimpleImputer" in message(DataError, holed, Y, image_shape=(8, 8))
+
+
+@pytest.mark.parametrize(
+    ("params", "why"),
+    [
+        ({"steps": 0}, "steps=0; expected a whole number of 1 or more, or None"),
+        ({"steps": True}, "steps=True"),
+        ({"steps": 2.0}, "steps=2.0"),
+        ({"budget": "10"}, "'10' is no duration; expected a number and its unit"),
+        ({"budget": -1}, "budget=-1; expected seconds above 0, or a text such as '90s'"),
+        ({"budget": float("nan")}, "budget=nan"),
+        ({"synthetic_share": 1.5}, r"synthetic_share=1.5; expected 'auto', or a number in 0..1"),
+        ({"synthetic_share": "half"}, "synthetic_share='half'"),
+        ({"companions": "yes"}, "companions='yes'; expected 'auto', True or False"),
+        ({"selection": "of"}, "selection='of'; expected 'auto', or 'off'.*Did you mean 'off'"),
+        ({"recipe": "ancored"}, "no recipe 'ancored'.*Did you mean 'anchored'"),
+        ({"recipe": 3}, "recipe=3"),
+        ({"device": "tpu"}, "device 'tpu'"),
+        ({"device": None}, "device=None; expected 'auto', 'cpu'"),
+        ({"n_jobs": 0}, "n_jobs=0; expected None, a number of threads, or -1"),
+        ({"n_jobs": "all"}, "n_jobs='all'"),
+        ({"random_state": -1}, "random_state=-1; expected None, an int of 0 or more"),
+        ({"random_state": np.random.default_rng(0)}, "numpy.random.RandomState"),
+        ({"callbacks": [print]}, "which has no method on_event"),
+        ({"verbose": "much"}, "verbose='much'"),
+        ({"categorical_features": "zip"}, r"or a list .* such as \['zip'\]"),
+        ({"categorical_features": ["zip"]}, "there is no column 'zip'"),
+        ({"categorical_features": [7]}, "names column 7; X has 3 columns"),
+        ({"categorical_features": [True]}, "a mask of 1 values; X has 3 columns"),
+    ],
+)
+def test_parameters_are_checked_in_fit(params, why) -> None:
+    augmenter = GANAugmenter(**{"steps": 1, "n_jobs": 1, "random_state": 0, **params})
+    with pytest.raises(UsageError, match=why):
+        augmenter.fit_resample(X, Y)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "kind", "why"),
+    [
+        ("minorty", UsageError, "Did you mean 'minority'"),
+        ("majority", UsageError, "expected one of 'auto', 'minority'"),
+        (0.1, UsageError, "sampling_strategy=0.1: The specified ratio"),
+        (1.5, UsageError, r"should be in the range \(0, 1\]"),
+        (True, UsageError, "sampling_strategy=True; expected one of"),
+        (None, UsageError, "sampling_strategy=None; expected one of"),
+        ({1: 3}, UsageError, "asks for 3 rows of 1, which has 6; .* 6 or more"),
+        ({1: 9.5}, UsageError, "asks for 9.5 rows of 1"),
+        ({7: 30}, UnknownClassError, "no row is labelled 7; the labels are 0, 1"),
+        ({"1": 30}, UnknownClassError, "no row is labelled '1'; the labels are 0, 1"),
+        ([7], UnknownClassError, "no row is labelled 7"),
+        ([], UsageError, "names no class"),
+        (lambda y: {2: 30}, UnknownClassError, "no row is labelled 2"),
+    ],
+)
+def test_a_sampling_strategy_that_cannot_be_met(strategy, kind, why) -> None:
+    with pytest.raises(kind, match=why):
+        GANAugmenter(sampling_strategy=strategy).fit_resample(X, Y)
+
+
+def test_a_class_named_like_a_word_is_offered_as_a_list() -> None:
+    y = np.where(Y == 1, "fraud", "fine")
+    assert "Did you mean the class, ['fraud']?" in message(
+        UsageError, X, y, sampling_strategy="fraud"
+    )
+
+
+def test_a_ratio_is_for_two_classes_only() -> None:
+    y = np.arange(N) % 3
+    assert "For multi-class, use a dict" in message(UsageError, X, y, sampling_strategy=0.9)
+
+
+def test_rare_is_refused_where_no_class_is() -> None:
+    y = np.arange(N) % 2
+    told = message(NoRareClassError, X, y, sampling_strategy="rare")
+    assert "fewer than 6 rows" in told
+    assert "sampling_strategy='auto'" in told
+
+
+@pytest.mark.parametrize("wrap", [lambda d: d, DataLoader], ids=["dataset", "loader"])
+def test_a_dataset_cannot_be_resampled_in_memory(wrap) -> None:
+    dataset = wrap(TensorDataset(torch.zeros(4, 1, 8, 8), torch.arange(4)))
+    assert "AugmentedDataset" in message(UsageError, dataset, None)
+
+
+def test_labelled_data_cannot_be_resampled_and_needs_no_y() -> None:
+    ids = np.array([f"row {i}" for i in range(N)])
+    data = LabelledImages(PIXELS[..., None].astype("u1"), Y, ids)
+    assert "X is its pixels or its frame" in message(UsageError, data, None)
+    with pytest.raises(UsageError, match="brings its own labels; leave y out"):
+        GANAugmenter().fit(data, Y)
+
+
+@pytest.mark.usefixtures("untried")
+@pytest.mark.parametrize(
+    ("counts", "kind", "why"),
+    [
+        ({2: 1}, UnknownClassError, "no row is labelled 2"),
+        ({1: -1}, UsageError, "-1 samples of '1' were asked for"),
+        ({1: 1.5}, UsageError, "1.5 samples"),
+    ],
+)
+def test_counts_that_cannot_be_drawn(counts, kind, why, quick) -> None:
+    augmenter = quick().fit(X, Y)
+    with pytest.raises(kind, match=why):
+        augmenter.sample(counts)
