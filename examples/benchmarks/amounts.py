@@ -1,7 +1,7 @@
 """`AugmentedClassifier(amount="auto")` on the tables of a folder, against the usual cures.
 
     python examples/benchmarks/amounts.py --data DIR [--out examples/benchmarks/amounts.json]
-        [--tables a,b] [--seeds 3] [--first-seed 0] [--jobs 2]
+        [--tables a,b] [--seeds 3] [--first-seed 0] [--jobs 2] [--check TABLE]
 
 DIR holds index.json and the tables it names, cut to 5,000 rows here; cells, learners and scores are
 those of `tables_protocol.py`. What "auto" tries in its folds is tried once for all learners and
@@ -22,25 +22,22 @@ import numpy as np
 import pandas as pd
 import tables_figures as figures
 import tables_protocol as protocol
+from sklearn.base import BaseEstimator, ClassifierMixin
 from tables import Journal, computed, made_with
 from threadpoolctl import threadpool_limits
 
+from gan_augment import AugmentedClassifier, GANAugmenter
 from gan_augment.data.contract import LabelledTable
-from gan_augment.data.infer_schema import infer_schema
-from gan_augment.data.schema import Overrides
-from gan_augment.data.tables import read_frame
 from gan_augment.evaluation.amount import (
     LADDER,
     Amount,
     AmountScores,
     Trial,
     choose_amount,
-    plain_makers,
-    plan_for,
     score_amounts,
 )
-from gan_augment.synthesizers.tabular_gan import TabularGAN
-from gan_augment.synthesizers.topping_up import added_rows
+from gan_augment.sklearn_api.amounts import TopUps
+from gan_augment.sklearn_api.given import read_given
 
 MOST_ROWS = 5_000
 OURS = Amount("gan", 1.0)
@@ -62,34 +59,24 @@ def cell(data: Path, item: tuple[str, int, str]) -> dict:
 
 
 def _ladder(train: protocol.Half, test: protocol.Half, info: protocol.TableInfo, seed: int) -> dict:
-    overrides = Overrides.of(categorical=info.categorical)
-    read = read_frame(train.X, overrides=overrides, y=train.y)
-    classes = list(protocol.to_parity(train.y))
+    given = read_given(train.X, train.y, categorical_features=info.categorical)
+    top_ups = TopUps.of(given, augmenter(info, seed))
     began_s = time.perf_counter()
-    gan = TabularGAN(classes=classes, threads=1, device="cpu", random_state=seed)
-    gan.fit(read.table, schema=read.schema)
+    makers = top_ups.makers()
     fit_s = time.perf_counter() - began_s
-
-    def twin(part: LabelledTable, fold_seed: int) -> TabularGAN:
-        schema = infer_schema(part.frame, overrides)
-        return gan.as_chosen(fold_seed).fit(part, schema=schema)
-
-    makers = plain_makers(classes, overrides) | {"gan": twin}
     judge = partial(_judged, train, info=info, seed=seed)
-    scores = score_amounts(read.table, judge, makers, classes=classes, seed=seed)
+    scores = score_amounts(
+        given.data,
+        judge,
+        makers,
+        classes=top_ups.classes,
+        top_up=top_ups.top_up,
+        seed=top_ups.seed,
+    )
     judge_s = time.perf_counter() - began_s - fit_s
-    kept = [source for source in ("repeats", "smote") if source not in scores.left_out]
-    whole = {"gan": gan} | {source: makers[source](read.table, seed) for source in kept}
-    outer = {}
+    outer, rows = {}, np.arange(len(train.y))
     for amount in next(iter(scores.figures.values())):
-        plan = plan_for(amount, read.table, classes)
-        rows = np.arange(len(train.y))
-        added = (
-            None
-            if amount.source == "none"
-            else added_rows(read.table, plan, whole[amount.source], seed, schema=read.schema)
-        )
-        trial = Trial(0, amount, rows, added, rows)
+        trial = Trial(0, amount, rows, top_ups.added(amount), rows)
         outer[str(amount)] = _judged(train, trial, info=info, seed=seed, test=test)
     return {
         "folds": {
@@ -98,8 +85,19 @@ def _ladder(train: protocol.Half, test: protocol.Half, info: protocol.TableInfo,
         },
         "left out": dict(scores.left_out),
         "outer": outer,
-        "facts": {"chosen": gan.meta_.chosen, "fit_s": round(fit_s, 1), "judge_s": round(judge_s)},
+        "facts": {
+            "chosen": top_ups.augmenter.synthesizer_.meta_.chosen,
+            "fit_s": round(fit_s, 1),
+            "judge_s": round(judge_s, 1),
+        },
     }
+
+
+def augmenter(info: protocol.TableInfo, seed: int) -> GANAugmenter:
+    """The default one, told only which columns are levels; one thread."""
+    return GANAugmenter(
+        categorical_features=info.categorical, random_state=seed, n_jobs=1, device="cpu"
+    )
 
 
 def _judged(
@@ -123,6 +121,46 @@ def _judged(
         for learner, metrics in found.items()
         for metric, value in metrics.items()
     }
+
+
+class Prepared(ClassifierMixin, BaseEstimator):
+    """A learner behind the preprocessing of `tables_protocol.py`, fitted with it."""
+
+    def __init__(self, name: str, seed: int, info: protocol.TableInfo) -> None:
+        self.name, self.seed, self.info = name, seed, info
+
+    def fit(self, X: pd.DataFrame, y: np.ndarray) -> Prepared:
+        """Both, on the rows given."""
+        self.prepared_ = protocol.preprocessing(X, self.info.categorical)
+        known = protocol.matrix(self.prepared_, X, self.info)
+        self.model_ = protocol.learner(self.name, self.seed).fit(known, y)
+        self.classes_ = self.model_.classes_
+        return self
+
+    def predict_proba(self, X: pd.DataFrame) -> np.ndarray:
+        """(N, K)."""
+        return self.model_.predict_proba(protocol.matrix(self.prepared_, X, self.info))
+
+
+def check(data: Path, name: str, seed: int, record: dict) -> None:
+    """Assert that `AugmentedClassifier` itself chooses and scores as a record says."""
+    X, y, info = protocol.load(data, name, MOST_ROWS)
+    train, test = protocol.split(X, y, seed)
+    for learner in protocol.LEARNERS:
+        for metric in protocol.METRICS:
+
+            def scoring(model, X, y, metric=metric):  # type: ignore[no-untyped-def]
+                return protocol.scores(model, X, y, info.rare)[metric]
+
+            estimator = Prepared(learner, seed, info)
+            model = AugmentedClassifier(estimator, augmenter(info, seed), "auto", scoring)
+            model.fit(train.X, train.y)
+            figure = f"{learner} {metric}"
+            expected = chosen(record, figure)
+            found = protocol.scores(model, test.X, test.y, info.rare)[metric]
+            assert model.amount_ == expected, (figure, model.amount_, expected)
+            assert found == record["outer"][str(expected)][figure], figure
+            print(f"{name} {seed} {figure}: {expected}, {found:.3f}, as in the record", flush=True)
 
 
 def chosen(record: dict, figure: str) -> Amount:
@@ -180,6 +218,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--check", metavar="TABLE")
     asked = parser.parse_args()
     if asked.journal is None:
         asked.journal = (asked.out or Path("amounts.json")).with_suffix(".jsonl")
@@ -203,6 +242,9 @@ def main() -> None:
         )
     wanted = set(items)
     records = [r for r in journal.records if (r["table"], r["seed"], r["arm"]) in wanted]
+    if asked.check:
+        record = next(r for r in records if r["table"] == asked.check)
+        check(asked.data, asked.check, record["seed"], record)
     found = {"made with": made_with(), "seeds": list(seeds), "tables": tables} | report(records)
     print(json.dumps(found, indent=1))
     if asked.out:

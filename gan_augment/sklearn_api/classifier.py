@@ -74,7 +74,7 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  
         None: as the augmenter's `sampling_strategy` says. An `Amount(source, to)`: that much of
         that source, of the classes that `sampling_strategy` names. "auto": chosen by inner
         cross-validation among nothing, repeats, SMOTE and the GAN, up to 1/10, 1/4, 1/2 and all of
-        the largest class, by a one-standard-error rule towards less; see
+        the largest class; nothing, unless the best is above it by one standard error: see
         `gan_augment.evaluation.amount`. It fits the classifier 66 times and the GAN 6 times, of
         which 5 need not choose how much to train; a source that cannot serve the data is left out.
     scoring : str, callable or None, default=None
