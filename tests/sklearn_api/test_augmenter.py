@@ -1,0 +1,292 @@
+"""What GANAugmenter learns, adds, tells and repeats."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from imblearn.over_sampling import RandomOverSampler
+from torch.utils.data import DataLoader, TensorDataset
+
+from gan_augment import GANAugmenter, ImageGAN, LabelledImages, TabularGAN, read_frame
+from gan_augment.errors import NotFittedError
+from gan_augment.sklearn_api.settings import budget_s, threads
+
+pytestmark = pytest.mark.usefixtures("untried")
+
+THREE = np.array(["a"] * 40 + ["b"] * 12 + ["c"] * 4)
+ROWS = np.random.default_rng(0).normal(size=(56, 3)) + (THREE == "c")[:, None]
+
+
+def added(augmenter: GANAugmenter, y: np.ndarray, X: np.ndarray = ROWS) -> dict[str, int]:
+    before, after = pd.Series(y), pd.Series(augmenter.fit_resample(X, y)[1])
+    more = after.value_counts() - before.value_counts()
+    return {label: int(n) for label, n in more.sort_index().items()}
+
+
+@pytest.mark.parametrize(
+    "strategy",
+    ["auto", "minority", "not minority", "not majority", "all", {"b": 30, "c": 5}, {"a": 44},
+     lambda y: {"c": 2 * int((y == "c").sum())}],
+)  # fmt: skip
+def test_a_strategy_means_what_it_means_to_imbalanced_learn(strategy, quick) -> None:
+    augmenter = quick(sampling_strategy=strategy)
+    theirs = RandomOverSampler(sampling_strategy=strategy)
+    assert added(augmenter, THREE) == added(theirs, THREE)
+    assert augmenter.sampling_strategy_ == dict(theirs.sampling_strategy_)
+
+
+def test_a_ratio_means_what_it_means_to_imbalanced_learn(quick) -> None:
+    y = np.where(THREE == "a", 0, 1)[::-1]
+    for ratio in (0.5, 0.77, 1.0):
+        theirs = RandomOverSampler(sampling_strategy=ratio)
+        assert added(quick(sampling_strategy=ratio), y) == added(theirs, y)
+
+
+@pytest.mark.parametrize("strategy", [["c"], ("c",), {"c"}, np.array(["c"]), "rare"])
+def test_named_classes_and_rare_ones_get_as_many_rows_as_the_largest_has(strategy, quick) -> None:
+    """b has 12 of 56 rows, more than half of an equal share among three; c has 4."""
+    augmenter = quick(sampling_strategy=strategy)
+    assert added(augmenter, THREE) == {"a": 0, "b": 0, "c": 36}
+    assert augmenter.sampling_strategy_ == {"c": 36}
+
+
+def test_origins_tell_real_rows_repeats_and_generated_ones_apart(quick) -> None:
+    augmenter = quick(synthetic_share=0.25)
+    X, y = augmenter.fit_resample(ROWS, THREE)
+    kinds = pd.crosstab(y, augmenter.origin_)
+    assert kinds.loc["b"].to_dict() == {"real": 12, "repeat": 21, "synthetic": 7}
+    assert kinds.loc["c"].to_dict() == {"real": 4, "repeat": 27, "synthetic": 9}
+    assert (augmenter.origin_[: len(ROWS)] == "real").all()
+    assert augmenter.synthetic_mask_.tolist() == (augmenter.origin_ == "synthetic").tolist()
+    assert augmenter.n_generated_ == 16
+    known = {row.tobytes() for row in ROWS}
+    assert {row.tobytes() in known for row in X[augmenter.origin_ == "repeat"]} == {True}
+    assert {row.tobytes() in known for row in X[augmenter.synthetic_mask_]} == {False}
+
+
+def test_companions_give_every_class_the_same_share(quick) -> None:
+    augmenter = quick(companions=True)
+    _, y = augmenter.fit_resample(ROWS, THREE)
+    share = pd.Series(augmenter.synthetic_mask_).groupby(y).mean()
+    assert share["a"] == pytest.approx(32 / (32 + 48), abs=0.02)
+    assert set(augmenter.origin_[(y == "a") & augmenter.synthetic_mask_]) == {"companion"}
+    assert augmenter.sampling_strategy_ == {"b": 28, "c": 36}
+
+
+def test_what_is_learned_is_in_attributes(quick) -> None:
+    frame = pd.DataFrame(ROWS, columns=["x", "y", "z"])
+    augmenter = quick()
+    augmenter.fit_resample(frame, THREE)
+    assert isinstance(augmenter.synthesizer_, TabularGAN)
+    assert augmenter.synthesizer_.topped_up_ == ("b", "c")
+    assert augmenter.classes_.tolist() == ["a", "b", "c"]
+    assert augmenter.n_features_in_ == 3
+    assert augmenter.feature_names_in_.tolist() == ["x", "y", "z"]
+    assert augmenter.get_feature_names_out().tolist() == ["x", "y", "z"]
+    assert augmenter.schema_.names == ("x", "y", "z")
+    assert augmenter.refused_ == {}
+    augmenter.fit(ROWS, THREE)
+    assert not hasattr(augmenter, "feature_names_in_")
+    assert not hasattr(augmenter, "origin_"), "it is of the last result, and there is none now"
+
+
+def test_a_class_of_one_row_is_repeated_with_a_warning_that_names_it(quick) -> None:
+    y = THREE.copy()
+    y[-3:] = "a"
+    augmenter = quick()
+    with pytest.warns(UserWarning, match="repeats of real rows instead: 'c': it has 1 row"):
+        X, labels = augmenter.fit_resample(ROWS, y)
+    assert (X[labels == "c"] == ROWS[52]).all()
+    assert (labels == "c").sum() == (labels == "a").sum()
+    assert list(augmenter.refused_) == ["c"]
+
+
+@pytest.mark.parametrize(
+    ("params", "y"),
+    [
+        ({}, np.arange(56) % 2),
+        ({"synthetic_share": 0}, THREE),
+        ({"sampling_strategy": {"a": 40}}, THREE),
+    ],
+)
+def test_nothing_is_trained_where_nothing_is_generated(params, y, quick, monkeypatch) -> None:
+    monkeypatch.setattr(TabularGAN, "fit", None)
+    augmenter = quick(**params)
+    X, labels = augmenter.fit_resample(ROWS, y)
+    assert augmenter.synthesizer_ is None
+    assert augmenter.n_generated_ == 0
+    assert np.array_equal(X[:56], ROWS)
+    assert X is not ROWS
+    assert len(labels) == 56 + sum(augmenter.sampling_strategy_.values())
+    with pytest.raises(NotFittedError, match="call fit"):
+        augmenter.sample({y[0]: 1})
+
+
+def test_fit_trains_even_where_the_classes_are_balanced(quick) -> None:
+    y = np.arange(56) % 2
+    X, labels = quick().fit(ROWS, y).sample({1: 3, 0: 2})
+    assert (X.shape, labels.tolist()) == ((5, 3), [1, 1, 1, 0, 0])
+
+
+def test_samples_are_prefixes_and_other_rows_than_those_added(quick) -> None:
+    augmenter = quick()
+    X, y = augmenter.fit_resample(ROWS, THREE)
+    more, labels = augmenter.sample({"c": 30, "a": 2})
+    assert labels.tolist() == ["c"] * 30 + ["a"] * 2
+    assert np.array_equal(augmenter.sample({"c": 4})[0], more[:4])
+    assert not np.array_equal(augmenter.sample({"c": 4}, random_state=9)[0], more[:4])
+    new = X[augmenter.synthetic_mask_ & (y == "c")]
+    assert {row.tobytes() for row in new}.isdisjoint(row.tobytes() for row in more)
+
+
+def test_one_seed_gives_one_result_and_the_global_generators_are_left_alone(quick) -> None:
+    np.random.seed(1)  # noqa: NPY002
+    random.seed(1)
+    torch.manual_seed(1)
+    before = [np.random.get_state()[1].tobytes(), random.getstate(), torch.get_rng_state().numpy()]  # noqa: NPY002
+    first = quick(random_state=3).fit_resample(ROWS, THREE)[0]
+    again = quick(random_state=np.random.RandomState(3)).fit_resample(ROWS, THREE)[0]
+    other = quick(random_state=4).fit_resample(ROWS, THREE)[0]
+    after = [np.random.get_state()[1].tobytes(), random.getstate(), torch.get_rng_state().numpy()]  # noqa: NPY002
+    assert first.tobytes() == again.tobytes() != other.tobytes()
+    assert before[:2] == after[:2]
+    assert np.array_equal(before[2], after[2])
+
+
+def test_without_a_seed_the_legacy_generator_is_drawn_from_once(quick) -> None:
+    drawn = []
+    for seed in (1, 1, 2):
+        np.random.seed(seed)  # noqa: NPY002
+        drawn.append(quick(random_state=None).fit_resample(ROWS, THREE)[0].tobytes())
+    assert drawn[0] == drawn[1] != drawn[2]
+
+
+def test_levels_can_be_named_by_number_name_or_mask(quick) -> None:
+    X = np.c_[ROWS, np.tile([0, 1, 5, 9], 14)]
+    frame = pd.DataFrame(X, columns=list("abcd"))
+    for data, features in (
+        (X, [3]),
+        (X, [-1]),
+        (X, np.array([False, False, False, True])),
+        (frame, ["d"]),
+        (frame, [3]),
+        (frame, frame.columns == "d"),
+    ):
+        augmenter = quick(categorical_features=features)
+        out = np.asarray(augmenter.fit_resample(data, THREE)[0])
+        assert [column.kind for column in augmenter.schema_.columns][3] == "categorical"
+        assert set(out[:, 3]) == {0, 1, 5, 9}
+    assert {c.kind for c in quick().fit(X, THREE).schema_.columns} == {"numeric"}
+
+
+def test_ids_among_the_columns_are_warned_of(quick) -> None:
+    X = pd.DataFrame(ROWS, columns=list("abc")).assign(key=np.arange(56))
+    with pytest.warns(UserWarning, match=r"taken for ids .*'key'.*drop them before GANAugmenter"):
+        quick().fit(X, THREE)
+
+
+def test_dark_pictures_are_warned_of(pictures) -> None:
+    X, y = pictures
+    with pytest.warns(UserWarning, match=r"brightest pixel of X is 15 of 255.*X / X.max"):
+        GANAugmenter(synthetic_share=0, companions=False).fit_resample(X // 16, y)
+
+
+def test_large_pictures_without_a_length_are_warned_of(monkeypatch) -> None:
+    monkeypatch.setattr(ImageGAN, "fit", lambda self, *a, **k: self)
+    X = np.random.default_rng(0).integers(0, 256, (4, 65, 8), dtype=np.uint8)
+    data = LabelledImages(X[..., None], np.array([0, 0, 1, 1]), np.array(list("abcd")))
+    from gan_augment.sklearn_api.making import trained
+    from gan_augment.sklearn_api.settings import Settings
+
+    params = GANAugmenter(device="cpu").get_params()
+    with pytest.warns(UserWarning, match="images of 65 x 8 px take long"):
+        trained(data, ("0",), Settings.of(params), 0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        trained(data, ("0",), Settings.of({**params, "budget": "1m"}), 0)
+
+
+def test_verbose_tells_on_stderr_and_silence_is_silent(quick, capfd) -> None:
+    quick().fit(ROWS, THREE)
+    assert capfd.readouterr() == ("", "")
+    quick(verbose=1).fit(ROWS, THREE)
+    told = capfd.readouterr()
+    assert told.out == ""
+    assert "[GANAugmenter] training: 2" in told.err
+
+
+def test_callbacks_are_told_and_a_lone_one_needs_no_list(quick) -> None:
+    class Recorder:
+        def __init__(self) -> None:
+            self.steps: list[object] = []
+
+        def on_event(self, event) -> None:
+            self.steps.append(event["step"])
+
+    one, two = Recorder(), Recorder()
+    quick(callbacks=[one]).fit(ROWS, THREE)
+    quick(callbacks=two).fit(ROWS, THREE)
+    assert one.steps == two.steps
+    assert max(one.steps) == 2
+
+
+def test_a_budget_is_text_or_seconds_and_steps_win() -> None:
+    assert [budget_s(b) for b in (None, 30, "90s", "10m", "1h30m")] == [None, 30, 90, 600, 5400]
+    from gan_augment.sklearn_api.settings import Settings
+
+    params = GANAugmenter(steps=3, budget="1h").get_params()
+    assert Settings.of(params).budget_s is None
+    assert Settings.of({**params, "steps": None}).budget_s == 3600
+
+
+def test_n_jobs_is_a_number_of_threads(monkeypatch) -> None:
+    monkeypatch.setattr("gan_augment.sklearn_api.settings.available_cores", lambda: 8)
+    assert [threads(n) for n in (None, 1, 3, -1, -2, -99)] == [None, 1, 3, 8, 7, 1]
+
+
+def test_automatic_threads_are_one_in_a_worker_of_joblib() -> None:
+    from joblib import Parallel, delayed
+
+    with_threads = Parallel(n_jobs=2, backend="threading")
+    assert with_threads(delayed(threads)(None) for _ in range(2)) == [1, 1]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("wrap", [lambda d: d, lambda d: DataLoader(d, batch_size=3)])
+def test_a_dataset_trains_and_its_own_labels_are_drawn(wrap, quick, pictures) -> None:
+    X, y = pictures
+    labels = torch.tensor(np.where(y == "good", 7, 3))
+    dataset = TensorDataset(torch.tensor(X[:, None] / 255.0, dtype=torch.float32), labels)
+    augmenter = quick().fit(wrap(dataset))
+    assert augmenter.classes_.tolist() == [3, 7]
+    drawn, codes = augmenter.sample({3: 4, 7: 1})
+    assert (drawn.dtype, drawn.shape) == (np.uint8, (5, 8, 8, 1))
+    assert codes.tolist() == [3, 3, 3, 3, 7]
+
+
+def test_a_dataset_of_vectors_trains_a_table(quick) -> None:
+    dataset = TensorDataset(torch.tensor(ROWS), torch.tensor((THREE == "c").astype(int)))
+    X, y = quick().fit(dataset).sample({1: 3})
+    assert isinstance(X, pd.DataFrame)
+    assert X.shape == (3, 3)
+    assert y.tolist() == [1, 1, 1]
+
+
+def test_labelled_tables_train_and_are_drawn_by_class_name(quick) -> None:
+    read = read_frame(pd.DataFrame(ROWS, columns=list("abc")), y=THREE)
+    X, y = quick().fit(read.table).sample({"c": 2, "a": 1})
+    assert X.columns.tolist() == ["a", "b", "c"]
+    assert y.tolist() == ["c", "c", "a"]
+
+
+def test_the_face_loads_no_torch_before_it_trains() -> None:
+    code = "import sys, gan_augment; gan_augment.GANAugmenter(); print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"

@@ -1,0 +1,159 @@
+"""In pipelines: whose `Pipeline` takes a sampler, one model a fold with memory, reprs, routing."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+import sklearn.pipeline
+from imblearn.pipeline import Pipeline as ImbalancedPipeline
+from sklearn.base import clone
+from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_val_score
+from sklearn.pipeline import make_pipeline as plain_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.utils import estimator_html_repr
+
+import gan_augment
+from gan_augment import GANAugmenter, Pipeline, TabularGAN, make_pipeline
+
+pytestmark = pytest.mark.usefixtures("untried")
+
+
+def test_the_pipeline_is_that_of_imbalanced_learn() -> None:
+    assert gan_augment.Pipeline is ImbalancedPipeline
+    assert isinstance(make_pipeline(GANAugmenter()), sklearn.pipeline.Pipeline)
+
+
+def test_a_plain_pipeline_refuses_any_sampler_in_its_own_words(numbers) -> None:
+    """README and docstring quote it; a scikit-learn that words it otherwise should be noticed."""
+    plain = plain_pipeline(StandardScaler(), GANAugmenter(), LogisticRegression())
+    with pytest.raises(TypeError) as caught:
+        plain.fit(*numbers)
+    assert str(caught.value) == (
+        "All intermediate steps should be transformers and implement fit and transform or be the "
+        "string 'passthrough' 'GANAugmenter()' (type <class "
+        "'gan_augment.sklearn_api.augmenter.GANAugmenter'>) doesn't"
+    )
+
+
+def test_rows_are_added_in_fit_and_never_in_predict(quick, numbers) -> None:
+    X, y = numbers
+    model = make_pipeline(StandardScaler(), quick(), LogisticRegression()).fit(X, y)
+    assert model.predict(X).shape == y.shape
+    assert model[1].n_generated_ == 10
+    assert 0.7 < model.score(X, y) <= 1
+
+
+@pytest.fixture
+def fits(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The rows of every model of a table that is trained."""
+    trained: list[int] = []
+    fit = TabularGAN.fit
+
+    def counted(self, data, **more):
+        trained.append(len(data))
+        return fit(self, data, **more)
+
+    monkeypatch.setattr(TabularGAN, "fit", counted)
+    return trained
+
+
+def test_a_grid_over_the_classifier_trains_one_model_a_fold(quick, numbers, fits, tmp_path) -> None:
+    pipeline = make_pipeline(
+        StandardScaler(), quick(), LogisticRegression(), memory=str(tmp_path / "cache")
+    )
+    grid = {"logisticregression__C": np.geomspace(0.01, 100, 12)}
+    search = GridSearchCV(pipeline, grid, cv=StratifiedKFold(3), refit=False)
+    search.fit(*numbers)
+    assert len(search.cv_results_["params"]) == 12
+    assert sorted(fits) == [26, 27, 27]
+    search.fit(*numbers)
+    assert len(fits) == 3, "a second search finds every fold in the cache"
+
+
+def test_another_setting_of_the_augmenter_is_another_entry_of_the_cache(
+    quick, numbers, fits, tmp_path
+) -> None:
+    pipeline = Pipeline(
+        [("augment", quick()), ("classify", LogisticRegression())], memory=str(tmp_path / "cache")
+    )
+    for share in (0.5, 0.75, 0.5):
+        pipeline.set_params(augment__synthetic_share=share).fit(*numbers)
+    assert len(fits) == 2
+
+
+def test_a_grid_over_the_augmenter_works(quick, numbers) -> None:
+    pipeline = Pipeline([("augment", quick()), ("classify", LogisticRegression())])
+    grid = {"augment__synthetic_share": [0, 0.5], "augment__sampling_strategy": ["auto", {1: 20}]}
+    search = GridSearchCV(pipeline, grid, cv=2, scoring="balanced_accuracy").fit(*numbers)
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+
+
+@pytest.mark.slow
+def test_processes_of_a_search_take_one_thread_each(numbers, quick) -> None:
+    pipeline = make_pipeline(quick(n_jobs=None), LogisticRegression())
+    alone = cross_val_score(pipeline, *numbers, cv=2)
+    assert cross_val_score(pipeline, *numbers, cv=2, n_jobs=2).tolist() == alone.tolist()
+
+
+def test_a_frame_with_gaps_and_texts_goes_through_to_encoders(quick, numbers) -> None:
+    values, y = numbers
+    X = pd.DataFrame(values, columns=list("abc")).mask(values > 2)
+    X["word"] = np.where(y == 1, "rare", "common")
+    encode = ColumnTransformer(
+        [("words", OneHotEncoder(sparse_output=False), ["word"])], remainder="passthrough"
+    ).set_output(transform="pandas")
+    model = make_pipeline(quick(), encode, HistGradientBoostingClassifier(max_iter=5)).fit(X, y)
+    assert model.predict(X).shape == y.shape
+
+
+def test_set_output_and_feature_names_pass_the_augmenter(quick, numbers) -> None:
+    values, y = numbers
+    X = pd.DataFrame(values, columns=["a", "b", "c"])
+    model = make_pipeline(StandardScaler(), quick(), StandardScaler(), LogisticRegression())
+    model.set_output(transform="pandas").fit(X, y)
+    assert model[:-1].get_feature_names_out().tolist() == ["a", "b", "c"]
+    assert model[1].feature_names_in_.tolist() == ["a", "b", "c"]
+    assert model[-1].feature_names_in_.tolist() == ["a", "b", "c"]
+
+
+def test_metadata_routing_passes_the_augmenter(quick, numbers) -> None:
+    from sklearn import config_context
+
+    X, y = numbers
+    with config_context(enable_metadata_routing=True):
+        classifier = LogisticRegression().set_score_request(sample_weight=True)
+        model = make_pipeline(StandardScaler(), quick(), classifier).fit(X, y)
+        assert 0 < model.score(X, y, sample_weight=np.ones(len(y))) <= 1
+        assert list(quick().get_metadata_routing().fit_resample.requests) == []
+
+
+@pytest.mark.parametrize("fitted", [False, True])
+def test_it_shows_as_html_and_text(fitted, quick, numbers) -> None:
+    augmenter = quick(sampling_strategy="rare" if not fitted else "auto", synthetic_share=0.25)
+    if fitted:
+        augmenter.fit(*numbers)
+    html = augmenter._repr_html_()
+    assert "GANAugmenter" in html
+    assert "synthetic_share" in html
+    assert "GANAugmenter" in estimator_html_repr(make_pipeline(augmenter, LogisticRegression()))
+    assert "synthetic_share=0.25" in repr(augmenter)
+
+
+def test_parameters_are_stored_as_they_are_and_can_be_set() -> None:
+    shape, strategy = [8, 8], {1: 20}
+    augmenter = GANAugmenter(image_shape=shape, sampling_strategy=strategy, budget="1 hour")
+    assert augmenter.image_shape is shape
+    assert augmenter.sampling_strategy is strategy
+    assert augmenter.set_params(budget="1h").budget == "1h"
+    assert clone(augmenter).get_params() == augmenter.get_params()
+    assert list(augmenter.get_params()) == sorted(
+        [
+            "sampling_strategy", "synthetic_share", "companions", "recipe", "steps", "budget",
+            "image_shape", "categorical_features", "selection", "device", "n_jobs", "random_state",
+            "warm_start", "callbacks", "verbose",
+        ]
+    )  # fmt: skip
