@@ -1,0 +1,308 @@
+"""Torch datasets as labelled data, and what their items look like."""
+
+from __future__ import annotations
+
+from collections import OrderedDict, namedtuple
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch.utils.data import (
+    ConcatDataset,
+    DataLoader,
+    Dataset,
+    IterableDataset,
+    Subset,
+    SubsetRandomSampler,
+    TensorDataset,
+)
+
+from gan_augment.data.datasets import describe_dataset, read_dataset
+from gan_augment.errors import DataError, UsageError
+
+MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
+ROWS = 20
+
+
+def levels(channels: int = 3, shape: tuple[int, int] = (12, 10)) -> np.ndarray:
+    """uint8 (20, H, W, C)."""
+    rng = np.random.default_rng(0)
+    return rng.integers(0, 256, (ROWS, *shape, channels), dtype=np.uint8)
+
+
+def first(x: np.ndarray) -> torch.Tensor:
+    """Channels first."""
+    return torch.from_numpy(x).permute(0, 3, 1, 2).contiguous()
+
+
+def normalised(x: np.ndarray) -> torch.Tensor:
+    """As ToTensor and Normalize leave images."""
+    mean, std = torch.tensor(MEAN).view(-1, 1, 1), torch.tensor(STD).view(-1, 1, 1)
+    return first(x).float().div(255).sub(mean).div(std)
+
+
+class Listed(Dataset):
+    """Items as they are; `read` counts."""
+
+    def __init__(self, items, **attributes) -> None:
+        self.items, self.read = items, 0
+        self.__dict__ |= attributes
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, index):
+        self.read += 1
+        return self.items[index]
+
+
+def pil(mode: str) -> list[Image.Image]:
+    return [Image.fromarray(image).convert(mode) for image in levels()]
+
+
+Y = [0] * 15 + [3] * 5
+PICTURES = {
+    "uint8 tensors": (list(first(levels())), None),
+    "float tensors": (list(first(levels()).float().div(255)), None),
+    "grey tensors (H, W)": (list(torch.from_numpy(levels(1)[..., 0])), None),
+    "tensors (H, W, C)": (list(torch.from_numpy(levels())), None),
+    "float 0..255 tensors": (list(first(levels()).float()), None),
+    "int64 tensors": (list(first(levels()).long()), None),
+    "boolean tensors": (list(first(levels()) > 127), None),
+    "normalised tensors": (list(normalised(levels())), (MEAN, STD)),
+    "normalised halves": (list(normalised(levels()).half()), (MEAN, STD)),
+    "normalised bfloat16": (list(normalised(levels()).bfloat16()), (MEAN, STD)),
+    "normalised to -1..1": (list(first(levels(1)).float().div(255).sub(0.5).div(0.5)), (0.5, 0.5)),
+    "normalised 0..255": (list((first(levels()).float() - 127.5) / 127.5), (127.5, 127.5)),
+    "uint8 arrays": (list(levels()), None),
+    "grey arrays": (list(levels(1)[..., 0]), None),
+    "arrays (C, H, W)": (list(levels().transpose(0, 3, 1, 2)), None),
+    "float arrays": (list((levels() / 255).astype(np.float32)), None),
+    "double arrays": (list(levels() / 255), None),
+    "boolean arrays": (list(levels() > 127), None),
+    "five channels": (list(first(levels(5))), None),
+    "PIL RGB": (pil("RGB"), None),
+    "PIL L": (pil("L"), None),
+    "PIL 1": (pil("1"), None),
+    "PIL RGBA": (pil("RGBA"), None),
+}
+
+
+@pytest.mark.parametrize("name", sorted(PICTURES))
+def test_pictures_come_back_as_they_were(name: str) -> None:
+    pictures, normalize = PICTURES[name]
+    read = read_dataset(list(zip(pictures, Y, strict=True)), normalize=normalize)
+    assert read.data.pixels.dtype == np.uint8
+    for old, new in zip(pictures, read.format.picture.decode(read.data.pixels), strict=True):
+        assert type(new) is type(old)
+        if isinstance(old, Image.Image):
+            assert new.mode == old.mode
+            assert new.tobytes() == old.tobytes()
+        elif isinstance(old, torch.Tensor):
+            assert new.dtype == old.dtype
+            assert torch.equal(new, old)
+        else:
+            assert new.dtype == old.dtype
+            np.testing.assert_array_equal(new, old)
+
+
+@pytest.mark.parametrize("name", ["float tensors", "normalised tensors", "PIL RGB", "float arrays"])
+def test_pixels_are_read_to_the_level(name: str) -> None:
+    pictures, normalize = PICTURES[name]
+    read = read_dataset(list(zip(pictures, Y, strict=True)), normalize=normalize)
+    np.testing.assert_array_equal(read.data.pixels, levels())
+
+
+Pair = namedtuple("Pair", ["picture", "kind"])
+CONTAINERS = {
+    "tuples": lambda x, y: (x, y),
+    "lists": lambda x, y: [x, y],
+    "named tuples": Pair,
+    "dicts": lambda x, y: {"image": x, "label": y},
+    "dicts, label first": lambda x, y: {"target": y, "pixel_values": x},
+    "dicts of other names": lambda x, y: {"foto": x, "klasse": y},
+    "ordered dicts": lambda x, y: OrderedDict(x=x, y=y),
+}
+
+
+@pytest.mark.parametrize("name", sorted(CONTAINERS))
+def test_new_items_are_held_as_the_old_ones(name: str) -> None:
+    x = list(first(levels()))
+    items = [CONTAINERS[name](a, b) for a, b in zip(x, Y, strict=True)]
+    read = read_dataset(items)
+    made = read.format.made(read.format.picture.decode(read.data.pixels), read.data.labels)
+    for old, new in zip(items, made, strict=True):
+        assert type(new) is type(old)
+        if isinstance(old, dict):
+            assert list(new) == list(old)
+            old, new = list(old.values()), list(new.values())
+        for a, b in zip(old, new, strict=True):
+            assert torch.equal(torch.as_tensor(a), torch.as_tensor(b))
+
+
+LABELS = {
+    "ints": Y,
+    "bools": [y > 0 for y in Y],
+    "text": [f"class {y}" for y in Y],
+    "whole floats": [float(y > 0) for y in Y],
+    "tensors": list(torch.tensor(Y)),
+    "tensors of one": list(torch.tensor(Y).view(-1, 1)),
+    "numpy scalars": list(np.array(Y, dtype=np.uint8)),
+    "arrays of one": list(np.array(Y).reshape(-1, 1)),
+}
+
+
+@pytest.mark.parametrize("name", sorted(LABELS))
+def test_labels_are_of_the_items_own_type(name: str) -> None:
+    values = LABELS[name]
+    facts = describe_dataset(list(zip(levels(), values, strict=True)))
+    made = facts.format.made(list(levels()), facts.labels)
+    for old, (_, new) in zip(values, made, strict=True):
+        assert type(new) is type(old)
+        assert np.array_equal(new, old)
+        assert getattr(new, "dtype", None) == getattr(old, "dtype", None)
+
+
+def test_vectors_become_a_table_and_come_back() -> None:
+    x = torch.randn(ROWS, 4)
+    read = read_dataset(TensorDataset(x, torch.tensor(Y)))
+    assert read.data.counts == {"0": 15, "3": 5}
+    assert read.data.frame.shape == (ROWS, 4)
+    made = read.format.picture.decode(read.data.frame.to_numpy(dtype=np.float32))
+    assert torch.equal(torch.stack(made), x)
+
+
+def test_declared_labels_spare_decoding() -> None:
+    items = Listed(list(zip(levels(), Y, strict=True)), targets=Y)
+    assert describe_dataset(items).counts == {"0": 15, "3": 5}
+    many = Listed(items.items * 50, targets=Y * 50)
+    assert describe_dataset(many).counts == {"0": 750, "3": 250}
+    assert many.read < 40  # a few, however many there are
+
+
+@pytest.mark.parametrize("wrap", [lambda d: Subset(d, [19, 0, 1]), lambda d: ConcatDataset([d, d])])
+def test_declared_labels_are_found_through_wrappers(wrap) -> None:
+    items = Listed(list(zip(levels(), Y, strict=True)), labels=np.array(Y))
+    wrapped = wrap(items)
+    expected = [wrapped[i][1] for i in range(len(wrapped))]
+    facts = describe_dataset(wrapped)
+    assert [int(facts.names[label]) for label in facts.labels] == expected
+
+
+def test_declared_labels_that_items_contradict_are_not_believed() -> None:
+    items = Listed(list(zip(levels(), ["cat"] * 15 + ["dog"] * 5, strict=True)), targets=Y)
+    assert describe_dataset(items).counts == {"cat": 15, "dog": 5}
+
+
+def test_a_loaders_subset_of_rows_is_read_alone() -> None:
+    data = TensorDataset(first(levels()), torch.tensor(Y))
+    loader = DataLoader(data, sampler=SubsetRandomSampler(list(range(10, 20))))
+    assert read_dataset(loader).data.counts == {"0": 5, "3": 5}
+    assert len(read_dataset(DataLoader(data)).data) == ROWS
+
+
+def test_large_pictures_are_read_at_a_models_size() -> None:
+    x = levels(3, (96, 128))
+    read = read_dataset(list(zip(x, Y, strict=True)))
+    assert read.data.image_shape == (48, 64, 3)
+    assert read.format.picture.size == (96, 128)
+    assert read.notes == ("images of 96 x 128 px are read at 48 x 64 px",)
+    assert read_dataset(list(zip(x, Y, strict=True)), image_size=(24, 32)).data.image_shape[0] == 24
+
+
+def test_pictures_of_several_sizes_are_read_at_one() -> None:
+    items = [(Image.new("RGB", (20 + i, 20)), y) for i, y in enumerate(Y)]
+    read = read_dataset(items)
+    assert read.format.picture.varies
+    assert read.data.image_shape == (20, 28, 3)
+
+
+def test_reading_leaves_the_global_generators_alone() -> None:
+    class Noisy(Dataset):
+        def __len__(self) -> int:
+            return 9
+
+        def __getitem__(self, index):
+            return torch.rand(1, 8, 8), index % 2
+
+    before = torch.get_rng_state()
+    with pytest.warns(UserWarning, match="random transform") as caught:
+        read_dataset(Noisy())
+    assert torch.equal(torch.get_rng_state(), before)
+    assert len(caught) == 1
+    assert caught[0].filename == __file__  # it points at the caller's line
+
+
+REFUSED = {
+    "a number": (5, "expected a map-style torch Dataset"),
+    "nothing": ([], "no items"),
+    "no label": (TensorDataset(first(levels())), "holds 1 part"),
+    "bare tensors": (first(levels()), "expected a tuple, a list or a dict"),
+    "label first": (list(zip(Y, levels(), strict=True)), "keys="),
+    "several labels": (TensorDataset(first(levels()), torch.ones(ROWS, 3)), "several labels"),
+    "regression": (TensorDataset(torch.rand(40, 3), torch.rand(40)), "regression target"),
+    "no class": (list(zip(levels(), [None] * ROWS, strict=True)), "is a NoneType"),
+    "video": (TensorDataset(torch.rand(4, 2, 3, 8, 8), torch.ones(4)), "expected a PIL image"),
+    "normalised": (
+        TensorDataset(normalised(levels()), torch.tensor(Y)),
+        r"normalize=\(mean, std\)",
+    ),
+    "above 255": (TensorDataset(first(levels()).long() * 300, torch.tensor(Y)), "0..255"),
+    "odd range": (TensorDataset(first(levels()) / 100, torch.tensor(Y)), "neither 0..1 nor"),
+    "NaN": (TensorDataset(first(levels()) / torch.nan, torch.tensor(Y)), "NaN"),
+    "two kinds": ([(levels()[0], 0), (first(levels())[0], 1)], "several types"),
+    "two shapes": ([(levels()[0], 0), (levels()[0][..., :1], 1)], "channels"),
+    "16 bit PIL": ([(Image.new("I;16", (9, 9)), 0)] * 3, "convert"),
+    "which key": ([{"a": levels()[0], "b": levels()[0], "y": 1}] * 2, "which part"),
+}
+
+
+@pytest.mark.parametrize("name", sorted(REFUSED))
+def test_what_cannot_be_read_is_refused_with_a_cure(name: str) -> None:
+    source, message = REFUSED[name]
+    with pytest.raises(DataError, match=message):
+        read_dataset(source)
+
+
+def test_iterable_datasets_are_refused_with_the_way_out() -> None:
+    class Stream(IterableDataset):
+        def __iter__(self):
+            yield levels()[0], 0
+
+    for source in (Stream(), DataLoader(Stream())):
+        with pytest.raises(DataError, match="Read it into a map-style one"):
+            read_dataset(source)
+
+
+@pytest.mark.parametrize("normalize", [0.5, (0.5, 0), ([0.5, 0.5], 1), ("a", "b"), (0.5, 0.5, 0.5)])
+def test_a_normalisation_that_is_none_is_refused(normalize) -> None:
+    with pytest.raises(UsageError, match="normalize"):
+        read_dataset(TensorDataset(normalised(levels()), torch.tensor(Y)), normalize=normalize)
+
+
+def test_another_normalisation_than_the_datasets_is_noticed() -> None:
+    with pytest.raises(DataError, match="exactly as the dataset uses them"):
+        read_dataset(TensorDataset(normalised(levels()), torch.tensor(Y)), normalize=(0.5, 0.5))
+
+
+def test_keys_say_which_part_is_which() -> None:
+    items = [(row, image, y) for row, (image, y) in enumerate(zip(levels(), Y, strict=True))]
+    read = read_dataset(items, keys=(1, 2))
+    assert read.data.counts == {"0": 15, "3": 5}
+    assert read.format.container.others == (0,)
+    with pytest.raises(UsageError, match="an item holds 0, 1, 2, not 5"):
+        read_dataset(items, keys=(1, 5))
+
+
+def test_what_else_items_hold_must_be_said() -> None:
+    items = [{"image": x, "label": y, "path": "p"} for x, y in zip(levels(), Y, strict=True)]
+    form = read_dataset(items).format
+    with pytest.raises(UsageError, match=r"fill={'path': \.\.\.}"):
+        form.with_fill(None)
+    with pytest.raises(UsageError, match="Did you mean 'path'"):
+        form.with_fill({"pahts": ""})
+    with pytest.raises(UsageError, match="which is made"):
+        form.with_fill({"path": "", "label": 0})
+    (made,) = form.with_fill({"path": ""}).made([items[0]["image"]], np.array([1]))
+    assert made == {"image": items[0]["image"], "label": 3, "path": ""}
