@@ -119,8 +119,9 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
 
     Notes
     -----
-    scikit-learn's own `Pipeline` refuses every step that changes the number of rows (SLEP005).
-    Two cures: `gan_augment.make_pipeline`, which is imbalanced-learn's; or
+    scikit-learn's own `Pipeline` refuses every step that changes the number of rows (SLEP005): "All
+    intermediate steps should be transformers and implement fit and transform or be the string
+    'passthrough'". Two cures: `gan_augment.make_pipeline`, which is imbalanced-learn's; or
     `gan_augment.AugmentedClassifier`, which goes last into any pipeline.
 
     An anchored model contains encoded training rows; share it as you would share the data.

@@ -13,6 +13,8 @@ SAYS = {
     "02_arrays.py": "ten again are the first ten: True",
     "03_tensorboard_callback.py": "score/value",
     "04_table.py": "the saved model draws the same rows: True",
+    "05_pipeline_grid.py": "4 models were trained",
+    "06_image_array_pipeline.py": "the saved augmenter draws the same pictures: True",
     "08_augmented_classifier.py": "chosen: ",
 }
 
