@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -41,8 +42,26 @@ def command(*args: object) -> dict[str, object]:
     return answer
 
 
+def faces() -> None:
+    """A pipeline and a loader, as in the README, with two steps of training."""
+    import torch
+    from sklearn.linear_model import LogisticRegression
+    from torch.utils.data import DataLoader, TensorDataset
+
+    rng = np.random.default_rng(0)
+    y = np.repeat([0, 1], [40, 12])
+    augmenter = partial(gan_augment.GANAugmenter, steps=2, random_state=0)
+    x = rng.normal(size=(52, 3)) + y[:, None]
+    gan_augment.make_pipeline(augmenter(), LogisticRegression()).fit(x, y).predict(x)
+    images = TensorDataset(torch.rand(52, 1, 8, 8), torch.tensor(y))
+    loader = gan_augment.augment_loader(DataLoader(images, 13, shuffle=True), augmenter())
+    drawn = torch.cat([labels for _, labels in loader]).bincount().tolist()
+    if sum(drawn) != 52 or min(drawn) < 20:
+        sys.exit(f"the loader drew {drawn} of the two classes; expected 52 in all, balanced")
+
+
 def main() -> None:
-    """The package comes from the wheel, and fits and tops up images and a table."""
+    """The package comes from the wheel, and fits and tops up images, a table, rows and items."""
     home = Path(gan_augment.__file__).resolve()
     if "site" not in home.parts:
         sys.exit(f"gan_augment came from {home}, not from the wheel")
@@ -58,6 +77,7 @@ def main() -> None:
     rare = sum(line.endswith(",rare") for line in filled.splitlines())
     if rare != 40 or not filled.startswith(Path("data.csv").read_text()):
         sys.exit(f"out.csv holds {rare} rare rows; expected 40 behind the lines of data.csv")
+    faces()
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Generic
@@ -17,6 +16,7 @@ from gan_augment.data.strategy import ClassPlan
 from gan_augment.errors import DataError, TooFewAcceptedError
 from gan_augment.randomness import generator
 from gan_augment.synthesizers.protocol import Data, Synthesizer
+from gan_augment.user_warnings import warn
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def added_rows(
     refused |= too_few
     if refused:
         listed = "; ".join(f"{name!r}: {why}" for name, why in refused.items())
-        warnings.warn(f"filled with repeats of real rows instead: {listed}", stacklevel=3)
+        warn(f"filled with repeats of real rows instead: {listed}")
     origins: list[str] = []
     labels, sources = [], [np.empty(0, dtype=np.int64)]
     for label, name in enumerate(data.names):
