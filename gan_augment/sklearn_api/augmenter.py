@@ -24,6 +24,7 @@ from gan_augment.sklearn_api.making import trained, why_not_kept
 from gan_augment.sklearn_api.resampling import Resampled, generates, topped_up
 from gan_augment.sklearn_api.settings import Settings, drawn_seed, threads
 from gan_augment.sklearn_api.table_form import TableForm
+from gan_augment.synthesizers.arguments import checked_seed
 from gan_augment.training.callbacks import Callback
 from gan_augment.user_warnings import warn
 
@@ -77,8 +78,8 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
         Drawn from once a fit. With an int the same data gives the same rows, byte for byte.
     warm_start : bool, default=False
         With True a fitted or loaded model that knows every class and has the same columns (names,
-        kinds, dtypes) or image size is used as it is instead of being trained anew; where it does
-        not fit, one is trained anew and a warning says why. `clone` drops fitted models.
+        kinds, dtypes, constants) or image size is used as it is, whatever rows it was trained on;
+        where it does not fit, one is trained anew and a warning says why. `clone` drops models.
     callbacks : sequence of Callback or None, default=None
         Told every event of training. `clone` copies them, and so does a pipeline with memory.
     verbose : int, default=0
@@ -262,7 +263,7 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
         """
         model = self._trained()
         names = {self._labels.name_of(label): n for label, n in counts.items()}
-        seed = self._seed if random_state is None else random_state
+        seed = self._seed if random_state is None else checked_seed(random_state)
         made = model.sample(names, random_state=seed)
         codes = np.array([self._labels.names.index(made.names[i]) for i in made.labels], dtype=int)
         return new_rows(self._form, made), self._labels.of(codes)
@@ -274,14 +275,13 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
         `sampling_strategy`, a RandomState and callbacks are not kept. Replaces what was saved
         there before; raises OutputExistsError for a folder of anything else.
         """
-        names = getattr(self, "feature_names_in_", None)
+        model, names = self._trained(), getattr(self, "feature_names_in_", None)
         facts = {
-            "seed": self._seed if hasattr(self, "_seed") else 0,
+            "seed": self._seed,
             "n_features": getattr(self, "n_features_in_", 0),
             "feature_names": None if names is None else tuple(names.tolist()),
             "asked": tuple(getattr(self, "sampling_strategy_", {}).items()),
         }
-        model = self._trained()
         params = self.get_params(deep=False)
         saved.write(Path(folder), model, saved.face_of(params, self._form, self._labels, facts))
 
@@ -358,7 +358,9 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
         self._form, self._labels = given.form, given.labels
         self.synthesizer_ = synthesizer
         self.classes_ = given.labels.classes
-        if given.schema is not None:
+        if given.schema is None:
+            self.__dict__.pop("schema_", None)
+        else:
             self.schema_ = given.schema
 
     def _count_features(self, given: Labelled) -> None:

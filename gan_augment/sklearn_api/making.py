@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from gan_augment.data.contract import LabelledImages, LabelledTable
-from gan_augment.data.schema import TableSchema
+from gan_augment.data.schema import Column, TableSchema
 from gan_augment.data.sizing import LONGEST_SIDE_PX
 from gan_augment.errors import DivergedError
 from gan_augment.sklearn_api.settings import Settings
@@ -87,7 +87,7 @@ def why_not_kept(
     """Why a fitted GAN cannot be used for this data; None where it can.
 
     It must know every class by name, and have images of the same size and channels, or columns of
-    the same names, kinds and dtypes in the same order.
+    the same names, kinds and dtypes (of categories and constants the values too) in the same order.
     """
     if gan is None:
         return "there is no fitted model"
@@ -106,9 +106,15 @@ def why_not_kept(
     if schema is None or known.names != schema.names:
         return "the model knows other columns, or in another order"
     for mine, theirs in zip(known.columns, schema.columns, strict=True):
-        if (mine.kind, mine.dtype) != (theirs.kind, theirs.dtype):
+        if _written(mine) != _written(theirs):
             return (
                 f"the model knows column {mine.name!r} as {mine.kind} ({mine.dtype}), here it is "
-                f"{theirs.kind} ({theirs.dtype})"
+                f"{theirs.kind} ({theirs.dtype}), or of other values"
             )
     return None
+
+
+def _written(column: Column) -> tuple[object, ...]:
+    """What must agree for cells of one column to stand in another."""
+    fixed = column.levels if column.kind == "constant" else ()
+    return column.kind, column.dtype, column.categories, column.ordered, fixed

@@ -160,6 +160,20 @@ def test_a_model_that_does_not_know_the_data_is_trained_anew(change, why, quick,
     assert augmenter.synthesizer_ is not model
 
 
+def test_categories_that_the_model_does_not_know_make_it_be_trained_anew(quick, numbers) -> None:
+    values, y = numbers
+    first = pd.DataFrame(values, columns=list("xyz")).assign(
+        c=pd.Categorical(["a", "b"] * 20), k="always"
+    )
+    augmenter = quick(warm_start=True).fit(first, y)
+    other = first.assign(c=pd.Categorical(["a", "c"] * 20))
+    with pytest.warns(UserWarning, match="knows column 'c' as categorical"):
+        out, _ = augmenter.fit_resample(other, y)
+    assert out.dtypes.equals(other.dtypes)
+    with pytest.warns(UserWarning, match="knows column 'k' as constant .* or of other values"):
+        augmenter.fit(other.assign(k="never"), y)
+
+
 def test_a_table_model_without_a_face_gives_frames(tmp_path) -> None:
     read = read_frame(FRAME.assign(fraud=LABELS == "yes"), target="fraud")
     gan = TabularGAN(steps=2, classes="all", device="cpu").fit(read.table, schema=read.schema)
