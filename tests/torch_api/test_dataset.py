@@ -130,6 +130,7 @@ def test_an_index_beyond_the_end_is_an_index_error(images: TensorDataset) -> Non
         data["first"]  # type: ignore[index]
 
 
+@pytest.mark.slow
 def test_an_unfitted_augmenter_is_fitted_on_the_items(images: TensorDataset) -> None:
     gan = ImageGAN(steps=2, device="cpu", threads=1)
     data = AugmentedDataset(images, gan)
@@ -143,6 +144,7 @@ def test_nothing_is_fitted_where_nothing_is_generated(images: TensorDataset) -> 
     assert not hasattr(gan, "classes_")
 
 
+@pytest.mark.slow
 def test_the_classes_that_the_model_was_fitted_to_top_up_are(images: TensorDataset) -> None:
     gan = ImageGAN(steps=2, device="cpu", threads=1, classes=["3"])
     gan.fit(read_dataset(images).data)
