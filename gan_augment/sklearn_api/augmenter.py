@@ -205,7 +205,8 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
         if isinstance(given, Given):
             added = rows_to_add(self.sampling_strategy, given.labels, given.data.labels)
         names = [given.labels.name_of(label) for label, n in added.items() if n]
-        self._train(given, names or given.data.names, settings)
+        held = [name for name, n in given.data.counts.items() if n]
+        self._train(given, names or held, settings)
         self._describe(added, None)
         return self
 
@@ -278,7 +279,6 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
         model, names = self._trained(), getattr(self, "feature_names_in_", None)
         facts = {
             "seed": self._seed,
-            "n_features": getattr(self, "n_features_in_", 0),
             "feature_names": None if names is None else tuple(names.tolist()),
             "asked": tuple(getattr(self, "sampling_strategy_", {}).items()),
         }
@@ -313,12 +313,14 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
         self.synthesizer_, self.classes_ = gan, found.labels.classes
         if isinstance(found.form, TableForm):
             self.schema_ = found.form.schema
+            self.n_features_in_ = len(self.schema_.columns)
+        else:
+            self.n_features_in_ = math.prod(found.form.shape)
         if face is None:
             return
         kept = set(self.get_params(deep=False)) - {"device", "n_jobs", "warm_start"}
         self.set_params(**saved.settings_in(face, kept))
         self.sampling_strategy_ = dict(face.asked)
-        self.n_features_in_ = face.n_features
         if face.feature_names is not None:
             self.feature_names_in_ = np.array(face.feature_names, dtype=object)
 

@@ -50,7 +50,6 @@ class SavedFace(Frozen):
     labels: SavedLabels
     images: SavedImages | None = None
     rows: SavedRows | None = None
-    n_features: NonNegativeInt
     feature_names: tuple[Name, ...] | None = None
 
 
@@ -163,7 +162,7 @@ def _plain(gan: GAN) -> tuple[Form, LabelForm]:
 def face_of(
     params: Mapping[str, Any], form: Form, labels: LabelForm, facts: Mapping[str, Any]
 ) -> SavedFace:
-    """The JSON of a face. facts: seed, n_features, feature_names, asked."""
+    """The JSON of a face. facts: seed, feature_names, asked."""
     settings = settings_of(params)
     strategy = params["sampling_strategy"]
     pairs = tuple(strategy.items()) if isinstance(strategy, Mapping) else None

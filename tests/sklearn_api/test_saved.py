@@ -178,7 +178,9 @@ def test_a_table_model_without_a_face_gives_frames(tmp_path) -> None:
     read = read_frame(FRAME.assign(fraud=LABELS == "yes"), target="fraud")
     gan = TabularGAN(steps=2, classes="all", device="cpu").fit(read.table, schema=read.schema)
     gan.save(tmp_path / "run" / "model")
-    X, y = GANAugmenter.load(tmp_path / "run").sample({True: 3})
+    loaded = GANAugmenter.load(tmp_path / "run")
+    X, y = loaded.sample({True: 3})
+    assert loaded.n_features_in_ == 3
     assert X.dtypes.equals(FRAME.dtypes)
     assert y.tolist() == [True] * 3
     assert (y.name, y.dtype) == ("fraud", bool)
