@@ -13,7 +13,6 @@ Every cell is a line of a journal beside the result, so that a stopped run goes 
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from functools import partial
 from pathlib import Path
@@ -23,7 +22,7 @@ import pandas as pd
 import tables_figures as figures
 import tables_protocol as protocol
 from sklearn.base import BaseEstimator, ClassifierMixin
-from tables import Journal, computed, made_with
+from tables import Journal, as_json, computed, made_with
 from threadpoolctl import threadpool_limits
 
 from gan_augment import AugmentedClassifier, GANAugmenter
@@ -199,13 +198,45 @@ def report(records: list[dict]) -> dict:
             amount = str(chosen(record, figure))
             counts[amount] = counts.get(amount, 0) + 1
     return {
+        "cells": len(figures.grid(arms, protocol.METRICS[0])),
         "mean rank": {m: figures.mean_ranks(arms, m, ARMS) for m in protocol.METRICS},
         "auto minus": {
             other: {m: figures.difference(arms, m, "auto", other) for m in protocol.METRICS}
             for other in ARMS[:-1]
         },
         "taken": {m: dict(sorted(c.items(), key=lambda kv: -kv[1])) for m, c in taken.items()},
+        "errors": figures.errors(arms),
+        "seconds to fit the GAN, to judge all amounts": {
+            record["table"]: [record["facts"]["fit_s"], record["facts"]["judge_s"]]
+            for record in records
+        },
+        "per table, learner and metric: mean, sd over seeds": figures.per_table(arms),
     }
+
+
+def markdown(found: dict) -> str:
+    """The figures for reading."""
+    lines = ["# How much to add, chosen by cross-validation", ""]
+    lines += [
+        f"{found['cells']} cells (table, seed, learner). Rank 1 is best; ties are averaged.",
+        "",
+    ]
+    lines += ["| mean rank (sd of the seeds' means) | " + " | ".join(ARMS) + " |"]
+    lines += ["| --- " * (len(ARMS) + 1) + "|"]
+    for metric, ranks in found["mean rank"].items():
+        cells = [f"{ranks[arm]['mean']:.2f} ({ranks[arm]['seed_sd'] or 0:.2f})" for arm in ARMS]
+        lines += [f"| {metric} | " + " | ".join(cells) + " |"]
+    for other, metrics in found["auto minus"].items():
+        lines += ["", f"Auto minus {other}, mean over tables with a 95 % interval:"]
+        for metric, d in metrics.items():
+            lines += [
+                f"- {metric}: {d['mean']:+.4f} ({d['low']:+.4f} to {d['high']:+.4f}), above in "
+                f"{d['tables_above']} of {d['tables']} tables"
+            ]
+    for metric, counts in found["taken"].items():
+        taken = ", ".join(f"{amount} {n}" for amount, n in counts.items())
+        lines += ["", f"Chosen by {metric}: {taken}."]
+    return "\n".join(lines) + "\n"
 
 
 def options() -> argparse.Namespace:
@@ -246,9 +277,10 @@ def main() -> None:
         record = next(r for r in records if r["table"] == asked.check)
         check(asked.data, asked.check, record["seed"], record)
     found = {"made with": made_with(), "seeds": list(seeds), "tables": tables} | report(records)
-    print(json.dumps(found, indent=1))
+    print(markdown(found))
     if asked.out:
-        asked.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+        asked.out.write_text(as_json(found), encoding="utf-8")
+        asked.out.with_suffix(".md").write_text(markdown(found), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -164,10 +164,15 @@ def main() -> None:
     result = report(records, asked)
     show(result["figures"])
     if asked.out:
-        text = re.sub(r"\[\s+([^][{}]*?)\s+\]", _in_one_line, json.dumps(result, indent=1))
-        asked.out.write_text(text + "\n", encoding="utf-8")
+        asked.out.write_text(as_json(result), encoding="utf-8")
         text = markdown(records, ARMS, "Tables")
         asked.out.with_suffix(".md").write_text(text, encoding="utf-8")
+
+
+def as_json(values: dict) -> str:
+    """JSON text, its lists of numbers in one line."""
+    text = re.sub(r"\[\s+([^][{}]*?)\s+\]", _in_one_line, json.dumps(values, indent=1))
+    return text + "\n"
 
 
 def _in_one_line(found: re.Match[str]) -> str:
