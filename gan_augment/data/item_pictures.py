@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -107,7 +108,7 @@ class ImageFormat:
             x /= self.std.astype(real)
         return x.astype(kind, copy=False)
 
-    @property
+    @cached_property
     def _array_dtype(self) -> np.dtype[Any]:
         return _array_dtype(self.kind, self.dtype)
 

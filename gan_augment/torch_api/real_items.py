@@ -32,28 +32,30 @@ class RealItems:
         if type(dataset) is Subset and type(dataset.dataset) is TensorDataset:
             self._dataset = dataset.dataset
             self._rows = np.array([int(i) for i in dataset.indices], dtype=np.int64)
-        self._tensors = type(self._dataset) is TensorDataset
+        tensors = self._dataset.tensors if type(self._dataset) is TensorDataset else ()
+        self._gathered = [_is_small(tensor) for tensor in tensors]
 
     def of(self, rows: NDArray[np.int64]) -> list[Any]:
         """The items of the given rows."""
         rows = rows if self._rows is None else self._rows[rows]
         dataset, listed = self._dataset, rows.tolist()
-        if self._tensors:
-            return list(zip(*[_rows_of(t, rows, listed) for t in dataset.tensors], strict=True))
+        if self._gathered:
+            held = zip(dataset.tensors, self._gathered, strict=True)
+            parts = [_gathered(t, rows) if small else [t[i] for i in listed] for t, small in held]
+            return list(zip(*parts, strict=True))
         together = getattr(dataset, "__getitems__", None)
         if callable(together):
             return list(together(listed))
         return [dataset[i] for i in listed]
 
 
-def _rows_of(tensor: Tensor, rows: NDArray[np.int64], listed: list[int]) -> Sequence[Tensor]:
-    small = tensor.element_size() * tensor[:1].numel() <= _SMALL_BYTES
-    if small and _is_plain(tensor):
-        # by NumPy: torch's index_select is slower, and would start threads
-        return torch.from_numpy(tensor.numpy().take(rows, axis=0)).unbind(0)
-    return [tensor[i] for i in listed]
+def _gathered(tensor: Tensor, rows: NDArray[np.int64]) -> Sequence[Tensor]:
+    """Copies of rows, by NumPy: torch's index_select is slower, and would start threads."""
+    return torch.from_numpy(tensor.numpy().take(rows, axis=0)).unbind(0)
 
 
-def _is_plain(tensor: Tensor) -> bool:
+def _is_small(tensor: Tensor) -> bool:
+    """Whether rows are plain numbers, and so few that copying them costs nothing."""
     here = type(tensor) is Tensor and tensor.device.type == "cpu"
-    return here and not tensor.requires_grad and tensor.dtype not in _TORCH_ONLY
+    plain = here and not tensor.requires_grad and tensor.dtype not in _TORCH_ONLY
+    return plain and tensor.element_size() * tensor[:1].numel() <= _SMALL_BYTES
