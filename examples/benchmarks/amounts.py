@@ -61,13 +61,13 @@ def _ladder(train: protocol.Half, test: protocol.Half, info: protocol.TableInfo,
     given = read_given(train.X, train.y, categorical_features=info.categorical)
     top_ups = TopUps.of(given, augmenter(info, seed))
     began_s = time.perf_counter()
-    makers = top_ups.makers()
+    gan = top_ups.gan()
     fit_s = time.perf_counter() - began_s
     judge = partial(_judged, train, info=info, seed=seed)
     scores = score_amounts(
         given.data,
         judge,
-        makers,
+        top_ups.makers(),
         classes=top_ups.classes,
         top_up=top_ups.top_up,
         seed=top_ups.seed,
@@ -85,7 +85,7 @@ def _ladder(train: protocol.Half, test: protocol.Half, info: protocol.TableInfo,
         "left out": dict(scores.left_out),
         "outer": outer,
         "facts": {
-            "chosen": top_ups.augmenter.synthesizer_.meta_.chosen,
+            "chosen": gan.meta_.chosen,
             "fit_s": round(fit_s, 1),
             "judge_s": round(judge_s, 1),
         },

@@ -56,11 +56,10 @@ class TopUps:
         )
 
     def makers(self) -> dict[str, Maker[Any]]:
-        """{source: maker}, the GAN's with what a fit on all given rows chose, which is made now."""
-        whole = self._gan()
+        """{source: maker}; the GAN's trains as much as one of all given rows chose to."""
 
         def gan(part: Any, seed: int) -> Synthesizer[Any]:
-            twin: Any = whole.as_chosen(seed)
+            twin: Any = self.gan().as_chosen(seed)
             if self.given.kind == "image":
                 return twin.fit(part)  # type: ignore[no-any-return]
             return twin.fit(part, schema=infer_schema(part.frame, self.overrides))  # type: ignore[no-any-return]
@@ -74,14 +73,14 @@ class TopUps:
         if all(end.total == end.real for end in plan.values()):
             return None
         if amount.source == "gan":
-            synthesizer = self._gan()
+            synthesizer = self.gan()
         else:
             plain = plain_makers(self.classes, self.overrides)
             synthesizer = plain[amount.source](data, self.seed)
         return added_rows(data, plan, synthesizer, self.seed, schema=self.given.schema)
 
-    def _gan(self) -> Any:
+    def gan(self) -> Any:
         """The augmenter's model of all given rows, trained on first use."""
         if getattr(self.augmenter, "synthesizer_", None) is None:
-            self.augmenter.fit(self.given.x, self.given.y)
+            self.augmenter._fit_given(self.given)
         return self.augmenter.synthesizer_

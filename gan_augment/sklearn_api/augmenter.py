@@ -198,8 +198,12 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
         -------
         self
         """
+        Settings.of(self.get_params(deep=False))  # before X is read
+        return self._fit_given(labelled(X, y) or self._read(X, y))
+
+    def _fit_given(self, given: Labelled) -> Self:
+        """As `fit`, of what is read already: its groups, if it has some, stay whole in trials."""
         settings = Settings.of(self.get_params(deep=False))
-        given = labelled(X, y) or self._read(X, y)
         self._count_features(given)
         added: dict[Label, int] = {}
         if isinstance(given, Given):

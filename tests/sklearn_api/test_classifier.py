@@ -314,6 +314,29 @@ def test_groups_stay_on_one_side_of_the_folds_of_auto(blobs, quick):
     assert min(len(rows) for rows in seen) < 30 == len(seen[-1])
 
 
+def test_groups_reach_the_generators_too(blobs, quick, monkeypatch):
+    X, y = blobs
+    groups, seen = np.arange(120) // 2, []
+    fit = TabularGAN.fit
+
+    def watched(self, data, **more):
+        seen.append(data.groups)
+        return fit(self, data, **more)
+
+    monkeypatch.setattr(TabularGAN, "fit", watched)
+    model = AugmentedClassifier(GaussianNB(), quick(), Amount("gan", 1.0))
+    model.fit(X, y, groups=groups)
+    assert [held.tolist() for held in seen] == [groups.tolist()]
+
+
+def test_auto_trains_no_generator_where_nothing_can_be_added(blobs, quick):
+    X, y = blobs
+    even = np.concatenate([np.flatnonzero(y == 0)[:24], np.flatnonzero(y == 1)])
+    model = AugmentedClassifier(GaussianNB(), quick(), "auto").fit(X[even], y[even])
+    assert model.amount_ == NOTHING
+    assert not hasattr(model.augmenter_, "synthesizer_")
+
+
 def test_pictures_are_topped_up_by_any_amount(pictures, quick):
     from sklearn.preprocessing import FunctionTransformer
 
