@@ -277,8 +277,8 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
         """Write the fitted model and what gives rows back in X's and y's containers, as a folder.
 
         safetensors and JSON, no pickle; `gan-augment sample` and `inspect` read it too. A callable
-        `sampling_strategy`, a RandomState and callbacks are not kept. Replaces what was saved
-        there before; raises OutputExistsError for a folder of anything else.
+        `sampling_strategy`, a RandomState, a Recipe and callbacks are not kept. Replaces what was
+        saved there before; raises OutputExistsError for a folder of anything else.
         """
         model, names = self._trained(), getattr(self, "feature_names_in_", None)
         facts = {

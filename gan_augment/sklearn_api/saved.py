@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
 from pydantic import Field, NonNegativeInt, ValidationError
 
 from gan_augment.config import Frozen
@@ -20,7 +21,7 @@ from gan_augment.data.schema import Name
 from gan_augment.errors import ModelFileError, OutputExistsError
 from gan_augment.sklearn_api.given import Form
 from gan_augment.sklearn_api.image_form import ImageForm
-from gan_augment.sklearn_api.label_form import LabelForm, form_of_labels
+from gan_augment.sklearn_api.label_form import LabelForm, form_of_labels, plain
 from gan_augment.sklearn_api.labelled import form_of_model
 from gan_augment.sklearn_api.saved_forms import SavedImages, SavedLabels, SavedRows
 from gan_augment.sklearn_api.table_form import TableForm
@@ -99,13 +100,17 @@ def read(folder: Path, *, device: str, threads: int | None) -> Loaded:
 
 
 def settings_of(params: Mapping[str, Any]) -> dict[str, Any]:
-    """The parameters that JSON can hold as they are; a tuple becomes a list."""
+    """The parameters that JSON can hold; tuples, sets and arrays become lists.
+
+    >>> settings_of({"random_state": np.int64(3), "image_shape": (8, 8), "callbacks": print})
+    {'random_state': 3, 'image_shape': [8, 8]}
+    """
     kept = {}
     for name, value in params.items():
-        plain = list(value) if isinstance(value, tuple) else value
-        flat = plain if isinstance(plain, list) else [plain]
+        several = isinstance(value, list | tuple | set | frozenset | np.ndarray)
+        flat = [plain(one) for one in value] if several else [plain(value)]
         if all(one is None or type(one) in (str, int, float, bool) for one in flat):
-            kept[name] = plain
+            kept[name] = flat if several else flat[0]
     return kept
 
 
@@ -165,7 +170,9 @@ def face_of(
     """The JSON of a face. facts: seed, feature_names, asked."""
     settings = settings_of(params)
     strategy = params["sampling_strategy"]
-    pairs = tuple(strategy.items()) if isinstance(strategy, Mapping) else None
+    pairs = None
+    if isinstance(strategy, Mapping):
+        pairs = tuple((plain(label), int(n)) for label, n in strategy.items())
     images = SavedImages.of(form) if isinstance(form, ImageForm) else None
     return SavedFace(
         settings=settings,

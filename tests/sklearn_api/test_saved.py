@@ -130,6 +130,26 @@ def test_settings_come_back_but_where_the_model_runs(quick, numbers, tmp_path) -
     assert loaded.get_params() == kept
 
 
+@pytest.mark.parametrize(
+    ("params", "kept"),
+    [
+        ({"sampling_strategy": {np.int64(1): np.int64(20)}}, {1: 20}),
+        ({"sampling_strategy": np.array([1])}, [1]),
+        ({"sampling_strategy": {1}}, [1]),
+        ({"categorical_features": np.array([False, False, True])}, [False, False, True]),
+        ({"random_state": np.int64(3)}, 3),
+        ({"synthetic_share": np.float64(0.25)}, 0.25),
+    ],
+)
+def test_settings_of_numpys_types_come_back_as_pythons(params, kept, quick, numbers, tmp_path):
+    X, y = numbers
+    X = np.c_[X[:, :2], np.arange(len(X)) % 3]
+    quick(**params).fit(X, y).save(tmp_path / "saved")
+    loaded = GANAugmenter.load(tmp_path / "saved", n_jobs=1)
+    assert loaded.get_params()[next(iter(params))] == kept
+    loaded.fit_resample(X, y)  # with the model as it is: a warning is an error here
+
+
 def test_a_loaded_model_is_used_as_it_is(quick, numbers, tmp_path, monkeypatch) -> None:
     X, y = numbers
     quick().fit(X, y).save(tmp_path / "saved")
