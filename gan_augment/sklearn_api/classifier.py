@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from imblearn.over_sampling.base import BaseOverSampler
 from numpy.typing import ArrayLike, NDArray
+from sklearn import get_config
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
 from sklearn.metrics import check_scoring
 from sklearn.pipeline import Pipeline
@@ -75,8 +76,9 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  
         that source, of the classes that `sampling_strategy` names. "auto": chosen by inner
         cross-validation among nothing, repeats, SMOTE and the GAN, up to 1/10, 1/4, 1/2 and all of
         the largest class; nothing, unless the best is above it by one standard error: see
-        `gan_augment.evaluation.amount`. It fits the classifier 66 times and the GAN 6 times, of
-        which 5 need not choose how much to train; a source that cannot serve the data is left out.
+        `gan_augment.evaluation.amount`. It fits the classifier up to 66 times and the GAN 6 times:
+        once on all rows, which chooses how much to train, and that much in each of 5 folds. A
+        source that cannot serve the data is left out.
     scoring : str, callable or None, default=None
         What "auto" chooses by, as in scikit-learn; None is "balanced_accuracy".
     correct_prior : bool, default=False
@@ -279,6 +281,12 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  
                 f"the augmenter is a {type(augmenter).__name__}; expected GANAugmenter() or "
                 "another over-sampler, which keeps the rows given first and in order"
             )
+        scoring = self.scoring
+        if not (scoring is None or isinstance(scoring, str) or callable(scoring)):
+            raise UsageError(
+                f"scoring={scoring!r}; expected one figure: None, a name such as 'f1', or a "
+                "callable of (estimator, X, y)"
+            )
         if weights is not None:
             _weights_name(self.estimator)
         if self.correct_prior and not hasattr(self.estimator, "predict_proba"):
@@ -318,4 +326,5 @@ def _weights_name(estimator: Any) -> str:
             f"sample_weight was given; {type(last).__name__}.fit takes none. Leave it out, or take "
             "an estimator that knows weights."
         )
-    return f"{prefix}sample_weight"
+    routed = get_config()["enable_metadata_routing"]  # by the requests of the steps, not by name
+    return "sample_weight" if routed else f"{prefix}sample_weight"

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from imblearn.over_sampling import SMOTE, RandomOverSampler
 from imblearn.under_sampling import RandomUnderSampler
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import make_column_transformer
@@ -122,6 +123,18 @@ def test_weights_reach_the_last_step_of_a_pipeline(blobs, quick):
     estimator = make_pipeline(StandardScaler(), Recorder())
     model = AugmentedClassifier(estimator, quick()).fit(X, y, sample_weight=np.full(120, 3.0))
     assert model.estimator_[-1].seen_[2][:120].tolist() == [3.0] * 120
+
+
+def test_weights_are_routed_by_the_requests_of_a_pipelines_steps(blobs, quick):
+    X, y = blobs
+    weights = np.linspace(0.5, 2, 120)
+    with config_context(enable_metadata_routing=True):
+        last = Recorder().set_fit_request(sample_weight=True)
+        inner = make_pipeline(StandardScaler().set_fit_request(sample_weight=False), last)
+        model = AugmentedClassifier(inner, quick()).set_fit_request(sample_weight=True)
+        outer = make_pipeline(StandardScaler().set_fit_request(sample_weight=False), model)
+        fitted = outer.fit(X, y, sample_weight=weights)[-1].estimator_[-1]
+    assert (fitted.seen_[2][:120] == weights).all()
 
 
 def test_frames_with_texts_and_holes_reach_the_estimator_as_frames(quick):
@@ -337,6 +350,7 @@ def test_auto_trains_no_generator_where_nothing_can_be_added(blobs, quick):
     assert not hasattr(model.augmenter_, "synthesizer_")
 
 
+@pytest.mark.slow
 def test_pictures_are_topped_up_by_any_amount(pictures, quick):
     from sklearn.preprocessing import FunctionTransformer
 
@@ -355,6 +369,11 @@ def test_pictures_are_topped_up_by_any_amount(pictures, quick):
 def test_an_amount_that_is_none_is_refused(blobs, amount):
     with pytest.raises(UsageError, match="expected None, 'auto'"):
         AugmentedClassifier(LogisticRegression(), amount=amount).fit(*blobs)
+
+
+def test_several_scores_are_refused_before_anything_is_fitted(blobs):
+    with pytest.raises(UsageError, match="expected one figure"):
+        AugmentedClassifier(LogisticRegression(), amount="auto", scoring=["f1"]).fit(*blobs)
 
 
 def test_an_amount_needs_an_augmenter_that_knows_sources(blobs):
