@@ -117,8 +117,8 @@ class SparseRows:
 class PandasRows:
     """A pandas frame. sparse: the dtypes of its sparse columns, by name.
 
-    A default index goes on as one. Whole numbers go on after the largest. Any other index is
-    numbered anew, since no new name can be made up.
+    A default index goes on as one. Whole numbers go on after the largest, where their dtype has
+    enough of them. Any other index is numbered anew, since no new name can be made up.
     """
 
     sparse: tuple[tuple[Any, Any], ...] = ()
@@ -192,7 +192,10 @@ def index_of(frame: Any, added: int) -> Index:
     plain = isinstance(old, pd.RangeIndex) and old.start == 0 and old.step == 1
     if plain or old.nlevels > 1 or old.dtype.kind not in "iu" or not len(old):
         return pd.RangeIndex(n, name=old.name if plain else None)
-    new = np.arange(added) + (int(old.max()) + 1)
+    first = int(old.max()) + 1
+    if first + added > np.iinfo(getattr(old.dtype, "numpy_dtype", old.dtype)).max:
+        return pd.RangeIndex(n)
+    new = np.arange(added) + first
     return old.append(pd.Index(new, dtype=old.dtype, name=old.name))
 
 

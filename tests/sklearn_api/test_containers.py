@@ -92,6 +92,7 @@ def test_a_frame_keeps_dtypes_columns_and_rows(quick) -> None:
         (pd.RangeIndex(N, name="row"), [*range(N + ADDED)]),
         (pd.Index([*range(7, 7 + 2 * N, 2)], name="row"), [*range(7, 7 + 2 * N, 2), 54, 55]),
         (pd.Index([*range(N)][::-1]), [*range(N - 1, -1, -1), 24, 25]),
+        (pd.Index(np.arange(N, dtype=np.int8) + np.int8(100)), [*range(N + ADDED)]),
         (pd.Index([f"row {i}" for i in range(N)]), [*range(N + ADDED)]),
         (pd.MultiIndex.from_product([["a"], range(N)]), [*range(N + ADDED)]),
     ],
