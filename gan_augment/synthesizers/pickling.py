@@ -6,7 +6,6 @@ saved model is; the settings travel as they are.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from typing import Any, TypedDict
 
@@ -16,6 +15,7 @@ from gan_augment.errors import UsageError
 from gan_augment.storage import bundle_bytes
 from gan_augment.synthesizers.model_file import NAME
 from gan_augment.training.state import Arrays
+from gan_augment.user_warnings import warn
 
 
 class Packed(TypedDict):
@@ -43,5 +43,5 @@ def machine_here(device: str, precision: Precision, threads: int | None) -> Mach
     try:
         return choose_machine(device, precision, threads)
     except UsageError as error:
-        warnings.warn(f"{error} The model is on the processor now.", stacklevel=3)
+        warn(f"{error} The model is on the processor now.")
         return choose_machine("cpu", precision, threads)
