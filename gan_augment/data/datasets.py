@@ -5,6 +5,7 @@ How an item is put together is in `item_format.py`, how it holds its picture in 
 
 from __future__ import annotations
 
+import copy
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -12,9 +13,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, Subset, SubsetRandomSampler
 
 from gan_augment import global_generators
+from gan_augment.config import DataKind
 from gan_augment.data.arrays import label_pixels
 from gan_augment.data.contract import LabelledImages, LabelledTable
 from gan_augment.data.dataset_labels import declared_labels
@@ -59,6 +62,11 @@ class DatasetFacts:
     names: tuple[str, ...]
     format: ItemFormat
     notes: tuple[str, ...] = ()
+
+    @property
+    def kind(self) -> DataKind:
+        """Images, or vectors as rows of a table."""
+        return "image" if isinstance(self.format.picture, ImageFormat) else "table"
 
     @property
     def counts(self) -> dict[str, int]:
@@ -143,13 +151,15 @@ def describe_dataset(
             found = {row: dataset[row][key] for row in dict.fromkeys(rows)}
             odd = [row for row, value in found.items() if not _named_so(value, names[labels[row]])]
             if not odd:
-                examples = tuple(found[row] for row in rows[: len(names)])
+                examples = tuple(_own(found[row]) for row in rows[: len(names)])
                 return DatasetFacts(labels, names, replace(form, labels=examples))
             _log.info(
                 "the labels that the dataset declares are not those of its items (item %d), so "
                 "every item is read",
                 odd[0],
             )
+        else:
+            _log.info("the dataset declares no labels (targets, labels), so every item is read")
         values = [dataset[row][key] for row in range(len(dataset))]
     labels, names = _encoded([plain_label(v, f"item {row}") for row, v in enumerate(values)])
     form = replace(form, labels=_examples(labels, len(names), values))
@@ -236,7 +246,12 @@ def _first_rows(labels: NDArray[np.int64], classes: int) -> list[int]:
 
 
 def _examples(labels: NDArray[np.int64], classes: int, values: Sequence[Any]) -> tuple[Any, ...]:
-    return tuple(values[row] for row in _first_rows(labels, classes))
+    return tuple(_own(values[row]) for row in _first_rows(labels, classes))
+
+
+def _own(label: Any) -> Any:
+    """A label apart from the tensor or array that it is a view of, which a pickle would hold."""
+    return label.clone() if isinstance(label, Tensor) else copy.copy(label)
 
 
 def _named_so(value: Any, name: str) -> bool:

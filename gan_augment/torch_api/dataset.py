@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,7 +21,14 @@ from gan_augment.synthesizers.arguments import checked_seed
 from gan_augment.torch_api.generated import GeneratedRows, checked_refresh
 from gan_augment.torch_api.items import EpochItems
 from gan_augment.torch_api.models import fit_to, fitted_model
-from gan_augment.torch_api.planning import LONE, laid_out, named_for, planned, with_repeats
+from gan_augment.torch_api.planning import (
+    LONE,
+    check_choice,
+    laid_out,
+    named_for,
+    planned,
+    with_repeats,
+)
 from gan_augment.torch_api.real_items import RealItems
 from gan_augment.torch_api.transforms import SeededTransform, Transform
 from gan_augment.user_warnings import warn
@@ -46,7 +53,7 @@ class AugmentedDataset(EpochItems):
         count, a fraction), how much of what is added is generated, whether the other classes get
         generated items too.
     classes : the classes to top up: names or labels, "rare" or "all". None takes those that the
-        augmenter was fitted to top up, where it says so and they are here, else the rare ones.
+        augmenter was fitted to top up, where these are some and not all; else the rare ones.
     transform : applied to real and generated items alike, seeded by (random_state, epoch, index).
         An albumentations Compose sees the image as uint8 (H, W, C), and what it makes of it goes
         into the items' type where it is uint8 still; any other callable sees and returns the image
@@ -91,7 +98,7 @@ class AugmentedDataset(EpochItems):
         to: str | int | float = "majority",
         synthetic_share: float | Literal["auto"] = "auto",
         companions: bool | Literal["auto"] = "auto",
-        classes: str | int | Sequence[object] | None = None,
+        classes: str | int | Iterable[object] | None = None,
         transform: Transform | None = None,
         normalize: Normalize | None = None,
         keys: tuple[Key, Key] | None = None,
@@ -107,17 +114,20 @@ class AugmentedDataset(EpochItems):
         self._real = RealItems(self.dataset)
         model = fitted_model(augmenter)
         facts = describe_dataset(self.dataset, normalize=normalize, keys=keys)
-        facts = facts if model is None else named_for(model, facts, self.dataset)
         picture = facts.format.picture
         self._transform = None if transform is None else SeededTransform(transform, picture, seed)
+        generates = top_up.resolved(facts.kind)[0] > 0
+        self._format = facts.format.with_fill(fill) if generates else facts.format
+        if model is None and generates:
+            check_choice(augmenter, classes, facts.counts)  # before a fit of minutes
+            read = read_dataset(self.dataset, image_size=image_size, known=facts.format)
+            model = fit_to(augmenter, read.data)
+        elif model is not None:
+            facts = named_for(model, facts, self.dataset)
         plan = planned(facts, top_up, classes, model)
         self.refused = {name: LONE for name, end in plan.items() if end.lone}
         plan = with_repeats(plan, self.refused)
         wanted = {c: end.synthetic + end.companions for c, end in plan.items()}
-        self._format = facts.format.with_fill(fill) if any(wanted.values()) else facts.format
-        if model is None and any(wanted.values()):
-            data = read_dataset(self.dataset, image_size=image_size, known=facts.format).data
-            model = fit_to(augmenter, data)
         self._generated = GeneratedRows(
             model,
             wanted,

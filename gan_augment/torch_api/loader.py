@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -40,7 +40,7 @@ def augment_loader(
     to: str | int | float = "majority",
     synthetic_share: float | Literal["auto"] = "auto",
     companions: bool | Literal["auto"] = "auto",
-    classes: str | int | Sequence[object] | None = None,
+    classes: str | int | Iterable[object] | None = None,
     transform: Transform | None = None,
     length: int | Literal["all"] | None = None,
     normalize: Normalize | None = None,

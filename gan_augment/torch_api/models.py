@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gan_augment.data.contract import LabelledImages
-from gan_augment.errors import DataError, NotFittedError, UsageError
+from gan_augment.errors import DataError, NoRareClassError, NotFittedError, UsageError
 from gan_augment.synthesizers.saved_models import load_model
 
 CHUNK = (
@@ -49,7 +50,11 @@ def fitted_model(augmenter: Any) -> Sampling | None:
 
 def fit_to(augmenter: Any, data: Any) -> Sampling:
     """Fit an augmenter on labelled data; what it samples by."""
-    augmenter.fit(data)
+    try:
+        augmenter.fit(data)
+    except NoRareClassError as error:
+        name = type(augmenter).__name__
+        raise NoRareClassError(f"{in_python(error)} Tell the {name} too.") from None
     model = fitted_model(augmenter)
     if model is None:
         raise NotFittedError(
@@ -57,6 +62,12 @@ def fit_to(augmenter: Any, data: Any) -> Sampling:
             "a synthesizer, or an augmenter with `synthesizer_`"
         )
     return model
+
+
+def in_python(error: NoRareClassError) -> str:
+    """The message with the cure as Python has it, where it speaks of the command line."""
+    words = str(error).replace("--classes all", 'classes="all"')
+    return re.sub(r"\(--classes (.*?)\)", r"(classes=['\1'])", words)
 
 
 def class_rows(

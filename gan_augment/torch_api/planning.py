@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_augment.config import DataKind, TopUp
+from gan_augment.config import TopUp
 from gan_augment.data.datasets import DatasetFacts
-from gan_augment.data.item_pictures import ImageFormat
+from gan_augment.data.item_format import plain_label
+from gan_augment.data.labels import encode_labels
 from gan_augment.data.strategy import ClassPlan, choose_classes, targets
 from gan_augment.errors import NoRareClassError
 from gan_augment.synthesizers.topping_up import repeated_rows
-from gan_augment.torch_api.models import Sampling
+from gan_augment.torch_api.models import Sampling, in_python
 
+_NO_CHOICE = ("rare", "all", "auto", "minority", "not minority", "not majority")
 LONE = "it has 1 item, and a generator needs 2"
 
 
@@ -37,7 +38,7 @@ class Layout:
 def planned(
     facts: DatasetFacts,
     top_up: TopUp,
-    classes: str | int | Sequence[object] | None,
+    classes: str | int | Iterable[object] | None,
     model: Sampling | None,
 ) -> dict[str, ClassPlan]:
     """How every class ends. `classes` None: those that the model was fitted to top up, or rare.
@@ -45,8 +46,16 @@ def planned(
     Raises UnknownClassError, NoRareClassError.
     """
     topped_up = getattr(model, "topped_up_", ())
-    kind: DataKind = "image" if isinstance(facts.format.picture, ImageFormat) else "table"
-    return targets(facts.counts, top_up, _chosen(classes, facts.counts, topped_up), kind)
+    return targets(facts.counts, top_up, _chosen(classes, facts.counts, topped_up), facts.kind)
+
+
+def check_choice(
+    augmenter: object, classes: str | int | Iterable[object] | None, counts: Mapping[str, int]
+) -> None:
+    """Raise what `planned` would raise once the augmenter is fitted, as far as it is known now."""
+    asked = getattr(augmenter, "classes", getattr(augmenter, "sampling_strategy", "rare"))
+    if classes is not None or (isinstance(asked, str) and asked in _NO_CHOICE):
+        _chosen(classes, counts, ())
 
 
 def with_repeats(plan: Mapping[str, ClassPlan], refused: Mapping[str, str]) -> dict[str, ClassPlan]:
@@ -100,20 +109,24 @@ def _listed_classes(dataset: Any) -> list[str]:
 
 
 def _chosen(
-    classes: str | int | Sequence[object] | None,
+    classes: str | int | Iterable[object] | None,
     counts: Mapping[str, int],
-    topped_up: Sequence[str],
+    topped_up: Iterable[str],
 ) -> tuple[str, ...]:
     if classes is None:
         here = tuple(name for name in topped_up if counts.get(name))
-        if here:
+        if 0 < len(here) < sum(n > 0 for n in counts.values()):  # all: nothing was chosen
             return here
         classes = "rare"
     if not isinstance(classes, str):
-        listed = classes if isinstance(classes, Sequence | np.ndarray | set) else [classes]
-        return choose_classes([str(name) for name in listed], counts)
+        listed = list(classes) if isinstance(classes, Iterable) else [classes]
+        return choose_classes([_name(label) for label in listed], counts)
     try:
         return choose_classes(classes, counts)
     except NoRareClassError as error:
-        words = str(error).replace("--classes all", 'classes="all"')
-        raise NoRareClassError(re.sub(r"\(--classes (.*?)\)", r"(classes=['\1'])", words)) from None
+        raise NoRareClassError(in_python(error)) from None
+
+
+def _name(label: object) -> str:
+    """The class of a label: 7, "7", 7.0 and tensor(7) are all "7"."""
+    return label if isinstance(label, str) else encode_labels([plain_label(label, "classes")])[1][0]

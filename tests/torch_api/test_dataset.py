@@ -144,6 +144,33 @@ def test_nothing_is_fitted_where_nothing_is_generated(images: TensorDataset) -> 
     assert not hasattr(gan, "classes_")
 
 
+def test_what_an_unfitted_augmenter_is_fitted_for_is_topped_up(images: TensorDataset) -> None:
+    class ForThree(Repeats):
+        def fit(self, data):
+            self.topped_up_ = ("3",)
+            return super().fit(data)
+
+    for _ in range(2):
+        data = AugmentedDataset(images, ForThree())
+        assert (data.counts["3"]["synthetic"], data.counts["7"]["synthetic"]) == (14, 0)
+
+
+def test_an_augmenter_fitted_for_all_classes_leaves_the_choice(images: TensorDataset) -> None:
+    model = Repeats()
+    model.topped_up_ = ("0", "3", "7")
+    data = AugmentedDataset(images, model)
+    assert (data.counts["3"]["repeat"], data.counts["7"]["repeat"]) == (0, 18)
+    assert data.counts["0"]["companion"] > 0
+
+
+def test_an_augmenter_that_finds_no_rare_class_is_to_be_told(images: TensorDataset) -> None:
+    balanced = TensorDataset(images.tensors[0], torch.arange(56) % 2)
+    with pytest.raises(NoRareClassError, match=r'take classes="all"\.$'):
+        AugmentedDataset(balanced, ImageGAN(steps=10**6, classes="all"))  # before the fit
+    with pytest.raises(NoRareClassError, match=r'take classes="all". Tell the ImageGAN too'):
+        AugmentedDataset(balanced, ImageGAN(steps=2), classes="all", to=40)
+
+
 @pytest.mark.slow
 def test_the_classes_that_the_model_was_fitted_to_top_up_are(images: TensorDataset) -> None:
     gan = ImageGAN(steps=2, device="cpu", threads=1, classes=["3"])
@@ -151,7 +178,7 @@ def test_the_classes_that_the_model_was_fitted_to_top_up_are(images: TensorDatas
     data = AugmentedDataset(images, gan)
     assert data.counts["3"]["synthetic"] == 14
     assert data.counts["7"]["repeat"] == 0
-    for given in (7, ["7"], [7], "7", np.array([7]), torch.tensor(7).item()):
+    for given in (7, ["7"], [7], "7", 7.0, np.array([7]), {7}, torch.tensor([7])):
         assert AugmentedDataset(images, gan, classes=given).counts["7"]["repeat"] == 18
 
 
@@ -290,6 +317,12 @@ def test_a_pickle_does_not_grow_with_what_is_generated(gan: ImageGAN) -> None:
         for to in (100, 1100)
     ]
     assert sizes[1] - sizes[0] < 1000 * 80  # some bytes an item, and no picture
+
+
+def test_labels_do_not_bring_their_tensor_into_the_pickle() -> None:
+    x, y = torch.rand(5000, 2), torch.arange(5000) % 10 // 9
+    data = AugmentedDataset(TensorDataset(x, y), Repeats())
+    assert all(label.untyped_storage().nbytes() == 8 for label in data._format.labels)
 
 
 def test_the_temporary_folder_goes_with_the_dataset(images: TensorDataset) -> None:
