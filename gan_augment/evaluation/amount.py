@@ -19,7 +19,7 @@ from gan_augment.data.infer_schema import infer_schema
 from gan_augment.data.schema import Overrides
 from gan_augment.data.splits import fold_of_rows
 from gan_augment.data.strategy import ClassPlan, targets
-from gan_augment.errors import DataError, UsageError, did_you_mean
+from gan_augment.errors import DataError, DivergedError, UsageError, did_you_mean
 from gan_augment.randomness import derived_seed
 from gan_augment.synthesizers.baselines import Repeats, Smote
 from gan_augment.synthesizers.protocol import Data, Synthesizer
@@ -86,7 +86,10 @@ class Trial(Generic[Data]):
 Judge = Callable[[Trial[Data]], Mapping[str, float]]
 """Figures by name, higher is better; NaN where the held rows cannot tell."""
 Maker = Callable[[Data, int], Synthesizer[Data]]
-"""Fits a synthesizer on the rows of a fold with a seed. DataError: it cannot serve this data."""
+"""Fits a synthesizer on the rows of a fold with a seed.
+
+DataError, DivergedError: it cannot serve this data.
+"""
 
 
 @dataclass(frozen=True)
@@ -276,7 +279,7 @@ def _fitted(
         if source not in left_out:
             try:
                 fitted[str(source)] = makers[source](part, seed)
-            except DataError as error:
+            except (DataError, DivergedError) as error:
                 left_out[source] = str(error)
     return fitted
 

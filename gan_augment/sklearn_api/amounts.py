@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from gan_augment.config import TopUp
 from gan_augment.data.infer_schema import column_names, infer_schema
 from gan_augment.data.schema import Overrides
+from gan_augment.errors import DivergedError
 from gan_augment.evaluation.amount import Amount, Maker, plain_makers, plan_for
 from gan_augment.sklearn_api.asked import rows_to_add
 from gan_augment.sklearn_api.given import Given
@@ -60,9 +61,14 @@ class TopUps:
 
         def gan(part: Any, seed: int) -> Synthesizer[Any]:
             twin: Any = self.gan().as_chosen(seed)
-            if self.given.kind == "image":
-                return twin.fit(part)  # type: ignore[no-any-return]
-            return twin.fit(part, schema=infer_schema(part.frame, self.overrides))  # type: ignore[no-any-return]
+            table = self.given.kind == "table"
+            known = {"schema": infer_schema(part.frame, self.overrides)} if table else {}
+            try:
+                twin.fit(part, **known)
+            except DivergedError:
+                if not hasattr(twin, "classes_"):
+                    raise
+            return twin  # type: ignore[no-any-return]
 
         return plain_makers(self.classes, self.overrides) | {"gan": gan}
 

@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gan_augment import LabelledImages, LabelledTable, TabularGAN, TopUp, read_frame
+from gan_augment import LabelledImages, LabelledTable, Repeats, TabularGAN, TopUp, read_frame
 from gan_augment.errors import DataError, UsageError
 from gan_augment.evaluation.amount import (
     LADDER,
     NOTHING,
+    SOURCES,
     Amount,
     AmountScores,
     Trial,
@@ -138,6 +139,22 @@ def test_held_rows_are_never_seen_nor_what_is_added_made_from_them():
     assert set(found.figures["score"]) == {
         a for a in LADDER if a == NOTHING or (a.source in ("repeats", "smote") and a.to > 0.2)
     }
+
+
+def test_synthesizers_are_fitted_on_the_rows_seen_alone():
+    data = table({"ill": 12, "well": 60})
+    known: list[list[str]] = []
+
+    def maker(part: LabelledTable, seed: int) -> Repeats[LabelledTable]:
+        known.append(part.ids.tolist())
+        return Repeats[LabelledTable]().fit(part)
+
+    def judge(trial: Trial[LabelledTable]) -> dict[str, float]:
+        assert known[-3:] == [data.ids[trial.seen].tolist()] * 3
+        return {"score": 0.0}
+
+    score_amounts(data, judge, dict.fromkeys(SOURCES, maker), classes=["ill"], folds=4)
+    assert len(known) == 3 * 4
 
 
 def test_every_class_ends_with_the_fraction_of_the_majority_that_is_asked_for():

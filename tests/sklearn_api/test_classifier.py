@@ -26,7 +26,7 @@ from sklearn.svm import LinearSVC
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
 from gan_augment import Amount, AugmentedClassifier, GANAugmenter, TabularGAN
-from gan_augment.errors import DataError, UsageError
+from gan_augment.errors import DataError, DivergedError, UsageError
 from gan_augment.evaluation.amount import LADDER, NOTHING
 
 pytestmark = pytest.mark.usefixtures("untried")
@@ -340,6 +340,23 @@ def test_groups_reach_the_generators_too(blobs, quick, monkeypatch):
     model = AugmentedClassifier(GaussianNB(), quick(), Amount("gan", 1.0))
     model.fit(X, y, groups=groups)
     assert [held.tolist() for held in seen] == [groups.tolist()]
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_training_that_diverges_in_a_fold_does_not_end_auto(blobs, quick, monkeypatch, kept):
+    X, y = blobs
+    fit = TabularGAN.fit
+
+    def diverging(self, data, **more):
+        if kept or len(data) == 120:
+            fit(self, data, **more)
+        if len(data) < 120:
+            raise DivergedError("not finite")
+        return self
+
+    monkeypatch.setattr(TabularGAN, "fit", diverging)
+    model = AugmentedClassifier(GaussianNB(), quick(), "auto").fit(X, y)
+    assert model.left_out_ == ({} if kept else {"gan": "not finite"})
 
 
 def test_auto_trains_no_generator_where_nothing_can_be_added(blobs, quick):
