@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import warnings
-from pathlib import Path
 
-_HERE = str(Path(__file__).resolve().parent) + os.sep
+_PASSED = ("gan_augment", "imblearn", "joblib", "sklearn")
+"""This library, and those whose pipelines and searches call it for the user."""
 
 
 def warn(message: str) -> None:
-    """A UserWarning at the innermost line that is not this library's."""
+    """A UserWarning at the innermost line that is neither this library's nor a pipeline's."""
     level, frame = 1, sys._getframe(0)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_HERE):
+    while frame.f_back is not None and _package(frame.f_globals) in _PASSED:
         level, frame = level + 1, frame.f_back
     warnings.warn(message, stacklevel=level)
+
+
+def _package(names: dict[str, object]) -> str:
+    return str(names.get("__name__")).partition(".")[0]
