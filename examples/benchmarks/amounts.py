@@ -70,6 +70,7 @@ def _ladder(train: protocol.Half, test: protocol.Half, info: protocol.TableInfo,
         top_ups.makers(),
         classes=top_ups.classes,
         top_up=top_ups.top_up,
+        schema=given.schema,
         seed=top_ups.seed,
     )
     judge_s = time.perf_counter() - began_s - fit_s

@@ -70,7 +70,8 @@ class TopUps:
                     raise
             return twin  # type: ignore[no-any-return]
 
-        return plain_makers(self.classes, self.overrides) | {"gan": gan}
+        plain = plain_makers(self.classes, self.overrides)
+        return plain | {"gan": gan} if self._generates else plain
 
     def added(self, amount: Amount) -> Added[Any] | None:
         """The rows of an amount for all given rows; None where there are none."""
@@ -78,12 +79,18 @@ class TopUps:
         plan = plan_for(amount, data, self.classes, self.top_up)
         if all(end.total == end.real for end in plan.values()):
             return None
-        if amount.source == "gan":
+        if amount.source == "gan" and self._generates:
             synthesizer = self.gan()
         else:
             plain = plain_makers(self.classes, self.overrides)
-            synthesizer = plain[amount.source](data, self.seed)
+            source = "repeats" if amount.source == "gan" else amount.source
+            synthesizer = plain[source](data, self.seed)
         return added_rows(data, plan, synthesizer, self.seed, schema=self.given.schema)
+
+    @property
+    def _generates(self) -> bool:
+        """Whether the GAN's top-up holds generated rows at all; else it is one of repeats."""
+        return self.top_up.resolved(self.given.kind)[0] > 0
 
     def gan(self) -> Any:
         """The augmenter's model of all given rows, trained on first use."""

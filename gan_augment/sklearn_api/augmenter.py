@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import validate_data
 
 from gan_augment.config import Recipe
-from gan_augment.errors import NotFittedError
+from gan_augment.errors import NotFittedError, UsageError
 from gan_augment.randomness import derived_seed
 from gan_augment.sklearn_api import saved
 from gan_augment.sklearn_api.asked import rows_to_add
@@ -75,7 +75,8 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
     n_jobs : int or None, default=None
         Threads, -1 for all cores. None decides, and takes one thread inside a joblib worker.
     random_state : int, RandomState or None, default=None
-        Drawn from once a fit. With an int the same data gives the same rows, byte for byte.
+        Drawn from once a fit: None is NumPy's global generator, as in scikit-learn. With an int the
+        same data gives the same rows, byte for byte.
     warm_start : bool, default=False
         With True a fitted or loaded model that knows every class and has the same columns (names,
         kinds, dtypes, constants) or image size is used as it is, whatever rows it was trained on;
@@ -264,9 +265,11 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
         the same however often and however many are asked for.
 
         Returns (X, y) in the containers that were fitted on. Raises NotFittedError, UsageError (a
-        negative count), UnknownClassError.
+        negative count, or no counts by label), UnknownClassError.
         """
         model = self._trained()
+        if not isinstance(counts, Mapping):
+            raise UsageError(f"sample({counts!r}); expected counts by label, {{label: n}}")
         names = {self._labels.name_of(label): n for label, n in counts.items()}
         seed = self._seed if random_state is None else checked_seed(random_state)
         made = model.sample(names, random_state=seed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
@@ -232,7 +233,9 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  
             X_more, y_more = _joined(given, y, trial.seen, trial.added)
             own = None if weights is None else weights[trial.seen]
             candidate = copy.copy(self)._fit_estimator(X_more, y_more, y[trial.seen], own)
-            return {figure: float(scorer(candidate, given.rows(trial.held), y[trial.held]))}
+            with warnings.catch_warnings():  # a small class may be held out in no row of a fold
+                warnings.filterwarnings("ignore", message="y_pred contains classes not in y_true")
+                return {figure: float(scorer(candidate, given.rows(trial.held), y[trial.held]))}
 
         data: Any = given.data
         return score_amounts(
@@ -241,6 +244,7 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  
             top_ups.makers(),
             classes=top_ups.classes,
             top_up=top_ups.top_up,
+            schema=given.schema,
             seed=top_ups.seed,
         )
 
@@ -312,7 +316,9 @@ def _joined(
     x, labels = given.rows(rows), y[rows]
     if added is None:
         return x, labels
-    return given.behind(x, added.data), np.concatenate([labels, given.labelled(y, added.data)])
+    return given.behind(x, added.data), np.concatenate(
+        [labels, given.labels_of_added(y, added.data)]
+    )
 
 
 def _weights_name(estimator: Any) -> str:

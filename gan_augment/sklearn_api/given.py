@@ -60,7 +60,9 @@ class Given(Labelled):
         """Rows of X, and behind them those added, in X's container."""
         return self.form.joined(x, new_rows(self.form, added))
 
-    def labelled(self, y: NDArray[Any], added: LabelledImages | LabelledTable) -> NDArray[Any]:
+    def labels_of_added(
+        self, y: NDArray[Any], added: LabelledImages | LabelledTable
+    ) -> NDArray[Any]:
         """(M,) labels of added rows, as the given rows are labelled in `y` (N,)."""
         labels: NDArray[Any] = y[first_rows(self.data.labels)[added.labels]]
         return labels

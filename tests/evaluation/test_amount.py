@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -144,13 +145,16 @@ def test_held_rows_are_never_seen_nor_what_is_added_made_from_them():
 def test_synthesizers_are_fitted_on_the_rows_seen_alone():
     data = table({"ill": 12, "well": 60})
     known: list[list[str]] = []
+    newest: list[list[str]] = []
 
     def maker(part: LabelledTable, seed: int) -> Repeats[LabelledTable]:
         known.append(part.ids.tolist())
+        newest.append(known[-1])
         return Repeats[LabelledTable]().fit(part)
 
     def judge(trial: Trial[LabelledTable]) -> dict[str, float]:
-        assert known[-3:] == [data.ids[trial.seen].tolist()] * 3
+        assert all(ids == data.ids[trial.seen].tolist() for ids in newest)
+        newest.clear()
         return {"score": 0.0}
 
     score_amounts(data, judge, dict.fromkeys(SOURCES, maker), classes=["ill"], folds=4)
@@ -252,6 +256,35 @@ def test_pictures_are_topped_up_too():
 
     found = score_amounts(data, judge, plain_makers(["bad"]), classes=["bad"], folds=3)
     assert Amount("smote", 1.0) in found.figures["score"]
+
+
+def test_nothing_is_judged_before_anything_is_fitted():
+    made = []
+
+    def maker(part: LabelledTable, seed: int) -> Repeats[LabelledTable]:
+        made.append(len(part))
+        return Repeats[LabelledTable]().fit(part)
+
+    def judge(trial: Trial[LabelledTable]) -> dict[str, float]:
+        raise DataError("no such label")
+
+    with pytest.raises(DataError, match="no such label"):
+        score_amounts(table({"a": 4, "b": 9}), judge, {"repeats": maker}, classes=["a"])
+    assert made == []
+
+
+def test_ids_are_numbered_on_in_the_folds_as_in_the_end():
+    y = ["ill"] * 12 + ["well"] * 60
+    frame = pd.DataFrame({"x": np.random.default_rng(0).normal(size=72), "row_id": np.arange(72)})
+    read = read_frame(frame, y=y)
+
+    def judge(trial: Trial[LabelledTable]) -> dict[str, float]:
+        if trial.added is not None:
+            assert trial.added.data.frame["row_id"].min() > 71
+        return {"score": 0.0}
+
+    makers = plain_makers(["ill"])
+    score_amounts(read.table, judge, makers, classes=["ill"], schema=read.schema)
 
 
 def test_an_error_of_the_judge_is_not_swallowed():

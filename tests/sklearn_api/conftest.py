@@ -7,6 +7,7 @@ from functools import partial, partialmethod
 
 import numpy as np
 import pytest
+from sklearn.linear_model import LogisticRegression
 
 from gan_augment import GANAugmenter, TabularGAN
 
@@ -38,3 +39,24 @@ def pictures() -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(0)
     y = np.array(["good"] * 20 + ["bad"] * 6)
     return rng.integers(0, 256, (26, 8, 8), dtype=np.uint8), y
+
+
+@pytest.fixture
+def blobs() -> tuple[np.ndarray, np.ndarray]:
+    """(120, 2) float64 of two overlapping classes, 96 and 24 rows, shuffled."""
+    rng = np.random.default_rng(1)
+    y = rng.permutation([0] * 96 + [1] * 24)
+    return rng.normal(size=(120, 2)) + 1.2 * y[:, None], y
+
+
+class Recorder(LogisticRegression):
+    """Remembers what it was fitted on."""
+
+    def fit(self, X, y, sample_weight=None):
+        self.seen_ = X, y, sample_weight
+        return super().fit(X, y, sample_weight)
+
+
+@pytest.fixture(scope="session")
+def recorder() -> type[Recorder]:
+    return Recorder

@@ -16,18 +16,15 @@ from sklearn.compose import make_column_transformer
 from sklearn.dummy import DummyClassifier
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import make_scorer, recall_score
 from sklearn.model_selection import GridSearchCV, TunedThresholdClassifierCV, cross_validate
 from sklearn.naive_bayes import GaussianNB
-from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.svm import LinearSVC
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
-from gan_augment import Amount, AugmentedClassifier, GANAugmenter, TabularGAN
-from gan_augment.errors import DataError, DivergedError, UsageError
-from gan_augment.evaluation.amount import LADDER, NOTHING
+from gan_augment import AugmentedClassifier, GANAugmenter, TabularGAN
+from gan_augment.errors import DataError, UsageError
 
 pytestmark = pytest.mark.usefixtures("untried")
 
@@ -41,22 +38,6 @@ EXPECTED_FAILURES = {
         "the estimator sees it and raises TypeError"
     ),
 }
-
-
-@pytest.fixture
-def blobs() -> tuple[np.ndarray, np.ndarray]:
-    """(120, 2) float64 of two overlapping classes, 96 and 24 rows, shuffled."""
-    rng = np.random.default_rng(1)
-    y = rng.permutation([0] * 96 + [1] * 24)
-    return rng.normal(size=(120, 2)) + 1.2 * y[:, None], y
-
-
-class Recorder(LogisticRegression):
-    """Remembers what it was fitted on."""
-
-    def fit(self, X, y, sample_weight=None):
-        self.seen_ = X, y, sample_weight
-        return super().fit(X, y, sample_weight)
 
 
 class Unweighted(GaussianNB):
@@ -88,9 +69,9 @@ def test_scikit_learn_is_content(estimator, check) -> None:
 # what the classifier is fitted on
 
 
-def test_real_rows_come_first_and_the_classes_are_balanced(blobs, quick):
+def test_real_rows_come_first_and_the_classes_are_balanced(blobs, quick, recorder):
     X, y = blobs
-    model = AugmentedClassifier(Recorder(), quick()).fit(X, y)
+    model = AugmentedClassifier(recorder(), quick()).fit(X, y)
     seen, labels, weights = model.estimator_.seen_
     assert (seen[:120] == X).all()
     assert (labels[:120] == y).all()
@@ -108,28 +89,28 @@ def test_predicting_adds_nothing_and_is_the_estimators(blobs, quick):
     assert np.allclose(np.exp(model.predict_log_proba(X)), model.predict_proba(X))
 
 
-def test_weights_of_real_rows_are_passed_on_and_new_rows_weigh_one(blobs, quick):
+def test_weights_of_real_rows_are_passed_on_and_new_rows_weigh_one(blobs, quick, recorder):
     X, y = blobs
     weights = np.linspace(0.5, 2, 120)
-    model = AugmentedClassifier(Recorder(), quick()).fit(X, y, sample_weight=weights)
+    model = AugmentedClassifier(recorder(), quick()).fit(X, y, sample_weight=weights)
     passed = model.estimator_.seen_[2]
     assert (passed[:120] == weights).all()
     assert (passed[120:] == 1).all()
     assert len(passed) == 192
 
 
-def test_weights_reach_the_last_step_of_a_pipeline(blobs, quick):
+def test_weights_reach_the_last_step_of_a_pipeline(blobs, quick, recorder):
     X, y = blobs
-    estimator = make_pipeline(StandardScaler(), Recorder())
+    estimator = make_pipeline(StandardScaler(), recorder())
     model = AugmentedClassifier(estimator, quick()).fit(X, y, sample_weight=np.full(120, 3.0))
     assert model.estimator_[-1].seen_[2][:120].tolist() == [3.0] * 120
 
 
-def test_weights_are_routed_by_the_requests_of_a_pipelines_steps(blobs, quick):
+def test_weights_are_routed_by_the_requests_of_a_pipelines_steps(blobs, quick, recorder):
     X, y = blobs
     weights = np.linspace(0.5, 2, 120)
     with config_context(enable_metadata_routing=True):
-        last = Recorder().set_fit_request(sample_weight=True)
+        last = recorder().set_fit_request(sample_weight=True)
         inner = make_pipeline(StandardScaler().set_fit_request(sample_weight=False), last)
         model = AugmentedClassifier(inner, quick()).set_fit_request(sample_weight=True)
         outer = make_pipeline(StandardScaler().set_fit_request(sample_weight=False), model)
@@ -239,144 +220,6 @@ def test_priors_count_weights(blobs, quick):
     raw = model.estimator_.predict_proba(X)
     expected = raw * np.array([96 / 96, 96 / (96 + 72)])
     assert model.predict_proba(X) == pytest.approx(expected / expected.sum(1, keepdims=True))
-
-
-# amounts
-
-
-def test_an_amount_of_the_gan_brings_every_class_to_that_fraction(blobs, quick):
-    X, y = blobs
-    model = AugmentedClassifier(Recorder(), quick(), amount=Amount("gan", 0.5)).fit(X, y)
-    assert Counter(model.estimator_.seen_[1].tolist()) == {0: 96, 1: 48}
-    assert Counter(model.origin_.tolist()) == {"real": 120, "repeat": 12, "synthetic": 12}
-    assert model.amount_ == Amount("gan", 0.5)
-    assert hasattr(model.augmenter_, "synthesizer_")
-
-
-@pytest.mark.parametrize("source", ["repeats", "smote"])
-def test_amounts_of_other_sources_train_no_generator(blobs, quick, source):
-    X, y = blobs
-    model = AugmentedClassifier(Recorder(), quick(), amount=Amount(source, 1.0)).fit(X, y)
-    assert not hasattr(model.augmenter_, "synthesizer_")
-    added = model.estimator_.seen_[0][120:]
-    again = (added[:, None] == X[y == 1][None]).all(axis=2).any(axis=1)
-    assert again.all() if source == "repeats" else not again.any()
-
-
-def test_no_amount_is_the_estimator_alone(blobs, quick):
-    X, y = blobs
-    model = AugmentedClassifier(LogisticRegression(), quick(), amount=NOTHING).fit(X, y)
-    assert (model.estimator_.coef_ == LogisticRegression().fit(X, y).coef_).all()
-
-
-def test_auto_chooses_by_the_score_that_is_named(blobs, quick):
-    X, y = blobs
-    helped = AugmentedClassifier(LogisticRegression(), quick(), "auto", "recall").fit(X, y)
-    assert helped.amount_ != NOTHING
-    assert "recall" in helped.amount_choice_.reason
-    spoilt = AugmentedClassifier(LogisticRegression(), quick(), "auto", "precision").fit(X, y)
-    assert spoilt.amount_ == NOTHING
-    assert (spoilt.predict(X) == LogisticRegression().fit(X, y).predict(X)).all()
-
-
-def test_auto_tries_every_source_and_says_what_each_is_worth(blobs, quick):
-    X, y = blobs
-    choice = AugmentedClassifier(LogisticRegression(), quick(), "auto").fit(X, y).amount_choice_
-    assert set(choice.mean) == {a for a in LADDER if a == NOTHING or a.to >= 0.5}
-    assert "balanced_accuracy" in choice.reason
-
-
-def test_auto_takes_a_scorer_of_ones_own_and_leaves_out_what_cannot_serve(quick):
-    rng = np.random.default_rng(0)
-    frame = pd.DataFrame({"a": rng.normal(size=60), "b": rng.choice(["x", "y"], 60)})
-    frame.loc[::5, "a"] = np.nan
-    y = np.array(["no"] * 45 + ["yes"] * 15)
-    prepare = make_column_transformer((OneHotEncoder(), ["b"]), (SimpleImputer(), ["a"]))
-    scoring = make_scorer(recall_score, pos_label="yes")
-    model = AugmentedClassifier(make_pipeline(prepare, GaussianNB()), quick(), "auto", scoring)
-    model.fit(frame, y)
-    assert "missing values" in model.left_out_["smote"]
-    assert "the score" in model.amount_choice_.reason
-
-
-def test_the_same_seed_chooses_and_predicts_the_same(blobs, quick):
-    X, y = blobs
-    one, two = (
-        AugmentedClassifier(LogisticRegression(), quick(), "auto").fit(X, y) for _ in range(2)
-    )
-    assert one.amount_choice_ == two.amount_choice_
-    assert (one.predict_proba(X) == two.predict_proba(X)).all()
-
-
-def test_groups_stay_on_one_side_of_the_folds_of_auto(blobs, quick):
-    X, y = blobs
-    order = np.argsort(y, kind="stable")
-    X, y, groups = X[order], y[order], np.arange(120) // 4
-    whole = {tuple(x): g for x, g in zip(X, groups, strict=True)}
-    seen = []
-
-    class Watching(GaussianNB):
-        def fit(self, X, y):
-            seen.append(
-                Counter({tuple(x): whole[tuple(x)] for x in X if tuple(x) in whole}.values())
-            )
-            return super().fit(X, y)
-
-    AugmentedClassifier(Watching(), quick(), "auto").fit(X, y, groups=groups)
-    assert {n for rows in seen for n in rows.values()} == {4}
-    assert min(len(rows) for rows in seen) < 30 == len(seen[-1])
-
-
-def test_groups_reach_the_generators_too(blobs, quick, monkeypatch):
-    X, y = blobs
-    groups, seen = np.arange(120) // 2, []
-    fit = TabularGAN.fit
-
-    def watched(self, data, **more):
-        seen.append(data.groups)
-        return fit(self, data, **more)
-
-    monkeypatch.setattr(TabularGAN, "fit", watched)
-    model = AugmentedClassifier(GaussianNB(), quick(), Amount("gan", 1.0))
-    model.fit(X, y, groups=groups)
-    assert [held.tolist() for held in seen] == [groups.tolist()]
-
-
-@pytest.mark.parametrize("kept", [True, False])
-def test_training_that_diverges_in_a_fold_does_not_end_auto(blobs, quick, monkeypatch, kept):
-    X, y = blobs
-    fit = TabularGAN.fit
-
-    def diverging(self, data, **more):
-        if kept or len(data) == 120:
-            fit(self, data, **more)
-        if len(data) < 120:
-            raise DivergedError("not finite")
-        return self
-
-    monkeypatch.setattr(TabularGAN, "fit", diverging)
-    model = AugmentedClassifier(GaussianNB(), quick(), "auto").fit(X, y)
-    assert model.left_out_ == ({} if kept else {"gan": "not finite"})
-
-
-def test_auto_trains_no_generator_where_nothing_can_be_added(blobs, quick):
-    X, y = blobs
-    even = np.concatenate([np.flatnonzero(y == 0)[:24], np.flatnonzero(y == 1)])
-    model = AugmentedClassifier(GaussianNB(), quick(), "auto").fit(X[even], y[even])
-    assert model.amount_ == NOTHING
-    assert not hasattr(model.augmenter_, "synthesizer_")
-
-
-@pytest.mark.slow
-def test_pictures_are_topped_up_by_any_amount(pictures, quick):
-    from sklearn.preprocessing import FunctionTransformer
-
-    X, y = pictures
-    flat = FunctionTransformer(lambda x: np.asarray(x).reshape(len(x), -1))
-    model = AugmentedClassifier(make_pipeline(flat, KNeighborsClassifier(1)), quick())
-    for amount in (Amount("smote", 1.0), Amount("gan", 1.0), "auto"):
-        model.set_params(amount=amount).fit(X, y)
-        assert model.predict(X[:3]).tolist() == y[:3].tolist()
 
 
 # refusals

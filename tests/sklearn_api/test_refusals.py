@@ -233,6 +233,7 @@ def test_labelled_data_cannot_be_resampled_and_needs_no_y() -> None:
         ({2: 1}, UnknownClassError, "no row is labelled 2"),
         ({1: -1}, UsageError, "-1 samples of '1' were asked for"),
         ({1: 1.5}, UsageError, "1.5 samples"),
+        (5, UsageError, "expected counts by label"),
     ],
 )
 def test_counts_that_cannot_be_drawn(counts, kind, why, quick) -> None:
