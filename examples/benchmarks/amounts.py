@@ -22,7 +22,7 @@ import pandas as pd
 import tables_figures as figures
 import tables_protocol as protocol
 from sklearn.base import BaseEstimator, ClassifierMixin
-from tables import Journal, as_json, computed, made_with
+from tables import Journal, as_json, made_with, measure
 from threadpoolctl import threadpool_limits
 
 from gan_augment import AugmentedClassifier, GANAugmenter
@@ -264,14 +264,7 @@ def main() -> None:
     seeds = range(asked.first_seed, asked.first_seed + asked.seeds)
     items = [(name, seed, "cell") for seed in seeds for name in tables]
     journal = Journal(asked.journal, [])
-    missing, began_s = journal.missing(items), time.monotonic()
-    for done, record in enumerate(computed(asked.data, missing, asked.jobs, cell), 1):
-        journal.add(record)
-        left_s = (time.monotonic() - began_s) / done * (len(missing) - done)
-        name = f"{record['table']} {record['seed']}"
-        print(
-            f"{done}/{len(missing)} {name}: {record['cell_s']} s; {left_s:.0f} s left", flush=True
-        )
+    measure(journal, asked.data, items, asked.jobs, cell)
     wanted = set(items)
     records = [r for r in journal.records if (r["table"], r["seed"], r["arm"]) in wanted]
     if asked.check:

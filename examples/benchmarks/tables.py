@@ -92,6 +92,23 @@ def computed(
             pool.shutdown(cancel_futures=True)
 
 
+def measure(
+    journal: Journal,
+    data: Path,
+    items: list[Item],
+    jobs: int,
+    work: Callable[[Path, Item], dict] = run,
+) -> None:
+    """Do what the journal lacks, a line of it and one to read for each."""
+    missing, began_s = journal.missing(items), time.monotonic()
+    for done, record in enumerate(computed(data, missing, jobs, work), 1):
+        journal.add(record)
+        left_s = (time.monotonic() - began_s) / done * (len(missing) - done)
+        said = record.get("error", f"{record['cell_s']} s")
+        name = f"{record['table']} {record['seed']} {record['arm']}"
+        print(f"{done}/{len(missing)} {name}: {said}; {left_s:.0f} s left", flush=True)
+
+
 def report(records: list[dict], asked: argparse.Namespace) -> dict:
     """The figures as JSON-ready values, with the means of every table."""
     import tables_figures as figures
@@ -151,13 +168,7 @@ def main() -> None:
     arms = asked.arms or [*ARMS, STEP_ZERO, SCALED]
     items = [(name, seed, arm) for name in tables for seed in seeds for arm in arms]
     journal = Journal(asked.journal, asked.again)
-    missing, began_s = journal.missing(items), time.monotonic()
-    for done, record in enumerate(computed(asked.data, missing, asked.jobs), 1):
-        journal.add(record)
-        left_s = (time.monotonic() - began_s) / done * (len(missing) - done)
-        said = record.get("error", f"{record['cell_s']} s")
-        name = f"{record['table']} {record['seed']} {record['arm']}"
-        print(f"{done}/{len(missing)} {name}: {said}; {left_s:.0f} s left", flush=True)
+    measure(journal, asked.data, items, asked.jobs)
     wanted = set(items)
     records = [r for r in journal.records if (r["table"], r["seed"], r["arm"]) in wanted]
     records.sort(key=lambda r: (r["table"], r["seed"], r["arm"]))
