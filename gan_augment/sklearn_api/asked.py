@@ -28,7 +28,8 @@ def rows_to_add(strategy: Any, labels: LabelForm, codes: NDArray[np.int64]) -> d
     >>> rows_to_add("auto", read.form, read.codes), rows_to_add(["b"], read.form, read.codes)
     ({'b': 7, 'c': 4}, {'b': 7})
     """
-    counts = dict(zip(labels.labels, np.bincount(codes).tolist(), strict=True))
+    held = np.bincount(codes, minlength=len(labels.labels)).tolist()
+    counts = {label: n for label, n in zip(labels.labels, held, strict=True) if n}
     if isinstance(strategy, str) and strategy == "rare":
         return _to_the_largest(_rare(labels, counts), counts)
     if isinstance(strategy, list | tuple | set | frozenset | np.ndarray):
@@ -61,13 +62,14 @@ def _from_totals(
     added = {}
     for given, total in totals.items():
         label = labels.label_of(labels.name_of(plain(given)))
-        if isinstance(total, bool) or not _whole(total) or total < counts[label]:
+        held = counts.get(label, 0)
+        if isinstance(total, bool) or not _whole(total) or total < held:
             raise UsageError(
-                f"sampling_strategy asks for {total!r} rows of {label!r}, which has "
-                f"{counts[label]}; expected a whole number, {counts[label]} or more: the rows at "
-                "the end, since over-sampling removes none"
+                f"sampling_strategy asks for {total!r} rows of {label!r}, which has {held}; "
+                f"expected a whole number, {held} or more: the rows at the end, since "
+                "over-sampling removes none"
             )
-        added[label] = int(total) - counts[label]
+        added[label] = int(total) - held
     return {label: added[label] for label in labels.labels if label in added}
 
 
@@ -77,7 +79,7 @@ def _to_the_largest(named: list[Label], counts: Mapping[Label, int]) -> dict[Lab
 
 
 def _rare(labels: LabelForm, counts: Mapping[Label, int]) -> list[Label]:
-    by_name = dict(zip(labels.names, counts.values(), strict=True))
+    by_name = {labels.name_of(label): n for label, n in counts.items()}
     names = rare_classes(by_name)
     if not names:
         raise NoRareClassError(

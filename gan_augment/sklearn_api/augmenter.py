@@ -207,10 +207,10 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
         settings = Settings.of(self.get_params(deep=False))
         self._count_features(given)
         added: dict[Label, int] = {}
-        if isinstance(given, Given):
+        held = [name for name, n in given.data.counts.items() if n]
+        if len(held) > 1:  # labelled data may hold one class
             added = rows_to_add(self.sampling_strategy, given.labels, given.data.labels)
         names = [given.labels.name_of(label) for label, n in added.items() if n]
-        held = [name for name, n in given.data.counts.items() if n]
         self._train(given, names or held, settings)
         self._describe(added, None)
         return self

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gan_augment import global_generators
-from gan_augment.augment.classical import Pipeline
+from gan_augment.augment.classical import Pipeline, seed_pipeline
 from gan_augment.data.item_pictures import ImageFormat, Picture
 from gan_augment.errors import UsageError
 from gan_augment.randomness import derived_seed
@@ -64,7 +64,7 @@ class SeededTransform:
         """Pictures uint8 (H, W, C) through the Compose."""
         made = []
         for image, row in zip(pixels, rows, strict=True):
-            self._function.set_random_seed(self._item_seed(epoch, row))
+            seed_pipeline(self._function, self._item_seed(epoch, row))
             changed = self._function(image=np.array(image))["image"]  # its own copy to change
             if isinstance(changed, np.ndarray) and changed.dtype == np.uint8:
                 whole = changed[..., np.newaxis] if changed.ndim == 2 else changed
@@ -82,7 +82,7 @@ def is_compose(function: object) -> bool:
     >>> is_compose(lambda image: image)
     False
     """
-    if not callable(getattr(function, "set_random_seed", None)) or not callable(function):
+    if not callable(getattr(function, "set_random_state", None)) or not callable(function):
         return False
     parameters = inspect.signature(function).parameters.values()
     return any(p.name == "image" or p.kind is p.VAR_KEYWORD for p in parameters)

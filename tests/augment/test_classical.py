@@ -50,7 +50,14 @@ def test_pictures_stay_recognisable_and_no_bars_move_in() -> None:
     grey = np.full((40, 16, 16, 1), 128, np.uint8)
     changed = augment_batch(default_pipeline((16, 16, 1)), grey, np.random.default_rng(0))
     assert changed.std(axis=(1, 2, 3)).max() == 0  # a plain picture stays plain
-    assert 128 - 45 < changed.min() <= changed.max() < 128 + 45
+    assert 128 - 60 < changed.min() <= changed.max() < 128 + 60
+
+
+def test_the_steps_of_a_pipeline_are_left_out_apart_from_each_other() -> None:
+    pixels = pictures((8, 8, 1), n=400)
+    changed = augment_batch(default_pipeline((8, 8, 1)), pixels, np.random.default_rng(0))
+    left = (changed == pixels).all(axis=(1, 2, 3)).mean()
+    assert left == pytest.approx(0.2 * 0.2, abs=0.03)  # of two steps with p = .8
 
 
 def test_only_declared_flips_mirror() -> None:
@@ -64,7 +71,7 @@ def test_only_declared_flips_mirror() -> None:
 
 def test_a_pipeline_that_changes_the_size_is_refused_with_the_cure() -> None:
     class Cropping:
-        def set_random_seed(self, seed: int | None) -> None:
+        def set_random_state(self, *generators: object) -> None:
             pass
 
         def __call__(self, *, image: NDArray[np.uint8]) -> dict[str, NDArray[np.uint8]]:

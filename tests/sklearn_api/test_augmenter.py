@@ -15,6 +15,7 @@ from imblearn.over_sampling import RandomOverSampler
 from torch.utils.data import DataLoader, TensorDataset
 
 from gan_augment import GANAugmenter, ImageGAN, LabelledImages, TabularGAN, read_frame
+from gan_augment.data.arrays import from_arrays
 from gan_augment.errors import NotFittedError
 from gan_augment.sklearn_api.settings import budget_s, threads
 
@@ -292,3 +293,12 @@ def test_the_face_loads_no_torch_before_it_trains() -> None:
     code = "import sys, gan_augment; gan_augment.GANAugmenter(); print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
+
+
+@pytest.mark.parametrize("strategy", [["bad"], {"bad": 30}, "minority"])
+def test_labelled_data_is_topped_up_in_the_classes_that_are_named(strategy, quick) -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.random((36, 8, 8)), ["good"] * 20 + ["bad"] * 4 + ["ugly"] * 12
+    augmenter = quick(sampling_strategy=strategy).fit(from_arrays(x, y))
+    assert augmenter.synthesizer_.topped_up_ == ("bad",)
+    assert set(augmenter.sampling_strategy_) == {"bad"}

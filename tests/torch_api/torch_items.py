@@ -39,8 +39,10 @@ class Compose:
     def __init__(self, dtype: type = np.uint8) -> None:
         self.dtype, self.rng = dtype, np.random.default_rng()
 
-    def set_random_seed(self, seed: int | None) -> None:
-        self.rng = np.random.default_rng(seed)
+    def set_random_state(
+        self, random_generator: np.random.Generator, py_random: random.Random
+    ) -> None:
+        self.rng = random_generator
 
     def __call__(self, *, image: np.ndarray) -> dict[str, np.ndarray]:
         assert image.dtype == np.uint8
