@@ -6,22 +6,21 @@ No labels, no files. The import waits for the first pipeline, since it takes a s
 from __future__ import annotations
 
 import os
-import random
 from collections.abc import Mapping
+from random import Random
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gan_augment.errors import UsageError
+from gan_augment.randomness import generator
 
 
 class Pipeline(Protocol):
     """What is used of an `albumentations.Compose`; one of your own will do."""
 
-    def set_random_state(
-        self, random_generator: np.random.Generator, py_random: random.Random
-    ) -> None:
+    def set_random_state(self, random_generator: np.random.Generator, py_random: Random) -> None:
         """Everything is drawn from these two from here on."""
 
     def __call__(self, *, image: NDArray[np.uint8]) -> Mapping[str, NDArray[np.uint8]]:
@@ -59,7 +58,7 @@ def seed_pipeline(pipeline: Pipeline, seed: int) -> None:
     Not by `Compose.set_random_seed`, which gives every step the same numbers: of two steps with
     p=.8 both would be left out of a fifth of all pictures, not of a twenty-fifth.
     """
-    pipeline.set_random_state(np.random.default_rng(seed), random.Random(seed))
+    pipeline.set_random_state(generator(seed, "pipeline"), Random(seed))
 
 
 def augment_batch(

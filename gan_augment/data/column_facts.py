@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gan_augment.data.cell_levels import coded, in_order
-from gan_augment.data.cell_numbers import Numbers, numbers_of
-from gan_augment.data.cell_storage import Storage
-from gan_augment.data.dtypes import dtype_of_text, dtype_text
+from gan_augment.data.cells.dtypes import dtype_of_text, dtype_text
+from gan_augment.data.cells.levels import coded, in_order
+from gan_augment.data.cells.numbers import Numbers, numbers_of
+from gan_augment.data.cells.scalars import as_scalar
+from gan_augment.data.cells.storage import Storage
+from gan_augment.data.cells.text import text_moments, text_numbers, unit_of_format
 from gan_augment.data.ids import last_of_strings
 from gan_augment.data.number_facts import (
     EXACT,
@@ -22,9 +24,7 @@ from gan_augment.data.number_facts import (
     moment_facts,
     number_facts,
 )
-from gan_augment.data.scalars import as_scalar
 from gan_augment.data.schema import ColumnKind, Name
-from gan_augment.data.text_cells import text_moments, text_numbers, unit_of_format
 from gan_augment.errors import DataError
 
 if TYPE_CHECKING:

@@ -1,7 +1,7 @@
 """Columns as plain numbers and codes, and back with the dtype and the values they had.
 
 What is between (encoding, learning) sees plain arrays only. How a column is described is in
-`schema.py`; how dtypes hold cells is in `cell_storage.py`, `cell_numbers.py` and `cell_levels.py`.
+`schema.py`; how dtypes hold cells is in `cells/`.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gan_augment.data.cell_levels import cells_of, codes_of, level_cells, missing_object
-from gan_augment.data.cell_numbers import TICKS, Numbers, decimal_objects, numbers_of, stored
-from gan_augment.data.cell_storage import storage_of
-from gan_augment.data.dtypes import dtype_of_text
-from gan_augment.data.ids import refilled
-from gan_augment.data.local_clock import from_wall, to_wall
-from gan_augment.data.number_facts import EXACT
-from gan_augment.data.schema import Column, Name, TableSchema
-from gan_augment.data.text_cells import (
+from gan_augment.data.cells.dtypes import dtype_of_text
+from gan_augment.data.cells.levels import cells_of, codes_of, level_cells, missing_object
+from gan_augment.data.cells.local_clock import from_wall, to_wall
+from gan_augment.data.cells.numbers import TICKS, Numbers, decimal_objects, numbers_of, stored
+from gan_augment.data.cells.storage import storage_of
+from gan_augment.data.cells.text import (
     moment_texts,
     number_texts,
     text_moments,
     text_numbers,
     unit_of_format,
 )
+from gan_augment.data.ids import refilled
+from gan_augment.data.number_facts import EXACT
+from gan_augment.data.schema import Column, Name, TableSchema
 from gan_augment.errors import DataError
 
 if TYPE_CHECKING:
@@ -188,7 +188,7 @@ def _rounded(values: NDArray[np.float64], column: Column) -> Numbers:
 
 def _ticks(numbers: Numbers, column: Column) -> Numbers:
     """Numbers of the column's unit as ticks of its dtype's."""
-    from gan_augment.data.cell_numbers import unit_of
+    from gan_augment.data.cells.numbers import unit_of
 
     unit = unit_of(_dtype(column), column.python)
     if column.unit is None or unit is None:

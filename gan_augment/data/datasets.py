@@ -1,6 +1,7 @@
 """Torch datasets and loaders as labelled data: map-style ones, of images or of vectors.
 
-How an item is put together is in `item_format.py`, how it holds its picture in `item_pictures.py`.
+How an item is put together is in `items/formats.py`, how it holds its picture in
+`items/pictures.py`.
 """
 
 from __future__ import annotations
@@ -20,10 +21,10 @@ from gan_augment import global_generators
 from gan_augment.config import DataKind
 from gan_augment.data.arrays import label_pixels
 from gan_augment.data.contract import LabelledImages, LabelledTable
-from gan_augment.data.dataset_labels import declared_labels
-from gan_augment.data.item_format import ItemFormat, Key, keys_of, plain_label
-from gan_augment.data.item_pictures import ImageFormat, VectorFormat, picture_format, same_picture
-from gan_augment.data.item_range import Normalize
+from gan_augment.data.items.formats import ItemFormat, Key, keys_of, plain_label
+from gan_augment.data.items.labels import declared_labels
+from gan_augment.data.items.pictures import ImageFormat, VectorFormat, picture_format, same_picture
+from gan_augment.data.items.ranges import Normalize
 from gan_augment.data.labels import encode_labels
 from gan_augment.data.sizing import (
     LONGEST_SIDE_PX,

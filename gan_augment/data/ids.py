@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_augment.data.cell_levels import level_cells
-from gan_augment.data.cell_numbers import Numbers
+from gan_augment.data.cells.levels import level_cells
+from gan_augment.data.cells.numbers import Numbers
 from gan_augment.data.schema import Column, Name, TableSchema
 from gan_augment.errors import DataError
 

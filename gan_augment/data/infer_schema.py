@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gan_augment.data.cell_storage import storage_of
+from gan_augment.data.cells.storage import storage_of
 from gan_augment.data.column_facts import DESCRIBE, common_facts
 from gan_augment.data.kind_rules import inferred_kind
 from gan_augment.data.schema import Column, ColumnKind, Name, Overrides, TableSchema

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gan_augment.data.cell_levels import coded
-from gan_augment.data.cell_numbers import numbers_of
-from gan_augment.data.cell_storage import Storage
+from gan_augment.data.cells.levels import coded
+from gan_augment.data.cells.numbers import numbers_of
+from gan_augment.data.cells.storage import Storage
 from gan_augment.data.ids import integer_id_reason, level_id_reason
 from gan_augment.data.schema import ColumnKind, Name
 

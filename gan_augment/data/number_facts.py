@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_augment.data.cell_numbers import TICKS, Numbers
-from gan_augment.data.local_clock import from_wall, to_wall
+from gan_augment.data.cells.local_clock import from_wall, to_wall
+from gan_augment.data.cells.numbers import TICKS, Numbers
 from gan_augment.data.schema import Unit
 
 SPIKE_SHARE = 0.05

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gan_augment.data.csv_format import MARK
+from gan_augment.data.csv_files.format import MARK
 from gan_augment.errors import DataError
 from gan_augment.storage.files import NewFile
 

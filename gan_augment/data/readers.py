@@ -12,12 +12,12 @@ from gan_augment.config import FitOptions
 from gan_augment.data.arrays import group_codes, label_pixels, to_uint8
 from gan_augment.data.contract import LabelledImages
 from gan_augment.data.duplicates import digest, join_groups, same_rows
-from gan_augment.data.folders import list_folder
-from gan_augment.data.listing import Listing
-from gan_augment.data.manifests import list_manifest
+from gan_augment.data.image_files.folders import list_folder
+from gan_augment.data.image_files.listing import Listing
+from gan_augment.data.image_files.manifests import list_manifest
+from gan_augment.data.image_files.scan import Entry, Scan, scan_files
+from gan_augment.data.image_files.scan_notes import duplicate_notes
 from gan_augment.data.npz import read_npz
-from gan_augment.data.scan import Entry, Scan, scan_files
-from gan_augment.data.scan_notes import duplicate_notes
 from gan_augment.data.sizing import Resize, checked_resize, checked_size, model_size, resize_batch
 from gan_augment.errors import DataError, UsageError
 from gan_augment.progress import Progress, Silent

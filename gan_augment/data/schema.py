@@ -13,7 +13,7 @@ from typing import Any, Literal, Self
 from pydantic import Field
 
 from gan_augment.config import Frozen, read_toml
-from gan_augment.data.scalars import Scalar
+from gan_augment.data.cells.scalars import Scalar
 from gan_augment.errors import DataError, UsageError, did_you_mean
 
 ColumnKind = Literal["numeric", "categorical", "boolean", "datetime", "id", "constant"]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gan_augment.data.local_clock import to_wall
+from gan_augment.data.cells.local_clock import to_wall
 
 if TYPE_CHECKING:
     from gan_augment.data.schema import Column, TableSchema

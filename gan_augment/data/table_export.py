@@ -1,6 +1,6 @@
 """Tables out: new rows behind an original that stays as it is, and a manifest of the new ones.
 
-How cells become bytes is in `csv_rows.py` and `parquet_rows.py`.
+How cells become bytes is in `csv_files/rows.py` and `parquet_rows.py`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from gan_augment.data.csv_format import MARK
+from gan_augment.data.csv_files.format import MARK
 from gan_augment.errors import UsageError
 from gan_augment.storage import new_files
 from gan_augment.storage.files import NewFile

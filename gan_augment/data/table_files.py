@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gan_augment.config import Frozen
-from gan_augment.data.csv_format import CsvFormat, plain_format
-from gan_augment.data.csv_rows import CsvRows
-from gan_augment.data.csv_tables import CsvSource
+from gan_augment.data.csv_files.format import CsvFormat, plain_format
+from gan_augment.data.csv_files.reading import CsvSource
+from gan_augment.data.csv_files.rows import CsvRows
 from gan_augment.data.frames import need_pyarrow
 from gan_augment.data.parquet_rows import ParquetRows, parquet_codecs
 from gan_augment.data.table_export import Original, TableWriter, check_mark

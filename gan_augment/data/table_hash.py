@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_augment.data.cell_levels import coded
-from gan_augment.data.cell_numbers import numbers_of
-from gan_augment.data.cell_storage import storage_of
+from gan_augment.data.cells.dtypes import dtype_text
+from gan_augment.data.cells.levels import coded
+from gan_augment.data.cells.numbers import numbers_of
+from gan_augment.data.cells.storage import storage_of
 from gan_augment.data.contract import LabelledTable
-from gan_augment.data.dtypes import dtype_text
 
 if TYPE_CHECKING:
     from pandas import DataFrame, Series

@@ -1,6 +1,6 @@
 """What a user has - a frame, an array, a file - as a `LabelledTable` with its schema.
 
-CSV files are read in `csv_tables.py`; nothing is written here.
+CSV files are read in `csv_files/reading.py`; nothing is written here.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from gan_augment.errors import DataError, UsageError
 if TYPE_CHECKING:
     from pandas import DataFrame, Series
 
-    from gan_augment.data.csv_tables import CsvSource
+    from gan_augment.data.csv_files.reading import CsvSource
 
 CSV_SUFFIXES = (".csv", ".tsv", ".txt")
 PARQUET_SUFFIXES = (".parquet", ".pq")
@@ -133,7 +133,7 @@ def read_table(
     if suffix in PARQUET_SUFFIXES:
         frame, source = _read_parquet(path)
     else:
-        from gan_augment.data.csv_tables import read_csv
+        from gan_augment.data.csv_files.reading import read_csv
 
         frame, source = read_csv(path)
         _check_labels_written(source, target)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_augment.data.cell_levels import coded
-from gan_augment.data.cell_storage import storage_of
+from gan_augment.data.cells.levels import coded
+from gan_augment.data.cells.storage import storage_of
 from gan_augment.data.column_facts import common_facts
 from gan_augment.data.labels import encode_labels
 from gan_augment.data.schema import Column, Name, TargetColumn

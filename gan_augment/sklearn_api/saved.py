@@ -16,7 +16,7 @@ import numpy as np
 from pydantic import Field, NonNegativeInt, ValidationError
 
 from gan_augment.config import Frozen
-from gan_augment.data.scalars import Scalar
+from gan_augment.data.cells.scalars import Scalar
 from gan_augment.data.schema import Name
 from gan_augment.errors import ModelFileError, OutputExistsError
 from gan_augment.sklearn_api.given import Form

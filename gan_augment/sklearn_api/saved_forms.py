@@ -8,9 +8,9 @@ import numpy as np
 from pydantic import NonNegativeInt, PositiveInt
 
 from gan_augment.config import Frozen
+from gan_augment.data.cells.scalars import Scalar, as_scalar
 from gan_augment.data.columns import restored
 from gan_augment.data.frames import Container, given_back
-from gan_augment.data.scalars import Scalar, as_scalar
 from gan_augment.data.schema import Name, TargetColumn
 from gan_augment.sklearn_api.containers import (
     ArrayRows,

@@ -12,9 +12,9 @@ from torch.utils.data import DataLoader
 
 from gan_augment.config import TopUp
 from gan_augment.data.datasets import DatasetFacts, describe_dataset, map_style, read_dataset
-from gan_augment.data.item_format import Key, plain_label
-from gan_augment.data.item_pictures import Picture, VectorFormat
-from gan_augment.data.item_range import Normalize
+from gan_augment.data.items.formats import Key, plain_label
+from gan_augment.data.items.pictures import Picture, VectorFormat
+from gan_augment.data.items.ranges import Normalize
 from gan_augment.data.strategy import ClassPlan
 from gan_augment.errors import DataError, UsageError
 from gan_augment.synthesizers.arguments import checked_seed

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
-from gan_augment.data.item_format import ItemFormat
-from gan_augment.data.item_pictures import ImageFormat
+from gan_augment.data.items.formats import ItemFormat
+from gan_augment.data.items.pictures import ImageFormat
 from gan_augment.torch_api.draws import EpochDraws, Index, checked_epoch
 from gan_augment.torch_api.generated import GeneratedRows
 from gan_augment.torch_api.transforms import SeededTransform

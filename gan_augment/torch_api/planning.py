@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from gan_augment.config import TopUp
 from gan_augment.data.datasets import DatasetFacts
-from gan_augment.data.item_format import plain_label
+from gan_augment.data.items.formats import plain_label
 from gan_augment.data.labels import encode_labels
 from gan_augment.data.strategy import ClassPlan, choose_classes, targets
 from gan_augment.errors import NoRareClassError

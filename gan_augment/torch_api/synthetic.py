@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from gan_augment.data.item_format import Container, ItemFormat
-from gan_augment.data.item_pictures import Picture, VectorFormat, tensor_images
-from gan_augment.data.item_range import Normalize
+from gan_augment.data.items.formats import Container, ItemFormat
+from gan_augment.data.items.pictures import Picture, VectorFormat, tensor_images
+from gan_augment.data.items.ranges import Normalize
 from gan_augment.data.sizing import checked_size
 from gan_augment.errors import NotFittedError, TooFewAcceptedError, UsageError, unknown_class
 from gan_augment.synthesizers.arguments import checked_counts, checked_seed

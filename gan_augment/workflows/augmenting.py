@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from gan_augment.config import FitOptions, TopUp
-from gan_augment.data.export import ManifestRow, Origin, check_png_channels
+from gan_augment.data.image_files.export import ManifestRow, Origin, check_png_channels
 from gan_augment.data.names import safe_names
 from gan_augment.data.readers import ReadImages, read_as_asked
 from gan_augment.data.strategy import ClassPlan

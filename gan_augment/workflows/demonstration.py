@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from gan_augment.config import FitOptions, TopUp
 from gan_augment.data.contract import LabelledImages
-from gan_augment.data.export import write_png
+from gan_augment.data.image_files.export import write_png
 from gan_augment.data.readers import read_images
 from gan_augment.data.strategy import targets
 from gan_augment.errors import OutputExistsError

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gan_augment.config import DataKind, FitOptions, Recipe
-from gan_augment.data.contact_sheet import SheetRow, contact_sheet
 from gan_augment.data.contract import LabelledImages
-from gan_augment.data.export import png_bytes
+from gan_augment.data.image_files.contact_sheet import SheetRow, contact_sheet
+from gan_augment.data.image_files.export import png_bytes
 from gan_augment.data.readers import ReadImages, data_sha256
 from gan_augment.devices import Machine, choose_machine
 from gan_augment.progress import Progress

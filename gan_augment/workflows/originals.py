@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from gan_augment.data.arrays import to_uint8
 from gan_augment.data.contract import LabelledImages
-from gan_augment.data.export import check_png_channels, is_whole_png, png_bytes
+from gan_augment.data.image_files.export import check_png_channels, is_whole_png, png_bytes
 from gan_augment.data.names import LONGEST_BYTES, folded, safe_name
 from gan_augment.data.npz import read_npz
 from gan_augment.errors import DataError

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from gan_augment.config import TopUp
-from gan_augment.data.export import ManifestRow, check_png_channels
+from gan_augment.data.image_files.export import ManifestRow, check_png_channels
 from gan_augment.data.names import safe_names
 from gan_augment.data.strategy import choose_classes, targets
 from gan_augment.errors import TooFewAcceptedError, UsageError, unknown_class

@@ -11,7 +11,7 @@ import numpy as np
 
 from gan_augment.config import FitOptions, TopUp
 from gan_augment.data.columns import joined
-from gan_augment.data.csv_format import MARK
+from gan_augment.data.csv_files.format import MARK
 from gan_augment.data.ids import with_new_ids
 from gan_augment.data.strategy import ClassPlan
 from gan_augment.data.table_export import (

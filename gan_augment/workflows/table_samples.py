@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from gan_augment.data.csv_format import CellFormat, CsvFormat, format_rows, header_of, plain_format
+from gan_augment.data.csv_files.format import (
+    CellFormat,
+    CsvFormat,
+    format_rows,
+    header_of,
+    plain_format,
+)
 from gan_augment.data.table_files import FileFormat
 from gan_augment.data.tables import ReadTable
 from gan_augment.randomness import generator

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gan_augment.data.csv_dialect import Dialect, sniff
+from gan_augment.data.csv_files.dialect import Dialect, sniff
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gan_augment.data.csv_dialect import Dialect
-from gan_augment.data.csv_format import CellFormat, CsvFormat, format_rows, plain_format
-from gan_augment.data.csv_tables import read_csv
+from gan_augment.data.csv_files.dialect import Dialect
+from gan_augment.data.csv_files.format import CellFormat, CsvFormat, format_rows, plain_format
+from gan_augment.data.csv_files.reading import read_csv
 
 
 @pytest.fixture

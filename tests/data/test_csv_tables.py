@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gan_augment.data import csv_tables
-from gan_augment.data.csv_tables import read_csv
+from gan_augment.data.csv_files import reading
+from gan_augment.data.csv_files.reading import read_csv
 from gan_augment.data.tables import read_table
 from gan_augment.errors import DataError
 
@@ -151,7 +151,7 @@ def test_thousands_in_a_file_with_decimal_points_are_text(read):
 
 
 def test_a_column_that_turns_to_text_late_is_text(read, monkeypatch):
-    monkeypatch.setattr(csv_tables, "CELLS_AT_ONCE", 6)
+    monkeypatch.setattr(reading, "CELLS_AT_ONCE", 6)
     for early in ("1", "true", "2024-05-01", "NA"):
         frame, _ = column(read, *[early] * 10, "owl")
         assert frame["x"].iloc[-1] == "owl"
@@ -161,8 +161,8 @@ def test_a_column_that_turns_to_text_late_is_text(read, monkeypatch):
 def test_chunks_make_no_difference(read, monkeypatch):
     cells = ["1.50", "NA", "22.75", "3.10"] * 5
     whole, one = column(read, *cells)
-    monkeypatch.setattr(csv_tables, "CELLS_AT_ONCE", 4)
-    monkeypatch.setattr(csv_tables, "KEPT_BYTES", 0)
+    monkeypatch.setattr(reading, "CELLS_AT_ONCE", 4)
+    monkeypatch.setattr(reading, "KEPT_BYTES", 0)
     parts, many = column(read, *cells)
     pd.testing.assert_frame_equal(whole, parts)
     assert one.format == many.format
@@ -222,7 +222,7 @@ def test_a_file_that_is_no_table_is_refused_in_one_line(read, content, message):
 
 
 def test_a_file_beyond_the_limit_is_refused_before_it_is_read(read, monkeypatch):
-    monkeypatch.setattr(csv_tables, "MOST_BYTES", 10)
+    monkeypatch.setattr(reading, "MOST_BYTES", 10)
     with pytest.raises(DataError, match="Parquet"):
         read("a,b\n1,2\n3,4\n5,6\n")
 

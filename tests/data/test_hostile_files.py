@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gan_augment.data import decode_pool
-from gan_augment.data.decode import BadImageError, decode, header_size
-from gan_augment.data.decode_pool import decode_files
+from gan_augment.data.image_files import decode_pool
+from gan_augment.data.image_files.decode import BadImageError, decode, header_size
+from gan_augment.data.image_files.decode_pool import decode_files
 from gan_augment.data.readers import read_images
 from gan_augment.errors import DataError, GanAugmentError, UnreadableFilesError
 
@@ -78,7 +78,7 @@ def test_a_file_that_takes_too_long_costs_only_itself(tmp_path):
 def test_a_file_that_kills_its_decoder_costs_only_itself(tmp_path, monkeypatch):
     (tmp_path / "dying_worker.py").write_text(
         "import os\n"
-        "from gan_augment.data import decode_worker\n"
+        "from gan_augment.data.image_files import decode_worker\n"
         "real = decode_worker.answer\n"
         "def answer(request):\n"
         "    if 'poison' in request['path']:\n"

@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from gan_augment.data.csv_rows import CsvRows
-from gan_augment.data.csv_tables import read_csv
+from gan_augment.data.csv_files.reading import read_csv
+from gan_augment.data.csv_files.rows import CsvRows
 from gan_augment.data.parquet_rows import ParquetRows, parquet_codecs
 from gan_augment.data.table_export import (
     NewRows,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gan_augment.data.contact_sheet import SheetRow, as_rgb, contact_sheet, printable
+from gan_augment.data.image_files.contact_sheet import SheetRow, as_rgb, contact_sheet, printable
 
 
 def images(n, height=8, width=8, channels=1, value=200):

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from gan_augment.config import FitOptions, TopUp
-from gan_augment.data.export import read_manifest
+from gan_augment.data.image_files.export import read_manifest
 from gan_augment.data.readers import read_images
 from gan_augment.errors import (
     DataError,

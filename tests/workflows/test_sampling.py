@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gan_augment.data.export import read_manifest
+from gan_augment.data.image_files.export import read_manifest
 from gan_augment.errors import (
     ModelFileError,
     OutputExistsError,

@@ -1,6 +1,6 @@
 """How the dates and times of a CSV column are written, and times written so. One column at a time.
 
-Shapes are those of `csv_numbers`: the text of a cell with 9 for every digit.
+Shapes are those of `numbers`: the text of a cell with 9 for every digit.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What each column of a CSV holds and how it writes it, found in one pass over all its cells.
 
-Cells become shapes (see `csv_numbers`), which are few and are kept; the cells are not.
+Cells become shapes (see `numbers`), which are few and are kept; the cells are not.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gan_augment.data.csv_dates import TimeFormat, most_used_zone, parse_times, time_formats
-from gan_augment.data.csv_dialect import Cell, all_quoted
-from gan_augment.data.csv_format import BOOLEANS, CellFormat
-from gan_augment.data.csv_numbers import (
+from gan_augment.data.csv_files.dates import TimeFormat, most_used_zone, parse_times, time_formats
+from gan_augment.data.csv_files.dialect import Cell, all_quoted
+from gan_augment.data.csv_files.format import BOOLEANS, CellFormat
+from gan_augment.data.csv_files.numbers import (
     INFINITE,
     NumberFormat,
     looks_like_thousands,

@@ -1,7 +1,7 @@
 """How a pandas column holds its cells: numbers, moments, text, levels, or Python's objects.
 
-What the cells mean is for `infer_schema.py`; getting them out and in is in `cell_numbers.py` and
-`cell_levels.py`.
+What the cells mean is for `infer_schema.py`; getting them out and in is in `numbers.py` and
+`levels.py`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_augment.data.scalars import as_scalar
+from gan_augment.data.cells.scalars import as_scalar
 from gan_augment.data.schema import MissingAs, Unit
 from gan_augment.errors import DataError
 

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gan_augment.config import Frozen
-from gan_augment.data.csv_dates import TimeFormat, write_times
-from gan_augment.data.csv_dialect import Delimiter, Dialect, in_quotes, needs_quotes
-from gan_augment.data.csv_numbers import NumberFormat, write_floats, write_integers
+from gan_augment.data.csv_files.dates import TimeFormat, write_times
+from gan_augment.data.csv_files.dialect import Delimiter, Dialect, in_quotes, needs_quotes
+from gan_augment.data.csv_files.numbers import NumberFormat, write_floats, write_integers
 
 if TYPE_CHECKING:
     import pandas as pd

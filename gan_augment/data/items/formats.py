@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gan_augment.data.item_pictures import Picture, is_picture
+from gan_augment.data.items.pictures import Picture, is_picture
 from gan_augment.errors import DataError, UsageError, did_you_mean
 
 Key = Hashable

@@ -9,7 +9,7 @@ import numpy as np
 from torch import Tensor
 from torch.utils.data import ConcatDataset, Subset, TensorDataset
 
-from gan_augment.data.item_format import Key
+from gan_augment.data.items.formats import Key
 
 NAMES = ("targets", "labels")
 

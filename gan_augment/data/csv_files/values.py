@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_augment.data.csv_dates import parse_times
-from gan_augment.data.csv_numbers import parse_floats
-from gan_augment.data.csv_survey import Surveyed
+from gan_augment.data.csv_files.dates import parse_times
+from gan_augment.data.csv_files.numbers import parse_floats
+from gan_augment.data.csv_files.survey import Surveyed
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from gan_augment.data.item_range import Normalize, mean_and_std, out_of_range, white_of
+from gan_augment.data.items.ranges import Normalize, mean_and_std, out_of_range, white_of
 from gan_augment.data.sizing import resize_batch
 from gan_augment.errors import DataError, UsageError
 

@@ -19,8 +19,8 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_augment.data.decode import MOST_BYTES, BadImageError, decode, header_size
 from gan_augment.data.duplicates import digest
+from gan_augment.data.image_files.decode import MOST_BYTES, BadImageError, decode, header_size
 from gan_augment.data.sizing import resize_image
 
 MOST_MEMORY_BYTES = 4 << 30  # of addresses; a 50-megapixel image needs under 1 GiB

@@ -31,7 +31,7 @@ _AHEAD = 4  # requests written ahead of the answers; far below a pipe's 16 KiB f
 _FILES_A_WORKER = 200  # a process more pays from here on
 _SLOW = "decoding it takes longer than allowed"
 _CRASHED = "decoding it ends the process"
-_WORKER = "gan_augment.data.decode_worker"
+_WORKER = "gan_augment.data.image_files.decode_worker"
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,10 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from gan_augment.data.csv_dialect import Dialect, Sniffed, sniff
-from gan_augment.data.csv_format import CsvFormat
-from gan_augment.data.csv_survey import ColumnSurvey, Surveyed, finish_all, with_quotes
-from gan_augment.data.csv_values import ColumnValues
+from gan_augment.data.csv_files.dialect import Dialect, Sniffed, sniff
+from gan_augment.data.csv_files.format import CsvFormat
+from gan_augment.data.csv_files.survey import ColumnSurvey, Surveyed, finish_all, with_quotes
+from gan_augment.data.csv_files.values import ColumnValues
 from gan_augment.errors import DataError
 
 if TYPE_CHECKING:

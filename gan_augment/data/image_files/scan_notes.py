@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Any
 
-from gan_augment.data.scan_result import Scan
+from gan_augment.data.image_files.scan_result import Scan
 from gan_augment.errors import DataError, UnreadableFilesError
 
 

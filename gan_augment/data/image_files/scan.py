@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_augment.data.decode_pool import Answer, decode_files
-from gan_augment.data.listing import Candidate, Listing
-from gan_augment.data.scan_notes import refuse_bad, scan_notes
-from gan_augment.data.scan_result import Entry, Scan
+from gan_augment.data.image_files.decode_pool import Answer, decode_files
+from gan_augment.data.image_files.listing import Candidate, Listing
+from gan_augment.data.image_files.scan_notes import refuse_bad, scan_notes
+from gan_augment.data.image_files.scan_result import Entry, Scan
 from gan_augment.data.sizing import Resize, model_size
 from gan_augment.errors import DataError
 from gan_augment.processes import memory_limit_bytes

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_augment.data.scalars import as_scalar
+from gan_augment.data.cells.scalars import as_scalar
 
 if TYPE_CHECKING:
     from pandas import Series

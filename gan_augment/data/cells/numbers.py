@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_augment.data.cell_storage import Storage
+from gan_augment.data.cells.storage import Storage
 
 if TYPE_CHECKING:
     from pandas import Series

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from gan_augment.data.csv_format import CsvFormat, format_rows
-from gan_augment.data.csv_tables import CsvSource
+from gan_augment.data.csv_files.format import CsvFormat, format_rows
+from gan_augment.data.csv_files.reading import CsvSource
 from gan_augment.errors import DataError
 from gan_augment.storage.files import NewFile
 

@@ -6,8 +6,8 @@ import os
 from collections import Counter
 from pathlib import Path, PurePosixPath
 
+from gan_augment.data.image_files.listing import SUFFIXES, Candidate, Listing, file_problem, is_utf8
 from gan_augment.data.labels import in_order, name_problem
-from gan_augment.data.listing import SUFFIXES, Candidate, Listing, file_problem, is_utf8
 from gan_augment.errors import DataError
 
 

@@ -7,8 +7,8 @@ import io
 import os
 from pathlib import Path
 
+from gan_augment.data.image_files.listing import Candidate, Listing, file_problem
 from gan_augment.data.labels import name_problem
-from gan_augment.data.listing import Candidate, Listing, file_problem
 from gan_augment.errors import DataError, UsageError
 
 MOST_BYTES = 1 << 30

@@ -1,0 +1,1 @@
+"""How columns hold their cells: storage, levels, numbers, texts, and Python's own values."""

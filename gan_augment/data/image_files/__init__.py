@@ -1,0 +1,1 @@
+"""Image files: listed, scanned, decoded within limits, and written."""

@@ -1,0 +1,1 @@
+"""Items of torch datasets as pictures and rows of the contract, and back."""
