@@ -29,6 +29,7 @@ from gan_augment import AugmentedClassifier, GANAugmenter
 from gan_augment.data.contract import LabelledTable
 from gan_augment.evaluation.amount import (
     LADDER,
+    NOTHING,
     Amount,
     AmountScores,
     Trial,
@@ -38,6 +39,7 @@ from gan_augment.evaluation.amount import (
 from gan_augment.sklearn_api.amounts import TopUps
 from gan_augment.sklearn_api.given import read_given
 
+Folds = dict[Amount, np.ndarray]
 MOST_ROWS = 5_000
 OURS = Amount("gan", 1.0)
 ARMS = ("none", "weight", "repeats", "smote", "ours", "auto")
@@ -165,12 +167,83 @@ def check(data: Path, name: str, seed: int, record: dict) -> None:
 
 def chosen(record: dict, figure: str) -> Amount:
     """What "auto" takes by a figure of its folds."""
+    return by_default(folds_of(record, figure))
+
+
+def folds_of(record: dict, figure: str) -> Folds:
+    """{amount: its values in the folds}."""
     by_name = {str(amount): amount for amount in LADDER}
-    figures = {
-        name: {by_name[amount]: np.array(values) for amount, values in by_amount.items()}
-        for name, by_amount in record["folds"].items()
+    return {by_name[name]: np.array(v) for name, v in record["folds"][figure].items()}
+
+
+def by_default(folds: Folds) -> Amount:
+    """The rule of the library."""
+    return choose_amount(AmountScores({"figure": folds}, {}), "figure").amount
+
+
+def towards_less(folds: Folds) -> Amount:
+    """The least amount within one standard error of the best, paired."""
+    best = the_best(folds)
+    gaps = {amount: folds[best] - folds[amount] for amount in LADDER if amount in folds}
+    return next(a for a, d in gaps.items() if d.mean() <= d.std(ddof=1) / np.sqrt(len(d)))
+
+
+def above_nothing(folds: Folds) -> Amount:
+    """The best, if it is above nothing by one standard error, pooled over the amounts."""
+    best = the_best(folds)
+    gaps = [folds[amount] - folds[NOTHING] for amount in folds if amount != NOTHING]
+    error = np.sqrt(np.mean([d.var(ddof=1) for d in gaps] or [0]) / len(folds[NOTHING]))
+    return best if folds[best].mean() - folds[NOTHING].mean() > error else NOTHING
+
+
+def the_best(folds: Folds) -> Amount:
+    """The amount of the highest mean, the least among equals."""
+    return max((a for a in LADDER if a in folds), key=lambda amount: folds[amount].mean())
+
+
+RULES = {
+    "the default unless beaten": by_default,
+    "one standard error towards less": towards_less,
+    "the best, if above nothing": above_nothing,
+    "the best": the_best,
+}
+
+
+def rules(records: list[dict]) -> dict[str, dict[str, dict[str, float]]]:
+    """{metric: {rule: points above nothing, above parity}}, on training rows alone.
+
+    Each rule chooses by all folds but one and is judged on that one, in turns; means over cells,
+    learners and folds.
+    """
+    points: dict[str, dict[str, list[tuple[float, float]]]] = {}
+    for record in records:
+        for figure in record["folds"]:
+            folds = folds_of(record, figure)
+            judged = np.isfinite(list(folds.values())).all(axis=0)
+            for left in np.flatnonzero(judged):
+                others = judged & (np.arange(len(judged)) != left)
+                if others.sum() < 2:
+                    continue
+                rest = {amount: values[others] for amount, values in folds.items()}
+                at = {amount: values[left] for amount, values in folds.items()}
+                for name, rule in RULES.items():
+                    taken = at[rule(rest)]
+                    gains = taken - at[NOTHING], taken - at.get(OURS, at[NOTHING])
+                    slot = points.setdefault(figure.split()[1], {}).setdefault(name, [])
+                    slot.append(gains)
+    return {
+        metric: {
+            name: dict(
+                zip(
+                    ("above nothing", "above ours at parity"),
+                    np.round(100 * np.mean(gains, axis=0), 2).tolist(),
+                    strict=True,
+                )
+            )
+            for name, gains in by_rule.items()
+        }
+        for metric, by_rule in points.items()
     }
-    return choose_amount(AmountScores(figures, record["left out"]), figure).amount
 
 
 def as_arms(record: dict) -> list[dict]:
@@ -206,6 +279,7 @@ def report(records: list[dict]) -> dict:
             for other in ARMS[:-1]
         },
         "taken": {m: dict(sorted(c.items(), key=lambda kv: -kv[1])) for m, c in taken.items()},
+        "rules, on folds left out of the choice, points": rules(records),
         "errors": figures.errors(arms),
         "seconds to fit the GAN, to judge all amounts": {
             record["table"]: [record["facts"]["fit_s"], record["facts"]["judge_s"]]
@@ -234,6 +308,19 @@ def markdown(found: dict) -> str:
                 f"- {metric}: {d['mean']:+.4f} ({d['low']:+.4f} to {d['high']:+.4f}), above in "
                 f"{d['tables_above']} of {d['tables']} tables"
             ]
+    ruled = found["rules, on folds left out of the choice, points"]
+    lines += [
+        "",
+        "Rules of choice on training rows alone: each chooses by all folds but one and is",
+    ]
+    lines += ["judged on that one. Points above nothing (above our top-up to parity):", ""]
+    lines += ["| rule | " + " | ".join(ruled) + " |", "| --- " * (len(ruled) + 1) + "|"]
+    for name in RULES:
+        cells = [
+            f"{by[name]['above nothing']:+.2f} ({by[name]['above ours at parity']:+.2f})"
+            for by in ruled.values()
+        ]
+        lines += [f"| {name} | " + " | ".join(cells) + " |"]
     for metric, counts in found["taken"].items():
         taken = ", ".join(f"{amount} {n}" for amount, n in counts.items())
         lines += ["", f"Chosen by {metric}: {taken}."]

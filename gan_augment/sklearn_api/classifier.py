@@ -76,7 +76,7 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  
         None: as the augmenter's `sampling_strategy` says. An `Amount(source, to)`: that much of
         that source, of the classes that `sampling_strategy` names. "auto": chosen by inner
         cross-validation among nothing, repeats, SMOTE and the GAN, up to 1/10, 1/4, 1/2 and all of
-        the largest class; nothing, unless the best is above it by one standard error: see
+        the largest class: the GAN to parity, unless another is better by one standard error; see
         `gan_augment.evaluation.amount`. It fits the classifier up to 66 times and the GAN 6 times:
         once on all rows, which chooses how much to train, and that much in each of 5 folds. A
         source that cannot serve the data is left out.

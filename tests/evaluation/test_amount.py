@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from gan_augment import LabelledImages, LabelledTable, Repeats, TabularGAN, TopUp, read_frame
 from gan_augment.errors import DataError, UsageError
 from gan_augment.evaluation.amount import (
+    DEFAULT,
     LADDER,
     NOTHING,
     SOURCES,
@@ -50,14 +51,20 @@ def scores(**means: float) -> AmountScores:
 # the rule
 
 
-def test_the_best_is_taken_where_it_is_clearly_above_nothing():
+def test_the_default_is_taken_where_nothing_else_is_clearly_better():
     choice = choose_amount(scores(none=0.5, repeats_25=0.6, gan_100=0.7), "recall")
-    assert choice.amount == choice.best == PARITY
-    assert "above" in choice.reason
+    assert choice.amount == choice.best == DEFAULT
+    assert "nothing 0.500" in choice.reason
 
 
-def test_of_equally_good_amounts_the_least_is_taken():
-    choice = choose_amount(scores(none=0.5, smote_10=0.7, repeats_25=0.7, gan_100=0.7), "recall")
+def test_what_is_clearly_better_than_the_default_is_taken_nothing_included():
+    better = choose_amount(scores(none=0.5, smote_25=0.8, gan_100=0.7), "recall")
+    assert better.amount == Amount("smote", 0.25)
+    assert choose_amount(scores(none=0.8, smote_25=0.7, gan_100=0.7), "recall").amount == NOTHING
+
+
+def test_of_equally_good_amounts_the_least_is_the_best():
+    choice = choose_amount(scores(none=0.5, smote_10=0.8, repeats_25=0.8, gan_100=0.7), "recall")
     assert choice.amount == Amount("smote", 0.1)
     assert choose_amount(scores(none=0.7, gan_100=0.7), "recall").amount == NOTHING
 
@@ -69,30 +76,45 @@ def test_of_as_many_rows_the_plainer_source_is_less():
     assert [amount.to for amount in LADDER] == sorted(amount.to for amount in LADDER)
 
 
-def test_nothing_is_taken_within_one_standard_error_of_the_paired_difference():
-    d = np.array([0.3, -0.1, 0.2, -0.2, 0.1])  # mean .06, standard error .0927
-    figures = {NOTHING: np.full(5, 0.5), PARITY: 0.5 + d}
-    choice = choose_amount(AmountScores({"f1": figures}, {}), "f1")
-    assert (choice.amount, choice.best) == (NOTHING, PARITY)
-    assert choice.error == pytest.approx(d.std(ddof=1) / np.sqrt(5))
+def test_the_default_is_left_for_more_than_one_corrected_standard_error():
+    d = np.array([0.3, -0.1, 0.2, -0.2, 0.1])  # mean .06; s / sqrt(5) = .0927, corrected .1391
+    smote = Amount("smote", 0.5)
+    base = {DEFAULT: np.full(5, 0.5), NOTHING: 0.4 + d}  # the same deviations, pooled
+    choice = choose_amount(AmountScores({"f1": base | {smote: 0.5 + d}}, {}), "f1")
+    assert (choice.amount, choice.best) == (DEFAULT, smote)
+    assert choice.error == pytest.approx(d.std(ddof=1) * np.sqrt(1 / 5 + 1 / 4))
     assert "within one standard error" in choice.reason
-    steady = {NOTHING: figures[NOTHING], PARITY: 0.5 + d / 10 + 0.05}
-    assert choose_amount(AmountScores({"f1": steady}, {}), "f1").amount == PARITY
+    clear = choose_amount(AmountScores({"f1": base | {smote: 0.59 + d}}, {}), "f1")
+    assert clear.amount == smote
+    assert "more than one standard error" in clear.reason
 
 
 def test_the_standard_error_is_pooled_over_the_amounts():
-    calm, wild = np.array([0.01, 0.03, 0.02]), np.array([0.4, -0.5, 0.0])
-    figures = {NOTHING: np.full(3, 0.5), Amount("smote", 0.5): 0.5 + wild, PARITY: 0.5 + calm}
+    calm, wild = np.array([0.02, 0.04, 0.03]), np.array([0.4, -0.5, 0.0])
+    figures = {DEFAULT: np.full(3, 0.5), NOTHING: 0.5 + wild, Amount("smote", 0.5): 0.5 + calm}
     choice = choose_amount(AmountScores({"f1": figures}, {}), "f1")
     pooled = (calm.var(ddof=1) + wild.var(ddof=1)) / 2
-    assert choice.error == pytest.approx(np.sqrt(pooled / 3))
-    assert choice.amount == NOTHING
+    assert choice.error == pytest.approx(np.sqrt(pooled * (1 / 3 + 1 / 2)))
+    assert choice.amount == DEFAULT
 
 
 def test_what_all_folds_share_does_not_count_as_noise():
-    folds = np.array([0.1, 0.9, 0.2, 0.8, 0.5])
-    figures = {NOTHING: folds, PARITY: folds + 0.01}
-    assert choose_amount(AmountScores({"f1": figures}, {}), "f1").amount == PARITY
+    folds, smote = np.array([0.1, 0.9, 0.2, 0.8, 0.5]), Amount("smote", 1.0)
+    figures = {NOTHING: folds, smote: folds + 0.02, DEFAULT: folds + 0.01}
+    assert choose_amount(AmountScores({"f1": figures}, {}), "f1").amount == smote
+
+
+def test_a_default_that_is_not_above_nothing_gives_way_to_what_is():
+    d = np.array([0.2, -0.2, 0.1, -0.1, 0.0])
+    figures = {NOTHING: np.full(5, 0.5), DEFAULT: 0.49 + d, Amount("repeats", 0.5): 0.51 + d / 2}
+    choice = choose_amount(AmountScores({"f1": figures}, {}), "f1")
+    assert choice.amount == Amount("repeats", 0.5)
+    assert "not above nothing" in choice.reason
+
+
+def test_without_the_default_the_best_is_taken():
+    choice = choose_amount(scores(none=0.5, repeats_25=0.6, smote_50=0.55), "recall")
+    assert choice.amount == Amount("repeats", 0.25)
 
 
 def test_folds_that_cannot_tell_are_left_out_and_none_at_all_adds_nothing():
@@ -101,7 +123,7 @@ def test_folds_that_cannot_tell_are_left_out_and_none_at_all_adds_nothing():
     assert choose_amount(AmountScores({"f1": figures}, {}), "f1").amount == PARITY
     figures = {NOTHING: nan * np.nan, PARITY: nan}
     choice = choose_amount(AmountScores({"f1": figures}, {}), "f1")
-    assert (choice.amount, "no fold could be judged" in choice.reason) == (NOTHING, True)
+    assert (choice.amount, "could be judged" in choice.reason) == (NOTHING, True)
 
 
 def test_a_single_fold_proves_nothing():
@@ -110,12 +132,13 @@ def test_a_single_fold_proves_nothing():
 
 
 @given(st.lists(st.floats(0, 1), min_size=13, max_size=13), st.integers(0, 99))
-def test_the_choice_is_nothing_or_the_best(means, seed):
+def test_the_choice_is_the_default_or_the_best_and_never_below_nothing(means, seed):
     noise = np.random.default_rng(seed).normal(0, 0.1, (len(LADDER), 5))
     by_amount = {a: m + e for a, m, e in zip(LADDER, means, noise, strict=True)}
     choice = choose_amount(AmountScores({"f1": by_amount}, {}), "f1")
-    assert choice.amount in (NOTHING, choice.best)
+    assert choice.amount in (DEFAULT, choice.best)
     assert choice.mean[choice.best] == max(choice.mean.values())
+    assert choice.mean[choice.amount] >= choice.mean[NOTHING]
 
 
 # the trials
