@@ -289,6 +289,16 @@ def report(records: list[dict]) -> dict:
     }
 
 
+def difference_text(d: dict) -> str:
+    """One of `figures.difference`; a single table has no interval."""
+    if d["low"] is None:
+        return f"{d['mean']:+.4f}" if d["mean"] is not None else "not measured"
+    return (
+        f"{d['mean']:+.4f} ({d['low']:+.4f} to {d['high']:+.4f}), above in {d['tables_above']} of "
+        f"{d['tables']} tables"
+    )
+
+
 def markdown(found: dict) -> str:
     """The figures for reading."""
     lines = ["# How much to add, chosen by cross-validation", ""]
@@ -304,10 +314,7 @@ def markdown(found: dict) -> str:
     for other, metrics in found["auto minus"].items():
         lines += ["", f"Auto minus {other}, mean over tables with a 95 % interval:"]
         for metric, d in metrics.items():
-            lines += [
-                f"- {metric}: {d['mean']:+.4f} ({d['low']:+.4f} to {d['high']:+.4f}), above in "
-                f"{d['tables_above']} of {d['tables']} tables"
-            ]
+            lines += [f"- {metric}: {difference_text(d)}"]
     ruled = found["rules, on folds left out of the choice, points"]
     lines += [
         "",
