@@ -18,7 +18,8 @@ from gan_augment.errors import NoRareClassError
 from gan_augment.synthesizers.topping_up import repeated_rows
 from gan_augment.torch_api.models import Sampling, in_python
 
-_NO_CHOICE = ("rare", "all", "auto", "minority", "not minority", "not majority")
+_BY_SIZE = ("auto", "minority", "not minority", "not majority")
+"""Choices of `sampling_strategy` that name no class where all are of one size."""
 LONE = "it has 1 item, and a generator needs 2"
 
 
@@ -54,7 +55,9 @@ def check_choice(
 ) -> None:
     """Raise what `planned` would raise once the augmenter is fitted, as far as it is known now."""
     asked = getattr(augmenter, "classes", getattr(augmenter, "sampling_strategy", "rare"))
-    if classes is not None or (isinstance(asked, str) and asked in _NO_CHOICE):
+    word = asked if isinstance(asked, str) else ""
+    even = len({n for n in counts.values() if n}) == 1
+    if classes is not None or word in ("rare", "all") or (even and word in _BY_SIZE):
         _chosen(classes, counts, ())
 
 

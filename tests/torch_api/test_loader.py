@@ -22,7 +22,7 @@ from torch.utils.data import (
 )
 from torch_items import Items
 
-from gan_augment import AugmentedDataset, ImageGAN, Repeats, augment_loader
+from gan_augment import AugmentedDataset, GANAugmenter, ImageGAN, Repeats, augment_loader
 from gan_augment.errors import DataError, UsageError
 from gan_augment.torch_api.draws import EpochDraws
 
@@ -36,6 +36,14 @@ def collate(items):
 def drawn(loader: DataLoader) -> list[int]:
     """The items of one pass, by number."""
     return [item for _, item in loader.sampler]
+
+
+def test_a_mild_imbalance_is_evened_out_as_the_augmenter_says() -> None:
+    data = TensorDataset(torch.rand(50, 1, 8, 8), torch.tensor([0] * 30 + [1] * 20))
+    augmenter = GANAugmenter(steps=2, n_jobs=1, random_state=0, companions=False)
+    loader = augment_loader(DataLoader(data, 10, shuffle=True), augmenter, companions=False)
+    drawn = torch.cat([labels for _, labels in loader]).bincount()
+    assert drawn.tolist() == [25, 25]
 
 
 def test_an_epoch_is_as_long_and_balanced(images: TensorDataset, gan: ImageGAN) -> None:
