@@ -34,7 +34,6 @@ from gan_augment.evaluation.amount import (
     AmountScores,
     Trial,
     choose_amount,
-    score_amounts,
 )
 from gan_augment.sklearn_api.amounts import TopUps
 from gan_augment.sklearn_api.given import read_given
@@ -66,15 +65,7 @@ def _ladder(train: protocol.Half, test: protocol.Half, info: protocol.TableInfo,
     gan = top_ups.gan()
     fit_s = time.perf_counter() - began_s
     judge = partial(_judged, train, info=info, seed=seed)
-    scores = score_amounts(
-        given.data,
-        judge,
-        top_ups.makers(),
-        classes=top_ups.classes,
-        top_up=top_ups.top_up,
-        schema=given.schema,
-        seed=top_ups.seed,
-    )
+    scores = top_ups.scores(judge)
     judge_s = time.perf_counter() - began_s - fit_s
     outer, rows = {}, np.arange(len(train.y))
     for amount in next(iter(scores.figures.values())):

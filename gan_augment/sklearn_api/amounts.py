@@ -9,7 +9,15 @@ from gan_augment.config import TopUp
 from gan_augment.data.infer_schema import column_names, infer_schema
 from gan_augment.data.schema import Overrides
 from gan_augment.errors import DivergedError
-from gan_augment.evaluation.amount import Amount, Maker, plain_makers, plan_for
+from gan_augment.evaluation.amount import (
+    Amount,
+    AmountScores,
+    Judge,
+    Maker,
+    plain_makers,
+    plan_for,
+    score_amounts,
+)
 from gan_augment.sklearn_api.asked import rows_to_add
 from gan_augment.sklearn_api.given import Given
 from gan_augment.sklearn_api.settings import Settings, drawn_seed
@@ -72,6 +80,19 @@ class TopUps:
 
         plain = plain_makers(self.classes, self.overrides)
         return plain | {"gan": gan} if self._generates else plain
+
+    def scores(self, judge: Judge[Any]) -> AmountScores:
+        """What `judge` makes of every amount, in folds of the given rows."""
+        data: Any = self.given.data
+        return score_amounts(
+            data,
+            judge,
+            self.makers(),
+            classes=self.classes,
+            top_up=self.top_up,
+            schema=self.given.schema,
+            seed=self.seed,
+        )
 
     def added(self, amount: Amount) -> Added[Any] | None:
         """The rows of an amount for all given rows; None where there are none."""

@@ -32,7 +32,6 @@ from gan_augment.evaluation.amount import (
     AmountScores,
     Trial,
     choose_amount,
-    score_amounts,
 )
 from gan_augment.sklearn_api.amounts import TopUps
 from gan_augment.sklearn_api.augmenter import GANAugmenter
@@ -237,16 +236,7 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  
                 warnings.filterwarnings("ignore", message="y_pred contains classes not in y_true")
                 return {figure: float(scorer(candidate, given.rows(trial.held), y[trial.held]))}
 
-        data: Any = given.data
-        return score_amounts(
-            data,
-            judge,
-            top_ups.makers(),
-            classes=top_ups.classes,
-            top_up=top_ups.top_up,
-            schema=given.schema,
-            seed=top_ups.seed,
-        )
+        return top_ups.scores(judge)
 
     def _fit_estimator(self, X: Any, y: Labels, real: Labels, weights: NDArray[Any] | None) -> Self:
         """Fit a clone on X and y, whose first rows are those labelled `real`, of these weights."""

@@ -63,7 +63,7 @@ def added_rows(
     refused = {name: lone for name in data.names if plan[name].lone}
     wanted = {name: n for name, n in asked.items() if n and name not in refused}
     for name in wanted:
-        _check_known(name, synthesizer)
+        check_known(name, synthesizer.classes_)
     made, too_few = _made(wanted, synthesizer, seed)
     refused |= too_few
     if refused:
@@ -115,9 +115,10 @@ def repeated_rows(rows: NDArray[np.int64], n: int, name: str, seed: int) -> NDAr
     return np.resize(generator(seed, "repeats", name).permutation(rows), n).astype(np.int64)
 
 
-def _check_known(name: str, synthesizer: Synthesizer[Data]) -> None:
-    if not synthesizer.classes_.get(name):
-        known = ", ".join(synthesizer.classes_)
+def check_known(name: str, classes: Mapping[str, int]) -> None:
+    """Raise DataError where a model of these `classes` {name: training rows} cannot make one."""
+    if not classes.get(name):
+        known = ", ".join(classes)
         raise DataError(
             f"the model knows the classes {known}, not {name!r}, which is to be generated; fit a "
             "model to this data."

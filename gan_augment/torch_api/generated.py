@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_augment.errors import DataError, TooFewAcceptedError, UsageError
+from gan_augment.errors import TooFewAcceptedError, UsageError
 from gan_augment.randomness import derived_seed
+from gan_augment.synthesizers.topping_up import check_known
 from gan_augment.torch_api.cache import EpochFiles
 from gan_augment.torch_api.models import Sampling, class_rows
 
@@ -48,7 +49,7 @@ class GeneratedRows:
             return
         assert model is not None
         for name in self.counts:
-            _check_known(name, model)
+            check_known(name, model.classes_)
         key = self._key() if cache is not None else "rows"
         self._files = EpochFiles(cache, key)
         self.prepare(0)
@@ -112,12 +113,3 @@ def checked_refresh(refresh: str) -> bool:
     if refresh not in ("never", "epoch"):
         raise UsageError(f"refresh={refresh!r}; expected 'never' or 'epoch'")
     return refresh == "epoch"
-
-
-def _check_known(name: str, model: Sampling) -> None:
-    if not model.classes_.get(name):
-        known = ", ".join(model.classes_)
-        raise DataError(
-            f"the model knows the classes {known}, not {name!r}, which is to be generated; fit a "
-            "model to this data."
-        )
