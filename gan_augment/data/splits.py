@@ -57,7 +57,7 @@ def fold_of_rows(
     whole, as its first row's class.
     """
     _, unit = np.unique(
-        np.arange(len(labels)) if groups is None else _units(groups), return_inverse=True
+        np.arange(len(labels)) if groups is None else unit_of_rows(groups), return_inverse=True
     )
     first = np.full(unit.max() + 1, len(labels))
     np.minimum.at(first, unit, np.arange(len(labels)))
@@ -69,8 +69,26 @@ def fold_of_rows(
     return dealt[unit]
 
 
-def _units(groups: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Groups, and a number of its own for each row that stands alone."""
+def judging_folds(
+    labels: NDArray[np.int64], groups: NDArray[np.int64] | None, *, folds: int, seed: int
+) -> NDArray[np.int64]:
+    """`fold_of_rows`, with -1 for rows that are never held out: those of a class in one fold only.
+
+    So a class of one row or one group is seen in every fold.
+    """
+    dealt = fold_of_rows(labels, groups, folds=folds, seed=seed)
+    for label in np.unique(labels):
+        rows = labels == label
+        if len(np.unique(dealt[rows])) == 1:
+            alone = rows
+            if groups is not None:  # a group stays whole
+                alone = rows | (np.isin(groups, groups[rows]) & (groups >= 0))
+            dealt[alone] = -1
+    return dealt
+
+
+def unit_of_rows(groups: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Groups (N,), and a number of its own for each row that stands alone (-1)."""
     alone = groups < 0
     units = groups.copy()
     units[alone] = groups.max(initial=0) + 1 + np.arange(alone.sum())

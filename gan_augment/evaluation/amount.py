@@ -17,7 +17,7 @@ from gan_augment.config import DataKind, TopUp
 from gan_augment.data.contract import LabelledImages, LabelledTable
 from gan_augment.data.infer_schema import infer_schema
 from gan_augment.data.schema import Overrides, TableSchema
-from gan_augment.data.splits import fold_of_rows
+from gan_augment.data.splits import judging_folds
 from gan_augment.data.strategy import ClassPlan, targets
 from gan_augment.errors import DataError, DivergedError, UsageError, did_you_mean
 from gan_augment.randomness import derived_seed
@@ -159,9 +159,9 @@ def score_amounts(
     rungs = [
         amount
         for amount in LADDER
-        if amount == NOTHING or (amount.source in makers and _adds(amount, data, classes, top_up))
+        if amount == NOTHING or (amount.source in makers and adds(amount, data, classes, top_up))
     ]
-    dealt = _dealt(data, folds, seed)
+    dealt = judging_folds(data.labels, data.groups, folds=folds, seed=seed)
     left_out: dict[str, str] = {}
     found: dict[str, dict[Amount, list[float]]] = {}
     for fold in range(folds):
@@ -190,8 +190,8 @@ def score_amounts(
 def choose_amount(scores: AmountScores, figure: str, default: Amount = DEFAULT) -> AmountChoice:
     """The default, unless another amount is better by more than one standard error: then the best.
 
-    Nothing is an amount like the others, and is taken wherever the default and the best are not
-    above it. Of equal means the least is the best. The standard error is of the mean difference to
+    Nothing is an amount like the others where it was scored, and is taken wherever the default and
+    the best are not above it. Of equal means the least is the best. The standard error is of the mean difference to
     the default over the J folds, paired, its variance pooled over the amounts (five folds estimate
     one of them badly) and corrected for folds that share training rows:
     sqrt(mean_a s_a^2 (1 / J + 1 / (J - 1))). Sources: Breiman et al. 1984, "Classification and
@@ -211,7 +211,7 @@ def choose_amount(scores: AmountScores, figure: str, default: Amount = DEFAULT) 
     gan to parity: f1 0.700, nothing 0.500
     """
     by_amount = scores.figures[figure]
-    rungs = [amount for amount in LADDER if amount in by_amount]
+    rungs = sorted(by_amount, key=_rung)
     judged = np.all([np.isfinite(by_amount[amount]) for amount in rungs], axis=0)
     if judged.sum() < 2:
         reason = f"nothing: fewer than two folds could be judged by {figure}"
@@ -227,10 +227,12 @@ def choose_amount(scores: AmountScores, figure: str, default: Amount = DEFAULT) 
     if mean[best] - mean[default] > error:
         reason = f"{said}, by more than one standard error ({error:.3f}) above {versus}"
         return AmountChoice(best, best, mean, error, reason)
-    if mean[default] <= mean[NOTHING]:
+    if NOTHING in mean and mean[default] <= mean[NOTHING]:
         reason = f"{said}, since {versus}, is not above nothing ({mean[NOTHING]:.3f})"
         return AmountChoice(best, best, mean, error, reason)
-    reason = f"{default}: {figure} {mean[default]:.3f}, nothing {mean[NOTHING]:.3f}"
+    reason = f"{default}: {figure} {mean[default]:.3f}"
+    if NOTHING in mean:
+        reason += f", nothing {mean[NOTHING]:.3f}"
     if best != default:
         reason += (
             f"; within one standard error ({error:.3f}) of the best, {best} ({mean[best]:.3f})"
@@ -259,21 +261,14 @@ def plain_makers(
     return {"repeats": repeats, "smote": smote}
 
 
-def _adds(amount: Amount, data: Data, classes: Sequence[str], top_up: TopUp | None) -> bool:
+def _rung(amount: Amount) -> tuple[float, int]:
+    """Where an amount stands from less to more."""
+    return amount.to, ("none", *SOURCES).index(amount.source)
+
+
+def adds(amount: Amount, data: Data, classes: Sequence[str], top_up: TopUp | None) -> bool:
+    """Whether the amount adds any row to this data."""
     return any(end.total > end.real for end in plan_for(amount, data, classes, top_up).values())
-
-
-def _dealt(data: Data, folds: int, seed: int) -> NDArray[np.int64]:
-    """int64 (N,): the fold of every row, -1 for rows that are never held out."""
-    dealt = fold_of_rows(data.labels, data.groups, folds=folds, seed=seed)
-    for label in np.unique(data.labels):
-        rows = data.labels == label
-        if len(np.unique(dealt[rows])) == 1:
-            alone = rows
-            if data.groups is not None:  # a group stays whole
-                alone = rows | (np.isin(data.groups, data.groups[rows]) & (data.groups >= 0))
-            dealt[alone] = -1
-    return dealt
 
 
 class _Fold(Generic[Data]):

@@ -88,6 +88,19 @@ def added_rows(
     )
 
 
+def with_added(data: Data, added: Added[Data]) -> Data:
+    """The rows of `data`, and behind them those added; groups are dropped, the index is anew."""
+    labels = np.concatenate([data.labels, added.data.labels])
+    ids = np.concatenate([data.ids, added.data.ids])
+    if isinstance(data, LabelledImages):
+        pixels = np.concatenate([data.pixels, added.data.pixels])
+        return replace(data, pixels=pixels, labels=labels, ids=ids, groups=None)
+    import pandas as pd
+
+    frame = pd.concat([data.frame, added.data.frame], ignore_index=True)
+    return replace(data, frame=frame, labels=labels, ids=ids, groups=None)
+
+
 def _made(
     wanted: Mapping[str, int], synthesizer: Synthesizer[Data], seed: int
 ) -> tuple[list[Data], dict[str, str]]:

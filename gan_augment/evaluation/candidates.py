@@ -1,0 +1,110 @@
+"""The ways to make a training set that an evaluation tries, and which arms need which of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from gan_augment.evaluation.amount import NOTHING, SOURCES, Amount
+
+Kind = Literal["none", "class_weight", "amount", "real", "permuted", "plain", "sampler"]
+SOURCE_OF_ARM = {"oversample": "repeats", "smote": "smote", "gan": "gan"}
+REAL_SHARES = (0.25, 0.5)
+"""Of the rare rows, in the learning curve of real ones; all of them is the arm `none`."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One way to make a training set.
+
+    amount: of "amount" and "permuted". share: of generated rows, None for the default one; of
+    "real" the part of the rare rows that is kept. name: of a sampler.
+
+    >>> Candidate("amount", Amount("gan", 0.5)).key, Candidate("real", share=0.25).key
+    ('gan@0.5', 'real@0.25')
+    """
+
+    kind: Kind
+    amount: Amount = NOTHING
+    share: float | None = None
+    name: str = ""
+
+    @property
+    def key(self) -> str:
+        """What a journal calls it."""
+        match self.kind:
+            case "amount":
+                more = "" if self.share is None else f"/share{self.share:g}"
+                return f"{self.amount.source}@{self.amount.to:g}{more}"
+            case "permuted":
+                return f"permuted@{self.amount.to:g}"
+            case "real":
+                return f"real@{self.share:g}"
+            case "sampler":
+                return f"sampler:{self.name}"
+        return self.kind
+
+    @property
+    def generated(self) -> str | None:
+        """Whose rows it adds: "gan", "permuted", or None where no generator is fitted."""
+        if self.kind == "permuted":
+            return "permuted"
+        return "gan" if self.amount.source == "gan" else None
+
+
+NONE = Candidate("none")
+
+
+def candidates_of(
+    arms: Sequence[str],
+    to: Sequence[float],
+    *,
+    cheap_to: Sequence[float] | None = None,
+    curves: bool = True,
+    weighs: bool = True,
+    samplers: Sequence[str] = (),
+) -> tuple[Candidate, ...]:
+    """What has to be tried so that these arms can be read off, `none` first.
+
+    to: fractions of the majority's count for the GAN; cheap_to: for repeats and SMOTE, by default
+    the same. curves: the learning curve of real rows; the share's is chosen later. weighs: whether
+    the learner knows class weights.
+    """
+    found = [NONE]
+    if "class_weight" in arms and weighs:
+        found.append(Candidate("class_weight"))
+    for source in SOURCES:
+        wanted = source == "gan" or "auto" in arms
+        if wanted or any(SOURCE_OF_ARM.get(arm) == source for arm in arms):
+            steps = to if source == "gan" or cheap_to is None else cheap_to
+            if source == "gan" and "gan_parity" in arms and 1.0 not in steps:
+                steps = (*steps, 1.0)
+            found += [Candidate("amount", Amount(source, step)) for step in steps]
+    if "permuted" in arms:
+        found.append(Candidate("permuted", Amount("gan", 1.0)))
+    if "plain" in arms:
+        found.append(Candidate("plain"))
+    found += [Candidate("sampler", name=name) for name in samplers]
+    if curves:
+        found += [Candidate("real", share=share) for share in REAL_SHARES]
+    return tuple(found)
+
+
+def amounts_of_arm(arm: str, candidates: Sequence[Candidate]) -> dict[Amount, Candidate]:
+    """{amount: candidate} among which an arm chooses; empty for arms that choose nothing."""
+    plain = {c.amount: c for c in candidates if c.kind == "amount" and c.share is None}
+    if arm == "auto":
+        return {NOTHING: NONE, **plain}
+    source = SOURCE_OF_ARM.get(arm)
+    return {amount: c for amount, c in plain.items() if amount.source == source}
+
+
+FIXED: Mapping[str, str] = {
+    "none": "none",
+    "class_weight": "class_weight",
+    "gan_parity": "gan@1",
+    "permuted": "permuted@1",
+    "plain": "plain",
+}
+"""{arm: candidate} of arms that choose nothing."""

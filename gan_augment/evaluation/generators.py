@@ -1,0 +1,140 @@
+"""The generator fits of an evaluation: on the training part of a split, and on its inner parts.
+
+Fitted ImageGANs and TabularGANs are kept in files, so that no cell fits one again. No learners.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import shutil
+import time
+from collections.abc import Iterable
+from copy import deepcopy
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gan_augment.errors import DataError, DivergedError
+from gan_augment.evaluation.journal import Line
+from gan_augment.evaluation.leaks import check_disjoint, check_unfitted
+from gan_augment.evaluation.protocol import Split
+from gan_augment.evaluation.setup import OUTER, Setup, unfitted_twin
+from gan_augment.randomness import generator
+from gan_augment.synthesizers.protocol import Data, Synthesizer
+from gan_augment.synthesizers.saved_models import load_model
+
+MODELS = "models"
+
+
+def fit_generator(
+    setup: Setup[Data], split: Split, level: str, source: str, folder: Path
+) -> Line:
+    """Fit one generator, keep it below `folder`, and give its line of the journal.
+
+    source: "gan", or "permuted" for one that is shown the rows under each other's labels. An inner
+    level trains as much as the outer one chose to, so that one must be there. A generator that
+    cannot serve this data gives a line with the reason as its `error`.
+    """
+    began_s = time.perf_counter()
+    part = part_of(setup, split, level)
+    if source == "permuted":
+        part = _permuted(part, setup.seed_of("permuted", split, level))
+    model = Path(MODELS) / f"r{split.repeat}-f{split.fold}-{source}-{level}"
+    facts: dict[str, Any] = {}
+    try:
+        gan = _twin(setup, part, split, level, source, folder)
+        _fit(gan, part, setup)
+        facts = {"chosen": gan.meta_.chosen, "steps": gan.steps_}
+        shutil.rmtree(folder / model, ignore_errors=True)  # of a run that was killed here
+        gan.save(folder / model)
+        error = None
+    except (DataError, DivergedError) as failure:
+        error = str(failure)
+    return {
+        "kind": "generator",
+        "repeat": split.repeat,
+        "fold": split.fold,
+        "level": level,
+        "source": source,
+        "model": model.as_posix(),
+        "error": error,
+        "facts": facts,
+        **seen(part.ids),
+        "seconds": {"fit": time.perf_counter() - began_s},
+    }
+
+
+def generator_for(
+    setup: Setup[Data], part: Data, split: Split, level: str, source: str, folder: Path
+) -> Synthesizer[Data]:
+    """The generator of a level: the kept one, or a plug-in fitted on `part` here.
+
+    Raises DataError where it could not be fitted.
+    """
+    if setup.keeps_generators:
+        model = folder / MODELS / f"r{split.repeat}-f{split.fold}-{source}-{level}"
+        if not model.is_dir():
+            raise DataError("its generator could not be fitted on this part")
+        return _loaded(str(model), model.stat().st_mtime_ns)
+    plug_in: Any = setup.generator
+    check_unfitted(plug_in)
+    plug_in = deepcopy(plug_in)
+    if source == "permuted":
+        part = _permuted(part, setup.seed_of("permuted", split, level))
+    if hasattr(plug_in, "random_state"):
+        plug_in.random_state = setup.seed_of("generator", split, level)
+    plug_in.fit(part)
+    return plug_in  # type: ignore[no-any-return]
+
+
+def part_of(setup: Setup[Data], split: Split, level: str) -> Data:
+    """The rows that fits of a level may see; never one of the split's test rows."""
+    data: Data = setup.data
+    part = data.take(setup.part(split, level)[0])
+    check_disjoint(part.ids, data.ids[split.test], f"a fit of fold {split.fold + 1}")
+    return part
+
+
+def seen(ids: Iterable[str]) -> dict[str, Any]:
+    """What a fit saw, as a journal tells it: the number of ids, and their sha256 in order."""
+    ordered = sorted(ids)
+    return {
+        "n_seen": len(ordered),
+        "seen": hashlib.sha256("\0".join(ordered).encode()).hexdigest(),
+    }
+
+
+@functools.lru_cache(maxsize=4)
+def _loaded(path: str, written_ns: int) -> Any:
+    """A kept model; several cells of a split ask for the same ones."""
+    return load_model(Path(path), device="auto", threads=1)
+
+
+def _twin(
+    setup: Setup[Data], part: Data, split: Split, level: str, source: str, folder: Path
+) -> Any:
+    """The unfitted GAN of a level."""
+    seed = setup.seed_of("generator", split, level)
+    if level == OUTER:
+        classes = tuple(name for name in setup.rare if part.counts[name])
+        return unfitted_twin(setup.generator, seed, classes=classes or "all")
+    outer: Any = generator_for(setup, part, split, OUTER, source, folder)
+    return unfitted_twin(outer.as_chosen(seed), seed)
+
+
+def _fit(gan: Any, part: Data, setup: Setup[Data]) -> None:
+    """Raises DivergedError where not even an early generator of it can be used."""
+    known = {"schema": setup.schema_of(part)} if setup.table else {}
+    try:
+        gan.fit(part, **known)
+    except DivergedError:
+        if not hasattr(gan, "classes_"):
+            raise
+
+
+def _permuted(part: Data, seed: int) -> Data:
+    labels = generator(seed, "permuted").permutation(part.labels)
+    return replace(part, labels=np.asarray(labels, dtype=np.int64))

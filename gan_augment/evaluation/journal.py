@@ -1,0 +1,119 @@
+"""What an evaluation has done so far, a line of JSON each: appended, synced, read back after a kill.
+
+Lines are never changed. What they mean is in `cells.py` and `generators.py`.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import os
+import zlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gan_augment.errors import DataError, ResumeMismatchError
+from gan_augment.storage import write_errors
+
+Line = dict[str, Any]
+Key = tuple[Any, ...]
+
+
+class Journal:
+    """Lines in memory, and in a file where there is one.
+
+    The first line of a file is the header, which says what is evaluated and how.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        self._path = path
+        self._lines: dict[Key, Line] = {}
+        self.header: Line | None = None
+
+    def read(self) -> None:
+        """Take up the whole lines of the file; a torn last line is dropped, and cut off.
+
+        Raises ResumeMismatchError where there is no file, or one that is no journal.
+        """
+        path = self._path
+        if path is None or not path.is_file():
+            raise ResumeMismatchError(
+                f"there is no journal to go on with at {str(path)!r}; leave --resume out to begin"
+            )
+        whole = 0
+        for text in path.read_bytes().splitlines(keepends=True):
+            line = _parsed(text)
+            if line is None:
+                break
+            whole += len(text)
+            if line.get("kind") == "header":
+                self.header = line
+            else:
+                self._lines[key_of(line)] = line
+        if self.header is None:
+            raise ResumeMismatchError(
+                f"{str(path)!r} does not begin as a journal does; leave --resume out and give "
+                "--overwrite to begin anew"
+            )
+        with write_errors(path), path.open("rb+") as file:
+            file.truncate(whole)
+
+    def append(self, line: Line) -> None:
+        """Write one line and wait until the disk has it."""
+        if line["kind"] == "header":
+            self.header = line
+        else:
+            self._lines[key_of(line)] = line
+        if self._path is None:
+            return
+        text = json.dumps(line, allow_nan=False, ensure_ascii=False) + "\n"
+        with write_errors(self._path), self._path.open("ab") as file:
+            file.write(text.encode())
+            file.flush()
+            os.fsync(file.fileno())
+
+    def get(self, key: Key) -> Line | None:
+        """The line of this key, if it was written."""
+        return self._lines.get(key)
+
+    def lines(self) -> Iterator[Line]:
+        """All but the header, in an order that does not depend on who was done first."""
+        return (self._lines[key] for key in sorted(self._lines))
+
+
+def key_of(line: Mapping[str, Any]) -> Key:
+    """What a line is about: no two lines of a journal share it."""
+    about = line["candidate"] if line["kind"] == "cell" else f"{line['source']} {line['level']}"
+    return line["kind"], line["repeat"], line["fold"], about
+
+
+def packed_labels(labels: NDArray[np.int64]) -> str:
+    """Labels (N,) below 65,536 as text: uint16, zlib, base64.
+
+    >>> unpack_labels(packed_labels(np.array([0, 2, 1]))).tolist()
+    [0, 2, 1]
+    """
+    if len(labels) and labels.max() >= 2**16:
+        raise DataError(f"label {labels.max()}; an evaluation takes fewer than 65,536 classes")
+    return base64.b64encode(zlib.compress(labels.astype("<u2").tobytes(), 6)).decode()
+
+
+def unpack_labels(text: str) -> NDArray[np.int64]:
+    """The way back, int64 (N,)."""
+    return np.frombuffer(zlib.decompress(base64.b64decode(text)), dtype="<u2").astype(np.int64)
+
+
+def _parsed(text: bytes) -> Line | None:
+    """A whole line, or None."""
+    if not text.endswith(b"\n"):
+        return None
+    with contextlib.suppress(ValueError):
+        line = json.loads(text)
+        if isinstance(line, dict) and "kind" in line:
+            return line
+    return None

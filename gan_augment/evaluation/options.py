@@ -1,0 +1,99 @@
+"""What an evaluation may be told: `Options`. Nothing is computed here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from numpy.typing import NDArray
+
+from gan_augment.config import TopUp
+from gan_augment.data.schema import Overrides
+from gan_augment.errors import UsageError, did_you_mean
+from gan_augment.evaluation.amount import TO
+
+CHEAP_ARMS = ("class_weight", "oversample", "smote")
+DEFAULT_ARMS = ("none", *CHEAP_ARMS, "gan", "auto")
+EXTRA_ARMS = ("gan_parity", "permuted", "plain")
+"""Of `arms="all"`: parity without a choice, a GAN fitted on permuted labels, and for images no help
+without classical augmentation."""
+IMAGE_BUDGET_S = 1800.0
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to evaluate. None means: decided from the data, and said in the plan.
+
+    learner: what `evaluation.learners.learner_of` takes. generator: an ImageGAN or a TabularGAN
+    whose settings are used, or anything else with `fit(data)` and `sample(counts, random_state)`,
+    copied for every fit. samplers: {name: over-sampler with fit_resample(X, y)}, arms of one's own.
+    classes: to top up. to: the fractions of the majority's count that are tried. metric: the
+    primary figure. delta: the smallest difference worth having, in the metric's unit (0..1).
+    arms: "default", "all", or names. curves: whether the share of generated rows and of real rows
+    are varied too. steps: of every generator fit; gan_budget_s: seconds of one, turned into steps
+    once; budget_s: seconds of the whole. updates: of the small CNN. times: (N,) sortable, for
+    forward chaining with `gap` rows left out between training and test.
+    """
+
+    learner: Any = None
+    generator: Any = None
+    samplers: Mapping[str, Any] = field(default_factory=dict)
+    classes: str | Sequence[str] = "rare"
+    top_up: TopUp = TopUp()
+    to: tuple[float, ...] = TO
+    metric: str = "balanced_accuracy"
+    delta: float = 0.01
+    folds: int | None = None
+    repeats: int | None = None
+    arms: str | Sequence[str] = "default"
+    curves: bool = True
+    steps: int | None = None
+    budget_s: float | None = None
+    gan_budget_s: float | None = None
+    updates: int | None = None
+    times: NDArray[Any] | None = None
+    gap: int = 0
+    group_duplicates: bool = False
+    overrides: Overrides = Overrides()
+    seed: int = 0
+    n_jobs: int | None = None
+
+    def asked_arms(self) -> tuple[str, ...]:
+        """Names of the arms, samplers last; `none` and `gan` always. Raises UsageError."""
+        if self.arms == "default":
+            named: Sequence[str] = DEFAULT_ARMS
+        elif self.arms == "all":
+            named = (*DEFAULT_ARMS, *EXTRA_ARMS)
+        else:
+            named = self.arms.split(",") if isinstance(self.arms, str) else self.arms
+            named = [str(name).strip() for name in named]
+        known = (*DEFAULT_ARMS, *EXTRA_ARMS)
+        for name in named:
+            if name not in known and name not in self.samplers:
+                raise UsageError(
+                    f"there is no arm {name!r}; expected 'default', 'all', or some of "
+                    f"{', '.join(known)}.{did_you_mean(name, known)}"
+                )
+        ordered = [name for name in known if name in named or name in ("none", "gan")]
+        return (*ordered, *self.samplers)
+
+    def check(self) -> None:
+        """Raise UsageError for numbers that no evaluation can use."""
+        for name, least in (("folds", 2), ("repeats", 1), ("steps", 1), ("updates", 1)):
+            value = getattr(self, name)
+            if value is not None and (int(value) != value or value < least):
+                raise UsageError(f"{name}={value!r}; expected a whole number of {least} or more")
+        for name in ("budget_s", "gan_budget_s"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < float("inf"):
+                raise UsageError(f"{name}={value!r}; expected seconds above 0")
+        if not 0 <= self.delta < 1:
+            raise UsageError(
+                f"delta={self.delta!r}; expected the smallest difference worth having, 0 or more "
+                "and below 1: 0.01 is one percentage point"
+            )
+        if not self.to or not all(0 < to <= 1 for to in self.to):
+            raise UsageError(f"to={self.to!r}; expected fractions in (0, 1], such as (0.25, 1.0)")
+        if self.gap < 0:
+            raise UsageError(f"gap={self.gap!r}; expected 0 rows or more")

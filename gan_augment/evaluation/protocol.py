@@ -1,0 +1,212 @@
+"""Which rows train and which are tested: the evaluator's own splits. No learner, no generator."""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gan_augment.data.contract import LabelledImages, LabelledTable
+from gan_augment.data.splits import judging_folds, unit_of_rows
+from gan_augment.errors import DataError, UsageError
+from gan_augment.randomness import derived_seed
+
+FEWEST_UNITS = 4
+"""Rows, or groups, below which a class cannot be judged: two folds of two."""
+MOST_FOLDS = 5
+INNER_FOLDS = 3
+_MOST_SEED = 2**32
+_REPEATS = {"table": 3, "image": 1}
+_FOLDS = {"table": 5, "image": 3}
+
+
+@dataclass(frozen=True)
+class Split:
+    """train, test: int64 row numbers, ascending, disjoint."""
+
+    repeat: int
+    fold: int
+    train: NDArray[np.int64]
+    test: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """All splits, and which classes they can judge.
+
+    kind: how rows are dealt. unit, units: what is independent, and how many of it a class has.
+    evaluated: the classes of the macro metrics; left_out: {class: why}. shared: what training rows
+    that folds share add to the variance of a mean, 1 / (k - 1), or n_test / n_train forward in
+    time. notes: sentences for people.
+    """
+
+    kind: Literal["rows", "groups", "time"]
+    folds: int
+    repeats: int
+    shared: float
+    splits: tuple[Split, ...]
+    unit: Literal["rows", "groups"]
+    units: Mapping[str, int]
+    evaluated: tuple[str, ...]
+    left_out: Mapping[str, str]
+    notes: tuple[str, ...]
+
+    def sha256(self) -> str:
+        """sha256 in hexadecimal of every split's rows."""
+        total = hashlib.sha256()
+        for split in self.splits:
+            for rows in (split.train, split.test):
+                total.update(np.ascontiguousarray(rows.astype("<i8")).tobytes() + b"\0")
+        return total.hexdigest()
+
+
+def plan_protocol(
+    data: LabelledImages | LabelledTable,
+    judged: Sequence[str],
+    *,
+    folds: int | None = None,
+    repeats: int | None = None,
+    times: NDArray[Any] | None = None,
+    gap: int = 0,
+    seed: int = 0,
+) -> Protocol:
+    """Split the rows: groups whole, forward in time, or stratified and repeated.
+
+    judged: the classes to top up; without one of them that has 4 units there is nothing to judge.
+    folds: at most 5 by default (images 3), and never more than half the units of the smallest
+    class that is judged. repeats: 3 (images 1); forward in time 1. times: (N,), sortable.
+    Raises DataError where no class can be judged, UsageError for folds that the data cannot fill.
+
+    >>> pixels, ids = np.zeros((12, 8, 8, 1), np.uint8), np.array([f"r{i}" for i in range(12)])
+    >>> data = LabelledImages(pixels, np.repeat([0, 1], [8, 4]), ids, class_names=("good", "bad"))
+    >>> plan = plan_protocol(data, ["bad"])
+    >>> plan.folds, [len(split.test) for split in plan.splits], plan.evaluated
+    (2, [6, 6], ('good', 'bad'))
+    """
+    kind = "image" if isinstance(data, LabelledImages) else "table"
+    units = _units(data)
+    unit: Literal["rows", "groups"] = "rows" if data.groups is None else "groups"
+    left_out = {
+        name: f"{n} {unit}; judging needs {FEWEST_UNITS}"
+        for name, n in units.items()
+        if n < FEWEST_UNITS
+    }
+    evaluated = tuple(name for name in data.names if name not in left_out)
+    if len(evaluated) < 2 or not set(judged) & set(evaluated):
+        listed = ", ".join(f"{name} ({n})" for name, n in units.items())
+        raise DataError(
+            f"nothing can be judged: the {unit} of the classes are {listed}; expected two classes "
+            f"of {FEWEST_UNITS} {unit} or more, one of them among those to top up. Collect more."
+        )
+    most = min(units[name] for name in evaluated) // 2
+    asked = folds or min(_FOLDS[kind], MOST_FOLDS)
+    notes: list[str] = []
+    if asked > most:
+        if folds:
+            notes.append(f"{most} folds instead of {folds}: the smallest class fills no more")
+        asked = most
+    if times is not None:
+        splits, shared = _forward(data, np.asarray(times), asked, gap), 0.0
+        shared = float(np.mean([len(s.test) / len(s.train) for s in splits]))
+        if repeats and repeats > 1:
+            notes.append("one repeat: rows in time can be dealt in one way only")
+        dealt: Literal["rows", "groups", "time"] = "time"
+        repeats = 1
+    else:
+        repeats = repeats or _REPEATS[kind]
+        splits = [s for r in range(repeats) for s in _dealt(data, asked, r, seed)]
+        shared, dealt = 1 / (asked - 1), unit
+    _check_training(data, splits)
+    return Protocol(
+        kind=dealt,
+        folds=asked,
+        repeats=repeats,
+        shared=shared,
+        splits=tuple(splits),
+        unit=unit,
+        units=units,
+        evaluated=evaluated,
+        left_out=left_out,
+        notes=tuple(notes),
+    )
+
+
+def inner_folds(data: LabelledImages | LabelledTable, seed: int) -> NDArray[np.int64]:
+    """int64 (N,): the inner fold 0, 1 or 2 of the rows of a training part, -1: held out in none."""
+    return judging_folds(data.labels, data.groups, folds=INNER_FOLDS, seed=seed)
+
+
+def _units(data: LabelledImages | LabelledTable) -> dict[str, int]:
+    """Independent rows of each class: groups count once, rows without one alone."""
+    found = {}
+    for label, name in enumerate(data.names):
+        own = data.labels == label
+        unit = np.arange(len(data)) if data.groups is None else unit_of_rows(data.groups)
+        found[name] = len(np.unique(unit[own]))
+    return {name: n for name, n in found.items() if n}
+
+
+def _dealt(
+    data: LabelledImages | LabelledTable, folds: int, repeat: int, seed: int
+) -> list[Split]:
+    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+
+    drawn = derived_seed(seed, "evaluation-splits", repeat) % _MOST_SEED
+    alone = np.zeros((len(data), 1))
+    with warnings.catch_warnings():  # of classes smaller than the folds: they are left out by name
+        warnings.simplefilter("ignore", UserWarning)
+        if data.groups is None:
+            dealer = StratifiedKFold(folds, shuffle=True, random_state=drawn)
+            found = list(dealer.split(alone, data.labels))
+        else:
+            by_group = StratifiedGroupKFold(folds, shuffle=True, random_state=drawn)
+            found = list(by_group.split(alone, data.labels, unit_of_rows(data.groups)))
+    return [Split(repeat, fold, *_ascending(pair)) for fold, pair in enumerate(found)]
+
+
+def _forward(
+    data: LabelledImages | LabelledTable, times: NDArray[Any], folds: int, gap: int
+) -> list[Split]:
+    """Blocks of equal size in time; each is tested on what came before, `gap` rows left out.
+
+    Rows of the same time as the first tested one, and of its groups, never train.
+    """
+    from sklearn.model_selection import TimeSeriesSplit
+
+    if times.shape != (len(data),):
+        raise UsageError(f"times are of shape {times.shape}; expected ({len(data)},), one a row")
+    order = np.argsort(times, kind="stable")
+    try:
+        found = list(TimeSeriesSplit(folds, gap=gap).split(order))
+    except ValueError as error:
+        raise UsageError(f"{folds} blocks with a gap of {gap} rows: {error}") from None
+    splits = []
+    for fold, (before, block) in enumerate(found):
+        train, test = order[before], order[block]
+        train = train[times[train] < times[test].min()]
+        if data.groups is not None:
+            tested = data.groups[test]
+            train = train[~np.isin(data.groups[train], tested[tested >= 0])]
+        splits.append(Split(0, fold, *_ascending((train, test))))
+    return splits
+
+
+def _check_training(data: LabelledImages | LabelledTable, splits: Sequence[Split]) -> None:
+    for split in splits:
+        if len(np.unique(data.labels[split.train])) < 2:
+            raise DataError(
+                f"the training part of fold {split.fold + 1} holds rows of fewer than two classes; "
+                "take fewer folds, or another way to split"
+            )
+
+
+def _ascending(
+    pair: tuple[NDArray[Any], NDArray[Any]],
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    train, test = (np.sort(rows).astype(np.int64) for rows in pair)
+    return train, test
