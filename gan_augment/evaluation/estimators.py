@@ -1,0 +1,309 @@
+"""scikit-learn classifiers as an evaluation needs them: fresh, seeded, weighed, asked alike.
+
+What a user gave - an instance, a class, a function that makes one - is one `Estimators` here. How
+rows reach them is the business of `table_learners.py` and `image_learners.py`.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gan_augment.errors import DataError, GanAugmentError, UsageError
+from gan_augment.evaluation.decisions import Scores
+from gan_augment.evaluation.own_code import OwnCode
+from gan_augment.randomness import derived_seed
+
+Labels = NDArray[np.int64]
+EXPECTED = (
+    "expected a scikit-learn classifier, a class of one, or a function that makes one, "
+    "with a seed or without"
+)
+
+
+@dataclass(frozen=True)
+class Estimators:
+    """Fresh copies of the classifier that a user means.
+
+    given: an estimator, a class or function that makes one, or `OwnCode` that names any of these.
+    """
+
+    given: Any
+
+    def new(self, seed: int) -> Any:
+        """An untrained one, every `random_state` of it drawn from `seed`, one job. UsageError."""
+        made = _made(loaded(self.given), seed)
+        if not all(callable(getattr(made, method, None)) for method in ("fit", "predict")):
+            raise UsageError(
+                f"the learner is {_shown(made)}, which has no fit and predict; {EXPECTED}"
+            )
+        _check_classifier(made)
+        params = _params(made)
+        settings: dict[str, Any] = {}
+        for name in sorted(params):
+            last = name.rpartition("__")[2]
+            if last == "random_state":
+                settings[name] = derived_seed(seed, "learner", name) % 2**32
+            elif last == "n_jobs" and params[name] not in (None, 1):
+                settings[name] = 1
+        return made.set_params(**settings) if settings else made
+
+
+@dataclass(frozen=True)
+class Weighing:
+    """How class weights reach an estimator: a parameter of it, or an argument of its `fit`."""
+
+    how: Literal["parameter", "argument"]
+    name: str
+
+
+def loaded(given: Any) -> Any:
+    """What was given, or what the named file holds."""
+    return given.load() if isinstance(given, OwnCode) else given
+
+
+def name_of(given: Any, example: Any) -> str:
+    """What people call it: the file and name, or the class."""
+    return str(given) if isinstance(given, OwnCode) else _shown(example)
+
+
+def weighing_of(estimator: Any) -> Weighing | None:
+    """How it can be told to weigh classes; None where it cannot.
+
+    A parameter `class_weight` goes before an argument `sample_weight`; a pipeline's is its last
+    step's, and a search's or an ensemble's that of its `estimator`.
+    """
+    from sklearn.utils.validation import has_fit_parameter
+
+    params = _params(estimator)
+    if "class_weight" in params:
+        return Weighing("parameter", "class_weight")
+    if is_pipeline(estimator):
+        step, last = estimator.steps[-1]
+        found = weighing_of(last)
+        return found and Weighing(found.how, f"{step}__{found.name}")
+    if hasattr(params.get("estimator"), "fit"):
+        found = weighing_of(params["estimator"])
+        if found and found.how == "parameter":
+            return Weighing("parameter", f"estimator__{found.name}")
+    if has_fit_parameter(estimator, "sample_weight"):
+        return Weighing("argument", "sample_weight")
+    return None
+
+
+def is_pipeline(estimator: Any) -> bool:
+    """Whether it is a Pipeline, imbalanced-learn's among them."""
+    from sklearn.pipeline import Pipeline
+
+    return isinstance(estimator, Pipeline)
+
+
+def takes_rows_as_they_are(estimator: Any) -> bool:
+    """Whether it is a pipeline, or a search or calibration of one: it prepares its rows itself."""
+    inner = estimator
+    while not is_pipeline(inner):
+        inner = getattr(inner, "estimator", None)
+        if inner is None:
+            return False
+    return True
+
+
+def described_params(estimator: Any) -> dict[str, Any]:
+    """JSON-ready parameters, nested ones by `__`; objects by their class; seeds and jobs left out.
+
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> described_params(LogisticRegression(C=0.5))["C"]
+    0.5
+    """
+    return {
+        name: _json(value)
+        for name, value in sorted(_params(estimator).items())
+        if name.rpartition("__")[2] not in ("random_state", "n_jobs", "verbose", "memory")
+    }
+
+
+@dataclass(frozen=True)
+class FittedEstimator:
+    """A trained estimator. known: int64 (k,), the labels it saw, by its own numbering 0..k-1."""
+
+    estimator: Any
+    known: Labels
+    name: str
+    argmax: bool
+
+    def scores(self, x: Any, k: int) -> Scores:
+        """Of N rows as it was trained on, for k classes.
+
+        argmax: its default decision is the likeliest class, so that it needs no second asking.
+        """
+        with one_thread():
+            try:
+                kind, values = self._values(x)
+                own = (
+                    values.argmax(axis=1) if self.argmax else np.asarray(self.estimator.predict(x))
+                )
+            except Exception as error:
+                raise failed(self.name, "its predictions", error) from error
+        called = self.known[own.astype(np.int64)]
+        if kind == "none":
+            return Scores(called=called, values=None, kind="none")
+        if values.shape != (len(called), len(self.known)) or not np.isfinite(values).all():
+            raise DataError(
+                f"the learner {self.name} gives scores {values.shape} for {len(called)} rows and "
+                f"{len(self.known)} classes, or some that are no finite numbers; expected one "
+                "finite number a row and class"
+            )
+        whole = np.full((len(called), k), 0.0 if kind == "probability" else -np.inf)
+        whole[:, self.known] = values
+        return Scores(called=called, values=whole, kind=kind)
+
+    def _values(
+        self, x: Any
+    ) -> tuple[Literal["probability", "decision", "none"], NDArray[np.float64]]:
+        """(kind, (N, k)); nothing, (0, 0), of an estimator without scores."""
+        if hasattr(self.estimator, "predict_proba"):
+            return "probability", np.asarray(self.estimator.predict_proba(x), dtype=np.float64)
+        if hasattr(self.estimator, "decision_function"):
+            values = np.asarray(self.estimator.decision_function(x), dtype=np.float64)
+            if values.ndim == 1:
+                values = np.column_stack([np.zeros(len(values)), values])
+            if values.shape[1] == len(self.known):  # else one against one
+                return "decision", values
+        return "none", np.empty((0, 0))
+
+
+def fit_estimator(
+    estimator: Any, x: Any, labels: Labels, name: str, weighing: Weighing | None, argmax: bool
+) -> FittedEstimator:
+    """Train on x (N rows) with one thread; its labels are 0..k-1 of the k classes that have rows.
+
+    weighing: None for classes that weigh as their rows do. Raises DataError.
+    """
+    known, y = np.unique(labels, return_inverse=True)
+    if len(known) < 2:
+        raise DataError(
+            f"the {len(labels)} training rows are all of one class; expected two or more"
+        )
+    arguments: dict[str, Any] = {}
+    if weighing is not None and weighing.how == "parameter":
+        estimator.set_params(**{weighing.name: "balanced"})
+    elif weighing is not None:
+        arguments[weighing.name] = balanced_weights(y)[y]
+    from sklearn.exceptions import ConvergenceWarning
+
+    with one_thread(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # in every arm alike
+        try:
+            estimator.fit(x, y, **arguments)
+        except Exception as error:
+            raise failed(name, f"its fit on {len(y)} rows", error) from error
+    return FittedEstimator(estimator, known.astype(np.int64), name, argmax)
+
+
+def balanced_weights(y: Labels, k: int | None = None) -> NDArray[np.float64]:
+    """(k,) rows / (classes with rows x rows of the class); 0 for classes without a row.
+
+    >>> balanced_weights(np.array([0, 0, 0, 1])).tolist()
+    [0.6666666666666666, 2.0]
+    """
+    counts = np.bincount(y, minlength=k or 0)
+    some = counts > 0
+    return np.where(some, len(y) / (some.sum() * np.maximum(counts, 1)), 0.0)
+
+
+def failed(name: str, what: str, error: Exception) -> GanAugmentError:
+    """The error for a learner that raised; our own errors stay what they are."""
+    if isinstance(error, GanAugmentError):
+        return error
+    return DataError(f"the learner {name} failed in {what}: {type(error).__name__}: {error}")
+
+
+def one_thread() -> Any:
+    """A context in which BLAS and OpenMP use one thread: bytes depend on no machine."""
+    return _thread_pools(len(sys.modules)).limit(limits=1)
+
+
+@lru_cache(maxsize=1)
+def _thread_pools(modules: int) -> Any:
+    """Found anew when modules were imported since: a search takes 2 ms, a limit 15 us."""
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
+
+
+def _made(given: Any, seed: int) -> Any:
+    if isinstance(given, type):
+        return given()
+    if not callable(getattr(given, "fit", None)):
+        return _called(given, seed)
+    from sklearn.base import clone
+
+    if not hasattr(given, "get_params"):
+        raise UsageError(
+            f"the learner is {_shown(given)}, which cannot be copied (it has no get_params); "
+            "give a function that makes one"
+        )
+    return clone(given)
+
+
+def _called(factory: Any, seed: int) -> Any:
+    if not callable(factory):
+        raise UsageError(f"the learner is {factory!r} ({type(factory).__name__}); {EXPECTED}")
+    params = inspect.signature(factory).parameters.values()
+    needed = [
+        p
+        for p in params
+        if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+    ]
+    if len(needed) > 1 or any(p.kind is p.KEYWORD_ONLY and p.name != "seed" for p in needed):
+        raise UsageError(
+            f"{getattr(factory, '__name__', factory)!r} takes "
+            f"{', '.join(p.name for p in needed)}; {EXPECTED}"
+        )
+    if any(p.name == "seed" and p.kind is not p.POSITIONAL_ONLY for p in params):
+        return factory(seed=seed)
+    return factory(seed) if needed else factory()
+
+
+def _check_classifier(made: Any) -> None:
+    from sklearn.base import BaseEstimator, is_clusterer, is_regressor
+
+    if isinstance(made, BaseEstimator) and (is_regressor(made) or is_clusterer(made)):
+        raise UsageError(f"the learner is {_shown(made)}, which is no classifier; {EXPECTED}")
+
+
+def _params(estimator: Any) -> Mapping[str, Any]:
+    if not hasattr(estimator, "get_params"):
+        return {}
+    params: Mapping[str, Any] = estimator.get_params(deep=True)
+    return params
+
+
+def _shown(estimator: Any) -> str:
+    if is_pipeline(estimator):
+        return f"Pipeline({', '.join(type(step).__name__ for _, step in estimator.steps)})"
+    return type(estimator).__name__
+
+
+def _json(value: Any) -> Any:
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        return value if np.isfinite(value) else str(value)
+    if isinstance(value, np.generic):
+        return _json(value.item())
+    if isinstance(value, list | tuple):
+        return [_json(one) for one in value]
+    if isinstance(value, dict):
+        return {str(key): _json(one) for key, one in value.items()}
+    if hasattr(value, "get_params"):
+        return _shown(value)
+    return str(getattr(value, "__name__", type(value).__name__))

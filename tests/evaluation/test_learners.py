@@ -1,0 +1,390 @@
+"""Learners: whom a user may name, that every fit is fresh and repeatable, what wrong ones say."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.ensemble import AdaBoostClassifier, BaggingClassifier, RandomForestClassifier
+from sklearn.linear_model import (
+    LinearRegression,
+    LogisticRegression,
+    RidgeClassifier,
+    SGDClassifier,
+)
+from sklearn.model_selection import GridSearchCV
+from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OrdinalEncoder
+from sklearn.svm import SVC
+
+from gan_augment.data.contract import LabelledTable
+from gan_augment.data.schema import Overrides
+from gan_augment.data.tables import read_frame
+from gan_augment.errors import DataError, UsageError
+from gan_augment.evaluation.learners import Learner, Training, learner_of
+
+
+def toy(n: int = 120, seed: int = 0, classes: int = 2) -> LabelledTable:
+    """Class k has a mean of 2 k in x; a level column, a moment, holes, an id."""
+    rng = np.random.default_rng(seed)
+    y = np.arange(n) % classes
+    x = rng.normal(size=n) + 2 * y
+    x[::17] = np.nan
+    frame = pd.DataFrame(
+        {
+            "x": x,
+            "colour": np.where(rng.random(n) < 0.1, None, rng.choice(["red", "blue"], n)),
+            "when": pd.Timestamp("2024-01-01") + pd.to_timedelta(rng.integers(0, 99, n), "D"),
+            "key": [f"k{i:05d}" for i in range(n)],
+        }
+    )
+    return read_frame(frame, y=[f"class {k}" for k in y]).table
+
+
+def numbers(n: int = 120, seed: int = 0) -> LabelledTable:
+    rng = np.random.default_rng(seed)
+    y = np.arange(n) % 2
+    return read_frame(rng.normal(size=(n, 3)) + y[:, None], y=y).table
+
+
+def fitted(learner: Learner, table: LabelledTable, seed: int = 0, **asked: bool):
+    return learner.fit(Training(table, table, **asked), seed)
+
+
+@pytest.mark.parametrize("name", [None, "boosting", "logistic", "forest", "neighbours"])
+def test_the_learners_by_name_learn_a_table_of_all_kinds(name: str | None) -> None:
+    table, other = toy(), toy(seed=1)
+    learner = learner_of(name, table)
+    scores = fitted(learner, table).scores(other)
+    assert (scores.called == other.labels).mean() > 0.7
+    assert scores.kind == "probability"
+    assert np.allclose(scores.values.sum(axis=1), 1)
+    assert learner.name == (name or "boosting")
+
+
+@pytest.mark.parametrize("name", ["boosting", "forest"])
+def test_a_seed_repeats_a_fit_byte_for_byte_and_another_gives_another(name: str) -> None:
+    table = toy()
+    given = RandomForestClassifier(5) if name == "forest" else AdaBoostClassifier(n_estimators=3)
+    learner = learner_of(make_pipeline(given) if name == "none" else given, table)
+    first, again, other = (fitted(learner, table, s).scores(table).values for s in (3, 3, 4))
+    assert first.tobytes() == again.tobytes()
+    if name == "forest":
+        assert first.tobytes() != other.tobytes()
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        LogisticRegression(C=0.3),
+        LogisticRegression,
+        lambda: LogisticRegression(C=0.3),
+        lambda seed: RandomForestClassifier(3, random_state=seed),
+        lambda *, seed: RandomForestClassifier(3, random_state=seed),
+    ],
+)
+def test_an_instance_a_class_and_functions_that_make_one_are_all_taken(given: object) -> None:
+    table = toy()
+    learner = learner_of(given, table)
+    assert learner.name in ("LogisticRegression", "RandomForestClassifier")
+    assert (fitted(learner, table).scores(table).called == table.labels).mean() > 0.7
+
+
+def test_what_was_given_is_never_trained_itself() -> None:
+    given = LogisticRegression()
+    fitted(learner_of(given, numbers()), numbers())
+    assert not hasattr(given, "coef_")
+    assert given.random_state is None
+
+
+def test_every_random_state_follows_from_the_seed_and_jobs_are_one() -> None:
+    from gan_augment.evaluation.estimators import Estimators
+
+    nested = make_pipeline(BaggingClassifier(RandomForestClassifier(3, n_jobs=2), n_jobs=-1))
+    first, again, other = (Estimators(nested).new(seed).get_params() for seed in (1, 1, 2))
+    names = [name for name in first if name.endswith("random_state")]
+    assert len(names) == 2
+    assert [first[n] for n in names] == [again[n] for n in names] != [other[n] for n in names]
+    assert [v for n, v in first.items() if n.endswith("n_jobs")] == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("given", "kind"),
+    [
+        (GaussianNB(), "probability"),
+        (RidgeClassifier(), "decision"),
+        (SVC(), "decision"),
+        (SVC(decision_function_shape="ovo"), "none"),
+    ],
+)
+def test_scores_are_probabilities_decisions_or_nothing(given: object, kind: str) -> None:
+    table = toy(classes=3) if "ovo" not in str(given) else toy(160, classes=4)
+    scores = fitted(learner_of(given, table), table).scores(table)
+    assert scores.kind == kind
+    if kind == "none":
+        assert scores.values is None
+    else:
+        assert (scores.values.argmax(axis=1) == scores.called).all()
+
+
+def test_a_decision_between_two_classes_has_a_column_for_each() -> None:
+    table = numbers()
+    scores = fitted(learner_of(RidgeClassifier(), table), table).scores(table)
+    assert scores.values.shape == (len(table), 2)
+    assert (scores.values[:, 0] == 0).all()
+    assert ((scores.values[:, 1] > 0) == (scores.called == 1)).all()
+
+
+@pytest.mark.parametrize(("given", "unseen"), [("logistic", 0), (RidgeClassifier(), -np.inf)])
+def test_a_class_that_was_never_seen_is_never_called(given: object, unseen: float) -> None:
+    table = toy(classes=3)
+    part = table.take(np.flatnonzero(table.labels != 1))
+    scores = fitted(learner_of(given, table), part).scores(table)
+    assert (scores.values[:, 1] == unseen).all()
+    assert set(scores.called.tolist()) == {0, 2}
+
+
+def test_a_pipeline_gets_the_frame_as_it_is_and_others_get_numbers() -> None:
+    from sklearn.base import BaseEstimator, ClassifierMixin
+
+    seen: list[object] = []
+
+    class Watching(ClassifierMixin, BaseEstimator):
+        def fit(self, X, y):
+            seen.append(X)
+            return self
+
+        def predict(self, X):
+            return np.zeros(len(X), dtype=int)
+
+    table = toy()
+    fitted(learner_of(make_pipeline(Watching()), table), table)
+    fitted(learner_of(Watching(), table), table)
+    assert seen[0] is table.frame
+    assert (seen[1].dtype, seen[1].shape) == (np.float32, (120, 5))  # x, when, red, blue, missing
+
+
+def test_a_search_over_a_pipeline_gets_the_frame_too() -> None:
+    table = toy()
+    frame = table.frame[["x"]].fillna(0)
+    plain = LabelledTable(frame, table.labels, table.ids, class_names=table.names)
+    search = GridSearchCV(make_pipeline(OrdinalEncoder(), GaussianNB()), {}, cv=2)
+    assert learner_of(search, plain).frames
+
+
+@pytest.mark.parametrize(
+    ("given", "weighs"),
+    [
+        ("boosting", True),
+        ("neighbours", False),
+        (LogisticRegression(), True),
+        (GaussianNB(), True),
+        (make_pipeline(GaussianNB()), True),
+        (make_pipeline(LogisticRegression()), True),
+        (make_pipeline(KNeighborsClassifier()), False),
+        (BaggingClassifier(LogisticRegression()), True),
+        (GridSearchCV(LogisticRegression(), {}), True),
+        (CalibratedClassifierCV(GaussianNB()), True),
+    ],
+)
+def test_class_weights_are_known_to_those_that_take_them_and_change_their_scores(
+    given: object, weighs: bool
+) -> None:
+    whole = numbers(200)
+    table = whole.take(np.flatnonzero((whole.labels == 0) | (np.arange(200) < 60)))
+    learner = learner_of(given, table)
+    assert learner.weighs is weighs
+    if weighs:
+        plain, balanced = (fitted(learner, table, balanced=b).scores(table) for b in (False, True))
+        assert (balanced.called == 1).sum() > (plain.called == 1).sum()
+    else:
+        with pytest.raises(UsageError, match="knows no class weights"):
+            fitted(learner, table, balanced=True)
+
+
+def test_weights_as_a_parameter_and_as_an_argument_are_the_same_weights() -> None:
+    from gan_augment.evaluation.estimators import balanced_weights
+
+    table = numbers().take(np.r_[np.arange(0, 120, 2), 1, 3, 5])
+    ours = balanced_weights(table.labels)
+    by_hand = LogisticRegression(max_iter=500).fit(
+        (x := (f := table.frame.to_numpy(np.float32)) - f.mean(0)) / f.std(0),
+        table.labels,
+        sample_weight=ours[table.labels],
+    )
+    scores = fitted(learner_of("logistic", table), table, balanced=True).scores(table)
+    assert x.shape == (63, 3)
+    assert scores.values == pytest.approx(by_hand.predict_proba(x / f.std(0)), abs=1e-3)
+
+
+def test_a_training_of_added_rows_is_encoded_as_the_real_ones_ask() -> None:
+    from gan_augment.evaluation.table_matrix import TableMatrix
+
+    table = numbers()
+    far = LabelledTable(table.frame + 1000, table.labels, table.ids, class_names=table.names)
+    learner = learner_of("logistic", table)
+    both = LabelledTable(
+        pd.concat([table.frame, far.frame]),
+        np.r_[table.labels, far.labels],
+        np.r_[table.ids, np.char.add("far-", far.ids)],
+        class_names=table.names,
+    )
+    matrix, x = TableMatrix.fitted(both, len(table), learner.schema)
+    assert np.abs(x[: len(table)].mean(axis=0)).max() < 1e-6
+    assert matrix.of(table).tobytes() == x[: len(table)].tobytes()
+    assert x[len(table) :].min() > 100
+
+
+def test_an_overridden_kind_counts() -> None:
+    rng = np.random.default_rng(0)
+    table = read_frame(pd.DataFrame({"zip": rng.integers(0, 4, 60), "x": rng.normal(size=60)}),
+                       y=np.arange(60) % 2).table  # fmt: skip
+    learner = learner_of("logistic", table, overrides=Overrides.of(categorical=["zip"]))
+    assert learner.schema.of("zip").kind == "categorical"
+
+
+OWN = """
+from dataclasses import dataclass
+from sklearn.linear_model import LogisticRegression
+from sklearn.base import BaseEstimator
+
+class Mine(LogisticRegression):
+    pass
+
+def make(seed):
+    return Mine(C=0.5)
+
+ready = Mine()
+text = "no learner"
+
+def broken():
+    raise RuntimeError("no such thing")
+"""
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    path = tmp_path / "own.py"
+    path.write_text(OWN)
+    return path
+
+
+@pytest.mark.parametrize("name", ["make", "Mine", "ready"])
+def test_a_file_of_ones_own_is_loaded_by_path_and_survives_a_pickle(own: Path, name: str) -> None:
+    table = numbers()
+    learner = pickle.loads(pickle.dumps(learner_of(f"{own}:{name}", table)))  # noqa: S301
+    assert (fitted(learner, table).scores(table).called == table.labels).mean() > 0.7
+    described = learner.described()
+    assert described["name"] == f"own.py:{name}"
+    assert len(described["sha256"]) == 64
+    assert str(own.parent) not in str(described)
+
+
+def test_a_file_of_ones_own_reaches_joblibs_workers(own: Path) -> None:
+    from joblib import Parallel, delayed
+
+    table = numbers()
+    learner = learner_of(f"{own}:make", table)
+    here = fitted(learner, table).scores(table)
+    there = Parallel(n_jobs=2)(delayed(_scores)(learner, table) for _ in range(2))
+    assert all(values.tobytes() == here.values.tobytes() for values in there)
+
+
+def _scores(learner: Learner, table: LabelledTable) -> np.ndarray:
+    return learner.fit(Training(table, table), 0).scores(table).values
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("boostin", r"no learner 'boostin'.*Did you mean 'boosting'"),
+        ("cnn", r"no learner 'cnn'; expected boosting, logistic"),
+        ("nowhere.py:make", r"no file 'nowhere.py'"),
+        (3, r"the learner is 3 \(int\); expected a scikit-learn classifier"),
+        (LinearRegression(), "LinearRegression, which is no classifier"),
+        (lambda a, b: None, r"takes a, b; expected a scikit-learn classifier"),
+        (lambda: "text", "str, which has no fit and predict"),
+    ],
+)
+def test_what_is_no_learner_is_refused_with_what_was_expected(given: object, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        learner_of(given, numbers())
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("mke", r"own.py has no 'mke'.*Did you mean 'make'"),
+        ("text", "the learner is 'no learner'"),
+    ],
+)
+def test_what_a_file_does_not_hold_is_refused(own: Path, name: str, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        learner_of(f"{own}:{name}", numbers())
+
+
+def test_a_file_that_fails_or_changes_says_so(tmp_path: Path, own: Path) -> None:
+    (tmp_path / "bad.py").write_text("1 / 0\n")
+    with pytest.raises(UsageError, match=r"bad.py fails when it is loaded: ZeroDivisionError"):
+        learner_of(f"{tmp_path}/bad.py:make", numbers())
+    from gan_augment.evaluation.own_code import OwnCode
+
+    named = OwnCode.of(f"{own}:make")
+    own.write_text(OWN + "\n")
+    with pytest.raises(UsageError, match="has changed"):
+        named.load()
+
+
+def test_a_learner_that_fails_is_named_with_its_reason() -> None:
+    table = toy()
+    learner = learner_of(make_pipeline(GaussianNB()), table)  # text reaches it
+    with pytest.raises(DataError, match=r"Pipeline\(GaussianNB\) failed in its fit on 120 rows"):
+        fitted(learner, table)
+    one = table.take(np.flatnonzero(table.labels == 0))
+    with pytest.raises(DataError, match="all of one class"):
+        fitted(learner_of("logistic", table), one)
+
+
+def test_updates_belong_to_networks_and_a_table_has_no_augmentation() -> None:
+    with pytest.raises(UsageError, match="updates=5"):
+        learner_of("logistic", numbers(), updates=5)
+    learner = learner_of("logistic", numbers())
+    with pytest.raises(UsageError, match="no classical augmentation"):
+        fitted(learner, numbers(), plain=True)
+
+
+def test_a_description_is_json_and_says_nothing_of_this_process() -> None:
+    import json
+
+    given = make_pipeline(OrdinalEncoder(dtype=np.float32), SGDClassifier(alpha=1e-3, n_jobs=2))
+    text = json.dumps(learner_of(given, toy()).described())
+    assert "0x" not in text
+    assert json.loads(text)["params"]["sgdclassifier__alpha"] == 1e-3
+    assert json.loads(text)["params"]["ordinalencoder__dtype"] == "float32"
+
+
+def test_the_callers_frame_and_global_generators_stay_as_they_were() -> None:
+    table = toy()
+    before, state = table.frame.copy(deep=True), repr(np.random.get_state())  # noqa: NPY002
+    fitted(learner_of("forest", table), table).scores(table)
+    pd.testing.assert_frame_equal(table.frame, before)
+    assert repr(np.random.get_state()) == state  # noqa: NPY002
+
+
+@pytest.mark.slow
+def test_thousands_of_logistic_fits_are_cheap() -> None:
+    import time
+
+    table = numbers(300)
+    learner = learner_of("logistic", table)
+    fitted(learner, table).scores(table)
+    began = time.perf_counter()
+    for seed in range(50):
+        fitted(learner, table, seed).scores(table)
+    assert (time.perf_counter() - began) / 50 < 0.02
