@@ -1,0 +1,231 @@
+"""What a learner says of rows, and the decision that is made of it. Nothing is trained here.
+
+Topping up a class moves a learner's decision even where it adds no information. So a decision is
+also tuned, among candidates that are the same for every training set: they act on scores that are
+corrected to the class shares of the real rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gan_augment.errors import DataError, UsageError
+from gan_augment.evaluation.confusions import OF_RANKS, Counts, confusion, figures_of
+
+Labels = NDArray[np.int64]
+Values = NDArray[np.float64]
+Kind = Literal["probability", "decision", "none"]
+Rule = Literal["default", "threshold", "tau"]
+
+TAUS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5)
+"""How far the class shares are taken out of the evidence: 0 not at all, 1 is balanced."""
+LEAST_PROBABILITY = 1e-6
+FARTHEST = 1e9
+"""Evidence for one of two classes is kept within this, so that a threshold is a number."""
+SAME = 1e-12
+"""Figures and log odds that differ by less are equal: rounding may differ in the last digits."""
+
+
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """What a learner says of N rows.
+
+    called: int64 (N,), the class of its own decision. values: float64 (N, K), of `kind`
+    "probability" (rows sum to 1) or "decision" (any scale, higher for the likelier class, -inf for
+    a class it never saw); None where the kind is "none".
+
+    DataError: shapes do not agree, or values are NaN or, as probabilities, not in 0..1.
+    """
+
+    called: Labels
+    values: Values | None
+    kind: Kind
+
+    def __post_init__(self) -> None:
+        if (self.values is None) != (self.kind == "none"):
+            given = "no values" if self.values is None else "values"
+            raise DataError(f"scores of kind {self.kind!r} with {given}; 'none' is without values.")
+        if self.values is None:
+            return
+        if self.values.ndim != 2 or len(self.values) != len(self.called):
+            raise DataError(
+                f"the learner's scores have the shape {self.values.shape} for {len(self.called)} "
+                "rows; expected one row of scores a row, one column a class."
+            )
+        low, high = (0.0, 1 + 1e-6) if self.kind == "probability" else (-np.inf, FARTHEST**2)
+        if not ((self.values >= low) & (self.values <= high)).all():  # NaN is neither
+            raise DataError(
+                f"the learner's scores of kind {self.kind!r} hold NaN or values beyond "
+                f"{low:g}..{high:g}; it may have diverged. Look at its settings."
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Real rows that a fit did not see, and what it says of them.
+
+    labels: int64 (N,). trained: float64 (K,), the class shares the learner was trained on, weights
+    counted. real: float64 (K,), the class shares of the real rows among them.
+    """
+
+    scores: Scores
+    labels: Labels
+    trained: Values
+    real: Values
+
+
+@dataclass(frozen=True)
+class Decision:
+    """How a class is called: as the learner does, or by the rule that was tuned.
+
+    "threshold" (two classes): the second one where its log odds are at least `value`, in nats.
+    "tau": the class with the highest log probability - value * log(real share). Both act on
+    corrected probabilities, clipped to 1e-6..1; scores of kind "decision" are taken as they are.
+    """
+
+    rule: Rule = "default"
+    value: float | None = None
+
+    def called(self, scores: Scores, trained: Values, real: Values) -> Labels:
+        """int64 (N,): the class of every row. Shares as in `Part`; no values: the default."""
+        if self.rule == "default" or self.value is None or scores.values is None:
+            return scores.called
+        evidence = _evidence(scores, trained, real)
+        if self.rule == "threshold":
+            return (_odds(evidence) >= self.value).astype(np.int64)
+        called: Labels = (evidence - self.value * _log_shares(real)).argmax(axis=1)
+        return called
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready.
+
+        >>> Decision("tau", 0.75).to_dict()
+        {'rule': 'tau', 'value': 0.75}
+        """
+        return {"rule": self.rule, "value": self.value}
+
+    @classmethod
+    def from_dict(cls, given: Mapping[str, Any]) -> Decision:
+        """The inverse of `to_dict`."""
+        if given["rule"] not in ("default", "threshold", "tau"):
+            raise UsageError(
+                f"a decision of rule {given['rule']!r}; expected 'default', 'threshold' or 'tau'."
+            )
+        return cls(given["rule"], given["value"])
+
+
+def corrected(probability: Values, trained: Values, real: Values) -> Values:
+    """Probabilities as they would be had the learner seen classes in the shares of the real rows.
+
+    p * real / trained, renormalised: (N, K), (K,), (K,) -> (N, K). A class of trained share 0 stays
+    at 0; a row that then has nothing left gets the real shares of the classes that were trained.
+    Source: Saerens, Latinne & Decaestecker 2002, "Adjusting the outputs of a classifier to new a
+    priori probabilities", eq. 2.4.
+
+    >>> corrected(np.array([[0.5, 0.5]]), np.array([0.5, 0.5]), np.array([0.9, 0.1])).tolist()
+    [[0.9, 0.1]]
+    """
+    seen = trained > 0
+    weighted = probability * np.divide(real, trained, out=np.zeros(len(real)), where=seen)
+    total = weighted.sum(axis=1, keepdims=True)
+    if (total <= 0).any():
+        weighted = np.where(total > 0, weighted, real * seen)
+        total = weighted.sum(axis=1, keepdims=True)
+    corrected_values: Values = weighted / total
+    return corrected_values
+
+
+def tune(parts: Sequence[Part], metric: str, evaluated: Sequence[int]) -> Decision:
+    """The decision with the highest `metric` on the pooled rows of the parts.
+
+    Two classes: a threshold, of the midpoints between distinct log odds and one beyond each end;
+    among equals the nearest to the balanced decision. More: one of `TAUS`, among equals the nearest
+    to 1. The default where scores are missing, where the metric is one of ranks, or where no
+    evaluated class has a row.
+    """
+    kinds = {part.scores.kind for part in parts}
+    if metric in OF_RANKS or len(kinds) != 1 or "none" in kinds:
+        return Decision()
+    evidence = [_evidence(part.scores, part.trained, part.real) for part in parts]
+    labels = np.concatenate([part.labels for part in parts])
+    classes = len(parts[0].real)
+    if classes == 2:
+        cuts, counts = _cuts(_odds(np.concatenate(evidence)), labels)
+        nearest, rule = _balanced_cut(parts), "threshold"
+    else:
+        cuts, counts = np.array(TAUS), _counts_by_tau(parts, evidence, labels, classes)
+        nearest, rule = 1.0, "tau"
+    found = figures_of(metric, counts, evaluated)
+    if not np.isfinite(found).any():
+        return Decision()
+    equal = cuts[found >= np.nanmax(found) - SAME]
+    value = float(equal[np.abs(equal - nearest).argmin()])
+    return Decision("threshold" if rule == "threshold" else "tau", value)
+
+
+def _cuts(odds: Values, labels: Labels) -> tuple[Values, Counts]:
+    """Thresholds (M,) and the confusion counts (M, 2, 2) of each, by cumulative counts."""
+    order = np.argsort(odds)
+    odds, second = odds[order], labels[order]
+    first_of_value = np.flatnonzero(np.diff(odds) > SAME) + 1
+    lower, upper = odds[first_of_value - 1], odds[first_of_value]
+    middle = (lower + upper) / 2
+    middle = np.where(middle > lower, middle, upper)  # neighbouring floats have none between
+    cuts = np.concatenate([[odds[0] - 1], middle, [odds[-1] + 1]])
+    below = np.concatenate([[0], first_of_value, [len(odds)]])  # rows called the first class
+    missed = np.concatenate([[0], np.cumsum(second)])[below]
+    counts = np.empty((len(cuts), 2, 2), dtype=np.int64)
+    counts[:, 0, 0], counts[:, 1, 0] = below - missed, missed
+    counts[:, 0, 1] = (len(odds) - second.sum()) - counts[:, 0, 0]
+    counts[:, 1, 1] = second.sum() - missed
+    return cuts, counts
+
+
+def _counts_by_tau(
+    parts: Sequence[Part], evidence: Sequence[Values], labels: Labels, classes: int
+) -> Counts:
+    """int64 (taus, K, K)."""
+    counts = []
+    for tau in TAUS:
+        called = [
+            (seen - tau * _log_shares(part.real)).argmax(axis=1)
+            for part, seen in zip(parts, evidence, strict=True)
+        ]
+        counts.append(confusion(labels, np.concatenate(called), classes))
+    return np.stack(counts)
+
+
+def _balanced_cut(parts: Sequence[Part]) -> float:
+    """The log odds at which both classes are as likely as they are common: log(real1 / real0)."""
+    if parts[0].scores.kind == "decision":
+        return 0.0  # a scale of its own
+    shares = sum(len(part.labels) * part.real for part in parts)
+    logs = _log_shares(np.asarray(shares))
+    return float(logs[1] - logs[0])
+
+
+def _evidence(scores: Scores, trained: Values, real: Values) -> Values:
+    """float64 (N, K): log corrected probabilities, or decision values; -inf of unseen classes."""
+    assert scores.values is not None
+    if scores.kind == "probability":
+        fair = corrected(scores.values, trained, real)
+        values = np.log(np.clip(fair, LEAST_PROBABILITY, 1.0))
+    else:
+        values = scores.values
+    unseen = (trained <= 0) | (real <= 0)
+    return np.where(unseen, -np.inf, values) if unseen.any() else values
+
+
+def _odds(evidence: Values) -> Values:
+    """float64 (N,): the evidence for the second of two classes."""
+    return np.clip(evidence[:, 1] - evidence[:, 0], -FARTHEST, FARTHEST)
+
+
+def _log_shares(shares: Values) -> Values:
+    """log, and 0 for a class without rows, which has no evidence anyway."""
+    return np.log(np.where(shares > 0, shares, 1.0))

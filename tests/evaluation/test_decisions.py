@@ -1,0 +1,254 @@
+"""What is relied on where a decision is tuned."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gan_augment.errors import DataError, UsageError
+from gan_augment.evaluation.confusions import confusion, figure
+from gan_augment.evaluation.decisions import TAUS, Decision, Part, Scores, corrected, tune
+
+EVEN, RARE = np.array([0.5, 0.5]), np.array([0.9, 0.1])
+
+
+def scores(second: list[float]) -> Scores:
+    """Of two classes, from the probability of the second."""
+    p = np.array(second)
+    return Scores((p > 0.5).astype(np.int64), np.stack([1 - p, p], axis=1), "probability")
+
+
+def drawn(seed: int, classes: int, n: int = 60) -> tuple[Scores, np.ndarray, np.ndarray]:
+    """(scores, labels, real shares), probabilities that know something."""
+    rng = np.random.default_rng(seed)
+    real = rng.dirichlet(np.full(classes, 2.0)) * 0.9 + 0.1 / classes
+    labels = np.concatenate([np.arange(classes), rng.choice(classes, n - classes, p=real)])
+    logits = rng.normal(size=(n, classes))
+    logits[np.arange(n), labels] += 1
+    p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    return Scores(p.argmax(axis=1), p, "probability"), labels, real
+
+
+# correcting the class shares
+
+
+def test_the_correction_by_hand():
+    found = corrected(np.array([[0.4, 0.6]]), trained=EVEN, real=np.array([0.8, 0.2]))
+    assert found[0].tolist() == pytest.approx([0.64 / (0.64 + 0.24), 0.24 / (0.64 + 0.24)])
+
+
+@given(st.integers(0, 1000), st.integers(2, 5))
+def test_a_correction_leaves_the_trained_shares_and_can_be_undone(seed, classes):
+    given_scores, _, real = drawn(seed, classes)
+    even = np.full(classes, 1 / classes)
+    p = given_scores.values
+    assert corrected(p, real, real) == pytest.approx(p)
+    assert corrected(corrected(p, even, real), real, even) == pytest.approx(p)
+    assert corrected(p, even, real).sum(axis=1) == pytest.approx(1)
+
+
+def test_a_correction_is_bayes_rule_for_two_gaussians():
+    x = np.linspace(-4, 4, 9)
+    likelihood = np.stack([np.exp(-(x**2) / 2), np.exp(-((x - 1) ** 2) / 2)], axis=1)
+    exact = likelihood * RARE / (likelihood * RARE).sum(axis=1, keepdims=True)
+    even = likelihood / likelihood.sum(axis=1, keepdims=True)
+    assert corrected(even, EVEN, RARE) == pytest.approx(exact)
+
+
+def test_a_class_that_was_not_trained_on_stays_at_0():
+    real = np.array([0.5, 0.3, 0.2])
+    found = corrected(np.array([[0.7, 0.3, 0.0]]), np.array([0.5, 0.5, 0.0]), real)
+    assert found[0, 2] == 0
+    assert found.sum() == pytest.approx(1)
+    nothing = corrected(np.array([[0.0, 0.0, 1.0]]), np.array([0.5, 0.5, 0.0]), real)
+    assert nothing[0].tolist() == pytest.approx([0.625, 0.375, 0])
+
+
+# decisions
+
+
+def test_a_threshold_acts_on_corrected_log_odds():
+    given_scores = scores([0.4, 0.8])
+    odds = np.log(0.4 / 0.6 * 0.1 / 0.9), np.log(0.8 / 0.2 * 0.1 / 0.9)
+    rule = Decision("threshold", float(np.mean(odds)))
+    assert rule.called(given_scores, EVEN, RARE).tolist() == [0, 1]
+    assert Decision("threshold", float(odds[1]) - 1e-9).called(
+        given_scores, EVEN, RARE
+    ).tolist() == [0, 1]
+    assert Decision().called(given_scores, EVEN, RARE).tolist() == [0, 1]
+    assert Decision("threshold", 0.0).called(given_scores, EVEN, RARE).tolist() == [0, 0]
+
+
+def test_tau_one_is_the_balanced_decision_and_tau_zero_the_most_likely_class():
+    given_scores, _, real = drawn(0, 3)
+    p = given_scores.values
+    assert Decision("tau", 1.0).called(given_scores, real, real).tolist() == (
+        (p / real).argmax(axis=1).tolist()
+    )
+    assert Decision("tau", 0.0).called(given_scores, real, real).tolist() == (
+        p.argmax(axis=1).tolist()
+    )
+
+
+@given(st.integers(0, 1000), st.integers(2, 4))
+def test_topping_up_alone_changes_no_tuned_decision(seed, classes):
+    """The same evidence, once of a learner that saw even shares: the same calls, tuned."""
+    seen, labels, real = drawn(seed, classes)
+    even = np.full(classes, 1 / classes)
+    p = corrected(seen.values, real, even)
+    topped_up = Scores(p.argmax(axis=1), p, "probability")
+    rule = tune([Part(seen, labels, real, real)], "macro_f1", range(classes))
+    again = tune([Part(topped_up, labels, even, real)], "macro_f1", range(classes))
+    assert rule.rule == again.rule
+    assert rule.value == pytest.approx(again.value, abs=1e-9)
+    assert (rule.called(seen, real, real) == again.called(topped_up, even, real)).all()
+
+
+def test_decision_values_are_taken_as_they_are():
+    given_scores = Scores(np.array([0, 1]), np.array([[0, -2.0], [0, 3.0]]), "decision")
+    assert Decision("threshold", -2.5).called(given_scores, EVEN, RARE).tolist() == [1, 1]
+    rule = tune([Part(given_scores, np.array([0, 1]), EVEN, RARE)], "accuracy", [0, 1])
+    assert rule == Decision("threshold", 0.5)
+
+
+def test_a_class_that_was_never_seen_is_never_called():
+    p = np.array([[0.6, 0.4, 0.0], [0.2, 0.8, 0.0]])
+    given_scores = Scores(p.argmax(axis=1), p, "probability")
+    trained, real = np.array([0.5, 0.5, 0.0]), np.array([0.5, 0.499999, 0.000001])
+    for tau in TAUS:
+        assert Decision("tau", tau).called(given_scores, trained, real).max() < 2
+    two = Scores(np.array([0, 0]), np.array([[1.0, 0.0], [1.0, 0.0]]), "probability")
+    alone = np.array([1.0, 0.0])
+    rule = tune([Part(two, np.array([0, 1]), alone, alone)], "balanced_accuracy", [0, 1])
+    assert np.isfinite(rule.value)
+
+
+def test_without_scores_or_for_ranks_the_default_stands():
+    silent = Scores(np.array([0, 1]), None, "none")
+    part = Part(silent, np.array([0, 1]), EVEN, RARE)
+    assert tune([part], "balanced_accuracy", [0, 1]) == Decision()
+    spoken = Part(scores([0.2, 0.9]), np.array([0, 1]), EVEN, RARE)
+    assert tune([spoken], "average_precision", [0, 1]) == Decision()
+    assert tune([spoken, part], "balanced_accuracy", [0, 1]) == Decision()
+    assert tune([], "balanced_accuracy", [0, 1]) == Decision()
+    assert tune([spoken], "balanced_accuracy", []) == Decision()
+    assert Decision("threshold", 0.0).called(silent, EVEN, RARE).tolist() == [0, 1]
+
+
+# tuning
+
+
+def brute_force(parts: list[Part], metric: str, evaluated: range) -> list[tuple[float, float]]:
+    """[(figure, cut)] of every cut between rows, one row at a time."""
+    p = [corrected(part.scores.values, part.trained, part.real) for part in parts]
+    odds = np.concatenate([np.log(q[:, 1]) - np.log(q[:, 0]) for q in p])
+    labels = np.concatenate([part.labels for part in parts])
+    distinct = sorted(set(odds.tolist()))
+    cuts = [(a + b) / 2 for a, b in pairwise(distinct)]
+    found = []
+    for cut in [distinct[0] - 1, *cuts, distinct[-1] + 1]:
+        called = np.array([int(value > cut) for value in odds])
+        found.append((figure(metric, confusion(labels, called, 2), evaluated), cut))
+    return found
+
+
+@given(st.integers(0, 10_000), st.sampled_from(["balanced_accuracy", "macro_f1", "accuracy"]))
+def test_the_threshold_is_the_best_of_all_cuts_and_the_nearest_to_balanced(seed, metric):
+    parts = []
+    for part in range(3):
+        seen, labels, real = drawn(seed + part, 2, n=20)
+        parts.append(Part(seen, labels, np.full(2, 0.5), real))
+    rule = tune(parts, metric, range(2))
+    found = brute_force(parts, metric, range(2))
+    best = max(value for value, _ in found)
+    pooled = np.mean([part.real for part in parts], axis=0)
+    balanced = np.log(pooled[1] / pooled[0])
+    far = min(abs(cut - balanced) for value, cut in found if value > best - 1e-12)
+    assert abs(rule.value - balanced) == pytest.approx(far, abs=1e-9)
+    called = np.concatenate([rule.called(p.scores, p.trained, p.real) for p in parts])
+    labels = np.concatenate([p.labels for p in parts])
+    assert figure(metric, confusion(labels, called, 2), range(2)) == pytest.approx(best)
+
+
+@given(st.integers(0, 10_000))
+def test_tau_is_the_best_of_seven_and_the_nearest_to_one(seed):
+    seen, labels, real = drawn(seed, 4)
+    part = Part(seen, labels, np.full(4, 0.25), real)
+    rule = tune([part], "balanced_accuracy", range(4))
+    values = {
+        tau: figure(
+            "balanced_accuracy",
+            confusion(labels, Decision("tau", tau).called(seen, part.trained, real), 4),
+            range(4),
+        )
+        for tau in TAUS
+    }
+    best = [tau for tau, value in values.items() if value > max(values.values()) - 1e-12]
+    assert rule.rule == "tau"
+    assert abs(rule.value - 1) == min(abs(tau - 1) for tau in best)
+
+
+def test_a_threshold_by_hand():
+    given_scores = scores([0.1, 0.2, 0.3, 0.4, 0.6])
+    labels = np.array([0, 0, 1, 0, 1])
+    rule = tune([Part(given_scores, labels, RARE, RARE)], "balanced_accuracy", [0, 1])
+    expected = (np.log(0.2 / 0.8) + np.log(0.3 / 0.7)) / 2  # recalls 2/3 and 1: .833
+    assert rule == Decision("threshold", pytest.approx(expected))
+
+
+def test_everything_may_be_called_the_majority_where_that_is_best():
+    labels = np.array([0] * 9 + [1])
+    given_scores = scores([0.5] * 9 + [0.1])
+    rule = tune([Part(given_scores, labels, RARE, RARE)], "accuracy", [0, 1])
+    assert rule.called(given_scores, RARE, RARE).tolist() == [0] * 10
+
+
+def test_equal_scores_are_never_parted():
+    given_scores = scores([0.3, 0.3, 0.3, 0.7])
+    labels = np.array([0, 1, 0, 1])
+    rule = tune([Part(given_scores, labels, RARE, RARE)], "balanced_accuracy", [0, 1])
+    assert rule.called(given_scores, RARE, RARE).tolist() == [0, 0, 0, 1]
+
+
+def test_neighbouring_floats_are_told_apart():
+    low = 1e8
+    high = np.nextafter(low, 2e8)
+    values = np.array([[0.0, low], [0.0, high]])
+    given_scores = Scores(np.array([0, 0]), values, "decision")
+    rule = tune([Part(given_scores, np.array([0, 1]), EVEN, EVEN)], "accuracy", [0, 1])
+    assert rule.called(given_scores, EVEN, EVEN).tolist() == [0, 1]
+
+
+def test_the_order_of_rows_does_not_matter():
+    seen, labels, real = drawn(3, 2)
+    order = np.random.default_rng(0).permutation(len(labels))
+    shuffled = Scores(seen.called[order], seen.values[order], "probability")
+    first = tune([Part(seen, labels, EVEN, real)], "macro_f1", [0, 1])
+    assert first == tune([Part(shuffled, labels[order], EVEN, real)], "macro_f1", [0, 1])
+
+
+# files, and what is refused
+
+
+@pytest.mark.parametrize("rule", [Decision(), Decision("threshold", -0.25), Decision("tau", 1.5)])
+def test_a_decision_survives_json(rule: Decision):
+    assert Decision.from_dict(rule.to_dict()) == rule
+    with pytest.raises(UsageError, match="expected 'default'"):
+        Decision.from_dict({"rule": "vote", "value": 1})
+
+
+def test_scores_that_cannot_be_are_refused():
+    called = np.zeros(2, dtype=np.int64)
+    with pytest.raises(DataError, match="hold NaN"):
+        Scores(called, np.array([[0.5, 0.5], [np.nan, 0.5]]), "probability")
+    with pytest.raises(DataError, match=r"beyond 0\.\.1"):
+        Scores(called, np.array([[0.5, 0.5], [-1.0, 2.0]]), "probability")
+    with pytest.raises(DataError, match="one row of scores a row"):
+        Scores(called, np.array([[0.5, 0.5]]), "probability")
+    with pytest.raises(DataError, match="'none' is without values"):
+        Scores(called, np.array([[0.5, 0.5], [0.5, 0.5]]), "none")
+    Scores(called, np.array([[0.5, -np.inf], [1.0, 2.0]]), "decision")

@@ -1,0 +1,161 @@
+"""What is relied on where a fit is measured on test rows."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn import metrics
+
+from gan_augment.evaluation.decisions import Decision, Scores
+from gan_augment.evaluation.figures import (
+    average_precisions,
+    calibration,
+    read_figure,
+    score_figure,
+    split_figures,
+)
+
+
+def drawn(seed: int, classes: int, n: int = 50) -> tuple[Scores, np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    labels = np.concatenate([np.arange(classes), rng.integers(0, classes, n - classes)])
+    logits = rng.normal(size=(n, classes)).round(1)
+    logits[np.arange(n), labels] += 1
+    p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    return Scores(p.argmax(axis=1), p, "probability"), labels, np.bincount(labels) / n
+
+
+# average precision
+
+
+def test_average_precision_by_hand():
+    p = np.array([0.9, 0.8, 0.7, 0.6])
+    seen = Scores(np.ones(4, dtype=np.int64), np.stack([1 - p, p], axis=1), "probability")
+    found = average_precisions(seen, np.array([1, 0, 1, 0]), classes=2)
+    assert found[1] == pytest.approx((1 + 2 / 3) / 2)
+    assert found[0] == pytest.approx((1 + 2 / 3) / 2)  # ranks 1 and 3 from the other end
+
+
+@given(st.integers(0, 10_000), st.integers(2, 5))
+def test_average_precision_agrees_with_scikit_learn(seed, classes):
+    seen, labels, _ = drawn(seed, classes)
+    for label, found in enumerate(average_precisions(seen, labels, classes)):
+        expected = metrics.average_precision_score(labels == label, seen.values[:, label])
+        assert found == pytest.approx(expected, abs=1e-12)
+
+
+def test_equal_scores_give_the_base_rate():
+    seen = Scores(np.zeros(8, dtype=np.int64), np.full((8, 2), 0.5), "probability")
+    assert average_precisions(seen, np.array([1, 1] + [0] * 6), 2) == [0.75, 0.25]
+
+
+def test_of_two_decision_values_each_class_has_a_ranking_of_its_own():
+    values = np.array([[0.0, 2.0], [0.0, -1.0], [0.0, -3.0]])
+    seen = Scores(np.array([1, 0, 0]), values, "decision")
+    assert average_precisions(seen, np.array([1, 0, 0]), 2) == [1.0, 1.0]
+
+
+def test_classes_without_rows_and_learners_without_scores_have_none():
+    seen, labels, _ = drawn(0, 2)
+    padded = Scores(seen.called, np.pad(seen.values, ((0, 0), (0, 1))), "probability")
+    assert average_precisions(padded, labels, 3)[2] is None
+    assert average_precisions(Scores(labels, None, "none"), labels, 2) == [None, None]
+    assert average_precisions(seen, labels, 2, only=[1]) == average_precisions(seen, labels, 2)[1:]
+
+
+# calibration
+
+
+def test_calibration_by_hand():
+    found = calibration(np.array([[0.75, 0.25], [0.75, 0.25]]), np.array([0, 1]))
+    assert found["log_loss"] == pytest.approx(-(np.log(0.75) + np.log(0.25)) / 2)
+    assert found["brier"] == pytest.approx((2 * 0.25**2 + 2 * 0.75**2) / 2)
+    assert found["calibration_error"] == pytest.approx(0.25)
+    assert found["bins"][7] == [2, 0.75, 0.5]
+    assert found["bins"][0] == [0, None, None]
+
+
+@given(st.integers(0, 10_000), st.integers(2, 5))
+def test_losses_agree_with_scikit_learn(seed, classes):
+    seen, labels, _ = drawn(seed, classes)
+    found = calibration(seen.values, labels)
+    assert found["log_loss"] == pytest.approx(metrics.log_loss(labels, seen.values), abs=1e-12)
+    brier = np.mean(
+        [((p - np.eye(classes)[y]) ** 2).sum() for p, y in zip(seen.values, labels, strict=True)]
+    )
+    assert found["brier"] == pytest.approx(brier, abs=1e-12)
+    if classes == 2:
+        half = metrics.brier_score_loss(labels, seen.values[:, 1])
+        assert found["brier"] == pytest.approx(2 * half, abs=1e-12)
+    n = [count for count, _, _ in found["bins"]]
+    gaps = [abs(mean - right) for count, mean, right in found["bins"] if count]
+    assert sum(n) == len(labels)
+    weighted = np.average(gaps, weights=[count for count in n if count])
+    assert found["calibration_error"] == pytest.approx(weighted)
+
+
+def test_certainty_is_in_the_last_bin_and_certain_mistakes_cost_a_finite_loss():
+    found = calibration(np.array([[1.0, 0.0], [1.0, 0.0]]), np.array([0, 1]))
+    assert found["bins"][9] == [2, 1.0, 0.5]
+    assert found["log_loss"] == pytest.approx(-np.log(1e-6) / 2)
+
+
+# a split
+
+
+def test_a_split_has_both_columns_and_both_calibrations():
+    seen, labels, real = drawn(1, 2)
+    even = np.array([0.5, 0.5])
+    rule = Decision("threshold", 0.3)
+    found = split_figures(seen, rule, labels, even, real)
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+    called = rule.called(seen, even, real)
+    expected = metrics.confusion_matrix(labels, called).tolist()
+    assert found["confusion"]["tuned"] == expected
+    assert found["confusion"]["default"] == metrics.confusion_matrix(labels, seen.called).tolist()
+    assert found["calibration"]["before"] == calibration(seen.values, labels)
+    assert found["calibration"]["before"] != found["calibration"]["after"]
+
+
+def test_without_a_tuned_decision_there_is_one_column():
+    seen, labels, real = drawn(1, 3)
+    assert split_figures(seen, Decision(), labels, real, real)["confusion"]["tuned"] is None
+    silent = Scores(labels, None, "none")
+    found = split_figures(silent, Decision("threshold", 0.0), labels, real, real)
+    assert found["confusion"]["tuned"] is None
+    assert found["calibration"] is None
+    assert found["average_precision"] == [None] * 3
+    values = Scores(labels, seen.values, "decision")
+    assert split_figures(values, Decision(), labels, real, real)["calibration"] is None
+
+
+@pytest.mark.parametrize("metric", ["balanced_accuracy", "macro_f1", "average_precision"])
+def test_a_figure_is_the_same_read_and_computed(metric: str):
+    seen, labels, real = drawn(2, 3)
+    rule = Decision("tau", 1.0)
+    figures = split_figures(seen, rule, labels, real, real)
+    read = read_figure(figures, metric, "tuned", [0, 2], [2])
+    found = score_figure(metric, seen, rule, labels, real, real, evaluated=[0, 2], rare=[2])
+    assert read == found
+    if metric == "average_precision":
+        assert read == figures["average_precision"][2]
+        assert read == read_figure(figures, metric, "default", [0, 2], [2])
+
+
+def test_a_figure_that_is_not_to_be_had_is_none():
+    seen, labels, real = drawn(2, 2)
+    figures = split_figures(seen, Decision(), labels, real, real)
+    assert read_figure(figures, "accuracy", "tuned", [0, 1], [1]) is None
+    assert read_figure(figures, "g_mean", "default", [], [1]) is None
+    silent = Scores(labels, None, "none")
+    for metric, evaluated in (("average_precision", [0, 1]), ("macro_f1", [])):
+        assert (
+            score_figure(
+                metric, silent, Decision(), labels, real, real, evaluated=evaluated, rare=[1]
+            )
+            is None
+        )
