@@ -47,6 +47,10 @@ class TooFewAcceptedError(DataError):
     """A class for which the model cannot make samples worth keeping."""
 
 
+class LeakError(DataError):
+    """What is judged on held-out rows has seen them, or may have."""
+
+
 class NotFittedError(GanAugmentError, ValueError, AttributeError):
     """Something learned was asked for before `fit` or `load`."""
 

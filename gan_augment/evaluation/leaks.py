@@ -1,0 +1,154 @@
+"""What a fit must not have seen: held-out rows among ids, among generated rows, in ready models.
+
+Also how many generated rows are exact copies. Near copies are in `metrics/copies.py`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from gan_augment.data.columns import plain
+from gan_augment.data.contract import LabelledImages, LabelledTable
+from gan_augment.data.infer_schema import infer_schema
+from gan_augment.data.schema import TableSchema
+from gan_augment.errors import LeakError
+
+Z = 3.3
+"""Standard errors before a leak is called one: by chance once in 2,000 times."""
+FEWEST = 2
+"""Different held-out rows; one alone may be chance wherever cells are rounded."""
+
+AnyData = LabelledImages | LabelledTable
+
+
+def copies(
+    added: AnyData, train: AnyData, test: AnyData, schema: TableSchema | None = None
+) -> dict[str, int]:
+    """How many generated rows equal a training row, and how many held-out real rows do.
+
+    schema: of a table; ids and constants are not compared, labels neither.
+
+    >>> from gan_augment import read_frame
+    >>> rows = read_frame([[1.0], [2.0], [3.0], [2.0]], y=list("abab")).table
+    >>> copies(rows.take([1, 3]), train=rows.take([0, 1]), test=rows.take([2]))
+    {'generated': 2, 'identical': 2, 'held': 1, 'held_identical': 0}
+    """
+    known = schema or _schema_of(train)
+    made, seen, held = (_keys(data, known) for data in (added, train, test))
+    learned = set(seen)
+    return {
+        "generated": len(made),
+        "identical": sum(key in learned for key in made),
+        "held": len(held),
+        "held_identical": sum(key in learned for key in held),
+    }
+
+
+def check_not_leaking(
+    added: AnyData, train: AnyData, test: AnyData, who: str, schema: TableSchema | None = None
+) -> None:
+    """Raise LeakError where generated rows repeat held-out rows that no training row equals.
+
+    Where cells take few values, rows coincide by chance: then real rows do so too. Of the different
+    rows that were generated, the share that repeat a held-out row must lie, as the lower end of a
+    Wilson interval (z = 3.3), above the share of real rows that have a twin among the training
+    rows; that of the classes that were generated, or of all with one twin more, if that is higher.
+    Two held-out rows at least. What is no exact repeat is not found.
+    """
+    known = schema or _schema_of(train)
+    made, seen, held = (_keys(data, known) for data in (added, train, test))
+    different, learned = set(made), set(seen)
+    repeated = different & (set(held) - learned)
+    if len(repeated) < FEWEST:
+        return
+    chance = _twins(seen, held, np.ones(len(seen) + len(held), dtype=bool), more=1)
+    own = np.isin(np.concatenate([train.labels, test.labels]), np.unique(added.labels))
+    chance = max(chance, _twins(seen, held, own))
+    if wilson_lower(len(repeated), len(different)) > chance:
+        raise LeakError(
+            f"{who} has seen held-out rows: {len(repeated):,} of the {len(different):,} different "
+            f"rows that it gave equal a test row and no training row, where chance explains "
+            f"{chance:.1%}. Let it learn in `fit`, from the rows that it is given there alone."
+        )
+
+
+def check_disjoint(seen_ids: Iterable[str], test_ids: Iterable[str], who: str) -> None:
+    """Raise LeakError where a fit saw an id that it is judged on."""
+    both = sorted(set(map(str, seen_ids)) & set(map(str, test_ids)))
+    if both:
+        more = f" and {len(both) - 5:,} more" if len(both) > 5 else ""
+        raise LeakError(
+            f"{who} has seen rows that it would be judged on: {', '.join(both[:5])}{more}; "
+            "expected none. Fit it on training rows alone."
+        )
+
+
+def check_unfitted(plug_in: Any, test_ids: Iterable[str] | None = None) -> None:
+    """Raise LeakError for a model that is fitted already, on rows that nobody knows.
+
+    One that names them as `seen_ids_` (str) may be used where they hold none of `test_ids`.
+    """
+    learned = sorted(name for name in getattr(plug_in, "__dict__", {}) if _is_learned(name))
+    name = type(plug_in).__name__
+    if not learned:
+        return
+    if not hasattr(plug_in, "seen_ids_"):
+        raise LeakError(
+            f"this {name} is fitted already (it has {', '.join(learned[:3])}), and the rows that "
+            "it saw may be the ones that it would be judged on. Give it unfitted - "
+            "sklearn.base.clone(model) - or name the ids of its rows as seen_ids_."
+        )
+    if test_ids is not None:
+        check_disjoint(plug_in.seen_ids_, test_ids, f"this {name}")
+
+
+def wilson_lower(k: int, n: int, z: float = Z) -> float:
+    """The lower end of Wilson's interval for a share of k among n >= 1.
+
+    Source: Wilson 1927, "Probable inference, the law of succession, and statistical inference".
+
+    >>> round(wilson_lower(6, 30), 3)
+    0.059
+    """
+    p, z2 = k / n, z * z
+    half = z * np.sqrt(p * (1 - p) / n + z2 / (4 * n * n))
+    return float(max(0.0, (p + z2 / (2 * n) - half) / (1 + z2 / n)))
+
+
+def _is_learned(name: str) -> bool:
+    return name.endswith("_") and not name.startswith("_")
+
+
+def _twins(seen: list[bytes], held: list[bytes], own: Any, more: int = 0) -> float:
+    """The share of real rows, of those marked `own`, that equal another row that is trained on."""
+    times: dict[bytes, int] = {}
+    for key in seen:
+        times[key] = times.get(key, 0) + 1
+    twin = np.array([times[key] > 1 for key in seen] + [key in times for key in held])
+    return float((twin[own].sum() + more) / (own.sum() + more)) if own.any() else 0.0
+
+
+def _schema_of(data: AnyData) -> TableSchema | None:
+    return infer_schema(data.frame) if isinstance(data, LabelledTable) else None
+
+
+def _keys(data: AnyData, schema: TableSchema | None) -> list[bytes]:
+    """Bytes that are equal for rows that show the same."""
+    if isinstance(data, LabelledImages):
+        pixels = np.ascontiguousarray(data.pixels).reshape(len(data), -1)  # (N, H W C)
+        return [hashlib.blake2b(row.data, digest_size=16).digest() for row in pixels]
+    assert schema is not None
+    cells = np.empty((len(data), len(schema.learned)))
+    for number, column in enumerate(schema.learned):
+        series = data.frame[column.name]
+        values = plain(series, column).astype(np.float64)
+        if column.kind in ("categorical", "boolean"):
+            values[(values < 0) & series.notna().to_numpy(dtype=bool)] = -2  # a level never seen
+        cells[:, number] = values
+    cells += 0.0  # no -0.0
+    cells[np.isnan(cells)] = np.nan
+    return [row.tobytes() for row in cells]
