@@ -78,7 +78,7 @@ def test_ids_are_not_compared_and_missing_cells_are_equal() -> None:
 
 def test_a_level_that_no_training_row_has_is_no_missing_cell() -> None:
     train = read_frame(pd.DataFrame({"l": ["u", None, "v"], "x": [1.5, 1.5, 2.5]}), y=list("aab"))
-    new = read_frame(pd.DataFrame({"l": ["w", "w"], "x": [1.5, 1.5]}), y=list("ab")).table
+    new = read_frame(pd.DataFrame({"l": ["w", "z"], "x": [1.5, 1.5]}), y=list("ab")).table
     assert copies(new, train.table, new)["identical"] == 0
 
 
