@@ -12,6 +12,7 @@ from gan_augment.config import TopUp
 from gan_augment.data.schema import Overrides
 from gan_augment.errors import UsageError, did_you_mean
 from gan_augment.evaluation.amount import TO
+from gan_augment.evaluation.figures import METRICS
 
 CHEAP_ARMS = ("class_weight", "oversample", "smote")
 DEFAULT_ARMS = ("none", *CHEAP_ARMS, "gan", "auto")
@@ -40,7 +41,7 @@ class Options:
     generator: Any = None
     samplers: Mapping[str, Any] = field(default_factory=dict)
     classes: str | Sequence[str] = "rare"
-    top_up: TopUp = TopUp()
+    top_up: TopUp = field(default_factory=TopUp)
     to: tuple[float, ...] = TO
     metric: str = "balanced_accuracy"
     delta: float = 0.01
@@ -55,7 +56,7 @@ class Options:
     times: NDArray[Any] | None = None
     gap: int = 0
     group_duplicates: bool = False
-    overrides: Overrides = Overrides()
+    overrides: Overrides = field(default_factory=Overrides)
     seed: int = 0
     n_jobs: int | None = None
 
@@ -95,5 +96,15 @@ class Options:
             )
         if not self.to or not all(0 < to <= 1 for to in self.to):
             raise UsageError(f"to={self.to!r}; expected fractions in (0, 1], such as (0.25, 1.0)")
-        if self.gap < 0:
-            raise UsageError(f"gap={self.gap!r}; expected 0 rows or more")
+        if self.gap < 0 or (self.gap and self.times is None):
+            raise UsageError(
+                f"gap={self.gap!r}; expected 0 rows or more, and a time by which rows are ordered "
+                "(--time COLUMN, time=)"
+            )
+        if self.metric not in METRICS:
+            raise UsageError(
+                f"there is no metric {self.metric!r}; expected one of {', '.join(METRICS)}."
+                f"{did_you_mean(self.metric, METRICS)}"
+            )
+        for name in {*DEFAULT_ARMS, *EXTRA_ARMS} & set(self.samplers):
+            raise UsageError(f"a sampler is called {name!r} as an arm of ours is; rename it")
