@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from gan_augment.config import FitOptions, TopUp
+    from gan_augment.config import EvaluationOptions, FitOptions, TopUp
     from gan_augment.data.contract import LabelledImages, LabelledTable
     from gan_augment.data.readers import read_images
     from gan_augment.data.tables import read_frame, read_table
     from gan_augment.errors import DataError, GanAugmentError, UsageError
     from gan_augment.evaluation.amount import Amount
     from gan_augment.sklearn_api import AugmentedClassifier, GANAugmenter, Pipeline, make_pipeline
+    from gan_augment.sklearn_api.evaluating import evaluate
     from gan_augment.synthesizers.baselines import Repeats, Smote
     from gan_augment.synthesizers.image_gan import ImageGAN
     from gan_augment.synthesizers.tabular_gan import TabularGAN
@@ -30,6 +31,7 @@ _HOMES = {
     "AugmentedClassifier": "gan_augment.sklearn_api",
     "AugmentedDataset": "gan_augment.torch_api",
     "DataError": "gan_augment.errors",
+    "EvaluationOptions": "gan_augment.config",
     "FitOptions": "gan_augment.config",
     "GANAugmenter": "gan_augment.sklearn_api",
     "GanAugmentError": "gan_augment.errors",
@@ -44,6 +46,7 @@ _HOMES = {
     "TopUp": "gan_augment.config",
     "UsageError": "gan_augment.errors",
     "augment_loader": "gan_augment.torch_api",
+    "evaluate": "gan_augment.sklearn_api.evaluating",
     "make_pipeline": "gan_augment.sklearn_api",
     "read_frame": "gan_augment.data.tables",
     "read_images": "gan_augment.data.readers",
@@ -55,6 +58,7 @@ __all__ = [
     "AugmentedClassifier",
     "AugmentedDataset",
     "DataError",
+    "EvaluationOptions",
     "FitOptions",
     "GANAugmenter",
     "GanAugmentError",
@@ -70,6 +74,7 @@ __all__ = [
     "UsageError",
     "__version__",
     "augment_loader",
+    "evaluate",
     "make_pipeline",
     "read_frame",
     "read_images",

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 import gan_augment
-from gan_augment_cli.commands import augment, demo, fit, inspect, sample
+from gan_augment_cli.commands import augment, demo, evaluate, fit, inspect, sample
 
 app = typer.Typer(
     name="gan-augment",
@@ -18,12 +18,20 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Exit codes: 0 done, 1 failed, 2 usage, 3 data unusable, 5 training diverged, "
-    "74 write failed, 75 folder in use, 130 or 143 interrupted. "
+    epilog="Exit codes: 0 done, 1 failed, 2 usage, 3 data unusable, 4 --fail-on met, "
+    "5 training diverged, 74 write failed, 75 folder in use, 130 or 143 interrupted. "
     "An option wins over GAN_AUGMENT_<OPTION>, that over --config, that over the default; "
     "--dry-run shows which it was.",
 )
-for command in (augment.augment, fit.fit, sample.sample, inspect.inspect, demo.demo):
+COMMANDS = (
+    augment.augment,
+    fit.fit,
+    sample.sample,
+    evaluate.evaluate,
+    inspect.inspect,
+    demo.demo,
+)
+for command in COMMANDS:
     app.command()(command)
 
 

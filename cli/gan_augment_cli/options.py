@@ -13,9 +13,9 @@ from gan_augment.errors import UsageError, did_you_mean
 from gan_augment_cli import values
 
 if TYPE_CHECKING:
-    from gan_augment.config import FitOptions, TopUp
+    from gan_augment.config import EvaluationOptions, FitOptions, TopUp
 
-COMMANDS = ("augment", "fit", "sample", "inspect", "demo")
+COMMANDS = ("augment", "fit", "sample", "evaluate", "inspect", "demo")
 DEFAULT_BUDGET = "5m"
 COLUMN_KINDS = ("categorical", "numeric", "datetime", "id")
 
@@ -170,14 +170,44 @@ def fit_options(ctx: typer.Context) -> FitOptions:
     from gan_augment.config import FitOptions, seconds
 
     given = ctx.params
-    chosen = {name: given[name] for name in FitOptions.model_fields if given.get(name) is not None}
-    chosen["columns"] = column_kinds(ctx)
-    if given["image_size"] is not None:
-        chosen["image_size"] = read(given["image_size"], values.height_width, "--image-size")
+    chosen = _fit_settings(ctx)
     budget = given["budget"] or (None if given["target"] is not None else DEFAULT_BUDGET)
     if given["steps"] is None and budget is not None:
         chosen["budget_s"] = read(budget, seconds, "--budget")
     return FitOptions.checked(chosen, "options")
+
+
+def evaluation_options(ctx: typer.Context) -> EvaluationOptions:
+    """The settings of an evaluation from the options of the command.
+
+    `--budget` is for all of it, `--gan-budget` for one fit of the generator; `--steps` silences
+    the latter.
+    """
+    from gan_augment.config import EvaluationOptions, FitOptions, seconds
+
+    given = ctx.params
+    fit = _fit_settings(ctx)
+    if given["steps"] is None and given["gan_budget"] is not None:
+        fit["budget_s"] = read(given["gan_budget"], seconds, "--gan-budget")
+    own = set(EvaluationOptions.model_fields) - {"fit", "samplers", "budget_s"}
+    chosen = {name: given[name] for name in own if given[name] is not None}
+    chosen["fit"] = FitOptions.checked(fit, "options")
+    chosen["samplers"] = values.names(given["sampler"] or "")
+    if given["budget"] is not None:
+        chosen["budget_s"] = read(given["budget"], seconds, "--budget")
+    return EvaluationOptions.checked(chosen, "options")
+
+
+def _fit_settings(ctx: typer.Context) -> dict[str, Any]:
+    """What of a fit's settings the command's options say, but for the budget."""
+    from gan_augment.config import FitOptions
+
+    given = ctx.params
+    chosen = {name: given[name] for name in FitOptions.model_fields if given.get(name) is not None}
+    chosen["columns"] = column_kinds(ctx)
+    if given["image_size"] is not None:
+        chosen["image_size"] = read(given["image_size"], values.height_width, "--image-size")
+    return chosen
 
 
 def column_kinds(ctx: typer.Context) -> dict[str, str]:

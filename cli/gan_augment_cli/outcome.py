@@ -82,6 +82,17 @@ def print_ends(
         _print_lines([*_as_lines(found), "", *_sums(ends)])
 
 
+def print_planned(
+    command: str, found: Sequence[Choice], plan: Reportable, *, as_json: bool
+) -> None:
+    """A dry run: the options, and what would be done."""
+    if as_json:
+        told = {"options": _as_dict(found), "plan": plan.to_dict()}
+        print_json(command, {"dry_run": True, **told})
+    else:
+        _print_lines([*_as_lines(found), "", *plan.lines()])
+
+
 def print_plan(
     command: str,
     ctx: typer.Context,

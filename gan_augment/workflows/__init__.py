@@ -1,4 +1,4 @@
-"""What each command does, as functions: `fit`, `sample`, `augment`, `inspect_data`, `demo`, ....
+"""What each command does, as functions: `fit`, `sample`, `augment`, `evaluate`, `demo`, ....
 
 Each name loads its module on first use; nothing heavy here.
 """
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from gan_augment.workflows.augmenting import augment, plan_augment
     from gan_augment.workflows.demonstration import demo
+    from gan_augment.workflows.evaluating import evaluate, plan_evaluation
     from gan_augment.workflows.fitting import fit, plan_fit
     from gan_augment.workflows.inspection import inspect_data, inspect_run
     from gan_augment.workflows.sampling import sample
@@ -21,10 +22,12 @@ _HOMES = {
     "augment": "augmenting",
     "demo": "demonstration",
     "demo_table": "table_demonstration",
+    "evaluate": "evaluating",
     "fit": "fitting",
     "inspect_data": "inspection",
     "inspect_run": "inspection",
     "plan_augment": "augmenting",
+    "plan_evaluation": "evaluating",
     "plan_fit": "fitting",
     "sample": "sampling",
 }
@@ -33,10 +36,12 @@ __all__ = [
     "augment",
     "demo",
     "demo_table",
+    "evaluate",
     "fit",
     "inspect_data",
     "inspect_run",
     "plan_augment",
+    "plan_evaluation",
     "plan_fit",
     "sample",
 ]

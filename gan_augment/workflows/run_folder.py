@@ -42,10 +42,10 @@ _TABLES = ("fit", "resolved", "recipe")
 _FREE = {"budget_s", "workers", "skip_bad", "device", "recipe", "classes", "flips"}
 
 
-def new_run_folder(data: str | Path) -> Path:
-    """`runs/<name of data>`, or with the first free of -2, -3, ... behind it."""
+def new_run_folder(data: str | Path, parent: str = "runs") -> Path:
+    """`<parent>/<name of data>`, or with the first free of -2, -3, ... behind it."""
     name = Path(data).resolve().stem if Path(data).is_file() else Path(data).resolve().name
-    folder = Path("runs") / (name or "data")
+    folder = Path(parent) / (name or "data")
     number = 2
     candidate = folder
     while candidate.exists():

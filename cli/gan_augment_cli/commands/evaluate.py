@@ -1,0 +1,154 @@
+"""`gan-augment evaluate`: does topping up help a classifier on this data, and should it be used?"""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from gan_augment_cli import options as o
+from gan_augment_cli import outcome
+from gan_augment_cli.console import shown_progress
+
+FAILED_ON = 4
+HELPFUL = ("ADOPT", "LIKELY HELPS")
+FailOn = Literal["harmful", "no-evidence"]
+
+
+def evaluate(
+    ctx: typer.Context,
+    data: o.Data,
+    out: Annotated[
+        Path | None, o.option("--out", "The report's folder.  [default: reports/<name of DATA>]")
+    ] = None,
+    target: o.Target = None,
+    classes: o.Classes = "rare",
+    learner: Annotated[
+        str | None,
+        o.option(
+            "--learner",
+            "Who is to gain: boosting, logistic, forest, neighbours (tables), cnn (images), or "
+            "path.py:name of a classifier of your own.  [default: boosting; cnn]",
+        ),
+    ] = None,
+    metric: Annotated[
+        str,
+        o.option(
+            "--metric",
+            "What the verdict is on: balanced_accuracy, macro_f1, g_mean, accuracy or "
+            "average_precision.",
+        ),
+    ] = "balanced_accuracy",
+    delta: Annotated[
+        float, o.option("--delta", "The smallest difference worth having; 0.01 is a point.")
+    ] = 0.01,
+    folds: Annotated[
+        int | None, o.option("--folds", "Parts to test on in turn.  [default: 5; of images 3]")
+    ] = None,
+    repeats: Annotated[
+        int | None, o.option("--repeats", "How often rows are dealt anew.  [default: 3; 1]")
+    ] = None,
+    arms: Annotated[
+        str,
+        o.option(
+            "--arms",
+            "default, all, or some of class_weight, oversample, smote, auto, gan_parity, permuted, "
+            "plain, with commas; none and gan always.",
+        ),
+    ] = "default",
+    sampler: Annotated[
+        str | None,
+        o.option("--sampler", "path.py:name of over-samplers of your own, with commas: more arms."),
+    ] = None,
+    steps: Annotated[int | None, o.option("--steps", "Of every fit of the GAN.")] = None,
+    gan_budget: Annotated[
+        str | None, o.option("--gan-budget", "Time of a fit of the GAN (90s), turned into steps.")
+    ] = None,
+    budget: Annotated[
+        str | None, o.option("--budget", "Time of all (30m, 2h): what does not fit is left out.")
+    ] = None,
+    updates: Annotated[
+        int | None, o.option("--updates", "Optimiser updates of a classifier of images.")
+    ] = None,
+    group: Annotated[
+        str | None,
+        o.option("--group", "A column, no feature then, whose rows of one value stay together."),
+    ] = None,
+    time: Annotated[
+        str | None,
+        o.option("--time", "A column, no feature then: train on what came before, test on later."),
+    ] = None,
+    gap: Annotated[
+        int, o.option("--gap", "Rows left out between training and test, with --time.")
+    ] = 0,
+    group_duplicates: Annotated[
+        bool, o.option("--group-duplicates", "Keep exact repeats of a table's rows together.")
+    ] = False,
+    categorical: o.Categorical = None,
+    numeric: o.Numeric = None,
+    datetime: o.Datetime = None,
+    id: o.Ids = None,  # noqa: A002  (the name of the option)
+    schema: o.Schema = None,
+    recipe: o.RecipeName = "auto",
+    image_size: o.ImageSize = None,
+    resize: o.Resize = "squeeze",
+    flips: o.Flips = False,
+    seed: o.Seed = 0,
+    device: o.Device = "auto",
+    precision: o.Precision = "auto",
+    workers: o.Workers = None,
+    n_jobs: Annotated[
+        int | None, o.option("--n-jobs", "Processes of one thread each; -1: all cores.")
+    ] = None,
+    skip_bad: o.SkipBad = False,
+    fail_on: Annotated[
+        FailOn | None,
+        o.option(
+            "--fail-on",
+            "Exit with 4: harmful, where the verdict is HARMFUL; no-evidence, where it is neither "
+            "ADOPT nor LIKELY HELPS.",
+        ),
+    ] = None,
+    resume: o.Resume = False,
+    overwrite: o.Overwrite = False,
+    config: o.Config = None,
+    dry_run: o.DryRun = False,
+    as_json: o.AsJson = False,
+    quiet: o.Quiet = False,
+) -> None:
+    """Say whether topping up helps a classifier on DATA.
+
+    Splits DATA, fits everything on training parts alone, compares with doing nothing and with what
+    costs less (class weights, repeats, SMOTE) on real rows that no fit saw, and prints a verdict.
+    Writes --out: result.json, timings.json, the journal and the models of all fits.
+    """
+    with outcome.exit_codes("evaluate", as_json=as_json):
+        settings = o.evaluation_options(ctx)
+        if dry_run:
+            from gan_augment import workflows
+
+            plan = workflows.plan_evaluation(data, settings)
+            outcome.print_planned("evaluate", o.choices(ctx), plan, as_json=as_json)
+            return
+        with shown_progress(quiet=quiet) as progress:
+            from gan_augment import workflows
+
+            result = workflows.evaluate(
+                data, out, settings, resume=resume, overwrite=overwrite, progress=progress
+            )
+        outcome.print_result("evaluate", result, result.out, as_json=as_json, quiet=quiet)
+    if _fails(result.verdict, fail_on):
+        typer.echo(f"the verdict is {result.verdict}: --fail-on {fail_on}", err=True)
+        raise typer.Exit(FAILED_ON)
+    if result.verdict in HELPFUL and not (quiet or as_json):
+        columns = "" if target is None else f" --target {shlex.quote(target)}"
+        to = "OUT" if target is None else f"OUT{data.suffix}"
+        outcome.print_next(f"gan-augment augment {shlex.quote(str(data))} {to}{columns}")
+
+
+def _fails(verdict: str, fail_on: FailOn | None) -> bool:
+    if fail_on == "harmful":
+        return verdict == "HARMFUL"
+    return fail_on == "no-evidence" and verdict not in HELPFUL
