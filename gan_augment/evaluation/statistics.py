@@ -1,0 +1,203 @@
+"""How sure a mean paired difference is: the corrected t, its forecast, and Holm. Numbers only."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import stdtr, stdtrit
+
+from gan_augment.errors import UsageError
+from gan_augment.evaluation.confusions import OF_RANKS, figures_of
+
+CERTAIN, POWER = 0.95, 0.80
+DISAGREEMENT = 0.1
+"""Share of a class's rows that one of two arms gets right and the other wrong, before it is known.
+"""
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """What is believed of a true mean difference D after J paired differences.
+
+    D is mean + error * T, T of Student's distribution with `freedom` degrees: the posterior of the
+    correlated Bayesian t-test, whose intervals are the corrected frequentist ones. error: the
+    corrected standard error, in the unit of the differences; 0 believes in the mean alone, infinity
+    (one difference has no spread: freedom 0) in nothing. n: J.
+
+    >>> one = Contrast(mean=0.03, error=0.01, freedom=14, n=15)
+    >>> [round(end, 4) for end in one.interval()], round(one.above(0.01), 3)
+    ([0.0086, 0.0514], 0.967)
+    """
+
+    mean: float
+    error: float
+    freedom: int
+    n: int
+
+    def interval(self, level: float = 0.95) -> tuple[float, float]:
+        """(low, high), with the probability (1 - level) / 2 beyond each."""
+        if not math.isfinite(self.error):
+            return -math.inf, math.inf
+        reach = self.error * quantile((1 + level) / 2, self.freedom) if self.error else 0.0
+        return self.mean - reach, self.mean + reach
+
+    def above(self, x: float) -> float:
+        """P(D > x)."""
+        return _probability(self.mean - x, self)
+
+    def below(self, x: float) -> float:
+        """P(D < x)."""
+        return _probability(x - self.mean, self)
+
+    def within(self, x: float) -> float:
+        """P(|D| <= x), x >= 0."""
+        if not math.isfinite(self.error):
+            return 0.0
+        return max(0.0, 1.0 - self.above(x) - self.below(-x))
+
+    def to_dict(self, delta: float) -> dict[str, Any]:
+        """JSON-ready; None for an infinite error and for the interval that it leaves open."""
+        known = math.isfinite(self.error)
+        return {
+            "mean": self.mean,
+            "error": self.error if known else None,
+            "freedom": self.freedom,
+            "n": self.n,
+            "interval": list(self.interval()) if known else None,
+            "p_below": self.below(-delta),
+            "p_within": self.within(delta),
+            "p_above": self.above(delta),
+            "p_positive": self.above(0.0),
+        }
+
+
+def contrast(differences: ArrayLike, shared: float, least_error: float = 0.0) -> Contrast:
+    """The contrast of J paired differences (J,) over splits, J >= 1.
+
+    Var = s^2 (1 / J + shared), s^2 the sample variance; t with J - 1 degrees of freedom. shared:
+    what the splits' common training rows add, 1 / (k - 1) for k folds, n_test / n_train otherwise.
+    least_error: below which the standard error is never taken, since differences that happen to
+    agree prove nothing. Sources: Nadeau & Bengio 2003, "Inference for the generalization error",
+    section 3; Corani & Benavoli 2015, "A Bayesian approach for comparing cross-validated
+    algorithms on multiple data sets", eq. 7.
+
+    UsageError: no differences, or some that are not numbers.
+    """
+    values = np.asarray(differences, dtype=np.float64)
+    if values.ndim != 1 or not len(values) or not np.isfinite(values).all():
+        raise UsageError(
+            f"differences {values.tolist()}; expected one finite number a split, at least one."
+        )
+    n = len(values)
+    if n == 1:
+        return Contrast(float(values[0]), math.inf, 0, 1)
+    error = math.sqrt(float(values.var(ddof=1)) * (1 / n + shared))
+    return Contrast(float(values.mean()), max(error, least_error), n - 1, n)
+
+
+def quantile(p: float, freedom: int) -> float:
+    """Of Student's t; infinite without degrees of freedom."""
+    return float(stdtrit(freedom, p)) if freedom > 0 else math.inf
+
+
+def detectable(error: float, freedom: int, delta: float) -> float:
+    """The true difference that is found to be above delta in four of five trials.
+
+    delta + (t_.95 + t_.80) error: in the unit of the error; infinite without degrees of freedom.
+
+    >>> round(detectable(error=0.01, freedom=14, delta=0.01), 4)
+    0.0363
+    """
+    if not math.isfinite(error) or freedom < 1:
+        return math.inf
+    return delta + (quantile(CERTAIN, freedom) + quantile(POWER, freedom)) * error
+
+
+def expected_error(
+    counts: Mapping[str, int],
+    metric: str,
+    *,
+    folds: int,
+    repeats: int,
+    shared: float,
+    disagreement: float = DISAGREEMENT,
+) -> float:
+    """A forecast of a contrast's standard error, before any fit.
+
+    counts: independent rows (or groups) of the classes that the metric is taken over. disagreement:
+    the share q of a class's rows that only one of the two arms gets right, either as likely. A
+    split tests n_c / k rows of class c, so the difference of two mean recalls over K classes has
+    the variance s^2 = (k q / K^2) sum_c 1 / n_c, that of two accuracies k q / sum_c n_c. The
+    other metrics of classes are taken to move as mean recall does, which they nearly do.
+
+    >>> round(expected_error({"a": 900, "b": 100}, "accuracy", folds=5, repeats=3, shared=0.25), 4)
+    0.0126
+    """
+    n = np.array([count for count in counts.values() if count > 0], dtype=np.float64)
+    if not len(n) or folds * repeats < 2:
+        return math.inf
+    each = 1 / n.sum() if metric == "accuracy" else float((1 / n).sum()) / len(n) ** 2
+    return math.sqrt(folds * disagreement * each * (1 / (folds * repeats) + shared))
+
+
+def one_flip(
+    confusions: Sequence[NDArray[np.int64]], metric: str, evaluated: Sequence[int], label: int
+) -> float:
+    """How far one row of class `label` moves the mean of a metric over the splits of a repeat.
+
+    confusions: (K, K) each, of an arm in the splits of one repeat. In each split with rows of the
+    class a row that is right becomes wrong, called what the class is mostly mistaken for; where
+    none is right, a wrong one becomes right. The mean absolute change over those splits, divided by
+    the number of all splits, since the row is tested in one of them. It is the same where the row
+    flips in every repeat. A metric of ranks is taken to move as mean recall does.
+    """
+    counted = "balanced_accuracy" if metric in OF_RANKS else metric
+    before = np.stack([np.asarray(counts, dtype=np.int64) for counts in confusions])
+    after = before.copy()
+    for counts in after:
+        own = counts[label]
+        wrong = own.copy()
+        wrong[label] = -1
+        mistaken = int(wrong.argmax())
+        step = 1 if own[label] > 0 else -1
+        if own.sum():
+            own[label] -= step
+            own[mistaken] += step
+    held = before[:, label].sum(axis=1) > 0
+    if not held.any():
+        return 0.0
+    changes = figures_of(counted, after[held], evaluated) - figures_of(
+        counted, before[held], evaluated
+    )
+    return float(np.nanmean(np.abs(changes))) / len(before)
+
+
+def holm(values: Mapping[str, float]) -> dict[str, float]:
+    """p-values {name: p} adjusted for being several, in the order given.
+
+    The i-th smallest of m becomes the largest of (m - j) p_j over j <= i, counted from 0, at most
+    1. Source: Holm 1979, "A simple sequentially rejective multiple test procedure".
+
+    >>> holm({"a": 0.01, "b": 0.04, "c": 0.03})
+    {'a': 0.03, 'b': 0.06, 'c': 0.06}
+    """
+    ordered = sorted(values, key=lambda name: values[name])
+    adjusted, largest = {}, 0.0
+    for rank, name in enumerate(ordered):
+        largest = max(largest, min(1.0, (len(ordered) - rank) * values[name]))
+        adjusted[name] = largest
+    return {name: adjusted[name] for name in values}
+
+
+def _probability(distance: float, found: Contrast) -> float:
+    """P(T error < distance); a half where nothing is known."""
+    if not math.isfinite(found.error):
+        return 0.5
+    if found.error == 0:
+        return 1.0 if distance > 0 else 0.0
+    return float(stdtr(found.freedom, distance / found.error))
