@@ -191,9 +191,9 @@ def choose_amount(scores: AmountScores, figure: str, default: Amount = DEFAULT) 
     """The default, unless another amount is better by more than one standard error: then the best.
 
     Nothing is an amount like the others where it was scored, and is taken wherever the default and
-    the best are not above it. Of equal means the least is the best. The standard error is of the mean difference to
-    the default over the J folds, paired, its variance pooled over the amounts (five folds estimate
-    one of them badly) and corrected for folds that share training rows:
+    the best are not above it. Of equal means the least is the best. The standard error is of the
+    mean difference to the default over the J folds, paired, its variance pooled over the amounts
+    (five folds estimate one of them badly) and corrected for folds that share training rows:
     sqrt(mean_a s_a^2 (1 / J + 1 / (J - 1))). Sources: Breiman et al. 1984, "Classification and
     Regression Trees", section 3.4.3, for a rule of one standard error; Nadeau & Bengio 2003,
     "Inference for the generalization error", section 3, for the correction.
@@ -220,7 +220,7 @@ def choose_amount(scores: AmountScores, figure: str, default: Amount = DEFAULT) 
     mean = {amount: float(v.mean()) for amount, v in values.items()}
     best = max(rungs, key=lambda amount: mean[amount])  # the least among equals
     said = f"{best}: {figure} {mean[best]:.3f}"
-    if best == NOTHING or default not in mean:
+    if best == NOTHING or default not in mean or len(rungs) == 1:
         return AmountChoice(best, best, mean, 0.0, f"{said}, the highest")
     error = _pooled_error([values[a] - values[default] for a in rungs if a != default])
     versus = f"the default, {default} ({mean[default]:.3f})"
@@ -241,12 +241,15 @@ def choose_amount(scores: AmountScores, figure: str, default: Amount = DEFAULT) 
 
 
 def plain_makers(
-    classes: Sequence[str], overrides: Overrides | None = None
+    classes: Sequence[str],
+    overrides: Overrides | None = None,
+    missing: Literal["raise", "fill"] = "raise",
 ) -> dict[str, Maker[Any]]:
     """Makers of the sources that learn nothing: repeats, and SMOTE.
 
     classes: those that may be topped up; SMOTE takes 5 neighbours, or as many as the smallest class
-    of two rows or more has. overrides: kinds of columns that the user decides.
+    of two rows or more has. overrides: kinds of columns that the user decides. missing: what SMOTE
+    does about missing cells.
     """
 
     def repeats(data: Any, seed: int) -> Synthesizer[Any]:
@@ -256,7 +259,8 @@ def plain_makers(
         least = min((n for n in (data.counts[c] for c in classes) if n > 1), default=2)
         tabular = isinstance(data, LabelledTable)
         schema = infer_schema(data.frame, overrides) if tabular else None
-        return Smote[Any](min(SMOTE_NEIGHBOURS, least - 1)).fit(data, schema=schema)
+        near = min(SMOTE_NEIGHBOURS, least - 1)
+        return Smote[Any](near, missing=missing).fit(data, schema=schema)
 
     return {"repeats": repeats, "smote": smote}
 

@@ -55,9 +55,7 @@ def read_arm(setup: Setup[Data], journal: Journal, name: str) -> Arm:
     return Arm(name, tuple(ArmSplit(split, line, None, None) for split, line in lines if line))
 
 
-def chosen_amount(
-    setup: Setup[Data], journal: Journal, split: Split, name: str
-) -> Amount | None:
+def chosen_amount(setup: Setup[Data], journal: Journal, split: Split, name: str) -> Amount | None:
     """The amount that an arm chose in a split; None where all of them failed there."""
     tried = [c for c in setup.candidates if _why_failed(setup, journal, c) is None]
     among = amounts_of_arm(name, tried)

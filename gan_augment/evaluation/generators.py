@@ -5,9 +5,9 @@ Fitted ImageGANs and TabularGANs are kept in files, so that no cell fits one aga
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
-import shutil
 import time
 from collections.abc import Iterable
 from copy import deepcopy
@@ -17,11 +17,12 @@ from typing import Any
 
 import numpy as np
 
-from gan_augment.errors import DataError, DivergedError
+from gan_augment.data.schema import TableSchema
+from gan_augment.errors import DataError, DivergedError, OutputExistsError
 from gan_augment.evaluation.journal import Line
-from gan_augment.evaluation.leaks import check_disjoint, check_unfitted
+from gan_augment.evaluation.leaks import check_unfitted
 from gan_augment.evaluation.protocol import Split
-from gan_augment.evaluation.setup import OUTER, Setup, unfitted_twin
+from gan_augment.evaluation.setup import OUTER, Level, Setup, unfitted_twin
 from gan_augment.randomness import generator
 from gan_augment.synthesizers.protocol import Data, Synthesizer
 from gan_augment.synthesizers.saved_models import load_model
@@ -29,9 +30,7 @@ from gan_augment.synthesizers.saved_models import load_model
 MODELS = "models"
 
 
-def fit_generator(
-    setup: Setup[Data], split: Split, level: str, source: str, folder: Path
-) -> Line:
+def fit_generator(setup: Setup[Data], split: Split, level: str, source: str, folder: Path) -> Line:
     """Fit one generator, keep it below `folder`, and give its line of the journal.
 
     source: "gan", or "permuted" for one that is shown the rows under each other's labels. An inner
@@ -39,17 +38,18 @@ def fit_generator(
     cannot serve this data gives a line with the reason as its `error`.
     """
     began_s = time.perf_counter()
-    part = part_of(setup, split, level)
+    here = setup.levels(split)[level]
+    part: Data = here.part
     if source == "permuted":
         part = _permuted(part, setup.seed_of("permuted", split, level))
     model = Path(MODELS) / f"r{split.repeat}-f{split.fold}-{source}-{level}"
     facts: dict[str, Any] = {}
     try:
         gan = _twin(setup, part, split, level, source, folder)
-        _fit(gan, part, setup)
+        _fit(gan, part, here.schema)
         facts = {"chosen": gan.meta_.chosen, "steps": gan.steps_}
-        shutil.rmtree(folder / model, ignore_errors=True)  # of a run that was killed here
-        gan.save(folder / model)
+        with contextlib.suppress(OutputExistsError):  # of a run that was killed here: the same
+            gan.save(folder / model)
         error = None
     except (DataError, DivergedError) as failure:
         error = str(failure)
@@ -68,34 +68,27 @@ def fit_generator(
 
 
 def generator_for(
-    setup: Setup[Data], part: Data, split: Split, level: str, source: str, folder: Path
+    setup: Setup[Data], level: Level[Data], source: str, folder: Path
 ) -> Synthesizer[Data]:
-    """The generator of a level: the kept one, or a plug-in fitted on `part` here.
+    """The generator of a level: the kept one, or a plug-in fitted on its part here.
 
     Raises DataError where it could not be fitted.
     """
+    split, name = level.split, level.name
     if setup.keeps_generators:
-        model = folder / MODELS / f"r{split.repeat}-f{split.fold}-{source}-{level}"
-        if not model.is_dir():
-            raise DataError("its generator could not be fitted on this part")
-        return _loaded(str(model), model.stat().st_mtime_ns)
+        kept: Synthesizer[Data] = _kept(split, name, source, folder)
+        return kept
     plug_in: Any = setup.generator
     check_unfitted(plug_in)
     plug_in = deepcopy(plug_in)
+    part: Data = level.part
     if source == "permuted":
-        part = _permuted(part, setup.seed_of("permuted", split, level))
+        part = _permuted(part, setup.seed_of("permuted", split, name))
     if hasattr(plug_in, "random_state"):
-        plug_in.random_state = setup.seed_of("generator", split, level)
-    plug_in.fit(part)
-    return plug_in  # type: ignore[no-any-return]
-
-
-def part_of(setup: Setup[Data], split: Split, level: str) -> Data:
-    """The rows that fits of a level may see; never one of the split's test rows."""
-    data: Data = setup.data
-    part = data.take(setup.part(split, level)[0])
-    check_disjoint(part.ids, data.ids[split.test], f"a fit of fold {split.fold + 1}")
-    return part
+        plug_in.random_state = setup.seed_of("generator", split, name)
+    fitted: Synthesizer[Data] = plug_in
+    fitted.fit(part)
+    return fitted
 
 
 def seen(ids: Iterable[str]) -> dict[str, Any]:
@@ -105,6 +98,13 @@ def seen(ids: Iterable[str]) -> dict[str, Any]:
         "n_seen": len(ordered),
         "seen": hashlib.sha256("\0".join(ordered).encode()).hexdigest(),
     }
+
+
+def _kept(split: Split, level: str, source: str, folder: Path) -> Any:
+    model = folder / MODELS / f"r{split.repeat}-f{split.fold}-{source}-{level}"
+    if not model.is_dir():
+        raise DataError("its generator could not be fitted on this part")
+    return _loaded(str(model), model.stat().st_mtime_ns)
 
 
 @functools.lru_cache(maxsize=4)
@@ -121,13 +121,13 @@ def _twin(
     if level == OUTER:
         classes = tuple(name for name in setup.rare if part.counts[name])
         return unfitted_twin(setup.generator, seed, classes=classes or "all")
-    outer: Any = generator_for(setup, part, split, OUTER, source, folder)
+    outer = _kept(split, OUTER, source, folder)
     return unfitted_twin(outer.as_chosen(seed), seed)
 
 
-def _fit(gan: Any, part: Data, setup: Setup[Data]) -> None:
+def _fit(gan: Any, part: Data, schema: TableSchema | None) -> None:
     """Raises DivergedError where not even an early generator of it can be used."""
-    known = {"schema": setup.schema_of(part)} if setup.table else {}
+    known = {} if schema is None else {"schema": schema}
     try:
         gan.fit(part, **known)
     except DivergedError:

@@ -1,4 +1,4 @@
-"""What an evaluation has done so far, a line of JSON each: appended, synced, read back after a kill.
+"""What an evaluation has done so far, a line of JSON each: appended, synced, read after a kill.
 
 Lines are never changed. What they mean is in `cells.py` and `generators.py`.
 """

@@ -151,9 +151,7 @@ def _units(data: LabelledImages | LabelledTable) -> dict[str, int]:
     return {name: n for name, n in found.items() if n}
 
 
-def _dealt(
-    data: LabelledImages | LabelledTable, folds: int, repeat: int, seed: int
-) -> list[Split]:
+def _dealt(data: LabelledImages | LabelledTable, folds: int, repeat: int, seed: int) -> list[Split]:
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
     drawn = derived_seed(seed, "evaluation-splits", repeat) % _MOST_SEED

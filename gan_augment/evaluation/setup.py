@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gan_augment.config import TopUp
 from gan_augment.data.contract import LabelledTable
 from gan_augment.data.infer_schema import infer_schema
 from gan_augment.data.schema import Overrides, TableSchema
 from gan_augment.evaluation.candidates import Candidate
+from gan_augment.evaluation.leaks import check_disjoint
 from gan_augment.evaluation.learners import Learner
 from gan_augment.evaluation.protocol import Protocol, Split, inner_folds
 from gan_augment.randomness import derived_seed
@@ -24,6 +25,23 @@ from gan_augment.synthesizers.tabular_gan import TabularGAN
 
 OUTER = "outer"
 INNER = ("inner0", "inner1", "inner2")
+
+
+@dataclass(frozen=True)
+class Level(Generic[Data]):
+    """Rows to train on (`part`) and rows to judge on (`held`), disjoint, of a split."""
+
+    name: str
+    split: Split
+    part: Data
+    held: Data
+    overrides: Overrides
+
+    @functools.cached_property
+    def schema(self) -> TableSchema | None:
+        """What the columns of the part are, inferred from it alone; None for images."""
+        part = self.part
+        return infer_schema(part.frame, self.overrides) if isinstance(part, LabelledTable) else None
 
 
 @dataclass(frozen=True)
@@ -74,20 +92,22 @@ class Setup(Generic[Data]):
         """A seed for one fit: the same for every candidate of a split."""
         return derived_seed(self.seed, f"evaluation-{what}", split.repeat, split.fold, level)
 
-    def part(self, split: Split, level: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """(rows to train on, rows to judge on) of a level of a split, int64, ascending.
+    def levels(self, split: Split) -> dict[str, Level[Data]]:
+        """The inner levels of a split, then the outer one, by name.
 
         The outer level is judged on the test rows, an inner one on training rows left out of it.
+        Raises LeakError where a test row is among those to train on.
         """
-        if level == OUTER:
-            return split.train, split.test
-        dealt = inner_folds(self.data.take(split.train), self.seed_of("inner", split, OUTER))
-        held = dealt == INNER.index(level)
-        return split.train[~held], split.train[held]
-
-    def schema_of(self, part: Data) -> TableSchema | None:
-        """What the columns of a training part are; None for images."""
-        return infer_schema(part.frame, self.overrides) if isinstance(part, LabelledTable) else None
+        data: Data = self.data
+        train, test = data.take(split.train), data.take(split.test)
+        check_disjoint(train.ids, test.ids, f"a fit of fold {split.fold + 1}")
+        dealt = inner_folds(train, self.seed_of("inner", split, OUTER))
+        found = {}
+        for number, name in enumerate(INNER):
+            held = dealt == number
+            part, left_out = train.take(np.flatnonzero(~held)), train.take(np.flatnonzero(held))
+            found[name] = Level(name, split, part, left_out, self.overrides)
+        return {**found, OUTER: Level(OUTER, split, train, test, self.overrides)}
 
 
 def unfitted_twin(gan: ImageGAN | TabularGAN, seed: int, **settings: Any) -> ImageGAN | TabularGAN:
@@ -97,6 +117,4 @@ def unfitted_twin(gan: ImageGAN | TabularGAN, seed: int, **settings: Any) -> Ima
     """
     names = list(inspect.signature(type(gan)).parameters)
     kept = {name: getattr(gan, name) for name in names}
-    return type(gan)(
-        **{**kept, "threads": 1, "callbacks": (), "random_state": seed, **settings}
-    )
+    return type(gan)(**{**kept, "threads": 1, "callbacks": (), "random_state": seed, **settings})

@@ -20,7 +20,7 @@ from gan_augment.evaluation.candidates import Candidate
 from gan_augment.evaluation.generators import generator_for
 from gan_augment.evaluation.learners import Training
 from gan_augment.evaluation.protocol import Split
-from gan_augment.evaluation.setup import Setup
+from gan_augment.evaluation.setup import Level, Setup
 from gan_augment.randomness import generator
 from gan_augment.synthesizers.protocol import Data, Synthesizer
 from gan_augment.synthesizers.topping_up import Added, added_rows, with_added
@@ -36,28 +36,29 @@ class TrainingSet(Generic[Data]):
     rows: {class: {origin: rows}}.
     """
 
-    training: Training[Data]
+    training: Training
     made: Data | None
     rows: Mapping[str, Mapping[str, int]]
 
 
 def training_set(
-    setup: Setup[Data], part: Data, split: Split, level: str, candidate: Candidate, folder: Path
+    setup: Setup[Data], level: Level[Data], candidate: Candidate, folder: Path
 ) -> TrainingSet[Data]:
-    """The training set that a candidate makes of a training part, which stays as it is.
+    """The training set that a candidate makes of a level's part, which stays as it is.
 
     Raises DataError (and what a sampler of one's own raises) where it cannot be made.
     """
+    part: Data = level.part
     match candidate.kind:
         case "none" | "class_weight" | "plain":
             weighed, plain = candidate.kind == "class_weight", candidate.kind == "plain"
             return TrainingSet(Training(part, part, weighed, plain), None, _rows(part, None))
         case "real":
-            fewer = part.take(_fewer(setup, part, split, candidate.share or 1.0))
+            fewer = part.take(_fewer(setup, part, level.split, candidate.share or 1.0))
             return TrainingSet(Training(fewer, fewer), None, _rows(fewer, None))
         case "sampler":
-            return _resampled(setup, part, split, level, candidate.name)
-    added = _added(setup, part, split, level, candidate, folder)
+            return _resampled(setup, level, candidate.name)
+    added = _added(setup, level, candidate, folder)
     if added is None:
         return TrainingSet(Training(part, part), None, _rows(part, None))
     whole = with_added(part, added)
@@ -66,9 +67,10 @@ def training_set(
 
 
 def _added(
-    setup: Setup[Data], part: Data, split: Split, level: str, candidate: Candidate, folder: Path
+    setup: Setup[Data], level: Level[Data], candidate: Candidate, folder: Path
 ) -> Added[Data] | None:
     """The rows that an amount adds; None where there are none."""
+    part: Data = level.part
     held = [name for name in setup.rare if part.counts[name]]
     amount = candidate.amount
     if candidate.share is None:
@@ -79,15 +81,15 @@ def _added(
         plan = targets(part.counts, setup.top_up.model_copy(update=wanted), held, kind)  # type: ignore[arg-type]
     if all(end.total == end.real for end in plan.values()):
         return None
-    seed = setup.seed_of("rows", split, level)
+    seed = setup.seed_of("rows", level.split, level.name)
     maker: Synthesizer[Any]
     if candidate.generated:
-        maker = generator_for(setup, part, split, level, candidate.generated, folder)
+        maker = generator_for(setup, level, candidate.generated, folder)
     else:
         maker = plain_makers(held, setup.overrides, missing="fill")[amount.source](part, seed)
     with warnings.catch_warnings():  # of classes filled with repeats: counted as such in the rows
         warnings.simplefilter("ignore", UserWarning)
-        return added_rows(part, plan, maker, seed, schema=setup.schema_of(part))
+        return added_rows(part, plan, maker, seed, schema=level.schema)
 
 
 def _fewer(setup: Setup[Data], part: Data, split: Split, share: float) -> NDArray[np.int64]:
@@ -107,14 +109,13 @@ def _fewer(setup: Setup[Data], part: Data, split: Split, share: float) -> NDArra
     return np.flatnonzero(kept)
 
 
-def _resampled(
-    setup: Setup[Data], part: Data, split: Split, level: str, name: str
-) -> TrainingSet[Data]:
+def _resampled(setup: Setup[Data], level: Level[Data], name: str) -> TrainingSet[Data]:
     """What a sampler of one's own makes of the rows: (N, columns) frames, or flat images 0..255."""
     from sklearn.base import clone
 
+    part: Data = level.part
     sampler = clone(setup.samplers[name])  # unfitted, whatever it was
-    seed = setup.seed_of("sampler", split, level) % _MOST_SEED
+    seed = setup.seed_of("sampler", level.split, level.name) % _MOST_SEED
     if "random_state" in sampler.get_params():
         sampler.set_params(random_state=seed)
     names = np.array(part.names, dtype=object)
@@ -159,5 +160,3 @@ def _rows(
         ):
             found[name][origin] += 1
     return found
-
-

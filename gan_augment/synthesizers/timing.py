@@ -41,7 +41,7 @@ def pace_for_budget(
     candidates = _thread_counts(allowed) if may_choose else [allowed]
     speeds: dict[int, float] = {}
     for n in candidates:
-        speeds[n] = _step_s(parts, batches, n, min(PROBE_S, budget_s / 20))
+        speeds[n] = step_seconds(parts, batches, n, min(PROBE_S, budget_s / 20))
         if speeds[n] > 1.1 * min(speeds.values()):
             break  # more threads were slower already
     fastest = min(speeds, key=lambda n: speeds[n])
@@ -51,8 +51,8 @@ def pace_for_budget(
     return Pace(steps, fastest, f"threads {fastest}: {timed}")
 
 
-def _step_s(parts: Parts, batches: Batches, threads: int, probe_s: float) -> float:
-    """Seconds of a step over a whole run, on so many threads."""
+def step_seconds(parts: Parts, batches: Batches, threads: int, probe_s: float) -> float:
+    """The mean time of a step over a whole run, on so many threads, tried for `probe_s` seconds."""
     recipe, state = parts.recipe, new_state(parts, seed=0)
 
     def timed(step: Step, turns: int, least_s: float) -> float:

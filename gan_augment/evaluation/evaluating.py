@@ -1,0 +1,391 @@
+"""An evaluation from data to verdict: set up, planned, run, read off. Start here.
+
+Splits are in `protocol.py`, what is tried in `candidates.py`, one fit and its judgement in
+`cells.py`, statistics and verdict in files of those names.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from gan_augment.data.contract import LabelledImages, LabelledTable
+from gan_augment.data.duplicates import digest, join_groups, near_duplicates, same_rows
+from gan_augment.data.readers import data_sha256
+from gan_augment.data.strategy import choose_classes
+from gan_augment.data.table_hash import row_hashes, table_sha256
+from gan_augment.errors import OutputExistsError, ResumeMismatchError
+from gan_augment.evaluation.amount import adds
+from gan_augment.evaluation.generators import MODELS
+from gan_augment.evaluation.journal import Journal
+from gan_augment.evaluation.leaks import check_unfitted
+from gan_augment.evaluation.learners import Learner, learner_of
+from gan_augment.evaluation.options import IMAGE_BUDGET_S, Options
+from gan_augment.evaluation.planning import (
+    Costs,
+    Design,
+    Plan,
+    arms_of,
+    counted,
+    designed,
+    rare_units,
+    timed_learner,
+    without_repeats,
+)
+from gan_augment.evaluation.protocol import INNER_FOLDS, Protocol, plan_protocol
+from gan_augment.evaluation.result import Evaluation, build_result, build_timings
+from gan_augment.evaluation.running import run
+from gan_augment.evaluation.setup import OUTER, Setup, unfitted_twin
+from gan_augment.evaluation.statistics import detectable, expected_error
+from gan_augment.processes import available_cores
+from gan_augment.progress import Progress, Silent
+from gan_augment.storage import FolderLock, write_errors
+from gan_augment.storage.lock import LOCK_FILE
+from gan_augment.synthesizers.forecast import forecast
+from gan_augment.synthesizers.image_gan import ImageGAN
+from gan_augment.synthesizers.tabular_gan import TabularGAN
+
+AnyData = LabelledImages | LabelledTable
+
+JOURNAL, RESULT, TIMINGS = "journal.jsonl", "result.json", "timings.json"
+_OWN = (JOURNAL, RESULT, TIMINGS, MODELS)
+_PACKAGES = ("gan-augment", "torch", "numpy", "scipy", "scikit-learn", "imbalanced-learn", "pandas")
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What can be run: the setup, and the plan to show before."""
+
+    setup: Setup[Any]
+    plan: Plan
+
+
+def evaluate(
+    data: AnyData,
+    options: Options | None = None,
+    *,
+    out: str | Path | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    on_plan: Callable[[Plan], None] | None = None,
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Measure by how much topping up changes what a learner gets right, and say whether to do it.
+
+    out: a folder for the journal, kept generators, result.json and timings.json; None keeps nothing
+    on disk. resume: go on with the journal there; the result is the one of an undisturbed run, byte
+    for byte. overwrite: replace an evaluation that is there. on_plan: told the plan first.
+    Raises DataError (nothing to judge), LeakError, UsageError, OutputExistsError,
+    ResumeMismatchError, WriteFailedError, FolderInUseError, and what the learner raises.
+    """
+    options, progress = options or Options(), progress or Silent()
+    options.check()
+    with _folder(out, resume, overwrite) as folder:
+        journal = Journal(folder / JOURNAL if out is not None else None)
+        if resume:
+            journal.read()
+        ready = prepare(data, options, journal.header, progress)
+        if journal.header is None:
+            journal.append(dict(ready.setup.header))
+        if on_plan:
+            on_plan(ready.plan)
+        try:
+            run(ready.setup, journal, folder, options.n_jobs, progress)
+        except KeyboardInterrupt as stop:
+            if out is not None:
+                stop.resume_hint = "--resume goes on after the last finished cell"  # type: ignore[attr-defined]
+            raise
+        found = Evaluation(build_result(ready.setup, journal), build_timings(ready.setup, journal))
+        if out is not None:
+            found.save(folder)
+            _drop_models(folder)
+    return found
+
+
+def prepare(
+    data: AnyData,
+    options: Options,
+    header: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
+) -> Prepared:
+    """Everything that is decided before the first fit; a few fits are timed to plan.
+
+    header: of a journal to go on with; its design is kept, and it must be of the same evaluation.
+    Raises as `evaluate` does.
+    """
+    options.check()
+    progress = progress or Silent()
+    data, found = _grouped(data, options)
+    rows: Any = data
+    rare = choose_classes(
+        options.classes if isinstance(options.classes, str) else tuple(options.classes),
+        data.counts,
+    )
+    learner = learner_of(
+        options.learner, data, updates=options.updates, overrides=options.overrides
+    )
+    gan = _generator(data, options, rare)
+    protocol = plan_protocol(
+        data,
+        rare,
+        folds=options.folds,
+        repeats=options.repeats,
+        times=options.times,
+        gap=options.gap,
+        seed=options.seed,
+    )
+    asked = _asked(data, options, learner, gan, rare, protocol, found)
+    if header is not None:
+        _check_same(header["asked"], asked)
+    progress.phase("timing a few fits")
+    costs = _costs(data, options, learner, gan, protocol)
+    images = isinstance(data, LabelledImages)
+    processes, keeps = _processes(options.n_jobs), isinstance(gan, ImageGAN | TabularGAN)
+    options = _within_default(options, images)
+    if header is None:
+        design = designed(
+            options,
+            learner,
+            protocol,
+            costs,
+            keeps_generators=keeps,
+            images=images,
+            processes=processes,
+        )
+    else:
+        design = Design.from_dict(header["planned"])
+    if keeps:
+        gan = unfitted_twin(gan, options.seed, steps=design.steps, budget_s=None)
+    protocol = without_repeats(protocol, design.repeats)
+    top_up = options.top_up
+    candidates = tuple(
+        c
+        for c in design.candidates(options, learner)
+        if c.kind != "amount" or adds(c.amount, rows, rare, top_up)
+    )
+    setup = Setup[Any](
+        data=data,
+        protocol=protocol,
+        learner=learner,
+        generator=gan,
+        samplers=options.samplers,
+        rare=rare,
+        top_up=top_up,
+        metric=options.metric,
+        delta=options.delta,
+        arms=arms_of(options, learner),
+        candidates=candidates,
+        curves=design.curves,
+        overrides=options.overrides,
+        seed=options.seed,
+        header={"kind": "header", "asked": asked, "planned": design.to_dict()},
+    )
+    fits = counted(design, options, learner, protocol.folds, keeps)
+    plan = Plan(
+        metric=options.metric,
+        delta=options.delta,
+        design=design,
+        arms=setup.arms,
+        folds=protocol.folds,
+        unit=protocol.unit,
+        rare_units=rare_units(protocol, rare),
+        fits=fits,
+        seconds=costs.seconds(design, fits) / processes,
+        n_jobs=processes,
+        detectable=smallest_difference(protocol, options.metric, options.delta),
+        notes=(*found["notes"], *protocol.notes),
+    )
+    return Prepared(setup, plan)
+
+
+def smallest_difference(protocol: Protocol, metric: str, delta: float) -> float:
+    """What the data could show, forecast before any fit, in the metric's unit."""
+    counts = {name: protocol.units[name] for name in protocol.evaluated}
+    error = expected_error(
+        counts, metric, folds=protocol.folds, repeats=protocol.repeats, shared=protocol.shared
+    )
+    return detectable(error, protocol.folds * protocol.repeats - 1, delta)
+
+
+def _grouped(data: AnyData, options: Options) -> tuple[AnyData, dict[str, Any]]:
+    """The data with rows that show the same in one group, and what was found.
+
+    Images: always, near duplicates too. Tables: exact repeats, where `group_duplicates` says so.
+    """
+    if isinstance(data, LabelledImages):
+        same = same_rows([digest(image) for image in data.pixels])
+        near = near_duplicates(data.pixels)
+        joined = join_groups(len(data), [*same, *near], data.groups)
+        found = {"exact": sum(map(len, same)), "near": sum(map(len, near)), "grouped": True}
+    else:
+        same = same_rows([str(value) for value in row_hashes(data.frame).tolist()])
+        found = {"exact": sum(map(len, same)), "grouped": options.group_duplicates}
+        joined = data.groups
+        if options.group_duplicates:
+            joined = join_groups(len(data), same, data.groups)
+    return replace(data, groups=joined), {**found, "notes": _duplicate_notes(found)}
+
+
+def _duplicate_notes(found: Mapping[str, Any]) -> list[str]:
+    notes = []
+    if found["exact"] and found["grouped"]:
+        notes.append(f"{found['exact']} rows that repeat others stay on one side of every split")
+    elif found["exact"]:
+        notes.append(
+            f"{found['exact']} rows equal another in every feature, and may be on both sides of a "
+            "split; --group-duplicates (group_duplicates=True) keeps them together"
+        )
+    if found.get("near"):
+        notes.append(f"{found['near']} images that nearly repeat others stay on one side")
+    return notes
+
+
+def _generator(data: AnyData, options: Options, rare: tuple[str, ...]) -> Any:
+    """The generator to evaluate, unfitted, with what the options say of it."""
+    gan = options.generator
+    if gan is None:
+        gan = ImageGAN() if isinstance(data, LabelledImages) else TabularGAN()
+    if isinstance(gan, ImageGAN | TabularGAN):
+        steps = gan.steps if options.steps is None else options.steps
+        return unfitted_twin(gan, options.seed, steps=steps, classes=rare)
+    check_unfitted(gan)
+    return gan
+
+
+def _within_default(options: Options, images: bool) -> Options:
+    """Images without any word on time get half an hour."""
+    told = options.steps or options.gan_budget_s or options.budget_s
+    return replace(options, budget_s=IMAGE_BUDGET_S) if images and not told else options
+
+
+def _costs(
+    data: AnyData, options: Options, learner: Learner, gan: Any, protocol: Protocol
+) -> Costs:
+    first: Any = data.take(protocol.splits[0].train)
+    timed = forecast(gan, first) if isinstance(gan, ImageGAN | TabularGAN) else None
+    return Costs(timed_learner(learner, data, protocol, options.seed), timed)
+
+
+def _processes(n_jobs: int | None) -> int:
+    if n_jobs is None:
+        from joblib import effective_n_jobs
+
+        return int(effective_n_jobs(None))
+    return n_jobs if n_jobs > 0 else max(1, available_cores() + 1 + n_jobs)
+
+
+def _asked(
+    data: AnyData,
+    options: Options,
+    learner: Learner,
+    gan: Any,
+    rare: tuple[str, ...],
+    protocol: Protocol,
+    found: Mapping[str, Any],
+) -> dict[str, Any]:
+    """What identifies an evaluation: two of them with the same journal must agree in it."""
+    images = isinstance(data, LabelledImages)
+    return {
+        "data": data_sha256(data) if isinstance(data, LabelledImages) else table_sha256(data),
+        "kind": "image" if images else "table",
+        "duplicates": {key: value for key, value in found.items() if key != "notes"},
+        "classes": list(rare),
+        "metric": options.metric,
+        "delta": options.delta,
+        "learner": learner.described(),
+        "generator": _described(gan),
+        "samplers": {name: _described(one) for name, one in options.samplers.items()},
+        "arms": list(arms_of(options, learner)),
+        "top_up": options.top_up.model_dump(),
+        "to": list(options.to),
+        "curves": options.curves,
+        "steps": options.steps,
+        "folds": protocol.folds,
+        "splits": protocol.sha256() if options.repeats else f"{protocol.kind} {protocol.folds}",
+        "columns": {str(name): kind for name, kind in options.overrides.columns.items()},
+        "inner_folds": INNER_FOLDS,
+        "seed": options.seed,
+        "library": {name: version(name) for name in _PACKAGES},
+    }
+
+
+def _described(plug_in: Any) -> dict[str, Any]:
+    """A generator or sampler by its class and the parameters that are plain."""
+    params = plug_in.get_params() if hasattr(plug_in, "get_params") else vars(plug_in)
+    plain = {
+        name: value if isinstance(value, int | float | str | bool | None) else str(value)
+        for name, value in params.items()
+        if not name.startswith("_") and name not in ("threads", "callbacks", "n_jobs", "verbose")
+    }
+    return {"class": type(plug_in).__name__, "params": dict(sorted(plain.items()))}
+
+
+def _check_same(known: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
+    """Raise ResumeMismatchError for a journal of another evaluation."""
+    for name in asked:
+        if known.get(name) != asked[name]:
+            raise ResumeMismatchError(
+                f"the journal is of another evaluation: its {name} is {known.get(name)!r}, asked "
+                f"was {asked[name]!r}. Use the data and options it began with, or --overwrite it."
+            )
+
+
+@contextlib.contextmanager
+def _folder(out: str | Path | None, resume: bool, overwrite: bool) -> Iterator[Path]:
+    """The folder to work in, held for this process; a temporary one without `out`."""
+    if out is None:
+        with tempfile.TemporaryDirectory(prefix="gan-augment-") as temporary:
+            yield Path(temporary)
+        return
+    folder = Path(out)
+    if folder.exists() and not folder.is_dir():
+        raise OutputExistsError(f"{str(folder)!r} is a file; expected the path of a folder.")
+    new = not folder.exists()
+    try:
+        with write_errors(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+        with FolderLock(folder):
+            _make_room(folder, resume, overwrite)
+            yield folder
+    finally:
+        if new:  # and nothing came of it
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+
+
+def _make_room(folder: Path, resume: bool, overwrite: bool) -> None:
+    """Remove an evaluation that is to be replaced. Raises OutputExistsError for all else."""
+    held = sorted(path.name for path in folder.iterdir() if path.name != LOCK_FILE)
+    if not held or resume:
+        return
+    if not overwrite or not {JOURNAL, RESULT} & set(held):
+        raise OutputExistsError(
+            f"{str(folder)!r} holds something already ({held[0]!r}); name another folder, "
+            "--resume the evaluation that is there, or --overwrite it."
+        )
+    with write_errors(folder):
+        for name in _OWN:
+            _remove(folder / name)
+
+
+def _drop_models(folder: Path) -> None:
+    """Of a finished evaluation the generators of the first repeat's training parts are kept."""
+    models = folder / MODELS
+    if models.is_dir():
+        for model in models.iterdir():
+            if not (model.name.startswith("r0-") and model.name.endswith(f"gan-{OUTER}")):
+                _remove(model)
+
+
+def _remove(path: Path) -> None:
+    with write_errors(path):
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
