@@ -9,7 +9,15 @@ from numpy.typing import NDArray
 
 from gan_augment.errors import UsageError, did_you_mean
 
-METRICS = ("balanced_accuracy", "macro_f1", "g_mean", "accuracy", "average_precision")
+SAID = {
+    "balanced_accuracy": "balanced accuracy",
+    "macro_f1": "macro-F1",
+    "g_mean": "G-mean",
+    "accuracy": "accuracy",
+    "average_precision": "average precision",
+}
+"""How people call the metrics."""
+METRICS = tuple(SAID)
 """What may be primary; the default first. All in 0..1, higher is better."""
 OF_RANKS = ("average_precision",)
 """Metrics of a ranking, which no decision changes: they cannot be had from counts."""

@@ -17,6 +17,9 @@ from gan_augment.evaluation.confusions import OF_RANKS, figures_of
 CERTAIN, POWER = 0.95, 0.80
 DISAGREEMENT = 0.1
 """Share of a class's rows that one of two arms gets right and the other wrong, before it is known.
+
+Repeats, SMOTE and SMOTE with noise against nothing, tuned decisions, two learners on five tables:
+s^2 was that of shares from .01 to .24, the median .08.
 """
 
 

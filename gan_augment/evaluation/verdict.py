@@ -1,0 +1,265 @@
+"""One word and one sentence of an evaluation, from its contrasts. Nothing is measured here.
+
+`decide` takes the first word that applies, in the order in which its checks are listed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from gan_augment.evaluation.confusions import SAID
+from gan_augment.evaluation.statistics import CERTAIN, Contrast, detectable, holm
+
+State = Literal["broken", "held", "open"]
+
+FEWEST_UNITS = 30
+"""Independent rare rows or groups, below which no word but INSUFFICIENT DATA is said."""
+MARGINS = {"accuracy": 0.01, "recall": 0.02, "log_loss": 0.02}
+"""What may be lost at most: shares of rows, and nats."""
+CHEAP = {"class_weight": "class weights", "oversample": "repeats", "smote": "SMOTE"}
+
+
+@dataclass(frozen=True)
+class Guardrail:
+    """Something that must not get worse. change: arm minus none; loss: of what, and its margin.
+
+    broken: P(loss > margin) >= .95, for several recalls after Holm; held: P(loss <= margin) >= .95;
+    else open. p_loss: P(loss > margin) as it is.
+    """
+
+    what: str
+    state: State
+    change: Contrast
+    p_loss: float
+    margin: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return {
+            "state": self.state,
+            "margin": self.margin,
+            "p_loss": self.p_loss,
+            "change": self.change.to_dict(self.margin),
+        }
+
+
+@dataclass(frozen=True)
+class Cheap:
+    """An arm that costs next to nothing. gan_over: gan minus this arm, None without the former."""
+
+    over_none: Contrast
+    gan_over: Contrast | None
+    guardrails: Sequence[Guardrail] = ()
+
+
+@dataclass(frozen=True)
+class VerdictFacts:
+    """All that a verdict depends on.
+
+    gan: of the primary metric, gan minus none; None where it could not be judged. cheap: the cheap
+    arms that were judged; missing: {arm: why} of arms that could not be; not_asked: cheap arms that
+    nobody asked for, without which ADOPT is not said. copied: more exact copies among generated
+    rows than among held-out ones. rare_units: independent rows or groups of the rare classes.
+    """
+
+    metric: str
+    delta: float
+    gan: Contrast | None
+    cheap: Mapping[str, Cheap]
+    guardrails: Sequence[Guardrail]
+    rare_units: int
+    unit: Literal["rows", "groups"] = "rows"
+    copied: bool = False
+    missing: Mapping[str, str] = field(default_factory=dict)
+    not_asked: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """word: such as ADOPT or "USE smote". arm: the one to take. reasons: every check, in words."""
+
+    word: str
+    arm: str
+    sentence: str
+    reasons: tuple[str, ...]
+
+
+def guardrails(
+    accuracy: Contrast, recalls: Mapping[str, Contrast], log_loss: Contrast | None
+) -> tuple[Guardrail, ...]:
+    """The guardrails of an arm: changes against `none`, of accuracy, other classes and log loss.
+
+    recalls: {class: arm minus none} of the classes that are not topped up. log_loss: after
+    correcting the class shares, higher is worse; None where the learner gives no probabilities.
+    """
+    margin = MARGINS["recall"]
+    p_recalls = {name: change.below(-margin) for name, change in recalls.items()}
+    adjusted = holm({name: 1 - p for name, p in p_recalls.items()})
+    found = [_guardrail("accuracy", accuracy, accuracy.below(-MARGINS["accuracy"]), "accuracy")]
+    for name, change in recalls.items():
+        p = p_recalls[name]
+        found.append(_guardrail(f"recall of {name}", change, p, "recall", adjusted[name]))
+    if log_loss is not None:
+        p = log_loss.above(MARGINS["log_loss"])
+        found.append(_guardrail("log loss", log_loss, p, "log_loss"))
+    return tuple(found)
+
+
+def decide(facts: VerdictFacts) -> Verdict:
+    """The first word that applies.
+
+    INSUFFICIENT DATA, HARMFUL, ADOPT, USE <arm>, LIKELY HELPS, NO PRACTICAL DIFFERENCE, and where
+    none of these does, NO EVIDENCE.
+    """
+    word, arm, told = next(_words(facts))
+    parts = [f"{word}: {told}", _measured(facts), _beside(facts), _absent(facts)]
+    return Verdict(word, arm, "; ".join(filter(None, parts)) + ".", tuple(_reasons(facts)))
+
+
+def _words(facts: VerdictFacts) -> Iterator[tuple[str, str, str]]:
+    """(word, arm, why) of all words that apply, the strongest first."""
+    metric, least = SAID.get(facts.metric, facts.metric), _size(facts.delta)
+    gan = facts.gan
+    if facts.rare_units < FEWEST_UNITS:
+        few = (
+            f"{facts.rare_units} independent rare {facts.unit}, and a verdict needs {FEWEST_UNITS}"
+        )
+        yield "INSUFFICIENT DATA", "none", few
+    harm = [f"{metric} falls by more than {least}"] if _lower(gan, facts.delta) else []
+    harm += [_broken(rail) for rail in facts.guardrails if rail.state == "broken"]
+    if harm:
+        yield "HARMFUL", "none", f"do not add the GAN's rows: {_and(harm)}"
+    if _adopted(facts):
+        over = [CHEAP[name] for name in facts.cheap]
+        than = f", and more than {_and(over)} do" if over else ""
+        yield "ADOPT", "gan", f"the GAN's rows raise {metric} by more than {least}{than}"
+    use = _cheap_to_use(facts)
+    if use is not None:
+        told = f"taking {CHEAP[use]} raises {metric} by more than {least}"
+        yield f"USE {use}", use, f"{told}, and the GAN is not shown to be worth more"
+    if gan is not None and gan.above(0.0) >= CERTAIN:
+        rivals = [CHEAP[name] for name, arm in facts.cheap.items() if not _beaten(arm)]
+        but = (
+            f"but {_and(rivals)} may do as well" if rivals else f"by more than {least} is not shown"
+        )
+        yield "LIKELY HELPS", "gan", f"the GAN's rows probably raise {metric}, {but}"
+    if gan is not None and gan.within(facts.delta) >= CERTAIN:
+        told = f"the GAN's rows change {metric} by {least} at most"
+        yield "NO PRACTICAL DIFFERENCE", "none", told
+    if gan is None:
+        yield "NO EVIDENCE", "none", "the GAN's rows could not be judged"
+    yield "NO EVIDENCE", "none", f"it is not shown that the GAN's rows change {metric}"
+
+
+def _adopted(facts: VerdictFacts) -> bool:
+    accuracy = [rail.state for rail in facts.guardrails if rail.what == "accuracy"]
+    return (
+        facts.gan is not None
+        and facts.gan.above(facts.delta) >= CERTAIN
+        and all(_beaten(arm) for arm in facts.cheap.values())
+        and not facts.not_asked
+        and accuracy == ["held"]
+        and not facts.copied
+    )
+
+
+def _cheap_to_use(facts: VerdictFacts) -> str | None:
+    """The cheap arm with the highest mean, where it surely gains more than delta."""
+    if not facts.cheap:
+        return None
+    adjusted = holm(
+        {name: 1 - arm.over_none.above(facts.delta) for name, arm in facts.cheap.items()}
+    )
+    best = max(facts.cheap, key=lambda name: facts.cheap[name].over_none.mean)
+    broken = any(rail.state == "broken" for rail in facts.cheap[best].guardrails)
+    return best if adjusted[best] <= 1 - CERTAIN and not broken else None
+
+
+def _measured(facts: VerdictFacts) -> str:
+    """D, its interval, the rare units and what could have been seen."""
+    gan, units = facts.gan, f"{facts.rare_units:,} rare {facts.unit}"
+    if gan is None:
+        return units
+    low, high = gan.interval()
+    seen = detectable(gan.error, gan.freedom, facts.delta)
+    if not math.isfinite(seen):
+        return f"gan minus none is {_points(gan.mean)} points in a single split of {units}"
+    return (
+        f"gan minus none is {_points(gan.mean)} points (95 % interval {_points(low)} to "
+        f"{_points(high)}) with {units}, which would show a true difference of {100 * seen:.1f}"
+    )
+
+
+def _beside(facts: VerdictFacts) -> str:
+    found = [f"{CHEAP[n]} {_points(arm.over_none.mean)}" for n, arm in facts.cheap.items()]
+    return f"against none, {_and(found)} points" if found else ""
+
+
+def _absent(facts: VerdictFacts) -> str:
+    told = [
+        f"{CHEAP.get(name, name)} could not be judged ({why})"
+        for name, why in facts.missing.items()
+    ]
+    told += [f"{CHEAP.get(name, name)} was not asked for" for name in facts.not_asked]
+    return "; ".join(told)
+
+
+def _reasons(facts: VerdictFacts) -> Iterator[str]:
+    """Every check with its probability."""
+    gan, least = facts.gan, _size(facts.delta)
+    if gan is not None:
+        yield (
+            f"gan minus none: P(worse by more than {least}) = {gan.below(-facts.delta):.3f}, "
+            f"P(within {least}) = {gan.within(facts.delta):.3f}, "
+            f"P(better by more than {least}) = {gan.above(facts.delta):.3f}, "
+            f"P(better) = {gan.above(0.0):.3f}"
+        )
+    for name, arm in facts.cheap.items():
+        beaten = "" if arm.gan_over is None else f", P(gan better) = {arm.gan_over.above(0.0):.3f}"
+        gains = arm.over_none.above(facts.delta)
+        yield f"{name} minus none: P(better by more than {least}) = {gains:.3f}{beaten}"
+    for rail in facts.guardrails:
+        yield f"{rail.what}: {rail.state}, P(loss above {rail.margin:g}) = {rail.p_loss:.3f}"
+    if facts.copied:
+        yield "generated rows repeat training rows more often than held-out rows do"
+    if facts.not_asked:
+        yield f"ADOPT needs every cheap arm, and {_and(facts.not_asked)} was not asked for"
+
+
+def _guardrail(
+    what: str, change: Contrast, p_loss: float, margin: str, adjusted: float | None = None
+) -> Guardrail:
+    broken = (1 - p_loss if adjusted is None else adjusted) <= 1 - CERTAIN
+    state: State = "broken" if broken else "held" if 1 - p_loss >= CERTAIN else "open"
+    return Guardrail(what, state, change, p_loss, MARGINS[margin])
+
+
+def _broken(rail: Guardrail) -> str:
+    if rail.what == "log loss":
+        return f"log loss rises by more than {rail.margin:g}"
+    return f"{rail.what} falls by more than {_size(rail.margin)}"
+
+
+def _lower(gan: Contrast | None, delta: float) -> bool:
+    return gan is not None and gan.below(-delta) >= CERTAIN
+
+
+def _beaten(arm: Cheap) -> bool:
+    return arm.gan_over is not None and arm.gan_over.above(0.0) >= CERTAIN
+
+
+def _points(share: float) -> str:
+    """Signed percentage points, without -0.0."""
+    text = f"{100 * share:+.1f}"
+    return "+0.0" if text == "-0.0" else text
+
+
+def _size(share: float) -> str:
+    return f"{100 * share:g} point" + ("" if share == 0.01 else "s")
+
+
+def _and(texts: Sequence[str]) -> str:
+    return " and ".join(filter(None, [", ".join(texts[:-1]), texts[-1]]))

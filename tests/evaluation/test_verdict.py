@@ -1,0 +1,297 @@
+"""What each word of a verdict stands for, and which comes first."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gan_augment.evaluation.statistics import Contrast
+from gan_augment.evaluation.verdict import Cheap, Guardrail, VerdictFacts, decide, guardrails
+
+
+def about(mean: float, error: float = 0.004) -> Contrast:
+    return Contrast(mean, error, 14, 15)
+
+
+def cheap(over_none: float, gan_over: float, error: float = 0.004) -> Cheap:
+    return Cheap(about(over_none, error), about(gan_over, error))
+
+
+HELD = guardrails(about(0.0, 0.001), {"common": about(0.0, 0.001)}, about(0.0, 0.001))
+OPEN = guardrails(about(-0.01, 0.02), {"common": about(0.0, 0.05)}, about(0.02, 0.02))
+NOTHING = VerdictFacts(
+    metric="balanced_accuracy",
+    delta=0.01,
+    gan=about(0.0, 0.02),
+    cheap={
+        "class_weight": cheap(0.0, 0.0, 0.02),
+        "oversample": cheap(0.0, 0.0, 0.02),
+        "smote": cheap(0.0, 0.0, 0.02),
+    },
+    guardrails=HELD,
+    rare_units=120,
+)
+GOOD = replace(
+    NOTHING,
+    gan=about(0.04),
+    cheap={
+        "class_weight": cheap(0.0, 0.04),
+        "oversample": cheap(0.005, 0.035),
+        "smote": cheap(0.01, 0.03),
+    },
+)
+
+
+def broken_guard(what: str = "accuracy") -> tuple[Guardrail, ...]:
+    return guardrails(
+        about(-0.05 if what == "accuracy" else 0.0, 0.005),
+        {"common": about(-0.06 if what == "recall" else 0.0, 0.005)},
+        about(0.06 if what == "log loss" else 0.0, 0.005),
+    )
+
+
+# the words
+
+
+def test_fewer_than_30_units_are_insufficient_data_whatever_they_show():
+    found = decide(replace(GOOD, rare_units=29, guardrails=broken_guard()))
+    assert found.word == "INSUFFICIENT DATA"
+    assert found.arm == "none"
+    assert "29 independent rare rows" in found.sentence
+    assert "would show a true difference of" in found.sentence
+    assert decide(replace(GOOD, rare_units=30)).word == "ADOPT"
+    assert (
+        "29 independent rare groups" in decide(replace(GOOD, rare_units=29, unit="groups")).sentence
+    )
+
+
+def test_a_sure_loss_is_harmful():
+    found = decide(replace(NOTHING, gan=about(-0.04)))
+    assert (found.word, found.arm) == ("HARMFUL", "none")
+    assert "balanced accuracy falls by more than 1 point" in found.sentence
+    assert decide(replace(NOTHING, gan=about(-0.01, 0.004))).word != "HARMFUL"
+
+
+@pytest.mark.parametrize("what", ["accuracy", "recall", "log loss"])
+def test_a_broken_guardrail_is_harmful_even_where_the_metric_gains(what: str):
+    found = decide(replace(GOOD, guardrails=broken_guard(what)))
+    assert found.word == "HARMFUL"
+    assert what in found.sentence
+
+
+def test_a_gain_over_nothing_and_over_all_cheap_arms_is_adopted():
+    found = decide(GOOD)
+    assert (found.word, found.arm) == ("ADOPT", "gan")
+    assert "more than class weights, repeats and SMOTE do" in found.sentence
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"gan": about(0.012)},
+        {"cheap": {**GOOD.cheap, "smote": cheap(0.01, 0.004)}},
+        {"guardrails": OPEN},
+        {"copied": True},
+        {"not_asked": ("smote",)},
+    ],
+    ids=["delta not passed", "a cheap arm as good", "accuracy open", "copies", "arm not asked"],
+)
+def test_nothing_less_is_adopted(change: dict):
+    found = decide(replace(GOOD, **change))
+    assert found.word == "LIKELY HELPS"
+    assert found.arm == "gan"
+
+
+def test_the_best_cheap_arm_is_to_be_used_where_it_surely_gains_and_the_gan_is_no_better():
+    arms = {
+        "class_weight": cheap(0.03, 0.01, 0.005),
+        "smote": cheap(0.04, 0.0, 0.005),
+    }
+    found = decide(replace(GOOD, cheap=arms))
+    assert (found.word, found.arm) == ("USE smote", "smote")
+    assert "taking SMOTE raises balanced accuracy by more than 1 point" in found.sentence
+
+
+def test_a_cheap_arm_is_judged_after_holm():
+    """P(gain > delta) = .96 is enough alone and not for the best of three."""
+    error = 0.01 / 1.887  # t with 14 degrees: P(T < 1.887) = .96
+    alone = {"smote": Cheap(Contrast(0.02, error, 14, 15), about(0.0, 0.02))}
+    assert alone["smote"].over_none.above(0.01) == pytest.approx(0.96, abs=0.001)
+    facts = replace(NOTHING, cheap=alone)
+    assert decide(facts).word == "USE smote"
+    beside = {**alone, "oversample": cheap(0, 0, 0.02), "class_weight": cheap(0, 0, 0.02)}
+    assert decide(replace(facts, cheap=beside)).word == "NO EVIDENCE"
+
+
+def test_a_cheap_arm_that_breaks_a_guardrail_is_not_to_be_used():
+    arms = {"smote": replace(cheap(0.05, -0.01), guardrails=broken_guard())}
+    assert decide(replace(NOTHING, cheap=arms)).word == "NO EVIDENCE"
+
+
+def test_a_likely_gain_names_the_cheap_arms_that_do_as_well():
+    found = decide(
+        replace(
+            GOOD,
+            gan=about(0.012),
+            cheap={
+                "class_weight": cheap(0.0, 0.012),
+                "oversample": cheap(0.008, 0.004),
+            },
+        )
+    )
+    assert found.word == "LIKELY HELPS"
+    assert "but repeats may do as well" in found.sentence
+    alone = decide(replace(GOOD, gan=about(0.012)))
+    assert "by more than 1 point is not shown" in alone.sentence
+
+
+def test_a_difference_surely_within_delta_makes_no_practical_difference():
+    found = decide(replace(NOTHING, gan=about(0.0, 0.002)))
+    assert (found.word, found.arm) == ("NO PRACTICAL DIFFERENCE", "none")
+    assert "by 1 point at most" in found.sentence
+
+
+def test_otherwise_there_is_no_evidence():
+    found = decide(NOTHING)
+    assert (found.word, found.arm) == ("NO EVIDENCE", "none")
+
+
+# their order
+
+
+def test_the_first_word_that_applies_is_said():
+    """From the facts of all of them, one is taken away after the other."""
+    surely = about(0.005, 0.001)  # above 0, within 1 point
+    facts = replace(
+        GOOD,
+        gan=surely,
+        guardrails=broken_guard(),
+        rare_units=10,
+        cheap={"smote": cheap(0.05, 0.004, 0.001)},
+        delta=0.004,
+    )
+    facts = replace(facts, gan=Contrast(0.005, 0.0001, 14, 15))
+    words = [decide(facts).word]
+    facts = replace(facts, rare_units=100)
+    words.append(decide(facts).word)
+    facts = replace(facts, guardrails=HELD)
+    words.append(decide(facts).word)
+    facts = replace(facts, copied=True)
+    words.append(decide(facts).word)
+    facts = replace(facts, cheap={"smote": cheap(0.0, 0.005, 0.001)}, delta=0.01)
+    words.append(decide(facts).word)
+    facts = replace(facts, gan=Contrast(0.0, 0.001, 14, 15))
+    words.append(decide(facts).word)
+    facts = replace(facts, gan=Contrast(0.0, 0.1, 14, 15))
+    words.append(decide(facts).word)
+    assert words == [
+        "INSUFFICIENT DATA",
+        "HARMFUL",
+        "ADOPT",
+        "USE smote",
+        "LIKELY HELPS",
+        "NO PRACTICAL DIFFERENCE",
+        "NO EVIDENCE",
+    ]
+
+
+# the sentence
+
+
+@given(st.floats(-0.1, 0.1), st.floats(0.001, 0.05), st.integers(0, 60), st.booleans())
+def test_every_sentence_has_the_difference_the_interval_the_units_and_the_cheap_arms(
+    mean, error, units, copied
+):
+    contrast = about(mean, error)
+    found = decide(replace(GOOD, gan=contrast, rare_units=units, copied=copied))
+    low, high = (f"{100 * end:+.1f}".replace("-0.0", "+0.0") for end in contrast.interval())
+    assert f"(95 % interval {low} to {high})" in found.sentence
+    assert f"{units} rare rows" in found.sentence
+    assert "would show a true difference of" in found.sentence
+    assert "class weights +0.0, repeats +0.5 and SMOTE +1.0 points" in found.sentence
+    assert found.sentence.startswith(found.word)
+    assert found.sentence.endswith(".")
+    assert found.sentence.count(". ") == 0
+
+
+def test_an_arm_that_failed_is_named_and_does_not_stand_in_the_way():
+    arms = {name: arm for name, arm in GOOD.cheap.items() if name != "smote"}
+    found = decide(replace(GOOD, cheap=arms, missing={"smote": "one row has no neighbour"}))
+    assert found.word == "ADOPT"
+    assert "SMOTE could not be judged (one row has no neighbour)" in found.sentence
+    assert "more than class weights and repeats do" in found.sentence
+
+
+def test_an_arm_that_nobody_asked_for_is_named():
+    found = decide(replace(GOOD, cheap={}, not_asked=("class_weight", "oversample", "smote")))
+    assert found.word == "LIKELY HELPS"
+    assert "SMOTE was not asked for" in found.sentence
+    assert any("ADOPT needs every cheap arm" in reason for reason in found.reasons)
+
+
+def test_without_a_gan_a_cheap_arm_may_still_be_used():
+    arm = Cheap(about(0.05), None)
+    facts = replace(NOTHING, gan=None, guardrails=(), cheap={}, missing={"gan": "it diverged"})
+    found = decide(facts)
+    assert found.word == "NO EVIDENCE"
+    assert "gan could not be judged (it diverged)" in found.sentence
+    assert decide(replace(facts, cheap={"smote": arm})).word == "USE smote"
+
+
+def test_a_single_split_shows_nothing():
+    one = Contrast(0.2, math.inf, 0, 1)
+    rails = guardrails(one, {"common": one}, one)
+    found = decide(replace(NOTHING, gan=one, cheap={"smote": Cheap(one, one)}, guardrails=rails))
+    assert found.word == "NO EVIDENCE"
+    assert "in a single split" in found.sentence
+    assert {rail.state for rail in rails} == {"open"}
+
+
+def test_reasons_tell_every_probability():
+    found = decide(GOOD)
+    assert found.reasons[0].startswith("gan minus none: P(worse by more than 1 point) = 0.000")
+    assert sum(reason.startswith("smote minus none") for reason in found.reasons) == 1
+    assert any(reason.startswith("accuracy: held") for reason in found.reasons)
+
+
+# guardrails
+
+
+def test_a_guardrail_is_broken_held_or_open_by_its_margin():
+    def accuracy(mean: float, error: float) -> str:
+        return guardrails(about(mean, error), {}, None)[0].state
+
+    assert accuracy(-0.03, 0.005) == "broken"
+    assert accuracy(0.0, 0.005) == "held"
+    assert accuracy(-0.01, 0.005) == "open"
+    assert accuracy(-0.01 - 1.762 * 0.005, 0.005) == "broken"  # t_.95 = 1.7613
+    assert accuracy(-0.01 - 1.760 * 0.005, 0.005) == "open"
+
+
+def test_log_loss_is_worse_when_it_is_higher():
+    def loss(mean: float) -> str:
+        return guardrails(about(0.0), {}, about(mean))[-1].state
+
+    assert (loss(0.06), loss(-0.06), loss(0.02)) == ("broken", "held", "open")
+
+
+def test_of_many_recalls_one_is_broken_only_after_holm():
+    falling = Contrast(-0.02 - 1.887 * 0.005, 0.005, 14, 15)  # P(loss > margin) = .96
+    alone = guardrails(about(0.0), {"a": falling}, None)
+    assert alone[1].state == "broken"
+    fine = {name: about(0.0) for name in "bcde"}
+    among = {rail.what: rail for rail in guardrails(about(0.0), {"a": falling, **fine}, None)}
+    assert among["recall of a"].state == "open"
+    assert among["recall of b"].state == "held"
+    assert among["recall of a"].p_loss == pytest.approx(0.96, abs=0.001)
+
+
+def test_a_guardrail_is_ready_for_json():
+    rail = HELD[0].to_dict()
+    assert rail["state"] == "held"
+    assert json.loads(json.dumps(rail, allow_nan=False)) == rail
