@@ -7,18 +7,19 @@ What it is trained on is a `Training`. Tables are in `table_learners.py`, images
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol
 
 from gan_augment.data.contract import LabelledImages, LabelledTable
 from gan_augment.data.schema import Overrides
 from gan_augment.errors import UsageError
 from gan_augment.evaluation.decisions import Scores
+from gan_augment.synthesizers.protocol import Data
 
 AnyData = LabelledImages | LabelledTable
 
 
 @dataclass(frozen=True)
-class Training:
+class Training(Generic[Data]):
     """What a learner is fitted on.
 
     real: the real training rows, which alone decide how cells are encoded. data: the same rows in
@@ -26,8 +27,8 @@ class Training:
     inversely to their rows in `data`. plain: images without classical augmentation.
     """
 
-    real: AnyData
-    data: AnyData
+    real: Data
+    data: Data
     balanced: bool = False
     plain: bool = False
 
@@ -58,7 +59,7 @@ class Learner(Protocol):
     def described(self) -> dict[str, Any]:
         """JSON-ready and the same in every process: name, params, updates (None: not counted)."""
 
-    def fit(self, training: Training, seed: int) -> Fitted:
+    def fit(self, training: Training[Any], seed: int) -> Fitted:
         """Train from scratch; the same arguments give the same scores.
 
         Raises DataError where it cannot be trained on this data, UsageError for class weights or

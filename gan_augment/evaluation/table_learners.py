@@ -94,11 +94,10 @@ class TableLearner:
             found["sha256"] = self.estimators.given.sha256
         return found
 
-    def fit(self, training: Training, seed: int) -> FittedTable:
+    def fit(self, training: Training[Any], seed: int) -> FittedTable:
         """Train on the rows; see `learners.Learner`."""
         check_asked(self, training)
-        data = training.data
-        assert isinstance(data, LabelledTable)
+        data: LabelledTable = training.data
         matrix, x = None, data.frame
         if not self.frames:
             matrix, x = TableMatrix.fitted(data, len(training.real), self.schema)
@@ -155,7 +154,7 @@ def own_or_unknown(given: str, names: tuple[str, ...]) -> OwnCode:
     )
 
 
-def check_asked(learner: Any, training: Training) -> None:
+def check_asked(learner: Any, training: Training[Any]) -> None:
     """Raise UsageError for class weights or a missing augmentation that a learner does not know."""
     if training.balanced and not learner.weighs:
         raise UsageError(f"the learner {learner.name} knows no class weights; leave that arm out")

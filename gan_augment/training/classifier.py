@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from gan_augment.augment.shifts import shift_and_light
 from gan_augment.data.contract import LabelledImages
 from gan_augment.devices import threads
-from gan_augment.errors import DataError
+from gan_augment.errors import DataError, UsageError
 from gan_augment.randomness import derived_seed, generator
 
 Pixels = NDArray[np.uint8]
@@ -67,13 +67,16 @@ def train_classifier(
     batch: int = 64,
     augment: Augmentation | None = shift_and_light,
     balanced: bool = True,
+    weights: NDArray[np.float32] | None = None,
     rate: float = 5e-3,
 ) -> SmallCNN:
     """Train the judge for exactly `steps` updates of `batch` images; same arguments, same bytes.
 
     balanced: every class with rows is drawn equally often; otherwise every row is.
+    weights: float32 (K,) > 0, what each class weighs in the loss; a batch's is a weighted mean.
     augment: what a batch goes through before the network sees it, None for nothing.
-    Raises DataError on fewer than two rows. The caller's arrays and generators stay as they are.
+    Raises DataError on fewer than two rows, UsageError for other weights. The caller's arrays and
+    generators stay as they are.
 
     >>> import numpy as np
     >>> pixels = np.zeros((8, 8, 8, 1), np.uint8)
@@ -85,6 +88,7 @@ def train_classifier(
     """
     if len(data) < 2:
         raise DataError(f"a classifier needs two images or more; given {len(data)}. Add images.")
+    each = _class_weights(weights, data)
     trunk = _trunk(data.image_shape, derived_seed(seed, "judge-weights"))
     head = _head(len(data.names))
     draw = _balanced_rows(data.labels) if balanced else _shuffled_rows(len(data))
@@ -97,7 +101,7 @@ def train_classifier(
             if augment is not None:
                 pixels = augment(pixels, generator(seed, "judge-augment", step))
             optimiser.param_groups[0]["lr"] = rate * _rate_factor(step, steps)
-            _update(network, optimiser, pixels, data.labels[rows])
+            _update(network, optimiser, pixels, data.labels[rows], each)
     return SmallCNN(trunk, head)
 
 
@@ -153,12 +157,28 @@ def _started(network: nn.Sequential, seed: int) -> nn.Sequential:
 
 
 def _update(
-    network: nn.Module, optimiser: torch.optim.Optimizer, pixels: Pixels, labels: NDArray[np.int64]
+    network: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    pixels: Pixels,
+    labels: NDArray[np.int64],
+    weights: Tensor | None,
 ) -> None:
-    loss = F.cross_entropy(network(_to_input(pixels)), torch.from_numpy(labels))
+    loss = F.cross_entropy(network(_to_input(pixels)), torch.from_numpy(labels), weights)
     optimiser.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]
     optimiser.step()
+
+
+def _class_weights(weights: NDArray[np.float32] | None, data: LabelledImages) -> Tensor | None:
+    if weights is None:
+        return None
+    held = np.array(list(data.counts.values())) > 0
+    if weights.shape != held.shape or not (np.isfinite(weights) & (weights > 0))[held].all():
+        raise UsageError(
+            f"weights are {weights.tolist()}; expected a finite number above 0 for each of the "
+            f"{len(held)} classes"
+        )
+    return torch.from_numpy(weights.astype(np.float32))
 
 
 def _head(classes: int) -> nn.Linear:

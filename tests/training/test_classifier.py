@@ -6,7 +6,7 @@ import torch
 
 from gan_augment.augment.shifts import shift_and_light
 from gan_augment.data.contract import LabelledImages
-from gan_augment.errors import DataError
+from gan_augment.errors import DataError, UsageError
 from gan_augment.training.classifier import random_features, train_classifier
 
 
@@ -97,6 +97,23 @@ def test_unbalanced_batches_show_every_row_equally_often() -> None:
 
     train_classifier(data, steps=6, seed=0, batch=8, augment=watch, balanced=False)
     assert sorted(seen.count(row.tobytes()) for row in data.pixels) == [4] * 12
+
+
+def test_weights_move_the_judge_towards_a_class_and_equal_ones_change_nothing() -> None:
+    data = stripes((30, 6))
+    plain, even, towards = (
+        train_classifier(data, steps=5, seed=0, batch=12, balanced=False, weights=w)
+        for w in (None, np.ones(2, np.float32), np.array([1, 9], np.float32))
+    )
+    assert plain.logits(data.pixels).tobytes() == even.logits(data.pixels).tobytes()
+    gap = np.array([1, -1])
+    assert (towards.logits(data.pixels) @ gap).mean() < (plain.logits(data.pixels) @ gap).mean()
+
+
+def test_weights_that_are_none_for_a_class_with_rows_are_refused() -> None:
+    for wrong in ([1.0], [1.0, 0.0], [1.0, np.inf]):
+        with pytest.raises(UsageError, match="above 0 for each of the 2 classes"):
+            train_classifier(stripes(), steps=1, seed=0, weights=np.array(wrong, np.float32))
 
 
 def test_random_features_depend_on_the_seed_alone_and_not_on_the_batch() -> None:
