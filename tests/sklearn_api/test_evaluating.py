@@ -1,0 +1,200 @@
+"""`gan_augment.evaluate`: what it takes, what it leaves alone, what it refuses."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.linear_model import LogisticRegression
+
+import gan_augment
+from gan_augment import GANAugmenter, ImageGAN, TabularGAN, read_frame
+from gan_augment.errors import DataError, NoRareClassError, UnknownClassError, UsageError
+
+Blobs = tuple[np.ndarray, np.ndarray]
+quickly = partial(
+    gan_augment.evaluate, learner="logistic", folds=2, repeats=1, steps=2, arms=("oversample",)
+)
+
+
+def framed(blobs: Blobs) -> pd.DataFrame:
+    """Numbers, a user of four rows, a day, and the label as text."""
+    x, y = blobs
+    frame = pd.DataFrame(x, columns=["a", "b"])
+    frame["user"] = [f"u{row // 4}" for row in range(len(frame))]
+    frame["day"] = pd.date_range("2024-01-01", periods=len(frame))
+    frame["kind"] = np.where(y == 1, "rare", "common")
+    return frame
+
+
+@pytest.mark.slow
+def test_a_verdict_comes_with_its_sentence_its_frame_and_its_figures(blobs: Blobs) -> None:
+    found = quickly(*blobs)
+    assert found.verdict == "INSUFFICIENT DATA"  # 24 rare rows
+    assert "24" in found.sentence
+    assert list(found.to_frame().index) == ["none", "oversample", "gan"]
+    assert found.to_dict()["data"]["rare"] == ["1"]
+    assert found.lines()[0].startswith("INSUFFICIENT DATA")
+
+
+@pytest.mark.slow
+def test_nothing_that_is_given_is_changed_nor_the_global_generators(blobs: Blobs) -> None:
+    import torch
+
+    x, y = blobs
+    kept = x.copy(), y.copy()
+    learner, augmenter = LogisticRegression(), GANAugmenter(steps=2)
+    state, drawn = np.random.get_state()[1].copy(), torch.get_rng_state()  # noqa: NPY002
+    quickly(x, y, learner=learner, augmenter=augmenter)
+    assert np.array_equal(x, kept[0])
+    assert np.array_equal(y, kept[1])
+    assert not hasattr(learner, "coef_")
+    assert not hasattr(augmenter, "synthesizer_")
+    assert np.array_equal(np.random.get_state()[1], state)  # noqa: NPY002
+    assert torch.equal(torch.get_rng_state(), drawn)
+
+
+@pytest.mark.slow
+def test_columns_may_be_the_labels_the_groups_and_the_times(blobs: Blobs) -> None:
+    frame = framed(blobs)
+    named = quickly(frame.drop(columns="day"), "kind", groups="user").to_dict()
+    given = quickly(frame[["a", "b"]], frame["kind"], groups=frame["user"]).to_dict()
+    assert named == given
+    assert named["protocol"]["splits"] == "groups"
+    times = quickly(frame.drop(columns="user"), "kind", time="day", gap=2).to_dict()
+    same = quickly(frame[["a", "b"]], frame["kind"], time=frame["day"], gap=2).to_dict()
+    assert times == same
+    assert times["protocol"]["splits"] == "time"
+
+
+@pytest.mark.slow
+def test_what_was_read_already_is_evaluated_as_its_frame_is(blobs: Blobs) -> None:
+    frame = framed(blobs).drop(columns=["user", "day"])
+    read = read_frame(frame, "kind")
+    results = [quickly(data).to_dict() for data in (read, read.table)]
+    assert results[0] == results[1] == quickly(frame, "kind").to_dict()
+
+
+@pytest.mark.slow
+def test_an_augmenter_says_which_classes_are_topped_up_and_with_what(blobs: Blobs) -> None:
+    x, _ = blobs
+    y = np.array(["b", "a", "c", "b", "b", "c"] * 20)
+    told = quickly(x, y, augmenter=GANAugmenter(steps=2, sampling_strategy=["a"])).to_dict()
+    assert told["data"]["rare"] == ["a"]
+    told = quickly(x, y, augmenter=GANAugmenter(), classes=["c"]).to_dict()
+    assert told["data"]["rare"] == ["c"]
+    share = GANAugmenter(synthetic_share=1.0)
+    rows = quickly(x, y, augmenter=share, classes="a").to_dict()["arms"]["gan"]["rows"]["a"]
+    assert rows["repeat"] == 0 < rows["synthetic"]
+
+
+@pytest.mark.slow
+def test_labels_may_be_named_as_they_are(blobs: Blobs) -> None:
+    x, y = blobs
+    assert quickly(x, y, classes=1).to_dict()["data"]["rare"] == ["1"]
+    assert quickly(x, y.astype(bool), classes=[True]).to_dict()["data"]["rare"] == ["True"]
+
+
+@pytest.mark.slow
+def test_a_plug_in_with_fit_and_sample_is_an_augmenter(blobs: Blobs) -> None:
+    from gan_augment import Repeats
+
+    told = quickly(*blobs, augmenter=Repeats()).to_dict()
+    assert told["arms"]["gan"]["missing"] is None
+
+
+@pytest.mark.slow
+def test_images_are_arrays_of_three_dimensions() -> None:
+    rng = np.random.default_rng(0)
+    y = np.repeat(["good", "bad"], [30, 8])
+    x = rng.integers(0, 256, (38, 8, 8), dtype=np.uint8)
+    found = quickly(x, y, learner=None, updates=2, groups=np.arange(38) // 2).to_dict()
+    assert found["data"]["kind"] == "image"
+    assert found["data"]["units"] == {"bad": 4, "good": 15}
+
+
+@pytest.mark.slow
+def test_a_folder_keeps_the_result_and_is_not_written_over(blobs: Blobs, tmp_path: Path) -> None:
+    found = quickly(*blobs, out=tmp_path / "rep")
+    kept = (tmp_path / "rep" / "result.json").read_bytes()
+    with pytest.raises(UsageError, match="holds something"):
+        quickly(*blobs, out=tmp_path / "rep")
+    again = quickly(*blobs, out=tmp_path / "rep", resume=True)
+    assert again.to_dict() == found.to_dict()
+    assert (tmp_path / "rep" / "result.json").read_bytes() == kept
+
+
+@pytest.mark.parametrize(
+    ("params", "says"),
+    [
+        ({"augmenter": GANAugmenter}, "expected GANAugmenter()"),
+        ({"augmenter": "runs/photos"}, "expected GANAugmenter()"),
+        ({"augmenter": ImageGAN()}, "is ImageGAN, and the data is a table"),
+        ({"augmenter": GANAugmenter(synthetic_share=0)}, "nothing is generated"),
+        ({"augmenter": GANAugmenter(steps=0)}, "steps=0"),
+        ({"samplers": [3]}, "expected {name: over-sampler}"),
+        ({"samplers": {"mine": 3}}, "fit_resample"),
+        ({"samplers": {"smote": GANAugmenter()}}, "rename it"),
+        ({"metric": "f1"}, "there is no metric 'f1'"),
+        ({"arms": "smoke"}, "Did you mean 'smote'"),
+        ({"folds": 1}, "folds=1"),
+        ({"delta": 5}, "delta=5"),
+        ({"gap": 3}, "gap=3"),
+        ({"budget": "soon"}, "'soon' is no duration"),
+        ({"gan_budget": -1}, "budget=-1"),
+        ({"time": [1, 2]}, "time has 2 values; expected 120"),
+        ({"n_jobs": 0}, "n_jobs=0"),
+        ({"updates": 3}, "updates=3"),
+    ],
+)
+def test_parameters_that_cannot_be_used_are_refused_in_words(
+    blobs: Blobs, params: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(UsageError) as refused:
+        quickly(*blobs, **params)
+    assert says in str(refused.value)
+
+
+def test_data_that_cannot_be_judged_is_refused(blobs: Blobs) -> None:
+    x, y = blobs
+    with pytest.raises(DataError, match="1 class only"):
+        quickly(x, np.zeros(len(x)))
+    with pytest.raises(NoRareClassError):
+        quickly(x, np.arange(len(x)) % 2)
+    with pytest.raises(UnknownClassError):
+        quickly(x, y, classes=[7])
+    with pytest.raises(DataError, match="nothing can be judged"):
+        quickly(x[:40], np.repeat([0, 1], [37, 3]))
+    with pytest.raises(DataError, match="y holds NaN"):
+        quickly(x, np.where(y == 1, np.nan, 0.0))
+
+
+def test_a_path_is_to_be_read_first() -> None:
+    with pytest.raises(UsageError, match="read it first"):
+        quickly("photos/")
+
+
+def test_labels_beside_what_brings_its_own_are_refused(blobs: Blobs) -> None:
+    read = read_frame(framed(blobs), "kind")
+    for data in (read, read.table):
+        with pytest.raises(UsageError, match="leave y out"):
+            quickly(data, blobs[1])
+
+
+def test_images_have_no_columns_to_name() -> None:
+    images = np.full((8, 8, 8), 200, dtype=np.uint8)
+    with pytest.raises(UsageError, match="column of a table only"):
+        quickly(images, ["a", "b"] * 4, groups="user")
+
+
+def test_the_table_gan_is_taken_with_its_own_settings() -> None:
+    from gan_augment.sklearn_api.evaluating import _plugged, _read
+
+    x, y = np.eye(12), np.repeat([0, 1], [8, 4])
+    gan = TabularGAN(steps=7, classes=["1"], recipe="free")
+    plugged = _plugged(gan, _read(x, y, gan, None, None))
+    assert (plugged.steps, plugged.classes, plugged.generator) == (7, ["1"], gan)

@@ -1,0 +1,148 @@
+"""`workflows.evaluate`: how DATA becomes what is evaluated, the plan, the folder, the way back."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from gan_augment.config import EvaluationOptions, FitOptions
+from gan_augment.errors import NoRareClassError, OutputExistsError, UsageError
+from gan_augment.training.callbacks import StopRequested
+from gan_augment.workflows import evaluate, plan_evaluation
+from tests.workflows.conftest import write_classes, write_table_file
+
+COUNTS = {"no": 44, "yes": 10}
+
+
+def asked(**more: object) -> EvaluationOptions:
+    """The shortest evaluation of the table."""
+    fit = FitOptions(target="fraud", steps=2, classes=("yes",))
+    values = {"fit": fit, "learner": "logistic", "folds": 2, "repeats": 1, "arms": "oversample"}
+    return EvaluationOptions.checked({**values, **more}, "test")
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_table_file(tmp_path_factory.mktemp("given") / "frauds.csv", COUNTS)
+
+
+class Stopping:
+    """A `Progress` that is interrupted when a phase begins."""
+
+    def __init__(self, at: str) -> None:
+        self.at = at
+        self.notes: list[str] = []
+
+    def phase(self, name: str, total: int | None = None) -> None:
+        if name.startswith(self.at):
+            raise KeyboardInterrupt
+
+    def advance(self, done: int, text: str = "") -> None: ...
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+    def warn(self, text: str) -> None:
+        self.notes.append(text)
+
+
+def test_a_misspelt_setting_is_named() -> None:
+    with pytest.raises(UsageError, match="Did you mean 'folds'"):
+        asked(fold=2)
+
+
+@pytest.mark.slow
+def test_the_plan_counts_fits_and_units_and_writes_nothing(table: Path) -> None:
+    before = sorted(table.parent.iterdir())
+    plan = plan_evaluation(table, asked())
+    assert plan.rare_units == {"yes": 10}
+    assert plan.fits.generators == 2 * 4
+    assert plan.lines()[0].startswith("plan: 2 folds x 1")
+    assert sorted(table.parent.iterdir()) == before
+
+
+@pytest.mark.slow
+def test_the_folder_holds_the_result_that_is_returned(table: Path, tmp_path: Path) -> None:
+    done = evaluate(table, tmp_path / "rep", asked())
+    stored = json.loads((tmp_path / "rep" / "result.json").read_text(encoding="utf-8"))
+    assert done.to_dict()["result"] == stored
+    assert done.verdict == stored["verdict"]["word"]
+    assert stored["data"]["classes"] == COUNTS
+    with pytest.raises(OutputExistsError):
+        evaluate(table, tmp_path / "rep", asked())
+
+
+@pytest.mark.slow
+def test_the_plan_comes_before_the_first_fit(table: Path, tmp_path: Path) -> None:
+    progress = Stopping(at="fitting")
+    with pytest.raises(StopRequested) as stopped:
+        evaluate(table, tmp_path / "rep", asked(), progress=progress)
+    assert any(note.startswith("plan: 2 folds x 1") for note in progress.notes)
+    assert "--resume" in stopped.value.resume_hint
+    assert evaluate(table, tmp_path / "rep", asked(), resume=True).verdict
+
+
+@pytest.mark.slow
+def test_an_interruption_before_anything_is_kept_leaves_nothing(
+    table: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(StopRequested) as stopped:
+        evaluate(table, tmp_path / "rep", asked(), progress=Stopping(at="timing"))
+    assert not stopped.value.resume_hint
+    assert not (tmp_path / "rep").exists()
+
+
+def test_a_refusal_leaves_no_folder(table: Path, tmp_path: Path) -> None:
+    fit = FitOptions(target="is_new", classes="rare")
+    with pytest.raises(NoRareClassError):
+        evaluate(table, tmp_path / "rep", asked(fit=fit))
+    assert not (tmp_path / "rep").exists()
+
+
+def test_a_report_is_never_written_into_the_data(tmp_path: Path) -> None:
+    photos = write_classes(tmp_path / "photos", {"a": 8, "b": 4})
+    with pytest.raises(UsageError, match="lie in each other"):
+        evaluate(photos, photos / "rep")
+
+
+def test_without_a_folder_it_is_named_after_the_data(
+    table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "reports" / "frauds").mkdir(parents=True)
+    with pytest.raises(StopRequested):
+        evaluate(table, None, asked(), progress=Stopping(at="timing"))
+    with pytest.raises(UsageError, match="--resume needs --out"):
+        evaluate(table, None, asked(), resume=True)
+    assert sorted(path.name for path in (tmp_path / "reports").iterdir()) == ["frauds"]
+
+
+@pytest.mark.slow
+def test_kinds_of_columns_are_as_the_user_says_and_those_set_aside_are_not_needed(
+    table: Path, tmp_path: Path
+) -> None:
+    fit = FitOptions(
+        target="fraud",
+        steps=2,
+        classes=("yes",),
+        columns={"place": "categorical", "id": "numeric", "day": "datetime"},
+    )
+    done = evaluate(table, tmp_path / "rep", asked(fit=fit, group="place", time="day"))
+    told = done.to_dict()["result"]
+    assert told["protocol"]["splits"] == "time"
+    assert told["data"]["unit"] == "groups"
+
+
+@pytest.mark.slow
+def test_a_folder_of_images_is_read_as_fit_reads_it(data_folder: Path, tmp_path: Path) -> None:
+    options = EvaluationOptions(
+        fit=FitOptions(steps=2, classes=("odd",), image_size=(8, 12)),
+        folds=2,
+        updates=2,
+        arms="oversample",
+    )
+    told = evaluate(data_folder, tmp_path / "rep", options).to_dict()["result"]
+    assert told["data"]["kind"] == "image"
+    assert told["data"]["rare"] == ["odd"]
