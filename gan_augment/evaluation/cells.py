@@ -18,12 +18,13 @@ from numpy.typing import NDArray
 from gan_augment import devices
 from gan_augment.errors import LeakError
 from gan_augment.evaluation.candidates import NONE, Candidate
-from gan_augment.evaluation.decisions import Decision, Part, tune
+from gan_augment.evaluation.decisions import Decision, Part, Scores, tune
 from gan_augment.evaluation.estimators import one_thread
 from gan_augment.evaluation.figures import score_figure, split_figures
 from gan_augment.evaluation.generators import seen
 from gan_augment.evaluation.journal import Line, packed_labels
 from gan_augment.evaluation.leaks import check_not_leaking, copies
+from gan_augment.evaluation.learners import Fitted
 from gan_augment.evaluation.protocol import Split
 from gan_augment.evaluation.setup import OUTER, Level, Setup
 from gan_augment.evaluation.training_sets import TrainingSet, training_set
@@ -98,9 +99,25 @@ def _fitted(
     with spent.on("fit"):
         fitted = setup.learner.fit(ready.training, seed)
     with spent.on("predict"):
-        scores = fitted.scores(level.held)
+        scores = _scores(fitted, level.held, setup.batch)
     trained = _shares(ready.training.data, even=ready.training.balanced)
     return Part(scores, level.held.labels, trained, _shares(level.part))
+
+
+def _scores(fitted: Fitted, held: Data, batch: int) -> Scores:
+    """What a learner says of all rows, `batch` of them at a time, values in float32's steps.
+
+    Products of matrices differ in the last bits of float64 with the number of rows.
+    """
+    starts = range(0, max(1, len(held)), batch)
+    rows = np.arange(len(held))
+    found = [fitted.scores(held.take(rows[start : start + batch])) for start in starts]
+    values = [one.values for one in found if one.values is not None]
+    return Scores(
+        np.concatenate([one.called for one in found]),
+        np.concatenate(values).astype(np.float32).astype(np.float64) if values else None,
+        found[0].kind,
+    )
 
 
 def _check_plug_in(

@@ -182,6 +182,7 @@ def prepare(
         arms=arms_of(options, learner),
         candidates=candidates,
         curves=design.curves,
+        batch=options.batch,
         overrides=options.overrides,
         seed=options.seed,
         header={"kind": "header", "asked": asked, "planned": design.to_dict()},

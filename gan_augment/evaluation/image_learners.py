@@ -37,10 +37,10 @@ from gan_augment.randomness import derived_seed
 from gan_augment.training.classifier import train_classifier
 
 DEFAULT = "cnn"
-UPDATES = 1000
+UPDATES = 500
 """Of the small CNN and of training functions, unless said otherwise. Fashion-MNIST with 500 rows of
 seven classes and 30 of three (examples/benchmarks/learner_updates.json): see there."""
-_BLOCK = 256
+_BLOCK = 64
 _ASKED = ("seed", "updates", "weights")
 
 Pixels = NDArray[np.uint8]
@@ -138,7 +138,7 @@ class FittedNetwork:
         k = len(data.names)
         starts = range(0, len(data), _BLOCK)
         blocks = [self._logits(data.pixels[start : start + _BLOCK], k) for start in starts]
-        logits = np.concatenate([np.empty((0, k)), *blocks])
+        logits = np.concatenate([np.empty((0, k)), *blocks])[: len(data)]
         masked = np.full_like(logits, -np.inf)
         masked[:, self.known] = logits[:, self.known]
         shares = np.exp(masked - masked.max(axis=1, keepdims=True))
@@ -148,9 +148,14 @@ class FittedNetwork:
         )
 
     def _logits(self, pixels: Pixels, k: int) -> NDArray[np.float64]:
-        """float64 (n, k), checked."""
+        """float64 (_BLOCK, k), checked: always of so many rows, the last of n repeated.
+
+        The last bits of a network's output depend on the size of its batch; so they do not here.
+        """
         import torch
 
+        filled = np.minimum(np.arange(_BLOCK), len(pixels) - 1)
+        pixels = pixels[filled]
         with devices.threads(1), global_generators.kept(), torch.no_grad():
             try:
                 given = self.predict(np.ascontiguousarray(pixels))

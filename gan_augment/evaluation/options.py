@@ -32,7 +32,7 @@ class Options:
     classes: to top up. to: the fractions of the majority's count that are tried. metric: the
     primary figure. delta: the smallest difference worth having, in the metric's unit (0..1).
     arms: "default", "all", or names. curves: whether the share of generated rows and of real rows
-    are varied too. steps: of every generator fit; gan_budget_s: seconds of one, turned into steps
+    are varied too. batch: rows that a learner scores at a time; no figure depends on it. steps: of every generator fit; gan_budget_s: seconds of one, turned into steps
     once; budget_s: seconds of the whole. updates: of the small CNN. times: (N,) sortable, for
     forward chaining with `gap` rows left out between training and test.
     """
@@ -49,6 +49,7 @@ class Options:
     repeats: int | None = None
     arms: str | Sequence[str] = "default"
     curves: bool = True
+    batch: int = 4096
     steps: int | None = None
     budget_s: float | None = None
     gan_budget_s: float | None = None
@@ -81,7 +82,7 @@ class Options:
 
     def check(self) -> None:
         """Raise UsageError for numbers that no evaluation can use."""
-        for name, least in (("folds", 2), ("repeats", 1), ("steps", 1), ("updates", 1)):
+        for name, least in (("folds", 2), ("repeats", 1), ("steps", 1), ("updates", 1), ("batch", 1)):
             value = getattr(self, name)
             if value is not None and (int(value) != value or value < least):
                 raise UsageError(f"{name}={value!r}; expected a whole number of {least} or more")

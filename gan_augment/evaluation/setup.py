@@ -64,6 +64,7 @@ class Setup(Generic[Data]):
     arms: tuple[str, ...]
     candidates: tuple[Candidate, ...]
     curves: bool
+    batch: int
     overrides: Overrides
     seed: int
     header: Mapping[str, Any] = field(default_factory=dict)
