@@ -32,9 +32,10 @@ class Options:
     classes: to top up. to: the fractions of the majority's count that are tried. metric: the
     primary figure. delta: the smallest difference worth having, in the metric's unit (0..1).
     arms: "default", "all", or names. curves: whether the share of generated rows and of real rows
-    are varied too. batch: rows that a learner scores at a time; no figure depends on it. steps: of every generator fit; gan_budget_s: seconds of one, turned into steps
-    once; budget_s: seconds of the whole. updates: of the small CNN. times: (N,) sortable, for
-    forward chaining with `gap` rows left out between training and test.
+    are varied too. batch: rows that a learner scores at a time; no figure depends on it. steps: of
+    every generator fit; gan_budget_s: seconds of one, turned into steps once; budget_s: seconds
+    of the whole. updates: of the small CNN. times: (N,) sortable, for forward chaining with `gap`
+    rows left out between training and test.
     """
 
     learner: Any = None
@@ -82,7 +83,8 @@ class Options:
 
     def check(self) -> None:
         """Raise UsageError for numbers that no evaluation can use."""
-        for name, least in (("folds", 2), ("repeats", 1), ("steps", 1), ("updates", 1), ("batch", 1)):
+        least_of = {"folds": 2, "repeats": 1, "steps": 1, "updates": 1, "batch": 1}
+        for name, least in least_of.items():
             value = getattr(self, name)
             if value is not None and (int(value) != value or value < least):
                 raise UsageError(f"{name}={value!r}; expected a whole number of {least} or more")

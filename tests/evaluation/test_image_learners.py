@@ -182,7 +182,7 @@ def test_wrong_learners_are_refused(given: object, updates: int | None, said: st
 @pytest.mark.parametrize(
     ("predicts", "said"),
     [
-        (lambda pixels: np.zeros((len(pixels), 3)), r"logits of shape \(60, 3\).*\(60, 2\)"),
+        (lambda pixels: np.zeros((len(pixels), 3)), r"logits of shape \(64, 3\).*\(64, 2\)"),
         (lambda pixels: np.full((len(pixels), 2), np.nan), "no finite numbers"),
         (lambda pixels: 1 / 0, "failed in its predictions: ZeroDivisionError"),
     ],
