@@ -9,17 +9,12 @@ import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from gan_augment.evaluation.confusions import SAID
+
 WIDTH = 100
 MOST_CLASSES = 20
 LONGEST_NAME = 28
 LONGEST_ARM = 12
-METRICS = {
-    "balanced_accuracy": "balanced accuracy",
-    "macro_f1": "macro-F1",
-    "g_mean": "G-mean",
-    "accuracy": "accuracy",
-    "average_precision": "average precision",
-}
 NOTHING = "none"
 OURS = "gan"
 
@@ -68,7 +63,7 @@ def _arms(result: Result) -> list[str]:
         rows.append([_short(name), *cells, *_change(arm, decision, metric)])
     protocol = result["protocol"]
     title = (
-        f"{METRICS.get(metric, metric)} in percent, mean ± standard deviation over "
+        f"{SAID.get(metric, metric)} in percent, mean ± standard deviation over "
         f"{_splits(protocol)}; differences of the {decision} decision in points"
     )
     return [*_wrapped(title), *_table([head, *rows]), *_items(missing)]
@@ -78,11 +73,9 @@ def _other_metrics(result: Result) -> list[str]:
     """What was not declared: all other metrics under the declared decision, and log loss."""
     primary, decision = result["declared"]["metric"], result["declared"]["decision"]
     arms = {name: arm for name, arm in result["arms"].items() if arm["missing"] is None}
-    others = [
-        m for m in METRICS if m != primary and any(_mean(a[decision], m) for a in arms.values())
-    ]
+    others = [m for m in SAID if m != primary and any(_mean(a[decision], m) for a in arms.values())]
     losses = {name: _log_loss(arm) for name, arm in arms.items()}
-    head = ["", *(METRICS[m] for m in others), *(["log loss"] if any(losses.values()) else [])]
+    head = ["", *(SAID[m] for m in others), *(["log loss"] if any(losses.values()) else [])]
     rows = []
     for name, arm in arms.items():
         cells = [_percent(_mean(arm[decision], m)) for m in others]
@@ -138,7 +131,7 @@ def _chosen(result: Result) -> list[str]:
 
 
 def _curves(result: Result) -> list[str]:
-    metric = METRICS.get(result["declared"]["metric"], result["declared"]["metric"])
+    metric = SAID.get(result["declared"]["metric"], result["declared"]["metric"])
     titles = {
         "to": f"{metric} by what a class ends with",
         "share": f"{metric} by the generated share of what is added",

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from gan_augment.evaluation.summary import METRICS, lines
+from gan_augment.evaluation.confusions import METRICS
+from gan_augment.evaluation.summary import lines
 
 CLASSES = {"common": 400, "rare": 40}
 
