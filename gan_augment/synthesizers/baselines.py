@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Generic, Self
+from typing import Generic, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,11 +67,13 @@ class Repeats(Generic[Data]):
 class Smote(Generic[Data]):
     """imbalanced-learn's SMOTE, SMOTENC or SMOTEN, as the kinds of the learned columns ask.
 
-    Parameters: k_neighbors, of which one is the other end of each new row.
+    Parameters: k_neighbors, of which one is the other end of each new row. missing: "raise" where
+    a learned cell is missing; "fill" takes the column's median for it, and for a missing level one
+    of its own, which is missing again in new rows.
 
     It sees numbers and moments as they are, unscaled, and levels as codes; constants are filled in
-    and ids refilled. Images are their pixels, and new ones are rounded. It takes no missing value,
-    and no class of `k_neighbors` rows or fewer. Source: Chawla et al. 2002, "SMOTE".
+    and ids refilled. Images are their pixels, and new ones are rounded. It takes no
+    class of `k_neighbors` rows or fewer. Source: Chawla et al. 2002, "SMOTE".
 
     >>> import numpy as np, pandas as pd
     >>> from gan_augment.data.contract import LabelledTable
@@ -86,13 +88,17 @@ class Smote(Generic[Data]):
     classes_: dict[str, int]
     schema_: TableSchema
 
-    def __init__(self, k_neighbors: int = 5) -> None:
+    def __init__(
+        self, k_neighbors: int = 5, *, missing: Literal["raise", "fill"] = "raise"
+    ) -> None:
         self.k_neighbors = k_neighbors
+        self.missing = missing
 
     def fit(self, data: Data, *, schema: TableSchema | None = None) -> Self:
         """Put the data into numbers and codes; a table's `schema` is inferred where none is given.
 
-        Raises DataError where a learned cell is missing, or no column is learned.
+        Raises DataError where a learned cell is missing and not to be filled, or no column is
+        learned.
         """
         if self.k_neighbors < 1:
             raise UsageError(f"k_neighbors={self.k_neighbors}; expected 1 or more")
@@ -111,10 +117,13 @@ class Smote(Generic[Data]):
         """(cells (N, learned columns), which columns are codes of levels)."""
         values = {column.name: plain(data.frame[column.name], column) for column in schema.learned}
         holed = [name for name, cells in values.items() if _missing(cells).any()]
-        if holed:
+        if self.missing == "fill":
+            values = {name: _filled(cells) for name, cells in values.items()}
+        elif holed:
             raise DataError(
                 f"columns {holed[:10]} hold missing values, which SMOTE cannot interpolate. Fill "
-                "them first, or use TabularGAN or Repeats, which take them as they are."
+                "them first, say missing='fill', or use TabularGAN or Repeats, which take them as "
+                "they are."
             )
         if not values:
             raise DataError("no column can be interpolated: all are ids or constant; use Repeats")
@@ -208,6 +217,17 @@ def _check_counts(fitted: Repeats[Data] | Smote[Data], counts: Mapping[str, int]
             raise DataError(
                 f"class {name!r} has no training row to start from; give it rows, or leave it out"
             )
+
+
+def _filled(cells: Plain) -> Plain:
+    """Numbers with their median where they were missing; codes as they are, -1 being one of them.
+
+    A column without any number is filled with zeros.
+    """
+    holes = _missing(cells)
+    if cells.dtype.kind == "i" or not holes.any():
+        return cells
+    return np.where(holes, 0.0 if holes.all() else np.median(cells[~holes]), cells)
 
 
 def _missing(cells: Plain) -> NDArray[np.bool_]:

@@ -167,3 +167,19 @@ def test_what_cannot_be_asked_for_is_refused(model: Synthesizer[LabelledTable]) 
         model.sample({"bad": 1})
     with pytest.raises(UsageError, match="k_neighbors=0"):
         Smote(k_neighbors=0).fit(toy_table())
+
+
+def test_smote_fills_missing_cells_where_it_is_told_to() -> None:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"x": rng.normal(size=40), "c": rng.choice(["a", "b"], 40)}).astype(
+        {"c": object}
+    )
+    frame.loc[::4, "x"], frame.loc[::3, "c"] = np.nan, None
+    ids = np.array([f"row-{i}" for i in range(40)])
+    data = LabelledTable(frame, np.repeat([0, 1], 20), ids, class_names=("good", "bad"))
+    with pytest.raises(DataError, match="missing='fill'"):
+        Smote().fit(data)
+    made = Smote(missing="fill").fit(data).sample({"bad": 30}).frame
+    assert made["x"].notna().all()
+    assert set(made["c"].dropna()) <= {"a", "b"}
+    assert made["c"].isna().any()
