@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -19,6 +20,7 @@ FEWEST_UNITS = 30
 """Independent rare rows or groups, below which no word but INSUFFICIENT DATA is said."""
 MARGINS = {"accuracy": 0.01, "recall": 0.02, "log_loss": 0.02}
 """What may be lost at most: shares of rows, and nats."""
+LONGEST_REASON = 120
 CHEAP = {"class_weight": "class weights", "oversample": "repeats", "smote": "SMOTE"}
 
 
@@ -200,11 +202,17 @@ def _beside(facts: VerdictFacts) -> str:
 
 def _absent(facts: VerdictFacts) -> str:
     told = [
-        f"{CHEAP.get(name, name)} could not be judged ({why})"
+        f"{CHEAP.get(name, name)} could not be judged ({_first_words(why)})"
         for name, why in facts.missing.items()
     ]
     told += [f"{CHEAP.get(name, name)} was not asked for" for name in facts.not_asked]
     return "; ".join(told)
+
+
+def _first_words(why: str) -> str:
+    """A reason that fits a sentence: its first line, without the full stop."""
+    lines = why.strip().splitlines() or ["no reason given"]
+    return textwrap.shorten(lines[0], LONGEST_REASON, placeholder=" …").rstrip(".")
 
 
 def _reasons(facts: VerdictFacts) -> Iterator[str]:

@@ -227,6 +227,15 @@ def test_an_arm_that_failed_is_named_and_does_not_stand_in_the_way():
     assert "more than class weights and repeats do" in found.sentence
 
 
+def test_a_long_reason_is_cut_to_fit_the_sentence():
+    why = "it failed. " + "very long words about it " * 20 + "\nand a traceback"
+    found = decide(replace(GOOD, missing={"smote": why}))
+    told = found.sentence[found.sentence.index("SMOTE could not") :]
+    assert len(told) < 200
+    assert "traceback" not in told
+    assert "(no reason given)" in decide(replace(GOOD, missing={"smote": ""})).sentence
+
+
 def test_an_arm_that_nobody_asked_for_is_named():
     found = decide(replace(GOOD, cheap={}, not_asked=("class_weight", "oversample", "smote")))
     assert found.word == "LIKELY HELPS"
