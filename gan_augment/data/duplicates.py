@@ -1,4 +1,7 @@
-"""Rows that show the same pixels: found by digest, reported, and joined into groups."""
+"""Rows that show the same: found by digest or by eye, reported, and joined into groups.
+
+By digest what is equal byte for byte; by eye the same picture saved, lit or scaled anew.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,18 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+
+ALIKE, DETAIL_ALIKE = 0.995, 0.96
+"""Two pictures are one where they correlate so, and their detail (less a mean over 3 x 3 px) so."""
+NEARER, LEAST_ALIKE, LEAST_DETAIL = 0.25, 0.95, 0.5
+"""They also are one where they lie `NEARER` times as near as the fifth nearest picture does to the
+nearer of them, and correlate at least so."""
+_NEIGHBOUR = 5
+FEWEST_LEVELS = 2.0
+"""Grey levels (rms) of detail below which nothing tells one picture from another like it."""
+_GRID, _ROWS, _PAIRS = 8, 1024, 4096
+
+Floats = NDArray[np.float32]
 
 
 def digest(pixels: NDArray[np.uint8]) -> str:
@@ -58,3 +73,115 @@ def join_groups(
         [codes.setdefault(root(row), len(codes)) if row in joined else -1 for row in range(n)],
         dtype=np.int64,
     )
+
+
+def near_duplicates(pixels: NDArray[np.uint8]) -> list[list[int]]:
+    """Sets of two or more rows that are one picture, in order of their first row.
+
+    pixels: uint8 (N, H, W, C). Found is what was saved again (JPEG), brightened, changed in
+    contrast or scaled a little before it came to this size; what was turned, mirrored, moved or
+    cropped is not. Flat and blurred pictures are joined to none, since all look alike. Takes N^2.
+
+    How near is near depends on the data: trousers are nearly one picture, cats never are. So two
+    pictures are one if they lie a quarter as far apart as other pictures do (`NEARER`), or agree
+    whatever the others do, detail included (`ALIKE`): outlines alone correlate to .993 between
+    different trousers of Fashion-MNIST.
+
+    >>> rng = np.random.default_rng(0)
+    >>> pictures = rng.integers(0, 200, (4, 16, 16, 1)).astype(np.uint8)
+    >>> pictures[3] = pictures[1] * 1.1 + 10
+    >>> near_duplicates(pictures)
+    [[1, 3]]
+    """
+    blocks = [pixels[start : start + _ROWS] for start in range(0, len(pixels), _ROWS)]
+    detailed = [_detail(block)[1] >= FEWEST_LEVELS for block in blocks]
+    kept = np.flatnonzero(np.concatenate([np.empty(0, dtype=bool), *detailed]))
+    patches = [_coarse(_standardised(block)[0]) for block in blocks]
+    coarse = np.concatenate([np.empty((0, _GRID**2), np.float32), *patches])[kept]
+    reach = NEARER * _neighbour_distances(coarse)
+    pairs: list[tuple[int, int]] = []
+    for start in range(0, len(kept), _ROWS):
+        rows = slice(start, start + _ROWS)
+        near = np.minimum(reach[rows, None], reach[start:]) ** 2
+        # a projection only brings pictures nearer, so that no pair is lost: |a - b|^2 = 2 - 2 r
+        apart = _squared_distances(coarse[rows], coarse[start:])
+        one, other = np.nonzero(apart <= np.maximum(near, 2 * (1 - ALIKE) + 1e-5))
+        later = other > one
+        one, other = one[later], other[later]
+        close = apart[one, other] <= near[one, other]
+        pairs += _verified(pixels, kept[start + one], kept[start + other], close)
+    return _joined(pairs)
+
+
+def _neighbour_distances(coarse: Floats) -> Floats:
+    """(n,): how far the fifth nearest other row is; 0 where there are no five."""
+    if len(coarse) <= _NEIGHBOUR:
+        return np.zeros(len(coarse), np.float32)
+    starts = range(0, len(coarse), _ROWS)
+    blocks = (_squared_distances(coarse[s : s + _ROWS], coarse) for s in starts)
+    fifth = [np.partition(block, _NEIGHBOUR, axis=1)[:, _NEIGHBOUR] for block in blocks]  # 0 is own
+    return np.sqrt(np.maximum(np.concatenate(fifth), 0))
+
+
+def _squared_distances(a: Floats, b: Floats) -> Floats:
+    found: Floats = (a**2).sum(axis=1)[:, None] + (b**2).sum(axis=1) - 2 * a @ b.T
+    return found
+
+
+def _verified(
+    pixels: NDArray[np.uint8],
+    one: NDArray[np.int64],
+    other: NDArray[np.int64],
+    close: NDArray[np.bool_],
+) -> list[tuple[int, int]]:
+    """Those of the pairs that are one picture. close: whether they are nearer than others."""
+    found = []
+    for start in range(0, len(one), _PAIRS):
+        chunk = slice(start, start + _PAIRS)
+        a, b = pixels[one[chunk]], pixels[other[chunk]]
+        alike = (_standardised(a)[0] * _standardised(b)[0]).sum(axis=(1, 2, 3))
+        detail = (_detail(a)[0] * _detail(b)[0]).sum(axis=(1, 2, 3))
+        same = (alike >= ALIKE) & (detail >= DETAIL_ALIKE)
+        same |= close[chunk] & (alike >= LEAST_ALIKE) & (detail >= LEAST_DETAIL)
+        found += list(zip(one[chunk][same].tolist(), other[chunk][same].tolist(), strict=True))
+    return found
+
+
+def _joined(pairs: Sequence[tuple[int, int]]) -> list[list[int]]:
+    """Rows that pairs connect, in order."""
+    sets: dict[int, list[int]] = {}
+    for pair in sorted(pairs):
+        one, other = (sets.setdefault(row, [row]) for row in pair)
+        if one is not other:
+            one += other
+            sets |= dict.fromkeys(other, one)
+    unique = {id(rows): sorted(rows) for rows in sets.values()}
+    return sorted(unique.values())
+
+
+def _standardised(pixels: NDArray[np.uint8] | Floats) -> tuple[Floats, Floats]:
+    """((n, H, W, C) of mean 0 and length 1, deviations (n,)); zeros where nothing varies."""
+    x = pixels.astype(np.float32)
+    x -= x.mean(axis=(1, 2, 3), keepdims=True)
+    length = np.sqrt((x**2).sum(axis=(1, 2, 3)))
+    x /= np.maximum(length, 1e-6)[:, None, None, None]
+    deviation: Floats = length / np.sqrt(np.float32(np.prod(x.shape[1:])))
+    return x, deviation
+
+
+def _detail(pixels: NDArray[np.uint8]) -> tuple[Floats, Floats]:
+    """The same of what a mean over 3 x 3 px takes away."""
+    x = pixels.astype(np.float32)
+    edged = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="edge")
+    lines = edged[:, :-2] + edged[:, 1:-1] + edged[:, 2:]
+    return _standardised(x - (lines[:, :, :-2] + lines[:, :, 1:-1] + lines[:, :, 2:]) / 9)
+
+
+def _coarse(x: Floats) -> Floats:
+    """(n, H, W, C) -> (n, 64): a projection on pictures of 8 x 8 even patches."""
+    for axis in (1, 2):
+        edges = np.linspace(0, x.shape[axis], _GRID + 1).astype(np.int64)
+        sizes = np.diff(edges).reshape([-1 if a == axis else 1 for a in range(4)])
+        x = (np.add.reduceat(x, edges[:-1], axis=axis) / np.sqrt(sizes)).astype(np.float32)
+    patches: Floats = x.sum(axis=3) / np.sqrt(np.float32(x.shape[3]))
+    return patches.reshape(len(x), -1)

@@ -38,8 +38,10 @@ from gan_augment.training.classifier import train_classifier
 
 DEFAULT = "cnn"
 UPDATES = 500
-"""Of the small CNN and of training functions, unless said otherwise. Fashion-MNIST with 500 rows of
-seven classes and 30 of three (examples/benchmarks/learner_updates.json): see there."""
+"""Of the small CNN and of training functions, unless said otherwise. Balanced accuracy on 5,000
+others of Fashion-MNIST, trained on 500 rows of seven classes and 30 of three, decision balanced by
+the class shares: .764 after 200, .785 after 300, .803 after 500, .809 after 800 updates of 64 (two
+seeds; 10 s for 500 on a busy core)."""
 _BLOCK = 64
 _ASKED = ("seed", "updates", "weights")
 
@@ -73,7 +75,7 @@ class NetworkLearner:
     """A network trained for a fixed number of updates.
 
     train: of the user, or None for the small CNN of `training/classifier.py`, whose pictures go
-    through `augment.classical.default_pipeline` (0.13 ms each; an update of 64 takes twice that).
+    through `augment.classical.default_pipeline`: .13 ms each, 8 of the 20 ms of an update of 64.
     """
 
     name: str
