@@ -36,7 +36,7 @@ class TrainingSet(Generic[Data]):
     rows: {class: {origin: rows}}.
     """
 
-    training: Training
+    training: Training[Data]
     made: Data | None
     rows: Mapping[str, Mapping[str, int]]
 
