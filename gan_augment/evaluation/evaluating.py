@@ -295,6 +295,7 @@ def _asked(
     return {
         "data": data_sha256(data) if isinstance(data, LabelledImages) else table_sha256(data),
         "kind": "image" if images else "table",
+        "seed": options.seed,
         "duplicates": {key: value for key, value in found.items() if key != "notes"},
         "classes": list(rare),
         "metric": options.metric,
@@ -311,7 +312,6 @@ def _asked(
         "splits": protocol.sha256() if options.repeats else f"{protocol.kind} {protocol.folds}",
         "columns": {str(name): kind for name, kind in options.overrides.columns.items()},
         "inner_folds": INNER_FOLDS,
-        "seed": options.seed,
         "library": {name: version(name) for name in _PACKAGES},
     }
 

@@ -112,7 +112,7 @@ def plan_protocol(
         asked = most
     if times is not None:
         splits, shared = _forward(data, np.asarray(times), asked, gap), 0.0
-        shared = float(np.mean([len(s.test) / len(s.train) for s in splits]))
+        shared = float(np.mean([len(s.test) / max(1, len(s.train)) for s in splits]))
         if repeats and repeats > 1:
             notes.append("one repeat: rows in time can be dealt in one way only")
         dealt: Literal["rows", "groups", "time"] = "time"

@@ -58,7 +58,8 @@ def load_table_sampler(
         network = new_row_generator(meta.recipe, layout_of(encoding), len(meta.classes))
     weights = {k[8:]: v for k, v in arrays.items() if k.startswith("network/")}
     check_network(network, weights)
-    network = new_row_generator(meta.recipe, layout_of(encoding), len(meta.classes))
+    with torch.random.fork_rng(devices=[]):  # the constructor draws; what it drew is replaced
+        network = new_row_generator(meta.recipe, layout_of(encoding), len(meta.classes))
     load_network(network, weights)
     network = network.to(machine.device).requires_grad_(False).eval()
     return RowSampler(network, encoding, anchors, machine, meta.recipe.generator)
