@@ -17,6 +17,7 @@ LONGEST_NAME = 28
 LONGEST_ARM = 12
 NOTHING = "none"
 OURS = "gan"
+STATES = ("broken", "open", "held")
 
 Result = Mapping[str, Any]
 
@@ -44,10 +45,18 @@ def lines(result: Result) -> list[str]:
 
 
 def _verdict(result: Result) -> list[str]:
+    """The sentence, the probabilities behind it, and how each guardrail stands."""
     verdict = result["verdict"]
-    word, sentence = verdict["word"], verdict["sentence"]
-    said = sentence if sentence.startswith(word) else f"{word}: {sentence}"
-    return [*_wrapped(said), *_items(verdict["reasons"])]
+    by_state: dict[str, list[str]] = {}
+    for what, rail in verdict["guardrails"].items():
+        by_state.setdefault(rail["state"], []).append(what)
+    about = tuple(f"{what}: " for names in by_state.values() for what in names)
+    reasons = [text for text in verdict["reasons"] if not text.startswith(about)]
+    for state in (state for state in STATES if state in by_state):
+        names = by_state[state]
+        more = f" and {len(names) - MOST_CLASSES} more" if len(names) > MOST_CLASSES else ""
+        reasons.append(f"guardrails {state}: {', '.join(names[:MOST_CLASSES])}{more}")
+    return [*_wrapped(verdict["sentence"]), *_items(reasons)]
 
 
 def _arms(result: Result) -> list[str]:

@@ -6,7 +6,7 @@ The measuring and judging is `gan_augment.evaluation`'s.
 from __future__ import annotations
 
 import signal
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,8 +71,9 @@ class EvaluationRun:
 def plan_evaluation(data: str | Path, options: EvaluationOptions | None = None) -> Plan:
     """Read the data and decide all that `evaluate` would decide. Writes nothing."""
     options = options or EvaluationOptions()
+    asked = _asked(options)
     found = _read(Path(data), options, Silent())
-    return prepare(found.data, _options(found, options)).plan
+    return prepare(found.data, _about(asked, found, options.fit)).plan
 
 
 def evaluate(
@@ -92,9 +93,8 @@ def evaluate(
     raise StopRequested; what was done is kept. Raises the errors of `gan_augment.errors`.
     """
     options, progress = options or EvaluationOptions(), progress or Silent()
-    folder = _folder(data, out, resume)
+    folder, asked = _folder(data, out, resume), _asked(options)
     found = _read(Path(data), options, progress)
-    asked = _options(found, options)
 
     def show(plan: Plan) -> None:
         for line in (*found.notes, *plan.lines()):
@@ -103,7 +103,7 @@ def evaluate(
     try:
         done = run(
             found.data,
-            asked,
+            _about(asked, found, options.fit),
             out=folder,
             resume=resume,
             overwrite=overwrite,
@@ -145,12 +145,11 @@ def _read(source: Path, options: EvaluationOptions, progress: Progress) -> _Foun
     return _Found(table, times, overrides, read.notes)
 
 
-def _options(found: _Found, options: EvaluationOptions) -> Options:
-    """The options of the evaluation from those of the command."""
+def _asked(options: EvaluationOptions) -> Options:
+    """What is asked, but for what depends on the data. Raises UsageError before that is read."""
     fit = options.fit
-    return Options(
+    asked = Options(
         learner=options.learner,
-        generator=_generator(found.data, fit),
         samplers=_samplers(options.samplers),
         classes=fit.classes,
         metric=options.metric,
@@ -162,12 +161,24 @@ def _options(found: _Found, options: EvaluationOptions) -> Options:
         budget_s=options.budget_s,
         gan_budget_s=fit.budget_s,
         updates=options.updates,
-        times=found.times,
+        times=None if options.time is None else np.zeros(0),
         gap=options.gap,
         group_duplicates=options.group_duplicates,
-        overrides=found.overrides,
         seed=fit.seed,
         n_jobs=options.n_jobs,
+    )
+    asked.check()
+    asked.asked_arms()
+    return asked
+
+
+def _about(asked: Options, found: _Found, fit: FitOptions) -> Options:
+    """What is asked of this data."""
+    return replace(
+        asked,
+        generator=_generator(found.data, fit),
+        times=found.times,
+        overrides=found.overrides,
     )
 
 

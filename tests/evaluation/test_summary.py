@@ -63,8 +63,13 @@ def result() -> dict[str, Any]:
         "verdict": {
             "word": "LIKELY HELPS",
             "arm": "gan",
-            "sentence": "Topping up helps, and class weights do as well.",
-            "reasons": ["P(D > 0) is .97"],
+            "sentence": "LIKELY HELPS: the rows help, and class weights do as well.",
+            "reasons": ["P(D > 0) is .97", "accuracy: held, P(loss) = .01"],
+            "guardrails": {
+                "accuracy": {"state": "held"},
+                "log loss": {"state": "open"},
+                "recall of common": {"state": "held"},
+            },
         },
         "arms": {
             "none": arm(0.7),
@@ -85,9 +90,13 @@ def result() -> dict[str, Any]:
 
 
 def test_the_verdict_comes_first_and_its_reasons_after_it(result: dict[str, Any]) -> None:
-    first, second = lines(result)[:2]
-    assert first == "LIKELY HELPS: Topping up helps, and class weights do as well."
-    assert second == "- P(D > 0) is .97"
+    assert lines(result)[:5] == [
+        "LIKELY HELPS: the rows help, and class weights do as well.",
+        "- P(D > 0) is .97",
+        "- guardrails open: log loss",
+        "- guardrails held: accuracy, recall of common",
+        "",
+    ]
 
 
 def test_an_arm_is_a_line_with_both_decisions_and_its_difference(result: dict[str, Any]) -> None:
@@ -103,6 +112,7 @@ def test_a_missing_arm_is_a_line_that_says_why_and_never_a_figure(result: dict[s
 
 def test_a_learner_without_scores_has_no_tuned_column_and_no_loss(result: dict[str, Any]) -> None:
     result["declared"]["decision"] = "default"
+    del result["verdict"]["guardrails"]["log loss"]
     for one in result["arms"].values():
         one["tuned"] = one["calibration"] = None
         if one["default"]:

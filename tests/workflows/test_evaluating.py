@@ -127,22 +127,15 @@ def test_kinds_of_columns_are_as_the_user_says_and_those_set_aside_are_not_neede
         target="fraud",
         steps=2,
         classes=("yes",),
-        columns={"place": "categorical", "id": "numeric", "day": "datetime"},
+        columns={"id": "categorical", "day": "datetime"},
     )
-    done = evaluate(table, tmp_path / "rep", asked(fit=fit, group="place", time="day"))
+    done = evaluate(table, tmp_path / "rep", asked(fit=fit, group="id"))
     told = done.to_dict()["result"]
-    assert told["protocol"]["splits"] == "time"
-    assert told["data"]["unit"] == "groups"
+    assert told["protocol"]["splits"] == "groups"
+    assert told["data"]["units"] == COUNTS  # every row has an id of its own
 
 
-@pytest.mark.slow
-def test_a_folder_of_images_is_read_as_fit_reads_it(data_folder: Path, tmp_path: Path) -> None:
-    options = EvaluationOptions(
-        fit=FitOptions(steps=2, classes=("odd",), image_size=(8, 12)),
-        folds=2,
-        updates=2,
-        arms="oversample",
-    )
-    told = evaluate(data_folder, tmp_path / "rep", options).to_dict()["result"]
-    assert told["data"]["kind"] == "image"
-    assert told["data"]["rare"] == ["odd"]
+def test_what_is_asked_is_checked_before_the_data_is_read() -> None:
+    for wrong in ({"metric": "f1"}, {"arms": "smot"}, {"gap": 1}, {"samplers": ("nowhere.py:x",)}):
+        with pytest.raises(UsageError):
+            evaluate("no such data", None, asked(**wrong))
