@@ -156,47 +156,61 @@ def brute_force(parts: list[Part], metric: str, evaluated: range) -> list[tuple[
     return found
 
 
+def one_standard_error(metric: str, called: np.ndarray, labels: np.ndarray, k: int) -> float:
+    """Of accuracy or mean recall, from shares of rows; 0 for macro-F1."""
+    if metric == "macro_f1":
+        return 0.0
+    if metric == "accuracy":
+        return float(np.std(called == labels) / np.sqrt(len(labels)))
+    parts = [np.std(called[labels == c] == c) ** 2 / (labels == c).sum() for c in range(k)]
+    return float(np.sqrt(sum(parts)) / k)
+
+
 @given(st.integers(0, 10_000), st.sampled_from(["balanced_accuracy", "macro_f1", "accuracy"]))
-def test_the_threshold_is_the_best_of_all_cuts_and_the_nearest_to_balanced(seed, metric):
+def test_the_threshold_is_the_nearest_to_right_among_cuts_as_good_as_the_best(seed, metric):
     parts = []
     for part in range(3):
         seen, labels, real = drawn(seed + part, 2, n=20)
         parts.append(Part(seen, labels, np.full(2, 0.5), real))
     rule = tune(parts, metric, range(2))
     found = brute_force(parts, metric, range(2))
-    best = max(value for value, _ in found)
-    pooled = np.mean([part.real for part in parts], axis=0)
-    balanced = np.log(pooled[1] / pooled[0])
-    far = min(abs(cut - balanced) for value, cut in found if value > best - 1e-12)
-    assert abs(rule.value - balanced) == pytest.approx(far, abs=1e-9)
-    called = np.concatenate([rule.called(p.scores, p.trained, p.real) for p in parts])
+    best, cut = max(found, key=lambda pair: pair[0])
     labels = np.concatenate([p.labels for p in parts])
-    assert figure(metric, confusion(labels, called, 2), range(2)) == pytest.approx(best)
+
+    def called(value: float) -> np.ndarray:
+        decision = Decision("threshold", value)
+        return np.concatenate([decision.called(p.scores, p.trained, p.real) for p in parts])
+
+    allowed = max(one_standard_error(metric, called(cut), labels, 2), 1e-12)
+    pooled = np.mean([part.real for part in parts], axis=0)
+    right = 0.0 if metric == "accuracy" else np.log(pooled[1] / pooled[0])
+    far = min(abs(cut - right) for value, cut in found if value >= best - allowed)
+    assert abs(rule.value - right) == pytest.approx(far, abs=1e-9)
+    reached = figure(metric, confusion(labels, called(rule.value), 2), range(2))
+    assert reached >= best - allowed - 1e-9
 
 
-@given(st.integers(0, 10_000))
-def test_tau_is_the_best_of_seven_and_the_nearest_to_one(seed):
+@given(st.integers(0, 10_000), st.sampled_from(["balanced_accuracy", "macro_f1"]))
+def test_tau_is_the_nearest_to_one_among_those_as_good_as_the_best(seed, metric):
     seen, labels, real = drawn(seed, 4)
     part = Part(seen, labels, np.full(4, 0.25), real)
-    rule = tune([part], "balanced_accuracy", range(4))
+    rule = tune([part], metric, range(4))
+    calls = {tau: Decision("tau", tau).called(seen, part.trained, real) for tau in TAUS}
     values = {
-        tau: figure(
-            "balanced_accuracy",
-            confusion(labels, Decision("tau", tau).called(seen, part.trained, real), 4),
-            range(4),
-        )
-        for tau in TAUS
+        tau: figure(metric, confusion(labels, called, 4), range(4)) for tau, called in calls.items()
     }
-    best = [tau for tau, value in values.items() if value > max(values.values()) - 1e-12]
+    best = max(values, key=lambda tau: values[tau])
+    allowed = max(one_standard_error(metric, calls[best], labels, 4), 1e-12)
+    equal = [tau for tau, value in values.items() if value >= values[best] - allowed]
     assert rule.rule == "tau"
-    assert abs(rule.value - 1) == min(abs(tau - 1) for tau in best)
+    assert abs(rule.value - 1) == min(abs(tau - 1) for tau in equal)
 
 
 def test_a_threshold_by_hand():
     given_scores = scores([0.1, 0.2, 0.3, 0.4, 0.6])
     labels = np.array([0, 0, 1, 0, 1])
-    rule = tune([Part(given_scores, labels, RARE, RARE)], "balanced_accuracy", [0, 1])
-    expected = (np.log(0.2 / 0.8) + np.log(0.3 / 0.7)) / 2  # recalls 2/3 and 1: .833
+    rule = tune([Part(given_scores, labels, RARE, RARE)], "macro_f1", [0, 1])
+    expected = (np.log(0.2 / 0.8) + np.log(0.3 / 0.7)) / 2  # F1 4/5 and 4/5
     assert rule == Decision("threshold", pytest.approx(expected))
 
 
