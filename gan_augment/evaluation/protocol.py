@@ -90,7 +90,7 @@ def plan_protocol(
     """
     kind = "image" if isinstance(data, LabelledImages) else "table"
     units = _units(data)
-    unit: Literal["rows", "groups"] = "rows" if data.groups is None else "groups"
+    unit = _unit_word(data)
     left_out = {
         name: f"{n} {unit}; judging needs {FEWEST_UNITS}"
         for name, n in units.items()
@@ -120,7 +120,7 @@ def plan_protocol(
     else:
         repeats = repeats or _REPEATS[kind]
         splits = [s for r in range(repeats) for s in _dealt(data, asked, r, seed)]
-        shared, dealt = 1 / (asked - 1), unit
+        shared, dealt = 1 / (asked - 1), "rows" if data.groups is None else "groups"
     _check_training(data, splits)
     return Protocol(
         kind=dealt,
@@ -139,6 +139,12 @@ def plan_protocol(
 def inner_folds(data: LabelledImages | LabelledTable, seed: int) -> NDArray[np.int64]:
     """int64 (N,): the inner fold 0, 1 or 2 of the rows of a training part, -1: held out in none."""
     return judging_folds(data.labels, data.groups, folds=INNER_FOLDS, seed=seed)
+
+
+def _unit_word(data: LabelledImages | LabelledTable) -> Literal["rows", "groups"]:
+    """What independent units are called: rows where most stand alone, a few repeats aside."""
+    grouped = data.groups is not None and float((data.groups >= 0).mean()) > 0.5
+    return "groups" if grouped else "rows"
 
 
 def _units(data: LabelledImages | LabelledTable) -> dict[str, int]:
