@@ -234,7 +234,8 @@ def _reasons(facts: VerdictFacts) -> Iterator[str]:
     if facts.copied:
         yield "generated rows repeat training rows more often than held-out rows do"
     if facts.not_asked:
-        yield f"ADOPT needs every cheap arm, and {_and(facts.not_asked)} was not asked for"
+        were = "was" if len(facts.not_asked) == 1 else "were"
+        yield f"ADOPT needs every cheap arm, and {_and(facts.not_asked)} {were} not asked for"
 
 
 def _guardrail(

@@ -68,6 +68,13 @@ def test_groups_stay_whole_and_are_what_is_counted() -> None:
         assert not set(groups[split.train]) & set(groups[split.test])
 
 
+def test_a_few_repeats_do_not_turn_rows_into_groups() -> None:
+    groups = np.full(75, -1)
+    groups[[3, 4]] = 0
+    found = plan_protocol(pictures({"good": 60, "bad": 15}, groups), ["bad"], folds=5)
+    assert (found.kind, found.unit, found.units["good"]) == ("groups", "rows", 59)
+
+
 def test_training_always_comes_before_the_test_and_the_gap_between_is_left_out() -> None:
     data = pictures({"good": 60, "bad": 20})
     times = np.random.default_rng(0).permutation(80)
