@@ -108,7 +108,7 @@ class Plan:
 
     def lines(self) -> list[str]:
         """For people."""
-        units = ", ".join(f"{name} ({n})" for name, n in self.rare_units.items())
+        units = ", ".join(f"{name} ({n} {self.unit})" for name, n in self.rare_units.items())
         steps = self.design.steps
         trained = "the recipe's own steps" if steps is None else f"{steps:,} steps"
         made = f"{self.fits.generators} generator fits ({trained} each), " * bool(
@@ -119,8 +119,8 @@ class Plan:
             f"plan: {self.folds} folds x {self.design.repeats}; {made}{self.fits.learners:,} "
             f"learner fits; about {said_seconds(self.seconds)} with {processes}",
             f"arms: {', '.join(self.arms)}; judged by {self.metric}, gan - none, tuned decision",
-            f"topped up: {units} independent {self.unit}; a difference of less than about "
-            f"{100 * self.detectable:.1f} points cannot show (wanted: {100 * self.delta:g})",
+            f"topped up: {units}; a difference of less than about {100 * self.detectable:.1f} "
+            f"points cannot be shown to be above {100 * self.delta:g}",
             *(f"left out: {what}" for what in self.design.left_out),
             *self.notes,
         ]
