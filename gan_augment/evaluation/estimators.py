@@ -268,9 +268,15 @@ def _called(factory: Any, seed: int) -> Any:
             f"{getattr(factory, '__name__', factory)!r} takes "
             f"{', '.join(p.name for p in needed)}; {EXPECTED}"
         )
-    if any(p.name == "seed" and p.kind is not p.POSITIONAL_ONLY for p in params):
-        return factory(seed=seed)
-    return factory(seed) if needed else factory()
+    try:
+        if any(p.name == "seed" and p.kind is not p.POSITIONAL_ONLY for p in params):
+            return factory(seed=seed)
+        return factory(seed) if needed else factory()
+    except Exception as error:
+        raise UsageError(
+            f"{getattr(factory, '__name__', factory)!r} fails when it is to make a learner: "
+            f"{type(error).__name__}: {error}"
+        ) from error
 
 
 def _check_classifier(made: Any) -> None:

@@ -32,7 +32,10 @@ class OwnSampler(BaseEstimator):  # type: ignore[misc]
         """An unfitted sampler. Raises UsageError where the name leads to none."""
         named = self.code.load()
         instance = hasattr(named, "fit_resample") and not isinstance(named, type)
-        sampler = named if instance or not callable(named) else named()
+        try:
+            sampler = named if instance or not callable(named) else named()
+        except Exception as error:
+            raise UsageError(f"{self.code} fails: {type(error).__name__}: {error}") from error
         if not hasattr(sampler, "fit_resample") or not hasattr(sampler, "get_params"):
             raise UsageError(
                 f"{self.code} is {sampler!r}; expected an over-sampler with fit_resample(X, y) and "

@@ -62,13 +62,14 @@ def _verdict(result: Result) -> list[str]:
 def _arms(result: Result) -> list[str]:
     """The primary metric of every arm under both decisions, and its difference to nothing."""
     metric, decision = result["declared"]["metric"], result["declared"]["decision"]
-    head = ["", "default", "tuned", "minus none", "95 % interval"]
+    columns = ["default", "tuned"] if decision == "tuned" else ["default"]
+    head = ["", *columns, "minus none", "95 % interval"]
     rows, missing = [], []
     for name, arm in result["arms"].items():
         if arm["missing"] is not None:
             missing.append(f"{name} is missing: {arm['missing']}")
             continue
-        cells = [_spread(arm[column], metric) for column in ("default", "tuned")]
+        cells = [_spread(arm[column], metric) for column in columns]
         rows.append([_short(name), *cells, *_change(arm, decision, metric)])
     protocol = result["protocol"]
     title = (
@@ -82,17 +83,23 @@ def _other_metrics(result: Result) -> list[str]:
     """What was not declared: all other metrics under the declared decision, and log loss."""
     primary, decision = result["declared"]["metric"], result["declared"]["decision"]
     arms = {name: arm for name, arm in result["arms"].items() if arm["missing"] is None}
-    others = [m for m in SAID if m != primary and any(_mean(a[decision], m) for a in arms.values())]
+    means = {
+        SAID[metric]: {name: _mean(arm[decision], metric) for name, arm in arms.items()}
+        for metric in SAID
+        if metric != primary
+    }
+    shown = {said: known for said, known in means.items() if _any(known)}
     losses = {name: _log_loss(arm) for name, arm in arms.items()}
-    head = ["", *(SAID[m] for m in others), *(["log loss"] if any(losses.values()) else [])]
-    rows = []
-    for name, arm in arms.items():
-        cells = [_percent(_mean(arm[decision], m)) for m in others]
+    head, rows = ["", *shown], []
+    title = f"exploratory, {decision} decision"
+    if _any(losses):
+        head.append("log loss")
+        title += "; log loss after correcting the prior"
+    for name in arms:
         loss = losses[name]
-        rows.append([_short(name), *cells, "-" if loss is None else f"{loss:.3f}"][: len(head)])
-    title = f"exploratory, {decision} decision" + (
-        "; log loss after correcting the prior" if any(losses.values()) else ""
-    )
+        cells = [*(_percent(known[name]) for known in shown.values())]
+        cells.append("-" if loss is None else f"{loss:.3f}")
+        rows.append([_short(name), *cells[: len(head) - 1]])
     return [*_wrapped(title), *_table([head, *rows])] if len(head) > 1 else []
 
 
@@ -227,7 +234,13 @@ def _percent(value: float | None) -> str:
 
 
 def _points(value: float) -> str:
-    return f"{100 * value:+.1f}"
+    """Signed, without -0.0."""
+    text = f"{100 * value:+.1f}"
+    return "+0.0" if text == "-0.0" else text
+
+
+def _any(known: Mapping[str, float | None]) -> bool:
+    return any(value is not None for value in known.values())
 
 
 def _short(name: str, longest: int = LONGEST_NAME) -> str:

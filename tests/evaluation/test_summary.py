@@ -118,7 +118,8 @@ def test_a_learner_without_scores_has_no_tuned_column_and_no_loss(result: dict[s
         if one["default"]:
             one["default"] = {k: v for k, v in one["default"].items() if k != "average_precision"}
     told = "\n".join(lines(result))
-    assert ["none", "70.0", "±", "2.0", "-"] in [line.split() for line in lines(result)]
+    assert ["none", "70.0", "±", "2.0"] in [line.split() for line in lines(result)]
+    assert not [line for line in lines(result) if line.split()[:2] == ["default", "tuned"]]
     assert "log loss" not in told
     assert "average precision" not in told
 
@@ -153,6 +154,13 @@ def test_one_split_has_no_interval_and_says_so_with_a_dash(result: dict[str, Any
     gan["minus_none"] = {"tuned": {"balanced_accuracy": one}}
     gan["tuned"]["balanced_accuracy"]["sd"] = None
     assert any(line.split() == ["gan", "73.1", "73.1", "+3.1", "-"] for line in lines(result))
+
+
+def test_a_metric_that_is_zero_for_every_arm_is_shown(result: dict[str, Any]) -> None:
+    for one in result["arms"].values():
+        if one["tuned"]:
+            one["tuned"]["g_mean"] = {"mean": 0.0, "sd": 0.0, "values": [0.0]}
+    assert any("G-mean" in line for line in lines(result))
 
 
 def test_lines_fit_a_hundred_columns_with_long_names_and_many_classes(
