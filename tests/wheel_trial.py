@@ -60,8 +60,20 @@ def faces() -> None:
         sys.exit(f"the loader drew {drawn} of the two classes; expected 52 in all, balanced")
 
 
+def judged() -> None:
+    """An evaluation of the table, as short as one can be; and what a demo ends with."""
+    from gan_augment.workflows.demo_verdicts import FLAGS, closing_lines
+
+    flags = ("--learner", "logistic", "--folds", 2, "--repeats", 1, "--steps", 2)
+    told = command("evaluate", "data.csv", "--target", "label", *flags, "--out", "report")
+    if told["verdict"] != "INSUFFICIENT DATA":
+        sys.exit(f"12 rare rows were judged: {told['verdict']}")
+    for which in FLAGS:
+        closing_lines(which, Path("data.csv"))
+
+
 def main() -> None:
-    """The package comes from the wheel, and fits and tops up images, a table, rows and items."""
+    """The package comes from the wheel; it tops up images, a table, rows and items, and judges."""
     home = Path(gan_augment.__file__).resolve()
     if "site" not in home.parts:
         sys.exit(f"gan_augment came from {home}, not from the wheel")
@@ -78,6 +90,7 @@ def main() -> None:
     if rare != 40 or not filled.startswith(Path("data.csv").read_text()):
         sys.exit(f"out.csv holds {rare} rare rows; expected 40 behind the lines of data.csv")
     faces()
+    judged()
 
 
 if __name__ == "__main__":

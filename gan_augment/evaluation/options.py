@@ -92,6 +92,8 @@ class Options:
             value = getattr(self, name)
             if value is not None and not 0 < value < float("inf"):
                 raise UsageError(f"{name}={value!r}; expected seconds above 0")
+        if self.n_jobs == 0:
+            raise UsageError("n_jobs=0; expected a number of processes, or -1 for all cores")
         if not 0 <= self.delta < 1:
             raise UsageError(
                 f"delta={self.delta!r}; expected the smallest difference worth having, 0 or more "

@@ -136,6 +136,12 @@ def test_kinds_of_columns_are_as_the_user_says_and_those_set_aside_are_not_neede
 
 
 def test_what_is_asked_is_checked_before_the_data_is_read() -> None:
-    for wrong in ({"metric": "f1"}, {"arms": "smot"}, {"gap": 1}, {"samplers": ("nowhere.py:x",)}):
+    for wrong in (
+        {"metric": "f1"},
+        {"arms": "smot"},
+        {"gap": 1},
+        {"n_jobs": 0},
+        {"samplers": ("nowhere.py:x",)},
+    ):
         with pytest.raises(UsageError):
             evaluate("no such data", None, asked(**wrong))
