@@ -120,15 +120,16 @@ def evaluate(
 
     Examples
     --------
-    >>> from sklearn.datasets import load_breast_cancer
+    >>> from sklearn.datasets import make_classification
     >>> import gan_augment
-    >>> X, y = load_breast_cancer(return_X_y=True)
-    >>> few = [row for row in range(150) if y[row] or row % 4 == 0]
-    >>> found = gan_augment.evaluate(
-    ...     X[few, :4], y[few], classes=[0], learner="logistic", folds=2, repeats=1, steps=2
-    ... )  # doctest: +SKIP
-    >>> found.verdict  # doctest: +SKIP
+    >>> X, y = make_classification(90, weights=[0.8], random_state=0)
+    >>> found = gan_augment.evaluate(  # a real one has more of everything
+    ...     X, y, learner="logistic", folds=2, repeats=1, steps=2, arms="oversample"
+    ... )
+    >>> found.verdict
     'INSUFFICIENT DATA'
+    >>> found.to_frame().index.tolist()
+    ['none', 'oversample', 'gan']
     """
     read = _read(data, y, augmenter, groups, time)
     plugged = _plugged(augmenter, read)
