@@ -15,7 +15,7 @@ from gan_augment.evaluation.candidates import NONE, REAL_SHARES, Candidate
 from gan_augment.evaluation.confusions import SAID
 from gan_augment.evaluation.readings import Reading, Readings
 from gan_augment.evaluation.running import ALL_GENERATED
-from gan_augment.evaluation.statistics import Contrast
+from gan_augment.evaluation.statistics import CERTAIN, Contrast
 
 FARTHEST = 2.0
 """Doublings of the rare rows beyond which a gain is not priced: nothing was measured there."""
@@ -57,14 +57,15 @@ def worth_section(
         told = f"More real rare rows did not raise {said} here, so {points} have no price in rows."
         return {"sentence": told, "more_rows": None}
     each = f"a doubling of the real ones gains {100 * slope:.1f}"
+    what = f"The gain of {points}" + ("" if gain.above(0.0) >= CERTAIN else ", if there is one,")
     if gain.mean / slope > FARTHEST:
         told = (
-            f"The gain of {points} is worth more than {round(rows * (2**FARTHEST - 1)):,} more "
+            f"{what} is worth more than {round(rows * (2**FARTHEST - 1)):,} more "
             f"real rare rows ({each})."
         )
         return {"sentence": told, "more_rows": None}
     more = round(rows * (2 ** (gain.mean / slope) - 1))
-    told = f"The gain of {points} is worth about {more:,} more real rare rows ({each})."
+    told = f"{what} is worth about {more:,} more real rare rows ({each})."
     return {"sentence": told, "more_rows": more}
 
 

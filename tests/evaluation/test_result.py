@@ -488,3 +488,18 @@ def _parity(setup: Setup[LabelledTable]) -> Candidate:
 def _recall_of_common(setup: Setup[LabelledTable], split: Any) -> float:
     counts = cell_line(setup, split, Candidate("none"))["test"]["confusion"]["tuned"]
     return float(counts[0][0] / sum(counts[0]))
+
+
+def test_a_gain_that_is_not_shown_is_priced_with_a_doubt():
+    points = [
+        {"share": share, "mean": mean} for share, mean in ((0.25, 0.7), (0.5, 0.75), (1, 0.8))
+    ]
+    sure, unsure = (
+        worth_section(points, Contrast(0.05, error, 14, 15), 40, "balanced_accuracy")["sentence"]
+        for error in (0.01, 0.1)
+    )
+    assert sure == (
+        "The gain of +5.0 points is worth about 40 more real rare rows (a doubling of the real "
+        "ones gains 5.0)."
+    )
+    assert unsure.startswith("The gain of +5.0 points, if there is one, is worth about 40 more")
