@@ -21,6 +21,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 for name in [name for name in os.environ if name.startswith("GAN_AUGMENT_")]:
     del os.environ[name]
 os.environ["GAN_AUGMENT_THREADS"] = "1"
+os.environ["GAN_AUGMENT_N_JOBS"] = "1"
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 

@@ -100,8 +100,8 @@ def evaluate(
     precision: o.Precision = "auto",
     workers: o.Workers = None,
     n_jobs: Annotated[
-        int | None, o.option("--n-jobs", "Processes of one thread each; -1: all cores.")
-    ] = None,
+        int, o.option("--n-jobs", "Processes of one thread each; -1: as many as cores.")
+    ] = -1,
     skip_bad: o.SkipBad = False,
     fail_on: Annotated[
         FailOn | None,
