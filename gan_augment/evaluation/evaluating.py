@@ -22,11 +22,12 @@ from gan_augment.data.strategy import choose_classes
 from gan_augment.data.table_hash import row_hashes, table_sha256
 from gan_augment.errors import OutputExistsError, ResumeMismatchError
 from gan_augment.evaluation.amount import adds
+from gan_augment.evaluation.described import described
 from gan_augment.evaluation.generators import MODELS
 from gan_augment.evaluation.journal import Journal
-from gan_augment.evaluation.leaks import check_unfitted
 from gan_augment.evaluation.learners import Learner, learner_of
 from gan_augment.evaluation.options import IMAGE_BUDGET_S, Options
+from gan_augment.evaluation.own_generator import check_generator
 from gan_augment.evaluation.planning import (
     Costs,
     Design,
@@ -255,7 +256,7 @@ def _generator(data: AnyData, options: Options, rare: tuple[str, ...]) -> Any:
     if isinstance(gan, ImageGAN | TabularGAN):
         steps = gan.steps if options.steps is None else options.steps
         return unfitted_twin(gan, options.seed, steps=steps, classes=rare)
-    check_unfitted(gan)
+    check_generator(gan)
     return gan
 
 
@@ -301,8 +302,8 @@ def _asked(
         "metric": options.metric,
         "delta": options.delta,
         "learner": learner.described(),
-        "generator": _described(gan),
-        "samplers": {name: _described(one) for name, one in options.samplers.items()},
+        "generator": described(gan),
+        "samplers": {name: described(one) for name, one in options.samplers.items()},
         "arms": list(arms_of(options, learner)),
         "top_up": options.top_up.model_dump(),
         "to": list(options.to),
@@ -314,17 +315,6 @@ def _asked(
         "inner_folds": INNER_FOLDS,
         "library": {name: version(name) for name in _PACKAGES},
     }
-
-
-def _described(plug_in: Any) -> dict[str, Any]:
-    """A generator or sampler by its class and the parameters that are plain."""
-    params = plug_in.get_params() if hasattr(plug_in, "get_params") else vars(plug_in)
-    plain = {
-        name: value if isinstance(value, int | float | str | bool | None) else str(value)
-        for name, value in params.items()
-        if not name.startswith("_") and name not in ("threads", "callbacks", "n_jobs", "verbose")
-    }
-    return {"class": type(plug_in).__name__, "params": dict(sorted(plain.items()))}
 
 
 def _check_same(known: Mapping[str, Any], asked: Mapping[str, Any]) -> None:

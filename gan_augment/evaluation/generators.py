@@ -20,7 +20,7 @@ import numpy as np
 from gan_augment.data.schema import TableSchema
 from gan_augment.errors import DataError, DivergedError, OutputExistsError
 from gan_augment.evaluation.journal import Line
-from gan_augment.evaluation.leaks import check_unfitted
+from gan_augment.evaluation.own_generator import OwnGenerator
 from gan_augment.evaluation.protocol import Split
 from gan_augment.evaluation.setup import OUTER, Level, Setup, unfitted_twin
 from gan_augment.randomness import generator
@@ -78,17 +78,14 @@ def generator_for(
     if setup.keeps_generators:
         kept: Synthesizer[Data] = _kept(split, name, source, folder)
         return kept
-    plug_in: Any = setup.generator
-    check_unfitted(plug_in)
-    plug_in = deepcopy(plug_in)
+    plug_in: Any = deepcopy(setup.generator)
     part: Data = level.part
     if source == "permuted":
         part = _permuted(part, setup.seed_of("permuted", split, name))
     if hasattr(plug_in, "random_state"):
         plug_in.random_state = setup.seed_of("generator", split, name)
-    fitted: Synthesizer[Data] = plug_in
-    fitted.fit(part)
-    return fitted
+    plug_in.fit(part)
+    return OwnGenerator(plug_in, part)
 
 
 def seen(ids: Iterable[str]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import contextlib
 import json
 import os
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +80,10 @@ class Journal:
     def get(self, key: Key) -> Line | None:
         """The line of this key, if it was written."""
         return self._lines.get(key)
+
+    def forget(self, which: Callable[[Line], bool]) -> None:
+        """Take lines for not written; in the file, the last line of a key counts."""
+        self._lines = {key: line for key, line in self._lines.items() if not which(line)}
 
     def lines(self) -> Iterator[Line]:
         """All but the header, in an order that does not depend on who was done first."""

@@ -28,7 +28,10 @@ class Options:
 
     learner: what `evaluation.learners.learner_of` takes. generator: an ImageGAN or a TabularGAN
     whose settings are used, or anything else with `fit(data)` and `sample(counts, random_state)`,
-    copied for every fit. samplers: {name: over-sampler with fit_resample(X, y)}, arms of one's own.
+    unfitted, deep-copied for every fit; its attribute `random_state` is set where it has one, and
+    `sample` gives exactly {class: n} rows, class by class, as data like that of `fit`. Whatever it
+    raises ends the arms that need it, not the evaluation. samplers: {name: over-sampler with
+    fit_resample(X, y)}, arms of one's own, cloned for every fit.
     classes: to top up. to: the fractions of the majority's count that are tried. metric: the
     primary figure. delta: the smallest difference worth having, in the metric's unit (0..1).
     arms: "default", "all", or names. curves: whether the share of generated rows and of real rows
@@ -106,10 +109,21 @@ class Options:
                 f"gap={self.gap!r}; expected 0 rows or more, and a time by which rows are ordered "
                 "(--time COLUMN, time=)"
             )
+        self._check_names()
+
+    def _check_names(self) -> None:
         if self.metric not in METRICS:
             raise UsageError(
                 f"there is no metric {self.metric!r}; expected one of {', '.join(METRICS)}."
                 f"{did_you_mean(self.metric, METRICS)}"
             )
-        for name in {*DEFAULT_ARMS, *EXTRA_ARMS} & set(self.samplers):
-            raise UsageError(f"a sampler is called {name!r} as an arm of ours is; rename it")
+        for name, sampler in self.samplers.items():
+            if name in (*DEFAULT_ARMS, *EXTRA_ARMS):
+                raise UsageError(f"a sampler is called {name!r} as an arm of ours is; rename it")
+            lacking = [m for m in ("fit_resample", "get_params") if not hasattr(sampler, m)]
+            if isinstance(sampler, type) or lacking:
+                raise UsageError(
+                    f"the sampler {name!r} is {sampler!r}; expected an object with "
+                    "fit_resample(X, y) and get_params(), by which it is copied for every fit "
+                    "(imblearn.base.BaseSampler has both)"
+                )

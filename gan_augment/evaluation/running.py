@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 from gan_augment.evaluation.arms import chosen_amount
@@ -18,6 +21,7 @@ from gan_augment.progress import Progress
 from gan_augment.synthesizers.protocol import Data
 
 ALL_GENERATED = 1.0
+_LOOK_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,8 @@ def run(
     lines before that are kept.
     """
     sources = dict.fromkeys(c.generated for c in setup.candidates if c.generated)
-    if setup.keeps_generators:
+    if setup.keeps_generators and _cells_left(setup, journal, folder):
+        journal.forget(lambda line: _lost(line, folder))
         for levels in ((OUTER,), INNER):
             fits = [
                 _generator_task(setup, split, level, source, folder)
@@ -46,18 +51,9 @@ def run(
                 for level in levels
             ]
             _do(fits, journal, n_jobs, progress, "fitting generators")
-    cells = [
-        _cell_task(setup, split, candidate, folder)
-        for split in setup.protocol.splits
-        for candidate in setup.candidates
-    ]
-    _do(cells, journal, n_jobs, progress, "fitting and judging learners")
+    _do(_cells(setup, folder), journal, n_jobs, progress, "fitting and judging learners")
     if setup.curves:
-        more = [
-            _cell_task(setup, split, share, folder)
-            for split in setup.protocol.splits
-            for share in all_generated(setup, journal, split)
-        ]
+        more = _shares(setup, journal, folder)
         _do(more, journal, n_jobs, progress, "varying the share of generated rows")
 
 
@@ -65,6 +61,39 @@ def all_generated(setup: Setup[Data], journal: Journal, split: Split) -> list[Ca
     """The chosen amount of a split with nothing but generated rows added, for the share's curve."""
     amount = chosen_amount(setup, journal, split, "gan")
     return [] if amount is None else [Candidate("amount", amount, share=ALL_GENERATED)]
+
+
+def _cells(setup: Setup[Data], folder: Path) -> list[Task]:
+    """All cells that are known before the first of them is done."""
+    return [
+        _cell_task(setup, split, candidate, folder)
+        for split in setup.protocol.splits
+        for candidate in setup.candidates
+    ]
+
+
+def _shares(setup: Setup[Data], journal: Journal, folder: Path) -> list[Task]:
+    """The cells of the share's curve, at the amounts that were chosen."""
+    return [
+        _cell_task(setup, split, share, folder)
+        for split in setup.protocol.splits
+        for share in all_generated(setup, journal, split)
+    ]
+
+
+def _cells_left(setup: Setup[Data], journal: Journal, folder: Path) -> bool:
+    """Whether any cell is to be made, so that generators are needed."""
+
+    def left(tasks: list[Task]) -> bool:
+        return any(journal.get(task.key) is None for task in tasks)
+
+    return left(_cells(setup, folder)) or (setup.curves and left(_shares(setup, journal, folder)))
+
+
+def _lost(line: Line, folder: Path) -> bool:
+    """Whether a generator was fitted, and its files are gone."""
+    fitted = line["kind"] == "generator" and line["error"] is None
+    return fitted and not (folder / line["model"]).is_dir()
 
 
 def _generator_task(
@@ -102,8 +131,26 @@ def _lines(tasks: Sequence[Task], n_jobs: int | None) -> Iterator[Line]:
     from joblib import Parallel, delayed
 
     side_by_side = Parallel(n_jobs=n_jobs, return_as="generator_unordered")
-    yield from side_by_side(delayed(_run)(task) for task in tasks)
+    yield from side_by_side(delayed(_run)(task, os.getpid()) for task in tasks)
 
 
-def _run(task: Task) -> Line:
+def _run(task: Task, parent: int) -> Line:
+    _end_with(parent)
     return task.run()
+
+
+@cache
+def _end_with(parent: int) -> None:
+    """Let a worker process end when `parent`, which started it, is gone.
+
+    After a kill nobody reads its lines; joblib's workers would go through their queue all the same.
+    """
+    if os.getppid() != parent:  # a thread of it, or a worker of some other kind
+        return
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(_LOOK_S)
+        os._exit(1)
+
+    threading.Thread(target=watch, name="end with the evaluation", daemon=True).start()

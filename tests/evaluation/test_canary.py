@@ -1,0 +1,293 @@
+"""What every fit of an evaluation sees, noted by id: never a row that it is judged on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import BaseEstimator
+
+from gan_augment.data.contract import LabelledImages, LabelledTable
+from gan_augment.errors import DataError, LeakError, UsageError
+from gan_augment.evaluation.decisions import Scores
+from gan_augment.evaluation.evaluating import evaluate, prepare
+from gan_augment.evaluation.generators import seen
+from gan_augment.evaluation.journal import Journal
+from gan_augment.evaluation.learners import Training
+from gan_augment.evaluation.options import Options
+from gan_augment.evaluation.protocol import Split
+from gan_augment.evaluation.running import run
+from gan_augment.evaluation.setup import Setup
+from gan_augment.progress import Silent
+from tests.evaluation.drawn import Noisy, digits, drawn_again, table
+
+Ids = frozenset[str]
+NUMBERS = ["a", "b", "c"]
+SHORT = Options(
+    learner="logistic", folds=2, repeats=1, to=(1.0,), arms=("gan",), curves=False, n_jobs=1
+)
+
+
+@dataclass
+class RecordingLearner:
+    """Calls everything the first class, and notes (ids trained on, ids judged) of every fit."""
+
+    pairs: list[tuple[Ids, Ids]] = field(default_factory=list)
+
+    name, weighs, augments = "recording", True, False
+
+    def described(self) -> dict[str, Any]:
+        return {"name": self.name, "params": {}, "updates": None}
+
+    def fit(self, training: Training[Any], seed: int) -> FittedRecorder:
+        real = set(training.real.ids.tolist())
+        others = set(training.data.ids.tolist()) - real
+        assert all(one.startswith(("added-", "resampled-")) for one in others)
+        return FittedRecorder(self, frozenset(real))
+
+
+@dataclass
+class FittedRecorder:
+    learner: RecordingLearner
+    trained: Ids
+
+    def scores(self, data: Any) -> Scores:
+        self.learner.pairs.append((self.trained, frozenset(data.ids.tolist())))
+        values = np.tile(np.eye(len(data.names))[0], (len(data), 1))
+        return Scores(np.zeros(len(data), dtype=np.int64), values, "probability")
+
+
+class RecordingGenerator(Noisy):
+    """Notes the ids that every fit of it saw."""
+
+    noted: ClassVar[list[Ids]] = []
+
+    def fit(self, data: LabelledTable) -> Noisy:
+        self.noted.append(frozenset(data.ids.tolist()))
+        return super().fit(data)
+
+
+class RecordingSampler(BaseEstimator):
+    """Adds nothing, and notes the values of the column `c`, which no two rows share."""
+
+    noted: ClassVar[list[frozenset[float]]] = []
+
+    def fit_resample(self, x: pd.DataFrame, y: Any) -> tuple[pd.DataFrame, Any]:
+        self.noted.append(frozenset(x["c"].tolist()))
+        return x, y
+
+
+def splits_alone(setup: Setup[Any]) -> Iterator[tuple[Setup[Any], Split]]:
+    for split in setup.protocol.splits:
+        yield replace(setup, protocol=replace(setup.protocol, splits=(split,))), split
+
+
+def noted(data: LabelledTable, asked: Options) -> Iterator[tuple[Split, list[Any]]]:
+    """Of each split: (ids that any fit saw, ids that it was judged on or None), of all fits."""
+    options = replace(asked, generator=RecordingGenerator(), samplers={"own": RecordingSampler()})
+    whole = prepare(data, options).setup
+    by_value = dict(zip(data.frame["c"].tolist(), data.ids.tolist(), strict=True))
+    for setup, split in splits_alone(whole):
+        learner = RecordingLearner()
+        RecordingGenerator.noted.clear()
+        RecordingSampler.noted.clear()
+        run(replace(setup, learner=learner), Journal(), Path(), 1, Silent())
+        fits: list[Any] = list(learner.pairs)
+        fits += [(ids, None) for ids in RecordingGenerator.noted]
+        fits += [(frozenset(by_value[c] for c in one), None) for one in RecordingSampler.noted]
+        yield split, fits
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dealt", ["rows", "groups", "time"])
+def test_no_fit_sees_a_row_that_it_is_judged_on_in_any_fold(dealt: str) -> None:
+    groups = np.arange(76) // 3 if dealt == "groups" else None
+    data = table(groups=groups)
+    times = np.arange(76) if dealt == "time" else None
+    asked = replace(SHORT, arms="all", curves=True, folds=3, times=times, to=(0.5, 1.0))
+    group_of = dict(zip(data.ids.tolist(), range(76) if groups is None else groups, strict=True))
+    folds = 0
+    for split, fits in noted(data, asked):
+        train, test = set(data.ids[split.train]), set(data.ids[split.test])
+        assert {len(trained) for trained, _ in fits} > {len(train)}
+        for trained, judged in fits:
+            assert trained <= train
+            assert not {group_of[one] for one in trained} & {group_of[one] for one in test}
+            if judged is None:
+                continue
+            assert judged == test or judged < train
+            assert not {group_of[one] for one in trained} & {group_of[one] for one in judged}
+        folds += 1
+    assert folds == 3
+
+
+def test_the_journal_names_the_ids_of_the_training_part() -> None:
+    data = table()
+    setup = prepare(data, replace(SHORT, generator=Noisy())).setup
+    for alone, split in splits_alone(setup):
+        journal = Journal()
+        run(alone, journal, Path(), 1, Silent())
+        told = seen(data.ids[split.train].tolist())
+        assert all(line["seen"] == told["seen"] for line in journal.lines())
+        assert all(line["n_seen"] == len(split.train) for line in journal.lines())
+
+
+class Leaking(Noisy):
+    """Gives rows of a table that it was made with, whatever it is fitted on."""
+
+    def __init__(self, hoard: LabelledTable) -> None:
+        super().__init__(0.0)
+        self.hoard = hoard
+
+    def sample(self, counts: dict[str, int], random_state: int = 0) -> LabelledTable:
+        return drawn_again(self.hoard, counts, random_state, 0.0)
+
+
+class LeakingSampler(BaseEstimator):
+    """Adds all rare rows of a table that it was made with."""
+
+    def __init__(self, hoard: Any) -> None:
+        self.hoard = hoard
+
+    def fit_resample(self, x: pd.DataFrame, y: Any) -> tuple[pd.DataFrame, Any]:
+        rare = self.hoard.frame[self.hoard.labels == self.hoard.names.index("rare")]
+        return pd.concat([x, rare], ignore_index=True), [*y, *["rare"] * len(rare)]
+
+
+def test_a_generator_that_gives_rows_it_was_never_shown_is_refused() -> None:
+    data = table()
+    with pytest.raises(LeakError, match=r"gan@1 has seen held-out rows"):
+        evaluate(data, replace(SHORT, generator=Leaking(data)))
+
+
+def test_a_sampler_that_adds_rows_it_was_never_shown_is_refused() -> None:
+    data = table()
+    asked = replace(SHORT, generator=Noisy(), samplers={"own": LeakingSampler(data)})
+    with pytest.raises(LeakError, match=r"sampler:own has seen held-out rows"):
+        evaluate(data, asked)
+
+
+class LeakingPictures:
+    """Gives pictures of a data set that it was made with."""
+
+    def __init__(self, hoard: LabelledImages) -> None:
+        self.hoard = hoard
+
+    def fit(self, data: LabelledImages) -> None:
+        """Learn nothing."""
+
+    def sample(self, counts: dict[str, int], random_state: int = 0) -> LabelledImages:
+        data = self.hoard
+        own = {name: np.flatnonzero(data.labels == data.names.index(name)) for name in counts}
+        rows = np.concatenate([np.resize(own[name], n) for name, n in counts.items()])
+        ids = np.array([f"made-{i}" for i in range(len(rows))])
+        return replace(data, pixels=data.pixels[rows], labels=data.labels[rows], ids=ids)
+
+
+def test_a_generator_of_pictures_that_it_was_never_shown_is_refused() -> None:
+    from sklearn.naive_bayes import GaussianNB
+
+    data = digits()
+    asked = replace(SHORT, learner=GaussianNB(), generator=LeakingPictures(data), classes=("2",))
+    with pytest.raises(LeakError, match="has seen held-out rows"):
+        evaluate(data, asked)
+
+
+def test_a_generator_that_is_fitted_already_is_refused_before_any_fit() -> None:
+    data = table()
+    with pytest.raises(LeakError, match="is fitted already"):
+        evaluate(data, replace(SHORT, generator=Noisy().fit(data)))
+
+
+class Plain:
+    """Nothing but what `Options` asks of a generator. wrong: how it breaks its word."""
+
+    def __init__(self, wrong: str = "") -> None:
+        self.wrong = wrong
+
+    def fit(self, data: LabelledTable) -> None:
+        self._data = data
+
+    def sample(self, counts: dict[str, int], random_state: int) -> Any:
+        asked = {name: n - 1 for name, n in counts.items()} if self.wrong == "fewer" else counts
+        made = drawn_again(self._data, asked, random_state, 0.1)
+        match self.wrong:
+            case "frame":
+                return made.frame
+            case "labels":
+                return replace(made, labels=1 - made.labels)
+            case "columns":
+                return replace(made, frame=made.frame.rename(columns={"a": "z"}))
+            case "raises":
+                raise ZeroDivisionError("no luck")
+        return made
+
+
+@pytest.mark.slow
+def test_a_generator_of_fit_and_sample_alone_will_do() -> None:
+    found = evaluate(table(), replace(SHORT, generator=Plain()))
+    assert found.result["arms"]["gan"]["missing"] is None
+    assert found.result["arms"]["gan"]["rows"]["rare"]["synthetic"] > 0
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ("frame", "the generator Plain gave DataFrame; expected LabelledTable"),
+        ("fewer", "expected exactly these, class by class in this order"),
+        ("labels", "expected exactly these, class by class in this order"),
+        ("columns", "gave rows of ['z', 'b', 'c', 'level']; expected ['a', 'b', 'c', 'level']"),
+        ("raises", "ZeroDivisionError: no luck"),
+    ],
+)
+def test_a_generator_that_breaks_its_word_is_an_arm_that_says_so(wrong: str, says: str) -> None:
+    arm = evaluate(table(), replace(SHORT, generator=Plain(wrong))).result["arms"]["gan"]
+    assert says in arm["missing"]
+    assert arm["default"] is None
+
+
+class OnlyResamples:
+    """Cannot be copied."""
+
+    def fit_resample(self, x: Any, y: Any) -> Any:
+        return x, y
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"generator": Noisy}, "fit(data) and sample(counts, random_state)"),
+        ({"generator": RecordingSampler()}, "fit(data) and sample(counts, random_state)"),
+        ({"samplers": {"own": Noisy()}}, "fit_resample(X, y) and get_params()"),
+        ({"samplers": {"own": OnlyResamples()}}, "fit_resample(X, y) and get_params()"),
+    ],
+)
+def test_plug_ins_that_cannot_be_used_are_refused_in_words(
+    given: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(UsageError) as refused:
+        evaluate(table(), replace(SHORT, **given))
+    assert says in str(refused.value)
+
+
+class Odd(RecordingSampler):
+    """Invents a class."""
+
+    def fit_resample(self, x: pd.DataFrame, y: Any) -> tuple[pd.DataFrame, Any]:
+        return x, ["odd", *y[1:]]
+
+
+def test_a_sampler_that_invents_a_class_is_an_arm_that_says_so() -> None:
+    found = evaluate(table(), replace(SHORT, generator=Noisy(), samplers={"own": Odd()}))
+    assert "gave rows of the class 'odd'" in found.result["arms"]["own"]["missing"]
+
+
+def test_ids_that_repeat_are_no_data() -> None:
+    data = table()
+    with pytest.raises(DataError):
+        replace(data, ids=np.array(["same"] * len(data)))
