@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -18,6 +19,7 @@ from gan_augment.evaluation.journal import Journal, Key, Line
 from gan_augment.evaluation.protocol import Split
 from gan_augment.evaluation.setup import INNER, OUTER, Setup
 from gan_augment.progress import Progress
+from gan_augment.storage.files import process_lives
 from gan_augment.synthesizers.protocol import Data
 
 ALL_GENERATED = 1.0
@@ -131,21 +133,27 @@ def _lines(tasks: Sequence[Task], n_jobs: int | None) -> Iterator[Line]:
     from joblib import Parallel, delayed
 
     side_by_side = Parallel(n_jobs=n_jobs, return_as="generator_unordered")
-    yield from side_by_side(delayed(_run)(task, os.getpid()) for task in tasks)
+    here = os.getpid(), platform.node()
+    yield from side_by_side(delayed(_run)(task, *here) for task in tasks)
 
 
-def _run(task: Task, parent: int) -> Line:
-    _end_with(parent)
+def _run(task: Task, parent: int, machine: str) -> Line:
+    _end_with(parent, machine)
     return task.run()
 
 
 @cache
-def _end_with(parent: int) -> None:
-    """Let a worker process end when `parent`, which started it, is gone.
+def _end_with(parent: int, machine: str) -> None:
+    """Let a worker process end when `parent`, which started it on this machine, is gone.
 
-    After a kill nobody reads its lines; joblib's workers would go through their queue all the same.
+    After a kill nobody reads its lines; joblib's workers would go through their queue all the same,
+    those that had only begun to start too. Threads and workers of another kind go on.
     """
-    if os.getppid() != parent:  # a thread of it, or a worker of some other kind
+    if os.getpid() == parent or platform.node() != machine:
+        return
+    if not process_lives(parent):
+        os._exit(1)
+    if os.getppid() != parent:
         return
 
     def watch() -> None:
