@@ -212,12 +212,12 @@ def calibrated(gain: float, rare: int, jobs: int, draws: int) -> dict[str, float
 
 @dataclass(frozen=True)
 class Campaign:
-    """A row of the table of what was asked. passed: of the facts of all trials, whether it held."""
+    """What is planted: truth, the gain; None where there is none. asked: what should be found."""
 
     kind: str
     rare: int
     share: float
-    truth: float
+    truth: float | None
     asked: str
 
 
@@ -257,9 +257,9 @@ def campaigns(chosen: Sequence[str], jobs: int, draws: int) -> dict[str, Campaig
             found[name] = Campaign("marked", rare, at["share"], at["gain"], asked)
     if "harm" in chosen:
         asked = "HARMFUL in >= 95 %; auto below none by more than delta in <= 5 %"
-        found["harm"] = Campaign("flipped", RARE, 0.0, math.nan, asked)
+        found["harm"] = Campaign("flipped", RARE, 0.0, None, asked)
     if "leak" in chosen:
-        found["leak"] = Campaign("leak", RARE, 0.0, math.nan, "refused, always")
+        found["leak"] = Campaign("leak", RARE, 0.0, None, "refused, always")
     return found
 
 
@@ -322,7 +322,7 @@ def main() -> None:
             "common_rows_a_rare_one": COMMON,
             "campaigns": kept,
         }
-        given.out.write_text(json.dumps(told, indent=1, allow_nan=True) + "\n")
+        given.out.write_text(json.dumps(told, indent=1, allow_nan=False) + "\n")
 
 
 def _read(path: Path | None) -> dict[str, Any]:
