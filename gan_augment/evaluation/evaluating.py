@@ -22,6 +22,7 @@ from gan_augment.data.strategy import choose_classes
 from gan_augment.data.table_hash import row_hashes, table_sha256
 from gan_augment.errors import OutputExistsError, ResumeMismatchError
 from gan_augment.evaluation.amount import adds
+from gan_augment.evaluation.candidates import Candidate
 from gan_augment.evaluation.described import described
 from gan_augment.evaluation.generators import MODELS
 from gan_augment.evaluation.journal import Journal
@@ -149,10 +150,19 @@ def prepare(
     images = isinstance(data, LabelledImages)
     processes, keeps = _processes(options.n_jobs), isinstance(gan, ImageGAN | TabularGAN)
     options = _within_default(options, images)
+
+    def tried(design: Design) -> tuple[Candidate, ...]:
+        """Without amounts that add nothing to this data."""
+        return tuple(
+            c
+            for c in design.candidates(options, learner)
+            if c.kind != "amount" or adds(c.amount, rows, rare, options.top_up)
+        )
+
     if header is None:
         design = designed(
             options,
-            learner,
+            tried,
             protocol,
             costs,
             keeps_generators=keeps,
@@ -164,12 +174,6 @@ def prepare(
     if keeps:
         gan = unfitted_twin(gan, options.seed, steps=design.steps, budget_s=None)
     protocol = without_repeats(protocol, design.repeats)
-    top_up = options.top_up
-    candidates = tuple(
-        c
-        for c in design.candidates(options, learner)
-        if c.kind != "amount" or adds(c.amount, rows, rare, top_up)
-    )
     setup = Setup[Any](
         data=data,
         protocol=protocol,
@@ -177,18 +181,18 @@ def prepare(
         generator=gan,
         samplers=options.samplers,
         rare=rare,
-        top_up=top_up,
+        top_up=options.top_up,
         metric=options.metric,
         delta=options.delta,
         arms=arms_of(options, learner),
-        candidates=candidates,
+        candidates=tried(design),
         curves=design.curves,
         batch=options.batch,
         overrides=options.overrides,
         seed=options.seed,
         header={"kind": "header", "asked": asked, "planned": design.to_dict()},
     )
-    fits = counted(design, options, learner, protocol.folds, keeps)
+    fits = counted(design, setup.candidates, protocol.folds, keeps)
     plan = Plan(
         metric=options.metric,
         delta=options.delta,
@@ -310,7 +314,7 @@ def _asked(
         "curves": options.curves,
         "steps": options.steps,
         "folds": protocol.folds,
-        "splits": protocol.sha256() if options.repeats else f"{protocol.kind} {protocol.folds}",
+        "splits": protocol.sha256(),
         "columns": {str(name): kind for name, kind in options.overrides.columns.items()},
         "inner_folds": INNER_FOLDS,
         "library": {name: version(name) for name in _PACKAGES},

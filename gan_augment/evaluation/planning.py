@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -142,20 +142,19 @@ def arms_of(options: Options, learner: Learner) -> tuple[str, ...]:
     return tuple(arm for arm in options.asked_arms() if arm != "plain" or learner.augments)
 
 
-def counted(
-    design: Design, options: Options, learner: Learner, folds: int, keeps_generators: bool
-) -> Fits:
-    """The fits of a design."""
-    found, splits = design.candidates(options, learner), folds * design.repeats
-    sources = {c.generated for c in found if c.generated}
-    cells = len(found) + (1 if design.curves else 0)  # nothing but generated rows, chosen later
+def counted(design: Design, tried: Sequence[Candidate], folds: int, keeps_generators: bool) -> Fits:
+    """The fits of a design. tried: its candidates."""
+    splits = folds * design.repeats
+    sources = {c.generated for c in tried if c.generated}
+    share = design.curves and "gan" in sources  # nothing but generated rows, at what is chosen
+    cells = len(tried) + int(share)
     generators = splits * FITS_A_CELL * len(sources) if keeps_generators else 0
     return Fits(generators, splits * FITS_A_CELL * cells)
 
 
 def designed(
     options: Options,
-    learner: Learner,
+    tried: Callable[[Design], Sequence[Candidate]],
     protocol: Protocol,
     costs: Costs | None,
     *,
@@ -165,8 +164,8 @@ def designed(
 ) -> Design:
     """The most that a budget has room for: things are left out in a fixed order until it fits.
 
-    costs: None where there is no budget. Of images the generators get what is left, from 60 s a
-    fit on, unless their steps are given.
+    tried: the candidates of a design. costs: None where there is no budget. Of images the
+    generators get what is left, from 60 s a fit on, unless their steps are given.
     """
     full = Design(
         protocol.repeats, options.to, options.to, options.curves, options.steps, left_out=()
@@ -179,7 +178,7 @@ def designed(
     room_s = options.budget_s * processes
     flexible = gans if images and full.steps is None else None
     for design in _smaller(full, options):
-        fits = counted(design, options, learner, protocol.folds, keeps_generators)
+        fits = counted(design, tried(design), protocol.folds, keeps_generators)
         if flexible is None:
             if costs.seconds(design, fits) <= room_s:
                 return design
