@@ -1,0 +1,224 @@
+"""An evaluation as a whole: its folder, going on with it, and what is told of what failed."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gan_augment.errors import OutputExistsError, ResumeMismatchError
+from gan_augment.evaluation.evaluating import JOURNAL, RESULT, TIMINGS, evaluate, prepare
+from gan_augment.evaluation.options import Options
+from gan_augment.evaluation.result import Evaluation
+from tests.evaluation.drawn import Noisy, drawn_again, table
+
+SHORT = Options(
+    learner="logistic",
+    generator=Noisy(),
+    folds=2,
+    repeats=1,
+    to=(1.0,),
+    arms=("smote", "gan"),
+    curves=False,
+    n_jobs=1,
+)
+
+
+class Failing(Noisy):
+    """Cannot be fitted."""
+
+    def fit(self, data: Any) -> Noisy:
+        raise RuntimeError("no memory left")
+
+
+def test_a_generator_that_fails_is_an_arm_that_says_why_and_never_a_figure() -> None:
+    found = evaluate(table(), replace(SHORT, generator=Failing(), arms="default", curves=True))
+    gan, smote = (found.result["arms"][name] for name in ("gan", "smote"))
+    assert "RuntimeError: no memory left" in gan["missing"]
+    assert all(value is None for name, value in gan.items() if name != "missing")
+    assert smote["missing"] is None
+    assert found.result["arms"]["auto"]["missing"] is None
+    assert any("gan@1 failed in 2 fits" in line for line in found.result["warnings"])
+    frame = found.to_frame()
+    assert np.isnan(frame.loc["gan", "balanced_accuracy"])
+    assert any("no memory left" in line for line in found.lines())
+
+
+def test_a_learner_that_knows_no_class_weights_has_an_arm_that_says_so() -> None:
+    asked = replace(SHORT, learner="neighbours", arms="default")
+    arm = evaluate(table(), asked).result["arms"]["class_weight"]
+    assert arm["missing"] == "the learner neighbours knows no class weights"
+    assert arm["default"] is None
+
+
+def test_a_class_of_two_rows_is_named_and_its_test_rows_stay() -> None:
+    data = table({"common": 60, "rare": 16, "lone": 2})
+    found = evaluate(data, replace(SHORT, classes=("rare",))).result
+    assert found["data"]["left_out"] == {"lone": "2 rows; judging needs 4"}
+    assert found["data"]["evaluated"] == ["common", "rare"]
+    assert np.sum(found["arms"]["none"]["confusion"]["default"]) == 78
+
+
+def test_missing_cells_are_no_obstacle() -> None:
+    found = evaluate(table(missing=0.3), replace(SHORT, arms="default")).result
+    assert [name for name, arm in found["arms"].items() if arm["missing"]] == []
+
+
+def test_groups_and_times_are_what_the_result_says() -> None:
+    groups = evaluate(table(groups=np.arange(76) // 2), SHORT).result
+    assert (groups["protocol"]["splits"], groups["data"]["unit"]) == ("groups", "groups")
+    asked = replace(SHORT, times=np.arange(76), gap=2, folds=3)
+    times = evaluate(table(), asked).result
+    assert (times["protocol"]["splits"], times["protocol"]["repeats"]) == ("time", 1)
+
+
+def test_repeats_of_rows_are_counted_and_kept_together_where_asked() -> None:
+    data = table()
+    counts = {"common": 6, "rare": 3}
+    again = drawn_again(data, counts, seed=0, spread=0.0)
+    import pandas as pd
+
+    both = replace(
+        data,
+        frame=pd.concat([data.frame, again.frame], ignore_index=True),
+        labels=np.concatenate([data.labels, again.labels]),
+        ids=np.concatenate([data.ids, again.ids]),
+    )
+    apart = evaluate(both, SHORT).result
+    assert apart["data"]["duplicates"]["exact"] >= 9
+    assert any("may be on both sides" in line for line in apart["warnings"])
+    together = evaluate(both, replace(SHORT, group_duplicates=True)).result
+    assert together["protocol"]["splits"] == "groups"
+    assert not any("both sides" in line for line in together["warnings"])
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("evaluated") / "rep"
+    evaluate(table(), SHORT, out=folder)
+    return folder
+
+
+def copied(finished: Path, to: Path) -> Path:
+    to.mkdir()
+    for file in finished.iterdir():
+        (to / file.name).write_bytes(file.read_bytes())
+    return to
+
+
+def test_a_folder_holds_the_journal_the_result_and_the_timings(finished: Path) -> None:
+    assert sorted(path.name for path in finished.iterdir()) == sorted([JOURNAL, RESULT, TIMINGS])
+    found = Evaluation.load(finished)
+    assert found.timings["seconds"]["total"] > 0
+    assert "seconds" not in found.result
+
+
+def test_without_a_folder_nothing_is_left_on_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    evaluate(table(), SHORT)
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_is_not_ours_is_never_written_over(finished: Path, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    for overwrite in (False, True):
+        with pytest.raises(OutputExistsError, match="holds something already"):
+            evaluate(table(), SHORT, out=tmp_path, overwrite=overwrite)
+    with pytest.raises(OutputExistsError, match="is a file"):
+        evaluate(table(), SHORT, out=tmp_path / "notes.txt")
+    ours = copied(finished, tmp_path / "ours")
+    with pytest.raises(OutputExistsError, match="holds something already"):
+        evaluate(table(), SHORT, out=ours)
+    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["notes.txt"]
+
+
+def test_an_evaluation_is_replaced_where_asked_and_files_beside_it_stay(
+    finished: Path, tmp_path: Path
+) -> None:
+    ours = copied(finished, tmp_path / "ours")
+    (ours / "notes.txt").write_text("mine")
+    found = evaluate(table(), replace(SHORT, seed=1), out=ours, overwrite=True)
+    assert json.loads((ours / RESULT).read_bytes()) == found.to_dict()
+    assert found.result["protocol"]["seed"] == 1
+    assert (ours / "notes.txt").read_text() == "mine"
+
+
+def test_an_evaluation_that_is_refused_leaves_no_folder(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="nothing can be judged"):
+        evaluate(table({"common": 60, "rare": 3}), SHORT, out=tmp_path / "rep")
+    assert not (tmp_path / "rep").exists()
+
+
+def test_a_finished_evaluation_is_gone_on_with_in_no_time(finished: Path, tmp_path: Path) -> None:
+    ours = copied(finished, tmp_path / "ours")
+    journal = (ours / JOURNAL).read_bytes()
+    evaluate(table(), SHORT, out=ours, resume=True)
+    assert (ours / JOURNAL).read_bytes() == journal
+    assert (ours / RESULT).read_bytes() == (finished / RESULT).read_bytes()
+
+
+TIMES = np.arange(76)
+
+
+@pytest.mark.parametrize(
+    ("more", "names"),
+    [
+        ({"seed": 1}, "seed is 0, asked was 1"),
+        ({"metric": "macro_f1"}, "its metric"),
+        ({"delta": 0.02}, "its delta"),
+        ({"learner": "boosting"}, "its learner"),
+        ({"generator": Noisy(0.1)}, "its generator"),
+        ({"arms": ("gan",)}, "its arms"),
+        ({"to": (0.5,)}, "its to"),
+        ({"folds": 3}, "its folds"),
+        ({"repeats": 2}, "its splits"),
+        ({"times": TIMES}, "its splits"),
+        ({"classes": ("common", "rare")}, "its classes"),
+        ({"curves": True}, "its curves"),
+    ],
+)
+def test_another_evaluation_is_not_gone_on_with_and_what_differs_is_named(
+    finished: Path, tmp_path: Path, more: dict[str, Any], names: str
+) -> None:
+    ours = copied(finished, tmp_path / "ours")
+    with pytest.raises(ResumeMismatchError, match="is of another evaluation") as refused:
+        evaluate(table(), replace(SHORT, **more), out=ours, resume=True)
+    assert names in str(refused.value)
+    assert (ours / RESULT).read_bytes() == (finished / RESULT).read_bytes()
+
+
+@pytest.mark.parametrize("more", [{"gap": 3}, {"times": TIMES[::-1]}])
+def test_other_splits_in_time_are_another_evaluation(more: dict[str, Any], tmp_path: Path) -> None:
+    asked = replace(SHORT, repeats=None, times=TIMES)
+    evaluate(table(), asked, out=tmp_path / "rep")
+    with pytest.raises(ResumeMismatchError, match="its splits"):
+        evaluate(table(), replace(asked, **more), out=tmp_path / "rep", resume=True)
+
+
+def test_other_data_is_another_evaluation(finished: Path, tmp_path: Path) -> None:
+    ours = copied(finished, tmp_path / "ours")
+    with pytest.raises(ResumeMismatchError, match="its data"):
+        evaluate(table(seed=1), SHORT, out=ours, resume=True)
+
+
+@pytest.mark.slow
+def test_of_the_models_those_of_the_first_repeats_training_parts_are_kept(tmp_path: Path) -> None:
+    asked = replace(SHORT, generator=None, steps=2, repeats=2, arms=("permuted",))
+    evaluate(table(), asked, out=tmp_path / "rep")
+    kept = sorted(path.name for path in (tmp_path / "rep" / "models").iterdir())
+    assert kept == ["r0-f0-gan-outer", "r0-f1-gan-outer"]
+
+
+def test_objects_among_a_plug_ins_parameters_make_no_difference_between_two_runs() -> None:
+    headers = [
+        prepare(table(), replace(SHORT, generator=Noisy(object()))).setup.header  # type: ignore[arg-type]
+        for _ in range(2)
+    ]
+    assert headers[0] == headers[1]
