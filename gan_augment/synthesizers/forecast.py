@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
+import torch
+
 from gan_augment import devices
 from gan_augment.data.contract import LabelledImages, LabelledTable
 from gan_augment.data.infer_schema import infer_schema
@@ -55,6 +57,7 @@ def forecast(gan: ImageGAN | TabularGAN, data: LabelledImages | LabelledTable) -
 
     Raises what `fit` raises for settings and data that it refuses.
     """
+    torch.optim.SGD([torch.zeros(1)])  # torch's first optimiser imports for a second or more
     if isinstance(gan, ImageGAN):
         assert isinstance(data, LabelledImages), "an ImageGAN is fitted on images"
         return _of_images(gan, data)
