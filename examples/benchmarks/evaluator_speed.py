@@ -1,0 +1,170 @@
+"""What an evaluation costs beside its fits, and what a second process saves.
+
+    python examples/benchmarks/evaluator_speed.py [--out examples/benchmarks/evaluator_speed.json]
+        [--rounds 3] [--folds 5] [--repeats 1] [--steps 300] [--tables cancer,drawn]
+
+Two tables: scikit-learn's breast cancer (569 rows, 30 numbers), the malignant cases topped up, and
+one of 5,000 rows that is drawn, with six numbers, four columns of levels and 5 % rare rows. The
+learner is boosting, arms and curves are the default ones. Each evaluation is a process of its own,
+timed from the call to its return, with nothing but the library imported; one process and two take
+turns in every round.
+
+- overhead: (wall time - the seconds that the journal tells of making training sets, fitting and
+  predicting) / those seconds, with one process. Asked: <= .05.
+- ratio: wall time with two processes / with one, within a round. Asked: <= .6.
+
+Run it on an idle machine of two cores, with OMP_NUM_THREADS=1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from gan_augment.data.contract import LabelledTable
+from gan_augment.data.tables import read_frame
+from gan_augment.evaluation.evaluating import evaluate
+from gan_augment.evaluation.options import Options
+
+ROWS, RARE = 5000, 250
+
+
+def cancer() -> tuple[LabelledTable, str]:
+    """(the table, the class to top up)."""
+    from sklearn.datasets import load_breast_cancer
+
+    X, y = load_breast_cancer(return_X_y=True, as_frame=True)
+    return read_frame(X, y=y.map({0: "malignant", 1: "benign"})).table, "malignant"
+
+
+def drawn() -> tuple[LabelledTable, str]:
+    """Numbers and levels that tell a little of the class."""
+    rng = np.random.default_rng(0)
+    rare = rng.permutation(np.arange(ROWS) < RARE)
+    frame = pd.DataFrame(rng.normal(size=(ROWS, 6)), columns=[f"x{i}" for i in range(6)])
+    frame[["x0", "x1", "x2"]] += 0.7 * rare[:, None]
+    for i, levels in enumerate((3, 5, 12, 30)):
+        shift = np.where(rare, 0.15 * levels, 0.0)
+        codes = np.abs(rng.normal(shift, levels / 3)).astype(int) % levels
+        frame[f"level{i}"] = [f"level {code}" for code in codes]
+    return read_frame(frame, y=np.where(rare, "rare", "common")).table, "rare"
+
+
+TABLES = {"cancer": cancer, "drawn": drawn}
+
+
+def one(asked: argparse.Namespace) -> dict[str, float]:
+    """Seconds of one evaluation: wall time, until its plan was there, what the journal tells."""
+    table, rare = TABLES[asked.one]()
+    planned_s: list[float] = []
+    options = Options(
+        learner="boosting",
+        classes=(rare,),
+        folds=asked.folds,
+        repeats=asked.repeats,
+        steps=asked.steps,
+        n_jobs=asked.jobs,
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        began_s = time.perf_counter()
+        found = evaluate(
+            table,
+            options,
+            out=Path(folder) / "report",
+            on_plan=lambda _: planned_s.append(time.perf_counter()),
+        )
+        wall_s = time.perf_counter() - began_s
+    fits_s = found.timings["seconds"]
+    return {
+        "wall_s": wall_s,
+        "planned_s": planned_s[0] - began_s,
+        "fits_s": fits_s["total"],
+        "generators_s": sum(fits_s["generators"].values()),
+        "making_s": sum(spent["make"] for spent in fits_s["candidates"].values()),
+        "learning_s": sum(spent["fit"] for spent in fits_s["candidates"].values()),
+        "predicting_s": sum(spent["predict"] for spent in fits_s["candidates"].values()),
+    }
+
+
+def alone(name: str, jobs: int, asked: argparse.Namespace) -> dict[str, float]:
+    """`one` in a process of its own."""
+    line = [sys.executable, __file__, "--one", name, "--jobs", str(jobs)]
+    for flag in ("folds", "repeats", "steps"):
+        line += [f"--{flag}", str(getattr(asked, flag))]
+    run = subprocess.run(line, capture_output=True, text=True, check=True)
+    found: dict[str, float] = json.loads(run.stdout.splitlines()[-1])
+    return found
+
+
+def compared(name: str, asked: argparse.Namespace) -> dict:
+    """Both ways of each round, in turns."""
+    ways: dict[int, list[dict[str, float]]] = {1: [], 2: []}
+    for number in range(asked.rounds):
+        for jobs in (1, 2) if number % 2 == 0 else (2, 1):
+            ways[jobs].append(alone(name, jobs, asked))
+            print(name, jobs, json.dumps(rounded(ways[jobs][-1])), flush=True)
+    overhead = [(run["wall_s"] - run["fits_s"]) / run["fits_s"] for run in ways[1]]
+    ratio = [two["wall_s"] / single["wall_s"] for single, two in zip(ways[1], ways[2], strict=True)]
+    return {
+        "overhead": summary(overhead),
+        "two processes / one": summary(ratio),
+        "one process": {key: summary([run[key] for run in ways[1]]) for key in ways[1][0]},
+        "two processes": {key: summary([run[key] for run in ways[2]]) for key in ways[2][0]},
+    }
+
+
+def rounded(values: dict[str, float]) -> dict[str, float]:
+    """For people."""
+    return {name: round(value, 2) for name, value in values.items()}
+
+
+def summary(values: list[float]) -> dict[str, float]:
+    """Median, lowest, highest."""
+    three = {"median": statistics.median(values), "lowest": min(values), "highest": max(values)}
+    return {name: round(value, 3) for name, value in three.items()}
+
+
+def main() -> None:
+    """Measure, print, write."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--folds", type=int, default=5)
+    parser.add_argument("--repeats", type=int, default=1)
+    parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--tables", type=lambda text: text.split(","), default=list(TABLES))
+    parser.add_argument("--one", choices=list(TABLES), help="one evaluation, here and now")
+    parser.add_argument("--jobs", type=int, default=1)
+    asked = parser.parse_args()
+    if asked.one:
+        print(json.dumps(one(asked)))
+        return
+    result: dict = {
+        "learner": "boosting",
+        "folds x repeats": f"{asked.folds} x {asked.repeats}",
+        "steps of the GAN": asked.steps,
+        "rounds": asked.rounds,
+        "cores": len(os.sched_getaffinity(0)),
+        "python": platform.python_version(),
+    }
+    for name in asked.tables:
+        result[name] = compared(name, asked)
+        told = {key: result[name][key] for key in ("overhead", "two processes / one")}
+        print(name, json.dumps(told), flush=True)
+    if asked.out:
+        asked.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
