@@ -28,10 +28,11 @@ _LOOK_S = 0.5
 
 @dataclass(frozen=True)
 class Task:
-    """One line of the journal that is to be made. key: the line's. seconds are not known yet."""
+    """One line of the journal that is to be made. key: the line's. waits: for kept generators."""
 
     key: Key
     run: Callable[[], Line]
+    waits: bool = False
 
 
 def run(
@@ -42,18 +43,15 @@ def run(
     The lines do not depend on n_jobs, nor on what was there before. Raises what a cell raises; the
     lines before that are kept.
     """
-    sources = dict.fromkeys(c.generated for c in setup.candidates if c.generated)
+    cells: list[Task] = _cells(setup, folder)
     if setup.keeps_generators and _cells_left(setup, journal, folder):
         journal.forget(lambda line: _lost(line, folder))
-        for levels in ((OUTER,), INNER):
-            fits = [
-                _generator_task(setup, split, level, source, folder)
-                for split in setup.protocol.splits
-                for source in sources
-                for level in levels
-            ]
-            _do(fits, journal, n_jobs, progress, "fitting generators")
-    _do(_cells(setup, folder), journal, n_jobs, progress, "fitting and judging learners")
+        outer: list[Task] = _generators(setup, folder, (OUTER,))
+        free: list[Task] = [task for task in cells if not task.waits]  # for idle processes
+        _do([*outer, *free], journal, n_jobs, progress, "fitting generators and learners")
+        inner: list[Task] = _generators(setup, folder, INNER)
+        _do(inner, journal, n_jobs, progress, "fitting generators of inner parts")
+    _do(cells, journal, n_jobs, progress, "fitting and judging learners")
     if setup.curves:
         more = _shares(setup, journal, folder)
         _do(more, journal, n_jobs, progress, "varying the share of generated rows")
@@ -63,6 +61,17 @@ def all_generated(setup: Setup[Data], journal: Journal, split: Split) -> list[Ca
     """The chosen amount of a split with nothing but generated rows added, for the share's curve."""
     amount = chosen_amount(setup, journal, split, "gan")
     return [] if amount is None else [Candidate("amount", amount, share=ALL_GENERATED)]
+
+
+def _generators(setup: Setup[Data], folder: Path, levels: Sequence[str]) -> list[Task]:
+    """The generator fits of these levels; an inner one needs the outer one of its split."""
+    sources = dict.fromkeys(c.generated for c in setup.candidates if c.generated)
+    return [
+        _generator_task(setup, split, level, source, folder)
+        for split in setup.protocol.splits
+        for source in sources
+        for level in levels
+    ]
 
 
 def _cells(setup: Setup[Data], folder: Path) -> list[Task]:
@@ -107,7 +116,8 @@ def _generator_task(
 
 def _cell_task(setup: Setup[Data], split: Split, candidate: Candidate, folder: Path) -> Task:
     key = ("cell", split.repeat, split.fold, candidate.key)
-    return Task(key, partial(run_cell, setup, split, candidate, folder))
+    waits = setup.keeps_generators and candidate.generated is not None
+    return Task(key, partial(run_cell, setup, split, candidate, folder), waits)
 
 
 def _do(
@@ -126,13 +136,13 @@ def _do(
 
 
 def _lines(tasks: Sequence[Task], n_jobs: int | None) -> Iterator[Line]:
-    """The lines of the tasks as they are done, in this process or in others."""
+    """The lines of the tasks as each is done, in this process or in others."""
     if n_jobs == 1:
         yield from (task.run() for task in tasks)
         return
     from joblib import Parallel, delayed
 
-    side_by_side = Parallel(n_jobs=n_jobs, return_as="generator_unordered")
+    side_by_side = Parallel(n_jobs=n_jobs, return_as="generator_unordered", batch_size=1)
     here = os.getpid(), platform.node()
     yield from side_by_side(delayed(_run)(task, *here) for task in tasks)
 
