@@ -42,6 +42,7 @@ def test_what_is_called_is_what_the_confusions_count() -> None:
     setup = setup_of()
     for candidate in setup.candidates:
         line, split = cell(setup, candidate), setup.protocol.splits[0]
+        assert line["error"] is None, candidate.key
         truth = setup.data.labels[split.test]
         for column in ("default", "tuned"):
             called = unpack_labels(line["called"][column])
