@@ -27,6 +27,7 @@ from gan_augment.randomness import generator
 from gan_augment.storage import write_errors, write_file
 from gan_augment.workflows.augmenting import augment
 from gan_augment.workflows.comparison import Arm, compare, table, verdict
+from gan_augment.workflows.demo_verdicts import closing_lines
 from gan_augment.workflows.fitting import fit
 
 RARE = ("3", "8", "9")  # alike, so that 20 rows leave something to gain
@@ -83,6 +84,8 @@ class DemoResult:
             f"look at it      {self.samples}",
             f"what it is      gan-augment inspect {shlex.quote(str(self.run))}",
             "your images     gan-augment augment PHOTOS TOPPED-UP   (a folder per class)",
+            "",
+            *closing_lines("digits", self.data),
         ]
 
 

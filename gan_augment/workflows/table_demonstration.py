@@ -27,6 +27,7 @@ from gan_augment.synthesizers.baselines import Repeats, Smote
 from gan_augment.synthesizers.tabular_gan import TabularGAN
 from gan_augment.workflows.augmenting import augment
 from gan_augment.workflows.comparison import Arm, Scores, score, table, verdict
+from gan_augment.workflows.demo_verdicts import closing_lines
 from gan_augment.workflows.demonstration import make_room
 from gan_augment.workflows.fitting import fit
 
@@ -83,6 +84,8 @@ class TableDemoResult:
             f"topped up       {self.topped_up}",
             f"what it is      gan-augment inspect {shlex.quote(str(self.run))}",
             "your table      gan-augment augment TABLE.csv TOPPED-UP.csv --target COLUMN",
+            "",
+            *closing_lines("cells", self.data),
         ]
 
 
