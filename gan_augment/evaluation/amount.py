@@ -227,11 +227,11 @@ def choose_amount(scores: AmountScores, figure: str, default: Amount = DEFAULT) 
     if mean[best] - mean[default] > error:
         reason = f"{said}, by more than one standard error ({error:.3f}) above {versus}"
         return AmountChoice(best, best, mean, error, reason)
-    if NOTHING in mean and mean[default] <= mean[NOTHING]:
+    if default != NOTHING and NOTHING in mean and mean[default] <= mean[NOTHING]:
         reason = f"{said}, since {versus}, is not above nothing ({mean[NOTHING]:.3f})"
         return AmountChoice(best, best, mean, error, reason)
     reason = f"{default}: {figure} {mean[default]:.3f}"
-    if NOTHING in mean:
+    if default != NOTHING and NOTHING in mean:
         reason += f", nothing {mean[NOTHING]:.3f}"
     if best != default:
         reason += (

@@ -330,3 +330,15 @@ def test_an_error_of_the_judge_is_not_swallowed():
 def test_an_amount_that_is_none_is_refused(source, to, why):
     with pytest.raises(UsageError, match=why):
         Amount(source, to)
+
+
+def test_nothing_as_the_default_is_left_only_for_what_is_clearly_better() -> None:
+    noise = np.array([0.02, -0.02, 0.0])
+    figures = {NOTHING: np.full(3, 0.5), Amount("smote", 0.25): 0.505 + noise}
+    figures[Amount("gan", 1.0)] = 0.51 - noise
+    kept = choose_amount(AmountScores({"f1": figures}, {}), "f1", NOTHING)
+    assert kept.amount == NOTHING
+    assert "within one standard error" in kept.reason
+    figures[Amount("gan", 1.0)] = 0.56 - noise
+    better = choose_amount(AmountScores({"f1": figures}, {}), "f1", NOTHING)
+    assert better.amount == Amount("gan", 1.0)
