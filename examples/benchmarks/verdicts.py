@@ -99,11 +99,12 @@ def rows_of(results: dict[str, dict[str, Any]]) -> list[str]:
         "# What the evaluator says of real data",
         "",
         "Primary metric balanced accuracy, tuned decision; differences in percentage points with "
-        "their 95 % intervals. Made by `verdicts.py`; the results themselves lie in `verdicts/`.",
+        "their 95 % intervals. The last two columns are percent: at the learner's own decision, and "
+        "tuned. Made by `verdicts.py`; the results themselves lie in `verdicts/`.",
         "",
         "| data | rows | rare rows | verdict | gan - none | could show | best cheap arm - none "
-        "| auto - none |",
-        "|---|---|---|---|---|---|---|---|",
+        "| auto - none | own decision: none, gan | tuned: none |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for name, result in results.items():
         told, facts = result["verdict"], result["data"]
@@ -118,11 +119,17 @@ def rows_of(results: dict[str, dict[str, Any]]) -> list[str]:
         lines.append(
             f"| {name} | {facts['rows']:,} | {rare:,} | {told['word']} "
             f"| {_points(told['difference'])} | {100 * told['detectable']:.1f} "
-            f"| {best} {_points(cheap[best])} | {_points(auto)} |"
+            f"| {best} {_points(cheap[best])} | {_points(auto)} "
+            f"| {_mean(result, 'none', 'default')}, {_mean(result, 'gan', 'default')} "
+            f"| {_mean(result, 'none', 'tuned')} |"
         )
     for name, result in results.items():
         lines += ["", f"**{name}.** {result['verdict']['sentence']}"]
     return lines
+
+
+def _mean(result: dict[str, Any], arm: str, decision: str) -> str:
+    return f"{100 * result['arms'][arm][decision]['balanced_accuracy']['mean']:.1f}"
 
 
 def _points(contrast: dict[str, Any]) -> str:
