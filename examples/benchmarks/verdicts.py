@@ -99,8 +99,8 @@ def rows_of(results: dict[str, dict[str, Any]]) -> list[str]:
         "# What the evaluator says of real data",
         "",
         "Primary metric balanced accuracy, tuned decision; differences in percentage points with "
-        "their 95 % intervals. The last two columns are percent: at the learner's own decision, and "
-        "tuned. Made by `verdicts.py`; the results themselves lie in `verdicts/`.",
+        "their 95 % intervals. The last two columns are percent: at the learner's own decision, "
+        "and tuned. Made by `verdicts.py`; the results themselves lie in `verdicts/`.",
         "",
         "| data | rows | rare rows | verdict | gan - none | could show | best cheap arm - none "
         "| auto - none | own decision: none, gan | tuned: none |",
