@@ -266,7 +266,7 @@ def campaigns(chosen: Sequence[str], jobs: int, draws: int) -> dict[str, Campaig
 def forecast_difference(rare: int) -> float:
     """The smallest difference that the plan prints for such a table, before any fit."""
     setup = prepare(table([0, rare], rare), options("marked", 0.0)).setup
-    return smallest_difference(setup.protocol, setup.metric, DELTA)
+    return smallest_difference(setup.protocol, setup.metric, DELTA, setup.rare)
 
 
 def summary(trials: Sequence[dict[str, Any]]) -> dict[str, Any]:

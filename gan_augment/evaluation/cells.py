@@ -23,7 +23,7 @@ from gan_augment.evaluation.estimators import one_thread
 from gan_augment.evaluation.figures import score_figure, split_figures
 from gan_augment.evaluation.generators import seen
 from gan_augment.evaluation.journal import Line, packed_labels
-from gan_augment.evaluation.leaks import check_not_leaking, copies
+from gan_augment.evaluation.leaks import check_disjoint, check_not_leaking, copies
 from gan_augment.evaluation.learners import Fitted
 from gan_augment.evaluation.protocol import Split
 from gan_augment.evaluation.setup import OUTER, Level, Setup
@@ -68,6 +68,8 @@ def _judged(
     for name, level in levels.items():
         with spent.on("make"):
             made[name] = training_set(setup, level, candidate, folder)
+        ids = made[name].training.real.ids
+        check_disjoint(ids, level.held.ids, f"{candidate.key} of fold {split.fold + 1}")
         _check_plug_in(setup, candidate, made[name], level)
         parts[name] = _fitted(setup, made[name], level, spent)
     outer = parts.pop(OUTER)
@@ -87,7 +89,7 @@ def _judged(
         },
         "rows": made[OUTER].rows,
         "copies": _copies(candidate, made[OUTER], levels[OUTER]),
-        **seen(levels[OUTER].part.ids),
+        "seen": {name: seen(ready.training.real.ids) for name, ready in made.items()},
     }
 
 
@@ -100,7 +102,8 @@ def _fitted(
         fitted = setup.learner.fit(ready.training, seed)
     with spent.on("predict"):
         scores = _scores(fitted, level.held, setup.batch)
-    trained = _shares(ready.training.data, even=ready.training.balanced)
+    even = ready.training.balanced or setup.learner.balances
+    trained = _shares(ready.training.data, even=even)
     return Part(scores, level.held.labels, trained, _shares(level.part))
 
 
@@ -126,7 +129,14 @@ def _check_plug_in(
     """Raise LeakError where a generator or sampler that is not ours gives held-out rows."""
     own = candidate.kind == "sampler" or (candidate.generated and not setup.keeps_generators)
     if own and ready.made is not None:
-        check_not_leaking(ready.made, level.part, level.held, candidate.key, level.schema)
+        check_not_leaking(
+            ready.made,
+            level.part,
+            level.held,
+            candidate.key,
+            level.schema,
+            resampled=candidate.kind == "sampler",
+        )
 
 
 def _figure(setup: Setup[Data], part: Part, decision: Decision) -> float | None:

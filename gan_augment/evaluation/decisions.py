@@ -1,8 +1,8 @@
 """What a learner says of rows, and the decision that is made of it. Nothing is trained here.
 
 Topping up a class moves a learner's decision even where it adds no information. So a decision is
-also tuned, among candidates that are the same for every training set: they act on scores that are
-corrected to the class shares of the real rows.
+also tuned, among candidates that are the same for every training set: they act on probabilities
+that are corrected to the class shares of the real rows.
 """
 
 from __future__ import annotations
@@ -150,8 +150,9 @@ def tune(parts: Sequence[Part], metric: str, evaluated: Sequence[int]) -> Decisi
     error of the highest (Breiman et al. 1984, "Classification and Regression Trees", section
     3.4.3): the highest of many cuts on a few rare rows is mostly luck. On simulated Gaussian tables
     of 60 and 120 rare rows it cost .5 points of balanced accuracy against this rule, and made
-    differences between arms a third noisier. The default where scores are missing, where the metric
-    is one of ranks, or where no evaluated class has a row.
+    differences between arms a third noisier. Values of kind "decision" are on a scale of the
+    learner's own, so of theirs the middle of the best cuts is taken. The default where scores are
+    missing, where the metric is one of ranks, or where no evaluated class has a row.
     """
     kinds = {part.scores.kind for part in parts}
     if metric in OF_RANKS or len(kinds) != 1 or "none" in kinds:
@@ -168,8 +169,12 @@ def tune(parts: Sequence[Part], metric: str, evaluated: Sequence[int]) -> Decisi
     found = figures_of(metric, counts, evaluated)
     if not np.isfinite(found).any():
         return Decision()
-    error = _standard_error(metric, counts[int(np.nanargmax(found))], evaluated)
-    equal = cuts[found >= np.nanmax(found) - max(error, SAME)]
+    if kinds == {"decision"}:  # what is right on its scale depends on what it was trained on
+        equal = cuts[found >= np.nanmax(found) - SAME]
+        nearest = float(np.median(equal))
+    else:
+        error = _standard_error(metric, counts[int(np.nanargmax(found))], evaluated)
+        equal = cuts[found >= np.nanmax(found) - max(error, SAME)]
     value = float(equal[np.abs(equal - nearest).argmin()])
     return Decision("threshold" if rule == "threshold" else "tau", value)
 

@@ -106,6 +106,20 @@ def is_pipeline(estimator: Any) -> bool:
     return isinstance(estimator, Pipeline)
 
 
+def balances(estimator: Any) -> bool:
+    """Whether it weighs or samples classes evenly by itself, at whatever depth.
+
+    By a parameter class_weight="balanced", or as an ensemble of imbalanced-learn, which resamples.
+    """
+    params = estimator.get_params(deep=True) if hasattr(estimator, "get_params") else {}
+    weighed = any(
+        name.rpartition("__")[2] == "class_weight" and str(value).startswith("balanced")
+        for name, value in params.items()
+    )
+    makers = [estimator, *params.values()]
+    return weighed or any(type(one).__module__.startswith("imblearn.ensemble") for one in makers)
+
+
 def takes_rows_as_they_are(estimator: Any) -> bool:
     """Whether it is a pipeline, or a search or calibration of one: it prepares its rows itself."""
     inner = estimator

@@ -6,10 +6,7 @@ Splits are in `protocol.py`, what is tried in `candidates.py`, one fit and its j
 
 from __future__ import annotations
 
-import contextlib
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -17,14 +14,16 @@ from typing import Any
 
 from gan_augment.data.contract import LabelledImages, LabelledTable
 from gan_augment.data.duplicates import digest, join_groups, near_duplicates, same_rows
+from gan_augment.data.infer_schema import infer_schema
 from gan_augment.data.readers import data_sha256
+from gan_augment.data.schema import Overrides
 from gan_augment.data.strategy import choose_classes
 from gan_augment.data.table_hash import row_hashes, table_sha256
-from gan_augment.errors import OutputExistsError, ResumeMismatchError
-from gan_augment.evaluation.amount import adds
+from gan_augment.errors import DataError, ResumeMismatchError
+from gan_augment.evaluation.amount import Amount, adds, plan_for
 from gan_augment.evaluation.candidates import Candidate
+from gan_augment.evaluation.confusions import OF_RANKS
 from gan_augment.evaluation.described import described
-from gan_augment.evaluation.generators import MODELS
 from gan_augment.evaluation.journal import Journal
 from gan_augment.evaluation.learners import Learner, learner_of
 from gan_augment.evaluation.options import IMAGE_BUDGET_S, Options
@@ -41,22 +40,19 @@ from gan_augment.evaluation.planning import (
     without_repeats,
 )
 from gan_augment.evaluation.protocol import INNER_FOLDS, Protocol, plan_protocol
+from gan_augment.evaluation.report_folder import JOURNAL, drop_models, held_folder
 from gan_augment.evaluation.result import Evaluation, build_result, build_timings
 from gan_augment.evaluation.running import run
-from gan_augment.evaluation.setup import OUTER, Setup, unfitted_twin
+from gan_augment.evaluation.setup import Setup, unfitted_twin
 from gan_augment.evaluation.statistics import detectable, expected_error
 from gan_augment.processes import available_cores
 from gan_augment.progress import Progress, Silent
-from gan_augment.storage import FolderLock, write_errors
-from gan_augment.storage.lock import LOCK_FILE
 from gan_augment.synthesizers.forecast import forecast
 from gan_augment.synthesizers.image_gan import ImageGAN
 from gan_augment.synthesizers.tabular_gan import TabularGAN
 
 AnyData = LabelledImages | LabelledTable
 
-JOURNAL, RESULT, TIMINGS = "journal.jsonl", "result.json", "timings.json"
-_OWN = (JOURNAL, RESULT, TIMINGS, MODELS)
 _PACKAGES = ("gan-augment", "torch", "numpy", "scipy", "scikit-learn", "imbalanced-learn", "pandas")
 
 
@@ -88,7 +84,7 @@ def evaluate(
     """
     options, progress = options or Options(), progress or Silent()
     options.check()
-    with _folder(out, resume, overwrite) as folder:
+    with held_folder(out, resume, overwrite) as folder:
         journal = Journal(folder / JOURNAL if out is not None else None)
         if resume:
             journal.read()
@@ -106,7 +102,7 @@ def evaluate(
         found = Evaluation(build_result(ready.setup, journal), build_timings(ready.setup, journal))
         if out is not None:
             found.save(folder)
-            _drop_models(folder)
+            drop_models(folder)
     return found
 
 
@@ -125,13 +121,8 @@ def prepare(
     progress = progress or Silent()
     data, found = _grouped(data, options)
     rows: Any = data
-    rare = choose_classes(
-        options.classes if isinstance(options.classes, str) else tuple(options.classes),
-        data.counts,
-    )
-    learner = learner_of(
-        options.learner, data, updates=options.updates, overrides=options.overrides
-    )
+    rare, kinds = _topped_up(rows, options), _kinds(data, options.overrides)
+    learner = learner_of(options.learner, data, updates=options.updates, overrides=kinds)
     gan = _generator(data, options, rare)
     protocol = plan_protocol(
         data,
@@ -188,7 +179,7 @@ def prepare(
         candidates=tried(design),
         curves=design.curves,
         batch=options.batch,
-        overrides=options.overrides,
+        overrides=kinds,
         seed=options.seed,
         header={"kind": "header", "asked": asked, "planned": design.to_dict()},
     )
@@ -204,19 +195,51 @@ def prepare(
         fits=fits,
         seconds=costs.seconds(design, fits) / processes,
         n_jobs=processes,
-        detectable=smallest_difference(protocol, options.metric, options.delta),
+        detectable=smallest_difference(protocol, options.metric, options.delta, rare),
         notes=(*found["notes"], *protocol.notes),
     )
     return Prepared(setup, plan)
 
 
-def smallest_difference(protocol: Protocol, metric: str, delta: float) -> float:
+def smallest_difference(
+    protocol: Protocol, metric: str, delta: float, rare: Sequence[str]
+) -> float:
     """What the data could show, forecast before any fit, in the metric's unit."""
-    counts = {name: protocol.units[name] for name in protocol.evaluated}
+    judged = [name for name in protocol.evaluated if metric not in OF_RANKS or name in rare]
+    counts = {name: protocol.units[name] for name in judged}
     error = expected_error(
         counts, metric, folds=protocol.folds, repeats=protocol.repeats, shared=protocol.shared
     )
     return detectable(error, protocol.folds * protocol.repeats - 1, delta)
+
+
+def _topped_up(data: Any, options: Options) -> tuple[str, ...]:
+    """The classes asked for to which the largest amount adds rows. Raises DataError for none."""
+    asked = choose_classes(
+        options.classes if isinstance(options.classes, str) else tuple(options.classes),
+        data.counts,
+    )
+    ends = plan_for(Amount("gan", max(options.to)), data, asked, options.top_up)
+    gaining = tuple(name for name in asked if ends[name].total > ends[name].real)
+    if not gaining:
+        listed = ", ".join(f"{name} ({n})" for name, n in data.counts.items())
+        raise DataError(
+            f"nothing would be added to the classes {', '.join(asked)}: the counts are {listed}. "
+            "Name smaller classes, or larger amounts."
+        )
+    return gaining
+
+
+def _kinds(data: AnyData, given: Overrides) -> Overrides:
+    """What columns are for learner and generators alike, of all rows without their labels.
+
+    Fewer rows may look otherwise: a text that differs in nearly all of them is taken for an id.
+    """
+    if isinstance(data, LabelledImages):
+        return given
+    schema = infer_schema(data.frame, given)
+    found = {column.name: column.kind for column in schema.columns if column.kind != "constant"}
+    return Overrides(columns=found)
 
 
 def _grouped(data: AnyData, options: Options) -> tuple[AnyData, dict[str, Any]]:
@@ -329,58 +352,3 @@ def _check_same(known: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
                 f"the journal is of another evaluation: its {name} is {known.get(name)!r}, asked "
                 f"was {asked[name]!r}. Use the data and options it began with, or --overwrite it."
             )
-
-
-@contextlib.contextmanager
-def _folder(out: str | Path | None, resume: bool, overwrite: bool) -> Iterator[Path]:
-    """The folder to work in, held for this process; a temporary one without `out`."""
-    if out is None:
-        with tempfile.TemporaryDirectory(prefix="gan-augment-") as temporary:
-            yield Path(temporary)
-        return
-    folder = Path(out)
-    if folder.exists() and not folder.is_dir():
-        raise OutputExistsError(f"{str(folder)!r} is a file; expected the path of a folder.")
-    new = not folder.exists()
-    try:
-        with write_errors(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-        with FolderLock(folder):
-            _make_room(folder, resume, overwrite)
-            yield folder
-    finally:
-        if new:  # and nothing came of it
-            with contextlib.suppress(OSError):
-                folder.rmdir()
-
-
-def _make_room(folder: Path, resume: bool, overwrite: bool) -> None:
-    """Remove an evaluation that is to be replaced. Raises OutputExistsError for all else."""
-    held = sorted(path.name for path in folder.iterdir() if path.name != LOCK_FILE)
-    if not held or resume:
-        return
-    if not overwrite or not {JOURNAL, RESULT} & set(held):
-        raise OutputExistsError(
-            f"{str(folder)!r} holds something already ({held[0]!r}); name another folder, "
-            "--resume the evaluation that is there, or --overwrite it."
-        )
-    with write_errors(folder):
-        for name in _OWN:
-            _remove(folder / name)
-
-
-def _drop_models(folder: Path) -> None:
-    """Of a finished evaluation the generators of the first repeat's training parts are kept."""
-    models = folder / MODELS
-    if models.is_dir():
-        for model in models.iterdir():
-            if not (model.name.startswith("r0-") and model.name.endswith(f"gan-{OUTER}")):
-                _remove(model)
-
-
-def _remove(path: Path) -> None:
-    with write_errors(path):
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)

@@ -20,6 +20,7 @@ import numpy as np
 from gan_augment.data.schema import TableSchema
 from gan_augment.errors import DataError, DivergedError, OutputExistsError
 from gan_augment.evaluation.journal import Line
+from gan_augment.evaluation.leaks import check_unfitted
 from gan_augment.evaluation.own_generator import OwnGenerator
 from gan_augment.evaluation.protocol import Split
 from gan_augment.evaluation.setup import OUTER, Level, Setup, unfitted_twin
@@ -62,7 +63,7 @@ def fit_generator(setup: Setup[Data], split: Split, level: str, source: str, fol
         "model": model.as_posix(),
         "error": error,
         "facts": facts,
-        **seen(part.ids),
+        "seen": {level: seen(part.ids)},
         "seconds": {"fit": time.perf_counter() - began_s},
     }
 
@@ -78,6 +79,7 @@ def generator_for(
     if setup.keeps_generators:
         kept: Synthesizer[Data] = _kept(split, name, source, folder)
         return kept
+    check_unfitted(setup.generator, level.held.ids)  # it may name the ids that it saw before
     plug_in: Any = deepcopy(setup.generator)
     part: Data = level.part
     if source == "permuted":
@@ -89,12 +91,9 @@ def generator_for(
 
 
 def seen(ids: Iterable[str]) -> dict[str, Any]:
-    """What a fit saw, as a journal tells it: the number of ids, and their sha256 in order."""
+    """The real rows that a fit saw, as a journal tells it: their number, their sha256 in order."""
     ordered = sorted(ids)
-    return {
-        "n_seen": len(ordered),
-        "seen": hashlib.sha256("\0".join(ordered).encode()).hexdigest(),
-    }
+    return {"n": len(ordered), "sha256": hashlib.sha256("\0".join(ordered).encode()).hexdigest()}
 
 
 def _kept(split: Split, level: str, source: str, folder: Path) -> Any:

@@ -23,6 +23,7 @@ from gan_augment.evaluation.estimators import (
     FittedEstimator,
     Weighing,
     balanced_weights,
+    balances,
     described_params,
     failed,
     fit_estimator,
@@ -83,6 +84,7 @@ class NetworkLearner:
     train: TrainingFunction | OwnCode | None = None
 
     weighs = True
+    balances = False
 
     @property
     def augments(self) -> bool:
@@ -183,6 +185,11 @@ class PixelLearner:
     weighing: Weighing | None
 
     augments = False
+
+    @property
+    def balances(self) -> bool:
+        """Whether it gives every class the same weight by itself."""
+        return balances(self.estimators.new(0))
 
     @property
     def weighs(self) -> bool:

@@ -49,7 +49,13 @@ def copies(
 
 
 def check_not_leaking(
-    added: AnyData, train: AnyData, test: AnyData, who: str, schema: TableSchema | None = None
+    added: AnyData,
+    train: AnyData,
+    test: AnyData,
+    who: str,
+    schema: TableSchema | None = None,
+    *,
+    resampled: bool = False,
 ) -> None:
     """Raise LeakError where generated rows repeat held-out rows that no training row equals.
 
@@ -57,11 +63,13 @@ def check_not_leaking(
     rows that were generated, the share that repeat a held-out row must lie, as the lower end of a
     Wilson interval (z = 3.3), above the share of real rows that have a twin among the training
     rows; that of the classes that were generated, or of all with one twin more, if that is higher.
-    Two held-out rows at least. What is no exact repeat is not found.
+    Two held-out rows at least. What is no exact repeat is not found. resampled: `added` holds real
+    training rows beside new ones, so those that equal one do not count.
     """
     known = schema or _schema_of(train)
     made, seen, held = (_keys(data, known) for data in (added, train, test))
-    different, learned = set(made), set(seen)
+    learned = set(seen)
+    different = set(made) - learned if resampled else set(made)
     repeated = different & (set(held) - learned)
     if len(repeated) < FEWEST:
         return

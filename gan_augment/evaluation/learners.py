@@ -44,7 +44,8 @@ class Learner(Protocol):
     """A classifier that can be trained as often as asked, pickled in between.
 
     name: for people. weighs: whether it knows class weights (`Training.balanced`). augments:
-    whether it has a classical augmentation that `Training.plain` turns off.
+    whether it has a classical augmentation that `Training.plain` turns off. balances: whether it
+    gives every class the same weight by itself, whatever it is trained on.
     """
 
     @property
@@ -55,6 +56,9 @@ class Learner(Protocol):
 
     @property
     def augments(self) -> bool: ...
+
+    @property
+    def balances(self) -> bool: ...
 
     def described(self) -> dict[str, Any]:
         """JSON-ready and the same in every process: name, params, updates (None: not counted)."""

@@ -118,7 +118,7 @@ class Plan:
         return [
             f"plan: {self.folds} folds x {self.design.repeats}; {made}{self.fits.learners:,} "
             f"learner fits; about {said_seconds(self.seconds)} with {processes}",
-            f"arms: {', '.join(self.arms)}; judged by {self.metric}, gan - none, tuned decision",
+            f"arms: {', '.join(self.arms)}; judged by {self.metric}, gan - none, decisions tuned",
             f"topped up: {units}; a difference of less than about {100 * self.detectable:.1f} "
             f"points cannot be shown to be above {100 * self.delta:g}",
             *(f"left out: {what}" for what in self.design.left_out),

@@ -256,8 +256,12 @@ def _warnings(readings: Readings[Any], copied: bool) -> Iterator[str]:
 
 
 def _seen(journal: Journal) -> dict[str, Any]:
-    """How many lines say which ids their fits saw, and a hash of them all in order."""
-    told = [line["seen"] for line in journal.lines() if line.get("seen")]
+    """How many fits say which ids they saw, and a hash of them all in order."""
+    told = [
+        fit["sha256"]
+        for line in journal.lines()
+        for _, fit in sorted((line.get("seen") or {}).items())
+    ]
     return {"fits": len(told), "sha256": hashlib.sha256("".join(told).encode()).hexdigest()}
 
 

@@ -19,6 +19,7 @@ from gan_augment.evaluation.estimators import (
     Estimators,
     FittedEstimator,
     Weighing,
+    balances,
     described_params,
     fit_estimator,
     name_of,
@@ -79,6 +80,11 @@ class TableLearner:
     augments = False
 
     @property
+    def balances(self) -> bool:
+        """Whether it gives every class the same weight by itself."""
+        return balances(self.estimators.new(0))
+
+    @property
     def weighs(self) -> bool:
         """Whether it knows class weights."""
         return self.weighing is not None
@@ -100,7 +106,7 @@ class TableLearner:
         data: LabelledTable = training.data
         matrix, x = None, data.frame
         if not self.frames:
-            matrix, x = TableMatrix.fitted(data, len(training.real), self.schema)
+            matrix, x = TableMatrix.fitted(training.real, data, self.schema)
         fitted = fit_estimator(
             self.estimators.new(seed),
             x,

@@ -84,18 +84,17 @@ class TableMatrix:
 
     @classmethod
     def fitted(
-        cls, table: LabelledTable, real: int, schema: TableSchema
+        cls, real: LabelledTable, table: LabelledTable, schema: TableSchema
     ) -> tuple[TableMatrix, Matrix]:
-        """The encoding that the first `real` rows ask for, and all rows of `table` by it."""
-        columns = _cells(table, schema)
+        """The encoding that the real rows ask for, and all rows of `table` by it."""
         parts = tuple(
-            LevelPlaces.of(cells[:real], len(column.levels))
+            LevelPlaces.of(cells, len(column.levels))
             if column.kind in ("categorical", "boolean")
-            else NumberScale.of(cells[:real])
-            for cells, column in zip(columns, schema.learned, strict=True)
+            else NumberScale.of(cells)
+            for cells, column in zip(_cells(real, schema), schema.learned, strict=True)
         )
         matrix = cls(schema, parts)
-        return matrix, matrix._of(columns, len(table))
+        return matrix, matrix.of(table)
 
     def of(self, table: LabelledTable) -> Matrix:
         """Any rows with the same columns. Raises DataError where a column holds something else."""

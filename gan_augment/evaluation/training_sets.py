@@ -33,7 +33,8 @@ _MOST_SEED = 2**32 - 1
 class TrainingSet(Generic[Data]):
     """training: what a learner is given. made: the generated rows in it, None where there are none.
 
-    rows: {class: {origin: rows}}.
+    rows: {class: {origin: rows}}; of a sampler of one's own, which does not tell, as many real ones
+    of a class as there can be.
     """
 
     training: Training[Data]
@@ -126,7 +127,12 @@ def _resampled(setup: Setup[Data], level: Level[Data], name: str) -> TrainingSet
     )
     more, y = sampler.fit_resample(x, names[part.labels])
     data = _read_back(part, more, np.asarray(y), name)
-    return TrainingSet(Training(part, data), data, _rows(data, None))
+    real = {name: min(n, data.counts[name]) for name, n in part.counts.items()}
+    rows = {
+        name: {**dict.fromkeys(ORIGINS, 0), "real": real[name], "synthetic": n - real[name]}
+        for name, n in data.counts.items()
+    }
+    return TrainingSet(Training(part, data), data, rows)
 
 
 def _read_back(part: Data, x: Any, y: NDArray[Any], name: str) -> Data:

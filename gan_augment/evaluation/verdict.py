@@ -143,17 +143,29 @@ def _words(facts: VerdictFacts) -> Iterator[tuple[str, str, str]]:
         told = f"taking {CHEAP[use]} raises {metric} by more than {least}"
         yield f"USE {use}", use, f"{told}, and the GAN is not shown to be worth more"
     if gan is not None and gan.above(0.0) >= CERTAIN:
-        rivals = [CHEAP[name] for name, arm in facts.cheap.items() if not _beaten(arm)]
-        but = (
-            f"but {_and(rivals)} may do as well" if rivals else f"by more than {least} is not shown"
-        )
-        yield "LIKELY HELPS", "gan", f"the GAN's rows probably raise {metric}, {but}"
+        yield "LIKELY HELPS", "gan", f"the GAN's rows probably raise {metric}{_but(facts, least)}"
     if gan is not None and gan.within(facts.delta) >= CERTAIN:
         told = f"the GAN's rows change {metric} by {least} at most"
         yield "NO PRACTICAL DIFFERENCE", "none", told
     if gan is None:
         yield "NO EVIDENCE", "none", "the GAN's rows could not be judged"
     yield "NO EVIDENCE", "none", f"it is not shown that the GAN's rows change {metric}"
+
+
+def _but(facts: VerdictFacts, least: str) -> str:
+    """What keeps a likely gain from being adopted."""
+    assert facts.gan is not None
+    rivals = [CHEAP[name] for name, arm in facts.cheap.items() if not _beaten(arm)]
+    if rivals:
+        return f", but {_and(rivals)} may do as well"
+    if facts.gan.above(facts.delta) < CERTAIN:
+        return f", but by more than {least} is not shown"
+    why = [f"{CHEAP[name]} was not tried" for name in facts.not_asked]
+    if not all(rail.state == "held" for rail in facts.guardrails if rail.what == "accuracy"):
+        why.append("that accuracy is kept is not shown")
+    if facts.copied:
+        why.append("they repeat training rows more often than held-out rows do")
+    return f", but {_and(why)}" if why else ""
 
 
 def _adopted(facts: VerdictFacts) -> bool:

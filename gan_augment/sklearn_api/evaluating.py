@@ -85,7 +85,7 @@ def evaluate(
         torch. None is "boosting" for tables and "cnn" for images.
     augmenter : GANAugmenter, ImageGAN, TabularGAN, or anything with `fit(data)` and
         `sample(counts, random_state)`; None is the default one. Its settings are used, never what
-        it has learned.
+        it has learned; of a `sampling_strategy` the classes, since amounts are chosen inside.
     samplers : {name: over-sampler with fit_resample(X, y)}, arms of one's own.
     metric : what the verdict is on: "balanced_accuracy", "macro_f1", "g_mean", "accuracy" or
         "average_precision".
@@ -103,9 +103,10 @@ def evaluate(
         side of every split. time : (N,) or the name of a column: always trained on what came
         before; gap : rows left out between training and test. group_duplicates : whether exact
         repeats of rows of a table stay together.
-    seed : the same seed and data give the same result, byte for byte, whatever n_jobs is.
+    seed : the same seed, data and steps give the same result, byte for byte, whatever n_jobs is; a
+        budget is turned into steps and fits by the time they take, once.
     n_jobs : processes, each of one thread; None is one, -1 all cores.
-    out : a folder for the result, the journal and the models of every fit; None is a temporary one.
+    out : a folder for the result, the journal and models; None is a temporary one.
     resume, overwrite : whether to go on with what `out` began, or to replace it.
     progress : told what happens; None tells warnings alone.
 

@@ -20,11 +20,12 @@ from gan_augment.data.schema import Overrides
 from gan_augment.data.side_columns import set_aside
 from gan_augment.data.tables import ReadTable
 from gan_augment.errors import UsageError
-from gan_augment.evaluation.evaluating import JOURNAL, prepare
 from gan_augment.evaluation.evaluating import evaluate as run
+from gan_augment.evaluation.evaluating import prepare
 from gan_augment.evaluation.options import Options
 from gan_augment.evaluation.own_code import OwnCode
 from gan_augment.evaluation.own_sampler import OwnSampler
+from gan_augment.evaluation.report_folder import JOURNAL
 from gan_augment.progress import Progress, Silent
 from gan_augment.recipes import resolve_recipe
 from gan_augment.synthesizers.image_gan import ImageGAN
@@ -87,7 +88,7 @@ def evaluate(
 ) -> EvaluationRun:
     """Measure and judge whether topping up helps a classifier on images or a table.
 
-    data: as of `fit`. out: a folder for the result, the journal and the models of all fits, by
+    data: as of `fit`. out: a folder for the result, the journal and models, by
     default `reports/<name of data>`, then `-2`, `-3`. resume: go on with what `out` began, to the
     very bytes of an undisturbed one. overwrite: replace an earlier evaluation. Ctrl-C and SIGTERM
     raise StopRequested; what was done is kept. Raises the errors of `gan_augment.errors`.

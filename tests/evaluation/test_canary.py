@@ -39,7 +39,7 @@ class RecordingLearner:
 
     pairs: list[tuple[Ids, Ids]] = field(default_factory=list)
 
-    name, weighs, augments = "recording", True, False
+    name, weighs, augments, balances = "recording", True, False, False
 
     def described(self) -> dict[str, Any]:
         return {"name": self.name, "params": {}, "updates": None}
@@ -126,15 +126,19 @@ def test_no_fit_sees_a_row_that_it_is_judged_on_in_any_fold(dealt: str) -> None:
     assert folds == 3
 
 
-def test_the_journal_names_the_ids_of_the_training_part() -> None:
+def test_the_journal_names_the_ids_of_every_fit() -> None:
     data = table()
-    setup = prepare(data, replace(SHORT, generator=Noisy())).setup
+    setup = prepare(data, replace(SHORT, generator=Noisy(), curves=True)).setup
     for alone, split in splits_alone(setup):
         journal = Journal()
         run(alone, journal, Path(), 1, Silent())
-        told = seen(data.ids[split.train].tolist())
-        assert all(line["seen"] == told["seen"] for line in journal.lines())
-        assert all(line["n_seen"] == len(split.train) for line in journal.lines())
+        whole = {name: seen(level.part.ids.tolist()) for name, level in setup.levels(split).items()}
+        assert whole["outer"] == seen(data.ids[split.train].tolist())
+        for line in journal.lines():
+            if line["candidate"].startswith("real@"):
+                assert all(line["seen"][name]["n"] < told["n"] for name, told in whole.items())
+            else:
+                assert line["seen"] == whole
 
 
 class Leaking(Noisy):

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from gan_augment.errors import OutputExistsError, ResumeMismatchError
-from gan_augment.evaluation.evaluating import JOURNAL, RESULT, TIMINGS, evaluate, prepare
+from gan_augment.evaluation.evaluating import evaluate, prepare
 from gan_augment.evaluation.options import Options
+from gan_augment.evaluation.report_folder import JOURNAL, RESULT, TIMINGS
 from gan_augment.evaluation.result import Evaluation
 from tests.evaluation.drawn import Noisy, drawn_again, table
 
@@ -180,7 +181,6 @@ TIMES = np.arange(76)
         ({"folds": 3}, "its folds"),
         ({"repeats": 2}, "its splits"),
         ({"times": TIMES}, "its splits"),
-        ({"classes": ("common", "rare")}, "its classes"),
         ({"curves": True}, "its curves"),
     ],
 )

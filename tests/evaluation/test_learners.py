@@ -235,7 +235,7 @@ def test_a_training_of_added_rows_is_encoded_as_the_real_ones_ask() -> None:
         np.r_[table.ids, np.char.add("far-", far.ids)],
         class_names=table.names,
     )
-    matrix, x = TableMatrix.fitted(both, len(table), learner.schema)
+    matrix, x = TableMatrix.fitted(table, both, learner.schema)
     assert np.abs(x[: len(table)].mean(axis=0)).max() < 1e-6
     assert matrix.of(table).tobytes() == x[: len(table)].tobytes()
     assert x[len(table) :].min() > 100

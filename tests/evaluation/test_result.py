@@ -112,8 +112,7 @@ def cell_line(setup: Setup[LabelledTable], split: Any, candidate: Candidate) -> 
         },
         "rows": {"common": {**rows, "real": 120}, "rare": {**rows, "synthetic": split.fold}},
         "copies": copies if candidate.generated == "gan" else None,
-        "seen": f"{split.repeat}{split.fold}",
-        "n_seen": len(split.train),
+        "seen": {"outer": {"n": len(split.train), "sha256": f"{split.repeat}{split.fold}"}},
         "seconds": {"make": 0.1, "fit": 0.2, "predict": 0.3},
     }
 

@@ -10,8 +10,9 @@ import pytest
 
 from gan_augment import ImageGAN
 from gan_augment.data.contract import LabelledImages, LabelledTable
-from gan_augment.evaluation.evaluating import JOURNAL, RESULT, evaluate
+from gan_augment.evaluation.evaluating import evaluate
 from gan_augment.evaluation.options import Options
+from gan_augment.evaluation.report_folder import JOURNAL, RESULT
 from gan_augment.evaluation.result import result_bytes
 from tests.evaluation.drawn import NoisyPictures, digits, table
 

@@ -122,7 +122,7 @@ def evaluate(
 
     Splits DATA, fits everything on training parts alone, compares with doing nothing and with what
     costs less (class weights, repeats, SMOTE) on real rows that no fit saw, and prints a verdict.
-    Writes --out: result.json, timings.json, the journal and the models of all fits.
+    Writes --out: result.json, timings.json, the journal, and the models of the first repeat.
     """
     with outcome.exit_codes("evaluate", as_json=as_json):
         settings = o.evaluation_options(ctx)
@@ -145,7 +145,8 @@ def evaluate(
     if result.verdict in HELPFUL and not (quiet or as_json):
         columns = "" if target is None else f" --target {shlex.quote(target)}"
         to = "OUT" if target is None else f"OUT{data.suffix}"
-        outcome.print_next(f"gan-augment augment {shlex.quote(str(data))} {to}{columns}")
+        named = "" if classes == "rare" else f" --classes {shlex.quote(classes)}"
+        outcome.print_next(f"gan-augment augment {shlex.quote(str(data))} {to}{columns}{named}")
 
 
 def _fails(verdict: str, fail_on: FailOn | None) -> bool:

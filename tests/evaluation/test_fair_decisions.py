@@ -1,0 +1,98 @@
+"""No learner gains by topping up alone where there is nothing to gain: weights, scores, classes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import LinearSVC
+
+from gan_augment.data.tables import read_frame
+from gan_augment.errors import DataError, LeakError
+from gan_augment.evaluation.evaluating import evaluate, prepare
+from gan_augment.evaluation.learners import learner_of
+from gan_augment.evaluation.options import Options
+from gan_augment.synthesizers.baselines import Repeats
+from tests.evaluation.drawn import Noisy, table
+
+SHORT = Options(
+    learner="logistic",
+    generator=Noisy(),
+    classes=("rare",),
+    to=(1.0,),
+    curves=False,
+    repeats=1,
+    n_jobs=1,
+)
+
+
+def gaussian(seed: int, rare: int = 60, common: int = 540) -> Any:
+    rng = np.random.default_rng(seed)
+    y = np.array(["rare"] * rare + ["common"] * common)
+    X = rng.normal(size=(len(y), 4)) + 0.6 * (y == "rare")[:, None]
+    return read_frame(pd.DataFrame(X, columns=list("abcd")), y=y).table
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (LogisticRegression(class_weight="balanced"), True),
+        (make_pipeline(StandardScaler(), LogisticRegression(class_weight="balanced")), True),
+        (LogisticRegression(), False),
+        ("boosting", False),
+    ],
+)
+def test_a_learner_that_weighs_classes_itself_is_known(given: Any, expected: bool) -> None:
+    assert learner_of(given, gaussian(0)).balances is expected
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("learner", [LogisticRegression(class_weight="balanced"), LinearSVC()])
+def test_repeats_are_worth_nothing_to_learners_that_weigh_or_score_otherwise(learner: Any) -> None:
+    gains = [
+        evaluate(
+            gaussian(seed), replace(SHORT, learner=learner, generator=Repeats(), seed=seed)
+        ).result["verdict"]["difference"]["mean"]
+        for seed in range(8)
+    ]
+    assert abs(np.mean(gains)) < 2.5 * np.std(gains, ddof=1) / np.sqrt(len(gains)) + 0.004
+
+
+def test_classes_that_would_gain_no_row_are_not_topped_up() -> None:
+    setup = prepare(gaussian(0), replace(SHORT, classes="all")).setup
+    assert setup.rare == ("rare",)
+    with pytest.raises(DataError, match="nothing would be added to the classes common"):
+        prepare(gaussian(0), replace(SHORT, classes=("common",)))
+
+
+def test_columns_are_the_same_kind_for_the_learner_and_in_every_part() -> None:
+    data = table()
+    words = np.array([f"word {i % int(0.94 * len(data))}" for i in range(len(data))])
+    setup = prepare(replace(data, frame=data.frame.assign(word=words)), SHORT).setup
+    kinds = {
+        column.kind
+        for level in setup.levels(setup.protocol.splits[0]).values()
+        for column in level.schema.columns
+        if column.name == "word"
+    }
+    assert kinds == {setup.overrides.columns["word"]}
+
+
+class Ready(Noisy):
+    """Fitted beforehand on rows that it names."""
+
+    def __init__(self, ids: list[str]) -> None:
+        super().__init__()
+        self.seen_ids_ = ids
+
+
+def test_a_ready_generator_that_names_a_test_row_is_refused() -> None:
+    data = table()
+    with pytest.raises(LeakError, match="judged on"):
+        evaluate(data, replace(SHORT, generator=Ready(data.ids.tolist())))
