@@ -7,9 +7,10 @@ Each trial draws a table of two Gaussian classes and evaluates it as a user woul
 regression, every cheap arm. What is planted:
 
 - aa: the "GAN" repeats training rows, as the arm `oversample` does, with another seed.
-- boundary, power, gain: whoever trained on rows of the planted generator recognises a share of the
-  rare rows whatever their features say. The share is calibrated beforehand, on other draws, so that
-  the true gain is delta, the plan's smallest difference that could show, or 3 points.
+- boundary, power: whoever trained on rows of the planted generator recognises a share of the rare
+  rows whatever their features say. The share is calibrated beforehand, on other draws, so that the
+  true gain is delta, or the plan's smallest difference that could show.
+- gain: the same with one share at every size, which plants about 3 points.
 - harm: rows of the common class, labelled as the rare one.
 - leak: a generator that gives away rows it was never shown.
 
@@ -51,7 +52,9 @@ FEATURES, SHIFT, COMMON = 6, 0.62, 5
 """Columns; the rare class's mean in each; common rows a rare one."""
 RARE = 120
 SIZES = (30, 60, 120, 250, 500, 1000)
-DELTA, GAIN = 0.01, 0.03
+DELTA = 0.01
+GAIN_SHARE = 0.24
+"""Plants about 3 points at every size; what it planted is the mean difference of the trials."""
 COLUMNS = [f"x{i}" for i in range(FEATURES)]
 
 
@@ -242,7 +245,6 @@ def campaigns(chosen: Sequence[str], jobs: int, draws: int) -> dict[str, Campaig
     wanted = {
         "boundary": (RARE, DELTA, "primary contrast of ADOPT in at most 15 of 200"),
         "power": (RARE, forecast, "ADOPT in at least 150 of 200"),
-        **{f"gain-{n}": (n, GAIN, "published") for n in SIZES},
     }
     if "aa" in chosen:
         found["aa"] = Campaign("repeats", RARE, 0.0, 0.0, "ADOPT in 0 of 200")
@@ -255,6 +257,9 @@ def campaigns(chosen: Sequence[str], jobs: int, draws: int) -> dict[str, Campaig
                 flush=True,
             )
             found[name] = Campaign("marked", rare, at["share"], at["gain"], asked)
+    for n in SIZES:
+        if f"gain-{n}" in chosen:
+            found[f"gain-{n}"] = Campaign("marked", n, GAIN_SHARE, None, "published")
     if "harm" in chosen:
         asked = "HARMFUL in >= 95 %; auto below none by more than delta in <= 5 %"
         found["harm"] = Campaign("flipped", RARE, 0.0, None, asked)
