@@ -48,8 +48,8 @@ class Forecast:
         return self.fixed_s + (steps or self.steps) * each
 
     def steps_within(self, budget_s: float) -> int:
-        """How many steps a fit without trials has time for, at least 20."""
-        return max(SMALLEST_RUN_STEPS, int((budget_s - self.fixed_s) / self.step_s))
+        """How many steps a fit has time for, with its trials if it has some; at least 20."""
+        return max(SMALLEST_RUN_STEPS, int((budget_s - self.fixed_s) / self.trials_s))
 
 
 def forecast(gan: ImageGAN | TabularGAN, data: LabelledImages | LabelledTable) -> Forecast:

@@ -107,7 +107,10 @@ def test_without_a_budget_nothing_is_left_out() -> None:
 
 def test_the_time_of_a_gan_becomes_steps_once() -> None:
     asked = Options(learner="logistic", gan_budget_s=0.5)
-    assert planned(asked, COSTS).steps == 50
+    steps = planned(asked, COSTS).steps
+    assert steps == 25  # 0.5 s with the trials that choose how much training is kept
+    assert COSTS.generators is not None
+    assert COSTS.generators.seconds(steps, trials=True) == pytest.approx(0.5)
     assert planned(replace(asked, steps=7), COSTS).steps == 7
 
 
