@@ -85,9 +85,9 @@ def _choice(
 ) -> tuple[Amount, str]:
     """By the inner folds. An arm's default is the most rows of its own source; auto's is nothing.
 
-    With a tuned decision nothing is hard to beat: with the GAN's rows as its default auto took ones
-    of the wrong class in 12 of 200 trials so often that it lost a point
-    (examples/benchmarks/evaluator_trials.py).
+    With a tuned decision nothing is hard to beat, and auto is to do no harm: in the trials with
+    rows of the wrong class (examples/benchmarks/evaluator_trials.py, "auto_worse") a GAN as its
+    default lost more than delta too often.
     """
     default = NOTHING if name == "auto" else max(among, key=lambda amount: amount.to)
     figures = {}

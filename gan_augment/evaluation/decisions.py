@@ -148,9 +148,8 @@ def tune(parts: Sequence[Part], metric: str, evaluated: Sequence[int]) -> Decisi
     the balanced decision (tau = 1), and for accuracy the likeliest class (tau = 0). Of mean recall,
     G-mean and accuracy, which have such a decision, those are equal that are within one standard
     error of the highest (Breiman et al. 1984, "Classification and Regression Trees", section
-    3.4.3): the highest of many cuts on a few rare rows is mostly luck. On simulated Gaussian tables
-    of 60 and 120 rare rows it cost .5 points of balanced accuracy against this rule, and made
-    differences between arms a third noisier. Values of kind "decision" are on a scale of the
+    3.4.3): the highest of many cuts on a few rare rows is mostly luck, which lowers every arm and
+    makes differences between arms noisier. Values of kind "decision" are on a scale of the
     learner's own, so of theirs the middle of the best cuts is taken. The default where scores are
     missing, where the metric is one of ranks, or where no evaluated class has a row.
     """

@@ -106,6 +106,34 @@ def is_pipeline(estimator: Any) -> bool:
     return isinstance(estimator, Pipeline)
 
 
+@dataclass(frozen=True)
+class EstimatorLearner:
+    """What learners that are scikit-learn classifiers share; rows reach them in different ways.
+
+    weighing: how class weights are given, None where it knows none. balances: whether it gives
+    every class the same weight by itself.
+    """
+
+    name: str
+    estimators: Estimators
+    weighing: Weighing | None
+    balances: bool
+
+    augments = False
+
+    @property
+    def weighs(self) -> bool:
+        """Whether it knows class weights."""
+        return self.weighing is not None
+
+    def described(self) -> dict[str, Any]:
+        """Name and parameters; of a user's file also its sha256."""
+        given = self.estimators.given
+        params = described_params(self.estimators.new(0))
+        found = {"name": self.name, "params": params, "updates": None}
+        return found | ({"sha256": given.sha256} if isinstance(given, OwnCode) else {})
+
+
 def balances(estimator: Any) -> bool:
     """Whether it weighs or samples classes evenly by itself, at whatever depth.
 

@@ -183,22 +183,28 @@ def prepare(
         seed=options.seed,
         header={"kind": "header", "asked": asked, "planned": design.to_dict()},
     )
-    fits = counted(design, setup.candidates, protocol.folds, keeps)
-    plan = Plan(
-        metric=options.metric,
-        delta=options.delta,
+    return Prepared(setup, _plan_of(setup, design, costs, processes, found["notes"]))
+
+
+def _plan_of(
+    setup: Setup[Any], design: Design, costs: Costs, processes: int, notes: Sequence[str]
+) -> Plan:
+    protocol = setup.protocol
+    fits = counted(design, setup.candidates, protocol.folds, setup.keeps_generators)
+    return Plan(
+        metric=setup.metric,
+        delta=setup.delta,
         design=design,
         arms=setup.arms,
         folds=protocol.folds,
         unit=protocol.unit,
-        rare_units=rare_units(protocol, rare),
+        rare_units=rare_units(protocol, setup.rare),
         fits=fits,
         seconds=costs.seconds(design, fits) / processes,
         n_jobs=processes,
-        detectable=smallest_difference(protocol, options.metric, options.delta, rare),
-        notes=(*found["notes"], *protocol.notes),
+        detectable=smallest_difference(protocol, setup.metric, setup.delta, setup.rare),
+        notes=(*notes, *protocol.notes),
     )
-    return Prepared(setup, plan)
 
 
 def smallest_difference(

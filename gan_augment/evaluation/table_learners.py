@@ -16,11 +16,10 @@ from gan_augment.data.schema import Overrides, TableSchema
 from gan_augment.errors import UsageError, did_you_mean
 from gan_augment.evaluation.decisions import Scores
 from gan_augment.evaluation.estimators import (
+    EstimatorLearner,
     Estimators,
     FittedEstimator,
-    Weighing,
     balances,
-    described_params,
     fit_estimator,
     name_of,
     takes_rows_as_they_are,
@@ -67,38 +66,12 @@ NAMED: Mapping[str, Callable[[], Any]] = {
 
 
 @dataclass(frozen=True)
-class TableLearner:
+class TableLearner(EstimatorLearner):
     """A scikit-learn classifier on rows of one schema. frames: it gets them as they are."""
 
-    name: str
-    estimators: Estimators
     schema: TableSchema
-    weighing: Weighing | None
     frames: bool
     named: bool = False
-
-    augments = False
-
-    @property
-    def balances(self) -> bool:
-        """Whether it gives every class the same weight by itself."""
-        return balances(self.estimators.new(0))
-
-    @property
-    def weighs(self) -> bool:
-        """Whether it knows class weights."""
-        return self.weighing is not None
-
-    def described(self) -> dict[str, Any]:
-        """Name and parameters; of a user's file also its sha256."""
-        found: dict[str, Any] = {
-            "name": self.name,
-            "params": described_params(self.estimators.new(0)),
-            "updates": None,
-        }
-        if isinstance(self.estimators.given, OwnCode):
-            found["sha256"] = self.estimators.given.sha256
-        return found
 
     def fit(self, training: Training[Any], seed: int) -> FittedTable:
         """Train on the rows; see `learners.Learner`."""
@@ -145,6 +118,7 @@ def table_learner_of(given: Any, data: LabelledTable, overrides: Overrides | Non
         estimators=estimators,
         schema=infer_schema(data.frame, overrides),
         weighing=weighing_of(example),
+        balances=balances(example),
         frames=takes_rows_as_they_are(example),
         named=named,
     )
