@@ -295,6 +295,40 @@ def summary(trials: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return found
 
 
+def table_of(kept: dict[str, Any]) -> list[str]:
+    """The campaigns as the Markdown tables of docs/evaluation.md; those that were run."""
+    lines = [
+        "| planted | trials | ADOPT | LIKELY HELPS | HARMFUL | P(D > delta) >= .95 | `auto` lost |"
+    ]
+    lines.append("|---|---|---|---|---|---|---|")
+    for name in ("aa", "boundary", "power", "harm"):
+        if name in kept:
+            told, words = kept[name]["5x3"], kept[name]["5x3"]["words"]
+            counts = [words.get(word, 0) for word in ("ADOPT", "LIKELY HELPS", "HARMFUL")]
+            cells = [kept[name]["trials"], *counts, told["primary_contrast"], told["auto_worse"]]
+            lines.append(f"| {name} | " + " | ".join(map(str, cells)) + " |")
+    if "leak" in kept:
+        lines += ["", f"leak: refused in {kept['leak']['refused']} of {kept['leak']['trials']}"]
+    rates = ["ADOPT, 5 x 3", "LIKELY HELPS, 5 x 3", "ADOPT, 5 x 1", "LIKELY HELPS, 5 x 1"]
+    lines += ["", f"| rare rows | trials | planted | {' | '.join(rates)} | could show, 5 x 3 |"]
+    lines.append("|---|---|---|---|---|---|---|---|")
+    for n in SIZES:
+        if f"gain-{n}" in kept:
+            lines.append(_rates(n, kept[f"gain-{n}"]))
+    return lines
+
+
+def _rates(n: int, found: dict[str, Any]) -> str:
+    trials = found["trials"]
+    rates = [
+        f"{found[design]['words'].get(word, 0) / trials:.2f}"
+        for design in ("5x3", "5x1")
+        for word in ("ADOPT", "LIKELY HELPS")
+    ]
+    planted, shown = (100 * found["5x3"][name] for name in ("difference", "detectable"))
+    return f"| {n} | {trials} | {planted:.1f} | {' | '.join(rates)} | {shown:.1f} |"
+
+
 def main() -> None:
     """Run what was asked, print it, write it."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -306,7 +340,11 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--journal", type=Path, help="to go on where a stopped run was")
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--table", type=Path, help="print the tables of a result and leave")
     given = parser.parse_args()
+    if given.table:
+        print("\n".join(table_of(json.loads(given.table.read_text())["campaigns"])))
+        return
     kept = _read(given.journal)
     for name in given.only.split(","):
         if name not in kept:
