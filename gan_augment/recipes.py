@@ -13,9 +13,9 @@ from gan_augment.config import (
     OptimiserSettings,
     Recipe,
     ScheduleSettings,
-    read_toml,
 )
 from gan_augment.errors import UsageError, did_you_mean
+from gan_augment.toml import read_toml
 
 ANCHORED = Recipe(name="anchored")
 FREE = Recipe(

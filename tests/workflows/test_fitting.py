@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gan_augment.config import FitOptions, read_toml
+from gan_augment.config import FitOptions
 from gan_augment.data.readers import read_images
 from gan_augment.errors import (
     DivergedError,
@@ -31,6 +31,7 @@ from gan_augment.errors import (
 )
 from gan_augment.synthesizers import image_gan, preparing
 from gan_augment.synthesizers.image_gan import ImageGAN
+from gan_augment.toml import read_toml
 from gan_augment.training.callbacks import StopRequested
 from gan_augment.workflows import fitting
 from gan_augment.workflows.fitting import fit, plan_fit

@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from gan_augment.config import FitOptions, read_toml
+from gan_augment.config import FitOptions
 from gan_augment.errors import (
     DataError,
     NoRareClassError,
@@ -20,6 +20,7 @@ from gan_augment.errors import (
     UsageError,
 )
 from gan_augment.synthesizers.tabular_gan import TabularGAN
+from gan_augment.toml import read_toml
 from gan_augment.training.callbacks import StopRequested
 from gan_augment.workflows.fitting import fit, plan_fit
 
