@@ -125,6 +125,25 @@ class AugmentSettings(Frozen):
     max_probability: float = Field(default=0.8, ge=0, le=1)
 
 
+class SelectionSettings(Frozen):
+    """Which candidates of an image generator are kept; each criterion by itself, None or 0: off.
+
+    label: p(class | image) of classifiers must reach this quantile of what unseen real rows of the
+    class reach, and `label_least`. outlier: as near to a training row as this quantile of unseen
+    real rows of the class; copy_guard: not nearer than this one (free generators only). logit, real: this
+    share of the candidates is dropped, those that D or a real-or-synthetic judge believe the least.
+    candidates: drawn a class to set thresholds by, in whole blocks; fewer where classes are many.
+    """
+
+    label: float | None = Field(default=0.1, ge=0, le=1)
+    label_least: float = Field(default=0.1, ge=0, le=1)
+    outlier: float | None = Field(default=0.99, gt=0, le=1)
+    copy_guard: float | None = Field(default=0.01, ge=0, lt=1)
+    logit: float = Field(default=0.05, ge=0, lt=1)
+    real: float = Field(default=0.0, ge=0, lt=1)
+    candidates: int = Field(default=256, ge=64, le=65_536)
+
+
 class Recipe(Frozen):
     """A way to train, as names and numbers.
 
@@ -141,6 +160,7 @@ class Recipe(Frozen):
     discriminator_optimiser: OptimiserSettings = OptimiserSettings()
     schedule: ScheduleSettings = ScheduleSettings()
     augment: AugmentSettings = AugmentSettings()
+    selection: SelectionSettings = SelectionSettings()
     steps: int = Field(default=4000, ge=1)
     d_steps: int = Field(default=1, ge=1, le=100)
     batch: int = Field(default=64, ge=4)
@@ -162,7 +182,8 @@ class FitOptions(Frozen):
 
     target: the column of labels; with one the data is a table. columns: {column: kind} where the
     kind is not to be inferred (`data.schema.Overrides`). classes: "rare", "all" or names.
-    image_size: (height, width) px. budget_s: seconds; steps wins if both.
+    image_size: (height, width) px. budget_s: seconds; steps wins if both. selection: whether only
+    generated images worth keeping are given (a table's rows never are selected).
     """
 
     target: str | None = None
@@ -174,6 +195,7 @@ class FitOptions(Frozen):
     image_size: tuple[int, int] | None = None
     resize: Literal["squeeze", "crop", "pad"] = "squeeze"
     flips: bool = False
+    selection: bool = True
     seed: int = Field(default=0, ge=0)
     device: str = "auto"
     precision: Literal["auto", "float32", "bf16"] = "auto"
@@ -234,13 +256,21 @@ class TopUp(Frozen):
         _check_to(self.to)
         return self
 
-    def resolved(self, data: DataKind = "image") -> tuple[float, bool]:
+    def resolved(
+        self, data: DataKind = "image", advised: float | None = None
+    ) -> tuple[float, bool]:
         """(synthetic_share, companions) as numbers.
+
+        advised: the share that "auto" is with the model at hand (`ImageGAN.advised_share_`), or
+        None for the measured default.
 
         >>> TopUp().resolved("image"), TopUp().resolved("table")
         ((0.5, True), (0.5, False))
+        >>> TopUp().resolved("image", advised=0.0)
+        (0.0, True)
         """
         best_share, best_companions = _BEST_TOP_UP[data]
+        best_share = best_share if advised is None else advised
         share = best_share if self.synthetic_share == "auto" else float(self.synthetic_share)
         companions = best_companions if self.companions == "auto" else bool(self.companions)
         return share, companions
