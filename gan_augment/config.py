@@ -126,19 +126,20 @@ class AugmentSettings(Frozen):
 
 
 class SelectionSettings(Frozen):
-    """Which candidates of an image generator are kept; each criterion by itself, None or 0: off.
+    """Which candidates of an image generator are kept; each criterion by itself, 0 is off.
 
     label: p(class | image) of classifiers must reach this quantile of what unseen real rows of the
-    class reach, and `label_least`. outlier: as near to a training row as this quantile of unseen
-    real rows of the class; copy_guard: not nearer than this one (free generators only). logit, real: this
-    share of the candidates is dropped, those that D or a real-or-synthetic judge believe the least.
-    candidates: drawn a class to set thresholds by, in whole blocks; fewer where classes are many.
+    class reach, and `label_least`. outlier: no farther from the training rows of its class than
+    this quantile of unseen real rows; copy_guard: not nearer than this one (free generators only).
+    logit, real: this share of the candidates is dropped, those that D or a real-or-synthetic judge
+    believes least. candidates: drawn a class to set thresholds by, in whole blocks; fewer where
+    classes are many.
     """
 
-    label: float | None = Field(default=0.1, ge=0, le=1)
+    label: float = Field(default=0.1, ge=0, le=1)
     label_least: float = Field(default=0.1, ge=0, le=1)
-    outlier: float | None = Field(default=0.99, gt=0, le=1)
-    copy_guard: float | None = Field(default=0.01, ge=0, lt=1)
+    outlier: float = Field(default=0.99, ge=0, le=1)
+    copy_guard: float = Field(default=0.01, ge=0, lt=1)
     logit: float = Field(default=0.05, ge=0, lt=1)
     real: float = Field(default=0.0, ge=0, lt=1)
     candidates: int = Field(default=256, ge=64, le=65_536)
