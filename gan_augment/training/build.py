@@ -32,7 +32,7 @@ def build(recipe: Recipe, shape: tuple[int, int, int], classes: int, machine: Ma
     def new_networks(seed: int) -> tuple[nn.Module, nn.Module]:
         with torch.random.fork_rng(devices=[]):  # constructors draw; what they drew is replaced
             g = new_generator(recipe, geometry, classes)
-            d = _new_discriminator(recipe, geometry, classes)
+            d = new_discriminator(recipe, geometry, classes)
         initialise(g, derived_seed(seed, "generator weights"))
         initialise(d, derived_seed(seed, "discriminator weights"))
         return placed(g, machine.device), placed(d, machine.device)
@@ -64,7 +64,8 @@ def new_generator(recipe: Recipe, geometry: Geometry, classes: int) -> nn.Module
     return AnchoredGenerator(encoder, decoder, wanted.sigma)
 
 
-def _new_discriminator(recipe: Recipe, geometry: Geometry, classes: int) -> nn.Module:
+def new_discriminator(recipe: Recipe, geometry: Geometry, classes: int) -> nn.Module:
+    """The discriminator that a recipe names, its weights not yet set."""
     wanted = recipe.discriminator
     return Discriminator(
         geometry,
