@@ -128,19 +128,22 @@ def targets(
     Of the a = max(n, T) - n rows added, round(share * a) are synthetic, the rest repeats.
     Companions: let s be the share of synthetic rows in all topped-up classes together, at the end.
     Every other class of n rows gets round(n * s / (1 - s)) generated rows, so that it holds the
-    share s too; but never more than n, so that none more than doubles (s <= 1/2 never does).
+    share s too; but never more than n, so that none more than doubles (s <= 1/2 never does). Where
+    T is not an integer, which is exact, it grows with the companions (see `beside_companions`).
     Halves round up.
 
     >>> targets({"good": 100, "bad": 20}, TopUp(), ["bad"])["bad"]
-    ClassPlan(real=20, repeats=40, synthetic=40, companions=0)
+    ClassPlan(real=20, repeats=80, synthetic=80, companions=0)
     >>> targets({"good": 100, "bad": 20}, TopUp(), ["bad"])["good"]
-    ClassPlan(real=100, repeats=0, synthetic=0, companions=67)
+    ClassPlan(real=100, repeats=0, synthetic=0, companions=80)
     """
     for name in classes:
         _check_held(name, counts)
     share, companions = top_up.resolved(data)
     goal = _goal(counts, top_up.to)
     added = {name: max(goal - counts[name], 0) for name in classes}
+    if companions and not isinstance(top_up.to, int):
+        added = beside_companions(counts, added, share)
     return plan_of(counts, added, share, companions)
 
 
@@ -157,6 +160,30 @@ def plan_of(
         synthetic = _round(share * rows)
         plan[name] = ClassPlan(counts[name], rows - synthetic, synthetic)
     return _with_companions(plan, frozenset(added)) if companions else plan
+
+
+def beside_companions(
+    counts: Mapping[str, int], added: Mapping[str, int], share: float
+) -> dict[str, int]:
+    """The rows to add, `added` made larger by as much as the companions make the other classes.
+
+    "As many as the largest class" means what that class ends with: else a top-up to balance ends
+    unbalanced, and a classifier leans to the classes with companions. Every topped-up class ends
+    with T (1 + r) rows instead of T, r the companions' share of a class's real rows: with N real
+    rows and G = sum of T, 1 + r = (1 - share N / G) / (1 - share), at most 2.
+
+    >>> beside_companions({"good": 100, "bad": 20}, {"bad": 80}, share=0.5)
+    {'bad': 160}
+    """
+    real = sum(counts[name] for name in added)
+    goals = real + sum(added.values())
+    if not sum(added.values()) or all(name in added for name, n in counts.items() if n):
+        return dict(added)
+    growth = (1 - share * real / goals) / (1 - share) if share < 1 else 2.0
+    return {
+        name: _round((counts[name] + rows) * min(growth, 2.0)) - counts[name]
+        for name, rows in added.items()
+    }
 
 
 def _with_companions(plan: dict[str, ClassPlan], topped_up: frozenset[str]) -> dict[str, ClassPlan]:

@@ -21,7 +21,7 @@ from gan_augment.sklearn_api.given import Given, Labelled, columns_in, new_rows,
 from gan_augment.sklearn_api.image_form import ImageForm
 from gan_augment.sklearn_api.labelled import labelled, refuse_datasets
 from gan_augment.sklearn_api.making import trained, why_not_kept
-from gan_augment.sklearn_api.resampling import Resampled, generates, topped_up
+from gan_augment.sklearn_api.resampling import Resampled, generates, rows_wanted, topped_up
 from gan_augment.sklearn_api.settings import Settings, drawn_seed, threads
 from gan_augment.sklearn_api.table_form import TableForm
 from gan_augment.synthesizers.arguments import checked_seed
@@ -243,7 +243,7 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
         given = self._read(X, y)
         self._count_features(given)
         share, companions = settings.top_up(given.kind)
-        added = rows_to_add(self.sampling_strategy, given.labels, given.data.labels)
+        added = rows_wanted(given, self.sampling_strategy, share, companions)
         names = [given.labels.name_of(label) for label, n in added.items() if n]
         if generates(given, added, share, companions):
             self._train(given, names, settings)

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_augment.data.strategy import plan_of
+from gan_augment.data.strategy import beside_companions, plan_of
+from gan_augment.sklearn_api.asked import rows_to_add
 from gan_augment.sklearn_api.given import Given
 from gan_augment.sklearn_api.label_form import Label
 from gan_augment.synthesizers.baselines import Repeats
@@ -34,6 +35,20 @@ class Resampled:
     def synthetic(self) -> NDArray[np.bool_]:
         """(N,) whether a row is generated."""
         return np.isin(self.origin, ("synthetic", "companion"))
+
+
+def rows_wanted(given: Given, strategy: Any, share: float, companions: bool) -> dict[Label, int]:
+    """{label: rows to add}: what `strategy` asks for, and as many more as companions call for.
+
+    Sizes, by a dict or a callable, are exact; "as many as the largest class" and shares of it mean
+    what that class ends with. Raises as `rows_to_add`.
+    """
+    added = rows_to_add(strategy, given.labels, given.data.labels)
+    if not companions or isinstance(strategy, Mapping) or callable(strategy):
+        return added
+    names = {given.labels.name_of(label): n for label, n in added.items() if n}
+    grown = beside_companions(given.data.counts, names, share)
+    return {given.labels.label_of(name): n for name, n in grown.items()}
 
 
 def topped_up(

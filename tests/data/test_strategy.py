@@ -83,7 +83,12 @@ def test_companions_give_every_class_the_same_share():
     plan = targets({"a": 1000, "b": 500, "c": 20}, TopUp(), ["c"])
     shares = [(p.synthetic + p.companions) / p.total for p in plan.values()]
     assert max(shares) - min(shares) < 1e-3
-    assert plan["c"].total == 1000
+    assert plan["c"].total == plan["a"].total == 1980
+
+
+def test_a_number_asked_for_is_exact_with_companions_too():
+    plan = targets({"a": 1000, "c": 20}, TopUp(to=500), ["c"])
+    assert plan["c"].total == 500
 
 
 def test_without_anything_synthetic_there_are_no_companions():

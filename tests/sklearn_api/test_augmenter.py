@@ -76,9 +76,14 @@ def test_companions_give_every_class_the_same_share(quick) -> None:
     augmenter = quick(companions=True)
     _, y = augmenter.fit_resample(ROWS, THREE)
     share = pd.Series(augmenter.synthetic_mask_).groupby(y).mean()
-    assert share["a"] == pytest.approx(32 / (32 + 48), abs=0.02)
+    assert share.to_list() == pytest.approx([64 / 144] * 3, abs=0.03)
+    assert pd.Series(y).value_counts().to_dict() == {"a": 72, "b": 72, "c": 72}
     assert set(augmenter.origin_[(y == "a") & augmenter.synthetic_mask_]) == {"companion"}
-    assert augmenter.sampling_strategy_ == {"b": 28, "c": 36}
+
+
+def test_sizes_asked_for_by_name_are_exact_with_companions_too(quick) -> None:
+    _, y = quick(companions=True, sampling_strategy={"c": 40}).fit_resample(ROWS, THREE)
+    assert pd.Series(y).value_counts()["c"] == 40
 
 
 def test_what_is_learned_is_in_attributes(quick) -> None:

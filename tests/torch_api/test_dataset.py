@@ -128,7 +128,7 @@ def test_an_unfitted_augmenter_is_fitted_on_the_items(images: TensorDataset) -> 
     gan = ImageGAN(steps=2, device="cpu", threads=1)
     data = AugmentedDataset(images, gan)
     assert gan.classes_ == COUNTS
-    assert data.counts["7"]["synthetic"] == 18
+    assert data.counts["7"]["synthetic"] == 36
 
 
 def test_nothing_is_fitted_where_nothing_is_generated(images: TensorDataset) -> None:
@@ -145,14 +145,14 @@ def test_what_an_unfitted_augmenter_is_fitted_for_is_topped_up(images: TensorDat
 
     for _ in range(2):
         data = AugmentedDataset(images, ForThree())
-        assert (data.counts["3"]["synthetic"], data.counts["7"]["synthetic"]) == (14, 0)
+        assert (data.counts["3"]["synthetic"], data.counts["7"]["synthetic"]) == (28, 0)
 
 
 def test_an_augmenter_fitted_for_all_classes_leaves_the_choice(images: TensorDataset) -> None:
     model = Repeats()
     model.topped_up_ = ("0", "3", "7")
     data = AugmentedDataset(images, model)
-    assert (data.counts["3"]["repeat"], data.counts["7"]["repeat"]) == (0, 18)
+    assert (data.counts["3"]["repeat"], data.counts["7"]["repeat"]) == (0, 36)
     assert data.counts["0"]["companion"] > 0
 
 
@@ -169,10 +169,10 @@ def test_the_classes_that_the_model_was_fitted_to_top_up_are(images: TensorDatas
     gan = ImageGAN(steps=2, device="cpu", threads=1, classes=["3"])
     gan.fit(read_dataset(images).data)
     data = AugmentedDataset(images, gan)
-    assert data.counts["3"]["synthetic"] == 14
+    assert data.counts["3"]["synthetic"] == 28
     assert data.counts["7"]["repeat"] == 0
     for given in (7, ["7"], [7], "7", 7.0, np.array([7]), {7}, torch.tensor([7])):
-        assert AugmentedDataset(images, gan, classes=given).counts["7"]["repeat"] == 18
+        assert AugmentedDataset(images, gan, classes=given).counts["7"]["repeat"] == 36
 
 
 def test_what_keeps_its_synthesizer_is_taken(images: TensorDataset) -> None:
@@ -184,7 +184,7 @@ def test_what_keeps_its_synthesizer_is_taken(images: TensorDataset) -> None:
 
     augmenter = Augmenter()
     for _ in range(2):
-        assert AugmentedDataset(images, augmenter).counts["7"]["synthetic"] == 18
+        assert AugmentedDataset(images, augmenter).counts["7"]["synthetic"] == 36
 
 
 def test_a_run_folder_is_taken(images: TensorDataset, gan: ImageGAN, tmp_path: Path) -> None:
@@ -201,7 +201,7 @@ def test_a_run_that_knows_names_fits_a_dataset_with_classes(images: TensorDatase
     folder.classes = list(names)
     data = AugmentedDataset(Subset(folder, range(len(folder))), model, classes=["rook"])
     assert data.classes == names
-    assert data.counts["rook"]["synthetic"] == 18
+    assert data.counts["rook"]["synthetic"] == 36
     assert data[len(data) - 1][1] == 2
 
 
