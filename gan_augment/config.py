@@ -54,7 +54,8 @@ class GeneratorSettings(Frozen):
 
     code: size of z. embedding: size of a class's. Images: width is the channels at half the side,
     doubling towards the base up to max_width (encoder_*: of the encoder); sigma: noise added to a
-    code. Tables: width of both hidden layers; the second row is one of the `neighbours` nearest of
+    code; extrapolation, borrowed, reach: how the rows of an anchored sample are mixed
+    (`networks.mixtures`). Tables: width of both hidden layers; the second row is one of the `neighbours` nearest of
     the class; its levels are those of the `nearer` of the two rows or the neighbours' majority
     `vote` (SMOTE-NC); strength: share of the learned residual in what is sampled; jitter: noise on
     the rows of classes too small to learn, in standard deviations within classes.
@@ -68,6 +69,9 @@ class GeneratorSettings(Frozen):
     encoder_width: int = Field(default=32, ge=1, le=1024)
     encoder_max_width: int = Field(default=96, ge=1, le=2048)
     sigma: float = Field(default=0.1, ge=0)
+    extrapolation: float = Field(default=0.0, ge=0, le=2)
+    borrowed: float = Field(default=0.0, ge=0, le=1)
+    reach: float = Field(default=1.0, ge=0, le=2)
     neighbours: int = Field(default=15, ge=1, le=1000)
     levels: Literal["nearer", "vote"] = "nearer"
     strength: float = Field(default=0.5, ge=0, le=1)
@@ -91,8 +95,12 @@ class DiscriminatorSettings(Frozen):
 class ObjectiveSettings(Frozen):
     """What is minimised.
 
-    r1: gamma in gamma/2 E|grad s|^2 on reals, every `r1_every` steps with that weight. lecam:
-    weight, from `lecam_from_images` on. reconstruction: weight of the mean absolute error of
+    loss: a name of `losses.adversarial.LOSSES`. clip: every weight of D within -clip..clip after
+    each of its steps; 0 for none. Penalties on D's slope, each a weight, 0 for none, every so many
+    D steps with so many times the weight: r1, r2: gamma in gamma/2 E|grad s|^2 on reals, on fakes
+    (`r1_every`); gradient_penalty, dragan: lambda in lambda E(|grad s| - 1)^2 between reals and
+    fakes, around reals (`penalty_every`). lecam: weight, from `lecam_from_images` on.
+    reconstruction: weight of the mean absolute error of
     decoded anchors, on `reconstructed` of a batch (every k-th row, k = round(1 / reconstructed); D
     sees what is between anchors on the others only); code_penalty: weight of E code^2;
     reconstruct_only: share of the run before the adversary joins (these four: anchored images
@@ -100,9 +108,16 @@ class ObjectiveSettings(Frozen):
     over classes (tables only).
     """
 
-    loss: Literal["hinge", "non-saturating"] = "hinge"
+    loss: Literal[
+        "hinge", "non-saturating", "minimax", "least-squares", "wasserstein", "relativistic"
+    ] = "hinge"
+    clip: float = Field(default=0.0, ge=0)
     r1: float = Field(default=0.0, ge=0)
+    r2: float = Field(default=0.0, ge=0)
     r1_every: int = Field(default=16, ge=1)
+    gradient_penalty: float = Field(default=0.0, ge=0)
+    dragan: float = Field(default=0.0, ge=0)
+    penalty_every: int = Field(default=1, ge=1)
     lecam: float = Field(default=0.0, ge=0)
     lecam_from_images: int = Field(default=1000, ge=0)
     reconstruction: float = Field(default=10.0, ge=0)
@@ -171,6 +186,25 @@ class Recipe(Frozen):
     def _even_batch(self) -> Self:
         if self.batch % 2:
             raise ValueError(f"batch {self.batch} is odd; batches are made of same-class pairs")
+        return self
+
+    @model_validator(mode="after")
+    def _one_hold_on_the_slope(self) -> Self:
+        """Clipping, WGAN-GP and spectral norm are three ways to one end, and undo each other."""
+        objective = self.objective
+        holds = {
+            "objective.clip": objective.clip > 0,
+            "objective.gradient_penalty": objective.gradient_penalty > 0,
+            "discriminator.spectral_norm": self.discriminator.spectral_norm,
+        }
+        named = [name for name, set_here in holds.items() if set_here]
+        if len(named) > 1:
+            raise ValueError(
+                f"{' and '.join(named)} each hold the slope of D and undo each other; keep one "
+                "(spectral_norm is true unless a recipe says false)"
+            )
+        if objective.loss == "wasserstein" and not named:
+            raise ValueError(f"the wasserstein loss needs one of {', '.join(holds)}")
         return self
 
 
@@ -316,4 +350,5 @@ def _first_problem(error: ValidationError, model: type[BaseModel], where: str) -
         guess = did_you_mean(str(problem["loc"][-1]), known)
         return f"{where}: there is no setting {name!r}; known here: {', '.join(known)}.{guess}"
     message = problem["msg"].removeprefix("Value error, ")
-    return f"{where}: {name} = {problem['input']!r} is refused: {message}."
+    given = "" if isinstance(problem["input"], dict) else f" = {problem['input']!r}"
+    return f"{where}: {name}{given} is refused: {message}."

@@ -15,17 +15,15 @@ from gan_augment.networks.table_generator import RowAnchors
 
 @dataclass(frozen=True)
 class Anchors:
-    """Real rows, and for each sample the two of its class that it lies between.
+    """Real rows, and for each sample the few of them that its code is a mixture of.
 
     rows: images (M, C, H, W) float -1..1 in training, their codes (M, code) when sampling.
-    first, second: int64 (N,), indices into rows.
-    position: lambda (N,), 0 at `first`, 1 at `second`.
+    index: int64 (N, k), rows of a sample. weight: float (N, k); a sample's sum to 1.
     """
 
     rows: Tensor
-    first: Tensor
-    second: Tensor
-    position: Tensor
+    index: Tensor
+    weight: Tensor
 
 
 @dataclass(frozen=True)
@@ -58,11 +56,12 @@ class FreeGenerator(nn.Module):
 
 
 class AnchoredGenerator(nn.Module):
-    """Decodes a code between the codes of two real rows, with a little noise.
+    """Decodes a mixture of the codes of real rows, with a little noise.
 
-    code = E(a) + lambda (E(b) - E(a)) + sigma z; image = G(code, y).
-    Source: interpolation of autoencoder codes as in DeepSMOTE (Dablain et al. 2021), made real
-    by an adversary.
+    code = sum_k w_k E(a_k) + sigma z; image = G(code, y). Two rows of the class, weighted
+    1 - lambda and lambda: interpolation of autoencoder codes as in DeepSMOTE (Dablain et al. 2021),
+    made real by an adversary. A row, and the difference of two rows of another class: that class's
+    variation, borrowed, as in the delta-encoder (Schwartz et al. 2018).
     """
 
     def __init__(self, encoder: Encoder, decoder: Decoder, sigma: float) -> None:
@@ -72,17 +71,13 @@ class AnchoredGenerator(nn.Module):
         self.sigma = sigma
 
     def code(self, inputs: GeneratorInput) -> Tensor:
-        """(N, code): interpolated codes with noise. Raises TypeError without anchors."""
+        """(N, code): mixed codes with noise. Raises TypeError without anchors."""
         anchors = inputs.source
         if not isinstance(anchors, Anchors):
-            raise TypeError(
-                "an anchored generator needs GeneratorInput.source, two rows of the class"
-            )
+            raise TypeError("an anchored generator needs GeneratorInput.source, rows of the class")
         codes = self.encode(anchors.rows)
-        between = torch.lerp(
-            codes[anchors.first], codes[anchors.second], anchors.position[:, None].to(codes.dtype)
-        )
-        return between + self.sigma * inputs.z
+        mixed = torch.einsum("nk,nkc->nc", anchors.weight.to(codes.dtype), codes[anchors.index])
+        return mixed + self.sigma * inputs.z
 
     def encode(self, rows: Tensor) -> Tensor:
         """Images to codes; codes stay as they are."""
@@ -92,6 +87,6 @@ class AnchoredGenerator(nn.Module):
         return codes
 
     def forward(self, inputs: GeneratorInput) -> Tensor:
-        """Decode the interpolated code as class y."""
+        """Decode the mixed code as class y."""
         images: Tensor = self.decoder(self.code(inputs), inputs.y)
         return images

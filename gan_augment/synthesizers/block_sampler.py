@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,11 +11,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from gan_augment import devices
+from gan_augment.config import GeneratorSettings
 from gan_augment.data.pixels import to_network, to_pixels
 from gan_augment.devices import Machine
 from gan_augment.errors import DataError
 from gan_augment.networks.generators import AnchoredGenerator, Anchors, GeneratorInput
 from gan_augment.networks.geometry import Geometry
+from gan_augment.networks.mixtures import mixture_weights
 from gan_augment.randomness import generator as random_generator
 
 BLOCK = 64
@@ -26,13 +29,14 @@ class BlockSampler:
     """Draws the endless sequence of candidates of each class from one trained generator.
 
     codes: {label: float32 (n, code)} of the rows that anchor a class; None for a free generator.
+    settings: the recipe's, which say how many numbers a code has and how codes are mixed.
     One torch thread, whatever the caller has, so that any number of workers gives the same bytes.
     """
 
     network: nn.Module
     geometry: Geometry
     machine: Machine
-    code: int
+    settings: GeneratorSettings
     codes: dict[int, NDArray[np.float32]] | None
 
     def rows(
@@ -60,7 +64,7 @@ class BlockSampler:
 
     def _inputs(self, label: int, name: str, rng: np.random.Generator) -> GeneratorInput:
         device = self.machine.device
-        z = torch.from_numpy(rng.standard_normal((BLOCK, self.code), dtype=np.float32))
+        z = torch.from_numpy(rng.standard_normal((BLOCK, self.settings.code), dtype=np.float32))
         y = torch.full((BLOCK,), label, device=device)
         if self.codes is None:
             return GeneratorInput(z.to(device), y)
@@ -69,10 +73,14 @@ class BlockSampler:
                 f"class {name!r} has no training row to start from: an anchored model cannot draw "
                 "it. Add images of it and fit again."
             )
-        codes = torch.from_numpy(self.codes[label]).to(device)
-        first, second = _pairs(len(codes), rng)
-        position = torch.from_numpy(rng.random(BLOCK, dtype=np.float32)).to(device)
-        anchors = Anchors(codes, first.to(device), second.to(device), position)
+        weight = mixture_weights(self.settings, BLOCK, rng)
+        rows = drawn_codes(self.codes, label, weight.shape[1], rng)  # (k, BLOCK, code)
+        index = torch.arange(rows.shape[0] * BLOCK).view(-1, BLOCK).T
+        anchors = Anchors(
+            torch.from_numpy(rows.reshape(-1, self.settings.code)).to(device),
+            index.to(device),
+            torch.from_numpy(weight).to(device),
+        )
         return GeneratorInput(z.to(device), y, anchors)
 
 
@@ -97,8 +105,31 @@ def encode_anchors(
     return codes
 
 
-def _pairs(n: int, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-    """For each of a block, two rows of n, different where n > 1."""
-    first = rng.integers(n, size=BLOCK)
-    second = (first + 1 + rng.integers(max(n - 1, 1), size=BLOCK)) % n
-    return torch.from_numpy(first), torch.from_numpy(second)
+def drawn_codes(
+    codes: Mapping[int, NDArray[np.float32]], label: int, k: int, rng: np.random.Generator
+) -> NDArray[np.float32]:
+    """(k, BLOCK, code): for each of a block k = 2 or 4 rows of codes, those that are mixed.
+
+    Two different rows of class `label`, the same twice where it has one; and two of one other class
+    of two rows and more, every such class equally often. Where there is none, its own again.
+    """
+    own = codes[label]
+    first, second = _pairs(np.full(BLOCK, len(own)), rng)
+    drawn = [own[first], own[second]]
+    if k > 2:
+        names = [name for name, rows in codes.items() if name != label and len(rows) > 1]
+        others = [codes[name] for name in names] or [own]
+        which = rng.integers(len(others), size=BLOCK)
+        pair = _pairs(np.array([len(rows) for rows in others])[which], rng)
+        drawn += [
+            np.stack([others[w][i] for w, i in zip(which, rows, strict=True)]) for rows in pair
+        ]
+    return np.stack(drawn)
+
+
+def _pairs(
+    n: NDArray[np.int64], rng: np.random.Generator
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Two rows of n (BLOCK,) each, different where n > 1."""
+    first = rng.integers(n)
+    return first, (first + 1 + rng.integers(np.maximum(n - 1, 1))) % n

@@ -312,7 +312,7 @@ class ImageGAN:
             }
             codes = encode_anchors(network, data.pixels, by_class, geometry, parts.machine)
         self._sampler = BlockSampler(
-            network, geometry, parts.machine, parts.recipe.generator.code, codes
+            network, geometry, parts.machine, parts.recipe.generator, codes
         )
         self.topped_up_ = topped_up
 

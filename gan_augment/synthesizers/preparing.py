@@ -50,7 +50,7 @@ def prepare(
         judge=judge,
         geometry=geometry,
         machine=parts.machine,
-        code=parts.recipe.generator.code,
+        generator=parts.recipe.generator,
         seed=seed,
     )
     batches = PairedBatches(

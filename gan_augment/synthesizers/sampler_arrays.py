@@ -38,7 +38,7 @@ def load_sampler(
     load_network(network, weights)
     network = placed(network, machine.device).requires_grad_(False).eval()
     codes = _codes(_below(arrays, "codes/"), meta)
-    return BlockSampler(network, geometry, machine, meta.recipe.generator.code, codes)
+    return BlockSampler(network, geometry, machine, meta.recipe.generator, codes)
 
 
 def _below(arrays: Mapping[str, NDArray[np.generic]], prefix: str) -> Arrays:

@@ -1,7 +1,7 @@
 """The anchored method: what its generator is given, what holds it to its rows, its first steps.
 
-Two real rows of a class are encoded, their codes interpolated and decoded; an adversary makes the
-in-betweens real. Half of a batch is decoded at its own anchor and compared with it.
+Real rows are encoded, their codes mixed and decoded; an adversary makes the mixtures real. Half of
+a batch is decoded at its own anchor and compared with it.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from gan_augment.config import Recipe
 from gan_augment.data.batches import Batch
 from gan_augment.networks.generators import AnchoredGenerator, Anchors, GeneratorInput
+from gan_augment.networks.mixtures import mixture_weights
 from gan_augment.randomness import generator
 from gan_augment.training.parts import Losses, Made, Parts
 from gan_augment.training.state import TrainState
@@ -25,14 +26,25 @@ RECONSTRUCTION_NOISE = 0.5  # of sigma: .05 where sigma is .1
 
 
 def draw(recipe: Recipe, seed: int, step: int, turn: int, batch: Batch) -> GeneratorInput:
-    """Each row and its same-class partner; every k-th at the row itself, to be compared with it."""
+    """Each row mixed with its same-class partner, or moved as another pair of the batch differs.
+
+    Every k-th sample stays at its row, to be compared with it.
+    """
     rng, n, device = generator(seed, "noise", step, turn), len(batch.y), batch.y.device
     z = torch.from_numpy(rng.standard_normal((n, recipe.generator.code), dtype=np.float32))
-    position, rows = rng.random(n, dtype=np.float32), reconstructed_rows(recipe)
-    position[rows] = 0
+    rows = reconstructed_rows(recipe)
     z[rows] *= RECONSTRUCTION_NOISE
-    first = torch.arange(n, device=device)
-    anchors = Anchors(batch.x, first, first ^ 1, torch.from_numpy(position).to(device))
+    weight = mixture_weights(recipe.generator, n, rng, rows)
+    first = np.arange(n)
+    index = [first, first ^ 1]
+    if weight.shape[1] > 2:
+        pair = 2 * rng.integers(n // 2, size=n)  # two rows of one class, whichever it is
+        index += [pair, pair + 1]
+    anchors = Anchors(
+        batch.x,
+        torch.from_numpy(np.stack(index, axis=1)).to(device),
+        torch.from_numpy(weight).to(device),
+    )
     return GeneratorInput(z.to(device), batch.y, anchors)
 
 

@@ -81,14 +81,15 @@ def test_identical_images_have_the_smallest_minibatch_deviation():
     torch.testing.assert_close(with_minibatch_std(x)[:, 3], torch.full((5, 4, 4), 1e-4))
 
 
-def test_position_0_and_1_of_an_anchored_generator_are_its_two_rows():
+def test_a_weight_of_one_is_the_row_itself_and_a_difference_moves_it():
     encoder = Encoder(Geometry.of((8, 8, 1)), code=6, width=8, max_width=16).eval()
     network = AnchoredGenerator(encoder, decoder(), sigma=0.5)
     codes = torch.randn(2, 6, generator=torch.Generator().manual_seed(1))
-    first, second = torch.tensor([0, 0]), torch.tensor([1, 1])
-    anchors = Anchors(codes, first, second, torch.tensor([0.0, 1.0]))
-    made = network.code(GeneratorInput(torch.zeros(2, 6), torch.tensor([0, 0]), anchors))
-    torch.testing.assert_close(made, codes)
+    index = torch.tensor([[0, 1, 1, 0]] * 3)
+    weight = torch.tensor([[1.0, 0, 0, 0], [0, 1, 0, 0], [1, 0, 0.5, -0.5]])
+    anchors = Anchors(codes, index, weight)
+    made = network.code(GeneratorInput(torch.zeros(3, 6), torch.tensor([0, 0, 0]), anchors))
+    torch.testing.assert_close(made, torch.stack([*codes, codes.mean(dim=0)]))
 
 
 def test_first_weights_are_a_function_of_the_seed_and_leave_the_global_generator_alone():

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from gan_augment.config import GeneratorSettings
 from gan_augment.data.pixels import to_network
 from gan_augment.devices import choose_machine
 from gan_augment.networks.geometry import Geometry
@@ -48,7 +49,7 @@ def scorer(data) -> ImageScorer:
         judge=train_classifier(data.take(TRAIN), steps=60, seed=0),
         geometry=Geometry.of((8, 8, 1)),
         machine=machine,
-        code=4,
+        generator=GeneratorSettings(code=4),
         seed=0,
     )
 

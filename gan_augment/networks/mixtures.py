@@ -1,0 +1,41 @@
+"""How the rows of an anchored sample are weighed. Arithmetic on draws; no networks, no pixels."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gan_augment.config import GeneratorSettings
+
+Weights = NDArray[np.float32]
+
+
+def mixture_weights(
+    settings: GeneratorSettings, n: int, rng: np.random.Generator, own: slice | None = None
+) -> Weights:
+    """(n, 4) float32, or (n, 2) where nothing is borrowed; every row sums to 1.
+
+    Columns: a row of the class, another of it, and two rows of one other class. Between the first
+    two: (1 - lambda, lambda), lambda uniform in -extrapolation .. 1 + extrapolation; (sqrt(3) - 1)
+    / 2 = .366 keeps the class's variance, which lambda in 0 .. 1 cuts to two thirds. A share
+    `borrowed` of the samples starts at the first row alone and adds t (third - fourth), t uniform
+    in 0 .. reach. own: samples at their first row.
+
+    >>> import numpy as np
+    >>> settings = GeneratorSettings(extrapolation=0.0, borrowed=1.0)
+    >>> mixture_weights(settings, 1, np.random.default_rng(0)).astype(float).round(2).tolist()
+    [[1.0, 0.0, 0.64, -0.64]]
+    """
+    reach = settings.extrapolation
+    position = -reach + (1 + 2 * reach) * rng.random(n, dtype=np.float32)
+    columns = [1 - position, position]
+    if settings.borrowed:
+        borrows = rng.random(n) < settings.borrowed
+        amount = np.where(borrows, settings.reach * rng.random(n, dtype=np.float32), 0)
+        alone = np.where(borrows, 0, position)
+        columns = [1 - alone, alone, amount, -amount]
+    weights = np.stack(columns, axis=1).astype(np.float32)
+    if own is not None:
+        weights[own] = 0
+        weights[own, 0] = 1
+    return weights
