@@ -29,7 +29,8 @@ class SpectralNorm(nn.Module):
 
     def forward(self, weight: Tensor) -> Tensor:
         """(out, in, ...) -> the same shape, spectral norm 1; in float32, whatever is around."""
-        with torch.autocast(weight.device.type, enabled=False):
+        kind = "cpu" if weight.is_meta else weight.device.type  # no autocast knows shapes alone
+        with torch.autocast(kind, enabled=False):
             return weight / self._largest_singular_value(weight)
 
     def _largest_singular_value(self, weight: Tensor) -> Tensor:
