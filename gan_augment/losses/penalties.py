@@ -1,4 +1,9 @@
-"""Penalties on the discriminator: its gradients, or its logits beside their running means."""
+"""Penalties on the discriminator: its gradients, or its logits beside their running means.
+
+A gradient penalty is one of two formulas at one of four places: R1 and R2 are `zero_centred` on
+reals and on fakes, WGAN-GP is `one_centred` at points `between` the two, DRAGAN on `perturbed`
+reals. Weights are the recipe's.
+"""
 
 from __future__ import annotations
 
@@ -8,17 +13,50 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+Judge = Callable[[Tensor, Tensor], Tensor]
+"""x (N, ...), y (N,) -> logits (N,) (or fewer, where rows are judged in packs)."""
 
-def r1(discriminator: Callable[[Tensor, Tensor], Tensor], x: Tensor, y: Tensor) -> Tensor:
-    """Half the mean squared gradient norm on reals: 1/2 E |grad_x s(x, y)|^2; gamma weighs it.
 
-    Shapes: x (N, C, H, W), y (N,) -> (). Differentiable in D's weights.
-    Source: Mescheder et al. 2018, "Which Training Methods for GANs do actually Converge?", eq. 9.
+def zero_centred(judge: Judge, x: Tensor, y: Tensor) -> Tensor:
+    """Half the mean squared gradient norm: 1/2 E |grad_x s(x, y)|^2.
+
+    Shapes: x (N, ...), y (N,) -> (). Differentiable in D's weights. Source: Mescheder et al. 2018,
+    "Which Training Methods for GANs do actually Converge?", eq. 9 (R1, on reals) and 10 (R2, on
+    fakes).
     """
+    squared: Tensor = slopes(judge, x, y).square().sum(dim=1)
+    return squared.mean() / 2
+
+
+def one_centred(judge: Judge, x: Tensor, y: Tensor) -> Tensor:
+    """How far the gradient norm is from 1: E (|grad_x s(x, y)| - 1)^2.
+
+    Shapes: x (N, ...), y (N,) -> (). Differentiable in D's weights. Sources: Gulrajani et al. 2017,
+    "Improved Training of Wasserstein GANs", eq. 3; Kodali et al. 2017 (DRAGAN), eq. 2.
+    """
+    norm: Tensor = torch.linalg.vector_norm(slopes(judge, x, y), dim=1)
+    return (norm - 1).square().mean()
+
+
+def slopes(judge: Judge, x: Tensor, y: Tensor) -> Tensor:
+    """D's gradient at each row, (N, entries of a row), with its own graph."""
     x = x.detach().requires_grad_()
-    logits = discriminator(x, y)
-    (gradient,) = torch.autograd.grad(logits.sum(), x, create_graph=True)
-    return gradient.square().flatten(1).sum(dim=1).mean() / 2
+    (gradient,) = torch.autograd.grad(judge(x, y).sum(), x, create_graph=True)
+    by_row: Tensor = gradient.flatten(1)
+    return by_row
+
+
+def between(real: Tensor, fake: Tensor, share: Tensor) -> Tensor:
+    """e r + (1 - e) f, where WGAN-GP looks. Shapes: (N, ...) both, share e (N,) 0..1."""
+    return torch.lerp(fake, real, share.view(-1, *[1] * (real.ndim - 1)))
+
+
+def perturbed(real: Tensor, noise: Tensor) -> Tensor:
+    """Reals moved by up to half the batch's standard deviation, where DRAGAN looks.
+
+    Shapes: (N, ...) both; noise uniform in 0..1. Source: the code of Kodali et al. 2017.
+    """
+    return real + 0.5 * real.std() * noise
 
 
 def lecam(real: Tensor, fake: Tensor, mean_real: Tensor, mean_fake: Tensor) -> Tensor:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from gan_augment.data.batches import Batch
-from gan_augment.losses.penalties import lecam, r1
+from gan_augment.losses.penalties import lecam
 from gan_augment.training.parts import Losses, Made, Parts
+from gan_augment.training.penalties import slope_penalties
 from gan_augment.training.state import TrainState
 
 LECAM_DECAY = 0.99
@@ -42,7 +43,10 @@ def generate(state: TrainState, parts: Parts, batch: Batch, turn: int = 0) -> Ma
 def discriminator_step(
     state: TrainState, parts: Parts, batch: Batch, fake: Tensor, turn: int = 0
 ) -> Losses:
-    """One update of D on a batch and as many fakes. Leaves G and its optimiser alone."""
+    """One update of D on a batch and as many fakes. Leaves G and its optimiser alone.
+
+    turn: which of a G step's D steps, 0 for the last.
+    """
     objective, optimiser = parts.recipe.objective, state.discriminator_optimiser
     with parts.machine.autocast():
         real_logits = state.discriminator(parts.seen(parts, state, batch.x, "real", turn), batch.y)
@@ -56,19 +60,15 @@ def discriminator_step(
         total = total + objective.lecam * lecam(
             real_logits, fake_logits, numbers["real_logit"], numbers["fake_logit"]
         )
-    losses = {"d_loss": loss.detach()}
-    if objective.r1 and turn == 0 and state.step % objective.r1_every == 0:
-        penalty = r1(state.discriminator, batch.x.float(), batch.y)
-        total = total + objective.r1 * objective.r1_every * penalty
-        losses["r1"] = penalty.detach()
+    penalty, terms = slope_penalties(state, parts, batch, fake, turn)
     optimiser.zero_grad(set_to_none=True)
-    total.backward()  # type: ignore[no-untyped-call]
+    (total + penalty).backward()  # type: ignore[no-untyped-call]
     optimiser.step()
+    if objective.clip:
+        _clip(state.discriminator, objective.clip)
     _observe_logits(state, parts, real_logits.detach(), fake_logits.detach(), turn)
-    return losses | {
-        "real_logit": real_logits.detach().mean(),
-        "fake_logit": fake_logits.detach().mean(),
-    }
+    means = {"real_logit": real_logits.detach().mean(), "fake_logit": fake_logits.detach().mean()}
+    return {"d_loss": loss.detach()} | terms | means
 
 
 def generator_step(state: TrainState, parts: Parts, batch: Batch, made: Made) -> Losses:
@@ -78,7 +78,8 @@ def generator_step(state: TrainState, parts: Parts, batch: Batch, made: Made) ->
         weight.requires_grad_(False)
     with parts.machine.autocast():
         logits = state.discriminator(parts.seen(parts, state, made.x, "improved", 0), batch.y)
-    loss = parts.loss.generator(logits.float())
+    logits = logits.float()
+    loss = parts.loss.generator(_logits_beside(state, parts, batch, logits), logits)
     losses = {"g_loss": loss.detach()}
     if parts.generator_term is not None:
         term, more = parts.generator_term(state, parts, batch, made)
@@ -87,6 +88,24 @@ def generator_step(state: TrainState, parts: Parts, batch: Batch, made: Made) ->
     for weight in weights:
         weight.requires_grad_(True)
     return losses
+
+
+@torch.no_grad()
+def _logits_beside(state: TrainState, parts: Parts, batch: Batch, fake: Tensor) -> Tensor:
+    """D's logits on the reals of a G step, (N,), where the loss compares with them; else (0,)."""
+    if not parts.loss.generator_sees_reals:
+        return fake.new_empty(0)
+    with parts.machine.autocast():
+        seen = parts.seen(parts, state, batch.x, "beside improved", 0)
+        logits: Tensor = state.discriminator(seen, batch.y)
+    return logits.float()
+
+
+@torch.no_grad()
+def _clip(network: nn.Module, limit: float) -> None:
+    """Every weight within -limit..limit, what Arjovsky et al. 2017 do after each D step."""
+    for weight in network.parameters():
+        weight.clamp_(-limit, limit)
 
 
 def update_generator(state: TrainState, loss: Tensor) -> None:

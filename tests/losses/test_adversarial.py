@@ -1,16 +1,31 @@
-"""Adversarial losses against values worked by hand, invariants, and torch's own cross entropy."""
+"""Adversarial losses against values worked by hand, invariants, and independent implementations."""
 
 from __future__ import annotations
 
 import math
+from typing import get_args
 
 import pytest
 import torch
+from scipy.stats import wasserstein_distance
 from torch.nn import functional as F
 
-from gan_augment.losses.adversarial import hinge_d, hinge_g, minimax_d, non_saturating_g
+from gan_augment.config import ObjectiveSettings
+from gan_augment.losses.adversarial import (
+    LOSSES,
+    hinge_d,
+    hinge_g,
+    least_squares_d,
+    least_squares_g,
+    minimax_d,
+    minimax_g,
+    non_saturating_g,
+    relativistic_d,
+    relativistic_g,
+    wasserstein_d,
+)
 
-ZERO = torch.zeros(4)
+ZERO, NONE = torch.zeros(4), torch.zeros(0)
 
 
 def logits(seed: int, n: int = 6) -> torch.Tensor:
@@ -19,7 +34,7 @@ def logits(seed: int, n: int = 6) -> torch.Tensor:
 
 def test_hinge_is_2_and_0_where_every_logit_is_0():
     assert hinge_d(ZERO, ZERO).item() == 2
-    assert hinge_g(ZERO).item() == 0
+    assert hinge_g(NONE, ZERO).item() == 0
 
 
 def test_hinge_is_0_when_every_margin_is_met():
@@ -38,13 +53,14 @@ def test_hinge_agrees_with_torchs_margin_loss():
 
 def test_minimax_is_2_ln_2_where_d_knows_nothing():
     assert minimax_d(ZERO, ZERO).item() == pytest.approx(2 * math.log(2))
-    assert non_saturating_g(ZERO).item() == pytest.approx(math.log(2))
+    assert non_saturating_g(NONE, ZERO).item() == pytest.approx(math.log(2))
+    assert minimax_g(NONE, ZERO).item() == pytest.approx(-math.log(2))
 
 
 def test_non_saturating_keeps_its_gradient_where_d_is_sure_and_minimax_does_not():
     s = torch.full((1,), -10.0, requires_grad=True)
-    (lives,) = torch.autograd.grad(non_saturating_g(s), s)
-    (dies,) = torch.autograd.grad(-F.softplus(s).mean(), s)
+    (lives,) = torch.autograd.grad(non_saturating_g(NONE, s), s)
+    (dies,) = torch.autograd.grad(minimax_g(NONE, s), s)
     assert lives.item() == pytest.approx(-0.99995, abs=1e-5)
     assert dies.item() == pytest.approx(-4.5e-5, abs=1e-6)
 
@@ -54,8 +70,11 @@ def test_minimax_agrees_with_binary_cross_entropy():
     other = F.binary_cross_entropy_with_logits(real, torch.ones(6))
     other = other + F.binary_cross_entropy_with_logits(fake, torch.zeros(6))
     torch.testing.assert_close(minimax_d(real, fake), other)
+    torch.testing.assert_close(
+        minimax_g(NONE, fake), -F.binary_cross_entropy_with_logits(fake, torch.zeros(6))
+    )
     other = F.binary_cross_entropy_with_logits(fake, torch.ones(6))
-    torch.testing.assert_close(non_saturating_g(fake), other)
+    torch.testing.assert_close(non_saturating_g(NONE, fake), other)
 
 
 def test_the_best_d_of_the_minimax_game_is_the_share_of_reals():
@@ -67,6 +86,92 @@ def test_the_best_d_of_the_minimax_game_is_the_share_of_reals():
     torch.testing.assert_close(torch.sigmoid(s), (real_at / (real_at + fake_at)).double())
 
 
-@pytest.mark.parametrize("loss", [hinge_d, minimax_d])
-def test_a_better_d_has_a_lower_loss(loss):
-    assert loss(logits(4) + 1, logits(5) - 1) < loss(logits(4), logits(5))
+def test_minimax_is_one_game_what_d_wins_g_loses():
+    fake = logits(6)
+    assert minimax_d(torch.full((6,), 40.0), fake).item() == pytest.approx(
+        -minimax_g(NONE, fake).item()
+    )
+
+
+def test_least_squares_are_one_half_and_one_half_where_every_logit_is_0():
+    assert least_squares_d(ZERO, ZERO).item() == 0.5
+    assert least_squares_g(NONE, ZERO).item() == 0.5
+    assert least_squares_d(ZERO + 1, ZERO).item() == least_squares_g(NONE, ZERO + 1).item() == 0
+
+
+def test_the_best_d_of_least_squares_is_the_share_of_reals():
+    real_at, fake_at = torch.tensor([7, 3]), torch.tensor([2, 8])  # ten of each, at two places
+    share = real_at / (real_at + fake_at).double()
+    s = share.clone().requires_grad_()
+    real, fake = s.repeat_interleave(real_at), s.repeat_interleave(fake_at)
+    (slope,) = torch.autograd.grad(least_squares_d(real, fake), s)
+    torch.testing.assert_close(slope, torch.zeros_like(s), atol=1e-12, rtol=0)
+
+
+def test_least_squares_agree_with_torchs_squared_error():
+    real, fake = logits(7), logits(8)
+    other = (F.mse_loss(real, torch.ones(6)) + F.mse_loss(fake, torch.zeros(6))) / 2
+    torch.testing.assert_close(least_squares_d(real, fake), other)
+    torch.testing.assert_close(least_squares_g(NONE, fake), F.mse_loss(fake, torch.ones(6)) / 2)
+
+
+def test_the_clipped_linear_critic_ends_at_the_clip_and_the_loss_at_the_shift_times_it():
+    real, fake, limit = torch.tensor([1.0, 4.0]), torch.tensor([5.0, 6.0]), 0.01  # shift: -3
+    w = torch.tensor(0.0, requires_grad=True)
+    for _ in range(5):
+        loss = wasserstein_d(w * real, w * fake)
+        (slope,) = torch.autograd.grad(loss, w)
+        with torch.no_grad():
+            w.sub_(slope).clamp_(-limit, limit)
+    assert w.item() == pytest.approx(-limit)
+    assert wasserstein_d(w * real, w * fake).item() == pytest.approx(-limit * 3)
+
+
+def test_wasserstein_does_not_see_a_constant_added_to_the_logits():
+    real, fake = logits(9), logits(10)
+    torch.testing.assert_close(wasserstein_d(real + 7, fake + 7), wasserstein_d(real, fake))
+
+
+def test_the_identity_critic_measures_the_earth_movers_distance_of_a_shift():
+    fake = logits(11)
+    other = wasserstein_distance(fake.numpy() + 2.5, fake.numpy())
+    assert -wasserstein_d(fake + 2.5, fake).item() == pytest.approx(other, rel=1e-6)
+
+
+def test_relativistic_is_ln_2_where_reals_and_fakes_are_equal():
+    same = logits(12)
+    assert relativistic_d(same, same).item() == pytest.approx(math.log(2))
+    assert relativistic_g(same, same).item() == pytest.approx(math.log(2))
+
+
+@pytest.mark.parametrize("side", [relativistic_d, relativistic_g])
+def test_relativistic_does_not_see_a_constant_added_to_the_logits(side):
+    real, fake = logits(13), logits(14)
+    torch.testing.assert_close(side(real + 7, fake + 7), side(real, fake))
+
+
+def test_relativistic_agrees_with_the_cross_entropy_of_which_of_a_pair_is_real():
+    real, fake = logits(15), logits(16)
+    first = torch.zeros(6, dtype=torch.int64)
+    pairs = torch.stack([real, fake], dim=1)
+    torch.testing.assert_close(relativistic_d(real, fake), F.cross_entropy(pairs, first))
+    torch.testing.assert_close(relativistic_g(real, fake), F.cross_entropy(pairs, 1 - first))
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_better_d_has_a_lower_loss_and_a_better_g_as_well(name):
+    real, fake, loss = logits(4) - 1, logits(5) + 1, LOSSES[name]
+    assert loss.discriminator(real + 0.5, fake - 0.5) < loss.discriminator(real, fake)
+    real, fake = logits(4) + 1, logits(5) - 1
+    assert loss.generator(real, fake + 0.5) < loss.generator(real, fake)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_only_a_loss_that_says_so_shows_reals_to_g(name):
+    real, fake, loss = logits(17), logits(18), LOSSES[name]
+    told = loss.generator(real, fake) != loss.generator(real + 1, fake)
+    assert bool(told) == loss.generator_sees_reals
+
+
+def test_every_loss_is_one_that_a_recipe_may_name():
+    assert set(get_args(ObjectiveSettings.model_fields["loss"].annotation)) == set(LOSSES)

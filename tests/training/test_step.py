@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,16 +11,19 @@ import torch
 
 from gan_augment.config import (
     AugmentSettings,
+    DiscriminatorSettings,
     GeneratorSettings,
     ObjectiveSettings,
     OptimiserSettings,
 )
+from gan_augment.losses.adversarial import LOSSES
 from gan_augment.training import step as steps
 from gan_augment.training.anchored import reconstruction_step
 from gan_augment.training.loop import one_step
 from gan_augment.training.state import network_arrays
 
 FREE = GeneratorSettings(kind="free", code=8, embedding=4, width=8, max_width=8)
+TINY_D = DiscriminatorSettings(width=8, max_width=8, spectral_norm=False)
 
 
 def copied(network):
@@ -78,7 +82,42 @@ def test_every_optimiser_teaches_d_four_samples(toy_run, name):
     assert losses[-1] < 0.5 * losses[0]
 
 
-@pytest.mark.parametrize("loss", ["hinge", "non-saturating"])
+HELD = {  # each loss with what holds D's slope, at every step
+    "hinge": {"dragan": 1.0},
+    "non-saturating": {"r1": 0.1},
+    "minimax": {"dragan": 1.0},
+    "least-squares": {"r1": 0.1, "r2": 0.1},
+    "wasserstein": {"gradient_penalty": 10.0},
+    "relativistic": {"r1": 0.1, "r2": 0.1},
+}
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_every_loss_with_its_penalty_teaches_d_four_samples(toy_run, loss):
+    objective = ObjectiveSettings(loss=loss, r1_every=1, **HELD[loss])
+    run = toy_run(batch=4, discriminator=TINY_D, objective=objective)
+    batch, totals = run.batches.at(0, 0), []
+    for run.state.step in range(60):
+        told = steps.discriminator_step(run.state, run.parts, batch, -batch.x.flip(2))
+        penalty = sum(weight * told[name] for name, weight in HELD[loss].items())
+        totals.append((told["d_loss"] + penalty).item())
+    assert totals[-1] < 0.9 * totals[0]
+
+
+def test_clipping_keeps_every_weight_of_d_within_the_limit_and_the_loss_still_falls(toy_run):
+    slow = OptimiserSettings(name="rmsprop", rate=5e-4)
+    objective = ObjectiveSettings(loss="wasserstein", clip=0.1)
+    run = toy_run(batch=4, discriminator=TINY_D, objective=objective, discriminator_optimiser=slow)
+    batch, losses = run.batches.at(0, 0), []
+    for _ in range(60):
+        told = steps.discriminator_step(run.state, run.parts, batch, -batch.x.flip(2))
+        losses.append(told["d_loss"].item())
+        held = [weight.abs().max().item() for weight in run.state.discriminator.parameters()]
+        assert max(held) <= np.float32(0.1)
+    assert losses[-1] < losses[1] - 1e-3  # [0] is from before the first clip
+
+
+@pytest.mark.parametrize("loss", LOSSES)
 def test_every_loss_raises_the_logits_of_what_g_makes(toy_run, loss):
     run = toy_run(generator=FREE, objective=ObjectiveSettings(loss=loss), batch=4)
     batch = run.batches.at(0, 0)
@@ -96,6 +135,34 @@ def test_n_d_steps_a_g_step_are_n_updates_of_d(toy_run):
     assert slots["step"].item() == 3
     slots = next(iter(run.state.generator_optimiser.state.values()))
     assert slots["step"].item() == 1
+
+
+def test_g_sees_reals_only_where_its_loss_compares_with_them(toy_run):
+    def seen(loss: str) -> list[str]:
+        run, names = toy_run(generator=FREE, objective=ObjectiveSettings(loss=loss)), []
+
+        def noted(parts, state, x, which, turn):
+            names.append(which)
+            return x
+
+        batch = run.batches.at(0, 0)
+        parts = replace(run.parts, seen=noted)
+        steps.generator_step(run.state, parts, batch, steps.generate(run.state, parts, batch))
+        return names
+
+    assert seen("hinge") == ["improved"]
+    assert seen("relativistic") == ["improved", "beside improved"]
+
+
+def test_every_penalty_is_due_once_in_k_d_steps(toy_run):
+    objective = ObjectiveSettings(r2=1.0, r1_every=3, dragan=1.0, penalty_every=2)
+    run = toy_run(objective=objective, d_steps=2)
+    batch, due = run.batches.at(0, 0), []
+    for run.state.step in range(6):
+        for turn in (1, 0):
+            told = steps.discriminator_step(run.state, run.parts, batch, -batch.x, turn)
+            due.append(("r2" in told, "dragan" in told))
+    assert np.sum(due, axis=0).tolist() == [4, 6]
 
 
 def test_r1_is_applied_every_k_steps_only(toy_run):
