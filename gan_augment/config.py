@@ -55,10 +55,11 @@ class GeneratorSettings(Frozen):
     code: size of z. embedding: size of a class's. Images: width is the channels at half the side,
     doubling towards the base up to max_width (encoder_*: of the encoder); sigma: noise added to a
     code; extrapolation, borrowed, reach: how the rows of an anchored sample are mixed
-    (`networks.mixtures`). Tables: width of both hidden layers; the second row is one of the `neighbours` nearest of
-    the class; its levels are those of the `nearer` of the two rows or the neighbours' majority
-    `vote` (SMOTE-NC); strength: share of the learned residual in what is sampled; jitter: noise on
-    the rows of classes too small to learn, in standard deviations within classes.
+    (`networks.mixtures`); lenders: how many classes one borrows from. Tables: width of both hidden
+    layers; the second row is one of the `neighbours` nearest of the class; its levels are those of
+    the `nearer` of the two rows or the neighbours' majority `vote` (SMOTE-NC); strength: share of
+    the learned residual in what is sampled; jitter: noise on the rows of classes too small to
+    learn, in standard deviations within classes.
     """
 
     kind: Literal["anchored", "free"] = "anchored"
@@ -72,6 +73,7 @@ class GeneratorSettings(Frozen):
     extrapolation: float = Field(default=0.0, ge=0, le=2)
     borrowed: float = Field(default=0.0, ge=0, le=1)
     reach: float = Field(default=1.0, ge=0, le=2)
+    lenders: int = Field(default=2, ge=1, le=1000)
     neighbours: int = Field(default=15, ge=1, le=1000)
     levels: Literal["nearer", "vote"] = "nearer"
     strength: float = Field(default=0.5, ge=0, le=1)
@@ -127,6 +129,32 @@ class ObjectiveSettings(Frozen):
     feature_matching: float = Field(default=0.0, ge=0)
 
 
+class BorrowingSettings(Frozen):
+    """What rare classes take from common ones in training; images only, and all off by default.
+
+    transition: (from, to), the shares of the run between which the class comes into G, and into D
+    beside a verdict without it; None: there from the start. label_power_end: tau of `label_power`
+    at the end of the run; None: as at its start. embedding_noise: on class embeddings, the more the
+    fewer rows. shared_blocks: the coarsest blocks of G, up to a quarter of the side, know no class,
+    where one has under 100 rows. warm_start: share of the run in which a free generator decodes
+    images first (no run of under 900 steps).
+    """
+
+    transition: tuple[float, float] | None = None
+    label_power_end: float | None = Field(default=None, ge=0, le=1)
+    embedding_noise: float = Field(default=0.0, ge=0)
+    shared_blocks: bool = False
+    warm_start: float = Field(default=0.0, ge=0, le=0.1)
+
+    @model_validator(mode="after")
+    def _a_span_of_the_run(self) -> Self:
+        if self.transition and not 0 <= self.transition[0] < self.transition[1] <= 1:
+            raise ValueError(
+                f"transition {self.transition} is no (from, to) with 0 <= from < to <= 1"
+            )
+        return self
+
+
 class AugmentSettings(Frozen):
     """What D sees: shares of the side (translation, cutout) and of the value range (brightness)."""
 
@@ -172,6 +200,7 @@ class Recipe(Frozen):
     generator: GeneratorSettings = GeneratorSettings()
     discriminator: DiscriminatorSettings = DiscriminatorSettings()
     objective: ObjectiveSettings = ObjectiveSettings()
+    borrowing: BorrowingSettings = BorrowingSettings()
     generator_optimiser: OptimiserSettings = OptimiserSettings(betas=(0.5, 0.99))
     discriminator_optimiser: OptimiserSettings = OptimiserSettings()
     schedule: ScheduleSettings = ScheduleSettings()
@@ -205,6 +234,22 @@ class Recipe(Frozen):
             )
         if objective.loss == "wasserstein" and not named:
             raise ValueError(f"the wasserstein loss needs one of {', '.join(holds)}")
+        return self
+
+    @model_validator(mode="after")
+    def _borrowing_has_its_place(self) -> Self:
+        if self.data == "table" and self.borrowing != BorrowingSettings():
+            raise ValueError("borrowing is for images; leave it out of a table's recipe")
+        if self.borrowing.warm_start and self.generator.kind == "anchored":
+            raise ValueError(
+                "borrowing.warm_start is for the free generator; the anchored one begins so anyway "
+                "(objective.reconstruct_only)"
+            )
+        if self.borrowing.shared_blocks and self.objective.gradient_penalty:
+            raise ValueError(
+                "objective.gradient_penalty does not reach what judges borrowing.shared_blocks; "
+                "use discriminator.spectral_norm"
+            )
         return self
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -38,6 +38,7 @@ class BlockSampler:
     machine: Machine
     settings: GeneratorSettings
     codes: dict[int, NDArray[np.float32]] | None
+    _lent: dict[int, tuple[int, ...]] = field(default_factory=dict, repr=False, compare=False)
 
     def rows(
         self, label: int, name: str, start: int, stop: int, seed: int, stream: str = "sample"
@@ -74,7 +75,8 @@ class BlockSampler:
                 "it. Add images of it and fit again."
             )
         weight = mixture_weights(self.settings, BLOCK, rng)
-        rows = drawn_codes(self.codes, label, weight.shape[1], rng)  # (k, BLOCK, code)
+        lenders = self._lenders(label) if weight.shape[1] > 2 else ()
+        rows = drawn_codes(self.codes, label, lenders, rng)  # (k, BLOCK, code)
         index = torch.arange(rows.shape[0] * BLOCK).view(-1, BLOCK).T
         anchors = Anchors(
             torch.from_numpy(rows.reshape(-1, self.settings.code)).to(device),
@@ -82,6 +84,13 @@ class BlockSampler:
             torch.from_numpy(weight).to(device),
         )
         return GeneratorInput(z.to(device), y, anchors)
+
+    def _lenders(self, label: int) -> tuple[int, ...]:
+        """As `lenders_of`, worked out once a class."""
+        if label not in self._lent:
+            assert self.codes is not None
+            self._lent[label] = lenders_of(self.codes, label, self.settings.lenders)
+        return self._lent[label]
 
 
 def encode_anchors(
@@ -106,25 +115,44 @@ def encode_anchors(
 
 
 def drawn_codes(
-    codes: Mapping[int, NDArray[np.float32]], label: int, k: int, rng: np.random.Generator
+    codes: Mapping[int, NDArray[np.float32]],
+    label: int,
+    lenders: Sequence[int],
+    rng: np.random.Generator,
 ) -> NDArray[np.float32]:
-    """(k, BLOCK, code): for each of a block k = 2 or 4 rows of codes, those that are mixed.
+    """(k, BLOCK, code): for each of a block k rows of codes, those that are mixed.
 
-    Two different rows of class `label`, the same twice where it has one; and two of one other class
-    of two rows and more, every such class equally often. Where there is none, its own again.
+    Two different rows of class `label`, the same twice where it has one; and, if there are lenders,
+    two of one of these classes, each equally often.
     """
     own = codes[label]
     first, second = _pairs(np.full(BLOCK, len(own)), rng)
     drawn = [own[first], own[second]]
-    if k > 2:
-        names = [name for name, rows in codes.items() if name != label and len(rows) > 1]
-        others = [codes[name] for name in names] or [own]
+    if lenders:
+        others = [codes[lender] for lender in lenders]
         which = rng.integers(len(others), size=BLOCK)
         pair = _pairs(np.array([len(rows) for rows in others])[which], rng)
         drawn += [
             np.stack([others[w][i] for w, i in zip(which, rows, strict=True)]) for rows in pair
         ]
     return np.stack(drawn)
+
+
+def lenders_of(codes: Mapping[int, NDArray[np.float32]], label: int, most: int) -> tuple[int, ...]:
+    """The classes that lend a class their variation: of those of at least twice its rows, the
+    `most` whose mean code is nearest; without such a class, itself.
+
+    A shirt varies as coats do, hardly as shoes do.
+
+    >>> codes = {0: np.zeros((9, 1)), 1: np.ones((8, 1)), 2: np.full((4, 1), 0.9)}
+    >>> lenders_of(codes, 2, most=1), lenders_of(codes, 0, most=1)
+    ((1,), (0,))
+    """
+    own = codes[label]
+    large = [other for other, rows in codes.items() if len(rows) >= 2 * len(own)]
+    centre = own.mean(axis=0)
+    apart = {other: float(np.linalg.norm(codes[other].mean(axis=0) - centre)) for other in large}
+    return tuple(sorted(large, key=lambda other: (apart[other], other))[:most]) or (label,)
 
 
 def _pairs(
