@@ -23,29 +23,26 @@ from gan_augment.errors import (
     UsageError,
     unknown_class,
 )
-from gan_augment.networks.generators import AnchoredGenerator
-from gan_augment.networks.geometry import Geometry
 from gan_augment.progress import Progress, Silent
 from gan_augment.recipes import resolve_recipe
 from gan_augment.storage import load_bundle, read_bundle_bytes, save_bundle
+from gan_augment.synthesizers.accepted import AcceptedRows
 from gan_augment.synthesizers.arguments import check_length, checked_counts, checked_seed
-from gan_augment.synthesizers.block_sampler import BlockSampler, encode_anchors
-from gan_augment.synthesizers.model_file import NAME, ModelMeta, ScoreRecord
+from gan_augment.synthesizers.finishing import finish
+from gan_augment.synthesizers.model_file import NAME, ModelMeta
 from gan_augment.synthesizers.pickling import Packed, machine_here, packed
 from gan_augment.synthesizers.preparing import Prepared, prepare
 from gan_augment.synthesizers.sampler_arrays import load_sampler, sampler_arrays
 from gan_augment.synthesizers.saving import RunSaver
+from gan_augment.synthesizers.selection_arrays import load_selection, selection_arrays
 from gan_augment.synthesizers.shown import ShownEvents
 from gan_augment.synthesizers.timing import pace_for_budget
 from gan_augment.training.build import build
 from gan_augment.training.callbacks import Callback, StopFlag, StopRequested
 from gan_augment.training.checkpoint import CheckpointStore
 from gan_augment.training.loop import Run, train
-from gan_augment.training.monitor import Best
 from gan_augment.training.parts import Parts
-from gan_augment.training.state import load_network, new_state
-
-ANCHORS_KEPT_A_CLASS = 4096
+from gan_augment.training.state import Arrays, new_state
 
 
 class ImageGAN:
@@ -59,11 +56,15 @@ class ImageGAN:
     classes : "rare", "all", names; the classes that are topped up and scored first.
     device, precision, threads : "auto" or None decide from the machine.
     random_state : the seed, an int >= 0. callbacks : told every event of training.
+    selection : whether only samples worth keeping are given, by the recipe's `selection`; a class
+        of under 8 images, or of which under a tenth is kept, is refused. False gives what comes.
 
     Attributes (after fit or load): `classes_` {name: training rows}, `topped_up_`, `image_shape_`
-    (H, W, C), `recipe_`, `steps_`, `meta_` (everything a saved model says).
+    (H, W, C), `recipe_`, `steps_`, `meta_` (everything a saved model says), `advised_share_` (what
+    "auto" of a top-up's synthetic_share is with this model).
 
-    An anchored model contains encoded training rows; share it as you would share the data.
+    An anchored model contains encoded training rows, and selection features of some; share it as
+    you would share the data.
 
     >>> import numpy as np
     >>> from gan_augment import ImageGAN, LabelledImages
@@ -71,7 +72,7 @@ class ImageGAN:
     >>> pixels = rng.integers(0, 256, (12, 8, 8, 1), dtype=np.uint8)
     >>> ids = np.array([f"row-{i}" for i in range(12)])
     >>> data = LabelledImages(pixels, np.repeat([0, 1], [10, 2]), ids, class_names=("good", "bad"))
-    >>> gan = ImageGAN(steps=4, device="cpu", threads=1).fit(data)
+    >>> gan = ImageGAN(steps=4, device="cpu", threads=1, selection=False).fit(data)
     >>> gan.topped_up_
     ('bad',)
     >>> made = gan.sample({"bad": 3})
@@ -85,6 +86,7 @@ class ImageGAN:
     recipe_: Recipe
     steps_: int
     meta_: ModelMeta
+    advised_share_: float
 
     def __init__(
         self,
@@ -97,6 +99,7 @@ class ImageGAN:
         precision: Precision = "auto",
         threads: int | None = None,
         random_state: int = 0,
+        selection: bool = True,
         callbacks: Sequence[Callback] = (),
     ) -> None:
         self.recipe = recipe
@@ -107,6 +110,7 @@ class ImageGAN:
         self.precision: Precision = precision
         self.threads = threads
         self.random_state = random_state
+        self.selection = selection
         self.callbacks = callbacks
 
     def fit(
@@ -138,7 +142,7 @@ class ImageGAN:
         topped_up = choose_classes(self.classes, data.counts)
         machine = choose_machine(self.device, self.precision, self.threads)
         recipe = resolve_recipe(self.recipe)
-        parts = build(recipe, data.image_shape, len(data.names), machine)
+        parts = build(recipe, data.image_shape, list(data.counts.values()), machine)
         with devices.threads(1):  # scores must not depend on what a budget chooses
             ready = prepare(data, parts, topped_up, seed, progress)
         steps, parts = self._paced(parts, ready, started_s, progress)
@@ -168,10 +172,15 @@ class ImageGAN:
                 if not run.best.arrays:
                     raise
                 diverged = error
-            self._finish(data, ready.train, run, run.best, topped_up, progress)
-        self.meta_ = self._described(
-            data, parts, run, run.best, original_size, resize, saver.data_sha256
-        )
+        told = {
+            "topped_up": topped_up,
+            "original_size": original_size,
+            "resize": resize,
+            "data_sha256": saver.data_sha256,
+        }
+        with devices.threads(1):
+            self._rows, meta = finish(data, ready.train, run, self.selection, told, progress)
+        self._take(meta)
         if diverged:
             raise diverged
         return self
@@ -186,6 +195,7 @@ class ImageGAN:
             precision=self.precision,
             threads=self.threads,
             random_state=random_state,
+            selection=self.selection,
         )
 
     def sample(
@@ -196,15 +206,19 @@ class ImageGAN:
     ) -> LabelledImages:
         """Exactly `counts` = {class: n} new images in that order, ids "synthetic-<class>-000000".
 
-        The first rows are the same however many are asked for: row i is the i-th candidate.
+        The first rows are the same however many are asked for: row i is the i-th candidate that
+        selection keeps, or the i-th of all without selection.
         source: rows to start from instead of the model's own; no recipe takes one yet.
         Raises UnknownClassError, UsageError (a negative count, a source), DataError (a class
-        without anchor).
+        without anchor), TooFewAcceptedError (a class that selection cannot serve).
         """
         if source is not None:
             raise UsageError("no recipe of this version starts from given rows; leave out `source`")
         names = tuple(self._fitted().classes_)
         counts = checked_counts(counts)
+        for name, n in counts.items():  # before minutes are spent on the others
+            if n and self._rows.selection is not None:
+                self._rows.selection.check_served(name)
         drawn = [self.sample_range(name, 0, n, random_state) for name, n in counts.items()]
         labels = [np.full(len(p), names.index(name)) for p, name in zip(drawn, counts, strict=True)]
         ids = [f"synthetic-{name}-{i:06d}" for name, n in counts.items() for i in range(n)]
@@ -219,17 +233,20 @@ class ImageGAN:
         self, name: str, start: int, stop: int, random_state: int = 0
     ) -> NDArray[np.uint8]:
         """Rows [start, stop) of the endless sequence of a class, uint8 (stop - start, H, W, C)."""
-        self._fitted()
-        if name not in self.classes_:
-            raise unknown_class(name, self.classes_)
-        label = list(self.classes_).index(name)
-        return self._sampler.rows(label, name, start, stop, random_state)
+        return self._fitted()._rows.rows(self._label(name), name, start, stop, random_state)
+
+    def sample_block(self, name: str, number: int, random_state: int = 0) -> NDArray[np.uint8]:
+        """What is kept of one block of a class's candidates, uint8 (0 .. 64, H, W, C).
+
+        The blocks 0, 1, ... behind each other are the endless sequence of the class.
+        """
+        return self._fitted()._rows.block(self._label(name), name, number, random_state)
 
     def save(self, folder: str | Path) -> None:
         """Write the model as a new folder: safetensors and JSON, whole or not at all."""
         self._fitted()
         described = self.meta_.model_dump(mode="json", by_alias=True)
-        save_bundle(Path(folder), sampler_arrays(self._sampler), described, NAME)
+        save_bundle(Path(folder), self._arrays(), described, NAME)
 
     @classmethod
     def load(
@@ -245,24 +262,21 @@ class ImageGAN:
             precision=meta.precision,
             threads=threads,
             random_state=meta.seed,
+            selection=meta.selection is not None,
         )
-        machine = choose_machine(device, meta.precision, threads)
-        gan._sampler = load_sampler(arrays, meta, machine)
-        gan._take(meta)
+        gan._restore(arrays, meta, choose_machine(device, meta.precision, threads))
         return gan
 
     def __getstate__(self) -> Packed:
-        fitted = hasattr(self, "_sampler")
-        arrays = sampler_arrays(self._sampler) if fitted else None
+        fitted = hasattr(self, "_rows")
+        arrays = self._arrays() if fitted else None
         return packed(vars(self), arrays, self.meta_ if fitted else None)
 
     def __setstate__(self, state: Packed) -> None:
         vars(self).update(state["settings"])
         if state["model"] is not None:
             arrays, meta = read_bundle_bytes(state["model"], NAME, schema=ModelMeta)
-            machine = machine_here(self.device, meta.precision, self.threads)
-            self._sampler = load_sampler(arrays, meta, machine)
-            self._take(meta)
+            self._restore(arrays, meta, machine_here(self.device, meta.precision, self.threads))
 
     def _paced(
         self, parts: Parts, ready: Prepared, started_s: float, progress: Progress
@@ -284,83 +298,30 @@ class ImageGAN:
         machine = replace(machine, threads=pace.threads)
         return pace.steps, replace(parts, machine=machine)
 
-    def _finish(
-        self,
-        data: LabelledImages,
-        rows: NDArray[np.int64],
-        run: Run,
-        best: Best,
-        topped_up: tuple[str, ...],
-        progress: Progress,
-    ) -> None:
-        """Put the best averaged generator into a sampler, with the codes of its anchor rows."""
-        network, parts = run.state.average, run.parts
-        geometry = Geometry.of(data.image_shape)
-        if best.arrays:
-            load_network(network, best.arrays)
-        else:
-            progress.warn(
-                "no scored generator had enough spread (or too many were copies); the last one is "
-                "kept. Look at samples.png before using it; more steps or more rows of the class "
-                "may cure it."
-            )
-        codes = None
-        if isinstance(network, AnchoredGenerator):
-            by_class = {
-                label: rows[data.labels[rows] == label][:ANCHORS_KEPT_A_CLASS]
-                for label in range(len(data.names))
-            }
-            codes = encode_anchors(network, data.pixels, by_class, geometry, parts.machine)
-        self._sampler = BlockSampler(
-            network, geometry, parts.machine, parts.recipe.generator, codes
-        )
-        self.topped_up_ = topped_up
+    def _arrays(self) -> Arrays:
+        return sampler_arrays(self._rows.sampler) | selection_arrays(self._rows.selection)
 
-    def _described(
-        self,
-        data: LabelledImages,
-        parts: Parts,
-        run: Run,
-        best: Best,
-        original_size: tuple[int, int] | None,
-        resize: str,
-        sha256: str,
-    ) -> ModelMeta:
-        codes = self._sampler.codes or {}
-        alone = bool(best.arrays) and best.step <= parts.first_steps(run.steps)
-        meta = ModelMeta.model_validate(
-            {
-                "classes": data.counts,
-                "topped_up": self.topped_up_,
-                "image_shape": data.image_shape,
-                "original_size": original_size,
-                "resize": resize,
-                "recipe": parts.recipe,
-                "steps": run.steps,
-                "seed": run.state.seed,
-                "precision": parts.machine.precision,
-                "threads": parts.machine.threads,
-                "data_sha256": sha256,
-                "score": ScoreRecord(
-                    value=best.value if best.arrays else None, step=best.step, parts=best.parts
-                ),
-                "chosen": "interpolation"
-                if alone
-                else f"step {best.step if best.arrays else run.steps}",
-                "anchors": sum(len(code) for code in codes.values()),
-            }
-        )
+    def _restore(
+        self, arrays: Mapping[str, NDArray[np.generic]], meta: ModelMeta, machine: Machine
+    ) -> None:
+        sampler = load_sampler(arrays, meta, machine)
+        self._rows = AcceptedRows(sampler, load_selection(arrays, meta, machine))
         self._take(meta)
-        return meta
 
     def _take(self, meta: ModelMeta) -> None:
         """Set the learned attributes from a description."""
         self.meta_, self.recipe_, self.steps_ = meta, meta.recipe, meta.steps
         self.classes_, self.topped_up_ = dict(meta.classes), meta.topped_up
-        self.image_shape_ = meta.image_shape
+        self.image_shape_, self.advised_share_ = meta.image_shape, meta.advised_share
+
+    def _label(self, name: str) -> int:
+        names = list(self._fitted().classes_)
+        if name not in names:
+            raise unknown_class(name, self.classes_)
+        return names.index(name)
 
     def _fitted(self) -> Self:
-        if not hasattr(self, "_sampler"):
+        if not hasattr(self, "_rows"):
             raise NotFittedError(
                 "this ImageGAN is not fitted; call fit(data) or ImageGAN.load(folder)"
             )

@@ -6,9 +6,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
-from gan_augment.config import Frozen, Recipe
+from gan_augment.config import Frozen, Recipe, TopUp
 
 NAME = "model"
+
+HARDLY_FOOLED = 0.97
+"""From this accuracy of the real-or-synthetic judge on, a top-up is advised to generate nothing."""
 
 Side = Annotated[int, Field(ge=1, le=1 << 14)]
 """Pixels or channels, as far as a model may claim them."""
@@ -22,15 +25,78 @@ class ScoreRecord(Frozen):
     parts: dict[str, float]
 
 
+class Thresholds(Frozen):
+    """What a candidate of one class must reach; None where a criterion is off or knows no row.
+
+    label: lowest p(class | image). far, near: largest and smallest distance to a training row in
+    the features of the judge of each fold. logit: lowest of D. real: lowest p(real).
+    """
+
+    label: float | None = None
+    far: tuple[float, ...] | None = None
+    near: tuple[float, ...] | None = None
+    logit: float | None = None
+    real: float | None = None
+
+
+class ClassSelection(Frozen):
+    """How selection serves one class.
+
+    acceptance: share 0..1 of the calibration draw that is kept; None where nothing was drawn.
+    rejected: {criterion: share}, by the first that failed. refused: why the class is not given.
+    """
+
+    thresholds: Thresholds = Thresholds()
+    acceptance: float | None = None
+    rejected: dict[str, float] = Field(default_factory=dict)
+    refused: str | None = None
+
+
+class SelectionRecord(Frozen):
+    """What was decided at the end of fit. compared: training rows whose features are inside."""
+
+    folds: NonNegativeInt
+    compared: NonNegativeInt
+    classes: dict[str, ClassSelection]
+
+
+class ArtefactRecord(Frozen):
+    """How well a small CNN tells generated images from real ones that it never saw.
+
+    accuracy: balanced, 0..1; .5 is guessing. rows: real rows it was tested on, and as many
+    generated ones. classes: {name: accuracy}.
+    """
+
+    accuracy: float = Field(ge=0, le=1)
+    rows: PositiveInt
+    classes: dict[str, float]
+
+    @property
+    def hardly_fooled(self) -> bool:
+        """Whether generated images are as good as marked."""
+        return self.accuracy >= HARDLY_FOOLED
+
+    def in_words(self) -> str:
+        """What it means, for people."""
+        worst = max(self.classes, key=lambda name: self.classes[name])
+        return (
+            f"real or synthetic: a small CNN is right on {self.accuracy:.0%} of {2 * self.rows} "
+            "images (50% is guessing, at 100% artefacts give every image away), most in "
+            f"{worst!r} ({self.classes[worst]:.0%})"
+        )
+
+
 class ModelMeta(Frozen):
     """The JSON of a saved image model.
 
     classes: {name: training rows seen at fit}, in label order. image_shape, original_size: px.
     anchors: encoded training rows inside (0: none). chosen: "interpolation" or "step N".
+    selection: None where every candidate is given. artefacts: None where it was not tried.
+    Schema 1 had neither.
     """
 
     format: Literal["gan-augment model"] = "gan-augment model"
-    version: Literal[1] = Field(default=1, alias="schema")
+    version: Literal[1, 2] = Field(default=2, alias="schema")
     kind: Literal["image"] = "image"
     classes: dict[str, NonNegativeInt]
     topped_up: tuple[str, ...]
@@ -46,3 +112,38 @@ class ModelMeta(Frozen):
     score: ScoreRecord
     chosen: str
     anchors: NonNegativeInt
+    selection: SelectionRecord | None = None
+    artefacts: ArtefactRecord | None = None
+
+    @property
+    def advised_share(self) -> float:
+        """What "auto" of a top-up's synthetic_share is with this model: 0, or the default."""
+        hopeless = self.artefacts is not None and self.artefacts.hardly_fooled
+        return 0.0 if hopeless else TopUp().resolved("image")[0]
+
+    def advice(self) -> str:
+        """The same in words."""
+        if self.advised_share == 0:
+            return (
+                "advised synthetic share: 0. A classifier would learn the artefacts, so a top-up "
+                "repeats real images unless --synthetic-share says otherwise"
+            )
+        return f"advised synthetic share: {self.advised_share:g}"
+
+    def selection_lines(self) -> list[str]:
+        """What is kept of which class, for people."""
+        if self.selection is None:
+            return ["selection: off, every candidate is given"]
+        lines = ["selection: which candidates are kept, by class"]
+        wide = max((len(name) for name in self.selection.classes), default=0)
+        for name, found in self.selection.classes.items():
+            lines.append(f"  {name:<{wide}}  {_kept(found)}")
+        return lines
+
+
+def _kept(found: ClassSelection) -> str:
+    if found.acceptance is None:
+        return f"refused: {found.refused}"
+    why = ", ".join(f"{share:.0%} {reason}" for reason, share in found.rejected.items())
+    kept = f"{found.acceptance:.0%}" + (f" (dropped: {why})" if why else "")
+    return f"refused at {kept}" if found.refused else kept

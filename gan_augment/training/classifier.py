@@ -27,7 +27,7 @@ Augmentation = Callable[[Pixels, np.random.Generator], Pixels]
 """(uint8 (N, H, W, C), generator) -> uint8 (N, H, W, C); never changes what it is given."""
 
 _WIDTHS = (32, 64, 64)
-_FEATURES = 128
+FEATURES = 128
 _STRIDES = {
     1: (1, 2, 1),
     2: (1, 2, 2),
@@ -44,19 +44,39 @@ class SmallCNN:
         self._trunk = trunk.eval()
         self._head = head.eval()
 
+    @property
+    def network(self) -> nn.Module:
+        """Both parts as one, for saving and loading."""
+        return nn.Sequential(self._trunk, self._head)
+
     def features(self, pixels: Pixels) -> NDArray[np.float32]:
         """Penultimate activations, uint8 (N, H, W, C) -> float32 (N, 128), all >= 0."""
         return _in_blocks(self._trunk, pixels)
 
     def logits(self, pixels: Pixels) -> NDArray[np.float32]:
         """Class scores before the softmax, uint8 (N, H, W, C) -> float32 (N, K)."""
-        with torch.inference_mode():
-            scores: Tensor = self._head(torch.from_numpy(self.features(pixels)))
+        return self.logits_of(self.features(pixels))
+
+    def logits_of(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The same from features that are known, float32 (N, 128) -> float32 (N, K)."""
+        with threads(1), torch.inference_mode():
+            scores: Tensor = self._head(torch.from_numpy(features))
         return np.asarray(scores.numpy(), dtype=np.float32)
+
+    def probabilities_of(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Softmax of the logits, float32 (N, 128) -> float32 (N, K), rows sum to 1."""
+        scores = torch.from_numpy(self.logits_of(features))
+        return np.asarray(torch.softmax(scores, dim=1).numpy(), dtype=np.float32)
 
     def predict(self, pixels: Pixels) -> NDArray[np.int64]:
         """The likeliest class of each image, uint8 (N, H, W, C) -> int64 (N,)."""
         return np.asarray(self.logits(pixels).argmax(axis=1), dtype=np.int64)
+
+
+def empty_classifier(shape: tuple[int, int, int], classes: int) -> SmallCNN:
+    """The judge's networks with weights yet to be loaded, for images (height, width, channels)."""
+    convolutions, last = _trunk_layers(shape)
+    return SmallCNN(nn.Sequential(convolutions, *last), nn.Linear(FEATURES, classes))
 
 
 def train_classifier(
@@ -119,31 +139,38 @@ def random_features(
 
 def _convolutions(shape: tuple[int, int, int], seed: int, grid: int) -> nn.Sequential:
     """Three stages of convolution, batch norm, ReLU, averaged to grid x grid x 64 numbers."""
-    height, width, channels = shape
-    halvings = min(4, max(1, round(math.log2(min(height, width) / 4))))
-    layers: list[nn.Module] = []
     with torch.random.fork_rng(
         devices=[]
     ):  # layers draw from the global generator when they are made
-        for wide, stride in zip(_WIDTHS, _STRIDES[halvings], strict=True):
-            side = 5 if stride == 4 else 3
-            layers += [nn.Conv2d(channels, wide, side, stride, side // 2, bias=False)]
-            layers += [nn.BatchNorm2d(wide), nn.ReLU()]
-            channels = wide
-    network = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(grid), nn.Flatten())
+        network = _convolution_layers(shape, grid)
     return _started(network, seed)
 
 
+def _convolution_layers(shape: tuple[int, int, int], grid: int) -> nn.Sequential:
+    height, width, channels = shape
+    halvings = min(4, max(1, round(math.log2(min(height, width) / 4))))
+    layers: list[nn.Module] = []
+    for wide, stride in zip(_WIDTHS, _STRIDES[halvings], strict=True):
+        side = 5 if stride == 4 else 3
+        layers += [nn.Conv2d(channels, wide, side, stride, side // 2, bias=False)]
+        layers += [nn.BatchNorm2d(wide), nn.ReLU()]
+        channels = wide
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(grid), nn.Flatten())
+
+
 def _trunk(shape: tuple[int, int, int], seed: int) -> nn.Sequential:
-    """Images to features. Places are kept (4 x 4): one average took digits from .98 to .89."""
-    convolutions = _convolutions(shape, derived_seed(seed, "convolutions"), grid=4)
+    """The trunk with its first weights, of generators of their own."""
     with torch.random.fork_rng(devices=[]):
-        last = [
-            nn.Linear(16 * _WIDTHS[-1], _FEATURES, bias=False),
-            nn.BatchNorm1d(_FEATURES),
-            nn.ReLU(),
-        ]
-    return nn.Sequential(convolutions, *_started(nn.Sequential(*last), derived_seed(seed, "last")))
+        convolutions, last = _trunk_layers(shape)
+    _started(convolutions, derived_seed(seed, "convolutions"))
+    return nn.Sequential(convolutions, *_started(last, derived_seed(seed, "last")))
+
+
+def _trunk_layers(shape: tuple[int, int, int]) -> tuple[nn.Sequential, nn.Sequential]:
+    """Images to features. Places are kept (4 x 4): one average took digits from .98 to .89."""
+    linear = nn.Linear(16 * _WIDTHS[-1], FEATURES, bias=False)
+    last = nn.Sequential(linear, nn.BatchNorm1d(FEATURES), nn.ReLU())
+    return _convolution_layers(shape, grid=4), last
 
 
 def _started(network: nn.Sequential, seed: int) -> nn.Sequential:
@@ -183,7 +210,7 @@ def _class_weights(weights: NDArray[np.float32] | None, data: LabelledImages) ->
 
 def _head(classes: int) -> nn.Linear:
     with torch.random.fork_rng(devices=[]):
-        head = nn.Linear(_FEATURES, classes)
+        head = nn.Linear(FEATURES, classes)
     nn.init.zeros_(head.weight)
     nn.init.zeros_(head.bias)
     return head

@@ -96,7 +96,7 @@ def sample(
     >>> data = from_arrays(np.random.default_rng(0).random((24, 8, 8)), ["a"] * 20 + ["b"] * 4)
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     here = Path(folder)
-    ...     ImageGAN(steps=2, threads=1).fit(data).save(here / "run" / "model")
+    ...     ImageGAN(steps=2, threads=1, selection=False).fit(data).save(here / "run" / "model")
     ...     result = sample(here / "run", here / "out", counts={"b": 3})
     ...     sorted(path.name for path in (here / "out" / "b").iterdir())
     ['000000.png', '000001.png', '000002.png']

@@ -39,7 +39,7 @@ def toy() -> LabelledImages:
 
 @pytest.fixture(scope="session")
 def fitted(toy: LabelledImages) -> ImageGAN:
-    return ImageGAN(steps=12, device="cpu", threads=1).fit(toy)
+    return ImageGAN(steps=12, device="cpu", threads=1, selection=False).fit(toy)
 
 
 def toy_table(counts: dict[str, int], seed: int = 0) -> ReadTable:

@@ -72,7 +72,7 @@ def test_another_seed_gives_other_samples(fitted):
 def test_the_same_fit_gives_the_same_bytes_and_leaves_data_and_generators_alone(toy, fitted):
     pixels, labels = toy.pixels.copy(), toy.labels.copy()
     states = torch.random.get_rng_state(), _global_numbers()
-    again = ImageGAN(steps=12, device="cpu", threads=1).fit(toy)
+    again = ImageGAN(steps=12, device="cpu", threads=1, selection=False).fit(toy)
     assert np.array_equal(again.sample({"bad": 64}).pixels, fitted.sample({"bad": 64}).pixels)
     assert np.array_equal(toy.pixels, pixels)
     assert np.array_equal(toy.labels, labels)
@@ -91,12 +91,12 @@ def test_a_loaded_model_is_the_saved_one(fitted, tmp_path):
 
 def test_a_model_says_how_many_encoded_rows_it_contains(fitted, toy):
     assert fitted.meta_.anchors == len(toy) - 11  # a tenth of the class of 110 is held out
-    free = ImageGAN(recipe="free", steps=2, device="cpu", threads=1).fit(toy)
+    free = ImageGAN(recipe="free", steps=2, device="cpu", threads=1, selection=False).fit(toy)
     assert free.meta_.anchors == 0
 
 
 def test_the_free_generator_keeps_the_same_promises(toy, tmp_path):
-    gan = ImageGAN(recipe="free", steps=2, device="cpu", threads=1).fit(toy)
+    gan = ImageGAN(recipe="free", steps=2, device="cpu", threads=1, selection=False).fit(toy)
     gan.save(tmp_path / "model")
     loaded = ImageGAN.load(tmp_path / "model", device="cpu")
     assert np.array_equal(loaded.sample({"ugly": 5}).pixels, gan.sample({"ugly": 70}).pixels[:5])
@@ -158,7 +158,7 @@ def test_sampling_before_fitting_says_so():
 
 def test_no_rare_class_is_refused_with_the_counts(make_images):
     with pytest.raises(NoRareClassError, match=r"a.*6.*b.*6"):
-        ImageGAN(steps=1).fit(make_images({"a": 6, "b": 6}))
+        ImageGAN(steps=1, selection=False).fit(make_images({"a": 6, "b": 6}))
 
 
 @pytest.mark.parametrize("seed", [-1, 1.5, True, "0"])
@@ -168,19 +168,19 @@ def test_a_seed_that_is_none_is_refused(toy, seed):
 
 
 def test_a_class_of_one_image_is_sampled_around_it(make_images):
-    gan = ImageGAN(steps=3, classes="one", device="cpu", threads=1)
+    gan = ImageGAN(steps=3, classes="one", device="cpu", threads=1, selection=False)
     gan.fit(make_images({"many": 20, "one": 1}))
     assert gan.sample({"one": 5}).counts["one"] == 5
 
 
 def test_a_single_class_can_be_learned(make_images):
-    gan = ImageGAN(steps=3, classes="all", device="cpu", threads=1)
+    gan = ImageGAN(steps=3, classes="all", device="cpu", threads=1, selection=False)
     assert gan.fit(make_images({"only": 9})).sample({"only": 2}).counts == {"only": 2}
 
 
 def test_a_class_without_rows_cannot_be_sampled_and_says_why(make_images):
     data = make_images({"many": 20, "few": 2, "none": 0})
-    gan = ImageGAN(steps=3, device="cpu", threads=1).fit(data)
+    gan = ImageGAN(steps=3, device="cpu", threads=1, selection=False).fit(data)
     with pytest.raises(DataError, match="'none'"):
         gan.sample({"none": 1})
 
@@ -188,7 +188,7 @@ def test_a_class_without_rows_cannot_be_sampled_and_says_why(make_images):
 @pytest.mark.parametrize(("side", "channels"), [(8, 3), (13, 1), (20, 4)])
 def test_other_sizes_and_channels_come_back_as_they_went_in(side, channels, make_images):
     data = make_images({"many": 20, "few": 3}, side, channels)
-    made = ImageGAN(steps=2, device="cpu", threads=1).fit(data).sample({"few": 2})
+    made = ImageGAN(steps=2, device="cpu", threads=1, selection=False).fit(data).sample({"few": 2})
     assert made.image_shape == (side, side, channels)
 
 
@@ -202,17 +202,19 @@ def test_a_stop_asked_for_before_training_is_not_trained_away(toy):
     flag, told = StopFlag(), Told()
     flag.signal = 15
     with pytest.raises(StopRequested):
-        ImageGAN(steps=9, device="cpu", threads=1, callbacks=[told]).fit(toy, stop=flag)
+        ImageGAN(steps=9, device="cpu", threads=1, callbacks=[told], selection=False).fit(
+            toy, stop=flag
+        )
     assert told.events == 0
 
 
 def test_a_budget_becomes_steps_that_repeat_the_run(toy):
     told = []
-    gan = ImageGAN(budget_s=1.0, device="cpu", threads=1).fit(
+    gan = ImageGAN(budget_s=1.0, device="cpu", threads=1, selection=False).fit(
         toy, on_steps=lambda n, _: told.append(n)
     )
     assert told == [gan.steps_]
-    repeated = ImageGAN(steps=gan.steps_, device="cpu", threads=1).fit(toy)
+    repeated = ImageGAN(steps=gan.steps_, device="cpu", threads=1, selection=False).fit(toy)
     assert np.array_equal(repeated.sample({"bad": 3}).pixels, gan.sample({"bad": 3}).pixels)
 
 

@@ -50,7 +50,7 @@ def make_images() -> Callable[..., TensorDataset]:
 def gan() -> ImageGAN:
     data = read_dataset(tensors()).data
     assert isinstance(data, LabelledImages)
-    return ImageGAN(steps=2, device="cpu", threads=1).fit(data)
+    return ImageGAN(steps=2, device="cpu", threads=1, selection=False).fit(data)
 
 
 @pytest.fixture

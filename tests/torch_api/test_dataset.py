@@ -125,14 +125,14 @@ def test_an_index_beyond_the_end_is_an_index_error(images: TensorDataset) -> Non
 
 @pytest.mark.slow
 def test_an_unfitted_augmenter_is_fitted_on_the_items(images: TensorDataset) -> None:
-    gan = ImageGAN(steps=2, device="cpu", threads=1)
+    gan = ImageGAN(steps=2, device="cpu", threads=1, selection=False)
     data = AugmentedDataset(images, gan)
     assert gan.classes_ == COUNTS
     assert data.counts["7"]["synthetic"] == 36
 
 
 def test_nothing_is_fitted_where_nothing_is_generated(images: TensorDataset) -> None:
-    gan = ImageGAN(steps=2)
+    gan = ImageGAN(steps=2, selection=False)
     AugmentedDataset(images, gan, synthetic_share=0)
     assert not hasattr(gan, "classes_")
 
@@ -161,12 +161,12 @@ def test_an_augmenter_that_finds_no_rare_class_is_to_be_told(images: TensorDatas
     with pytest.raises(NoRareClassError, match=r'take classes="all"\.$'):
         AugmentedDataset(balanced, ImageGAN(steps=10**6, classes="all"))  # before the fit
     with pytest.raises(NoRareClassError, match=r'take classes="all". Tell the ImageGAN too'):
-        AugmentedDataset(balanced, ImageGAN(steps=2), classes="all", to=40)
+        AugmentedDataset(balanced, ImageGAN(steps=2, selection=False), classes="all", to=40)
 
 
 @pytest.mark.slow
 def test_the_classes_that_the_model_was_fitted_to_top_up_are(images: TensorDataset) -> None:
-    gan = ImageGAN(steps=2, device="cpu", threads=1, classes=["3"])
+    gan = ImageGAN(steps=2, device="cpu", threads=1, classes=["3"], selection=False)
     gan.fit(read_dataset(images).data)
     data = AugmentedDataset(images, gan)
     assert data.counts["3"]["synthetic"] == 28

@@ -87,7 +87,7 @@ def test_items_do_not_depend_on_workers_start_method_or_batch_size(
 @pytest.mark.slow
 def test_workers_may_be_forked_after_the_model_has_used_threads(images: TensorDataset) -> None:
     with torch_threads(2):
-        gan = ImageGAN(steps=2, device="cpu", threads=2)
+        gan = ImageGAN(steps=2, device="cpu", threads=2, selection=False)
         old = DataLoader(images, batch_size=8, shuffle=True, **settings("fork", persistent=False))
         loader = augment_loader(old, gan, refresh="epoch", transform=Compose())
         torch.rand(600, 600) @ torch.rand(600, 600)

@@ -39,7 +39,7 @@ def run(tmp_path_factory, data_folder) -> Path:
     """A run fitted for 2 steps to the folder's images; its rare class is "bad_part" (5 of 47)."""
     folder = tmp_path_factory.mktemp("runs") / "parts"
     data = read_images(data_folder).data
-    gan = ImageGAN(steps=2, device="cpu", threads=1, precision="float32").fit(data)
+    gan = ImageGAN(steps=2, device="cpu", threads=1, precision="float32", selection=False).fit(data)
     gan.save(folder / "model")
     return folder
 

@@ -1,0 +1,222 @@
+"""Selection at the end of fit: out-of-fold classifiers, one calibration draw, thresholds from both.
+
+A candidate is judged by classifiers that were each trained without one fold of the real rows, so
+that real rows can be judged alike, unseen; what these reach is what a candidate must reach.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from gan_augment.config import SelectionSettings
+from gan_augment.data.contract import LabelledImages
+from gan_augment.data.splits import judging_folds
+from gan_augment.metrics.copies import nearest_distances
+from gan_augment.randomness import derived_seed, generator
+from gan_augment.synthesizers.artefacts import PairRows, pairs_of, train_judge, visible
+from gan_augment.synthesizers.block_sampler import BLOCK, BlockSampler
+from gan_augment.synthesizers.model_file import (
+    ArtefactRecord,
+    ClassSelection,
+    SelectionRecord,
+    Thresholds,
+)
+from gan_augment.synthesizers.selection import CRITERIA, Critics, Pixels, Scores, Selection, failed
+from gan_augment.training.classifier import train_classifier
+
+FOLDS = 2
+JUDGE_STEPS = 160
+EPOCHS = 30  # at most, of a small data set
+ROWS_A_CLASS = 200  # of each fold: what candidates are compared with
+CANDIDATES = 8192  # of all classes together, but a block of each at least
+LEAST_ROWS = 8
+LEAST_ACCEPTANCE = 0.1
+
+
+@dataclass(frozen=True)
+class Unseen:
+    """What real rows of one class reach that a fold's classifier never saw.
+
+    label: p(class | image), (n,). distance: to the rows it saw, one array (m,) a fold.
+    """
+
+    label: NDArray[np.float64]
+    distance: tuple[NDArray[np.float64], ...]
+
+
+def select(
+    data: LabelledImages,
+    rows: NDArray[np.int64],
+    sampler: BlockSampler,
+    discriminator: nn.Module,
+    settings: SelectionSettings,
+    seed: int,
+) -> tuple[Selection, ArtefactRecord | None]:
+    """Decide what is kept of each class, and how visible the artefacts of what is kept are.
+
+    rows: the training rows; classes of under 8 are refused, and so are those of which under a tenth
+    of the candidates is kept. discriminator: of the last step. A pure function.
+    """
+    counts = np.bincount(data.labels[rows], minlength=len(data.names))
+    served = [label for label, n in enumerate(counts.tolist()) if n >= LEAST_ROWS]
+    folds = judging_folds(
+        data.labels[rows],
+        None if data.groups is None else data.groups[rows],
+        folds=FOLDS,
+        seed=derived_seed(seed, "selection"),
+    )
+    critics, unseen = _critics(data, rows, folds, served, sampler, seed)
+    if settings.logit:
+        critics = replace(critics, discriminator=discriminator)
+    blocks = max(1, min(settings.candidates, CANDIDATES // max(len(served), 1)) // BLOCK)
+    calibration = _Calibration(data.names, sampler, settings, unseen, seed, blocks)
+    found, kept = calibration.of(critics, "calibration")
+    halves = PairRows(data, rows, folds, seed)
+    if settings.real and (pairs := pairs_of(halves, kept)):
+        judge = train_judge(halves, pairs, _steps(pairs.rows), derived_seed(seed, "selector"))
+        critics = replace(critics, real=judge)
+        found, kept = calibration.of(critics, "calibration again")
+    pairs = pairs_of(halves, kept)
+    artefacts = None
+    if pairs:
+        judge = train_judge(halves, pairs, _steps(pairs.rows), derived_seed(seed, "artefacts"))
+        artefacts = visible(halves, pairs, judge)
+    classes = {
+        name: found.get(label, ClassSelection(refused=_too_few_rows(name, int(counts[label]))))
+        for label, name in enumerate(data.names)
+        if counts[label]
+    }
+    compared = sum(len(own) for of_fold in critics.rows for own in of_fold.values())
+    record = SelectionRecord(folds=len(critics.folds), compared=compared, classes=classes)
+    return Selection(critics, record, data.names), artefacts
+
+
+@dataclass(frozen=True)
+class _Calibration:
+    """Thresholds from a draw of candidates and from what unseen real rows reach."""
+
+    names: tuple[str, ...]
+    sampler: BlockSampler
+    settings: SelectionSettings
+    unseen: Mapping[int, Unseen]
+    seed: int
+    blocks: int
+
+    def of(
+        self, critics: Critics, stream: str
+    ) -> tuple[dict[int, ClassSelection], dict[int, Pixels]]:
+        """By label: thresholds with what they keep, and the candidates that are kept."""
+        found, kept = {}, {}
+        for label, unseen in self.unseen.items():
+            name = self.names[label]
+            drawn = self.sampler.rows(label, name, 0, self.blocks * BLOCK, self.seed, stream)
+            scores = critics.scores(drawn, label)
+            thresholds = _thresholds(self.settings, unseen, scores, self.sampler.codes is None)
+            if critics.real is not None:
+                least = float(np.quantile(scores.real, self.settings.real))
+                thresholds = thresholds.model_copy(update={"real": least})
+            reasons = failed(scores, thresholds)
+            found[label] = _class_selection(name, thresholds, reasons)
+            kept[label] = drawn[reasons == ""]
+        return found, kept
+
+
+def _critics(
+    data: LabelledImages,
+    rows: NDArray[np.int64],
+    folds: NDArray[np.int64],
+    served: list[int],
+    sampler: BlockSampler,
+    seed: int,
+) -> tuple[Critics, dict[int, Unseen]]:
+    """The classifiers of all folds, and what they make of the rows they never saw."""
+    judges, seen_rows = [], []
+    label_of: dict[int, list[NDArray[np.float64]]] = {label: [] for label in served}
+    distance_of: dict[int, list[NDArray[np.float64]]] = {label: [] for label in served}
+    for fold in range(FOLDS if served else 0):
+        seen, unseen = rows[folds != fold], rows[folds == fold]
+        judge = train_classifier(
+            data.take(seen), steps=_steps(len(seen)), seed=derived_seed(seed, "fold", fold)
+        )
+        known: dict[int, NDArray[np.float32]] = {}
+        for label in served:
+            own = [
+                _drawn(which[data.labels[which] == label], seed, f"{fold} {part}", label)
+                for part, which in (("seen", seen), ("unseen", unseen))
+            ]
+            known[label] = judge.features(data.pixels[own[0]])
+            features = judge.features(data.pixels[own[1]])
+            label_of[label].append(judge.probabilities_of(features)[:, label].astype(np.float64))
+            distance_of[label].append(nearest_distances(features, known[label]))
+        judges.append(judge)
+        seen_rows.append(known)
+    critics = Critics(
+        tuple(judges), tuple(seen_rows), None, None, sampler.geometry, sampler.machine
+    )
+    return critics, {
+        label: Unseen(np.concatenate(label_of[label]), tuple(distance_of[label]))
+        for label in served
+    }
+
+
+def _thresholds(
+    settings: SelectionSettings, unseen: Unseen, scores: Scores, free: bool
+) -> Thresholds:
+    """What the criteria that are on ask of a class; distances where each fold has unseen rows."""
+    label = None
+    if settings.label:
+        reached = unseen.label if len(unseen.label) else np.zeros(1)
+        label = max(float(np.quantile(reached, settings.label)), settings.label_least)
+    known = all(len(distance) for distance in unseen.distance)
+
+    def at(quantile: float) -> tuple[float, ...] | None:
+        if not (quantile and known):
+            return None
+        return tuple(float(np.quantile(distance, quantile)) for distance in unseen.distance)
+
+    logit = float(np.quantile(scores.logit, settings.logit)) if settings.logit else None
+    near = at(settings.copy_guard) if free else None
+    return Thresholds(label=label, far=at(settings.outlier), near=near, logit=logit)
+
+
+def _class_selection(
+    name: str, thresholds: Thresholds, reasons: NDArray[np.str_]
+) -> ClassSelection:
+    shares = {why: round(float(np.mean(reasons == why)), 4) for why in ("", *CRITERIA)}
+    acceptance = shares.pop("")
+    rejected = {why: share for why, share in shares.items() if share}
+    refused = None
+    if acceptance < LEAST_ACCEPTANCE:
+        most = max(rejected, key=lambda why: rejected[why])
+        refused = (
+            f"{acceptance:.1%} of the candidates for {name!r} are worth keeping ({most!r} drops "
+            f"most), and {LEAST_ACCEPTANCE:.0%} are needed: train longer, add images of it, or "
+            "fit with --no-selection (selection=False), which gives what comes"
+        )
+    return ClassSelection(
+        thresholds=thresholds, acceptance=acceptance, rejected=rejected, refused=refused
+    )
+
+
+def _too_few_rows(name: str, n: int) -> str:
+    return (
+        f"{n} training image{'s' * (n != 1)} of {name!r} cannot say what is worth keeping, "
+        f"{LEAST_ROWS} can: add images of it, or fit with --no-selection (selection=False), which "
+        "gives what comes"
+    )
+
+
+def _drawn(rows: NDArray[np.int64], seed: int, which: str, label: int) -> NDArray[np.int64]:
+    """At most 200 of the given rows, drawn without replacement."""
+    order = generator(seed, "selection rows", which, label).permutation(len(rows))
+    return rows[order[:ROWS_A_CLASS]]
+
+
+def _steps(rows: int) -> int:
+    """Updates of 64 images of a classifier of so many rows: 160, fewer where rows are few."""
+    return max(10, min(JUDGE_STEPS, EPOCHS * rows // 64))
