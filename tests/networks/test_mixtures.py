@@ -26,7 +26,8 @@ def test_half_of_the_samples_borrow_and_those_start_at_their_row():
     borrows = weights[:, 2] > 0
     assert borrows.mean() == pytest.approx(0.5, abs=0.03)
     assert (weights[borrows, 0] == 1).all()
-    assert (weights[~borrows, 1] < 0).any() and (weights[~borrows, 1] > 1).any()
+    assert (weights[~borrows, 1] < 0).any()
+    assert (weights[~borrows, 1] > 1).any()
 
 
 def test_an_extrapolation_of_366_thousandths_keeps_the_variance_of_a_class():
