@@ -17,7 +17,10 @@ from gan_augment.config import (
 from gan_augment.errors import UsageError, did_you_mean
 from gan_augment.toml import read_toml
 
-ANCHORED = Recipe(name="anchored")
+ANCHORED = Recipe(
+    name="anchored",
+    generator=GeneratorSettings(extrapolation=0.366, borrowed=1.0, reach=1.0, lenders=2),
+)
 FREE = Recipe(
     name="free",
     generator=GeneratorSettings(kind="free"),

@@ -11,7 +11,12 @@ Weights = NDArray[np.float32]
 
 
 def mixture_weights(
-    settings: GeneratorSettings, n: int, rng: np.random.Generator, own: slice | None = None
+    settings: GeneratorSettings,
+    n: int,
+    rng: np.random.Generator,
+    *,
+    borrowed: float,
+    own: slice | None = None,
 ) -> Weights:
     """(n, 4) float32, or (n, 2) where nothing is borrowed; every row sums to 1.
 
@@ -22,15 +27,16 @@ def mixture_weights(
     in 0 .. reach. own: samples at their first row.
 
     >>> import numpy as np
-    >>> settings = GeneratorSettings(extrapolation=0.0, borrowed=1.0)
-    >>> mixture_weights(settings, 1, np.random.default_rng(0)).astype(float).round(2).tolist()
+    >>> rng = np.random.default_rng(0)
+    >>> weights = mixture_weights(GeneratorSettings(extrapolation=0.0), 1, rng, borrowed=1.0)
+    >>> weights.astype(float).round(2).tolist()
     [[1.0, 0.0, 0.64, -0.64]]
     """
     reach = settings.extrapolation
     position = -reach + (1 + 2 * reach) * rng.random(n, dtype=np.float32)
     columns = [1 - position, position]
-    if settings.borrowed:
-        borrows = rng.random(n) < settings.borrowed
+    if borrowed:
+        borrows = rng.random(n) < borrowed
         amount = np.where(borrows, settings.reach * rng.random(n, dtype=np.float32), 0)
         alone = np.where(borrows, 0, position)
         columns = [1 - alone, alone, amount, -amount]

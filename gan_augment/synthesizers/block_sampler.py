@@ -74,8 +74,9 @@ class BlockSampler:
                 f"class {name!r} has no training row to start from: an anchored model cannot draw "
                 "it. Add images of it and fit again."
             )
-        weight = mixture_weights(self.settings, BLOCK, rng)
-        lenders = self._lenders(label) if weight.shape[1] > 2 else ()
+        lenders = self._lenders(label)
+        borrowed = self.settings.borrowed if lenders else 0.0
+        weight = mixture_weights(self.settings, BLOCK, rng, borrowed=borrowed)
         rows = drawn_codes(self.codes, label, lenders, rng)  # (k, BLOCK, code)
         index = torch.arange(rows.shape[0] * BLOCK).view(-1, BLOCK).T
         anchors = Anchors(
@@ -89,7 +90,8 @@ class BlockSampler:
         """As `lenders_of`, worked out once a class."""
         if label not in self._lent:
             assert self.codes is not None
-            self._lent[label] = lenders_of(self.codes, label, self.settings.lenders)
+            most = self.settings.lenders if self.settings.borrowed else 0
+            self._lent[label] = lenders_of(self.codes, label, most)
         return self._lent[label]
 
 
@@ -140,19 +142,19 @@ def drawn_codes(
 
 def lenders_of(codes: Mapping[int, NDArray[np.float32]], label: int, most: int) -> tuple[int, ...]:
     """The classes that lend a class their variation: of those of at least twice its rows, the
-    `most` whose mean code is nearest; without such a class, itself.
+    `most` whose mean code is nearest; none for a class as large as any.
 
     A shirt varies as coats do, hardly as shoes do.
 
     >>> codes = {0: np.zeros((9, 1)), 1: np.ones((8, 1)), 2: np.full((4, 1), 0.9)}
     >>> lenders_of(codes, 2, most=1), lenders_of(codes, 0, most=1)
-    ((1,), (0,))
+    ((1,), ())
     """
     own = codes[label]
     large = [other for other, rows in codes.items() if len(rows) >= 2 * len(own)]
     centre = own.mean(axis=0)
     apart = {other: float(np.linalg.norm(codes[other].mean(axis=0) - centre)) for other in large}
-    return tuple(sorted(large, key=lambda other: (apart[other], other))[:most]) or (label,)
+    return tuple(sorted(large, key=lambda other: (apart[other], other))[:most])
 
 
 def _pairs(

@@ -23,6 +23,7 @@ from gan_augment.training.state import TrainState
 from gan_augment.training.step import generate, update_generator
 
 RECONSTRUCTION_NOISE = 0.5  # of sigma: .05 where sigma is .1
+BORROWED_IN_TRAINING = 0.5  # of what is borrowed: large classes are mixed with themselves
 
 
 def draw(recipe: Recipe, seed: int, step: int, turn: int, batch: Batch) -> GeneratorInput:
@@ -34,7 +35,8 @@ def draw(recipe: Recipe, seed: int, step: int, turn: int, batch: Batch) -> Gener
     z = torch.from_numpy(rng.standard_normal((n, recipe.generator.code), dtype=np.float32))
     rows = reconstructed_rows(recipe)
     z[rows] *= RECONSTRUCTION_NOISE
-    weight = mixture_weights(recipe.generator, n, rng, rows)
+    borrowed = BORROWED_IN_TRAINING * recipe.generator.borrowed
+    weight = mixture_weights(recipe.generator, n, rng, borrowed=borrowed, own=rows)
     first = np.arange(n)
     index = [first, first ^ 1]
     if weight.shape[1] > 2:
@@ -53,7 +55,8 @@ def make(network: nn.Module, inputs: GeneratorInput) -> Made:
     if not isinstance(network, AnchoredGenerator):
         raise TypeError(f"expected an AnchoredGenerator, not {type(network).__name__}")
     codes = network.code(inputs)
-    return Made(network.decoder(codes, inputs.y), codes)
+    images, coarse = network.decoder.with_coarse(codes, inputs.y, inputs.conditioning)
+    return Made(images, codes, coarse)
 
 
 def reconstruction_term(

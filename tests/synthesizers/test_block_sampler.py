@@ -17,9 +17,9 @@ CODES = {0: line(0, 40), 1: line(1, 40), 2: line(5, 40), 3: line(0.8, 10), 4: li
 
 @pytest.mark.parametrize(
     ("label", "most", "lenders"),
-    [(3, 2, (1, 0)), (3, 1, (1,)), (3, 9, (1, 0, 2)), (0, 2, (0,)), (4, 1, (2,))],
+    [(3, 2, (1, 0)), (3, 1, (1,)), (3, 9, (1, 0, 2)), (0, 2, ()), (4, 1, (2,))],
 )
-def test_a_class_borrows_from_the_nearest_of_twice_its_rows_or_from_itself(label, most, lenders):
+def test_a_class_borrows_from_the_nearest_of_twice_its_rows(label, most, lenders):
     assert lenders_of(CODES, label, most) == lenders
 
 
