@@ -62,7 +62,7 @@ def load(folder: Path) -> LabelledImages:
 def ours(data: LabelledImages, precision: str, threads_: int) -> tuple[Run, Step]:
     """Steps of the real loop in its adversarial phase: batches, augmentation, EMA and all."""
     machine = choose_machine("cpu", precision, threads_)
-    parts = build(resolve_recipe("auto"), data.image_shape, len(data.names), machine)
+    parts = build(resolve_recipe("auto"), data.image_shape, list(data.counts.values()), machine)
     batches = PairedBatches(
         data,
         size=parts.recipe.batch,

@@ -8,7 +8,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from gan_augment.networks.decoder import Decoder
+from gan_augment.networks.decoder import Conditioning, Decoder
 from gan_augment.networks.encoder import Encoder
 from gan_augment.networks.table_generator import RowAnchors
 
@@ -28,11 +28,15 @@ class Anchors:
 
 @dataclass(frozen=True)
 class GeneratorInput:
-    """What a sample is made of. z: standard normal (N, code); y: int64 (N,); source: its start."""
+    """What a sample is made of. z: standard normal (N, code); y: int64 (N,); source: its start.
+
+    conditioning: how its class enters in training; None as when sampling.
+    """
 
     z: Tensor
     y: Tensor
     source: Anchors | RowAnchors | None = None
+    conditioning: Conditioning | None = None
 
 
 class Generator(Protocol):
@@ -43,11 +47,11 @@ class Generator(Protocol):
 
 
 class FreeGenerator(nn.Module):
-    """Noise and a class to an image; knows no row."""
+    """Noise and a class to an image; knows no row. encoder: for a warm start, never to sample."""
 
-    def __init__(self, decoder: Decoder) -> None:
+    def __init__(self, decoder: Decoder, encoder: Encoder | None = None) -> None:
         super().__init__()
-        self.decoder = decoder
+        self.decoder, self.encoder = decoder, encoder
 
     def forward(self, inputs: GeneratorInput) -> Tensor:
         """Decode z as class y."""

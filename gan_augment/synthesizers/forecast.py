@@ -67,9 +67,8 @@ def forecast(gan: ImageGAN | TabularGAN, data: LabelledImages | LabelledTable) -
 
 def _of_images(gan: ImageGAN, data: LabelledImages) -> Forecast:
     recipe = resolve_recipe(gan.recipe)
-    parts = build(
-        recipe, data.image_shape, len(data.names), choose_machine(gan.device, gan.precision, 1)
-    )
+    machine = choose_machine(gan.device, gan.precision, 1)
+    parts = build(recipe, data.image_shape, list(data.counts.values()), machine)
     began_s = time.monotonic()
     with devices.threads(1):
         topped_up = choose_classes(gan.classes, data.counts)

@@ -57,6 +57,7 @@ def prepare(
         data,
         size=parts.recipe.batch,
         power=parts.recipe.label_power,
+        power_end=parts.recipe.borrowing.label_power_end,
         padded=geometry.padded,
         device=parts.machine.device,
         among=rows,

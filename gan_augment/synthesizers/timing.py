@@ -66,7 +66,7 @@ def step_seconds(parts: Parts, batches: Batches, threads: int, probe_s: float) -
         step_s = timed(parts.step, recipe.d_steps, probe_s)
         if parts.first_step is None:
             return step_s
-        share = recipe.objective.reconstruct_only
+        share = parts.first_share
         return (1 - share) * step_s + share * timed(parts.first_step, 1, probe_s / 2)
 
 

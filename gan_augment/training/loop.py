@@ -73,11 +73,13 @@ def train(run: Run) -> Best:
 def one_step(run: Run) -> Losses:
     """Set the rates, draw, step D and G, average."""
     parts, state, recipe = run.parts, run.state, run.parts.recipe
-    _set_rates(state, parts, run.steps)
+    state.progress = state.step / run.steps
+    _set_rates(state, parts)
     first = parts.first_step if state.step < parts.first_steps(run.steps) else None
     turns = 1 if first else recipe.d_steps
     batches = [
-        run.batches.at(state.noise_seed, state.step, turn) for turn in reversed(range(turns))
+        run.batches.at(state.noise_seed, state.step, turn, state.progress)
+        for turn in reversed(range(turns))
     ]
     state.generator.train()
     losses = (first or parts.step)(state, parts, batches)
@@ -86,9 +88,9 @@ def one_step(run: Run) -> Losses:
     return losses
 
 
-def _set_rates(state: TrainState, parts: Parts, steps: int) -> None:
+def _set_rates(state: TrainState, parts: Parts) -> None:
     recipe = parts.recipe
-    factor = rate_multiplier(recipe.schedule, state.step / steps) * state.rate_scale
+    factor = rate_multiplier(recipe.schedule, state.progress) * state.rate_scale
     for optimiser, settings in (
         (state.generator_optimiser, recipe.generator_optimiser),
         (state.discriminator_optimiser, recipe.discriminator_optimiser),

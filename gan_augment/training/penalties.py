@@ -14,6 +14,7 @@ from gan_augment.losses.penalties import Judge, between, one_centred, perturbed,
 from gan_augment.randomness import generator
 from gan_augment.training.parts import Losses, Parts
 from gan_augment.training.state import TrainState
+from gan_augment.training.verdicts import verdict
 
 Formula = Callable[[Judge, Tensor, Tensor], Tensor]
 Place = Callable[[Tensor, Tensor, np.random.Generator], Tensor]
@@ -36,7 +37,7 @@ def slope_penalties(
         if weight and d_step % every == 0:
             formula, place = PENALTIES[name]
             points = place(real, fake, generator(state.noise_seed, name, state.step, turn))
-            penalty = formula(state.discriminator, points, batch.y)
+            penalty = formula(verdict(state, parts), points, batch.y)
             total = total + weight * every * penalty
             terms[name] = penalty.detach()
     return total, terms

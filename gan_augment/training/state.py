@@ -24,6 +24,7 @@ class TrainState:
 
     step: generator steps done. retries: rollbacks so far; it enters every random stream and
     halves the rates.
+    progress: share of the run done, 0..1, which the loop sets before each step.
     numbers: () tensors that steps carry along (adaptive probability, running logit means).
     """
 
@@ -35,6 +36,7 @@ class TrainState:
     discriminator_optimiser: torch.optim.Optimizer
     step: int = 0
     retries: int = 0
+    progress: float = 1.0
     numbers: dict[str, Tensor] = field(default_factory=dict)
 
     @property

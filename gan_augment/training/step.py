@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
 from gan_augment.data.batches import Batch
 from gan_augment.losses.penalties import lecam
+from gan_augment.networks.generators import GeneratorInput
 from gan_augment.training.parts import Losses, Made, Parts
 from gan_augment.training.penalties import slope_penalties
 from gan_augment.training.state import TrainState
+from gan_augment.training.verdicts import Verdicts, verdicts, weighted
 
 LECAM_DECAY = 0.99
 ADAPT_EVERY_STEPS = 4
@@ -26,41 +29,46 @@ def adversarial_step(state: TrainState, parts: Parts, batches: Sequence[Batch]) 
     for turn, batch in enumerate(batches[:-1]):
         with torch.no_grad():
             made = generate(state, parts, batch, turn=turn + 1)
-        discriminator_step(state, parts, batch, made.x, turn=turn + 1)
+        discriminator_step(state, parts, batch, made, turn=turn + 1)
     batch = batches[-1]
     made = generate(state, parts, batch)
-    losses = discriminator_step(state, parts, batch, made.x.detach())
+    losses = discriminator_step(state, parts, batch, made)
     return losses | generator_step(state, parts, batch, made)
 
 
 def generate(state: TrainState, parts: Parts, batch: Batch, turn: int = 0) -> Made:
     """The generator's answer to a batch, with the graph where gradients are on."""
-    inputs = parts.draw(state.noise_seed, state.step, turn, batch)
     with parts.machine.autocast():
-        return parts.make(state.generator, inputs)
+        return parts.make(state.generator, inputs_of(state, parts, batch, turn))
+
+
+def inputs_of(state: TrainState, parts: Parts, batch: Batch, turn: int = 0) -> GeneratorInput:
+    """What the generator is given for a batch at this step."""
+    inputs = parts.draw(state.noise_seed, state.step, turn, batch)
+    return replace(inputs, conditioning=parts.condition(state, batch.y, turn))
 
 
 def discriminator_step(
-    state: TrainState, parts: Parts, batch: Batch, fake: Tensor, turn: int = 0
+    state: TrainState, parts: Parts, batch: Batch, made: Made, turn: int = 0
 ) -> Losses:
     """One update of D on a batch and as many fakes. Leaves G and its optimiser alone.
 
     turn: which of a G step's D steps, 0 for the last.
     """
     objective, optimiser = parts.recipe.objective, state.discriminator_optimiser
-    with parts.machine.autocast():
-        real_logits = state.discriminator(parts.seen(parts, state, batch.x, "real", turn), batch.y)
-        fake_logits = state.discriminator(parts.seen(parts, state, fake, "fake", turn), batch.y)
-    real_logits, fake_logits = real_logits.float(), fake_logits.float()
-    loss = parts.loss.discriminator(real_logits, fake_logits)
-    total = loss
+    made = _detached(made)
+    with parts.machine.autocast():  # around both, so that weights are cast once
+        real = verdicts(state, parts, Made(batch.x), batch.y, "real", turn)
+        fake = verdicts(state, parts, made, batch.y, "fake", turn)
+    loss = weighted(state, parts, parts.loss.discriminator, real, fake)
+    total, real_logits, fake_logits = loss, real.overall, fake.overall
     images_seen = state.step * len(batch.y)
     if objective.lecam and images_seen >= objective.lecam_from_images:
         numbers = state.numbers
         total = total + objective.lecam * lecam(
             real_logits, fake_logits, numbers["real_logit"], numbers["fake_logit"]
         )
-    penalty, terms = slope_penalties(state, parts, batch, fake, turn)
+    penalty, terms = slope_penalties(state, parts, batch, made.x, turn)
     optimiser.zero_grad(set_to_none=True)
     (total + penalty).backward()  # type: ignore[no-untyped-call]
     optimiser.step()
@@ -76,10 +84,9 @@ def generator_step(state: TrainState, parts: Parts, batch: Batch, made: Made) ->
     weights = list(state.discriminator.parameters())
     for weight in weights:
         weight.requires_grad_(False)
-    with parts.machine.autocast():
-        logits = state.discriminator(parts.seen(parts, state, made.x, "improved", 0), batch.y)
-    logits = logits.float()
-    loss = parts.loss.generator(_logits_beside(state, parts, batch, logits), logits)
+    fake = verdicts(state, parts, made, batch.y, "improved")
+    real = _beside(state, parts, batch, fake)
+    loss = weighted(state, parts, parts.loss.generator, real, fake)
     losses = {"g_loss": loss.detach()}
     if parts.generator_term is not None:
         term, more = parts.generator_term(state, parts, batch, made)
@@ -91,14 +98,16 @@ def generator_step(state: TrainState, parts: Parts, batch: Batch, made: Made) ->
 
 
 @torch.no_grad()
-def _logits_beside(state: TrainState, parts: Parts, batch: Batch, fake: Tensor) -> Tensor:
-    """D's logits on the reals of a G step, (N,), where the loss compares with them; else (0,)."""
+def _beside(state: TrainState, parts: Parts, batch: Batch, fake: Verdicts) -> Verdicts:
+    """D's logits on the reals of a G step where the loss compares with them; else empty ones."""
     if not parts.loss.generator_sees_reals:
-        return fake.new_empty(0)
-    with parts.machine.autocast():
-        seen = parts.seen(parts, state, batch.x, "beside improved", 0)
-        logits: Tensor = state.discriminator(seen, batch.y)
-    return logits.float()
+        return Verdicts([head[:0] for head in fake.heads], fake.overall[:0])
+    return verdicts(state, parts, Made(batch.x), batch.y, "beside improved")
+
+
+def _detached(made: Made) -> Made:
+    coarse = None if made.coarse is None else made.coarse.detach()
+    return Made(made.x.detach(), coarse=coarse)
 
 
 @torch.no_grad()

@@ -83,6 +83,7 @@ def build_table(
         machine=machine,
         loss=LOSSES[recipe.objective.loss],
         draw=functools.partial(draw, recipe, tensors),
+        condition=lambda state, y, turn: None,
         make=make,
         seen=_as_it_is,
         generator_term=feature_matching if matching else None,

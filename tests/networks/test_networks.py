@@ -93,7 +93,7 @@ def test_a_weight_of_one_is_the_row_itself_and_a_difference_moves_it():
 
 
 def test_first_weights_are_a_function_of_the_seed_and_leave_the_global_generator_alone():
-    parts = build(Recipe(), (8, 8, 1), 2, choose_machine("cpu", "float32", 1))
+    parts = build(Recipe(), (8, 8, 1), [6, 2], choose_machine("cpu", "float32", 1))
     before = torch.random.get_rng_state()
     one, two, other = parts.new_networks(3), parts.new_networks(3), parts.new_networks(4)
     assert torch.equal(before, torch.random.get_rng_state())

@@ -57,11 +57,12 @@ def toy_run(toy_data: LabelledImages) -> Callable[..., Run]:
     def make(steps: int = 10, seed: int = 0, precision: str = "float32", **changes) -> Run:
         recipe = Recipe.model_validate({**TINY, **changes})
         machine = choose_machine("cpu", precision, 1)
-        parts = build(recipe, toy_data.image_shape, 2, machine)
+        parts = build(recipe, toy_data.image_shape, list(toy_data.counts.values()), machine)
         batches = PairedBatches(
             toy_data,
             size=recipe.batch,
             power=recipe.label_power,
+            power_end=recipe.borrowing.label_power_end,
             padded=Geometry.of(toy_data.image_shape).padded,
             device=machine.device,
         )

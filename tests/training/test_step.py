@@ -20,6 +20,7 @@ from gan_augment.losses.adversarial import LOSSES
 from gan_augment.training import step as steps
 from gan_augment.training.anchored import reconstruction_step
 from gan_augment.training.loop import one_step
+from gan_augment.training.parts import Made
 from gan_augment.training.state import network_arrays
 
 FREE = GeneratorSettings(kind="free", code=8, embedding=4, width=8, max_width=8)
@@ -39,7 +40,7 @@ def test_discriminator_step_leaves_the_generator_alone(toy_run):
     batch = run.batches.at(0, 0)
     made = steps.generate(run.state, run.parts, batch)
     before = copied(run.state.generator), copied(run.state.discriminator)
-    steps.discriminator_step(run.state, run.parts, batch, made.x.detach())
+    steps.discriminator_step(run.state, run.parts, batch, made)
     assert not changed(run.state.generator, before[0])
     assert changed(run.state.discriminator, before[1])
     assert all(weight.grad is None for weight in run.state.generator.parameters())
@@ -76,7 +77,7 @@ def test_every_optimiser_teaches_d_four_samples(toy_run, name):
     batch = run.batches.at(0, 0)
     fake = -batch.x.flip(2)
     losses = [
-        steps.discriminator_step(run.state, run.parts, batch, fake)["d_loss"].item()
+        steps.discriminator_step(run.state, run.parts, batch, Made(fake))["d_loss"].item()
         for _ in range(60)
     ]
     assert losses[-1] < 0.5 * losses[0]
@@ -98,7 +99,7 @@ def test_every_loss_with_its_penalty_teaches_d_four_samples(toy_run, loss):
     run = toy_run(batch=4, discriminator=TINY_D, objective=objective)
     batch, totals = run.batches.at(0, 0), []
     for run.state.step in range(60):
-        told = steps.discriminator_step(run.state, run.parts, batch, -batch.x.flip(2))
+        told = steps.discriminator_step(run.state, run.parts, batch, Made(-batch.x.flip(2)))
         penalty = sum(weight * told[name] for name, weight in HELD[loss].items())
         totals.append((told["d_loss"] + penalty).item())
     assert totals[-1] < 0.9 * totals[0]
@@ -110,7 +111,7 @@ def test_clipping_keeps_every_weight_of_d_within_the_limit_and_the_loss_still_fa
     run = toy_run(batch=4, discriminator=TINY_D, objective=objective, discriminator_optimiser=slow)
     batch, losses = run.batches.at(0, 0), []
     for _ in range(60):
-        told = steps.discriminator_step(run.state, run.parts, batch, -batch.x.flip(2))
+        told = steps.discriminator_step(run.state, run.parts, batch, Made(-batch.x.flip(2)))
         losses.append(told["d_loss"].item())
         held = [weight.abs().max().item() for weight in run.state.discriminator.parameters()]
         assert max(held) <= np.float32(0.1)
@@ -160,7 +161,7 @@ def test_every_penalty_is_due_once_in_k_d_steps(toy_run):
     batch, due = run.batches.at(0, 0), []
     for run.state.step in range(6):
         for turn in (1, 0):
-            told = steps.discriminator_step(run.state, run.parts, batch, -batch.x, turn)
+            told = steps.discriminator_step(run.state, run.parts, batch, Made(-batch.x), turn)
             due.append(("r2" in told, "dragan" in told))
     assert np.sum(due, axis=0).tolist() == [4, 6]
 
@@ -180,7 +181,7 @@ def test_r1_every_four_steps_moves_d_as_far_as_r1_every_step(toy_run):
         before = copied(run.state.discriminator)
         run.state.discriminator.eval()  # the singular vectors stand still
         for _ in range(4):
-            steps.discriminator_step(run.state, run.parts, batch, -batch.x)
+            steps.discriminator_step(run.state, run.parts, batch, Made(-batch.x))
             run.state.step += 1
         after = network_arrays(run.state.discriminator)
         return np.concatenate([(after[k].astype(np.float64) - before[k]).ravel() for k in before])

@@ -105,7 +105,7 @@ def test_discriminator_step_leaves_the_generator_alone(kind):
     batch = run.batches.at(0, 0)
     made = steps.generate(run.state, run.parts, batch)
     before = copied(run.state.generator), copied(run.state.discriminator)
-    losses = steps.discriminator_step(run.state, run.parts, batch, made.x.detach())
+    losses = steps.discriminator_step(run.state, run.parts, batch, made)
     assert not changed(run.state.generator, before[0])
     assert changed(run.state.discriminator, before[1])
     assert all(weight.grad is None for weight in run.state.generator.parameters())
@@ -177,7 +177,7 @@ def test_d_learns_to_tell_four_rows_from_four_others():
     )
     batch = run.batches.at(0, 0)
     losses = [
-        steps.discriminator_step(run.state, run.parts, batch, -batch.x)["d_loss"].item()
+        steps.discriminator_step(run.state, run.parts, batch, Made(-batch.x))["d_loss"].item()
         for _ in range(80)
     ]
     assert losses[-1] < 0.5 * losses[0]
