@@ -56,10 +56,11 @@ class GeneratorSettings(Frozen):
     doubling towards the base up to max_width (encoder_*: of the encoder); sigma: noise added to a
     code; extrapolation, reach: how the rows of an anchored sample are mixed (`networks.mixtures`);
     borrowed: share of the samples of a class that take their variation from `lenders` larger ones
-    (half as large a share of them in training). Tables: width of both hidden layers; the second row is one of the `neighbours` nearest of the class; its levels are those of
-    the `nearer` of the two rows or the neighbours' majority `vote` (SMOTE-NC); strength: share of
-    the learned residual in what is sampled; jitter: noise on the rows of classes too small to
-    learn, in standard deviations within classes.
+    (half as large a share of them in training). Tables: width of both hidden layers; the second
+    row is one of the `neighbours` nearest of the class; its levels are those of the `nearer` of the
+    two rows or the neighbours' majority `vote` (SMOTE-NC); strength: share of the learned residual
+    in what is sampled; jitter: noise on the rows of classes too small to learn, in standard
+    deviations within classes.
     """
 
     kind: Literal["anchored", "free"] = "anchored"
