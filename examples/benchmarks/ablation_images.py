@@ -5,7 +5,7 @@
     python examples/benchmarks/ablation_images.py table
 
 DIR holds `fashion_mnist_test10k.npz`, `blood_cells_32.npz` and `magnetic_tile_32.npz`. A line of
-the journal is one fit (or one way to make rows without one) of one seed, with everything measured of
+the journal is one fit (or a way to make rows without one) of one seed, and all that is measured of
 its samples; a run that was stopped goes on. Two processes with one thread each, side by side, are
 told apart by `--seeds`. `table` writes `images.md` and `images.json` from `images_screen.jsonl` and
 `images_confirm.jsonl` beside this file.
