@@ -64,7 +64,7 @@ class ResumeMismatchError(UsageError):
 
 
 class DivergedError(GanAugmentError, ArithmeticError):
-    """Training produced non-finite values again after every allowed rollback."""
+    """Non-finite values, or a class without variety, again after every allowed rollback."""
 
     exit_code = 5
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from gan_augment.config import GeneratorSettings
 from gan_augment.data.contract import LabelledImages
 from gan_augment.devices import Machine
 from gan_augment.metrics.copies import copied_share, copy_threshold
@@ -19,12 +20,11 @@ from gan_augment.networks.geometry import Geometry
 from gan_augment.randomness import generator
 from gan_augment.synthesizers.block_sampler import BLOCK, BlockSampler, encode_anchors
 from gan_augment.training.classifier import SmallCNN, random_features
-from gan_augment.training.monitor import Score
+from gan_augment.training.monitor import COLLAPSE_SPREAD, Score
 
 GENERATED_A_SCORE = 2048
 ANCHORS_A_CLASS = 256
 REFERENCE_A_CLASS = 200
-COLLAPSE_SPREAD = 0.3
 COPIES_ALLOWED = 0.2
 
 Pixels = NDArray[np.uint8]
@@ -66,11 +66,11 @@ class ImageScorer:
         judge: SmallCNN,
         geometry: Geometry,
         machine: Machine,
-        code: int,
+        generator: GeneratorSettings,
         seed: int,
     ) -> None:
         self._data, self._seed = data, seed
-        self._geometry, self._machine, self._code = geometry, machine, code
+        self._geometry, self._machine, self._generator = geometry, machine, generator
         self._anchors = _rows_by_class(data, train, ANCHORS_A_CLASS, seed)
         spaces = (judge.features, random_features(data.image_shape, seed))
         pool = np.concatenate([rows[:REFERENCE_A_CLASS] for rows in self._anchors.values()])
@@ -89,6 +89,7 @@ class ImageScorer:
         """Draw the same noise each time, compare class by class."""
         sampler = self._sampler(network)
         value, parts, eligible = 0.0, {}, True
+        watched: dict[str, float] = {}
         for reference in self._references:
             drawn = sampler.rows(
                 reference.label, reference.name, 0, self._rows, self._seed, "score"
@@ -100,8 +101,10 @@ class ImageScorer:
             if not reference.held_out:
                 parts[f"{reference.name}/copies"] = round(copies, 4)
                 eligible &= sampler.codes is not None or copies <= COPIES_ALLOWED
-            eligible &= reference.name not in self._topped_up or spread >= COLLAPSE_SPREAD
-        return Score(round(value, 6), parts, eligible)
+            if reference.name in self._topped_up:
+                watched[reference.name] = spread
+                eligible &= spread >= COLLAPSE_SPREAD
+        return Score(round(value, 6), parts, eligible, watched)
 
     def _compare(self, reference: Reference, drawn: Pixels) -> tuple[float, float, float]:
         """(distance, spread over the real spread, share of copies) of drawn rows of a class."""
@@ -121,7 +124,7 @@ class ImageScorer:
             codes = encode_anchors(
                 network, self._data.pixels, self._anchors, self._geometry, self._machine
             )
-        return BlockSampler(network, self._geometry, self._machine, self._code, codes)
+        return BlockSampler(network, self._geometry, self._machine, self._generator, codes)
 
     def _reference(self, label: int, held: NDArray[np.int64] | None, weight: float) -> Reference:
         own = self._anchors[label][:REFERENCE_A_CLASS]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import time
 
+import numpy as np
+
 from gan_augment.errors import ResumeMismatchError
 from gan_augment.progress import Progress
 from gan_augment.training.checkpoint import CheckpointStore
@@ -29,12 +31,19 @@ class RunSaver:
             run.checkpoint_due = self._due
 
     def save(self, state: TrainState, best: Best) -> None:
-        """One checkpoint: the whole state, and the best generator beside it."""
+        """One checkpoint: the whole state, beside it the best generator, and where to go back to.
+
+        With those a resumed run goes back to where an undisturbed one would.
+        """
         if self._store is None:
             return
         arrays = state_arrays(state) | {f"best/{k}": v for k, v in best.arrays.items()}
+        good = self._run.last_good
+        if good and not np.array_equal(good["counters"], arrays["counters"]):
+            arrays |= {f"good/{k}": v for k, v in good.items()}
         scored = {"value": best.value, "parts": dict(best.parts)} if best.arrays else None
         values = self._identity() | {"best_step": best.step, "best": scored}
+        values["healthy"] = dict(self._run.watch.healthy)
         self._store.save(state.step, arrays, values, best=best.step == state.step)
         self._saved_s = time.monotonic()
 
@@ -56,11 +65,15 @@ class RunSaver:
                 f"this run was begun with another {' and '.join(odd)}; resumed, it would be "
                 "neither. Start a new run, or give --force to go on all the same."
             )
-        run = self._run
-        best = {k[5:]: v for k, v in checkpoint.tensors.items() if k.startswith("best/")}
-        load_state(
-            run.state, {k: v for k, v in checkpoint.tensors.items() if not k.startswith("best/")}
+        run, extra = self._run, ("best/", "good/")
+        best, run.last_good = (
+            {k[5:]: v for k, v in checkpoint.tensors.items() if k.startswith(start)}
+            for start in extra
         )
+        load_state(
+            run.state, {k: v for k, v in checkpoint.tensors.items() if not k.startswith(extra)}
+        )
+        run.watch.healthy = {str(k): float(v) for k, v in saved.get("healthy", {}).items()}
         scored = saved.get("best") or {}
         run.best.value = float(scored.get("value", math.inf))
         run.best.parts = dict(scored.get("parts", {}))

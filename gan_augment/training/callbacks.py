@@ -20,7 +20,7 @@ class Callback(Protocol):
     """Something that is told what happens in a run; it changes nothing.
 
     An event is a flat mapping with "event" (its kind) and "step". Kinds: "step" (losses, images,
-    images_per_s), "score" (value, parts, best), "rollback" (reason), "stop" (reason).
+    images_per_s), "score" (value, parts, best), "rollback" (reason, failed_at), "stop" (reason).
     """
 
     def on_event(self, event: Event) -> None:

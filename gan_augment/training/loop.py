@@ -10,7 +10,15 @@ from gan_augment.data.batches import Batches
 from gan_augment.errors import DivergedError
 from gan_augment.training.callbacks import Callback, StopFlag, StopRequested
 from gan_augment.training.ema import follow
-from gan_augment.training.monitor import SCORES_A_RUN, Best, Scorer, all_finite, score_steps
+from gan_augment.training.monitor import (
+    SCORES_A_RUN,
+    Best,
+    Score,
+    Scorer,
+    SpreadWatch,
+    all_finite,
+    score_steps,
+)
 from gan_augment.training.parts import Losses, Parts
 from gan_augment.training.schedule import ema_decay, rate_multiplier
 from gan_augment.training.state import Arrays, TrainState, load_state, state_arrays
@@ -25,6 +33,7 @@ class Run:
 
     save(state, best): writes a checkpoint; called at each score, when `checkpoint_due()` says so,
     and on a stop. scores: how often the averaged generator is scored in a run.
+    last_good: where a rollback goes, the state at the last score that found nothing wrong.
     """
 
     parts: Parts
@@ -38,32 +47,32 @@ class Run:
     checkpoint_due: Callable[[], bool] = lambda: False
     stop: StopFlag = field(default_factory=StopFlag)
     scores: int = SCORES_A_RUN
+    watch: SpreadWatch = field(default_factory=SpreadWatch)
+    last_good: Arrays = field(default_factory=dict)
 
 
 def train(run: Run) -> Best:
-    """Train until `steps`, keep the best averaged generator, survive non-finite numbers.
+    """Train until `steps`, keep the best averaged generator, survive bad numbers and collapse.
 
-    A run resumed between two scores rolls back to where it was resumed, not to the last score.
     Raises StopRequested after saving when a signal came; DivergedError after three rollbacks
     in vain.
     """
     state = run.state
     due = score_steps(run.steps, run.parts.first_steps(run.steps), run.scores)
-    last_good = state_arrays(state)
+    run.last_good = run.last_good or state_arrays(state)
     clock = _Clock(state.step)
     while state.step < run.steps:
         losses = one_step(run)
-        observed = state.step % OBSERVE_EVERY_STEPS == 0 or state.step in due
-        if observed and not all_finite(state, losses):
-            _roll_back(run, last_good)
+        scored = state.step in due
+        observed = scored or state.step % OBSERVE_EVERY_STEPS == 0
+        trouble = _observe(run, losses, clock, scored) if observed else None
+        if trouble:
+            _roll_back(run, trouble)
             clock = _Clock(state.step)
             continue
-        if observed:
-            _tell_step(run, losses, clock)
-        if state.step in due:
-            _score(run)
-            last_good, clock = state_arrays(state), _Clock(state.step)
-        if state.step in due or (observed and run.checkpoint_due()):
+        if scored:
+            run.last_good, clock = state_arrays(state), _Clock(state.step)
+        if scored or (observed and run.checkpoint_due()):
             run.save(state, run.best)
         if run.stop.signal is not None and state.step < run.steps:
             _leave(run, losses)
@@ -99,7 +108,26 @@ def _set_rates(state: TrainState, parts: Parts) -> None:
             group["lr"] = settings.rate * factor
 
 
-def _score(run: Run) -> None:
+def _observe(run: Run, losses: Losses, clock: _Clock, scored: bool) -> _Trouble | None:
+    """Tell how the run goes, and say what is wrong with it, if anything."""
+    if not all_finite(run.state, losses):
+        return _Trouble(
+            "a loss or a weight was not a finite number", "Try --precision float32 or lower rates."
+        )
+    _tell_step(run, losses, clock)
+    lost = run.watch.collapsed(_score(run)) if scored else None
+    if lost is None:
+        return None
+    name, spread = lost
+    had = run.watch.healthy[name]
+    return _Trouble(
+        f"class {name!r} lost its variety (its samples differ {spread:.2f} times as much as its "
+        f"real rows do, {had:.2f} times before)",
+        "Fewer steps, lower rates or more rows of the class may cure it.",
+    )
+
+
+def _score(run: Run) -> Score:
     state = run.state
     score = run.scorer.score(state.average)
     kept = run.best.offer(score, state)
@@ -114,29 +142,32 @@ def _score(run: Run) -> None:
             "best": kept,
         },
     )
+    return score
 
 
-def _roll_back(run: Run, last_good: Arrays) -> None:
-    """Back to the last good state with other noise and half the rates."""
+@dataclass(frozen=True)
+class _Trouble:
+    """Why a run goes back. cure: what to try where going back does not help."""
+
+    reason: str
+    cure: str
+
+
+def _roll_back(run: Run, trouble: _Trouble) -> None:
+    """Back to the last good state with other noise and half the rates; three times at most."""
     state, failed_at, retries = run.state, run.state.step, run.state.retries + 1
-    load_state(state, last_good)
+    load_state(state, run.last_good)
     state.retries = retries
-    _tell(
-        run,
-        {
-            "event": "rollback",
-            "step": state.step,
-            "failed_at": failed_at,
-            "retries": retries,
-            "reason": "a loss or a weight was not a finite number",
-        },
+    event = {"step": state.step, "failed_at": failed_at, "reason": trouble.reason}
+    if retries <= ROLLBACKS_ALLOWED:
+        _tell(run, {"event": "rollback", "retries": retries, **event})
+        return
+    _tell(run, {"event": "stop", **event})
+    raise DivergedError(
+        f"training stopped at step {failed_at}, after {ROLLBACKS_ALLOWED} rollbacks with halved "
+        f"rates: {trouble.reason}. The best scored generator, if there is one, is kept. "
+        f"{trouble.cure}"
     )
-    if retries > ROLLBACKS_ALLOWED:
-        raise DivergedError(
-            f"training gave non-finite numbers at step {failed_at} after {ROLLBACKS_ALLOWED} "
-            "rollbacks with halved rates; the best scored generator, if there is one, is kept. "
-            "Try --precision float32 or lower rates."
-        )
 
 
 def _leave(run: Run, losses: Losses) -> None:

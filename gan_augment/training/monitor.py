@@ -1,4 +1,4 @@
-"""What watches a run: held-out scores, the best generator so far, whether numbers are finite."""
+"""What watches a run: held-out scores, the best so far, lost variety, numbers not finite."""
 
 from __future__ import annotations
 
@@ -13,15 +13,22 @@ from torch import Tensor, nn
 from gan_augment.training.state import Arrays, TrainState, network_arrays
 
 SCORES_A_RUN = 10
+COLLAPSE_SPREAD = 0.3
+HEALTHY_SPREAD = 0.5
+"""What counts as having had variety: a spread that wavers around .3 is weak, not collapsing."""
 
 
 @dataclass(frozen=True)
 class Score:
-    """A held-out score: lower is better. parts: its terms by name. eligible: may be the best."""
+    """A held-out score: lower is better. parts: its terms by name. eligible: may be the best.
+
+    spread: {class: that of its samples over that of real rows}, of each class to be watched.
+    """
 
     value: float
     parts: Mapping[str, float] = field(default_factory=dict)
     eligible: bool = True
+    spread: Mapping[str, float] = field(default_factory=dict)
 
 
 class Scorer(Protocol):
@@ -47,6 +54,38 @@ class Best:
         self.value, self.step, self.parts = score.value, state.step, score.parts
         self.arrays = network_arrays(state.average)
         return True
+
+
+class SpreadWatch:
+    """Tells a class that loses its variety from one that never had any, as early in every run.
+
+    healthy: {class: its last spread of .5 or more}.
+
+    >>> watch = SpreadWatch()
+    >>> for spread in (0.1, 0.8, 0.4, 0.2):
+    ...     print(watch.collapsed(Score(1.0, spread={"crack": spread})))
+    None
+    None
+    None
+    ('crack', 0.2)
+    """
+
+    def __init__(self) -> None:
+        self.healthy: dict[str, float] = {}
+
+    def collapsed(self, score: Score) -> tuple[str, float] | None:
+        """The class of least spread, and that, of those that had .5 and are now under .3."""
+        lost = {
+            name: spread
+            for name, spread in score.spread.items()
+            if spread < COLLAPSE_SPREAD and name in self.healthy
+        }
+        if lost:
+            return min(lost.items(), key=lambda item: item[1])
+        self.healthy |= {
+            k: spread for k, spread in score.spread.items() if spread >= HEALTHY_SPREAD
+        }
+        return None
 
 
 def score_steps(steps: int, first_steps: int, scores: int = SCORES_A_RUN) -> set[int]:
