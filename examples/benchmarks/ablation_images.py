@@ -18,6 +18,7 @@ Confirmation: CONFIRM_STEPS (ten minutes), other rare classes, other test rows.
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import time
 from collections.abc import Iterable
@@ -84,14 +85,14 @@ def rows_made(task: Task, way: Way, steps: int, folder: Path) -> tuple[dict[str,
     }
 
 
-def measured(task: Task, way: Way, steps: int, folder: Path) -> dict[str, Any]:
+def measured(task: Task, way: Way, steps: int, folder: Path, data: Path) -> dict[str, Any]:
     """One line of the journal."""
     line: dict[str, Any] = {"task": task.name, "seed": task.seed, "way": way.name}
     if way.repeats:
         arms = {"repeats": training_set(task, None, 0.0, False)}
     else:
         made, facts = rows_made(task, way, steps, folder)
-        line |= facts | looked_at(task, Judge.of(task), made)
+        line |= facts | looked_at(task, judge_of(task.name, task.seed, data), made)
         line["told_apart"] = told_apart(task, made)
         arms = {
             f"share {share:g}, {'with' if companions else 'without'} companions": training_set(
@@ -106,7 +107,13 @@ def measured(task: Task, way: Way, steps: int, folder: Path) -> dict[str, Any]:
     return line
 
 
-def run(plan: Iterable[tuple[Task, Way, int]], journal: Path) -> None:
+@functools.cache
+def judge_of(task_name: str, seed: int, data: Path) -> Judge:
+    """The judge of a task, trained once."""
+    return Judge.of(TASKS[task_name](data, seed))
+
+
+def run(plan: Iterable[tuple[Task, Way, int]], journal: Path, data: Path) -> None:
     """Every line that the journal lacks."""
     have = set()
     if journal.is_file():
@@ -117,7 +124,7 @@ def run(plan: Iterable[tuple[Task, Way, int]], journal: Path) -> None:
     for task, way, steps in plan:
         if (task.name, task.seed, way.name) in have:
             continue
-        line = measured(task, way, steps, models)
+        line = measured(task, way, steps, models, data)
         with journal.open("a") as file:
             file.write(json.dumps(line) + "\n")
         print(json.dumps(line), flush=True)
@@ -163,6 +170,7 @@ def main() -> None:
             for seed in seeds or (SCREENED if screening else CONFIRMED)
         ),
         given.journal,
+        given.data,
     )
 
 

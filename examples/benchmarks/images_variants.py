@@ -63,20 +63,27 @@ REPEATS = Way("repeats", repeats=True)
 BETWEEN = changed(ANCHORED, generator={"borrowed": 0.0, "extrapolation": 0.0})
 """Samples between two rows of their class and nowhere else."""
 
+ONE = ((0.5, True),)
+
 SCREEN = (
     REPEATS,
     Way("mixup", mixed=mixup),
-    Way("cutmix", mixed=cutmix),
+    Way("cutmix", mixed=cutmix, amounts=ONE),
+    Way("borrowed", ANCHORED, selection=False),
     Way(
         "interpolation alone",
         changed(BETWEEN, objective={"reconstruct_only": 0.999}),
         length=0.5,
         selection=False,
+        amounts=ONE,
     ),
-    Way("free", FREE, selection=False),
-    Way("between two rows", BETWEEN, selection=False),
-    Way("beyond two rows", changed(BETWEEN, generator={"extrapolation": 0.366}), selection=False),
-    Way("borrowed", ANCHORED, selection=False),
-    Way("borrowed from any class", changed(ANCHORED, generator={"lenders": 1000}), selection=False),
+    Way("between two rows", BETWEEN, selection=False, amounts=ONE),
+    Way("free", FREE, selection=False, amounts=ONE),
+    Way(
+        "borrowed from any class",
+        changed(ANCHORED, generator={"lenders": 1000}),
+        selection=False,
+        amounts=ONE,
+    ),
 )
 CONFIRM = SCREEN

@@ -58,7 +58,7 @@ def datasets(items: int) -> tuple[ImageGAN, dict[str, Dataset]]:
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 256, (items, SIDE_PX, SIDE_PX), dtype=np.uint8)
     labels = rng.permutation(np.repeat([0, 1], [items - items // 10, items // 10]))
-    gan = ImageGAN(steps=2, device="cpu", threads=1, classes=["1"])
+    gan = ImageGAN(steps=2, device="cpu", threads=1, classes=["1"], selection=False)
     gan.fit(from_arrays(pixels[:500], labels[:500]))
     x = torch.from_numpy(pixels).unsqueeze(1).float().div(255)
     return gan, {
