@@ -48,7 +48,9 @@ class AcceptedRows:
         return np.concatenate(parts)
 
     def block(self, label: int, name: str, number: int, seed: int) -> Pixels:
-        """What is kept of candidates [64 number, 64 number + 64) of a class."""
+        """What is kept of candidates [64 number, 64 number + 64) of a class; raises as `rows`."""
+        if self.selection is not None:
+            self.selection.check_served(name)
         with devices.threads(1):
             drawn = self.sampler.block(label, name, number, seed, STREAM)
             if self.selection is None:
@@ -56,6 +58,16 @@ class AcceptedRows:
             kept: Pixels = drawn[self.selection.reasons(drawn, label) == ""]
         self._held.setdefault((label, seed), {})[number] = len(kept)
         return kept
+
+    def judged(
+        self, label: int, name: str, number: int, seed: int
+    ) -> tuple[Pixels, NDArray[np.str_]]:
+        """A whole block of candidates, and why each is rejected ("" where it is not), (64,)."""
+        with devices.threads(1):
+            drawn = self.sampler.block(label, name, number, seed, STREAM)
+            if self.selection is None or name not in self.selection.record.classes:
+                return drawn, np.full(len(drawn), "", dtype="U9")
+            return drawn, self.selection.reasons(drawn, label)
 
     def _blocks_from(
         self, label: int, name: str, start: int, stop: int, seed: int

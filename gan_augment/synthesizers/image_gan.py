@@ -242,6 +242,12 @@ class ImageGAN:
         """
         return self._fitted()._rows.block(self._label(name), name, number, random_state)
 
+    def judged_block(
+        self, name: str, number: int, random_state: int = 0
+    ) -> tuple[NDArray[np.uint8], NDArray[np.str_]]:
+        """All 64 candidates of a block, and what each fails in selection, "" for none, (64,)."""
+        return self._fitted()._rows.judged(self._label(name), name, number, random_state)
+
     def save(self, folder: str | Path) -> None:
         """Write the model as a new folder: safetensors and JSON, whole or not at all."""
         self._fitted()

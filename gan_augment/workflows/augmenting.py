@@ -16,7 +16,7 @@ from gan_augment.errors import DataError, UsageError
 from gan_augment.progress import Progress, Silent
 from gan_augment.synthesizers.model_file import ModelMeta
 from gan_augment.synthesizers.topping_up import repeated_rows
-from gan_augment.workflows.blocks import blocks_of, write_blocks
+from gan_augment.workflows.blocks import write_blocks
 from gan_augment.workflows.model_facts import image_facts, model_facts, model_folder
 from gan_augment.workflows.originals import Originals, originals, repeat_name
 from gan_augment.workflows.output_folder import OutputFolder, check_apart, output_folder
@@ -191,11 +191,7 @@ def _write(
     written = write_blocks(
         model_folder(trained),
         job.out,
-        [
-            block
-            for name in job.plan
-            for block in blocks_of(name, [row.path for row in generated if row.label == name])
-        ],
+        {name: [row.path for row in generated if row.label == name] for name in job.plan},
         seed=job.seed,
         workers=workers,
         keep=folder.resuming,

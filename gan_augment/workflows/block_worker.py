@@ -1,4 +1,4 @@
-"""The process behind `blocks`: reads requests as lines of JSON, writes images, answers in lines."""
+"""The process behind `blocks`: requests and answers are lines of JSON, images are files."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from gan_augment.errors import GanAugmentError, TooFewAcceptedError
-from gan_augment.workflows.blocks import Block, write_block
+from gan_augment.workflows.blocks import BlockHolder
 
 
 def main() -> None:
@@ -21,24 +21,33 @@ def main() -> None:
         answers.write(json.dumps(answer).encode() + b"\n")
 
 
-def _answers(requests: BinaryIO) -> Iterator[dict[str, str | None]]:
+def _answers(requests: BinaryIO) -> Iterator[dict[str, Any]]:
     try:
         first = json.loads(requests.readline())
         from gan_augment.synthesizers.image_gan import ImageGAN
 
         source = ImageGAN.load(Path(first["model"]), threads=1)
-        yield {"refused": None}
+        holder = BlockHolder(source, Path(first["out"]), first["seed"])
+        yield {}
         for line in requests:
-            values = json.loads(line)
-            block = Block(**{**values, "paths": tuple(values["paths"])})
-            try:
-                write_block(source, Path(first["out"]), block, first["seed"])
-            except TooFewAcceptedError as error:
-                yield {"refused": str(error)}
-            else:
-                yield {"refused": None}
+            yield _served(holder, json.loads(line))
     except GanAugmentError as error:
-        yield {"error": type(error).__name__, "message": str(error)}
+        yield _told(error)
+
+
+def _served(holder: BlockHolder, request: dict[str, Any]) -> dict[str, Any]:
+    if "write" in request:
+        holder.write(request["write"])
+        return {}
+    label, number = request["draw"]
+    try:
+        return {"kept": holder.draw(label, number)}
+    except TooFewAcceptedError as error:  # of one class: the others go on
+        return _told(error)
+
+
+def _told(error: GanAugmentError) -> dict[str, Any]:
+    return {"error": type(error).__name__, "message": str(error)}
 
 
 if __name__ == "__main__":

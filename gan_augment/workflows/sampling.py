@@ -19,7 +19,7 @@ from gan_augment.errors import TooFewAcceptedError, UsageError, unknown_class
 from gan_augment.progress import Progress, Silent
 from gan_augment.synthesizers.model_file import ModelMeta
 from gan_augment.synthesizers.table_file import TableMeta
-from gan_augment.workflows.blocks import blocks_of, write_blocks
+from gan_augment.workflows.blocks import write_blocks
 from gan_augment.workflows.model_facts import model_facts, model_folder, model_sha256
 from gan_augment.workflows.output_folder import output_folder
 
@@ -136,7 +136,7 @@ def sample(
         written = write_blocks(
             model_folder(run),
             out,
-            [block for name, own in paths.items() for block in blocks_of(name, own)],
+            paths,
             seed=seed,
             workers=workers,
             keep=folder.resuming,
@@ -164,7 +164,8 @@ def wanted_counts(
         wanted = dict(counts)
     else:
         chosen = facts.topped_up if classes is None else choose_classes(classes, facts.classes)
-        plan = targets(facts.classes, TopUp(synthetic_share=1.0), chosen)
+        level = TopUp(synthetic_share=1.0, companions=False)
+        plan = targets(facts.classes, level, chosen)
         wanted = {c: plan[c].synthetic if counts is None else counts for c in chosen}
     for name, n in wanted.items():
         if name not in facts.classes:

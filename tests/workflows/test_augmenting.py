@@ -82,10 +82,10 @@ def test_the_same_call_gives_the_same_bytes(run, data_folder, tmp_path):
 def test_a_class_the_model_refuses_is_filled_with_repeats_and_recorded(
     run, data_folder, tmp_path, monkeypatch
 ):
-    def refuse(self, name, start, stop, random_state=0):
+    def refuse(self, name, number, random_state=0):
         raise TooFewAcceptedError(f"{name}: 0 of 100 accepted")
 
-    monkeypatch.setattr(ImageGAN, "sample_range", refuse)
+    monkeypatch.setattr(ImageGAN, "sample_block", refuse)
     result = augment(data_folder, tmp_path / "out", model=run, top_up=HALF)
     assert result.counts["bad_part"] == {"real": 5, "repeat": 25, "synthetic": 0, "companion": 0}
     assert "0 of 100" in result.refused["bad_part"]

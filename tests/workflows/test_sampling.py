@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from gan_augment.config import SelectionSettings
 from gan_augment.data.image_files.export import read_manifest
+from gan_augment.data.readers import read_images
 from gan_augment.errors import (
     ModelFileError,
     OutputExistsError,
@@ -13,6 +15,7 @@ from gan_augment.errors import (
     UnknownClassError,
     UsageError,
 )
+from gan_augment.recipes import resolve_recipe
 from gan_augment.synthesizers.image_gan import ImageGAN
 from gan_augment.training.callbacks import StopRequested
 from gan_augment.workflows import blocks
@@ -82,6 +85,29 @@ def test_workers_write_the_same_bytes_as_this_process(run, tmp_path):
 
 
 @pytest.mark.slow
+def test_workers_write_what_this_process_selects(data_folder, tmp_path):
+    picky = resolve_recipe("auto").model_copy(
+        update={"selection": SelectionSettings(label=0, outlier=0, logit=0.4)}
+    )
+    gan = ImageGAN(recipe=picky, steps=2, device="cpu", threads=1).fit(
+        read_images(data_folder).data
+    )
+    gan.save(tmp_path / "run" / "model")
+    counts = {"odd": 130, "bad_part": 9, "good": 70}
+    for n in (1, 3):
+        with pytest.raises(TooFewAcceptedError, match="5 training images of 'bad_part'"):
+            sample(tmp_path / "run", tmp_path / str(n), counts=counts, workers=n)
+    assert files(tmp_path / "1") == files(tmp_path / "3")
+    with Image.open(tmp_path / "1" / "odd" / "000129.png") as image:
+        expected = gan.sample_range("odd", 129, 130)[0, ..., 0]
+        np.testing.assert_array_equal(np.asarray(image), expected)
+    (tmp_path / "3" / "odd" / "000002.png").unlink()
+    with pytest.raises(TooFewAcceptedError):
+        sample(tmp_path / "run", tmp_path / "3", counts=counts, workers=2, resume=True)
+    assert files(tmp_path / "1") == files(tmp_path / "3")
+
+
+@pytest.mark.slow
 def test_an_error_of_a_worker_is_told_as_it_is(run, tmp_path):
     bad = run.parent / "damaged"
     (bad / "model").mkdir(parents=True, exist_ok=True)
@@ -94,7 +120,7 @@ def test_an_error_of_a_worker_is_told_as_it_is(run, tmp_path):
 
 def test_a_stopped_run_goes_on_and_ends_the_same(run, tmp_path, monkeypatch):
     sample(run, tmp_path / "whole", counts={"odd": 130})
-    real, calls = blocks.write_block, []
+    real, calls = blocks.BlockHolder.write, []
 
     def stopping(*args):
         calls.append(args)
@@ -102,14 +128,14 @@ def test_a_stopped_run_goes_on_and_ends_the_same(run, tmp_path, monkeypatch):
             raise KeyboardInterrupt
         real(*args)
 
-    monkeypatch.setattr(blocks, "write_block", stopping)
+    monkeypatch.setattr(blocks.BlockHolder, "write", stopping)
     with pytest.raises(StopRequested):
         sample(run, tmp_path / "cut", counts={"odd": 130})
     damaged = tmp_path / "cut" / "odd" / "000003.png"
     damaged.write_bytes(damaged.read_bytes()[:20])
     result = sample(run, tmp_path / "cut", counts={"odd": 130}, resume=True)
     assert files(tmp_path / "cut") == files(tmp_path / "whole")
-    assert result.kept == 0
+    assert result.kept == 63
     again = sample(run, tmp_path / "cut", counts={"odd": 130}, resume=True)
     assert again.kept == 130
 
@@ -152,14 +178,14 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path):
 def test_a_class_that_the_model_refuses_leaves_no_file_and_the_others_are_there(
     run, tmp_path, monkeypatch
 ):
-    real = ImageGAN.sample_range
+    real = ImageGAN.sample_block
 
-    def picky(self, name, start, stop, random_state=0):
-        if name == "odd" and start:
+    def picky(self, name, number, random_state=0):
+        if name == "odd" and number:
             raise TooFewAcceptedError("odd: 3 of 100 candidates are accepted")
-        return real(self, name, start, stop, random_state)
+        return real(self, name, number, random_state)
 
-    monkeypatch.setattr(ImageGAN, "sample_range", picky)
+    monkeypatch.setattr(ImageGAN, "sample_block", picky)
     with pytest.raises(TooFewAcceptedError, match="3 of 100"):
         sample(run, tmp_path / "out", counts={"odd": 100, "good": 2})
     assert set(files(tmp_path / "out")) == {"good/000000.png", "good/000001.png", "manifest.csv"}

@@ -1,0 +1,254 @@
+"""Sample i of a class is its i-th candidate worth keeping, and what is not worth it is refused."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+
+from gan_augment import ImageGAN, LabelledImages
+from gan_augment.config import Recipe, SelectionSettings
+from gan_augment.errors import ModelFileError, TooFewAcceptedError
+from gan_augment.recipes import resolve_recipe
+from gan_augment.storage import load_bundle, save_bundle
+from gan_augment.synthesizers.accepted import AcceptedRows, check_going_on
+from gan_augment.synthesizers.artefacts import PairRows, pairs_of, train_judge, visible
+from gan_augment.synthesizers.model_file import (
+    ArtefactRecord,
+    ClassSelection,
+    SelectionRecord,
+    Thresholds,
+)
+from gan_augment.synthesizers.selection import Scores, failed
+
+EASY = SelectionSettings(label=0, outlier=0, logit=0.4)
+"""D alone decides, so that every class keeps some and rejects some however short the training."""
+
+
+def with_selection(settings: SelectionSettings, name: str = "auto") -> Recipe:
+    return resolve_recipe(name).model_copy(update={"selection": settings})
+
+
+def fit(data: LabelledImages, settings: SelectionSettings = EASY, name: str = "auto", **more):
+    recipe = with_selection(settings, name)
+    return ImageGAN(recipe=recipe, steps=3, device="cpu", threads=1, **more).fit(data)
+
+
+@pytest.fixture(scope="module")
+def data(make_images) -> LabelledImages:
+    return make_images({"good": 60, "bad": 12, "few": 5})
+
+
+@pytest.fixture(scope="module")
+def gan(data) -> ImageGAN:
+    return fit(data)
+
+
+def some(n: int, **scores) -> Scores:
+    """Scores that pass everything but what is given."""
+    usual = {"label": np.ones(n), "distance": np.ones((2, n))}
+    usual |= {"logit": np.zeros(n), "real": np.ones(n)}
+    return Scores(**{**usual, **{k: np.array(v, dtype=float) for k, v in scores.items()}})
+
+
+def test_a_candidate_is_rejected_for_the_first_criterion_that_it_fails():
+    scores = some(4, label=[0.05, 0.9, 0.9, 0.05], logit=[0, -2, 0, -2], real=[1, 1, 0.1, 1])
+    limits = Thresholds(label=0.1, logit=-1.0, real=0.5)
+    assert failed(scores, limits).tolist() == ["label", "logit", "artefacts", "label"]
+
+
+def test_an_outlier_is_far_in_every_fold_and_a_copy_near_in_one():
+    distance = [[1, 9, 9, 0, 5], [1, 1, 9, 5, 5]]
+    scores = some(5, distance=distance)
+    assert failed(scores, Thresholds(far=(8, 8))).tolist() == ["", "", "outlier", "", ""]
+    assert failed(scores, Thresholds(near=(0.5, 0.5))).tolist() == ["", "", "", "copy", ""]
+
+
+def test_an_equal_row_is_a_copy_even_where_real_rows_are_equal():
+    scores = some(2, distance=[[0, 1], [3, 3]])
+    assert failed(scores, Thresholds(near=(0.0, 0.0))).tolist() == ["copy", ""]
+
+
+def test_criteria_that_are_off_reject_nothing():
+    assert failed(some(3, label=[0, 0, 0], logit=[-9, -9, -9]), Thresholds()).tolist() == [""] * 3
+
+
+@pytest.mark.slow
+def test_what_is_sampled_is_what_selection_keeps_in_the_order_of_the_candidates(gan):
+    blocks = [gan.judged_block("bad", number) for number in range(3)]
+    kept = np.concatenate([pixels[reasons == ""] for pixels, reasons in blocks])
+    assert 60 < len(kept) < 3 * 64
+    assert np.array_equal(gan.sample({"bad": len(kept)}).pixels, kept)
+    drawn = [gan.sample_block("bad", number) for number in range(3)]
+    assert np.array_equal(np.concatenate(drawn), kept)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("start", "stop"), [(0, 10), (33, 70), (90, 91), (5, 5)])
+def test_a_range_is_a_piece_of_the_whole_whatever_was_drawn_before(gan, start, stop):
+    whole = gan.sample({"bad": 100}).pixels
+    assert np.array_equal(gan.sample_range("bad", start, stop), whole[start:stop])
+    fresh = copy.copy(gan)
+    fresh._rows = AcceptedRows(gan._rows.sampler, gan._rows.selection)
+    assert np.array_equal(fresh.sample_range("bad", start, stop), whole[start:stop])
+
+
+@pytest.mark.slow
+def test_without_selection_every_candidate_is_given(data, gan):
+    plain = fit(data, selection=False)
+    assert plain.meta_.selection is None
+    pixels, _ = gan.judged_block("bad", 0)
+    assert np.array_equal(plain.sample({"bad": 64}).pixels, pixels)  # training is the same
+
+
+@pytest.mark.slow
+def test_a_class_of_under_eight_rows_is_refused_with_the_cure(gan):
+    with pytest.raises(TooFewAcceptedError, match=r"5 training images of 'few'.*--no-selection"):
+        gan.sample({"good": 3, "few": 1})
+
+
+@pytest.mark.slow
+def test_a_class_whose_candidates_hardly_pass_is_refused_with_its_acceptance(data):
+    strict = fit(data, SelectionSettings(label=1, label_least=1, outlier=0, logit=0))
+    assert strict.meta_.selection.classes["bad"].acceptance < 0.1
+    with pytest.raises(TooFewAcceptedError, match=r"% of the candidates for 'bad'.*'label'"):
+        strict.sample({"bad": 1})
+
+
+def test_a_sequence_that_keeps_nothing_ends_in_words():
+    check_going_on("bad", 0, 15)
+    check_going_on("bad", 21, 16)
+    with pytest.raises(TooFewAcceptedError, match="20 of the first 1024 candidates for 'bad'"):
+        check_going_on("bad", 20, 16)
+
+
+@pytest.mark.slow
+def test_the_acceptance_is_that_of_the_calibration_and_adds_up(gan):
+    for name in ("good", "bad"):
+        found = gan.meta_.selection.classes[name]
+        assert found.acceptance == pytest.approx(0.6, abs=0.02)
+        assert found.acceptance + sum(found.rejected.values()) == pytest.approx(1, abs=1e-3)
+    assert gan.meta_.selection.classes["few"].acceptance is None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["auto", "free"])
+def test_a_loaded_model_keeps_what_the_saved_one_keeps(data, name, tmp_path):
+    settings = SelectionSettings(label=0, outlier=0, logit=0.1, real=0.3, copy_guard=0.01)
+    saved = fit(data, settings, name)
+    saved.save(tmp_path / "model")
+    loaded = ImageGAN.load(tmp_path / "model", device="cpu")
+    assert loaded.meta_ == saved.meta_
+    for number in range(2):
+        ours, theirs = (gan.judged_block("bad", number) for gan in (saved, loaded))
+        assert np.array_equal(ours[0], theirs[0])
+        assert ours[1].tolist() == theirs[1].tolist()
+    thresholds = saved.meta_.selection.classes["bad"].thresholds
+    assert (thresholds.near is None) == (name == "auto")
+    assert thresholds.real is not None
+
+
+@pytest.mark.slow
+def test_a_model_of_the_first_schema_gives_every_candidate(data, gan, tmp_path):
+    plain = fit(data, selection=False)
+    plain.save(tmp_path / "model")
+    arrays, meta = load_bundle(tmp_path / "model", "model")
+    old = {k: v for k, v in meta.items() if k not in ("selection", "artefacts")}
+    old["recipe"] = {k: v for k, v in meta["recipe"].items() if k != "selection"}
+    save_bundle(tmp_path / "old", arrays, {**old, "schema": 1}, "model")
+    loaded = ImageGAN.load(tmp_path / "old", device="cpu")
+    assert np.array_equal(loaded.sample({"few": 9}).pixels, plain.sample({"few": 9}).pixels)
+    assert loaded.advised_share_ == 0.5
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part", ["fold-1/", "discriminator/", "rows-0/"])
+def test_a_damaged_selection_is_refused_in_words(gan, part, tmp_path):
+    gan.save(tmp_path / "model")
+    arrays, meta = load_bundle(tmp_path / "model", "model")
+    wide = [k for k, v in arrays.items() if v.ndim > 1 and v.shape[1] > 1]
+    name = next(k for k in wide if k.startswith(f"selection/{part}"))
+    save_bundle(tmp_path / "cut", arrays | {name: arrays[name][:, :1]}, meta, "model")
+    with pytest.raises(ModelFileError, match="shape"):
+        ImageGAN.load(tmp_path / "cut")
+
+
+@pytest.mark.slow
+def test_the_same_fit_selects_the_same_and_moves_no_global_generator(data, gan):
+    state = torch.random.get_rng_state()
+    again = fit(data)
+    assert torch.equal(state, torch.random.get_rng_state())
+    assert again.meta_ == gan.meta_
+    assert again.judged_block("good", 0)[1].tolist() == gan.judged_block("good", 0)[1].tolist()
+
+
+@pytest.mark.slow
+def test_copies_of_training_rows_are_rejected_where_the_generator_is_free(data):
+    free = fit(data, SelectionSettings(label=0, outlier=0, logit=0, copy_guard=0.01), "free")
+    rows = data.pixels[data.labels == 1]
+    assert set(free._rows.selection.reasons(rows, 1)) == {"copy"}
+
+
+@pytest.mark.slow
+def test_images_of_another_class_are_rejected_by_their_label(data):
+    gan = fit(data, SelectionSettings(outlier=0, logit=0))
+    good, bad = (data.pixels[data.labels == label][:12] for label in (0, 1))
+    selection = gan._rows.selection
+    assert set(selection.reasons(good, 1)) == {"label"}
+    assert (selection.reasons(bad, 1) == "").mean() > 0.7
+
+
+def halves_of(data: LabelledImages) -> PairRows:
+    rows = np.arange(len(data))
+    return PairRows(data, rows, rows % 2, seed=0)
+
+
+@pytest.mark.slow
+def test_the_judge_is_never_fooled_by_marks_and_guesses_without(make_images):
+    data = make_images({"good": 120, "bad": 60})
+    other = make_images({"good": 240, "bad": 120})
+    halves = halves_of(data)
+    alike = {label: other.pixels[other.labels == label][-n:] for label, n in ((0, 120), (1, 60))}
+    alike = {label: np.random.default_rng(1).permutation(x) for label, x in alike.items()}
+    marked = {label: x.copy() for label, x in alike.items()}
+    for x in marked.values():
+        x[:, 2:5, 2:5] = 255
+    found = {}
+    for name, kept in (("alike", alike), ("marked", marked)):
+        pairs = pairs_of(halves, kept)
+        found[name] = visible(halves, pairs, train_judge(halves, pairs, 30, seed=0))
+    assert found["marked"].accuracy > 0.97
+    assert set(found["marked"].classes) == {"good", "bad"}
+    assert 0.3 < found["alike"].accuracy < 0.7
+
+
+def test_classes_without_pairs_enough_are_not_judged(make_images):
+    data = make_images({"good": 40, "bad": 4})
+    kept = {label: data.pixels[data.labels == label] for label in (0, 1)}
+    assert dict(pairs_of(halves_of(data), kept).of) == {0: 20}
+    assert pairs_of(halves_of(data), {1: kept[1]}) is None
+
+
+@pytest.mark.parametrize(("accuracy", "share"), [(0.6, 0.5), (0.97, 0.0), (1.0, 0.0)])
+def test_what_never_fools_a_judge_is_not_advised(accuracy, share, gan):
+    record = ArtefactRecord(accuracy=accuracy, rows=50, classes={"bad": accuracy})
+    meta = gan.meta_.model_copy(update={"artefacts": record})
+    assert meta.advised_share == share
+    assert f"share: {share:g}" in meta.advice()
+
+
+def test_selection_says_per_class_what_it_keeps_and_why_not(gan):
+    classes = {
+        "a": ClassSelection(acceptance=0.9, rejected={"label": 0.1}),
+        "b": ClassSelection(acceptance=0.05, rejected={"logit": 0.95}, refused="too few"),
+        "c": ClassSelection(refused="3 images"),
+    }
+    record = SelectionRecord(folds=2, compared=9, classes=classes)
+    lines = gan.meta_.model_copy(update={"selection": record}).selection_lines()
+    assert lines[1:] == [
+        "  a  90% (dropped: 10% label)",
+        "  b  refused at 5% (dropped: 95% logit)",
+        "  c  refused: 3 images",
+    ]
