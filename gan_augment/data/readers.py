@@ -15,8 +15,9 @@ from gan_augment.data.duplicates import digest, join_groups, same_rows
 from gan_augment.data.image_files.folders import list_folder
 from gan_augment.data.image_files.listing import Listing
 from gan_augment.data.image_files.manifests import list_manifest
-from gan_augment.data.image_files.scan import Entry, Scan, scan_files
+from gan_augment.data.image_files.scan import Entry, Scan, Scanned, scan_files
 from gan_augment.data.image_files.scan_notes import duplicate_notes
+from gan_augment.data.mapped import release
 from gan_augment.data.npz import read_npz
 from gan_augment.data.sizing import Resize, checked_resize, checked_size, model_size, resize_batch
 from gan_augment.errors import DataError, UsageError
@@ -39,12 +40,15 @@ def read_images(
     resize: str = "squeeze",
     skip_bad: bool = False,
     workers: int | None = None,
+    cache_above: int | None = None,
     progress: Progress | None = None,
 ) -> ReadImages:
-    """Read a folder of class folders, a `.csv` manifest or an `.npz` file. Nothing is written.
+    """Read a folder of class folders, a `.csv` manifest or an `.npz` file, and leave it as it is.
 
     image_size: (height, width) px, or None for `sizing.model_size`. resize: squeeze, crop or pad.
     skip_bad: leave out unusable files however many there are. workers: processes that decode.
+    cache_above: bytes; if the pixels of files take more, they are decoded into a file of the user's
+    cache folder and mapped from there, read-only (None: 1 GiB, or $GAN_AUGMENT_CACHE_ABOVE in MiB).
     ids are paths below the root, or "row-000000" for arrays. Images with the same pixels share a
     group. Raises DataError (UnreadableFilesError) or UsageError.
 
@@ -70,7 +74,16 @@ def read_images(
         listing = list_manifest(path)
     else:
         raise UsageError(f"{str(path)!r} is neither a folder of classes nor a .csv or .npz file")
-    return _read_listing(listing, size, how, skip_bad, workers, progress)
+    scanned = scan_files(
+        listing,
+        image_size=size,
+        resize=how,
+        skip_bad=skip_bad,
+        workers=workers,
+        cache_above=cache_above,
+        progress=progress,
+    )
+    return _labelled(listing, scanned)
 
 
 def read_as_asked(
@@ -87,22 +100,7 @@ def read_as_asked(
     )
 
 
-def _read_listing(
-    listing: Listing,
-    size: tuple[int, int] | None,
-    how: Resize,
-    skip_bad: bool,
-    workers: int | None,
-    progress: Progress,
-) -> ReadImages:
-    scanned = scan_files(
-        listing,
-        image_size=size,
-        resize=how,
-        skip_bad=skip_bad,
-        workers=workers,
-        progress=progress,
-    )
+def _labelled(listing: Listing, scanned: Scanned) -> ReadImages:
     entries = scanned.scan.entries
     names = tuple(scanned.scan.counts)
     index = {name: i for i, name in enumerate(names)}
@@ -150,6 +148,7 @@ def data_sha256(data: LabelledImages) -> str:
     total = hashlib.sha256(repr((data.pixels.shape, data.names)).encode())
     for start in range(0, len(data), 1024):
         total.update(np.ascontiguousarray(data.pixels[start : start + 1024]).data)
+        release(data.pixels)
     total.update(np.ascontiguousarray(data.labels.astype("<i8")).data)
     total.update("\0".join(data.ids.tolist()).encode())
     if data.groups is not None:  # they decide what is held out

@@ -56,11 +56,13 @@ def decode_files(
     workers: int | None = None,
     limit_s: float = LIMIT_S,
     advance: Callable[[int], None] = lambda done: None,
+    take: Callable[[int, Answer], Answer] = lambda turn, answer: answer,
 ) -> list[Answer]:
     """One answer a path, in order; with `size` None only headers are read.
 
     workers: processes; None is one for every 200 files, at most one a core.
-    `advance` is told the number of files done, from one thread at a time.
+    `advance` is told the number of files done; `take` gets the number of a path and its answer as
+    it comes and returns what to keep of it. Both from one thread at a time.
     """
     answers: list[Answer | None] = [None] * len(paths)
     requests = [
@@ -78,11 +80,14 @@ def decode_files(
                     return
                 yield turn, requests[turn]
 
-        for turn, answer in _answers(mine(), limit_s):
-            with lock:
-                answers[turn] = answer
-                done[0] += 1
-                advance(done[0])
+        try:
+            for turn, answer in _answers(mine(), limit_s):
+                with lock:
+                    answers[turn] = take(turn, answer)
+                    done[0] += 1
+                    advance(done[0])
+        finally:
+            stop.set()  # no more files for the others either, if this one failed
 
     n = worker_count(len(paths), workers)
     with ThreadPoolExecutor(n, thread_name_prefix="decode") as pool:
@@ -92,6 +97,11 @@ def decode_files(
         finally:
             stop.set()
     return [answer for answer in answers if answer is not None]
+
+
+def is_passing(reason: str | None) -> bool:
+    """Whether a file was refused for what may have been the machine's fault, not the file's."""
+    return reason in (_SLOW, _CRASHED)
 
 
 def worker_count(files: int, asked: int | None) -> int:
@@ -111,7 +121,7 @@ def _answers(requests: Iterator[tuple[int, bytes]], limit_s: float) -> Iterator[
             while sent:
                 answer = worker.receive(limit_s)
                 yield sent.popleft()[0], answer
-                if answer.reason in (_SLOW, _CRASHED):
+                if is_passing(answer.reason):
                     break
                 fresh = list(islice(requests, 1))
                 sent.extend(fresh)
