@@ -65,6 +65,15 @@ BETWEEN = changed(ANCHORED, generator={"borrowed": 0.0, "extrapolation": 0.0})
 
 ONE = ((0.5, True),)
 
+BORROWING = {
+    "transition": (0.25, 0.5),
+    "label_power_end": 0.0,
+    "embedding_noise": 0.75,
+    "shared_blocks": True,
+    "warm_start": 0.1,
+}
+"""All that `docs/recipes.md` says rare classes may borrow in training."""
+
 SCREEN = (
     REPEATS,
     Way("mixup", mixed=mixup),
@@ -79,6 +88,7 @@ SCREEN = (
     ),
     Way("between two rows", BETWEEN, selection=False, amounts=ONE),
     Way("free", FREE, selection=False, amounts=ONE),
+    Way("free, all borrowing", changed(FREE, borrowing=BORROWING), selection=False, amounts=ONE),
     Way(
         "borrowed from any class",
         changed(ANCHORED, generator={"lenders": 1000}),
@@ -86,4 +96,15 @@ SCREEN = (
         amounts=ONE,
     ),
 )
-CONFIRM = SCREEN
+CONFIRM = (
+    REPEATS,
+    Way("anchored", ANCHORED),
+    Way(
+        "interpolation alone",
+        changed(BETWEEN, objective={"reconstruct_only": 0.999}),
+        length=0.5,
+        selection=False,
+        amounts=ONE,
+    ),
+)
+"""What was kept: the recipe as it comes, selection included."""
