@@ -20,7 +20,8 @@ def main(out: Path) -> None:
         path = out / "photos" / str(label) / f"{row:03d}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(picture).save(path)
-    options = FitOptions(steps=60, threads=1)  # seconds; thousands of steps make good pictures
+    # 60 steps take seconds and make nothing that selection would keep; thousands do.
+    options = FitOptions(steps=60, threads=1, selection=False)
     fitted = workflows.fit(out / "photos", out / "run", options)
     filled = workflows.augment(
         out / "photos", out / "topped-up", model=fitted.run, top_up=TopUp(to="majority")

@@ -27,6 +27,7 @@ for name in [name for name in os.environ if name.startswith("GAN_AUGMENT_")]:
     del os.environ[name]
 os.environ["GAN_AUGMENT_THREADS"] = "1"
 os.environ["GAN_AUGMENT_N_JOBS"] = "1"
+os.environ["GAN_AUGMENT_SELECTION"] = "0"  # what a few steps make is not worth keeping
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 

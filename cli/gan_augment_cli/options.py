@@ -92,6 +92,10 @@ Resize = Annotated[
     Literal["squeeze", "crop", "pad"], option("--resize", "How other aspects are made to fit.")
 ]
 Flips = Annotated[bool, option("--flips/--no-flips", "Whether a mirror image keeps its label.")]
+Selection = Annotated[
+    bool,
+    option("--selection/--no-selection", "Whether to give only generated images worth keeping."),
+]
 Seed = Annotated[int, option("--seed", "Same seed, same result.", min=0)]
 Device = Annotated[str, option("--device", "auto, cpu, cuda or cuda:1.")]
 Precision = Annotated[

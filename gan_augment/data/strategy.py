@@ -118,10 +118,12 @@ def targets(
     top_up: TopUp,
     classes: Sequence[str],
     data: DataKind = "image",
+    advised: float | None = None,
 ) -> dict[str, ClassPlan]:
     """How every class ends, {name: ClassPlan} in the order of `counts`.
 
-    data: the kind of data, which decides what "auto" means.
+    data: the kind of data, which decides what "auto" means; advised: the share that it means with
+    the model at hand, if there is one.
 
     A topped-up class of n rows ends with max(n, T) rows, T given by `top_up.to`: the largest count,
     the median count (of the classes that hold a row), an integer, or a fraction of the largest.
@@ -139,7 +141,7 @@ def targets(
     """
     for name in classes:
         _check_held(name, counts)
-    share, companions = top_up.resolved(data)
+    share, companions = top_up.resolved(data, advised)
     goal = _goal(counts, top_up.to)
     added = {name: max(goal - counts[name], 0) for name in classes}
     if companions and not isinstance(top_up.to, int):

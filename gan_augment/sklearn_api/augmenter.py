@@ -68,8 +68,8 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
     categorical_features : "infer", list or mask, default="infer"
         Columns of a table that hold levels, by name, number or mask, whatever they look like. All
         others are inferred: numbers are numbers, texts and categories are levels.
-    selection : "auto", "off" or None, default="auto"
-        Which generated rows are kept. All of them in this version; "auto" is "off".
+    selection : bool, "auto", "off" or None, default="auto"
+        Whether only images worth keeping are given; classes without enough get repeats.
     device : str, default="auto"
         "cpu", "cuda", "cuda:1"; "auto" takes a GPU that is there.
     n_jobs : int or None, default=None
@@ -247,6 +247,8 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
         names = [given.labels.name_of(label) for label, n in added.items() if n]
         if generates(given, added, share, companions):
             self._train(given, names, settings)
+            share, companions = settings.top_up(given.kind, self.synthesizer_)
+            added = rows_wanted(given, self.sampling_strategy, share, companions)
         else:
             self._remember(given, None)
         seed = derived_seed(self._seed, "fit_resample")  # `sample` is to draw other rows
@@ -388,8 +390,7 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
                 self.__dict__.pop(name, None)
             return
         self.origin_, self.synthetic_mask_ = result.origin, result.synthetic
-        self.n_generated_ = int(self.synthetic_mask_.sum())
-        self.refused_ = dict(result.refused)
+        self.n_generated_, self.refused_ = int(result.synthetic.sum()), dict(result.refused)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -50,7 +50,7 @@ def trained(
     _warn_if_long(data, settings)
     gan: GAN
     if isinstance(data, LabelledImages):
-        gan = images = ImageGAN(**chosen)
+        gan = images = ImageGAN(**chosen, selection=settings.selection)
         fit: Callable[[], GAN] = partial(images.fit, data, progress=progress)
     else:
         gan = table = TabularGAN(**chosen)

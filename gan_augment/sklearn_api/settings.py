@@ -13,6 +13,7 @@ from sklearn.utils import check_random_state
 from gan_augment.config import DataKind, Recipe, TopUp, seconds
 from gan_augment.errors import UsageError, did_you_mean
 from gan_augment.processes import available_cores
+from gan_augment.synthesizers.topping_up import advised_share
 from gan_augment.training.callbacks import Callback
 
 MOST_SEED = 2**31 - 1
@@ -30,13 +31,13 @@ class Settings:
     threads: int | None
     synthetic_share: float | Literal["auto"]
     companions: bool | Literal["auto"]
+    selection: bool
     callbacks: tuple[Callback, ...]
     verbose: int
 
     @classmethod
     def of(cls, params: dict[str, Any]) -> Settings:
         """From the parameters by name. Raises UsageError: given, expected, what next."""
-        _check_selection(params["selection"])
         _check_word(
             params, "recipe", (str, Recipe), "'auto', 'anchored', 'free', a .toml, a Recipe"
         )
@@ -51,14 +52,15 @@ class Settings:
             threads=threads(params["n_jobs"]),
             synthetic_share=share,
             companions=companions,
+            selection=_selection(params["selection"]),
             callbacks=_callbacks(params["callbacks"]),
             verbose=_verbose(params["verbose"]),
         )
 
-    def top_up(self, kind: DataKind) -> tuple[float, bool]:
-        """(synthetic_share, companions) for that kind of data."""
+    def top_up(self, kind: DataKind, model: object = None) -> tuple[float, bool]:
+        """(synthetic_share, companions) for that kind of data, with that model if there is one."""
         chosen = TopUp(synthetic_share=self.synthetic_share, companions=self.companions)
-        return chosen.resolved(kind)
+        return chosen.resolved(kind, advised_share(model, self.synthetic_share))
 
 
 def drawn_seed(random_state: Any) -> int:
@@ -120,13 +122,16 @@ def _verbose(verbose: Any) -> int:
     return int(verbose)
 
 
-def _check_selection(selection: Any) -> None:
-    if selection is None or selection is False or selection in _SELECTIONS:
-        return
+def _selection(selection: Any) -> bool:
+    """Whether generated images are selected."""
+    if isinstance(selection, bool) or selection is None:
+        return bool(selection)
+    if selection in _SELECTIONS:
+        return bool(selection == "auto")
     guess = did_you_mean(selection, _SELECTIONS) if isinstance(selection, str) else ""
     raise UsageError(
-        f"selection={selection!r}; expected 'auto', or 'off' or None for none. No rows are "
-        f"selected in this version.{guess}"
+        f"selection={selection!r}; expected 'auto' or True, or 'off', False or None for "
+        f"none.{guess}"
     )
 
 

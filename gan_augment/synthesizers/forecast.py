@@ -21,6 +21,7 @@ from gan_augment.synthesizers.table_preparing import PROBE_STEPS, TRAINING_SHARE
 from gan_augment.synthesizers.table_run import new_run
 from gan_augment.synthesizers.table_trials import FOLDS
 from gan_augment.synthesizers.tabular_gan import TabularGAN
+from gan_augment.synthesizers.thresholds import selecting_s
 from gan_augment.synthesizers.timing import PROBE_S, SMALLEST_RUN_STEPS, step_seconds
 from gan_augment.training.build import build
 from gan_augment.training.callbacks import StopFlag
@@ -78,6 +79,8 @@ def _of_images(gan: ImageGAN, data: LabelledImages) -> Forecast:
         score_s = time.monotonic() - began_s - prepared_s
     step_s = step_seconds(parts, ready.batches, 1, PROBE_S)
     fixed_s = prepared_s + (SCORES_A_RUN + 1) * score_s
+    if gan.selection:
+        fixed_s += selecting_s(len(ready.train), prepared_s)
     return Forecast(gan.steps or recipe.steps, fixed_s, step_s, step_s)
 
 

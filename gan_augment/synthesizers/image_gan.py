@@ -36,6 +36,7 @@ from gan_augment.synthesizers.sampler_arrays import load_sampler, sampler_arrays
 from gan_augment.synthesizers.saving import RunSaver
 from gan_augment.synthesizers.selection_arrays import load_selection, selection_arrays
 from gan_augment.synthesizers.shown import ShownEvents
+from gan_augment.synthesizers.thresholds import selecting_s
 from gan_augment.synthesizers.timing import pace_for_budget
 from gan_augment.training.build import build
 from gan_augment.training.callbacks import Callback, StopFlag, StopRequested
@@ -293,7 +294,10 @@ class ImageGAN:
         if self.budget_s is None:
             return parts.recipe.steps, parts
         progress.phase("timing a few steps")
-        machine, left_s = parts.machine, self.budget_s - (time.monotonic() - started_s)
+        machine, prepared_s = parts.machine, time.monotonic() - started_s
+        left_s = self.budget_s - prepared_s
+        if self.selection:
+            left_s -= selecting_s(len(ready.train), prepared_s)
         may_choose = self.threads is None and machine.device.type == "cpu"
         pace = pace_for_budget(parts, ready.batches, ready.scorer, left_s, may_choose)
         again = f"--steps {pace.steps}" + (f" --threads {pace.threads}" if may_choose else "")

@@ -26,6 +26,7 @@ from gan_augment.synthesizers.model_file import (
     SelectionRecord,
     Thresholds,
 )
+from gan_augment.synthesizers.preparing import JUDGE_STEPS as SCORERS_STEPS
 from gan_augment.synthesizers.selection import CRITERIA, Critics, Pixels, Scores, Selection, failed
 from gan_augment.training.classifier import train_classifier
 
@@ -94,6 +95,15 @@ def select(
     compared = sum(len(own) for of_fold in critics.rows for own in of_fold.values())
     record = SelectionRecord(folds=len(critics.folds), compared=compared, classes=classes)
     return Selection(critics, record, data.names), artefacts
+
+
+def selecting_s(rows: int, judge_s: float) -> float:
+    """How long `select` takes, from the seconds that the 300 updates of the scorer's judge took.
+
+    Candidates and features are 30 % on top of the updates (28 px, 10 classes).
+    """
+    updates = FOLDS * _steps(rows // FOLDS) + _steps(rows)
+    return 1.3 * judge_s * updates / SCORERS_STEPS
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,12 @@ from gan_augment.randomness import generator
 from gan_augment.synthesizers.protocol import Data, Synthesizer
 from gan_augment.user_warnings import warn
 
+NOTHING_GENERATED = (
+    "generated images are too easily told from real ones (see the run's last lines, or `inspect`), "
+    "so that real ones are repeated instead; give synthetic_share (--synthetic-share) to generate "
+    "all the same"
+)
+
 
 @dataclass(frozen=True)
 class Added(Generic[Data]):
@@ -99,6 +105,18 @@ def with_added(data: Data, added: Added[Data]) -> Data:
 
     frame = pd.concat([data.frame, added.data.frame], ignore_index=True)
     return replace(data, frame=frame, labels=labels, ids=ids, groups=None)
+
+
+def advised_share(model: object, asked: object) -> float | None:
+    """What "auto" of synthetic_share is with this model, None where the model has no opinion.
+
+    asked: the share that was asked for; where it is "auto", a warning says that nothing is to be
+    generated.
+    """
+    share: float | None = getattr(model, "advised_share_", None)
+    if share == 0 and asked == "auto":
+        warn(NOTHING_GENERATED)
+    return share
 
 
 def _made(

@@ -15,7 +15,7 @@ from gan_augment.data.items.formats import plain_label
 from gan_augment.data.labels import encode_labels
 from gan_augment.data.strategy import ClassPlan, choose_classes, targets
 from gan_augment.errors import NoRareClassError
-from gan_augment.synthesizers.topping_up import repeated_rows
+from gan_augment.synthesizers.topping_up import advised_share, repeated_rows
 from gan_augment.torch_api.models import Sampling, in_python
 
 _BY_SIZE = ("auto", "minority", "not minority", "not majority")
@@ -46,8 +46,9 @@ def planned(
 
     Raises UnknownClassError, NoRareClassError.
     """
-    topped_up = getattr(model, "topped_up_", ())
-    return targets(facts.counts, top_up, _chosen(classes, facts.counts, topped_up), facts.kind)
+    chosen = _chosen(classes, facts.counts, getattr(model, "topped_up_", ()))
+    advised = advised_share(model, top_up.synthetic_share)
+    return targets(facts.counts, top_up, chosen, facts.kind, advised)
 
 
 def check_choice(

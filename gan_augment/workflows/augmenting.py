@@ -24,6 +24,7 @@ from gan_augment.workflows.topping_up import (
     AugmentResult,
     Job,
     check_classes_known,
+    follow_advice,
     job_of,
     made_from,
     trained_model,
@@ -70,7 +71,7 @@ def augment(
     ...     here = Path(folder)
     ...     x, y = rng.random((24, 8, 8)), ["good"] * 20 + ["bad"] * 4
     ...     np.savez(here / "parts.npz", x=x, y=y)
-    ...     quick = FitOptions(steps=2, threads=1)
+    ...     quick = FitOptions(steps=2, threads=1, selection=False)
     ...     done = augment(here / "parts.npz", here / "out", options=quick, run=here / "run")
     >>> done.counts["bad"]
     {'real': 4, 'repeat': 8, 'synthetic': 8, 'companion': 0}
@@ -103,6 +104,7 @@ def augment(
                 progress.note(note)
         else:
             trained = trained_model(folder, described, job, read, options, run, overwrite, progress)
+        follow_advice(job, top_up, options, image_facts(trained), progress)
         if not resize_originals:
             _warn_of_size(job, read, image_facts(trained), progress)
         _write(folder, job, read, trained, resize_originals, options.workers, progress)
@@ -141,7 +143,9 @@ def plan_augment(
     options = _as_the_model(options, facts)
     read = read_as_asked(source, options)
     _check_fits(read, facts)
-    return job_of(source, out, read, top_up, options, Silent()).plan
+    job = job_of(source, out, read, top_up, options, Silent())
+    follow_advice(job, top_up, options, facts, Silent())
+    return job.plan
 
 
 def _as_the_model(options: FitOptions, facts: ModelMeta) -> FitOptions:

@@ -189,7 +189,13 @@ def _generator(data: Data, fit: FitOptions) -> ImageGAN | TabularGAN:
             recipe=fit.recipe, classes=fit.classes, device=fit.device, precision=fit.precision
         )
     recipe = with_flips(resolve_recipe(fit.recipe), fit.flips)
-    return ImageGAN(recipe=recipe, classes=fit.classes, device=fit.device, precision=fit.precision)
+    return ImageGAN(
+        recipe=recipe,
+        classes=fit.classes,
+        device=fit.device,
+        precision=fit.precision,
+        selection=fit.selection,
+    )
 
 
 def _samplers(named: tuple[str, ...]) -> dict[str, OwnSampler]:

@@ -99,7 +99,8 @@ class FitPlan:
 class FitResult:
     """What a fit left. score: of the kept generator, lower is better; None: none was eligible.
 
-    samples: reals beside synthetics. kept: which generator was kept and why, in words.
+    samples: reals beside synthetics. kept: which generator was kept and why, in words. found: of
+    images, what selection keeps and how easily it is told from real ones, in lines.
     """
 
     run: Path
@@ -108,6 +109,7 @@ class FitResult:
     chosen: str
     samples: Path
     kept: str
+    found: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
@@ -118,12 +120,13 @@ class FitResult:
             "steps": self.steps,
             "score": self.score,
             "chosen": self.chosen,
+            "found": list(self.found),
             "warnings": list(self.warnings),
         }
 
     def lines(self) -> list[str]:
         """The same for people."""
-        return [f"{self.steps} steps; {self.kept}", f"look at {self.samples}"]
+        return [f"{self.steps} steps; {self.kept}", *self.found, f"look at {self.samples}"]
 
 
 def plan_fit(
@@ -246,6 +249,7 @@ def _described(plan: FitPlan, about: Described) -> FitResult:
         chosen=about.chosen,
         samples=plan.run / plan.task.samples,
         kept=plan.task.chosen(about),
+        found=plan.task.found(about),
         warnings=plan.notes,
     )
 

@@ -17,6 +17,7 @@ from gan_augment.data.image_files.contact_sheet import SheetRow, contact_sheet
 from gan_augment.data.image_files.export import png_bytes
 from gan_augment.data.readers import ReadImages, data_sha256
 from gan_augment.devices import Machine, choose_machine
+from gan_augment.errors import TooFewAcceptedError
 from gan_augment.progress import Progress
 from gan_augment.randomness import generator
 from gan_augment.recipes import resolve_recipe
@@ -93,6 +94,7 @@ class ImageTask:
             precision=options.precision,
             threads=options.threads,
             random_state=options.seed,
+            selection=options.selection,
             callbacks=callbacks,
         )
         return ImageFit(gan, self)
@@ -100,6 +102,12 @@ class ImageTask:
     def saved(self, run: Path) -> ModelMeta:
         """The description of the model in a run, its arrays verified."""
         return load_bundle(run / MODEL, NAME, schema=ModelMeta)[1]
+
+    def found(self, about: Described) -> tuple[str, ...]:
+        """What is kept of each class, how visible the artefacts are, and what follows."""
+        assert isinstance(about, ModelMeta)
+        judged = () if about.artefacts is None else (about.artefacts.in_words(), about.advice())
+        return (*about.selection_lines(), *judged)
 
     def chosen(self, about: Described) -> str:
         """The score of the kept generator."""
@@ -159,9 +167,17 @@ def samples_sheet(gan: ImageGAN, data: LabelledImages) -> NDArray[np.uint8]:
         if len(own):
             shown = generator(0, "samples sheet", name).permutation(own)[:SAMPLES_A_CLASS]
             real = data.pixels[np.sort(shown)]  # rows that follow each other may be alike
-            made = gan.sample_range(name, 0, SAMPLES_A_CLASS)
+            made = _shown(gan, name)
             rows.append(SheetRow(name, len(own), real, made))
     return contact_sheet(rows, columns=SAMPLES_A_CLASS)
+
+
+def _shown(gan: ImageGAN, name: str) -> NDArray[np.uint8]:
+    """The first samples of a class; of one that selection refuses, the first candidates."""
+    try:
+        return gan.sample_range(name, 0, SAMPLES_A_CLASS)
+    except TooFewAcceptedError:
+        return gan.judged_block(name, 0)[0][:SAMPLES_A_CLASS]
 
 
 def _median_size(read: ReadImages) -> tuple[int, int]:

@@ -1,4 +1,7 @@
-"""`inspect`: what a data set holds, and what a trained run is. Loads no torch, changes nothing."""
+"""`inspect`: what a data set holds, and what a trained run is. Changes nothing of either.
+
+Loads no torch, but for the picture of a run's candidates.
+"""
 
 from __future__ import annotations
 
@@ -70,28 +73,34 @@ class DataReport:
 
 @dataclass(frozen=True)
 class RunReport:
-    """What a trained model is, as it was saved with it."""
+    """What a trained model is, as it was saved with it. samples: the picture that was drawn."""
 
     run: str
     sha256: str
     facts: ModelMeta
+    samples: str | None = None
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """What somebody who passes the model on must know."""
-        n = self.facts.anchors
-        if not n:
-            return ()
-        rows = "1 training row" if n == 1 else f"{n} training rows"
-        return (
-            f"this model contains {rows} in encoded form and can draw images close to them: "
-            "share it only with those who may see the training data",
-        )
+        facts, notes = self.facts, []
+        if n := facts.anchors:
+            rows = "1 training row" if n == 1 else f"{n} training rows"
+            notes.append(
+                f"this model contains {rows} in encoded form and can draw images close to them: "
+                "share it only with those who may see the training data"
+            )
+        if facts.selection and (n := facts.selection.compared):
+            notes.append(
+                f"its selection compares with features of {n} training rows, which are inside"
+            )
+        return tuple(notes)
 
     def to_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
         facts = self.facts.model_dump(mode="json", exclude={"format"})
-        plain = {"run": self.run, "model_sha256": self.sha256, **facts}
+        plain = {"run": self.run, "model_sha256": self.sha256, "samples": self.samples, **facts}
+        plain["advised_share"] = self.facts.advised_share
         return {**_finite(plain), "warnings": list(self.warnings)}
 
     def lines(self) -> list[str]:
@@ -110,9 +119,12 @@ class RunReport:
             f"recipe: {facts.recipe.name}, {facts.recipe.generator.kind} generator, "
             f"{facts.steps} steps, seed {facts.seed}, {facts.precision}, threads {facts.threads}",
             f"chosen: {facts.chosen}; score {score} (lower is better)",
+            *facts.selection_lines(),
+            *((facts.artefacts.in_words(), facts.advice()) if facts.artefacts else ()),
             f"data sha256: {facts.data_sha256}",
             f"model sha256: {self.sha256}",
             *(f"note: {warning}" for warning in self.warnings),
+            *([f"look at {self.samples}"] if self.samples else []),
         ]
 
 
@@ -154,16 +166,23 @@ def inspect_data(
     return DataReport(str(source), found.scan, found.notes, problem)
 
 
-def inspect_run(run: str | Path) -> RunReport | TableRunReport:
+def inspect_run(run: str | Path, samples: str | Path | None = None) -> RunReport | TableRunReport:
     """What a trained run is: classes, sizes, recipe, data hash, scores, and what it contains.
 
-    Raises ModelFileError where there is no model, or its description is damaged.
+    samples: a new .png for what selection keeps and rejects of each class, and why.
+    Raises ModelFileError where there is no model, or its description is damaged, and what
+    `candidates.write_candidates` raises.
     """
     run = Path(run)
     facts = model_facts(run)
+    if samples is not None:
+        from gan_augment.workflows.candidates import write_candidates
+
+        write_candidates(run, samples)
     if isinstance(facts, TableMeta):
         return TableRunReport(str(run), model_sha256(run), facts)
-    return RunReport(str(run), model_sha256(run), facts)
+    drawn = None if samples is None else str(samples)
+    return RunReport(str(run), model_sha256(run), facts, drawn)
 
 
 def _rejected_lines(scan: Scan) -> list[str]:

@@ -106,6 +106,10 @@ class TableTask:
         )
         return TableFit(gan, self)
 
+    def found(self, about: Described) -> tuple[str, ...]:
+        """Nothing: a table's rows are not selected."""
+        return ()
+
     def saved(self, run: Path) -> TableMeta:
         """The description of the model in a run, its arrays verified."""
         return load_bundle(run / MODEL, NAME, schema=TableMeta)[1]

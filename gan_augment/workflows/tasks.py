@@ -112,6 +112,9 @@ class Task(Protocol):
     def saved(self, run: Path) -> Described:
         """The description of the model in a run. Raises ModelFileError."""
 
+    def found(self, about: Described) -> tuple[str, ...]:
+        """What else the end of the fit found, in lines for people."""
+
     def chosen(self, about: Described) -> str:
         """Which generator was kept and why, in words."""
 

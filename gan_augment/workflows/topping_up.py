@@ -18,6 +18,7 @@ from gan_augment.errors import DataError, ResumeMismatchError
 from gan_augment.progress import Progress
 from gan_augment.synthesizers.model_file import ModelMeta
 from gan_augment.synthesizers.table_file import TableMeta
+from gan_augment.synthesizers.topping_up import NOTHING_GENERATED
 from gan_augment.workflows.model_facts import model_sha256
 from gan_augment.workflows.output_folder import check_apart
 from gan_augment.workflows.tasks import Task, task_of
@@ -140,6 +141,19 @@ def job_of(
     few = f"it has 1 {task.unit[0]}, and a generator needs 2"
     job.refuse({name: few for name, end in plan.items() if end.lone}, progress)
     return job
+
+
+def follow_advice(
+    job: Job, top_up: TopUp, options: FitOptions, facts: ModelMeta, progress: Progress
+) -> None:
+    """Plan as the model advises, where "auto" was asked for; a warning says what that changes."""
+    if top_up.synthetic_share != "auto" or facts.advised_share == top_up.resolved("image")[0]:
+        return
+    counts = job.task.data.counts
+    chosen = choose_classes(options.classes, counts)
+    job.plan = targets(counts, top_up, chosen, "image", facts.advised_share)
+    if facts.advised_share == 0:
+        job.warn(NOTHING_GENERATED, progress)
 
 
 def made_from(

@@ -253,3 +253,20 @@ def test_the_demo_measures_and_says_where_things_are(command: Command, tmp_path:
     told = answer(command("demo", "out", "--steps", 2, "--seeds", 1, "--json", timeout=300))
     assert told["command"] == "demo"
     assert any((tmp_path / "out").iterdir())
+
+
+@pytest.mark.slow
+def test_a_class_that_selection_cannot_serve_ends_sample_with_3_and_the_cure(
+    photos, command, tmp_path
+):
+    fitted = command("fit", photos, "--out", "run", "--steps", 4, "--selection")
+    assert fitted.returncode == 0, fitted.stderr
+    assert "rare    refused: 6 training images of 'rare'" in fitted.stdout
+    sampled = command("sample", "run", "out", "--counts", 3)
+    assert sampled.returncode == 3
+    assert "--no-selection" in sampled.stderr
+    shown = command("inspect", "run", "--samples", "candidates.png")
+    assert shown.stdout.splitlines()[-1] == "look at candidates.png"
+    assert (tmp_path / "candidates.png").read_bytes().startswith(b"\x89PNG")
+    refused = command("inspect", photos, "--samples", "more.png")
+    assert refused.returncode == 2

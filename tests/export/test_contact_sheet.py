@@ -3,7 +3,13 @@
 import numpy as np
 import pytest
 
-from gan_augment.data.image_files.contact_sheet import SheetRow, as_rgb, contact_sheet, printable
+from gan_augment.data.image_files.contact_sheet import (
+    JudgedRow,
+    SheetRow,
+    as_rgb,
+    contact_sheet,
+    printable,
+)
 
 
 def images(n, height=8, width=8, channels=1, value=200):
@@ -55,3 +61,15 @@ def test_transparent_pixels_are_shown_over_white():
 
 def test_printable_names_hold_no_control_characters():
     assert printable("a\nb\u202e") == "a\\nb\\u202e"
+
+
+def test_kept_stand_above_rejected_and_the_reason_is_below_in_words():
+    def sheet(*reasons):
+        row = JudgedRow("cat", "60% kept", images(2, value=40), images(2, value=90), reasons)
+        return contact_sheet([row], columns=2)
+
+    plain, told = sheet("", ""), sheet("label", "logit")
+    kept, rejected = (np.argwhere((told == value).all(axis=-1)) for value in (40, 90))
+    assert kept[:, 0].max() < rejected[:, 0].min()
+    changed = np.argwhere((plain != told).any(axis=-1))
+    assert changed[:, 0].min() > rejected[:, 0].max()

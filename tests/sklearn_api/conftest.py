@@ -21,8 +21,8 @@ def untried(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def quick() -> partial[GANAugmenter]:
-    """`quick(**params)`: a GANAugmenter of two steps."""
-    return partial(GANAugmenter, steps=2, random_state=0, n_jobs=1, device="cpu")
+    """`quick(**params)`: a GANAugmenter of two steps, which selection would reject."""
+    return partial(GANAugmenter, steps=2, random_state=0, n_jobs=1, device="cpu", selection="off")
 
 
 @pytest.fixture

@@ -147,7 +147,10 @@ def test_columns_that_are_no_pixels_are_named() -> None:
         ({"synthetic_share": 1.5}, r"synthetic_share=1.5; expected 'auto', or a number in 0..1"),
         ({"synthetic_share": "half"}, "synthetic_share='half'"),
         ({"companions": "yes"}, "companions='yes'; expected 'auto', True or False"),
-        ({"selection": "of"}, "selection='of'; expected 'auto', or 'off'.*Did you mean 'off'"),
+        (
+            {"selection": "of"},
+            "selection='of'; expected 'auto' or True, or 'off'.*Did you mean 'off'",
+        ),
         ({"recipe": "ancored"}, "no recipe 'ancored'.*Did you mean 'anchored'"),
         ({"recipe": 3}, "recipe=3"),
         ({"device": "tpu"}, "device 'tpu'"),

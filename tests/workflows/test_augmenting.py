@@ -234,7 +234,7 @@ def test_overwriting_that_cannot_begin_leaves_the_earlier_output(run, data_folde
 
 @pytest.mark.slow
 def test_a_run_that_changed_meanwhile_is_not_mixed_with_what_it_drew_before(data_folder, tmp_path):
-    options = FitOptions(steps=2, device="cpu", threads=1, precision="float32")
+    options = FitOptions(steps=2, threads=1, precision="float32", selection=False)
     asked = {"options": options, "run": tmp_path / "run"}
     augment(data_folder, tmp_path / "out", **asked)
     fit(data_folder, tmp_path / "run", options.model_copy(update={"seed": 1}), overwrite=True)
@@ -249,7 +249,7 @@ def test_without_a_model_one_is_trained_and_kept_and_a_finished_one_is_not_train
     data_folder, tmp_path, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)
-    options = FitOptions(steps=2, device="cpu", threads=1, precision="float32")
+    options = FitOptions(steps=2, threads=1, precision="float32", selection=False)
     result = augment(data_folder, "out", options=options)
     assert result.run.as_posix() == "runs/parts"
     model = (tmp_path / "runs" / "parts" / "model" / "manifest.json").read_bytes()

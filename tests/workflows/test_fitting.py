@@ -38,7 +38,7 @@ from gan_augment.workflows.fitting import fit, plan_fit
 from gan_augment.workflows.run_folder import held
 
 pytestmark = pytest.mark.slow
-QUICK = FitOptions(steps=20, device="cpu", threads=1, precision="float32")
+QUICK = FitOptions(steps=20, device="cpu", threads=1, precision="float32", selection=False)
 COUNTS = {"good": 24, "odd": 10, "bad": 4}
 
 

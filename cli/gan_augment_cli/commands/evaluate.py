@@ -95,6 +95,7 @@ def evaluate(
     image_size: o.ImageSize = None,
     resize: o.Resize = "squeeze",
     flips: o.Flips = False,
+    selection: o.Selection = True,
     seed: o.Seed = 0,
     device: o.Device = "auto",
     precision: o.Precision = "auto",

@@ -1,4 +1,4 @@
-"""`gan-augment inspect`: what a data set holds, or what a run is. Loads no torch."""
+"""`gan-augment inspect`: what a data set holds, or what a run is. Only pictures load torch."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from gan_augment.errors import UsageError
 from gan_augment_cli import options as o
 from gan_augment_cli import outcome
 from gan_augment_cli.console import shown_progress
@@ -24,6 +25,10 @@ def inspect(
     datetime: o.Datetime = None,
     id: o.Ids = None,  # noqa: A002  (the name of the option)
     schema: o.Schema = None,
+    samples: Annotated[
+        Path | None,
+        o.option("--samples", "Draw what a RUN's selection keeps and rejects, and why (a .png)."),
+    ] = None,
     workers: o.Workers = None,
     skip_bad: o.SkipBad = False,
     as_json: o.AsJson = False,
@@ -37,9 +42,12 @@ def inspect(
     with outcome.exit_codes("inspect", as_json=as_json), shown_progress(quiet=as_json) as progress:
         from gan_augment import workflows
 
+        is_run = _is_run(path)
+        if samples is not None and not is_run:
+            raise UsageError(f"--samples is of a run, and {str(path)!r} is none")
         report = (
-            workflows.inspect_run(path)
-            if _is_run(path)
+            workflows.inspect_run(path, samples)
+            if is_run
             else workflows.inspect_data(
                 path,
                 target=target,

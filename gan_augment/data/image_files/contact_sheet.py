@@ -1,10 +1,14 @@
-"""One picture of many small ones: per class a strip of real images above one of synthetic ones."""
+"""One picture of many small ones: per class two strips, of real images above synthetic ones.
+
+Or of what selection keeps above what it rejects, each with the reason below it.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +26,40 @@ INK = (24, 24, 27)
 FAINT = (113, 113, 122)
 EMPTY = (244, 244, 245)
 SYNTHETIC = (29, 98, 178)
+REJECTED = (178, 43, 29)
+CAPTION_PX = 14
 _Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
+
+
+@dataclass(frozen=True)
+class Strip:
+    """Images (n, H, W, C) beside a title; captions: below each, where there are some."""
+
+    title: str
+    images: NDArray[np.uint8]
+    ink: tuple[int, int, int]
+    captions: tuple[str, ...] = ()
+
+    @property
+    def below_px(self) -> int:
+        """What the strip takes below its tiles."""
+        return CAPTION_PX if self.captions else 0
+
+
+class ClassRow(Protocol):
+    """What is shown of one class."""
+
+    @property
+    def name(self) -> str:
+        """Of the class."""
+
+    @property
+    def note(self) -> str:
+        """Behind the name."""
+
+    @property
+    def strips(self) -> tuple[Strip, Strip]:
+        """From top to bottom."""
 
 
 @dataclass(frozen=True)
@@ -34,20 +71,48 @@ class SheetRow:
     real: NDArray[np.uint8]
     synthetic: NDArray[np.uint8]
 
+    @property
+    def note(self) -> str:
+        """How many real rows."""
+        return "1 real row" if self.count == 1 else f"{self.count:,} real rows"
+
+    @property
+    def strips(self) -> tuple[Strip, Strip]:
+        """Real, synthetic."""
+        return Strip("real", self.real, FAINT), Strip("synthetic", self.synthetic, SYNTHETIC)
+
+
+@dataclass(frozen=True)
+class JudgedRow:
+    """Candidates of one class, (n, H, W, C); reasons: why each rejected one is."""
+
+    name: str
+    note: str
+    kept: NDArray[np.uint8]
+    rejected: NDArray[np.uint8]
+    reasons: tuple[str, ...]
+
+    @property
+    def strips(self) -> tuple[Strip, Strip]:
+        """Kept, rejected."""
+        rejected = Strip("rejected", self.rejected, REJECTED, self.reasons or ("",))
+        return Strip("kept", self.kept, SYNTHETIC), rejected
+
 
 def contact_sheet(
-    rows: Sequence[SheetRow], columns: int = 12, tile_px: int = TILE_PX
+    rows: Sequence[ClassRow], columns: int = 12, tile_px: int = TILE_PX
 ) -> NDArray[np.uint8]:
     """The sheet as an RGB image, uint8 (H, W, 3).
 
     At most `columns` images a strip, enlarged by a whole factor (nearest) to at least `tile_px` on
     the shorter side, so that every pixel of the original can be seen.
     """
-    shapes = [images.shape[1:3] for row in rows for images in (row.real, row.synthetic)]
+    shapes = [strip.images.shape[1:3] for row in rows for strip in row.strips]
     height, width = (max((s[axis] for s in shapes), default=1) for axis in (0, 1))
     scale = max(1, math.ceil(tile_px / min(height, width)))
     tile = height * scale, width * scale
-    block = HEADER_PX + 2 * tile[0] + STRIP_GAP_PX + CLASS_GAP_PX
+    captions = max((sum(strip.below_px for strip in row.strips) for row in rows), default=0)
+    block = HEADER_PX + 2 * tile[0] + captions + STRIP_GAP_PX + CLASS_GAP_PX
     size = (
         MARGIN_PX * 2 + GUTTER_PX + columns * (tile[1] + GAP_PX) - GAP_PX,
         MARGIN_PX * 2 + len(rows) * block - (CLASS_GAP_PX if rows else 0),
@@ -59,20 +124,22 @@ def contact_sheet(
 
 
 def _draw_class(
-    sheet: Image.Image, top: int, row: SheetRow, columns: int, tile: tuple[int, int], scale: int
+    sheet: Image.Image, top: int, row: ClassRow, columns: int, tile: tuple[int, int], scale: int
 ) -> None:
     draw = ImageDraw.Draw(sheet)
     bold, small = _font(16), _font(13)
     name = _shortened(printable(row.name), bold, sheet.width - 2 * MARGIN_PX - 120)
     draw.text((MARGIN_PX, top), name, INK, bold)
     after = MARGIN_PX + bold.getlength(name) + 10
-    rows = "1 real row" if row.count == 1 else f"{row.count:,} real rows"
-    draw.text((after, top + 3), rows, FAINT, small)
+    draw.text((after, top + 3), printable(row.note), FAINT, small)
     top += HEADER_PX
-    for label, images, ink in (("real", row.real, FAINT), ("synthetic", row.synthetic, SYNTHETIC)):
-        draw.text((MARGIN_PX, top + tile[0] / 2), label, ink, small, anchor="lm")
-        _draw_strip(sheet, top, images[:columns], columns, tile, scale)
-        top += tile[0] + STRIP_GAP_PX
+    for strip in row.strips:
+        draw.text((MARGIN_PX, top + tile[0] / 2), strip.title, strip.ink, small, anchor="lm")
+        _draw_strip(sheet, top, strip.images[:columns], columns, tile, scale)
+        for column, caption in enumerate(strip.captions[:columns]):
+            left = MARGIN_PX + GUTTER_PX + column * (tile[1] + GAP_PX)
+            draw.text((left, top + tile[0]), caption, FAINT, _font(11))
+        top += tile[0] + strip.below_px + STRIP_GAP_PX
 
 
 def _draw_strip(
