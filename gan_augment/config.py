@@ -180,8 +180,8 @@ class SelectionSettings(Frozen):
     classes are many.
     """
 
-    label: float = Field(default=0.1, ge=0, le=1)
-    label_least: float = Field(default=0.1, ge=0, le=1)
+    label: float = Field(default=0.05, ge=0, le=1)
+    label_least: float = Field(default=0.01, ge=0, le=1)
     outlier: float = Field(default=0.99, ge=0, le=1)
     copy_guard: float = Field(default=0.01, ge=0, lt=1)
     logit: float = Field(default=0.05, ge=0, lt=1)
