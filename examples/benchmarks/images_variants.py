@@ -32,7 +32,9 @@ class Way:
 def changed(recipe: Recipe, **values: Any) -> Recipe:
     """A recipe with settings of its groups replaced: changed(ANCHORED, generator={"sigma": .3})."""
     update = {
-        name: getattr(recipe, name).model_copy(update=value) if isinstance(value, dict) else value
+        name: type(old := getattr(recipe, name)).model_validate(old.model_dump() | value)
+        if isinstance(value, dict)
+        else value
         for name, value in values.items()
     }
     return recipe.model_copy(update=update)
@@ -72,7 +74,7 @@ BORROWING = {
     "shared_blocks": True,
     "warm_start": 0.1,
 }
-"""All that `docs/recipes.md` says rare classes may borrow in training."""
+"""All that `docs/recipes.md` says rare classes may borrow in training, at once."""
 
 SCREEN = (
     REPEATS,
@@ -88,7 +90,13 @@ SCREEN = (
     ),
     Way("between two rows", BETWEEN, selection=False, amounts=ONE),
     Way("free", FREE, selection=False, amounts=ONE),
-    Way("free, all borrowing", changed(FREE, borrowing=BORROWING), selection=False, amounts=ONE),
+    Way(
+        "borrowed in training too",
+        changed(ANCHORED, borrowing=BORROWING | {"warm_start": 0.0}),
+        selection=False,
+        amounts=ONE,
+    ),
+    Way("free with borrowing", changed(FREE, borrowing=BORROWING), selection=False, amounts=ONE),
     Way(
         "borrowed from any class",
         changed(ANCHORED, generator={"lenders": 1000}),
