@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 import gan_augment
-from gan_augment_cli.commands import augment, demo, evaluate, fit, inspect, sample
+from gan_augment_cli.commands import augment, demo, doctor, evaluate, fit, inspect, sample
 
 app = typer.Typer(
     name="gan-augment",
@@ -29,6 +29,7 @@ COMMANDS = (
     sample.sample,
     evaluate.evaluate,
     inspect.inspect,
+    doctor.doctor,
     demo.demo,
 )
 for command in COMMANDS:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from gan_augment.workflows.augmenting import augment, plan_augment
     from gan_augment.workflows.demonstration import demo
+    from gan_augment.workflows.diagnosis import doctor
     from gan_augment.workflows.evaluating import evaluate, plan_evaluation
     from gan_augment.workflows.fitting import fit, plan_fit
     from gan_augment.workflows.inspection import inspect_data, inspect_run
@@ -22,6 +23,7 @@ _HOMES = {
     "augment": "augmenting",
     "demo": "demonstration",
     "demo_table": "table_demonstration",
+    "doctor": "diagnosis",
     "evaluate": "evaluating",
     "fit": "fitting",
     "inspect_data": "inspection",
@@ -36,6 +38,7 @@ __all__ = [
     "augment",
     "demo",
     "demo_table",
+    "doctor",
     "evaluate",
     "fit",
     "inspect_data",
