@@ -74,7 +74,7 @@ def augment(
     ...     quick = FitOptions(steps=2, threads=1, selection=False)
     ...     done = augment(here / "parts.npz", here / "out", options=quick, run=here / "run")
     >>> done.counts["bad"]
-    {'real': 4, 'repeat': 8, 'synthetic': 8, 'companion': 0}
+    {'real': 4, 'repeat': 16, 'synthetic': 16, 'companion': 0}
     """
     source, out, progress = Path(data), Path(out), progress or Silent()
     top_up, options = top_up or TopUp(), options or FitOptions()
