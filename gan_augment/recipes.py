@@ -1,12 +1,13 @@
-"""The recipes that come with the library, by name. What a recipe may say is in `config.py`."""
+"""The recipes that come with the library, by name. What one may say: `recipe_settings.py`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
 
-from gan_augment.config import (
-    DataKind,
+from gan_augment.config import DataKind
+from gan_augment.errors import UsageError, did_you_mean
+from gan_augment.recipe_settings import (
     DiscriminatorSettings,
     GeneratorSettings,
     ObjectiveSettings,
@@ -14,7 +15,6 @@ from gan_augment.config import (
     Recipe,
     ScheduleSettings,
 )
-from gan_augment.errors import UsageError, did_you_mean
 from gan_augment.toml import read_toml
 
 ANCHORED = Recipe(

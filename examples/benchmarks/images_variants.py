@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from images_protocol import Pixels
 
-from gan_augment.config import Recipe
+from gan_augment.recipe_settings import Recipe
 from gan_augment.recipes import ANCHORED, FREE
 
 Mix = Callable[[Pixels, int, np.random.Generator], Pixels]

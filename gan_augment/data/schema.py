@@ -12,9 +12,9 @@ from typing import Any, Literal, Self
 
 from pydantic import Field
 
-from gan_augment.config import Frozen
 from gan_augment.data.cells.scalars import Scalar
 from gan_augment.errors import DataError, UsageError, did_you_mean
+from gan_augment.frozen import Frozen
 from gan_augment.toml import read_toml
 
 ColumnKind = Literal["numeric", "categorical", "boolean", "datetime", "id", "constant"]

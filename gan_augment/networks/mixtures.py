@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_augment.config import GeneratorSettings
+from gan_augment.recipe_settings import GeneratorSettings
 
 Weights = NDArray[np.float32]
 

@@ -12,9 +12,9 @@ from imblearn.over_sampling.base import BaseOverSampler
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import validate_data
 
-from gan_augment.config import Recipe
 from gan_augment.errors import NotFittedError, UsageError
 from gan_augment.randomness import derived_seed
+from gan_augment.recipe_settings import Recipe
 from gan_augment.sklearn_api import saved
 from gan_augment.sklearn_api.asked import rows_to_add
 from gan_augment.sklearn_api.given import Given, Labelled, columns_in, new_rows, read_given

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from gan_augment import devices
-from gan_augment.config import GeneratorSettings
 from gan_augment.data.pixels import to_network, to_pixels
 from gan_augment.devices import Machine
 from gan_augment.errors import DataError
@@ -19,6 +18,7 @@ from gan_augment.networks.generators import AnchoredGenerator, Anchors, Generato
 from gan_augment.networks.geometry import Geometry
 from gan_augment.networks.mixtures import mixture_weights
 from gan_augment.randomness import generator as random_generator
+from gan_augment.recipe_settings import GeneratorSettings
 
 BLOCK = 64
 """Images a block. Networks run on whole blocks: else float32 differs in the last bits."""
@@ -30,6 +30,7 @@ class BlockSampler:
 
     codes: {label: float32 (n, code)} of the rows that anchor a class; None for a free generator.
     settings: the recipe's, which say how many numbers a code has and how codes are mixed.
+    sizes: {label: rows}, of classes of which `codes` holds a part; None where they are all there.
     One torch thread, whatever the caller has, so that any number of workers gives the same bytes.
     """
 
@@ -38,6 +39,7 @@ class BlockSampler:
     machine: Machine
     settings: GeneratorSettings
     codes: dict[int, NDArray[np.float32]] | None
+    sizes: Mapping[int, int] | None = None
     _lent: dict[int, tuple[int, ...]] = field(default_factory=dict, repr=False, compare=False)
 
     def rows(
@@ -91,7 +93,7 @@ class BlockSampler:
         if label not in self._lent:
             assert self.codes is not None
             most = self.settings.lenders if self.settings.borrowed else 0
-            self._lent[label] = lenders_of(self.codes, label, most)
+            self._lent[label] = lenders_of(self.codes, label, most, self.sizes)
         return self._lent[label]
 
 
@@ -140,19 +142,24 @@ def drawn_codes(
     return np.stack(drawn)
 
 
-def lenders_of(codes: Mapping[int, NDArray[np.float32]], label: int, most: int) -> tuple[int, ...]:
+def lenders_of(
+    codes: Mapping[int, NDArray[np.float32]],
+    label: int,
+    most: int,
+    sizes: Mapping[int, int] | None = None,
+) -> tuple[int, ...]:
     """The classes that lend a class their variation: of those of at least twice its rows, the
     `most` whose mean code is nearest; none for a class as large as any.
 
-    A shirt varies as coats do, hardly as shoes do.
+    sizes: {label: rows} where `codes` are of some only. A shirt varies as coats do, hardly as shoes do.
 
     >>> codes = {0: np.zeros((9, 1)), 1: np.ones((8, 1)), 2: np.full((4, 1), 0.9)}
     >>> lenders_of(codes, 2, most=1), lenders_of(codes, 0, most=1)
     ((1,), ())
     """
-    own = codes[label]
-    large = [other for other, rows in codes.items() if len(rows) >= 2 * len(own)]
-    centre = own.mean(axis=0)
+    sizes = sizes or {other: len(rows) for other, rows in codes.items()}
+    large = [other for other in codes if sizes[other] >= 2 * sizes[label]]
+    centre = codes[label].mean(axis=0)
     apart = {other: float(np.linalg.norm(codes[other].mean(axis=0) - centre)) for other in large}
     return tuple(sorted(large, key=lambda other: (apart[other], other))[:most])
 

@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gan_augment import devices
-from gan_augment.config import Recipe
 from gan_augment.data.contract import LabelledImages
 from gan_augment.data.readers import data_sha256
 from gan_augment.data.strategy import choose_classes
@@ -24,6 +23,7 @@ from gan_augment.errors import (
     unknown_class,
 )
 from gan_augment.progress import Progress, Silent
+from gan_augment.recipe_settings import Recipe
 from gan_augment.recipes import resolve_recipe
 from gan_augment.storage import load_bundle, read_bundle_bytes, save_bundle
 from gan_augment.synthesizers.accepted import AcceptedRows

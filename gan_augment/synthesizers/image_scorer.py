@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from gan_augment.config import GeneratorSettings
 from gan_augment.data.contract import LabelledImages
 from gan_augment.devices import Machine
 from gan_augment.metrics.copies import copied_share, copy_threshold
@@ -18,6 +17,7 @@ from gan_augment.metrics.spread import mean_pairwise_distance
 from gan_augment.networks.generators import AnchoredGenerator
 from gan_augment.networks.geometry import Geometry
 from gan_augment.randomness import generator
+from gan_augment.recipe_settings import GeneratorSettings
 from gan_augment.synthesizers.block_sampler import BLOCK, BlockSampler, encode_anchors
 from gan_augment.training.classifier import SmallCNN, random_features
 from gan_augment.training.monitor import COLLAPSE_SPREAD, Score
@@ -72,6 +72,7 @@ class ImageScorer:
         self._data, self._seed = data, seed
         self._geometry, self._machine, self._generator = geometry, machine, generator
         self._anchors = _rows_by_class(data, train, ANCHORS_A_CLASS, seed)
+        self._sizes = dict(enumerate(np.bincount(data.labels[train]).tolist()))
         spaces = (judge.features, random_features(data.image_shape, seed))
         pool = np.concatenate([rows[:REFERENCE_A_CLASS] for rows in self._anchors.values()])
         self._spaces = tuple(_standardised(space, data.pixels[pool]) for space in spaces)
@@ -124,7 +125,9 @@ class ImageScorer:
             codes = encode_anchors(
                 network, self._data.pixels, self._anchors, self._geometry, self._machine
             )
-        return BlockSampler(network, self._geometry, self._machine, self._generator, codes)
+        return BlockSampler(
+            network, self._geometry, self._machine, self._generator, codes, self._sizes
+        )
 
     def _reference(self, label: int, held: NDArray[np.int64] | None, weight: float) -> Reference:
         own = self._anchors[label][:REFERENCE_A_CLASS]

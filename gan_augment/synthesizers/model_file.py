@@ -6,7 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
-from gan_augment.config import Frozen, Recipe, TopUp
+from gan_augment.config import TopUp
+from gan_augment.frozen import Frozen
+from gan_augment.recipe_settings import Recipe
 
 NAME = "model"
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypedDict
 
-from gan_augment.config import Frozen
 from gan_augment.devices import Machine, Precision, choose_machine
 from gan_augment.errors import UsageError
+from gan_augment.frozen import Frozen
 from gan_augment.storage import bundle_bytes
 from gan_augment.synthesizers.model_file import NAME
 from gan_augment.training.state import Arrays

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from gan_augment import devices
-from gan_augment.config import GeneratorSettings
 from gan_augment.data.encoding import TableEncoding
 from gan_augment.data.row_anchors import AnchorRows
 from gan_augment.data.schema import Name
@@ -20,6 +19,7 @@ from gan_augment.devices import Machine
 from gan_augment.errors import DataError
 from gan_augment.networks.table_generator import RowAnchors
 from gan_augment.randomness import generator as random_generator
+from gan_augment.recipe_settings import GeneratorSettings
 from gan_augment.training.tables import AnchorTensors
 
 BLOCK = 1_024

@@ -6,8 +6,9 @@ from typing import Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
-from gan_augment.config import Frozen, Recipe
 from gan_augment.data.schema import TableSchema
+from gan_augment.frozen import Frozen
+from gan_augment.recipe_settings import Recipe
 from gan_augment.synthesizers.model_file import ScoreRecord
 
 

@@ -10,7 +10,6 @@ from dataclasses import replace
 import numpy as np
 from torch import nn
 
-from gan_augment.config import Recipe
 from gan_augment.data.columns import Plain, plain
 from gan_augment.data.contract import LabelledTable
 from gan_augment.data.fit_encoding import encoded_width, fit_encoding
@@ -20,6 +19,7 @@ from gan_augment.devices import Machine
 from gan_augment.errors import DataError, UsageError
 from gan_augment.processes import memory_limit_bytes
 from gan_augment.progress import Progress
+from gan_augment.recipe_settings import Recipe
 from gan_augment.recipes import RECIPES, resolve_recipe
 from gan_augment.synthesizers.row_sampler import RowSampler
 from gan_augment.synthesizers.table_run import EncodedTable, new_run

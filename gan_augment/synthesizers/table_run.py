@@ -10,12 +10,12 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from gan_augment.config import Recipe
 from gan_augment.data.batches import RowBatches
 from gan_augment.data.encoding import TableEncoding
 from gan_augment.data.row_anchors import AnchorRows, anchor_rows
 from gan_augment.devices import Machine
 from gan_augment.randomness import generator
+from gan_augment.recipe_settings import Recipe
 from gan_augment.synthesizers.row_sampler import FEW_ROWS, RowSampler
 from gan_augment.training.callbacks import Callback, StopFlag
 from gan_augment.training.loop import Run

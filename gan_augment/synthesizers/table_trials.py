@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from gan_augment.config import Recipe
 from gan_augment.data.splits import fold_of_rows
 from gan_augment.errors import DivergedError
 from gan_augment.progress import Progress
 from gan_augment.randomness import derived_seed, generator
+from gan_augment.recipe_settings import Recipe
 from gan_augment.synthesizers.row_sampler import BLOCK, RowSampler
 from gan_augment.synthesizers.table_run import EncodedTable, new_run, sampler_of
 from gan_augment.training.callbacks import StopFlag

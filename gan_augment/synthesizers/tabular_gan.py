@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from gan_augment import devices
-from gan_augment.config import Recipe
 from gan_augment.data.columns import output_frame
 from gan_augment.data.contract import LabelledTable
 from gan_augment.data.infer_schema import infer_schema
@@ -26,6 +25,7 @@ from gan_augment.errors import (
 )
 from gan_augment.processes import available_cores
 from gan_augment.progress import Progress, Silent
+from gan_augment.recipe_settings import Recipe
 from gan_augment.storage import load_bundle, read_bundle_bytes, save_bundle
 from gan_augment.synthesizers.arguments import check_length, checked_counts, checked_seed
 from gan_augment.synthesizers.model_file import NAME, ScoreRecord

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from gan_augment.config import SelectionSettings
+from gan_augment.recipe_settings import SelectionSettings
 from gan_augment.data.contract import LabelledImages
 from gan_augment.data.splits import judging_folds
 from gan_augment.metrics.copies import nearest_distances

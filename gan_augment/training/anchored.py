@@ -13,11 +13,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gan_augment.config import Recipe
 from gan_augment.data.batches import Batch
 from gan_augment.networks.generators import AnchoredGenerator, Anchors, GeneratorInput
 from gan_augment.networks.mixtures import mixture_weights
 from gan_augment.randomness import generator
+from gan_augment.recipe_settings import Recipe
 from gan_augment.training.parts import Losses, Made, Parts
 from gan_augment.training.state import TrainState
 from gan_augment.training.step import generate, update_generator

@@ -13,10 +13,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gan_augment.config import BorrowingSettings, Recipe
 from gan_augment.networks.decoder import Conditioning
 from gan_augment.networks.geometry import Geometry
 from gan_augment.randomness import generator
+from gan_augment.recipe_settings import BorrowingSettings, Recipe
 from gan_augment.training.state import TrainState
 
 FEW_ROWS = 100

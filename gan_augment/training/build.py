@@ -8,7 +8,6 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from gan_augment.config import Recipe
 from gan_augment.devices import Machine
 from gan_augment.losses.adversarial import LOSSES
 from gan_augment.networks.decoder import Decoder
@@ -18,6 +17,7 @@ from gan_augment.networks.generators import AnchoredGenerator, FreeGenerator
 from gan_augment.networks.geometry import Geometry
 from gan_augment.networks.initialise import initialise
 from gan_augment.randomness import derived_seed
+from gan_augment.recipe_settings import Recipe
 from gan_augment.training import anchored, free
 from gan_augment.training.borrowing import conditioning, suited
 from gan_augment.training.parts import Parts

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gan_augment.config import Recipe
 from gan_augment.data.batches import Batch
 from gan_augment.networks.generators import FreeGenerator, GeneratorInput
 from gan_augment.randomness import generator
+from gan_augment.recipe_settings import Recipe
 from gan_augment.training.parts import Losses, Made, Parts
 from gan_augment.training.state import TrainState
 from gan_augment.training.step import inputs_of, update_generator

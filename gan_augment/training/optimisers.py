@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from gan_augment.config import OptimiserSettings
+from gan_augment.recipe_settings import OptimiserSettings
 
 
 def new_optimiser(settings: OptimiserSettings, network: nn.Module) -> torch.optim.Optimizer:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
-from gan_augment.config import Recipe
 from gan_augment.data.batches import Batch
 from gan_augment.devices import Machine
 from gan_augment.losses.adversarial import AdversarialLoss
 from gan_augment.networks.decoder import Conditioning
 from gan_augment.networks.generators import GeneratorInput
+from gan_augment.recipe_settings import Recipe
 
 if TYPE_CHECKING:
     from gan_augment.training.state import TrainState

@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gan_augment.config import ObjectiveSettings
 from gan_augment.data.batches import Batch
 from gan_augment.losses.penalties import Judge, between, one_centred, perturbed, zero_centred
 from gan_augment.randomness import generator
+from gan_augment.recipe_settings import ObjectiveSettings
 from gan_augment.training.parts import Losses, Parts
 from gan_augment.training.state import TrainState
 from gan_augment.training.verdicts import verdict

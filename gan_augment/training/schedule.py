@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from gan_augment.config import ScheduleSettings
+from gan_augment.recipe_settings import ScheduleSettings
 
 EMA_HALF_LIFE_IMAGES = 10_000
 EMA_HALF_LIFE_SHARE = 0.05

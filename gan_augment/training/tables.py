@@ -14,7 +14,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gan_augment.config import Recipe
 from gan_augment.data.batches import Batch
 from gan_augment.data.encoding import TableEncoding
 from gan_augment.data.row_anchors import AnchorRows
@@ -30,6 +29,7 @@ from gan_augment.networks.table_generator import (
     RowAnchors,
 )
 from gan_augment.randomness import derived_seed, generator
+from gan_augment.recipe_settings import Recipe
 from gan_augment.training.parts import Losses, Made, Parts
 from gan_augment.training.state import TrainState
 from gan_augment.training.step import adversarial_step

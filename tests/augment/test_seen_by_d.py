@@ -6,8 +6,8 @@ import numpy as np
 import torch
 
 from gan_augment.augment.seen_by_d import apply, draw_moves
-from gan_augment.config import AugmentSettings
 from gan_augment.randomness import generator
+from gan_augment.recipe_settings import AugmentSettings
 
 
 def moves(settings: AugmentSettings, n: int = 64, probability: float = 1.0, seed: int = 0):

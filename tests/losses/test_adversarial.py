@@ -10,7 +10,6 @@ import torch
 from scipy.stats import wasserstein_distance
 from torch.nn import functional as F
 
-from gan_augment.config import ObjectiveSettings
 from gan_augment.losses.adversarial import (
     LOSSES,
     hinge_d,
@@ -24,6 +23,7 @@ from gan_augment.losses.adversarial import (
     relativistic_g,
     wasserstein_d,
 )
+from gan_augment.recipe_settings import ObjectiveSettings
 
 ZERO, NONE = torch.zeros(4), torch.zeros(0)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 import torch
 
-from gan_augment.config import Recipe
 from gan_augment.devices import choose_machine
 from gan_augment.networks.decoder import Decoder
 from gan_augment.networks.discriminator import Discriminator, with_minibatch_std
@@ -13,6 +12,7 @@ from gan_augment.networks.encoder import Encoder
 from gan_augment.networks.generators import AnchoredGenerator, Anchors, GeneratorInput
 from gan_augment.networks.geometry import Geometry
 from gan_augment.networks.initialise import initialise
+from gan_augment.recipe_settings import Recipe
 from gan_augment.training.build import build
 
 SHAPES = [(8, 8, 1), (28, 28, 1), (20, 32, 3), (33, 17, 2), (64, 48, 4)]

@@ -9,7 +9,6 @@ import pandas as pd
 import pytest
 import torch
 
-from gan_augment.config import Recipe
 from gan_augment.data.columns import plain
 from gan_augment.data.fit_encoding import fit_encoding
 from gan_augment.data.infer_schema import infer_schema
@@ -24,6 +23,7 @@ from gan_augment.networks.table_generator import (
     ResidualRowGenerator,
     RowAnchors,
 )
+from gan_augment.recipe_settings import Recipe
 from gan_augment.recipes import RECIPES
 from gan_augment.training.tables import AnchorTensors, build_table, layout_of
 

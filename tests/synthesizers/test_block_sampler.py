@@ -23,6 +23,12 @@ def test_a_class_borrows_from_the_nearest_of_twice_its_rows(label, most, lenders
     assert lenders_of(CODES, label, most) == lenders
 
 
+def test_who_lends_is_decided_by_the_rows_of_a_class_not_by_those_at_hand():
+    few = {label: line(centre, 8) for label, centre in ((0, 0.0), (1, 1.0))}
+    assert lenders_of(few, 1, 1) == ()
+    assert lenders_of(few, 1, 1, {0: 900, 1: 200}) == (0,)
+
+
 def test_the_first_two_rows_are_of_the_class_and_differ_and_the_others_of_one_lender():
     rows = drawn_codes(CODES, 3, (1, 2), np.random.default_rng(0))
     assert rows.shape == (4, BLOCK, 1)

@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import nn
 
-from gan_augment.config import GeneratorSettings
 from gan_augment.data.pixels import to_network
 from gan_augment.devices import choose_machine
 from gan_augment.networks.geometry import Geometry
+from gan_augment.recipe_settings import GeneratorSettings
 from gan_augment.synthesizers.image_scorer import ImageScorer, _weights
 from gan_augment.training.classifier import train_classifier
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from gan_augment import ImageGAN, LabelledImages
-from gan_augment.config import Recipe, SelectionSettings
+from gan_augment.recipe_settings import Recipe, SelectionSettings
 from gan_augment.errors import ModelFileError, TooFewAcceptedError
 from gan_augment.recipes import resolve_recipe
 from gan_augment.storage import load_bundle, save_bundle

@@ -8,10 +8,10 @@ import torch
 from pandas.testing import assert_frame_equal
 
 from gan_augment import TabularGAN
-from gan_augment.config import Recipe
 from gan_augment.data.contract import LabelledTable
 from gan_augment.devices import choose_machine
 from gan_augment.errors import DivergedError, ResumeMismatchError
+from gan_augment.recipe_settings import Recipe
 from gan_augment.recipes import RECIPES
 from gan_augment.synthesizers import table_preparing, table_trials
 from gan_augment.synthesizers.table_preparing import AsInTrials, encoded

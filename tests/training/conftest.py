@@ -9,11 +9,11 @@ import pytest
 import torch
 from torch import nn
 
-from gan_augment.config import DiscriminatorSettings, GeneratorSettings, Recipe
 from gan_augment.data.batches import PairedBatches
 from gan_augment.data.contract import LabelledImages
 from gan_augment.devices import choose_machine
 from gan_augment.networks.geometry import Geometry
+from gan_augment.recipe_settings import DiscriminatorSettings, GeneratorSettings, Recipe
 from gan_augment.training.build import build
 from gan_augment.training.loop import Run
 from gan_augment.training.monitor import Score

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 
-from gan_augment.config import BorrowingSettings, GeneratorSettings, ObjectiveSettings, Recipe
 from gan_augment.data.batches import PairedBatches
 from gan_augment.data.contract import LabelledImages
 from gan_augment.devices import choose_machine
@@ -16,6 +15,12 @@ from gan_augment.losses.adversarial import LOSSES
 from gan_augment.networks.decoder import Conditioning
 from gan_augment.networks.generators import Anchors, GeneratorInput
 from gan_augment.networks.geometry import Geometry
+from gan_augment.recipe_settings import (
+    BorrowingSettings,
+    GeneratorSettings,
+    ObjectiveSettings,
+    Recipe,
+)
 from gan_augment.training import free
 from gan_augment.training import step as steps
 from gan_augment.training.borrowing import class_weight, head_weights, noise_scales, suited

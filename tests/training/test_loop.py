@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from gan_augment.config import ScheduleSettings
 from gan_augment.errors import DivergedError, ModelFileError
+from gan_augment.recipe_settings import ScheduleSettings
 from gan_augment.training.callbacks import (
     HistoryFile,
     StopFlag,

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 import torch
 
-from gan_augment.config import (
+from gan_augment.losses.adversarial import LOSSES
+from gan_augment.recipe_settings import (
     AugmentSettings,
     DiscriminatorSettings,
     GeneratorSettings,
     ObjectiveSettings,
     OptimiserSettings,
 )
-from gan_augment.losses.adversarial import LOSSES
 from gan_augment.training import step as steps
 from gan_augment.training.anchored import reconstruction_step
 from gan_augment.training.loop import one_step

@@ -10,7 +10,6 @@ import pytest
 import torch
 from torch import nn
 
-from gan_augment.config import DiscriminatorSettings, GeneratorSettings, Recipe
 from gan_augment.data.batches import Batch, RowBatches
 from gan_augment.data.columns import plain
 from gan_augment.data.encoding import TableEncoding
@@ -19,6 +18,7 @@ from gan_augment.data.infer_schema import infer_schema
 from gan_augment.data.row_anchors import AnchorRows, anchor_rows
 from gan_augment.devices import choose_machine
 from gan_augment.networks.table_discriminator import RowDiscriminator
+from gan_augment.recipe_settings import DiscriminatorSettings, GeneratorSettings, Recipe
 from gan_augment.recipes import RECIPES
 from gan_augment.training import step as steps
 from gan_augment.training.loop import Run, one_step, train

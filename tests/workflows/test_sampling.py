@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gan_augment.config import SelectionSettings
 from gan_augment.data.image_files.export import read_manifest
 from gan_augment.data.readers import read_images
 from gan_augment.errors import (
@@ -15,6 +14,7 @@ from gan_augment.errors import (
     UnknownClassError,
     UsageError,
 )
+from gan_augment.recipe_settings import SelectionSettings
 from gan_augment.recipes import resolve_recipe
 from gan_augment.synthesizers.image_gan import ImageGAN
 from gan_augment.training.callbacks import StopRequested

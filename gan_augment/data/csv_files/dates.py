@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_augment.config import Frozen
+from gan_augment.frozen import Frozen
 
 Order = Literal["ymd", "dmy", "mdy"]
 Unit = Literal["s", "ms", "us", "ns"]

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, get_args
 
-from gan_augment.config import Frozen
+from gan_augment.frozen import Frozen
 
 Delimiter = Literal[",", ";", "\t", "|"]
 Quote = Literal['"', "'"]

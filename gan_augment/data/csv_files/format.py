@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_augment.config import Frozen
 from gan_augment.data.csv_files.dates import TimeFormat, write_times
 from gan_augment.data.csv_files.dialect import Delimiter, Dialect, in_quotes, needs_quotes
 from gan_augment.data.csv_files.numbers import NumberFormat, write_floats, write_integers
+from gan_augment.frozen import Frozen
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_augment.config import Frozen
+from gan_augment.frozen import Frozen
 
 MOST_DECIMALS = 15  # beyond, a cell is written as short as reads back equal
 _SHAPE = re.compile(r" *([+-]?)(9*)(?:([.,])(9*))?(?:([eE])([+-]?)(9+))? *")

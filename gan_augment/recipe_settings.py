@@ -1,0 +1,235 @@
+"""What a recipe may say, as frozen models: names and numbers, checked. Presets: `recipes.py`."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from gan_augment.frozen import Frozen
+
+
+class OptimiserSettings(Frozen):
+    """One optimiser. `betas` are Adam's and AdamW's; `momentum` is SGD's and RMSprop's."""
+
+    name: Literal["adam", "adamw", "rmsprop", "sgd"] = "adam"
+    rate: float = Field(default=8e-4, gt=0)
+    betas: tuple[float, float] = (0.0, 0.99)
+    momentum: float = Field(default=0.0, ge=0, lt=1)
+    weight_decay: float = Field(default=0.0, ge=0)
+
+
+class ScheduleSettings(Frozen):
+    """The rate's multiplier over the run: constant, linear or cosine to `end`, after a warm-up.
+
+    Unit of `warmup`: share of the run, 0..1; the rate rises linearly over it.
+    """
+
+    name: Literal["constant", "linear", "cosine"] = "linear"
+    warmup: float = Field(default=0.0, ge=0, lt=1)
+    end: float = Field(default=0.0, ge=0, le=1)
+
+
+class GeneratorSettings(Frozen):
+    """The generator: `anchored` starts between two real rows, `free` from noise alone.
+
+    code: size of z. embedding: size of a class's. Images: width is the channels at half the side,
+    doubling towards the base up to max_width (encoder_*: of the encoder); sigma: noise added to a
+    code; extrapolation, reach: how the rows of an anchored sample are mixed (`networks.mixtures`);
+    borrowed: share of the samples of a class that take their variation from `lenders` larger ones
+    (half as large a share of them in training). Tables: width of both hidden layers; the second
+    row is one of the `neighbours` nearest of the class; its levels are those of the `nearer` of the
+    two rows or the neighbours' majority `vote` (SMOTE-NC); strength: share of the learned residual
+    in what is sampled; jitter: noise on the rows of classes too small to learn, in standard
+    deviations within classes.
+    """
+
+    kind: Literal["anchored", "free"] = "anchored"
+    code: int = Field(default=64, ge=2, le=1024)
+    embedding: int = Field(default=32, ge=1, le=1024)
+    width: int = Field(default=48, ge=1, le=1024)
+    max_width: int = Field(default=96, ge=1, le=2048)
+    encoder_width: int = Field(default=32, ge=1, le=1024)
+    encoder_max_width: int = Field(default=96, ge=1, le=2048)
+    sigma: float = Field(default=0.1, ge=0)
+    extrapolation: float = Field(default=0.0, ge=0, le=2)
+    borrowed: float = Field(default=0.0, ge=0, le=1)
+    reach: float = Field(default=1.0, ge=0, le=2)
+    lenders: int = Field(default=2, ge=1, le=1000)
+    neighbours: int = Field(default=15, ge=1, le=1000)
+    levels: Literal["nearer", "vote"] = "nearer"
+    strength: float = Field(default=0.5, ge=0, le=1)
+    jitter: float = Field(default=0.2, ge=0, le=1)
+
+
+class DiscriminatorSettings(Frozen):
+    """The discriminator and its layers.
+
+    width: channels at half the image side, doubling up to max_width; or of a table's hidden layers.
+    pack: rows of a table that are judged together (PacGAN).
+    """
+
+    width: int = Field(default=32, ge=1, le=1024)
+    max_width: int = Field(default=96, ge=1, le=2048)
+    spectral_norm: bool = True
+    minibatch_std: bool = False
+    pack: Literal[1, 2] = 1
+
+
+class ObjectiveSettings(Frozen):
+    """What is minimised.
+
+    loss: a name of `losses.adversarial.LOSSES`. clip: every weight of D within -clip..clip after
+    each of its steps; 0 for none. Penalties on D's slope, each a weight, 0 for none, every so many
+    D steps with so many times the weight: r1, r2: gamma in gamma/2 E|grad s|^2 on reals, on fakes
+    (`r1_every`); gradient_penalty, dragan: lambda in lambda E(|grad s| - 1)^2 between reals and
+    fakes, around reals (`penalty_every`). lecam: weight, from `lecam_from_images` on.
+    reconstruction: weight of the mean absolute error of
+    decoded anchors, on `reconstructed` of a batch (every k-th row, k = round(1 / reconstructed); D
+    sees what is between anchors on the others only); code_penalty: weight of E code^2;
+    reconstruct_only: share of the run before the adversary joins (these four: anchored images
+    only). feature_matching: weight of the squared distance of D's mean features, real to fake, mean
+    over classes (tables only).
+    """
+
+    loss: Literal[
+        "hinge", "non-saturating", "minimax", "least-squares", "wasserstein", "relativistic"
+    ] = "hinge"
+    clip: float = Field(default=0.0, ge=0)
+    r1: float = Field(default=0.0, ge=0)
+    r2: float = Field(default=0.0, ge=0)
+    r1_every: int = Field(default=16, ge=1)
+    gradient_penalty: float = Field(default=0.0, ge=0)
+    dragan: float = Field(default=0.0, ge=0)
+    penalty_every: int = Field(default=1, ge=1)
+    lecam: float = Field(default=0.0, ge=0)
+    lecam_from_images: int = Field(default=1000, ge=0)
+    reconstruction: float = Field(default=10.0, ge=0)
+    reconstructed: float = Field(default=0.5, gt=0, le=0.5)
+    code_penalty: float = Field(default=1e-3, ge=0)
+    reconstruct_only: float = Field(default=0.16, ge=0, lt=1)
+    feature_matching: float = Field(default=0.0, ge=0)
+
+
+class BorrowingSettings(Frozen):
+    """What rare classes take from common ones in training; images only, and all off by default.
+
+    transition: (from, to), the shares of the run between which the class comes into G, and into D
+    beside a verdict without it; None: there from the start. label_power_end: tau of `label_power`
+    at the end of the run; None: as at its start. embedding_noise: on class embeddings, the more the
+    fewer rows. shared_blocks: the coarsest blocks of G, up to a quarter of the side, know no class,
+    where one has under 100 rows. warm_start: share of the run in which a free generator decodes
+    images first (no run of under 900 steps).
+    """
+
+    transition: tuple[float, float] | None = None
+    label_power_end: float | None = Field(default=None, ge=0, le=1)
+    embedding_noise: float = Field(default=0.0, ge=0)
+    shared_blocks: bool = False
+    warm_start: float = Field(default=0.0, ge=0, le=0.1)
+
+    @model_validator(mode="after")
+    def _a_span_of_the_run(self) -> Self:
+        if self.transition and not 0 <= self.transition[0] < self.transition[1] <= 1:
+            raise ValueError(
+                f"transition {self.transition} is no (from, to) with 0 <= from < to <= 1"
+            )
+        return self
+
+
+class AugmentSettings(Frozen):
+    """What D sees: shares of the side (translation, cutout) and of the value range (brightness)."""
+
+    translation: float = Field(default=0.125, ge=0, le=0.5)
+    brightness: float = Field(default=0.2, ge=0, le=1)
+    contrast: float = Field(default=0.2, ge=0, le=1)
+    cutout: float = Field(default=0.0, ge=0, le=0.25)
+    flips: bool = False
+    adaptive_target: float = Field(default=0.6, ge=0, le=1)
+    initial_probability: float = Field(default=0.2, ge=0, le=1)
+    max_probability: float = Field(default=0.8, ge=0, le=1)
+
+
+class SelectionSettings(Frozen):
+    """Which candidates of an image generator are kept; each criterion by itself, 0 is off.
+
+    label: p(class | image) of classifiers must reach this quantile of what unseen real rows of the
+    class reach, and `label_least`. outlier: no farther from the training rows of its class than
+    this quantile of unseen real rows; copy_guard: not nearer than this one (free generators only).
+    logit, real: this share of the candidates is dropped, those that D or a real-or-synthetic judge
+    believes least. candidates: drawn a class to set thresholds by, in whole blocks; fewer where
+    classes are many.
+    """
+
+    label: float = Field(default=0.05, ge=0, le=1)
+    label_least: float = Field(default=0.01, ge=0, le=1)
+    outlier: float = Field(default=0.99, ge=0, le=1)
+    copy_guard: float = Field(default=0.01, ge=0, lt=1)
+    logit: float = Field(default=0.05, ge=0, lt=1)
+    real: float = Field(default=0.0, ge=0, lt=1)
+    candidates: int = Field(default=256, ge=64, le=65_536)
+
+
+class Recipe(Frozen):
+    """A way to train, as names and numbers.
+
+    data: what it is for. steps: generator steps. label_power: tau in q_c ~ n_c^tau, the share of a
+    class in a batch.
+    """
+
+    name: str = "custom"
+    data: Literal["image", "table"] = "image"
+    generator: GeneratorSettings = GeneratorSettings()
+    discriminator: DiscriminatorSettings = DiscriminatorSettings()
+    objective: ObjectiveSettings = ObjectiveSettings()
+    borrowing: BorrowingSettings = BorrowingSettings()
+    generator_optimiser: OptimiserSettings = OptimiserSettings(betas=(0.5, 0.99))
+    discriminator_optimiser: OptimiserSettings = OptimiserSettings()
+    schedule: ScheduleSettings = ScheduleSettings()
+    augment: AugmentSettings = AugmentSettings()
+    selection: SelectionSettings = SelectionSettings()
+    steps: int = Field(default=4000, ge=1)
+    d_steps: int = Field(default=1, ge=1, le=100)
+    batch: int = Field(default=64, ge=4)
+    label_power: float = Field(default=0.5, ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _even_batch(self) -> Self:
+        if self.batch % 2:
+            raise ValueError(f"batch {self.batch} is odd; batches are made of same-class pairs")
+        return self
+
+    @model_validator(mode="after")
+    def _one_hold_on_the_slope(self) -> Self:
+        """Clipping, WGAN-GP and spectral norm are three ways to one end, and undo each other."""
+        objective = self.objective
+        holds = {
+            "objective.clip": objective.clip > 0,
+            "objective.gradient_penalty": objective.gradient_penalty > 0,
+            "discriminator.spectral_norm": self.discriminator.spectral_norm,
+        }
+        named = [name for name, set_here in holds.items() if set_here]
+        if len(named) > 1:
+            raise ValueError(
+                f"{' and '.join(named)} each hold the slope of D and undo each other; keep one "
+                "(spectral_norm is true unless a recipe says false)"
+            )
+        if objective.loss == "wasserstein" and not named:
+            raise ValueError(f"the wasserstein loss needs one of {', '.join(holds)}")
+        return self
+
+    @model_validator(mode="after")
+    def _borrowing_has_its_place(self) -> Self:
+        if self.data == "table" and self.borrowing != BorrowingSettings():
+            raise ValueError("borrowing is for images; leave it out of a table's recipe")
+        if self.borrowing.warm_start and self.generator.kind == "anchored":
+            raise ValueError(
+                "borrowing.warm_start is for the free generator; the anchored one begins so anyway "
+                "(objective.reconstruct_only)"
+            )
+        if self.borrowing.shared_blocks and self.objective.gradient_penalty:
+            raise ValueError(
+                "objective.gradient_penalty does not reach what judges borrowing.shared_blocks; "
+                "use discriminator.spectral_norm"
+            )
+        return self
