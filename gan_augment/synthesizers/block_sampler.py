@@ -151,7 +151,8 @@ def lenders_of(
     """The classes that lend a class their variation: of those of at least twice its rows, the
     `most` whose mean code is nearest; none for a class as large as any.
 
-    sizes: {label: rows} where `codes` are of some only. A shirt varies as coats do, hardly as shoes do.
+    sizes: {label: rows}, where `codes` are of some only. A shirt varies as coats do, hardly as
+    shoes do.
 
     >>> codes = {0: np.zeros((9, 1)), 1: np.ones((8, 1)), 2: np.full((4, 1), 0.9)}
     >>> lenders_of(codes, 2, most=1), lenders_of(codes, 0, most=1)

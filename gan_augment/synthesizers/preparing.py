@@ -38,7 +38,7 @@ def prepare(
     rows, held = hold_out(data, seed=seed)
     geometry = Geometry.of(data.image_shape)
     progress.phase("training the judge that scores the generator")
-    judge_rows = _at_most_a_class(data.labels, rows, JUDGE_ROWS_A_CLASS)
+    judge_rows = at_most_a_class(data.labels, rows, JUDGE_ROWS_A_CLASS)
     judge = train_classifier(
         data.take(judge_rows), steps=JUDGE_STEPS, seed=derived_seed(seed, "judge")
     )
@@ -65,7 +65,7 @@ def prepare(
     return Prepared(rows, batches, scorer)
 
 
-def _at_most_a_class(
+def at_most_a_class(
     labels: NDArray[np.int64], rows: NDArray[np.int64], most: int
 ) -> NDArray[np.int64]:
     """The first `most` of the given rows of each class, in ascending order."""

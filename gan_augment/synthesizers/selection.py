@@ -15,7 +15,7 @@ from torch import nn
 from gan_augment import devices
 from gan_augment.data.pixels import to_network
 from gan_augment.devices import Machine
-from gan_augment.errors import TooFewAcceptedError
+from gan_augment.errors import DataError, TooFewAcceptedError
 from gan_augment.metrics.copies import nearest_distances
 from gan_augment.networks.geometry import Geometry
 from gan_augment.synthesizers.block_sampler import BLOCK
@@ -109,9 +109,14 @@ class Selection:
         return failed(self.critics.scores(pixels, label), thresholds)
 
     def check_served(self, name: str) -> None:
-        """Raise TooFewAcceptedError where a class is refused."""
+        """Raise TooFewAcceptedError where a class is refused, DataError where it has no row."""
         found = self.record.classes.get(name)
-        if found is not None and found.refused:
+        if found is None:
+            raise DataError(
+                f"class {name!r} had no training row, so that nothing says what is worth keeping "
+                "of it. Add images of it and fit again."
+            )
+        if found.refused:
             raise TooFewAcceptedError(found.refused)
 
 

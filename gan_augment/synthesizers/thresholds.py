@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from gan_augment.recipe_settings import SelectionSettings
 from gan_augment.data.contract import LabelledImages
 from gan_augment.data.splits import judging_folds
 from gan_augment.metrics.copies import nearest_distances
 from gan_augment.randomness import derived_seed, generator
+from gan_augment.recipe_settings import SelectionSettings
 from gan_augment.synthesizers.artefacts import PairRows, pairs_of, train_judge, visible
 from gan_augment.synthesizers.block_sampler import BLOCK, BlockSampler
 from gan_augment.synthesizers.model_file import (
@@ -26,6 +26,7 @@ from gan_augment.synthesizers.model_file import (
     SelectionRecord,
     Thresholds,
 )
+from gan_augment.synthesizers.preparing import JUDGE_ROWS_A_CLASS, at_most_a_class
 from gan_augment.synthesizers.preparing import JUDGE_STEPS as SCORERS_STEPS
 from gan_augment.synthesizers.selection import CRITERIA, Critics, Pixels, Scores, Selection, failed
 from gan_augment.training.classifier import train_classifier
@@ -150,6 +151,7 @@ def _critics(
     distance_of: dict[int, list[NDArray[np.float64]]] = {label: [] for label in served}
     for fold in range(FOLDS if served else 0):
         seen, unseen = rows[folds != fold], rows[folds == fold]
+        seen = at_most_a_class(data.labels, seen, JUDGE_ROWS_A_CLASS)  # they are copied
         judge = train_classifier(
             data.take(seen), steps=_steps(len(seen)), seed=derived_seed(seed, "fold", fold)
         )

@@ -9,10 +9,11 @@ import pytest
 import torch
 
 from gan_augment import ImageGAN, LabelledImages
+from gan_augment.errors import DataError, ModelFileError, TooFewAcceptedError
 from gan_augment.recipe_settings import Recipe, SelectionSettings
-from gan_augment.errors import ModelFileError, TooFewAcceptedError
 from gan_augment.recipes import resolve_recipe
 from gan_augment.storage import load_bundle, save_bundle
+from gan_augment.synthesizers import thresholds
 from gan_augment.synthesizers.accepted import AcceptedRows, check_going_on
 from gan_augment.synthesizers.artefacts import PairRows, pairs_of, train_judge, visible
 from gan_augment.synthesizers.model_file import (
@@ -21,7 +22,10 @@ from gan_augment.synthesizers.model_file import (
     SelectionRecord,
     Thresholds,
 )
+from gan_augment.synthesizers.preparing import JUDGE_ROWS_A_CLASS
 from gan_augment.synthesizers.selection import Scores, failed
+from gan_augment.synthesizers.thresholds import select
+from gan_augment.training.classifier import train_classifier
 
 EASY = SelectionSettings(label=0, outlier=0, logit=0.4)
 """D alone decides, so that every class keeps some and rejects some however short the training."""
@@ -252,3 +256,29 @@ def test_selection_says_per_class_what_it_keeps_and_why_not(gan):
         "  b  refused at 5% (dropped: 95% logit)",
         "  c  refused: 3 images",
     ]
+
+
+@pytest.mark.slow
+def test_a_class_without_rows_is_refused_in_words(data):
+    empty = LabelledImages(
+        data.pixels, data.labels, data.ids, class_names=(*data.class_names, "none")
+    )
+    gan = fit(empty, name="free")
+    with pytest.raises(DataError, match=r"'none' had no training row.*Add images"):
+        gan.sample({"none": 1})
+
+
+@pytest.mark.slow
+def test_selection_copies_a_bounded_number_of_rows_however_many_there_are(
+    make_images, gan, monkeypatch
+):
+    many, copied = make_images({"good": 9000, "bad": 12, "few": 5}), []
+
+    def quick(data: LabelledImages, *, steps: int, seed: int):
+        copied.append(len(data))
+        return train_classifier(data, steps=1, seed=seed)
+
+    monkeypatch.setattr(thresholds, "train_classifier", quick)
+    sampler, rows = gan._rows.sampler, np.arange(len(many))
+    select(many, rows, sampler, torch.nn.Identity(), SelectionSettings(logit=0), seed=0)
+    assert max(copied) < JUDGE_ROWS_A_CLASS + 20
