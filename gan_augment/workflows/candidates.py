@@ -13,26 +13,30 @@ from gan_augment.storage import write_file
 from gan_augment.synthesizers.image_gan import ImageGAN
 from gan_augment.synthesizers.model_file import ModelMeta
 from gan_augment.workflows.model_facts import model_facts, model_folder
+from gan_augment.workflows.run_folder import CANDIDATES
 
 SHOWN = 12
 MOST_BLOCKS = 8
 CLASSES_A_SHEET = 50
 
 
-def write_candidates(run: str | Path, png: str | Path) -> Path:
-    """Draw candidates of each class, topped-up ones first, 50 at most, into the new file `png`.
+def write_candidates(run: str | Path, png: str | Path | None = None) -> Path:
+    """Draw candidates of each class, topped-up ones first, 50 at most, into a new file.
+
+    png: its name; None is `candidates.png` in the run folder, where an earlier one is replaced.
 
     Above those kept, below those rejected, each with the criterion that it fails. Of a class that
     is refused this shows what selection makes of its candidates, though none would be given.
     Raises UsageError for a run on a table or another ending than .png, OutputExistsError,
     ModelFileError, WriteFailedError.
     """
-    run, png = Path(run), Path(png)
+    run, own = Path(run), png is None
+    png = run / CANDIDATES if png is None else Path(png)
     if not isinstance(model_facts(run), ModelMeta):
         raise UsageError(f"the run {str(run)!r} is of a table; its rows are in samples.csv")
     if png.suffix.lower() != ".png":
         raise UsageError(f"{str(png)!r} is no name of a picture; expected one that ends in .png")
-    if png.exists():
+    if png.exists() and not own:
         raise OutputExistsError(f"{str(png)!r} exists; name another file, or remove it")
     gan = ImageGAN.load(model_folder(run), threads=1)
     names = sorted(

@@ -166,22 +166,25 @@ def inspect_data(
     return DataReport(str(source), found.scan, found.notes, problem)
 
 
-def inspect_run(run: str | Path, samples: str | Path | None = None) -> RunReport | TableRunReport:
+def inspect_run(
+    run: str | Path, *, samples: bool = False, out: str | Path | None = None
+) -> RunReport | TableRunReport:
     """What a trained run is: classes, sizes, recipe, data hash, scores, and what it contains.
 
-    samples: a new .png for what selection keeps and rejects of each class, and why.
+    samples: draw what selection keeps and rejects of each class, and why, into the new .png `out`
+    or, without a name, into `candidates.png` of the run folder.
     Raises ModelFileError where there is no model, or its description is damaged, and what
     `candidates.write_candidates` raises.
     """
     run = Path(run)
     facts = model_facts(run)
-    if samples is not None:
+    drawn = None
+    if samples:
         from gan_augment.workflows.candidates import write_candidates
 
-        write_candidates(run, samples)
+        drawn = str(write_candidates(run, out))
     if isinstance(facts, TableMeta):
         return TableRunReport(str(run), model_sha256(run), facts)
-    drawn = None if samples is None else str(samples)
     return RunReport(str(run), model_sha256(run), facts, drawn)
 
 

@@ -27,6 +27,7 @@ from gan_augment.toml import read_toml, to_toml
 CONFIG = "config.toml"
 HISTORY = "history.jsonl"
 SAMPLES = "samples.png"
+CANDIDATES = "candidates.png"
 TABLE_SAMPLES = "samples.csv"
 FILE_FORMAT = "format.json"
 ENVIRONMENT = "environment.json"
@@ -34,7 +35,7 @@ MODEL = "model"
 CHECKPOINTS = "checkpoints"
 _OWN = (
     *(MODEL, CHECKPOINTS, CONFIG, HISTORY, ENVIRONMENT),
-    *(SAMPLES, TABLE_SAMPLES, FILE_FORMAT),
+    *(SAMPLES, CANDIDATES, TABLE_SAMPLES, FILE_FORMAT),
 )
 _VERSIONS: dict[DataKind, tuple[str, ...]] = {
     "image": ("gan-augment", "torch", "numpy", "pillow"),

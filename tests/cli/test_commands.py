@@ -265,8 +265,10 @@ def test_a_class_that_selection_cannot_serve_ends_sample_with_3_and_the_cure(
     sampled = command("sample", "run", "out", "--counts", 3)
     assert sampled.returncode == 3
     assert "--no-selection" in sampled.stderr
-    shown = command("inspect", "run", "--samples", "candidates.png")
-    assert shown.stdout.splitlines()[-1] == "look at candidates.png"
-    assert (tmp_path / "candidates.png").read_bytes().startswith(b"\x89PNG")
-    refused = command("inspect", photos, "--samples", "more.png")
-    assert refused.returncode == 2
+    shown = command("inspect", "run", "--samples")
+    assert shown.stdout.splitlines()[-1] == "look at run/candidates.png"
+    assert (tmp_path / "run" / "candidates.png").read_bytes().startswith(b"\x89PNG")
+    assert command("inspect", "run", "--samples", "--out", "kept.png").returncode == 0
+    assert (tmp_path / "kept.png").is_file()
+    assert command("inspect", photos, "--samples").returncode == 2
+    assert command("inspect", "run", "--out", "more.png").returncode == 2

@@ -67,20 +67,20 @@ def test_candidates_are_drawn_with_the_reason_of_rejection_and_nothing_is_replac
     fitted, tmp_path
 ):
     png = tmp_path / "candidates.png"
-    report = inspect_run(fitted.run, png)
+    report = inspect_run(fitted.run, samples=True, out=png)
     assert f"look at {png}" in report.lines()
     assert report.to_dict()["samples"] == str(png)
     with Image.open(png) as image:
         assert image.size[0] > 12 * 48
     with pytest.raises(OutputExistsError):
-        inspect_run(fitted.run, png)
+        inspect_run(fitted.run, samples=True, out=png)
     with pytest.raises(UsageError, match=r"\.png"):
-        inspect_run(fitted.run, tmp_path / "candidates.jpg")
+        inspect_run(fitted.run, samples=True, out=tmp_path / "candidates.jpg")
 
 
 def test_of_a_table_no_candidates_are_drawn(table_run, tmp_path):
     with pytest.raises(UsageError, match="of a table"):
-        inspect_run(table_run, tmp_path / "x.png")
+        inspect_run(table_run, samples=True, out=tmp_path / "x.png")
 
 
 def test_nothing_is_generated_where_the_judge_is_never_fooled_unless_asked(

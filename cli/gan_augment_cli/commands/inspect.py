@@ -26,8 +26,14 @@ def inspect(
     id: o.Ids = None,  # noqa: A002  (the name of the option)
     schema: o.Schema = None,
     samples: Annotated[
-        Path | None,
-        o.option("--samples", "Draw what a RUN's selection keeps and rejects, and why (a .png)."),
+        bool,
+        o.option(
+            "--samples",
+            "Draw what a RUN's selection keeps and rejects, and why: RUN/candidates.png.",
+        ),
+    ] = False,
+    out: Annotated[
+        Path | None, o.option("--out", "With --samples: another name, a new file (.png).")
     ] = None,
     workers: o.Workers = None,
     skip_bad: o.SkipBad = False,
@@ -43,10 +49,12 @@ def inspect(
         from gan_augment import workflows
 
         is_run = _is_run(path)
-        if samples is not None and not is_run:
+        if samples and not is_run:
             raise UsageError(f"--samples is of a run, and {str(path)!r} is none")
+        if out is not None and not samples:
+            raise UsageError("--out names the picture of --samples; add that, or leave it out")
         report = (
-            workflows.inspect_run(path, samples)
+            workflows.inspect_run(path, samples=samples, out=out)
             if is_run
             else workflows.inspect_data(
                 path,
