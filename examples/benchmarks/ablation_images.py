@@ -52,10 +52,11 @@ DRAWN = 1000
 
 def rows_made(task: Task, way: Way, steps: int, folder: Path) -> tuple[dict[str, Pixels], Any]:
     """Rows of every class, and what the fit says of itself ({} without one)."""
+    drawn = max(DRAWN, *task.train.counts.values())  # what parity with companions can ask for
     if way.recipe is None:
         rng = np.random.default_rng(task.seed)
         return {
-            name: way.mixed(task.train.pixels[task.train.labels == label], DRAWN, rng)
+            name: way.mixed(task.train.pixels[task.train.labels == label], drawn, rng)
             for label, name in enumerate(task.train.names)
         }, {}
     started_s = time.monotonic()
@@ -71,11 +72,11 @@ def rows_made(task: Task, way: Way, steps: int, folder: Path) -> tuple[dict[str,
     made, refused = {}, []
     for name in task.train.names:
         try:
-            made[name] = gan.sample({name: DRAWN}, random_state=1).pixels
+            made[name] = gan.sample({name: drawn}, random_state=1).pixels
         except TooFewAcceptedError:
             refused.append(name)
             own = task.train.pixels[task.train.labels == task.train.names.index(name)]
-            made[name] = np.resize(own, (DRAWN, *own.shape[1:]))
+            made[name] = np.resize(own, (drawn, *own.shape[1:]))
     gan.save(folder / f"{task.name}-{task.seed}-{way.name}-{steps}")
     return made, {
         "fit_s": round(fit_s, 1),
