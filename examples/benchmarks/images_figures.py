@@ -135,7 +135,7 @@ def _table(ways: Mapping[str, Any]) -> Iterable[str]:
 def _cell(scores: Mapping[str, Any], score: str) -> str:
     found = scores[score]["minus_repeats"]
     level = 100 * mean(value for runs in scores[score]["each"] for value in runs)
-    if found is None or found["mean"] == 0 == found["interval"][0]:
+    if found is None or found["interval"] is None or found["interval"] == [0, 0]:
         return f"{level:.1f}"
     low, high = found["interval"]
     return f"{level:.1f}: {100 * found['mean']:+.1f} ({100 * low:+.1f} to {100 * high:+.1f})"

@@ -89,7 +89,7 @@ SCREEN = (
         amounts=ONE,
     ),
     Way("between two rows", BETWEEN, selection=False, amounts=ONE),
-    Way("free", FREE, selection=False, amounts=ONE),
+    Way("free", FREE, amounts=ONE),
     Way(
         "borrowed in training too",
         changed(ANCHORED, borrowing=BORROWING | {"warm_start": 0.0}),
