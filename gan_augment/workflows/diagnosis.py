@@ -8,6 +8,7 @@ import platform
 import shutil
 import subprocess
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -226,6 +227,14 @@ def _cache() -> Cache | None:
         folder = cache_folder()
     except (ImportError, UsageError):
         return None
-    held = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     there: Path = next(path for path in (folder, *folder.parents) if path.is_dir())
-    return Cache(str(folder), held, shutil.disk_usage(there).free)
+    return Cache(str(folder), _held_bytes(folder), shutil.disk_usage(there).free)
+
+
+def _held_bytes(folder: Path) -> int:
+    """Of all files below; another process may rename or remove some while they are counted."""
+    held = 0
+    for path in folder.rglob("*"):
+        with suppress(OSError):
+            held += path.stat().st_size if path.is_file() else 0
+    return held

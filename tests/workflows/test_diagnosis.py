@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib import metadata
+from pathlib import Path
 
 import pytest
 
@@ -122,3 +123,14 @@ def test_threads_are_told_of_in_the_precision_that_there_was_time_for():
 
 def test_nothing_is_advised_where_nothing_was_timed():
     assert Training(problem="import torch ends its process").advice() == []
+
+
+def test_a_cache_that_changes_while_it_is_measured_is_no_failure(tmp_path, monkeypatch):
+    (tmp_path / "kept").write_bytes(b"12345")
+    gone = tmp_path / "gone"
+    paths = [tmp_path / "kept", gone]
+    monkeypatch.setattr(Path, "rglob", lambda folder, pattern: paths)
+    is_file = Path.is_file
+    monkeypatch.setattr(Path, "is_file", lambda path: path == gone or is_file(path))
+    monkeypatch.setenv("GAN_AUGMENT_CACHE", str(tmp_path))
+    assert diagnosis._cache().held_bytes == 5
