@@ -146,8 +146,8 @@ def _read_npz(
 def data_sha256(data: LabelledImages) -> str:
     """sha256 in hexadecimal of shape, pixels, labels, ids, groups, class names: the "same data"."""
     total = hashlib.sha256(repr((data.pixels.shape, data.names)).encode())
-    for start in range(0, len(data), 1024):
-        total.update(np.ascontiguousarray(data.pixels[start : start + 1024]).data)
+    for start in range(0, len(data), 256):
+        total.update(np.ascontiguousarray(data.pixels[start : start + 256]).data)
         release(data.pixels)
     total.update(np.ascontiguousarray(data.labels.astype("<i8")).data)
     total.update("\0".join(data.ids.tolist()).encode())

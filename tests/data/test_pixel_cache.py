@@ -211,6 +211,7 @@ def test_a_full_disk_is_said_in_one_line_and_leaves_nothing(folder, cache, monke
     with pytest.raises(WriteFailedError, match="No space left on device") as failed:
         read(root, workers=2)
     assert "\n" not in str(failed.value)
+    assert "GAN_AUGMENT_CACHE names another folder" in str(failed.value)
     assert files(cache) == []
 
 
@@ -260,6 +261,55 @@ def test_processes_that_build_at_once_all_succeed_with_one_entry(folder, cache):
     assert [process.returncode for process in processes] == [0] * 4
     assert said == {data_sha256(read_images(root).data) + "\n"}
     assert len(list(cache.iterdir())) == 1
+
+
+MEASURE = """
+import sys, threading, time
+from pathlib import Path
+import torch
+from gan_augment.data.batches import PairedBatches
+from gan_augment.data.readers import data_sha256, read_images
+
+def resident():
+    status = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmRSS"))
+
+def watch():
+    while True:
+        highest.append(resident())
+        time.sleep(0.005)
+
+before, highest = resident(), []
+threading.Thread(target=watch, daemon=True).start()
+data = read_images(sys.argv[1], image_size=(192, 192), cache_above=int(sys.argv[2])).data
+data_sha256(data)
+batches = PairedBatches(data, size=4, power=0.5, padded=(192, 192), device=torch.device("cpu"))
+for step in range(400):
+    batches.at(0, step)
+print((max(highest) - before) / data.pixels.nbytes)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_memory_stays_below_the_pixels_when_they_are_read_hashed_and_drawn_from(tmp_path, cache):
+    """166 MB of pixels, of which about half was seen; held in memory they are more than all."""
+    for i in range(1500):
+        image = Image.new("RGB", (8, 8), (i % 251, i // 251, 9))
+        (tmp_path / "data" / "ab"[i % 2]).mkdir(parents=True, exist_ok=True)
+        image.save(tmp_path / "data" / "ab"[i % 2] / f"{i}.png")
+    shares = [
+        float(
+            subprocess.run(
+                [sys.executable, "-c", MEASURE, str(tmp_path / "data"), above],
+                check=True,
+                capture_output=True,
+                text=True,
+            ).stdout
+        )
+        for above in ("0", str(1 << 30))
+    ]
+    assert shares[0] < 0.8 < 1 < shares[1]
 
 
 def test_a_cache_folder_inside_the_data_is_refused(folder, monkeypatch):

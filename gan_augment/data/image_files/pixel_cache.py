@@ -123,9 +123,10 @@ def cached_pixels(
                 return found
         try:
             manifest, facts = _build(entry, size, decode)
-        except WriteFailedError:
+        except WriteFailedError as failed:
             if attempt + 1 == _ATTEMPTS or not entry.exists():
-                raise
+                cure = "GAN_AUGMENT_CACHE names another folder for decoded images."
+                raise WriteFailedError(f"{failed} {cure}") from failed
             continue  # another process may have finished it
         with suppress(OSError, ValueError):
             pixels = _mapped(entry, manifest)
