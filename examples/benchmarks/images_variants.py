@@ -76,18 +76,20 @@ BORROWING = {
 }
 """All that `docs/recipes.md` says rare classes may borrow in training, at once."""
 
+INTERPOLATION = Way(
+    "interpolation alone",
+    changed(BETWEEN, objective={"reconstruct_only": 0.999}),
+    length=0.5,
+    selection=False,
+    amounts=ONE,
+)
+
 SCREEN = (
     REPEATS,
     Way("mixup", mixed=mixup),
     Way("cutmix", mixed=cutmix, amounts=ONE),
     Way("borrowed", ANCHORED, selection=False),
-    Way(
-        "interpolation alone",
-        changed(BETWEEN, objective={"reconstruct_only": 0.999}),
-        length=0.5,
-        selection=False,
-        amounts=ONE,
-    ),
+    INTERPOLATION,
     Way("between two rows", BETWEEN, selection=False, amounts=ONE),
     Way("free", FREE, amounts=ONE),
     Way(
@@ -107,12 +109,6 @@ SCREEN = (
 CONFIRM = (
     REPEATS,
     Way("anchored", ANCHORED),
-    Way(
-        "interpolation alone",
-        changed(BETWEEN, objective={"reconstruct_only": 0.999}),
-        length=0.5,
-        selection=False,
-        amounts=ONE,
-    ),
+    INTERPOLATION,
 )
 """What was kept: the recipe as it comes, selection included."""
