@@ -146,7 +146,7 @@ def sampling(run: Run, data: LabelledImages, rounds: int) -> dict[str, list]:
     network = run.state.average
     geometry = Geometry.of(data.image_shape)
     codes = encode_anchors(network, data.pixels, rows_of, geometry, parts.machine)
-    sampler = BlockSampler(network, geometry, parts.machine, parts.recipe.generator.code, codes)
+    sampler = BlockSampler(network, geometry, parts.machine, parts.recipe.generator, codes)
     found: dict[str, list] = {"to uint8": [], "to PNG bytes": []}
     sampler.rows(0, "0", 0, 256, 0)
     for _ in range(rounds):

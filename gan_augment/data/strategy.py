@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gan_augment.config import DataKind, TopUp
 from gan_augment.errors import DataError, NoRareClassError, UsageError, unknown_class
@@ -12,12 +12,16 @@ from gan_augment.errors import DataError, NoRareClassError, UsageError, unknown_
 
 @dataclass(frozen=True)
 class ClassPlan:
-    """Rows of one class at the end: real ones, and the rows added by origin."""
+    """Rows of one class at the end: real ones, and the rows added by origin.
+
+    room: how many of the repeats and synthetic rows are there since others have companions.
+    """
 
     real: int
     repeats: int = 0
     synthetic: int = 0
     companions: int = 0
+    room: int = field(default=0, repr=False, compare=False)
 
     @property
     def total(self) -> int:
@@ -144,24 +148,54 @@ def targets(
     share, companions = top_up.resolved(data, advised)
     goal = _goal(counts, top_up.to)
     added = {name: max(goal - counts[name], 0) for name in classes}
-    if companions and not isinstance(top_up.to, int):
-        added = beside_companions(counts, added, share)
-    return plan_of(counts, added, share, companions)
+    return plan_of(counts, added, share, companions, exact=isinstance(top_up.to, int))
 
 
 def plan_of(
-    counts: Mapping[str, int], added: Mapping[str, int], share: float, companions: bool
+    counts: Mapping[str, int],
+    added: Mapping[str, int],
+    share: float,
+    companions: bool,
+    *,
+    exact: bool = True,
 ) -> dict[str, ClassPlan]:
     """As `targets`, with the number of rows to add given: `added` = {class to top up: rows}.
+
+    exact: whether they stay as they are although other classes get companions.
 
     >>> plan_of({"good": 100, "bad": 20}, {"bad": 10}, share=0.5, companions=False)["bad"]
     ClassPlan(real=20, repeats=5, synthetic=5, companions=0)
     """
     plan = {name: ClassPlan(real=n) for name, n in counts.items()}
-    for name, rows in added.items():
+    grown = beside_companions(counts, added, share) if companions and not exact else added
+    for name, rows in grown.items():
         synthetic = _round(share * rows)
-        plan[name] = ClassPlan(counts[name], rows - synthetic, synthetic)
+        room = rows - added[name]
+        plan[name] = ClassPlan(counts[name], rows - synthetic, synthetic, room=room)
     return _with_companions(plan, frozenset(added)) if companions else plan
+
+
+def after_refusals(
+    plan: Mapping[str, ClassPlan], refused: Mapping[str, str]
+) -> dict[str, ClassPlan]:
+    """The plan with repeats for the classes that cannot be generated, refused = {class: why}.
+
+    Where none is left that is topped up with generated rows, no class gets companions either: they
+    would teach a classifier that what looks generated is common. What grew with them shrinks.
+
+    >>> plan = targets({"good": 100, "bad": 7}, TopUp(), ["bad"])
+    >>> after_refusals(plan, {"bad": "7 rows are too few"})
+    {'good': ClassPlan(real=100, repeats=0, synthetic=0, companions=0), \
+'bad': ClassPlan(real=7, repeats=93, synthetic=0, companions=0)}
+    """
+    ended = {name: end.repeated() if name in refused else end for name, end in plan.items()}
+    was, left = (any(end.synthetic for end in ends.values()) for ends in (plan, ended))
+    if left or not was:
+        return ended
+    return {
+        name: ClassPlan(end.real, end.repeats + end.synthetic - end.room)
+        for name, end in plan.items()
+    }
 
 
 def beside_companions(

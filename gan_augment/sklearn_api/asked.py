@@ -55,6 +55,11 @@ def rows_to_add(strategy: Any, labels: LabelForm, codes: NDArray[np.int64]) -> d
     return {label: added[label] for label in labels.labels if label in added}
 
 
+def sizes_given(strategy: Any) -> bool:
+    """Whether `strategy` names sizes, which are exact, and not a size of another class."""
+    return isinstance(strategy, Mapping) or callable(strategy)
+
+
 def _from_totals(
     totals: Mapping[Any, Any], labels: LabelForm, counts: Mapping[Label, int]
 ) -> dict[Label, int]:

@@ -16,12 +16,12 @@ from gan_augment.errors import NotFittedError, UsageError
 from gan_augment.randomness import derived_seed
 from gan_augment.recipe_settings import Recipe
 from gan_augment.sklearn_api import saved
-from gan_augment.sklearn_api.asked import rows_to_add
+from gan_augment.sklearn_api.asked import rows_to_add, sizes_given
 from gan_augment.sklearn_api.given import Given, Labelled, columns_in, new_rows, read_given
 from gan_augment.sklearn_api.image_form import ImageForm
 from gan_augment.sklearn_api.labelled import labelled, refuse_datasets
 from gan_augment.sklearn_api.making import trained, why_not_kept
-from gan_augment.sklearn_api.resampling import Resampled, generates, rows_wanted, topped_up
+from gan_augment.sklearn_api.resampling import Resampled, generates, topped_up
 from gan_augment.sklearn_api.settings import Settings, drawn_seed, threads
 from gan_augment.sklearn_api.table_form import TableForm
 from gan_augment.synthesizers.arguments import checked_seed
@@ -243,18 +243,16 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
         given = self._read(X, y)
         self._count_features(given)
         share, companions = settings.top_up(given.kind)
-        added = rows_wanted(given, self.sampling_strategy, share, companions)
+        added = rows_to_add(self.sampling_strategy, given.labels, given.data.labels)
         names = [given.labels.name_of(label) for label, n in added.items() if n]
         if generates(given, added, share, companions):
             self._train(given, names, settings)
             share, companions = settings.top_up(given.kind, self.synthesizer_)
-            added = rows_wanted(given, self.sampling_strategy, share, companions)
         else:
             self._remember(given, None)
         seed = derived_seed(self._seed, "fit_resample")  # `sample` is to draw other rows
-        result = topped_up(
-            given, added, self.synthesizer_, share=share, companions=companions, seed=seed
-        )
+        exact, shares = sizes_given(self.sampling_strategy), (share, companions)
+        result = topped_up(given, added, self.synthesizer_, *shares, seed=seed, exact=exact)
         self._describe(added, result)
         return result.x, result.y
 
@@ -384,7 +382,7 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
             self.__dict__.pop("feature_names_in_", None)
 
     def _describe(self, added: dict[Label, int], result: Resampled | None) -> None:
-        self.sampling_strategy_ = added
+        self.sampling_strategy_ = added if result is None else dict(result.added)
         if result is None:
             for name in ("origin_", "synthetic_mask_", "n_generated_", "refused_"):
                 self.__dict__.pop(name, None)

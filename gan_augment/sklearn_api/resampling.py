@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_augment.data.strategy import beside_companions, plan_of
-from gan_augment.sklearn_api.asked import rows_to_add
+from gan_augment.data.strategy import plan_of
 from gan_augment.sklearn_api.given import Given
 from gan_augment.sklearn_api.label_form import Label
 from gan_augment.synthesizers.baselines import Repeats
@@ -23,13 +22,14 @@ class Resampled:
     """X and y in their own containers, and where each row comes from.
 
     origin: str (N,), "real", "repeat", "synthetic" or "companion". refused: {label: why the rows of
-    a class were filled with repeats}.
+    a class were filled with repeats}. added: {label: rows}, of the classes that were topped up.
     """
 
     x: Any
     y: Any
     origin: NDArray[np.str_]
     refused: Mapping[Label, str]
+    added: Mapping[Label, int]
 
     @property
     def synthetic(self) -> NDArray[np.bool_]:
@@ -37,33 +37,21 @@ class Resampled:
         return np.isin(self.origin, ("synthetic", "companion"))
 
 
-def rows_wanted(given: Given, strategy: Any, share: float, companions: bool) -> dict[Label, int]:
-    """{label: rows to add}: what `strategy` asks for, and as many more as companions call for.
-
-    Sizes, by a dict or a callable, are exact; "as many as the largest class" and shares of it mean
-    what that class ends with. Raises as `rows_to_add`.
-    """
-    added = rows_to_add(strategy, given.labels, given.data.labels)
-    if not companions or isinstance(strategy, Mapping) or callable(strategy):
-        return added
-    names = {given.labels.name_of(label): n for label, n in added.items() if n}
-    grown = beside_companions(given.data.counts, names, share)
-    return {given.labels.label_of(name): n for name, n in grown.items()}
-
-
 def topped_up(
     given: Given,
     added: Mapping[Label, int],
     synthesizer: Synthesizer[Any] | None,
-    *,
     share: float,
     companions: bool,
+    *,
     seed: int,
+    exact: bool = True,
 ) -> Resampled:
     """`added` = {label: rows} put behind what was given; `share` of them generated.
 
     synthesizer: fitted; None where nothing is to be generated. companions: the other classes get
-    generated rows too. Raises DataError for a class that the synthesizer does not know.
+    generated rows too. exact: whether the numbers stay although they do. Raises DataError for a
+    class that the synthesizer does not know.
 
     >>> from gan_augment.sklearn_api.given import read_given
     >>> given = read_given([[1.5], [2.0], [3.5]], ["a", "b", "b"])
@@ -72,7 +60,7 @@ def topped_up(
     ([[1.5], [2.0], [3.5], [1.5]], ['a', 'b', 'b', 'a'], ['real', 'real', 'real', 'repeat'])
     """
     names = {given.labels.name_of(label): n for label, n in added.items() if n}
-    plan = plan_of(given.data.counts, names, share, companions)
+    plan = plan_of(given.data.counts, names, share, companions, exact=exact)
     maker = Repeats[Any]().fit(given.data) if synthesizer is None else synthesizer
     rows = added_rows(given.data, plan, maker, seed, schema=given.schema)
     x, y = given.followed_by(rows.data, rows.source)
@@ -81,6 +69,7 @@ def topped_up(
         y=y,
         origin=np.concatenate([np.full(len(given.data), "real", dtype="U9"), rows.origin]),
         refused={given.labels.label_of(name): why for name, why in rows.refused.items()},
+        added={label: rows.data.counts[given.labels.name_of(label)] for label in added},
     )
 
 

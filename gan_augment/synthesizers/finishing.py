@@ -74,7 +74,8 @@ def _best_sampler(
             for label in range(len(data.names))
         }
         codes = encode_anchors(network, data.pixels, by_class, geometry, parts.machine)
-    return BlockSampler(network, geometry, parts.machine, parts.recipe.generator, codes)
+    sizes = dict(enumerate(data.counts.values()))
+    return BlockSampler(network, geometry, parts.machine, parts.recipe.generator, codes, sizes)
 
 
 def _facts(data: LabelledImages, run: Run, sampler: BlockSampler) -> dict[str, Any]:

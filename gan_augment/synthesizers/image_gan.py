@@ -88,6 +88,7 @@ class ImageGAN:
     steps_: int
     meta_: ModelMeta
     advised_share_: float
+    refuses_: dict[str, str]
 
     def __init__(
         self,
@@ -323,6 +324,7 @@ class ImageGAN:
         self.meta_, self.recipe_, self.steps_ = meta, meta.recipe, meta.steps
         self.classes_, self.topped_up_ = dict(meta.classes), meta.topped_up
         self.image_shape_, self.advised_share_ = meta.image_shape, meta.advised_share
+        self.refuses_ = meta.refuses
 
     def _label(self, name: str) -> int:
         names = list(self._fitted().classes_)

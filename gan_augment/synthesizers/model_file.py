@@ -118,6 +118,12 @@ class ModelMeta(Frozen):
     artefacts: ArtefactRecord | None = None
 
     @property
+    def refuses(self) -> dict[str, str]:
+        """{class: why} of the classes that no sample is given of."""
+        found = {} if self.selection is None else self.selection.classes
+        return {name: one.refused for name, one in found.items() if one.refused}
+
+    @property
     def advised_share(self) -> float:
         """What "auto" of a top-up's synthetic_share is with this model: 0, or the default."""
         hopeless = self.artefacts is not None and self.artefacts.hardly_fooled

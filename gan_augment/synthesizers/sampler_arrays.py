@@ -38,7 +38,8 @@ def load_sampler(
     load_network(network, weights)
     network = placed(network, machine.device).requires_grad_(False).eval()
     codes = _codes(_below(arrays, "codes/"), meta)
-    return BlockSampler(network, geometry, machine, meta.recipe.generator, codes)
+    sizes = dict(enumerate(meta.classes.values()))
+    return BlockSampler(network, geometry, machine, meta.recipe.generator, codes, sizes)
 
 
 def _below(arrays: Mapping[str, NDArray[np.generic]], prefix: str) -> Arrays:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from gan_augment.data.contract import LabelledImages
 from gan_augment.data.ids import with_new_ids
 from gan_augment.data.schema import TableSchema
-from gan_augment.data.strategy import ClassPlan
+from gan_augment.data.strategy import ClassPlan, after_refusals
 from gan_augment.errors import DataError, TooFewAcceptedError
 from gan_augment.randomness import generator
 from gan_augment.synthesizers.protocol import Data, Synthesizer
@@ -72,13 +72,16 @@ def added_rows(
         check_known(name, synthesizer.classes_)
     made, too_few = _made(wanted, synthesizer, seed)
     refused |= too_few
+    plan = after_refusals(plan, refused)
+    if not any(end.synthetic + end.companions for end in plan.values()):
+        made = []
     if refused:
         listed = "; ".join(f"{name!r}: {why}" for name, why in refused.items())
         warn(f"filled with repeats of real rows instead: {listed}")
     origins: list[str] = []
     labels, sources = [], [np.empty(0, dtype=np.int64)]
     for label, name in enumerate(data.names):
-        end = plan[name].repeated() if name in refused else plan[name]
+        end = plan[name]
         again = repeated_rows(np.flatnonzero(data.labels == label), end.repeats, name, seed)
         generated = end.synthetic + end.companions
         origins += ["repeat"] * len(again)

@@ -15,18 +15,18 @@ from gan_augment.data.datasets import DatasetFacts, describe_dataset, map_style,
 from gan_augment.data.items.formats import Key, plain_label
 from gan_augment.data.items.pictures import Picture, VectorFormat
 from gan_augment.data.items.ranges import Normalize
-from gan_augment.data.strategy import ClassPlan
+from gan_augment.data.strategy import ClassPlan, after_refusals
 from gan_augment.errors import DataError, UsageError
 from gan_augment.synthesizers.arguments import checked_seed
 from gan_augment.torch_api.generated import GeneratedRows, checked_refresh
 from gan_augment.torch_api.items import EpochItems
 from gan_augment.torch_api.models import fit_to, fitted_model
 from gan_augment.torch_api.planning import (
-    LONE,
     check_choice,
     laid_out,
     named_for,
     planned,
+    refusals,
     with_repeats,
 )
 from gan_augment.torch_api.real_items import RealItems
@@ -125,8 +125,8 @@ class AugmentedDataset(EpochItems):
         elif model is not None:
             facts = named_for(model, facts, self.dataset)
         plan = planned(facts, top_up, classes, model)
-        self.refused = {name: LONE for name, end in plan.items() if end.lone}
-        plan = with_repeats(plan, self.refused)
+        self.refused = refusals(plan, model)
+        plan = after_refusals(plan, self.refused)
         wanted = {c: end.synthetic + end.companions for c, end in plan.items()}
         self._generated = GeneratedRows(
             model,

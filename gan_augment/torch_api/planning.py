@@ -62,6 +62,14 @@ def check_choice(
         _chosen(classes, counts, ())
 
 
+def refusals(plan: Mapping[str, ClassPlan], model: Sampling | None) -> dict[str, str]:
+    """{class: why} of those of which rows were to be generated, as far as it is known now."""
+    known: Mapping[str, str] = getattr(model, "refuses_", {})
+    asked = {name for name, end in plan.items() if end.synthetic + end.companions}
+    lone = {name: LONE for name, end in plan.items() if end.lone}
+    return lone | {name: why for name, why in known.items() if name in asked}
+
+
 def with_repeats(plan: Mapping[str, ClassPlan], refused: Mapping[str, str]) -> dict[str, ClassPlan]:
     """The plan with nothing generated for the classes that are refused."""
     return {name: end.repeated() if name in refused else end for name, end in plan.items()}

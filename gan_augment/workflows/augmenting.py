@@ -24,7 +24,7 @@ from gan_augment.workflows.topping_up import (
     AugmentResult,
     Job,
     check_classes_known,
-    follow_advice,
+    follow_model,
     job_of,
     made_from,
     trained_model,
@@ -104,7 +104,7 @@ def augment(
                 progress.note(note)
         else:
             trained = trained_model(folder, described, job, read, options, run, overwrite, progress)
-        follow_advice(job, top_up, options, image_facts(trained), progress)
+        follow_model(job, top_up, options, image_facts(trained), progress)
         if not resize_originals:
             _warn_of_size(job, read, image_facts(trained), progress)
         _write(folder, job, read, trained, resize_originals, options.workers, progress)
@@ -144,7 +144,7 @@ def plan_augment(
     read = read_as_asked(source, options)
     _check_fits(read, facts)
     job = job_of(source, out, read, top_up, options, Silent())
-    follow_advice(job, top_up, options, facts, Silent())
+    follow_model(job, top_up, options, facts, Silent())
     return job.plan
 
 
@@ -202,7 +202,7 @@ def _write(
         advance=progress.advance,
     )
     if written.refused:
-        job.refuse(written.refused, progress)
+        job.refuse(written.refused, progress, late=True)
         rows = _rows(job, read, files, folders, trained)
         folder.plan([row for row, _ in rows])
     real = [(row, original) for row, original in rows if original is not None]

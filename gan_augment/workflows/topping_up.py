@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from gan_augment.config import FitOptions, TopUp
 from gan_augment.data.readers import ReadImages
-from gan_augment.data.strategy import ClassPlan, choose_classes, targets
+from gan_augment.data.strategy import ClassPlan, after_refusals, choose_classes, targets
 from gan_augment.data.tables import ReadTable
 from gan_augment.errors import DataError, ResumeMismatchError
 from gan_augment.progress import Progress
@@ -82,13 +82,17 @@ class Job:
     refused: dict[str, str] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
 
-    def refuse(self, refused: Mapping[str, str], progress: Progress) -> None:
-        """Fill classes that cannot be generated with repeats, and say so once."""
-        news = {name: why for name, why in refused.items() if name in self.plan}
+    def refuse(self, refused: Mapping[str, str], progress: Progress, *, late: bool = False) -> None:
+        """Fill classes that cannot be generated with repeats, and say so once.
+
+        late: rows of other classes were written already, companions among them, and stay.
+        """
+        ends = self.plan
+        news = {n: why for n, why in refused.items() if n in ends and _generates(ends[n])}
         if not news:
             return
-        for name in news:
-            self.plan[name] = self.plan[name].repeated()
+        late_ends = {name: end.repeated() if name in news else end for name, end in ends.items()}
+        self.plan = late_ends if late else after_refusals(ends, news)
         self.refused |= news
         listed = "; ".join(f"{name!r}: {why}" for name, why in news.items())
         self.warn(f"filled with repeats of real {self.task.unit[1]} instead: {listed}", progress)
@@ -143,15 +147,27 @@ def job_of(
     return job
 
 
-def follow_advice(
+def follow_model(
     job: Job, top_up: TopUp, options: FitOptions, facts: ModelMeta, progress: Progress
 ) -> None:
-    """Plan as the model advises, where "auto" was asked for; a warning says what that changes."""
+    """Plan as the model advises, where "auto" was asked for, and without what it refuses."""
+    _follow_advice(job, top_up, options, facts, progress)
+    job.refuse(facts.refuses, progress)
+
+
+def _generates(end: ClassPlan) -> bool:
+    return end.synthetic + end.companions > 0
+
+
+def _follow_advice(
+    job: Job, top_up: TopUp, options: FitOptions, facts: ModelMeta, progress: Progress
+) -> None:
     if top_up.synthetic_share != "auto" or facts.advised_share == top_up.resolved("image")[0]:
         return
     counts = job.task.data.counts
     chosen = choose_classes(options.classes, counts)
-    job.plan = targets(counts, top_up, chosen, "image", facts.advised_share)
+    plan = targets(counts, top_up, chosen, "image", facts.advised_share)
+    job.plan = after_refusals(plan, job.refused)
     if facts.advised_share == 0:
         job.warn(NOTHING_GENERATED, progress)
 

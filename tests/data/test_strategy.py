@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from gan_augment.config import TopUp
 from gan_augment.data.strategy import (
     ClassPlan,
+    after_refusals,
     choose_classes,
     explain_rare,
     rare_classes,
@@ -117,3 +118,20 @@ def test_every_plan_adds_up(counts, share, companions, to):
         else:
             assert row.repeats == row.synthetic == 0
             assert row.companions <= (n if companions else 0)
+
+
+def test_where_some_are_refused_the_others_keep_their_companions():
+    plan = targets({"a": 100, "b": 20, "c": 7}, TopUp(), ["b", "c"])
+    ended = after_refusals(plan, {"c": "too few"})
+    assert ended["a"] == plan["a"]
+    assert ended["b"] == plan["b"]
+    assert ended["c"] == plan["c"].repeated()
+
+
+def test_where_all_are_refused_nothing_is_generated_and_nothing_grows():
+    for to, total in (("majority", 100), (60, 60)):
+        plan = targets({"a": 100, "b": 20, "c": 7}, TopUp(to=to), ["b", "c"])
+        ended = after_refusals(plan, {"b": "why", "c": "why"})
+        assert ended["a"] == ClassPlan(100)
+        assert (ended["b"].total, ended["c"].total) == (total, total)
+        assert not any(end.synthetic for end in ended.values())

@@ -45,9 +45,15 @@ def fitted(data_folder, tmp_path_factory) -> FitResult:
     return fit(data_folder, tmp_path_factory.mktemp("selected") / "run", options)
 
 
-def marked(run: Path, folder: Path, accuracy: float) -> Path:
-    """The run's model, as if the real-or-synthetic judge had been so good."""
+def marked(run: Path, folder: Path, accuracy: float, *, serves: bool = False) -> Path:
+    """The run's model, as if the real-or-synthetic judge had been so good.
+
+    serves: as if no class were refused, which says nothing of what would be drawn.
+    """
     arrays, meta = load_bundle(run / "model", "model")
+    if serves:
+        for of_class in meta["selection"]["classes"].values():
+            of_class["refused"] = None
     found = {"accuracy": accuracy, "rows": 9, "classes": {"good": accuracy}}
     save_bundle(folder / "model", arrays, {**meta, "artefacts": found}, "model")
     return folder
@@ -94,21 +100,24 @@ def test_nothing_is_generated_where_the_judge_is_never_fooled_unless_asked(
     plan = plan_augment(data_folder, tmp_path / "planned", model=hopeless)
     assert plan["bad_part"].repeats == 25
     asked = TopUp(synthetic_share=0.5)
-    again = plan_augment(data_folder, tmp_path / "planned", model=hopeless, top_up=asked)
+    serving = marked(fitted.run, tmp_path / "serving", 1.0, serves=True)
+    again = plan_augment(data_folder, tmp_path / "planned", model=serving, top_up=asked)
     assert again["bad_part"].synthetic > 0
 
 
 def test_the_default_share_is_kept_where_the_judge_is_fooled(fitted, data_folder, tmp_path):
-    fine = marked(fitted.run, tmp_path / "run", 0.7)
+    fine = marked(fitted.run, tmp_path / "run", 0.7, serves=True)
     plan = plan_augment(data_folder, tmp_path / "planned", model=fine)
     assert plan["bad_part"].synthetic == plan["bad_part"].repeats > 0
 
 
-def test_a_refused_class_is_filled_with_repeats_and_recorded(fitted, data_folder, tmp_path):
+def test_a_lone_refused_class_is_filled_with_repeats_and_others_get_no_companions(
+    fitted, data_folder, tmp_path
+):
     fine = marked(fitted.run, tmp_path / "run", 0.7)
     done = augment(data_folder, tmp_path / "out", model=fine)
-    assert done.counts["bad_part"]["synthetic"] == 0
-    assert done.counts["good"]["companion"] > 0
+    assert done.counts["bad_part"] == {"real": 5, "repeat": 25, "synthetic": 0, "companion": 0}
+    assert done.counts["good"]["companion"] == 0
     assert "5 training images" in done.refused["bad_part"]
 
 
