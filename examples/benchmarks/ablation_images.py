@@ -59,15 +59,19 @@ def rows_made(task: Task, way: Way, steps: int, folder: Path) -> tuple[dict[str,
             name: way.mixed(task.train.pixels[task.train.labels == label], drawn, rng)
             for label, name in enumerate(task.train.names)
         }, {}
-    started_s = time.monotonic()
-    gan = ImageGAN(
-        recipe=way.recipe,
-        steps=round(steps * way.length),
-        classes=task.rare_names,
-        threads=1,
-        random_state=task.seed,
-        selection=way.selection,
-    ).fit(task.train)
+    kept, started_s = folder / f"{task.name}-{task.seed}-{way.name}-{steps}", time.monotonic()
+    if kept.is_dir():  # of a run that stopped before its line was written
+        gan = ImageGAN.load(kept, threads=1)
+    else:
+        gan = ImageGAN(
+            recipe=way.recipe,
+            steps=round(steps * way.length),
+            classes=task.rare_names,
+            threads=1,
+            random_state=task.seed,
+            selection=way.selection,
+        ).fit(task.train)
+        gan.save(kept)
     fit_s = time.monotonic() - started_s
     made, refused = {}, []
     for name in task.train.names:
@@ -77,7 +81,6 @@ def rows_made(task: Task, way: Way, steps: int, folder: Path) -> tuple[dict[str,
             refused.append(name)
             own = task.train.pixels[task.train.labels == task.train.names.index(name)]
             made[name] = np.resize(own, (drawn, *own.shape[1:]))
-    gan.save(folder / f"{task.name}-{task.seed}-{way.name}-{steps}")
     return made, {
         "fit_s": round(fit_s, 1),
         "steps": gan.steps_,

@@ -200,7 +200,8 @@ class Judge:
 def looked_at(task: Task, judge: Judge, made: Mapping[str, Pixels]) -> dict[str, float]:
     """What the judge makes of samples {class: pixels}; means over classes, shares 0..1.
 
-    agreement_*: share called by their label over the recall of unseen rows. spread: mean pairwise
+    agreement_*: share called by their label over the recall of unseen rows, of classes that the
+    judge finds at all. spread: mean pairwise
     distance of features, over that of unseen rows. identical: rare samples that are training rows,
     byte for byte. near: nearer to a training row than 99 % of unseen rows of the class are.
     """
@@ -221,8 +222,9 @@ def looked_at(task: Task, judge: Judge, made: Mapping[str, Pixels]) -> dict[str,
             limit = copy_threshold(features[1], features[2])
             near.append(copied_share(features[0], features[1], limit))
     common = [value for label, value in agreement.items() if label not in task.rare]
+    rare = [value for label, value in agreement.items() if label in task.rare]
     return {
-        "agreement_rare": float(np.mean([agreement[label] for label in task.rare])),
+        "agreement_rare": float(np.mean(rare)),
         "agreement_common": float(np.mean(common)),
         "spread": float(np.mean(spread)),
         "identical": float(np.mean(identical)),
