@@ -41,7 +41,7 @@ from images_protocol import (
 from images_variants import CONFIRM, SCREEN, Way
 
 from gan_augment import ImageGAN
-from gan_augment.errors import TooFewAcceptedError
+from gan_augment.errors import DivergedError, TooFewAcceptedError
 from gan_augment.storage import write_file
 
 SCREEN_STEPS, CONFIRM_STEPS = 1800, 9000
@@ -70,7 +70,11 @@ def rows_made(task: Task, way: Way, steps: int, folder: Path) -> tuple[dict[str,
             threads=1,
             random_state=task.seed,
             selection=way.selection,
-        ).fit(task.train)
+        )
+        try:
+            gan.fit(task.train)
+        except DivergedError as error:  # the best scored generator is kept, as a run keeps it
+            print(error, flush=True)
         gan.save(kept)
     fit_s = time.monotonic() - started_s
     made, refused = {}, []
