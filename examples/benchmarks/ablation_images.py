@@ -7,8 +7,9 @@
 DIR holds `fashion_mnist_test10k.npz`, `blood_cells_32.npz` and `magnetic_tile_32.npz`. A line of
 the journal is one fit (or a way to make rows without one) of one seed, and all that is measured of
 its samples; a run that was stopped goes on. Two processes with one thread each, side by side, are
-told apart by `--seeds`. `table` writes `images.md` and `images.json` from `images_screen.jsonl` and
-`images_confirm.jsonl` beside this file.
+told apart by `--seeds`. `table` writes `images.md` and `images.json` from the journals
+`images_screen.jsonl`, `images_confirm.jsonl` and `images_others.jsonl` (`confirm --tasks
+blood_cells_32,magnetic_tile_32 --steps 1800`) beside this file.
 
 Screening: Fashion-MNIST, 7 classes of 500 rows and 3 of 30, fits of SCREEN_STEPS steps (two minutes
 of one quiet thread), on rows that the confirmation is not tested on (`images_protocol.py`).
@@ -158,7 +159,7 @@ def main() -> None:
                 json.loads(text)
                 for text in (here / f"images_{stage}.jsonl").read_text().splitlines()
             ]
-            for stage in ("screen", "confirm")
+            for stage in ("screen", "confirm", "others")
             if (here / f"images_{stage}.jsonl").is_file()
         }
         figures = summary(found)
