@@ -125,7 +125,7 @@ def test_a_dry_run_with_a_model_says_how_every_class_would_end(
     assert told["options"]["target"] == {"value": "kind", "source": "given"}
     shown = command(*flags, "--companions", "--to", "0.5").stdout
     assert "rare: 12 real + 18 repeat + 18 synthetic = 48" in shown  # half of 96
-    assert "common: 60 real + 26 companion = 86" in shown
+    assert "common: 60 real + 36 companion = 96" in shown
     refused = command("augment", parts, "out.parquet", "--model", parts_run, "--dry-run")
     assert (refused.returncode, "out.parquet" in refused.stderr) == (2, True)
     assert list(tmp_path.iterdir()) == []
