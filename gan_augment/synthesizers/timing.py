@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import torch
+
 from gan_augment import devices
 from gan_augment.data.batches import Batches
 from gan_augment.training.monitor import SCORES_A_RUN, Scorer
@@ -59,6 +61,8 @@ def step_seconds(parts: Parts, batches: Batches, threads: int, probe_s: float) -
         def once() -> None:
             step(state, parts, [batches.at(0, state.step, turn) for turn in range(turns)])
             state.step += 1
+            if parts.machine.device.type == "cuda":
+                torch.cuda.synchronize()  # what is only begun takes no time
 
         return _seconds_each(once, least_s)
 

@@ -11,11 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from gan_augment.data.batches import Batches
-    from gan_augment.training.parts import Parts
+from typing import Any
 
 PROBE_S = 0.5
 LONGEST_S = (
@@ -43,6 +39,7 @@ def trials() -> Iterator[dict[str, Any]]:
     from gan_augment.networks.geometry import Geometry
     from gan_augment.randomness import generator
     from gan_augment.recipes import resolve_recipe
+    from gan_augment.synthesizers.timing import step_seconds
     from gan_augment.training.build import build
 
     rule, recipe = choose_machine(), resolve_recipe("auto")
@@ -65,32 +62,8 @@ def trials() -> Iterator[dict[str, Any]]:
                 device=machine.device,
             )
             found = {"precision": precision, "threads": threads}
-            speed = recipe.batch / _step_seconds(parts, batches)
+            speed = recipe.batch / step_seconds(parts, batches, threads, PROBE_S)
             yield {"timing": {**found, "images_per_s": round(speed, 1)}}
-
-
-def _step_seconds(parts: Parts, batches: Batches) -> float:
-    """The mean time of a step of D and G, after one to warm up."""
-    import torch
-
-    from gan_augment.devices import threads
-    from gan_augment.training.state import new_state
-
-    state = new_state(parts, seed=0)
-
-    def step() -> None:
-        parts.step(state, parts, [batches.at(0, state.step)])
-        state.step += 1
-        if parts.machine.device.type == "cuda":
-            torch.cuda.synchronize()  # what is only begun takes no time
-
-    with threads(parts.machine.threads):
-        step()
-        done, began_s = 0, time.monotonic()
-        while not done or time.monotonic() - began_s < PROBE_S:
-            step()
-            done += 1
-        return (time.monotonic() - began_s) / done
 
 
 def main() -> None:
