@@ -101,7 +101,8 @@ def select(
 def selecting_s(rows: int, judge_s: float) -> float:
     """How long `select` takes, from the seconds that the 300 updates of the scorer's judge took.
 
-    Candidates and features are 30 % on top of the updates (28 px, 10 classes).
+    A budget leaves room for it, so it errs on the long side: a third of the updates' time is
+    allowed for candidates and features.
     """
     updates = FOLDS * _steps(rows // FOLDS) + _steps(rows)
     return 1.3 * judge_s * updates / SCORERS_STEPS
