@@ -13,8 +13,8 @@ from gan_augment.recipe_settings import Recipe
 NAME = "model"
 
 HARDLY_FOOLED = 0.97
-"""From this accuracy of the real-or-synthetic judge on, a top-up is advised to generate nothing.
-A guess on the cautious side, not a measured bound: only a judge that is hardly ever wrong forbids."""
+"""From this accuracy of the real-or-synthetic judge on, a top-up is advised to make nothing.
+A cautious guess, not a measured bound: only a judge that is hardly ever wrong forbids."""
 
 Side = Annotated[int, Field(ge=1, le=1 << 14)]
 """Pixels or channels, as far as a model may claim them."""
