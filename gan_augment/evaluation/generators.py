@@ -24,6 +24,7 @@ from gan_augment.evaluation.leaks import check_unfitted
 from gan_augment.evaluation.own_generator import OwnGenerator
 from gan_augment.evaluation.protocol import Split
 from gan_augment.evaluation.setup import OUTER, Level, Setup, unfitted_twin
+from gan_augment.evaluation.training_curve import TrainingCurve
 from gan_augment.randomness import generator
 from gan_augment.synthesizers.protocol import Data, Synthesizer
 from gan_augment.synthesizers.saved_models import load_model
@@ -47,8 +48,12 @@ def fit_generator(setup: Setup[Data], split: Split, level: str, source: str, fol
     facts: dict[str, Any] = {}
     try:
         gan = _twin(setup, part, split, level, source, folder)
+        curve = TrainingCurve()
+        gan.callbacks = (curve,)
         _fit(gan, part, here.schema)
         facts = {"chosen": gan.meta_.chosen, "steps": gan.steps_}
+        if level == OUTER and split.repeat == 0:  # those that are drawn
+            facts["curve"] = curve.to_dict()
         with contextlib.suppress(OutputExistsError):  # of a run that was killed here: the same
             gan.save(folder / model)
         error = None
