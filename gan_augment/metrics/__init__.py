@@ -1,1 +1,51 @@
-"""Formulas over feature arrays (N, d). No networks, no files."""
+"""Formulas over feature arrays (N, d), each usable alone. No networks, no files.
+
+`from gan_augment.metrics import coverage`. What compares a generator's rows with real ones takes
+the real rows first; `diagnose` and `copying` in `diagnose.py` compute all of them at once.
+"""
+
+from gan_augment.metrics.authentic import authenticity
+from gan_augment.metrics.class_fidelity import class_fidelity
+from gan_augment.metrics.copies import (
+    copied_share,
+    copy_threshold,
+    identical_share,
+    nearest_distances,
+)
+from gan_augment.metrics.data_copying import data_copying_score
+from gan_augment.metrics.density_coverage import coverage, density, expected_coverage
+from gan_augment.metrics.frechet import frechet_distance, frechet_limit
+from gan_augment.metrics.intervals import Share, wilson_interval
+from gan_augment.metrics.kernel_distance import kernel_distance
+from gan_augment.metrics.nearer import nearer_share
+from gan_augment.metrics.neighbours import neighbour_limit
+from gan_augment.metrics.permutation_test import kernel_test
+from gan_augment.metrics.precision_recall import precision, recall
+from gan_augment.metrics.spread import mean_pairwise_distance, spread_ratio
+from gan_augment.metrics.two_sample import two_sample_test
+
+__all__ = [
+    "Share",
+    "authenticity",
+    "class_fidelity",
+    "copied_share",
+    "copy_threshold",
+    "coverage",
+    "data_copying_score",
+    "density",
+    "expected_coverage",
+    "frechet_distance",
+    "frechet_limit",
+    "identical_share",
+    "kernel_distance",
+    "kernel_test",
+    "mean_pairwise_distance",
+    "nearer_share",
+    "nearest_distances",
+    "neighbour_limit",
+    "precision",
+    "recall",
+    "spread_ratio",
+    "two_sample_test",
+    "wilson_interval",
+]

@@ -50,6 +50,18 @@ def copied_share(x: ArrayLike, train: ArrayLike, threshold: float) -> float:
     return float(np.mean((distances < threshold) | (distances == 0)))
 
 
+def identical_share(x: ArrayLike, train: ArrayLike) -> float:
+    """The share 0..1 of the rows x (N, d) that equal a row of `train` (M, d) in every feature.
+
+    >>> identical_share([[1.0, 2.0], [1.0, 3.0]], train=[[1.0, 3.0]])
+    0.5
+    """
+    rows, others = feature_rows(x, "x"), feature_rows(train, "train")
+    same_width(rows, others)
+    known = {row.tobytes() for row in others + 0.0}  # -0.0 equals 0.0
+    return sum(row.tobytes() in known for row in rows + 0.0) / len(rows)
+
+
 def _nearest_others(train: NDArray[np.float64]) -> NDArray[np.float64]:
     nearest, start = [], 0
     for chunk in squared_distances(train, train):

@@ -48,3 +48,31 @@ def squared_distances(
         a = x[start : start + size] - centre
         squares = (a * a).sum(axis=1)[:, None] - 2 * (a @ b.T) + b_norms
         yield np.maximum(squares, 0.0)
+
+
+def exact_distances(
+    x: NDArray[np.float64], to: NDArray[np.float64]
+) -> Iterator[NDArray[np.float64]]:
+    """Distances of x (N, d) to every row of `to` (M, d) by subtraction, as chunks (n, M).
+
+    Slower than `squared_distances`, yet the same bits for the same two rows whatever the chunk and
+    the order: what is compared with `<=` must not hang on rounding.
+    """
+    from scipy.spatial.distance import cdist
+
+    size = max(1, _CELLS // max(1, len(to)))
+    for start in range(0, len(x), size):
+        yield cdist(x[start : start + size], to)
+
+
+def in_order(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The rows (N, d) sorted by their values, so that what is drawn hangs on the set alone."""
+    return rows[np.lexsort(rows.T[::-1])]
+
+
+def drawn(rows: NDArray[np.float64], n: int, random: np.random.Generator) -> NDArray[np.float64]:
+    """n of the rows (N, d) without replacement, whatever their order; all where N <= n."""
+    ordered = in_order(rows)
+    if len(rows) <= n:
+        return ordered
+    return ordered[np.sort(random.choice(len(rows), n, replace=False))]
