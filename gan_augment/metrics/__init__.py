@@ -6,6 +6,7 @@ the real rows first; `diagnose` and `copying` in `diagnose.py` compute all of th
 
 from gan_augment.metrics.authentic import authenticity
 from gan_augment.metrics.class_fidelity import class_fidelity
+from gan_augment.metrics.classification_score import Score, gan_test, gan_train
 from gan_augment.metrics.copies import (
     copied_share,
     copy_threshold,
@@ -15,6 +16,12 @@ from gan_augment.metrics.copies import (
 from gan_augment.metrics.data_copying import data_copying_score
 from gan_augment.metrics.density_coverage import coverage, density, expected_coverage
 from gan_augment.metrics.frechet import frechet_distance, frechet_limit
+from gan_augment.metrics.inception import Inception, fid
+from gan_augment.metrics.inception_score import (
+    InceptionScore,
+    inception_score,
+    inception_score_limit,
+)
 from gan_augment.metrics.intervals import Share, wilson_interval
 from gan_augment.metrics.kernel_distance import kernel_distance
 from gan_augment.metrics.nearer import nearer_share
@@ -25,6 +32,9 @@ from gan_augment.metrics.spread import mean_pairwise_distance, spread_ratio
 from gan_augment.metrics.two_sample import two_sample_test
 
 __all__ = [
+    "Inception",
+    "InceptionScore",
+    "Score",
     "Share",
     "authenticity",
     "class_fidelity",
@@ -34,9 +44,14 @@ __all__ = [
     "data_copying_score",
     "density",
     "expected_coverage",
+    "fid",
     "frechet_distance",
     "frechet_limit",
+    "gan_test",
+    "gan_train",
     "identical_share",
+    "inception_score",
+    "inception_score_limit",
     "kernel_distance",
     "kernel_test",
     "mean_pairwise_distance",

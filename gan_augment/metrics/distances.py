@@ -66,8 +66,9 @@ def exact_distances(
 
 
 def in_order(rows: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The rows (N, d) sorted by their values, so that what is drawn hangs on the set alone."""
-    return rows[np.lexsort(rows.T[::-1])]
+    """The rows (N, d) in an order of their own, so that what is drawn hangs on the set alone."""
+    keys = [row.tobytes() for row in rows + 0.0]  # -0.0 equals 0.0
+    return rows[sorted(range(len(rows)), key=keys.__getitem__)]
 
 
 def drawn(rows: NDArray[np.float64], n: int, random: np.random.Generator) -> NDArray[np.float64]:

@@ -1,0 +1,137 @@
+"""The Inception network of FID, from a local file of known hash. Nothing is ever downloaded."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gan_augment.errors import DataError, ModelFileError, UsageError
+from gan_augment.metrics.frechet import frechet_distance
+
+if TYPE_CHECKING:
+    from torch import nn
+
+SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
+"""Of weights-inception-2015-12-05-6726825d.pth, which torch-fidelity 0.2.0 released: the TensorFlow
+graph that the first FID was computed with, converted. pytorch-fid's file is the same one."""
+
+_BATCH = 32
+"""Images a pass, always: a float32 network gives other last bits at another batch size."""
+
+
+class Inception:
+    """The features and probabilities that FID and the Inception score are computed from.
+
+    Parameters: `weights`, the path of weights-inception-2015-12-05-6726825d.pth on this machine;
+    `device`, as PyTorch names it. The file is read once, its SHA-256 compared, and only then
+    opened. Needs the extra `gan-augment[fid]` (torch-fidelity).
+    Raises UsageError without the extra or the file, ModelFileError for any other file.
+    """
+
+    def __init__(self, weights: str | os.PathLike[str], device: str = "cpu") -> None:
+        content = _verified(Path(weights))
+        self.sha256 = SHA256
+        self._device = device
+        self._network = _extractor(content).to(device)
+
+    def features(self, images: NDArray[np.uint8]) -> NDArray[np.float64]:
+        """Pooled features (N, 2048) of uint8 images (N, H, W, 3), (N, H, W, 1) or (N, H, W).
+
+        Grey images are shown in all three channels; any size is scaled to 299 x 299, bilinearly as
+        TensorFlow 1 did. Raises DataError for other shapes or types.
+        """
+        return self._run(images)[0]
+
+    def probabilities(self, images: NDArray[np.uint8]) -> NDArray[np.float64]:
+        """Class probabilities (N, 1008), of the last layer without its bias as published scores."""
+        logits = self._run(images)[1]
+        shares = np.exp(logits - logits.max(axis=1, keepdims=True))
+        found: NDArray[np.float64] = shares / shares.sum(axis=1, keepdims=True)
+        return found
+
+    def _run(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        import torch
+
+        pixels = _three_channels(images)
+        features, logits = [], []
+        for start in range(0, len(pixels), _BATCH):
+            some = pixels[start : start + _BATCH]
+            whole = np.zeros((_BATCH, *some.shape[1:]), dtype=np.uint8)
+            whole[: len(some)] = some
+            batch = torch.from_numpy(whole).permute(0, 3, 1, 2)  # (B, H, W, 3) -> (B, 3, H, W)
+            with torch.inference_mode():
+                pooled, unbiased = self._network(batch.contiguous().to(self._device))
+            features.append(pooled[: len(some)].cpu().numpy().astype(np.float64))
+            logits.append(unbiased[: len(some)].cpu().numpy().astype(np.float64))
+        return np.concatenate(features), np.concatenate(logits)
+
+
+def fid(real: NDArray[np.uint8], synthetic: NDArray[np.uint8], inception: Inception) -> float:
+    """The Frechet inception distance of two sets of uint8 images, in Inception's 2,048 features.
+
+    Comparable with published values where these used the same network, as many images (50,000
+    usually) and real images of the same size. Shapes: as `Inception.features`, two images at least.
+    Source: Heusel et al. 2017, "GANs trained by a two time-scale update rule", eq. 6.
+    Warns with SmallSampleWarning below 20,480 images.
+    """
+    return frechet_distance(inception.features(real), inception.features(synthetic))
+
+
+def _verified(path: Path) -> bytes:
+    """The bytes of the one file that is trusted: it holds a pickle, which could run anything."""
+    if not path.is_file():
+        raise UsageError(
+            f"{path} is no file; expected weights-inception-2015-12-05-6726825d.pth. Nothing is "
+            "downloaded: fetch it from torch-fidelity's release v0.2.0 and give its path."
+        )
+    content = path.read_bytes()
+    found = hashlib.sha256(content).hexdigest()
+    if found != SHA256:
+        raise ModelFileError(
+            f"{path} has SHA-256 {found}; expected {SHA256}. It was not opened. Fetch "
+            "weights-inception-2015-12-05-6726825d.pth of torch-fidelity's release v0.2.0."
+        )
+    return content
+
+
+def _extractor(content: bytes) -> nn.Module:
+    try:
+        from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+    except ImportError as error:
+        raise UsageError(
+            f"the Inception network needs torch-fidelity ({error}). "
+            "Install it: pip install 'gan-augment[fid]'."
+        ) from error
+    # The bytes that were verified, not the path: nobody can change the file in between, and with
+    # no path at all torch-fidelity would download one.
+    network: Any = FeatureExtractorInceptionV3(
+        "inception-v3-compat",
+        ["2048", "logits_unbiased"],
+        feature_extractor_weights_path=io.BytesIO(content),
+    )
+    module: nn.Module = network
+    return module
+
+
+def _three_channels(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    pixels = np.asarray(images)
+    if pixels.ndim == 3:
+        pixels = pixels[..., None]  # (N, H, W) -> (N, H, W, 1)
+    if (
+        pixels.dtype != np.uint8
+        or pixels.ndim != 4
+        or pixels.shape[3] not in (1, 3)
+        or not pixels.size
+    ):
+        raise DataError(
+            f"images have shape {np.shape(images)} and dtype {pixels.dtype}; expected uint8 0..255 "
+            "as (N, H, W, 3) in colour, (N, H, W, 1) or (N, H, W) in grey, N >= 1. "
+            "Choose three channels of others yourself."
+        )
+    return np.broadcast_to(pixels, (*pixels.shape[:3], 3))
