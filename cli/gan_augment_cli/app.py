@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 import gan_augment
-from gan_augment_cli.commands import augment, demo, doctor, evaluate, fit, inspect, sample
+from gan_augment_cli.commands import augment, demo, doctor, evaluate, fit, inspect, report, sample
 
 app = typer.Typer(
     name="gan-augment",
@@ -28,6 +28,7 @@ COMMANDS = (
     fit.fit,
     sample.sample,
     evaluate.evaluate,
+    report.report,
     inspect.inspect,
     doctor.doctor,
     demo.demo,

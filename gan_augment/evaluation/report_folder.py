@@ -10,13 +10,13 @@ from pathlib import Path
 
 from gan_augment.errors import OutputExistsError
 from gan_augment.evaluation.generators import MODELS
-from gan_augment.evaluation.result import RESULT, TIMINGS
+from gan_augment.evaluation.result import REPORT, RESULT, TIMINGS
 from gan_augment.evaluation.setup import OUTER
 from gan_augment.storage import FolderLock, write_errors
 from gan_augment.storage.lock import LOCK_FILE
 
 JOURNAL = "journal.jsonl"
-_OWN = (JOURNAL, RESULT, TIMINGS, MODELS)
+_OWN = (JOURNAL, RESULT, TIMINGS, REPORT, MODELS)
 
 
 @contextlib.contextmanager

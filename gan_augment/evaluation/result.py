@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SCHEMA = 1
-RESULT, TIMINGS = "result.json", "timings.json"
+RESULT, TIMINGS, REPORT = "result.json", "timings.json", "report.html"
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,12 +92,31 @@ class Evaluation:
         """The result as text for a terminal."""
         return summary.lines(self.result)
 
+    def to_html(self, path: str | Path | None = None) -> str:
+        """The report: one page of HTML that needs nothing else; at `path` too, where one is given.
+
+        Raises WriteFailedError.
+        """
+        from gan_augment.report.html import render
+
+        page = render(self.result, self.timings)
+        if path is not None:
+            write_file(Path(path), page.encode())
+        return page
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the verdict and the arms."""
+        from gan_augment.report.html import fragment
+
+        return fragment(self.result)
+
     def save(self, folder: str | Path) -> None:
-        """Write result.json and timings.json. Raises WriteFailedError."""
+        """Write result.json, timings.json and report.html. Raises WriteFailedError."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         write_file(folder / RESULT, result_bytes(self.result))
         write_file(folder / TIMINGS, result_bytes(self.timings))
+        self.to_html(folder / REPORT)
 
     @classmethod
     def load(cls, path: str | Path) -> Evaluation:

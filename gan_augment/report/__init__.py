@@ -1,1 +1,4 @@
-"""The report of an evaluation as one HTML file: result.json in, text out. Knows no other room."""
+"""The result of an evaluation as a page that one sends to a colleague. Start at `html.py`.
+
+It knows the dictionaries of result.json and timings.json and no other room of the library.
+"""

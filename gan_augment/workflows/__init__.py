@@ -1,4 +1,4 @@
-"""What each command does, as functions: `fit`, `sample`, `augment`, `evaluate`, `demo`, ....
+"""What each command does, as functions: `fit`, `sample`, `augment`, `evaluate`, `report`, ....
 
 Each name loads its module on first use; nothing heavy here.
 """
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from gan_augment.workflows.evaluating import evaluate, plan_evaluation
     from gan_augment.workflows.fitting import fit, plan_fit
     from gan_augment.workflows.inspection import inspect_data, inspect_run
+    from gan_augment.workflows.reporting import report
     from gan_augment.workflows.sampling import sample
     from gan_augment.workflows.table_demonstration import demo_table
 
@@ -31,6 +32,7 @@ _HOMES = {
     "plan_augment": "augmenting",
     "plan_evaluation": "evaluating",
     "plan_fit": "fitting",
+    "report": "reporting",
     "sample": "sampling",
 }
 
@@ -46,6 +48,7 @@ __all__ = [
     "plan_augment",
     "plan_evaluation",
     "plan_fit",
+    "report",
     "sample",
 ]
 

@@ -26,6 +26,7 @@ from gan_augment.evaluation.options import Options
 from gan_augment.evaluation.own_code import OwnCode
 from gan_augment.evaluation.own_sampler import OwnSampler
 from gan_augment.evaluation.report_folder import JOURNAL
+from gan_augment.evaluation.result import REPORT
 from gan_augment.progress import Progress, Silent
 from gan_augment.recipes import resolve_recipe
 from gan_augment.synthesizers.image_gan import ImageGAN
@@ -66,7 +67,7 @@ class EvaluationRun:
 
     def lines(self) -> list[str]:
         """The same for people."""
-        return self.evaluation.lines()
+        return [*self.evaluation.lines(), "", f"the report to look at: {self.out / REPORT}"]
 
 
 def plan_evaluation(data: str | Path, options: EvaluationOptions | None = None) -> Plan:

@@ -123,7 +123,8 @@ def evaluate(
 
     Splits DATA, fits everything on training parts alone, compares with doing nothing and with what
     costs less (class weights, repeats, SMOTE) on real rows that no fit saw, and prints a verdict.
-    Writes --out: result.json, timings.json, the journal, and the models of the first repeat.
+    Writes --out: report.html to look at, result.json, timings.json, the journal, and the models of
+    the first repeat.
     """
     with outcome.exit_codes("evaluate", as_json=as_json):
         settings = o.evaluation_options(ctx)

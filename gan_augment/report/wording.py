@@ -1,0 +1,145 @@
+"""Numbers and short names as a reader of the report sees them. No HTML here."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+NOTHING, OURS = "none", "gan"
+ABSENT = "–"
+METRICS = {
+    "balanced_accuracy": "balanced accuracy",
+    "macro_f1": "macro-F1",
+    "g_mean": "G-mean",
+    "accuracy": "accuracy",
+    "average_precision": "average precision",
+}
+ARMS = {
+    "none": "nothing added",
+    "class_weight": "class weights",
+    "oversample": "repeats",
+    "smote": "SMOTE",
+    "gan": "the GAN's rows",
+    "auto": "chosen by itself",
+    "gan_parity": "the GAN's rows to parity",
+    "permuted": "control: permuted labels",
+    "plain": "no classical augmentation",
+}
+
+Result = Mapping[str, Any]
+
+
+def metric_name(result: Result) -> str:
+    """How people call the primary metric."""
+    return METRICS.get(result["declared"]["metric"], str(result["declared"]["metric"]))
+
+
+def arm_name(name: str) -> str:
+    """How people call an arm; the user's own as they called it."""
+    return ARMS.get(name, name)
+
+
+def percent(share: float | None) -> str:
+    """A share in percent, without the sign.
+
+    >>> percent(0.8333), percent(None)
+    ('83.3', '–')
+    """
+    return ABSENT if share is None else signed(f"{100 * share:.1f}")
+
+
+def points(share: float | None) -> str:
+    """A difference of shares in percentage points, signed, never -0.0.
+
+    >>> points(-0.0701), points(-0.0001)
+    ('−7.0', '+0.0')
+    """
+    if share is None:
+        return ABSENT
+    text = f"{100 * share:+.1f}"
+    return "+0.0" if text == "-0.0" else signed(text)
+
+
+def span(interval: Sequence[float] | None) -> str:
+    """Both ends of an interval of shares, in points."""
+    return "unknown" if interval is None else f"{points(interval[0])} to {points(interval[1])}"
+
+
+def count(n: float) -> str:
+    """How many rows: whole, or with one decimal where it is a mean.
+
+    >>> count(4265.4), count(8738.0), count(0.25)
+    ('4,265', '8,738', '0.2')
+    """
+    whole = n >= 100 or float(n).is_integer()
+    return f"{n:,.0f}" if whole else f"{n:.1f}"
+
+
+def number(value: float | None) -> str:
+    """Any figure with three digits that count.
+
+    >>> number(0.012345), number(1234.5), number(-2.0), number(None)
+    ('0.0123', '1,234', '−2.00', '–')
+    """
+    if value is None:
+        return ABSENT
+    size = abs(value)
+    if size and (size < 1e-4 or size >= 1e7):
+        return signed(f"{value:.2e}")
+    digits = 0 if size >= 100 else 1 if size >= 10 else 2 if size >= 1 else 3
+    if 0 < size < 0.1:
+        digits = 4
+    return signed(f"{value:,.{digits}f}")
+
+
+def chance(p: float | None) -> str:
+    """A probability.
+
+    >>> chance(0.0004), chance(0.9996), chance(0.25)
+    ('< 0.001', '> 0.999', '0.250')
+    """
+    if p is None:
+        return ABSENT
+    if p < 0.001:
+        return "< 0.001"
+    return "> 0.999" if p > 0.999 else f"{p:.3f}"
+
+
+def seconds(spent_s: float) -> str:
+    """A duration.
+
+    >>> seconds(0.02), seconds(42.4), seconds(793.7), seconds(7300)
+    ('0.0 s', '42 s', '13 min 14 s', '2 h 1 min')
+    """
+    if spent_s < 10:
+        return f"{spent_s:.1f} s"
+    whole = round(spent_s)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def plural(n: int, what: str) -> str:
+    """How many of something.
+
+    >>> plural(1, "fold"), plural(1200, "row"), plural(2, "class")
+    ('1 fold', '1,200 rows', '2 classes')
+    """
+    return f"{n:,} {what}" if n == 1 else f"{n:,} {what}{'es' if what.endswith('s') else 's'}"
+
+
+def points_size(share: float) -> str:
+    """How large a difference is, in words: "1 point", "2.5 points"."""
+    return f"{100 * share:g} point" + ("" if share == 0.01 else "s")
+
+
+def signed(text: str) -> str:
+    """Text with true minus signs before its numbers.
+
+    >>> signed("a-1 falls by -0.5 (-1.0 to +2)")
+    'a-1 falls by −0.5 (−1.0 to +2)'
+    """
+    return re.sub(r"(^|(?<=[\s(]))-(?=\d)", "−", text)

@@ -1,0 +1,70 @@
+"""`report`: the result of an evaluation as a page of HTML. Nothing is measured here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gan_augment.errors import OutputExistsError, UsageError
+from gan_augment.evaluation.result import REPORT, Evaluation
+from gan_augment.report.html import is_report
+from gan_augment.storage import write_errors, write_file
+
+
+@dataclass(frozen=True)
+class WrittenReport:
+    """A page and where it is."""
+
+    evaluation: Evaluation
+    out: Path
+
+    def to_dict(self) -> dict[str, Any]:
+        """Ready for JSON."""
+        return {
+            "out": str(self.out),
+            "verdict": self.evaluation.verdict,
+            "sentence": self.evaluation.sentence,
+        }
+
+    def lines(self) -> list[str]:
+        """The same for people."""
+        return [self.evaluation.sentence]
+
+
+def report(
+    result: str | Path, out: str | Path | None = None, *, overwrite: bool = False
+) -> WrittenReport:
+    """Write what `evaluate` found as one HTML file that needs nothing else.
+
+    result: the folder of an evaluation, or its result.json. out: a file, by default report.html
+    beside it. overwrite: replace an earlier report; what is no report of ours is never replaced.
+    Raises ModelFileError (no result), UsageError, OutputExistsError, WriteFailedError.
+    """
+    source = Path(result)
+    found = Evaluation.load(source)
+    folder = source if source.is_dir() else source.parent
+    target = folder / REPORT if out is None else Path(out)
+    if target.suffix.lower() not in (".html", ".htm"):
+        raise UsageError(
+            f"--out {str(target)!r} is no HTML file; expected a name such as {REPORT!r}"
+        )
+    _check_room(target, overwrite)
+    write_file(target, found.to_html().encode())
+    return WrittenReport(found, target)
+
+
+def _check_room(target: Path, overwrite: bool) -> None:
+    """Raise OutputExistsError where something is there that may not be replaced."""
+    if not target.exists():
+        return
+    with write_errors(target):
+        ours = target.is_file() and is_report(target.read_bytes())
+    if not ours:
+        raise OutputExistsError(
+            f"{str(target)!r} is there, and no report of gan-augment; name another file with --out."
+        )
+    if not overwrite:
+        raise OutputExistsError(
+            f"{str(target)!r} is there already; --overwrite replaces it, --out names another file."
+        )
