@@ -35,6 +35,6 @@ def wilson_interval(hits: float, of: float) -> tuple[float, float]:
     return max(0.0, (centre - half) / scale), min(1.0, (centre + half) / scale)
 
 
-def share_of(hits: float, of: float) -> Share:
-    """hits / of with its Wilson interval."""
-    return Share(hits / of, *wilson_interval(hits, of))
+def share_worth(value: float, trials: float) -> Share:
+    """A share with its Wilson interval, where its spread is that of so many independent trials."""
+    return Share(value, *wilson_interval(value * trials, of=trials))

@@ -6,7 +6,12 @@ from sklearn.neighbors import NearestNeighbors
 
 from gan_augment.errors import DataError, UsageError
 from gan_augment.metrics import distances
-from gan_augment.metrics.copies import copied_share, copy_threshold, nearest_distances
+from gan_augment.metrics.copies import (
+    copied_share,
+    copy_threshold,
+    identical_share,
+    nearest_distances,
+)
 
 RNG = np.random.default_rng(0)
 TRAIN = RNG.normal(size=(60, 7)) + 100
@@ -48,3 +53,11 @@ def test_no_rows_have_no_distances_and_wrong_shapes_are_named() -> None:
         nearest_distances(OTHER[:, :3], TRAIN)
     with pytest.raises(UsageError, match="quantile"):
         copy_threshold(TRAIN, quantile=2)
+
+
+def test_identical_rows_equal_in_every_feature_and_nothing_less_does() -> None:
+    mixed = np.concatenate([TRAIN[:4], TRAIN[:4] + 1e-12, OTHER[:8]])
+    assert identical_share(mixed, TRAIN) == 4 / 16
+    assert identical_share([[-0.0, 1.0]], [[0.0, 1.0]]) == 1
+    by_loops = [any((row == other).all() for other in TRAIN) for row in mixed]
+    assert identical_share(mixed, TRAIN) == np.mean(by_loops)

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import pdist
 
+from gan_augment.errors import DataError
 from gan_augment.metrics import distances
-from gan_augment.metrics.spread import mean_pairwise_distance
+from gan_augment.metrics.spread import mean_pairwise_distance, spread_ratio
 
 
 def test_a_right_triangle_gives_the_value_worked_by_hand() -> None:
@@ -27,3 +28,13 @@ def test_it_agrees_with_scipy_whatever_the_chunks(monkeypatch: pytest.MonkeyPatc
     x = np.random.default_rng(1).normal(size=(37, 5))
     monkeypatch.setattr(distances, "_CELLS", 100)
     assert mean_pairwise_distance(x) == pytest.approx(pdist(x).mean())
+
+
+def test_the_ratio_is_of_mean_distances_and_needs_real_rows_that_differ() -> None:
+    rng = np.random.default_rng(2)
+    x, y = rng.normal(size=(20, 3)), rng.normal(size=(30, 3)) * 0.4
+    assert spread_ratio([[0], [4]], [[1], [3], [5]]) == pytest.approx((2 + 2 + 4) / 3 / 4)
+    assert spread_ratio(x, x + 5) == pytest.approx(1)
+    assert spread_ratio(x, y) == pytest.approx(pdist(y).mean() / pdist(x).mean())
+    with pytest.raises(DataError, match="all 3 real rows are equal"):
+        spread_ratio([[1.0]] * 3, x[:, :1])
