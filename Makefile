@@ -1,4 +1,5 @@
-# make demo | make test | make check: each makes .venv and installs on its first run, and only then.
+# make demo | make test | make check | make docs: each makes .venv and installs on its first run, and
+# only then. make gallery runs all examples, and writes what they draw and print into their README.
 # PYTHON chooses the interpreter (3.11 or newer), PIP_FLAGS is passed to every pip install.
 
 PYTHON ?= python3
@@ -8,8 +9,12 @@ VENV := .venv
 RUN := $(VENV)/bin/python -m
 LOCK := $(VENV)/constraints.txt
 WHEEL := build/wheel
+PAGES := gan_augment gan_augment.workflows gan_augment.sklearn_api gan_augment.torch_api \
+	gan_augment.metrics gan_augment.metrics.diagnose gan_augment.metrics.inception \
+	gan_augment.report gan_augment.evaluation.result gan_augment.data.arrays gan_augment.errors \
+	gan_augment.recipe_settings gan_augment.training.callbacks
 
-.PHONY: install demo test check lint wheel clean
+.PHONY: install demo test check lint wheel docs gallery clean
 .DELETE_ON_ERROR:
 
 install: $(VENV)/installed
@@ -38,6 +43,13 @@ wheel: $(VENV)/installed-dev
 	cd $(WHEEL)/empty && export PYTHONPATH="$$PWD/../site" && \
 		../site/bin/gan-augment --help && \
 		../../../$(VENV)/bin/python ../../../tests/wheel_trial.py
+
+# The reference of the public names, from their docstrings.
+docs: $(VENV)/installed-dev
+	$(VENV)/bin/python -W error -m pdoc --docformat numpy --no-show-source -o build/docs $(PAGES)
+
+gallery: $(VENV)/installed-dev
+	$(VENV)/bin/python examples/gallery.py
 
 clean:
 	rm -rf $(VENV) build
