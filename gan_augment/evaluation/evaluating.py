@@ -24,6 +24,7 @@ from gan_augment.evaluation.amount import Amount, adds, plan_for
 from gan_augment.evaluation.candidates import Candidate
 from gan_augment.evaluation.confusions import OF_RANKS
 from gan_augment.evaluation.described import described
+from gan_augment.evaluation.diagnosis.spaces import own_space
 from gan_augment.evaluation.journal import Journal
 from gan_augment.evaluation.learners import Learner, learner_of
 from gan_augment.evaluation.options import IMAGE_BUDGET_S, Options
@@ -181,6 +182,8 @@ def prepare(
         batch=options.batch,
         overrides=kinds,
         seed=options.seed,
+        diagnostics=options.diagnostics,
+        extractor=options.extractor,
         header={"kind": "header", "asked": asked, "planned": design.to_dict()},
     )
     return Prepared(setup, _plan_of(setup, design, costs, processes, found["notes"]))
@@ -326,7 +329,7 @@ def _asked(
 ) -> dict[str, Any]:
     """What identifies an evaluation: two of them with the same journal must agree in it."""
     images = isinstance(data, LabelledImages)
-    return {
+    asked = {
         "data": data_sha256(data) if isinstance(data, LabelledImages) else table_sha256(data),
         "kind": "image" if images else "table",
         "seed": options.seed,
@@ -348,6 +351,10 @@ def _asked(
         "inner_folds": INNER_FOLDS,
         "library": {name: version(name) for name in _PACKAGES},
     }
+    if options.extractor is not None:
+        space = own_space(options.extractor)
+        asked["extractor"] = {"name": space.name, "sha256": space.sha256}
+    return asked
 
 
 def _check_same(known: Mapping[str, Any], asked: Mapping[str, Any]) -> None:

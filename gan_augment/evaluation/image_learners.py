@@ -34,7 +34,7 @@ from gan_augment.evaluation.learners import Learner, Training
 from gan_augment.evaluation.own_code import OwnCode
 from gan_augment.evaluation.table_learners import check_asked, own_or_unknown
 from gan_augment.randomness import derived_seed
-from gan_augment.training.classifier import train_classifier
+from gan_augment.training.classifier import SmallCNN, train_classifier
 
 DEFAULT = "cnn"
 UPDATES = 500
@@ -103,19 +103,15 @@ class NetworkLearner:
         known = np.unique(data.labels)
         if len(known) < 2:
             raise DataError(f"the {len(data)} training rows are all of one class; expected two")
-        weights = None
-        if training.balanced:
-            weights = balanced_weights(data.labels, len(data.names)).astype(np.float32)
         drawn = derived_seed(seed, "learner")
         if self.train is None:
-            return FittedNetwork(
-                _small_cnn(data, drawn, self.updates, weights, training.plain), known, self.name
-            )
+            network = small_cnn(training, drawn, self.updates)
+            return FittedNetwork(network.logits, known, self.name, network)
         train: TrainingFunction = loaded(self.train)
         with devices.threads(1), global_generators.kept():
             global_generators.seed_all(drawn)
             try:
-                predict = train(data, seed=drawn, updates=self.updates, weights=weights)
+                predict = train(data, seed=drawn, updates=self.updates, weights=_weights(training))
             except Exception as error:
                 raise failed(self.name, f"its training on {len(data)} rows", error) from error
         if not callable(predict):
@@ -128,11 +124,12 @@ class NetworkLearner:
 
 @dataclass(frozen=True)
 class FittedNetwork:
-    """A trained network. known: int64 (k,), the labels that it saw."""
+    """A trained network. known: int64 (k,), the labels that it saw. network: of the small CNN."""
 
     predict: Predictor
     known: NDArray[np.int64]
     name: str
+    network: SmallCNN | None = None
 
     def scores(self, data: LabelledImages) -> Scores:
         """Softmax of its logits over the classes it saw; see `learners.Fitted`."""
@@ -239,22 +236,29 @@ def _name(function: Any) -> str:
     return str(getattr(function, "__name__", type(function).__name__))
 
 
-def _small_cnn(
-    data: LabelledImages,
-    seed: int,
-    updates: int,
-    weights: NDArray[np.float32] | None,
-    plain: bool,
-) -> Predictor:
-    pipeline = None if plain else default_pipeline(data.image_shape)
+def small_cnn(training: Training[Any], seed: int, updates: int) -> SmallCNN:
+    """The default learner's network, trained on the rows for so many updates."""
+    data: LabelledImages = training.data
+    pipeline = None if training.plain else default_pipeline(data.image_shape)
 
     def augment(pixels: Pixels, rng: np.random.Generator) -> Pixels:
         return pixels if pipeline is None else augment_batch(pipeline, pixels, rng)
 
-    network = train_classifier(
-        data, steps=updates, seed=seed, augment=augment, balanced=False, weights=weights
+    return train_classifier(
+        data,
+        steps=updates,
+        seed=seed,
+        augment=augment,
+        balanced=False,
+        weights=_weights(training),
     )
-    return network.logits
+
+
+def _weights(training: Training[Any]) -> NDArray[np.float32] | None:
+    if not training.balanced:
+        return None
+    data: LabelledImages = training.data
+    return balanced_weights(data.labels, len(data.names)).astype(np.float32)
 
 
 def _flat(data: LabelledImages) -> NDArray[np.float32]:

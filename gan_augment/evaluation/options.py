@@ -38,7 +38,9 @@ class Options:
     are varied too. batch: rows that a learner scores at a time; no figure depends on it. steps: of
     every generator fit; gan_budget_s: seconds of one, turned into steps once; budget_s: seconds
     of the whole. updates: of the small CNN. times: (N,) sortable, for forward chaining with `gap`
-    rows left out between training and test.
+    rows left out between training and test. diagnostics: whether generated rows are looked at
+    beside real ones, apart from the verdict. extractor: features to look through, a torch module or
+    a function of rows (`diagnosis.spaces.own_space`).
     """
 
     learner: Any = None
@@ -64,6 +66,8 @@ class Options:
     overrides: Overrides = field(default_factory=Overrides)
     seed: int = 0
     n_jobs: int | None = None
+    diagnostics: bool = True
+    extractor: Any = None
 
     def asked_arms(self) -> tuple[str, ...]:
         """Names of the arms, samplers last; `none` and `gan` always. Raises UsageError."""

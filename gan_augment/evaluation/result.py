@@ -21,7 +21,12 @@ from gan_augment.evaluation import summary
 from gan_augment.evaluation.arm_figures import arm_section
 from gan_augment.evaluation.confusions import METRICS
 from gan_augment.evaluation.curves import curves_section, worth_section
-from gan_augment.evaluation.journal import Journal
+from gan_augment.evaluation.diagnosis.sections import (
+    diagnostics_section,
+    pictures_section,
+    training_section,
+)
+from gan_augment.evaluation.journal import Journal, Line
 from gan_augment.evaluation.judging import (
     copies_section,
     few_positives_section,
@@ -159,6 +164,9 @@ def build_result(setup: Setup[Data], journal: Journal) -> dict[str, Any]:
         "curves": curves,
         "worth": worth_section(curves["real_rows"], gain, rare_rows, setup.metric),
         "copies": copies,
+        "training": training_section(journal),
+        "diagnostics": diagnostics_section(journal),
+        "pictures": pictures_section(journal),
         "warnings": list(_warnings(readings, copies["flag"])),
         "seen": _seen(journal),
     }
@@ -168,18 +176,23 @@ def build_timings(setup: Setup[Data], journal: Journal) -> dict[str, Any]:
     """Seconds of all fits by candidate and source, one thread each, and where they were spent."""
     cells: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
     generators: dict[str, float] = defaultdict(float)
+    diagnoses = 0.0
     for line in journal.lines():
         if line["kind"] == "generator":
             generators[line["source"]] += line["seconds"]["fit"]
+        elif line["kind"] == "diagnosis":
+            diagnoses += line["seconds"]["diagnosis"]
         else:
             for what, spent_s in line["seconds"].items():
                 cells[line["candidate"]][what] += spent_s
     total = sum(generators.values()) + sum(sum(spent.values()) for spent in cells.values())
+    total += diagnoses
     return {
         "schema": SCHEMA,
         "seconds": {
             "total": total,
             "generators": dict(generators),
+            "diagnoses": diagnoses,
             "candidates": {name: dict(spent) for name, spent in cells.items()},
         },
         "machine": {"system": platform.system(), "processor": platform.machine()},
@@ -268,10 +281,16 @@ def _warnings(readings: Readings[Any], copied: bool) -> Iterator[str]:
     failed: dict[str, list[str]] = defaultdict(list)
     for line in readings.journal.lines():
         if line.get("error"):
-            who = line["candidate"] if line["kind"] == "cell" else f"generator {line['source']}"
-            failed[who].append(line["error"])
+            failed[_who(line)].append(line["error"])
     for who, why in failed.items():
         yield f"{who} failed in {len(why)} fits, first because: {why[0]}"
+
+
+def _who(line: Line) -> str:
+    """What failed, for people."""
+    if line["kind"] == "diagnosis":
+        return "the diagnosis of generated rows"
+    return line["candidate"] if line["kind"] == "cell" else f"generator {line['source']}"
 
 
 def _seen(journal: Journal) -> dict[str, Any]:

@@ -14,8 +14,9 @@ from pathlib import Path
 from gan_augment.evaluation.arms import chosen_amount
 from gan_augment.evaluation.candidates import Candidate
 from gan_augment.evaluation.cells import run_cell
+from gan_augment.evaluation.diagnosis.splits import SOURCE, diagnose_split, diagnosed_splits
 from gan_augment.evaluation.generators import fit_generator
-from gan_augment.evaluation.journal import Journal, Key, Line
+from gan_augment.evaluation.journal import Journal, Key, Line, key_of
 from gan_augment.evaluation.protocol import Split
 from gan_augment.evaluation.setup import INNER, OUTER, Setup
 from gan_augment.progress import Progress
@@ -55,6 +56,8 @@ def run(
     if setup.curves:
         more = _shares(setup, journal, folder)
         _do(more, journal, n_jobs, progress, "varying the share of generated rows")
+    if setup.diagnostics:
+        _look(setup, journal, folder, n_jobs, progress)
 
 
 def all_generated(setup: Setup[Data], journal: Journal, split: Split) -> list[Candidate]:
@@ -90,6 +93,26 @@ def _shares(setup: Setup[Data], journal: Journal, folder: Path) -> list[Task]:
         for split in setup.protocol.splits
         for share in all_generated(setup, journal, split)
     ]
+
+
+def _look(
+    setup: Setup[Data], journal: Journal, folder: Path, n_jobs: int | None, progress: Progress
+) -> None:
+    """Look at what each generator of the first repeat makes."""
+    splits = diagnosed_splits(setup)
+    looks = [
+        Task(
+            ("diagnosis", split.repeat, split.fold, f"{SOURCE} {OUTER}"),
+            partial(diagnose_split, setup, split, folder),
+        )
+        for split in splits
+    ]
+    if setup.keeps_generators and any(journal.get(look.key) is None for look in looks):
+        makers = [_generator_task(setup, split, OUTER, SOURCE, folder) for split in splits]
+        keys = {maker.key for maker in makers}
+        journal.forget(lambda line: key_of(line) in keys and _lost(line, folder))
+        _do(makers, journal, n_jobs, progress, "fitting generators that were lost")
+    _do(looks, journal, n_jobs, progress, "looking at what was generated")
 
 
 def _cells_left(setup: Setup[Data], journal: Journal, folder: Path) -> bool:

@@ -49,7 +49,8 @@ class Setup(Generic[Data]):
     """What is evaluated and how; the same for every cell.
 
     rare: the classes that are topped up. arms: the ones that are reported; candidates: what is
-    tried for them. generator: unfitted. header: what a journal of it begins with.
+    tried for them. generator: unfitted. diagnostics: whether generated rows are looked at, and
+    extractor through whose features. header: what a journal of it begins with.
     """
 
     data: Data
@@ -67,6 +68,8 @@ class Setup(Generic[Data]):
     batch: int
     overrides: Overrides
     seed: int
+    diagnostics: bool = True
+    extractor: Any = None
     header: Mapping[str, Any] = field(default_factory=dict)
 
     @property

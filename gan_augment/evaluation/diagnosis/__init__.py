@@ -1,0 +1,1 @@
+"""What generated rows are like beside real ones: figures and pictures, outside the verdict."""

@@ -1,0 +1,224 @@
+"""The diagnosis of one split of an evaluation: its kept generator beside its real rows, as a line.
+
+Nothing of it reaches the verdict. Rows that no fit saw are the split's test rows.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gan_augment import devices
+from gan_augment.data.contract import LabelledImages, LabelledTable
+from gan_augment.errors import DataError, LeakError
+from gan_augment.evaluation.amount import plain_makers
+from gan_augment.evaluation.confusions import confusion, figures_of
+from gan_augment.evaluation.diagnosis.columns import histograms
+from gan_augment.evaluation.diagnosis.comparing import (
+    MADE,
+    MOST_CLASSES,
+    Sides,
+    compared,
+    drawn_of,
+    told,
+    told_apart,
+)
+from gan_augment.evaluation.diagnosis.pictures import strips
+from gan_augment.evaluation.diagnosis.spaces import (
+    Space,
+    image_space,
+    own_space,
+    random_image_space,
+    random_table_space,
+    table_space,
+)
+from gan_augment.evaluation.estimators import one_thread
+from gan_augment.evaluation.generators import generator_for, seen
+from gan_augment.evaluation.image_learners import UPDATES, small_cnn
+from gan_augment.evaluation.journal import Line
+from gan_augment.evaluation.learners import Fitted, Training
+from gan_augment.evaluation.protocol import Split
+from gan_augment.evaluation.setup import OUTER, Level, Setup
+from gan_augment.metrics.diagnose import Figure
+from gan_augment.randomness import derived_seed
+from gan_augment.synthesizers.protocol import Data, Synthesizer
+
+SOURCE = "gan"
+MOST_TRAINED = 2000
+"""Generated rows of a class that a learner is trained on in their place."""
+
+
+def diagnosed_splits(setup: Setup[Any]) -> tuple[Split, ...]:
+    """Those of the first repeat, whose generators are kept; only the first of a plug-in, which has
+    to be fitted once more."""
+    first = tuple(split for split in setup.protocol.splits if split.repeat == 0)
+    return first if setup.keeps_generators else first[:1]
+
+
+def diagnose_split(setup: Setup[Data], split: Split, folder: Path) -> Line:
+    """Look at what the split's generator makes; the line of the journal. One thread.
+
+    Where it cannot make anything the line holds the reason as its `error`.
+    """
+    began_s = time.perf_counter()
+    with one_thread(), devices.threads(1):
+        try:
+            found = {"error": None, **_found(setup, split, folder)}
+        except LeakError:
+            raise
+        except Exception as failure:  # a generator's or an extractor's own error may be of any kind
+            found = {"error": f"{type(failure).__name__}: {failure}"}
+    return {
+        "kind": "diagnosis",
+        "repeat": split.repeat,
+        "fold": split.fold,
+        "level": OUTER,
+        "source": SOURCE,
+        **found,
+        "seconds": {"diagnosis": time.perf_counter() - began_s},
+    }
+
+
+def _found(setup: Setup[Data], split: Split, folder: Path) -> dict[str, Any]:
+    level = setup.levels(split)[OUTER]
+    seed = setup.seed_of("diagnosis", split, OUTER)
+    fitted, learned = _classifier(setup, level)
+    maker = generator_for(setup, level, SOURCE, folder)
+    made, refused = drawn_of(maker, _wanted(setup, level.part), seed)
+    sides = Sides[Any](
+        real=level.part,
+        held=level.held,
+        made={name: made[name] for name in list(made)[:MOST_CLASSES]},
+        smote=_smote(setup, level, seed),
+        near_by_design=starts_from_rows(maker),
+        schema=level.schema,
+        seed=seed,
+    )
+    random = random_space(level.part, learned, seed)
+    overall = {
+        "gan_train": _gan_train(setup, level, made, fitted),
+        "gan_test": _gan_test(setup, level, sides, fitted),
+        "two_sample": told_apart(sides, learned),
+    }
+    return {
+        "extractor": {"name": learned.name, "sha256": learned.sha256},
+        "near_by_design": sides.near_by_design,
+        "overall": told(overall),
+        "classes": compared(sides, learned, random, fitted),
+        "refused": refused,
+        "pictures": pictures(sides, learned) if split.fold == 0 else None,
+        "seen": {"diagnosis": seen(level.part.ids)},
+    }
+
+
+def pictures(sides: Sides[Any], learned: Space) -> dict[str, Any]:
+    """What is shown: strips of images, or histograms of columns."""
+    return histograms(sides) if isinstance(sides.real, LabelledTable) else strips(sides, learned)
+
+
+def random_space(part: LabelledImages | LabelledTable, learned: Space, seed: int) -> Space:
+    """The frozen random features that stand beside the learned ones."""
+    if isinstance(part, LabelledImages):
+        return random_image_space(part.image_shape, seed)
+    return random_table_space(learned, seed)
+
+
+def starts_from_rows(maker: Any) -> bool:
+    """Whether a fitted generator moves training rows, so that its rows are near them by design."""
+    facts = getattr(maker, "meta_", None)
+    return bool(getattr(facts, "anchors", 0))
+
+
+def _classifier(setup: Setup[Data], level: Level[Data]) -> tuple[Fitted, Space]:
+    """The learner fitted as the arm `none` is, and the features to look through."""
+    part: Any = level.part
+    training = Training[Any](part, part)
+    seed = setup.seed_of("learner", level.split, OUTER)
+    fitted = setup.learner.fit(training, seed)
+    if setup.extractor is not None:
+        return fitted, own_space(setup.extractor)
+    if level.schema is not None:
+        return fitted, table_space(part, level.schema)
+    network = getattr(fitted, "network", None)
+    if network is None:  # a learner of the user's own, whose layers nobody knows
+        network = small_cnn(training, derived_seed(seed, "learner"), UPDATES)
+        return fitted, image_space(
+            network, "penultimate layer of the small CNN, trained on the part"
+        )
+    return fitted, image_space(network, "penultimate layer of the classifier of the arm none")
+
+
+def _wanted(setup: Setup[Data], part: Data) -> dict[str, int]:
+    """Rows to draw of each class with training rows, those that are topped up first."""
+    names = sorted(
+        (name for name, n in part.counts.items() if n),
+        key=lambda name: (name not in setup.rare, part.counts[name]),
+    )
+    return {name: max(MADE, min(part.counts[name], MOST_TRAINED)) for name in names}
+
+
+def _smote(setup: Setup[Data], level: Level[Data], seed: int) -> dict[str, Data]:
+    """As many rows of SMOTE of the topped-up classes; none where it cannot serve this data."""
+    part: Data = level.part
+    held = [name for name in setup.rare if part.counts[name]]
+    try:
+        maker: Synthesizer[Any] = plain_makers(held, setup.overrides, missing="fill")["smote"](
+            part, seed
+        )
+    except DataError:
+        return {}
+    return drawn_of(maker, dict.fromkeys(held, MADE), seed)[0]
+
+
+def _gan_train(
+    setup: Setup[Data], level: Level[Data], made: dict[str, Any], fitted: Fitted
+) -> Figure:
+    """Mean recall on real held-out rows of a learner trained on generated rows alone, as many of a
+    class as there are real ones. floor: of the learner trained on those. Source: Ravuri & Vinyals
+    2019, "Classification Accuracy Score"."""
+    if len(made) < 2:
+        return Figure(None, caveat="fewer than two classes have generated rows")
+    counts = level.part.counts
+    pieces = [rows.take(np.arange(min(len(rows), counts[name]))) for name, rows in made.items()]
+    only = joined(pieces)
+    learner = setup.learner.fit(
+        Training[Any](only, only), setup.seed_of("learner", level.split, OUTER)
+    )
+    floor = _mean_recall(setup, fitted, level.held)
+    missing = [name for name in setup.protocol.evaluated if name not in made]
+    caveat = f"nothing was generated of {', '.join(missing)}" if missing else None
+    return Figure(_mean_recall(setup, learner, level.held), floor=floor, ideal=floor, caveat=caveat)
+
+
+def _gan_test(setup: Setup[Data], level: Level[Data], sides: Sides[Any], fitted: Fitted) -> Figure:
+    """Mean recall of the learner of real rows on generated ones; floor: on held-out rows."""
+    if not sides.made:
+        return Figure(None, caveat="no class has generated rows")
+    pieces = [rows.take(np.arange(min(len(rows), MADE))) for rows in sides.made.values()]
+    floor = _mean_recall(setup, fitted, level.held)
+    return Figure(_mean_recall(setup, fitted, joined(pieces)), floor=floor, ideal=floor)
+
+
+def _mean_recall(setup: Setup[Any], fitted: Fitted, rows: Any) -> float | None:
+    called: NDArray[np.int64] = fitted.scores(rows).called
+    counts = confusion(rows.labels, called, len(setup.data.names))
+    value = float(figures_of("balanced_accuracy", counts, setup.evaluated))
+    return None if np.isnan(value) else value
+
+
+def joined(pieces: list[Any]) -> Any:
+    """Generated rows of several classes as one data set."""
+    first = pieces[0]
+    labels = np.concatenate([piece.labels for piece in pieces])
+    ids = np.array([f"generated-{row:06d}" for row in range(len(labels))], dtype=np.str_)
+    if isinstance(first, LabelledImages):
+        pixels = np.concatenate([piece.pixels for piece in pieces])
+        return LabelledImages(pixels, labels, ids, class_names=first.names)
+    import pandas as pd
+
+    frame = pd.concat([piece.frame for piece in pieces], ignore_index=True)
+    return LabelledTable(frame, labels, ids, class_names=first.names)
