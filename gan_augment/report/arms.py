@@ -41,6 +41,7 @@ def verdict(result: Result) -> Row:
     found = result["verdict"]
     word = str(found["word"])
     tone, plain = _WORDS.get(word, ("calm", ""))
+    why = str(found["sentence"]).removeprefix(f"{word}: ")
     if word.startswith("USE "):
         tone, plain = (
             "cheap",
@@ -50,7 +51,7 @@ def verdict(result: Result) -> Row:
         "word": word,
         "tone": tone,
         "plain": plain,
-        "why": str(found["sentence"]).removeprefix(f"{word}: "),
+        "why": why[:1].upper() + why[1:],
         "facts": list(_facts(result)),
         "reasons": _other_reasons(found),
     }

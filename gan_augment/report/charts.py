@@ -98,11 +98,12 @@ def reliability(before: Points, after: Points, says: str) -> Markup:
 
     def draw(axes: Axes) -> None:
         axes.plot([0, 100], [0, 100], color=QUIET, lw=0.8, ls=(0, (3, 3)))
-        for bins, colour, name in ((before, FIRST, "before"), (after, SECOND, "after")):
+        drawn = ((before, FIRST, "before", 3.2), (after, SECOND, "after", 1.4))
+        for bins, colour, name, wide in drawn:
             held = [one for one in bins if one[0]]
             most = max((one[0] for one in held), default=1)
             x, y = [100 * one[1] for one in held], [100 * one[2] for one in held]
-            axes.plot(x, y, color=colour, lw=1.4, label=name)
+            axes.plot(x, y, color=colour, lw=wide, label=name)
             areas = [8 + 60 * one[0] / most for one in held]
             axes.scatter(x, y, s=areas, color=colour, alpha=0.8, lw=0)
         axes.set_xlim(0, 103)

@@ -171,9 +171,13 @@ def _cell(rows: Mapping[str, float] | None, most: float, name: str) -> Row:
     if rows is None:
         return {"total": ABSENT, "parts": "", "bar": ""}
     held = {said: rows.get(origin, 0.0) for origin, said in _ORIGINS.items()}
-    parts = ", ".join(f"{count(n)} {said}" for said, n in held.items() if n)
-    total = count(sum(rows.values()))
-    return {"total": total, "parts": parts, "bar": marks.stack(rows, most, f"{name}: {parts}")}
+    told = [f"{count(n)} {said}" for said, n in held.items() if n]
+    parts, total = ", ".join(told), count(sum(rows.values()))
+    return {
+        "total": total,
+        "parts": parts if len(told) > 1 else "",
+        "bar": marks.stack(rows, most, f"{name}: {parts}"),
+    }
 
 
 def _called(counts: Sequence[int], places: Sequence[int], others: bool) -> list[Row]:

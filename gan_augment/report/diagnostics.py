@@ -35,8 +35,14 @@ FIGURES = {
 }  # fmt: skip
 COPYING = {
     "identical": ("identical", "share of generated rows that equal a training row"),
-    "near": ("nearly identical", "share that is nearer to a training row than those are to others"),
-    "authenticity": ("authenticity", "share that is no near repeat of its nearest training row"),
+    "near": (
+        "nearly identical",
+        "share nearer to a training row than 99 % of held-out real rows are",
+    ),
+    "authenticity": (
+        "authenticity",
+        "share farther from the nearest training row than that one is from the next",
+    ),
     "nearer_share": (
         "nearer to training rows",
         "share nearer to training rows than to as many held-out ones; 0.5 without copying",
@@ -60,7 +66,10 @@ def tables(result: Result) -> Row:
         "folds": found.get("folds", 1),
         "near_by_design": bool(found.get("near_by_design")),
         "overall": _rows(overall, FIGURES, {}),
-        "classes": [_of_class(name, one) for name, one in found["classes"].items()],
+        "classes": [
+            {**_of_class(name, one), "first": not i}
+            for i, (name, one) in enumerate(found["classes"].items())
+        ],
         "notes": [str(note) for note in found.get("notes") or ()],
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,7 +17,7 @@ MOST_PAIRS = 5
 _STRIPS = {
     "real": "real",
     "generated": "generated",
-    "nearest": "the real training image nearest to each",
+    "nearest": "nearest real",
 }
 _SCALED = 48
 """px that a shown image is high at least: pixels of small ones are enlarged whole."""
@@ -43,13 +44,21 @@ def _strips(found: Mapping[str, Any], name: str, one: Mapping[str, Any]) -> Row:
             "said": said,
             "png": one[key],
             "alt": f"{name}: {said}, up to {found['shown']} images side by side",
-            "height": found["height"] * factor,
+            "width": _width(one[key]) * factor,
         }
         for key, said in _STRIPS.items()
         if one.get(key)
     ]
     distances = one.get("distances") or []
     return {"name": name, "strips": strips, "distances": [number(d) for d in distances]}
+
+
+def _width(png: str) -> int:
+    """Of a PNG in base64, px: bytes 16 to 19 of the file. Raises ValueError for what is none."""
+    head = base64.b64decode(png[:32], validate=True)
+    if head[:4] != b"\x89PNG":
+        raise ValueError("a picture is no PNG")
+    return int.from_bytes(head[16:20])
 
 
 def _columns(name: str, one: Mapping[str, Any]) -> Row:

@@ -20,9 +20,9 @@ ARMS = {
     "class_weight": "class weights",
     "oversample": "repeats",
     "smote": "SMOTE",
-    "gan": "the GAN's rows",
+    "gan": "the GAN’s rows",
     "auto": "chosen by itself",
-    "gan_parity": "the GAN's rows to parity",
+    "gan_parity": "the GAN’s rows to parity",
     "permuted": "control: permuted labels",
     "plain": "no classical augmentation",
 }
@@ -85,10 +85,12 @@ def number(value: float | None) -> str:
     if value is None:
         return ABSENT
     size = abs(value)
-    if size and (size < 1e-4 or size >= 1e7):
+    if not size:
+        return "0"
+    if size < 1e-4 or size >= 1e7:
         return signed(f"{value:.2e}")
     digits = 0 if size >= 100 else 1 if size >= 10 else 2 if size >= 1 else 3
-    if 0 < size < 0.1:
+    if size < 0.1:
         digits = 4
     return signed(f"{value:,.{digits}f}")
 
