@@ -89,13 +89,23 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  
 
     Attributes
     ----------
-    estimator_ : the fitted classifier. augmenter_ : the fitted sampler.
-    classes_ : ndarray (K,). n_features_in_, feature_names_in_ : the estimator's.
-    origin_ : ndarray of str, "real", "repeat", "synthetic" or "companion", of every training row;
-        absent with samplers that do not say so.
+    estimator_
+        The fitted classifier.
+    augmenter_
+        The fitted sampler.
+    classes_ : ndarray (K,)
+        The labels.
+    n_features_in_, feature_names_in_
+        The estimator's.
+    origin_ : ndarray of str
+        "real", "repeat", "synthetic" or "companion", of every training row; absent with samplers
+        that do not say so.
     amount_ : Amount or None
-        What was added. amount_choice_ : AmountChoice or None, the reason and the figures of "auto".
-    left_out_ : dict, {source: why} of sources that cannot serve this data.
+        What was added.
+    amount_choice_ : AmountChoice or None
+        The reason and the figures of "auto".
+    left_out_ : dict
+        {source: why} of sources that cannot serve this data.
 
     Raises
     ------

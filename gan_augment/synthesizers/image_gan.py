@@ -51,22 +51,42 @@ class ImageGAN:
 
     Parameters
     ----------
-    recipe : "auto", "anchored", "free", the path of a .toml file, or a Recipe.
-    steps : generator steps; None is the recipe's own number. budget_s : seconds instead, turned
-        into steps once; steps win if both are given.
-    classes : "rare", "all", names; the classes that are topped up and scored first.
-    device, precision, threads : "auto" or None decide from the machine.
-    random_state : the seed, an int >= 0. callbacks : told every event of training.
-    selection : whether only samples worth keeping are given, by the recipe's `selection`; a class
-        of under 8 images, or of which under a tenth is kept, is refused. False gives what comes.
+    recipe
+        "auto", "anchored", "free", the path of a .toml file, or a Recipe.
+    steps
+        Generator steps; None is the recipe's own number.
+    budget_s
+        Seconds instead, turned into steps once; steps win if both are given.
+    classes
+        "rare", "all", names; the classes that are topped up and scored first.
+    device, precision, threads
+        "auto" or None decide from the machine.
+    random_state
+        The seed, an int >= 0.
+    callbacks
+        Told every event of training.
+    selection
+        Whether only samples worth keeping are given, by the recipe's `selection`; a class of under
+        8 images, or of which under a tenth is kept, is refused. False gives what comes.
 
-    Attributes (after fit or load): `classes_` {name: training rows}, `topped_up_`, `image_shape_`
-    (H, W, C), `recipe_`, `steps_`, `meta_` (everything a saved model says), `advised_share_` (what
-    "auto" of a top-up's synthetic_share is with this model).
+    Attributes
+    ----------
+    classes_
+        {name: training rows}; this and what follows are there after `fit` or `load`.
+    topped_up_, image_shape_, recipe_, steps_
+        Names of classes, (H, W, C), how and how long it was trained.
+    meta_
+        Everything a saved model says.
+    advised_share_
+        What "auto" of a top-up's synthetic_share is with this model.
 
+    Notes
+    -----
     An anchored model contains encoded training rows, and selection features of some; share it as
     you would share the data.
 
+    Examples
+    --------
     >>> import numpy as np
     >>> from gan_augment import ImageGAN, LabelledImages
     >>> rng = np.random.default_rng(0)

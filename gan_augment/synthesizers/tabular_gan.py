@@ -52,23 +52,42 @@ class TabularGAN:
 
     Parameters
     ----------
-    recipe : "auto" (anchored, or free where that does better on held-out training rows),
-        "anchored", "free", the path of a .toml file, or a Recipe.
-    steps : generator steps; None is the recipe's own number. budget_s : seconds instead, turned
-        into steps once; steps win if both are given.
-    classes : "rare", "all", names; the classes that are topped up, and that the choices serve.
-    trials : whether held-out training rows choose the recipe and how much training is kept. False
-        trains `steps` steps of the recipe and keeps the last; 0 steps are interpolation alone.
-    device, precision, threads : "auto" or None decide: float32, and one thread, since small
-        networks are faster so; rows are sampled on all cores.
-    random_state : the seed, an int >= 0. callbacks : told every event of training.
+    recipe
+        "auto" (anchored, or free where that does better on held-out training rows), "anchored",
+        "free", the path of a .toml file, or a Recipe.
+    steps
+        Generator steps; None is the recipe's own number.
+    budget_s
+        Seconds instead, turned into steps once; steps win if both are given.
+    classes
+        "rare", "all", names; the classes that are topped up, and that the choices serve.
+    trials
+        Whether held-out training rows choose the recipe and how much training is kept. False trains
+        `steps` steps of the recipe and keeps the last; 0 steps are interpolation alone.
+    device, precision, threads
+        "auto" or None decide: float32, and one thread, since small networks are faster so; rows are
+        sampled on all cores.
+    random_state
+        The seed, an int >= 0.
+    callbacks
+        Told every event of training.
 
-    Attributes (after fit or load): `classes_` {name: training rows}, `topped_up_`, `schema_`,
-    `recipe_`, `steps_`, `meta_` (everything a saved model says).
+    Attributes
+    ----------
+    classes_
+        {name: training rows}; this and what follows are there after `fit` or `load`.
+    topped_up_, schema_, recipe_, steps_
+        Names of classes, what each column was taken for, how and how long it was trained.
+    meta_
+        Everything a saved model says.
 
+    Notes
+    -----
     A class of 2 to 9 rows is not learned, but interpolated and jittered; a lone row is repeated. An
     anchored model contains encoded training rows; share it as you would share the data.
 
+    Examples
+    --------
     >>> import numpy as np
     >>> import pandas as pd
     >>> from gan_augment import TabularGAN

@@ -45,39 +45,68 @@ class AugmentedDataset(EpochItems):
 
     Parameters
     ----------
-    dataset : a map-style torch dataset whose items are tuples, lists or dicts of an image (PIL,
-        array, tensor) or a vector, and a label.
-    augmenter : GANAugmenter, ImageGAN, TabularGAN, Repeats, Smote, anything that samples, or the
-        folder of a saved run. What is not fitted yet is fitted on the dataset's items.
-    to, synthetic_share, companions : as in `TopUp`: what a class ends with ("majority", "median", a
-        count, a fraction), how much of what is added is generated, whether the other classes get
-        generated items too.
-    classes : the classes to top up: names or labels, "rare" or "all". None takes those that the
-        augmenter was fitted to top up, where these are some and not all; else the rare ones.
-    transform : applied to real and generated items alike, seeded by (random_state, epoch, index).
-        An albumentations Compose sees the image as uint8 (H, W, C), and what it makes of it goes
-        into the items' type where it is uint8 still; any other callable sees and returns the image
-        (or vector) as items hold it, with Python's, NumPy's and torch's generators seeded for the
-        call.
-    normalize : the (mean, std) that the dataset applies to its images. It is never guessed.
-    keys : (image, label), where they are not the first two or the usual names.
-    fill : {key: value} of what generated items hold beside image and label.
-    image_size : (height, width) px to fit an unfitted augmenter at; None is at most 64 px a side.
-    refresh : "never", or "epoch" for generated items of its own each epoch; the epochs are counted
-        by `sampler()` and by `augment_loader`.
-    cache : a folder for the generated items, used again where model, seed and counts fit; None
-        is a temporary one. At most two epochs are kept.
-    random_state : the seed, an int >= 0.
+    dataset
+        A map-style torch dataset whose items are tuples, lists or dicts of an image (PIL, array,
+        tensor) or a vector, and a label.
+    augmenter
+        GANAugmenter, ImageGAN, TabularGAN, Repeats, Smote, anything that samples, or the folder of
+        a saved run. What is not fitted yet is fitted on the dataset's items.
+    to, synthetic_share, companions
+        As in `TopUp`: what a class ends with ("majority", "median", a count, a fraction), how much
+        of what is added is generated, whether the other classes get generated items too.
+    classes
+        The classes to top up: names or labels, "rare" or "all". None takes those that the augmenter
+        was fitted to top up, where these are some and not all; else the rare ones.
+    transform
+        Applied to real and generated items alike, seeded by (random_state, epoch, index). An
+        albumentations Compose sees the image as uint8 (H, W, C), and what it makes of it goes into
+        the items' type where it is uint8 still; any other callable sees and returns the image (or
+        vector) as items hold it, with Python's, NumPy's and torch's generators seeded for the call.
+    normalize
+        The (mean, std) that the dataset applies to its images. It is never guessed.
+    keys
+        (image, label), where they are not the first two or the usual names.
+    fill
+        {key: value} of what generated items hold beside image and label.
+    image_size
+        (height, width) px to fit an unfitted augmenter at; None is at most 64 px a side.
+    refresh
+        "never", or "epoch" for generated items of its own each epoch; the epochs are counted by
+        `sampler()` and by `augment_loader`.
+    cache
+        A folder for the generated items, used again where model, seed and counts fit; None is a
+        temporary one. At most two epochs are kept.
+    random_state
+        The seed, an int >= 0.
 
     Attributes
     ----------
-    dataset : the one wrapped. classes : names. labels : int64 (M,), indices into them. targets :
-        (M,), the label of each item. origin : str (M,), "real", "repeat", "synthetic" or
-        "companion". synthetic_mask : bool (M,), the generated ones. counts : {class: {origin: n}}.
-        refused : {class: why it was filled with repeats}. epoch : what plain indices read.
+    dataset
+        The one wrapped.
+    classes
+        Names.
+    labels
+        int64 (M,), indices into them.
+    targets
+        (M,), the label of each item.
+    origin
+        str (M,), "real", "repeat", "synthetic" or "companion".
+    synthetic_mask
+        bool (M,), the generated ones.
+    counts
+        {class: {origin: n}}.
+    refused
+        {class: why it was filled with repeats}.
+    epoch
+        What plain indices read.
 
-    Raises DataError and UsageError, as `gan_augment.data.datasets` says, before anything is fitted.
+    Raises
+    ------
+    DataError, UsageError
+        As `gan_augment.data.datasets` says, before anything is fitted.
 
+    Examples
+    --------
     >>> import torch
     >>> from torch.utils.data import TensorDataset
     >>> from gan_augment import Repeats

@@ -31,18 +31,37 @@ class SyntheticDataset(EpochItems):
 
     Parameters
     ----------
-    model : the folder of a run (as `gan-augment fit` prints it) or of a saved model, or anything
-        fitted that samples: ImageGAN, TabularGAN, GANAugmenter.
-    counts : {class: n}, in the order of the items; or one number for each class that the model was
+    model
+        The folder of a run (as `gan-augment fit` prints it) or of a saved model, or anything fitted
+        that samples: ImageGAN, TabularGAN, GANAugmenter.
+    counts
+        {class: n}, in the order of the items; or one number for each class that the model was
         fitted to top up (for all, where it does not say).
-    random_state : the seed, an int >= 0; the same items for the same model and seed.
-    transform, refresh, cache : as in `AugmentedDataset`.
-    normalize : a (mean, std) to apply. image_size : (height, width) px to resize images to.
+    random_state
+        The seed, an int >= 0; the same items for the same model and seed.
+    transform, refresh, cache
+        As in `AugmentedDataset`.
+    normalize
+        A (mean, std) to apply.
+    image_size
+        (height, width) px to resize images to.
 
-    Attributes: `classes`, `labels` and `targets` int64 (M,), `counts` {class: n}.
-    Raises ModelFileError, NotFittedError, UnknownClassError, UsageError, DataError, and
-    TooFewAcceptedError for a class that the model cannot serve.
+    Attributes
+    ----------
+    classes, counts
+        Names in the model's order, {class: n}.
+    labels, targets
+        int64 (M,).
 
+    Raises
+    ------
+    ModelFileError, NotFittedError, UnknownClassError, UsageError, DataError
+        For what is given.
+    TooFewAcceptedError
+        For a class that the model cannot serve.
+
+    Examples
+    --------
     >>> import numpy as np
     >>> from gan_augment import ImageGAN
     >>> from gan_augment.data.arrays import from_arrays
