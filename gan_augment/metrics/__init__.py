@@ -13,7 +13,7 @@ from gan_augment.metrics.copies import (
     identical_share,
     nearest_distances,
 )
-from gan_augment.metrics.data_copying import data_copying_score
+from gan_augment.metrics.data_copying import data_copying_limit, data_copying_score
 from gan_augment.metrics.density_coverage import coverage, density, expected_coverage
 from gan_augment.metrics.frechet import frechet_distance, frechet_limit
 from gan_augment.metrics.inception import Inception, fid
@@ -41,6 +41,7 @@ __all__ = [
     "copied_share",
     "copy_threshold",
     "coverage",
+    "data_copying_limit",
     "data_copying_score",
     "density",
     "expected_coverage",

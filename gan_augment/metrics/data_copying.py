@@ -9,7 +9,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gan_augment.errors import DataError
-from gan_augment.metrics.distances import exact_distances, feature_rows, same_width
+from gan_augment.metrics.copies import nearest_distances
+from gan_augment.metrics.distances import feature_rows, same_width
+from gan_augment.user_warnings import SmallSampleWarning, warn
+
+_FEWEST = 10
 
 Cells = Callable[[NDArray[np.float64]], ArrayLike]
 """Rows (N, d) -> the number of the cell of each, (N,)."""
@@ -30,15 +34,45 @@ def data_copying_score(
     generative models", section 4.
     Raises DataError on no rows, unequal widths, values that are not finite, no cell with both.
 
-    >>> round(data_copying_score([[0.0], [9.0]], [[0.1], [9.1]], held_out=[[1.0], [7.0]]), 3)
-    -1.549
+    Warns with SmallSampleWarning under 10 rows.
+
+    >>> real = [[float(10 * i)] for i in range(10)]
+    >>> near, far = ([[row[0] + by] for row in real] for by in (0.1, 3.0))
+    >>> round(data_copying_score(real, synthetic=near, held_out=far), 1)
+    -4.1
     """
     a, b = feature_rows(real, "real"), feature_rows(synthetic, "synthetic")
     other = feature_rows(held_out, "held_out")
     same_width(a, b)
     same_width(a, other)
-    far_b, far_other = _nearest(b, a), _nearest(other, a)
-    cell_b, cell_other = _cells(cells, b, "synthetic"), _cells(cells, other, "held_out")
+    limit = data_copying_limit(len(b), len(other))
+    if limit:
+        warn(limit, SmallSampleWarning)
+    return copying_score(a, b, other, cells)
+
+
+def data_copying_limit(n_synthetic: int, n_held_out: int) -> str | None:
+    """Why a C_T of these sizes says little, or None from 10 rows on."""
+    if min(n_synthetic, n_held_out) >= _FEWEST:
+        return None
+    return (
+        f"C_T of {n_synthetic} synthetic and {n_held_out} held-out rows is no z-score yet: a sum "
+        f"of ranks is near normal from {_FEWEST} of each on. Use nearer_share with its interval."
+    )
+
+
+def copying_score(
+    real: NDArray[np.float64],
+    synthetic: NDArray[np.float64],
+    held_out: NDArray[np.float64],
+    cells: Cells | None = None,
+) -> float:
+    """C_T of checked rows."""
+    far_b, far_other = (nearest_distances(rows, real) for rows in (synthetic, held_out))
+    cell_b, cell_other = (
+        _cells(cells, synthetic, "synthetic"),
+        _cells(cells, held_out, "held_out"),
+    )
     both = np.intersect1d(cell_b, cell_other)
     if not len(both):
         raise DataError("no cell holds synthetic and held-out rows. Use fewer cells.")
@@ -68,7 +102,3 @@ def _cells(cells: Cells | None, rows: NDArray[np.float64], name: str) -> NDArray
             f"cells gave shape {found.shape} for {len(rows)} {name} rows; expected ({len(rows)},)."
         )
     return found
-
-
-def _nearest(x: NDArray[np.float64], to: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.concatenate([chunk.min(axis=1) for chunk in exact_distances(x, to)])

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from gan_augment.metrics.authentic import authenticity
 from gan_augment.metrics.copies import copied_share, copy_threshold, identical_share
-from gan_augment.metrics.data_copying import data_copying_score
+from gan_augment.metrics.data_copying import copying_score, data_copying_limit
 from gan_augment.metrics.density_coverage import density_and_coverage, expected_coverage
 from gan_augment.metrics.distances import drawn, feature_rows, same_width
 from gan_augment.metrics.frechet import frechet_between, frechet_limit
@@ -36,6 +36,8 @@ _DRAWS = 5
 """Draws that are averaged where the larger of two sets is cut to the size of the other."""
 
 _PERMUTATIONS = 199
+
+_FEWEST_HELD_OUT = 10
 
 
 @dataclass(frozen=True)
@@ -218,10 +220,13 @@ def _identical(sets: _Sets) -> Figure:
 
 def _near(sets: _Sets) -> Figure:
     if not len(sets.held_out):
-        return Figure(copied_share(sets.synthetic, sets.real, copy_threshold(sets.real)))
+        value = copied_share(sets.synthetic, sets.real, copy_threshold(sets.real))
+        return Figure(value, caveat="no held-out rows: near is what training rows rarely are.")
     threshold = copy_threshold(sets.real, sets.held_out)
     floor = copied_share(sets.held_out, sets.real, threshold)
-    return Figure(copied_share(sets.synthetic, sets.real, threshold), floor)
+    few = f"what counts as near rests on {len(sets.held_out)} held-out rows."
+    caveat = few if len(sets.held_out) < _FEWEST_HELD_OUT else None
+    return Figure(copied_share(sets.synthetic, sets.real, threshold), floor, caveat=caveat)
 
 
 def _authenticity(sets: _Sets) -> Figure:
@@ -235,7 +240,9 @@ def _nearer_share(sets: _Sets) -> Figure:
 
 
 def _data_copying(sets: _Sets) -> Figure:
-    return Figure(data_copying_score(sets.real, sets.synthetic, sets.held_out), ideal=0.0)
+    score = copying_score(sets.real, sets.synthetic, sets.held_out)
+    caveat = data_copying_limit(len(sets.synthetic), len(sets.held_out))
+    return Figure(score, ideal=0.0, caveat=caveat)
 
 
 _DIAGNOSTICS = {

@@ -5,12 +5,14 @@ import pytest
 from scipy.stats import mannwhitneyu, norm
 
 from gan_augment.errors import DataError
-from gan_augment.metrics import data_copying_score, nearest_distances
+from gan_augment.metrics import data_copying_limit, data_copying_score, nearest_distances
+from gan_augment.user_warnings import SmallSampleWarning
 
 RNG = np.random.default_rng(0)
 REAL, HELD = RNG.normal(size=(50, 4)), RNG.normal(size=(40, 4))
 
 
+@pytest.mark.filterwarnings("ignore:C_T of")
 def test_two_nearer_rows_against_two_have_the_z_worked_by_hand() -> None:
     # U = 0, m n / 2 = 2, sqrt(m n (m + n + 1) / 12) = sqrt(20 / 12)
     score = data_copying_score([[0.0]], [[1.0], [2.0]], [[3.0], [4.0]])
@@ -56,4 +58,11 @@ def test_cells_that_share_nothing_or_are_no_numbers_a_row_are_named() -> None:
         data_copying_score(REAL, REAL + 99, HELD, cells=lambda rows: rows[:, 0] > 50)
     with pytest.raises(DataError, match=r"cells gave shape"):
         data_copying_score(REAL, REAL, HELD, cells=lambda rows: rows)
-    assert data_copying_score([[0.0]], [[0.0]], [[0.0]]) == 0
+    with pytest.raises(DataError, match="synthetic has shape"):
+        data_copying_score(REAL, REAL[:0], HELD)
+
+
+def test_under_ten_rows_it_warns_with_what_to_use_instead_and_equals_score_zero() -> None:
+    with pytest.warns(SmallSampleWarning, match="1 synthetic and 9 held-out.*nearer_share"):
+        assert data_copying_score(REAL, REAL[:1], np.repeat(REAL[:1], 9, axis=0)) == 0
+    assert data_copying_limit(10, 10) is None

@@ -47,6 +47,14 @@ def test_it_agrees_with_a_double_loop_over_pairs() -> None:
     assert kernel_distance(x, y) == pytest.approx(expected - 2 * mean_kernel(x, y, same=False))
 
 
+def test_it_agrees_with_torch_fidelity() -> None:
+    kid = pytest.importorskip("torch_fidelity.metric_kid")
+    rng = np.random.default_rng(3)
+    x, y = rng.normal(size=(50, 6)), rng.normal(size=(50, 6)) + 0.2
+    products = [(a @ b.T / 6 + 1) ** 3 for a, b in ((x, x), (x, y), (y, y))]
+    assert kernel_distance(x, y) == pytest.approx(kid.mmd2(*products), rel=1e-6)
+
+
 @pytest.mark.parametrize("x", [[[1.0]], [1.0, 2.0], [[np.nan], [1.0]], [[1.0, 2.0], [1.0, 2.0]]])
 def test_rows_it_cannot_use_are_named(x: list[object]) -> None:
     with pytest.raises(DataError, match=r"expected|not finite"):

@@ -1,0 +1,138 @@
+"""All diagnostics at once: the same numbers as alone, floors of equal size, and never a warning."""
+
+import json
+
+import numpy as np
+import pytest
+
+from gan_augment import metrics
+from gan_augment.errors import DataError
+from gan_augment.metrics.diagnose import Figure, copying, diagnose
+
+RNG = np.random.default_rng(0)
+REAL, MADE, HELD = (
+    RNG.normal(size=(60, 4)),
+    RNG.normal(size=(40, 4)) + 0.3,
+    RNG.normal(size=(40, 4)),
+)
+NOTHING = np.empty((0, 4))
+DIAGNOSTICS = [
+    *("kernel_distance", "frechet_distance", "precision", "recall", "density", "coverage"),
+    *("spread", "two_sample"),
+]
+COPYING = ["identical", "near", "authenticity", "nearer_share", "data_copying"]
+
+
+def both(real: np.ndarray, made: np.ndarray, held: np.ndarray, seed: int = 0) -> dict[str, Figure]:
+    return {**diagnose(real, made, held, seed=seed), **copying(real, made, held, seed=seed)}
+
+
+def test_the_figures_come_in_their_order_and_are_those_computed_alone() -> None:
+    found = both(REAL, MADE, HELD)
+    assert list(found) == DIAGNOSTICS + COPYING
+    for name in DIAGNOSTICS[:6]:
+        alone = getattr(metrics, name)
+        assert found[name].value == pytest.approx(alone(REAL, MADE), rel=1e-10)
+        assert found[name].floor == pytest.approx(alone(REAL, HELD), rel=1e-10)
+    assert found["spread"].value == pytest.approx(metrics.spread_ratio(REAL, MADE))
+    assert found["two_sample"].value == metrics.two_sample_test(REAL, MADE).value
+    assert found["two_sample"].interval == metrics.two_sample_test(REAL, MADE)[1:]
+    assert found["kernel_distance"].p == metrics.kernel_test(REAL, MADE, permutations=199)
+    assert found["authenticity"].floor == metrics.authenticity(REAL, HELD)
+    assert found["nearer_share"].value == metrics.nearer_share(REAL, MADE, HELD).value
+    assert found["data_copying"].value == metrics.data_copying_score(REAL, MADE, HELD)
+    assert found["near"].floor == pytest.approx(1 / 40)
+
+
+def test_ideals_are_what_a_perfect_generator_has() -> None:
+    ideals = {name: figure.ideal for name, figure in both(REAL, MADE, HELD).items()}
+    assert ideals.pop("coverage") == metrics.expected_coverage(60, 40)
+    told = {name: ideal for name, ideal in ideals.items() if ideal is not None}
+    assert told == {
+        "kernel_distance": 0,
+        "density": 1,
+        "spread": 1,
+        "two_sample": 0.5,
+        "nearer_share": 0.5,
+        "data_copying": 0,
+    }
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("n", [0, 1, 2, 5])
+@pytest.mark.parametrize("held", [0, 1, 2, 5])
+def test_few_rows_give_a_caveat_instead_of_a_number_and_never_an_error(n: int, held: int) -> None:
+    for sets in ((REAL[:n], MADE, HELD[:held]), (REAL, MADE[:n], HELD[:held])):
+        for figure in both(*sets).values():
+            assert figure.value is not None or "needs" in str(figure.caveat)
+            assert figure.value is None or np.isfinite(figure.value)
+    assert {figure.floor for figure in both(REAL, MADE, NOTHING).values()} == {None}
+
+
+def test_small_samples_are_told_as_data() -> None:
+    found = both(REAL[:9], MADE, HELD[:9])
+    for name in ("precision", "recall", "density", "coverage"):
+        assert "10 of each" in str(found[name].caveat)
+    assert "not interpretable" in str(found["frechet_distance"].caveat)
+    assert "9 held-out" in str(found["near"].caveat)
+    assert found["data_copying"].caveat == metrics.data_copying_limit(40, 9)
+    assert both(REAL, MADE, HELD)["precision"].caveat is None
+
+
+def test_value_and_floor_of_what_hangs_on_the_number_of_rows_are_of_equal_size() -> None:
+    rng = np.random.default_rng(1)
+    real, held, fresh = (
+        rng.normal(size=(80, 3)),
+        rng.normal(size=(20, 3)),
+        rng.normal(size=(900, 3)),
+    )
+    found = diagnose(real, fresh, held)
+    assert found["coverage"].ideal == metrics.expected_coverage(80, 20)
+    assert found["coverage"].value == pytest.approx(found["coverage"].floor, abs=0.15)
+    assert metrics.coverage(real, fresh) > found["coverage"].value + 0.15
+    distance = found["frechet_distance"]
+    assert 0.4 < distance.value / distance.floor < 2.5
+
+
+def test_the_order_of_rows_changes_nothing_even_where_rows_are_drawn() -> None:
+    rng = np.random.default_rng(2)
+    sets = [rng.normal(size=(n, 3)) for n in (1300, 1100, 1050)]
+    first = both(*sets)
+    again = both(*(rng.permutation(rows) for rows in sets))
+    other = both(*sets, seed=1)
+    for name, figure in first.items():
+        told = [(one.value, one.floor or 0.0) for one in (again[name], figure)]
+        assert told[0] == pytest.approx(told[1], rel=1e-10)
+    assert other["kernel_distance"].value != first["kernel_distance"].value
+
+
+def test_a_copy_of_any_training_row_is_found_among_more_than_are_drawn() -> None:
+    real = np.random.default_rng(3).normal(size=(5000, 2))
+    found = copying(real, real[4000:4010], HELD[:, :2])
+    assert found["identical"].value == found["near"].value == 1
+    assert found["authenticity"].value == 0
+
+
+def test_figures_are_json_and_the_word_private_is_never_said() -> None:
+    found = {name: figure.to_dict() for name, figure in both(REAL[:3], MADE, HELD[:1]).items()}
+    assert "private" not in json.dumps(found, allow_nan=False)
+    told = Figure(0.5, interval=(0.25, 0.75)).to_dict()
+    assert list(told) == ["value", "floor", "ideal", "interval", "p", "caveat"]
+    assert told["interval"] == [0.25, 0.75]
+
+
+def test_constant_features_have_no_spread_and_no_exception() -> None:
+    found = both(np.ones((12, 2)), np.ones((12, 2)), np.ones((12, 2)))
+    assert found["spread"].value is None
+    assert "all real rows are equal" in str(found["spread"].caveat)
+    assert found["identical"].value == found["identical"].floor == 1
+
+
+@pytest.mark.parametrize("which", [0, 1, 2])
+def test_values_that_are_not_finite_are_an_error(which: int) -> None:
+    sets = [REAL, MADE, HELD]
+    sets[which] = np.where(np.arange(4) == 2, np.nan, sets[which])
+    with pytest.raises(DataError, match="not finite"):
+        diagnose(*sets)
+    with pytest.raises(DataError, match="features"):
+        copying(REAL, MADE[:, :2], HELD)
