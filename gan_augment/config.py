@@ -55,8 +55,9 @@ class EvaluationOptions(Frozen):
 
     fit: how DATA is read, which classes are topped up, and how every generator is trained; its
     steps and its budget are those of one fit. learner: a name, or "path.py:name". samplers:
-    over-samplers of one's own, as "path.py:name". budget_s: seconds of all of it. group, time:
-    columns of a table that are no features. The rest is `evaluation.options.Options`'.
+    over-samplers of one's own, and extractor: features, as "path.py:name". budget_s: seconds of all
+    of it. group, time: columns of a table that are no features. The rest is
+    `evaluation.options.Options`'.
     """
 
     fit: FitOptions = FitOptions()
@@ -73,6 +74,8 @@ class EvaluationOptions(Frozen):
     time: str | None = None
     gap: int = Field(default=0, ge=0)
     group_duplicates: bool = False
+    diagnostics: bool = True
+    extractor: str | None = None
     n_jobs: int | None = None
 
 

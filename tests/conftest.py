@@ -28,6 +28,7 @@ for name in [name for name in os.environ if name.startswith("GAN_AUGMENT_")]:
 os.environ["GAN_AUGMENT_THREADS"] = "1"
 os.environ["GAN_AUGMENT_N_JOBS"] = "1"
 os.environ["GAN_AUGMENT_SELECTION"] = "0"  # what a few steps make is not worth keeping
+os.environ["GAN_AUGMENT_DIAGNOSTICS"] = "0"  # seconds of every evaluation, and a few tests' matter
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 

@@ -186,14 +186,17 @@ def prepare(
         extractor=options.extractor,
         header={"kind": "header", "asked": asked, "planned": design.to_dict()},
     )
-    return Prepared(setup, _plan_of(setup, design, costs, processes, found["notes"]))
+    return Prepared(setup, _plan_of(setup, design, costs, options, found["notes"]))
 
 
 def _plan_of(
-    setup: Setup[Any], design: Design, costs: Costs, processes: int, notes: Sequence[str]
+    setup: Setup[Any], design: Design, costs: Costs, options: Options, notes: Sequence[str]
 ) -> Plan:
+    """What is shown before the first fit."""
     protocol = setup.protocol
     fits = counted(design, setup.candidates, protocol.folds, setup.keeps_generators)
+    processes = _processes(options.n_jobs)
+    looks_s = costs.looks_s(options, protocol.folds)
     return Plan(
         metric=setup.metric,
         delta=setup.delta,
@@ -203,7 +206,7 @@ def _plan_of(
         unit=protocol.unit,
         rare_units=rare_units(protocol, setup.rare),
         fits=fits,
-        seconds=costs.seconds(design, fits) / processes,
+        seconds=(costs.seconds(design, fits) + looks_s) / processes,
         n_jobs=processes,
         detectable=smallest_difference(protocol, setup.metric, setup.delta, setup.rare),
         notes=(*notes, *protocol.notes),

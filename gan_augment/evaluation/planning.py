@@ -64,6 +64,11 @@ class Costs:
     learner_s: float
     generators: Forecast | None = None
 
+    def looks_s(self, options: Options, folds: int) -> float:
+        """Of the diagnoses of the first repeat: two fits of the learner each, and about as much as
+        a third for the figures."""
+        return folds * 3 * self.learner_s * options.diagnostics
+
     def seconds(self, design: Design, fits: Fits) -> float:
         """Of all fits, one after the other."""
         total = fits.learners * self.learner_s * LARGER
@@ -175,7 +180,7 @@ def designed(
         full = replace(full, steps=gans.steps_within(options.gan_budget_s))
     if costs is None or options.budget_s is None:
         return full
-    room_s = options.budget_s * processes
+    room_s = options.budget_s * processes - costs.looks_s(options, protocol.folds)
     flexible = gans if images and full.steps is None else None
     for design in _smaller(full, options):
         fits = counted(design, tried(design), protocol.folds, keeps_generators)

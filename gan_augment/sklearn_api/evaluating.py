@@ -60,6 +60,8 @@ def evaluate(
     time: Any = None,
     gap: int = 0,
     group_duplicates: bool = False,
+    diagnostics: bool = True,
+    extractor: Any = None,
     seed: int = 0,
     n_jobs: int | None = None,
     out: str | Path | None = None,
@@ -103,6 +105,9 @@ def evaluate(
         side of every split. time : (N,) or the name of a column: always trained on what came
         before; gap : rows left out between training and test. group_duplicates : whether exact
         repeats of rows of a table stay together.
+    diagnostics : whether the result also tells what generated rows are like beside real ones (it
+        never changes the verdict). extractor : features to look through: a torch module, or a
+        function of uint8 images (n, H, W, C) or of a frame, that gives (n, d).
     seed : the same seed, data and steps give the same result, byte for byte, whatever n_jobs is; a
         budget is turned into steps and fits by the time they take, once.
     n_jobs : processes, each of one thread; None is one, -1 all cores.
@@ -154,6 +159,8 @@ def evaluate(
         times=read.times,
         gap=gap,
         group_duplicates=group_duplicates,
+        diagnostics=diagnostics,
+        extractor=extractor,
         overrides=read.overrides,
         seed=seed,
         n_jobs=threads(n_jobs),

@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from gan_augment.workflows.against import inspect_against
     from gan_augment.workflows.augmenting import augment, plan_augment
     from gan_augment.workflows.demonstration import demo
     from gan_augment.workflows.diagnosis import doctor
@@ -27,6 +28,7 @@ _HOMES = {
     "doctor": "diagnosis",
     "evaluate": "evaluating",
     "fit": "fitting",
+    "inspect_against": "against",
     "inspect_data": "inspection",
     "inspect_run": "inspection",
     "plan_augment": "augmenting",
@@ -43,6 +45,7 @@ __all__ = [
     "doctor",
     "evaluate",
     "fit",
+    "inspect_against",
     "inspect_data",
     "inspect_run",
     "plan_augment",

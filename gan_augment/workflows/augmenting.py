@@ -12,18 +12,18 @@ from gan_augment.data.image_files.export import ManifestRow, Origin, check_png_c
 from gan_augment.data.names import safe_names
 from gan_augment.data.readers import ReadImages, read_as_asked
 from gan_augment.data.strategy import ClassPlan
-from gan_augment.errors import DataError, UsageError
+from gan_augment.errors import UsageError
 from gan_augment.progress import Progress, Silent
 from gan_augment.synthesizers.model_file import ModelMeta
 from gan_augment.synthesizers.topping_up import repeated_rows
 from gan_augment.workflows.blocks import write_blocks
+from gan_augment.workflows.matching import as_the_image_model, check_images_fit
 from gan_augment.workflows.model_facts import image_facts, model_facts, model_folder
 from gan_augment.workflows.originals import Originals, originals, repeat_name
 from gan_augment.workflows.output_folder import OutputFolder, check_apart, output_folder
 from gan_augment.workflows.topping_up import (
     AugmentResult,
     Job,
-    check_classes_known,
     follow_model,
     job_of,
     made_from,
@@ -89,12 +89,12 @@ def augment(
     check_apart(source, out)
     about = image_facts(Path(model)) if model else None
     if about:
-        options = _as_the_model(options, about)
+        options = as_the_image_model(options, about)
     with output_folder(out, "augment", resume=resume, overwrite=overwrite) as folder:
         read = read_as_asked(source, options, progress)
         check_png_channels(read.data.image_shape[2])
         if about:
-            _check_fits(read, about)
+            check_images_fit(read, about)
         job = job_of(source, out, read, top_up, options, progress)
         described = made_from(job, top_up, options, model, resize_originals=resize_originals)
         if model:
@@ -140,28 +140,12 @@ def plan_augment(
         return plan_rows(source, out, top_up, options, run)
     check_apart(source, out)
     facts = image_facts(run)
-    options = _as_the_model(options, facts)
+    options = as_the_image_model(options, facts)
     read = read_as_asked(source, options)
-    _check_fits(read, facts)
+    check_images_fit(read, facts)
     job = job_of(source, out, read, top_up, options, Silent())
     follow_model(job, top_up, options, facts, Silent())
     return job.plan
-
-
-def _as_the_model(options: FitOptions, facts: ModelMeta) -> FitOptions:
-    height, width, _ = facts.image_shape
-    classes = facts.topped_up if options.classes == "rare" else options.classes
-    values = {"image_size": (height, width), "resize": facts.resize, "classes": classes}
-    return options.model_copy(update=values)
-
-
-def _check_fits(read: ReadImages, facts: ModelMeta) -> None:
-    check_classes_known(read.data.names, facts)
-    given, known = read.data.image_shape[2], facts.image_shape[2]
-    if given != known:
-        raise DataError(
-            f"the data has images of {given} channels, the model makes {known}; fit a model to it."
-        )
 
 
 def _warn_of_size(job: Job, read: ReadImages, facts: ModelMeta, progress: Progress) -> None:

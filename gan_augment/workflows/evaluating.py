@@ -165,6 +165,8 @@ def _asked(options: EvaluationOptions) -> Options:
         updates=options.updates,
         times=None if options.time is None else np.zeros(0),
         gap=options.gap,
+        diagnostics=options.diagnostics,
+        extractor=None if options.extractor is None else OwnCode.of(options.extractor),
         group_duplicates=options.group_duplicates,
         seed=fit.seed,
         n_jobs=options.n_jobs,

@@ -23,10 +23,9 @@ from gan_augment.data.table_export import (
 )
 from gan_augment.data.table_files import check_out, format_of, new_writer, original_of
 from gan_augment.data.tables import ReadTable
-from gan_augment.errors import DataError, UsageError
 from gan_augment.progress import Progress, Silent
-from gan_augment.synthesizers.table_file import TableMeta
 from gan_augment.synthesizers.topping_up import repeated_rows
+from gan_augment.workflows.matching import as_the_table_model, check_table_fits
 from gan_augment.workflows.model_facts import model_folder, table_facts
 from gan_augment.workflows.output_file import check_file_apart, check_not_there, output_file
 from gan_augment.workflows.reading import read_as_asked
@@ -34,7 +33,6 @@ from gan_augment.workflows.table_samples import RowSource
 from gan_augment.workflows.topping_up import (
     AugmentResult,
     Job,
-    check_classes_known,
     job_of,
     made_from,
     trained_model,
@@ -44,12 +42,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 ROWS_AT_ONCE = 16_384  # whole blocks of the sampler
-_FAMILIES = {
-    "number": ("int", "uint", "float", "double", "halffloat", "decimal"),
-    "boolean": ("bool",),
-    "time": ("datetime64", "timestamp", "date"),
-    "text": ("object", "str", "large_string", "category", "dictionary"),
-}
 
 
 @dataclass(frozen=True)
@@ -85,7 +77,7 @@ def augment_table(
     options = call.options
     facts = table_facts(Path(model)) if model else None
     if facts:
-        options = _as_the_model(options, facts)
+        options = as_the_table_model(options, facts)
     check_out(out)
     check_file_apart(source, out)
     with output_file(out, "augment", resume=call.resume, overwrite=call.overwrite) as output:
@@ -95,7 +87,7 @@ def augment_table(
         if call.mark:
             check_mark([*read.schema.names, options.target])
         if facts:
-            _check_fits(read, facts)
+            check_table_fits(read, facts)
         job = job_of(source, out, read, call.top_up, options, progress)
         marks = {"mark": call.mark, "escape_formulas": call.escape_formulas}
         described = made_from(job, call.top_up, options, model, **marks)
@@ -127,56 +119,14 @@ def plan_rows(
 ) -> dict[str, ClassPlan]:
     """How every class would end with rows of a trained run; for `plan_augment`."""
     facts = table_facts(run)
-    options = _as_the_model(options, facts)
+    options = as_the_table_model(options, facts)
     check_out(out)
     check_file_apart(source, out)
     read = read_as_asked(source, options)
     assert isinstance(read, ReadTable)
     check_out(out, read.source)
-    _check_fits(read, facts)
+    check_table_fits(read, facts)
     return job_of(source, out, read, top_up, options, Silent()).plan
-
-
-def _as_the_model(options: FitOptions, facts: TableMeta) -> FitOptions:
-    """The options with the target, the ids and the classes of the model."""
-    target = facts.table.target
-    assert target is not None  # a run is fitted to a file
-    if options.target not in (None, str(target.name)):
-        raise UsageError(
-            f"the model's target is {str(target.name)!r}, not {options.target!r}; leave --target "
-            "out, or fit a model."
-        )
-    ids = {str(column.name): "id" for column in facts.table.columns if column.kind == "id"}
-    values = {
-        "target": str(target.name),
-        "columns": {**ids, **options.columns},
-        "classes": facts.topped_up if options.classes == "rare" else options.classes,
-    }
-    return options.model_copy(update=values)
-
-
-def _check_fits(read: ReadTable, facts: TableMeta) -> None:
-    """Raise DataError where the data has other classes, columns or types than the model."""
-    check_classes_known(read.table.names, facts)
-    given = {column.name: column.dtype for column in read.schema.columns}
-    known = {column.name: column.dtype for column in facts.table.columns}
-    for name in [*known, *given]:
-        mine, theirs = given.get(name, "not there"), known.get(name, "not there")
-        if _family(mine) != _family(theirs):
-            raise DataError(
-                f"column {name!r} is {mine} in the data and {theirs} in the model; fit a model to "
-                "this data."
-            )
-
-
-def _family(dtype: str) -> str:
-    """Types that a file of one kind and one of the other may have for the same cells.
-
-    >>> _family("arrow:int64") == _family("Int64") == _family("float64")
-    True
-    """
-    plain = dtype.removeprefix("arrow:").lower()
-    return next((name for name, start in _FAMILIES.items() if plain.startswith(start)), plain)
 
 
 def _write(job: Job, read: ReadTable, trained: Path, call: TableCall, progress: Progress) -> None:

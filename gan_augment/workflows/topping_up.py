@@ -5,7 +5,7 @@ What differs is in `augmenting.py` (images) and `table_augmenting.py`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,10 +14,9 @@ from gan_augment.config import FitOptions, TopUp
 from gan_augment.data.readers import ReadImages
 from gan_augment.data.strategy import ClassPlan, after_refusals, choose_classes, targets
 from gan_augment.data.tables import ReadTable
-from gan_augment.errors import DataError, ResumeMismatchError
+from gan_augment.errors import ResumeMismatchError
 from gan_augment.progress import Progress
 from gan_augment.synthesizers.model_file import ModelMeta
-from gan_augment.synthesizers.table_file import TableMeta
 from gan_augment.synthesizers.topping_up import NOTHING_GENERATED
 from gan_augment.workflows.model_facts import model_sha256
 from gan_augment.workflows.output_folder import check_apart
@@ -185,16 +184,6 @@ def made_from(
         **more,
         "model": model_sha256(Path(model)) if model else None,
     }
-
-
-def check_classes_known(names: Iterable[str], facts: ModelMeta | TableMeta) -> None:
-    """Raise DataError where the data holds a class that the model does not know."""
-    unknown = [name for name in names if name not in facts.classes]
-    if unknown:
-        raise DataError(
-            f"the model knows the classes {', '.join(facts.classes)}, not {', '.join(unknown)}, "
-            "which the data holds; fit a model to this data."
-        )
 
 
 def trained_model(

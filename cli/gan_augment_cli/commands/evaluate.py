@@ -86,6 +86,21 @@ def evaluate(
     group_duplicates: Annotated[
         bool, o.option("--group-duplicates", "Keep exact repeats of a table's rows together.")
     ] = False,
+    diagnostics: Annotated[
+        bool,
+        o.option(
+            "--diagnostics/--no-diagnostics",
+            "Whether the report also shows what generated rows are like beside real ones.",
+        ),
+    ] = True,
+    extractor: Annotated[
+        str | None,
+        o.option(
+            "--extractor",
+            "path.py:name of a torch module, or a function of rows that gives features (n, d): "
+            "look through these instead of those of the classifier.",
+        ),
+    ] = None,
     categorical: o.Categorical = None,
     numeric: o.Numeric = None,
     datetime: o.Datetime = None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -35,6 +35,22 @@ def inspect(
     out: Annotated[
         Path | None, o.option("--out", "With --samples: another name, a new file (.png).")
     ] = None,
+    against: Annotated[
+        Path | None,
+        o.option(
+            "--against",
+            "Compare what a RUN draws with these labelled data: diagnostics, floors, caveats.",
+        ),
+    ] = None,
+    extractor: Annotated[
+        str | None,
+        o.option(
+            "--extractor",
+            "With --against: path.py:name of a torch module, or a function of rows that gives "
+            "features (n, d).",
+        ),
+    ] = None,
+    seed: o.Seed = 0,
     workers: o.Workers = None,
     skip_bad: o.SkipBad = False,
     as_json: o.AsJson = False,
@@ -44,19 +60,29 @@ def inspect(
     DATA: classes and counts, which are rare and why, sizes, duplicates, files that cannot be read;
     of a table its columns as a model would learn them.
     RUN: classes, sizes or columns, recipe, scores, and whether the model contains training rows.
+    RUN --against DATA: how its samples differ from real rows, by class.
     """
     with outcome.exit_codes("inspect", as_json=as_json), shown_progress(quiet=as_json) as progress:
         from gan_augment import workflows
 
         is_run = _is_run(path)
-        if samples and not is_run:
-            raise UsageError(f"--samples is of a run, and {str(path)!r} is none")
-        if out is not None and not samples:
-            raise UsageError("--out names the picture of --samples; add that, or leave it out")
-        report = (
-            workflows.inspect_run(path, samples=samples, out=out)
-            if is_run
-            else workflows.inspect_data(
+        _check_asked(ctx, is_run)
+        report: Any
+        if against is not None:
+            report = workflows.inspect_against(
+                path,
+                against,
+                columns=o.column_kinds(ctx),
+                extractor=extractor,
+                seed=seed,
+                workers=workers,
+                skip_bad=skip_bad,
+                progress=progress,
+            )
+        elif is_run:
+            report = workflows.inspect_run(path, samples=samples, out=out)
+        else:
+            report = workflows.inspect_data(
                 path,
                 target=target,
                 columns=o.column_kinds(ctx),
@@ -64,8 +90,21 @@ def inspect(
                 skip_bad=skip_bad,
                 progress=progress,
             )
-        )
     outcome.print_report("inspect", report, as_json=as_json)
+
+
+def _check_asked(ctx: typer.Context, is_run: bool) -> None:
+    """Raise UsageError for options that do not go with what is inspected, or with each other."""
+    given = ctx.params
+    for name in ("samples", "against"):
+        if given[name] and not is_run:
+            raise UsageError(f"--{name} is of a run, and {str(given['path'])!r} is none")
+    if given["out"] is not None and not given["samples"]:
+        raise UsageError("--out names the picture of --samples; add that, or leave it out")
+    if given["extractor"] is not None and given["against"] is None:
+        raise UsageError("--extractor is of --against DATA; add that, or leave it out")
+    if given["samples"] and given["against"] is not None:
+        raise UsageError("--samples and --against are two looks at a run; ask for one of them")
 
 
 def _is_run(path: Path) -> bool:

@@ -108,6 +108,15 @@ def told(figures: Mapping[str, Figure]) -> dict[str, Any]:
     return {name: figure.to_dict() for name, figure in figures.items()}
 
 
+def copying_figures(sides: Sides[Data], name: str, learned: Space) -> dict[str, Figure]:
+    """The copying figures of one class, of at most 1,000 real rows, drawn."""
+    made = _first(sides.made[name])
+    drawn, held = learned.of(made), _of(sides.held, name, sides.seed)
+    unseen = learned.of(held) if len(held) else np.empty((0, drawn.shape[1]))
+    features = [learned.of(_of(sides.real, name, sides.seed)), drawn, unseen]
+    return _copying(sides, name, made, features, derived_seed(sides.seed, "copying", name))
+
+
 def _fidelity(fitted: Fitted, made: Any, held: Any) -> Figure:
     """The share of generated rows that a classifier of real ones calls by their class."""
 

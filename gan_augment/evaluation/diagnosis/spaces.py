@@ -72,7 +72,7 @@ def table_space(part: LabelledTable, schema: TableSchema) -> Space:
     def features(data: LabelledTable) -> NDArray[np.float64]:
         return matrix.of(data).astype(np.float64)
 
-    return Space("columns standardised on the training part", digest.hexdigest(), features)
+    return Space("standardised columns", digest.hexdigest(), features)
 
 
 def random_table_space(base: Space, seed: int) -> Space:

@@ -70,7 +70,7 @@ def diagnose_split(setup: Setup[Data], split: Split, folder: Path) -> Line:
             found = {"error": None, **_found(setup, split, folder)}
         except LeakError:
             raise
-        except Exception as failure:  # a generator's or an extractor's own error may be of any kind
+        except Exception as failure:  # noqa: BLE001  (a plug-in's own error may be of any kind)
             found = {"error": f"{type(failure).__name__}: {failure}"}
     return {
         "kind": "diagnosis",
