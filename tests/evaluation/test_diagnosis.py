@@ -1,0 +1,227 @@
+"""What an evaluation tells of generated rows: beside its verdict, and never in it."""
+
+from __future__ import annotations
+
+import base64
+import io
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from gan_augment.data.contract import LabelledImages
+from gan_augment.data.infer_schema import infer_schema
+from gan_augment.data.tables import read_frame
+from gan_augment.errors import DataError, UsageError
+from gan_augment.evaluation.diagnosis.columns import association, histograms
+from gan_augment.evaluation.diagnosis.comparing import Sides
+from gan_augment.evaluation.diagnosis.pictures import strips
+from gan_augment.evaluation.diagnosis.sections import averaged, copied
+from gan_augment.evaluation.diagnosis.spaces import Space, own_space, random_image_space
+from gan_augment.evaluation.evaluating import evaluate
+from gan_augment.evaluation.options import Options
+from tests.evaluation.drawn import Noisy, NoisyPictures, digits, table
+
+SHORT = Options(
+    learner="logistic",
+    generator=Noisy(),
+    folds=2,
+    repeats=1,
+    to=(1.0,),
+    arms=("gan",),
+    curves=False,
+    n_jobs=1,
+)
+PICTURES = replace(SHORT, learner=None, generator=NoisyPictures(), updates=5)
+
+
+class Repeating(Noisy):
+    """Gives training rows as they are."""
+
+    def __init__(self) -> None:
+        super().__init__(spread=0.0)
+
+
+def brightness(pixels: np.ndarray) -> np.ndarray:
+    return pixels.reshape(len(pixels), -1)[:, :5].astype(np.float64)
+
+
+@pytest.mark.slow
+def test_the_verdict_is_the_same_with_and_without_a_look_at_what_was_generated() -> None:
+    looked = evaluate(table(), SHORT).result
+    not_looked = evaluate(table(), replace(SHORT, diagnostics=False)).result
+    told = ("diagnostics", "pictures", "seen")
+    assert not_looked["diagnostics"] is None
+    assert not_looked["pictures"] is None
+    assert {k: v for k, v in looked.items() if k not in told} == {
+        k: v for k, v in not_looked.items() if k not in told
+    }
+    assert looked["seen"]["fits"] == not_looked["seen"]["fits"] + 1
+
+
+@pytest.mark.slow
+def test_a_generator_that_repeats_training_rows_is_told_of() -> None:
+    found = evaluate(table(), replace(SHORT, generator=Repeating())).result["diagnostics"]
+    assert not found["near_by_design"]
+    rare = found["classes"]["rare"]
+    assert rare["copying"]["identical"]["value"] == 1.0
+    assert rare["copying"]["nearer_share"]["interval"][0] > 0.5
+    assert "copying detected: rare, common" in found["notes"]
+    assert rare["rows"] == {"real": [8], "synthetic": [200], "held_out": [8]}
+
+
+@pytest.mark.slow
+def test_images_are_shown_with_the_real_rows_nearest_to_them() -> None:
+    found = evaluate(digits(), PICTURES).result
+    pictures, diagnostics = found["pictures"], found["diagnostics"]
+    assert (pictures["kind"], pictures["fold"]) == ("images", 0)
+    assert next(iter(pictures["classes"])) == "2"  # the topped-up one comes first
+    strip = base64.b64decode(pictures["classes"]["2"]["generated"])
+    picture = Image.open(io.BytesIO(strip))
+    assert picture.size == (8 * 9 - 1, 8)
+    assert picture.info["Synthetic"] == "true"
+    assert diagnostics["extractor"]["name"] == "penultimate layer of the classifier of the arm none"
+    assert len(diagnostics["extractor"]["sha256"][0]) == 64
+    for name in ("gan_train", "gan_test", "two_sample"):
+        assert 0 <= diagnostics["overall"][name]["value"] <= 1
+
+
+@pytest.mark.slow
+def test_one_may_look_through_features_of_ones_own() -> None:
+    found = evaluate(digits(), replace(PICTURES, extractor=brightness)).result
+    assert found["diagnostics"]["extractor"] == {"name": "brightness", "sha256": [None]}
+
+
+@pytest.mark.slow
+def test_an_extractor_that_fails_costs_the_diagnostics_and_nothing_else() -> None:
+    def broken(pixels: np.ndarray) -> np.ndarray:
+        raise RuntimeError("no such layer")
+
+    found = evaluate(digits(), replace(PICTURES, extractor=broken)).result
+    assert found["diagnostics"] is None
+    assert found["arms"]["gan"]["missing"] is None
+    assert any("no such layer" in line for line in found["warnings"])
+
+
+def test_a_module_is_an_extractor_and_its_weights_are_hashed() -> None:
+    layer = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 3))
+    space = own_space(layer)
+    assert space.of(digits()).shape == (len(digits()), 3)
+    other = own_space(torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 3)))
+    assert space.sha256 != other.sha256
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (lambda pixels: pixels.mean(), "expected 90 rows of finite features"),
+        (lambda pixels: np.full((len(pixels), 2), np.nan), "not finite"),
+    ],
+)
+def test_features_that_are_no_rows_of_numbers_are_refused(given: Any, said: str) -> None:
+    with pytest.raises(DataError, match=said):
+        own_space(given).of(digits(rows=78))
+
+
+def test_what_cannot_be_called_is_no_extractor() -> None:
+    with pytest.raises(UsageError, match="expected a torch module, a function of rows"):
+        own_space(3)
+
+
+def test_random_features_hang_on_the_seed_alone() -> None:
+    data = digits()
+    same = [random_image_space((8, 8, 1), seed).of(data) for seed in (1, 1, 2)]
+    assert np.array_equal(same[0], same[1])
+    assert not np.array_equal(same[0], same[2])
+
+
+def test_the_nearest_real_row_of_a_copy_is_the_row_itself() -> None:
+    data = digits()
+    twos = np.flatnonzero(data.labels == 2)
+    flat = Space("pixels", None, lambda rows: rows.pixels.reshape(len(rows), -1).astype(float))
+    made = replace(data.take(twos[[4, 1]]), ids=np.array(["a", "b"]))
+    sides = Sides[LabelledImages](data, data, {"2": made}, {}, False, None, seed=0)
+    shown = strips(sides, flat)["classes"]["2"]
+    assert shown["distances"] == [0.0, 0.0]
+    same = [Image.open(io.BytesIO(base64.b64decode(shown[k]))) for k in ("generated", "nearest")]
+    assert np.array_equal(np.asarray(same[0]), np.asarray(same[1]))
+
+
+def test_associations_by_hand() -> None:
+    a, b = np.array([0.0, 0, 1, 1]), np.array([1.0, 2, 3, 4])
+    assert association(b, b**3, codes=(False, False)) == 1.0
+    assert association(a, 1 - a, codes=(True, True)) == 1.0
+    assert association(a, np.array([0.0, 1, 0, 1]), codes=(True, True)) == 0.0
+    # ranks 1, 2 | 3, 4: means 1.5 and 3.5 about 2.5; between 4 of 5 in all
+    assert association(a, b, codes=(True, False)) == pytest.approx(np.sqrt(4 / 5))
+    assert association(b, a, codes=(False, True)) == pytest.approx(np.sqrt(4 / 5))
+    assert association(a, np.ones(4), codes=(True, False)) == 0.0
+
+
+def test_histograms_hold_the_shares_of_bins_levels_moments_and_missing_cells() -> None:
+    import pandas as pd
+
+    frame = pd.DataFrame(
+        {
+            "size": np.r_[np.linspace(0, 16, 31), np.nan],
+            "kind": ["u"] * 8 + ["v"] * 24,
+            "day": pd.date_range("2024-01-01", periods=32),
+        }
+    )
+    whole = read_frame(frame, y=["one"] * 16 + ["two"] * 16).table
+    schema = infer_schema(frame)
+    own = whole.take(np.flatnonzero(whole.labels == 1))
+    sides = Sides[Any](whole, whole, {"two": own}, {}, False, schema, seed=0)
+    found = histograms(sides)["classes"]["two"]
+    size, kind, day = found["columns"]
+    assert (size["kind"], len(size["edges"]), size["edges"][-1]) == ("numeric", 17, 16.0)
+    assert sum(size["real"]) == pytest.approx(15 / 16, abs=1e-3)  # one cell is missing
+    assert size["real"] == size["generated"]
+    assert dict(zip(kind["levels"], kind["real"], strict=True))["v"] == 1.0
+    assert day["levels"][0].startswith("2024-01-17")
+    assert found["associations"]["columns"] == ["size", "kind", "day"]
+    assert found["associations"]["real"][0][2] == pytest.approx(1.0)
+
+
+def test_folds_are_averaged_over_those_that_have_a_figure() -> None:
+    empty = dict.fromkeys(("value", "floor", "ideal", "interval", "p", "caveat"))
+    first = {**empty, "value": 0.2, "interval": [0.1, 0.3], "p": 0.04}
+    second = {**empty, "value": 0.4, "interval": [0.3, 0.5], "p": 0.5, "caveat": "few rows"}
+    found = averaged([first, {**empty, "caveat": "no rows"}, second])
+    assert found["value"] == pytest.approx(0.3)
+    assert found["interval"] == pytest.approx([0.2, 0.4])
+    assert (found["p"], found["caveat"]) == (0.04, "no rows")
+    assert found["values"] == [0.2, None, 0.4]
+
+
+def test_copying_is_detected_beyond_chance_only() -> None:
+    def copying(low: float | None, same: float, floor: float | None) -> dict[str, Any]:
+        interval = None if low is None else [low, 1.0]
+        return {
+            "nearer_share": {"interval": interval},
+            "identical": {"value": same, "floor": floor},
+        }
+
+    assert copied(copying(0.51, 0.0, 0.0))
+    assert copied(copying(0.4, 0.1, 0.0))
+    assert not copied(copying(0.49, 0.02, 0.02))
+    assert not copied(copying(None, 0.0, None))
+    assert not copied(None)
+
+
+@pytest.mark.slow
+def test_a_finished_evaluation_is_looked_at_later_without_fitting_its_cells_again(
+    tmp_path: Path,
+) -> None:
+    whole = evaluate(table(), SHORT, out=tmp_path / "whole").result
+    evaluate(table(), replace(SHORT, diagnostics=False), out=tmp_path / "later")
+    before = (tmp_path / "later" / "journal.jsonl").read_text().splitlines()
+    later = evaluate(table(), SHORT, out=tmp_path / "later", resume=True).result
+    after = (tmp_path / "later" / "journal.jsonl").read_text().splitlines()
+    assert after[: len(before)] == before
+    assert len(after) == len(before) + 1
+    assert later == whole
