@@ -97,18 +97,20 @@ def diagnose(
     """How the synthetic rows of one class lie to its real ones, eight figures by name.
 
     Shapes: real (N, d), synthetic (M, d), held_out (H, d) real rows that no generator saw; any may
-    have 0 rows, then what hangs on it is None. At most 1,000 rows of each are drawn with the seed.
-    Frechet distance, recall and coverage hang on the number of rows: value and floor are means over
-    draws of equal size, min(M, H). Order of the rows does not matter; nothing is warned.
+    have 0 rows, then what hangs on it is None. At most 1,000 rows of each are drawn with the seed,
+    but for the Frechet distance, which takes all. It, recall and coverage hang on the number of
+    rows: value and floor are means over draws of equal size, min(M, H). The order of the rows does
+    not matter; nothing is warned.
     Raises DataError on unequal widths or values that are not finite.
 
     >>> figures = diagnose([[0.0], [4.0]], [[1.0], [3.0]], held_out=np.empty((0, 1)))
     >>> figures["spread"].value, figures["spread"].ideal, figures["spread"].floor
     (0.5, 1.0, None)
     """
-    sets = _sets(real, synthetic, held_out, seed)
-    some = drawn(sets.real, _MOST, generator(seed, "diagnose", "real"))
-    return _measured(_DIAGNOSTICS, replace(sets, real=some))
+    whole = _sets(real, synthetic, held_out, seed)
+    some = replace(_some(whole), real=_cut(whole.real, "real", seed))
+    figures = {name: diagnostic(some) for name, diagnostic in _DIAGNOSTICS.items()}
+    return {**figures, "frechet_distance": _DIAGNOSTICS["frechet_distance"](whole)}
 
 
 def copying(
@@ -124,7 +126,8 @@ def copying(
     >>> found["identical"].value, found["identical"].floor
     (0.5, 0.0)
     """
-    return _measured(_COPYING, _sets(real, synthetic, held_out, seed))
+    sets = _some(_sets(real, synthetic, held_out, seed))
+    return {name: diagnostic(sets) for name, diagnostic in _COPYING.items()}
 
 
 def _sets(real: ArrayLike, synthetic: ArrayLike, held_out: ArrayLike, seed: int) -> _Sets:
@@ -132,15 +135,17 @@ def _sets(real: ArrayLike, synthetic: ArrayLike, held_out: ArrayLike, seed: int)
     rows = {name: feature_rows(values, name, least=0) for name, values in given.items()}
     same_width(rows["real"], rows["synthetic"])
     same_width(rows["real"], rows["held_out"])
-    synthetic_rows, held_out_rows = (
-        drawn(rows[name], _MOST, generator(seed, "diagnose", name))
-        for name in ("synthetic", "held_out")
-    )
-    return _Sets(rows["real"], synthetic_rows, held_out_rows, seed)
+    return _Sets(rows["real"], rows["synthetic"], rows["held_out"], seed)
 
 
-def _measured(diagnostics: dict[str, _Diagnostic], sets: _Sets) -> dict[str, Figure]:
-    return {name: diagnostic(sets) for name, diagnostic in diagnostics.items()}
+def _some(sets: _Sets) -> _Sets:
+    """At most 1,000 synthetic and 1,000 held-out rows."""
+    made = _cut(sets.synthetic, "synthetic", sets.seed)
+    return replace(sets, synthetic=made, held_out=_cut(sets.held_out, "held_out", sets.seed))
+
+
+def _cut(rows: Rows, name: str, seed: int) -> Rows:
+    return drawn(rows, _MOST, generator(seed, "diagnose", name))
 
 
 def _kernel_distance(sets: _Sets) -> Figure:

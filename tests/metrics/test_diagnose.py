@@ -113,6 +113,14 @@ def test_a_copy_of_any_training_row_is_found_among_more_than_are_drawn() -> None
     assert found["authenticity"].value == 0
 
 
+def test_the_frechet_distance_takes_all_rows_so_that_more_of_them_make_it_interpretable() -> None:
+    rng = np.random.default_rng(4)
+    real, made, held = (rng.normal(size=(1300, 120)) for _ in range(3))
+    figure = diagnose(real, made, held)["frechet_distance"]
+    assert figure.caveat is None
+    assert figure.value == pytest.approx(metrics.frechet_distance(real, made))
+
+
 def test_figures_are_json_and_the_word_private_is_never_said() -> None:
     found = {name: figure.to_dict() for name, figure in both(REAL[:3], MADE, HELD[:1]).items()}
     assert "private" not in json.dumps(found, allow_nan=False)
