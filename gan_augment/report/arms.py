@@ -29,7 +29,10 @@ STATES = ("broken", "open", "held")
 _WORDS = {
     "ADOPT": ("good", "Add the GAN’s rows: they help more than anything cheaper does."),
     "LIKELY HELPS": ("good", "The GAN’s rows probably help; by how much is not certain."),
-    "NO PRACTICAL DIFFERENCE": ("calm", "It makes no difference that matters: leave the data be."),
+    "NO PRACTICAL DIFFERENCE": (
+        "calm",
+        "It makes no difference that matters: leave the data as it is.",
+    ),
     "NO EVIDENCE": ("calm", "It is not shown that the GAN’s rows help, nor that they harm."),
     "INSUFFICIENT DATA": ("wary", "There are too few rare rows to tell. Collect more first."),
     "HARMFUL": ("bad", "Do not add the GAN’s rows: they make the classifier worse."),
@@ -43,10 +46,8 @@ def verdict(result: Result) -> Row:
     tone, plain = _WORDS.get(word, ("calm", ""))
     why = str(found["sentence"]).removeprefix(f"{word}: ")
     if word.startswith("USE "):
-        tone, plain = (
-            "cheap",
-            f"Take {arm_name(found['arm'])}: that helps, and the GAN adds no more.",
-        )
+        cheap = arm_name(found["arm"])
+        tone, plain = "cheap", f"Take {cheap}: it helps, and the GAN is not shown to do more."
     return {
         "word": word,
         "tone": tone,

@@ -26,6 +26,7 @@ Row = dict[str, Any]
 
 MOST = 20
 MOST_CONFUSED = 12
+_HEADS = {NOTHING: "nothing", OURS: "GAN"}
 _ORIGINS = {
     "real": "real",
     "repeat": "repeated",
@@ -42,11 +43,9 @@ def by_rarity(result: Result) -> list[str]:
 
 def compared(result: Result) -> dict[str, Mapping[str, Any]]:
     """{arm: its section} of nothing, the GAN, and the arm that the verdict names."""
-    return {
-        name: arm
-        for name, arm in result["arms"].items()
-        if name in (NOTHING, OURS, result["verdict"]["arm"]) and arm["missing"] is None
-    }
+    arms = result["arms"]
+    wanted = dict.fromkeys((NOTHING, OURS, result["verdict"]["arm"]))
+    return {name: arms[name] for name in wanted if name in arms and arms[name]["missing"] is None}
 
 
 def recalls(result: Result) -> Row:
@@ -78,6 +77,7 @@ def recalls(result: Result) -> Row:
         )
     return {
         "arms": [arm_name(arm) for arm in found],
+        "heads": [_HEADS.get(arm, arm_name(arm)) for arm in found],
         "rows": rows,
         "has_ranks": any(row["base_rate"] != ABSENT for row in rows),
     }

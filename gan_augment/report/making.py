@@ -137,7 +137,7 @@ def limits(result: Result) -> Iterator[str]:
     for name, why in (data.get("left_out") or {}).items():
         yield f"The class {name} is not judged: {why}."
     for what in protocol.get("left_out") or ():
-        yield f"For want of time: {what}."
+        yield f"Left out for want of time: {what}."
     yield from (str(note) for note in protocol.get("notes") or ())
 
 

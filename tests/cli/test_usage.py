@@ -11,7 +11,7 @@ import pytest
 from tests.cli.conftest import answer
 
 Command = Callable[..., CompletedProcess[str]]
-COMMANDS = ("fit", "sample", "augment", "evaluate", "inspect", "demo")
+COMMANDS = ("fit", "sample", "augment", "evaluate", "report", "inspect", "demo")
 
 
 @pytest.mark.parametrize("name", COMMANDS)

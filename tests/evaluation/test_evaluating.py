@@ -13,7 +13,7 @@ import pytest
 from gan_augment.errors import OutputExistsError, ResumeMismatchError
 from gan_augment.evaluation.evaluating import evaluate, prepare
 from gan_augment.evaluation.options import Options
-from gan_augment.evaluation.report_folder import JOURNAL, RESULT, TIMINGS
+from gan_augment.evaluation.report_folder import JOURNAL, REPORT, RESULT, TIMINGS
 from gan_augment.evaluation.result import Evaluation
 from tests.evaluation.drawn import Noisy, drawn_again, table
 
@@ -111,8 +111,9 @@ def copied(finished: Path, to: Path) -> Path:
     return to
 
 
-def test_a_folder_holds_the_journal_the_result_and_the_timings(finished: Path) -> None:
-    assert sorted(path.name for path in finished.iterdir()) == sorted([JOURNAL, RESULT, TIMINGS])
+def test_a_folder_holds_the_journal_the_result_its_page_and_the_timings(finished: Path) -> None:
+    held = sorted(path.name for path in finished.iterdir())
+    assert held == sorted([JOURNAL, RESULT, TIMINGS, REPORT])
     found = Evaluation.load(finished)
     assert found.timings["seconds"]["total"] > 0
     assert "seconds" not in found.result

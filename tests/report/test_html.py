@@ -150,7 +150,7 @@ def test_everything_of_a_result_has_its_place(page: str) -> None:
         "13 min 14 s",
         "SHA-256 of the data",
         "Not shown is not the same as not there",
-        "For want of time",
+        "Left out for want of time",
     ):
         assert said in text, said
     assert "private" not in text
