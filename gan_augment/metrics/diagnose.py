@@ -211,9 +211,9 @@ def _at_equal_size(
     m = _equal_size(sets)
 
     def mean(rows: Rows) -> float:
-        random = generator(sets.seed, "diagnose", "equal size", m)
+        rng = generator(sets.seed, "diagnose", "equal size", m)
         draws = 1 if len(rows) == m else _DRAWS
-        return float(np.mean([figure(sets.real, drawn(rows, m, random)) for _ in range(draws)]))
+        return float(np.mean([figure(sets.real, drawn(rows, m, rng)) for _ in range(draws)]))
 
     return mean(sets.synthetic), mean(sets.held_out) if len(sets.held_out) >= 2 else None
 

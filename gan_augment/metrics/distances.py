@@ -71,9 +71,9 @@ def in_order(rows: NDArray[np.float64]) -> NDArray[np.float64]:
     return rows[sorted(range(len(rows)), key=keys.__getitem__)]
 
 
-def drawn(rows: NDArray[np.float64], n: int, random: np.random.Generator) -> NDArray[np.float64]:
+def drawn(rows: NDArray[np.float64], n: int, rng: np.random.Generator) -> NDArray[np.float64]:
     """n of the rows (N, d) without replacement, whatever their order; all where N <= n."""
     ordered = in_order(rows)
     if len(rows) <= n:
         return ordered
-    return ordered[np.sort(random.choice(len(rows), n, replace=False))]
+    return ordered[np.sort(rng.choice(len(rows), n, replace=False))]

@@ -46,9 +46,9 @@ def _labels(n: int, of: int, seed: int, permutations: int) -> NDArray[np.float64
     """Who counts as real, (of, 1 + permutations): as it is, then at random."""
     labels = np.zeros((of, 1 + permutations))
     labels[:n, 0] = 1
-    random = generator(seed, "kernel test", n, of)
+    rng = generator(seed, "kernel test", n, of)
     for column in range(1, 1 + permutations):
-        labels[random.permutation(of)[:n], column] = 1
+        labels[rng.permutation(of)[:n], column] = 1
     return labels
 
 

@@ -37,10 +37,10 @@ def two_sample_test(
     a, b = feature_rows(real, "real", least=4), feature_rows(synthetic, "synthetic", least=4)
     same_width(a, b)
     n = min(len(a), len(b))
-    random = generator(seed, "two sample", n)
-    x = np.concatenate([drawn(a, n, random), drawn(b, n, random)])
+    rng = generator(seed, "two sample", n)
+    x = np.concatenate([drawn(a, n, rng), drawn(b, n, rng)])
     y = np.repeat([0, 1], n)
-    fold = np.concatenate([random.permutation(n) % _FOLDS for _ in range(2)])
+    fold = np.concatenate([rng.permutation(n) % _FOLDS for _ in range(2)])
     chosen = _logistic() if learner is None else learner
     hits = 0
     for test in (fold == f for f in range(min(_FOLDS, n))):

@@ -94,6 +94,7 @@ def test_value_and_floor_of_what_hangs_on_the_number_of_rows_are_of_equal_size()
     assert 0.4 < distance.value / distance.floor < 2.5
 
 
+@pytest.mark.slow
 def test_the_order_of_rows_changes_nothing_even_where_rows_are_drawn() -> None:
     rng = np.random.default_rng(2)
     sets = [rng.normal(size=(n, 3)) for n in (1300, 1100, 1050)]
@@ -113,6 +114,7 @@ def test_a_copy_of_any_training_row_is_found_among_more_than_are_drawn() -> None
     assert found["authenticity"].value == 0
 
 
+@pytest.mark.slow
 def test_the_frechet_distance_takes_all_rows_so_that_more_of_them_make_it_interpretable() -> None:
     rng = np.random.default_rng(4)
     real, made, held = (rng.normal(size=(1300, 120)) for _ in range(3))
