@@ -1,6 +1,8 @@
 """Images in an array, in a pipeline: flattened for the classifier, pictures to the generator.
 
-python examples/06_image_array_pipeline.py OUT
+    python examples/06_image_array_pipeline.py OUT [STEPS]
+
+Drawn: the twenty real 8s of the training rows, and under them forty generated ones.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from sheet import save_sheet
 from sklearn.datasets import load_digits
 from sklearn.metrics import recall_score
 from sklearn.model_selection import train_test_split
@@ -27,13 +30,13 @@ def digits() -> list[NDArray[np.generic]]:
     return [train[kept], test, y_train[kept], y_test]
 
 
-def main(out: Path) -> None:
+def main(out: Path, steps: int = 60) -> None:
     """Fit with and without; save the augmenter, and draw from it again."""
     train, test, y_train, y_test = digits()
     augmenter = GANAugmenter(
         sampling_strategy="rare",
         image_shape=(8, 8),
-        steps=60,
+        steps=steps,
         selection="off",  # so few steps make nothing that it would keep
         random_state=0,
         n_jobs=1,
@@ -48,12 +51,14 @@ def main(out: Path) -> None:
         recalls = recall_score(y_test, model.predict(test), average=None)
         print(f"{name}: recall of the 8s {recalls[8]:.3f}, mean of all {recalls.mean():.3f}")
 
-    drawn, labels = augmenter.sample({8: 5})
-    print("drawn:", drawn.shape, drawn.dtype, labels.tolist())
+    drawn, labels = augmenter.sample({8: 40})
+    print("drawn:", drawn.shape, drawn.dtype, set(labels.tolist()))
+    rows = np.rint(255 * np.concatenate([train[y_train == 8], drawn])).astype(np.uint8)
+    save_sheet(out / "eights.png", rows.reshape(3, 20, 8, 8), scale=5)
     augmenter.save(out / "augmenter")
-    again, _ = GANAugmenter.load(out / "augmenter", n_jobs=1).sample({8: 5})
+    again, _ = GANAugmenter.load(out / "augmenter", n_jobs=1).sample({8: 40})
     print("the saved augmenter draws the same pictures:", bool((again == drawn).all()))
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), *map(int, sys.argv[2:]))

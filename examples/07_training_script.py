@@ -1,6 +1,6 @@
 """A PyTorch training script, before and after: the difference is one line.
 
-Run it: python examples/07_training_script.py OUT
+python examples/07_training_script.py OUT
 """
 
 from __future__ import annotations
