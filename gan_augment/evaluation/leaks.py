@@ -6,6 +6,7 @@ Also how many generated rows are exact copies. Near copies are in `metrics/copie
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -147,7 +148,7 @@ def _schema_of(data: AnyData) -> TableSchema | None:
 def _keys(data: AnyData, schema: TableSchema | None) -> list[bytes]:
     """Bytes that are equal for rows that show the same."""
     if isinstance(data, LabelledImages):
-        pixels = np.ascontiguousarray(data.pixels).reshape(len(data), -1)  # (N, H W C)
+        pixels = np.ascontiguousarray(data.pixels).reshape(len(data), math.prod(data.image_shape))
         return [hashlib.blake2b(row.data, digest_size=16).digest() for row in pixels]
     assert schema is not None
     cells = np.empty((len(data), len(schema.learned)))

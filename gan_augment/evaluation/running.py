@@ -6,6 +6,7 @@ import os
 import platform
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
@@ -152,10 +153,14 @@ def _do(
         return
     progress.phase(phase, len(tasks))
     done = len(tasks) - len(left)
-    for line in _lines(left, n_jobs):
-        journal.append(line)
-        done += 1
-        progress.advance(done)
+    with warnings.catch_warnings():
+        # joblib replaces a worker that has grown by 300 MB, and warns in a thread of its own: no
+        # news, and where warnings are errors that thread would end, and nobody take in results
+        warnings.filterwarnings("ignore", "A worker stopped while some jobs", UserWarning)
+        for line in _lines(left, n_jobs):
+            journal.append(line)
+            done += 1
+            progress.advance(done)
 
 
 def _lines(tasks: Sequence[Task], n_jobs: int | None) -> Iterator[Line]:

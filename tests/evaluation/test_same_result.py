@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +15,8 @@ from gan_augment.evaluation.evaluating import evaluate
 from gan_augment.evaluation.options import Options
 from gan_augment.evaluation.report_folder import JOURNAL, RESULT
 from gan_augment.evaluation.result import result_bytes
-from tests.evaluation.drawn import NoisyPictures, digits, table
+from gan_augment.progress import Silent
+from tests.evaluation.drawn import Noisy, NoisyPictures, digits, table
 
 SHORT = Options(folds=2, repeats=1, steps=2, to=(1.0,), n_jobs=1, batch=512)
 COUNTS = {"common": 50, "other": 18, "rare": 12}
@@ -64,3 +66,14 @@ def test_images_with_the_cnn(tmp_path: Path) -> None:
 def test_images_with_the_cnn_and_image_gans(tmp_path: Path) -> None:
     asked = replace(SHORT, generator=ImageGAN(), updates=3, arms=("gan",), curves=False)
     same_in_every_way(digits(), asked, tmp_path)
+
+
+def test_a_worker_that_joblib_replaces_is_no_warning() -> None:
+    """Where warnings are errors, that one would leave an evaluation waiting for ever."""
+
+    class Replaced(Silent):
+        def advance(self, done: int, text: str = "") -> None:
+            warnings.warn("A worker stopped while some jobs were given to it.", stacklevel=1)
+
+    asked = replace(SHORT, generator=Noisy(), learner="logistic", arms=("gan",), curves=False)
+    assert evaluate(table(COUNTS), asked, progress=Replaced()).verdict
