@@ -1,7 +1,7 @@
 """Formulas over feature arrays (N, d), each usable alone. No networks, no files.
 
 `from gan_augment.metrics import coverage`. What compares a generator's rows with real ones takes
-the real rows first; `diagnose` and `copying` in `diagnose.py` compute all of them at once.
+the real rows first; `diagnose` and `copying` compute all of one class at once.
 """
 
 from gan_augment.metrics.authentic import authenticity
@@ -15,6 +15,7 @@ from gan_augment.metrics.copies import (
 )
 from gan_augment.metrics.data_copying import data_copying_limit, data_copying_score
 from gan_augment.metrics.density_coverage import coverage, density, expected_coverage
+from gan_augment.metrics.diagnose import Figure, copying, diagnose
 from gan_augment.metrics.frechet import frechet_distance, frechet_limit
 from gan_augment.metrics.inception import Inception, fid
 from gan_augment.metrics.inception_score import (
@@ -32,6 +33,7 @@ from gan_augment.metrics.spread import mean_pairwise_distance, spread_ratio
 from gan_augment.metrics.two_sample import two_sample_test
 
 __all__ = [
+    "Figure",
     "Inception",
     "InceptionScore",
     "Score",
@@ -40,10 +42,12 @@ __all__ = [
     "class_fidelity",
     "copied_share",
     "copy_threshold",
+    "copying",
     "coverage",
     "data_copying_limit",
     "data_copying_score",
     "density",
+    "diagnose",
     "expected_coverage",
     "fid",
     "frechet_distance",

@@ -124,12 +124,15 @@ def test_with_torch_fidelity_a_file_of_its_layout_gives_its_own_fid(
     nothing, content = io.BytesIO(), io.BytesIO()
     torch.save({}, nothing)
     nothing.seek(0)
-    with monkeypatch.context() as patch, torch.random.fork_rng():
-        torch.random.manual_seed(0)
+    with monkeypatch.context() as patch:
         patch.setattr(torch.nn.Module, "load_state_dict", lambda *_: None)
         made = extractor.FeatureExtractorInceptionV3(
             "made", ["2048"], feature_extractor_weights_path=nothing
         )
+    steady = torch.Generator().manual_seed(0)
+    for weight in made.parameters():
+        if weight.ndim == 4:  # as He et al.: the features would fade to 1e-8 by default
+            weight.normal_(0, (2 / weight[0].numel()) ** 0.5, generator=steady)
     torch.save(made.state_dict(), content)
     path = tmp_path / "weights.pth"
     path.write_bytes(content.getvalue())
@@ -142,7 +145,8 @@ def test_with_torch_fidelity_a_file_of_its_layout_gives_its_own_fid(
     for images in (IMAGES[:6], IMAGES[:6] // 2):
         features = theirs(torch.from_numpy(images).permute(0, 3, 1, 2))[0]
         ours.append(network.features(images))
-        assert ours[-1] == pytest.approx(features.numpy(), rel=1e-4, abs=1e-5)
+        assert ours[-1].std() > 0.01
+        assert ours[-1] == pytest.approx(features.numpy(), rel=1e-4, abs=1e-6)
         told.append(metric.fid_features_to_statistics(features.double()))
     expected = metric.fid_statistics_to_metric(*told, verbose=False)[metric.KEY_METRIC_FID]
-    assert frechet_distance(*ours) == pytest.approx(expected, rel=1e-3)
+    assert frechet_distance(*ours) == pytest.approx(expected, rel=1e-3, abs=0)
