@@ -77,52 +77,83 @@ def evaluate(
 
     Parameters
     ----------
-    data : X as of `GANAugmenter.fit_resample`; or what brings its labels: a `LabelledImages` or
+    data
+        X as of `GANAugmenter.fit_resample`; or what brings its labels: a `LabelledImages` or
         `LabelledTable`, what `read_images`, `read_frame` or `read_table` gave, a map-style torch
         Dataset or a DataLoader.
-    y : (N,) the labels, or the name of their column in a frame; None where data brings them.
-    learner : the classifier that is to gain: a scikit-learn classifier or pipeline (cloned for
-        every fit), a class or function that makes one, a name ("boosting", "logistic", "forest",
+    y
+        (N,) the labels, or the name of their column in a frame; None where data brings them.
+    learner
+        The classifier that is to gain: a scikit-learn classifier or pipeline (cloned for every
+        fit), a class or function that makes one, a name ("boosting", "logistic", "forest",
         "neighbours"; for images "cnn"), "path.py:factory", or for images a training function of
         torch. None is "boosting" for tables and "cnn" for images.
-    augmenter : GANAugmenter, ImageGAN, TabularGAN, or anything with `fit(data)` and
-        `sample(counts, random_state)`; None is the default one. Its settings are used, never what
-        it has learned; of a `sampling_strategy` the classes, since amounts are chosen inside.
-    samplers : {name: over-sampler with fit_resample(X, y)}, arms of one's own.
-    metric : what the verdict is on: "balanced_accuracy", "macro_f1", "g_mean", "accuracy" or
+    augmenter
+        GANAugmenter, ImageGAN, TabularGAN, or anything with `fit(data)` and `sample(counts,
+        random_state)`; None is the default one. Its settings are used, never what it has learned;
+        of a `sampling_strategy` the classes, since amounts are chosen inside.
+    samplers
+        {name: over-sampler with fit_resample(X, y)}, arms of one's own.
+    metric
+        What the verdict is on: "balanced_accuracy", "macro_f1", "g_mean", "accuracy" or
         "average_precision".
-    classes : which are topped up: "rare", "all", or labels. None takes those of a GANAugmenter or a
-        GAN that is given, else "rare".
-    delta : the smallest difference of the metric that is worth having, in 0..1.
-    folds, repeats : None is 5 folds x 3 for tables and 3 x 1 for images, or what the data allows.
-    arms : "default", "all", or some of "class_weight", "oversample", "smote", "auto",
-        "gan_parity", "permuted", "plain" beside "none" and "gan".
-    steps, gan_budget : of every fit of the GAN: steps, or seconds or a text such as "90s", turned
-        into steps once. None is the recipe's own number.
-    budget : seconds or a text such as "30m" for all of it: what does not fit is left out, and said.
-    updates : optimiser updates of the CNN for images.
-    groups : (N,), or the name of a column, which is no feature then: rows of one group stay on one
-        side of every split. time : (N,) or the name of a column: always trained on what came
-        before; gap : rows left out between training and test. group_duplicates : whether exact
-        repeats of rows of a table stay together.
-    diagnostics : whether the result also tells what generated rows are like beside real ones (it
-        never changes the verdict). extractor : features to look through: a torch module, or a
-        function of uint8 images (n, H, W, C) or of a frame, that gives (n, d).
-    seed : the same seed, data and steps give the same result, byte for byte, whatever n_jobs is; a
+    classes
+        Which are topped up: "rare", "all", or labels. None takes those of a GANAugmenter or a GAN
+        that is given, else "rare".
+    delta
+        The smallest difference of the metric that is worth having, in 0..1.
+    folds, repeats
+        None is 5 folds x 3 for tables and 3 x 1 for images, or what the data allows.
+    arms
+        "default", "all", or some of "class_weight", "oversample", "smote", "auto", "gan_parity",
+        "permuted", "plain" beside "none" and "gan".
+    steps, gan_budget
+        Of every fit of the GAN: steps, or seconds or a text such as "90s", turned into steps once.
+        None is the recipe's own number.
+    budget
+        Seconds or a text such as "30m" for all of it: what does not fit is left out, and said.
+    updates
+        Optimiser updates of the CNN for images.
+    groups
+        (N,), or the name of a column, which is no feature then: rows of one group stay on one side
+        of every split.
+    time
+        (N,) or the name of a column: always trained on what came before.
+    gap
+        Rows left out between training and test.
+    group_duplicates
+        Whether exact repeats of rows of a table stay together.
+    diagnostics
+        Whether the result also tells what generated rows are like beside real ones (it never
+        changes the verdict).
+    extractor
+        Features to look through: a torch module, or a function of uint8 images (n, H, W, C) or of a
+        frame, that gives (n, d).
+    seed
+        The same seed, data and steps give the same result, byte for byte, whatever n_jobs is; a
         budget is turned into steps and fits by the time they take, once.
-    n_jobs : processes, each of one thread; None is one, -1 all cores.
-    out : a folder for the result, the journal and models; None is a temporary one.
-    resume, overwrite : whether to go on with what `out` began, or to replace it.
-    progress : told what happens; None tells warnings alone.
+    n_jobs
+        Processes, each of one thread; None is one, -1 all cores.
+    out
+        A folder for the result, the journal and models; None is a temporary one.
+    resume, overwrite
+        Whether to go on with what `out` began, or to replace it.
+    progress
+        Told what happens; None tells warnings alone.
 
     Returns
     -------
-    Evaluation : `.verdict`, `.sentence`, `.to_frame()`, `.to_dict()`, `.lines()`, `.save(folder)`.
+    Evaluation
+        `.verdict`, `.sentence`, `.to_frame()`, `.to_dict()`, `.to_html(path)`, `.lines()`,
+        `.save(folder)`; a notebook shows it as a page does.
 
     Raises
     ------
-    DataError where the data cannot be judged: fewer than 4 rows (or groups) of every rare class,
-    one class, a plug-in that leaks test rows. UsageError for parameters.
+    DataError
+        Where the data cannot be judged: fewer than 4 rows (or groups) of every rare class, one
+        class, a plug-in that leaks test rows.
+    UsageError
+        For parameters.
 
     Examples
     --------
