@@ -31,8 +31,7 @@ from gan_augment.evaluation.diagnosis.spaces import (
     Space,
     image_space,
     own_space,
-    random_image_space,
-    random_table_space,
+    random_space,
     table_space,
 )
 from gan_augment.evaluation.diagnosis.splits import starts_from_rows
@@ -75,11 +74,12 @@ def against(
         half = fold_of_rows(data.labels, data.groups, folds=2, seed=seed)
         real, held = (data.take(np.flatnonzero(half == side)) for side in (0, 1))
         schema = None if isinstance(data, LabelledImages) else infer_schema(data.frame)
-        fitted, learned, random = _seen_through(real, schema, extractor, seed)
+        fitted, learned = _seen_through(real, schema, extractor, seed)
+        unlearned = random_space(real, schema, seed)
         shown = sorted(names, key=lambda name: name not in model.topped_up_)
         made, refused = drawn_of(model, dict.fromkeys(shown, MADE), seed)
         sides = Sides[Any](real, held, made, {}, starts_from_rows(model), schema, seed)
-        classes = compared(sides, learned, random, fitted)
+        classes = compared(sides, learned, unlearned, fitted)
         whole = replace(sides, real=data, held=data.take(np.arange(0)))
         for name, found in classes.items():
             found["copying"] = told(copying_figures(whole, name, learned)) if trained_on else None
@@ -102,15 +102,13 @@ def in_order_of(known: dict[str, int], data: Any) -> Any:
 
 def _seen_through(
     real: Any, schema: TableSchema | None, extractor: Any, seed: int
-) -> tuple[Any, Space, Space]:
-    """The classifier of one half of the real rows, its features, and random ones."""
+) -> tuple[Any, Space]:
+    """The classifier of one half of the real rows, and the features to look through."""
     learner = learner_of(None, real)
     fitted = learner.fit(Training(real, real), derived_seed(seed, "against"))
-    if schema is None:
-        network = fitted.network  # type: ignore[attr-defined]  # of the default learner
-        learned = image_space(network, "penultimate layer of a small CNN of half of the rows")
-        random = random_image_space(real.image_shape, seed)
-    else:
-        learned = table_space(real, schema)
-        random = random_table_space(learned, seed)
-    return fitted, learned if extractor is None else own_space(extractor), random
+    if extractor is not None:
+        return fitted, own_space(extractor)
+    if schema is not None:
+        return fitted, table_space(real, schema)
+    network = fitted.network  # type: ignore[attr-defined]  # of the default learner
+    return fitted, image_space(network, "penultimate layer of a small CNN of half of the rows")

@@ -57,13 +57,13 @@ def drawn_of(
 
 
 def compared(
-    sides: Sides[Data], learned: Space, random: Space, fitted: Fitted
+    sides: Sides[Data], learned: Space, unlearned: Space, fitted: Fitted
 ) -> dict[str, dict[str, Any]]:
     """{class: its rows and figures}, of the classes that have generated rows.
 
     fitted: the classifier trained on `real` alone.
     """
-    return {name: _class(sides, name, learned, random, fitted) for name in sides.made}
+    return {name: _class(sides, name, learned, unlearned, fitted) for name in sides.made}
 
 
 def told_apart(sides: Sides[Data], learned: Space) -> Figure:
@@ -82,12 +82,12 @@ def told_apart(sides: Sides[Data], learned: Space) -> Figure:
 
 
 def _class(
-    sides: Sides[Data], name: str, learned: Space, random: Space, fitted: Fitted
+    sides: Sides[Data], name: str, learned: Space, unlearned: Space, fitted: Fitted
 ) -> dict[str, Any]:
     real, held = (_of(data, name, sides.seed) for data in (sides.real, sides.held))
     made, seed = _first(sides.made[name]), derived_seed(sides.seed, "diagnosis", name)
     seen = [learned.of(data) for data in (real, made, held)]
-    unseen = [random.of(data) for data in (real, made, held)]
+    unseen = [unlearned.of(data) for data in (real, made, held)]
     figures = {"class_fidelity": _fidelity(fitted, made, held), **diagnose(*seen, seed=seed)}
     found = {
         "rows": {"real": len(real), "synthetic": len(made), "held_out": len(held)},

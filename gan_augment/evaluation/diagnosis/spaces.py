@@ -89,6 +89,14 @@ def random_table_space(base: Space, seed: int) -> Space:
     return Space("a random frozen layer", None, features)
 
 
+def random_space(part: AnyData, schema: TableSchema | None, seed: int) -> Space:
+    """The frozen random features that stand beside the learned ones. schema: of a table."""
+    if isinstance(part, LabelledImages):
+        return random_image_space(part.image_shape, seed)
+    assert schema is not None, "a table has a schema"
+    return random_table_space(table_space(part, schema), seed)
+
+
 def own_space(given: Any) -> Space:
     """A user's extractor: `path.py:name`, a torch module, or any function of rows.
 

@@ -32,8 +32,7 @@ from gan_augment.evaluation.diagnosis.spaces import (
     Space,
     image_space,
     own_space,
-    random_image_space,
-    random_table_space,
+    random_space,
     table_space,
 )
 from gan_augment.evaluation.estimators import one_thread
@@ -98,7 +97,7 @@ def _found(setup: Setup[Data], split: Split, folder: Path) -> dict[str, Any]:
         schema=level.schema,
         seed=seed,
     )
-    random = random_space(level.part, learned, seed)
+    unlearned = random_space(level.part, level.schema, seed)
     overall = {
         "gan_train": _gan_train(setup, level, made, fitted),
         "gan_test": _gan_test(setup, level, sides, fitted),
@@ -108,7 +107,7 @@ def _found(setup: Setup[Data], split: Split, folder: Path) -> dict[str, Any]:
         "extractor": {"name": learned.name, "sha256": learned.sha256},
         "near_by_design": sides.near_by_design,
         "overall": told(overall),
-        "classes": compared(sides, learned, random, fitted),
+        "classes": compared(sides, learned, unlearned, fitted),
         "refused": refused,
         "pictures": pictures(sides, learned) if split.fold == 0 else None,
         "seen": {"diagnosis": seen(level.part.ids)},
@@ -118,13 +117,6 @@ def _found(setup: Setup[Data], split: Split, folder: Path) -> dict[str, Any]:
 def pictures(sides: Sides[Any], learned: Space) -> dict[str, Any]:
     """What is shown: strips of images, or histograms of columns."""
     return histograms(sides) if isinstance(sides.real, LabelledTable) else strips(sides, learned)
-
-
-def random_space(part: LabelledImages | LabelledTable, learned: Space, seed: int) -> Space:
-    """The frozen random features that stand beside the learned ones."""
-    if isinstance(part, LabelledImages):
-        return random_image_space(part.image_shape, seed)
-    return random_table_space(learned, seed)
 
 
 def starts_from_rows(maker: Any) -> bool:
