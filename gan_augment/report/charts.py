@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
@@ -115,9 +115,7 @@ def reliability(before: Points, after: Points, says: str) -> Markup:
     return _chart(draw, says, (3.2, 2.8))
 
 
-def training(
-    folds: Mapping[int, Points], marks: Sequence[float], says: str, *, log: bool = False
-) -> Markup:
+def training(folds: Mapping[int, Points], marks: Sequence[float], says: str) -> Markup:
     """A loss or score by step, one line a fold; marks: steps at which training was rolled back."""
 
     def draw(axes: Axes) -> None:
@@ -127,8 +125,7 @@ def training(
             axes.plot(x, y, color=SECOND, lw=1.2, alpha=0.75, marker=few, ms=2.5)
         for step in marks:
             axes.axvline(step, color=FIRST, lw=0.8, ls=(0, (3, 3)))
-        if log:
-            axes.set_yscale("log")
+        axes.locator_params(axis="x", integer=True)
         axes.set_xlabel("step")
 
     return _chart(draw, says, (3.7, 2.1))
@@ -140,7 +137,7 @@ def in_points(curve: Sequence[Mapping[str, Any]]) -> str:
     return ", ".join(f"{at} {points(0.0 if one is None else one['mean'])}" for at, one in told)
 
 
-def _chart(draw: Any, says: str, inches: tuple[float, float]) -> Markup:
+def _chart(draw: Callable[[Axes], None], says: str, inches: tuple[float, float]) -> Markup:
     """An SVG of what `draw` puts on axes, without a date, its ids its own."""
     import matplotlib
     from matplotlib.backends.backend_svg import FigureCanvasSVG

@@ -96,6 +96,7 @@ def costs(timings: Mapping[str, Any]) -> Row:
     return {
         "rows": [_cost(name, by_arm[name]) for name in order],
         "total": seconds(spent.get("total", 0.0)),
+        "diagnoses": seconds(spent.get("diagnoses", 0.0)),
         "where": ", ".join(str(one) for one in where if one),
         "finished": str(timings.get("finished", "")),
     }

@@ -15,7 +15,7 @@ from markupsafe import Markup
 from gan_augment.report.wording import percent, points
 
 WIDE, TALL, EDGE = 260, 30, 6
-BAR, BAR_WIDE = 7, 110
+BAR, BAR_WIDE = 7, 96
 BINS_WIDE, BINS_TALL = 150, 54
 ORIGINS = ("real", "repeat", "synthetic", "companion")
 

@@ -95,6 +95,7 @@ def timings() -> dict[str, Any]:
         "seconds": {
             "total": 1779.78,
             "generators": {"gan": 793.73},
+            "diagnoses": 4.68,
             "candidates": {
                 "none": {"make": 0.003, "fit": 213.26, "predict": 1.17},
                 "gan@1": {"make": 46.59, "fit": 167.1, "predict": 0.98},

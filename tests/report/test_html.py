@@ -148,6 +148,7 @@ def test_everything_of_a_result_has_its_place(page: str) -> None:
         "4 real, 4 held-out rows; it needs 6 real.",
         "near by design",
         "13 min 14 s",
+        "29 min 40 s in all, 4.7 s of it to look at samples",
         "SHA-256 of the data",
         "Not shown is not the same as not there",
         "Left out for want of time",

@@ -17,6 +17,8 @@ pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium to show pages"),
 ]
 PHONE, DESKTOP = 375, 1280
+PAPER = 688
+"""px: A4 without the margins of the style sheet."""
 VIEWPORT = '<!DOCTYPE html><meta name="viewport" content="width=device-width">'
 PAGES = ("images", "table", "hostile", "many", "fragment")
 
@@ -122,6 +124,13 @@ def test_a_page_is_as_wide_as_the_screen(
     root = "document.documentElement"
     assert browser.value(f"{root}.scrollWidth <= {root}.clientWidth")
     assert browser.value(f"{root}.clientWidth") == width
+
+
+@pytest.mark.parametrize("name", ["images", "table", "hostile"])
+def test_nothing_is_cut_off_on_paper(browser: Browser, pages: dict[str, Path], name: str) -> None:
+    browser.open(pages[name], width=PAPER, media="print")
+    root = "document.documentElement"
+    assert browser.value(f"{root}.scrollWidth <= {root}.clientWidth")
 
 
 @pytest.mark.parametrize("name", ["images", "table", "many"])
