@@ -62,3 +62,22 @@ def test_the_curves_on_choosing_an_amount_are_those_of_the_committed_results(cur
         assert dict(zip(head[1:], cells, strict=True)) == {
             amount: said.get(amount, "") for amount in head[1:]
         }
+
+
+def test_the_verdict_that_is_explained_is_a_committed_one() -> None:
+    page = (ROOT / "docs" / "report.md").read_text(encoding="utf-8")
+    quoted = " ".join(re.findall(r"^> (.*)$", page, flags=re.MULTILINE))
+    result = json.loads((VERDICTS / "mammography.json").read_text(encoding="utf-8"))
+    assert quoted == result["verdict"]["sentence"]
+
+
+def test_how_to_read_the_report_has_a_part_for_every_part_of_the_report() -> None:
+    templates = ROOT / "gan_augment" / "report" / "templates"
+    parts = {
+        part
+        for template in templates.glob("*.html")
+        for part in re.findall(r"<h2>([^<{]+)</h2>", template.read_text(encoding="utf-8"))
+    }
+    page = (ROOT / "docs" / "report.md").read_text(encoding="utf-8")
+    assert len(parts) > 8
+    assert [part for part in sorted(parts) if f"## {part}\n" not in page] == []
