@@ -25,6 +25,7 @@ from gan_augment.evaluation.candidates import Candidate
 from gan_augment.evaluation.confusions import OF_RANKS
 from gan_augment.evaluation.described import described
 from gan_augment.evaluation.diagnosis.spaces import own_space
+from gan_augment.evaluation.found import Evaluation
 from gan_augment.evaluation.journal import Journal
 from gan_augment.evaluation.learners import Learner, learner_of
 from gan_augment.evaluation.options import IMAGE_BUDGET_S, Options
@@ -42,7 +43,7 @@ from gan_augment.evaluation.planning import (
 )
 from gan_augment.evaluation.protocol import INNER_FOLDS, Protocol, plan_protocol
 from gan_augment.evaluation.report_folder import JOURNAL, drop_models, held_folder
-from gan_augment.evaluation.result import Evaluation, build_result, build_timings
+from gan_augment.evaluation.result import build_result, build_timings
 from gan_augment.evaluation.running import run
 from gan_augment.evaluation.setup import Setup, unfitted_twin
 from gan_augment.evaluation.statistics import detectable, expected_error

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from gan_augment.errors import OutputExistsError
+from gan_augment.evaluation.found import REPORT, RESULT, TIMINGS
 from gan_augment.evaluation.generators import MODELS
-from gan_augment.evaluation.result import REPORT, RESULT, TIMINGS
 from gan_augment.evaluation.setup import OUTER
 from gan_augment.storage import FolderLock, write_errors
 from gan_augment.storage.lock import LOCK_FILE

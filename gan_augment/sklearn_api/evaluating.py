@@ -33,7 +33,7 @@ from gan_augment.synthesizers.image_gan import ImageGAN
 from gan_augment.synthesizers.tabular_gan import TabularGAN
 
 if TYPE_CHECKING:
-    from gan_augment.evaluation.result import Evaluation
+    from gan_augment.evaluation.found import Evaluation
     from gan_augment.progress import Progress
 
 Data = LabelledImages | LabelledTable

@@ -22,11 +22,11 @@ from gan_augment.data.tables import ReadTable
 from gan_augment.errors import UsageError
 from gan_augment.evaluation.evaluating import evaluate as run
 from gan_augment.evaluation.evaluating import prepare
+from gan_augment.evaluation.found import REPORT
 from gan_augment.evaluation.options import Options
 from gan_augment.evaluation.own_code import OwnCode
 from gan_augment.evaluation.own_sampler import OwnSampler
 from gan_augment.evaluation.report_folder import JOURNAL
-from gan_augment.evaluation.result import REPORT
 from gan_augment.progress import Progress, Silent
 from gan_augment.recipes import resolve_recipe
 from gan_augment.synthesizers.image_gan import ImageGAN
@@ -37,8 +37,8 @@ from gan_augment.workflows.reading import read_as_asked
 from gan_augment.workflows.run_folder import new_run_folder, with_flips
 
 if TYPE_CHECKING:
+    from gan_augment.evaluation.found import Evaluation
     from gan_augment.evaluation.planning import Plan
-    from gan_augment.evaluation.result import Evaluation
 
 Data = LabelledImages | LabelledTable
 _HINT = "what is finished was kept; go on with the same command, --out {} and --resume"

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from gan_augment.errors import OutputExistsError, UsageError
-from gan_augment.evaluation.result import REPORT, Evaluation
+from gan_augment.evaluation.found import REPORT, Evaluation
 from gan_augment.report.html import is_report
 from gan_augment.storage import write_errors, write_file
 

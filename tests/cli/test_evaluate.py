@@ -16,7 +16,7 @@ from subprocess import CompletedProcess
 import numpy as np
 import pytest
 
-from gan_augment.evaluation.result import Evaluation
+from gan_augment.evaluation.found import Evaluation
 from tests.cli.conftest import answer
 
 Command = Callable[..., CompletedProcess[str]]

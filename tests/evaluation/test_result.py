@@ -19,14 +19,10 @@ from gan_augment.evaluation.candidates import Candidate, candidates_of
 from gan_augment.evaluation.curves import worth_section
 from gan_augment.evaluation.decisions import Decision, Scores
 from gan_augment.evaluation.figures import split_figures
+from gan_augment.evaluation.found import Evaluation, result_bytes
 from gan_augment.evaluation.journal import Journal, packed_labels, unpack_labels
 from gan_augment.evaluation.protocol import plan_protocol
-from gan_augment.evaluation.result import (
-    Evaluation,
-    build_result,
-    build_timings,
-    result_bytes,
-)
+from gan_augment.evaluation.result import build_result, build_timings
 from gan_augment.evaluation.running import all_generated
 from gan_augment.evaluation.setup import Setup
 from gan_augment.evaluation.statistics import Contrast, contrast

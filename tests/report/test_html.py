@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from gan_augment.errors import ModelFileError
-from gan_augment.evaluation.result import Evaluation
+from gan_augment.evaluation.found import Evaluation
 from gan_augment.report.html import fragment, is_report, render
 from tests.report import results
 

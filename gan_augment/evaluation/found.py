@@ -1,0 +1,135 @@
+"""What an evaluation found: as Python, files, a frame, a page. Loads nothing that learns.
+
+How it is made of a journal is in `result.py`.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gan_augment.errors import ModelFileError
+from gan_augment.evaluation import summary
+from gan_augment.evaluation.confusions import METRICS
+from gan_augment.storage import write_file
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SCHEMA = 1
+RESULT, TIMINGS, REPORT = "result.json", "timings.json", "report.html"
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """What an evaluation found. result: as in result.json; timings: as in timings.json."""
+
+    result: dict[str, Any]
+    timings: dict[str, Any]
+
+    @property
+    def verdict(self) -> str:
+        """The word: ADOPT, "USE smote", LIKELY HELPS, NO EVIDENCE, ..."""
+        return str(self.result["verdict"]["word"])
+
+    @property
+    def sentence(self) -> str:
+        """The verdict in a sentence, with the difference and what could have been seen."""
+        return str(self.result["verdict"]["sentence"])
+
+    def to_dict(self) -> dict[str, Any]:
+        """A copy of the result."""
+        copy: dict[str, Any] = json.loads(result_bytes(self.result))
+        return copy
+
+    def to_frame(self) -> pd.DataFrame:
+        """A row an arm: mean of every metric under the declared decision, and how it differs.
+
+        Columns: the metrics; "minus_none", "low", "high" of the primary one; "missing", why.
+        """
+        import pandas as pd
+
+        declared, rows = self.result["declared"], {}
+        for name, arm in self.result["arms"].items():
+            column = arm[declared["decision"]] or {}
+            minus = ((arm["minus_none"] or {}).get(declared["decision"]) or {}).get(
+                declared["metric"], {}
+            )
+            low, high = minus.get("interval") or (None, None)
+            rows[name] = {
+                **{metric: column.get(metric, {}).get("mean") for metric in METRICS},
+                "minus_none": minus.get("mean"),
+                "low": low,
+                "high": high,
+                "missing": arm["missing"],
+            }
+        frame = pd.DataFrame.from_dict(rows, orient="index").rename_axis("arm")
+        numbers = [name for name in frame.columns if name != "missing"]
+        return frame.astype(dict.fromkeys(numbers, "float64"))
+
+    def lines(self) -> list[str]:
+        """The result as text for a terminal."""
+        return summary.lines(self.result)
+
+    def to_html(self, path: str | Path | None = None) -> str:
+        """The report: one page of HTML that needs nothing else; at `path` too, where one is given.
+
+        Raises WriteFailedError.
+        """
+        from gan_augment.report.html import render
+
+        page = render(self.result, self.timings)
+        if path is not None:
+            write_file(Path(path), page.encode())
+        return page
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the verdict and the arms."""
+        from gan_augment.report.html import fragment
+
+        return fragment(self.result)
+
+    def save(self, folder: str | Path) -> None:
+        """Write result.json, timings.json and report.html. Raises WriteFailedError."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        write_file(folder / RESULT, result_bytes(self.result))
+        write_file(folder / TIMINGS, result_bytes(self.timings))
+        self.to_html(folder / REPORT)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Evaluation:
+        """What `save` wrote: the folder, or its result.json. Raises ModelFileError."""
+        path = Path(path)
+        file = path / RESULT if path.is_dir() else path
+        result = _read(file)
+        if result.get("schema") != SCHEMA or "verdict" not in result:
+            raise ModelFileError(
+                f"{str(file)!r} is of schema {result.get('schema')!r}; this version reads schema "
+                f"{SCHEMA}. Evaluate again, or take the version that wrote it."
+            )
+        timings = file.with_name(TIMINGS)
+        return cls(result, _read(timings) if timings.is_file() else {})
+
+    def __repr__(self) -> str:
+        return f"Evaluation({self.sentence!r})"
+
+
+def result_bytes(result: dict[str, Any]) -> bytes:
+    """As JSON: UTF-8, keys in their order, floats as short as they read back; NaN is refused."""
+    return (json.dumps(result, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(file.read_bytes())
+    except (OSError, ValueError) as error:
+        raise ModelFileError(
+            f"{str(file)!r} is no readable result of an evaluation ({error}); expected the folder "
+            "that `evaluate` wrote, or its result.json"
+        ) from None
+    if not isinstance(found, dict):
+        raise ModelFileError(f"{str(file)!r} holds no JSON object; expected result.json")
+    return found
