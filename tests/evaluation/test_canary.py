@@ -115,13 +115,16 @@ def test_no_fit_sees_a_row_that_it_is_judged_on_in_any_fold(dealt: str) -> None:
     for split, fits in noted(data, asked):
         train, test = set(data.ids[split.train]), set(data.ids[split.test])
         assert {len(trained) for trained, _ in fits} > {len(train)}
+        assert any(not trained & train for trained, _ in fits)  # on generated rows alone
         for trained, judged in fits:
-            assert trained <= train
+            assert {one for one in trained if not one.startswith("generated-")} <= train
+            trained &= train
             assert not {group_of[one] for one in trained} & {group_of[one] for one in test}
             if judged is None:
                 continue
-            assert judged == test or judged < train
-            assert not {group_of[one] for one in trained} & {group_of[one] for one in judged}
+            real = judged & group_of.keys()  # a diagnosis judges generated rows too
+            assert real <= test or real < train
+            assert not {group_of[one] for one in trained} & {group_of[one] for one in real}
         folds += 1
     assert folds == 3
 
@@ -135,7 +138,9 @@ def test_the_journal_names_the_ids_of_every_fit() -> None:
         whole = {name: seen(level.part.ids.tolist()) for name, level in setup.levels(split).items()}
         assert whole["outer"] == seen(data.ids[split.train].tolist())
         for line in journal.lines():
-            if line["candidate"].startswith("real@"):
+            if line["kind"] == "diagnosis":
+                assert line["seen"] == {"diagnosis": whole["outer"]}
+            elif line["candidate"].startswith("real@"):
                 assert all(line["seen"][name]["n"] < told["n"] for name, told in whole.items())
             else:
                 assert line["seen"] == whole

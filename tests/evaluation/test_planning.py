@@ -79,7 +79,7 @@ COSTS = Costs(0.1, Forecast(steps=100, fixed_s=0.0, step_s=0.01, trials_s=0.02))
 
 def test_a_budget_leaves_out_in_the_documented_order_and_says_so() -> None:
     free = Options(learner="logistic", folds=5)
-    ladder = [planned(replace(free, budget_s=float(s)), COSTS) for s in np.geomspace(5000, 1, 60)]
+    ladder = [planned(replace(free, budget_s=float(s)), COSTS) for s in np.geomspace(5000, 1, 200)]
     told = list(dict.fromkeys(design.left_out for design in ladder))
     repeats = [f"{n} of 3 repeats of the folds" for n in (1, 2)]
     over = "nothing more can be left out: it will take longer than the budget"
