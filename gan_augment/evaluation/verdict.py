@@ -217,7 +217,8 @@ def _absent(facts: VerdictFacts) -> str:
         f"{CHEAP.get(name, name)} could not be judged ({_first_words(why)})"
         for name, why in facts.missing.items()
     ]
-    told += [f"{CHEAP.get(name, name)} was not asked for" for name in facts.not_asked]
+    if facts.not_asked:
+        told.append(f"not asked for: {_and([CHEAP.get(name, name) for name in facts.not_asked])}")
     return "; ".join(told)
 
 

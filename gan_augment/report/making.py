@@ -44,7 +44,7 @@ def training(result: Result) -> Row:
             curve = _curve(fit)
             found = curve.get(key) if key == "scores" else (curve.get("losses") or {}).get(key)
             if found:
-                folds[fit["fold"]] = found
+                folds[fit["fold"] + 1] = found
         if folds:
             says = f"{title}: " + "; ".join(_told(fold, found) for fold, found in folds.items())
             drawn.append({"title": title, "chart": charts.training(folds, failed, says)})
@@ -163,7 +163,7 @@ def _told(fold: int, found: charts.Points) -> str:
 def _fit(fit: Mapping[str, Any]) -> Row:
     events = _curve(fit).get("events") or ()
     return {
-        "fold": fit["fold"],
+        "fold": fit["fold"] + 1,
         "chosen": str(fit.get("chosen") or ""),
         "steps": fit.get("steps"),
         "events": [
