@@ -69,6 +69,7 @@ def one(asked: argparse.Namespace) -> dict[str, float]:
     table, rare = TABLES[asked.one]()
     planned_s: list[float] = []
     options = Options(
+        diagnostics=False,
         learner="boosting",
         classes=(rare,),
         folds=asked.folds,

@@ -149,6 +149,7 @@ def table(seed: Sequence[int], rare: int) -> LabelledTable:
 def options(kind: str, share: float, **more: Any) -> Options:
     """As a user would ask, with one amount, and without the curves, which no verdict needs."""
     return Options(
+        diagnostics=False,
         learner=make_pipeline(Planted(share)),
         generator=PlantedGenerator(kind),
         classes=("rare",),
