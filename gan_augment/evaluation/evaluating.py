@@ -363,9 +363,10 @@ def _asked(
 
 def _check_same(known: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
     """Raise ResumeMismatchError for a journal of another evaluation."""
-    for name in asked:
-        if known.get(name) != asked[name]:
+    for name in {**asked, **known}:
+        if known.get(name) != asked.get(name):
             raise ResumeMismatchError(
                 f"the journal is of another evaluation: its {name} is {known.get(name)!r}, asked "
-                f"was {asked[name]!r}. Use the data and options it began with, or --overwrite it."
+                f"was {asked.get(name)!r}. Use the data and options it began with, or --overwrite "
+                "it."
             )

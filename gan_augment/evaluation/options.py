@@ -113,6 +113,11 @@ class Options:
                 f"gap={self.gap!r}; expected 0 rows or more, and a time by which rows are ordered "
                 "(--time COLUMN, time=)"
             )
+        if self.extractor is not None and not self.diagnostics:
+            raise UsageError(
+                "an extractor is what diagnostics look through, and these are left out; leave out "
+                "the extractor (--extractor), or keep the diagnostics (no --no-diagnostics)"
+            )
         self._check_names()
 
     def _check_names(self) -> None:

@@ -84,13 +84,25 @@ def identical_above(identical: int, generated: int, held_identical: int, held: i
     >>> identical_above(6, 100, 0, 100), identical_above(6, 100, 3, 100)
     (True, False)
     """
+    p = identical_chance(identical, generated, held_identical, held)
+    return p is not None and p <= LEVEL
+
+
+def identical_chance(
+    identical: int, generated: int, held_identical: int, held: int
+) -> float | None:
+    """The p-value of that test; None without rows on either side.
+
+    >>> round(identical_chance(6, 100, 0, 100), 3), identical_chance(0, 100, 0, 100)
+    (0.014, 1.0)
+    """
     total, equal = generated + held, identical + held_identical
-    if not generated or not held or not equal:
-        return False
+    if not generated or not held:
+        return None
     x = np.arange(identical, min(generated, equal) + 1)
     x = x[equal - x <= held]
     logs = _log_choose(generated, x) + _log_choose(held, equal - x) - _log_choose(total, equal)
-    return float(np.exp(logs).sum()) <= LEVEL
+    return min(1.0, float(np.exp(logs).sum()))
 
 
 def _units(

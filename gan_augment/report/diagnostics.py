@@ -30,8 +30,8 @@ FIGURES = {
         "two-sample test",
         "how often a classifier tells real from generated; 0.5 is by chance",
     ),
-    "gan_train": ("GAN-train", "accuracy on real rows of a classifier trained on generated ones"),
-    "gan_test": ("GAN-test", "accuracy on generated rows of a classifier trained on real ones"),
+    "gan_train": ("GAN-train", "mean recall of real rows, by a classifier of generated ones"),
+    "gan_test": ("GAN-test", "mean recall of generated rows, by a classifier of real ones"),
 }  # fmt: skip
 COPYING = {
     "identical": ("identical", "share of generated rows that equal a training row"),

@@ -6,6 +6,7 @@ import base64
 import io
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,12 +17,18 @@ from PIL import Image
 from gan_augment.data.contract import LabelledImages
 from gan_augment.data.infer_schema import infer_schema
 from gan_augment.data.tables import read_frame
-from gan_augment.errors import DataError, UsageError
+from gan_augment.errors import DataError, ResumeMismatchError, UsageError
 from gan_augment.evaluation.diagnosis.columns import association, histograms
-from gan_augment.evaluation.diagnosis.comparing import Sides
+from gan_augment.evaluation.diagnosis.comparing import (
+    Sides,
+    copying_figures,
+    told,
+    told_apart,
+)
 from gan_augment.evaluation.diagnosis.pictures import strips
 from gan_augment.evaluation.diagnosis.sections import averaged, copied
 from gan_augment.evaluation.diagnosis.spaces import Space, own_space, random_image_space
+from gan_augment.evaluation.diagnosis.splits import starts_from_rows
 from gan_augment.evaluation.evaluating import evaluate
 from gan_augment.evaluation.options import Options
 from tests.evaluation.drawn import Noisy, NoisyPictures, digits, table
@@ -120,6 +127,7 @@ def test_a_module_is_an_extractor_and_its_weights_are_hashed() -> None:
     [
         (lambda pixels: pixels.mean(), "expected 90 rows of finite features"),
         (lambda pixels: np.full((len(pixels), 2), np.nan), "not finite"),
+        (lambda pixels: np.full((len(pixels), 2), 1e120), "not finite in float32"),
     ],
 )
 def test_features_that_are_no_rows_of_numbers_are_refused(given: Any, said: str) -> None:
@@ -127,9 +135,32 @@ def test_features_that_are_no_rows_of_numbers_are_refused(given: Any, said: str)
         own_space(given).of(digits(rows=78))
 
 
+def test_a_module_that_is_looked_through_stays_as_it_was() -> None:
+    layer = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Dropout(0.5), torch.nn.Linear(64, 3))
+    layer[1].eval()
+    space = own_space(layer)
+    assert np.array_equal(space.of(digits()), space.of(digits()))  # without dropout
+    assert [part.training for part in layer.modules()] == [True, True, False, True]
+
+
 def test_what_cannot_be_called_is_no_extractor() -> None:
     with pytest.raises(UsageError, match="expected a torch module, a function of rows"):
         own_space(3)
+
+
+def test_an_extractor_needs_diagnostics() -> None:
+    with pytest.raises(UsageError, match="leave out the extractor"):
+        replace(SHORT, extractor=brightness, diagnostics=False).check()
+
+
+@pytest.mark.slow
+def test_an_evaluation_is_not_gone_on_with_through_other_features(tmp_path: Path) -> None:
+    def levels(frame: Any) -> np.ndarray:
+        return np.asarray(frame[["a", "b"]])
+
+    evaluate(table(), replace(SHORT, extractor=levels), out=tmp_path)
+    with pytest.raises(ResumeMismatchError, match="its extractor is"):
+        evaluate(table(), SHORT, out=tmp_path, resume=True)
 
 
 def test_random_features_hang_on_the_seed_alone() -> None:
@@ -194,23 +225,61 @@ def test_folds_are_averaged_over_those_that_have_a_figure() -> None:
     found = averaged([first, {**empty, "caveat": "no rows"}, second])
     assert found["value"] == pytest.approx(0.3)
     assert found["interval"] == pytest.approx([0.2, 0.4])
-    assert (found["p"], found["caveat"]) == (0.04, "no rows")
+    # of two, the larger: the smaller one alone is below .05 in nearly one of ten perfect pairs
+    assert (found["p"], found["caveat"]) == (0.5, "no rows")
     assert found["values"] == [0.2, None, 0.4]
 
 
 def test_copying_is_detected_beyond_chance_only() -> None:
-    def copying(low: float | None, same: float, floor: float | None) -> dict[str, Any]:
+    def copying(low: float | None, p: float | None) -> dict[str, Any]:
         interval = None if low is None else [low, 1.0]
-        return {
-            "nearer_share": {"interval": interval},
-            "identical": {"value": same, "floor": floor},
-        }
+        return {"nearer_share": {"interval": interval}, "identical": {"p": p}}
 
-    assert copied(copying(0.51, 0.0, 0.0))
-    assert copied(copying(0.4, 0.1, 0.0))
-    assert not copied(copying(0.49, 0.02, 0.02))
-    assert not copied(copying(None, 0.0, None))
+    assert copied(copying(0.51, 1.0))
+    assert copied(copying(0.4, 0.01))
+    assert not copied(copying(0.49, 0.8))
+    assert not copied(copying(None, None))
     assert not copied(None)
+
+
+def test_one_row_that_equals_a_training_row_is_no_copying() -> None:
+    data = digits(rows=78, rare=30)
+    halves = data.take(np.arange(0, 108, 2)), data.take(np.arange(1, 108, 2))
+    made = halves[1].take(np.flatnonzero(halves[1].labels == 2))
+    pixels = made.pixels.copy()
+    pixels[0] = halves[0].pixels[halves[0].labels == 2][0]
+    sides = Sides[Any](*halves, {"2": replace(made, pixels=pixels)}, {}, False, None, 0)
+    same = copying_figures(sides, "2", own_space(brightness))["identical"]
+    assert same.value == pytest.approx(1 / len(made))
+    assert same.p is not None
+    assert same.p > 0.3
+
+
+def test_all_classes_are_told_apart_by_those_with_rows_on_every_side() -> None:
+    data = table({"common": 60, "rare": 40, "absent": 20})
+    real, rest = (data.take(np.arange(at, 120, 2)) for at in (0, 1))
+    held = rest.take(np.flatnonzero(rest.labels < 2))
+    made = {name: real.take(np.flatnonzero(real.labels == i)) for i, name in enumerate(data.names)}
+    sides = Sides[Any](real, held, made, {}, False, infer_schema(real.frame), 0)
+
+    def a(rows: Any) -> np.ndarray:
+        assert len(rows), "a space is not asked about no rows"
+        return rows.frame[["a"]].to_numpy() + 100.0 * (rows.labels == 2)[:, None]
+
+    found = told_apart(sides, Space("a", None, a))
+    assert found.floor == pytest.approx(0.5, abs=0.15)
+    classes = told(copying_figures(sides, "absent", Space("a", None, a)))
+    assert classes["nearer_share"]["value"] is None
+
+
+def test_rows_are_near_by_design_where_they_start_from_rows() -> None:
+    def fitted(anchors: int, kind: str) -> Any:
+        recipe = SimpleNamespace(generator=SimpleNamespace(kind=kind))
+        return SimpleNamespace(meta_=SimpleNamespace(anchors=anchors, recipe=recipe))
+
+    assert starts_from_rows(fitted(90, "anchored"))
+    assert not starts_from_rows(fitted(4, "free"))  # those of a class that is only jittered
+    assert not starts_from_rows(Noisy())
 
 
 @pytest.mark.slow

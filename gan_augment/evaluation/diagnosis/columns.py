@@ -76,7 +76,7 @@ def _histogram(column: Column, real: Plain, made: Plain) -> dict[str, Any]:
             "real": [1.0],
             "generated": [1.0],
         }
-    edges = np.linspace(known.min(), known.max() or 0.0, BINS + 1)
+    edges = np.linspace(known.min(), known.max(), BINS + 1)
     if edges[0] == edges[-1]:
         edges = np.linspace(edges[0] - 0.5, edges[0] + 0.5, BINS + 1)
     told = {"real": _shares(real, edges), "generated": _shares(made, edges)}

@@ -14,8 +14,10 @@ from gan_augment.errors import DataError
 from gan_augment.evaluation.diagnosis.spaces import Space
 from gan_augment.evaluation.leaks import copies
 from gan_augment.evaluation.learners import Fitted
+from gan_augment.evaluation.row_tests import identical_chance
 from gan_augment.metrics.class_fidelity import class_fidelity
 from gan_augment.metrics.diagnose import Figure, copying, diagnose
+from gan_augment.metrics.distances import drawn
 from gan_augment.randomness import derived_seed, generator
 from gan_augment.synthesizers.protocol import Data, Synthesizer
 
@@ -67,32 +69,38 @@ def compared(
 
 
 def told_apart(sides: Sides[Data], learned: Space) -> Figure:
-    """The two-sample test over all classes at once, equal numbers of each class on both sides."""
+    """The two-sample test over all classes at once, equal numbers of each class on all sides.
+
+    Classes without held-out rows are left out where others have some: its floor is of the same
+    classes then.
+    """
     pools: tuple[list[Floats], list[Floats], list[Floats]] = ([], [], [])
-    for name, made in sides.made.items():
-        real, held = (learned.of(_of(data, name, sides.seed)) for data in (sides.real, sides.held))
-        fake = learned.of(_first(made))
-        n = min(len(real), len(fake), len(held) or len(real))
-        for pool, rows in zip(pools, (real, fake, held), strict=True):
-            pool.append(rows[:n])
-    if not pools[0]:
-        return Figure(None, caveat="no class has generated rows")
-    pooled = [np.concatenate(pool) for pool in pools]
-    return diagnose(*pooled, seed=derived_seed(sides.seed, "told apart"))["two_sample"]
+    some_held = any(
+        (sides.held.labels == sides.held.names.index(name)).any() for name in sides.made
+    )
+    seed = derived_seed(sides.seed, "told apart")
+    for name in sides.made:
+        seen = _seen(sides, name, learned, sides.made[name])
+        n = min(len(rows) for rows in (seen if some_held else seen[:2]))
+        for which, (pool, rows) in enumerate(zip(pools, seen, strict=True)):
+            pool.append(
+                drawn(rows, n, generator(seed, "class", name, which))
+            )  # the first may be alike
+    if not sum(len(rows) for rows in pools[0]):
+        return Figure(None, caveat="no class has generated rows and real ones to tell them from")
+    return diagnose(*(np.concatenate(pool) for pool in pools), seed=seed)["two_sample"]
 
 
 def _class(
     sides: Sides[Data], name: str, learned: Space, unlearned: Space, fitted: Fitted
 ) -> dict[str, Any]:
-    real, held = (_of(data, name, sides.seed) for data in (sides.real, sides.held))
     made, seed = _first(sides.made[name]), derived_seed(sides.seed, "diagnosis", name)
-    seen = [learned.of(data) for data in (real, made, held)]
-    unseen = [unlearned.of(data) for data in (real, made, held)]
-    figures = {"class_fidelity": _fidelity(fitted, made, held), **diagnose(*seen, seed=seed)}
+    seen = _seen(sides, name, learned, made)
+    fidelity = _fidelity(fitted, made, _of(sides.held, name, sides.seed))
     found = {
-        "rows": {"real": len(real), "synthetic": len(made), "held_out": len(held)},
-        "figures": told(figures),
-        "random": told(diagnose(*unseen, seed=seed)),
+        "rows": dict(zip(("real", "synthetic", "held_out"), map(len, seen), strict=True)),
+        "figures": told({"class_fidelity": fidelity, **diagnose(*seen, seed=seed)}),
+        "random": told(diagnose(*_seen(sides, name, unlearned, made), seed=seed)),
         "copying": told(_copying(sides, name, made, seen, seed)),
         "copying_smote": None,
     }
@@ -111,10 +119,17 @@ def told(figures: Mapping[str, Figure]) -> dict[str, Any]:
 def copying_figures(sides: Sides[Data], name: str, learned: Space) -> dict[str, Figure]:
     """The copying figures of one class, of at most 1,000 real rows, drawn."""
     made = _first(sides.made[name])
-    drawn, held = learned.of(made), _of(sides.held, name, sides.seed)
-    unseen = learned.of(held) if len(held) else np.empty((0, drawn.shape[1]))
-    features = [learned.of(_of(sides.real, name, sides.seed)), drawn, unseen]
-    return _copying(sides, name, made, features, derived_seed(sides.seed, "copying", name))
+    seen = _seen(sides, name, learned, made)
+    return _copying(sides, name, made, seen, derived_seed(sides.seed, "copying", name))
+
+
+def _seen(sides: Sides[Data], name: str, space: Space, made: Data) -> list[Floats]:
+    """Features of a class: real training rows, generated ones, held-out ones. A space is never
+    asked about no rows: a user's cannot be trusted to know its width then."""
+    fake = space.of(_first(made))
+    real, held = (_of(data, name, sides.seed) for data in (sides.real, sides.held))
+    known = [space.of(rows) if len(rows) else fake[:0] for rows in (real, held)]
+    return [known[0], fake, known[1]]
 
 
 def _fidelity(fitted: Fitted, made: Any, held: Any) -> Figure:
@@ -123,17 +138,24 @@ def _fidelity(fitted: Fitted, made: Any, held: Any) -> Figure:
     def share(rows: Any) -> float | None:
         return class_fidelity(rows.labels, fitted.scores(rows).called) if len(rows) else None
 
-    return Figure(share(made), floor=share(held), ideal=share(held))
+    floor = share(held)
+    return Figure(share(made), floor=floor, ideal=floor)
 
 
 def _copying(
     sides: Sides[Data], name: str, made: Data, features: Sequence[Floats], seed: int
 ) -> dict[str, Figure]:
-    """Copying figures; exact copies are counted among the rows themselves, of all of the class."""
+    """Copying figures; exact copies are counted among the rows themselves, of all of the class.
+
+    Their p is of Fisher's exact test against held-out rows, as the verdict's flag has it.
+    """
     found = copying(*features, seed=seed)
     exact = copies(made, _all_of(sides.real, name), _all_of(sides.held, name), sides.schema)
     floor = exact["held_identical"] / exact["held"] if exact["held"] else None
-    found["identical"] = Figure(exact["identical"] / exact["generated"], floor=floor, ideal=floor)
+    counts = (exact[key] for key in ("identical", "generated", "held_identical", "held"))
+    found["identical"] = Figure(
+        exact["identical"] / exact["generated"], floor, ideal=floor, p=identical_chance(*counts)
+    )
     return found
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from gan_augment.evaluation.journal import Journal, Line
+from gan_augment.evaluation.row_tests import LEVEL
 from gan_augment.evaluation.setup import OUTER
 
 Facts = Mapping[str, Any]
@@ -57,7 +58,8 @@ def training_section(journal: Journal) -> list[dict[str, Any]]:
 
 
 def averaged(figures: Sequence[Facts | None]) -> dict[str, Any]:
-    """Of one figure in several folds: means of what is there, interval ends too; the median p."""
+    """Of one figure in several folds: means of what is there, interval ends too; the median p, of
+    an even number the larger one in the middle."""
     known = [figure for figure in figures if figure is not None]
     values = [figure["value"] for figure in known]
     intervals = [figure["interval"] for figure in known if figure["interval"] is not None]
@@ -67,7 +69,7 @@ def averaged(figures: Sequence[Facts | None]) -> dict[str, Any]:
         "floor": _mean(figure["floor"] for figure in known),
         "ideal": _mean(figure["ideal"] for figure in known),
         "interval": [_mean(ends) for ends in zip(*intervals, strict=True)] or None,
-        "p": p[(len(p) - 1) // 2] if p else None,
+        "p": p[len(p) // 2] if p else None,
         "caveat": next((figure["caveat"] for figure in known if figure["caveat"]), None),
         "values": values,
     }
@@ -127,13 +129,13 @@ def _copy_notes(classes: Facts, near_by_design: bool) -> Iterator[str]:
 
 
 def copied(copying: Facts | None) -> bool:
-    """Whether generated rows lie nearer to training rows than to as many held-out ones, beyond
-    chance, or repeat training rows more often than held-out rows do."""
+    """Whether generated rows lie nearer to training rows than to as many held-out ones, or repeat
+    training rows more often than held-out rows do, both beyond chance."""
     if copying is None:
         return False
     nearer, same = copying["nearer_share"], copying["identical"]
     low = None if nearer["interval"] is None else nearer["interval"][0]
-    repeats = (same["value"] or 0.0) > (same["floor"] or 0.0)
+    repeats = same["p"] is not None and same["p"] <= LEVEL
     return repeats or (low is not None and low > 0.5)
 
 

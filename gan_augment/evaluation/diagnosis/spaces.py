@@ -102,7 +102,8 @@ def own_space(given: Any) -> Space:
 
     A module is given float32 -1..1 (n, C, H, W), a function uint8 (n, H, W, C), 256 at a time; of
     tables it is given the frame of all rows. It returns n rows of numbers (arrays or tensors, which
-    are flattened) that do not depend on the others. Raises UsageError for what cannot be called.
+    are flattened) that do not depend on the others. It is never given 0 rows. Raises UsageError for
+    what cannot be called.
     """
     meant = loaded(given)
     name = str(given) if isinstance(given, OwnCode) else _name(meant)
@@ -125,7 +126,7 @@ def own_space(given: Any) -> Space:
             _checked(_called(meant, name, _to_input(b) if module else b.copy()), len(b), name)
             for b in blocks
         ]
-        return np.concatenate(found) if found else np.empty((0, 1))
+        return np.concatenate(found)
 
     return Space(name, sha256, features)
 
@@ -144,23 +145,29 @@ def _called(extractor: Any, name: str, rows: Any) -> Any:
 
     from gan_augment import global_generators
 
-    if _is_module(extractor):
-        extractor = extractor.eval()
+    parts = list(extractor.modules()) if _is_module(extractor) else []
+    trained = [part.training for part in parts]
     with global_generators.kept(), torch.no_grad():
         try:
+            for part in parts:
+                part.training = False
             return extractor(rows)
         except Exception as error:
             raise failed(name, f"its features of {len(rows)} rows", error) from error
+        finally:
+            for part, was in zip(parts, trained, strict=True):
+                part.training = was
 
 
 def _checked(given: Any, n: int, name: str) -> NDArray[np.float64]:
     if hasattr(given, "detach"):
         given = given.detach().cpu().double().numpy()
     found = np.asarray(given, dtype=np.float64)
-    if found.ndim < 2 or len(found) != n or not np.isfinite(found).all():
+    # kernels take the sixth power of features: beyond float32 they overflow
+    if found.ndim < 2 or len(found) != n or not (np.abs(found) <= np.finfo(np.float32).max).all():
         raise DataError(
             f"the extractor {name} gives an array of shape {found.shape}, or numbers that are not "
-            f"finite; expected {n} rows of finite features, a row each"
+            f"finite in float32; expected {n} rows of finite features, a row each"
         )
     return found.reshape(n, -1)
 
