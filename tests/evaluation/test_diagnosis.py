@@ -258,13 +258,13 @@ def test_one_row_that_equals_a_training_row_is_no_copying() -> None:
 def test_all_classes_are_told_apart_by_those_with_rows_on_every_side() -> None:
     data = table({"common": 60, "rare": 40, "absent": 20})
     real, rest = (data.take(np.arange(at, 120, 2)) for at in (0, 1))
-    held = rest.take(np.flatnonzero(rest.labels < 2))
+    held = rest.take(np.flatnonzero(rest.labels > 0))  # "absent" is the first of the names
     made = {name: real.take(np.flatnonzero(real.labels == i)) for i, name in enumerate(data.names)}
     sides = Sides[Any](real, held, made, {}, False, infer_schema(real.frame), 0)
 
     def a(rows: Any) -> np.ndarray:
         assert len(rows), "a space is not asked about no rows"
-        return rows.frame[["a"]].to_numpy() + 100.0 * (rows.labels == 2)[:, None]
+        return rows.frame[["a"]].to_numpy() + 100.0 * (rows.labels == 0)[:, None]
 
     found = told_apart(sides, Space("a", None, a))
     assert found.floor == pytest.approx(0.5, abs=0.15)
