@@ -71,6 +71,15 @@ def test_the_verdict_is_the_same_with_and_without_a_look_at_what_was_generated()
 
 
 @pytest.mark.slow
+def test_classes_beyond_those_that_are_looked_at_are_named() -> None:
+    many = table({f"c{i:02}": 16 for i in range(20)} | {"rare": 6, "z": 16})
+    found = evaluate(many, SHORT).result["diagnostics"]
+    assert next(iter(found["classes"])) == "rare"
+    assert len(found["classes"]) == 20
+    assert "only 20 classes are looked at; left out: c19, z" in found["notes"]
+
+
+@pytest.mark.slow
 def test_a_generator_that_repeats_training_rows_is_told_of() -> None:
     found = evaluate(table(), replace(SHORT, generator=Repeating())).result["diagnostics"]
     assert not found["near_by_design"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from gan_augment.evaluation.diagnosis.comparing import MOST_CLASSES
 from gan_augment.evaluation.journal import Journal, Line
 from gan_augment.evaluation.row_tests import LEVEL
 from gan_augment.evaluation.setup import OUTER
@@ -29,7 +30,7 @@ def diagnostics_section(journal: Journal) -> dict[str, Any] | None:
         "near_by_design": near,
         "overall": _figures([line["overall"] for line in lines]),
         "classes": classes,
-        "notes": [*_refusals(lines), *_copy_notes(classes, near)],
+        "notes": [*_refusals(lines), *_beyond(lines), *_copy_notes(classes, near)],
     }
 
 
@@ -110,6 +111,13 @@ def _refusals(lines: Sequence[Line]) -> Iterator[str]:
             why.setdefault(name, []).append(reason)
     for name, reasons in why.items():
         yield f"nothing was generated of {name!r} in {_folds(len(reasons))}: {reasons[0]}"
+
+
+def _beyond(lines: Sequence[Line]) -> Iterator[str]:
+    """Classes that were not looked at, there being so many."""
+    names = dict.fromkeys(name for line in lines for name in line["beyond"])
+    if names:
+        yield f"only {MOST_CLASSES} classes are looked at; left out: {', '.join(names)}"
 
 
 def _copy_notes(classes: Facts, near_by_design: bool) -> Iterator[str]:

@@ -109,6 +109,7 @@ def _found(setup: Setup[Data], split: Split, folder: Path) -> dict[str, Any]:
         "overall": told(overall),
         "classes": compared(sides, learned, unlearned, fitted),
         "refused": refused,
+        "beyond": list(made)[MOST_CLASSES:],
         "pictures": pictures(sides, learned) if split.fold == 0 else None,
         "seen": {"diagnosis": seen(level.part.ids)},
     }
