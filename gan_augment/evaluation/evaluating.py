@@ -138,6 +138,8 @@ def prepare(
     asked = _asked(data, options, learner, gan, rare, protocol, found)
     if header is not None:
         _check_same(header["asked"], asked)
+    if options.extractor is not None:  # that it fails is to be told before hours of fits
+        own_space(options.extractor).of(rows.take([0, 1]))
     progress.phase("timing a few fits")
     costs = _costs(data, options, learner, gan, protocol)
     images = isinstance(data, LabelledImages)

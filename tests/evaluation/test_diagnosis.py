@@ -27,7 +27,12 @@ from gan_augment.evaluation.diagnosis.comparing import (
 )
 from gan_augment.evaluation.diagnosis.pictures import strips
 from gan_augment.evaluation.diagnosis.sections import averaged, copied
-from gan_augment.evaluation.diagnosis.spaces import Space, own_space, random_image_space
+from gan_augment.evaluation.diagnosis.spaces import (
+    Space,
+    own_space,
+    random_image_space,
+    table_space,
+)
 from gan_augment.evaluation.diagnosis.splits import starts_from_rows
 from gan_augment.evaluation.evaluating import evaluate
 from gan_augment.evaluation.options import Options
@@ -115,12 +120,36 @@ def test_one_may_look_through_features_of_ones_own() -> None:
 @pytest.mark.slow
 def test_an_extractor_that_fails_costs_the_diagnostics_and_nothing_else() -> None:
     def broken(pixels: np.ndarray) -> np.ndarray:
-        raise RuntimeError("no such layer")
+        if len(pixels) > 2:
+            raise RuntimeError("no such layer")
+        return brightness(pixels)
 
     found = evaluate(digits(), replace(PICTURES, extractor=broken)).result
     assert found["diagnostics"] is None
     assert found["arms"]["gan"]["missing"] is None
     assert any("no such layer" in line for line in found["warnings"])
+
+
+def test_an_extractor_that_cannot_see_two_rows_is_told_of_before_any_fit() -> None:
+    def broken(pixels: np.ndarray) -> np.ndarray:
+        raise RuntimeError("no such layer")
+
+    with pytest.raises(DataError, match="no such layer"):
+        evaluate(digits(), replace(PICTURES, extractor=broken))
+
+
+@pytest.mark.slow
+def test_copies_are_looked_for_among_more_rows_than_the_other_figures() -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(1400, 3))
+    whole = read_frame(x, y=["big"] * 1380 + ["small"] * 20).table
+    schema = infer_schema(whole.frame)
+    made = {"big": whole.take(np.arange(1300, 1310))}  # the sides' 1,000 rows hold few of these
+    sides = Sides[Any](whole, whole.take([0, 1, 2]), made, {}, False, schema, seed=0)
+    space = table_space(whole, schema)
+    found = copying_figures(sides, "big", space)
+    assert found["authenticity"].value == 0.0
+    assert found["near"].value == 1.0
 
 
 def test_a_module_is_an_extractor_and_its_weights_are_hashed() -> None:

@@ -24,6 +24,8 @@ from gan_augment.synthesizers.protocol import Data, Synthesizer
 MOST_CLASSES = 20
 MOST_REAL = 1000
 """Real rows of a class that are looked at, drawn; distances between all pairs are taken."""
+MOST_COPIED = 5000
+"""Of copying figures: a copy of a row that is not looked at goes unseen."""
 MADE = 200
 """Generated rows of a class that are looked at."""
 
@@ -83,9 +85,8 @@ def told_apart(sides: Sides[Data], learned: Space) -> Figure:
         seen = _seen(sides, name, learned, sides.made[name])
         n = min(len(rows) for rows in (seen if some_held else seen[:2]))
         for which, (pool, rows) in enumerate(zip(pools, seen, strict=True)):
-            pool.append(
-                drawn(rows, n, generator(seed, "class", name, which))
-            )  # the first may be alike
+            # rows that stand together in a file may be alike
+            pool.append(drawn(rows, n, generator(seed, "class", name, which)))
     if not sum(len(rows) for rows in pools[0]):
         return Figure(None, caveat="no class has generated rows and real ones to tell them from")
     return diagnose(*(np.concatenate(pool) for pool in pools), seed=seed)["two_sample"]
@@ -95,18 +96,20 @@ def _class(
     sides: Sides[Data], name: str, learned: Space, unlearned: Space, fitted: Fitted
 ) -> dict[str, Any]:
     made, seed = _first(sides.made[name]), derived_seed(sides.seed, "diagnosis", name)
-    seen = _seen(sides, name, learned, made)
+    seen = near = _seen(sides, name, learned, made)
+    if max(data.counts[name] for data in (sides.real, sides.held)) > MOST_REAL:
+        near = _seen(sides, name, learned, made, MOST_COPIED)
     fidelity = _fidelity(fitted, made, _of(sides.held, name, sides.seed))
     found = {
         "rows": dict(zip(("real", "synthetic", "held_out"), map(len, seen), strict=True)),
         "figures": told({"class_fidelity": fidelity, **diagnose(*seen, seed=seed)}),
         "random": told(diagnose(*_seen(sides, name, unlearned, made), seed=seed)),
-        "copying": told(_copying(sides, name, made, seen, seed)),
+        "copying": told(_copying(sides, name, made, near, seed)),
         "copying_smote": None,
     }
     if name in sides.smote:
         smote = _first(sides.smote[name])
-        beside = [seen[0], learned.of(smote), seen[2]]
+        beside = [near[0], learned.of(smote), near[2]]
         found["copying_smote"] = told(_copying(sides, name, smote, beside, seed))
     return found
 
@@ -117,17 +120,19 @@ def told(figures: Mapping[str, Figure]) -> dict[str, Any]:
 
 
 def copying_figures(sides: Sides[Data], name: str, learned: Space) -> dict[str, Figure]:
-    """The copying figures of one class, of at most 1,000 real rows, drawn."""
+    """The copying figures of one class, of at most 5,000 real rows, drawn."""
     made = _first(sides.made[name])
-    seen = _seen(sides, name, learned, made)
+    seen = _seen(sides, name, learned, made, MOST_COPIED)
     return _copying(sides, name, made, seen, derived_seed(sides.seed, "copying", name))
 
 
-def _seen(sides: Sides[Data], name: str, space: Space, made: Data) -> list[Floats]:
+def _seen(
+    sides: Sides[Data], name: str, space: Space, made: Data, most: int = MOST_REAL
+) -> list[Floats]:
     """Features of a class: real training rows, generated ones, held-out ones. A space is never
     asked about no rows: a user's cannot be trusted to know its width then."""
     fake = space.of(_first(made))
-    real, held = (_of(data, name, sides.seed) for data in (sides.real, sides.held))
+    real, held = (_of(data, name, sides.seed, most) for data in (sides.real, sides.held))
     known = [space.of(rows) if len(rows) else fake[:0] for rows in (real, held)]
     return [known[0], fake, known[1]]
 
@@ -159,12 +164,12 @@ def _copying(
     return found
 
 
-def _of(data: Data, name: str, seed: int) -> Data:
-    """Rows of a class, at most 1,000 of them, drawn."""
+def _of(data: Data, name: str, seed: int, most: int = MOST_REAL) -> Data:
+    """Rows of a class, at most so many of them, drawn."""
     rows = np.flatnonzero(data.labels == data.names.index(name))
-    if len(rows) > MOST_REAL:
+    if len(rows) > most:
         rng = generator(seed, "diagnosis rows", name, len(rows))
-        rows = np.sort(rng.permutation(rows)[:MOST_REAL])
+        rows = np.sort(rng.permutation(rows)[:most])
     return data.take(rows)
 
 

@@ -125,7 +125,8 @@ def _copy_notes(classes: Facts, near_by_design: bool) -> Iterator[str]:
     if near_by_design:
         yield (
             "near by design: every generated row starts from real training rows, so copying "
-            "figures are shown beside SMOTE's and flag nothing"
+            "figures are shown beside SMOTE's and flag nothing, and distances to those rows look "
+            "better than they are"
         )
         return
     detected = [name for name, found in classes.items() if copied(found["copying"])]
