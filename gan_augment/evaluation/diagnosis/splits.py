@@ -141,7 +141,8 @@ def _classifier(setup: Setup[Data], level: Level[Data]) -> tuple[Fitted, Space]:
         return fitted, table_space(part, level.schema)
     network = getattr(fitted, "network", None)
     if network is None:  # a learner of the user's own, whose layers nobody knows
-        network = small_cnn(training, derived_seed(seed, "learner"), UPDATES)
+        updates = getattr(setup.learner, "updates", None) or UPDATES
+        network = small_cnn(training, derived_seed(seed, "learner"), updates)
         return fitted, image_space(
             network, "penultimate layer of the small CNN, trained on the part"
         )
