@@ -105,7 +105,9 @@ def test_images_are_shown_with_the_real_rows_nearest_to_them() -> None:
     picture = Image.open(io.BytesIO(strip))
     assert picture.size == (8 * 9 - 1, 8)
     assert picture.info["Synthetic"] == "true"
-    assert diagnostics["extractor"]["name"] == "penultimate layer of the classifier of the arm none"
+    assert diagnostics["extractor"]["name"] == (
+        "penultimate layer of a CNN of the real training rows, classes weighed alike"
+    )
     assert len(diagnostics["extractor"]["sha256"][0]) == 64
     for name in ("gan_train", "gan_test", "two_sample"):
         assert 0 <= diagnostics["overall"][name]["value"] <= 1

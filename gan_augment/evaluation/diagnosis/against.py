@@ -105,7 +105,7 @@ def _seen_through(
 ) -> tuple[Any, Space]:
     """The classifier of one half of the real rows, and the features to look through."""
     learner = learner_of(None, real)
-    fitted = learner.fit(Training(real, real), derived_seed(seed, "against"))
+    fitted = learner.fit(Training(real, real, balanced=True), derived_seed(seed, "against"))
     if extractor is not None:
         return fitted, own_space(extractor)
     if schema is not None:
