@@ -25,6 +25,7 @@ from tests.evaluation.drawn import Noisy, table
 
 SHORT = Options(
     learner="logistic", generator=Noisy(), folds=2, repeats=1, to=(1.0,), curves=True, n_jobs=1
+    diagnostics=False,
 )
 GAN, SMOTE = (Candidate("amount", Amount(source, 1.0)) for source in ("gan", "smote"))
 REPEATS = Candidate("amount", Amount("repeats", 1.0))

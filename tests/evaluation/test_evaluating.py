@@ -26,6 +26,7 @@ SHORT = Options(
     arms=("smote", "gan"),
     curves=False,
     n_jobs=1,
+    diagnostics=False,
 )
 
 

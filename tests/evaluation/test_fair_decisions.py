@@ -29,6 +29,7 @@ SHORT = Options(
     curves=False,
     repeats=1,
     n_jobs=1,
+    diagnostics=False,
 )
 
 

@@ -50,7 +50,7 @@ def test_a_table_with_logistic_regression_and_all_arms(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("learner", ["boosting", "forest", "neighbours"])
 def test_a_table_with_other_learners(learner: str, tmp_path: Path) -> None:
-    asked = replace(SHORT, learner=learner, arms=("gan",), curves=False)
+    asked = replace(SHORT, learner=learner, arms=("gan",), curves=False, diagnostics=False)
     same_in_every_way(table(COUNTS, missing=0.1), asked, tmp_path)
 
 
