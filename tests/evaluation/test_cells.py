@@ -24,7 +24,13 @@ from gan_augment.evaluation.setup import Setup
 from tests.evaluation.drawn import Noisy, table
 
 SHORT = Options(
-    learner="logistic", generator=Noisy(), folds=2, repeats=1, to=(1.0,), curves=True, n_jobs=1
+    learner="logistic",
+    generator=Noisy(),
+    folds=2,
+    repeats=1,
+    to=(1.0,),
+    curves=True,
+    n_jobs=1,
     diagnostics=False,
 )
 GAN, SMOTE = (Candidate("amount", Amount(source, 1.0)) for source in ("gan", "smote"))
