@@ -14,7 +14,6 @@ import numpy as np
 from gan_augment import devices
 from gan_augment.data.contract import LabelledImages
 from gan_augment.data.infer_schema import infer_schema
-from gan_augment.data.schema import TableSchema
 from gan_augment.data.splits import fold_of_rows
 from gan_augment.errors import DataError
 from gan_augment.evaluation.diagnosis.comparing import (
@@ -27,19 +26,11 @@ from gan_augment.evaluation.diagnosis.comparing import (
     told_apart,
 )
 from gan_augment.evaluation.diagnosis.sections import averaged
-from gan_augment.evaluation.diagnosis.spaces import (
-    Space,
-    image_space,
-    own_space,
-    random_space,
-    table_space,
-)
+from gan_augment.evaluation.diagnosis.spaces import learned_space, random_space
 from gan_augment.evaluation.diagnosis.splits import starts_from_rows
 from gan_augment.evaluation.estimators import one_thread
 from gan_augment.evaluation.learners import Training, learner_of
 from gan_augment.randomness import derived_seed
-
-Figures = dict[str, dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -74,7 +65,11 @@ def against(
         half = fold_of_rows(data.labels, data.groups, folds=2, seed=seed)
         real, held = (data.take(np.flatnonzero(half == side)) for side in (0, 1))
         schema = None if isinstance(data, LabelledImages) else infer_schema(data.frame)
-        fitted, learned = _seen_through(real, schema, extractor, seed)
+        learner = learner_of(None, real)
+        fitted: Any = learner.fit(
+            Training(real, real, balanced=True), derived_seed(seed, "against")
+        )
+        learned = learned_space(real, schema, extractor, lambda: fitted.network)
         unlearned = random_space(real, schema, seed)
         shown = sorted(names, key=lambda name: name not in model.topped_up_)
         made, refused = drawn_of(model, dict.fromkeys(shown, MADE), seed)
@@ -98,17 +93,3 @@ def in_order_of(known: dict[str, int], data: Any) -> Any:
     names = tuple(known)
     place = np.array([names.index(name) for name in data.names], dtype=np.int64)
     return replace(data, labels=place[data.labels], class_names=names)
-
-
-def _seen_through(
-    real: Any, schema: TableSchema | None, extractor: Any, seed: int
-) -> tuple[Any, Space]:
-    """The classifier of one half of the real rows, and the features to look through."""
-    learner = learner_of(None, real)
-    fitted = learner.fit(Training(real, real, balanced=True), derived_seed(seed, "against"))
-    if extractor is not None:
-        return fitted, own_space(extractor)
-    if schema is not None:
-        return fitted, table_space(real, schema)
-    network = fitted.network  # type: ignore[attr-defined]  # of the default learner
-    return fitted, image_space(network, "penultimate layer of a small CNN of half of the rows")

@@ -89,6 +89,23 @@ def random_table_space(base: Space, seed: int) -> Space:
     return Space("a random frozen layer", None, features)
 
 
+def learned_space(
+    part: AnyData, schema: TableSchema | None, extractor: Any, network: Callable[[], Any]
+) -> Space:
+    """What to look through: the user's extractor, else a table's columns or the penultimate layer.
+
+    network: gives the `SmallCNN` trained on `part`, of images alone.
+    """
+    if extractor is not None:
+        return own_space(extractor)
+    if isinstance(part, LabelledTable):
+        assert schema is not None, "a table has a schema"
+        return table_space(part, schema)
+    return image_space(
+        network(), "penultimate layer of a CNN of the real training rows, classes weighed alike"
+    )
+
+
 def random_space(part: AnyData, schema: TableSchema | None, seed: int) -> Space:
     """The frozen random features that stand beside the learned ones. schema: of a table."""
     if isinstance(part, LabelledImages):

@@ -28,13 +28,7 @@ from gan_augment.evaluation.diagnosis.comparing import (
     told_apart,
 )
 from gan_augment.evaluation.diagnosis.pictures import strips
-from gan_augment.evaluation.diagnosis.spaces import (
-    Space,
-    image_space,
-    own_space,
-    random_space,
-    table_space,
-)
+from gan_augment.evaluation.diagnosis.spaces import Space, learned_space, random_space
 from gan_augment.evaluation.estimators import one_thread
 from gan_augment.evaluation.generators import generator_for, seen
 from gan_augment.evaluation.image_learners import UPDATES, small_cnn
@@ -139,18 +133,17 @@ def _classifier(setup: Setup[Data], level: Level[Data]) -> tuple[Fitted, Space]:
     training = Training[Any](part, part, balanced=setup.learner.weighs)
     seed = setup.seed_of("learner", level.split, OUTER)
     fitted = setup.learner.fit(training, seed)
-    if setup.extractor is not None:
-        return fitted, own_space(setup.extractor)
-    if level.schema is not None:
-        return fitted, table_space(part, level.schema)
-    network = getattr(fitted, "network", None)
-    if network is None:  # a learner of the user's own, whose layers nobody knows
+
+    def network() -> Any:
+        own = getattr(fitted, "network", None)
+        if own is not None:
+            return own
+        # of a learner of the user's own nobody knows the layers
         updates = getattr(setup.learner, "updates", None) or UPDATES
         alike = Training[Any](part, part, balanced=True)
-        network = small_cnn(alike, derived_seed(seed, "learner"), updates)
-    return fitted, image_space(
-        network, "penultimate layer of a CNN of the real training rows, classes weighed alike"
-    )
+        return small_cnn(alike, derived_seed(seed, "learner"), updates)
+
+    return fitted, learned_space(part, level.schema, setup.extractor, network)
 
 
 def _wanted(setup: Setup[Data], part: Data) -> dict[str, int]:
