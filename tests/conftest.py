@@ -1,4 +1,4 @@
-"""What every test may use: the command line as a process, and a closed network."""
+"""What every test may use: the command line, in this process or in one of its own, without network."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import chdir
 from functools import partial
 from pathlib import Path
 
@@ -30,13 +31,31 @@ os.environ["GAN_AUGMENT_N_JOBS"] = "1"
 os.environ["GAN_AUGMENT_SELECTION"] = "0"  # what a few steps make is not worth keeping
 os.environ["GAN_AUGMENT_DIAGNOSTICS"] = "0"  # seconds of every evaluation, and a few tests' matter
 
-Command = Callable[..., subprocess.CompletedProcess[str]]
+Finished = subprocess.CompletedProcess[str]
+Command = Callable[..., Finished]
 
 
-def start(
+def run_here(*args: object, cwd: Path, env: dict[str, str] | None = None) -> Finished:
+    """Run `gan-augment ARGS...` in this process, in the folder `cwd`; `env` adds variables."""
+    from typer.testing import CliRunner
+
+    from gan_augment_cli.app import app
+
+    words = [str(arg) for arg in args]
+    with chdir(cwd):
+        result = CliRunner().invoke(app, words, env=env, prog_name="gan-augment")
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return subprocess.CompletedProcess(words, result.exit_code, result.stdout, result.stderr)
+
+
+def run_process(
     *args: object, cwd: Path, env: dict[str, str] | None = None, timeout: float = 120
-) -> subprocess.CompletedProcess[str]:
-    """Run `gan-augment ARGS...` as a process; `env` adds variables; a warning is an error."""
+) -> Finished:
+    """Run `gan-augment ARGS...` as a process of its own, where a warning is an error.
+
+    For what only a process shows: signals and exit codes, what is imported, how long help takes.
+    """
     return subprocess.run(
         [sys.executable, "-W", "error", "-m", "gan_augment_cli", *map(str, args)],
         cwd=cwd,
@@ -50,11 +69,17 @@ def start(
 
 @pytest.fixture(scope="session")
 def start_command() -> Command:
-    """`start`, for fixtures that live longer than a test."""
-    return start
+    """`run_here`, for fixtures that live longer than a test; it wants `cwd`."""
+    return run_here
 
 
 @pytest.fixture
 def command(tmp_path: Path) -> Command:
-    """`start` in the test's own folder."""
-    return partial(start, cwd=tmp_path)
+    """`gan-augment ARGS...` in this process and in the test's own folder."""
+    return partial(run_here, cwd=tmp_path)
+
+
+@pytest.fixture
+def command_process(tmp_path: Path) -> Command:
+    """`gan-augment ARGS...` as a process of its own, in the test's own folder."""
+    return partial(run_process, cwd=tmp_path)

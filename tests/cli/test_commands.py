@@ -250,7 +250,7 @@ def test_arrays_in_an_npz_file_are_data_too(command: Command, tmp_path: Path) ->
 
 
 def test_the_demo_measures_and_says_where_things_are(command: Command, tmp_path: Path) -> None:
-    told = answer(command("demo", "out", "--steps", 2, "--seeds", 1, "--json", timeout=300))
+    told = answer(command("demo", "out", "--steps", 2, "--seeds", 1, "--json"))
     assert told["command"] == "demo"
     assert any((tmp_path / "out").iterdir())
 
