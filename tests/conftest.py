@@ -1,4 +1,4 @@
-"""What every test may use: the command line, in this process or in one of its own, without network."""
+"""What every test may use: the command line in this process or its own, and a closed network."""
 
 from __future__ import annotations
 
