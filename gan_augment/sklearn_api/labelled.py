@@ -35,7 +35,7 @@ def labelled(x: Any, y: Any) -> Labelled | None:
         )
     if isinstance(x, LabelledImages | LabelledTable):
         return Labelled(x, form_of_data(x), form_of_labels(x.names, x.names))
-    from gan_augment.data.datasets import read_dataset
+    from gan_augment.data.torch_datasets import read_dataset
 
     read = read_dataset(x)
     return Labelled(read.data, form_of_data(read.data), _labels_of(read))

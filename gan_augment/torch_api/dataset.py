@@ -11,11 +11,9 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
 from gan_augment.config import TopUp
-from gan_augment.data.datasets import DatasetFacts, describe_dataset, map_style, read_dataset
-from gan_augment.data.items.formats import Key, plain_label
-from gan_augment.data.items.pictures import Picture, VectorFormat
-from gan_augment.data.items.ranges import Normalize
 from gan_augment.data.strategy import ClassPlan, after_refusals
+from gan_augment.data.torch_datasets import DatasetFacts, describe_dataset, map_style, read_dataset
+from gan_augment.data.torch_items import Key, Normalize, Picture, VectorFormat, plain_label
 from gan_augment.errors import DataError, UsageError
 from gan_augment.synthesizers.arguments import checked_seed
 from gan_augment.torch_api.generated import GeneratedRows, checked_refresh
@@ -46,8 +44,8 @@ class AugmentedDataset(EpochItems):
     Parameters
     ----------
     dataset
-        A map-style torch dataset whose items are tuples, lists or dicts of an image (PIL, array,
-        tensor) or a vector, and a label.
+        A map-style torch dataset whose items are tuples or lists (image, label), or dicts. An image
+        is a PIL image, an array (H, W, C), a tensor (C, H, W), or a vector.
     augmenter
         GANAugmenter, ImageGAN, TabularGAN, Repeats, Smote, anything that samples, or the folder of
         a saved run. What is not fitted yet is fitted on the dataset's items.
@@ -65,9 +63,9 @@ class AugmentedDataset(EpochItems):
     normalize
         The (mean, std) that the dataset applies to its images. It is never guessed.
     keys
-        (image, label), where they are not the first two or the usual names.
+        (image, label) of items that are dicts, where they are not "image" and "label".
     fill
-        {key: value} of what generated items hold beside image and label.
+        {key: value} of what else generated items hold, where items are dicts.
     image_size
         (height, width) px to fit an unfitted augmenter at; None is at most 64 px a side.
     refresh
@@ -103,7 +101,7 @@ class AugmentedDataset(EpochItems):
     Raises
     ------
     DataError, UsageError
-        As `gan_augment.data.datasets` says, before anything is fitted.
+        As `gan_augment.data.torch_datasets` says, before anything is fitted.
 
     Examples
     --------
@@ -177,10 +175,9 @@ class AugmentedDataset(EpochItems):
         items = self._real.of(where)
         if self._transform is None:
             return items
-        container = self._format.container
-        old = [item[container.picture] for item in items]
+        old = [item[self._format.image] for item in items]
         new = self._transform.of_values(old, self._seeded_by(rows), epoch)
-        return [container.with_picture(item, one) for item, one in zip(items, new, strict=True)]
+        return [self._format.with_image(item, one) for item, one in zip(items, new, strict=True)]
 
     def _lay_out(self, facts: DatasetFacts, plan: Mapping[str, ClassPlan], seed: int) -> None:
         layout = laid_out(facts, plan, seed)

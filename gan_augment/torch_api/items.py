@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
-from gan_augment.data.items.formats import ItemFormat
-from gan_augment.data.items.pictures import ImageFormat
+from gan_augment.data.torch_items import ImageFormat, ItemFormat
 from gan_augment.torch_api.draws import EpochDraws, Index, checked_epoch
 from gan_augment.torch_api.generated import GeneratedRows
 from gan_augment.torch_api.transforms import SeededTransform
@@ -105,7 +104,7 @@ class EpochItems(Dataset[Any]):
             values = picture.decode(made)
         else:
             values = self._transform.of_generated(made, self._seeded_by(rows), epoch)
-        return self._format.made(values, self.labels[rows])
+        return self._format.new_items(values, self.labels[rows])
 
     def _seeded_by(self, rows: NDArray[np.int64]) -> list[int]:
         """Indices as what seeds a transform, each 0 or more."""

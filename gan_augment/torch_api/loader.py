@@ -17,9 +17,8 @@ from torch.utils.data import (
     WeightedRandomSampler,
 )
 
-from gan_augment.data.datasets import map_style, sampler_of
-from gan_augment.data.items.formats import Key
-from gan_augment.data.items.ranges import Normalize
+from gan_augment.data.torch_datasets import map_style, sampler_of
+from gan_augment.data.torch_items import Key, Normalize
 from gan_augment.errors import UsageError
 from gan_augment.torch_api.dataset import AugmentedDataset
 from gan_augment.torch_api.draws import EpochDraws, RankDraws, checked_length

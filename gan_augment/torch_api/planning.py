@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gan_augment.config import TopUp
-from gan_augment.data.datasets import DatasetFacts
-from gan_augment.data.items.formats import plain_label
 from gan_augment.data.labels import encode_labels
 from gan_augment.data.strategy import ClassPlan, choose_classes, targets
+from gan_augment.data.torch_datasets import DatasetFacts
+from gan_augment.data.torch_items import plain_label
 from gan_augment.errors import NoRareClassError
 from gan_augment.synthesizers.topping_up import advised_share, repeated_rows
 from gan_augment.torch_api.models import Sampling, in_python

@@ -10,10 +10,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from gan_augment.data.items.formats import Container, ItemFormat
-from gan_augment.data.items.pictures import Picture, VectorFormat, tensor_images
-from gan_augment.data.items.ranges import Normalize
 from gan_augment.data.sizing import checked_size
+from gan_augment.data.torch_items import (
+    Normalize,
+    Picture,
+    VectorFormat,
+    pair_format,
+    tensor_images,
+)
 from gan_augment.errors import NotFittedError, TooFewAcceptedError, UsageError, unknown_class
 from gan_augment.synthesizers.arguments import checked_counts, checked_seed
 from gan_augment.torch_api.generated import GeneratedRows, checked_refresh
@@ -105,8 +109,7 @@ class SyntheticDataset(EpochItems):
             raise TooFewAcceptedError("; ".join(self._generated.refused.values()))
         self.classes = tuple(fitted.classes_)
         picture = _picture(self._generated.shape, normalize, image_size)
-        container = Container(tuple, (0, 1), picture=0, label=1)
-        self._format = ItemFormat(container, picture, labels=tuple(range(len(self.classes))))
+        self._format = pair_format(picture, range(len(self.classes)))
         self._transform = None
         if transform is not None:
             self._transform = SeededTransform(transform, picture, self._seed)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from gan_augment import global_generators
 from gan_augment.augment.classical import Pipeline, seed_pipeline
-from gan_augment.data.items.pictures import ImageFormat, Picture
+from gan_augment.data.torch_items import ImageFormat, Picture
 from gan_augment.errors import UsageError
 from gan_augment.randomness import derived_seed
 

@@ -13,7 +13,7 @@ import pytest
 import torch
 from PIL import Image
 from torch.utils.data import ConcatDataset, DataLoader, Subset, TensorDataset
-from torch_items import Items, LabelledPicture
+from torch_items import Items
 
 from gan_augment import (
     AugmentedDataset,
@@ -24,8 +24,8 @@ from gan_augment import (
     TabularGAN,
     TopUp,
 )
-from gan_augment.data.datasets import read_dataset
 from gan_augment.data.strategy import targets
+from gan_augment.data.torch_datasets import read_dataset
 from gan_augment.errors import (
     NoRareClassError,
     TooFewAcceptedError,
@@ -219,17 +219,21 @@ def test_dicts_need_what_else_their_items_hold(images: TensorDataset) -> None:
     assert AugmentedDataset(items, Repeats(), synthetic_share=0).counts["7"]["repeat"] == 36
 
 
-def test_named_tuples_of_pil_images(images: TensorDataset, gan: ImageGAN) -> None:
+def test_dicts_of_pil_images(images: TensorDataset, gan: ImageGAN) -> None:
     def picture(x: torch.Tensor) -> Image.Image:
         return Image.fromarray((x[0] * 255).round().byte().numpy())
 
-    items = Items([LabelledPicture(picture(x), str(int(y)), "p") for x, y in images])
-    data = AugmentedDataset(items, gan, fill={2: None}, transform=lambda image: image.rotate(90))
+    items = Items([{"foto": picture(x), "class": str(int(y)), "path": "p"} for x, y in images])
+    data = AugmentedDataset(
+        items,
+        gan,
+        keys=("foto", "class"),
+        fill={"path": None},
+        transform=lambda image: image.rotate(90),
+    )
     for item in (data[0], data[-1]):
-        assert type(item) is LabelledPicture
-        assert item.image.size == (8, 8)
-    assert data[-1].label == "7"
-    assert data[-1].path is None
+        assert item["foto"].size == (8, 8)
+    assert list(data[-1].items())[1:] == [("class", "7"), ("path", None)]
 
 
 def test_larger_items_get_generated_ones_of_their_size(gan: ImageGAN) -> None:

@@ -223,7 +223,7 @@ def test_all_that_a_dataset_takes_is_passed_on(images: TensorDataset, tmp_path: 
     assert set(of_loader) - shared == {"loader", "augmenter", "length"}
     for name in shared:
         assert of_loader[name].default == of_dataset[name].default
-    items = Items([(y, x, 0) for x, y in images])
+    items = Items([{"class": y, "foto": x, "row": 0} for x, y in images])
     new = augment_loader(
         DataLoader(items, shuffle=True),
         Repeats(),
@@ -233,8 +233,8 @@ def test_all_that_a_dataset_takes_is_passed_on(images: TensorDataset, tmp_path: 
         classes=7,
         transform=lambda image: image * 0,
         normalize=(0, 1),
-        keys=(1, 0),
-        fill={2: 1},
+        keys=("foto", "class"),
+        fill={"row": 1},
         image_size=(8, 8),
         refresh="epoch",
         cache=tmp_path,
@@ -242,7 +242,7 @@ def test_all_that_a_dataset_takes_is_passed_on(images: TensorDataset, tmp_path: 
     )
     assert new.dataset.counts["7"] == {"real": 4, "repeat": 0, "synthetic": 56, "companion": 0}
     assert len(list(tmp_path.iterdir())) == 1
-    label, image, extra = new.dataset[-1]
+    label, image, extra = new.dataset[-1].values()
     assert (int(label), float(image.abs().max()), extra) == (7, 0, 1)
 
 

@@ -9,7 +9,7 @@ import torch
 from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
 from gan_augment import AugmentedDataset, ImageGAN, Repeats
-from gan_augment.data.datasets import read_dataset
+from gan_augment.data.torch_datasets import read_dataset
 from gan_augment.errors import (
     DataError,
     NoRareClassError,

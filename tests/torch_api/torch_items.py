@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import random
-from collections import namedtuple
 from typing import Any
 
 import numpy as np
 import torch
 from torch.utils.data import Dataset
-
-LabelledPicture = namedtuple("LabelledPicture", ["image", "label", "path"])
 
 
 class Items(Dataset):

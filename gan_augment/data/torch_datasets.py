@@ -1,7 +1,6 @@
 """Torch datasets and loaders as labelled data: map-style ones, of images or of vectors.
 
-How an item is put together is in `items/formats.py`, how it holds its picture in
-`items/pictures.py`.
+What an item holds, and how, is in `torch_items.py`.
 """
 
 from __future__ import annotations
@@ -10,21 +9,25 @@ import copy
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader, IterableDataset, Subset, SubsetRandomSampler
+from torch.utils.data import (
+    ConcatDataset,
+    DataLoader,
+    IterableDataset,
+    Subset,
+    SubsetRandomSampler,
+    TensorDataset,
+)
 
 from gan_augment import global_generators
 from gan_augment.config import DataKind
 from gan_augment.data.arrays import label_pixels
 from gan_augment.data.contract import LabelledImages, LabelledTable
-from gan_augment.data.items.formats import ItemFormat, Key, keys_of, plain_label
-from gan_augment.data.items.labels import declared_labels
-from gan_augment.data.items.pictures import ImageFormat, VectorFormat, picture_format, same_picture
-from gan_augment.data.items.ranges import Normalize
 from gan_augment.data.labels import encode_labels
 from gan_augment.data.sizing import (
     LONGEST_SIDE_PX,
@@ -34,6 +37,16 @@ from gan_augment.data.sizing import (
     resize_image,
 )
 from gan_augment.data.targets import MOST_REAL_LABELS
+from gan_augment.data.torch_items import (
+    ImageFormat,
+    ItemFormat,
+    Key,
+    Normalize,
+    VectorFormat,
+    item_format,
+    plain_label,
+    same_image,
+)
 from gan_augment.errors import DataError
 from gan_augment.user_warnings import warn
 
@@ -87,15 +100,30 @@ def read_dataset(
 ) -> ReadDataset:
     """Decode every item of a map-style torch dataset, or of a loader's (its subset, if it has one).
 
-    Items are tuples, lists or dicts of an image (PIL, array or tensor; any usual layout; 0..255 or
-    0..1) or a vector, and a label; keys: (image, label), where they are not the usual ones.
-    normalize: the (mean, std) that the dataset applies, to be undone; never guessed.
-    image_size: (height, width) px; None keeps the items' own where it is one of at most 64 px, else
-    `sizing.model_size`. known: the format, where `describe_dataset` found it already.
-    Ids are "row-000000", by position. Classes are named `str(label)`.
-    The process's global generators are as before afterwards; a warning if an item read twice
-    differs. Raises DataError, UsageError.
+    Ids are "row-000000", by position. Classes are named `str(label)`. The process's global
+    generators are as before afterwards; a warning if an item read twice differs.
 
+    Parameters
+    ----------
+    source
+        Its items are tuples or lists (image, label), or dicts; an image is a PIL image, an array
+        (H, W, C) or a tensor (C, H, W), 0..255 or 0..1, or a vector.
+    normalize
+        The (mean, std) that the dataset applies, to be undone; never guessed.
+    keys
+        (image, label) of dicts, where they are not "image" and "label".
+    image_size
+        (height, width) px; None keeps the items' own where it is one of at most 64 px, else
+        `sizing.model_size`.
+    known
+        The format, where `describe_dataset` returned it already.
+
+    Raises
+    ------
+    DataError, UsageError
+
+    Examples
+    --------
     >>> import torch
     >>> from torch.utils.data import TensorDataset
     >>> dataset = TensorDataset(torch.rand(3, 1, 8, 8), torch.tensor([0, 7, 7]))
@@ -104,26 +132,29 @@ def read_dataset(
     ({'0': 1, '7': 2}, (8, 8, 1), 'CHW')
     """
     how = checked_resize(resize)
-    asked = None if image_size is None else checked_size(image_size)
+    size = None if image_size is None else checked_size(image_size)
     with global_generators.kept():
         dataset = map_style(source)
-        form = known or _looked_at(dataset, keys, normalize)
-        picture, values, read = form.picture, [], []
-        size = asked or (_size_to_read(picture) if isinstance(picture, ImageFormat) else None)
+        form = known or _format_of(dataset, keys, normalize)
+        picture, values, images = form.picture, [], []
+        if size is None and isinstance(picture, ImageFormat):
+            size = _size_to_read(picture)
         for row in range(len(dataset)):
             item = dataset[row]
-            values.append(item[form.container.label])
+            values.append(item[form.label])
             try:
-                one = picture.encode(form.picture_of(item))
+                image = picture.encode(item[form.image])
             except DataError as error:
                 raise DataError(f"item {row}: {error}") from None
-            read.append(one if size is None else resize_image(one, size, how))
+            images.append(image if size is None else resize_image(image, size, how))
     plain = [plain_label(value, f"item {row}") for row, value in enumerate(values)]
     labels, names = _encoded(plain)
-    form = replace(form, labels=_examples(labels, len(names), values))
+    form = replace(form, labels=_examples(labels, values))
     if isinstance(picture, VectorFormat):
-        return ReadDataset(_table(np.stack(read), plain), form)
-    data = label_pixels(np.stack(read), labels, class_names=names)
+        from gan_augment.data.tables import read_frame
+
+        return ReadDataset(read_frame(np.stack(images), y=plain).table, form)
+    data = label_pixels(np.stack(images), labels, class_names=names)
     return ReadDataset(data, form, _size_notes(picture, size))
 
 
@@ -143,27 +174,20 @@ def describe_dataset(
     """
     with global_generators.kept():
         dataset = map_style(source)
-        form = _looked_at(dataset, keys, normalize)
-        key = form.container.label
-        declared = declared_labels(dataset, key)
+        form = _format_of(dataset, keys, normalize)
+        key = form.label
+        declared = _declared_labels(dataset)
         if declared is not None:
             labels, names = _encoded(declared)
-            rows = [*_first_rows(labels, len(names)), *_spread(len(dataset), _CHECKED)]
-            found = {row: dataset[row][key] for row in dict.fromkeys(rows)}
-            odd = [row for row, value in found.items() if not _named_so(value, names[labels[row]])]
-            if not odd:
-                examples = tuple(_own(found[row]) for row in rows[: len(names)])
+            rows = [*_first_rows(labels), *_spread(len(dataset), _CHECKED)]
+            checked = {row: dataset[row][key] for row in dict.fromkeys(rows)}
+            if all(_named_so(value, names[labels[row]]) for row, value in checked.items()):
+                examples = tuple(_own(checked[row]) for row in rows[: len(names)])
                 return DatasetFacts(labels, names, replace(form, labels=examples))
-            _log.info(
-                "the labels that the dataset declares are not those of its items (item %d), so "
-                "every item is read",
-                odd[0],
-            )
-        else:
-            _log.info("the dataset declares no labels (targets, labels), so every item is read")
+        _log.info("the dataset declares no labels, or others than its items; every item is read")
         values = [dataset[row][key] for row in range(len(dataset))]
     labels, names = _encoded([plain_label(v, f"item {row}") for row, v in enumerate(values)])
-    form = replace(form, labels=_examples(labels, len(names), values))
+    form = replace(form, labels=_examples(labels, values))
     return DatasetFacts(labels, names, form)
 
 
@@ -200,17 +224,51 @@ def sampler_of(loader: DataLoader[Any]) -> Any:
     return getattr(loader.batch_sampler, "sampler", None) if given else loader.sampler
 
 
-def _looked_at(
+def _declared_labels(dataset: Any) -> list[Any] | None:
+    """The labels that a dataset declares, one an item, as plain values; None where it does not.
+
+    They stand in `targets` or `labels` (as torchvision has them), in the second tensor of a
+    TensorDataset, and behind Subset and ConcatDataset. An item's own label may be another, where
+    the dataset has a target transform.
+    """
+    if isinstance(dataset, Subset):
+        inner = _declared_labels(dataset.dataset)
+        return None if inner is None else [inner[int(i)] for i in dataset.indices]
+    if isinstance(dataset, ConcatDataset):
+        parts = [_declared_labels(part) for part in dataset.datasets]
+        known = [part for part in parts if part is not None]
+        return list(chain.from_iterable(known)) if len(known) == len(parts) else None
+    if isinstance(dataset, TensorDataset):
+        return _one_a_row(dataset.tensors[1], len(dataset))
+    for name in ("targets", "labels"):
+        labels = _one_a_row(getattr(dataset, name, None), len(dataset))
+        if labels is not None:
+            return labels
+    return None
+
+
+def _one_a_row(values: Any, n: int) -> list[Any] | None:
+    """n plain values, or None where these are none."""
+    if values is None or callable(values) or isinstance(values, str | bytes | dict):
+        return None
+    try:
+        array = values.detach().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)
+    except (TypeError, ValueError):  # ragged: several labels an item
+        return None
+    if array.shape not in ((n,), (n, 1)):
+        return None
+    rows: list[Any] = array.reshape(n).tolist()
+    return rows
+
+
+def _format_of(
     dataset: Any, keys: tuple[Key, Key] | None, normalize: Normalize | None
 ) -> ItemFormat:
     """What the items look like, by a few of them."""
-    items = [dataset[row] for row in _spread(len(dataset), _LOOKED_AT)]
-    container = keys_of(items[0], keys)
-    held = [item[container.picture] for item in items]
-    again = [dataset[row][container.picture] for row in range(min(len(dataset), _READ_TWICE))]
-    first = [dataset[row][container.picture] for row in range(len(again))]
-    form = ItemFormat(container, picture_format(held, normalize))
-    if not all(same_picture(a, b) for a, b in zip(first, again, strict=True)):
+    form = item_format([dataset[row] for row in _spread(len(dataset), _LOOKED_AT)], normalize, keys)
+    rows = range(min(len(dataset), _READ_TWICE))
+    once, again = ([dataset[row][form.image] for row in rows] for _ in range(2))
+    if not all(same_image(a, b) for a, b in zip(once, again, strict=True)):
         warn(
             "an item read twice has different pixels: the dataset has a random transform, which "
             "the generator would learn and which would not touch generated images. Take it out of "
@@ -239,15 +297,14 @@ def _encoded(plain: Sequence[Any]) -> tuple[NDArray[np.int64], tuple[str, ...]]:
     return encode_labels(listed)
 
 
-def _first_rows(labels: NDArray[np.int64], classes: int) -> list[int]:
+def _first_rows(labels: NDArray[np.int64]) -> list[int]:
     """The first row of each class, all of which have one."""
-    _, rows = np.unique(labels, return_index=True)
-    assert len(rows) == classes
-    return [int(row) for row in rows]
+    rows: list[int] = np.unique(labels, return_index=True)[1].tolist()
+    return rows
 
 
-def _examples(labels: NDArray[np.int64], classes: int, values: Sequence[Any]) -> tuple[Any, ...]:
-    return tuple(_own(values[row]) for row in _first_rows(labels, classes))
+def _examples(labels: NDArray[np.int64], values: Sequence[Any]) -> tuple[Any, ...]:
+    return tuple(_own(values[row]) for row in _first_rows(labels))
 
 
 def _own(label: Any) -> Any:
@@ -277,9 +334,3 @@ def _size_notes(picture: ImageFormat, size: tuple[int, int] | None) -> tuple[str
         f"images of {about}{picture.size[0]} x {picture.size[1]} px are read at {size[0]} x "
         f"{size[1]} px",
     )
-
-
-def _table(rows: NDArray[Any], plain: Sequence[Any]) -> LabelledTable:
-    from gan_augment.data.tables import read_frame
-
-    return read_frame(rows, y=list(plain)).table

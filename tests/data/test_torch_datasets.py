@@ -18,7 +18,7 @@ from torch.utils.data import (
     TensorDataset,
 )
 
-from gan_augment.data.datasets import describe_dataset, read_dataset
+from gan_augment.data.torch_datasets import describe_dataset, read_dataset
 from gan_augment.errors import DataError, UsageError
 
 MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
@@ -66,7 +66,6 @@ PICTURES = {
     "uint8 tensors": (list(first(levels())), None),
     "float tensors": (list(first(levels()).float().div(255)), None),
     "grey tensors (H, W)": (list(torch.from_numpy(levels(1)[..., 0])), None),
-    "tensors (H, W, C)": (list(torch.from_numpy(levels())), None),
     "float 0..255 tensors": (list(first(levels()).float()), None),
     "int64 tensors": (list(first(levels()).long()), None),
     "boolean tensors": (list(first(levels()) > 127), None),
@@ -77,7 +76,6 @@ PICTURES = {
     "normalised 0..255": (list((first(levels()).float() - 127.5) / 127.5), (127.5, 127.5)),
     "uint8 arrays": (list(levels()), None),
     "grey arrays": (list(levels(1)[..., 0]), None),
-    "arrays (C, H, W)": (list(levels().transpose(0, 3, 1, 2)), None),
     "float arrays": (list((levels() / 255).astype(np.float32)), None),
     "double arrays": (list(levels() / 255), None),
     "boolean arrays": (list(levels() > 127), None),
@@ -114,15 +112,11 @@ def test_pixels_are_read_to_the_level(name: str) -> None:
     np.testing.assert_array_equal(read.data.pixels, levels())
 
 
-Pair = namedtuple("Pair", ["picture", "kind"])
 CONTAINERS = {
     "tuples": lambda x, y: (x, y),
     "lists": lambda x, y: [x, y],
-    "named tuples": Pair,
     "dicts": lambda x, y: {"image": x, "label": y},
-    "dicts, label first": lambda x, y: {"target": y, "pixel_values": x},
-    "dicts of other names": lambda x, y: {"foto": x, "klasse": y},
-    "ordered dicts": lambda x, y: OrderedDict(x=x, y=y),
+    "dicts, label first": lambda x, y: {"label": y, "image": x},
 }
 
 
@@ -131,7 +125,7 @@ def test_new_items_are_held_as_the_old_ones(name: str) -> None:
     x = list(first(levels()))
     items = [CONTAINERS[name](a, b) for a, b in zip(x, Y, strict=True)]
     read = read_dataset(items)
-    made = read.format.made(read.format.picture.decode(read.data.pixels), read.data.labels)
+    made = read.format.new_items(read.format.picture.decode(read.data.pixels), read.data.labels)
     for old, new in zip(items, made, strict=True):
         assert type(new) is type(old)
         if isinstance(old, dict):
@@ -157,7 +151,7 @@ LABELS = {
 def test_labels_are_of_the_items_own_type(name: str) -> None:
     values = LABELS[name]
     facts = describe_dataset(list(zip(levels(), values, strict=True)))
-    made = facts.format.made(list(levels()), facts.labels)
+    made = facts.format.new_items(list(levels()), facts.labels)
     for old, (_, new) in zip(values, made, strict=True):
         assert type(new) is type(old)
         assert np.array_equal(new, old)
@@ -234,12 +228,18 @@ def test_reading_leaves_the_global_generators_alone() -> None:
     assert caught[0].filename == __file__  # it points at the caller's line
 
 
+Pair = namedtuple("Pair", ["picture", "kind"])
 REFUSED = {
     "a number": (5, "expected a map-style torch Dataset"),
     "nothing": ([], "no items"),
     "no label": (TensorDataset(first(levels())), "holds 1 part"),
+    "three parts": ([(levels()[0], 0, 1)] * 3, "holds 3 parts; .* or a dict with keys="),
     "bare tensors": (first(levels()), "expected a tuple, a list or a dict"),
-    "label first": (list(zip(Y, levels(), strict=True)), "keys="),
+    "a named tuple": ([Pair(levels()[0], 0)] * 3, r"is a Pair; .*return \(image, label\)"),
+    "another mapping": ([OrderedDict(image=levels()[0], label=0)] * 3, "is a OrderedDict"),
+    "label first": (list(zip(Y, levels(), strict=True)), "part 0 of an item is a int"),
+    "tensors (H, W, C)": (list(zip(torch.from_numpy(levels()), Y, strict=True)), "permute"),
+    "arrays (C, H, W)": (list(zip(levels().transpose(0, 3, 1, 2), Y, strict=True)), "transpose"),
     "several labels": (TensorDataset(first(levels()), torch.ones(ROWS, 3)), "several labels"),
     "regression": (TensorDataset(torch.rand(40, 3), torch.rand(40)), "regression target"),
     "no class": (list(zip(levels(), [None] * ROWS, strict=True)), "is a NoneType"),
@@ -254,6 +254,7 @@ REFUSED = {
     "two kinds": ([(levels()[0], 0), (first(levels())[0], 1)], "several types"),
     "two shapes": ([(levels()[0], 0), (levels()[0][..., :1], 1)], "channels"),
     "16 bit PIL": ([(Image.new("I;16", (9, 9)), 0)] * 3, "convert"),
+    "CMYK": ([(Image.new("CMYK", (9, 9)), 0)] * 3, r"image.convert\('RGB'\)"),
     "which key": ([{"a": levels()[0], "b": levels()[0], "y": 1}] * 2, "which part"),
 }
 
@@ -287,12 +288,14 @@ def test_another_normalisation_than_the_datasets_is_noticed() -> None:
 
 
 def test_keys_say_which_part_is_which() -> None:
-    items = [(row, image, y) for row, (image, y) in enumerate(zip(levels(), Y, strict=True))]
-    read = read_dataset(items, keys=(1, 2))
+    items = [{"foto": x, "klasse": y, "row": 1} for x, y in zip(levels(), Y, strict=True)]
+    read = read_dataset(items, keys=("foto", "klasse"))
     assert read.data.counts == {"0": 15, "3": 5}
-    assert read.format.container.others == (0,)
-    with pytest.raises(UsageError, match="an item holds 0, 1, 2, not 5"):
-        read_dataset(items, keys=(1, 5))
+    assert read.format.others == ("row",)
+    with pytest.raises(UsageError, match="an item holds 'foto', 'klasse', 'row', not 'class'"):
+        read_dataset(items, keys=("foto", "class"))
+    with pytest.raises(UsageError, match="for items that are dicts"):
+        read_dataset(list(zip(levels(), Y, strict=True)), keys=(0, 1))
 
 
 def test_what_else_items_hold_must_be_said() -> None:
@@ -304,5 +307,5 @@ def test_what_else_items_hold_must_be_said() -> None:
         form.with_fill({"pahts": ""})
     with pytest.raises(UsageError, match="which is made"):
         form.with_fill({"path": "", "label": 0})
-    (made,) = form.with_fill({"path": ""}).made([items[0]["image"]], np.array([1]))
+    (made,) = form.with_fill({"path": ""}).new_items([items[0]["image"]], np.array([1]))
     assert made == {"image": items[0]["image"], "label": 3, "path": ""}

@@ -1,1 +1,0 @@
-"""Items of torch datasets as pictures and rows of the contract, and back."""

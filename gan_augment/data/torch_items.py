@@ -1,0 +1,582 @@
+"""What items of torch datasets hold: an image or a vector, and a label; and new ones like them.
+
+An item is a pair (image, label), as a tuple or a list, or a dict. Reading whole datasets is done in
+`torch_datasets.py`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from gan_augment.data.sizing import resize_batch
+from gan_augment.errors import DataError, UsageError, did_you_mean
+
+Key = Hashable
+"""A key of an item that is a dict, or a position in a pair."""
+
+Normalize = tuple[float | Sequence[float], float | Sequence[float]]
+"""(mean, std), one number or one a channel, as torchvision's `Normalize` takes them."""
+
+Layout = Literal["HW", "HWC", "CHW"]
+_KEYS = ("image", "label")  # of a dict, unless other keys are passed
+_CHANNELS = {"1": 1, "L": 1, "LA": 2, "RGB": 3, "RGBA": 4}  # of Pillow's modes
+_FEW_CHANNELS = 4
+_DARK = 64  # floats that end below are 0..255 only if they are whole numbers
+_NORMALIZE = "if the dataset normalises its images, pass normalize=(mean, std), as it uses them"
+
+
+@dataclass(frozen=True)
+class ImageFormat:
+    """How items hold their image.
+
+    Attributes
+    ----------
+    kind
+        "pil" (of Pillow's `mode`), "numpy" (H, W) or (H, W, C), or "torch" (H, W) or (C, H, W),
+        with its `dtype`, `layout`, class of tensor and device.
+    size
+        (height, width) px, the median where they differ (`varies`).
+    white
+        What 255 is in the item's unit before it is normalised: 1 or 255.
+    mean, std
+        float64 (C,) or (1,), or None.
+    """
+
+    kind: Literal["pil", "numpy", "torch"]
+    size: tuple[int, int]
+    channels: int
+    varies: bool = False
+    mode: str = ""
+    layout: Layout = "HWC"
+    dtype: Any = None
+    white: float = 255.0
+    mean: NDArray[np.float64] | None = None
+    std: NDArray[np.float64] | None = None
+    tensor: type[Tensor] = Tensor
+    device: torch.device | None = None
+
+    def encode(self, value: Any) -> NDArray[np.uint8]:
+        """One image as uint8 (H, W, C). Raises DataError for values outside of the range."""
+        if self.kind == "pil":
+            return _pil_pixels(value, self.mode)
+        pixels = _channels_last(_as_array(value), self.layout)
+        if pixels.shape[2] != self.channels:
+            raise DataError(
+                f"an image has {pixels.shape[2]} channels and others have {self.channels}; make "
+                "them one kind in the dataset"
+            )
+        if pixels.dtype == np.bool_:
+            return pixels.astype(np.uint8) * np.uint8(255)
+        if pixels.dtype == np.uint8 and self.mean is None:
+            return np.ascontiguousarray(pixels, dtype=np.uint8)
+        return self._levels(pixels.astype(np.float64))
+
+    def decode(self, pixels: NDArray[np.uint8]) -> list[Any]:
+        """Images uint8 (N, H, W, C) as N values of the items' own kind; resized nowhere."""
+        if self.kind == "pil":
+            return [_pil_image(image, self.mode) for image in pixels]
+        numbers = self._numbers(pixels)
+        if self.layout == "HW":
+            numbers = numbers[..., 0]
+        elif self.layout == "CHW":
+            n, height, width, channels = numbers.shape
+            if channels > 1:
+                numbers = np.ascontiguousarray(numbers.transpose(0, 3, 1, 2))
+            else:  # its strides, which torch.stack looks at, stay plain
+                numbers = numbers.reshape(n, 1, height, width)
+        return _rows_like_items(numbers, self)
+
+    def resized(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Images uint8 (N, H, W, C) at the items' size."""
+        return resize_batch(pixels, self.size)
+
+    def _levels(self, values: NDArray[np.float64]) -> NDArray[np.uint8]:
+        """Numbers in the items' unit as rounded levels 0..255."""
+        if self.mean is not None and self.std is not None:
+            values = values * self.std + self.mean
+        levels = np.rint(values * (255.0 / self.white))
+        # a level beyond either end is what normalised half precision loses
+        if not (levels.min() >= -1 and levels.max() <= 256):  # NaN is refused too
+            raise _out_of_range(values, self.white, self.mean is not None)
+        return np.clip(levels, 0, 255).astype(np.uint8)
+
+    def _numbers(self, pixels: NDArray[np.uint8]) -> NDArray[Any]:
+        """Levels (N, H, W, C) in the items' unit, in the order of steps that torchvision takes.
+
+        By NumPy, since torch would start threads for a batch of small images.
+        """
+        kind = self._array_dtype
+        if kind == np.bool_:
+            return pixels >= 128
+        if self.white == 255 and self.mean is None:
+            return pixels.astype(kind)  # a copy, even of uint8
+        real = np.float64 if kind == np.float64 else np.float32
+        white = real(255 / self.white)
+        x: NDArray[Any] = np.divide(pixels, white, dtype=real)
+        if self.mean is not None and self.std is not None:
+            x -= self.mean.astype(real)
+            x /= self.std.astype(real)
+        return x.astype(kind, copy=False)
+
+    @cached_property
+    def _array_dtype(self) -> np.dtype[Any]:
+        return _numpy_dtype(self.kind, self.dtype)
+
+
+@dataclass(frozen=True)
+class VectorFormat:
+    """How items hold a vector of `length` numbers: "numpy" or "torch", and its dtype."""
+
+    kind: Literal["numpy", "torch"]
+    length: int
+    dtype: Any
+    tensor: type[Tensor] = Tensor
+    device: torch.device | None = None
+
+    def encode(self, value: Any) -> NDArray[Any]:
+        """One vector as an array (length,)."""
+        array = _as_array(value)
+        if array.shape != (self.length,):
+            raise DataError(
+                f"an item is a vector of shape {array.shape}, and others are of ({self.length},)"
+            )
+        return array
+
+    def decode(self, rows: NDArray[Any]) -> list[Any]:
+        """Rows (N, length) as N vectors of the items' own kind."""
+        own = rows.astype(self.dtype) if self.kind == "numpy" else np.array(rows)
+        return _rows_like_items(own, self)
+
+    @property
+    def array_dtype(self) -> np.dtype[Any]:
+        """NumPy's dtype of `encode`."""
+        return _numpy_dtype(self.kind, self.dtype)
+
+
+Picture = ImageFormat | VectorFormat
+
+
+@dataclass(frozen=True)
+class ItemFormat:
+    """What items are like, for reading them and for new ones of the same kind.
+
+    Attributes
+    ----------
+    kind
+        tuple, list or dict.
+    keys
+        All keys of an item, in order; 0 and 1 of a pair.
+    image, label
+        The two of `keys` that hold the image (or vector) and the label.
+    picture
+        How the image or vector is held.
+    labels
+        By class index, a label as items hold it.
+    fill
+        {key: value} of what else new items hold.
+    """
+
+    kind: type
+    keys: tuple[Key, ...]
+    image: Key
+    label: Key
+    picture: Picture
+    labels: tuple[Any, ...] = ()
+    fill: Mapping[Key, Any] = field(default_factory=dict)
+
+    @property
+    def others(self) -> tuple[Key, ...]:
+        """Keys of what is neither image nor label."""
+        return tuple(key for key in self.keys if key not in (self.image, self.label))
+
+    def new_items(self, images: Sequence[Any], codes: NDArray[np.int64]) -> list[Any]:
+        """New items of images (or vectors) in the items' own type and class indices (N,)."""
+        pairs = zip(images, [self.labels[code] for code in codes.tolist()], strict=True)
+        if self.kind is tuple:
+            return list(pairs)
+        if self.kind is list:
+            return [list(pair) for pair in pairs]
+        items = [{**self.fill, self.image: image, self.label: label} for image, label in pairs]
+        return [{key: item[key] for key in self.keys} for item in items]
+
+    def with_image(self, item: Any, image: Any) -> Any:
+        """An item with another image (or vector); the item passed stays as it is."""
+        if self.kind is dict:
+            return {**item, self.image: image}
+        return self.kind((image, item[1]))
+
+    def with_fill(self, fill: Mapping[Key, Any] | None) -> ItemFormat:
+        """The same, knowing what new items hold beside image and label.
+
+        Raises UsageError where a key is missing or unknown.
+        """
+        others, values = self.others, dict(fill or {})
+        for key in values:
+            if key in (self.image, self.label):
+                raise UsageError(f"fill names {key!r}, the items' image or label, which is made")
+            if key not in others:
+                known = f"the items also hold {others}" if others else "the items hold nothing else"
+                guess = did_you_mean(str(key), [str(name) for name in others])
+                raise UsageError(f"fill names {key!r}; {known}.{guess}")
+        missing = [key for key in others if key not in values]
+        if missing:
+            cure = ", ".join(f"{key!r}: ..." for key in missing)
+            raise UsageError(
+                f"the items also hold {', '.join(map(repr, missing))}, which is not generated; say "
+                f"what synthetic items hold there: fill={{{cure}}}"
+            )
+        return replace(self, fill=values)
+
+
+def item_format(
+    items: Sequence[Any], normalize: Normalize | None = None, keys: tuple[Key, Key] | None = None
+) -> ItemFormat:
+    """What the items of a dataset look like, by a few of them.
+
+    Parameters
+    ----------
+    normalize
+        The (mean, std) that the dataset applies to its images.
+    keys
+        The two keys (image, label) of items that are dicts; None: "image" and "label".
+
+    Raises
+    ------
+    DataError, UsageError
+        For items that are neither pairs nor dicts, and images of a kind or range that is not known.
+
+    Examples
+    --------
+    >>> item_format([{"path": "a.png", "image": np.zeros((8, 8)), "label": 3}]).others
+    ('path',)
+    """
+    item = items[0]
+    if type(item) is dict:
+        listed = tuple(item)
+        image, label = _named_keys(keys, listed)
+    else:
+        listed, image, label = (0, 1), 0, 1
+        _check_pair(item, keys)
+    if not _is_image(item[image]):
+        shape = f" of shape {tuple(item[image].shape)}" if hasattr(item[image], "shape") else ""
+        raise DataError(
+            f"part {image!r} of an item is a {type(item[image]).__name__}{shape}; expected a PIL "
+            "image, an array (H, W), (H, W, C) or (columns,), or a tensor (H, W), (C, H, W) or "
+            "(columns,)"
+        )
+    plain_label(item[label], f"item 0 (part {label!r})")
+    picture = _picture_format([one[image] for one in items], normalize)
+    return ItemFormat(type(item), listed, image, label, picture)
+
+
+def pair_format(picture: Picture, labels: Sequence[Any]) -> ItemFormat:
+    """The format of tuples (image, label), labels by class index."""
+    return ItemFormat(tuple, (0, 1), 0, 1, picture, tuple(labels))
+
+
+def tensor_images(
+    size: tuple[int, int], channels: int, normalize: Normalize | None = None
+) -> ImageFormat:
+    """Images as float32 tensors (C, H, W) in 0..1, or normalised: what torchvision would give."""
+    mean, std = _mean_and_std(normalize, channels)
+    return ImageFormat(
+        kind="torch",
+        size=size,
+        channels=channels,
+        layout="CHW",
+        dtype=torch.float32,
+        white=_white([], mean, std),
+        mean=mean,
+        std=std,
+    )
+
+
+def plain_label(value: Any, where: str) -> str | bool | int | float:
+    """A label as a plain value. Raises DataError for one-hot and several labels, and for None.
+
+    >>> plain_label(np.array([3]), "item 0"), plain_label(np.True_, "item 1")
+    (3, True)
+    """
+    if isinstance(value, Tensor | np.ndarray):
+        n = value.numel() if isinstance(value, Tensor) else value.size
+        if n != 1:
+            raise DataError(
+                f"the label of {where} has shape {tuple(value.shape)}; expected one class. For "
+                "one-hot labels give label.argmax(); several labels an item are not supported."
+            )
+        value = value.item()
+    elif isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, str | bool | int | float):
+        return value
+    raise DataError(
+        f"the label of {where} is a {type(value).__name__}; expected text, a whole number or a "
+        "boolean"
+    )
+
+
+def same_image(one: Any, other: Any) -> bool:
+    """Whether two values hold the same numbers."""
+    if isinstance(one, Image.Image):
+        return bool(one.size == other.size and one.tobytes() == other.tobytes())
+    a, b = _as_array(one), _as_array(other)
+    return a.shape == b.shape and bool(np.array_equal(a, b, equal_nan=a.dtype.kind == "f"))
+
+
+def _named_keys(keys: Any, listed: tuple[Key, ...]) -> tuple[Key, Key]:
+    """The keys of a dict's image and label. Raises UsageError and DataError."""
+    names = ", ".join(map(repr, listed))
+    if keys is None:
+        if all(key in listed for key in _KEYS):
+            return _KEYS
+        raise DataError(
+            f"which part of an item is the image, which the label? It holds {names}. Say so: "
+            "keys=('image', 'label')"
+        )
+    if not isinstance(keys, tuple | list) or len(keys) != 2 or keys[0] == keys[1]:
+        raise UsageError(f"keys={keys!r}; expected (image, label), two of {names}")
+    for key in keys:
+        if key not in listed:
+            guess = did_you_mean(str(key), [str(name) for name in listed])
+            raise UsageError(f"keys={keys!r}; an item holds {names}, not {key!r}.{guess}")
+    return keys[0], keys[1]
+
+
+def _check_pair(item: Any, keys: object) -> None:
+    cure = "return (image, label), or a dict with keys=(image, label), from the dataset"
+    if type(item) not in (tuple, list):
+        raise DataError(
+            f"an item is a {type(item).__name__}; expected a tuple, a list or a dict of an image "
+            f"(or a vector) and its label: {cure}"
+        )
+    if len(item) != 2:
+        parts = "1 part" if len(item) == 1 else f"{len(item)} parts"
+        raise DataError(f"an item holds {parts}; expected an image and a label: {cure}")
+    if keys is not None:
+        raise UsageError(
+            f"keys={keys!r} are for items that are dicts, and the items are pairs (image, label)"
+        )
+
+
+def _is_image(value: object) -> bool:
+    """Whether a value can be an item's image or vector."""
+    if isinstance(value, Tensor):
+        return 1 <= value.ndim <= 3 and value.numel() > 1
+    if isinstance(value, np.ndarray):
+        return 1 <= value.ndim <= 3 and value.size > 1
+    return isinstance(value, Image.Image)
+
+
+def _picture_format(values: Sequence[Any], normalize: Normalize | None) -> Picture:
+    """How the images or vectors are held. Raises DataError where they are of several kinds."""
+    kinds = {_kind(value) for value in values}
+    if len(kinds) > 1:
+        raise DataError(
+            f"the images are of several types: {', '.join(sorted(map(str, kinds)))}; expected one"
+        )
+    first = values[0]
+    if isinstance(first, Image.Image):
+        if normalize is not None:
+            raise UsageError("normalize is for arrays and tensors, and the items are PIL images")
+        return _pil_format(values)
+    if _as_array(first).dtype.kind not in "biuf":
+        raise DataError(f"the items hold {first.dtype}; expected numbers")
+    if first.ndim > 1:
+        return _array_format(values, normalize)
+    if normalize is not None:
+        raise UsageError("normalize is for images, and the items are vectors")
+    kind: Literal["numpy", "torch"] = "torch" if isinstance(first, Tensor) else "numpy"
+    return VectorFormat(kind, len(first), first.dtype, **_tensor_class(first))
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, Image.Image):
+        return "PIL image"
+    return f"{type(value).__name__} of {value.dtype} with {value.ndim} dimensions"
+
+
+def _pil_format(values: Sequence[Image.Image]) -> ImageFormat:
+    mode = Counter(value.mode for value in values).most_common(1)[0][0]
+    if mode not in _CHANNELS:
+        raise DataError(
+            f"the PIL images are of mode {mode!r}; expected one of {', '.join(_CHANNELS)}. Convert "
+            "them in the dataset: image.convert('RGB')"
+        )
+    size, varies = _sizes([(value.height, value.width) for value in values])
+    return ImageFormat(kind="pil", size=size, channels=_CHANNELS[mode], varies=varies, mode=mode)
+
+
+def _array_format(values: Sequence[Any], normalize: Normalize | None) -> ImageFormat:
+    kind: Literal["numpy", "torch"] = "torch" if isinstance(values[0], Tensor) else "numpy"
+    arrays = [_as_array(value) for value in values]
+    layout = _layout(arrays[0].shape, kind)
+    shapes = [_channels_last(array, layout).shape for array in arrays]
+    size, varies = _sizes([(int(shape[0]), int(shape[1])) for shape in shapes])
+    channels = int(shapes[0][2])
+    mean, std = _mean_and_std(normalize, channels)
+    return ImageFormat(
+        kind=kind,
+        size=size,
+        channels=channels,
+        varies=varies,
+        layout=layout,
+        dtype=values[0].dtype,
+        white=_white(arrays, mean, std),
+        mean=mean,
+        std=std,
+        **_tensor_class(values[0]),
+    )
+
+
+def _layout(shape: tuple[int, ...], kind: str) -> Layout:
+    """Each library's own layout. Raises DataError where the shape looks like the other's."""
+    if len(shape) == 2:
+        return "HW"
+    first, _, last = shape
+    if kind == "torch" and last <= _FEW_CHANNELS < first:
+        raise DataError(
+            f"an image is a tensor of shape {shape}, which looks like channels last; expected "
+            "(C, H, W): give x.permute(2, 0, 1) in the dataset"
+        )
+    if kind == "numpy" and first <= _FEW_CHANNELS < last:
+        raise DataError(
+            f"an image is an array of shape {shape}, which looks like channels first; expected "
+            "(H, W, C): give x.transpose(1, 2, 0) in the dataset"
+        )
+    return "CHW" if kind == "torch" else "HWC"
+
+
+def _channels_last(array: NDArray[Any], layout: Layout) -> NDArray[Any]:
+    """One image as (H, W, C)."""
+    if array.ndim != len(layout):
+        raise DataError(f"an image has shape {array.shape}, and others have {len(layout)} axes")
+    if layout == "HW":
+        return array[..., np.newaxis]  # (H, W) -> (H, W, 1)
+    return array.transpose(1, 2, 0) if layout == "CHW" else array
+
+
+def _sizes(sizes: Sequence[tuple[int, int]]) -> tuple[tuple[int, int], bool]:
+    heights, widths = np.median(np.array(sizes), axis=0)
+    return (int(heights), int(widths)), len(set(sizes)) > 1
+
+
+def _pil_pixels(value: Image.Image, mode: str) -> NDArray[np.uint8]:
+    image = value if value.mode == mode else value.convert(mode)
+    pixels = np.asarray(image.convert("L") if mode == "1" else image)
+    return pixels[..., np.newaxis] if pixels.ndim == 2 else pixels  # (H, W) -> (H, W, 1)
+
+
+def _pil_image(pixels: NDArray[np.uint8], mode: str) -> Image.Image:
+    height, width = pixels.shape[:2]
+    image = Image.frombytes("L" if mode == "1" else mode, (width, height), pixels.tobytes())
+    return image.convert("1", dither=Image.Dither.NONE) if mode == "1" else image
+
+
+def _as_array(value: Any) -> NDArray[Any]:
+    """An array or a tensor as an array of the same numbers."""
+    if not isinstance(value, Tensor):
+        return np.asarray(value)
+    x = value.detach().cpu()
+    x = x.float() if x.dtype == torch.bfloat16 else x
+    return x.as_subclass(Tensor).numpy()
+
+
+def _numpy_dtype(kind: str, dtype: Any) -> np.dtype[Any]:
+    """NumPy's dtype for numbers of a dtype, NumPy's or torch's; float32 for bfloat16."""
+    own = _as_array(torch.empty(0, dtype=dtype)).dtype if kind == "torch" else dtype
+    numpy_dtype: np.dtype[Any] = np.dtype(own)
+    return numpy_dtype
+
+
+def _tensor_class(value: Any) -> dict[str, Any]:
+    """The class and device of a tensor, as fields of a format; nothing for an array."""
+    if not isinstance(value, Tensor):
+        return {}
+    device = None if value.device.type == "cpu" else value.device
+    plain = type(value) in (Tensor, torch.nn.Parameter)
+    return {"tensor": Tensor if plain else type(value), "device": device}
+
+
+def _rows_like_items(rows: NDArray[Any], like: Picture) -> list[Any]:
+    """The rows of an array, each an array or a tensor as items hold it."""
+    if like.kind == "numpy":
+        return list(rows)
+    tensors = torch.from_numpy(rows).to(like.device, like.dtype).unbind(0)
+    if like.tensor is Tensor:
+        return list(tensors)
+    return [row.as_subclass(like.tensor) for row in tensors]
+
+
+def _mean_and_std(
+    normalize: Normalize | None, channels: int
+) -> tuple[NDArray[np.float64] | None, NDArray[np.float64] | None]:
+    """(mean, std) as float64 (C,) or (1,), or both None. Raises UsageError."""
+    if normalize is None:
+        return None, None
+    expected = f"expected (mean, std), numbers or {channels} of each, with std above 0"
+    try:
+        mean, std = (np.atleast_1d(np.asarray(v, dtype=np.float64)) for v in normalize)
+    except (TypeError, ValueError):
+        raise UsageError(f"normalize={normalize!r}; {expected}") from None
+    fitting = all(v.shape in ((1,), (channels,)) and np.isfinite(v).all() for v in (mean, std))
+    if not fitting or not (std > 0).all():
+        raise UsageError(f"normalize={normalize!r}; {expected}")
+    return mean, std
+
+
+def _white(
+    arrays: Sequence[NDArray[Any]],
+    mean: NDArray[np.float64] | None,
+    std: NDArray[np.float64] | None,
+) -> float:
+    """1 or 255, by the range over all of the images; DataError where it is neither."""
+    if mean is not None and std is not None:
+        return 255.0 if max(mean.max(), std.max()) > 1 else 1.0
+    if not arrays:
+        return 1.0
+    dtype = arrays[0].dtype
+    if dtype.kind == "b" or dtype == np.uint8:
+        return 255.0
+    least, most = min(float(a.min()) for a in arrays), max(float(a.max()) for a in arrays)
+    if not (least >= 0 and most <= 255):
+        raise _out_of_range(np.array([least, most]), 255, False)
+    if dtype.kind != "f":
+        return 255.0
+    if most <= 1:
+        return 1.0
+    if most < _DARK and any((a != np.floor(a)).any() for a in arrays):
+        raise DataError(
+            f"the images are {dtype} from {least:g} to {most:g}, neither 0..1 nor 0..255; scale "
+            f"them to 0..1, or {_NORMALIZE}"
+        )
+    return 255.0
+
+
+def _out_of_range(values: NDArray[Any], white: float, normalised: bool) -> DataError:
+    """The error for pixels outside of the range of the first ones, with the cure."""
+    least, most = float(values.min()), float(values.max())
+    if not (np.isfinite(least) and np.isfinite(most)):
+        return DataError("an image holds NaN or infinite values; replace them in the dataset")
+    if normalised:
+        return DataError(
+            f"an image goes from {least:g} to {most:g} once normalize=(mean, std) is undone; "
+            f"expected 0..{white:g}. Pass mean and std exactly as the dataset uses them."
+        )
+    if white == 1:
+        return DataError(
+            f"an image goes from {least:g} to {most:g}, and the first ones looked at are in 0..1; "
+            f"bring all to one range, or, {_NORMALIZE}"
+        )
+    return DataError(
+        f"the images go from {least:g} to {most:g}; expected 0..1 or 0..255: {_NORMALIZE}"
+    )
