@@ -1,4 +1,4 @@
-"""Every command as a real process: what it writes, what it prints, how it ends."""
+"""Every command on images: what it writes, what it prints, how it ends."""
 
 from __future__ import annotations
 
@@ -224,21 +224,21 @@ def test_a_dry_run_of_augment_with_a_model_shows_the_same_counts(
 
 
 def test_inspect_says_what_data_holds_without_torch(
-    command: Command, photos: Path, without_torch: dict[str, str]
+    command_process: Command, photos: Path, without_torch: dict[str, str]
 ) -> None:
-    told = answer(command("inspect", photos, "--json", env=without_torch))
+    told = answer(command_process("inspect", photos, "--json", env=without_torch))
     assert told["command"] == "inspect"
     assert json.dumps(COUNTS) in json.dumps(told)
-    shown = command("inspect", photos, env=without_torch).stdout
+    shown = command_process("inspect", photos, env=without_torch).stdout
     assert "rare" in shown
 
 
 def test_inspect_says_what_a_run_is_without_torch(
-    command: Command, run_folder: Path, without_torch: dict[str, str]
+    command_process: Command, run_folder: Path, without_torch: dict[str, str]
 ) -> None:
-    told = answer(command("inspect", run_folder, "--json", env=without_torch))
+    told = answer(command_process("inspect", run_folder, "--json", env=without_torch))
     assert told["steps"] == 4
-    shown = command("inspect", run_folder, env=without_torch).stdout
+    shown = command_process("inspect", run_folder, env=without_torch).stdout
     assert "training rows in encoded form" in shown
 
 

@@ -1,4 +1,4 @@
-"""`gan-augment doctor` as a process: on a whole installation, and where torch does not work."""
+"""`gan-augment doctor`: on a whole installation, and where torch does not work."""
 
 from __future__ import annotations
 
@@ -21,18 +21,14 @@ def with_torch(folder: Path, code: str) -> dict[str, str]:
     return {"PYTHONPATH": os.pathsep.join([str(folder), os.environ["PYTHONPATH"]])}
 
 
-def test_a_whole_installation_is_timed_and_found_healthy(command: Command, tmp_path: Path) -> None:
-    ran = command("doctor", "--json", env={"GAN_AUGMENT_CACHE": str(tmp_path / "none" / "yet")})
+def test_a_whole_installation_is_timed_and_found_healthy(command: Command) -> None:
+    ran = command("doctor", "--json")
     assert ran.returncode == 0, ran.stderr
     told = json.loads(ran.stdout)
     assert told["healthy"]
     assert all(timing["images_per_s"] > 0 for timing in told["timings"])
     assert told["timings"][0]["threads"] == 1
     assert told["machine"].startswith(("cpu", "cuda"))
-    assert told["cache"]["folder"] == str(tmp_path / "none" / "yet")
-    assert told["cache"]["held_bytes"] == 0
-    assert told["cache"]["free_bytes"] > 0
-    assert not (tmp_path / "none").exists()
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Every command on a table as a real process: what it writes, what it prints, how it ends."""
+"""Every command on a table: what it writes, what it prints, how it ends."""
 
 from __future__ import annotations
 
