@@ -11,7 +11,7 @@ LOCK := $(VENV)/constraints.txt
 WHEEL := build/wheel
 PAGES := gan_augment gan_augment.workflows gan_augment.sklearn_api gan_augment.torch_api \
 	gan_augment.metrics gan_augment.report.html gan_augment.evaluation.found \
-	gan_augment.data.arrays gan_augment.errors gan_augment.recipe_settings \
+	gan_augment.data.arrays gan_augment.errors gan_augment.recipes \
 	gan_augment.training.callbacks
 
 .PHONY: install demo test check lint wheel docs gallery clean

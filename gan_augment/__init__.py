@@ -2,7 +2,7 @@
 
 Beside them: `gan_augment.workflows`, what each command does; `gan_augment.metrics`, diagnostics on
 arrays, and FID; `gan_augment.evaluation.found`, what an evaluation found, and
-`gan_augment.report.html`, its page; `gan_augment.recipe_settings`, every setting of a recipe;
+`gan_augment.report.html`, its page; `gan_augment.recipes`, every setting of a recipe;
 `gan_augment.training.callbacks`, what a callback is told; `gan_augment.data.arrays`, arrays in;
 `gan_augment.errors`, every error. The faces `gan_augment.sklearn_api` and `gan_augment.torch_api`
 hold the names of the same kind below.

@@ -12,9 +12,8 @@ from pydantic import Field, model_validator
 
 from gan_augment.errors import UsageError, did_you_mean
 from gan_augment.frozen import Frozen
-from gan_augment.recipe_settings import Recipe
+from gan_augment.recipes import DataKind, Recipe
 
-DataKind = Literal["image", "table"]
 _BEST_TOP_UP: dict[DataKind, tuple[float, bool]] = {"image": (0.5, True), "table": (0.5, False)}
 
 

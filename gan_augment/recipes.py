@@ -1,21 +1,218 @@
-"""The recipes that come with the library, by name. What one may say: `recipe_settings.py`."""
+"""Recipes: every setting of a training run as a frozen model, and the presets by name."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal, Self
 
-from gan_augment.config import DataKind
+from pydantic import Field, model_validator
+
 from gan_augment.errors import UsageError, did_you_mean
-from gan_augment.recipe_settings import (
-    DiscriminatorSettings,
-    GeneratorSettings,
-    ObjectiveSettings,
-    OptimiserSettings,
-    Recipe,
-    ScheduleSettings,
-)
+from gan_augment.frozen import Frozen
 from gan_augment.toml import read_toml
+
+DataKind = Literal["image", "table"]
+
+
+class OptimiserSettings(Frozen):
+    """One optimiser. `betas` are Adam's and AdamW's; `momentum` is SGD's and RMSprop's."""
+
+    name: Literal["adam", "adamw", "rmsprop", "sgd"] = "adam"
+    rate: float = Field(default=8e-4, gt=0)
+    betas: tuple[float, float] = (0.0, 0.99)
+    momentum: float = Field(default=0.0, ge=0, lt=1)
+    weight_decay: float = Field(default=0.0, ge=0)
+
+
+class ScheduleSettings(Frozen):
+    """The rate's multiplier over the run: constant, linear or cosine to `end`, after a warm-up.
+
+    Unit of `warmup`: share of the run, 0..1; the rate rises linearly over it.
+    """
+
+    name: Literal["constant", "linear", "cosine"] = "linear"
+    warmup: float = Field(default=0.0, ge=0, lt=1)
+    end: float = Field(default=0.0, ge=0, le=1)
+
+
+class GeneratorSettings(Frozen):
+    """The generator: `anchored` starts between two real rows, `free` from noise alone.
+
+    code: size of z. embedding: size of a class's. Images: width is the channels at half the side,
+    doubling towards the base up to max_width (encoder_*: of the encoder); sigma: noise added to a
+    code; extrapolation, reach: how the rows of an anchored sample are mixed (`networks.mixtures`);
+    borrowed: share of the samples of a class that take their variation from `lenders` larger ones
+    (half as large a share of them in training). Tables: width of both hidden layers; the second
+    row is one of the `neighbours` nearest of the class; its levels are those of the `nearer` of the
+    two rows or the neighbours' majority `vote` (SMOTE-NC); strength: share of the learned residual
+    in what is sampled; jitter: noise on the rows of classes too small to learn, in standard
+    deviations within classes.
+    """
+
+    kind: Literal["anchored", "free"] = "anchored"
+    code: int = Field(default=64, ge=2, le=1024)
+    embedding: int = Field(default=32, ge=1, le=1024)
+    width: int = Field(default=48, ge=1, le=1024)
+    max_width: int = Field(default=96, ge=1, le=2048)
+    encoder_width: int = Field(default=32, ge=1, le=1024)
+    encoder_max_width: int = Field(default=96, ge=1, le=2048)
+    sigma: float = Field(default=0.1, ge=0)
+    extrapolation: float = Field(default=0.0, ge=0, le=2)
+    borrowed: float = Field(default=0.0, ge=0, le=1)
+    reach: float = Field(default=1.0, ge=0, le=2)
+    lenders: int = Field(default=2, ge=1, le=1000)
+    neighbours: int = Field(default=15, ge=1, le=1000)
+    levels: Literal["nearer", "vote"] = "nearer"
+    strength: float = Field(default=0.5, ge=0, le=1)
+    jitter: float = Field(default=0.2, ge=0, le=1)
+
+
+class DiscriminatorSettings(Frozen):
+    """The discriminator and its layers.
+
+    width: channels at half the image side, doubling up to max_width; or of a table's hidden layers.
+    pack: rows of a table that are judged together (PacGAN).
+    """
+
+    width: int = Field(default=32, ge=1, le=1024)
+    max_width: int = Field(default=96, ge=1, le=2048)
+    spectral_norm: bool = True
+    minibatch_std: bool = False
+    pack: Literal[1, 2] = 1
+
+
+class ObjectiveSettings(Frozen):
+    """What is minimised.
+
+    loss: a name of `losses.adversarial.LOSSES`. clip: every weight of D within -clip..clip after
+    each of its steps; 0 for none. Penalties on D's slope, each a weight, 0 for none, every so many
+    D steps with so many times the weight: r1, r2: gamma in gamma/2 E|grad s|^2 on reals, on fakes
+    (`r1_every`); gradient_penalty, dragan: lambda in lambda E(|grad s| - 1)^2 between reals and
+    fakes, around reals (`penalty_every`). lecam: weight, from `lecam_from_images` on.
+    reconstruction: weight of the mean absolute error of
+    decoded anchors, on `reconstructed` of a batch (every k-th row, k = round(1 / reconstructed); D
+    sees what is between anchors on the others only); code_penalty: weight of E code^2;
+    reconstruct_only: share of the run before the adversary joins (these four: anchored images
+    only). feature_matching: weight of the squared distance of D's mean features, real to fake, mean
+    over classes (tables only).
+    """
+
+    loss: Literal[
+        "hinge", "non-saturating", "minimax", "least-squares", "wasserstein", "relativistic"
+    ] = "hinge"
+    clip: float = Field(default=0.0, ge=0)
+    r1: float = Field(default=0.0, ge=0)
+    r2: float = Field(default=0.0, ge=0)
+    r1_every: int = Field(default=16, ge=1)
+    gradient_penalty: float = Field(default=0.0, ge=0)
+    dragan: float = Field(default=0.0, ge=0)
+    penalty_every: int = Field(default=1, ge=1)
+    lecam: float = Field(default=0.0, ge=0)
+    lecam_from_images: int = Field(default=1000, ge=0)
+    reconstruction: float = Field(default=10.0, ge=0)
+    reconstructed: float = Field(default=0.5, gt=0, le=0.5)
+    code_penalty: float = Field(default=1e-3, ge=0)
+    reconstruct_only: float = Field(default=0.16, ge=0, lt=1)
+    feature_matching: float = Field(default=0.0, ge=0)
+
+
+class AugmentSettings(Frozen):
+    """What D sees: shares of the side (translation, cutout) and of the value range (brightness)."""
+
+    translation: float = Field(default=0.125, ge=0, le=0.5)
+    brightness: float = Field(default=0.2, ge=0, le=1)
+    contrast: float = Field(default=0.2, ge=0, le=1)
+    cutout: float = Field(default=0.0, ge=0, le=0.25)
+    flips: bool = False
+    adaptive_target: float = Field(default=0.6, ge=0, le=1)
+    initial_probability: float = Field(default=0.2, ge=0, le=1)
+    max_probability: float = Field(default=0.8, ge=0, le=1)
+
+
+class SelectionSettings(Frozen):
+    """Which candidates of an image generator are kept; each criterion by itself, 0 is off.
+
+    label: p(class | image) of classifiers must reach this quantile of what unseen real rows of the
+    class reach, and `label_least`. outlier: no farther from the training rows of its class than
+    this quantile of unseen real rows; copy_guard: not nearer than this one (free generators only).
+    logit, real: this share of the candidates is dropped, those that D or a real-or-synthetic judge
+    believes least. candidates: drawn a class to set thresholds by, in whole blocks; fewer where
+    classes are many.
+    """
+
+    label: float = Field(default=0.05, ge=0, le=1)
+    label_least: float = Field(default=0.01, ge=0, le=1)
+    outlier: float = Field(default=0.99, ge=0, le=1)
+    copy_guard: float = Field(default=0.01, ge=0, lt=1)
+    logit: float = Field(default=0.05, ge=0, lt=1)
+    real: float = Field(default=0.0, ge=0, lt=1)
+    candidates: int = Field(default=256, ge=64, le=65_536)
+
+
+class Recipe(Frozen):
+    """A way to train, as names and numbers.
+
+    data: what it is for. steps: generator steps. label_power: tau in q_c ~ n_c^tau, the share of a
+    class in a batch.
+    """
+
+    name: str = "custom"
+    data: DataKind = "image"
+    generator: GeneratorSettings = GeneratorSettings()
+    discriminator: DiscriminatorSettings = DiscriminatorSettings()
+    objective: ObjectiveSettings = ObjectiveSettings()
+    generator_optimiser: OptimiserSettings = OptimiserSettings(betas=(0.5, 0.99))
+    discriminator_optimiser: OptimiserSettings = OptimiserSettings()
+    schedule: ScheduleSettings = ScheduleSettings()
+    augment: AugmentSettings = AugmentSettings()
+    selection: SelectionSettings = SelectionSettings()
+    steps: int = Field(default=4000, ge=1)
+    d_steps: int = Field(default=1, ge=1, le=100)
+    batch: int = Field(default=64, ge=4)
+    label_power: float = Field(default=0.5, ge=0, le=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_borrowing(cls, values: object) -> object:
+        """Read the `[borrowing]` table of older versions as long as all of it is off."""
+        if not (isinstance(values, Mapping) and "borrowing" in values):
+            return values
+        settings = dict(values["borrowing"] or {})
+        end = settings.pop("label_power_end", None)
+        if end is not None or any(settings.values()):
+            raise ValueError(
+                "[borrowing] (transition, label_power_end, embedding_noise, shared_blocks, "
+                "warm_start) is gone, since nothing of it was measured as a gain; take it out of "
+                "the recipe. What rare classes borrow is generator.borrowed"
+            )
+        return {name: value for name, value in values.items() if name != "borrowing"}
+
+    @model_validator(mode="after")
+    def _even_batch(self) -> Self:
+        if self.batch % 2:
+            raise ValueError(f"batch {self.batch} is odd; batches are made of same-class pairs")
+        return self
+
+    @model_validator(mode="after")
+    def _one_hold_on_the_slope(self) -> Self:
+        """Clipping, WGAN-GP and spectral norm are three ways to one end, and undo each other."""
+        objective = self.objective
+        holds = {
+            "objective.clip": objective.clip > 0,
+            "objective.gradient_penalty": objective.gradient_penalty > 0,
+            "discriminator.spectral_norm": self.discriminator.spectral_norm,
+        }
+        named = [name for name, set_here in holds.items() if set_here]
+        if len(named) > 1:
+            raise ValueError(
+                f"{' and '.join(named)} each hold the slope of D and undo each other; keep one "
+                "(spectral_norm is true unless a recipe says false)"
+            )
+        if objective.loss == "wasserstein" and not named:
+            raise ValueError(f"the wasserstein loss needs one of {', '.join(holds)}")
+        return self
+
 
 ANCHORED = Recipe(
     name="anchored",

@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 
 from gan_augment import LabelledImages, TopUp
 from gan_augment.augment.classical import augment_batch, default_pipeline
+from gan_augment.classifiers.small_cnn import SmallCNN, train_classifier
 from gan_augment.data.strategy import targets
 from gan_augment.metrics.copies import copied_share, copy_threshold
 from gan_augment.metrics.spread import mean_pairwise_distance
 from gan_augment.synthesizers.baselines import Repeats
 from gan_augment.synthesizers.topping_up import added_rows, with_added
-from gan_augment.training.classifier import SmallCNN, train_classifier
 
 Pixels = NDArray[np.uint8]
 Rows = NDArray[np.int64]

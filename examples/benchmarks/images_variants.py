@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 from images_protocol import Pixels
 
-from gan_augment.recipe_settings import Recipe
-from gan_augment.recipes import ANCHORED, FREE
+from gan_augment.recipes import ANCHORED, FREE, Recipe
 
 Mix = Callable[[Pixels, int, np.random.Generator], Pixels]
 
@@ -67,15 +66,6 @@ BETWEEN = changed(ANCHORED, generator={"borrowed": 0.0, "extrapolation": 0.0})
 
 ONE = ((0.5, True),)
 
-BORROWING = {
-    "transition": (0.25, 0.5),
-    "label_power_end": 0.0,
-    "embedding_noise": 0.75,
-    "shared_blocks": True,
-    "warm_start": 0.1,
-}
-"""All that `docs/recipes.md` says rare classes may borrow in training, at once."""
-
 INTERPOLATION = Way(
     "interpolation alone",
     changed(BETWEEN, objective={"reconstruct_only": 0.999}),
@@ -92,13 +82,6 @@ SCREEN = (
     INTERPOLATION,
     Way("between two rows", BETWEEN, selection=False, amounts=ONE),
     Way("free", FREE, amounts=ONE),
-    Way(
-        "borrowed in training too",
-        changed(ANCHORED, borrowing=BORROWING | {"warm_start": 0.0}),
-        selection=False,
-        amounts=ONE,
-    ),
-    Way("free with borrowing", changed(FREE, borrowing=BORROWING), selection=False, amounts=ONE),
     Way(
         "borrowed from any class",
         changed(ANCHORED, generator={"lenders": 1000}),

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gan_augment.augment.seen_by_d import apply, draw_moves
+from gan_augment.augment.diff_augment import apply, draw_moves
 from gan_augment.data.contract import LabelledImages
 from gan_augment.training.parts import Parts
 

@@ -32,8 +32,7 @@ from gan_augment.synthesizers.block_sampler import BlockSampler, encode_anchors
 from gan_augment.training.build import build
 from gan_augment.training.loop import Run, one_step
 from gan_augment.training.monitor import Score
-from gan_augment.training.parts import Parts
-from gan_augment.training.state import new_state
+from gan_augment.training.parts import Parts, new_state
 
 Step = Callable[[], object]
 RARE, RARE_ROWS, COMMON_ROWS = (0, 5, 8), 30, 500
@@ -62,7 +61,7 @@ def load(folder: Path) -> LabelledImages:
 def ours(data: LabelledImages, precision: str, threads_: int) -> tuple[Run, Step]:
     """Steps of the real loop in its adversarial phase: batches, augmentation, EMA and all."""
     machine = choose_machine("cpu", precision, threads_)
-    parts = build(resolve_recipe("auto"), data.image_shape, list(data.counts.values()), machine)
+    parts = build(resolve_recipe("auto"), data.image_shape, len(data.names), machine)
     batches = PairedBatches(
         data,
         size=parts.recipe.batch,

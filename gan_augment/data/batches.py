@@ -34,19 +34,15 @@ class Batch:
 class Batches(Protocol):
     """Where a run's batches come from."""
 
-    def at(self, seed: int, step: int, turn: int = 0, progress: float = 0.0) -> Batch:
-        """The batch of one step, a pure function; `turn` counts D steps inside one G step.
-
-        progress: share of the run done, 0..1.
-        """
+    def at(self, seed: int, step: int, turn: int = 0) -> Batch:
+        """The batch of one step, a pure function; `turn` counts D steps inside one G step."""
 
 
 class PairedRows:
     """Draws row numbers in same-class pairs, their labels following q_c ~ n_c^power.
 
     labels: int64 (N,); among: the rows to draw from, None for all. power 1 is the data's own share
-    of each class, 0 an equal share; power_end: what it is at the end of a run, which a line leads
-    to.
+    of each class, 0 an equal share.
     """
 
     def __init__(
@@ -55,21 +51,20 @@ class PairedRows:
         classes: int,
         *,
         power: float,
-        power_end: float | None = None,
         among: NDArray[np.int64] | None = None,
     ) -> None:
         among = np.arange(len(labels)) if among is None else among
         self._order = among[np.argsort(labels[among], kind="stable")]
         self._counts = np.bincount(labels[among], minlength=classes)
         self._starts = np.cumsum(self._counts) - self._counts
-        self._power, self._power_end = power, power if power_end is None else power_end
+        weights = np.where(self._counts > 0, self._counts.astype(np.float64) ** power, 0.0)
+        self._edges: NDArray[np.float64] = np.cumsum(weights / weights.sum())  # (K,), of 0..1
 
-    def draw(self, size: int, rng: np.random.Generator, progress: float = 0.0) -> NDArray[np.int64]:
+    def draw(self, size: int, rng: np.random.Generator) -> NDArray[np.int64]:
         """(size,) row numbers; 2i and 2i + 1 are of one class, different where it has two rows."""
         pairs = size // 2
         last = np.flatnonzero(self._counts)[-1]
-        edges = self._edges(progress)
-        label = np.minimum(np.searchsorted(edges, rng.random(pairs), side="right"), last)
+        label = np.minimum(np.searchsorted(self._edges, rng.random(pairs), side="right"), last)
         count = self._counts[label]
         first = (rng.random(pairs) * count).astype(np.int64)
         step_on = 1 + (rng.random(pairs) * np.maximum(count - 1, 1)).astype(np.int64)
@@ -77,18 +72,11 @@ class PairedRows:
         rows: NDArray[np.int64] = self._order[(self._starts[label][:, None] + both).reshape(-1)]
         return rows
 
-    def _edges(self, progress: float) -> NDArray[np.float64]:
-        """Where each class's share of 0..1 ends, (K,)."""
-        power = self._power + (self._power_end - self._power) * progress
-        weights = np.where(self._counts > 0, self._counts.astype(np.float64) ** power, 0.0)
-        edges: NDArray[np.float64] = np.cumsum(weights / weights.sum())
-        return edges
-
 
 class PairedBatches:
     """Batches of `size` images whose labels follow q_c ~ n_c^power, the same for reals and fakes.
 
-    power, power_end, among: as `PairedRows` has them. Rows are drawn with replacement over steps.
+    power, among: as `PairedRows` has them. Rows are drawn with replacement over steps.
     The pixels are read in place, never copied whole.
     """
 
@@ -100,18 +88,15 @@ class PairedBatches:
         power: float,
         padded: tuple[int, int],
         device: torch.device,
-        power_end: float | None = None,
         among: NDArray[np.int64] | None = None,
     ) -> None:
         self._data, self._size = data, size
         self._padded, self._device = padded, device
-        self._rows = PairedRows(
-            data.labels, len(data.names), power=power, power_end=power_end, among=among
-        )
+        self._rows = PairedRows(data.labels, len(data.names), power=power, among=among)
 
-    def at(self, seed: int, step: int, turn: int = 0, progress: float = 0.0) -> Batch:
+    def at(self, seed: int, step: int, turn: int = 0) -> Batch:
         """The batch of one step."""
-        index = self._rows.draw(self._size, generator(seed, "batches", step, turn), progress)
+        index = self._rows.draw(self._size, generator(seed, "batches", step, turn))
         x = to_network(self._data.pixels[index], self._padded).to(self._device)
         if step % RELEASE_EVERY_STEPS == 0:
             release(self._data.pixels)
@@ -134,7 +119,7 @@ class RowBatches:
         self._encoded, self._labels, self._size = rows, torch.from_numpy(labels), size
         self._rows = PairedRows(labels, classes, power=power)
 
-    def at(self, seed: int, step: int, turn: int = 0, progress: float = 0.0) -> Batch:
+    def at(self, seed: int, step: int, turn: int = 0) -> Batch:
         """The batch of one step; `index` counts the given rows."""
         index = self._rows.draw(self._size, generator(seed, "batches", step, turn))
         device, where = self._encoded.device, torch.from_numpy(index)

@@ -6,8 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from gan_augment.config import DataKind, TopUp
+from gan_augment.config import TopUp
 from gan_augment.errors import DataError, NoRareClassError, UsageError, unknown_class
+from gan_augment.recipes import DataKind
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,6 @@ from torch.utils.data import (
 )
 
 from gan_augment import global_generators
-from gan_augment.config import DataKind
 from gan_augment.data.arrays import label_pixels
 from gan_augment.data.contract import LabelledImages, LabelledTable
 from gan_augment.data.labels import encode_labels
@@ -48,6 +47,7 @@ from gan_augment.data.torch_items import (
     same_image,
 )
 from gan_augment.errors import DataError
+from gan_augment.recipes import DataKind
 from gan_augment.user_warnings import warn
 
 _log = logging.getLogger(__name__)

@@ -13,7 +13,7 @@ from typing import Any, Generic, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_augment.config import DataKind, TopUp
+from gan_augment.config import TopUp
 from gan_augment.data.contract import LabelledImages, LabelledTable
 from gan_augment.data.infer_schema import infer_schema
 from gan_augment.data.schema import Overrides, TableSchema
@@ -21,6 +21,7 @@ from gan_augment.data.splits import judging_folds
 from gan_augment.data.strategy import ClassPlan, targets
 from gan_augment.errors import DataError, DivergedError, UsageError, did_you_mean
 from gan_augment.randomness import derived_seed
+from gan_augment.recipes import DataKind
 from gan_augment.synthesizers.baselines import Repeats, Smote
 from gan_augment.synthesizers.protocol import Data, Synthesizer
 from gan_augment.synthesizers.topping_up import Added, added_rows

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from gan_augment import devices, global_generators
 from gan_augment.augment.classical import augment_batch, default_pipeline
+from gan_augment.classifiers.small_cnn import SmallCNN, train_classifier
 from gan_augment.data.contract import LabelledImages
 from gan_augment.errors import DataError, UsageError
 from gan_augment.evaluation.decisions import Scores
@@ -34,7 +35,6 @@ from gan_augment.evaluation.learners import Learner, Training
 from gan_augment.evaluation.own_code import OwnCode
 from gan_augment.evaluation.table_learners import check_asked, own_or_unknown
 from gan_augment.randomness import derived_seed
-from gan_augment.training.classifier import SmallCNN, train_classifier
 
 DEFAULT = "cnn"
 UPDATES = 500

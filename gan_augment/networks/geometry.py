@@ -38,15 +38,6 @@ class Geometry:
         base = (-(-height // unit), -(-width // unit))
         return cls(shape, stages, base, (base[0] * unit, base[1] * unit))
 
-    @property
-    def coarse_blocks(self) -> int:
-        """How many blocks of a decoder draw at up to a quarter of the side.
-
-        >>> [Geometry.of((side, side, 1)).coarse_blocks for side in (8, 16, 28, 32, 64)]
-        [0, 1, 1, 2, 3]
-        """
-        return self.stages - 1
-
     def widths(self, width: int, max_width: int) -> list[int]:
         """Channels of each stage from the finest (half the side), doubling up to `max_width`."""
         return [min(max_width, width * 2**stage) for stage in range(self.stages)]

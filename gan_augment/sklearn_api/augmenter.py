@@ -14,7 +14,7 @@ from sklearn.utils.validation import validate_data
 
 from gan_augment.errors import NotFittedError, UsageError
 from gan_augment.randomness import derived_seed
-from gan_augment.recipe_settings import Recipe
+from gan_augment.recipes import Recipe
 from gan_augment.sklearn_api import saved
 from gan_augment.sklearn_api.asked import rows_to_add, sizes_given
 from gan_augment.sklearn_api.given import Given, Labelled, columns_in, new_rows, read_given

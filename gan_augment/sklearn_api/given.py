@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gan_augment.config import DataKind
 from gan_augment.data.contract import LabelledImages, LabelledTable
 from gan_augment.data.schema import TableSchema
 from gan_augment.errors import DataError
+from gan_augment.recipes import DataKind
 from gan_augment.sklearn_api.containers import index_of
 from gan_augment.sklearn_api.image_form import ImageForm, checked_shape, read_image_form
 from gan_augment.sklearn_api.label_form import LabelForm, first_rows, read_labels, taken

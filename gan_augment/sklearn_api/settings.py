@@ -10,10 +10,10 @@ import numpy as np
 from joblib.parallel import get_active_backend
 from sklearn.utils import check_random_state
 
-from gan_augment.config import DataKind, TopUp, seconds
+from gan_augment.config import TopUp, seconds
 from gan_augment.errors import UsageError, did_you_mean
 from gan_augment.processes import available_cores
-from gan_augment.recipe_settings import Recipe
+from gan_augment.recipes import DataKind, Recipe
 from gan_augment.synthesizers.topping_up import advised_share
 from gan_augment.training.callbacks import Callback
 

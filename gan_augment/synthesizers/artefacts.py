@@ -12,11 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from gan_augment.classifiers.small_cnn import SmallCNN, train_classifier
 from gan_augment.data.contract import LabelledImages
 from gan_augment.randomness import generator
 from gan_augment.synthesizers.model_file import ArtefactRecord
 from gan_augment.synthesizers.selection import Pixels, p_real
-from gan_augment.training.classifier import SmallCNN, train_classifier
 
 PAIRS_A_CLASS = 100  # for training, and as many for the test
 LEAST_PAIRS = 4

@@ -14,11 +14,11 @@ from gan_augment import devices
 from gan_augment.data.pixels import to_network, to_pixels
 from gan_augment.devices import Machine
 from gan_augment.errors import DataError
-from gan_augment.networks.generators import AnchoredGenerator, Anchors, GeneratorInput
 from gan_augment.networks.geometry import Geometry
-from gan_augment.networks.mixtures import mixture_weights
+from gan_augment.networks.images import AnchoredGenerator
+from gan_augment.networks.inputs import Anchors, GeneratorInput, mixture_weights
 from gan_augment.randomness import generator as random_generator
-from gan_augment.recipe_settings import GeneratorSettings
+from gan_augment.recipes import GeneratorSettings
 
 BLOCK = 64
 """Images a block. Networks run on whole blocks: else float32 differs in the last bits."""

@@ -9,15 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gan_augment.data.contract import LabelledImages
-from gan_augment.networks.generators import AnchoredGenerator
 from gan_augment.networks.geometry import Geometry
+from gan_augment.networks.images import AnchoredGenerator
 from gan_augment.progress import Progress
 from gan_augment.synthesizers.accepted import AcceptedRows
 from gan_augment.synthesizers.block_sampler import BlockSampler, encode_anchors
 from gan_augment.synthesizers.model_file import ModelMeta, ScoreRecord
 from gan_augment.synthesizers.thresholds import select
 from gan_augment.training.loop import Run
-from gan_augment.training.state import load_network
+from gan_augment.training.parts import load_network
 
 ANCHORS_KEPT_A_CLASS = 4096
 

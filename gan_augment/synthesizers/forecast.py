@@ -27,7 +27,7 @@ from gan_augment.training.build import build
 from gan_augment.training.callbacks import StopFlag
 from gan_augment.training.loop import one_step
 from gan_augment.training.monitor import SCORES_A_RUN
-from gan_augment.training.state import new_state
+from gan_augment.training.parts import new_state
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def forecast(gan: ImageGAN | TabularGAN, data: LabelledImages | LabelledTable) -
 def _of_images(gan: ImageGAN, data: LabelledImages) -> Forecast:
     recipe = resolve_recipe(gan.recipe)
     machine = choose_machine(gan.device, gan.precision, 1)
-    parts = build(recipe, data.image_shape, list(data.counts.values()), machine)
+    parts = build(recipe, data.image_shape, len(data.names), machine)
     began_s = time.monotonic()
     with devices.threads(1):
         topped_up = choose_classes(gan.classes, data.counts)

@@ -23,8 +23,7 @@ from gan_augment.errors import (
     unknown_class,
 )
 from gan_augment.progress import Progress, Silent
-from gan_augment.recipe_settings import Recipe
-from gan_augment.recipes import resolve_recipe
+from gan_augment.recipes import Recipe, resolve_recipe
 from gan_augment.storage import load_bundle, read_bundle_bytes, save_bundle
 from gan_augment.synthesizers.accepted import AcceptedRows
 from gan_augment.synthesizers.arguments import check_length, checked_counts, checked_seed
@@ -42,8 +41,7 @@ from gan_augment.training.build import build
 from gan_augment.training.callbacks import Callback, StopFlag, StopRequested
 from gan_augment.training.checkpoint import CheckpointStore
 from gan_augment.training.loop import Run, train
-from gan_augment.training.parts import Parts
-from gan_augment.training.state import Arrays, new_state
+from gan_augment.training.parts import Arrays, Parts, new_state
 
 
 class ImageGAN:
@@ -164,7 +162,7 @@ class ImageGAN:
         topped_up = choose_classes(self.classes, data.counts)
         machine = choose_machine(self.device, self.precision, self.threads)
         recipe = resolve_recipe(self.recipe)
-        parts = build(recipe, data.image_shape, list(data.counts.values()), machine)
+        parts = build(recipe, data.image_shape, len(data.names), machine)
         with devices.threads(1):  # scores must not depend on what a budget chooses
             ready = prepare(data, parts, topped_up, seed, progress)
         steps, parts = self._paced(parts, ready, started_s, progress)

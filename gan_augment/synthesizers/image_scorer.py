@@ -9,17 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from gan_augment.classifiers.small_cnn import SmallCNN, random_features
 from gan_augment.data.contract import LabelledImages
 from gan_augment.devices import Machine
 from gan_augment.metrics.copies import copied_share, copy_threshold
 from gan_augment.metrics.kernel_distance import kernel_distance
 from gan_augment.metrics.spread import mean_pairwise_distance
-from gan_augment.networks.generators import AnchoredGenerator
 from gan_augment.networks.geometry import Geometry
+from gan_augment.networks.images import AnchoredGenerator
 from gan_augment.randomness import generator
-from gan_augment.recipe_settings import GeneratorSettings
+from gan_augment.recipes import GeneratorSettings
 from gan_augment.synthesizers.block_sampler import BLOCK, BlockSampler, encode_anchors
-from gan_augment.training.classifier import SmallCNN, random_features
 from gan_augment.training.monitor import COLLAPSE_SPREAD, Score
 
 GENERATED_A_SCORE = 2048

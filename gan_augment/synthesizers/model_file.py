@@ -8,7 +8,7 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 
 from gan_augment.config import TopUp
 from gan_augment.frozen import Frozen
-from gan_augment.recipe_settings import Recipe
+from gan_augment.recipes import Recipe
 
 NAME = "model"
 

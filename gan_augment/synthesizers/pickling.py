@@ -14,7 +14,7 @@ from gan_augment.errors import UsageError
 from gan_augment.frozen import Frozen
 from gan_augment.storage import bundle_bytes
 from gan_augment.synthesizers.model_file import NAME
-from gan_augment.training.state import Arrays
+from gan_augment.training.parts import Arrays
 from gan_augment.user_warnings import warn
 
 

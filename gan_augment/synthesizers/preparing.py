@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from gan_augment.classifiers.small_cnn import train_classifier
 from gan_augment.data.batches import PairedBatches
 from gan_augment.data.contract import LabelledImages
 from gan_augment.data.splits import hold_out
@@ -15,7 +16,6 @@ from gan_augment.networks.geometry import Geometry
 from gan_augment.progress import Progress
 from gan_augment.randomness import derived_seed
 from gan_augment.synthesizers.image_scorer import ImageScorer
-from gan_augment.training.classifier import train_classifier
 from gan_augment.training.parts import Parts
 
 JUDGE_STEPS = 300
@@ -57,7 +57,6 @@ def prepare(
         data,
         size=parts.recipe.batch,
         power=parts.recipe.label_power,
-        power_end=parts.recipe.borrowing.label_power_end,
         padded=geometry.padded,
         device=parts.machine.device,
         among=rows,

@@ -17,9 +17,9 @@ from gan_augment.data.row_anchors import AnchorRows
 from gan_augment.data.schema import Name
 from gan_augment.devices import Machine
 from gan_augment.errors import DataError
-from gan_augment.networks.table_generator import RowAnchors
+from gan_augment.networks.inputs import RowAnchors
 from gan_augment.randomness import generator as random_generator
-from gan_augment.recipe_settings import GeneratorSettings
+from gan_augment.recipes import GeneratorSettings
 from gan_augment.training.tables import AnchorTensors
 
 BLOCK = 1_024

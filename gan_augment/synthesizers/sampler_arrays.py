@@ -14,7 +14,7 @@ from gan_augment.networks.geometry import Geometry
 from gan_augment.synthesizers.block_sampler import BlockSampler
 from gan_augment.synthesizers.model_file import ModelMeta
 from gan_augment.training.build import new_generator, placed
-from gan_augment.training.state import Arrays, check_network, load_network, network_arrays
+from gan_augment.training.parts import Arrays, check_network, load_network, network_arrays
 
 
 def sampler_arrays(sampler: BlockSampler) -> Arrays:

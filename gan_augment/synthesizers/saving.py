@@ -12,7 +12,7 @@ from gan_augment.progress import Progress
 from gan_augment.training.checkpoint import CheckpointStore
 from gan_augment.training.loop import Run
 from gan_augment.training.monitor import Best
-from gan_augment.training.state import TrainState, load_state, state_arrays
+from gan_augment.training.parts import TrainState, load_state, state_arrays
 
 CHECKPOINT_EVERY_S = 60.0
 

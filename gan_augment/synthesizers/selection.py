@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from gan_augment import devices
+from gan_augment.classifiers.small_cnn import SmallCNN
 from gan_augment.data.pixels import to_network
 from gan_augment.devices import Machine
 from gan_augment.errors import DataError, TooFewAcceptedError
@@ -20,7 +21,6 @@ from gan_augment.metrics.copies import nearest_distances
 from gan_augment.networks.geometry import Geometry
 from gan_augment.synthesizers.block_sampler import BLOCK
 from gan_augment.synthesizers.model_file import SelectionRecord, Thresholds
-from gan_augment.training.classifier import SmallCNN
 
 CRITERIA = ("label", "outlier", "copy", "logit", "artefacts")
 """In the order of trial: the first that a candidate fails is the reason of its rejection."""

@@ -9,14 +9,14 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from gan_augment.classifiers.small_cnn import FEATURES, SmallCNN, empty_classifier
 from gan_augment.devices import Machine
 from gan_augment.errors import ModelFileError
 from gan_augment.networks.geometry import Geometry
 from gan_augment.synthesizers.model_file import ModelMeta, SelectionRecord
 from gan_augment.synthesizers.selection import Critics, Selection
 from gan_augment.training.build import new_discriminator, placed
-from gan_augment.training.classifier import FEATURES, SmallCNN, empty_classifier
-from gan_augment.training.state import Arrays, check_network, load_network, network_arrays
+from gan_augment.training.parts import Arrays, check_network, load_network, network_arrays
 
 PREFIX = "selection/"
 

@@ -23,7 +23,7 @@ from gan_augment.devices import Machine
 from gan_augment.errors import ModelFileError
 from gan_augment.synthesizers.row_sampler import RowSampler
 from gan_augment.synthesizers.table_file import TableMeta
-from gan_augment.training.state import Arrays, check_network, load_network, network_arrays
+from gan_augment.training.parts import Arrays, check_network, load_network, network_arrays
 from gan_augment.training.tables import layout_of, new_row_generator
 
 

@@ -19,8 +19,7 @@ from gan_augment.devices import Machine
 from gan_augment.errors import DataError, UsageError
 from gan_augment.processes import memory_limit_bytes
 from gan_augment.progress import Progress
-from gan_augment.recipe_settings import Recipe
-from gan_augment.recipes import RECIPES, resolve_recipe
+from gan_augment.recipes import RECIPES, Recipe, resolve_recipe
 from gan_augment.synthesizers.row_sampler import RowSampler
 from gan_augment.synthesizers.table_run import EncodedTable, new_run
 from gan_augment.synthesizers.table_trials import (

@@ -15,13 +15,12 @@ from gan_augment.data.encoding import TableEncoding
 from gan_augment.data.row_anchors import AnchorRows, anchor_rows
 from gan_augment.devices import Machine
 from gan_augment.randomness import generator
-from gan_augment.recipe_settings import Recipe
+from gan_augment.recipes import Recipe
 from gan_augment.synthesizers.row_sampler import FEW_ROWS, RowSampler
 from gan_augment.training.callbacks import Callback, StopFlag
 from gan_augment.training.loop import Run
 from gan_augment.training.monitor import SCORES_A_RUN, Score
-from gan_augment.training.parts import Parts
-from gan_augment.training.state import new_state
+from gan_augment.training.parts import Parts, new_state
 from gan_augment.training.tables import build_table, layout_of
 
 MOST_ANCHORS = 4_096

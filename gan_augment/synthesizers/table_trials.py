@@ -15,15 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from gan_augment.classifiers.downstream import Usefulness, usefulness
 from gan_augment.data.splits import fold_of_rows
 from gan_augment.errors import DivergedError
 from gan_augment.progress import Progress
 from gan_augment.randomness import derived_seed, generator
-from gan_augment.recipe_settings import Recipe
+from gan_augment.recipes import Recipe
 from gan_augment.synthesizers.row_sampler import BLOCK, RowSampler
 from gan_augment.synthesizers.table_run import EncodedTable, new_run, sampler_of
 from gan_augment.training.callbacks import StopFlag
-from gan_augment.training.downstream import Usefulness, usefulness
 from gan_augment.training.loop import train
 from gan_augment.training.monitor import Best, Score, score_steps
 

@@ -25,7 +25,7 @@ from gan_augment.errors import (
 )
 from gan_augment.processes import available_cores
 from gan_augment.progress import Progress, Silent
-from gan_augment.recipe_settings import Recipe
+from gan_augment.recipes import Recipe
 from gan_augment.storage import load_bundle, read_bundle_bytes, save_bundle
 from gan_augment.synthesizers.arguments import check_length, checked_counts, checked_seed
 from gan_augment.synthesizers.model_file import NAME, ScoreRecord
@@ -41,7 +41,7 @@ from gan_augment.synthesizers.table_trials import MARKS, Choice
 from gan_augment.training.callbacks import Callback, StopFlag
 from gan_augment.training.checkpoint import CheckpointStore
 from gan_augment.training.loop import Run, train
-from gan_augment.training.state import load_network
+from gan_augment.training.parts import load_network
 
 if TYPE_CHECKING:
     from pandas import DataFrame

@@ -13,11 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from gan_augment.classifiers.small_cnn import train_classifier
 from gan_augment.data.contract import LabelledImages
 from gan_augment.data.splits import judging_folds
 from gan_augment.metrics.copies import nearest_distances
 from gan_augment.randomness import derived_seed, generator
-from gan_augment.recipe_settings import SelectionSettings
+from gan_augment.recipes import SelectionSettings
 from gan_augment.synthesizers.artefacts import PairRows, pairs_of, train_judge, visible
 from gan_augment.synthesizers.block_sampler import BLOCK, BlockSampler
 from gan_augment.synthesizers.model_file import (
@@ -29,7 +30,6 @@ from gan_augment.synthesizers.model_file import (
 from gan_augment.synthesizers.preparing import JUDGE_ROWS_A_CLASS, at_most_a_class
 from gan_augment.synthesizers.preparing import JUDGE_STEPS as SCORERS_STEPS
 from gan_augment.synthesizers.selection import CRITERIA, Critics, Pixels, Scores, Selection, failed
-from gan_augment.training.classifier import train_classifier
 
 FOLDS = 2
 JUDGE_STEPS = 160

@@ -11,8 +11,7 @@ import torch
 from gan_augment import devices
 from gan_augment.data.batches import Batches
 from gan_augment.training.monitor import SCORES_A_RUN, Scorer
-from gan_augment.training.parts import Parts, Step
-from gan_augment.training.state import new_state
+from gan_augment.training.parts import Parts, Step, new_state
 
 PROBE_S = 3.0
 WARM_UP_STEPS = 3

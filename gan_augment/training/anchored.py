@@ -14,12 +14,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gan_augment.data.batches import Batch
-from gan_augment.networks.generators import AnchoredGenerator, Anchors, GeneratorInput
-from gan_augment.networks.mixtures import mixture_weights
+from gan_augment.networks.images import AnchoredGenerator
+from gan_augment.networks.inputs import Anchors, GeneratorInput, mixture_weights
 from gan_augment.randomness import generator
-from gan_augment.recipe_settings import Recipe
-from gan_augment.training.parts import Losses, Made, Parts
-from gan_augment.training.state import TrainState
+from gan_augment.recipes import Recipe
+from gan_augment.training.parts import GeneratorOutput, Losses, Parts, TrainState
 from gan_augment.training.step import generate, update_generator
 
 RECONSTRUCTION_NOISE = 0.5  # of sigma: .05 where sigma is .1
@@ -50,27 +49,26 @@ def draw(recipe: Recipe, seed: int, step: int, turn: int, batch: Batch) -> Gener
     return GeneratorInput(z.to(device), batch.y, anchors)
 
 
-def make(network: nn.Module, inputs: GeneratorInput) -> Made:
+def make(network: nn.Module, inputs: GeneratorInput) -> GeneratorOutput:
     """The images, and the codes that they were decoded from."""
     if not isinstance(network, AnchoredGenerator):
         raise TypeError(f"expected an AnchoredGenerator, not {type(network).__name__}")
     codes = network.code(inputs)
-    images, coarse = network.decoder.with_coarse(codes, inputs.y, inputs.conditioning)
-    return Made(images, codes, coarse)
+    return GeneratorOutput(network.decoder(codes, inputs.y), codes)
 
 
 def reconstruction_term(
-    state: TrainState, parts: Parts, batch: Batch, made: Made
+    state: TrainState, parts: Parts, batch: Batch, output: GeneratorOutput
 ) -> tuple[Tensor, Losses]:
     """What keeps an anchored generator at its rows, over the rows decoded at their own anchor.
 
     reconstruction * E|G(E(a) + noise) - a| + code_penalty * E code^2; unit of the error: -1..1.
     """
-    if made.codes is None:
-        raise TypeError("only what an anchored generator made has codes")
+    if output.codes is None:
+        raise TypeError("only what an anchored generator decodes has codes")
     objective, rows = parts.recipe.objective, reconstructed_rows(parts.recipe)
-    error = F.l1_loss(made.x[rows].float(), batch.x[rows])
-    spread = made.codes[rows].float().square().mean()
+    error = F.l1_loss(output.x[rows].float(), batch.x[rows])
+    spread = output.codes[rows].float().square().mean()
     term = objective.reconstruction * error + objective.code_penalty * spread
     return term, {"reconstruction": error.detach()}
 

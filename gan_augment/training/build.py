@@ -1,40 +1,40 @@
-"""From a recipe, an image shape and the classes to the parts that the loop runs; images only."""
+"""From a recipe, an image shape and the classes to the parts that the loop runs; images only.
+
+The free method (noise and a class to an image) is here whole; the anchored one is `anchored.py`.
+"""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
 
+import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from gan_augment.augment.diff_augment import apply, draw_moves
+from gan_augment.data.batches import Batch
 from gan_augment.devices import Machine
 from gan_augment.losses.adversarial import LOSSES
-from gan_augment.networks.decoder import Decoder
-from gan_augment.networks.discriminator import Discriminator
-from gan_augment.networks.encoder import Encoder
-from gan_augment.networks.generators import AnchoredGenerator, FreeGenerator
 from gan_augment.networks.geometry import Geometry
-from gan_augment.networks.initialise import initialise
-from gan_augment.randomness import derived_seed
-from gan_augment.recipe_settings import Recipe
-from gan_augment.training import anchored, free
-from gan_augment.training.borrowing import conditioning, suited
-from gan_augment.training.parts import Parts
-from gan_augment.training.seen_images import seen_images
+from gan_augment.networks.images import (
+    AnchoredGenerator,
+    Decoder,
+    Discriminator,
+    Encoder,
+    FreeGenerator,
+)
+from gan_augment.networks.inputs import GeneratorInput
+from gan_augment.networks.layers import initialise
+from gan_augment.randomness import derived_seed, generator
+from gan_augment.recipes import Recipe
+from gan_augment.training import anchored
+from gan_augment.training.parts import GeneratorOutput, Parts, TrainState
 from gan_augment.training.step import adversarial_step
 
 
-def build(
-    recipe: Recipe, shape: tuple[int, int, int], counts: Sequence[int], machine: Machine
-) -> Parts:
-    """Resolve names to parts. shape: (height, width, channels) of the data's images.
-
-    counts: rows of each class. What the data leave no use for is switched off in the recipe that
-    the parts carry.
-    """
-    geometry, classes = Geometry.of(shape), len(counts)
-    recipe = suited(recipe, geometry, counts)
+def build(recipe: Recipe, shape: tuple[int, int, int], classes: int, machine: Machine) -> Parts:
+    """Resolve names to parts. shape: (height, width, channels) of the data's images."""
+    geometry = Geometry.of(shape)
 
     def new_networks(seed: int) -> tuple[nn.Module, nn.Module]:
         with torch.random.fork_rng(devices=[]):  # constructors draw; what they drew is replaced
@@ -42,47 +42,53 @@ def build(
             d = new_discriminator(recipe, geometry, classes)
         initialise(g, derived_seed(seed, "generator weights"))
         initialise(d, derived_seed(seed, "discriminator weights"))
-        if recipe.borrowing.transition is not None:
-            _silence_classes(g)
         return placed(g, machine.device), placed(d, machine.device)
 
-    is_anchored, warm = recipe.generator.kind == "anchored", recipe.borrowing.warm_start
+    is_anchored = recipe.generator.kind == "anchored"
     return Parts(
         recipe=recipe,
         machine=machine,
         loss=LOSSES[recipe.objective.loss],
-        draw=functools.partial(anchored.draw if is_anchored else free.draw, recipe),
-        condition=conditioning(recipe, counts),
-        make=anchored.make if is_anchored else free.make,
-        seen=seen_images,
+        draw=functools.partial(anchored.draw if is_anchored else draw_noise, recipe),
+        make=anchored.make if is_anchored else decode_noise,
+        augment=augment_images,
         generator_term=anchored.reconstruction_term if is_anchored else None,
         step=adversarial_step,
-        first_step=anchored.reconstruction_step
-        if is_anchored
-        else (free.warm_step if warm else None),
+        first_step=anchored.reconstruction_step if is_anchored else None,
         new_networks=new_networks,
-        first_share=recipe.objective.reconstruct_only if is_anchored else warm,
-        first_least=0 if is_anchored else free.WARM_START_LEAST_STEPS,
+        first_share=recipe.objective.reconstruct_only if is_anchored else 0.0,
     )
+
+
+def draw_noise(recipe: Recipe, seed: int, step: int, turn: int, batch: Batch) -> GeneratorInput:
+    """The free method's input: standard normal noise and the labels of the batch."""
+    rng = generator(seed, "noise", step, turn)
+    z = rng.standard_normal((len(batch.y), recipe.generator.code), dtype=np.float32)
+    return GeneratorInput(torch.from_numpy(z).to(batch.y.device), batch.y)
+
+
+def decode_noise(network: nn.Module, inputs: GeneratorInput) -> GeneratorOutput:
+    """The free method's images."""
+    return GeneratorOutput(network(inputs))
+
+
+def augment_images(parts: Parts, state: TrainState, x: Tensor, which: str, turn: int) -> Tensor:
+    """x (N, C, H, W) as D sees it: moved, lit and cut with the adaptive probability."""
+    rng = generator(state.noise_seed, "augment", which, state.step, turn)
+    probability = float(state.numbers["augment_probability"])
+    size = (int(x.shape[2]), int(x.shape[3]))
+    return apply(x, draw_moves(parts.recipe.augment, size, len(x), probability, rng))
 
 
 def new_generator(recipe: Recipe, geometry: Geometry, classes: int) -> nn.Module:
     """The generator that a recipe names, its weights not yet set."""
-    wanted, borrowing = recipe.generator, recipe.borrowing
+    wanted = recipe.generator
     decoder = Decoder(
-        geometry,
-        classes,
-        wanted.code,
-        wanted.embedding,
-        wanted.width,
-        wanted.max_width,
-        shared=geometry.coarse_blocks if borrowing.shared_blocks else 0,
+        geometry, classes, wanted.code, wanted.embedding, wanted.width, wanted.max_width
     )
-    encoder = None
-    if wanted.kind == "anchored" or borrowing.warm_start:
-        encoder = Encoder(geometry, wanted.code, wanted.encoder_width, wanted.encoder_max_width)
-    if wanted.kind == "free" or encoder is None:
-        return FreeGenerator(decoder, encoder)
+    if wanted.kind == "free":
+        return FreeGenerator(decoder)
+    encoder = Encoder(geometry, wanted.code, wanted.encoder_width, wanted.encoder_max_width)
     return AnchoredGenerator(encoder, decoder, wanted.sigma)
 
 
@@ -96,16 +102,7 @@ def new_discriminator(recipe: Recipe, geometry: Geometry, classes: int) -> nn.Mo
         max_width=wanted.max_width,
         spectral_norm=wanted.spectral_norm,
         minibatch_std=wanted.minibatch_std,
-        unconditional=recipe.borrowing.transition is not None,
-        coarse=recipe.borrowing.shared_blocks,
     )
-
-
-def _silence_classes(generator: nn.Module) -> None:
-    """Begin with classes that change nothing, as before the transition, when they train nothing."""
-    for module in generator.modules():
-        if isinstance(module, Decoder):
-            module.silence_classes()
 
 
 def placed(network: nn.Module, device: torch.device) -> nn.Module:

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from gan_augment.data.batches import Batches
 from gan_augment.errors import DivergedError
 from gan_augment.training.callbacks import Callback, StopFlag, StopRequested
-from gan_augment.training.ema import follow
 from gan_augment.training.monitor import (
     SCORES_A_RUN,
     Best,
@@ -19,9 +18,15 @@ from gan_augment.training.monitor import (
     all_finite,
     score_steps,
 )
-from gan_augment.training.parts import Losses, Parts
-from gan_augment.training.schedule import ema_decay, rate_multiplier
-from gan_augment.training.state import Arrays, TrainState, load_state, state_arrays
+from gan_augment.training.parts import (
+    Arrays,
+    Losses,
+    Parts,
+    TrainState,
+    load_state,
+    state_arrays,
+)
+from gan_augment.training.schedule import ema_decay, follow, rate_multiplier
 
 OBSERVE_EVERY_STEPS = 20
 ROLLBACKS_ALLOWED = 3
@@ -82,13 +87,11 @@ def train(run: Run) -> Best:
 def one_step(run: Run) -> Losses:
     """Set the rates, draw, step D and G, average."""
     parts, state, recipe = run.parts, run.state, run.parts.recipe
-    state.progress = state.step / run.steps
-    _set_rates(state, parts)
+    _set_rates(state, parts, state.step / run.steps)
     first = parts.first_step if state.step < parts.first_steps(run.steps) else None
     turns = 1 if first else recipe.d_steps
     batches = [
-        run.batches.at(state.noise_seed, state.step, turn, state.progress)
-        for turn in reversed(range(turns))
+        run.batches.at(state.noise_seed, state.step, turn) for turn in reversed(range(turns))
     ]
     state.generator.train()
     losses = (first or parts.step)(state, parts, batches)
@@ -97,9 +100,9 @@ def one_step(run: Run) -> Losses:
     return losses
 
 
-def _set_rates(state: TrainState, parts: Parts) -> None:
+def _set_rates(state: TrainState, parts: Parts, progress: float) -> None:
     recipe = parts.recipe
-    factor = rate_multiplier(recipe.schedule, state.progress) * state.rate_scale
+    factor = rate_multiplier(recipe.schedule, progress) * state.rate_scale
     for optimiser, settings in (
         (state.generator_optimiser, recipe.generator_optimiser),
         (state.discriminator_optimiser, recipe.discriminator_optimiser),

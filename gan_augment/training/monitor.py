@@ -10,7 +10,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from gan_augment.training.state import Arrays, TrainState, network_arrays
+from gan_augment.training.parts import Arrays, TrainState, network_arrays
 
 SCORES_A_RUN = 10
 COLLAPSE_SPREAD = 0.3

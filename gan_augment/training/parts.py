@@ -1,36 +1,36 @@
-"""`Parts`: what a step needs and what does not change during a run. Made by `build.py`."""
+"""What a step runs on: `Parts`, which do not change, and `TrainState`, which does, as arrays too.
+
+`build.py` makes the parts of images, `tables.py` those of tables.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
+import numpy as np
+import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from gan_augment.data.batches import Batch
 from gan_augment.devices import Machine
+from gan_augment.errors import ModelFileError
 from gan_augment.losses.adversarial import AdversarialLoss
-from gan_augment.networks.decoder import Conditioning
-from gan_augment.networks.generators import GeneratorInput
-from gan_augment.recipe_settings import Recipe
-
-if TYPE_CHECKING:
-    from gan_augment.training.state import TrainState
+from gan_augment.networks.inputs import GeneratorInput
+from gan_augment.recipes import OptimiserSettings, Recipe
 
 Losses = dict[str, Tensor]
+Arrays = dict[str, NDArray[np.generic]]
 
 
 @dataclass(frozen=True)
-class Made:
-    """What a generator made of a batch: x in its shape; codes (N, code) if it has codes.
-
-    coarse: x as the shared blocks drew it, (N, C, H/4, W/4), if there are some.
-    """
+class GeneratorOutput:
+    """The samples of a batch: x, and the codes (N, code) they were decoded from, if any."""
 
     x: Tensor
     codes: Tensor | None = None
-    coarse: Tensor | None = None
 
 
 Step = Callable[["TrainState", "Parts", Sequence[Batch]], Losses]
@@ -41,14 +41,12 @@ Step = Callable[["TrainState", "Parts", Sequence[Batch]], Losses]
 class Parts:
     """What a recipe was resolved to; swapping one part gives another GAN.
 
-    draw(seed, step, turn, batch): what the generator is given for a batch, a pure function; labels
-    are the batch's, and so are the rows that samples start from.
-    condition(state, y, turn): how classes enter at this step, None as when sampling.
+    draw(seed, step, turn, batch): the generator's input for a batch, a pure function; labels are
+    the batch's, and so are the rows that samples start from.
     make(generator, inputs): the samples, and the codes behind them if there are any.
-    seen(parts, state, x, which, turn): x as D sees it, augmented by draws of its own.
-    generator_term(state, parts, batch, made): what G minimises beside the adversary, or None.
-    step: one step of the method. first_step: that of the first `first_share` of a run (none in a
-    run of under `first_least` steps), or None.
+    augment(parts, state, x, which, turn): x as D sees it, by draws of its own.
+    generator_term(state, parts, batch, output): what G minimises beside the adversary, or None.
+    step: one step of the method. first_step: that of the first `first_share` of a run, or None.
     new_networks(seed): generator and discriminator with their first weights, a pure function.
     """
 
@@ -56,16 +54,166 @@ class Parts:
     machine: Machine
     loss: AdversarialLoss
     draw: Callable[[int, int, int, Batch], GeneratorInput]
-    condition: Callable[[TrainState, Tensor, int], Conditioning | None]
-    make: Callable[[nn.Module, GeneratorInput], Made]
-    seen: Callable[[Parts, TrainState, Tensor, str, int], Tensor]
-    generator_term: Callable[[TrainState, Parts, Batch, Made], tuple[Tensor, Losses]] | None
+    make: Callable[[nn.Module, GeneratorInput], GeneratorOutput]
+    augment: Callable[[Parts, TrainState, Tensor, str, int], Tensor]
+    generator_term: (
+        Callable[[TrainState, Parts, Batch, GeneratorOutput], tuple[Tensor, Losses]] | None
+    )
     step: Step
     first_step: Step | None
     new_networks: Callable[[int], tuple[nn.Module, nn.Module]]
     first_share: float = 0.0
-    first_least: int = 0
 
     def first_steps(self, steps: int) -> int:
         """How many of a run's steps are first steps: before the adversary joins."""
-        return round(self.first_share * steps) if steps >= self.first_least else 0
+        return round(self.first_share * steps)
+
+
+@dataclass
+class TrainState:
+    """The whole state of a run: two of them equal, the runs go on equal, bit for bit.
+
+    step: generator steps done. retries: rollbacks so far; it enters every random stream and
+    halves the rates.
+    numbers: () tensors that steps carry along (adaptive probability, running logit means).
+    """
+
+    seed: int
+    generator: nn.Module
+    discriminator: nn.Module
+    average: nn.Module
+    generator_optimiser: torch.optim.Optimizer
+    discriminator_optimiser: torch.optim.Optimizer
+    step: int = 0
+    retries: int = 0
+    numbers: dict[str, Tensor] = field(default_factory=dict)
+
+    @property
+    def noise_seed(self) -> int:
+        """The seed of batches and noise: another one after each rollback."""
+        return self.seed + 1_000_003 * self.retries
+
+    @property
+    def rate_scale(self) -> float:
+        """The factor on learning rates: halved by each rollback."""
+        return float(0.5**self.retries)
+
+
+def new_state(parts: Parts, seed: int) -> TrainState:
+    """The state before the first step, a pure function of its arguments."""
+    recipe, device = parts.recipe, parts.machine.device
+    generator, discriminator = parts.new_networks(seed)
+    numbers = {
+        "augment_probability": torch.tensor(recipe.augment.initial_probability, device=device),
+        "real_logit": torch.zeros((), device=device),
+        "fake_logit": torch.zeros((), device=device),
+        "real_sign": torch.zeros((), device=device),
+    }
+    return TrainState(
+        seed=seed,
+        generator=generator,
+        discriminator=discriminator,
+        average=copy.deepcopy(generator).eval().requires_grad_(False),
+        generator_optimiser=_new_optimiser(recipe.generator_optimiser, generator),
+        discriminator_optimiser=_new_optimiser(recipe.discriminator_optimiser, discriminator),
+        numbers=numbers,
+    )
+
+
+def _new_optimiser(settings: OptimiserSettings, network: nn.Module) -> torch.optim.Optimizer:
+    """The optimiser that a recipe names, over all weights of a network."""
+    weights, rate, decay = list(network.parameters()), settings.rate, settings.weight_decay
+    match settings.name:
+        case "adam":
+            return torch.optim.Adam(weights, rate, settings.betas, weight_decay=decay, fused=True)
+        case "adamw":
+            return torch.optim.AdamW(weights, rate, settings.betas, weight_decay=decay, fused=True)
+        case "rmsprop":
+            return torch.optim.RMSprop(
+                weights, rate, momentum=settings.momentum, weight_decay=decay
+            )
+        case "sgd":
+            return torch.optim.SGD(weights, rate, settings.momentum, weight_decay=decay)
+
+
+def network_arrays(network: nn.Module) -> Arrays:
+    """Weights and buffers by name, copied."""
+    return {name: _array(value) for name, value in network.state_dict().items()}
+
+
+def check_network(network: nn.Module, arrays: Mapping[str, NDArray[np.generic]]) -> None:
+    """ModelFileError where a name, shape or type is not the network's own."""
+    mine = network.state_dict()
+    if mine.keys() != arrays.keys():
+        odd = sorted(mine.keys() ^ arrays.keys())[:3]
+        raise ModelFileError(
+            f"the saved weights are of another network: {', '.join(odd)} do not match"
+        )
+    for name, value in mine.items():
+        saved = torch.from_numpy(np.array(arrays[name]))
+        if (value.shape, value.dtype) != (saved.shape, saved.dtype):
+            raise ModelFileError(
+                f"saved {name} has shape {tuple(saved.shape)} and type {saved.dtype}; "
+                f"this network has {tuple(value.shape)} and {value.dtype}"
+            )
+
+
+def load_network(network: nn.Module, arrays: Mapping[str, NDArray[np.generic]]) -> None:
+    """Put arrays into a network. Raises ModelFileError, before any change, if they are not its."""
+    check_network(network, arrays)
+    for name, value in network.state_dict().items():
+        value.copy_(torch.from_numpy(np.array(arrays[name])))
+
+
+def state_arrays(state: TrainState) -> Arrays:
+    """The whole state as named arrays, copied."""
+    arrays: Arrays = {}
+    for part in ("generator", "discriminator", "average"):
+        for name, value in network_arrays(getattr(state, part)).items():
+            arrays[f"{part}/{name}"] = value
+    for part in ("generator_optimiser", "discriminator_optimiser"):
+        for index, slots in getattr(state, part).state_dict()["state"].items():
+            for slot, tensor in slots.items():
+                if tensor is not None:
+                    arrays[f"{part}/{index}/{slot}"] = _array(tensor)
+    for name, number in state.numbers.items():
+        arrays[f"numbers/{name}"] = _array(number)
+    arrays["counters"] = np.array([state.seed, state.step, state.retries], dtype=np.int64)
+    return arrays
+
+
+def load_state(state: TrainState, arrays: Mapping[str, NDArray[np.generic]]) -> None:
+    """Put saved arrays into a state of the same recipe. Raises ModelFileError."""
+    for part in ("generator", "discriminator", "average"):
+        load_network(getattr(state, part), below(arrays, part))
+    for part in ("generator_optimiser", "discriminator_optimiser"):
+        _load_optimiser(getattr(state, part), below(arrays, part))
+    with torch.no_grad():
+        for name, value in below(arrays, "numbers").items():
+            state.numbers[name].copy_(torch.from_numpy(np.array(value)))
+    state.seed, state.step, state.retries = (int(k) for k in arrays["counters"])
+
+
+def _load_optimiser(optimiser: torch.optim.Optimizer, arrays: Arrays) -> None:
+    """Moments go back in the memory layout of their weights: fused updates pair them by address."""
+    groups = optimiser.state_dict()["param_groups"]
+    weights = [weight for group in optimiser.param_groups for weight in group["params"]]
+    slots: dict[int, dict[str, Tensor]] = {}
+    for name, value in arrays.items():
+        index, _, slot = name.partition("/")
+        saved, weight = torch.from_numpy(np.array(value)), weights[int(index)]
+        if saved.shape == weight.shape:
+            saved = torch.empty_like(weight, dtype=saved.dtype).copy_(saved).detach()
+        slots.setdefault(int(index), {})[slot] = saved
+    optimiser.load_state_dict({"state": slots, "param_groups": groups})
+
+
+def below(arrays: Mapping[str, NDArray[np.generic]], prefix: str) -> Arrays:
+    """The arrays whose names start with "prefix/", by the rest of their names."""
+    start = prefix + "/"
+    return {name[len(start) :]: value for name, value in arrays.items() if name.startswith(start)}
+
+
+def _array(value: Tensor) -> NDArray[np.generic]:
+    array: NDArray[np.generic] = value.detach().cpu().contiguous().numpy().copy()
+    return array

@@ -1,10 +1,13 @@
-"""Schedules as pure functions of progress or of images seen."""
+"""Rates over a run and averaged weights: schedules as pure functions, and the averaging itself."""
 
 from __future__ import annotations
 
 import math
 
-from gan_augment.recipe_settings import ScheduleSettings
+import torch
+from torch import nn
+
+from gan_augment.recipes import ScheduleSettings
 
 EMA_HALF_LIFE_IMAGES = 10_000
 EMA_HALF_LIFE_SHARE = 0.05
@@ -35,3 +38,15 @@ def ema_decay(images_seen: int, batch: int) -> float:
     """
     half_life = max(min(EMA_HALF_LIFE_IMAGES, EMA_HALF_LIFE_SHARE * images_seen), 1)
     return float(0.5 ** (batch / half_life))
+
+
+@torch.no_grad()
+def follow(average: nn.Module, network: nn.Module, decay: float) -> None:
+    """average = decay * average + (1 - decay) * network, buffers too; counters are copied."""
+    mine, theirs = average.state_dict(), network.state_dict()
+    floating = [name for name, value in mine.items() if value.is_floating_point()]
+    torch._foreach_lerp_(
+        [mine[name] for name in floating], [theirs[name] for name in floating], 1 - decay
+    )
+    for name in mine.keys() - set(floating):
+        mine[name].copy_(theirs[name])

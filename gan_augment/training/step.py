@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from gan_augment.data.batches import Batch
-from gan_augment.losses.penalties import lecam
-from gan_augment.networks.generators import GeneratorInput
-from gan_augment.training.parts import Losses, Made, Parts
-from gan_augment.training.penalties import slope_penalties
-from gan_augment.training.state import TrainState
-from gan_augment.training.verdicts import Verdicts, verdicts, weighted
+from gan_augment.losses.penalties import (
+    Judge,
+    between,
+    lecam,
+    one_centred,
+    perturbed,
+    zero_centred,
+)
+from gan_augment.randomness import generator
+from gan_augment.recipes import ObjectiveSettings
+from gan_augment.training.parts import GeneratorOutput, Losses, Parts, TrainState
 
 LECAM_DECAY = 0.99
 ADAPT_EVERY_STEPS = 4
 ADAPT_IMAGES = 20_000
+
+Formula = Callable[[Judge, Tensor, Tensor], Tensor]
+Place = Callable[[Tensor, Tensor, np.random.Generator], Tensor]
+"""Reals, fakes and a generator of random numbers to the points where D's slope is looked at."""
 
 
 def adversarial_step(state: TrainState, parts: Parts, batches: Sequence[Batch]) -> Losses:
@@ -28,68 +37,63 @@ def adversarial_step(state: TrainState, parts: Parts, batches: Sequence[Batch]) 
     """
     for turn, batch in enumerate(batches[:-1]):
         with torch.no_grad():
-            made = generate(state, parts, batch, turn=turn + 1)
-        discriminator_step(state, parts, batch, made, turn=turn + 1)
+            output = generate(state, parts, batch, turn=turn + 1)
+        discriminator_step(state, parts, batch, output, turn=turn + 1)
     batch = batches[-1]
-    made = generate(state, parts, batch)
-    losses = discriminator_step(state, parts, batch, made)
-    return losses | generator_step(state, parts, batch, made)
+    output = generate(state, parts, batch)
+    losses = discriminator_step(state, parts, batch, output)
+    return losses | generator_step(state, parts, batch, output)
 
 
-def generate(state: TrainState, parts: Parts, batch: Batch, turn: int = 0) -> Made:
-    """The generator's answer to a batch, with the graph where gradients are on."""
+def generate(state: TrainState, parts: Parts, batch: Batch, turn: int = 0) -> GeneratorOutput:
+    """The generator's samples for a batch, with the graph where gradients are on."""
     with parts.machine.autocast():
-        return parts.make(state.generator, inputs_of(state, parts, batch, turn))
-
-
-def inputs_of(state: TrainState, parts: Parts, batch: Batch, turn: int = 0) -> GeneratorInput:
-    """What the generator is given for a batch at this step."""
-    inputs = parts.draw(state.noise_seed, state.step, turn, batch)
-    return replace(inputs, conditioning=parts.condition(state, batch.y, turn))
+        inputs = parts.draw(state.noise_seed, state.step, turn, batch)
+        return parts.make(state.generator, inputs)
 
 
 def discriminator_step(
-    state: TrainState, parts: Parts, batch: Batch, made: Made, turn: int = 0
+    state: TrainState, parts: Parts, batch: Batch, output: GeneratorOutput, turn: int = 0
 ) -> Losses:
     """One update of D on a batch and as many fakes. Leaves G and its optimiser alone.
 
     turn: which of a G step's D steps, 0 for the last.
     """
     objective, optimiser = parts.recipe.objective, state.discriminator_optimiser
-    made = _detached(made)
+    samples = output.x.detach()
     with parts.machine.autocast():  # around both, so that weights are cast once
-        real = verdicts(state, parts, Made(batch.x), batch.y, "real", turn)
-        fake = verdicts(state, parts, made, batch.y, "fake", turn)
-    loss = weighted(state, parts, parts.loss.discriminator, real, fake)
-    total, real_logits, fake_logits = loss, real.overall, fake.overall
+        real = logits(state, parts, batch.x, batch.y, "real", turn)
+        fake = logits(state, parts, samples, batch.y, "fake", turn)
+    loss = total = parts.loss.discriminator(real, fake)
     images_seen = state.step * len(batch.y)
     if objective.lecam and images_seen >= objective.lecam_from_images:
         numbers = state.numbers
         total = total + objective.lecam * lecam(
-            real_logits, fake_logits, numbers["real_logit"], numbers["fake_logit"]
+            real, fake, numbers["real_logit"], numbers["fake_logit"]
         )
-    penalty, terms = slope_penalties(state, parts, batch, made.x, turn)
+    penalty, terms = slope_penalties(state, parts, batch, samples, turn)
     optimiser.zero_grad(set_to_none=True)
     (total + penalty).backward()  # type: ignore[no-untyped-call]
     optimiser.step()
     if objective.clip:
         _clip(state.discriminator, objective.clip)
-    _observe_logits(state, parts, real_logits.detach(), fake_logits.detach(), turn)
-    means = {"real_logit": real_logits.detach().mean(), "fake_logit": fake_logits.detach().mean()}
+    _observe_logits(state, parts, real.detach(), fake.detach(), turn)
+    means = {"real_logit": real.detach().mean(), "fake_logit": fake.detach().mean()}
     return {"d_loss": loss.detach()} | terms | means
 
 
-def generator_step(state: TrainState, parts: Parts, batch: Batch, made: Made) -> Losses:
-    """One update of G (and its encoder) on samples it just made. Leaves D's side alone."""
+def generator_step(
+    state: TrainState, parts: Parts, batch: Batch, output: GeneratorOutput
+) -> Losses:
+    """One update of G (and its encoder) on samples it just output. Leaves D's side alone."""
     weights = list(state.discriminator.parameters())
     for weight in weights:
         weight.requires_grad_(False)
-    fake = verdicts(state, parts, made, batch.y, "improved")
-    real = _beside(state, parts, batch, fake)
-    loss = weighted(state, parts, parts.loss.generator, real, fake)
+    fake = logits(state, parts, output.x, batch.y, "improved")
+    loss = parts.loss.generator(_beside(state, parts, batch, fake), fake)
     losses = {"g_loss": loss.detach()}
     if parts.generator_term is not None:
-        term, more = parts.generator_term(state, parts, batch, made)
+        term, more = parts.generator_term(state, parts, batch, output)
         loss, losses = loss + term, losses | more
     update_generator(state, loss)
     for weight in weights:
@@ -97,17 +101,24 @@ def generator_step(state: TrainState, parts: Parts, batch: Batch, made: Made) ->
     return losses
 
 
+def logits(
+    state: TrainState, parts: Parts, x: Tensor, y: Tensor, which: str, turn: int = 0
+) -> Tensor:
+    """D's logits (N,), float32, of reals or samples as D sees them. which: names the augmentation's
+    random draws.
+    """
+    with parts.machine.autocast():
+        seen = parts.augment(parts, state, x, which, turn)
+        of_d: Tensor = state.discriminator(seen, y)
+    return of_d.float()
+
+
 @torch.no_grad()
-def _beside(state: TrainState, parts: Parts, batch: Batch, fake: Verdicts) -> Verdicts:
+def _beside(state: TrainState, parts: Parts, batch: Batch, fake: Tensor) -> Tensor:
     """D's logits on the reals of a G step where the loss compares with them; else empty ones."""
     if not parts.loss.generator_sees_reals:
-        return Verdicts([head[:0] for head in fake.heads], fake.overall[:0])
-    return verdicts(state, parts, Made(batch.x), batch.y, "beside improved")
-
-
-def _detached(made: Made) -> Made:
-    coarse = None if made.coarse is None else made.coarse.detach()
-    return Made(made.x.detach(), coarse=coarse)
+        return fake[:0]
+    return logits(state, parts, batch.x, batch.y, "beside improved")
 
 
 @torch.no_grad()
@@ -143,3 +154,63 @@ def _observe_logits(
             0, settings.max_probability
         )
         numbers["real_sign"].zero_()
+
+
+def slope_penalties(
+    state: TrainState, parts: Parts, batch: Batch, fake: Tensor, turn: int
+) -> tuple[Tensor, Losses]:
+    """The weighted sum () of what is due at this D step, 0 for nothing, and each term alone.
+
+    In float32, and on samples as they are, not as D sees them. A penalty of every k-th D step has
+    k times its weight: the mean over k steps is that of every step (lazy regularisation, Karras et
+    al. 2020).
+    """
+    total, terms = fake.new_zeros((), dtype=torch.float32), Losses()
+    real, fake = batch.x.float(), fake.detach().float()
+    d_step = state.step * parts.recipe.d_steps + turn
+    for name, (weight, every) in _weights(parts.recipe.objective).items():
+        if weight and d_step % every == 0:
+            formula, place = PENALTIES[name]
+            points = place(real, fake, generator(state.noise_seed, name, state.step, turn))
+            penalty = formula(state.discriminator, points, batch.y)
+            total = total + weight * every * penalty
+            terms[name] = penalty.detach()
+    return total, terms
+
+
+def _weights(objective: ObjectiveSettings) -> dict[str, tuple[float, int]]:
+    """{name: (weight, every so many D steps)}."""
+    return {
+        "r1": (objective.r1, objective.r1_every),
+        "r2": (objective.r2, objective.r1_every),
+        "gradient_penalty": (objective.gradient_penalty, objective.penalty_every),
+        "dragan": (objective.dragan, objective.penalty_every),
+    }
+
+
+def _at_reals(real: Tensor, fake: Tensor, rng: np.random.Generator) -> Tensor:
+    return real
+
+
+def _at_fakes(real: Tensor, fake: Tensor, rng: np.random.Generator) -> Tensor:
+    return fake
+
+
+def _between(real: Tensor, fake: Tensor, rng: np.random.Generator) -> Tensor:
+    return between(real, fake, _uniform((len(real),), real, rng))
+
+
+def _around_reals(real: Tensor, fake: Tensor, rng: np.random.Generator) -> Tensor:
+    return perturbed(real, _uniform(real.shape, real, rng))
+
+
+def _uniform(shape: tuple[int, ...], like: Tensor, rng: np.random.Generator) -> Tensor:
+    return torch.from_numpy(rng.random(shape, dtype=np.float32)).to(like.device)
+
+
+PENALTIES: Mapping[str, tuple[Formula, Place]] = {
+    "r1": (zero_centred, _at_reals),
+    "r2": (zero_centred, _at_fakes),
+    "gradient_penalty": (one_centred, _between),
+    "dragan": (one_centred, _around_reals),
+}

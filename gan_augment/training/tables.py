@@ -19,19 +19,17 @@ from gan_augment.data.encoding import TableEncoding
 from gan_augment.data.row_anchors import AnchorRows
 from gan_augment.devices import Machine
 from gan_augment.losses.adversarial import LOSSES
-from gan_augment.networks.generators import GeneratorInput
-from gan_augment.networks.initialise import initialise
-from gan_augment.networks.row_layout import RowLayout
-from gan_augment.networks.table_discriminator import RowDiscriminator
-from gan_augment.networks.table_generator import (
+from gan_augment.networks.inputs import GeneratorInput, RowAnchors
+from gan_augment.networks.layers import initialise
+from gan_augment.networks.tables import (
     FreeRowGenerator,
     ResidualRowGenerator,
-    RowAnchors,
+    RowDiscriminator,
+    RowLayout,
 )
 from gan_augment.randomness import derived_seed, generator
-from gan_augment.recipe_settings import Recipe
-from gan_augment.training.parts import Losses, Made, Parts
-from gan_augment.training.state import TrainState
+from gan_augment.recipes import Recipe
+from gan_augment.training.parts import GeneratorOutput, Losses, Parts, TrainState
 from gan_augment.training.step import adversarial_step
 
 
@@ -83,9 +81,8 @@ def build_table(
         machine=machine,
         loss=LOSSES[recipe.objective.loss],
         draw=functools.partial(draw, recipe, tensors),
-        condition=lambda state, y, turn: None,
         make=make,
-        seen=_as_it_is,
+        augment=_as_it_is,
         generator_term=feature_matching if matching else None,
         step=adversarial_step,
         first_step=None,
@@ -130,18 +127,18 @@ def draw(
     return GeneratorInput(z.to(device), batch.y, anchors.between(index, which, position))
 
 
-def make(network: nn.Module, inputs: GeneratorInput) -> Made:
+def make(network: nn.Module, inputs: GeneratorInput) -> GeneratorOutput:
     """Encoded rows (N, width)."""
     source = inputs.source
     if isinstance(network, FreeRowGenerator):
-        return Made(network(inputs.z, inputs.y))
+        return GeneratorOutput(network(inputs.z, inputs.y))
     if not isinstance(source, RowAnchors):
         raise TypeError("an anchored generator needs GeneratorInput.source, rows of the class")
-    return Made(network(inputs.z, inputs.y, source))
+    return GeneratorOutput(network(inputs.z, inputs.y, source))
 
 
 def feature_matching(
-    state: TrainState, parts: Parts, batch: Batch, made: Made
+    state: TrainState, parts: Parts, batch: Batch, output: GeneratorOutput
 ) -> tuple[Tensor, Losses]:
     """Squared distance of D's mean features of fakes from those of reals, a class at a time.
 
@@ -155,7 +152,7 @@ def feature_matching(
         real = discriminator.features(batch.x)
     member = F.one_hot(batch.y[:: discriminator.pack]).to(real.dtype)  # (N, K)
     held = member.sum(dim=0)  # (K,)
-    gap = member.T @ (discriminator.features(made.x.float()) - real) / held.clamp_min(1)[:, None]
+    gap = member.T @ (discriminator.features(output.x.float()) - real) / held.clamp_min(1)[:, None]
     distance = gap.square().mean(dim=1).sum() / (held > 0).sum()
     return parts.recipe.objective.feature_matching * distance, {"matching": distance.detach()}
 

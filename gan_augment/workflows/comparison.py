@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 from gan_augment.augment.classical import augment_batch, default_pipeline
+from gan_augment.classifiers.small_cnn import train_classifier
 from gan_augment.data.contract import LabelledImages, LabelledTable
 from gan_augment.progress import Progress, Silent
-from gan_augment.training.classifier import train_classifier
 
 
 @dataclass(frozen=True)

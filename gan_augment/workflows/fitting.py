@@ -18,7 +18,7 @@ from gan_augment.data.tables import ReadTable
 from gan_augment.devices import Machine
 from gan_augment.errors import DivergedError, ModelFileError, UsageError
 from gan_augment.progress import Progress, Silent
-from gan_augment.recipe_settings import Recipe
+from gan_augment.recipes import Recipe
 from gan_augment.training.callbacks import (
     Callback,
     HistoryFile,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_augment.config import DataKind, FitOptions
+from gan_augment.config import FitOptions
 from gan_augment.data.contract import LabelledImages
 from gan_augment.data.image_files.contact_sheet import SheetRow, contact_sheet
 from gan_augment.data.image_files.export import png_bytes
@@ -20,8 +20,7 @@ from gan_augment.devices import Machine, choose_machine
 from gan_augment.errors import TooFewAcceptedError
 from gan_augment.progress import Progress
 from gan_augment.randomness import generator
-from gan_augment.recipe_settings import Recipe
-from gan_augment.recipes import resolve_recipe
+from gan_augment.recipes import DataKind, Recipe, resolve_recipe
 from gan_augment.storage import load_bundle, write_file
 from gan_augment.synthesizers.image_gan import ImageGAN
 from gan_augment.synthesizers.model_file import NAME, ModelMeta

@@ -14,12 +14,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from gan_augment.config import DataKind, FitOptions
+from gan_augment.config import FitOptions
 from gan_augment.data.strategy import choose_classes
 from gan_augment.devices import Machine
 from gan_augment.errors import OutputExistsError, ResumeMismatchError, UsageError
-from gan_augment.recipe_settings import Recipe
-from gan_augment.recipes import resolve_recipe
+from gan_augment.recipes import DataKind, Recipe, resolve_recipe
 from gan_augment.storage import FolderLock, clean_stale, write_errors, write_file
 from gan_augment.storage.lock import LOCK_FILE
 from gan_augment.toml import read_toml, to_toml

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gan_augment.config import DataKind, FitOptions
+from gan_augment.config import FitOptions
 from gan_augment.data.contract import LabelledTable
 from gan_augment.data.schema import TableSchema
 from gan_augment.data.table_files import format_of
@@ -16,8 +16,7 @@ from gan_augment.data.table_hash import table_sha256
 from gan_augment.data.tables import ReadTable
 from gan_augment.devices import Machine, choose_machine
 from gan_augment.progress import Progress
-from gan_augment.recipe_settings import Recipe
-from gan_augment.recipes import resolve_recipe
+from gan_augment.recipes import DataKind, Recipe, resolve_recipe
 from gan_augment.storage import load_bundle, write_file
 from gan_augment.synthesizers.model_file import NAME
 from gan_augment.synthesizers.row_sampler import FEW_ROWS

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_augment.config import DataKind, FitOptions
+from gan_augment.config import FitOptions
 from gan_augment.data.readers import ReadImages
 from gan_augment.data.tables import ReadTable
 from gan_augment.devices import Machine
 from gan_augment.progress import Progress
-from gan_augment.recipe_settings import Recipe
+from gan_augment.recipes import DataKind, Recipe
 from gan_augment.synthesizers.model_file import ScoreRecord
 from gan_augment.training.callbacks import Callback, StopFlag
 from gan_augment.training.checkpoint import CheckpointStore

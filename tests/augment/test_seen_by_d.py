@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from gan_augment.augment.seen_by_d import apply, draw_moves
+from gan_augment.augment.diff_augment import apply, draw_moves
 from gan_augment.randomness import generator
-from gan_augment.recipe_settings import AugmentSettings
+from gan_augment.recipes import AugmentSettings
 
 
 def moves(settings: AugmentSettings, n: int = 64, probability: float = 1.0, seed: int = 0):

@@ -41,26 +41,14 @@ def test_rows_come_in_pairs_of_one_class_and_different_rows_where_there_are_two(
 
 
 @pytest.mark.parametrize(
-    ("power", "expected"), [(1, (0.9, 0.09, 0.01)), (0, (1 / 3, 1 / 3, 1 / 3))]
+    ("power", "expected"),
+    [(1, (0.9, 0.09, 0.01)), (0.5, (0.703, 0.222, 0.074)), (0, (1 / 3, 1 / 3, 1 / 3))],
 )
 def test_classes_are_drawn_by_their_count_to_the_power(power, expected):
     source = batches(power=power, size=512)
     labels = torch.cat([source.at(0, step).y for step in range(40)])
     shares = torch.bincount(labels, minlength=3) / len(labels)
     assert shares.tolist() == pytest.approx(expected, abs=0.02)
-
-
-def test_the_power_moves_along_a_line_over_a_run():
-    source = batches(power=1, power_end=0, size=512)
-
-    def shares(progress: float) -> list[float]:
-        labels = torch.cat([source.at(0, step, 0, progress).y for step in range(40)])
-        return (torch.bincount(labels, minlength=3) / len(labels)).tolist()
-
-    assert shares(0) == pytest.approx((0.9, 0.09, 0.01), abs=0.02)
-    half = np.sqrt([90, 9, 1])
-    assert shares(0.5) == pytest.approx(half / half.sum(), abs=0.02)
-    assert shares(1) == pytest.approx((1 / 3, 1 / 3, 1 / 3), abs=0.02)
 
 
 def test_only_the_named_rows_are_drawn():

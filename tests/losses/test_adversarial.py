@@ -23,7 +23,7 @@ from gan_augment.losses.adversarial import (
     relativistic_g,
     wasserstein_d,
 )
-from gan_augment.recipe_settings import ObjectiveSettings
+from gan_augment.recipes import ObjectiveSettings
 
 ZERO, NONE = torch.zeros(4), torch.zeros(0)
 

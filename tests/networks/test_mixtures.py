@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gan_augment.networks.mixtures import mixture_weights
-from gan_augment.recipe_settings import GeneratorSettings
+from gan_augment.networks.inputs import mixture_weights
+from gan_augment.recipes import GeneratorSettings
 
 MIXED = GeneratorSettings(extrapolation=0.5, reach=1.0)
 

@@ -6,13 +6,17 @@ import pytest
 import torch
 
 from gan_augment.devices import choose_machine
-from gan_augment.networks.decoder import Decoder
-from gan_augment.networks.discriminator import Discriminator, with_minibatch_std
-from gan_augment.networks.encoder import Encoder
-from gan_augment.networks.generators import AnchoredGenerator, Anchors, GeneratorInput
 from gan_augment.networks.geometry import Geometry
-from gan_augment.networks.initialise import initialise
-from gan_augment.recipe_settings import Recipe
+from gan_augment.networks.images import (
+    AnchoredGenerator,
+    Decoder,
+    Discriminator,
+    Encoder,
+    with_minibatch_std,
+)
+from gan_augment.networks.inputs import Anchors, GeneratorInput
+from gan_augment.networks.layers import initialise
+from gan_augment.recipes import Recipe
 from gan_augment.training.build import build
 
 SHAPES = [(8, 8, 1), (28, 28, 1), (20, 32, 3), (33, 17, 2), (64, 48, 4)]
@@ -93,7 +97,7 @@ def test_a_weight_of_one_is_the_row_itself_and_a_difference_moves_it():
 
 
 def test_first_weights_are_a_function_of_the_seed_and_leave_the_global_generator_alone():
-    parts = build(Recipe(), (8, 8, 1), [6, 2], choose_machine("cpu", "float32", 1))
+    parts = build(Recipe(), (8, 8, 1), 2, choose_machine("cpu", "float32", 1))
     before = torch.random.get_rng_state()
     one, two, other = parts.new_networks(3), parts.new_networks(3), parts.new_networks(4)
     assert torch.equal(before, torch.random.get_rng_state())

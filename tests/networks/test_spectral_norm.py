@@ -6,8 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from gan_augment.networks.initialise import initialise
-from gan_augment.networks.spectral_norm import spectrally_normalised
+from gan_augment.networks.layers import initialise, spectrally_normalised
 
 
 def largest(weight: torch.Tensor) -> float:

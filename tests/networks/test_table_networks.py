@@ -14,17 +14,15 @@ from gan_augment.data.fit_encoding import fit_encoding
 from gan_augment.data.infer_schema import infer_schema
 from gan_augment.data.row_anchors import anchor_rows
 from gan_augment.devices import choose_machine
-from gan_augment.networks.generators import GeneratorInput
-from gan_augment.networks.initialise import initialise
-from gan_augment.networks.row_layout import RowLayout
-from gan_augment.networks.table_discriminator import RowDiscriminator
-from gan_augment.networks.table_generator import (
+from gan_augment.networks.inputs import GeneratorInput, RowAnchors
+from gan_augment.networks.layers import initialise
+from gan_augment.networks.tables import (
     FreeRowGenerator,
     ResidualRowGenerator,
-    RowAnchors,
+    RowDiscriminator,
+    RowLayout,
 )
-from gan_augment.recipe_settings import Recipe
-from gan_augment.recipes import RECIPES
+from gan_augment.recipes import RECIPES, Recipe
 from gan_augment.training.tables import AnchorTensors, build_table, layout_of
 
 LAYOUT = RowLayout(9, choices=((1, 4), (5, 7)), vectors=((7, 9),))  # numbers: 0 and 4

@@ -7,12 +7,12 @@ import pytest
 import torch
 from torch import nn
 
+from gan_augment.classifiers.small_cnn import train_classifier
 from gan_augment.data.pixels import to_network
 from gan_augment.devices import choose_machine
 from gan_augment.networks.geometry import Geometry
-from gan_augment.recipe_settings import GeneratorSettings
+from gan_augment.recipes import GeneratorSettings
 from gan_augment.synthesizers.image_scorer import ImageScorer, _weights
-from gan_augment.training.classifier import train_classifier
 
 pytestmark = pytest.mark.slow
 HELD = np.arange(0, 60, 4)

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from gan_augment import ImageGAN, LabelledImages
+from gan_augment.classifiers.small_cnn import train_classifier
 from gan_augment.errors import DataError, ModelFileError, TooFewAcceptedError
-from gan_augment.recipe_settings import Recipe, SelectionSettings
-from gan_augment.recipes import resolve_recipe
+from gan_augment.recipes import Recipe, SelectionSettings, resolve_recipe
 from gan_augment.storage import load_bundle, save_bundle
 from gan_augment.synthesizers import thresholds
 from gan_augment.synthesizers.accepted import AcceptedRows, check_going_on
@@ -25,7 +25,6 @@ from gan_augment.synthesizers.model_file import (
 from gan_augment.synthesizers.preparing import JUDGE_ROWS_A_CLASS
 from gan_augment.synthesizers.selection import Scores, failed
 from gan_augment.synthesizers.thresholds import select
-from gan_augment.training.classifier import train_classifier
 
 EASY = SelectionSettings(label=0, outlier=0, logit=0.4)
 """D alone decides, so that every class keeps some and rejects some however short the training."""

@@ -8,18 +8,17 @@ import torch
 from pandas.testing import assert_frame_equal
 
 from gan_augment import TabularGAN
+from gan_augment.classifiers.downstream import Usefulness
 from gan_augment.data.contract import LabelledTable
 from gan_augment.devices import choose_machine
 from gan_augment.errors import DivergedError, ResumeMismatchError
-from gan_augment.recipe_settings import Recipe
-from gan_augment.recipes import RECIPES
+from gan_augment.recipes import RECIPES, Recipe
 from gan_augment.synthesizers import table_preparing, table_trials
 from gan_augment.synthesizers.table_preparing import AsInTrials, encoded
 from gan_augment.synthesizers.table_run import new_run, sampler_of
 from gan_augment.synthesizers.table_trials import Choice
 from gan_augment.training.callbacks import StopFlag, StopRequested
 from gan_augment.training.checkpoint import CheckpointStore
-from gan_augment.training.downstream import Usefulness
 
 
 def test_a_loaded_model_is_the_saved_one(table_gan, tmp_path):

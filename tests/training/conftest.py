@@ -13,11 +13,11 @@ from gan_augment.data.batches import PairedBatches
 from gan_augment.data.contract import LabelledImages
 from gan_augment.devices import choose_machine
 from gan_augment.networks.geometry import Geometry
-from gan_augment.recipe_settings import DiscriminatorSettings, GeneratorSettings, Recipe
+from gan_augment.recipes import DiscriminatorSettings, GeneratorSettings, Recipe
 from gan_augment.training.build import build
 from gan_augment.training.loop import Run
 from gan_augment.training.monitor import Score
-from gan_augment.training.state import new_state
+from gan_augment.training.parts import new_state
 
 TINY = {
     "generator": GeneratorSettings(
@@ -57,12 +57,11 @@ def toy_run(toy_data: LabelledImages) -> Callable[..., Run]:
     def make(steps: int = 10, seed: int = 0, precision: str = "float32", **changes) -> Run:
         recipe = Recipe.model_validate({**TINY, **changes})
         machine = choose_machine("cpu", precision, 1)
-        parts = build(recipe, toy_data.image_shape, list(toy_data.counts.values()), machine)
+        parts = build(recipe, toy_data.image_shape, len(toy_data.names), machine)
         batches = PairedBatches(
             toy_data,
             size=recipe.batch,
             power=recipe.label_power,
-            power_end=recipe.borrowing.label_power_end,
             padded=Geometry.of(toy_data.image_shape).padded,
             device=machine.device,
         )

@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from gan_augment.augment.shifts import shift_and_light
+from gan_augment.classifiers.small_cnn import random_features, shift_and_light, train_classifier
 from gan_augment.data.contract import LabelledImages
 from gan_augment.errors import DataError, UsageError
-from gan_augment.training.classifier import random_features, train_classifier
 
 
 def stripes(

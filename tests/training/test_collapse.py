@@ -8,7 +8,7 @@ import pytest
 from gan_augment.errors import DivergedError
 from gan_augment.training.loop import train
 from gan_augment.training.monitor import Score, SpreadWatch
-from gan_augment.training.state import state_arrays
+from gan_augment.training.parts import state_arrays
 
 
 class Told:

@@ -8,8 +8,8 @@ import torch
 from sklearn.metrics import average_precision_score, balanced_accuracy_score
 from threadpoolctl import threadpool_info
 
-from gan_augment.training import downstream
-from gan_augment.training.downstream import Usefulness, usefulness
+from gan_augment.classifiers import downstream
+from gan_augment.classifiers.downstream import Usefulness, usefulness
 
 
 class Scripted:

@@ -10,18 +10,17 @@ import pytest
 import torch
 
 from gan_augment.errors import DivergedError, ModelFileError
-from gan_augment.recipe_settings import ScheduleSettings
+from gan_augment.recipes import ScheduleSettings
 from gan_augment.training.callbacks import (
     HistoryFile,
     StopFlag,
     StopRequested,
     stop_on_signals,
 )
-from gan_augment.training.ema import averaged_copy, follow
 from gan_augment.training.loop import one_step, train
 from gan_augment.training.monitor import Best, Score, score_steps
-from gan_augment.training.schedule import ema_decay, rate_multiplier
-from gan_augment.training.state import load_network, load_state, network_arrays, state_arrays
+from gan_augment.training.parts import load_network, load_state, network_arrays, state_arrays
+from gan_augment.training.schedule import averaged_copy, ema_decay, follow, rate_multiplier
 
 
 class Told:

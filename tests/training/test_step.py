@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from gan_augment.losses.adversarial import LOSSES
-from gan_augment.recipe_settings import (
+from gan_augment.recipes import (
     AugmentSettings,
     DiscriminatorSettings,
     GeneratorSettings,
@@ -20,8 +20,7 @@ from gan_augment.recipe_settings import (
 from gan_augment.training import step as steps
 from gan_augment.training.anchored import reconstruction_step
 from gan_augment.training.loop import one_step
-from gan_augment.training.parts import Made
-from gan_augment.training.state import network_arrays
+from gan_augment.training.parts import GeneratorOutput, network_arrays
 
 FREE = GeneratorSettings(kind="free", code=8, embedding=4, width=8, max_width=8)
 TINY_D = DiscriminatorSettings(width=8, max_width=8, spectral_norm=False)
@@ -77,7 +76,9 @@ def test_every_optimiser_teaches_d_four_samples(toy_run, name):
     batch = run.batches.at(0, 0)
     fake = -batch.x.flip(2)
     losses = [
-        steps.discriminator_step(run.state, run.parts, batch, Made(fake))["d_loss"].item()
+        steps.discriminator_step(run.state, run.parts, batch, GeneratorOutput(fake))[
+            "d_loss"
+        ].item()
         for _ in range(60)
     ]
     assert losses[-1] < 0.5 * losses[0]
@@ -99,7 +100,9 @@ def test_every_loss_with_its_penalty_teaches_d_four_samples(toy_run, loss):
     run = toy_run(batch=4, discriminator=TINY_D, objective=objective)
     batch, totals = run.batches.at(0, 0), []
     for run.state.step in range(60):
-        told = steps.discriminator_step(run.state, run.parts, batch, Made(-batch.x.flip(2)))
+        told = steps.discriminator_step(
+            run.state, run.parts, batch, GeneratorOutput(-batch.x.flip(2))
+        )
         penalty = sum(weight * told[name] for name, weight in HELD[loss].items())
         totals.append((told["d_loss"] + penalty).item())
     assert totals[-1] < 0.9 * totals[0]
@@ -111,7 +114,9 @@ def test_clipping_keeps_every_weight_of_d_within_the_limit_and_the_loss_still_fa
     run = toy_run(batch=4, discriminator=TINY_D, objective=objective, discriminator_optimiser=slow)
     batch, losses = run.batches.at(0, 0), []
     for _ in range(60):
-        told = steps.discriminator_step(run.state, run.parts, batch, Made(-batch.x.flip(2)))
+        told = steps.discriminator_step(
+            run.state, run.parts, batch, GeneratorOutput(-batch.x.flip(2))
+        )
         losses.append(told["d_loss"].item())
         held = [weight.abs().max().item() for weight in run.state.discriminator.parameters()]
         assert max(held) <= np.float32(0.1)
@@ -147,7 +152,7 @@ def test_g_sees_reals_only_where_its_loss_compares_with_them(toy_run):
             return x
 
         batch = run.batches.at(0, 0)
-        parts = replace(run.parts, seen=noted)
+        parts = replace(run.parts, augment=noted)
         steps.generator_step(run.state, parts, batch, steps.generate(run.state, parts, batch))
         return names
 
@@ -161,7 +166,9 @@ def test_every_penalty_is_due_once_in_k_d_steps(toy_run):
     batch, due = run.batches.at(0, 0), []
     for run.state.step in range(6):
         for turn in (1, 0):
-            told = steps.discriminator_step(run.state, run.parts, batch, Made(-batch.x), turn)
+            told = steps.discriminator_step(
+                run.state, run.parts, batch, GeneratorOutput(-batch.x), turn
+            )
             due.append(("r2" in told, "dragan" in told))
     assert np.sum(due, axis=0).tolist() == [4, 6]
 
@@ -181,7 +188,7 @@ def test_r1_every_four_steps_moves_d_as_far_as_r1_every_step(toy_run):
         before = copied(run.state.discriminator)
         run.state.discriminator.eval()  # the singular vectors stand still
         for _ in range(4):
-            steps.discriminator_step(run.state, run.parts, batch, Made(-batch.x))
+            steps.discriminator_step(run.state, run.parts, batch, GeneratorOutput(-batch.x))
             run.state.step += 1
         after = network_arrays(run.state.discriminator)
         return np.concatenate([(after[k].astype(np.float64) - before[k]).ravel() for k in before])

@@ -17,14 +17,18 @@ from gan_augment.data.fit_encoding import fit_encoding
 from gan_augment.data.infer_schema import infer_schema
 from gan_augment.data.row_anchors import AnchorRows, anchor_rows
 from gan_augment.devices import choose_machine
-from gan_augment.networks.table_discriminator import RowDiscriminator
-from gan_augment.recipe_settings import DiscriminatorSettings, GeneratorSettings, Recipe
-from gan_augment.recipes import RECIPES
+from gan_augment.networks.tables import RowDiscriminator
+from gan_augment.recipes import RECIPES, DiscriminatorSettings, GeneratorSettings, Recipe
 from gan_augment.training import step as steps
 from gan_augment.training.loop import Run, one_step, train
 from gan_augment.training.monitor import Score
-from gan_augment.training.parts import Made
-from gan_augment.training.state import load_state, network_arrays, new_state, state_arrays
+from gan_augment.training.parts import (
+    GeneratorOutput,
+    load_state,
+    network_arrays,
+    new_state,
+    state_arrays,
+)
 from gan_augment.training.tables import build_table, feature_matching, layout_of
 
 KINDS = ("anchored", "free")
@@ -139,7 +143,9 @@ def matching(real, fake, y, pack: int = 1) -> float:
     run = toy_run()
     run.state.discriminator = FirstEntries(2, 2, width=16, pack=pack)
     batch = Batch(torch.tensor(real), torch.tensor(y), np.arange(len(y)))
-    term, losses = feature_matching(run.state, run.parts, batch, Made(torch.tensor(fake)))
+    term, losses = feature_matching(
+        run.state, run.parts, batch, GeneratorOutput(torch.tensor(fake))
+    )
     weight = run.parts.recipe.objective.feature_matching
     assert term.item() == pytest.approx(weight * losses["matching"].item())
     return float(losses["matching"])
@@ -177,7 +183,9 @@ def test_d_learns_to_tell_four_rows_from_four_others():
     )
     batch = run.batches.at(0, 0)
     losses = [
-        steps.discriminator_step(run.state, run.parts, batch, Made(-batch.x))["d_loss"].item()
+        steps.discriminator_step(run.state, run.parts, batch, GeneratorOutput(-batch.x))[
+            "d_loss"
+        ].item()
         for _ in range(80)
     ]
     assert losses[-1] < 0.5 * losses[0]

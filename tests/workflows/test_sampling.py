@@ -14,8 +14,7 @@ from gan_augment.errors import (
     UnknownClassError,
     UsageError,
 )
-from gan_augment.recipe_settings import SelectionSettings
-from gan_augment.recipes import resolve_recipe
+from gan_augment.recipes import SelectionSettings, resolve_recipe
 from gan_augment.synthesizers.image_gan import ImageGAN
 from gan_augment.training.callbacks import StopRequested
 from gan_augment.workflows import blocks

@@ -11,8 +11,7 @@ from gan_augment.config import FitOptions
 from gan_augment.data.contract import LabelledImages
 from gan_augment.data.readers import read_images
 from gan_augment.errors import OutputExistsError, UsageError
-from gan_augment.recipe_settings import SelectionSettings
-from gan_augment.recipes import resolve_recipe
+from gan_augment.recipes import SelectionSettings, resolve_recipe
 from gan_augment.storage import load_bundle, save_bundle
 from gan_augment.synthesizers.image_gan import ImageGAN
 from gan_augment.torch_api.planning import planned

@@ -50,7 +50,7 @@ def image_space(network: Any, name: str) -> Space:
 
 def random_image_space(shape: tuple[int, int, int], seed: int) -> Space:
     """A frozen random network for images (H, W, C); the same for one seed."""
-    from gan_augment.training.classifier import random_features
+    from gan_augment.classifiers.small_cnn import random_features
 
     drawn = random_features(shape, derived_seed(seed, "diagnosis"))
 

@@ -1,4 +1,4 @@
-"""The generator of table rows: what interpolation between two rows lacks, or a row from noise."""
+"""The networks of tables: how a row is laid out, the two generators, the discriminator."""
 
 from __future__ import annotations
 
@@ -8,25 +8,54 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gan_augment.networks.row_layout import RowLayout
-from gan_augment.networks.row_mlp import RowMLP
+from gan_augment.networks.inputs import RowAnchors
+from gan_augment.networks.layers import spectrally_normalised
 
 CERTAIN = 4.0
 """Logit of the anchor's own level: softmax gives it 93 % beside three others."""
 
 
-@dataclass(frozen=True)
-class RowAnchors:
-    """Where each of N samples starts, encoded rows of its class.
+Span = tuple[int, int]
+"""Entries [start, stop) of a row."""
 
-    first, second: (N, width), the rows it lies between. levels: (N, width), the row whose levels it
-    takes (only choices and vectors are read). position: lambda (N,), 0 at `first`, 1 at `second`.
+
+@dataclass(frozen=True)
+class RowLayout:
+    """The parts of an encoded row of `width` entries; what is in no span is a number.
+
+    choices: one-hots, of which exactly one entry is 1. vectors: levels as points in space.
     """
 
-    first: Tensor
-    second: Tensor
-    levels: Tensor
-    position: Tensor
+    width: int
+    choices: tuple[Span, ...] = ()
+    vectors: tuple[Span, ...] = ()
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """Entries that may be interpolated."""
+        taken = {i for start, stop in (*self.choices, *self.vectors) for i in range(start, stop)}
+        return tuple(i for i in range(self.width) if i not in taken)
+
+
+class RowMLP(nn.Module):
+    """(N, entries) -> (N, width) features; `normalised` adds layer norms (no batch norm: rows
+    must not depend on each other). Source: Ba et al. 2016.
+    """
+
+    def __init__(self, entries: int, width: int, *, normalised: bool) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for before in (entries, width):
+            layers.append(nn.Linear(before, width))
+            if normalised:
+                layers.append(nn.LayerNorm(width))
+            layers.append(nn.LeakyReLU(0.2))
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Features of each row."""
+        features: Tensor = self.layers(x)
+        return features
 
 
 class Choices(nn.Module):
@@ -122,3 +151,37 @@ class FreeRowGenerator(nn.Module):
         """z (N, code), y (N,) -> rows (N, width)."""
         row: Tensor = self.choices(self.row(self.body(torch.cat([z, self.embed(y)], dim=1))))
         return row
+
+
+class RowDiscriminator(nn.Module):
+    """Two layers, and a projection on the class: s = v . phi + <e_y, phi>.
+
+    pack: so many rows of one class, one after the other, are judged together and share a logit, so
+    that repeating oneself is seen. Shapes: x (N, width), y (N,) -> logits (N / pack,).
+    Sources: Miyato & Koyama 2018; Lin et al. 2018, "PacGAN".
+    """
+
+    def __init__(
+        self, entries: int, classes: int, *, width: int, pack: int = 1, spectral_norm: bool = False
+    ) -> None:
+        super().__init__()
+        self.pack = pack
+        self.body = RowMLP(entries * pack, width, normalised=False)
+        for layer in self.body.layers:
+            if isinstance(layer, nn.Linear):
+                spectrally_normalised(layer, spectral_norm)
+        self.linear = spectrally_normalised(nn.Linear(width, 1), spectral_norm)
+        self.class_affine = spectrally_normalised(nn.Embedding(classes, width), spectral_norm)
+
+    def features(self, x: Tensor) -> Tensor:
+        """(N, entries) -> (N / pack, width), the class not yet looked at."""
+        packed = x.reshape(len(x) // self.pack, -1)  # (N / pack, pack * entries)
+        features: Tensor = self.body(packed)
+        return features
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        """One logit a pack, unit: logits."""
+        features, label = self.features(x), y[:: self.pack]
+        by_class = (self.class_affine(label) * features).sum(dim=1)
+        logits: Tensor = self.linear(features).squeeze(1) + by_class
+        return logits

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gan_augment.recipe_settings import AugmentSettings
+from gan_augment.recipes import AugmentSettings
 
 
 @dataclass(frozen=True)

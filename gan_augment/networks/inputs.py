@@ -1,11 +1,59 @@
-"""How the rows of an anchored sample are weighed. Arithmetic on draws; no networks, no pixels."""
+"""What a generator starts from: noise, a class, and real rows with the weights that mix them."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Protocol
+
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
-from gan_augment.recipe_settings import GeneratorSettings
+from gan_augment.recipes import GeneratorSettings
+
+
+@dataclass(frozen=True)
+class Anchors:
+    """Real rows, and for each sample the few of them that its code is a mixture of.
+
+    rows: images (M, C, H, W) float -1..1 in training, their codes (M, code) when sampling.
+    index: int64 (N, k), rows of a sample. weight: float (N, k); a sample's sum to 1.
+    """
+
+    rows: Tensor
+    index: Tensor
+    weight: Tensor
+
+
+@dataclass(frozen=True)
+class RowAnchors:
+    """Where each of N samples starts, encoded rows of its class.
+
+    first, second: (N, width), the rows it lies between. levels: (N, width), the row whose levels it
+    takes (only choices and vectors are read). position: lambda (N,), 0 at `first`, 1 at `second`.
+    """
+
+    first: Tensor
+    second: Tensor
+    levels: Tensor
+    position: Tensor
+
+
+@dataclass(frozen=True)
+class GeneratorInput:
+    """What a sample is made of. z: standard normal (N, code); y: int64 (N,); source: its start."""
+
+    z: Tensor
+    y: Tensor
+    source: Anchors | RowAnchors | None = None
+
+
+class Generator(Protocol):
+    """Anything that turns inputs into images (N, C, H, W), float -1..1, of the padded size."""
+
+    def __call__(self, inputs: GeneratorInput) -> Tensor:
+        """One image a row of `inputs`."""
+
 
 Weights = NDArray[np.float32]
 

@@ -1,0 +1,110 @@
+"""Conditional and spectral normalisation as layers, and the first weights of any network."""
+
+from __future__ import annotations
+
+import math
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+Module = TypeVar("Module", bound=nn.Module)
+
+
+class SpectralNorm(nn.Module):
+    """Divides a weight (out, in, ...) by its largest singular value as an (out, in * k * k) matrix.
+
+    `left` (out,) is the running left singular vector; it moves in train mode only, so that
+    evaluation is pure.
+    sigma's gradient flows through W, not through the vectors.
+    Source: Miyato et al. 2018, "Spectral Normalization for GANs", algorithm 1.
+    """
+
+    left: Tensor
+
+    def __init__(self, weight: Tensor) -> None:
+        super().__init__()
+        rows = weight.shape[0]
+        self.register_buffer("left", torch.full((rows,), rows**-0.5))
+
+    def forward(self, weight: Tensor) -> Tensor:
+        """(out, in, ...) -> the same shape, spectral norm 1; in float32, whatever is around."""
+        kind = "cpu" if weight.is_meta else weight.device.type  # no autocast knows shapes alone
+        with torch.autocast(kind, enabled=False):
+            return weight / self._largest_singular_value(weight)
+
+    def _largest_singular_value(self, weight: Tensor) -> Tensor:
+        matrix = weight.flatten(1)  # (out, in * k * k)
+        with torch.no_grad():
+            right = nn.functional.normalize(matrix.T @ self.left, dim=0)
+            left = nn.functional.normalize(matrix @ right, dim=0)
+            if self.training:
+                self.left.copy_(left)
+        return torch.dot(left, torch.mv(matrix, right)).clamp_min(1e-12)
+
+
+def spectrally_normalised(module: Module, enabled: bool = True) -> Module:
+    """The module itself, its `weight` normalised from now on if `enabled`."""
+    if enabled:
+        weight = module.weight
+        if not isinstance(weight, Tensor):
+            raise TypeError(f"{type(module).__name__} has no weight tensor")
+        parametrize.register_parametrization(module, "weight", SpectralNorm(weight))
+    return module
+
+
+class ConditionalBatchNorm(nn.Module):
+    """Normalise each channel over the batch, then scale and shift it as the class embedding says.
+
+    Shapes: x (N, C, H, W), embedding (N, E) -> (N, C, H, W). Running averages when evaluating, so
+    that a sample does not depend on its batch. Source: de Vries et al. 2017; Brock et al. 2019
+    (shared embedding).
+    """
+
+    def __init__(self, channels: int, embedding: int) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm2d(channels, affine=False)
+        self.affine = nn.Linear(embedding, 2 * channels)
+
+    def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
+        """Normalised, then modulated."""
+        scale, shift = self.affine(embedding)[:, :, None, None].chunk(2, dim=1)  # (N, C, 1, 1) each
+        return torch.addcmul(shift, self.norm(x), 1 + scale)
+
+
+@torch.no_grad()
+def initialise(network: nn.Module, seed: int) -> None:
+    """Set every weight: He-normal for convolutions and linear layers, biases 0, embeddings N(0, 1).
+
+    The four subpixels of a shuffle begin equal, so that no checkerboard is there to unlearn (Aitken
+    et al. 2017). Modulations of conditional norms and class projections of rows begin at
+    N(0, .02), residuals at 0, the vectors of spectral normalisation random.
+    Source: He et al. 2015, eq. 10, with the slope of a ReLU.
+    """
+    rng = torch.Generator().manual_seed(seed)
+    for name, weight in network.named_parameters():
+        if weight.ndim == 1:
+            weight.fill_(1.0 if _is_norm_scale(network, name) else 0.0)
+        elif name.endswith("residual.weight"):
+            weight.zero_()
+        elif "embed" in name:
+            weight.normal_(generator=rng)
+        elif "affine" in name:
+            weight.normal_(std=0.02, generator=rng)
+        else:
+            fan_in = weight[0].numel()
+            weight.normal_(std=math.sqrt(2 / fan_in), generator=rng)
+        if name.endswith("to_pixels.weight"):  # (C * 4, in, 3, 3)
+            weight.copy_(weight[::4].repeat_interleave(4, dim=0))
+    for name, buffer in network.named_buffers():
+        if name.endswith("left"):  # spectral normalisation's singular vector
+            buffer.normal_(generator=rng)
+            buffer.div_(buffer.norm())
+
+
+def _is_norm_scale(network: nn.Module, name: str) -> bool:
+    owner = network.get_submodule(name.rpartition(".")[0])
+    return isinstance(owner, nn.BatchNorm2d | nn.GroupNorm | nn.LayerNorm) and name.endswith(
+        "weight"
+    )
