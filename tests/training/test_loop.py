@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from dataclasses import replace
 
@@ -20,7 +21,7 @@ from gan_augment.training.callbacks import (
 from gan_augment.training.loop import one_step, train
 from gan_augment.training.monitor import Best, Score, score_steps
 from gan_augment.training.parts import load_network, load_state, network_arrays, state_arrays
-from gan_augment.training.schedule import averaged_copy, ema_decay, follow, rate_multiplier
+from gan_augment.training.schedule import ema_decay, follow, rate_multiplier
 
 
 class Told:
@@ -185,7 +186,7 @@ def test_averaged_weights_work_from_the_first_step(toy_run):
 
 def test_the_average_halves_its_distance_in_its_half_life():
     layer = torch.nn.BatchNorm1d(1)
-    average = averaged_copy(layer)
+    average = copy.deepcopy(layer)
     with torch.no_grad():
         layer.weight.fill_(9.0)
         layer.running_mean.fill_(8.0)
