@@ -303,7 +303,7 @@ def _timed_steps() -> Iterator[dict[str, Any]]:
             if time.monotonic() - began_s > LONGEST_TRIALS_S:
                 return
             machine = choose_machine(str(rule.device), precision, threads)
-            parts = build(recipe, shape, list(data.counts.values()), machine)
+            parts = build(recipe, shape, len(data.names), machine)
             batches = PairedBatches(
                 data,
                 size=recipe.batch,
