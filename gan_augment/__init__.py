@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from gan_augment.config import EvaluationOptions, FitOptions, TopUp
     from gan_augment.data.contract import LabelledImages, LabelledTable
     from gan_augment.data.readers import read_images
-    from gan_augment.data.tables import read_frame, read_table
+    from gan_augment.data.tables.reader import read_frame, read_table
     from gan_augment.errors import DataError, GanAugmentError, UsageError
     from gan_augment.evaluation.amount import Amount
     from gan_augment.sklearn_api import AugmentedClassifier, GANAugmenter, Pipeline, make_pipeline
@@ -55,9 +55,9 @@ _HOMES = {
     "augment_loader": "gan_augment.torch_api",
     "evaluate": "gan_augment.sklearn_api.evaluating",
     "make_pipeline": "gan_augment.sklearn_api",
-    "read_frame": "gan_augment.data.tables",
+    "read_frame": "gan_augment.data.tables.reader",
     "read_images": "gan_augment.data.readers",
-    "read_table": "gan_augment.data.tables",
+    "read_table": "gan_augment.data.tables.reader",
 }
 
 __all__ = [

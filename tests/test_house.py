@@ -101,7 +101,7 @@ def test_the_command_line_uses_typers_public_names_only(path: Path) -> None:
 
 @pytest.mark.parametrize("path", LIBRARY, ids=lambda p: str(p.relative_to(ROOT)))
 def test_a_module_stays_readable_in_one_sitting(path: Path) -> None:
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= 400
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 800
     assert path.stem not in {"utils", "helpers", "misc", "common", "manager", "base2"}
 
 

@@ -216,7 +216,7 @@ def _fit_settings(ctx: typer.Context) -> dict[str, Any]:
 
 def column_kinds(ctx: typer.Context) -> dict[str, str]:
     """{column: kind} from the options that name columns; they win over the file of `--schema`."""
-    from gan_augment.data.schema import Overrides
+    from gan_augment.data.tables.schema import Overrides
 
     given = ctx.params
     flags = {kind: given[kind] for kind in COLUMN_KINDS if given.get(kind) is not None}

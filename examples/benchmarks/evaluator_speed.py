@@ -33,7 +33,7 @@ import numpy as np
 import pandas as pd
 
 from gan_augment.data.contract import LabelledTable
-from gan_augment.data.tables import read_frame
+from gan_augment.data.tables.reader import read_frame
 from gan_augment.evaluation.evaluating import evaluate
 from gan_augment.evaluation.options import Options
 

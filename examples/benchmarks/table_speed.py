@@ -28,8 +28,8 @@ import tables_protocol as protocol
 from against_ctgan import run_ctgan, without_missing
 from memory import watched
 
-from gan_augment.data.schema import Overrides
-from gan_augment.data.tables import read_frame
+from gan_augment.data.tables.reader import read_frame
+from gan_augment.data.tables.schema import Overrides
 from gan_augment.synthesizers.tabular_gan import TabularGAN
 from gan_augment.training import loop
 

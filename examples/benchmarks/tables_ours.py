@@ -10,8 +10,8 @@ from tables_protocol import to_parity
 
 from gan_augment.config import TopUp
 from gan_augment.data.contract import LabelledTable
-from gan_augment.data.schema import Overrides
-from gan_augment.data.tables import ReadTable, read_frame
+from gan_augment.data.tables.reader import ReadTable, read_frame
+from gan_augment.data.tables.schema import Overrides
 from gan_augment.devices import choose_machine
 from gan_augment.recipes import resolve_recipe
 from gan_augment.synthesizers.baselines import Repeats

@@ -136,7 +136,7 @@ def _check_frame(frame: DataFrame) -> None:
     if columns is None or not hasattr(frame, "iloc"):
         raise DataError(
             f"the table is a {type(frame).__name__}; expected a pandas DataFrame. "
-            "gan_augment.data.tables.read_frame converts other containers."
+            "gan_augment.data.tables.reader.read_frame converts other containers."
         )
     if not columns.is_unique:
         twice = list(dict.fromkeys(columns[columns.duplicated()].tolist()))

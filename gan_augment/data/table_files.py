@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 from gan_augment.data.csv_files.format import CsvFormat, plain_format
 from gan_augment.data.csv_files.reading import CsvSource
 from gan_augment.data.csv_files.rows import CsvRows
-from gan_augment.data.frames import need_pyarrow
 from gan_augment.data.parquet_rows import ParquetRows, parquet_codecs
 from gan_augment.data.table_export import Original, TableWriter, check_mark
-from gan_augment.data.tables import CSV_SUFFIXES, PARQUET_SUFFIXES, ParquetSource
+from gan_augment.data.tables.containers import need_pyarrow
+from gan_augment.data.tables.reader import CSV_SUFFIXES, PARQUET_SUFFIXES, ParquetSource
 from gan_augment.errors import DataError, ModelFileError, UsageError
 from gan_augment.frozen import Frozen
 from gan_augment.storage.files import NewFile

@@ -35,7 +35,7 @@ from gan_augment.data.sizing import (
     model_size,
     resize_image,
 )
-from gan_augment.data.targets import MOST_REAL_LABELS
+from gan_augment.data.tables.inference import MOST_REAL_LABELS
 from gan_augment.data.torch_items import (
     ImageFormat,
     ItemFormat,
@@ -151,7 +151,7 @@ def read_dataset(
     labels, names = _encoded(plain)
     form = replace(form, labels=_examples(labels, values))
     if isinstance(picture, VectorFormat):
-        from gan_augment.data.tables import read_frame
+        from gan_augment.data.tables.reader import read_frame
 
         return ReadDataset(read_frame(np.stack(images), y=plain).table, form)
     data = label_pixels(np.stack(images), labels, class_names=names)

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from gan_augment.config import TopUp
 from gan_augment.data.contract import LabelledImages, LabelledTable
-from gan_augment.data.infer_schema import infer_schema
-from gan_augment.data.schema import Overrides, TableSchema
 from gan_augment.data.splits import judging_folds
 from gan_augment.data.strategy import ClassPlan, targets
+from gan_augment.data.tables.inference import infer_schema
+from gan_augment.data.tables.schema import Overrides, TableSchema
 from gan_augment.errors import DataError, DivergedError, UsageError, did_you_mean
 from gan_augment.randomness import derived_seed
 from gan_augment.recipes import DataKind

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from gan_augment.data.schema import TableSchema
+from gan_augment.data.tables.schema import TableSchema
 from gan_augment.errors import DataError, DivergedError, OutputExistsError
 from gan_augment.evaluation.journal import Line
 from gan_augment.evaluation.leaks import check_unfitted

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from gan_augment.data.columns import plain
 from gan_augment.data.contract import LabelledImages, LabelledTable
-from gan_augment.data.infer_schema import infer_schema
-from gan_augment.data.schema import TableSchema
+from gan_augment.data.tables.columns import plain
+from gan_augment.data.tables.inference import infer_schema
+from gan_augment.data.tables.schema import TableSchema
 from gan_augment.errors import LeakError
 
 Z = 3.3

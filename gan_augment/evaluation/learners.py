@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, Protocol
 
 from gan_augment.data.contract import LabelledImages, LabelledTable
-from gan_augment.data.schema import Overrides
+from gan_augment.data.tables.schema import Overrides
 from gan_augment.errors import UsageError
 from gan_augment.evaluation.decisions import Scores
 from gan_augment.synthesizers.protocol import Data

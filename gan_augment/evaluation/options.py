@@ -9,7 +9,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from gan_augment.config import TopUp
-from gan_augment.data.schema import Overrides
+from gan_augment.data.tables.schema import Overrides
 from gan_augment.errors import UsageError, did_you_mean
 from gan_augment.evaluation.amount import TO
 from gan_augment.evaluation.figures import METRICS

@@ -12,8 +12,8 @@ import numpy as np
 
 from gan_augment.config import TopUp
 from gan_augment.data.contract import LabelledTable
-from gan_augment.data.infer_schema import infer_schema
-from gan_augment.data.schema import Overrides, TableSchema
+from gan_augment.data.tables.inference import infer_schema
+from gan_augment.data.tables.schema import Overrides, TableSchema
 from gan_augment.evaluation.candidates import Candidate
 from gan_augment.evaluation.leaks import check_disjoint
 from gan_augment.evaluation.learners import Learner

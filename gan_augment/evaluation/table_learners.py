@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from gan_augment.data.contract import LabelledTable
-from gan_augment.data.infer_schema import infer_schema
-from gan_augment.data.schema import Overrides, TableSchema
+from gan_augment.data.tables.inference import infer_schema
+from gan_augment.data.tables.schema import Overrides, TableSchema
 from gan_augment.errors import UsageError, did_you_mean
 from gan_augment.evaluation.decisions import Scores
 from gan_augment.evaluation.estimators import (

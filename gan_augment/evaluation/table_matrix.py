@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_augment.data.columns import Plain, plain
 from gan_augment.data.contract import LabelledTable
-from gan_augment.data.schema import TableSchema
+from gan_augment.data.tables.columns import Plain, plain
+from gan_augment.data.tables.schema import TableSchema
 
 MOST_LEVELS = 64
 """Levels of a column with a place of their own, the most frequent ones; the rest share one."""

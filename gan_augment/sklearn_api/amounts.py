@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from gan_augment.config import TopUp
-from gan_augment.data.infer_schema import column_names, infer_schema
-from gan_augment.data.schema import Overrides
+from gan_augment.data.tables.inference import column_names, infer_schema
+from gan_augment.data.tables.schema import Overrides
 from gan_augment.errors import DivergedError
 from gan_augment.evaluation.amount import (
     Amount,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_augment.data import frames
+from gan_augment.data.tables import containers as frames
 from gan_augment.errors import DataError
 
 if TYPE_CHECKING:

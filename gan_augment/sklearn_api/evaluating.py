@@ -14,11 +14,10 @@ from gan_augment.config import TopUp
 from gan_augment.data.arrays import group_codes
 from gan_augment.data.contract import LabelledImages, LabelledTable
 from gan_augment.data.duplicates import join_groups
-from gan_augment.data.infer_schema import column_names
 from gan_augment.data.readers import ReadImages
-from gan_augment.data.schema import Overrides
-from gan_augment.data.side_columns import moments, set_aside
-from gan_augment.data.tables import ReadTable, read_frame
+from gan_augment.data.tables.inference import column_names
+from gan_augment.data.tables.reader import ReadTable, moments, read_frame, set_aside
+from gan_augment.data.tables.schema import Overrides
 from gan_augment.errors import UsageError
 from gan_augment.evaluation.options import Options
 from gan_augment.sklearn_api.asked import rows_to_add

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gan_augment.data.contract import LabelledImages, LabelledTable
-from gan_augment.data.schema import TableSchema
+from gan_augment.data.tables.schema import TableSchema
 from gan_augment.errors import DataError
 from gan_augment.recipes import DataKind
 from gan_augment.sklearn_api.containers import index_of
@@ -150,7 +150,7 @@ def _dimensions(x: Any) -> tuple[int, int]:
         return dimensions, len(x)
     shape = getattr(x, "shape", None)
     if shape is None:
-        from gan_augment.data.frames import as_frame
+        from gan_augment.data.tables.containers import as_frame
 
         shape = as_frame(x)[0].shape  # raises, naming what would do
     return len(shape), int(shape[0]) if shape else 1

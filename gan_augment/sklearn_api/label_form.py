@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_augment.data.frames import as_series
-from gan_augment.data.schema import TargetColumn
-from gan_augment.data.targets import read_target
+from gan_augment.data.tables.containers import as_series
+from gan_augment.data.tables.inference import read_target
+from gan_augment.data.tables.schema import TargetColumn
 from gan_augment.errors import DataError, UnknownClassError, did_you_mean
 
 Label = Any

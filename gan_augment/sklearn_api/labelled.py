@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gan_augment.data.contract import LabelledImages, LabelledTable
-from gan_augment.data.infer_schema import infer_schema
+from gan_augment.data.tables.inference import infer_schema
 from gan_augment.errors import UsageError
 from gan_augment.sklearn_api.containers import PandasRows
 from gan_augment.sklearn_api.given import Form, Labelled

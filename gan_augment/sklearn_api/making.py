@@ -7,8 +7,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from gan_augment.data.contract import LabelledImages, LabelledTable
-from gan_augment.data.schema import Column, TableSchema
 from gan_augment.data.sizing import LONGEST_SIDE_PX
+from gan_augment.data.tables.schema import Column, TableSchema
 from gan_augment.errors import DivergedError
 from gan_augment.sklearn_api.settings import Settings
 from gan_augment.sklearn_api.telling import Told

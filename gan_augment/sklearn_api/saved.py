@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from pydantic import Field, NonNegativeInt, ValidationError
 
-from gan_augment.data.cells.scalars import Scalar
-from gan_augment.data.schema import Name
+from gan_augment.data.tables.schema import Name, Scalar
 from gan_augment.errors import ModelFileError, OutputExistsError
 from gan_augment.frozen import Frozen
 from gan_augment.sklearn_api.given import Form

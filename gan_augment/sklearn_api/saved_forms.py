@@ -7,10 +7,9 @@ from typing import Any, Literal, Self
 import numpy as np
 from pydantic import NonNegativeInt, PositiveInt
 
-from gan_augment.data.cells.scalars import Scalar, as_scalar
-from gan_augment.data.columns import restored
-from gan_augment.data.frames import Container, given_back
-from gan_augment.data.schema import Name, TargetColumn
+from gan_augment.data.tables.columns import restored
+from gan_augment.data.tables.containers import Container, given_back
+from gan_augment.data.tables.schema import Name, Scalar, TargetColumn, as_scalar
 from gan_augment.frozen import Frozen
 from gan_augment.sklearn_api.containers import (
     ArrayRows,

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from gan_augment.data.contract import LabelledTable
-from gan_augment.data.infer_schema import column_names, infer_schema
-from gan_augment.data.schema import Name, Overrides, TableSchema
+from gan_augment.data.tables.inference import column_names, infer_schema
+from gan_augment.data.tables.schema import Name, Overrides, TableSchema
 from gan_augment.errors import DataError, UsageError
 from gan_augment.sklearn_api.containers import Rows, rows_of
 from gan_augment.sklearn_api.label_form import ReadLabels

@@ -9,10 +9,10 @@ from typing import Generic, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_augment.data.columns import Plain, output_frame, plain
 from gan_augment.data.contract import LabelledImages, LabelledTable
-from gan_augment.data.infer_schema import infer_schema
-from gan_augment.data.schema import Name, TableSchema
+from gan_augment.data.tables.columns import Plain, output_frame, plain
+from gan_augment.data.tables.inference import infer_schema
+from gan_augment.data.tables.schema import Name, TableSchema
 from gan_augment.errors import DataError, NotFittedError, UsageError, unknown_class
 from gan_augment.randomness import derived_seed, generator
 from gan_augment.synthesizers.protocol import Data

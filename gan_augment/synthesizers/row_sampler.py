@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from gan_augment import devices
-from gan_augment.data.encoding import TableEncoding
-from gan_augment.data.row_anchors import AnchorRows
-from gan_augment.data.schema import Name
+from gan_augment.data.tables.anchors import AnchorRows
+from gan_augment.data.tables.encoding import TableEncoding
+from gan_augment.data.tables.schema import Name
 from gan_augment.devices import Machine
 from gan_augment.errors import DataError
 from gan_augment.networks.inputs import RowAnchors

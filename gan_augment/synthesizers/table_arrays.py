@@ -8,17 +8,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from gan_augment.data.columns import output_frame, restored
-from gan_augment.data.encoding import (
+from gan_augment.data.tables.anchors import AnchorRows
+from gan_augment.data.tables.columns import output_frame, restored
+from gan_augment.data.tables.encoding import (
     MOST_LEVELS_ONE_HOT,
     EncodedColumn,
     LevelColumn,
     NumericColumn,
     TableEncoding,
 )
-from gan_augment.data.number_facts import SPIKE_SHARE
-from gan_augment.data.row_anchors import AnchorRows
-from gan_augment.data.schema import Column, TableSchema
+from gan_augment.data.tables.inference import SPIKE_SHARE
+from gan_augment.data.tables.schema import Column, TableSchema
 from gan_augment.devices import Machine
 from gan_augment.errors import ModelFileError
 from gan_augment.synthesizers.row_sampler import RowSampler

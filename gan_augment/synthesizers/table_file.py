@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
-from gan_augment.data.schema import TableSchema
+from gan_augment.data.tables.schema import TableSchema
 from gan_augment.frozen import Frozen
 from gan_augment.recipes import Recipe
 from gan_augment.synthesizers.model_file import ScoreRecord

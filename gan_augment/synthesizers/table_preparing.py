@@ -10,11 +10,11 @@ from dataclasses import replace
 import numpy as np
 from torch import nn
 
-from gan_augment.data.columns import Plain, plain
 from gan_augment.data.contract import LabelledTable
-from gan_augment.data.fit_encoding import encoded_width, fit_encoding
-from gan_augment.data.row_anchors import AnchorRows
-from gan_augment.data.schema import Name, TableSchema
+from gan_augment.data.tables.anchors import AnchorRows
+from gan_augment.data.tables.columns import Plain, plain
+from gan_augment.data.tables.encoding import encoded_width, fit_encoding
+from gan_augment.data.tables.schema import Name, TableSchema
 from gan_augment.devices import Machine
 from gan_augment.errors import DataError, UsageError
 from gan_augment.processes import memory_limit_bytes

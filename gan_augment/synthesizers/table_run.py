@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from gan_augment.data.batches import RowBatches
-from gan_augment.data.encoding import TableEncoding
-from gan_augment.data.row_anchors import AnchorRows, anchor_rows
+from gan_augment.data.tables.anchors import AnchorRows, anchor_rows
+from gan_augment.data.tables.encoding import TableEncoding
 from gan_augment.devices import Machine
 from gan_augment.randomness import generator
 from gan_augment.recipes import Recipe

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from gan_augment import devices
-from gan_augment.data.columns import output_frame
 from gan_augment.data.contract import LabelledTable
-from gan_augment.data.infer_schema import infer_schema
-from gan_augment.data.schema import TableSchema
 from gan_augment.data.strategy import choose_classes
-from gan_augment.data.table_hash import table_sha256
+from gan_augment.data.tables.cells import table_sha256
+from gan_augment.data.tables.columns import output_frame
+from gan_augment.data.tables.inference import infer_schema
+from gan_augment.data.tables.schema import TableSchema
 from gan_augment.devices import Machine, Precision, choose_machine
 from gan_augment.errors import (
     DataError,
@@ -91,7 +91,7 @@ class TabularGAN:
     >>> import numpy as np
     >>> import pandas as pd
     >>> from gan_augment import TabularGAN
-    >>> from gan_augment.data.tables import read_frame
+    >>> from gan_augment.data.tables.reader import read_frame
     >>> rng = np.random.default_rng(0)
     >>> frame = pd.DataFrame({"age": rng.integers(18, 90, 60), "smoker": rng.random(60) < 0.3})
     >>> read = read_frame(frame, y=["ill"] * 12 + ["well"] * 48)

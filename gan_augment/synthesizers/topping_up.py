@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gan_augment.data.contract import LabelledImages
-from gan_augment.data.ids import with_new_ids
-from gan_augment.data.schema import TableSchema
 from gan_augment.data.strategy import ClassPlan, after_refusals
+from gan_augment.data.tables.columns import with_new_ids
+from gan_augment.data.tables.schema import TableSchema
 from gan_augment.errors import DataError, TooFewAcceptedError
 from gan_augment.randomness import generator
 from gan_augment.synthesizers.protocol import Data, Synthesizer

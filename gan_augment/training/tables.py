@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gan_augment.data.batches import Batch
-from gan_augment.data.encoding import TableEncoding
-from gan_augment.data.row_anchors import AnchorRows
+from gan_augment.data.tables.anchors import AnchorRows
+from gan_augment.data.tables.encoding import TableEncoding
 from gan_augment.devices import Machine
 from gan_augment.losses.adversarial import LOSSES
 from gan_augment.networks.inputs import GeneratorInput, RowAnchors

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from gan_augment.config import FitOptions
 from gan_augment.data.readers import ReadImages, data_sha256
-from gan_augment.data.table_hash import table_sha256
-from gan_augment.data.tables import ReadTable
+from gan_augment.data.tables.cells import table_sha256
+from gan_augment.data.tables.reader import ReadTable
 from gan_augment.progress import Progress, Silent
 from gan_augment.synthesizers.model_file import ModelMeta
 from gan_augment.synthesizers.saved_models import load_model

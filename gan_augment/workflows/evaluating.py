@@ -16,9 +16,8 @@ from numpy.typing import NDArray
 from gan_augment.config import EvaluationOptions, FitOptions
 from gan_augment.data.contract import LabelledImages, LabelledTable
 from gan_augment.data.readers import ReadImages
-from gan_augment.data.schema import Overrides
-from gan_augment.data.side_columns import set_aside
-from gan_augment.data.tables import ReadTable
+from gan_augment.data.tables.reader import ReadTable, set_aside
+from gan_augment.data.tables.schema import Overrides
 from gan_augment.errors import UsageError
 from gan_augment.evaluation.evaluating import evaluate as run
 from gan_augment.evaluation.evaluating import prepare

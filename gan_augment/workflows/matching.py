@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from gan_augment.config import FitOptions
 from gan_augment.data.readers import ReadImages
-from gan_augment.data.tables import ReadTable
+from gan_augment.data.tables.reader import ReadTable
 from gan_augment.errors import DataError, UsageError
 from gan_augment.synthesizers.model_file import ModelMeta
 from gan_augment.synthesizers.table_file import TableMeta

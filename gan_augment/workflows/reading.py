@@ -7,8 +7,8 @@ from pathlib import Path
 from gan_augment.config import FitOptions
 from gan_augment.data import readers
 from gan_augment.data.readers import ReadImages
-from gan_augment.data.schema import Overrides
-from gan_augment.data.tables import CSV_SUFFIXES, PARQUET_SUFFIXES, ReadTable, read_table
+from gan_augment.data.tables.reader import CSV_SUFFIXES, PARQUET_SUFFIXES, ReadTable, read_table
+from gan_augment.data.tables.schema import Overrides
 from gan_augment.errors import DataError, UsageError
 from gan_augment.progress import Progress, Silent
 

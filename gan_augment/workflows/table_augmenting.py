@@ -10,9 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gan_augment.config import FitOptions, TopUp
-from gan_augment.data.columns import joined
 from gan_augment.data.csv_files.format import MARK
-from gan_augment.data.ids import with_new_ids
 from gan_augment.data.strategy import ClassPlan
 from gan_augment.data.table_export import (
     AddedOrigin,
@@ -22,7 +20,8 @@ from gan_augment.data.table_export import (
     write_table,
 )
 from gan_augment.data.table_files import check_out, format_of, new_writer, original_of
-from gan_augment.data.tables import ReadTable
+from gan_augment.data.tables.columns import joined, with_new_ids
+from gan_augment.data.tables.reader import ReadTable
 from gan_augment.progress import Progress, Silent
 from gan_augment.synthesizers.topping_up import repeated_rows
 from gan_augment.workflows.matching import as_the_table_model, check_table_fits

@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gan_augment.config import FitOptions, TopUp
-from gan_augment.data.columns import joined
 from gan_augment.data.contract import LabelledTable
 from gan_augment.data.strategy import targets
-from gan_augment.data.tables import ReadTable, read_frame, read_table
+from gan_augment.data.tables.columns import joined
+from gan_augment.data.tables.reader import ReadTable, read_frame, read_table
 from gan_augment.progress import Progress, Silent
 from gan_augment.randomness import generator
 from gan_augment.storage import write_file

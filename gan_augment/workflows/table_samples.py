@@ -14,7 +14,7 @@ from gan_augment.data.csv_files.format import (
     plain_format,
 )
 from gan_augment.data.table_files import FileFormat
-from gan_augment.data.tables import ReadTable
+from gan_augment.data.tables.reader import ReadTable
 from gan_augment.randomness import generator
 
 if TYPE_CHECKING:

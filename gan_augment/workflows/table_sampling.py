@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import ValidationError
 
-from gan_augment.data.columns import joined
-from gan_augment.data.schema import TableSchema
 from gan_augment.data.table_export import NewRows, write_table
 from gan_augment.data.table_files import FileFormat, check_out, new_writer
+from gan_augment.data.tables.columns import joined
+from gan_augment.data.tables.schema import TableSchema
 from gan_augment.errors import ModelFileError
 from gan_augment.progress import Progress
 from gan_augment.workflows.model_facts import model_folder

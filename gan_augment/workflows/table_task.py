@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from gan_augment.config import FitOptions
 from gan_augment.data.contract import LabelledTable
-from gan_augment.data.schema import TableSchema
 from gan_augment.data.table_files import format_of
-from gan_augment.data.table_hash import table_sha256
-from gan_augment.data.tables import ReadTable
+from gan_augment.data.tables.cells import table_sha256
+from gan_augment.data.tables.reader import ReadTable
+from gan_augment.data.tables.schema import TableSchema
 from gan_augment.devices import Machine, choose_machine
 from gan_augment.progress import Progress
 from gan_augment.recipes import DataKind, Recipe, resolve_recipe
@@ -165,7 +165,7 @@ class TableFit:
 def kinds(schema: TableSchema) -> str:
     """How many columns of each kind.
 
-    >>> from gan_augment.data.schema import Column
+    >>> from gan_augment.data.tables.schema import Column
     >>> columns = [Column(name=n, kind="numeric", dtype="int64") for n in "ab"]
     >>> kinds(TableSchema(columns=tuple(columns)))
     '2 numeric'

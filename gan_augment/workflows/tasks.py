@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from gan_augment.config import FitOptions
 from gan_augment.data.readers import ReadImages
-from gan_augment.data.tables import ReadTable
+from gan_augment.data.tables.reader import ReadTable
 from gan_augment.devices import Machine
 from gan_augment.progress import Progress
 from gan_augment.recipes import DataKind, Recipe

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from gan_augment.config import FitOptions, TopUp
 from gan_augment.data.readers import ReadImages
 from gan_augment.data.strategy import ClassPlan, after_refusals, choose_classes, targets
-from gan_augment.data.tables import ReadTable
+from gan_augment.data.tables.reader import ReadTable
 from gan_augment.errors import ResumeMismatchError
 from gan_augment.progress import Progress
 from gan_augment.synthesizers.model_file import ModelMeta

@@ -17,10 +17,10 @@ import pyarrow as pa
 import pytest
 from pandas.testing import assert_frame_equal, assert_series_equal
 
-from gan_augment.data.columns import joined, output_frame, plain, restored
-from gan_augment.data.infer_schema import infer_schema, inferred_column
-from gan_augment.data.schema import Column, ColumnKind, TableSchema
-from gan_augment.data.tables import read_frame
+from gan_augment.data.tables.columns import joined, output_frame, plain, restored
+from gan_augment.data.tables.inference import infer_schema, inferred_column
+from gan_augment.data.tables.reader import read_frame
+from gan_augment.data.tables.schema import Column, ColumnKind, TableSchema
 
 WHOLE = [3, 1, 2, 3, -4]
 MAYBE_WHOLE = [3, None, 2, 3, -4]

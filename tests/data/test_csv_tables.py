@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from gan_augment.data.csv_files import reading
 from gan_augment.data.csv_files.reading import read_csv
-from gan_augment.data.tables import read_table
+from gan_augment.data.tables.reader import read_table
 from gan_augment.errors import DataError
 
 

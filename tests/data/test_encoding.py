@@ -9,11 +9,18 @@ import pandas as pd
 import pytest
 from scipy.stats import norm
 
-from gan_augment.data.columns import plain
-from gan_augment.data.encoding import LevelColumn, NumericColumn, TableEncoding, fit_numeric
-from gan_augment.data.fit_encoding import encoded_width, fit_encoding
-from gan_augment.data.infer_schema import infer_schema
-from gan_augment.data.level_embedding import embed_levels, nearest_level
+from gan_augment.data.tables.columns import plain
+from gan_augment.data.tables.encoding import (
+    LevelColumn,
+    NumericColumn,
+    TableEncoding,
+    embed_levels,
+    encoded_width,
+    fit_encoding,
+    fit_numeric,
+    nearest_level,
+)
+from gan_augment.data.tables.inference import infer_schema
 from gan_augment.errors import DataError
 
 NAN = np.nan
@@ -299,7 +306,7 @@ def test_levels_that_occur_with_the_same_things_lie_nearer():
 
 def test_the_first_coordinate_is_the_first_of_a_correspondence_analysis(monkeypatch):
     for name in ("NOISE", "ROWS_TO_KNOW"):
-        monkeypatch.setattr(f"gan_augment.data.level_embedding.{name}", 0)
+        monkeypatch.setattr(f"gan_augment.data.tables.encoding.{name}", 0)
     rng = np.random.default_rng(0)
     entry, label = rng.integers(0, 6, 500), rng.integers(0, 4, 500)
     table = np.zeros((6, 4))
@@ -321,7 +328,7 @@ def test_a_table_of_ids_alone_is_refused_in_words():
 
 
 def test_too_many_levels_are_refused_before_memory_is_taken(monkeypatch):
-    monkeypatch.setattr("gan_augment.data.fit_encoding.MOST_LEVELS", 50)
+    monkeypatch.setattr("gan_augment.data.tables.encoding.MOST_LEVELS", 50)
     frame = mixed()
     with pytest.raises(DataError, match=r"60 levels.*--id many"):
         encoded(frame, np.arange(len(frame)) % 2)
@@ -330,7 +337,7 @@ def test_too_many_levels_are_refused_before_memory_is_taken(monkeypatch):
 def test_contexts_beyond_the_memory_allowed_are_left_out(monkeypatch):
     frame, labels = mixed(), np.arange(240) % 2
     assert np.abs(encoded(frame, labels)[0].columns["many"].embedding).max() > 0.1
-    monkeypatch.setattr("gan_augment.data.fit_encoding.MOST_COUNTED", 60)
+    monkeypatch.setattr("gan_augment.data.tables.encoding.MOST_COUNTED", 60)
     encoding, _ = encoded(frame, labels)
     assert np.abs(encoding.columns["many"].embedding).max() < 0.1  # noise alone
 

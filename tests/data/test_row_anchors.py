@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.neighbors import NearestNeighbors
 
-from gan_augment.data.row_anchors import anchor_rows, nearest_rows
+from gan_augment.data.tables.anchors import anchor_rows, nearest_rows
 
 
 def rows_of(n: int, width: int = 6, seed: int = 0) -> np.ndarray:

@@ -13,9 +13,9 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from gan_augment.data.columns import output_frame, plain, restored
-from gan_augment.data.infer_schema import infer_schema, inferred_column
-from gan_augment.data.schema import Column, Overrides, TableSchema
+from gan_augment.data.tables.columns import output_frame, plain, restored
+from gan_augment.data.tables.inference import infer_schema, inferred_column
+from gan_augment.data.tables.schema import Column, Overrides, TableSchema
 from gan_augment.errors import DataError, UsageError
 
 N = 40

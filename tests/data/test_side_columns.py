@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from gan_augment.data.contract import LabelledTable
-from gan_augment.data.side_columns import moments, set_aside
+from gan_augment.data.tables.reader import moments, set_aside
 from gan_augment.errors import DataError, UsageError
 
 

@@ -17,11 +17,11 @@ import pyarrow.parquet as pq
 import pytest
 from pandas.testing import assert_frame_equal
 
-from gan_augment.data.columns import joined, output_frame, plain
-from gan_augment.data.frames import given_back
-from gan_augment.data.schema import Overrides, TableSchema
-from gan_augment.data.table_hash import table_sha256
-from gan_augment.data.tables import ReadTable, read_frame, read_table
+from gan_augment.data.tables.cells import table_sha256
+from gan_augment.data.tables.columns import joined, output_frame, plain
+from gan_augment.data.tables.containers import given_back
+from gan_augment.data.tables.reader import ReadTable, read_frame, read_table
+from gan_augment.data.tables.schema import Overrides, TableSchema
 from gan_augment.errors import DataError, UsageError
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from gan_augment.data.arrays import from_arrays
 from gan_augment.data.contract import LabelledImages, LabelledTable
-from gan_augment.data.tables import read_frame
+from gan_augment.data.tables.reader import read_frame
 
 COUNTS = {"common": 60, "rare": 16}
 

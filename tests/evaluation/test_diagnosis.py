@@ -15,8 +15,8 @@ import torch
 from PIL import Image
 
 from gan_augment.data.contract import LabelledImages
-from gan_augment.data.infer_schema import infer_schema
-from gan_augment.data.tables import read_frame
+from gan_augment.data.tables.inference import infer_schema
+from gan_augment.data.tables.reader import read_frame
 from gan_augment.errors import DataError, ResumeMismatchError, UsageError
 from gan_augment.evaluation.diagnosis.columns import association, histograms
 from gan_augment.evaluation.diagnosis.comparing import (

@@ -13,7 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
-from gan_augment.data.tables import read_frame
+from gan_augment.data.tables.reader import read_frame
 from gan_augment.errors import DataError, LeakError
 from gan_augment.evaluation.evaluating import evaluate, prepare
 from gan_augment.evaluation.learners import learner_of

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from gan_augment.data.contract import LabelledImages, LabelledTable
-from gan_augment.data.tables import read_frame
+from gan_augment.data.tables.reader import read_frame
 from gan_augment.errors import LeakError
 from gan_augment.evaluation.leaks import (
     check_disjoint,

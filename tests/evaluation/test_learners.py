@@ -24,8 +24,8 @@ from sklearn.preprocessing import OrdinalEncoder
 from sklearn.svm import SVC
 
 from gan_augment.data.contract import LabelledTable
-from gan_augment.data.schema import Overrides
-from gan_augment.data.tables import read_frame
+from gan_augment.data.tables.reader import read_frame
+from gan_augment.data.tables.schema import Overrides
 from gan_augment.errors import DataError, UsageError
 from gan_augment.evaluation.learners import Learner, Training, learner_of
 

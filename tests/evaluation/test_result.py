@@ -13,7 +13,7 @@ import pytest
 from sklearn import metrics
 
 from gan_augment import LabelledTable, TopUp, read_frame
-from gan_augment.data.schema import Overrides
+from gan_augment.data.tables.schema import Overrides
 from gan_augment.errors import ModelFileError
 from gan_augment.evaluation.candidates import Candidate, candidates_of
 from gan_augment.evaluation.curves import worth_section

@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 import torch
 
-from gan_augment.data.columns import plain
-from gan_augment.data.fit_encoding import fit_encoding
-from gan_augment.data.infer_schema import infer_schema
-from gan_augment.data.row_anchors import anchor_rows
+from gan_augment.data.tables.anchors import anchor_rows
+from gan_augment.data.tables.columns import plain
+from gan_augment.data.tables.encoding import fit_encoding
+from gan_augment.data.tables.inference import infer_schema
 from gan_augment.devices import choose_machine
 from gan_augment.networks.inputs import GeneratorInput, RowAnchors
 from gan_augment.networks.layers import initialise

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pandas.testing import assert_series_equal
 
-from gan_augment.data.columns import joined, output_frame, plain, restored
-from gan_augment.data.schema import TableSchema
-from gan_augment.data.table_hash import table_sha256
-from gan_augment.data.tables import read_frame
+from gan_augment.data.tables.cells import table_sha256
+from gan_augment.data.tables.columns import joined, output_frame, plain, restored
+from gan_augment.data.tables.reader import read_frame
+from gan_augment.data.tables.schema import TableSchema
 from gan_augment.errors import DataError
 
 

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gan_augment import TabularGAN
-from gan_augment.data.schema import Column
-from gan_augment.data.tables import read_frame
+from gan_augment.data.tables.reader import read_frame
+from gan_augment.data.tables.schema import Column
 from gan_augment.errors import GanAugmentError
 
 LABELS = st.sampled_from([["rare", "common", "third"], [True, False], [3, 1, 2], [0.5, 1.5]])

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from gan_augment import ImageGAN, LabelledImages, TabularGAN
-from gan_augment.data.tables import ReadTable, read_frame
+from gan_augment.data.tables.reader import ReadTable, read_frame
 
 
 def toy_images(counts: dict[str, int], side: int = 8, channels: int = 1) -> LabelledImages:

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from gan_augment import TabularGAN
-from gan_augment.data.tables import read_frame
+from gan_augment.data.tables.reader import read_frame
 from gan_augment.errors import DataError
 from gan_augment.synthesizers import table_preparing
 

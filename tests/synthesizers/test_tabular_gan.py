@@ -12,8 +12,8 @@ from pandas.testing import assert_frame_equal
 
 from gan_augment import TabularGAN
 from gan_augment.data.contract import LabelledTable
-from gan_augment.data.schema import Overrides
-from gan_augment.data.tables import ReadTable, read_frame
+from gan_augment.data.tables.reader import ReadTable, read_frame
+from gan_augment.data.tables.schema import Overrides
 from gan_augment.errors import (
     DataError,
     NoRareClassError,

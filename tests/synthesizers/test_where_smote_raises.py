@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from imblearn.over_sampling import SMOTE, SMOTENC
 
-from gan_augment.data.tables import read_frame
+from gan_augment.data.tables.reader import read_frame
 from gan_augment.synthesizers.tabular_gan import TabularGAN
 
 ROWS, RARE = 60, 12

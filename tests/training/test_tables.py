@@ -11,11 +11,10 @@ import torch
 from torch import nn
 
 from gan_augment.data.batches import Batch, RowBatches
-from gan_augment.data.columns import plain
-from gan_augment.data.encoding import TableEncoding
-from gan_augment.data.fit_encoding import fit_encoding
-from gan_augment.data.infer_schema import infer_schema
-from gan_augment.data.row_anchors import AnchorRows, anchor_rows
+from gan_augment.data.tables.anchors import AnchorRows, anchor_rows
+from gan_augment.data.tables.columns import plain
+from gan_augment.data.tables.encoding import TableEncoding, fit_encoding
+from gan_augment.data.tables.inference import infer_schema
 from gan_augment.devices import choose_machine
 from gan_augment.networks.tables import RowDiscriminator
 from gan_augment.recipes import RECIPES, DiscriminatorSettings, GeneratorSettings, Recipe

@@ -13,8 +13,8 @@ import numpy as np
 
 from gan_augment import devices
 from gan_augment.data.contract import LabelledImages
-from gan_augment.data.infer_schema import infer_schema
 from gan_augment.data.splits import fold_of_rows
+from gan_augment.data.tables.inference import infer_schema
 from gan_augment.errors import DataError
 from gan_augment.evaluation.diagnosis.comparing import (
     MADE,

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from gan_augment.data.columns import Plain, plain, restored
 from gan_augment.data.contract import LabelledTable
-from gan_augment.data.schema import Column, TableSchema
+from gan_augment.data.tables.columns import Plain, plain, restored
+from gan_augment.data.tables.schema import Column, TableSchema
 from gan_augment.evaluation.diagnosis.comparing import Sides
 
 BINS = 16

@@ -9,7 +9,7 @@ from typing import Any, Generic
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_augment.data.schema import TableSchema
+from gan_augment.data.tables.schema import TableSchema
 from gan_augment.errors import DataError
 from gan_augment.evaluation.diagnosis.spaces import Space
 from gan_augment.evaluation.leaks import copies

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gan_augment.data.contract import LabelledImages, LabelledTable
-from gan_augment.data.schema import TableSchema
+from gan_augment.data.tables.schema import TableSchema
 from gan_augment.errors import DataError, UsageError
 from gan_augment.evaluation.estimators import failed, loaded
 from gan_augment.evaluation.own_code import OwnCode

@@ -13,25 +13,107 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gan_augment.data.cells.dtypes import dtype_of_text
-from gan_augment.data.cells.levels import cells_of, codes_of, level_cells, missing_object
-from gan_augment.data.cells.local_clock import from_wall, to_wall
-from gan_augment.data.cells.numbers import TICKS, Numbers, decimal_objects, numbers_of, stored
-from gan_augment.data.cells.storage import storage_of
-from gan_augment.data.cells.text import (
+from gan_augment.data.tables.cells import (
+    EXACT,
+    TICKS,
+    Numbers,
+    cells_of,
+    codes_of,
+    decimal_objects,
+    dtype_of_text,
+    from_wall,
+    level_cells,
+    missing_object,
+    numbers_of,
+    storage_of,
+    stored,
+    to_wall,
+)
+from gan_augment.data.tables.schema import Column, Name, TableSchema
+from gan_augment.data.tables.text import (
     moment_texts,
     number_texts,
     text_moments,
     text_numbers,
     unit_of_format,
 )
-from gan_augment.data.ids import refilled
-from gan_augment.data.number_facts import EXACT
-from gan_augment.data.schema import Column, Name, TableSchema
 from gan_augment.errors import DataError
 
 if TYPE_CHECKING:
     from pandas import DataFrame, Series
+
+
+def refilled(column: Column, dtype: Any, n: int, first: int) -> Any:
+    """n new ids in the dtype, for the synthetic rows number `first` on; none occurs in training.
+
+    Integers continue after `last`; above the dtype's maximum they count down from below `low`.
+    Raises DataError where no number is left.
+    """
+    numbers = np.arange(first, first + n, dtype=np.int64)
+    if column.refill == "strings":
+        start = 1 + (column.last or 0)
+        return level_cells([f"synthetic-{start + number:06d}" for number in numbers], dtype)
+    if column.refill == "missing":
+        return level_cells([None] * n, dtype)
+    return level_cells(_free_numbers(column, dtype, numbers), dtype)
+
+
+def _free_numbers(column: Column, dtype: Any, numbers: NDArray[np.int64]) -> Any:
+    last, low = int(column.last or 0), int(column.low or 0)
+    smallest, largest = _range_of(dtype, column.python)
+    above = largest - last
+    end = int(numbers[-1]) + 1 if len(numbers) else 0
+    if end <= above:
+        return _counted(last + 1, numbers, 1)
+    if end - above > low - smallest:
+        raise DataError(
+            f"id column {column.name!r} is {column.dtype}, which has no numbers left for "
+            f"{end:,} synthetic rows; make it int64 before fitting"
+        )
+    up = _counted(last + 1, numbers[numbers < above], 1)
+    return [*up, *_counted(low - 1 + above, numbers[numbers >= above], -1)]
+
+
+def _counted(start: int, numbers: NDArray[np.int64], sign: int) -> Any:
+    """start + sign x numbers, as Python's integers where 64 bits with a sign are too few."""
+    if -(2**62) < start < 2**62:
+        return start + sign * numbers
+    return [start + sign * number for number in numbers.tolist()]
+
+
+def _range_of(dtype: Any, python: str | None) -> tuple[int, int]:
+    import pandas as pd
+
+    if python is not None:
+        return -(2**63), 2**63 - 1
+    if isinstance(dtype, pd.ArrowDtype):
+        kind = np.dtype(dtype.pyarrow_dtype.to_pandas_dtype())
+    else:
+        kind = getattr(dtype, "numpy_dtype", dtype)
+    limits = np.iinfo(kind)
+    return int(limits.min), int(limits.max)
+
+
+def with_new_ids(frame: DataFrame, schema: TableSchema, like: DataFrame, first: int) -> DataFrame:
+    """The rows with id-like columns refilled from the synthetic row number `first` on.
+
+    like: a frame with the dtypes of these columns.
+    """
+    import pandas as pd
+
+    filled = {}
+    for column in schema.columns:
+        if column.kind == "id":
+            dtype = like[column.name].dtype
+            cells = refilled(column, dtype, len(frame), first)
+            filled[column.name] = pd.Series(cells, index=frame.index, dtype=dtype)
+    if not filled:
+        return frame
+    frame = frame.copy(deep=False)
+    for name, cells in filled.items():
+        frame[name] = cells
+    return frame
+
 
 Plain = NDArray[np.float64] | NDArray[np.int32]
 FEW_COLUMNS = 90  # of more, held one by one, pandas warns at an insertion; a copy joins them
@@ -188,7 +270,7 @@ def _rounded(values: NDArray[np.float64], column: Column) -> Numbers:
 
 def _ticks(numbers: Numbers, column: Column) -> Numbers:
     """Numbers of the column's unit as ticks of its dtype's."""
-    from gan_augment.data.cells.numbers import unit_of
+    from gan_augment.data.tables.cells import unit_of
 
     unit = unit_of(_dtype(column), column.python)
     if column.unit is None or unit is None:

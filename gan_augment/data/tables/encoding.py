@@ -1,9 +1,4 @@
-"""Tables as vectors and back: what a table's generator and discriminator see. No frames, no files.
-
-A numeric column becomes a normal score, with a one-hot state beside it where some of its cells are
-missing or stand on a spike; a column of at most 32 levels becomes a one-hot; one of more levels a
-short embedding, decoded to the nearest level.
-"""
+"""From the cells of a table and its schema to the encoding that its generator learns in."""
 
 from __future__ import annotations
 
@@ -14,7 +9,71 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from gan_augment.data.level_embedding import nearest_level
+from gan_augment.data.tables.schema import Name, TableSchema
+from gan_augment.errors import DataError
+from gan_augment.randomness import generator
+
+SIZE = 8
+ROWS_TO_KNOW = 10
+NOISE = 0.01
+DISTANCES_AT_ONCE = 1 << 22
+
+
+def embed_levels(
+    entry: NDArray[np.integer], entries: int, context: Sequence[NDArray[np.integer]]
+) -> NDArray[np.float32]:
+    """(entries, 8) float32 vectors from what each level occurs with.
+
+    entry: int (N,), the level of each row. context: int (N,) columns of few values each; never the
+    labels, which rows held out of a trial must not give away. The leading left singular vectors of
+    the standardised residuals of the table of counts (correspondence analysis, Greenacre 1984, eq.
+    4.1.7), scaled to unit variance over the rows; a level of n rows is drawn to the middle by
+    n / (n + 10), since little is known of it. A hundredth of noise keeps levels apart that occur
+    with the same things, or with nothing. Memory: entries x (values of all contexts), never rows x
+    entries.
+    """
+    apart = NOISE * generator(0, "levels", entries).standard_normal((entries, SIZE))
+    if not context:
+        return apart.astype(np.float32)
+    seen = np.bincount(entry, minlength=entries).astype(np.float64)
+    tables = []
+    for column in context:
+        values = int(column.max()) + 1
+        flat = np.bincount(entry * values + column, minlength=entries * values)
+        tables.append(flat.reshape(entries, values))
+    counts = np.concatenate(tables, axis=1).astype(np.float64)
+    counts = counts[:, counts.sum(axis=0) > 0] / len(entry)
+    rows, columns = seen / len(entry), counts.sum(axis=0)
+    expected = np.outer(rows, columns)
+    residuals = (counts - expected) / np.sqrt(np.maximum(expected, 1e-12))
+    gram = residuals.T @ residuals
+    values_, vectors = np.linalg.eigh(gram)
+    size = min(SIZE, len(values_), max(entries - 1, 1))
+    lead = vectors[:, ::-1][:, :size]
+    coordinates = (residuals @ lead) / np.sqrt(np.maximum(rows, 1e-12))[:, None]
+    spread = np.sqrt((rows[:, None] * coordinates**2).sum(axis=0))
+    known = (seen / (seen + ROWS_TO_KNOW))[:, None] * coordinates / np.maximum(spread, 1e-12)
+    apart[:, :size] += known
+    return apart.astype(np.float32)
+
+
+def nearest_level(
+    vectors: NDArray[np.float32], embedding: NDArray[np.float32]
+) -> NDArray[np.int64]:
+    """(N, d), (entries, d) -> (N,): the entry at the smallest Euclidean distance.
+
+    In float64: rare levels lie far out, where float32 would take them for one another.
+    """
+    nearest = np.empty(len(vectors), dtype=np.int64)
+    points = embedding.astype(np.float64)
+    squares = (points**2).sum(axis=1)
+    at_once = max(1, DISTANCES_AT_ONCE // len(points))
+    for start in range(0, len(vectors), at_once):
+        part = 2 * vectors[start : start + at_once].astype(np.float64)
+        with np.errstate(all="ignore"):
+            nearest[start : start + at_once] = (squares - part @ points.T).argmin(axis=1)
+    return nearest
+
 
 MOST_LEVELS_ONE_HOT = 32
 MOST_ROWS_RANKED = 10_000
@@ -217,3 +276,98 @@ def fit_numeric(
         kept = np.unique(np.append(np.searchsorted(rank, even[:-1]), len(rank) - 1))
         values, rank = values[kept], rank[kept]
     return NumericColumn(values, ndtri(rank), tuple(spikes), bool(np.isnan(cells).any()))
+
+
+Cells = Mapping[Name, NDArray[np.generic]]
+
+LABEL_POWER = 0.5  # as training draws labels: rare classes count more than their rows
+CONTEXT_BINS = 8
+MOST_LEVELS = 100_000
+MOST_COUNTED = 1 << 23
+"""Cells of the table of a column's levels and what they occur with: about 400 MB at work."""
+
+
+def fit_encoding(
+    cells: Cells, schema: TableSchema, labels: NDArray[np.int64], seed: int
+) -> TableEncoding:
+    """The encoding of the learned columns; cells as `columns.plain` gives them, labels int64 (N,).
+
+    Raises DataError where nothing is left to learn, or a column has over 100,000 levels.
+    """
+    if not schema.learned:
+        raise DataError(
+            "no column is left to learn: all are constant or id-like. Name a kind for one of them "
+            "(--numeric, --categorical), or use repeats."
+        )
+    counts = np.bincount(labels)
+    weights = counts[labels].astype(np.float64) ** (LABEL_POWER - 1)
+    columns: dict[Name, EncodedColumn] = {}
+    for facts in schema.learned:
+        own = cells[facts.name]
+        if own.dtype.kind == "f":
+            rng = generator(seed, "encoding", str(facts.name))
+            numbers = own.astype(np.float64)
+            columns[facts.name] = fit_numeric(numbers, weights, rng, facts.plain_spikes)
+        else:
+            columns[facts.name] = _levels(facts.name, own, len(facts.levels))
+    for name, column in columns.items():
+        if isinstance(column, LevelColumn) and column.entries > MOST_LEVELS_ONE_HOT:
+            columns[name] = _embedded(name, column, columns, cells)
+    return TableEncoding(columns)
+
+
+def encoded_width(schema: TableSchema) -> int:
+    """Entries of an encoded row, as far as the schema tells before anything is read again."""
+    width = 0
+    for column in schema.learned:
+        missing = column.missing > 0
+        if column.kind in ("numeric", "datetime"):
+            width += 1 + (1 + len(column.spikes) + missing if column.spikes or missing else 0)
+        else:
+            entries = len(column.levels) + missing
+            width += entries if entries <= MOST_LEVELS_ONE_HOT else 8
+    return width
+
+
+def _levels(name: Name, codes: NDArray[np.generic], levels: int) -> LevelColumn:
+    if levels > MOST_LEVELS:
+        raise DataError(
+            f"column {name!r} has {levels} levels, more than {MOST_LEVELS}: leave it out as an id "
+            f"(--id {name}), or group its levels first."
+        )
+    return LevelColumn(levels, bool((codes < 0).any()))  # type: ignore[operator]
+
+
+def _embedded(
+    name: Name,
+    column: LevelColumn,
+    columns: Mapping[Name, EncodedColumn],
+    cells: Cells,
+) -> LevelColumn:
+    """The column with vectors for its levels, from what they occur with in the other columns.
+
+    As many of them as memory allows; not the labels (see `embed_levels`).
+    """
+    context: list[NDArray[np.int64]] = []
+    counted = 0
+    for other, held in columns.items():
+        values = 1 + (CONTEXT_BINS if isinstance(held, NumericColumn) else held.entries)
+        if other == name or counted + column.entries * values > MOST_COUNTED:
+            continue
+        found = _context(held, cells[other])
+        context += found
+        counted += column.entries * values * len(found)
+    entry = np.where(cells[name] < 0, column.entries - 1, cells[name]).astype(np.int64)  # type: ignore[operator]
+    return LevelColumn(column.levels, column.missing, embed_levels(entry, column.entries, context))
+
+
+def _context(column: EncodedColumn, cells: NDArray[np.generic]) -> list[NDArray[np.int64]]:
+    """A column as a few values: eighths of its range by rank, or its levels where they are few."""
+    if isinstance(column, NumericColumn):
+        numbers = cells.astype(np.float64)
+        edges = np.nanquantile(numbers, np.linspace(0, 1, CONTEXT_BINS + 1)[1:-1])
+        bins = np.searchsorted(edges, np.nan_to_num(numbers), side="right")
+        return [np.where(np.isnan(numbers), CONTEXT_BINS, bins).astype(np.int64)]
+    if column.entries > MOST_LEVELS_ONE_HOT:
+        return []
+    return [np.where(cells < 0, column.entries - 1, cells).astype(np.int64)]  # type: ignore[operator]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_augment.data.cells.levels import cells_of, coded, level_cells
+from gan_augment.data.tables.cells import cells_of, coded, level_cells
 from gan_augment.errors import DataError
 
 if TYPE_CHECKING:

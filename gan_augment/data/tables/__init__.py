@@ -1,0 +1,1 @@
+"""Tables: containers and files in, what each column holds, and columns as numbers and back."""
