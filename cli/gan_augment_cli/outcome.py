@@ -19,7 +19,7 @@ from gan_augment_cli.wording import printable
 
 if TYPE_CHECKING:
     from gan_augment.config import FitOptions, TopUp
-    from gan_augment.data.strategy import ClassPlan
+    from gan_augment.data.topup_plan import TopUpPlan
 
 JSON_SCHEMA = 1
 
@@ -71,15 +71,13 @@ def print_choices(command: str, found: Sequence[Choice], *, as_json: bool) -> No
         _print_lines(_as_lines(found))
 
 
-def print_ends(
-    command: str, found: Sequence[Choice], ends: Mapping[str, ClassPlan], *, as_json: bool
-) -> None:
+def print_ends(command: str, found: Sequence[Choice], plan: TopUpPlan, *, as_json: bool) -> None:
     """A dry run without training: the options, and how every class would end."""
     if as_json:
-        counts = {name: _origins(end) for name, end in ends.items()}
-        print_json(command, {"dry_run": True, "options": _as_dict(found), "counts": counts})
+        options = _as_dict(found)
+        print_json(command, {"dry_run": True, "options": options, "counts": plan.counts})
     else:
-        _print_lines([*_as_lines(found), "", *_sums(ends)])
+        _print_lines([*_as_lines(found), "", *_sums(plan.counts)])
 
 
 def print_planned(
@@ -105,36 +103,26 @@ def print_plan(
 ) -> None:
     """A dry run: the options, what a fit would do, and how every class would end."""
     from gan_augment import workflows
-    from gan_augment.data.strategy import targets
+    from gan_augment.data.topup_plan import plan_topup
 
     found = choices(ctx)
     plan = workflows.plan_fit(data, settings, run)
     kind = settings.data_kind
-    asked = targets(plan.counts, top_up, plan.topped_up, kind) if top_up else {}
-    ends = {name: end.repeated() if end.lone else end for name, end in asked.items()}
+    counts = plan_topup(plan.counts, top_up, plan.topped_up, kind).counts if top_up else {}
     if as_json:
-        counts = {name: _origins(end) for name, end in ends.items()}
         told = {"options": _as_dict(found), "plan": plan.to_dict(), "counts": counts}
         print_json(command, {"dry_run": True, **told})
         return
-    _print_lines([*_as_lines(found), "", *plan.lines(), *_sums(ends)])
+    _print_lines([*_as_lines(found), "", *plan.lines(), *_sums(counts)])
 
 
-def _sums(ends: Mapping[str, ClassPlan]) -> list[str]:
+def _sums(counts: Mapping[str, Mapping[str, int]]) -> list[str]:
+    """{class: {origin: rows}}, a class a line."""
     lines = []
-    for name, end in ends.items():
-        parts = " + ".join(f"{n} {origin}" for origin, n in _origins(end).items() if n)
-        lines.append(f"{name}: {parts} = {end.total}")
+    for name, origins in counts.items():
+        parts = " + ".join(f"{n} {origin}" for origin, n in origins.items() if n)
+        lines.append(f"{name}: {parts} = {sum(origins.values())}")
     return lines
-
-
-def _origins(end: ClassPlan) -> dict[str, int]:
-    return {
-        "real": end.real,
-        "repeat": end.repeats,
-        "synthetic": end.synthetic,
-        "companion": end.companions,
-    }
 
 
 def _print_lines(lines: Sequence[str]) -> None:

@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from gan_augment import LabelledImages, TopUp
 from gan_augment.augment.classical import augment_batch, default_pipeline
 from gan_augment.classifiers.small_cnn import SmallCNN, train_classifier
-from gan_augment.data.strategy import targets
+from gan_augment.data.topup_plan import plan_topup
 from gan_augment.metrics.copies import copied_share, copy_threshold
 from gan_augment.metrics.spread import mean_pairwise_distance
 from gan_augment.synthesizers.baselines import Repeats
-from gan_augment.synthesizers.topping_up import added_rows, with_added
+from gan_augment.synthesizers.topup import added_rows, with_added
 
 Pixels = NDArray[np.uint8]
 Rows = NDArray[np.int64]
@@ -142,11 +142,11 @@ def training_set(
 ) -> LabelledImages:
     """The training rows topped up to parity; `share` of what is added is of `made`."""
     if made is None:
-        plan = targets(task.train.counts, TopUp(synthetic_share=0.0), task.rare_names)
+        plan = plan_topup(task.train.counts, TopUp(synthetic_share=0.0), task.rare_names)
         source: Any = Repeats[LabelledImages]().fit(task.train)
     else:
         top_up = TopUp(synthetic_share=share, companions=companions)
-        plan = targets(task.train.counts, top_up, task.rare_names)
+        plan = plan_topup(task.train.counts, top_up, task.rare_names)
         source = Drawn(made, task.train.counts)
     return with_added(task.train, added_rows(task.train, plan, source, task.seed))
 

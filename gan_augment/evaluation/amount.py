@@ -16,15 +16,15 @@ from numpy.typing import NDArray
 from gan_augment.config import TopUp
 from gan_augment.data.contract import LabelledImages, LabelledTable
 from gan_augment.data.splits import judging_folds
-from gan_augment.data.strategy import ClassPlan, targets
 from gan_augment.data.tables.inference import infer_schema
 from gan_augment.data.tables.schema import Overrides, TableSchema
+from gan_augment.data.topup_plan import TopUpPlan, plan_topup
 from gan_augment.errors import DataError, DivergedError, UsageError, did_you_mean
 from gan_augment.randomness import derived_seed
 from gan_augment.recipes import DataKind
 from gan_augment.synthesizers.baselines import Repeats, Smote
 from gan_augment.synthesizers.protocol import Data, Synthesizer
-from gan_augment.synthesizers.topping_up import Added, added_rows
+from gan_augment.synthesizers.topup import Added, added_rows
 
 Source = Literal["none", "repeats", "smote", "gan"]
 SOURCES: tuple[Source, ...] = ("repeats", "smote", "gan")
@@ -120,8 +120,8 @@ class AmountChoice:
 
 def plan_for(
     amount: Amount, data: Data, classes: Sequence[str], top_up: TopUp | None = None
-) -> dict[str, ClassPlan]:
-    """How every class of `data` ends, {name: plan}.
+) -> TopUpPlan:
+    """How every class of `data` ends.
 
     classes: the ones that may be topped up; those without a row are left. top_up: the share of
     generated rows and the companions where the source is "gan"; its `to` does not count.
@@ -129,13 +129,13 @@ def plan_for(
     kind: DataKind = "image" if isinstance(data, LabelledImages) else "table"
     held = [name for name in classes if data.counts[name]]
     if amount.source == "none":
-        return {name: ClassPlan(real=n) for name, n in data.counts.items()}
+        return plan_topup(data.counts, TopUp(), {})
     if amount.source == "gan":
         wanted = (top_up or TopUp()).model_copy(update={"to": amount.to})
     else:
         share = 1.0 if amount.source == "smote" else 0.0
         wanted = TopUp(to=amount.to, synthetic_share=share, companions=False)
-    return targets(data.counts, wanted, held, kind)
+    return plan_topup(data.counts, wanted, held, kind)
 
 
 def score_amounts(
@@ -273,7 +273,7 @@ def _rung(amount: Amount) -> tuple[float, int]:
 
 def adds(amount: Amount, data: Data, classes: Sequence[str], top_up: TopUp | None) -> bool:
     """Whether the amount adds any row to this data."""
-    return any(end.total > end.real for end in plan_for(amount, data, classes, top_up).values())
+    return plan_for(amount, data, classes, top_up).added > 0
 
 
 class _Fold(Generic[Data]):
@@ -288,11 +288,11 @@ class _Fold(Generic[Data]):
         self._fitted: dict[str, Synthesizer[Data]] = {}
 
     def added(
-        self, amount: Amount, plan: Mapping[str, ClassPlan], schema: TableSchema | None
+        self, amount: Amount, plan: TopUpPlan, schema: TableSchema | None
     ) -> Added[Data] | None:
         """The rows of a plan; None where there are none, and where the source is left out."""
         source = amount.source
-        if source == "none" or all(end.total == end.real for end in plan.values()):
+        if source == "none" or not plan.added:
             return None
         try:
             if source not in self._fitted:

@@ -15,10 +15,10 @@ from typing import Any
 from gan_augment.data.contract import LabelledImages, LabelledTable
 from gan_augment.data.duplicates import digest, join_groups, near_duplicates, same_rows
 from gan_augment.data.readers import data_sha256
-from gan_augment.data.strategy import choose_classes
 from gan_augment.data.tables.cells import row_hashes, table_sha256
 from gan_augment.data.tables.inference import infer_schema
 from gan_augment.data.tables.schema import Overrides
+from gan_augment.data.topup_plan import choose_classes
 from gan_augment.errors import DataError, ResumeMismatchError
 from gan_augment.evaluation.amount import Amount, adds, plan_for
 from gan_augment.evaluation.candidates import Candidate

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from gan_augment.data.contract import LabelledImages, LabelledTable
 from gan_augment.data.splits import unit_of_rows
-from gan_augment.data.strategy import targets
+from gan_augment.data.topup_plan import plan_topup
 from gan_augment.errors import DataError
 from gan_augment.evaluation.amount import plain_makers, plan_for
 from gan_augment.evaluation.candidates import Candidate
@@ -23,7 +23,7 @@ from gan_augment.evaluation.protocol import Split
 from gan_augment.evaluation.setup import Level, Setup
 from gan_augment.randomness import generator
 from gan_augment.synthesizers.protocol import Data, Synthesizer
-from gan_augment.synthesizers.topping_up import Added, added_rows, with_added
+from gan_augment.synthesizers.topup import Added, added_rows, with_added
 
 ORIGINS = ("real", "repeat", "synthetic", "companion")
 _MOST_SEED = 2**32 - 1
@@ -79,8 +79,8 @@ def _added(
     else:
         wanted = {"to": amount.to, "synthetic_share": candidate.share}
         kind = "table" if setup.table else "image"
-        plan = targets(part.counts, setup.top_up.model_copy(update=wanted), held, kind)  # type: ignore[arg-type]
-    if all(end.total == end.real for end in plan.values()):
+        plan = plan_topup(part.counts, setup.top_up.model_copy(update=wanted), held, kind)  # type: ignore[arg-type]
+    if not plan.added:
         return None
     seed = setup.seed_of("rows", level.split, level.name)
     maker: Synthesizer[Any]

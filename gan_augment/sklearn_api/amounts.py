@@ -22,7 +22,7 @@ from gan_augment.sklearn_api.asked import rows_to_add
 from gan_augment.sklearn_api.given import Given
 from gan_augment.sklearn_api.settings import Settings, drawn_seed
 from gan_augment.sklearn_api.table_form import columns_of_levels
-from gan_augment.synthesizers.topping_up import Added, added_rows
+from gan_augment.synthesizers.topup import Added, added_rows
 
 if TYPE_CHECKING:
     from gan_augment.sklearn_api.augmenter import GANAugmenter
@@ -98,7 +98,7 @@ class TopUps:
         """The rows of an amount for all given rows; None where there are none."""
         data: Any = self.given.data
         plan = plan_for(amount, data, self.classes, self.top_up)
-        if all(end.total == end.real for end in plan.values()):
+        if not plan.added:
             return None
         if amount.source == "gan" and self._generates:
             synthesizer = self.gan()

@@ -9,7 +9,7 @@ import numpy as np
 from imblearn.utils import check_sampling_strategy
 from numpy.typing import NDArray
 
-from gan_augment.data.strategy import explain_rare, rare_classes
+from gan_augment.data.topup_plan import explain_rare, rare_classes
 from gan_augment.errors import NoRareClassError, UsageError, did_you_mean
 from gan_augment.sklearn_api.label_form import Label, LabelForm, plain
 

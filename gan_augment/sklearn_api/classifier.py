@@ -38,7 +38,7 @@ from gan_augment.sklearn_api.augmenter import GANAugmenter
 from gan_augment.sklearn_api.given import Given
 
 if TYPE_CHECKING:
-    from gan_augment.synthesizers.topping_up import Added
+    from gan_augment.synthesizers.topup import Added
 
 Labels = NDArray[Any]
 PRIMARY = "balanced_accuracy"

@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_augment.data.strategy import plan_of
+from gan_augment.config import TopUp
+from gan_augment.data.topup_plan import TopUpPlan, plan_topup
 from gan_augment.sklearn_api.given import Given
 from gan_augment.sklearn_api.label_form import Label
 from gan_augment.synthesizers.baselines import Repeats
 from gan_augment.synthesizers.protocol import Synthesizer
-from gan_augment.synthesizers.topping_up import added_rows
+from gan_augment.synthesizers.topup import added_rows
 
 
 @dataclass(frozen=True)
@@ -59,8 +60,7 @@ def topped_up(
     >>> result.x, result.y, result.origin.tolist()
     ([[1.5], [2.0], [3.5], [1.5]], ['a', 'b', 'b', 'a'], ['real', 'real', 'real', 'repeat'])
     """
-    names = {given.labels.name_of(label): n for label, n in added.items() if n}
-    plan = plan_of(given.data.counts, names, share, companions, exact=exact)
+    plan = _plan(given, added, share, companions, exact=exact)
     maker = Repeats[Any]().fit(given.data) if synthesizer is None else synthesizer
     rows = added_rows(given.data, plan, maker, seed, schema=given.schema)
     x, y = given.followed_by(rows.data, rows.source)
@@ -75,6 +75,12 @@ def topped_up(
 
 def generates(given: Given, added: Mapping[Label, int], share: float, companions: bool) -> bool:
     """Whether such a top-up holds a generated row at all."""
+    return bool(_plan(given, added, share, companions).generated)
+
+
+def _plan(
+    given: Given, added: Mapping[Label, int], share: float, companions: bool, *, exact: bool = True
+) -> TopUpPlan:
     names = {given.labels.name_of(label): n for label, n in added.items() if n}
-    plan = plan_of(given.data.counts, names, share, companions)
-    return any(end.synthetic + end.companions for end in plan.values() if not end.lone)
+    top_up = TopUp(synthetic_share=share, companions=companions)
+    return plan_topup(given.data.counts, top_up, names, given.kind, exact=exact)

@@ -14,7 +14,7 @@ from gan_augment.config import TopUp, seconds
 from gan_augment.errors import UsageError, did_you_mean
 from gan_augment.processes import available_cores
 from gan_augment.recipes import DataKind, Recipe
-from gan_augment.synthesizers.topping_up import advised_share
+from gan_augment.synthesizers.topup import advised_share
 from gan_augment.training.callbacks import Callback
 
 MOST_SEED = 2**31 - 1

@@ -13,8 +13,9 @@ from gan_augment.data.contract import LabelledImages, LabelledTable
 from gan_augment.data.tables.columns import Plain, output_frame, plain
 from gan_augment.data.tables.inference import infer_schema
 from gan_augment.data.tables.schema import Name, TableSchema
+from gan_augment.data.topup_plan import repeated_rows
 from gan_augment.errors import DataError, NotFittedError, UsageError, unknown_class
-from gan_augment.randomness import derived_seed, generator
+from gan_augment.randomness import derived_seed
 from gan_augment.synthesizers.protocol import Data
 
 MOST_SEED = 2**32 - 1
@@ -52,9 +53,7 @@ class Repeats(Generic[Data]):
         rows = [np.empty(0, dtype=np.int64)]
         for name, n in counts.items():
             own = np.flatnonzero(data.labels == data.names.index(name))
-            for done in range(0, int(n), max(1, len(own))):
-                order = generator(random_state, "repeats", name, done).permutation(own)
-                rows.append(order[: int(n) - done])
+            rows.append(repeated_rows(own, int(n), name, random_state))
         again, ids = np.concatenate(rows), _ids(counts)
         groups = None if data.groups is None else data.groups[again]
         labels = data.labels[again]

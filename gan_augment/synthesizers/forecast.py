@@ -9,9 +9,9 @@ import torch
 
 from gan_augment import devices
 from gan_augment.data.contract import LabelledImages, LabelledTable
-from gan_augment.data.strategy import choose_classes
 from gan_augment.data.tables.inference import infer_schema
 from gan_augment.data.tables.schema import TableSchema
+from gan_augment.data.topup_plan import choose_classes
 from gan_augment.devices import choose_machine
 from gan_augment.progress import Silent
 from gan_augment.recipes import resolve_recipe

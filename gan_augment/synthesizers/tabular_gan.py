@@ -10,11 +10,11 @@ import numpy as np
 
 from gan_augment import devices
 from gan_augment.data.contract import LabelledTable
-from gan_augment.data.strategy import choose_classes
 from gan_augment.data.tables.cells import table_sha256
 from gan_augment.data.tables.columns import output_frame
 from gan_augment.data.tables.inference import infer_schema
 from gan_augment.data.tables.schema import TableSchema
+from gan_augment.data.topup_plan import choose_classes
 from gan_augment.devices import Machine, Precision, choose_machine
 from gan_augment.errors import (
     DataError,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
 from gan_augment.config import TopUp
-from gan_augment.data.strategy import ClassPlan, after_refusals
+from gan_augment.data.topup_plan import TopUpPlan, refusals_in_words
 from gan_augment.data.torch_datasets import DatasetFacts, describe_dataset, map_style, read_dataset
 from gan_augment.data.torch_items import Key, Normalize, Picture, VectorFormat, plain_label
 from gan_augment.errors import DataError, UsageError
@@ -21,11 +21,8 @@ from gan_augment.torch_api.items import EpochItems
 from gan_augment.torch_api.models import fit_to, fitted_model
 from gan_augment.torch_api.planning import (
     check_choice,
-    laid_out,
     named_for,
     planned,
-    refusals,
-    with_repeats,
 )
 from gan_augment.torch_api.real_items import RealItems
 from gan_augment.torch_api.transforms import SeededTransform, Transform
@@ -152,21 +149,19 @@ class AugmentedDataset(EpochItems):
         elif model is not None:
             facts = named_for(model, facts, self.dataset)
         plan = planned(facts, top_up, classes, model)
-        self.refused = refusals(plan, model)
-        plan = after_refusals(plan, self.refused)
-        wanted = {c: end.synthetic + end.companions for c, end in plan.items()}
         self._generated = GeneratedRows(
             model,
-            wanted,
+            plan.generated,
             dtype=picture.array_dtype if isinstance(picture, VectorFormat) else None,
             seed=seed,
             refresh=anew,
             cache=cache,
         )
-        self.refused |= self._generated.refused
-        self._warn_of_refused()
+        plan = plan.refuse(self._generated.refused, keep_others=True)
+        if plan.refused:
+            warn(refusals_in_words(plan.refused, "items"))
         self._check_shape(picture)
-        self._lay_out(facts, with_repeats(plan, self.refused), seed)
+        self._lay_out(facts, plan, seed)
 
     def _real_items(
         self, where: NDArray[np.int64], rows: NDArray[np.int64], epoch: int
@@ -179,27 +174,15 @@ class AugmentedDataset(EpochItems):
         new = self._transform.of_values(old, self._seeded_by(rows), epoch)
         return [self._format.with_image(item, one) for item, one in zip(items, new, strict=True)]
 
-    def _lay_out(self, facts: DatasetFacts, plan: Mapping[str, ClassPlan], seed: int) -> None:
-        layout = laid_out(facts, plan, seed)
-        self._seed, self._where = seed, layout.where
-        self.labels, self.origin, self.classes = layout.labels, layout.origin, facts.names
-        self.synthetic_mask = layout.where < 0
+    def _lay_out(self, facts: DatasetFacts, plan: TopUpPlan, seed: int) -> None:
+        layout = plan.layout(facts.labels, seed).behind(facts.labels)
+        generated = layout.source < 0
+        where = np.where(generated, ~(np.cumsum(generated) - 1), layout.source)
+        self._seed, self._where = seed, where
+        self.labels, self.origin, self.classes = layout.label, layout.origin, facts.names
+        self.synthetic_mask, self.counts, self.refused = generated, plan.counts, dict(plan.refused)
         values = [plain_label(value, "an item") for value in facts.format.labels]
         self.targets = np.array(values)[self.labels]
-        self.counts = {
-            name: {
-                "real": end.real,
-                "repeat": end.repeats,
-                "synthetic": end.synthetic,
-                "companion": end.companions,
-            }
-            for name, end in plan.items()
-        }
-
-    def _warn_of_refused(self) -> None:
-        if self.refused:
-            listed = "; ".join(f"{name!r}: {why}" for name, why in self.refused.items())
-            warn(f"filled with repeats of real items instead: {listed}")
 
     def _check_shape(self, picture: Picture) -> None:
         """DataError where generated rows do not fit the items; a warning where they are coarser."""

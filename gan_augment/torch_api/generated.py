@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from gan_augment.errors import TooFewAcceptedError, UsageError
 from gan_augment.randomness import derived_seed
-from gan_augment.synthesizers.topping_up import check_known
+from gan_augment.synthesizers.topup import check_known
 from gan_augment.torch_api.cache import EpochFiles
 from gan_augment.torch_api.models import Sampling, class_rows
 

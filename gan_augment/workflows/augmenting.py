@@ -11,11 +11,10 @@ from gan_augment.config import FitOptions, TopUp
 from gan_augment.data.image_files.export import ManifestRow, Origin, check_png_channels
 from gan_augment.data.names import safe_names
 from gan_augment.data.readers import ReadImages, read_as_asked
-from gan_augment.data.strategy import ClassPlan
+from gan_augment.data.topup_plan import TopUpPlan, repeated_rows
 from gan_augment.errors import UsageError
 from gan_augment.progress import Progress, Silent
 from gan_augment.synthesizers.model_file import ModelMeta
-from gan_augment.synthesizers.topping_up import repeated_rows
 from gan_augment.workflows.blocks import write_blocks
 from gan_augment.workflows.matching import as_the_image_model, check_images_fit
 from gan_augment.workflows.model_facts import image_facts, model_facts, model_folder
@@ -112,8 +111,8 @@ def augment(
         out=out,
         run=trained,
         manifest=out / "manifest.csv",
-        counts=job.counted(),
-        refused=job.refused,
+        counts=job.plan.counts,
+        refused=dict(job.plan.refused),
         warnings=tuple(job.warnings),
         notes=read.notes,
     )
@@ -126,7 +125,7 @@ def plan_augment(
     model: str | Path,
     top_up: TopUp | None = None,
     options: FitOptions | None = None,
-) -> dict[str, ClassPlan]:
+) -> TopUpPlan:
     """How every class would end in `augment` with the same arguments. Writes nothing.
 
     No row is drawn, so a class that the model would refuse is not known yet. Raises what `augment`
@@ -150,8 +149,7 @@ def plan_augment(
 
 def _warn_of_size(job: Job, read: ReadImages, facts: ModelMeta, progress: Progress) -> None:
     median, (height, width, _) = read.scan.sizes.get("median"), facts.image_shape
-    generated = any(plan.synthetic + plan.companions for plan in job.plan.values())
-    if generated and median and max(median[0] / height, median[1] / width) > LARGER:
+    if job.plan.generated and median and max(median[0] / height, median[1] / width) > LARGER:
         job.warn(
             f"the originals are {median[1]} x {median[0]} px (median), the synthetic images "
             f"{width} x {height} px: sharpness tells them apart, and a classifier may learn that. "

@@ -20,7 +20,7 @@ from gan_augment.config import FitOptions, TopUp
 from gan_augment.data.contract import LabelledImages
 from gan_augment.data.image_files.export import write_png
 from gan_augment.data.readers import read_images
-from gan_augment.data.strategy import targets
+from gan_augment.data.topup_plan import plan_topup
 from gan_augment.errors import OutputExistsError
 from gan_augment.progress import Progress, Silent
 from gan_augment.randomness import generator
@@ -162,7 +162,7 @@ def write_folder(folder: Path, data: LabelledImages) -> None:
 
 def with_repeats(data: LabelledImages) -> LabelledImages:
     """The rows, and repeats of the rare ones until their classes are as large as the largest."""
-    plan = targets(data.counts, TopUp(synthetic_share=0.0, companions=False), RARE)
+    plan = plan_topup(data.counts, TopUp(synthetic_share=0.0, companions=False), RARE)
     rows = [np.arange(len(data))]
     for name in RARE:
         own = np.flatnonzero(data.labels == data.names.index(name))

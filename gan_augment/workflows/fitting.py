@@ -13,8 +13,8 @@ from typing import Any
 
 from gan_augment.config import FitOptions
 from gan_augment.data.readers import ReadImages
-from gan_augment.data.strategy import choose_classes, explain_rare
 from gan_augment.data.tables.reader import ReadTable
+from gan_augment.data.topup_plan import choose_classes, explain_rare
 from gan_augment.devices import Machine
 from gan_augment.errors import DivergedError, ModelFileError, UsageError
 from gan_augment.progress import Progress, Silent

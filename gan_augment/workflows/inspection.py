@@ -15,7 +15,7 @@ from gan_augment.config import FitOptions
 from gan_augment.data.image_files.scan import Scan
 from gan_augment.data.image_files.scan_notes import refuse_bad
 from gan_augment.data.readers import read_images
-from gan_augment.data.strategy import explain_rare, rare_classes
+from gan_augment.data.topup_plan import explain_rare, rare_classes
 from gan_augment.errors import UnreadableFilesError
 from gan_augment.progress import Progress
 from gan_augment.synthesizers.model_file import ModelMeta

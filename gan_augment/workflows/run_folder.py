@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from gan_augment.config import FitOptions
-from gan_augment.data.strategy import choose_classes
+from gan_augment.data.topup_plan import choose_classes
 from gan_augment.devices import Machine
 from gan_augment.errors import OutputExistsError, ResumeMismatchError, UsageError
 from gan_augment.recipes import DataKind, Recipe, resolve_recipe

@@ -14,7 +14,7 @@ from typing import Any
 from gan_augment.config import TopUp
 from gan_augment.data.image_files.export import ManifestRow, check_png_channels
 from gan_augment.data.names import safe_names
-from gan_augment.data.strategy import choose_classes, targets
+from gan_augment.data.topup_plan import choose_classes, plan_topup
 from gan_augment.errors import TooFewAcceptedError, UsageError, unknown_class
 from gan_augment.progress import Progress, Silent
 from gan_augment.synthesizers.model_file import ModelMeta
@@ -165,8 +165,8 @@ def wanted_counts(
     else:
         chosen = facts.topped_up if classes is None else choose_classes(classes, facts.classes)
         level = TopUp(synthetic_share=1.0, companions=False)
-        plan = targets(facts.classes, level, chosen)
-        wanted = {c: plan[c].synthetic if counts is None else counts for c in chosen}
+        plan = plan_topup(facts.classes, level, chosen)
+        wanted = {c: plan[c].added if counts is None else counts for c in chosen}
     for name, n in wanted.items():
         if name not in facts.classes:
             raise unknown_class(name, facts.classes)

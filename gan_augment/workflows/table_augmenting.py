@@ -11,7 +11,6 @@ import numpy as np
 
 from gan_augment.config import FitOptions, TopUp
 from gan_augment.data.csv_files.format import MARK
-from gan_augment.data.strategy import ClassPlan
 from gan_augment.data.table_export import (
     AddedOrigin,
     NewRows,
@@ -22,8 +21,8 @@ from gan_augment.data.table_export import (
 from gan_augment.data.table_files import check_out, format_of, new_writer, original_of
 from gan_augment.data.tables.columns import joined, with_new_ids
 from gan_augment.data.tables.reader import ReadTable
+from gan_augment.data.topup_plan import TopUpPlan, repeated_rows
 from gan_augment.progress import Progress, Silent
-from gan_augment.synthesizers.topping_up import repeated_rows
 from gan_augment.workflows.matching import as_the_table_model, check_table_fits
 from gan_augment.workflows.model_facts import model_folder, table_facts
 from gan_augment.workflows.output_file import check_file_apart, check_not_there, output_file
@@ -105,17 +104,15 @@ def augment_table(
         out=out,
         run=trained,
         manifest=manifest_path(out),
-        counts=job.counted(),
-        refused=job.refused,
+        counts=job.plan.counts,
+        refused=dict(job.plan.refused),
         warnings=tuple(job.warnings),
         notes=read.notes,
         unit="rows",
     )
 
 
-def plan_rows(
-    source: Path, out: Path, top_up: TopUp, options: FitOptions, run: Path
-) -> dict[str, ClassPlan]:
+def plan_rows(source: Path, out: Path, top_up: TopUp, options: FitOptions, run: Path) -> TopUpPlan:
     """How every class would end with rows of a trained run; for `plan_augment`."""
     facts = table_facts(run)
     options = as_the_table_model(options, facts)
@@ -150,7 +147,7 @@ def _write(job: Job, read: ReadTable, trained: Path, call: TableCall, progress: 
         escape_formulas=call.escape_formulas,
     )
     gan = TabularGAN.load(model_folder(trained))
-    added = sum(plan.total - plan.real for plan in job.plan.values())
+    added = job.plan.added
     progress.phase("writing rows", added)
     write_table(
         job.out,

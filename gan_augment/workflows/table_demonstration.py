@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from gan_augment.config import FitOptions, TopUp
 from gan_augment.data.contract import LabelledTable
-from gan_augment.data.strategy import targets
 from gan_augment.data.tables.columns import joined
 from gan_augment.data.tables.reader import ReadTable, read_frame, read_table
+from gan_augment.data.topup_plan import plan_topup
 from gan_augment.progress import Progress, Silent
 from gan_augment.randomness import generator
 from gan_augment.storage import write_file
@@ -165,7 +165,7 @@ def with_synthetic(read: ReadTable, gan: TabularGAN) -> ReadTable:
     import pandas as pd
 
     data = read.table
-    plan = targets(data.counts, TopUp(), (RARE,), "table")[RARE]
+    plan = plan_topup(data.counts, TopUp(), (RARE,), "table")[RARE]
     made = gan.sample({RARE: plan.synthetic})
     again = Repeats[LabelledTable]().fit(data).sample({RARE: plan.repeats})
     parts = [joined(part.frame, part.labels, read.schema) for part in (data, again, made)]

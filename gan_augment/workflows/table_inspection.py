@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from gan_augment.config import FitOptions
-from gan_augment.data.strategy import explain_rare, rare_classes
 from gan_augment.data.tables.encoding import encoded_width
 from gan_augment.data.tables.reader import ReadTable
 from gan_augment.data.tables.schema import Column
+from gan_augment.data.topup_plan import explain_rare, rare_classes
 from gan_augment.progress import Progress
 from gan_augment.synthesizers.table_file import TableMeta
 from gan_augment.workflows.reading import read_as_asked

@@ -5,19 +5,24 @@ What differs is in `augmenting.py` (images) and `table_augmenting.py`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 from gan_augment.config import FitOptions, TopUp
 from gan_augment.data.readers import ReadImages
-from gan_augment.data.strategy import ClassPlan, after_refusals, choose_classes, targets
 from gan_augment.data.tables.reader import ReadTable
+from gan_augment.data.topup_plan import (
+    TopUpPlan,
+    choose_classes,
+    plan_topup,
+    refusals_in_words,
+)
 from gan_augment.errors import ResumeMismatchError
 from gan_augment.progress import Progress
 from gan_augment.synthesizers.model_file import ModelMeta
-from gan_augment.synthesizers.topping_up import NOTHING_GENERATED
+from gan_augment.synthesizers.topup import NOTHING_GENERATED
 from gan_augment.workflows.model_facts import model_sha256
 from gan_augment.workflows.output_folder import check_apart
 from gan_augment.workflows.tasks import Task, task_of
@@ -76,9 +81,8 @@ class Job:
     source: Path
     out: Path
     task: Task
-    plan: dict[str, ClassPlan]
+    plan: TopUpPlan
     seed: int
-    refused: dict[str, str] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
 
     def refuse(self, refused: Mapping[str, str], progress: Progress, *, late: bool = False) -> None:
@@ -86,32 +90,20 @@ class Job:
 
         late: rows of other classes were written already, companions among them, and stay.
         """
-        ends = self.plan
-        news = {n: why for n, why in refused.items() if n in ends and _generates(ends[n])}
-        if not news:
-            return
-        late_ends = {name: end.repeated() if name in news else end for name, end in ends.items()}
-        self.plan = late_ends if late else after_refusals(ends, news)
-        self.refused |= news
-        listed = "; ".join(f"{name!r}: {why}" for name, why in news.items())
-        self.warn(f"filled with repeats of real {self.task.unit[1]} instead: {listed}", progress)
+        before = self.plan.refused
+        self.plan = self.plan.refuse(refused, keep_others=late)
+        self.warn_of_refused(progress, without=before)
+
+    def warn_of_refused(self, progress: Progress, without: Collection[str] = ()) -> None:
+        """Name the classes that are filled with repeats, but for those named already."""
+        news = {name: why for name, why in self.plan.refused.items() if name not in without}
+        if news:
+            self.warn(refusals_in_words(news, self.task.unit[1]), progress)
 
     def warn(self, text: str, progress: Progress) -> None:
         """A warning, now and in the result."""
         self.warnings.append(text)
         progress.warn(text)
-
-    def counted(self) -> dict[str, dict[str, int]]:
-        """{class: {origin: rows}} at the end."""
-        return {
-            name: {
-                "real": plan.real,
-                "repeat": plan.repeats,
-                "synthetic": plan.synthetic,
-                "companion": plan.companions,
-            }
-            for name, plan in self.plan.items()
-        }
 
 
 class Output(Protocol):
@@ -139,10 +131,9 @@ def job_of(
     """How every class will end; a class of one row is filled with repeats."""
     task = task_of(read, options)
     counts = task.data.counts
-    plan = targets(counts, top_up, choose_classes(options.classes, counts), task.kind)
+    plan = plan_topup(counts, top_up, choose_classes(options.classes, counts), task.kind)
     job = Job(source, out, task, plan, options.seed)
-    few = f"it has 1 {task.unit[0]}, and a generator needs 2"
-    job.refuse({name: few for name, end in plan.items() if end.lone}, progress)
+    job.warn_of_refused(progress)
     return job
 
 
@@ -154,10 +145,6 @@ def follow_model(
     job.refuse(facts.refuses, progress)
 
 
-def _generates(end: ClassPlan) -> bool:
-    return end.synthetic + end.companions > 0
-
-
 def _follow_advice(
     job: Job, top_up: TopUp, options: FitOptions, facts: ModelMeta, progress: Progress
 ) -> None:
@@ -165,8 +152,8 @@ def _follow_advice(
         return
     counts = job.task.data.counts
     chosen = choose_classes(options.classes, counts)
-    plan = targets(counts, top_up, chosen, "image", facts.advised_share)
-    job.plan = after_refusals(plan, job.refused)
+    plan = plan_topup(counts, top_up, chosen, "image", facts.advised_share)
+    job.plan = plan.refuse(job.plan.refused)
     if facts.advised_share == 0:
         job.warn(NOTHING_GENERATED, progress)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gan_augment.data.strategy import rare_classes
+from gan_augment.data.topup_plan import rare_classes
 from gan_augment.errors import OutputExistsError
 from gan_augment.workflows.demonstration import (
     ARMS,

@@ -24,7 +24,7 @@ from gan_augment import (
     TabularGAN,
     TopUp,
 )
-from gan_augment.data.strategy import targets
+from gan_augment.data.topup_plan import plan_topup
 from gan_augment.data.torch_datasets import read_dataset
 from gan_augment.errors import (
     NoRareClassError,
@@ -58,7 +58,7 @@ def test_real_items_come_first_in_their_order(images: TensorDataset, gan: ImageG
 
 def test_classes_end_as_the_plan_says(images: TensorDataset, gan: ImageGAN) -> None:
     data = AugmentedDataset(images, gan, to="majority", classes="all")
-    for name, end in targets(COUNTS, TopUp(), ["0", "3", "7"]).items():
+    for name, end in plan_topup(COUNTS, TopUp(), ["0", "3", "7"]).items():
         assert data.counts[name] == {
             "real": end.real,
             "repeat": end.repeats,

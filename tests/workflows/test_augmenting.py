@@ -99,7 +99,7 @@ def test_a_class_of_one_image_is_filled_with_repeats(run, make_classes, tmp_path
     data = make_classes(tmp_path / "data", {"good": 9, "bad_part": 1})
     result = augment(data, tmp_path / "out", model=run, top_up=HALF)
     assert result.counts["bad_part"] == {"real": 1, "repeat": 8, "synthetic": 0, "companion": 0}
-    assert "1 image" in result.refused["bad_part"]
+    assert "a generator needs 2" in result.refused["bad_part"]
 
 
 def test_larger_originals_bring_one_warning_with_the_cure(run, make_classes, tmp_path):

@@ -1,14 +1,10 @@
-"""The user's images keep their names and bytes, and repeats are spread evenly."""
+"""The user's images keep their names and bytes."""
 
-from collections import Counter
-
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gan_augment.data.names import folded
-from gan_augment.synthesizers.topping_up import repeated_rows
 from gan_augment.workflows.originals import file_names, repeat_name
 
 parts = st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1)
@@ -36,16 +32,3 @@ def test_the_name_of_a_repeat_stays_a_file_name_and_keeps_its_suffix():
     assert name.startswith("repeat-000007-")
     assert name.endswith(".png")
     assert name != repeat_name(7, "é" * 126 + ".png")
-
-
-def test_every_row_is_repeated_as_often_as_any_other_give_or_take_one():
-    repeated = Counter(repeated_rows(np.array([4, 5, 9]), 11, "cat", 0).tolist())
-    assert set(repeated) == {4, 5, 9}
-    assert max(repeated.values()) - min(repeated.values()) == 1
-
-
-def test_repeats_depend_on_the_seed_and_begin_alike_whatever_the_number():
-    rows = np.arange(50)
-    drawn = repeated_rows(rows, 20, "cat", 0).tolist()
-    assert drawn == repeated_rows(rows, 60, "cat", 0)[:20].tolist()
-    assert drawn != repeated_rows(rows, 20, "cat", 1).tolist()

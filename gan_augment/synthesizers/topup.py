@@ -10,11 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gan_augment.data.contract import LabelledImages
-from gan_augment.data.strategy import ClassPlan, after_refusals
 from gan_augment.data.tables.columns import with_new_ids
 from gan_augment.data.tables.schema import TableSchema
+from gan_augment.data.topup_plan import Layout, TopUpPlan, refusals_in_words
 from gan_augment.errors import DataError, TooFewAcceptedError
-from gan_augment.randomness import generator
 from gan_augment.synthesizers.protocol import Data, Synthesizer
 from gan_augment.user_warnings import warn
 
@@ -42,7 +41,7 @@ class Added(Generic[Data]):
 
 def added_rows(
     data: Data,
-    plan: Mapping[str, ClassPlan],
+    plan: TopUpPlan,
     synthesizer: Synthesizer[Data],
     seed: int = 0,
     *,
@@ -50,51 +49,28 @@ def added_rows(
 ) -> Added[Data]:
     """The rows that `plan` adds to `data`, which stays as it is.
 
-    plan: {class: how it ends}, as `data.strategy.targets` and `plan_of` make it. schema: of a table
-    whose id-like columns are to be numbered on, in repeats too. A class of one row, and one that
-    the synthesizer refuses, is filled with repeats, and one warning names them all.
+    schema: of a table whose id-like columns are to be numbered on, in repeats too. A class that the
+    synthesizer refuses is filled with repeats, and one warning names all that are.
     Raises DataError where the synthesizer does not know a class that it is to generate.
 
     >>> from gan_augment import LabelledImages, Repeats, TopUp
-    >>> from gan_augment.data.strategy import targets
+    >>> from gan_augment.data.topup_plan import plan_topup
     >>> pixels, ids = np.zeros((5, 8, 8, 1), np.uint8), np.array(list("abcde"))
     >>> data = LabelledImages(pixels, np.array([0, 0, 0, 0, 1]), ids, class_names=("good", "bad"))
-    >>> plan = targets(data.counts, TopUp(synthetic_share=0), ["bad"])
+    >>> plan = plan_topup(data.counts, TopUp(synthetic_share=0), ["bad"])
     >>> added = added_rows(data, plan, Repeats().fit(data))
     >>> added.data.counts, added.origin.tolist(), added.source.tolist()
     ({'good': 0, 'bad': 3}, ['repeat', 'repeat', 'repeat'], [4, 4, 4])
     """
-    asked = {name: plan[name].synthetic + plan[name].companions for name in data.names}
-    lone = "it has 1 row, and a generator needs 2"
-    refused = {name: lone for name in data.names if plan[name].lone}
-    wanted = {name: n for name, n in asked.items() if n and name not in refused}
-    for name in wanted:
+    for name in plan.generated:
         check_known(name, synthesizer.classes_)
-    made, too_few = _made(wanted, synthesizer, seed)
-    refused |= too_few
-    plan = after_refusals(plan, refused)
-    if not any(end.synthetic + end.companions for end in plan.values()):
-        made = []
-    if refused:
-        listed = "; ".join(f"{name!r}: {why}" for name, why in refused.items())
-        warn(f"filled with repeats of real rows instead: {listed}")
-    origins: list[str] = []
-    labels, sources = [], [np.empty(0, dtype=np.int64)]
-    for label, name in enumerate(data.names):
-        end = plan[name]
-        again = repeated_rows(np.flatnonzero(data.labels == label), end.repeats, name, seed)
-        generated = end.synthetic + end.companions
-        origins += ["repeat"] * len(again)
-        origins += ["companion" if end.companions else "synthetic"] * generated
-        labels.append(np.full(len(again) + generated, label, dtype=np.int64))
-        sources += [again, np.full(generated, -1, dtype=np.int64)]
-    source = np.concatenate(sources)
-    return Added(
-        data=_gathered(data, made, np.concatenate(labels), source, schema),
-        origin=np.array(origins, dtype="U9"),
-        source=source,
-        refused=refused,
-    )
+    samples, refused = _sampled(plan.generated, synthesizer, seed)
+    plan = plan.refuse(refused)
+    if plan.refused:
+        warn(refusals_in_words(plan.refused))
+    layout = plan.layout(data.labels, seed)
+    rows = _gathered(data, samples if plan.generated else [], layout, schema)
+    return Added(rows, layout.origin, layout.source, plan.refused)
 
 
 def with_added(data: Data, added: Added[Data]) -> Data:
@@ -122,31 +98,22 @@ def advised_share(model: object, asked: object) -> float | None:
     return share
 
 
-def _made(
-    wanted: Mapping[str, int], synthesizer: Synthesizer[Data], seed: int
+def _sampled(
+    counts: Mapping[str, int], synthesizer: Synthesizer[Data], seed: int
 ) -> tuple[list[Data], dict[str, str]]:
-    """(generated rows in the order of `wanted`, {class that is refused: why})."""
-    if not wanted:
+    """(generated rows in the order of `counts`, {class that is refused: why})."""
+    if not counts:
         return [], {}
     try:
-        return [synthesizer.sample(wanted, random_state=seed)], {}
+        return [synthesizer.sample(counts, random_state=seed)], {}
     except TooFewAcceptedError:
-        made, refused = [], {}
-        for name, n in wanted.items():
+        samples, refused = [], {}
+        for name, n in counts.items():
             try:
-                made.append(synthesizer.sample({name: n}, random_state=seed))
+                samples.append(synthesizer.sample({name: n}, random_state=seed))
             except TooFewAcceptedError as error:
                 refused[name] = str(error)
-        return made, refused
-
-
-def repeated_rows(rows: NDArray[np.int64], n: int, name: str, seed: int) -> NDArray[np.int64]:
-    """The rows to repeat, `n` in all: in a drawn order, each as often as any other, give or take 1.
-
-    >>> repeated_rows(np.array([7]), 3, "bad", seed=0)
-    array([7, 7, 7])
-    """
-    return np.resize(generator(seed, "repeats", name).permutation(rows), n).astype(np.int64)
+        return samples, refused
 
 
 def check_known(name: str, classes: Mapping[str, int]) -> None:
@@ -160,24 +127,21 @@ def check_known(name: str, classes: Mapping[str, int]) -> None:
 
 
 def _gathered(
-    data: Data,
-    made: Sequence[Data],
-    labels: NDArray[np.int64],
-    source: NDArray[np.int64],
-    schema: TableSchema | None,
+    data: Data, samples: Sequence[Data], layout: Layout, schema: TableSchema | None
 ) -> Data:
-    """Rows of `data` where `source` names one, else the next generated row."""
-    ids = np.array([f"added-{row:06d}" for row in range(len(source))], dtype=np.str_)
+    """The rows of a layout: repeats from `data`, the others from `samples` in their order."""
+    ids = np.array([f"added-{row:06d}" for row in range(len(layout))], dtype=np.str_)
+    labels, source = layout.label, layout.source
     generated = source < 0
-    order = np.where(generated, len(data) + np.cumsum(generated) - 1, source)
     if isinstance(data, LabelledImages):
-        drawn = np.concatenate([data.pixels[:0], *(part.pixels for part in made)])
-        pixels = np.empty((len(order), *data.image_shape), dtype=np.uint8)
-        pixels[~generated], pixels[generated] = data.pixels[source[~generated]], drawn
+        pixels = np.empty((len(layout), *data.image_shape), dtype=np.uint8)
+        pixels[~generated] = data.pixels[source[~generated]]
+        pixels[generated] = np.concatenate([data.pixels[:0], *(part.pixels for part in samples)])
         return replace(data, pixels=pixels, labels=labels, ids=ids, groups=None)
     import pandas as pd
 
-    whole = pd.concat([data.frame, *(part.frame for part in made)], ignore_index=True)
+    order = np.where(generated, len(data) + np.cumsum(generated) - 1, source)
+    whole = pd.concat([data.frame, *(part.frame for part in samples)], ignore_index=True)
     frame = whole.iloc[order].reset_index(drop=True)
     if schema is not None:
         frame = with_new_ids(frame, schema, data.frame, 0)

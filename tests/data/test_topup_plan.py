@@ -1,19 +1,22 @@
-"""Which classes are rare, and exactly how many rows a top-up adds."""
+"""Which classes are rare, exactly how many rows a top-up adds, and in what order."""
 
 from __future__ import annotations
 
+from collections import Counter
+
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gan_augment.config import TopUp
-from gan_augment.data.strategy import (
+from gan_augment.data.topup_plan import (
     ClassPlan,
-    after_refusals,
     choose_classes,
     explain_rare,
+    plan_topup,
     rare_classes,
-    targets,
+    repeated_rows,
 )
 from gan_augment.errors import DataError, NoRareClassError, UnknownClassError, UsageError
 
@@ -72,43 +75,43 @@ def test_a_class_without_a_row_and_no_class_at_all_are_refused():
 )
 def test_a_class_ends_with_what_was_asked_and_never_shrinks(to, total):
     counts = {"good": 100, "fair": 40, "bad": 20}
-    assert targets(counts, TopUp(to=to, companions=False), ["bad"])["bad"].total == total
+    assert plan_topup(counts, TopUp(to=to, companions=False), ["bad"])["bad"].total == total
 
 
 def test_the_share_splits_the_added_rows_exactly():
-    plan = targets({"a": 100, "b": 9}, TopUp(synthetic_share=0.25, companions=False), ["b"])
+    plan = plan_topup({"a": 100, "b": 9}, TopUp(synthetic_share=0.25, companions=False), ["b"])
     assert plan == {"a": ClassPlan(100), "b": ClassPlan(9, repeats=68, synthetic=23)}
 
 
 def test_companions_give_every_class_the_same_share():
-    plan = targets({"a": 1000, "b": 500, "c": 20}, TopUp(), ["c"])
+    plan = plan_topup({"a": 1000, "b": 500, "c": 20}, TopUp(), ["c"])
     shares = [(p.synthetic + p.companions) / p.total for p in plan.values()]
     assert max(shares) - min(shares) < 1e-3
     assert plan["c"].total == plan["a"].total == 1980
 
 
 def test_a_number_asked_for_is_exact_with_companions_too():
-    plan = targets({"a": 1000, "c": 20}, TopUp(to=500), ["c"])
+    plan = plan_topup({"a": 1000, "c": 20}, TopUp(to=500), ["c"])
     assert plan["c"].total == 500
 
 
 def test_without_anything_synthetic_there_are_no_companions():
-    plan = targets({"a": 10, "b": 2}, TopUp(synthetic_share=0.0), ["b"])
+    plan = plan_topup({"a": 10, "b": 2}, TopUp(synthetic_share=0.0), ["b"])
     assert plan == {"a": ClassPlan(10), "b": ClassPlan(2, repeats=8)}
 
 
 def test_companions_never_more_than_double_a_class():
-    plan = targets({"a": 5000, "b": 20}, TopUp(synthetic_share=1.0), ["b"])
+    plan = plan_topup({"a": 5000, "b": 20}, TopUp(synthetic_share=1.0), ["b"])
     assert plan["a"] == ClassPlan(5000, companions=5000)
 
 
 @given(COUNTS, st.floats(0, 1), st.booleans(), st.one_of(st.integers(1, 9000), st.just("median")))
 def test_every_plan_adds_up(counts, share, companions, to):
     chosen = list(counts)[: (len(counts) + 1) // 2]
-    plan = targets(counts, TopUp(to=to, synthetic_share=share, companions=companions), chosen)
+    plan = plan_topup(counts, TopUp(to=to, synthetic_share=share, companions=companions), chosen)
     assert list(plan) == list(counts)
     for name, n in counts.items():
-        row = plan[name]
+        row = plan.requested[name]
         assert row.real == n
         assert min(row.repeats, row.synthetic, row.companions) >= 0
         if name in chosen:
@@ -121,8 +124,8 @@ def test_every_plan_adds_up(counts, share, companions, to):
 
 
 def test_where_some_are_refused_the_others_keep_their_companions():
-    plan = targets({"a": 100, "b": 20, "c": 7}, TopUp(), ["b", "c"])
-    ended = after_refusals(plan, {"c": "too few"})
+    plan = plan_topup({"a": 100, "b": 20, "c": 7}, TopUp(), ["b", "c"])
+    ended = plan.refuse({"c": "too few"})
     assert ended["a"] == plan["a"]
     assert ended["b"] == plan["b"]
     assert ended["c"] == plan["c"].repeated()
@@ -130,8 +133,55 @@ def test_where_some_are_refused_the_others_keep_their_companions():
 
 def test_where_all_are_refused_nothing_is_generated_and_nothing_grows():
     for to, total in (("majority", 100), (60, 60)):
-        plan = targets({"a": 100, "b": 20, "c": 7}, TopUp(to=to), ["b", "c"])
-        ended = after_refusals(plan, {"b": "why", "c": "why"})
+        plan = plan_topup({"a": 100, "b": 20, "c": 7}, TopUp(to=to), ["b", "c"])
+        ended = plan.refuse({"b": "why", "c": "why"})
         assert ended["a"] == ClassPlan(100)
         assert (ended["b"].total, ended["c"].total) == (total, total)
         assert not any(end.synthetic for end in ended.values())
+
+
+def test_a_class_of_one_row_gets_repeats_alone():
+    plan = plan_topup({"a": 100, "b": 20, "c": 1}, TopUp(to=60), ["b", "c"])
+    assert plan["c"] == ClassPlan(1, repeats=59)
+    assert plan["b"].synthetic == 20
+    assert list(plan.refused) == ["c"]
+
+
+def test_the_order_of_refusals_does_not_matter():
+    plan = plan_topup({"a": 100, "b": 20, "c": 7}, TopUp(), ["b", "c"])
+    one_by_one = plan.refuse({"a": "why"}).refuse({"c": "why"}).refuse({"b": "why"})
+    assert one_by_one == plan.refuse({"a": "why", "b": "why", "c": "why"})
+
+
+def test_a_late_refusal_leaves_the_rows_of_other_classes():
+    plan = plan_topup({"a": 100, "b": 20}, TopUp(), ["b"])
+    late = plan.refuse({"b": "why"}, keep_others=True)
+    assert late["a"] == plan["a"]
+    assert late["b"] == plan["b"].repeated()
+
+
+def test_rows_are_laid_out_class_by_class_repeats_before_generated_ones():
+    labels = np.array([1, 0, 0, 0, 1])
+    plan = plan_topup({"a": 3, "b": 2}, TopUp(companions=False), {"b": 4})
+    layout = plan.layout(labels, seed=0)
+    assert layout.label.tolist() == [1, 1, 1, 1]
+    assert layout.origin.tolist() == ["repeat", "repeat", "synthetic", "synthetic"]
+    assert sorted(layout.source[:2]) == [0, 4]
+    assert layout.source[2:].tolist() == [-1, -1]
+    assert layout.index.tolist() == [0, 1, 0, 1]
+    whole = layout.behind(labels)
+    assert whole.source.tolist()[:5] == [0, 1, 2, 3, 4]
+    assert whole.index.tolist()[:5] == [0, 0, 1, 2, 1]
+    assert whole.origin.tolist()[4:6] == ["real", "repeat"]
+
+
+def test_every_row_is_repeated_as_often_as_any_other_give_or_take_one():
+    repeats = Counter(repeated_rows(np.array([4, 5, 9]), 11, "cat", 0).tolist())
+    assert sorted(repeats.values()) == [3, 4, 4]
+
+
+def test_repeats_depend_on_the_seed_and_begin_alike_whatever_the_number():
+    rows = np.arange(50)
+    drawn = repeated_rows(rows, 20, "cat", 0).tolist()
+    assert drawn == repeated_rows(rows, 60, "cat", 0)[:20].tolist()
+    assert drawn != repeated_rows(rows, 20, "cat", 1).tolist()
