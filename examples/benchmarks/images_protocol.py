@@ -19,7 +19,7 @@ from gan_augment.augment.classical import augment_batch, default_pipeline
 from gan_augment.classifiers.small_cnn import SmallCNN, train_classifier
 from gan_augment.data.topup_plan import plan_topup
 from gan_augment.metrics.copies import copied_share, copy_threshold
-from gan_augment.metrics.spread import mean_pairwise_distance
+from gan_augment.metrics.distances import mean_pairwise_distance
 from gan_augment.synthesizers.baselines import Repeats
 from gan_augment.synthesizers.topup import added_rows, with_added
 

@@ -1,4 +1,7 @@
-"""Euclidean distances between rows of features, in chunks of bounded memory. No judgement."""
+"""Distances between rows of features and between sets of them: kernel, Frechet, spread.
+
+The checks of feature arrays and the one search for nearest rows are here too. No judgement.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +10,22 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gan_augment.errors import DataError
+from gan_augment.errors import DataError, UsageError
+from gan_augment.randomness import generator
+from gan_augment.user_warnings import SmallSampleWarning, warn
+
+Rows = NDArray[np.float64]
+"""Features (N, d)."""
 
 _CELLS = 4_000_000
+"""Distances held at once: 32 MB."""
 
 
-def feature_rows(values: ArrayLike, name: str, least: int = 1) -> NDArray[np.float64]:
-    """`values` as float64 (N, d) with N >= least, checked; DataError names what is wrong."""
+def feature_rows(values: ArrayLike, name: str, least: int = 1) -> Rows:
+    """Check `values` and return them as float64 (N, d), N >= least.
+
+    Raises DataError that names `name` on another shape, too few rows or values that are not finite.
+    """
     rows = np.asarray(values, dtype=np.float64)
     if rows.ndim != 2 or len(rows) < least or rows.shape[1] < 1:
         raise DataError(
@@ -25,18 +37,20 @@ def feature_rows(values: ArrayLike, name: str, least: int = 1) -> NDArray[np.flo
     return rows
 
 
-def same_width(x: NDArray[np.float64], y: NDArray[np.float64]) -> None:
-    """Raises DataError where x (N, d) and y (M, e) have d != e."""
-    if x.shape[1] != y.shape[1]:
-        raise DataError(
-            f"{x.shape[1]} features against {y.shape[1]}; expected one feature map for both."
-        )
+def feature_sets(least: int = 1, **sets: ArrayLike) -> list[Rows]:
+    """Check several sets of one width by `feature_rows`, named as the keywords are."""
+    first, *others = (feature_rows(values, name, least) for name, values in sets.items())
+    for other in others:
+        if other.shape[1] != first.shape[1]:
+            raise DataError(
+                f"{first.shape[1]} features against {other.shape[1]}; expected one feature map for "
+                "both."
+            )
+    return [first, *others]
 
 
-def squared_distances(
-    x: NDArray[np.float64], to: NDArray[np.float64]
-) -> Iterator[NDArray[np.float64]]:
-    """Squared distances of x (N, d) to every row of `to` (M, d), as chunks (n, M) of at most 32 MB.
+def squared_distances(x: Rows, to: Rows) -> Iterator[Rows]:
+    """Yield squared distances of x (N, d) to every row of `to` (M, d), in chunks (n, M).
 
     Both are moved by the mean of `to` first: |a|^2 - 2ab + |b|^2 loses digits far from the origin.
     """
@@ -50,10 +64,8 @@ def squared_distances(
         yield np.maximum(squares, 0.0)
 
 
-def exact_distances(
-    x: NDArray[np.float64], to: NDArray[np.float64]
-) -> Iterator[NDArray[np.float64]]:
-    """Distances of x (N, d) to every row of `to` (M, d) by subtraction, as chunks (n, M).
+def exact_distances(x: Rows, to: Rows) -> Iterator[Rows]:
+    """Yield distances of x (N, d) to every row of `to` (M, d) by subtraction, in chunks (n, M).
 
     Slower than `squared_distances`, yet the same bits for the same two rows whatever the chunk and
     the order: what is compared with `<=` must not hang on rounding.
@@ -65,15 +77,186 @@ def exact_distances(
         yield cdist(x[start : start + size], to)
 
 
-def in_order(rows: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The rows (N, d) in an order of their own, so that what is drawn hangs on the set alone."""
+def nearest_rows(x: Rows, to: Rows) -> tuple[NDArray[np.intp], Rows]:
+    """Find the row of `to` (M, d) nearest to each of x (N, d): its number and distance, (N,)."""
+    chunks = [(chunk.argmin(axis=1), chunk.min(axis=1)) for chunk in exact_distances(x, to)]
+    return np.concatenate([at for at, _ in chunks]), np.concatenate([far for _, far in chunks])
+
+
+def in_order(rows: Rows) -> Rows:
+    """Sort the rows (N, d) by their bytes, so that a draw hangs on the set alone."""
     keys = [row.tobytes() for row in rows + 0.0]  # -0.0 equals 0.0
     return rows[sorted(range(len(rows)), key=keys.__getitem__)]
 
 
-def drawn(rows: NDArray[np.float64], n: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """n of the rows (N, d) without replacement, whatever their order; all where N <= n."""
+def draw_rows(rows: Rows, n: int, rng: np.random.Generator) -> Rows:
+    """Draw n of the rows (N, d) without replacement, whatever their order; all where N <= n."""
     ordered = in_order(rows)
     if len(rows) <= n:
         return ordered
     return ordered[np.sort(rng.choice(len(rows), n, replace=False))]
+
+
+def kernel_distance(x: ArrayLike, y: ArrayLike) -> float:
+    """Compute the unbiased squared maximum mean discrepancy with k(a, b) = (a.b / d + 1)^3.
+
+    Shapes: x (N, d), y (M, d), N and M >= 2 -> one number. Unit: the kernel's. Its mean is 0 where
+    both sets come from one distribution, so it may be slightly negative.
+    Source: Binkowski et al. 2018, "Demystifying MMD GANs", eq. 4 and section 3.
+    Raises DataError on fewer than two rows, unequal widths or values that are not finite.
+
+    >>> kernel_distance([[0.0], [0.0]], [[1.0], [1.0]])
+    7.0
+    """
+    a, b = feature_sets(2, x=x, y=y)
+    n, m = len(a), len(b)
+    (within_a, own_a), (within_b, own_b) = _kernel_sums(a, a), _kernel_sums(b, b)
+    inside = (within_a - own_a) / (n * (n - 1)) + (within_b - own_b) / (m * (m - 1))
+    return inside - 2 * (_kernel_sums(a, b)[0] / (n * m))
+
+
+def kernel_test(
+    real: ArrayLike, synthetic: ArrayLike, seed: int = 0, *, permutations: int = 999
+) -> float:
+    """Compute the p-value of the kernel distance by relabelling rows at random.
+
+    p = (1 + #{permuted >= observed}) / (1 + permutations), so it is never 0 and holds its level.
+    Shapes: real (N, d), synthetic (M, d), N and M >= 2 -> 0..1. It holds one matrix (N+M, N+M):
+    draw rows first where that is too much. The order of the rows does not matter, the seed does.
+    Source: Gretton et al. 2012, "A kernel two-sample test", section 6 (permutations); the + 1 is
+    Phipson & Smyth's of 2010, "Permutation p-values should never be zero".
+    Raises DataError on fewer than two rows, unequal widths or values that are not finite.
+
+    >>> apart = [[float(i)] for i in range(8)]
+    >>> kernel_test(apart, [[row[0] + 50] for row in apart], permutations=99) < 0.05
+    True
+    """
+    if permutations < 1:
+        raise UsageError(f"permutations={permutations}; expected 1 or more, 999 is usual.")
+    a, b = feature_sets(2, real=real, synthetic=synthetic)
+    rows = np.concatenate([in_order(a), in_order(b)])
+    products = rows @ rows.T
+    products /= rows.shape[1]
+    products += 1
+    kernel = products * products * products  # ten times as fast as a power
+    np.fill_diagonal(kernel, 0)
+    values = _relabelled_distances(kernel, _labellings(len(a), len(rows), seed, permutations))
+    # Relabellings that swap equals give the observed value again, up to rounding.
+    slack = 1e-12 * np.abs(kernel).max()
+    return float((1 + (values[1:] >= values[0] - slack).sum()) / (1 + permutations))
+
+
+def frechet_distance(real: ArrayLike, synthetic: ArrayLike) -> float:
+    """Compute |m1 - m2|^2 + tr S1 + tr S2 - 2 sum sqrt(eig(S1 S2)) of means m and covariances S.
+
+    Shapes: real (N, d), synthetic (M, d), N and M >= 2 -> one number >= 0. Unit: the features',
+    squared. Covariances divide by N - 1. It is biased upwards, more so with few rows: compare only
+    values of equal sizes, and see `frechet_limit`. It is FID only in Inception features.
+    Source: Heusel et al. 2017, "GANs trained by a two time-scale update rule", eq. 6; the distance
+    is Dowson & Landau's of 1982.
+    Raises DataError on fewer than two rows, unequal widths or values that are not finite.
+    Warns with SmallSampleWarning below 10 rows a feature.
+
+    >>> import warnings
+    >>> with warnings.catch_warnings(action="ignore"):
+    ...     frechet_distance([[0.0], [2.0]], [[5.0], [7.0]])
+    25.0
+    """
+    a, b = feature_sets(2, real=real, synthetic=synthetic)
+    limit = frechet_limit(len(a), len(b), a.shape[1])
+    if limit:
+        warn(limit, SmallSampleWarning)
+    return frechet_between(a, b)
+
+
+def frechet_limit(n_real: int, n_synthetic: int, width: int) -> str | None:
+    """Say why a Frechet distance of these sizes means little; None from 10 rows a feature on."""
+    fewest = min(n_real, n_synthetic)
+    if fewest >= 10 * width:
+        return None
+    return (
+        f"Frechet distance of {n_real} and {n_synthetic} rows in {width} features is not "
+        f"interpretable: its covariances need {10 * width} rows (10 a feature). "
+        "Use kernel_distance, which is unbiased at any size."
+    )
+
+
+def frechet_between(a: Rows, b: Rows) -> float:
+    """Compute the Frechet distance of checked rows (N, d) and (M, d), two of each at least."""
+    shift = a.mean(axis=0) - b.mean(axis=0)
+    root_a, root_b = _covariance_root(a), _covariance_root(b)
+    # eig(A'A B'B) are the squared singular values of A B': no square root of a singular matrix.
+    overlap = np.linalg.svd(root_a @ root_b.T, compute_uv=False).sum()
+    value = shift @ shift + (root_a**2).sum() + (root_b**2).sum() - 2 * overlap
+    return max(0.0, float(value))
+
+
+def mean_pairwise_distance(x: ArrayLike) -> float:
+    """Compute the mean Euclidean distance over all pairs of different rows.
+
+    Shapes: x (N, d), N >= 2 -> one number, in the unit of the features; 0 where all rows are equal.
+    Raises DataError on fewer than two rows or values that are not finite.
+
+    >>> mean_pairwise_distance([[0.0, 0.0], [3.0, 4.0]])
+    5.0
+    """
+    rows = feature_rows(x, "x", least=2)
+    total = sum(float(np.sqrt(chunk).sum()) for chunk in squared_distances(rows, rows))
+    return total / (len(rows) * (len(rows) - 1))
+
+
+def spread_ratio(real: ArrayLike, synthetic: ArrayLike) -> float:
+    """Divide the mean pairwise distance of the synthetic rows by that of the real ones; ideal 1.
+
+    Shapes: real (N, d), synthetic (M, d), N and M >= 2 -> one number >= 0; under .3 is collapse.
+    Raises DataError on fewer than two rows, unequal widths, values that are not finite, or real
+    rows that are all equal.
+
+    >>> spread_ratio([[0.0], [4.0]], [[1.0], [2.0]])
+    0.25
+    """
+    a, b = feature_sets(2, real=real, synthetic=synthetic)
+    if (a == a[0]).all():
+        raise DataError(f"all {len(a)} real rows are equal: there is no spread to compare with.")
+    return mean_pairwise_distance(b) / mean_pairwise_distance(a)
+
+
+def _kernel_sums(a: Rows, b: Rows) -> tuple[float, float]:
+    """The kernel summed over all pairs and over its diagonal, in chunks of at most 32 MB."""
+    total, diagonal = 0.0, 0.0
+    size = max(1, _CELLS // len(b))
+    for start in range(0, len(a), size):
+        chunk = (a[start : start + size] @ b.T / a.shape[1] + 1) ** 3
+        total += float(chunk.sum())
+        diagonal += float(chunk.trace(offset=start))
+    return total, diagonal
+
+
+def _labellings(n: int, of: int, seed: int, permutations: int) -> Rows:
+    """Who counts as real, (of, 1 + permutations): as it is, then at random."""
+    labels = np.zeros((of, 1 + permutations))
+    labels[:n, 0] = 1
+    rng = generator(seed, "kernel test", n, of)
+    for column in range(1, 1 + permutations):
+        labels[rng.permutation(of)[:n], column] = 1
+    return labels
+
+
+def _relabelled_distances(kernel: Rows, labels: Rows) -> Rows:
+    """The unbiased squared distance for each column of labels; the kernel's diagonal is 0."""
+    n = labels[:, 0].sum()
+    m = len(labels) - n
+    inside_a = (labels * (kernel @ labels)).sum(axis=0)
+    rows_a = kernel.sum(axis=1) @ labels
+    across = rows_a - inside_a
+    inside_b = kernel.sum() - rows_a - across
+    values: Rows = inside_a / (n * (n - 1)) + inside_b / (m * (m - 1)) - 2 * across / (n * m)
+    return values
+
+
+def _covariance_root(rows: Rows) -> Rows:
+    """Some A with A'A = the covariance: the centred rows, or their triangle where that is less."""
+    centred: Rows = (rows - rows.mean(axis=0)) / np.sqrt(len(rows) - 1)
+    if len(rows) <= rows.shape[1]:
+        return centred
+    return np.asarray(np.linalg.qr(centred, mode="r"))

@@ -1,4 +1,4 @@
-"""The Inception network of FID, from a local file of known hash. Nothing is ever downloaded."""
+"""FID and Inception score, by a network from a local file of known hash. Nothing is downloaded."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ import hashlib
 import io
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from gan_augment.errors import DataError, ModelFileError, UsageError
-from gan_augment.metrics.frechet import frechet_distance
+from gan_augment.metrics.distances import Rows, feature_rows, frechet_distance, in_order
+from gan_augment.randomness import generator
+from gan_augment.user_warnings import SmallSampleWarning, warn
 
 if TYPE_CHECKING:
     from torch import nn
@@ -25,13 +27,36 @@ _BATCH = 32
 """Images a pass, always: a float32 network gives other last bits at another batch size."""
 
 
+_FEWEST = 5_000
+"""Images a split at which Inception scores are reported."""
+
+
+class InceptionScore(NamedTuple):
+    """The mean over the splits, and their standard deviation (that of the population)."""
+
+    mean: float
+    std: float
+
+
 class Inception:
     """The features and probabilities that FID and the Inception score are computed from.
 
-    Parameters: `weights`, the path of weights-inception-2015-12-05-6726825d.pth on this machine;
-    `device`, as PyTorch names it. The file is read once, its SHA-256 compared, and only then
-    opened. Needs the extra `gan-augment[fid]` (torch-fidelity).
-    Raises UsageError without the extra or the file, ModelFileError for any other file.
+    The file is read once, its SHA-256 compared, and only then opened. Needs the extra
+    `gan-augment[fid]` (torch-fidelity).
+
+    Parameters
+    ----------
+    weights
+        The path of weights-inception-2015-12-05-6726825d.pth on this machine.
+    device
+        As PyTorch names it.
+
+    Raises
+    ------
+    UsageError
+        Without the extra or the file.
+    ModelFileError
+        For any other file.
     """
 
     def __init__(self, weights: str | os.PathLike[str], device: str = "cpu") -> None:
@@ -40,7 +65,7 @@ class Inception:
         self._device = device
         self._network = _extractor(content).to(device)
 
-    def features(self, images: NDArray[np.uint8]) -> NDArray[np.float64]:
+    def features(self, images: NDArray[np.uint8]) -> Rows:
         """Pooled features (N, 2048) of uint8 images (N, H, W, 3), (N, H, W, 1) or (N, H, W).
 
         Grey images are shown in all three channels; any size is scaled to 299 x 299, bilinearly as
@@ -48,14 +73,14 @@ class Inception:
         """
         return self._run(images)[0]
 
-    def probabilities(self, images: NDArray[np.uint8]) -> NDArray[np.float64]:
+    def probabilities(self, images: NDArray[np.uint8]) -> Rows:
         """Class probabilities (N, 1008), of the last layer without its bias as published scores."""
         logits = self._run(images)[1]
         shares = np.exp(logits - logits.max(axis=1, keepdims=True))
-        found: NDArray[np.float64] = shares / shares.sum(axis=1, keepdims=True)
-        return found
+        normalised: Rows = shares / shares.sum(axis=1, keepdims=True)
+        return normalised
 
-    def _run(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def _run(self, images: NDArray[np.uint8]) -> tuple[Rows, Rows]:
         import torch
 
         pixels = _three_channels(images)
@@ -73,7 +98,7 @@ class Inception:
 
 
 def fid(real: NDArray[np.uint8], synthetic: NDArray[np.uint8], inception: Inception) -> float:
-    """The Frechet inception distance of two sets of uint8 images, in Inception's 2,048 features.
+    """Compute the Frechet distance of two sets of uint8 images in Inception's 2,048 features.
 
     Comparable with published values where these used the same network, as many images (50,000
     usually) and real images of the same size. Shapes: as `Inception.features`, two images at least.
@@ -81,6 +106,44 @@ def fid(real: NDArray[np.uint8], synthetic: NDArray[np.uint8], inception: Incept
     Warns with SmallSampleWarning below 20,480 images.
     """
     return frechet_distance(inception.features(real), inception.features(synthetic))
+
+
+def inception_score(probabilities: ArrayLike, splits: int = 10, *, seed: int = 0) -> InceptionScore:
+    """Compute exp(mean_x KL(p(y|x) || p(y))) in equal parts of the images, drawn with the seed.
+
+    Shapes: probabilities (N, K), rows that sum to 1, N >= splits -> mean and deviation, 1..K. It
+    sees no real image, and knows the 1,008 things of ImageNet: on other pictures it says little.
+    Source: Salimans et al. 2016, "Improved techniques for training GANs", section 4.
+    Raises DataError where rows are no probabilities, UsageError on more splits than images.
+    Warns with SmallSampleWarning under 5,000 images a split.
+
+    >>> import warnings
+    >>> with warnings.catch_warnings(action="ignore"):
+    ...     inception_score([[1.0, 0.0], [0.0, 1.0]], splits=1)
+    InceptionScore(mean=2.0, std=0.0)
+    """
+    rows = feature_rows(probabilities, "probabilities")
+    if (rows < 0).any() or not np.allclose(rows.sum(axis=1), 1, atol=1e-4):
+        raise DataError("rows of probabilities must be >= 0 and sum to 1; apply a softmax first.")
+    if not 1 <= splits <= len(rows):
+        raise UsageError(f"splits={splits} of {len(rows)} images; expected 1..{len(rows)}.")
+    limit = inception_score_limit(len(rows), splits)
+    if limit:
+        warn(limit, SmallSampleWarning)
+    order = generator(seed, "inception score", len(rows)).permutation(len(rows))
+    parts = np.array_split(in_order(rows)[order], splits)
+    scores = [_score_of_part(part) for part in parts]
+    return InceptionScore(float(np.mean(scores)), float(np.std(scores)))
+
+
+def inception_score_limit(n: int, splits: int = 10) -> str | None:
+    """Say why an Inception score of n images means little; None from 5,000 images a split on."""
+    if n >= _FEWEST * splits:
+        return None
+    return (
+        f"Inception score of {n} images in {splits} splits falls short of its large-sample value: "
+        f"it is reported at {_FEWEST} a split. Compare only equal numbers, or use kernel_distance."
+    )
 
 
 def _verified(path: Path) -> bytes:
@@ -91,10 +154,10 @@ def _verified(path: Path) -> bytes:
             "downloaded: fetch it from torch-fidelity's release v0.2.0 and give its path."
         )
     content = path.read_bytes()
-    found = hashlib.sha256(content).hexdigest()
-    if found != SHA256:
+    digest = hashlib.sha256(content).hexdigest()
+    if digest != SHA256:
         raise ModelFileError(
-            f"{path} has SHA-256 {found}; expected {SHA256}. It was not opened. Fetch "
+            f"{path} has SHA-256 {digest}; expected {SHA256}. It was not opened. Fetch "
             "weights-inception-2015-12-05-6726825d.pth of torch-fidelity's release v0.2.0."
         )
     return content
@@ -135,3 +198,9 @@ def _three_channels(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
             "Choose three channels of others yourself."
         )
     return np.broadcast_to(pixels, (*pixels.shape[:3], 3))
+
+
+def _score_of_part(part: Rows) -> float:
+    from scipy.special import rel_entr
+
+    return float(np.exp(rel_entr(part, part.mean(axis=0)).sum(axis=1).mean()))

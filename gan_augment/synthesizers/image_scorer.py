@@ -13,8 +13,7 @@ from gan_augment.classifiers.small_cnn import SmallCNN, random_features
 from gan_augment.data.contract import LabelledImages
 from gan_augment.devices import Machine
 from gan_augment.metrics.copies import copied_share, copy_threshold
-from gan_augment.metrics.kernel_distance import kernel_distance
-from gan_augment.metrics.spread import mean_pairwise_distance
+from gan_augment.metrics.distances import kernel_distance, mean_pairwise_distance
 from gan_augment.networks.geometry import Geometry
 from gan_augment.networks.images import AnchoredGenerator
 from gan_augment.randomness import generator

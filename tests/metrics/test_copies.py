@@ -1,21 +1,29 @@
-"""Copies: hand values, invariants, and scikit-learn's neighbours."""
+"""Copies, authenticity, nearer share, C_T: hand values, invariants, loops and other libraries."""
+
+import math
 
 import numpy as np
 import pytest
+from scipy.stats import mannwhitneyu, norm
 from sklearn.neighbors import NearestNeighbors
 
 from gan_augment.errors import DataError, UsageError
-from gan_augment.metrics import distances
-from gan_augment.metrics.copies import (
+from gan_augment.metrics import (
+    authenticity,
     copied_share,
     copy_threshold,
+    data_copying_limit,
+    data_copying_score,
+    distances,
     identical_share,
+    nearer_share,
     nearest_distances,
 )
+from gan_augment.user_warnings import SmallSampleWarning
 
-RNG = np.random.default_rng(0)
-TRAIN = RNG.normal(size=(60, 7)) + 100
-OTHER = RNG.normal(size=(25, 7)) + 100
+FAR = np.random.default_rng(0)
+TRAIN = FAR.normal(size=(60, 7)) + 100
+OTHERS = FAR.normal(size=(25, 7)) + 100
 
 
 def test_the_nearest_row_and_the_quantile_are_those_worked_by_hand() -> None:
@@ -27,37 +35,173 @@ def test_the_nearest_row_and_the_quantile_are_those_worked_by_hand() -> None:
 def test_distances_agree_with_scikit_learn_whatever_the_chunks(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    expected = NearestNeighbors(n_neighbors=1).fit(TRAIN).kneighbors(OTHER)[0][:, 0]
-    assert nearest_distances(OTHER, TRAIN) == pytest.approx(expected)
+    expected = NearestNeighbors(n_neighbors=1).fit(TRAIN).kneighbors(OTHERS)[0][:, 0]
+    assert nearest_distances(OTHERS, TRAIN) == pytest.approx(expected)
     monkeypatch.setattr(distances, "_CELLS", 130)
-    assert nearest_distances(OTHER, TRAIN) == pytest.approx(expected)
+    assert nearest_distances(OTHERS, TRAIN) == pytest.approx(expected)
     own = NearestNeighbors(n_neighbors=2).fit(TRAIN).kneighbors(TRAIN)[0][:, 1]
     assert copy_threshold(TRAIN, quantile=0.3) == pytest.approx(np.quantile(own, 0.3))
 
 
 def test_exact_copies_always_count_far_from_the_origin_and_at_threshold_zero() -> None:
-    mixed = np.concatenate([TRAIN[:5], OTHER[:15]])
+    mixed = np.concatenate([TRAIN[:5], OTHERS[:15]])
     assert copied_share(mixed, TRAIN, threshold=0.0) == 0.25
 
 
 def test_the_share_grows_with_the_threshold_and_ignores_a_shift_of_all() -> None:
-    shares = [copied_share(OTHER, TRAIN, t) for t in (0.5, 1.5, 2.5, 99)]
+    shares = [copied_share(OTHERS, TRAIN, t) for t in (0.5, 1.5, 2.5, 99)]
     assert shares == sorted(shares)
     assert shares[-1] == 1
-    assert copied_share(OTHER - 100, TRAIN - 100, 1.5) == shares[1]
+    assert copied_share(OTHERS - 100, TRAIN - 100, 1.5) == shares[1]
 
 
 def test_no_rows_have_no_distances_and_wrong_shapes_are_named() -> None:
     assert nearest_distances(np.empty((0, 7)), TRAIN).shape == (0,)
     with pytest.raises(DataError, match="features"):
-        nearest_distances(OTHER[:, :3], TRAIN)
+        nearest_distances(OTHERS[:, :3], TRAIN)
     with pytest.raises(UsageError, match="quantile"):
         copy_threshold(TRAIN, quantile=2)
 
 
 def test_identical_rows_equal_in_every_feature_and_nothing_less_does() -> None:
-    mixed = np.concatenate([TRAIN[:4], TRAIN[:4] + 1e-12, OTHER[:8]])
+    mixed = np.concatenate([TRAIN[:4], TRAIN[:4] + 1e-12, OTHERS[:8]])
     assert identical_share(mixed, TRAIN) == 4 / 16
     assert identical_share([[-0.0, 1.0]], [[0.0, 1.0]]) == 1
     by_loops = [any((row == other).all() for other in TRAIN) for row in mixed]
     assert identical_share(mixed, TRAIN) == np.mean(by_loops)
+
+
+DRAWS = np.random.default_rng(0)
+CENTRES = DRAWS.normal(size=(40, 5))
+
+
+def test_rows_on_a_line_give_the_value_worked_by_hand() -> None:
+    # the real rows' nearest others lie 1, 1, 9 away
+    made = [[0.5], [-0.9], [-1.1], [5.0], [18.0], [19.5]]
+    assert authenticity([[0.0], [1.0], [10.0]], made) == pytest.approx(3 / 6)
+
+
+def test_copies_even_of_repeated_rows_are_not_authentic_and_far_rows_are() -> None:
+    assert authenticity(CENTRES, CENTRES) == 0
+    assert authenticity(np.repeat(CENTRES, 2, axis=0), CENTRES) == 0
+    assert authenticity(CENTRES, CENTRES + 100) == 1
+
+
+def test_it_agrees_with_a_loop_over_every_pair() -> None:
+    made, new = DRAWS.normal(size=(60, 5)), 0
+    for row in made:
+        i = min(range(len(CENTRES)), key=lambda i: math.dist(row, CENTRES[i]))
+        others = [math.dist(CENTRES[i], CENTRES[j]) for j in range(len(CENTRES)) if j != i]
+        new += math.dist(row, CENTRES[i]) > min(others)
+    assert 0.2 < new / 60 < 0.95
+    assert authenticity(CENTRES, made) == pytest.approx(new / 60, rel=1e-6)
+
+
+def test_one_real_row_has_no_neighbour_to_compare_with() -> None:
+    with pytest.raises(DataError, match="N >= 2"):
+        authenticity([[0.0]], [[1.0]])
+
+
+FRESH = np.random.default_rng(0)
+
+
+def fresh(n: int, width: int = 6) -> np.ndarray:
+    return FRESH.normal(size=(n, width))
+
+
+def test_nearer_rows_count_one_and_ties_one_half() -> None:
+    share = nearer_share([[0.0], [10.0]], [[1.0], [9.5], [5.0], [2.5]], [[4.0], [6.0]])
+    assert share.value == pytest.approx((1 + 1 + 0 + 0) / 4)
+    assert nearer_share([[0.0]], [[1.0], [0.5]], [[2.0]]).value == pytest.approx(1.5 / 2)
+
+
+def test_it_agrees_with_a_loop_and_swapping_the_real_sets_mirrors_it() -> None:
+    real, held, made = fresh(30), fresh(30), fresh(50)
+    to_real = [min(math.dist(row, other) for other in real) for row in made]
+    to_held = [min(math.dist(row, other) for other in held) for row in made]
+    expected = np.mean([a < b for a, b in zip(to_real, to_held, strict=True)])
+    share = nearer_share(real, made, held)
+    assert share.value == pytest.approx(expected, rel=1e-6)
+    value, low, high = nearer_share(held, made, real)
+    assert (1 - value, 1 - high, 1 - low) == pytest.approx(share)
+
+
+def test_as_many_of_both_are_drawn_so_that_more_training_rows_are_not_nearer() -> None:
+    values = [nearer_share(fresh(300), fresh(60), fresh(30), seed=i).value for i in range(40)]
+    assert np.mean(values) == pytest.approx(0.5, abs=0.05)
+
+
+@pytest.mark.parametrize(("n", "m"), [(10, 200), (30, 200), (100, 30)])
+def test_the_interval_holds_one_half_in_19_of_20_fresh_sets_however_few_are_real(
+    n: int, m: int
+) -> None:
+    shares = [nearer_share(fresh(n), fresh(m), fresh(n)) for _ in range(200)]
+    held = np.mean([share.low <= 0.5 <= share.high for share in shares])
+    assert 0.90 <= held <= 0.995
+
+
+def test_copies_lie_nearer_all_of_them() -> None:
+    real = fresh(40)
+    value, low, _ = nearer_share(real, real + 1e-3, fresh(40))
+    assert value == 1
+    assert low > 0.85
+
+
+RNG = np.random.default_rng(0)
+REAL, HELD = RNG.normal(size=(50, 4)), RNG.normal(size=(40, 4))
+
+
+@pytest.mark.filterwarnings("ignore:C_T of")
+def test_two_nearer_rows_against_two_have_the_z_worked_by_hand() -> None:
+    # U = 0, m n / 2 = 2, sqrt(m n (m + n + 1) / 12) = sqrt(20 / 12)
+    score = data_copying_score([[0.0]], [[1.0], [2.0]], [[3.0], [4.0]])
+    assert score == pytest.approx(-2 / np.sqrt(20 / 12))
+
+
+@pytest.mark.parametrize("made", [RNG.normal(size=(30, 4)), REAL + 0.1, np.round(HELD)])
+def test_it_agrees_with_scipy(made: np.ndarray) -> None:
+    real, held = np.round(REAL, 1), np.round(HELD, 1)
+    far, usual = nearest_distances(made, real), nearest_distances(held, real)
+    test = mannwhitneyu(far, usual, use_continuity=False, method="asymptotic", alternative="less")
+    assert data_copying_score(real, made, held) == pytest.approx(norm.ppf(test.pvalue), rel=1e-6)
+
+
+def test_fresh_rows_are_near_zero_copies_far_below_and_strangers_far_above() -> None:
+    fresh = [data_copying_score(REAL, RNG.normal(size=(40, 4)), HELD) for _ in range(60)]
+    assert abs(np.median(fresh)) < 1.5
+    assert data_copying_score(REAL, REAL, HELD) < -6
+    assert data_copying_score(REAL, HELD + 9, HELD) > 6
+
+
+def test_cells_are_scored_apart_and_weighed_by_held_out_rows() -> None:
+    def side(rows: np.ndarray) -> np.ndarray:
+        return (rows[:, 0] > 0).astype(int)
+
+    made = np.where(REAL[:, :1] > 0, REAL, RNG.normal(size=(50, 4)) - [3, 0, 0, 0])
+    parts, weights = [], []
+    for cell in (0, 1):
+        held = HELD[side(HELD) == cell]
+        far = nearest_distances(made[side(made) == cell], REAL)
+        test = mannwhitneyu(
+            far, nearest_distances(held, REAL), use_continuity=False, method="asymptotic"
+        )
+        middle = len(far) * len(held) / 2
+        parts.append(np.sign(test.statistic - middle) * norm.isf(test.pvalue / 2))
+        weights.append(len(held))
+    found = data_copying_score(REAL, made, HELD, cells=side)
+    assert found == pytest.approx(np.average(parts, weights=weights), rel=1e-6)
+
+
+def test_cells_that_share_nothing_or_are_no_numbers_a_row_are_named() -> None:
+    with pytest.raises(DataError, match="no cell"):
+        data_copying_score(REAL, REAL + 99, HELD, cells=lambda rows: rows[:, 0] > 50)
+    with pytest.raises(DataError, match=r"cells gave shape"):
+        data_copying_score(REAL, REAL, HELD, cells=lambda rows: rows)
+    with pytest.raises(DataError, match="synthetic has shape"):
+        data_copying_score(REAL, REAL[:0], HELD)
+
+
+def test_under_ten_rows_it_warns_with_what_to_use_instead_and_equals_score_zero() -> None:
+    with pytest.warns(SmallSampleWarning, match="1 synthetic and 9 held-out.*nearer_share"):
+        assert data_copying_score(REAL, REAL[:1], np.repeat(REAL[:1], 9, axis=0)) == 0
+    assert data_copying_limit(10, 10) is None

@@ -1,10 +1,11 @@
-"""The Inception network: only the verified file is opened, and what the images may be."""
+"""FID and Inception score: only the verified file is opened; hand values and invariants."""
 
 from __future__ import annotations
 
 import hashlib
 import io
 import sys
+import warnings
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -12,10 +13,19 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from scipy.stats import entropy
 
 from gan_augment.errors import DataError, ModelFileError, UsageError
-from gan_augment.metrics import Inception, fid, frechet_distance, inception
+from gan_augment.metrics import (
+    Inception,
+    fid,
+    frechet_distance,
+    inception,
+    inception_score,
+    inception_score_limit,
+)
 from gan_augment.metrics import inception_score as score
+from gan_augment.user_warnings import SmallSampleWarning
 
 pytestmark = pytest.mark.filterwarnings("ignore:Frechet distance of", "ignore:Inception score of")
 IMAGES = np.random.default_rng(0).integers(0, 256, size=(40, 9, 7, 3), dtype=np.uint8)
@@ -150,3 +160,44 @@ def test_with_torch_fidelity_a_file_of_its_layout_gives_its_own_fid(
         told.append(metric.fid_features_to_statistics(features.double()))
     expected = metric.fid_statistics_to_metric(*told, verbose=False)[metric.KEY_METRIC_FID]
     assert frechet_distance(*ours) == pytest.approx(expected, rel=1e-3, abs=0)
+
+
+SHARES = np.random.default_rng(0).dirichlet(np.full(7, 0.3), size=200)
+
+
+def test_sure_and_varied_scores_the_number_of_classes_and_unsure_or_uniform_one() -> None:
+    assert inception_score(np.eye(4), splits=1).mean == pytest.approx(4)
+    assert inception_score(np.full((10, 5), 0.2), splits=2) == pytest.approx((1, 0))
+    assert inception_score([[1.0, 0.0]] * 6, splits=1).mean == 1
+    # p(y) = (3/4, 1/4): KL = log(4/3) thrice, log(4) once
+    assert inception_score([[1.0, 0.0]] * 3 + [[0.0, 1.0]], splits=1).mean == pytest.approx(
+        np.exp((3 * np.log(4 / 3) + np.log(4)) / 4)
+    )
+
+
+def test_it_agrees_with_entropies_from_scipy() -> None:
+    expected = np.exp(entropy(SHARES.mean(axis=0)) - entropy(SHARES, axis=1).mean())
+    assert inception_score(SHARES, splits=1).mean == pytest.approx(expected, rel=1e-9)
+
+
+def test_splits_hang_on_the_seed_not_on_the_order() -> None:
+    found = inception_score(SHARES, splits=4, seed=1)
+    assert inception_score(SHARES[::-1], splits=4, seed=1) == found
+    assert inception_score(SHARES, splits=4, seed=2) != found
+    assert found.std > 0
+
+
+@pytest.mark.filterwarnings("default:Inception score of")
+def test_few_images_are_warned_of() -> None:
+    with pytest.warns(SmallSampleWarning, match="200 images in 10 splits.*kernel_distance"):
+        inception_score(SHARES)
+    with warnings.catch_warnings(action="error"):
+        inception_score(np.repeat(SHARES, 25, axis=0), splits=1)
+    assert inception_score_limit(50_000) is None
+
+
+def test_what_is_no_probability_is_named() -> None:
+    with pytest.raises(DataError, match="softmax"):
+        inception_score(SHARES * 2)
+    with pytest.raises(UsageError, match=r"splits=300 of 200 images"):
+        inception_score(SHARES, splits=300)

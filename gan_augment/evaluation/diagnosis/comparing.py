@@ -15,9 +15,9 @@ from gan_augment.evaluation.diagnosis.spaces import Space
 from gan_augment.evaluation.leaks import copies
 from gan_augment.evaluation.learners import Fitted
 from gan_augment.evaluation.row_tests import identical_chance
-from gan_augment.metrics.class_fidelity import class_fidelity
-from gan_augment.metrics.diagnose import Figure, copying, diagnose
-from gan_augment.metrics.distances import drawn
+from gan_augment.metrics.diagnostics import Figure, copying, diagnose
+from gan_augment.metrics.distances import draw_rows
+from gan_augment.metrics.two_sample import class_fidelity
 from gan_augment.randomness import derived_seed, generator
 from gan_augment.synthesizers.protocol import Data, Synthesizer
 
@@ -86,7 +86,7 @@ def told_apart(sides: Sides[Data], learned: Space) -> Figure:
         n = min(len(rows) for rows in (seen if some_held else seen[:2]))
         for which, (pool, rows) in enumerate(zip(pools, seen, strict=True)):
             # rows that stand together in a file may be alike
-            pool.append(drawn(rows, n, generator(seed, "class", name, which)))
+            pool.append(draw_rows(rows, n, generator(seed, "class", name, which)))
     if not sum(len(rows) for rows in pools[0]):
         return Figure(None, caveat="no class has generated rows and real ones to tell them from")
     return diagnose(*(np.concatenate(pool) for pool in pools), seed=seed)["two_sample"]

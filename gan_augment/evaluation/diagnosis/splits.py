@@ -36,7 +36,7 @@ from gan_augment.evaluation.journal import Line
 from gan_augment.evaluation.learners import Fitted, Training
 from gan_augment.evaluation.protocol import Split
 from gan_augment.evaluation.setup import OUTER, Level, Setup
-from gan_augment.metrics.diagnose import Figure
+from gan_augment.metrics.diagnostics import Figure
 from gan_augment.randomness import derived_seed
 from gan_augment.synthesizers.protocol import Data, Synthesizer
 

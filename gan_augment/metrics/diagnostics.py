@@ -10,24 +10,35 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from gan_augment.metrics.authentic import authenticity
-from gan_augment.metrics.copies import copied_share, copy_threshold, identical_share
-from gan_augment.metrics.data_copying import copying_score, data_copying_limit
-from gan_augment.metrics.density_coverage import density_and_coverage, expected_coverage
-from gan_augment.metrics.distances import drawn, feature_rows, same_width
-from gan_augment.metrics.frechet import frechet_between, frechet_limit
-from gan_augment.metrics.kernel_distance import kernel_distance
-from gan_augment.metrics.nearer import nearer_share
-from gan_augment.metrics.neighbours import neighbour_limit
-from gan_augment.metrics.permutation_test import kernel_test
-from gan_augment.metrics.precision_recall import share_within
-from gan_augment.metrics.spread import spread_ratio
+from gan_augment.metrics.copies import (
+    authenticity,
+    copied_share,
+    copy_threshold,
+    copying_score,
+    data_copying_limit,
+    identical_share,
+    nearer_share,
+)
+from gan_augment.metrics.densities import (
+    density_and_coverage,
+    expected_coverage,
+    neighbour_limit,
+    share_within,
+)
+from gan_augment.metrics.distances import (
+    Rows,
+    draw_rows,
+    feature_sets,
+    frechet_between,
+    frechet_limit,
+    kernel_distance,
+    kernel_test,
+    spread_ratio,
+)
 from gan_augment.metrics.two_sample import two_sample_test
 from gan_augment.randomness import generator
-
-Rows = NDArray[np.float64]
 
 _MOST = 1_000
 """Rows of each set that are looked at: neighbours and permutations cost the square of it."""
@@ -58,8 +69,7 @@ class Figure:
 
     def to_dict(self) -> dict[str, Any]:
         """The same as JSON holds it."""
-        found = asdict(self)
-        return {**found, "interval": None if self.interval is None else list(self.interval)}
+        return {**asdict(self), "interval": list(self.interval) if self.interval else None}
 
 
 @dataclass(frozen=True)
@@ -81,20 +91,20 @@ class _Diagnostic:
 
     def __call__(self, sets: _Sets) -> Figure:
         """The figure; without rows enough, one that says so."""
-        given = (len(sets.real), len(sets.synthetic), len(sets.held_out))
-        asked = (self.real, self.synthetic, self.held_out)
-        if all(n >= least for n, least in zip(given, asked, strict=True)):
+        rows = (len(sets.real), len(sets.synthetic), len(sets.held_out))
+        least = (self.real, self.synthetic, self.held_out)
+        if all(n >= needed for n, needed in zip(rows, least, strict=True)):
             return self.measure(sets)
         names = ("real", "synthetic", "held-out")
-        have = ", ".join(f"{n} {name}" for n, name in zip(given, names, strict=True))
-        need = ", ".join(f"{n} {name}" for n, name in zip(asked, names, strict=True) if n)
+        have = ", ".join(f"{n} {name}" for n, name in zip(rows, names, strict=True))
+        need = ", ".join(f"{n} {name}" for n, name in zip(least, names, strict=True) if n)
         return Figure(None, caveat=f"{have} rows; it needs {need}.")
 
 
 def diagnose(
     real: ArrayLike, synthetic: ArrayLike, held_out: ArrayLike, *, seed: int = 0
 ) -> dict[str, Figure]:
-    """How the synthetic rows of one class lie to its real ones, eight figures by name.
+    """Compare the synthetic rows of one class with its real ones: eight figures by name.
 
     Shapes: real (N, d), synthetic (M, d), held_out (H, d) real rows that no generator saw; any may
     have 0 rows, then what hangs on it is None. At most 1,000 rows of each are drawn with the seed,
@@ -116,14 +126,14 @@ def diagnose(
 def copying(
     real: ArrayLike, synthetic: ArrayLike, held_out: ArrayLike, *, seed: int = 0
 ) -> dict[str, Figure]:
-    """Whether the synthetic rows of one class repeat the real rows that were learned from.
+    """Look whether the synthetic rows of one class repeat the rows that were learned from.
 
     Shapes, seed and errors as `diagnose`, but all training rows are looked at: a copy of any
     counts. `near` are rows nearer to a training row than 99 % of the held-out rows are (without
     held-out rows: than 99 % of the training rows are to each other).
 
-    >>> found = copying([[0.0], [4.0]], [[0.0], [2.0]], held_out=[[1.0], [7.0]])
-    >>> found["identical"].value, found["identical"].floor
+    >>> figures = copying([[0.0], [4.0]], [[0.0], [2.0]], held_out=[[1.0], [7.0]])
+    >>> figures["identical"].value, figures["identical"].floor
     (0.5, 0.0)
     """
     sets = _some(_sets(real, synthetic, held_out, seed))
@@ -131,11 +141,8 @@ def copying(
 
 
 def _sets(real: ArrayLike, synthetic: ArrayLike, held_out: ArrayLike, seed: int) -> _Sets:
-    given = {"real": real, "synthetic": synthetic, "held_out": held_out}
-    rows = {name: feature_rows(values, name, least=0) for name, values in given.items()}
-    same_width(rows["real"], rows["synthetic"])
-    same_width(rows["real"], rows["held_out"])
-    return _Sets(rows["real"], rows["synthetic"], rows["held_out"], seed)
+    a, b, other = feature_sets(0, real=real, synthetic=synthetic, held_out=held_out)
+    return _Sets(a, b, other, seed)
 
 
 def _some(sets: _Sets) -> _Sets:
@@ -145,7 +152,7 @@ def _some(sets: _Sets) -> _Sets:
 
 
 def _cut(rows: Rows, name: str, seed: int) -> Rows:
-    return drawn(rows, _MOST, generator(seed, "diagnose", name))
+    return draw_rows(rows, _MOST, generator(seed, "diagnose", name))
 
 
 def _kernel_distance(sets: _Sets) -> Figure:
@@ -213,7 +220,7 @@ def _at_equal_size(
     def mean(rows: Rows) -> float:
         rng = generator(sets.seed, "diagnose", "equal size", m)
         draws = 1 if len(rows) == m else _DRAWS
-        return float(np.mean([figure(sets.real, drawn(rows, m, rng)) for _ in range(draws)]))
+        return float(np.mean([figure(sets.real, draw_rows(rows, m, rng)) for _ in range(draws)]))
 
     return mean(sets.synthetic), mean(sets.held_out) if len(sets.held_out) >= 2 else None
 

@@ -1,13 +1,20 @@
-"""All diagnostics at once: the same numbers as alone, floors of equal size, and never a warning."""
+"""All diagnostics at once, what moves them, and what importing them costs."""
+
+from __future__ import annotations
 
 import json
+import subprocess
+import sys
+from collections.abc import Callable
 
 import numpy as np
 import pytest
+from sklearn.linear_model import LogisticRegression
 
 from gan_augment import metrics
 from gan_augment.errors import DataError
-from gan_augment.metrics.diagnose import Figure, copying, diagnose
+from gan_augment.metrics import class_fidelity
+from gan_augment.metrics.diagnostics import Figure, copying, diagnose
 
 RNG = np.random.default_rng(0)
 REAL, MADE, HELD = (
@@ -146,3 +153,125 @@ def test_values_that_are_not_finite_are_an_error(which: int) -> None:
         diagnose(*sets)
     with pytest.raises(DataError, match="features"):
         copying(REAL, MADE[:, :2], HELD)
+
+
+N = 500
+FAULTS = np.random.default_rng(0)
+MODES = np.array([[0, -3, 0, 0], [0, 3, 0, 0]])
+BESIDE, SHIFT = np.array([7, 0, 0, 0]), np.array([0, 0, 1.6, 1.6])
+
+
+def own(n: int = N) -> np.ndarray:
+    """Rows of the class: two modes, along the second feature."""
+    return MODES[FAULTS.integers(2, size=n)] + FAULTS.normal(size=(n, 4))
+
+
+def other(n: int = N) -> np.ndarray:
+    """Rows of the class beside it, along the first feature."""
+    return FAULTS.normal(size=(n, 4)) + BESIDE
+
+
+CLASS_REAL, CLASS_HELD = own(), own()
+CLASSIFIER = LogisticRegression().fit(
+    np.concatenate([CLASS_REAL, other()]), np.repeat(["a", "b"], N)
+)
+GENERATED: dict[str, Callable[[], np.ndarray]] = {
+    "perfect": own,
+    "collapse": lambda: MODES[0] + FAULTS.normal(size=(N, 4)),
+    "copies": lambda: FAULTS.permutation(CLASS_REAL),
+    "noise": lambda: np.concatenate([own(N * 6 // 10), other(N * 4 // 10)]),
+    "shift": lambda: own() + SHIFT,
+}
+ORDER = ("collapse", "copies", "noise", "shift")
+MOVES = {  # the least change that counts, and the sign of it in each of ORDER
+    "class_fidelity": (0.1, "  - "),
+    "kernel_distance": (3.0, "+ ++"),
+    "frechet_distance": (2.0, "+ ++"),
+    "precision": (0.1, "  --"),
+    "recall": (0.3, "-   "),
+    "density": (0.3, "  --"),
+    "coverage": (0.15, "-  -"),
+    "spread": (0.2, "- + "),
+    "two_sample": (0.12, "+ ++"),
+    "identical": (0.5, " +  "),
+    "near": (0.5, " +  "),
+    "authenticity": (0.3, " -  "),
+    "nearer_share": (0.25, " +  "),
+    "data_copying": (5.0, " -++"),
+}
+
+
+def figures(made: np.ndarray) -> dict[str, float]:
+    found = {**diagnose(CLASS_REAL, made, CLASS_HELD), **copying(CLASS_REAL, made, CLASS_HELD)}
+    values = {name: float(figure.value or 0) for name, figure in found.items()}
+    called = CLASSIFIER.predict(made)
+    return {**values, "class_fidelity": class_fidelity(np.repeat("a", len(made)), called)}
+
+
+@pytest.fixture(scope="module")
+def measured() -> dict[str, dict[str, float]]:
+    return {fault: figures(make()) for fault, make in GENERATED.items()}
+
+
+@pytest.mark.parametrize("name", MOVES)
+@pytest.mark.parametrize("fault", ORDER)
+def test_a_fault_moves_the_diagnostics_made_for_it_and_no_other(
+    measured: dict[str, dict[str, float]], name: str, fault: str
+) -> None:
+    least, signs = MOVES[name]
+    change = measured[fault][name] - measured["perfect"][name]
+    expected = {"+": change >= least, "-": change <= -least, " ": abs(change) < least}
+    assert expected[signs[ORDER.index(fault)]], f"{name} moved by {change:.3f} under {fault}"
+
+
+ROWS = np.random.default_rng(0)
+TIED_REAL = np.concatenate([ROWS.normal(size=(70, 5)), np.zeros((9, 5)), np.eye(5)])
+TIED_HELD = ROWS.normal(size=(60, 5))
+TIED_MADE = np.concatenate([ROWS.normal(size=(50, 5)), TIED_REAL[:20], np.zeros((3, 5))])
+THRESHOLD = metrics.copy_threshold(TIED_REAL, TIED_HELD)
+FIGURES: dict[str, Callable[..., object]] = {
+    **{
+        figure.__name__: lambda real, made, held, figure=figure: figure(real, made)
+        for figure in (
+            *(metrics.kernel_distance, metrics.kernel_test, metrics.frechet_distance),
+            *(metrics.precision, metrics.recall, metrics.density, metrics.coverage),
+            *(metrics.spread_ratio, metrics.two_sample_test, metrics.authenticity),
+        )
+    },
+    "nearer_share": lambda real, made, held: metrics.nearer_share(real, made, held),
+    "data_copying": lambda real, made, held: metrics.data_copying_score(real, made, held),
+    "identical": lambda real, made, held: metrics.identical_share(made, real),
+    "near": lambda real, made, held: metrics.copied_share(made, real, THRESHOLD),
+    "threshold": lambda real, made, held: metrics.copy_threshold(real, held),
+}
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_order_and_chunks_change_nothing(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    value = np.asarray(FIGURES[name](TIED_REAL, TIED_MADE, TIED_HELD))
+    shuffled = [
+        np.random.default_rng(1).permutation(rows) for rows in (TIED_REAL, TIED_MADE, TIED_HELD)
+    ]
+    assert np.asarray(FIGURES[name](*shuffled)) == pytest.approx(value, rel=1e-10, abs=1e-10)
+    for module in ("distances",):
+        monkeypatch.setattr(sys.modules[f"gan_augment.metrics.{module}"], "_CELLS", 700)
+    assert np.asarray(FIGURES[name](TIED_REAL, TIED_MADE, TIED_HELD)) == pytest.approx(
+        value, rel=1e-10, abs=1e-10
+    )
+
+
+def test_every_public_name_is_callable_even_where_its_file_has_the_same_name() -> None:
+    for name in metrics.__all__:
+        assert callable(getattr(metrics, name)), name
+        assert getattr(metrics, name).__doc__, name
+
+
+def test_importing_the_metrics_loads_numpy_and_nothing_heavier() -> None:
+    code = (
+        "import sys, gan_augment.metrics as m, gan_augment.metrics.diagnostics; print(*sys.modules)"
+    )
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    heavy = {"scipy", "sklearn", "torch", "pandas", "torch_fidelity", "matplotlib"}
+    assert heavy.isdisjoint(loaded.stdout.split())

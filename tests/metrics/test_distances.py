@@ -1,0 +1,189 @@
+"""Frechet and kernel distance, kernel test, spread: hand values, invariants, other formulas."""
+
+import warnings
+from itertools import combinations
+
+import numpy as np
+import pytest
+from scipy.linalg import sqrtm
+from scipy.spatial.distance import pdist
+from scipy.stats import kstest, ortho_group
+
+from gan_augment.errors import DataError, UsageError
+from gan_augment.metrics import (
+    distances,
+    frechet_distance,
+    frechet_limit,
+    kernel_distance,
+    kernel_test,
+    mean_pairwise_distance,
+    spread_ratio,
+)
+from gan_augment.user_warnings import SmallSampleWarning
+
+pytestmark = pytest.mark.filterwarnings("ignore:Frechet distance of")
+
+
+def sets(n: int, m: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(width)
+    mix = rng.normal(size=(width, width))
+    return rng.normal(size=(n, width)) @ mix, rng.normal(size=(m, width)) * 1.5 + 0.3
+
+
+def test_in_one_dimension_it_is_the_squared_difference_of_means_and_of_deviations() -> None:
+    # means 1 and 6; deviations with N - 1: sqrt(2) and sqrt(18)
+    assert frechet_distance([[0.0], [2.0]], [[3.0], [9.0]]) == pytest.approx(25 + 8)
+
+
+def test_it_is_symmetric_zero_to_itself_and_blind_to_rotations_and_shifts() -> None:
+    a, b = sets(80, 60, 6)
+    value = frechet_distance(a, b)
+    turn = ortho_group(6, seed=0).rvs()
+    assert frechet_distance(b, a) == pytest.approx(value, rel=1e-10)
+    assert frechet_distance(a @ turn + 7, b @ turn + 7) == pytest.approx(value, rel=1e-10)
+    assert frechet_distance(2 * a, 2 * b) == pytest.approx(4 * value, rel=1e-10)
+    assert frechet_distance(a, a[::-1]) == pytest.approx(0, abs=1e-10)
+
+
+@pytest.mark.parametrize(("n", "m", "width"), [(200, 150, 5), (400, 300, 64), (70, 300, 64)])
+def test_it_agrees_with_the_square_root_of_the_product_of_covariances(
+    n: int, m: int, width: int
+) -> None:
+    a, b = sets(n, m, width)
+    s, t = np.cov(a, rowvar=False), np.cov(b, rowvar=False)
+    shift = a.mean(axis=0) - b.mean(axis=0)
+    expected = shift @ shift + np.trace(s + t - 2 * sqrtm(s @ t).real)
+    assert frechet_distance(a, b) == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.filterwarnings("default:Frechet distance of")
+def test_under_ten_rows_a_feature_it_warns_with_what_to_use_instead() -> None:
+    a, b = sets(60, 59, 6)
+    with pytest.warns(SmallSampleWarning, match=r"60 and 59 rows.*needs? 60 rows.*kernel_distance"):
+        frechet_distance(a, b)
+    with warnings.catch_warnings(action="error"):
+        frechet_distance(a, a)
+    assert frechet_limit(60, 60, 6) is None
+
+
+@pytest.mark.parametrize("rows", [[[1.0]], [1.0, 2.0], [[np.inf], [1.0]], [[1.0, 2.0]] * 2])
+def test_frechet_names_rows_it_cannot_use(rows: list[object]) -> None:
+    with pytest.raises(DataError, match=r"expected|not finite"):
+        frechet_distance(np.asarray(rows), [[1.0], [2.0]])
+
+
+def test_two_points_against_two_give_the_value_worked_by_hand() -> None:
+    # d = 2; x = (1, 1) twice: k = 8; y = (0, 2), (2, 0): k = 1; across: k = 8 each time
+    assert kernel_distance([[1, 1], [1, 1]], [[0, 2], [2, 0]]) == pytest.approx(8 + 1 - 2 * 8)
+
+
+def test_it_is_symmetric_and_blind_to_the_order_of_rows_and_features() -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(30, 5)), rng.normal(size=(20, 5)) + 0.5
+    value = kernel_distance(x, y)
+    assert kernel_distance(y, x) == pytest.approx(value)
+    assert kernel_distance(x[::-1, ::-1], y[:, ::-1]) == pytest.approx(value)
+
+
+def test_it_is_unbiased_halves_of_one_set_average_to_zero() -> None:
+    rng = np.random.default_rng(1)
+    values = [kernel_distance(rng.normal(size=(8, 3)), rng.normal(size=(8, 3))) for _ in range(800)]
+    assert abs(np.mean(values)) < 4 * np.std(values) / np.sqrt(len(values))
+    assert min(values) < 0
+
+
+def test_it_agrees_with_a_double_loop_over_pairs() -> None:
+    rng = np.random.default_rng(2)
+    x, y = rng.normal(size=(6, 4)), rng.normal(size=(5, 4)) * 2
+
+    def mean_kernel(a: np.ndarray, b: np.ndarray, *, same: bool) -> float:
+        return float(
+            np.mean(
+                [
+                    (sum(p * q for p, q in zip(u, v, strict=True)) / 4 + 1) ** 3
+                    for i, u in enumerate(a)
+                    for j, v in enumerate(b)
+                    if not (same and i == j)
+                ]
+            )
+        )
+
+    expected = mean_kernel(x, x, same=True) + mean_kernel(y, y, same=True)
+    assert kernel_distance(x, y) == pytest.approx(expected - 2 * mean_kernel(x, y, same=False))
+
+
+@pytest.mark.parametrize("x", [[[1.0]], [1.0, 2.0], [[np.nan], [1.0]], [[1.0, 2.0], [1.0, 2.0]]])
+def test_kernel_names_rows_it_cannot_use(x: list[object]) -> None:
+    with pytest.raises(DataError, match=r"expected|not finite"):
+        kernel_distance(np.asarray(x), [[1.0], [2.0]])
+
+
+def test_two_far_pairs_have_the_p_value_of_two_in_six_relabellings() -> None:
+    # of the 6 ways to call two of four rows real, {a, b} and {c, d} give the observed value
+    p = kernel_test([[0.0], [0.1]], [[9.0], [9.1]], permutations=9999)
+    assert p == pytest.approx(2 / 6, abs=0.02)
+
+
+def test_it_agrees_with_kernel_distances_over_all_relabellings() -> None:
+    rng = np.random.default_rng(0)
+    rows = np.concatenate([rng.normal(size=(4, 3)), rng.normal(size=(4, 3)) + 0.7])
+    all_values = [
+        kernel_distance(rows[list(chosen)], np.delete(rows, chosen, axis=0))
+        for chosen in combinations(range(8), 4)
+    ]
+    expected = np.mean(np.array(all_values) >= all_values[0] - 1e-12)
+    assert kernel_test(rows[:4], rows[4:], permutations=20_000) == pytest.approx(
+        expected, abs=0.012
+    )
+
+
+def test_it_holds_its_level_for_two_sets_of_one_distribution() -> None:
+    rng = np.random.default_rng(1)
+    found = [
+        kernel_test(rng.normal(size=(12, 3)), rng.normal(size=(8, 3)), permutations=99)
+        for _ in range(300)
+    ]
+    assert kstest(found, "uniform").pvalue > 0.01
+    assert np.mean(np.array(found) <= 0.05) < 0.09
+
+
+def test_it_is_never_zero_and_hangs_on_the_seed_not_on_the_order() -> None:
+    rng = np.random.default_rng(2)
+    a, b = rng.normal(size=(30, 4)), rng.normal(size=(20, 4)) + 0.3
+    assert kernel_test(a, a + 50, permutations=19) == 1 / 20
+    assert kernel_test(a, b, 3) == kernel_test(a[::-1], rng.permutation(b), 3)
+    assert kernel_test(a, b, 3) != kernel_test(a, b, 4)
+
+
+def test_what_cannot_be_used_is_named() -> None:
+    with pytest.raises(UsageError, match="permutations=0"):
+        kernel_test([[0.0]] * 2, [[1.0]] * 2, permutations=0)
+    with pytest.raises(DataError, match="features"):
+        kernel_test([[0.0]] * 2, [[1.0, 2.0]] * 2)
+
+
+def test_a_right_triangle_gives_the_value_worked_by_hand() -> None:
+    assert mean_pairwise_distance([[0, 0], [3, 0], [0, 4]]) == pytest.approx((3 + 4 + 5) / 3)
+
+
+def test_it_ignores_where_the_rows_lie_and_scales_with_them() -> None:
+    x = np.random.default_rng(0).normal(size=(20, 6))
+    value = mean_pairwise_distance(x)
+    assert mean_pairwise_distance(x + 1000) == pytest.approx(value, rel=1e-9)
+    assert mean_pairwise_distance(3 * x) == pytest.approx(3 * value)
+
+
+def test_it_agrees_with_scipy_whatever_the_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = np.random.default_rng(1).normal(size=(37, 5))
+    monkeypatch.setattr(distances, "_CELLS", 100)
+    assert mean_pairwise_distance(x) == pytest.approx(pdist(x).mean())
+
+
+def test_the_ratio_is_of_mean_distances_and_needs_real_rows_that_differ() -> None:
+    rng = np.random.default_rng(2)
+    x, y = rng.normal(size=(20, 3)), rng.normal(size=(30, 3)) * 0.4
+    assert spread_ratio([[0], [4]], [[1], [3], [5]]) == pytest.approx((2 + 2 + 4) / 3 / 4)
+    assert spread_ratio(x, x + 5) == pytest.approx(1)
+    assert spread_ratio(x, y) == pytest.approx(pdist(y).mean() / pdist(x).mean())
+    with pytest.raises(DataError, match="all 3 real rows are equal"):
+        spread_ratio([[1.0]] * 3, x[:, :1])
