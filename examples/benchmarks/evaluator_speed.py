@@ -34,8 +34,8 @@ import pandas as pd
 
 from gan_augment.data.contract import LabelledTable
 from gan_augment.data.tables.reader import read_frame
-from gan_augment.evaluation.evaluating import evaluate
 from gan_augment.evaluation.options import Options
+from gan_augment.evaluation.start import evaluate
 
 ROWS, RARE = 5000, 250
 

@@ -39,13 +39,12 @@ from sklearn.pipeline import make_pipeline
 
 from gan_augment import LabelledTable
 from gan_augment.errors import LeakError
-from gan_augment.evaluation.evaluating import evaluate, prepare, smallest_difference
-from gan_augment.evaluation.figures import read_figure
+from gan_augment.evaluation.fits import read_figure
 from gan_augment.evaluation.journal import Journal
 from gan_augment.evaluation.options import CHEAP_ARMS, Options
-from gan_augment.evaluation.planning import without_repeats
-from gan_augment.evaluation.result import build_result
-from gan_augment.evaluation.running import run
+from gan_augment.evaluation.plan import without_repeats
+from gan_augment.evaluation.sections import build_result
+from gan_augment.evaluation.start import evaluate, prepare, run, smallest_difference
 from gan_augment.progress import Silent
 
 FEATURES, SHIFT, COMMON = 6, 0.62, 5

@@ -1,118 +1,111 @@
-"""Arms read off a journal: which candidate stands for an arm in each split, and why."""
+"""The arms of an evaluation, and the ways to make a training set that they are read off."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
-import numpy as np
+from gan_augment.evaluation.amount import NOTHING, SOURCES, Amount
 
-from gan_augment.evaluation.amount import NOTHING, Amount, AmountScores, choose_amount
-from gan_augment.evaluation.candidates import FIXED, SOURCE_OF_ARM, Candidate, amounts_of_arm
-from gan_augment.evaluation.journal import Journal, Line
-from gan_augment.evaluation.protocol import Split
-from gan_augment.evaluation.setup import Setup
-from gan_augment.synthesizers.protocol import Data
-
-
-@dataclass(frozen=True)
-class ArmSplit:
-    """An arm in one split: the journal's line of the candidate that stands for it.
-
-    amount: the chosen one as text, None for arms that choose none. reason: of that choice.
-    """
-
-    split: Split
-    line: Line
-    amount: str | None
-    reason: str | None
+Kind = Literal["none", "class_weight", "amount", "real", "permuted", "plain", "sampler"]
+SOURCE_OF_ARM = {"oversample": "repeats", "smote": "smote", "gan": "gan"}
+ALL_GENERATED = 1.0
+REAL_SHARES = (0.25, 0.5)
+"""Of the rare rows, in the learning curve of real ones; all of them is the arm `none`."""
 
 
 @dataclass(frozen=True)
-class Arm:
-    """An arm in every split; `missing` says why there is none, and then `splits` is empty."""
+class Candidate:
+    """One way to make a training set.
 
-    name: str
-    splits: tuple[ArmSplit, ...]
-    missing: str | None = None
+    amount: of "amount" and "permuted". share: of generated rows, None for the default one; of
+    "real" the part of the rare rows that is kept. name: of a sampler.
 
-
-def read_arm(setup: Setup[Data], journal: Journal, name: str) -> Arm:
-    """The arm in every split. A candidate that failed in one split is none of it anywhere."""
-    tried = [c for c in setup.candidates if _why_failed(setup, journal, c) is None]
-    if name in SOURCE_OF_ARM or name == "auto":
-        among = amounts_of_arm(name, tried)
-        if not among or (name == "auto" and len(among) == 1):
-            return Arm(name, (), _first_failure(setup, journal, name))
-        return Arm(name, tuple(_chosen(setup, journal, s, name, among) for s in _splits(setup)))
-    key = FIXED.get(name, f"sampler:{name}")
-    candidate = next((c for c in setup.candidates if c.key == key), None)
-    if candidate is None:
-        return Arm(name, (), f"the learner {setup.learner.name} knows no class weights")
-    failed = _why_failed(setup, journal, candidate)
-    if failed is not None:
-        return Arm(name, (), failed)
-    lines = [(split, line_of(journal, split, candidate)) for split in _splits(setup)]
-    return Arm(name, tuple(ArmSplit(split, line, None, None) for split, line in lines if line))
-
-
-def chosen_amount(setup: Setup[Data], journal: Journal, split: Split, name: str) -> Amount | None:
-    """The amount that an arm chose in a split; None where all of them failed there."""
-    tried = [c for c in setup.candidates if _why_failed(setup, journal, c) is None]
-    among = amounts_of_arm(name, tried)
-    return _choice(setup, journal, split, name, among)[0] if among else None
-
-
-def line_of(journal: Journal, split: Split, candidate: Candidate) -> Line | None:
-    """A cell's line of the journal."""
-    return journal.get(("cell", split.repeat, split.fold, candidate.key))
-
-
-def _splits(setup: Setup[Data]) -> tuple[Split, ...]:
-    return setup.protocol.splits
-
-
-def _chosen(
-    setup: Setup[Data], journal: Journal, split: Split, name: str, among: dict[Amount, Candidate]
-) -> ArmSplit:
-    amount, reason = _choice(setup, journal, split, name, among)
-    line = line_of(journal, split, among[amount])
-    assert line is not None, "an arm is read before its cells are there"
-    return ArmSplit(split, line, str(amount), reason)
-
-
-def _choice(
-    setup: Setup[Data], journal: Journal, split: Split, name: str, among: dict[Amount, Candidate]
-) -> tuple[Amount, str]:
-    """By the inner folds. An arm's default is the most rows of its own source; auto's is nothing.
-
-    With a tuned decision nothing is hard to beat, and auto is to do no harm: in the trials with
-    rows of the wrong class (examples/benchmarks/evaluator_trials.py, "auto_worse") a GAN as its
-    default lost more than delta too often.
+    >>> Candidate("amount", Amount("gan", 0.5)).key, Candidate("real", share=0.25).key
+    ('gan@0.5', 'real@0.25')
     """
-    default = NOTHING if name == "auto" else max(among, key=lambda amount: amount.to)
-    figures = {}
-    for amount, candidate in among.items():
-        line = line_of(journal, split, candidate)
-        assert line is not None, "an arm is read before its cells are there"
-        figures[amount] = np.array([np.nan if v is None else v for v in line["inner"]])
-    choice = choose_amount(AmountScores({setup.metric: figures}, {}), setup.metric, default)
-    if choice.amount not in among:  # the inner folds could not be judged
-        return default, f"{default}: {choice.reason}"
-    return choice.amount, choice.reason
+
+    kind: Kind
+    amount: Amount = NOTHING
+    share: float | None = None
+    name: str = ""
+
+    @property
+    def key(self) -> str:
+        """What a journal calls it."""
+        match self.kind:
+            case "amount":
+                more = "" if self.share is None else f"/share{self.share:g}"
+                return f"{self.amount.source}@{self.amount.to:g}{more}"
+            case "permuted":
+                return f"permuted@{self.amount.to:g}"
+            case "real":
+                return f"real@{self.share:g}"
+            case "sampler":
+                return f"sampler:{self.name}"
+        return self.kind
+
+    @property
+    def generated(self) -> str | None:
+        """Whose rows it adds: "gan", "permuted", or None where no generator is fitted."""
+        if self.kind == "permuted":
+            return "permuted"
+        return "gan" if self.amount.source == "gan" else None
 
 
-def _why_failed(setup: Setup[Data], journal: Journal, candidate: Candidate) -> str | None:
-    """The first reason why a candidate could not be made in some split."""
-    for split in _splits(setup):
-        line = line_of(journal, split, candidate)
-        if line is not None and line["error"] is not None:
-            return str(line["error"])
-    return None
+NONE = Candidate("none")
 
 
-def _first_failure(setup: Setup[Data], journal: Journal, name: str) -> str:
-    for candidate in amounts_of_arm(name, setup.candidates).values():
-        why = _why_failed(setup, journal, candidate)
-        if why is not None:
-            return why
-    return "no amount of it adds a row to this data"
+def candidates_of(
+    arms: Sequence[str],
+    to: Sequence[float],
+    *,
+    cheap_to: Sequence[float] | None = None,
+    curves: bool = True,
+    weighs: bool = True,
+    samplers: Sequence[str] = (),
+) -> tuple[Candidate, ...]:
+    """What has to be tried so that these arms can be read off, `none` first.
+
+    to: fractions of the majority's count for the GAN; cheap_to: for repeats and SMOTE, by default
+    the same. curves: the learning curve of real rows; the share's is chosen later. weighs: whether
+    the learner knows class weights.
+    """
+    found = [NONE]
+    if "class_weight" in arms and weighs:
+        found.append(Candidate("class_weight"))
+    for source in SOURCES:
+        wanted = source == "gan" or "auto" in arms
+        if wanted or any(SOURCE_OF_ARM.get(arm) == source for arm in arms):
+            steps = to if source == "gan" or cheap_to is None else cheap_to
+            if source == "gan" and "gan_parity" in arms and 1.0 not in steps:
+                steps = (*steps, 1.0)
+            found += [Candidate("amount", Amount(source, step)) for step in steps]
+    if "permuted" in arms:
+        found.append(Candidate("permuted", Amount("gan", 1.0)))
+    if "plain" in arms:
+        found.append(Candidate("plain"))
+    found += [Candidate("sampler", name=name) for name in samplers]
+    if curves:
+        found += [Candidate("real", share=share) for share in REAL_SHARES]
+    return tuple(found)
+
+
+def amounts_of_arm(arm: str, candidates: Sequence[Candidate]) -> dict[Amount, Candidate]:
+    """{amount: candidate} among which an arm chooses; empty for arms that choose nothing."""
+    plain = {c.amount: c for c in candidates if c.kind == "amount" and c.share is None}
+    if arm == "auto":
+        return {NOTHING: NONE, **plain}
+    source = SOURCE_OF_ARM.get(arm)
+    return {amount: c for amount, c in plain.items() if amount.source == source}
+
+
+FIXED: Mapping[str, str] = {
+    "none": "none",
+    "class_weight": "class_weight",
+    "gan_parity": "gan@1",
+    "permuted": "permuted@1",
+    "plain": "plain",
+}
+"""{arm: candidate} of arms that choose nothing."""

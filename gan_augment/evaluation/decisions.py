@@ -15,16 +15,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gan_augment.errors import DataError, UsageError
-from gan_augment.evaluation.confusions import OF_RANKS, Counts, confusion, figures_of
+from gan_augment.evaluation.figures import (
+    LEAST_PROBABILITY,
+    OF_RANKS,
+    Counts,
+    Values,
+    confusion,
+    figures_of,
+)
 
 Labels = NDArray[np.int64]
-Values = NDArray[np.float64]
 Kind = Literal["probability", "decision", "none"]
 Rule = Literal["default", "threshold", "tau"]
 
 TAUS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5)
 """How far the class shares are taken out of the evidence: 0 not at all, 1 is balanced."""
-LEAST_PROBABILITY = 1e-6
 FARTHEST = 1e9
 """Evidence for one of two classes is kept within this, so that a threshold is a number."""
 SAME = 1e-12
@@ -63,6 +68,17 @@ class Scores:
                 f"the learner's scores of kind {self.kind!r} hold NaN or values beyond "
                 f"{low:g}..{high:g}; it may have diverged. Look at its settings."
             )
+
+    @property
+    def ranking(self) -> Values | None:
+        """float64 (N, K): by which rows are ranked for each class; None without values.
+
+        Of two classes with decision values, each has its value above the other's.
+        """
+        if self.values is None or self.kind == "probability" or self.values.shape[1] != 2:
+            return self.values
+        second = self.values[:, 1] - self.values[:, 0]
+        return np.stack([-second, second], axis=1)
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,134 +1,122 @@
-"""What is measured on the test rows of one split, JSON-ready. Decisions are made elsewhere."""
+"""Metrics of confusion counts and of scores. Decisions are made elsewhere."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_augment.evaluation.confusions import METRICS, OF_RANKS, confusion, figure, figures_of
-from gan_augment.evaluation.decisions import (
-    LEAST_PROBABILITY,
-    Decision,
-    Labels,
-    Scores,
-    Values,
-    corrected,
-)
+from gan_augment.errors import UsageError, did_you_mean
 
-__all__ = [
-    "METRICS",
-    "OF_RANKS",
-    "average_precisions",
-    "calibration",
-    "confusion",
-    "figure",
-    "figures_of",
-    "read_figure",
-    "score_figure",
-    "split_figures",
-]
+SAID = {
+    "balanced_accuracy": "balanced accuracy",
+    "macro_f1": "macro-F1",
+    "g_mean": "G-mean",
+    "accuracy": "accuracy",
+    "average_precision": "average precision",
+}
+"""How people call the metrics."""
+METRICS = tuple(SAID)
+"""What may be primary; the default first. All in 0..1, higher is better."""
+OF_RANKS = ("average_precision",)
+"""Metrics of a ranking, which no decision changes: they cannot be had from counts."""
+
+LEAST_PROBABILITY = 1e-6
+
+Counts = NDArray[np.int64]
+Values = NDArray[np.float64]
+
+
+def confusion(labels: NDArray[np.int64], called: NDArray[np.int64], classes: int) -> Counts:
+    """How often a row of one class is called another: int64 (K, K), rows = truth.
+
+    labels, called: int64 (N,), both in 0..classes - 1. No row is dropped.
+
+    >>> confusion(np.array([0, 0, 1]), np.array([0, 1, 1]), classes=2).tolist()
+    [[1, 1], [0, 1]]
+    """
+    cells = np.bincount(labels * classes + called, minlength=classes * classes)
+    return cells.reshape(classes, classes).astype(np.int64, copy=False)
+
+
+def figure(metric: str, counts: Counts, evaluated: Sequence[int]) -> float:
+    """A metric of one confusion matrix (K, K) over the `evaluated` classes; see `figures_of`.
+
+    >>> figure("balanced_accuracy", np.array([[1, 1], [0, 1]]), [0, 1])
+    0.75
+    """
+    return float(figures_of(metric, counts, evaluated))
+
+
+def figures_of(metric: str, counts: Counts, evaluated: Sequence[int]) -> NDArray[np.float64]:
+    """A metric of each confusion matrix: (..., K, K) -> float64 (...), in 0..1.
+
+    balanced_accuracy: mean recall; macro_f1: mean of 2 TP / (2 TP + FP + FN); g_mean: geometric
+    mean recall. These are over the evaluated classes that have test rows, and a class that is
+    never called scores 0; rows of other classes count where they are called an evaluated one.
+    accuracy: over all rows. NaN where there are no such rows.
+
+    UsageError: an unknown metric, or one that is not a matter of counts.
+    """
+    if metric not in METRICS or metric in OF_RANKS:
+        names = tuple(name for name in METRICS if name not in OF_RANKS)
+        raise UsageError(
+            f"the metric {metric!r} of confusion counts; expected one of {names}."
+            f"{did_you_mean(metric, names)}"
+        )
+    truth = counts.sum(axis=-1)
+    right = np.diagonal(counts, axis1=-2, axis2=-1)
+    if metric == "accuracy":
+        return _ratio(right.sum(axis=-1), truth.sum(axis=-1), np.nan)
+    chosen = list(evaluated)
+    right, rows = right[..., chosen], truth[..., chosen]
+    if metric == "macro_f1":
+        each = _ratio(2 * right, rows + counts.sum(axis=-2)[..., chosen], 0)
+    else:
+        each = _ratio(right, rows, 0)
+    held = rows > 0
+    n = held.sum(axis=-1)
+    if metric == "g_mean":
+        product = np.prod(np.where(held, each, 1.0), axis=-1)
+        powers = product ** (1 / np.maximum(n, 1))
+        return np.asarray(np.where(n > 0, powers, np.nan))
+    return _ratio((each * held).sum(axis=-1), n, np.nan)
+
+
+def _ratio(above: NDArray[np.float64] | Counts, below: Counts, empty: float) -> NDArray[np.float64]:
+    """above / below, and `empty` where below is 0."""
+    filled = np.full(np.shape(below), empty, dtype=np.float64)
+    return np.divide(above, below, out=filled, where=np.asarray(below) > 0)
+
 
 BINS = 10
 
 
-def split_figures(
-    scores: Scores, decision: Decision, labels: Labels, trained: Values, real: Values
-) -> dict[str, Any]:
-    """All figures of one fit on test rows.
-
-    labels: int64 (N,). trained, real: class shares (K,), as in `decisions.Part`. The keys:
-    "confusion": {"default": K x K counts, rows = truth, "tuned": the same under `decision`, None
-    where that is the default}; "average_precision": a list of K, None without scores or rows of the
-    class; "calibration": {"before": ..., "after": correcting the class shares}, see `calibration`,
-    None where there are no probabilities.
-    """
-    classes = len(real)
-    tuned = None
-    if decision.rule != "default" and scores.values is not None:
-        tuned = confusion(labels, decision.called(scores, trained, real), classes).tolist()
-    told = None
-    if scores.kind == "probability" and scores.values is not None and len(labels):
-        told = {
-            "before": calibration(scores.values, labels),
-            "after": calibration(corrected(scores.values, trained, real), labels),
-        }
-    return {
-        "confusion": {
-            "default": confusion(labels, scores.called, classes).tolist(),
-            "tuned": tuned,
-        },
-        "average_precision": average_precisions(scores, labels, classes),
-        "calibration": told,
-    }
-
-
-def read_figure(
-    figures: Mapping[str, Any],
-    metric: str,
-    column: str,
-    evaluated: Sequence[int],
-    rare: Sequence[int],
-) -> float | None:
-    """One metric from `split_figures`; None where it is not to be had.
-
-    column: "default" or "tuned". rare: the evaluated classes that are topped up, over which
-    average precision is the mean; it does not depend on the column.
-    """
-    if metric in OF_RANKS:
-        return _mean([figures["average_precision"][label] for label in rare])
-    counts = figures["confusion"][column]
-    found = np.nan if counts is None else figure(metric, np.asarray(counts), evaluated)
-    return None if np.isnan(found) else found
-
-
-def score_figure(
-    metric: str,
-    scores: Scores,
-    decision: Decision,
-    labels: Labels,
-    trained: Values,
-    real: Values,
-    *,
-    evaluated: Sequence[int],
-    rare: Sequence[int],
-) -> float | None:
-    """One metric of one fit under a decision, without the rest of `split_figures`."""
-    if metric in OF_RANKS:
-        return _mean(average_precisions(scores, labels, len(real), rare))
-    counts = confusion(labels, decision.called(scores, trained, real), len(real))
-    found = figure(metric, counts, evaluated)
-    return None if np.isnan(found) else found
-
-
 def average_precisions(
-    scores: Scores, labels: Labels, classes: int, only: Sequence[int] | None = None
+    scores: Values | None,
+    labels: NDArray[np.int64],
+    classes: int,
+    only: Sequence[int] | None = None,
 ) -> list[float | None]:
     """Average precision of each class against the rest, by the learner's own scores.
 
     sum over distinct scores of (gain in recall) * precision, ties as one step; the base rate is
-    what a random order gets. None without scores, and for a class without rows. Of two classes with
-    decision values, each has its value above the other's. only: these classes, in this order.
+    what a random order gets. scores: (N, K), higher for the likelier class. None without scores,
+    and for a class without rows. only: these classes, in this order.
 
-    >>> scores = Scores(
-    ...     np.array([1, 0, 0]), np.array([[0.2, 0.8], [0.6, 0.4], [0.9, 0.1]]), "probability"
-    ... )
+    >>> scores = np.array([[0.2, 0.8], [0.6, 0.4], [0.9, 0.1]])
     >>> average_precisions(scores, np.array([0, 1, 0]), classes=2)[1]
     0.5
     """
     wanted = range(classes) if only is None else only
-    if scores.values is None:
+    if scores is None:
         return [None for _ in wanted]
-    values = scores.values
-    if scores.kind == "decision" and classes == 2:
-        second = values[:, 1] - values[:, 0]
-        values = np.stack([-second, second], axis=1)
-    return [_average_precision(values[:, label], labels == label) for label in wanted]
+    return [_average_precision(scores[:, label], labels == label) for label in wanted]
 
 
-def calibration(probability: Values, labels: Labels) -> dict[str, Any]:
+def calibration(probability: Values, labels: NDArray[np.int64]) -> dict[str, Any]:
     """How far probabilities (N, K) can be taken at their word, N >= 1.
 
     log_loss: mean -log of the true class's probability in nats, clipped to 1e-6..1. brier: mean
@@ -166,8 +154,3 @@ def _average_precision(values: Values, own: NDArray[np.bool_]) -> float | None:
     above = len(values) - np.searchsorted(np.sort(values), steps, side="left")
     hits = np.cumsum(found[::-1])[::-1]
     return float((found * hits / above).sum() / len(positive))
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    held = [value for value in values if value is not None]
-    return float(np.mean(held)) if held else None

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from gan_augment.errors import ModelFileError
 from gan_augment.evaluation import summary
-from gan_augment.evaluation.confusions import METRICS
+from gan_augment.evaluation.figures import METRICS
 from gan_augment.storage import write_file
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from gan_augment.evaluation.confusions import SAID
+from gan_augment.evaluation.figures import SAID
 
 WIDTH = 100
 MOST_CLASSES = 20

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from gan_augment.evaluation.confusions import SAID
+from gan_augment.evaluation.figures import SAID
 from gan_augment.evaluation.statistics import CERTAIN, Contrast, detectable, holm
 
 State = Literal["broken", "held", "open"]

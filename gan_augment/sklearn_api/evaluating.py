@@ -195,7 +195,7 @@ def evaluate(
         seed=seed,
         n_jobs=threads(n_jobs),
     )
-    from gan_augment.evaluation.evaluating import evaluate as run
+    from gan_augment.evaluation.start import evaluate as run
 
     return run(
         read.data,

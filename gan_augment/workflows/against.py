@@ -109,7 +109,7 @@ def inspect_against(
         rows = read.table
         same = table_sha256(read.table) == facts.data_sha256
     from gan_augment.evaluation.diagnosis.against import against
-    from gan_augment.evaluation.own_code import OwnCode
+    from gan_augment.evaluation.user_code import OwnCode
 
     progress.phase("looking at samples beside real rows")
     own = None if extractor is None else OwnCode.of(extractor)

@@ -19,13 +19,11 @@ from gan_augment.data.readers import ReadImages
 from gan_augment.data.tables.reader import ReadTable, set_aside
 from gan_augment.data.tables.schema import Overrides
 from gan_augment.errors import UsageError
-from gan_augment.evaluation.evaluating import evaluate as run
-from gan_augment.evaluation.evaluating import prepare
 from gan_augment.evaluation.found import REPORT
 from gan_augment.evaluation.options import Options
-from gan_augment.evaluation.own_code import OwnCode
-from gan_augment.evaluation.own_sampler import OwnSampler
-from gan_augment.evaluation.report_folder import JOURNAL
+from gan_augment.evaluation.start import JOURNAL, prepare
+from gan_augment.evaluation.start import evaluate as run
+from gan_augment.evaluation.user_code import OwnCode, OwnSampler
 from gan_augment.progress import Progress, Silent
 from gan_augment.recipes import resolve_recipe
 from gan_augment.synthesizers.image_gan import ImageGAN
@@ -37,7 +35,7 @@ from gan_augment.workflows.run_folder import new_run_folder, with_flips
 
 if TYPE_CHECKING:
     from gan_augment.evaluation.found import Evaluation
-    from gan_augment.evaluation.planning import Plan
+    from gan_augment.evaluation.plan import Plan
 
 Data = LabelledImages | LabelledTable
 _HINT = "what is finished was kept; go on with the same command, --out {} and --resume"

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from gan_augment.evaluation.amount import Amount
-from gan_augment.evaluation.arms import chosen_amount, read_arm
-from gan_augment.evaluation.evaluating import prepare
+from gan_augment.evaluation.arm_results import chosen_amount, read_arm
 from gan_augment.evaluation.journal import Journal
 from gan_augment.evaluation.options import Options
-from gan_augment.evaluation.setup import Setup
+from gan_augment.evaluation.plan import Setup
+from gan_augment.evaluation.start import prepare
 from tests.evaluation.drawn import Noisy, table
 
 Inner = list[float | None]

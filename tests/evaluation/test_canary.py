@@ -15,14 +15,13 @@ from sklearn.base import BaseEstimator
 from gan_augment.data.contract import LabelledImages, LabelledTable
 from gan_augment.errors import DataError, LeakError, UsageError
 from gan_augment.evaluation.decisions import Scores
-from gan_augment.evaluation.evaluating import evaluate, prepare
 from gan_augment.evaluation.generators import seen
 from gan_augment.evaluation.journal import Journal
 from gan_augment.evaluation.learners import Training
 from gan_augment.evaluation.options import Options
+from gan_augment.evaluation.plan import Setup
 from gan_augment.evaluation.protocol import Split
-from gan_augment.evaluation.running import run
-from gan_augment.evaluation.setup import Setup
+from gan_augment.evaluation.start import evaluate, prepare, run
 from gan_augment.progress import Silent
 from tests.evaluation.drawn import Noisy, digits, drawn_again, table
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gan_augment.evaluation.amount import NOTHING, Amount
-from gan_augment.evaluation.candidates import NONE, Candidate, amounts_of_arm, candidates_of
+from gan_augment.evaluation.arms import NONE, Candidate, amounts_of_arm, candidates_of
 from gan_augment.evaluation.options import DEFAULT_ARMS, EXTRA_ARMS
 
 

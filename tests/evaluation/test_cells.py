@@ -15,12 +15,12 @@ from sklearn.pipeline import make_pipeline
 
 from gan_augment.data.contract import LabelledTable
 from gan_augment.evaluation.amount import Amount
-from gan_augment.evaluation.candidates import NONE, Candidate
-from gan_augment.evaluation.cells import run_cell
-from gan_augment.evaluation.evaluating import prepare
+from gan_augment.evaluation.arms import NONE, Candidate
+from gan_augment.evaluation.fits import run_cell
 from gan_augment.evaluation.journal import Line, unpack_labels
 from gan_augment.evaluation.options import Options
-from gan_augment.evaluation.setup import Setup
+from gan_augment.evaluation.plan import Setup
+from gan_augment.evaluation.start import prepare
 from tests.evaluation.drawn import Noisy, table
 
 SHORT = Options(
@@ -78,7 +78,7 @@ def test_a_line_counts_the_rows_of_the_training_set_by_origin(
 
 def test_fewer_real_rows_are_among_more_of_them() -> None:
     """So that the curve is one of rows, not of draws."""
-    from gan_augment.evaluation.training_sets import training_set
+    from gan_augment.evaluation.fits import training_set
 
     setup = setup_of()
     outer = setup.levels(setup.protocol.splits[0])["outer"]

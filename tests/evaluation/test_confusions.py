@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sklearn import metrics
 
 from gan_augment.errors import UsageError
-from gan_augment.evaluation.confusions import METRICS, confusion, figure, figures_of
+from gan_augment.evaluation.figures import METRICS, confusion, figure, figures_of
 
 COUNTS = np.array([[8, 2, 0], [1, 3, 0], [4, 1, 1]])
 

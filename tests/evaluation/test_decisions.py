@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gan_augment.errors import DataError, UsageError
-from gan_augment.evaluation.confusions import confusion, figure
 from gan_augment.evaluation.decisions import TAUS, Decision, Part, Scores, corrected, tune
+from gan_augment.evaluation.figures import confusion, figure
 
 EVEN, RARE = np.array([0.5, 0.5]), np.array([0.9, 0.1])
 

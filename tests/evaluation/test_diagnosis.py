@@ -34,8 +34,8 @@ from gan_augment.evaluation.diagnosis.spaces import (
     table_space,
 )
 from gan_augment.evaluation.diagnosis.splits import starts_from_rows
-from gan_augment.evaluation.evaluating import evaluate
 from gan_augment.evaluation.options import Options
+from gan_augment.evaluation.start import evaluate
 from tests.evaluation.drawn import Noisy, NoisyPictures, digits, table
 
 SHORT = Options(

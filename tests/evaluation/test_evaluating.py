@@ -11,10 +11,9 @@ import numpy as np
 import pytest
 
 from gan_augment.errors import OutputExistsError, ResumeMismatchError
-from gan_augment.evaluation.evaluating import evaluate, prepare
 from gan_augment.evaluation.found import Evaluation
 from gan_augment.evaluation.options import Options
-from gan_augment.evaluation.report_folder import JOURNAL, REPORT, RESULT, TIMINGS
+from gan_augment.evaluation.start import JOURNAL, REPORT, RESULT, TIMINGS, evaluate, prepare
 from tests.evaluation.drawn import Noisy, drawn_again, table
 
 SHORT = Options(

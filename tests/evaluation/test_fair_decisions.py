@@ -15,9 +15,9 @@ from sklearn.svm import LinearSVC
 
 from gan_augment.data.tables.reader import read_frame
 from gan_augment.errors import DataError, LeakError
-from gan_augment.evaluation.evaluating import evaluate, prepare
 from gan_augment.evaluation.learners import learner_of
 from gan_augment.evaluation.options import Options
+from gan_augment.evaluation.start import evaluate, prepare
 from gan_augment.synthesizers.baselines import Repeats
 from tests.evaluation.drawn import Noisy, table
 

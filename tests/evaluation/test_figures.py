@@ -11,13 +11,8 @@ from hypothesis import strategies as st
 from sklearn import metrics
 
 from gan_augment.evaluation.decisions import Decision, Scores
-from gan_augment.evaluation.figures import (
-    average_precisions,
-    calibration,
-    read_figure,
-    score_figure,
-    split_figures,
-)
+from gan_augment.evaluation.figures import average_precisions, calibration
+from gan_augment.evaluation.fits import read_figure, score_figure, split_figures
 
 
 def drawn(seed: int, classes: int, n: int = 50) -> tuple[Scores, np.ndarray, np.ndarray]:
@@ -35,7 +30,7 @@ def drawn(seed: int, classes: int, n: int = 50) -> tuple[Scores, np.ndarray, np.
 def test_average_precision_by_hand():
     p = np.array([0.9, 0.8, 0.7, 0.6])
     seen = Scores(np.ones(4, dtype=np.int64), np.stack([1 - p, p], axis=1), "probability")
-    found = average_precisions(seen, np.array([1, 0, 1, 0]), classes=2)
+    found = average_precisions(seen.ranking, np.array([1, 0, 1, 0]), classes=2)
     assert found[1] == pytest.approx((1 + 2 / 3) / 2)
     assert found[0] == pytest.approx((1 + 2 / 3) / 2)  # ranks 1 and 3 from the other end
 
@@ -43,28 +38,31 @@ def test_average_precision_by_hand():
 @given(st.integers(0, 10_000), st.integers(2, 5))
 def test_average_precision_agrees_with_scikit_learn(seed, classes):
     seen, labels, _ = drawn(seed, classes)
-    for label, found in enumerate(average_precisions(seen, labels, classes)):
+    for label, found in enumerate(average_precisions(seen.ranking, labels, classes)):
         expected = metrics.average_precision_score(labels == label, seen.values[:, label])
         assert found == pytest.approx(expected, abs=1e-12)
 
 
 def test_equal_scores_give_the_base_rate():
     seen = Scores(np.zeros(8, dtype=np.int64), np.full((8, 2), 0.5), "probability")
-    assert average_precisions(seen, np.array([1, 1] + [0] * 6), 2) == [0.75, 0.25]
+    assert average_precisions(seen.ranking, np.array([1, 1] + [0] * 6), 2) == [0.75, 0.25]
 
 
 def test_of_two_decision_values_each_class_has_a_ranking_of_its_own():
     values = np.array([[0.0, 2.0], [0.0, -1.0], [0.0, -3.0]])
     seen = Scores(np.array([1, 0, 0]), values, "decision")
-    assert average_precisions(seen, np.array([1, 0, 0]), 2) == [1.0, 1.0]
+    assert average_precisions(seen.ranking, np.array([1, 0, 0]), 2) == [1.0, 1.0]
 
 
 def test_classes_without_rows_and_learners_without_scores_have_none():
     seen, labels, _ = drawn(0, 2)
     padded = Scores(seen.called, np.pad(seen.values, ((0, 0), (0, 1))), "probability")
-    assert average_precisions(padded, labels, 3)[2] is None
-    assert average_precisions(Scores(labels, None, "none"), labels, 2) == [None, None]
-    assert average_precisions(seen, labels, 2, only=[1]) == average_precisions(seen, labels, 2)[1:]
+    assert average_precisions(padded.ranking, labels, 3)[2] is None
+    assert average_precisions(None, labels, 2) == [None, None]
+    assert (
+        average_precisions(seen.ranking, labels, 2, only=[1])
+        == average_precisions(seen.ranking, labels, 2)[1:]
+    )
 
 
 # calibration

@@ -16,8 +16,7 @@ from torch import nn
 
 from gan_augment.data.contract import LabelledImages
 from gan_augment.errors import DataError, UsageError
-from gan_augment.evaluation.image_learners import UPDATES, NetworkLearner
-from gan_augment.evaluation.learners import Training, learner_of
+from gan_augment.evaluation.learners import UPDATES, NetworkLearner, Training, learner_of
 
 
 def pictures(counts: tuple[int, ...] = (30, 30), seed: int = 0) -> LabelledImages:

@@ -224,7 +224,7 @@ def test_weights_as_a_parameter_and_as_an_argument_are_the_same_weights() -> Non
 
 
 def test_a_training_of_added_rows_is_encoded_as_the_real_ones_ask() -> None:
-    from gan_augment.evaluation.table_matrix import TableMatrix
+    from gan_augment.evaluation.estimators import TableMatrix
 
     table = numbers()
     far = LabelledTable(table.frame + 1000, table.labels, table.ids, class_names=table.names)
@@ -333,7 +333,7 @@ def test_a_file_that_fails_or_changes_says_so(tmp_path: Path, own: Path) -> None
     (tmp_path / "bad.py").write_text("1 / 0\n")
     with pytest.raises(UsageError, match=r"bad.py fails when it is loaded: ZeroDivisionError"):
         learner_of(f"{tmp_path}/bad.py:make", numbers())
-    from gan_augment.evaluation.own_code import OwnCode
+    from gan_augment.evaluation.user_code import OwnCode
 
     named = OwnCode.of(f"{own}:make")
     own.write_text(OWN + "\n")

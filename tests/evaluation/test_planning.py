@@ -12,13 +12,13 @@ import pytest
 
 from gan_augment import TabularGAN
 from gan_augment.data.contract import LabelledImages
-from gan_augment.evaluation.candidates import Candidate
-from gan_augment.evaluation.evaluating import evaluate, prepare
+from gan_augment.evaluation.arms import Candidate
 from gan_augment.evaluation.journal import Journal
 from gan_augment.evaluation.learners import learner_of
 from gan_augment.evaluation.options import Options
-from gan_augment.evaluation.planning import FITS_A_CELL, Costs, Design, designed
+from gan_augment.evaluation.plan import FITS_A_CELL, Costs, Design, designed
 from gan_augment.evaluation.protocol import plan_protocol
+from gan_augment.evaluation.start import evaluate, prepare
 from gan_augment.synthesizers.forecast import Forecast
 from tests.evaluation.drawn import Noisy, digits, table
 

@@ -15,16 +15,15 @@ from sklearn import metrics
 from gan_augment import LabelledTable, TopUp, read_frame
 from gan_augment.data.tables.schema import Overrides
 from gan_augment.errors import ModelFileError
-from gan_augment.evaluation.candidates import Candidate, candidates_of
-from gan_augment.evaluation.curves import worth_section
+from gan_augment.evaluation.arms import Candidate, candidates_of
 from gan_augment.evaluation.decisions import Decision, Scores
-from gan_augment.evaluation.figures import split_figures
+from gan_augment.evaluation.fits import split_figures
 from gan_augment.evaluation.found import Evaluation, result_bytes
 from gan_augment.evaluation.journal import Journal, packed_labels, unpack_labels
+from gan_augment.evaluation.plan import Setup
 from gan_augment.evaluation.protocol import plan_protocol
-from gan_augment.evaluation.result import build_result, build_timings
-from gan_augment.evaluation.running import all_generated
-from gan_augment.evaluation.setup import Setup
+from gan_augment.evaluation.sections import build_result, build_timings, worth_section
+from gan_augment.evaluation.start import all_generated
 from gan_augment.evaluation.statistics import Contrast, contrast
 from gan_augment.evaluation.summary import lines as summary_lines
 from gan_augment.randomness import generator

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from gan_augment.evaluation.confusions import confusion, figure
-from gan_augment.evaluation.row_tests import identical_above, mcnemar_exact, paired_bootstrap
+from gan_augment.evaluation.figures import confusion, figure
+from gan_augment.evaluation.statistics import identical_above, mcnemar_exact, paired_bootstrap
 
 
 @given(st.integers(0, 60), st.integers(0, 60))

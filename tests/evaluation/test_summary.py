@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gan_augment.evaluation.confusions import METRICS
+from gan_augment.evaluation.figures import METRICS
 from gan_augment.evaluation.summary import lines
 
 CLASSES = {"common": 400, "rare": 40}

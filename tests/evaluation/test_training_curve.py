@@ -1,4 +1,4 @@
-from gan_augment.evaluation.training_curve import MOST_POINTS, TrainingCurve
+from gan_augment.evaluation.generators import MOST_POINTS, TrainingCurve
 
 
 def test_a_long_run_is_thinned_to_what_can_be_drawn_and_keeps_its_last_step():

@@ -14,7 +14,7 @@ from gan_augment.errors import DataError
 from gan_augment.evaluation.diagnosis.spaces import Space
 from gan_augment.evaluation.leaks import copies
 from gan_augment.evaluation.learners import Fitted
-from gan_augment.evaluation.row_tests import identical_chance
+from gan_augment.evaluation.statistics import identical_chance
 from gan_augment.metrics.diagnostics import Figure, copying, diagnose
 from gan_augment.metrics.distances import draw_rows
 from gan_augment.metrics.two_sample import class_fidelity

@@ -7,8 +7,8 @@ from typing import Any
 
 from gan_augment.evaluation.diagnosis.comparing import MOST_CLASSES
 from gan_augment.evaluation.journal import Journal, Line
-from gan_augment.evaluation.row_tests import LEVEL
-from gan_augment.evaluation.setup import OUTER
+from gan_augment.evaluation.plan import OUTER
+from gan_augment.evaluation.statistics import LEVEL
 
 Facts = Mapping[str, Any]
 

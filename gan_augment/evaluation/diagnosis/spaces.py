@@ -17,9 +17,8 @@ from numpy.typing import NDArray
 from gan_augment.data.contract import LabelledImages, LabelledTable
 from gan_augment.data.tables.schema import TableSchema
 from gan_augment.errors import DataError, UsageError
-from gan_augment.evaluation.estimators import failed, loaded
-from gan_augment.evaluation.own_code import OwnCode
-from gan_augment.evaluation.table_matrix import TableMatrix
+from gan_augment.evaluation.estimators import TableMatrix, failed, loaded
+from gan_augment.evaluation.user_code import OwnCode
 from gan_augment.randomness import derived_seed, generator
 
 RANDOM_WIDTH = 64

@@ -16,7 +16,6 @@ from gan_augment import devices
 from gan_augment.data.contract import LabelledImages, LabelledTable
 from gan_augment.errors import DataError, LeakError
 from gan_augment.evaluation.amount import plain_makers
-from gan_augment.evaluation.confusions import confusion, figures_of
 from gan_augment.evaluation.diagnosis.columns import histograms
 from gan_augment.evaluation.diagnosis.comparing import (
     MADE,
@@ -30,12 +29,12 @@ from gan_augment.evaluation.diagnosis.comparing import (
 from gan_augment.evaluation.diagnosis.pictures import strips
 from gan_augment.evaluation.diagnosis.spaces import Space, learned_space, random_space
 from gan_augment.evaluation.estimators import one_thread
+from gan_augment.evaluation.figures import confusion, figures_of
 from gan_augment.evaluation.generators import generator_for, seen
-from gan_augment.evaluation.image_learners import UPDATES, small_cnn
 from gan_augment.evaluation.journal import Line
-from gan_augment.evaluation.learners import Fitted, Training
+from gan_augment.evaluation.learners import UPDATES, Fitted, Training, small_cnn
+from gan_augment.evaluation.plan import OUTER, Setup, TrainTestPart
 from gan_augment.evaluation.protocol import Split
-from gan_augment.evaluation.setup import OUTER, Level, Setup
 from gan_augment.metrics.diagnostics import Figure
 from gan_augment.randomness import derived_seed
 from gan_augment.synthesizers.protocol import Data, Synthesizer
@@ -123,7 +122,7 @@ def starts_from_rows(maker: Any) -> bool:
     return facts is not None and facts.anchors > 0 and facts.recipe.generator.kind != "free"
 
 
-def _classifier(setup: Setup[Data], level: Level[Data]) -> tuple[Fitted, Space]:
+def _classifier(setup: Setup[Data], level: TrainTestPart[Data]) -> tuple[Fitted, Space]:
     """The learner fitted on real rows, and the features to look through.
 
     Classes weigh alike where the learner knows weights: on blood cells, 20 rows beside 2,766, an
@@ -155,7 +154,7 @@ def _wanted(setup: Setup[Data], part: Data) -> dict[str, int]:
     return {name: max(MADE, min(part.counts[name], MOST_TRAINED)) for name in names}
 
 
-def _smote(setup: Setup[Data], level: Level[Data], seed: int) -> dict[str, Data]:
+def _smote(setup: Setup[Data], level: TrainTestPart[Data], seed: int) -> dict[str, Data]:
     """As many rows of SMOTE of the topped-up classes; none where it cannot serve this data."""
     part: Data = level.part
     held = [name for name in setup.rare if part.counts[name]]
@@ -169,7 +168,7 @@ def _smote(setup: Setup[Data], level: Level[Data], seed: int) -> dict[str, Data]
 
 
 def _gan_train(
-    setup: Setup[Data], level: Level[Data], made: dict[str, Any], fitted: Fitted
+    setup: Setup[Data], level: TrainTestPart[Data], made: dict[str, Any], fitted: Fitted
 ) -> Figure:
     """Mean recall on real held-out rows of a learner trained on generated rows alone, as many of a
     class as there are real ones, up to 2,000. floor: of the learner trained on those. Source:
@@ -194,7 +193,7 @@ def _gan_train(
 
 
 def _gan_test(
-    setup: Setup[Data], level: Level[Data], made: dict[str, Any], fitted: Fitted
+    setup: Setup[Data], level: TrainTestPart[Data], made: dict[str, Any], fitted: Fitted
 ) -> Figure:
     """Mean recall of the learner of real rows on generated ones; floor: on held-out rows of the
     same classes."""
