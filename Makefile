@@ -1,5 +1,5 @@
-# make demo | make test | make check | make docs: each makes .venv and installs on its first run, and
-# only then. make gallery runs all examples, and writes what they draw and print into their README.
+# make demo | make test | make check | make campaign | make docs: each makes .venv and installs on its
+# first run, and only then. make gallery runs all examples, and writes what they print into their README.
 # PYTHON chooses the interpreter (3.11 or newer), PIP_FLAGS is passed to every pip install.
 
 PYTHON ?= python3
@@ -14,7 +14,7 @@ PAGES := gan_augment gan_augment.workflows gan_augment.sklearn_api gan_augment.t
 	gan_augment.data.arrays gan_augment.errors gan_augment.recipes \
 	gan_augment.training.callbacks
 
-.PHONY: install demo test check lint wheel docs gallery clean
+.PHONY: install demo test campaign mutants check lint wheel docs gallery clean
 .DELETE_ON_ERROR:
 
 install: $(VENV)/installed
@@ -22,8 +22,17 @@ install: $(VENV)/installed
 demo: $(VENV)/installed
 	$(RUN) gan_augment_cli demo --overwrite
 
+# Two processes at a time, a file of tests to one of them.
 test: $(VENV)/installed-dev
-	$(RUN) pytest
+	$(RUN) pytest -q -n 2 --dist loadfile
+
+# What is long and rarely breaks: browser, examples, notebook, full-size trials of faults.
+campaign: $(VENV)/installed-dev
+	$(RUN) pytest -q -m campaign
+
+# Whether the tests catch thirty small faults, each put into the code and taken out again.
+mutants: $(VENV)/installed-dev
+	$(VENV)/bin/python tests/mutants.py
 
 check: lint test wheel
 
