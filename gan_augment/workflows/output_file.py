@@ -1,6 +1,6 @@
 """An output that is a table: whether it may be written, and how a stopped call goes on.
 
-The file itself, and its manifest, are written whole or not at all by `data/table_export.py`.
+The file itself, and its manifest, are written whole or not at all by `data/tables/export.py`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from gan_augment.data.table_export import manifest_path
+from gan_augment.data.tables.export import manifest_path
 from gan_augment.errors import OutputExistsError, ResumeMismatchError, UsageError
 from gan_augment.storage import clean_stale, write_errors, write_file
 from gan_augment.training.callbacks import StopRequested

@@ -7,12 +7,12 @@ from pathlib import Path
 from gan_augment.config import FitOptions
 from gan_augment.data import readers
 from gan_augment.data.readers import ReadImages
-from gan_augment.data.tables.reader import CSV_SUFFIXES, PARQUET_SUFFIXES, ReadTable, read_table
+from gan_augment.data.tables.export import TABLE_SUFFIXES
+from gan_augment.data.tables.reader import ReadTable, read_table
 from gan_augment.data.tables.schema import Overrides
 from gan_augment.errors import DataError, UsageError
 from gan_augment.progress import Progress, Silent
 
-TABLE_SUFFIXES = CSV_SUFFIXES + PARQUET_SUFFIXES
 _OF_IMAGES = ("image_size", "resize", "flips", "skip_bad")
 
 

@@ -10,16 +10,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gan_augment.config import FitOptions, TopUp
-from gan_augment.data.csv_files.format import MARK
-from gan_augment.data.table_export import (
+from gan_augment.data.tables.columns import joined, with_new_ids
+from gan_augment.data.tables.csv import MARK
+from gan_augment.data.tables.export import (
     AddedOrigin,
+    FileFormat,
     NewRows,
     check_mark,
+    check_out,
     manifest_path,
+    new_writer,
     write_table,
 )
-from gan_augment.data.table_files import check_out, format_of, new_writer, original_of
-from gan_augment.data.tables.columns import joined, with_new_ids
 from gan_augment.data.tables.reader import ReadTable
 from gan_augment.data.topup_plan import TopUpPlan, repeated_rows
 from gan_augment.progress import Progress, Silent
@@ -141,7 +143,7 @@ def _write(job: Job, read: ReadTable, trained: Path, call: TableCall, progress: 
     example = joined(table.frame.iloc[:1], table.labels[:1], read.schema)
     writer = new_writer(
         job.out,
-        format_of(read.source),
+        FileFormat.of(read.source),
         example,
         mark=call.mark,
         escape_formulas=call.escape_formulas,
@@ -153,7 +155,7 @@ def _write(job: Job, read: ReadTable, trained: Path, call: TableCall, progress: 
         job.out,
         writer,
         _new_rows(job, read, gan, trained.name),
-        original=original_of(read.source),
+        original=read.source,
         advance=progress.advance,
     )
 

@@ -6,14 +6,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from gan_augment.data.csv_files.format import (
-    CellFormat,
-    CsvFormat,
-    format_rows,
-    header_of,
-    plain_format,
-)
-from gan_augment.data.table_files import FileFormat
+from gan_augment.data.tables.csv import CellFormat, CsvFormat, format_rows, plain_format
+from gan_augment.data.tables.export import FileFormat
 from gan_augment.data.tables.reader import ReadTable
 from gan_augment.randomness import generator
 
@@ -68,9 +62,7 @@ def _format(frame: pd.DataFrame, names: list[str], stored: FileFormat) -> CsvFor
     known = {column.name: column for column in (stored.csv or plain).columns}
     own = tuple(known.get(column.name, column) for column in plain.columns)
     dialect = stored.csv.dialect if stored.csv else plain.dialect
-    header = header_of([*names, *(column.name for column in own)], dialect)
-    columns = (*(CellFormat(name=name) for name in names), *own)
-    return CsvFormat(dialect=dialect, header=header, columns=columns)
+    return CsvFormat.of([*(CellFormat(name=name) for name in names), *own], dialect)
 
 
 def _free(name: str, frame: pd.DataFrame) -> str:

@@ -10,9 +10,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import ValidationError
 
-from gan_augment.data.table_export import NewRows, write_table
-from gan_augment.data.table_files import FileFormat, check_out, new_writer
 from gan_augment.data.tables.columns import joined
+from gan_augment.data.tables.export import (
+    FileFormat,
+    NewRows,
+    check_out,
+    new_writer,
+    write_table,
+)
 from gan_augment.data.tables.schema import TableSchema
 from gan_augment.errors import ModelFileError
 from gan_augment.progress import Progress

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from gan_augment.config import FitOptions
 from gan_augment.data.contract import LabelledTable
-from gan_augment.data.table_files import format_of
 from gan_augment.data.tables.cells import table_sha256
+from gan_augment.data.tables.export import FileFormat
 from gan_augment.data.tables.reader import ReadTable
 from gan_augment.data.tables.schema import TableSchema
 from gan_augment.devices import Machine, choose_machine
@@ -157,7 +157,7 @@ class TableFit:
     def write(self, run: Path) -> None:
         """The model, how its training file is written, and real rows beside synthetic ones."""
         self.gan.save(run / MODEL)
-        file_format = format_of(self.task.read.source)
+        file_format = FileFormat.of(self.task.read.source)
         write_file(run / FILE_FORMAT, file_format.model_dump_json(exclude_defaults=True).encode())
         write_file(run / TABLE_SAMPLES, samples_csv(self.gan, self.task.read, file_format))
 

@@ -13,15 +13,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from gan_augment.data.csv_files.reading import read_csv
-from gan_augment.data.csv_files.rows import CsvRows
-from gan_augment.data.parquet_rows import ParquetRows, parquet_codecs
-from gan_augment.data.table_export import (
+from gan_augment.data.tables.csv import CsvRows, format_rows, read_csv
+from gan_augment.data.tables.export import (
+    FileFormat,
     NewRows,
-    Original,
     check_mark,
     manifest_path,
     write_table,
+)
+from gan_augment.data.tables.parquet import (
+    ParquetFormat,
+    ParquetRows,
+    ParquetSource,
+    read_parquet,
 )
 from gan_augment.errors import DataError, UsageError, WriteFailedError
 
@@ -34,7 +38,7 @@ def append_csv(path, out, *, mark=False, escape_formulas=False, rows=(0, 1)):
         out,
         lambda file: CsvRows(file, source.format, mark=mark, escape_formulas=escape_formulas),
         [NewRows(new, "rare", "synthetic", "run")],
-        original=Original(path.name, source.rows, lambda rows: rows.copy(source)),
+        original=source,
     )
 
 
@@ -44,7 +48,7 @@ def append_csv(path, out, *, mark=False, escape_formulas=False, rows=(0, 1)):
         (b"a,b\n1,x\n2,y\n", b"1,x\n2,y\n"),
         (b"a,b\r\n1,x\r\n2,y", b"\r\n1,x\r\n2,y\r\n"),
         (b"\xef\xbb\xbfa;b\n1,5;x\n2,5;y\n\n\n", b"1,5;x\n2,5;y\n"),
-        (b'"a",b\n"1",x\n"2","y, z"\n', b'"1",x\n"2","y, z"\n'),
+        (b'"a",b\n"1",x\n"2","y, z"\n', b'1,x\n2,"y, z"\n'),
         (b'a,b\n1,"two\nlines"\n2, y\n', b'1,"two\nlines"\n2, y\n'),
     ],
 )
@@ -70,8 +74,8 @@ def test_the_original_keeps_its_bytes_and_new_lines_look_like_it(tmp_path, conte
         ),
         (
             b'\xef\xbb\xbf"a";"b"\n"1";"true"\n"2";"false"\n',
-            b'\xef\xbb\xbf"a";"b";"synthetic"\n"1";"true";false\n"2";"false";false\n'
-            b'"1";"true";true\n"2";"false";true\n',
+            b'\xef\xbb\xbf"a";"b";synthetic\n"1";"true";false\n"2";"false";false\n'
+            b"1;true;true\n2;false;true\n",
         ),
     ],
 )
@@ -91,9 +95,8 @@ def test_the_manifest_has_a_line_for_every_new_row(tmp_path):
         NewRows(frame.iloc[:1], "rare", "synthetic", "my,run", first=7),
     ]
     told = []
-    original = Original("data.csv", 3, lambda rows: rows.copy(source))
     writer = lambda file: CsvRows(file, source.format)  # noqa: E731
-    assert write_table(out, writer, added, original=original, advance=told.append) == 3
+    assert write_table(out, writer, added, original=source, advance=told.append) == 3
     assert told == [2, 3]
     with manifest_path(out).open(newline="") as file:
         assert list(csv.reader(file)) == [
@@ -118,6 +121,18 @@ def test_a_table_of_new_rows_alone_begins_with_the_header(tmp_path):
     assert out.read_bytes() == b"\xef\xbb\xbfa;b;synthetic\r\n1,5;x;True\r\n"
 
 
+def test_the_format_of_a_run_of_an_earlier_version_is_read():
+    columns = [
+        {"name": "x", "kind": "number", "numbers": {"high": 2, "significant": 3, "plus": True}},
+        {"name": "p", "kind": "number", "numbers": {"exponents": {}}, "quoted": True},
+        {"name": "t", "kind": "datetime", "times": {"order": "dmy", "separator": ".", "unit": "s"}},
+    ]
+    old = {"csv": {"header": "x,p,t", "header_quoted": True, "columns": columns}}
+    how = FileFormat.model_validate(old).csv
+    frame = pd.DataFrame({"x": [1.25], "p": [1e-9], "t": pd.to_datetime(["2024-05-31"])})
+    assert format_rows(frame, how) == b"1.25,1e-09,31.05.2024\n"
+
+
 def test_a_column_called_synthetic_cannot_be_added_twice():
     check_mark(["a", "b"])
     with pytest.raises(UsageError, match="--mark"):
@@ -134,7 +149,7 @@ def test_a_file_that_changed_since_it_was_read_is_not_copied(tmp_path):
             out,
             lambda file: CsvRows(file, source.format),
             [NewRows(frame, "x", "synthetic", "run")],
-            original=Original("data.csv", 2, lambda rows: rows.copy(source)),
+            original=source,
         )
     assert [entry.name for entry in tmp_path.iterdir()] == ["data.csv"]
 
@@ -169,13 +184,13 @@ def test_a_disk_that_refuses_a_write_leaves_the_earlier_files(
 
 def append_parquet(path, out, *, mark=False, rows=(0, 1)):
     """Write `out` from the Parquet file at `path` with rows of it appended as if new."""
-    table = pq.read_table(path)
-    new = table.to_pandas(types_mapper=pd.ArrowDtype, ignore_metadata=True).iloc[list(rows)]
+    frame, source = read_parquet(path)
+    new, how = frame.iloc[list(rows)], ParquetFormat.of_file(source)
     return write_table(
         out,
-        lambda file: ParquetRows(file, table.schema, codecs=parquet_codecs(path), mark=mark),
+        lambda file: ParquetRows(file, how, mark=mark),
         [NewRows(new, "rare", "synthetic", "run"), NewRows(new, "rare", "synthetic", "run", 2)],
-        original=Original(path.name, len(table), lambda rows: rows.copy(path)),
+        original=source,
     )
 
 
@@ -225,7 +240,7 @@ def test_columns_that_new_rows_lack_are_null(tmp_path):
     schema = pa.schema([("a", pa.int64()), ("__index_level_0__", pa.string())])
     write_table(
         tmp_path / "out.parquet",
-        lambda file: ParquetRows(file, schema),
+        lambda file: ParquetRows(file, ParquetFormat.of(schema)),
         [NewRows(pd.DataFrame({"a": [1, 2]}), "x", "synthetic", "run")],
     )
     assert pq.read_table(tmp_path / "out.parquet").to_pylist() == [
@@ -240,9 +255,9 @@ def test_a_damaged_original_is_no_write_error(typed_parquet, tmp_path):
     with pytest.raises(DataError, match="can no longer be read"):
         write_table(
             tmp_path / "out.parquet",
-            lambda file: ParquetRows(file, schema),
+            lambda file: ParquetRows(file, ParquetFormat.of(schema)),
             [],
-            original=Original("data.parquet", 7, lambda rows: rows.copy(typed_parquet)),
+            original=ParquetSource(typed_parquet, schema, 7),
         )
     assert not list(tmp_path.glob("out*"))
 
@@ -251,8 +266,8 @@ MILLION = """
 import json, resource, sys, time
 import numpy as np, pandas as pd, pyarrow as pa
 from pathlib import Path
-from gan_augment.data.parquet_rows import ParquetRows
-from gan_augment.data.table_export import NewRows, write_table
+from gan_augment.data.tables.export import NewRows, write_table
+from gan_augment.data.tables.parquet import ParquetFormat, ParquetRows
 
 rng = np.random.default_rng(0)
 def chunk(first):
@@ -261,7 +276,8 @@ def chunk(first):
 
 fields = [(f"x{i}", pa.float64()) for i in range(10)] + [("kind", pa.string())]
 parts = (chunk(first) for first in range(0, 1_000_000, 16_384))
-n = write_table(Path(sys.argv[1]), lambda f: ParquetRows(f, pa.schema(fields)), parts)
+how = ParquetFormat.of(pa.schema(fields))
+n = write_table(Path(sys.argv[1]), lambda f: ParquetRows(f, how), parts)
 print(json.dumps({"rows": n, "kib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss}))
 """
 

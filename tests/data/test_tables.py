@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import sys
 import time
 from decimal import Decimal
 from pathlib import Path
@@ -199,14 +198,6 @@ def test_a_file_that_is_no_parquet_is_named(tmp_path: Path, content: bytes) -> N
         read_table(tmp_path / "t.parquet", "y")
     with pytest.raises(DataError, match="cannot be read"):
         read_table(tmp_path / "none.parquet", "y")
-
-
-def test_without_pyarrow_parquet_says_what_to_install(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(UsageError, match=r"gan-augment\[parquet\]"):
-        read_table(tmp_path / "t.parquet", "y")
 
 
 def frame_of(**columns: Any) -> pd.DataFrame:

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from gan_augment.config import FitOptions, TopUp
-from gan_augment.data.csv_files.reading import read_csv
+from gan_augment.data.tables.csv import read_csv
 from gan_augment.errors import (
     DataError,
     OutputExistsError,

@@ -1,6 +1,6 @@
 """What a user has - a frame, an array, a file - as a `LabelledTable` with its schema.
 
-CSV files are read in `csv_files/reading.py`; nothing is written here.
+Files are read in `csv.py` and `parquet.py`; nothing is written here.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from gan_augment.data.tables.columns import plain
 from gan_augment.data.tables.containers import (
     PANDAS,
     Container,
-    arrow_frame,
     as_frame,
     as_series,
     given_back,
-    need_pyarrow,
 )
+from gan_augment.data.tables.csv import read_csv
+from gan_augment.data.tables.export import TABLE_SUFFIXES, Source
 from gan_augment.data.tables.inference import (
     ReadTarget,
     column_names,
@@ -32,13 +32,12 @@ from gan_augment.data.tables.inference import (
     inferred_column,
     read_target,
 )
+from gan_augment.data.tables.parquet import PARQUET_SUFFIXES, read_parquet
 from gan_augment.data.tables.schema import Name, Overrides, TableSchema, no_column
 from gan_augment.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from pandas import DataFrame, Series
-
-    from gan_augment.data.csv_files.reading import CsvSource
 
 
 def set_aside(
@@ -109,19 +108,6 @@ def _position(names: list[Name], wanted: Name, what: str) -> int:
     return as_text.index(str(wanted))
 
 
-CSV_SUFFIXES = (".csv", ".tsv", ".txt")
-PARQUET_SUFFIXES = (".parquet", ".pq")
-
-
-@dataclass(frozen=True)
-class ParquetSource:
-    """The Parquet file that was read. schema: its pyarrow.Schema, metadata included."""
-
-    path: Path
-    schema: Any
-    rows: int
-
-
 @dataclass(frozen=True)
 class ReadTable:
     """A table, its schema (target included), and sentences for people.
@@ -133,7 +119,7 @@ class ReadTable:
     table: LabelledTable
     schema: TableSchema
     notes: tuple[str, ...] = ()
-    source: CsvSource | ParquetSource | None = None
+    source: Source | None = None
     container: Container = PANDAS
 
     def given_back(self, frame: DataFrame) -> Any:
@@ -198,48 +184,21 @@ def read_table(
     """
     path = Path(path)
     suffix = path.suffix.lower()
-    if suffix not in CSV_SUFFIXES + PARQUET_SUFFIXES:
-        known = ", ".join(CSV_SUFFIXES + PARQUET_SUFFIXES)
+    if suffix not in TABLE_SUFFIXES:
+        known = ", ".join(TABLE_SUFFIXES)
         raise UsageError(f"{str(path)!r} is no table that is read here; expected one of {known}")
     if target is None:
         raise UsageError(f"{str(path)!r}: say which column holds the labels, with --target NAME")
     frame: DataFrame
-    source: CsvSource | ParquetSource
+    source: Source
     if suffix in PARQUET_SUFFIXES:
-        frame, source = _read_parquet(path)
+        frame, source = read_parquet(path)
     else:
-        from gan_augment.data.csv_files.reading import read_csv
-
         frame, source = read_csv(path)
-        _check_labels_written(source, target)
+        source.check_labels(target)
     read = read_frame(frame, target, overrides)
     notes = (*getattr(source, "notes", ()), *read.notes)
     return replace(read, source=source, notes=notes)
-
-
-def _check_labels_written(source: CsvSource, target: Name) -> None:
-    """Raise DataError where words like None, which mean missing in a CSV, stand for labels."""
-    how = next((how for how in source.format.columns if how.name == str(target)), None)
-    if how is not None and how.missing.strip():
-        raise DataError(
-            f"column {how.name!r} holds {how.missing.strip()!r} as a label, which means missing in "
-            "a CSV; drop those rows, or rename that class in the file"
-        )
-
-
-def _read_parquet(path: Path) -> tuple[DataFrame, ParquetSource]:
-    need_pyarrow("Parquet files")
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        table = pq.ParquetFile(path).read()
-    except OSError as error:
-        why = error.strerror or error
-        raise DataError(f"{str(path)!r} cannot be read: {why}") from None
-    except pa.ArrowException as error:
-        raise DataError(f"{str(path)!r} is no readable Parquet file: {error}") from None
-    return arrow_frame(table), ParquetSource(path, table.schema, table.num_rows)
 
 
 def _without_target(overrides: Overrides | None, target: Name) -> Overrides | None:

@@ -1,28 +1,288 @@
-"""Text that holds numbers or moments: read as such where the user says so, and written alike."""
+"""How numbers and moments are written as text: learned from a column's cells, read, and written so.
+
+The shape of a cell is its text with 9 for every digit. A column of a million numbers has a few
+dozen shapes, and they tell how it is written. Files are read and written in `csv.py`.
+"""
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
+from decimal import Decimal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BeforeValidator
 
 from gan_augment.data.tables.cells import cells_of, coded, level_cells
 from gan_augment.errors import DataError
+from gan_augment.frozen import Frozen
 
 if TYPE_CHECKING:
     from pandas import Series
 
-_WHOLE = re.compile(r"[+-]?\d{1,18}")
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
-_MOMENTS = {  # how a moment is written: its pattern, its unit
-    "%Y-%m-%d": "D",
-    "%Y-%m-%d %H:%M": "m",
-    "%Y-%m-%dT%H:%M": "m",
-    "%Y-%m-%d %H:%M:%S": "s",
-    "%Y-%m-%dT%H:%M:%S": "s",
-}
+MissingMask = NDArray[np.bool_]
+MOST_DECIMALS = 15  # with more, a number is written as short as reads back equal
+_NINES = bytes.maketrans(b"012345678", b"9" * 9)
+_SHAPE_OF_NUMBER = re.compile(r" *[+-]?(9*)(?:([.,])(9*))?([eE][+-]?9+)? *")
+_INFINITE = re.compile(r"[+-]?(inf|Inf|INF|[Ii]nfinity)")
+_THOUSANDS = re.compile(r" *[+-]?9{1,3}(?:,999)+ *")
+_ZERO_FIRST = re.compile(r"(?:^|\0) *[+-]?0[0-9]")
+_MOMENT = re.compile(
+    r"(\d{4}|\d\d?)([-/.])(\d\d?)\2(\d{4}|\d\d?)"
+    r"(?:([ T])(\d\d?):(\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?(Z|[+-]\d\d(?::?\d\d)?)?)?",
+    re.ASCII,
+)
+_PATTERN = re.compile(
+    r"%(-?)([Ymd])([-/.])%-?([Ymd])\3%(-?)([Ymd])"
+    r"(?:([ T])%(-?)H:%M(:%S)?(?:\.%(\d)f)?(.*))?"
+)
+_NS_YEARS = (1678, 2261)  # whole years that 64 bits of nanoseconds hold
+
+Order = Literal["ymd", "dmy", "mdy"]
+
+
+class NumberText(Frozen, extra="ignore"):
+    """How the numbers of a column are written.
+
+    low, high: the fewest and most digits after the point. whole: no cell has a point or an
+    exponent. exponents: some cells have one; very large and small numbers get one.
+    """
+
+    point: Literal[".", ","] = "."
+    low: int = 0
+    high: int = 0
+    whole: bool = False
+    exponents: Annotated[bool, BeforeValidator(lambda given: given is not False)] = False
+
+    @classmethod
+    def learn(cls, shapes: Collection[str], *, comma: bool = False) -> Self | None:
+        """The format that all shapes of a column have, or None where one is no plain number.
+
+        comma: whether `1,5` may be a number.
+
+        >>> found = NumberText.learn({"9.99", "99.99"})
+        >>> found.low, found.high
+        (2, 2)
+        """
+        finite = [shape for shape in shapes if not _INFINITE.fullmatch(shape)]
+        parts = [_SHAPE_OF_NUMBER.fullmatch(shape) for shape in finite]
+        numbers = [part for part in parts if part and (part[1] or part[3])]
+        points = {part[2] for part in numbers} - {None}
+        if not numbers or len(numbers) < len(parts) or len(points) > 1:
+            return None
+        if points == {","} and not comma:
+            return None
+        digits = [len(part[3] or "") for part in numbers if not part[4]]
+        exponents = len(digits) < len(numbers)
+        return cls.model_validate(
+            {
+                "point": "," if points == {","} else ".",
+                "low": min(digits, default=0),
+                "high": max(digits, default=0),
+                "whole": not points and not exponents and len(finite) == len(shapes),
+                "exponents": exponents,
+            }
+        )
+
+    def read(self, cells: Sequence[str]) -> NDArray[np.int64] | NDArray[np.float64]:
+        """The cells as int64 where `whole`, else float64, (N,), each the nearest to its text.
+
+        Raises OverflowError for whole numbers beyond 64 bits.
+        """
+        if self.whole:
+            return np.fromiter(map(int, cells), np.int64, len(cells))
+        if self.point == ",":
+            cells = [cell.replace(",", ".") for cell in cells]
+        return np.fromiter(map(float, cells), np.float64, len(cells))
+
+    def write(self, values: NDArray[Any]) -> list[str]:
+        """Finite numbers (N,) as the column writes its own."""
+        if self.whole and values.dtype.kind == "f" and (np.abs(values) < 2**63).all():
+            values = np.rint(values).astype(np.int64)
+        if self.whole and values.dtype.kind in "iu":
+            return list(map(str, values.tolist()))
+        numbers = values.astype(np.float64)
+        if self.high <= MOST_DECIMALS and not self.exponents:
+            numbers = np.round(numbers, self.high)
+        return [self._cell(repr(number)) for number in (numbers + 0.0).tolist()]  # no -0
+
+    def _cell(self, text: str) -> str:
+        """A number's shortest text -> with this point, and zeros up to `low` digits after it."""
+        if "e" in text:  # beyond 1e16, or below 1e-4
+            if self.exponents:
+                return text.replace(".", self.point)
+            text = format(Decimal(text), "f")
+        before, _, after = text.partition(".")
+        after = "0" * self.low if after in ("", "0") else after.ljust(self.low, "0")
+        return f"{before}{self.point}{after}" if after else before
+
+
+class MomentText(Frozen, extra="ignore"):
+    """How the dates and times of a column are written.
+
+    separator: between the parts of the date. padded: `05`, not `5`. joiner: between date and time;
+    "" for dates alone. seconds: whether they are written; fraction: the fewest and most digits
+    behind them. zone: "" for none, else what is written: `Z`, `+01:00`.
+    """
+
+    order: Order = "ymd"
+    separator: Literal["-", "/", "."] = "-"
+    padded: bool = True
+    joiner: Literal["", " ", "T"] = ""
+    padded_hour: bool = True
+    seconds: bool = True
+    fraction: tuple[int, int] = (0, 0)
+    zone: str = ""
+
+    @classmethod
+    def learn(cls, shapes: Collection[str]) -> tuple[Self, ...]:
+        """The formats that all shapes of a column may have, the likelier first; mostly one or none.
+
+        Days and months cannot be told apart by shape: `/` has the month first, `.` and `-` the day.
+
+        >>> [how.order for how in MomentText.learn({"99/99/9999"})]
+        ['mdy', 'dmy']
+        """
+        parts = [_MOMENT.fullmatch(shape) for shape in shapes]
+        moments = [part for part in parts if part and (len(part[1]) == 4) != (len(part[4]) == 4)]
+        kinds = {
+            (m[2], m[5] or "", m[8] is not None, (m[10] or "").lstrip("+-"), len(m[1]) == 4)
+            for m in moments
+        }
+        if len(kinds) != 1 or len(moments) < len(shapes):
+            return ()
+        separator, joiner, seconds, zone, year_first = kinds.pop()
+        short = {len(m[3]) for m in moments} | {len(m[4 if year_first else 1]) for m in moments}
+        digits = [len(m[9] or "") for m in moments]
+        other: tuple[Order, ...] = ("mdy", "dmy") if separator == "/" else ("dmy", "mdy")
+        return tuple(
+            cls.model_validate(
+                {
+                    "order": order,
+                    "separator": separator,
+                    "padded": short == {2},
+                    "joiner": joiner,
+                    "padded_hour": all(len(m[6] or "99") == 2 for m in moments),
+                    "seconds": seconds or not joiner,
+                    "fraction": (min(digits), max(digits)),
+                    "zone": zone,
+                }
+            )
+            for order in (("ymd",) if year_first else other)
+        )
+
+    @classmethod
+    def of_pattern(cls, pattern: str) -> Self:
+        """The format that `pattern` names."""
+        match = _PATTERN.fullmatch(pattern)
+        assert match is not None, f"{pattern!r} is no pattern of moments"
+        return cls.model_validate(
+            {
+                "order": (match[2] + match[4] + match[6]).lower(),
+                "separator": match[3],
+                "padded": not (match[1] or match[5]),
+                "joiner": match[7] or "",
+                "padded_hour": not match[8],
+                "seconds": bool(match[9]) or not match[7],
+                "fraction": (int(match[10] or 0), int(match[10] or 0)),
+                "zone": match[11] or "",
+            }
+        )
+
+    @property
+    def pattern(self) -> str:
+        """The format in the words of strptime, for a column's description.
+
+        >>> MomentText(order="dmy", separator=".", joiner=" ", seconds=False).pattern
+        '%d.%m.%Y %H:%M'
+        """
+        short = "%" if self.padded else "%-"
+        parts = {"y": "%Y", "m": f"{short}m", "d": f"{short}d"}
+        date = self.separator.join(parts[part] for part in self.order)
+        if not self.joiner:
+            return date
+        clock = ("%H:%M" if self.padded_hour else "%-H:%M") + ":%S" * self.seconds
+        fraction = f".%{self.fraction[1]}f" if self.fraction[1] else ""
+        return f"{date}{self.joiner}{clock}{fraction}{self.zone}"
+
+    @property
+    def unit(self) -> Literal["D", "m", "s", "ms", "us", "ns"]:
+        """The coarsest unit that holds every moment written so."""
+        if not self.joiner:
+            return "D"
+        if not self.seconds:
+            return "m"
+        digits = self.fraction[1]
+        return "s" if digits == 0 else "ms" if digits <= 3 else "us" if digits <= 6 else "ns"
+
+    def read(self, cells: Sequence[str]) -> NDArray[np.datetime64]:
+        """The cells as datetime64 of `unit` (N,), in UTC where they name a zone.
+
+        Raises ValueError where one is no moment: a 30th of February, an hour 25.
+        """
+        if not cells:
+            return np.empty(0, f"datetime64[{self.unit}]")
+        parts = [match.groups() for match in map(_MOMENT.fullmatch, cells) if match]
+        if len(parts) < len(cells):
+            raise ValueError("a cell is written otherwise")
+        first, _, second, third, _, hour, minute, second_, fraction, zone = zip(*parts, strict=True)
+        by_part = dict(zip(self.order, (first, second, third), strict=True))
+        low, high = _NS_YEARS if self.unit == "ns" else (1, 9999)
+        if not all(low <= int(year) <= high for year in set(by_part["y"])):
+            raise ValueError("a year is out of range")
+        date = zip(by_part["y"], by_part["m"], by_part["d"], strict=True)
+        iso = [f"{y}-{m:0>2}-{d:0>2}" for y, m, d in date]
+        if self.joiner:
+            clock = zip(iso, hour, minute, second_, fraction, strict=True)
+            iso = [f"{d}T{h:0>2}:{m}:{s or '00'}.{f or '0'}" for d, h, m, s, f in clock]
+        moments = np.array(iso, dtype=f"datetime64[{'ns' if self.fraction[1] > 6 else 'us'}]")
+        if self.zone:
+            offsets = {one: _offset_s(one) for one in set(zone)}
+            moments -= np.array([offsets[one] for one in zone], dtype="timedelta64[s]")
+        return moments.astype(f"datetime64[{self.unit}]")
+
+    def write(self, moments: NDArray[np.datetime64]) -> list[str]:
+        """Moments (N,), UTC where the column names a zone, as the column writes its own."""
+        offset = np.timedelta64(_offset_s(self.zone), "s")
+        local = (moments + offset if self.zone else moments).astype(f"datetime64[{self.unit}]")
+        return [self._cell(iso) for iso in np.datetime_as_string(local).tolist()]
+
+    def _cell(self, iso: str) -> str:
+        date, _, clock = iso.partition("T")
+        year, month, day = date.split("-")
+        if not self.padded:
+            month, day = month.lstrip("0"), day.lstrip("0")
+        parts = {"y": year, "m": month, "d": day}
+        text = self.separator.join(parts[part] for part in self.order)
+        if not self.joiner:
+            return text
+        before, _, after = clock.partition(".")
+        if not self.padded_hour and before.startswith("0"):
+            before = before[1:]
+        low, high = self.fraction
+        after = after[:high].rstrip("0").ljust(low, "0") if low < high else after[:high]
+        return f"{text}{self.joiner}{before}{'.' * bool(after)}{after}{self.zone}"
+
+
+def shapes_of(cells: Iterable[str]) -> set[str]:
+    """The distinct shapes of cells without NUL."""
+    joined = "\0".join(cells).encode("utf-8", "surrogatepass")
+    shapes = set(joined.translate(_NINES).split(b"\0"))
+    return {shape.decode("utf-8", "surrogatepass") for shape in shapes}
+
+
+def starts_with_zero(cells: Iterable[str]) -> bool:
+    """Whether some number is written with a zero that says nothing (`007`): then it is a code."""
+    return _ZERO_FIRST.search("\0".join(cells)) is not None
+
+
+def looks_like_thousands(shapes: Collection[str]) -> bool:
+    """Whether every comma of a column may part thousands: `1,234`."""
+    commas = [shape for shape in shapes if "," in shape]
+    return bool(commas) and all(_THOUSANDS.fullmatch(shape) for shape in commas)
 
 
 def text_numbers(
@@ -35,85 +295,94 @@ def text_numbers(
     """
     codes, distinct = coded(series)
     texts = [str(cell) for cell in distinct]
-    _check_all(series, codes, [_NUMBER.fullmatch(text) is not None for text in texts], "a number")
-    if all(_WHOLE.fullmatch(text) for text in texts):
-        return np.array([*map(int, texts), 0], dtype=np.int64)[codes], "whole", 0
-    numbers = np.array([*map(float, texts), 0.0])[codes]
-    digits = {len(text.partition(".")[2]) for text in texts}
-    if len(digits) > 1 or any("e" in text.lower() for text in texts):
+    learned = [None if _INFINITE.fullmatch(t) else NumberText.learn(shapes_of([t])) for t in texts]
+    _check_all(series, codes, [how is not None for how in learned], "a number")
+    how = NumberText.learn(shapes_of(texts))
+    assert how is not None, "numbers with a point are numbers together"
+    if how.whole and max(map(len, texts)) <= 18:
+        return np.append(how.read(texts), 0)[codes], "whole", 0
+    numbers = np.append(how.model_copy(update={"whole": False}).read(texts), 0.0)[codes]
+    if how.exponents or how.low != how.high:
         return numbers, "shortest", None
-    return numbers, "fixed", digits.pop()
+    return numbers, "fixed", how.high
 
 
 def text_moments(series: Series) -> tuple[NDArray[np.int64], str]:
-    """((N,) ticks of the format's unit since 1970, anything where missing; the format).
+    """((N,) ticks of the format's unit since 1970, anything where missing; the format's pattern).
 
     Raises DataError naming the first cell that is not written as the others.
     """
     codes, distinct = coded(series)
     texts = [str(cell) for cell in distinct]
-    best: tuple[int, str, list[bool]] = (-1, "", [])
-    for pattern, unit in _MOMENTS.items():
-        read = [_moment(text, unit, pattern) for text in texts]
-        good = [moment is not None for moment in read]
-        if all(good):
-            ticks = [int(m.astype(np.int64)) for m in read if m is not None]
-            return np.array([*ticks, 0], dtype=np.int64)[codes], pattern
-        best = max(best, (sum(good), pattern, good))
-    _check_all(series, codes, best[2], "a date like 2024-01-31 or 2024-01-31 18:30:00")
-    raise AssertionError("a cell that no format reads is named above")
+    for how in MomentText.learn(shapes_of(texts)):
+        if _readable(how, texts):
+            how = how.model_copy(update={"zone": zone_of(texts[0])})
+            return np.append(how.read(texts).astype(np.int64), 0)[codes], how.pattern
+    kinds = [
+        {
+            (how.order, how.separator, how.joiner, how.seconds)
+            for how in MomentText.learn(shapes_of([text]))
+            if _readable(how, [text])
+        }
+        for text in texts
+    ]
+    most = Counter(kind for one in kinds for kind in one).most_common(1)
+    good = [bool(most) and most[0][0] in one for one in kinds]
+    _check_all(series, codes, good, "a date like 2024-01-31 or 2024-01-31 18:30:00")
+    raise DataError(f"column {series.name!r}: its dates are written in more than one way")
 
 
 def unit_of_format(pattern: str) -> str:
     """The unit of the ticks of `text_moments`."""
-    return _MOMENTS[pattern]
+    return MomentText.of_pattern(pattern).unit
 
 
 def number_texts(
-    numbers: Any, missing: NDArray[np.bool_], style: str, decimals: int | None, dtype: Any
+    numbers: NDArray[Any], missing: MissingMask, style: str, decimals: int | None, dtype: Any
 ) -> Any:
     """Numbers (N,) written as `text_numbers` found them, in the dtype of text."""
-
-    def written(number: float) -> str:
-        if style == "whole":
-            return str(int(number))
-        if decimals is None:
-            return repr(number)
-        text = f"{number:.{decimals}f}"
-        return text if style == "fixed" or "." not in text else text.rstrip("0").rstrip(".")
-
-    return _written(numbers, missing, written, dtype)
+    low = (decimals or 0) if style == "fixed" else 0
+    high = MOST_DECIMALS + 1 if decimals is None else decimals
+    how = NumberText(low=low, high=high, whole=style == "whole", exponents=decimals is None)
+    return _written(numbers, missing, how, dtype)
 
 
-def moment_texts(
-    ticks: NDArray[np.int64], missing: NDArray[np.bool_], pattern: str, dtype: Any
-) -> Any:
+def moment_texts(ticks: NDArray[np.int64], missing: MissingMask, pattern: str, dtype: Any) -> Any:
     """Ticks (N,) of the format's unit written in it, in the dtype of text."""
-    unit = _MOMENTS[pattern]
-
-    def written(tick: int) -> str:
-        text = str(np.datetime64(int(tick), unit))  # type: ignore[call-overload]
-        return text if "T" in pattern else text.replace("T", " ")
-
-    return _written(ticks, missing, written, dtype)
+    how = MomentText.of_pattern(pattern)
+    return _written(ticks.view(f"datetime64[{how.unit}]"), missing, how, dtype)
 
 
-def _moment(text: str, unit: str, pattern: str) -> np.datetime64 | None:
-    if len(text) not in (10, 16, 19) or ("T" in text) != ("T" in pattern):
-        return None
+def zone_of(cell: str) -> str:
+    """The zone that a moment names, as it is written; "" for none."""
+    match = _MOMENT.fullmatch(cell)
+    return match[10] or "" if match else ""
+
+
+def _readable(how: MomentText, texts: Sequence[str]) -> bool:
     try:
-        moment = np.datetime64(text)
+        how.read(texts)
     except ValueError:
-        return None
-    iso = str(moment) if "T" in pattern else str(moment).replace("T", " ")
-    return moment if iso == text and np.datetime_data(moment.dtype)[0] == unit else None
+        return False
+    return True
 
 
-def _written(numbers: Any, missing: NDArray[np.bool_], written: Any, dtype: Any) -> Any:
-    distinct, inverse = np.unique(numbers[~missing], return_inverse=True)
-    codes = np.full(len(numbers), -1, dtype=np.int32)
+def _offset_s(zone: str) -> int:
+    """Seconds east of UTC of what follows a time: `Z`, `+01:00`, `-0330`, `+02` or nothing."""
+    if not zone or zone == "Z":
+        return 0
+    digits = zone[1:].replace(":", "").ljust(4, "0")
+    seconds = int(digits[:2]) * 3600 + int(digits[2:]) * 60
+    return -seconds if zone[0] == "-" else seconds
+
+
+def _written(
+    values: NDArray[Any], missing: MissingMask, how: NumberText | MomentText, dtype: Any
+) -> Any:
+    distinct, inverse = np.unique(values[~missing], return_inverse=True)
+    codes = np.full(len(values), -1, dtype=np.int32)
     codes[~missing] = inverse
-    return cells_of(codes, level_cells([written(v) for v in distinct.tolist()], dtype), None)
+    return cells_of(codes, level_cells(how.write(distinct), dtype), None)
 
 
 def _check_all(series: Series, codes: NDArray[np.int64], good: list[bool], what: str) -> None:
