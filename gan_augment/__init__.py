@@ -22,7 +22,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from gan_augment.config import EvaluationOptions, FitOptions, TopUp
     from gan_augment.data.contract import LabelledImages, LabelledTable
-    from gan_augment.data.readers import read_images
+    from gan_augment.data.images.reader import read_images
     from gan_augment.data.tables.reader import read_frame, read_table
     from gan_augment.errors import DataError, GanAugmentError, UsageError
     from gan_augment.evaluation.amount import Amount
@@ -56,7 +56,7 @@ _HOMES = {
     "evaluate": "gan_augment.sklearn_api.evaluating",
     "make_pipeline": "gan_augment.sklearn_api",
     "read_frame": "gan_augment.data.tables.reader",
-    "read_images": "gan_augment.data.readers",
+    "read_images": "gan_augment.data.images.reader",
     "read_table": "gan_augment.data.tables.reader",
 }
 

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gan_augment.data.image_files.export import png_bytes
+from gan_augment.data.images.png_folder import png_bytes
 
 COMMAND = [sys.executable, "-m", "gan_augment_cli"]
 COMMON, RARE = 8_000, (1_400, 1_300, 1_300)

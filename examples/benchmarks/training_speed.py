@@ -24,7 +24,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from gan_augment.data.batches import PairedBatches
 from gan_augment.data.contract import LabelledImages
-from gan_augment.data.image_files.export import png_bytes
+from gan_augment.data.images.png_folder import png_bytes
 from gan_augment.devices import choose_machine, threads
 from gan_augment.networks.geometry import Geometry
 from gan_augment.recipes import resolve_recipe

@@ -1,8 +1,10 @@
-"""Arrays as labelled images: one stated rule for every kind of pixel. No image files."""
+"""Arrays, and .npz files of arrays, as labelled images: one stated rule for every kind of pixel."""
 
 from __future__ import annotations
 
 import logging
+import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,13 +12,27 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gan_augment.data.contract import LabelledImages
-from gan_augment.data.duplicates import digest, join_groups, same_rows
+from gan_augment.data.groups import digest, group_codes, join_groups, same_rows
 from gan_augment.data.labels import encode_labels
-from gan_augment.data.npz import read_npz
 from gan_augment.errors import DataError
 
 _log = logging.getLogger(__name__)
+_MOST_ARRAY_BYTES = 8 << 30  # of one array in a file
+_KEYS = "x or images (N, H, W[, C]), y or labels (N,), and if wanted class_names, groups, ids"
 _BLOCK = 1024  # rows converted at a time, so that no float copy of everything exists
+_DAMAGED = (
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    NotImplementedError,
+    ValueError,
+    TypeError,
+    KeyError,
+    OverflowError,
+    RuntimeError,
+    SyntaxError,
+)
+"""What NumPy and zipfile raise for a file that is damaged or something else."""
 FAINT = 64
 """Images whose brightest pixel is below this are called dark."""
 
@@ -49,7 +65,7 @@ def from_arrays(
 def from_npz(path: str | Path) -> LabelledImages:
     """Labelled images from an .npz file: x | images, y | labels, and class_names, groups, ids.
 
-    The images keep their size; `readers.read_images` brings them to a model's. Raises DataError.
+    The images keep their size; `read_images` brings them to a model's. Raises DataError.
     """
     arrays = read_npz(Path(path))
     pixels, note = to_uint8(arrays["x"])
@@ -90,6 +106,57 @@ def label_pixels(
         ids=_row_ids(len(labels)) if ids is None else np.asarray(ids).astype(np.str_),
         groups=join_groups(len(labels), same, group_codes(groups, len(labels))),
         class_names=names,
+    )
+
+
+def read_npz(path: Path) -> dict[str, NDArray[np.generic]]:
+    """Arrays of an .npz file by the names x, y and, where there, class_names, groups and ids.
+
+    `images` is another name of x, `labels` one of y; other arrays are not read. No pickle is.
+    Raises DataError for missing arrays, Python objects, and anything damaged.
+    """
+    try:
+        with path.open("rb") as file:
+            archive = np.load(file, allow_pickle=False)
+            if not isinstance(archive, np.lib.npyio.NpzFile):
+                raise zipfile.BadZipFile("it is a single array")
+            keys = {"x": _one_of(path, archive.files, "x", "images")}
+            keys["y"] = _one_of(path, archive.files, "y", "labels")
+            keys |= {name: name for name in ("class_names", "groups", "ids") if name in archive}
+            assert archive.zip is not None
+            for key in keys.values():
+                size = archive.zip.getinfo(f"{key}.npy").file_size
+                if size > _MOST_ARRAY_BYTES:
+                    raise DataError(
+                        f"{key!r} takes {size >> 20} MiB, and {_MOST_ARRAY_BYTES >> 20} MiB are "
+                        "the limit"
+                    )
+            arrays = {name: archive[key] for name, key in keys.items()}
+        if not all(isinstance(array, np.ndarray) for array in arrays.values()):
+            raise ValueError("a part is no array")
+        return arrays
+    except DataError:
+        raise
+    except MemoryError:
+        raise DataError(f"{str(path)!r} does not fit into memory") from None
+    except OSError as error:
+        raise DataError(f"{str(path)!r} cannot be read: {error.strerror or error}") from None
+    except _DAMAGED as error:
+        if "Object arrays" in str(error):
+            raise DataError(
+                f"{str(path)!r} holds Python objects; save them as numbers or text: y.astype(str)"
+            ) from None
+        raise DataError(f"{str(path)!r} is no intact .npz file: {error}") from None
+
+
+def _one_of(path: Path, names: Sequence[str], *known: str) -> str:
+    fitting = [name for name in known if name in names]
+    if len(fitting) == 1:
+        return fitting[0]
+    listed = ", ".join(repr(name) for name in names[:12]) or "nothing"
+    raise DataError(
+        f"{str(path)!r} holds {listed}; expected exactly one of {' and '.join(known)}. "
+        f"The arrays of an .npz file are {_KEYS}."
     )
 
 
@@ -168,21 +235,6 @@ def _with_channels(values: NDArray[np.generic]) -> NDArray[np.generic]:
             "expected channels last: pass x.transpose(0, 2, 3, 1), in torch x.permute(0, 2, 3, 1)"
         )
     return values
-
-
-def group_codes(groups: ArrayLike | None, n: int) -> NDArray[np.int64] | None:
-    """Any labels of groups as int64 (n,); negative numbers, NaN and empty strings: -1 (alone)."""
-    if groups is None:
-        return None
-    values = np.asarray(groups)
-    if values.shape != (n,):
-        raise DataError(f"groups have shape {values.shape}; expected ({n},), one a row")
-    if values.dtype.kind == "O":
-        values = values.astype(str)
-    codes = np.unique(values, return_inverse=True)[1].astype(np.int64)
-    if values.dtype.kind in "ifU":
-        codes[values == "" if values.dtype.kind == "U" else ~(values >= 0)] = -1
-    return codes
 
 
 def _row_ids(n: int) -> NDArray[np.str_]:

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gan_augment.data.contract import LabelledImages
-from gan_augment.data.mapped import release
+from gan_augment.data.images.memmap import drop_pages
 from gan_augment.data.pixels import to_network
 from gan_augment.randomness import generator
 
-RELEASE_EVERY_STEPS = 16  # of 64 rows: at most 64 MiB of a mapped file count as the process's own
+_DROP_PAGES_EVERY = 16  # of 64 rows: at most 64 MiB of a mapped file count as the process's own
 
 
 @dataclass(frozen=True)
@@ -98,8 +98,8 @@ class PairedBatches:
         """The batch of one step."""
         index = self._rows.draw(self._size, generator(seed, "batches", step, turn))
         x = to_network(self._data.pixels[index], self._padded).to(self._device)
-        if step % RELEASE_EVERY_STEPS == 0:
-            release(self._data.pixels)
+        if step % _DROP_PAGES_EVERY == 0:
+            drop_pages(self._data.pixels)
         y = torch.from_numpy(self._data.labels[index]).to(self._device)
         return Batch(x, y, index)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Self, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,15 +17,73 @@ if TYPE_CHECKING:
 SMALLEST_SIDE_PX = 8
 
 
-@dataclass(frozen=True)
-class LabelledImages:
-    """Labelled pictures of one size.
+class LabelledRows:
+    """What labelled images and labelled tables share.
 
-    pixels: uint8 0..255, (N, H, W, C), any C >= 1, H and W >= 8 px; in memory or memory-mapped.
     labels: int64 (N,), indices into `class_names`.
     ids: str (N,), unique; they survive every split and are what "seen" means.
     groups: int64 (N,) or None; rows of one group stay on one side of any split (-1: alone).
     class_names: one unique non-empty string a class, or None for "0", "1", ....
+    """
+
+    labels: NDArray[np.int64]
+    ids: NDArray[np.str_]
+    groups: NDArray[np.int64] | None
+    class_names: tuple[str, ...] | None
+
+    def __post_init__(self) -> None:
+        if self.class_names is None:
+            classes = int(self.labels.max()) + 1 if len(self.labels) else 0
+            object.__setattr__(self, "class_names", tuple(str(i) for i in range(classes)))
+        self._check_features()
+        _check_rows(self)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Class names by label index."""
+        return self.class_names or ()
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Rows of each class, {name: n}, in class order, zeros included."""
+        n = np.bincount(self.labels, minlength=len(self.names)).tolist()
+        return dict(zip(self.names, n, strict=True))
+
+    def take(self, rows: Sequence[int] | NDArray[np.int64]) -> Self:
+        """The given rows, in the given order, ids and groups with them."""
+        index = np.asarray(rows, dtype=np.int64)
+        taken: Self = replace(  # type: ignore[type-var]  # both subclasses are dataclasses
+            self,
+            labels=self.labels[index],
+            ids=self.ids[index],
+            groups=None if self.groups is None else self.groups[index],
+            **self._features_of(index),
+        )
+        return taken
+
+    def _check_features(self) -> None:
+        """Raise DataError unless the pixels or the frame are as they must be."""
+        raise NotImplementedError
+
+    def _features_of(self, index: NDArray[np.int64]) -> dict[str, Any]:
+        """The pixels or the frame of some rows, by the name of their field."""
+        raise NotImplementedError
+
+    def _n_features(self) -> int:
+        """How many rows the pixels or the frame hold."""
+        raise NotImplementedError
+
+
+@final
+@dataclass(frozen=True)
+class LabelledImages(LabelledRows):
+    """Labelled pictures of one size.
+
+    pixels: uint8 0..255, (N, H, W, C), any C >= 1, H and W >= 8 px; in memory or memory-mapped.
+    labels, ids, groups, class_names: as in `LabelledRows`.
     Raises DataError on construction where these do not hold. Never copies or changes the arrays.
     """
 
@@ -35,51 +93,41 @@ class LabelledImages:
     groups: NDArray[np.int64] | None = None
     class_names: tuple[str, ...] | None = None
 
-    def __post_init__(self) -> None:
-        if self.class_names is None:
-            object.__setattr__(self, "class_names", _numbered(self.labels))
-        _check_pixels(self)
-        _check_rows(self, len(self.pixels))
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Class names by label index."""
-        return self.class_names or ()
-
     @property
     def image_shape(self) -> tuple[int, int, int]:
         """(height, width, channels) in px, px, channels."""
         height, width, channels = self.pixels.shape[1:]
         return int(height), int(width), int(channels)
 
-    @property
-    def counts(self) -> dict[str, int]:
-        """Rows of each class, {name: n}, in class order, zeros included."""
-        return _counts(self)
+    def _check_features(self) -> None:
+        pixels = self.pixels
+        if pixels.dtype != np.uint8 or pixels.ndim != 4:
+            raise DataError(
+                f"pixels are {pixels.dtype} of shape {pixels.shape}; expected uint8 of shape "
+                "(N, H, W, C). gan_augment.data.arrays.from_arrays converts other arrays."
+            )
+        if min(pixels.shape[1:3]) < SMALLEST_SIDE_PX or pixels.shape[3] < 1:
+            raise DataError(
+                f"images of {pixels.shape[1]} x {pixels.shape[2]} px with {pixels.shape[3]} "
+                f"channels; expected at least {SMALLEST_SIDE_PX} px a side and one channel. "
+                "Enlarge them first."
+            )
 
-    def take(self, rows: Sequence[int] | NDArray[np.int64]) -> LabelledImages:
-        """The given rows, in the given order, ids and groups with them."""
-        index = np.asarray(rows, dtype=np.int64)
-        groups = None if self.groups is None else self.groups[index]
-        return replace(
-            self,
-            pixels=self.pixels[index],
-            labels=self.labels[index],
-            ids=self.ids[index],
-            groups=groups,
-        )
+    def _features_of(self, index: NDArray[np.int64]) -> dict[str, Any]:
+        return {"pixels": self.pixels[index]}
+
+    def _n_features(self) -> int:
+        return len(self.pixels)
 
 
+@final
 @dataclass(frozen=True)
-class LabelledTable:
+class LabelledTable(LabelledRows):
     """Labelled rows of a table.
 
     frame: the feature columns only (no target), (N, columns), any dtypes, in the user's order and
     with the user's index; column names are unique.
-    labels, ids, groups, class_names: as in `LabelledImages`.
+    labels, ids, groups, class_names: as in `LabelledRows`.
     Raises DataError on construction where these do not hold. Never copies or changes the frame.
     """
 
@@ -89,79 +137,29 @@ class LabelledTable:
     groups: NDArray[np.int64] | None = None
     class_names: tuple[str, ...] | None = None
 
-    def __post_init__(self) -> None:
-        if self.class_names is None:
-            object.__setattr__(self, "class_names", _numbered(self.labels))
-        _check_frame(self.frame)
-        _check_rows(self, len(self.frame))
+    def _check_features(self) -> None:
+        columns = getattr(self.frame, "columns", None)
+        if columns is None or not hasattr(self.frame, "iloc"):
+            raise DataError(
+                f"the table is a {type(self.frame).__name__}; expected a pandas DataFrame. "
+                "gan_augment.read_frame converts other containers."
+            )
+        if not columns.is_unique:
+            twice = list(dict.fromkeys(columns[columns.duplicated()].tolist()))
+            raise DataError(
+                f"columns {twice} occur more than once; expected unique column names. Rename or "
+                "drop the copies."
+            )
 
-    def __len__(self) -> int:
-        return len(self.labels)
+    def _features_of(self, index: NDArray[np.int64]) -> dict[str, Any]:
+        return {"frame": self.frame.iloc[index]}
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Class names by label index."""
-        return self.class_names or ()
-
-    @property
-    def counts(self) -> dict[str, int]:
-        """Rows of each class, {name: n}, in class order, zeros included."""
-        return _counts(self)
-
-    def take(self, rows: Sequence[int] | NDArray[np.int64]) -> LabelledTable:
-        """The given rows, in the given order, dtypes kept, ids and groups with them."""
-        index = np.asarray(rows, dtype=np.int64)
-        groups = None if self.groups is None else self.groups[index]
-        return replace(
-            self,
-            frame=self.frame.iloc[index],
-            labels=self.labels[index],
-            ids=self.ids[index],
-            groups=groups,
-        )
+    def _n_features(self) -> int:
+        return len(self.frame)
 
 
-def _numbered(labels: NDArray[np.int64]) -> tuple[str, ...]:
-    top = int(labels.max()) + 1 if len(labels) else 0
-    return tuple(str(i) for i in range(top))
-
-
-def _counts(data: LabelledImages | LabelledTable) -> dict[str, int]:
-    n = np.bincount(data.labels, minlength=len(data.names))
-    return {name: int(k) for name, k in zip(data.names, n, strict=True)}
-
-
-def _check_frame(frame: DataFrame) -> None:
-    columns = getattr(frame, "columns", None)
-    if columns is None or not hasattr(frame, "iloc"):
-        raise DataError(
-            f"the table is a {type(frame).__name__}; expected a pandas DataFrame. "
-            "gan_augment.data.tables.reader.read_frame converts other containers."
-        )
-    if not columns.is_unique:
-        twice = list(dict.fromkeys(columns[columns.duplicated()].tolist()))
-        raise DataError(
-            f"columns {twice} occur more than once; expected unique column names. Rename or drop "
-            "the copies."
-        )
-
-
-def _check_pixels(data: LabelledImages) -> None:
-    pixels = data.pixels
-    if pixels.dtype != np.uint8 or pixels.ndim != 4:
-        raise DataError(
-            f"pixels are {pixels.dtype} of shape {pixels.shape}; expected uint8 of shape "
-            "(N, H, W, C). gan_augment.data.arrays.from_arrays converts other arrays."
-        )
-    if min(pixels.shape[1:3]) < SMALLEST_SIDE_PX or pixels.shape[3] < 1:
-        raise DataError(
-            f"images of {pixels.shape[1]} x {pixels.shape[2]} px with {pixels.shape[3]} channels; "
-            f"expected at least {SMALLEST_SIDE_PX} px a side and one channel. Enlarge them first."
-        )
-
-
-def _check_rows(data: LabelledImages | LabelledTable, n: int) -> None:
-    labels, k = data.labels, len(data.names)
+def _check_rows(data: LabelledRows) -> None:
+    n, labels, k = data._n_features(), data.labels, len(data.names)
     if labels.dtype != np.int64 or labels.shape != (n,):
         raise DataError(f"labels are {labels.dtype} {labels.shape}; expected int64 ({n},)")
     if n and (labels.min() < 0 or labels.max() >= k):

@@ -27,14 +27,14 @@ from torch.utils.data import (
 from gan_augment import global_generators
 from gan_augment.data.arrays import label_pixels
 from gan_augment.data.contract import LabelledImages, LabelledTable
-from gan_augment.data.labels import encode_labels
-from gan_augment.data.sizing import (
+from gan_augment.data.images.resize import (
     LONGEST_SIDE_PX,
     checked_resize,
     checked_size,
     model_size,
     resize_image,
 )
+from gan_augment.data.labels import encode_labels
 from gan_augment.data.tables.inference import MOST_REAL_LABELS
 from gan_augment.data.torch_items import (
     ImageFormat,

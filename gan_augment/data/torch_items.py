@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from gan_augment.data.sizing import resize_batch
+from gan_augment.data.images.resize import resize_batch
 from gan_augment.errors import DataError, UsageError, did_you_mean
 
 Key = Hashable

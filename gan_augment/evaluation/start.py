@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Any
 
 from gan_augment.data.contract import LabelledImages, LabelledTable
-from gan_augment.data.duplicates import digest, join_groups, near_duplicates, same_rows
-from gan_augment.data.readers import data_sha256
+from gan_augment.data.groups import digest, join_groups, near_duplicates, same_rows
+from gan_augment.data.images.reader import data_sha256
 from gan_augment.data.tables.cells import row_hashes, table_sha256
 from gan_augment.data.tables.inference import infer_schema
 from gan_augment.data.tables.schema import Overrides

@@ -24,7 +24,7 @@ from sklearn.utils.validation import (
     has_fit_parameter,
 )
 
-from gan_augment.data.arrays import group_codes
+from gan_augment.data.groups import group_codes
 from gan_augment.errors import UsageError
 from gan_augment.evaluation.amount import (
     Amount,

@@ -11,10 +11,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gan_augment.config import TopUp
-from gan_augment.data.arrays import group_codes
 from gan_augment.data.contract import LabelledImages, LabelledTable
-from gan_augment.data.duplicates import join_groups
-from gan_augment.data.readers import ReadImages
+from gan_augment.data.groups import group_codes, join_groups
+from gan_augment.data.images.reader import ReadImages
 from gan_augment.data.tables.inference import column_names
 from gan_augment.data.tables.reader import ReadTable, moments, read_frame, set_aside
 from gan_augment.data.tables.schema import Overrides

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from gan_augment.data.contract import LabelledImages, LabelledTable
-from gan_augment.data.sizing import LONGEST_SIDE_PX
+from gan_augment.data.images.resize import LONGEST_SIDE_PX
 from gan_augment.data.tables.schema import Column, TableSchema
 from gan_augment.errors import DivergedError
 from gan_augment.sklearn_api.settings import Settings

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from gan_augment import devices
 from gan_augment.data.contract import LabelledImages
-from gan_augment.data.readers import data_sha256
+from gan_augment.data.images.reader import data_sha256
 from gan_augment.data.topup_plan import choose_classes
 from gan_augment.devices import Machine, Precision, choose_machine
 from gan_augment.errors import (

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from gan_augment.data.sizing import checked_size
+from gan_augment.data.images.resize import checked_size
 from gan_augment.data.torch_items import (
     Normalize,
     Picture,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gan_augment.config import FitOptions
-from gan_augment.data.readers import ReadImages, data_sha256
+from gan_augment.data.images.reader import ReadImages, data_sha256
 from gan_augment.data.tables.cells import table_sha256
 from gan_augment.data.tables.reader import ReadTable
 from gan_augment.progress import Progress, Silent

@@ -8,9 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from gan_augment.config import FitOptions, TopUp
-from gan_augment.data.image_files.export import ManifestRow, Origin, check_png_channels
-from gan_augment.data.names import safe_names
-from gan_augment.data.readers import ReadImages, read_as_asked
+from gan_augment.data.images.png_folder import ManifestRow, Origin, check_png_channels, safe_names
+from gan_augment.data.images.reader import ReadImages
 from gan_augment.data.topup_plan import TopUpPlan, repeated_rows
 from gan_augment.errors import UsageError
 from gan_augment.progress import Progress, Silent
@@ -20,6 +19,7 @@ from gan_augment.workflows.matching import as_the_image_model, check_images_fit
 from gan_augment.workflows.model_facts import image_facts, model_facts, model_folder
 from gan_augment.workflows.originals import Originals, originals, repeat_name
 from gan_augment.workflows.output_folder import OutputFolder, check_apart, output_folder
+from gan_augment.workflows.reading import images_as_asked
 from gan_augment.workflows.topping_up import (
     AugmentResult,
     Job,
@@ -90,7 +90,7 @@ def augment(
     if about:
         options = as_the_image_model(options, about)
     with output_folder(out, "augment", resume=resume, overwrite=overwrite) as folder:
-        read = read_as_asked(source, options, progress)
+        read = images_as_asked(source, options, progress)
         check_png_channels(read.data.image_shape[2])
         if about:
             check_images_fit(read, about)
@@ -140,7 +140,7 @@ def plan_augment(
     check_apart(source, out)
     facts = image_facts(run)
     options = as_the_image_model(options, facts)
-    read = read_as_asked(source, options)
+    read = images_as_asked(source, options)
     check_images_fit(read, facts)
     job = job_of(source, out, read, top_up, options, Silent())
     follow_model(job, top_up, options, facts, Silent())

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gan_augment import errors
-from gan_augment.data.image_files.export import is_whole_png, write_png
+from gan_augment.data.images.png_folder import is_whole_png, write_png
 from gan_augment.errors import GanAugmentError, TooFewAcceptedError
 from gan_augment.processes import available_cores, worker_command, worker_environment
 from gan_augment.storage import load_meta, write_errors

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from gan_augment.data.image_files.contact_sheet import JudgedRow, contact_sheet
-from gan_augment.data.image_files.export import png_bytes
+from gan_augment.data.images.contact_sheet import JudgedRow, contact_sheet
+from gan_augment.data.images.png_folder import png_bytes
 from gan_augment.errors import OutputExistsError, UsageError
 from gan_augment.storage import write_file
 from gan_augment.synthesizers.image_gan import ImageGAN

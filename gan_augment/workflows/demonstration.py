@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from gan_augment.config import FitOptions, TopUp
 from gan_augment.data.contract import LabelledImages
-from gan_augment.data.image_files.export import write_png
-from gan_augment.data.readers import read_images
+from gan_augment.data.images.png_folder import write_png
+from gan_augment.data.images.reader import read_images
 from gan_augment.data.topup_plan import plan_topup
 from gan_augment.errors import OutputExistsError
 from gan_augment.progress import Progress, Silent

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from gan_augment.config import EvaluationOptions, FitOptions
 from gan_augment.data.contract import LabelledImages, LabelledTable
-from gan_augment.data.readers import ReadImages
+from gan_augment.data.images.reader import ReadImages
 from gan_augment.data.tables.reader import ReadTable, set_aside
 from gan_augment.data.tables.schema import Overrides
 from gan_augment.errors import UsageError

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from gan_augment.config import FitOptions
-from gan_augment.data.readers import ReadImages
+from gan_augment.data.images.reader import ReadImages
 from gan_augment.data.tables.reader import ReadTable
 from gan_augment.data.topup_plan import choose_classes, explain_rare
 from gan_augment.devices import Machine

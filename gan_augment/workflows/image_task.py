@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from gan_augment.config import FitOptions
 from gan_augment.data.contract import LabelledImages
-from gan_augment.data.image_files.contact_sheet import SheetRow, contact_sheet
-from gan_augment.data.image_files.export import png_bytes
-from gan_augment.data.readers import ReadImages, data_sha256
+from gan_augment.data.images.contact_sheet import SheetRow, contact_sheet
+from gan_augment.data.images.png_folder import png_bytes
+from gan_augment.data.images.reader import ReadImages, data_sha256
 from gan_augment.devices import Machine, choose_machine
 from gan_augment.errors import TooFewAcceptedError
 from gan_augment.progress import Progress

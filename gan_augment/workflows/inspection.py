@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from gan_augment.config import FitOptions
-from gan_augment.data.image_files.scan import Scan
-from gan_augment.data.image_files.scan_notes import refuse_bad
-from gan_augment.data.readers import read_images
+from gan_augment.data.images.reader import read_images
+from gan_augment.data.images.scan import Scan, refuse_bad
 from gan_augment.data.topup_plan import explain_rare, rare_classes
 from gan_augment.errors import UnreadableFilesError
 from gan_augment.progress import Progress

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from gan_augment.config import FitOptions
-from gan_augment.data.readers import ReadImages
+from gan_augment.data.images.reader import ReadImages
 from gan_augment.data.tables.reader import ReadTable
 from gan_augment.errors import DataError, UsageError
 from gan_augment.synthesizers.model_file import ModelMeta

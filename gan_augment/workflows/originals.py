@@ -11,11 +11,16 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_augment.data.arrays import to_uint8
+from gan_augment.data.arrays import read_npz, to_uint8
 from gan_augment.data.contract import LabelledImages
-from gan_augment.data.image_files.export import check_png_channels, is_whole_png, png_bytes
-from gan_augment.data.names import LONGEST_BYTES, folded, safe_name
-from gan_augment.data.npz import read_npz
+from gan_augment.data.images.png_folder import (
+    LONGEST_BYTES,
+    check_png_channels,
+    folded,
+    is_whole_png,
+    png_bytes,
+    safe_name,
+)
 from gan_augment.errors import DataError
 from gan_augment.storage import write_file
 

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from gan_augment.data.image_files.export import MANIFEST, ManifestRow, read_manifest, write_manifest
+from gan_augment.data.images.png_folder import MANIFEST, ManifestRow, read_manifest, write_manifest
 from gan_augment.errors import DataError, OutputExistsError, ResumeMismatchError, UsageError
 from gan_augment.storage import FolderLock, clean_stale, write_errors, write_file
 from gan_augment.storage.lock import LOCK_FILE

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from gan_augment.config import FitOptions
-from gan_augment.data import readers
-from gan_augment.data.readers import ReadImages
+from gan_augment.data.images.reader import ReadImages, read_images
 from gan_augment.data.tables.export import TABLE_SUFFIXES
 from gan_augment.data.tables.reader import ReadTable, read_table
 from gan_augment.data.tables.schema import Overrides
@@ -27,11 +26,25 @@ def read_as_asked(
     source = Path(source)
     if options.target is None:
         check_no_table(source, options)
-        return readers.read_as_asked(source, options, progress)
+        return images_as_asked(source, options, progress)
     _check_table(source, options)
     (progress or Silent()).phase("reading the table")
     columns = Overrides.checked({"columns": options.columns}, "column kinds")
     return read_table(source, options.target, columns)
+
+
+def images_as_asked(
+    source: str | Path, options: FitOptions, progress: Progress | None = None
+) -> ReadImages:
+    """Labelled images, read with the settings of a fit."""
+    return read_images(
+        source,
+        image_size=options.image_size,
+        resize=options.resize,
+        skip_bad=options.skip_bad,
+        workers=options.workers,
+        progress=progress,
+    )
 
 
 def check_no_table(source: Path, options: FitOptions) -> None:

@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from gan_augment.config import TopUp
-from gan_augment.data.image_files.export import ManifestRow, check_png_channels
-from gan_augment.data.names import safe_names
+from gan_augment.data.images.png_folder import ManifestRow, check_png_channels, safe_names
 from gan_augment.data.topup_plan import choose_classes, plan_topup
 from gan_augment.errors import TooFewAcceptedError, UsageError, unknown_class
 from gan_augment.progress import Progress, Silent

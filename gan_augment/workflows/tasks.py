@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gan_augment.config import FitOptions
-from gan_augment.data.readers import ReadImages
+from gan_augment.data.images.reader import ReadImages
 from gan_augment.data.tables.reader import ReadTable
 from gan_augment.devices import Machine
 from gan_augment.progress import Progress

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from gan_augment.config import FitOptions, TopUp
-from gan_augment.data.readers import ReadImages
+from gan_augment.data.images.reader import ReadImages
 from gan_augment.data.tables.reader import ReadTable
 from gan_augment.data.topup_plan import (
     TopUpPlan,

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gan_augment.data.image_files.decode import BadImageError, decode, header_size
+from gan_augment.data.images.decode import BadImageError, decode, header_size
 
 RNG = np.random.default_rng(1)
 COLOUR = RNG.integers(0, 256, (9, 14, 3), dtype=np.uint8)

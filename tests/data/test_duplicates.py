@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gan_augment.data.duplicates import join_groups, near_duplicates
+from gan_augment.data.groups import join_groups, near_duplicates
 
 
 def scenes(n: int = 40, side: int = 32, channels: int = 3, seed: int = 0) -> np.ndarray:

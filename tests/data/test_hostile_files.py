@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gan_augment.data.image_files import decode_pool
-from gan_augment.data.image_files.decode import BadImageError, decode, header_size
-from gan_augment.data.image_files.decode_pool import decode_files
-from gan_augment.data.readers import read_images
+from gan_augment.data.images import pool
+from gan_augment.data.images.decode import BadImageError, decode, header_size
+from gan_augment.data.images.pool import decode_files
+from gan_augment.data.images.reader import read_images
 from gan_augment.errors import DataError, GanAugmentError, UnreadableFilesError
 
 _spec = importlib.util.spec_from_file_location("crafted", Path(__file__).with_name("crafted.py"))
@@ -78,17 +78,17 @@ def test_a_file_that_takes_too_long_costs_only_itself(tmp_path):
 def test_a_file_that_kills_its_decoder_costs_only_itself(tmp_path, monkeypatch):
     (tmp_path / "dying_worker.py").write_text(
         "import os\n"
-        "from gan_augment.data.image_files import decode_worker\n"
-        "real = decode_worker.answer\n"
-        "def answer(request):\n"
-        "    if 'poison' in request['path']:\n"
+        "from gan_augment.data.images import pool\n"
+        "real = pool.decode_file\n"
+        "def decode_file(path, size, how):\n"
+        "    if 'poison' in str(path):\n"
         "        os.abort()\n"
-        "    return real(request)\n"
-        "decode_worker.answer = answer\n"
-        "decode_worker.main()\n"
+        "    return real(path, size, how)\n"
+        "pool.decode_file = decode_file\n"
+        "pool.main()\n"
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
-    monkeypatch.setattr(decode_pool, "_WORKER", "dying_worker")
+    monkeypatch.setattr(pool, "_WORKER", "dying_worker")
     paths = [tmp_path / f"{name}.png" for name in ("a", "poison1", "b", "poison2", "poison3", "c")]
     for path in paths:
         Image.new("L", (8, 8), 9).save(path)
@@ -98,7 +98,7 @@ def test_a_file_that_kills_its_decoder_costs_only_itself(tmp_path, monkeypatch):
 
 
 def test_a_decoder_that_does_not_start_is_one_clear_error(tmp_path, monkeypatch):
-    monkeypatch.setattr(decode_pool, "_WORKER", "no_such_module")
+    monkeypatch.setattr(pool, "_WORKER", "no_such_module")
     with pytest.raises(GanAugmentError, match="did not start"):
         decode_files([tmp_path / "a.png"], (8, 8))
 

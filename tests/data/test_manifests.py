@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from gan_augment.data.readers import read_images
+from gan_augment.data.images.reader import read_images
 from gan_augment.errors import DataError, UsageError
 
 

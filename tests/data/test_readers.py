@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gan_augment.data.readers import data_sha256, read_images
+from gan_augment.data.images.reader import data_sha256, read_images
 from gan_augment.errors import DataError, UnreadableFilesError, UsageError
 from gan_augment.processes import memory_limit_bytes
 
@@ -199,7 +199,7 @@ def test_the_data_hash_notices_every_change(folder):
 
 
 def test_more_pixels_than_memory_are_refused_before_any_is_decoded(folder, monkeypatch):
-    monkeypatch.setattr("gan_augment.data.image_files.scan.memory_limit_bytes", lambda: 1000)
+    monkeypatch.setattr("gan_augment.data.images.reader.memory_limit_bytes", lambda: 1000)
     with pytest.raises(DataError, match=r"5 images of 8 x 12 px need .* smaller --image-size"):
         read_images(folder(dog=2, cat=3))
 

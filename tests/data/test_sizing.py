@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gan_augment.data.sizing import checked_resize, checked_size, model_size, resize_image
+from gan_augment.data.images.resize import checked_resize, checked_size, model_size, resize_image
 from gan_augment.errors import UsageError
 
 SIDES = st.integers(4, 3000)

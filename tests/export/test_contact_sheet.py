@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gan_augment.data.image_files.contact_sheet import (
+from gan_augment.data.images.contact_sheet import (
     JudgedRow,
     SheetRow,
     as_rgb,

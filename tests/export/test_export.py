@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from gan_augment.data.image_files.export import (
+from gan_augment.data.images.png_folder import (
     ManifestRow,
     is_whole_png,
     png_bytes,

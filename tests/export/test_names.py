@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gan_augment.data.names import folded, safe_name, safe_names, true_name
+from gan_augment.data.images.png_folder import folded, safe_name, safe_names, true_name
 
 HOSTILE = [
     ".", "..", "...", "../../etc", "/etc/passwd", "a/b", "a\\b", "C:", "a\0b", "a\nb", "\x1b[2J",

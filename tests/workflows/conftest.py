@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from gan_augment.config import FitOptions
-from gan_augment.data.image_files.export import write_png
-from gan_augment.data.readers import read_images
+from gan_augment.data.images.png_folder import write_png
+from gan_augment.data.images.reader import read_images
 from gan_augment.synthesizers.image_gan import ImageGAN
 from gan_augment.workflows.fitting import fit
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from gan_augment.config import FitOptions
-from gan_augment.data.image_files.export import write_png
+from gan_augment.data.images.png_folder import write_png
 from gan_augment.errors import DivergedError
 from gan_augment.synthesizers.image_gan import ImageGAN
 from gan_augment.training import loop

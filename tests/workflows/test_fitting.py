@@ -19,7 +19,7 @@ import pytest
 from PIL import Image
 
 from gan_augment.config import FitOptions
-from gan_augment.data.readers import read_images
+from gan_augment.data.images.reader import read_images
 from gan_augment.errors import (
     DivergedError,
     NoRareClassError,

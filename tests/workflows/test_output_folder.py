@@ -2,7 +2,7 @@
 
 import pytest
 
-from gan_augment.data.image_files.export import ManifestRow, read_manifest, write_manifest
+from gan_augment.data.images.png_folder import ManifestRow, read_manifest, write_manifest
 from gan_augment.errors import (
     DataError,
     FolderInUseError,

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gan_augment.data.image_files.export import read_manifest
-from gan_augment.data.readers import read_images
+from gan_augment.data.images.png_folder import read_manifest
+from gan_augment.data.images.reader import read_images
 from gan_augment.errors import (
     ModelFileError,
     OutputExistsError,

@@ -9,7 +9,7 @@ from PIL import Image
 from gan_augment import GANAugmenter, TopUp
 from gan_augment.config import FitOptions
 from gan_augment.data.contract import LabelledImages
-from gan_augment.data.readers import read_images
+from gan_augment.data.images.reader import read_images
 from gan_augment.errors import OutputExistsError, UsageError
 from gan_augment.recipes import SelectionSettings, resolve_recipe
 from gan_augment.storage import load_bundle, save_bundle

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gan_augment.data.arrays import group_codes
 from gan_augment.data.contract import LabelledTable
+from gan_augment.data.groups import group_codes
 from gan_augment.data.tables.cells import row_hashes
 from gan_augment.data.tables.columns import plain
 from gan_augment.data.tables.containers import (

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gan_augment.data.contract import LabelledImages
-from gan_augment.data.image_files.export import png_bytes
+from gan_augment.data.images.png_folder import png_bytes
 from gan_augment.evaluation.diagnosis.comparing import Sides
 from gan_augment.evaluation.diagnosis.spaces import Space
 from gan_augment.randomness import generator

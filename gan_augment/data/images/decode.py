@@ -1,26 +1,34 @@
-"""One image file's bytes to uint8 pixels, or a named reason why not. No paths, no resizing.
+"""One image file to uint8 pixels, or a named reason why not.
 
-Only five formats are ever handed to Pillow, and nothing is decoded before its size is known.
+Only five formats are ever handed to Pillow, and nothing is decoded before its size is known. Files
+that may be hostile are decoded in a process of their own, see `pool.py`.
 """
 
 from __future__ import annotations
 
 import io
+import os
+import stat
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from gan_augment.data.groups import digest
+from gan_augment.data.images.resize import Resize, resize_image
 from gan_augment.errors import DataError
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF")
 MOST_PIXELS = 50_000_000
 MOST_BYTES = 256 * 2**20
 SMALLEST_SIDE_PX = 4  # below, a picture shows nothing that could be learnt
+_TOO_LARGE = f"the file is larger than {MOST_BYTES // 2**20} MiB"
 _TOO_MANY = f"it is larger than {MOST_PIXELS // 10**6} megapixels"
 _ORIENTATION = 0x0112
 _TURNS = {
@@ -53,16 +61,6 @@ class Decoded:
     animated: bool = False
     brightest_16bit: int | None = None
 
-    @property
-    def height(self) -> int:
-        """Pixels from top to bottom, turned as EXIF says."""
-        return int(self.pixels.shape[0])
-
-    @property
-    def width(self) -> int:
-        """Pixels from left to right, turned as EXIF says."""
-        return int(self.pixels.shape[1])
-
 
 def header_size(raw: bytes) -> tuple[int, int]:
     """(height, width) px by the header alone, turned as EXIF says. Raises BadImageError."""
@@ -92,13 +90,53 @@ def decode(raw: bytes) -> Decoded:
         return Decoded(_reduced(np.asarray(_converted(upright))), mode, animated)
 
 
+def decode_file(
+    path: Path, size: tuple[int, int] | None, how: Resize
+) -> tuple[dict[str, Any], NDArray[np.uint8] | None]:
+    """(facts about a file or {"reason": why it is unusable}, its pixels at (height, width) px).
+
+    With `size` None only the header is read, and the pixels are None.
+    """
+    try:
+        raw = _read_bytes(path)
+        if size is None:
+            return {"size": header_size(raw)}, None
+        image = decode(raw)
+    except BadImageError as error:
+        return {"reason": str(error)}, None
+    height, width, channels = image.pixels.shape
+    facts = {
+        "size": (height, width),
+        "mode": image.mode,
+        "animated": image.animated,
+        "brightest_16bit": image.brightest_16bit,
+        "sha256": digest(image.pixels),
+        "bytes": len(raw),
+    }
+    return facts, resize_image(image.pixels, (size[0], size[1]), how, alpha=channels == 4)
+
+
+def _read_bytes(path: Path) -> bytes:
+    """The bytes of a regular file of at most 256 MiB; never waits on a pipe."""
+    try:
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise BadImageError("it is not a regular file")
+            if status.st_size > MOST_BYTES:
+                raise BadImageError(_TOO_LARGE)
+            return file.read(MOST_BYTES + 1)
+    except OSError as error:
+        raise BadImageError(error.strerror or str(error)) from None
+
+
 @contextmanager
 def _opened(raw: bytes) -> Iterator[Image.Image]:
     """The image, its header read, its size allowed; any failure inside is a BadImageError."""
     if not raw:
         raise BadImageError("the file is empty")
     if len(raw) > MOST_BYTES:
-        raise BadImageError(f"the file is larger than {MOST_BYTES // 2**20} MiB")
+        raise BadImageError(_TOO_LARGE)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the limits below are ours and stricter

@@ -1,16 +1,15 @@
-"""Rows that show the same: found by digest or by eye, reported, and joined into groups.
-
-By digest what is equal byte for byte; by eye the same picture saved, lit or scaled anew.
-"""
+"""Rows that belong together: equal pixels, one picture saved anew, or the user's own groups."""
 
 from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+
+from gan_augment.errors import DataError
 
 ALIKE, DETAIL_ALIKE = 0.995, 0.96
 """Two pictures are one where they correlate so, and their detail (less a mean over 3 x 3 px) so."""
@@ -31,10 +30,10 @@ def digest(pixels: NDArray[np.uint8]) -> str:
     return hashlib.sha256(shape.encode() + b"\0" + np.ascontiguousarray(pixels).data).hexdigest()
 
 
-def same_rows(digests: Sequence[str]) -> list[list[int]]:
-    """Sets of two or more rows with one digest, in order of their first row."""
-    rows: dict[str, list[int]] = defaultdict(list)
-    for row, value in enumerate(digests):
+def same_rows(values: Sequence[Hashable]) -> list[list[int]]:
+    """Sets of two or more rows with one value, such as a digest, in order of their first row."""
+    rows: dict[Hashable, list[int]] = defaultdict(list)
+    for row, value in enumerate(values):
         rows[value].append(row)
     return [same for same in rows.values() if len(same) > 1]
 
@@ -51,28 +50,30 @@ def join_groups(
     """
     if not same and groups is None:
         return None
-    parent = list(range(n))
-
-    def root(row: int) -> int:
-        while parent[row] != row:
-            parent[row] = parent[parent[row]]
-            row = parent[row]
-        return row
-
     sets = [list(rows) for rows in same]
     if groups is not None:
-        grouped = groups >= 0
-        sets += [np.flatnonzero(groups == g).tolist() for g in np.unique(groups[grouped])]
-    for rows in sets:
-        for row in rows[1:]:
-            a, b = sorted((root(rows[0]), root(row)))
-            parent[b] = a
-    joined = {row for rows in sets for row in rows}
-    codes: dict[int, int] = {}
-    return np.array(
-        [codes.setdefault(root(row), len(codes)) if row in joined else -1 for row in range(n)],
-        dtype=np.int64,
-    )
+        sets += [np.flatnonzero(groups == g).tolist() for g in np.unique(groups[groups >= 0])]
+    component = _components(n, [(rows[0], row) for rows in sets for row in rows])
+    joined = np.unique([row for rows in sets for row in rows]).astype(np.int64)
+    _, first, inverse = np.unique(component[joined], return_index=True, return_inverse=True)
+    codes = np.full(n, -1, dtype=np.int64)
+    codes[joined] = np.argsort(np.argsort(first))[inverse]  # in the order of their first rows
+    return codes
+
+
+def group_codes(groups: ArrayLike | None, n: int) -> NDArray[np.int64] | None:
+    """Any labels of groups as int64 (n,); negative numbers, NaN and empty strings: -1 (alone)."""
+    if groups is None:
+        return None
+    values = np.asarray(groups)
+    if values.shape != (n,):
+        raise DataError(f"groups have shape {values.shape}; expected ({n},), one a row")
+    if values.dtype.kind == "O":
+        values = values.astype(str)
+    codes = np.unique(values, return_inverse=True)[1].astype(np.int64)
+    if values.dtype.kind in "ifU":
+        codes[values == "" if values.dtype.kind == "U" else ~(values >= 0)] = -1
+    return codes
 
 
 def near_duplicates(pixels: NDArray[np.uint8]) -> list[list[int]]:
@@ -110,7 +111,7 @@ def near_duplicates(pixels: NDArray[np.uint8]) -> list[list[int]]:
         one, other = one[later], other[later]
         close = apart[one, other] <= near[one, other]
         pairs += _verified(pixels, kept[start + one], kept[start + other], close)
-    return _joined(pairs)
+    return same_rows(_components(len(pixels), pairs).tolist())
 
 
 def _neighbour_distances(coarse: Floats) -> Floats:
@@ -124,8 +125,8 @@ def _neighbour_distances(coarse: Floats) -> Floats:
 
 
 def _squared_distances(a: Floats, b: Floats) -> Floats:
-    found: Floats = (a**2).sum(axis=1)[:, None] + (b**2).sum(axis=1) - 2 * a @ b.T
-    return found
+    distances: Floats = (a**2).sum(axis=1)[:, None] + (b**2).sum(axis=1) - 2 * a @ b.T
+    return distances
 
 
 def _verified(
@@ -135,7 +136,7 @@ def _verified(
     close: NDArray[np.bool_],
 ) -> list[tuple[int, int]]:
     """Those of the pairs that are one picture. close: whether they are nearer than others."""
-    found = []
+    verified = []
     for start in range(0, len(one), _PAIRS):
         chunk = slice(start, start + _PAIRS)
         a, b = pixels[one[chunk]], pixels[other[chunk]]
@@ -143,20 +144,20 @@ def _verified(
         detail = (_detail(a)[0] * _detail(b)[0]).sum(axis=(1, 2, 3))
         same = (alike >= ALIKE) & (detail >= DETAIL_ALIKE)
         same |= close[chunk] & (alike >= LEAST_ALIKE) & (detail >= LEAST_DETAIL)
-        found += list(zip(one[chunk][same].tolist(), other[chunk][same].tolist(), strict=True))
-    return found
+        verified += list(zip(one[chunk][same].tolist(), other[chunk][same].tolist(), strict=True))
+    return verified
 
 
-def _joined(pairs: Sequence[tuple[int, int]]) -> list[list[int]]:
-    """Rows that pairs connect, in order."""
-    sets: dict[int, list[int]] = {}
-    for pair in sorted(pairs):
-        one, other = (sets.setdefault(row, [row]) for row in pair)
-        if one is not other:
-            one += other
-            sets |= dict.fromkeys(other, one)
-    unique = {id(rows): sorted(rows) for rows in sets.values()}
-    return sorted(unique.values())
+def _components(n: int, pairs: Sequence[tuple[int, int]]) -> NDArray[np.int32]:
+    """(n,): the number of the set of rows that pairs connect each row to."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    if not pairs:
+        return np.arange(n, dtype=np.int32)
+    graph = coo_array((np.ones(len(pairs)), np.array(pairs).T), shape=(n, n))
+    component: NDArray[np.int32] = connected_components(graph, directed=False)[1]
+    return component
 
 
 def _standardised(pixels: NDArray[np.uint8] | Floats) -> tuple[Floats, Floats]:

@@ -1,1 +1,0 @@
-"""Image files: listed, scanned, decoded within limits, and written."""

@@ -1,0 +1,287 @@
+"""Images that a user has on disk as `LabelledImages`: a folder of classes, a CSV manifest, an .npz.
+
+Every file is decoded once, in worker processes with limits, and comes to the model's size.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gan_augment.data.arrays import label_pixels, read_npz, to_uint8
+from gan_augment.data.contract import LabelledImages
+from gan_augment.data.groups import digest, group_codes, join_groups, same_rows
+from gan_augment.data.images.memmap import TemporaryImages, drop_pages, map_above_bytes
+from gan_augment.data.images.pool import Answer, decode_files
+from gan_augment.data.images.resize import (
+    Resize,
+    checked_resize,
+    checked_size,
+    model_size,
+    resize_batch,
+)
+from gan_augment.data.images.scan import Entry, Scan, duplicate_notes, refuse_bad, scan_notes
+from gan_augment.data.images.sources import Candidate, Listing, list_folder, list_manifest
+from gan_augment.errors import DataError, UsageError
+from gan_augment.processes import memory_limit_bytes
+from gan_augment.progress import Progress, Silent
+
+_HEADERS = 2000  # more would not move a median
+_MEMORY_SHARE = 0.6  # the rest is for training
+_MOST_CHANNELS = 4  # of a decoded file
+
+
+@dataclass(frozen=True)
+class ReadImages:
+    """Labelled images at the model's size, what the scan found, and sentences for people."""
+
+    data: LabelledImages
+    scan: Scan
+    notes: tuple[str, ...]
+
+
+def read_images(
+    source: str | Path,
+    *,
+    image_size: tuple[int, int] | None = None,
+    resize: str = "squeeze",
+    skip_bad: bool = False,
+    workers: int | None = None,
+    map_above: int | None = None,
+    progress: Progress | None = None,
+) -> ReadImages:
+    """Read a folder of class folders, a `.csv` manifest or an `.npz` file, and leave it as it is.
+
+    The ids are paths below the root, or "row-000000" for arrays. Images with the same pixels share
+    a group.
+
+    Parameters
+    ----------
+    source
+        The folder or file.
+    image_size
+        (height, width) px; None for `resize.model_size`.
+    resize
+        "squeeze", "crop" or "pad".
+    skip_bad
+        Leave out unusable files however many there are.
+    workers
+        Processes that decode.
+    map_above
+        Bytes; if the pixels of files take more, they are decoded into a temporary file of this
+        process and mapped from there, read-only. None: 1 GiB, or $GAN_AUGMENT_MAP_ABOVE in MiB.
+    progress
+        Receives phases and counts.
+
+    Raises
+    ------
+    DataError, UsageError
+        `UnreadableFilesError` where more files are bad than may be left out silently.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     np.savez(folder + "/tiles.npz", x=np.eye(9)[:, :, None] * np.ones(9), y=[0] * 8 + [1])
+    ...     read = read_images(folder + "/tiles.npz")
+    >>> read.data.counts, read.data.image_shape
+    ({'0': 8, '1': 1}, (8, 8, 1))
+    """
+    how = checked_resize(resize)
+    size = None if image_size is None else checked_size(image_size)
+    path, progress = Path(source), progress or Silent()
+    if path.is_dir():
+        listing = list_folder(path)
+    elif not path.exists():
+        raise DataError(
+            f"there is no {str(path)!r}; expected a folder of classes, a .csv or an .npz"
+        )
+    elif path.suffix.lower() == ".npz":
+        return _read_npz(path, size, how, progress)
+    elif path.suffix.lower() == ".csv":
+        listing = list_manifest(path)
+    else:
+        raise UsageError(f"{str(path)!r} is neither a folder of classes nor a .csv or .npz file")
+    size = size or _size_by_headers(listing, workers, progress)
+    facts, pixels = _decoded(listing, size, how, workers, map_above, progress)
+    return _labelled(listing, facts, pixels, skip_bad)
+
+
+def data_sha256(data: LabelledImages) -> str:
+    """sha256 in hexadecimal of shape, pixels, labels, ids, groups, class names: the "same data"."""
+    total = hashlib.sha256(repr((data.pixels.shape, data.names)).encode())
+    for start in range(0, len(data), 256):
+        total.update(np.ascontiguousarray(data.pixels[start : start + 256]).data)
+        drop_pages(data.pixels)
+    total.update(np.ascontiguousarray(data.labels.astype("<i8")).data)
+    total.update("\0".join(data.ids.tolist()).encode())
+    if data.groups is not None:  # they decide what is held out
+        total.update(b"\0groups" + np.ascontiguousarray(data.groups.astype("<i8")).tobytes())
+    return total.hexdigest()
+
+
+def _size_by_headers(listing: Listing, workers: int | None, progress: Progress) -> tuple[int, int]:
+    """The model's size by the headers of all files, or of some 2,000 evenly spaced ones."""
+    some = listing.candidates[:: max(1, len(listing.candidates) // _HEADERS)]
+    progress.phase("reading sizes", len(some))
+    paths = [listing.root / candidate.path for candidate in some]
+    answers = decode_files(paths, None, workers=workers, advance=lambda n: progress.advance(n))
+    sizes = [tuple(answer.facts["size"]) for answer in answers if answer.reason is None]
+    return model_size(sizes or [(8, 8)])
+
+
+def _decoded(
+    listing: Listing,
+    size: tuple[int, int],
+    how: Resize,
+    workers: int | None,
+    map_above: int | None,
+    progress: Progress,
+) -> tuple[list[dict[str, Any]], NDArray[np.uint8]]:
+    """(facts of every file, the pixels of those that can be read: uint8 (N, H, W, C))."""
+    paths = [listing.root / candidate.path for candidate in listing.candidates]
+    above = map_above_bytes() if map_above is None else map_above
+    mapped = len(paths) * size[0] * size[1] * 3 > above
+    if not mapped:
+        _check_memory(len(paths), size)
+    store = TemporaryImages((*size, _MOST_CHANNELS)) if mapped else None
+    if store is not None:
+        progress.note(f"the pixels lie in {str(store.folder)!r} while this process runs")
+
+    def take(row: int, answer: Answer) -> Answer:
+        if answer.pixels is not None:
+            answer.facts["channels"] = answer.pixels.shape[2]
+            if store is not None:
+                store.write(row, _with_channels(answer.pixels, _MOST_CHANNELS))
+                return Answer(answer.facts)
+        return answer
+
+    progress.phase("reading images", len(paths))
+    answers = decode_files(
+        paths, size, how, workers=workers, advance=lambda n: progress.advance(n), take=take
+    )
+    facts = [answer.facts for answer in answers]
+    rows = [row for row, answer in enumerate(answers) if answer.reason is None]
+    channels = max((facts[row]["channels"] for row in rows), default=1)
+    if store is not None and rows:
+        return facts, _compacted(store.mapped(len(paths)), rows, channels)
+    pixels = np.empty((len(rows), *size, channels), dtype=np.uint8)
+    for i, row in enumerate(rows):
+        image = answers[row].pixels
+        assert image is not None
+        pixels[i] = _with_channels(image, channels)
+    return facts, pixels
+
+
+def _compacted(images: NDArray[np.uint8], rows: Sequence[int], channels: int) -> NDArray[np.uint8]:
+    """Some rows of mapped images with their first channels, in a temporary file of their own."""
+    store = TemporaryImages((*images.shape[1:3], channels))
+    for i, row in enumerate(rows):
+        store.write(i, images[row, ..., :channels])
+        if i % 256 == 0:
+            drop_pages(images)
+    return store.mapped(len(rows))
+
+
+def _with_channels(image: NDArray[np.uint8], channels: int) -> NDArray[np.uint8]:
+    """An image (H, W, 1, 3 or 4) with more channels: grey is equal colours, opaque unless said."""
+    wide = np.full((*image.shape[:2], channels), 255, dtype=np.uint8)
+    if image.shape[2] == 1:
+        wide[..., : min(channels, 3)] = image
+    else:
+        wide[..., : image.shape[2]] = image
+    return wide
+
+
+def _check_memory(images: int, size: tuple[int, int]) -> None:
+    """Refuse, before anything is decoded, what would not fit at three channels, held twice."""
+    needed, limit = images * size[0] * size[1] * 3 * 2, memory_limit_bytes()
+    if needed > _MEMORY_SHARE * limit:
+        raise DataError(
+            f"{images} images of {size[1]} x {size[0]} px need about {needed / 2**30:.1f} GiB, "
+            f"more than {_MEMORY_SHARE:.0%} of the {limit / 2**30:.1f} GiB there are. Take a "
+            "smaller --image-size, or fewer images."
+        )
+
+
+def _labelled(
+    listing: Listing, facts: list[dict[str, Any]], pixels: NDArray[np.uint8], skip_bad: bool
+) -> ReadImages:
+    """The images that can be read, labelled. Raises where too many files are bad."""
+    rejected = dict(listing.rejected)
+    readable = []
+    for candidate, fact in zip(listing.candidates, facts, strict=True):
+        if fact.get("reason") is None:
+            readable.append((candidate, fact))
+        else:
+            rejected[candidate.path] = (candidate.label, str(fact["reason"]))
+    entries = tuple(_entry(candidate, fact) for candidate, fact in readable)
+    scan = Scan(
+        entries=entries,
+        rejected={path: reason for path, (_, reason) in rejected.items()},
+        rejected_labels={path: label for path, (label, _) in rejected.items()},
+        image_size=(pixels.shape[1], pixels.shape[2]),
+        channels=pixels.shape[3],
+    )
+    refuse_bad(scan, skip_bad)
+    names = tuple(scan.counts)
+    index = {name: i for i, name in enumerate(names)}
+    groups = [entry.group for entry in entries]
+    data = LabelledImages(
+        pixels=pixels,
+        labels=np.array([index[entry.label] for entry in entries], dtype=np.int64),
+        ids=np.array([entry.path for entry in entries]),
+        groups=join_groups(
+            len(entries),
+            same_rows([entry.sha256 for entry in entries]),
+            group_codes(groups, len(groups)) if any(groups) else None,
+        ),
+        class_names=names,
+    )
+    notes = scan_notes(scan, [fact for _, fact in readable])
+    return ReadImages(data, scan, (*listing.notes, *notes))
+
+
+def _entry(candidate: Candidate, facts: dict[str, Any]) -> Entry:
+    height, width = facts["size"]
+    return Entry(
+        candidate.path,
+        candidate.label,
+        candidate.group,
+        width,
+        height,
+        facts["mode"],
+        facts["sha256"],
+        facts["bytes"],
+    )
+
+
+def _read_npz(
+    path: Path, size: tuple[int, int] | None, how: Resize, progress: Progress
+) -> ReadImages:
+    progress.phase("reading arrays")
+    arrays = read_npz(path)
+    originals, note = to_uint8(arrays.pop("x"))
+    height, width, channels = originals.shape[1:]
+    size = size or model_size([(height, width)])
+    digests = [digest(image) for image in originals]
+    data = label_pixels(
+        resize_batch(originals, size, how),
+        arrays["y"],
+        groups=arrays.get("groups"),
+        class_names=arrays.get("class_names"),
+        ids=arrays.get("ids"),
+        digests=digests,
+    )
+    entries = (
+        Entry(str(id_), data.names[label], "", width, height, "array", sha, originals[0].nbytes)
+        for id_, label, sha in zip(data.ids, data.labels, digests, strict=True)
+    )
+    scan = Scan(entries=tuple(entries), image_size=size, channels=channels)
+    return ReadImages(data, scan, (*filter(None, [note]), *duplicate_notes(scan)))

@@ -1,0 +1,214 @@
+"""Which files a folder of classes or a CSV manifest names, and which may not be opened.
+
+No image is opened here.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from gan_augment.data.labels import in_order, name_problem
+from gan_augment.errors import DataError, UsageError
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".dib", ".tif", ".tiff")
+LONGEST_PATH = 512  # characters below the root; ids are arrays of fixed width
+_MOST_MANIFEST_BYTES = 1 << 30
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A file that should be an image. path: below the root, with forward slashes. group: or ""."""
+
+    path: str
+    label: str
+    group: str = ""
+
+
+@dataclass
+class Listing:
+    """Files below `root`. rejected: {path: (label, reason)}; notes: sentences for people."""
+
+    root: Path
+    candidates: list[Candidate] = field(default_factory=list)
+    rejected: dict[str, tuple[str, str]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    def add(self, path: str, label: str, group: str = "") -> None:
+        """List a file, or reject it where it may not even be opened."""
+        problem = _file_problem(self.root, path)
+        if problem:
+            self.rejected[_printable(path)] = (label, problem)
+        else:
+            self.candidates.append(Candidate(path, label, group))
+
+
+def list_folder(folder: Path) -> Listing:
+    """List the image files of a folder of class folders, at any depth below each class, sorted.
+
+    The class is the first folder below the root. Hidden names and files with other suffixes are
+    ignored (the latter noted), links that leave the root are rejected, linked folders not entered.
+    Raises DataError where there is no class folder or a class has a name that cannot be kept.
+    """
+    listing = Listing(folder.resolve())
+    ignored: Counter[str] = Counter()
+    for name in _class_folders(listing):
+        before = len(listing.candidates) + len(listing.rejected)
+        for path in _files_below(listing, name, ignored):
+            listing.add(path, name)
+        if len(listing.candidates) + len(listing.rejected) == before:
+            listing.notes.append(f"folder {name!r} holds no image file; it is not taken as a class")
+    if ignored:
+        kinds = ", ".join(f"{suffix or 'no suffix'} ({n})" for suffix, n in ignored.most_common(8))
+        listing.notes.append(f"files ignored, since they are no images by name: {kinds}")
+    return listing
+
+
+def list_manifest(manifest: Path) -> Listing:
+    """List the image files that a CSV names, with its labels and groups.
+
+    The CSV is UTF-8 with the header `path,label` or `path,label,group`, in any order. Paths are
+    relative to its folder; those that leave it, or name nothing, are rejected; a line that repeats
+    another is noted. An empty group means that the row stands alone.
+    Raises UsageError for other columns, DataError for a file that is no such CSV.
+    """
+    listing = Listing(manifest.resolve().parent)
+    labels: dict[str, str] = {}
+    lines = 0
+    try:
+        rows = csv.DictReader(io.StringIO(_text(manifest)), strict=True, skipinitialspace=True)
+        rows.fieldnames = [name.strip() for name in rows.fieldnames or ()]
+        _check_columns(manifest, list(rows.fieldnames))
+        for row in rows:
+            lines += 1
+            _add_row(listing, labels, row, f"{manifest.name}, line {rows.line_num}")
+    except csv.Error as error:
+        raise DataError(f"{str(manifest)!r} is no readable CSV file: {error}") from None
+    if lines > len(labels):
+        listing.notes.append(f"lines that repeat another, taken once: {lines - len(labels)}")
+    return listing
+
+
+def _class_folders(listing: Listing) -> tuple[str, ...]:
+    names, loose = [], 0
+    try:
+        entries = sorted(listing.root.iterdir())
+    except OSError as error:
+        raise DataError(f"{str(listing.root)!r} cannot be read: {error.strerror}") from None
+    for entry in entries:
+        if entry.name.startswith("."):
+            continue
+        if not entry.is_dir():
+            loose += entry.suffix.lower() in SUFFIXES
+        elif entry.is_symlink():
+            listing.rejected[_printable(entry.name)] = ("", "it is a link to a folder; not entered")
+        elif problem := name_problem(entry.name):
+            raise DataError(
+                f"the folder {_printable(entry.name)[:60]!r} cannot be a class by its name: "
+                f"{problem}. Rename it."
+            )
+        else:
+            names.append(entry.name)
+    if loose:
+        listing.notes.append(f"images beside the class folders, so without a class: {loose}")
+    if not names:
+        content = f"{loose} images without a class folder" if loose else "no folder at all"
+        raise DataError(
+            f"{str(listing.root)!r} holds {content}; expected a folder per class with images in "
+            "it: CLASS/NAME.png"
+        )
+    return in_order(names)
+
+
+def _files_below(listing: Listing, name: str, ignored: Counter[str]) -> list[str]:
+    """Paths of the class's image files below the root; rejects folders that cannot be entered."""
+
+    def unreadable(error: OSError) -> None:
+        path = os.path.relpath(error.filename, listing.root)
+        listing.rejected[_printable(path)] = (name, error.strerror or "it cannot be read")
+
+    paths = []
+    for here, folders, files in os.walk(listing.root / name, onerror=unreadable):
+        below = PurePosixPath(Path(here).relative_to(listing.root))
+        folders[:] = sorted(f for f in folders if not f.startswith("."))
+        for linked in [f for f in folders if (Path(here) / f).is_symlink()]:
+            reason = "it is a link to a folder; not entered"
+            listing.rejected[_printable(str(below / linked))] = (name, reason)
+        for file in sorted(f for f in files if not f.startswith(".")):
+            suffix = Path(file).suffix.lower()
+            if suffix in SUFFIXES:
+                paths.append(str(below / file))
+            else:
+                ignored[_printable(suffix)] += 1
+    return paths
+
+
+def _file_problem(root: Path, path: str) -> str | None:
+    """Why the file at `path` below the resolved `root` may not even be opened, or None."""
+    if len(path) > LONGEST_PATH:
+        return f"its path is {len(path)} characters long; {LONGEST_PATH} is the limit"
+    if _printable(path) != path or "\0" in path:
+        return "its name is not valid UTF-8"
+    full = root / path
+    try:
+        real = full.resolve(strict=True)
+        if not real.is_relative_to(root):
+            return "it leads out of the folder"
+        if not real.is_file():
+            return "it is not a regular file"
+    except FileNotFoundError:
+        return "it is a broken link" if full.is_symlink() else "there is no such file"
+    except (OSError, RuntimeError) as error:  # link loops, forbidden folders, names too long
+        return getattr(error, "strerror", None) or str(error)
+    return None
+
+
+def _printable(path: str) -> str:
+    """The path, with what is not valid UTF-8 written as escapes."""
+    return path.encode(errors="backslashreplace").decode()
+
+
+def _text(manifest: Path) -> str:
+    try:
+        if manifest.stat().st_size > _MOST_MANIFEST_BYTES:
+            raise DataError(f"{str(manifest)!r} is larger than {_MOST_MANIFEST_BYTES >> 20} MiB")
+        return manifest.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise DataError(f"{str(manifest)!r} is not UTF-8 text; save the CSV as UTF-8") from None
+    except OSError as error:
+        raise DataError(f"{str(manifest)!r} cannot be read: {error.strerror}") from None
+
+
+def _check_columns(manifest: Path, columns: list[str]) -> None:
+    if sorted(columns) in (["label", "path"], ["group", "label", "path"]):
+        return
+    listed = ", ".join(repr(name) for name in columns[:12]) or "none"
+    raise UsageError(
+        f"{str(manifest)!r} has the columns {listed}. A list of images has the columns path,label "
+        "or path,label,group; a table of numbers and categories needs --target COLUMN."
+    )
+
+
+def _add_row(listing: Listing, labels: dict[str, str], row: dict[str, str], where: str) -> None:
+    file, label = row.get("path"), row.get("label")
+    if not file or label is None or None in row:
+        raise DataError(f"{where}: expected one value for each column of the first line")
+    problem = name_problem(label)
+    if problem:
+        raise DataError(f"{where}: {label[:60]!r} cannot be a class name: {problem}")
+    path = _below(listing.root, file)
+    if path in labels and labels[path] == label:
+        return
+    if labels.setdefault(path, label) != label:
+        raise DataError(f"{where}: {path!r} is labelled {label!r} here, {labels[path]!r} before")
+    listing.add(path, label, row.get("group") or "")
+
+
+def _below(root: Path, file: str) -> str:
+    """The path as one below the root where it is; without `.`, `a/..` or doubled slashes."""
+    path = Path(os.path.normpath(file))
+    return (path.relative_to(root) if path.is_relative_to(root) else path).as_posix()
