@@ -10,7 +10,7 @@ from sklearn.model_selection import cross_val_score
 
 import gan_augment
 from gan_augment import GANAugmenter, make_pipeline
-from gan_augment.synthesizers.pickling import machine_here
+from gan_augment.synthesizers.base import machine_here
 
 PACKAGE = Path(gan_augment.__file__).parent
 

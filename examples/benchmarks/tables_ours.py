@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -12,13 +13,8 @@ from gan_augment.config import TopUp
 from gan_augment.data.contract import LabelledTable
 from gan_augment.data.tables.reader import ReadTable, read_frame
 from gan_augment.data.tables.schema import Overrides
-from gan_augment.devices import choose_machine
-from gan_augment.recipes import resolve_recipe
 from gan_augment.synthesizers.baselines import Repeats
-from gan_augment.synthesizers.table_preparing import encoded
-from gan_augment.synthesizers.table_run import new_run, sampler_of
 from gan_augment.synthesizers.tabular_gan import TabularGAN
-from gan_augment.training.callbacks import StopFlag
 
 TARGET = "target"
 Added = tuple[pd.DataFrame, np.ndarray]
@@ -37,12 +33,8 @@ def ours(X: pd.DataFrame, y: np.ndarray, categorical: list[str], seed: int) -> A
 
 def step_zero(X: pd.DataFrame, y: np.ndarray, categorical: list[str], seed: int) -> Added:
     """The anchored model of the same seed before its first step: interpolation alone."""
-    read, gan = _read(X, y, categorical), _new(y, seed)
-    machine = choose_machine("cpu", "float32", 1)
-    table = encoded(read.table, read.schema, machine, seed)
-    run, anchors = new_run(table, resolve_recipe("anchored", "table"), 1, seed, stop=StopFlag())
-    gan._sampler = sampler_of(run.state.average, anchors, table, run.parts)
-    gan.classes_, gan.schema_ = dict(read.table.counts), read.schema
+    read, gan = _read(X, y, categorical), replace(_new(y, seed), steps=0, trials=False)
+    gan.fit(read.table, schema=read.schema)
     return _topped_up(gan, read, y, seed, {})
 
 

@@ -28,7 +28,7 @@ from gan_augment.data.images.png_folder import png_bytes
 from gan_augment.devices import choose_machine, threads
 from gan_augment.networks.geometry import Geometry
 from gan_augment.recipes import resolve_recipe
-from gan_augment.synthesizers.block_sampler import BlockSampler, encode_anchors
+from gan_augment.synthesizers.sampling import BlockSampler, encode_anchors
 from gan_augment.training.build import build
 from gan_augment.training.loop import Run, one_step
 from gan_augment.training.monitor import Score

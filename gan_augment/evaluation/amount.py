@@ -22,8 +22,8 @@ from gan_augment.data.topup_plan import TopUpPlan, plan_topup
 from gan_augment.errors import DataError, DivergedError, UsageError, did_you_mean
 from gan_augment.randomness import derived_seed
 from gan_augment.recipes import DataKind
+from gan_augment.synthesizers.base import Data, Synthesizer
 from gan_augment.synthesizers.baselines import Repeats, Smote
-from gan_augment.synthesizers.protocol import Data, Synthesizer
 from gan_augment.synthesizers.topup import Added, added_rows
 
 Source = Literal["none", "repeats", "smote", "gan"]

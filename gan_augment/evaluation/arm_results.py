@@ -17,7 +17,7 @@ from gan_augment.evaluation.journal import Journal, Line
 from gan_augment.evaluation.plan import Setup
 from gan_augment.evaluation.protocol import Split
 from gan_augment.evaluation.statistics import Contrast, contrast, one_flip
-from gan_augment.synthesizers.protocol import Data
+from gan_augment.synthesizers.base import Data
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,7 @@ from gan_augment.evaluation.learners import Fitted, Training
 from gan_augment.evaluation.plan import OUTER, Setup, TrainTestPart
 from gan_augment.evaluation.protocol import Split
 from gan_augment.randomness import generator
-from gan_augment.synthesizers.protocol import Data, Synthesizer
+from gan_augment.synthesizers.base import Data, Synthesizer
 from gan_augment.synthesizers.topup import Added, added_rows, with_added
 
 ORIGINS = ("real", "repeat", "synthetic", "companion")

@@ -24,8 +24,8 @@ from gan_augment.evaluation.plan import OUTER, Setup, TrainTestPart, unfitted_tw
 from gan_augment.evaluation.protocol import Split
 from gan_augment.evaluation.user_code import OwnGenerator
 from gan_augment.randomness import generator
-from gan_augment.synthesizers.protocol import Data, Synthesizer
-from gan_augment.synthesizers.saved_models import load_model
+from gan_augment.synthesizers import load_model
+from gan_augment.synthesizers.base import Data, Synthesizer
 
 MOST_POINTS = 100
 _LOSSES = ("reconstruction", "d_loss", "g_loss")

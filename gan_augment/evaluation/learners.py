@@ -34,7 +34,7 @@ from gan_augment.evaluation.estimators import (
 )
 from gan_augment.evaluation.user_code import OwnCode
 from gan_augment.randomness import derived_seed
-from gan_augment.synthesizers.protocol import Data
+from gan_augment.synthesizers.base import Data
 
 AnyData = LabelledImages | LabelledTable
 

@@ -21,10 +21,10 @@ from gan_augment.evaluation.learners import Learner, Training
 from gan_augment.evaluation.options import Options
 from gan_augment.evaluation.protocol import INNER_FOLDS, Protocol, Split, inner_folds
 from gan_augment.randomness import derived_seed
-from gan_augment.synthesizers.forecast import Forecast
+from gan_augment.synthesizers.base import Data
 from gan_augment.synthesizers.image_gan import ImageGAN
-from gan_augment.synthesizers.protocol import Data
 from gan_augment.synthesizers.tabular_gan import TabularGAN
+from gan_augment.synthesizers.time_budget import Forecast
 
 FITS_A_CELL = INNER_FOLDS + 1
 LEAST_GAN_S = 60.0

@@ -57,7 +57,7 @@ from gan_augment.evaluation.verdict import (
     guardrails,
 )
 from gan_augment.randomness import derived_seed
-from gan_augment.synthesizers.protocol import Data
+from gan_augment.synthesizers.base import Data
 
 KEYS = (
     "missing",

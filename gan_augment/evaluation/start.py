@@ -65,9 +65,8 @@ from gan_augment.progress import Progress, Silent
 from gan_augment.storage import FolderLock, write_errors
 from gan_augment.storage.files import process_lives
 from gan_augment.storage.lock import LOCK_FILE
-from gan_augment.synthesizers.forecast import forecast
+from gan_augment.synthesizers.base import Data
 from gan_augment.synthesizers.image_gan import ImageGAN
-from gan_augment.synthesizers.protocol import Data
 from gan_augment.synthesizers.tabular_gan import TabularGAN
 
 AnyData = LabelledImages | LabelledTable
@@ -329,7 +328,7 @@ def _costs(
     data: AnyData, options: Options, learner: Learner, gan: Any, protocol: Protocol
 ) -> Costs:
     first: Any = data.take(protocol.splits[0].train)
-    timed = forecast(gan, first) if isinstance(gan, ImageGAN | TabularGAN) else None
+    timed = gan.forecast(first) if isinstance(gan, ImageGAN | TabularGAN) else None
     return Costs(timed_learner(learner, data, protocol, options.seed), timed)
 
 

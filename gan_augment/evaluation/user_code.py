@@ -18,7 +18,7 @@ from sklearn.base import BaseEstimator, clone
 from gan_augment.data.contract import LabelledImages, LabelledTable
 from gan_augment.errors import DataError, UsageError, did_you_mean
 from gan_augment.evaluation.leaks import check_unfitted
-from gan_augment.synthesizers.protocol import Data
+from gan_augment.synthesizers.base import Data
 
 
 @dataclass(frozen=True)

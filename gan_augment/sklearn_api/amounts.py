@@ -26,7 +26,7 @@ from gan_augment.synthesizers.topup import Added, added_rows
 
 if TYPE_CHECKING:
     from gan_augment.sklearn_api.augmenter import GANAugmenter
-    from gan_augment.synthesizers.protocol import Synthesizer
+    from gan_augment.synthesizers.base import Synthesizer
 
 
 @dataclass(frozen=True)

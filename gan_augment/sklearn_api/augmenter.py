@@ -24,7 +24,7 @@ from gan_augment.sklearn_api.making import trained, why_not_kept
 from gan_augment.sklearn_api.resampling import Resampled, generates, topped_up
 from gan_augment.sklearn_api.settings import Settings, drawn_seed, threads
 from gan_augment.sklearn_api.table_form import TableForm
-from gan_augment.synthesizers.arguments import checked_seed
+from gan_augment.synthesizers.base import checked_seed
 from gan_augment.training.callbacks import Callback
 from gan_augment.user_warnings import warn
 

@@ -13,8 +13,8 @@ from gan_augment.config import TopUp
 from gan_augment.data.topup_plan import TopUpPlan, plan_topup
 from gan_augment.sklearn_api.given import Given
 from gan_augment.sklearn_api.label_form import Label
+from gan_augment.synthesizers.base import Synthesizer
 from gan_augment.synthesizers.baselines import Repeats
-from gan_augment.synthesizers.protocol import Synthesizer
 from gan_augment.synthesizers.topup import added_rows
 
 

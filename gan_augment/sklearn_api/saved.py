@@ -25,7 +25,7 @@ from gan_augment.sklearn_api.labelled import form_of_model
 from gan_augment.sklearn_api.saved_forms import SavedImages, SavedLabels, SavedRows
 from gan_augment.sklearn_api.table_form import TableForm
 from gan_augment.storage import new_folder, write_file
-from gan_augment.synthesizers.saved_models import load_model, model_folder
+from gan_augment.synthesizers import load_model, model_folder
 
 if TYPE_CHECKING:
     from gan_augment.sklearn_api.making import GAN

@@ -1,1 +1,44 @@
-"""Synthesizers: fit on labelled data, sample exactly what is asked, save, load."""
+"""Synthesizers: fit, sample, save, load. No files but their own; `load_model` reads either kind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gan_augment.errors import ModelFileError
+from gan_augment.storage.bundle import MANIFEST, load_meta
+
+if TYPE_CHECKING:
+    from gan_augment.synthesizers.image_gan import ImageGAN
+    from gan_augment.synthesizers.tabular_gan import TabularGAN
+
+
+def model_folder(run: Path) -> Path:
+    """The folder of the model: `run/model`, or `run` itself if it is one.
+
+    Raises ModelFileError where there is none, and says whether the run never got that far.
+    """
+    run = Path(run)
+    for folder in (run / "model", run):
+        if (folder / MANIFEST).is_file():
+            return folder
+    if (run / "config.toml").is_file():
+        raise ModelFileError(
+            f"the run {str(run)!r} holds no model yet; finish it with `fit --resume` first."
+        )
+    there = "a folder without a model" if run.is_dir() else "no folder"
+    raise ModelFileError(f"{str(run)!r} is {there}; expected the folder of a run, as `fit` prints.")
+
+
+def load_model(
+    run: str | Path, *, device: str = "auto", threads: int | None = None
+) -> ImageGAN | TabularGAN:
+    """The model of a run, or in a folder of its own, verified; or ModelFileError."""
+    folder = model_folder(Path(run))
+    if load_meta(folder, "model").get("kind") == "table":
+        from gan_augment.synthesizers.tabular_gan import TabularGAN
+
+        return TabularGAN.load(folder, device=device, threads=threads)
+    from gan_augment.synthesizers.image_gan import ImageGAN
+
+    return ImageGAN.load(folder, device=device, threads=threads)

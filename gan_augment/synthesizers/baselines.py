@@ -16,7 +16,7 @@ from gan_augment.data.tables.schema import Name, TableSchema
 from gan_augment.data.topup_plan import repeated_rows
 from gan_augment.errors import DataError, NotFittedError, UsageError, unknown_class
 from gan_augment.randomness import derived_seed
-from gan_augment.synthesizers.protocol import Data
+from gan_augment.synthesizers.base import Data
 
 MOST_SEED = 2**32 - 1
 

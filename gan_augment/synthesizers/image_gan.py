@@ -1,12 +1,11 @@
-"""`ImageGAN`: fit on labelled images, sample exactly what is asked, save, load."""
+"""`ImageGAN`: fit on labelled images, sample exactly what is requested, save, load."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from pathlib import Path
-from typing import Self
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,37 +13,30 @@ from numpy.typing import NDArray
 from gan_augment import devices
 from gan_augment.data.contract import LabelledImages
 from gan_augment.data.images.reader import data_sha256
-from gan_augment.data.topup_plan import choose_classes
-from gan_augment.devices import Machine, Precision, choose_machine
-from gan_augment.errors import (
-    DivergedError,
-    NotFittedError,
-    UsageError,
-    unknown_class,
-)
+from gan_augment.devices import Machine, choose_machine
+from gan_augment.networks.geometry import Geometry
+from gan_augment.networks.images import AnchoredGenerator
 from gan_augment.progress import Progress, Silent
-from gan_augment.recipes import Recipe, resolve_recipe
-from gan_augment.storage import load_bundle, read_bundle_bytes, save_bundle
-from gan_augment.synthesizers.accepted import AcceptedRows
-from gan_augment.synthesizers.arguments import check_length, checked_counts, checked_seed
-from gan_augment.synthesizers.finishing import finish
-from gan_augment.synthesizers.model_file import NAME, ModelMeta
-from gan_augment.synthesizers.pickling import Packed, machine_here, packed
-from gan_augment.synthesizers.preparing import Prepared, prepare
-from gan_augment.synthesizers.sampler_arrays import load_sampler, sampler_arrays
-from gan_augment.synthesizers.saving import RunSaver
-from gan_augment.synthesizers.selection_arrays import load_selection, selection_arrays
-from gan_augment.synthesizers.shown import ShownEvents
-from gan_augment.synthesizers.thresholds import selecting_s
-from gan_augment.synthesizers.timing import pace_for_budget
+from gan_augment.recipes import resolve_recipe
+from gan_augment.synthesizers.base import GAN, ChooseMachine
+from gan_augment.synthesizers.calibration import select, selection_s
+from gan_augment.synthesizers.model_file import ModelMeta, ScoreRecord
+from gan_augment.synthesizers.sampling import BlockSampler, encode_anchors, load_block_sampler
+from gan_augment.synthesizers.scorer import Prepared, prepare
+from gan_augment.synthesizers.selection import SampleSequence, load_selection
+from gan_augment.synthesizers.time_budget import PROBE_S, Forecast, pace_for_budget, step_seconds
 from gan_augment.training.build import build
-from gan_augment.training.callbacks import Callback, StopFlag, StopRequested
-from gan_augment.training.checkpoint import CheckpointStore
-from gan_augment.training.loop import Run, train
-from gan_augment.training.parts import Arrays, Parts, new_state
+from gan_augment.training.callbacks import ProgressCallback, StopFlag, StopRequested
+from gan_augment.training.checkpoint import CheckpointStore, RunSaver
+from gan_augment.training.loop import Run
+from gan_augment.training.monitor import SCORES_A_RUN
+from gan_augment.training.parts import Arrays, Parts, load_network, new_state
+
+ANCHORS_KEPT_A_CLASS = 4096
 
 
-class ImageGAN:
+@dataclass(kw_only=True, eq=False, repr=False)
+class ImageGAN(GAN[LabelledImages, ModelMeta]):
     """A class-conditional GAN on images, trained on all classes to top up the rare ones.
 
     Parameters
@@ -62,10 +54,10 @@ class ImageGAN:
     random_state
         The seed, an int >= 0.
     callbacks
-        Told every event of training.
+        Receive every event of training.
     selection
         Whether only samples worth keeping are given, by the recipe's `selection`; a class of under
-        8 images, or of which under a tenth is kept, is refused. False gives what comes.
+        8 images, or of which under a tenth is accepted, is refused. False keeps every candidate.
 
     Attributes
     ----------
@@ -94,44 +86,19 @@ class ImageGAN:
     >>> gan = ImageGAN(steps=4, device="cpu", threads=1, selection=False).fit(data)
     >>> gan.topped_up_
     ('bad',)
-    >>> made = gan.sample({"bad": 3})
-    >>> made.pixels.shape, made.counts
+    >>> samples = gan.sample({"bad": 3})
+    >>> samples.pixels.shape, samples.counts
     ((3, 8, 8, 1), {'good': 0, 'bad': 3})
     """
 
-    classes_: dict[str, int]
-    topped_up_: tuple[str, ...]
-    image_shape_: tuple[int, int, int]
-    recipe_: Recipe
-    steps_: int
-    meta_: ModelMeta
-    advised_share_: float
-    refuses_: dict[str, str]
+    selection: bool = True
 
-    def __init__(
-        self,
-        *,
-        recipe: str | Recipe = "auto",
-        steps: int | None = None,
-        budget_s: float | None = None,
-        classes: str | Sequence[str] = "rare",
-        device: str = "auto",
-        precision: Precision = "auto",
-        threads: int | None = None,
-        random_state: int = 0,
-        selection: bool = True,
-        callbacks: Sequence[Callback] = (),
-    ) -> None:
-        self.recipe = recipe
-        self.steps = steps
-        self.budget_s = budget_s
-        self.classes = classes
-        self.device = device
-        self.precision: Precision = precision
-        self.threads = threads
-        self.random_state = random_state
-        self.selection = selection
-        self.callbacks = callbacks
+    image_shape_: tuple[int, int, int] = field(init=False)
+    advised_share_: float = field(init=False)
+    refuses_: dict[str, str] = field(init=False)
+    _sampler: SampleSequence = field(init=False)
+
+    _description = ModelMeta
 
     def fit(
         self,
@@ -148,25 +115,38 @@ class ImageGAN:
     ) -> Self:
         """Train on every class of `data`; the caller's arrays stay as they are.
 
-        checkpoints: where the state is saved as it goes; with `resume` the newest is taken up, and
-        the end is bit for bit that of an undisturbed run (`force`: even if data or settings are
-        others).
-        on_steps: told the number of steps once it is known. stop: a flag that ends training
-        after a save.
-        Raises DataError (no rare class, unknown class, no image), UsageError, StopRequested, and
-        DivergedError, after which the best generator so far, if there is one, samples and saves.
+        Parameters
+        ----------
+        data
+            The training images.
+        checkpoints
+            Where the state is saved as it goes.
+        resume
+            Take up the newest checkpoint; the end is bit for bit that of an undisturbed run.
+        force
+            Resume even if data or settings are others.
+        on_steps
+            Called with the number of steps, once it is known, and the machine.
+        progress, stop
+            What is shown; a flag that ends training after a save.
+        original_size, resize
+            For the description: the (height, width) of the files, and how they were resized.
+
+        Raises
+        ------
+        DataError, UsageError
+            No rare class, an unknown class, no image; settings that are refused.
+        StopRequested
+            The flag was set; with checkpoints, the state was saved.
+        DivergedError
+            Training diverged; the best generator so far, if there is one, samples and saves.
         """
-        progress, seed = progress or Silent(), checked_seed(self.random_state)
-        check_length(self.steps, self.budget_s)
-        started_s = time.monotonic()
-        topped_up = choose_classes(self.classes, data.counts)
-        machine = choose_machine(self.device, self.precision, self.threads)
-        recipe = resolve_recipe(self.recipe)
-        parts = build(recipe, data.image_shape, len(data.names), machine)
+        progress, stop, started_s = progress or Silent(), stop or StopFlag(), time.monotonic()
+        seed, topped_up = self._checked(data)
+        parts = self._parts(data, choose_machine(self.device, self.precision, self.threads))
         with devices.threads(1):  # scores must not depend on what a budget chooses
             ready = prepare(data, parts, topped_up, seed, progress)
         steps, parts = self._paced(parts, ready, started_s, progress)
-        stop = stop or StopFlag()
         if stop.signal is not None:
             raise StopRequested(stop.signal)
         with devices.threads(parts.machine.threads):
@@ -176,133 +156,59 @@ class ImageGAN:
                 state=new_state(parts, seed),
                 steps=steps,
                 scorer=ready.scorer,
-                callbacks=[*self.callbacks, ShownEvents(progress)],
+                callbacks=[*self.callbacks, ProgressCallback(progress)],
                 stop=stop,
             )
             saver = RunSaver(checkpoints, run, data_sha256(data), force)
-            if resume:
-                saver.take_up(progress)
-            if on_steps:
-                on_steps(steps, parts.machine)
-            progress.phase("training", steps)
-            diverged = None
-            try:
-                train(run)
-            except DivergedError as error:
-                if not run.best.arrays:
-                    raise
-                diverged = error
-        told = {
+            diverged = self._train(run, saver, resume, on_steps, progress)
+        about = {
             "topped_up": topped_up,
             "original_size": original_size,
             "resize": resize,
             "data_sha256": saver.data_sha256,
         }
         with devices.threads(1):
-            self._rows, meta = finish(data, ready.train, run, self.selection, told, progress)
-        self._take(meta)
+            self._finish(data, ready.train, run, about, progress)
         if diverged:
             raise diverged
         return self
-
-    def as_chosen(self, random_state: int = 0) -> ImageGAN:
-        """An unfitted twin of the same recipe and steps, for fits on parts of the data."""
-        return ImageGAN(
-            recipe=self._fitted().recipe_,
-            steps=self.steps_,
-            classes="all",  # of the part, which may lack some
-            device=self.device,
-            precision=self.precision,
-            threads=self.threads,
-            random_state=random_state,
-            selection=self.selection,
-        )
-
-    def sample(
-        self,
-        counts: Mapping[str, int],
-        random_state: int = 0,
-        source: LabelledImages | None = None,
-    ) -> LabelledImages:
-        """Exactly `counts` = {class: n} new images in that order, ids "synthetic-<class>-000000".
-
-        The first rows are the same however many are asked for: row i is the i-th candidate that
-        selection keeps, or the i-th of all without selection.
-        source: rows to start from instead of the model's own; no recipe takes one yet.
-        Raises UnknownClassError, UsageError (a negative count, a source), DataError (a class
-        without anchor), TooFewAcceptedError (a class that selection cannot serve).
-        """
-        if source is not None:
-            raise UsageError("no recipe of this version starts from given rows; leave out `source`")
-        names = tuple(self._fitted().classes_)
-        counts = checked_counts(counts)
-        for name, n in counts.items():  # before minutes are spent on the others
-            if n and self._rows.selection is not None:
-                self._rows.selection.check_served(name)
-        drawn = [self.sample_range(name, 0, n, random_state) for name, n in counts.items()]
-        labels = [np.full(len(p), names.index(name)) for p, name in zip(drawn, counts, strict=True)]
-        ids = [f"synthetic-{name}-{i:06d}" for name, n in counts.items() for i in range(n)]
-        return LabelledImages(
-            pixels=np.concatenate([*drawn, np.empty((0, *self.image_shape_), np.uint8)]),
-            labels=np.concatenate([*labels, np.empty(0)]).astype(np.int64),
-            ids=np.array(ids, dtype=np.str_),
-            class_names=names,
-        )
 
     def sample_range(
         self, name: str, start: int, stop: int, random_state: int = 0
     ) -> NDArray[np.uint8]:
         """Rows [start, stop) of the endless sequence of a class, uint8 (stop - start, H, W, C)."""
-        return self._fitted()._rows.rows(self._label(name), name, start, stop, random_state)
+        return self._fitted()._sampler.rows(self._label(name), name, start, stop, random_state)
 
     def sample_block(self, name: str, number: int, random_state: int = 0) -> NDArray[np.uint8]:
-        """What is kept of one block of a class's candidates, uint8 (0 .. 64, H, W, C).
+        """The accepted of one block of a class's candidates, uint8 (0 .. 64, H, W, C).
 
         The blocks 0, 1, ... behind each other are the endless sequence of the class.
         """
-        return self._fitted()._rows.block(self._label(name), name, number, random_state)
+        return self._fitted()._sampler.block(self._label(name), name, number, random_state)
 
     def judged_block(
         self, name: str, number: int, random_state: int = 0
     ) -> tuple[NDArray[np.uint8], NDArray[np.str_]]:
         """All 64 candidates of a block, and what each fails in selection, "" for none, (64,)."""
-        return self._fitted()._rows.judged(self._label(name), name, number, random_state)
+        return self._fitted()._sampler.with_reasons(self._label(name), name, number, random_state)
 
-    def save(self, folder: str | Path) -> None:
-        """Write the model as a new folder: safetensors and JSON, whole or not at all."""
-        self._fitted()
-        described = self.meta_.model_dump(mode="json", by_alias=True)
-        save_bundle(Path(folder), self._arrays(), described, NAME)
+    def _forecast(self, data: LabelledImages) -> Forecast:
+        started_s = time.monotonic()
+        seed, topped_up = self._checked(data)
+        parts = self._parts(data, choose_machine(self.device, self.precision, 1))
+        with devices.threads(1):
+            ready = prepare(data, parts, topped_up, seed, Silent())
+            prepared_s = time.monotonic() - started_s
+            ready.scorer.score(new_state(parts, seed=0).average)
+            score_s = time.monotonic() - started_s - prepared_s
+        step_s = step_seconds(parts, ready.batches, 1, PROBE_S)
+        fixed_s = prepared_s + (SCORES_A_RUN + 1) * score_s
+        if self.selection:
+            fixed_s += selection_s(len(ready.train), prepared_s)
+        return Forecast(self.steps or parts.recipe.steps, fixed_s, step_s, step_s)
 
-    @classmethod
-    def load(
-        cls, folder: str | Path, *, device: str = "auto", threads: int | None = None
-    ) -> ImageGAN:
-        """Read a saved model, verified; or ModelFileError. It samples in its training precision."""
-        arrays, meta = load_bundle(Path(folder), NAME, schema=ModelMeta)
-        gan = cls(
-            recipe=meta.recipe,
-            steps=meta.steps,
-            classes=meta.topped_up,
-            device=device,
-            precision=meta.precision,
-            threads=threads,
-            random_state=meta.seed,
-            selection=meta.selection is not None,
-        )
-        gan._restore(arrays, meta, choose_machine(device, meta.precision, threads))
-        return gan
-
-    def __getstate__(self) -> Packed:
-        fitted = hasattr(self, "_rows")
-        arrays = self._arrays() if fitted else None
-        return packed(vars(self), arrays, self.meta_ if fitted else None)
-
-    def __setstate__(self, state: Packed) -> None:
-        vars(self).update(state["settings"])
-        if state["model"] is not None:
-            arrays, meta = read_bundle_bytes(state["model"], NAME, schema=ModelMeta)
-            self._restore(arrays, meta, machine_here(self.device, meta.precision, self.threads))
+    def _parts(self, data: LabelledImages, machine: Machine) -> Parts:
+        return build(resolve_recipe(self.recipe), data.image_shape, len(data.names), machine)
 
     def _paced(
         self, parts: Parts, ready: Prepared, started_s: float, progress: Progress
@@ -316,7 +222,7 @@ class ImageGAN:
         machine, prepared_s = parts.machine, time.monotonic() - started_s
         left_s = self.budget_s - prepared_s
         if self.selection:
-            left_s -= selecting_s(len(ready.train), prepared_s)
+            left_s -= selection_s(len(ready.train), prepared_s)
         may_choose = self.threads is None and machine.device.type == "cpu"
         pace = pace_for_budget(parts, ready.batches, ready.scorer, left_s, may_choose)
         again = f"--steps {pace.steps}" + (f" --threads {pace.threads}" if may_choose else "")
@@ -327,32 +233,118 @@ class ImageGAN:
         machine = replace(machine, threads=pace.threads)
         return pace.steps, replace(parts, machine=machine)
 
+    def _finish(
+        self,
+        data: LabelledImages,
+        rows: NDArray[np.int64],
+        run: Run,
+        about: dict[str, Any],
+        progress: Progress,
+    ) -> None:
+        """Keep the best generator with its anchors, calibrate selection, describe the model.
+
+        rows: the training rows. about: what of the description the run does not know.
+        """
+        sampler = _best_sampler(data, rows, run, progress)
+        selection = artefacts = None
+        if self.selection:
+            progress.phase("choosing which samples are worth keeping")
+            parts, discriminator = run.parts, run.state.discriminator
+            selection, artefacts = select(
+                data,
+                rows,
+                sampler,
+                discriminator.requires_grad_(False).eval(),
+                parts.recipe.selection,
+                run.state.seed,
+            )
+        facts = _facts(data, run, sampler) | about
+        facts |= {"artefacts": artefacts, "selection": selection.record if selection else None}
+        self._sampler = SampleSequence(sampler, selection)
+        self._describe(ModelMeta.model_validate(facts))
+
+    def _sampled(
+        self,
+        counts: Mapping[str, int],
+        random_state: int,
+        *,
+        labels: NDArray[np.int64],
+        ids: NDArray[np.str_],
+        class_names: tuple[str, ...],
+    ) -> LabelledImages:
+        drawn = [self.sample_range(name, 0, n, random_state) for name, n in counts.items()]
+        pixels = np.concatenate([*drawn, np.empty((0, *self.image_shape_), np.uint8)])
+        return LabelledImages(pixels, labels, ids, class_names=class_names)
+
+    def _check_served(self, names: Sequence[str]) -> None:
+        if self._sampler.selection is not None:
+            for name in names:
+                self._sampler.selection.check_served(name)
+
     def _arrays(self) -> Arrays:
-        return sampler_arrays(self._rows.sampler) | selection_arrays(self._rows.selection)
+        selection = self._sampler.selection
+        return self._sampler.sampler.arrays() | (selection.arrays() if selection else {})
 
     def _restore(
-        self, arrays: Mapping[str, NDArray[np.generic]], meta: ModelMeta, machine: Machine
+        self, arrays: Mapping[str, NDArray[np.generic]], meta: ModelMeta, choose: ChooseMachine
     ) -> None:
-        sampler = load_sampler(arrays, meta, machine)
-        self._rows = AcceptedRows(sampler, load_selection(arrays, meta, machine))
-        self._take(meta)
+        machine = choose(self.device, meta.precision, self.threads)
+        sampler = load_block_sampler(arrays, meta, machine)
+        self._sampler = SampleSequence(sampler, load_selection(arrays, meta, machine))
+        self._describe(meta)
 
-    def _take(self, meta: ModelMeta) -> None:
-        """Set the learned attributes from a description."""
-        self.meta_, self.recipe_, self.steps_ = meta, meta.recipe, meta.steps
-        self.classes_, self.topped_up_ = dict(meta.classes), meta.topped_up
+    @classmethod
+    def _own_settings(cls, meta: ModelMeta) -> dict[str, Any]:
+        return {"precision": meta.precision, "selection": meta.selection is not None}
+
+    def _describe(self, meta: ModelMeta) -> None:
+        super()._describe(meta)
         self.image_shape_, self.advised_share_ = meta.image_shape, meta.advised_share
         self.refuses_ = meta.refuses
 
-    def _label(self, name: str) -> int:
-        names = list(self._fitted().classes_)
-        if name not in names:
-            raise unknown_class(name, self.classes_)
-        return names.index(name)
 
-    def _fitted(self) -> Self:
-        if not hasattr(self, "_rows"):
-            raise NotFittedError(
-                "this ImageGAN is not fitted; call fit(data) or ImageGAN.load(folder)"
-            )
-        return self
+def _best_sampler(
+    data: LabelledImages, rows: NDArray[np.int64], run: Run, progress: Progress
+) -> BlockSampler:
+    """The best averaged generator, with the codes of its anchor rows."""
+    network, parts, best = run.state.average, run.parts, run.best
+    geometry = Geometry.of(data.image_shape)
+    if best.arrays:
+        load_network(network, best.arrays)
+    else:
+        progress.warn(
+            "no scored generator had enough spread (or too many were copies); the last one is "
+            "kept. Look at samples.png before using it; more steps or more rows of the class "
+            "may cure it."
+        )
+    codes = None
+    if isinstance(network, AnchoredGenerator):
+        by_class = {
+            label: rows[data.labels[rows] == label][:ANCHORS_KEPT_A_CLASS]
+            for label in range(len(data.names))
+        }
+        codes = encode_anchors(network, data.pixels, by_class, geometry, parts.machine)
+    sizes = dict(enumerate(data.counts.values()))
+    return BlockSampler(network, geometry, parts.machine, parts.recipe.generator, codes, sizes)
+
+
+def _facts(data: LabelledImages, run: Run, sampler: BlockSampler) -> dict[str, Any]:
+    """The part of the description that the run knows."""
+    parts, best = run.parts, run.best
+    is_anchored = parts.recipe.generator.kind == "anchored"
+    alone = is_anchored and bool(best.arrays) and best.step <= parts.first_steps(run.steps)
+    step = best.step if best.arrays else run.steps
+    return {
+        "classes": data.counts,
+        "image_shape": data.image_shape,
+        "recipe": parts.recipe,
+        "steps": run.steps,
+        "seed": run.state.seed,
+        "precision": parts.machine.precision,
+        "threads": parts.machine.threads,
+        "score": ScoreRecord(
+            value=best.value if best.arrays else None, step=best.step, parts=best.parts
+        ),
+        "chosen": "interpolation" if alone else f"step {step}",
+        "anchors": sum(len(codes) for codes in (sampler.codes or {}).values()),
+    }

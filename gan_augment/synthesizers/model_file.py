@@ -1,4 +1,4 @@
-"""What a saved image model says of itself: the description beside the arrays. No torch."""
+"""The descriptions that saved models carry beside their arrays: `model.json`. No torch."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from typing import Annotated, Literal
 from pydantic import Field, NonNegativeInt, PositiveInt
 
 from gan_augment.config import TopUp
+from gan_augment.data.tables.schema import TableSchema
 from gan_augment.frozen import Frozen
 from gan_augment.recipes import Recipe
 
 NAME = "model"
 
 HARDLY_FOOLED = 0.97
-"""From this accuracy of the real-or-synthetic judge on, a top-up is advised to make nothing.
-A cautious guess, not a measured bound: only a judge that is hardly ever wrong forbids."""
+"""From this accuracy of the real-or-synthetic classifier on, a top-up is advised to make nothing.
+A cautious guess, not a measured bound: only a near-perfect classifier disables generation."""
 
 Side = Annotated[int, Field(ge=1, le=1 << 14)]
 """Pixels or channels, as far as a model may claim them."""
@@ -76,7 +77,7 @@ class ArtefactRecord(Frozen):
 
     @property
     def hardly_fooled(self) -> bool:
-        """Whether generated images are as good as marked."""
+        """Whether generated images are almost always told apart from real ones."""
         return self.accuracy >= HARDLY_FOOLED
 
     def in_words(self) -> str:
@@ -156,3 +157,32 @@ def _kept(found: ClassSelection) -> str:
     why = ", ".join(f"{share:.0%} {reason}" for reason, share in found.rejected.items())
     kept = f"{found.acceptance:.0%}" + (f" (dropped: {why})" if why else "")
     return f"refused at {kept}" if found.refused else kept
+
+
+class TableMeta(Frozen):
+    """The JSON of a saved table model.
+
+    classes: {name: training rows seen at fit}, in label order. table: its columns. few: classes
+    whose rows are only jittered (2 to 9 rows) or repeated (1), {name: rows}. anchors: encoded
+    training rows inside. chosen: "interpolation" or "step N", reason: why. trials: {step: mean of
+    balanced accuracy and average precision on held-out training rows}, empty where too few.
+    """
+
+    format: Literal["gan-augment model"] = "gan-augment model"
+    version: Literal[1] = Field(default=1, alias="schema")
+    kind: Literal["table"] = "table"
+    classes: dict[str, NonNegativeInt]
+    topped_up: tuple[str, ...]
+    table: TableSchema
+    few: dict[str, PositiveInt]
+    recipe: Recipe
+    steps: NonNegativeInt
+    seed: NonNegativeInt
+    precision: Literal["float32", "bf16"]
+    threads: PositiveInt
+    data_sha256: str
+    score: ScoreRecord
+    chosen: str
+    reason: str
+    trials: dict[int, float]
+    anchors: NonNegativeInt

@@ -1,10 +1,12 @@
-"""Which candidates are kept: networks that score them, stored thresholds, the reason of a refusal.
+"""Selection: networks that score candidates, stored thresholds, and the samples that are accepted.
 
-How thresholds are found is in `thresholds.py`; what is drawn in which order in `accepted.py`.
+`calibration.py` fixes the thresholds at the end of fit.
 """
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,19 +15,25 @@ from numpy.typing import NDArray
 from torch import nn
 
 from gan_augment import devices
-from gan_augment.classifiers.small_cnn import SmallCNN
+from gan_augment.classifiers.small_cnn import FEATURES, SmallCNN, empty_classifier
 from gan_augment.data.pixels import to_network
 from gan_augment.devices import Machine
-from gan_augment.errors import DataError, TooFewAcceptedError
+from gan_augment.errors import DataError, ModelFileError, TooFewAcceptedError
 from gan_augment.metrics.copies import nearest_distances
 from gan_augment.networks.geometry import Geometry
-from gan_augment.synthesizers.block_sampler import BLOCK
-from gan_augment.synthesizers.model_file import SelectionRecord, Thresholds
+from gan_augment.synthesizers.model_file import ModelMeta, SelectionRecord, Thresholds
+from gan_augment.synthesizers.sampling import BLOCK, BlockSampler, rows_by_label
+from gan_augment.training.build import new_discriminator, placed
+from gan_augment.training.parts import Arrays, below, network_arrays, restored_network
 
 CRITERIA = ("label", "outlier", "copy", "logit", "artefacts")
 """In the order of trial: the first that a candidate fails is the reason of its rejection."""
 
 Pixels = NDArray[np.uint8]
+STREAM = "sample"
+PATIENCE_BLOCKS = 16
+HOPELESS = 0.02
+PREFIX = "selection"
 
 
 @dataclass(frozen=True)
@@ -61,10 +69,10 @@ class Critics:
 
     def scores(self, pixels: Pixels, label: int) -> Scores:
         """What all say of images of a class, uint8 (n, H, W, C)."""
-        believed, distances = [], []
-        for judge, rows in zip(self.folds, self.rows, strict=True):
-            features = judge.features(pixels)
-            believed.append(judge.probabilities_of(features)[:, label].astype(np.float64))
+        of_label, distances = [], []
+        for classifier, rows in zip(self.folds, self.rows, strict=True):
+            features = classifier.features(pixels)
+            of_label.append(classifier.probabilities_of(features)[:, label].astype(np.float64))
             distances.append(
                 nearest_distances(features, rows[label])
                 if label in rows
@@ -73,7 +81,7 @@ class Critics:
         unknown = np.full(len(pixels), np.nan)
         real = unknown if self.real is None else p_real(self.real, pixels)
         return Scores(
-            label=np.min(believed, axis=0) if believed else unknown,
+            label=np.min(of_label, axis=0) if of_label else unknown,
             distance=np.stack(distances) if distances else np.empty((0, len(pixels))),
             logit=unknown if self.discriminator is None else self._logits(pixels, label),
             real=real,
@@ -82,14 +90,14 @@ class Critics:
     def _logits(self, pixels: Pixels, label: int) -> NDArray[np.float64]:
         """D's logits, in blocks of 64: its last layer may compare the images of a batch."""
         assert self.discriminator is not None
-        found, device = [np.empty(0)], self.machine.device
+        parts, device = [np.empty(0)], self.machine.device
         for start in range(0, len(pixels), BLOCK):
             x = to_network(pixels[start : start + BLOCK], self.geometry.padded).to(device)
             y = torch.full((len(x),), label, device=device)
             with devices.threads(1), torch.inference_mode(), self.machine.autocast():
                 logits = self.discriminator(x, y)
-            found.append(logits.double().cpu().numpy())
-        return np.concatenate(found)
+            parts.append(logits.double().cpu().numpy())
+        return np.concatenate(parts)
 
 
 @dataclass(frozen=True)
@@ -108,16 +116,32 @@ class Selection:
         thresholds = self.record.classes[self.names[label]].thresholds
         return failed(self.critics.scores(pixels, label), thresholds)
 
+    def arrays(self) -> Arrays:
+        """Weights of the critics and the rows that they compare with, below "selection/"."""
+        critics, arrays = self.critics, Arrays()
+        networks: dict[str, nn.Module] = {
+            f"fold-{fold}": classifier.network for fold, classifier in enumerate(critics.folds)
+        }
+        if critics.discriminator is not None:
+            networks["discriminator"] = critics.discriminator
+        if critics.real is not None:
+            networks["real"] = critics.real.network
+        for part, network in networks.items():
+            arrays |= {f"{PREFIX}/{part}/{k}": v for k, v in network_arrays(network).items()}
+        for fold, rows in enumerate(critics.rows):
+            arrays |= {f"{PREFIX}/rows-{fold}/{label}": values for label, values in rows.items()}
+        return arrays
+
     def check_served(self, name: str) -> None:
         """Raise TooFewAcceptedError where a class is refused, DataError where it has no row."""
-        found = self.record.classes.get(name)
-        if found is None:
+        record = self.record.classes.get(name)
+        if record is None:
             raise DataError(
                 f"class {name!r} had no training row, so that nothing says what is worth keeping "
                 "of it. Add images of it and fit again."
             )
-        if found.refused:
-            raise TooFewAcceptedError(found.refused)
+        if record.refused:
+            raise TooFewAcceptedError(record.refused)
 
 
 def failed(scores: Scores, thresholds: Thresholds) -> NDArray[np.str_]:
@@ -137,16 +161,143 @@ def failed(scores: Scores, thresholds: Thresholds) -> NDArray[np.str_]:
     }
     reasons = np.full(n, "", dtype="U9")
     for name in reversed(CRITERIA):
-        found = checks[name]
-        if found is not None:
-            reasons[found] = name
+        fails = checks[name]
+        if fails is not None:
+            reasons[fails] = name
     return reasons
 
 
-def p_real(judge: SmallCNN, pixels: Pixels) -> NDArray[np.float64]:
-    """The real-or-synthetic judge's p(real) of images, float64 (n,)."""
-    return judge.probabilities_of(judge.features(pixels))[:, 0].astype(np.float64)
+def p_real(classifier: SmallCNN, pixels: Pixels) -> NDArray[np.float64]:
+    """p(real) of images by the real-or-synthetic classifier, float64 (n,)."""
+    return classifier.probabilities_of(classifier.features(pixels))[:, 0].astype(np.float64)
 
 
 def _column(values: tuple[float, ...]) -> NDArray[np.float64]:
     return np.array(values)[:, np.newaxis]
+
+
+class SampleSequence:
+    """The accepted samples of each class, in a fixed order; all candidates without a selection.
+
+    Sample i is the i-th accepted candidate, whoever draws it: how many each block holds is
+    remembered.
+    """
+
+    def __init__(self, sampler: BlockSampler, selection: Selection | None) -> None:
+        self.sampler = sampler
+        self.selection = selection
+        self._accepted: dict[tuple[int, int], dict[int, int]] = {}
+
+    def rows(self, label: int, name: str, start: int, stop: int, seed: int) -> Pixels:
+        """Accepted candidates [start, stop) of a class, uint8 (stop - start, H, W, C).
+
+        Raises TooFewAcceptedError for a class that is refused, DataError if nothing anchors it.
+        """
+        if self.selection is None:
+            return self.sampler.rows(label, name, start, stop, seed)
+        self.selection.check_served(name)
+        parts = [np.empty((0, *self.sampler.geometry.shape), dtype=np.uint8)]
+        for first, drawn in self._blocks_from(label, name, start, stop, seed):
+            parts.append(drawn[max(start - first, 0) : stop - first])
+        return np.concatenate(parts)
+
+    def block(self, label: int, name: str, number: int, seed: int) -> Pixels:
+        """The accepted of candidates [64 number, 64 number + 64) of a class; raises as `rows`."""
+        if self.selection is not None:
+            self.selection.check_served(name)
+        with devices.threads(1):
+            drawn = self.sampler.block(label, name, number, seed, STREAM)
+            if self.selection is None:
+                return drawn
+            accepted: Pixels = drawn[self.selection.reasons(drawn, label) == ""]
+        self._accepted.setdefault((label, seed), {})[number] = len(accepted)
+        return accepted
+
+    def with_reasons(
+        self, label: int, name: str, number: int, seed: int
+    ) -> tuple[Pixels, NDArray[np.str_]]:
+        """A whole block of candidates, and why each is rejected ("" where it is not), (64,)."""
+        with devices.threads(1):
+            drawn = self.sampler.block(label, name, number, seed, STREAM)
+            if self.selection is None or name not in self.selection.record.classes:
+                return drawn, np.full(len(drawn), "", dtype="U9")
+            return drawn, self.selection.reasons(drawn, label)
+
+    def _blocks_from(
+        self, label: int, name: str, start: int, stop: int, seed: int
+    ) -> Iterator[tuple[int, Pixels]]:
+        """(the place of its first image, its images) of the blocks that hold [start, stop)."""
+        accepted, first = self._accepted.setdefault((label, seed), {}), 0
+        for number in itertools.count():
+            if first >= stop:
+                return
+            known = accepted.get(number)
+            if known is None or first + known > start:
+                drawn = self.block(label, name, number, seed)
+                known = len(drawn)
+                yield first, drawn
+            first += known
+            check_going_on(name, first, number + 1)
+
+
+def check_going_on(name: str, kept: int, blocks: int) -> None:
+    """Raise TooFewAcceptedError where a sequence, unlike the calibration, hardly keeps anything.
+
+    kept: accepted candidates of the first `blocks` whole blocks.
+    """
+    if blocks >= PATIENCE_BLOCKS and kept < HOPELESS * blocks * BLOCK:
+        raise TooFewAcceptedError(
+            f"{kept} of the first {blocks * BLOCK} candidates for {name!r} with this seed are "
+            "worth keeping, far fewer than at the end of the fit: take another seed, or fit with "
+            "--no-selection (selection=False)"
+        )
+
+
+def load_selection(
+    arrays: Mapping[str, NDArray[np.generic]], meta: ModelMeta, machine: Machine
+) -> Selection | None:
+    """The selection that was saved, None where there is none. Raises ModelFileError."""
+    record = meta.selection
+    if record is None:
+        return None
+    names = tuple(meta.classes)
+    if not set(record.classes) <= set(names):
+        raise ModelFileError("the selection speaks of classes that this model does not have")
+    _check_thresholds(record)
+    geometry = Geometry.of(meta.image_shape)
+    used = [of_class.thresholds for of_class in record.classes.values()]
+    discriminator = real = None
+    if any(thresholds.logit is not None for thresholds in used):
+        discriminator = restored_network(
+            lambda: new_discriminator(meta.recipe, geometry, len(names)),
+            below(arrays, f"{PREFIX}/discriminator"),
+        )
+        discriminator = placed(discriminator, machine.device).requires_grad_(False).eval()
+
+    def classifier(part: str, classes: int) -> SmallCNN:
+        trunk, head = restored_network(
+            lambda: empty_classifier(meta.image_shape, classes).network,
+            below(arrays, f"{PREFIX}/{part}"),
+        ).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return SmallCNN(trunk, head)
+
+    if any(thresholds.real is not None for thresholds in used):
+        real = classifier("real", 2)
+    folds = tuple(classifier(f"fold-{fold}", len(names)) for fold in range(record.folds))
+    rows = tuple(
+        rows_by_label(arrays, f"{PREFIX}/rows-{fold}", len(names), FEATURES)
+        for fold in range(record.folds)
+    )
+    critics = Critics(folds, rows, discriminator, real, geometry, machine)
+    return Selection(critics, record, names)
+
+
+def _check_thresholds(record: SelectionRecord) -> None:
+    """ModelFileError where a class has distances for another number of folds."""
+    for name, found in record.classes.items():
+        for values in (found.thresholds.far, found.thresholds.near):
+            if values is not None and len(values) != record.folds:
+                raise ModelFileError(
+                    f"the selection of {name!r} has {len(values)} distances for {record.folds} "
+                    "folds"
+                )

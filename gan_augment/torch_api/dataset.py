@@ -15,7 +15,7 @@ from gan_augment.data.topup_plan import TopUpPlan, refusals_in_words
 from gan_augment.data.torch_datasets import DatasetFacts, describe_dataset, map_style, read_dataset
 from gan_augment.data.torch_items import Key, Normalize, Picture, VectorFormat, plain_label
 from gan_augment.errors import DataError, UsageError
-from gan_augment.synthesizers.arguments import checked_seed
+from gan_augment.synthesizers.base import checked_seed
 from gan_augment.torch_api.generated import GeneratedRows, checked_refresh
 from gan_augment.torch_api.items import EpochItems
 from gan_augment.torch_api.models import fit_to, fitted_model

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from gan_augment.data.contract import LabelledImages
 from gan_augment.errors import DataError, NoRareClassError, NotFittedError, UsageError
-from gan_augment.synthesizers.saved_models import load_model
+from gan_augment.synthesizers import load_model
 
 CHUNK = (
     8192  # images of a class that are in memory at once, where a model gives them piece by piece

@@ -19,7 +19,7 @@ from gan_augment.data.torch_items import (
     tensor_images,
 )
 from gan_augment.errors import NotFittedError, TooFewAcceptedError, UsageError, unknown_class
-from gan_augment.synthesizers.arguments import checked_counts, checked_seed
+from gan_augment.synthesizers.base import checked_counts, checked_seed
 from gan_augment.torch_api.generated import GeneratedRows, checked_refresh
 from gan_augment.torch_api.items import EpochItems
 from gan_augment.torch_api.models import Sampling, fitted_model

@@ -165,6 +165,18 @@ def load_network(network: nn.Module, arrays: Mapping[str, NDArray[np.generic]]) 
         value.copy_(torch.from_numpy(np.array(arrays[name])))
 
 
+def restored_network(
+    new: Callable[[], nn.Module], arrays: Mapping[str, NDArray[np.generic]]
+) -> nn.Module:
+    """A new network with saved weights. Raises ModelFileError, before memory is taken for it."""
+    with torch.device("meta"):  # shapes alone: a forged description may claim any size
+        check_network(new(), arrays)
+    with torch.random.fork_rng(devices=[]):  # constructors draw; what they drew is replaced
+        network = new()
+    load_network(network, arrays)
+    return network
+
+
 def state_arrays(state: TrainState) -> Arrays:
     """The whole state as named arrays, copied."""
     arrays: Arrays = {}

@@ -1,4 +1,4 @@
-"""The method for tables: where a row starts, what G is given, what it matches beside D's verdict.
+"""The method for tables: where a row starts, what G matches beside D's logits, a run's parts.
 
 A sample starts between a real row and one of its nearest neighbours of the class; the generator
 adds what interpolation lacks.
@@ -7,15 +7,17 @@ adds what interpolation lacks.
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gan_augment.data.batches import Batch
-from gan_augment.data.tables.anchors import AnchorRows
+from gan_augment.data.batches import Batch, RowBatches
+from gan_augment.data.tables.anchors import AnchorRows, anchor_rows
 from gan_augment.data.tables.encoding import TableEncoding
 from gan_augment.devices import Machine
 from gan_augment.losses.adversarial import LOSSES
@@ -29,8 +31,14 @@ from gan_augment.networks.tables import (
 )
 from gan_augment.randomness import derived_seed, generator
 from gan_augment.recipes import Recipe
-from gan_augment.training.parts import GeneratorOutput, Losses, Parts, TrainState
+from gan_augment.training.callbacks import Callback, StopFlag
+from gan_augment.training.loop import Run
+from gan_augment.training.monitor import SCORES_A_RUN, Score
+from gan_augment.training.parts import GeneratorOutput, Losses, Parts, TrainState, new_state
 from gan_augment.training.step import adversarial_step
+
+MOST_ANCHORS = 4_096
+"""Rows of a class that samples start from, drawn at random where it has more."""
 
 
 @dataclass(frozen=True)
@@ -159,3 +167,78 @@ def feature_matching(
 
 def _as_it_is(parts: Parts, state: TrainState, x: Tensor, which: str, turn: int) -> Tensor:
     return x
+
+
+@dataclass(frozen=True)
+class EncodedTable:
+    """rows: float32 (N, width). labels: int64 (N,) below `classes`. groups: int64 (N,) or None."""
+
+    rows: NDArray[np.float32]
+    labels: NDArray[np.int64]
+    classes: int
+    encoding: TableEncoding
+    machine: Machine
+    groups: NDArray[np.int64] | None = None
+
+    def take(self, rows: NDArray[np.int64]) -> EncodedTable:
+        """The given rows."""
+        groups = None if self.groups is None else self.groups[rows]
+        return replace(self, rows=self.rows[rows], labels=self.labels[rows], groups=groups)
+
+
+class LastCheckpointScorer:
+    """A scorer that knows nothing, so that the last generator is the best one."""
+
+    def __init__(self) -> None:
+        self._scores = 0
+
+    def score(self, network: nn.Module) -> Score:
+        """Return a lower score each time."""
+        self._scores += 1
+        return Score(-float(self._scores))
+
+
+def new_run(
+    table: EncodedTable,
+    recipe: Recipe,
+    steps: int,
+    seed: int,
+    *,
+    stop: StopFlag,
+    callbacks: Sequence[Callback] = (),
+    scores: int = SCORES_A_RUN,
+) -> tuple[Run, AnchorRows]:
+    """A run from its start, its scorer not yet set, and the anchors that its batches count."""
+    anchors = _anchors(table, recipe, seed)
+    parts = build_table(recipe, layout_of(table.encoding), table.classes, table.machine, anchors)
+    batches = RowBatches(
+        torch.from_numpy(anchors.rows).to(table.machine.device),
+        anchors.labels,
+        table.classes,
+        size=recipe.batch,
+        power=recipe.label_power,
+    )
+    state = new_state(parts, seed)
+    scorer = LastCheckpointScorer()
+    run = Run(parts, batches, state, steps, scorer, callbacks=callbacks, stop=stop, scores=scores)
+    return run, anchors
+
+
+def _anchors(table: EncodedTable, recipe: Recipe, seed: int) -> AnchorRows:
+    kept = []
+    for label in np.unique(table.labels):
+        own = np.flatnonzero(table.labels == label)
+        if len(own) > MOST_ANCHORS:
+            drawn = generator(seed, "anchors", int(label)).permutation(own)[:MOST_ANCHORS]
+            own = np.sort(drawn)
+        kept.append(own)
+    rows = np.concatenate(kept)
+    wanted = recipe.generator
+    return anchor_rows(
+        table.rows[rows],
+        table.labels[rows],
+        wanted.neighbours,
+        choices=table.encoding.choices,
+        vectors=table.encoding.vectors,
+        vote=wanted.levels == "vote",
+    )

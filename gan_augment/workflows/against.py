@@ -12,8 +12,8 @@ from gan_augment.data.images.reader import ReadImages, data_sha256
 from gan_augment.data.tables.cells import table_sha256
 from gan_augment.data.tables.reader import ReadTable
 from gan_augment.progress import Progress, Silent
+from gan_augment.synthesizers import load_model
 from gan_augment.synthesizers.model_file import ModelMeta
-from gan_augment.synthesizers.saved_models import load_model
 from gan_augment.workflows.matching import (
     as_the_image_model,
     as_the_table_model,

@@ -198,7 +198,7 @@ class Turns:
 
     def _place(self, line: _Line, number: int, kept: int) -> list[str | None]:
         """The paths of a block's images; nothing where they are not needed any more."""
-        from gan_augment.synthesizers.accepted import check_going_on
+        from gan_augment.synthesizers.selection import check_going_on
 
         with self._changed:
             while line.placed < number and not (self._stopped or line.done):

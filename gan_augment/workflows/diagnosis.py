@@ -289,7 +289,7 @@ def _timed_steps() -> Iterator[dict[str, Any]]:
     from gan_augment.networks.geometry import Geometry
     from gan_augment.randomness import generator
     from gan_augment.recipes import resolve_recipe
-    from gan_augment.synthesizers.timing import step_seconds
+    from gan_augment.synthesizers.time_budget import step_seconds
     from gan_augment.training.build import build
 
     rule, recipe = choose_machine(), resolve_recipe("auto")

@@ -17,8 +17,7 @@ from gan_augment.data.images.scan import Scan, refuse_bad
 from gan_augment.data.topup_plan import explain_rare, rare_classes
 from gan_augment.errors import UnreadableFilesError
 from gan_augment.progress import Progress
-from gan_augment.synthesizers.model_file import ModelMeta
-from gan_augment.synthesizers.table_file import TableMeta
+from gan_augment.synthesizers.model_file import ModelMeta, TableMeta
 from gan_augment.workflows.model_facts import model_facts, model_sha256
 from gan_augment.workflows.reading import check_no_table
 from gan_augment.workflows.table_inspection import TableReport, TableRunReport, inspect_table

@@ -8,8 +8,7 @@ from gan_augment.config import FitOptions
 from gan_augment.data.images.reader import ReadImages
 from gan_augment.data.tables.reader import ReadTable
 from gan_augment.errors import DataError, UsageError
-from gan_augment.synthesizers.model_file import ModelMeta
-from gan_augment.synthesizers.table_file import TableMeta
+from gan_augment.synthesizers.model_file import ModelMeta, TableMeta
 
 _FAMILIES = {
     "number": ("int", "uint", "float", "double", "halffloat", "decimal"),

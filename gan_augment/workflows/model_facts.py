@@ -6,9 +6,8 @@ from pathlib import Path
 
 from gan_augment.errors import UsageError
 from gan_augment.storage.bundle import bundle_sha256, load_meta
-from gan_augment.synthesizers.model_file import NAME, ModelMeta
-from gan_augment.synthesizers.saved_models import model_folder
-from gan_augment.synthesizers.table_file import TableMeta
+from gan_augment.synthesizers import model_folder
+from gan_augment.synthesizers.model_file import NAME, ModelMeta, TableMeta
 
 __all__ = [
     "image_facts",

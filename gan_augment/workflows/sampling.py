@@ -16,8 +16,7 @@ from gan_augment.data.images.png_folder import ManifestRow, check_png_channels, 
 from gan_augment.data.topup_plan import choose_classes, plan_topup
 from gan_augment.errors import TooFewAcceptedError, UsageError, unknown_class
 from gan_augment.progress import Progress, Silent
-from gan_augment.synthesizers.model_file import ModelMeta
-from gan_augment.synthesizers.table_file import TableMeta
+from gan_augment.synthesizers.model_file import ModelMeta, TableMeta
 from gan_augment.workflows.blocks import write_blocks
 from gan_augment.workflows.model_facts import model_facts, model_folder, model_sha256
 from gan_augment.workflows.output_folder import output_folder

@@ -12,7 +12,7 @@ from gan_augment.data.tables.reader import ReadTable
 from gan_augment.data.tables.schema import Column
 from gan_augment.data.topup_plan import explain_rare, rare_classes
 from gan_augment.progress import Progress
-from gan_augment.synthesizers.table_file import TableMeta
+from gan_augment.synthesizers.model_file import TableMeta
 from gan_augment.workflows.reading import read_as_asked
 
 __all__ = ["TableReport", "TableRunReport", "inspect_table"]

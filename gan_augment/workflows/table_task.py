@@ -18,9 +18,8 @@ from gan_augment.devices import Machine, choose_machine
 from gan_augment.progress import Progress
 from gan_augment.recipes import DataKind, Recipe, resolve_recipe
 from gan_augment.storage import load_bundle, write_file
-from gan_augment.synthesizers.model_file import NAME
-from gan_augment.synthesizers.row_sampler import FEW_ROWS
-from gan_augment.synthesizers.table_file import TableMeta
+from gan_augment.synthesizers.model_file import NAME, TableMeta
+from gan_augment.synthesizers.sampling import FEW_ROWS
 from gan_augment.synthesizers.tabular_gan import TabularGAN
 from gan_augment.training.callbacks import Callback, StopFlag
 from gan_augment.training.checkpoint import CheckpointStore

@@ -19,7 +19,7 @@ from gan_augment.evaluation.options import Options
 from gan_augment.evaluation.plan import FITS_A_CELL, Costs, Design, designed
 from gan_augment.evaluation.protocol import plan_protocol
 from gan_augment.evaluation.start import evaluate, prepare
-from gan_augment.synthesizers.forecast import Forecast
+from gan_augment.synthesizers.time_budget import Forecast
 from tests.evaluation.drawn import Noisy, digits, table
 
 SHORT = Options(learner="logistic", folds=2, repeats=1, n_jobs=1)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gan_augment.errors import UsageError
-from gan_augment.synthesizers.arguments import checked_counts
+from gan_augment.synthesizers.base import checked_counts
 
 
 @pytest.mark.parametrize("count", ["3", None, 2.5, -1, float("nan"), float("inf")])

@@ -8,8 +8,8 @@ import pytest
 
 from gan_augment.data.contract import LabelledTable
 from gan_augment.errors import DataError, NotFittedError, UnknownClassError, UsageError
+from gan_augment.synthesizers.base import Synthesizer
 from gan_augment.synthesizers.baselines import Repeats, Smote
-from gan_augment.synthesizers.protocol import Synthesizer
 
 KINDS = {
     "numbers": ["size", "weight"],

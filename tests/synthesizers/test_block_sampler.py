@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gan_augment.synthesizers.block_sampler import BLOCK, drawn_codes, lenders_of
+from gan_augment.synthesizers.sampling import BLOCK, drawn_codes, lenders_of
 
 
 def line(centre: float, rows: int) -> np.ndarray:

@@ -16,7 +16,7 @@ from gan_augment.errors import (
     UsageError,
 )
 from gan_augment.storage import load_bundle, save_bundle
-from gan_augment.synthesizers.arguments import checked_counts
+from gan_augment.synthesizers.base import checked_counts
 from gan_augment.training.callbacks import StopFlag, StopRequested
 
 pytestmark = pytest.mark.slow

@@ -12,7 +12,7 @@ from gan_augment.data.pixels import to_network
 from gan_augment.devices import choose_machine
 from gan_augment.networks.geometry import Geometry
 from gan_augment.recipes import GeneratorSettings
-from gan_augment.synthesizers.image_scorer import ImageScorer, _weights
+from gan_augment.synthesizers.scorer import ImageScorer, _weights
 
 pytestmark = pytest.mark.slow
 HELD = np.arange(0, 60, 4)
@@ -46,7 +46,7 @@ def scorer(data) -> ImageScorer:
         TRAIN,
         HELD,
         topped_up=["bad"],
-        judge=train_classifier(data.take(TRAIN), steps=60, seed=0),
+        classifier=train_classifier(data.take(TRAIN), steps=60, seed=0),
         geometry=Geometry.of((8, 8, 1)),
         machine=machine,
         generator=GeneratorSettings(code=4),

@@ -13,7 +13,7 @@ from gan_augment.devices import choose_machine
 from gan_augment.errors import UsageError
 from gan_augment.losses.adversarial import LOSSES
 from gan_augment.recipes import Recipe, resolve_recipe
-from gan_augment.synthesizers import preparing
+from gan_augment.synthesizers import scorer
 from gan_augment.training.build import build
 
 PLAIN_D = "[discriminator]\nspectral_norm = false\nwidth = 8\nmax_width = 8\n"
@@ -44,7 +44,7 @@ def objective(text: str) -> str:
 def test_every_objective_of_a_recipe_file_trains_samples_and_comes_back(
     toy, tmp_path, monkeypatch, name
 ):
-    monkeypatch.setattr(preparing, "JUDGE_STEPS", 10)  # it is not about the score
+    monkeypatch.setattr(scorer, "SCORER_STEPS", 10)  # it is not about the score
     tables = [FREE_G if name == "R3" else "", PLAIN_D, objective(OBJECTIVES[name])]
     clipped = name == "wasserstein, clipped"
     file = recipe_file(

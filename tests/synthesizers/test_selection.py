@@ -13,18 +13,22 @@ from gan_augment.classifiers.small_cnn import train_classifier
 from gan_augment.errors import DataError, ModelFileError, TooFewAcceptedError
 from gan_augment.recipes import Recipe, SelectionSettings, resolve_recipe
 from gan_augment.storage import load_bundle, save_bundle
-from gan_augment.synthesizers import thresholds
-from gan_augment.synthesizers.accepted import AcceptedRows, check_going_on
-from gan_augment.synthesizers.artefacts import PairRows, pairs_of, train_judge, visible
+from gan_augment.synthesizers import calibration
+from gan_augment.synthesizers.calibration import (
+    PairRows,
+    detectability,
+    pairs_of,
+    select,
+    train_detector,
+)
 from gan_augment.synthesizers.model_file import (
     ArtefactRecord,
     ClassSelection,
     SelectionRecord,
     Thresholds,
 )
-from gan_augment.synthesizers.preparing import JUDGE_ROWS_A_CLASS
-from gan_augment.synthesizers.selection import Scores, failed
-from gan_augment.synthesizers.thresholds import select
+from gan_augment.synthesizers.scorer import SCORER_ROWS_A_CLASS
+from gan_augment.synthesizers.selection import SampleSequence, Scores, check_going_on, failed
 
 EASY = SelectionSettings(label=0, outlier=0, logit=0.4)
 """D alone decides, so that every class keeps some and rejects some however short the training."""
@@ -94,7 +98,7 @@ def test_a_range_is_a_piece_of_the_whole_whatever_was_drawn_before(gan, start, s
     whole = gan.sample({"bad": 100}).pixels
     assert np.array_equal(gan.sample_range("bad", start, stop), whole[start:stop])
     fresh = copy.copy(gan)
-    fresh._rows = AcceptedRows(gan._rows.sampler, gan._rows.selection)
+    fresh._sampler = SampleSequence(gan._sampler.sampler, gan._sampler.selection)
     assert np.array_equal(fresh.sample_range("bad", start, stop), whole[start:stop])
 
 
@@ -191,14 +195,14 @@ def test_the_same_fit_selects_the_same_and_moves_no_global_generator(data, gan):
 def test_copies_of_training_rows_are_rejected_where_the_generator_is_free(data):
     free = fit(data, SelectionSettings(label=0, outlier=0, logit=0, copy_guard=0.01), "free")
     rows = data.pixels[data.labels == 1]
-    assert set(free._rows.selection.reasons(rows, 1)) == {"copy"}
+    assert set(free._sampler.selection.reasons(rows, 1)) == {"copy"}
 
 
 @pytest.mark.slow
 def test_images_of_another_class_are_rejected_by_their_label(data):
     gan = fit(data, SelectionSettings(outlier=0, logit=0))
     good, bad = (data.pixels[data.labels == label][:12] for label in (0, 1))
-    selection = gan._rows.selection
+    selection = gan._sampler.selection
     assert set(selection.reasons(good, 1)) == {"label"}
     assert (selection.reasons(bad, 1) == "").mean() > 0.7
 
@@ -221,7 +225,7 @@ def test_the_judge_is_never_fooled_by_marks_and_guesses_without(make_images):
     found = {}
     for name, kept in (("alike", alike), ("marked", marked)):
         pairs = pairs_of(halves, kept)
-        found[name] = visible(halves, pairs, train_judge(halves, pairs, 30, seed=0))
+        found[name] = detectability(halves, pairs, train_detector(halves, pairs, 30, seed=0))
     assert found["marked"].accuracy > 0.97
     assert set(found["marked"].classes) == {"good", "bad"}
     assert 0.3 < found["alike"].accuracy < 0.7
@@ -277,7 +281,7 @@ def test_selection_copies_a_bounded_number_of_rows_however_many_there_are(
         copied.append(len(data))
         return train_classifier(data, steps=1, seed=seed)
 
-    monkeypatch.setattr(thresholds, "train_classifier", quick)
-    sampler, rows = gan._rows.sampler, np.arange(len(many))
+    monkeypatch.setattr(calibration, "train_classifier", quick)
+    sampler, rows = gan._sampler.sampler, np.arange(len(many))
     select(many, rows, sampler, torch.nn.Identity(), SelectionSettings(logit=0), seed=0)
-    assert max(copied) < JUDGE_ROWS_A_CLASS + 20
+    assert max(copied) < SCORER_ROWS_A_CLASS + 20

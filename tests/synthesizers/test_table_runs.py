@@ -13,12 +13,13 @@ from gan_augment.data.contract import LabelledTable
 from gan_augment.devices import choose_machine
 from gan_augment.errors import DivergedError, ResumeMismatchError
 from gan_augment.recipes import RECIPES, Recipe
-from gan_augment.synthesizers import table_preparing, table_trials
-from gan_augment.synthesizers.table_preparing import AsInTrials, encoded
-from gan_augment.synthesizers.table_run import new_run, sampler_of
-from gan_augment.synthesizers.table_trials import Choice
+from gan_augment.synthesizers import trials as trials
+from gan_augment.synthesizers.sampling import RowSampler
+from gan_augment.synthesizers.tabular_gan import encoded_table
+from gan_augment.synthesizers.trials import Choice, TrialScorer
 from gan_augment.training.callbacks import StopFlag, StopRequested
 from gan_augment.training.checkpoint import CheckpointStore
+from gan_augment.training.tables import new_run
 
 
 def test_a_loaded_model_is_the_saved_one(table_gan, tmp_path):
@@ -135,8 +136,8 @@ def test_where_the_chosen_step_collapsed_the_reason_says_what_is_kept_instead(
         return Choice(candidates[0], curve, 4, "step 4 was best")
 
     found = iter(spreads)
-    monkeypatch.setattr(table_preparing, "choose", choose)
-    monkeypatch.setattr(AsInTrials, "_spread", lambda *_: next(found))
+    monkeypatch.setattr(trials, "choose", choose)
+    monkeypatch.setattr(TrialScorer, "_spread", lambda *_: next(found))
     read = small_table({"many": 60, "few": 24, "tiny": 12})
     meta = fit_table(read, recipe=recipe, classes=classes, steps=4).meta_
     assert meta.chosen == kept
@@ -149,7 +150,7 @@ def test_trials_hold_rows_out_that_they_neither_train_nor_anchor_on(
     monkeypatch, small_table, fit_table
 ):
     judged, anchored = [], []
-    real_usefulness, real_run = table_trials.usefulness, table_trials.new_run
+    real_usefulness, real_run = trials.usefulness, trials.new_run
 
     def watched_usefulness(train, test, rare, seed):
         judged.append((train, test))
@@ -160,8 +161,8 @@ def test_trials_hold_rows_out_that_they_neither_train_nor_anchor_on(
         anchored.append(anchors)
         return run, anchors
 
-    monkeypatch.setattr(table_trials, "usefulness", watched_usefulness)
-    monkeypatch.setattr(table_trials, "new_run", watched_run)
+    monkeypatch.setattr(trials, "usefulness", watched_usefulness)
+    monkeypatch.setattr(trials, "new_run", watched_run)
     fit_table(small_table({"many": 90, "few": 24}))
     assert len(anchored) == 3
     held = [{row.tobytes() for row in test[0]} for _, test in judged]
@@ -304,12 +305,12 @@ def test_bf16_trains_and_samples(recipe, small_table, fit_table):
 @pytest.mark.parametrize("recipe", ["anchored", "free"])
 def test_a_generator_whose_rows_are_all_alike_is_not_kept(recipe, small_table):
     read, machine = small_table({"many": 60, "few": 12}), choose_machine("cpu", "float32", 1)
-    table = encoded(read.table, read.schema, machine, 0)
+    table = encoded_table(read.table, read.schema, machine, 0)
     settings = RECIPES["table"][recipe]
     run, anchors = new_run(table, settings, 3, 0, stop=StopFlag())
-    sampler = sampler_of(run.state.average, anchors, table, run.parts)
+    sampler = RowSampler.of(run.state.average, anchors, table, settings.generator)
     few = read.table.names.index("few")
-    scorer = AsInTrials(Choice(settings, {}, 3, ""), 3, sampler, anchors, {few: "few"})
+    scorer = TrialScorer(Choice(settings, {}, 3, ""), 3, sampler, anchors, {few: "few"})
     assert scorer.score(run.state.average).eligible
 
     class Collapsed(torch.nn.Module):

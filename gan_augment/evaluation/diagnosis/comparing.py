@@ -19,7 +19,7 @@ from gan_augment.metrics.diagnostics import Figure, copying, diagnose
 from gan_augment.metrics.distances import draw_rows
 from gan_augment.metrics.two_sample import class_fidelity
 from gan_augment.randomness import derived_seed, generator
-from gan_augment.synthesizers.protocol import Data, Synthesizer
+from gan_augment.synthesizers.base import Data, Synthesizer
 
 MOST_CLASSES = 20
 MOST_REAL = 1000

@@ -37,7 +37,7 @@ from gan_augment.evaluation.plan import OUTER, Setup, TrainTestPart
 from gan_augment.evaluation.protocol import Split
 from gan_augment.metrics.diagnostics import Figure
 from gan_augment.randomness import derived_seed
-from gan_augment.synthesizers.protocol import Data, Synthesizer
+from gan_augment.synthesizers.base import Data, Synthesizer
 
 SOURCE = "gan"
 MOST_TRAINED = 2000

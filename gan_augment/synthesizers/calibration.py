@@ -1,7 +1,10 @@
-"""Selection at the end of fit: out-of-fold classifiers, one calibration draw, thresholds from both.
+"""Calibration of selection at the end of fit: out-of-fold classifiers, thresholds, detectability.
 
-A candidate is judged by classifiers that were each trained without one fold of the real rows, so
-that real rows can be judged alike, unseen; what these reach is what a candidate must reach.
+A candidate is scored by classifiers that were each trained without one fold of the real rows, so
+that real rows can be scored alike, unseen; what these reach is what a candidate must reach. What is
+accepted is then shown to a real-or-synthetic classifier, the detector: a classifier that can tell
+generated images from real ones will, where only some classes hold generated images, learn
+"synthetic look = rare class".
 """
 
 from __future__ import annotations
@@ -13,26 +16,34 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from gan_augment.classifiers.small_cnn import train_classifier
+from gan_augment.classifiers.small_cnn import SmallCNN, train_classifier
 from gan_augment.data.contract import LabelledImages
 from gan_augment.data.splits import judging_folds
 from gan_augment.metrics.copies import nearest_distances
 from gan_augment.randomness import derived_seed, generator
 from gan_augment.recipes import SelectionSettings
-from gan_augment.synthesizers.artefacts import PairRows, pairs_of, train_judge, visible
-from gan_augment.synthesizers.block_sampler import BLOCK, BlockSampler
 from gan_augment.synthesizers.model_file import (
     ArtefactRecord,
     ClassSelection,
     SelectionRecord,
     Thresholds,
 )
-from gan_augment.synthesizers.preparing import JUDGE_ROWS_A_CLASS, at_most_a_class
-from gan_augment.synthesizers.preparing import JUDGE_STEPS as SCORERS_STEPS
-from gan_augment.synthesizers.selection import CRITERIA, Critics, Pixels, Scores, Selection, failed
+from gan_augment.synthesizers.sampling import BLOCK, BlockSampler
+from gan_augment.synthesizers.scorer import SCORER_ROWS_A_CLASS, SCORER_STEPS, at_most_a_class
+from gan_augment.synthesizers.selection import (
+    CRITERIA,
+    Critics,
+    Pixels,
+    Scores,
+    Selection,
+    failed,
+    p_real,
+)
 
 FOLDS = 2
-JUDGE_STEPS = 160
+PAIRS_A_CLASS = 100  # for training, and as many for the test
+LEAST_PAIRS = 4
+CRITIC_STEPS = 160
 EPOCHS = 30  # at most, of a small data set
 ROWS_A_CLASS = 200  # of each fold: what candidates are compared with
 CANDIDATES = 8192  # of all classes together, but a block of each at least
@@ -42,7 +53,7 @@ LEAST_ACCEPTANCE = 0.1
 
 @dataclass(frozen=True)
 class Unseen:
-    """What real rows of one class reach that a fold's classifier never saw.
+    """The scores of real rows of one class that a fold's classifier never saw.
 
     label: p(class | image), (n,). distance: to the rows it saw, one array (m,) a fold.
     """
@@ -77,19 +88,21 @@ def select(
         critics = replace(critics, discriminator=discriminator)
     blocks = max(1, min(settings.candidates, CANDIDATES // max(len(served), 1)) // BLOCK)
     calibration = _Calibration(data.names, sampler, settings, unseen, seed, blocks)
-    found, kept = calibration.of(critics, "calibration")
+    records, accepted = calibration.of(critics, "calibration")
     halves = PairRows(data, rows, folds, seed)
-    if settings.real and (pairs := pairs_of(halves, kept)):
-        judge = train_judge(halves, pairs, _steps(pairs.rows), derived_seed(seed, "selector"))
-        critics = replace(critics, real=judge)
-        found, kept = calibration.of(critics, "calibration again")
-    pairs = pairs_of(halves, kept)
+    if settings.real and (pairs := pairs_of(halves, accepted)):
+        detector = train_detector(halves, pairs, _steps(pairs.rows), derived_seed(seed, "selector"))
+        critics = replace(critics, real=detector)
+        records, accepted = calibration.of(critics, "calibration again")
+    pairs = pairs_of(halves, accepted)
     artefacts = None
     if pairs:
-        judge = train_judge(halves, pairs, _steps(pairs.rows), derived_seed(seed, "artefacts"))
-        artefacts = visible(halves, pairs, judge)
+        detector = train_detector(
+            halves, pairs, _steps(pairs.rows), derived_seed(seed, "artefacts")
+        )
+        artefacts = detectability(halves, pairs, detector)
     classes = {
-        name: found.get(label, ClassSelection(refused=_too_few_rows(name, int(counts[label]))))
+        name: records.get(label, ClassSelection(refused=_too_few_rows(name, int(counts[label]))))
         for label, name in enumerate(data.names)
         if counts[label]
     }
@@ -98,14 +111,14 @@ def select(
     return Selection(critics, record, data.names), artefacts
 
 
-def selecting_s(rows: int, judge_s: float) -> float:
-    """How long `select` takes, from the seconds that the 300 updates of the scorer's judge took.
+def selection_s(rows: int, scorer_s: float) -> float:
+    """How long `select` takes, from the seconds that the scorer's classifier took (300 updates).
 
     A budget leaves room for it, so it errs on the long side: a third of the updates' time is
     allowed for candidates and features.
     """
     updates = FOLDS * _steps(rows // FOLDS) + _steps(rows)
-    return 1.3 * judge_s * updates / SCORERS_STEPS
+    return 1.3 * scorer_s * updates / SCORER_STEPS
 
 
 @dataclass(frozen=True)
@@ -122,8 +135,8 @@ class _Calibration:
     def of(
         self, critics: Critics, stream: str
     ) -> tuple[dict[int, ClassSelection], dict[int, Pixels]]:
-        """By label: thresholds with what they keep, and the candidates that are kept."""
-        found, kept = {}, {}
+        """By label: thresholds with the shares they accept, and the accepted candidates."""
+        records, accepted = {}, {}
         for label, unseen in self.unseen.items():
             name = self.names[label]
             drawn = self.sampler.rows(label, name, 0, self.blocks * BLOCK, self.seed, stream)
@@ -133,9 +146,9 @@ class _Calibration:
                 least = float(np.quantile(scores.real, self.settings.real))
                 thresholds = thresholds.model_copy(update={"real": least})
             reasons = failed(scores, thresholds)
-            found[label] = _class_selection(name, thresholds, reasons)
-            kept[label] = drawn[reasons == ""]
-        return found, kept
+            records[label] = _class_selection(name, thresholds, reasons)
+            accepted[label] = drawn[reasons == ""]
+        return records, accepted
 
 
 def _critics(
@@ -146,14 +159,14 @@ def _critics(
     sampler: BlockSampler,
     seed: int,
 ) -> tuple[Critics, dict[int, Unseen]]:
-    """The classifiers of all folds, and what they make of the rows they never saw."""
-    judges, seen_rows = [], []
+    """The classifiers of all folds, and their scores of the rows they never saw."""
+    classifiers, seen_rows = [], []
     label_of: dict[int, list[NDArray[np.float64]]] = {label: [] for label in served}
     distance_of: dict[int, list[NDArray[np.float64]]] = {label: [] for label in served}
     for fold in range(FOLDS if served else 0):
         seen, unseen = rows[folds != fold], rows[folds == fold]
-        seen = at_most_a_class(data.labels, seen, JUDGE_ROWS_A_CLASS)  # they are copied
-        judge = train_classifier(
+        seen = at_most_a_class(data.labels, seen, SCORER_ROWS_A_CLASS)  # they are copied
+        classifier = train_classifier(
             data.take(seen), steps=_steps(len(seen)), seed=derived_seed(seed, "fold", fold)
         )
         known: dict[int, NDArray[np.float32]] = {}
@@ -162,14 +175,16 @@ def _critics(
                 _drawn(which[data.labels[which] == label], seed, f"{fold} {part}", label)
                 for part, which in (("seen", seen), ("unseen", unseen))
             ]
-            known[label] = judge.features(data.pixels[own[0]])
-            features = judge.features(data.pixels[own[1]])
-            label_of[label].append(judge.probabilities_of(features)[:, label].astype(np.float64))
+            known[label] = classifier.features(data.pixels[own[0]])
+            features = classifier.features(data.pixels[own[1]])
+            label_of[label].append(
+                classifier.probabilities_of(features)[:, label].astype(np.float64)
+            )
             distance_of[label].append(nearest_distances(features, known[label]))
-        judges.append(judge)
+        classifiers.append(classifier)
         seen_rows.append(known)
     critics = Critics(
-        tuple(judges), tuple(seen_rows), None, None, sampler.geometry, sampler.machine
+        tuple(classifiers), tuple(seen_rows), None, None, sampler.geometry, sampler.machine
     )
     return critics, {
         label: Unseen(np.concatenate(label_of[label]), tuple(distance_of[label]))
@@ -180,7 +195,7 @@ def _critics(
 def _thresholds(
     settings: SelectionSettings, unseen: Unseen, scores: Scores, free: bool
 ) -> Thresholds:
-    """What the criteria that are on ask of a class; distances where each fold has unseen rows."""
+    """Thresholds of the criteria that are on; distances where each fold has unseen rows."""
     label = None
     if settings.label:
         reached = unseen.label if len(unseen.label) else np.zeros(1)
@@ -209,7 +224,7 @@ def _class_selection(
         refused = (
             f"{acceptance:.1%} of the candidates for {name!r} are worth keeping ({most!r} drops "
             f"most), and {LEAST_ACCEPTANCE:.0%} are needed: train longer, add images of it, or "
-            "fit with --no-selection (selection=False), which gives what comes"
+            "fit with --no-selection (selection=False), which keeps every candidate"
         )
     return ClassSelection(
         thresholds=thresholds, acceptance=acceptance, rejected=rejected, refused=refused
@@ -220,7 +235,7 @@ def _too_few_rows(name: str, n: int) -> str:
     return (
         f"{n} training image{'s' * (n != 1)} of {name!r} cannot say what is worth keeping, "
         f"{LEAST_ROWS} can: add images of it, or fit with --no-selection (selection=False), which "
-        "gives what comes"
+        "keeps every candidate"
     )
 
 
@@ -232,4 +247,78 @@ def _drawn(rows: NDArray[np.int64], seed: int, which: str, label: int) -> NDArra
 
 def _steps(rows: int) -> int:
     """Updates of 64 images of a classifier of so many rows: 160, fewer where rows are few."""
-    return max(10, min(JUDGE_STEPS, EPOCHS * rows // 64))
+    return max(10, min(CRITIC_STEPS, EPOCHS * rows // 64))
+
+
+@dataclass(frozen=True)
+class PairRows:
+    """Real rows in two halves: `folds` (n,) gives 0 (training) or 1 (test) for each of `rows`."""
+
+    data: LabelledImages
+    rows: NDArray[np.int64]
+    folds: NDArray[np.int64]
+    seed: int
+
+    def half(self, label: int, fold: int) -> NDArray[np.int64]:
+        """The rows of a class in one half, in a drawn order."""
+        own = self.rows[(self.folds == fold) & (self.data.labels[self.rows] == label)]
+        return generator(self.seed, "artefact rows", label, fold).permutation(own)
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """By label, as many real as generated images: of = {label: (training pairs, test pairs)}."""
+
+    of: Mapping[int, int]
+    generated: Mapping[int, Pixels]
+
+    @property
+    def rows(self) -> int:
+        """Images to train on."""
+        return 2 * sum(self.of.values())
+
+
+def pairs_of(halves: PairRows, generated: Mapping[int, Pixels]) -> Pairs | None:
+    """As many pairs of each class as both halves and the generated images allow; None without any.
+
+    generated: {label: uint8 (n, H, W, C)}. Classes of under 4 pairs are left out.
+    """
+    of = {}
+    for label, images in generated.items():
+        real = min(len(halves.half(label, fold)) for fold in (0, 1))
+        n = min(real, len(images) // 2, PAIRS_A_CLASS)
+        if n >= LEAST_PAIRS:
+            of[label] = n
+    return Pairs(of, generated) if of else None
+
+
+def train_detector(halves: PairRows, pairs: Pairs, steps: int, seed: int) -> SmallCNN:
+    """A small CNN of two classes, real (0) and synthetic (1), of the first half."""
+    real = np.concatenate([halves.half(label, 0)[:n] for label, n in pairs.of.items()])
+    fake = np.concatenate([pairs.generated[label][:n] for label, n in pairs.of.items()])
+    both = LabelledImages(
+        pixels=np.concatenate([halves.data.pixels[real], fake]),
+        labels=np.repeat([0, 1], [len(real), len(fake)]).astype(np.int64),
+        ids=np.array([f"pair-{i:06d}" for i in range(len(real) + len(fake))]),
+        class_names=("real", "synthetic"),
+    )
+    return train_classifier(both, steps=steps, seed=seed)
+
+
+def detectability(halves: PairRows, pairs: Pairs, detector: SmallCNN) -> ArtefactRecord:
+    """How often the detector is right on the second half, and on as many images it never saw."""
+    accuracy: dict[str, float] = {}
+    for label, n in pairs.of.items():
+        real = halves.data.pixels[halves.half(label, 1)[:n]]
+        real_calls = (
+            p_real(detector, np.concatenate([real, pairs.generated[label][n : 2 * n]])) > 0.5
+        )
+        accuracy[halves.data.names[label]] = float(
+            (real_calls[:n].mean() + (~real_calls[n:]).mean()) / 2
+        )
+    sizes = list(pairs.of.values())
+    return ArtefactRecord(
+        accuracy=round(float(np.average(list(accuracy.values()), weights=sizes)), 4),
+        rows=sum(sizes),
+        classes={name: round(value, 4) for name, value in accuracy.items()},
+    )

@@ -1,7 +1,7 @@
-"""Which generator and how much training: chosen on training rows that the trials do not see.
+"""Trials of tables: the recipe and how much training, chosen on rows that the trials do not see.
 
 Three folds: train on two thirds of the rows, top the rare classes up, train small classifiers,
-judge them on the other third; at the start (interpolation alone) and after each half of the run.
+score them on the other third; at the start (interpolation alone) and after each half of the run.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,15 +17,22 @@ from torch import nn
 
 from gan_augment.classifiers.downstream import Usefulness, usefulness
 from gan_augment.data.splits import fold_of_rows
-from gan_augment.errors import DivergedError
+from gan_augment.data.tables.anchors import AnchorRows
+from gan_augment.errors import DivergedError, UsageError
 from gan_augment.progress import Progress
 from gan_augment.randomness import derived_seed, generator
-from gan_augment.recipes import Recipe
-from gan_augment.synthesizers.row_sampler import BLOCK, RowSampler
-from gan_augment.synthesizers.table_run import EncodedTable, new_run, sampler_of
+from gan_augment.recipes import RECIPES, Recipe, resolve_recipe
+from gan_augment.synthesizers.sampling import ROW_BLOCK, RowSampler
+from gan_augment.synthesizers.time_budget import (
+    ROW_PROBE_S,
+    SMALLEST_RUN_STEPS,
+    step_seconds,
+    steps_within,
+)
 from gan_augment.training.callbacks import StopFlag
-from gan_augment.training.loop import train
+from gan_augment.training.loop import Run, train
 from gan_augment.training.monitor import Best, Score, score_steps
+from gan_augment.training.tables import EncodedTable, new_run
 
 FOLDS = 3
 MARKS = 2
@@ -39,6 +46,11 @@ MOST_ROWS = 4_000
 """Rows that trials use; beyond, classes are thinned towards the square root of their share."""
 REPEATED = 0.5
 """Share of repeats in a trial's top-up, as in the default one."""
+
+SMALLEST_SPREAD = 0.3
+"""Generated spread over the real one, below which a generator has collapsed."""
+TRAINING_SHARE = 0.5
+"""Of a budget; the rest is for the classifiers of the trials."""
 
 Curve = Mapping[int, Usefulness]
 
@@ -56,8 +68,8 @@ class Choice:
     kept: int
     reason: str
 
-    def told(self, best: Best) -> str:
-        """`reason`; and what is kept instead, where the final run cannot keep what was chosen.
+    def final_reason(self, best: Best) -> str:
+        """`reason`, and what is kept instead where the final run cannot keep what was chosen.
 
         best: of the final run, without arrays where no generator of it had enough spread.
         """
@@ -91,24 +103,24 @@ def choose(
     rows = thinned(table.labels, MOST_ROWS, seed)
     small = table.take(rows)
     folds = fold_of_rows(small.labels, small.groups, folds=FOLDS, seed=seed)
-    judging = [fold for fold in range(FOLDS) if _can_judge(small.labels, folds != fold, rare)]
-    if not judging:
+    scoring = [fold for fold in range(FOLDS) if _can_score(small.labels, folds != fold, rare)]
+    if not scoring:
         reason = f"no rows can be held out that judge a top-up: the last of {steps} steps is kept"
         return Choice(candidates[0], {}, steps, f"{reason}, untried")
-    progress.phase("choosing on held-out training rows", len(judging) * len(candidates))
+    progress.phase("choosing on held-out training rows", len(scoring) * len(candidates))
     curves: dict[str, Curve] = {}
     first = 0.0
     for number, recipe in enumerate(candidates):
-        found: list[Curve] = []
-        for tried, fold in enumerate(judging, 1):
-            found.append(_tried(small, folds, fold, recipe, rare, steps, seed, stop))
-            progress.advance(number * len(judging) + tried)
-            if number and _best(found[0])[1] <= first:
+        of_folds: list[Curve] = []
+        for tried, fold in enumerate(scoring, 1):
+            of_folds.append(_tried(small, folds, fold, recipe, rare, steps, seed, stop))
+            progress.advance(number * len(scoring) + tried)
+            if number and _best(of_folds[0])[1] <= first:
                 break
         if number == 0:
-            first = _best(found[0])[1]
-        if len(found) == len(judging):
-            curves[recipe.name] = _mean(found)
+            first = _best(of_folds[0])[1]
+        if len(of_folds) == len(scoring):
+            curves[recipe.name] = _mean(of_folds)
     name = max(curves, key=lambda name: _best(curves[name])[1])
     kept, value = _best(curves[name])
     start = curves[candidates[0].name].get(0)
@@ -123,7 +135,7 @@ def choose(
 
 
 class _Snapshots:
-    """A scorer that keeps the averaged generators, to be judged when training is done."""
+    """A scorer that keeps the averaged generators, to be scored when training is done."""
 
     def __init__(self, start: nn.Module) -> None:
         self.kept = [copy.deepcopy(start)]
@@ -134,10 +146,10 @@ class _Snapshots:
         return Score(0.0)
 
 
-def _use_of(
+def _usefulness_of(
     sampler: RowSampler, seen: EncodedTable, held: EncodedTable, rare: Sequence[int], seed: int
 ) -> Usefulness:
-    """What a generator's rows do for classifiers that are judged on the rows held out."""
+    """How useful a generator's rows are to classifiers that are scored on the rows held out."""
     x, y = seen.rows, seen.labels
     rows, labels = [x], [y]
     counts = np.bincount(y, minlength=seen.classes)
@@ -151,7 +163,7 @@ def _use_of(
     return usefulness(topped_up, (held.rows, held.labels), rare, seed)
 
 
-def _can_judge(labels: NDArray[np.int64], seen: NDArray[np.bool_], rare: Sequence[int]) -> bool:
+def _can_score(labels: NDArray[np.int64], seen: NDArray[np.bool_], rare: Sequence[int]) -> bool:
     """Whether enough rows are seen, of two classes, and one to top up lies on both sides."""
     both = np.intersect1d(labels[seen], labels[~seen])
     enough = seen.sum() >= FEWEST_ROWS // 2 and len(np.unique(labels[seen])) > 1
@@ -180,14 +192,14 @@ def _tried(
     free = recipe.generator.kind == "free"  # untrained, it is noise: no candidate
     curve = dict.fromkeys(due[free:], Usefulness(0.0, 0.0))
     for step, network in zip(due, snapshots.kept, strict=False):
-        sampler = sampler_of(network, anchors, seen, run.parts)
+        sampler = RowSampler.of(network, anchors, seen, recipe.generator)
         if step in curve:
-            curve[step] = _use_of(sampler, seen, held, rare, seed)
+            curve[step] = _usefulness_of(sampler, seen, held, rare, seed)
     return curve
 
 
 def _drawn(sampler: RowSampler, label: int, n: int, seed: int) -> NDArray[np.float32]:
-    blocks = [sampler.block(label, str(label), b, seed) for b in range(-(-n // BLOCK))]
+    blocks = [sampler.block(label, str(label), b, seed) for b in range(-(-n // ROW_BLOCK))]
     empty = np.empty((0, sampler.encoding.width), dtype=np.float32)
     return np.concatenate([*blocks, empty])[:n]
 
@@ -220,3 +232,118 @@ def thinned(labels: NDArray[np.int64], most: int, seed: int) -> NDArray[np.int64
         rng = generator(seed, "thinning", int(label))
         kept.append(rng.permutation(own)[: max(round(most * share[label]), FEWEST_ROWS)])
     return np.sort(np.concatenate(kept))
+
+
+def choose_training(
+    table: EncodedTable,
+    requested: str | Recipe,
+    steps: int | None,
+    budget_s: float | None,
+    rare: Sequence[int],
+    *,
+    seed: int,
+    progress: Progress,
+    stop: StopFlag,
+) -> tuple[Choice, int]:
+    """Choose the recipe by trials, and the number of steps of the final run.
+
+    rare: labels of the classes that the trials are to serve; none of them, no trials.
+    Raises UsageError for a free generator that is not to be trained.
+    """
+    recipe = resolve_recipe(requested, "table")
+    counts = np.bincount(table.labels, minlength=table.classes)[list(rare)]
+    tried, candidates = bool(counts.max(initial=0) >= FEWEST_ROWS), [recipe]
+    if tried and requested == "auto" and counts.min() >= FREE_ROWS:
+        candidates.append(RECIPES["table"]["free"])
+    if steps is None and budget_s is not None:
+        runs = FOLDS * len(candidates) + 1 if tried else 1
+        training_s = budget_s * (TRAINING_SHARE if tried else 1.0)
+        steps = _steps_within(table, recipe, training_s / runs, seed)
+        progress.note(
+            f"a budget of {budget_s:g} s is {steps} steps here, in at most {runs} runs with those "
+            f"that choose; --steps {steps} repeats the run"
+        )
+    if tried:
+        steps = steps or recipe.steps
+        choice = choose(
+            table, candidates, rare, steps=steps, seed=seed, progress=progress, stop=stop
+        )
+        return choice, steps
+    if steps is None:
+        steps = min(FIXED_STEPS, recipe.steps) if rare else recipe.steps
+    if not steps and recipe.generator.kind == "free":
+        raise UsageError("a free generator of 0 steps is noise; give it steps, or take 'anchored'")
+    why = "no trials were asked for"
+    if rare:
+        why = f"no class to top up has {FEWEST_ROWS} rows, too few to hold any out"
+    reason = f"{why}: the last of {steps} steps is kept, untried"
+    return Choice(recipe, {}, steps, reason), steps
+
+
+def _steps_within(table: EncodedTable, recipe: Recipe, budget_s: float, seed: int) -> int:
+    """How many steps a run may have, by the time of a few; at least 20."""
+    run, _ = new_run(table, recipe, SMALLEST_RUN_STEPS, seed, stop=StopFlag())
+    probe_s = min(ROW_PROBE_S, budget_s / 20)
+    step_s = step_seconds(run.parts, run.batches, run.parts.machine.threads, probe_s)
+    return steps_within(budget_s, step_s)
+
+
+class TrialScorer:
+    """Scores the final run as its trials were scored at the same step; a collapse is not eligible.
+
+    anchors: the training rows of all classes, whose spread is the real one. Without trials the last
+    generator is the best one. Lower is better, as everywhere.
+    """
+
+    def __init__(
+        self,
+        choice: Choice,
+        steps: int,
+        sampler: RowSampler,
+        anchors: AnchorRows,
+        topped_up: Mapping[int, str],
+    ) -> None:
+        self._choice, self._sampler = choice, sampler
+        self._real, self._topped_up = anchors, topped_up
+        self._due = sorted(score_steps(steps, 0, MARKS))
+        self._scores = 0
+
+    def begin(self, run: Run) -> None:
+        """Before the first step: interpolation alone is a candidate; or take up a resumed run."""
+        self._scores = sum(due <= run.state.step for due in self._due)
+        curve = self._choice.curve
+        if run.state.step == 0 and 0 in curve:
+            run.best.offer(Score(-curve[0].value, self._terms(0)), run.state)
+        elif run.steps == 0:
+            run.best.offer(Score(0.0), run.state)
+
+    def score(self, network: nn.Module) -> Score:
+        """The trials' figure for this step."""
+        step = self._due[self._scores]
+        self._scores += 1
+        spread = self._spread(network)
+        terms = self._terms(step) | {"spread": spread}
+        curve = self._choice.curve
+        value = -curve[step].value if curve else -float(step)
+        return Score(value, terms, eligible=spread >= SMALLEST_SPREAD)
+
+    def _terms(self, step: int) -> dict[str, float]:
+        curve = self._choice.curve
+        if step not in curve:
+            return {}
+        return asdict(curve[step])
+
+    def _spread(self, network: nn.Module) -> float:
+        """The smallest ratio of generated to real spread over the classes to top up."""
+        sampler = replace(self._sampler, network=network)
+        ratios = [1.0]
+        for label, name in self._topped_up.items():
+            start, stop = self._real.of(label)
+            if stop - start < 2:
+                continue
+            real = self._real.rows[start:stop].std(axis=0)
+            generated = sampler.block(label, name, 0, 0, "spread").std(axis=0)
+            moving = real > 1e-6
+            if moving.any():
+                ratios.append(float(np.median(generated[moving] / real[moving])))
+        return min(ratios)

@@ -9,18 +9,25 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from gan_augment.classifiers.small_cnn import SmallCNN, random_features
+from gan_augment.classifiers.small_cnn import SmallCNN, random_features, train_classifier
+from gan_augment.data.batches import PairedBatches
 from gan_augment.data.contract import LabelledImages
+from gan_augment.data.splits import hold_out
 from gan_augment.devices import Machine
 from gan_augment.metrics.copies import copied_share, copy_threshold
 from gan_augment.metrics.distances import kernel_distance, mean_pairwise_distance
 from gan_augment.networks.geometry import Geometry
 from gan_augment.networks.images import AnchoredGenerator
-from gan_augment.randomness import generator
+from gan_augment.progress import Progress
+from gan_augment.randomness import derived_seed, generator
 from gan_augment.recipes import GeneratorSettings
-from gan_augment.synthesizers.block_sampler import BLOCK, BlockSampler, encode_anchors
+from gan_augment.synthesizers.sampling import BLOCK, BlockSampler, encode_anchors
 from gan_augment.training.monitor import COLLAPSE_SPREAD, Score
+from gan_augment.training.parts import Parts
 
+SCORER_STEPS = 300
+"""Updates of the classifier whose features the scorer compares."""
+SCORER_ROWS_A_CLASS = 2000
 GENERATED_A_SCORE = 2048
 ANCHORS_A_CLASS = 256
 REFERENCE_A_CLASS = 200
@@ -47,10 +54,10 @@ class Reference:
 class ImageScorer:
     """Scores an averaged generator; lower is better.
 
-    value = sum over classes of w_c (MMD^2 in judge features + MMD^2 in random-network features),
-    both standardised on training rows; classes topped up share half the weight. A class of 100 rows
-    and more is compared with held-out rows, a smaller one with its training rows; then its share of
-    copies is counted, and for a free generator more than 20 % makes the generator ineligible
+    value = sum over classes of w_c (MMD^2 in the features of a classifier + MMD^2 in those of a
+    random network), both standardised on training rows; classes topped up share half the weight. A
+    class of 100 rows and more is compared with held-out rows, a smaller one with its training rows;
+    then its share of copies is counted, and for a free generator more than 20 % makes it ineligible
     (samples of an anchored one are near training rows by design). A topped-up class whose spread is
     under .3 of the real one's has collapsed: ineligible as well.
     """
@@ -62,7 +69,7 @@ class ImageScorer:
         held: NDArray[np.int64],
         *,
         topped_up: Sequence[str],
-        judge: SmallCNN,
+        classifier: SmallCNN,
         geometry: Geometry,
         machine: Machine,
         generator: GeneratorSettings,
@@ -72,7 +79,7 @@ class ImageScorer:
         self._geometry, self._machine, self._generator = geometry, machine, generator
         self._anchors = _rows_by_class(data, train, ANCHORS_A_CLASS, seed)
         self._sizes = dict(enumerate(np.bincount(data.labels[train]).tolist()))
-        spaces = (judge.features, random_features(data.image_shape, seed))
+        spaces = (classifier.features, random_features(data.image_shape, seed))
         pool = np.concatenate([rows[:REFERENCE_A_CLASS] for rows in self._anchors.values()])
         self._spaces = tuple(_standardised(space, data.pixels[pool]) for space in spaces)
         held_of = _rows_by_class(data, held, REFERENCE_A_CLASS, seed)
@@ -175,10 +182,60 @@ def _standardised(
     """The feature map with mean 0 and deviation 1 of each feature on the given rows.
 
     A feature that hardly varies there is scaled as if it varied a tenth as much as the others do,
-    or the cubic kernel would hear nothing else.
+    or it would dominate the cubic kernel.
     """
     features = space(pixels).astype(np.float64)
     mean, deviation = features.mean(axis=0), features.std(axis=0)
     usual = float(np.sqrt(np.mean(deviation**2)))
     scale = np.maximum(deviation, max(usual / 10, 1e-12))
     return lambda x: (space(x).astype(np.float64) - mean) / scale
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What training needs beside the parts: the rows it may see, their batches, and a scorer."""
+
+    train: NDArray[np.int64]
+    batches: PairedBatches
+    scorer: ImageScorer
+
+
+def prepare(
+    data: LabelledImages, parts: Parts, topped_up: Sequence[str], seed: int, progress: Progress
+) -> Prepared:
+    """Hold out rows for scoring and train the scorer's classifier on the others; pure."""
+    rows, held = hold_out(data, seed=seed)
+    geometry = Geometry.of(data.image_shape)
+    progress.phase("training the classifier that scores the generator")
+    seen = at_most_a_class(data.labels, rows, SCORER_ROWS_A_CLASS)
+    classifier = train_classifier(
+        data.take(seen), steps=SCORER_STEPS, seed=derived_seed(seed, "judge")
+    )
+    scorer = ImageScorer(
+        data,
+        rows,
+        held,
+        topped_up=topped_up,
+        classifier=classifier,
+        geometry=geometry,
+        machine=parts.machine,
+        generator=parts.recipe.generator,
+        seed=seed,
+    )
+    batches = PairedBatches(
+        data,
+        size=parts.recipe.batch,
+        power=parts.recipe.label_power,
+        padded=geometry.padded,
+        device=parts.machine.device,
+        among=rows,
+    )
+    return Prepared(rows, batches, scorer)
+
+
+def at_most_a_class(
+    labels: NDArray[np.int64], rows: NDArray[np.int64], most: int
+) -> NDArray[np.int64]:
+    """The first `most` of the given rows of each class, in ascending order."""
+    kept = [rows[labels[rows] == label][:most] for label in np.unique(labels[rows])]
+    return np.sort(np.concatenate(kept))

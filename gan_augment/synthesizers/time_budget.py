@@ -1,9 +1,8 @@
-"""A time budget turned into steps, once, by a short timing probe on a throwaway state."""
+"""Time budgets: a step timed on a throwaway state, a budget as steps, the forecast of a fit."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -14,6 +13,8 @@ from gan_augment.training.monitor import SCORES_A_RUN, Scorer
 from gan_augment.training.parts import Parts, Step, new_state
 
 PROBE_S = 3.0
+ROW_PROBE_S = 0.2
+"""Of a table, whose steps take milliseconds."""
 WARM_UP_STEPS = 3
 SMALLEST_RUN_STEPS = 20
 
@@ -47,7 +48,7 @@ def pace_for_budget(
             break  # more threads were slower already
     fastest = min(speeds, key=lambda n: speeds[n])
     left_s = budget_s - (SCORES_A_RUN + 1) * score_s - (time.monotonic() - began_s)
-    steps = max(SMALLEST_RUN_STEPS, int(left_s / speeds[fastest]))
+    steps = steps_within(left_s, speeds[fastest])
     timed = ", ".join(f"{parts.recipe.batch / speeds[n]:.0f} images/s with {n}" for n in speeds)
     return Pace(steps, fastest, f"threads {fastest}: {timed}")
 
@@ -56,21 +57,29 @@ def step_seconds(parts: Parts, batches: Batches, threads: int, probe_s: float) -
     """The mean time of a step over a whole run, on so many threads, tried for `probe_s` seconds."""
     recipe, state = parts.recipe, new_state(parts, seed=0)
 
-    def timed(step: Step, turns: int, least_s: float) -> float:
-        def once() -> None:
+    def seconds_each(step: Step, turns: int, least_s: float) -> float:
+        started_s, done = time.monotonic(), -WARM_UP_STEPS
+        while done < WARM_UP_STEPS or time.monotonic() - started_s < least_s:
             step(state, parts, [batches.at(0, state.step, turn) for turn in range(turns)])
             state.step += 1
             if parts.machine.device.type == "cuda":
                 torch.cuda.synchronize()  # what is only begun takes no time
-
-        return _seconds_each(once, least_s)
+            done += 1
+            if done == 0:
+                started_s = time.monotonic()
+        return (time.monotonic() - started_s) / done
 
     with devices.threads(threads):
-        step_s = timed(parts.step, recipe.d_steps, probe_s)
+        step_s = seconds_each(parts.step, recipe.d_steps, probe_s)
         if parts.first_step is None:
             return step_s
         share = parts.first_share
-        return (1 - share) * step_s + share * timed(parts.first_step, 1, probe_s / 2)
+        return (1 - share) * step_s + share * seconds_each(parts.first_step, 1, probe_s / 2)
+
+
+def steps_within(budget_s: float, step_s: float) -> int:
+    """How many steps of `step_s` seconds a budget holds; at least 20."""
+    return max(SMALLEST_RUN_STEPS, int(budget_s / step_s))
 
 
 def _thread_counts(allowed: int) -> list[int]:
@@ -81,12 +90,24 @@ def _thread_counts(allowed: int) -> list[int]:
     return [*counts, *([allowed] if counts[-1] != allowed else [])]
 
 
-def _seconds_each(step: Callable[[], None], least_s: float) -> float:
-    """The mean time of one step, unit: seconds, after a warm-up."""
-    for _ in range(WARM_UP_STEPS):
-        step()
-    start_s, done = time.monotonic(), 0
-    while done < WARM_UP_STEPS or time.monotonic() - start_s < least_s:
-        step()
-        done += 1
-    return (time.monotonic() - start_s) / done
+@dataclass(frozen=True)
+class Forecast:
+    """How long fits on data like this take, with one thread, before one is made.
+
+    steps: of the recipe, or as requested. fixed_s: of any fit. step_s: of one more step; trials_s:
+    of one more step where trials choose how much training is kept, over all their runs.
+    """
+
+    steps: int
+    fixed_s: float
+    step_s: float
+    trials_s: float
+
+    def seconds(self, steps: int | None = None, *, trials: bool = False) -> float:
+        """Of one fit of so many steps; None is `steps`."""
+        each = self.trials_s if trials else self.step_s
+        return self.fixed_s + (steps or self.steps) * each
+
+    def steps_within(self, budget_s: float) -> int:
+        """How many steps a fit has time for, with its trials if it has some; at least 20."""
+        return steps_within(budget_s - self.fixed_s, self.trials_s)

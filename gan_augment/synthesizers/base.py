@@ -1,0 +1,343 @@
+"""What every synthesizer can do, and `GAN`: what the two trained ones share. torch waits for a fit.
+
+`Synthesizer` is the protocol; no synthesizer lives here.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    ClassVar,
+    Generic,
+    Protocol,
+    Self,
+    TypedDict,
+    TypeGuard,
+    TypeVar,
+)
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gan_augment.data.contract import LabelledImages, LabelledTable
+from gan_augment.data.topup_plan import choose_classes
+from gan_augment.errors import DivergedError, NotFittedError, UsageError, unknown_class
+from gan_augment.recipes import Recipe
+from gan_augment.storage import bundle_bytes, load_bundle, read_bundle_bytes, save_bundle
+from gan_augment.synthesizers.model_file import NAME, ModelMeta, TableMeta
+from gan_augment.user_warnings import warn
+
+if TYPE_CHECKING:
+    from gan_augment.devices import Machine, Precision
+    from gan_augment.progress import Progress
+    from gan_augment.synthesizers.time_budget import Forecast
+    from gan_augment.training.callbacks import Callback
+    from gan_augment.training.checkpoint import RunSaver
+    from gan_augment.training.loop import Run
+    from gan_augment.training.parts import Arrays
+
+Data = TypeVar("Data", LabelledImages, LabelledTable)
+Meta = TypeVar("Meta", ModelMeta, TableMeta)
+ChooseMachine = Callable[[str, "Precision", int | None], "Machine"]
+
+
+class Synthesizer(Protocol[Data]):
+    """Fits on labelled data, then gives exactly the rows requested, labelled as requested.
+
+    classes_: {name: training rows}, after fit. Those that learn something worth keeping also
+    `save` and `load`; the baselines do not, since what they know is the training data itself.
+    """
+
+    classes_: dict[str, int]
+
+    def fit(self, data: Data) -> Self:
+        """Learn from every class of `data`, which stays as it is."""
+
+    def sample(self, counts: Mapping[str, int], random_state: int = 0) -> Data:
+        """Exactly `counts` = {class: n} rows in that order, ids "synthetic-<class>-000000"."""
+
+
+class Packed(TypedDict):
+    """settings: of `__init__`, by name. model: the files of a bundle by name, None if unfitted."""
+
+    settings: dict[str, Any]
+    model: dict[str, bytes] | None
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class GAN(ABC, Generic[Data, Meta]):
+    """A class-conditional GAN: its settings, and all of it that is the same for images and tables.
+
+    The parameters are those of `ImageGAN` and `TabularGAN`, which add one each. A fitted one
+    pickles and copies as the files of a bundle, safetensors and JSON, verified on arrival as a
+    saved model is; what it was told by `__init__` travels as it is.
+    """
+
+    recipe: str | Recipe = "auto"
+    steps: int | None = None
+    budget_s: float | None = None
+    classes: str | Sequence[str] = "rare"
+    device: str = "auto"
+    precision: Precision = "auto"
+    threads: int | None = None
+    random_state: int = 0
+    callbacks: Sequence[Callback] = ()
+
+    classes_: dict[str, int] = field(init=False)
+    topped_up_: tuple[str, ...] = field(init=False)
+    recipe_: Recipe = field(init=False)
+    steps_: int = field(init=False)
+    meta_: Meta = field(init=False)
+
+    _description: ClassVar[type[ModelMeta] | type[TableMeta]]
+
+    def as_chosen(self, random_state: int = 0) -> Self:
+        """An unfitted twin of the recipe and steps that were chosen, for parts of the same data."""
+        return replace(
+            self._fitted(),
+            recipe=self.recipe_,
+            steps=self.steps_,
+            budget_s=None,
+            classes="all",  # of the part, which may lack some
+            random_state=random_state,
+            callbacks=(),
+        )
+
+    def sample(
+        self, counts: Mapping[str, int], random_state: int = 0, source: Data | None = None
+    ) -> Data:
+        """Exactly `counts` = {class: n} new rows in that order, ids "synthetic-<class>-000000".
+
+        The first rows are the same however many are requested: image i is the i-th candidate that
+        selection accepts, or the i-th of all without selection. Id-like columns of a table are
+        numbered through the whole result.
+
+        Parameters
+        ----------
+        counts
+            Rows of each class, by name.
+        random_state
+            The seed of the rows, an int >= 0.
+        source
+            Rows to start from instead of the model's own; no recipe takes any yet.
+
+        Raises
+        ------
+        UnknownClassError, UsageError
+            A class that the model does not know; a negative count, a source.
+        DataError, TooFewAcceptedError
+            A class without a training row; a class that selection cannot serve.
+        """
+        if source is not None:
+            raise UsageError("no recipe of this version starts from given rows; leave out `source`")
+        names = tuple(self._fitted().classes_)
+        counts = checked_counts(counts)
+        labels = [self._label(name) for name in counts]
+        self._check_served([name for name, n in counts.items() if n])
+        return self._sampled(
+            counts,
+            random_state,
+            labels=np.repeat(np.array(labels, np.int64), np.array([*counts.values()], np.int64)),
+            ids=np.array(
+                [f"synthetic-{name}-{i:06d}" for name, n in counts.items() for i in range(n)],
+                dtype=np.str_,
+            ),
+            class_names=names,
+        )
+
+    def save(self, folder: str | Path) -> None:
+        """Write the model as a new folder: safetensors and JSON, whole or not at all."""
+        self._fitted()
+        described = self.meta_.model_dump(mode="json", by_alias=True)
+        save_bundle(Path(folder), self._arrays(), described, NAME)
+
+    @classmethod
+    def load(cls, folder: str | Path, *, device: str = "auto", threads: int | None = None) -> Self:
+        """Read a saved model, verified; or ModelFileError."""
+        from gan_augment.devices import choose_machine
+
+        arrays, meta = load_bundle(Path(folder), NAME, schema=cls._description)
+        gan = cls(
+            recipe=meta.recipe,
+            steps=meta.steps,
+            classes=meta.topped_up,
+            device=device,
+            threads=threads,
+            random_state=meta.seed,
+            **cls._own_settings(meta),
+        )
+        gan._restore(arrays, meta, choose_machine)
+        return gan
+
+    def __getstate__(self) -> Packed:
+        settings = {
+            name: value
+            for name, value in vars(self).items()
+            if not (name.endswith("_") or name.startswith("_"))
+        }
+        if not hasattr(self, "_sampler"):
+            return Packed(settings=settings, model=None)
+        described = self.meta_.model_dump(mode="json", by_alias=True)
+        return Packed(settings=settings, model=bundle_bytes(self._arrays(), described, NAME))
+
+    def __setstate__(self, state: Packed) -> None:
+        vars(self).update(state["settings"])
+        if state["model"] is not None:
+            arrays, meta = read_bundle_bytes(state["model"], NAME, schema=self._description)
+            self._restore(arrays, meta, machine_here)
+
+    def forecast(self, data: Data) -> Forecast:
+        """Time what a fit on `data` does, without fitting. Takes a few seconds.
+
+        Raises what `fit` raises for settings and data that it refuses.
+        """
+        import torch
+
+        torch.optim.SGD([torch.zeros(1)])  # torch's first optimiser imports for a second or more
+        return self._forecast(data)
+
+    @abstractmethod
+    def _forecast(self, data: Data) -> Forecast:
+        """Time the units of a fit."""
+
+    @abstractmethod
+    def _sampled(
+        self,
+        counts: Mapping[str, int],
+        random_state: int,
+        *,
+        labels: NDArray[np.int64],
+        ids: NDArray[np.str_],
+        class_names: tuple[str, ...],
+    ) -> Data:
+        """The rows of `sample`."""
+
+    @abstractmethod
+    def _arrays(self) -> Arrays:
+        """What was learned as named arrays of a bundle."""
+
+    @abstractmethod
+    def _restore(
+        self, arrays: Mapping[str, NDArray[np.generic]], meta: Any, choose: ChooseMachine
+    ) -> None:
+        """Take what was learned from the arrays and the description of a bundle."""
+
+    @classmethod
+    def _own_settings(cls, meta: Any) -> dict[str, Any]:
+        """Parameters of `__init__` beside the common ones, from the description of a model."""
+        return {}
+
+    def _check_served(self, names: Sequence[str]) -> None:
+        """Refuse classes of which nothing can be drawn, before minutes are spent on the others."""
+
+    def _checked(self, data: Data, least_steps: int = 1) -> tuple[int, tuple[str, ...]]:
+        """The seed and the classes to top up. Raises UsageError or DataError for wrong settings."""
+        seed = checked_seed(self.random_state)
+        check_length(self.steps, self.budget_s, least=least_steps)
+        return seed, choose_classes(self.classes, data.counts)
+
+    def _train(
+        self,
+        run: Run,
+        saver: RunSaver,
+        resume: bool,
+        on_steps: Callable[[int, Machine], None] | None,
+        progress: Progress,
+        begin: Callable[[Run], None] = lambda run: None,
+    ) -> DivergedError | None:
+        """Train a run from its start or its newest checkpoint.
+
+        A run that diverged after a generator was scored gives its error back, for `fit` to raise
+        once the best generator is kept; without one it raises.
+        """
+        from gan_augment.training.loop import train
+
+        if resume:
+            saver.resume(progress)
+        begin(run)
+        if on_steps:
+            on_steps(run.steps, run.parts.machine)
+        progress.phase("training", run.steps)
+        try:
+            train(run)
+        except DivergedError as error:
+            if not run.best.arrays:
+                raise
+            return error
+        return None
+
+    def _describe(self, meta: Meta) -> None:
+        """Set the learned attributes from a description."""
+        self.meta_, self.recipe_, self.steps_ = meta, meta.recipe, meta.steps
+        self.classes_, self.topped_up_ = dict(meta.classes), meta.topped_up
+
+    def _label(self, name: str) -> int:
+        names = list(self._fitted().classes_)
+        if name not in names:
+            raise unknown_class(name, self.classes_)
+        return names.index(name)
+
+    def _fitted(self) -> Self:
+        if not hasattr(self, "_sampler"):
+            name = type(self).__name__
+            raise NotFittedError(
+                f"this {name} is not fitted; call fit(data) or {name}.load(folder)"
+            )
+        return self
+
+
+def machine_here(device: str, precision: Precision, threads: int | None) -> Machine:
+    """The machine of the settings, or the processor, with a warning, where it is not there."""
+    from gan_augment.devices import choose_machine
+
+    try:
+        return choose_machine(device, precision, threads)
+    except UsageError as error:
+        warn(f"{error} The model is on the processor now.")
+        return choose_machine("cpu", precision, threads)
+
+
+def checked_seed(random_state: object) -> int:
+    """A seed, an int of 0 or more. Raises UsageError.
+
+    >>> checked_seed(7)
+    7
+    """
+    if not _whole(random_state) or random_state < 0:
+        raise UsageError(f"random_state={random_state!r}; expected an int of 0 or more")
+    return int(random_state)
+
+
+def checked_counts(counts: Mapping[str, int]) -> dict[str, int]:
+    """{class: rows to draw}, whole numbers of 0 or more. Raises UsageError.
+
+    >>> checked_counts({"rare": 3})
+    {'rare': 3}
+    """
+    for name, n in counts.items():
+        whole = _whole(n) or (isinstance(n, float | np.floating) and float(n).is_integer())
+        if not whole or n < 0:
+            raise UsageError(
+                f"{n!r} samples of {name!r} were asked for; expected a whole number, 0 or more"
+            )
+    return {name: int(n) for name, n in counts.items()}
+
+
+def check_length(steps: object, budget_s: float | None, least: int = 1) -> None:
+    """Raise UsageError for steps that are no whole number from `least` on, or a budget of no time.
+
+    least: 1, or 0 where a model may stay untrained.
+    """
+    if steps is not None and not (_whole(steps) and steps >= least):
+        raise UsageError(f"steps={steps!r}; expected a whole number of {least} or more, or None")
+    if budget_s is not None and not budget_s > 0:
+        raise UsageError(f"budget_s={budget_s!r}; expected seconds above 0, or None")
+
+
+def _whole(value: object) -> TypeGuard[int]:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)

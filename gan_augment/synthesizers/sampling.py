@@ -1,0 +1,523 @@
+"""Block sampling: row i of a class is the same whatever else is drawn, by however many workers.
+
+`BlockSampler` draws images, `RowSampler` table rows, each from one trained network; both become
+arrays of a bundle and come back from them, every shape checked. Networks run on whole blocks, else
+float32 differs in the last bits, and a block on one torch thread, whatever the caller has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from gan_augment import devices
+from gan_augment.data.pixels import to_network, to_pixels
+from gan_augment.data.tables.anchors import AnchorRows
+from gan_augment.data.tables.columns import output_frame, restored
+from gan_augment.data.tables.encoding import (
+    MOST_LEVELS_ONE_HOT,
+    EncodedColumn,
+    LevelColumn,
+    NumericColumn,
+    TableEncoding,
+)
+from gan_augment.data.tables.inference import SPIKE_SHARE
+from gan_augment.data.tables.schema import Column, Name, TableSchema
+from gan_augment.devices import Machine
+from gan_augment.errors import DataError, ModelFileError
+from gan_augment.networks.geometry import Geometry
+from gan_augment.networks.inputs import Anchors, GeneratorInput, RowAnchors, mixture_weights
+from gan_augment.randomness import generator as random_generator
+from gan_augment.recipes import GeneratorSettings
+from gan_augment.synthesizers.model_file import ModelMeta, TableMeta
+from gan_augment.training.parts import Arrays, below, network_arrays, restored_network
+from gan_augment.training.tables import AnchorTensors, EncodedTable, layout_of, new_row_generator
+
+if TYPE_CHECKING:
+    from gan_augment.networks.images import AnchoredGenerator
+
+BLOCK = 64
+"""Images a block."""
+ROW_BLOCK = 1_024
+"""Table rows a block."""
+FEW_ROWS = 10
+"""Classes of fewer rows of a table are not learned: they are jittered, a lone row is repeated."""
+
+Cells = dict[Name, NDArray[np.generic]]
+Block = TypeVar("Block")
+
+
+def blocks_between(
+    block: Callable[[int], Block], size: int, start: int, stop: int, workers: int = 1
+) -> tuple[list[Block], slice]:
+    """The blocks that hold rows [start, stop), made in parallel, and the place of these rows."""
+    numbers = range(start // size, (stop - 1) // size + 1)
+    with devices.threads(1), ThreadPoolExecutor(min(workers, len(numbers))) as pool:
+        drawn = list(map(block, numbers) if workers == 1 else pool.map(block, numbers))
+    first = start - numbers[0] * size
+    return drawn, slice(first, first + stop - start)
+
+
+@dataclass(frozen=True)
+class BlockSampler:
+    """Draws the endless sequence of candidates of each class from one trained image generator.
+
+    codes: {label: float32 (n, code)} of the rows that anchor a class; None for a free generator.
+    settings: the recipe's, which say how many numbers a code has and how codes are mixed.
+    sizes: {label: rows}, of classes of which `codes` holds a part; None where they are all there.
+    """
+
+    network: nn.Module
+    geometry: Geometry
+    machine: Machine
+    settings: GeneratorSettings
+    codes: dict[int, NDArray[np.float32]] | None
+    sizes: Mapping[int, int] | None = None
+    _lent: dict[int, tuple[int, ...]] = field(default_factory=dict, repr=False, compare=False)
+
+    def rows(
+        self, label: int, name: str, start: int, stop: int, seed: int, stream: str = "sample"
+    ) -> NDArray[np.uint8]:
+        """Candidates [start, stop) of a class, uint8 (stop - start, H, W, C)."""
+        if stop <= start:
+            return np.empty((0, *self.geometry.shape), dtype=np.uint8)
+        drawn, place = blocks_between(
+            lambda number: self.block(label, name, number, seed, stream), BLOCK, start, stop
+        )
+        return np.concatenate(drawn)[place]
+
+    def block(
+        self, label: int, name: str, number: int, seed: int, stream: str
+    ) -> NDArray[np.uint8]:
+        """Candidates [64 number, 64 number + 64) of a class; DataError if nothing anchors it."""
+        rng = random_generator(seed, stream, name, number)
+        inputs = self._inputs(label, name, rng)
+        with torch.inference_mode(), self.machine.autocast():
+            images: Tensor = self.network(inputs)
+        return to_pixels(images, self.geometry.shape[:2])
+
+    def arrays(self) -> Arrays:
+        """The network's weights below "network/", the codes of each label's rows below "codes/"."""
+        arrays = {f"network/{k}": v for k, v in network_arrays(self.network).items()}
+        return arrays | {f"codes/{label}": codes for label, codes in (self.codes or {}).items()}
+
+    def _inputs(self, label: int, name: str, rng: np.random.Generator) -> GeneratorInput:
+        device = self.machine.device
+        z = torch.from_numpy(rng.standard_normal((BLOCK, self.settings.code), dtype=np.float32))
+        y = torch.full((BLOCK,), label, device=device)
+        if self.codes is None:
+            return GeneratorInput(z.to(device), y)
+        if label not in self.codes:
+            raise DataError(
+                f"class {name!r} has no training row to start from: an anchored model cannot draw "
+                "it. Add images of it and fit again."
+            )
+        lenders = self._lenders(label)
+        borrowed = self.settings.borrowed if lenders else 0.0
+        weight = mixture_weights(self.settings, BLOCK, rng, borrowed=borrowed)
+        rows = drawn_codes(self.codes, label, lenders, rng)  # (k, BLOCK, code)
+        index = torch.arange(rows.shape[0] * BLOCK).view(-1, BLOCK).T
+        anchors = Anchors(
+            torch.from_numpy(rows.reshape(-1, self.settings.code)).to(device),
+            index.to(device),
+            torch.from_numpy(weight).to(device),
+        )
+        return GeneratorInput(z.to(device), y, anchors)
+
+    def _lenders(self, label: int) -> tuple[int, ...]:
+        """`lenders_of`, worked out once a class."""
+        if label not in self._lent:
+            assert self.codes is not None
+            most = self.settings.lenders if self.settings.borrowed else 0
+            self._lent[label] = lenders_of(self.codes, label, most, self.sizes)
+        return self._lent[label]
+
+
+def load_block_sampler(
+    arrays: Mapping[str, NDArray[np.generic]], meta: ModelMeta, machine: Machine
+) -> BlockSampler:
+    """The sampler of images that was saved; ModelFileError where arrays do not fit `meta`."""
+    from gan_augment.training.build import new_generator, placed  # a table loads no image networks
+
+    geometry = Geometry.of(meta.image_shape)
+    network = restored_network(
+        lambda: new_generator(meta.recipe, geometry, len(meta.classes)), below(arrays, "network")
+    )
+    network = placed(network, machine.device).requires_grad_(False).eval()
+    codes = None
+    if meta.recipe.generator.kind == "anchored":
+        codes = rows_by_label(arrays, "codes", len(meta.classes), meta.recipe.generator.code)
+        if not codes:
+            raise ModelFileError("this anchored model holds no anchors, so it cannot sample")
+    sizes = dict(enumerate(meta.classes.values()))
+    return BlockSampler(network, geometry, machine, meta.recipe.generator, codes, sizes)
+
+
+def rows_by_label(
+    arrays: Mapping[str, NDArray[np.generic]], prefix: str, classes: int, width: int
+) -> dict[int, NDArray[np.float32]]:
+    """{label: float32 (n, width)} from the arrays "prefix/label"; ModelFileError for any other."""
+    rows: dict[int, NDArray[np.float32]] = {}
+    for key, value in below(arrays, prefix).items():
+        label = int(key) if key.isdecimal() else -1
+        right = value.ndim == 2 and value.shape[1] == width and len(value) > 0
+        if not (0 <= label < classes and right and value.dtype == np.float32):
+            raise ModelFileError(
+                f"the saved {prefix}/{key} of shape {value.shape} belong to no class of this model"
+            )
+        rows[label] = np.array(value, dtype=np.float32)
+    return rows
+
+
+def encode_anchors(
+    network: AnchoredGenerator,
+    pixels: NDArray[np.uint8],
+    rows_of: dict[int, NDArray[np.int64]],
+    geometry: Geometry,
+    machine: Machine,
+) -> dict[int, NDArray[np.float32]]:
+    """The codes of each class's rows, {label: float32 (n, code)}, by the evaluating network."""
+    codes: dict[int, NDArray[np.float32]] = {}
+    for label, rows in rows_of.items():
+        parts = []
+        for start in range(0, len(rows), BLOCK):
+            x = to_network(pixels[rows[start : start + BLOCK]], geometry.padded)
+            with torch.inference_mode(), machine.autocast():
+                code = network.encode(x.to(machine.device))
+            parts.append(code.float().cpu().numpy())
+        if parts:
+            codes[label] = np.concatenate(parts)
+    return codes
+
+
+def drawn_codes(
+    codes: Mapping[int, NDArray[np.float32]],
+    label: int,
+    lenders: Sequence[int],
+    rng: np.random.Generator,
+) -> NDArray[np.float32]:
+    """(k, BLOCK, code): for each sample of a block the k rows of codes that it mixes.
+
+    Two different rows of class `label`, the same twice where it has one; and, if there are lenders,
+    two of one of these classes, each equally often.
+    """
+    own = codes[label]
+    first, second = _pairs(np.full(BLOCK, len(own)), rng)
+    drawn = [own[first], own[second]]
+    if lenders:
+        others = [codes[lender] for lender in lenders]
+        which = rng.integers(len(others), size=BLOCK)
+        pair = _pairs(np.array([len(rows) for rows in others])[which], rng)
+        drawn += [
+            np.stack([others[w][i] for w, i in zip(which, rows, strict=True)]) for rows in pair
+        ]
+    return np.stack(drawn)
+
+
+def lenders_of(
+    codes: Mapping[int, NDArray[np.float32]],
+    label: int,
+    most: int,
+    sizes: Mapping[int, int] | None = None,
+) -> tuple[int, ...]:
+    """The classes that lend a class their variation: of those of at least twice its rows, the
+    `most` whose mean code is nearest; none for a class as large as any.
+
+    sizes: {label: rows}, where `codes` are of some only. A shirt varies as coats do, hardly as
+    shoes do.
+
+    >>> codes = {0: np.zeros((9, 1)), 1: np.ones((8, 1)), 2: np.full((4, 1), 0.9)}
+    >>> lenders_of(codes, 2, most=1), lenders_of(codes, 0, most=1)
+    ((1,), ())
+    """
+    sizes = sizes or {other: len(rows) for other, rows in codes.items()}
+    large = [other for other in codes if sizes[other] >= 2 * sizes[label]]
+    centre = codes[label].mean(axis=0)
+    apart = {other: float(np.linalg.norm(codes[other].mean(axis=0) - centre)) for other in large}
+    return tuple(sorted(large, key=lambda other: (apart[other], other))[:most])
+
+
+def _pairs(
+    n: NDArray[np.int64], rng: np.random.Generator
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Two rows of n (BLOCK,) each, different where n > 1."""
+    first = rng.integers(n)
+    return first, (first + 1 + rng.integers(np.maximum(n - 1, 1))) % n
+
+
+@dataclass(frozen=True)
+class RowSampler:
+    """Draws the endless sequence of rows of each class from one trained generator of rows.
+
+    anchors: the rows that samples start from; for a free generator those of small classes alone.
+    """
+
+    network: nn.Module
+    encoding: TableEncoding
+    anchors: AnchorRows
+    machine: Machine
+    settings: GeneratorSettings
+
+    @classmethod
+    def of(
+        cls,
+        network: nn.Module,
+        anchors: AnchorRows,
+        table: EncodedTable,
+        settings: GeneratorSettings,
+    ) -> RowSampler:
+        """The sampler of a trained network; a free one keeps the rows of small classes alone."""
+        kept = _of_small_classes(anchors) if settings.kind == "free" else anchors
+        return cls(network, table.encoding, kept, table.machine, settings)
+
+    def cells(
+        self, label: int, name: str, start: int, stop: int, seed: int, workers: int = 1
+    ) -> Cells:
+        """Rows [start, stop) of a class as plain cells, {column: (stop - start,)}.
+
+        workers: blocks that are made at the same time.
+        """
+        if stop <= start:
+            return dict(self.encoding.decode(np.empty((0, self.encoding.width), dtype=np.float32)))
+        drawn, place = blocks_between(
+            lambda number: self.encoding.decode(self.block(label, name, number, seed)),
+            ROW_BLOCK,
+            start,
+            stop,
+            workers,
+        )
+        return {
+            column: np.concatenate([part[column] for part in drawn])[place]
+            for column in self.encoding.columns
+        }
+
+    def block(
+        self, label: int, name: str, number: int, seed: int, stream: str = "sample"
+    ) -> NDArray[np.float32]:
+        """Encoded rows [1024 number, 1024 number + 1024) of a class, float32 (1024, width)."""
+        rng = random_generator(seed, stream, name, number)
+        start, stop = self.anchors.of(label)
+        free = self.settings.kind == "free"
+        if stop - start < FEW_ROWS and (stop > start or not free):
+            return self._jittered(name, start, stop, rng)
+        device = self.machine.device
+        noise = rng.standard_normal((ROW_BLOCK, self.settings.code), dtype=np.float32)
+        z, y = torch.from_numpy(noise).to(device), torch.full((ROW_BLOCK,), label, device=device)
+        with torch.inference_mode():
+            if free:
+                rows: Tensor = self.network(z, y)
+            else:
+                starts = self._starts(start, stop, rng)
+                rows = self.network(z, y, starts, self.settings.strength)
+        encoded: NDArray[np.float32] = rows.float().cpu().numpy()
+        return encoded
+
+    def arrays(self) -> Arrays:
+        """Weights below "network/", anchors below "anchors/", columns by number, "columns/0/"."""
+        arrays = {f"network/{k}": v for k, v in network_arrays(self.network).items()}
+        arrays |= {
+            "anchors/rows": self.anchors.rows,
+            "anchors/labels": self.anchors.labels,
+            "anchors/neighbours": self.anchors.neighbours,
+        }
+        if self.anchors.votes is not None:
+            arrays["anchors/votes"] = self.anchors.votes
+        for number, column in enumerate(self.encoding.columns.values()):
+            for name, value in _column_arrays(column).items():
+                arrays[f"columns/{number}/{name}"] = value
+        return arrays
+
+    def _jittered(
+        self, name: str, start: int, stop: int, rng: np.random.Generator
+    ) -> NDArray[np.float32]:
+        """Rows between those of a class of 2 to 9, moved a little; a lone row as it is."""
+        if stop == start:
+            raise DataError(
+                f"class {name!r} has no training row to start from, so it cannot be drawn. Add "
+                "rows of it and fit again."
+            )
+        starts = self._starts(start, stop, rng)
+        between = torch.lerp(starts.first, starts.second, starts.position[:, None])
+        rows: NDArray[np.float32]
+        rows = torch.where(self._is_number, between, starts.levels).cpu().numpy()
+        if stop - start == 1:
+            return rows
+        noise = rng.standard_normal(rows.shape, dtype=np.float32)
+        jitter = np.float32(self.settings.jitter)
+        return rows + jitter * self._spread * noise
+
+    def _starts(self, start: int, stop: int, rng: np.random.Generator) -> RowAnchors:
+        """Where the rows of a block start: an anchor, one of its neighbours, how far between."""
+        index = start + rng.integers(stop - start, size=ROW_BLOCK)
+        which = rng.integers(self.anchors.neighbours.shape[1], size=ROW_BLOCK)
+        position = rng.random(ROW_BLOCK, dtype=np.float32)
+        device = self.machine.device
+        drawn = (torch.from_numpy(k).to(device) for k in (index, which, position))
+        return self._tensors.between(*drawn)
+
+    @cached_property
+    def _is_number(self) -> Tensor:
+        mask = torch.zeros(self.encoding.width, dtype=torch.bool)
+        mask[list(self.encoding.numbers)] = True
+        return mask.to(self.machine.device)
+
+    @cached_property
+    def _tensors(self) -> AnchorTensors:
+        return AnchorTensors.of(self.anchors, self.machine.device)
+
+    @cached_property
+    def _spread(self) -> NDArray[np.float32]:
+        return spread_within(self.anchors, self.encoding)
+
+
+def spread_within(anchors: AnchorRows, encoding: TableEncoding) -> NDArray[np.float32]:
+    """(width,): standard deviation of each number within classes, pooled; 0 for other entries."""
+    total, degrees = np.zeros(encoding.width), 0
+    for label in np.unique(anchors.labels):
+        start, stop = anchors.of(int(label))
+        rows = anchors.rows[start:stop].astype(np.float64)
+        total += ((rows - rows.mean(axis=0)) ** 2).sum(axis=0)
+        degrees += stop - start - 1
+    mask = np.zeros(encoding.width)
+    mask[list(encoding.numbers)] = 1
+    return (mask * np.sqrt(total / max(degrees, 1))).astype(np.float32)
+
+
+def _of_small_classes(anchors: AnchorRows) -> AnchorRows:
+    counts = np.bincount(anchors.labels)
+    kept = np.flatnonzero(counts[anchors.labels] < FEW_ROWS)
+    votes = None if anchors.votes is None else anchors.votes[kept]
+    neighbours = np.searchsorted(kept, anchors.neighbours[kept])  # of the class, so kept as well
+    return AnchorRows(anchors.rows[kept], anchors.labels[kept], neighbours, votes)
+
+
+def load_row_sampler(
+    arrays: Mapping[str, NDArray[np.generic]], meta: TableMeta, machine: Machine
+) -> RowSampler:
+    """The sampler of rows that was saved; ModelFileError where arrays do not fit `meta`."""
+    for name, array in arrays.items():
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise ModelFileError(f"the saved {name} holds values that are no finite numbers")
+    encoding = _encoding(arrays, meta)
+    _check_writable(encoding, meta.table)
+    anchors = _anchors(arrays, encoding, len(meta.classes))
+    network = restored_network(
+        lambda: new_row_generator(meta.recipe, layout_of(encoding), len(meta.classes)),
+        below(arrays, "network"),
+    )
+    network = network.to(machine.device).requires_grad_(False).eval()
+    return RowSampler(network, encoding, anchors, machine, meta.recipe.generator)
+
+
+def _column_arrays(column: EncodedColumn) -> Arrays:
+    missing = np.array([column.missing])
+    if isinstance(column, NumericColumn):
+        spikes = np.array(column.spikes, dtype=np.float64)
+        numbers = {"values": column.values, "scores": column.scores, "spikes": spikes}
+        return numbers | {"missing": missing}
+    vectors = {} if column.embedding is None else {"embedding": column.embedding}
+    return {"missing": missing} | vectors
+
+
+def _encoding(arrays: Mapping[str, NDArray[np.generic]], meta: TableMeta) -> TableEncoding:
+    columns: dict[str | int, EncodedColumn] = {
+        facts.name: _column(facts, below(arrays, f"columns/{number}"))
+        for number, facts in enumerate(meta.table.learned)
+    }
+    if len(columns) < max(len(meta.table.learned), 1):
+        raise ModelFileError("the saved description names a column twice, or none that is learned")
+    return TableEncoding(columns)
+
+
+def _check_writable(encoding: TableEncoding, table: TableSchema) -> None:
+    """ModelFileError where a described column cannot hold the cells that the encoding gives."""
+    try:
+        for facts in table.columns:
+            if facts.dtype == "category" and not set(facts.levels) <= set(facts.categories or ()):
+                raise ValueError(f"{facts.name!r} has a level that is none of its categories")
+        for facts in table.learned:
+            restored(_all_cells(encoding.columns[facts.name]), facts)
+        filled = tuple(column for column in table.columns if not column.learned)
+        output_frame({}, TableSchema(columns=filled), 1)
+    except (
+        TypeError, ValueError, LookupError, ArithmeticError, AttributeError, AssertionError,
+        NotImplementedError, OSError, RecursionError,
+    ) as error:  # fmt: skip
+        why = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        raise ModelFileError(f"the saved columns cannot be written as described: {why}") from None
+
+
+def _all_cells(column: EncodedColumn) -> NDArray[np.generic]:
+    """Every knot, spike or level of a column, and a missing cell if there are any."""
+    if isinstance(column, LevelColumn):
+        return np.arange(-int(column.missing), column.levels, dtype=np.int32)
+    ends = [np.nan] * column.missing
+    return np.concatenate([column.values, column.spikes, ends])
+
+
+def _column(facts: Column, own: Arrays) -> EncodedColumn:
+    missing = own.get("missing")
+    if missing is None or missing.shape != (1,):
+        raise ModelFileError(f"the saved column {facts.name!r} does not say whether cells miss")
+    if facts.kind in ("numeric", "datetime"):
+        values, scores, spikes = (own.get(k) for k in ("values", "scores", "spikes"))
+        whole = [v for v in (values, scores, spikes) if v is not None and v.ndim == 1]
+        if len(whole) < 3 or any(v.dtype != np.float64 or not np.isfinite(v).all() for v in whole):
+            raise ModelFileError(f"the saved knots of column {facts.name!r} are no finite numbers")
+        knots, ranks, peaks = (v.astype(np.float64) for v in whole)
+        if not len(knots) or knots.shape != ranks.shape:
+            raise ModelFileError(f"the saved knots of column {facts.name!r} do not pair up")
+        if not ((knots[1:] > knots[:-1]).all() and (ranks[1:] > ranks[:-1]).all()):
+            raise ModelFileError(f"the saved knots of column {facts.name!r} do not ascend")
+        if len(peaks) > 1 / SPIKE_SHARE:
+            raise ModelFileError(f"column {facts.name!r} has more spikes than a column can have")
+        return NumericColumn(knots, ranks, tuple(peaks.tolist()), bool(missing[0]))
+    embedding = own.get("embedding")
+    column = LevelColumn(len(facts.levels), bool(missing[0]))
+    if embedding is None:
+        if column.entries > MOST_LEVELS_ONE_HOT:
+            raise ModelFileError(f"the saved column {facts.name!r} lacks the vectors of its levels")
+        return column
+    if embedding.ndim != 2 or len(embedding) != column.entries or embedding.dtype != np.float32:
+        raise ModelFileError(f"the saved vectors of column {facts.name!r} fit no level of it")
+    return LevelColumn(column.levels, column.missing, embedding.astype(np.float32))
+
+
+def _anchors(
+    arrays: Mapping[str, NDArray[np.generic]], encoding: TableEncoding, classes: int
+) -> AnchorRows:
+    try:
+        rows, labels = arrays["anchors/rows"], arrays["anchors/labels"]
+        neighbours, votes = arrays["anchors/neighbours"], arrays.get("anchors/votes")
+    except KeyError as error:
+        raise ModelFileError(f"this table model holds no {error.args[0]}") from None
+    n = len(rows)
+    right = (
+        rows.shape == (n, encoding.width)
+        and rows.dtype == np.float32
+        and labels.shape == (n,)
+        and labels.dtype == np.int64
+        and neighbours.ndim == 2
+        and len(neighbours) == n
+        and neighbours.shape[1] >= 1
+        and neighbours.dtype == np.int64
+        and (votes is None or (votes.shape == rows.shape and votes.dtype == np.float32))
+    )
+    if not right:
+        raise ModelFileError("the saved anchor rows do not fit the columns of this model")
+    label, near = labels.astype(np.int64), neighbours.astype(np.int64)
+    ascending = bool((np.diff(label) >= 0).all())
+    if n and not (ascending and label[0] >= 0 and label[-1] < classes):
+        raise ModelFileError("the saved anchor rows are of classes that this model does not have")
+    if n and not (near.min() >= 0 and near.max() < n):
+        raise ModelFileError("a saved anchor row names a neighbour that is not there")
+    voted = None if votes is None else votes.astype(np.float32)
+    return AnchorRows(rows.astype(np.float32), label, near, voted)
