@@ -10,7 +10,7 @@ RUN := $(VENV)/bin/python -m
 LOCK := $(VENV)/constraints.txt
 WHEEL := build/wheel
 PAGES := gan_augment gan_augment.workflows gan_augment.sklearn_api gan_augment.torch_api \
-	gan_augment.metrics gan_augment.report.html gan_augment.evaluation.found \
+	gan_augment.metrics gan_augment.report.html gan_augment.evaluation.result \
 	gan_augment.data.arrays gan_augment.errors gan_augment.recipes \
 	gan_augment.training.callbacks
 

@@ -1,7 +1,7 @@
 """Top up rare classes with GAN samples. Names load what they need on first use; nothing heavy here.
 
 Beside them: `gan_augment.workflows`, what each command does; `gan_augment.metrics`, diagnostics on
-arrays, and FID; `gan_augment.evaluation.found`, what an evaluation found, and
+arrays, and FID; `gan_augment.evaluation.result`, what an evaluation found, and
 `gan_augment.report.html`, its page; `gan_augment.recipes`, every setting of a recipe;
 `gan_augment.training.callbacks`, what a callback is told; `gan_augment.data.arrays`, arrays in;
 `gan_augment.errors`, every error. The faces `gan_augment.sklearn_api` and `gan_augment.torch_api`

@@ -26,8 +26,8 @@ from images_protocol import read
 
 import gan_augment
 from gan_augment import LabelledImages, read_table
-from gan_augment.evaluation.found import result_bytes
 from gan_augment.evaluation.options import Options
+from gan_augment.evaluation.result import result_bytes
 from gan_augment.evaluation.start import evaluate
 from gan_augment.storage import write_file
 

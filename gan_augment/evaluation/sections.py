@@ -35,10 +35,10 @@ from gan_augment.evaluation.diagnosis.sections import (
     training_section,
 )
 from gan_augment.evaluation.figures import METRICS, OF_RANKS, SAID, Counts
-from gan_augment.evaluation.found import SCHEMA
 from gan_augment.evaluation.journal import Journal, Line, unpack_labels
 from gan_augment.evaluation.plan import Setup
 from gan_augment.evaluation.protocol import INNER_FOLDS
+from gan_augment.evaluation.result import SCHEMA
 from gan_augment.evaluation.statistics import (
     CERTAIN,
     Contrast,

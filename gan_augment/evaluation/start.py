@@ -36,7 +36,6 @@ from gan_augment.evaluation.diagnosis.spaces import own_space
 from gan_augment.evaluation.diagnosis.splits import SOURCE, diagnose_split, diagnosed_splits
 from gan_augment.evaluation.figures import OF_RANKS
 from gan_augment.evaluation.fits import run_cell
-from gan_augment.evaluation.found import REPORT, RESULT, TIMINGS, Evaluation
 from gan_augment.evaluation.generators import MODELS, fit_generator
 from gan_augment.evaluation.journal import Journal, Key, Line, key_of
 from gan_augment.evaluation.learners import Learner, learner_of
@@ -57,6 +56,7 @@ from gan_augment.evaluation.plan import (
     without_repeats,
 )
 from gan_augment.evaluation.protocol import INNER_FOLDS, Protocol, Split, plan_protocol
+from gan_augment.evaluation.result import REPORT, RESULT, TIMINGS, EvaluationResult
 from gan_augment.evaluation.sections import build_result, build_timings
 from gan_augment.evaluation.statistics import detectable, expected_error
 from gan_augment.evaluation.user_code import check_generator, described
@@ -91,7 +91,7 @@ def evaluate(
     overwrite: bool = False,
     on_plan: Callable[[Plan], None] | None = None,
     progress: Progress | None = None,
-) -> Evaluation:
+) -> EvaluationResult:
     """Measure by how much topping up changes what a learner gets right, and say whether to do it.
 
     out: a folder for the journal, kept generators, result.json and timings.json; None keeps nothing
@@ -117,7 +117,9 @@ def evaluate(
             if out is not None:
                 stop.resume_hint = "--resume goes on after the last finished cell"  # type: ignore[attr-defined]
             raise
-        found = Evaluation(build_result(ready.setup, journal), build_timings(ready.setup, journal))
+        found = EvaluationResult(
+            build_result(ready.setup, journal), build_timings(ready.setup, journal)
+        )
         if out is not None:
             found.save(folder)
             drop_models(folder)

@@ -1,172 +1,312 @@
-"""Charts with axes, by matplotlib, as inline SVG: curves, calibration, training. No user's text.
+"""Charts and small marks as inline SVG, drawn by string: no library, no script, few bytes.
 
-Colours are those of the style sheet (`var(--...)`), text is text, and the same numbers give the
-same bytes. Names of classes and columns are the templates' matter, where they are escaped.
+Each says its numbers in words. Colours are classes of the style sheet, so that light, dark and
+print share them; texts are escaped by `Markup`.
 """
 
 from __future__ import annotations
 
-import io
-import re
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from markupsafe import Markup
 
-from gan_augment.report.wording import points
+from gan_augment.report.wording import arm_name, percent, points, signed, span
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+FOREST = (260, 30, 6)
+"""Width, height and margin, px."""
+BAR, BAR_WIDE = 7, 96
+BINS_WIDE, BINS_TALL = 150, 54
+LEFT, TOP, RIGHT, BELOW = 48, 10, 12, 40
+"""Margins of a chart with axes, px."""
+ORIGINS = ("real", "repeat", "synthetic", "companion")
 
-# Stand-ins that no chart would choose, which become colours of the style sheet.
-INK, QUIET, LINE, FIRST, SECOND, BAND = (f"#01020{digit}" for digit in "345678")
-_COLOURS = {
-    INK: "var(--ink)",
-    QUIET: "var(--quiet)",
-    LINE: "var(--line)",
-    FIRST: "var(--first)",
-    SECOND: "var(--second)",
-    BAND: "var(--band)",
-}
-_SETTINGS: dict[Any, Any] = {
-    "svg.fonttype": "none",
-    "text.parse_math": False,
-    "axes.unicode_minus": True,
-    "font.size": 9,
-    "text.color": INK,
-    "axes.labelcolor": QUIET,
-    "axes.edgecolor": LINE,
-    "xtick.color": QUIET,
-    "ytick.color": QUIET,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.grid.axis": "y",
-    "axes.axisbelow": True,
-    "grid.color": LINE,
-    "grid.linewidth": 0.6,
-    "xtick.major.size": 0,
-    "ytick.major.size": 0,
-    "legend.frameon": False,
-}
-_PLAINER = (
-    (r"<metadata>.*?</metadata>", ""),
-    (r"<defs>\s*<style.*?</style>\s*</defs>", ""),  # it would hold for the whole page
-    (r'<g id="[^"]*"', "<g"),
-    (r" font-family: [^;\"]*;", ""),
-    (r"xlink:href", "href"),
-    (r"<g\s*/>", ""),
-    (r"\s*\n\s*", " "),
-)
-
+Interval = Sequence[float] | None
 Points = Sequence[Sequence[float]]
 
 
-def amounts(curve: Sequence[Mapping[str, Any]], delta: float, says: str) -> Markup:
-    """Differences to nothing added by amount, in points, with their intervals.
+@dataclass(frozen=True)
+class Scale:
+    """Where a number lies, px: `low` at `start`, `high` at `end`. low < high."""
+
+    low: float
+    high: float
+    start: float
+    end: float
+
+    @classmethod
+    def holding(cls, values: Iterable[float], start: float, end: float) -> Scale:
+        """Make the scale of these numbers, with a little room."""
+        known = list(values)
+        room = 0.04 * (max(known) - min(known)) or 0.01
+        return cls(min(known) - room, max(known) + room, start, end)
+
+    def at(self, value: float) -> float:
+        """Place a number, px."""
+        share = (value - self.low) / (self.high - self.low)
+        return round(self.start + share * (self.end - self.start), 1)
+
+    def ticks(self, times: float = 1) -> dict[float, str]:
+        """Choose round numbers on it, four to nine of them: {number: `times` it as written}.
+
+        >>> Scale(-0.12, 0.09, 0, 100).ticks(times=100)
+        {-0.1: '-10', -0.05: '-5', 0.0: '0', 0.05: '5'}
+        """
+        most = (self.high - self.low) / 3.5
+        ten = 10.0 ** math.floor(math.log10(most))
+        step = ten * max(m for m in (1, 2, 5) if m * ten <= most)
+        first, last = math.ceil(self.low / step), math.floor(self.high / step)
+        digits = max(0, -math.floor(math.log10(step * times)))
+        marks = [round(i * step, 10) for i in range(first, last + 1)]
+        return {mark: f"{times * mark:.{digits}f}" for mark in marks}
+
+
+def forest(
+    scale: Scale, mean: float, interval: Interval, dots: Sequence[float], delta: float, who: str
+) -> Markup:
+    """Draw a mean difference, its interval and a dot a split; `delta` around 0 is shaded."""
+    wide, tall, _ = FOREST
+    within = "" if interval is None else f", 95 % interval {span(interval)}"
+    by_split = f"; by split {', '.join(map(points, dots))}" if dots else ""
+    band = scale.at(-delta), scale.at(delta)
+    parts = [
+        _drawn('<rect class="delta" x="{}" y="0" width="{:.1f}" height="{}"/>',
+               band[0], band[1] - band[0], tall),
+        _drawn('<path class="zero" d="M{} 0V{}"/>', scale.at(0), tall),
+    ]  # fmt: skip
+    if interval is not None:
+        low, high = (scale.at(end) for end in interval)
+        parts.append(_drawn('<path class="reach" d="M{0} 11H{1}M{0} 7V15M{1} 7V15"/>', low, high))
+    parts += [_drawn('<circle class="dot" cx="{}" cy="23" r="2.5"/>', scale.at(x)) for x in dots]
+    parts.append(_drawn('<circle class="mean" cx="{}" cy="11" r="4.5"/>', scale.at(mean)))
+    says = f"{who} minus nothing added: {points(mean)} points{within}{by_split}"
+    return _svg((wide, tall), says, parts)
+
+
+def forest_scale(values: Iterable[float]) -> Scale:
+    """Make the scale that a column of forests shares: of these numbers and 0."""
+    wide, _, edge = FOREST
+    return Scale.holding([0.0, *values], edge, wide - edge)
+
+
+def forest_axis(scale: Scale) -> Markup:
+    """Draw the scale below a column of forests; readers aloud hear the numbers instead."""
+    wide, _, edge = FOREST
+    parts = [_drawn('<path class="tick" d="M{} 0H{}"/>', edge, wide - edge)]
+    for tick, text in scale.ticks(times=100).items():
+        place, label = scale.at(tick), signed(text) if tick <= 0 else f"+{text}"
+        parts.append(_drawn('<path class="tick" d="M{0} 0V4"/>', place))
+        parts.append(_drawn('<text x="{}" y="15">{}</text>', place, label))
+    return _drawn(
+        '<svg class="axis" aria-hidden="true" width="{0}" height="18" viewBox="0 0 {0} 18">'
+        "{1}</svg>",
+        wide,
+        Markup("").join(parts),
+    )
+
+
+def bars(shares: Mapping[str, float | None], what: str) -> Markup:
+    """Draw one bar an arm, from 0 to 100 %, of the classes `first`, `second`, `third`."""
+    known = {arm_name(name): share for name, share in shares.items() if share is not None}
+    says = f"{what}: " + ", ".join(f"{name} {percent(v)} %" for name, v in known.items())
+    rect = '<rect class="{}" x="0" y="{}" width="{:.1f}" height="{}" rx="2"/>'
+    parts = []
+    for i, (kind, share) in enumerate(
+        zip(("first", "second", "third"), known.values(), strict=False)
+    ):
+        y = i * (BAR + 3)
+        parts.append(_drawn(rect, "ground", y, BAR_WIDE, BAR))
+        parts.append(_drawn(rect, kind, y, BAR_WIDE * max(0.0, min(1.0, share)), BAR))
+    return _svg((BAR_WIDE, len(known) * (BAR + 3) - 3), says, parts)
+
+
+def longest(by_arm: Mapping[str, Mapping[str, Mapping[str, float]]]) -> float:
+    """Find the most rows of a class in any arm: as long as a stack gets."""
+    totals = (sum(rows.values()) for arm in by_arm.values() for rows in arm.values())
+    return max(totals, default=0.0)
+
+
+def stack(rows: Mapping[str, float], most: float, says: str) -> Markup:
+    """Draw the rows of a class by origin as parts of one bar; `most` is as long as a bar gets."""
+    x, parts = 0.0, []
+    for origin in ORIGINS:
+        wide = BAR_WIDE * rows.get(origin, 0.0) / most if most else 0.0
+        rect = '<rect class="{}" x="{:.1f}" y="0" width="{:.1f}" height="9"/>'
+        parts.append(_drawn(rect, origin, x, wide))
+        x += wide
+    return _svg((BAR_WIDE, 9), says, parts)
+
+
+def histogram(real: Sequence[float], generated: Sequence[float], says: str) -> Markup:
+    """Draw shares by bin: real ones filled, generated ones as a line over them."""
+    most = max([*real, *generated, 1e-12])
+    wide = BINS_WIDE / max(1, len(real))
+    base = BINS_TALL - 2
+
+    def steps(shares: Sequence[float]) -> str:
+        tops = (base - (BINS_TALL - 4) * share / most for share in shares)
+        return "".join(f"V{y:.1f}H{(i + 1) * wide:.1f}" for i, y in enumerate(tops))
+
+    parts = [
+        _drawn('<path class="real" d="M0 {0}{1}V{0}Z"/>', base, steps(real)),
+        _drawn('<path class="made" d="M0 {0}{1}V{0}"/>', base, steps(generated)),
+    ]
+    return _svg((BINS_WIDE, BINS_TALL), says, parts, "mark bins")
+
+
+def heat(shares: Sequence[Sequence[float]], says: str, side: int = 12) -> Markup:
+    """Draw a square of cells, darker where more; shares in 0..1."""
+    rect = '<rect class="heat" x="{}" y="{}" width="{}" height="{}" fill-opacity="{:.2f}"/>'
+    cells = [
+        _drawn(rect, x * side, y * side, side - 1, side - 1, max(0.0, min(1.0, share)))
+        for y, row in enumerate(shares)
+        for x, share in enumerate(row)
+    ]
+    return _svg((len(shares) * side, len(shares) * side), says, cells, "mark heatmap")
+
+
+def amounts(curve: Sequence[Mapping[str, Any]], delta: float, title: str) -> Markup:
+    """Draw differences to nothing added by amount, in points, with their intervals.
 
     curve: points of result.json, at least one. A point without a difference is the reference, at 0.
     """
+    size = (355, 220)
+    changes = [point["minus_none"] or {"mean": 0.0, "interval": None} for point in curve]
+    ends = [end for change in changes for end in change["interval"] or ()]
+    heights = [*(change["mean"] for change in changes), *ends, delta, -delta]
+    x = Scale(-0.4, len(curve) - 0.6, LEFT, size[0] - RIGHT)
+    y = _upwards(heights, size)
+    edges, middle = (x.start, x.end), [(x.at(i), y.at(c["mean"])) for i, c in enumerate(changes)]
+    parts = [
+        _drawn('<rect class="delta" x="{}" y="{}" width="{}" height="{:.1f}"/>',
+               edges[0], y.at(delta), edges[1] - edges[0], y.at(-delta) - y.at(delta)),
+        _line("zero", [(edge, y.at(0)) for edge in edges]),
+        _line("curve", middle),
+    ]  # fmt: skip
+    for point, change, (left, top) in zip(curve, changes, middle, strict=True):
+        if change["interval"] is not None:
+            parts.append(_line("interval", [(left, y.at(end)) for end in change["interval"]]))
+        kind = "mean" if point["minus_none"] else "reference"
+        parts.append(_drawn('<circle class="{}" cx="{}" cy="{}" r="4.5"/>', kind, left, top))
+    told = [f"{p['amount']} {points(c['mean'])}" for p, c in zip(curve, changes, strict=True)]
+    labels = {float(i): str(point["amount"]) for i, point in enumerate(curve)}
+    says = f"{title} minus nothing added, in points: {', '.join(told)}"
+    return _chart(size, says, parts, (x, labels, ""), (y, y.ticks(times=100), "points"))
 
-    def draw(axes: Axes) -> None:
-        axes.axhspan(-100 * delta, 100 * delta, color=BAND, lw=0)
-        axes.axhline(0, color=QUIET, lw=0.8)
-        changes = [point["minus_none"] for point in curve]
-        means = [0.0 if one is None else 100 * one["mean"] for one in changes]
-        axes.plot(range(len(curve)), means, color=SECOND, lw=1.2, alpha=0.6)
-        for x, (one, mean) in enumerate(zip(changes, means, strict=True)):
-            if one is None:
-                axes.plot([x], [mean], "o", mfc="none", mec=SECOND, ms=6)
-                continue
-            if one["interval"] is not None:
-                axes.plot([x, x], [100 * end for end in one["interval"]], color=SECOND, lw=2)
-            axes.plot([x], [mean], "o", color=SECOND, ms=6)
-        axes.set_xticks(range(len(curve)), [str(point["amount"]) for point in curve])
-        axes.margins(x=0.1)
-        axes.set_ylabel("points")
 
-    return _chart(draw, says, (3.7, 2.3))
+def reliability(before: Mapping[str, Any], after: Mapping[str, Any], who: str) -> Markup:
+    """Draw how often rows are right by how sure the learner was, in percent.
 
-
-def reliability(before: Points, after: Points, says: str) -> Markup:
-    """How often rows are right by how sure the learner was, in percent.
-
-    before, after: bins [rows, mean confidence, share right], of before and after the correction of
-    class shares; empty bins are left out, and the area of a point tells its rows.
+    before, after: the correction of class shares, with bins [rows, mean confidence, share right];
+    empty bins are left out, and the area of a point tells its rows.
     """
-
-    def draw(axes: Axes) -> None:
-        axes.plot([0, 100], [0, 100], color=QUIET, lw=0.8, ls=(0, (3, 3)))
-        drawn = ((before, FIRST, "before", 3.2), (after, SECOND, "after", 1.4))
-        for bins, colour, name, wide in drawn:
-            held = [one for one in bins if one[0]]
-            most = max((one[0] for one in held), default=1)
-            x, y = [100 * one[1] for one in held], [100 * one[2] for one in held]
-            axes.plot(x, y, color=colour, lw=wide, label=name)
-            areas = [8 + 60 * one[0] / most for one in held]
-            axes.scatter(x, y, s=areas, color=colour, alpha=0.8, lw=0)
-        axes.set_xlim(0, 103)
-        axes.set_ylim(0, 103)
-        axes.set_xlabel("sure, %")
-        axes.set_ylabel("right, %")
-        axes.legend(loc="upper left")
-
-    return _chart(draw, says, (3.2, 2.8))
-
-
-def training(folds: Mapping[int, Points], marks: Sequence[float], says: str) -> Markup:
-    """A loss or score by step, one line a fold; marks: steps at which training was rolled back."""
-
-    def draw(axes: Axes) -> None:
-        for points_of_fold in folds.values():
-            x, y = zip(*points_of_fold, strict=True)
-            few = "o" if len(x) < 25 else ""
-            axes.plot(x, y, color=SECOND, lw=1.2, alpha=0.75, marker=few, ms=2.5)
-        for step in marks:
-            axes.axvline(step, color=FIRST, lw=0.8, ls=(0, (3, 3)))
-        axes.locator_params(axis="x", integer=True)
-        axes.set_xlabel("step")
-
-    return _chart(draw, says, (3.7, 2.1))
+    size = (307, 269)
+    x = Scale(0, 1.03, LEFT, size[0] - RIGHT)
+    y = Scale(0, 1.03, size[1] - BELOW, TOP)
+    parts = [_line("even", [(x.at(0), y.at(0)), (x.at(1), y.at(1))])]
+    for row, (name, kind, one) in enumerate(
+        (("before", "first", before), ("after", "second", after))
+    ):
+        held = [(n, x.at(sure), y.at(right)) for n, sure, right in one["bins"] if n]
+        most = max((n for n, _, _ in held), default=1)
+        parts.append(_line(f"{kind} line", [at for _, *at in held]))
+        parts += [
+            _drawn('<circle class="{}" cx="{}" cy="{}" r="{:.1f}"/>',
+                   kind, left, top, 4 / 3 * math.sqrt((8 + 60 * n / most) / math.pi))
+            for n, left, top in held
+        ]  # fmt: skip
+        top = TOP + 8 + 16 * row
+        parts.append(_line(f"{kind} line", [(LEFT + 10, top), (LEFT + 36, top)]))
+        parts.append(_drawn('<text class="name" x="{}" y="{}">{}</text>', LEFT + 44, top + 4, name))
+    errors = [percent(one["calibration_error"]) for one in (before, after)]
+    says = (
+        f"Calibration, {who}: calibration error {errors[0]} % before and {errors[1]} % after "
+        "correcting class shares"
+    )
+    labels = {tick / 5: str(20 * tick) for tick in range(6)}
+    return _chart(size, says, parts, (x, labels, "sure, %"), (y, labels, "right, %"))
 
 
-def in_points(curve: Sequence[Mapping[str, Any]]) -> str:
-    """A curve in words: "10 % +1.2, parity +0.6"."""
-    told = [(point["amount"], point["minus_none"]) for point in curve]
-    return ", ".join(f"{at} {points(0.0 if one is None else one['mean'])}" for at, one in told)
+def training(folds: Mapping[int, Points], failed: Sequence[float], says: str) -> Markup:
+    """Draw a loss or score by step, one line a fold; failed: steps that were rolled back."""
+    size = (355, 200)
+    x = Scale.holding(
+        [*failed, *(step for points in folds.values() for step, _ in points)],
+        LEFT,
+        size[0] - RIGHT,
+    )
+    y = _upwards([value for points in folds.values() for _, value in points], size)
+    parts = []
+    for points_of_fold in folds.values():
+        places = [(x.at(step), y.at(value)) for step, value in points_of_fold]
+        parts.append(_line("curve", places))
+        if len(places) < 25:
+            parts += [
+                _drawn('<circle class="mean" cx="{}" cy="{}" r="1.8"/>', *at) for at in places
+            ]
+    parts += [_line("failed", [(x.at(step), y.start), (x.at(step), y.end)]) for step in failed]
+    labels = {tick: text for tick, text in x.ticks().items() if float(tick).is_integer()}
+    return _chart(size, says, parts, (x, labels, "step"), (y, y.ticks(), ""))
 
 
-def _chart(draw: Callable[[Axes], None], says: str, inches: tuple[float, float]) -> Markup:
-    """An SVG of what `draw` puts on axes, without a date, its ids its own."""
-    import matplotlib
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
-    from matplotlib.figure import Figure
-
-    with matplotlib.rc_context():  # whatever the caller's settings are, and these left alone
-        matplotlib.rcdefaults()
-        matplotlib.rcParams.update({**_SETTINGS, "svg.hashsalt": says})
-        figure = Figure(figsize=inches)
-        FigureCanvasSVG(figure)
-        left, below = 0.52 / inches[0], 0.42 / inches[1]  # inches for ticks and labels
-        draw(figure.add_axes((left, below, 0.97 - left, 0.96 - below)))
-        return _inline(figure, says)
+def _upwards(values: Iterable[float], size: tuple[int, int]) -> Scale:
+    return Scale.holding(values, size[1] - BELOW, TOP)
 
 
-def _inline(figure: Figure, says: str) -> Markup:
-    """The figure's SVG as an element of a page: no prologue, no size but its shape, no colours."""
-    file = io.StringIO()
-    figure.savefig(file, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    text = file.getvalue()
-    text = text[text.index("<svg") :]
-    width, height = (float(one) for one in re.findall(r'(?:width|height)="([\d.]+)pt"', text)[:2])
-    text = text[text.index(">") + 1 :]
-    for pattern, plain in _PLAINER:
-        text = re.sub(pattern, plain, text, flags=re.DOTALL)
-    for stand_in, colour in _COLOURS.items():
-        text = text.replace(stand_in, colour)
-    head = Markup(
-        '<svg class="chart" role="img" aria-label="{}" viewBox="0 0 {:.6g} {:.6g}" '
-        'style="max-width: {:.0f}px"><title>{}</title>'
-    ).format(says, width, height, width * 4 / 3, says)
-    return head + Markup(text)  # matplotlib's, and of our numbers only
+Axis = tuple[Scale, Mapping[float, str], str]
+"""A scale, its ticks as they are written, and what it counts."""
+
+
+def _chart(
+    size: tuple[int, int], says: str, inside: list[Markup], across: Axis, up: Axis
+) -> Markup:
+    """Put axes, a grid and labels around what is drawn."""
+    (x, x_labels, x_unit), (y, y_labels, y_unit) = across, up
+    wide, tall = size
+    parts = []
+    for tick, text in y_labels.items():
+        parts.append(_line("grid", [(x.start, y.at(tick)), (x.end, y.at(tick))]))
+        parts.append(_drawn('<text class="up" x="{}" y="{:.1f}">{}</text>',
+                            x.start - 6, y.at(tick) + 4, signed(text)))  # fmt: skip
+    parts += [
+        _drawn('<text x="{}" y="{}">{}</text>', x.at(tick), y.start + 17, signed(text))
+        for tick, text in x_labels.items()
+    ]
+    parts.append(_drawn('<path class="axes" d="M{0} {1}V{2}H{3}"/>', x.start, TOP, y.start, x.end))
+    if x_unit:
+        parts.append(
+            _drawn('<text x="{}" y="{}">{}</text>', (x.start + x.end) / 2, tall - 5, x_unit)
+        )
+    if y_unit:
+        at = (y.start + y.end) / 2
+        parts.append(
+            _drawn(
+                '<text x="0" y="0" transform="translate(12 {}) rotate(-90)">{}</text>', at, y_unit
+            )
+        )
+    return _svg((wide, tall), says, [*parts, *inside], "chart")
+
+
+def _line(kind: str, places: Iterable[Sequence[float]]) -> Markup:
+    return _drawn('<path class="{}" d="M{}"/>', kind, "L".join(f"{x} {y}" for x, y in places))
+
+
+def _drawn(element: str, *values: object) -> Markup:
+    """An element of our own with its values escaped."""
+    return Markup(element).format(*values)
+
+
+def _svg(
+    size: tuple[float, float], says: str, parts: Iterable[Markup], kind: str = "mark"
+) -> Markup:
+    """An inline SVG that is read out as `says`."""
+    return _drawn(
+        '<svg class="{0}" role="img" aria-label="{1}" width="{2}" height="{3}" '
+        'viewBox="0 0 {2} {3}"><title>{1}</title>{4}</svg>',
+        kind,
+        signed(says),
+        *size,
+        Markup("").join(parts),
+    )

@@ -1,51 +1,51 @@
 """The report of an evaluation as one HTML file that needs nothing else. Start at `render`.
 
-Numbers become words in `wording.py`, rows in `arms.py`, `classes.py`, `samples.py`,
-`diagnostics.py` and `making.py`, pictures in `marks.py` and `charts.py`; where all of it stands on
-the page is a matter of `templates/`, which escape every text.
+Rows of numbers come from `tables.py`, `samples.py` and `provenance.py`, their texts from
+`wording.py`, pictures from `charts.py`; where all of it stands on the page is a matter of
+`templates/`, which escape every text.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
 
 import jinja2
 
 from gan_augment.errors import ModelFileError
-from gan_augment.report import arms, classes, diagnostics, making, samples
-from gan_augment.report.curves import curves
-from gan_augment.report.wording import (
-    Result,
-    chance,
-    count,
-    metric_name,
-    percent,
-    plural,
-    points,
-    points_size,
-    signed,
-)
+from gan_augment.report import charts, provenance, samples, tables, wording
+from gan_augment.report.wording import Result
 
 GENERATOR = "gan-augment"
 """What a report says of itself, by which it is known again."""
 
 _OPTIONAL = ("diagnostics", "pictures", "training", "worth", "few_positives", "warnings")
+_MOST_SHOWN = 20
+"""Classes of a table that stand open; the others are folded away."""
 
 
 def render(result: Result, timings: Mapping[str, Any] | None = None) -> str:
-    """The whole page: no script, nothing loaded, the same bytes for the same dictionaries.
+    """Write the whole page: no script, nothing loaded, the same bytes for the same dictionaries.
 
-    result: as in result.json; sections that it lacks are left out, and the page says so. timings:
-    as in timings.json, for what the arms cost. Raises ModelFileError where `result` is no result.
+    Parameters
+    ----------
+    result
+        As in result.json; sections that it lacks are left out, and the page says so.
+    timings
+        As in timings.json, for what the arms cost.
+
+    Raises
+    ------
+    ModelFileError
+        Where `result` is no result.
     """
     return _filled("page.html", result, timings or {})
 
 
 def fragment(result: Result) -> str:
-    """The verdict and the arms' table, for a notebook: styles reach no further than its own part.
+    """Write the verdict and the arms' table for a notebook, in styles of their own.
 
     Raises ModelFileError where `result` is no result.
     """
@@ -53,7 +53,7 @@ def fragment(result: Result) -> str:
 
 
 def is_report(page: bytes) -> bool:
-    """Whether a file begins as `render` lets a page begin.
+    """Tell whether a file begins as `render` lets a page begin.
 
     >>> is_report(b"<html><head></head>...")
     False
@@ -77,24 +77,46 @@ def _filled(template: str, result: Result, timings: Mapping[str, Any]) -> str:
 @functools.cache
 def _environment() -> jinja2.Environment:
     """Templates that escape everything, and fail where a name is unknown."""
-    found = jinja2.Environment(
+    environment = jinja2.Environment(
         loader=jinja2.PackageLoader("gan_augment.report"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    words = (chance, count, percent, plural, points, points_size, signed)
-    found.filters |= {word.__name__: word for word in words}
-    found.globals |= {
+    numbers: Sequence[Callable[..., str]] = (
+        *(wording.chance, wording.count, wording.number, wording.p_value, wording.percent),
+        *(wording.points, wording.seconds, wording.span),
+    )
+    environment.filters["spread"] = _typographic(lambda figure: wording.spread(*figure))
+    environment.filters |= {word.__name__: _typographic(word) for word in numbers}
+    texts = (wording.arm_name, wording.plural, wording.points_size, wording.signed)
+    environment.filters |= {word.__name__: word for word in texts}
+    environment.globals |= {
         "generator": GENERATOR,
-        "most": classes.MOST,
-        "metric_name": metric_name,
-        "arms": arms,
-        "classes": classes,
-        "curves": curves,
+        "most": _MOST_SHOWN,
+        "forest_scale": _forest_scale,
+        "charts": charts,
+        "provenance": provenance,
         "samples": samples,
-        "diagnostics": diagnostics,
-        "making": making,
+        "tables": tables,
+        "wording": wording,
     }
-    return found
+    return environment
+
+
+def _typographic(word: Callable[..., str]) -> Callable[..., str]:
+    """The same with a true minus sign, and a dash for what is absent."""
+
+    def filtered(*values: Any) -> str:
+        text = word(*values)
+        return "–" if text == wording.ABSENT else wording.signed(text)
+
+    return filtered
+
+
+def _forest_scale(rows: Sequence[tables.ArmRow], delta: float) -> charts.Scale:
+    """The scale that holds the differences of all arms, their intervals and splits."""
+    changed = [row for row in rows if row.change is not None]
+    values = [v for row in changed for v in (row.change, *(row.interval or ()), *row.by_split)]
+    return charts.forest_scale([1.5 * delta, -1.5 * delta, *(v for v in values if v is not None)])

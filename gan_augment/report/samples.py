@@ -4,121 +4,85 @@ from __future__ import annotations
 
 import base64
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from gan_augment.report import marks
-from gan_augment.report.wording import Result, number, percent
+from gan_augment.report import charts
+from gan_augment.report.wording import number, percent
 
 Row = dict[str, Any]
 
 MOST_COLUMNS = 20
-MOST_PAIRS = 5
-_STRIPS = {
-    "real": "real",
-    "generated": "generated",
-    "nearest": "nearest real",
-}
+_MOST_LEVELS = 8
+_MOST_PAIRS = 5
+_STRIPS = {"real": "real", "generated": "generated", "nearest": "nearest real"}
 _SCALED = 48
 """px that a shown image is high at least: pixels of small ones are enlarged whole."""
 
 
-def pictures(result: Result) -> Row:
-    """{kind: "images" or "columns", classes: [...]}; {} where the result has none."""
-    found = result.get("pictures")
-    if not found:
-        return {}
-    by_class = found["classes"]
-    if found["kind"] == "images":
-        shown = [_strips(found, name, one) for name, one in by_class.items()]
-    else:
-        shown = [_columns(name, one) for name, one in by_class.items()]
-    return {"kind": found["kind"], "fold": found["fold"], "classes": shown}
-
-
-def _strips(found: Mapping[str, Any], name: str, one: Mapping[str, Any]) -> Row:
-    """Three rows of images. Sizes in px, each image enlarged by a whole factor."""
-    factor = max(1, round(_SCALED / found["height"]))
-    strips = [
+def strips(pictures: Mapping[str, Any], name: str) -> list[Row]:
+    """Lay out the rows of images of a class. Sizes in px, each image enlarged by a whole factor."""
+    one, factor = pictures["classes"][name], max(1, round(_SCALED / pictures["height"]))
+    return [
         {
-            "said": said,
+            "title": title,
             "png": one[key],
-            "alt": f"{name}: {said}, up to {found['shown']} images side by side",
-            "width": _width(one[key]) * factor,
+            "alt": f"{name}: {title}, up to {pictures['shown']} images side by side",
+            "width": _png_width(one[key]) * factor,
         }
-        for key, said in _STRIPS.items()
+        for key, title in _STRIPS.items()
         if one.get(key)
     ]
-    distances = one.get("distances") or []
-    return {"name": name, "strips": strips, "distances": [number(d) for d in distances]}
 
 
-def _width(png: str) -> int:
+def column(facts: Mapping[str, Any]) -> Row:
+    """Draw the histogram of a column, with its ends or levels and how far the two sets differ."""
+    real, generated = facts["real"], facts["generated"]
+    gap = percent(sum(abs(a - b) for a, b in zip(real, generated, strict=True)) / 2)
+    if facts["kind"] == "numeric":
+        range_ = f"{number(facts['edges'][0])} to {number(facts['edges'][-1])}"
+        about = f"from {range_}"
+    else:
+        levels = [str(level) for level in facts["levels"]]
+        more = f" and {len(levels) - 6} more" if len(levels) > 6 else ""
+        range_ = ", ".join(levels[:6]) + more
+        shares = zip(levels[:_MOST_LEVELS], real, generated, strict=False)
+        about = "real / generated: " + ", ".join(
+            f"{level} {percent(a)} / {percent(b)} %" for level, a, b in shares
+        )
+        about += ", …" if len(levels) > _MOST_LEVELS else ""
+    says = f"{facts['name']}, {about}; the two differ in {gap} % of the rows"
+    chart = charts.histogram(real, generated, says)
+    return {"name": facts["name"], "range": range_, "gap": gap, "chart": chart}
+
+
+def associations(found: Mapping[str, Any]) -> Row:
+    """Draw how columns go together, and list the pairs that differ most; {} for one column."""
+    names = [str(name) for name in found["columns"]][:MOST_COLUMNS]
+    if len(names) < 2:
+        return {}
+    n = len(names)
+    real, made = (
+        [[share or 0.0 for share in row[:n]] for row in found[key][:n]]
+        for key in ("real", "generated")
+    )
+    pairs = sorted(
+        itertools.combinations(range(n), 2),
+        key=lambda at: -abs(real[at[0]][at[1]] - made[at[0]][at[1]]),
+    )
+    return {
+        "names": names,
+        "real": charts.heat(real, f"associations of real rows between {', '.join(names)}"),
+        "generated": charts.heat(
+            made, f"associations of generated rows between {', '.join(names)}"
+        ),
+        "worst": [(names[i], names[j], real[i][j], made[i][j]) for i, j in pairs[:_MOST_PAIRS]],
+    }
+
+
+def _png_width(png: str) -> int:
     """Of a PNG in base64, px: bytes 16 to 19 of the file. Raises ValueError for what is none."""
     head = base64.b64decode(png[:32], validate=True)
     if head[:4] != b"\x89PNG":
         raise ValueError("a picture is no PNG")
     return int.from_bytes(head[16:20])
-
-
-def _columns(name: str, one: Mapping[str, Any]) -> Row:
-    """Histograms column by column, and how columns go together."""
-    drawn = [_column(column) for column in one["columns"]]
-    return {
-        "name": name,
-        "columns": drawn[:MOST_COLUMNS],
-        "more": drawn[MOST_COLUMNS:],
-        "together": _together(one.get("associations")),
-    }
-
-
-def _column(column: Mapping[str, Any]) -> Row:
-    real, made = column["real"], column["generated"]
-    gap = sum(abs(a - b) for a, b in zip(real, made, strict=True)) / 2
-    if column["kind"] == "numeric":
-        ends = [number(column["edges"][0]), number(column["edges"][-1])]
-        about = f"from {ends[0]} to {ends[1]}"
-    else:
-        ends = []
-        levels = zip(column["levels"], real, made, strict=True)
-        told = [f"{level} {percent(a)} / {percent(b)} %" for level, a, b in levels]
-        about = "real / generated: " + ", ".join(told[:8]) + (", …" if len(told) > 8 else "")
-    says = f"{column['name']}, {about}; the two differ in {percent(gap)} % of the rows"
-    return {
-        "name": column["name"],
-        "ends": ends,
-        "levels": [] if ends else [str(level) for level in column["levels"][:6]],
-        "more_levels": 0 if ends else max(0, len(column["levels"]) - 6),
-        "gap": percent(gap),
-        "chart": marks.histogram(real, made, says),
-    }
-
-
-def _together(found: Mapping[str, Any] | None) -> Row:
-    """Heat of the associations of up to MOST_COLUMNS columns, and the pairs that differ most."""
-    if not found or len(found["columns"]) < 2:
-        return {}
-    names = [str(name) for name in found["columns"]][:MOST_COLUMNS]
-    n = len(names)
-    real, made = (_square(found[key], n) for key in ("real", "generated"))
-    pairs = sorted(itertools.combinations(range(n), 2), key=lambda at: -abs(_gap(real, made, *at)))
-    worst = [
-        {"names": (names[i], names[j]), "real": number(real[i][j]), "made": number(made[i][j])}
-        for i, j in pairs[:MOST_PAIRS]
-    ]
-    told = ", ".join(names)
-    return {
-        "names": names,
-        "real": marks.heat(real, f"associations of real rows between {told}"),
-        "made": marks.heat(made, f"associations of generated rows between {told}"),
-        "worst": worst,
-    }
-
-
-def _square(shares: Sequence[Sequence[float | None]], n: int) -> list[list[float]]:
-    """The first n rows and columns, 0 where there is no association to speak of."""
-    return [[share or 0.0 for share in row[:n]] for row in shares[:n]]
-
-
-def _gap(real: list[list[float]], made: list[list[float]], i: int, j: int) -> float:
-    return real[i][j] - made[i][j]

@@ -1,4 +1,7 @@
-"""Numbers and short names as a reader of the report sees them. No HTML here."""
+"""The one wording: numbers, metrics and arms as people read them, on the terminal and the page.
+
+Texts are ASCII; `signed` sets the true minus signs of a page. No HTML, no layout.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 NOTHING, OURS = "none", "gan"
-ABSENT = "–"
+ABSENT = "-"
 METRICS = {
     "balanced_accuracy": "balanced accuracy",
     "macro_f1": "macro-F1",
@@ -15,6 +18,7 @@ METRICS = {
     "accuracy": "accuracy",
     "average_precision": "average precision",
 }
+"""How people call the metrics."""
 ARMS = {
     "none": "nothing added",
     "class_weight": "class weights",
@@ -26,48 +30,135 @@ ARMS = {
     "permuted": "control: permuted labels",
     "plain": "no classical augmentation",
 }
+"""How people call the arms; one's own are called as they are."""
+
+VERDICTS = {
+    "ADOPT": ("good", "Add the GAN’s rows: they help more than anything cheaper does."),
+    "LIKELY HELPS": ("good", "The GAN’s rows probably help; by how much is not certain."),
+    "NO PRACTICAL DIFFERENCE": (
+        "calm",
+        "It makes no difference that matters: leave the data as it is.",
+    ),
+    "NO EVIDENCE": ("calm", "It is not shown that the GAN’s rows help, nor that they harm."),
+    "INSUFFICIENT DATA": ("wary", "There are too few rare rows to tell. Collect more first."),
+    "HARMFUL": ("bad", "Do not add the GAN’s rows: they make the classifier worse."),
+}
+"""{verdict: (the tone it is shown in, what it means in plain words)}."""
+ORIGINS = {
+    "real": "real",
+    "repeat": "repeated",
+    "synthetic": "generated",
+    "companion": "generated as companions",
+}
+"""Where rows of a training part come from."""
+FIGURES = {
+    "class_fidelity": (
+        "class fidelity",
+        "share that a classifier trained on real rows also calls this class",
+    ),
+    "kernel_distance": ("kernel distance", "how far generated rows lie from real ones; less is"
+        " better, near 0 the same"),
+    "frechet_distance": ("Fréchet distance", "the same, by mean and covariance; less is better"),
+    "precision": ("precision", "share of generated rows that lie among real ones"),
+    "recall": ("recall", "share of real rows that lie among generated ones"),
+    "density": ("density", "how deep among real rows generated ones lie; 1 as real ones"),
+    "coverage": ("coverage", "share of real rows that have a generated one near"),
+    "spread": ("spread", "variety beside that of real rows; 1 the same, near 0 collapsed"),
+    "two_sample": (
+        "two-sample test",
+        "how often a classifier tells real from generated; 0.5 is by chance",
+    ),
+    "gan_train": ("GAN-train", "mean recall of real rows, by a classifier of generated ones"),
+    "gan_test": ("GAN-test", "mean recall of generated rows, by a classifier of real ones"),
+    "identical": ("identical", "share of generated rows that equal a training row"),
+    "near": (
+        "nearly identical",
+        "share nearer to a training row than 99 % of held-out real rows are",
+    ),
+    "authenticity": (
+        "authenticity",
+        "share farther from the nearest training row than that one is from the next",
+    ),
+    "nearer_share": (
+        "nearer to training rows",
+        "share nearer to training rows than to as many held-out ones; 0.5 without copying",
+    ),
+    "data_copying": ("data-copying score", "C_T of Meehan et al.; far below 0 tells of copying"),
+}  # fmt: skip
+"""{diagnostic: (its name, what it means in a line)}."""
 
 Result = Mapping[str, Any]
 
 
+def plain_verdict(result: Result) -> tuple[str, str]:
+    """Say the tone of a verdict, and what it means in plain words."""
+    word = str(result["verdict"]["word"])
+    if word.startswith("USE "):
+        cheap = arm_name(result["verdict"]["arm"])
+        return "cheap", f"Take {cheap}: it helps, and the GAN is not shown to do more."
+    return VERDICTS.get(word, ("calm", ""))
+
+
 def metric_name(result: Result) -> str:
-    """How people call the primary metric."""
+    """Name the primary metric of a result."""
     return METRICS.get(result["declared"]["metric"], str(result["declared"]["metric"]))
 
 
 def arm_name(name: str) -> str:
-    """How people call an arm; the user's own as they called it."""
+    """Name an arm; the user's own as they called it."""
     return ARMS.get(name, name)
 
 
+def splits(result: Result) -> str:
+    """Say over what a mean is taken: "5 folds, dealt 3 times"."""
+    folds, repeats = plural(result["protocol"]["folds"], "fold"), result["protocol"]["repeats"]
+    return folds if repeats == 1 else f"{folds}, dealt {repeats} times"
+
+
 def percent(share: float | None) -> str:
-    """A share in percent, without the sign.
+    """Write a share in percent, without the sign.
 
     >>> percent(0.8333), percent(None)
-    ('83.3', '–')
+    ('83.3', '-')
     """
-    return ABSENT if share is None else signed(f"{100 * share:.1f}")
+    return ABSENT if share is None else f"{100 * share:.1f}"
 
 
 def points(share: float | None) -> str:
-    """A difference of shares in percentage points, signed, never -0.0.
+    """Write a difference of shares in percentage points, signed, never -0.0.
 
     >>> points(-0.0701), points(-0.0001)
-    ('−7.0', '+0.0')
+    ('-7.0', '+0.0')
     """
     if share is None:
         return ABSENT
     text = f"{100 * share:+.1f}"
-    return "+0.0" if text == "-0.0" else signed(text)
+    return "+0.0" if text == "-0.0" else text
+
+
+def points_size(share: float) -> str:
+    """Write how large a difference is: "1 point", "2.5 points"."""
+    return f"{100 * share:g} point" + ("" if share == 0.01 else "s")
 
 
 def span(interval: Sequence[float] | None) -> str:
-    """Both ends of an interval of shares, in points."""
+    """Write both ends of an interval of shares, in points."""
     return "unknown" if interval is None else f"{points(interval[0])} to {points(interval[1])}"
 
 
+def spread(mean: float | None, deviation: float | None) -> str:
+    """Write a mean share and its standard deviation over the splits, in percent.
+
+    >>> spread(0.7, 0.02), spread(0.7, None)
+    ('70.0 ± 2.0', '70.0')
+    """
+    if mean is None or deviation is None:
+        return percent(mean)
+    return f"{percent(mean)} ± {percent(deviation)}"
+
+
 def count(n: float) -> str:
-    """How many rows: whole, or with one decimal where it is a mean.
+    """Write how many rows: whole, or with one decimal where it is a mean.
 
     >>> count(4265.4), count(8738.0), count(0.25)
     ('4,265', '8,738', '0.2')
@@ -76,11 +167,16 @@ def count(n: float) -> str:
     return f"{n:,.0f}" if whole else f"{n:.1f}"
 
 
+def origins(rows: Mapping[str, float]) -> list[str]:
+    """Write the rows of a class by where they come from: ["20 real", "314 repeated"]."""
+    return [f"{count(rows[origin])} {name}" for origin, name in ORIGINS.items() if rows.get(origin)]
+
+
 def number(value: float | None) -> str:
-    """Any figure with three digits that count.
+    """Write any figure with three digits that count.
 
     >>> number(0.012345), number(1234.5), number(-2.0), number(None)
-    ('0.0123', '1,234', '−2.00', '–')
+    ('0.0123', '1,234', '-2.00', '-')
     """
     if value is None:
         return ABSENT
@@ -88,15 +184,15 @@ def number(value: float | None) -> str:
     if not size:
         return "0"
     if size < 1e-4 or size >= 1e7:
-        return signed(f"{value:.2e}")
+        return f"{value:.2e}"
     digits = 0 if size >= 100 else 1 if size >= 10 else 2 if size >= 1 else 3
     if size < 0.1:
         digits = 4
-    return signed(f"{value:,.{digits}f}")
+    return f"{value:,.{digits}f}"
 
 
 def chance(p: float | None) -> str:
-    """A probability.
+    """Write a probability.
 
     >>> chance(0.0004), chance(0.9996), chance(0.25)
     ('< 0.001', '> 0.999', '0.250')
@@ -108,8 +204,19 @@ def chance(p: float | None) -> str:
     return "> 0.999" if p > 0.999 else f"{p:.3f}"
 
 
+def p_value(p: float | None) -> str:
+    """Write the p-value of a test, "" where there is none.
+
+    >>> p_value(0.25), p_value(1e-4), p_value(None)
+    ('p = 0.250', 'p < 0.001', '')
+    """
+    if p is None:
+        return ""
+    return f"p {chance(p)}" if chance(p)[0] in "<>" else f"p = {chance(p)}"
+
+
 def seconds(spent_s: float) -> str:
-    """A duration.
+    """Write a duration.
 
     >>> seconds(0.02), seconds(42.4), seconds(793.7), seconds(7300)
     ('0.0 s', '42 s', '13 min 14 s', '2 h 1 min')
@@ -125,7 +232,7 @@ def seconds(spent_s: float) -> str:
 
 
 def plural(n: int, what: str) -> str:
-    """How many of something.
+    """Write how many of something.
 
     >>> plural(1, "fold"), plural(1200, "row"), plural(2, "class")
     ('1 fold', '1,200 rows', '2 classes')
@@ -133,13 +240,8 @@ def plural(n: int, what: str) -> str:
     return f"{n:,} {what}" if n == 1 else f"{n:,} {what}{'es' if what.endswith('s') else 's'}"
 
 
-def points_size(share: float) -> str:
-    """How large a difference is, in words: "1 point", "2.5 points"."""
-    return f"{100 * share:g} point" + ("" if share == 0.01 else "s")
-
-
 def signed(text: str) -> str:
-    """Text with true minus signs before its numbers.
+    """Set true minus signs before the numbers of a text.
 
     >>> signed("a-1 falls by -0.5 (-1.0 to +2)")
     'a-1 falls by −0.5 (−1.0 to +2)'

@@ -31,7 +31,7 @@ from gan_augment.synthesizers.image_gan import ImageGAN
 from gan_augment.synthesizers.tabular_gan import TabularGAN
 
 if TYPE_CHECKING:
-    from gan_augment.evaluation.found import Evaluation
+    from gan_augment.evaluation.result import EvaluationResult
     from gan_augment.progress import Progress
 
 Data = LabelledImages | LabelledTable
@@ -66,7 +66,7 @@ def evaluate(
     resume: bool = False,
     overwrite: bool = False,
     progress: Progress | None = None,
-) -> Evaluation:
+) -> EvaluationResult:
     """Whether topping up the rare classes helps a classifier on this data: measured, and judged.
 
     The rows are split; in every split everything is fitted on the training part alone, by the
@@ -141,7 +141,7 @@ def evaluate(
 
     Returns
     -------
-    Evaluation
+    EvaluationResult
         `.verdict`, `.sentence`, `.to_frame()`, `.to_dict()`, `.to_html(path)`, `.lines()`,
         `.save(folder)`; a notebook shows it as a page does.
 

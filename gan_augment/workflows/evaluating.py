@@ -19,8 +19,8 @@ from gan_augment.data.images.reader import ReadImages
 from gan_augment.data.tables.reader import ReadTable, set_aside
 from gan_augment.data.tables.schema import Overrides
 from gan_augment.errors import UsageError
-from gan_augment.evaluation.found import REPORT
 from gan_augment.evaluation.options import Options
+from gan_augment.evaluation.result import REPORT
 from gan_augment.evaluation.start import JOURNAL, prepare
 from gan_augment.evaluation.start import evaluate as run
 from gan_augment.evaluation.user_code import OwnCode, OwnSampler
@@ -34,8 +34,8 @@ from gan_augment.workflows.reading import read_as_asked
 from gan_augment.workflows.run_folder import new_run_folder, with_flips
 
 if TYPE_CHECKING:
-    from gan_augment.evaluation.found import Evaluation
     from gan_augment.evaluation.plan import Plan
+    from gan_augment.evaluation.result import EvaluationResult
 
 Data = LabelledImages | LabelledTable
 _HINT = "what is finished was kept; go on with the same command, --out {} and --resume"
@@ -45,7 +45,7 @@ _HINT = "what is finished was kept; go on with the same command, --out {} and --
 class EvaluationRun:
     """An evaluation and the folder where it is."""
 
-    evaluation: Evaluation
+    evaluation: EvaluationResult
     out: Path
 
     @property

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from gan_augment.errors import OutputExistsError, UsageError
-from gan_augment.evaluation.found import REPORT, Evaluation
+from gan_augment.evaluation.result import REPORT, EvaluationResult
 from gan_augment.report.html import is_report
 from gan_augment.storage import write_errors, write_file
 
@@ -16,7 +16,7 @@ from gan_augment.storage import write_errors, write_file
 class WrittenReport:
     """A page and where it is."""
 
-    evaluation: Evaluation
+    evaluation: EvaluationResult
     out: Path
 
     def to_dict(self) -> dict[str, Any]:
@@ -42,7 +42,7 @@ def report(
     Raises ModelFileError (no result), UsageError, OutputExistsError, WriteFailedError.
     """
     source = Path(result)
-    found = Evaluation.load(source)
+    found = EvaluationResult.load(source)
     folder = source if source.is_dir() else source.parent
     target = folder / REPORT if out is None else Path(out)
     if target.suffix.lower() not in (".html", ".htm"):

@@ -16,7 +16,7 @@ from subprocess import CompletedProcess
 import numpy as np
 import pytest
 
-from gan_augment.evaluation.found import Evaluation
+from gan_augment.evaluation.result import EvaluationResult
 from tests.cli.conftest import answer
 
 Command = Callable[..., CompletedProcess[str]]
@@ -145,7 +145,7 @@ def test_the_verdict_is_the_first_line_and_the_folder_the_last(
     assert {"result.json", "timings.json", "journal.jsonl"} <= {p.name for p in folder.iterdir()}
     assert told[-2] == "the report to look at: rep/report.html"
     page = (folder / "report.html").read_text(encoding="utf-8")
-    assert page == Evaluation.load(folder).to_html()
+    assert page == EvaluationResult.load(folder).to_html()
 
 
 @pytest.mark.slow

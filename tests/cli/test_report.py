@@ -8,7 +8,7 @@ from subprocess import CompletedProcess
 
 import pytest
 
-from gan_augment.evaluation.found import result_bytes
+from gan_augment.evaluation.result import result_bytes
 from tests.cli.conftest import answer
 from tests.report import results
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from gan_augment.errors import OutputExistsError, ResumeMismatchError
-from gan_augment.evaluation.found import Evaluation
 from gan_augment.evaluation.options import Options
+from gan_augment.evaluation.result import EvaluationResult
 from gan_augment.evaluation.start import JOURNAL, REPORT, RESULT, TIMINGS, evaluate, prepare
 from tests.evaluation.drawn import Noisy, drawn_again, table
 
@@ -114,7 +114,7 @@ def copied(finished: Path, to: Path) -> Path:
 def test_a_folder_holds_the_journal_the_result_its_page_and_the_timings(finished: Path) -> None:
     held = sorted(path.name for path in finished.iterdir())
     assert held == sorted([JOURNAL, RESULT, TIMINGS, REPORT])
-    found = Evaluation.load(finished)
+    found = EvaluationResult.load(finished)
     assert found.timings["seconds"]["total"] > 0
     assert "seconds" not in found.result
 

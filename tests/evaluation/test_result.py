@@ -18,15 +18,15 @@ from gan_augment.errors import ModelFileError
 from gan_augment.evaluation.arms import Candidate, candidates_of
 from gan_augment.evaluation.decisions import Decision, Scores
 from gan_augment.evaluation.fits import split_figures
-from gan_augment.evaluation.found import Evaluation, result_bytes
 from gan_augment.evaluation.journal import Journal, packed_labels, unpack_labels
 from gan_augment.evaluation.plan import Setup
 from gan_augment.evaluation.protocol import plan_protocol
+from gan_augment.evaluation.result import EvaluationResult, result_bytes
 from gan_augment.evaluation.sections import build_result, build_timings, worth_section
 from gan_augment.evaluation.start import all_generated
 from gan_augment.evaluation.statistics import Contrast, contrast
-from gan_augment.evaluation.summary import lines as summary_lines
 from gan_augment.randomness import generator
+from gan_augment.report.terminal import lines as summary_lines
 
 ARMS = ("none", "class_weight", "oversample", "smote", "gan", "auto")
 CUT = Decision("threshold", -1.0)
@@ -427,10 +427,10 @@ def test_a_journal_from_a_file_gives_the_same_bytes(setup, lines, result, tmp_pa
 
 def test_an_evaluation_survives_a_folder(setup, lines, result, tmp_path):
     timings = build_timings(setup, journal_of(lines))
-    found = Evaluation(result, timings)
+    found = EvaluationResult(result, timings)
     found.save(tmp_path / "report")
     for path in (tmp_path / "report", tmp_path / "report" / "result.json"):
-        again = Evaluation.load(path)
+        again = EvaluationResult.load(path)
         assert again.result == result
         assert again.timings == timings
         assert again.lines() == found.lines()
@@ -442,17 +442,17 @@ def test_an_evaluation_survives_a_folder(setup, lines, result, tmp_path):
 
 def test_a_file_that_is_no_result_is_refused(tmp_path):
     with pytest.raises(ModelFileError, match="no readable result"):
-        Evaluation.load(tmp_path)
+        EvaluationResult.load(tmp_path)
     (tmp_path / "result.json").write_text("[1]")
     with pytest.raises(ModelFileError, match="no JSON object"):
-        Evaluation.load(tmp_path)
+        EvaluationResult.load(tmp_path)
     (tmp_path / "result.json").write_text('{"schema": 99}')
     with pytest.raises(ModelFileError, match="schema 99"):
-        Evaluation.load(tmp_path)
+        EvaluationResult.load(tmp_path)
 
 
 def test_a_frame_has_a_row_an_arm(setup, lines, result):
-    frame = Evaluation(result, {}).to_frame()
+    frame = EvaluationResult(result, {}).to_frame()
     assert list(frame.index) == list(ARMS)
     gan = frame.loc["gan"]
     low, high = result["verdict"]["difference"]["interval"]
@@ -463,7 +463,7 @@ def test_a_frame_has_a_row_an_arm(setup, lines, result):
     )
     assert np.isnan(frame.loc["none", "minus_none"])
     failed = build_result(setup, journal_of(changed(lines, "smote@", error="no", test=None)))
-    assert Evaluation(failed, {}).to_frame().loc["smote", "missing"] == "no"
+    assert EvaluationResult(failed, {}).to_frame().loc["smote", "missing"] == "no"
 
 
 def test_timings_add_up(setup, lines):

@@ -11,8 +11,8 @@ import pytest
 
 from gan_augment import ImageGAN
 from gan_augment.data.contract import LabelledImages, LabelledTable
-from gan_augment.evaluation.found import result_bytes
 from gan_augment.evaluation.options import Options
+from gan_augment.evaluation.result import result_bytes
 from gan_augment.evaluation.start import JOURNAL, RESULT, evaluate
 from gan_augment.progress import Silent
 from tests.evaluation.drawn import Noisy, NoisyPictures, digits, table

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from gan_augment.errors import ModelFileError
-from gan_augment.evaluation.found import Evaluation
+from gan_augment.evaluation.result import EvaluationResult
 from gan_augment.report.html import fragment, is_report, render
 from tests.report import results
 
@@ -81,15 +81,6 @@ def test_a_page_of_ten_classes_of_images_is_below_3_megabytes(page: str) -> None
 
 def test_the_same_result_gives_the_same_bytes(page: str) -> None:
     assert render(results.images(), results.timings()) == page
-
-
-def test_a_callers_style_of_charts_is_neither_used_nor_changed(page: str) -> None:
-    import matplotlib
-
-    with matplotlib.rc_context({"font.size": 30, "axes.facecolor": "red", "text.color": "blue"}):
-        before = dict(matplotlib.rcParams)
-        assert render(results.images(), results.timings()) == page
-        assert dict(matplotlib.rcParams) == before
 
 
 def test_ids_are_unique_on_a_page(page: str) -> None:
@@ -277,7 +268,7 @@ def test_a_fragment_is_the_verdict_and_the_arms_in_styles_of_their_own() -> None
 
 
 def test_an_evaluation_shows_itself_and_writes_its_report(tmp_path: Any) -> None:
-    found = Evaluation(results.real("glass"), results.timings())
+    found = EvaluationResult(results.real("glass"), results.timings())
     page = found.to_html(tmp_path / "new" / "report.html")
     assert (tmp_path / "new" / "report.html").read_text(encoding="utf-8") == page
     assert is_report(page.encode())

@@ -13,7 +13,7 @@ from tests.report.browser import CHROMIUM, Browser
 from tests.report.test_html import HOSTILE
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.campaign,
     pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium to show pages"),
 ]
 PHONE, DESKTOP = 375, 1280

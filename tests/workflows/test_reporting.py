@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gan_augment.errors import GanAugmentError, OutputExistsError
-from gan_augment.evaluation.found import Evaluation
+from gan_augment.evaluation.result import EvaluationResult
 from gan_augment.workflows import report
 from tests.report import results
 
@@ -16,7 +16,7 @@ from tests.report import results
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """The folder of an evaluation, with its page."""
-    Evaluation(results.real("glass"), results.timings()).save(tmp_path / "rep")
+    EvaluationResult(results.real("glass"), results.timings()).save(tmp_path / "rep")
     return tmp_path / "rep"
 
 

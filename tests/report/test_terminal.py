@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from gan_augment.evaluation.figures import METRICS
-from gan_augment.evaluation.summary import lines
+from gan_augment.report.terminal import lines
+from gan_augment.report.wording import METRICS
 
 CLASSES = {"common": 400, "rare": 40}
 
@@ -148,12 +148,12 @@ def test_amounts_curves_worth_warnings_and_what_was_left_out_are_told(
     ]
 
 
-def test_one_split_has_no_interval_and_says_so_with_a_dash(result: dict[str, Any]) -> None:
+def test_one_split_has_no_interval_and_says_so(result: dict[str, Any]) -> None:
     gan = result["arms"]["gan"]
     one = {"mean": 0.031, "interval": None}
     gan["minus_none"] = {"tuned": {"balanced_accuracy": one}}
     gan["tuned"]["balanced_accuracy"]["sd"] = None
-    assert any(line.split() == ["gan", "73.1", "73.1", "+3.1", "-"] for line in lines(result))
+    assert any(line.split() == ["gan", "73.1", "73.1", "+3.1", "unknown"] for line in lines(result))
 
 
 def test_a_metric_that_is_zero_for_every_arm_is_shown(result: dict[str, Any]) -> None:

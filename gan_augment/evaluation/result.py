@@ -1,6 +1,6 @@
-"""What an evaluation found: as Python, files, a frame, a page. Loads nothing that learns.
+"""The result of an evaluation: as Python, files, a frame, a page. Loads nothing that learns.
 
-How it is made of a journal is in `result.py`.
+How it is built from a journal is in `sections.py`.
 """
 
 from __future__ import annotations
@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gan_augment.errors import ModelFileError
-from gan_augment.evaluation import summary
-from gan_augment.evaluation.figures import METRICS
+from gan_augment.report import tables, terminal
 from gan_augment.storage import write_file
 
 if TYPE_CHECKING:
@@ -23,8 +22,16 @@ RESULT, TIMINGS, REPORT = "result.json", "timings.json", "report.html"
 
 
 @dataclass(frozen=True, eq=False)
-class Evaluation:
-    """What an evaluation found. result: as in result.json; timings: as in timings.json."""
+class EvaluationResult:
+    """The verdict of an evaluation with all figures behind it.
+
+    Parameters
+    ----------
+    result
+        As in result.json.
+    timings
+        As in timings.json.
+    """
 
     result: dict[str, Any]
     timings: dict[str, Any]
@@ -40,41 +47,32 @@ class Evaluation:
         return str(self.result["verdict"]["sentence"])
 
     def to_dict(self) -> dict[str, Any]:
-        """A copy of the result."""
+        """Copy the result."""
         copy: dict[str, Any] = json.loads(result_bytes(self.result))
         return copy
 
     def to_frame(self) -> pd.DataFrame:
-        """A row an arm: mean of every metric under the declared decision, and how it differs.
+        """Give a row an arm: means under the declared decision, and how it differs from nothing.
 
         Columns: the metrics; "minus_none", "low", "high" of the primary one; "missing", why.
         """
         import pandas as pd
 
-        declared, rows = self.result["declared"], {}
-        for name, arm in self.result["arms"].items():
-            column = arm[declared["decision"]] or {}
-            minus = ((arm["minus_none"] or {}).get(declared["decision"]) or {}).get(
-                declared["metric"], {}
-            )
-            low, high = minus.get("interval") or (None, None)
-            rows[name] = {
-                **{metric: column.get(metric, {}).get("mean") for metric in METRICS},
-                "minus_none": minus.get("mean"),
-                "low": low,
-                "high": high,
-                "missing": arm["missing"],
-            }
+        rows = {}
+        for row in tables.arm_rows(self.result):
+            low, high = row.interval or (None, None)
+            change = {"minus_none": row.change, "low": low, "high": high}
+            rows[row.name] = {**row.means, **change, "missing": row.missing}
         frame = pd.DataFrame.from_dict(rows, orient="index").rename_axis("arm")
         numbers = [name for name in frame.columns if name != "missing"]
         return frame.astype(dict.fromkeys(numbers, "float64"))
 
     def lines(self) -> list[str]:
-        """The result as text for a terminal."""
-        return summary.lines(self.result)
+        """Write the result as text for a terminal."""
+        return terminal.lines(self.result)
 
     def to_html(self, path: str | Path | None = None) -> str:
-        """The report: one page of HTML that needs nothing else; at `path` too, where one is given.
+        """Write the report, one page of HTML that needs nothing else; to `path` too, where given.
 
         Raises WriteFailedError.
         """
@@ -86,7 +84,7 @@ class Evaluation:
         return page
 
     def _repr_html_(self) -> str:
-        """What a notebook shows: the verdict and the arms."""
+        """Show the verdict and the arms in a notebook."""
         from gan_augment.report.html import fragment
 
         return fragment(self.result)
@@ -100,8 +98,8 @@ class Evaluation:
         self.to_html(folder / REPORT)
 
     @classmethod
-    def load(cls, path: str | Path) -> Evaluation:
-        """What `save` wrote: the folder, or its result.json. Raises ModelFileError."""
+    def load(cls, path: str | Path) -> EvaluationResult:
+        """Read what `save` wrote: the folder, or its result.json. Raises ModelFileError."""
         path = Path(path)
         file = path / RESULT if path.is_dir() else path
         result = _read(file)
@@ -114,22 +112,22 @@ class Evaluation:
         return cls(result, _read(timings) if timings.is_file() else {})
 
     def __repr__(self) -> str:
-        return f"Evaluation({self.sentence!r})"
+        return f"EvaluationResult({self.sentence!r})"
 
 
 def result_bytes(result: dict[str, Any]) -> bytes:
-    """As JSON: UTF-8, keys in their order, floats as short as they read back; NaN is refused."""
+    """Write as JSON: UTF-8, keys in their order, floats as short as they read back; no NaN."""
     return (json.dumps(result, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
 
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        found = json.loads(file.read_bytes())
+        content = json.loads(file.read_bytes())
     except (OSError, ValueError) as error:
         raise ModelFileError(
             f"{str(file)!r} is no readable result of an evaluation ({error}); expected the folder "
             "that `evaluate` wrote, or its result.json"
         ) from None
-    if not isinstance(found, dict):
+    if not isinstance(content, dict):
         raise ModelFileError(f"{str(file)!r} holds no JSON object; expected result.json")
-    return found
+    return content

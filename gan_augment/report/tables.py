@@ -1,0 +1,194 @@
+"""The one row builder: a result's arms, classes and figures as rows of numbers.
+
+The terminal, the page and the data frame take their rows here. No number becomes text here, and no
+HTML is written. Rare classes come first, then the others, each from few rows to many.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gan_augment.report.wording import METRICS, NOTHING, OURS, Result
+
+STATES = ("broken", "open", "held")
+CURVES = {
+    "to": ("By what a class ends with", "the GAN’s rows at their usual share"),
+    "share": ("By the generated share of what is added", "the rest are repeats"),
+    "real_rows": ("By the share of real rare rows, nothing added", "what more data would do"),
+}
+"""{curve: (its title, which begins with "By", and what else holds)}."""
+_MOST_CONFUSED = 12
+
+
+@dataclass(frozen=True)
+class ArmRow:
+    """An arm: why it is missing, or its figures under the declared decision.
+
+    spreads: {decision: (mean, deviation)} of the primary metric; means: of every metric; change,
+    interval: the difference to nothing, None of nothing itself; by_split: the same split by split;
+    log_loss: after correcting class shares; chosen: [(amount, splits)], the most frequent first.
+    """
+
+    name: str
+    missing: str | None
+    spreads: Mapping[str, tuple[float | None, float | None]]
+    means: Mapping[str, float | None]
+    change: float | None
+    interval: Sequence[float] | None
+    by_split: Sequence[float]
+    log_loss: float | None
+    chosen: Sequence[tuple[str, int]]
+
+
+@dataclass(frozen=True)
+class ClassRow:
+    """A class that was judged: its rows, and {arm: figure} of the arms that are set side by side.
+
+    ranks: average precision, beside `base_rate`, what chance has. A figure of no arm is None.
+    """
+
+    name: str
+    rare: bool
+    rows: int
+    support: int
+    recall: Mapping[str, float | None]
+    precision: Mapping[str, float | None]
+    ranks: Mapping[str, float | None]
+    base_rate: float | None
+
+
+def decisions(result: Result) -> list[str]:
+    """List the decisions that a result holds figures of."""
+    return ["default", "tuned"] if result["declared"]["decision"] == "tuned" else ["default"]
+
+
+def arm_rows(result: Result) -> list[ArmRow]:
+    """Read every arm, those that are missing too."""
+    return [_arm_row(result, name) for name in result["arms"]]
+
+
+def metric_columns(rows: Sequence[ArmRow], primary: str) -> list[str]:
+    """List the other metrics that any arm has."""
+    return [
+        metric
+        for metric in METRICS
+        if metric != primary and any(row.means.get(metric) is not None for row in rows)
+    ]
+
+
+def classes_by_rarity(result: Result) -> list[str]:
+    """List all classes: those that are topped up, then the others, each from few rows to many."""
+    counts, rare = result["data"]["classes"], set(result["data"]["rare"])
+    return sorted(counts, key=lambda name: (name not in rare, counts[name]))
+
+
+def compared_arms(result: Result) -> list[str]:
+    """Name the arms that stand side by side: nothing, the GAN, and the one of the verdict."""
+    arms = result["arms"]
+    names = dict.fromkeys((NOTHING, OURS, result["verdict"]["arm"]))
+    return [name for name in names if name in arms and arms[name]["missing"] is None]
+
+
+def class_rows(result: Result) -> list[ClassRow]:
+    """Read recall, precision and ranks of every judged class, arm beside arm."""
+    decision, counts = result["declared"]["decision"], result["data"]["classes"]
+    arms = {name: result["arms"][name] for name in compared_arms(result)}
+    rows = []
+    for name in classes_by_rarity(result):
+        judged = {arm: one["per_class"][decision].get(name) for arm, one in arms.items()}
+        supports = [one["support"] for one in judged.values() if one is not None]
+        if not supports:
+            continue
+        ranks = {arm: one["average_precision"].get(name) for arm, one in arms.items()}
+        rows.append(
+            ClassRow(
+                name=name,
+                rare=name in result["data"]["rare"],
+                rows=counts[name],
+                support=supports[0],
+                recall={arm: one and one["recall"] for arm, one in judged.items()},
+                precision={arm: one and one["precision"] for arm, one in judged.items()},
+                ranks={arm: one and one["mean"] for arm, one in ranks.items()},
+                base_rate=next((one["base_rate"] for one in ranks.values() if one), None),
+            )
+        )
+    return rows
+
+
+def guardrails(result: Result) -> list[tuple[str, Mapping[str, Any]]]:
+    """Read what must not get worse, the broken ones first."""
+    rails = result["verdict"]["guardrails"]
+    return sorted(rails.items(), key=lambda rail: STATES.index(rail[1]["state"]))
+
+
+def reasons(result: Result) -> list[str]:
+    """Read the checks behind the verdict in words, but for guardrails, which are told apart."""
+    verdict = result["verdict"]
+    about = tuple(f"{what}: " for what in verdict["guardrails"])
+    return [text for text in verdict["reasons"] if not text.startswith(about)]
+
+
+def training_rows(result: Result) -> dict[str, Mapping[str, Mapping[str, float]]]:
+    """Read {arm: {class: {origin: rows of a training part}}} of nothing and all that add rows."""
+    known = {name: arm["rows"] for name, arm in result["arms"].items() if arm["rows"]}
+    return {name: rows for name, rows in known.items() if name == NOTHING or _adds(rows)}
+
+
+def confusions(result: Result) -> list[dict[str, Any]]:
+    """Read which class is called which, of nothing and the GAN under the declared decision.
+
+    Beyond twelve classes the rarest are shown, the others together as a last column.
+    """
+    names, decision = list(result["data"]["classes"]), result["declared"]["decision"]
+    shown = classes_by_rarity(result)[:_MOST_CONFUSED]
+    more = len(names) - len(shown)
+    places = [names.index(name) for name in shown]
+    matrices = []
+    for arm in (NOTHING, OURS):
+        counts = ((result["arms"].get(arm) or {}).get("confusion") or {}).get(decision)
+        if not counts:
+            continue
+        rows = {}
+        for name, place in zip(shown, places, strict=True):
+            whole = sum(counts[place])
+            cells = [counts[place][at] for at in places]
+            cells += [whole - sum(cells)] if more else []
+            if whole:
+                rows[name] = [(n, n / whole) for n in cells]
+        heads = [*shown, *([f"{more} others"] if more else [])]
+        matrices.append({"arm": arm, "heads": heads, "rows": rows})
+    return matrices
+
+
+def calibrations(result: Result) -> dict[str, Mapping[str, Any]]:
+    """Read {arm: losses before and after correcting class shares} of arms with probabilities."""
+    known = {name: arm["calibration"] or {} for name, arm in result["arms"].items()}
+    return {name: one for name, one in known.items() if one.get("before")}
+
+
+def _arm_row(result: Result, name: str) -> ArmRow:
+    arm, declared = result["arms"][name], result["declared"]
+    metric, decision = declared["metric"], declared["decision"]
+    columns = {kind: arm[kind] or {} for kind in ("default", "tuned")}
+    primary = {kind: column.get(metric) or {} for kind, column in columns.items()}
+    change = ((arm["minus_none"] or {}).get(decision) or {}).get(metric) or {}
+    none = ((result["arms"].get(NOTHING) or {}).get(decision) or {}).get(metric) or {}
+    pairs = zip(primary[decision].get("values") or [], none.get("values") or [], strict=False)
+    after = (arm["calibration"] or {}).get("after") or {}
+    return ArmRow(
+        name=name,
+        missing=arm["missing"],
+        spreads={kind: (one.get("mean"), one.get("sd")) for kind, one in primary.items()},
+        means={m: (columns[decision].get(m) or {}).get("mean") for m in METRICS},
+        change=change.get("mean"),
+        interval=change.get("interval"),
+        by_split=[a - b for a, b in pairs if a is not None and b is not None],
+        log_loss=after.get("log_loss"),
+        chosen=sorted((arm["chosen"] or {}).items(), key=lambda pair: -pair[1]),
+    )
+
+
+def _adds(rows: Mapping[str, Mapping[str, float]]) -> bool:
+    return any(n for one in rows.values() for origin, n in one.items() if origin != "real")

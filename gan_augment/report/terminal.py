@@ -1,0 +1,180 @@
+"""The result of an evaluation as text for a terminal: the verdict first. Start at `lines`."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Sequence
+
+from gan_augment.report import tables
+from gan_augment.report.wording import (
+    METRICS,
+    NOTHING,
+    OURS,
+    Result,
+    metric_name,
+    number,
+    percent,
+    points,
+    span,
+    splits,
+    spread,
+)
+
+WIDTH = 100
+MOST_CLASSES = 20
+LONGEST_NAME = 28
+LONGEST_ARM = 12
+
+
+def lines(result: Result) -> list[str]:
+    """Write the verdict, then the arms, the classes, the curves, and what a reader must know.
+
+    At most 100 characters a line, unless a word is longer. Figures are in percent, differences in
+    points.
+    """
+    rows = tables.arm_rows(result)
+    blocks = [
+        _verdict(result),
+        _arms(result, rows),
+        _other_metrics(result, [row for row in rows if row.missing is None]),
+        _classes(result),
+        _amounts(rows),
+        _curves(result),
+        _row_by_row(result),
+        _remarks(result),
+    ]
+    text: list[str] = []
+    for block in filter(None, blocks):
+        text += ["", *block] if text else block
+    return text
+
+
+def _verdict(result: Result) -> list[str]:
+    """The sentence, the probabilities behind it, and how each guardrail stands."""
+    by_state: dict[str, list[str]] = {}
+    for what, rail in tables.guardrails(result):
+        by_state.setdefault(rail["state"], []).append(what)
+    remarks = tables.reasons(result)
+    for state, names in by_state.items():
+        more = f" and {len(names) - MOST_CLASSES} more" if len(names) > MOST_CLASSES else ""
+        remarks.append(f"guardrails {state}: {', '.join(names[:MOST_CLASSES])}{more}")
+    return [*_wrapped(result["verdict"]["sentence"]), *_items(remarks)]
+
+
+def _arms(result: Result, rows: Sequence[tables.ArmRow]) -> list[str]:
+    """The primary metric of every arm under both decisions, and its difference to nothing."""
+    columns = tables.decisions(result)
+    cells = [["", *columns, "minus none", "95 % interval"]]
+    for row in rows:
+        if row.missing is None:
+            change = ["", ""] if row.change is None else [points(row.change), span(row.interval)]
+            means = [spread(*row.spreads[column]) for column in columns]
+            cells.append([_short(row.name), *means, *change])
+    missing = [f"{row.name} is missing: {row.missing}" for row in rows if row.missing is not None]
+    title = (
+        f"{metric_name(result)} in percent, mean ± standard deviation over {splits(result)}; "
+        f"differences of the {result['declared']['decision']} decision in points"
+    )
+    return [*_wrapped(title), *_table(cells), *_items(missing)]
+
+
+def _other_metrics(result: Result, rows: Sequence[tables.ArmRow]) -> list[str]:
+    """What was not declared: all other metrics under the declared decision, and log loss."""
+    metrics = tables.metric_columns(rows, result["declared"]["metric"])
+    with_loss = any(row.log_loss is not None for row in rows)
+    if not metrics and not with_loss:
+        return []
+    loss = ["log loss"] if with_loss else []
+    cells = [["", *(METRICS[metric] for metric in metrics), *loss]]
+    for row in rows:
+        means = [percent(row.means[metric]) for metric in metrics]
+        cells.append([_short(row.name), *means, *([number(row.log_loss)] if with_loss else [])])
+    title = f"exploratory, {result['declared']['decision']} decision"
+    title += "; log loss after correcting the prior" if with_loss else ""
+    return [*_wrapped(title), *_table(cells)]
+
+
+def _classes(result: Result) -> list[str]:
+    """Recall and precision of every class without and with, those that are topped up first."""
+    arms = tables.compared_arms(result)
+    if not arms:
+        return []
+    rows, gap = tables.class_rows(result), [""] * (len(arms) - 1)
+    heads = [_short(name, LONGEST_ARM) for name in arms]
+    cells = [["", "", "recall", *gap, "precision", *gap], ["", "rows", *heads, *heads]]
+    for row in rows[:MOST_CLASSES]:
+        figures = [percent(value) for one in (row.recall, row.precision) for value in one.values()]
+        cells.append([_short(row.name) + "*" * row.rare, f"{row.rows:,}", *figures])
+    left = len(rows) - MOST_CLASSES
+    more = [f"{left} more classes are in result.json"] if left > 0 else []
+    unjudged = [f"{name} is left out: {why}" for name, why in result["data"]["left_out"].items()]
+    title = f"classes in percent, {result['declared']['decision']} decision; * topped up"
+    return [title, *_table(cells), *_items([*more, *unjudged])]
+
+
+def _amounts(rows: Sequence[tables.ArmRow]) -> list[str]:
+    """Which amounts the arms took, over the splits."""
+    texts = [
+        f"{row.name}: " + ", ".join(f"{amount} ({n})" for amount, n in row.chosen)
+        for row in rows
+        if row.chosen
+    ]
+    return ["amounts chosen on inner validation (splits)", *_items(texts)] if texts else []
+
+
+def _curves(result: Result) -> list[str]:
+    text = []
+    for key, (title, _) in tables.CURVES.items():
+        curve = ", ".join(f"{p['amount']} {percent(p['mean'])}" for p in result["curves"][key])
+        if curve:
+            text += _wrapped(f"{metric_name(result)} b{title[1:]}: {curve}")
+    if result["worth"] and result["worth"]["sentence"]:
+        text += _wrapped(result["worth"]["sentence"])
+    return text
+
+
+def _row_by_row(result: Result) -> list[str]:
+    """What stands beside the verdict where positives are few: bootstrap and McNemar."""
+    texts, few = [], result["few_positives"] or {}
+    if few.get("bootstrap"):
+        one = few["bootstrap"]
+        texts.append(
+            f"{OURS} minus {NOTHING}, pooled over the first repeat, bootstrap: "
+            f"{points(one['mean'])} points ({span((one['low'], one['high']))})"
+        )
+    for name, test in (few.get("mcnemar") or {}).items():
+        texts.append(f"recall of {name}, exact McNemar: p = {test['p']:.2g}")
+    return _items(texts)
+
+
+def _remarks(result: Result) -> list[str]:
+    """Warnings first, then what a budget left out."""
+    warned = [f"warning: {text}" for text in result["warnings"]]
+    return _items([*warned, *(f"left out: {text}" for text in result["protocol"]["left_out"])])
+
+
+def _short(name: str, longest: int = LONGEST_NAME) -> str:
+    return name if len(name) <= longest else f"{name[: longest - 1]}…"
+
+
+def _wrapped(text: str, indent: str = "") -> list[str]:
+    wrapped = textwrap.wrap(
+        text, WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
+    return wrapped or [""]
+
+
+def _items(texts: Iterable[str]) -> list[str]:
+    return [line for text in texts for line in _wrapped(f"- {text}", "  ")]
+
+
+def _table(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Columns as wide as their widest cell, names to the left, numbers to the right."""
+    wide = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            f"{cell:{'>' if i else '<'}{n}}"
+            for i, (cell, n) in enumerate(zip(row, wide, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
