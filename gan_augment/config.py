@@ -11,8 +11,8 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from gan_augment.errors import UsageError, did_you_mean
-from gan_augment.frozen import Frozen
 from gan_augment.recipes import DataKind, Recipe
+from gan_augment.settings import Frozen
 
 _BEST_TOP_UP: dict[DataKind, tuple[float, bool]] = {"image": (0.5, True), "table": (0.5, False)}
 

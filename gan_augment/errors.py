@@ -1,12 +1,17 @@
 """The one tree of errors. Every class is also a builtin, and knows its exit code of the command.
 
 A message says what was given, what was expected, and what to do next. No logic beyond wording.
+Warnings point at the caller's own line, however deep in the library they arise.
 """
 
 from __future__ import annotations
 
 import difflib
+import sys
+import warnings
 from collections.abc import Mapping, Sequence
+
+_PASSED = ("gan_augment", "imblearn", "joblib", "sklearn")  # those that call us for the user
 
 
 class GanAugmentError(Exception):
@@ -101,3 +106,19 @@ def did_you_mean(given: str, names: Sequence[str]) -> str:
     folded = {name.casefold(): name for name in names}
     near = difflib.get_close_matches(given.casefold(), list(folded), n=1)
     return f" Did you mean {folded[near[0]]!r}?" if near else ""
+
+
+class SmallSampleWarning(UserWarning):
+    """A figure was computed from fewer rows than it can be trusted on."""
+
+
+def warn(message: str, category: type[UserWarning] = UserWarning) -> None:
+    """A warning at the innermost line that is neither this library's nor a pipeline's."""
+    level, frame = 1, sys._getframe(0)
+    while frame.f_back is not None and _package(frame.f_globals) in _PASSED:
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, category, stacklevel=level)
+
+
+def _package(names: dict[str, object]) -> str:
+    return str(names.get("__name__")).partition(".")[0]

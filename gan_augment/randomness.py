@@ -1,12 +1,16 @@
 """Random numbers as a function of (seed, stream, block): counter-based, never ambient.
 
 The same key gives the same numbers whatever was drawn before, on any worker, in any order.
-Global generators (numpy's, torch's, Python's) are never touched.
+Global generators (numpy's, torch's, Python's) are left as they were.
 """
 
+# ruff: noqa: NPY002 (the legacy generator is what many transforms draw from)
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import random
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -32,3 +36,41 @@ def generator(seed: int, stream: str, *block: int | str) -> np.random.Generator:
 def derived_seed(seed: int, stream: str, *block: int | str) -> int:
     """A 63-bit seed for what takes only a seed (a torch generator, a scikit-learn estimator)."""
     return int(generator(seed, stream, *block).integers(0, 2**63 - 1))
+
+
+@contextlib.contextmanager
+def preserve_global_generators() -> Iterator[None]:
+    """Put the global generators back when the block ends, whatever it draws from them.
+
+    Python's, NumPy's and torch's on the CPU: transforms that people write draw from them, and must
+    draw the same for the same item in any worker. This is the one place that touches them.
+    """
+    import torch
+
+    python, legacy = random.getstate(), np.random.get_state(legacy=False)
+    cpu = torch.default_generator.get_state()
+    try:
+        yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(legacy)
+        torch.default_generator.set_state(cpu)
+
+
+def seed_global_generators(seed: int) -> None:
+    """Seed the global generators with an int >= 0; only inside of `preserve_global_generators()`.
+
+    >>> import random, torch
+    >>> with preserve_global_generators():
+    ...     seed_global_generators(1)
+    ...     one = (random.random(), torch.rand(()).item())
+    ...     seed_global_generators(1)
+    ...     same = one == (random.random(), torch.rand(()).item())
+    >>> same
+    True
+    """
+    import torch
+
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.default_generator.manual_seed(seed)

@@ -9,8 +9,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from gan_augment.errors import UsageError, did_you_mean
-from gan_augment.frozen import Frozen
-from gan_augment.toml import read_toml
+from gan_augment.settings import Frozen, read_toml
 
 DataKind = Literal["image", "table"]
 

@@ -116,7 +116,7 @@ DryRun = Annotated[
 def _read_config(ctx: typer.Context, file: Path | None) -> Path | None:
     """Take a TOML file's values as defaults: options at its top, or in a table of the command."""
     if file is not None:
-        from gan_augment.toml import read_toml
+        from gan_augment.settings import read_toml
 
         try:
             ctx.default_map = _defaults(ctx, file, read_toml(file))

@@ -24,7 +24,6 @@ from torch.utils.data import (
     TensorDataset,
 )
 
-from gan_augment import global_generators
 from gan_augment.data.arrays import label_pixels
 from gan_augment.data.contract import LabelledImages, LabelledTable
 from gan_augment.data.images.resize import (
@@ -46,9 +45,9 @@ from gan_augment.data.torch_items import (
     plain_label,
     same_image,
 )
-from gan_augment.errors import DataError
+from gan_augment.errors import DataError, warn
+from gan_augment.randomness import preserve_global_generators
 from gan_augment.recipes import DataKind
-from gan_augment.user_warnings import warn
 
 _log = logging.getLogger(__name__)
 _LOOKED_AT = 16  # items that tell how all are held
@@ -133,7 +132,7 @@ def read_dataset(
     """
     how = checked_resize(resize)
     size = None if image_size is None else checked_size(image_size)
-    with global_generators.kept():
+    with preserve_global_generators():
         dataset = map_style(source)
         form = known or _format_of(dataset, keys, normalize)
         picture, values, images = form.picture, [], []
@@ -172,7 +171,7 @@ def describe_dataset(
     >>> facts.counts, facts.labels
     ({'0': 1, '7': 2}, array([0, 1, 1]))
     """
-    with global_generators.kept():
+    with preserve_global_generators():
         dataset = map_style(source)
         form = _format_of(dataset, keys, normalize)
         key = form.label

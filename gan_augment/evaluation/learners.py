@@ -10,7 +10,7 @@ from typing import Any, Generic, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_augment import devices, global_generators
+from gan_augment import devices
 from gan_augment.augment.classical import augment_batch, default_pipeline
 from gan_augment.classifiers.small_cnn import SmallCNN, train_classifier
 from gan_augment.data.contract import LabelledImages, LabelledTable
@@ -33,7 +33,7 @@ from gan_augment.evaluation.estimators import (
     weighing_of,
 )
 from gan_augment.evaluation.user_code import OwnCode
-from gan_augment.randomness import derived_seed
+from gan_augment.randomness import derived_seed, preserve_global_generators, seed_global_generators
 from gan_augment.synthesizers.base import Data
 
 AnyData = LabelledImages | LabelledTable
@@ -320,8 +320,8 @@ class NetworkLearner:
             network = small_cnn(training, drawn, self.updates)
             return FittedNetwork(network.logits, known, self.name, network)
         train: TrainingFunction = loaded(self.train)
-        with devices.threads(1), global_generators.kept():
-            global_generators.seed_all(drawn)
+        with devices.threads(1), preserve_global_generators():
+            seed_global_generators(drawn)
             try:
                 predict = train(data, seed=drawn, updates=self.updates, weights=_weights(training))
             except Exception as error:
@@ -366,7 +366,7 @@ class FittedNetwork:
 
         filled = np.minimum(np.arange(_BLOCK), len(pixels) - 1)
         pixels = pixels[filled]
-        with devices.threads(1), global_generators.kept(), torch.no_grad():
+        with devices.threads(1), preserve_global_generators(), torch.no_grad():
             try:
                 given = self.predict(np.ascontiguousarray(pixels))
             except Exception as error:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gan_augment.errors import DataError, UsageError
+from gan_augment.errors import DataError, SmallSampleWarning, UsageError, warn
 from gan_augment.metrics.densities import radii
 from gan_augment.metrics.distances import (
     Rows,
@@ -20,7 +20,6 @@ from gan_augment.metrics.distances import (
 )
 from gan_augment.metrics.two_sample import Proportion
 from gan_augment.randomness import generator
-from gan_augment.user_warnings import SmallSampleWarning, warn
 
 _FEWEST = 10
 

@@ -8,9 +8,8 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gan_augment.errors import UsageError
+from gan_augment.errors import SmallSampleWarning, UsageError, warn
 from gan_augment.metrics.distances import Rows, exact_distances, feature_sets
-from gan_augment.user_warnings import SmallSampleWarning, warn
 
 NEIGHBOURS = 5
 """k of Naeem et al. 2020, section 4: with it, two equal sets cover 95 % of each other and more."""

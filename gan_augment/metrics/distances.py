@@ -10,9 +10,8 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gan_augment.errors import DataError, UsageError
+from gan_augment.errors import DataError, SmallSampleWarning, UsageError, warn
 from gan_augment.randomness import generator
-from gan_augment.user_warnings import SmallSampleWarning, warn
 
 Rows = NDArray[np.float64]
 """Features (N, d)."""

@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gan_augment.errors import DataError, ModelFileError, UsageError
+from gan_augment.errors import DataError, ModelFileError, SmallSampleWarning, UsageError, warn
 from gan_augment.metrics.distances import Rows, feature_rows, frechet_distance, in_order
 from gan_augment.randomness import generator
-from gan_augment.user_warnings import SmallSampleWarning, warn
 
 if TYPE_CHECKING:
     from torch import nn

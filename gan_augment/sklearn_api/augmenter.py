@@ -12,7 +12,7 @@ from imblearn.over_sampling.base import BaseOverSampler
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import validate_data
 
-from gan_augment.errors import NotFittedError, UsageError
+from gan_augment.errors import NotFittedError, UsageError, warn
 from gan_augment.randomness import derived_seed
 from gan_augment.recipes import Recipe
 from gan_augment.sklearn_api import saved
@@ -26,7 +26,6 @@ from gan_augment.sklearn_api.settings import Settings, drawn_seed, threads
 from gan_augment.sklearn_api.table_form import TableForm
 from gan_augment.synthesizers.base import checked_seed
 from gan_augment.training.callbacks import Callback
-from gan_augment.user_warnings import warn
 
 if TYPE_CHECKING:
     from gan_augment.sklearn_api.making import GAN

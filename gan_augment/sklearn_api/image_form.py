@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 
 from gan_augment.data.arrays import FAINT, label_pixels, to_uint8
 from gan_augment.data.contract import LabelledImages
-from gan_augment.errors import DataError, UsageError
+from gan_augment.errors import DataError, UsageError, warn
 from gan_augment.sklearn_api.containers import ListRows, Rows, rows_of
 from gan_augment.sklearn_api.label_form import ReadLabels
-from gan_augment.user_warnings import warn
 
 Scale = Literal["bool", "0..1", "0..255"]
 Columns = tuple[Any, ...]

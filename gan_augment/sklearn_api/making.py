@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 from gan_augment.data.contract import LabelledImages, LabelledTable
 from gan_augment.data.images.resize import LONGEST_SIDE_PX
 from gan_augment.data.tables.schema import Column, TableSchema
-from gan_augment.errors import DivergedError
+from gan_augment.errors import DivergedError, warn
 from gan_augment.sklearn_api.settings import Settings
 from gan_augment.sklearn_api.telling import Told
-from gan_augment.user_warnings import warn
 
 if TYPE_CHECKING:
     from gan_augment.synthesizers.image_gan import ImageGAN

@@ -17,7 +17,7 @@ from pydantic import Field, NonNegativeInt, ValidationError
 
 from gan_augment.data.tables.schema import Name, Scalar
 from gan_augment.errors import ModelFileError, OutputExistsError
-from gan_augment.frozen import Frozen
+from gan_augment.settings import Frozen
 from gan_augment.sklearn_api.given import Form
 from gan_augment.sklearn_api.image_form import ImageForm
 from gan_augment.sklearn_api.label_form import LabelForm, form_of_labels, plain

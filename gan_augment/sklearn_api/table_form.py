@@ -11,10 +11,9 @@ from numpy.typing import ArrayLike
 from gan_augment.data.contract import LabelledTable
 from gan_augment.data.tables.inference import column_names, infer_schema
 from gan_augment.data.tables.schema import Name, Overrides, TableSchema
-from gan_augment.errors import DataError, UsageError
+from gan_augment.errors import DataError, UsageError, warn
 from gan_augment.sklearn_api.containers import Rows, rows_of
 from gan_augment.sklearn_api.label_form import ReadLabels
-from gan_augment.user_warnings import warn
 
 
 @dataclass(frozen=True)

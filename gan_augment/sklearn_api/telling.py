@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from gan_augment.user_warnings import warn
+from gan_augment.errors import warn
 
 
 class Told:

@@ -26,11 +26,10 @@ from numpy.typing import NDArray
 
 from gan_augment.data.contract import LabelledImages, LabelledTable
 from gan_augment.data.topup_plan import choose_classes
-from gan_augment.errors import DivergedError, NotFittedError, UsageError, unknown_class
+from gan_augment.errors import DivergedError, NotFittedError, UsageError, unknown_class, warn
 from gan_augment.recipes import Recipe
 from gan_augment.storage import bundle_bytes, load_bundle, read_bundle_bytes, save_bundle
 from gan_augment.synthesizers.model_file import NAME, ModelMeta, TableMeta
-from gan_augment.user_warnings import warn
 
 if TYPE_CHECKING:
     from gan_augment.devices import Machine, Precision

@@ -8,8 +8,8 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 
 from gan_augment.config import TopUp
 from gan_augment.data.tables.schema import TableSchema
-from gan_augment.frozen import Frozen
 from gan_augment.recipes import Recipe
+from gan_augment.settings import Frozen
 
 NAME = "model"
 

@@ -13,9 +13,8 @@ from gan_augment.data.contract import LabelledImages
 from gan_augment.data.tables.columns import with_new_ids
 from gan_augment.data.tables.schema import TableSchema
 from gan_augment.data.topup_plan import Layout, TopUpPlan, refusals_in_words
-from gan_augment.errors import DataError, TooFewAcceptedError
+from gan_augment.errors import DataError, TooFewAcceptedError, warn
 from gan_augment.synthesizers.base import Data, Synthesizer
-from gan_augment.user_warnings import warn
 
 NOTHING_GENERATED = (
     "generated images are too easily told from real ones (see the run's last lines, or `inspect`), "

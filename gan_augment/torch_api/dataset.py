@@ -14,7 +14,7 @@ from gan_augment.config import TopUp
 from gan_augment.data.topup_plan import TopUpPlan, refusals_in_words
 from gan_augment.data.torch_datasets import DatasetFacts, describe_dataset, map_style, read_dataset
 from gan_augment.data.torch_items import Key, Normalize, Picture, VectorFormat, plain_label
-from gan_augment.errors import DataError, UsageError
+from gan_augment.errors import DataError, UsageError, warn
 from gan_augment.synthesizers.base import checked_seed
 from gan_augment.torch_api.generated import GeneratedRows, checked_refresh
 from gan_augment.torch_api.items import EpochItems
@@ -26,7 +26,6 @@ from gan_augment.torch_api.planning import (
 )
 from gan_augment.torch_api.real_items import RealItems
 from gan_augment.torch_api.transforms import SeededTransform, Transform
-from gan_augment.user_warnings import warn
 
 SHARPER = 1.5  # originals this much larger than a model's images are told from them by sharpness
 

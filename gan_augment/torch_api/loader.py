@@ -19,11 +19,10 @@ from torch.utils.data import (
 
 from gan_augment.data.torch_datasets import map_style, sampler_of
 from gan_augment.data.torch_items import Key, Normalize
-from gan_augment.errors import UsageError
+from gan_augment.errors import UsageError, warn
 from gan_augment.torch_api.dataset import AugmentedDataset
 from gan_augment.torch_api.draws import EpochDraws, RankDraws, checked_length
 from gan_augment.torch_api.transforms import Transform
-from gan_augment.user_warnings import warn
 
 _OURS = {"dataset", "shuffle", "sampler", "batch_sampler", "batch_size", "drop_last"}
 _WAY_OUT = (

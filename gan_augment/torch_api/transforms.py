@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_augment import global_generators
 from gan_augment.augment.classical import Pipeline, seed_pipeline
 from gan_augment.data.torch_items import ImageFormat, Picture
 from gan_augment.errors import UsageError
-from gan_augment.randomness import derived_seed
+from gan_augment.randomness import derived_seed, preserve_global_generators, seed_global_generators
 
 Transform = Callable[[Any], Any] | Pipeline
 """A callable on an item's picture, or what is called and seeded as albumentations' Compose is."""
@@ -46,9 +45,9 @@ class SeededTransform:
         if self._composed:
             return self.of_pixels([self._picture.encode(v) for v in values], rows, epoch)
         made = []
-        with global_generators.kept():
+        with preserve_global_generators():
             for value, row in zip(values, rows, strict=True):
-                global_generators.seed_all(self._item_seed(epoch, row))
+                seed_global_generators(self._item_seed(epoch, row))
                 made.append(self._function(value))
         return made
 

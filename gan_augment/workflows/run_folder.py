@@ -19,9 +19,9 @@ from gan_augment.data.topup_plan import choose_classes
 from gan_augment.devices import Machine
 from gan_augment.errors import OutputExistsError, ResumeMismatchError, UsageError
 from gan_augment.recipes import DataKind, Recipe, resolve_recipe
+from gan_augment.settings import read_toml, to_toml
 from gan_augment.storage import FolderLock, clean_stale, write_errors, write_file
 from gan_augment.storage.lock import LOCK_FILE
-from gan_augment.toml import read_toml, to_toml
 
 CONFIG = "config.toml"
 HISTORY = "history.jsonl"

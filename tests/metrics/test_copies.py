@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import mannwhitneyu, norm
 from sklearn.neighbors import NearestNeighbors
 
-from gan_augment.errors import DataError, UsageError
+from gan_augment.errors import DataError, SmallSampleWarning, UsageError
 from gan_augment.metrics import (
     authenticity,
     copied_share,
@@ -19,7 +19,6 @@ from gan_augment.metrics import (
     nearer_share,
     nearest_distances,
 )
-from gan_augment.user_warnings import SmallSampleWarning
 
 FAR = np.random.default_rng(0)
 TRAIN = FAR.normal(size=(60, 7)) + 100

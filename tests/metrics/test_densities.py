@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from gan_augment.errors import DataError, UsageError
+from gan_augment.errors import DataError, SmallSampleWarning, UsageError
 from gan_augment.metrics import (
     coverage,
     density,
@@ -14,7 +14,6 @@ from gan_augment.metrics import (
     precision,
     recall,
 )
-from gan_augment.user_warnings import SmallSampleWarning
 
 RNG = np.random.default_rng(0)
 REAL = RNG.normal(size=(40, 6))

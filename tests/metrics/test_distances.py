@@ -9,7 +9,7 @@ from scipy.linalg import sqrtm
 from scipy.spatial.distance import pdist
 from scipy.stats import kstest, ortho_group
 
-from gan_augment.errors import DataError, UsageError
+from gan_augment.errors import DataError, SmallSampleWarning, UsageError
 from gan_augment.metrics import (
     distances,
     frechet_distance,
@@ -19,7 +19,6 @@ from gan_augment.metrics import (
     mean_pairwise_distance,
     spread_ratio,
 )
-from gan_augment.user_warnings import SmallSampleWarning
 
 pytestmark = pytest.mark.filterwarnings("ignore:Frechet distance of")
 

@@ -15,7 +15,7 @@ import pytest
 import torch
 from scipy.stats import entropy
 
-from gan_augment.errors import DataError, ModelFileError, UsageError
+from gan_augment.errors import DataError, ModelFileError, SmallSampleWarning, UsageError
 from gan_augment.metrics import (
     Inception,
     fid,
@@ -25,7 +25,6 @@ from gan_augment.metrics import (
     inception_score_limit,
 )
 from gan_augment.metrics import inception_score as score
-from gan_augment.user_warnings import SmallSampleWarning
 
 pytestmark = pytest.mark.filterwarnings("ignore:Frechet distance of", "ignore:Inception score of")
 IMAGES = np.random.default_rng(0).integers(0, 256, size=(40, 9, 7, 3), dtype=np.uint8)

@@ -29,10 +29,10 @@ from gan_augment.errors import (
     UsageError,
     WriteFailedError,
 )
+from gan_augment.settings import read_toml
 from gan_augment.synthesizers import image_gan
 from gan_augment.synthesizers import scorer as preparing
 from gan_augment.synthesizers.image_gan import ImageGAN
-from gan_augment.toml import read_toml
 from gan_augment.training.callbacks import StopRequested
 from gan_augment.workflows import fitting
 from gan_augment.workflows.fitting import fit, plan_fit

@@ -19,8 +19,8 @@ from gan_augment.errors import (
     ResumeMismatchError,
     UsageError,
 )
+from gan_augment.settings import read_toml
 from gan_augment.synthesizers.tabular_gan import TabularGAN
-from gan_augment.toml import read_toml
 from gan_augment.training.callbacks import StopRequested
 from gan_augment.workflows.fitting import fit, plan_fit
 

@@ -31,7 +31,7 @@ from gan_augment.data.tables.text import (
     zone_of,
 )
 from gan_augment.errors import DataError
-from gan_augment.frozen import Frozen
+from gan_augment.settings import Frozen
 from gan_augment.storage.files import NewFile
 
 if TYPE_CHECKING:

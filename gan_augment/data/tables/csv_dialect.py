@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import TYPE_CHECKING, Literal, get_args
 
-from gan_augment.frozen import Frozen
+from gan_augment.settings import Frozen
 
 if TYPE_CHECKING:
     from _csv import Reader

@@ -27,7 +27,7 @@ from gan_augment.data.tables.parquet import (
     ParquetSource,
 )
 from gan_augment.errors import UsageError
-from gan_augment.frozen import Frozen
+from gan_augment.settings import Frozen
 from gan_augment.storage import new_files
 from gan_augment.storage.files import NewFile
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from gan_augment.data.tables.containers import arrow_frame
 from gan_augment.data.tables.csv import MARK
 from gan_augment.errors import DataError, ModelFileError
-from gan_augment.frozen import Frozen
+from gan_augment.settings import Frozen
 from gan_augment.storage.files import NewFile
 
 if TYPE_CHECKING:

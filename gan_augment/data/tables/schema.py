@@ -20,8 +20,7 @@ import numpy as np
 from pydantic import BeforeValidator, Field, PlainSerializer
 
 from gan_augment.errors import DataError, UsageError, did_you_mean
-from gan_augment.frozen import Frozen
-from gan_augment.toml import read_toml
+from gan_augment.settings import Frozen, read_toml
 
 _PLAIN = (str, bool, int, float)
 

@@ -18,7 +18,7 @@ from pydantic import BeforeValidator
 
 from gan_augment.data.tables.cells import cells_of, coded, level_cells
 from gan_augment.errors import DataError
-from gan_augment.frozen import Frozen
+from gan_augment.settings import Frozen
 
 if TYPE_CHECKING:
     from pandas import Series

@@ -19,7 +19,7 @@ from gan_augment.data.tables.schema import TableSchema
 from gan_augment.errors import DataError, UsageError
 from gan_augment.evaluation.estimators import TableMatrix, failed, loaded
 from gan_augment.evaluation.user_code import OwnCode
-from gan_augment.randomness import derived_seed, generator
+from gan_augment.randomness import derived_seed, generator, preserve_global_generators
 
 RANDOM_WIDTH = 64
 _BLOCK = 256
@@ -159,11 +159,9 @@ def network_sha256(network: Any) -> str:
 def _called(extractor: Any, name: str, rows: Any) -> Any:
     import torch
 
-    from gan_augment import global_generators
-
     parts = list(extractor.modules()) if _is_module(extractor) else []
     trained = [part.training for part in parts]
-    with global_generators.kept(), torch.no_grad():
+    with preserve_global_generators(), torch.no_grad():
         try:
             for part in parts:
                 part.training = False

@@ -1,9 +1,12 @@
-"""`Frozen`: the base of every settings model. Immutable, and a misspelt name is an error."""
+"""Settings: the frozen base of every model of them, and the TOML files that hold them."""
 
 from __future__ import annotations
 
+import tomllib
+from pathlib import Path
 from typing import Any, Self
 
+import tomli_w
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from gan_augment.errors import UsageError, did_you_mean
@@ -36,3 +39,29 @@ def _first_problem(error: ValidationError, model: type[BaseModel], where: str) -
     message = problem["msg"].removeprefix("Value error, ")
     given = "" if isinstance(problem["input"], dict) else f" = {problem['input']!r}"
     return f"{where}: {name}{given} is refused: {message}."
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read the tables of a TOML file. Raises UsageError where it cannot be read or parsed."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(f"{path} is no readable TOML file: {error}") from None
+
+
+def to_toml(values: dict[str, Any]) -> str:
+    """Plain nested values as TOML text that `tomllib` reads back equal; None is left out.
+
+    >>> print(to_toml({"seed": 0, "steps": None, "generator": {"kind": "free"}}))
+    seed = 0
+    <BLANKLINE>
+    [generator]
+    kind = "free"
+    <BLANKLINE>
+    """
+    return tomli_w.dumps(_without_none(values))
+
+
+def _without_none(values: dict[str, Any]) -> dict[str, Any]:
+    inner = {k: _without_none(v) if isinstance(v, dict) else v for k, v in values.items()}
+    return {key: value for key, value in inner.items() if value is not None}
