@@ -28,7 +28,6 @@ from gan_augment.data.arrays import label_pixels
 from gan_augment.data.contract import LabelledImages, LabelledTable
 from gan_augment.data.images.resize import (
     LONGEST_SIDE_PX,
-    checked_resize,
     checked_size,
     model_size,
     resize_image,
@@ -57,11 +56,10 @@ _CHECKED = 8  # items whose labels must be the declared ones, beside one of each
 
 @dataclass(frozen=True)
 class ReadDataset:
-    """Everything in a dataset, decoded. format: what its items look like. notes: for people."""
+    """Everything in a dataset, decoded. format: what its items look like."""
 
     data: LabelledImages | LabelledTable
     format: ItemFormat
-    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -74,7 +72,6 @@ class DatasetFacts:
     labels: NDArray[np.int64]
     names: tuple[str, ...]
     format: ItemFormat
-    notes: tuple[str, ...] = ()
 
     @property
     def kind(self) -> DataKind:
@@ -94,7 +91,6 @@ def read_dataset(
     normalize: Normalize | None = None,
     keys: tuple[Key, Key] | None = None,
     image_size: tuple[int, int] | None = None,
-    resize: str = "squeeze",
     known: ItemFormat | None = None,
 ) -> ReadDataset:
     """Decode every item of a map-style torch dataset, or of a loader's (its subset, if it has one).
@@ -113,7 +109,7 @@ def read_dataset(
         (image, label) of dicts, where they are not "image" and "label".
     image_size
         (height, width) px; None keeps the items' own where it is one of at most 64 px, else
-        `sizing.model_size`.
+        `resize.model_size`.
     known
         The format, where `describe_dataset` returned it already.
 
@@ -130,14 +126,14 @@ def read_dataset(
     >>> read.data.counts, read.data.image_shape, read.format.picture.layout
     ({'0': 1, '7': 2}, (8, 8, 1), 'CHW')
     """
-    how = checked_resize(resize)
     size = None if image_size is None else checked_size(image_size)
     with preserve_global_generators():
         dataset = map_style(source)
         form = known or _format_of(dataset, keys, normalize)
         picture, values, images = form.picture, [], []
         if size is None and isinstance(picture, ImageFormat):
-            size = _size_to_read(picture)
+            fits = not picture.varies and max(picture.size) <= LONGEST_SIDE_PX
+            size = picture.size if fits else model_size([picture.size])
         for row in range(len(dataset)):
             item = dataset[row]
             values.append(item[form.label])
@@ -145,16 +141,15 @@ def read_dataset(
                 image = picture.encode(item[form.image])
             except DataError as error:
                 raise DataError(f"item {row}: {error}") from None
-            images.append(image if size is None else resize_image(image, size, how))
-    plain = [plain_label(value, f"item {row}") for row, value in enumerate(values)]
-    labels, names = _encoded(plain)
-    form = replace(form, labels=_examples(labels, values))
+            images.append(image if size is None else resize_image(image, size))
+    facts = _facts(form, values)
     if isinstance(picture, VectorFormat):
         from gan_augment.data.tables.reader import read_frame
 
-        return ReadDataset(read_frame(np.stack(images), y=plain).table, form)
-    data = label_pixels(np.stack(images), labels, class_names=names)
-    return ReadDataset(data, form, _size_notes(picture, size))
+        plain = [plain_label(value, "an item") for value in values]
+        return ReadDataset(read_frame(np.stack(images), y=plain).table, facts.format)
+    data = label_pixels(np.stack(images), facts.labels, class_names=facts.names)
+    return ReadDataset(data, facts.format)
 
 
 def describe_dataset(
@@ -179,15 +174,12 @@ def describe_dataset(
         if declared is not None:
             labels, names = _encoded(declared)
             rows = [*_first_rows(labels), *_spread(len(dataset), _CHECKED)]
-            checked = {row: dataset[row][key] for row in dict.fromkeys(rows)}
-            if all(_named_so(value, names[labels[row]]) for row, value in checked.items()):
-                examples = tuple(_own(checked[row]) for row in rows[: len(names)])
-                return DatasetFacts(labels, names, replace(form, labels=examples))
+            values = [dataset[row][key] for row in rows]
+            if _names_of(values) == [names[label] for label in labels[rows]]:
+                form = replace(form, labels=tuple(map(_own, values[: len(names)])))
+                return DatasetFacts(labels, names, form)
         _log.info("the dataset declares no labels, or others than its items; every item is read")
-        values = [dataset[row][key] for row in range(len(dataset))]
-    labels, names = _encoded([plain_label(v, f"item {row}") for row, v in enumerate(values)])
-    form = replace(form, labels=_examples(labels, values))
-    return DatasetFacts(labels, names, form)
+        return _facts(form, [dataset[row][key] for row in range(len(dataset))])
 
 
 def map_style(source: Any) -> Any:
@@ -302,34 +294,22 @@ def _first_rows(labels: NDArray[np.int64]) -> list[int]:
     return rows
 
 
-def _examples(labels: NDArray[np.int64], values: Sequence[Any]) -> tuple[Any, ...]:
-    return tuple(_own(values[row]) for row in _first_rows(labels))
+def _facts(form: ItemFormat, values: Sequence[Any]) -> DatasetFacts:
+    """What is known by the labels of all items."""
+    labels, names = _encoded([plain_label(v, f"item {row}") for row, v in enumerate(values)])
+    examples = tuple(_own(values[row]) for row in _first_rows(labels))
+    return DatasetFacts(labels, names, replace(form, labels=examples))
+
+
+def _names_of(values: Sequence[Any]) -> list[str] | None:
+    """The class name of each label, as items hold them; None where they are no classes."""
+    try:
+        labels, names = _encoded([plain_label(value, "an item") for value in values])
+    except DataError:
+        return None
+    return [names[label] for label in labels]
 
 
 def _own(label: Any) -> Any:
     """A label apart from the tensor or array that it is a view of, which a pickle would hold."""
     return label.clone() if isinstance(label, Tensor) else copy.copy(label)
-
-
-def _named_so(value: Any, name: str) -> bool:
-    """Whether a label of an item gives a class its name."""
-    try:
-        return encode_labels([plain_label(value, "an item")])[1] == (name,)
-    except DataError:
-        return False
-
-
-def _size_to_read(picture: ImageFormat) -> tuple[int, int]:
-    if not picture.varies and max(picture.size) <= LONGEST_SIDE_PX:
-        return picture.size
-    return model_size([picture.size])
-
-
-def _size_notes(picture: ImageFormat, size: tuple[int, int] | None) -> tuple[str, ...]:
-    if size is None or (size == picture.size and not picture.varies):
-        return ()
-    about = "about " if picture.varies else ""
-    return (
-        f"images of {about}{picture.size[0]} x {picture.size[1]} px are read at {size[0]} x "
-        f"{size[1]} px",
-    )

@@ -32,69 +32,85 @@ _KEYS = ("image", "label")  # of a dict, unless other keys are passed
 _CHANNELS = {"1": 1, "L": 1, "LA": 2, "RGB": 3, "RGBA": 4}  # of Pillow's modes
 _FEW_CHANNELS = 4
 _DARK = 64  # floats that end below are 0..255 only if they are whole numbers
-_NORMALIZE = "if the dataset normalises its images, pass normalize=(mean, std), as it uses them"
 
 
-@dataclass(frozen=True)
-class ImageFormat:
-    """How items hold their image.
-
-    Attributes
-    ----------
-    kind
-        "pil" (of Pillow's `mode`), "numpy" (H, W) or (H, W, C), or "torch" (H, W) or (C, H, W),
-        with its `dtype`, `layout`, class of tensor and device.
-    size
-        (height, width) px, the median where they differ (`varies`).
-    white
-        What 255 is in the item's unit before it is normalised: 1 or 255.
-    mean, std
-        float64 (C,) or (1,), or None.
-    """
+@dataclass(frozen=True, kw_only=True)
+class _Held:
+    """Numbers of a dtype as "numpy" arrays or "torch" tensors of a class, on a device."""
 
     kind: Literal["pil", "numpy", "torch"]
+    dtype: Any = None
+    tensor: type[Tensor] = Tensor
+    device: torch.device | None = None
+
+    @cached_property
+    def array_dtype(self) -> np.dtype[Any]:
+        """NumPy's dtype for the items' numbers; float32 for bfloat16."""
+        like = torch.empty(0, dtype=self.dtype) if self.kind == "torch" else np.empty(0, self.dtype)
+        return _as_array(like).dtype
+
+    def _rows(self, array: NDArray[Any]) -> list[Any]:
+        """The rows of an array, each as items hold it."""
+        if self.kind == "numpy":
+            return list(array)
+        rows = torch.from_numpy(array).to(self.device, self.dtype).unbind(0)
+        return list(rows) if self.tensor is Tensor else [r.as_subclass(self.tensor) for r in rows]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageFormat(_Held):
+    """How items hold their image.
+
+    kind: "pil" (of Pillow's `mode`), "numpy" (H, W) or (H, W, C), or "torch" (H, W) or (C, H, W).
+    size: (height, width) px, the median where they differ (`varies`). white: what 255 is in the
+    item's unit before it is normalised, 1 or 255. mean, std: float64 (C,) or (1,), or None.
+    """
+
     size: tuple[int, int]
     channels: int
     varies: bool = False
     mode: str = ""
     layout: Layout = "HWC"
-    dtype: Any = None
     white: float = 255.0
     mean: NDArray[np.float64] | None = None
     std: NDArray[np.float64] | None = None
-    tensor: type[Tensor] = Tensor
-    device: torch.device | None = None
 
     def encode(self, value: Any) -> NDArray[np.uint8]:
         """One image as uint8 (H, W, C). Raises DataError for values outside of the range."""
         if self.kind == "pil":
-            return _pil_pixels(value, self.mode)
-        pixels = _channels_last(_as_array(value), self.layout)
-        if pixels.shape[2] != self.channels:
+            image = value.convert("L" if self.mode == "1" else self.mode)
+            pixels: NDArray[np.uint8] = np.asarray(image)
+            return pixels[..., np.newaxis] if pixels.ndim == 2 else pixels  # (H, W) -> (H, W, 1)
+        array = _channels_last(_as_array(value), self.layout)
+        if array.shape[2] != self.channels:
             raise DataError(
-                f"an image has {pixels.shape[2]} channels and others have {self.channels}; make "
+                f"an image has {array.shape[2]} channels and others have {self.channels}; make "
                 "them one kind in the dataset"
             )
-        if pixels.dtype == np.bool_:
-            return pixels.astype(np.uint8) * np.uint8(255)
-        if pixels.dtype == np.uint8 and self.mean is None:
-            return np.ascontiguousarray(pixels, dtype=np.uint8)
-        return self._levels(pixels.astype(np.float64))
+        if array.dtype == np.bool_:
+            return array.astype(np.uint8) * np.uint8(255)
+        if array.dtype == np.uint8 and self.mean is None:
+            return np.ascontiguousarray(array, dtype=np.uint8)
+        return self._levels(array.astype(np.float64))
 
     def decode(self, pixels: NDArray[np.uint8]) -> list[Any]:
         """Images uint8 (N, H, W, C) as N values of the items' own kind; resized nowhere."""
+        n, height, width, channels = pixels.shape
         if self.kind == "pil":
-            return [_pil_image(image, self.mode) for image in pixels]
+            mode = "L" if self.mode == "1" else self.mode
+            images = [Image.frombytes(mode, (width, height), one.tobytes()) for one in pixels]
+            dither = Image.Dither.NONE
+            return (
+                [one.convert("1", dither=dither) for one in images] if self.mode == "1" else images
+            )
         numbers = self._numbers(pixels)
         if self.layout == "HW":
             numbers = numbers[..., 0]
-        elif self.layout == "CHW":
-            n, height, width, channels = numbers.shape
-            if channels > 1:
-                numbers = np.ascontiguousarray(numbers.transpose(0, 3, 1, 2))
-            else:  # its strides, which torch.stack looks at, stay plain
-                numbers = numbers.reshape(n, 1, height, width)
-        return _rows_like_items(numbers, self)
+        elif self.layout == "CHW" and channels > 1:
+            numbers = np.ascontiguousarray(numbers.transpose(0, 3, 1, 2))
+        elif self.layout == "CHW":  # its strides, which torch.stack looks at, stay plain
+            numbers = numbers.reshape(n, 1, height, width)
+        return self._rows(numbers)
 
     def resized(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Images uint8 (N, H, W, C) at the items' size."""
@@ -107,7 +123,7 @@ class ImageFormat:
         levels = np.rint(values * (255.0 / self.white))
         # a level beyond either end is what normalised half precision loses
         if not (levels.min() >= -1 and levels.max() <= 256):  # NaN is refused too
-            raise _out_of_range(values, self.white, self.mean is not None)
+            raise _out_of_range(values, f"0..{self.white:g}", self.mean is not None)
         return np.clip(levels, 0, 255).astype(np.uint8)
 
     def _numbers(self, pixels: NDArray[np.uint8]) -> NDArray[Any]:
@@ -115,33 +131,24 @@ class ImageFormat:
 
         By NumPy, since torch would start threads for a batch of small images.
         """
-        kind = self._array_dtype
-        if kind == np.bool_:
+        dtype = self.array_dtype
+        if dtype == np.bool_:
             return pixels >= 128
         if self.white == 255 and self.mean is None:
-            return pixels.astype(kind)  # a copy, even of uint8
-        real = np.float64 if kind == np.float64 else np.float32
-        white = real(255 / self.white)
-        x: NDArray[Any] = np.divide(pixels, white, dtype=real)
+            return pixels.astype(dtype)  # a copy, even of uint8
+        real = np.float64 if dtype == np.float64 else np.float32
+        x: NDArray[Any] = np.divide(pixels, real(255 / self.white), dtype=real)
         if self.mean is not None and self.std is not None:
             x -= self.mean.astype(real)
             x /= self.std.astype(real)
-        return x.astype(kind, copy=False)
-
-    @cached_property
-    def _array_dtype(self) -> np.dtype[Any]:
-        return _numpy_dtype(self.kind, self.dtype)
+        return x.astype(dtype, copy=False)
 
 
-@dataclass(frozen=True)
-class VectorFormat:
-    """How items hold a vector of `length` numbers: "numpy" or "torch", and its dtype."""
+@dataclass(frozen=True, kw_only=True)
+class VectorFormat(_Held):
+    """How items hold a vector of `length` numbers."""
 
-    kind: Literal["numpy", "torch"]
     length: int
-    dtype: Any
-    tensor: type[Tensor] = Tensor
-    device: torch.device | None = None
 
     def encode(self, value: Any) -> NDArray[Any]:
         """One vector as an array (length,)."""
@@ -154,13 +161,7 @@ class VectorFormat:
 
     def decode(self, rows: NDArray[Any]) -> list[Any]:
         """Rows (N, length) as N vectors of the items' own kind."""
-        own = rows.astype(self.dtype) if self.kind == "numpy" else np.array(rows)
-        return _rows_like_items(own, self)
-
-    @property
-    def array_dtype(self) -> np.dtype[Any]:
-        """NumPy's dtype of `encode`."""
-        return _numpy_dtype(self.kind, self.dtype)
+        return self._rows(rows.astype(self.array_dtype))
 
 
 Picture = ImageFormat | VectorFormat
@@ -170,20 +171,10 @@ Picture = ImageFormat | VectorFormat
 class ItemFormat:
     """What items are like, for reading them and for new ones of the same kind.
 
-    Attributes
-    ----------
-    kind
-        tuple, list or dict.
-    keys
-        All keys of an item, in order; 0 and 1 of a pair.
-    image, label
-        The two of `keys` that hold the image (or vector) and the label.
-    picture
-        How the image or vector is held.
-    labels
-        By class index, a label as items hold it.
-    fill
-        {key: value} of what else new items hold.
+    kind: tuple, list or dict. keys: all keys of an item, in order; 0 and 1 of a pair. image, label:
+    the two of them that hold the image (or vector) and the label. picture: how the first is held.
+    labels: by class index, a label as items hold it. fill: {key: value} of what else new items
+    hold.
     """
 
     kind: type
@@ -243,40 +234,31 @@ def item_format(
 ) -> ItemFormat:
     """What the items of a dataset look like, by a few of them.
 
-    Parameters
-    ----------
-    normalize
-        The (mean, std) that the dataset applies to its images.
-    keys
-        The two keys (image, label) of items that are dicts; None: "image" and "label".
+    normalize: the (mean, std) that the dataset applies to its images. keys: (image, label) of items
+    that are dicts; None is "image" and "label". Raises DataError and UsageError for items that are
+    neither pairs nor dicts, and for images of a kind or range that is not known.
 
-    Raises
-    ------
-    DataError, UsageError
-        For items that are neither pairs nor dicts, and images of a kind or range that is not known.
-
-    Examples
-    --------
     >>> item_format([{"path": "a.png", "image": np.zeros((8, 8)), "label": 3}]).others
     ('path',)
     """
     item = items[0]
+    listed: tuple[Key, ...] = (0, 1)
+    image, label = listed
     if type(item) is dict:
         listed = tuple(item)
         image, label = _named_keys(keys, listed)
     else:
-        listed, image, label = (0, 1), 0, 1
         _check_pair(item, keys)
-    if not _is_image(item[image]):
-        shape = f" of shape {tuple(item[image].shape)}" if hasattr(item[image], "shape") else ""
+    values = [one[image] for one in items]
+    if not (isinstance(values[0], Image.Image) or 1 <= getattr(values[0], "ndim", 0) <= 3):
+        shape = f" of shape {tuple(values[0].shape)}" if hasattr(values[0], "shape") else ""
         raise DataError(
-            f"part {image!r} of an item is a {type(item[image]).__name__}{shape}; expected a PIL "
+            f"part {image!r} of an item is a {type(values[0]).__name__}{shape}; expected a PIL "
             "image, an array (H, W), (H, W, C) or (columns,), or a tensor (H, W), (C, H, W) or "
             "(columns,)"
         )
     plain_label(item[label], f"item 0 (part {label!r})")
-    picture = _picture_format([one[image] for one in items], normalize)
-    return ItemFormat(type(item), listed, image, label, picture)
+    return ItemFormat(type(item), listed, image, label, _picture_format(values, normalize))
 
 
 def pair_format(picture: Picture, labels: Sequence[Any]) -> ItemFormat:
@@ -368,15 +350,6 @@ def _check_pair(item: Any, keys: object) -> None:
         )
 
 
-def _is_image(value: object) -> bool:
-    """Whether a value can be an item's image or vector."""
-    if isinstance(value, Tensor):
-        return 1 <= value.ndim <= 3 and value.numel() > 1
-    if isinstance(value, np.ndarray):
-        return 1 <= value.ndim <= 3 and value.size > 1
-    return isinstance(value, Image.Image)
-
-
 def _picture_format(values: Sequence[Any], normalize: Normalize | None) -> Picture:
     """How the images or vectors are held. Raises DataError where they are of several kinds."""
     kinds = {_kind(value) for value in values}
@@ -395,8 +368,7 @@ def _picture_format(values: Sequence[Any], normalize: Normalize | None) -> Pictu
         return _array_format(values, normalize)
     if normalize is not None:
         raise UsageError("normalize is for images, and the items are vectors")
-    kind: Literal["numpy", "torch"] = "torch" if isinstance(first, Tensor) else "numpy"
-    return VectorFormat(kind, len(first), first.dtype, **_tensor_class(first))
+    return VectorFormat(length=len(first), **_held_as(first))
 
 
 def _kind(value: Any) -> str:
@@ -417,43 +389,44 @@ def _pil_format(values: Sequence[Image.Image]) -> ImageFormat:
 
 
 def _array_format(values: Sequence[Any], normalize: Normalize | None) -> ImageFormat:
-    kind: Literal["numpy", "torch"] = "torch" if isinstance(values[0], Tensor) else "numpy"
     arrays = [_as_array(value) for value in values]
-    layout = _layout(arrays[0].shape, kind)
+    layout = _layout(arrays[0].shape, isinstance(values[0], Tensor))
     shapes = [_channels_last(array, layout).shape for array in arrays]
     size, varies = _sizes([(int(shape[0]), int(shape[1])) for shape in shapes])
-    channels = int(shapes[0][2])
-    mean, std = _mean_and_std(normalize, channels)
+    mean, std = _mean_and_std(normalize, shapes[0][2])
     return ImageFormat(
-        kind=kind,
         size=size,
-        channels=channels,
+        channels=int(shapes[0][2]),
         varies=varies,
         layout=layout,
-        dtype=values[0].dtype,
         white=_white(arrays, mean, std),
         mean=mean,
         std=std,
-        **_tensor_class(values[0]),
+        **_held_as(values[0]),
     )
 
 
-def _layout(shape: tuple[int, ...], kind: str) -> Layout:
+def _held_as(value: Any) -> dict[str, Any]:
+    """The fields of `_Held` for an array or a tensor."""
+    if not isinstance(value, Tensor):
+        return {"kind": "numpy", "dtype": value.dtype}
+    device = None if value.device.type == "cpu" else value.device
+    plain = type(value) in (Tensor, torch.nn.Parameter)
+    tensor = Tensor if plain else type(value)
+    return {"kind": "torch", "dtype": value.dtype, "tensor": tensor, "device": device}
+
+
+def _layout(shape: tuple[int, ...], is_tensor: bool) -> Layout:
     """Each library's own layout. Raises DataError where the shape looks like the other's."""
     if len(shape) == 2:
         return "HW"
-    first, _, last = shape
-    if kind == "torch" and last <= _FEW_CHANNELS < first:
-        raise DataError(
-            f"an image is a tensor of shape {shape}, which looks like channels last; expected "
-            "(C, H, W): give x.permute(2, 0, 1) in the dataset"
-        )
-    if kind == "numpy" and first <= _FEW_CHANNELS < last:
-        raise DataError(
-            f"an image is an array of shape {shape}, which looks like channels first; expected "
-            "(H, W, C): give x.transpose(1, 2, 0) in the dataset"
-        )
-    return "CHW" if kind == "torch" else "HWC"
+    channels, side = (shape[0], shape[2]) if is_tensor else (shape[2], shape[0])
+    if side <= _FEW_CHANNELS < channels:
+        what, cure = "an array", "(H, W, C): return x.transpose(1, 2, 0)"
+        if is_tensor:
+            what, cure = "a tensor", "(C, H, W): return x.permute(2, 0, 1)"
+        raise DataError(f"an image is {what} of shape {shape}; expected {cure} in the dataset")
+    return "CHW" if is_tensor else "HWC"
 
 
 def _channels_last(array: NDArray[Any], layout: Layout) -> NDArray[Any]:
@@ -470,18 +443,6 @@ def _sizes(sizes: Sequence[tuple[int, int]]) -> tuple[tuple[int, int], bool]:
     return (int(heights), int(widths)), len(set(sizes)) > 1
 
 
-def _pil_pixels(value: Image.Image, mode: str) -> NDArray[np.uint8]:
-    image = value if value.mode == mode else value.convert(mode)
-    pixels = np.asarray(image.convert("L") if mode == "1" else image)
-    return pixels[..., np.newaxis] if pixels.ndim == 2 else pixels  # (H, W) -> (H, W, 1)
-
-
-def _pil_image(pixels: NDArray[np.uint8], mode: str) -> Image.Image:
-    height, width = pixels.shape[:2]
-    image = Image.frombytes("L" if mode == "1" else mode, (width, height), pixels.tobytes())
-    return image.convert("1", dither=Image.Dither.NONE) if mode == "1" else image
-
-
 def _as_array(value: Any) -> NDArray[Any]:
     """An array or a tensor as an array of the same numbers."""
     if not isinstance(value, Tensor):
@@ -489,32 +450,6 @@ def _as_array(value: Any) -> NDArray[Any]:
     x = value.detach().cpu()
     x = x.float() if x.dtype == torch.bfloat16 else x
     return x.as_subclass(Tensor).numpy()
-
-
-def _numpy_dtype(kind: str, dtype: Any) -> np.dtype[Any]:
-    """NumPy's dtype for numbers of a dtype, NumPy's or torch's; float32 for bfloat16."""
-    own = _as_array(torch.empty(0, dtype=dtype)).dtype if kind == "torch" else dtype
-    numpy_dtype: np.dtype[Any] = np.dtype(own)
-    return numpy_dtype
-
-
-def _tensor_class(value: Any) -> dict[str, Any]:
-    """The class and device of a tensor, as fields of a format; nothing for an array."""
-    if not isinstance(value, Tensor):
-        return {}
-    device = None if value.device.type == "cpu" else value.device
-    plain = type(value) in (Tensor, torch.nn.Parameter)
-    return {"tensor": Tensor if plain else type(value), "device": device}
-
-
-def _rows_like_items(rows: NDArray[Any], like: Picture) -> list[Any]:
-    """The rows of an array, each an array or a tensor as items hold it."""
-    if like.kind == "numpy":
-        return list(rows)
-    tensors = torch.from_numpy(rows).to(like.device, like.dtype).unbind(0)
-    if like.tensor is Tensor:
-        return list(tensors)
-    return [row.as_subclass(like.tensor) for row in tensors]
 
 
 def _mean_and_std(
@@ -548,35 +483,20 @@ def _white(
     if dtype.kind == "b" or dtype == np.uint8:
         return 255.0
     least, most = min(float(a.min()) for a in arrays), max(float(a.max()) for a in arrays)
-    if not (least >= 0 and most <= 255):
-        raise _out_of_range(np.array([least, most]), 255, False)
-    if dtype.kind != "f":
-        return 255.0
-    if most <= 1:
-        return 1.0
-    if most < _DARK and any((a != np.floor(a)).any() for a in arrays):
-        raise DataError(
-            f"the images are {dtype} from {least:g} to {most:g}, neither 0..1 nor 0..255; scale "
-            f"them to 0..1, or {_NORMALIZE}"
-        )
-    return 255.0
+    whole = dtype.kind != "f" or all((a == np.floor(a)).all() for a in arrays)
+    if not (least >= 0 and most <= 255) or (1 < most < _DARK and not whole):
+        raise _out_of_range(np.array([least, most]), "0..1 or 0..255", False)
+    return 1.0 if dtype.kind == "f" and most <= 1 else 255.0
 
 
-def _out_of_range(values: NDArray[Any], white: float, normalised: bool) -> DataError:
+def _out_of_range(values: NDArray[Any], expected: str, normalised: bool) -> DataError:
     """The error for pixels outside of the range of the first ones, with the cure."""
     least, most = float(values.min()), float(values.max())
     if not (np.isfinite(least) and np.isfinite(most)):
         return DataError("an image holds NaN or infinite values; replace them in the dataset")
-    if normalised:
-        return DataError(
-            f"an image goes from {least:g} to {most:g} once normalize=(mean, std) is undone; "
-            f"expected 0..{white:g}. Pass mean and std exactly as the dataset uses them."
-        )
-    if white == 1:
-        return DataError(
-            f"an image goes from {least:g} to {most:g}, and the first ones looked at are in 0..1; "
-            f"bring all to one range, or, {_NORMALIZE}"
-        )
+    undone = " once normalize=(mean, std) is undone" if normalised else ""
     return DataError(
-        f"the images go from {least:g} to {most:g}; expected 0..1 or 0..255: {_NORMALIZE}"
+        f"the images go from {least:g} to {most:g}{undone}; expected {expected}. Bring all to one "
+        "range; if the dataset normalises its images, pass normalize=(mean, std) exactly as the "
+        "dataset uses them."
     )

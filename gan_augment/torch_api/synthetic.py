@@ -151,7 +151,7 @@ def _picture(
     if len(shape) == 1:
         if normalize is not None or image_size is not None:
             raise UsageError("normalize and image_size are for images; the model is of a table")
-        return VectorFormat("torch", shape[0], torch.float32)
+        return VectorFormat(kind="torch", dtype=torch.float32, length=shape[0])
     height, width, channels = shape
     size = (height, width) if image_size is None else checked_size(image_size)
     return tensor_images(size, channels, normalize)
