@@ -65,11 +65,11 @@ def test_mixed_channels_and_bad_files_are_as_in_memory(folder, temporary):
 
 
 def test_a_full_disk_is_said_in_one_line_and_leaves_nothing(folder, temporary, monkeypatch):
-    def full(self, row, image):
+    def full(self, image):
         with memmap._write_errors(self._path):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(TemporaryImages, "write", full)
+    monkeypatch.setattr(TemporaryImages, "append", full)
     with pytest.raises(WriteFailedError, match="No space left on device") as failed:
         read_images(folder(cat=3, dog=3), map_above=0, workers=2)
     assert "\n" not in str(failed.value)

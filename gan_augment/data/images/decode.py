@@ -106,12 +106,13 @@ def decode_file(
         return {"reason": str(error)}, None
     height, width, channels = image.pixels.shape
     facts = {
-        "size": (height, width),
+        "width": width,
+        "height": height,
         "mode": image.mode,
-        "animated": image.animated,
-        "brightest_16bit": image.brightest_16bit,
         "sha256": digest(image.pixels),
         "bytes": len(raw),
+        "animated": image.animated,
+        "brightest_16bit": image.brightest_16bit,
     }
     return facts, resize_image(image.pixels, (size[0], size[1]), how, alpha=channels == 4)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import mmap
 import os
 import shutil
@@ -27,31 +26,30 @@ _MEMORY_SHARE = 0.3  # of the memory there is; reading holds pixels twice, the r
 class TemporaryImages:
     """Images uint8 of one shape in a file that goes with the process, or with the last map of it.
 
-    The file lies in the system's folder for temporary files ($TMPDIR). Rows may be written in any
-    order. Raises WriteFailedError where the disk is full.
+    The file lies in the system's folder for temporary files ($TMPDIR). Raises WriteFailedError
+    where the disk is full.
     """
 
     def __init__(self, shape: tuple[int, int, int]) -> None:
-        self._shape = shape
+        self._shape, self._images = shape, 0
         with _write_errors(Path(tempfile.gettempdir())):
             self.folder = Path(tempfile.mkdtemp(prefix="gan-augment-"))
             self._path = self.folder / "pixels.u8"
             self._file = self._path.open("wb", buffering=1 << 20)
         self._remove = weakref.finalize(self, _remove, self.folder, os.getpid(), self._file)
 
-    def write(self, row: int, image: NDArray[np.uint8]) -> None:
-        """Write one image (H, W, C)."""
+    def append(self, image: NDArray[np.uint8]) -> None:
+        """Write one more image (H, W, C)."""
         assert image.shape == self._shape
         with _write_errors(self._path):
-            self._file.seek(row * math.prod(self._shape))
             self._file.write(np.ascontiguousarray(image).data)
+        self._images += 1
 
-    def mapped(self, rows: int) -> NDArray[np.uint8]:
-        """The first `rows` images, (rows, H, W, C), read-only. Nothing is written any more."""
+    def mapped(self) -> NDArray[np.uint8]:
+        """All images, (N, H, W, C), read-only, N >= 1. Nothing is written any more."""
         with _write_errors(self._path):
-            self._file.truncate(rows * math.prod(self._shape))
             self._file.close()
-        images = np.memmap(self._path, np.uint8, "r", shape=(rows, *self._shape))
+        images = np.memmap(self._path, np.uint8, "r", shape=(self._images, *self._shape))
         self._remove.detach()
         weakref.finalize(images, _remove, self.folder, os.getpid(), self._file)
         return images

@@ -6,19 +6,18 @@ another and, where a size is asked for, the pixels; no pickle passes between the
 
 from __future__ import annotations
 
-import itertools
 import json
 import resource
 import signal
 import subprocess
 import sys
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import ExitStack
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
@@ -31,24 +30,17 @@ from gan_augment.processes import available_cores, worker_command, worker_enviro
 LIMIT_S = 4.5  # for one file, from its request to its answer
 _START_S = 60.0
 _FILES_A_WORKER = 200  # a process more pays from here on
+_AT_ONCE = 2048  # files handed to the workers together, so that their answers fit into memory
 _MOST_MEMORY_BYTES = 4 << 30  # of addresses; a 50-megapixel image needs under 1 GiB
 _SLOW = "decoding it takes longer than allowed"
 _CRASHED = "decoding it ends the process"
 _WORKER = "gan_augment.data.images.pool"
 
 
-@dataclass(frozen=True)
-class Answer:
-    """What a worker says of one file: facts, or facts["reason"]; pixels (H, W, C) if asked for."""
-
-    facts: dict[str, Any]
-    pixels: NDArray[np.uint8] | None = None
-
-    @property
-    def reason(self) -> str | None:
-        """Why the file is unusable, or None."""
-        reason = self.facts.get("reason")
-        return None if reason is None else str(reason)
+Facts = dict[str, Any]
+"""What a worker says of one file, or {"reason": why it is unusable}."""
+Answer = tuple[Facts, NDArray[np.uint8] | None]
+"""The facts and, if asked for, the pixels (H, W, C)."""
 
 
 def decode_files(
@@ -58,51 +50,37 @@ def decode_files(
     *,
     workers: int | None = None,
     limit_s: float = LIMIT_S,
-    advance: Callable[[int], None] = lambda done: None,
-    take: Callable[[int, Answer], Answer] = lambda row, answer: answer,
-) -> list[Answer]:
-    """Decode files in worker processes: one answer a path, in order.
+) -> Iterator[Answer]:
+    """Decode files in worker processes: one answer a path, in order, as they are known.
 
     Parameters
     ----------
     size
         (height, width) px to resize to; None reads the headers only.
+    how
+        A way to resize, see `resize_image`.
     workers
         Processes; None is one for every 200 files, at most one a core.
-    advance
-        Called with the number of files done, from one thread at a time.
-    take
-        Called with the number of a path and its answer as it comes, in any order, from one thread
-        at a time; returns what to keep of it.
+    limit_s
+        Seconds that one file may take.
     """
-    answers: list[Answer | None] = [None] * len(paths)
-    rows, done = iter(range(len(paths))), itertools.count(1)
-    lock, stop = threading.Lock(), threading.Event()
-
-    def work() -> None:
-        try:
-            with _Worker() as worker:
-                while not stop.is_set():
-                    with lock:
-                        row = next(rows, None)
-                    if row is None:
-                        return
-                    answer = worker.decode(paths[row], size, how, limit_s)
-                    with lock:
-                        answers[row] = take(row, answer)
-                        advance(next(done))
-        finally:
-            stop.set()  # no more files for the others either, if this one failed
-
     useful = min(available_cores(), -(-len(paths) // _FILES_A_WORKER))
     n = max(1, useful if workers is None else min(workers, len(paths)))
-    with ThreadPoolExecutor(n, thread_name_prefix="decode") as pool:
-        try:
-            for future in [pool.submit(work) for _ in range(n)]:
-                future.result()
-        finally:
-            stop.set()
-    return [answer for answer in answers if answer is not None]
+    with ExitStack() as stack:
+        idle: SimpleQueue[_Worker] = SimpleQueue()
+        for _ in range(n):
+            idle.put(stack.enter_context(_Worker()))
+
+        def decode(path: Path) -> Answer:
+            worker = idle.get()
+            try:
+                return worker.decode(path, size, how, limit_s)
+            finally:
+                idle.put(worker)
+
+        pool = stack.enter_context(ThreadPoolExecutor(n, thread_name_prefix="decode"))
+        for start in range(0, len(paths), _AT_ONCE):
+            yield from pool.map(decode, paths[start : start + _AT_ONCE])
 
 
 class _Worker:
@@ -132,7 +110,7 @@ class _Worker:
         except (EOFError, OSError):
             reason = _CRASHED
         self.__exit__()
-        return Answer({"reason": reason})
+        return {"reason": reason}, None
 
     def _start(self) -> None:
         self._answers, theirs = Pipe()
@@ -160,9 +138,9 @@ class _Worker:
         facts = json.loads(self._answers.recv_bytes())
         shape = facts.pop("shape", None)
         if shape is None:
-            return Answer(facts)
+            return facts, None
         raw = self._answers.recv_bytes()
-        return Answer(facts, np.frombuffer(raw, dtype=np.uint8).reshape(shape))
+        return facts, np.frombuffer(raw, dtype=np.uint8).reshape(shape)
 
 
 def serve(requests: Connection) -> None:

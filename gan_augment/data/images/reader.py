@@ -6,10 +6,8 @@ Every file is decoded once, in worker processes with limits, and comes to the mo
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +16,7 @@ from gan_augment.data.arrays import label_pixels, read_npz, to_uint8
 from gan_augment.data.contract import LabelledImages
 from gan_augment.data.groups import digest, group_codes, join_groups, same_rows
 from gan_augment.data.images.memmap import TemporaryImages, drop_pages, map_above_bytes
-from gan_augment.data.images.pool import Answer, decode_files
+from gan_augment.data.images.pool import decode_files
 from gan_augment.data.images.resize import (
     Resize,
     checked_resize,
@@ -26,8 +24,8 @@ from gan_augment.data.images.resize import (
     model_size,
     resize_batch,
 )
-from gan_augment.data.images.scan import Entry, Scan, duplicate_notes, refuse_bad, scan_notes
-from gan_augment.data.images.sources import Candidate, Listing, list_folder, list_manifest
+from gan_augment.data.images.scan import Entry, Scan, refuse_bad, scan_notes
+from gan_augment.data.images.sources import Listing, list_folder, list_manifest
 from gan_augment.errors import DataError, UsageError
 from gan_augment.processes import memory_limit_bytes
 from gan_augment.progress import Progress, Silent
@@ -109,8 +107,7 @@ def read_images(
     else:
         raise UsageError(f"{str(path)!r} is neither a folder of classes nor a .csv or .npz file")
     size = size or _size_by_headers(listing, workers, progress)
-    facts, pixels = _decoded(listing, size, how, workers, map_above, progress)
-    return _labelled(listing, facts, pixels, skip_bad)
+    return _decoded(listing, size, how, skip_bad, workers, map_above, progress)
 
 
 def data_sha256(data: LabelledImages) -> str:
@@ -131,8 +128,11 @@ def _size_by_headers(listing: Listing, workers: int | None, progress: Progress) 
     some = listing.candidates[:: max(1, len(listing.candidates) // _HEADERS)]
     progress.phase("reading sizes", len(some))
     paths = [listing.root / candidate.path for candidate in some]
-    answers = decode_files(paths, None, workers=workers, advance=lambda n: progress.advance(n))
-    sizes = [tuple(answer.facts["size"]) for answer in answers if answer.reason is None]
+    sizes = []
+    for done, (facts, _) in enumerate(decode_files(paths, None, workers=workers), 1):
+        progress.advance(done)
+        if "size" in facts:
+            sizes.append(tuple(facts["size"]))
     return model_size(sizes or [(8, 8)])
 
 
@@ -140,62 +140,67 @@ def _decoded(
     listing: Listing,
     size: tuple[int, int],
     how: Resize,
+    skip_bad: bool,
     workers: int | None,
     map_above: int | None,
     progress: Progress,
-) -> tuple[list[dict[str, Any]], NDArray[np.uint8]]:
-    """(facts of every file, the pixels of those that can be read: uint8 (N, H, W, C))."""
+) -> ReadImages:
+    """The files of a listing at (height, width) px. Raises where too many of them are bad."""
     paths = [listing.root / candidate.path for candidate in listing.candidates]
     above = map_above_bytes() if map_above is None else map_above
-    mapped = len(paths) * size[0] * size[1] * 3 > above
-    if not mapped:
-        _check_memory(len(paths), size)
-    store = TemporaryImages((*size, _MOST_CHANNELS)) if mapped else None
-    if store is not None:
+    store: TemporaryImages | None = None
+    if len(paths) * size[0] * size[1] * 3 > above:
+        store = TemporaryImages((*size, _MOST_CHANNELS))
         progress.note(f"the pixels lie in {str(store.folder)!r} while this process runs")
-
-    def take(row: int, answer: Answer) -> Answer:
-        if answer.pixels is not None:
-            answer.facts["channels"] = answer.pixels.shape[2]
-            if store is not None:
-                store.write(row, _with_channels(answer.pixels, _MOST_CHANNELS))
-                return Answer(answer.facts)
-        return answer
-
+    else:
+        _check_memory(len(paths), size)
     progress.phase("reading images", len(paths))
-    answers = decode_files(
-        paths, size, how, workers=workers, advance=lambda n: progress.advance(n), take=take
+    entries, images, channels = [], [], 1
+    rejected = dict(listing.rejected)
+    answers = zip(listing.candidates, decode_files(paths, size, how, workers=workers), strict=True)
+    for done, (file, (facts, image)) in enumerate(answers, 1):
+        if image is None:
+            rejected[file.path] = (file.label, str(facts["reason"]))
+        else:
+            entries.append(Entry(file.path, file.label, file.group, **facts))
+            channels = max(channels, image.shape[2])
+            if store is None:
+                images.append(image)
+            else:
+                store.append(_with_channels(image, _MOST_CHANNELS))
+        progress.advance(done)
+    scan = Scan(
+        entries=tuple(entries),
+        rejected={path: reason for path, (_, reason) in rejected.items()},
+        rejected_labels={path: label for path, (label, _) in rejected.items()},
+        image_size=size,
+        channels=channels,
     )
-    facts = [answer.facts for answer in answers]
-    rows = [row for row, answer in enumerate(answers) if answer.reason is None]
-    channels = max((facts[row]["channels"] for row in rows), default=1)
-    if store is not None and rows:
-        return facts, _compacted(store.mapped(len(paths)), rows, channels)
-    pixels = np.empty((len(rows), *size, channels), dtype=np.uint8)
-    for i, row in enumerate(rows):
-        image = answers[row].pixels
-        assert image is not None
-        pixels[i] = _with_channels(image, channels)
-    return facts, pixels
+    refuse_bad(scan, skip_bad)
+    if store is not None:
+        pixels = _mapped(store.mapped(), channels)
+    else:
+        pixels = np.empty((len(images), *size, channels), dtype=np.uint8)
+        for row, image in enumerate(images):
+            pixels[row] = _with_channels(image, channels)
+    notes = (*listing.notes, *scan_notes(scan))
+    return ReadImages(_labelled(scan, pixels), scan, notes)
 
 
-def _compacted(images: NDArray[np.uint8], rows: Sequence[int], channels: int) -> NDArray[np.uint8]:
-    """Some rows of mapped images with their first channels, in a temporary file of their own."""
+def _mapped(images: NDArray[np.uint8], channels: int) -> NDArray[np.uint8]:
+    """Mapped images (N, H, W, 4) with their first channels, in a temporary file of their own."""
     store = TemporaryImages((*images.shape[1:3], channels))
-    for i, row in enumerate(rows):
-        store.write(i, images[row, ..., :channels])
-        if i % 256 == 0:
+    for row, image in enumerate(images):
+        store.append(image[..., :channels])
+        if row % 256 == 0:
             drop_pages(images)
-    return store.mapped(len(rows))
+    return store.mapped()
 
 
 def _with_channels(image: NDArray[np.uint8], channels: int) -> NDArray[np.uint8]:
     """An image (H, W, 1, 3 or 4) with more channels: grey is equal colours, opaque unless said."""
     wide = np.full((*image.shape[:2], channels), 255, dtype=np.uint8)
-    if image.shape[2] == 1:
-        wide[..., : min(channels, 3)] = image
-    else:
-        wide[..., : image.shape[2]] = image
+    wide[..., : min(channels, 3) if image.shape[2] == 1 else image.shape[2]] = image
     return wide
 
 
@@ -210,30 +215,12 @@ def _check_memory(images: int, size: tuple[int, int]) -> None:
         )
 
 
-def _labelled(
-    listing: Listing, facts: list[dict[str, Any]], pixels: NDArray[np.uint8], skip_bad: bool
-) -> ReadImages:
-    """The images that can be read, labelled. Raises where too many files are bad."""
-    rejected = dict(listing.rejected)
-    readable = []
-    for candidate, fact in zip(listing.candidates, facts, strict=True):
-        if fact.get("reason") is None:
-            readable.append((candidate, fact))
-        else:
-            rejected[candidate.path] = (candidate.label, str(fact["reason"]))
-    entries = tuple(_entry(candidate, fact) for candidate, fact in readable)
-    scan = Scan(
-        entries=entries,
-        rejected={path: reason for path, (_, reason) in rejected.items()},
-        rejected_labels={path: label for path, (label, _) in rejected.items()},
-        image_size=(pixels.shape[1], pixels.shape[2]),
-        channels=pixels.shape[3],
-    )
-    refuse_bad(scan, skip_bad)
-    names = tuple(scan.counts)
+def _labelled(scan: Scan, pixels: NDArray[np.uint8]) -> LabelledImages:
+    """The images of a scan; those with the same pixels share a group."""
+    names, entries = tuple(scan.counts), scan.entries
     index = {name: i for i, name in enumerate(names)}
     groups = [entry.group for entry in entries]
-    data = LabelledImages(
+    return LabelledImages(
         pixels=pixels,
         labels=np.array([index[entry.label] for entry in entries], dtype=np.int64),
         ids=np.array([entry.path for entry in entries]),
@@ -243,22 +230,6 @@ def _labelled(
             group_codes(groups, len(groups)) if any(groups) else None,
         ),
         class_names=names,
-    )
-    notes = scan_notes(scan, [fact for _, fact in readable])
-    return ReadImages(data, scan, (*listing.notes, *notes))
-
-
-def _entry(candidate: Candidate, facts: dict[str, Any]) -> Entry:
-    height, width = facts["size"]
-    return Entry(
-        candidate.path,
-        candidate.label,
-        candidate.group,
-        width,
-        height,
-        facts["mode"],
-        facts["sha256"],
-        facts["bytes"],
     )
 
 
@@ -284,4 +255,4 @@ def _read_npz(
         for id_, label, sha in zip(data.ids, data.labels, digests, strict=True)
     )
     scan = Scan(entries=tuple(entries), image_size=size, channels=channels)
-    return ReadImages(data, scan, (*filter(None, [note]), *duplicate_notes(scan)))
+    return ReadImages(data, scan, (*filter(None, [note]), *scan_notes(scan)))

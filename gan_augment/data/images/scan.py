@@ -15,7 +15,11 @@ from gan_augment.errors import DataError, UnreadableFilesError
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One readable image. width, height: px, turned as EXIF says; sha256: of decoded pixels."""
+    """One readable image.
+
+    width, height: px, turned as EXIF says. sha256: of decoded pixels. animated: whether the file
+    holds more frames or pages. brightest_16bit: the largest value of a 16-bit file, else None.
+    """
 
     path: str
     label: str
@@ -25,6 +29,8 @@ class Entry:
     mode: str
     sha256: str
     bytes: int
+    animated: bool = False
+    brightest_16bit: int | None = None
 
 
 @dataclass(frozen=True)
@@ -133,31 +139,25 @@ def refuse_bad(scan: Scan, skip_bad: bool) -> None:
         raise DataError("no readable image was found; expected PNG, JPEG, WebP, BMP or TIFF files")
 
 
-def scan_notes(scan: Scan, facts: list[dict[str, Any]]) -> tuple[str, ...]:
-    """Sentences on what was left out, repeated or dark; `facts` are the decoders' of each image."""
+def scan_notes(scan: Scan) -> tuple[str, ...]:
+    """Sentences on what was left out, repeated or dark."""
     notes = []
     if scan.rejected:
         files = len(scan.entries) + len(scan.rejected)
         listed = _listed(scan, list(scan.rejected), 5)
         notes.append(f"left out {len(scan.rejected)} of {files} files: {listed}")
-    animated = sum(bool(fact["animated"]) for fact in facts)
+    animated = sum(entry.animated for entry in scan.entries)
     if animated:
         notes.append(
-            f"{animated} of {len(facts)} files hold several frames or pages; "
+            f"{animated} of {len(scan.entries)} files hold several frames or pages; "
             "the first of each is taken"
         )
-    deepest = max((fact["brightest_16bit"] or 0 for fact in facts), default=0)
+    deepest = max((entry.brightest_16bit or 0 for entry in scan.entries), default=0)
     if 0 < deepest < 16384:
         notes.append(
             f"the 16-bit images reach only {deepest} of 65535, so they are dark; "
             "if that is white, scale the files first"
         )
-    return (*notes, *duplicate_notes(scan))
-
-
-def duplicate_notes(scan: Scan) -> list[str]:
-    """Sentences on images that show the same pixels."""
-    notes = []
     if scan.duplicates:
         extra = sum(len(paths) - 1 for paths in scan.duplicates)
         notes.append(
@@ -171,7 +171,7 @@ def duplicate_notes(scan: Scan) -> list[str]:
             f"the same pixels in several classes: {len(scan.conflicts)} times (first: {first}); "
             "one of the labels is wrong"
         )
-    return notes
+    return tuple(notes)
 
 
 def _listed(scan: Scan, paths: list[str], most: int) -> str:
