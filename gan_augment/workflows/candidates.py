@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gan_augment.data.images.contact_sheet import JudgedRow, contact_sheet
+from gan_augment.data.images.contact_sheet import SheetRow, contact_sheet, kept_above_rejected
 from gan_augment.data.images.png_folder import png_bytes
 from gan_augment.errors import OutputExistsError, UsageError
 from gan_augment.storage import write_file
@@ -47,7 +47,7 @@ def write_candidates(run: str | Path, png: str | Path | None = None) -> Path:
     return png
 
 
-def _judged(gan: ImageGAN, name: str) -> JudgedRow:
+def _judged(gan: ImageGAN, name: str) -> SheetRow:
     """The first candidates of a class that are kept and that are rejected, 12 of each at most."""
     drawn, reasons = gan.judged_block(name, 0)
     for number in range(1, MOST_BLOCKS):
@@ -57,12 +57,12 @@ def _judged(gan: ImageGAN, name: str) -> JudgedRow:
         more, why = gan.judged_block(name, number)
         drawn, reasons = np.concatenate([drawn, more]), np.concatenate([reasons, why])
     kept = reasons == ""
-    return JudgedRow(
+    return kept_above_rejected(
         name=name,
         note=_note(gan.meta_, name),
         kept=drawn[kept][:SHOWN],
         rejected=drawn[~kept][:SHOWN],
-        reasons=tuple(reasons[~kept][:SHOWN].tolist()),
+        reasons=reasons[~kept][:SHOWN].tolist(),
     )
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from gan_augment.config import FitOptions
 from gan_augment.data.contract import LabelledImages
-from gan_augment.data.images.contact_sheet import SheetRow, contact_sheet
+from gan_augment.data.images.contact_sheet import contact_sheet, real_above_synthetic
 from gan_augment.data.images.png_folder import png_bytes
 from gan_augment.data.images.reader import ReadImages, data_sha256
 from gan_augment.devices import Machine, choose_machine
@@ -168,7 +168,7 @@ def samples_sheet(gan: ImageGAN, data: LabelledImages) -> NDArray[np.uint8]:
             shown = generator(0, "samples sheet", name).permutation(own)[:SAMPLES_A_CLASS]
             real = data.pixels[np.sort(shown)]  # rows that follow each other may be alike
             made = _shown(gan, name)
-            rows.append(SheetRow(name, len(own), real, made))
+            rows.append(real_above_synthetic(name, len(own), real, made))
     return contact_sheet(rows, columns=SAMPLES_A_CLASS)
 
 

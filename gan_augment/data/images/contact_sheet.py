@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +27,7 @@ EMPTY = (244, 244, 245)
 SYNTHETIC = (29, 98, 178)
 REJECTED = (178, 43, 29)
 CAPTION_PX = 14
-_Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
+_font = ImageFont.load_default
 
 
 @dataclass(frozen=True)
@@ -40,67 +39,40 @@ class Strip:
     ink: tuple[int, int, int]
     captions: tuple[str, ...] = ()
 
-    @property
-    def below_px(self) -> int:
-        """What the strip takes below its tiles."""
-        return CAPTION_PX if self.captions else 0
-
-
-class ClassRow(Protocol):
-    """What is shown of one class."""
-
-    @property
-    def name(self) -> str:
-        """Of the class."""
-
-    @property
-    def note(self) -> str:
-        """Behind the name."""
-
-    @property
-    def strips(self) -> tuple[Strip, Strip]:
-        """From top to bottom."""
-
 
 @dataclass(frozen=True)
 class SheetRow:
-    """What is shown of one class: its name, how many real rows it has, and images (n, H, W, C)."""
-
-    name: str
-    count: int
-    real: NDArray[np.uint8]
-    synthetic: NDArray[np.uint8]
-
-    @property
-    def note(self) -> str:
-        """How many real rows."""
-        return "1 real row" if self.count == 1 else f"{self.count:,} real rows"
-
-    @property
-    def strips(self) -> tuple[Strip, Strip]:
-        """Real, synthetic."""
-        return Strip("real", self.real, FAINT), Strip("synthetic", self.synthetic, SYNTHETIC)
-
-
-@dataclass(frozen=True)
-class JudgedRow:
-    """Candidates of one class, (n, H, W, C); reasons: why each rejected one is."""
+    """What is shown of one class: its name, a note behind it, and two strips of one shape."""
 
     name: str
     note: str
-    kept: NDArray[np.uint8]
-    rejected: NDArray[np.uint8]
-    reasons: tuple[str, ...]
+    strips: tuple[Strip, Strip]
 
-    @property
-    def strips(self) -> tuple[Strip, Strip]:
-        """Kept, rejected."""
-        rejected = Strip("rejected", self.rejected, REJECTED, self.reasons or ("",))
-        return Strip("kept", self.kept, SYNTHETIC), rejected
+
+def real_above_synthetic(
+    name: str, n: int, real: NDArray[np.uint8], synthetic: NDArray[np.uint8]
+) -> SheetRow:
+    """Images (n, H, W, C) of a class of `n` real rows."""
+    note = "1 real row" if n == 1 else f"{n:,} real rows"
+    return SheetRow(
+        name, note, (Strip("real", real, FAINT), Strip("synthetic", synthetic, SYNTHETIC))
+    )
+
+
+def kept_above_rejected(
+    name: str,
+    note: str,
+    kept: NDArray[np.uint8],
+    rejected: NDArray[np.uint8],
+    reasons: Sequence[str],
+) -> SheetRow:
+    """Candidates of a class, (n, H, W, C); reasons: why each rejected one is."""
+    below = Strip("rejected", rejected, REJECTED, tuple(reasons) or ("",))
+    return SheetRow(name, note, (Strip("kept", kept, SYNTHETIC), below))
 
 
 def contact_sheet(
-    rows: Sequence[ClassRow], columns: int = 12, tile_px: int = TILE_PX
+    rows: Sequence[SheetRow], columns: int = 12, tile_px: int = TILE_PX
 ) -> NDArray[np.uint8]:
     """The sheet as an RGB image, uint8 (H, W, 3).
 
@@ -111,7 +83,7 @@ def contact_sheet(
     height, width = (max((s[axis] for s in shapes), default=1) for axis in (0, 1))
     scale = max(1, math.ceil(tile_px / min(height, width)))
     tile = height * scale, width * scale
-    captions = max((sum(strip.below_px for strip in row.strips) for row in rows), default=0)
+    captions = max((sum(map(_caption_px, row.strips)) for row in rows), default=0)
     block = HEADER_PX + 2 * tile[0] + captions + STRIP_GAP_PX + CLASS_GAP_PX
     size = (
         MARGIN_PX * 2 + GUTTER_PX + columns * (tile[1] + GAP_PX) - GAP_PX,
@@ -124,10 +96,10 @@ def contact_sheet(
 
 
 def _draw_class(
-    sheet: Image.Image, top: int, row: ClassRow, columns: int, tile: tuple[int, int], scale: int
+    sheet: Image.Image, top: int, row: SheetRow, columns: int, tile: tuple[int, int], scale: int
 ) -> None:
     draw = ImageDraw.Draw(sheet)
-    bold, small = _font(16), _font(13)
+    bold, small, left = _font(16), _font(13), MARGIN_PX + GUTTER_PX
     name = _shortened(printable(row.name), bold, sheet.width - 2 * MARGIN_PX - 120)
     draw.text((MARGIN_PX, top), name, INK, bold)
     after = MARGIN_PX + bold.getlength(name) + 10
@@ -135,29 +107,20 @@ def _draw_class(
     top += HEADER_PX
     for strip in row.strips:
         draw.text((MARGIN_PX, top + tile[0] / 2), strip.title, strip.ink, small, anchor="lm")
-        _draw_strip(sheet, top, strip.images[:columns], columns, tile, scale)
-        for column, caption in enumerate(strip.captions[:columns]):
-            left = MARGIN_PX + GUTTER_PX + column * (tile[1] + GAP_PX)
-            draw.text((left, top + tile[0]), caption, FAINT, _font(11))
-        top += tile[0] + strip.below_px + STRIP_GAP_PX
+        lefts = [left + column * (tile[1] + GAP_PX) for column in range(columns)]
+        for place, image in zip(lefts, strip.images, strict=False):
+            pixels = as_rgb(image).repeat(scale, axis=0).repeat(scale, axis=1)
+            sheet.paste(Image.fromarray(pixels), (place, top))
+        for place in lefts[len(strip.images) :]:
+            draw.rectangle((place, top, place + tile[1] - 1, top + tile[0] - 1), EMPTY)
+        for place, caption in zip(lefts, strip.captions, strict=False):
+            draw.text((place, top + tile[0]), caption, FAINT, _font(11))
+        top += tile[0] + _caption_px(strip) + STRIP_GAP_PX
 
 
-def _draw_strip(
-    sheet: Image.Image,
-    top: int,
-    images: NDArray[np.uint8],
-    columns: int,
-    tile: tuple[int, int],
-    scale: int,
-) -> None:
-    for column in range(columns):
-        left = MARGIN_PX + GUTTER_PX + column * (tile[1] + GAP_PX)
-        if column < len(images):
-            shown = as_rgb(images[column]).repeat(scale, axis=0).repeat(scale, axis=1)
-            sheet.paste(Image.fromarray(shown), (left, top))
-        else:
-            box = (left, top, left + tile[1] - 1, top + tile[0] - 1)
-            ImageDraw.Draw(sheet).rectangle(box, EMPTY)
+def _caption_px(strip: Strip) -> int:
+    """What the strip takes below its tiles."""
+    return CAPTION_PX if strip.captions else 0
 
 
 def as_rgb(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -182,13 +145,11 @@ def printable(name: str) -> str:
     return "".join(c if c.isascii() and c.isprintable() else ascii(c)[1:-1] for c in name)
 
 
-def _shortened(text: str, font: _Font, width_px: float) -> str:
+def _shortened(
+    text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width_px: float
+) -> str:
     if font.getlength(text) <= width_px:
         return text
     while text and font.getlength(text + "…") > width_px:
         text = text[:-1]
     return text + "…"
-
-
-def _font(size_px: int) -> _Font:
-    return ImageFont.load_default(size=size_px)

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
-from urllib.parse import unquote
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +29,7 @@ _RESERVED = frozenset(  # our own manifest, and the devices of Windows
     ["manifest.csv", "con", "prn", "aux", "nul"]
     + [f"{port}{n}" for port in ("com", "lpt") for n in range(10)]
 )
-_CUT_MARK = "%~"  # no percent escape: marks a name that was cut
+_CUT_MARK = "%~"  # no percent escape, so that a cut name is no other's
 _PNG_START = b"\x89PNG\r\n\x1a\n"
 _PNG_END = b"\x00\x00\x00\x00IEND\xaeB\x60\x82"
 
@@ -169,17 +168,6 @@ def safe_names(names: Iterable[str]) -> dict[str, str]:
         taken.add(folded(folder))
         chosen[name] = folder
     return chosen
-
-
-def true_name(folder: str) -> str:
-    """The class name that was encoded as `folder`. Raises ValueError for one that was cut.
-
-    >>> true_name("a%2Fb")
-    'a/b'
-    """
-    if _CUT_MARK in folder:
-        raise ValueError(f"{folder!r} was cut; the manifest holds the true name")
-    return unquote(folder, errors="surrogatepass")
 
 
 def folded(name: str) -> str:
