@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 
 from gan_augment.data.tables.csv_dialect import Delimiter, Dialect, sniff
 from gan_augment.data.tables.text import (
-    MomentText,
-    NumberText,
+    MomentNotation,
+    NumberNotation,
     looks_like_thousands,
     shapes_of,
     starts_with_zero,
@@ -53,7 +53,7 @@ _LINE_ENDS = ("\r\n", "\n", "\r")
 
 
 class CellFormat(Frozen, extra="ignore"):
-    """How the cells of one column are written.
+    """Holds how the cells of one column are written.
 
     missing: what stands for a missing value. numbers, times, booleans (true, false): by kind.
     """
@@ -61,12 +61,12 @@ class CellFormat(Frozen, extra="ignore"):
     name: str
     kind: Literal["number", "boolean", "datetime", "text"] = "text"
     missing: str = ""
-    numbers: NumberText = NumberText(low=1, high=17)
-    times: MomentText = MomentText()
+    numbers: NumberNotation = NumberNotation(low=1, high=17)
+    times: MomentNotation = MomentNotation()
     booleans: tuple[str, str] = BOOLEANS[1]
 
     def read(self, cells: Sequence[str]) -> NDArray[Any]:
-        """Cells that are not missing, by kind: int64, float64, bool or datetime64, (N,).
+        """Read cells that are not missing as int64, float64, bool or datetime64 (N,), by kind.
 
         Raises ValueError for a day that does not exist, OverflowError beyond 64 bits.
         """
@@ -79,7 +79,7 @@ class CellFormat(Frozen, extra="ignore"):
         return moments.astype("datetime64[s]") if dated else moments
 
     def write(self, series: pd.Series) -> list[str]:
-        """The cells of a series without missing values, before quotes."""
+        """Write the values of a series without missing ones, before quotes."""
         import pandas as pd
 
         types = pd.api.types
@@ -93,7 +93,7 @@ class CellFormat(Frozen, extra="ignore"):
 
 
 class CsvFormat(Frozen, extra="ignore"):
-    """A file's dialect, its first line as it stands there, and how each column is written."""
+    """Holds a file's dialect, its first line as it stands, and the format of each column."""
 
     dialect: Dialect = Dialect()
     header: str
@@ -101,12 +101,12 @@ class CsvFormat(Frozen, extra="ignore"):
 
     @classmethod
     def of(cls, columns: Sequence[CellFormat], dialect: Dialect) -> CsvFormat:
-        """The format of a file that begins with the names of these columns."""
+        """Make the format of a file that begins with the names of these columns."""
         header = dialect.between.join(dialect.quoted(column.name for column in columns))
         return cls(dialect=dialect, header=header, columns=tuple(columns))
 
     def first_line(self, *, mark: bool = False) -> bytes:
-        """The header with its line end, and the byte-order mark if the file has one."""
+        """Return the header with its line end, and the byte-order mark if the file has one."""
         added = (self.dialect.between + MARK) * mark
         text = self.header + added + self.dialect.terminator
         return codecs.BOM_UTF8 * self.dialect.bom + text.encode()
@@ -120,7 +120,7 @@ class CsvFormat(Frozen, extra="ignore"):
 
 @dataclass(frozen=True)
 class CsvSource:
-    """A CSV file that was read: where it is, how it is written, and how to tell that it is as then.
+    """Describes a CSV file that was read: its place, its format, and how to notice a change.
 
     ended: whether its last line has a line end. rows: without the header.
     """
@@ -144,16 +144,16 @@ class CsvSource:
 
     def check_labels(self, target: str | int) -> None:
         """Raise DataError where words like None, which mean missing in a CSV, stand for labels."""
-        how = next((how for how in self.format.columns if how.name == str(target)), None)
-        if how is not None and how.missing.strip():
-            raise DataError(
-                f"column {how.name!r} holds {how.missing.strip()!r} as a label, which means "
-                "missing in a CSV; drop those rows, or rename that class in the file"
-            )
+        for column in self.format.columns:
+            if column.name == str(target) and column.missing.strip():
+                raise DataError(
+                    f"column {column.name!r} holds {column.missing.strip()!r} as a label, which "
+                    "means missing in a CSV; drop those rows, or rename that class in the file"
+                )
 
 
 def read_csv(path: str | Path) -> tuple[pd.DataFrame, CsvSource]:
-    """A CSV (UTF-8, a header, up to 1 GiB) as a frame, with its dialect and formats.
+    """Read a CSV (UTF-8, a header, up to 1 GiB) as a frame, with its dialect and formats.
 
     A column is numbers, booleans or times where all its cells are, written plainly; else texts
     (object, missing ones None). Numbers are int64, or float64 with NaN, or Int64 beyond 2^53 with
@@ -185,11 +185,12 @@ def read_csv(path: str | Path) -> tuple[pd.DataFrame, CsvSource]:
     decoded = [
         column.decoded(number, points) for column, number in zip(columns, numbers, strict=True)
     ]
-    how = CsvFormat(dialect=dialect, header=header, columns=tuple(one.how for one in decoded))
+    formats = tuple(one.format for one in decoded)
+    csv_format = CsvFormat(dialect=dialect, header=header, columns=formats)
     notes = tuple(one.note for one in decoded if one.note)
-    source = CsvSource(path, size, modified_ns, ended, rows, how, notes)
+    source = CsvSource(path, size, modified_ns, ended, rows, csv_format, notes)
     source.check_unchanged()
-    return pd.DataFrame({one.how.name: one.series for one in decoded}, copy=False), source
+    return pd.DataFrame({one.format.name: one.series for one in decoded}, copy=False), source
 
 
 class CsvRows:
@@ -199,19 +200,24 @@ class CsvRows:
     """
 
     def __init__(
-        self, file: NewFile, how: CsvFormat, *, mark: bool = False, escape_formulas: bool = False
+        self,
+        file: NewFile,
+        csv_format: CsvFormat,
+        *,
+        mark: bool = False,
+        escape_formulas: bool = False,
     ) -> None:
         self._file = file
-        self._how = how
+        self._format = csv_format
         self._mark = mark
         self._escape = escape_formulas
 
     def begin(self) -> None:
-        """The header of a file of new rows."""
-        self._file.write(self._how.first_line(mark=self._mark))
+        """Write the header of a file of new rows."""
+        self._file.write(self._format.first_line(mark=self._mark))
 
     def copy(self, source: CsvSource) -> None:
-        """The original: its bytes, each line with one cell more if marked, and a last line end.
+        """Write the original's bytes, each line with one cell more if marked, and a last line end.
 
         Raises DataError where the file is no longer as it was read.
         """
@@ -223,32 +229,32 @@ class CsvRows:
             self._file.write(source.format.dialect.terminator.encode())
 
     def add(self, frame: pd.DataFrame) -> None:
-        """New rows, with every column of the format."""
+        """Write new rows, with every column of the format."""
         for start in range(0, len(frame), ROWS_AT_ONCE):
             rows = frame.iloc[start : start + ROWS_AT_ONCE]
             mark = True if self._mark else None
-            lines = format_rows(rows, self._how, mark=mark, escape_formulas=self._escape)
+            lines = format_rows(rows, self._format, mark=mark, escape_formulas=self._escape)
             self._file.write(lines)
 
     def end(self) -> None:
-        """A CSV has no end of its own."""
+        """Do nothing: a CSV has no end of its own."""
 
 
 def format_rows(
     frame: pd.DataFrame,
-    how: CsvFormat,
+    csv_format: CsvFormat,
     *,
     mark: bool | None = None,
     escape_formulas: bool = False,
 ) -> bytes:
-    """The rows of a frame as lines of the file; its columns are found by the text of their names.
+    """Write the rows of a frame as lines of the file; its columns go by the text of their names.
 
     mark: the value of a last column `synthetic`, or None for no such column. escape_formulas: put
     `'` before a text that a spreadsheet would compute.
 
     >>> import pandas as pd
-    >>> how = CsvFormat.of([CellFormat(name="a"), CellFormat(name="b")], Dialect())
-    >>> format_rows(pd.DataFrame({"b": ["y", None], "a": ["x,1", "z"]}), how)
+    >>> csv_format = CsvFormat.of([CellFormat(name="a"), CellFormat(name="b")], Dialect())
+    >>> format_rows(pd.DataFrame({"b": ["y", None], "a": ["x,1", "z"]}), csv_format)
     b'"x,1",y\\nz,\\n'
     """
     import pandas as pd
@@ -257,29 +263,29 @@ def format_rows(
         return b""
     own = {str(name): name for name in frame.columns}
     cells = []
-    for column in how.columns:
+    for column in csv_format.columns:
         series = frame[own[column.name]]
         codes, distinct = pd.factorize(series)  # -1 where missing
         written = column.write(pd.Series(distinct, dtype=series.dtype))
         if escape_formulas and column.kind == "text":
             written = [f"'{text}" if text.startswith(FORMULA_STARTS) else text for text in written]
-        written = how.dialect.quoted([*written, column.missing])
+        written = csv_format.dialect.quoted([*written, column.missing])
         cells.append(list(map(written.__getitem__, codes.tolist())))
     if mark is not None:
-        cells.append([how.booleans[not mark]] * len(frame))
-    lines = map(how.dialect.between.join, zip(*cells, strict=True))
-    end = how.dialect.terminator
+        cells.append([csv_format.booleans[not mark]] * len(frame))
+    lines = map(csv_format.dialect.between.join, zip(*cells, strict=True))
+    end = csv_format.dialect.terminator
     return (end.join(lines) + end).encode("utf-8", "surrogatepass")
 
 
 def plain_format(frame: pd.DataFrame, delimiter: Delimiter = ",") -> CsvFormat:
-    """The usual CSV for a frame that comes from no CSV: quotes where needed, ISO times."""
+    """Make the usual format for a frame that comes from no CSV: quotes where needed, ISO times."""
     columns = [_plain_cell(str(name), frame[name]) for name in frame.columns]
     return CsvFormat.of(columns, Dialect(delimiter=delimiter))
 
 
 class _Column:
-    """The cells of a column as text, taken chunk by chunk, and what they are."""
+    """Gathers the cells of a column as text, chunk by chunk, and decodes them."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -289,7 +295,7 @@ class _Column:
         self._zero_first = False
 
     def take(self, cells: Sequence[str]) -> None:
-        """One more chunk of the column."""
+        """Take one more chunk of the column."""
         import pyarrow as pa
 
         self._parts.append(pa.array(cells, pa.large_string()))
@@ -301,14 +307,14 @@ class _Column:
             self._shapes |= distinct - missing
             self._zero_first = self._zero_first or starts_with_zero(cells)
 
-    def numbers(self, *, comma: bool) -> NumberText | None:
-        """How its cells are numbers, where all are. comma: whether `1,5` may be one."""
+    def numbers(self, *, comma: bool) -> NumberNotation | None:
+        """Learn how its numbers are written, if all are. comma: whether `1,5` may be one."""
         if self._zero_first or len(self._shapes) > MOST_SHAPES:
             return None
-        return NumberText.learn(self._shapes, comma=comma)
+        return NumberNotation.learn(self._shapes, comma=comma)
 
-    def decoded(self, numbers: NumberText | None, points: bool) -> _Decoded:
-        """The column with its type. numbers: see there; points: other columns have decimal points.
+    def decoded(self, numbers: NumberNotation | None, points: bool) -> _Decoded:
+        """Decode the column. numbers: of `numbers`; points: other columns have decimal points.
 
         `1,234` in a file whose other numbers have points is a text, and a note says so.
         """
@@ -316,27 +322,27 @@ class _Column:
             name=self.name, missing=next(iter(self._missing.most_common(1)), ("",))[0]
         )
         if not self._shapes:
-            how = text.model_copy(update={"kind": "number"})
-            return _Decoded(how, self._series(how))
+            number = text.model_copy(update={"kind": "number"})
+            return _Decoded(number, self._series(number))
         if points and numbers and numbers.point == "," and looks_like_thousands(self._shapes):
             note = f"column {self.name!r}: 1,234 is taken as text; write 1234 for a number"
             return _Decoded(text, self._series(text), note)
         readable = []
-        for how in self._candidates(text, numbers):
+        for candidate in self._candidates(text, numbers):
             with contextlib.suppress(ValueError, OverflowError):  # no such day; beyond 64 bits
-                readable.append(_Decoded(how, self._series(how)))
+                readable.append(_Decoded(candidate, self._series(candidate)))
         if not readable:
             return _Decoded(text, self._series(text))
         if len(readable) > 1:
-            first = {"mdy": "month", "dmy": "day"}[readable[0].how.times.order]
+            first = {"mdy": "month", "dmy": "day"}[readable[0].format.times.order]
             note = (
                 f"column {self.name!r}: its dates are read with the {first} first, both would fit"
             )
             return replace(readable[0], note=note)
         return readable[0]
 
-    def _candidates(self, text: CellFormat, numbers: NumberText | None) -> list[CellFormat]:
-        """What the column may be; two only for dates that may have the month or the day first."""
+    def _candidates(self, text: CellFormat, numbers: NumberNotation | None) -> list[CellFormat]:
+        """List what the column may be; two only for dates with the month or the day first."""
         if len(self._shapes) > MOST_SHAPES:
             return []
         if numbers is not None:
@@ -344,21 +350,21 @@ class _Column:
         for pair in BOOLEANS:
             if self._shapes <= set(pair):
                 return [text.model_copy(update={"kind": "boolean", "booleans": pair})]
-        formats = MomentText.learn(self._shapes)
-        zone = formats and formats[0].zone and zone_of(self._first())
-        times = [how.model_copy(update={"zone": zone}) for how in formats]
-        return [text.model_copy(update={"kind": "datetime", "times": how}) for how in times]
+        notations = MomentNotation.learn(self._shapes)
+        zone = notations and notations[0].zone and zone_of(self._first())
+        zoned = (notation.model_copy(update={"zone": zone}) for notation in notations)
+        return [text.model_copy(update={"kind": "datetime", "times": one}) for one in zoned]
 
     def _first(self) -> str:
         cells: Iterator[str] = (cell for part in self._parts for cell in part.to_pylist())
         return next(cell for cell in cells if cell not in self._missing)
 
-    def _series(self, how: CellFormat) -> pd.Series:
-        """float64, int64 (Int64), bool (boolean), datetime64 or object, by the kind."""
+    def _series(self, cell_format: CellFormat) -> pd.Series:
+        """Decode as float64, int64 (Int64), bool (boolean), datetime64 or object, by kind."""
         import pandas as pd
 
         missing = self._missing
-        if how.kind == "text":
+        if cell_format.kind == "text":
             once: dict[str, str | None] = dict.fromkeys(missing)  # equal texts are one object
             parts = (part.to_pylist() for part in self._parts)
             texts = [once.setdefault(cell, cell) for part in parts for cell in part]
@@ -367,19 +373,19 @@ class _Column:
         for part in self._parts:
             cells = part.to_pylist()
             gaps.append(np.fromiter(map(missing.__contains__, cells), bool, len(cells)))
-            read.append(how.read([cell for cell in cells if cell not in missing]))
-        return _spread(np.concatenate(read), np.concatenate(gaps), how)
+            read.append(cell_format.read([cell for cell in cells if cell not in missing]))
+        return _spread(np.concatenate(read), np.concatenate(gaps), cell_format)
 
 
 @dataclass(frozen=True)
 class _Decoded:
-    how: CellFormat
+    format: CellFormat
     series: pd.Series
     note: str = ""
 
 
-def _spread(values: NDArray[Any], gaps: NDArray[np.bool_], how: CellFormat) -> pd.Series:
-    """The known values of a column between its gaps."""
+def _spread(values: NDArray[Any], gaps: NDArray[np.bool_], cell_format: CellFormat) -> pd.Series:
+    """Place the known values of a column between its gaps."""
     import pandas as pd
 
     kind = values.dtype.kind
@@ -388,7 +394,7 @@ def _spread(values: NDArray[Any], gaps: NDArray[np.bool_], how: CellFormat) -> p
     cells[~gaps] = values
     if kind == "M":
         series = pd.Series(cells)
-        return series.dt.tz_localize("UTC") if how.times.zone else series
+        return series.dt.tz_localize("UTC") if cell_format.times.zone else series
     if kind == "f" or not gaps.any():
         return pd.Series(cells)
     if kind == "b":
@@ -399,7 +405,7 @@ def _spread(values: NDArray[Any], gaps: NDArray[np.bool_], how: CellFormat) -> p
 
 
 def _looked_at(path: Path) -> tuple[int, int, bool]:
-    """(size, time of its last change, whether its last line has an end) of a file."""
+    """Return a file's (size, time of its last change, whether its last line has an end)."""
     with _read_errors(path), path.open("rb") as file:
         facts = os.fstat(file.fileno())
         if facts.st_size > MOST_BYTES:
@@ -426,7 +432,7 @@ def _sniffed(path: Path) -> tuple[Dialect, str]:
 
 
 def _names(path: Path, dialect: Dialect) -> list[str]:
-    """The column names; one that is empty is called as pandas calls it."""
+    """Read the column names; an empty one is called as pandas calls it."""
     header, _ = next(_records(path, dialect))
     names = [name.strip() or f"Unnamed: {i}" for i, name in enumerate(header)]
     for name, n in Counter(names).items():
@@ -439,7 +445,7 @@ def _names(path: Path, dialect: Dialect) -> list[str]:
 
 
 def _chunks(path: Path, dialect: Dialect, width: int) -> Iterator[list[tuple[str, ...]]]:
-    """The columns of so many rows at once, each as (N,) texts."""
+    """Yield the columns of so many rows at once, each as (N,) texts."""
     rows = _records(path, dialect)
     next(rows, None)
     while chunk := list(islice(rows, max(CELLS_AT_ONCE // width, 1))):
@@ -455,7 +461,7 @@ def _chunks(path: Path, dialect: Dialect, width: int) -> Iterator[list[tuple[str
 
 
 def _records(path: Path, dialect: Dialect) -> Iterator[tuple[list[str], int]]:
-    """(cells, number of the last line) of every record, the header first, empty lines left out."""
+    """Yield (cells, number of the last line) of every record, the header first."""
     with _read_errors(path), path.open(encoding="utf-8-sig", newline="") as file:
         reader = dialect.reader(_without_nul(file, path))
         try:
@@ -474,7 +480,7 @@ def _without_nul(file: Iterable[str], path: Path) -> Iterator[str]:
 
 
 def _raw_records(source: CsvSource) -> Iterator[tuple[str, bool]]:
-    """The text of every record behind the header, and whether it is a row."""
+    """Yield the text of every record behind the header, and whether it is a row."""
     lines: list[str] = []
     path, header = source.path, True
 
@@ -492,10 +498,9 @@ def _raw_records(source: CsvSource) -> Iterator[tuple[str, bool]]:
 
 
 def _marked(source: CsvSource) -> Iterator[bytes]:
-    """The original with one cell more a line; empty lines, which are no rows, stay empty."""
-    how = source.format
-    cell = how.dialect.between + how.booleans[1]
-    yield how.first_line(mark=True)
+    """Yield the original with one cell more a line; empty lines, which are no rows, stay."""
+    cell = source.format.dialect.between + source.format.booleans[1]
+    yield source.format.first_line(mark=True)
     block: list[str] = []
     for record, is_row in _raw_records(source):
         end = next((end for end in _LINE_ENDS if record.endswith(end)), "")
@@ -562,7 +567,9 @@ def _plain_cell(name: str, series: pd.Series) -> CellFormat:
         return CellFormat(name=name, kind="boolean")
     if types.is_numeric_dtype(dtype):
         whole = types.is_integer_dtype(dtype)
-        return CellFormat(name=name, kind="number", numbers=NumberText(low=1, high=17, whole=whole))
+        return CellFormat(
+            name=name, kind="number", numbers=NumberNotation(low=1, high=17, whole=whole)
+        )
     if not types.is_datetime64_any_dtype(dtype):
         return CellFormat(name=name)
     values, zoned = _utc(series.dropna()), getattr(dtype, "tz", None) is not None
@@ -571,12 +578,12 @@ def _plain_cell(name: str, series: pd.Series) -> CellFormat:
     digits = {"s": 0, "ms": 3, "us": 6, "ns": 9}[np.datetime_data(values.dtype)[0]]
     if (values == values.astype("datetime64[s]")).all():
         digits = 0
-    times = MomentText(joiner=" ", fraction=(digits, digits), zone="+00:00" if zoned else "")
+    times = MomentNotation(joiner=" ", fraction=(digits, digits), zone="+00:00" if zoned else "")
     return CellFormat(name=name, kind="datetime", times=times)
 
 
 def _numbers(series: pd.Series) -> NDArray[Any]:
-    """Whole numbers as they are; float64, of which float32 gives those of its shortest text."""
+    """Return whole numbers as they are, others as float64: float32 by its shortest text."""
     dtype = str(series.dtype).lower()
     if "int" in dtype:
         return np.asarray(series.to_numpy(np.uint64 if dtype.startswith("uint64") else np.int64))
@@ -586,7 +593,7 @@ def _numbers(series: pd.Series) -> NDArray[Any]:
 
 
 def _utc(series: pd.Series) -> NDArray[np.datetime64]:
-    """The moments without a zone, UTC where they had one."""
+    """Return the moments without a zone, in UTC where they had one."""
     if getattr(series.dtype, "tz", None) is not None:
         series = series.dt.tz_convert("UTC").dt.tz_localize(None)
     plain = isinstance(series.dtype, np.dtype)

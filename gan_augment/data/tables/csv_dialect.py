@@ -23,7 +23,7 @@ _TYPED = re.compile(r"\s*[+-]?[0-9]*[.,]?[0-9]*(?:[eE][+-]?[0-9]+)?\s*")
 
 
 class Dialect(Frozen, extra="ignore"):
-    """What separates, quotes and ends the cells of a file; quotes in quotes are doubled.
+    """Holds what separates, quotes and ends the cells of a file; quotes in quotes are doubled.
 
     space_after: a space follows every delimiter. bom: the file begins with a byte-order mark.
     """
@@ -35,7 +35,7 @@ class Dialect(Frozen, extra="ignore"):
     bom: bool = False
 
     def reader(self, lines: Iterable[str]) -> Reader:
-        """Rows of cells, as text; an empty line is a row of none."""
+        """Read rows of cells, as text; an empty line is a row of none."""
         return csv.reader(
             lines,
             delimiter=self.delimiter,
@@ -50,7 +50,7 @@ class Dialect(Frozen, extra="ignore"):
         return self.delimiter + " " * self.space_after
 
     def quoted(self, cells: Iterable[str]) -> list[str]:
-        """Cells as they are written: in quotes where they need them, those inside doubled."""
+        """Put cells in quotes where they need them, those inside doubled."""
         inner = re.escape(self.delimiter + self.quote + "\r\n")
         needed = re.compile(f"[{inner}]" + "|^ " * self.space_after)
         q = self.quote
@@ -58,7 +58,7 @@ class Dialect(Frozen, extra="ignore"):
 
 
 def sniff(text: str) -> tuple[Dialect, str]:
-    """The dialect of the first lines of a file, and the header as it stands there.
+    """Find the dialect of the first lines of a file, and the header as it stands there.
 
     text: the start of the file without a byte-order mark, ending with a whole line if it can.
     A delimiter is right if the lines have as many cells as the header; of several such, the one
@@ -78,7 +78,7 @@ def sniff(text: str) -> tuple[Dialect, str]:
 
 
 def _looked_through(text: str, quote: Quote) -> tuple[Dialect, str, list[list[bool]]]:
-    """The dialect and the header; of the first lines' cells whether they are in quotes."""
+    """Return the dialect, the header, and whether the first lines' cells are in quotes."""
     known: tuple[Delimiter, ...] = get_args(Delimiter)
     delimiter = max(known, key=lambda delimiter: _merit(text, delimiter, quote))
     d, q = re.escape(delimiter), re.escape(quote)
@@ -111,7 +111,7 @@ def _looked_through(text: str, quote: Quote) -> tuple[Dialect, str, list[list[bo
 
 
 def _merit(text: str, delimiter: str, quote: str) -> tuple[bool, float, int]:
-    """How well a delimiter explains the lines, to be compared."""
+    """Score how well a delimiter explains the lines, to be compared."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, quotechar=quote)
     try:
         rows = list(islice(filter(None, reader), LINES_LOOKED_AT + 1))

@@ -19,7 +19,7 @@ from gan_augment.data.tables.csv import (
     CsvSource,
     plain_format,
 )
-from gan_augment.data.tables.csv_dialect import Dialect
+from gan_augment.data.tables.csv_dialect import Delimiter, Dialect
 from gan_augment.data.tables.parquet import (
     PARQUET_SUFFIXES,
     ParquetFormat,
@@ -43,7 +43,7 @@ _MANIFEST = Dialect(terminator="\r\n")
 
 @dataclass(frozen=True)
 class NewRows:
-    """Rows of one class and one origin, with every column of the file.
+    """Holds new rows of one class and one origin, with every column of the file.
 
     source: the model's name, or for repeats the id of each row's original. first: the number of
     the first one among the rows of its class and origin.
@@ -57,21 +57,21 @@ class NewRows:
 
 
 class FileFormat(Frozen):
-    """How the training file was written: one of the two."""
+    """Holds how the training file was written: one of the two."""
 
     csv: CsvFormat | None = None
     parquet: ParquetFormat | None = None
 
     @classmethod
     def of(cls, source: Source | None) -> FileFormat:
-        """How a file that was read is written; nothing for tables that come from none."""
+        """Return the format of a file that was read; empty for tables that come from none."""
         if isinstance(source, CsvSource):
             return cls(csv=source.format)
         return cls(parquet=ParquetFormat.of_file(source)) if source else cls()
 
 
 class TableWriter(Protocol):
-    """What writes a table into a file: `CsvRows` or `ParquetRows`."""
+    """Writes a table into a file: `CsvRows` or `ParquetRows`."""
 
     def begin(self) -> None:
         """Write the beginning of a table of new rows alone."""
@@ -120,7 +120,7 @@ def new_writer(
     mark: bool = False,
     escape_formulas: bool = False,
 ) -> NewWriter:
-    """What writes `out`: in the stored format where its suffix is of that kind, else plainly.
+    """Return the writer of `out`: in the stored format if its suffix fits, else plainly.
 
     example: some rows with every column. Raises UsageError for a mark that is there already.
     """
@@ -129,11 +129,11 @@ def new_writer(
     if out.suffix.lower() in PARQUET_SUFFIXES:
         if escape_formulas:
             raise UsageError("--escape-formulas is for CSV files; Parquet holds no formulas")
-        how = stored.parquet or ParquetFormat.plain(example)
-        return lambda file: ParquetRows(file, how, mark=mark)
-    plain = plain_format(example, "\t" if out.suffix.lower() == ".tsv" else ",")
-    lines = stored.csv or plain
-    return lambda file: CsvRows(file, lines, mark=mark, escape_formulas=escape_formulas)
+        parquet = stored.parquet or ParquetFormat.plain(example)
+        return lambda file: ParquetRows(file, parquet, mark=mark)
+    delimiter: Delimiter = "\t" if out.suffix.lower() == ".tsv" else ","
+    csv = stored.csv or plain_format(example, delimiter)
+    return lambda file: CsvRows(file, csv, mark=mark, escape_formulas=escape_formulas)
 
 
 def write_table(
@@ -170,7 +170,7 @@ def write_table(
 
 
 def manifest_path(out: Path) -> Path:
-    """Where the manifest of an output file lies.
+    """Return where the manifest of an output file lies.
 
     >>> manifest_path(Path("more.csv")).name
     'more.csv.manifest.csv'

@@ -25,7 +25,7 @@ ROWS_A_GROUP = 131_072
 
 @dataclass(frozen=True)
 class ParquetSource:
-    """The Parquet file that was read. schema: its pyarrow.Schema, metadata included."""
+    """Describes a Parquet file that was read. schema: its pyarrow.Schema with metadata."""
 
     path: Path
     schema: Any
@@ -33,7 +33,7 @@ class ParquetSource:
 
 
 class ParquetFormat(Frozen):
-    """How a Parquet file is written.
+    """Holds how a Parquet file is written.
 
     arrow: its schema, as Arrow's own bytes in base64. codecs: {path of a column: compression}, or
     one for all.
@@ -44,13 +44,13 @@ class ParquetFormat(Frozen):
 
     @classmethod
     def of(cls, schema: pa.Schema, codecs: dict[str, str] | str = "snappy") -> ParquetFormat:
-        """The format of a schema, metadata included."""
+        """Make the format of a schema, metadata included."""
         arrow = base64.b64encode(schema.serialize().to_pybytes()).decode()
         return cls(arrow=arrow, codecs=codecs)
 
     @classmethod
     def of_file(cls, source: ParquetSource) -> ParquetFormat:
-        """The format of a file; each column is compressed as in its first row group."""
+        """Make the format of a file; columns are compressed as in its first row group."""
         import pyarrow.parquet as pq
 
         about = pq.read_metadata(source.path)
@@ -64,7 +64,7 @@ class ParquetFormat(Frozen):
 
     @classmethod
     def plain(cls, example: pd.DataFrame) -> ParquetFormat:
-        """The format of a frame; a column without any value is of texts."""
+        """Make the format of a frame; a column without any value is of texts."""
         import pyarrow as pa
 
         schema = pa.Schema.from_pandas(example, preserve_index=False)
@@ -72,7 +72,7 @@ class ParquetFormat(Frozen):
         return cls.of(pa.schema(fields))
 
     def arrow_schema(self) -> pa.Schema:
-        """The Arrow schema. Raises ModelFileError where it is none."""
+        """Decode the Arrow schema. Raises ModelFileError where it is none."""
         import pyarrow as pa
 
         try:
@@ -82,7 +82,7 @@ class ParquetFormat(Frozen):
 
 
 def read_parquet(path: Path) -> tuple[pd.DataFrame, ParquetSource]:
-    """A Parquet file as a frame of Arrow dtypes. Raises DataError."""
+    """Read a Parquet file as a frame of Arrow dtypes. Raises DataError."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -103,14 +103,14 @@ class ParquetRows:
     null in new rows. New rows are gathered to row groups of their own.
     """
 
-    def __init__(self, file: NewFile, how: ParquetFormat, *, mark: bool = False) -> None:
+    def __init__(self, file: NewFile, parquet_format: ParquetFormat, *, mark: bool = False) -> None:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        schema = how.arrow_schema()
+        schema = parquet_format.arrow_schema()
         self._mark = mark
         self._schema = schema.append(pa.field(MARK, pa.bool_())) if mark else schema
-        self._writer = pq.ParquetWriter(file, self._schema, compression=how.codecs)
+        self._writer = pq.ParquetWriter(file, self._schema, compression=parquet_format.codecs)
         self._waiting: list[pa.Table] = []
 
     def begin(self) -> None:
@@ -163,7 +163,7 @@ class ParquetRows:
 
 
 def _array(series: pd.Series, field: pa.Field) -> pa.Array:
-    """A column in the file's own type. Raises DataError where it does not fit."""
+    """Convert a column to the file's own type. Raises DataError where it does not fit."""
     import pyarrow as pa
 
     try:

@@ -44,8 +44,8 @@ _NS_YEARS = (1678, 2261)  # whole years that 64 bits of nanoseconds hold
 Order = Literal["ymd", "dmy", "mdy"]
 
 
-class NumberText(Frozen, extra="ignore"):
-    """How the numbers of a column are written.
+class NumberNotation(Frozen, extra="ignore"):
+    """Holds how the numbers of a column are written.
 
     low, high: the fewest and most digits after the point. whole: no cell has a point or an
     exponent. exponents: some cells have one; very large and small numbers get one.
@@ -59,12 +59,12 @@ class NumberText(Frozen, extra="ignore"):
 
     @classmethod
     def learn(cls, shapes: Collection[str], *, comma: bool = False) -> Self | None:
-        """The format that all shapes of a column have, or None where one is no plain number.
+        """Learn the notation that all shapes have, or None where one is no plain number.
 
         comma: whether `1,5` may be a number.
 
-        >>> found = NumberText.learn({"9.99", "99.99"})
-        >>> found.low, found.high
+        >>> notation = NumberNotation.learn({"9.99", "99.99"})
+        >>> notation.low, notation.high
         (2, 2)
         """
         finite = [shape for shape in shapes if not _INFINITE.fullmatch(shape)]
@@ -88,7 +88,7 @@ class NumberText(Frozen, extra="ignore"):
         )
 
     def read(self, cells: Sequence[str]) -> NDArray[np.int64] | NDArray[np.float64]:
-        """The cells as int64 where `whole`, else float64, (N,), each the nearest to its text.
+        """Read the cells as int64 where `whole`, else float64 (N,), each the nearest to its text.
 
         Raises OverflowError for whole numbers beyond 64 bits.
         """
@@ -99,7 +99,7 @@ class NumberText(Frozen, extra="ignore"):
         return np.fromiter(map(float, cells), np.float64, len(cells))
 
     def write(self, values: NDArray[Any]) -> list[str]:
-        """Finite numbers (N,) as the column writes its own."""
+        """Write finite numbers (N,) as the column writes its own."""
         if self.whole and values.dtype.kind == "f" and (np.abs(values) < 2**63).all():
             values = np.rint(values).astype(np.int64)
         if self.whole and values.dtype.kind in "iu":
@@ -110,7 +110,7 @@ class NumberText(Frozen, extra="ignore"):
         return [self._cell(repr(number)) for number in (numbers + 0.0).tolist()]  # no -0
 
     def _cell(self, text: str) -> str:
-        """A number's shortest text -> with this point, and zeros up to `low` digits after it."""
+        """Write a number's shortest text with this point, and zeros up to `low` digits."""
         if "e" in text:  # beyond 1e16, or below 1e-4
             if self.exponents:
                 return text.replace(".", self.point)
@@ -120,8 +120,8 @@ class NumberText(Frozen, extra="ignore"):
         return f"{before}{self.point}{after}" if after else before
 
 
-class MomentText(Frozen, extra="ignore"):
-    """How the dates and times of a column are written.
+class MomentNotation(Frozen, extra="ignore"):
+    """Holds how the dates and times of a column are written.
 
     separator: between the parts of the date. padded: `05`, not `5`. joiner: between date and time;
     "" for dates alone. seconds: whether they are written; fraction: the fewest and most digits
@@ -139,11 +139,11 @@ class MomentText(Frozen, extra="ignore"):
 
     @classmethod
     def learn(cls, shapes: Collection[str]) -> tuple[Self, ...]:
-        """The formats that all shapes of a column may have, the likelier first; mostly one or none.
+        """Learn the notations that all shapes may have, the likelier first; mostly one or none.
 
         Days and months cannot be told apart by shape: `/` has the month first, `.` and `-` the day.
 
-        >>> [how.order for how in MomentText.learn({"99/99/9999"})]
+        >>> [one.order for one in MomentNotation.learn({"99/99/9999"})]
         ['mdy', 'dmy']
         """
         parts = [_MOMENT.fullmatch(shape) for shape in shapes]
@@ -176,7 +176,7 @@ class MomentText(Frozen, extra="ignore"):
 
     @classmethod
     def of_pattern(cls, pattern: str) -> Self:
-        """The format that `pattern` names."""
+        """Make the notation that `pattern` names."""
         match = _PATTERN.fullmatch(pattern)
         assert match is not None, f"{pattern!r} is no pattern of moments"
         return cls.model_validate(
@@ -194,9 +194,9 @@ class MomentText(Frozen, extra="ignore"):
 
     @property
     def pattern(self) -> str:
-        """The format in the words of strptime, for a column's description.
+        """The notation in the words of strptime, for a column's description.
 
-        >>> MomentText(order="dmy", separator=".", joiner=" ", seconds=False).pattern
+        >>> MomentNotation(order="dmy", separator=".", joiner=" ", seconds=False).pattern
         '%d.%m.%Y %H:%M'
         """
         short = "%" if self.padded else "%-"
@@ -219,7 +219,7 @@ class MomentText(Frozen, extra="ignore"):
         return "s" if digits == 0 else "ms" if digits <= 3 else "us" if digits <= 6 else "ns"
 
     def read(self, cells: Sequence[str]) -> NDArray[np.datetime64]:
-        """The cells as datetime64 of `unit` (N,), in UTC where they name a zone.
+        """Read the cells as datetime64 of `unit` (N,), in UTC where they name a zone.
 
         Raises ValueError where one is no moment: a 30th of February, an hour 25.
         """
@@ -245,7 +245,7 @@ class MomentText(Frozen, extra="ignore"):
         return moments.astype(f"datetime64[{self.unit}]")
 
     def write(self, moments: NDArray[np.datetime64]) -> list[str]:
-        """Moments (N,), UTC where the column names a zone, as the column writes its own."""
+        """Write moments (N,), UTC where the column names a zone, as the column writes its own."""
         offset = np.timedelta64(_offset_s(self.zone), "s")
         local = (moments + offset if self.zone else moments).astype(f"datetime64[{self.unit}]")
         return [self._cell(iso) for iso in np.datetime_as_string(local).tolist()]
@@ -268,7 +268,7 @@ class MomentText(Frozen, extra="ignore"):
 
 
 def shapes_of(cells: Iterable[str]) -> set[str]:
-    """The distinct shapes of cells without NUL."""
+    """Return the distinct shapes of cells without NUL."""
     joined = "\0".join(cells).encode("utf-8", "surrogatepass")
     shapes = set(joined.translate(_NINES).split(b"\0"))
     return {shape.decode("utf-8", "surrogatepass") for shape in shapes}
@@ -288,41 +288,43 @@ def looks_like_thousands(shapes: Collection[str]) -> bool:
 def text_numbers(
     series: Series,
 ) -> tuple[NDArray[np.int64] | NDArray[np.float64], str, int | None]:
-    """((N,) numbers, anything where missing; how they are written; digits after the point).
+    """Read text as ((N,) numbers, any where missing; how written; digits after the point).
 
     Written "whole", "fixed" (all with as many digits after the point) or "shortest" (digits: None).
     Raises DataError naming the first cell that is no number.
     """
     codes, distinct = coded(series)
     texts = [str(cell) for cell in distinct]
-    learned = [None if _INFINITE.fullmatch(t) else NumberText.learn(shapes_of([t])) for t in texts]
-    _check_all(series, codes, [how is not None for how in learned], "a number")
-    how = NumberText.learn(shapes_of(texts))
-    assert how is not None, "numbers with a point are numbers together"
-    if how.whole and max(map(len, texts)) <= 18:
-        return np.append(how.read(texts), 0)[codes], "whole", 0
-    numbers = np.append(how.model_copy(update={"whole": False}).read(texts), 0.0)[codes]
-    if how.exponents or how.low != how.high:
+    learned = [
+        None if _INFINITE.fullmatch(t) else NumberNotation.learn(shapes_of([t])) for t in texts
+    ]
+    _check_all(series, codes, [notation is not None for notation in learned], "a number")
+    notation = NumberNotation.learn(shapes_of(texts))
+    assert notation is not None, "numbers with a point are numbers together"
+    if notation.whole and max(map(len, texts)) <= 18:
+        return np.append(notation.read(texts), 0)[codes], "whole", 0
+    numbers = np.append(notation.model_copy(update={"whole": False}).read(texts), 0.0)[codes]
+    if notation.exponents or notation.low != notation.high:
         return numbers, "shortest", None
-    return numbers, "fixed", how.high
+    return numbers, "fixed", notation.high
 
 
 def text_moments(series: Series) -> tuple[NDArray[np.int64], str]:
-    """((N,) ticks of the format's unit since 1970, anything where missing; the format's pattern).
+    """Read text as ((N,) ticks since 1970 in the pattern's unit, any where missing; the pattern).
 
     Raises DataError naming the first cell that is not written as the others.
     """
     codes, distinct = coded(series)
     texts = [str(cell) for cell in distinct]
-    for how in MomentText.learn(shapes_of(texts)):
-        if _readable(how, texts):
-            how = how.model_copy(update={"zone": zone_of(texts[0])})
-            return np.append(how.read(texts).astype(np.int64), 0)[codes], how.pattern
+    for notation in MomentNotation.learn(shapes_of(texts)):
+        if _readable(notation, texts):
+            notation = notation.model_copy(update={"zone": zone_of(texts[0])})
+            return np.append(notation.read(texts).astype(np.int64), 0)[codes], notation.pattern
     kinds = [
         {
-            (how.order, how.separator, how.joiner, how.seconds)
-            for how in MomentText.learn(shapes_of([text]))
-            if _readable(how, [text])
+            (notation.order, notation.separator, notation.joiner, notation.seconds)
+            for notation in MomentNotation.learn(shapes_of([text]))
+            if _readable(notation, [text])
         }
         for text in texts
     ]
@@ -333,42 +335,44 @@ def text_moments(series: Series) -> tuple[NDArray[np.int64], str]:
 
 
 def unit_of_format(pattern: str) -> str:
-    """The unit of the ticks of `text_moments`."""
-    return MomentText.of_pattern(pattern).unit
+    """Return the unit of the ticks of `text_moments`."""
+    return MomentNotation.of_pattern(pattern).unit
 
 
 def number_texts(
     numbers: NDArray[Any], missing: MissingMask, style: str, decimals: int | None, dtype: Any
 ) -> Any:
-    """Numbers (N,) written as `text_numbers` found them, in the dtype of text."""
+    """Write numbers (N,) as `text_numbers` found them, in the dtype of text."""
     low = (decimals or 0) if style == "fixed" else 0
     high = MOST_DECIMALS + 1 if decimals is None else decimals
-    how = NumberText(low=low, high=high, whole=style == "whole", exponents=decimals is None)
-    return _written(numbers, missing, how, dtype)
+    notation = NumberNotation(
+        low=low, high=high, whole=style == "whole", exponents=decimals is None
+    )
+    return _written(numbers, missing, notation, dtype)
 
 
 def moment_texts(ticks: NDArray[np.int64], missing: MissingMask, pattern: str, dtype: Any) -> Any:
-    """Ticks (N,) of the format's unit written in it, in the dtype of text."""
-    how = MomentText.of_pattern(pattern)
-    return _written(ticks.view(f"datetime64[{how.unit}]"), missing, how, dtype)
+    """Write ticks (N,) of the pattern's unit, in the dtype of text."""
+    notation = MomentNotation.of_pattern(pattern)
+    return _written(ticks.view(f"datetime64[{notation.unit}]"), missing, notation, dtype)
 
 
 def zone_of(cell: str) -> str:
-    """The zone that a moment names, as it is written; "" for none."""
+    """Return the zone that a moment names, as it is written; "" for none."""
     match = _MOMENT.fullmatch(cell)
     return match[10] or "" if match else ""
 
 
-def _readable(how: MomentText, texts: Sequence[str]) -> bool:
+def _readable(notation: MomentNotation, texts: Sequence[str]) -> bool:
     try:
-        how.read(texts)
+        notation.read(texts)
     except ValueError:
         return False
     return True
 
 
 def _offset_s(zone: str) -> int:
-    """Seconds east of UTC of what follows a time: `Z`, `+01:00`, `-0330`, `+02` or nothing."""
+    """Return the seconds east of UTC of a zone: `Z`, `+01:00`, `-0330`, `+02` or nothing."""
     if not zone or zone == "Z":
         return 0
     digits = zone[1:].replace(":", "").ljust(4, "0")
@@ -377,12 +381,15 @@ def _offset_s(zone: str) -> int:
 
 
 def _written(
-    values: NDArray[Any], missing: MissingMask, how: NumberText | MomentText, dtype: Any
+    values: NDArray[Any],
+    missing: MissingMask,
+    notation: NumberNotation | MomentNotation,
+    dtype: Any,
 ) -> Any:
     distinct, inverse = np.unique(values[~missing], return_inverse=True)
     codes = np.full(len(values), -1, dtype=np.int32)
     codes[~missing] = inverse
-    return cells_of(codes, level_cells(how.write(distinct), dtype), None)
+    return cells_of(codes, level_cells(notation.write(distinct), dtype), None)
 
 
 def _check_all(series: Series, codes: NDArray[np.int64], good: list[bool], what: str) -> None:
