@@ -16,7 +16,7 @@ Precision = Literal["auto", "float32", "bf16"]
 
 
 @dataclass(frozen=True)
-class Machine:
+class ComputeConfig:
     """A decision about device, precision and threads, and why."""
 
     device: torch.device
@@ -37,9 +37,9 @@ class Machine:
         )
 
 
-def choose_machine(
+def compute_config(
     device: str = "auto", precision: Precision = "auto", threads: int | None = None
-) -> Machine:
+) -> ComputeConfig:
     """Decide from what was asked and what is there; UsageError for a device that is not.
 
     bf16 by rule where the processor multiplies it natively (AMX, AVX512-BF16, or the GPU),
@@ -63,7 +63,7 @@ def choose_machine(
     why += f"; {count} of {cores} core{'s' * (cores != 1)}" + (
         "" if threads is None else " as asked"
     )
-    return Machine(chosen, resolved, count, why)
+    return ComputeConfig(chosen, resolved, count, why)
 
 
 @contextlib.contextmanager

@@ -25,7 +25,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from gan_augment.data.batches import PairedBatches
 from gan_augment.data.contract import LabelledImages
 from gan_augment.data.images.png_folder import png_bytes
-from gan_augment.devices import choose_machine, threads
+from gan_augment.devices import compute_config, threads
 from gan_augment.networks.geometry import Geometry
 from gan_augment.recipes import resolve_recipe
 from gan_augment.synthesizers.sampling import BlockSampler, encode_anchors
@@ -60,14 +60,14 @@ def load(folder: Path) -> LabelledImages:
 
 def ours(data: LabelledImages, precision: str, threads_: int) -> tuple[Run, Step]:
     """Steps of the real loop in its adversarial phase: batches, augmentation, EMA and all."""
-    machine = choose_machine("cpu", precision, threads_)
-    parts = build(resolve_recipe("auto"), data.image_shape, len(data.names), machine)
+    compute = compute_config("cpu", precision, threads_)
+    parts = build(resolve_recipe("auto"), data.image_shape, len(data.names), compute)
     batches = PairedBatches(
         data,
         size=parts.recipe.batch,
         power=parts.recipe.label_power,
         padded=Geometry.of(data.image_shape).padded,
-        device=machine.device,
+        device=compute.device,
     )
     run = Run(parts, batches, new_state(parts, 0), 10**9, NoScore())
     run.state.step = round(parts.recipe.objective.reconstruct_only * run.steps) + 1
@@ -144,8 +144,8 @@ def sampling(run: Run, data: LabelledImages, rounds: int) -> dict[str, list]:
     rows_of = {0: np.flatnonzero(data.labels == 0)}
     network = run.state.average
     geometry = Geometry.of(data.image_shape)
-    codes = encode_anchors(network, data.pixels, rows_of, geometry, parts.machine)
-    sampler = BlockSampler(network, geometry, parts.machine, parts.recipe.generator, codes)
+    codes = encode_anchors(network, data.pixels, rows_of, geometry, parts.compute)
+    sampler = BlockSampler(network, geometry, parts.compute, parts.recipe.generator, codes)
     found: dict[str, list] = {"to uint8": [], "to PNG bytes": []}
     sampler.rows(0, "0", 0, 256, 0)
     for _ in range(rounds):
@@ -218,7 +218,7 @@ def main() -> None:
         speed = statistics.median(rates["ours"])
         result["share of the machine, two threads"] = {
             "images/s": summary(rates["ours"]),
-            "precision": run.parts.machine.precision,
+            "precision": run.parts.compute.precision,
             "model MFLOP an image and step": round(flops / 1e6, 1),
             "bf16 3x3 convolution, GFLOP/s": round(conv / 1e9, 1),
             "share": round(speed * flops / conv, 3),

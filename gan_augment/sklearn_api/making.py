@@ -69,9 +69,9 @@ def _warn_if_long(data: LabelledImages | LabelledTable, settings: Settings) -> N
         return
     if not isinstance(data, LabelledImages) or max(data.image_shape[:2]) <= LONGEST_SIDE_PX:
         return
-    from gan_augment.devices import choose_machine
+    from gan_augment.devices import compute_config
 
-    if choose_machine(settings.device).device.type == "cpu":
+    if compute_config(settings.device).device.type == "cpu":
         height, width, _ = data.image_shape
         warn(
             f"images of {height} x {width} px take long to train on without a GPU; make them "

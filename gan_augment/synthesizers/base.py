@@ -32,7 +32,7 @@ from gan_augment.storage import bundle_bytes, load_bundle, read_bundle_bytes, sa
 from gan_augment.synthesizers.model_file import NAME, ModelMeta, TableMeta
 
 if TYPE_CHECKING:
-    from gan_augment.devices import Machine, Precision
+    from gan_augment.devices import ComputeConfig, Precision
     from gan_augment.progress import Progress
     from gan_augment.synthesizers.time_budget import Forecast
     from gan_augment.training.callbacks import Callback
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 Data = TypeVar("Data", LabelledImages, LabelledTable)
 Meta = TypeVar("Meta", ModelMeta, TableMeta)
-ChooseMachine = Callable[[str, "Precision", int | None], "Machine"]
+ChooseCompute = Callable[[str, "Precision", int | None], "ComputeConfig"]
 
 
 class Synthesizer(Protocol[Data]):
@@ -158,7 +158,7 @@ class GAN(ABC, Generic[Data, Meta]):
     @classmethod
     def load(cls, folder: str | Path, *, device: str = "auto", threads: int | None = None) -> Self:
         """Read a saved model, verified; or ModelFileError."""
-        from gan_augment.devices import choose_machine
+        from gan_augment.devices import compute_config
 
         arrays, meta = load_bundle(Path(folder), NAME, schema=cls._description)
         gan = cls(
@@ -170,7 +170,7 @@ class GAN(ABC, Generic[Data, Meta]):
             random_state=meta.seed,
             **cls._own_settings(meta),
         )
-        gan._restore(arrays, meta, choose_machine)
+        gan._restore(arrays, meta, compute_config)
         return gan
 
     def __getstate__(self) -> Packed:
@@ -188,7 +188,7 @@ class GAN(ABC, Generic[Data, Meta]):
         vars(self).update(state["settings"])
         if state["model"] is not None:
             arrays, meta = read_bundle_bytes(state["model"], NAME, schema=self._description)
-            self._restore(arrays, meta, machine_here)
+            self._restore(arrays, meta, compute_config_here)
 
     def forecast(self, data: Data) -> Forecast:
         """Time what a fit on `data` does, without fitting. Takes a few seconds.
@@ -222,7 +222,7 @@ class GAN(ABC, Generic[Data, Meta]):
 
     @abstractmethod
     def _restore(
-        self, arrays: Mapping[str, NDArray[np.generic]], meta: Any, choose: ChooseMachine
+        self, arrays: Mapping[str, NDArray[np.generic]], meta: Any, choose: ChooseCompute
     ) -> None:
         """Take what was learned from the arrays and the description of a bundle."""
 
@@ -245,7 +245,7 @@ class GAN(ABC, Generic[Data, Meta]):
         run: Run,
         saver: RunSaver,
         resume: bool,
-        on_steps: Callable[[int, Machine], None] | None,
+        on_steps: Callable[[int, ComputeConfig], None] | None,
         progress: Progress,
         begin: Callable[[Run], None] = lambda run: None,
     ) -> DivergedError | None:
@@ -260,7 +260,7 @@ class GAN(ABC, Generic[Data, Meta]):
             saver.resume(progress)
         begin(run)
         if on_steps:
-            on_steps(run.steps, run.parts.machine)
+            on_steps(run.steps, run.parts.compute)
         progress.phase("training", run.steps)
         try:
             train(run)
@@ -290,15 +290,15 @@ class GAN(ABC, Generic[Data, Meta]):
         return self
 
 
-def machine_here(device: str, precision: Precision, threads: int | None) -> Machine:
-    """The machine of the settings, or the processor, with a warning, where it is not there."""
-    from gan_augment.devices import choose_machine
+def compute_config_here(device: str, precision: Precision, threads: int | None) -> ComputeConfig:
+    """The device of the settings, or the processor, with a warning, where it is not there."""
+    from gan_augment.devices import compute_config
 
     try:
-        return choose_machine(device, precision, threads)
+        return compute_config(device, precision, threads)
     except UsageError as error:
         warn(f"{error} The model is on the processor now.")
-        return choose_machine("cpu", precision, threads)
+        return compute_config("cpu", precision, threads)
 
 
 def checked_seed(random_state: object) -> int:

@@ -184,7 +184,7 @@ def _critics(
         classifiers.append(classifier)
         seen_rows.append(known)
     critics = Critics(
-        tuple(classifiers), tuple(seen_rows), None, None, sampler.geometry, sampler.machine
+        tuple(classifiers), tuple(seen_rows), None, None, sampler.geometry, sampler.compute
     )
     return critics, {
         label: Unseen(np.concatenate(label_of[label]), tuple(distance_of[label]))

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from gan_augment import devices
 from gan_augment.data.contract import LabelledImages
 from gan_augment.data.images.reader import data_sha256
-from gan_augment.devices import Machine, choose_machine
+from gan_augment.devices import ComputeConfig, compute_config
 from gan_augment.networks.geometry import Geometry
 from gan_augment.networks.images import AnchoredGenerator
 from gan_augment.progress import Progress, Silent
 from gan_augment.recipes import resolve_recipe
-from gan_augment.synthesizers.base import GAN, ChooseMachine
+from gan_augment.synthesizers.base import GAN, ChooseCompute
 from gan_augment.synthesizers.calibration import select, selection_s
 from gan_augment.synthesizers.model_file import ModelMeta, ScoreRecord
 from gan_augment.synthesizers.sampling import BlockSampler, encode_anchors, load_block_sampler
@@ -107,7 +107,7 @@ class ImageGAN(GAN[LabelledImages, ModelMeta]):
         checkpoints: CheckpointStore | None = None,
         resume: bool = False,
         force: bool = False,
-        on_steps: Callable[[int, Machine], None] | None = None,
+        on_steps: Callable[[int, ComputeConfig], None] | None = None,
         progress: Progress | None = None,
         stop: StopFlag | None = None,
         original_size: tuple[int, int] | None = None,
@@ -143,13 +143,13 @@ class ImageGAN(GAN[LabelledImages, ModelMeta]):
         """
         progress, stop, started_s = progress or Silent(), stop or StopFlag(), time.monotonic()
         seed, topped_up = self._checked(data)
-        parts = self._parts(data, choose_machine(self.device, self.precision, self.threads))
+        parts = self._parts(data, compute_config(self.device, self.precision, self.threads))
         with devices.threads(1):  # scores must not depend on what a budget chooses
             ready = prepare(data, parts, topped_up, seed, progress)
         steps, parts = self._paced(parts, ready, started_s, progress)
         if stop.signal is not None:
             raise StopRequested(stop.signal)
-        with devices.threads(parts.machine.threads):
+        with devices.threads(parts.compute.threads):
             run = Run(
                 parts=parts,
                 batches=ready.batches,
@@ -195,7 +195,7 @@ class ImageGAN(GAN[LabelledImages, ModelMeta]):
     def _forecast(self, data: LabelledImages) -> Forecast:
         started_s = time.monotonic()
         seed, topped_up = self._checked(data)
-        parts = self._parts(data, choose_machine(self.device, self.precision, 1))
+        parts = self._parts(data, compute_config(self.device, self.precision, 1))
         with devices.threads(1):
             ready = prepare(data, parts, topped_up, seed, Silent())
             prepared_s = time.monotonic() - started_s
@@ -207,8 +207,8 @@ class ImageGAN(GAN[LabelledImages, ModelMeta]):
             fixed_s += selection_s(len(ready.train), prepared_s)
         return Forecast(self.steps or parts.recipe.steps, fixed_s, step_s, step_s)
 
-    def _parts(self, data: LabelledImages, machine: Machine) -> Parts:
-        return build(resolve_recipe(self.recipe), data.image_shape, len(data.names), machine)
+    def _parts(self, data: LabelledImages, compute: ComputeConfig) -> Parts:
+        return build(resolve_recipe(self.recipe), data.image_shape, len(data.names), compute)
 
     def _paced(
         self, parts: Parts, ready: Prepared, started_s: float, progress: Progress
@@ -219,19 +219,19 @@ class ImageGAN(GAN[LabelledImages, ModelMeta]):
         if self.budget_s is None:
             return parts.recipe.steps, parts
         progress.phase("timing a few steps")
-        machine, prepared_s = parts.machine, time.monotonic() - started_s
+        compute, prepared_s = parts.compute, time.monotonic() - started_s
         left_s = self.budget_s - prepared_s
         if self.selection:
             left_s -= selection_s(len(ready.train), prepared_s)
-        may_choose = self.threads is None and machine.device.type == "cpu"
+        may_choose = self.threads is None and compute.device.type == "cpu"
         pace = pace_for_budget(parts, ready.batches, ready.scorer, left_s, may_choose)
         again = f"--steps {pace.steps}" + (f" --threads {pace.threads}" if may_choose else "")
         progress.note(
             f"a budget of {self.budget_s:g} s is {pace.steps} steps here ({pace.reason}); "
             f"{again} repeats the run"
         )
-        machine = replace(machine, threads=pace.threads)
-        return pace.steps, replace(parts, machine=machine)
+        compute = replace(compute, threads=pace.threads)
+        return pace.steps, replace(parts, compute=compute)
 
     def _finish(
         self,
@@ -286,11 +286,11 @@ class ImageGAN(GAN[LabelledImages, ModelMeta]):
         return self._sampler.sampler.arrays() | (selection.arrays() if selection else {})
 
     def _restore(
-        self, arrays: Mapping[str, NDArray[np.generic]], meta: ModelMeta, choose: ChooseMachine
+        self, arrays: Mapping[str, NDArray[np.generic]], meta: ModelMeta, choose: ChooseCompute
     ) -> None:
-        machine = choose(self.device, meta.precision, self.threads)
-        sampler = load_block_sampler(arrays, meta, machine)
-        self._sampler = SampleSequence(sampler, load_selection(arrays, meta, machine))
+        compute = choose(self.device, meta.precision, self.threads)
+        sampler = load_block_sampler(arrays, meta, compute)
+        self._sampler = SampleSequence(sampler, load_selection(arrays, meta, compute))
         self._describe(meta)
 
     @classmethod
@@ -323,9 +323,9 @@ def _best_sampler(
             label: rows[data.labels[rows] == label][:ANCHORS_KEPT_A_CLASS]
             for label in range(len(data.names))
         }
-        codes = encode_anchors(network, data.pixels, by_class, geometry, parts.machine)
+        codes = encode_anchors(network, data.pixels, by_class, geometry, parts.compute)
     sizes = dict(enumerate(data.counts.values()))
-    return BlockSampler(network, geometry, parts.machine, parts.recipe.generator, codes, sizes)
+    return BlockSampler(network, geometry, parts.compute, parts.recipe.generator, codes, sizes)
 
 
 def _facts(data: LabelledImages, run: Run, sampler: BlockSampler) -> dict[str, Any]:
@@ -340,8 +340,8 @@ def _facts(data: LabelledImages, run: Run, sampler: BlockSampler) -> dict[str, A
         "recipe": parts.recipe,
         "steps": run.steps,
         "seed": run.state.seed,
-        "precision": parts.machine.precision,
-        "threads": parts.machine.threads,
+        "precision": parts.compute.precision,
+        "threads": parts.compute.threads,
         "score": ScoreRecord(
             value=best.value if best.arrays else None, step=best.step, parts=best.parts
         ),

@@ -31,7 +31,7 @@ from gan_augment.data.tables.encoding import (
 )
 from gan_augment.data.tables.inference import SPIKE_SHARE
 from gan_augment.data.tables.schema import Column, Name, TableSchema
-from gan_augment.devices import Machine
+from gan_augment.devices import ComputeConfig
 from gan_augment.errors import DataError, ModelFileError
 from gan_augment.networks.geometry import Geometry
 from gan_augment.networks.inputs import Anchors, GeneratorInput, RowAnchors, mixture_weights
@@ -77,7 +77,7 @@ class BlockSampler:
 
     network: nn.Module
     geometry: Geometry
-    machine: Machine
+    compute: ComputeConfig
     settings: GeneratorSettings
     codes: dict[int, NDArray[np.float32]] | None
     sizes: Mapping[int, int] | None = None
@@ -100,7 +100,7 @@ class BlockSampler:
         """Candidates [64 number, 64 number + 64) of a class; DataError if nothing anchors it."""
         rng = random_generator(seed, stream, name, number)
         inputs = self._inputs(label, name, rng)
-        with torch.inference_mode(), self.machine.autocast():
+        with torch.inference_mode(), self.compute.autocast():
             images: Tensor = self.network(inputs)
         return to_pixels(images, self.geometry.shape[:2])
 
@@ -110,7 +110,7 @@ class BlockSampler:
         return arrays | {f"codes/{label}": codes for label, codes in (self.codes or {}).items()}
 
     def _inputs(self, label: int, name: str, rng: np.random.Generator) -> GeneratorInput:
-        device = self.machine.device
+        device = self.compute.device
         z = torch.from_numpy(rng.standard_normal((BLOCK, self.settings.code), dtype=np.float32))
         y = torch.full((BLOCK,), label, device=device)
         if self.codes is None:
@@ -142,7 +142,7 @@ class BlockSampler:
 
 
 def load_block_sampler(
-    arrays: Mapping[str, NDArray[np.generic]], meta: ModelMeta, machine: Machine
+    arrays: Mapping[str, NDArray[np.generic]], meta: ModelMeta, compute: ComputeConfig
 ) -> BlockSampler:
     """The sampler of images that was saved; ModelFileError where arrays do not fit `meta`."""
     from gan_augment.training.build import new_generator, placed  # a table loads no image networks
@@ -151,14 +151,14 @@ def load_block_sampler(
     network = restored_network(
         lambda: new_generator(meta.recipe, geometry, len(meta.classes)), below(arrays, "network")
     )
-    network = placed(network, machine.device).requires_grad_(False).eval()
+    network = placed(network, compute.device).requires_grad_(False).eval()
     codes = None
     if meta.recipe.generator.kind == "anchored":
         codes = rows_by_label(arrays, "codes", len(meta.classes), meta.recipe.generator.code)
         if not codes:
             raise ModelFileError("this anchored model holds no anchors, so it cannot sample")
     sizes = dict(enumerate(meta.classes.values()))
-    return BlockSampler(network, geometry, machine, meta.recipe.generator, codes, sizes)
+    return BlockSampler(network, geometry, compute, meta.recipe.generator, codes, sizes)
 
 
 def rows_by_label(
@@ -182,7 +182,7 @@ def encode_anchors(
     pixels: NDArray[np.uint8],
     rows_of: dict[int, NDArray[np.int64]],
     geometry: Geometry,
-    machine: Machine,
+    compute: ComputeConfig,
 ) -> dict[int, NDArray[np.float32]]:
     """The codes of each class's rows, {label: float32 (n, code)}, by the evaluating network."""
     codes: dict[int, NDArray[np.float32]] = {}
@@ -190,8 +190,8 @@ def encode_anchors(
         parts = []
         for start in range(0, len(rows), BLOCK):
             x = to_network(pixels[rows[start : start + BLOCK]], geometry.padded)
-            with torch.inference_mode(), machine.autocast():
-                code = network.encode(x.to(machine.device))
+            with torch.inference_mode(), compute.autocast():
+                code = network.encode(x.to(compute.device))
             parts.append(code.float().cpu().numpy())
         if parts:
             codes[label] = np.concatenate(parts)
@@ -263,7 +263,7 @@ class RowSampler:
     network: nn.Module
     encoding: TableEncoding
     anchors: AnchorRows
-    machine: Machine
+    compute: ComputeConfig
     settings: GeneratorSettings
 
     @classmethod
@@ -276,7 +276,7 @@ class RowSampler:
     ) -> RowSampler:
         """The sampler of a trained network; a free one keeps the rows of small classes alone."""
         kept = _of_small_classes(anchors) if settings.kind == "free" else anchors
-        return cls(network, table.encoding, kept, table.machine, settings)
+        return cls(network, table.encoding, kept, table.compute, settings)
 
     def cells(
         self, label: int, name: str, start: int, stop: int, seed: int, workers: int = 1
@@ -308,7 +308,7 @@ class RowSampler:
         free = self.settings.kind == "free"
         if stop - start < FEW_ROWS and (stop > start or not free):
             return self._jittered(name, start, stop, rng)
-        device = self.machine.device
+        device = self.compute.device
         noise = rng.standard_normal((ROW_BLOCK, self.settings.code), dtype=np.float32)
         z, y = torch.from_numpy(noise).to(device), torch.full((ROW_BLOCK,), label, device=device)
         with torch.inference_mode():
@@ -359,7 +359,7 @@ class RowSampler:
         index = start + rng.integers(stop - start, size=ROW_BLOCK)
         which = rng.integers(self.anchors.neighbours.shape[1], size=ROW_BLOCK)
         position = rng.random(ROW_BLOCK, dtype=np.float32)
-        device = self.machine.device
+        device = self.compute.device
         drawn = (torch.from_numpy(k).to(device) for k in (index, which, position))
         return self._tensors.between(*drawn)
 
@@ -367,11 +367,11 @@ class RowSampler:
     def _is_number(self) -> Tensor:
         mask = torch.zeros(self.encoding.width, dtype=torch.bool)
         mask[list(self.encoding.numbers)] = True
-        return mask.to(self.machine.device)
+        return mask.to(self.compute.device)
 
     @cached_property
     def _tensors(self) -> AnchorTensors:
-        return AnchorTensors.of(self.anchors, self.machine.device)
+        return AnchorTensors.of(self.anchors, self.compute.device)
 
     @cached_property
     def _spread(self) -> NDArray[np.float32]:
@@ -400,7 +400,7 @@ def _of_small_classes(anchors: AnchorRows) -> AnchorRows:
 
 
 def load_row_sampler(
-    arrays: Mapping[str, NDArray[np.generic]], meta: TableMeta, machine: Machine
+    arrays: Mapping[str, NDArray[np.generic]], meta: TableMeta, compute: ComputeConfig
 ) -> RowSampler:
     """The sampler of rows that was saved; ModelFileError where arrays do not fit `meta`."""
     for name, array in arrays.items():
@@ -413,8 +413,8 @@ def load_row_sampler(
         lambda: new_row_generator(meta.recipe, layout_of(encoding), len(meta.classes)),
         below(arrays, "network"),
     )
-    network = network.to(machine.device).requires_grad_(False).eval()
-    return RowSampler(network, encoding, anchors, machine, meta.recipe.generator)
+    network = network.to(compute.device).requires_grad_(False).eval()
+    return RowSampler(network, encoding, anchors, compute, meta.recipe.generator)
 
 
 def _column_arrays(column: EncodedColumn) -> Arrays:

@@ -13,7 +13,7 @@ from gan_augment.classifiers.small_cnn import SmallCNN, random_features, train_c
 from gan_augment.data.batches import PairedBatches
 from gan_augment.data.contract import LabelledImages
 from gan_augment.data.splits import hold_out
-from gan_augment.devices import Machine
+from gan_augment.devices import ComputeConfig
 from gan_augment.metrics.copies import copied_share, copy_threshold
 from gan_augment.metrics.distances import kernel_distance, mean_pairwise_distance
 from gan_augment.networks.geometry import Geometry
@@ -71,12 +71,12 @@ class ImageScorer:
         topped_up: Sequence[str],
         classifier: SmallCNN,
         geometry: Geometry,
-        machine: Machine,
+        compute: ComputeConfig,
         generator: GeneratorSettings,
         seed: int,
     ) -> None:
         self._data, self._seed = data, seed
-        self._geometry, self._machine, self._generator = geometry, machine, generator
+        self._geometry, self._compute, self._generator = geometry, compute, generator
         self._anchors = _rows_by_class(data, train, ANCHORS_A_CLASS, seed)
         self._sizes = dict(enumerate(np.bincount(data.labels[train]).tolist()))
         spaces = (classifier.features, random_features(data.image_shape, seed))
@@ -129,10 +129,10 @@ class ImageScorer:
         codes = None
         if isinstance(network, AnchoredGenerator):
             codes = encode_anchors(
-                network, self._data.pixels, self._anchors, self._geometry, self._machine
+                network, self._data.pixels, self._anchors, self._geometry, self._compute
             )
         return BlockSampler(
-            network, self._geometry, self._machine, self._generator, codes, self._sizes
+            network, self._geometry, self._compute, self._generator, codes, self._sizes
         )
 
     def _reference(self, label: int, held: NDArray[np.int64] | None, weight: float) -> Reference:
@@ -218,7 +218,7 @@ def prepare(
         topped_up=topped_up,
         classifier=classifier,
         geometry=geometry,
-        machine=parts.machine,
+        compute=parts.compute,
         generator=parts.recipe.generator,
         seed=seed,
     )
@@ -227,7 +227,7 @@ def prepare(
         size=parts.recipe.batch,
         power=parts.recipe.label_power,
         padded=geometry.padded,
-        device=parts.machine.device,
+        device=parts.compute.device,
         among=rows,
     )
     return Prepared(rows, batches, scorer)

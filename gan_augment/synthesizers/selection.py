@@ -17,7 +17,7 @@ from torch import nn
 from gan_augment import devices
 from gan_augment.classifiers.small_cnn import FEATURES, SmallCNN, empty_classifier
 from gan_augment.data.pixels import to_network
-from gan_augment.devices import Machine
+from gan_augment.devices import ComputeConfig
 from gan_augment.errors import DataError, ModelFileError, TooFewAcceptedError
 from gan_augment.metrics.copies import nearest_distances
 from gan_augment.networks.geometry import Geometry
@@ -65,7 +65,7 @@ class Critics:
     discriminator: nn.Module | None
     real: SmallCNN | None
     geometry: Geometry
-    machine: Machine
+    compute: ComputeConfig
 
     def scores(self, pixels: Pixels, label: int) -> Scores:
         """What all say of images of a class, uint8 (n, H, W, C)."""
@@ -90,11 +90,11 @@ class Critics:
     def _logits(self, pixels: Pixels, label: int) -> NDArray[np.float64]:
         """D's logits, in blocks of 64: its last layer may compare the images of a batch."""
         assert self.discriminator is not None
-        parts, device = [np.empty(0)], self.machine.device
+        parts, device = [np.empty(0)], self.compute.device
         for start in range(0, len(pixels), BLOCK):
             x = to_network(pixels[start : start + BLOCK], self.geometry.padded).to(device)
             y = torch.full((len(x),), label, device=device)
-            with devices.threads(1), torch.inference_mode(), self.machine.autocast():
+            with devices.threads(1), torch.inference_mode(), self.compute.autocast():
                 logits = self.discriminator(x, y)
             parts.append(logits.double().cpu().numpy())
         return np.concatenate(parts)
@@ -254,7 +254,7 @@ def check_going_on(name: str, kept: int, blocks: int) -> None:
 
 
 def load_selection(
-    arrays: Mapping[str, NDArray[np.generic]], meta: ModelMeta, machine: Machine
+    arrays: Mapping[str, NDArray[np.generic]], meta: ModelMeta, compute: ComputeConfig
 ) -> Selection | None:
     """The selection that was saved, None where there is none. Raises ModelFileError."""
     record = meta.selection
@@ -272,7 +272,7 @@ def load_selection(
             lambda: new_discriminator(meta.recipe, geometry, len(names)),
             below(arrays, f"{PREFIX}/discriminator"),
         )
-        discriminator = placed(discriminator, machine.device).requires_grad_(False).eval()
+        discriminator = placed(discriminator, compute.device).requires_grad_(False).eval()
 
     def classifier(part: str, classes: int) -> SmallCNN:
         trunk, head = restored_network(
@@ -288,7 +288,7 @@ def load_selection(
         rows_by_label(arrays, f"{PREFIX}/rows-{fold}", len(names), FEATURES)
         for fold in range(record.folds)
     )
-    critics = Critics(folds, rows, discriminator, real, geometry, machine)
+    critics = Critics(folds, rows, discriminator, real, geometry, compute)
     return Selection(critics, record, names)
 
 

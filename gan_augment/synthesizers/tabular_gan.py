@@ -17,12 +17,12 @@ from gan_augment.data.tables.columns import Plain, output_frame, plain
 from gan_augment.data.tables.encoding import encoded_width, fit_encoding
 from gan_augment.data.tables.inference import infer_schema
 from gan_augment.data.tables.schema import Name, TableSchema
-from gan_augment.devices import Machine, Precision, choose_machine
+from gan_augment.devices import ComputeConfig, Precision, compute_config
 from gan_augment.errors import DataError
 from gan_augment.processes import available_cores, memory_limit_bytes
 from gan_augment.progress import Progress, Silent
 from gan_augment.recipes import resolve_recipe
-from gan_augment.synthesizers.base import GAN, ChooseMachine
+from gan_augment.synthesizers.base import GAN, ChooseCompute
 from gan_augment.synthesizers.model_file import ScoreRecord, TableMeta
 from gan_augment.synthesizers.sampling import FEW_ROWS, RowSampler, load_row_sampler
 from gan_augment.synthesizers.time_budget import (
@@ -122,7 +122,7 @@ class TabularGAN(GAN[LabelledTable, TableMeta]):
         checkpoints: CheckpointStore | None = None,
         resume: bool = False,
         force: bool = False,
-        on_steps: Callable[[int, Machine], None] | None = None,
+        on_steps: Callable[[int, ComputeConfig], None] | None = None,
         progress: Progress | None = None,
         stop: StopFlag | None = None,
     ) -> Self:
@@ -134,10 +134,10 @@ class TabularGAN(GAN[LabelledTable, TableMeta]):
         progress, stop = progress or Silent(), stop or StopFlag()
         seed, topped_up = self._checked(data, least_steps=1 if self.trials else 0)
         rare = {data.names.index(name): name for name in topped_up}
-        machine = self._machine()
+        compute = self._compute()
         schema = schema or infer_schema(data.frame)
-        with devices.threads(machine.threads):
-            table = encoded_table(data, schema, machine, seed)
+        with devices.threads(compute.threads):
+            table = encoded_table(data, schema, compute, seed)
             choice, steps = choose_training(
                 table,
                 self.recipe,
@@ -192,9 +192,9 @@ class TabularGAN(GAN[LabelledTable, TableMeta]):
 
     def _forecast(self, data: LabelledTable) -> Forecast:
         recipe, started_s = resolve_recipe(self.recipe, "table"), time.monotonic()
-        schema, machine = infer_schema(data.frame), choose_machine(self.device, "float32", 1)
+        schema, compute = infer_schema(data.frame), compute_config(self.device, "float32", 1)
         with devices.threads(1):
-            table = encoded_table(data, schema, machine, self.random_state)
+            table = encoded_table(data, schema, compute, self.random_state)
             run, _ = new_run(table, recipe, SMALLEST_RUN_STEPS, self.random_state, stop=StopFlag())
             one_step(run)
         fixed_s = time.monotonic() - started_s
@@ -225,23 +225,23 @@ class TabularGAN(GAN[LabelledTable, TableMeta]):
         return self._sampler.arrays()
 
     def _restore(
-        self, arrays: Mapping[str, NDArray[np.generic]], meta: TableMeta, choose: ChooseMachine
+        self, arrays: Mapping[str, NDArray[np.generic]], meta: TableMeta, choose: ChooseCompute
     ) -> None:
-        machine = choose(self.device, "float32", self.threads or 1)
-        self._sampler = load_row_sampler(arrays, meta, machine)
+        compute = choose(self.device, "float32", self.threads or 1)
+        self._sampler = load_row_sampler(arrays, meta, compute)
         self._describe(meta)
 
     def _describe(self, meta: TableMeta) -> None:
         super()._describe(meta)
         self.schema_ = meta.table
 
-    def _machine(self) -> Machine:
+    def _compute(self) -> ComputeConfig:
         precision: Precision = "float32" if self.precision == "auto" else self.precision
-        return choose_machine(self.device, precision, self.threads or 1)
+        return compute_config(self.device, precision, self.threads or 1)
 
 
 def encoded_table(
-    data: LabelledTable, schema: TableSchema, machine: Machine, seed: int
+    data: LabelledTable, schema: TableSchema, compute: ComputeConfig, seed: int
 ) -> EncodedTable:
     """The learned columns of a table as vectors.
 
@@ -252,7 +252,7 @@ def encoded_table(
     cells = _cells(data, schema)
     encoding = fit_encoding(cells, schema, data.labels, seed)
     rows = encoding.encode(cells)
-    return EncodedTable(rows, data.labels, len(data.names), encoding, machine, data.groups)
+    return EncodedTable(rows, data.labels, len(data.names), encoding, compute, data.groups)
 
 
 def _check_memory(rows: int, schema: TableSchema) -> None:
@@ -322,8 +322,8 @@ def _description(
             "recipe": parts.recipe,
             "steps": run.steps,
             "seed": run.state.seed,
-            "precision": parts.machine.precision,
-            "threads": parts.machine.threads,
+            "precision": parts.compute.precision,
+            "threads": parts.compute.threads,
             "data_sha256": saver.data_sha256,
             "score": ScoreRecord(
                 value=best.value if tried else None, step=best.step, parts=dict(best.parts)

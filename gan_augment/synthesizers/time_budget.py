@@ -37,7 +37,7 @@ def pace_for_budget(
     on a busy machine the threads of a step wait for each other (two on two busy cores ran ten times
     slower than one).
     """
-    began_s, allowed = time.monotonic(), parts.machine.threads
+    began_s, allowed = time.monotonic(), parts.compute.threads
     scorer.score(new_state(parts, seed=0).average)
     score_s = time.monotonic() - began_s
     candidates = _thread_counts(allowed) if may_choose else [allowed]
@@ -62,7 +62,7 @@ def step_seconds(parts: Parts, batches: Batches, threads: int, probe_s: float) -
         while done < WARM_UP_STEPS or time.monotonic() - started_s < least_s:
             step(state, parts, [batches.at(0, state.step, turn) for turn in range(turns)])
             state.step += 1
-            if parts.machine.device.type == "cuda":
+            if parts.compute.device.type == "cuda":
                 torch.cuda.synchronize()  # what is only begun takes no time
             done += 1
             if done == 0:

@@ -284,7 +284,7 @@ def _steps_within(table: EncodedTable, recipe: Recipe, budget_s: float, seed: in
     """How many steps a run may have, by the time of a few; at least 20."""
     run, _ = new_run(table, recipe, SMALLEST_RUN_STEPS, seed, stop=StopFlag())
     probe_s = min(ROW_PROBE_S, budget_s / 20)
-    step_s = step_seconds(run.parts, run.batches, run.parts.machine.threads, probe_s)
+    step_s = step_seconds(run.parts, run.batches, run.parts.compute.threads, probe_s)
     return steps_within(budget_s, step_s)
 
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from gan_augment.augment.diff_augment import apply, draw_moves
 from gan_augment.data.batches import Batch
-from gan_augment.devices import Machine
+from gan_augment.devices import ComputeConfig
 from gan_augment.losses.adversarial import LOSSES
 from gan_augment.networks.geometry import Geometry
 from gan_augment.networks.images import (
@@ -32,7 +32,9 @@ from gan_augment.training.parts import GeneratorOutput, Parts, TrainState
 from gan_augment.training.step import adversarial_step
 
 
-def build(recipe: Recipe, shape: tuple[int, int, int], classes: int, machine: Machine) -> Parts:
+def build(
+    recipe: Recipe, shape: tuple[int, int, int], classes: int, compute: ComputeConfig
+) -> Parts:
     """Resolve names to parts. shape: (height, width, channels) of the data's images."""
     geometry = Geometry.of(shape)
 
@@ -42,12 +44,12 @@ def build(recipe: Recipe, shape: tuple[int, int, int], classes: int, machine: Ma
             d = new_discriminator(recipe, geometry, classes)
         initialise(g, derived_seed(seed, "generator weights"))
         initialise(d, derived_seed(seed, "discriminator weights"))
-        return placed(g, machine.device), placed(d, machine.device)
+        return placed(g, compute.device), placed(d, compute.device)
 
     is_anchored = recipe.generator.kind == "anchored"
     return Parts(
         recipe=recipe,
-        machine=machine,
+        compute=compute,
         loss=LOSSES[recipe.objective.loss],
         draw=functools.partial(anchored.draw if is_anchored else draw_noise, recipe),
         make=anchored.make if is_anchored else decode_noise,

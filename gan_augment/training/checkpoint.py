@@ -224,6 +224,6 @@ class RunSaver:
             "recipe": parts.recipe.model_dump(mode="json"),
             "seed": self._run.state.seed,
             "number of steps": self._run.steps,
-            "precision": parts.machine.precision,
-            "number of threads": parts.machine.threads,
+            "precision": parts.compute.precision,
+            "number of threads": parts.compute.threads,
         }

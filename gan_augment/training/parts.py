@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from gan_augment.data.batches import Batch
-from gan_augment.devices import Machine
+from gan_augment.devices import ComputeConfig
 from gan_augment.errors import ModelFileError
 from gan_augment.losses.adversarial import AdversarialLoss
 from gan_augment.networks.inputs import GeneratorInput
@@ -51,7 +51,7 @@ class Parts:
     """
 
     recipe: Recipe
-    machine: Machine
+    compute: ComputeConfig
     loss: AdversarialLoss
     draw: Callable[[int, int, int, Batch], GeneratorInput]
     make: Callable[[nn.Module, GeneratorInput], GeneratorOutput]
@@ -101,7 +101,7 @@ class TrainState:
 
 def new_state(parts: Parts, seed: int) -> TrainState:
     """The state before the first step, a pure function of its arguments."""
-    recipe, device = parts.recipe, parts.machine.device
+    recipe, device = parts.recipe, parts.compute.device
     generator, discriminator = parts.new_networks(seed)
     numbers = {
         "augment_probability": torch.tensor(recipe.augment.initial_probability, device=device),

@@ -47,7 +47,7 @@ def adversarial_step(state: TrainState, parts: Parts, batches: Sequence[Batch]) 
 
 def generate(state: TrainState, parts: Parts, batch: Batch, turn: int = 0) -> GeneratorOutput:
     """The generator's samples for a batch, with the graph where gradients are on."""
-    with parts.machine.autocast():
+    with parts.compute.autocast():
         inputs = parts.draw(state.noise_seed, state.step, turn, batch)
         return parts.make(state.generator, inputs)
 
@@ -61,7 +61,7 @@ def discriminator_step(
     """
     objective, optimiser = parts.recipe.objective, state.discriminator_optimiser
     samples = output.x.detach()
-    with parts.machine.autocast():  # around both, so that weights are cast once
+    with parts.compute.autocast():  # around both, so that weights are cast once
         real = logits(state, parts, batch.x, batch.y, "real", turn)
         fake = logits(state, parts, samples, batch.y, "fake", turn)
     loss = total = parts.loss.discriminator(real, fake)
@@ -107,7 +107,7 @@ def logits(
     """D's logits (N,), float32, of reals or samples as D sees them. which: names the augmentation's
     random draws.
     """
-    with parts.machine.autocast():
+    with parts.compute.autocast():
         seen = parts.augment(parts, state, x, which, turn)
         of_d: Tensor = state.discriminator(seen, y)
     return of_d.float()

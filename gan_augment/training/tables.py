@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from gan_augment.data.batches import Batch, RowBatches
 from gan_augment.data.tables.anchors import AnchorRows, anchor_rows
 from gan_augment.data.tables.encoding import TableEncoding
-from gan_augment.devices import Machine
+from gan_augment.devices import ComputeConfig
 from gan_augment.losses.adversarial import LOSSES
 from gan_augment.networks.inputs import GeneratorInput, RowAnchors
 from gan_augment.networks.layers import initialise
@@ -68,7 +68,7 @@ class AnchorTensors:
 
 
 def build_table(
-    recipe: Recipe, layout: RowLayout, classes: int, machine: Machine, anchors: AnchorRows
+    recipe: Recipe, layout: RowLayout, classes: int, compute: ComputeConfig, anchors: AnchorRows
 ) -> Parts:
     """Resolve names to parts; `index` of a batch counts the rows of `anchors`."""
 
@@ -80,13 +80,13 @@ def build_table(
             )
         initialise(g, derived_seed(seed, "generator weights"))
         initialise(d, derived_seed(seed, "discriminator weights"))
-        return g.to(machine.device), d.to(machine.device)
+        return g.to(compute.device), d.to(compute.device)
 
-    tensors = AnchorTensors.of(anchors, machine.device)
+    tensors = AnchorTensors.of(anchors, compute.device)
     matching = recipe.objective.feature_matching > 0
     return Parts(
         recipe=recipe,
-        machine=machine,
+        compute=compute,
         loss=LOSSES[recipe.objective.loss],
         draw=functools.partial(draw, recipe, tensors),
         make=make,
@@ -177,7 +177,7 @@ class EncodedTable:
     labels: NDArray[np.int64]
     classes: int
     encoding: TableEncoding
-    machine: Machine
+    compute: ComputeConfig
     groups: NDArray[np.int64] | None = None
 
     def take(self, rows: NDArray[np.int64]) -> EncodedTable:
@@ -210,9 +210,9 @@ def new_run(
 ) -> tuple[Run, AnchorRows]:
     """A run from its start, its scorer not yet set, and the anchors that its batches count."""
     anchors = _anchors(table, recipe, seed)
-    parts = build_table(recipe, layout_of(table.encoding), table.classes, table.machine, anchors)
+    parts = build_table(recipe, layout_of(table.encoding), table.classes, table.compute, anchors)
     batches = RowBatches(
-        torch.from_numpy(anchors.rows).to(table.machine.device),
+        torch.from_numpy(anchors.rows).to(table.compute.device),
         anchors.labels,
         table.classes,
         size=recipe.batch,

@@ -285,14 +285,14 @@ def _timed_steps() -> Iterator[dict[str, Any]]:
 
     from gan_augment.data.batches import PairedBatches
     from gan_augment.data.contract import LabelledImages
-    from gan_augment.devices import choose_machine
+    from gan_augment.devices import compute_config
     from gan_augment.networks.geometry import Geometry
     from gan_augment.randomness import generator
     from gan_augment.recipes import resolve_recipe
     from gan_augment.synthesizers.time_budget import step_seconds
     from gan_augment.training.build import build
 
-    rule, recipe = choose_machine(), resolve_recipe("auto")
+    rule, recipe = compute_config(), resolve_recipe("auto")
     yield {"rule": {"rule": rule.line(), "precision": rule.precision, "threads": rule.threads}}
     shape, labels = (_SIDE_PX, _SIDE_PX, 3), np.arange(_ROWS) % _CLASSES
     pixels = generator(0, "doctor").integers(0, 256, (_ROWS, *shape), dtype=np.uint8)
@@ -302,7 +302,7 @@ def _timed_steps() -> Iterator[dict[str, Any]]:
         for precision in ("float32", "bf16"):
             if time.monotonic() - began_s > LONGEST_TRIALS_S:
                 return
-            machine = choose_machine(str(rule.device), precision, threads)
+            machine = compute_config(str(rule.device), precision, threads)
             parts = build(recipe, shape, len(data.names), machine)
             batches = PairedBatches(
                 data,

@@ -15,7 +15,7 @@ from gan_augment.config import FitOptions
 from gan_augment.data.images.reader import ReadImages
 from gan_augment.data.tables.reader import ReadTable
 from gan_augment.data.topup_plan import choose_classes, explain_rare
-from gan_augment.devices import Machine
+from gan_augment.devices import ComputeConfig
 from gan_augment.errors import DivergedError, ModelFileError, UsageError
 from gan_augment.progress import Progress, Silent
 from gan_augment.recipes import Recipe
@@ -53,7 +53,7 @@ class FitPlan:
     topped_up: tuple[str, ...]
     why: str
     recipe: Recipe
-    machine: Machine
+    machine: ComputeConfig
     options: FitOptions
 
     @property
@@ -194,7 +194,7 @@ def _train(
     if not resume:
         _write_settings(plan, options.steps)
 
-    def begin(steps: int, machine: Machine) -> None:
+    def begin(steps: int, machine: ComputeConfig) -> None:
         """Settings and the tail of the history, which a refused resume must not have touched."""
         newest = store.latest() if resume else None
         history.begin(newest.step if newest else 0)

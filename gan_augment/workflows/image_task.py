@@ -16,7 +16,7 @@ from gan_augment.data.contract import LabelledImages
 from gan_augment.data.images.contact_sheet import contact_sheet, real_above_synthetic
 from gan_augment.data.images.png_folder import png_bytes
 from gan_augment.data.images.reader import ReadImages, data_sha256
-from gan_augment.devices import Machine, choose_machine
+from gan_augment.devices import ComputeConfig, compute_config
 from gan_augment.errors import TooFewAcceptedError
 from gan_augment.progress import Progress
 from gan_augment.randomness import generator
@@ -74,9 +74,9 @@ class ImageTask:
         """The recipe, with mirrored images if they are wanted."""
         return with_flips(resolve_recipe(options.recipe), options.flips)
 
-    def machine(self, options: FitOptions) -> Machine:
+    def machine(self, options: FitOptions) -> ComputeConfig:
         """As the options and this machine allow."""
-        return choose_machine(options.device, options.precision, options.threads)
+        return compute_config(options.device, options.precision, options.threads)
 
     def length(self, recipe: Recipe) -> str:
         """The recipe's own steps."""
@@ -130,7 +130,7 @@ class ImageFit:
         checkpoints: CheckpointStore,
         resume: bool,
         force: bool,
-        on_steps: Callable[[int, Machine], None],
+        on_steps: Callable[[int, ComputeConfig], None],
         progress: Progress,
         stop: StopFlag,
     ) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 from gan_augment.config import FitOptions
 from gan_augment.data.topup_plan import choose_classes
-from gan_augment.devices import Machine
+from gan_augment.devices import ComputeConfig
 from gan_augment.errors import OutputExistsError, ResumeMismatchError, UsageError
 from gan_augment.recipes import DataKind, Recipe, resolve_recipe
 from gan_augment.settings import read_toml, to_toml
@@ -88,7 +88,7 @@ def remove_earlier_run(run: Path) -> None:
 
 
 def write_settings(
-    run: Path, source: str, options: FitOptions, recipe: Recipe, machine: Machine
+    run: Path, source: str, options: FitOptions, recipe: Recipe, machine: ComputeConfig
 ) -> None:
     """config.toml, what repeats and resumes the run, and environment.json, where it ran.
 

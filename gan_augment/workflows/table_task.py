@@ -14,7 +14,7 @@ from gan_augment.data.tables.cells import table_sha256
 from gan_augment.data.tables.export import FileFormat
 from gan_augment.data.tables.reader import ReadTable
 from gan_augment.data.tables.schema import TableSchema
-from gan_augment.devices import Machine, choose_machine
+from gan_augment.devices import ComputeConfig, compute_config
 from gan_augment.progress import Progress
 from gan_augment.recipes import DataKind, Recipe, resolve_recipe
 from gan_augment.storage import load_bundle, write_file
@@ -75,12 +75,12 @@ class TableTask:
         """The recipe; the first to be tried for "auto"."""
         return resolve_recipe(options.recipe, "table")
 
-    def machine(self, options: FitOptions) -> Machine:
+    def machine(self, options: FitOptions) -> ComputeConfig:
         """float32 and one thread, unless the options say otherwise: small networks are faster."""
         if options.precision != "auto" or options.threads is not None:
             precision = "float32" if options.precision == "auto" else options.precision
-            return choose_machine(options.device, precision, options.threads or 1)
-        machine = choose_machine(options.device, "float32", 1)
+            return compute_config(options.device, precision, options.threads or 1)
+        machine = compute_config(options.device, "float32", 1)
         where, _, _ = machine.reason.partition(";")
         why = f"{where}; float32 and one thread, since the networks of a table are small"
         return replace(machine, reason=why)
@@ -132,7 +132,7 @@ class TableFit:
         checkpoints: CheckpointStore,
         resume: bool,
         force: bool,
-        on_steps: Callable[[int, Machine], None],
+        on_steps: Callable[[int, ComputeConfig], None],
         progress: Progress,
         stop: StopFlag,
     ) -> None:

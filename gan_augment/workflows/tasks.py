@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from gan_augment.config import FitOptions
 from gan_augment.data.images.reader import ReadImages
 from gan_augment.data.tables.reader import ReadTable
-from gan_augment.devices import Machine
+from gan_augment.devices import ComputeConfig
 from gan_augment.progress import Progress
 from gan_augment.recipes import DataKind, Recipe
 from gan_augment.synthesizers.model_file import ScoreRecord
@@ -101,7 +101,7 @@ class Task(Protocol):
     def recipe(self, options: FitOptions) -> Recipe:
         """The recipe that the options ask for."""
 
-    def machine(self, options: FitOptions) -> Machine:
+    def machine(self, options: FitOptions) -> ComputeConfig:
         """What trains."""
 
     def length(self, recipe: Recipe) -> str:
@@ -129,7 +129,7 @@ class Fit(Protocol):
         checkpoints: CheckpointStore,
         resume: bool,
         force: bool,
-        on_steps: Callable[[int, Machine], None],
+        on_steps: Callable[[int, ComputeConfig], None],
         progress: Progress,
         stop: StopFlag,
     ) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from gan_augment.devices import choose_machine
+from gan_augment.devices import compute_config
 from gan_augment.networks.geometry import Geometry
 from gan_augment.networks.images import (
     AnchoredGenerator,
@@ -97,7 +97,7 @@ def test_a_weight_of_one_is_the_row_itself_and_a_difference_moves_it():
 
 
 def test_first_weights_are_a_function_of_the_seed_and_leave_the_global_generator_alone():
-    parts = build(Recipe(), (8, 8, 1), 2, choose_machine("cpu", "float32", 1))
+    parts = build(Recipe(), (8, 8, 1), 2, compute_config("cpu", "float32", 1))
     before = torch.random.get_rng_state()
     one, two, other = parts.new_networks(3), parts.new_networks(3), parts.new_networks(4)
     assert torch.equal(before, torch.random.get_rng_state())

@@ -13,7 +13,7 @@ from gan_augment.data.tables.anchors import anchor_rows
 from gan_augment.data.tables.columns import plain
 from gan_augment.data.tables.encoding import fit_encoding
 from gan_augment.data.tables.inference import infer_schema
-from gan_augment.devices import choose_machine
+from gan_augment.devices import compute_config
 from gan_augment.networks.inputs import GeneratorInput, RowAnchors
 from gan_augment.networks.layers import initialise
 from gan_augment.networks.tables import (
@@ -237,14 +237,14 @@ def step_zero(frame: pd.DataFrame, labels: np.ndarray, draws: int, own: slice = 
     anchors = anchor_rows(
         rows, labels, 5, choices=encoding.choices, vectors=encoding.vectors, vote=True
     )
-    machine = choose_machine("cpu", "float32", 1)
-    parts = build_table(smote_recipe(), layout_of(encoding), 2, machine, anchors)
+    compute = compute_config("cpu", "float32", 1)
+    parts = build_table(smote_recipe(), layout_of(encoding), 2, compute, anchors)
     generator, _ = parts.new_networks(0)
     rng = np.random.default_rng(1)
     index, which = rng.choice(np.arange(len(rows))[own], draws), rng.integers(0, 5, draws)
     position = rng.random(draws, dtype=np.float32)
     drawn = tuple(torch.from_numpy(part) for part in (index, which, position))
-    between = AnchorTensors.of(anchors, machine.device).between(*drawn)
+    between = AnchorTensors.of(anchors, compute.device).between(*drawn)
     z = torch.from_numpy(rng.standard_normal((draws, 16), dtype=np.float32))
     inputs = GeneratorInput(z, torch.from_numpy(labels[index]), between)
     with torch.inference_mode():

@@ -9,7 +9,7 @@ from torch import nn
 
 from gan_augment.classifiers.small_cnn import train_classifier
 from gan_augment.data.pixels import to_network
-from gan_augment.devices import choose_machine
+from gan_augment.devices import compute_config
 from gan_augment.networks.geometry import Geometry
 from gan_augment.recipes import GeneratorSettings
 from gan_augment.synthesizers.scorer import ImageScorer, _weights
@@ -40,7 +40,7 @@ def data(make_images):
 
 @pytest.fixture(scope="module")
 def scorer(data) -> ImageScorer:
-    machine = choose_machine("cpu", "float32", 1)
+    compute = compute_config("cpu", "float32", 1)
     return ImageScorer(
         data,
         TRAIN,
@@ -48,7 +48,7 @@ def scorer(data) -> ImageScorer:
         topped_up=["bad"],
         classifier=train_classifier(data.take(TRAIN), steps=60, seed=0),
         geometry=Geometry.of((8, 8, 1)),
-        machine=machine,
+        compute=compute,
         generator=GeneratorSettings(code=4),
         seed=0,
     )

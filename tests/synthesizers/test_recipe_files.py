@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from gan_augment import ImageGAN
-from gan_augment.devices import choose_machine
+from gan_augment.devices import compute_config
 from gan_augment.errors import UsageError
 from gan_augment.losses.adversarial import LOSSES
 from gan_augment.recipes import Recipe, resolve_recipe
@@ -82,7 +82,7 @@ def test_every_recipe_of_the_docs_can_be_built(tmp_path):
     assert len(shown) == 3
     for recipe in shown:
         settings = resolve_recipe(recipe_file(tmp_path, recipe))
-        parts = build(settings, (32, 32, 3), 2, choose_machine("cpu", "float32", 1))
+        parts = build(settings, (32, 32, 3), 2, compute_config("cpu", "float32", 1))
         assert parts.recipe == settings
 
 

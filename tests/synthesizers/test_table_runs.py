@@ -10,7 +10,7 @@ from pandas.testing import assert_frame_equal
 from gan_augment import TabularGAN
 from gan_augment.classifiers.downstream import Usefulness
 from gan_augment.data.contract import LabelledTable
-from gan_augment.devices import choose_machine
+from gan_augment.devices import compute_config
 from gan_augment.errors import DivergedError, ResumeMismatchError
 from gan_augment.recipes import RECIPES, Recipe
 from gan_augment.synthesizers import trials as trials
@@ -304,8 +304,8 @@ def test_bf16_trains_and_samples(recipe, small_table, fit_table):
 
 @pytest.mark.parametrize("recipe", ["anchored", "free"])
 def test_a_generator_whose_rows_are_all_alike_is_not_kept(recipe, small_table):
-    read, machine = small_table({"many": 60, "few": 12}), choose_machine("cpu", "float32", 1)
-    table = encoded_table(read.table, read.schema, machine, 0)
+    read, compute = small_table({"many": 60, "few": 12}), compute_config("cpu", "float32", 1)
+    table = encoded_table(read.table, read.schema, compute, 0)
     settings = RECIPES["table"][recipe]
     run, anchors = new_run(table, settings, 3, 0, stop=StopFlag())
     sampler = RowSampler.of(run.state.average, anchors, table, settings.generator)

@@ -11,7 +11,7 @@ from torch import nn
 
 from gan_augment.data.batches import PairedBatches
 from gan_augment.data.contract import LabelledImages
-from gan_augment.devices import choose_machine
+from gan_augment.devices import compute_config
 from gan_augment.networks.geometry import Geometry
 from gan_augment.recipes import DiscriminatorSettings, GeneratorSettings, Recipe
 from gan_augment.training.build import build
@@ -56,14 +56,14 @@ def toy_run(toy_data: LabelledImages) -> Callable[..., Run]:
 
     def make(steps: int = 10, seed: int = 0, precision: str = "float32", **changes) -> Run:
         recipe = Recipe.model_validate({**TINY, **changes})
-        machine = choose_machine("cpu", precision, 1)
-        parts = build(recipe, toy_data.image_shape, len(toy_data.names), machine)
+        compute = compute_config("cpu", precision, 1)
+        parts = build(recipe, toy_data.image_shape, len(toy_data.names), compute)
         batches = PairedBatches(
             toy_data,
             size=recipe.batch,
             power=recipe.label_power,
             padded=Geometry.of(toy_data.image_shape).padded,
-            device=machine.device,
+            device=compute.device,
         )
         state = new_state(parts, seed)
         return Run(parts, batches, state, steps, scorer=Counting())

@@ -15,7 +15,7 @@ from gan_augment.data.tables.anchors import AnchorRows, anchor_rows
 from gan_augment.data.tables.columns import plain
 from gan_augment.data.tables.encoding import TableEncoding, fit_encoding
 from gan_augment.data.tables.inference import infer_schema
-from gan_augment.devices import choose_machine
+from gan_augment.devices import compute_config
 from gan_augment.networks.tables import RowDiscriminator
 from gan_augment.recipes import RECIPES, DiscriminatorSettings, GeneratorSettings, Recipe
 from gan_augment.training import step as steps
@@ -78,8 +78,8 @@ def toy_run(kind: str = "anchored", count: int = 10, seed: int = 0, **changes) -
         "batch": 16,
     }
     recipe = Recipe.model_validate({**recipe.model_dump(), **small, **changes})
-    machine = choose_machine("cpu", "float32", 1)
-    parts = build_table(recipe, layout_of(encoding), 2, machine, anchors)
+    compute = compute_config("cpu", "float32", 1)
+    parts = build_table(recipe, layout_of(encoding), 2, compute, anchors)
     batches = RowBatches(
         torch.from_numpy(anchors.rows),
         anchors.labels,
