@@ -20,12 +20,13 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from gan_augment.config import EvaluationOptions, FitOptions, TopUp
+    from gan_augment.config import FitOptions, TopUp
     from gan_augment.data.contract import LabelledImages, LabelledTable
     from gan_augment.data.images.reader import read_images
     from gan_augment.data.tables.reader import read_frame, read_table
     from gan_augment.errors import DataError, GanAugmentError, UsageError
     from gan_augment.evaluation.amount import Amount
+    from gan_augment.evaluation.options import EvaluationOptions
     from gan_augment.sklearn_api import AugmentedClassifier, GANAugmenter, Pipeline, make_pipeline
     from gan_augment.sklearn_api.evaluating import evaluate
     from gan_augment.synthesizers.baselines import Repeats, Smote
@@ -38,7 +39,7 @@ _HOMES = {
     "AugmentedClassifier": "gan_augment.sklearn_api",
     "AugmentedDataset": "gan_augment.torch_api",
     "DataError": "gan_augment.errors",
-    "EvaluationOptions": "gan_augment.config",
+    "EvaluationOptions": "gan_augment.evaluation.options",
     "FitOptions": "gan_augment.config",
     "GANAugmenter": "gan_augment.sklearn_api",
     "GanAugmentError": "gan_augment.errors",

@@ -1,4 +1,4 @@
-"""What a command may be told, as frozen models: how to fit, to evaluate, to top up.
+"""What a command may be told, as frozen models: how to fit and to top up.
 
 Names and numbers only: nothing here builds a network or reads data.
 """
@@ -27,7 +27,7 @@ class FitOptions(Frozen):
     """
 
     target: str | None = None
-    columns: dict[str, str] = Field(default_factory=dict)
+    columns: dict[str | int, str] = Field(default_factory=dict)
     classes: str | tuple[str, ...] = "rare"
     recipe: str | Recipe = "auto"
     steps: int | None = Field(default=None, ge=1)
@@ -47,35 +47,6 @@ class FitOptions(Frozen):
     def data_kind(self) -> DataKind:
         """Whether the data is a table or images."""
         return "image" if self.target is None else "table"
-
-
-class EvaluationOptions(Frozen):
-    """What an evaluation may be told. None means: decided from the data, and said in the plan.
-
-    fit: how DATA is read, which classes are topped up, and how every generator is trained; its
-    steps and its budget are those of one fit. learner: a name, or "path.py:name". samplers:
-    over-samplers of one's own, and extractor: features, as "path.py:name". budget_s: seconds of all
-    of it. group, time: columns of a table that are no features. The rest is
-    `evaluation.options.Options`'.
-    """
-
-    fit: FitOptions = FitOptions()
-    learner: str | None = None
-    metric: str = "balanced_accuracy"
-    delta: float = Field(default=0.01, ge=0, lt=1)
-    folds: int | None = Field(default=None, ge=2)
-    repeats: int | None = Field(default=None, ge=1)
-    arms: str = "default"
-    samplers: tuple[str, ...] = ()
-    budget_s: float | None = Field(default=None, gt=0)
-    updates: int | None = Field(default=None, ge=1)
-    group: str | None = None
-    time: str | None = None
-    gap: int = Field(default=0, ge=0)
-    group_duplicates: bool = False
-    diagnostics: bool = True
-    extractor: str | None = None
-    n_jobs: int | None = None
 
 
 class TopUp(Frozen):

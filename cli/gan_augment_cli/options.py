@@ -13,7 +13,7 @@ from gan_augment.errors import UsageError, did_you_mean
 from gan_augment_cli import values
 
 if TYPE_CHECKING:
-    from gan_augment.config import EvaluationOptions, FitOptions, TopUp
+    from gan_augment.config import FitOptions, TopUp
 
 COMMANDS = ("augment", "fit", "sample", "evaluate", "inspect", "demo")
 DEFAULT_BUDGET = "5m"
@@ -174,35 +174,14 @@ def fit_options(ctx: typer.Context) -> FitOptions:
     from gan_augment.config import FitOptions, seconds
 
     given = ctx.params
-    chosen = _fit_settings(ctx)
+    chosen = fit_settings(ctx)
     budget = given["budget"] or (None if given["target"] is not None else DEFAULT_BUDGET)
     if given["steps"] is None and budget is not None:
         chosen["budget_s"] = read(budget, seconds, "--budget")
     return FitOptions.checked(chosen, "options")
 
 
-def evaluation_options(ctx: typer.Context) -> EvaluationOptions:
-    """The settings of an evaluation from the options of the command.
-
-    `--budget` is for all of it, `--gan-budget` for one fit of the generator; `--steps` silences
-    the latter.
-    """
-    from gan_augment.config import EvaluationOptions, FitOptions, seconds
-
-    given = ctx.params
-    fit = _fit_settings(ctx)
-    if given["steps"] is None and given["gan_budget"] is not None:
-        fit["budget_s"] = read(given["gan_budget"], seconds, "--gan-budget")
-    own = set(EvaluationOptions.model_fields) - {"fit", "samplers", "budget_s"}
-    chosen = {name: given[name] for name in own if given[name] is not None}
-    chosen["fit"] = FitOptions.checked(fit, "options")
-    chosen["samplers"] = values.names(given["sampler"] or "")
-    if given["budget"] is not None:
-        chosen["budget_s"] = read(given["budget"], seconds, "--budget")
-    return EvaluationOptions.checked(chosen, "options")
-
-
-def _fit_settings(ctx: typer.Context) -> dict[str, Any]:
+def fit_settings(ctx: typer.Context) -> dict[str, Any]:
     """What of a fit's settings the command's options say, but for the budget."""
     from gan_augment.config import FitOptions
 

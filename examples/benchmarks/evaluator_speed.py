@@ -32,9 +32,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from gan_augment.config import FitOptions
 from gan_augment.data.contract import LabelledTable
 from gan_augment.data.tables.reader import read_frame
-from gan_augment.evaluation.options import Options
+from gan_augment.evaluation.options import EvaluationOptions
 from gan_augment.evaluation.start import evaluate
 
 ROWS, RARE = 5000, 250
@@ -68,13 +69,12 @@ def one(asked: argparse.Namespace) -> dict[str, float]:
     """Seconds of one evaluation: wall time, until its plan was there, what the journal tells."""
     table, rare = TABLES[asked.one]()
     planned_s: list[float] = []
-    options = Options(
+    options = EvaluationOptions(
         diagnostics=False,
         learner="boosting",
-        classes=(rare,),
+        fit=FitOptions(classes=(rare,), steps=asked.steps),
         folds=asked.folds,
         repeats=asked.repeats,
-        steps=asked.steps,
         n_jobs=asked.jobs,
     )
     with tempfile.TemporaryDirectory() as folder:

@@ -38,13 +38,14 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 from gan_augment import LabelledTable
+from gan_augment.config import FitOptions
 from gan_augment.errors import LeakError
-from gan_augment.evaluation.fits import read_figure
+from gan_augment.evaluation.arm_results import ArmResult
 from gan_augment.evaluation.journal import Journal
-from gan_augment.evaluation.options import CHEAP_ARMS, Options
-from gan_augment.evaluation.plan import without_repeats
+from gan_augment.evaluation.options import CHEAP_ARMS, EvaluationOptions
+from gan_augment.evaluation.schedule import run
 from gan_augment.evaluation.sections import build_result
-from gan_augment.evaluation.start import evaluate, prepare, run, smallest_difference
+from gan_augment.evaluation.start import evaluate, prepare, smallest_difference
 from gan_augment.progress import Silent
 
 FEATURES, SHIFT, COMMON = 6, 0.62, 5
@@ -145,13 +146,13 @@ def table(seed: Sequence[int], rare: int) -> LabelledTable:
     return LabelledTable(frame, labels[order], ids, class_names=("common", "rare"))
 
 
-def options(kind: str, share: float, **more: Any) -> Options:
+def options(kind: str, share: float, seed: int = 0, **more: Any) -> EvaluationOptions:
     """As a user would ask, with one amount, and without the curves, which no verdict needs."""
-    return Options(
+    return EvaluationOptions(
         diagnostics=False,
         learner=make_pipeline(Planted(share)),
         generator=PlantedGenerator(kind),
-        classes=("rare",),
+        fit=FitOptions(classes=("rare",), seed=seed),
         to=(1.0,),
         curves=False,
         delta=DELTA,
@@ -160,13 +161,13 @@ def options(kind: str, share: float, **more: Any) -> Options:
     )
 
 
-def judged(data: LabelledTable, asked: Options) -> dict[str, dict[str, Any]]:
+def judged(data: LabelledTable, asked: EvaluationOptions) -> dict[str, dict[str, Any]]:
     """What the evaluator says of 5 x 3 folds, and of the first 5 alone, by design."""
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         setup, journal = prepare(data, asked).setup, Journal()
         run(setup, journal, Path(folder), 1, Silent())
-    once = replace(setup, protocol=without_repeats(setup.protocol, 1))
+    once = replace(setup, protocol=setup.protocol.with_repeats(1))
     return {"5x3": _facts(build_result(setup, journal)), "5x1": _facts(build_result(once, journal))}
 
 
@@ -195,8 +196,8 @@ def true_gain(share: float, rare: int, draws: int, jobs: int) -> tuple[float, fl
             run(setup, journal, Path(folder), 1, Silent())
         figures = {"none": [], "gan@1": []}
         for line in journal.lines():
-            found = read_figure(line["test"], setup.metric, "tuned", setup.evaluated, [1])
-            figures[line["candidate"]].append(found)
+            arm = ArmResult.of(setup, [line])
+            figures[line["candidate"]] += arm.values(setup.options.metric, "tuned").values()
         return float(np.mean(figures["gan@1"]) - np.mean(figures["none"]))
 
     found = Parallel(n_jobs=jobs)(delayed(one)(draw) for draw in range(draws))

@@ -26,7 +26,8 @@ from images_protocol import read
 
 import gan_augment
 from gan_augment import LabelledImages, read_table
-from gan_augment.evaluation.options import Options
+from gan_augment.config import FitOptions
+from gan_augment.evaluation.options import EvaluationOptions
 from gan_augment.evaluation.result import result_bytes
 from gan_augment.evaluation.start import evaluate
 from gan_augment.storage import write_file
@@ -82,7 +83,9 @@ def evaluated(name: str, data: Path, work: Path, n_jobs: int) -> Any:
     more["resume"] = (work / name / "journal.jsonl").is_file()
     if name in IMAGES:
         images, rare = images_of(name, data)
-        options = Options(classes=rare, budget_s=IMAGE_BUDGET_S, n_jobs=n_jobs)
+        options = EvaluationOptions(
+            fit=FitOptions(classes=rare), budget_s=IMAGE_BUDGET_S, n_jobs=n_jobs
+        )
         return evaluate(images, options, out=work / name, resume=more["resume"], progress=Told())
     index = json.loads((data / "tabular" / "index.json").read_text())
     entry = next(e for e in index if e["name"] == name)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Generic, Literal
 
 import numpy as np
@@ -138,6 +139,24 @@ def plan_for(
     return plan_topup(data.counts, wanted, held, kind)
 
 
+def rows_of(
+    plan: TopUpPlan,
+    part: Data,
+    synthesizer: Callable[[], Synthesizer[Data]],
+    seed: int,
+    schema: TableSchema | None,
+) -> Added[Data] | None:
+    """The rows that a plan adds to a training part; None where there are none.
+
+    synthesizer: called only where a row is added. Raises DataError and whatever it raises.
+    """
+    if not plan.added:
+        return None
+    with warnings.catch_warnings():  # of classes filled with repeats: a part is no result
+        warnings.simplefilter("ignore", UserWarning)
+        return added_rows(part, plan, synthesizer(), seed, schema=schema)
+
+
 def score_amounts(
     data: Data,
     judge: Judge[Data],
@@ -162,28 +181,33 @@ def score_amounts(
         for amount in LADDER
         if amount == NOTHING or (amount.source in makers and adds(amount, data, classes, top_up))
     ]
-    dealt = judging_folds(data.labels, data.groups, folds=folds, seed=seed)
+    fold_of_row = judging_folds(data.labels, data.groups, folds=folds, seed=seed)
     left_out: dict[str, str] = {}
-    found: dict[str, dict[Amount, list[float]]] = {}
+    values: dict[str, dict[Amount, list[float]]] = {}
     for fold in range(folds):
-        seen, held = np.flatnonzero(dealt != fold), np.flatnonzero(dealt == fold)
+        seen, held = np.flatnonzero(fold_of_row != fold), np.flatnonzero(fold_of_row == fold)
         if not len(held):
             continue
-        part = data.take(seen)
-        topped_up = _Fold(part, makers, derived_seed(seed, "amount", fold), left_out)
+        part: Data = data.take(seen)
+        fold_seed: int = derived_seed(seed, "amount", fold)
+        fitted: dict[str, Synthesizer[Data]] = {}
         for amount in (rung for rung in rungs if rung.source not in left_out):
-            added = topped_up.added(amount, plan_for(amount, part, classes, top_up), schema)
-            if amount.source in left_out:
+            plan = plan_for(amount, part, classes, top_up)
+            synthesizer = partial(_fitted, fitted, makers, amount.source, part, fold_seed)
+            try:
+                added = rows_of(plan, part, synthesizer, fold_seed, schema)
+            except (DataError, DivergedError) as error:
+                left_out[amount.source] = str(error)
                 continue
             for figure, value in judge(Trial(fold, amount, seen, added, held)).items():
-                found.setdefault(figure, {}).setdefault(amount, []).append(value)
+                values.setdefault(figure, {}).setdefault(amount, []).append(value)
     figures = {
         figure: {
-            amount: np.array(values)
-            for amount, values in by_amount.items()
+            amount: np.array(of_folds)
+            for amount, of_folds in by_amount.items()
             if amount.source not in left_out
         }
-        for figure, by_amount in found.items()
+        for figure, by_amount in values.items()
     }
     return AmountScores(figures, left_out)
 
@@ -276,33 +300,17 @@ def adds(amount: Amount, data: Data, classes: Sequence[str], top_up: TopUp | Non
     return plan_for(amount, data, classes, top_up).added > 0
 
 
-class _Fold(Generic[Data]):
-    """The rows of one fold topped up: synthesizers are fitted on first use, failures recorded."""
-
-    def __init__(
-        self, part: Data, makers: Mapping[str, Maker[Data]], seed: int, left_out: dict[str, str]
-    ) -> None:
-        self._part: Data = part
-        self._makers: Mapping[str, Maker[Data]] = makers
-        self._seed, self._left_out = seed, left_out
-        self._fitted: dict[str, Synthesizer[Data]] = {}
-
-    def added(
-        self, amount: Amount, plan: TopUpPlan, schema: TableSchema | None
-    ) -> Added[Data] | None:
-        """The rows of a plan; None where there are none, and where the source is left out."""
-        source = amount.source
-        if source == "none" or not plan.added:
-            return None
-        try:
-            if source not in self._fitted:
-                self._fitted[source] = self._makers[source](self._part, self._seed)
-            with warnings.catch_warnings():  # of classes filled with repeats: a fold is no result
-                warnings.simplefilter("ignore", UserWarning)
-                return added_rows(self._part, plan, self._fitted[source], self._seed, schema=schema)
-        except (DataError, DivergedError) as error:
-            self._left_out[source] = str(error)
-            return None
+def _fitted(
+    fitted: dict[str, Synthesizer[Data]],
+    makers: Mapping[str, Maker[Data]],
+    source: str,
+    part: Data,
+    seed: int,
+) -> Synthesizer[Data]:
+    """A synthesizer of one fold, fitted on first use."""
+    if source not in fitted:
+        fitted[source] = makers[source](part, seed)
+    return fitted[source]
 
 
 def _pooled_error(differences: Sequence[NDArray[np.float64]]) -> float:

@@ -1,170 +1,87 @@
-"""What the arms of a finished evaluation got right, read off its journal. No verdict."""
+"""What the arms of an evaluation got right, read once from the lines of its journal. No verdict."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Generic, Literal
+from typing import Any, Generic, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gan_augment.evaluation.amount import NOTHING, Amount, AmountScores, choose_amount
-from gan_augment.evaluation.arms import FIXED, SOURCE_OF_ARM, Candidate, amounts_of_arm
+from gan_augment.evaluation.arms import FIXED, NONE, SOURCE_OF_ARM, Candidate, amounts_of_arm
 from gan_augment.evaluation.figures import OF_RANKS, Counts, figures_of
-from gan_augment.evaluation.journal import Journal, Line
+from gan_augment.evaluation.journal import Journal, Line, unpack_labels
 from gan_augment.evaluation.plan import Setup
 from gan_augment.evaluation.protocol import Split
 from gan_augment.evaluation.statistics import Contrast, contrast, one_flip
 from gan_augment.synthesizers.base import Data
 
-
-@dataclass(frozen=True)
-class ArmSplit:
-    """An arm in one split: the journal's line of the candidate that stands for it.
-
-    amount: the chosen one as text, None for arms that choose none. reason: of that choice.
-    """
-
-    split: Split
-    line: Line
-    amount: str | None
-    reason: str | None
-
-
-@dataclass(frozen=True)
-class Arm:
-    """An arm in every split; `missing` says why there is none, and then `splits` is empty."""
-
-    name: str
-    splits: tuple[ArmSplit, ...]
-    missing: str | None = None
-
-
-def read_arm(setup: Setup[Data], journal: Journal, name: str) -> Arm:
-    """The arm in every split. A candidate that failed in one split is none of it anywhere."""
-    tried = [c for c in setup.candidates if _why_failed(setup, journal, c) is None]
-    if name in SOURCE_OF_ARM or name == "auto":
-        among = amounts_of_arm(name, tried)
-        if not among or (name == "auto" and len(among) == 1):
-            return Arm(name, (), _first_failure(setup, journal, name))
-        return Arm(name, tuple(_chosen(setup, journal, s, name, among) for s in _splits(setup)))
-    key = FIXED.get(name, f"sampler:{name}")
-    candidate = next((c for c in setup.candidates if c.key == key), None)
-    if candidate is None:
-        return Arm(name, (), f"the learner {setup.learner.name} knows no class weights")
-    failed = _why_failed(setup, journal, candidate)
-    if failed is not None:
-        return Arm(name, (), failed)
-    lines = [(split, line_of(journal, split, candidate)) for split in _splits(setup)]
-    return Arm(name, tuple(ArmSplit(split, line, None, None) for split, line in lines if line))
-
-
-def chosen_amount(setup: Setup[Data], journal: Journal, split: Split, name: str) -> Amount | None:
-    """The amount that an arm chose in a split; None where all of them failed there."""
-    tried = [c for c in setup.candidates if _why_failed(setup, journal, c) is None]
-    among = amounts_of_arm(name, tried)
-    return _choice(setup, journal, split, name, among)[0] if among else None
-
-
-def line_of(journal: Journal, split: Split, candidate: Candidate) -> Line | None:
-    """A cell's line of the journal."""
-    return journal.get(("cell", split.repeat, split.fold, candidate.key))
-
-
-def _splits(setup: Setup[Data]) -> tuple[Split, ...]:
-    return setup.protocol.splits
-
-
-def _chosen(
-    setup: Setup[Data], journal: Journal, split: Split, name: str, among: dict[Amount, Candidate]
-) -> ArmSplit:
-    amount, reason = _choice(setup, journal, split, name, among)
-    line = line_of(journal, split, among[amount])
-    assert line is not None, "an arm is read before its cells are there"
-    return ArmSplit(split, line, str(amount), reason)
-
-
-def _choice(
-    setup: Setup[Data], journal: Journal, split: Split, name: str, among: dict[Amount, Candidate]
-) -> tuple[Amount, str]:
-    """By the inner folds. An arm's default is the most rows of its own source; auto's is nothing.
-
-    With a tuned decision nothing is hard to beat, and auto is to do no harm: in the trials with
-    rows of the wrong class (examples/benchmarks/evaluator_trials.py, "auto_worse") a GAN as its
-    default lost more than delta too often.
-    """
-    default = NOTHING if name == "auto" else max(among, key=lambda amount: amount.to)
-    figures = {}
-    for amount, candidate in among.items():
-        line = line_of(journal, split, candidate)
-        assert line is not None, "an arm is read before its cells are there"
-        figures[amount] = np.array([np.nan if v is None else v for v in line["inner"]])
-    choice = choose_amount(AmountScores({setup.metric: figures}, {}), setup.metric, default)
-    if choice.amount not in among:  # the inner folds could not be judged
-        return default, f"{default}: {choice.reason}"
-    return choice.amount, choice.reason
-
-
-def _why_failed(setup: Setup[Data], journal: Journal, candidate: Candidate) -> str | None:
-    """The first reason why a candidate could not be made in some split."""
-    for split in _splits(setup):
-        line = line_of(journal, split, candidate)
-        if line is not None and line["error"] is not None:
-            return str(line["error"])
-    return None
-
-
-def _first_failure(setup: Setup[Data], journal: Journal, name: str) -> str:
-    for candidate in amounts_of_arm(name, setup.candidates).values():
-        why = _why_failed(setup, journal, candidate)
-        if why is not None:
-            return why
-    return "no amount of it adds a row to this data"
-
-
 Column = Literal["default", "tuned"]
-Values = dict[tuple[int, int], float]
+Place = tuple[int, int]
+Values = dict[Place, float]
 """A figure by (repeat, fold); splits that have none are absent."""
 
 
 @dataclass(frozen=True, eq=False)
-class Reading:
-    """The lines of one arm or candidate, a split each. evaluated, rare: labels of classes.
+class ArmResult:
+    """What the fits of one arm or candidate got right, one in each of J splits.
 
-    rare: those that are topped up and can be judged.
+    places: (repeat, fold) of each. confusions: int64 (J, K, K) of each decision; where nothing was
+    tuned, the default ones. called: what the test rows were called, as text, by decision.
+    average_precision: float64 (J, K), NaN where there is none. calibration: before and after
+    correcting the class shares, None without probabilities. rows: of the training sets, by class
+    and origin. copies: exact ones, None where nothing was generated. amounts: the chosen ones as
+    text, None of an arm that chooses none. evaluated: the labels of the macro metrics; rare: those
+    that are topped up and can be judged.
     """
 
-    lines: tuple[Line, ...]
+    places: tuple[Place, ...]
+    confusions: Mapping[Column, Counts]
+    called: tuple[Mapping[Column, str], ...]
+    average_precision: NDArray[np.float64]
+    calibration: tuple[Mapping[str, Any] | None, ...]
+    rows: tuple[Mapping[str, Mapping[str, int]], ...]
+    copies: tuple[Mapping[str, int] | None, ...]
+    amounts: tuple[str, ...] | None
     evaluated: tuple[int, ...]
     rare: tuple[int, ...]
 
-    @cached_property
-    def places(self) -> tuple[tuple[int, int], ...]:
-        """(repeat, fold) of every line."""
-        return tuple((line["repeat"], line["fold"]) for line in self.lines)
-
-    @cached_property
-    def confusions(self) -> dict[Column, Counts]:
-        """int64 (J, K, K) of each column; where nothing was tuned, the default ones."""
-        default = [line["test"]["confusion"]["default"] for line in self.lines]
-        tuned = [line["test"]["confusion"]["tuned"] for line in self.lines]
-        tuned = [one or other for one, other in zip(tuned, default, strict=True)]
-        return {
-            "default": np.asarray(default, dtype=np.int64),
-            "tuned": np.asarray(tuned, dtype=np.int64),
-        }
+    @classmethod
+    def of(
+        cls, setup: Setup[Any], lines: Sequence[Line], amounts: tuple[str, ...] | None = None
+    ) -> Self:
+        """From the lines of the arm's cells, in the order of the splits."""
+        tests = [line["test"] for line in lines]
+        default = [test["confusion"]["default"] for test in tests]
+        tuned = [test["confusion"]["tuned"] or test["confusion"]["default"] for test in tests]
+        called = [line["called"] for line in lines]
+        return cls(
+            places=tuple((line["repeat"], line["fold"]) for line in lines),
+            confusions={
+                "default": np.asarray(default, dtype=np.int64),
+                "tuned": np.asarray(tuned, dtype=np.int64),
+            },
+            called=tuple(
+                {"default": one["default"], "tuned": one["tuned"] or one["default"]}
+                for one in called
+            ),
+            average_precision=np.array([t["average_precision"] for t in tests], dtype=np.float64),
+            calibration=tuple(test["calibration"] for test in tests),
+            rows=tuple(line["rows"] for line in lines),
+            copies=tuple(line["copies"] for line in lines),
+            amounts=amounts,
+            evaluated=setup.evaluated,
+            rare=setup.judged_rare,
+        )
 
     def values(self, metric: str, column: Column) -> Values:
         """A metric of every split. Average precision is the mean over the rare classes."""
         if metric in OF_RANKS:
-            found = [
-                [line["test"]["average_precision"][label] for label in self.rare]
-                for line in self.lines
-            ]
-            known = [[value for value in values if value is not None] for values in found]
-            return self._placed([np.mean(values) if values else np.nan for values in known])
+            known = [row[np.isfinite(row)] for row in self.average_precision[:, list(self.rare)]]
+            return self._placed([row.mean() if len(row) else np.nan for row in known])
         return self._placed(figures_of(metric, self.confusions[column], self.evaluated))
 
     def recalls(self, label: int, column: Column) -> Values:
@@ -173,13 +90,20 @@ class Reading:
 
     def log_losses(self) -> Values:
         """After correcting the class shares, in nats."""
-        told = [line["test"]["calibration"] for line in self.lines]
-        return self._placed([np.nan if one is None else one["after"]["log_loss"] for one in told])
+        return self._placed(
+            np.nan if one is None else one["after"]["log_loss"] for one in self.calibration
+        )
 
     def first(self, column: Column) -> Counts:
         """int64 (k, K, K): the confusions of the first repeat's splits."""
         own = [at for at, (repeat, _) in enumerate(self.places) if repeat == 0]
         return self.confusions[column][own]
+
+    def labels_called(self, splits: Iterable[Split], column: Column) -> NDArray[np.int64]:
+        """int64: what the test rows of these splits are called, one split after the other."""
+        by_place = dict(zip(self.places, self.called, strict=True))
+        called = [by_place[(split.repeat, split.fold)][column] for split in splits]
+        return np.concatenate([unpack_labels(text) for text in called])
 
     def _placed(self, values: Iterable[Any]) -> Values:
         pairs = zip(self.places, values, strict=True)
@@ -187,39 +111,38 @@ class Reading:
 
 
 @dataclass(frozen=True, eq=False)
-class Readings(Generic[Data]):
-    """All arms of an evaluation. arms: {name: arm}, also those that are missing.
+class ArmResults(Generic[Data]):
+    """All arms of an evaluation. arms: the ones that could be judged; missing: {arm: why not}.
 
     column: the decision that was declared: tuned, or default where nothing can be tuned.
     """
 
     setup: Setup[Data]
     journal: Journal
-    arms: Mapping[str, Arm]
-    of: Mapping[str, Reading]
+    arms: Mapping[str, ArmResult]
+    missing: Mapping[str, str]
     column: Column
 
     @property
-    def none(self) -> Reading:
+    def none(self) -> ArmResult:
         """The arm that everything is compared with."""
-        return self.of["none"]
+        return self.arms["none"]
 
     @cached_property
     def smallest(self) -> int:
         """The label of the rare class with the fewest independent rows."""
         units, names = self.setup.protocol.units, self.setup.data.names
-        return min(rare_labels(self.setup), key=lambda label: (units[names[label]], label))
+        return min(self.setup.judged_rare, key=lambda label: (units[names[label]], label))
 
-    def candidate(self, candidate: Candidate) -> Reading | None:
+    def candidate(self, candidate: Candidate) -> ArmResult | None:
         """A candidate in every split; None where it failed in one, or was not tried in all."""
-        found = [line_of(self.journal, split, candidate) for split in self.setup.protocol.splits]
-        lines = [line for line in found if line is not None and line["error"] is None]
-        if len(lines) < len(found):
-            return None
-        return Reading(tuple(lines), self.setup.evaluated, rare_labels(self.setup))
+        splits = self.setup.protocol.splits
+        lines = [line_of(self.journal, split, candidate) for split in splits]
+        known = [line for line in lines if line is not None and line["error"] is None]
+        return None if len(known) < len(lines) else ArmResult.of(self.setup, known)
 
     def difference(
-        self, one: Reading, other: Reading, metric: str, column: Column
+        self, one: ArmResult, other: ArmResult, metric: str, column: Column
     ) -> Contrast | None:
         """One minus the other by a metric; None where no split has both.
 
@@ -230,7 +153,11 @@ class Readings(Generic[Data]):
         least = one_flip(list(self.none.first(column)), metric, judged, self.smallest)
         return self.paired(one.values(metric, column), other.values(metric, column), least)
 
-    def recall_difference(self, one: Reading, label: int, column: Column) -> Contrast | None:
+    def primary(self, one: ArmResult, other: ArmResult) -> Contrast | None:
+        """One minus the other by what was declared."""
+        return self.difference(one, other, self.setup.options.metric, self.column)
+
+    def recall_difference(self, one: ArmResult, label: int, column: Column) -> Contrast | None:
         """Of the recall of one class, against none; its own row is what may flip."""
         confusions = list(self.none.first(column))
         least = one_flip(confusions, "balanced_accuracy", [label], label)
@@ -242,29 +169,101 @@ class Readings(Generic[Data]):
         return contrast(both, self.setup.protocol.shared, least) if both else None
 
 
-def read_all(setup: Setup[Data], journal: Journal) -> Readings[Data]:
+def read_results(setup: Setup[Data], journal: Journal) -> ArmResults[Data]:
     """Every arm of a journal that lacks nothing."""
-    arms = {name: read_arm(setup, journal, name) for name in setup.arms}
-    labels = setup.evaluated, rare_labels(setup)
-    readings = {
-        name: Reading(tuple(one.line for one in arm.splits), *labels)
-        for name, arm in arms.items()
-        if arm.missing is None
+    arms, missing = {}, {}
+    for name in setup.arms:
+        arm = _read_arm(setup, journal, name)
+        if isinstance(arm, str):
+            missing[name] = arm
+        else:
+            arms[name] = arm
+    tuned = any(
+        line["test"]["confusion"]["tuned"]
+        for line in (line_of(journal, split, NONE) for split in setup.protocol.splits)
+        if line is not None
+    )
+    return ArmResults(setup, journal, arms, missing, "tuned" if tuned else "default")
+
+
+def chosen_amount(setup: Setup[Data], journal: Journal, split: Split, name: str) -> Amount | None:
+    """The amount that an arm chose in a split; None where all of them failed."""
+    among = amounts_of_arm(name, _never_failed(setup, journal))
+    return _choice(setup, journal, split, name, among) if among else None
+
+
+def line_of(journal: Journal, split: Split, candidate: Candidate) -> Line | None:
+    """A cell's line of the journal."""
+    return journal.get(("cell", split.repeat, split.fold, candidate.key))
+
+
+def _read_arm(setup: Setup[Data], journal: Journal, name: str) -> ArmResult | str:
+    """The arm in every split, or why it is missing.
+
+    A candidate that failed in one split stands for the arm in none.
+    """
+    splits = setup.protocol.splits
+    if name in SOURCE_OF_ARM or name == "auto":
+        among = amounts_of_arm(name, _never_failed(setup, journal))
+        if not among or (name == "auto" and len(among) == 1):
+            return _first_failure(setup, journal, name)
+        chosen = [_choice(setup, journal, split, name, among) for split in splits]
+        lines = [
+            _line(journal, split, among[amount])
+            for split, amount in zip(splits, chosen, strict=True)
+        ]
+        return ArmResult.of(setup, lines, tuple(str(amount) for amount in chosen))
+    key = FIXED.get(name, f"sampler:{name}")
+    candidate = next((c for c in setup.candidates if c.key == key), None)
+    if candidate is None:
+        return f"the learner {setup.learner.name} knows no class weights"
+    failure = _failure(setup, journal, candidate)
+    if failure is not None:
+        return failure
+    return ArmResult.of(setup, [_line(journal, split, candidate) for split in splits])
+
+
+def _choice(
+    setup: Setup[Data], journal: Journal, split: Split, name: str, among: dict[Amount, Candidate]
+) -> Amount:
+    """By the inner folds. An arm's default is the most rows of its own source; auto's is nothing.
+
+    With a tuned decision nothing is hard to beat, and auto is to do no harm: in the trials with
+    rows of the wrong class (examples/benchmarks/evaluator_trials.py, "auto_worse") a GAN as its
+    default lost more than delta too often.
+    """
+    default = NOTHING if name == "auto" else max(among, key=lambda amount: amount.to)
+    metric = setup.options.metric
+    figures = {
+        amount: np.array(_line(journal, split, candidate)["inner"], dtype=np.float64)
+        for amount, candidate in among.items()
     }
-    tuned = any(line["test"]["confusion"]["tuned"] for line in readings["none"].lines)
-    return Readings(setup, journal, arms, readings, "tuned" if tuned else "default")
+    choice = choose_amount(AmountScores({metric: figures}, {}), metric, default)
+    return choice.amount if choice.amount in among else default  # inner folds may be unjudgeable
 
 
-def rare_labels(setup: Setup[Data]) -> tuple[int, ...]:
-    """Labels of the topped-up classes that can be judged."""
-    return tuple(setup.data.names.index(name) for name in setup.judged_rare)
+def _line(journal: Journal, split: Split, candidate: Candidate) -> Line:
+    line = line_of(journal, split, candidate)
+    assert line is not None, "an arm is read before its cells are there"
+    return line
 
 
-def first_repeat(setup: Setup[Data]) -> tuple[Split, ...]:
-    """The splits in which every row is tested once at most."""
-    return tuple(split for split in setup.protocol.splits if split.repeat == 0)
+def _never_failed(setup: Setup[Data], journal: Journal) -> list[Candidate]:
+    return [c for c in setup.candidates if _failure(setup, journal, c) is None]
 
 
-def judged_rows(splits: Sequence[Split]) -> NDArray[np.int64]:
-    """int64: the test rows of the splits, one split after the other."""
-    return np.concatenate([split.test for split in splits])
+def _failure(setup: Setup[Data], journal: Journal, candidate: Candidate) -> str | None:
+    """The first reason why a candidate could not be made in some split."""
+    for split in setup.protocol.splits:
+        line = line_of(journal, split, candidate)
+        if line is not None and line["error"] is not None:
+            return str(line["error"])
+    return None
+
+
+def _first_failure(setup: Setup[Data], journal: Journal, name: str) -> str:
+    for candidate in amounts_of_arm(name, setup.candidates).values():
+        why = _failure(setup, journal, candidate)
+        if why is not None:
+            return why
+    return "no amount of it adds a row to this data"

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import inspect
-import sys
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
@@ -18,7 +16,7 @@ from gan_augment.data.tables.columns import Plain, plain
 from gan_augment.data.tables.schema import TableSchema
 from gan_augment.errors import DataError, GanAugmentError, UsageError
 from gan_augment.evaluation.decisions import Scores
-from gan_augment.evaluation.user_code import OwnCode
+from gan_augment.evaluation.user_code import UserCode
 from gan_augment.randomness import derived_seed
 
 MOST_LEVELS = 64
@@ -129,7 +127,7 @@ EXPECTED = (
 class Estimators:
     """Fresh copies of the classifier that a user means.
 
-    given: an estimator, a class or function that makes one, or `OwnCode` that names any of these.
+    given: an estimator, a class or function that makes one, or `UserCode` that names any of these.
     """
 
     given: Any
@@ -163,12 +161,12 @@ class Weighing:
 
 def loaded(given: Any) -> Any:
     """What was given, or what the named file holds."""
-    return given.load() if isinstance(given, OwnCode) else given
+    return given.load() if isinstance(given, UserCode) else given
 
 
 def name_of(given: Any, example: Any) -> str:
     """What people call it: the file and name, or the class."""
-    return str(given) if isinstance(given, OwnCode) else _shown(example)
+    return str(given) if isinstance(given, UserCode) else _shown(example)
 
 
 def weighing_of(estimator: Any) -> Weighing | None:
@@ -227,7 +225,7 @@ class EstimatorLearner:
         given = self.estimators.given
         params = described_params(self.estimators.new(0))
         found = {"name": self.name, "params": params, "updates": None}
-        return found | ({"sha256": given.sha256} if isinstance(given, OwnCode) else {})
+        return found | ({"sha256": given.sha256} if isinstance(given, UserCode) else {})
 
 
 def balances(estimator: Any) -> bool:
@@ -366,15 +364,9 @@ def failed(name: str, what: str, error: Exception) -> GanAugmentError:
 
 def one_thread() -> Any:
     """A context in which BLAS and OpenMP use one thread: bytes depend on no machine."""
-    return _thread_pools(len(sys.modules)).limit(limits=1)
+    from threadpoolctl import threadpool_limits
 
-
-@lru_cache(maxsize=1)
-def _thread_pools(modules: int) -> Any:
-    """Found anew when modules were imported since: a search takes 2 ms, a limit 15 us."""
-    from threadpoolctl import ThreadpoolController
-
-    return ThreadpoolController()
+    return threadpool_limits(limits=1)
 
 
 def _made(given: Any, seed: int) -> Any:

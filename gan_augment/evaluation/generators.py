@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import hashlib
 import math
 import time
@@ -22,7 +21,7 @@ from gan_augment.evaluation.journal import Line
 from gan_augment.evaluation.leaks import check_unfitted
 from gan_augment.evaluation.plan import OUTER, Setup, TrainTestPart, unfitted_twin
 from gan_augment.evaluation.protocol import Split
-from gan_augment.evaluation.user_code import OwnGenerator
+from gan_augment.evaluation.user_code import UserGenerator
 from gan_augment.randomness import generator
 from gan_augment.synthesizers import load_model
 from gan_augment.synthesizers.base import Data, Synthesizer
@@ -141,7 +140,7 @@ def generator_for(
     if hasattr(plug_in, "random_state"):
         plug_in.random_state = setup.seed_of("generator", split, name)
     plug_in.fit(part)
-    return OwnGenerator(plug_in, part)
+    return UserGenerator(plug_in, part)
 
 
 def seen(ids: Iterable[str]) -> dict[str, Any]:
@@ -154,13 +153,7 @@ def _kept(split: Split, level: str, source: str, folder: Path) -> Any:
     model = folder / MODELS / f"r{split.repeat}-f{split.fold}-{source}-{level}"
     if not model.is_dir():
         raise DataError("its generator could not be fitted on this part")
-    return _loaded(str(model), model.stat().st_mtime_ns)
-
-
-@functools.lru_cache(maxsize=4)
-def _loaded(path: str, written_ns: int) -> Any:
-    """A kept model; several cells of a split ask for the same ones."""
-    return load_model(Path(path), device="auto", threads=1)
+    return load_model(model, device="auto", threads=1)
 
 
 def _twin(

@@ -32,7 +32,7 @@ from gan_augment.evaluation.estimators import (
     takes_rows_as_they_are,
     weighing_of,
 )
-from gan_augment.evaluation.user_code import OwnCode
+from gan_augment.evaluation.user_code import UserCode
 from gan_augment.randomness import derived_seed, preserve_global_generators, seed_global_generators
 from gan_augment.synthesizers.base import Data
 
@@ -227,10 +227,10 @@ def table_learner_of(given: Any, data: LabelledTable, overrides: Overrides | Non
     )
 
 
-def own_or_unknown(given: str, names: tuple[str, ...]) -> OwnCode:
+def own_or_unknown(given: str, names: tuple[str, ...]) -> UserCode:
     """What "path.py:name" names. Raises UsageError for every other word."""
     if ".py:" in given:
-        return OwnCode.of(given)
+        return UserCode.of(given)
     raise UsageError(
         f"there is no learner {given!r}; expected {', '.join(names)}, or path.py:name of your own."
         f"{did_you_mean(given, names)}"
@@ -290,7 +290,7 @@ class NetworkLearner:
 
     name: str
     updates: int
-    train: TrainingFunction | OwnCode | None = None
+    train: TrainingFunction | UserCode | None = None
 
     weighs = True
     balances = False
@@ -306,7 +306,7 @@ class NetworkLearner:
         if self.train is None:
             params = {"network": "SmallCNN", "augmentation": "default_pipeline"}
         found = {"name": self.name, "params": params, "updates": self.updates}
-        return found | ({"sha256": self.train.sha256} if isinstance(self.train, OwnCode) else {})
+        return found | ({"sha256": self.train.sha256} if isinstance(self.train, UserCode) else {})
 
     def fit(self, training: Training[Any], seed: int) -> FittedNetwork:
         """Train on the rows; see `learners.Learner`."""
@@ -415,7 +415,7 @@ def image_learner_of(given: Any, updates: int | None) -> Learner:
     source = own_or_unknown(given, (IMAGE_DEFAULT,)) if isinstance(given, str) else given
     meant = loaded(source)
     if _trains(meant):
-        name = str(source) if isinstance(source, OwnCode) else _name(meant)
+        name = str(source) if isinstance(source, UserCode) else _name(meant)
         return NetworkLearner(name, updates or UPDATES, source)
     estimators = Estimators(source)
     example = estimators.new(0)

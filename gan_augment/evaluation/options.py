@@ -1,138 +1,191 @@
-"""What an evaluation may be told: `Options`. Nothing is computed here."""
+"""What an evaluation is asked: `EvaluationOptions`, which both doors build. Nothing is computed."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
-from numpy.typing import NDArray
+from pydantic import ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
-from gan_augment.config import TopUp
-from gan_augment.data.tables.schema import Overrides
+from gan_augment.config import FitOptions, TopUp
 from gan_augment.errors import UsageError, did_you_mean
 from gan_augment.evaluation.amount import TO
 from gan_augment.evaluation.figures import METRICS
+from gan_augment.evaluation.user_code import UserCode, UserSampler
+from gan_augment.settings import Frozen
 
 CHEAP_ARMS = ("class_weight", "oversample", "smote")
 DEFAULT_ARMS = ("none", *CHEAP_ARMS, "gan", "auto")
 EXTRA_ARMS = ("gan_parity", "permuted", "plain")
 """Of `arms="all"`: parity without a choice, a GAN fitted on permuted labels, and for images no help
 without classical augmentation."""
-IMAGE_BUDGET_S = 1800.0
+ARMS = (*DEFAULT_ARMS, *EXTRA_ARMS)
 
 
-@dataclass(frozen=True)
-class Options:
+class EvaluationOptions(Frozen):
     """How to evaluate. None means: decided from the data, and said in the plan.
 
-    learner: what `evaluation.learners.learner_of` takes. generator: an ImageGAN or a TabularGAN
-    whose settings are used, or anything else with `fit(data)` and `sample(counts, random_state)`,
-    unfitted, deep-copied for every fit; its attribute `random_state` is set where it has one, and
-    `sample` gives exactly {class: n} rows, class by class, as data like that of `fit`. Whatever it
-    raises ends the arms that need it, not the evaluation. samplers: {name: over-sampler with
-    fit_resample(X, y)}, arms of one's own, cloned for every fit.
-    classes: to top up. to: the fractions of the majority's count that are tried. metric: the
-    primary figure. delta: the smallest difference worth having, in the metric's unit (0..1).
-    arms: "default", "all", or names. curves: whether the share of generated rows and of real rows
-    are varied too. batch: rows that a learner scores at a time; no figure depends on it. steps: of
-    every generator fit; gan_budget_s: seconds of one, turned into steps once; budget_s: seconds
-    of the whole. updates: of the small CNN. times: (N,) sortable, for forward chaining with `gap`
-    rows left out between training and test. diagnostics: whether generated rows are looked at
-    beside real ones, apart from the verdict. extractor: features to look through, a torch module or
-    a function of rows (`diagnosis.spaces.own_space`).
+    Parameters
+    ----------
+    fit
+        How data is read, which classes are topped up, and how every generator is trained: its
+        `steps` and `budget_s` are those of one fit.
+    learner
+        What `learners.learner_of` takes: a name, "path.py:name", a classifier, a function.
+    generator
+        An ImageGAN or a TabularGAN whose settings are used, or anything else with `fit(data)` and
+        `sample(counts, random_state)`, unfitted, deep-copied for every fit. Its `random_state` is
+        set where it has one; `sample` gives exactly {class: n} rows, class by class, as data like
+        that of `fit`. Whatever it raises ends the arms that need it, not the evaluation.
+    samplers
+        {name: over-sampler with fit_resample(X, y)}, arms of one's own, cloned for every fit; or
+        texts "path.py:name".
+    top_up
+        The share of generated rows and the companions; its `to` does not count.
+    to
+        The fractions of the majority's count that are tried.
+    metric, delta
+        The primary figure, and the smallest difference worth having in its unit (0..1).
+    arms
+        "default", "all", or names.
+    curves
+        Whether the share of generated rows and of real rows are varied too.
+    batch
+        Rows that a learner scores at a time; no figure depends on it.
+    budget_s
+        Seconds of the whole evaluation.
+    updates
+        Optimiser updates of the small CNN or of a training function.
+    group, time
+        The name of a table's column, which is no feature then, or a value for every row (N,). Rows
+        of a group stay on one side; with a time, training rows come before test rows, `gap` rows
+        between them left out.
+    diagnostics, extractor
+        Whether generated rows are looked at beside real ones, and through which features: a torch
+        module or a function of rows, or "path.py:name" of one.
+    n_jobs
+        Processes; None is joblib's setting.
     """
 
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    fit: FitOptions = FitOptions()
     learner: Any = None
     generator: Any = None
-    samplers: Mapping[str, Any] = field(default_factory=dict)
-    classes: str | Sequence[str] = "rare"
-    top_up: TopUp = field(default_factory=TopUp)
+    samplers: dict[str, Any] = Field(default_factory=dict)
+    top_up: TopUp = TopUp()
     to: tuple[float, ...] = TO
-    metric: str = "balanced_accuracy"
-    delta: float = 0.01
-    folds: int | None = None
-    repeats: int | None = None
-    arms: str | Sequence[str] = "default"
+    metric: str = METRICS[0]
+    delta: float = Field(default=0.01, ge=0, lt=1)
+    folds: int | None = Field(default=None, ge=2)
+    repeats: int | None = Field(default=None, ge=1)
+    arms: str | tuple[str, ...] = "default"
     curves: bool = True
-    batch: int = 4096
-    steps: int | None = None
-    budget_s: float | None = None
-    gan_budget_s: float | None = None
-    updates: int | None = None
-    times: NDArray[Any] | None = None
-    gap: int = 0
+    batch: int = Field(default=4096, ge=1)
+    budget_s: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    updates: int | None = Field(default=None, ge=1)
+    group: Any = None
+    time: Any = None
+    gap: int = Field(default=0, ge=0)
     group_duplicates: bool = False
-    overrides: Overrides = field(default_factory=Overrides)
-    seed: int = 0
-    n_jobs: int | None = None
     diagnostics: bool = True
     extractor: Any = None
+    n_jobs: int | None = None
 
-    def asked_arms(self) -> tuple[str, ...]:
-        """Names of the arms, samplers last; `none` and `gan` always. Raises UsageError."""
-        if self.arms == "default":
-            named: Sequence[str] = DEFAULT_ARMS
-        elif self.arms == "all":
-            named = (*DEFAULT_ARMS, *EXTRA_ARMS)
+    @property
+    def arm_names(self) -> tuple[str, ...]:
+        """Names of the arms, samplers last; `none` and `gan` always."""
+        named: Sequence[str]
+        if self.arms in ("default", "all"):
+            named = DEFAULT_ARMS if self.arms == "default" else ARMS
         else:
             named = self.arms.split(",") if isinstance(self.arms, str) else self.arms
-            named = [str(name).strip() for name in named]
-        known = (*DEFAULT_ARMS, *EXTRA_ARMS)
+            named = [name.strip() for name in named]
         for name in named:
-            if name not in known and name not in self.samplers:
+            if name not in ARMS and name not in self.samplers:
                 raise UsageError(
                     f"there is no arm {name!r}; expected 'default', 'all', or some of "
-                    f"{', '.join(known)}.{did_you_mean(name, known)}"
+                    f"{', '.join(ARMS)}.{did_you_mean(name, ARMS)}"
                 )
-        ordered = [name for name in known if name in named or name in ("none", "gan")]
+        ordered = [name for name in ARMS if name in named or name in ("none", "gan")]
         return (*ordered, *self.samplers)
 
-    def check(self) -> None:
-        """Raise UsageError for numbers that no evaluation can use."""
-        least_of = {"folds": 2, "repeats": 1, "steps": 1, "updates": 1, "batch": 1}
-        for name, least in least_of.items():
-            value = getattr(self, name)
-            if value is not None and (int(value) != value or value < least):
-                raise UsageError(f"{name}={value!r}; expected a whole number of {least} or more")
-        for name in ("budget_s", "gan_budget_s"):
-            value = getattr(self, name)
-            if value is not None and not 0 < value < float("inf"):
-                raise UsageError(f"{name}={value!r}; expected seconds above 0")
-        if self.n_jobs == 0:
-            raise UsageError("n_jobs=0; expected a number of processes, or -1 for all cores")
-        if not 0 <= self.delta < 1:
-            raise UsageError(
-                f"delta={self.delta!r}; expected the smallest difference worth having, 0 or more "
-                "and below 1: 0.01 is one percentage point"
+    @field_validator("samplers", mode="before")
+    @classmethod
+    def _by_name(cls, samplers: Any) -> Any:
+        """Over-samplers by their names, those of files loaded once to see that they are there."""
+        if samplers is None or isinstance(samplers, Mapping):
+            return dict(samplers or {})
+        if not isinstance(samplers, list | tuple):
+            raise ValueError("expected {name: over-sampler}")
+        by_name: dict[str, UserSampler] = {}
+        for text in samplers:
+            sampler = UserSampler(UserCode.of(text))
+            sampler.new()
+            if sampler.code.name in by_name:
+                raise ValueError(
+                    f"two samplers are called {sampler.code.name!r}; an arm is called as its "
+                    "sampler is, so give one of them another name in its file"
+                )
+            by_name[sampler.code.name] = sampler
+        return by_name
+
+    @field_validator("samplers")
+    @classmethod
+    def _can_resample(cls, samplers: dict[str, Any]) -> dict[str, Any]:
+        for name, sampler in samplers.items():
+            if name in ARMS:
+                raise ValueError(f"a sampler is called {name!r} as an arm of ours is; rename it")
+            lacking = [m for m in ("fit_resample", "get_params") if not hasattr(sampler, m)]
+            if isinstance(sampler, type) or lacking:
+                raise ValueError(
+                    f"the sampler {name!r} is {sampler!r}; expected an object with "
+                    "fit_resample(X, y) and get_params(), by which it is copied for every fit, "
+                    "such as imblearn.over_sampling.ADASYN()"
+                )
+        return samplers
+
+    @field_validator("extractor", mode="before")
+    @classmethod
+    def _from_file(cls, extractor: Any) -> Any:
+        return UserCode.of(extractor) if isinstance(extractor, str) else extractor
+
+    @field_validator("metric")
+    @classmethod
+    def _known(cls, metric: str) -> str:
+        if metric not in METRICS:
+            raise ValueError(
+                f"expected one of {', '.join(METRICS)}.{did_you_mean(metric, METRICS)}"
             )
-        if not self.to or not all(0 < to <= 1 for to in self.to):
-            raise UsageError(f"to={self.to!r}; expected fractions in (0, 1], such as (0.25, 1.0)")
-        if self.gap < 0 or (self.gap and self.times is None):
-            raise UsageError(
-                f"gap={self.gap!r}; expected 0 rows or more, and a time by which rows are ordered "
-                "(--time COLUMN, time=)"
-            )
+        return metric
+
+    @field_validator("to")
+    @classmethod
+    def _fractions(cls, to: tuple[float, ...]) -> tuple[float, ...]:
+        if not to or not all(0 < one <= 1 for one in to):
+            raise ValueError("expected fractions in (0, 1], such as (0.25, 1.0)")
+        return to
+
+    @field_validator("n_jobs")
+    @classmethod
+    def _processes(cls, n_jobs: int | None) -> int | None:
+        if n_jobs == 0:
+            raise ValueError("expected a number of processes, or -1 for all cores")
+        return n_jobs
+
+    @field_validator("gap")
+    @classmethod
+    def _in_time(cls, gap: int, info: ValidationInfo) -> int:
+        if gap and info.data.get("time") is None:
+            raise ValueError("expected a time too, to order rows by (--time COLUMN, time=)")
+        return gap
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
         if self.extractor is not None and not self.diagnostics:
-            raise UsageError(
+            raise ValueError(
                 "an extractor is what diagnostics look through, and these are left out; leave out "
                 "the extractor (--extractor), or keep the diagnostics (no --no-diagnostics)"
             )
-        self._check_names()
-
-    def _check_names(self) -> None:
-        if self.metric not in METRICS:
-            raise UsageError(
-                f"there is no metric {self.metric!r}; expected one of {', '.join(METRICS)}."
-                f"{did_you_mean(self.metric, METRICS)}"
-            )
-        for name, sampler in self.samplers.items():
-            if name in (*DEFAULT_ARMS, *EXTRA_ARMS):
-                raise UsageError(f"a sampler is called {name!r} as an arm of ours is; rename it")
-            lacking = [m for m in ("fit_resample", "get_params") if not hasattr(sampler, m)]
-            if isinstance(sampler, type) or lacking:
-                raise UsageError(
-                    f"the sampler {name!r} is {sampler!r}; expected an object with "
-                    "fit_resample(X, y) and get_params(), by which it is copied for every fit "
-                    "(imblearn.base.BaseSampler has both)"
-                )
+        assert self.arm_names  # raises for an unknown one
+        return self

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -63,6 +63,11 @@ class Protocol:
             for rows in (split.train, split.test):
                 total.update(np.ascontiguousarray(rows.astype("<i8")).tobytes() + b"\0")
         return total.hexdigest()
+
+    def with_repeats(self, repeats: int) -> Protocol:
+        """The protocol with its first repeats alone."""
+        splits = tuple(split for split in self.splits if split.repeat < repeats)
+        return replace(self, repeats=repeats, splits=splits)
 
 
 def plan_protocol(

@@ -1,4 +1,8 @@
-"""Generators, samplers and files that a user brings: loaded, checked, and fingerprinted."""
+"""Generators, samplers and files that a user brings: loaded, checked, and fingerprinted.
+
+Of code in files nothing is loaded that was not named as `path.py:name`; what travels between
+processes is the path.
+"""
 
 from __future__ import annotations
 
@@ -20,9 +24,11 @@ from gan_augment.errors import DataError, UsageError, did_you_mean
 from gan_augment.evaluation.leaks import check_unfitted
 from gan_augment.synthesizers.base import Data
 
+_WITHOUT_EFFECT = ("threads", "callbacks", "n_jobs", "verbose")
+
 
 @dataclass(frozen=True)
-class OwnCode:
+class UserCode:
     """`name` in the file at `path`; every process that needs it runs the file once.
 
     sha256: of the file when it was named, in hexadecimal.
@@ -33,7 +39,7 @@ class OwnCode:
     sha256: str
 
     @classmethod
-    def of(cls, text: str) -> OwnCode:
+    def of(cls, text: str) -> UserCode:
         """From "path.py:name". Raises UsageError where there is no such file."""
         path_text, _, name = text.rpartition(":")
         path = Path(path_text).resolve()
@@ -59,54 +65,50 @@ class OwnCode:
         return getattr(module, self.name)
 
     def _module(self) -> ModuleType:
-        which = hashlib.sha256(f"{self.path}\0{self.sha256}".encode()).hexdigest()
-        called = f"gan_augment_own_{which[:16]}"
-        if called in sys.modules:
-            return sys.modules[called]
+        key = hashlib.sha256(f"{self.path}\0{self.sha256}".encode()).hexdigest()
+        module_name = f"gan_augment_own_{key[:16]}"
+        if module_name in sys.modules:
+            return sys.modules[module_name]
         if _sha256(self.path) != self.sha256:
             raise UsageError(f"{self.path} has changed since it was named; begin again")
-        spec = importlib.util.spec_from_file_location(called, self.path)
+        spec = importlib.util.spec_from_file_location(module_name, self.path)
         if spec is None or spec.loader is None:
             raise UsageError(f"{str(self.path)!r} is no Python file; expected path.py:name")
         module = importlib.util.module_from_spec(spec)
-        sys.modules[called] = module  # its dataclasses and pickles look themselves up there
-        beside = str(self.path.parent)
-        sys.path.insert(0, beside)
+        sys.modules[module_name] = module  # its dataclasses and pickles look themselves up there
+        folder = str(self.path.parent)
+        sys.path.insert(0, folder)
         try:
             spec.loader.exec_module(module)
         except Exception as error:
-            del sys.modules[called]
+            del sys.modules[module_name]
             raise UsageError(
                 f"{self.path.name} fails when it is loaded: {type(error).__name__}: {error}"
             ) from error
         finally:
-            sys.path.remove(beside)
+            sys.path.remove(folder)
         return module
 
 
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-class OwnSampler(BaseEstimator):  # type: ignore[misc]
+class UserSampler(BaseEstimator):  # type: ignore[misc]
     """What `code` names: an over-sampler, a class of one, or a function that makes one.
 
-    random_state: passed on to a sampler that takes one.
+    Every process that needs it loads it. random_state: passed on to a sampler that takes one.
     """
 
-    def __init__(self, code: OwnCode, random_state: int | None = None) -> None:
+    def __init__(self, code: UserCode, random_state: int | None = None) -> None:
         self.code = code
         self.random_state = random_state
 
     def fit_resample(self, x: Any, y: Any) -> tuple[Any, Any]:
-        """As of the sampler itself, which is made anew. Raises what it raises."""
-        sampler = self.made()
+        """Resample with a new copy of the sampler. Raises what it raises."""
+        sampler = self.new()
         if "random_state" in sampler.get_params():
             sampler.set_params(random_state=self.random_state)
-        found: tuple[Any, Any] = sampler.fit_resample(x, y)
-        return found
+        resampled: tuple[Any, Any] = sampler.fit_resample(x, y)
+        return resampled
 
-    def made(self) -> Any:
+    def new(self) -> Any:
         """An unfitted sampler. Raises UsageError where the name leads to none."""
         named = self.code.load()
         instance = hasattr(named, "fit_resample") and not isinstance(named, type)
@@ -122,28 +124,19 @@ class OwnSampler(BaseEstimator):  # type: ignore[misc]
         return clone(sampler)
 
 
-def check_generator(given: Any) -> None:
-    """Raise UsageError for what is no generator, LeakError for one that is fitted already."""
-    lacking = [name for name in ("fit", "sample") if not callable(getattr(given, name, None))]
-    if isinstance(given, type) or lacking:
-        raise UsageError(
-            f"the generator is {given!r}; expected ImageGAN(), TabularGAN(), or an object with "
-            "fit(data) and sample(counts, random_state)"
-        )
-    check_unfitted(given)
+class UserGenerator(Generic[Data]):
+    """A fitted generator of the user's as the protocol's synthesizer; its samples are checked.
 
-
-class OwnGenerator(Generic[Data]):
-    """A fitted one as the synthesizer that the rest of the library knows; what it gives is checked.
-
-    classes_: its own {name: training rows}, or where it tells none those of `part`, which it saw.
+    classes_: its own {name: training rows}, or where it has none those of `part`, which it saw.
     """
 
     def __init__(self, plug_in: Any, part: Data) -> None:
         self._plug_in: Any = plug_in
         self._part: Data = part
-        told = getattr(plug_in, "classes_", None)
-        self.classes_: dict[str, int] = dict(told) if isinstance(told, Mapping) else part.counts
+        classes = getattr(plug_in, "classes_", None)
+        self.classes_: dict[str, int] = (
+            dict(classes) if isinstance(classes, Mapping) else part.counts
+        )
 
     def fit(self, data: Data) -> Self:
         """Fit it anew."""
@@ -152,26 +145,68 @@ class OwnGenerator(Generic[Data]):
 
     def sample(self, counts: Mapping[str, int], random_state: int = 0) -> Data:
         """Exactly `counts` = {class: n} rows in that order. Raises DataError where they are not."""
-        made = self._plug_in.sample(dict(counts), random_state=random_state)
+        samples = self._plug_in.sample(dict(counts), random_state=random_state)
         who, part = type(self._plug_in).__name__, self._part
-        if not isinstance(made, type(part)):
+        if not isinstance(samples, type(part)):
             raise DataError(
-                f"the generator {who} gave {type(made).__name__}; expected {type(part).__name__}, "
-                "as in fit"
+                f"the generator {who} gave {type(samples).__name__}; expected "
+                f"{type(part).__name__}, as in fit"
             )
-        if _shape(made) != _shape(part):
+        if _shape(samples) != _shape(part):
             raise DataError(
-                f"the generator {who} gave rows of {_shape(made)}; expected {_shape(part)}"
+                f"the generator {who} gave rows of {_shape(samples)}; expected {_shape(part)}"
             )
-        wanted = [name for name, n in counts.items() for _ in range(n)]
-        given = np.array(made.names, dtype=object)[made.labels].tolist()
-        if given != wanted:
+        expected = [name for name, n in counts.items() for _ in range(n)]
+        if np.array(samples.names, dtype=object)[samples.labels].tolist() != expected:
             raise DataError(
-                f"the generator {who} was asked for {dict(counts)} and gave {len(given)} rows, "
-                f"{made.counts}; expected exactly these, class by class in this order"
+                f"the generator {who} was asked for {dict(counts)} and gave {len(samples)} rows, "
+                f"{samples.counts}; expected exactly these, class by class in this order"
             )
-        checked: Data = made
+        checked: Data = samples
         return checked
+
+
+def check_generator(plug_in: Any) -> None:
+    """Raise UsageError for what is no generator, LeakError for one that is fitted already."""
+    lacking = [name for name in ("fit", "sample") if not callable(getattr(plug_in, name, None))]
+    if isinstance(plug_in, type) or lacking:
+        raise UsageError(
+            f"the generator is {plug_in!r}; expected ImageGAN(), TabularGAN(), or an object with "
+            "fit(data) and sample(counts, random_state)"
+        )
+    check_unfitted(plug_in)
+
+
+def fingerprint(plug_in: Any) -> dict[str, Any]:
+    """The class and the parameters of a generator or sampler, by which a journal knows it again.
+
+    JSON-ready and the same in every process.
+
+    >>> from imblearn.over_sampling import SMOTE
+    >>> fingerprint(SMOTE(k_neighbors=3))["params"]["k_neighbors"]
+    3
+    """
+    params = (
+        plug_in.get_params() if hasattr(plug_in, "get_params") else getattr(plug_in, "__dict__", {})
+    )
+    shown = {
+        name: _text(value)
+        for name, value in sorted(params.items())
+        if not name.startswith("_") and name not in _WITHOUT_EFFECT
+    }
+    return {"class": type(plug_in).__name__, "params": shown}
+
+
+def _text(value: Any) -> Any:
+    """A parameter; an object that has no text of its own is known by its class."""
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, UserCode):
+        return f"{value} {value.sha256}"
+    text = str(value)
+    if isinstance(value, float):
+        return value if math.isfinite(value) else text
+    return type(value).__name__ if " at 0x" in text else text
 
 
 def _shape(data: LabelledImages | LabelledTable) -> Any:
@@ -179,33 +214,5 @@ def _shape(data: LabelledImages | LabelledTable) -> Any:
     return data.image_shape if isinstance(data, LabelledImages) else list(data.frame.columns)
 
 
-_NO_MATTER = ("threads", "callbacks", "n_jobs", "verbose")
-
-
-def described(plug_in: Any) -> dict[str, Any]:
-    """JSON-ready and the same in every process: its class, and its parameters by name.
-
-    >>> from imblearn.over_sampling import SMOTE
-    >>> described(SMOTE(k_neighbors=3))["params"]["k_neighbors"]
-    3
-    """
-    own = getattr(plug_in, "__dict__", {})
-    params = plug_in.get_params() if hasattr(plug_in, "get_params") else own
-    told = {
-        name: _told(value)
-        for name, value in sorted(params.items())
-        if not name.startswith("_") and name not in _NO_MATTER
-    }
-    return {"class": type(plug_in).__name__, "params": told}
-
-
-def _told(value: Any) -> Any:
-    """A parameter; an object that has no text of its own is known by its class."""
-    if value is None or isinstance(value, bool | int | str):
-        return value
-    if isinstance(value, OwnCode):
-        return f"{value} {value.sha256}"
-    text = str(value)
-    if isinstance(value, float):
-        return value if math.isfinite(value) else text
-    return type(value).__name__ if " at 0x" in text else text
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
 from gan_augment.config import TopUp
 from gan_augment.data.contract import LabelledImages, LabelledTable
-from gan_augment.data.groups import group_codes, join_groups
 from gan_augment.data.images.reader import ReadImages
 from gan_augment.data.tables.inference import column_names
-from gan_augment.data.tables.reader import ReadTable, moments, read_frame, set_aside
+from gan_augment.data.tables.reader import ReadTable, read_frame
 from gan_augment.data.tables.schema import Overrides
 from gan_augment.errors import UsageError
-from gan_augment.evaluation.options import Options
+from gan_augment.evaluation.options import EvaluationOptions
 from gan_augment.sklearn_api.asked import rows_to_add
 from gan_augment.sklearn_api.augmenter import GANAugmenter
 from gan_augment.sklearn_api.given import Given, read_given
@@ -166,54 +164,44 @@ def evaluate(
     >>> found.to_frame().index.tolist()
     ['none', 'oversample', 'gan']
     """
-    read = _read(data, y, augmenter, groups, time)
-    plugged = _plugged(augmenter, read)
-    options = Options(
-        learner=learner,
-        generator=plugged.generator,
-        samplers=_checked_samplers(samplers),
-        classes=plugged.classes if classes is None else _names(classes, read.labels),
-        top_up=plugged.top_up,
-        metric=metric,
-        delta=delta,
-        folds=folds,
-        repeats=repeats,
-        arms=arms,
-        steps=plugged.steps if steps is None and gan_budget is None else steps,
-        budget_s=budget_s(budget),
-        gan_budget_s=plugged.budget_s
-        if steps is None and gan_budget is None
-        else budget_s(gan_budget),
-        updates=updates,
-        times=read.times,
-        gap=gap,
-        group_duplicates=group_duplicates,
-        diagnostics=diagnostics,
-        extractor=extractor,
-        overrides=read.overrides,
-        seed=seed,
-        n_jobs=threads(n_jobs),
+    read, labels, overrides = _labelled(data, y, augmenter)
+    plugged = _plugged(augmenter, read, labels)
+    asked = steps is not None or gan_budget is not None
+    options = EvaluationOptions.checked(
+        {
+            "fit": {
+                "classes": plugged.classes if classes is None else _names(classes, labels),
+                "steps": steps if asked else plugged.steps,
+                "budget_s": budget_s(gan_budget) if asked else plugged.budget_s,
+                "columns": overrides.columns,
+                "seed": seed,
+            },
+            "learner": learner,
+            "generator": plugged.generator,
+            "samplers": samplers,
+            "top_up": plugged.top_up,
+            "metric": metric,
+            "delta": delta,
+            "folds": folds,
+            "repeats": repeats,
+            "arms": arms,
+            "budget_s": budget_s(budget),
+            "updates": updates,
+            "group": groups,
+            "time": time,
+            "gap": gap,
+            "group_duplicates": group_duplicates,
+            "diagnostics": diagnostics,
+            "extractor": extractor,
+            "n_jobs": threads(n_jobs),
+        },
+        "evaluate",
     )
     from gan_augment.evaluation.start import evaluate as run
 
     return run(
-        read.data,
-        options,
-        out=out,
-        resume=resume,
-        overwrite=overwrite,
-        progress=progress or Told(0),
+        read, options, out=out, resume=resume, overwrite=overwrite, progress=progress or Told(0)
     )
-
-
-@dataclass(frozen=True)
-class _Read:
-    """data: what is evaluated. labels: what its classes are called outside. times: (N,)."""
-
-    data: Data
-    labels: LabelForm
-    times: NDArray[Any] | None
-    overrides: Overrides
 
 
 @dataclass(frozen=True)
@@ -225,35 +213,6 @@ class _Plugged:
     top_up: TopUp = field(default_factory=TopUp)
     steps: int | None = None
     budget_s: float | None = None
-
-
-def _read(data: Any, y: Any, augmenter: Any, groups: Any, time: Any) -> _Read:
-    """The data by the contract, with its groups and times. Raises DataError, UsageError."""
-    found, labels, overrides = _labelled(data, y, augmenter)
-    named = {"group": groups, "time": time}
-    columns = {key: name for key, name in named.items() if isinstance(name, str | int)}
-    times = None if time is None or "time" in columns else _times(time, len(found))
-    if columns:
-        if not isinstance(found, LabelledTable):
-            given = next(iter(columns.values()))
-            raise UsageError(
-                f"{given!r} can name a column of a table only; pass one value an image, (N,)"
-            )
-        found, of_column = set_aside(found, **columns)
-        times = of_column if times is None else times
-        gone = {str(name) for name in columns.values()}
-        kept = {name: kind for name, kind in overrides.columns.items() if str(name) not in gone}
-        overrides = Overrides(columns=kept)
-    if groups is not None and "group" not in columns:
-        own = found.groups if isinstance(found, LabelledImages) else None  # the same pictures
-        same = (
-            []
-            if own is None
-            else [np.flatnonzero(own == g).tolist() for g in np.unique(own[own >= 0])]
-        )
-        joined = join_groups(len(found), same, group_codes(groups, len(found)))
-        found = replace(found, groups=joined)
-    return _Read(found, labels, times, overrides)
 
 
 def _labelled(data: Any, y: Any, augmenter: Any) -> tuple[Data, LabelForm, Overrides]:
@@ -298,24 +257,14 @@ def _labelled(data: Any, y: Any, augmenter: Any) -> tuple[Data, LabelForm, Overr
     return given.data, given.labels, overrides
 
 
-def _times(time: ArrayLike, n: int) -> NDArray[np.float64]:
-    """(N,) values that rows can be ordered by. Raises UsageError for another length."""
-    import pandas as pd
-
-    series = pd.Series(np.asarray(time).ravel() if not hasattr(time, "iloc") else time, name="time")
-    if len(series) != n:
-        raise UsageError(f"time has {len(series)} values; expected {n}, one a row")
-    return moments(series)
-
-
-def _plugged(augmenter: Any, read: _Read) -> _Plugged:
+def _plugged(augmenter: Any, data: Data, labels: LabelForm) -> _Plugged:
     """Settings of the augmenter. Raises UsageError for what is none."""
     if augmenter is None:
         return _Plugged()
     if isinstance(augmenter, GANAugmenter):
-        return _of_sampler(augmenter, read)
+        return _of_sampler(augmenter, data, labels)
     if isinstance(augmenter, ImageGAN | TabularGAN):
-        _check_kind(augmenter, read.data)
+        _check_kind(augmenter, data)
         return _Plugged(
             generator=augmenter,
             classes=augmenter.classes,
@@ -333,16 +282,16 @@ def _plugged(augmenter: Any, read: _Read) -> _Plugged:
     return _Plugged(generator=augmenter)
 
 
-def _of_sampler(augmenter: GANAugmenter, read: _Read) -> _Plugged:
+def _of_sampler(augmenter: GANAugmenter, data: Data, labels: LabelForm) -> _Plugged:
     settings = Settings.of(augmenter.get_params(deep=False))
     if settings.synthetic_share == 0:
         raise UsageError(
             "the augmenter's synthetic_share is 0, so nothing is generated and there is nothing to "
             "judge; the arm 'oversample' is what it does"
         )
-    added = rows_to_add(augmenter.sampling_strategy, read.labels, read.data.labels)
-    names = tuple(read.labels.name_of(label) for label, n in added.items() if n)
-    kind = ImageGAN if isinstance(read.data, LabelledImages) else TabularGAN
+    added = rows_to_add(augmenter.sampling_strategy, labels, data.labels)
+    names = tuple(labels.name_of(label) for label, n in added.items() if n)
+    kind = ImageGAN if isinstance(data, LabelledImages) else TabularGAN
     return _Plugged(
         generator=kind(recipe=settings.recipe, classes=names or "rare", device=settings.device),
         classes=names or "rare",
@@ -356,21 +305,6 @@ def _check_kind(gan: ImageGAN | TabularGAN, data: Data) -> None:
     if isinstance(gan, ImageGAN) != isinstance(data, LabelledImages):
         held = "images" if isinstance(data, LabelledImages) else "a table"
         raise UsageError(f"the augmenter is {type(gan).__name__}, and the data is {held}")
-
-
-def _checked_samplers(samplers: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Over-samplers by name. Raises UsageError for what is none."""
-    if samplers is not None and not isinstance(samplers, Mapping):
-        raise UsageError(f"samplers={samplers!r}; expected {{name: over-sampler}}")
-    for name, sampler in (samplers or {}).items():
-        if not isinstance(name, str) or not name:
-            raise UsageError(f"a sampler is called {name!r}; expected a name as text")
-        if isinstance(sampler, type) or not hasattr(sampler, "fit_resample"):
-            raise UsageError(
-                f"the sampler {name!r} is {sampler!r}; expected an object with fit_resample(X, y), "
-                "such as imblearn.over_sampling.ADASYN()"
-            )
-    return dict(samplers or {})
 
 
 def _names(classes: Any, labels: LabelForm) -> str | tuple[str, ...]:

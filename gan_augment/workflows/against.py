@@ -109,10 +109,10 @@ def inspect_against(
         rows = read.table
         same = table_sha256(read.table) == facts.data_sha256
     from gan_augment.evaluation.diagnosis.against import against
-    from gan_augment.evaluation.user_code import OwnCode
+    from gan_augment.evaluation.user_code import UserCode
 
     progress.phase("looking at samples beside real rows")
-    own = None if extractor is None else OwnCode.of(extractor)
+    own = None if extractor is None else UserCode.of(extractor)
     model = load_model(model_folder(Path(run)), threads=1)
     found = against(model, rows, trained_on=same, extractor=own, seed=seed)
     return AgainstReport(str(run), str(data), found)

@@ -38,7 +38,7 @@ def as_the_table_model(options: FitOptions, facts: TableMeta) -> FitOptions:
     ids = {str(column.name): "id" for column in facts.table.columns if column.kind == "id"}
     values = {
         "target": str(target.name),
-        "columns": {**ids, **options.columns},
+        "columns": ids | {str(name): kind for name, kind in options.columns.items()},
         "classes": facts.topped_up if options.classes == "rare" else options.classes,
     }
     return options.model_copy(update=values)

@@ -11,8 +11,23 @@ import pandas as pd
 from gan_augment.data.arrays import from_arrays
 from gan_augment.data.contract import LabelledImages, LabelledTable
 from gan_augment.data.tables.reader import read_frame
+from gan_augment.evaluation.options import EvaluationOptions
 
 COUNTS = {"common": 60, "rare": 16}
+OF_FIT = {"classes": "classes", "steps": "steps", "seed": "seed", "gan_budget_s": "budget_s"}
+
+
+def options(**more: Any) -> EvaluationOptions:
+    """Options of an evaluation, those of its fits among them."""
+    return changed(EvaluationOptions(), **more)
+
+
+def changed(base: EvaluationOptions, **more: Any) -> EvaluationOptions:
+    """Other options with these settings, checked."""
+    fit = {OF_FIT[name]: more.pop(name) for name in list(more) if name in OF_FIT}
+    values = {name: getattr(base, name) for name in EvaluationOptions.model_fields}
+    values["fit"] = base.fit.model_copy(update=fit)
+    return EvaluationOptions.checked({**values, **more}, "test")
 
 
 def table(

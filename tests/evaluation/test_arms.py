@@ -9,20 +9,26 @@ from typing import Any
 import pytest
 
 from gan_augment.evaluation.amount import Amount
-from gan_augment.evaluation.arm_results import chosen_amount, read_arm
+from gan_augment.evaluation.arm_results import ArmResults, chosen_amount, read_results
 from gan_augment.evaluation.journal import Journal
-from gan_augment.evaluation.options import Options
 from gan_augment.evaluation.plan import Setup
 from gan_augment.evaluation.start import prepare
-from tests.evaluation.drawn import Noisy, table
+from tests.evaluation.drawn import Noisy, options, table
 
 Inner = list[float | None]
+
+
+TEST = {
+    "confusion": {"default": [[1, 0], [0, 1]], "tuned": None},
+    "average_precision": [None, None],
+    "calibration": None,
+}
 
 
 @cache
 def setup() -> Setup[Any]:
     """Two folds, once; every arm, half and all of the majority."""
-    asked = Options(
+    asked = options(
         learner="logistic", generator=Noisy(), folds=2, repeats=1, to=(0.5, 1.0), curves=False
     )
     return prepare(table(), asked).setup
@@ -36,6 +42,8 @@ def journal(
     for split in setup().protocol.splits:
         for candidate in setup().candidates:
             line = {"kind": "cell", "repeat": 0, "fold": split.fold, "candidate": candidate.key}
+            line |= {"test": TEST, "called": {"default": "", "tuned": None}}
+            line |= {"rows": {"rare": {"real": len(candidate.key)}}, "copies": None}
             error = (failed or {}).get((candidate.key, split.fold))
             if error is None:
                 line["inner"] = (inner or {}).get(candidate.key, [0.5, 0.6, 0.7])
@@ -43,8 +51,12 @@ def journal(
     return made
 
 
-def amounts(found: Journal, arm: str) -> list[str | None]:
-    return [one.amount for one in read_arm(setup(), found, arm).splits]
+def results(found: Journal) -> ArmResults[Any]:
+    return read_results(setup(), found)
+
+
+def amounts(found: Journal, arm: str) -> list[str]:
+    return list(results(found).arms[arm].amounts or ())
 
 
 def test_an_arm_takes_parity_unless_another_amount_is_better_by_more_than_noise() -> None:
@@ -59,7 +71,8 @@ def test_an_arm_takes_parity_unless_another_amount_is_better_by_more_than_noise(
 def test_auto_takes_nothing_where_nothing_is_best() -> None:
     found = journal({"none": [0.8, 0.9, 1.0]})
     assert amounts(found, "auto") == ["nothing"] * 2
-    assert all(one.line["candidate"] == "none" for one in read_arm(setup(), found, "auto").splits)
+    arms = results(found).arms
+    assert arms["auto"].rows == arms["none"].rows
 
 
 def test_folds_that_cannot_be_judged_leave_the_default() -> None:
@@ -75,8 +88,8 @@ def test_an_amount_that_failed_in_one_split_is_taken_in_none() -> None:
 @pytest.mark.parametrize("arm", ["smote", "gan"])
 def test_an_arm_whose_amounts_all_failed_is_missing_and_says_why(arm: str) -> None:
     why = {(f"{arm}@{to}", 1): f"ValueError: {to}" for to in ("0.5", "1")}
-    found = read_arm(setup(), journal(failed=why), arm)
-    assert (found.missing, found.splits) == ("ValueError: 0.5", ())
+    found = results(journal(failed=why))
+    assert (found.missing[arm], arm in found.arms) == ("ValueError: 0.5", False)
 
 
 def test_the_arm_auto_does_without_what_failed() -> None:
@@ -86,10 +99,8 @@ def test_the_arm_auto_does_without_what_failed() -> None:
 
 
 def test_an_arm_of_one_candidate_is_missing_where_that_failed() -> None:
-    found = read_arm(
-        setup(), journal(failed={("class_weight", 0): "DataError: no"}), "class_weight"
-    )
-    assert (found.missing, found.splits) == ("DataError: no", ())
+    found = results(journal(failed={("class_weight", 0): "DataError: no"}))
+    assert found.missing == {"class_weight": "DataError: no"}
 
 
 def test_amounts_are_chosen_split_by_split() -> None:
@@ -103,8 +114,8 @@ def test_amounts_are_chosen_split_by_split() -> None:
 
 
 def test_a_learner_without_class_weights_has_no_such_arm_and_the_result_says_so() -> None:
-    asked = Options(learner="neighbours", generator=Noisy(), folds=2, repeats=1, curves=False)
+    asked = options(learner="neighbours", generator=Noisy(), folds=2, repeats=1, curves=False)
     other = prepare(table(), asked).setup
     assert "class_weight" not in [candidate.key for candidate in other.candidates]
-    arm = read_arm(replace(other), Journal(), "class_weight")
-    assert arm.missing == "the learner neighbours knows no class weights"
+    found = read_results(replace(other, arms=("none", "class_weight")), journal())
+    assert found.missing == {"class_weight": "the learner neighbours knows no class weights"}

@@ -18,16 +18,17 @@ from gan_augment.evaluation.decisions import Scores
 from gan_augment.evaluation.generators import seen
 from gan_augment.evaluation.journal import Journal
 from gan_augment.evaluation.learners import Training
-from gan_augment.evaluation.options import Options
+from gan_augment.evaluation.options import EvaluationOptions
 from gan_augment.evaluation.plan import Setup
 from gan_augment.evaluation.protocol import Split
-from gan_augment.evaluation.start import evaluate, prepare, run
+from gan_augment.evaluation.schedule import run
+from gan_augment.evaluation.start import evaluate, prepare
 from gan_augment.progress import Silent
-from tests.evaluation.drawn import Noisy, digits, drawn_again, table
+from tests.evaluation.drawn import Noisy, changed, digits, drawn_again, options, table
 
 Ids = frozenset[str]
 NUMBERS = ["a", "b", "c"]
-SHORT = Options(
+SHORT = options(
     learner="logistic", folds=2, repeats=1, to=(1.0,), arms=("gan",), curves=False, n_jobs=1
 )
 
@@ -86,9 +87,9 @@ def splits_alone(setup: Setup[Any]) -> Iterator[tuple[Setup[Any], Split]]:
         yield replace(setup, protocol=replace(setup.protocol, splits=(split,))), split
 
 
-def noted(data: LabelledTable, asked: Options) -> Iterator[tuple[Split, list[Any]]]:
+def noted(data: LabelledTable, asked: EvaluationOptions) -> Iterator[tuple[Split, list[Any]]]:
     """Of each split: (ids that any fit saw, ids that it was judged on or None), of all fits."""
-    options = replace(asked, generator=RecordingGenerator(), samplers={"own": RecordingSampler()})
+    options = changed(asked, generator=RecordingGenerator(), samplers={"own": RecordingSampler()})
     whole = prepare(data, options).setup
     by_value = dict(zip(data.frame["c"].tolist(), data.ids.tolist(), strict=True))
     for setup, split in splits_alone(whole):
@@ -108,7 +109,7 @@ def test_no_fit_sees_a_row_that_it_is_judged_on_in_any_fold(dealt: str) -> None:
     groups = np.arange(76) // 3 if dealt == "groups" else None
     data = table(groups=groups)
     times = np.arange(76) if dealt == "time" else None
-    asked = replace(SHORT, arms="all", curves=True, folds=3, times=times, to=(0.5, 1.0))
+    asked = changed(SHORT, arms="all", curves=True, folds=3, time=times, to=(0.5, 1.0))
     group_of = dict(zip(data.ids.tolist(), range(76) if groups is None else groups, strict=True))
     folds = 0
     for split, fits in noted(data, asked):
@@ -130,7 +131,7 @@ def test_no_fit_sees_a_row_that_it_is_judged_on_in_any_fold(dealt: str) -> None:
 
 def test_the_journal_names_the_ids_of_every_fit() -> None:
     data = table()
-    setup = prepare(data, replace(SHORT, generator=Noisy(), curves=True)).setup
+    setup = prepare(data, changed(SHORT, generator=Noisy(), curves=True)).setup
     for alone, split in splits_alone(setup):
         journal = Journal()
         run(alone, journal, Path(), 1, Silent())
@@ -170,12 +171,12 @@ class LeakingSampler(BaseEstimator):
 def test_a_generator_that_gives_rows_it_was_never_shown_is_refused() -> None:
     data = table()
     with pytest.raises(LeakError, match=r"gan@1 has seen held-out rows"):
-        evaluate(data, replace(SHORT, generator=Leaking(data)))
+        evaluate(data, changed(SHORT, generator=Leaking(data)))
 
 
 def test_a_sampler_that_adds_rows_it_was_never_shown_is_refused() -> None:
     data = table()
-    asked = replace(SHORT, generator=Noisy(), samplers={"own": LeakingSampler(data)})
+    asked = changed(SHORT, generator=Noisy(), samplers={"own": LeakingSampler(data)})
     with pytest.raises(LeakError, match=r"sampler:own has seen held-out rows"):
         evaluate(data, asked)
 
@@ -201,7 +202,7 @@ def test_a_generator_of_pictures_that_it_was_never_shown_is_refused() -> None:
     from sklearn.naive_bayes import GaussianNB
 
     data = digits()
-    asked = replace(SHORT, learner=GaussianNB(), generator=LeakingPictures(data), classes=("2",))
+    asked = changed(SHORT, learner=GaussianNB(), generator=LeakingPictures(data), classes=("2",))
     with pytest.raises(LeakError, match="has seen held-out rows"):
         evaluate(data, asked)
 
@@ -209,11 +210,11 @@ def test_a_generator_of_pictures_that_it_was_never_shown_is_refused() -> None:
 def test_a_generator_that_is_fitted_already_is_refused_before_any_fit() -> None:
     data = table()
     with pytest.raises(LeakError, match="is fitted already"):
-        evaluate(data, replace(SHORT, generator=Noisy().fit(data)))
+        evaluate(data, changed(SHORT, generator=Noisy().fit(data)))
 
 
 class Plain:
-    """Nothing but what `Options` asks of a generator. wrong: how it breaks its word."""
+    """Nothing but what `EvaluationOptions` asks of a generator. wrong: how it breaks its word."""
 
     def __init__(self, wrong: str = "") -> None:
         self.wrong = wrong
@@ -238,7 +239,7 @@ class Plain:
 
 @pytest.mark.slow
 def test_a_generator_of_fit_and_sample_alone_will_do() -> None:
-    found = evaluate(table(), replace(SHORT, generator=Plain()))
+    found = evaluate(table(), changed(SHORT, generator=Plain()))
     assert found.result["arms"]["gan"]["missing"] is None
     assert found.result["arms"]["gan"]["rows"]["rare"]["synthetic"] > 0
 
@@ -254,7 +255,7 @@ def test_a_generator_of_fit_and_sample_alone_will_do() -> None:
     ],
 )
 def test_a_generator_that_breaks_its_word_is_an_arm_that_says_so(wrong: str, says: str) -> None:
-    arm = evaluate(table(), replace(SHORT, generator=Plain(wrong))).result["arms"]["gan"]
+    arm = evaluate(table(), changed(SHORT, generator=Plain(wrong))).result["arms"]["gan"]
     assert says in arm["missing"]
     assert arm["default"] is None
 
@@ -279,7 +280,7 @@ def test_plug_ins_that_cannot_be_used_are_refused_in_words(
     given: dict[str, Any], says: str
 ) -> None:
     with pytest.raises(UsageError) as refused:
-        evaluate(table(), replace(SHORT, **given))
+        evaluate(table(), changed(SHORT, **given))
     assert says in str(refused.value)
 
 
@@ -291,7 +292,7 @@ class Odd(RecordingSampler):
 
 
 def test_a_sampler_that_invents_a_class_is_an_arm_that_says_so() -> None:
-    found = evaluate(table(), replace(SHORT, generator=Noisy(), samplers={"own": Odd()}))
+    found = evaluate(table(), changed(SHORT, generator=Noisy(), samplers={"own": Odd()}))
     assert "gave rows of the class 'odd'" in found.result["arms"]["own"]["missing"]
 
 

@@ -18,12 +18,11 @@ from gan_augment.evaluation.amount import Amount
 from gan_augment.evaluation.arms import NONE, Candidate
 from gan_augment.evaluation.fits import run_cell
 from gan_augment.evaluation.journal import Line, unpack_labels
-from gan_augment.evaluation.options import Options
 from gan_augment.evaluation.plan import Setup
 from gan_augment.evaluation.start import prepare
-from tests.evaluation.drawn import Noisy, table
+from tests.evaluation.drawn import Noisy, changed, options, table
 
-SHORT = Options(
+SHORT = options(
     learner="logistic",
     generator=Noisy(),
     folds=2,
@@ -38,7 +37,7 @@ REPEATS = Candidate("amount", Amount("repeats", 1.0))
 
 
 def setup_of(data: LabelledTable | None = None, **more: Any) -> Setup[Any]:
-    return prepare(data or table(), replace(SHORT, **more)).setup
+    return prepare(data or table(), changed(SHORT, **more)).setup
 
 
 def cell(setup: Setup[Any], candidate: Candidate = NONE, fold: int = 0) -> Line:

@@ -34,11 +34,10 @@ from gan_augment.evaluation.diagnosis.spaces import (
     table_space,
 )
 from gan_augment.evaluation.diagnosis.splits import starts_from_rows
-from gan_augment.evaluation.options import Options
 from gan_augment.evaluation.start import evaluate
-from tests.evaluation.drawn import Noisy, NoisyPictures, digits, table
+from tests.evaluation.drawn import Noisy, NoisyPictures, changed, digits, options, table
 
-SHORT = Options(
+SHORT = options(
     learner="logistic",
     generator=Noisy(),
     folds=2,
@@ -48,7 +47,7 @@ SHORT = Options(
     curves=False,
     n_jobs=1,
 )
-PICTURES = replace(SHORT, learner=None, generator=NoisyPictures(), updates=5)
+PICTURES = changed(SHORT, learner=None, generator=NoisyPictures(), updates=5)
 
 
 class Repeating(Noisy):
@@ -65,7 +64,7 @@ def brightness(pixels: np.ndarray) -> np.ndarray:
 @pytest.mark.slow
 def test_the_verdict_is_the_same_with_and_without_a_look_at_what_was_generated() -> None:
     looked = evaluate(table(), SHORT).result
-    not_looked = evaluate(table(), replace(SHORT, diagnostics=False)).result
+    not_looked = evaluate(table(), changed(SHORT, diagnostics=False)).result
     told = ("diagnostics", "pictures", "seen")
     assert not_looked["diagnostics"] is None
     assert not_looked["pictures"] is None
@@ -86,7 +85,7 @@ def test_classes_beyond_those_that_are_looked_at_are_named() -> None:
 
 @pytest.mark.slow
 def test_a_generator_that_repeats_training_rows_is_told_of() -> None:
-    found = evaluate(table(), replace(SHORT, generator=Repeating())).result["diagnostics"]
+    found = evaluate(table(), changed(SHORT, generator=Repeating())).result["diagnostics"]
     assert not found["near_by_design"]
     rare = found["classes"]["rare"]
     assert rare["copying"]["identical"]["value"] == 1.0
@@ -190,7 +189,7 @@ def test_what_cannot_be_called_is_no_extractor() -> None:
 
 def test_an_extractor_needs_diagnostics() -> None:
     with pytest.raises(UsageError, match="leave out the extractor"):
-        replace(SHORT, extractor=brightness, diagnostics=False).check()
+        changed(SHORT, extractor=brightness, diagnostics=False).check()
 
 
 @pytest.mark.slow
@@ -198,7 +197,7 @@ def test_an_evaluation_is_not_gone_on_with_through_other_features(tmp_path: Path
     def levels(frame: Any) -> np.ndarray:
         return np.asarray(frame[["a", "b"]])
 
-    evaluate(table(), replace(SHORT, extractor=levels), out=tmp_path)
+    evaluate(table(), changed(SHORT, extractor=levels), out=tmp_path)
     with pytest.raises(ResumeMismatchError, match="its extractor is"):
         evaluate(table(), SHORT, out=tmp_path, resume=True)
 
@@ -327,7 +326,7 @@ def test_a_finished_evaluation_is_looked_at_later_without_fitting_its_cells_agai
     tmp_path: Path,
 ) -> None:
     whole = evaluate(table(), SHORT, out=tmp_path / "whole").result
-    evaluate(table(), replace(SHORT, diagnostics=False), out=tmp_path / "later")
+    evaluate(table(), changed(SHORT, diagnostics=False), out=tmp_path / "later")
     before = (tmp_path / "later" / "journal.jsonl").read_text().splitlines()
     later = evaluate(table(), SHORT, out=tmp_path / "later", resume=True).result
     after = (tmp_path / "later" / "journal.jsonl").read_text().splitlines()

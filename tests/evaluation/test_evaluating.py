@@ -11,12 +11,11 @@ import numpy as np
 import pytest
 
 from gan_augment.errors import OutputExistsError, ResumeMismatchError
-from gan_augment.evaluation.options import Options
 from gan_augment.evaluation.result import EvaluationResult
 from gan_augment.evaluation.start import JOURNAL, REPORT, RESULT, TIMINGS, evaluate, prepare
-from tests.evaluation.drawn import Noisy, drawn_again, table
+from tests.evaluation.drawn import Noisy, changed, drawn_again, options, table
 
-SHORT = Options(
+SHORT = options(
     learner="logistic",
     generator=Noisy(),
     folds=2,
@@ -37,7 +36,7 @@ class Failing(Noisy):
 
 
 def test_a_generator_that_fails_is_an_arm_that_says_why_and_never_a_figure() -> None:
-    found = evaluate(table(), replace(SHORT, generator=Failing(), arms="default", curves=True))
+    found = evaluate(table(), changed(SHORT, generator=Failing(), arms="default", curves=True))
     gan, smote = (found.result["arms"][name] for name in ("gan", "smote"))
     assert "RuntimeError: no memory left" in gan["missing"]
     assert all(value is None for name, value in gan.items() if name != "missing")
@@ -50,7 +49,7 @@ def test_a_generator_that_fails_is_an_arm_that_says_why_and_never_a_figure() -> 
 
 
 def test_a_learner_that_knows_no_class_weights_has_an_arm_that_says_so() -> None:
-    asked = replace(SHORT, learner="neighbours", arms="default")
+    asked = changed(SHORT, learner="neighbours", arms="default")
     arm = evaluate(table(), asked).result["arms"]["class_weight"]
     assert arm["missing"] == "the learner neighbours knows no class weights"
     assert arm["default"] is None
@@ -58,21 +57,21 @@ def test_a_learner_that_knows_no_class_weights_has_an_arm_that_says_so() -> None
 
 def test_a_class_of_two_rows_is_named_and_its_test_rows_stay() -> None:
     data = table({"common": 60, "rare": 16, "lone": 2})
-    found = evaluate(data, replace(SHORT, classes=("rare",))).result
+    found = evaluate(data, changed(SHORT, classes=("rare",))).result
     assert found["data"]["left_out"] == {"lone": "2 rows; judging needs 4"}
     assert found["data"]["evaluated"] == ["common", "rare"]
     assert np.sum(found["arms"]["none"]["confusion"]["default"]) == 78
 
 
 def test_missing_cells_are_no_obstacle() -> None:
-    found = evaluate(table(missing=0.3), replace(SHORT, arms="default")).result
+    found = evaluate(table(missing=0.3), changed(SHORT, arms="default")).result
     assert [name for name, arm in found["arms"].items() if arm["missing"]] == []
 
 
 def test_groups_and_times_are_what_the_result_says() -> None:
     groups = evaluate(table(groups=np.arange(76) // 2), SHORT).result
     assert (groups["protocol"]["splits"], groups["data"]["unit"]) == ("groups", "groups")
-    asked = replace(SHORT, times=np.arange(76), gap=2, folds=3)
+    asked = changed(SHORT, time=np.arange(76), gap=2, folds=3)
     times = evaluate(table(), asked).result
     assert (times["protocol"]["splits"], times["protocol"]["repeats"]) == ("time", 1)
 
@@ -92,7 +91,7 @@ def test_repeats_of_rows_are_counted_and_kept_together_where_asked() -> None:
     apart = evaluate(both, SHORT).result
     assert apart["data"]["duplicates"]["exact"] >= 9
     assert any("may be on both sides" in line for line in apart["warnings"])
-    together = evaluate(both, replace(SHORT, group_duplicates=True)).result
+    together = evaluate(both, changed(SHORT, group_duplicates=True)).result
     assert together["protocol"]["splits"] == "groups"
     assert not any("both sides" in line for line in together["warnings"])
 
@@ -146,7 +145,7 @@ def test_an_evaluation_is_replaced_where_asked_and_files_beside_it_stay(
 ) -> None:
     ours = copied(finished, tmp_path / "ours")
     (ours / "notes.txt").write_text("mine")
-    found = evaluate(table(), replace(SHORT, seed=1), out=ours, overwrite=True)
+    found = evaluate(table(), changed(SHORT, seed=1), out=ours, overwrite=True)
     assert json.loads((ours / RESULT).read_bytes()) == found.to_dict()
     assert found.result["protocol"]["seed"] == 1
     assert (ours / "notes.txt").read_text() == "mine"
@@ -190,17 +189,17 @@ def test_another_evaluation_is_not_gone_on_with_and_what_differs_is_named(
 ) -> None:
     ours = copied(finished, tmp_path / "ours")
     with pytest.raises(ResumeMismatchError, match="is of another evaluation") as refused:
-        evaluate(table(), replace(SHORT, **more), out=ours, resume=True)
+        evaluate(table(), changed(SHORT, **more), out=ours, resume=True)
     assert names in str(refused.value)
     assert (ours / RESULT).read_bytes() == (finished / RESULT).read_bytes()
 
 
 @pytest.mark.parametrize("more", [{"gap": 3}, {"times": TIMES[::-1]}])
 def test_other_splits_in_time_are_another_evaluation(more: dict[str, Any], tmp_path: Path) -> None:
-    asked = replace(SHORT, repeats=None, times=TIMES)
+    asked = changed(SHORT, repeats=None, time=TIMES)
     evaluate(table(), asked, out=tmp_path / "rep")
     with pytest.raises(ResumeMismatchError, match="its splits"):
-        evaluate(table(), replace(asked, **more), out=tmp_path / "rep", resume=True)
+        evaluate(table(), changed(asked, **more), out=tmp_path / "rep", resume=True)
 
 
 def test_other_data_is_another_evaluation(finished: Path, tmp_path: Path) -> None:
@@ -211,7 +210,7 @@ def test_other_data_is_another_evaluation(finished: Path, tmp_path: Path) -> Non
 
 @pytest.mark.slow
 def test_of_the_models_those_of_the_first_repeats_training_parts_are_kept(tmp_path: Path) -> None:
-    asked = replace(SHORT, generator=None, steps=2, repeats=2, arms=("permuted",))
+    asked = changed(SHORT, generator=None, steps=2, repeats=2, arms=("permuted",))
     evaluate(table(), asked, out=tmp_path / "rep")
     kept = sorted(path.name for path in (tmp_path / "rep" / "models").iterdir())
     assert kept == ["r0-f0-gan-outer", "r0-f1-gan-outer"]
@@ -219,7 +218,7 @@ def test_of_the_models_those_of_the_first_repeats_training_parts_are_kept(tmp_pa
 
 def test_objects_among_a_plug_ins_parameters_make_no_difference_between_two_runs() -> None:
     headers = [
-        prepare(table(), replace(SHORT, generator=Noisy(object()))).setup.header  # type: ignore[arg-type]
+        prepare(table(), changed(SHORT, generator=Noisy(object()))).setup.header  # type: ignore[arg-type]
         for _ in range(2)
     ]
     assert headers[0] == headers[1]

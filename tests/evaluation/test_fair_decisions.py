@@ -16,12 +16,11 @@ from sklearn.svm import LinearSVC
 from gan_augment.data.tables.reader import read_frame
 from gan_augment.errors import DataError, LeakError
 from gan_augment.evaluation.learners import learner_of
-from gan_augment.evaluation.options import Options
 from gan_augment.evaluation.start import evaluate, prepare
 from gan_augment.synthesizers.baselines import Repeats
-from tests.evaluation.drawn import Noisy, table
+from tests.evaluation.drawn import Noisy, changed, options, table
 
-SHORT = Options(
+SHORT = options(
     learner="logistic",
     generator=Noisy(),
     classes=("rare",),
@@ -58,7 +57,7 @@ def test_a_learner_that_weighs_classes_itself_is_known(given: Any, expected: boo
 def test_repeats_are_worth_nothing_to_learners_that_weigh_or_score_otherwise(learner: Any) -> None:
     gains = [
         evaluate(
-            gaussian(seed), replace(SHORT, learner=learner, generator=Repeats(), seed=seed)
+            gaussian(seed), changed(SHORT, learner=learner, generator=Repeats(), seed=seed)
         ).result["verdict"]["difference"]["mean"]
         for seed in range(8)
     ]
@@ -66,10 +65,10 @@ def test_repeats_are_worth_nothing_to_learners_that_weigh_or_score_otherwise(lea
 
 
 def test_classes_that_would_gain_no_row_are_not_topped_up() -> None:
-    setup = prepare(gaussian(0), replace(SHORT, classes="all")).setup
+    setup = prepare(gaussian(0), changed(SHORT, classes="all")).setup
     assert setup.rare == ("rare",)
     with pytest.raises(DataError, match="nothing would be added to the classes common"):
-        prepare(gaussian(0), replace(SHORT, classes=("common",)))
+        prepare(gaussian(0), changed(SHORT, classes=("common",)))
 
 
 def test_columns_are_the_same_kind_for_the_learner_and_in_every_part() -> None:
@@ -96,4 +95,4 @@ class Ready(Noisy):
 def test_a_ready_generator_that_names_a_test_row_is_refused() -> None:
     data = table()
     with pytest.raises(LeakError, match="judged on"):
-        evaluate(data, replace(SHORT, generator=Ready(data.ids.tolist())))
+        evaluate(data, changed(SHORT, generator=Ready(data.ids.tolist())))

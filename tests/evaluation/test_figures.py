@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics
 
-from gan_augment.evaluation.decisions import Decision, Scores
+from gan_augment.evaluation.decisions import Decision, Part, Scores
 from gan_augment.evaluation.figures import average_precisions, calibration
-from gan_augment.evaluation.fits import read_figure, score_figure, split_figures
+from gan_augment.evaluation.fits import split_figures
 
 
 def drawn(seed: int, classes: int, n: int = 50) -> tuple[Scores, np.ndarray, np.ndarray]:
@@ -109,7 +109,7 @@ def test_a_split_has_both_columns_and_both_calibrations():
     seen, labels, real = drawn(1, 2)
     even = np.array([0.5, 0.5])
     rule = Decision("threshold", 0.3)
-    found = split_figures(seen, rule, labels, even, real)
+    found = split_figures(Part(seen, labels, even, real), rule)
     assert json.loads(json.dumps(found, allow_nan=False)) == found
     called = rule.called(seen, even, real)
     expected = metrics.confusion_matrix(labels, called).tolist()
@@ -121,39 +121,11 @@ def test_a_split_has_both_columns_and_both_calibrations():
 
 def test_without_a_tuned_decision_there_is_one_column():
     seen, labels, real = drawn(1, 3)
-    assert split_figures(seen, Decision(), labels, real, real)["confusion"]["tuned"] is None
+    assert split_figures(Part(seen, labels, real, real), Decision())["confusion"]["tuned"] is None
     silent = Scores(labels, None, "none")
-    found = split_figures(silent, Decision("threshold", 0.0), labels, real, real)
+    found = split_figures(Part(silent, labels, real, real), Decision("threshold", 0.0))
     assert found["confusion"]["tuned"] is None
     assert found["calibration"] is None
     assert found["average_precision"] == [None] * 3
     values = Scores(labels, seen.values, "decision")
-    assert split_figures(values, Decision(), labels, real, real)["calibration"] is None
-
-
-@pytest.mark.parametrize("metric", ["balanced_accuracy", "macro_f1", "average_precision"])
-def test_a_figure_is_the_same_read_and_computed(metric: str):
-    seen, labels, real = drawn(2, 3)
-    rule = Decision("tau", 1.0)
-    figures = split_figures(seen, rule, labels, real, real)
-    read = read_figure(figures, metric, "tuned", [0, 2], [2])
-    found = score_figure(metric, seen, rule, labels, real, real, evaluated=[0, 2], rare=[2])
-    assert read == found
-    if metric == "average_precision":
-        assert read == figures["average_precision"][2]
-        assert read == read_figure(figures, metric, "default", [0, 2], [2])
-
-
-def test_a_figure_that_is_not_to_be_had_is_none():
-    seen, labels, real = drawn(2, 2)
-    figures = split_figures(seen, Decision(), labels, real, real)
-    assert read_figure(figures, "accuracy", "tuned", [0, 1], [1]) is None
-    assert read_figure(figures, "g_mean", "default", [], [1]) is None
-    silent = Scores(labels, None, "none")
-    for metric, evaluated in (("average_precision", [0, 1]), ("macro_f1", [])):
-        assert (
-            score_figure(
-                metric, silent, Decision(), labels, real, real, evaluated=evaluated, rare=[1]
-            )
-            is None
-        )
+    assert split_figures(Part(values, labels, real, real), Decision())["calibration"] is None

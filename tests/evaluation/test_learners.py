@@ -333,9 +333,9 @@ def test_a_file_that_fails_or_changes_says_so(tmp_path: Path, own: Path) -> None
     (tmp_path / "bad.py").write_text("1 / 0\n")
     with pytest.raises(UsageError, match=r"bad.py fails when it is loaded: ZeroDivisionError"):
         learner_of(f"{tmp_path}/bad.py:make", numbers())
-    from gan_augment.evaluation.user_code import OwnCode
+    from gan_augment.evaluation.user_code import UserCode
 
-    named = OwnCode.of(f"{own}:make")
+    named = UserCode.of(f"{own}:make")
     own.write_text(OWN + "\n")
     with pytest.raises(UsageError, match="has changed"):
         named.load()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,14 +14,14 @@ from gan_augment.data.contract import LabelledImages
 from gan_augment.evaluation.arms import Candidate
 from gan_augment.evaluation.journal import Journal
 from gan_augment.evaluation.learners import learner_of
-from gan_augment.evaluation.options import Options
+from gan_augment.evaluation.options import EvaluationOptions
 from gan_augment.evaluation.plan import FITS_A_CELL, Costs, Design, designed
 from gan_augment.evaluation.protocol import plan_protocol
 from gan_augment.evaluation.start import evaluate, prepare
 from gan_augment.synthesizers.time_budget import Forecast
-from tests.evaluation.drawn import Noisy, digits, table
+from tests.evaluation.drawn import Noisy, changed, digits, options, table
 
-SHORT = Options(learner="logistic", folds=2, repeats=1, n_jobs=1)
+SHORT = options(learner="logistic", folds=2, repeats=1, n_jobs=1)
 CURVES = "the curves of the share of generated rows and of real rows"
 CHEAP = "smaller amounts of repeats and SMOTE than 1 of the majority"
 AMOUNTS = "smaller amounts of the GAN's rows than 1 of the majority"
@@ -32,14 +31,14 @@ AMOUNTS = "smaller amounts of the GAN's rows than 1 of the majority"
 @pytest.mark.parametrize(
     ("asked", "least"),
     [
-        (replace(SHORT, generator=Noisy(), arms="all", to=(0.5, 1.0)), 9),
-        (replace(SHORT, generator=Noisy(), to=(0.1, 0.2, 1.0)), 7),  # two amounts add nothing
-        (replace(SHORT, generator=Noisy(), to=(1.0,), curves=False, learner="neighbours"), 4),
-        (replace(SHORT, generator=TabularGAN(), steps=2, arms=("permuted",), to=(1.0,)), 5),
+        (changed(SHORT, generator=Noisy(), arms="all", to=(0.5, 1.0)), 9),
+        (changed(SHORT, generator=Noisy(), to=(0.1, 0.2, 1.0)), 7),  # two amounts add nothing
+        (changed(SHORT, generator=Noisy(), to=(1.0,), curves=False, learner="neighbours"), 4),
+        (changed(SHORT, generator=TabularGAN(), steps=2, arms=("permuted",), to=(1.0,)), 5),
     ],
 )
 def test_the_plan_counts_the_fits_that_the_journal_tells(
-    asked: Options, least: int, monkeypatch: pytest.MonkeyPatch
+    asked: EvaluationOptions, least: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plans, lines = [], []
     append = Journal.append
@@ -55,14 +54,14 @@ def test_the_plan_counts_the_fits_that_the_journal_tells(
 
 def test_amounts_that_add_nothing_are_not_planned() -> None:
     counts = {"common": 60, "rare": 28}
-    asked = replace(SHORT, generator=Noisy(), classes=("rare",), to=(0.1, 0.4, 1.0), curves=False)
+    asked = changed(SHORT, generator=Noisy(), classes=("rare",), to=(0.1, 0.4, 1.0), curves=False)
     found = prepare(table(counts), asked)
     gan = [c.key for c in found.setup.candidates if c.generated]
     assert gan == ["gan@1"]
     assert found.plan.fits.learners == 2 * FITS_A_CELL * len(found.setup.candidates)
 
 
-def planned(options: Options, costs: Costs, *, images: bool = False) -> Design:
+def planned(options: EvaluationOptions, costs: Costs, *, images: bool = False) -> Design:
     """The design for data with splits, without fitting anything."""
     data: Any = digits() if images else table()
     rare = ["2"] if isinstance(data, LabelledImages) else ["rare"]
@@ -78,8 +77,8 @@ COSTS = Costs(0.1, Forecast(steps=100, fixed_s=0.0, step_s=0.01, trials_s=0.02))
 
 
 def test_a_budget_leaves_out_in_the_documented_order_and_says_so() -> None:
-    free = Options(learner="logistic", folds=5)
-    ladder = [planned(replace(free, budget_s=float(s)), COSTS) for s in np.geomspace(5000, 1, 200)]
+    free = options(learner="logistic", folds=5)
+    ladder = [planned(changed(free, budget_s=float(s)), COSTS) for s in np.geomspace(5000, 1, 200)]
     told = list(dict.fromkeys(design.left_out for design in ladder))
     repeats = [f"{n} of 3 repeats of the folds" for n in (1, 2)]
     over = "nothing more can be left out: it will take longer than the budget"
@@ -97,41 +96,43 @@ def test_a_budget_leaves_out_in_the_documented_order_and_says_so() -> None:
 
 
 def test_repeats_that_were_asked_for_are_not_left_out() -> None:
-    tight = planned(Options(learner="logistic", folds=5, repeats=3, budget_s=1.0), COSTS)
+    tight = planned(options(learner="logistic", folds=5, repeats=3, budget_s=1.0), COSTS)
     assert tight.repeats == 3
 
 
 def test_without_a_budget_nothing_is_left_out() -> None:
-    assert planned(Options(learner="logistic"), COSTS).left_out == ()
+    assert planned(options(learner="logistic"), COSTS).left_out == ()
 
 
 def test_the_time_of_a_gan_becomes_steps_once() -> None:
-    asked = Options(learner="logistic", gan_budget_s=0.5)
+    asked = options(learner="logistic", gan_budget_s=0.5)
     steps = planned(asked, COSTS).steps
     assert steps == 25  # 0.5 s with the trials that choose how much training is kept
     assert COSTS.generators is not None
     assert COSTS.generators.seconds(steps, trials=True) == pytest.approx(0.5)
-    assert planned(replace(asked, steps=7), COSTS).steps == 7
+    assert planned(changed(asked, steps=7), COSTS).steps == 7
 
 
 def test_gans_of_images_get_the_time_that_is_left_but_a_minute_at_least() -> None:
     costs = Costs(1.0, Forecast(steps=100_000, fixed_s=10.0, step_s=0.1, trials_s=0.1))
-    asked = Options(learner=None, folds=3, repeats=1)
-    roomy = planned(replace(asked, budget_s=7200.0), costs, images=True)
+    asked = options(learner=None, folds=3, repeats=1)
+    roomy = planned(changed(asked, budget_s=7200.0), costs, images=True)
     assert roomy.steps is not None
     assert 500 <= roomy.steps < 6000  # at most 7,200 s / 12 fits, at least 60 s
-    tight = planned(replace(asked, budget_s=60.0), costs, images=True)
+    tight = planned(changed(asked, budget_s=60.0), costs, images=True)
     assert tight.steps == 500  # (60 s - 10 s) / 0.1 s
     assert tight.left_out[-1].startswith("nothing more can be left out")
 
 
 def test_a_design_comes_back_from_json() -> None:
-    design = Design(3, (0.5, 1.0), (1.0,), curves=False, steps=None, left_out=("a", "b"))
-    assert Design.from_dict(json.loads(json.dumps(design.to_dict()))) == design
+    design = Design(
+        repeats=3, to=(0.5, 1.0), cheap_to=(1.0,), curves=False, steps=None, left_out=("a", "b")
+    )
+    assert Design.model_validate(json.loads(json.dumps(design.model_dump()))) == design
 
 
 def test_a_plan_is_told_in_lines_before_any_fit() -> None:
-    told = prepare(table(), replace(SHORT, generator=Noisy(), to=(1.0,))).plan.lines()
+    told = prepare(table(), changed(SHORT, generator=Noisy(), to=(1.0,))).plan.lines()
     assert told[0].startswith("plan: 2 folds x 1; 64 learner fits; about ")
     assert "none, class_weight, oversample, smote, gan, auto" in told[1]
     assert told[2].startswith("topped up: rare (16 rows)")

@@ -12,18 +12,18 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
-from gan_augment import LabelledTable, TopUp, read_frame
-from gan_augment.data.tables.schema import Overrides
+from gan_augment import LabelledTable, read_frame
 from gan_augment.errors import ModelFileError
 from gan_augment.evaluation.arms import Candidate, candidates_of
-from gan_augment.evaluation.decisions import Decision, Scores
+from gan_augment.evaluation.decisions import Decision, Part, Scores
 from gan_augment.evaluation.fits import split_figures
 from gan_augment.evaluation.journal import Journal, packed_labels, unpack_labels
+from gan_augment.evaluation.options import EvaluationOptions
 from gan_augment.evaluation.plan import Setup
 from gan_augment.evaluation.protocol import plan_protocol
 from gan_augment.evaluation.result import EvaluationResult, result_bytes
+from gan_augment.evaluation.schedule import all_generated
 from gan_augment.evaluation.sections import build_result, build_timings, worth_section
-from gan_augment.evaluation.start import all_generated
 from gan_augment.evaluation.statistics import Contrast, contrast
 from gan_augment.randomness import generator
 from gan_augment.report.terminal import lines as summary_lines
@@ -50,22 +50,17 @@ def setup_of(data: LabelledTable, **changes: Any) -> Setup[LabelledTable]:
         "generator": {"class": "TabularGAN", "params": {}},
         "library": {"numpy": "2"},
     }
+    own = {name: changes.pop(name) for name in EvaluationOptions.model_fields if name in changes}
     settings: dict[str, Any] = {
+        "options": EvaluationOptions(**own),
         "data": data,
         "protocol": plan_protocol(data, ["rare"], folds=4, repeats=2),
         "learner": SimpleNamespace(name="logistic"),
         "generator": object(),
-        "samplers": {},
         "rare": ("rare",),
-        "top_up": TopUp(),
-        "metric": "balanced_accuracy",
-        "delta": 0.01,
         "arms": arms,
         "candidates": candidates_of(arms, (0.5, 1.0)),
         "curves": True,
-        "overrides": Overrides(),
-        "seed": 0,
-        "batch": None,
         "header": {"kind": "header", "asked": asked, "planned": {"steps": 10, "left_out": []}},
     }
     return Setup(**{**settings, **changes})
@@ -100,7 +95,7 @@ def cell_line(setup: Setup[LabelledTable], split: Any, candidate: Candidate) -> 
         "error": None,
         "decision": CUT.to_dict(),
         "inner": [0.6 + 0.05 * quality(candidate) + 0.01 * i for i in range(3)],
-        "test": split_figures(scores, CUT, labels, EVEN, real),
+        "test": split_figures(Part(scores, labels, EVEN, real), CUT),
         "called": {
             "default": packed_labels(scores.called),
             "tuned": packed_labels(CUT.called(scores, EVEN, real)),
@@ -426,7 +421,7 @@ def test_a_journal_from_a_file_gives_the_same_bytes(setup, lines, result, tmp_pa
 
 
 def test_an_evaluation_survives_a_folder(setup, lines, result, tmp_path):
-    timings = build_timings(setup, journal_of(lines))
+    timings = build_timings(journal_of(lines))
     found = EvaluationResult(result, timings)
     found.save(tmp_path / "report")
     for path in (tmp_path / "report", tmp_path / "report" / "result.json"):
@@ -467,7 +462,7 @@ def test_a_frame_has_a_row_an_arm(setup, lines, result):
 
 
 def test_timings_add_up(setup, lines):
-    told = build_timings(setup, journal_of(lines))
+    told = build_timings(journal_of(lines))
     assert told["seconds"]["candidates"]["none"] == pytest.approx(
         {"make": 0.8, "fit": 1.6, "predict": 2.4}
     )

@@ -11,17 +11,19 @@ import pytest
 
 from gan_augment import ImageGAN
 from gan_augment.data.contract import LabelledImages, LabelledTable
-from gan_augment.evaluation.options import Options
+from gan_augment.evaluation.options import EvaluationOptions
 from gan_augment.evaluation.result import result_bytes
 from gan_augment.evaluation.start import JOURNAL, RESULT, evaluate
 from gan_augment.progress import Silent
-from tests.evaluation.drawn import Noisy, NoisyPictures, digits, table
+from tests.evaluation.drawn import Noisy, NoisyPictures, changed, digits, options, table
 
-SHORT = Options(folds=2, repeats=1, steps=2, to=(1.0,), n_jobs=1, batch=512)
+SHORT = options(folds=2, repeats=1, steps=2, to=(1.0,), n_jobs=1, batch=512)
 COUNTS = {"common": 50, "other": 18, "rare": 12}
 
 
-def same_in_every_way(data: LabelledTable | LabelledImages, asked: Options, folder: Path) -> None:
+def same_in_every_way(
+    data: LabelledTable | LabelledImages, asked: EvaluationOptions, folder: Path
+) -> None:
     """By one process and two, in batches of 512 and 7, undisturbed and gone on with half-way.
 
     A finished evaluation keeps few models, so those that its rest needs are fitted again.
@@ -29,27 +31,27 @@ def same_in_every_way(data: LabelledTable | LabelledImages, asked: Options, fold
     undisturbed = evaluate(data, asked, out=folder)
     kept = (folder / RESULT).read_bytes()
     assert kept == result_bytes(undisturbed.result)
-    assert result_bytes(evaluate(data, replace(asked, n_jobs=2, batch=7)).result) == kept
+    assert result_bytes(evaluate(data, changed(asked, n_jobs=2, batch=7)).result) == kept
 
     (folder / RESULT).unlink()
     lines = (folder / JOURNAL).read_bytes().splitlines(keepends=True)
     cells = [number for number, line in enumerate(lines) if b'"kind": "cell"' in line]
     begun = [line for line in lines[: cells[0]] if json.loads(line).get("level") != "inner1"]
     (folder / JOURNAL).write_bytes(b"".join([*begun, *lines[cells[0] : cells[2]], b'{"kind": "ce']))
-    resumed = evaluate(data, replace(asked, n_jobs=2), out=folder, resume=True)
+    resumed = evaluate(data, changed(asked, n_jobs=2), out=folder, resume=True)
     assert result_bytes(resumed.result) == (folder / RESULT).read_bytes() == kept
 
 
 @pytest.mark.slow
 def test_a_table_with_logistic_regression_and_all_arms(tmp_path: Path) -> None:
-    asked = replace(SHORT, learner="logistic", arms="all", to=(0.5, 1.0))
+    asked = changed(SHORT, learner="logistic", arms="all", to=(0.5, 1.0))
     same_in_every_way(table(COUNTS, missing=0.1), asked, tmp_path)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("learner", ["boosting", "forest", "neighbours"])
 def test_a_table_with_other_learners(learner: str, tmp_path: Path) -> None:
-    asked = replace(SHORT, learner=learner, arms=("gan",), curves=False, diagnostics=False)
+    asked = changed(SHORT, learner=learner, arms=("gan",), curves=False, diagnostics=False)
     same_in_every_way(table(COUNTS, missing=0.1), asked, tmp_path)
 
 
@@ -63,7 +65,7 @@ def test_images_with_the_cnn(tmp_path: Path) -> None:
 
 @pytest.mark.campaign
 def test_images_with_the_cnn_and_image_gans(tmp_path: Path) -> None:
-    asked = replace(SHORT, generator=ImageGAN(), updates=3, arms=("gan",), curves=False)
+    asked = changed(SHORT, generator=ImageGAN(), updates=3, arms=("gan",), curves=False)
     same_in_every_way(digits(), asked, tmp_path)
 
 
@@ -74,5 +76,5 @@ def test_a_worker_that_joblib_replaces_is_no_warning() -> None:
         def advance(self, done: int, text: str = "") -> None:
             warnings.warn("A worker stopped while some jobs were given to it.", stacklevel=1)
 
-    asked = replace(SHORT, generator=Noisy(), learner="logistic", arms=("gan",), curves=False)
+    asked = changed(SHORT, generator=Noisy(), learner="logistic", arms=("gan",), curves=False)
     assert evaluate(table(COUNTS), asked, progress=Replaced()).verdict

@@ -186,14 +186,15 @@ def test_labels_beside_what_brings_its_own_are_refused(blobs: Blobs) -> None:
 
 def test_images_have_no_columns_to_name() -> None:
     images = np.full((8, 8, 8), 200, dtype=np.uint8)
-    with pytest.raises(UsageError, match="column of a table only"):
+    with pytest.raises(UsageError, match="images have none"):
         quickly(images, ["a", "b"] * 4, groups="user")
 
 
 def test_the_table_gan_is_taken_with_its_own_settings() -> None:
-    from gan_augment.sklearn_api.evaluating import _plugged, _read
+    from gan_augment.sklearn_api.evaluating import _labelled, _plugged
 
     x, y = np.eye(12), np.repeat([0, 1], [8, 4])
     gan = TabularGAN(steps=7, classes=["1"], recipe="free")
-    plugged = _plugged(gan, _read(x, y, gan, None, None))
+    data, labels, _ = _labelled(x, y, gan)
+    plugged = _plugged(gan, data, labels)
     assert (plugged.steps, plugged.classes, plugged.generator) == (7, ["1"], gan)

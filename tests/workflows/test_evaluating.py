@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from gan_augment.config import EvaluationOptions, FitOptions
+from gan_augment.config import FitOptions
 from gan_augment.errors import NoRareClassError, OutputExistsError, UsageError
+from gan_augment.evaluation.options import EvaluationOptions
 from gan_augment.training.callbacks import StopRequested
 from gan_augment.workflows import evaluate, plan_evaluation
 from tests.workflows.conftest import write_classes, write_table_file

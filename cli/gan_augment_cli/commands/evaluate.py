@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from gan_augment_cli import options as o
-from gan_augment_cli import outcome
+from gan_augment_cli import outcome, values
 from gan_augment_cli.console import shown_progress
+
+if TYPE_CHECKING:
+    from gan_augment import EvaluationOptions
 
 FAILED_ON = 4
 HELPFUL = ("ADOPT", "LIKELY HELPS")
@@ -142,7 +145,7 @@ def evaluate(
     the first repeat.
     """
     with outcome.exit_codes("evaluate", as_json=as_json):
-        settings = o.evaluation_options(ctx)
+        settings = _options(ctx)
         if dry_run:
             from gan_augment import workflows
 
@@ -164,6 +167,24 @@ def evaluate(
         to = "OUT" if target is None else f"OUT{data.suffix}"
         named = "" if classes == "rare" else f" --classes {shlex.quote(classes)}"
         outcome.print_next(f"gan-augment augment {shlex.quote(str(data))} {to}{columns}{named}")
+
+
+def _options(ctx: typer.Context) -> EvaluationOptions:
+    """The settings of an evaluation; `--budget` is for all of it, `--gan-budget` for one fit of the
+    generator, which `--steps` silences."""
+    from gan_augment import EvaluationOptions
+    from gan_augment.config import seconds
+
+    given = ctx.params
+    own = set(EvaluationOptions.model_fields) - {"fit", "budget_s"}
+    chosen = {name: given[name] for name in own if given.get(name) is not None}
+    chosen["samplers"] = values.names(given["sampler"] or "")
+    chosen["fit"] = fit = o.fit_settings(ctx)
+    if given["steps"] is None and given["gan_budget"] is not None:
+        fit["budget_s"] = o.read(given["gan_budget"], seconds, "--gan-budget")
+    if given["budget"] is not None:
+        chosen["budget_s"] = o.read(given["budget"], seconds, "--budget")
+    return EvaluationOptions.checked(chosen, "options")
 
 
 def _fails(verdict: str, fail_on: FailOn | None) -> bool:

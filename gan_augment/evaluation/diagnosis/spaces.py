@@ -18,7 +18,7 @@ from gan_augment.data.contract import LabelledImages, LabelledTable
 from gan_augment.data.tables.schema import TableSchema
 from gan_augment.errors import DataError, UsageError
 from gan_augment.evaluation.estimators import TableMatrix, failed, loaded
-from gan_augment.evaluation.user_code import OwnCode
+from gan_augment.evaluation.user_code import UserCode
 from gan_augment.randomness import derived_seed, generator, preserve_global_generators
 
 RANDOM_WIDTH = 64
@@ -122,14 +122,14 @@ def own_space(given: Any) -> Space:
     what cannot be called.
     """
     meant = loaded(given)
-    name = str(given) if isinstance(given, OwnCode) else _name(meant)
+    name = str(given) if isinstance(given, UserCode) else _name(meant)
     if not callable(meant):
         raise UsageError(
             f"the extractor is {meant!r}; expected a torch module, a function of rows that gives "
             "features (n, d), or path.py:name of one"
         )
     module = _is_module(meant)
-    sha256 = given.sha256 if isinstance(given, OwnCode) else None
+    sha256 = given.sha256 if isinstance(given, UserCode) else None
     if module:
         sha256 = network_sha256(meant)
 

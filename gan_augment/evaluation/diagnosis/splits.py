@@ -142,7 +142,7 @@ def _classifier(setup: Setup[Data], level: TrainTestPart[Data]) -> tuple[Fitted,
         alike = Training[Any](part, part, balanced=True)
         return small_cnn(alike, derived_seed(seed, "learner"), updates)
 
-    return fitted, learned_space(part, level.schema, setup.extractor, network)
+    return fitted, learned_space(part, level.schema, setup.options.extractor, network)
 
 
 def _wanted(setup: Setup[Data], part: Data) -> dict[str, int]:
