@@ -1,9 +1,10 @@
-"""A folder of classes in: what the data and the scan say of it."""
+"""Folders of classes and CSV manifests in: what the data and the scan say of them."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from gan_augment.errors import DataError, UnreadableFilesError, UsageError
 from gan_augment.processes import memory_limit_bytes
 
 
-def test_a_folder_a_class_gives_labels_and_relative_ids(folder):
+def test_a_folder_a_class_gives_labels_and_relative_ids(tmp_path, folder):
     root = folder(dog=2, cat=3)
     (root / "cat" / "deep" / "er").mkdir(parents=True)
     (root / "cat" / "000.png").rename(root / "cat" / "deep" / "er" / "x.png")
@@ -23,25 +24,17 @@ def test_a_folder_a_class_gives_labels_and_relative_ids(folder):
     assert data.ids[0] == "cat/001.png"
     assert "cat/deep/er/x.png" in data.ids
     assert data.image_shape == (12, 8, 3)
+    assert read_images(folder(tmp_path / "numbers", **{"10": 2, "9": 2})).data.names == ("9", "10")
 
 
-def test_classes_that_are_numbers_are_in_the_order_of_numbers(folder):
-    assert read_images(folder(**{"10": 2, "9": 2})).data.names == ("9", "10")
-
-
-def test_the_same_folder_gives_the_same_bytes_whatever_the_workers(folder):
+def test_the_same_folder_gives_the_same_bytes_whatever_the_workers_and_is_left_alone(folder):
     root = folder(cat=9, dog=9)
+    before = {path: path.stat().st_mtime_ns for path in sorted(root.rglob("*"))}
     one, three = (read_images(root, workers=n) for n in (1, 3))
+    assert before == {path: path.stat().st_mtime_ns for path in sorted(root.rglob("*"))}
     assert np.array_equal(one.data.pixels, three.data.pixels)
     assert one.scan == three.scan
     assert data_sha256(one.data) == data_sha256(three.data)
-
-
-def test_nothing_is_written_into_the_folder(folder):
-    root = folder(cat=3, dog=3)
-    before = {path: path.stat().st_mtime_ns for path in sorted(root.rglob("*"))}
-    read_images(root)
-    assert before == {path: path.stat().st_mtime_ns for path in sorted(root.rglob("*"))}
 
 
 def test_channels_are_the_most_that_any_image_needs(folder):
@@ -114,14 +107,9 @@ def test_a_class_without_a_readable_image_is_dropped_only_when_skipping(folder):
 
 
 def test_an_empty_class_folder_is_noted_and_is_no_class(folder):
-    root = folder(cat=2, dog=2, empty=0)
-    read = read_images(root)
-    assert read.data.names == ("cat", "dog")
+    read = read_images(folder(cat=1, empty=0))
+    assert read.data.counts == {"cat": 1}
     assert read.notes == ("folder 'empty' holds no image file; it is not taken as a class",)
-
-
-def test_one_class_and_one_image_classes_are_read(folder):
-    assert read_images(folder(cat=1)).data.counts == {"cat": 1}
 
 
 def test_other_files_and_loose_images_are_noted(folder):
@@ -206,3 +194,95 @@ def test_more_pixels_than_memory_are_refused_before_any_is_decoded(folder, monke
 
 def test_the_memory_limit_is_a_number_of_bytes_that_this_process_has():
     assert 2**28 < memory_limit_bytes() < 2**50
+
+
+def manifest(folder: Path, text: str | bytes) -> Path:
+    path = folder / "list.csv"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return path
+
+
+def test_images_labels_and_groups_come_from_the_list(folder):
+    root = folder(a=3, b=3)
+    text = "path,label,group\na/000.png,cat,p1\na/001.png,cat,p1\nb/000.png,dog,\nb/001.png,dog,\n"
+    data = read_images(manifest(root, text)).data
+    assert data.counts == {"cat": 2, "dog": 2}
+    assert data.ids.tolist() == ["a/000.png", "a/001.png", "b/000.png", "b/001.png"]
+    assert data.groups is not None
+    assert data.groups.tolist() == [0, 0, -1, -1]
+
+
+def test_column_order_blanks_a_byte_order_mark_and_quotes_do_not_matter(folder):
+    root = folder(a=2, b=2)
+    (root / "a" / "000.png").rename(root / "a" / "x, y.png")
+    text = b'\xef\xbb\xbflabel, path\r\n"big, cat", "a/x, y.png"\r\ndog, ./b//000.png\r\n'
+    data = read_images(manifest(root, text)).data
+    assert data.counts == {"big, cat": 1, "dog": 1}
+    assert data.ids.tolist() == ["a/x, y.png", "b/000.png"]
+
+
+def test_paths_that_leave_the_folder_or_name_nothing_are_rejected(tmp_path, folder):
+    root = folder(a=4, b=4)
+    Image.new("L", (9, 9)).save(tmp_path / "out.png")
+    lines = [f"{c}/{i:03d}.png,{c}" for c in "ab" for i in range(4)]
+    lines += ["../out.png,a", f"{tmp_path}/out.png,b", "a/none.png,c", "/etc/passwd,d", "a,e"]
+    read = read_images(manifest(root, "path,label\n" + "\n".join(lines) + "\n"), skip_bad=True)
+    assert read.data.counts == {"a": 4, "b": 4}
+    assert read.scan.rejected == {
+        "../out.png": "it leads out of the folder",
+        f"{tmp_path}/out.png": "it leads out of the folder",
+        "a/none.png": "there is no such file",
+        "/etc/passwd": "it leads out of the folder",
+        "a": "it is not a regular file",
+    }
+
+
+def test_an_absolute_path_below_the_folder_is_the_same_as_a_relative_one(folder):
+    root = folder(a=2, b=2)
+    text = f"path,label\n{root}/a/000.png,a\nb/000.png,b\n"
+    assert read_images(manifest(root, text)).data.ids.tolist() == ["a/000.png", "b/000.png"]
+
+
+@pytest.mark.parametrize(
+    "header", ["age,income,class", "file,label", "path,label,weight", "path", ""]
+)
+def test_another_table_is_a_usage_error_that_says_both_ways(tmp_path, header):
+    with pytest.raises(UsageError, match=r"--target(.|\n)*") as refusal:
+        read_images(manifest(tmp_path, header + "\n1,2,3\n"))
+    assert "path,label" in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("a.png\n", "line 2: expected one value"),
+        ("a.png,x,y\n", "line 2: expected one value"),
+        (",x\n", "line 2"),
+        ("a.png,\n", "empty"),
+        ('a.png,"x\ny"\n', "control characters"),
+        ('a.png,"x\n', "no readable CSV"),
+        ("a.png,x\na.png,y\n", "labelled 'y' here, 'x' before"),
+        ("a\0.png,x\n", "CSV|UTF-8|readable"),
+    ],
+)
+def test_a_broken_line_is_named(tmp_path, body, words):
+    Image.new("L", (9, 9)).save(tmp_path / "a.png")
+    with pytest.raises(DataError, match=words):
+        read_images(manifest(tmp_path, "path,label\n" + body))
+
+
+def test_a_list_that_is_not_utf8_is_refused(tmp_path):
+    with pytest.raises(DataError, match="UTF-8"):
+        read_images(manifest(tmp_path, b"path,label\n\xff.png,a\n"))
+
+
+def test_a_line_that_is_there_twice_is_taken_once_and_noted(folder):
+    root = folder(a=2, b=2)
+    read = read_images(manifest(root, "path,label\na/000.png,a\na/000.png,a\nb/000.png,b\n"))
+    assert len(read.data) == 2
+    assert read.notes[0] == "lines that repeat another, taken once: 1"
+
+
+def test_a_list_without_lines_is_refused(tmp_path):
+    with pytest.raises(DataError, match="no readable image"):
+        read_images(manifest(tmp_path, "path,label\n"))

@@ -1,13 +1,15 @@
-"""The model's size and resizing to it."""
+"""The model's size, resizing to it, and the scale of pixels in networks."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gan_augment.data.images.resize import checked_resize, checked_size, model_size, resize_image
+from gan_augment.data.pixels import to_network, to_pixels
 from gan_augment.errors import UsageError
 
 SIDES = st.integers(4, 3000)
@@ -96,3 +98,36 @@ def test_sizes_and_ways_that_do_not_exist_are_usage_errors():
         checked_size((4, 64))
     with pytest.raises(UsageError, match="squeeze"):
         checked_resize("stretch")
+
+
+@pytest.mark.parametrize(("size", "padded"), [((16, 16), (16, 16)), ((13, 18), (16, 20))])
+def test_every_grey_value_survives_the_round_trip(size, padded):
+    values = np.arange(size[0] * size[1] * 2, dtype=np.int64) % 256
+    pixels = values.astype(np.uint8).reshape(2, *size, 1)
+    x = to_network(pixels, padded)
+    assert tuple(x.shape) == (2, 1, *padded)
+    assert np.array_equal(to_pixels(x, size), pixels)
+
+
+def test_the_scale_is_minus_1_to_1():
+    x = to_network(np.array([0, 255], dtype=np.uint8).reshape(2, 1, 1, 1), (1, 1))
+    assert x.flatten().tolist() == [-1, 1]
+
+
+def test_values_are_rounded_and_clipped_never_wrapped():
+    x = torch.tensor([-3.0, 3.0, 0.6 / 127.5 - 1, 0.4 / 127.5 - 1]).view(4, 1, 1, 1)
+    assert to_pixels(x, (1, 1)).flatten().tolist() == [0, 255, 1, 0]
+
+
+def test_padding_repeats_the_edge():
+    pixels = np.full((1, 3, 3, 1), 7, dtype=np.uint8)
+    pixels[0, 0, 0] = 9
+    padded = to_pixels(to_network(pixels, (5, 5)), (5, 5))[0, ..., 0]
+    assert padded[0, 0] == padded[1, 1] == 9
+    assert padded[4, 4] == 7
+
+
+def test_the_callers_array_is_not_changed():
+    pixels = np.full((2, 8, 8, 1), 100, dtype=np.uint8)
+    to_network(pixels, (8, 8)).zero_()
+    assert (pixels == 100).all()

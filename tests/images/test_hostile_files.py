@@ -1,0 +1,351 @@
+"""No file in a folder of images crashes or hangs the reader; each reject has its reason."""
+
+from __future__ import annotations
+
+import io
+import os
+import struct
+import time
+import zlib
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from gan_augment.data.images import pool
+from gan_augment.data.images.decode import BadImageError, decode, header_size
+from gan_augment.data.images.pool import decode_files
+from gan_augment.data.images.reader import read_images
+from gan_augment.errors import DataError, GanAugmentError, UnreadableFilesError
+
+_COLOUR = np.random.default_rng(3).integers(0, 256, (24, 20, 3), dtype=np.uint8)
+Crafted = tuple[str, bytes, str | None]  # name, bytes, a part of the reason or None: it is usable
+
+
+def encoded(image: np.ndarray | Image.Image, kind: str = "PNG", **options: object) -> bytes:
+    """The bytes of an image file."""
+    if isinstance(image, np.ndarray):
+        image = Image.fromarray(image)
+    file = io.BytesIO()
+    image.save(file, kind, **options)
+    return file.getvalue()
+
+
+def png(
+    width: int, height: int, rows: bytes, *more: bytes, kind: tuple[int, int] = (8, 0)
+) -> bytes:
+    """A PNG with the given header, compressed rows and further chunks before them."""
+    header = struct.pack(">IIBBBBB", width, height, kind[0], kind[1], 0, 0, 0)
+    chunks = [chunk(b"IHDR", header), *more, chunk(b"IDAT", rows), chunk(b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+
+
+def chunk(kind: bytes, body: bytes) -> bytes:
+    """One PNG chunk with its checksum."""
+    checksum = struct.pack(">I", zlib.crc32(kind + body))
+    return struct.pack(">I", len(body)) + kind + body + checksum
+
+
+def truncated() -> list[Crafted]:
+    """Files of every format cut in the middle, and at the end of the header."""
+    cut = []
+    for kind in ("PNG", "JPEG", "WEBP", "BMP", "TIFF"):
+        raw = encoded(_COLOUR, kind)
+        cut.append((f"half.{kind.lower()}", raw[: len(raw) // 2], "it "))
+        cut.append((f"start.{kind.lower()}", raw[:30], "it "))
+    return cut
+
+
+def bombs() -> list[Crafted]:
+    """Few bytes that would take much memory or time."""
+    zeros = zlib.compress(bytes(1 << 20))
+    jpeg = bytearray(encoded(_COLOUR, "JPEG"))
+    at = jpeg.find(b"\xff\xc0")
+    jpeg[at + 5 : at + 9] = struct.pack(">HH", 65000, 65000)
+    bmp = bytearray(encoded(_COLOUR, "BMP"))
+    bmp[18:26] = struct.pack("<ii", 60000, 60000)
+    text = chunk(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(1 << 27)))
+    profile = chunk(b"iCCP", b"p\0\0" + zlib.compress(bytes(1 << 26)))
+    return [
+        ("huge-header.png", png(100_000, 100_000, zeros), "megapixels"),
+        ("wide.png", png(2**31 - 1, 1, zeros), "megapixels"),
+        ("just-over.png", png(50_001, 1_000, zeros), "megapixels"),
+        ("huge.jpg", bytes(jpeg), "megapixels"),
+        ("huge.bmp", bytes(bmp), "megapixels"),
+        ("text-bomb.png", png(8, 8, zlib.compress(bytes(72)), text), "it cannot be decoded"),
+        ("profile-bomb.png", png(8, 8, zlib.compress(bytes(72)), profile), "it cannot be decoded"),
+        ("too-few-rows.png", png(4000, 4000, zlib.compress(b"")), "it cannot be decoded"),
+    ]
+
+
+def disguised() -> list[Crafted]:
+    """Things that are no image of the five formats, whatever they are called."""
+    gif = encoded(_COLOUR, "GIF")
+    eps = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n(touch) show\n"
+    svg = b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'
+    other = [
+        ("empty.png", b""),
+        ("one-byte.png", b"\x89"),
+        ("signature.png", b"\x89PNG\r\n\x1a\n"),
+        ("text.png", b"this is no image\n" * 40),
+        ("zeros.jpg", bytes(4096)),
+        ("noise.webp", np.random.default_rng(0).bytes(4096)),
+        ("gif.png", gif),
+        ("postscript.jpg", eps),
+        ("drawing.png", svg),
+        ("page.jpg", b"<html><body>404 Not Found</body></html>"),
+        ("pickle.png", b"\x80\x04\x95\x1c\x00\x00\x00\x00\x00\x00\x00\x8c\x05posix\x94."),
+        ("zip.png", b"PK\x03\x04" + bytes(200)),
+        ("pdf.tif", b"%PDF-1.7\n" + bytes(200)),
+        ("ppm.bmp", b"P6 8 8 255\n" + bytes(192)),
+        ("icon.png", b"\0\0\1\0\1\0\x10\x10\0\0\1\0\x20\0" + bytes(200)),
+        ("program.png", b"\x7fELF" + bytes(200)),
+        ("pointer.png", b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n"),
+    ]
+    return [(name, raw, "the file is empty" if not raw else "it ") for name, raw in other]
+
+
+def damaged() -> list[Crafted]:
+    """Files of the right format with something wrong inside."""
+    raw = encoded(_COLOUR)
+    flipped = bytearray(raw)
+    flipped[60] ^= 0xFF
+    no_pixels = raw[:33] + chunk(b"IEND", b"")
+    loop = b"II*\0\x08\0\0\0\0\0\x08\0\0\0"
+    riff = b"RIFF\xff\xff\xff\xffWEBPVP8X\x0a\0\0\0\0\0\0\0" + b"\xff" * 6
+    return [
+        ("flipped.png", bytes(flipped), "it cannot be decoded"),
+        ("no-pixels.png", no_pixels, "it "),
+        ("zero-wide.png", png(0, 8, zlib.compress(b"")), "it "),
+        ("bad-depth.png", png(8, 8, zlib.compress(bytes(72)), kind=(7, 9)), "it "),
+        ("directory-loop.tif", loop, "it "),
+        ("huge-webp.webp", riff, "it "),
+        ("one-pixel.png", encoded(_COLOUR[:1, :1]), "too few"),
+        ("one-row.png", encoded(_COLOUR[:1]), "too few"),
+        ("32-bit.tif", encoded(Image.new("F", (8, 8), 0.5), "TIFF"), "8 or 16 bits"),
+    ]
+
+
+def unusual() -> list[Crafted]:
+    """Odd but sound files, all of them usable."""
+    deep = np.arange(24 * 20, dtype=np.uint16).reshape(24, 20) * 100
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    bad_exif = b"Exif\0\0II*\0\xff\xff\xff\xff" + bytes(20)
+    wrong = [
+        ("jpeg-called.png", encoded(_COLOUR + 1, "JPEG")),
+        ("webp-called.jpg", encoded(_COLOUR + 2, "WEBP", lossless=True)),
+        ("16-bit.png", encoded(deep)),
+        ("palette.png", encoded(Image.fromarray(_COLOUR + 3).quantize(16))),
+        ("cmyk.jpg", encoded(Image.fromarray(_COLOUR + 4).convert("CMYK"), "JPEG")),
+        ("alpha.png", encoded(np.dstack([_COLOUR, _COLOUR[..., 0]]))),
+        ("turned.jpg", encoded(_COLOUR + 5, "JPEG", exif=exif)),
+        ("bad-exif.jpg", encoded(_COLOUR + 6, "JPEG", exif=bad_exif)),
+        ("thin.png", encoded(_COLOUR[:4, :4])),
+        ("black-white.png", encoded(Image.fromarray(_COLOUR + 7).convert("1"))),
+        ("lab.tif", encoded(Image.new("LAB", (8, 8), (255, 128, 128)), "TIFF")),
+        ("SHOUTING.PNG", encoded(_COLOUR + 8)),
+        ("na\u00efve \u732b \u202egnp.png", encoded(_COLOUR + 9)),
+        ("new\nline.png", encoded(_COLOUR + 10)),
+        ("=cmd|'calc'!A1.png", encoded(_COLOUR + 11)),
+        ("-rf.png", encoded(_COLOUR + 12)),
+    ]
+    frames = [Image.fromarray(_COLOUR + 13), Image.fromarray(_COLOUR + 14)]
+    wrong.append(("moves.png", encoded(frames[0], save_all=True, append_images=frames[1:])))
+    wrong.append(("pages.tif", encoded(frames[1], "TIFF", save_all=True, append_images=frames[:1])))
+    return [(name, raw, None) for name, raw in wrong]
+
+
+CRAFTED = [*truncated(), *bombs(), *disguised(), *damaged(), *unusual()]
+
+
+@pytest.mark.parametrize(("name", "raw", "reason"), CRAFTED, ids=[name for name, *_ in CRAFTED])
+def test_each_crafted_file_is_used_or_refused_with_its_reason(name, raw, reason):
+    started = time.monotonic()
+    if reason is None:
+        assert decode(raw).pixels.dtype == np.uint8
+    else:
+        with pytest.raises(BadImageError) as refusal:
+            decode(raw)
+        assert reason in str(refusal.value)
+        assert "\n" not in str(refusal.value)
+    assert time.monotonic() - started < 5
+
+
+@pytest.mark.slow
+def test_a_folder_of_all_crafted_files_is_read_with_every_reject_named(tmp_path, folder):
+    root = folder(good=3)
+    (root / "odd").mkdir()
+    for name, raw, _ in CRAFTED:
+        (root / "odd" / name).write_bytes(raw)
+    scan = read_images(root, skip_bad=True).scan
+    refused = {f"odd/{name}": reason for name, _, reason in CRAFTED if reason is not None}
+    assert scan.rejected.keys() == refused.keys()
+    assert all(reason in scan.rejected[path] for path, reason in refused.items())
+    assert scan.counts == {"good": 3, "odd": len(CRAFTED) - len(refused)}
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["data"]
+    with pytest.raises(UnreadableFilesError, match="--skip-bad") as refusal:
+        read_images(root)
+    assert refusal.value.exit_code == 3
+    assert "'odd/bad-depth.png': it " in str(refusal.value)
+
+
+def test_a_file_that_takes_too_long_costs_only_itself(tmp_path):
+    paths = [tmp_path / f"{i}.png" for i in range(7)]
+    for path in paths:
+        Image.new("L", (16, 16), 9).save(path)
+    Image.new("RGB", (7000, 7000)).save(paths[3], compress_level=1)
+    answers = decode_files(paths, (16, 16), workers=1, limit_s=0.1)
+    reasons = [facts.get("reason") for facts, _ in answers]
+    assert reasons.pop(3) == "decoding it takes longer than allowed"
+    assert reasons == [None] * 6
+
+
+def test_a_file_that_kills_its_decoder_costs_only_itself(tmp_path, monkeypatch):
+    (tmp_path / "dying_worker.py").write_text(
+        "import os\n"
+        "from gan_augment.data.images import pool\n"
+        "real = pool.decode_file\n"
+        "def decode_file(path, size, how):\n"
+        "    if 'poison' in str(path):\n"
+        "        os.abort()\n"
+        "    return real(path, size, how)\n"
+        "pool.decode_file = decode_file\n"
+        "pool.main()\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setattr(pool, "_WORKER", "dying_worker")
+    paths = [tmp_path / f"{name}.png" for name in ("a", "poison1", "b", "poison2", "poison3", "c")]
+    for path in paths:
+        Image.new("L", (8, 8), 9).save(path)
+    answers = decode_files(paths, (8, 8), workers=2)
+    crashed = "decoding it ends the process"
+    assert [facts.get("reason") for facts, _ in answers] == [
+        None,
+        crashed,
+        None,
+        crashed,
+        crashed,
+        None,
+    ]
+
+
+def test_a_decoder_that_does_not_start_is_one_clear_error(tmp_path, monkeypatch):
+    monkeypatch.setattr(pool, "_WORKER", "no_such_module")
+    with pytest.raises(GanAugmentError, match="did not start"):
+        list(decode_files([tmp_path / "a.png"], (8, 8)))
+
+
+def test_reading_leaves_no_process_behind(folder):
+    before = set(_children())
+    read_images(folder(a=2, b=2))
+    assert set(_children()) <= before
+
+
+def _children() -> list[str]:
+    tasks = Path(f"/proc/{os.getpid()}/task")
+    return [pid for task in tasks.glob("*/children") for pid in task.read_text().split()]
+
+
+def _mutated(raw: bytes, rng: np.random.Generator) -> bytes:
+    """The bytes cut, flipped, overwritten or with a piece doubled."""
+    data = bytearray(raw)
+    for _ in range(int(rng.integers(1, 5))):
+        at, kind = int(rng.integers(len(data))), int(rng.integers(4))
+        if kind == 0:
+            data[at] ^= 1 << int(rng.integers(8))
+        elif kind == 1:
+            data[at : at + 4] = rng.bytes(4)
+        elif kind == 2:
+            data[at:at] = data[at : at + int(rng.integers(1, 64))]
+        else:
+            del data[max(at, 12) :]
+    return bytes(data)
+
+
+@pytest.mark.slow
+def test_mutated_files_are_read_or_refused():
+    rng = np.random.default_rng(0)
+    sound = [raw for _, raw, reason in CRAFTED if reason is None]
+    for _ in range(200):
+        raw = _mutated(sound[int(rng.integers(len(sound)))], rng)
+        for read in (header_size, decode):
+            started = time.monotonic()
+            with suppress(BadImageError):
+                read(raw)
+            assert time.monotonic() - started < 5
+
+
+def test_links_that_leave_the_folder_loop_or_name_folders_are_rejected(tmp_path, folder):
+    root = folder(cat=8, dog=8)
+    outside = tmp_path / "secret.png"
+    Image.new("L", (8, 8)).save(outside)
+    (root / "cat" / "link.png").symlink_to(outside)
+    (root / "dog" / "broken.png").symlink_to(root / "nowhere.png")
+    (root / "cat" / "again").symlink_to(root / "cat")
+    (root / "dog" / "self.png").symlink_to("self.png")
+    read = read_images(root, skip_bad=True)
+    assert read.data.counts == {"cat": 8, "dog": 8}
+    rejected = read.scan.rejected
+    assert set(rejected) == {"cat/again", "cat/link.png", "dog/broken.png", "dog/self.png"}
+    assert rejected["cat/link.png"] == "it leads out of the folder"
+    assert rejected["dog/broken.png"] == "it is a broken link"
+
+
+def test_a_link_within_the_folder_is_read_and_grouped_with_its_target(folder):
+    root = folder(cat=3, dog=3)
+    (root / "cat" / "link.png").symlink_to(root / "cat" / "000.png")
+    data = read_images(root).data
+    assert data.groups is not None
+    assert data.groups.tolist() == [0, -1, -1, 0, -1, -1, -1]
+
+
+def test_what_is_no_regular_file_or_has_an_impossible_name_is_rejected(folder):
+    root = folder(cat=3, dog=3)
+    image = (root / "cat" / "000.png").read_bytes()
+    os.mkfifo(root / "cat" / "pipe.png")  # and not waited for
+    name = os.fsencode(root / "cat") + b"/\xff\xfe.png"
+    Path(os.fsdecode(name)).write_bytes(image)
+    deep = root / "dog" / ("d" * 200) / ("e" * 200) / ("f" * 150)
+    deep.mkdir(parents=True)
+    (deep / "x.png").write_bytes(image)
+    (root / "dog" / "album.png").mkdir()  # a folder, entered as one
+    (root / "dog" / "album.png" / "in.png").write_bytes(image)
+    read = read_images(root, skip_bad=True)
+    assert "dog/album.png/in.png" in read.data.ids
+    rejected = {path.encode(): why for path, why in read.scan.rejected.items()}  # printable
+    assert rejected.pop(b"cat/pipe.png") == "it is not a regular file"
+    assert rejected.pop(b"cat/\\udcff\\udcfe.png") == "its name is not valid UTF-8"
+    (why,) = rejected.values()
+    assert "512 is the limit" in why
+
+
+@pytest.mark.parametrize("name", ["a\nb", "a\x1b[31mb", "\x7f", " ", "x" * 201])
+def test_class_folders_with_unprintable_names_are_refused_and_named(folder, name):
+    root = folder(cat=2)
+    (root / name).mkdir()
+    with pytest.raises(DataError, match="cannot be a class") as refusal:
+        read_images(root)
+    assert "\n" not in str(refusal.value)
+    assert "\x1b" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "name", ["a...", "%2e%2e", "CON", "a b", "-x", "=1+1", "猫", "COM1.", "a\\b"]
+)
+def test_odd_but_printable_class_names_are_kept_as_they_are(folder, name):
+    assert read_images(folder(**{name: 2, "cat": 2})).data.counts == {name: 2, "cat": 2}
+
+
+def test_hidden_files_and_folders_are_ignored(folder):
+    root = folder(cat=2, dog=2)
+    (root / ".thumbs").mkdir()
+    (root / "cat" / ".hidden.png").write_bytes(b"no image")
+    (root / "cat" / ".cache").mkdir()
+    (root / "cat" / ".cache" / "x.png").write_bytes(b"no image")
+    (root / "cat" / ".linked").symlink_to(root / "dog")
+    read = read_images(root)
+    assert read.data.counts == {"cat": 2, "dog": 2}
+    assert read.scan.rejected == {}
