@@ -51,6 +51,33 @@ def in_order(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(sorted(names, key=(lambda n: (int(n), n)) if whole else (lambda n: (0, n))))
 
 
+def check_classes(distinct: Sequence[object], where: str, n: int) -> None:
+    """Raise DataError where the distinct labels of n rows are no classes to learn.
+
+    As in `sklearn.utils.multiclass.type_of_target`, numbers of which one is not whole are a
+    regression target. `where` begins the sentences: what holds the labels.
+    """
+    for label in distinct:
+        if not isinstance(label, str | bool | int | float):
+            raise DataError(
+                f"{where} holds a label that is a {type(label).__name__} ({label}); expected text, "
+                "whole numbers, booleans or numbers. Make the labels text with astype(str)"
+            )
+    fractions = [label for label in distinct if isinstance(label, float) and label % 1 != 0]
+    if fractions:
+        raise DataError(
+            f"{where} looks like a regression target (Unknown label type: continuous): "
+            f"{len(distinct):,} distinct numbers that are not all whole, such as {fractions[0]!r}. "
+            "Expected classes: cut it into some (pandas.cut(y, 5).astype(str)), make the labels "
+            "text, or name another column."
+        )
+    if len(distinct) < 2:
+        raise DataError(
+            f"{where} holds 1 class only ({distinct[0]!r}) in {n:,} rows; expected at least two "
+            "classes, since a class is learned against the others"
+        )
+
+
 def encode_labels(
     y: ArrayLike, class_names: Sequence[str] | None = None
 ) -> tuple[NDArray[np.int64], tuple[str, ...]]:

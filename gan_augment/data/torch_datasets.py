@@ -32,8 +32,7 @@ from gan_augment.data.images.resize import (
     model_size,
     resize_image,
 )
-from gan_augment.data.labels import encode_labels
-from gan_augment.data.tables.inference import MOST_REAL_LABELS
+from gan_augment.data.labels import check_classes, encode_labels
 from gan_augment.data.torch_items import (
     ImageFormat,
     ItemFormat,
@@ -276,13 +275,7 @@ def _spread(n: int, most: int) -> list[int]:
 
 def _encoded(plain: Sequence[Any]) -> tuple[NDArray[np.int64], tuple[str, ...]]:
     """(labels int64 (N,), class names); DataError for numbers that are no classes."""
-    distinct = dict.fromkeys(plain)
-    fractions = [v for v in distinct if isinstance(v, float) and v != np.floor(v)]
-    if len(fractions) > MOST_REAL_LABELS:
-        raise DataError(
-            f"the labels look like a regression target: {len(fractions):,} distinct numbers that "
-            f"are not whole, such as {fractions[0]}. Expected classes."
-        )
+    check_classes(list(dict.fromkeys(plain)), "the dataset", len(plain))
     listed = np.empty(len(plain), dtype=object)
     listed[:] = plain
     return encode_labels(listed)

@@ -7,9 +7,10 @@ from typing import Any, Literal, Self
 import numpy as np
 from pydantic import NonNegativeInt, PositiveInt
 
+from gan_augment.data.tables.cells import as_scalar
 from gan_augment.data.tables.columns import restored
 from gan_augment.data.tables.containers import Container, given_back
-from gan_augment.data.tables.schema import Name, Scalar, TargetColumn, as_scalar
+from gan_augment.data.tables.schema import Name, Scalar, TargetColumn
 from gan_augment.settings import Frozen
 from gan_augment.sklearn_api.containers import (
     ArrayRows,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import json
 import time
-import uuid
 import warnings
 import zoneinfo
 from decimal import Decimal
@@ -18,7 +17,7 @@ import pytest
 from pandas.testing import assert_frame_equal, assert_series_equal
 
 from gan_augment.data.tables.columns import joined, output_frame, plain, restored
-from gan_augment.data.tables.inference import infer_schema, inferred_column
+from gan_augment.data.tables.inference import infer_column, infer_schema
 from gan_augment.data.tables.reader import read_frame
 from gan_augment.data.tables.schema import Column, ColumnKind, TableSchema
 
@@ -135,7 +134,6 @@ LEVEL_COLUMNS: dict[str, pd.Series] = {
     "string[pyarrow]": pd.Series(MAYBE_WORDS, dtype="string[pyarrow]"),
     "arrow string": arrow(MAYBE_WORDS, pa.string()),
     "arrow large_string": arrow(MAYBE_WORDS, pa.large_string()),
-    "arrow binary": arrow([b"\x00\xff", None, b"b"], pa.binary()),
     "arrow dictionary": arrow(MAYBE_WORDS, pa.dictionary(pa.int32(), pa.string())),
     "arrow ordered dictionary": arrow(
         MAYBE_WORDS, pa.dictionary(pa.int8(), pa.large_string(), ordered=True)
@@ -149,13 +147,8 @@ LEVEL_COLUMNS: dict[str, pd.Series] = {
     "category of objects": pd.Series(pd.Categorical([True, "x", 2], categories=[2, "x", True])),
     "category of bools": pd.Series(pd.Categorical([True, False])),
     "category of moments": pd.Series(pd.Categorical(pd.to_datetime(["2024-01-01", "2023-01-01"]))),
-    "category of bins": pd.cut(pd.Series([1.0, 5.0, 9.0, np.nan]), [0, 2, 6, 10]),
-    "interval": pd.Series(pd.arrays.IntervalArray.from_breaks([0, 1, 2])),
     "object bools": objects([True, False, None, True]),
     "object of many types": objects([1, "1", True, 1.0, Decimal("1"), None, dt.date(2024, 1, 1)]),
-    "object uuids": objects([uuid.UUID(int=1), uuid.UUID(int=2), uuid.UUID(int=1)]),
-    "object tuples": objects([(1, "a"), (1, "b"), None]),
-    "object bytes": objects([b"a", b"b", None]),
     "object datetimes of two zones": objects(
         [dt.datetime(2024, 1, 1, tzinfo=BERLIN), dt.datetime(2024, 1, 1, tzinfo=dt.UTC), None]
     ),
@@ -196,7 +189,7 @@ def through_json(column: Column) -> Column:
 
 
 def there_and_back(series: pd.Series, kind: ColumnKind | None = None) -> tuple[Column, pd.Series]:
-    column = through_json(inferred_column(series.rename("x"), "x", kind))
+    column = through_json(infer_column(series.rename("x"), "x", kind))
     given = plain(series, column) if column.learned else np.zeros(len(series))
     return column, restored(given, column)
 
@@ -244,45 +237,45 @@ def test_constants_come_back_in_their_dtype(name: str) -> None:
 
 
 def test_generated_numbers_are_written_as_the_training_data_has_them() -> None:
-    prices = inferred_column(pd.Series([0.25, 10.5, 99.99]), "price")
+    prices = infer_column(pd.Series([0.25, 10.5, 99.99]), "price")
     assert prices.decimals == 2
     back = restored([-3.0, 5.123456, 1e9, 0.1 + 0.2], prices)
     assert back.tolist() == [0.25, 5.12, 99.99, 0.3]
-    counts = inferred_column(pd.Series([1, 2, 9], dtype="int8"), "count")
+    counts = infer_column(pd.Series([1, 2, 9], dtype="int8"), "count")
     assert restored([1.6, -7, 1e30], counts).tolist() == [2, 1, 9]
 
 
 def test_no_negative_zero_is_made() -> None:
-    column = inferred_column(pd.Series([-1.5, 1.5, 0.2]), "x")
+    column = infer_column(pd.Series([-1.5, 1.5, 0.2]), "x")
     assert not np.signbit(restored([-0.001], column)).any()
-    whole = inferred_column(pd.Series([-1.0, 1.0, np.nan]), "x")
+    whole = infer_column(pd.Series([-1.0, 1.0, np.nan]), "x")
     assert not np.signbit(restored([-0.001], whole)).any()
 
 
 def test_levels_never_seen_are_missing() -> None:
-    column = inferred_column(pd.Series(["a", "b", "a"]), "x")
+    column = infer_column(pd.Series(["a", "b", "a"]), "x")
     assert plain(pd.Series(["b", "new", None]), column).tolist() == [1, -1, -1]
 
 
 def test_a_column_is_read_whatever_dtype_its_cells_have_by_now() -> None:
-    column = inferred_column(pd.Series([1, 2, 3], dtype="int64"), "x")
+    column = infer_column(pd.Series([1, 2, 3], dtype="int64"), "x")
     assert plain(pd.Series([2, None], dtype="Int8"), column)[0] == 2
-    level = inferred_column(pd.Series([1, 2, 1]), "x", "categorical")
+    level = infer_column(pd.Series([1, 2, 1]), "x", "categorical")
     assert plain(pd.Series([2.0, np.nan]), level).tolist() == [1, -1]
-    moment = inferred_column(pd.Series(pd.to_datetime(["2024-01-01", "2024-01-05"])), "x")
+    moment = infer_column(pd.Series(pd.to_datetime(["2024-01-01", "2024-01-05"])), "x")
     assert moment.unit == "D"
     assert plain(objects([dt.date(2024, 1, 3)]), moment).tolist() == [2]
 
 
 def test_numbers_outside_the_training_range_keep_their_distance() -> None:
-    column = inferred_column(pd.Series([2**60, 2**60 + 4]), "x")
+    column = infer_column(pd.Series([2**60, 2**60 + 4]), "x")
     assert plain(pd.Series([2**60 - 3, 2**60 + 9]), column).tolist() == [-3, 9]
 
 
 def test_text_that_is_not_what_the_column_was_is_refused() -> None:
     from gan_augment.errors import DataError
 
-    column = inferred_column(pd.Series([1, 2, 3]), "x")
+    column = infer_column(pd.Series([1, 2, 3]), "x")
     with pytest.raises(DataError, match=r"learned as numeric \(int64\) and is text"):
         plain(pd.Series(["a", "b"]), column)
 

@@ -1,33 +1,31 @@
 """Columns as plain numbers and codes, and back with the dtype and the values they had.
 
 What is between (encoding, learning) sees plain arrays only. How a column is described is in
-`schema.py`; how dtypes hold cells is in `cells/`.
+`schema.py`; how dtypes hold cells is in `cells.py`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from gan_augment.data.tables.cells import (
     EXACT,
-    TICKS,
+    NANOSECONDS,
     Numbers,
     cells_of,
     codes_of,
-    decimal_objects,
-    dtype_of_text,
+    decimal_cells,
     from_wall,
     level_cells,
-    missing_object,
-    numbers_of,
-    storage_of,
-    stored,
+    number_cells,
+    read_cells,
     to_wall,
+    unit_of,
 )
 from gan_augment.data.tables.schema import Column, Name, TableSchema
 from gan_augment.data.tables.text import (
@@ -39,88 +37,12 @@ from gan_augment.data.tables.text import (
 )
 from gan_augment.errors import DataError
 
-if TYPE_CHECKING:
-    from pandas import DataFrame, Series
-
-
-def refilled(column: Column, dtype: Any, n: int, first: int) -> Any:
-    """n new ids in the dtype, for the synthetic rows number `first` on; none occurs in training.
-
-    Integers continue after `last`; above the dtype's maximum they count down from below `low`.
-    Raises DataError where no number is left.
-    """
-    numbers = np.arange(first, first + n, dtype=np.int64)
-    if column.refill == "strings":
-        start = 1 + (column.last or 0)
-        return level_cells([f"synthetic-{start + number:06d}" for number in numbers], dtype)
-    if column.refill == "missing":
-        return level_cells([None] * n, dtype)
-    return level_cells(_free_numbers(column, dtype, numbers), dtype)
-
-
-def _free_numbers(column: Column, dtype: Any, numbers: NDArray[np.int64]) -> Any:
-    last, low = int(column.last or 0), int(column.low or 0)
-    smallest, largest = _range_of(dtype, column.python)
-    above = largest - last
-    end = int(numbers[-1]) + 1 if len(numbers) else 0
-    if end <= above:
-        return _counted(last + 1, numbers, 1)
-    if end - above > low - smallest:
-        raise DataError(
-            f"id column {column.name!r} is {column.dtype}, which has no numbers left for "
-            f"{end:,} synthetic rows; make it int64 before fitting"
-        )
-    up = _counted(last + 1, numbers[numbers < above], 1)
-    return [*up, *_counted(low - 1 + above, numbers[numbers >= above], -1)]
-
-
-def _counted(start: int, numbers: NDArray[np.int64], sign: int) -> Any:
-    """start + sign x numbers, as Python's integers where 64 bits with a sign are too few."""
-    if -(2**62) < start < 2**62:
-        return start + sign * numbers
-    return [start + sign * number for number in numbers.tolist()]
-
-
-def _range_of(dtype: Any, python: str | None) -> tuple[int, int]:
-    import pandas as pd
-
-    if python is not None:
-        return -(2**63), 2**63 - 1
-    if isinstance(dtype, pd.ArrowDtype):
-        kind = np.dtype(dtype.pyarrow_dtype.to_pandas_dtype())
-    else:
-        kind = getattr(dtype, "numpy_dtype", dtype)
-    limits = np.iinfo(kind)
-    return int(limits.min), int(limits.max)
-
-
-def with_new_ids(frame: DataFrame, schema: TableSchema, like: DataFrame, first: int) -> DataFrame:
-    """The rows with id-like columns refilled from the synthetic row number `first` on.
-
-    like: a frame with the dtypes of these columns.
-    """
-    import pandas as pd
-
-    filled = {}
-    for column in schema.columns:
-        if column.kind == "id":
-            dtype = like[column.name].dtype
-            cells = refilled(column, dtype, len(frame), first)
-            filled[column.name] = pd.Series(cells, index=frame.index, dtype=dtype)
-    if not filled:
-        return frame
-    frame = frame.copy(deep=False)
-    for name, cells in filled.items():
-        frame[name] = cells
-    return frame
-
-
 Plain = NDArray[np.float64] | NDArray[np.int32]
 FEW_COLUMNS = 90  # of more, held one by one, pandas warns at an insertion; a copy joins them
 _NUMBERS = ("integer", "float", "decimal", "boolean", "datetime", "duration")
 
 
-def plain(series: Series, column: Column) -> Plain:
+def plain(series: pd.Series, column: Column) -> Plain:
     """The cells (N,) of a learned column as a model sees them.
 
     numeric, datetime: float64, NaN where missing; moments in whole units since `low`, integers
@@ -128,47 +50,62 @@ def plain(series: Series, column: Column) -> Plain:
     never seen. Raises DataError where the series holds something else than the column did.
     """
     assert column.learned, f"column {column.name!r} is {column.kind}: it is not learned"
+    cells = read_cells(series)
     if column.kind in ("categorical", "boolean"):
-        return codes_of(series, column.levels)
-    numbers, missing = _column_numbers(series, column)
-    if numbers.dtype.kind == "f" or not column.origin:
-        out = numbers.astype(np.float64) - float(column.origin)
+        return codes_of(cells, column.levels)
+    unit = cells.unit
+    numbers: Numbers
+    if cells.family == "text" and column.text is not None:
+        if column.kind == "datetime":
+            numbers, pattern = text_moments(series)
+            unit = unit_of_format(pattern)  # type: ignore[assignment]
+        else:
+            numbers = text_numbers(series)[0]
+    elif cells.family in _NUMBERS:
+        numbers = cells.numbers
+    elif cells.family == "nothing":
+        numbers = np.zeros(len(series))
     else:
-        out = _distance(numbers, column.origin)
-    out[missing] = np.nan
-    return out
+        raise DataError(
+            f"column {column.name!r} was learned as {column.kind} ({column.dtype}) and is "
+            f"{cells.family} ({series.dtype}) here; convert it to what it was"
+        )
+    if column.wall:
+        numbers = to_wall(numbers.astype(np.int64), cells.unit, cells.zone)
+    if column.unit is not None and unit is not None and unit != column.unit:
+        finer, coarser = NANOSECONDS[unit], NANOSECONDS[column.unit]
+        numbers = numbers // (coarser // finer) if coarser > finer else numbers * (finer // coarser)
+    distance = _distance(numbers, column.origin)
+    distance[cells.missing] = np.nan
+    return distance
 
 
-def restored(values: ArrayLike, column: Column) -> Series:
+def restored(values: ArrayLike, column: Column) -> pd.Series:
     """Cells (N,) as of `plain` -> a series of exactly `column.dtype`, named as the column.
 
     Numbers are rounded as the training data was, and lie in [low, high]. NaN and -1 become missing
     cells, for which the column must have room. A constant's values are not looked at.
     """
-    import pandas as pd
-
-    given = np.asarray(values)
-    if column.kind in ("categorical", "boolean", "constant"):
-        empty = not column.levels
-        codes = given if column.kind != "constant" else np.full(len(given), -1 if empty else 0)
-        cells = cells_of(codes, _level_cells(column), missing_object(column.missing_as))
+    array = np.asarray(values)
+    if column.kind in ("numeric", "datetime"):
+        cells = _cells_of_numbers(array.astype(np.float64), column)
     else:
-        cells = _number_cells(given.astype(np.float64), column)
-    return pd.Series(cells, name=column.name, copy=False, dtype=_dtype(column))
+        if column.kind == "constant":
+            array = np.full(len(array), 0 if column.levels else -1)
+        cells = cells_of(array, column.level_cells, column.missing_cell)
+    return pd.Series(cells, name=column.name, copy=False, dtype=column.pandas_dtype)
 
 
 def output_frame(
     values: Mapping[Name, ArrayLike], schema: TableSchema, n: int, first: int = 0
-) -> DataFrame:
+) -> pd.DataFrame:
     """n rows of all feature columns in the schema's order, with their dtypes.
 
     values: (n,) as of `plain`, for every learned column. Constants are filled in; ids are refilled,
     the rows being the synthetic rows number `first`, `first` + 1, ....
     """
-    import pandas as pd
-
     series = {
-        column.name: pd.Series(refilled(column, _dtype(column), n, first), dtype=_dtype(column))
+        column.name: _new_ids(column, column.pandas_dtype, n, first)
         if column.kind == "id"
         else restored(values[column.name] if column.learned else np.zeros(n), column)
         for column in schema.columns
@@ -176,7 +113,7 @@ def output_frame(
     return pd.DataFrame(series, copy=False)
 
 
-def joined(frame: DataFrame, labels: NDArray[np.int64], schema: TableSchema) -> DataFrame:
+def joined(frame: pd.DataFrame, labels: NDArray[np.int64], schema: TableSchema) -> pd.DataFrame:
     """A frame of features with the target put back at its place, with its own dtype and values.
 
     labels: (N,) class indices. The frame is not changed; without a place for the target (labels
@@ -187,63 +124,56 @@ def joined(frame: DataFrame, labels: NDArray[np.int64], schema: TableSchema) -> 
         return frame
     column = restored(labels, target.cells)
     column.index = frame.index
-    out = frame.copy(deep=len(frame.columns) > FEW_COLUMNS)
-    out.insert(min(target.position, len(out.columns)), target.name, column)
-    return out
+    whole = frame.copy(deep=len(frame.columns) > FEW_COLUMNS)
+    whole.insert(min(target.position, len(whole.columns)), target.name, column)
+    return whole
 
 
-def _column_numbers(series: Series, column: Column) -> tuple[Numbers, NDArray[np.bool_]]:
-    """Numbers in the column's unit, and which cells are missing."""
-    storage = storage_of(series)
-    unit = storage.unit
-    numbers: Numbers
-    if storage.family == "text" and column.text is not None:
-        if column.kind == "datetime":
-            numbers, pattern = text_moments(series)
-            unit = unit_of_format(pattern)  # type: ignore[assignment]
-        else:
-            numbers = text_numbers(series)[0]
-    elif storage.family in _NUMBERS:
-        numbers = numbers_of(series, storage)
-    elif storage.family == "nothing":
-        numbers = np.zeros(len(series))
-    else:
-        raise DataError(
-            f"column {column.name!r} was learned as {column.kind} ({column.dtype}) and is "
-            f"{storage.family} ({series.dtype}) here; convert it to what it was"
-        )
-    if column.wall:
-        numbers = to_wall(numbers.astype(np.int64), storage.unit, storage.zone)
-    if column.unit is not None and unit is not None and unit != column.unit:
-        finer, coarser = TICKS[unit], TICKS[column.unit]
-        numbers = numbers // (coarser // finer) if coarser > finer else numbers * (finer // coarser)
-    return numbers, storage.missing
+def with_new_ids(
+    frame: pd.DataFrame, schema: TableSchema, like: pd.DataFrame, first: int
+) -> pd.DataFrame:
+    """The rows with id-like columns refilled from the synthetic row number `first` on.
+
+    like: a frame with the dtypes of these columns.
+    """
+    ids = [column for column in schema.columns if column.kind == "id"]
+    if not ids:
+        return frame
+    frame = frame.copy(deep=False)
+    for column in ids:
+        cells = _new_ids(column, like[column.name].dtype, len(frame), first)
+        frame[column.name] = cells.set_axis(frame.index)
+    return frame
 
 
 def _distance(numbers: Numbers, origin: int) -> NDArray[np.float64]:
-    """numbers - origin, exact before it is made a float: in 64 bits without a sign."""
+    """numbers - origin, of integers exact before it is made a float: in 64 bits without a sign."""
+    if numbers.dtype.kind == "f" or not origin:
+        return numbers.astype(np.float64) - float(origin)
     unsigned = numbers.astype(np.uint64)
     base = np.uint64(origin % 2**64)
     below = numbers < origin
     return np.where(below, -((base - unsigned).astype(np.float64)), (unsigned - base).astype(float))
 
 
-def _number_cells(values: NDArray[np.float64], column: Column) -> Any:
+def _cells_of_numbers(values: NDArray[np.float64], column: Column) -> Any:
     missing = np.isnan(values)
-    dtype = _dtype(column)
+    dtype = column.pandas_dtype
     numbers = _rounded(np.where(missing, 0.0, values), column)
-    if column.text is not None:
-        cells = (
-            moment_texts(numbers.astype(np.int64), missing, column.text, dtype)
-            if column.kind == "datetime"
-            else number_texts(numbers, missing, column.text, column.decimals, dtype)
-        )
+    if column.text is not None and column.kind == "datetime":
+        cells = moment_texts(numbers.astype(np.int64), missing, column.text, dtype)
+    elif column.text is not None:
+        cells = number_texts(numbers, missing, column.text, column.decimals, dtype)
     elif column.python == "Decimal":
-        cells = decimal_objects(numbers.astype(np.float64), missing, column.decimals or 0)
+        cells = decimal_cells(numbers.astype(np.float64), missing, column.decimals or 0)
     else:
-        cells = stored(_ticks(numbers, column), missing, dtype, column.python, column.zone)
+        unit = unit_of(dtype, column.python)
+        if column.unit is not None and unit is not None:
+            numbers = numbers.astype(np.int64) * (NANOSECONDS[column.unit] // NANOSECONDS[unit])
+            numbers = from_wall(numbers, unit, column.zone) if column.wall else numbers
+        cells = number_cells(numbers, missing, dtype, column.python, column.zone)
     if dtype == np.dtype(object):
-        cells[missing] = missing_object(column.missing_as)
+        cells[missing] = column.missing_cell
     return cells
 
 
@@ -264,37 +194,39 @@ def _rounded(values: NDArray[np.float64], column: Column) -> Numbers:
     top = steps >= float(span)
     exact = np.where(top, 0, steps).astype(np.uint64)
     exact[top] = span
-    out = exact + np.uint64(low % 2**64)
-    return out if high >= 2**63 else out.view(np.int64)
+    exact = exact + np.uint64(low % 2**64)
+    return exact if high >= 2**63 else exact.view(np.int64)
 
 
-def _ticks(numbers: Numbers, column: Column) -> Numbers:
-    """Numbers of the column's unit as ticks of its dtype's."""
-    from gan_augment.data.tables.cells import unit_of
+def _new_ids(column: Column, dtype: Any, n: int, first: int) -> pd.Series:
+    """n new ids in the dtype, for the synthetic rows number `first` on; none occurs in training.
 
-    unit = unit_of(_dtype(column), column.python)
-    if column.unit is None or unit is None:
-        return numbers
-    ticks = numbers.astype(np.int64) * (TICKS[column.unit] // TICKS[unit])
-    return from_wall(ticks, unit, column.zone) if column.wall else ticks
-
-
-def _dtype(column: Column) -> Any:
-    return _dtype_kept(column, tuple(map(type, column.categories or ())))
-
-
-def _level_cells(column: Column) -> Any:
-    return _level_cells_kept(column, tuple(map(type, column.levels)))
-
-
-@lru_cache(maxsize=256)
-def _dtype_kept(column: Column, types: tuple[type, ...]) -> Any:
-    """types: since 1 and True are one key."""
-    return dtype_of_text(
-        column.dtype, column.categories, column.categories_dtype, ordered=column.ordered
-    )
+    Integers continue after `last`; above the dtype's maximum they count down from below `low`.
+    Raises DataError where no number is left.
+    """
+    last, low = int(column.last or 0), int(column.low or 0)
+    ids: list[Any] = [None] * n
+    if column.refill == "strings":
+        ids = [f"synthetic-{last + 1 + number:06d}" for number in range(first, first + n)]
+    elif column.refill == "integers":
+        smallest, largest = _range_of(dtype, column.python)
+        above = largest - last
+        if first + n - above > low - smallest:
+            raise DataError(
+                f"id column {column.name!r} is {column.dtype}, which has no numbers left for "
+                f"{first + n:,} synthetic rows; make it int64 before fitting"
+            )
+        ids = [
+            last + 1 + number if number < above else low - 1 + above - number
+            for number in range(first, first + n)
+        ]
+    return pd.Series(level_cells(ids, dtype), dtype=dtype)
 
 
-@lru_cache(maxsize=256)
-def _level_cells_kept(column: Column, types: tuple[type, ...]) -> Any:
-    return level_cells(column.levels, _dtype(column))
+def _range_of(dtype: Any, python: str | None) -> tuple[int, int]:
+    if python is not None:
+        return -(2**63), 2**63 - 1
+    if isinstance(dtype, pd.ArrowDtype):
+        dtype = np.dtype(dtype.pyarrow_dtype.to_pandas_dtype())
+    limits = np.iinfo(getattr(dtype, "numpy_dtype", dtype))
+    return int(limits.min), int(limits.max)

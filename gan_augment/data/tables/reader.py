@@ -28,8 +28,8 @@ from gan_augment.data.tables.export import TABLE_SUFFIXES, Source
 from gan_augment.data.tables.inference import (
     ReadTarget,
     column_names,
+    infer_column,
     infer_schema,
-    inferred_column,
     read_target,
 )
 from gan_augment.data.tables.parquet import PARQUET_SUFFIXES, read_parquet
@@ -89,7 +89,7 @@ def moments(series: Series) -> NDArray[np.float64]:
         )
     for kind in ("datetime", "numeric"):
         try:
-            return plain(series, inferred_column(series, name, kind)).astype(np.float64)
+            return plain(series, infer_column(series, name, kind)).astype(np.float64)
         except DataError:
             continue
     raise DataError(

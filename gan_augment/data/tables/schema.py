@@ -1,6 +1,6 @@
-"""What is known of a table's columns: kinds, types, ranges, levels. Models and words only.
+"""What is known of a table's columns: kinds, types, ranges, levels; as JSON and as lines of text.
 
-The rules that find it out are in `infer_schema.py`; its use on cells is in `columns.py`.
+The rules that find it out are in `inference.py`; its use on cells is in `columns.py`.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import math
-import uuid
 import zoneinfo
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
@@ -17,171 +16,120 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import numpy as np
+import pandas as pd
 from pydantic import BeforeValidator, Field, PlainSerializer
 
+from gan_augment.data.tables.cells import (
+    MissingAs,
+    Unit,
+    dtype_of_text,
+    level_cells,
+    missing_object,
+    to_wall,
+)
 from gan_augment.errors import DataError, UsageError, did_you_mean
 from gan_augment.settings import Frozen, read_toml
 
-_PLAIN = (str, bool, int, float)
+ColumnKind = Literal["numeric", "categorical", "boolean", "datetime", "id", "constant"]
+LEARNED = ("numeric", "categorical", "boolean", "datetime")
+Name = str | int
+_HEADING = ("column", "kind", "type", "missing", "values", "why")
+_WIDEST_NAME = 32
+_WIDEST_TYPE = 28
+_WIDEST_VALUES = 44
 
 
-def as_scalar(value: Any) -> object | None:
-    """The cell as one of the types kept here (NumPy's as Python's), or None where it is none.
+def to_json(cell: object) -> object:
+    """JSON's form of a cell that `cells.as_scalar` let through.
 
-    >>> as_scalar(np.int8(3)), as_scalar([3])
-    (3, None)
+    What JSON has (text, whole numbers, booleans, finite floats) stands as it is; anything else
+    becomes an object of one entry.
+
+    >>> to_json(dt.date(2024, 1, 31))
+    {'date': '2024-01-31'}
     """
-    kept: object = value
-    if type(value) in _PLAIN:
-        return kept
-    if isinstance(value, np.generic) and not isinstance(value, np.datetime64 | np.timedelta64):
-        value = kept = value.item()
-    if type(value) in (*_WRITE, *_pandas_kinds()):
-        return kept
-    plain = (type_ for type_ in _PLAIN if isinstance(value, type_))  # enumerations and the like
-    return next((type_(value) for type_ in plain), None)
-
-
-def to_json(value: object) -> object:
-    """JSON's form of a cell that `as_scalar` let through."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return {"float": repr(value)}
-    if isinstance(value, str) and not value.isascii():
-        return value if _is_unicode(value) else {"surrogates": _base64(value)}
-    if type(value) in _PLAIN:
-        return value
-    kind = type(value)
-    if kind in _WRITE:
-        name, write, _ = _WRITE[kind]
-        return {name: write(value)}
-    return _pandas_to_json(value)
+    if isinstance(cell, float) and not math.isfinite(cell):
+        return {"float": repr(cell)}
+    if isinstance(cell, str) and cell.encode("utf-8", "replace").decode() != cell:
+        return {"surrogates": base64.b64encode(cell.encode("utf-8", "surrogatepass")).decode()}
+    if type(cell) not in _JSON:
+        return cell
+    name, write, _ = _JSON[type(cell)]
+    return {name: write(cell)}
 
 
 def from_json(value: object) -> object:
-    """The cell of `to_json`; cells pass as they are."""
+    """The cell of `to_json`; cells pass as they are. Raises ValueError for anything else."""
     if not isinstance(value, dict) or len(value) != 1:
         return value
-    ((name, held),) = value.items()
-    if name == "float":
-        return float(held)
-    if name == "surrogates":
-        return base64.b64decode(held).decode("utf-8", "surrogatepass")
-    for known, _, read in _WRITE.values():
-        if known == name:
-            return read(held)
-    return _pandas_from_json(name, held)
-
-
-def _is_unicode(text: str) -> bool:
+    ((name, content),) = value.items()
     try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _base64(text: str) -> str:
-    return base64.b64encode(text.encode("utf-8", "surrogatepass")).decode()
-
-
-def _write_datetime(value: dt.datetime) -> list[object]:
-    naive = value.replace(tzinfo=None, fold=0).isoformat()
-    if value.tzinfo is None:
-        return [naive]
-    offset = value.utcoffset() or dt.timedelta()
-    key = getattr(value.tzinfo, "key", None)
-    return [naive, key or offset.total_seconds(), value.fold]
-
-
-def _read_datetime(held: list[Any]) -> dt.datetime:
-    naive = dt.datetime.fromisoformat(held[0])
-    if len(held) == 1:
-        return naive
-    zone: dt.tzinfo
-    if isinstance(held[1], str):
-        zone = zoneinfo.ZoneInfo(held[1])
-    else:
-        zone = dt.timezone(dt.timedelta(seconds=held[1])) if held[1] else dt.UTC
-    return naive.replace(tzinfo=zone, fold=held[2])
-
-
-_WRITE: dict[type, tuple[str, Callable[[Any], object], Callable[[Any], object]]] = {
-    Decimal: ("decimal", str, Decimal),
-    dt.datetime: ("datetime", _write_datetime, _read_datetime),
-    dt.date: ("date", dt.date.isoformat, dt.date.fromisoformat),
-    dt.time: ("time", dt.time.isoformat, dt.time.fromisoformat),
-    dt.timedelta: (
-        "timedelta",
-        lambda v: [v.days, v.seconds, v.microseconds],
-        lambda held: dt.timedelta(*held),
-    ),
-    bytes: ("bytes", lambda v: base64.b64encode(v).decode(), base64.b64decode),
-    uuid.UUID: ("uuid", str, uuid.UUID),
-    tuple: (
-        "tuple",
-        lambda v: [to_json(one) for one in v],
-        lambda held: tuple(from_json(one) for one in held),
-    ),
-}
-
-
-def _pandas_kinds() -> tuple[type, ...]:
-    import pandas as pd
-
-    return (pd.Timestamp, pd.Timedelta, pd.Interval, pd.Period)
-
-
-def _pandas_to_json(value: Any) -> object:
-    import pandas as pd
-
-    if isinstance(value, pd.Interval):
-        left, right = (to_json(as_scalar(end)) for end in (value.left, value.right))
-        return {"interval": [left, right, value.closed]}
-    if isinstance(value, pd.Period):
-        return {"period": [value.ordinal, value.freqstr]}
-    ticks = int(value.asm8.view("int64"))
-    if isinstance(value, pd.Timedelta):
-        return {"Timedelta": [ticks, value.unit]}
-    return {"Timestamp": [ticks, value.unit, None if value.tz is None else str(value.tz)]}
-
-
-def _pandas_from_json(name: str, held: Any) -> object:
-    import pandas as pd
-
-    if name == "interval":
-        return pd.Interval(from_json(held[0]), from_json(held[1]), closed=held[2])
-    if name == "period":
-        return pd.Period(ordinal=held[0], freq=held[1])
-    if name == "Timedelta":
-        return pd.Timedelta(np.timedelta64(held[0], held[1])).as_unit(held[1])
-    if name == "Timestamp":
-        moment = pd.Timestamp(np.datetime64(held[0], held[1])).as_unit(held[1])
-        return moment if held[2] is None else moment.tz_localize("UTC").tz_convert(held[2])
-    raise ValueError(f"there is no kind of cell called {name!r}")
-
-
-def _read(value: object) -> object:
-    """`from_json` for pydantic, which takes a ValueError alone as a refusal."""
-    try:
-        return from_json(value)
+        if name == "surrogates":
+            return base64.b64decode(content).decode("utf-8", "surrogatepass")
+        readers: dict[str, Callable[[Any], object]] = {key: read for key, _, read in _JSON.values()}
+        return float(content) if name == "float" else readers[name](content)
     except (TypeError, LookupError, ArithmeticError, AttributeError, OSError) as error:
         raise ValueError(f"{type(error).__name__}: {error}") from None
 
 
-Scalar = Annotated[object, BeforeValidator(_read), PlainSerializer(to_json)]
+def _datetime_to_json(cell: dt.datetime) -> list[object]:
+    naive = cell.replace(tzinfo=None, fold=0).isoformat()
+    if cell.tzinfo is None:
+        return [naive]
+    offset = cell.utcoffset() or dt.timedelta()
+    return [naive, getattr(cell.tzinfo, "key", None) or offset.total_seconds(), cell.fold]
 
 
-ColumnKind = Literal["numeric", "categorical", "boolean", "datetime", "id", "constant"]
-LEARNED = ("numeric", "categorical", "boolean", "datetime")
-Unit = Literal["D", "h", "m", "s", "ms", "us", "ns"]
-Name = str | int
-MissingAs = Literal["None", "nan", "NA", "NaT"]
+def _datetime_from_json(content: list[Any]) -> dt.datetime:
+    naive = dt.datetime.fromisoformat(content[0])
+    if len(content) == 1:
+        return naive
+    zone: dt.tzinfo
+    if isinstance(content[1], str):
+        zone = zoneinfo.ZoneInfo(content[1])
+    else:
+        zone = dt.timezone(dt.timedelta(seconds=content[1])) if content[1] else dt.UTC
+    return naive.replace(tzinfo=zone, fold=content[2])
+
+
+def _timestamp_from_json(content: list[Any]) -> pd.Timestamp:
+    moment = pd.Timestamp(np.datetime64(content[0], content[1])).as_unit(content[1])
+    return moment if content[2] is None else moment.tz_localize("UTC").tz_convert(content[2])
+
+
+_JSON: dict[type, tuple[str, Callable[[Any], object], Callable[[Any], object]]] = {
+    Decimal: ("decimal", str, Decimal),
+    dt.datetime: ("datetime", _datetime_to_json, _datetime_from_json),
+    dt.date: ("date", dt.date.isoformat, dt.date.fromisoformat),
+    dt.time: ("time", dt.time.isoformat, dt.time.fromisoformat),
+    dt.timedelta: (
+        "timedelta",
+        lambda cell: [cell.days, cell.seconds, cell.microseconds],
+        lambda content: dt.timedelta(*content),
+    ),
+    pd.Period: (
+        "period",
+        lambda cell: [cell.ordinal, cell.freqstr],
+        lambda content: pd.Period(ordinal=content[0], freq=content[1]),
+    ),
+    pd.Timedelta: (
+        "Timedelta",
+        lambda cell: [int(cell.asm8.view("int64")), cell.unit],
+        lambda content: pd.Timedelta(np.timedelta64(*content)).as_unit(content[1]),
+    ),
+    pd.Timestamp: (
+        "Timestamp",
+        lambda cell: [int(cell.asm8.view("int64")), cell.unit, cell.tz and str(cell.tz)],
+        _timestamp_from_json,
+    ),
+}
+Scalar = Annotated[object, BeforeValidator(from_json), PlainSerializer(to_json)]
 
 
 class Column(Frozen):
     """One column: what it holds, and all that writes its cells again as the training data has them.
 
-    name: as in the frame. dtype: `dtypes.dtype_text`. missing: training rows without a value.
+    name: as in the frame. dtype: `cells.dtype_text`. missing: training rows without a value.
     why: the reason for the kind, with its numbers.
 
     Numbers and moments. low, high, spikes: in whole `unit`s where there is one (of a duration, or
@@ -234,6 +182,42 @@ class Column(Frozen):
         """`spikes` as they stand among the numbers of `columns.plain`."""
         return tuple(float(value - self.origin) for value in self.spikes)
 
+    @cached_property
+    def pandas_dtype(self) -> Any:
+        """The dtype of its cells. Raises TypeError or ValueError where `dtype` is no such text."""
+        if self.dtype != "category":
+            return dtype_of_text(self.dtype)
+        levels = pd.Index(
+            list(self.categories or ()), dtype=dtype_of_text(self.categories_dtype or "object")
+        )
+        return pd.CategoricalDtype(levels, ordered=self.ordered)
+
+    @cached_property
+    def level_cells(self) -> Any:
+        """(levels,) the levels as cells of the dtype."""
+        return level_cells(self.levels, self.pandas_dtype)
+
+    @property
+    def missing_cell(self) -> object:
+        """What stands for a missing cell in an object column."""
+        return missing_object(self.missing_as)
+
+    @property
+    def values_in_words(self) -> str:
+        """The levels, or the range.
+
+        >>> Column(name="a", kind="numeric", dtype="int64", low=1, high=90).values_in_words
+        '1 to 90'
+        """
+        if self.low is not None and self.high is not None and self.kind != "id":
+            return f"{_bound(self, self.low)} to {_bound(self, self.high)}"
+        if self.kind == "id" or not self.levels:
+            return ""
+        shown = ", ".join(str(level) for level in self.levels[:6])
+        count = f"{len(self.levels)} levels: " if len(self.levels) > 1 else ""
+        more = ", ..." if len(self.levels) > 6 else ""
+        return _short(f"{count}{shown}{more}", _WIDEST_VALUES)
+
 
 class TargetColumn(Frozen):
     """The column of labels. cells: its levels are the labels themselves, by class index.
@@ -279,9 +263,15 @@ class TableSchema(Frozen):
             raise DataError(no_column(name, self.names)) from None
 
     def lines(self) -> list[str]:
-        """A heading and a line a column: name, kind, dtype, missing, values, why."""
-
-        return schema_lines(self)
+        """A heading and a line a column, padded to columns; the target last."""
+        rows = [_HEADING, *(_row(column, column.kind) for column in self.columns)]
+        if self.target is not None:
+            rows.append(_row(self.target.cells, "target"))
+        widths = [max(len(row[i]) for row in rows) for i in range(len(_HEADING) - 1)]
+        padded = [[cell.ljust(w) for cell, w in zip(row, widths, strict=False)] for row in rows]
+        return [
+            "  ".join([*cells, row[-1]]).rstrip() for cells, row in zip(padded, rows, strict=True)
+        ]
 
 
 class Overrides(Frozen):
@@ -320,70 +310,37 @@ class Overrides(Frozen):
         return Overrides(columns={**self.columns, **later.columns})
 
     def kinds_of(self, names: Iterable[Name]) -> dict[Name, ColumnKind]:
-        """Kinds by the frame's own names; "3" finds column 3 where none is called "3".
+        """Kinds by the frame's own names. Raises UsageError for a name that it does not have."""
+        listed = list(names)
+        return {matching_name(name, listed): kind for name, kind in self.columns.items()}
 
-        Raises UsageError for a name that the frame does not have.
-        """
-        held = list(names)
-        by_text = {str(name): name for name in held}
-        kinds: dict[Name, ColumnKind] = {}
-        for name, kind in self.columns.items():
-            known = name if name in held else by_text.get(str(name))
-            if known is None:
-                raise UsageError(no_column(name, held))
-            kinds[known] = kind
-        return kinds
+
+def matching_name(name: Name, names: list[Name], what: str = "") -> Name:
+    """The frame's own name of a column: "3" finds column 3 where none is called "3".
+
+    Raises UsageError, which begins with `what` the column is, where there is none.
+    """
+    if name in names:
+        return name
+    by_text = {str(one): one for one in names}
+    if str(name) not in by_text:
+        raise UsageError(f"{what}{no_column(name, names)}")
+    return by_text[str(name)]
 
 
 def no_column(name: Name, names: Iterable[Name]) -> str:
     """The sentence for a name that no column has, with the nearest one that is there."""
-    held = list(names)
-    shown = ", ".join(repr(one) for one in held[:20])
-    more = f" and {len(held) - 20} more" if len(held) > 20 else ""
-    guess = did_you_mean(str(name), [str(one) for one in held])
+    available = list(names)
+    shown = ", ".join(repr(one) for one in available[:20])
+    more = f" and {len(available) - 20} more" if len(available) > 20 else ""
+    guess = did_you_mean(str(name), [str(one) for one in available])
     return f"there is no column {name!r}; the table has {shown}{more}.{guess}"
 
 
-HEADING = ("column", "kind", "type", "missing", "values", "why")
-WIDEST_NAME = 32
-WIDEST_VALUES = 44
-
-
-def schema_lines(schema: TableSchema) -> list[str]:
-    """A heading and a line a column, padded to columns; the target last."""
-    rows = [HEADING, *(_row(column, column.kind) for column in schema.columns)]
-    if schema.target is not None:
-        rows.append(_row(schema.target.cells, "target"))
-    widths = [max(len(row[i]) for row in rows) for i in range(len(HEADING) - 1)]
-    return [
-        "  ".join(
-            [*(cell.ljust(w) for cell, w in zip(row, widths, strict=False)), row[-1]]
-        ).rstrip()
-        for row in rows
-    ]
-
-
-def values_in_words(column: Column) -> str:
-    """The levels, or the range, of a column.
-
-    >>> from gan_augment.data.tables.schema import Column
-    >>> values_in_words(Column(name="a", kind="numeric", dtype="int64", low=1, high=90))
-    '1 to 90'
-    """
-    if column.low is not None and column.high is not None and column.kind != "id":
-        return f"{_bound(column, column.low)} to {_bound(column, column.high)}"
-    if column.kind == "id" or not column.levels:
-        return ""
-    shown = ", ".join(str(level) for level in column.levels[:6])
-    count = f"{len(column.levels)} levels: " if len(column.levels) > 1 else ""
-    more = ", ..." if len(column.levels) > 6 else ""
-    return _short(f"{count}{shown}{more}", WIDEST_VALUES)
-
-
 def _row(column: Column, kind: str) -> tuple[str, ...]:
-    name = _short(str(column.name), WIDEST_NAME)
+    name, dtype = _short(str(column.name), _WIDEST_NAME), _short(column.dtype, _WIDEST_TYPE)
     missing = str(column.missing) if column.missing else ""
-    return name, kind, _short(column.dtype, 28), missing, values_in_words(column), column.why
+    return name, kind, dtype, missing, column.values_in_words, column.why
 
 
 def _bound(column: Column, bound: int | float) -> str:
@@ -393,13 +350,11 @@ def _bound(column: Column, bound: int | float) -> str:
         return str(np.timedelta64(int(bound), column.unit))
     moment = np.datetime64(int(bound), column.unit)
     if column.zone and not column.wall:  # else it is on the local clock already
-        import pandas as pd
-
-        utc = pd.DatetimeIndex([moment.astype("M8[s]")]).tz_localize("UTC")
-        moment = utc.tz_convert(column.zone).tz_localize(None).to_numpy()[0]
+        ticks = moment.astype("M8[s]").astype(np.int64).reshape(1)
+        moment = to_wall(ticks, "s", column.zone).view("M8[s]")[0]
     return str(moment).replace("T", " ")
 
 
 def _short(text: str, width: int) -> str:
-    plain = " ".join(text.split())
-    return plain if len(plain) <= width else plain[: width - 3] + "..."
+    line = " ".join(text.split())
+    return line if len(line) <= width else line[: width - 3] + "..."
