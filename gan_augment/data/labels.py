@@ -63,7 +63,8 @@ def check_classes(distinct: Sequence[object], where: str, n: int) -> None:
                 f"{where} holds a label that is a {type(label).__name__} ({label}); expected text, "
                 "whole numbers, booleans or numbers. Make the labels text with astype(str)"
             )
-    fractions = [label for label in distinct if isinstance(label, float) and label % 1 != 0]
+    numbers = [label for label in distinct if isinstance(label, float) and math.isfinite(label)]
+    fractions = [number for number in numbers if not number.is_integer()]
     if fractions:
         raise DataError(
             f"{where} looks like a regression target (Unknown label type: continuous): "

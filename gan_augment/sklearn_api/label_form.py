@@ -83,7 +83,7 @@ def read_labels(y: Any, n: int) -> ReadLabels:
     column, y = _one_column(y)
     series = as_series(column, n)
     _check_classes(series)
-    found = read_target(series, _name_of(series), None)
+    found = read_target(series, None)
     examples = taken(y, first_rows(found.labels))
     labels = tuple(found.column.cells.levels)
     dtype = column.dtype if isinstance(column, np.ndarray) else _dtype_of(labels)
@@ -224,11 +224,6 @@ def _check_classes(series: Any) -> None:
             "y holds both texts and numbers, which have no order; make all labels one type, for "
             "example [str(label) for label in y]"
         )
-
-
-def _name_of(series: Any) -> str | int:
-    name = series.name
-    return name if isinstance(name, str) or type(name) is int else "target"
 
 
 def _dtype_of(labels: tuple[Label, ...]) -> np.dtype[Any]:

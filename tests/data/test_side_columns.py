@@ -38,6 +38,7 @@ def test_one_column_may_be_the_group_and_the_time() -> None:
     "times",
     [
         ["2024-10-01", "2024-09-30", "2024-10-02"],
+        ["3.10.2024", "30.9.2024", "2.11.2024"],
         ["10", "9", "11"],
         [10, 9, 11],
         [True, False, True],
@@ -50,10 +51,8 @@ def test_times_are_ordered_by_what_they_mean_not_as_text(times: object) -> None:
 
 
 def test_text_that_is_no_date_is_refused_and_shown() -> None:
-    with pytest.raises(
-        DataError, match=r"'when' cannot order rows in time: it holds '3\.10\.2024'"
-    ):
-        moments(pd.Series(["3.10.2024", "3.9.2024"], name="when"))
+    with pytest.raises(DataError, match=r"'when' cannot order rows in time: it holds '3rd of May'"):
+        moments(pd.Series(["3rd of May", "3.9.2024"], name="when"))
 
 
 def test_a_missing_time_is_refused_with_its_row() -> None:

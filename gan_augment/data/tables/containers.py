@@ -7,14 +7,14 @@ and decimals keep their types.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import narwhals as nw
 import numpy as np
+import pandas as pd
+import pyarrow as pa
 
-from gan_augment.errors import DataError, UsageError
-
-if TYPE_CHECKING:
-    from pandas import DataFrame, Series
+from gan_augment.errors import DataError
 
 
 @dataclass(frozen=True)
@@ -25,28 +25,20 @@ class Container:
     schema: Any = None
 
 
-PANDAS = Container("pandas")
-
-
-def as_frame(x: Any) -> tuple[DataFrame, Container]:
+def as_frame(x: Any) -> tuple[pd.DataFrame, Container]:
     """(a pandas frame, what it came in). The caller's data is not changed, and seldom copied.
 
     x: a pandas, polars or other eager frame that narwhals knows, an Arrow table, or an array (N, C)
-    whose columns are then called 0 .. C - 1. Raises DataError for anything else, UsageError
-    where pyarrow is needed and not installed.
+    whose columns are then called 0 .. C - 1. Raises DataError for anything else.
     """
-    import pandas as pd
-
     if isinstance(x, pd.DataFrame):
-        return x, PANDAS
+        return x, Container("pandas")
     if isinstance(x, np.ndarray | list | tuple):
         return _array_frame(x), Container("numpy")
     if hasattr(x, "toarray"):
         raise DataError("the table is a sparse matrix; pass it dense: x.toarray()")
     if hasattr(x, "collect"):
         raise DataError(f"the table is a lazy {type(x).__name__}; pass x.collect()")
-    import narwhals as nw
-
     try:
         frame = nw.from_native(x, eager_only=True)
     except TypeError:
@@ -54,40 +46,40 @@ def as_frame(x: Any) -> tuple[DataFrame, Container]:
             f"the table is a {type(x).__name__}; expected a pandas or polars frame, an Arrow table "
             "or an array of shape (N, columns)"
         ) from None
-    need_pyarrow("tables other than pandas frames and arrays")
     container = Container(frame.implementation.value, getattr(x, "schema", None))
     return arrow_frame(frame.to_arrow()), container
 
 
-def as_series(y: Any, n: int) -> Series:
+def as_series(y: Any, n: int) -> pd.Series:
     """Labels (n,) in any container as a series; rows are matched by position, never by index."""
-    import pandas as pd
-
     if isinstance(y, pd.Series):
         series = y
-    elif isinstance(y, list | tuple):
-        series = pd.Series(list(y))
-    elif isinstance(y, np.ndarray):
-        if y.ndim != 1:
-            cure = "y.argmax(axis=1)" if y.ndim == 2 and y.shape[1] > 1 else "y.ravel()"
-            raise DataError(f"labels have shape {y.shape}; expected (N,), one a row. Pass {cure}.")
-        series = pd.Series(y)
+    elif isinstance(y, list | tuple | np.ndarray):
+        shape = np.shape(y) if isinstance(y, np.ndarray) else (n,)
+        if len(shape) != 1:
+            cure = "y.argmax(axis=1)" if len(shape) == 2 and shape[1] > 1 else "y.ravel()"
+            raise DataError(f"labels have shape {shape}; expected (N,), one a row. Pass {cure}.")
+        series = pd.Series(y if isinstance(y, np.ndarray) else list(y))
     else:
-        series = _narwhals_series(y)
+        try:
+            native = nw.from_native(y, series_only=True)
+        except TypeError:
+            raise DataError(
+                f"labels are a {type(y).__name__}; expected a list, an array or a series, one a row"
+            ) from None
+        cells = pd.arrays.ArrowExtensionArray(native.to_arrow())
+        series = pd.Series(cells, name=native.name or None)
     if len(series) != n:
         raise DataError(f"{n} rows and {len(series)} labels; expected one label a row")
     return series
 
 
-def given_back(frame: DataFrame, container: Container) -> Any:
+def given_back(frame: pd.DataFrame, container: Container) -> Any:
     """A pandas frame in the container that `as_frame` found, types included where it has schema."""
     if container.name == "pandas":
         return frame
     if container.name == "numpy":
         return frame.to_numpy()
-    import narwhals as nw
-    import pyarrow as pa
-
     table = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
     if container.name == "pyarrow":
         fields = {field.name: field for field in container.schema or ()}
@@ -96,34 +88,21 @@ def given_back(frame: DataFrame, container: Container) -> Any:
     native: Any = nw.from_arrow(table, backend=backend).to_native()
     if container.name != "polars":
         return native
-    kinds = dict(container.schema or {})
-    return native.cast({name: kinds[name] for name in native.columns if name in kinds})
+    dtypes = dict(container.schema or {})
+    return native.cast({name: dtypes[name] for name in native.columns if name in dtypes})
 
 
-def arrow_frame(table: Any) -> DataFrame:
+def arrow_frame(table: pa.Table) -> pd.DataFrame:
     """An Arrow table as a frame of Arrow dtypes; what pandas once wrote into it is ignored."""
-    import pandas as pd
-    import pyarrow as pa
-
     views = {pa.string_view(): pa.large_string(), pa.binary_view(): pa.large_binary()}
     fields = [field.with_type(views.get(field.type, field.type)) for field in table.schema]
     if any(field.type in views for field in table.schema):
         table = table.cast(pa.schema(fields))
-    frame: DataFrame = table.to_pandas(types_mapper=pd.ArrowDtype, ignore_metadata=True)
+    frame: pd.DataFrame = table.to_pandas(types_mapper=pd.ArrowDtype, ignore_metadata=True)
     return frame
 
 
-def need_pyarrow(what: str) -> None:
-    """Raise UsageError where pyarrow is not installed."""
-    try:
-        import pyarrow  # noqa: F401
-    except ImportError:
-        raise UsageError(f'{what} need pyarrow: pip install "gan-augment[parquet]"') from None
-
-
-def _array_frame(x: Any) -> DataFrame:
-    import pandas as pd
-
+def _array_frame(x: Any) -> pd.DataFrame:
     try:
         values = np.asarray(x)
     except ValueError:
@@ -138,18 +117,3 @@ def _array_frame(x: Any) -> DataFrame:
     if values.dtype.kind not in "biufOUMm":
         raise DataError(f"the array is {values.dtype}; expected numbers, booleans or text")
     return pd.DataFrame(values)
-
-
-def _narwhals_series(y: Any) -> Series:
-    import narwhals as nw
-    import pandas as pd
-
-    try:
-        series = nw.from_native(y, series_only=True)
-    except TypeError:
-        raise DataError(
-            f"labels are a {type(y).__name__}; expected a list, an array or a series, one a row"
-        ) from None
-    need_pyarrow("series other than pandas'")
-    cells = pd.arrays.ArrowExtensionArray(series.to_arrow())
-    return pd.Series(cells, name=series.name or None)

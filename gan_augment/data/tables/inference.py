@@ -108,19 +108,22 @@ def infer_column(series: pd.Series, name: Name, forced: ColumnKind | None = None
     return _column(cells, name, facts | {"kind": kind, "why": why})
 
 
-def read_target(series: pd.Series, name: Name, position: int | None) -> ReadTarget:
+def read_target(series: pd.Series, position: int | None) -> ReadTarget:
     """Labels of type str, int, bool or float, in any dtype; classes are those that occur.
 
-    position: of the column in its frame; None for labels beside it. Raises DataError for missing
+    position: of the column in its frame; None for labels beside it, which are called "target" where
+    they have no name. Raises DataError for missing
     labels, other types, numbers that are no classes, and fewer than two classes.
     """
     cells = read_cells(series)
+    whole = isinstance(series.name, int | np.integer) and not isinstance(series.name, bool)
+    name = int(series.name) if whole else series.name if isinstance(series.name, str) else "target"
     where = "y" if position is None else f"column {name!r}"
     if cells.missing.any():
         raise DataError(
-            f"{int(cells.missing.sum()):,} of {len(series):,} rows have no label in {where} (NaN or "
-            f"None; the first: row {int(cells.missing.argmax())}); expected one in every row. Drop "
-            "those rows"
+            f"{int(cells.missing.sum()):,} of {len(series):,} rows have no label in {where} (NaN "
+            f"or None; the first: row {int(cells.missing.argmax())}); expected one in every row. "
+            "Drop those rows."
         )
     codes, levels = cells.coded
     used = np.bincount(codes, minlength=len(levels)) > 0

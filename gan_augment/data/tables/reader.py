@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from gan_augment.data.contract import LabelledTable
@@ -17,27 +18,20 @@ from gan_augment.data.groups import group_codes
 from gan_augment.data.tables.cells import row_hashes
 from gan_augment.data.tables.columns import plain
 from gan_augment.data.tables.containers import (
-    PANDAS,
-    Container,
     as_frame,
     as_series,
-    given_back,
 )
 from gan_augment.data.tables.csv import read_csv
 from gan_augment.data.tables.export import TABLE_SUFFIXES, Source
 from gan_augment.data.tables.inference import (
-    ReadTarget,
     column_names,
     infer_column,
     infer_schema,
     read_target,
 )
 from gan_augment.data.tables.parquet import PARQUET_SUFFIXES, read_parquet
-from gan_augment.data.tables.schema import Name, Overrides, TableSchema, no_column
+from gan_augment.data.tables.schema import Name, Overrides, TableSchema, matching_name
 from gan_augment.errors import DataError, UsageError
-
-if TYPE_CHECKING:
-    from pandas import DataFrame, Series
 
 
 def set_aside(
@@ -48,37 +42,31 @@ def set_aside(
     group: rows with the same value belong together; a missing one stands alone. time: as of
     `moments`. Raises UsageError for a column that is not there, DataError where no feature is left.
 
-    >>> import pandas as pd
     >>> frame = pd.DataFrame({"size": [1, 2, 3], "who": ["ann", "bo", "ann"]})
     >>> rows = LabelledTable(frame, np.array([0, 1, 0]), np.array(["a", "b", "c"]))
-    >>> found, times = set_aside(rows, group="who")
-    >>> found.frame.columns.tolist(), found.groups, times
+    >>> features, times = set_aside(rows, group="who")
+    >>> features.frame.columns.tolist(), features.groups, times
     (['size'], array([0, 1, 0]), None)
     """
-    import pandas as pd
-
-    frame, groups, times = table.frame, table.groups, None
-    names = list(frame.columns)
-    away = []
+    features, groups, times = table.frame, table.groups, None
+    names = list(features.columns)
     if group is not None:
-        at = _position(names, group, "group")
-        away.append(at)
-        groups = pd.factorize(frame.iloc[:, at])[0].astype(np.int64)
+        group = matching_name(group, names, "the group column is not there: ")
+        groups = pd.factorize(table.frame[group])[0].astype(np.int64)
+        features = features.drop(columns=group)
     if time is not None:
-        at = _position(names, time, "time")
-        away.append(at)
-        times = moments(frame.iloc[:, at])
-    kept = [i for i in range(len(names)) if i not in away]
-    if not kept:
+        time = matching_name(time, names, "the time column is not there: ")
+        times = moments(table.frame[time])
+        features = features.drop(columns=time, errors="ignore")  # it may be the group as well
+    if not len(features.columns):
         raise DataError("no feature is left beside the columns of the group and the time")
-    return replace(table, frame=frame.iloc[:, kept], groups=groups), times
+    return replace(table, frame=features, groups=groups), times
 
 
-def moments(series: Series) -> NDArray[np.float64]:
+def moments(series: pd.Series) -> NDArray[np.float64]:
     """What rows can be ordered by (N,): numbers, moments, or text that holds either.
 
-    Raises DataError for missing values, and for text that is neither, since 3.10. would come before
-    3.9. as text.
+    Raises DataError for missing values, and for text that is neither: 10 would come before 9.
     """
     name = str(series.name)
     missing = series.isna().to_numpy(dtype=bool)
@@ -98,38 +86,14 @@ def moments(series: Series) -> NDArray[np.float64]:
     )
 
 
-def _position(names: list[Name], wanted: Name, what: str) -> int:
-    """Where a column is; "3" finds column 3 where none is called "3"."""
-    if wanted in names:
-        return names.index(wanted)
-    as_text = [str(name) for name in names]
-    if str(wanted) not in as_text:
-        raise UsageError(f"the {what} column is not there: {no_column(wanted, names)}")
-    return as_text.index(str(wanted))
-
-
 @dataclass(frozen=True)
 class ReadTable:
-    """A table, its schema (target included), and sentences for people.
-
-    source: the file, where it was one. container: what a frame or array came in, for
-    `frames.given_back`.
-    """
+    """A table, its schema (target included), sentences for people, and the file if it was one."""
 
     table: LabelledTable
     schema: TableSchema
     notes: tuple[str, ...] = ()
     source: Source | None = None
-    container: Container = PANDAS
-
-    def given_back(self, frame: DataFrame) -> Any:
-        """Rows of these columns as what was read: pandas, polars, Arrow, or an array.
-
-        >>> read = read_frame(np.eye(4), y=["rare", "common", "common", "common"])
-        >>> type(read.given_back(read.table.frame)).__name__
-        'ndarray'
-        """
-        return given_back(frame, self.container)
 
 
 def read_frame(
@@ -150,7 +114,7 @@ def read_frame(
     >>> read.table.counts, read.schema.names
     ({'common': 3, 'rare': 1}, (0, 1, 2, 3))
     """
-    frame, container = as_frame(x)
+    frame = as_frame(x)[0]
     names = column_names(frame)
     if (target is None) == (y is None):
         raise UsageError("name the target, or pass the labels as y; exactly one of both")
@@ -158,21 +122,21 @@ def read_frame(
         raise DataError("the table has no rows")
     if target is None:
         series = as_series(y, len(frame))
-        found = read_target(series, _series_name(series), None)
+        labels = read_target(series, None)
     else:
-        position = _position(names, target, "target")
-        found = read_target(frame.iloc[:, position], names[position], position)
+        position = names.index(matching_name(target, names, "the target column is not there: "))
+        labels = read_target(frame.iloc[:, position], position)
         frame = frame.iloc[:, [i for i in range(len(names)) if i != position]]
         overrides = _without_target(overrides, names[position])
-    schema = infer_schema(frame, overrides).model_copy(update={"target": found.column})
+    schema = infer_schema(frame, overrides).model_copy(update={"target": labels.column})
     table = LabelledTable(
         frame=frame,
-        labels=found.labels,
+        labels=labels.labels,
         ids=np.array([f"row-{row:06d}" for row in range(len(frame))]),
         groups=group_codes(groups, len(frame)),
-        class_names=found.class_names,
+        class_names=labels.class_names,
     )
-    return ReadTable(table, schema, _notes(table, schema, found), container=container)
+    return ReadTable(table, schema, (*labels.notes, *_notes(table, schema)))
 
 
 def read_table(
@@ -189,7 +153,7 @@ def read_table(
         raise UsageError(f"{str(path)!r} is no table that is read here; expected one of {known}")
     if target is None:
         raise UsageError(f"{str(path)!r}: say which column holds the labels, with --target NAME")
-    frame: DataFrame
+    frame: pd.DataFrame
     source: Source
     if suffix in PARQUET_SUFFIXES:
         frame, source = read_parquet(path)
@@ -212,13 +176,8 @@ def _without_target(overrides: Overrides | None, target: Name) -> Overrides | No
     return Overrides(columns=rest)
 
 
-def _series_name(series: Series) -> Name:
-    name = series.name
-    return name if isinstance(name, str) or type(name) is int else "target"
-
-
-def _notes(table: LabelledTable, schema: TableSchema, found: ReadTarget) -> tuple[str, ...]:
-    notes = list(found.notes)
+def _notes(table: LabelledTable, schema: TableSchema) -> list[str]:
+    notes = []
     for column in schema.columns:
         if column.kind == "id":
             filled = {"missing": "left empty"}.get(column.refill or "", "numbered anew")
@@ -228,15 +187,10 @@ def _notes(table: LabelledTable, schema: TableSchema, found: ReadTarget) -> tupl
             )
         elif column.kind == "constant":
             notes.append(f"column {column.name!r} is not learned: {column.why}")
-    clashes = _same_rows_of_two_classes(table)
-    if clashes:
-        notes.append(f"{clashes:,} rows equal a row of another class in every feature")
-    return tuple(notes)
-
-
-def _same_rows_of_two_classes(table: LabelledTable) -> int:
-    hashes: NDArray[np.uint64] = row_hashes(table.frame)
-    _, same = np.unique(hashes, return_inverse=True)
+    _, same = np.unique(row_hashes(table.frame), return_inverse=True)
     pairs = np.unique(same * len(table.names) + table.labels) // len(table.names)
     several = np.bincount(pairs, minlength=int(same.max()) + 1) > 1
-    return int(several[same].sum())
+    if several.any():
+        clashes = int(several[same].sum())
+        notes.append(f"{clashes:,} rows equal a row of another class in every feature")
+    return notes
