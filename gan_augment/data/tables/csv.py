@@ -28,7 +28,6 @@ from gan_augment.data.tables.text import (
     looks_like_thousands,
     shapes_of,
     starts_with_zero,
-    zone_of,
 )
 from gan_augment.errors import DataError
 from gan_augment.settings import Frozen
@@ -350,10 +349,8 @@ class _Column:
         for pair in BOOLEANS:
             if self._shapes <= set(pair):
                 return [text.model_copy(update={"kind": "boolean", "booleans": pair})]
-        notations = MomentNotation.learn(self._shapes)
-        zone = notations and notations[0].zone and zone_of(self._first())
-        zoned = (notation.model_copy(update={"zone": zone}) for notation in notations)
-        return [text.model_copy(update={"kind": "datetime", "times": one}) for one in zoned]
+        times = (one.in_zone_of(self._first()) for one in MomentNotation.learn(self._shapes))
+        return [text.model_copy(update={"kind": "datetime", "times": one}) for one in times]
 
     def _first(self) -> str:
         cells: Iterator[str] = (cell for part in self._parts for cell in part.to_pylist())
@@ -576,10 +573,9 @@ def _plain_cell(name: str, series: pd.Series) -> CellFormat:
     if (values == values.astype("datetime64[D]")).all() and not zoned:
         return CellFormat(name=name, kind="datetime")
     digits = {"s": 0, "ms": 3, "us": 6, "ns": 9}[np.datetime_data(values.dtype)[0]]
-    if (values == values.astype("datetime64[s]")).all():
-        digits = 0
-    times = MomentNotation(joiner=" ", fraction=(digits, digits), zone="+00:00" if zoned else "")
-    return CellFormat(name=name, kind="datetime", times=times)
+    whole = not digits or (values == values.astype("datetime64[s]")).all()
+    pattern = "%Y-%m-%d %H:%M:%S" + ("" if whole else f".%{digits}f") + "+00:00" * zoned
+    return CellFormat(name=name, kind="datetime", times=MomentNotation(pattern=pattern))
 
 
 def _numbers(series: pd.Series) -> NDArray[Any]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, model_validator
 
 from gan_augment.data.tables.cells import cells_of, coded, level_cells
 from gan_augment.errors import DataError
@@ -35,13 +35,8 @@ _MOMENT = re.compile(
     r"(?:([ T])(\d\d?):(\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?(Z|[+-]\d\d(?::?\d\d)?)?)?",
     re.ASCII,
 )
-_PATTERN = re.compile(
-    r"%(-?)([Ymd])([-/.])%-?([Ymd])\3%(-?)([Ymd])"
-    r"(?:([ T])%(-?)H:%M(:%S)?(?:\.%(\d)f)?(.*))?"
-)
+_ZONE = re.compile(r"(Z|[+-]\d\d(:?\d\d)?)$")
 _NS_YEARS = (1678, 2261)  # whole years that 64 bits of nanoseconds hold
-
-Order = Literal["ymd", "dmy", "mdy"]
 
 
 class NumberNotation(Frozen, extra="ignore"):
@@ -120,22 +115,24 @@ class NumberNotation(Frozen, extra="ignore"):
         return f"{before}{self.point}{after}" if after else before
 
 
-class MomentNotation(Frozen, extra="ignore"):
-    """Holds how the dates and times of a column are written.
+class MomentNotation(Frozen):
+    """Holds how dates and times are written, as a pattern of strptime: `%d.%m.%Y %H:%M`.
 
-    separator: between the parts of the date. padded: `05`, not `5`. joiner: between date and time;
-    "" for dates alone. seconds: whether they are written; fraction: the fewest and most digits
-    behind them. zone: "" for none, else what is written: `Z`, `+01:00`.
+    `%-m` has no leading zero, `%3f` is so many digits of a second; a zone stands as it is written
+    (`Z`, `+01:00`) at the end.
     """
 
-    order: Order = "ymd"
-    separator: Literal["-", "/", "."] = "-"
-    padded: bool = True
-    joiner: Literal["", " ", "T"] = ""
-    padded_hour: bool = True
-    seconds: bool = True
-    fraction: tuple[int, int] = (0, 0)
-    zone: str = ""
+    pattern: str = "%Y-%m-%d"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_parts(cls, values: Any) -> Any:
+        """Take the separate settings of models up to 0.1, too."""
+        if not isinstance(values, dict) or "pattern" in values or not values:
+            return values
+        known = ("order", "separator", "padded", "joiner", "padded_hour", "seconds", "zone")
+        parts = {name: values[name] for name in known if name in values}
+        return {"pattern": _pattern(**parts, digits=values.get("fraction", (0, 0))[1])}
 
     @classmethod
     def learn(cls, shapes: Collection[str]) -> tuple[Self, ...]:
@@ -143,80 +140,64 @@ class MomentNotation(Frozen, extra="ignore"):
 
         Days and months cannot be told apart by shape: `/` has the month first, `.` and `-` the day.
 
-        >>> [one.order for one in MomentNotation.learn({"99/99/9999"})]
-        ['mdy', 'dmy']
+        >>> [one.pattern for one in MomentNotation.learn({"99/99/9999"})]
+        ['%m/%d/%Y', '%d/%m/%Y']
         """
         parts = [_MOMENT.fullmatch(shape) for shape in shapes]
         moments = [part for part in parts if part and (len(part[1]) == 4) != (len(part[4]) == 4)]
         kinds = {
-            (m[2], m[5] or "", m[8] is not None, (m[10] or "").lstrip("+-"), len(m[1]) == 4)
+            (m[2], m[5] or "", m[8] is not None, (m[10] or "").replace("-", "+"), len(m[1]) == 4)
             for m in moments
         }
         if len(kinds) != 1 or len(moments) < len(shapes):
             return ()
         separator, joiner, seconds, zone, year_first = kinds.pop()
         short = {len(m[3]) for m in moments} | {len(m[4 if year_first else 1]) for m in moments}
-        digits = [len(m[9] or "") for m in moments]
-        other: tuple[Order, ...] = ("mdy", "dmy") if separator == "/" else ("dmy", "mdy")
-        return tuple(
-            cls.model_validate(
-                {
-                    "order": order,
-                    "separator": separator,
-                    "padded": short == {2},
-                    "joiner": joiner,
-                    "padded_hour": all(len(m[6] or "99") == 2 for m in moments),
-                    "seconds": seconds or not joiner,
-                    "fraction": (min(digits), max(digits)),
-                    "zone": zone,
-                }
+        either = ("mdy", "dmy") if separator == "/" else ("dmy", "mdy")
+        patterns = (
+            _pattern(
+                order=order,
+                separator=separator,
+                padded=short == {2},
+                joiner=joiner,
+                padded_hour=all(len(m[6] or "99") == 2 for m in moments),
+                seconds=seconds,
+                digits=max(len(m[9] or "") for m in moments),
+                zone=zone,
             )
-            for order in (("ymd",) if year_first else other)
+            for order in (("ymd",) if year_first else either)
         )
-
-    @classmethod
-    def of_pattern(cls, pattern: str) -> Self:
-        """Make the notation that `pattern` names."""
-        match = _PATTERN.fullmatch(pattern)
-        assert match is not None, f"{pattern!r} is no pattern of moments"
-        return cls.model_validate(
-            {
-                "order": (match[2] + match[4] + match[6]).lower(),
-                "separator": match[3],
-                "padded": not (match[1] or match[5]),
-                "joiner": match[7] or "",
-                "padded_hour": not match[8],
-                "seconds": bool(match[9]) or not match[7],
-                "fraction": (int(match[10] or 0), int(match[10] or 0)),
-                "zone": match[11] or "",
-            }
-        )
+        return tuple(cls(pattern=pattern) for pattern in patterns)
 
     @property
-    def pattern(self) -> str:
-        """The notation in the words of strptime, for a column's description.
+    def order(self) -> str:
+        """The parts of the date in their order: `dmy`."""
+        return "".join(re.findall("%-?([Ymd])", self.pattern)).lower()
 
-        >>> MomentNotation(order="dmy", separator=".", joiner=" ", seconds=False).pattern
-        '%d.%m.%Y %H:%M'
-        """
-        short = "%" if self.padded else "%-"
-        parts = {"y": "%Y", "m": f"{short}m", "d": f"{short}d"}
-        date = self.separator.join(parts[part] for part in self.order)
-        if not self.joiner:
-            return date
-        clock = ("%H:%M" if self.padded_hour else "%-H:%M") + ":%S" * self.seconds
-        fraction = f".%{self.fraction[1]}f" if self.fraction[1] else ""
-        return f"{date}{self.joiner}{clock}{fraction}{self.zone}"
+    @property
+    def zone(self) -> str:
+        """The zone that is written behind every time, or ""."""
+        match = _ZONE.search(self.pattern)
+        return match[0] if match else ""
 
     @property
     def unit(self) -> Literal["D", "m", "s", "ms", "us", "ns"]:
         """The coarsest unit that holds every moment written so."""
-        if not self.joiner:
-            return "D"
-        if not self.seconds:
-            return "m"
-        digits = self.fraction[1]
-        return "s" if digits == 0 else "ms" if digits <= 3 else "us" if digits <= 6 else "ns"
+        if self._digits:
+            return "ms" if self._digits <= 3 else "us" if self._digits <= 6 else "ns"
+        return "s" if "%S" in self.pattern else "m" if "%M" in self.pattern else "D"
+
+    @property
+    def _digits(self) -> int:
+        """The digits of a second that are written."""
+        match = re.search(r"%(\d)f", self.pattern)
+        return int(match[1]) if match else 0
+
+    def in_zone_of(self, cell: str) -> Self:
+        """Return the notation with the zone that a cell names."""
+        match = _MOMENT.fullmatch(cell)
+        zone = match[10] if match and self.zone else ""
+        return type(self)(pattern=self.pattern.removesuffix(self.zone) + zone)
 
     def read(self, cells: Sequence[str]) -> NDArray[np.datetime64]:
         """Read the cells as datetime64 of `unit` (N,), in UTC where they name a zone.
@@ -235,10 +216,10 @@ class MomentNotation(Frozen, extra="ignore"):
             raise ValueError("a year is out of range")
         date = zip(by_part["y"], by_part["m"], by_part["d"], strict=True)
         iso = [f"{y}-{m:0>2}-{d:0>2}" for y, m, d in date]
-        if self.joiner:
+        if self.unit != "D":
             clock = zip(iso, hour, minute, second_, fraction, strict=True)
             iso = [f"{d}T{h:0>2}:{m}:{s or '00'}.{f or '0'}" for d, h, m, s, f in clock]
-        moments = np.array(iso, dtype=f"datetime64[{'ns' if self.fraction[1] > 6 else 'us'}]")
+        moments = np.array(iso, dtype=f"datetime64[{'ns' if self.unit == 'ns' else 'us'}]")
         if self.zone:
             offsets = {one: _offset_s(one) for one in set(zone)}
             moments -= np.array([offsets[one] for one in zone], dtype="timedelta64[s]")
@@ -246,25 +227,35 @@ class MomentNotation(Frozen, extra="ignore"):
 
     def write(self, moments: NDArray[np.datetime64]) -> list[str]:
         """Write moments (N,), UTC where the column names a zone, as the column writes its own."""
-        offset = np.timedelta64(_offset_s(self.zone), "s")
-        local = (moments + offset if self.zone else moments).astype(f"datetime64[{self.unit}]")
-        return [self._cell(iso) for iso in np.datetime_as_string(local).tolist()]
+        local = moments + np.timedelta64(_offset_s(self.zone), "s") if self.zone else moments
+        fields = re.sub(r"%(-?)\d?([YmdHMSf])", r"{\2\1}", self.pattern)
+        cells = []
+        for iso in np.datetime_as_string(local.astype(f"datetime64[{self.unit}]")).tolist():
+            parts = {"Y": iso[:4], "M": iso[14:16], "S": iso[17:19], "f": iso[20:][: self._digits]}
+            for name, part in (("m", iso[5:7]), ("d", iso[8:10]), ("H", iso[11:13])):
+                parts |= {name: part, f"{name}-": part.removeprefix("0")}
+            cells.append(fields.format_map(parts))
+        return cells
 
-    def _cell(self, iso: str) -> str:
-        date, _, clock = iso.partition("T")
-        year, month, day = date.split("-")
-        if not self.padded:
-            month, day = month.lstrip("0"), day.lstrip("0")
-        parts = {"y": year, "m": month, "d": day}
-        text = self.separator.join(parts[part] for part in self.order)
-        if not self.joiner:
-            return text
-        before, _, after = clock.partition(".")
-        if not self.padded_hour and before.startswith("0"):
-            before = before[1:]
-        low, high = self.fraction
-        after = after[:high].rstrip("0").ljust(low, "0") if low < high else after[:high]
-        return f"{text}{self.joiner}{before}{'.' * bool(after)}{after}{self.zone}"
+
+def _pattern(
+    order: str = "ymd",
+    separator: str = "-",
+    padded: bool = True,
+    joiner: str = "",
+    padded_hour: bool = True,
+    seconds: bool = True,
+    digits: int = 0,
+    zone: str = "",
+) -> str:
+    """Make a pattern; joiner: between date and time, "" for dates alone."""
+    short = "%" if padded else "%-"
+    parts = {"y": "%Y", "m": f"{short}m", "d": f"{short}d"}
+    date = separator.join(parts[part] for part in order)
+    if not joiner:
+        return date
+    clock = ("%H:%M" if padded_hour else "%-H:%M") + ":%S" * seconds
+    return f"{date}{joiner}{clock}{f'.%{digits}f' if digits else ''}{zone}"
 
 
 def shapes_of(cells: Iterable[str]) -> set[str]:
@@ -318,11 +309,11 @@ def text_moments(series: Series) -> tuple[NDArray[np.int64], str]:
     texts = [str(cell) for cell in distinct]
     for notation in MomentNotation.learn(shapes_of(texts)):
         if _readable(notation, texts):
-            notation = notation.model_copy(update={"zone": zone_of(texts[0])})
-            return np.append(notation.read(texts).astype(np.int64), 0)[codes], notation.pattern
-    kinds = [
+            ticks = notation.read(texts).astype(np.int64)
+            return np.append(ticks, 0)[codes], notation.in_zone_of(texts[0]).pattern
+    kinds = [  # with and without leading zeros are one kind
         {
-            (notation.order, notation.separator, notation.joiner, notation.seconds)
+            re.sub(r"(?<=%)-|\.%\df", "", notation.pattern)
             for notation in MomentNotation.learn(shapes_of([text]))
             if _readable(notation, [text])
         }
@@ -336,7 +327,7 @@ def text_moments(series: Series) -> tuple[NDArray[np.int64], str]:
 
 def unit_of_format(pattern: str) -> str:
     """Return the unit of the ticks of `text_moments`."""
-    return MomentNotation.of_pattern(pattern).unit
+    return MomentNotation(pattern=pattern).unit
 
 
 def number_texts(
@@ -353,14 +344,8 @@ def number_texts(
 
 def moment_texts(ticks: NDArray[np.int64], missing: MissingMask, pattern: str, dtype: Any) -> Any:
     """Write ticks (N,) of the pattern's unit, in the dtype of text."""
-    notation = MomentNotation.of_pattern(pattern)
+    notation = MomentNotation(pattern=pattern)
     return _written(ticks.view(f"datetime64[{notation.unit}]"), missing, notation, dtype)
-
-
-def zone_of(cell: str) -> str:
-    """Return the zone that a moment names, as it is written; "" for none."""
-    match = _MOMENT.fullmatch(cell)
-    return match[10] or "" if match else ""
 
 
 def _readable(notation: MomentNotation, texts: Sequence[str]) -> bool:
