@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import os
+import platform
 import resource
 import sys
+import threading
+import time
+from functools import cache
 from pathlib import Path
 
 _GROUP_LIMITS = (
     Path("/sys/fs/cgroup/memory.max"),
     Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
 )
+_LOOK_S = 0.5
 _ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -48,3 +53,29 @@ def worker_environment() -> dict[str, str]:
     paths = [] if _ROOT.name.endswith("-packages") else [str(_ROOT)]
     paths += filter(None, [os.environ.get("PYTHONPATH")])
     return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"}
+
+
+@cache
+def end_with_parent(parent: int, machine: str) -> None:
+    """Let a joblib worker end when the process `parent`, which started it on `machine`, is gone.
+
+    After a kill nobody takes in what it makes, and it would wait for minutes for more. Threads and
+    workers on other machines go on.
+    """
+    if os.getpid() == parent or platform.node() != machine:
+        return
+    if os.getppid() != parent:
+        try:
+            os.kill(parent, 0)
+        except ProcessLookupError:
+            os._exit(1)
+        except PermissionError:
+            pass
+        return
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(_LOOK_S)
+        os._exit(1)
+
+    threading.Thread(target=watch, name="end with the parent", daemon=True).start()

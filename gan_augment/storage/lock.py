@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import platform
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
 
-from gan_augment.errors import FolderInUseError
+from gan_augment.errors import FolderInUseError, OutputExistsError
 from gan_augment.storage.files import write_errors
 
 LOCK_FILE = ".lock"
@@ -56,6 +58,24 @@ class FolderLock:
             self._path.unlink(missing_ok=True)  # before the release: nobody sees it stale
             self._lock.release()
             self._lock = None
+
+
+@contextlib.contextmanager
+def hold_folder(folder: Path) -> Iterator[None]:
+    """Hold `folder` as `FolderLock` does; one made here in which nothing was written goes again.
+
+    Raises OutputExistsError where a file is in its place, and what `FolderLock` raises.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise OutputExistsError(f"{str(folder)!r} is a file; expected the path of a folder.")
+    new = not folder.exists()
+    try:
+        with FolderLock(folder):
+            yield
+    finally:
+        if new:
+            with contextlib.suppress(OSError):
+                folder.rmdir()  # only if nothing was written
 
 
 def _acquired(path: Path) -> BaseFileLock:

@@ -8,20 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gan_augment.config import FitOptions
-from gan_augment.data.images.reader import ReadImages, data_sha256
-from gan_augment.data.tables.cells import table_sha256
-from gan_augment.data.tables.reader import ReadTable
 from gan_augment.progress import Progress, Silent
-from gan_augment.synthesizers import load_model
-from gan_augment.synthesizers.model_file import ModelMeta
-from gan_augment.workflows.matching import (
-    as_the_image_model,
-    as_the_table_model,
-    check_images_fit,
-    check_table_fits,
-)
-from gan_augment.workflows.model_facts import model_facts, model_folder
-from gan_augment.workflows.reading import read_as_asked
+from gan_augment.synthesizers import load_model, model_folder
+from gan_augment.workflows.kinds import options_of_model, read_data, read_meta
 
 if TYPE_CHECKING:
     from gan_augment.evaluation.diagnosis.against import Against
@@ -93,28 +82,18 @@ def inspect_against(
     of features to look through. Raises ModelFileError, DataError (other classes, channels or
     columns than the model's), UsageError.
     """
-    facts, progress = model_facts(Path(run)), progress or Silent()
+    meta, progress = read_meta(run), progress or Silent()
     asked = FitOptions(columns=dict(columns or {}), skip_bad=skip_bad, workers=workers)
-    read: ReadImages | ReadTable
-    if isinstance(facts, ModelMeta):
-        read = read_as_asked(data, as_the_image_model(asked, facts), progress)
-        assert isinstance(read, ReadImages), "no target was named"
-        check_images_fit(read, facts)
-        rows: Any = read.data
-        same = data_sha256(read.data) == facts.data_sha256
-    else:
-        read = read_as_asked(data, as_the_table_model(asked, facts), progress)
-        assert isinstance(read, ReadTable), "a table's model names its target"
-        check_table_fits(read, facts)
-        rows = read.table
-        same = table_sha256(read.table) == facts.data_sha256
+    rows = read_data(data, options_of_model(asked, meta), progress)
+    rows.check_model(meta)
+    same = rows.sha256 == meta.data_sha256
     from gan_augment.evaluation.diagnosis.against import against
     from gan_augment.evaluation.user_code import UserCode
 
     progress.phase("looking at samples beside real rows")
     own = None if extractor is None else UserCode.of(extractor)
     model = load_model(model_folder(Path(run)), threads=1)
-    found = against(model, rows, trained_on=same, extractor=own, seed=seed)
+    found = against(model, rows.data, trained_on=same, extractor=own, seed=seed)
     return AgainstReport(str(run), str(data), found)
 
 

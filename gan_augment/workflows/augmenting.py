@@ -1,37 +1,183 @@
-"""`augment`: from labelled data to a topped-up copy. Here for images; training is in `fitting`."""
+"""`augment`: from labelled data to a topped-up copy. `plan_augment`: only how classes would end.
+
+Images become a folder of files, a table a file. Training is in `fitting.py`, which output may be
+written in `outputs.py`, which rows are added in `data/topup_plan.py`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
+import hashlib
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import pairwise
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from gan_augment.config import FitOptions, TopUp
-from gan_augment.data.images.png_folder import ManifestRow, Origin, check_png_channels, safe_names
-from gan_augment.data.images.reader import ReadImages
-from gan_augment.data.topup_plan import TopUpPlan, repeated_rows
-from gan_augment.errors import UsageError
-from gan_augment.progress import Progress, Silent
-from gan_augment.synthesizers.model_file import ModelMeta
-from gan_augment.workflows.blocks import write_blocks
-from gan_augment.workflows.matching import as_the_image_model, check_images_fit
-from gan_augment.workflows.model_facts import image_facts, model_facts, model_folder
-from gan_augment.workflows.originals import Originals, originals, repeat_name
-from gan_augment.workflows.output_folder import OutputFolder, check_apart, output_folder
-from gan_augment.workflows.reading import images_as_asked
-from gan_augment.workflows.topping_up import (
-    AugmentResult,
-    Job,
-    follow_model,
-    job_of,
-    made_from,
-    trained_model,
+from gan_augment.data.arrays import read_npz, to_uint8
+from gan_augment.data.contract import LabelledImages
+from gan_augment.data.images.png_folder import (
+    LONGEST_BYTES,
+    MANIFEST,
+    ManifestRow,
+    Origin,
+    check_png_channels,
+    folded,
+    is_whole_png,
+    png_bytes,
+    safe_name,
+    safe_names,
 )
+from gan_augment.data.tables.columns import joined, with_new_ids
+from gan_augment.data.tables.csv import MARK
+from gan_augment.data.tables.export import (
+    AddedOrigin,
+    FileFormat,
+    NewRows,
+    check_mark,
+    check_out,
+    manifest_path,
+    new_writer,
+    write_table,
+)
+from gan_augment.data.topup_plan import TopUpPlan, plan_topup, refusals_in_words
+from gan_augment.errors import DataError, ResumeMismatchError, UsageError
+from gan_augment.progress import Progress, Silent
+from gan_augment.storage import write_file
+from gan_augment.synthesizers import model_folder
+from gan_augment.synthesizers.model_file import ModelMeta
+from gan_augment.synthesizers.topup import NOTHING_GENERATED
+from gan_augment.workflows.kinds import (
+    ImageKind,
+    Kind,
+    Meta,
+    TableKind,
+    model_sha256,
+    options_of_model,
+    read_data,
+    read_meta,
+)
+from gan_augment.workflows.outputs import (
+    CONFIG,
+    FolderOutput,
+    Output,
+    check_absent,
+    check_apart,
+    check_file_apart,
+    new_run_folder,
+    output_file,
+    output_folder,
+)
+from gan_augment.workflows.sampling import ROWS_AT_ONCE, write_images
+
+if TYPE_CHECKING:
+    from gan_augment.synthesizers.image_gan import ImageGAN
+    from gan_augment.synthesizers.tabular_gan import TabularGAN
 
 __all__ = ["AugmentResult", "augment", "plan_augment"]
 
 LARGER = 1.5  # originals beyond this many times the model's size look sharper than it can draw
+_OURS = re.compile(r"(synthetic|repeat)-[0-9]{6}", re.IGNORECASE)
+_NOT_OF_THE_OUTPUT = {"workers", "threads", "device", "skip_bad"}
+
+
+@dataclass(frozen=True)
+class AugmentResult:
+    """What the topped-up output holds.
+
+    counts: {class: {origin: rows}}. refused: {class: why it was filled with repeats}. notes: on
+    the data, as it was read. unit: what is counted.
+    """
+
+    out: Path
+    run: Path
+    manifest: Path
+    counts: dict[str, dict[str, int]]
+    refused: dict[str, str]
+    warnings: tuple[str, ...]
+    notes: tuple[str, ...]
+    unit: str = "files"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Ready for JSON."""
+        return {
+            "out": str(self.out),
+            "run": str(self.run),
+            "manifest": str(self.manifest),
+            "counts": self.counts,
+            self.unit: sum(sum(origins.values()) for origins in self.counts.values()),
+            "refused": self.refused,
+            "warnings": list(self.warnings),
+            "notes": list(self.notes),
+        }
+
+    def lines(self) -> list[str]:
+        """A table: a class a line, a column an origin."""
+        wide = max((len(name) for name in self.counts), default=0)
+        columns = ("real", "repeat", "synthetic", "companion")
+        head = " ".join(f"{column:>9}" for column in (*columns, "total"))
+        return [
+            f"{'class':<{wide}} {head}",
+            *(
+                f"{name:<{wide}} "
+                + " ".join(f"{n:>9}" for n in (*(of[c] for c in columns), sum(of.values())))
+                for name, of in self.counts.items()
+            ),
+            f"model: {self.run}",
+        ]
+
+
+@dataclass
+class _TopUp:
+    """A top-up under way: the data, the plan as refusals change it, the warnings so far."""
+
+    data: Kind
+    plan: TopUpPlan
+    progress: Progress
+    warnings: list[str] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, data: Kind, top_up: TopUp, progress: Progress) -> _TopUp:
+        """The top-up as it is planned before a model is known."""
+        plan = plan_topup(data.data.counts, top_up, data.topped_up, data.name)
+        job = cls(data, plan, progress)
+        job.tell_refusals({})
+        return job
+
+    def follow(self, meta: Meta, top_up: TopUp) -> None:
+        """Plan as the model advises, where "auto" was asked for, without what it refuses."""
+        if not isinstance(meta, ModelMeta):
+            return
+        advised = meta.advised_share
+        if top_up.synthetic_share == "auto" and advised != top_up.resolved("image")[0]:
+            before, counts = self.plan.refused, self.data.data.counts
+            plan = plan_topup(counts, top_up, self.data.topped_up, "image", advised)
+            self.plan = plan.refuse(before)
+            if advised == 0:
+                self.warn(NOTHING_GENERATED)
+        self.refuse(meta.refuses)
+
+    def refuse(self, reasons: Mapping[str, str], *, keep_others: bool = False) -> None:
+        """Fill classes that cannot be generated with repeats, and say so once."""
+        before = self.plan.refused
+        self.plan = self.plan.refuse(reasons, keep_others=keep_others)
+        self.tell_refusals(before)
+
+    def tell_refusals(self, before: Mapping[str, str]) -> None:
+        """Name the classes that are filled with repeats, but for those named before."""
+        news = {name: why for name, why in self.plan.refused.items() if name not in before}
+        if news:
+            self.warn(refusals_in_words(news, self.data.unit[1]))
+
+    def warn(self, text: str) -> None:
+        """Give a warning, now and in the result."""
+        self.warnings.append(text)
+        self.progress.warn(text)
 
 
 def augment(
@@ -51,17 +197,36 @@ def augment(
 ) -> AugmentResult:
     """Write `out/<class>/` with the files of `data`, repeats and synthetic images, and a manifest.
 
-    data: a folder of classes, a `.csv` manifest or an `.npz` file; it is only read. With
-    `options.target`, or the model of a table, it is a table, and `out` a file of the same kind: the
-    rows of `data` as they are, new rows behind them, `out.manifest.csv` beside it.
-    model: a trained run to sample from; None trains one first, with `options`, into `run` (by
-    default where `fit` puts it). With a model, classes "rare" means those it was fitted for.
-    top_up: how many rows of which origin. resize_originals: write the originals at the model's
-    size, as PNG. mark, escape_formulas: of tables, see `table_augmenting`. resume: go on where a
-    stopped call with the same arguments was.
+    Of a table `out` is a file of the same kind: the rows of `data` as they are, new rows behind
+    them, and `out.manifest.csv` beside it; id-like columns are numbered on through all new rows.
     Classes that the model refuses, or of one row, are filled with repeats, and a warning says so.
-    Raises DataError, UsageError, OutputExistsError, WriteFailedError, and what `fit` raises.
 
+    Parameters
+    ----------
+    data
+        A folder of classes, a `.csv` manifest or an `.npz` file; it is only read. With
+        `options.target`, or the model of a table, it is a table.
+    model
+        A trained run to sample from; None trains one first, with `options`, into `run` (by default
+        where `fit` puts it). With a model, classes "rare" means those it was fitted for.
+    top_up
+        How many rows of which origin.
+    resize_originals
+        Write the originals at the model's size, as PNG.
+    mark
+        Write a table with a last column `synthetic`.
+    escape_formulas
+        Put `'` before texts of new rows that a spreadsheet would compute.
+    resume
+        Go on where a stopped call with the same arguments was.
+
+    Raises
+    ------
+    GanAugmentError
+        DataError, UsageError, OutputExistsError, WriteFailedError, and what `fit` raises.
+
+    Examples
+    --------
     >>> import tempfile
     >>> import numpy as np
     >>> from gan_augment import FitOptions
@@ -77,44 +242,52 @@ def augment(
     """
     source, out, progress = Path(data), Path(out), progress or Silent()
     top_up, options = top_up or TopUp(), options or FitOptions()
-    facts = model_facts(Path(model)) if model else None
-    if options.target is not None or (facts is not None and facts.kind == "table"):
-        from gan_augment.workflows.table_augmenting import TableCall, augment_table
-
-        how = TableCall(top_up, options, mark, escape_formulas, resume, overwrite)
-        return augment_table(source, out, how, model=model, run=run, progress=progress)
-    if mark or escape_formulas:
+    meta = read_meta(model) if model else None
+    if meta:
+        options = options_of_model(options, meta)
+    flags: dict[str, bool] = {"resize_originals": resize_originals}
+    if options.target is not None:
+        flags = {"mark": mark, "escape_formulas": escape_formulas}
+    elif mark or escape_formulas:
         raise UsageError("marks and escaped formulas are for tables: name the --target COLUMN")
-    check_apart(source, out)
-    about = image_facts(Path(model)) if model else None
-    if about:
-        options = as_the_image_model(options, about)
-    with output_folder(out, "augment", resume=resume, overwrite=overwrite) as folder:
-        read = images_as_asked(source, options, progress)
-        check_png_channels(read.data.image_shape[2])
-        if about:
-            check_images_fit(read, about)
-        job = job_of(source, out, read, top_up, options, progress)
-        described = made_from(job, top_up, options, model, resize_originals=resize_originals)
-        if model:
+    with _output(source, out, options)(resume=resume, overwrite=overwrite) as output:
+        read = read_data(source, options, progress)
+        _check_writable(read, out, mark=mark)
+        if meta:
+            read.check_model(meta)
+        job = _TopUp.of(read, top_up, progress)
+        made_from = _made_from(read, top_up, flags, model)
+        gan = None
+        if model and meta:
             trained = Path(model)
-            folder.describe(described)
-            for note in read.notes:
+            output.describe(made_from)
+            for note in read.read.notes:
                 progress.note(note)
         else:
-            trained = trained_model(folder, described, job, read, options, run, overwrite, progress)
-        follow_model(job, top_up, options, image_facts(trained), progress)
-        if not resize_originals:
-            _warn_of_size(job, read, image_facts(trained), progress)
-        _write(folder, job, read, trained, resize_originals, options.workers, progress)
+            trained = Path(output.notes.get("run") or run or new_run_folder(source))
+            check_apart(source, trained)
+            output.describe(made_from, run=str(trained))
+            gan = _trained(output, source, trained, read, overwrite and run is not None, progress)
+            output.describe(made_from, trained=model_sha256(trained))
+            meta = gan.meta_ if gan else read_meta(trained)
+        job.follow(meta, top_up)
+        if isinstance(output, FolderOutput):
+            if not resize_originals:
+                _warn_of_size(job, cast(ModelMeta, meta))
+            images = cast("ImageGAN | None", gan)
+            _write_folder(output, job, source, trained, images, resized=resize_originals)
+        else:
+            check_absent(out, overwrite=overwrite)
+            _write_file(job, out, trained, cast("TabularGAN | None", gan), **flags)
     return AugmentResult(
         out=out,
         run=trained,
-        manifest=out / "manifest.csv",
+        manifest=out / MANIFEST if isinstance(output, FolderOutput) else manifest_path(out),
         counts=job.plan.counts,
         refused=dict(job.plan.refused),
         warnings=tuple(job.warnings),
-        notes=read.notes,
+        notes=read.read.notes,
+        unit="files" if isinstance(output, FolderOutput) else "rows",
     )
 
 
@@ -131,87 +304,305 @@ def plan_augment(
     No row is drawn, so a class that the model would refuse is not known yet. Raises what `augment`
     raises before it writes.
     """
-    source, out, run = Path(data), Path(out), Path(model)
-    top_up, options = top_up or TopUp(), options or FitOptions()
-    if options.target is not None or model_facts(run).kind == "table":
-        from gan_augment.workflows.table_augmenting import plan_rows
-
-        return plan_rows(source, out, top_up, options, run)
-    check_apart(source, out)
-    facts = image_facts(run)
-    options = as_the_image_model(options, facts)
-    read = images_as_asked(source, options)
-    check_images_fit(read, facts)
-    job = job_of(source, out, read, top_up, options, Silent())
-    follow_model(job, top_up, options, facts, Silent())
+    source, out, top_up = Path(data), Path(out), top_up or TopUp()
+    meta = read_meta(model)
+    options = options_of_model(options or FitOptions(), meta)
+    _output(source, out, options)
+    read = read_data(source, options)
+    _check_writable(read, out, mark=False)
+    read.check_model(meta)
+    job = _TopUp.of(read, top_up, Silent())
+    job.follow(meta, top_up)
     return job.plan
 
 
-def _warn_of_size(job: Job, read: ReadImages, facts: ModelMeta, progress: Progress) -> None:
-    median, (height, width, _) = read.scan.sizes.get("median"), facts.image_shape
+def _output(
+    source: Path, out: Path, options: FitOptions
+) -> Callable[..., AbstractContextManager[FolderOutput | Output]]:
+    """What opens the output of this kind of data, once it is known to lie apart from DATA."""
+    if options.target is None:
+        check_apart(source, out)
+        return partial(output_folder, out, "augment")
+    check_out(out)
+    check_file_apart(source, out)
+    return partial(output_file, out, "augment")
+
+
+def _check_writable(read: Kind, out: Path, *, mark: bool) -> None:
+    """Raise DataError or UsageError for data that cannot be written to `out`."""
+    if isinstance(read, ImageKind):
+        check_png_channels(read.data.image_shape[2])
+        return
+    check_out(out, read.read.source)
+    if mark:
+        check_mark([*read.read.schema.names, read.options.target])
+
+
+def _made_from(
+    read: Kind, top_up: TopUp, flags: Mapping[str, bool], model: str | Path | None
+) -> dict[str, Any]:
+    """What decides the output; a resumed call must give the same."""
+    excluded = _NOT_OF_THE_OUTPUT | (
+        set() if isinstance(read, TableKind) else {"target", "columns"}
+    )
+    return {
+        "data": read.sha256,
+        "top-up": top_up.model_dump(mode="json"),
+        "options": read.options.model_dump(mode="json", exclude=excluded),
+        **flags,
+        "model": model_sha256(model) if model else None,
+    }
+
+
+def _trained(
+    output: Output, source: Path, run: Path, read: Kind, overwrite: bool, progress: Progress
+) -> ImageGAN | TabularGAN | None:
+    """Fit a model of this data into `run`, or finish what a stopped call began there.
+
+    Returns None where the run is the one that the stopped call had finished. Raises
+    ResumeMismatchError where it is another by now.
+    """
+    from gan_augment.workflows.fitting import fit_model
+
+    before = output.notes.get("trained")
+    if before is not None and before == model_sha256(run):
+        return None
+    begun = output.resuming and (run / CONFIG).is_file()
+    gan = fit_model(
+        source,
+        run,
+        read.options,
+        resume=begun,
+        overwrite=overwrite,
+        data=read,
+        progress=progress,
+    )[1]
+    if before not in (None, model_sha256(run)):
+        raise ResumeMismatchError(
+            f"the run {str(run)!r} was changed since {str(output.path)!r} was begun from it; "
+            "give --overwrite, or choose another folder."
+        )
+    return gan
+
+
+def _warn_of_size(job: _TopUp, meta: ModelMeta) -> None:
+    assert isinstance(job.data, ImageKind)
+    median, (height, width, _) = job.data.read.scan.sizes.get("median"), meta.image_shape
     if job.plan.generated and median and max(median[0] / height, median[1] / width) > LARGER:
         job.warn(
             f"the originals are {median[1]} x {median[0]} px (median), the synthetic images "
             f"{width} x {height} px: sharpness tells them apart, and a classifier may learn that. "
-            "Pass --resize-originals (resize_originals=True), or train at a larger --image-size.",
-            progress,
+            "Pass --resize-originals (resize_originals=True), or train at a larger --image-size."
         )
 
 
-def _write(
-    folder: OutputFolder,
-    job: Job,
-    read: ReadImages,
-    trained: Path,
+def _write_folder(
+    output: FolderOutput,
+    job: _TopUp,
+    source: Path,
+    run: Path,
+    gan: ImageGAN | None,
+    *,
     resized: bool,
-    workers: int | None,
-    progress: Progress,
 ) -> None:
     """Synthetic images first, since a refusal changes what is repeated; then the real ones."""
-    files = originals(job.source, read.data, resized=resized)
-    folders = safe_names(job.plan)
-    rows = _rows(job, read, files, folders, trained)
-    folder.plan([row for row, _ in rows])
-    generated = [row for row, _ in rows if row.origin in ("synthetic", "companion")]
-    progress.phase("sampling", len(generated))
-    written = write_blocks(
-        model_folder(trained),
-        job.out,
-        {name: [row.path for row in generated if row.label == name] for name in job.plan},
-        seed=job.seed,
-        workers=workers,
-        keep=folder.resuming,
+    assert isinstance(job.data, ImageKind)
+    data, progress = job.data.data, job.progress
+    originals = _originals(source, data, resized=resized)
+    rows = _folder_rows(job, data, originals.names, run.name)
+    output.plan([row for row, _ in rows])
+    paths: dict[str, list[str]] = {name: [] for name in job.plan.generated}
+    for row, original in rows:
+        if original is None:
+            paths[row.label].append(row.path)
+    progress.phase("sampling", sum(map(len, paths.values())))
+    _, refused = write_images(
+        model_folder(run),
+        output.path,
+        paths,
+        gan=gan,
+        seed=job.data.options.seed,
+        workers=job.data.options.workers,
+        keep=output.resuming,
         advance=progress.advance,
     )
-    if written.refused:
-        job.refuse(written.refused, progress, late=True)
-        rows = _rows(job, read, files, folders, trained)
-        folder.plan([row for row, _ in rows])
-    real = [(row, original) for row, original in rows if original is not None]
-    progress.phase("copying originals", len(real))
-    for done, (row, original) in enumerate(real, 1):
-        files.write(original, job.out / row.path, folder.resuming)
+    if refused:  # rows of other classes were written already, companions among them, and stay
+        job.refuse(refused, keep_others=True)
+        rows = _folder_rows(job, data, originals.names, run.name)
+        output.plan([row for row, _ in rows])
+    copies = [(row, original) for row, original in rows if original is not None]
+    progress.phase("copying originals", len(copies))
+    for done, (row, original) in enumerate(copies, 1):
+        originals.write(original, output.path / row.path, output.resuming)
         progress.advance(done)
-    folder.finish([row for row, _ in rows])
+    output.finish([row for row, _ in rows])
 
 
-def _rows(
-    job: Job, read: ReadImages, files: Originals, folders: Mapping[str, str], trained: Path
+def _folder_rows(
+    job: _TopUp, data: LabelledImages, names: Sequence[str], model: str
 ) -> list[tuple[ManifestRow, int | None]]:
-    """Every file of the output with the row of `data` that it shows, None for a generated one."""
-    data = read.data
+    """Every file of the output with the row of `data` that it shows, None for a generated one.
+
+    Class by class: real ones, repeats, generated ones.
+    """
+    layout = job.plan.layout(data.labels, job.data.options.seed).behind(data.labels)
+    folders = safe_names(job.plan)
     rows: list[tuple[ManifestRow, int | None]] = []
-    for label, (name, plan) in enumerate(job.plan.items()):
-        own = np.flatnonzero(data.labels == label)
-        below = folders[name]
-        for row in own.tolist():
-            path = f"{below}/{files.names[row]}"
-            rows.append((ManifestRow(path, name, "real", str(data.ids[row])), row))
-        for index, row in enumerate(repeated_rows(own, plan.repeats, name, job.seed).tolist()):
-            path = f"{below}/{repeat_name(index, files.names[row])}"
-            rows.append((ManifestRow(path, name, "repeat", str(data.ids[row]), index), row))
-        origin: Origin = "companion" if plan.companions else "synthetic"
-        for index in range(plan.synthetic + plan.companions):
-            path = f"{below}/synthetic-{index:06d}.png"
-            rows.append((ManifestRow(path, name, origin, trained.name, index), None))
+    for place in np.argsort(layout.label, kind="stable").tolist():
+        label = data.names[layout.label[place]]
+        origin = cast(Origin, str(layout.origin[place]))
+        row, index = int(layout.source[place]), int(layout.index[place])
+        if origin == "real":
+            file, from_, number = names[row], str(data.ids[row]), None
+        elif origin == "repeat":
+            file, from_, number = repeat_name(index, names[row]), str(data.ids[row]), index
+        else:
+            file, from_, number = f"synthetic-{index:06d}.png", model, index
+        path = f"{folders[label]}/{file}"
+        rows.append((ManifestRow(path, label, origin, from_, number), row if row >= 0 else None))
     return rows
+
+
+def _write_file(
+    job: _TopUp,
+    out: Path,
+    run: Path,
+    gan: TabularGAN | None,
+    *,
+    mark: bool,
+    escape_formulas: bool,
+) -> None:
+    """The original byte for byte (Parquet: value for value), new rows in its own format behind."""
+    from gan_augment.synthesizers.tabular_gan import TabularGAN
+
+    assert isinstance(job.data, TableKind)
+    read, progress = job.data.read, job.progress
+    assert read.source is not None
+    if escape_formulas:
+        job.warn(
+            "texts of new rows that begin with = + - @ get a ' before them: these levels differ "
+            "from the original's"
+        )
+    if mark and out.suffix.lower() not in (".parquet", ".pq"):
+        progress.note(f"every line of the original gets one cell more, {MARK!r}; the rest stays")
+    example = joined(read.table.frame.iloc[:1], read.table.labels[:1], read.schema)
+    writer = new_writer(
+        out, FileFormat.of(read.source), example, mark=mark, escape_formulas=escape_formulas
+    )
+    progress.phase("writing rows", job.plan.added)
+    write_table(
+        out,
+        writer,
+        _new_rows(job, gan or TabularGAN.load(model_folder(run)), run.name),
+        original=read.source,
+        advance=progress.advance,
+    )
+
+
+def _new_rows(job: _TopUp, gan: TabularGAN, model: str) -> Iterator[NewRows]:
+    """The rows of the plan's layout, in chunks of one class and origin."""
+    assert isinstance(job.data, TableKind)
+    data, schema, seed = job.data.data, job.data.read.schema, job.data.options.seed
+    layout = job.plan.layout(data.labels, seed)
+    if not len(layout):
+        return
+    same = (layout.label[1:] == layout.label[:-1]) & (layout.origin[1:] == layout.origin[:-1])
+    bounds = [0, *(np.flatnonzero(~same) + 1).tolist(), len(layout)]
+    for first, last in pairwise(bounds):
+        for start in range(first, last, ROWS_AT_ONCE):
+            stop = min(start + ROWS_AT_ONCE, last)
+            name, index = data.names[layout.label[start]], int(layout.index[start])
+            origin, rows = cast(AddedOrigin, str(layout.origin[start])), layout.source[start:stop]
+            source: str | list[str] = model
+            if origin == "repeat":
+                frame = data.frame.iloc[rows].reset_index(drop=True)
+                source = data.ids[rows].tolist()
+            else:
+                frame = gan.sample_range(name, index, index + stop - start, random_state=seed)
+            frame = with_new_ids(frame, schema, data.frame, start)
+            whole = joined(frame, layout.label[start:stop], schema)
+            yield NewRows(whole, name, origin, source, index)
+
+
+class _FileOriginals:
+    """Image files that are copied byte for byte under their own names, distinct in a class."""
+
+    def __init__(self, root: Path, data: LabelledImages) -> None:
+        self.names = file_names(data.ids.tolist(), data.labels.tolist())
+        self._paths = [root / id_ for id_ in data.ids.tolist()]
+
+    def write(self, row: int, path: Path, keep: bool) -> None:
+        """Put the image of a row at `path`; with `keep`, a whole file there is left."""
+        source = self._paths[row]
+        try:
+            if keep and path.is_file() and path.stat().st_size == source.stat().st_size:
+                return
+            content = source.read_bytes()
+        except OSError as error:
+            reason = error.strerror or type(error).__name__
+            raise DataError(f"{str(source)!r} can no longer be read: {reason}") from None
+        write_file(path, content, sync=False)
+
+
+class _PixelOriginals:
+    """Images, uint8 (N, H, W, C), that are written as PNG files."""
+
+    def __init__(self, pixels: Any, data: LabelledImages, *, paths: bool) -> None:
+        check_png_channels(pixels.shape[3])
+        ids = data.ids.tolist() if paths else [safe_name(id_) for id_ in data.ids.tolist()]
+        as_png = [id_ if id_.lower().endswith(".png") else f"{id_}.png" for id_ in ids]
+        self.names = file_names(as_png, data.labels.tolist())
+        self._pixels = pixels
+
+    def write(self, row: int, path: Path, keep: bool) -> None:
+        """Put the image of a row at `path`; with `keep`, a whole file there is left."""
+        if not (keep and is_whole_png(path)):
+            write_file(path, png_bytes(self._pixels[row]), sync=False)
+
+
+def _originals(
+    source: Path, data: LabelledImages, *, resized: bool
+) -> _FileOriginals | _PixelOriginals:
+    """The images of `source` by row: files are copied, arrays written; `resized`: as in `data`."""
+    from_arrays = source.suffix.lower() == ".npz" and source.is_file()
+    if resized:
+        return _PixelOriginals(data.pixels, data, paths=not from_arrays)
+    if from_arrays:
+        return _PixelOriginals(to_uint8(read_npz(source)["x"])[0], data, paths=False)
+    return _FileOriginals(source if source.is_dir() else source.resolve().parent, data)
+
+
+def file_names(ids: Sequence[str], labels: Sequence[int]) -> list[str]:
+    """A file name a row: the last part of its path, where that is unique in its class.
+
+    Of several files of one name in a class, and of names that generated files have, all but the
+    first carry their whole path, with `%2F` between its parts.
+
+    >>> file_names(["cat/a.png", "cat/old/a.png", "dog/a.png"], [0, 0, 1])
+    ['a.png', 'cat%2Fold%2Fa.png', 'a.png']
+    """
+    taken: set[tuple[int, str]] = set()
+    names = []
+    for id_, label in zip(ids, labels, strict=True):
+        name = PurePosixPath(id_).name
+        if (label, folded(name)) in taken or _OURS.match(name):
+            name = _shortened(safe_name(id_))
+        while (label, folded(name)) in taken or _OURS.match(name):
+            name = _shortened(f"original-{name}")
+        taken.add((label, folded(name)))
+        names.append(name)
+    return names
+
+
+def repeat_name(index: int, name: str) -> str:
+    """The file name of a class's repeat number `index`, of the original `name`."""
+    return _shortened(f"repeat-{index:06d}-{name}")
+
+
+def _shortened(name: str) -> str:
+    """`name` if a file may be called so, else its start, a hash of it all, and its suffix."""
+    raw = name.encode()
+    if len(raw) <= LONGEST_BYTES:
+        return name
+    tail = f"~{hashlib.sha256(raw).hexdigest()[:16]}{PurePosixPath(name).suffix[:16]}"
+    return raw[: LONGEST_BYTES - len(tail.encode())].decode(errors="ignore") + tail

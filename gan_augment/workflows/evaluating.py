@@ -23,9 +23,8 @@ from gan_augment.recipes import resolve_recipe
 from gan_augment.synthesizers.image_gan import ImageGAN
 from gan_augment.synthesizers.tabular_gan import TabularGAN
 from gan_augment.training.callbacks import StopRequested
-from gan_augment.workflows.output_folder import check_apart
-from gan_augment.workflows.reading import read_as_asked
-from gan_augment.workflows.run_folder import new_run_folder, with_flips
+from gan_augment.workflows.kinds import read_data, with_flips
+from gan_augment.workflows.outputs import check_apart, new_run_folder
 
 if TYPE_CHECKING:
     from gan_augment.evaluation.plan import Plan
@@ -63,7 +62,7 @@ class EvaluationRun:
 def plan_evaluation(data: str | Path, options: EvaluationOptions | None = None) -> Plan:
     """Read the data and decide all that `evaluate` would decide. Writes nothing."""
     options = options or EvaluationOptions()
-    read = read_as_asked(Path(data), options.fit, Silent())
+    read = read_data(Path(data), options.fit, Silent()).read
     return prepare(_rows(read), _with_generator(options, read)).plan
 
 
@@ -102,7 +101,7 @@ def evaluate(
         raise UsageError("--resume needs --out, the folder of the evaluation that was stopped")
     folder = new_run_folder(data, "reports") if out is None else Path(out)
     check_apart(Path(data), folder)
-    read = read_as_asked(Path(data), options.fit, progress)
+    read = read_data(Path(data), options.fit, progress).read
 
     def show(plan: Plan) -> None:
         for line in (*read.notes, *plan.lines()):

@@ -1,24 +1,30 @@
 """`fit`: read, plan, train in a run folder, show samples. `plan_fit`: only the plan.
 
-What depends on the kind of data is in `image_task.py` and `table_task.py`.
+What depends on the kind of data is in `kinds.py`; which folder may be used in `outputs.py`.
 """
 
 from __future__ import annotations
 
+import json
+import platform
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from gan_augment.config import FitOptions
-from gan_augment.data.images.reader import ReadImages
-from gan_augment.data.tables.reader import ReadTable
 from gan_augment.data.topup_plan import choose_classes, explain_rare
 from gan_augment.devices import ComputeConfig
-from gan_augment.errors import DivergedError, ModelFileError, UsageError
+from gan_augment.errors import DivergedError, ModelFileError, ResumeMismatchError, UsageError
 from gan_augment.progress import Progress, Silent
-from gan_augment.recipes import Recipe
+from gan_augment.recipes import DataKind, Recipe, resolve_recipe
+from gan_augment.settings import read_toml, to_toml
+from gan_augment.storage import load_bundle, write_file
+from gan_augment.synthesizers.image_gan import ImageGAN
+from gan_augment.synthesizers.model_file import NAME
+from gan_augment.synthesizers.tabular_gan import TabularGAN
 from gan_augment.training.callbacks import (
     Callback,
     HistoryFile,
@@ -27,39 +33,63 @@ from gan_augment.training.callbacks import (
     stop_on_signals,
 )
 from gan_augment.training.checkpoint import CheckpointStore
-from gan_augment.workflows.output_folder import check_apart
-from gan_augment.workflows.reading import read_as_asked
-from gan_augment.workflows.run_folder import (
+from gan_augment.workflows.kinds import Kind, Meta, read_data, read_meta, with_flips
+from gan_augment.workflows.outputs import (
     CHECKPOINTS,
+    CONFIG,
+    ENVIRONMENT,
     HISTORY,
-    begun_with,
-    check_classes,
-    held,
+    MODEL,
+    RUN_FILES,
+    check_apart,
     new_run_folder,
-    remove_earlier_run,
-    write_settings,
+    remove_named,
+    run_folder,
 )
-from gan_augment.workflows.tasks import Described, Fit, Task, task_of
+
+__all__ = ["FitPlan", "FitResult", "fit", "fit_model", "plan_fit"]
+
+_VERSIONS: dict[DataKind, tuple[str, ...]] = {
+    "image": ("gan-augment", "torch", "numpy", "pillow"),
+    "table": ("gan-augment", "torch", "numpy", "pandas", "scikit-learn"),
+}
+_FREE = {"budget_s", "workers", "skip_bad", "device", "recipe", "classes", "flips"}
 
 
 @dataclass(frozen=True)
 class FitPlan:
-    """What a fit would do: its data, its classes, its recipe, its machine, its folder."""
+    """What a fit would do: its data, its recipe, its machine, its folder."""
 
     source: str
     run: Path
-    task: Task
-    counts: dict[str, int]
-    topped_up: tuple[str, ...]
-    why: str
+    data: Kind
     recipe: Recipe
     machine: ComputeConfig
-    options: FitOptions
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """{class: rows}."""
+        return self.data.data.counts
+
+    @property
+    def topped_up(self) -> tuple[str, ...]:
+        """The classes that are topped up."""
+        return self.data.topped_up
 
     @property
     def notes(self) -> tuple[str, ...]:
         """Sentences on the data."""
-        return self.task.notes
+        return self.data.notes
+
+    @property
+    def length(self) -> str:
+        """How long it trains, in words."""
+        options = self.data.options
+        if options.steps is not None:
+            return f"{options.steps} steps"
+        if options.budget_s is not None:
+            return f"as many steps as fit into {options.budget_s:g} s"
+        return self.data.own_length(self.recipe)
 
     def to_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
@@ -68,29 +98,20 @@ class FitPlan:
             "run": str(self.run),
             "classes": self.counts,
             "topped_up": list(self.topped_up),
-            "why": self.why,
-            **self.task.facts(),
+            "why": explain_rare(self.counts),
+            **self.data.facts(),
             "recipe": self.recipe.model_dump(mode="json"),
             "machine": self.machine.line(),
             "length": self.length,
             "notes": list(self.notes),
         }
 
-    @property
-    def length(self) -> str:
-        """How long it trains, in words."""
-        if self.options.steps is not None:
-            return f"{self.options.steps} steps"
-        if self.options.budget_s is not None:
-            return f"as many steps as fit into {self.options.budget_s:g} s"
-        return self.task.length(self.recipe)
-
     def lines(self) -> list[str]:
         """The same for people, the machine first."""
         return [
             self.machine.line(),
-            self.task.in_words(),
-            f"topped up: {', '.join(self.topped_up)}. {self.why}",
+            self.data.line(),
+            f"topped up: {', '.join(self.topped_up)}. {explain_rare(self.counts)}",
             f"recipe {self.recipe.name}, {self.length}; run folder {self.run}",
             *self.notes,
         ]
@@ -98,10 +119,11 @@ class FitPlan:
 
 @dataclass(frozen=True)
 class FitResult:
-    """What a fit left. score: of the kept generator, lower is better; None: none was eligible.
+    """What a fit left.
 
-    samples: reals beside synthetics. kept: which generator was kept and why, in words. found: of
-    images, what selection keeps and how easily it is told from real ones, in lines.
+    score: of the kept generator, lower is better; None: none was eligible. chosen: which generator
+    was kept; kept: and why, in words. samples: the file of real beside synthetic rows. found: of
+    images, what selection keeps and how easily they are told from real ones, in lines.
     """
 
     run: Path
@@ -134,9 +156,8 @@ def plan_fit(
     data: str | Path, options: FitOptions | None = None, out: str | Path | None = None
 ) -> FitPlan:
     """Read the data and decide all that `fit` would decide before training. Writes nothing."""
-    options = options or FitOptions()
-    run = _run_folder(data, out, resume=False)
-    return _plan(data, task_of(read_as_asked(data, options), options), options, run)
+    run = _run_path(data, out, resume=False)
+    return _plan(data, read_data(data, options or FitOptions()), run)
 
 
 def fit(
@@ -147,34 +168,75 @@ def fit(
     resume: bool = False,
     overwrite: bool = False,
     force: bool = False,
-    read: ReadImages | ReadTable | None = None,
     progress: Progress | None = None,
     callbacks: Sequence[Callback] = (),
 ) -> FitResult:
     """Train a generator into a run folder, on images or, with `options.target`, on a table.
 
-    data: a folder of classes, an image manifest or an `.npz`; or a table as .csv or .parquet.
-    out: the run folder, by default `runs/<name of data>`, then `-2`, `-3`. resume: go on with what
-    `out` began, with its settings, to the very bytes of an undisturbed run (force: although data or
-    settings changed). overwrite: replace an earlier run, once the data is read and can be used.
-    read: `data`, read already. Ctrl-C and SIGTERM save a checkpoint and raise StopRequested.
-    Raises the errors of `gan_augment.errors`; `rare` where no class is rare is a NoRareClassError.
+    Parameters
+    ----------
+    data
+        A folder of classes, an image manifest or an `.npz`; or a table as .csv or .parquet.
+    out
+        The run folder, by default `runs/<name of data>`, then `-2`, `-3`.
+    resume
+        Go on with what `out` began, with its settings, to the very bytes of an undisturbed run.
+    overwrite
+        Replace an earlier run, once the data is read and can be used.
+    force
+        Resume although data or settings changed.
+
+    Raises
+    ------
+    GanAugmentError
+        Those of `gan_augment.errors`; "rare" where no class is rare is a NoRareClassError.
+    StopRequested
+        After Ctrl-C and SIGTERM, once a checkpoint is saved.
     """
-    asked, progress = options or FitOptions(), progress or Silent()
-    run = _run_folder(data, out, resume)
-    with held(run, resume=resume, overwrite=overwrite):
-        options = begun_with(run, asked, force=force) if resume else asked
-        task = task_of(read or read_as_asked(data, options, progress), options)
+    return fit_model(
+        data,
+        out,
+        options or FitOptions(),
+        resume=resume,
+        overwrite=overwrite,
+        force=force,
+        progress=progress or Silent(),
+        callbacks=callbacks,
+    )[0]
+
+
+def fit_model(
+    source: str | Path,
+    out: str | Path | None,
+    options: FitOptions,
+    *,
+    resume: bool,
+    overwrite: bool,
+    progress: Progress,
+    force: bool = False,
+    data: Kind | None = None,
+    callbacks: Sequence[Callback] = (),
+) -> tuple[FitResult, ImageGAN | TabularGAN | None]:
+    """As `fit`; beside the result the generator, None where a finished run was left as it is.
+
+    data: what `source` holds, where it was read already.
+    """
+    run, asked = _run_path(source, out, resume), options
+    with run_folder(run, resume=resume, overwrite=overwrite):
         if resume:
-            options = check_classes(run, options, asked, task.data.counts, force=force)
-        plan = _plan(data, task, options, run)
+            options = _begun_with(run, asked, force=force)
+        data = data or read_data(source, options, progress)
+        if resume:
+            options = _check_classes(run, options, asked, data.data.counts, force=force)
+            data = replace(data, options=options)
+        plan = _plan(source, data, run)
         if resume and not force and (done := _finished(plan)):
             progress.note(f"{str(run)!r} is finished; nothing is left to train")
-            return done
+            return done, None
         for line in plan.lines():
             progress.note(line)
         if overwrite and not resume:
-            remove_earlier_run(run)
+            remove_named(run, RUN_FILES)
         with stop_on_signals() as stop:
             return _train(plan, callbacks, progress, stop, resume=resume, force=force)
 
@@ -187,12 +249,12 @@ def _train(
     *,
     resume: bool,
     force: bool,
-) -> FitResult:
+) -> tuple[FitResult, ImageGAN | TabularGAN]:
     """Everything inside the run folder, which this process holds."""
-    run, options = plan.run, plan.options
+    run, data = plan.run, plan.data
     store, history = CheckpointStore(run / CHECKPOINTS), HistoryFile(run / HISTORY)
     if not resume:
-        _write_settings(plan, options.steps)
+        _write_settings(plan, data.options.steps)
 
     def begin(steps: int, machine: ComputeConfig) -> None:
         """Settings and the tail of the history, which a refused resume must not have touched."""
@@ -200,77 +262,66 @@ def _train(
         history.begin(newest.step if newest else 0)
         _write_settings(replace(plan, machine=machine), steps)
 
-    fitting = plan.task.begin(plan, [history, *callbacks])
+    gan: Any = data.generator([history, *callbacks])
     try:
-        fitting.train(
+        gan.fit(
+            data.data,
             checkpoints=store,
             resume=resume,
             force=force,
             on_steps=begin,
             progress=progress,
             stop=stop,
+            **data.fit_arguments(),
         )
     except StopRequested as stopped:
         again = shlex.join(["gan-augment", "fit", plan.source, "--out", str(run), "--resume"])
         raise StopRequested(stopped.signal, f"go on with: {again}") from None
     except DivergedError:
-        if fitting.about is not None:
-            fitting.write(run)
+        if hasattr(gan, "meta_"):  # the best generator so far
+            data.write_run(run, gan)
         raise
     progress.phase("writing the model")
-    fitting.write(run)
-    return _result(plan, fitting)
+    data.write_run(run, gan)
+    return _result(plan, gan.meta_), gan
 
 
 def _finished(plan: FitPlan) -> FitResult | None:
     """The result of a run that has nothing left to do, None for any other."""
     steps = CheckpointStore(plan.run / CHECKPOINTS).newest_step
-    shown = plan.run / plan.task.samples
-    if steps is None or steps != plan.options.steps or not shown.is_file():
+    samples = plan.run / plan.data.samples
+    if steps is None or steps != plan.data.options.steps or not samples.is_file():
         return None
     try:
-        about = plan.task.saved(plan.run)
+        meta = read_meta(plan.run)
+        load_bundle(plan.run / MODEL, NAME)  # its arrays are whole
     except ModelFileError:
         return None
-    same = about.steps == steps and about.data_sha256 == plan.task.sha256()
-    return _described(plan, about) if same else None
+    same = meta.steps == steps and meta.data_sha256 == plan.data.sha256
+    return _result(plan, meta) if same else None
 
 
-def _result(plan: FitPlan, fitting: Fit) -> FitResult:
-    about = fitting.about
-    assert about is not None
-    return _described(plan, about)
-
-
-def _described(plan: FitPlan, about: Described) -> FitResult:
+def _result(plan: FitPlan, meta: Meta) -> FitResult:
+    kept, *others = plan.data.kept(meta)
     return FitResult(
         run=plan.run,
-        steps=about.steps,
-        score=about.score.value,
-        chosen=about.chosen,
-        samples=plan.run / plan.task.samples,
-        kept=plan.task.chosen(about),
-        found=plan.task.found(about),
+        steps=meta.steps,
+        score=meta.score.value,
+        chosen=meta.chosen,
+        samples=plan.run / plan.data.samples,
+        kept=kept,
+        found=tuple(others),
         warnings=plan.notes,
     )
 
 
-def _plan(data: str | Path, task: Task, options: FitOptions, run: Path) -> FitPlan:
-    counts = task.data.counts
-    return FitPlan(
-        source=str(data),
-        run=run,
-        task=task,
-        counts=counts,
-        topped_up=choose_classes(options.classes, counts),
-        why=explain_rare(counts),
-        recipe=task.recipe(options),
-        machine=task.machine(options),
-        options=options,
-    )
+def _plan(source: str | Path, data: Kind, run: Path) -> FitPlan:
+    plan = FitPlan(str(source), run, data, recipe=data.recipe(), machine=data.machine())
+    _ = plan.topped_up  # an unknown class is refused before anything is written
+    return plan
 
 
-def _run_folder(data: str | Path, out: str | Path | None, resume: bool) -> Path:
+def _run_path(data: str | Path, out: str | Path | None, resume: bool) -> Path:
     if resume and out is None:
         raise UsageError("--resume needs --out RUN, the folder of the run that was stopped")
     run = new_run_folder(data) if out is None else Path(out)
@@ -279,6 +330,90 @@ def _run_folder(data: str | Path, out: str | Path | None, resume: bool) -> Path:
 
 
 def _write_settings(plan: FitPlan, steps: int | None) -> None:
-    """The settings as they were decided; `steps` are known once a budget has become steps."""
-    options = plan.options.model_copy(update={"steps": steps, "classes": plan.topped_up})
-    write_settings(plan.run, plan.source, options, plan.recipe, plan.machine)
+    """Write config.toml, what repeats and resumes the run, and environment.json, where it ran.
+
+    `steps` are known once a budget has become steps. On tables "auto" chooses among recipes once
+    the run is resumed too, so it is kept as a word.
+    """
+    options = plan.data.options.model_copy(update={"steps": steps, "classes": plan.topped_up})
+    machine, kind = plan.machine, plan.data.name
+    chooses = kind == "table" and options.recipe == "auto"
+    values = {
+        "data": plan.source,
+        "fit": options.model_dump(mode="json", exclude=set() if chooses else {"recipe"}),
+        "resolved": {"precision": machine.precision, "threads": machine.threads},
+        "recipe": plan.recipe.model_dump(mode="json"),
+    }
+    write_file(plan.run / CONFIG, to_toml(values).encode("utf-8", "replace"))
+    environment = {
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "machine": machine.line(),
+        "versions": {name: _version(name) for name in _VERSIONS[kind]},
+    }
+    write_file(plan.run / ENVIRONMENT, (json.dumps(environment, indent=1) + "\n").encode())
+
+
+def _begun_with(run: Path, asked: FitOptions, *, force: bool) -> FitOptions:
+    """The settings a run began with, to be resumed with.
+
+    What is asked must be the same or left at its default, or ResumeMismatchError is raised; with
+    `force` it replaces what was. Classes are compared once they are known, by `_check_classes`.
+    """
+    values = read_toml(run / CONFIG)
+    pinned = values["resolved"] if "steps" in values["fit"] else {}  # else nothing was trained
+    stored = FitOptions.checked({**values["fit"], **pinned}, str(run / CONFIG))
+    if "recipe" not in values["fit"]:
+        recipe = Recipe.checked(values["recipe"], str(run / CONFIG))
+        stored = stored.model_copy(update={"recipe": recipe})
+    changed = _changed(stored, asked)
+    for name, (before, now) in changed.items():
+        if not force:
+            raise _mismatch(run, name, before, now)
+    free: dict[str, Any] = {"workers": asked.workers, "skip_bad": asked.skip_bad or stored.skip_bad}
+    if asked.device != "auto":
+        free["device"] = asked.device
+    return stored.model_copy(update={name: now for name, (_, now) in changed.items()} | free)
+
+
+def _check_classes(
+    run: Path, stored: FitOptions, asked: FitOptions, counts: Mapping[str, int], *, force: bool
+) -> FitOptions:
+    """Stored settings with the classes that are asked for: the same ones, unless forced."""
+    if asked.classes == FitOptions().classes:
+        return stored
+    classes = choose_classes(asked.classes, counts)
+    if set(classes) != set(stored.classes) and not force:
+        raise _mismatch(run, "classes", stored.classes, classes)
+    return stored.model_copy(update={"classes": classes}) if force else stored
+
+
+def _changed(stored: FitOptions, asked: FitOptions) -> dict[str, tuple[Any, Any]]:
+    """{setting: (as it was, as asked)} of those that are asked to be different."""
+    defaults, changed = FitOptions(), {}
+    for name in sorted(set(FitOptions.model_fields) - _FREE):
+        now, before = getattr(asked, name), getattr(stored, name)
+        if now not in (getattr(defaults, name), before):
+            changed[name] = (before, now)
+    if asked.flips and not stored.flips:
+        changed["flips"] = (False, True)
+    if asked.recipe != defaults.recipe:
+        recipe = with_flips(resolve_recipe(asked.recipe, stored.data_kind), stored.flips)
+        if recipe != stored.recipe:
+            changed["recipe"] = (getattr(stored.recipe, "name", stored.recipe), recipe)
+    return changed
+
+
+def _mismatch(run: Path, name: str, before: object, now: object) -> ResumeMismatchError:
+    shown = getattr(now, "name", now)
+    return ResumeMismatchError(
+        f"{str(run)!r} was begun with {name} = {before!r}, not {shown!r}; leave it out, start a "
+        "new run, or give --force."
+    )
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed"

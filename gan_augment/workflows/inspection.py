@@ -9,27 +9,48 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from gan_augment.config import FitOptions
+from gan_augment.data.images.contact_sheet import SheetRow, contact_sheet, kept_above_rejected
+from gan_augment.data.images.png_folder import png_bytes
 from gan_augment.data.images.reader import read_images
 from gan_augment.data.images.scan import Scan, refuse_bad
+from gan_augment.data.tables.encoding import encoded_width
+from gan_augment.data.tables.reader import ReadTable
+from gan_augment.data.tables.schema import Column
 from gan_augment.data.topup_plan import explain_rare, rare_classes
-from gan_augment.errors import UnreadableFilesError
+from gan_augment.errors import OutputExistsError, UnreadableFilesError, UsageError
 from gan_augment.progress import Progress
-from gan_augment.synthesizers.model_file import ModelMeta, TableMeta
-from gan_augment.workflows.model_facts import model_facts, model_sha256
-from gan_augment.workflows.reading import check_no_table
-from gan_augment.workflows.table_inspection import TableReport, TableRunReport, inspect_table
+from gan_augment.storage import write_file
+from gan_augment.synthesizers import model_folder
+from gan_augment.synthesizers.model_file import ModelMeta
+from gan_augment.workflows.kinds import (
+    CLASSES_SHOWN,
+    IMAGES_A_CLASS,
+    Meta,
+    TableKind,
+    check_no_table,
+    model_sha256,
+    read_data,
+    read_meta,
+)
+from gan_augment.workflows.outputs import CANDIDATES
 
-__all__ = ["DataReport", "RunReport", "inspect_data", "inspect_run"]
+if TYPE_CHECKING:
+    from gan_augment.synthesizers.image_gan import ImageGAN
 
-_SHOWN = 20
+__all__ = ["DataReport", "RunReport", "TableReport", "inspect_data", "inspect_run"]
+
+_FILES_LISTED = 20
+_MOST_BLOCKS = 8
 
 
 @dataclass(frozen=True)
 class DataReport:
-    """What one pass over the data found. problem: why a fit would stop here, or None."""
+    """What one pass over images found. problem: why a fit would stop here, or None."""
 
     source: str
     scan: Scan
@@ -51,21 +72,70 @@ class DataReport:
         """The same for people."""
         scan, counts = self.scan, self.scan.counts
         height, width = scan.image_size
-        kinds = ", ".join(f"{mode} ({n})" for mode, n in scan.modes.items())
+        modes = ", ".join(f"{mode} ({n})" for mode, n in scan.modes.items())
         sizes = ", ".join(f"{name} {w} x {h}" for name, (h, w) in scan.sizes.items())
-        wide = max((len(name) for name in counts), default=0)
         return [
             f"{self.source}: {len(scan.entries)} images of {len(counts)} classes",
-            *(
-                f"  {name:<{wide}}  {n:>7}{'  rare' if name in self.rare else ''}"
-                for name, n in counts.items()
-            ),
+            *_class_lines(counts, self.rare, "rare"),
             explain_rare(counts),
-            f"sizes (width x height, px): {sizes}; modes: {kinds}",
+            f"sizes (width x height, px): {sizes}; modes: {modes}",
             f"trained at {width} x {height} px with {scan.channels} channels",
             *_rejected_lines(scan),
             *(f"note: {note}" for note in self.notes),
             *([f"a fit stops here: {self.problem}"] if self.problem else []),
+        ]
+
+
+@dataclass(frozen=True)
+class TableReport:
+    """What one reading of a table found."""
+
+    source: str
+    read: ReadTable
+
+    @property
+    def rare(self) -> tuple[str, ...]:
+        """The classes that `--classes rare` means."""
+        return rare_classes(self.read.table.counts)
+
+    @property
+    def width(self) -> int:
+        """Numbers that a row becomes for the networks."""
+        return encoded_width(self.read.schema)
+
+    @property
+    def encoded_bytes(self) -> int:
+        """Memory of all rows for the networks."""
+        return 4 * self.width * len(self.read.table)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Ready for JSON."""
+        table, schema = self.read.table, self.read.schema
+        return {
+            "source": self.source,
+            "rows": len(table),
+            "classes": table.counts,
+            "rare": list(self.rare),
+            "why": explain_rare(table.counts),
+            "target": None if schema.target is None else str(schema.target.name),
+            "columns": [_column_facts(column) for column in schema.columns],
+            "encoded_width": self.width,
+            "encoded_bytes": self.encoded_bytes,
+            "notes": list(self.read.notes),
+        }
+
+    def lines(self) -> list[str]:
+        """The same for people."""
+        counts = self.read.table.counts
+        n = self.encoded_bytes
+        memory = f"{n / 2**20:,.1f} MiB" if n >= 2**20 else f"{n / 2**10:,.1f} KiB"
+        return [
+            f"{self.source}: {len(self.read.table)} rows of {len(counts)} classes",
+            *_class_lines(counts, self.rare, "rare"),
+            explain_rare(counts),
+            *self.read.schema.lines(),
+            f"a row becomes {self.width} numbers; {memory} in all",
+            *(f"note: {note}" for note in self.read.notes),
         ]
 
 
@@ -75,7 +145,7 @@ class RunReport:
 
     run: str
     sha256: str
-    facts: ModelMeta
+    facts: Meta
     samples: str | None = None
 
     @property
@@ -84,11 +154,12 @@ class RunReport:
         facts, notes = self.facts, []
         if n := facts.anchors:
             rows = "1 training row" if n == 1 else f"{n} training rows"
+            unit = "images" if isinstance(facts, ModelMeta) else "rows"
             notes.append(
-                f"this model contains {rows} in encoded form and can draw images close to them: "
+                f"this model contains {rows} in encoded form and can draw {unit} close to them: "
                 "share it only with those who may see the training data"
             )
-        if facts.selection and (n := facts.selection.compared):
+        if isinstance(facts, ModelMeta) and facts.selection and (n := facts.selection.compared):
             notes.append(
                 f"its selection compares with features of {n} training rows, which are inside"
             )
@@ -96,33 +167,52 @@ class RunReport:
 
     def to_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
-        facts = self.facts.model_dump(mode="json", exclude={"format"})
-        plain = {"run": self.run, "model_sha256": self.sha256, "samples": self.samples, **facts}
-        plain["advised_share"] = self.facts.advised_share
-        return {**_finite(plain), "warnings": list(self.warnings)}
+        values: dict[str, Any] = {"run": self.run, "model_sha256": self.sha256}
+        if isinstance(self.facts, ModelMeta):
+            values["samples"] = self.samples
+            values["advised_share"] = self.facts.advised_share
+        values |= self.facts.model_dump(mode="json", exclude={"format"})
+        return {**_finite(values), "warnings": list(self.warnings)}
 
     def lines(self) -> list[str]:
         """The same for people."""
         facts = self.facts
-        height, width, channels = facts.image_shape
-        score = "none" if facts.score.value is None else f"{facts.score.value:.4g}"
-        wide = max((len(name) for name in facts.classes), default=0)
         return [
             f"{self.run}: {facts.kind} model of {len(facts.classes)} classes",
-            *(
-                f"  {name:<{wide}}  {n:>7}{'  topped up' if name in facts.topped_up else ''}"
-                for name, n in facts.classes.items()
-            ),
-            f"images: {width} x {height} px, {channels} channels{_original(facts)}",
+            *_class_lines(facts.classes, facts.topped_up, "topped up"),
+            *self._data_lines(),
             f"recipe: {facts.recipe.name}, {facts.recipe.generator.kind} generator, "
             f"{facts.steps} steps, seed {facts.seed}, {facts.precision}, threads {facts.threads}",
-            f"chosen: {facts.chosen}; score {score} (lower is better)",
-            *facts.selection_lines(),
-            *((facts.artefacts.in_words(), facts.advice()) if facts.artefacts else ()),
+            *self._choice_lines(),
             f"data sha256: {facts.data_sha256}",
             f"model sha256: {self.sha256}",
             *(f"note: {warning}" for warning in self.warnings),
             *([f"look at {self.samples}"] if self.samples else []),
+        ]
+
+    def _data_lines(self) -> list[str]:
+        """What the model was trained on: the size of images, or the columns of a table."""
+        facts = self.facts
+        if isinstance(facts, ModelMeta):
+            height, width, channels = facts.image_shape
+            files = ""
+            if facts.original_size is not None:
+                files = " (the files: {1} x {0} px, {2})".format(*facts.original_size, facts.resize)
+            return [f"images: {width} x {height} px, {channels} channels{files}"]
+        few = ", ".join(f"{name} ({n})" for name, n in facts.few.items())
+        small = [f"too small to be learned, rows jittered: {few}"] if few else []
+        return [*small, *facts.table.lines()]
+
+    def _choice_lines(self) -> list[str]:
+        """Which generator was kept, and what is known of its samples."""
+        facts = self.facts
+        if not isinstance(facts, ModelMeta):
+            return [f"kept: {facts.chosen}; {facts.reason}"]
+        score = "none" if facts.score.value is None else f"{facts.score.value:.4g}"
+        return [
+            f"chosen: {facts.chosen}; score {score} (lower is better)",
+            *facts.selection_lines(),
+            *((facts.artefacts.in_words(), facts.advice()) if facts.artefacts else ()),
         ]
 
 
@@ -135,7 +225,7 @@ def inspect_data(
     skip_bad: bool = False,
     progress: Progress | None = None,
 ) -> DataReport | TableReport:
-    """What is in a folder of classes, a manifest or an `.npz`: every file is decoded once.
+    """Say what is in a folder of classes, a manifest or an `.npz`, decoding every file once.
 
     With `target`, the column of labels, it is a table; columns: {column: kind}, where the kind is
     not to be inferred.
@@ -151,56 +241,117 @@ def inspect_data(
     >>> report.rare, report.scan.image_size
     (('1',), (8, 8))
     """
-    asked = FitOptions(target=target, columns=dict(columns or {}), skip_bad=skip_bad)
+    options = FitOptions(target=target, columns=dict(columns or {}), skip_bad=skip_bad)
     if target is not None:
-        return inspect_table(source, asked, progress)
-    check_no_table(Path(source), asked)
-    found = read_images(source, skip_bad=True, workers=workers, progress=progress)
+        table = read_data(source, options, progress)
+        assert isinstance(table, TableKind)
+        return TableReport(str(source), table.read)
+    check_no_table(Path(source), options)
+    read = read_images(source, skip_bad=True, workers=workers, progress=progress)
     problem = None
     try:
-        refuse_bad(found.scan, skip_bad)
+        refuse_bad(read.scan, skip_bad)
     except UnreadableFilesError as error:
         problem = str(error)
-    return DataReport(str(source), found.scan, found.notes, problem)
+    return DataReport(str(source), read.scan, read.notes, problem)
 
 
 def inspect_run(
     run: str | Path, *, samples: bool = False, out: str | Path | None = None
-) -> RunReport | TableRunReport:
-    """What a trained run is: classes, sizes, recipe, data hash, scores, and what it contains.
+) -> RunReport:
+    """Say what a trained run is: classes, sizes, recipe, data hash, scores, what it contains.
 
     samples: draw what selection keeps and rejects of each class, and why, into the new .png `out`
-    or, without a name, into `candidates.png` of the run folder.
-    Raises ModelFileError where there is no model, or its description is damaged, and what
-    `candidates.write_candidates` raises.
+    or, without a name, into `candidates.png` of the run folder, where an earlier one is replaced.
+    Raises ModelFileError where there is no model, or its description is damaged; UsageError for
+    pictures of a table's run, OutputExistsError, WriteFailedError.
     """
     run = Path(run)
-    facts = model_facts(run)
-    drawn = None
-    if samples:
-        from gan_augment.workflows.candidates import write_candidates
+    meta = read_meta(run)
+    drawn = str(_write_candidates(run, meta, out)) if samples else None
+    return RunReport(str(run), model_sha256(run), meta, drawn)
 
-        drawn = str(write_candidates(run, out))
-    if isinstance(facts, TableMeta):
-        return TableRunReport(str(run), model_sha256(run), facts)
-    return RunReport(str(run), model_sha256(run), facts, drawn)
+
+def _write_candidates(run: Path, meta: Meta, out: str | Path | None) -> Path:
+    """Draw candidates of each class, topped-up ones first, 50 at most, into a PNG file.
+
+    Above those kept, below those rejected, each with the criterion that it fails. Of a class that
+    is refused this shows what selection makes of its candidates, though none would be given.
+    """
+    png = run / CANDIDATES if out is None else Path(out)
+    if not isinstance(meta, ModelMeta):
+        raise UsageError(f"the run {str(run)!r} is of a table; its rows are in samples.csv")
+    if png.suffix.lower() != ".png":
+        raise UsageError(f"{str(png)!r} is no name of a picture; expected one that ends in .png")
+    if png.exists() and out is not None:
+        raise OutputExistsError(f"{str(png)!r} exists; name another file, or remove it")
+    from gan_augment.synthesizers.image_gan import ImageGAN
+
+    gan = ImageGAN.load(model_folder(run), threads=1)
+    names = sorted(
+        (name for name, n in gan.classes_.items() if n), key=lambda name: name not in gan.topped_up_
+    )
+    rows = [_judged(gan, name) for name in names[:CLASSES_SHOWN]]
+    write_file(png, png_bytes(contact_sheet(rows, columns=IMAGES_A_CLASS)))
+    return png
+
+
+def _judged(gan: ImageGAN, name: str) -> SheetRow:
+    """The first candidates of a class that are kept and that are rejected, 12 of each at most."""
+    drawn, reasons = gan.judged_block(name, 0)
+    for number in range(1, _MOST_BLOCKS):
+        rejected = int((reasons != "").sum())
+        fewest = min(rejected, len(reasons) - rejected)
+        if fewest >= IMAGES_A_CLASS or gan.meta_.selection is None:
+            break
+        more, why = gan.judged_block(name, number)
+        drawn, reasons = np.concatenate([drawn, more]), np.concatenate([reasons, why])
+    kept = reasons == ""
+    return kept_above_rejected(
+        name=name,
+        note=_acceptance(gan.meta_, name),
+        kept=drawn[kept][:IMAGES_A_CLASS],
+        rejected=drawn[~kept][:IMAGES_A_CLASS],
+        reasons=reasons[~kept][:IMAGES_A_CLASS].tolist(),
+    )
+
+
+def _acceptance(meta: ModelMeta, name: str) -> str:
+    record = None if meta.selection is None else meta.selection.classes.get(name)
+    if record is None:
+        return "no selection: every candidate is given"
+    if record.acceptance is None:
+        return "refused: too few rows to select by"
+    return f"{record.acceptance:.0%} kept" + (", so refused" if record.refused else "")
+
+
+def _class_lines(counts: Mapping[str, int], marked: tuple[str, ...], mark: str) -> list[str]:
+    """A line a class: its name, its rows, and the mark where it has one."""
+    wide = max((len(name) for name in counts), default=0)
+    return [
+        f"  {name:<{wide}}  {n:>7}{f'  {mark}' if name in marked else ''}"
+        for name, n in counts.items()
+    ]
 
 
 def _rejected_lines(scan: Scan) -> list[str]:
     if not scan.rejected:
         return []
-    listed = [f"  {path}: {reason}" for path, reason in list(scan.rejected.items())[:_SHOWN]]
-    more = len(scan.rejected) - _SHOWN
     n = len(scan.rejected)
-    head = f"{n} file{'s' * (n != 1)} cannot be used:"
-    return [head, *listed, *([f"  and {more} more"] if more > 0 else [])]
+    listed = [f"  {p}: {reason}" for p, reason in list(scan.rejected.items())[:_FILES_LISTED]]
+    more = [f"  and {n - _FILES_LISTED} more"] if n > _FILES_LISTED else []
+    return [f"{n} file{'s' * (n != 1)} cannot be used:", *listed, *more]
 
 
-def _original(facts: ModelMeta) -> str:
-    if facts.original_size is None:
-        return ""
-    height, width = facts.original_size
-    return f" (the files: {width} x {height} px, {facts.resize})"
+def _column_facts(column: Column) -> dict[str, Any]:
+    return {
+        "name": str(column.name),
+        "kind": column.kind,
+        "dtype": column.dtype,
+        "missing": column.missing,
+        "levels": len(column.levels),
+        "why": column.why,
+    }
 
 
 def _finite(value: Any) -> Any:

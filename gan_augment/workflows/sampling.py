@@ -1,27 +1,73 @@
-"""`sample`: exact counts from a trained run, the same bytes every time. Here images into a folder.
+"""`sample`: exact counts from a trained run, the same bytes every time, into a folder or a file.
 
-Rows of a table into a file: `table_sampling.py`.
+Images are drawn in blocks, in this process or in workers of one thread each.
 """
 
 from __future__ import annotations
 
+import os
+import platform
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from pydantic import ValidationError
 
 from gan_augment.config import TopUp
-from gan_augment.data.images.png_folder import ManifestRow, check_png_channels, safe_names
+from gan_augment.data.images.png_folder import (
+    ManifestRow,
+    check_png_channels,
+    is_whole_png,
+    png_bytes,
+    safe_names,
+)
+from gan_augment.data.tables.columns import joined
+from gan_augment.data.tables.export import (
+    FileFormat,
+    NewRows,
+    check_out,
+    new_writer,
+    write_table,
+)
 from gan_augment.data.topup_plan import choose_classes, plan_topup
-from gan_augment.errors import TooFewAcceptedError, UsageError, unknown_class
+from gan_augment.errors import (
+    GanAugmentError,
+    ModelFileError,
+    TooFewAcceptedError,
+    UsageError,
+    unknown_class,
+)
+from gan_augment.processes import available_cores, end_with_parent
 from gan_augment.progress import Progress, Silent
-from gan_augment.synthesizers.model_file import ModelMeta, TableMeta
-from gan_augment.workflows.blocks import write_blocks
-from gan_augment.workflows.model_facts import model_facts, model_folder, model_sha256
-from gan_augment.workflows.output_folder import output_folder
+from gan_augment.storage import write_errors, write_file
+from gan_augment.storage.bundle import bundle_sha256, load_meta
+from gan_augment.synthesizers import model_folder
+from gan_augment.synthesizers.model_file import NAME, ModelMeta, TableMeta
+from gan_augment.workflows.kinds import Meta, model_sha256, read_meta
+from gan_augment.workflows.outputs import (
+    FILE_FORMAT,
+    FolderOutput,
+    check_absent,
+    output_file,
+    output_folder,
+)
+
+if TYPE_CHECKING:
+    from gan_augment.synthesizers.image_gan import ImageGAN
+    from gan_augment.synthesizers.tabular_gan import TabularGAN
 
 __all__ = ["SampleResult", "sample"]
+
+BLOCK_ROWS = 64
+BLOCKS_A_ROUND = 64  # of a class whose blocks hold unknown numbers of images
+IMAGES_A_WORKER = 5000  # a worker needs seconds to load torch and the model
+ROWS_AT_ONCE = 16_384  # of a table: whole blocks of its sampler
 
 
 @dataclass(frozen=True)
@@ -79,14 +125,32 @@ def sample(
 ) -> SampleResult:
     """Write `out/<class>/000000.png`, ... and `out/manifest.csv` with images of a trained run.
 
-    Of a run on a table it writes rows into the file `out` (.csv or .parquet); mark,
-    escape_formulas: see `table_augmenting`.
-    counts: images of each class {name: n}, or one number for every class of `classes`, or None for
-    what brings each of them level with the largest class. classes: as in `fit`; None for those that
-    the run was fitted to top up. Image i of a class depends on the run, the seed and i only.
-    Raises OutputExistsError, UnknownClassError, ModelFileError, WriteFailedError, and
-    TooFewAcceptedError for a class that the model cannot serve (the others are written).
+    Of a run on a table it writes rows into the file `out`: a CSV as the one that the run learned
+    from, or a Parquet file with its schema. Image or row i of a class depends on the run, the seed
+    and i only, but for id-like columns, which are numbered through the whole file.
 
+    Parameters
+    ----------
+    counts
+        Images or rows of each class {name: n}, or one number for every class of `classes`, or None
+        for what brings each of them level with the largest class.
+    classes
+        As in `fit`; None for those that the run was fitted to top up.
+    workers
+        Processes that draw images; None is one for every 5,000 images, at most one a core.
+    mark, escape_formulas
+        Of tables, see `augment`.
+    resume
+        Go on where a stopped call was: images that are whole stay, a table is written anew.
+
+    Raises
+    ------
+    GanAugmentError
+        OutputExistsError, UnknownClassError, ModelFileError, WriteFailedError, and
+        TooFewAcceptedError for a class that the model cannot serve (the others are written).
+
+    Examples
+    --------
     >>> import tempfile
     >>> import numpy as np
     >>> from gan_augment import ImageGAN
@@ -100,77 +164,287 @@ def sample(
     ['000000.png', '000001.png', '000002.png']
     """
     run, out, progress = Path(run), Path(out), progress or Silent()
-    facts = model_facts(run)
-    if isinstance(facts, TableMeta):
-        from gan_augment.workflows.table_sampling import sample_table
+    meta = read_meta(run)
+    target_counts = counts_to_draw(meta, counts, classes)
+    started_s, kept = time.monotonic(), 0
+    if isinstance(meta, TableMeta):
+        check_out(out)
+        with output_file(out, "sample", resume=resume, overwrite=overwrite):
+            from gan_augment.synthesizers.tabular_gan import TabularGAN
 
-        return sample_table(
-            run,
-            out,
-            wanted_counts(facts, counts, classes),
-            seed=seed,
-            mark=mark,
-            escape_formulas=escape_formulas,
-            overwrite=overwrite,
-            resume=resume,
-            progress=progress,
-        )
-    if mark or escape_formulas:
-        raise UsageError("marks and escaped formulas are for tables, and this run is of images")
-    check_png_channels(facts.image_shape[2])
-    wanted = wanted_counts(facts, counts, classes)
-    started = time.monotonic()
-    with output_folder(out, "sample", resume=resume, overwrite=overwrite) as folder:
-        folders = safe_names(wanted)
-        paths = {c: [f"{folders[c]}/{i:06d}.png" for i in range(n)] for c, n in wanted.items()}
-        rows = [
-            ManifestRow(path, name, "synthetic", run.name, index)
-            for name, own in paths.items()
-            for index, path in enumerate(own)
-        ]
-        folder.describe({"model": model_sha256(run), "seed": seed, "counts": wanted})
-        folder.plan(rows)
-        progress.phase("sampling", len(rows))
-        written = write_blocks(
-            model_folder(run),
-            out,
-            paths,
-            seed=seed,
-            workers=workers,
-            keep=folder.resuming,
-            advance=progress.advance,
-        )
-        folder.finish([row for row in rows if row.label not in written.refused])
-        if written.refused:
-            raise TooFewAcceptedError("; ".join(written.refused.values()))
-    return SampleResult(out, run, wanted, written.kept, seed, time.monotonic() - started)
+            gan = TabularGAN.load(model_folder(run))
+            example = joined(
+                gan.sample_range(next(iter(gan.classes_)), 0, 1), np.zeros(1, int), gan.schema_
+            )
+            writer = new_writer(
+                out, _file_format(run), example, mark=mark, escape_formulas=escape_formulas
+            )
+            progress.phase("sampling", sum(target_counts.values()))
+            check_absent(out, overwrite=overwrite)
+            rows = _table_rows(gan, target_counts, seed, run.name)
+            write_table(out, writer, rows, advance=progress.advance)
+    else:
+        if mark or escape_formulas:
+            raise UsageError("marks and escaped formulas are for tables, and this run is of images")
+        check_png_channels(meta.image_shape[2])
+        with output_folder(out, "sample", resume=resume, overwrite=overwrite) as folder:
+            kept = _write_folder(folder, run, target_counts, seed, workers, progress)
+    seconds = time.monotonic() - started_s
+    unit = "rows" if isinstance(meta, TableMeta) else "images"
+    return SampleResult(out, run, target_counts, kept, seed, seconds, unit)
 
 
-def wanted_counts(
-    facts: ModelMeta | TableMeta,
-    counts: Mapping[str, int] | int | None,
-    classes: str | Sequence[str] | None,
+def counts_to_draw(
+    meta: Meta, counts: Mapping[str, int] | int | None, classes: str | Sequence[str] | None
 ) -> dict[str, int]:
     """Rows to draw of each class, {name: n}, n >= 1; classes of which none is asked are left out.
 
     Raises UnknownClassError, and UsageError where the numbers make no sense or nothing is left.
     """
-    unit = "rows" if isinstance(facts, TableMeta) else "images"
+    unit = "rows" if isinstance(meta, TableMeta) else "images"
     if isinstance(counts, Mapping):
         if classes is not None:
             raise UsageError("counts by class and classes were both given; the counts name them")
-        wanted = dict(counts)
+        target_counts = dict(counts)
     else:
-        chosen = facts.topped_up if classes is None else choose_classes(classes, facts.classes)
+        selected = meta.topped_up if classes is None else choose_classes(classes, meta.classes)
         level = TopUp(synthetic_share=1.0, companions=False)
-        plan = plan_topup(facts.classes, level, chosen)
-        wanted = {c: plan[c].added if counts is None else counts for c in chosen}
-    for name, n in wanted.items():
-        if name not in facts.classes:
-            raise unknown_class(name, facts.classes)
+        plan = plan_topup(meta.classes, level, selected)
+        target_counts = {c: plan[c].added if counts is None else counts for c in selected}
+    for name, n in target_counts.items():
+        if name not in meta.classes:
+            raise unknown_class(name, meta.classes)
         if isinstance(n, bool) or not isinstance(n, int) or n < 0:
             raise UsageError(f"{n!r} {unit} of {name!r}; expected a whole number, 0 or more")
-    wanted = {name: n for name, n in wanted.items() if n}
-    if not wanted:
+    target_counts = {name: n for name, n in target_counts.items() if n}
+    if not target_counts:
         raise UsageError(f"there is nothing to draw; say how many {unit}, such as --counts 100")
-    return wanted
+    return target_counts
+
+
+def write_images(
+    model: Path,
+    out: Path,
+    paths: Mapping[str, Sequence[str]],
+    *,
+    gan: ImageGAN | None = None,
+    seed: int,
+    workers: int | None = None,
+    keep: bool = False,
+    advance: Callable[[int], None] = lambda done: None,
+) -> tuple[int, dict[str, str]]:
+    """Write the images of every class, `paths` = {class: paths below `out`, in order}.
+
+    Image i of a class is its i-th candidate that selection keeps: the same bytes whatever the
+    number of workers.
+
+    Parameters
+    ----------
+    model
+        The folder of the saved model.
+    gan
+        The same model in memory, if it is there.
+    workers
+        Processes of one thread each; 1 is this process. None is one for every 5,000 images, at most
+        one a core.
+    keep
+        Leave files that are whole as they are.
+    advance
+        Is told the number of images done.
+
+    Returns
+    -------
+    The number of images that were there before, and {class that the model refuses: why}; a refused
+    class leaves no file, the others go on.
+    """
+    lines = [_Line(name, out, own, keep) for name, own in paths.items() if own]
+    missing = sum(len(line.missing) for line in lines)
+    before = sum(len(line.paths) for line in lines) - missing
+    advance(before)
+    if missing:
+        meta = gan.meta_ if gan else load_meta(model, NAME, schema=ModelMeta)
+        for line in lines:
+            line.begin(selecting=meta.selection is not None)
+        processes = _worker_count(missing, workers)
+        saved = (str(model.resolve()), bundle_sha256(model))
+        source = gan or _loaded(*saved) if processes == 1 else saved
+        _draw(lines, source, seed, processes, lambda done: advance(before + done))
+    return before, {line.name: line.refused for line in lines if line.refused}
+
+
+@dataclass
+class _Line:
+    """One class on its way: its blocks are drawn anywhere, and placed here in their order."""
+
+    name: str
+    out: Path
+    paths: Sequence[str]
+    keep: bool
+    missing: set[int] = field(default_factory=set)
+    selecting: bool = False
+    blocks: int = 0
+    images: int = 0
+    refused: str = ""
+
+    def __post_init__(self) -> None:
+        places = enumerate(self.paths)
+        self.missing = {i for i, p in places if not (self.keep and is_whole_png(self.out / p))}
+
+    def begin(self, *, selecting: bool) -> None:
+        """Pass over what is there: all of it, or whole blocks where every candidate is kept."""
+        self.selecting = selecting
+        if not self.missing:
+            self.images = len(self.paths)
+        elif not selecting:
+            self.blocks = min(self.missing) // BLOCK_ROWS
+            self.images = self.blocks * BLOCK_ROWS
+
+    def next_blocks(self) -> range:
+        """The blocks of the next round: all, or where selection decides as many as may do."""
+        left = len(self.paths) - self.images
+        if self.refused or left <= 0:
+            return range(0)
+        rate = self.images / self.blocks if self.selecting and self.blocks else BLOCK_ROWS
+        most = BLOCKS_A_ROUND if self.selecting else left
+        return range(self.blocks, self.blocks + min(-(-left // max(int(rate), 1)), most))
+
+    def place(self, images: Sequence[bytes] | str) -> int:
+        """Write the images of the next block, or learn why there are none; how many are done."""
+        from gan_augment.synthesizers.selection import check_going_on
+
+        if self.refused or self.images >= len(self.paths):
+            return 0
+        first = self.images
+        try:
+            if isinstance(images, str):
+                raise TooFewAcceptedError(images)
+            self.blocks, self.images = self.blocks + 1, first + len(images)
+            check_going_on(self.name, self.images, self.blocks)
+        except TooFewAcceptedError as error:
+            self.refused = str(error)
+            with write_errors(self.out):
+                for path in self.paths:
+                    (self.out / path).unlink(missing_ok=True)
+            return len(self.missing)
+        done = 0
+        for place, content in enumerate(images[: len(self.paths) - first], first):
+            if place in self.missing:
+                write_file(self.out / self.paths[place], content, sync=False)
+                self.missing.remove(place)
+                done += 1
+        return done
+
+
+def _draw(
+    lines: Sequence[_Line],
+    source: ImageGAN | tuple[str, str],
+    seed: int,
+    processes: int,
+    advance: Callable[[int], None],
+) -> None:
+    """Draw blocks, round by round, until every class is whole or refused."""
+    from joblib import Parallel, delayed, parallel_config
+    from joblib.externals.loky.process_executor import TerminatedWorkerError
+
+    done, parent = 0, (os.getpid(), platform.node())
+    with warnings.catch_warnings(), parallel_config("loky", inner_max_num_threads=1):
+        # joblib replaces a worker that has grown by 300 MB, and warns: no news
+        warnings.filterwarnings("ignore", "A worker stopped while some jobs", UserWarning)
+        while turns := [(line, number) for line in lines for number in line.next_blocks()]:
+            tasks = (delayed(_block)(source, line.name, n, seed, *parent) for line, n in turns)
+            try:
+                with closing(Parallel(processes, return_as="generator")(tasks)) as blocks:
+                    for (line, _), images in zip(turns, blocks, strict=True):
+                        done += line.place(images)
+                        advance(done)
+            except TerminatedWorkerError as error:
+                raise GanAugmentError(f"a worker ended early: {error}") from None
+
+
+def _block(
+    source: ImageGAN | tuple[str, str], name: str, number: int, seed: int, parent: int, machine: str
+) -> list[bytes] | str:
+    """One block of a class as the bytes of PNG files, or why the class is refused."""
+    end_with_parent(parent, machine)
+    gan = _loaded(*source) if isinstance(source, tuple) else source
+    try:
+        pixels = gan.sample_block(name, number, seed)
+    except TooFewAcceptedError as error:  # of one class: the others go on
+        return str(error)
+    return [png_bytes(image, synthetic=True) for image in pixels]
+
+
+@lru_cache(maxsize=1)
+def _loaded(folder: str, sha256: str) -> ImageGAN:
+    """The model in a folder, loaded once a process; `sha256` tells it from an earlier one."""
+    from gan_augment.synthesizers.image_gan import ImageGAN
+
+    return ImageGAN.load(Path(folder), threads=1)
+
+
+def _worker_count(images: int, requested: int | None) -> int:
+    if requested is None:
+        requested = min(available_cores(), -(-images // IMAGES_A_WORKER))
+    return min(max(requested, 1), max(1, -(-images // BLOCK_ROWS)))
+
+
+def _write_folder(
+    folder: FolderOutput,
+    run: Path,
+    target_counts: Mapping[str, int],
+    seed: int,
+    workers: int | None,
+    progress: Progress,
+) -> int:
+    """Write the images and the manifest; the number of images that were there before."""
+    below = safe_names(target_counts)
+    paths = {c: [f"{below[c]}/{i:06d}.png" for i in range(n)] for c, n in target_counts.items()}
+    rows = [
+        ManifestRow(path, name, "synthetic", run.name, index)
+        for name, own in paths.items()
+        for index, path in enumerate(own)
+    ]
+    folder.describe({"model": model_sha256(run), "seed": seed, "counts": dict(target_counts)})
+    folder.plan(rows)
+    progress.phase("sampling", len(rows))
+    before, refused = write_images(
+        model_folder(run),
+        folder.path,
+        paths,
+        seed=seed,
+        workers=workers,
+        keep=folder.resuming,
+        advance=progress.advance,
+    )
+    folder.finish([row for row in rows if row.label not in refused])
+    if refused:
+        raise TooFewAcceptedError("; ".join(refused.values()))
+    return before
+
+
+def _table_rows(
+    gan: TabularGAN, target_counts: Mapping[str, int], seed: int, model: str
+) -> Iterator[NewRows]:
+    """Rows of every class in chunks; ids are numbered through."""
+    number, names = 0, list(gan.classes_)
+    for name, n in target_counts.items():
+        labels = np.full(min(n, ROWS_AT_ONCE), names.index(name), dtype=np.int64)
+        for start in range(0, n, ROWS_AT_ONCE):
+            stop = min(start + ROWS_AT_ONCE, n)
+            frame = gan.sample_range(name, start, stop, random_state=seed, first_id=number)
+            whole = joined(frame, labels[: stop - start], gan.schema_)
+            yield NewRows(whole, name, "synthetic", model, start)
+            number += stop - start
+
+
+def _file_format(run: Path) -> FileFormat:
+    """How the file that a run learned from is written; nothing known for a model alone."""
+    path = model_folder(run).parent / FILE_FORMAT
+    try:
+        return FileFormat.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        return FileFormat()
+    except (OSError, ValidationError) as error:
+        raise ModelFileError(
+            f"{str(path)!r} cannot be read ({type(error).__name__}); remove it to have plain CSV."
+        ) from None

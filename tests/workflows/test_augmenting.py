@@ -193,14 +193,14 @@ def test_no_rare_class_is_an_error_before_anything_is_written(make_classes, tmp_
 
 def test_a_stopped_call_goes_on_and_ends_the_same(run, data_folder, tmp_path, monkeypatch):
     augment(data_folder, tmp_path / "whole", model=run)
-    real = augmenting.write_blocks
+    real = augmenting.write_images
 
     def stopping(*args, **kwargs):
         real(*args, **kwargs)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(augmenting, "write_blocks", stopping)
+        patch.setattr(augmenting, "write_images", stopping)
         with pytest.raises(StopRequested):
             augment(data_folder, tmp_path / "cut", model=run)
     assert not (tmp_path / "cut" / "manifest.csv").exists()

@@ -19,7 +19,6 @@ import pytest
 from PIL import Image
 
 from gan_augment.config import FitOptions
-from gan_augment.data.images.reader import read_images
 from gan_augment.errors import (
     DivergedError,
     NoRareClassError,
@@ -36,7 +35,7 @@ from gan_augment.synthesizers.image_gan import ImageGAN
 from gan_augment.training.callbacks import StopRequested
 from gan_augment.workflows import fitting
 from gan_augment.workflows.fitting import fit, plan_fit
-from gan_augment.workflows.run_folder import held
+from gan_augment.workflows.outputs import run_folder
 
 pytestmark = pytest.mark.slow
 QUICK = FitOptions(steps=20, device="cpu", threads=1, precision="float32", selection=False)
@@ -188,7 +187,7 @@ def test_the_same_call_gives_the_same_model_and_picture(data, whole, tmp_path):
 
 def test_a_run_is_named_after_its_data_then_numbered(data, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(fitting, "_train", lambda plan, *_, **__: plan.run.joinpath("x").touch())
+    monkeypatch.setattr(fitting, "_train", lambda plan, *_, **__: [plan.run.joinpath("x").touch()])
     for _ in range(3):
         fit(data, options=QUICK)
     assert {p.name for p in Path("runs").iterdir()} == {"parts", "parts-2", "parts-3"}
@@ -202,12 +201,6 @@ def test_the_steps_that_a_budget_became_repeat_the_run(data, tmp_path):
     threads = settings["resolved"]["threads"]
     repeat = QUICK.model_copy(update={"steps": first.steps, "threads": threads})
     assert model(fit(data, tmp_path / "second", repeat).run) == model(first.run)
-
-
-def test_data_that_was_read_already_is_not_read_again(data, whole, tmp_path, monkeypatch):
-    read = read_images(data)
-    monkeypatch.setattr(fitting, "read_as_asked", None)
-    assert model(fit(data, tmp_path / "run", QUICK, read=read).run) == model(whole)
 
 
 @pytest.mark.parametrize(
@@ -553,7 +546,7 @@ def _then(save, monkeypatch, full):
 
 
 def test_two_processes_never_train_into_one_folder(data, tmp_path, command):
-    with held(tmp_path / "run", resume=False, overwrite=False):
+    with run_folder(tmp_path / "run", resume=False, overwrite=False):
         refused = command("fit", data, "--out", "run", "--steps", 1)
     assert refused.returncode == 75
     assert not (tmp_path / "run").exists()

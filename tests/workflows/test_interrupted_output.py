@@ -85,7 +85,7 @@ def test_a_stopped_sample_leaves_no_process_and_no_half_file(run, tmp_path, kind
     process.send_signal(kind)
     assert process.wait(timeout=60) == code
     wait_until(lambda: not any(alive(pid) for pid in workers))
-    assert len(workers) == 2
+    assert len(workers) >= 2  # and trackers of theirs
     assert not (out / "manifest.csv").exists()
     finished = list(out.glob("*/*.png"))
     assert 100 < len(finished) < 2 * MANY

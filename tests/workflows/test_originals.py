@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gan_augment.data.images.png_folder import folded
-from gan_augment.workflows.originals import file_names, repeat_name
+from gan_augment.workflows.augmenting import file_names, repeat_name
 
 parts = st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1)
 paths = st.lists(st.tuples(st.sampled_from("ab"), parts, parts).map("/".join), unique=True)

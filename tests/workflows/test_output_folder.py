@@ -10,7 +10,7 @@ from gan_augment.errors import (
     ResumeMismatchError,
 )
 from gan_augment.training.callbacks import StopRequested
-from gan_augment.workflows.output_folder import output_folder
+from gan_augment.workflows.outputs import output_folder
 
 ROWS = [ManifestRow(f"cat/{i:06d}.png", "cat", "synthetic", "run", i) for i in range(3)]
 

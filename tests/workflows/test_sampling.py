@@ -17,7 +17,7 @@ from gan_augment.errors import (
 from gan_augment.recipes import SelectionSettings, resolve_recipe
 from gan_augment.synthesizers.image_gan import ImageGAN
 from gan_augment.training.callbacks import StopRequested
-from gan_augment.workflows import blocks
+from gan_augment.workflows import sampling
 from gan_augment.workflows.sampling import sample
 
 
@@ -119,15 +119,15 @@ def test_an_error_of_a_worker_is_told_as_it_is(run, tmp_path):
 
 def test_a_stopped_run_goes_on_and_ends_the_same(run, tmp_path, monkeypatch):
     sample(run, tmp_path / "whole", counts={"odd": 130})
-    real, calls = blocks.BlockHolder.write, []
+    real, calls = sampling._Line.place, []
 
     def stopping(*args):
         calls.append(args)
         if len(calls) == 2:
             raise KeyboardInterrupt
-        real(*args)
+        return real(*args)
 
-    monkeypatch.setattr(blocks.BlockHolder, "write", stopping)
+    monkeypatch.setattr(sampling._Line, "place", stopping)
     with pytest.raises(StopRequested):
         sample(run, tmp_path / "cut", counts={"odd": 130})
     damaged = tmp_path / "cut" / "odd" / "000003.png"

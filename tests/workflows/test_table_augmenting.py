@@ -24,6 +24,7 @@ from gan_augment.errors import (
 from gan_augment.progress import Silent
 from gan_augment.synthesizers.tabular_gan import TabularGAN
 from gan_augment.training.callbacks import StopRequested
+from gan_augment.workflows import augmenting
 from gan_augment.workflows.augmenting import augment
 
 HALF = TopUp(synthetic_share=0.5, companions=False)
@@ -109,10 +110,8 @@ def test_the_same_call_gives_the_same_bytes(table_run, table_file, tmp_path):
 
 
 def test_chunks_make_no_difference(table_run, table_file, tmp_path, monkeypatch):
-    from gan_augment.workflows import table_augmenting
-
     augment(table_file, tmp_path / "a.csv", model=table_run, top_up=HALF)
-    monkeypatch.setattr(table_augmenting, "ROWS_AT_ONCE", 5)
+    monkeypatch.setattr(augmenting, "ROWS_AT_ONCE", 5)
     augment(table_file, tmp_path / "b.csv", model=table_run, top_up=HALF)
     assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
     assert manifest(tmp_path / "a.csv") == manifest(tmp_path / "b.csv")

@@ -1,0 +1,478 @@
+"""The two kinds of data as the commands see them: labelled images and labelled tables.
+
+`read_data` reads one, `Kind` is what commands know of it: what it holds, how a generator learns it,
+what of a run shows it, and whether a saved model is one of this data. A further kind is a further
+class here, beside its ways out in `augmenting.py` and `sampling.py`. Importing loads no torch.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from gan_augment.config import FitOptions
+from gan_augment.data.contract import LabelledImages, LabelledTable
+from gan_augment.data.images.contact_sheet import contact_sheet, real_above_synthetic
+from gan_augment.data.images.png_folder import png_bytes
+from gan_augment.data.images.reader import ReadImages, data_sha256, read_images
+from gan_augment.data.tables.cells import table_sha256
+from gan_augment.data.tables.csv import CellFormat, CsvFormat, format_rows, plain_format
+from gan_augment.data.tables.export import TABLE_SUFFIXES, FileFormat
+from gan_augment.data.tables.reader import ReadTable, read_table
+from gan_augment.data.tables.schema import Overrides, TableSchema
+from gan_augment.data.topup_plan import choose_classes
+from gan_augment.errors import DataError, TooFewAcceptedError, UsageError
+from gan_augment.progress import Progress, Silent
+from gan_augment.randomness import generator
+from gan_augment.recipes import DataKind, Recipe, resolve_recipe
+from gan_augment.storage import write_file
+from gan_augment.storage.bundle import bundle_sha256, load_meta
+from gan_augment.synthesizers import model_folder
+from gan_augment.synthesizers.model_file import NAME, ModelMeta, TableMeta
+from gan_augment.workflows.outputs import FILE_FORMAT, MODEL, SAMPLES, TABLE_SAMPLES
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from gan_augment.devices import ComputeConfig
+    from gan_augment.synthesizers.image_gan import ImageGAN
+    from gan_augment.synthesizers.tabular_gan import TabularGAN
+    from gan_augment.training.callbacks import Callback
+
+IMAGES_A_CLASS = 12
+ROWS_A_CLASS = 5
+CLASSES_SHOWN = 50
+_OF_IMAGES = ("image_size", "resize", "flips", "skip_bad")
+_FAMILIES = {
+    "number": ("int", "uint", "float", "double", "halffloat", "decimal"),
+    "boolean": ("bool",),
+    "time": ("datetime64", "timestamp", "date"),
+    "text": ("object", "str", "large_string", "category", "dictionary"),
+}
+
+Meta = ModelMeta | TableMeta
+
+
+@dataclass(frozen=True)
+class ImageKind:
+    """Labelled images that were read with the options of a fit."""
+
+    read: ReadImages
+    options: FitOptions
+    name: ClassVar[DataKind] = "image"
+    unit: ClassVar[tuple[str, str]] = ("image", "images")
+    samples: ClassVar[str] = SAMPLES
+
+    @property
+    def data(self) -> LabelledImages:
+        """The images, at the size that a model works at."""
+        return self.read.data
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences on the data."""
+        return self.read.notes
+
+    @cached_property
+    def sha256(self) -> str:
+        """The fingerprint of the data."""
+        return data_sha256(self.data)
+
+    @cached_property
+    def topped_up(self) -> tuple[str, ...]:
+        """The classes that the options select."""
+        return choose_classes(self.options.classes, self.data.counts)
+
+    def line(self) -> str:
+        """How many images of which size, for people."""
+        height, width, channels = self.data.image_shape
+        n, classes = len(self.data), len(self.data.names)
+        return f"{n} images of {classes} classes, {width} x {height} px, channels {channels}"
+
+    def facts(self) -> dict[str, Any]:
+        """The same for JSON."""
+        return {"image_shape": list(self.data.image_shape)}
+
+    def recipe(self) -> Recipe:
+        """The recipe of the options, with mirrored images if they are wanted."""
+        return with_flips(resolve_recipe(self.options.recipe), self.options.flips)
+
+    def machine(self) -> ComputeConfig:
+        """What trains, as the options and this machine allow."""
+        from gan_augment.devices import compute_config
+
+        return compute_config(self.options.device, self.options.precision, self.options.threads)
+
+    def own_length(self, recipe: Recipe) -> str:
+        """How long a fit trains where neither steps nor a budget are given."""
+        return f"{recipe.steps} steps (the recipe's own)"
+
+    def generator(self, callbacks: Sequence[Callback] = ()) -> ImageGAN:
+        """An unfitted generator with the settings of the options."""
+        from gan_augment.synthesizers.image_gan import ImageGAN
+
+        options = self.options
+        return ImageGAN(
+            recipe=self.recipe(),
+            steps=options.steps,
+            budget_s=options.budget_s,
+            classes=self.topped_up,
+            device=options.device,
+            precision=options.precision,
+            threads=options.threads,
+            random_state=options.seed,
+            selection=options.selection,
+            callbacks=callbacks,
+        )
+
+    def fit_arguments(self) -> dict[str, Any]:
+        """What `ImageGAN.fit` wants to know beside the pixels."""
+        entries = self.read.scan.entries
+        height = statistics.median_low([entry.height for entry in entries])
+        width = statistics.median_low([entry.width for entry in entries])
+        return {"original_size": (int(height), int(width)), "resize": self.options.resize}
+
+    def write_run(self, run: Path, gan: Any) -> None:
+        """Write the model, then the picture of its samples."""
+        gan.save(run / MODEL)
+        write_file(run / SAMPLES, self._samples_sheet(gan))
+
+    def kept(self, meta: Meta) -> tuple[str, ...]:
+        """Which generator was kept and why; what selection keeps; how visible artefacts are."""
+        assert isinstance(meta, ModelMeta)
+        if meta.score.value is None:
+            first = "no scored generator was fit to keep; the last one was"
+        else:
+            score = f"held-out score {meta.score.value:.4g}, lower is better"
+            first = f"kept: {meta.chosen} ({score})"
+        told = () if meta.artefacts is None else (meta.artefacts.in_words(), meta.advice())
+        return (first, *meta.selection_lines(), *told)
+
+    def check_model(self, meta: Meta) -> None:
+        """Raise DataError where the images have other classes or channels than the model."""
+        assert isinstance(meta, ModelMeta)
+        _check_classes(self.data.names, meta)
+        channels, known = self.data.image_shape[2], meta.image_shape[2]
+        if channels != known:
+            raise DataError(
+                f"the data has images of {channels} channels, the model makes {known}; fit a model "
+                "to it."
+            )
+
+    def _samples_sheet(self, gan: ImageGAN) -> bytes:
+        """Per class reals above synthetics, topped-up classes first, as the bytes of a PNG file."""
+        data, rows = self.data, []
+        first = sorted(gan.classes_, key=lambda name: name not in gan.topped_up_)
+        for name in first[:CLASSES_SHOWN]:
+            own = np.flatnonzero(data.labels == data.names.index(name))
+            if not len(own):
+                continue
+            shown = generator(0, "samples sheet", name).permutation(own)[:IMAGES_A_CLASS]
+            real = data.pixels[np.sort(shown)]  # rows that follow each other may be alike
+            try:
+                samples = gan.sample_range(name, 0, IMAGES_A_CLASS)
+            except TooFewAcceptedError:  # of a refused class its first candidates
+                samples = gan.judged_block(name, 0)[0][:IMAGES_A_CLASS]
+            rows.append(real_above_synthetic(name, len(own), real, samples))
+        return png_bytes(contact_sheet(rows, columns=IMAGES_A_CLASS))
+
+
+@dataclass(frozen=True)
+class TableKind:
+    """A labelled table that was read with the options of a fit."""
+
+    read: ReadTable
+    options: FitOptions
+    name: ClassVar[DataKind] = "table"
+    unit: ClassVar[tuple[str, str]] = ("row", "rows")
+    samples: ClassVar[str] = TABLE_SAMPLES
+
+    @property
+    def data(self) -> LabelledTable:
+        """The rows."""
+        return self.read.table
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences on the data, and which classes are too small to be learned."""
+        from gan_augment.synthesizers.sampling import FEW_ROWS
+
+        few = {name: n for name, n in self.data.counts.items() if 0 < n < FEW_ROWS}
+        listed = ", ".join(f"{name} ({n})" for name, n in few.items())
+        small = f"too small to be learned: {listed}; their rows are jittered, a lone one repeated"
+        return (*self.read.notes, small) if few else self.read.notes
+
+    @cached_property
+    def sha256(self) -> str:
+        """The fingerprint of the data."""
+        return table_sha256(self.data)
+
+    @cached_property
+    def topped_up(self) -> tuple[str, ...]:
+        """The classes that the options select."""
+        return choose_classes(self.options.classes, self.data.counts)
+
+    def line(self) -> str:
+        """How many rows, and columns of which kind, for people."""
+        n, classes = len(self.data), len(self.data.names)
+        schema = self.read.schema
+        return f"{n} rows of {classes} classes; {len(schema.columns)} columns: {kinds_of(schema)}"
+
+    def facts(self) -> dict[str, Any]:
+        """The columns and their kinds for JSON."""
+        schema = self.read.schema
+        return {
+            "target": None if schema.target is None else str(schema.target.name),
+            "columns": {str(column.name): column.kind for column in schema.columns},
+        }
+
+    def recipe(self) -> Recipe:
+        """The recipe of the options; for "auto" the first that is tried."""
+        return resolve_recipe(self.options.recipe, "table")
+
+    def machine(self) -> ComputeConfig:
+        """float32 and one thread, unless the options say otherwise: small networks are faster."""
+        from gan_augment.devices import compute_config
+
+        options = self.options
+        if options.precision != "auto" or options.threads is not None:
+            precision = "float32" if options.precision == "auto" else options.precision
+            return compute_config(options.device, precision, options.threads or 1)
+        machine = compute_config(options.device, "float32", 1)
+        where, _, _ = machine.reason.partition(";")
+        why = f"{where}; float32 and one thread, since the networks of a table are small"
+        return replace(machine, reason=why)
+
+    def own_length(self, recipe: Recipe) -> str:
+        """How long a fit trains where neither steps nor a budget are given."""
+        return f"at most {recipe.steps} steps (the recipe's own; held-out rows choose how many)"
+
+    def generator(self, callbacks: Sequence[Callback] = ()) -> TabularGAN:
+        """An unfitted generator with the settings of the options."""
+        from gan_augment.synthesizers.tabular_gan import TabularGAN
+
+        options = self.options
+        return TabularGAN(
+            recipe=options.recipe,
+            steps=options.steps,
+            budget_s=options.budget_s,
+            classes=self.topped_up,
+            device=options.device,
+            precision=options.precision,
+            threads=options.threads,
+            random_state=options.seed,
+            callbacks=callbacks,
+        )
+
+    def fit_arguments(self) -> dict[str, Any]:
+        """What `TabularGAN.fit` wants to know beside the rows."""
+        return {"schema": self.read.schema}
+
+    def write_run(self, run: Path, gan: Any) -> None:
+        """Write the model, how its training file is written, and real beside synthetic rows."""
+        gan.save(run / MODEL)
+        stored = FileFormat.of(self.read.source)
+        write_file(run / FILE_FORMAT, stored.model_dump_json(exclude_defaults=True).encode())
+        write_file(run / TABLE_SAMPLES, self._samples_csv(gan, stored))
+
+    def kept(self, meta: Meta) -> tuple[str, ...]:
+        """Which generator was kept and why."""
+        assert isinstance(meta, TableMeta)
+        return (f"kept: {meta.chosen}; {meta.reason}",)
+
+    def check_model(self, meta: Meta) -> None:
+        """Raise DataError where the data has other classes, columns or types than the model."""
+        assert isinstance(meta, TableMeta)
+        _check_classes(self.data.names, meta)
+        mine = {column.name: column.dtype for column in self.read.schema.columns}
+        theirs = {column.name: column.dtype for column in meta.table.columns}
+        for name in [*theirs, *mine]:
+            here, there = mine.get(name, "not there"), theirs.get(name, "not there")
+            if _family(here) != _family(there):
+                raise DataError(
+                    f"column {name!r} is {here} in the data and {there} in the model; fit a model "
+                    "to this data."
+                )
+
+    def _samples_csv(self, gan: TabularGAN, stored: FileFormat) -> bytes:
+        """Per class reals, then synthetics, topped-up classes first, as the bytes of a CSV file.
+
+        The columns `class` and `origin` stand before those of the data, whose cells are written as
+        in the training file.
+        """
+        import pandas as pd
+
+        data, parts, labels, origins = self.data, [], [], []
+        first = sorted(gan.classes_, key=lambda name: name not in gan.topped_up_)
+        for name in first[:CLASSES_SHOWN]:
+            own = np.flatnonzero(data.labels == data.names.index(name))
+            if not len(own):
+                continue
+            shown = np.sort(generator(0, "samples sheet", name).permutation(own)[:ROWS_A_CLASS])
+            samples = gan.sample_range(name, 0, ROWS_A_CLASS)
+            parts += [data.frame.iloc[shown], samples]
+            labels += [name] * (len(shown) + len(samples))
+            origins += ["real"] * len(shown) + ["synthetic"] * len(samples)
+        frame = pd.concat(parts, ignore_index=True)
+        return _samples_bytes(frame, labels, origins, stored)
+
+
+Kind = ImageKind | TableKind
+
+
+def read_data(
+    source: str | Path, options: FitOptions, progress: Progress | None = None
+) -> ImageKind | TableKind:
+    """Read labelled images, or with `options.target` a table. Nothing is written.
+
+    Raises DataError where the data cannot be used, UsageError where the options are of the other
+    kind.
+    """
+    source = Path(source)
+    if options.target is None:
+        check_no_table(source, options)
+        read = read_images(
+            source,
+            image_size=options.image_size,
+            resize=options.resize,
+            skip_bad=options.skip_bad,
+            workers=options.workers,
+            progress=progress,
+        )
+        return ImageKind(read, options)
+    _check_table(source, options)
+    (progress or Silent()).phase("reading the table")
+    columns = Overrides.checked({"columns": options.columns}, "column kinds")
+    return TableKind(read_table(source, options.target, columns), options)
+
+
+def check_no_table(source: Path, options: FitOptions) -> None:
+    """Raise UsageError for what can only be a table, where no target is named."""
+    if options.columns:
+        raise UsageError("kinds of columns were given and no table: name its --target COLUMN")
+    if source.is_file() and source.suffix.lower() in set(TABLE_SUFFIXES) - {".csv"}:
+        raise UsageError(
+            f"{str(source)!r} is a table; say which column holds the labels, with --target COLUMN. "
+            "(A list of images is a .csv with the columns path,label or path,label,group.)"
+        )
+
+
+def read_meta(run: str | Path) -> ModelMeta | TableMeta:
+    """The description of a run's model, verified: of images or of a table."""
+    folder = model_folder(Path(run))
+    if load_meta(folder, NAME).get("kind") == "table":
+        return load_meta(folder, NAME, schema=TableMeta)
+    return load_meta(folder, NAME, schema=ModelMeta)
+
+
+def model_sha256(run: str | Path) -> str:
+    """The fingerprint of a run's model, arrays included."""
+    return bundle_sha256(model_folder(Path(run)))
+
+
+def options_of_model(options: FitOptions, meta: Meta) -> FitOptions:
+    """The options with the size, or the target and the ids, and the classes of a model.
+
+    Raises UsageError where they are of the other kind, or name another target.
+    """
+    classes = meta.topped_up if options.classes == "rare" else options.classes
+    if isinstance(meta, ModelMeta):
+        if options.target is not None:
+            raise UsageError("the model is of images, and --target names a column of a table")
+        height, width, _ = meta.image_shape
+        size = {"image_size": (height, width), "resize": meta.resize}
+        return options.model_copy(update={**size, "classes": classes})
+    target = meta.table.target
+    assert target is not None  # a run is fitted to a file
+    if options.target not in (None, str(target.name)):
+        raise UsageError(
+            f"the model's target is {str(target.name)!r}, not {options.target!r}; leave --target "
+            "out, or fit a model."
+        )
+    ids = {str(column.name): "id" for column in meta.table.columns if column.kind == "id"}
+    columns = {"target": str(target.name), "columns": {**ids, **options.columns}}
+    return options.model_copy(update={**columns, "classes": classes})
+
+
+def with_flips(recipe: Recipe, flips: bool) -> Recipe:
+    """The recipe, with mirrored images among what D sees if `flips`."""
+    if not flips:
+        return recipe
+    flipping = recipe.augment.model_copy(update={"flips": True})
+    return recipe.model_copy(update={"augment": flipping})
+
+
+def kinds_of(schema: TableSchema) -> str:
+    """How many columns of each kind.
+
+    >>> from gan_augment.data.tables.schema import Column
+    >>> columns = [Column(name=n, kind="numeric", dtype="int64") for n in "ab"]
+    >>> kinds_of(TableSchema(columns=tuple(columns)))
+    '2 numeric'
+    """
+    return ", ".join(f"{n} {kind}" for kind, n in Counter(c.kind for c in schema.columns).items())
+
+
+def _check_table(source: Path, options: FitOptions) -> None:
+    if not source.exists():
+        raise DataError(f"there is no {str(source)!r}; expected a .csv or .parquet file")
+    if source.is_dir() or source.suffix.lower() not in TABLE_SUFFIXES:
+        what = "is a folder" if source.is_dir() else "is no table"
+        raise UsageError(
+            f"--target names a column of a table, and {str(source)!r} {what}; expected a file of "
+            f"{', '.join(TABLE_SUFFIXES)}. Leave --target out for images."
+        )
+    defaults = FitOptions()
+    given = [name for name in _OF_IMAGES if getattr(options, name) != getattr(defaults, name)]
+    if given:
+        flags = ", ".join("--" + name.replace("_", "-") for name in given)
+        raise UsageError(f"{flags}: for images only, and with --target this is a table")
+
+
+def _check_classes(names: Iterable[str], meta: Meta) -> None:
+    """Raise DataError where the data holds a class that the model does not know."""
+    unknown = [name for name in names if name not in meta.classes]
+    if unknown:
+        raise DataError(
+            f"the model knows the classes {', '.join(meta.classes)}, not {', '.join(unknown)}, "
+            "which the data holds; fit a model to this data."
+        )
+
+
+def _family(dtype: str) -> str:
+    """Types that a file of one kind and one of the other may have for the same cells.
+
+    >>> _family("arrow:int64") == _family("Int64") == _family("float64")
+    True
+    """
+    plain = dtype.removeprefix("arrow:").lower()
+    return next((name for name, start in _FAMILIES.items() if plain.startswith(start)), plain)
+
+
+def _samples_bytes(
+    frame: pd.DataFrame, labels: list[str], origins: list[str], stored: FileFormat
+) -> bytes:
+    import pandas as pd
+
+    names = [_unused("class", frame), _unused("origin", frame)]
+    plain = plain_format(frame)
+    known = {column.name: column for column in (stored.csv or plain).columns}
+    own = tuple(known.get(column.name, column) for column in plain.columns)
+    dialect = stored.csv.dialect if stored.csv else plain.dialect
+    how = CsvFormat.of([*(CellFormat(name=name) for name in names), *own], dialect)
+    first_two = pd.DataFrame({names[0]: labels, names[1]: origins})
+    return how.first_line() + format_rows(pd.concat([first_two, frame], axis=1), how)
+
+
+def _unused(name: str, frame: pd.DataFrame) -> str:
+    """The name, with as many `_` behind it as columns of the data make necessary."""
+    while name in frame.columns:
+        name += "_"
+    return name

@@ -1,0 +1,385 @@
+"""Outputs of the commands: where they may be written, what in them is ours, how to resume.
+
+An output is all of its files. Three policies: a folder of images is written file by file and goes
+on where it was; a table is written whole or not at all; a run folder holds files of known names.
+Each is held by one process at a time, refused where something else is there, and replaced only
+with `overwrite`, which removes nothing but our own files.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import signal
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from gan_augment.data.images.png_folder import MANIFEST, ManifestRow, read_manifest, write_manifest
+from gan_augment.data.tables.export import manifest_path
+from gan_augment.errors import DataError, OutputExistsError, ResumeMismatchError, UsageError
+from gan_augment.settings import read_toml
+from gan_augment.storage import clean_stale, hold_folder, write_errors, write_file
+from gan_augment.storage.lock import LOCK_FILE
+from gan_augment.training.callbacks import StopRequested
+
+RECORD = ".gan-augment.json"
+PLANNED = ".manifest.csv"
+_HIDDEN = {RECORD, PLANNED, LOCK_FILE}
+
+CONFIG = "config.toml"
+HISTORY = "history.jsonl"
+SAMPLES = "samples.png"
+CANDIDATES = "candidates.png"
+TABLE_SAMPLES = "samples.csv"
+FILE_FORMAT = "format.json"
+ENVIRONMENT = "environment.json"
+MODEL = "model"
+CHECKPOINTS = "checkpoints"
+RUN_FILES = (
+    *(MODEL, CHECKPOINTS, HISTORY, ENVIRONMENT, SAMPLES, CANDIDATES, TABLE_SAMPLES, FILE_FORMAT),
+    CONFIG,  # the sign that a folder is a run goes last
+)
+
+
+class OutputRecord(BaseModel):
+    """What an output is made from, kept beside it; `--resume` goes on only with the same."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: Literal["gan-augment output"] = "gan-augment output"
+    version: Literal[1] = 1
+    command: str
+    made_from: dict[str, Any]
+    notes: dict[str, str] = {}
+
+
+class Output:
+    """A table file under way, and what a resumed call needs to know of it: `notes`."""
+
+    place = "file"
+
+    def __init__(self, path: Path, command: str, before: OutputRecord | None) -> None:
+        self.path = path
+        self.command = command
+        self.notes = dict(before.notes) if before else {}
+        self.resuming = before is not None
+        self._before = before
+
+    @property
+    def record(self) -> Path:
+        """Where the record of an unfinished table lies: hidden beside it."""
+        return self.path.with_name(f".{self.path.name}.gan-augment.json")
+
+    def describe(self, made_from: Mapping[str, Any], **notes: str) -> None:
+        """Record what the output is made from, and notes that a resumed call needs.
+
+        Raises ResumeMismatchError where a stopped call was made from something else.
+        """
+        made_from = json.loads(json.dumps(made_from))  # tuples become lists, as they read back
+        if self._before and self._before.made_from != made_from:
+            stored = self._before.made_from
+            changed = [name for name in made_from if stored.get(name) != made_from[name]]
+            raise ResumeMismatchError(
+                f"{str(self.path)!r} was begun with another {' and another '.join(changed)}; "
+                f"give the same as then, or --overwrite, or another {self.place}."
+            )
+        self.notes |= notes
+        record = OutputRecord(command=self.command, made_from=dict(made_from), notes=self.notes)
+        write_file(self.record, record.model_dump_json(indent=1).encode())
+
+
+class FolderOutput(Output):
+    """A folder of images that this process holds; with `resuming`, whole files in it stay."""
+
+    place = "folder"
+
+    def __init__(
+        self,
+        path: Path,
+        command: str,
+        before: OutputRecord | None,
+        *,
+        resuming: bool,
+        replacing: bool,
+    ) -> None:
+        super().__init__(path, command, before)
+        self.resuming = resuming
+        self._replacing = replacing
+        self._owned = {row.path: row for row in _listed(path)}
+
+    @property
+    def record(self) -> Path:
+        """Where the record lies: hidden in the folder."""
+        return self.path / RECORD
+
+    def describe(self, made_from: Mapping[str, Any], **notes: str) -> None:
+        """As `Output.describe`; an output that is replaced goes now that the new one is known."""
+        if self._replacing:
+            _remove_listed(self.path, self._owned)
+            self._replacing, self._owned = False, {}
+        super().describe(made_from, **notes)
+
+    def plan(self, rows: Sequence[ManifestRow]) -> None:
+        """Record the files that are going to be written; only these are ever overwritten.
+
+        A later plan adds to it. Raises OutputExistsError where a file is there and is not ours.
+        """
+        for name in sorted({row.path.split("/")[0] for row in rows}):
+            if (self.path / name).is_symlink():
+                raise OutputExistsError(f"{str(self.path / name)!r} is a link; remove it first.")
+        clean_stale(self.path, {MANIFEST})
+        _clean_stale(self.path, {row.path for row in rows})
+        for row in rows:
+            if row.path not in self._owned and (self.path / row.path).exists():
+                raise OutputExistsError(
+                    f"{str(self.path / row.path)!r} is there already, and not from this program; "
+                    "move it away, or choose another folder. Nothing was written."
+                )
+        self._owned |= {row.path: row for row in rows}
+        write_manifest(self.path / PLANNED, self._owned.values())
+
+    def finish(self, rows: Sequence[ManifestRow]) -> None:
+        """Write the manifest: the output is complete. Files of a plan that changed are removed."""
+        write_manifest(self.path / MANIFEST, rows)
+        with write_errors(self.path):
+            for name in self._owned.keys() - {row.path for row in rows}:
+                if _is_inside(self.path, name):
+                    (self.path / name).unlink(missing_ok=True)
+            (self.path / PLANNED).unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def output_folder(
+    path: Path, command: str, *, resume: bool = False, overwrite: bool = False
+) -> Iterator[FolderOutput]:
+    """Hold `path` for one command: a new or empty folder, or what `resume` or `overwrite` allow.
+
+    Overwriting removes the files that our manifest lists, and no other, once the output is
+    described. A folder that was made here and stays empty is removed. An interruption is raised
+    again as StopRequested with the way on.
+    Raises OutputExistsError, ResumeMismatchError, FolderInUseError.
+    """
+    path = Path(path)
+    try:
+        with hold_folder(path):
+            clean_stale(path, {RECORD, PLANNED})
+            before = _read_record(path / RECORD, path, command, "folder") if resume else None
+            foreign = any(entry.name not in _HIDDEN for entry in path.iterdir())
+            if resume and before is None and foreign:
+                raise ResumeMismatchError(
+                    f"{str(path)!r} holds files, but was not begun by `{command}`; choose another "
+                    "folder."
+                )
+            if overwrite and not resume:
+                _check_replaceable(path, foreign)
+            elif foreign and not resume:
+                raise OutputExistsError(
+                    f"{str(path)!r} is not empty. Choose another folder, or --resume to go on "
+                    "where a stopped run was, or --overwrite to replace what is in it."
+                )
+            yield FolderOutput(
+                path, command, before, resuming=resume, replacing=overwrite and not resume
+            )
+    except KeyboardInterrupt as stop:
+        hint = "what is finished was kept; the same command with --resume goes on"
+        raise StopRequested(_signal_of(stop), hint) from None
+
+
+@contextlib.contextmanager
+def output_file(
+    path: Path, command: str, *, resume: bool = False, overwrite: bool = False
+) -> Iterator[Output]:
+    """Allow `path` and its manifest to be written: where neither is there, or with `overwrite`.
+
+    What `describe` records goes when the block ends well, and stays for `resume` where it does not
+    and a run was begun. An interruption is raised again as StopRequested with the way on.
+    Raises OutputExistsError, ResumeMismatchError.
+    """
+    path = Path(path)
+    check_absent(path, overwrite=overwrite)
+    output = Output(path, command, None)
+    with write_errors(path):
+        clean_stale(path.parent, {path.name, manifest_path(path).name, output.record.name})
+    if resume:
+        output = Output(path, command, _read_record(output.record, path, command, "file"))
+    try:
+        yield output
+    except KeyboardInterrupt as stop:
+        again = "with --resume goes on" if "run" in output.notes else "does it again"
+        hint = f"{str(path)!r} was not written; the same command {again}"
+        raise StopRequested(_signal_of(stop), hint) from None
+    else:
+        output.notes.clear()
+    finally:
+        if "run" not in output.notes:  # nothing to go on with
+            with write_errors(path):
+                output.record.unlink(missing_ok=True)
+
+
+def check_absent(path: Path, *, overwrite: bool) -> None:
+    """Raise OutputExistsError where a table or its manifest would replace something."""
+    if path.is_dir():
+        raise OutputExistsError(
+            f"{str(path)!r} is a folder, and a table is written to a file; name one, such as "
+            f"{str(path / 'more.csv')!r}."
+        )
+    for file in (path, manifest_path(path)):
+        if file.is_dir() or (file.exists() and not overwrite):
+            raise OutputExistsError(
+                f"{str(file)!r} is there already. Choose another name, or --overwrite to replace "
+                "it; nothing was written."
+            )
+
+
+def check_apart(source: Path, out: Path) -> None:
+    """Refuse an output in the data, and data in the output. Only folders hold data below them."""
+    data, target = source.resolve(), out.resolve()
+    if data.is_relative_to(target) or (source.is_dir() and target.is_relative_to(data)):
+        raise UsageError(
+            f"DATA {str(source)!r} and the output {str(out)!r} lie in each other; DATA is never "
+            "written into, so name a folder beside it."
+        )
+
+
+def check_file_apart(source: Path, out: Path) -> None:
+    """Refuse to write a table or its manifest over DATA, by whatever name it is called."""
+    for file in (out, manifest_path(out)):
+        same = file.exists() and source.exists() and file.samefile(source)
+        if same or file.resolve() == source.resolve():
+            raise UsageError(
+                f"OUT {str(out)!r} would replace DATA {str(source)!r}, which is never written "
+                "into; name another file."
+            )
+
+
+def new_run_folder(data: str | Path, parent: str = "runs") -> Path:
+    """`<parent>/<name of data>`, or with the first free of -2, -3, ... behind it."""
+    name = Path(data).resolve().stem if Path(data).is_file() else Path(data).resolve().name
+    folder = Path(parent) / (name or "data")
+    number = 2
+    candidate = folder
+    while candidate.exists():
+        candidate = folder.with_name(f"{folder.name}-{number}")
+        number += 1
+    return candidate
+
+
+@contextlib.contextmanager
+def run_folder(run: Path, *, resume: bool, overwrite: bool) -> Iterator[None]:
+    """Hold the folder of a run; refused where `resume` and `overwrite` do not allow it.
+
+    Nothing of an earlier run is removed here. A folder made for nothing goes away again.
+    """
+    with hold_folder(run):
+        filled = any(entry.name != LOCK_FILE for entry in run.iterdir())
+        if resume and not is_run(run):
+            raise ResumeMismatchError(f"{str(run)!r} holds no run to resume; leave out --resume")
+        if filled and not resume and not overwrite:
+            raise OutputExistsError(
+                f"{str(run)!r} is not empty. Choose another --out, or --resume to go on with its "
+                "run, or --overwrite to replace it."
+            )
+        if filled and not resume and not is_run(run):
+            raise OutputExistsError(
+                f"{str(run)!r} holds no run, and --overwrite replaces only runs. Choose another "
+                "--out."
+            )
+        clean_stale(run, RUN_FILES)
+        yield
+
+
+def is_run(run: Path) -> bool:
+    """Whether the folder's config.toml is one of ours; a project may have a file of that name."""
+    if not (run / CONFIG).is_file():
+        return False
+    try:
+        values = read_toml(run / CONFIG)
+    except UsageError:
+        return False
+    return all(isinstance(values.get(table), dict) for table in ("fit", "resolved", "recipe"))
+
+
+def remove_named(folder: Path, names: Sequence[str]) -> None:
+    """Remove what an earlier call wrote under known names, in their order, and nothing else."""
+    with write_errors(folder):
+        for path in (folder / name for name in names):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+
+
+def _read_record(path: Path, out: Path, command: str, place: str) -> OutputRecord | None:
+    """The record of `out` at `path`, if there is one, or ResumeMismatchError for another's."""
+    try:
+        record = OutputRecord.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValidationError) as error:
+        raise ResumeMismatchError(
+            f"{str(path)!r} cannot be read ({type(error).__name__}); use another folder."
+        ) from None
+    if record.command != command:
+        raise ResumeMismatchError(
+            f"{str(out)!r} was begun by `{record.command}`, not by `{command}`; "
+            f"choose another {place}."
+        )
+    return record
+
+
+def _listed(path: Path) -> list[ManifestRow]:
+    files = (path / name for name in (PLANNED, MANIFEST))
+    return [row for file in files if file.is_file() for row in read_manifest(file)]
+
+
+def _check_replaceable(path: Path, foreign: bool) -> None:
+    try:
+        rows = _listed(path)
+    except DataError as error:
+        raise OutputExistsError(f"{error} Nothing was removed; choose another folder.") from None
+    if not rows and foreign:
+        raise OutputExistsError(
+            f"{str(path)!r} holds files that are not from this program, and --overwrite removes "
+            "only its own. Choose another folder, or empty this one."
+        )
+
+
+def _remove_listed(path: Path, listed: Collection[str]) -> None:
+    """Remove the files that our manifests list, then the folders that this leaves empty."""
+    folders = set()
+    with write_errors(path):
+        for name in listed:
+            if _is_inside(path, name):
+                (path / name).unlink(missing_ok=True)
+                folders.add((path / name).parent)
+        for name in (MANIFEST, PLANNED, RECORD):
+            (path / name).unlink(missing_ok=True)
+        _clean_stale(path, listed)
+        for folder in folders - {path}:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+
+
+def _clean_stale(path: Path, listed: Collection[str]) -> None:
+    """Remove what a killed process left half-written of the listed files."""
+    names: dict[Path, set[str]] = {}
+    for name in listed:
+        if _is_inside(path, name):
+            names.setdefault((path / name).parent, set()).add((path / name).name)
+    for folder, own in names.items():
+        clean_stale(folder, own)
+
+
+def _is_inside(path: Path, name: str) -> bool:
+    """Whether a path of a manifest is a file in a class folder, reached through no link."""
+    parts = PurePosixPath(name).parts
+    plain = len(parts) == 2 and ".." not in parts and not PurePosixPath(name).is_absolute()
+    return plain and "\0" not in name and not (path / parts[0]).is_symlink()
+
+
+def _signal_of(stop: KeyboardInterrupt) -> int:
+    return int(getattr(stop, "signal", signal.SIGINT))
