@@ -397,8 +397,9 @@ def options_of_model(options: FitOptions, meta: Meta) -> FitOptions:
             "out, or fit a model."
         )
     ids = {str(column.name): "id" for column in meta.table.columns if column.kind == "id"}
-    columns = {"target": str(target.name), "columns": {**ids, **options.columns}}
-    return options.model_copy(update={**columns, "classes": classes})
+    columns = ids | {str(name): kind for name, kind in options.columns.items()}
+    values = {"target": str(target.name), "columns": columns, "classes": classes}
+    return options.model_copy(update=values)
 
 
 def with_flips(recipe: Recipe, flips: bool) -> Recipe:
