@@ -34,11 +34,11 @@ def name_problem(name: str) -> str | None:
     return "it holds control characters" if "Cc" in kinds else None
 
 
-def check_name(name: str) -> None:
-    """Raise DataError where a string cannot be a class name."""
-    problem = name_problem(name)
-    if problem:
-        raise DataError(f"{name[:60]!r} cannot be a class name: {problem}. Rename the class.")
+def check_names(names: Sequence[str]) -> None:
+    """Raise DataError where one of these strings cannot be a class name."""
+    for name in names:
+        if problem := name_problem(name):
+            raise DataError(f"{name[:60]!r} cannot be a class name: {problem}. Rename the class.")
 
 
 def in_order(names: Sequence[str]) -> tuple[str, ...]:
@@ -98,11 +98,13 @@ def encode_labels(
         raise DataError(f"labels have shape {values.shape}; expected (N,), one a row. Pass {cure}.")
     if class_names is not None:
         return _encode_by_names(values, tuple(str(name) for name in class_names))
-    if values.dtype.kind == "O":
-        return _encode_names(_object_names(values))
+    if values.dtype.kind in "OU":
+        named = _names_of(values) if values.dtype.kind == "O" else values.tolist()
+        names = in_order(list(dict.fromkeys(named)))
+        check_names(names)
+        index = {name: i for i, name in enumerate(names)}
+        return np.array([index[name] for name in named], dtype=np.int64), names
     _check_kind(values)
-    if values.dtype.kind == "U":
-        return _encode_names([str(value) for value in values])
     distinct, labels = np.unique(values, return_inverse=True)
     whole = distinct.dtype.kind == "f" and bool((distinct == np.floor(distinct)).all())
     names = tuple(str(int(v)) if whole else str(v) for v in distinct.tolist())
@@ -123,14 +125,22 @@ def _check_kind(values: NDArray[np.generic]) -> None:
         )
 
 
-def _object_names(values: NDArray[np.object_]) -> list[str]:
+def _names_of(values: NDArray[np.object_]) -> list[str]:
     """Names of labels in an object array (a mixed list, a pandas column of strings)."""
     numbers = [v for v in values if isinstance(v, float | np.floating)]
     whole = all(math.isfinite(v) and v == math.floor(v) for v in numbers)
     first_of: dict[str, object] = {}
     names = []
     for row, value in enumerate(values):
-        name = _object_name(value, row, whole)
+        if isinstance(value, str | bool | np.bool_ | int | np.integer):
+            name = str(value)
+        elif isinstance(value, float | np.floating) and math.isfinite(value):
+            name = str(int(value) if whole else float(value))
+        else:
+            raise DataError(
+                f"label of row {row} is {value!r}; expected a string, integer, boolean or finite "
+                "float. Drop rows without a label first."
+            )
         first = first_of.setdefault(name, value)
         if type(first) is not type(value):
             raise DataError(
@@ -141,30 +151,10 @@ def _object_names(values: NDArray[np.object_]) -> list[str]:
     return names
 
 
-def _object_name(value: object, row: int, whole: bool) -> str:
-    if isinstance(value, str | bool | np.bool_ | int | np.integer):
-        return str(value)
-    if isinstance(value, float | np.floating) and math.isfinite(value):
-        return str(int(value)) if whole else str(float(value))
-    raise DataError(
-        f"label of row {row} is {value!r}; expected a string, integer, boolean or finite float. "
-        "Drop rows without a label first."
-    )
-
-
-def _encode_names(names: Sequence[str]) -> tuple[NDArray[np.int64], tuple[str, ...]]:
-    distinct = in_order(list(dict.fromkeys(names)))
-    for name in distinct:
-        check_name(name)
-    index = {name: i for i, name in enumerate(distinct)}
-    return np.array([index[name] for name in names], dtype=np.int64), distinct
-
-
 def _encode_by_names(
     values: NDArray[np.generic], class_names: tuple[str, ...]
 ) -> tuple[NDArray[np.int64], tuple[str, ...]]:
-    for name in class_names:
-        check_name(name)
+    check_names(class_names)
     index = {name: i for i, name in enumerate(class_names)}
     if len(index) != len(class_names):
         raise DataError(f"class_names holds a name twice: {class_names}")

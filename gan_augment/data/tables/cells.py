@@ -143,18 +143,31 @@ class Cells:
         if self.family == "category" and isinstance(series.dtype, pd.ArrowDtype):
             series = _pandas_category(series)
         if isinstance(series.dtype, pd.CategoricalDtype):
-            levels = [self._scalar(level) for level in series.dtype.categories.tolist()]
-            return series.cat.codes.to_numpy(dtype=np.int64), levels
-        if series.dtype != np.dtype(object) or self.family == "text":
-            codes, distinct = pd.factorize(series)
-            return codes.astype(np.int64), [self._scalar(cell) for cell in distinct.tolist()]
-        index: dict[tuple[type, object], int] = {}
-        codes = np.full(len(series), -1, dtype=np.int64)
-        cells = series.to_numpy()
-        for row in np.flatnonzero(~self.missing).tolist():
-            scalar = self._scalar(cells[row], row)
-            codes[row] = index.setdefault((type(scalar), scalar), len(index))
-        return codes, [level for _, level in index]
+            codes, distinct = series.cat.codes.to_numpy(), series.dtype.categories.tolist()
+        elif series.dtype != np.dtype(object) or self.family == "text":
+            codes, found = pd.factorize(series)
+            distinct = found.tolist()
+        else:
+            index: dict[tuple[type, object], int] = {}
+            codes, distinct = np.full(len(series), -1), []
+            cells = series.to_numpy()
+            for row in np.flatnonzero(~self.missing).tolist():
+                scalar = as_scalar(cells[row])
+                key = (type(scalar), scalar) if scalar is not None else (type(cells[row]), None)
+                codes[row] = index.setdefault(key, len(index))
+                if codes[row] == len(distinct):
+                    distinct.append(cells[row])
+        levels = [as_scalar(cell) for cell in distinct]
+        if None in levels:
+            code = levels.index(None)
+            rows = np.flatnonzero(codes == code)
+            where = f"in row {rows[0]}" if len(rows) else "among its categories"
+            raise DataError(
+                f"column {series.name!r} holds a {type(distinct[code]).__name__} {where}; expected "
+                "numbers, text, dates or other single values. Drop the column, or make it text "
+                "with astype(str)."
+            )
+        return codes.astype(np.int64), levels
 
     @property
     def missing_as(self) -> MissingAs:
@@ -176,17 +189,6 @@ class Cells:
             words = [f"{type(cell).__name__} {cell!r}" for cell in distinct]
             hashes = hash_array(np.array([*words, ""], dtype=object), categorize=False)[codes]
         return np.where(self.missing, np.uint64(_HASH_OF_MISSING), hashes)
-
-    def _scalar(self, cell: Any, row: int | None = None) -> object:
-        scalar = as_scalar(cell)
-        if scalar is None:
-            where = "among its categories" if row is None else f"in row {row}"
-            raise DataError(
-                f"column {self.series.name!r} holds a {type(cell).__name__} {where}; expected "
-                "numbers, text, dates or other single values. Drop the column, or make it text "
-                "with astype(str)."
-            )
-        return scalar
 
 
 def read_cells(series: pd.Series) -> Cells:

@@ -32,6 +32,7 @@ from gan_augment.data.tables.cells import (
     to_wall,
 )
 from gan_augment.data.tables.schema import (
+    LEARNED,
     Column,
     ColumnKind,
     Name,
@@ -101,8 +102,20 @@ def infer_column(series: pd.Series, name: Name, forced: ColumnKind | None = None
     """The description of a column of at least one row. Raises DataError."""
     cells = read_cells(series)
     if cells.family in ("float", "decimal"):
-        _check_finite(cells, name)
+        infinite = np.isinf(cells.numbers) & ~cells.missing
+        if infinite.any():
+            rows = ", ".join(str(row) for row in np.flatnonzero(infinite)[:3])
+            raise DataError(
+                f"column {name!r} holds {int(infinite.sum())} infinite values (the first: rows "
+                f"{rows}); expected finite numbers or missing cells. Replace them: "
+                "frame.replace([inf, -inf], nan)"
+            )
     kind, reason = (forced, "asked for") if forced else _kind_of(cells, name)
+    if cells.missing.all() and kind in LEARNED:
+        raise DataError(
+            f"every cell of column {name!r} is missing, so it cannot be {kind}; drop it, or leave "
+            "its kind to be inferred"
+        )
     facts = _FACTS[kind](cells, name)
     why = "; ".join(filter(None, [reason, facts.pop("why", "")]))
     return _column(cells, name, facts | {"kind": kind, "why": why})
@@ -200,17 +213,6 @@ def _column(cells: Cells, name: Name, facts: Facts) -> Column:
     return column
 
 
-def _check_finite(cells: Cells, name: Name) -> None:
-    bad = np.isinf(cells.numbers) & ~cells.missing
-    if bad.any():
-        rows = ", ".join(str(row) for row in np.flatnonzero(bad)[:3])
-        more = ", ..." if bad.sum() > 3 else ""
-        raise DataError(
-            f"column {name!r} holds {int(bad.sum())} infinite values (rows {rows}{more}); expected "
-            "finite numbers or missing cells. Replace them: frame.replace([inf, -inf], nan)"
-        )
-
-
 def _kind_of(cells: Cells, name: Name) -> tuple[ColumnKind, str]:
     """(kind, why) by the rules above; an empty why: the description says it."""
     if cells.missing.all():
@@ -221,53 +223,36 @@ def _kind_of(cells: Cells, name: Name) -> tuple[ColumnKind, str]:
         return "constant", "one value in every row"
     if cells.family in ("boolean", "datetime"):
         return cells.family, ""
-    why = None
-    if cells.family == "integer":
-        why = _why_numbers_are_ids(values, name)
-    elif cells.family in ("text", "scalars"):
-        why = _why_levels_are_ids(cells, name)
+    why = _why_ids(cells, name) if cells.family in ("integer", "text", "scalars") else ""
     return ("id", why) if why else ("categorical" if by_levels else "numeric", "")
 
 
-def _why_numbers_are_ids(known: Numbers, name: Name) -> str | None:
-    """Why whole numbers (N,), in the order of the rows, are ids; None where they are not."""
-    n = len(known)
-    steps = known[1:] - known[:-1]  # wraps, which a step of one never does the other way
-    up, down = (steps == 1).all(), (steps == np.array(-1).astype(steps.dtype)).all()
-    if n >= FEWEST_ROWS_OF_AN_ID and (up or down):
-        return f"{n:,} whole numbers, each one from the last"
-    if n >= 2 and _names_rows(name) and len(np.unique(known)) == n:
-        return f"the name says so, and all {n:,} differ"
-    return None
-
-
-def _why_levels_are_ids(cells: Cells, name: Name) -> str | None:
-    """Why text (or other single values) is an id; None where it is not."""
-    distinct, known = len(cells.coded[1]), len(cells.series) - int(cells.missing.sum())
-    if distinct == known and known >= 2 and _names_rows(name):
-        why = f"the name says so, and all {known:,} differ"
-    elif known >= FEWEST_ROWS_OF_AN_ID and distinct > DISTINCT_SHARE_OF_AN_ID * known:
-        why = f"{distinct:,} of {known:,} differ"
+def _why_ids(cells: Cells, name: Name) -> str:
+    """Why whole numbers, text or single values are ids; "" where they are not."""
+    named = isinstance(name, str) and _ID_NAME.fullmatch(name) is not None
+    if cells.family == "integer":
+        known = cells.known
+        n, steps = len(known), known[1:] - known[:-1]  # a step of one never wraps the other way
+        down = np.array(-1).astype(steps.dtype)
+        if n >= FEWEST_ROWS_OF_AN_ID and ((steps == 1).all() or (steps == down).all()):
+            return f"{n:,} whole numbers, each one from the last"
+        distinct = len(np.unique(known)) if named else 0
+        return f"the name says so, and all {n:,} differ" if n == distinct >= 2 else ""
+    levels, n = cells.coded[1], len(cells.series) - int(cells.missing.sum())
+    if named and len(levels) == n >= 2:
+        why = f"the name says so, and all {n:,} differ"
+    elif n >= FEWEST_ROWS_OF_AN_ID and len(levels) > DISTINCT_SHARE_OF_AN_ID * n:
+        why = f"{len(levels):,} of {n:,} differ"
     else:
-        return None
+        return ""
     try:
-        float(str(cells.coded[1][0]))
+        float(str(levels[0]))
     except ValueError:
         return why
     return f"{why}; if these are numbers: --numeric {name}" if cells.family == "text" else why
 
 
-def _names_rows(name: Name) -> bool:
-    """Whether a column's name says that it holds ids.
-
-    >>> [_names_rows(n) for n in ("id", "patient_id", "rowId", "paid", "grid", 0)]
-    [True, True, True, False, False, False]
-    """
-    return isinstance(name, str) and _ID_NAME.fullmatch(name) is not None
-
-
 def _numeric(cells: Cells, name: Name) -> Facts:
-    _check_known(cells, name, "numeric")
     if cells.family == "text":
         numbers, style, digits = text_numbers(cells.series)
         facts = number_facts(numbers[~cells.missing]) | {"text": style}
@@ -276,7 +261,9 @@ def _numeric(cells: Cells, name: Name) -> Facts:
     elif cells.family == "duration":
         facts = _tick_facts(cells.known.astype(np.int64), cells.unit)
     elif cells.family in ("integer", "float", "decimal", "boolean"):
-        facts = number_facts(cells.known, _precision(cells.series.dtype))
+        dtype: Any = getattr(cells.series.dtype, "numpy_dtype", cells.series.dtype)
+        real = isinstance(dtype, np.dtype) and dtype.kind == "f"
+        facts = number_facts(cells.known, min(15, np.finfo(dtype if real else float).precision))
     else:
         raise DataError(
             f"column {name!r} is {cells.series.dtype} ({cells.family}) and cannot be numeric; "
@@ -287,7 +274,6 @@ def _numeric(cells: Cells, name: Name) -> Facts:
 
 
 def _datetime(cells: Cells, name: Name) -> Facts:
-    _check_known(cells, name, "datetime")
     if cells.family == "text":
         ticks, pattern = text_moments(cells.series)
         unit: Any = unit_of_format(pattern)
@@ -312,7 +298,6 @@ def _datetime(cells: Cells, name: Name) -> Facts:
 
 
 def _categorical(cells: Cells, name: Name) -> Facts:
-    _check_known(cells, name, "categorical")
     levels = _levels(cells)
     known = len(cells.series) - int(cells.missing.sum())
     words = f"{len(levels):,} level{'s' if len(levels) > 1 else ''}"
@@ -368,14 +353,6 @@ _FACTS: dict[ColumnKind, Callable[[Cells, Name], Facts]] = {
     "id": _id,
     "constant": _constant,
 }
-
-
-def _check_known(cells: Cells, name: Name, kind: str) -> None:
-    if cells.missing.all():
-        raise DataError(
-            f"every cell of column {name!r} is missing, so it cannot be {kind}; drop it, or leave "
-            "its kind to be inferred"
-        )
 
 
 def _levels(cells: Cells) -> tuple[object, ...]:
@@ -468,13 +445,6 @@ def _number_words(facts: Facts, distinct: int, shares: tuple[float, ...], family
         words += ", too far apart to be exact (hashes? say --id)"
     spikes = ", ".join(f"{v:g} ({s:.0%})" for v, s in zip(facts["spikes"], shares, strict=True))
     return words + (f"; often {spikes}" if spikes else "")
-
-
-def _precision(dtype: Any) -> int:
-    """Significant decimal digits that a dtype keeps."""
-    plain = getattr(dtype, "numpy_dtype", dtype)
-    kind = plain if isinstance(plain, np.dtype) and plain.kind == "f" else np.dtype(np.float64)
-    return min(15, np.finfo(kind).precision)
 
 
 def _local_days(ticks: NDArray[np.int64], unit: Unit | None, zone: str) -> bool:
