@@ -7,6 +7,7 @@ import zipfile
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -20,18 +21,7 @@ _log = logging.getLogger(__name__)
 _MOST_ARRAY_BYTES = 8 << 30  # of one array in a file
 _KEYS = "x or images (N, H, W[, C]), y or labels (N,), and if wanted class_names, groups, ids"
 _BLOCK = 1024  # rows converted at a time, so that no float copy of everything exists
-_DAMAGED = (
-    zipfile.BadZipFile,
-    zlib.error,
-    EOFError,
-    NotImplementedError,
-    ValueError,
-    TypeError,
-    KeyError,
-    OverflowError,
-    RuntimeError,
-    SyntaxError,
-)
+_DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, ValueError, TypeError, KeyError, RuntimeError)
 """What NumPy and zipfile raise for a file that is damaged or something else."""
 FAINT = 64
 """Images whose brightest pixel is below this are called dark."""
@@ -68,16 +58,10 @@ def from_npz(path: str | Path) -> LabelledImages:
     The images keep their size; `read_images` brings them to a model's. Raises DataError.
     """
     arrays = read_npz(Path(path))
-    pixels, note = to_uint8(arrays["x"])
+    pixels, note = to_uint8(arrays.pop("x"))
     if note:
         _log.info(note)
-    return label_pixels(
-        pixels,
-        arrays["y"],
-        groups=arrays.get("groups"),
-        class_names=arrays.get("class_names"),
-        ids=arrays.get("ids"),
-    )
+    return label_pixels(pixels, **arrays)
 
 
 def label_pixels(
@@ -93,8 +77,8 @@ def label_pixels(
 
     digests: one a row, of the originals where the pixels were resized; else of the pixels.
     """
-    given = None if class_names is None else [str(name) for name in np.ravel(class_names)]
-    labels, names = encode_labels(y, given)
+    names = None if class_names is None else [str(name) for name in np.ravel(class_names)]
+    labels, class_names = encode_labels(y, names)
     if len(labels) != len(pixels):
         raise DataError(
             f"{len(pixels)} images and {len(labels)} labels; expected one label an image"
@@ -105,11 +89,11 @@ def label_pixels(
         labels=labels,
         ids=_row_ids(len(labels)) if ids is None else np.asarray(ids).astype(np.str_),
         groups=join_groups(len(labels), same, group_codes(groups, len(labels))),
-        class_names=names,
+        class_names=class_names,
     )
 
 
-def read_npz(path: Path) -> dict[str, NDArray[np.generic]]:
+def read_npz(path: Path) -> dict[str, Any]:
     """Arrays of an .npz file by the names x, y and, where there, class_names, groups and ids.
 
     `images` is another name of x, `labels` one of y; other arrays are not read. No pickle is.

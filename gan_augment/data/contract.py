@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Self, final
+from typing import TYPE_CHECKING, ClassVar, Self, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,7 @@ class LabelledRows:
     ids: NDArray[np.str_]
     groups: NDArray[np.int64] | None
     class_names: tuple[str, ...] | None
+    _features: ClassVar[str]  # the field that holds the pixels or the frame
 
     def __post_init__(self) -> None:
         if self.class_names is None:
@@ -55,25 +56,18 @@ class LabelledRows:
     def take(self, rows: Sequence[int] | NDArray[np.int64]) -> Self:
         """The given rows, in the given order, ids and groups with them."""
         index = np.asarray(rows, dtype=np.int64)
+        features = getattr(self, self._features)
         taken: Self = replace(  # type: ignore[type-var]  # both subclasses are dataclasses
             self,
             labels=self.labels[index],
             ids=self.ids[index],
             groups=None if self.groups is None else self.groups[index],
-            **self._features_of(index),
+            **{self._features: getattr(features, "iloc", features)[index]},
         )
         return taken
 
     def _check_features(self) -> None:
         """Raise DataError unless the pixels or the frame are as they must be."""
-        raise NotImplementedError
-
-    def _features_of(self, index: NDArray[np.int64]) -> dict[str, Any]:
-        """The pixels or the frame of some rows, by the name of their field."""
-        raise NotImplementedError
-
-    def _n_features(self) -> int:
-        """How many rows the pixels or the frame hold."""
         raise NotImplementedError
 
 
@@ -87,6 +81,7 @@ class LabelledImages(LabelledRows):
     Raises DataError on construction where these do not hold. Never copies or changes the arrays.
     """
 
+    _features = "pixels"
     pixels: NDArray[np.uint8]
     labels: NDArray[np.int64]
     ids: NDArray[np.str_]
@@ -113,12 +108,6 @@ class LabelledImages(LabelledRows):
                 "Enlarge them first."
             )
 
-    def _features_of(self, index: NDArray[np.int64]) -> dict[str, Any]:
-        return {"pixels": self.pixels[index]}
-
-    def _n_features(self) -> int:
-        return len(self.pixels)
-
 
 @final
 @dataclass(frozen=True)
@@ -131,6 +120,7 @@ class LabelledTable(LabelledRows):
     Raises DataError on construction where these do not hold. Never copies or changes the frame.
     """
 
+    _features = "frame"
     frame: DataFrame
     labels: NDArray[np.int64]
     ids: NDArray[np.str_]
@@ -151,21 +141,15 @@ class LabelledTable(LabelledRows):
                 "drop the copies."
             )
 
-    def _features_of(self, index: NDArray[np.int64]) -> dict[str, Any]:
-        return {"frame": self.frame.iloc[index]}
-
-    def _n_features(self) -> int:
-        return len(self.frame)
-
 
 def _check_rows(data: LabelledRows) -> None:
-    n, labels, k = data._n_features(), data.labels, len(data.names)
+    n, labels, k = len(getattr(data, data._features)), data.labels, len(data.names)
     if labels.dtype != np.int64 or labels.shape != (n,):
         raise DataError(f"labels are {labels.dtype} {labels.shape}; expected int64 ({n},)")
     if n and (labels.min() < 0 or labels.max() >= k):
         raise DataError(f"labels reach from {labels.min()} to {labels.max()}; class_names has {k}")
     if len(set(data.names)) != len(data.names) or not all(data.names):
-        raise DataError(f"class names must be unique and not empty; given {data.names}")
+        raise DataError(f"class names must be unique and not empty; they are {data.names}")
     if data.ids.shape != labels.shape or len(set(data.ids.tolist())) != len(data.ids):
         raise DataError("ids must be one unique string a row")
     groups = data.groups

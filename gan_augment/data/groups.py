@@ -95,13 +95,13 @@ def near_duplicates(pixels: NDArray[np.uint8]) -> list[list[int]]:
     [[1, 3]]
     """
     blocks = [pixels[start : start + _ROWS] for start in range(0, len(pixels), _ROWS)]
-    detailed = [_detail(block)[1] >= FEWEST_LEVELS for block in blocks]
-    kept = np.flatnonzero(np.concatenate([np.empty(0, dtype=bool), *detailed]))
+    has_detail = [_detail(block)[1] >= FEWEST_LEVELS for block in blocks]
+    detailed = np.flatnonzero(np.concatenate([np.empty(0, dtype=bool), *has_detail]))
     patches = [_coarse(_standardised(block)[0]) for block in blocks]
-    coarse = np.concatenate([np.empty((0, _GRID**2), np.float32), *patches])[kept]
+    coarse = np.concatenate([np.empty((0, _GRID**2), np.float32), *patches])[detailed]
     reach = NEARER * _neighbour_distances(coarse)
     pairs: list[tuple[int, int]] = []
-    for start in range(0, len(kept), _ROWS):
+    for start in range(0, len(detailed), _ROWS):
         rows = slice(start, start + _ROWS)
         near = np.minimum(reach[rows, None], reach[start:]) ** 2
         # a projection only brings pictures nearer, so that no pair is lost: |a - b|^2 = 2 - 2 r
@@ -110,7 +110,7 @@ def near_duplicates(pixels: NDArray[np.uint8]) -> list[list[int]]:
         later = other > one
         one, other = one[later], other[later]
         close = apart[one, other] <= near[one, other]
-        pairs += _verified(pixels, kept[start + one], kept[start + other], close)
+        pairs += _verified(pixels, detailed[start + one], detailed[start + other], close)
     return same_rows(_components(len(pixels), pairs).tolist())
 
 

@@ -24,13 +24,13 @@ def hold_out(
     sizes = np.bincount(data.labels, minlength=len(data.names))
     quota = np.minimum(np.floor(share * sizes + 0.5).astype(np.int64), most)
     quota[sizes < smallest] = 0
-    held = np.zeros(len(data), dtype=bool)
+    held_out = np.zeros(len(data), dtype=bool)
     for rows in _units_in_drawn_order(data, seed):
-        asked = np.bincount(data.labels[rows], minlength=len(quota))
-        if (asked <= quota).all():
-            quota -= asked
-            held[rows] = True
-    return np.flatnonzero(~held).astype(np.int64), np.flatnonzero(held).astype(np.int64)
+        counts = np.bincount(data.labels[rows], minlength=len(quota))
+        if (counts <= quota).all():
+            quota -= counts
+            held_out[rows] = True
+    return np.flatnonzero(~held_out).astype(np.int64), np.flatnonzero(held_out).astype(np.int64)
 
 
 def _units_in_drawn_order(data: LabelledImages, seed: int) -> list[list[int]]:

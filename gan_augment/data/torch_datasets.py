@@ -48,7 +48,7 @@ from gan_augment.randomness import preserve_global_generators
 from gan_augment.recipes import DataKind
 
 _log = logging.getLogger(__name__)
-_LOOKED_AT = 16  # items that tell how all are held
+_SAMPLED = 16  # items that tell what all look like
 _READ_TWICE = 3
 _CHECKED = 8  # items whose labels must be the declared ones, beside one of each class
 
@@ -210,8 +210,9 @@ def map_style(source: Any) -> Any:
 
 def sampler_of(loader: DataLoader[Any]) -> Any:
     """The sampler that a loader draws single items by: its own, or its batch sampler's."""
-    given = loader.batch_size is None and loader.batch_sampler is not None
-    return getattr(loader.batch_sampler, "sampler", None) if given else loader.sampler
+    if loader.batch_size is None and loader.batch_sampler is not None:
+        return getattr(loader.batch_sampler, "sampler", None)
+    return loader.sampler
 
 
 def _declared_labels(dataset: Any) -> list[Any] | None:
@@ -255,7 +256,7 @@ def _format_of(
     dataset: Any, keys: tuple[Key, Key] | None, normalize: Normalize | None
 ) -> ItemFormat:
     """What the items look like, by a few of them."""
-    form = item_format([dataset[row] for row in _spread(len(dataset), _LOOKED_AT)], normalize, keys)
+    form = item_format([dataset[row] for row in _spread(len(dataset), _SAMPLED)], normalize, keys)
     rows = range(min(len(dataset), _READ_TWICE))
     once, again = ([dataset[row][form.image] for row in rows] for _ in range(2))
     if not all(same_image(a, b) for a, b in zip(once, again, strict=True)):

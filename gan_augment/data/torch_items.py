@@ -19,7 +19,7 @@ from PIL import Image
 from torch import Tensor
 
 from gan_augment.data.images.resize import resize_batch
-from gan_augment.errors import DataError, UsageError, did_you_mean
+from gan_augment.errors import DataError, UsageError
 
 Key = Hashable
 """A key of an item that is a dict, or a position in a pair."""
@@ -207,24 +207,13 @@ class ItemFormat:
         return self.kind((image, item[1]))
 
     def with_fill(self, fill: Mapping[Key, Any] | None) -> ItemFormat:
-        """The same, knowing what new items hold beside image and label.
-
-        Raises UsageError where a key is missing or unknown.
-        """
-        others, values = self.others, dict(fill or {})
-        for key in values:
-            if key in (self.image, self.label):
-                raise UsageError(f"fill names {key!r}, the items' image or label, which is made")
-            if key not in others:
-                known = f"the items also hold {others}" if others else "the items hold nothing else"
-                guess = did_you_mean(str(key), [str(name) for name in others])
-                raise UsageError(f"fill names {key!r}; {known}.{guess}")
-        missing = [key for key in others if key not in values]
-        if missing:
-            cure = ", ".join(f"{key!r}: ..." for key in missing)
+        """The same, knowing what new items hold beside image and label. Raises UsageError."""
+        values = dict(fill or {})
+        if set(values) != set(self.others):
+            needed = "{" + ", ".join(f"{key!r}: ..." for key in self.others) + "}"
             raise UsageError(
-                f"the items also hold {', '.join(map(repr, missing))}, which is not generated; say "
-                f"what synthetic items hold there: fill={{{cure}}}"
+                f"fill={values!r}; expected fill={needed}: what generated items hold beside image "
+                "and label, which are made"
             )
         return replace(self, fill=values)
 
@@ -289,15 +278,12 @@ def plain_label(value: Any, where: str) -> str | bool | int | float:
     >>> plain_label(np.array([3]), "item 0"), plain_label(np.True_, "item 1")
     (3, True)
     """
-    if isinstance(value, Tensor | np.ndarray):
-        n = value.numel() if isinstance(value, Tensor) else value.size
-        if n != 1:
+    if isinstance(value, Tensor | np.ndarray | np.generic):
+        if np.prod(value.shape) != 1:
             raise DataError(
                 f"the label of {where} has shape {tuple(value.shape)}; expected one class. For "
                 "one-hot labels give label.argmax(); several labels an item are not supported."
             )
-        value = value.item()
-    elif isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, str | bool | int | float):
         return value
@@ -316,22 +302,17 @@ def same_image(one: Any, other: Any) -> bool:
 
 
 def _named_keys(keys: Any, listed: tuple[Key, ...]) -> tuple[Key, Key]:
-    """The keys of a dict's image and label. Raises UsageError and DataError."""
+    """The keys of a dict's image and label. Raises DataError, or UsageError for `keys`."""
+    pair = _KEYS if keys is None else keys
+    if isinstance(pair, tuple | list) and len(set(pair)) == len(pair) == 2 and {*pair} <= {*listed}:
+        return pair[0], pair[1]
     names = ", ".join(map(repr, listed))
-    if keys is None:
-        if all(key in listed for key in _KEYS):
-            return _KEYS
-        raise DataError(
-            f"which part of an item is the image, which the label? It holds {names}. Say so: "
-            "keys=('image', 'label')"
-        )
-    if not isinstance(keys, tuple | list) or len(keys) != 2 or keys[0] == keys[1]:
+    if keys is not None:
         raise UsageError(f"keys={keys!r}; expected (image, label), two of {names}")
-    for key in keys:
-        if key not in listed:
-            guess = did_you_mean(str(key), [str(name) for name in listed])
-            raise UsageError(f"keys={keys!r}; an item holds {names}, not {key!r}.{guess}")
-    return keys[0], keys[1]
+    raise DataError(
+        f"which part of an item is the image, which the label? It holds {names}. Say so: "
+        "keys=('image', 'label')"
+    )
 
 
 def _check_pair(item: Any, keys: object) -> None:

@@ -32,7 +32,7 @@ REFUSED = {
     "seed": (lambda d: d, {"random_state": -1}, UsageError, "random_state"),
     "class": (lambda d: d, {"classes": [9]}, UnknownClassError, "'9'"),
     "transform": (lambda d: d, {"transform": 3}, UsageError, "expected a callable"),
-    "fill": (lambda d: d, {"fill": {2: 0}}, UsageError, "hold nothing else"),
+    "fill": (lambda d: d, {"fill": {2: 0}}, UsageError, "expected fill={}"),
     "balanced": (
         lambda d: TensorDataset(d.tensors[0], torch.arange(56) % 2),
         {},

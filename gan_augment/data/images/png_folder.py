@@ -188,6 +188,6 @@ def _cut(encoded: str, name: str) -> str:
     if len(raw) <= LONGEST_BYTES:
         return encoded
     mark = _CUT_MARK + hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:16]
-    kept = raw[: LONGEST_BYTES - len(mark)].decode(errors="ignore")
-    tail = kept.rfind("%", len(kept) - 2)  # an escape that was cut in the middle
-    return (kept[:tail] if tail >= 0 else kept) + mark
+    start = raw[: LONGEST_BYTES - len(mark)].decode(errors="ignore")
+    escape = start.rfind("%", len(start) - 2)  # an escape that was cut in the middle
+    return (start[:escape] if escape >= 0 else start) + mark

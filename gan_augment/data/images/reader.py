@@ -242,14 +242,7 @@ def _read_npz(
     height, width, channels = originals.shape[1:]
     size = size or model_size([(height, width)])
     digests = [digest(image) for image in originals]
-    data = label_pixels(
-        resize_batch(originals, size, how),
-        arrays["y"],
-        groups=arrays.get("groups"),
-        class_names=arrays.get("class_names"),
-        ids=arrays.get("ids"),
-        digests=digests,
-    )
+    data = label_pixels(resize_batch(originals, size, how), digests=digests, **arrays)
     entries = (
         Entry(str(id_), data.names[label], "", width, height, "array", sha, originals[0].nbytes)
         for id_, label, sha in zip(data.ids, data.labels, digests, strict=True)

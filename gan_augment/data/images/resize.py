@@ -42,7 +42,7 @@ def _step_below(side: float) -> int:
 
 
 def checked_size(size: Sequence[int]) -> tuple[int, int]:
-    """(height, width) as asked for. Raises UsageError unless both are 8..1024 px."""
+    """Check (height, width); both must be 8..1024 px. Raises UsageError."""
     if len(size) != 2 or not all(SMALLEST_SIDE_PX <= int(side) <= 1024 for side in size):
         raise UsageError(
             f"image size {tuple(size)} px; expected (height, width), "
@@ -52,7 +52,7 @@ def checked_size(size: Sequence[int]) -> tuple[int, int]:
 
 
 def checked_resize(how: str) -> Resize:
-    """The way to resize as asked for. Raises UsageError for an unknown one."""
+    """Check the name of a way to resize. Raises UsageError for an unknown one."""
     for known in ("squeeze", "crop", "pad"):
         if how == known:
             return known
