@@ -35,8 +35,9 @@ from gan_augment.evaluation.amount import (
     Trial,
     choose_amount,
 )
-from gan_augment.sklearn_api.amounts import TopUps
-from gan_augment.sklearn_api.given import read_given
+from gan_augment.sklearn_api.augmenter import drawn_seed
+from gan_augment.sklearn_api.classifier import AmountTopUps
+from gan_augment.sklearn_api.inputs import read_input
 
 Folds = dict[Amount, np.ndarray]
 MOST_ROWS = 5_000
@@ -59,8 +60,8 @@ def cell(data: Path, item: tuple[str, int, str]) -> dict:
 
 
 def _ladder(train: protocol.Half, test: protocol.Half, info: protocol.TableInfo, seed: int) -> dict:
-    given = read_given(train.X, train.y, categorical_features=info.categorical)
-    top_ups = TopUps.of(given, augmenter(info, seed))
+    parsed = read_input(train.X, train.y, categorical_features=info.categorical)
+    top_ups = AmountTopUps.of(parsed, augmenter(info, drawn_seed(seed)))
     began_s = time.perf_counter()
     gan = top_ups.gan()
     fit_s = time.perf_counter() - began_s

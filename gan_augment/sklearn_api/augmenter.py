@@ -1,36 +1,49 @@
-"""`GANAugmenter`: the library as an imbalanced-learn sampler. Its parts are the files beside it."""
+"""`GANAugmenter`: the library as an imbalanced-learn sampler."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
 import numpy as np
 from imblearn.over_sampling.base import BaseOverSampler
+from joblib.parallel import get_active_backend
 from numpy.typing import ArrayLike, NDArray
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import validate_data
 
-from gan_augment.errors import NotFittedError, UsageError, warn
+from gan_augment.config import FitOptions, TopUp, seconds
+from gan_augment.data.contract import LabelledImages
+from gan_augment.data.tables.schema import Column, TableSchema
+from gan_augment.data.topup_plan import TopUpPlan, plan_topup
+from gan_augment.errors import DivergedError, NotFittedError, UsageError, warn
+from gan_augment.processes import available_cores
+from gan_augment.progress import StderrProgress
 from gan_augment.randomness import derived_seed
 from gan_augment.recipes import Recipe
-from gan_augment.sklearn_api import saved
-from gan_augment.sklearn_api.asked import rows_to_add, sizes_given
-from gan_augment.sklearn_api.given import Given, Labelled, columns_in, new_rows, read_given
-from gan_augment.sklearn_api.image_form import ImageForm
-from gan_augment.sklearn_api.labelled import labelled, refuse_datasets
-from gan_augment.sklearn_api.making import trained, why_not_kept
-from gan_augment.sklearn_api.resampling import Resampled, generates, topped_up
-from gan_augment.sklearn_api.settings import Settings, drawn_seed, threads
-from gan_augment.sklearn_api.table_form import TableForm
+from gan_augment.sklearn_api.inputs import (
+    Label,
+    OutputFormat,
+    ParsedInput,
+    python_scalar,
+    read_input,
+    read_labelled,
+    refuse_datasets,
+)
+from gan_augment.sklearn_api.sampling_strategy import names_sizes, rows_to_add
 from gan_augment.synthesizers.base import checked_seed
+from gan_augment.synthesizers.topup import added_rows, advised_share
 from gan_augment.training.callbacks import Callback
 
 if TYPE_CHECKING:
-    from gan_augment.sklearn_api.making import GAN
+    from gan_augment.synthesizers.image_gan import ImageGAN
+    from gan_augment.synthesizers.tabular_gan import TabularGAN
 
-Label = Any
+    GAN = ImageGAN | TabularGAN
+
+MOST_SEED = 2**31 - 1
 
 
 class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
@@ -103,7 +116,7 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
     classes_ : ndarray (K,)
         The labels, in y's dtype.
     schema_ : TableSchema
-        Of a table: what every column was taken for.
+        Of a table: what every column was taken for, where a model was trained.
     n_features_in_ : int
         Columns of a table; numbers an image.
     feature_names_in_ : ndarray of str
@@ -145,6 +158,8 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
     """
 
     synthesizer_: GAN | None
+    _output: OutputFormat
+    _seed: int
 
     def __init__(
         self,
@@ -198,20 +213,18 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
         -------
         self
         """
-        Settings.of(self.get_params(deep=False))  # before X is read
-        return self._fit_given(labelled(X, y) or self._read(X, y))
-
-    def _fit_given(self, given: Labelled) -> Self:
-        """As `fit`, of what is read already: its groups, if it has some, stay whole in trials."""
-        settings = Settings.of(self.get_params(deep=False))
-        self._count_features(given)
+        options = fit_options(self.get_params(deep=False))  # before X is read
+        parsed = read_labelled(X, y) or self._read(X, y)
+        self._count_features(parsed)
         added: dict[Label, int] = {}
-        held = [name for name, n in given.data.counts.items() if n]
-        if len(held) > 1:  # labelled data may hold one class
-            added = rows_to_add(self.sampling_strategy, given.labels, given.data.labels)
-        names = [given.labels.name_of(label) for label, n in added.items() if n]
-        self._train(given, names or held, settings)
-        self._describe(added, None)
+        present = [name for name, n in parsed.data.counts.items() if n]
+        if len(present) > 1:  # labelled data may hold one class
+            added = rows_to_add(self.sampling_strategy, parsed.labels, parsed.data.labels)
+        names = [parsed.labels.name_of(label) for label, n in added.items() if n]
+        self._train(parsed, names or present, options)
+        self.sampling_strategy_ = added
+        for name in ("origin_", "synthetic_mask_", "n_generated_", "refused_"):
+            self.__dict__.pop(name, None)  # they are of a result, and there is none
         return self
 
     def fit_resample(self, X: Any, y: Any) -> tuple[Any, Any]:
@@ -238,22 +251,30 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
         return self._fit_resample(X, y)
 
     def _fit_resample(self, X: Any, y: Any) -> tuple[Any, Any]:
-        settings = Settings.of(self.get_params(deep=False))
-        given = self._read(X, y)
-        self._count_features(given)
-        share, companions = settings.top_up(given.kind)
-        added = rows_to_add(self.sampling_strategy, given.labels, given.data.labels)
-        names = [given.labels.name_of(label) for label, n in added.items() if n]
-        if generates(given, added, share, companions):
-            self._train(given, names, settings)
-            share, companions = settings.top_up(given.kind, self.synthesizer_)
+        params = self.get_params(deep=False)
+        options, top_up = fit_options(params), top_up_of(params)
+        parsed = self._read(X, y)
+        self._count_features(parsed)
+        labels, data = parsed.labels, cast(Any, parsed.data)
+        lacking = rows_to_add(self.sampling_strategy, labels, data.labels)
+        names = {labels.name_of(label): n for label, n in lacking.items() if n}
+        plan = self._plan(parsed, top_up, names)
+        if plan.generated:
+            self._train(parsed, list(names), options)
+            plan = self._plan(parsed, top_up, names, self.synthesizer_)
         else:
-            self._remember(given, None)
+            self._remember(parsed, None, drawn_seed(self.random_state))
+        numbered = plan.generated or parsed.may_hold_ids
         seed = derived_seed(self._seed, "fit_resample")  # `sample` is to draw other rows
-        exact, shares = sizes_given(self.sampling_strategy), (share, companions)
-        result = topped_up(given, added, self.synthesizer_, *shares, seed=seed, exact=exact)
-        self._describe(added, result)
-        return result.x, result.y
+        schema = parsed.schema if numbered else None
+        added = added_rows(data, plan, self.synthesizer_, seed, schema=schema)
+        counts = added.data.counts
+        self.sampling_strategy_ = {label: counts[labels.name_of(label)] for label in lacking}
+        self.origin_ = np.concatenate([np.full(len(data), "real", dtype="U9"), added.origin])
+        self.synthetic_mask_ = np.isin(self.origin_, ("synthetic", "companion"))
+        self.n_generated_ = int(self.synthetic_mask_.sum())
+        self.refused_ = {labels.label_of(name): why for name, why in added.refused.items()}
+        return parsed.followed_by(added.data, added.source)
 
     def sample(
         self, counts: Mapping[Label, int], random_state: int | None = None
@@ -269,27 +290,31 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
         model = self._trained()
         if not isinstance(counts, Mapping):
             raise UsageError(f"sample({counts!r}); expected counts by label, {{label: n}}")
-        names = {self._labels.name_of(label): n for label, n in counts.items()}
+        labels = self._output.labels
+        names = {labels.name_of(label): n for label, n in counts.items()}
         seed = self._seed if random_state is None else checked_seed(random_state)
-        made = model.sample(names, random_state=seed)
-        codes = np.array([self._labels.names.index(made.names[i]) for i in made.labels], dtype=int)
-        return new_rows(self._form, made), self._labels.of(codes)
+        samples = model.sample(names, random_state=seed)
+        codes = np.array([labels.names.index(samples.names[i]) for i in samples.labels], dtype=int)
+        return self._output.rows(samples), labels.take(codes)
 
     def save(self, folder: str | Path) -> None:
-        """Write the fitted model and what gives rows back in X's and y's containers, as a folder.
+        """Write the fitted model, and what gives rows back as they came, as a folder.
 
         safetensors and JSON, no pickle; `gan-augment sample` and `inspect` read it too. A callable
         `sampling_strategy`, a RandomState, a Recipe and callbacks are not kept. Replaces what was
         saved there before; raises OutputExistsError for a folder of anything else.
         """
+        from gan_augment.sklearn_api import saved
+
         model, names = self._trained(), getattr(self, "feature_names_in_", None)
-        facts = {
-            "seed": self._seed,
-            "feature_names": None if names is None else tuple(names.tolist()),
-            "asked": tuple(getattr(self, "sampling_strategy_", {}).items()),
-        }
-        params = self.get_params(deep=False)
-        saved.write(Path(folder), model, saved.face_of(params, self._form, self._labels, facts))
+        face = saved.face_of(
+            self.get_params(deep=False),
+            self._output,
+            seed=self._seed,
+            feature_names=None if names is None else tuple(names.tolist()),
+            asked=tuple(getattr(self, "sampling_strategy_", {}).items()),
+        )
+        saved.write(Path(folder), model, face)
 
     @classmethod
     def load(
@@ -303,32 +328,30 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
         """Read what `save` wrote, or a run of `gan-augment fit`, or a saved ImageGAN or TabularGAN.
 
         warm_start: True, so that `fit_resample` uses the model as it is where it fits the data.
-        Of a run, images come back as uint8 (N, H, W, C), rows of a table as pandas frames.
+        What `sample` draws comes back as NumPy arrays, or as pandas frames and series where X was
+        a frame of any kind. Of a run, images come back as uint8 (N, H, W, C).
         Raises ModelFileError.
         """
-        found = saved.read(Path(folder), device=device, threads=threads(n_jobs))
-        augmenter = cls(device=device, n_jobs=n_jobs, warm_start=warm_start)
-        augmenter._restore(found)
-        return augmenter
+        from gan_augment.sklearn_api import saved
 
-    def _restore(self, found: saved.Loaded) -> None:
-        """Take what a folder holds."""
-        gan, face = found.gan, found.face
-        self._form, self._labels = found.form, found.labels
-        self._seed = gan.meta_.seed if face is None else face.seed
-        self.synthesizer_, self.classes_ = gan, found.labels.classes
-        if isinstance(found.form, TableForm):
-            self.schema_ = found.form.schema
-            self.n_features_in_ = len(self.schema_.columns)
+        gan, output, face = saved.read(Path(folder), device=device, threads=threads(n_jobs))
+        augmenter = cls(device=device, n_jobs=n_jobs, warm_start=warm_start)
+        augmenter._output, augmenter.synthesizer_ = output, gan
+        augmenter.classes_ = output.labels.classes
+        augmenter._seed = gan.meta_.seed if face is None else face.seed
+        if output.pixels is None:
+            table = cast("TabularGAN", gan)
+            augmenter.schema_ = table.schema_
+            augmenter.n_features_in_ = len(table.schema_.columns)
         else:
-            self.n_features_in_ = math.prod(found.form.shape)
-        if face is None:
-            return
-        kept = set(self.get_params(deep=False)) - {"device", "n_jobs", "warm_start"}
-        self.set_params(**saved.settings_in(face, kept))
-        self.sampling_strategy_ = dict(face.asked)
-        if face.feature_names is not None:
-            self.feature_names_in_ = np.array(face.feature_names, dtype=object)
+            augmenter.n_features_in_ = math.prod(output.pixels.shape)
+        if face is not None:
+            known = set(augmenter.get_params(deep=False)) - {"device", "n_jobs", "warm_start"}
+            augmenter.set_params(**saved.settings_in(face, known))
+            augmenter.sampling_strategy_ = dict(face.asked)
+            if face.feature_names is not None:
+                augmenter.feature_names_in_ = np.array(face.feature_names, dtype=object)
+        return augmenter
 
     def _trained(self) -> GAN:
         if not hasattr(self, "synthesizer_"):
@@ -342,52 +365,52 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
             )
         return self.synthesizer_
 
-    def _read(self, X: Any, y: Any) -> Given:
-        return read_given(
+    def _read(self, X: Any, y: Any) -> ParsedInput:
+        return read_input(
             X, y, image_shape=self.image_shape, categorical_features=self.categorical_features
         )
 
-    def _train(self, given: Labelled, names: Sequence[str], settings: Settings) -> None:
+    def _plan(
+        self, parsed: ParsedInput, top_up: TopUp, added: Mapping[str, int], model: Any = None
+    ) -> TopUpPlan:
+        advised = advised_share(model, top_up.synthetic_share)
+        exact = names_sizes(self.sampling_strategy)
+        return plan_topup(parsed.data.counts, top_up, added, parsed.kind, advised, exact=exact)
+
+    def _train(self, parsed: ParsedInput, names: Sequence[str], options: FitOptions) -> None:
         """Train, or keep what warm_start allows to be kept."""
         known = getattr(self, "synthesizer_", None) if self.warm_start else None
         seed = drawn_seed(self.random_state)
         if known is not None:
-            why = why_not_kept(known, given.data, given.schema)
+            why = why_not_kept(known, parsed)
             if why is not None:
                 warn(f"warm_start: trained anew, since {why}")
                 known = None
         if known is None:
-            known = trained(given.data, names, settings, seed, given.schema)
-        self._remember(given, known, seed)
+            callbacks = checked_callbacks(self.callbacks)
+            known = trained(parsed, names, options, seed, callbacks, verbose=bool(self.verbose))
+        self._remember(parsed, known, seed)
 
-    def _remember(self, given: Labelled, synthesizer: GAN | None, seed: int | None = None) -> None:
+    def _remember(self, parsed: ParsedInput, synthesizer: GAN | None, seed: int) -> None:
         """Take what `sample` and the attributes need; the data itself is not kept."""
-        self._seed = drawn_seed(self.random_state) if seed is None else seed
-        self._form, self._labels = given.form, given.labels
+        self._seed, self._output = seed, parsed.output
         self.synthesizer_ = synthesizer
-        self.classes_ = given.labels.classes
-        if given.schema is None:
-            self.__dict__.pop("schema_", None)
-        else:
-            self.schema_ = given.schema
+        self.classes_ = parsed.labels.classes
+        self.__dict__.pop("schema_", None)
+        if synthesizer is not None and parsed.schema is not None:
+            self.schema_ = parsed.schema
 
-    def _count_features(self, given: Labelled) -> None:
+    def _count_features(self, parsed: ParsedInput) -> None:
         """n_features_in_, and feature_names_in_ where X has names."""
-        x = columns_in(given)
-        if x is not None:
-            validate_data(self, X=x, reset=True, skip_check_array=True)
-        elif isinstance(given.form, ImageForm):
-            self.n_features_in_ = math.prod(given.form.shape)
+        pixels, x = parsed.output.pixels, parsed.x
+        if pixels is not None and (x is None or len(pixels.shape) > 1):
+            self.n_features_in_ = math.prod(pixels.shape)
             self.__dict__.pop("feature_names_in_", None)
-
-    def _describe(self, added: dict[Label, int], result: Resampled | None) -> None:
-        self.sampling_strategy_ = added if result is None else dict(result.added)
-        if result is None:
-            for name in ("origin_", "synthetic_mask_", "n_generated_", "refused_"):
-                self.__dict__.pop(name, None)
-            return
-        self.origin_, self.synthetic_mask_ = result.origin, result.synthetic
-        self.n_generated_, self.refused_ = int(result.synthetic.sum()), dict(result.refused)
+        else:
+            columns: Any = parsed.data
+            validate_data(
+                self, X=columns.frame if x is None else x, reset=True, skip_check_array=True
+            )
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -395,3 +418,172 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
         tags.input_tags.string = True
         tags.input_tags.allow_nan = True
         return tags
+
+
+def fit_options(params: Mapping[str, Any]) -> FitOptions:
+    """How a `GANAugmenter` of these parameters trains. Raises UsageError."""
+    selection = params["selection"]
+    values = {
+        **{name: params[name] for name in ("recipe", "steps", "device")},
+        "budget_s": budget_s(params["budget"]),
+        "threads": threads(params["n_jobs"]),
+        "selection": {"auto": True, None: False}.get(selection, selection),
+    }
+    checked_callbacks(params["callbacks"])
+    plain = {name: python_scalar(value) for name, value in values.items()}
+    options = FitOptions.checked(plain, "GANAugmenter")
+    return options if options.steps is None else options.model_copy(update={"budget_s": None})
+
+
+def top_up_of(params: Mapping[str, Any]) -> TopUp:
+    """How a `GANAugmenter` of these parameters tops up. Raises UsageError."""
+    names = ("synthetic_share", "companions")
+    return TopUp.checked({name: python_scalar(params[name]) for name in names}, "GANAugmenter")
+
+
+def budget_s(budget: Any) -> float | None:
+    """Seconds from None, a number, or a text such as "90s", "10m" or "1h30m". Raises UsageError.
+
+    >>> budget_s("10m"), budget_s(90)
+    (600.0, 90.0)
+    """
+    return seconds(budget) if isinstance(budget, str) else budget
+
+
+def threads(n_jobs: Any) -> int | None:
+    """Threads from n_jobs: None is automatic, -1 all cores, -2 all but one. Raises UsageError.
+
+    Inside a joblib worker automatic is one thread: the workers share the cores already.
+    """
+    if n_jobs is None:
+        return 1 if get_active_backend()[0].nesting_level else None
+    if not isinstance(n_jobs, int | np.integer) or n_jobs == 0:
+        raise UsageError(f"n_jobs={n_jobs!r}; expected None, a number of threads, or -1 for all")
+    return int(n_jobs) if n_jobs > 0 else max(1, available_cores() + 1 + int(n_jobs))
+
+
+def drawn_seed(random_state: Any) -> int:
+    """A seed from None, an int or a RandomState, by scikit-learn's convention. Raises UsageError.
+
+    >>> drawn_seed(0) == drawn_seed(0)
+    True
+    """
+    try:
+        return int(check_random_state(random_state).randint(MOST_SEED))
+    except ValueError:
+        raise UsageError(
+            f"random_state={random_state!r}; expected None, an int of 0 or more, or a "
+            "numpy.random.RandomState"
+        ) from None
+
+
+def checked_callbacks(callbacks: Any) -> tuple[Callback, ...]:
+    """None, one callback or several as a tuple. Raises UsageError."""
+    if callbacks is None:
+        return ()
+    listed = tuple(callbacks) if isinstance(callbacks, Sequence) else (callbacks,)
+    for one in listed:
+        if not hasattr(one, "on_event"):
+            raise UsageError(
+                f"callbacks holds {one!r}, which has no method on_event(event); see "
+                "gan_augment.training.callbacks.Callback"
+            )
+    return listed
+
+
+def trained(
+    parsed: ParsedInput,
+    classes: Sequence[str],
+    options: FitOptions,
+    seed: int,
+    callbacks: tuple[Callback, ...] = (),
+    *,
+    verbose: bool = False,
+) -> GAN:
+    """A GAN of the kind that suits the data, trained on every class of it.
+
+    classes: those that its choices serve. If training diverges the best generator before that is
+    used, with a warning. Raises what `ImageGAN.fit` and `TabularGAN.fit` raise.
+    """
+    from gan_augment.synthesizers.image_gan import ImageGAN
+    from gan_augment.synthesizers.tabular_gan import TabularGAN
+
+    chosen: dict[str, Any] = {
+        "recipe": options.recipe,
+        "steps": options.steps,
+        "budget_s": options.budget_s,
+        "classes": tuple(classes),
+        "device": options.device,
+        "threads": options.threads,
+        "random_state": seed,
+        "callbacks": callbacks,
+    }
+    progress = StderrProgress("GANAugmenter", verbose=verbose)
+    gan: GAN
+    try:
+        if isinstance(parsed.data, LabelledImages):
+            _warn_if_long(parsed.data, options)
+            gan = ImageGAN(**chosen, selection=options.selection)
+            gan.fit(parsed.data, progress=progress)
+        else:
+            gan = TabularGAN(**chosen)
+            gan.fit(parsed.data, schema=parsed.schema, progress=progress)
+    except DivergedError as error:
+        if not hasattr(gan, "classes_"):
+            raise
+        progress.warn(f"{error} The best generator before that is used.")
+    return gan
+
+
+def _warn_if_long(data: LabelledImages, options: FitOptions) -> None:
+    """Large images on a processor, with nothing said about how long it may take."""
+    from gan_augment.data.images.resize import LONGEST_SIDE_PX
+
+    length_given = options.steps is not None or options.budget_s is not None
+    if length_given or max(data.image_shape[:2]) <= LONGEST_SIDE_PX:
+        return
+    from gan_augment.devices import compute_config
+
+    if compute_config(options.device).device.type == "cpu":
+        height, width, _ = data.image_shape
+        warn(
+            f"images of {height} x {width} px take long to train on without a GPU; make them "
+            f"smaller (at most {LONGEST_SIDE_PX} px a side), or give steps or a budget, such as "
+            "budget='10m'"
+        )
+
+
+def why_not_kept(gan: GAN, parsed: ParsedInput) -> str | None:
+    """Why a fitted GAN cannot be used for this data; None where it can.
+
+    It must know every class by name, and have images of the same size and channels, or columns of
+    the same names, kinds and dtypes (of categories and constants the values too) in the same order.
+    """
+    data, schema = parsed.data, parsed.schema
+    unknown = [name for name, n in data.counts.items() if n and not gan.classes_.get(name)]
+    if unknown:
+        return f"the model does not know the class {unknown[0]!r}"
+    if isinstance(data, LabelledImages):
+        shape = getattr(gan, "image_shape_", None)
+        if shape == data.image_shape:
+            return None
+        learned = "a table" if shape is None else f"images of shape {shape}"
+        return f"the model knows {learned}, the images are of shape {data.image_shape}"
+    known: TableSchema | None = getattr(gan, "schema_", None)
+    if known is None:
+        return "the model knows images, not a table"
+    if schema is None or known.names != schema.names:
+        return "the model knows other columns, or in another order"
+    for mine, theirs in zip(known.columns, schema.columns, strict=True):
+        if _fixed(mine) != _fixed(theirs):
+            return (
+                f"the model knows column {mine.name!r} as {mine.kind} ({mine.dtype}), here it is "
+                f"{theirs.kind} ({theirs.dtype}), or of other values"
+            )
+    return None
+
+
+def _fixed(column: Column) -> tuple[object, ...]:
+    """What must agree for cells of one column to stand in another."""
+    constant = column.levels if column.kind == "constant" else ()
+    return column.kind, column.dtype, column.categories, column.ordered, constant

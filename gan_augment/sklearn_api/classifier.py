@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -24,21 +24,30 @@ from sklearn.utils.validation import (
     has_fit_parameter,
 )
 
+from gan_augment.config import TopUp
 from gan_augment.data.groups import group_codes
-from gan_augment.errors import UsageError
+from gan_augment.data.tables.inference import infer_schema
+from gan_augment.errors import DivergedError, UsageError
 from gan_augment.evaluation.amount import (
     Amount,
     AmountChoice,
     AmountScores,
+    Judge,
+    Maker,
     Trial,
     choose_amount,
+    plain_makers,
+    plan_for,
+    score_amounts,
 )
-from gan_augment.sklearn_api.amounts import TopUps
-from gan_augment.sklearn_api.augmenter import GANAugmenter
-from gan_augment.sklearn_api.given import Given
+from gan_augment.sklearn_api.augmenter import GANAugmenter, drawn_seed, top_up_of
+from gan_augment.sklearn_api.containers import concatenate, take
+from gan_augment.sklearn_api.inputs import ParsedInput, read_input
+from gan_augment.sklearn_api.sampling_strategy import rows_to_add
+from gan_augment.synthesizers.topup import Added, added_rows
 
 if TYPE_CHECKING:
-    from gan_augment.synthesizers.topup import Added
+    from gan_augment.synthesizers.base import Synthesizer
 
 Labels = NDArray[Any]
 PRIMARY = "balanced_accuracy"
@@ -210,14 +219,20 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  
         self, X: Any, y: Labels, weights: NDArray[Any] | None, groups: ArrayLike | None
     ) -> tuple[Any, Labels]:
         augmenter = GANAugmenter() if self.augmenter is None else clone(self.augmenter)
-        given = augmenter._read(X, y)
+        augmenter.set_params(random_state=drawn_seed(augmenter.random_state))
+        parsed = read_input(
+            X,
+            y,
+            image_shape=augmenter.image_shape,
+            categorical_features=augmenter.categorical_features,
+        )
         if groups is not None:
             codes = group_codes(groups, len(y))
-            given = replace(given, data=replace(given.data, groups=codes))
-        top_ups = TopUps.of(given, augmenter)
+            parsed = replace(parsed, data=replace(parsed.data, groups=codes))
+        top_ups = AmountTopUps.of(parsed, augmenter)
         amount = self.amount
         if amount == "auto":
-            scores = self._scores(given, y, weights, top_ups)
+            scores = self._scores(parsed, y, weights, top_ups)
             figure = next(iter(scores.figures))
             self.amount_choice_ = choose_amount(scores, figure)
             self.left_out_, amount = dict(scores.left_out), self.amount_choice_.amount
@@ -228,10 +243,10 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  
         if added is None:
             return X, y
         self.origin_ = np.concatenate([self.origin_, added.origin])
-        return _joined(given, y, np.arange(len(y)), added)
+        return _joined(parsed, y, np.arange(len(y)), added)
 
     def _scores(
-        self, given: Given, y: Labels, weights: NDArray[Any] | None, top_ups: TopUps
+        self, parsed: ParsedInput, y: Labels, weights: NDArray[Any] | None, top_ups: AmountTopUps
     ) -> AmountScores:
         """What every amount is worth to clones of the estimator on rows held out."""
         scoring = PRIMARY if self.scoring is None else self.scoring
@@ -239,12 +254,12 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  
         figure = scoring if isinstance(scoring, str) else "the score"
 
         def judge(trial: Trial[Any]) -> dict[str, float]:
-            X_more, y_more = _joined(given, y, trial.seen, trial.added)
+            X_more, y_more = _joined(parsed, y, trial.seen, trial.added)
             own = None if weights is None else weights[trial.seen]
-            candidate = copy.copy(self)._fit_estimator(X_more, y_more, y[trial.seen], own)
+            candidate = clone(self)._fit_estimator(X_more, y_more, y[trial.seen], own)
             with warnings.catch_warnings():  # a small class may be held out in no row of a fold
                 warnings.filterwarnings("ignore", message="y_pred contains classes not in y_true")
-                return {figure: float(scorer(candidate, given.rows(trial.held), y[trial.held]))}
+                return {figure: float(scorer(candidate, take(parsed.x, trial.held), y[trial.held]))}
 
         return top_ups.scores(judge)
 
@@ -309,16 +324,102 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  
         return tags
 
 
+@dataclass(frozen=True)
+class AmountTopUps:
+    """How an augmenter would top up X and y by any amount.
+
+    classes: names of those that its `sampling_strategy` names. top_up: its share of generated rows
+    and its companions.
+    """
+
+    parsed: ParsedInput
+    augmenter: GANAugmenter
+    classes: tuple[str, ...]
+    top_up: TopUp
+
+    @classmethod
+    def of(cls, parsed: ParsedInput, augmenter: GANAugmenter) -> Self:
+        """Read from the parameters of the augmenter, whose random_state must be an int."""
+        labels = parsed.labels
+        named = rows_to_add(augmenter.sampling_strategy, labels, parsed.data.labels)
+        return cls(
+            parsed=parsed,
+            augmenter=augmenter,
+            classes=tuple(labels.name_of(label) for label in named),
+            top_up=top_up_of(augmenter.get_params(deep=False)),
+        )
+
+    @property
+    def seed(self) -> int:
+        """The seed of everything that is drawn."""
+        seed: Any = self.augmenter.random_state
+        return int(seed)
+
+    def makers(self) -> dict[str, Maker[Any]]:
+        """{source: maker}; the GAN's trains as much as one of all rows chose to."""
+
+        def gan(part: Any, seed: int) -> Synthesizer[Any]:
+            twin: Any = self.gan().as_chosen(seed)
+            known: dict[str, Any] = {}
+            if self.parsed.kind == "table":
+                known["schema"] = infer_schema(part.frame, self.parsed.overrides)
+            try:
+                twin.fit(part, **known)
+            except DivergedError:
+                if not hasattr(twin, "classes_"):
+                    raise
+            return twin  # type: ignore[no-any-return]
+
+        plain = plain_makers(self.classes, self.parsed.overrides)
+        return plain | {"gan": gan} if self._generates else plain
+
+    def scores(self, judge: Judge[Any]) -> AmountScores:
+        """What `judge` makes of every amount, in folds of the rows."""
+        data: Any = self.parsed.data
+        return score_amounts(
+            data,
+            judge,
+            self.makers(),
+            classes=self.classes,
+            top_up=self.top_up,
+            schema=self.parsed.schema,
+            seed=self.seed,
+        )
+
+    def added(self, amount: Amount) -> Added[Any] | None:
+        """The rows of an amount for all rows; None where there are none."""
+        data: Any = self.parsed.data
+        plan = plan_for(amount, data, self.classes, self.top_up)
+        if not plan.added:
+            return None
+        if amount.source == "gan" and self._generates:
+            synthesizer = self.gan()
+        else:
+            source = "repeats" if amount.source == "gan" else amount.source
+            synthesizer = plain_makers(self.classes, self.parsed.overrides)[source](data, self.seed)
+        return added_rows(data, plan, synthesizer, self.seed, schema=self.parsed.schema)
+
+    def gan(self) -> Any:
+        """The augmenter's model of all rows, trained on first use."""
+        if getattr(self.augmenter, "synthesizer_", None) is None:
+            self.augmenter.fit(self.parsed)
+        return self.augmenter.synthesizer_
+
+    @property
+    def _generates(self) -> bool:
+        """Whether the GAN's top-up holds generated rows at all; else it is one of repeats."""
+        return self.top_up.resolved(self.parsed.kind)[0] > 0
+
+
 def _joined(
-    given: Given, y: Labels, rows: NDArray[np.int64], added: Added[Any] | None
+    parsed: ParsedInput, y: Labels, rows: NDArray[np.int64], added: Added[Any] | None
 ) -> tuple[Any, Labels]:
-    """(X, y): the given rows, and behind them those added."""
-    x, labels = given.rows(rows), y[rows]
+    """(X, y): rows of X, and behind them those added."""
+    x, labels = take(parsed.x, rows), y[rows]
     if added is None:
         return x, labels
-    return given.behind(x, added.data), np.concatenate(
-        [labels, given.labels_of_added(y, added.data)]
-    )
+    x_more = concatenate(x, parsed.output.rows(added.data))
+    return x_more, np.concatenate([labels, parsed.labels_of(added.data, y)])
 
 
 def _weights_name(estimator: Any) -> str:

@@ -17,20 +17,27 @@ from gan_augment.data.tables.reader import ReadTable, read_frame
 from gan_augment.data.tables.schema import Overrides
 from gan_augment.errors import UsageError
 from gan_augment.evaluation.options import EvaluationOptions
-from gan_augment.sklearn_api.asked import rows_to_add
-from gan_augment.sklearn_api.augmenter import GANAugmenter
-from gan_augment.sklearn_api.given import Given, read_given
-from gan_augment.sklearn_api.label_form import LabelForm, form_of_labels, plain
-from gan_augment.sklearn_api.labelled import labelled
-from gan_augment.sklearn_api.settings import Settings, budget_s, threads
-from gan_augment.sklearn_api.table_form import columns_of_levels
-from gan_augment.sklearn_api.telling import Told
+from gan_augment.progress import Progress, StderrProgress
+from gan_augment.sklearn_api.augmenter import (
+    GANAugmenter,
+    budget_s,
+    fit_options,
+    threads,
+    top_up_of,
+)
+from gan_augment.sklearn_api.inputs import (
+    ClassLabels,
+    categorical_overrides,
+    python_scalar,
+    read_input,
+    read_labelled,
+)
+from gan_augment.sklearn_api.sampling_strategy import rows_to_add
 from gan_augment.synthesizers.image_gan import ImageGAN
 from gan_augment.synthesizers.tabular_gan import TabularGAN
 
 if TYPE_CHECKING:
     from gan_augment.evaluation.result import EvaluationResult
-    from gan_augment.progress import Progress
 
 Data = LabelledImages | LabelledTable
 
@@ -200,7 +207,12 @@ def evaluate(
     from gan_augment.evaluation.start import evaluate as run
 
     return run(
-        read, options, out=out, resume=resume, overwrite=overwrite, progress=progress or Told(0)
+        read,
+        options,
+        out=out,
+        resume=resume,
+        overwrite=overwrite,
+        progress=progress or StderrProgress("evaluate"),
     )
 
 
@@ -215,7 +227,7 @@ class _Plugged:
     budget_s: float | None = None
 
 
-def _labelled(data: Any, y: Any, augmenter: Any) -> tuple[Data, LabelForm, Overrides]:
+def _labelled(data: Any, y: Any, augmenter: Any) -> tuple[Data, ClassLabels, Overrides]:
     """(labelled data, what its classes are called, the kinds of columns that the user decided)."""
     if isinstance(data, str | Path):
         raise UsageError(
@@ -234,10 +246,10 @@ def _labelled(data: Any, y: Any, augmenter: Any) -> tuple[Data, LabelForm, Overr
         }
         return (
             held,
-            form_of_labels(held.names, held.names),
+            ClassLabels.of(held.names, held.names),
             Overrides(columns=asked if table else {}),
         )
-    own = labelled(data, y)
+    own = read_labelled(data, y)
     if own is not None:
         return own.data, own.labels, Overrides()
     ours = augmenter if isinstance(augmenter, GANAugmenter) else GANAugmenter()
@@ -245,19 +257,16 @@ def _labelled(data: Any, y: Any, augmenter: Any) -> tuple[Data, LabelForm, Overr
         read = read_frame(data, y)
         cells = read.schema.target
         assert cells is not None
-        form = form_of_labels(read.table.names, tuple(cells.cells.levels))
-        overrides = columns_of_levels(ours.categorical_features, column_names(read.table.frame))
+        form = ClassLabels.of(read.table.names, tuple(cells.cells.levels))
+        overrides = categorical_overrides(ours.categorical_features, column_names(read.table.frame))
         return read.table, form, overrides
-    given: Given = read_given(
+    parsed = read_input(
         data, y, image_shape=ours.image_shape, categorical_features=ours.categorical_features
     )
-    overrides = Overrides()
-    if isinstance(given.data, LabelledTable):
-        overrides = columns_of_levels(ours.categorical_features, column_names(given.data.frame))
-    return given.data, given.labels, overrides
+    return parsed.data, parsed.labels, parsed.overrides
 
 
-def _plugged(augmenter: Any, data: Data, labels: LabelForm) -> _Plugged:
+def _plugged(augmenter: Any, data: Data, labels: ClassLabels) -> _Plugged:
     """Settings of the augmenter. Raises UsageError for what is none."""
     if augmenter is None:
         return _Plugged()
@@ -282,9 +291,10 @@ def _plugged(augmenter: Any, data: Data, labels: LabelForm) -> _Plugged:
     return _Plugged(generator=augmenter)
 
 
-def _of_sampler(augmenter: GANAugmenter, data: Data, labels: LabelForm) -> _Plugged:
-    settings = Settings.of(augmenter.get_params(deep=False))
-    if settings.synthetic_share == 0:
+def _of_sampler(augmenter: GANAugmenter, data: Data, labels: ClassLabels) -> _Plugged:
+    params = augmenter.get_params(deep=False)
+    options, top_up = fit_options(params), top_up_of(params)
+    if top_up.synthetic_share == 0:
         raise UsageError(
             "the augmenter's synthetic_share is 0, so nothing is generated and there is nothing to "
             "judge; the arm 'oversample' is what it does"
@@ -293,11 +303,11 @@ def _of_sampler(augmenter: GANAugmenter, data: Data, labels: LabelForm) -> _Plug
     names = tuple(labels.name_of(label) for label, n in added.items() if n)
     kind = ImageGAN if isinstance(data, LabelledImages) else TabularGAN
     return _Plugged(
-        generator=kind(recipe=settings.recipe, classes=names or "rare", device=settings.device),
+        generator=kind(recipe=options.recipe, classes=names or "rare", device=options.device),
         classes=names or "rare",
-        top_up=TopUp(synthetic_share=settings.synthetic_share, companions=settings.companions),
-        steps=settings.steps,
-        budget_s=settings.budget_s,
+        top_up=top_up,
+        steps=options.steps,
+        budget_s=options.budget_s,
     )
 
 
@@ -307,11 +317,12 @@ def _check_kind(gan: ImageGAN | TabularGAN, data: Data) -> None:
         raise UsageError(f"the augmenter is {type(gan).__name__}, and the data is {held}")
 
 
-def _names(classes: Any, labels: LabelForm) -> str | tuple[str, ...]:
+def _names(classes: Any, labels: ClassLabels) -> str | tuple[str, ...]:
     """Classes to top up by name; labels as the user has them. Raises UnknownClassError."""
     if isinstance(classes, str):
         return classes
     listed = classes if isinstance(classes, list | tuple | np.ndarray) else [classes]
+    known = labels.names
     return tuple(
-        str(one) if str(one) in labels.names else labels.name_of(plain(one)) for one in listed
+        str(one) if str(one) in known else labels.name_of(python_scalar(one)) for one in listed
     )

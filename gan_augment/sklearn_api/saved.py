@@ -1,38 +1,71 @@
 """A fitted `GANAugmenter` as a folder: the model as `fit` writes it, and the face's own as JSON.
 
 FOLDER/model/            safetensors, JSON and checksums, as of ImageGAN.save or TabularGAN.save
-FOLDER/augmenter.json    settings, and the containers and dtypes of X and y; no pickle anywhere
+FOLDER/augmenter.json    settings, labels, and whether rows are NumPy's or pandas'; no pickle
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from pydantic import Field, NonNegativeInt, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, ValidationError
 
+from gan_augment.data.tables.columns import restored
 from gan_augment.data.tables.schema import Name, Scalar
 from gan_augment.errors import ModelFileError, OutputExistsError
 from gan_augment.settings import Frozen
-from gan_augment.sklearn_api.given import Form
-from gan_augment.sklearn_api.image_form import ImageForm
-from gan_augment.sklearn_api.label_form import LabelForm, form_of_labels, plain
-from gan_augment.sklearn_api.labelled import form_of_model
-from gan_augment.sklearn_api.saved_forms import SavedImages, SavedLabels, SavedRows
-from gan_augment.sklearn_api.table_form import TableForm
+from gan_augment.sklearn_api.inputs import (
+    ClassLabels,
+    OutputFormat,
+    PixelFormat,
+    White,
+    plainest_output,
+    python_scalar,
+)
 from gan_augment.storage import new_folder, write_file
 from gan_augment.synthesizers import load_model, model_folder
 
 if TYPE_CHECKING:
-    from gan_augment.sklearn_api.making import GAN
+    from gan_augment.sklearn_api.augmenter import GAN
 
 FACE = "augmenter.json"
 MODEL = "model"
 LARGEST_BYTES = 16 << 20
+
+
+class _Part(BaseModel):
+    """A part of the JSON. What earlier versions wrote beside these names is passed over."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class SavedLabels(_Part):
+    """The classes. container: "array"; "series" and all others of a frame's kind are a series."""
+
+    names: tuple[str, ...]
+    labels: tuple[Scalar, ...]
+    dtype: str
+    container: str = "array"
+    unnamed: bool = False
+
+
+class SavedImages(_Part):
+    """How images are given back, see `PixelFormat`."""
+
+    shape: tuple[PositiveInt, ...]
+    dtype: str
+    scale: White
+
+
+class SavedRows(_Part):
+    """How rows of a table are given back: "pandas" and "other" as a frame, else as an array."""
+
+    kind: Literal["array", "list", "sparse", "pandas", "other"]
+    dtype: str = "O"
 
 
 class SavedFace(Frozen):
@@ -53,26 +86,13 @@ class SavedFace(Frozen):
     feature_names: tuple[Name, ...] | None = None
 
 
-@dataclass(frozen=True)
-class Loaded:
-    """What a folder holds. face: None where it was written by the command line, or by a GAN."""
-
-    gan: GAN
-    form: Form
-    labels: LabelForm
-    face: SavedFace | None
-
-
 def write(folder: Path, gan: GAN, face: SavedFace) -> None:
-    """The folder, whole or not at all; one that was written before is replaced.
+    """Write the folder, whole or not at all; one that was written before is replaced.
 
     Raises OutputExistsError for a folder of anything else, WriteFailedError.
     """
-    if (
-        folder.exists()
-        and not (folder / FACE).is_file()
-        and (not folder.is_dir() or any(folder.iterdir()))
-    ):
+    ours = (folder / FACE).is_file()
+    if folder.exists() and not ours and (not folder.is_dir() or any(folder.iterdir())):
         raise OutputExistsError(
             f"{str(folder)!r} is there and holds no GANAugmenter; choose another name. Nothing was "
             "written."
@@ -83,19 +103,52 @@ def write(folder: Path, gan: GAN, face: SavedFace) -> None:
         write_file(temporary / FACE, content, sync=False)  # new_folder syncs everything
 
 
-def read(folder: Path, *, device: str, threads: int | None) -> Loaded:
-    """A folder of `write`, a run of `gan-augment fit`, or of a GAN. Raises ModelFileError."""
+def read(
+    folder: Path, *, device: str, threads: int | None
+) -> tuple[GAN, OutputFormat, SavedFace | None]:
+    """Read a folder of `write`, a run of `gan-augment fit`, or of a GAN; the last two have no face.
+
+    Raises ModelFileError.
+    """
     gan = load_model(folder, device=device, threads=threads)
     path = folder / FACE
-    face = _face(path) if path.is_file() else None
+    if not path.is_file():
+        return gan, _plainest(gan), None
+    face = _read_face(path)
     try:
-        form, labels = _plain(gan) if face is None else _described(gan, face)
+        return gan, _output_of(gan, face), face
     except (TypeError, ValueError, LookupError) as error:
         raise ModelFileError(f"{str(path)!r} does not fit its model: {error}") from None
-    known, found = tuple(gan.classes_), labels.names
-    if set(found) - set(known):
-        raise ModelFileError(f"{str(path)!r} names classes {found}, the model {known}")
-    return Loaded(gan, form, labels, face)
+
+
+def face_of(params: Mapping[str, Any], output: OutputFormat, **facts: Any) -> SavedFace:
+    """The JSON of an augmenter. facts: seed, feature_names, asked."""
+    labels, template, pixels = output.labels, output.template, output.pixels
+    pairs, strategy = None, params["sampling_strategy"]
+    if isinstance(strategy, Mapping):
+        pairs = tuple((python_scalar(label), int(n)) for label, n in strategy.items())
+    examples = labels.examples
+    flat = isinstance(examples, list | tuple | np.ndarray) or hasattr(examples, "tocsr")
+    indicator = len(getattr(examples, "shape", ())) == 2 and examples.shape[1] > 1
+    numpys = isinstance(template, list | np.ndarray) or hasattr(template, "tocsr")
+    rows = SavedRows(kind="array" if numpys else "pandas", dtype=_dtype(template).str)
+    images = None
+    if pixels is not None:
+        images = SavedImages(shape=pixels.shape, dtype=pixels.dtype.str, scale=pixels.white)
+    return SavedFace(
+        settings=settings_of(params),
+        strategy=pairs,
+        labels=SavedLabels(
+            names=labels.names,
+            labels=labels.labels,
+            dtype=labels.values.dtype.str,
+            container="array" if flat or indicator else "series",
+            unnamed=getattr(examples, "name", None) in (None, ""),
+        ),
+        images=images,
+        rows=None if images else rows,
+        **facts,
+    )
 
 
 def settings_of(params: Mapping[str, Any]) -> dict[str, Any]:
@@ -104,13 +157,13 @@ def settings_of(params: Mapping[str, Any]) -> dict[str, Any]:
     >>> settings_of({"random_state": np.int64(3), "image_shape": (8, 8), "callbacks": print})
     {'random_state': 3, 'image_shape': [8, 8]}
     """
-    kept = {}
+    settings = {}
     for name, value in params.items():
         several = isinstance(value, list | tuple | set | frozenset | np.ndarray)
-        flat = [plain(one) for one in value] if several else [plain(value)]
+        flat = [python_scalar(one) for one in value] if several else [python_scalar(value)]
         if all(one is None or type(one) in (str, int, float, bool) for one in flat):
-            kept[name] = flat if several else flat[0]
-    return kept
+            settings[name] = flat if several else flat[0]
+    return settings
 
 
 def settings_in(face: SavedFace, known: Collection[str]) -> dict[str, Any]:
@@ -123,7 +176,7 @@ def settings_in(face: SavedFace, known: Collection[str]) -> dict[str, Any]:
     return settings
 
 
-def _face(path: Path) -> SavedFace:
+def _read_face(path: Path) -> SavedFace:
     if path.stat().st_size > LARGEST_BYTES:
         raise ModelFileError(f"{str(path)!r} is larger than a GANAugmenter's; it is damaged")
     try:
@@ -136,48 +189,55 @@ def _face(path: Path) -> SavedFace:
         ) from None
 
 
-def _described(gan: GAN, face: SavedFace) -> tuple[Form, LabelForm]:
-    labels = face.labels.form()
-    if face.images is not None:
+def _output_of(gan: GAN, face: SavedFace) -> OutputFormat:
+    """How rows go back. Raises ValueError where the JSON and the model do not belong together."""
+    saved, images, rows = face.labels, face.images, face.rows
+    if len(saved.names) != len(saved.labels):
+        raise ValueError(f"{len(saved.names)} classes have {len(saved.labels)} labels")
+    if set(saved.names) - set(gan.classes_):
+        raise ValueError(f"it names classes {saved.names}, the model {tuple(gan.classes_)}")
+    labels = ClassLabels.of(saved.names, saved.labels, _checked_dtype(saved.dtype))
+    if images is not None:
         if getattr(gan, "image_shape_", None) is None:
             raise ValueError("it describes images, and the model is of a table")
-        return face.images.form(), labels
-    if face.rows is None:
-        raise ValueError("it describes neither images nor a table")
-    schema = getattr(gan, "schema_", None)
-    if schema is None:
-        raise ValueError("it describes a table, and the model is of images")
-    return TableForm(face.rows.rows(), schema), labels
+        pixels = PixelFormat(images.shape, _checked_dtype(images.dtype), images.scale)
+        return OutputFormat(labels, pixels=pixels)
+    if rows is None or getattr(gan, "schema_", None) is None:
+        raise ValueError("the JSON is of a table, and the model of images, or the other way round")
+    if saved.container not in ("array", "list", "tuple", "indicator"):
+        labels = _in_series(gan, labels, unnamed=saved.unnamed)
+    if rows.kind in ("pandas", "other"):
+        return OutputFormat(labels)
+    return OutputFormat(labels, np.empty((0, 0), dtype=_checked_dtype(rows.dtype)))
 
 
-def _plain(gan: GAN) -> tuple[Form, LabelForm]:
-    """The plainest way back for a model without a face; labels as the table's column has them."""
+def _plainest(gan: GAN) -> OutputFormat:
+    """For a model without a face; labels as the table's column has them."""
     names = tuple(gan.classes_)
-    schema = getattr(gan, "schema_", None)
-    target = None if schema is None else schema.target
+    target = getattr(getattr(gan, "schema_", None), "target", None)
     if target is None:
-        return form_of_model(gan), form_of_labels(names, names)
-    saved = SavedLabels(
-        names=names, labels=target.cells.levels, container="series", dtype="O", column=target
-    )
-    return form_of_model(gan), saved.form()
+        return plainest_output(gan, ClassLabels.of(names, names))
+    return plainest_output(gan, _in_series(gan, ClassLabels.of(names, tuple(target.cells.levels))))
 
 
-def face_of(
-    params: Mapping[str, Any], form: Form, labels: LabelForm, facts: Mapping[str, Any]
-) -> SavedFace:
-    """The JSON of a face. facts: seed, feature_names, asked."""
-    settings = settings_of(params)
-    strategy = params["sampling_strategy"]
-    pairs = None
-    if isinstance(strategy, Mapping):
-        pairs = tuple((plain(label), int(n)) for label, n in strategy.items())
-    images = SavedImages.of(form) if isinstance(form, ImageForm) else None
-    return SavedFace(
-        settings=settings,
-        strategy=pairs,
-        labels=SavedLabels.of(labels),
-        images=images,
-        rows=SavedRows.of(form.rows) if isinstance(form, TableForm) else None,
-        **facts,
-    )
+def _in_series(gan: Any, labels: ClassLabels, *, unnamed: bool = False) -> ClassLabels:
+    """Labels that go back as a pandas series, of the dtype that y had."""
+    target = gan.schema_.target
+    if target is None:
+        return labels
+    series = restored(np.arange(len(labels.names)), target.cells)
+    examples = series.rename(None) if unnamed else series
+    return ClassLabels(labels.names, labels.labels, labels.values, examples)
+
+
+def _dtype(template: Any) -> np.dtype[Any]:
+    dtype = getattr(template, "dtype", None)
+    return dtype if isinstance(dtype, np.dtype) else np.dtype(object)
+
+
+def _checked_dtype(text: str) -> np.dtype[Any]:
+    """A NumPy dtype of cells. Raises TypeError or ValueError for any other."""
+    dtype = np.dtype(text)
+    if dtype.kind not in "biufUOMm" or dtype.itemsize > 1 << 16:
+        raise ValueError(f"{text!r} is no dtype of cells")
+    return dtype

@@ -41,15 +41,16 @@ class Added(Generic[Data]):
 def added_rows(
     data: Data,
     plan: TopUpPlan,
-    synthesizer: Synthesizer[Data],
+    synthesizer: Synthesizer[Data] | None,
     seed: int = 0,
     *,
     schema: TableSchema | None = None,
 ) -> Added[Data]:
     """The rows that `plan` adds to `data`, which stays as it is.
 
-    schema: of a table whose id-like columns are to be numbered on, in repeats too. A class that the
-    synthesizer refuses is filled with repeats, and one warning names all that are.
+    synthesizer: fitted; None where the plan generates nothing. schema: of a table whose id-like
+    columns are to be numbered on, in repeats too. A class that the synthesizer refuses is filled
+    with repeats, and one warning names all that are.
     Raises DataError where the synthesizer does not know a class that it is to generate.
 
     >>> from gan_augment import LabelledImages, Repeats, TopUp
@@ -61,10 +62,13 @@ def added_rows(
     >>> added.data.counts, added.origin.tolist(), added.source.tolist()
     ({'good': 0, 'bad': 3}, ['repeat', 'repeat', 'repeat'], [4, 4, 4])
     """
-    for name in plan.generated:
-        check_known(name, synthesizer.classes_)
-    samples, refused = _sampled(plan.generated, synthesizer, seed)
-    plan = plan.refuse(refused)
+    samples: list[Data] = []
+    if plan.generated:
+        assert synthesizer is not None, "a plan with generated rows needs a model"
+        for name in plan.generated:
+            check_known(name, synthesizer.classes_)
+        samples, refused = _sampled(plan.generated, synthesizer, seed)
+        plan = plan.refuse(refused)
     if plan.refused:
         warn(refusals_in_words(plan.refused))
     layout = plan.layout(data.labels, seed)
@@ -101,8 +105,6 @@ def _sampled(
     counts: Mapping[str, int], synthesizer: Synthesizer[Data], seed: int
 ) -> tuple[list[Data], dict[str, str]]:
     """(generated rows in the order of `counts`, {class that is refused: why})."""
-    if not counts:
-        return [], {}
     try:
         return [synthesizer.sample(counts, random_state=seed)], {}
     except TooFewAcceptedError:

@@ -17,7 +17,8 @@ from torch.utils.data import DataLoader, TensorDataset
 from gan_augment import GANAugmenter, ImageGAN, LabelledImages, TabularGAN, read_frame
 from gan_augment.data.arrays import from_arrays
 from gan_augment.errors import NotFittedError
-from gan_augment.sklearn_api.settings import budget_s, threads
+from gan_augment.sklearn_api.augmenter import budget_s, fit_options, threads, trained
+from gan_augment.sklearn_api.inputs import read_labelled
 
 pytestmark = pytest.mark.usefixtures("untried")
 
@@ -208,15 +209,13 @@ def test_large_pictures_without_a_length_are_warned_of(monkeypatch) -> None:
     monkeypatch.setattr(ImageGAN, "fit", lambda self, *a, **k: self)
     X = np.random.default_rng(0).integers(0, 256, (4, 65, 8), dtype=np.uint8)
     data = LabelledImages(X[..., None], np.array([0, 0, 1, 1]), np.array(list("abcd")))
-    from gan_augment.sklearn_api.making import trained
-    from gan_augment.sklearn_api.settings import Settings
-
     params = GANAugmenter(device="cpu").get_params()
+    parsed = read_labelled(data)
     with pytest.warns(UserWarning, match="images of 65 x 8 px take long"):
-        trained(data, ("0",), Settings.of(params), 0)
+        trained(parsed, ("0",), fit_options(params), 0)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        trained(data, ("0",), Settings.of({**params, "budget": "1m"}), 0)
+        trained(parsed, ("0",), fit_options({**params, "budget": "1m"}), 0)
 
 
 def test_verbose_tells_on_stderr_and_silence_is_silent(quick, capfd) -> None:
@@ -245,15 +244,13 @@ def test_callbacks_are_told_and_a_lone_one_needs_no_list(quick) -> None:
 
 def test_a_budget_is_text_or_seconds_and_steps_win() -> None:
     assert [budget_s(b) for b in (None, 30, "90s", "10m", "1h30m")] == [None, 30, 90, 600, 5400]
-    from gan_augment.sklearn_api.settings import Settings
-
     params = GANAugmenter(steps=3, budget="1h").get_params()
-    assert Settings.of(params).budget_s is None
-    assert Settings.of({**params, "steps": None}).budget_s == 3600
+    assert fit_options(params).budget_s is None
+    assert fit_options({**params, "steps": None}).budget_s == 3600
 
 
 def test_n_jobs_is_a_number_of_threads(monkeypatch) -> None:
-    monkeypatch.setattr("gan_augment.sklearn_api.settings.available_cores", lambda: 8)
+    monkeypatch.setattr("gan_augment.sklearn_api.augmenter.available_cores", lambda: 8)
     assert [threads(n) for n in (None, 1, 3, -1, -2, -99)] == [None, 1, 3, 8, 7, 1]
 
 

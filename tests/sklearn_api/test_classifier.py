@@ -23,7 +23,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.svm import LinearSVC
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
-from gan_augment import AugmentedClassifier, GANAugmenter, TabularGAN
+from gan_augment import AugmentedClassifier, TabularGAN
 from gan_augment.errors import DataError, UsageError
 
 pytestmark = pytest.mark.usefixtures("untried")
@@ -33,9 +33,9 @@ EXPECTED_FAILURES = {
         "classes are topped up by their rows: one of weight 2 is one row, one of weight 0 too"
     ),
     "check_sample_weight_equivalence_on_sparse_data": "as on dense data",
-    "check_dtype_object": (
-        "a cell that is a dict is named with its column and row by DataError, a ValueError, before "
-        "the estimator sees it and raises TypeError"
+    "check_supervised_y_no_nan": (
+        "the labels are for the sampler to check: RandomOverSampler takes infinite ones, "
+        "GANAugmenter refuses them"
     ),
 }
 
@@ -53,9 +53,7 @@ class Unweighted(GaussianNB):
     ("estimator", "check"),
     list(
         estimator_checks_generator(
-            AugmentedClassifier(
-                LogisticRegression(), GANAugmenter(steps=2, random_state=0, n_jobs=1)
-            ),
+            AugmentedClassifier(LogisticRegression(), RandomOverSampler(random_state=0)),
             expected_failed_checks=EXPECTED_FAILURES,
             mark="xfail",
         )

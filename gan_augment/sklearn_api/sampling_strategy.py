@@ -11,29 +11,29 @@ from numpy.typing import NDArray
 
 from gan_augment.data.topup_plan import explain_rare, rare_classes
 from gan_augment.errors import NoRareClassError, UsageError, did_you_mean
-from gan_augment.sklearn_api.label_form import Label, LabelForm, plain
+from gan_augment.sklearn_api.inputs import ClassLabels, Label, python_scalar
 
 WORDS = ("auto", "minority", "not minority", "not majority", "all", "rare")
 
 
-def rows_to_add(strategy: Any, labels: LabelForm, codes: NDArray[np.int64]) -> dict[Label, int]:
+def rows_to_add(strategy: Any, labels: ClassLabels, codes: NDArray[np.int64]) -> dict[Label, int]:
     """{label: rows to add} for the classes that `strategy` names, in the order of the classes.
 
     A float, a word, a mapping or a callable as imbalanced-learn has them; "rare", or a list of
     labels: those classes get as many rows as the largest has. Raises UsageError, UnknownClassError,
     or NoRareClassError where "rare" names none.
 
-    >>> from gan_augment.sklearn_api.label_form import read_labels
-    >>> read = read_labels(["a"] * 9 + ["b"] * 2 + ["c"] * 5, 16)
-    >>> rows_to_add("auto", read.form, read.codes), rows_to_add(["b"], read.form, read.codes)
+    >>> labels = ClassLabels.of(("a", "b", "c"), ("a", "b", "c"))
+    >>> codes = np.repeat([0, 1, 2], [9, 2, 5])
+    >>> rows_to_add("auto", labels, codes), rows_to_add(["b"], labels, codes)
     ({'b': 7, 'c': 4}, {'b': 7})
     """
-    held = np.bincount(codes, minlength=len(labels.labels)).tolist()
-    counts = {label: n for label, n in zip(labels.labels, held, strict=True) if n}
+    rows = np.bincount(codes, minlength=len(labels.labels)).tolist()
+    counts = {label: n for label, n in zip(labels.labels, rows, strict=True) if n}
     if isinstance(strategy, str) and strategy == "rare":
         return _to_the_largest(_rare(labels, counts), counts)
     if isinstance(strategy, list | tuple | set | frozenset | np.ndarray):
-        named = [labels.label_of(labels.name_of(plain(label))) for label in strategy]
+        named = [labels.label_of(labels.name_of(python_scalar(label))) for label in strategy]
         if not named:
             raise UsageError("sampling_strategy names no class; expected one label or more")
         return _to_the_largest(named, counts)
@@ -46,35 +46,36 @@ def rows_to_add(strategy: Any, labels: LabelForm, codes: NDArray[np.int64]) -> d
     if isinstance(strategy, Mapping):
         return _from_totals(strategy, labels, counts)
     try:
-        found = check_sampling_strategy(strategy, labels.values[codes], "over-sampling")
+        requested = check_sampling_strategy(strategy, labels.values[codes], "over-sampling")
     except ValueError as error:
         raise UsageError(f"sampling_strategy={strategy!r}: {error}") from None
-    if found is None:
+    if requested is None:
         raise UsageError(f"sampling_strategy={strategy!r}; {_expected()}")
-    added = {plain(label): int(n) for label, n in found.items()}
+    added = {python_scalar(label): int(n) for label, n in requested.items()}
     return {label: added[label] for label in labels.labels if label in added}
 
 
-def sizes_given(strategy: Any) -> bool:
+def names_sizes(strategy: Any) -> bool:
     """Whether `strategy` names sizes, which are exact, and not a size of another class."""
     return isinstance(strategy, Mapping) or callable(strategy)
 
 
 def _from_totals(
-    totals: Mapping[Any, Any], labels: LabelForm, counts: Mapping[Label, int]
+    totals: Mapping[Any, Any], labels: ClassLabels, counts: Mapping[Label, int]
 ) -> dict[Label, int]:
     """{label: rows at the end} as rows to add."""
     added = {}
-    for given, total in totals.items():
-        label = labels.label_of(labels.name_of(plain(given)))
-        held = counts.get(label, 0)
-        if isinstance(total, bool) or not _whole(total) or total < held:
+    for named, total in totals.items():
+        label = labels.label_of(labels.name_of(python_scalar(named)))
+        rows = counts.get(label, 0)
+        whole = isinstance(total, int | float | np.number) and float(total).is_integer()
+        if isinstance(total, bool) or not whole or total < rows:
             raise UsageError(
-                f"sampling_strategy asks for {total!r} rows of {label!r}, which has {held}; "
-                f"expected a whole number, {held} or more: the rows at the end, since "
+                f"sampling_strategy asks for {total!r} rows of {label!r}, which has {rows}; "
+                f"expected a whole number, {rows} or more: the rows at the end, since "
                 "over-sampling removes none"
             )
-        added[label] = int(total) - held
+        added[label] = int(total) - rows
     return {label: added[label] for label in labels.labels if label in added}
 
 
@@ -83,7 +84,7 @@ def _to_the_largest(named: list[Label], counts: Mapping[Label, int]) -> dict[Lab
     return {label: most - n for label, n in counts.items() if label in named}
 
 
-def _rare(labels: LabelForm, counts: Mapping[Label, int]) -> list[Label]:
+def _rare(labels: ClassLabels, counts: Mapping[Label, int]) -> list[Label]:
     by_name = {labels.name_of(label): n for label, n in counts.items()}
     names = rare_classes(by_name)
     if not names:
@@ -94,7 +95,7 @@ def _rare(labels: LabelForm, counts: Mapping[Label, int]) -> list[Label]:
     return [labels.label_of(name) for name in names]
 
 
-def _unknown_word(word: str, labels: LabelForm) -> str:
+def _unknown_word(word: str, labels: ClassLabels) -> str:
     guess = did_you_mean(word, WORDS)
     if word in labels.labels:
         guess = f" Did you mean the class, [{word!r}]?"
@@ -107,9 +108,3 @@ def _expected() -> str:
         f"expected one of {words}, a list of labels, {{label: rows at the end}}, a callable that "
         "gives such a dict, or for two classes a float in (0, 1]"
     )
-
-
-def _whole(value: Any) -> bool:
-    if isinstance(value, float | np.floating):
-        return float(value).is_integer()
-    return isinstance(value, int | np.integer)

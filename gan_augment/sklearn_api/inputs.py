@@ -1,0 +1,552 @@
+"""X and y in, as labelled data; rows back out, in the containers, dtypes and scale they came in.
+
+>>> parsed = read_input(np.eye(4, dtype=np.float32), ["rare", "common", "common", "common"])
+>>> parsed.data.counts, parsed.kind
+({'common': 3, 'rare': 1}, 'table')
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from gan_augment.data.arrays import FAINT, label_pixels, to_uint8
+from gan_augment.data.contract import LabelledImages, LabelledTable
+from gan_augment.data.tables.containers import as_series
+from gan_augment.data.tables.inference import ReadTarget, column_names, infer_schema, read_target
+from gan_augment.data.tables.schema import Name, Overrides, TableSchema, TargetColumn
+from gan_augment.errors import DataError, UnknownClassError, UsageError, did_you_mean, warn
+from gan_augment.recipes import DataKind
+from gan_augment.sklearn_api.containers import (
+    columns_of,
+    concatenate,
+    dimensions_of,
+    frame_of,
+    index_of,
+    plain_container,
+    rows_like,
+    take,
+    template_of,
+)
+
+if TYPE_CHECKING:
+    pass
+
+Label = Any
+"""A label as the user has it: text, a whole number, a boolean, a whole float."""
+White = Literal["bool", "0..1", "0..255"]
+Data = LabelledImages | LabelledTable
+
+
+@dataclass(frozen=True)
+class ClassLabels:
+    """What the classes are called outside, and in which container their labels go back.
+
+    names: class names inside, by class index. labels: what the user calls the same classes, as
+    Python's scalars. values: (K,) the labels in y's own dtype. examples: one label a class in y's
+    own container, from which all others are taken.
+    """
+
+    names: tuple[str, ...]
+    labels: tuple[Label, ...]
+    values: NDArray[Any]
+    examples: Any
+
+    @classmethod
+    def of(
+        cls, names: tuple[str, ...], labels: tuple[Label, ...], dtype: np.dtype[Any] | None = None
+    ) -> Self:
+        """Classes of these names that are called by these labels, given back as an array.
+
+        >>> ClassLabels.of(("7", "8"), (7, 8)).take(np.array([1, 0]))
+        array([8, 7])
+        """
+        if dtype is None:  # text as scikit-learn has it, object
+            dtype = np.array(labels).dtype
+            dtype = dtype if dtype.kind in "biuf" else np.dtype(object)
+        values = np.empty(len(labels), dtype=dtype)
+        values[:] = labels
+        return cls(names, labels, values, values)
+
+    @property
+    def classes(self) -> NDArray[Any]:
+        """(K,) the labels, sorted as scikit-learn sorts them."""
+        return np.unique(self.values)
+
+    def label_of(self, name: str) -> Label:
+        """What the user calls the class of that name."""
+        return self.labels[self.names.index(name)]
+
+    def name_of(self, label: Label) -> str:
+        """The name of a class, given as the user calls it. Raises UnknownClassError."""
+        known: dict[Label, str] = dict(zip(self.labels, self.names, strict=True))
+        try:
+            return known[label]
+        except (KeyError, TypeError):
+            listed = [repr(one) for one in self.labels]
+            raise UnknownClassError(
+                f"no row is labelled {label!r}; the labels are {', '.join(listed[:20])}."
+                f"{did_you_mean(repr(label), listed)}"
+            ) from None
+
+    def take(self, codes: NDArray[np.int64]) -> Any:
+        """(M,) labels of class indices, in y's container."""
+        return take(self.examples, codes)
+
+
+@dataclass(frozen=True)
+class PixelFormat:
+    """How images came. shape: of one, (H, W), (H, W, C) or, flattened, (H x W x C,)."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    white: White
+
+    def scaled(self, pixels: NDArray[np.uint8]) -> NDArray[Any]:
+        """uint8 (M, H, W, C) in the own dtype, scale and shape; `to_uint8` reads the same back."""
+        if self.white == "bool":
+            values = pixels >= 128
+        elif self.white == "0..255":
+            values = pixels.astype(self.dtype)
+        else:
+            values = (pixels / 255.0).astype(self.dtype)
+        return values.reshape(-1, *self.shape)  # (M, H, W, C) -> (M, ...)
+
+
+@dataclass(frozen=True)
+class OutputFormat:
+    """How rows go back.
+
+    template: X without its rows, which keeps container, dtypes and columns; None for uint8 images
+    and pandas frames. pixels: of images. sparse: the format of a sparse X.
+    """
+
+    labels: ClassLabels
+    template: Any = None
+    pixels: PixelFormat | None = None
+    sparse: str = ""
+
+    def rows(self, data: Data) -> Any:
+        """Rows of labelled data alone, in X's container, dtype and shape."""
+        if isinstance(data, LabelledTable):
+            return rows_like(self.template, data.frame, self.sparse)
+        assert self.pixels is not None, "images were made where X is a table"
+        values = self.pixels.scaled(data.pixels)
+        if isinstance(self.template, list):
+            return values.tolist()
+        if self.template is None or isinstance(self.template, np.ndarray):
+            return values
+        import pandas as pd
+
+        frame = pd.DataFrame(values, columns=columns_of(self.template))
+        return rows_like(self.template, frame, self.sparse)
+
+
+@dataclass(frozen=True)
+class ParsedInput:
+    """X and y as labelled data, and the way back.
+
+    x, y: as they came, for the rows of a result that are real; None for labelled data and datasets.
+    target: how the labels beside a table are written. overrides: kinds of columns that the user
+    decided.
+    """
+
+    data: Data
+    output: OutputFormat
+    x: Any = None
+    y: Any = None
+    target: TargetColumn | None = None
+    overrides: Overrides = field(default_factory=Overrides)
+
+    @property
+    def labels(self) -> ClassLabels:
+        """What the classes are called outside."""
+        return self.output.labels
+
+    @property
+    def kind(self) -> DataKind:
+        """Whether X is images or a table."""
+        return "image" if isinstance(self.data, LabelledImages) else "table"
+
+    @cached_property
+    def schema(self) -> TableSchema | None:
+        """What the columns of a table are; None for images. Warns of columns that hold ids."""
+        if isinstance(self.data, LabelledImages):
+            return None
+        schema = infer_schema(self.data.frame, self.overrides)
+        if self.target is None:
+            return schema
+        _warn_of_ids(schema)
+        return schema.model_copy(update={"target": self.target})
+
+    @property
+    def may_hold_ids(self) -> bool:
+        """Whether repeated rows may need ids of their own: fractions and moments are none."""
+        if isinstance(self.data, LabelledImages):
+            return False
+        return any(getattr(dtype, "kind", "O") not in "fbMm" for dtype in self.data.frame.dtypes)
+
+    def followed_by(self, added: Data, source: NDArray[np.int64]) -> tuple[Any, Any]:
+        """(X, y) in their own containers: the rows as they came, and behind them those added.
+
+        source: int64 (M,), the row of X that an added one repeats, -1 where it is new.
+        """
+        n, examples = len(self.data), _first_rows(self.data.labels)
+        x = concatenate(self.x, self.output.rows(added))
+        pixels = self.output.pixels
+        if pixels is not None and pixels.dtype.kind == "f":  # uint8 would round the repeats
+            rows = np.where(source < 0, n + np.arange(len(source)), source)
+            x = take(x, np.concatenate([np.arange(n), rows]))
+        y = take(self.y, np.concatenate([np.arange(n), examples[added.labels]]))
+        for out, came in ((x, self.x), (y, self.y)):
+            if hasattr(out, "iloc"):
+                out.index = index_of(self.x if hasattr(self.x, "iloc") else came, len(source))
+        return x, y
+
+    def labels_of(self, added: Data, y: NDArray[Any]) -> NDArray[Any]:
+        """(M,) labels of added rows, as the rows of X are labelled in `y` (N,)."""
+        labels: NDArray[Any] = y[_first_rows(self.data.labels)[added.labels]]
+        return labels
+
+
+def read_input(
+    x: Any,
+    y: Any,
+    *,
+    image_shape: ArrayLike | None = None,
+    categorical_features: ArrayLike | str | None = "infer",
+) -> ParsedInput:
+    """Read X and y (`GANAugmenter.fit_resample` says which); they are not changed.
+
+    Arrays of three or four dimensions are images, and flattened ones with `image_shape`; all else
+    is a table. Raises DataError, or UsageError for parameters that do not fit X.
+    """
+    x = plain_container(x)
+    dimensions, n = dimensions_of(x)
+    _check_dimensions(x, dimensions, n)
+    shape = _checked_shape(image_shape)
+    target, labels, y = _read_labels(plain_container(y), n)
+    if dimensions > 2 or shape is not None:
+        data, output = _read_images(x, target.labels, labels, shape)
+        return ParsedInput(data, output, x, y)
+    frame = frame_of(x)
+    if not frame.shape[0] or not frame.shape[1]:
+        what = "sample" if frame.shape[1] else "feature"
+        raise DataError(
+            f"X has 0 {what}(s) (shape={frame.shape}) while a minimum of 1 is required."
+        )
+    overrides = categorical_overrides(categorical_features, column_names(frame))
+    ids = np.array([f"row-{row:06d}" for row in range(n)])
+    table = LabelledTable(frame, target.labels, ids, class_names=labels.names)
+    output = OutputFormat(labels, template_of(x), sparse=getattr(x, "format", ""))
+    return ParsedInput(table, output, x, y, target.column, overrides)
+
+
+def read_labelled(x: Any, y: Any = None) -> ParsedInput | None:
+    """Read data that brings its labels; None where X brings none.
+
+    That is labelled data, a torch dataset or a loader, of which every item is decoded; input that
+    is parsed already comes back as it is. Rows drawn for it are uint8 images (N, H, W, C), or
+    pandas frames. Raises UsageError for a `y` beside it, DataError for a dataset that holds neither
+    images nor rows.
+    """
+    own = isinstance(x, LabelledImages | LabelledTable | ParsedInput)
+    if not own and not _is_dataset(x):
+        return None
+    if y is not None:
+        raise UsageError(
+            f"y was given beside a {type(x).__name__}, which brings its own labels; leave y out"
+        )
+    if isinstance(x, ParsedInput):
+        return x
+    if isinstance(x, LabelledImages | LabelledTable):
+        return ParsedInput(x, plainest_output(x, ClassLabels.of(x.names, x.names)))
+    from gan_augment.data.torch_datasets import read_dataset
+
+    read = read_dataset(x)
+    labels = tuple(one.item() if hasattr(one, "item") else one for one in read.format.labels)
+    return ParsedInput(
+        read.data, plainest_output(read.data, ClassLabels.of(read.data.names, labels))
+    )
+
+
+def plainest_output(source: Any, labels: ClassLabels) -> OutputFormat:
+    """uint8 images (N, H, W, C), or pandas frames. source: labelled data, or a fitted GAN."""
+    shape = getattr(source, "image_shape_", getattr(source, "image_shape", None))
+    pixels = None if shape is None else PixelFormat(shape, np.dtype(np.uint8), "0..255")
+    return OutputFormat(labels, pixels=pixels)
+
+
+def refuse_datasets(x: Any) -> None:
+    """Raise UsageError for what has no array to be given back as."""
+    if _is_dataset(x):
+        raise UsageError(
+            f"fit_resample was given a torch {type(x).__name__}; expected arrays or frames. "
+            "gan_augment.AugmentedDataset and gan_augment.augment_loader top datasets and loaders "
+            "up; fit and sample of GANAugmenter take them too."
+        )
+    if isinstance(x, LabelledImages | LabelledTable):
+        raise UsageError(
+            f"fit_resample was given a {type(x).__name__}; expected arrays or frames: X is its "
+            "pixels or its frame, y its labels. fit takes it as it is."
+        )
+
+
+def categorical_overrides(features: ArrayLike | str | None, names: list[Name]) -> Overrides:
+    """Kinds of the columns that are said to hold levels: by name, by number, or by a mask.
+
+    >>> categorical_overrides([0, "zip"], ["colour", "price", "zip"]).columns
+    {'colour': 'categorical', 'zip': 'categorical'}
+    """
+    if features is None or (isinstance(features, str) and features == "infer"):
+        return Overrides()
+    if isinstance(features, str):
+        raise UsageError(
+            f"categorical_features={features!r}; expected 'infer', or a list of names or numbers "
+            f"of columns, such as [{features!r}]"
+        )
+    listed = list(np.asarray(features, dtype=object).ravel())
+    if listed and all(isinstance(one, bool | np.bool_) for one in listed):
+        if len(listed) != len(names):
+            raise UsageError(
+                f"categorical_features is a mask of {len(listed)} values; X has {len(names)} "
+                "columns. Expected one value a column."
+            )
+        return Overrides.of(categorical=[n for n, on in zip(names, listed, strict=True) if on])
+    return Overrides.of(categorical=[_column_name(one, names) for one in listed])
+
+
+def python_scalar(label: Any) -> Label:
+    """NumPy's scalars as Python's."""
+    return label.item() if isinstance(label, np.generic) else label
+
+
+def _is_dataset(x: Any) -> bool:
+    """Whether x is a torch Dataset or DataLoader; torch is not imported to find out."""
+    if "torch" not in sys.modules:
+        return False
+    from torch.utils.data import DataLoader, Dataset
+
+    return isinstance(x, Dataset | DataLoader)
+
+
+def _check_dimensions(x: Any, dimensions: int, n: int) -> None:
+    dtype = getattr(x, "dtype", None)
+    if isinstance(dtype, np.dtype) and dtype.kind == "c":
+        raise DataError(f"Complex data not supported: X is {dtype}. Split it into two columns.")
+    if isinstance(x, np.ma.MaskedArray) and np.ma.is_masked(x):
+        raise DataError(
+            "X is a masked array; expected missing cells as NaN: X.astype(float).filled(numpy.nan)"
+        )
+    if not n:
+        raise DataError("X has 0 sample(s) while a minimum of 1 is required.")
+    if dimensions == 1 and dtype == np.dtype(object) and np.ndim(x[0]) > 1:
+        raise DataError("X holds images of different shapes (an object array); resize them to one")
+    if dimensions not in (2, 3, 4):
+        raise DataError(
+            f"X has {dimensions} dimension(s); expected a table (N, columns) or images (N, H, W[, "
+            "C]). Reshape your data: X.reshape(-1, 1) for one column, X.reshape(1, -1) for one row."
+        )
+
+
+def _read_labels(y: Any, n: int) -> tuple[ReadTarget, ClassLabels, Any]:
+    """y (n,) as class indices, labels, and y as it is given back: an (n, 1) array becomes (n,).
+
+    (n, K) of 0 and 1 with a single 1 a row is one class against all others; its labels are the
+    numbers of its columns. Raises DataError for a y that is missing, of another length, with
+    missing labels, of several labels a row, of one class, or of numbers that are no classes.
+    """
+    if y is None:
+        raise DataError(
+            "GANAugmenter requires y to be passed, but the target y is None; expected one class "
+            "label a row. Only a dataset or labelled data of gan_augment brings its own labels."
+        )
+    column, y = _one_column(y)
+    series = as_series(column, n)
+    target = read_target(series, None)
+    levels = target.column.cells.levels
+    if len({isinstance(label, str) for label in levels}) > 1:
+        raise DataError(
+            "y holds both texts and numbers, which have no order; make all labels one type, for "
+            "example [str(label) for label in y]"
+        )
+    dtype = column.dtype if isinstance(column, np.ndarray) else None
+    labels = ClassLabels.of(target.class_names, tuple(levels), dtype)
+    examples = take(y, _first_rows(target.labels))
+    return target, replace(labels, examples=examples), y
+
+
+def _first_rows(codes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(K,) the first row of each class; every class must have one."""
+    return np.unique(codes, return_index=True)[1].astype(np.int64)
+
+
+def _one_column(y: Any) -> tuple[Any, Any]:
+    """(the labels as one column, y as it is given back: (n, 1) of an array or list as (n,))."""
+    if isinstance(y, np.ndarray) and y.dtype.kind == "S":
+        raise DataError(f"y holds raw bytes ({y.dtype}); expected text: y.astype(str)")
+    listed = isinstance(y, list | tuple)
+    if (dimensions_of(y)[0] if listed else len(getattr(y, "shape", ()))) < 2:
+        return y, y
+    try:
+        cells = y.toarray() if hasattr(y, "tocsr") else np.asarray(y)
+    except ValueError:
+        raise DataError("y holds rows of different lengths; expected one label a row") from None
+    if cells.ndim != 2 or cells.shape[1] != 1 or hasattr(y, "tocsr"):
+        return _argmax(cells), y
+    if hasattr(y, "iloc"):
+        return y.iloc[:, 0], y
+    if listed or isinstance(y, np.ndarray):
+        return cells[:, 0], cells[:, 0].tolist() if listed else cells[:, 0]
+    import narwhals as nw
+
+    frame = nw.from_native(y, eager_only=True)
+    return frame[frame.columns[0]].to_native(), y
+
+
+def _argmax(indicator: NDArray[Any]) -> NDArray[np.int64]:
+    """The column of the one 1 in every row (n, K)."""
+    shape = indicator.shape
+    numbers = indicator.ndim == 2 and indicator.dtype.kind in "biuf"
+    if not numbers or not np.isin(indicator, (0, 1)).all() or (indicator.sum(axis=1) > 1).any():
+        raise DataError(
+            f"y has shape {shape}, several values a row. Multilabel and multioutput targets are "
+            "not supported: a top-up needs one class a row. Expected (n,), or (n, K) of 0 and 1 "
+            "with one 1 a row; make one label of several, or one GANAugmenter a column."
+        )
+    empty = indicator.sum(axis=1) == 0
+    if empty.any():
+        raise DataError(
+            f"{int(empty.sum()):,} of {len(empty):,} rows of y are of no class (the first: row "
+            f"{int(empty.argmax())}); expected one 1 a row. Drop those rows."
+        )
+    return np.asarray(indicator.argmax(axis=1), dtype=np.int64)
+
+
+def _read_images(
+    x: Any, codes: NDArray[np.int64], labels: ClassLabels, image_shape: tuple[int, ...] | None
+) -> tuple[LabelledImages, OutputFormat]:
+    """X (N, H, W[, C]), or (N, H x W x C) with `image_shape` = (H, W[, C]).
+
+    Pixels are read by the rules of `data.arrays.to_uint8`. Raises DataError for a range that is
+    none of pixels, UsageError for an image_shape that does not fit.
+    """
+    values = _pixel_values(x)
+    shaped = _shaped(values, image_shape)
+    try:
+        pixels, _ = to_uint8(shaped)
+    except DataError as error:
+        if values.dtype.kind in "if" and (values.min() < 0 or values.max() > 255):
+            raise DataError(
+                f"{error}. In a pipeline, put a scaler such as StandardScaler behind GANAugmenter, "
+                "not before it."
+            ) from None
+        raise
+    most = int(pixels.max())
+    if most < FAINT:
+        warn(
+            f"the brightest pixel of X is {most} of 255, so the images are nearly black to the "
+            "generator; if it stands for white, scale X to 0..1 first (X / X.max())"
+        )
+    white: White = "0..255"
+    if values.dtype.kind == "b":
+        white = "bool"
+    elif values.dtype.kind == "f" and float(values.max()) <= 1:
+        white = "0..1"
+    data = label_pixels(pixels, codes, class_names=labels.names)
+    pixel_format = PixelFormat(values.shape[1:], values.dtype, white)
+    return data, OutputFormat(labels, template_of(x), pixel_format, getattr(x, "format", ""))
+
+
+def _checked_shape(image_shape: Any) -> tuple[int, ...] | None:
+    """(H, W) or (H, W, C) as integers, or None. Raises UsageError."""
+    if image_shape is None:
+        return None
+    try:
+        shape = tuple(int(side) for side in image_shape)
+        whole = all(int(side) == side and side >= 1 for side in image_shape)
+    except (TypeError, ValueError):
+        shape, whole = (), False
+    if not whole or len(shape) not in (2, 3):
+        raise UsageError(
+            f"image_shape={image_shape!r}; expected (height, width) or (height, width, channels) "
+            "in whole px, such as (28, 28), or None for a table"
+        )
+    return shape
+
+
+def _pixel_values(x: Any) -> NDArray[Any]:
+    """Pixels (N, ...) as an array of one dtype."""
+    if isinstance(x, np.ndarray):
+        return x
+    if isinstance(x, list | tuple):
+        try:
+            return np.asarray(x)
+        except ValueError:
+            raise DataError("the images of X are of different shapes; resize them to one") from None
+    frame = frame_of(x)
+    odd = [
+        name for name, dtype in frame.dtypes.items() if getattr(dtype, "kind", "O") not in "biuf"
+    ]
+    if odd:
+        raise DataError(
+            f"columns {odd[:5]} of X are no numbers ({frame[odd[0]].dtype}); with image_shape "
+            "every column is a pixel. Drop the others, or leave out image_shape for a table."
+        )
+    if frame.isna().to_numpy().any():
+        raise DataError(
+            "pixels are missing (NaN or None) in X; with image_shape every column is a pixel. "
+            "Fill them first, for example with SimpleImputer."
+        )
+    kinds = {np.dtype(getattr(dtype, "numpy_dtype", dtype)) for dtype in frame.dtypes}
+    values: NDArray[Any] = frame.to_numpy(dtype=kinds.pop() if len(kinds) == 1 else np.float64)
+    return values
+
+
+def _shaped(values: NDArray[Any], image_shape: tuple[int, ...] | None) -> NDArray[Any]:
+    """(N, ...) as (N, H, W) or (N, H, W, C)."""
+    shape = values.shape[1:]
+    if image_shape is None:
+        return values
+    if values.ndim == 2:
+        if math.prod(image_shape) != shape[0]:
+            raise UsageError(
+                f"image_shape={image_shape} is {math.prod(image_shape)} numbers an image; X has "
+                f"{shape[0]} columns. Expected height x width x channels of them."
+            )
+        return values.reshape(-1, *image_shape)  # (N, H x W x C) -> (N, H, W[, C])
+    if shape != image_shape and (*shape, 1) != image_shape and shape != (*image_shape, 1):
+        raise UsageError(
+            f"image_shape={image_shape} and X holds images of shape {shape}; leave image_shape "
+            "out, it is for flattened images (N, height x width x channels)"
+        )
+    return values
+
+
+def _warn_of_ids(schema: TableSchema) -> None:
+    """Numbers that go on tell a classifier which rows were added; so does text that is numbered."""
+    ids = [f"{column.name!r} ({column.why})" for column in schema.columns if column.kind == "id"]
+    if ids:
+        warn(
+            f"columns taken for ids are not learned, and new rows are numbered on: "
+            f"{', '.join(ids[:5])}. A classifier could tell added rows by them: drop them before "
+            "GANAugmenter, or name those that hold levels in categorical_features"
+        )
+
+
+def _column_name(one: Any, names: list[Name]) -> Name:
+    """A column's name from its name or, where none is called so, its number."""
+    if isinstance(one, int | np.integer) and int(one) not in names:
+        if not -len(names) <= one < len(names):
+            raise UsageError(
+                f"categorical_features names column {int(one)}; X has {len(names)} columns, "
+                f"0 to {len(names) - 1}"
+            )
+        return names[int(one)]
+    return int(one) if isinstance(one, int | np.integer) else str(one)
