@@ -14,7 +14,7 @@ from pathlib import Path
 
 from gan_augment.evaluation.arm_results import chosen_amount
 from gan_augment.evaluation.arms import ALL_GENERATED, Candidate
-from gan_augment.evaluation.diagnosis.splits import SOURCE, diagnose_split, diagnosed_splits
+from gan_augment.evaluation.diagnosis.folds import SOURCE, diagnose_split, diagnosed_splits
 from gan_augment.evaluation.fits import run_cell
 from gan_augment.evaluation.generators import fit_generator
 from gan_augment.evaluation.journal import Journal, Key, Line, key_of

@@ -29,7 +29,7 @@ from gan_augment.evaluation.arm_results import (
     read_results,
 )
 from gan_augment.evaluation.arms import ALL_GENERATED, REAL_SHARES, Candidate
-from gan_augment.evaluation.diagnosis.sections import (
+from gan_augment.evaluation.diagnosis.folds import (
     diagnostics_section,
     pictures_section,
     training_section,

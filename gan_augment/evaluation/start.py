@@ -29,7 +29,7 @@ from gan_augment.data.topup_plan import choose_classes
 from gan_augment.errors import DataError, OutputExistsError, ResumeMismatchError, UsageError
 from gan_augment.evaluation.amount import Amount, adds, plan_for
 from gan_augment.evaluation.arms import Candidate
-from gan_augment.evaluation.diagnosis.spaces import own_space
+from gan_augment.evaluation.diagnosis.features import user_features
 from gan_augment.evaluation.figures import OF_RANKS
 from gan_augment.evaluation.generators import MODELS
 from gan_augment.evaluation.journal import Journal
@@ -187,7 +187,7 @@ def prepare(
         "library": {name: version(name) for name in _PACKAGES},
     }
     if options.extractor is not None:
-        space = own_space(options.extractor)
+        space = user_features(options.extractor)
         asked["extractor"] = {"name": space.name, "sha256": space.sha256}
     if header is not None:
         _check_same(header["asked"], asked)

@@ -9,14 +9,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from gan_augment.workflows.against import inspect_against
     from gan_augment.workflows.augmenting import augment, plan_augment
+    from gan_augment.workflows.compare_model import inspect_against
     from gan_augment.workflows.demonstration import demo
     from gan_augment.workflows.diagnosis import doctor
     from gan_augment.workflows.evaluating import evaluate, plan_evaluation
     from gan_augment.workflows.fitting import fit, plan_fit
     from gan_augment.workflows.inspection import inspect_data, inspect_run
-    from gan_augment.workflows.reporting import report
+    from gan_augment.workflows.report_page import report
     from gan_augment.workflows.sampling import sample
     from gan_augment.workflows.table_demonstration import demo_table
 
@@ -28,13 +28,13 @@ _HOMES = {
     "doctor": "diagnosis",
     "evaluate": "evaluating",
     "fit": "fitting",
-    "inspect_against": "against",
+    "inspect_against": "compare_model",
     "inspect_data": "inspection",
     "inspect_run": "inspection",
     "plan_augment": "augmenting",
     "plan_evaluation": "evaluating",
     "plan_fit": "fitting",
-    "report": "reporting",
+    "report": "report_page",
     "sample": "sampling",
 }
 

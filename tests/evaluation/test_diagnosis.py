@@ -18,22 +18,21 @@ from gan_augment.data.contract import LabelledImages
 from gan_augment.data.tables.inference import infer_schema
 from gan_augment.data.tables.reader import read_frame
 from gan_augment.errors import DataError, ResumeMismatchError, UsageError
-from gan_augment.evaluation.diagnosis.columns import association, histograms
-from gan_augment.evaluation.diagnosis.comparing import (
-    Sides,
+from gan_augment.evaluation.diagnosis.comparison import (
+    ComparisonSets,
+    as_json,
     copying_figures,
-    told,
-    told_apart,
+    real_or_generated,
+    starts_from_rows,
 )
-from gan_augment.evaluation.diagnosis.pictures import strips
-from gan_augment.evaluation.diagnosis.sections import averaged, copied
-from gan_augment.evaluation.diagnosis.spaces import (
-    Space,
-    own_space,
-    random_image_space,
-    table_space,
+from gan_augment.evaluation.diagnosis.features import (
+    FeatureMap,
+    random_features_of,
+    table_features,
+    user_features,
 )
-from gan_augment.evaluation.diagnosis.splits import starts_from_rows
+from gan_augment.evaluation.diagnosis.folds import averaged, copied
+from gan_augment.evaluation.diagnosis.pictures import association, histograms, strips
 from gan_augment.evaluation.start import evaluate
 from tests.evaluation.drawn import Noisy, NoisyPictures, changed, digits, options, table
 
@@ -146,8 +145,8 @@ def test_copies_are_looked_for_among_more_rows_than_the_other_figures() -> None:
     whole = read_frame(x, y=["big"] * 1380 + ["small"] * 20).table
     schema = infer_schema(whole.frame)
     made = {"big": whole.take(np.arange(1300, 1310))}  # the sides' 1,000 rows hold few of these
-    sides = Sides[Any](whole, whole.take([0, 1, 2]), made, {}, False, schema, seed=0)
-    space = table_space(whole, schema)
+    sides = ComparisonSets[Any](whole, whole.take([0, 1, 2]), made, {}, False, schema, seed=0)
+    space = table_features(whole, schema)
     found = copying_figures(sides, "big", space)
     assert found["authenticity"].value == 0.0
     assert found["near"].value == 1.0
@@ -155,9 +154,9 @@ def test_copies_are_looked_for_among_more_rows_than_the_other_figures() -> None:
 
 def test_a_module_is_an_extractor_and_its_weights_are_hashed() -> None:
     layer = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 3))
-    space = own_space(layer)
+    space = user_features(layer)
     assert space.of(digits()).shape == (len(digits()), 3)
-    other = own_space(torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 3)))
+    other = user_features(torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 3)))
     assert space.sha256 != other.sha256
 
 
@@ -171,20 +170,20 @@ def test_a_module_is_an_extractor_and_its_weights_are_hashed() -> None:
 )
 def test_features_that_are_no_rows_of_numbers_are_refused(given: Any, said: str) -> None:
     with pytest.raises(DataError, match=said):
-        own_space(given).of(digits(rows=78))
+        user_features(given).of(digits(rows=78))
 
 
 def test_a_module_that_is_looked_through_stays_as_it_was() -> None:
     layer = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Dropout(0.5), torch.nn.Linear(64, 3))
     layer[1].eval()
-    space = own_space(layer)
+    space = user_features(layer)
     assert np.array_equal(space.of(digits()), space.of(digits()))  # without dropout
     assert [part.training for part in layer.modules()] == [True, True, False, True]
 
 
 def test_what_cannot_be_called_is_no_extractor() -> None:
     with pytest.raises(UsageError, match="expected a torch module, a function of rows"):
-        own_space(3)
+        user_features(3)
 
 
 def test_an_extractor_needs_diagnostics() -> None:
@@ -204,7 +203,7 @@ def test_an_evaluation_is_not_gone_on_with_through_other_features(tmp_path: Path
 
 def test_random_features_hang_on_the_seed_alone() -> None:
     data = digits()
-    same = [random_image_space((8, 8, 1), seed).of(data) for seed in (1, 1, 2)]
+    same = [random_features_of(data, None, seed).of(data) for seed in (1, 1, 2)]
     assert np.array_equal(same[0], same[1])
     assert not np.array_equal(same[0], same[2])
 
@@ -212,9 +211,9 @@ def test_random_features_hang_on_the_seed_alone() -> None:
 def test_the_nearest_real_row_of_a_copy_is_the_row_itself() -> None:
     data = digits()
     twos = np.flatnonzero(data.labels == 2)
-    flat = Space("pixels", None, lambda rows: rows.pixels.reshape(len(rows), -1).astype(float))
+    flat = FeatureMap("pixels", None, lambda rows: rows.pixels.reshape(len(rows), -1).astype(float))
     made = replace(data.take(twos[[4, 1]]), ids=np.array(["a", "b"]))
-    sides = Sides[LabelledImages](data, data, {"2": made}, {}, False, None, seed=0)
+    sides = ComparisonSets[LabelledImages](data, data, {"2": made}, {}, False, None, seed=0)
     shown = strips(sides, flat)["classes"]["2"]
     assert shown["distances"] == [0.0, 0.0]
     same = [Image.open(io.BytesIO(base64.b64decode(shown[k]))) for k in ("generated", "nearest")]
@@ -245,7 +244,7 @@ def test_histograms_hold_the_shares_of_bins_levels_moments_and_missing_cells() -
     whole = read_frame(frame, y=["one"] * 16 + ["two"] * 16).table
     schema = infer_schema(frame)
     own = whole.take(np.flatnonzero(whole.labels == 1))
-    sides = Sides[Any](whole, whole, {"two": own}, {}, False, schema, seed=0)
+    sides = ComparisonSets[Any](whole, whole, {"two": own}, {}, False, schema, seed=0)
     found = histograms(sides)["classes"]["two"]
     size, kind, day = found["columns"]
     assert (size["kind"], len(size["edges"]), size["edges"][-1]) == ("numeric", 17, 16.0)
@@ -287,8 +286,8 @@ def test_one_row_that_equals_a_training_row_is_no_copying() -> None:
     made = halves[1].take(np.flatnonzero(halves[1].labels == 2))
     pixels = made.pixels.copy()
     pixels[0] = halves[0].pixels[halves[0].labels == 2][0]
-    sides = Sides[Any](*halves, {"2": replace(made, pixels=pixels)}, {}, False, None, 0)
-    same = copying_figures(sides, "2", own_space(brightness))["identical"]
+    sides = ComparisonSets[Any](*halves, {"2": replace(made, pixels=pixels)}, {}, False, None, 0)
+    same = copying_figures(sides, "2", user_features(brightness))["identical"]
     assert same.value == pytest.approx(1 / len(made))
     assert same.p is not None
     assert same.p > 0.3
@@ -299,15 +298,15 @@ def test_all_classes_are_told_apart_by_those_with_rows_on_every_side() -> None:
     real, rest = (data.take(np.arange(at, 120, 2)) for at in (0, 1))
     held = rest.take(np.flatnonzero(rest.labels > 0))  # "absent" is the first of the names
     made = {name: real.take(np.flatnonzero(real.labels == i)) for i, name in enumerate(data.names)}
-    sides = Sides[Any](real, held, made, {}, False, infer_schema(real.frame), 0)
+    sides = ComparisonSets[Any](real, held, made, {}, False, infer_schema(real.frame), 0)
 
     def a(rows: Any) -> np.ndarray:
         assert len(rows), "a space is not asked about no rows"
         return rows.frame[["a"]].to_numpy() + 100.0 * (rows.labels == 0)[:, None]
 
-    found = told_apart(sides, Space("a", None, a))
+    found = real_or_generated(sides, FeatureMap("a", None, a))
     assert found.floor == pytest.approx(0.5, abs=0.15)
-    classes = told(copying_figures(sides, "absent", Space("a", None, a)))
+    classes = as_json(copying_figures(sides, "absent", FeatureMap("a", None, a)))
     assert classes["nearer_share"]["value"] is None
 
 

@@ -1,4 +1,7 @@
-"""What a report shows of generated rows: strips of images with their nearest real ones, as PNG."""
+"""What a report shows of generated rows: strips of images, or histograms of a table's columns.
+
+Images stand beside their nearest real ones, as PNG; columns beside how strongly two go together.
+"""
 
 from __future__ import annotations
 
@@ -8,34 +11,47 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_augment.data.contract import LabelledImages
+from gan_augment.data.contract import LabelledImages, LabelledTable
 from gan_augment.data.images.png_folder import png_bytes
-from gan_augment.evaluation.diagnosis.comparing import Sides
-from gan_augment.evaluation.diagnosis.spaces import Space
+from gan_augment.data.tables.columns import Plain, plain, restored
+from gan_augment.data.tables.schema import Column, TableSchema
+from gan_augment.evaluation.diagnosis.comparison import ComparisonSets
+from gan_augment.evaluation.diagnosis.features import FeatureMap
+from gan_augment.metrics.distances import nearest_rows
 from gan_augment.randomness import generator
 
 SHOWN = 8
-MOST_CLASSES = 12
+MOST_IMAGE_CLASSES = 12
 MOST_BYTES = 1_500_000
 """Of all strips together, as text; a report is to stay below 3 MB."""
+BINS = 16
+MOST_TABLE_CLASSES = 6
+MOST_COLUMNS = 12
+MOST_LEVELS = 12
+_CODES = ("categorical", "boolean")
 
-Pixels = NDArray[np.uint8]
+Floats = NDArray[np.float64]
 
 
-def strips(sides: Sides[LabelledImages], learned: Space) -> dict[str, Any]:
-    """Per class, side by side: real rows, the first generated ones, and the real training row that
-    is nearest to each of those in the learned features.
+def pictures(sets: ComparisonSets[Any], learned: FeatureMap) -> dict[str, Any]:
+    """Draw what is shown: strips of images, or histograms of columns."""
+    return histograms(sets) if isinstance(sets.real, LabelledTable) else strips(sets, learned)
+
+
+def strips(sets: ComparisonSets[LabelledImages], learned: FeatureMap) -> dict[str, Any]:
+    """Draw per class, side by side: real rows, the first generated ones, and the real training row
+    that is nearest to each of those in the learned features.
 
     Images with other than 1, 3 or 4 channels show the first.
     """
-    height, width, _ = sides.real.image_shape
-    found: dict[str, Any] = {}
+    height, width, _ = sets.real.image_shape
+    classes: dict[str, Any] = {}
     spent = 0
-    for name, made in list(sides.made.items())[:MOST_CLASSES]:
-        own = sides.real.take(np.flatnonzero(sides.real.labels == sides.real.names.index(name)))
+    for name, made in list(sets.made.items())[:MOST_IMAGE_CLASSES]:
+        own = sets.real.take(np.flatnonzero(sets.real.labels == sets.real.names.index(name)))
         shown = made.take(np.arange(min(len(made), SHOWN)))
-        nearest, distances = _nearest(learned.of(shown), learned.of(own))
-        rng = generator(sides.seed, "diagnosis strips", name)
+        nearest, distances = nearest_rows(learned.of(shown), learned.of(own))
+        rng = generator(sets.seed, "diagnosis strips", name)
         drawn = np.sort(rng.permutation(len(own))[:SHOWN])
         strip = {
             "real": _strip(own.pixels[drawn], synthetic=False),
@@ -46,20 +62,48 @@ def strips(sides: Sides[LabelledImages], learned: Space) -> dict[str, Any]:
         spent += sum(len(strip[key]) for key in ("real", "generated", "nearest"))
         if spent > MOST_BYTES:
             break
-        found[name] = strip
-    return {"kind": "images", "shown": SHOWN, "height": height, "width": width, "classes": found}
+        classes[name] = strip
+    return {"kind": "images", "shown": SHOWN, "height": height, "width": width, "classes": classes}
 
 
-def _nearest(
-    rows: NDArray[np.float64], to: NDArray[np.float64]
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Which row of `to` (M, d) is nearest to each of `rows` (n, d), and how far that is."""
-    distances = np.stack([np.linalg.norm(to - row, axis=1) for row in rows])  # (n, M)
-    nearest = distances.argmin(axis=1)
-    return nearest, distances[np.arange(len(rows)), nearest]
+def histograms(sets: ComparisonSets[LabelledTable]) -> dict[str, Any]:
+    """Count per class, by column: the shares of real training rows and of generated ones in every
+    bin or level, and how strongly each two columns go together; of the first that are learned."""
+    schema = sets.schema
+    assert schema is not None, "a table has a schema"
+    classes = {}
+    for name, made in list(sets.made.items())[:MOST_TABLE_CLASSES]:
+        rows = np.flatnonzero(sets.real.labels == sets.real.names.index(name))
+        classes[name] = _columns(sets.real.take(rows), made, schema)
+    return {"kind": "columns", "classes": classes}
 
 
-def _strip(pixels: Pixels, *, synthetic: bool) -> str:
+def association(first: Floats, second: Floats, *, codes: tuple[bool, bool]) -> float:
+    """Measure how strongly two columns (N,) go together, 0..1.
+
+    Two columns of numbers: Spearman's rank correlation, its size. Two of codes: Cramer's V. One of
+    each: the correlation ratio of the ranks within the codes, which is Kruskal & Wallis' H over
+    N - 1, its root. 0 where either is constant.
+
+    >>> association(np.array([1.0, 2, 3]), np.array([9.0, 4, 1]), codes=(False, False))
+    1.0
+    """
+    from scipy.stats import contingency, kruskal, spearmanr
+
+    if len(first) < 2 or len(np.unique(first)) < 2 or len(np.unique(second)) < 2:
+        return 0.0
+    if all(codes):
+        value = contingency.association(contingency.crosstab(first, second).count)
+    elif any(codes):
+        groups, values = (first, second) if codes[0] else (second, first)
+        h = kruskal(*(values[groups == group] for group in np.unique(groups))).statistic
+        value = np.sqrt(max(0.0, h) / (len(values) - 1))
+    else:
+        value = abs(spearmanr(first, second).statistic)
+    return min(1.0, round(float(value), 12))
+
+
+def _strip(pixels: NDArray[np.uint8], *, synthetic: bool) -> str:
     """(n, H, W, C) side by side, a pixel apart, as a PNG in base64."""
     n, height, width, channels = pixels.shape
     if channels not in (1, 3, 4):
@@ -68,3 +112,77 @@ def _strip(pixels: Pixels, *, synthetic: bool) -> str:
     for at, image in enumerate(pixels):
         strip[:, at * (width + 1) : at * (width + 1) + width] = image
     return base64.b64encode(png_bytes(strip, synthetic=synthetic)).decode()
+
+
+def _columns(real: LabelledTable, made: LabelledTable, schema: TableSchema) -> dict[str, Any]:
+    columns = schema.learned[:MOST_COLUMNS]
+    cells = [(plain(real.frame[c.name], c), plain(made.frame[c.name], c)) for c in columns]
+    return {
+        "columns": [_histogram(c, *pair) for c, pair in zip(columns, cells, strict=True)],
+        "associations": {
+            "columns": [str(column.name) for column in columns],
+            "real": _matrix(columns, [own for own, _ in cells]),
+            "generated": _matrix(columns, [drawn for _, drawn in cells]),
+        },
+    }
+
+
+def _histogram(column: Column, real: Plain, made: Plain) -> dict[str, Any]:
+    name = str(column.name)
+    if column.kind in _CODES:
+        levels, shares = _levels(column, real, made)
+        return {"name": name, "kind": "categorical", "levels": levels} | shares
+    both = np.concatenate([real, made]).astype(np.float64)
+    known = both[~np.isnan(both)]
+    if not len(known):
+        shares = {"real": [1.0], "generated": [1.0]}
+        return {"name": name, "kind": "categorical", "levels": ["missing"], **shares}
+    edges = np.linspace(known.min(), known.max(), BINS + 1)
+    if edges[0] == edges[-1]:
+        edges = np.linspace(edges[0] - 0.5, edges[0] + 0.5, BINS + 1)
+    shares = {"real": _shares(real, edges), "generated": _shares(made, edges)}
+    if column.kind == "numeric":
+        at = [float(edge + column.origin) for edge in edges]
+        return {"name": name, "kind": "numeric", "edges": at, **shares}
+    begins = [str(cell) for cell in restored(np.round(edges[:-1]), column)]
+    return {"name": name, "kind": "categorical", "levels": begins, **shares}
+
+
+def _shares(cells: Plain, edges: Floats) -> list[float]:
+    """Of all rows (N,), missing ones too, in each bin."""
+    counts = np.histogram(cells[~np.isnan(cells)], bins=edges)[0]
+    return [round(float(n) / max(1, len(cells)), 4) for n in counts]
+
+
+def _levels(column: Column, real: Plain, made: Plain) -> tuple[list[str], dict[str, list[float]]]:
+    """The most frequent levels of the real rows, the others as one, and missing cells."""
+    n = len(column.levels)
+    counts = [np.bincount(np.where(c < 0, n, c), minlength=n + 1) for c in (real, made)]
+    order = np.argsort(-counts[0][:n], kind="stable")
+    bins = [(str(column.levels[code]), [code]) for code in np.sort(order[:MOST_LEVELS])]
+    if n > MOST_LEVELS:
+        bins.append((f"{n - MOST_LEVELS} others", list(order[MOST_LEVELS:])))
+    if counts[0][n] or counts[1][n]:
+        bins.append(("missing", [n]))
+    shares = {
+        side: [round(float(c[codes].sum()) / max(1, int(c.sum())), 4) for _, codes in bins]
+        for side, c in zip(("real", "generated"), counts, strict=True)
+    }
+    return [level for level, _ in bins], shares
+
+
+def _matrix(columns: tuple[Column, ...], cells: list[Plain]) -> list[list[float]]:
+    """The association of each two columns; 1 on the diagonal."""
+    k = len(columns)
+    matrix = np.eye(k)
+    for i in range(k):
+        for j in range(i):
+            known = _known(cells[i]) & _known(cells[j])
+            codes = (columns[i].kind in _CODES, columns[j].kind in _CODES)
+            pair = [cells[at][known].astype(np.float64) for at in (i, j)]
+            matrix[i, j] = matrix[j, i] = round(association(*pair, codes=codes), 4)
+    return [[float(v) for v in row] for row in matrix]
+
+
+def _known(cells: Plain) -> NDArray[np.bool_]:
+    return cells >= 0 if cells.dtype.kind == "i" else ~np.isnan(cells)

@@ -14,13 +14,13 @@ from gan_augment.storage import write_errors, write_file
 
 @dataclass(frozen=True)
 class WrittenReport:
-    """A page and where it is."""
+    """A page, and the file that it was written to."""
 
     evaluation: EvaluationResult
     out: Path
 
     def to_dict(self) -> dict[str, Any]:
-        """Ready for JSON."""
+        """Make it ready for JSON."""
         return {
             "out": str(self.out),
             "verdict": self.evaluation.verdict,
@@ -28,7 +28,7 @@ class WrittenReport:
         }
 
     def lines(self) -> list[str]:
-        """The same for people."""
+        """Write it for people."""
         return [self.evaluation.sentence]
 
 
@@ -37,12 +37,23 @@ def report(
 ) -> WrittenReport:
     """Write what `evaluate` found as one HTML file that needs nothing else.
 
-    result: the folder of an evaluation, or its result.json. out: a file, by default report.html
-    beside it. overwrite: replace an earlier report; what is no report of ours is never replaced.
-    Raises ModelFileError (no result), UsageError, OutputExistsError, WriteFailedError.
+    Parameters
+    ----------
+    result
+        The folder of an evaluation, or its result.json.
+    out
+        A file, by default report.html beside it.
+    overwrite
+        Replace an earlier report; what is no report of ours is never replaced.
+
+    Raises
+    ------
+    ModelFileError
+        Where there is no result.
+    UsageError, OutputExistsError, WriteFailedError
     """
     source = Path(result)
-    found = EvaluationResult.load(source)
+    evaluation = EvaluationResult.load(source)
     folder = source if source.is_dir() else source.parent
     target = folder / REPORT if out is None else Path(out)
     if target.suffix.lower() not in (".html", ".htm"):
@@ -50,8 +61,8 @@ def report(
             f"--out {str(target)!r} is no HTML file; expected a name such as {REPORT!r}"
         )
     _check_room(target, overwrite)
-    write_file(target, found.to_html().encode())
-    return WrittenReport(found, target)
+    write_file(target, evaluation.to_html().encode())
+    return WrittenReport(evaluation, target)
 
 
 def _check_room(target: Path, overwrite: bool) -> None:

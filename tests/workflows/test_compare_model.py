@@ -35,9 +35,9 @@ def test_the_training_rows_are_known_again_and_copying_is_told_of_them(
 ) -> None:
     data, run = trained
     report = inspect_against(run, data)
-    assert report.found.trained_on
-    assert report.found.near_by_design
-    copying = report.found.classes["yes"]["copying"]
+    assert report.trained_on
+    assert report.near_by_design
+    copying = report.classes["yes"]["copying"]
     assert copying["identical"]["value"] is not None
     assert copying["nearer_share"]["value"] is None  # there are no rows that nobody saw
     assert any("trained on these rows" in line for line in report.lines())
@@ -49,9 +49,9 @@ def test_of_other_rows_copying_is_not_told_and_the_rest_is(
 ) -> None:
     _, run = trained
     report = inspect_against(run, write_rows(tmp_path / "test.csv", 1))
-    assert not report.found.trained_on
-    assert report.found.classes["no"]["copying"] is None
-    figures = report.found.classes["yes"]["figures"]
+    assert not report.trained_on
+    assert report.classes["no"]["copying"] is None
+    figures = report.classes["yes"]["figures"]
     assert figures["kernel_distance"]["floor"] is not None
     assert 0 <= figures["coverage"]["value"] <= 1
     assert report.to_dict()["notes"][0].startswith("copying is not told")
@@ -66,8 +66,8 @@ def test_the_same_seed_gives_the_same_figures(trained: tuple[Path, Path]) -> Non
 @pytest.mark.slow
 def test_images_are_read_at_the_size_of_the_model(run: Path, data_folder: Path) -> None:
     report = inspect_against(run, data_folder)
-    assert report.found.classes["bad_part"]["rows"]["synthetic"] == 200
-    assert report.found.extractor["name"].startswith("penultimate layer")
+    assert report.classes["bad_part"]["rows"]["synthetic"] == 200
+    assert report.extractor["name"].startswith("penultimate layer")
 
 
 def test_a_class_that_the_model_does_not_know_is_refused(

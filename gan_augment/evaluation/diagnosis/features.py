@@ -1,0 +1,190 @@
+"""The two feature maps that diagnostics look through: one learned on real rows, one random.
+
+Images: the penultimate layer of a small CNN, and a frozen random network. Tables: standardised
+columns, and a frozen random layer on them. Or the user's extractor instead of the learned one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gan_augment.data.contract import LabelledImages, LabelledTable
+from gan_augment.data.tables.schema import TableSchema
+from gan_augment.errors import DataError, UsageError
+from gan_augment.evaluation.estimators import TableMatrix, failed, loaded
+from gan_augment.evaluation.user_code import UserCode
+from gan_augment.randomness import derived_seed, generator, preserve_global_generators
+
+RANDOM_WIDTH = 64
+_BLOCK = 256
+
+AnyData = LabelledImages | LabelledTable
+
+
+@dataclass(frozen=True)
+class FeatureMap:
+    """Data of the contract, N rows -> float64 (N, d). sha256: of what it is made of, or None."""
+
+    name: str
+    sha256: str | None
+    of: Callable[[Any], NDArray[np.float64]]
+
+
+def learned_features(
+    part: AnyData, schema: TableSchema | None, extractor: Any, network: Callable[[], Any]
+) -> FeatureMap:
+    """Choose what to look through: the user's extractor, a table's columns, the penultimate layer.
+
+    network: gives the `SmallCNN` trained on `part`, of images alone.
+    """
+    if extractor is not None:
+        return user_features(extractor)
+    if isinstance(part, LabelledTable):
+        assert schema is not None, "a table has a schema"
+        return table_features(part, schema)
+    cnn = network()
+
+    def features(data: LabelledImages) -> NDArray[np.float64]:
+        return cnn.features(data.pixels).astype(np.float64)  # type: ignore[no-any-return]
+
+    name = "penultimate layer of a CNN of the real training rows, classes weighed alike"
+    return FeatureMap(name, network_sha256(cnn.network), features)
+
+
+def random_features_of(part: AnyData, schema: TableSchema | None, seed: int) -> FeatureMap:
+    """Make the frozen random features that stand beside the learned ones; the same for one seed.
+
+    Images: a random network. Tables: 64 random halves of the standardised columns,
+    max(0, x W + b), W and b normal.
+    """
+    if isinstance(part, LabelledImages):
+        from gan_augment.classifiers.small_cnn import random_features
+
+        network = random_features(part.image_shape, derived_seed(seed, "diagnosis"))
+
+        def of_images(data: LabelledImages) -> NDArray[np.float64]:
+            return network(data.pixels).astype(np.float64)
+
+        return FeatureMap("a random frozen network", None, of_images)
+    assert schema is not None, "a table has a schema"
+    columns = table_features(part, schema)
+
+    def of_table(data: LabelledTable) -> NDArray[np.float64]:
+        x = columns.of(data)
+        rng = generator(seed, "diagnosis", "random layer")
+        weights = rng.standard_normal((x.shape[1], RANDOM_WIDTH)) / np.sqrt(x.shape[1])
+        shifts = rng.standard_normal(RANDOM_WIDTH)
+        features: NDArray[np.float64] = np.maximum(x @ weights + shifts, 0.0)  # (N, 64)
+        return features
+
+    return FeatureMap("a random frozen layer", None, of_table)
+
+
+def table_features(part: LabelledTable, schema: TableSchema) -> FeatureMap:
+    """Standardise columns as the training part has them: levels 0 or 1, numbers of deviation 1.
+
+    No trained classifier: trees have no penultimate layer, and a linear one sees no more.
+    """
+    matrix, rows = TableMatrix.fitted(part, part, schema)
+    digest = hashlib.sha256(repr([(c.name, c.kind) for c in schema.learned]).encode())
+    digest.update(rows.tobytes())
+
+    def features(data: LabelledTable) -> NDArray[np.float64]:
+        return matrix.of(data).astype(np.float64)
+
+    return FeatureMap("standardised columns", digest.hexdigest(), features)
+
+
+def user_features(extractor: Any) -> FeatureMap:
+    """Look through a user's extractor: `path.py:name`, a torch module, or any function of rows.
+
+    A module is given float32 -1..1 (n, C, H, W), a function uint8 (n, H, W, C), 256 at a time; of
+    tables it is given the frame of all rows. It returns n rows of numbers (arrays or tensors, which
+    are flattened) that do not depend on the others. It is never given 0 rows. Raises UsageError for
+    what cannot be called.
+    """
+    function = loaded(extractor)
+    written = isinstance(extractor, UserCode)
+    name = (
+        str(extractor) if written else str(getattr(function, "__name__", type(function).__name__))
+    )
+    if not callable(function):
+        raise UsageError(
+            f"the extractor is {function!r}; expected a torch module, a function of rows that "
+            "gives features (n, d), or path.py:name of one"
+        )
+    module = _is_module(function)
+    sha256 = extractor.sha256 if written else None
+    if module:
+        sha256 = network_sha256(function)
+
+    def features(data: AnyData) -> NDArray[np.float64]:
+        if isinstance(data, LabelledTable):
+            return _checked(_called(function, name, data.frame.copy()), len(data), name)
+        blocks = [data.pixels[at : at + _BLOCK] for at in range(0, len(data), _BLOCK)]
+        return np.concatenate(
+            [
+                _checked(
+                    _called(function, name, _to_input(b) if module else b.copy()), len(b), name
+                )
+                for b in blocks
+            ]
+        )
+
+    return FeatureMap(name, sha256, features)
+
+
+def network_sha256(network: Any) -> str:
+    """Hash the names and bytes of a torch module's state, in their order."""
+    digest = hashlib.sha256()
+    for name, tensor in network.state_dict().items():
+        digest.update(name.encode())
+        digest.update(np.ascontiguousarray(tensor.detach().cpu().float().numpy()).tobytes())
+    return digest.hexdigest()
+
+
+def _called(extractor: Any, name: str, rows: Any) -> Any:
+    import torch
+
+    parts = list(extractor.modules()) if _is_module(extractor) else []
+    trained = [part.training for part in parts]
+    with preserve_global_generators(), torch.no_grad():
+        try:
+            for part in parts:
+                part.training = False
+            return extractor(rows)
+        except Exception as error:
+            raise failed(name, f"its features of {len(rows)} rows", error) from error
+        finally:
+            for part, was in zip(parts, trained, strict=True):
+                part.training = was
+
+
+def _checked(features: Any, n: int, name: str) -> NDArray[np.float64]:
+    if hasattr(features, "detach"):
+        features = features.detach().cpu().double().numpy()
+    rows = np.asarray(features, dtype=np.float64)
+    # kernels take the sixth power of features: beyond float32 they overflow
+    if rows.ndim < 2 or len(rows) != n or not (np.abs(rows) <= np.finfo(np.float32).max).all():
+        raise DataError(
+            f"the extractor {name} gives an array of shape {rows.shape}, or numbers that are not "
+            f"finite in float32; expected {n} rows of finite features, a row each"
+        )
+    return rows.reshape(n, -1)
+
+
+def _to_input(pixels: NDArray[np.uint8]) -> Any:
+    """uint8 (n, H, W, C) -> float32 -1..1 (n, C, H, W)."""
+    import torch
+
+    return torch.from_numpy(np.ascontiguousarray(pixels)).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
+def _is_module(extractor: Any) -> bool:
+    return hasattr(extractor, "state_dict") and hasattr(extractor, "eval")
