@@ -13,77 +13,76 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from gan_augment.data.tables.csv import CsvRows, format_rows, read_csv
+from gan_augment.data.tables.csv import format_rows, read_csv
 from gan_augment.data.tables.export import (
     FileFormat,
     NewRows,
     check_mark,
     manifest_path,
+    new_writer,
     write_table,
 )
-from gan_augment.data.tables.parquet import (
-    ParquetFormat,
-    ParquetRows,
-    ParquetSource,
-    read_parquet,
-)
+from gan_augment.data.tables.parquet import ParquetFormat, ParquetRows, read_parquet
 from gan_augment.errors import DataError, UsageError, WriteFailedError
 
 
-def append_csv(path, out, *, mark=False, escape_formulas=False, rows=(0, 1)):
-    """Write `out` from the CSV at `path` with rows of it appended as if they were new."""
-    frame, source = read_csv(path)
-    new = frame.iloc[list(rows)]
+def append(path, out, *, mark=False, alone=False):
+    """Write `out`: the file at `path`, unless alone, and its first two rows as if they were new."""
+    frame, source = (read_csv if path.suffix == ".csv" else read_parquet)(path)
     return write_table(
         out,
-        lambda file: CsvRows(file, source.format, mark=mark, escape_formulas=escape_formulas),
-        [NewRows(new, "rare", "synthetic", "run")],
-        original=source,
+        new_writer(out, FileFormat.of(source), frame, mark=mark),
+        [NewRows(frame.iloc[[i]], "rare", "synthetic", "run", i) for i in range(2)],
+        original=None if alone else source,
     )
 
 
 @pytest.mark.parametrize(
-    ("content", "added"),
+    ("content", "mark", "written"),
     [
-        (b"a,b\n1,x\n2,y\n", b"1,x\n2,y\n"),
-        (b"a,b\r\n1,x\r\n2,y", b"\r\n1,x\r\n2,y\r\n"),
-        (b"\xef\xbb\xbfa;b\n1,5;x\n2,5;y\n\n\n", b"1,5;x\n2,5;y\n"),
-        (b'"a",b\n"1",x\n"2","y, z"\n', b'1,x\n2,"y, z"\n'),
-        (b'a,b\n1,"two\nlines"\n2, y\n', b'1,"two\nlines"\n2, y\n'),
-    ],
-)
-def test_the_original_keeps_its_bytes_and_new_lines_look_like_it(tmp_path, content, added):
-    path, out = tmp_path / "data.csv", tmp_path / "out.csv"
-    path.write_bytes(content)
-    assert append_csv(path, out) == 2
-    assert out.read_bytes() == content + added
-    assert path.read_bytes() == content
-
-
-@pytest.mark.parametrize(
-    ("content", "marked"),
-    [
+        (b"a,b\n1,x\n2,y\n", False, b"a,b\n1,x\n2,y\n1,x\n2,y\n"),
+        (b"a,b\r\n1,x\r\n2,y", False, b"a,b\r\n1,x\r\n2,y\r\n1,x\r\n2,y\r\n"),
         (
-            b"a,b\n1,x\n2,y",
-            b"a,b,synthetic\n1,x,False\n2,y,False\n1,x,True\n2,y,True\n",
+            b"\xef\xbb\xbfa;b\n1,5;x\n2,5;y\n\n\n",
+            False,
+            b"\xef\xbb\xbfa;b\n1,5;x\n2,5;y\n\n\n1,5;x\n2,5;y\n",
         ),
+        (b'"a",b\n"1",x\n"2","y, z"\n', False, b'"a",b\n"1",x\n"2","y, z"\n1,x\n2,"y, z"\n'),
+        (
+            b'a,b\n1,"two\nlines"\n2, y\n',
+            False,
+            b'a,b\n1,"two\nlines"\n2, y\n1,"two\nlines"\n2, y\n',
+        ),
+        (b"a,b\n1,x\n2,y", True, b"a,b,synthetic\n1,x,False\n2,y,False\n1,x,True\n2,y,True\n"),
         (
             b'a,b\r\n1,"two\r\nlines"\r\n\r\n2,y\r\n',
+            True,
             b'a,b,synthetic\r\n1,"two\r\nlines",False\r\n\r\n2,y,False\r\n'
             b'1,"two\r\nlines",True\r\n2,y,True\r\n',
         ),
         (
             b'\xef\xbb\xbf"a";"b"\n"1";"true"\n"2";"false"\n',
+            True,
             b'\xef\xbb\xbf"a";"b";synthetic\n"1";"true";false\n"2";"false";false\n'
             b"1;true;true\n2;false;true\n",
         ),
     ],
 )
-def test_a_mark_is_one_more_cell_on_every_line(tmp_path, content, marked):
+def test_the_original_keeps_its_bytes_but_for_a_mark_on_every_line(
+    tmp_path, content, mark, written
+):
     path, out = tmp_path / "data.csv", tmp_path / "out.csv"
     path.write_bytes(content)
-    append_csv(path, out, mark=True)
-    assert out.read_bytes() == marked
+    assert append(path, out, mark=mark) == 2
+    assert out.read_bytes() == written
+    assert path.read_bytes() == content
+
+
+def test_a_table_of_new_rows_alone_begins_with_the_header(tmp_path):
+    path, out = tmp_path / "data.csv", tmp_path / "out.csv"
+    path.write_bytes(b"\xef\xbb\xbfa;b\r\n1,5;x\r\n2,5;x\r\n")
+    append(path, out, mark=True, alone=True)
+    assert out.read_bytes() == b"\xef\xbb\xbfa;b;synthetic\r\n1,5;x;True\r\n2,5;x;True\r\n"
 
 
 def test_the_manifest_has_a_line_for_every_new_row(tmp_path):
@@ -94,10 +93,10 @@ def test_the_manifest_has_a_line_for_every_new_row(tmp_path):
         NewRows(frame.iloc[[2, 2]], 'ra"re', "repeat", ["row-000002", "row-000002"]),
         NewRows(frame.iloc[:1], "rare", "synthetic", "my,run", first=7),
     ]
-    told = []
-    writer = lambda file: CsvRows(file, source.format)  # noqa: E731
-    assert write_table(out, writer, added, original=source, advance=told.append) == 3
-    assert told == [2, 3]
+    progress = []
+    writer = new_writer(out, FileFormat.of(source), frame)
+    assert write_table(out, writer, added, original=source, advance=progress.append) == 3
+    assert progress == [2, 3]
     with manifest_path(out).open(newline="") as file:
         assert list(csv.reader(file)) == [
             ["row", "label", "origin", "source", "index"],
@@ -106,19 +105,6 @@ def test_the_manifest_has_a_line_for_every_new_row(tmp_path):
             ["4", 'ra"re', "repeat", "row-000002", "1"],
             ["5", "rare", "synthetic", "my,run", "7"],
         ]
-    assert list(pd.read_csv(manifest_path(out))["row"]) == [0, 3, 4, 5]
-
-
-def test_a_table_of_new_rows_alone_begins_with_the_header(tmp_path):
-    path, out = tmp_path / "data.csv", tmp_path / "out.csv"
-    path.write_bytes(b"\xef\xbb\xbfa;b\r\n1,5;x\r\n")
-    frame, source = read_csv(path)
-    write_table(
-        out,
-        lambda file: CsvRows(file, source.format, mark=True),
-        [NewRows(frame, "x", "synthetic", "run")],
-    )
-    assert out.read_bytes() == b"\xef\xbb\xbfa;b;synthetic\r\n1,5;x;True\r\n"
 
 
 def test_the_format_of_a_run_of_an_earlier_version_is_read():
@@ -128,9 +114,9 @@ def test_the_format_of_a_run_of_an_earlier_version_is_read():
         {"name": "t", "kind": "datetime", "times": {"order": "dmy", "separator": ".", "unit": "s"}},
     ]
     old = {"csv": {"header": "x,p,t", "header_quoted": True, "columns": columns}}
-    how = FileFormat.model_validate(old).csv
+    csv_format = FileFormat.model_validate(old).csv
     frame = pd.DataFrame({"x": [1.25], "p": [1e-9], "t": pd.to_datetime(["2024-05-31"])})
-    assert format_rows(frame, how) == b"1.25,1e-09,31.05.2024\n"
+    assert format_rows(frame, csv_format) == b"1.25,1e-09,31.05.2024\n"
 
 
 def test_a_column_called_synthetic_cannot_be_added_twice():
@@ -145,12 +131,7 @@ def test_a_file_that_changed_since_it_was_read_is_not_copied(tmp_path):
     frame, source = read_csv(path)
     path.write_text("a,b\n1,x\n2,y\n3,z\n")
     with pytest.raises(DataError, match="was changed"):
-        write_table(
-            out,
-            lambda file: CsvRows(file, source.format),
-            [NewRows(frame, "x", "synthetic", "run")],
-            original=source,
-        )
+        write_table(out, new_writer(out, FileFormat.of(source), frame), [], original=source)
     assert [entry.name for entry in tmp_path.iterdir()] == ["data.csv"]
 
 
@@ -163,7 +144,6 @@ def test_a_disk_that_refuses_a_write_leaves_the_earlier_files(
     path, out = tmp_path / f"data.{kind}", tmp_path / f"out.{kind}"
     frame = pd.DataFrame({"a": [1, 2], "b": ["x", "y"]})
     frame.to_csv(path, index=False) if kind == "csv" else frame.to_parquet(path)
-    append = append_csv if kind == "csv" else append_parquet
     append(path, out)
     before = {entry.name: entry.read_bytes() for entry in tmp_path.iterdir()}
     real, calls = os.write, []
@@ -180,18 +160,6 @@ def test_a_disk_that_refuses_a_write_leaves_the_earlier_files(
             append(path, out)
     assert caught.value.exit_code == 74
     assert {entry.name: entry.read_bytes() for entry in tmp_path.iterdir()} == before
-
-
-def append_parquet(path, out, *, mark=False, rows=(0, 1)):
-    """Write `out` from the Parquet file at `path` with rows of it appended as if new."""
-    frame, source = read_parquet(path)
-    new, how = frame.iloc[list(rows)], ParquetFormat.of_file(source)
-    return write_table(
-        out,
-        lambda file: ParquetRows(file, how, mark=mark),
-        [NewRows(new, "rare", "synthetic", "run"), NewRows(new, "rare", "synthetic", "run", 2)],
-        original=source,
-    )
 
 
 @pytest.fixture
@@ -217,22 +185,21 @@ def typed_parquet(tmp_path):
 
 def test_parquet_keeps_values_schema_metadata_and_row_groups(typed_parquet, tmp_path):
     out = tmp_path / "out.parquet"
-    assert append_parquet(typed_parquet, out) == 4
+    assert append(typed_parquet, out) == 2
     before, after = pq.ParquetFile(typed_parquet), pq.ParquetFile(out)
     assert after.schema_arrow.equals(before.schema_arrow, check_metadata=True)
-    sizes = [after.metadata.row_group(i).num_rows for i in range(after.num_row_groups)]
-    assert sizes == [3, 3, 1, 4]
+    groups = [after.metadata.row_group(i) for i in range(after.num_row_groups)]
+    assert [group.num_rows for group in groups] == [3, 3, 1, 2]
+    assert {group.column(0).compression for group in groups} == {"ZSTD"}
     assert after.read().slice(0, 7).equals(before.read())
     assert after.read().slice(7, 2).equals(before.read().slice(0, 2))
-    assert after.metadata.row_group(0).column(0).compression == "ZSTD"
-    assert after.metadata.row_group(3).column(0).compression == "ZSTD"
 
 
 def test_a_mark_in_parquet_is_a_boolean_column_at_the_end(typed_parquet, tmp_path):
-    append_parquet(typed_parquet, tmp_path / "out.parquet", mark=True)
+    append(typed_parquet, tmp_path / "out.parquet", mark=True)
     table = pq.read_table(tmp_path / "out.parquet")
     assert table.schema.names[-1] == "synthetic"
-    assert table["synthetic"].to_pylist() == [False] * 7 + [True] * 4
+    assert table["synthetic"].to_pylist() == [False] * 7 + [True] * 2
     assert table.drop_columns("synthetic").slice(0, 7).equals(pq.read_table(typed_parquet))
 
 
@@ -250,34 +217,29 @@ def test_columns_that_new_rows_lack_are_null(tmp_path):
 
 
 def test_a_damaged_original_is_no_write_error(typed_parquet, tmp_path):
-    schema = pq.read_schema(typed_parquet)
+    out = tmp_path / "out.parquet"
+    frame, source = read_parquet(typed_parquet)
+    writer = new_writer(out, FileFormat.of(source), frame)
     typed_parquet.write_bytes(typed_parquet.read_bytes()[:-9])
     with pytest.raises(DataError, match="can no longer be read"):
-        write_table(
-            tmp_path / "out.parquet",
-            lambda file: ParquetRows(file, ParquetFormat.of(schema)),
-            [],
-            original=ParquetSource(typed_parquet, schema, 7),
-        )
+        write_table(out, writer, [], original=source)
     assert not list(tmp_path.glob("out*"))
 
 
 MILLION = """
-import json, resource, sys, time
+import json, resource, sys
 import numpy as np, pandas as pd, pyarrow as pa
 from pathlib import Path
-from gan_augment.data.tables.export import NewRows, write_table
-from gan_augment.data.tables.parquet import ParquetFormat, ParquetRows
+from gan_augment.data.tables.export import FileFormat, NewRows, new_writer, write_table
 
 rng = np.random.default_rng(0)
 def chunk(first):
     frame = pd.DataFrame(rng.normal(size=(16_384, 10)), columns=[f"x{i}" for i in range(10)])
     return NewRows(frame.assign(kind="level"), "rare", "synthetic", "run", first)
 
-fields = [(f"x{i}", pa.float64()) for i in range(10)] + [("kind", pa.string())]
+out = Path(sys.argv[1])
 parts = (chunk(first) for first in range(0, 1_000_000, 16_384))
-how = ParquetFormat.of(pa.schema(fields))
-n = write_table(Path(sys.argv[1]), lambda f: ParquetRows(f, how), parts)
+n = write_table(out, new_writer(out, FileFormat(), chunk(0).frame), parts)
 print(json.dumps({"rows": n, "kib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss}))
 """
 
@@ -285,6 +247,6 @@ print(json.dumps({"rows": n, "kib": resource.getrusage(resource.RUSAGE_SELF).ru_
 @pytest.mark.slow
 def test_a_million_rows_need_less_than_a_gibibyte(tmp_path):
     line = [sys.executable, "-c", MILLION, str(tmp_path / "out.parquet")]
-    told = json.loads(subprocess.run(line, check=True, capture_output=True, text=True).stdout)
-    assert told["rows"] >= 1_000_000
-    assert told["kib"] < 1 << 20
+    answer = json.loads(subprocess.run(line, check=True, capture_output=True, text=True).stdout)
+    assert answer["rows"] >= 1_000_000
+    assert answer["kib"] < 1 << 20
