@@ -11,7 +11,7 @@ import json
 import stat
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeVar, overload
+from typing import Any, Literal, Protocol, TypeVar, cast
 
 import numpy as np
 import safetensors.numpy
@@ -23,7 +23,7 @@ from gan_augment.errors import ModelFileError
 from gan_augment.storage.files import new_folder, write_file
 
 Tensors = dict[str, NDArray[Any]]
-Meta = TypeVar("Meta", bound=BaseModel)
+Meta = TypeVar("Meta")
 
 TENSORS = "tensors.safetensors"
 MANIFEST = "manifest.json"
@@ -34,7 +34,7 @@ _KINDS = {"f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "b1"
 
 
 class FileEntry(BaseModel):
-    """What the manifest says of one file: its size in bytes and its sha256 in lower-case hex."""
+    """Holds what the manifest says of a file: its bytes and its sha256 in lower-case hex."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -43,7 +43,7 @@ class FileEntry(BaseModel):
 
 
 class Manifest(BaseModel):
-    """The list of a bundle's files, with what is needed to verify them."""
+    """Lists a bundle's files, with what is needed to verify them."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -74,10 +74,10 @@ def bundle_bytes(
     meta: BaseModel | Mapping[str, Any],
     name: str = "model",
 ) -> dict[str, bytes]:
-    """The files that `save_bundle` writes, {file name: content}.
+    """Make the files that `save_bundle` writes, {file name: content}.
 
     >>> files = bundle_bytes({"x": np.zeros(2)}, {"kind": "zeros"})
-    >>> sorted(files), read_bundle_bytes(files)[1]
+    >>> sorted(files), read_bundle_bytes(files, schema=dict)[1]
     (['manifest.json', 'model.json', 'tensors.safetensors'], {'kind': 'zeros'})
     """
     plain = meta.model_dump(mode="json") if isinstance(meta, BaseModel) else dict(meta)
@@ -90,14 +90,8 @@ def bundle_bytes(
     return contents | {MANIFEST: manifest.model_dump_json().encode()}
 
 
-@overload
-def load_bundle(folder: Path, name: str = ..., *, schema: type[Meta]) -> tuple[Tensors, Meta]: ...
-@overload
-def load_bundle(folder: Path, name: str = ...) -> tuple[Tensors, dict[str, Any]]: ...
-def load_bundle(
-    folder: Path, name: str = "model", *, schema: type[BaseModel] | None = None
-) -> tuple[Tensors, BaseModel | dict[str, Any]]:
-    """Read a bundle: (arrays by name, description checked against `schema`).
+def load_bundle(folder: Path, name: str = "model", *, schema: type[Meta]) -> tuple[Tensors, Meta]:
+    """Read a bundle: (arrays by name, description as `schema`, a model or dict).
 
     Sizes are compared with the manifest before reading, checksums before parsing.
     Raises ModelFileError, one line, on anything missing, damaged or foreign.
@@ -105,18 +99,10 @@ def load_bundle(
     return _load(Path(folder), name, schema, _read_bounded)
 
 
-@overload
 def read_bundle_bytes(
-    files: Mapping[str, bytes], name: str = ..., *, schema: type[Meta]
-) -> tuple[Tensors, Meta]: ...
-@overload
-def read_bundle_bytes(
-    files: Mapping[str, bytes], name: str = ...
-) -> tuple[Tensors, dict[str, Any]]: ...
-def read_bundle_bytes(
-    files: Mapping[str, bytes], name: str = "model", *, schema: type[BaseModel] | None = None
-) -> tuple[Tensors, BaseModel | dict[str, Any]]:
-    """`load_bundle` of the files of `bundle_bytes`, verified in the same way."""
+    files: Mapping[str, bytes], name: str = "model", *, schema: type[Meta]
+) -> tuple[Tensors, Meta]:
+    """Read the files of `bundle_bytes` as `load_bundle` does, verified in the same way."""
 
     def read(path: Path, largest: int, expected: int | None = None) -> bytes:
         content = files.get(path.name)
@@ -128,33 +114,26 @@ def read_bundle_bytes(
     return _load(Path("(in memory)"), name, schema, read)
 
 
-@overload
-def load_meta(folder: Path, name: str = ..., *, schema: type[Meta]) -> Meta: ...
-@overload
-def load_meta(folder: Path, name: str = ...) -> dict[str, Any]: ...
-def load_meta(
-    folder: Path, name: str = "model", *, schema: type[BaseModel] | None = None
-) -> BaseModel | dict[str, Any]:
+def load_meta(folder: Path, name: str = "model", *, schema: type[Meta]) -> Meta:
     """Read and verify only the description of a bundle; its arrays are neither read nor checked."""
     folder = Path(folder)
-    return _parse_meta(folder, _read_manifest(folder, name, _read_bounded), name, schema)
+    manifest = _read_manifest(folder, name, _read_bounded)
+    return _parse_meta(folder, manifest, name, schema, _read_bounded)
 
 
 def bundle_sha256(folder: Path) -> str:
-    """The identity of a bundle: the sha256 of its manifest, which holds those of its files."""
+    """Return a bundle's identity: the sha256 of its manifest, which holds those of its files."""
     content = _read_bounded(Path(folder) / MANIFEST, LARGEST_JSON_BYTES)
     return hashlib.sha256(content).hexdigest()
 
 
 class _Read(Protocol):
-    """Gives the bytes of a file whose size, in bytes, is allowed; or raises ModelFileError."""
+    """Reads a file whose size, in bytes, is allowed; or raises ModelFileError."""
 
     def __call__(self, path: Path, largest: int, expected: int | None = None) -> bytes: ...
 
 
-def _load(
-    folder: Path, name: str, schema: type[BaseModel] | None, read: _Read
-) -> tuple[Tensors, BaseModel | dict[str, Any]]:
+def _load(folder: Path, name: str, schema: type[Meta], read: _Read) -> tuple[Tensors, Meta]:
     manifest = _read_manifest(folder, name, read)
     meta = _parse_meta(folder, manifest, name, schema, read)
     content = _read_verified(folder / TENSORS, manifest, LARGEST_TENSORS_BYTES, read)
@@ -181,13 +160,12 @@ def _parse_meta(
     folder: Path,
     manifest: Manifest,
     name: str,
-    schema: type[BaseModel] | None,
-    read: _Read | None = None,
-) -> BaseModel | dict[str, Any]:
+    schema: type[Meta],
+    read: _Read,
+) -> Meta:
     path = folder / f"{name}.json"
-    content = _read_verified(path, manifest, LARGEST_JSON_BYTES, read or _read_bounded)
-    values = _json(path, content)
-    return values if schema is None else _validated(path, values, schema)
+    content = _read_verified(path, manifest, LARGEST_JSON_BYTES, read)
+    return _validated(path, _json(path, content), schema)
 
 
 def _read_verified(path: Path, manifest: Manifest, largest: int, read: _Read) -> bytes:
@@ -199,7 +177,7 @@ def _read_verified(path: Path, manifest: Manifest, largest: int, read: _Read) ->
 
 
 def _read_bounded(path: Path, largest: int, expected: int | None = None) -> bytes:
-    """The bytes of a regular file whose size, in bytes, is allowed."""
+    """Read a regular file whose size, in bytes, is allowed."""
     try:
         state = path.stat()
         if not stat.S_ISREG(state.st_mode):
@@ -233,7 +211,9 @@ def _json(path: Path, content: bytes) -> dict[str, Any]:
 
 def _validated(path: Path, values: dict[str, Any], schema: type[Meta]) -> Meta:
     try:
-        return schema.model_validate(values)
+        if issubclass(schema, BaseModel):
+            return schema.model_validate(values)
+        return cast("Meta", values)
     except (ValidationError, RecursionError) as error:
         if not isinstance(error, ValidationError):
             raise _damaged(path, "nested too deeply") from None

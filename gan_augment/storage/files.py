@@ -62,11 +62,11 @@ class NewFile(io.RawIOBase):
         self._descriptor = _open_new(path)
 
     def writable(self) -> bool:
-        """True."""
+        """Return True."""
         return True
 
     def write(self, content: Any, /) -> int:
-        """All of the bytes, at the end of the file."""
+        """Write all of the bytes at the end of the file."""
         if self._descriptor >= 0:
             _write_all(self._descriptor, content)
         return len(content)
@@ -180,7 +180,7 @@ def write_errors(path: Path) -> Iterator[None]:
 
 
 def process_lives(pid: int) -> bool:
-    """Whether a process of this number runs on this machine, whoever owns it."""
+    """Return whether a process of this number runs here, whoever owns it."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

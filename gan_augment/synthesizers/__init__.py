@@ -35,7 +35,7 @@ def load_model(
 ) -> ImageGAN | TabularGAN:
     """The model of a run, or in a folder of its own, verified; or ModelFileError."""
     folder = model_folder(Path(run))
-    if load_meta(folder, "model").get("kind") == "table":
+    if load_meta(folder, "model", schema=dict).get("kind") == "table":
         from gan_augment.synthesizers.tabular_gan import TabularGAN
 
         return TabularGAN.load(folder, device=device, threads=threads)

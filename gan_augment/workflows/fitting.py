@@ -294,7 +294,7 @@ def _finished(plan: FitPlan) -> FitResult | None:
         return None
     try:
         meta = read_meta(plan.run)
-        load_bundle(plan.run / MODEL, NAME)  # its arrays are whole
+        load_bundle(plan.run / MODEL, NAME, schema=dict)  # its arrays are whole
     except ModelFileError:
         return None
     same = meta.steps == steps and meta.data_sha256 == plan.data.sha256

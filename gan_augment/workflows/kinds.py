@@ -367,7 +367,7 @@ def check_no_table(source: Path, options: FitOptions) -> None:
 def read_meta(run: str | Path) -> ModelMeta | TableMeta:
     """The description of a run's model, verified: of images or of a table."""
     folder = model_folder(Path(run))
-    if load_meta(folder, NAME).get("kind") == "table":
+    if load_meta(folder, NAME, schema=dict).get("kind") == "table":
         return load_meta(folder, NAME, schema=TableMeta)
     return load_meta(folder, NAME, schema=ModelMeta)
 

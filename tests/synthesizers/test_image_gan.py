@@ -104,7 +104,7 @@ def test_the_free_generator_keeps_the_same_promises(toy, tmp_path):
 
 def test_damaged_weights_are_refused_in_words(fitted, tmp_path):
     fitted.save(tmp_path / "model")
-    arrays, meta = load_bundle(tmp_path / "model", "model")
+    arrays, meta = load_bundle(tmp_path / "model", schema=dict)
     name = next(k for k in arrays if k.endswith("start.weight"))
     save_bundle(tmp_path / "cut", arrays | {name: arrays[name][:1]}, meta, "model")
     with pytest.raises(ModelFileError, match="shape"):
@@ -128,7 +128,7 @@ def test_a_description_that_claims_a_huge_network_is_refused_unbuilt(
     fitted, tmp_path, shape, monkeypatch
 ):
     fitted.save(tmp_path / "model")
-    arrays, meta = load_bundle(tmp_path / "model", "model")
+    arrays, meta = load_bundle(tmp_path / "model", schema=dict)
     save_bundle(tmp_path / "huge", arrays, {**meta, "image_shape": shape}, "model")
     monkeypatch.setattr(torch.nn.Module, "to_empty", None)  # where memory would be taken
     with pytest.raises(ModelFileError):

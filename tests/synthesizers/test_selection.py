@@ -161,7 +161,7 @@ def test_a_loaded_model_keeps_what_the_saved_one_keeps(data, name, tmp_path):
 def test_a_model_of_the_first_schema_gives_every_candidate(data, gan, tmp_path):
     plain = fit(data, selection=False)
     plain.save(tmp_path / "model")
-    arrays, meta = load_bundle(tmp_path / "model", "model")
+    arrays, meta = load_bundle(tmp_path / "model", schema=dict)
     old = {k: v for k, v in meta.items() if k not in ("selection", "artefacts")}
     old["recipe"] = {k: v for k, v in meta["recipe"].items() if k != "selection"}
     save_bundle(tmp_path / "old", arrays, {**old, "schema": 1}, "model")
@@ -174,7 +174,7 @@ def test_a_model_of_the_first_schema_gives_every_candidate(data, gan, tmp_path):
 @pytest.mark.parametrize("part", ["fold-1/", "discriminator/", "rows-0/"])
 def test_a_damaged_selection_is_refused_in_words(gan, part, tmp_path):
     gan.save(tmp_path / "model")
-    arrays, meta = load_bundle(tmp_path / "model", "model")
+    arrays, meta = load_bundle(tmp_path / "model", schema=dict)
     wide = [k for k, v in arrays.items() if v.ndim > 1 and v.shape[1] > 1]
     name = next(k for k in wide if k.startswith(f"selection/{part}"))
     save_bundle(tmp_path / "cut", arrays | {name: arrays[name][:, :1]}, meta, "model")

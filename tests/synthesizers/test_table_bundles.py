@@ -36,7 +36,7 @@ ODD_INTEGERS = (-1, 0, 1, 7, 2**31)
 def saved(table_gan, tmp_path_factory) -> tuple[Path, dict[str, np.ndarray], dict[str, Any]]:
     folder = tmp_path_factory.mktemp("saved") / "model"
     table_gan.save(folder)
-    arrays, meta = load_bundle(folder, "model")
+    arrays, meta = load_bundle(folder, schema=dict)
     return folder, arrays, meta
 
 

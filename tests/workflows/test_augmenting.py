@@ -149,7 +149,7 @@ def test_hostile_class_names_stay_inside_the_output(run, make_classes, tmp_path)
     make_classes(tmp_path / "data", {name: n for name, (_, n) in rows.items()})
     lines = [f"{x}/image {i}.png,{label}" for x, (label, n) in rows.items() for i in range(n)]
     (tmp_path / "data" / "list.csv").write_text("\n".join(["path,label", *lines]))
-    arrays, meta = load_bundle(run / "model")
+    arrays, meta = load_bundle(run / "model", schema=dict)
     meta |= {"classes": {"../../up": 5, "CON": 30, "a/b": 12}, "topped_up": ["../../up"]}
     save_bundle(tmp_path / "run" / "model", arrays, meta)
     augment(tmp_path / "data" / "list.csv", tmp_path / "out", model=tmp_path / "run", top_up=HALF)

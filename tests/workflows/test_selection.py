@@ -49,7 +49,7 @@ def marked(run: Path, folder: Path, accuracy: float, *, serves: bool = False) ->
 
     serves: as if no class were refused, which says nothing of what would be drawn.
     """
-    arrays, meta = load_bundle(run / "model", "model")
+    arrays, meta = load_bundle(run / "model", schema=dict)
     if serves:
         for of_class in meta["selection"]["classes"].values():
             of_class["refused"] = None
