@@ -1,4 +1,4 @@
-"""The loop: bit-equal resume, determinism, the best kept, rollback, stopping on a signal."""
+"""The loop: bit-equal resume, determinism, the best kept, rollback, collapse, a stop by signal."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from toy_runs import Events, table_run
 
 from gan_augment.errors import DivergedError, ModelFileError
 from gan_augment.recipes import ScheduleSettings
@@ -19,32 +20,20 @@ from gan_augment.training.callbacks import (
     stop_on_signals,
 )
 from gan_augment.training.loop import one_step, train
-from gan_augment.training.monitor import Best, Score, score_steps
+from gan_augment.training.monitor import Best, Score, SpreadWatch, score_steps
 from gan_augment.training.parts import load_network, load_state, network_arrays, state_arrays
 from gan_augment.training.schedule import ema_decay, follow, rate_multiplier
-
-
-class Told:
-    def __init__(self) -> None:
-        self.events = []
-
-    def on_event(self, event) -> None:
-        self.events.append(dict(event))
-
-    def of(self, kind: str) -> list[dict]:
-        return [event for event in self.events if event["event"] == kind]
 
 
 def equal(one, two) -> bool:
     return one.keys() == two.keys() and all(np.array_equal(one[k], two[k]) for k in one)
 
 
-@pytest.mark.parametrize("precision", ["float32", "bf16"])
-@pytest.mark.parametrize(
-    "changes", [{}, {"d_steps": 2, "generator_optimiser": {"name": "rmsprop"}}]
-)
-def test_ten_steps_are_five_and_save_and_load_and_five(toy_run, precision, changes):
-    whole, first, second = (toy_run(10, precision=precision, **changes) for _ in range(3))
+MIXED = {"d_steps": 2, "generator_optimiser": {"name": "rmsprop"}}
+
+
+def resumed_as_whole(new_run) -> bool:
+    whole, first, second = (new_run() for _ in range(3))
     for _ in range(10):
         one_step(whole)
     for _ in range(5):
@@ -52,11 +41,25 @@ def test_ten_steps_are_five_and_save_and_load_and_five(toy_run, precision, chang
     load_state(second.state, state_arrays(first.state))
     for _ in range(5):
         one_step(second)
-    assert equal(state_arrays(whole.state), state_arrays(second.state))
+    return equal(state_arrays(whole.state), state_arrays(second.state))
 
 
-def test_the_same_seed_gives_the_same_state_and_another_one_does_not(toy_run):
-    runs = [toy_run(6, seed=seed) for seed in (0, 0, 1)]
+@pytest.mark.parametrize("changes", [{}, MIXED])
+def test_ten_steps_are_five_and_save_and_load_and_five(any_run, changes):
+    assert resumed_as_whole(lambda: any_run(10, **changes))
+
+
+def test_a_run_in_bf16_goes_on_bit_for_bit_too(toy_run):
+    assert resumed_as_whole(lambda: toy_run(10, precision="bf16", **MIXED))
+
+
+def test_a_run_of_packs_goes_on_bit_for_bit_too():
+    packs = {"d_steps": 2, "discriminator": {"width": 16, "pack": 2, "spectral_norm": False}}
+    assert resumed_as_whole(lambda: table_run(**packs))
+
+
+def test_the_same_seed_gives_the_same_state_and_another_one_does_not(any_run):
+    runs = [any_run(6, seed=seed) for seed in (0, 0, 1)]
     for run in runs:
         train(run)
     states = [state_arrays(run.state) for run in runs]
@@ -64,10 +67,10 @@ def test_the_same_seed_gives_the_same_state_and_another_one_does_not(toy_run):
     assert not equal(states[0], states[2])
 
 
-def test_training_leaves_the_global_generators_as_they_were(toy_run):
+def test_training_leaves_the_global_generators_as_they_were(any_run):
     torch_before = torch.random.get_rng_state()
     numpy_before = np.random.get_state()[1].tobytes()  # noqa: NPY002
-    train(toy_run(4))
+    train(any_run(4))
     assert torch.equal(torch_before, torch.random.get_rng_state())
     assert numpy_before == np.random.get_state()[1].tobytes()  # noqa: NPY002
 
@@ -78,7 +81,7 @@ def test_scores_come_at_each_tenth_and_before_the_adversary_joins():
 
 
 def test_the_best_eligible_generator_is_kept_not_the_last(toy_run):
-    run, told = toy_run(20), Told()
+    run, events = toy_run(20), Events()
     values = iter([5.0, 3.0, 4.0, *[9.0] * 20])
     eligible = iter([True, False, *[True] * 20])
 
@@ -86,16 +89,16 @@ def test_the_best_eligible_generator_is_kept_not_the_last(toy_run):
         def score(self, generator):
             return Score(next(values), {}, next(eligible))
 
-    run.scorer, run.callbacks = Scripted(), [told]
+    run.scorer, run.callbacks = Scripted(), [events]
     best = train(run)
     assert best.value == 4
-    assert [event["best"] for event in told.of("score")][:4] == [True, False, True, False]
+    assert [event["best"] for event in events.of("score")][:4] == [True, False, True, False]
     assert not equal(best.arrays, network_arrays(run.state.average))
 
 
-def test_a_not_finite_number_rolls_back_with_other_noise_and_half_the_rates(toy_run):
-    run, told = toy_run(40), Told()
-    run.callbacks = [told]
+def test_a_not_finite_number_rolls_back_with_other_noise_and_half_the_rates(any_run):
+    run, events = any_run(40), Events()
+    run.callbacks = [events]
     real, poisoned = run.parts.step, []
 
     def poison(state, parts, batches):
@@ -108,7 +111,7 @@ def test_a_not_finite_number_rolls_back_with_other_noise_and_half_the_rates(toy_
 
     run.parts = replace(run.parts, step=poison)
     best = train(run)
-    (event,) = told.of("rollback")
+    (event,) = events.of("rollback")
     assert event["step"] <= 23 < event["failed_at"]
     assert run.state.retries == 1
     assert run.state.rate_scale == 0.5
@@ -138,19 +141,19 @@ def test_a_signal_saves_and_leaves(toy_run):
     run, saved = toy_run(1000), []
     run.save = lambda state, best: saved.append(state.step)
     run.stop = StopFlag()
-    told = Told()
+    events = Events()
 
     class Stopping:
         def on_event(self, event):
             if event["step"] >= 20:
                 run.stop.signal = 15
 
-    run.callbacks = [Stopping(), told]
+    run.callbacks = [Stopping(), events]
     with pytest.raises(StopRequested) as stopped:
         train(run)
     assert stopped.value.signal == 15
     assert saved[-1] == run.state.step < 40
-    assert told.events[-1]["event"] == "stop"
+    assert events[-1]["event"] == "stop"
 
 
 def test_handlers_come_back_after_a_run():
@@ -232,3 +235,83 @@ def test_an_offer_that_is_not_better_is_refused(toy_run):
     assert not best.offer(Score(1.0), state)
     assert not best.offer(Score(0.5, eligible=False), state)
     assert not best.offer(Score(float("nan")), state)
+
+
+# a class that loses its variety
+
+
+class Spreads:
+    """A scorer that says, score after score, how varied the class 'crack' is; lower is better."""
+
+    def __init__(self, *spreads: float) -> None:
+        self.left = list(spreads)
+        self.value = 100.0
+
+    def score(self, generator) -> Score:
+        spread = self.left.pop(0) if len(self.left) > 1 else self.left[0]
+        self.value -= 1
+        return Score(self.value, eligible=spread >= 0.3, spread={"crack": spread, "dent": 0.8})
+
+
+def watched(toy_run, *spreads: float):
+    run, events = toy_run(50, objective={"reconstruct_only": 0.0}), Events()  # scores at 5, 10, ...
+    run.scorer, run.callbacks = Spreads(*spreads), [events]
+    return run, events
+
+
+def test_a_class_that_loses_its_variety_sends_the_run_back_to_the_last_good_score(toy_run):
+    run, events = watched(toy_run, 0.7, 0.9, 0.2, 0.8)
+    saved = []
+    run.save = lambda state, best: saved.append(state.step)
+    train(run)
+    (event,) = events.of("rollback")
+    assert (event["failed_at"], event["step"], event["retries"]) == (15, 10, 1)
+    assert event["reason"] == (
+        "class 'crack' lost its variety (its samples differ 0.20 times as much as its real rows "
+        "do, 0.90 times before)"
+    )
+    assert run.state.step == 50
+    assert run.state.rate_scale == 0.5
+    assert saved == list(range(5, 55, 5))  # each once: the collapsed state of step 15 never
+
+
+def test_a_generator_that_never_had_variety_is_not_sent_back(toy_run):
+    run, events = watched(toy_run, 0.1, 0.2, 0.4, 0.2, 0.1)
+    train(run)
+    assert not events.of("rollback")
+    assert run.state.retries == 0
+
+
+def test_a_class_that_keeps_collapsing_stops_the_run_with_the_best_kept(toy_run):
+    run, events = watched(toy_run, 0.7, 0.9, 0.1)
+    with pytest.raises(DivergedError, match=r"step 15.*3 rollbacks.*'crack'.*0.10.*0.90"):
+        train(run)
+    assert [event["retries"] for event in events.of("rollback")] == [1, 2, 3]
+    (stop,) = events.of("stop")
+    assert "'crack'" in stop["reason"]
+    assert run.best.step == 10
+    assert run.best.arrays
+
+
+def test_collapses_and_numbers_that_are_not_finite_share_the_three_rollbacks(toy_run):
+    run, events = watched(toy_run, 0.7, 0.9, 0.1)
+    run.state.retries = 2
+    with pytest.raises(DivergedError):
+        train(run)
+    assert [event["retries"] for event in events.of("rollback")] == [3]
+
+
+def test_of_several_lost_classes_the_worst_is_named():
+    watch = SpreadWatch()
+    assert watch.collapsed(Score(1.0, spread={"a": 0.9, "b": 0.6, "c": 0.1})) is None
+    assert watch.collapsed(Score(1.0, spread={"a": 0.2, "b": 0.1, "c": 0.0})) == ("b", 0.1)
+    assert watch.healthy == {"a": 0.9, "b": 0.6}
+
+
+def test_the_rolled_back_run_draws_other_noise(toy_run):
+    plain, _ = watched(toy_run, 0.9)
+    back, _ = watched(toy_run, 0.9, 0.2, 0.9)
+    train(plain)
+    train(back)
+    one, other = state_arrays(plain.state), state_arrays(back.state)
+    assert any(not np.array_equal(one[k], other[k]) for k in one if k.startswith("generator/"))

@@ -34,24 +34,26 @@ def changed(network, before) -> bool:
     return any((before[name] != value).any() for name, value in network_arrays(network).items())
 
 
-def test_discriminator_step_leaves_the_generator_alone(toy_run):
-    run = toy_run()
+def test_discriminator_step_leaves_the_generator_alone(any_run):
+    run = any_run()
     batch = run.batches.at(0, 0)
-    made = steps.generate(run.state, run.parts, batch)
+    output = steps.generate(run.state, run.parts, batch)
     before = copied(run.state.generator), copied(run.state.discriminator)
-    steps.discriminator_step(run.state, run.parts, batch, made)
+    losses = steps.discriminator_step(run.state, run.parts, batch, output)
+    assert not any(loss.requires_grad for loss in losses.values())
     assert not changed(run.state.generator, before[0])
     assert changed(run.state.discriminator, before[1])
     assert all(weight.grad is None for weight in run.state.generator.parameters())
     assert not run.state.generator_optimiser.state
 
 
-def test_generator_step_leaves_the_discriminators_weights_alone(toy_run):
-    run = toy_run()
+def test_generator_step_leaves_the_discriminators_weights_alone(any_run):
+    run = any_run()
     batch = run.batches.at(0, 0)
-    made = steps.generate(run.state, run.parts, batch)
+    output = steps.generate(run.state, run.parts, batch)
     before = copied(run.state.generator), [p.clone() for p in run.state.discriminator.parameters()]
-    steps.generator_step(run.state, run.parts, batch, made)
+    losses = steps.generator_step(run.state, run.parts, batch, output)
+    assert not any(loss.requires_grad for loss in losses.values())
     after = list(run.state.discriminator.parameters())
     assert changed(run.state.generator, before[0])
     assert all(torch.equal(a, b) for a, b in zip(before[1], after, strict=True))
@@ -100,11 +102,11 @@ def test_every_loss_with_its_penalty_teaches_d_four_samples(toy_run, loss):
     run = toy_run(batch=4, discriminator=TINY_D, objective=objective)
     batch, totals = run.batches.at(0, 0), []
     for run.state.step in range(60):
-        told = steps.discriminator_step(
+        losses = steps.discriminator_step(
             run.state, run.parts, batch, GeneratorOutput(-batch.x.flip(2))
         )
-        penalty = sum(weight * told[name] for name, weight in HELD[loss].items())
-        totals.append((told["d_loss"] + penalty).item())
+        penalty = sum(weight * losses[name] for name, weight in HELD[loss].items())
+        totals.append((losses["d_loss"] + penalty).item())
     assert totals[-1] < 0.9 * totals[0]
 
 
@@ -114,10 +116,10 @@ def test_clipping_keeps_every_weight_of_d_within_the_limit_and_the_loss_still_fa
     run = toy_run(batch=4, discriminator=TINY_D, objective=objective, discriminator_optimiser=slow)
     batch, losses = run.batches.at(0, 0), []
     for _ in range(60):
-        told = steps.discriminator_step(
+        terms = steps.discriminator_step(
             run.state, run.parts, batch, GeneratorOutput(-batch.x.flip(2))
         )
-        losses.append(told["d_loss"].item())
+        losses.append(terms["d_loss"].item())
         held = [weight.abs().max().item() for weight in run.state.discriminator.parameters()]
         assert max(held) <= np.float32(0.1)
     assert losses[-1] < losses[1] - 1e-3  # [0] is from before the first clip
@@ -129,8 +131,8 @@ def test_every_loss_raises_the_logits_of_what_g_makes(toy_run, loss):
     batch = run.batches.at(0, 0)
     losses = []
     for _ in range(40):
-        made = steps.generate(run.state, run.parts, batch)
-        losses.append(steps.generator_step(run.state, run.parts, batch, made)["g_loss"].item())
+        output = steps.generate(run.state, run.parts, batch)
+        losses.append(steps.generator_step(run.state, run.parts, batch, output)["g_loss"].item())
     assert losses[-1] < losses[0]
 
 
@@ -166,10 +168,10 @@ def test_every_penalty_is_due_once_in_k_d_steps(toy_run):
     batch, due = run.batches.at(0, 0), []
     for run.state.step in range(6):
         for turn in (1, 0):
-            told = steps.discriminator_step(
+            losses = steps.discriminator_step(
                 run.state, run.parts, batch, GeneratorOutput(-batch.x), turn
             )
-            due.append(("r2" in told, "dragan" in told))
+            due.append(("r2" in losses, "dragan" in losses))
     assert np.sum(due, axis=0).tolist() == [4, 6]
 
 
