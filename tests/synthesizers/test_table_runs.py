@@ -22,27 +22,6 @@ from gan_augment.training.checkpoint import CheckpointStore
 from gan_augment.training.tables import new_run
 
 
-def test_a_loaded_model_is_the_saved_one(table_gan, tmp_path):
-    table_gan.save(tmp_path / "model")
-    loaded = TabularGAN.load(tmp_path / "model", device="cpu")
-    counts = {"ill": 70, "odd": 5, "alone": 2, "well": 3}
-    assert_frame_equal(loaded.sample(counts).frame, table_gan.sample(counts).frame)
-    assert loaded.meta_ == table_gan.meta_
-    assert loaded.classes_ == table_gan.classes_
-    assert loaded.topped_up_ == table_gan.topped_up_ == ("alone", "ill", "odd")
-    assert loaded.schema_ == table_gan.schema_
-    assert loaded.steps_ == table_gan.steps_ == 6
-
-
-def test_the_same_model_is_saved_as_the_same_bytes(table_gan, tmp_path):
-    for name in ("one", "two"):
-        table_gan.save(tmp_path / name)
-    TabularGAN.load(tmp_path / "one", device="cpu").save(tmp_path / "three")
-    for file in (tmp_path / "one").iterdir():
-        assert file.read_bytes() == (tmp_path / "two" / file.name).read_bytes()
-        assert file.read_bytes() == (tmp_path / "three" / file.name).read_bytes()
-
-
 def test_a_free_model_holds_no_rows_but_those_of_small_classes(tmp_path, small_table, fit_table):
     read = small_table({"many": 60, "few": 12, "tiny": 4})
     gan = fit_table(read, recipe="free", classes="few")
@@ -212,15 +191,6 @@ def test_tables_that_cannot_be_split_well_are_learned_all_the_same(
 
 
 @pytest.mark.slow
-def test_a_single_class_can_be_learned(small_table):
-    read = small_table({"only": 40, "other": 1})
-    data = read.table.take(np.flatnonzero(read.table.labels == 0))
-    data = LabelledTable(data.frame, data.labels, data.ids, class_names=("only",))
-    gan = TabularGAN(steps=3, classes="all", device="cpu", threads=1).fit(data)
-    assert gan.sample({"only": 5}).counts == {"only": 5}
-
-
-@pytest.mark.slow
 def test_a_free_generator_is_never_kept_untrained(small_table, fit_table):
     read = small_table({"many": 230, "few": 210})
     gan = fit_table(read, recipe="free", classes="few")
@@ -249,17 +219,6 @@ def test_a_resumed_run_makes_the_same_choice(tmp_path, small_table):
     resumed = TabularGAN(**settings).fit(read.table, checkpoints=store, resume=True)
     assert resumed.meta_ == whole.meta_
     assert_frame_equal(resumed.sample({"few": 50}).frame, whole.sample({"few": 50}).frame)
-
-
-@pytest.mark.slow
-def test_a_budget_becomes_steps_that_repeat_the_run(small_table):
-    read, told = small_table({"many": 90, "few": 24}), []
-    gan = TabularGAN(budget_s=0.5, device="cpu", threads=1).fit(
-        read.table, on_steps=lambda n, _: told.append(n)
-    )
-    assert told == [gan.steps_]
-    repeated = TabularGAN(steps=gan.steps_, device="cpu", threads=1).fit(read.table)
-    assert_frame_equal(repeated.sample({"few": 9}).frame, gan.sample({"few": 9}).frame)
 
 
 @pytest.mark.slow

@@ -23,6 +23,12 @@ def test_a_class_borrows_from_the_nearest_of_twice_its_rows(label, most, lenders
     assert lenders_of(CODES, label, most) == lenders
 
 
+@pytest.mark.parametrize(("rows", "lends"), [(19, ()), (20, (0,)), (21, (0,))])
+def test_a_lender_has_at_least_twice_the_rows_of_the_borrower(rows, lends):
+    assert lenders_of({0: line(0, rows), 1: line(1, 10)}, 1, 1) == lends
+    assert lenders_of({0: line(0, 3), 1: line(1, 3)}, 1, 1, {0: rows, 1: 10}) == lends
+
+
 def test_who_lends_is_decided_by_the_rows_of_a_class_not_by_those_at_hand():
     few = {label: line(centre, 8) for label, centre in ((0, 0.0), (1, 1.0))}
     assert lenders_of(few, 1, 1) == ()
