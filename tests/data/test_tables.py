@@ -1,9 +1,8 @@
-"""Frames, arrays and Parquet files as labelled tables."""
+"""Frames, arrays and Parquet files as labelled tables; columns of groups and times set aside."""
 
 from __future__ import annotations
 
 import datetime as dt
-import time
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -16,10 +15,11 @@ import pyarrow.parquet as pq
 import pytest
 from pandas.testing import assert_frame_equal
 
+from gan_augment.data.contract import LabelledTable
 from gan_augment.data.tables.cells import table_sha256
 from gan_augment.data.tables.columns import joined, output_frame, plain
 from gan_augment.data.tables.containers import as_frame, given_back
-from gan_augment.data.tables.reader import ReadTable, read_frame, read_table
+from gan_augment.data.tables.reader import ReadTable, moments, read_frame, read_table, set_aside
 from gan_augment.data.tables.schema import Overrides, TableSchema
 from gan_augment.errors import DataError, UsageError
 
@@ -145,12 +145,6 @@ def test_a_polars_frame_comes_back_with_its_types() -> None:
     assert out.equals(frame)
 
 
-def test_polars_labels_may_stand_beside_the_frame() -> None:
-    frame = a_polars_frame()
-    read = read_frame(frame.drop("y"), y=frame["y"])
-    assert read.table.counts == {"p": 1, "q": 2}
-
-
 def test_an_arrow_table_comes_back_with_its_schema() -> None:
     table = a_polars_frame().to_arrow()
     out = again(read_frame(table, "y"), table)
@@ -273,11 +267,6 @@ def test_equal_rows_of_two_classes_are_noted() -> None:
     assert "4 rows equal a row of another class in every feature" in read_frame(frame, "y").notes
 
 
-def test_a_target_of_very_many_classes_is_noted() -> None:
-    frame = frame_of(x=np.arange(300) % 7, y=np.arange(300) // 1)
-    assert "300 classes" in read_frame(frame, "y").notes[0]
-
-
 def test_the_target_may_be_listed_as_categorical_and_as_nothing_else() -> None:
     read = read_frame(a_frame(), "y", Overrides.of(categorical=["y", "size"]))
     assert read.schema.of("size").kind == "categorical"
@@ -316,16 +305,60 @@ def test_the_hash_tells_types_of_objects_apart() -> None:
     assert len({table_sha256(read_frame(f, "y", forced).table) for f in frames}) == len(cells)
 
 
-@pytest.mark.slow
-def test_thirty_thousand_rows_are_read_and_hashed_at_once() -> None:
-    n, rng = 32_000, np.random.Generator(np.random.Philox(0))
-    frame = pd.DataFrame({f"n{i}": rng.normal(size=n).round(3) for i in range(7)})
-    for i in range(8):
-        frame[f"c{i}"] = rng.choice([f"level {k}" for k in range(30)], n).astype(object)
-    frame["y"] = rng.choice(["a", "b"], n)
-    began = time.perf_counter()
-    read = read_frame(frame, "y")
-    middle = time.perf_counter()
-    table_sha256(read.table)
-    assert time.perf_counter() - middle < 0.5
-    assert middle - began < 1.5
+def rows_of(**columns: object) -> LabelledTable:
+    frame = pd.DataFrame(columns)
+    n = len(frame)
+    return LabelledTable(frame, np.arange(n) % 2, np.array([f"r{i}" for i in range(n)]))
+
+
+def test_a_group_is_no_feature_and_a_missing_one_stands_alone() -> None:
+    rows = rows_of(x=[1.0, 2.0, 3.0, 4.0], who=["b", None, "a", "b"])
+    found, times = set_aside(rows, group="who")
+    assert list(found.frame.columns) == ["x"]
+    assert found.groups is not None
+    assert found.groups.tolist() == [0, -1, 1, 0]
+    assert times is None
+    assert list(rows.frame.columns) == ["x", "who"]
+
+
+def test_one_column_may_be_the_group_and_the_time() -> None:
+    found, times = set_aside(rows_of(x=[1, 2, 3], day=[7, 7, 5]), group="day", time="day")
+    assert list(found.frame.columns) == ["x"]
+    assert found.groups is not None
+    assert (found.groups[0], times is not None) == (found.groups[1], True)
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        ["2024-10-01", "2024-09-30", "2024-10-02"],
+        ["3.10.2024", "30.9.2024", "2.11.2024"],
+        ["10", "9", "11"],
+        [10, 9, 11],
+        [True, False, True],
+        pd.to_datetime(["2024-10-01", "2024-09-30", "2024-10-02"]),
+    ],
+)
+def test_times_are_ordered_by_what_they_mean_not_as_text(times: object) -> None:
+    found = moments(pd.Series(times, name="when"))
+    assert found[1] == found.min() < found[0]
+
+
+def test_text_that_is_no_date_is_refused_and_shown() -> None:
+    with pytest.raises(DataError, match=r"'when' cannot order rows in time: it holds '3rd of May'"):
+        moments(pd.Series(["3rd of May", "3.9.2024"], name="when"))
+
+
+def test_a_missing_time_is_refused_with_its_row() -> None:
+    with pytest.raises(DataError, match="the first: row 1"):
+        moments(pd.Series([1.0, np.nan], name="when"))
+
+
+def test_a_misspelt_column_is_named() -> None:
+    with pytest.raises(UsageError, match="Did you mean 'who'"):
+        set_aside(rows_of(x=[1, 2], who=["a", "b"]), group="wo")
+
+
+def test_a_table_of_nothing_else_is_refused() -> None:
+    with pytest.raises(DataError, match="no feature is left"):
+        set_aside(rows_of(who=["a", "b"]), group="who")
