@@ -69,17 +69,17 @@ def nearest_rows(rows: Matrix, k: int) -> NDArray[np.int64]:
     n = len(rows)
     if n == 1:
         return np.zeros((1, k), dtype=np.int64)
-    held = min(k, n - 1)
+    others = min(k, n - 1)
     squares = np.einsum("nd,nd->n", rows, rows)
-    nearest = np.empty((n, held), dtype=np.int64)
+    nearest = np.empty((n, others), dtype=np.int64)
     for start in range(0, n, ROWS_AT_ONCE):
         part = rows[start : start + ROWS_AT_ONCE]
         distances = squares - 2 * part @ rows.T  # (part, N), short of each row's own square
         distances[np.arange(len(part)), np.arange(start, start + len(part))] = np.inf
-        few = np.argpartition(distances, held - 1, axis=1)[:, :held]
+        few = np.argpartition(distances, others - 1, axis=1)[:, :others]
         inner = np.argsort(np.take_along_axis(distances, few, axis=1), axis=1, kind="stable")
         nearest[start : start + len(part)] = np.take_along_axis(few, inner, axis=1)
-    return nearest[:, np.arange(k) % held]
+    return nearest[:, np.arange(k) % others]
 
 
 def _voted(rows: Matrix, neighbours: NDArray[np.int64], spans: Spans) -> Matrix:
@@ -87,9 +87,9 @@ def _voted(rows: Matrix, neighbours: NDArray[np.int64], spans: Spans) -> Matrix:
     votes, at_once = rows.copy(), max(1, PAIRS_AT_ONCE // neighbours.shape[1] ** 2)
     for start, stop in spans:
         _, level = np.unique(rows[:, start:stop], axis=0, return_inverse=True)
-        held = level.reshape(-1)[neighbours]  # (N, k)
+        levels = level.reshape(-1)[neighbours]  # (N, k)
         for first in range(0, len(rows), at_once):
-            part = held[first : first + at_once]
+            part = levels[first : first + at_once]
             chosen = (part[:, :, None] == part[:, None, :]).sum(axis=2).argmax(axis=1)
             winner = neighbours[np.arange(first, first + len(part)), chosen]
             votes[first : first + len(part), start:stop] = rows[winner, start:stop]

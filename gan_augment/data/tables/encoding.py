@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -102,6 +103,11 @@ class NumericColumn:
         return 1 + len(self.spikes) + self.missing if self.spikes or self.missing else 0
 
     @property
+    def has_one_hot(self) -> bool:
+        """Whether a one-hot stands beside the score."""
+        return self.states > 0
+
+    @property
     def width(self) -> int:
         """Entries of the encoded vector."""
         return 1 + self.states
@@ -148,13 +154,22 @@ class LevelColumn:
         return self.levels + self.missing
 
     @property
+    def has_one_hot(self) -> bool:
+        """Whether the levels are a one-hot, not a short vector each."""
+        return self.embedding is None
+
+    @property
     def width(self) -> int:
         """Entries of the encoded vector."""
         return self.entries if self.embedding is None else int(self.embedding.shape[1])
 
+    def entry_of(self, codes: NDArray[Any]) -> NDArray[np.int64]:
+        """(N,): the entry of each code, missing ones being the last."""
+        return np.where(codes < 0, self.entries - 1, codes).astype(np.int64)
+
     def encode(self, codes: Codes) -> Matrix:
         """(N,) -> (N, width)."""
-        entry = np.where(codes < 0, self.entries - 1, codes)
+        entry = self.entry_of(codes)
         if self.embedding is not None:
             return self.embedding[entry]
         out = np.zeros((len(codes), self.entries), dtype=np.float32)
@@ -173,15 +188,15 @@ class LevelColumn:
 
 def _interpolated(x: NDArray[np.floating], knots: Floats, values: Floats) -> Floats:
     """As `np.interp`, (N,) -> (N,), but the nearest knot's value where a slope overflows."""
-    found = np.interp(x, knots, values)
-    odd = ~np.isfinite(found)
+    y = np.interp(x, knots, values)
+    odd = ~np.isfinite(y)
     if odd.any():
         right = np.minimum(np.searchsorted(knots, x[odd]), len(knots) - 1)
         left = np.maximum(right - 1, 0)
         half = x[odd] / 2  # differences of halves are finite
         nearer = half - knots[left] / 2 < knots[right] / 2 - half
-        found[odd] = values[np.where(nearer, left, right)]
-    within: Floats = np.clip(found, values[0], values[-1])
+        y[odd] = values[np.where(nearer, left, right)]
+    within: Floats = np.clip(y, values[0], values[-1])
     return within
 
 
@@ -200,55 +215,49 @@ class TableEncoding:
         return sum(column.width for column in self.columns.values())
 
     @property
-    def starts(self) -> tuple[int, ...]:
-        """The first entry of each column."""
-        widths = [column.width for column in self.columns.values()]
-        return tuple(int(k) for k in np.cumsum([0, *widths[:-1]])) if widths else ()
-
-    @property
     def choices(self) -> tuple[tuple[int, int], ...]:
         """[start, stop) of every one-hot: levels of a column, or states of a numeric one."""
-        found = []
-        for start, column in zip(self.starts, self.columns.values(), strict=True):
-            if isinstance(column, NumericColumn):
-                if column.states:
-                    found.append((start + 1, start + column.width))
-            elif column.embedding is None:
-                found.append((start, start + column.width))
-        return tuple(found)
+        return tuple(
+            (start + isinstance(column, NumericColumn), stop)
+            for start, stop, column in self._spans()
+            if column.has_one_hot
+        )
 
     @property
     def vectors(self) -> tuple[tuple[int, int], ...]:
         """[start, stop) of every column of many levels."""
         return tuple(
-            (start, start + column.width)
-            for start, column in zip(self.starts, self.columns.values(), strict=True)
-            if isinstance(column, LevelColumn) and column.embedding is not None
+            (start, stop)
+            for start, stop, column in self._spans()
+            if isinstance(column, LevelColumn) and not column.has_one_hot
         )
 
     @property
     def numbers(self) -> tuple[int, ...]:
         """The entry of every number's score."""
-        return tuple(
-            start
-            for start, column in zip(self.starts, self.columns.values(), strict=True)
-            if isinstance(column, NumericColumn)
-        )
+        spans = self._spans()
+        return tuple(start for start, _, column in spans if isinstance(column, NumericColumn))
 
     def encode(self, cells: Mapping[str | int, NDArray[np.generic]]) -> Matrix:
         """{name: (N,)} float64 or int32 -> float32 (N, width)."""
         n = len(next(iter(cells.values()))) if cells else 0
-        out = np.empty((n, self.width), dtype=np.float32)
-        for start, (name, column) in zip(self.starts, self.columns.items(), strict=True):
-            out[:, start : start + column.width] = column.encode(cells[name])  # type: ignore[arg-type]
-        return out
+        rows = np.empty((n, self.width), dtype=np.float32)
+        for (start, stop, column), name in zip(self._spans(), self.columns, strict=True):
+            rows[:, start:stop] = column.encode(cells[name])  # type: ignore[arg-type]
+        return rows
 
     def decode(self, encoded: Matrix) -> dict[str | int, Floats | Codes]:
         """float32 (N, width) -> {name: (N,)}."""
         return {
-            name: column.decode(encoded[:, start : start + column.width])
-            for start, (name, column) in zip(self.starts, self.columns.items(), strict=True)
+            name: column.decode(encoded[:, start:stop])
+            for (start, stop, column), name in zip(self._spans(), self.columns, strict=True)
         }
+
+    def _spans(self) -> list[tuple[int, int, EncodedColumn]]:
+        """(start, stop, column) of each column in a row."""
+        stops = np.cumsum([column.width for column in self.columns.values()]).tolist()
+        columns = zip(stops, self.columns.values(), strict=True)
+        return [(int(stop) - column.width, int(stop), column) for stop, column in columns]
 
 
 def fit_numeric(
@@ -268,13 +277,13 @@ def fit_numeric(
         weights = np.ones_like(weights)
     mass = np.append(weights[known], [0.0, 0.0])
     values, where = np.unique(np.append(cells[known], ends), return_inverse=True)
-    held = np.bincount(where, weights=mass)
+    masses = np.bincount(where, weights=mass)
     half_row = 0.5 * mass[mass > 0].min()
-    rank = (np.cumsum(held) - 0.5 * held + half_row) / (held.sum() + 2 * half_row)
+    rank = (np.cumsum(masses) - 0.5 * masses + half_row) / (masses.sum() + 2 * half_row)
     if len(values) > MOST_KNOTS:
         even = np.linspace(rank[0], rank[-1], MOST_KNOTS)
-        kept = np.unique(np.append(np.searchsorted(rank, even[:-1]), len(rank) - 1))
-        values, rank = values[kept], rank[kept]
+        knots = np.unique(np.append(np.searchsorted(rank, even[:-1]), len(rank) - 1))
+        values, rank = values[knots], rank[knots]
     return NumericColumn(values, ndtri(rank), tuple(spikes), bool(np.isnan(cells).any()))
 
 
@@ -302,17 +311,21 @@ def fit_encoding(
     counts = np.bincount(labels)
     weights = counts[labels].astype(np.float64) ** (LABEL_POWER - 1)
     columns: dict[Name, EncodedColumn] = {}
-    for facts in schema.learned:
-        own = cells[facts.name]
+    for column in schema.learned:
+        name, levels, own = column.name, len(column.levels), cells[column.name]
         if own.dtype.kind == "f":
-            rng = generator(seed, "encoding", str(facts.name))
-            numbers = own.astype(np.float64)
-            columns[facts.name] = fit_numeric(numbers, weights, rng, facts.plain_spikes)
+            rng = generator(seed, "encoding", str(name))
+            columns[name] = fit_numeric(own.astype(float), weights, rng, column.plain_spikes)
+        elif levels > MOST_LEVELS:
+            raise DataError(
+                f"column {name!r} has {levels} levels, more than {MOST_LEVELS}: leave it out as an "
+                f"id (--id {name}), or group its levels first."
+            )
         else:
-            columns[facts.name] = _levels(facts.name, own, len(facts.levels))
-    for name, column in columns.items():
-        if isinstance(column, LevelColumn) and column.entries > MOST_LEVELS_ONE_HOT:
-            columns[name] = _embedded(name, column, columns, cells)
+            columns[name] = LevelColumn(levels, bool((own < 0).any()))  # type: ignore[operator]
+    for name, many in columns.items():
+        if isinstance(many, LevelColumn) and many.entries > MOST_LEVELS_ONE_HOT:
+            columns[name] = replace(many, embedding=_embedding(name, many, columns, cells))
     return TableEncoding(columns)
 
 
@@ -322,52 +335,36 @@ def encoded_width(schema: TableSchema) -> int:
     for column in schema.learned:
         missing = column.missing > 0
         if column.kind in ("numeric", "datetime"):
-            width += 1 + (1 + len(column.spikes) + missing if column.spikes or missing else 0)
+            none = np.empty(0)
+            width += NumericColumn(none, none, column.plain_spikes, missing).width
         else:
-            entries = len(column.levels) + missing
-            width += entries if entries <= MOST_LEVELS_ONE_HOT else 8
+            entries = LevelColumn(len(column.levels), missing).entries
+            width += entries if entries <= MOST_LEVELS_ONE_HOT else SIZE
     return width
 
 
-def _levels(name: Name, codes: NDArray[np.generic], levels: int) -> LevelColumn:
-    if levels > MOST_LEVELS:
-        raise DataError(
-            f"column {name!r} has {levels} levels, more than {MOST_LEVELS}: leave it out as an id "
-            f"(--id {name}), or group its levels first."
-        )
-    return LevelColumn(levels, bool((codes < 0).any()))  # type: ignore[operator]
-
-
-def _embedded(
-    name: Name,
-    column: LevelColumn,
-    columns: Mapping[Name, EncodedColumn],
-    cells: Cells,
-) -> LevelColumn:
-    """The column with vectors for its levels, from what they occur with in the other columns.
+def _embedding(
+    name: Name, column: LevelColumn, columns: Mapping[Name, EncodedColumn], cells: Cells
+) -> Matrix:
+    """Vectors for the levels of a column, from what they occur with in the other columns.
 
     As many of them as memory allows; not the labels (see `embed_levels`).
     """
-    context: list[NDArray[np.int64]] = []
+    context: list[NDArray[np.integer]] = []
     counted = 0
-    for other, held in columns.items():
-        values = 1 + (CONTEXT_BINS if isinstance(held, NumericColumn) else held.entries)
-        if other == name or counted + column.entries * values > MOST_COUNTED:
-            continue
-        found = _context(held, cells[other])
-        context += found
-        counted += column.entries * values * len(found)
-    entry = np.where(cells[name] < 0, column.entries - 1, cells[name]).astype(np.int64)  # type: ignore[operator]
-    return LevelColumn(column.levels, column.missing, embed_levels(entry, column.entries, context))
+    for other, beside in columns.items():
+        values = CONTEXT_BINS if isinstance(beside, NumericColumn) else beside.entries
+        counts = column.entries * (1 + values)
+        if other != name and values <= MOST_LEVELS_ONE_HOT and counted + counts <= MOST_COUNTED:
+            few = _eighths if isinstance(beside, NumericColumn) else beside.entry_of
+            context.append(few(cells[other]))
+            counted += counts
+    return embed_levels(column.entry_of(cells[name]), column.entries, context)
 
 
-def _context(column: EncodedColumn, cells: NDArray[np.generic]) -> list[NDArray[np.int64]]:
-    """A column as a few values: eighths of its range by rank, or its levels where they are few."""
-    if isinstance(column, NumericColumn):
-        numbers = cells.astype(np.float64)
-        edges = np.nanquantile(numbers, np.linspace(0, 1, CONTEXT_BINS + 1)[1:-1])
-        bins = np.searchsorted(edges, np.nan_to_num(numbers), side="right")
-        return [np.where(np.isnan(numbers), CONTEXT_BINS, bins).astype(np.int64)]
-    if column.entries > MOST_LEVELS_ONE_HOT:
-        return []
-    return [np.where(cells < 0, column.entries - 1, cells).astype(np.int64)]  # type: ignore[operator]
+def _eighths(cells: NDArray[np.generic]) -> NDArray[np.int64]:
+    """(N,) numbers as eighths of their range by rank, the missing ones as a ninth."""
+    numbers = cells.astype(np.float64)
+    edges = np.nanquantile(numbers, np.linspace(0, 1, CONTEXT_BINS + 1)[1:-1])
+    bins = np.searchsorted(edges, np.nan_to_num(numbers), side="right")
+    return np.where(np.isnan(numbers), CONTEXT_BINS, bins).astype(np.int64)
