@@ -111,13 +111,14 @@ class Cells:
     def numbers(self) -> Numbers:
         """(N,) whole numbers, float64, or ticks of `unit`; anything where missing."""
         dtype: Any = self.series.dtype
-        if isinstance(dtype, pd.ArrowDtype):
-            return _arrow_numbers(self.series, dtype.pyarrow_dtype)
         if self.python is not None:
-            known = _object_numbers(self.series.to_numpy()[~self.missing], self.python)
-            spread: NDArray[Any] = np.zeros(len(self.series), dtype=known.dtype)
-            spread[~self.missing] = known
-            return spread
+            cells = self.series.to_numpy()
+            if self.python == "Decimal":
+                cells = np.where(self.missing, 0, cells).astype(np.float64)
+            kind = _arrow_type_of(self.python, self.zone)
+            return _arrow_numbers(pa.array(cells, type=kind, mask=self.missing))
+        if isinstance(dtype, pd.ArrowDtype):
+            return _arrow_numbers(pa.array(self.series.array))
         if self.family in ("datetime", "duration"):
             return np.asarray(self.series.array.asi8)
         wanted: Any = {"u": np.uint64, "f": np.float64}.get(dtype.kind, np.int64)
@@ -294,9 +295,10 @@ def number_cells(numbers: Numbers, missing: Mask, dtype: Any, python: str | None
     are never asked for any; those of Python's objects are the caller's to set.
     """
     if isinstance(dtype, pd.ArrowDtype):
-        return _arrow_cells(numbers, missing, dtype.pyarrow_dtype)
+        return pd.arrays.ArrowExtensionArray(_arrow_cells(numbers, missing, dtype.pyarrow_dtype))
     if python is not None:
-        return _objects(np.where(missing, 0, numbers), python, zone)
+        objects = _arrow_cells(numbers, missing, _arrow_type_of(python, zone)).to_pylist()
+        return level_cells(objects, dtype)
     if isinstance(dtype, pd.PeriodDtype | pd.DatetimeTZDtype) or dtype.kind in "Mm":
         ticks = np.where(missing, _NO_TIME, numbers).astype(np.int64)
         if isinstance(dtype, pd.PeriodDtype):
@@ -382,11 +384,8 @@ def from_wall(ticks: Ticks, unit: str | None, zone: str) -> Ticks:
 def unit_of(dtype: Any, python: str | None = None) -> Unit | None:
     """The unit of a dtype's ticks; None where it holds no moments or durations."""
     unit: Unit | None
-    if python is not None:
-        by_type: dict[str, Unit] = {"date": "D", "Timestamp": "ns", "Timedelta": "ns"}
-        return by_type.get(python, "us") if python in (*by_type, "datetime", "timedelta") else None
-    if isinstance(dtype, pd.ArrowDtype):
-        kind = dtype.pyarrow_dtype
+    if isinstance(dtype, pd.ArrowDtype) or python is not None:
+        kind = _arrow_type_of(python, "") if python is not None else dtype.pyarrow_dtype
         if pa.types.is_date(kind):
             return "D" if pa.types.is_date32(kind) else "ms"
         unit = getattr(kind, "unit", None)
@@ -439,9 +438,9 @@ def _arrow_type(text: str) -> Any:
     return pa.type_for_alias(text)
 
 
-def _arrow_numbers(series: pd.Series, kind: Any) -> Numbers:
-    cells = pa.chunked_array(pa.array(series.array))  # one array or several: several
-    wanted = pa.int64()
+def _arrow_numbers(array: Any) -> Numbers:
+    cells = pa.chunked_array(array)  # one array or several: several
+    kind, wanted = cells.type, pa.int64()
     if pa.types.is_decimal(kind) or pa.types.is_floating(kind):
         wanted = pa.float64()
     elif pa.types.is_unsigned_integer(kind):
@@ -459,8 +458,7 @@ def _arrow_cells(numbers: Numbers, missing: Mask, kind: Any) -> Any:
         wanted = np.float16
     elif pa.types.is_date32(kind) or pa.types.is_time32(kind):
         wanted = np.int32
-    cells = pa.array(numbers.astype(wanted), mask=missing)
-    return pd.arrays.ArrowExtensionArray(cells.cast(kind))
+    return pa.array(numbers.astype(wanted), mask=missing).cast(kind)
 
 
 def _pandas_category(series: pd.Series) -> pd.Series:
@@ -505,33 +503,18 @@ def _python_type(known: Sequence[object]) -> str | None:
     return kind.__name__ if not others and kind in exact else None
 
 
-def _object_numbers(cells: NDArray[np.object_], python: str) -> Numbers:
-    if python in ("int", "float", "Decimal"):
-        number: Any = np.int64 if python == "int" else np.float64
-        return cells.astype(number)
-    if python in ("Timestamp", "Timedelta"):
-        return np.array([cell.value for cell in cells.tolist()], dtype=np.int64)
-    kind = {"date": "M8[D]", "datetime": "M8[us]", "timedelta": "m8[us]"}[python]
-    naive = [
-        cell.astimezone(dt.UTC).replace(tzinfo=None) if getattr(cell, "tzinfo", None) else cell
-        for cell in cells.tolist()
-    ]
-    return np.array(naive, dtype=kind).view(np.int64)
-
-
-def _objects(numbers: Numbers, python: str, zone: str) -> NDArray[np.object_]:
-    if python == "float":
-        return numbers.astype(np.float64).astype(object)
-    whole = numbers.astype(np.int64)
-    if python in ("int", "date", "timedelta"):
-        kind = {"int": "i8", "date": "M8[D]", "timedelta": "m8[us]"}[python]
-        return whole.view(kind).astype(object)
-    if python == "Timedelta":
-        return np.asarray(pd.TimedeltaIndex(whole.view("m8[ns]")).astype(object))
-    moments = pd.DatetimeIndex(whole.view("M8[ns]" if python == "Timestamp" else "M8[us]"))
-    if zone:
-        moments = moments.tz_localize("UTC").tz_convert(zone)
-    return np.asarray(moments.astype(object) if python == "Timestamp" else moments.to_pydatetime())
+def _arrow_type_of(python: str, zone: str) -> Any:
+    """The Arrow type that holds Python's objects of a type."""
+    return {
+        "int": pa.int64(),
+        "float": pa.float64(),
+        "Decimal": pa.float64(),
+        "date": pa.date32(),
+        "datetime": pa.timestamp("us", zone or None),
+        "Timestamp": pa.timestamp("ns", zone or None),
+        "timedelta": pa.duration("us"),
+        "Timedelta": pa.duration("ns"),
+    }[python]
 
 
 _SCALARS = (
