@@ -113,7 +113,7 @@ def test_images_are_shown_with_the_real_rows_nearest_to_them() -> None:
 
 @pytest.mark.slow
 def test_one_may_look_through_features_of_ones_own() -> None:
-    found = evaluate(digits(), replace(PICTURES, extractor=brightness)).result
+    found = evaluate(digits(), changed(PICTURES, extractor=brightness)).result
     assert found["diagnostics"]["extractor"] == {"name": "brightness", "sha256": [None]}
 
 
@@ -124,7 +124,7 @@ def test_an_extractor_that_fails_costs_the_diagnostics_and_nothing_else() -> Non
             raise RuntimeError("no such layer")
         return brightness(pixels)
 
-    found = evaluate(digits(), replace(PICTURES, extractor=broken)).result
+    found = evaluate(digits(), changed(PICTURES, extractor=broken)).result
     assert found["diagnostics"] is None
     assert found["arms"]["gan"]["missing"] is None
     assert any("no such layer" in line for line in found["warnings"])
@@ -135,7 +135,7 @@ def test_an_extractor_that_cannot_see_two_rows_is_told_of_before_any_fit() -> No
         raise RuntimeError("no such layer")
 
     with pytest.raises(DataError, match="no such layer"):
-        evaluate(digits(), replace(PICTURES, extractor=broken))
+        evaluate(digits(), changed(PICTURES, extractor=broken))
 
 
 @pytest.mark.slow

@@ -180,7 +180,7 @@ TIMES = np.arange(76)
         ({"to": (0.5,)}, "its to"),
         ({"folds": 3}, "its folds"),
         ({"repeats": 2}, "its splits"),
-        ({"times": TIMES}, "its splits"),
+        ({"time": TIMES}, "its splits"),
         ({"curves": True}, "its curves"),
     ],
 )
@@ -194,7 +194,7 @@ def test_another_evaluation_is_not_gone_on_with_and_what_differs_is_named(
     assert (ours / RESULT).read_bytes() == (finished / RESULT).read_bytes()
 
 
-@pytest.mark.parametrize("more", [{"gap": 3}, {"times": TIMES[::-1]}])
+@pytest.mark.parametrize("more", [{"gap": 3}, {"time": TIMES[::-1]}])
 def test_other_splits_in_time_are_another_evaluation(more: dict[str, Any], tmp_path: Path) -> None:
     asked = changed(SHORT, repeats=None, time=TIMES)
     evaluate(table(), asked, out=tmp_path / "rep")

@@ -50,7 +50,8 @@ def setup_of(data: LabelledTable, **changes: Any) -> Setup[LabelledTable]:
         "generator": {"class": "TabularGAN", "params": {}},
         "library": {"numpy": "2"},
     }
-    own = {name: changes.pop(name) for name in EvaluationOptions.model_fields if name in changes}
+    fields = set(EvaluationOptions.model_fields) - {"curves"}
+    own = {name: changes.pop(name) for name in fields if name in changes}
     settings: dict[str, Any] = {
         "options": EvaluationOptions(**own),
         "data": data,
