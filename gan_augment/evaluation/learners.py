@@ -1,4 +1,8 @@
-"""Downstream classifiers, by which a top-up is judged: of tables, of images, of the user's own."""
+"""Downstream classifiers, by which a top-up is judged: of tables, of images, of the user's own.
+
+What one is trained on is a `Training`; `learner_of` finds the one that is meant. Nothing is split,
+topped up or judged here.
+"""
 
 from __future__ import annotations
 
@@ -19,16 +23,18 @@ from gan_augment.data.tables.schema import Overrides, TableSchema
 from gan_augment.errors import DataError, UsageError, did_you_mean
 from gan_augment.evaluation.decisions import Scores
 from gan_augment.evaluation.estimators import (
-    EstimatorLearner,
-    Estimators,
     FittedEstimator,
     TableMatrix,
+    Weighing,
     balanced_weights,
     balances,
+    described_params,
     failed,
     fit_estimator,
     loaded,
     name_of,
+    new_estimator,
+    rows_for_estimator,
     takes_rows_as_they_are,
     weighing_of,
 )
@@ -36,7 +42,16 @@ from gan_augment.evaluation.user_code import UserCode
 from gan_augment.randomness import derived_seed, preserve_global_generators, seed_global_generators
 from gan_augment.synthesizers.base import Data
 
-AnyData = LabelledImages | LabelledTable
+TABLE_DEFAULT, IMAGE_DEFAULT = "boosting", "cnn"
+UPDATES = 500
+"""Of the small CNN and of training functions, unless said otherwise: on long-tailed Fashion-MNIST
+the balanced accuracy of a tuned decision hardly rose beyond."""
+_BLOCK = 64
+_ARGUMENTS = ("seed", "updates", "weights")
+
+Pixels = NDArray[np.uint8]
+Predictor = Callable[[Pixels], Any]
+"""uint8 (n, H, W, C) -> logits (n, K), an array or a torch tensor on any device."""
 
 
 @dataclass(frozen=True)
@@ -92,23 +107,54 @@ class Learner(Protocol):
         """
 
 
+class TrainingFunction(Protocol):
+    """A training of one's own, as an evaluation calls it; `examples/09_own_training_function.py`.
+
+    It makes a network, trains it on the rows of `data` for exactly `updates` optimiser steps, every
+    row drawn equally often, and returns what predicts. Whatever is random must follow from `seed`;
+    the global generators of Python, NumPy and torch are seeded with it, and put back afterwards.
+    weights: float32 (K,), what each class weighs in the loss; None where all weigh the same. Its
+    classical augmentation, if it has one, is its own, and the same in every arm.
+    """
+
+    def __call__(
+        self,
+        data: LabelledImages,
+        *,
+        seed: int,
+        updates: int,
+        weights: NDArray[np.float32] | None,
+    ) -> Predictor: ...
+
+
 def learner_of(
-    given: Any,
-    data: AnyData,
+    source: Any,
+    data: LabelledImages | LabelledTable,
     *,
     updates: int | None = None,
     overrides: Overrides | None = None,
 ) -> Learner:
     """The learner that a user means, for data like `data`, of which only column kinds are read.
 
-    given: None for the default ("boosting" for tables, "cnn" for images); for tables also
-    "logistic", "forest" or "neighbours"; "path.py:name" of anything that follows; a scikit-learn
-    classifier or pipeline; a class of one, or a function that makes one, called with a seed if it
-    takes one; for images also a function that trains a network (`image_learners.TrainingFunction`).
-    updates: of a network, None for the default. overrides: kinds of a table's columns.
+    Parameters
+    ----------
+    source
+        None for the default ("boosting" for tables, "cnn" for images); for tables also "logistic",
+        "forest" or "neighbours"; "path.py:name" of anything that follows; a scikit-learn classifier
+        or pipeline; a class of one, or a function that makes one, called with a seed if it takes
+        one; for images also a `TrainingFunction`.
+    updates
+        Of a network, None for the default.
+    overrides
+        Kinds of a table's columns.
 
-    Raises UsageError that says what was expected.
+    Raises
+    ------
+    UsageError
+        That says what was expected.
 
+    Examples
+    --------
     >>> import numpy as np
     >>> from gan_augment import read_frame
     >>> table = read_frame(np.eye(12), y=["rare"] * 4 + ["common"] * 8).table
@@ -116,23 +162,41 @@ def learner_of(
     >>> learner.fit(Training(table, table), seed=0).scores(table).values.shape
     (12, 2)
     """
-    if updates is not None and updates < 1:
-        raise UsageError(f"updates={updates!r}; expected a whole number of 1 or more")
-    if isinstance(data, LabelledImages):
-        from gan_augment.evaluation.learners import image_learner_of
-
-        return image_learner_of(given, updates)
-    from gan_augment.evaluation.learners import table_learner_of
-
+    images = isinstance(data, LabelledImages)
+    names = (IMAGE_DEFAULT,) if images else tuple(NAMED)
+    name = names[0] if source is None else None
+    if isinstance(source, str) and source in names:
+        name = source
+    if isinstance(source, str) and name is None:
+        if ".py:" not in source:
+            raise UsageError(
+                f"there is no learner {source!r}; expected {', '.join(names)}, or path.py:name of "
+                f"your own.{did_you_mean(source, names)}"
+            )
+        source = UserCode.of(source)
+    if images and name is not None:
+        return NetworkLearner(name, updates or UPDATES)
+    if images and _trains(loaded(source)):
+        function = loaded(source)
+        name = str(source) if isinstance(source, UserCode) else _name(function)
+        return NetworkLearner(name, updates or UPDATES, source)
+    if name is not None:
+        source = NAMED[name]
+    example = new_estimator(source, 0)
     if updates is not None:
         raise UsageError(
-            f"updates={updates}: the learners of tables are not trained by updates; leave it out, "
-            "or give the learner itself with the length that you want"
+            f"updates={updates}: {name or name_of(source, example)} is not trained by updates; "
+            f"leave it out, or give for images a function train(data, *, {', '.join(_ARGUMENTS)})"
         )
-    return table_learner_of(given, data, overrides)
-
-
-TABLE_DEFAULT = "boosting"
+    encoded = isinstance(data, LabelledTable) and not takes_rows_as_they_are(example)
+    return EstimatorLearner(
+        name=name or name_of(source, example),
+        source=source,
+        schema=infer_schema(data.frame, overrides) if encoded else None,  # type: ignore[union-attr]
+        weighing=weighing_of(example),
+        balances=balances(example),
+        named=name is not None,
+    )
 
 
 def _boosting() -> Any:
@@ -161,7 +225,7 @@ def _neighbours() -> Any:
 
 
 NAMED: Mapping[str, Callable[[], Any]] = {
-    "boosting": _boosting,
+    TABLE_DEFAULT: _boosting,
     "logistic": _logistic,
     "forest": _forest,
     "neighbours": _neighbours,
@@ -169,120 +233,57 @@ NAMED: Mapping[str, Callable[[], Any]] = {
 
 
 @dataclass(frozen=True)
-class TableLearner(EstimatorLearner):
-    """A scikit-learn classifier on rows of one schema. frames: it gets them as they are."""
+class EstimatorLearner:
+    """A scikit-learn classifier, of a table's rows or of flattened pixels.
 
-    schema: TableSchema
-    frames: bool
+    A pipeline gets the frame as it is and prepares it itself; every other classifier gets numbers,
+    encoded as the real training rows ask, so alike in all arms. schema: of those columns, None
+    where there is nothing to encode. weighing: how class weights are given, None where it knows
+    none. named: whether it is one of ours.
+    """
+
+    name: str
+    source: Any
+    schema: TableSchema | None
+    weighing: Weighing | None
+    balances: bool
     named: bool = False
 
-    def fit(self, training: Training[Any], seed: int) -> FittedTable:
-        """Train on the rows; see `learners.Learner`."""
-        check_asked(self, training)
-        data: LabelledTable = training.data
-        matrix, x = None, data.frame
-        if not self.frames:
+    augments = False
+
+    @property
+    def weighs(self) -> bool:
+        """Whether it knows class weights."""
+        return self.weighing is not None
+
+    def described(self) -> dict[str, Any]:
+        """Name and parameters; of a user's file also its sha256."""
+        source, params = self.source, described_params(new_estimator(self.source, 0))
+        described = {"name": self.name, "params": params, "updates": None}
+        return described | ({"sha256": source.sha256} if isinstance(source, UserCode) else {})
+
+    def fit(self, training: Training[Any], seed: int) -> FittedEstimator:
+        """Train on the rows; see `Learner`."""
+        _check_known(self, training)
+        data, matrix = training.data, None
+        if self.schema is None:
+            x = rows_for_estimator(data, None)
+        else:
             matrix, x = TableMatrix.fitted(training.real, data, self.schema)
-        fitted = fit_estimator(
-            self.estimators.new(seed),
+        return fit_estimator(
+            new_estimator(self.source, seed),
             x,
             data.labels,
             self.name,
             self.weighing if training.balanced else None,
             argmax=self.named,
+            matrix=matrix,
         )
-        return FittedTable(fitted, matrix)
-
-
-@dataclass(frozen=True)
-class FittedTable:
-    """A trained classifier of tables. matrix: None where it takes frames."""
-
-    fitted: FittedEstimator
-    matrix: TableMatrix | None
-
-    def scores(self, data: LabelledTable) -> Scores:
-        """What it says of N rows; see `learners.Fitted`."""
-        x = data.frame if self.matrix is None else self.matrix.of(data)
-        return self.fitted.scores(x, len(data.names))
-
-
-def table_learner_of(given: Any, data: LabelledTable, overrides: Overrides | None) -> TableLearner:
-    """As `learners.learner_of`, for tables. Raises UsageError."""
-    named = given is None or (isinstance(given, str) and given in NAMED)
-    if named:
-        source: Any = NAMED[given or TABLE_DEFAULT]
-    else:
-        source = own_or_unknown(given, tuple(NAMED)) if isinstance(given, str) else given
-    estimators = Estimators(source)
-    example = estimators.new(0)
-    return TableLearner(
-        name=(given or TABLE_DEFAULT) if named else name_of(source, example),
-        estimators=estimators,
-        schema=infer_schema(data.frame, overrides),
-        weighing=weighing_of(example),
-        balances=balances(example),
-        frames=takes_rows_as_they_are(example),
-        named=named,
-    )
-
-
-def own_or_unknown(given: str, names: tuple[str, ...]) -> UserCode:
-    """What "path.py:name" names. Raises UsageError for every other word."""
-    if ".py:" in given:
-        return UserCode.of(given)
-    raise UsageError(
-        f"there is no learner {given!r}; expected {', '.join(names)}, or path.py:name of your own."
-        f"{did_you_mean(given, names)}"
-    )
-
-
-def check_asked(learner: Any, training: Training[Any]) -> None:
-    """Raise UsageError for class weights or a missing augmentation that a learner does not know."""
-    if training.balanced and not learner.weighs:
-        raise UsageError(f"the learner {learner.name} knows no class weights; leave that arm out")
-    if training.plain and not learner.augments:
-        raise UsageError(
-            f"the learner {learner.name} has no classical augmentation to turn off; leave that arm "
-            "out"
-        )
-
-
-IMAGE_DEFAULT = "cnn"
-UPDATES = 500
-"""Of the small CNN and of training functions, unless said otherwise: on long-tailed Fashion-MNIST
-the balanced accuracy of a tuned decision hardly rose beyond."""
-_BLOCK = 64
-_ASKED = ("seed", "updates", "weights")
-
-Pixels = NDArray[np.uint8]
-Predictor = Callable[[Pixels], Any]
-"""uint8 (n, H, W, C) -> logits (n, K), an array or a torch tensor on any device."""
-
-
-class TrainingFunction(Protocol):
-    """A training of one's own, as an evaluation calls it; `examples/09_own_training_function.py`.
-
-    It makes a network, trains it on the rows of `data` for exactly `updates` optimiser steps, every
-    row drawn equally often, and returns what predicts. Whatever is random must follow from `seed`;
-    the global generators of Python, NumPy and torch are seeded with it, and put back afterwards.
-    weights: float32 (K,), what each class weighs in the loss; None where all weigh the same. Its
-    classical augmentation, if it has one, is its own, and the same in every arm.
-    """
-
-    def __call__(
-        self,
-        data: LabelledImages,
-        *,
-        seed: int,
-        updates: int,
-        weights: NDArray[np.float32] | None,
-    ) -> Predictor: ...
 
 
 @dataclass(frozen=True)
 class NetworkLearner:
-    """A network trained for a fixed number of updates.
+    """A network trained for a fixed number of updates: more rows are not more training.
 
     train: of the user, or None for the small CNN of `classifiers/small_cnn.py`, whose pictures go
     through `augment.classical.default_pipeline`: .13 ms each, 8 of the 20 ms of an update of 64.
@@ -305,25 +306,28 @@ class NetworkLearner:
         params: dict[str, Any] = {}
         if self.train is None:
             params = {"network": "SmallCNN", "augmentation": "default_pipeline"}
-        found = {"name": self.name, "params": params, "updates": self.updates}
-        return found | ({"sha256": self.train.sha256} if isinstance(self.train, UserCode) else {})
+        described = {"name": self.name, "params": params, "updates": self.updates}
+        sha256 = {"sha256": self.train.sha256} if isinstance(self.train, UserCode) else {}
+        return described | sha256
 
     def fit(self, training: Training[Any], seed: int) -> FittedNetwork:
-        """Train on the rows; see `learners.Learner`."""
-        check_asked(self, training)
+        """Train on the rows; see `Learner`."""
+        _check_known(self, training)
         data: LabelledImages = training.data
         known = np.unique(data.labels)
         if len(known) < 2:
             raise DataError(f"the {len(data)} training rows are all of one class; expected two")
-        drawn = derived_seed(seed, "learner")
+        learner_seed = derived_seed(seed, "learner")
         if self.train is None:
-            network = small_cnn(training, drawn, self.updates)
+            network = small_cnn(training, learner_seed, self.updates)
             return FittedNetwork(network.logits, known, self.name, network)
         train: TrainingFunction = loaded(self.train)
         with devices.threads(1), preserve_global_generators():
-            seed_global_generators(drawn)
+            seed_global_generators(learner_seed)
             try:
-                predict = train(data, seed=drawn, updates=self.updates, weights=_weights(training))
+                predict = train(
+                    data, seed=learner_seed, updates=self.updates, weights=_weights(training)
+                )
             except Exception as error:
                 raise failed(self.name, f"its training on {len(data)} rows", error) from error
         if not callable(predict):
@@ -344,7 +348,7 @@ class FittedNetwork:
     network: SmallCNN | None = None
 
     def scores(self, data: LabelledImages) -> Scores:
-        """Softmax of its logits over the classes it saw; see `learners.Fitted`."""
+        """Softmax of its logits over the classes it saw; see `Fitted`."""
         k = len(data.names)
         starts = range(0, len(data), _BLOCK)
         blocks = [self._logits(data.pixels[start : start + _BLOCK], k) for start in starts]
@@ -368,84 +372,18 @@ class FittedNetwork:
         pixels = pixels[filled]
         with devices.threads(1), preserve_global_generators(), torch.no_grad():
             try:
-                given = self.predict(np.ascontiguousarray(pixels))
+                output = self.predict(np.ascontiguousarray(pixels))
             except Exception as error:
                 raise failed(self.name, "its predictions", error) from error
-        if isinstance(given, torch.Tensor):
-            given = given.detach().cpu().double().numpy()
-        logits = np.asarray(given, dtype=np.float64)
+        if isinstance(output, torch.Tensor):
+            output = output.detach().cpu().double().numpy()
+        logits = np.asarray(output, dtype=np.float64)
         if logits.shape != (len(pixels), k) or not np.isfinite(logits).all():
             raise DataError(
                 f"the learner {self.name} gives logits of shape {logits.shape}, or some that are "
                 f"no finite numbers; expected {(len(pixels), k)}, a finite number a row and class"
             )
         return logits
-
-
-@dataclass(frozen=True)
-class PixelLearner(EstimatorLearner):
-    """A scikit-learn classifier of flattened pixels, float32 (N, H W C) in 0..1."""
-
-    def fit(self, training: Training[Any], seed: int) -> FittedPixels:
-        """Train on the rows; see `learners.Learner`."""
-        check_asked(self, training)
-        data: LabelledImages = training.data
-        weighing = self.weighing if training.balanced else None
-        estimator = self.estimators.new(seed)
-        return FittedPixels(
-            fit_estimator(estimator, _flat(data), data.labels, self.name, weighing, argmax=False)
-        )
-
-
-@dataclass(frozen=True)
-class FittedPixels:
-    """A trained classifier of flattened pixels."""
-
-    fitted: FittedEstimator
-
-    def scores(self, data: LabelledImages) -> Scores:
-        """What it says of N rows; see `learners.Fitted`."""
-        return self.fitted.scores(_flat(data), len(data.names))
-
-
-def image_learner_of(given: Any, updates: int | None) -> Learner:
-    """As `learners.learner_of`, for images. Raises UsageError."""
-    if given is None or given == IMAGE_DEFAULT:
-        return NetworkLearner(IMAGE_DEFAULT, updates or UPDATES)
-    source = own_or_unknown(given, (IMAGE_DEFAULT,)) if isinstance(given, str) else given
-    meant = loaded(source)
-    if _trains(meant):
-        name = str(source) if isinstance(source, UserCode) else _name(meant)
-        return NetworkLearner(name, updates or UPDATES, source)
-    estimators = Estimators(source)
-    example = estimators.new(0)
-    name = name_of(source, example)
-    if updates is not None:
-        raise UsageError(
-            f"updates={updates}: {name} is not trained by updates; leave it out, or give a "
-            f"function train(data, *, {', '.join(_ASKED)})"
-        )
-    return PixelLearner(name, estimators, weighing_of(example), balances(example))
-
-
-def _trains(meant: Any) -> bool:
-    """Whether it is a training function. Raises UsageError for one that lacks an argument."""
-    if isinstance(meant, type) or hasattr(meant, "fit") or not callable(meant):
-        return False
-    params = inspect.signature(meant).parameters
-    lacking = [name for name in _ASKED if name not in params]
-    if any(p.kind is p.VAR_KEYWORD for p in params.values()) or not lacking:
-        return True
-    if "updates" in params or "weights" in params:
-        raise UsageError(
-            f"the training function {_name(meant)} does not take {', '.join(lacking)}; expected "
-            f"train(data, *, {', '.join(_ASKED)})"
-        )
-    return False
-
-
-def _name(function: Any) -> str:
-    return str(getattr(function, "__name__", type(function).__name__))
 
 
 def small_cnn(training: Training[Any], seed: int, updates: int) -> SmallCNN:
@@ -466,12 +404,39 @@ def small_cnn(training: Training[Any], seed: int, updates: int) -> SmallCNN:
     )
 
 
+def _check_known(learner: Learner, training: Training[Any]) -> None:
+    """Raise UsageError for class weights or a missing augmentation that a learner does not know."""
+    if training.balanced and not learner.weighs:
+        raise UsageError(f"the learner {learner.name} knows no class weights; leave that arm out")
+    if training.plain and not learner.augments:
+        raise UsageError(
+            f"the learner {learner.name} has no classical augmentation to turn off; leave that arm "
+            "out"
+        )
+
+
+def _trains(source: Any) -> bool:
+    """Whether it is a training function. Raises UsageError for one that lacks an argument."""
+    if isinstance(source, type) or hasattr(source, "fit") or not callable(source):
+        return False
+    params = inspect.signature(source).parameters
+    lacking = [name for name in _ARGUMENTS if name not in params]
+    if any(p.kind is p.VAR_KEYWORD for p in params.values()) or not lacking:
+        return True
+    if "updates" in params or "weights" in params:
+        raise UsageError(
+            f"the training function {_name(source)} does not take {', '.join(lacking)}; expected "
+            f"train(data, *, {', '.join(_ARGUMENTS)})"
+        )
+    return False
+
+
+def _name(function: Any) -> str:
+    return str(getattr(function, "__name__", type(function).__name__))
+
+
 def _weights(training: Training[Any]) -> NDArray[np.float32] | None:
     if not training.balanced:
         return None
     data: LabelledImages = training.data
     return balanced_weights(data.labels, len(data.names)).astype(np.float32)
-
-
-def _flat(data: LabelledImages) -> NDArray[np.float32]:
-    return data.pixels.reshape(len(data), -1).astype(np.float32) / np.float32(255)  # (N, H W C)

@@ -104,10 +104,10 @@ def test_what_was_given_is_never_trained_itself() -> None:
 
 
 def test_every_random_state_follows_from_the_seed_and_jobs_are_one() -> None:
-    from gan_augment.evaluation.estimators import Estimators
+    from gan_augment.evaluation.estimators import new_estimator
 
     nested = make_pipeline(BaggingClassifier(RandomForestClassifier(3, n_jobs=2), n_jobs=-1))
-    first, again, other = (Estimators(nested).new(seed).get_params() for seed in (1, 1, 2))
+    first, again, other = (new_estimator(nested, seed).get_params() for seed in (1, 1, 2))
     names = [name for name in first if name.endswith("random_state")]
     assert len(names) == 2
     assert [first[n] for n in names] == [again[n] for n in names] != [other[n] for n in names]
