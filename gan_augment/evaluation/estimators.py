@@ -378,7 +378,7 @@ def _cells(table: LabelledTable, schema: TableSchema) -> list[Plain]:
 
 
 def _scale(cells: Plain) -> tuple[float, float, float]:
-    """(median, mean, deviation) of real rows; where all are one value, or missing, 0s are written."""
+    """(median, mean, deviation) of real rows; a column of one value or of none becomes 0."""
     known = cells[~np.isnan(cells)]
     if not len(known):
         return 0.0, 0.0, 1.0

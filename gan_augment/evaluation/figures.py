@@ -9,16 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gan_augment.errors import UsageError, did_you_mean
+from gan_augment.report.wording import METRICS as NAMES
 
-SAID = {
-    "balanced_accuracy": "balanced accuracy",
-    "macro_f1": "macro-F1",
-    "g_mean": "G-mean",
-    "accuracy": "accuracy",
-    "average_precision": "average precision",
-}
-"""How people call the metrics."""
-METRICS = tuple(SAID)
+METRICS = tuple(NAMES)
 """What may be primary; the default first. All in 0..1, higher is better."""
 OF_RANKS = ("average_precision",)
 """Metrics of a ranking, which no decision changes: they cannot be had from counts."""

@@ -77,7 +77,11 @@ def check_not_leaking(
     chance = _twins(seen, held, np.ones(len(seen) + len(held), dtype=bool), more=1)
     own = np.isin(np.concatenate([train.labels, test.labels]), np.unique(added.labels))
     chance = max(chance, _twins(seen, held, own))
-    if wilson_lower(len(repeated), len(different)) > chance:
+    from scipy.stats import binomtest, norm
+
+    share = binomtest(len(repeated), len(different))
+    level = 2 * norm.cdf(Z) - 1  # one minus what lies beyond either end
+    if share.proportion_ci(level, method="wilson").low > chance:
         raise LeakError(
             f"{who} has seen held-out rows: {len(repeated):,} of the {len(different):,} different "
             f"rows that it gave equal a test row and no training row, where chance explains "
@@ -113,19 +117,6 @@ def check_unfitted(plug_in: Any, test_ids: Iterable[str] | None = None) -> None:
         )
     if test_ids is not None:
         check_disjoint(plug_in.seen_ids_, test_ids, f"this {name}")
-
-
-def wilson_lower(k: int, n: int, z: float = Z) -> float:
-    """The lower end of Wilson's interval for a share of k among n >= 1.
-
-    Source: Wilson 1927, "Probable inference, the law of succession, and statistical inference".
-
-    >>> round(wilson_lower(6, 30), 3)
-    0.059
-    """
-    p, z2 = k / n, z * z
-    half = z * np.sqrt(p * (1 - p) / n + z2 / (4 * n * n))
-    return float(max(0.0, (p + z2 / (2 * n) - half) / (1 + z2 / n)))
 
 
 def _is_learned(name: str) -> bool:

@@ -34,7 +34,7 @@ from gan_augment.evaluation.diagnosis.folds import (
     pictures_section,
     training_section,
 )
-from gan_augment.evaluation.figures import METRICS, OF_RANKS, SAID, Counts
+from gan_augment.evaluation.figures import METRICS, OF_RANKS, Counts
 from gan_augment.evaluation.journal import Journal
 from gan_augment.evaluation.plan import Setup
 from gan_augment.evaluation.protocol import INNER_FOLDS
@@ -44,7 +44,6 @@ from gan_augment.evaluation.statistics import (
     Contrast,
     detectable,
     identical_above,
-    mcnemar_exact,
     paired_bootstrap,
 )
 from gan_augment.evaluation.verdict import (
@@ -57,6 +56,8 @@ from gan_augment.evaluation.verdict import (
     guardrails,
 )
 from gan_augment.randomness import derived_seed
+from gan_augment.report.wording import METRICS as NAMES
+from gan_augment.report.wording import points as points_of
 from gan_augment.synthesizers.base import Data
 
 FARTHEST = 2.0
@@ -308,9 +309,21 @@ def few_positives_section(results: ArmResults[Any]) -> dict[str, Any]:
         mcnemar[data.names[label]] = {
             "only_gan": only_gan,
             "only_none": only_none,
-            "p": mcnemar_exact(only_gan, only_none),
+            "p": _mcnemar(only_gan, only_none),
         }
     return {"bootstrap": bootstrap, "mcnemar": mcnemar}
+
+
+def _mcnemar(only_a: int, only_b: int) -> float:
+    """Two-sided p of the rows that just one of two arms gets right, were either as likely.
+
+    1 without such rows. Source: McNemar 1947, "Note on the sampling error of the difference between
+    correlated proportions".
+    """
+    from scipy.stats import binomtest
+
+    n = only_a + only_b
+    return float(binomtest(only_a, n).pvalue) if n else 1.0
 
 
 # the arms
@@ -507,7 +520,7 @@ def worth_section(
     """
     if gain is None or len(real_rows) < 2:
         return {"sentence": "", "more_rows": None}
-    said, points = SAID.get(metric, metric), f"{100 * gain.mean:+.1f} points"
+    said, points = NAMES.get(metric, metric), f"{points_of(gain.mean)} points"
     doublings = np.log2([point["share"] for point in real_rows])
     slope = float(np.polyfit(doublings, [point["mean"] for point in real_rows], 1)[0])
     more: int | None = None

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import bdtr, gammaln, stdtr, stdtrit
+from scipy.special import stdtr, stdtrit
 
 from gan_augment.data.splits import unit_of_rows
 from gan_augment.errors import UsageError
@@ -218,19 +218,6 @@ _CHUNK = 4_000_000
 """Weights drawn at once: 32 MB."""
 
 
-def mcnemar_exact(only_a: int, only_b: int) -> float:
-    """Two-sided p of the rows that just one of two arms gets right, were either as likely.
-
-    2 P(X <= min(only_a, only_b)) of a fair binomial, at most 1; 1 without such rows. Source:
-    McNemar 1947, "Note on the sampling error of the difference between correlated proportions".
-
-    >>> round(mcnemar_exact(1, 5), 5)
-    0.21875
-    """
-    n = only_a + only_b
-    return min(1.0, 2 * float(bdtr(min(only_a, only_b), n, 0.5))) if n else 1.0
-
-
 def paired_bootstrap(
     labels: Labels,
     called_a: Labels,
@@ -294,13 +281,12 @@ def identical_chance(
     >>> round(identical_chance(6, 100, 0, 100), 3), identical_chance(0, 100, 0, 100)
     (0.014, 1.0)
     """
-    total, equal = generated + held, identical + held_identical
     if not generated or not held:
         return None
-    x = np.arange(identical, min(generated, equal) + 1)
-    x = x[equal - x <= held]
-    logs = _log_choose(generated, x) + _log_choose(held, equal - x) - _log_choose(total, equal)
-    return min(1.0, float(np.exp(logs).sum()))
+    from scipy.stats import fisher_exact
+
+    counts = [[identical, generated - identical], [held_identical, held - held_identical]]
+    return float(fisher_exact(counts, alternative="greater").pvalue)
 
 
 def _units(
@@ -342,9 +328,3 @@ def _differences(
         stack = np.stack(counts).astype(np.int64).reshape(-1, classes, classes)
         found.append(figures_of(metric, stack, evaluated))
     return found[0] - found[1]
-
-
-def _log_choose(n: int, k: NDArray[np.int64] | int) -> NDArray[np.float64]:
-    whole = np.asarray(k, dtype=np.float64)
-    logs: NDArray[np.float64] = gammaln(n + 1) - gammaln(whole + 1) - gammaln(n - whole + 1)
-    return logs

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from gan_augment.evaluation.figures import SAID
 from gan_augment.evaluation.statistics import CERTAIN, Contrast, detectable, holm
+from gan_augment.report.wording import METRICS, points, points_size
 
 State = Literal["broken", "held", "open"]
 
@@ -123,7 +123,7 @@ def decide(facts: VerdictFacts) -> Verdict:
 
 def _words(facts: VerdictFacts) -> Iterator[tuple[str, str, str]]:
     """(word, arm, why) of all words that apply, the strongest first."""
-    metric, least = SAID.get(facts.metric, facts.metric), _size(facts.delta)
+    metric, least = METRICS.get(facts.metric, facts.metric), points_size(facts.delta)
     gan = facts.gan
     if facts.rare_units < FEWEST_UNITS:
         few = (
@@ -200,15 +200,15 @@ def _measured(facts: VerdictFacts) -> str:
     low, high = gan.interval()
     seen = detectable(gan.error, gan.freedom, facts.delta)
     if not math.isfinite(seen):
-        return f"gan minus none is {_points(gan.mean)} points in a single split of {units}"
+        return f"gan minus none is {points(gan.mean)} points in a single split of {units}"
     return (
-        f"gan minus none is {_points(gan.mean)} points (95 % interval {_points(low)} to "
-        f"{_points(high)}) with {units}, which would show a true difference of {100 * seen:.1f}"
+        f"gan minus none is {points(gan.mean)} points (95 % interval {points(low)} to "
+        f"{points(high)}) with {units}, which would show a true difference of {100 * seen:.1f}"
     )
 
 
 def _beside(facts: VerdictFacts) -> str:
-    found = [f"{CHEAP[n]} {_points(arm.over_none.mean)}" for n, arm in facts.cheap.items()]
+    found = [f"{CHEAP[n]} {points(arm.over_none.mean)}" for n, arm in facts.cheap.items()]
     return f"against none, {_and(found)} points" if found else ""
 
 
@@ -230,7 +230,7 @@ def _first_words(why: str) -> str:
 
 def _reasons(facts: VerdictFacts) -> Iterator[str]:
     """Every check with its probability."""
-    gan, least = facts.gan, _size(facts.delta)
+    gan, least = facts.gan, points_size(facts.delta)
     if gan is not None:
         yield (
             f"gan minus none: P(worse by more than {least}) = {gan.below(-facts.delta):.3f}, "
@@ -262,7 +262,7 @@ def _guardrail(
 def _broken(rail: Guardrail) -> str:
     if rail.what == "log loss":
         return f"log loss rises by more than {rail.margin:g}"
-    return f"{rail.what} falls by more than {_size(rail.margin)}"
+    return f"{rail.what} falls by more than {points_size(rail.margin)}"
 
 
 def _lower(gan: Contrast | None, delta: float) -> bool:
@@ -271,16 +271,6 @@ def _lower(gan: Contrast | None, delta: float) -> bool:
 
 def _beaten(arm: Cheap) -> bool:
     return arm.gan_over is not None and arm.gan_over.above(0.0) >= CERTAIN
-
-
-def _points(share: float) -> str:
-    """Signed percentage points, without -0.0."""
-    text = f"{100 * share:+.1f}"
-    return "+0.0" if text == "-0.0" else text
-
-
-def _size(share: float) -> str:
-    return f"{100 * share:g} point" + ("" if share == 0.01 else "s")
 
 
 def _and(texts: Sequence[str]) -> str:

@@ -170,7 +170,6 @@ def lacks_weights(data: LabelledImages, *, seed: int, updates: int) -> Any: ...
             r"lacks_weights does not take weights; expected train\(data, \*, seed",
         ),
         (GaussianNB(), 10, "updates=10: GaussianNB is not trained by updates"),
-        (None, 0, "updates=0"),
     ],
 )
 def test_wrong_learners_are_refused(given: object, updates: int | None, said: str) -> None:

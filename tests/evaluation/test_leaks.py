@@ -16,7 +16,6 @@ from gan_augment.evaluation.leaks import (
     check_not_leaking,
     check_unfitted,
     copies,
-    wilson_lower,
 )
 from gan_augment.synthesizers.baselines import Repeats, Smote
 
@@ -139,12 +138,3 @@ def test_a_fitted_model_is_refused_unless_it_names_what_it_saw() -> None:
     check_unfitted(fitted, test.ids)
     with pytest.raises(LeakError, match="this Smote has seen rows"):
         check_unfitted(fitted, table.ids)
-
-
-def test_wilsons_lower_end_is_scipys() -> None:
-    from scipy.stats import binomtest, norm
-
-    for k, n in ((0, 5), (1, 1), (6, 30), (99, 100)):
-        level = 1 - 2 * norm.sf(3.3)
-        theirs = binomtest(k, n).proportion_ci(level, method="wilson").low
-        assert wilson_lower(k, n) == pytest.approx(theirs, abs=1e-12)

@@ -175,7 +175,7 @@ def test_a_search_over_a_pipeline_gets_the_frame_too() -> None:
     frame = table.frame[["x"]].fillna(0)
     plain = LabelledTable(frame, table.labels, table.ids, class_names=table.names)
     search = GridSearchCV(make_pipeline(OrdinalEncoder(), GaussianNB()), {}, cv=2)
-    assert learner_of(search, plain).frames
+    assert learner_of(search, plain).schema is None
 
 
 @pytest.mark.parametrize(

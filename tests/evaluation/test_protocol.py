@@ -94,6 +94,17 @@ def test_rows_of_the_first_tested_time_do_not_train() -> None:
         assert times[split.train].max() < times[split.test].min()
 
 
+def test_groups_of_tested_rows_do_not_train_though_they_came_before() -> None:
+    groups = np.random.default_rng(1).permutation(np.repeat(np.arange(20), 4))
+    data = pictures({"good": 60, "bad": 20}, groups)
+    times = np.random.default_rng(0).permutation(80)
+    for split in plan_protocol(data, ["bad"], times=times).splits:
+        train, tested = set(groups[split.train]), set(groups[split.test])
+        assert train and not train & tested
+        earlier = np.flatnonzero(times < times[split.test].min())
+        assert set(split.train) == {row for row in earlier if groups[row] not in tested}
+
+
 def test_times_of_another_length_are_refused() -> None:
     with pytest.raises(UsageError, match=r"expected \(80,\)"):
         plan_protocol(pictures({"good": 60, "bad": 20}), ["bad"], times=np.arange(9))
