@@ -100,7 +100,8 @@ def test_groups_of_tested_rows_do_not_train_though_they_came_before() -> None:
     times = np.random.default_rng(0).permutation(80)
     for split in plan_protocol(data, ["bad"], times=times).splits:
         train, tested = set(groups[split.train]), set(groups[split.test])
-        assert train and not train & tested
+        assert train
+        assert not train & tested
         earlier = np.flatnonzero(times < times[split.test].min())
         assert set(split.train) == {row for row in earlier if groups[row] not in tested}
 
