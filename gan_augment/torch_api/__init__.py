@@ -3,8 +3,7 @@
 It takes anything that samples: a synthesizer, an augmenter that keeps one, or a saved run.
 """
 
-from gan_augment.torch_api.dataset import AugmentedDataset
+from gan_augment.torch_api.dataset import AugmentedDataset, SyntheticDataset
 from gan_augment.torch_api.loader import augment_loader
-from gan_augment.torch_api.synthetic import SyntheticDataset
 
 __all__ = ["AugmentedDataset", "SyntheticDataset", "augment_loader"]

@@ -1,33 +1,54 @@
-"""`AugmentedDataset`: a labelled dataset, topped up. What an epoch draws of it is in `draws.py`."""
+"""`AugmentedDataset`: a labelled dataset, topped up; `SyntheticDataset`: items of a model alone."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
 from gan_augment.config import TopUp
-from gan_augment.data.topup_plan import TopUpPlan, refusals_in_words
+from gan_augment.data.images.resize import checked_size
+from gan_augment.data.labels import encode_labels
+from gan_augment.data.topup_plan import TopUpPlan, choose_classes, plan_topup, refusals_in_words
 from gan_augment.data.torch_datasets import DatasetFacts, describe_dataset, map_style, read_dataset
-from gan_augment.data.torch_items import Key, Normalize, Picture, VectorFormat, plain_label
-from gan_augment.errors import DataError, UsageError, warn
-from gan_augment.synthesizers.base import checked_seed
-from gan_augment.torch_api.generated import GeneratedRows, checked_refresh
-from gan_augment.torch_api.items import EpochItems
-from gan_augment.torch_api.models import fit_to, fitted_model
-from gan_augment.torch_api.planning import (
-    check_choice,
-    named_for,
-    planned,
+from gan_augment.data.torch_items import (
+    Key,
+    Normalize,
+    Picture,
+    VectorFormat,
+    pair_format,
+    plain_label,
+    tensor_images,
 )
-from gan_augment.torch_api.real_items import RealItems
-from gan_augment.torch_api.transforms import SeededTransform, Transform
+from gan_augment.errors import (
+    DataError,
+    NoRareClassError,
+    NotFittedError,
+    TooFewAcceptedError,
+    UsageError,
+    unknown_class,
+    warn,
+)
+from gan_augment.synthesizers.base import checked_counts, checked_seed
+from gan_augment.synthesizers.topup import advised_share
+from gan_augment.torch_api.generated import (
+    GeneratedRows,
+    Sampling,
+    fit_to,
+    fitted_model,
+    in_python,
+)
+from gan_augment.torch_api.items import EpochItems, RealItems, SeededTransform, Transform
 
 SHARPER = 1.5  # originals this much larger than a model's images are told from them by sharpness
+_BY_SIZE = ("auto", "minority", "not minority", "not majority")
+"""Choices of `sampling_strategy` that name no class where all are of one size."""
 
 
 class AugmentedDataset(EpochItems):
@@ -44,7 +65,8 @@ class AugmentedDataset(EpochItems):
         is a PIL image, an array (H, W, C), a tensor (C, H, W), or a vector.
     augmenter
         GANAugmenter, ImageGAN, TabularGAN, Repeats, Smote, anything that samples, or the folder of
-        a saved run. What is not fitted yet is fitted on the dataset's items.
+        a saved run. One that is not fitted yet is fitted here on the dataset's items, which may
+        take minutes; pass a fitted one, or a run's folder, for a dataset that is ready at once.
     to, synthetic_share, companions
         As in `TopUp`: what a class ends with ("majority", "median", a count, a fraction), how much
         of what is added is generated, whether the other classes get generated items too.
@@ -131,8 +153,9 @@ class AugmentedDataset(EpochItems):
         cache: str | Path | None = None,
         random_state: int = 0,
     ) -> None:
-        seed, top_up = checked_seed(random_state), _top_up(to, synthetic_share, companions)
-        anew = checked_refresh(refresh)
+        seed = checked_seed(random_state)
+        values = {"to": to, "synthetic_share": synthetic_share, "companions": companions}
+        top_up = TopUp.checked(values, "AugmentedDataset")
         self.dataset = _wrapped(dataset)
         self._real = RealItems(self.dataset)
         model = fitted_model(augmenter)
@@ -142,25 +165,32 @@ class AugmentedDataset(EpochItems):
         generates = top_up.resolved(facts.kind)[0] > 0
         self._format = facts.format.with_fill(fill) if generates else facts.format
         if model is None and generates:
-            check_choice(augmenter, classes, facts.counts)  # before a fit of minutes
+            _check_choice(augmenter, classes, facts.counts)  # before a fit of minutes
             read = read_dataset(self.dataset, image_size=image_size, known=facts.format)
             model = fit_to(augmenter, read.data)
         elif model is not None:
-            facts = named_for(model, facts, self.dataset)
+            facts = _named_for(model, facts, self.dataset)
         plan = planned(facts, top_up, classes, model)
         self._generated = GeneratedRows(
             model,
             plan.generated,
             dtype=picture.array_dtype if isinstance(picture, VectorFormat) else None,
             seed=seed,
-            refresh=anew,
+            refresh=refresh,
             cache=cache,
         )
         plan = plan.refuse(self._generated.refused, keep_others=True)
         if plan.refused:
             warn(refusals_in_words(plan.refused, "items"))
         self._check_shape(picture)
-        self._lay_out(facts, plan, seed)
+        layout = plan.layout(facts.labels, seed).behind(facts.labels)
+        generated = layout.source < 0
+        self._seed = seed
+        self._where = np.where(generated, ~(np.cumsum(generated) - 1), layout.source)
+        self.labels, self.origin, self.classes = layout.label, layout.origin, facts.names
+        self.synthetic_mask, self.counts, self.refused = generated, plan.counts, dict(plan.refused)
+        values_of = [plain_label(value, "an item") for value in facts.format.labels]
+        self.targets = np.array(values_of)[self.labels]
 
     def _real_items(
         self, where: NDArray[np.int64], rows: NDArray[np.int64], epoch: int
@@ -172,16 +202,6 @@ class AugmentedDataset(EpochItems):
         old = [item[self._format.image] for item in items]
         new = self._transform.of_values(old, self._seeded_by(rows), epoch)
         return [self._format.with_image(item, one) for item, one in zip(items, new, strict=True)]
-
-    def _lay_out(self, facts: DatasetFacts, plan: TopUpPlan, seed: int) -> None:
-        layout = plan.layout(facts.labels, seed).behind(facts.labels)
-        generated = layout.source < 0
-        where = np.where(generated, ~(np.cumsum(generated) - 1), layout.source)
-        self._seed, self._where = seed, where
-        self.labels, self.origin, self.classes = layout.label, layout.origin, facts.names
-        self.synthetic_mask, self.counts, self.refused = generated, plan.counts, dict(plan.refused)
-        values = [plain_label(value, "an item") for value in facts.format.labels]
-        self.targets = np.array(values)[self.labels]
 
     def _check_shape(self, picture: Picture) -> None:
         """DataError where generated rows do not fit the items; a warning where they are coarser."""
@@ -219,6 +239,203 @@ def _wrapped(dataset: Any) -> Any:
     return map_style(dataset)
 
 
-def _top_up(to: object, synthetic_share: object, companions: object) -> TopUp:
-    values = {"to": to, "synthetic_share": synthetic_share, "companions": companions}
-    return TopUp.checked(values, "AugmentedDataset")
+class SyntheticDataset(EpochItems):
+    """Generated items of a saved run or a fitted model: (image, label), without the original data.
+
+    Images are float32 tensors (C, H, W) in 0..1, rows of a table float32 tensors (columns,), whose
+    columns must be numbers. Labels are ints, indices into `classes`, the model's in its own order;
+    they are the labels of the data where those were 0, 1, ....
+
+    Parameters
+    ----------
+    model
+        The folder of a run (as `gan-augment fit` prints it) or of a saved model, or anything fitted
+        that samples: ImageGAN, TabularGAN, GANAugmenter.
+    counts
+        {class: n}, in the order of the items; or one number for each class that the model was
+        fitted to top up (for all, where it does not say).
+    random_state
+        The seed, an int >= 0; the same items for the same model and seed.
+    transform, refresh, cache
+        As in `AugmentedDataset`.
+    normalize
+        A (mean, std) to apply.
+    image_size
+        (height, width) px to resize images to.
+
+    Attributes
+    ----------
+    classes, counts
+        Names in the model's order, {class: n}.
+    labels, targets
+        int64 (M,).
+
+    Raises
+    ------
+    ModelFileError, NotFittedError, UnknownClassError, UsageError, DataError
+        For what is given.
+    TooFewAcceptedError
+        For a class that the model cannot serve.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gan_augment import ImageGAN
+    >>> from gan_augment.data.arrays import from_arrays
+    >>> data = from_arrays(np.random.default_rng(0).random((24, 8, 8)), ["a"] * 20 + ["b"] * 4)
+    >>> gan = ImageGAN(steps=2, device="cpu", threads=1, selection=False).fit(data)
+    >>> made = SyntheticDataset(gan, {"b": 3})
+    >>> image, label = made[2]
+    >>> len(made), image.shape, image.dtype, label
+    (3, torch.Size([1, 8, 8]), torch.float32, 1)
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        counts: Mapping[str, int] | int,
+        *,
+        random_state: int = 0,
+        transform: Transform | None = None,
+        normalize: Normalize | None = None,
+        image_size: tuple[int, int] | None = None,
+        refresh: Literal["never", "epoch"] = "never",
+        cache: str | Path | None = None,
+    ) -> None:
+        self._seed = checked_seed(random_state)
+        fitted = fitted_model(model)
+        if fitted is None:
+            raise NotFittedError(
+                f"this {type(model).__name__} is not fitted; fit it first, or pass a run's folder"
+            )
+        self.counts = _counts(fitted, counts)
+        columns = _columns(fitted, next(iter(self.counts)))
+        self._generated = GeneratedRows(
+            fitted,
+            self.counts,
+            dtype=None if columns is None else np.dtype(np.float32),
+            seed=self._seed,
+            refresh=refresh,
+            cache=cache,
+        )
+        if self._generated.refused:
+            raise TooFewAcceptedError("; ".join(self._generated.refused.values()))
+        self.classes = tuple(fitted.classes_)
+        picture = _picture(self._generated.shape, normalize, image_size)
+        self._format = pair_format(picture, range(len(self.classes)))
+        self._transform = None
+        if transform is not None:
+            self._transform = SeededTransform(transform, picture, self._seed)
+        codes = [self.classes.index(name) for name in self.counts]
+        self.labels = np.repeat(codes, list(self.counts.values())).astype(np.int64)
+        self.targets = self.labels
+        self._where = ~np.arange(len(self.labels))
+
+
+def _counts(model: Sampling, counts: Mapping[str, int] | int) -> dict[str, int]:
+    """{class: n}, n >= 1."""
+    if not isinstance(counts, Mapping):
+        counts = dict.fromkeys(getattr(model, "topped_up_", None) or model.classes_, counts)
+    wanted = checked_counts({str(name): n for name, n in counts.items()})
+    for name in wanted:
+        if name not in model.classes_:
+            raise unknown_class(name, model.classes_)
+    wanted = {name: n for name, n in wanted.items() if n}
+    if not wanted:
+        raise UsageError("there is nothing to draw; say how many items, such as {'rare': 100}")
+    return wanted
+
+
+def _columns(model: Sampling, name: str) -> int | None:
+    """The number of columns of what a model samples; None for images."""
+    one = model.sample({name: 1})
+    return len(one.frame.columns) if hasattr(one, "frame") else None
+
+
+def _picture(
+    shape: tuple[int, ...] | None, normalize: Normalize | None, image_size: tuple[int, int] | None
+) -> Picture:
+    assert shape is not None
+    if len(shape) == 1:
+        if normalize is not None or image_size is not None:
+            raise UsageError("normalize and image_size are for images; the model is of a table")
+        return VectorFormat(kind="torch", dtype=torch.float32, length=shape[0])
+    height, width, channels = shape
+    size = (height, width) if image_size is None else checked_size(image_size)
+    return tensor_images(size, channels, normalize)
+
+
+def planned(
+    facts: DatasetFacts,
+    top_up: TopUp,
+    classes: str | int | Iterable[object] | None,
+    model: Sampling | None,
+) -> TopUpPlan:
+    """How every class ends, without what the model refuses.
+
+    `classes` None: those that the model was fitted to top up, or the rare ones.
+    Raises UnknownClassError, NoRareClassError.
+    """
+    chosen = _chosen(classes, facts.counts, getattr(model, "topped_up_", ()))
+    advised = advised_share(model, top_up.synthetic_share)
+    plan = plan_topup(facts.counts, top_up, chosen, facts.kind, advised)
+    return plan.refuse(getattr(model, "refuses_", {}))
+
+
+def _check_choice(
+    augmenter: object, classes: str | int | Iterable[object] | None, counts: Mapping[str, int]
+) -> None:
+    """Raise what `planned` would raise once the augmenter is fitted, as far as it is known now."""
+    asked = getattr(augmenter, "classes", getattr(augmenter, "sampling_strategy", "rare"))
+    word = asked if isinstance(asked, str) else ""
+    even = len({n for n in counts.values() if n}) == 1
+    if classes is not None or word in ("rare", "all") or (even and word in _BY_SIZE):
+        _chosen(classes, counts, ())
+
+
+def _named_for(model: Sampling, facts: DatasetFacts, dataset: Any) -> DatasetFacts:
+    """The classes as the model calls them: by label, or by the dataset's own `classes`.
+
+    A run on a folder knows "cat" and "dog", and torchvision's ImageFolder labels 0 and 1, with
+    `classes` ["cat", "dog"].
+    """
+    listed = _listed_classes(dataset)
+    known, whole = model.classes_, [name for name in facts.names if name.isdecimal()]
+    if set(facts.names) <= set(known) or len(whole) < len(facts.names):
+        return facts
+    if max(map(int, whole)) >= len(listed) or len(set(listed)) < len(listed):
+        return facts
+    names = tuple(listed[int(name)] for name in facts.names)
+    return replace(facts, names=names) if set(names) <= set(known) else facts
+
+
+def _listed_classes(dataset: Any) -> list[str]:
+    """The names that a dataset, or what it is a subset of, gives its labels 0, 1, ..."""
+    while not hasattr(dataset, "classes") and hasattr(dataset, "dataset"):
+        dataset = dataset.dataset
+    listed = getattr(dataset, "classes", None)
+    return [str(name) for name in listed] if isinstance(listed, list | tuple) else []
+
+
+def _chosen(
+    classes: str | int | Iterable[object] | None,
+    counts: Mapping[str, int],
+    topped_up: Iterable[str],
+) -> tuple[str, ...]:
+    if classes is None:
+        here = tuple(name for name in topped_up if counts.get(name))
+        if 0 < len(here) < sum(n > 0 for n in counts.values()):  # all: nothing was chosen
+            return here
+        classes = "rare"
+    if not isinstance(classes, str):
+        listed = list(classes) if isinstance(classes, Iterable) else [classes]
+        return choose_classes([_name(label) for label in listed], counts)
+    try:
+        return choose_classes(classes, counts)
+    except NoRareClassError as error:
+        raise NoRareClassError(in_python(error)) from None
+
+
+def _name(label: object) -> str:
+    """The class of a label: 7, "7", 7.0 and tensor(7) are all "7"."""
+    return label if isinstance(label, str) else encode_labels([plain_label(label, "classes")])[1][0]

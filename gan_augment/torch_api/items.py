@@ -1,19 +1,29 @@
-"""What both datasets are: items by index and epoch, generated ones among them. No plans."""
+"""Items of both datasets: by index and epoch, real and generated ones, through one transform."""
 
 from __future__ import annotations
 
+import inspect
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
-from torch.utils.data import Dataset
+from torch import Tensor
+from torch.utils.data import Dataset, Subset, TensorDataset
 
-from gan_augment.data.torch_items import ImageFormat, ItemFormat
-from gan_augment.torch_api.draws import EpochDraws, Index, checked_epoch
+from gan_augment.augment.classical import Pipeline, seed_pipeline
+from gan_augment.data.torch_items import ImageFormat, ItemFormat, Picture
+from gan_augment.errors import UsageError
+from gan_augment.randomness import derived_seed, preserve_global_generators, seed_global_generators
 from gan_augment.torch_api.generated import GeneratedRows
-from gan_augment.torch_api.transforms import SeededTransform
+from gan_augment.torch_api.samplers import BalancedSampler, Index, checked_epoch
+
+_SMALL_BYTES = 16_384  # rows up to here are gathered faster than indexed one by one (1 us each)
+_TORCH_ONLY = (torch.bfloat16, torch.complex32)  # dtypes without a NumPy one
+Transform = Callable[[Any], Any] | Pipeline
+"""A callable on an item's picture, or what is called and seeded as albumentations' Compose is."""
 
 
 class EpochItems(Dataset[Any]):
@@ -54,12 +64,12 @@ class EpochItems(Dataset[Any]):
             return [self[index] for index in indices]
         return self._items(np.array(rows, dtype=np.int64), epochs[0])
 
-    def sampler(self, length: int | None = None, *, shuffle: bool = True) -> EpochDraws:
+    def sampler(self, length: int | None = None, *, shuffle: bool = True) -> BalancedSampler:
         """A sampler for `DataLoader(self, sampler=...)` that counts the epochs, one a pass.
 
         length: items an epoch, each class its share; None is all of them.
         """
-        return EpochDraws(self, length, shuffle=shuffle, seed=self._seed)
+        return BalancedSampler(self, length, shuffle=shuffle, seed=self._seed)
 
     def set_epoch(self, epoch: int) -> None:
         """Let plain indices read epoch `epoch` from now on, 0 or more.
@@ -110,3 +120,118 @@ class EpochItems(Dataset[Any]):
         """Indices as what seeds a transform, each 0 or more."""
         counted: list[int] = (rows % len(self)).tolist()
         return counted
+
+
+class RealItems:
+    """The items of a map-style dataset, in order, as `[dataset[i] for i in rows]` has them.
+
+    By its own `__getitems__` where it has one. A TensorDataset, whose whole cost is indexing, is
+    read tensor by tensor: small rows are gathered, and are then copies, where its own are views.
+
+    >>> dataset = TensorDataset(torch.arange(6).view(3, 2), torch.tensor([7, 8, 9]))
+    >>> RealItems(dataset).of(np.array([2, 0]))
+    [(tensor([4, 5]), tensor(9)), (tensor([0, 1]), tensor(7))]
+    """
+
+    def __init__(self, dataset: Any) -> None:
+        self._dataset = dataset
+        self._rows: NDArray[np.int64] | None = None
+        if type(dataset) is Subset and type(dataset.dataset) is TensorDataset:
+            self._dataset = dataset.dataset
+            self._rows = np.array([int(i) for i in dataset.indices], dtype=np.int64)
+        tensors = self._dataset.tensors if type(self._dataset) is TensorDataset else ()
+        self._gathered = [_is_small(tensor) for tensor in tensors]
+
+    def of(self, rows: NDArray[np.int64]) -> list[Any]:
+        """The items of the given rows."""
+        rows = rows if self._rows is None else self._rows[rows]
+        dataset, listed = self._dataset, rows.tolist()
+        if self._gathered:
+            held = zip(dataset.tensors, self._gathered, strict=True)
+            parts = [_gathered(t, rows) if small else [t[i] for i in listed] for t, small in held]
+            return list(zip(*parts, strict=True))
+        together = getattr(dataset, "__getitems__", None)
+        if callable(together):
+            return list(together(listed))
+        return [dataset[i] for i in listed]
+
+
+def _gathered(tensor: Tensor, rows: NDArray[np.int64]) -> Sequence[Tensor]:
+    """Copies of rows, by NumPy: torch's index_select is slower, and would start threads."""
+    return torch.from_numpy(tensor.numpy().take(rows, axis=0)).unbind(0)
+
+
+def _is_small(tensor: Tensor) -> bool:
+    """Whether rows are plain numbers, and so few that copying them costs nothing."""
+    here = type(tensor) is Tensor and tensor.device.type == "cpu"
+    plain = here and not tensor.requires_grad and tensor.dtype not in _TORCH_ONLY
+    return plain and tensor.element_size() * tensor[:1].numel() <= _SMALL_BYTES
+
+
+class SeededTransform:
+    """Applies one transform to the pictures of items, each under a seed of its own.
+
+    A Compose sees uint8 (H, W, C), and what it makes of it goes into the items' type if it is uint8
+    again; anything else (after its Normalize or ToTensorV2) is taken as it is. Any other callable
+    sees and returns the picture as an item holds it; Python's, NumPy's and torch's global
+    generators are seeded for each call, and are as before afterwards.
+    """
+
+    def __init__(self, function: Transform, picture: Picture, seed: int) -> None:
+        if not callable(function):
+            raise UsageError(
+                f"transform is a {type(function).__name__}; expected a callable on an image, or an "
+                "albumentations Compose"
+            )
+        self._function: Any = function
+        self._picture = picture
+        self._seed = seed
+        self._composed = is_compose(function)
+        if self._composed and not isinstance(picture, ImageFormat):
+            raise UsageError("the transform is for images, and the items are vectors")
+
+    def of_values(self, values: Sequence[Any], rows: Sequence[int], epoch: int) -> list[Any]:
+        """Pictures as items hold them, transformed; `rows`: the items' indices."""
+        if self._composed:
+            return self.of_pixels([self._picture.encode(v) for v in values], rows, epoch)
+        made = []
+        with preserve_global_generators():
+            for value, row in zip(values, rows, strict=True):
+                seed_global_generators(self._item_seed(epoch, row))
+                made.append(self._function(value))
+        return made
+
+    def of_generated(self, rows: NDArray[Any], at: Sequence[int], epoch: int) -> list[Any]:
+        """Generated rows, (N, H, W, C) or (N, columns), transformed; `at`: the items' indices."""
+        if self._composed:
+            return self.of_pixels(list(rows), at, epoch)
+        return self.of_values(self._picture.decode(rows), at, epoch)
+
+    def of_pixels(
+        self, pixels: Sequence[NDArray[np.uint8]], rows: Sequence[int], epoch: int
+    ) -> list[Any]:
+        """Pictures uint8 (H, W, C) through the Compose."""
+        made = []
+        for image, row in zip(pixels, rows, strict=True):
+            seed_pipeline(self._function, self._item_seed(epoch, row))
+            changed = self._function(image=np.array(image))["image"]  # its own copy to change
+            if isinstance(changed, np.ndarray) and changed.dtype == np.uint8:
+                whole = changed[..., np.newaxis] if changed.ndim == 2 else changed
+                changed = self._picture.decode(whole[np.newaxis])[0]
+            made.append(changed)
+        return made
+
+    def _item_seed(self, epoch: int, row: int) -> int:
+        return derived_seed(self._seed, "transform", epoch, row) % 2**31
+
+
+def is_compose(function: object) -> bool:
+    """Whether it is seeded and called as albumentations' Compose is: `f(image=...)["image"]`.
+
+    >>> is_compose(lambda image: image)
+    False
+    """
+    if not callable(getattr(function, "set_random_state", None)) or not callable(function):
+        return False
+    parameters = inspect.signature(function).parameters.values()
+    return any(p.name == "image" or p.kind is p.VAR_KEYWORD for p in parameters)

@@ -21,8 +21,12 @@ from gan_augment.data.torch_datasets import map_style, sampler_of
 from gan_augment.data.torch_items import Key, Normalize
 from gan_augment.errors import UsageError, warn
 from gan_augment.torch_api.dataset import AugmentedDataset
-from gan_augment.torch_api.draws import EpochDraws, RankDraws, checked_length
-from gan_augment.torch_api.transforms import Transform
+from gan_augment.torch_api.items import Transform
+from gan_augment.torch_api.samplers import (
+    BalancedSampler,
+    DistributedBalancedSampler,
+    checked_length,
+)
 
 _OURS = {"dataset", "shuffle", "sampler", "batch_sampler", "batch_size", "drop_last"}
 _WAY_OUT = (
@@ -101,16 +105,18 @@ def augment_loader(
         random_state=random_state,
     )
     number = len(dataset) if number is None else number
-    draws: EpochDraws | RankDraws
+    draws: BalancedSampler | DistributedBalancedSampler
     if isinstance(sampler, DistributedSampler):
-        draws = RankDraws(dataset, number, sampler)
+        draws = DistributedBalancedSampler(dataset, number, sampler)
     else:
         _warn_of_replaced(sampler)
         draws = dataset.sampler(number, shuffle=type(sampler) is not SequentialSampler)
     return _like(loader, dataset, draws)
 
 
-def _like(loader: DataLoader[Any], dataset: Any, draws: EpochDraws | RankDraws) -> DataLoader[Any]:
+def _like(
+    loader: DataLoader[Any], dataset: Any, draws: BalancedSampler | DistributedBalancedSampler
+) -> DataLoader[Any]:
     """A loader with every setting of another one, over `dataset` by `draws`."""
     names = set(inspect.signature(DataLoader.__init__).parameters) - {"self", *_OURS}
     settings: dict[str, Any] = {name: getattr(loader, name) for name in sorted(names)}

@@ -66,7 +66,7 @@ def test_each_epoch_has_rows_of_its_own(images: TensorDataset, gan: ImageGAN) ->
     for epoch in range(4):
         data.set_epoch(epoch)
         shown.append(generated(data))
-        assert len(list(data._generated._files.folder.iterdir())) <= 2
+        assert len(list(data._generated.folder.iterdir())) <= 2
     assert not any(torch.equal(a, b) for a, b in pairwise(shown))
     data.set_epoch(1)
     assert torch.equal(generated(data), shown[1])

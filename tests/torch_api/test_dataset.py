@@ -324,7 +324,7 @@ def test_labels_do_not_bring_their_tensor_into_the_pickle() -> None:
 
 def test_the_temporary_folder_goes_with_the_dataset(images: TensorDataset) -> None:
     data = AugmentedDataset(images, Repeats())
-    folder = data._generated._files.folder
+    folder = data._generated.folder
     twin = copy.copy(data)
     del data
     assert folder.is_dir()

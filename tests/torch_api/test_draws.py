@@ -11,7 +11,11 @@ from hypothesis import strategies as st
 from torch.utils.data import DistributedSampler
 
 from gan_augment.errors import UsageError
-from gan_augment.torch_api.draws import Draws, EpochDraws, RankDraws
+from gan_augment.torch_api.samplers import (
+    BalancedDraws,
+    BalancedSampler,
+    DistributedBalancedSampler,
+)
 
 LABELS = np.random.default_rng(0).permutation(np.repeat([0, 1, 2], [60, 30, 11]))
 
@@ -37,7 +41,7 @@ class Sized:
 def test_every_class_gets_its_share_and_no_item_twice(counts, share, shuffle) -> None:
     labels = np.repeat(np.arange(len(counts)), counts)
     length = max(1, int(share * len(labels)))
-    items = Draws(labels, seed=1).of(0, length, shuffle)
+    items = BalancedDraws(labels, seed=1).of(0, length, shuffle)
     assert len(items) == length == len(set(items.tolist()))
     exact = np.array(counts) * length / len(labels)
     held = np.bincount(labels[items], minlength=len(counts))
@@ -46,27 +50,27 @@ def test_every_class_gets_its_share_and_no_item_twice(counts, share, shuffle) ->
 
 
 def test_more_draws_than_items_are_whole_passes_first() -> None:
-    items = Draws(LABELS, seed=0).of(0, 250)
+    items = BalancedDraws(LABELS, seed=0).of(0, 250)
     assert set(np.bincount(items, minlength=101).tolist()) == {2, 3}
     assert len(items) == 250
 
 
 def test_draws_follow_from_seed_and_epoch() -> None:
-    of = Draws(LABELS, seed=0).of
-    assert (of(3, 50) == Draws(LABELS, seed=0).of(3, 50)).all()
+    of = BalancedDraws(LABELS, seed=0).of
+    assert (of(3, 50) == BalancedDraws(LABELS, seed=0).of(3, 50)).all()
     assert (of(3, 50) != of(4, 50)).any()
-    assert (of(3, 50) != Draws(LABELS, seed=1).of(3, 50)).any()
+    assert (of(3, 50) != BalancedDraws(LABELS, seed=1).of(3, 50)).any()
 
 
 def test_a_sampler_counts_the_epochs_and_makes_them_ready() -> None:
     data = Sized()
-    sampler = EpochDraws(data, 10)
+    sampler = BalancedSampler(data, 10)
     assert [{epoch for epoch, _ in sampler} for _ in range(3)] == [{0}, {1}, {2}]
     sampler.set_epoch(8)
     eighth = list(sampler)
     assert data.prepared == [0, 1, 2, 8]
     assert sampler.epoch == 9
-    again = EpochDraws(data, 10)
+    again = BalancedSampler(data, 10)
     again.set_epoch(8)
     assert list(again) == eighth
 
@@ -74,7 +78,7 @@ def test_a_sampler_counts_the_epochs_and_makes_them_ready() -> None:
 @pytest.mark.parametrize("length", [0, -1, 2.5, True, "all"])
 def test_lengths_that_are_none_are_refused(length) -> None:
     with pytest.raises(UsageError, match="length"):
-        EpochDraws(Sized(), length)
+        BalancedSampler(Sized(), length)
 
 
 @pytest.mark.parametrize("drop_last", [False, True])
@@ -84,14 +88,14 @@ def test_ranks_are_disjoint_and_together_one_draw(replicas, drop_last, length) -
     parts = []
     for rank in range(replicas):
         like = DistributedSampler(range(length), replicas, rank, seed=4, drop_last=drop_last)
-        sampler = RankDraws(Sized(), length, like)
+        sampler = DistributedBalancedSampler(Sized(), length, like)
         assert len(sampler) == len(like)
         sampler.set_epoch(2)
         parts.append([item for _, item in sampler])
     sizes = {len(part) for part in parts}
     assert len(sizes) == 1
     together = list(chain.from_iterable(parts))
-    most = Draws(LABELS, seed=4).of(2, len(together))
+    most = BalancedDraws(LABELS, seed=4).of(2, len(together))
     assert sorted(together) == sorted(most.tolist())
     if len(together) <= len(LABELS):
         assert len(set(together)) == len(together)
@@ -99,7 +103,7 @@ def test_ranks_are_disjoint_and_together_one_draw(replicas, drop_last, length) -
 
 def test_a_rank_stays_in_its_epoch_until_told() -> None:
     like = DistributedSampler(range(50), 2, 0)
-    sampler = RankDraws(Sized(), 50, like)
+    sampler = DistributedBalancedSampler(Sized(), 50, like)
     assert list(sampler) == list(sampler)
     first = list(sampler)
     sampler.set_epoch(1)

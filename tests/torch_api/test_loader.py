@@ -24,7 +24,7 @@ from torch_items import Items
 
 from gan_augment import AugmentedDataset, GANAugmenter, ImageGAN, Repeats, augment_loader
 from gan_augment.errors import DataError, UsageError
-from gan_augment.torch_api.draws import EpochDraws
+from gan_augment.torch_api.samplers import BalancedSampler
 
 pytestmark = pytest.mark.usefixtures("global_generators_stay")
 
@@ -211,8 +211,8 @@ def test_the_way_out_works(images: TensorDataset) -> None:
     own = DataLoader(data, sampler=WeightedRandomSampler(weights.double(), 30), batch_size=10)
     assert len(list(own)) == 3
     counted = DataLoader(data, sampler=data.sampler(20), batch_size=10)
-    assert isinstance(counted.sampler, EpochDraws)
-    assert issubclass(EpochDraws, Sampler)
+    assert isinstance(counted.sampler, BalancedSampler)
+    assert issubclass(BalancedSampler, Sampler)
     assert len(list(counted)) == 2
 
 

@@ -14,7 +14,7 @@ from gan_augment.errors import OutputExistsError, UsageError
 from gan_augment.recipes import SelectionSettings, resolve_recipe
 from gan_augment.storage import load_bundle, save_bundle
 from gan_augment.synthesizers.image_gan import ImageGAN
-from gan_augment.torch_api.planning import planned
+from gan_augment.torch_api.dataset import planned
 from gan_augment.workflows.augmenting import augment, plan_augment
 from gan_augment.workflows.fitting import FitResult, fit
 from gan_augment.workflows.inspection import inspect_run

@@ -29,7 +29,7 @@ class Drawable(Protocol):
         """Have the items of an epoch ready."""
 
 
-class Draws:
+class BalancedDraws:
     """The items of each epoch, by the class index of every item, `labels` int64 (M,).
 
     Each class gets its share of `length`, exact up to rounding (largest remainder), at random
@@ -37,7 +37,7 @@ class Draws:
     (seed, epoch).
 
     >>> labels = np.repeat([0, 1], [60, 20])
-    >>> draws = Draws(labels, seed=0)
+    >>> draws = BalancedDraws(labels, seed=0)
     >>> np.bincount(labels[draws.of(epoch=3, length=8)])
     array([6, 2])
     """
@@ -70,7 +70,7 @@ def _shares(counts: NDArray[np.int64], length: int) -> NDArray[np.int64]:
     return shares
 
 
-class EpochDraws(Sampler[Index]):
+class BalancedSampler(Sampler[Index]):
     """`length` items an epoch, each class its share; counts the epochs, one a pass.
 
     `set_epoch(n)` makes the next pass epoch n, for a run that is taken up again. Draws depend on
@@ -89,7 +89,7 @@ class EpochDraws(Sampler[Index]):
         self.num_samples = len(dataset) if length is None else checked_length(length)
         self.shuffle = shuffle
         self.epoch = 0  # of the next pass
-        self._draws = Draws(dataset.labels, seed)
+        self._draws = BalancedDraws(dataset.labels, seed)
 
     def set_epoch(self, epoch: int) -> None:
         """The next pass is epoch `epoch`, 0 or more; those after it count on."""
@@ -105,7 +105,7 @@ class EpochDraws(Sampler[Index]):
         return self.num_samples
 
 
-class RankDraws(DistributedSampler[Any]):
+class DistributedBalancedSampler(DistributedSampler[Any]):
     """A DistributedSampler whose epoch is one balanced draw, sliced by rank; `set_epoch` as there.
 
     Where `length` is no multiple of the replicas, the epoch is a few draws longer (or shorter, with
@@ -124,7 +124,7 @@ class RankDraws(DistributedSampler[Any]):
         )
         self.dataset: Any = dataset
         self.epoch = like.epoch
-        self._draws = Draws(dataset.labels, like.seed)
+        self._draws = BalancedDraws(dataset.labels, like.seed)
 
     def __iter__(self) -> Iterator[Index]:
         self.dataset.prepare(self.epoch)
