@@ -1,4 +1,4 @@
-"""What a command may be told, as frozen models: how to fit and to top up.
+"""Options of a fit and of a top-up, as frozen models.
 
 Names and numbers only: nothing here builds a network or reads data.
 """
@@ -18,12 +18,22 @@ _BEST_TOP_UP: dict[DataKind, tuple[float, bool]] = {"image": (0.5, True), "table
 
 
 class FitOptions(Frozen):
-    """What a fit may be told. None means: decided from the data and the machine, and printed.
+    """Holds the options of a fit. None is decided from the data and the machine, and printed.
 
-    target: the column of labels; with one the data is a table. columns: {column: kind} where the
-    kind is not to be inferred (`data.schema.Overrides`). classes: "rare", "all" or names.
-    image_size: (height, width) px. budget_s: seconds; steps wins if both. selection: whether only
-    generated images worth keeping are given (a table's rows never are selected).
+    Parameters
+    ----------
+    target : str, optional
+        The column of labels; with one the data is a table.
+    columns : dict of {column: kind}
+        Kinds that are not inferred (`data.tables.schema.Overrides`).
+    classes : str or tuple of str
+        "rare", "all" or names.
+    steps, budget_s : int and float, optional
+        Training steps, or seconds; steps win.
+    image_size : tuple of int, optional
+        (height, width) in pixels.
+    selection : bool
+        Whether only generated images worth keeping are returned; rows of tables always are.
     """
 
     target: str | None = None
@@ -45,17 +55,23 @@ class FitOptions(Frozen):
 
     @property
     def data_kind(self) -> DataKind:
-        """Whether the data is a table or images."""
+        """The kind of the data: a table, or images."""
         return "image" if self.target is None else "table"
 
 
 class TopUp(Frozen):
-    """Two numbers and a switch: what a class ends with, and what the added rows are.
+    """Holds two numbers and a switch: what a class ends with, and what the added rows are.
 
-    to: "majority", "median", an integer, or a fraction in (0, 1] of the majority's count (a float).
-    synthetic_share: of the rows added, the part that is generated; the rest repeats real rows.
-    companions: classes that are not topped up get generated rows too, every class the same share.
-    "auto" is the measured default of each kind of data, `resolved()` says what it is.
+    "auto" is the measured default of each kind of data; `resolved()` returns it.
+
+    Parameters
+    ----------
+    to : str, int or float
+        "majority", "median", a count, or a fraction in (0, 1] of the majority's count.
+    synthetic_share : float or "auto"
+        The part of the added rows that is generated; the rest repeats real rows.
+    companions : bool or "auto"
+        Whether classes that are not topped up get generated rows too, every class the same share.
     """
 
     to: str | int | float = "majority"
@@ -73,7 +89,7 @@ class TopUp(Frozen):
     def resolved(
         self, data: DataKind = "image", advised: float | None = None
     ) -> tuple[float, bool]:
-        """(synthetic_share, companions) as numbers.
+        """Return (synthetic_share, companions) as numbers.
 
         advised: the share that "auto" is with the model at hand (`ImageGAN.advised_share_`), or
         None for the measured default.
@@ -106,7 +122,7 @@ _SECONDS = {"s": 1, "m": 60, "h": 3600}
 
 
 def seconds(text: str) -> float:
-    """A duration with its unit, in seconds. Raises UsageError.
+    """Read a duration with its unit, in seconds. Raises UsageError.
 
     >>> seconds("90s"), seconds("1h30m")
     (90.0, 5400.0)

@@ -17,7 +17,7 @@ Precision = Literal["auto", "float32", "bf16"]
 
 @dataclass(frozen=True)
 class ComputeConfig:
-    """A decision about device, precision and threads, and why."""
+    """Holds the decision about device, precision and threads, and the reason."""
 
     device: torch.device
     precision: Literal["float32", "bf16"]
@@ -25,13 +25,13 @@ class ComputeConfig:
     reason: str
 
     def line(self) -> str:
-        """One line for people: device, precision, threads, and why."""
+        """Describe device, precision, threads and the reason in one line."""
         threads = f", {self.threads} thread{'s' * (self.threads != 1)}"
         shown = threads if self.device.type == "cpu" else ""
         return f"{self.device}, {self.precision}{shown}: {self.reason}"
 
     def autocast(self) -> torch.autocast:
-        """The context of forward passes: bf16 convolutions and matrix products where chosen."""
+        """Return the context of forward passes: bf16 convolutions and products where chosen."""
         return torch.autocast(
             self.device.type, dtype=torch.bfloat16, enabled=self.precision == "bf16"
         )
@@ -40,7 +40,7 @@ class ComputeConfig:
 def compute_config(
     device: str = "auto", precision: Precision = "auto", threads: int | None = None
 ) -> ComputeConfig:
-    """Decide from what was asked and what is there; UsageError for a device that is not.
+    """Decide from the request and the hardware; UsageError for a device that is not there.
 
     bf16 by rule where the processor multiplies it natively (AMX, AVX512-BF16, or the GPU),
     else float32.
@@ -99,7 +99,7 @@ def _device(asked: str) -> tuple[torch.device, str]:
 
 
 def _native_bf16() -> str:
-    """The processor's bf16 instructions in words, or an empty string."""
+    """Name the processor's bf16 instructions, or return an empty string."""
     if torch.cpu._is_amx_tile_supported():
         return "AMX"
     return "AVX512-BF16" if torch.cpu._is_avx512_bf16_supported() else ""

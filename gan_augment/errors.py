@@ -1,4 +1,4 @@
-"""The one tree of errors. Every class is also a builtin, and knows its exit code of the command.
+"""The tree of errors. Every class is also a builtin and knows the exit code of the command.
 
 A message says what was given, what was expected, and what to do next. No logic beyond wording.
 Warnings point at the caller's own line, however deep in the library they arise.
@@ -15,79 +15,79 @@ _PASSED = ("gan_augment", "imblearn", "joblib", "sklearn")  # those that call us
 
 
 class GanAugmentError(Exception):
-    """Base of everything this library raises on purpose."""
+    """Is the base of everything that this library raises on purpose."""
 
     exit_code = 1
 
 
 class UsageError(GanAugmentError, ValueError):
-    """An option or argument that cannot be taken as given."""
+    """Raised for an option or argument that cannot be used."""
 
     exit_code = 2
 
 
 class OutputExistsError(UsageError, FileExistsError):
-    """The output folder holds something already; nothing was written."""
+    """Raised where the output exists already; nothing was written."""
 
 
 class DataError(GanAugmentError, ValueError):
-    """The data cannot be used as it is."""
+    """Raised where the data cannot be used as it is."""
 
     exit_code = 3
 
 
 class UnknownClassError(DataError):
-    """A class was named that no sample is labelled with."""
+    """Raised for a class that no sample is labelled with."""
 
 
 class NoRareClassError(DataError):
-    """`rare` was asked for, and no class is."""
+    """Raised where `rare` classes are requested and no class is rare."""
 
 
 class UnreadableFilesError(DataError):
-    """More image files are unreadable than may be skipped silently."""
+    """Raised where more image files are unreadable than may be skipped."""
 
 
 class TooFewAcceptedError(DataError):
-    """A class for which the model cannot make samples worth keeping."""
+    """Raised for a class of which the model makes too few samples worth keeping."""
 
 
 class LeakError(DataError):
-    """What is judged on held-out rows has seen them, or may have."""
+    """Raised where training has seen held-out rows, or may have."""
 
 
 class NotFittedError(GanAugmentError, ValueError, AttributeError):
-    """Something learned was asked for before `fit` or `load`."""
+    """Raised where something learned is used before `fit` or `load`."""
 
 
 class ModelFileError(GanAugmentError, ValueError):
-    """A saved model, checkpoint or run folder is damaged, foreign or of another version."""
+    """Raised where a model, checkpoint or run is damaged, foreign or of another version."""
 
 
 class ResumeMismatchError(UsageError):
-    """A run cannot be continued, since its data or its settings are not the ones it began with."""
+    """Raised where a run began with other data or settings and cannot be resumed."""
 
 
 class DivergedError(GanAugmentError, ArithmeticError):
-    """Non-finite values, or a class without variety, again after every allowed rollback."""
+    """Raised where training diverges or collapses again after every allowed rollback."""
 
     exit_code = 5
 
 
 class WriteFailedError(GanAugmentError, OSError):
-    """Writing failed (disk full, read-only); what was there before is intact."""
+    """Raised where writing fails (disk full, read-only); earlier files are intact."""
 
     exit_code = 74
 
 
 class FolderInUseError(GanAugmentError, OSError):
-    """Another live process works in this folder."""
+    """Raised where another live process works in the folder."""
 
     exit_code = 75
 
 
 def unknown_class(given: object, counts: Mapping[str, int]) -> UnknownClassError:
-    """The error for a class name that the labels do not hold, with the nearest one that they do."""
+    """Make the error for a class that the labels do not hold, with the nearest that they do."""
     names = [str(name) for name in counts]
     held = ", ".join(f"{name!r} ({counts[name]})" for name in list(counts)[:20])
     more = f" and {len(counts) - 20} more" if len(counts) > 20 else ""
@@ -98,7 +98,7 @@ def unknown_class(given: object, counts: Mapping[str, int]) -> UnknownClassError
 
 
 def did_you_mean(given: str, names: Sequence[str]) -> str:
-    """A closing question with the nearest known name, or nothing.
+    """Return a closing question with the nearest known name, or nothing.
 
     >>> did_you_mean("rar", ["rare", "common"])
     " Did you mean 'rare'?"
@@ -109,11 +109,11 @@ def did_you_mean(given: str, names: Sequence[str]) -> str:
 
 
 class SmallSampleWarning(UserWarning):
-    """A figure was computed from fewer rows than it can be trusted on."""
+    """Warns that a figure was computed from too few rows to be trusted."""
 
 
 def warn(message: str, category: type[UserWarning] = UserWarning) -> None:
-    """A warning at the innermost line that is neither this library's nor a pipeline's."""
+    """Warn at the innermost line that is neither this library's nor a pipeline's."""
     level, frame = 1, sys._getframe(0)
     while frame.f_back is not None and _package(frame.f_globals) in _PASSED:
         level, frame = level + 1, frame.f_back

@@ -21,14 +21,14 @@ _ROOT = Path(__file__).resolve().parents[1]
 
 
 def available_cores() -> int:
-    """Cores that this process may use."""
+    """Count the cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def memory_limit_bytes() -> int:
-    """What memory this process may use: the least of machine, control group and own limit."""
+    """Return the memory this process may use: least of machine, control group, own limit."""
     limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
     soft, _ = resource.getrlimit(resource.RLIMIT_AS)
     if soft != resource.RLIM_INFINITY:
@@ -40,12 +40,12 @@ def memory_limit_bytes() -> int:
 
 
 def worker_command(module: str) -> list[str]:
-    """The command line that runs a module of this package in a Python like this one."""
+    """Return the command line that runs a module of this package in a like Python."""
     return [sys.executable, "-P", "-m", module]
 
 
 def worker_environment() -> dict[str, str]:
-    """This process's environment for a worker: one thread, and the same sources.
+    """Return this process's environment for a worker: one thread, and the same sources.
 
     An installed package is found anyway; its folder on the path would come before Python's own
     modules.

@@ -16,11 +16,23 @@ import numpy as np
 
 
 def generator(seed: int, stream: str, *block: int | str) -> np.random.Generator:
-    """A NumPy generator of its own for one block of one stream.
+    """Make a NumPy generator of its own for one block of one stream.
 
-    Parameters: `seed` is the user's; `stream` names the purpose ("batches", "sample", ...);
-    `block` are the indices inside it (a training step; a class and a block number).
-    Source: Philox 4x64-10, Salmon et al. 2011, keyed by a BLAKE2b hash of the arguments.
+    Parameters
+    ----------
+    seed : int
+        The user's seed.
+    stream : str
+        The purpose ("batches", "sample", ...).
+    *block : int or str
+        The indices inside the stream (a training step; a class and a block number).
+
+    Notes
+    -----
+    Philox 4x64-10 (Salmon et al. 2011), keyed by a BLAKE2b hash of the arguments.
+
+    Examples
+    --------
 
     >>> a = generator(0, "sample", "cat", 3).integers(1000, size=4)
     >>> b = generator(0, "sample", "cat", 3).integers(1000, size=4)
@@ -34,7 +46,7 @@ def generator(seed: int, stream: str, *block: int | str) -> np.random.Generator:
 
 
 def derived_seed(seed: int, stream: str, *block: int | str) -> int:
-    """A 63-bit seed for what takes only a seed (a torch generator, a scikit-learn estimator)."""
+    """Make a 63-bit seed for what takes only a seed (a torch generator, an estimator)."""
     return int(generator(seed, stream, *block).integers(0, 2**63 - 1))
 
 
