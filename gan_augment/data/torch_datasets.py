@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
@@ -173,10 +174,10 @@ def describe_dataset(
         if declared is not None:
             labels, names = _encoded(declared)
             rows = [*_first_rows(labels), *_spread(len(dataset), _CHECKED)]
-            values = [dataset[row][key] for row in rows]
-            if _names_of(values) == [names[label] for label in labels[rows]]:
-                form = replace(form, labels=tuple(map(_own, values[: len(names)])))
-                return DatasetFacts(labels, names, form)
+            with suppress(DataError):  # labels of items that are no classes
+                checked = _facts(form, [dataset[row][key] for row in rows])
+                if checked.names == names and (checked.labels == labels[rows]).all():
+                    return replace(checked, labels=labels)
         _log.info("the dataset declares no labels, or others than its items; every item is read")
         return _facts(form, [dataset[row][key] for row in range(len(dataset))])
 
@@ -282,28 +283,18 @@ def _encoded(plain: Sequence[Any]) -> tuple[NDArray[np.int64], tuple[str, ...]]:
     return encode_labels(listed)
 
 
+def _facts(form: ItemFormat, values: Sequence[Any]) -> DatasetFacts:
+    """What is known by the labels of all items.
+
+    Examples of labels are apart from the tensor that they are views of, which a pickle would hold.
+    """
+    labels, names = _encoded([plain_label(v, f"item {row}") for row, v in enumerate(values)])
+    first = [values[row] for row in _first_rows(labels)]
+    own = tuple(v.clone() if isinstance(v, Tensor) else copy.copy(v) for v in first)
+    return DatasetFacts(labels, names, replace(form, labels=own))
+
+
 def _first_rows(labels: NDArray[np.int64]) -> list[int]:
     """The first row of each class, all of which have one."""
     rows: list[int] = np.unique(labels, return_index=True)[1].tolist()
     return rows
-
-
-def _facts(form: ItemFormat, values: Sequence[Any]) -> DatasetFacts:
-    """What is known by the labels of all items."""
-    labels, names = _encoded([plain_label(v, f"item {row}") for row, v in enumerate(values)])
-    examples = tuple(_own(values[row]) for row in _first_rows(labels))
-    return DatasetFacts(labels, names, replace(form, labels=examples))
-
-
-def _names_of(values: Sequence[Any]) -> list[str] | None:
-    """The class name of each label, as items hold them; None where they are no classes."""
-    try:
-        labels, names = _encoded([plain_label(value, "an item") for value in values])
-    except DataError:
-        return None
-    return [names[label] for label in labels]
-
-
-def _own(label: Any) -> Any:
-    """A label apart from the tensor or array that it is a view of, which a pickle would hold."""
-    return label.clone() if isinstance(label, Tensor) else copy.copy(label)

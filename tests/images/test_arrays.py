@@ -28,43 +28,30 @@ def test_uint8_arrays_are_taken_as_they_are_without_a_copy():
     assert np.shares_memory(data.pixels, X)
     assert data.image_shape == (9, 8, 3)
     assert data.names == ("cat", "dog")
+    assert from_arrays(X[..., 0], Y).pixels.shape == (6, 9, 8, 1)  # grey without channels
 
 
-def test_grey_arrays_without_a_channel_axis_get_one():
-    assert from_arrays(X[..., 0], Y).pixels.shape == (6, 9, 8, 1)
+UNIT = np.full((1, 8, 8), 0.5)
+UNIT[0, 0, :3] = [0, 1, 0.998]
 
 
-def test_floats_up_to_one_are_scaled_by_255_and_rounded():
-    x = np.full((1, 8, 8), 0.5)
-    x[0, 0, :3] = [0, 1, 0.998]
-    pixels, note = to_uint8(x)
-    assert pixels[0, 0, :4, 0].tolist() == [0, 255, 254, 128]
-    assert note == "float64 pixels from 0 to 1: read as 0..1"
-
-
-def test_floats_above_one_are_read_as_0_to_255_and_rounded():
-    x = np.full((1, 8, 8), 254.6, dtype=np.float32)
-    pixels, note = to_uint8(x)
-    assert pixels.max() == 255
-    assert note is not None
-    assert "read as 0..255" in note
-
-
-def test_a_dark_array_is_read_by_the_rule_and_the_note_tells_the_cure():
-    _, note = to_uint8(np.linspace(0, 16, 64).reshape(1, 8, 8))
-    assert note is not None
-    assert "the brightest pixel is 16 of 255" in note
-
-
-def test_how_floats_were_read_is_logged(caplog):
+@pytest.mark.parametrize(
+    ("x", "levels", "note"),
+    [
+        (UNIT, [0, 255, 254, 128], "float64 pixels from 0 to 1: read as 0..1"),
+        (UNIT * 200 + 54.6, [55, 255, 254, 155], "read as 0..255"),
+        (np.full((1, 8, 8), 16.0), [16] * 4, "the brightest pixel is 16 of 255"),
+        (np.full((1, 8, 8), 77), [77] * 4, "read as 0..255"),
+        (np.full((1, 8, 8), True), [255] * 4, "True is read as 255"),
+    ],
+)
+def test_one_rule_reads_every_kind_of_pixel_and_says_so(x, levels, note, caplog):
+    pixels, told = to_uint8(x)
+    assert pixels[0, 0, :4, 0].tolist() == levels
+    assert note in told
     with caplog.at_level(logging.INFO):
-        from_arrays(X / 255, Y)
-    assert "read as 0..1" in caplog.text
-
-
-def test_integers_and_booleans_within_the_range_are_taken():
-    assert np.array_equal(to_uint8(X.astype(np.int64))[0], X)
-    assert set(np.unique(to_uint8(X > 99)[0])) == {0, 255}
+        from_arrays(x, ["a"])
+    assert note in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -80,16 +67,12 @@ def test_integers_and_booleans_within_the_range_are_taken():
         (np.array([X[0], X[0, :5]], dtype=object), "one size"),
         (np.full((2, 8, 8), "a"), "expected uint8"),
         (X.astype(complex), "expected uint8"),
+        (X[:, :7], "8 px"),
     ],
 )
 def test_other_pixels_are_refused_with_the_cure(x, words):
     with pytest.raises(DataError, match=words):
         from_arrays(x, ["a"] * len(x))
-
-
-def test_images_below_8_px_are_refused():
-    with pytest.raises(DataError, match="8 px"):
-        from_arrays(X[:, :7], Y)
 
 
 @pytest.mark.parametrize(
@@ -150,24 +133,19 @@ def test_as_many_labels_as_images_are_needed():
         from_arrays(X, Y[:5])
 
 
-def test_images_with_the_same_pixels_share_a_group():
+@pytest.mark.parametrize(
+    ("groups", "equal", "expected"),
+    [
+        (None, (4, 1), [-1, 0, -1, -1, 0, -1]),
+        (["p", "p", "q", "", "", "q"], (5, 0), [0, 0, 0, -1, -1, 0]),
+        ([1.0, 1.0, np.nan, np.nan, -1.0, 0.0], (0, 0), [0, 0, -1, -1, -1, 1]),
+    ],
+)
+def test_rows_with_the_same_pixels_share_a_group_and_join_groups(groups, equal, expected):
     x = X.copy()
-    x[4] = x[1]
-    data = from_arrays(x, Y)
-    assert data.groups is not None
-    assert data.groups.tolist() == [-1, 0, -1, -1, 0, -1]
+    x[equal[0]] = x[equal[1]]
+    assert from_arrays(x, Y, groups=groups).groups.tolist() == expected
     assert from_arrays(X, Y).groups is None
-
-
-def test_given_groups_are_kept_and_joined_by_equal_pixels():
-    x = X.copy()
-    x[5] = x[0]
-    data = from_arrays(x, Y, groups=["p", "p", "q", "", "", "q"])
-    assert data.groups is not None
-    assert data.groups.tolist() == [0, 0, 0, -1, -1, 0]
-    missing = from_arrays(X, Y, groups=[1.0, 1.0, np.nan, np.nan, -1.0, 0.0]).groups
-    assert missing is not None
-    assert missing.tolist() == [0, 0, -1, -1, -1, 1]
 
 
 def test_the_arrays_of_the_caller_are_not_changed():

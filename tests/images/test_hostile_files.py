@@ -220,16 +220,9 @@ def test_a_file_that_kills_its_decoder_costs_only_itself(tmp_path, monkeypatch):
     paths = [tmp_path / f"{name}.png" for name in ("a", "poison1", "b", "poison2", "poison3", "c")]
     for path in paths:
         Image.new("L", (8, 8), 9).save(path)
-    answers = decode_files(paths, (8, 8), workers=2)
+    reasons = [facts.get("reason", "") for facts, _ in decode_files(paths, (8, 8), workers=2)]
     crashed = "decoding it ends the process"
-    assert [facts.get("reason") for facts, _ in answers] == [
-        None,
-        crashed,
-        None,
-        crashed,
-        crashed,
-        None,
-    ]
+    assert reasons == ["", crashed, "", crashed, crashed, ""]
 
 
 def test_a_decoder_that_does_not_start_is_one_clear_error(tmp_path, monkeypatch):
@@ -239,14 +232,13 @@ def test_a_decoder_that_does_not_start_is_one_clear_error(tmp_path, monkeypatch)
 
 
 def test_reading_leaves_no_process_behind(folder):
-    before = set(_children())
+    def children() -> set[str]:
+        tasks = Path(f"/proc/{os.getpid()}/task").glob("*/children")
+        return {pid for task in tasks for pid in task.read_text().split()}
+
+    before = children()
     read_images(folder(a=2, b=2))
-    assert set(_children()) <= before
-
-
-def _children() -> list[str]:
-    tasks = Path(f"/proc/{os.getpid()}/task")
-    return [pid for task in tasks.glob("*/children") for pid in task.read_text().split()]
+    assert children() <= before
 
 
 def _mutated(raw: bytes, rng: np.random.Generator) -> bytes:
@@ -286,20 +278,14 @@ def test_links_that_leave_the_folder_loop_or_name_folders_are_rejected(tmp_path,
     (root / "dog" / "broken.png").symlink_to(root / "nowhere.png")
     (root / "cat" / "again").symlink_to(root / "cat")
     (root / "dog" / "self.png").symlink_to("self.png")
+    (root / "cat" / "inner.png").symlink_to(root / "cat" / "000.png")  # read, with its target
     read = read_images(root, skip_bad=True)
-    assert read.data.counts == {"cat": 8, "dog": 8}
+    assert read.data.counts == {"cat": 9, "dog": 8}
+    assert read.data.ids[read.data.groups == 0].tolist() == ["cat/000.png", "cat/inner.png"]
     rejected = read.scan.rejected
     assert set(rejected) == {"cat/again", "cat/link.png", "dog/broken.png", "dog/self.png"}
     assert rejected["cat/link.png"] == "it leads out of the folder"
     assert rejected["dog/broken.png"] == "it is a broken link"
-
-
-def test_a_link_within_the_folder_is_read_and_grouped_with_its_target(folder):
-    root = folder(cat=3, dog=3)
-    (root / "cat" / "link.png").symlink_to(root / "cat" / "000.png")
-    data = read_images(root).data
-    assert data.groups is not None
-    assert data.groups.tolist() == [0, -1, -1, 0, -1, -1, -1]
 
 
 def test_what_is_no_regular_file_or_has_an_impossible_name_is_rejected(folder):
@@ -332,11 +318,11 @@ def test_class_folders_with_unprintable_names_are_refused_and_named(folder, name
     assert "\x1b" not in str(refusal.value)
 
 
-@pytest.mark.parametrize(
-    "name", ["a...", "%2e%2e", "CON", "a b", "-x", "=1+1", "猫", "COM1.", "a\\b"]
-)
-def test_odd_but_printable_class_names_are_kept_as_they_are(folder, name):
-    assert read_images(folder(**{name: 2, "cat": 2})).data.counts == {name: 2, "cat": 2}
+def test_odd_but_printable_class_names_are_kept_as_they_are(folder):
+    names = ["a...", "%2e%2e", "CON", "a b", "-x", "=1+1", "猫", "COM1.", "a\\b"]
+    assert read_images(folder(**dict.fromkeys(names, 2))).data.counts == dict.fromkeys(
+        sorted(names), 2
+    )
 
 
 def test_hidden_files_and_folders_are_ignored(folder):

@@ -82,7 +82,6 @@ def decode(raw: bytes) -> Decoded:
         image.load()
         turn = _TURNS.get(_orientation(image))
         upright = image.transpose(turn) if turn is not None else image
-        upright.info = dict(image.info)
         if mode.startswith("I;16"):
             values = np.asarray(upright).astype(np.uint32)
             grey = ((values + 128) // 257).astype(np.uint8)  # nearest to value * 255 / 65535
