@@ -12,7 +12,7 @@ import contextlib
 import csv
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -169,8 +169,8 @@ def read_csv(path: str | Path) -> tuple[pd.DataFrame, CsvSource]:
     import pandas as pd
 
     path = Path(path)
-    size, modified_ns, ended = _looked_at(path)
-    dialect, header = _sniffed(path)
+    facts, start, ended = _opened(path)
+    dialect, header = _sniffed(path, start)
     columns = [_Column(name) for name in _names(path, dialect)]
     rows = 0
     for chunk in _chunks(path, dialect, len(columns)):
@@ -187,7 +187,7 @@ def read_csv(path: str | Path) -> tuple[pd.DataFrame, CsvSource]:
     formats = tuple(one.format for one in decoded)
     csv_format = CsvFormat(dialect=dialect, header=header, columns=formats)
     notes = tuple(one.note for one in decoded if one.note)
-    source = CsvSource(path, size, modified_ns, ended, rows, csv_format, notes)
+    source = CsvSource(path, facts.st_size, facts.st_mtime_ns, ended, rows, csv_format, notes)
     source.check_unchanged()
     return pd.DataFrame({one.format.name: one.series for one in decoded}, copy=False), source
 
@@ -401,24 +401,24 @@ def _spread(values: NDArray[Any], gaps: NDArray[np.bool_], cell_format: CellForm
     return pd.Series(pd.arrays.IntegerArray(cells, gaps))
 
 
-def _looked_at(path: Path) -> tuple[int, int, bool]:
-    """Return a file's (size, time of its last change, whether its last line has an end)."""
+def _opened(path: Path) -> tuple[os.stat_result, bytes, bool]:
+    """Return a file's (facts, first bytes, whether its last line has an end)."""
     with _read_errors(path), path.open("rb") as file:
         facts = os.fstat(file.fileno())
-        if facts.st_size > MOST_BYTES:
-            raise DataError(
-                f"{str(path)!r} has {facts.st_size >> 20} MiB; {MOST_BYTES >> 20} MiB of CSV "
-                "is the limit. Save the table as Parquet, or leave columns or rows out."
-            )
-        file.seek(max(facts.st_size - 1, 0))
-        return facts.st_size, facts.st_mtime_ns, file.read() in (b"\n", b"\r")
-
-
-def _sniffed(path: Path) -> tuple[Dialect, str]:
-    with _read_errors(path), path.open("rb") as file:
         start = file.read(_BLOCK_BYTES)
+        file.seek(max(facts.st_size - 1, 0))
+        ended = file.read() in (b"\n", b"\r")
+    if facts.st_size > MOST_BYTES:
+        raise DataError(
+            f"{str(path)!r} has {facts.st_size >> 20} MiB; {MOST_BYTES >> 20} MiB of CSV "
+            "is the limit. Save the table as Parquet, or leave columns or rows out."
+        )
     if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise DataError(f"{str(path)!r} is UTF-16 text; save the CSV as UTF-8.")
+    return facts, start, ended
+
+
+def _sniffed(path: Path, start: bytes) -> tuple[Dialect, str]:
     text = start.decode("utf-8-sig", "replace")
     if len(start) == _BLOCK_BYTES:
         text = text[: max(text.rfind("\n"), text.rfind("\r")) + 1] or text
@@ -459,39 +459,45 @@ def _chunks(path: Path, dialect: Dialect, width: int) -> Iterator[list[tuple[str
 
 def _records(path: Path, dialect: Dialect) -> Iterator[tuple[list[str], int]]:
     """Yield (cells, number of the last line) of every record, the header first."""
-    with _read_errors(path), path.open(encoding="utf-8-sig", newline="") as file:
-        reader = dialect.reader(_without_nul(file, path))
-        try:
-            for row in reader:
-                if row:
-                    yield row, reader.line_num
-        except csv.Error as error:
-            raise _unreadable(path, reader.line_num, error) from None
-
-
-def _without_nul(file: Iterable[str], path: Path) -> Iterator[str]:
-    for line in file:
-        if "\0" in line:
-            raise _not_text(path)
-        yield line
+    reader = dialect.reader(_lines(path))
+    try:
+        for row in reader:
+            if row:
+                yield row, reader.line_num
+    except csv.Error as error:
+        reason = str(error)
+        if "end of data" in reason or "field limit" in reason:
+            reason = (
+                "a quote that was opened before is not closed; close it, or double a quote in text"
+            )
+        elif "expected after" in reason:
+            reason = "text follows a closing quote; a quote inside quotes is written twice"
+        raise DataError(f"{str(path)!r}, line {reader.line_num}: {reason}.") from None
 
 
 def _raw_records(source: CsvSource) -> Iterator[tuple[str, bool]]:
     """Yield the text of every record behind the header, and whether it is a row."""
     lines: list[str] = []
-    path, header = source.path, True
 
     def copied() -> Iterator[str]:
-        for line in file:
+        for line in _lines(source.path):
             lines.append(line)
             yield line
 
+    header = True
+    for row in source.format.dialect.reader(copied()):
+        if not (header and row):
+            yield "".join(lines), bool(row)
+        header = header and not row
+        lines.clear()
+
+
+def _lines(path: Path) -> Iterator[str]:
     with _read_errors(path), path.open(encoding="utf-8-sig", newline="") as file:
-        for row in source.format.dialect.reader(copied()):
-            if not (header and row):
-                yield "".join(lines), bool(row)
-            header = header and not row
-            lines.clear()
+        for line in file:
+            if "\0" in line:
+                raise _not_text(path)
+            yield line
 
 
 def _marked(source: CsvSource) -> Iterator[bytes]:
@@ -540,15 +546,6 @@ def _not_text(path: Path) -> DataError:
         f"{str(path)!r}, line {number}: it is not UTF-8 text. Save the CSV as UTF-8, for example "
         "with: iconv -f WINDOWS-1252 -t UTF-8"
     )
-
-
-def _unreadable(path: Path, line: int, error: csv.Error) -> DataError:
-    reason = str(error)
-    if "end of data" in reason or "field limit" in reason:
-        reason = "a quote that was opened before is not closed; close it, or double a quote in text"
-    elif "expected after" in reason:
-        reason = "text follows a closing quote; a quote inside quotes is written twice"
-    return DataError(f"{str(path)!r}, line {line}: {reason}.")
 
 
 def _changed(path: Path) -> DataError:

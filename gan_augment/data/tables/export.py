@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal
 
 from gan_augment.data.tables.csv import (
     CSV_SUFFIXES,
@@ -70,22 +70,7 @@ class FileFormat(Frozen):
         return cls(parquet=ParquetFormat.of_file(source)) if source else cls()
 
 
-class TableWriter(Protocol):
-    """Writes a table into a file: `CsvRows` or `ParquetRows`."""
-
-    def begin(self) -> None:
-        """Write the beginning of a table of new rows alone."""
-
-    def copy(self, source: Any) -> None:
-        """Write the original: a file of the writer's own kind."""
-
-    def add(self, frame: pd.DataFrame) -> None:
-        """Write more rows."""
-
-    def end(self) -> None:
-        """Write what a file needs at its end."""
-
-
+TableWriter = CsvRows | ParquetRows
 NewWriter = Callable[[NewFile], TableWriter]
 
 
@@ -156,7 +141,8 @@ def write_table(
         rows = writer(table)
         manifest.write(_lines([MANIFEST_COLUMNS]))
         if original:
-            rows.copy(original)
+            copy: Callable[[Any], None] = rows.copy  # of a file of the writer's own kind
+            copy(original)
             manifest.write(_lines([(0, "", "real", original.path.name, original.rows)]))
         else:
             rows.begin()
