@@ -1,8 +1,8 @@
 """The report of an evaluation as one HTML file that needs nothing else. Start at `render`.
 
-Rows of numbers come from `tables.py`, `samples.py` and `provenance.py`, their texts from
-`wording.py`, pictures from `charts.py`; where all of it stands on the page is a matter of
-`templates/`, which escape every text.
+Rows of numbers come from `tables.py` and `provenance.py`, their texts from `wording.py`, pictures
+from `charts.py`; where all of it stands on the page is a matter of `templates/`, which escape every
+text.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 import jinja2
 
 from gan_augment.errors import ModelFileError
-from gan_augment.report import charts, provenance, samples, tables, wording
+from gan_augment.report import charts, provenance, tables, wording
 from gan_augment.report.wording import Result
 
 GENERATOR = "gan-augment"
@@ -98,7 +98,6 @@ def _environment() -> jinja2.Environment:
         "forest_scale": _forest_scale,
         "charts": charts,
         "provenance": provenance,
-        "samples": samples,
         "tables": tables,
         "wording": wording,
     }

@@ -61,16 +61,22 @@ def brightness(pixels: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.slow
-def test_the_verdict_is_the_same_with_and_without_a_look_at_what_was_generated() -> None:
+def test_the_verdict_is_the_same_with_and_without_a_look_which_may_be_taken_later(
+    tmp_path: Path,
+) -> None:
     looked = evaluate(table(), SHORT).result
-    not_looked = evaluate(table(), changed(SHORT, diagnostics=False)).result
-    told = ("diagnostics", "pictures", "seen")
-    assert not_looked["diagnostics"] is None
-    assert not_looked["pictures"] is None
-    assert {k: v for k, v in looked.items() if k not in told} == {
-        k: v for k, v in not_looked.items() if k not in told
+    without = evaluate(table(), changed(SHORT, diagnostics=False), out=tmp_path).result
+    assert without["diagnostics"] is None
+    assert without["pictures"] is None
+    own = ("diagnostics", "pictures", "seen")
+    assert {k: v for k, v in looked.items() if k not in own} == {
+        k: v for k, v in without.items() if k not in own
     }
-    assert looked["seen"]["fits"] == not_looked["seen"]["fits"] + 1
+    assert looked["seen"]["fits"] == without["seen"]["fits"] + 1
+    before = (tmp_path / "journal.jsonl").read_text().splitlines()
+    assert evaluate(table(), SHORT, out=tmp_path, resume=True).result == looked
+    after = (tmp_path / "journal.jsonl").read_text().splitlines()
+    assert after[:-1] == before  # no cell is fitted again
 
 
 @pytest.mark.slow
@@ -109,12 +115,6 @@ def test_images_are_shown_with_the_real_rows_nearest_to_them() -> None:
     assert len(diagnostics["extractor"]["sha256"][0]) == 64
     for name in ("gan_train", "gan_test", "two_sample"):
         assert 0 <= diagnostics["overall"][name]["value"] <= 1
-
-
-@pytest.mark.slow
-def test_one_may_look_through_features_of_ones_own() -> None:
-    found = evaluate(digits(), changed(PICTURES, extractor=brightness)).result
-    assert found["diagnostics"]["extractor"] == {"name": "brightness", "sha256": [None]}
 
 
 @pytest.mark.slow
@@ -158,6 +158,8 @@ def test_a_module_is_an_extractor_and_its_weights_are_hashed() -> None:
     assert space.of(digits()).shape == (len(digits()), 3)
     other = user_features(torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 3)))
     assert space.sha256 != other.sha256
+    with pytest.raises(UsageError, match="expected a torch module, a function of rows"):
+        user_features(3)
 
 
 @pytest.mark.parametrize(
@@ -181,22 +183,18 @@ def test_a_module_that_is_looked_through_stays_as_it_was() -> None:
     assert [part.training for part in layer.modules()] == [True, True, False, True]
 
 
-def test_what_cannot_be_called_is_no_extractor() -> None:
-    with pytest.raises(UsageError, match="expected a torch module, a function of rows"):
-        user_features(3)
-
-
 def test_an_extractor_needs_diagnostics() -> None:
     with pytest.raises(UsageError, match="leave out the extractor"):
         changed(SHORT, extractor=brightness, diagnostics=False).check()
 
 
 @pytest.mark.slow
-def test_an_evaluation_is_not_gone_on_with_through_other_features(tmp_path: Path) -> None:
+def test_features_of_ones_own_are_named_and_not_changed_on_resuming(tmp_path: Path) -> None:
     def levels(frame: Any) -> np.ndarray:
         return np.asarray(frame[["a", "b"]])
 
-    evaluate(table(), changed(SHORT, extractor=levels), out=tmp_path)
+    found = evaluate(table(), changed(SHORT, extractor=levels), out=tmp_path).result
+    assert found["diagnostics"]["extractor"] == {"name": "levels", "sha256": [None]}
     with pytest.raises(ResumeMismatchError, match="its extractor is"):
         evaluate(table(), SHORT, out=tmp_path, resume=True)
 
@@ -318,17 +316,3 @@ def test_rows_are_near_by_design_where_they_start_from_rows() -> None:
     assert starts_from_rows(fitted(90, "anchored"))
     assert not starts_from_rows(fitted(4, "free"))  # those of a class that is only jittered
     assert not starts_from_rows(Noisy())
-
-
-@pytest.mark.slow
-def test_a_finished_evaluation_is_looked_at_later_without_fitting_its_cells_again(
-    tmp_path: Path,
-) -> None:
-    whole = evaluate(table(), SHORT, out=tmp_path / "whole").result
-    evaluate(table(), changed(SHORT, diagnostics=False), out=tmp_path / "later")
-    before = (tmp_path / "later" / "journal.jsonl").read_text().splitlines()
-    later = evaluate(table(), SHORT, out=tmp_path / "later", resume=True).result
-    after = (tmp_path / "later" / "journal.jsonl").read_text().splitlines()
-    assert after[: len(before)] == before
-    assert len(after) == len(before) + 1
-    assert later == whole

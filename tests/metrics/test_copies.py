@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import mannwhitneyu, norm
 from sklearn.neighbors import NearestNeighbors
 
-from gan_augment.errors import DataError, SmallSampleWarning, UsageError
+from gan_augment.errors import SmallSampleWarning
 from gan_augment.metrics import (
     authenticity,
     copied_share,
@@ -54,14 +54,6 @@ def test_the_share_grows_with_the_threshold_and_ignores_a_shift_of_all() -> None
     assert copied_share(OTHERS - 100, TRAIN - 100, 1.5) == shares[1]
 
 
-def test_no_rows_have_no_distances_and_wrong_shapes_are_named() -> None:
-    assert nearest_distances(np.empty((0, 7)), TRAIN).shape == (0,)
-    with pytest.raises(DataError, match="features"):
-        nearest_distances(OTHERS[:, :3], TRAIN)
-    with pytest.raises(UsageError, match="quantile"):
-        copy_threshold(TRAIN, quantile=2)
-
-
 def test_identical_rows_equal_in_every_feature_and_nothing_less_does() -> None:
     mixed = np.concatenate([TRAIN[:4], TRAIN[:4] + 1e-12, OTHERS[:8]])
     assert identical_share(mixed, TRAIN) == 4 / 16
@@ -94,11 +86,6 @@ def test_it_agrees_with_a_loop_over_every_pair() -> None:
         new += math.dist(row, CENTRES[i]) > min(others)
     assert 0.2 < new / 60 < 0.95
     assert authenticity(CENTRES, made) == pytest.approx(new / 60, rel=1e-6)
-
-
-def test_one_real_row_has_no_neighbour_to_compare_with() -> None:
-    with pytest.raises(DataError, match="N >= 2"):
-        authenticity([[0.0]], [[1.0]])
 
 
 FRESH = np.random.default_rng(0)
@@ -137,13 +124,6 @@ def test_the_interval_holds_one_half_in_19_of_20_fresh_sets_however_few_are_real
     shares = [nearer_share(fresh(n), fresh(m), fresh(n)) for _ in range(200)]
     held = np.mean([share.low <= 0.5 <= share.high for share in shares])
     assert 0.90 <= held <= 0.995
-
-
-def test_copies_lie_nearer_all_of_them() -> None:
-    real = fresh(40)
-    value, low, _ = nearer_share(real, real + 1e-3, fresh(40))
-    assert value == 1
-    assert low > 0.85
 
 
 RNG = np.random.default_rng(0)
@@ -189,15 +169,6 @@ def test_cells_are_scored_apart_and_weighed_by_held_out_rows() -> None:
         weights.append(len(held))
     found = data_copying_score(REAL, made, HELD, cells=side)
     assert found == pytest.approx(np.average(parts, weights=weights), rel=1e-6)
-
-
-def test_cells_that_share_nothing_or_are_no_numbers_a_row_are_named() -> None:
-    with pytest.raises(DataError, match="no cell"):
-        data_copying_score(REAL, REAL + 99, HELD, cells=lambda rows: rows[:, 0] > 50)
-    with pytest.raises(DataError, match=r"cells gave shape"):
-        data_copying_score(REAL, REAL, HELD, cells=lambda rows: rows)
-    with pytest.raises(DataError, match="synthetic has shape"):
-        data_copying_score(REAL, REAL[:0], HELD)
 
 
 def test_under_ten_rows_it_warns_with_what_to_use_instead_and_equals_score_zero() -> None:

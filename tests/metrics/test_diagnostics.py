@@ -12,7 +12,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from gan_augment import metrics
-from gan_augment.errors import DataError
+from gan_augment.errors import DataError, UsageError
 from gan_augment.metrics import class_fidelity
 from gan_augment.metrics.diagnostics import Figure, copying, diagnose
 
@@ -258,6 +258,45 @@ def test_order_and_chunks_change_nothing(name: str, monkeypatch: pytest.MonkeyPa
     assert np.asarray(FIGURES[name](TIED_REAL, TIED_MADE, TIED_HELD)) == pytest.approx(
         value, rel=1e-10, abs=1e-10
     )
+
+
+ROW, PAIR, WIDE = [[1.0]], [[1.0], [2.0]], [[1.0, 2.0]] * 4
+REFUSED: tuple[tuple[type[Exception], str, Callable[[], object]], ...] = (
+    (DataError, "N >= 2", lambda: metrics.frechet_distance(ROW, PAIR)),
+    (DataError, "expected", lambda: metrics.kernel_distance([1.0, 2.0], PAIR)),
+    (DataError, "not finite", lambda: metrics.density([[np.inf], [1.0]], PAIR)),
+    (DataError, "features", lambda: metrics.coverage(PAIR, WIDE)),
+    (DataError, "features", lambda: metrics.nearest_distances(WIDE, PAIR)),
+    (DataError, "held_out has shape", lambda: metrics.nearer_share(PAIR, PAIR, np.empty((0, 1)))),
+    (DataError, "N >= 2", lambda: metrics.authenticity(ROW, PAIR)),
+    (DataError, "N >= 4", lambda: metrics.two_sample_test(PAIR, PAIR)),
+    (DataError, "no cell", lambda: metrics.data_copying_score(PAIR, [[9.0]], ROW, np.concatenate)),
+    (DataError, "cells gave", lambda: metrics.data_copying_score(PAIR, PAIR, ROW, np.atleast_2d)),
+    (DataError, "a label each", lambda: metrics.two_sample_test(
+        WIDE, WIDE, lambda x, y: lambda rows: rows)),
+    (DataError, "synthetic has rows", lambda: metrics.gan_train(
+        lambda x, y: len, (PAIR, [1, 2]), (PAIR, [1]), (PAIR, [1, 2]))),
+    (DataError, "N >= 1", lambda: metrics.class_fidelity([], [])),
+    (DataError, "softmax", lambda: metrics.inception_score(PAIR)),
+    (UsageError, "splits=3 of 2 images", lambda: metrics.inception_score([[1.0]] * 2, splits=3)),
+    (UsageError, "permutations=0", lambda: metrics.kernel_test(PAIR, PAIR, permutations=0)),
+    (UsageError, "k=2 neighbours among 2", lambda: metrics.precision(PAIR, PAIR, k=2)),
+    (UsageError, "n_synthetic", lambda: metrics.expected_coverage(5, -1)),
+    (UsageError, "quantile", lambda: metrics.copy_threshold(PAIR, quantile=2)),
+    (UsageError, "int is no learner", lambda: metrics.two_sample_test(WIDE, WIDE, 7)),  # type: ignore[arg-type]
+    (UsageError, "2 hits of 1", lambda: metrics.wilson_interval(2, of=1)),
+)  # fmt: skip
+
+
+@pytest.mark.filterwarnings(
+    "ignore:.*to say anything", "ignore:C_T of", "ignore:Inception score of"
+)
+@pytest.mark.parametrize(("kind", "says", "call"), REFUSED, ids=[says for _, says, _ in REFUSED])
+def test_what_cannot_be_used_is_named(
+    kind: type[Exception], says: str, call: Callable[[], object]
+) -> None:
+    with pytest.raises(kind, match=says):
+        call()
 
 
 def test_every_public_name_is_callable_even_where_its_file_has_the_same_name() -> None:

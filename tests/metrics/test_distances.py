@@ -9,7 +9,7 @@ from scipy.linalg import sqrtm
 from scipy.spatial.distance import pdist
 from scipy.stats import kstest, ortho_group
 
-from gan_augment.errors import DataError, SmallSampleWarning, UsageError
+from gan_augment.errors import DataError, SmallSampleWarning
 from gan_augment.metrics import (
     distances,
     frechet_distance,
@@ -65,23 +65,9 @@ def test_under_ten_rows_a_feature_it_warns_with_what_to_use_instead() -> None:
     assert frechet_limit(60, 60, 6) is None
 
 
-@pytest.mark.parametrize("rows", [[[1.0]], [1.0, 2.0], [[np.inf], [1.0]], [[1.0, 2.0]] * 2])
-def test_frechet_names_rows_it_cannot_use(rows: list[object]) -> None:
-    with pytest.raises(DataError, match=r"expected|not finite"):
-        frechet_distance(np.asarray(rows), [[1.0], [2.0]])
-
-
 def test_two_points_against_two_give_the_value_worked_by_hand() -> None:
     # d = 2; x = (1, 1) twice: k = 8; y = (0, 2), (2, 0): k = 1; across: k = 8 each time
     assert kernel_distance([[1, 1], [1, 1]], [[0, 2], [2, 0]]) == pytest.approx(8 + 1 - 2 * 8)
-
-
-def test_it_is_symmetric_and_blind_to_the_order_of_rows_and_features() -> None:
-    rng = np.random.default_rng(0)
-    x, y = rng.normal(size=(30, 5)), rng.normal(size=(20, 5)) + 0.5
-    value = kernel_distance(x, y)
-    assert kernel_distance(y, x) == pytest.approx(value)
-    assert kernel_distance(x[::-1, ::-1], y[:, ::-1]) == pytest.approx(value)
 
 
 def test_it_is_unbiased_halves_of_one_set_average_to_zero() -> None:
@@ -109,18 +95,6 @@ def test_it_agrees_with_a_double_loop_over_pairs() -> None:
 
     expected = mean_kernel(x, x, same=True) + mean_kernel(y, y, same=True)
     assert kernel_distance(x, y) == pytest.approx(expected - 2 * mean_kernel(x, y, same=False))
-
-
-@pytest.mark.parametrize("x", [[[1.0]], [1.0, 2.0], [[np.nan], [1.0]], [[1.0, 2.0], [1.0, 2.0]]])
-def test_kernel_names_rows_it_cannot_use(x: list[object]) -> None:
-    with pytest.raises(DataError, match=r"expected|not finite"):
-        kernel_distance(np.asarray(x), [[1.0], [2.0]])
-
-
-def test_two_far_pairs_have_the_p_value_of_two_in_six_relabellings() -> None:
-    # of the 6 ways to call two of four rows real, {a, b} and {c, d} give the observed value
-    p = kernel_test([[0.0], [0.1]], [[9.0], [9.1]], permutations=9999)
-    assert p == pytest.approx(2 / 6, abs=0.02)
 
 
 def test_it_agrees_with_kernel_distances_over_all_relabellings() -> None:
@@ -154,22 +128,8 @@ def test_it_is_never_zero_and_hangs_on_the_seed_not_on_the_order() -> None:
     assert kernel_test(a, b, 3) != kernel_test(a, b, 4)
 
 
-def test_what_cannot_be_used_is_named() -> None:
-    with pytest.raises(UsageError, match="permutations=0"):
-        kernel_test([[0.0]] * 2, [[1.0]] * 2, permutations=0)
-    with pytest.raises(DataError, match="features"):
-        kernel_test([[0.0]] * 2, [[1.0, 2.0]] * 2)
-
-
 def test_a_right_triangle_gives_the_value_worked_by_hand() -> None:
     assert mean_pairwise_distance([[0, 0], [3, 0], [0, 4]]) == pytest.approx((3 + 4 + 5) / 3)
-
-
-def test_it_ignores_where_the_rows_lie_and_scales_with_them() -> None:
-    x = np.random.default_rng(0).normal(size=(20, 6))
-    value = mean_pairwise_distance(x)
-    assert mean_pairwise_distance(x + 1000) == pytest.approx(value, rel=1e-9)
-    assert mean_pairwise_distance(3 * x) == pytest.approx(3 * value)
 
 
 def test_it_agrees_with_scipy_whatever_the_chunks(monkeypatch: pytest.MonkeyPatch) -> None:

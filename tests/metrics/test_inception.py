@@ -193,10 +193,3 @@ def test_few_images_are_warned_of() -> None:
     with warnings.catch_warnings(action="error"):
         inception_score(np.repeat(SHARES, 25, axis=0), splits=1)
     assert inception_score_limit(50_000) is None
-
-
-def test_what_is_no_probability_is_named() -> None:
-    with pytest.raises(DataError, match="softmax"):
-        inception_score(SHARES * 2)
-    with pytest.raises(UsageError, match=r"splits=300 of 200 images"):
-        inception_score(SHARES, splits=300)

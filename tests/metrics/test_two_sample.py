@@ -11,7 +11,6 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
-from gan_augment.errors import DataError, UsageError
 from gan_augment.metrics import (
     class_fidelity,
     gan_test,
@@ -57,15 +56,6 @@ def test_any_estimator_may_judge_and_stays_as_it_was() -> None:
     assert not hasattr(tree, "tree_")
 
 
-def test_what_cannot_be_used_is_named() -> None:
-    with pytest.raises(DataError, match="N >= 4"):
-        two_sample_test(np.eye(3), np.eye(3))
-    with pytest.raises(UsageError, match="int is no learner"):
-        two_sample_test(np.eye(5), np.eye(5), 7)  # type: ignore[arg-type]
-    with pytest.raises(DataError, match="a label each"):
-        two_sample_test(np.eye(5), np.eye(5), lambda x, y: lambda rows: rows)
-
-
 X, Y = make_classification(400, 8, n_informative=5, n_classes=3, random_state=0)
 REAL, MADE, HELD = (X[:150], Y[:150]), (X[150:280] + 0.8, Y[150:280]), (X[280:], Y[280:])
 
@@ -102,15 +92,6 @@ def test_they_agree_with_scikit_learn() -> None:
     assert class_fidelity(MADE[1], by_real.predict(MADE[0])) == tested
 
 
-def test_what_does_not_fit_together_is_named() -> None:
-    with pytest.raises(DataError, match="synthetic has rows"):
-        gan_train(majority, REAL, (X[:3], Y[:2]), HELD)
-    with pytest.raises(DataError, match="expected"):
-        class_fidelity([1, 2], [1])
-    with pytest.raises(DataError, match="N >= 1"):
-        class_fidelity([], [])
-
-
 def test_no_hit_in_ten_has_the_bound_worked_by_hand() -> None:
     # z^2 / (n + z^2) = 3.8415 / 13.8415
     assert wilson_interval(0, of=10) == pytest.approx((0, 0.27753), abs=1e-5)
@@ -127,9 +108,3 @@ def test_it_mirrors_narrows_with_trials_and_takes_half_hits() -> None:
 def test_it_agrees_with_scipy(hits: int, of: int) -> None:
     expected = binomtest(hits, of).proportion_ci(method="wilson")
     assert wilson_interval(hits, of) == pytest.approx((expected.low, expected.high), rel=1e-9)
-
-
-@pytest.mark.parametrize(("hits", "of"), [(2, 1), (-1, 5), (0, 0)])
-def test_impossible_counts_are_refused(hits: int, of: int) -> None:
-    with pytest.raises(UsageError, match="expected"):
-        wilson_interval(hits, of)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import fcntl
 import json
 import os
@@ -102,15 +101,6 @@ class Browser:
     def told(self, method: str) -> list[Message]:
         """The parameters of all events of a kind."""
         return [event["params"] for event in self.events if event["method"] == method]
-
-    def picture(self, path: Path, *, whole: bool = True) -> None:
-        """The whole page as a PNG, or what the screen shows of it."""
-        shot = self.ask("Page.captureScreenshot", captureBeyondViewport=whole)
-        path.write_bytes(base64.b64decode(shot["data"]))
-
-    def pdf(self) -> bytes:
-        """The page as printed, backgrounds as the browser's default has them: none."""
-        return base64.b64decode(self.ask("Page.printToPDF")["data"])
 
     def close(self) -> None:
         """End the process."""

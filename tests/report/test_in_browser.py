@@ -147,38 +147,7 @@ def test_wide_tables_scroll_in_their_own_box_on_a_phone(
     assert browser.value(f"{hidden}.every(b => getComputedStyle(b).overflowX === 'auto')")
 
 
-def test_ten_classes_of_images_are_painted_within_a_second(
-    browser: Browser, pages: dict[str, Path]
-) -> None:
-    spent_ms = []
-    for _ in range(3):  # the fastest: what is more is other work on the machine
-        browser.open(pages["images"])
-        browser.picture(pages["images"].with_suffix(".png"), whole=False)
-        paints = "performance.getEntriesByType('paint').map(one => one.startTime)"
-        spent_ms += browser.value(paints)
-    assert min(spent_ms) < 1000
-    drawn = "[...document.images].every(one => one.complete && one.naturalWidth > 0)"
-    assert browser.value(drawn)
-
-
-def test_names_that_are_html_stay_text_in_a_browser(
-    browser: Browser, pages: dict[str, Path]
-) -> None:
-    browser.open(pages["hostile"])
-    assert browser.value("document.querySelectorAll('script, img').length") == 0
-    heads = "[...document.querySelectorAll('h3')].map(one => one.textContent)"
-    assert HOSTILE in browser.value(heads)
-
-
-def test_a_page_prints_on_several_sheets_with_what_is_folded_away(
-    browser: Browser, pages: dict[str, Path]
-) -> None:
-    browser.open(pages["many"])
-    printed = browser.pdf()
-    assert printed.startswith(b"%PDF-")
-    assert printed.count(b"/Type /Page\n") > 10
+def test_what_is_folded_away_is_printed(browser: Browser, pages: dict[str, Path]) -> None:
     browser.open(pages["table"], media="print")
     folded = "[...document.querySelectorAll('details table')].map(one => one.offsetHeight)"
-    heights = browser.value(folded)
-    assert heights
-    assert min(heights) > 0
+    assert min(browser.value(folded)) > 0
