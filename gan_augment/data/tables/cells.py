@@ -56,14 +56,6 @@ EXACT = 2**53  # whole numbers up to here are float64s
 _NO_TIME = np.iinfo(np.int64).min
 _HASH_OF_MISSING = 0x9E3779B97F4A7C15  # any number will do
 _NUMBERS = ("integer", "float", "boolean", "datetime", "duration")
-_BY_KIND: dict[str, Family] = {
-    "b": "boolean",
-    "i": "integer",
-    "u": "integer",
-    "f": "float",
-    "M": "datetime",
-    "m": "duration",
-}
 _BY_ARROW_TYPE: tuple[tuple[Callable[[Any], bool], Family], ...] = (
     (pa.types.is_null, "nothing"),
     (pa.types.is_floating, "float"),
@@ -78,17 +70,6 @@ _BY_ARROW_TYPE: tuple[tuple[Callable[[Any], bool], Family], ...] = (
     (pa.types.is_duration, "duration"),
     (pa.types.is_time, "duration"),
 )
-_BY_PYTHON_TYPE: dict[str, Family] = {
-    "int": "integer",
-    "float": "float",
-    "Decimal": "decimal",
-    "date": "datetime",
-    "datetime": "datetime",
-    "Timestamp": "datetime",
-    "timedelta": "duration",
-    "Timedelta": "duration",
-    "str": "text",
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,17 +96,15 @@ class Cells:
             cells = self.series.to_numpy()
             if self.python == "Decimal":
                 cells = np.where(self.missing, 0, cells).astype(np.float64)
-            kind = _arrow_type_of(self.python, self.zone)
+            kind = arrow_type(dtype, self.python, self.zone)
             return _arrow_numbers(pa.array(cells, type=kind, mask=self.missing))
-        if isinstance(dtype, pd.ArrowDtype):
-            return _arrow_numbers(pa.array(self.series.array))
-        if self.family in ("datetime", "duration"):
-            return np.asarray(self.series.array.asi8)
+        array: Any = self.series.array
+        if hasattr(array, "asi8"):
+            return np.asarray(array.asi8)
+        if not isinstance(dtype, np.dtype):
+            return _arrow_numbers(pa.array(array))
         wanted: Any = {"u": np.uint64, "f": np.float64}.get(dtype.kind, np.int64)
-        if isinstance(dtype, np.dtype):
-            numbers: Numbers = self.series.to_numpy().astype(wanted)
-        else:
-            numbers = self.series.to_numpy(dtype=wanted, na_value=0)
+        numbers: Numbers = self.series.to_numpy().astype(wanted)
         return numbers
 
     @property
@@ -203,17 +182,12 @@ def read_cells(series: pd.Series) -> Cells:
     family: Family | None = None
     if dtype == np.dtype(object):
         return _object_cells(series, missing)
-    if isinstance(dtype, pd.ArrowDtype):
-        kind = dtype.pyarrow_dtype
-        family = next((family for holds, family in _BY_ARROW_TYPE if holds(kind)), None)
-    elif isinstance(dtype, pd.CategoricalDtype):
+    if isinstance(dtype, pd.CategoricalDtype):
         family = "category"
-    elif isinstance(dtype, pd.StringDtype):
-        family = "text"
     elif isinstance(dtype, pd.PeriodDtype):
         family = "datetime"
-    elif isinstance(dtype, np.dtype | pd.DatetimeTZDtype) or hasattr(dtype, "numpy_dtype"):
-        family = _BY_KIND.get(dtype.kind)
+    else:
+        family = _family_of(arrow_type(dtype))
     if family is None:
         raise DataError(
             f"column {series.name!r} is {dtype}, which is not learned; make it plain numbers or "
@@ -294,28 +268,20 @@ def number_cells(numbers: Numbers, missing: Mask, dtype: Any, python: str | None
     zone: of Python's datetimes in an object column, or "". Columns without room for missing cells
     are never asked for any; those of Python's objects are the caller's to set.
     """
-    if isinstance(dtype, pd.ArrowDtype):
-        return pd.arrays.ArrowExtensionArray(_arrow_cells(numbers, missing, dtype.pyarrow_dtype))
     if python is not None:
-        objects = _arrow_cells(numbers, missing, _arrow_type_of(python, zone)).to_pylist()
+        objects = _arrow_cells(numbers, missing, arrow_type(dtype, python, zone)).to_pylist()
         return level_cells(objects, dtype)
-    if isinstance(dtype, pd.PeriodDtype | pd.DatetimeTZDtype) or dtype.kind in "Mm":
-        ticks = np.where(missing, _NO_TIME, numbers).astype(np.int64)
-        if isinstance(dtype, pd.PeriodDtype):
-            return pd.PeriodIndex.from_ordinals(ticks, freq=dtype.freq).array
-        if isinstance(dtype, np.dtype):
-            return ticks.view(f"{dtype.kind}8[{np.datetime_data(dtype)[0]}]")
-        moments = pd.DatetimeIndex(ticks.view(f"M8[{dtype.unit}]"))
-        return moments.tz_localize("UTC").tz_convert(dtype.tz).array
-    if isinstance(dtype, np.dtype):
-        if dtype.kind == "f":
-            return np.where(missing, np.nan, numbers).astype(dtype)
+    if not isinstance(dtype, np.dtype | pd.PeriodDtype):
+        return dtype.__from_arrow__(_arrow_cells(numbers, missing, arrow_type(dtype)))
+    if dtype.kind == "f":
+        return np.where(missing, np.nan, numbers).astype(dtype)
+    if isinstance(dtype, np.dtype) and dtype.kind not in "Mm":
         assert not missing.any(), f"{dtype} has no room for a missing cell"
         return (numbers != 0) if dtype.kind == "b" else numbers.astype(dtype)
-    known = np.where(missing, numbers.dtype.type(0), numbers)
-    cells = pd.array(known != 0 if dtype.kind == "b" else known.astype(dtype.numpy_dtype), dtype)
-    cells[missing] = pd.NA
-    return cells
+    ticks = np.where(missing, _NO_TIME, numbers).astype(np.int64)
+    if isinstance(dtype, pd.PeriodDtype):
+        return pd.PeriodIndex.from_ordinals(ticks, freq=dtype.freq).array
+    return ticks.view(f"{dtype.kind}8[{np.datetime_data(dtype)[0]}]")
 
 
 def decimal_cells(
@@ -381,20 +347,38 @@ def from_wall(ticks: Ticks, unit: str | None, zone: str) -> Ticks:
     return np.asarray(local.tz_convert("UTC").asi8)
 
 
+def arrow_type(dtype: Any, python: str | None = None, zone: str = "") -> Any:
+    """The Arrow type that holds numbers, moments or text of a dtype, or of Python's objects.
+
+    None where there is none: for categories, periods and what is not learned. zone: of objects.
+    """
+    if python is not None:
+        return {
+            "int": pa.int64(),
+            "float": pa.float64(),
+            "Decimal": pa.float64(),
+            "date": pa.date32(),
+            "datetime": pa.timestamp("us", zone or None),
+            "Timestamp": pa.timestamp("ns", zone or None),
+            "timedelta": pa.duration("us"),
+            "Timedelta": pa.duration("ns"),
+        }[python]
+    if isinstance(dtype, pd.ArrowDtype):
+        return dtype.pyarrow_dtype
+    if isinstance(dtype, pd.DatetimeTZDtype):
+        return pa.timestamp(dtype.unit)
+    if isinstance(dtype, pd.StringDtype):
+        return pa.large_string()
+    plain = getattr(dtype, "numpy_dtype", dtype)
+    known = isinstance(plain, np.dtype) and plain.kind in "biufMm"
+    return pa.from_numpy_dtype(plain.newbyteorder("=")) if known else None
+
+
 def unit_of(dtype: Any, python: str | None = None) -> Unit | None:
     """The unit of a dtype's ticks; None where it holds no moments or durations."""
-    unit: Unit | None
-    if isinstance(dtype, pd.ArrowDtype) or python is not None:
-        kind = _arrow_type_of(python, "") if python is not None else dtype.pyarrow_dtype
-        if pa.types.is_date(kind):
-            return "D" if pa.types.is_date32(kind) else "ms"
-        unit = getattr(kind, "unit", None)
-        return unit
-    if isinstance(dtype, np.dtype) and dtype.kind in "Mm":
-        unit = np.datetime_data(dtype)[0]  # type: ignore[assignment]
-        return unit
-    unit = dtype.unit if isinstance(dtype, pd.DatetimeTZDtype) else None
-    return unit
+    kind = arrow_type(dtype, python)
+    unit: Unit | None = getattr(kind, "unit", None)
+    return {pa.date32(): "D", pa.date64(): "ms"}.get(kind, unit)  # type: ignore[return-value]
 
 
 _TIMESTAMP = re.compile(r"timestamp\[(\w+), tz=(.+)\]")
@@ -418,7 +402,7 @@ def dtype_text(dtype: Any) -> str:
 def dtype_of_text(text: str) -> Any:
     """The dtype of `dtype_text`. Raises TypeError or ValueError where there is none."""
     if text.startswith("arrow:"):
-        return pd.ArrowDtype(_arrow_type(text.removeprefix("arrow:")))
+        return pd.ArrowDtype(_parsed_type(text.removeprefix("arrow:")))
     if text.startswith("str["):
         return pd.StringDtype(text[4:-1].removesuffix("_numpy"), na_value=np.nan)
     dtype = pd.api.types.pandas_dtype(text)
@@ -427,15 +411,19 @@ def dtype_of_text(text: str) -> Any:
     return dtype
 
 
-def _arrow_type(text: str) -> Any:
+def _parsed_type(text: str) -> Any:
     if match := _TIMESTAMP.fullmatch(text):
         return pa.timestamp(match[1], tz=match[2])
     if match := _DECIMAL.fullmatch(text):
         return getattr(pa, match[1])(int(match[2]), int(match[3]))
     if match := _DICTIONARY.fullmatch(text):
-        values, indices = _arrow_type(match[1]), _arrow_type(match[2])
+        values, indices = _parsed_type(match[1]), _parsed_type(match[2])
         return pa.dictionary(indices, values, ordered=match[3] == "1")
     return pa.type_for_alias(text)
+
+
+def _family_of(kind: Any) -> Family | None:
+    return next((family for holds, family in _BY_ARROW_TYPE if kind and holds(kind)), None)
 
 
 def _arrow_numbers(array: Any) -> Numbers:
@@ -476,13 +464,14 @@ def _object_cells(series: pd.Series, missing: Mask) -> Cells:
         return Cells(series, "nothing", missing)
     known = series.to_numpy()[~missing].tolist()
     python = _python_type(known)
-    family = _BY_PYTHON_TYPE.get(python or "", "scalars")
-    if family in ("text", "scalars"):
-        return Cells(series, family, missing)
+    if python is None or python == "str":
+        return Cells(series, "text" if python else "scalars", missing)
     zones = {str(getattr(cell, "tzinfo", None) or "") for cell in known}
     try:
         (zone,) = zones
         pd.DatetimeTZDtype(tz=zone or "UTC")
+        kind = arrow_type(series.dtype, python, zone)
+        family = "decimal" if python == "Decimal" else _family_of(kind) or "scalars"
         cells = Cells(series, family, missing, python, unit_of(series.dtype, python), zone)
         assert cells.numbers is not None
     except (OverflowError, ValueError, TypeError, KeyError):
@@ -501,20 +490,6 @@ def _python_type(known: Sequence[object]) -> str | None:
     exact = (Decimal, dt.date, dt.datetime, dt.timedelta, pd.Timestamp, pd.Timedelta)
     (kind, *others) = kinds
     return kind.__name__ if not others and kind in exact else None
-
-
-def _arrow_type_of(python: str, zone: str) -> Any:
-    """The Arrow type that holds Python's objects of a type."""
-    return {
-        "int": pa.int64(),
-        "float": pa.float64(),
-        "Decimal": pa.float64(),
-        "date": pa.date32(),
-        "datetime": pa.timestamp("us", zone or None),
-        "Timestamp": pa.timestamp("ns", zone or None),
-        "timedelta": pa.duration("us"),
-        "Timedelta": pa.duration("ns"),
-    }[python]
 
 
 _SCALARS = (
