@@ -33,24 +33,17 @@ def column_of(cells: Any, name: str | int = "x", forced: Any = None) -> Column:
     [
         ([True, False], "x", "boolean"),
         (pd.Series([True, None], dtype="boolean"), "x", "boolean"),
-        (["yes", "no"], "x", "categorical"),
         (pd.Series([True, False, None], dtype=object), "x", "categorical"),
-        ([0, 1, 0], "x", "numeric"),
         (np.arange(N) + 7, "x", "id"),
         (np.arange(N)[::-1], "x", "id"),
-        (np.arange(N).astype("uint8")[::-1], "x", "id"),
         (pd.Series(np.arange(N)).astype(object), "x", "id"),
         (np.arange(N)[:10], "x", "numeric"),
-        (np.arange(N) * 2, "x", "numeric"),
         (np.arange(N) * 2, "patient_id", "id"),
-        (np.arange(N) * 2, "rowId", "id"),
         (np.arange(N) * 2, "Unnamed: 0", "id"),
         (np.arange(N) * 2, "paid", "numeric"),
         (np.arange(N) // 2, "patient_id", "numeric"),
-        (np.arange(N) * 1.0, "patient_id", "numeric"),
         (np.arange(N) + 0.5, "x", "numeric"),
         (WORDS, "x", "id"),
-        (WORDS[:10], "x", "categorical"),
         (WORDS[:10], "key_id", "id"),
         ([*WORDS[:38], "a", "a"], "x", "id"),
         ([*WORDS[:30], *["a"] * 10], "x", "categorical"),
@@ -59,9 +52,8 @@ def column_of(cells: Any, name: str | int = "x", forced: Any = None) -> Column:
         (pd.Series([dt.date(2024, 1, 1), None, dt.date(2024, 1, 2)]), "x", "datetime"),
         (["2024-01-01", "2024-01-02", "2024-01-01"], "x", "categorical"),
         (pd.to_timedelta(["1h", "2h"]), "x", "numeric"),
-        ([1, 1], "x", "constant"),
-        ([1.0, np.nan], "x", "numeric"),
         (["a", None], "x", "categorical"),
+        ([1, 1], "x", "constant"),
         ([None, None], "x", "constant"),
     ],
 )
@@ -140,13 +132,10 @@ def test_levels_keep_their_types() -> None:
     ]
 
 
-def test_very_many_levels_are_remarked_on() -> None:
-    cells = [f"w{i % 120}" for i in range(200)]
-    assert "most are rare" in column_of(cells).why
-
-
-def test_text_ids_that_look_like_numbers_hint_at_the_override() -> None:
+def test_what_a_column_may_be_instead_is_remarked_on() -> None:
+    assert "most are rare" in column_of([f"w{i % 120}" for i in range(200)]).why
     assert "--numeric x" in column_of([f"{i}.5" for i in range(N)]).why
+    assert "--categorical" in column_of([0, 1, 2] * 9).why
 
 
 def refilled(cells: Any, n: int, first: int = 0, name: str = "id") -> list[Any]:
@@ -195,14 +184,10 @@ def test_ids_at_the_end_of_their_type_go_on_below_the_smallest() -> None:
     ("cells", "forced", "check"),
     [
         ([1, 2, 1], "categorical", lambda c: c.levels == (1, 2)),
-        ([0.5, 2.5, np.nan], "categorical", lambda c: c.levels == (0.5, 2.5)),
         ([0, 1, 1], "boolean", lambda c: c.levels == (0, 1)),
-        (["n", "y", "n"], "boolean", lambda c: c.levels == ("n", "y")),
         ([True, False], "numeric", lambda c: (c.low, c.high) == (0, 1)),
-        (["1", "12", None], "numeric", lambda c: (c.low, c.high, c.text) == (1, 12, "whole")),
         (["1.50", "12.25"], "numeric", lambda c: (c.decimals, c.text) == (2, "fixed")),
         (["1.5", "20"], "numeric", lambda c: (c.high, c.text) == (20, "shortest")),
-        (WORDS, "categorical", lambda c: len(c.levels) == N),
         (np.arange(N), "numeric", lambda c: c.high == N - 1),
         (["2024-01-31", "2024-02-01"], "datetime", lambda c: c.unit == "D"),
         (["2024-01-31 10:00:05", None], "datetime", lambda c: c.unit == "s"),
@@ -225,13 +210,11 @@ def test_a_kind_can_be_forced_where_it_makes_sense(cells: Any, forced: str, chec
     [
         (["1", "2", "x7", "y"], "numeric", r"row 2: 'x7' is not a number; 2 of 4"),
         (["2024-01-31", "31.1.2024"], "datetime", r"row 1: '31.1.2024' is not a date like"),
-        (["2024-01-31", "2024-02-30"], "datetime", "2024-02-30"),
         ([1, 2], "datetime", "cannot be datetime"),
         (pd.Categorical([1, 2]), "numeric", "cannot be numeric"),
         ([1, 2, 3], "boolean", "at most two"),
         ([1, 2], "constant", "not constant"),
         ([None, None], "categorical", "every cell"),
-        ([None, None], "numeric", "every cell"),
     ],
 )
 def test_a_kind_that_cannot_be_is_refused_with_the_cause(
@@ -248,11 +231,9 @@ def test_a_kind_that_cannot_be_is_refused_with_the_cause(
             [1.0, np.inf, -np.inf, 2.0],
             r"'x' holds 2 infinite values.*rows 1, 2.*replace",
         ),
-        (pd.Series([1.0, np.inf], dtype="Float64"), "infinite"),
         (pd.Series([Decimal("Infinity"), Decimal("1")], dtype=object), "infinite"),
         ([1 + 2j, 3j], "complex128, which is not learned"),
         (pd.Series([[1], [2]]), "'x' holds a list in row 0.*Drop the column"),
-        (pd.Series([{"a": 1}, None]), "holds a dict in row 0"),
         (pd.Series([1j, "a"], dtype=object), "holds a complex"),
         (pd.Series([1.0, 0.0], dtype="Sparse[float64]"), "Sparse"),
         (
@@ -277,7 +258,6 @@ def test_cells_that_no_table_should_hold_are_refused(cells: Any, message: str) -
     ("frame", "message"),
     [
         (pd.DataFrame({"a": []}), "0 rows and 1 feature columns"),
-        (pd.DataFrame(index=range(3)), "3 rows and 0 feature columns"),
         (pd.DataFrame(np.eye(2), columns=["a", "a"]), r"\['a'\] occur more than once"),
         (pd.DataFrame(np.eye(2), columns=pd.MultiIndex.from_tuples([(1, 2), (1, 3)])), "2 levels"),
         (pd.DataFrame(np.eye(2), columns=[0.5, 1.5]), "astype"),
@@ -293,19 +273,16 @@ def test_frames_that_cannot_be_learned_are_refused(frame: pd.DataFrame, message:
         infer_schema(frame)
 
 
-def test_columns_are_found_by_name_and_missed_with_a_guess() -> None:
-    schema = infer_schema(pd.DataFrame({"size": [1, 2], 3: [0.5, 1.5]}))
-    assert schema.of(3).kind == "numeric"
-    with pytest.raises(DataError, match="Did you mean 'size'"):
-        schema.of("sise")
-
-
 def test_overrides_name_columns_that_are_there() -> None:
     frame = pd.DataFrame({"size": [1, 2], 3: [4, 5]})
     kinds = [c.kind for c in infer_schema(frame, Overrides.of(categorical=["3", "size"])).columns]
     assert kinds == ["categorical", "categorical"]
     with pytest.raises(UsageError, match="Did you mean 'size'"):
         infer_schema(frame, Overrides.of(categorical=["sise"]))
+    with pytest.raises(DataError, match="Did you mean 'size'"):
+        infer_schema(frame).of("sise")
+    with pytest.raises(UsageError, match="name it once"):
+        Overrides.of(categorical=["a"], id=["a"])
 
 
 def test_overrides_come_from_toml(tmp_path: Path) -> None:
@@ -335,11 +312,6 @@ def test_a_schema_file_that_says_something_else_is_refused(
         Overrides.read(path)
 
 
-def test_a_column_under_two_kinds_is_refused() -> None:
-    with pytest.raises(UsageError, match="name it once"):
-        Overrides.of(categorical=["a"], id=["a"])
-
-
 def test_the_schema_is_shown_a_line_a_column() -> None:
     frame = pd.DataFrame({"size": [0.5, 2.25], "row_id": [3, 4], "word": ["a", None], 7: [1, 1]})
     heading, *lines = infer_schema(frame).lines()
@@ -352,6 +324,9 @@ def test_the_schema_is_shown_a_line_a_column() -> None:
     ]
     assert "0.5 to 2.25" in lines[0]
     assert "the name says so" in lines[1]
+    when = pd.date_range("2021-03-01 08:00", periods=3, freq="13h", tz="Europe/Berlin")
+    line = infer_schema(pd.DataFrame({"when": when})).lines()[1]
+    assert "2021-03-01 08:00:00 to 2021-03-02 10:00:00" in line  # on its own clocks
 
 
 def test_a_schema_survives_json() -> None:
@@ -368,9 +343,3 @@ def test_a_schema_survives_json() -> None:
     assert again == schema
     assert [type(name) for name in again.names] == [str, str, str, int]
     assert TableSchema.model_validate_json(schema.model_dump_json()) == schema
-
-
-def test_moments_with_a_zone_are_shown_on_its_clocks():
-    when = pd.date_range("2021-03-01 08:00", periods=3, freq="13h", tz="Europe/Berlin")
-    line = infer_schema(pd.DataFrame({"when": when})).lines()[1]
-    assert "2021-03-01 08:00:00 to 2021-03-02 10:00:00" in line
