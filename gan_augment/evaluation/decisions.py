@@ -7,14 +7,14 @@ that are corrected to the class shares of the real rows.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_augment.errors import DataError, UsageError
+from gan_augment.errors import DataError
 from gan_augment.evaluation.figures import (
     LEAST_PROBABILITY,
     OF_RANKS,
@@ -124,15 +124,6 @@ class Decision:
         {'rule': 'tau', 'value': 0.75}
         """
         return {"rule": self.rule, "value": self.value}
-
-    @classmethod
-    def from_dict(cls, given: Mapping[str, Any]) -> Decision:
-        """The inverse of `to_dict`."""
-        if given["rule"] not in ("default", "threshold", "tau"):
-            raise UsageError(
-                f"a decision of rule {given['rule']!r}; expected 'default', 'threshold' or 'tau'."
-            )
-        return cls(given["rule"], given["value"])
 
 
 def corrected(probability: Values, trained: Values, real: Values) -> Values:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -54,12 +53,6 @@ def report(
     run = start_command("evaluate", cells, "--target", "kind", *SHORT, "--out", "rep", cwd=home)
     assert run.returncode == 0, run.stderr
     return home / "rep", run
-
-
-def test_a_metric_that_is_none_is_refused_before_the_data_is_read(command: Command) -> None:
-    refused = command("evaluate", "nowhere.csv", "--target", "y", "--metric", "acuracy")
-    assert refused.returncode == 2
-    assert "Did you mean 'accuracy'" in refused.stderr
 
 
 @pytest.mark.parametrize(
@@ -112,13 +105,6 @@ def test_what_cannot_be_evaluated_is_refused_in_a_line_and_leaves_nothing(
 
 
 @pytest.mark.slow
-def test_columns_are_a_tables_only(command: Command, photos: Path) -> None:
-    refused = command("evaluate", photos, "--group", "patient", "--out", "rep")
-    assert refused.returncode == 2
-    assert "images have none" in refused.stderr
-
-
-@pytest.mark.slow
 def test_a_dry_run_tells_the_plan_and_writes_nothing(
     command: Command, cells: Path, tmp_path: Path
 ) -> None:
@@ -149,19 +135,6 @@ def test_the_verdict_is_the_first_line_and_the_folder_the_last(
 
 
 @pytest.mark.slow
-def test_json_is_one_object_with_the_result_in_it(
-    command: Command, report: tuple[Path, CompletedProcess[str]], cells: Path
-) -> None:
-    folder, _ = report
-    told = answer(
-        command("evaluate", cells, "--target", "kind", *SHORT, "--out", "again", "--json")
-    )
-    result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
-    assert told["result"] == result
-    assert told["verdict"] == result["verdict"]["word"]
-
-
-@pytest.mark.slow
 def test_fail_on_exits_with_four_after_the_result_is_written(
     command: Command, cells: Path, tmp_path: Path
 ) -> None:
@@ -175,26 +148,6 @@ def test_fail_on_exits_with_four_after_the_result_is_written(
 
 
 @pytest.mark.slow
-def test_a_folder_that_holds_something_is_refused_and_an_evaluation_is_replaced_if_asked(
-    command: Command,
-    report: tuple[Path, CompletedProcess[str]],
-    cells: Path,
-    tmp_path: Path,
-) -> None:
-    shutil.copytree(report[0], tmp_path / "rep")
-    (tmp_path / "rep" / "notes.txt").write_text("mine")
-    flags = ("evaluate", cells, "--target", "kind", *SHORT, "--out", "rep")
-    refused = command(*flags)
-    assert refused.returncode == 2
-    assert "--overwrite" in refused.stderr
-    assert command(*flags, "--overwrite", "--quiet").returncode == 0
-    assert (tmp_path / "rep" / "notes.txt").read_text() == "mine"
-    (tmp_path / "other").mkdir()
-    (tmp_path / "other" / "notes.txt").write_text("mine")
-    assert command(*flags[:-1], "other", "--overwrite").returncode == 2
-
-
-@pytest.mark.slow
 def test_resume_without_a_journal_is_refused_and_leaves_nothing(
     command: Command, cells: Path, tmp_path: Path
 ) -> None:
@@ -205,17 +158,6 @@ def test_resume_without_a_journal_is_refused_and_leaves_nothing(
     refused = command("evaluate", cells, "--target", "kind", "--resume")
     assert refused.returncode == 2
     assert "--resume needs --out" in refused.stderr
-
-
-@pytest.mark.slow
-def test_resume_with_other_options_is_refused_and_names_them(
-    command: Command, report: tuple[Path, CompletedProcess[str]], cells: Path, tmp_path: Path
-) -> None:
-    shutil.copytree(report[0], tmp_path / "rep")
-    flags = ("--target", "kind", *SHORT, "--seed", 1, "--out", "rep", "--resume")
-    refused = command("evaluate", cells, *flags)
-    assert refused.returncode == 2
-    assert "seed" in refused.stderr
 
 
 @pytest.mark.slow
@@ -271,16 +213,6 @@ def test_names_with_spaces_commas_and_letters_of_any_script_are_taken(
     assert run.returncode == 0, run.stderr
     assert "選 ß*" in run.stdout
     assert run.stdout.splitlines()[-1] == str(tmp_path / "ein Bericht")
-
-
-@pytest.mark.slow
-def test_groups_and_times_are_columns_that_no_learner_sees(command: Command, cells: Path) -> None:
-    flags = ("evaluate", cells, "--target", "kind", *SHORT, "--json")
-    told = answer(command(*flags, "--group", "patient", "--out", "groups"))
-    assert told["result"]["protocol"]["splits"] == "groups"
-    assert told["result"]["data"]["unit"] == "groups"
-    told = answer(command(*flags, "--time", "day", "--gap", 1, "--out", "times"))
-    assert told["result"]["protocol"]["splits"] == "time"
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gan_augment import LabelledImages, LabelledTable, Repeats, TabularGAN, TopUp, read_frame
+from gan_augment import LabelledTable, Repeats, TabularGAN, TopUp, read_frame
 from gan_augment.errors import DataError, UsageError
 from gan_augment.evaluation.amount import (
     DEFAULT,
@@ -265,22 +265,6 @@ def test_a_class_of_one_group_is_seen_in_every_fold_with_its_whole_group():
     score_amounts(data, judge, plain_makers(["ill"]), classes=["ill"])
 
 
-def test_pictures_are_topped_up_too():
-    rng = np.random.default_rng(0)
-    pixels = rng.integers(0, 256, (30, 8, 8, 1), dtype=np.uint8)
-    ids = np.array([f"row-{i}" for i in range(30)])
-    data = LabelledImages(pixels, np.repeat([0, 1], [24, 6]), ids, class_names=("good", "bad"))
-
-    def judge(trial: Trial[LabelledImages]) -> dict[str, float]:
-        if trial.added is not None:
-            assert trial.added.data.pixels.dtype == np.uint8
-            assert (trial.added.data.labels == 1).all()
-        return {"score": 0.0}
-
-    found = score_amounts(data, judge, plain_makers(["bad"]), classes=["bad"], folds=3)
-    assert Amount("smote", 1.0) in found.figures["score"]
-
-
 def test_nothing_is_judged_before_anything_is_fitted():
     made = []
 
@@ -308,14 +292,6 @@ def test_ids_are_numbered_on_in_the_folds_as_in_the_end():
 
     makers = plain_makers(["ill"])
     score_amounts(read.table, judge, makers, classes=["ill"], schema=read.schema)
-
-
-def test_an_error_of_the_judge_is_not_swallowed():
-    def judge(trial: Trial[LabelledTable]) -> dict[str, float]:
-        raise DataError("the classifier failed")
-
-    with pytest.raises(DataError, match="the classifier failed"):
-        score_amounts(table({"a": 4, "b": 9}), judge, plain_makers(["a"]), classes=["a"])
 
 
 @pytest.mark.parametrize(

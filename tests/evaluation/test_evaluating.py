@@ -48,13 +48,6 @@ def test_a_generator_that_fails_is_an_arm_that_says_why_and_never_a_figure() -> 
     assert any("no memory left" in line for line in found.lines())
 
 
-def test_a_learner_that_knows_no_class_weights_has_an_arm_that_says_so() -> None:
-    asked = changed(SHORT, learner="neighbours", arms="default")
-    arm = evaluate(table(), asked).result["arms"]["class_weight"]
-    assert arm["missing"] == "the learner neighbours knows no class weights"
-    assert arm["default"] is None
-
-
 def test_a_class_of_two_rows_is_named_and_its_test_rows_stay() -> None:
     data = table({"common": 60, "rare": 16, "lone": 2})
     found = evaluate(data, changed(SHORT, classes=("rare",))).result
@@ -66,14 +59,6 @@ def test_a_class_of_two_rows_is_named_and_its_test_rows_stay() -> None:
 def test_missing_cells_are_no_obstacle() -> None:
     found = evaluate(table(missing=0.3), changed(SHORT, arms="default")).result
     assert [name for name, arm in found["arms"].items() if arm["missing"]] == []
-
-
-def test_groups_and_times_are_what_the_result_says() -> None:
-    groups = evaluate(table(groups=np.arange(76) // 2), SHORT).result
-    assert (groups["protocol"]["splits"], groups["data"]["unit"]) == ("groups", "groups")
-    asked = changed(SHORT, time=np.arange(76), gap=2, folds=3)
-    times = evaluate(table(), asked).result
-    assert (times["protocol"]["splits"], times["protocol"]["repeats"]) == ("time", 1)
 
 
 def test_repeats_of_rows_are_counted_and_kept_together_where_asked() -> None:

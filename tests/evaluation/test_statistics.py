@@ -1,4 +1,4 @@
-"""What is relied on where a mean difference gets an interval."""
+"""What is relied on where a difference gets an interval, or calls are compared row by row."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import integrate, stats
+from scipy import stats
 
 from gan_augment.errors import UsageError
+from gan_augment.evaluation.figures import confusion, figure
 from gan_augment.evaluation.statistics import (
     DISAGREEMENT,
     Contrast,
@@ -20,7 +21,9 @@ from gan_augment.evaluation.statistics import (
     detectable,
     expected_error,
     holm,
+    identical_above,
     one_flip,
+    paired_bootstrap,
 )
 
 numbers = st.floats(-1, 1)
@@ -52,19 +55,6 @@ def test_the_interval_agrees_with_scipy_to_1e_12(differences, shared, level):
     for x in (-0.3, -0.01, 0.0, 0.01, 0.2):
         assert found.above(x) == pytest.approx(posterior.sf(x), abs=1e-12)
         assert found.below(x) == pytest.approx(posterior.cdf(x), abs=1e-12)
-
-
-def test_the_posterior_agrees_with_the_density_integrated():
-    found = contrast([0.02, -0.01, 0.04, 0.03, 0.0], shared=0.25)
-
-    def density(x: float) -> float:
-        t, v = (x - found.mean) / found.error, found.freedom
-        scale = math.gamma((v + 1) / 2) / (math.sqrt(v * math.pi) * math.gamma(v / 2))
-        return scale * (1 + t * t / v) ** (-(v + 1) / 2) / found.error
-
-    low, high = found.interval()
-    assert integrate.quad(density, low, high)[0] == pytest.approx(0.95, abs=1e-9)
-    assert integrate.quad(density, -0.01, 0.01)[0] == pytest.approx(found.within(0.01), abs=1e-9)
 
 
 @given(several, numbers.map(abs))
@@ -124,16 +114,6 @@ def test_one_difference_proves_nothing():
     assert json.loads(json.dumps(told, allow_nan=False)) == told
 
 
-def test_a_contrast_tells_its_probabilities():
-    found = contrast([0.01, 0.02, 0.06], 0.5)
-    told = found.to_dict(0.02)
-    assert told["p_above"] == found.above(0.02)
-    assert told["p_below"] == found.below(-0.02)
-    assert told["p_within"] == found.within(0.02)
-    assert told["interval"] == list(found.interval())
-    assert sum(told[f"p_{part}"] for part in ("below", "within", "above")) == pytest.approx(1)
-
-
 @pytest.mark.parametrize("given_differences", [[], [0.1, math.nan], [[0.1, 0.2]]])
 def test_differences_that_are_none_are_refused(given_differences: list):
     with pytest.raises(UsageError, match="one finite number a split"):
@@ -157,18 +137,6 @@ def test_the_detectable_difference_is_found_in_four_of_five_trials():
     ]
     assert np.mean(found) == pytest.approx(0.8, abs=0.03)
     assert detectable(math.inf, 0, delta) == math.inf
-
-
-def test_the_forecast_by_hand():
-    found = expected_error(
-        {"a": 100, "b": 25},
-        "balanced_accuracy",
-        folds=5,
-        repeats=3,
-        shared=0.25,
-        disagreement=0.1,
-    )
-    assert found == pytest.approx(math.sqrt(5 * 0.1 / 4 * (1 / 100 + 1 / 25) * (1 / 15 + 1 / 4)))
 
 
 def test_the_forecast_is_the_error_where_arms_disagree_as_assumed():
@@ -262,3 +230,75 @@ def test_holm_is_the_closure_of_bonferroni(values):
         ]
         expected = max(min(1.0, len(s) * min(values[j] for j in s)) for s in sets)
         assert found[str(i)] == pytest.approx(expected)
+
+
+def test_without_rows_to_compare_with_there_is_no_flag():
+    assert not identical_above(10, 10, 0, 0)
+    assert not identical_above(0, 0, 5, 5)
+    assert not identical_above(0, 100, 0, 100)
+    assert identical_above(100, 100_000, 0, 100_000)
+
+
+def calls(seed: int, n: int = 200) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    labels = (rng.random(n) < 0.2).astype(np.int64)
+    a = np.where(rng.random(n) < 0.8, labels, 1 - labels)
+    b = np.where(rng.random(n) < 0.7, labels, 1 - labels)
+    return labels, a, b
+
+
+def test_a_bootstrap_begins_with_the_difference_as_it_is():
+    labels, a, b = calls(0)
+    found = paired_bootstrap(labels, a, b, None, "macro_f1", [0, 1], classes=2, seed=0)
+    f1 = [figure("macro_f1", confusion(labels, called, 2), [0, 1]) for called in (a, b)]
+    assert found["mean"] == pytest.approx(f1[0] - f1[1])
+    assert found["low"] < found["mean"] < found["high"]
+    assert (found["draws"], found["units"]) == (2000, 200)
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+
+
+def test_the_same_calls_never_differ_and_swapped_ones_turn_around():
+    labels, a, b = calls(1)
+    same = paired_bootstrap(labels, a, a, None, "balanced_accuracy", [0, 1], classes=2, seed=0)
+    assert (same["mean"], same["low"], same["high"]) == (0, 0, 0)
+    groups = np.arange(200) // 2
+    one = paired_bootstrap(labels, a, b, groups, "accuracy", [0, 1], classes=2, seed=0)
+    two = paired_bootstrap(labels, b, a, groups, "accuracy", [0, 1], classes=2, seed=0)
+    assert one["mean"] == pytest.approx(-two["mean"])
+    assert one["low"] == pytest.approx(-two["high"])
+
+
+def test_the_bootstrap_of_an_accuracy_has_its_binomial_spread():
+    """Of N rows with differences d in -1, 0, 1: the mean's standard error is sd(d) / sqrt(N)."""
+    labels, a, b = calls(2, n=1000)
+    d = (a == labels).astype(float) - (b == labels)
+    found = paired_bootstrap(labels, a, b, None, "accuracy", [0, 1], classes=2, seed=0)
+    width = 2 * 1.96 * d.std() / np.sqrt(1000)
+    assert found["high"] - found["low"] == pytest.approx(width, rel=0.06)
+
+
+def test_rows_of_a_group_are_drawn_together():
+    """Every row four times in a group: as uncertain as one of each."""
+    labels, a, b = calls(3, n=150)
+    four = [np.repeat(x, 4) for x in (labels, a, b)]
+    plain = paired_bootstrap(labels, a, b, None, "balanced_accuracy", [0, 1], classes=2, seed=0)
+    groups = np.repeat(np.arange(150), 4)
+    by_group = paired_bootstrap(*four, groups, "balanced_accuracy", [0, 1], classes=2, seed=0)
+    by_row = paired_bootstrap(*four, None, "balanced_accuracy", [0, 1], classes=2, seed=0)
+    width = {k: v["high"] - v["low"] for k, v in (("p", plain), ("g", by_group), ("r", by_row))}
+    assert by_group["units"] == 150
+    assert width["g"] == pytest.approx(width["p"], rel=0.1)
+    assert width["r"] == pytest.approx(width["p"] / 2, rel=0.1)
+
+
+def test_rows_without_a_group_stand_alone():
+    labels, a, b = calls(4)
+    alone = np.full(200, -1)
+    expected = paired_bootstrap(labels, a, b, None, "accuracy", [0, 1], classes=2, seed=5)
+    assert paired_bootstrap(labels, a, b, alone, "accuracy", [0, 1], classes=2, seed=5) == expected
+
+
+def test_without_an_evaluated_row_there_is_no_interval():
+    labels, a, b = calls(5)
+    found = paired_bootstrap(labels, a, b, None, "macro_f1", [], classes=2, seed=0)
+    assert found["mean"] is found["low"] is found["high"] is None

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
 
 from gan_augment.config import FitOptions
-from gan_augment.errors import NoRareClassError, OutputExistsError, UsageError
+from gan_augment.errors import NoRareClassError, UsageError
 from gan_augment.evaluation.options import EvaluationOptions
 from gan_augment.training.callbacks import StopRequested
 from gan_augment.workflows import evaluate, plan_evaluation
@@ -62,17 +61,6 @@ def test_the_plan_counts_fits_and_units_and_writes_nothing(table: Path) -> None:
     assert plan.fits.generators == 2 * 4
     assert plan.lines()[0].startswith("plan: 2 folds x 1")
     assert sorted(table.parent.iterdir()) == before
-
-
-@pytest.mark.slow
-def test_the_folder_holds_the_result_that_is_returned(table: Path, tmp_path: Path) -> None:
-    done = evaluate(table, tmp_path / "rep", asked())
-    stored = json.loads((tmp_path / "rep" / "result.json").read_text(encoding="utf-8"))
-    assert done.to_dict()["result"] == stored
-    assert done.verdict == stored["verdict"]["word"]
-    assert stored["data"]["classes"] == COUNTS
-    with pytest.raises(OutputExistsError):
-        evaluate(table, tmp_path / "rep", asked())
 
 
 @pytest.mark.slow
