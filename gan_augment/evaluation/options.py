@@ -116,7 +116,7 @@ class EvaluationOptions(Frozen):
         """Over-samplers by their names, those of files loaded once to see that they are there."""
         if samplers is None or isinstance(samplers, Mapping):
             return dict(samplers or {})
-        if not isinstance(samplers, list | tuple):
+        if not (isinstance(samplers, list | tuple) and all(isinstance(s, str) for s in samplers)):
             raise ValueError("expected {name: over-sampler}")
         by_name: dict[str, UserSampler] = {}
         for text in samplers:

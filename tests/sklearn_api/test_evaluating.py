@@ -125,7 +125,7 @@ def test_images_are_arrays_of_three_dimensions() -> None:
         ({"folds": 1}, "folds = 1"),
         ({"gap": 3}, "gap = 3"),
         ({"budget": "soon"}, "'soon' is no duration"),
-        ({"gan_budget": -1}, "budget_s=-1"),
+        ({"gan_budget": -1}, "budget_s = -1"),
         ({"time": [1, 2]}, "time has 2 values; expected 120"),
         ({"n_jobs": 0}, "n_jobs=0"),
         ({"updates": 3}, "updates=3"),
@@ -149,7 +149,7 @@ def test_data_that_cannot_be_judged_is_refused(blobs: Blobs) -> None:
         quickly(x, y, classes=[7])
     with pytest.raises(DataError, match="nothing can be judged"):
         quickly(x[:40], np.repeat([0, 1], [37, 3]))
-    with pytest.raises(DataError, match="y holds NaN"):
+    with pytest.raises(DataError, match="have no label in y"):
         quickly(x, np.where(y == 1, np.nan, 0.0))
 
 
