@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -31,18 +30,19 @@ class Batch:
     index: NDArray[np.int64]
 
 
-class Batches(Protocol):
-    """Where a run's batches come from."""
+class Batches:
+    """Batches of `size` rows in same-class pairs, their labels following q_c ~ n_c^power.
 
-    def at(self, seed: int, step: int, turn: int = 0) -> Batch:
-        """The batch of one step, a pure function; `turn` counts D steps inside one G step."""
+    A batch is a pure function of (seed, step, turn); rows are drawn with replacement over steps.
 
-
-class PairedRows:
-    """Draws row numbers in same-class pairs, their labels following q_c ~ n_c^power.
-
-    labels: int64 (N,); among: the rows to draw from, None for all. power 1 is the data's own share
-    of each class, 0 an equal share.
+    Parameters
+    ----------
+    labels
+        int64 (N,), below `classes`.
+    power
+        1 is the data's own share of each class, 0 an equal share; the same for reals and fakes.
+    among
+        The rows to draw from; None for all.
     """
 
     def __init__(
@@ -50,19 +50,32 @@ class PairedRows:
         labels: NDArray[np.int64],
         classes: int,
         *,
+        size: int,
         power: float,
+        device: torch.device,
         among: NDArray[np.int64] | None = None,
     ) -> None:
         among = np.arange(len(labels)) if among is None else among
+        self._labels, self._size, self._device = labels, size, device
         self._order = among[np.argsort(labels[among], kind="stable")]
         self._counts = np.bincount(labels[among], minlength=classes)
         self._starts = np.cumsum(self._counts) - self._counts
         weights = np.where(self._counts > 0, self._counts.astype(np.float64) ** power, 0.0)
         self._edges: NDArray[np.float64] = np.cumsum(weights / weights.sum())  # (K,), of 0..1
 
-    def draw(self, size: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    def at(self, seed: int, step: int, turn: int = 0) -> Batch:
+        """The batch of one step; `turn` counts D steps inside one G step."""
+        index = self._drawn(generator(seed, "batches", step, turn))
+        y = torch.from_numpy(self._labels[index]).to(self._device)
+        return Batch(self._features(index, step), y, index)
+
+    def _features(self, index: NDArray[np.int64], step: int) -> Tensor:
+        """The rows of a batch on the device."""
+        raise NotImplementedError
+
+    def _drawn(self, rng: np.random.Generator) -> NDArray[np.int64]:
         """(size,) row numbers; 2i and 2i + 1 are of one class, different where it has two rows."""
-        pairs = size // 2
+        pairs = self._size // 2
         last = np.flatnonzero(self._counts)[-1]
         label = np.minimum(np.searchsorted(self._edges, rng.random(pairs), side="right"), last)
         count = self._counts[label]
@@ -73,12 +86,8 @@ class PairedRows:
         return rows
 
 
-class PairedBatches:
-    """Batches of `size` images whose labels follow q_c ~ n_c^power, the same for reals and fakes.
-
-    power, among: as `PairedRows` has them. Rows are drawn with replacement over steps.
-    The pixels are read in place, never copied whole.
-    """
+class PairedBatches(Batches):
+    """Batches of images, edge-padded to `padded` px; their pixels are read in place."""
 
     def __init__(
         self,
@@ -90,37 +99,25 @@ class PairedBatches:
         device: torch.device,
         among: NDArray[np.int64] | None = None,
     ) -> None:
-        self._data, self._size = data, size
-        self._padded, self._device = padded, device
-        self._rows = PairedRows(data.labels, len(data.names), power=power, among=among)
+        names = len(data.names)
+        super().__init__(data.labels, names, size=size, power=power, device=device, among=among)
+        self._pixels, self._padded = data.pixels, padded
 
-    def at(self, seed: int, step: int, turn: int = 0) -> Batch:
-        """The batch of one step."""
-        index = self._rows.draw(self._size, generator(seed, "batches", step, turn))
-        x = to_network(self._data.pixels[index], self._padded).to(self._device)
+    def _features(self, index: NDArray[np.int64], step: int) -> Tensor:
+        x = to_network(self._pixels[index], self._padded).to(self._device)
         if step % _DROP_PAGES_EVERY == 0:
-            drop_pages(self._data.pixels)
-        y = torch.from_numpy(self._data.labels[index]).to(self._device)
-        return Batch(x, y, index)
+            drop_pages(self._pixels)
+        return x
 
 
-class RowBatches:
-    """Batches of `size` encoded rows (N, width), drawn as `PairedBatches` draws images."""
+class RowBatches(Batches):
+    """Batches of encoded rows (N, width)."""
 
     def __init__(
-        self,
-        rows: Tensor,
-        labels: NDArray[np.int64],
-        classes: int,
-        *,
-        size: int,
-        power: float,
+        self, rows: Tensor, labels: NDArray[np.int64], classes: int, *, size: int, power: float
     ) -> None:
-        self._encoded, self._labels, self._size = rows, torch.from_numpy(labels), size
-        self._rows = PairedRows(labels, classes, power=power)
+        super().__init__(labels, classes, size=size, power=power, device=rows.device)
+        self._encoded = rows
 
-    def at(self, seed: int, step: int, turn: int = 0) -> Batch:
-        """The batch of one step; `index` counts the given rows."""
-        index = self._rows.draw(self._size, generator(seed, "batches", step, turn))
-        device, where = self._encoded.device, torch.from_numpy(index)
-        return Batch(self._encoded[where.to(device)], self._labels[where].to(device), index)
+    def _features(self, index: NDArray[np.int64], step: int) -> Tensor:
+        return self._encoded[torch.from_numpy(index).to(self._device)]
