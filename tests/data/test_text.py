@@ -8,6 +8,7 @@ from gan_augment.data.tables.columns import plain, restored
 from gan_augment.data.tables.inference import infer_schema
 from gan_augment.data.tables.schema import Overrides
 from gan_augment.data.tables.text import MomentNotation, shapes_of
+from gan_augment.errors import DataError
 
 ROUND_TRIPS = [
     ("numeric", ["007", "12", None], ["7", "12", None]),
@@ -30,6 +31,13 @@ def test_text_that_is_named_by_its_kind_comes_back_as_text(kind, cells, again, d
     column = infer_schema(frame, Overrides.of(**{kind: ["x"]})).columns[0]
     expected = pd.Series(cells if again is None else again, dtype=dtype, name="x")
     pd.testing.assert_series_equal(restored(plain(frame["x"], column), column), expected)
+
+
+@pytest.mark.parametrize("cell", ["inf", ".", "1\x002", "1,5", "", "١"])
+def test_the_first_cell_that_is_no_number_is_named(cell):
+    frame = pd.DataFrame({"x": ["1", "2.5", cell]})
+    with pytest.raises(DataError, match=r"row 2: .* is not a number; 1 of 3 cells"):
+        infer_schema(frame, Overrides.of(numeric=["x"]))
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,6 @@ dozen shapes, and they tell how it is written. Files are read and written in `cs
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
@@ -72,14 +71,12 @@ class NumberNotation(Frozen, extra="ignore"):
             return None
         digits = [len(part[3] or "") for part in numbers if not part[4]]
         exponents = len(digits) < len(numbers)
-        return cls.model_validate(
-            {
-                "point": "," if points == {","} else ".",
-                "low": min(digits, default=0),
-                "high": max(digits, default=0),
-                "whole": not points and not exponents and len(finite) == len(shapes),
-                "exponents": exponents,
-            }
+        return cls(
+            point="," if points == {","} else ".",
+            low=min(digits, default=0),
+            high=max(digits, default=0),
+            whole=not points and not exponents and len(finite) == len(shapes),
+            exponents=exponents,
         )
 
     def read(self, cells: Sequence[str]) -> NDArray[np.int64] | NDArray[np.float64]:
@@ -258,11 +255,12 @@ def _pattern(
     return f"{date}{joiner}{clock}{f'.%{digits}f' if digits else ''}{zone}"
 
 
-def shapes_of(cells: Iterable[str]) -> set[str]:
-    """Return the distinct shapes of cells without NUL."""
+def shapes_of(cells: Sequence[str]) -> set[str]:
+    """Return the distinct shapes of cells; that of a cell with a NUL is the NUL."""
     joined = "\0".join(cells).encode("utf-8", "surrogatepass")
     shapes = set(joined.translate(_NINES).split(b"\0"))
-    return {shape.decode("utf-8", "surrogatepass") for shape in shapes}
+    nul = {"\0"} if joined.count(b"\0") >= len(cells) > 0 else set()
+    return {shape.decode("utf-8", "surrogatepass") for shape in shapes} | nul
 
 
 def starts_with_zero(cells: Iterable[str]) -> bool:
@@ -286,12 +284,13 @@ def text_numbers(
     """
     codes, distinct = coded(series)
     texts = [str(cell) for cell in distinct]
-    learned = [
-        None if _INFINITE.fullmatch(t) else NumberNotation.learn(shapes_of([t])) for t in texts
-    ]
-    _check_all(series, codes, [notation is not None for notation in learned], "a number")
     notation = NumberNotation.learn(shapes_of(texts))
-    assert notation is not None, "numbers with a point are numbers together"
+    if notation is None or any(map(_INFINITE.fullmatch, texts)):
+        good = [
+            NumberNotation.learn(shapes_of([text])) is not None and not _INFINITE.fullmatch(text)
+            for text in texts
+        ]
+        raise _not_all(series, codes, good, "a number")
     if notation.whole and max(map(len, texts)) <= 18:
         return np.append(notation.read(texts), 0)[codes], "whole", 0
     numbers = np.append(notation.model_copy(update={"whole": False}).read(texts), 0.0)[codes]
@@ -311,18 +310,14 @@ def text_moments(series: Series) -> tuple[NDArray[np.int64], str]:
         if _readable(notation, texts):
             ticks = notation.read(texts).astype(np.int64)
             return np.append(ticks, 0)[codes], notation.in_zone_of(texts[0]).pattern
-    kinds = [  # with and without leading zeros are one kind
-        {
-            re.sub(r"(?<=%)-|\.%\df", "", notation.pattern)
-            for notation in MomentNotation.learn(shapes_of([text]))
-            if _readable(notation, [text])
-        }
-        for text in texts
-    ]
-    most = Counter(kind for one in kinds for kind in one).most_common(1)
-    good = [bool(most) and most[0][0] in one for one in kinds]
-    _check_all(series, codes, good, "a date like 2024-01-31 or 2024-01-31 18:30:00")
-    raise DataError(f"column {series.name!r}: its dates are written in more than one way")
+
+    def kinds(text: str) -> set[str]:  # with and without leading zeros are one kind
+        learned = MomentNotation.learn(shapes_of([text]))
+        readable = (notation for notation in learned if _readable(notation, [text]))
+        return {re.sub(r"(?<=%)-|\.%\df", "", notation.pattern) for notation in readable}
+
+    good = [bool(kinds(text) & kinds(texts[0])) for text in texts]
+    raise _not_all(series, codes, good, "a date like 2024-01-31 or 2024-01-31 18:30:00")
 
 
 def unit_of_format(pattern: str) -> str:
@@ -377,12 +372,12 @@ def _written(
     return cells_of(codes, level_cells(notation.write(distinct), dtype), None)
 
 
-def _check_all(series: Series, codes: NDArray[np.int64], good: list[bool], what: str) -> None:
+def _not_all(series: Series, codes: NDArray[np.int64], good: list[bool], what: str) -> DataError:
+    """Make the error for the first cell that is not like the others."""
     bad = ~np.array([*good, True])[codes]
-    if bad.any():
-        row = int(bad.argmax())
-        raise DataError(
-            f"column {series.name!r}, row {row}: {series.iloc[row]!r} is not {what}; "
-            f"{int(bad.sum())} of {len(series)} cells are not. Leave the column's kind to be "
-            "inferred, or correct those cells."
-        )
+    row = int(bad.argmax())
+    return DataError(
+        f"column {series.name!r}, row {row}: {series.iloc[row]!r} is not {what}; "
+        f"{int(bad.sum())} of {len(series)} cells are not. Leave the column's kind to be "
+        "inferred, or correct those cells."
+    )
