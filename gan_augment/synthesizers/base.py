@@ -142,10 +142,7 @@ class GAN(ABC, Generic[Data, Meta]):
             counts,
             random_state,
             labels=np.repeat(np.array(labels, np.int64), np.array([*counts.values()], np.int64)),
-            ids=np.array(
-                [f"synthetic-{name}-{i:06d}" for name, n in counts.items() for i in range(n)],
-                dtype=np.str_,
-            ),
+            ids=sample_ids(counts),
             class_names=names,
         )
 
@@ -325,6 +322,12 @@ def checked_counts(counts: Mapping[str, int]) -> dict[str, int]:
                 f"{n!r} samples of {name!r} were asked for; expected a whole number, 0 or more"
             )
     return {name: int(n) for name, n in counts.items()}
+
+
+def sample_ids(counts: Mapping[str, int]) -> NDArray[np.str_]:
+    """The ids of samples, "synthetic-<class>-000000" and so on."""
+    ids = [f"synthetic-{name}-{i:06d}" for name, n in counts.items() for i in range(n)]
+    return np.array(ids, dtype=np.str_)
 
 
 def check_length(steps: object, budget_s: float | None, least: int = 1) -> None:

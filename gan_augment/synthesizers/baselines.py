@@ -16,7 +16,7 @@ from gan_augment.data.tables.schema import Name, TableSchema
 from gan_augment.data.topup_plan import repeated_rows
 from gan_augment.errors import DataError, NotFittedError, UsageError, unknown_class
 from gan_augment.randomness import derived_seed
-from gan_augment.synthesizers.base import Data
+from gan_augment.synthesizers.base import Data, checked_counts, sample_ids
 
 MOST_SEED = 2**32 - 1
 
@@ -48,15 +48,13 @@ class Repeats(Generic[Data]):
 
         Raises UnknownClassError, UsageError (a negative count), DataError (a class without rows).
         """
-        _check_counts(self, counts)
-        data: Data = self._data
+        counts, data = _checked(self, counts), self._data
         rows = [np.empty(0, dtype=np.int64)]
         for name, n in counts.items():
             own = np.flatnonzero(data.labels == data.names.index(name))
-            rows.append(repeated_rows(own, int(n), name, random_state))
-        again, ids = np.concatenate(rows), _ids(counts)
-        groups = None if data.groups is None else data.groups[again]
-        labels = data.labels[again]
+            rows.append(repeated_rows(own, n, name, random_state))
+        again, ids = np.concatenate(rows), sample_ids(counts)
+        labels, groups = data.labels[again], None if data.groups is None else data.groups[again]
         if isinstance(data, LabelledImages):
             return replace(data, pixels=data.pixels[again], labels=labels, ids=ids, groups=groups)
         frame = data.frame.iloc[again].reset_index(drop=True)
@@ -136,18 +134,16 @@ class Smote(Generic[Data]):
         Raises UnknownClassError, UsageError (a negative count), DataError (too few rows of a class,
         or a single class).
         """
-        _check_counts(self, counts)
-        asked = {name: int(n) for name, n in counts.items() if n}
-        self._check_rows(asked)
-        names = list(self.classes_)
-        parts: dict[str, NDArray[np.floating]] = dict.fromkeys(counts, self._X[:0])
-        if asked:
-            X, y = self._grown({names.index(name): n for name, n in asked.items()}, random_state)
-            parts |= {name: X[y == names.index(name)] for name in asked}
-        whole = np.concatenate([*parts.values(), self._X[:0]])
-        n_each = [int(n) for n in counts.values()]
-        labels = np.repeat([names.index(name) for name in counts], n_each).astype(np.int64)
-        return self._as_data(whole, labels, _ids(counts))
+        counts, names = _checked(self, counts), list(self.classes_)
+        requested = {names.index(name): n for name, n in counts.items() if n}
+        self._check_rows(requested)
+        labels = np.array([label for label, n in requested.items() for _ in range(n)], np.int64)
+        rows = [self._X[:0]]
+        if requested:
+            X, y = self._grown(requested, random_state)
+            rows += [X[y == label] for label in requested]
+        ids = sample_ids(counts)
+        return self._as_data(np.concatenate(rows), labels, ids)
 
     def _as_data(
         self, cells: NDArray[np.floating], labels: NDArray[np.int64], ids: NDArray[np.str_]
@@ -167,14 +163,14 @@ class Smote(Generic[Data]):
         return replace(data, frame=frame, labels=labels, ids=ids, groups=None)
 
     def _grown(
-        self, asked: dict[int, int], random_state: int
+        self, requested: Mapping[int, int], random_state: int
     ) -> tuple[NDArray[np.floating], NDArray[np.int64]]:
-        """The new rows, (sum of asked, columns), and their labels, by imbalanced-learn."""
+        """The new rows, (sum of requested, columns), and their labels, by imbalanced-learn."""
         from imblearn.over_sampling import SMOTE, SMOTEN, SMOTENC
 
-        y, held = self._data.labels, list(self.classes_.values())
+        y, sizes = self._data.labels, list(self.classes_.values())
         settings = {
-            "sampling_strategy": {label: held[label] + n for label, n in asked.items()},
+            "sampling_strategy": {label: sizes[label] + n for label, n in requested.items()},
             "k_neighbors": self.k_neighbors,
             "random_state": derived_seed(random_state, "smote") % MOST_SEED,
         }
@@ -187,35 +183,36 @@ class Smote(Generic[Data]):
         X, labels = sampler.fit_resample(self._X, y)
         return X[len(y) :], labels[len(y) :]
 
-    def _check_rows(self, asked: Mapping[str, int]) -> None:
-        held = [name for name, n in self.classes_.items() if n]
-        if asked and len(held) < 2:
+    def _check_rows(self, requested: Mapping[int, int]) -> None:
+        filled = [name for name, n in self.classes_.items() if n]
+        if requested and len(filled) < 2:
             raise DataError(
-                f"the training rows are all of class {held[0]!r}; SMOTE expects two classes or "
+                f"the training rows are all of class {filled[0]!r}; SMOTE expects two classes or "
                 "more. Use Repeats or TabularGAN."
             )
-        for name in asked:
-            n, least = self.classes_[name], self.k_neighbors + 1
-            if n < least:
+        for label in requested:
+            name, n = list(self.classes_.items())[label]
+            if n <= self.k_neighbors:
                 raise DataError(
                     f"class {name!r} has {n} rows; SMOTE with {self.k_neighbors} neighbours "
-                    f"expects {least} or more. Lower k_neighbors, or use Repeats or TabularGAN."
+                    f"expects {self.k_neighbors + 1} or more. Lower k_neighbors, or use Repeats "
+                    "or TabularGAN."
                 )
 
 
-def _check_counts(fitted: Repeats[Data] | Smote[Data], counts: Mapping[str, int]) -> None:
+def _checked(fitted: Repeats[Data] | Smote[Data], counts: Mapping[str, int]) -> dict[str, int]:
     if not hasattr(fitted, "classes_"):
         name = type(fitted).__name__
         raise NotFittedError(f"this {name} is not fitted; call fit(data) first")
+    counts = checked_counts(counts)
     for name, n in counts.items():
         if name not in fitted.classes_:
             raise unknown_class(name, fitted.classes_)
-        if n < 0 or int(n) != n:
-            raise UsageError(f"{n!r} samples of {name!r} were asked for; expected 0 or more")
         if n and not fitted.classes_[name]:
             raise DataError(
                 f"class {name!r} has no training row to start from; give it rows, or leave it out"
             )
+    return counts
 
 
 def _filled(cells: Plain) -> Plain:
@@ -231,8 +228,3 @@ def _filled(cells: Plain) -> Plain:
 
 def _missing(cells: Plain) -> NDArray[np.bool_]:
     return cells < 0 if cells.dtype.kind == "i" else np.isnan(cells)
-
-
-def _ids(counts: Mapping[str, int]) -> NDArray[np.str_]:
-    ids = [f"synthetic-{name}-{i:06d}" for name, n in counts.items() for i in range(int(n))]
-    return np.array(ids, dtype=np.str_)

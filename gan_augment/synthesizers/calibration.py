@@ -9,7 +9,7 @@ generated images from real ones will, where only some classes hold generated ima
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -51,6 +51,10 @@ LEAST_ROWS = 8
 LEAST_ACCEPTANCE = 0.1
 
 
+Pairs = Mapping[int, tuple[Pixels, Pixels]]
+"""{label: (real images, generated images)}: as many of both, one half to train on, one to test."""
+
+
 @dataclass(frozen=True)
 class Unseen:
     """The scores of real rows of one class that a fold's classifier never saw.
@@ -89,18 +93,14 @@ def select(
     blocks = max(1, min(settings.candidates, CANDIDATES // max(len(served), 1)) // BLOCK)
     calibration = _Calibration(data.names, sampler, settings, unseen, seed, blocks)
     records, accepted = calibration.of(critics, "calibration")
-    halves = PairRows(data, rows, folds, seed)
-    if settings.real and (pairs := pairs_of(halves, accepted)):
-        detector = train_detector(halves, pairs, _steps(pairs.rows), derived_seed(seed, "selector"))
+    if settings.real and (pairs := pairs_of(data, rows, folds, accepted, seed)):
+        detector = train_detector(pairs, derived_seed(seed, "selector"))
         critics = replace(critics, real=detector)
         records, accepted = calibration.of(critics, "calibration again")
-    pairs = pairs_of(halves, accepted)
     artefacts = None
-    if pairs:
-        detector = train_detector(
-            halves, pairs, _steps(pairs.rows), derived_seed(seed, "artefacts")
-        )
-        artefacts = detectability(halves, pairs, detector)
+    if pairs := pairs_of(data, rows, folds, accepted, seed):
+        detector = train_detector(pairs, derived_seed(seed, "artefacts"))
+        artefacts = detectability(data.names, pairs, detector)
     classes = {
         name: records.get(label, ClassSelection(refused=_too_few_rows(name, int(counts[label]))))
         for label, name in enumerate(data.names)
@@ -250,73 +250,56 @@ def _steps(rows: int) -> int:
     return max(10, min(CRITIC_STEPS, EPOCHS * rows // 64))
 
 
-@dataclass(frozen=True)
-class PairRows:
-    """Real rows in two halves: `folds` (n,) gives 0 (training) or 1 (test) for each of `rows`."""
-
-    data: LabelledImages
-    rows: NDArray[np.int64]
-    folds: NDArray[np.int64]
-    seed: int
-
-    def half(self, label: int, fold: int) -> NDArray[np.int64]:
-        """The rows of a class in one half, in a drawn order."""
-        own = self.rows[(self.folds == fold) & (self.data.labels[self.rows] == label)]
-        return generator(self.seed, "artefact rows", label, fold).permutation(own)
-
-
-@dataclass(frozen=True)
-class Pairs:
-    """By label, as many real as generated images: of = {label: (training pairs, test pairs)}."""
-
-    of: Mapping[int, int]
-    generated: Mapping[int, Pixels]
-
-    @property
-    def rows(self) -> int:
-        """Images to train on."""
-        return 2 * sum(self.of.values())
-
-
-def pairs_of(halves: PairRows, generated: Mapping[int, Pixels]) -> Pairs | None:
-    """As many pairs of each class as both halves and the generated images allow; None without any.
+def pairs_of(
+    data: LabelledImages,
+    rows: NDArray[np.int64],
+    folds: NDArray[np.int64],
+    generated: Mapping[int, Pixels],
+    seed: int,
+) -> Pairs:
+    """As many pairs of each class as two folds of real rows and the generated images allow.
 
     generated: {label: uint8 (n, H, W, C)}. Classes of under 4 pairs are left out.
     """
-    of = {}
+    pairs = {}
     for label, images in generated.items():
-        real = min(len(halves.half(label, fold)) for fold in (0, 1))
-        n = min(real, len(images) // 2, PAIRS_A_CLASS)
+        halves = []
+        for fold in (0, 1):
+            own = rows[(folds == fold) & (data.labels[rows] == label)]
+            halves.append(generator(seed, "artefact rows", label, fold).permutation(own))
+        n = min(*map(len, halves), len(images) // 2, PAIRS_A_CLASS)
         if n >= LEAST_PAIRS:
-            of[label] = n
-    return Pairs(of, generated) if of else None
+            pairs[label] = (
+                data.pixels[np.concatenate([half[:n] for half in halves])],
+                images[: 2 * n],
+            )
+    return pairs
 
 
-def train_detector(halves: PairRows, pairs: Pairs, steps: int, seed: int) -> SmallCNN:
-    """A small CNN of two classes, real (0) and synthetic (1), of the first half."""
-    real = np.concatenate([halves.half(label, 0)[:n] for label, n in pairs.of.items()])
-    fake = np.concatenate([pairs.generated[label][:n] for label, n in pairs.of.items()])
+def train_detector(pairs: Pairs, seed: int, steps: int | None = None) -> SmallCNN:
+    """A small CNN of two classes, real (0) and synthetic (1), of the first half of the pairs."""
+    sides = [
+        np.concatenate([pair[side][: len(pair[side]) // 2] for pair in pairs.values()])
+        for side in (0, 1)
+    ]
+    n = len(sides[0])
     both = LabelledImages(
-        pixels=np.concatenate([halves.data.pixels[real], fake]),
-        labels=np.repeat([0, 1], [len(real), len(fake)]).astype(np.int64),
-        ids=np.array([f"pair-{i:06d}" for i in range(len(real) + len(fake))]),
+        pixels=np.concatenate(sides),
+        labels=np.repeat([0, 1], n).astype(np.int64),
+        ids=np.array([f"pair-{i:06d}" for i in range(2 * n)]),
         class_names=("real", "synthetic"),
     )
-    return train_classifier(both, steps=steps, seed=seed)
+    return train_classifier(both, steps=steps or _steps(2 * n), seed=seed)
 
 
-def detectability(halves: PairRows, pairs: Pairs, detector: SmallCNN) -> ArtefactRecord:
-    """How often the detector is right on the second half, and on as many images it never saw."""
-    accuracy: dict[str, float] = {}
-    for label, n in pairs.of.items():
-        real = halves.data.pixels[halves.half(label, 1)[:n]]
-        real_calls = (
-            p_real(detector, np.concatenate([real, pairs.generated[label][n : 2 * n]])) > 0.5
-        )
-        accuracy[halves.data.names[label]] = float(
-            (real_calls[:n].mean() + (~real_calls[n:]).mean()) / 2
-        )
-    sizes = list(pairs.of.values())
+def detectability(names: Sequence[str], pairs: Pairs, detector: SmallCNN) -> ArtefactRecord:
+    """How often the detector is right on the second half of the pairs, which it never saw."""
+    accuracy, sizes = {}, []
+    for label, (real, generated) in pairs.items():
+        n = len(real) // 2
+        calls = p_real(detector, np.concatenate([real[n:], generated[n:]])) > 0.5
+        accuracy[names[label]] = float((calls[:n].mean() + (~calls[n:]).mean()) / 2)
+        sizes.append(n)
     return ArtefactRecord(
         accuracy=round(float(np.average(list(accuracy.values()), weights=sizes)), 4),
         rows=sum(sizes),
