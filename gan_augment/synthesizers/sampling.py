@@ -463,61 +463,56 @@ def _all_cells(column: EncodedColumn) -> NDArray[np.generic]:
     return np.concatenate([column.values, column.spikes, ends])
 
 
+def _check(right: bool, why: str) -> None:
+    if not right:
+        raise ModelFileError(why)
+
+
 def _column(facts: Column, own: Arrays) -> EncodedColumn:
-    missing = own.get("missing")
+    name, missing = facts.name, own.get("missing")
     if missing is None or missing.shape != (1,):
-        raise ModelFileError(f"the saved column {facts.name!r} does not say whether cells miss")
+        raise ModelFileError(f"the saved column {name!r} does not say whether cells miss")
     if facts.kind in ("numeric", "datetime"):
-        values, scores, spikes = (own.get(k) for k in ("values", "scores", "spikes"))
-        whole = [v for v in (values, scores, spikes) if v is not None and v.ndim == 1]
-        if len(whole) < 3 or any(v.dtype != np.float64 or not np.isfinite(v).all() for v in whole):
-            raise ModelFileError(f"the saved knots of column {facts.name!r} are no finite numbers")
-        knots, ranks, peaks = (v.astype(np.float64) for v in whole)
-        if not len(knots) or knots.shape != ranks.shape:
-            raise ModelFileError(f"the saved knots of column {facts.name!r} do not pair up")
-        if not ((knots[1:] > knots[:-1]).all() and (ranks[1:] > ranks[:-1]).all()):
-            raise ModelFileError(f"the saved knots of column {facts.name!r} do not ascend")
-        if len(peaks) > 1 / SPIKE_SHARE:
-            raise ModelFileError(f"column {facts.name!r} has more spikes than a column can have")
+        parts = [own.get(part, np.empty(())) for part in ("values", "scores", "spikes")]
+        finite = all(v.ndim == 1 and v.dtype == np.float64 and np.isfinite(v).all() for v in parts)
+        _check(finite, f"the saved knots of column {name!r} are no finite numbers")
+        knots, ranks, peaks = (part.astype(np.float64) for part in parts)
+        paired = bool(len(knots)) and knots.shape == ranks.shape
+        _check(paired, f"the saved knots of column {name!r} do not pair up")
+        ascending = all((v[1:] > v[:-1]).all() for v in (knots, ranks))
+        _check(ascending, f"the saved knots of column {name!r} do not ascend")
+        few = len(peaks) <= 1 / SPIKE_SHARE
+        _check(few, f"column {name!r} has more spikes than a column can have")
         return NumericColumn(knots, ranks, tuple(peaks.tolist()), bool(missing[0]))
-    embedding = own.get("embedding")
-    column = LevelColumn(len(facts.levels), bool(missing[0]))
-    if embedding is None:
-        if column.entries > MOST_LEVELS_ONE_HOT:
-            raise ModelFileError(f"the saved column {facts.name!r} lacks the vectors of its levels")
+    column, vectors = LevelColumn(len(facts.levels), bool(missing[0])), own.get("embedding")
+    if vectors is None:
+        laid_out = column.entries <= MOST_LEVELS_ONE_HOT
+        _check(laid_out, f"the saved column {name!r} lacks the vectors of its levels")
         return column
-    if embedding.ndim != 2 or len(embedding) != column.entries or embedding.dtype != np.float32:
-        raise ModelFileError(f"the saved vectors of column {facts.name!r} fit no level of it")
-    return LevelColumn(column.levels, column.missing, embedding.astype(np.float32))
+    fit = vectors.ndim == 2 and len(vectors) == column.entries and vectors.dtype == np.float32
+    _check(fit, f"the saved vectors of column {name!r} fit no level of it")
+    return LevelColumn(column.levels, column.missing, vectors.astype(np.float32))
 
 
 def _anchors(
     arrays: Mapping[str, NDArray[np.generic]], encoding: TableEncoding, classes: int
 ) -> AnchorRows:
-    try:
-        rows, labels = arrays["anchors/rows"], arrays["anchors/labels"]
-        neighbours, votes = arrays["anchors/neighbours"], arrays.get("anchors/votes")
-    except KeyError as error:
-        raise ModelFileError(f"this table model holds no {error.args[0]}") from None
-    n = len(rows)
-    right = (
-        rows.shape == (n, encoding.width)
-        and rows.dtype == np.float32
-        and labels.shape == (n,)
-        and labels.dtype == np.int64
-        and neighbours.ndim == 2
-        and len(neighbours) == n
-        and neighbours.shape[1] >= 1
-        and neighbours.dtype == np.int64
-        and (votes is None or (votes.shape == rows.shape and votes.dtype == np.float32))
-    )
-    if not right:
-        raise ModelFileError("the saved anchor rows do not fit the columns of this model")
-    label, near = labels.astype(np.int64), neighbours.astype(np.int64)
-    ascending = bool((np.diff(label) >= 0).all())
-    if n and not (ascending and label[0] >= 0 and label[-1] < classes):
-        raise ModelFileError("the saved anchor rows are of classes that this model does not have")
-    if n and not (near.min() >= 0 and near.max() < n):
-        raise ModelFileError("a saved anchor row names a neighbour that is not there")
+    own = below(arrays, "anchors")
+    for name in ("rows", "labels", "neighbours"):
+        _check(name in own, f"this table model holds no anchors/{name}")
+    rows, labels, near, votes = own["rows"], own["labels"], own["neighbours"], own.get("votes")
+    n = rows.shape[0] if rows.ndim else 0
+    fitting = [(rows, np.float32, (n, encoding.width)), (labels, np.int64, (n,))]
+    fitting += [(near, np.int64, (n, *near.shape[1:2]))]
+    fitting += [] if votes is None else [(votes, np.float32, (n, encoding.width))]
+    right = all(array.dtype == kind and array.shape == shape for array, kind, shape in fitting)
+    right = right and near.ndim == 2 and near.shape[1] >= 1
+    _check(right, "the saved anchor rows do not fit the columns of this model")
+    label, neighbours = labels.astype(np.int64), near.astype(np.int64)
+    if n:
+        known = bool((np.diff(label) >= 0).all()) and label[0] >= 0 and label[-1] < classes
+        _check(known, "the saved anchor rows are of classes that this model does not have")
+        there = neighbours.min() >= 0 and neighbours.max() < n
+        _check(there, "a saved anchor row names a neighbour that is not there")
     voted = None if votes is None else votes.astype(np.float32)
-    return AnchorRows(rows.astype(np.float32), label, near, voted)
+    return AnchorRows(rows.astype(np.float32), label, neighbours, voted)

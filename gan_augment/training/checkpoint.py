@@ -45,13 +45,11 @@ class CheckpointMeta(BaseModel):
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """One verified checkpoint: arrays by name, the values saved beside them, and where it lies."""
+    """One verified checkpoint: arrays by name, and the values saved beside them."""
 
     step: int
     tensors: dict[str, NDArray[Any]]
     meta: dict[str, Any]
-    folder: Path
-    best: bool
 
 
 class CheckpointStore:
@@ -96,38 +94,19 @@ class CheckpointStore:
 
     def latest(self) -> Checkpoint | None:
         """The intact checkpoint of the highest step, or None; others met go to `damaged`."""
-        return self._first_intact(self._steps())
-
-    def best(self) -> Checkpoint | None:
-        """The intact checkpoint of the highest step that was saved as best, or None."""
-        return self._first_intact(self._best_steps())
+        for step in self._steps():
+            try:
+                tensors, meta = load_bundle(self._path(step), NAME, schema=CheckpointMeta)
+            except ModelFileError as error:
+                self.damaged[self._path(step).name] = str(error)
+            else:
+                return Checkpoint(meta.step, tensors, meta.state)
+        return None
 
     @property
     def newest_step(self) -> int | None:
         """The highest step that a checkpoint is there for, not verified."""
         return max(self._steps(), default=None)
-
-    def _first_intact(self, steps: list[int]) -> Checkpoint | None:
-        for step in steps:
-            folder = self._path(step)
-            try:
-                tensors, meta = load_bundle(folder, NAME, schema=CheckpointMeta)
-            except ModelFileError as error:
-                self.damaged[folder.name] = str(error)
-            else:
-                return Checkpoint(meta.step, tensors, meta.state, folder, meta.best)
-        return None
-
-    def _best_steps(self) -> list[int]:
-        found = []
-        for step in self._steps():
-            try:
-                meta = load_meta(self._path(step), NAME, schema=CheckpointMeta)
-            except ModelFileError as error:
-                self.damaged[self._path(step).name] = str(error)
-            else:
-                found += [step] if meta.best else []
-        return found
 
     def _steps(self) -> list[int]:
         """Steps of the folders that are there, highest first, known damaged ones left out."""
@@ -136,9 +115,15 @@ class CheckpointStore:
         return sorted((int(match["step"]) for match in matches if match), reverse=True)
 
     def _prune(self) -> None:
-        best = self._best_steps()[:1]
-        steps = self._steps()
-        spare = set(steps) - set(steps[:KEPT]) - set(best)
+        steps, best = self._steps(), None
+        for step in reversed(steps):
+            try:
+                if load_meta(self._path(step), NAME, schema=CheckpointMeta).best:
+                    best = step
+            except ModelFileError as error:
+                self.damaged[self._path(step).name] = str(error)
+        intact = [step for step in steps if self._path(step).name not in self.damaged]
+        spare = set(intact[KEPT:]) - {best}
         with write_errors(self.folder):
             for name in sorted({self._path(step).name for step in spare} | set(self.damaged)):
                 if (self.folder / name).is_dir():

@@ -35,13 +35,11 @@ def store(tmp_path):
 
 def test_a_new_store_has_no_checkpoint(store):
     assert store.latest() is None
-    assert store.best() is None
 
 
 def test_the_last_two_and_the_best_are_kept(store):
     fill(store, [5, 10, 15, 20], best=[10])
     assert kept(store) == {"step-10", "step-15", "step-20"}
-    assert store.best().step == 10
 
 
 def test_the_latest_is_of_the_highest_step_not_the_last_name(store):
@@ -92,4 +90,3 @@ def test_a_full_disk_leaves_every_older_checkpoint(store, monkeypatch):
     with pytest.raises(WriteFailedError, match="No space left"):
         fill(store, [3])
     assert kept(store) == {"step-1", "step-2"}
-    assert store.best().step == 1
