@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gan_augment.config import TopUp
-from gan_augment.errors import DataError, NoRareClassError, UsageError, unknown_class
+from gan_augment.errors import DataError, NoRareClassError, UsageError, unknown_class, warn
 from gan_augment.randomness import generator
 from gan_augment.recipes import DataKind
 
@@ -117,7 +117,7 @@ class TopUpPlan(Mapping[str, ClassPlan]):
     @property
     def generated(self) -> dict[str, int]:
         """{class: rows to generate}, without the classes of which none are."""
-        return {name: end.generated for name, end in self.items() if end.generated}
+        return {name: end.generated for name, end in self.classes.items() if end.generated}
 
     @property
     def counts(self) -> dict[str, dict[str, int]]:
@@ -150,16 +150,23 @@ ClassPlan(real=7, repeats=93, synthetic=0, companions=0))
         news = {name: why for name, why in reasons.items() if name in self.generated}
         refused = {**self.refused, **news}
         if keep_others:
-            ends = {name: end.repeated() if name in news else end for name, end in self.items()}
+            ends = {n: end.repeated() if n in news else end for n, end in self.classes.items()}
         else:
             ends = _after_refusals(self.requested, refused)
         return TopUpPlan(ends, self.requested, refused)
 
+    def warn_of_refused(self, unit: str = "rows") -> None:
+        """Name the classes that are filled with repeats, if there are any."""
+        if self.refused:
+            warn(refusals_in_words(self.refused, unit))
+
     def layout(self, labels: NDArray[np.int64], seed: int) -> Layout:
         """Every row that is added to real rows with these labels, int64 (N,), in order."""
         label, origin, source, index = [], [], [], []
-        for number, (name, end) in enumerate(self.items()):
-            repeats = repeated_rows(np.flatnonzero(labels == number), end.repeats, name, seed)
+        for number, (name, end) in enumerate(self.classes.items()):
+            repeats = np.empty(0, dtype=np.int64)
+            if end.repeats:
+                repeats = repeated_rows(np.flatnonzero(labels == number), end.repeats, name, seed)
             label.append(np.full(end.added, number, dtype=np.int64))
             origin.append(np.full(end.repeats, "repeat", dtype="U9"))
             generated = "companion" if end.companions else "synthetic"
@@ -329,7 +336,8 @@ ClassPlan(real=100, repeats=0, synthetic=0, companions=80))
     if companions:
         ends = _with_companions(ends, frozenset(added))
     plan = TopUpPlan(ends, ends)
-    return plan.refuse({name: TOO_FEW_ROWS for name, end in ends.items() if end.real == 1})
+    lone = {name: TOO_FEW_ROWS for name, end in ends.items() if end.real == 1}
+    return plan.refuse(lone) if lone else plan
 
 
 def _after_refusals(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
@@ -17,7 +18,7 @@ from sklearn.utils.validation import validate_data
 from gan_augment.config import FitOptions, TopUp, seconds
 from gan_augment.data.contract import LabelledImages
 from gan_augment.data.tables.schema import Column, TableSchema
-from gan_augment.data.topup_plan import TopUpPlan, plan_topup
+from gan_augment.data.topup_plan import plan_topup
 from gan_augment.errors import DivergedError, NotFittedError, UsageError, warn
 from gan_augment.processes import available_cores
 from gan_augment.progress import StderrProgress
@@ -27,10 +28,8 @@ from gan_augment.sklearn_api.inputs import (
     Label,
     OutputFormat,
     ParsedInput,
-    python_scalar,
     read_input,
     read_labelled,
-    refuse_datasets,
 )
 from gan_augment.sklearn_api.sampling_strategy import names_sizes, rows_to_add
 from gan_augment.synthesizers.base import checked_seed
@@ -213,8 +212,10 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
         -------
         self
         """
-        options = fit_options(self.get_params(deep=False))  # before X is read
-        parsed = read_labelled(X, y) or self._read(X, y)
+        options, _ = checked_parameters(self.get_params(deep=False))  # before X is read
+        parsed = read_labelled(X, y) or read_input(
+            X, y, image_shape=self.image_shape, categorical_features=self.categorical_features
+        )
         self._count_features(parsed)
         added: dict[Label, int] = {}
         present = [name for name, n in parsed.data.counts.items() if n]
@@ -247,34 +248,52 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
 
         A class of one row is filled with repeats of it, and a warning names it.
         """
-        refuse_datasets(X)
-        return self._fit_resample(X, y)
-
-    def _fit_resample(self, X: Any, y: Any) -> tuple[Any, Any]:
-        params = self.get_params(deep=False)
-        options, top_up = fit_options(params), top_up_of(params)
-        parsed = self._read(X, y)
+        options, top_up = checked_parameters(self.get_params(deep=False))
+        parsed = read_input(
+            X, y, image_shape=self.image_shape, categorical_features=self.categorical_features
+        )
         self._count_features(parsed)
-        labels, data = parsed.labels, cast(Any, parsed.data)
+        labels, data = parsed.output.labels, cast(Any, parsed.data)
+        exact = names_sizes(self.sampling_strategy)
         lacking = rows_to_add(self.sampling_strategy, labels, data.labels)
-        names = {labels.name_of(label): n for label, n in lacking.items() if n}
-        plan = self._plan(parsed, top_up, names)
-        if plan.generated:
-            self._train(parsed, list(names), options)
-            plan = self._plan(parsed, top_up, names, self.synthesizer_)
+        names = {label: labels.name_of(label) for label in lacking}
+        added = {names[label]: n for label, n in lacking.items() if n}
+        planned = partial(
+            plan_topup,
+            kind=parsed.kind,
+            counts=data.counts,
+            top_up=top_up,
+            classes=added,
+            exact=exact,
+        )
+        plan = planned()
+        generated = plan.generated
+        if generated:
+            self._train(parsed, list(added), options)
+            advised = advised_share(self.synthesizer_, top_up.synthetic_share)
+            plan = planned(advised=advised)
         else:
             self._remember(parsed, None, drawn_seed(self.random_state))
-        numbered = plan.generated or parsed.may_hold_ids
+        rows = None  # repeats are rows of X, unless they need ids of their own
+        whole = not generated and not parsed.may_hold_ids
         seed = derived_seed(self._seed, "fit_resample")  # `sample` is to draw other rows
-        schema = parsed.schema if numbered else None
-        added = added_rows(data, plan, self.synthesizer_, seed, schema=schema)
-        counts = added.data.counts
-        self.sampling_strategy_ = {label: counts[labels.name_of(label)] for label in lacking}
-        self.origin_ = np.concatenate([np.full(len(data), "real", dtype="U9"), added.origin])
+        if whole:
+            layout = plan.layout(data.labels, seed)
+            if plan.refused:
+                plan.warn_of_refused()
+        else:
+            new = added_rows(data, plan, self.synthesizer_, seed, schema=parsed.schema)
+            rows, plan, layout = new.data, new.plan, new.layout
+        ends = plan.classes
+        self.sampling_strategy_ = {label: ends[name].added for label, name in names.items()}
+        self.origin_ = np.concatenate([np.full(len(data.labels), "real", "U9"), layout.origin])
         self.synthetic_mask_ = np.isin(self.origin_, ("synthetic", "companion"))
         self.n_generated_ = int(self.synthetic_mask_.sum())
-        self.refused_ = {labels.label_of(name): why for name, why in added.refused.items()}
-        return parsed.followed_by(added.data, added.source)
+        self.refused_ = {labels.label_of(name): why for name, why in plan.refused.items()}
+        return parsed.followed_by(rows, layout.source)
+
+    def _fit_resample(self, X: Any, y: Any) -> tuple[Any, Any]:
+        return self.fit_resample(X, y)
 
     def sample(
         self, counts: Mapping[Label, int], random_state: int | None = None
@@ -365,18 +384,6 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
             )
         return self.synthesizer_
 
-    def _read(self, X: Any, y: Any) -> ParsedInput:
-        return read_input(
-            X, y, image_shape=self.image_shape, categorical_features=self.categorical_features
-        )
-
-    def _plan(
-        self, parsed: ParsedInput, top_up: TopUp, added: Mapping[str, int], model: Any = None
-    ) -> TopUpPlan:
-        advised = advised_share(model, top_up.synthetic_share)
-        exact = names_sizes(self.sampling_strategy)
-        return plan_topup(parsed.data.counts, top_up, added, parsed.kind, advised, exact=exact)
-
     def _train(self, parsed: ParsedInput, names: Sequence[str], options: FitOptions) -> None:
         """Train, or keep what warm_start allows to be kept."""
         known = getattr(self, "synthesizer_", None) if self.warm_start else None
@@ -395,7 +402,7 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
         """Take what `sample` and the attributes need; the data itself is not kept."""
         self._seed, self._output = seed, parsed.output
         self.synthesizer_ = synthesizer
-        self.classes_ = parsed.labels.classes
+        self.classes_ = parsed.output.labels.classes
         self.__dict__.pop("schema_", None)
         if synthesizer is not None and parsed.schema is not None:
             self.schema_ = parsed.schema
@@ -420,32 +427,31 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
         return tags
 
 
-def fit_options(params: Mapping[str, Any]) -> FitOptions:
-    """How a `GANAugmenter` of these parameters trains. Raises UsageError."""
-    selection = params["selection"]
+def checked_parameters(params: Mapping[str, Any]) -> tuple[FitOptions, TopUp]:
+    """How a `GANAugmenter` of these parameters trains, and tops up. Raises UsageError."""
+    plain = {n: v.item() if isinstance(v, np.generic) else v for n, v in params.items()}
+    budget, selection = plain["budget"], plain["selection"]
     values = {
-        **{name: params[name] for name in ("recipe", "steps", "device")},
-        "budget_s": budget_s(params["budget"]),
-        "threads": threads(params["n_jobs"]),
+        **{name: plain[name] for name in ("recipe", "steps", "device")},
+        "budget_s": None if budget is None else budget_s(budget),
+        "threads": threads(plain["n_jobs"]),
         "selection": {"auto": True, None: False}.get(selection, selection),
     }
-    checked_callbacks(params["callbacks"])
-    plain = {name: python_scalar(value) for name, value in values.items()}
-    options = FitOptions.checked(plain, "GANAugmenter")
-    return options if options.steps is None else options.model_copy(update={"budget_s": None})
-
-
-def top_up_of(params: Mapping[str, Any]) -> TopUp:
-    """How a `GANAugmenter` of these parameters tops up. Raises UsageError."""
+    options = FitOptions.checked(values, "GANAugmenter")
     names = ("synthetic_share", "companions")
-    return TopUp.checked({name: python_scalar(params[name]) for name in names}, "GANAugmenter")
+    top_up = TopUp.checked({name: plain[name] for name in names}, "GANAugmenter")
+    if options.steps is not None:
+        options = options.model_copy(update={"budget_s": None})
+    if plain["callbacks"] is not None:
+        checked_callbacks(plain["callbacks"])
+    return options, top_up
 
 
-def budget_s(budget: Any) -> float | None:
-    """Seconds from None, a number, or a text such as "90s", "10m" or "1h30m". Raises UsageError.
+def budget_s(budget: Any) -> Any:
+    """Seconds from a text such as "90s", "10m" or "1h30m"; all else as it is, for its own check.
 
     >>> budget_s("10m"), budget_s(90)
-    (600.0, 90.0)
+    (600.0, 90)
     """
     return seconds(budget) if isinstance(budget, str) else budget
 

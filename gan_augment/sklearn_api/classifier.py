@@ -26,6 +26,7 @@ from sklearn.utils.validation import (
 
 from gan_augment.config import TopUp
 from gan_augment.data.groups import group_codes
+from gan_augment.data.tables.containers import concatenate, take
 from gan_augment.data.tables.inference import infer_schema
 from gan_augment.errors import DivergedError, UsageError
 from gan_augment.evaluation.amount import (
@@ -40,8 +41,7 @@ from gan_augment.evaluation.amount import (
     plan_for,
     score_amounts,
 )
-from gan_augment.sklearn_api.augmenter import GANAugmenter, drawn_seed, top_up_of
-from gan_augment.sklearn_api.containers import concatenate, take
+from gan_augment.sklearn_api.augmenter import GANAugmenter, checked_parameters, drawn_seed
 from gan_augment.sklearn_api.inputs import ParsedInput, read_input
 from gan_augment.sklearn_api.sampling_strategy import rows_to_add
 from gan_augment.synthesizers.topup import Added, added_rows
@@ -346,7 +346,7 @@ class AmountTopUps:
             parsed=parsed,
             augmenter=augmenter,
             classes=tuple(labels.name_of(label) for label in named),
-            top_up=top_up_of(augmenter.get_params(deep=False)),
+            top_up=checked_parameters(augmenter.get_params(deep=False))[1],
         )
 
     @property

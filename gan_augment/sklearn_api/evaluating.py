@@ -21,9 +21,8 @@ from gan_augment.progress import Progress, StderrProgress
 from gan_augment.sklearn_api.augmenter import (
     GANAugmenter,
     budget_s,
-    fit_options,
+    checked_parameters,
     threads,
-    top_up_of,
 )
 from gan_augment.sklearn_api.inputs import (
     ClassLabels,
@@ -293,7 +292,7 @@ def _plugged(augmenter: Any, data: Data, labels: ClassLabels) -> _Plugged:
 
 def _of_sampler(augmenter: GANAugmenter, data: Data, labels: ClassLabels) -> _Plugged:
     params = augmenter.get_params(deep=False)
-    options, top_up = fit_options(params), top_up_of(params)
+    options, top_up = checked_parameters(params)
     if top_up.synthetic_share == 0:
         raise UsageError(
             "the augmenter's synthetic_share is 0, so nothing is generated and there is nothing to "

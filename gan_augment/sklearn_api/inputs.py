@@ -18,12 +18,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from gan_augment.data.arrays import FAINT, label_pixels, to_uint8
 from gan_augment.data.contract import LabelledImages, LabelledTable
-from gan_augment.data.tables.containers import as_series
-from gan_augment.data.tables.inference import ReadTarget, column_names, infer_schema, read_target
-from gan_augment.data.tables.schema import Name, Overrides, TableSchema, TargetColumn
-from gan_augment.errors import DataError, UnknownClassError, UsageError, did_you_mean, warn
-from gan_augment.recipes import DataKind
-from gan_augment.sklearn_api.containers import (
+from gan_augment.data.tables.containers import (
+    as_series,
     columns_of,
     concatenate,
     dimensions_of,
@@ -34,6 +30,10 @@ from gan_augment.sklearn_api.containers import (
     take,
     template_of,
 )
+from gan_augment.data.tables.inference import ReadTarget, column_names, infer_schema, read_target
+from gan_augment.data.tables.schema import Name, Overrides, TableSchema
+from gan_augment.errors import DataError, UnknownClassError, UsageError, did_you_mean, warn
+from gan_augment.recipes import DataKind
 
 if TYPE_CHECKING:
     pass
@@ -161,7 +161,7 @@ class ParsedInput:
     output: OutputFormat
     x: Any = None
     y: Any = None
-    target: TargetColumn | None = None
+    target: ReadTarget | None = None
     overrides: Overrides = field(default_factory=Overrides)
 
     @property
@@ -183,7 +183,7 @@ class ParsedInput:
         if self.target is None:
             return schema
         _warn_of_ids(schema)
-        return schema.model_copy(update={"target": self.target})
+        return schema.model_copy(update={"target": self.target.column})
 
     @property
     def may_hold_ids(self) -> bool:
@@ -192,18 +192,23 @@ class ParsedInput:
             return False
         return any(getattr(dtype, "kind", "O") not in "fbMm" for dtype in self.data.frame.dtypes)
 
-    def followed_by(self, added: Data, source: NDArray[np.int64]) -> tuple[Any, Any]:
+    def followed_by(self, added: Data | None, source: NDArray[np.int64]) -> tuple[Any, Any]:
         """(X, y) in their own containers: the rows as they came, and behind them those added.
 
-        source: int64 (M,), the row of X that an added one repeats, -1 where it is new.
+        added: None where all of them are repeats, as they are in X. source: int64 (M,), the row of
+        X that an added one repeats, -1 where it is new.
         """
-        n, examples = len(self.data), _first_rows(self.data.labels)
-        x = concatenate(self.x, self.output.rows(added))
+        every = np.arange(len(self.data.labels))
         pixels = self.output.pixels
-        if pixels is not None and pixels.dtype.kind == "f":  # uint8 would round the repeats
-            rows = np.where(source < 0, n + np.arange(len(source)), source)
-            x = take(x, np.concatenate([np.arange(n), rows]))
-        y = take(self.y, np.concatenate([np.arange(n), examples[added.labels]]))
+        if added is None:
+            x, like = take(self.x, np.concatenate([every, source])), source
+        else:
+            x = concatenate(self.x, self.output.rows(added))
+            if pixels is not None and pixels.dtype.kind == "f":  # uint8 would round the repeats
+                rows = np.where(source < 0, len(every) + np.arange(len(source)), source)
+                x = take(x, np.concatenate([every, rows]))
+            like = _first_rows(self.data.labels)[added.labels]
+        y = take(self.y, np.concatenate([every, like]))
         for out, came in ((x, self.x), (y, self.y)):
             if hasattr(out, "iloc"):
                 out.index = index_of(self.x if hasattr(self.x, "iloc") else came, len(source))
@@ -227,11 +232,13 @@ def read_input(
     Arrays of three or four dimensions are images, and flattened ones with `image_shape`; all else
     is a table. Raises DataError, or UsageError for parameters that do not fit X.
     """
-    x = plain_container(x)
+    if _is_dataset(x) or isinstance(x, LabelledImages | LabelledTable):
+        raise _no_container(x)
+    x, y = plain_container(x), plain_container(y)
     dimensions, n = dimensions_of(x)
     _check_dimensions(x, dimensions, n)
-    shape = _checked_shape(image_shape)
-    target, labels, y = _read_labels(plain_container(y), n)
+    shape = None if image_shape is None else _checked_shape(image_shape)
+    target, labels, y = _read_labels(y, n)
     if dimensions > 2 or shape is not None:
         data, output = _read_images(x, target.labels, labels, shape)
         return ParsedInput(data, output, x, y)
@@ -241,11 +248,13 @@ def read_input(
         raise DataError(
             f"X has 0 {what}(s) (shape={frame.shape}) while a minimum of 1 is required."
         )
-    overrides = categorical_overrides(categorical_features, column_names(frame))
+    output = OutputFormat(labels, template_of(x), sparse=getattr(x, "format", ""))
+    overrides = Overrides()
+    if not isinstance(categorical_features, str) or categorical_features != "infer":
+        overrides = categorical_overrides(categorical_features, column_names(frame))
     ids = np.array([f"row-{row:06d}" for row in range(n)])
     table = LabelledTable(frame, target.labels, ids, class_names=labels.names)
-    output = OutputFormat(labels, template_of(x), sparse=getattr(x, "format", ""))
-    return ParsedInput(table, output, x, y, target.column, overrides)
+    return ParsedInput(table, output, x, y, target, overrides)
 
 
 def read_labelled(x: Any, y: Any = None) -> ParsedInput | None:
@@ -283,19 +292,19 @@ def plainest_output(source: Any, labels: ClassLabels) -> OutputFormat:
     return OutputFormat(labels, pixels=pixels)
 
 
-def refuse_datasets(x: Any) -> None:
-    """Raise UsageError for what has no array to be given back as."""
+def _no_container(x: Any) -> UsageError:
+    """The error for what has no array to be given back as."""
+    given = f"fit_resample was given a {'torch ' if _is_dataset(x) else ''}{type(x).__name__}"
     if _is_dataset(x):
-        raise UsageError(
-            f"fit_resample was given a torch {type(x).__name__}; expected arrays or frames. "
-            "gan_augment.AugmentedDataset and gan_augment.augment_loader top datasets and loaders "
-            "up; fit and sample of GANAugmenter take them too."
+        return UsageError(
+            f"{given}; expected arrays or frames. gan_augment.AugmentedDataset and "
+            "gan_augment.augment_loader top datasets and loaders up; fit and sample of "
+            "GANAugmenter take them too."
         )
-    if isinstance(x, LabelledImages | LabelledTable):
-        raise UsageError(
-            f"fit_resample was given a {type(x).__name__}; expected arrays or frames: X is its "
-            "pixels or its frame, y its labels. fit takes it as it is."
-        )
+    return UsageError(
+        f"{given}; expected arrays or frames: X is its pixels or its frame, y its labels. fit "
+        "takes it as it is."
+    )
 
 
 def categorical_overrides(features: ArrayLike | str | None, names: list[Name]) -> Overrides:
@@ -370,14 +379,13 @@ def _read_labels(y: Any, n: int) -> tuple[ReadTarget, ClassLabels, Any]:
     column, y = _one_column(y)
     series = as_series(column, n)
     target = read_target(series, None)
-    levels = target.column.cells.levels
-    if len({isinstance(label, str) for label in levels}) > 1:
+    if len({isinstance(label, str) for label in target.levels}) > 1:
         raise DataError(
             "y holds both texts and numbers, which have no order; make all labels one type, for "
             "example [str(label) for label in y]"
         )
     dtype = column.dtype if isinstance(column, np.ndarray) else None
-    labels = ClassLabels.of(target.class_names, tuple(levels), dtype)
+    labels = ClassLabels.of(target.class_names, target.levels, dtype)
     examples = take(y, _first_rows(target.labels))
     return target, replace(labels, examples=examples), y
 
@@ -464,10 +472,8 @@ def _read_images(
     return data, OutputFormat(labels, template_of(x), pixel_format, getattr(x, "format", ""))
 
 
-def _checked_shape(image_shape: Any) -> tuple[int, ...] | None:
-    """(H, W) or (H, W, C) as integers, or None. Raises UsageError."""
-    if image_shape is None:
-        return None
+def _checked_shape(image_shape: Any) -> tuple[int, ...]:
+    """(H, W) or (H, W, C) as integers. Raises UsageError."""
     try:
         shape = tuple(int(side) for side in image_shape)
         whole = all(int(side) == side and side >= 1 for side in image_shape)

@@ -51,7 +51,8 @@ def rows_to_add(strategy: Any, labels: ClassLabels, codes: NDArray[np.int64]) ->
         raise UsageError(f"sampling_strategy={strategy!r}: {error}") from None
     if requested is None:
         raise UsageError(f"sampling_strategy={strategy!r}; {_expected()}")
-    added = {python_scalar(label): int(n) for label, n in requested.items()}
+    named = np.array(list(requested), dtype=labels.values.dtype).tolist()  # Python's scalars
+    added = {label: int(n) for label, n in zip(named, requested.values(), strict=True)}
     return {label: added[label] for label in labels.labels if label in added}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Generic
 
 import numpy as np
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from gan_augment.data.contract import LabelledImages
 from gan_augment.data.tables.columns import with_new_ids
 from gan_augment.data.tables.schema import TableSchema
-from gan_augment.data.topup_plan import Layout, TopUpPlan, refusals_in_words
+from gan_augment.data.topup_plan import Layout, TopUpPlan
 from gan_augment.errors import DataError, TooFewAcceptedError, warn
 from gan_augment.synthesizers.base import Data, Synthesizer
 
@@ -25,17 +25,24 @@ NOTHING_GENERATED = (
 
 @dataclass(frozen=True)
 class Added(Generic[Data]):
-    """Rows to put behind the real ones.
+    """Rows to put behind the real ones, class by class: repeats, then generated ones.
 
-    data: the rows, class by class in the order of their names: repeats, then generated ones.
-    origin: str (N,), "repeat", "synthetic" or "companion". source: int64 (N,), the real row that a
-    repeat repeats, -1 for generated rows. refused: {class: why it was filled with repeats}.
+    plan: as it ended, without the classes that were refused. layout: what each row is.
     """
 
     data: Data
-    origin: NDArray[np.str_]
-    source: NDArray[np.int64]
-    refused: Mapping[str, str] = field(default_factory=dict)
+    plan: TopUpPlan
+    layout: Layout
+
+    @property
+    def origin(self) -> NDArray[np.str_]:
+        """str (N,), "repeat", "synthetic" or "companion"."""
+        return self.layout.origin
+
+    @property
+    def source(self) -> NDArray[np.int64]:
+        """int64 (N,), the real row that a repeat repeats, -1 for generated rows."""
+        return self.layout.source
 
 
 def added_rows(
@@ -69,11 +76,9 @@ def added_rows(
             check_known(name, synthesizer.classes_)
         samples, refused = _sampled(plan.generated, synthesizer, seed)
         plan = plan.refuse(refused)
-    if plan.refused:
-        warn(refusals_in_words(plan.refused))
+    plan.warn_of_refused()
     layout = plan.layout(data.labels, seed)
-    rows = _gathered(data, samples if plan.generated else [], layout, schema)
-    return Added(rows, layout.origin, layout.source, plan.refused)
+    return Added(_gathered(data, samples if plan.generated else [], layout, schema), plan, layout)
 
 
 def with_added(data: Data, added: Added[Data]) -> Data:

@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader
 from gan_augment.config import TopUp
 from gan_augment.data.images.resize import checked_size
 from gan_augment.data.labels import encode_labels
-from gan_augment.data.topup_plan import TopUpPlan, choose_classes, plan_topup, refusals_in_words
+from gan_augment.data.topup_plan import TopUpPlan, choose_classes, plan_topup
 from gan_augment.data.torch_datasets import DatasetFacts, describe_dataset, map_style, read_dataset
 from gan_augment.data.torch_items import (
     Key,
@@ -180,8 +180,7 @@ class AugmentedDataset(EpochItems):
             cache=cache,
         )
         plan = plan.refuse(self._generated.refused, keep_others=True)
-        if plan.refused:
-            warn(refusals_in_words(plan.refused, "items"))
+        plan.warn_of_refused("items")
         self._check_shape(picture)
         layout = plan.layout(facts.labels, seed).behind(facts.labels)
         generated = layout.source < 0

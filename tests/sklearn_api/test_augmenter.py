@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from gan_augment import GANAugmenter, ImageGAN, LabelledImages, TabularGAN, read_frame
 from gan_augment.data.arrays import from_arrays
 from gan_augment.errors import NotFittedError
-from gan_augment.sklearn_api.augmenter import budget_s, fit_options, threads, trained
+from gan_augment.sklearn_api.augmenter import budget_s, checked_parameters, threads, trained
 from gan_augment.sklearn_api.inputs import read_labelled
 
 pytestmark = pytest.mark.usefixtures("untried")
@@ -212,10 +212,10 @@ def test_large_pictures_without_a_length_are_warned_of(monkeypatch) -> None:
     params = GANAugmenter(device="cpu").get_params()
     parsed = read_labelled(data)
     with pytest.warns(UserWarning, match="images of 65 x 8 px take long"):
-        trained(parsed, ("0",), fit_options(params), 0)
+        trained(parsed, ("0",), checked_parameters(params)[0], 0)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        trained(parsed, ("0",), fit_options({**params, "budget": "1m"}), 0)
+        trained(parsed, ("0",), checked_parameters({**params, "budget": "1m"})[0], 0)
 
 
 def test_verbose_tells_on_stderr_and_silence_is_silent(quick, capfd) -> None:
@@ -245,8 +245,8 @@ def test_callbacks_are_told_and_a_lone_one_needs_no_list(quick) -> None:
 def test_a_budget_is_text_or_seconds_and_steps_win() -> None:
     assert [budget_s(b) for b in (None, 30, "90s", "10m", "1h30m")] == [None, 30, 90, 600, 5400]
     params = GANAugmenter(steps=3, budget="1h").get_params()
-    assert fit_options(params).budget_s is None
-    assert fit_options({**params, "steps": None}).budget_s == 3600
+    assert checked_parameters(params)[0].budget_s is None
+    assert checked_parameters({**params, "steps": None})[0].budget_s == 3600
 
 
 def test_n_jobs_is_a_number_of_threads(monkeypatch) -> None:

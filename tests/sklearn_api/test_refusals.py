@@ -78,7 +78,7 @@ def test_labels_that_are_no_classes(y, why) -> None:
 )
 def test_tables_that_cannot_be_learned(X, why, monkeypatch) -> None:
     if why is None:
-        monkeypatch.setattr("gan_augment.sklearn_api.containers.MOST_DENSE_BYTES", 1000)
+        monkeypatch.setattr("gan_augment.data.tables.containers.MOST_DENSE_BYTES", 1000)
         why = "X is sparse and would take .* MiB as a dense table"
     with pytest.raises(DataError, match=why):
         GANAugmenter(steps=1).fit_resample(X, Y)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -63,12 +64,26 @@ _SYNTHETIC = re.compile(r"synthetic-(\d{6,18})")
 
 @dataclass(frozen=True)
 class ReadTarget:
-    """labels: int64 (N,) indices into class_names. notes: sentences for people."""
+    """Labels of rows. notes: sentences for people.
+
+    labels: int64 (N,) indices into class_names. levels: the classes as the labels have them.
+    """
 
     labels: NDArray[np.int64]
     class_names: tuple[str, ...]
-    column: TargetColumn
+    levels: tuple[Any, ...]
     notes: tuple[str, ...]
+    cells: Cells
+    name: Name
+    position: int | None
+
+    @cached_property
+    def column(self) -> TargetColumn:
+        """How the labels are written."""
+        why = f"{len(self.class_names):,} classes"
+        facts = {"kind": "categorical", "levels": self.levels, "why": why}
+        column = _column(self.cells, self.name, facts)
+        return TargetColumn(cells=column, position=self.position)
 
 
 def infer_schema(frame: pd.DataFrame, overrides: Overrides | None = None) -> TableSchema:
@@ -147,16 +162,11 @@ def read_target(series: pd.Series, position: int | None) -> ReadTarget:
     distinct[:] = levels
     labels, names = encode_labels(distinct)
     by_class = dict(zip(labels.tolist(), levels, strict=True))
-    facts = {
-        "kind": "categorical",
-        "levels": tuple(by_class[label] for label in range(len(names))),
-        "why": f"{len(names):,} classes",
-    }
+    by_label = tuple(by_class[label] for label in range(len(names)))
     notes: tuple[str, ...] = ()
     if len(names) > max(MANY_CLASSES, len(series) // 2):
         notes = (f"{where} has {len(names):,} classes in {len(series):,} rows: a number?",)
-    target = TargetColumn(cells=_column(cells, name, facts), position=position)
-    return ReadTarget(labels[codes], names, target, notes)
+    return ReadTarget(labels[codes], names, by_label, notes, cells, name, position)
 
 
 def column_names(frame: pd.DataFrame) -> list[Name]:
