@@ -199,11 +199,6 @@ def read_cells(series: pd.Series) -> Cells:
     return Cells(series, family, missing, None, unit_of(dtype), str(zone))
 
 
-def coded(series: pd.Series) -> tuple[NDArray[np.int64], list[object]]:
-    """`Cells.coded` of a column."""
-    return read_cells(series).coded
-
-
 def codes_of(cells: Cells, levels: Sequence[object]) -> Codes:
     """int32 (N,): the index of each cell among the levels; -1 where missing or none of them."""
     codes, distinct = cells.coded
@@ -326,11 +321,6 @@ def cells_of(codes: Codes, levels: Any, missing: object) -> Any:
     spare: NDArray[Any] = np.empty(1, dtype=levels.dtype)
     spare[0] = {"O": missing, "f": np.nan}.get(levels.dtype.kind, "NaT")
     return np.concatenate([levels, spare])[codes]
-
-
-def missing_object(name: MissingAs) -> object:
-    """The object that stands for a missing cell in an object column."""
-    return {"None": None, "nan": np.nan, "NA": pd.NA, "NaT": pd.NaT}[name]
 
 
 def to_wall(ticks: Ticks, unit: str | None, zone: str) -> Ticks:

@@ -24,7 +24,6 @@ from gan_augment.data.tables.cells import (
     Unit,
     dtype_of_text,
     level_cells,
-    missing_object,
     to_wall,
 )
 from gan_augment.errors import DataError, UsageError, did_you_mean
@@ -200,7 +199,7 @@ class Column(Frozen):
     @property
     def missing_cell(self) -> object:
         """What stands for a missing cell in an object column."""
-        return missing_object(self.missing_as)
+        return {"None": None, "nan": np.nan, "NA": pd.NA, "NaT": pd.NaT}[self.missing_as]
 
     @property
     def values_in_words(self) -> str:

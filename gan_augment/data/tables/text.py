@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BeforeValidator, model_validator
 
-from gan_augment.data.tables.cells import cells_of, coded, level_cells
+from gan_augment.data.tables.cells import cells_of, level_cells, read_cells
 from gan_augment.errors import DataError
 from gan_augment.settings import Frozen
 
@@ -282,7 +282,7 @@ def text_numbers(
     Written "whole", "fixed" (all with as many digits after the point) or "shortest" (digits: None).
     Raises DataError naming the first cell that is no number.
     """
-    codes, distinct = coded(series)
+    codes, distinct = read_cells(series).coded
     texts = [str(cell) for cell in distinct]
     notation = NumberNotation.learn(shapes_of(texts))
     if notation is None or any(map(_INFINITE.fullmatch, texts)):
@@ -304,7 +304,7 @@ def text_moments(series: Series) -> tuple[NDArray[np.int64], str]:
 
     Raises DataError naming the first cell that is not written as the others.
     """
-    codes, distinct = coded(series)
+    codes, distinct = read_cells(series).coded
     texts = [str(cell) for cell in distinct]
     for notation in MomentNotation.learn(shapes_of(texts)):
         if _readable(notation, texts):
