@@ -149,6 +149,6 @@ def _gathered(
     order = np.where(generated, len(data) + np.cumsum(generated) - 1, source)
     whole = pd.concat([data.frame, *(part.frame for part in samples)], ignore_index=True)
     frame = whole.iloc[order].reset_index(drop=True)
-    if schema is not None:
+    if schema is not None and any(column.kind == "id" for column in schema.columns):
         frame = with_new_ids(frame, schema, data.frame, 0)
     return replace(data, frame=frame, labels=labels, ids=ids, groups=None)

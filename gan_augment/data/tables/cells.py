@@ -179,15 +179,12 @@ def read_cells(series: pd.Series) -> Cells:
     """
     dtype: Any = series.dtype
     missing = series.isna().to_numpy(dtype=bool)
-    family: Family | None = None
     if dtype == np.dtype(object):
         return _object_cells(series, missing)
-    if isinstance(dtype, pd.CategoricalDtype):
-        family = "category"
-    elif isinstance(dtype, pd.PeriodDtype):
-        family = "datetime"
-    else:
-        family = _family_of(arrow_type(dtype))
+    kind = arrow_type(dtype)
+    family = _family_of(kind)
+    if isinstance(dtype, pd.CategoricalDtype | pd.PeriodDtype):
+        family = "category" if dtype == "category" else "datetime"
     if family is None:
         raise DataError(
             f"column {series.name!r} is {dtype}, which is not learned; make it plain numbers or "
@@ -196,7 +193,7 @@ def read_cells(series: pd.Series) -> Cells:
     if family == "float":  # Float64 and Arrow's may hold NaN beside NA
         missing = np.isnan(series.to_numpy(dtype=np.float64, na_value=np.nan))
     zone = getattr(getattr(dtype, "pyarrow_dtype", dtype), "tz", None) or ""
-    return Cells(series, family, missing, None, unit_of(dtype), str(zone))
+    return Cells(series, family, missing, None, unit_of(kind), str(zone))
 
 
 def codes_of(cells: Cells, levels: Sequence[object]) -> Codes:
@@ -364,9 +361,8 @@ def arrow_type(dtype: Any, python: str | None = None, zone: str = "") -> Any:
     return pa.from_numpy_dtype(plain.newbyteorder("=")) if known else None
 
 
-def unit_of(dtype: Any, python: str | None = None) -> Unit | None:
-    """The unit of a dtype's ticks; None where it holds no moments or durations."""
-    kind = arrow_type(dtype, python)
+def unit_of(kind: Any) -> Unit | None:
+    """The unit of an Arrow type's ticks; None where it holds no moments or durations."""
     unit: Unit | None = getattr(kind, "unit", None)
     return {pa.date32(): "D", pa.date64(): "ms"}.get(kind, unit)  # type: ignore[return-value]
 
@@ -462,7 +458,7 @@ def _object_cells(series: pd.Series, missing: Mask) -> Cells:
         pd.DatetimeTZDtype(tz=zone or "UTC")
         kind = arrow_type(series.dtype, python, zone)
         family = "decimal" if python == "Decimal" else _family_of(kind) or "scalars"
-        cells = Cells(series, family, missing, python, unit_of(series.dtype, python), zone)
+        cells = Cells(series, family, missing, python, unit_of(kind), zone)
         assert cells.numbers is not None
     except (OverflowError, ValueError, TypeError, KeyError):
         # more than 64 bits hold, years that nanoseconds do not reach, several or unknown zones

@@ -17,6 +17,7 @@ from gan_augment.data.tables.cells import (
     EXACT,
     NANOSECONDS,
     Numbers,
+    arrow_type,
     cells_of,
     codes_of,
     decimal_cells,
@@ -136,11 +137,8 @@ def with_new_ids(
 
     like: a frame with the dtypes of these columns.
     """
-    ids = [column for column in schema.columns if column.kind == "id"]
-    if not ids:
-        return frame
     frame = frame.copy(deep=False)
-    for column in ids:
+    for column in (column for column in schema.columns if column.kind == "id"):
         cells = _new_ids(column, like[column.name].dtype, len(frame), first)
         frame[column.name] = cells.set_axis(frame.index)
     return frame
@@ -167,7 +165,7 @@ def _cells_of_numbers(values: NDArray[np.float64], column: Column) -> Any:
     elif column.python == "Decimal":
         cells = decimal_cells(numbers.astype(np.float64), missing, column.decimals or 0)
     else:
-        unit = unit_of(dtype, column.python)
+        unit = unit_of(arrow_type(dtype, column.python))
         if column.unit is not None and unit is not None:
             numbers = numbers.astype(np.int64) * (NANOSECONDS[column.unit] // NANOSECONDS[unit])
             numbers = from_wall(numbers, unit, column.zone) if column.wall else numbers

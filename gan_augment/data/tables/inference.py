@@ -98,7 +98,7 @@ def infer_schema(frame: pd.DataFrame, overrides: Overrides | None = None) -> Tab
             f"the table has {len(frame)} rows and {len(names)} feature columns; expected at least "
             "one of each"
         )
-    kinds = overrides.kinds_of(names) if overrides is not None else {}
+    kinds = overrides.kinds_of(names) if overrides and overrides.columns else {}
     schema = TableSchema(
         columns=tuple(
             infer_column(frame.iloc[:, i], name, kinds.get(name)) for i, name in enumerate(names)

@@ -252,7 +252,7 @@ class TableSchema(Frozen):
     @property
     def learned(self) -> tuple[Column, ...]:
         """The columns that a model learns, in order."""
-        return tuple(column for column in self.columns if column.learned)
+        return tuple(column for column in self.columns if column.kind in LEARNED)
 
     def of(self, name: Name) -> Column:
         """The feature column of that name. Raises DataError with the nearest one."""
