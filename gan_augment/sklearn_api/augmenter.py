@@ -24,6 +24,7 @@ from gan_augment.processes import available_cores
 from gan_augment.progress import StderrProgress
 from gan_augment.randomness import derived_seed
 from gan_augment.recipes import Recipe
+from gan_augment.sklearn_api import saved
 from gan_augment.sklearn_api.inputs import (
     Label,
     OutputFormat,
@@ -37,10 +38,8 @@ from gan_augment.synthesizers.topup import added_rows, advised_share
 from gan_augment.training.callbacks import Callback
 
 if TYPE_CHECKING:
-    from gan_augment.synthesizers.image_gan import ImageGAN
+    from gan_augment.sklearn_api.saved import GAN
     from gan_augment.synthesizers.tabular_gan import TabularGAN
-
-    GAN = ImageGAN | TabularGAN
 
 MOST_SEED = 2**31 - 1
 
@@ -323,8 +322,6 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
         `sampling_strategy`, a RandomState, a Recipe and callbacks are not kept. Replaces what was
         saved there before; raises OutputExistsError for a folder of anything else.
         """
-        from gan_augment.sklearn_api import saved
-
         model, names = self._trained(), getattr(self, "feature_names_in_", None)
         face = saved.face_of(
             self.get_params(deep=False),
@@ -351,8 +348,6 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
         a frame of any kind. Of a run, images come back as uint8 (N, H, W, C).
         Raises ModelFileError.
         """
-        from gan_augment.sklearn_api import saved
-
         gan, output, face = saved.read(Path(folder), device=device, threads=threads(n_jobs))
         augmenter = cls(device=device, n_jobs=n_jobs, warm_start=warm_start)
         augmenter._output, augmenter.synthesizer_ = output, gan

@@ -30,7 +30,10 @@ from gan_augment.storage import new_folder, write_file
 from gan_augment.synthesizers import load_model, model_folder
 
 if TYPE_CHECKING:
-    from gan_augment.sklearn_api.augmenter import GAN
+    from gan_augment.synthesizers.image_gan import ImageGAN
+    from gan_augment.synthesizers.tabular_gan import TabularGAN
+
+    GAN = ImageGAN | TabularGAN
 
 FACE = "augmenter.json"
 MODEL = "model"
