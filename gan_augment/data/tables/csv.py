@@ -229,11 +229,8 @@ class CsvRows:
 
     def add(self, frame: pd.DataFrame) -> None:
         """Write new rows, with every column of the format."""
-        for start in range(0, len(frame), ROWS_AT_ONCE):
-            rows = frame.iloc[start : start + ROWS_AT_ONCE]
-            mark = True if self._mark else None
-            lines = format_rows(rows, self._format, mark=mark, escape_formulas=self._escape)
-            self._file.write(lines)
+        lines = format_rows(frame, self._format, mark=self._mark, escape_formulas=self._escape)
+        self._file.write(lines)
 
     def end(self) -> None:
         """Do nothing: a CSV has no end of its own."""
@@ -243,13 +240,13 @@ def format_rows(
     frame: pd.DataFrame,
     csv_format: CsvFormat,
     *,
-    mark: bool | None = None,
+    mark: bool = False,
     escape_formulas: bool = False,
 ) -> bytes:
     """Write the rows of a frame as lines of the file; its columns go by the text of their names.
 
-    mark: the value of a last column `synthetic`, or None for no such column. escape_formulas: put
-    `'` before a text that a spreadsheet would compute.
+    mark: with a last column `synthetic`, true in every row. escape_formulas: put `'` before a text
+    that a spreadsheet would compute.
 
     >>> import pandas as pd
     >>> csv_format = CsvFormat.of([CellFormat(name="a"), CellFormat(name="b")], Dialect())
@@ -270,8 +267,8 @@ def format_rows(
             written = [f"'{text}" if text.startswith(FORMULA_STARTS) else text for text in written]
         written = csv_format.dialect.quoted([*written, column.missing])
         cells.append(list(map(written.__getitem__, codes.tolist())))
-    if mark is not None:
-        cells.append([csv_format.booleans[not mark]] * len(frame))
+    if mark:
+        cells.append([csv_format.booleans[0]] * len(frame))
     lines = map(csv_format.dialect.between.join, zip(*cells, strict=True))
     end = csv_format.dialect.terminator
     return (end.join(lines) + end).encode("utf-8", "surrogatepass")
