@@ -302,6 +302,8 @@ def level_cells(levels: Sequence[object], dtype: Any) -> Any:
         values = pa.array(levels, type=kind.value_type)
         dictionary = pa.DictionaryArray.from_arrays(codes, values, ordered=kind.ordered)
         return pd.arrays.ArrowExtensionArray(dictionary)
+    if isinstance(dtype, pd.CategoricalDtype):
+        return pd.Categorical.from_codes(dtype.categories.get_indexer(list(levels)), dtype=dtype)
     return pd.array(list(levels), dtype=dtype)
 
 

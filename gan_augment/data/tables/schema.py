@@ -191,7 +191,7 @@ class Column(Frozen):
         )
         return pd.CategoricalDtype(levels, ordered=self.ordered)
 
-    @cached_property
+    @property
     def level_cells(self) -> Any:
         """(levels,) the levels as cells of the dtype."""
         return level_cells(self.levels, self.pandas_dtype)
