@@ -107,8 +107,8 @@ def diagnose(
     """Compare the synthetic rows of one class with its real ones: eight figures by name.
 
     Shapes: real (N, d), synthetic (M, d), held_out (H, d) real rows that no generator saw; any may
-    have 0 rows, then what hangs on it is None. At most 1,000 rows of each are drawn with the seed,
-    but for the Frechet distance, which takes all. It, recall and coverage hang on the number of
+    have 0 rows, then what needs it is None. At most 1,000 rows of each are drawn with the seed,
+    but for the Frechet distance, which takes all. It, recall and coverage depend on the number of
     rows: value and floor are means over draws of equal size, min(M, H). The order of the rows does
     not matter; nothing is warned.
     Raises DataError on unequal widths or values that are not finite.
@@ -147,8 +147,8 @@ def _sets(real: ArrayLike, synthetic: ArrayLike, held_out: ArrayLike, seed: int)
 
 def _some(sets: _Sets) -> _Sets:
     """At most 1,000 synthetic and 1,000 held-out rows."""
-    made = _cut(sets.synthetic, "synthetic", sets.seed)
-    return replace(sets, synthetic=made, held_out=_cut(sets.held_out, "held_out", sets.seed))
+    synthetic = _cut(sets.synthetic, "synthetic", sets.seed)
+    return replace(sets, synthetic=synthetic, held_out=_cut(sets.held_out, "held_out", sets.seed))
 
 
 def _cut(rows: Rows, name: str, seed: int) -> Rows:
@@ -214,7 +214,7 @@ def _equal_size(sets: _Sets) -> int:
 def _at_equal_size(
     sets: _Sets, figure: Callable[[Rows, Rows], float]
 ) -> tuple[float, float | None]:
-    """Value and floor of a figure that hangs on the number of rows, as means over draws."""
+    """Value and floor of a figure that depends on the number of rows, as means over draws."""
     m = _equal_size(sets)
 
     def mean(rows: Rows) -> float:

@@ -67,7 +67,7 @@ def exact_distances(x: Rows, to: Rows) -> Iterator[Rows]:
     """Yield distances of x (N, d) to every row of `to` (M, d) by subtraction, in chunks (n, M).
 
     Slower than `squared_distances`, yet the same bits for the same two rows whatever the chunk and
-    the order: what is compared with `<=` must not hang on rounding.
+    the order: what is compared with `<=` must not depend on rounding.
     """
     from scipy.spatial.distance import cdist
 
@@ -83,7 +83,7 @@ def nearest_rows(x: Rows, to: Rows) -> tuple[NDArray[np.intp], Rows]:
 
 
 def in_order(rows: Rows) -> Rows:
-    """Sort the rows (N, d) by their bytes, so that a draw hangs on the set alone."""
+    """Sort the rows (N, d) by their bytes, so that a draw depends on the set alone."""
     keys = [row.tobytes() for row in rows + 0.0]  # -0.0 equals 0.0
     return rows[sorted(range(len(rows)), key=keys.__getitem__)]
 

@@ -1,6 +1,6 @@
 """What classifiers tell of generated rows: two-sample test, class fidelity, GAN-train, GAN-test.
 
-What counts as a classifier here, and the proportions that are told with an interval.
+What counts as a classifier here, and proportions with their intervals.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Estimator(Protocol):
 
 
 Learner = Estimator | Callable[[NDArray[Any], NDArray[Any]], Predict]
-"""An estimator, of which a copy is fitted, or a function (X, y) -> predict."""
+"""An estimator, which is copied before it is fitted, or a function (X, y) -> predict."""
 
 
 class Proportion(NamedTuple):

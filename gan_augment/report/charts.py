@@ -81,15 +81,15 @@ def forest(
     by_split = f"; by split {', '.join(map(points, dots))}" if dots else ""
     band = scale.at(-delta), scale.at(delta)
     parts = [
-        _drawn('<rect class="delta" x="{}" y="0" width="{:.1f}" height="{}"/>',
+        _element('<rect class="delta" x="{}" y="0" width="{:.1f}" height="{}"/>',
                band[0], band[1] - band[0], tall),
-        _drawn('<path class="zero" d="M{} 0V{}"/>', scale.at(0), tall),
+        _element('<path class="zero" d="M{} 0V{}"/>', scale.at(0), tall),
     ]  # fmt: skip
     if interval is not None:
         low, high = (scale.at(end) for end in interval)
-        parts.append(_drawn('<path class="reach" d="M{0} 11H{1}M{0} 7V15M{1} 7V15"/>', low, high))
-    parts += [_drawn('<circle class="dot" cx="{}" cy="23" r="2.5"/>', scale.at(x)) for x in dots]
-    parts.append(_drawn('<circle class="mean" cx="{}" cy="11" r="4.5"/>', scale.at(mean)))
+        parts.append(_element('<path class="reach" d="M{0} 11H{1}M{0} 7V15M{1} 7V15"/>', low, high))
+    parts += [_element('<circle class="dot" cx="{}" cy="23" r="2.5"/>', scale.at(x)) for x in dots]
+    parts.append(_element('<circle class="mean" cx="{}" cy="11" r="4.5"/>', scale.at(mean)))
     says = f"{who} minus nothing added: {points(mean)} points{within}{by_split}"
     return _svg((wide, tall), says, parts)
 
@@ -103,12 +103,12 @@ def forest_scale(values: Iterable[float]) -> Scale:
 def forest_axis(scale: Scale) -> Markup:
     """Draw the scale below a column of forests; readers aloud hear the numbers instead."""
     wide, _, edge = FOREST
-    parts = [_drawn('<path class="tick" d="M{} 0H{}"/>', edge, wide - edge)]
+    parts = [_element('<path class="tick" d="M{} 0H{}"/>', edge, wide - edge)]
     for tick, text in scale.ticks(times=100).items():
         place, label = scale.at(tick), signed(text) if tick <= 0 else f"+{text}"
-        parts.append(_drawn('<path class="tick" d="M{0} 0V4"/>', place))
-        parts.append(_drawn('<text x="{}" y="15">{}</text>', place, label))
-    return _drawn(
+        parts.append(_element('<path class="tick" d="M{0} 0V4"/>', place))
+        parts.append(_element('<text x="{}" y="15">{}</text>', place, label))
+    return _element(
         '<svg class="axis" aria-hidden="true" width="{0}" height="18" viewBox="0 0 {0} 18">'
         "{1}</svg>",
         wide,
@@ -126,8 +126,8 @@ def bars(shares: Mapping[str, float | None], what: str) -> Markup:
         zip(("first", "second", "third"), known.values(), strict=False)
     ):
         y = i * (BAR + 3)
-        parts.append(_drawn(rect, "ground", y, BAR_WIDE, BAR))
-        parts.append(_drawn(rect, kind, y, BAR_WIDE * max(0.0, min(1.0, share)), BAR))
+        parts.append(_element(rect, "ground", y, BAR_WIDE, BAR))
+        parts.append(_element(rect, kind, y, BAR_WIDE * max(0.0, min(1.0, share)), BAR))
     return _svg((BAR_WIDE, len(known) * (BAR + 3) - 3), says, parts)
 
 
@@ -143,7 +143,7 @@ def stack(rows: Mapping[str, float], most: float, says: str) -> Markup:
     for origin in ORIGINS:
         wide = BAR_WIDE * rows.get(origin, 0.0) / most if most else 0.0
         rect = '<rect class="{}" x="{:.1f}" y="0" width="{:.1f}" height="9"/>'
-        parts.append(_drawn(rect, origin, x, wide))
+        parts.append(_element(rect, origin, x, wide))
         x += wide
     return _svg((BAR_WIDE, 9), says, parts)
 
@@ -159,8 +159,8 @@ def histogram(real: Sequence[float], generated: Sequence[float], says: str) -> M
         return "".join(f"V{y:.1f}H{(i + 1) * wide:.1f}" for i, y in enumerate(tops))
 
     parts = [
-        _drawn('<path class="real" d="M0 {0}{1}V{0}Z"/>', base, steps(real)),
-        _drawn('<path class="made" d="M0 {0}{1}V{0}"/>', base, steps(generated)),
+        _element('<path class="real" d="M0 {0}{1}V{0}Z"/>', base, steps(real)),
+        _element('<path class="made" d="M0 {0}{1}V{0}"/>', base, steps(generated)),
     ]
     return _svg((BINS_WIDE, BINS_TALL), says, parts, "mark bins")
 
@@ -169,7 +169,7 @@ def heat(shares: Sequence[Sequence[float]], says: str, side: int = 12) -> Markup
     """Draw a square of cells, darker where more; shares in 0..1."""
     rect = '<rect class="heat" x="{}" y="{}" width="{}" height="{}" fill-opacity="{:.2f}"/>'
     cells = [
-        _drawn(rect, x * side, y * side, side - 1, side - 1, max(0.0, min(1.0, share)))
+        _element(rect, x * side, y * side, side - 1, side - 1, max(0.0, min(1.0, share)))
         for y, row in enumerate(shares)
         for x, share in enumerate(row)
     ]
@@ -189,7 +189,7 @@ def amounts(curve: Sequence[Mapping[str, Any]], delta: float, title: str) -> Mar
     y = _upwards(heights, size)
     edges, middle = (x.start, x.end), [(x.at(i), y.at(c["mean"])) for i, c in enumerate(changes)]
     parts = [
-        _drawn('<rect class="delta" x="{}" y="{}" width="{}" height="{:.1f}"/>',
+        _element('<rect class="delta" x="{}" y="{}" width="{}" height="{:.1f}"/>',
                edges[0], y.at(delta), edges[1] - edges[0], y.at(-delta) - y.at(delta)),
         _line("zero", [(edge, y.at(0)) for edge in edges]),
         _line("curve", middle),
@@ -198,10 +198,10 @@ def amounts(curve: Sequence[Mapping[str, Any]], delta: float, title: str) -> Mar
         if change["interval"] is not None:
             parts.append(_line("interval", [(left, y.at(end)) for end in change["interval"]]))
         kind = "mean" if point["minus_none"] else "reference"
-        parts.append(_drawn('<circle class="{}" cx="{}" cy="{}" r="4.5"/>', kind, left, top))
-    told = [f"{p['amount']} {points(c['mean'])}" for p, c in zip(curve, changes, strict=True)]
+        parts.append(_element('<circle class="{}" cx="{}" cy="{}" r="4.5"/>', kind, left, top))
+    texts = [f"{p['amount']} {points(c['mean'])}" for p, c in zip(curve, changes, strict=True)]
     labels = {float(i): str(point["amount"]) for i, point in enumerate(curve)}
-    says = f"{title} minus nothing added, in points: {', '.join(told)}"
+    says = f"{title} minus nothing added, in points: {', '.join(texts)}"
     return _chart(size, says, parts, (x, labels, ""), (y, y.ticks(times=100), "points"))
 
 
@@ -218,17 +218,19 @@ def reliability(before: Mapping[str, Any], after: Mapping[str, Any], who: str) -
     for row, (name, kind, one) in enumerate(
         (("before", "first", before), ("after", "second", after))
     ):
-        held = [(n, x.at(sure), y.at(right)) for n, sure, right in one["bins"] if n]
-        most = max((n for n, _, _ in held), default=1)
-        parts.append(_line(f"{kind} line", [at for _, *at in held]))
+        bins = [(n, x.at(sure), y.at(right)) for n, sure, right in one["bins"] if n]
+        most = max((n for n, _, _ in bins), default=1)
+        parts.append(_line(f"{kind} line", [at for _, *at in bins]))
         parts += [
-            _drawn('<circle class="{}" cx="{}" cy="{}" r="{:.1f}"/>',
+            _element('<circle class="{}" cx="{}" cy="{}" r="{:.1f}"/>',
                    kind, left, top, 4 / 3 * math.sqrt((8 + 60 * n / most) / math.pi))
-            for n, left, top in held
+            for n, left, top in bins
         ]  # fmt: skip
         top = TOP + 8 + 16 * row
         parts.append(_line(f"{kind} line", [(LEFT + 10, top), (LEFT + 36, top)]))
-        parts.append(_drawn('<text class="name" x="{}" y="{}">{}</text>', LEFT + 44, top + 4, name))
+        parts.append(
+            _element('<text class="name" x="{}" y="{}">{}</text>', LEFT + 44, top + 4, name)
+        )
     errors = [percent(one["calibration_error"]) for one in (before, after)]
     says = (
         f"Calibration, {who}: calibration error {errors[0]} % before and {errors[1]} % after "
@@ -253,7 +255,7 @@ def training(folds: Mapping[int, Points], failed: Sequence[float], says: str) ->
         parts.append(_line("curve", places))
         if len(places) < 25:
             parts += [
-                _drawn('<circle class="mean" cx="{}" cy="{}" r="1.8"/>', *at) for at in places
+                _element('<circle class="mean" cx="{}" cy="{}" r="1.8"/>', *at) for at in places
             ]
     parts += [_line("failed", [(x.at(step), y.start), (x.at(step), y.end)]) for step in failed]
     labels = {tick: text for tick, text in x.ticks().items() if float(tick).is_integer()}
@@ -296,25 +298,27 @@ def column(facts: Mapping[str, Any]) -> dict[str, Any]:
     return {"name": facts["name"], "range": range_, "gap": gap, "chart": chart}
 
 
-def associations(found: Mapping[str, Any]) -> dict[str, Any]:
+def associations(matrices: Mapping[str, Any]) -> dict[str, Any]:
     """Draw how columns go together, and list the pairs that differ most; {} for one column."""
-    names = [str(name) for name in found["columns"]][:MOST_COLUMNS]
+    names = [str(name) for name in matrices["columns"]][:MOST_COLUMNS]
     if len(names) < 2:
         return {}
     n = len(names)
-    real, made = (
-        [[share or 0.0 for share in row[:n]] for row in found[key][:n]]
+    real, generated = (
+        [[share or 0.0 for share in row[:n]] for row in matrices[key][:n]]
         for key in ("real", "generated")
     )
     pairs = sorted(
         itertools.combinations(range(n), 2),
-        key=lambda at: -abs(real[at[0]][at[1]] - made[at[0]][at[1]]),
+        key=lambda at: -abs(real[at[0]][at[1]] - generated[at[0]][at[1]]),
     )
     return {
         "names": names,
         "real": heat(real, f"associations of real rows between {', '.join(names)}"),
-        "generated": heat(made, f"associations of generated rows between {', '.join(names)}"),
-        "worst": [(names[i], names[j], real[i][j], made[i][j]) for i, j in pairs[:_MOST_PAIRS]],
+        "generated": heat(generated, f"associations of generated rows between {', '.join(names)}"),
+        "worst": [
+            (names[i], names[j], real[i][j], generated[i][j]) for i, j in pairs[:_MOST_PAIRS]
+        ],
     }
 
 
@@ -335,21 +339,23 @@ def _chart(
     parts = []
     for tick, text in y_labels.items():
         parts.append(_line("grid", [(x.start, y.at(tick)), (x.end, y.at(tick))]))
-        parts.append(_drawn('<text class="up" x="{}" y="{:.1f}">{}</text>',
+        parts.append(_element('<text class="up" x="{}" y="{:.1f}">{}</text>',
                             x.start - 6, y.at(tick) + 4, signed(text)))  # fmt: skip
     parts += [
-        _drawn('<text x="{}" y="{}">{}</text>', x.at(tick), y.start + 17, signed(text))
+        _element('<text x="{}" y="{}">{}</text>', x.at(tick), y.start + 17, signed(text))
         for tick, text in x_labels.items()
     ]
-    parts.append(_drawn('<path class="axes" d="M{0} {1}V{2}H{3}"/>', x.start, TOP, y.start, x.end))
+    parts.append(
+        _element('<path class="axes" d="M{0} {1}V{2}H{3}"/>', x.start, TOP, y.start, x.end)
+    )
     if x_unit:
         parts.append(
-            _drawn('<text x="{}" y="{}">{}</text>', (x.start + x.end) / 2, tall - 5, x_unit)
+            _element('<text x="{}" y="{}">{}</text>', (x.start + x.end) / 2, tall - 5, x_unit)
         )
     if y_unit:
         at = (y.start + y.end) / 2
         parts.append(
-            _drawn(
+            _element(
                 '<text x="0" y="0" transform="translate(12 {}) rotate(-90)">{}</text>', at, y_unit
             )
         )
@@ -357,10 +363,10 @@ def _chart(
 
 
 def _line(kind: str, places: Iterable[Sequence[float]]) -> Markup:
-    return _drawn('<path class="{}" d="M{}"/>', kind, "L".join(f"{x} {y}" for x, y in places))
+    return _element('<path class="{}" d="M{}"/>', kind, "L".join(f"{x} {y}" for x, y in places))
 
 
-def _drawn(element: str, *values: object) -> Markup:
+def _element(element: str, *values: object) -> Markup:
     """An element of our own with its values escaped."""
     return Markup(element).format(*values)
 
@@ -369,7 +375,7 @@ def _svg(
     size: tuple[float, float], says: str, parts: Iterable[Markup], kind: str = "mark"
 ) -> Markup:
     """An inline SVG that is read out as `says`."""
-    return _drawn(
+    return _element(
         '<svg class="{0}" role="img" aria-label="{1}" width="{2}" height="{3}" '
         'viewBox="0 0 {2} {3}"><title>{1}</title>{4}</svg>',
         kind,

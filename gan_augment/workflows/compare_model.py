@@ -1,7 +1,7 @@
 """`inspect RUN --against DATA`: what a trained model draws beside real rows, without an evaluation.
 
 The data is halved, groups whole: a classifier is trained on one half, and the other half says how
-far apart two sets of real rows are. What was copied can be told only of the training rows.
+far apart two sets of real rows are. Copies can be looked for only among the training rows.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from gan_augment.data.splits import fold_of_rows
 from gan_augment.data.tables.inference import infer_schema
 from gan_augment.errors import DataError
 from gan_augment.evaluation.diagnosis.comparison import (
-    MADE,
+    MOST_GENERATED,
     ComparisonSets,
     as_json,
     class_figures,
@@ -43,7 +43,7 @@ from gan_augment.workflows.kinds import options_of_model, read_data, read_meta
 __all__ = ["ModelComparison", "inspect_against"]
 
 NO_COPIES = (
-    "copying is not told: these are not the rows that the model was trained on (their hash is "
+    "copying is not measured: these are not the rows that the model was trained on (their hash is "
     "another). Give those to look for copies."
 )
 SEEN = (
@@ -145,7 +145,7 @@ def inspect_against(
 def _figures(
     model: Any, data: Any, extractor: Any, seed: int, *, trained_on: bool
 ) -> dict[str, Any]:
-    """All that is told of a model and data of its size and classes."""
+    """The figures of a model and data of its size and classes."""
     data = _in_order_of(model.classes_, data)
     names = tuple(name for name, n in data.counts.items() if n > 1)
     if len(names) < 2:
@@ -161,10 +161,10 @@ def _figures(
     learned = learned_features(real, schema, extractor, lambda: fitted.network)
     random = random_features_of(real, schema, seed)
     topped_up_first = sorted(names, key=lambda name: name not in model.topped_up_)
-    made, refused = sample_classes(model, dict.fromkeys(topped_up_first, MADE), seed)
-    sets = ComparisonSets[Any](real, held, made, {}, starts_from_rows(model), schema, seed)
+    generated, refused = sample_classes(model, dict.fromkeys(topped_up_first, MOST_GENERATED), seed)
+    sets = ComparisonSets[Any](real, held, generated, {}, starts_from_rows(model), schema, seed)
     classes = class_figures(sets, learned, random, fitted)
-    whole = replace(sets, real=data, held=data.take(np.arange(0)))
+    whole = replace(sets, real=data, held_out=data.take(np.arange(0)))
     for name, one in classes.items():
         one["copying"] = as_json(copying_figures(whole, name, learned)) if trained_on else None
     return {

@@ -35,7 +35,7 @@ class WrittenReport:
 def report(
     result: str | Path, out: str | Path | None = None, *, overwrite: bool = False
 ) -> WrittenReport:
-    """Write what `evaluate` found as one HTML file that needs nothing else.
+    """Write the result of an evaluation as one HTML file that needs nothing else.
 
     Parameters
     ----------

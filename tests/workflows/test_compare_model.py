@@ -54,7 +54,7 @@ def test_of_other_rows_copying_is_not_told_and_the_rest_is(
     figures = report.classes["yes"]["figures"]
     assert figures["kernel_distance"]["floor"] is not None
     assert 0 <= figures["coverage"]["value"] <= 1
-    assert report.to_dict()["notes"][0].startswith("copying is not told")
+    assert report.to_dict()["notes"][0].startswith("copying is not measured")
 
 
 @pytest.mark.slow

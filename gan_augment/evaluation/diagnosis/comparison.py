@@ -26,7 +26,7 @@ MOST_REAL = 1000
 """Real rows of a class that are looked at, drawn; distances between all pairs are taken."""
 MOST_COPIED = 5000
 """Of copying figures: a copy of a row that is not looked at goes unseen."""
-MADE = 200
+MOST_GENERATED = 200
 """Generated rows of a class that are looked at."""
 
 Floats = NDArray[np.float64]
@@ -36,14 +36,14 @@ Floats = NDArray[np.float64]
 class ComparisonSets(Generic[Data]):
     """Rows that are set side by side.
 
-    real: training rows; held: real rows that no fit saw; made: {class: generated rows}; smote:
+    real: training rows; held_out: real rows that no fit saw; generated: {class: rows}; smote:
     SMOTE's, of the same training rows. near_by_design: whether generated rows start from training
     rows. schema: of a table.
     """
 
     real: Data
-    held: Data
-    made: Mapping[str, Data]
+    held_out: Data
+    generated: Mapping[str, Data]
     smote: Mapping[str, Data]
     near_by_design: bool
     schema: TableSchema | None
@@ -54,13 +54,13 @@ def sample_classes(
     synthesizer: Synthesizer[Data], counts: Mapping[str, int], seed: int
 ) -> tuple[dict[str, Data], dict[str, str]]:
     """Draw rows of each class; beside them {class: why} of those that cannot be drawn."""
-    made, refused = {}, {}
+    generated, refused = {}, {}
     for name, n in counts.items():
         try:
-            made[name] = synthesizer.sample({name: n}, random_state=seed)
+            generated[name] = synthesizer.sample({name: n}, random_state=seed)
         except DataError as error:  # of too few rows, or none that are worth keeping
             refused[name] = str(error)
-    return made, refused
+    return generated, refused
 
 
 def starts_from_rows(synthesizer: Any) -> bool:
@@ -79,16 +79,16 @@ def class_figures(
 
     fitted: the classifier trained on `real` alone.
     """
-    return {name: _class(sets, name, learned, random, fitted) for name in sets.made}
+    return {name: _class(sets, name, learned, random, fitted) for name in sets.generated}
 
 
 def copying_figures(
     sets: ComparisonSets[Data], name: str, learned: FeatureMap
 ) -> dict[str, Figure]:
     """Compute the copying figures of one class, of at most 5,000 real rows, drawn."""
-    made = _first(sets.made[name])
-    features = _features(sets, name, learned, made, MOST_COPIED)
-    return _copying(sets, name, made, features, derived_seed(sets.seed, "copying", name))
+    generated = _first(sets.generated[name])
+    features = _features(sets, name, learned, generated, MOST_COPIED)
+    return _copying(sets, name, generated, features, derived_seed(sets.seed, "copying", name))
 
 
 def real_or_generated(sets: ComparisonSets[Data], learned: FeatureMap) -> Figure:
@@ -98,10 +98,12 @@ def real_or_generated(sets: ComparisonSets[Data], learned: FeatureMap) -> Figure
     classes then.
     """
     pools: tuple[list[Floats], list[Floats], list[Floats]] = ([], [], [])
-    some_held = any((sets.held.labels == sets.held.names.index(name)).any() for name in sets.made)
+    some_held = any(
+        (sets.held_out.labels == sets.held_out.names.index(name)).any() for name in sets.generated
+    )
     seed = derived_seed(sets.seed, "told apart")
-    for name in sets.made:
-        features = _features(sets, name, learned, sets.made[name])
+    for name in sets.generated:
+        features = _features(sets, name, learned, sets.generated[name])
         n = min(len(rows) for rows in (features if some_held else features[:2]))
         for which, (pool, rows) in enumerate(zip(pools, features, strict=True)):
             # rows that stand together in a file may be alike
@@ -123,11 +125,11 @@ def _class(
     random: FeatureMap,
     fitted: Fitted,
 ) -> dict[str, Any]:
-    made, seed = _first(sets.made[name]), derived_seed(sets.seed, "diagnosis", name)
-    features = near = _features(sets, name, learned, made)
-    if max(data.counts[name] for data in (sets.real, sets.held)) > MOST_REAL:
-        near = _features(sets, name, learned, made, MOST_COPIED)
-    fidelity = _fidelity(fitted, made, _of_class(sets.held, name, sets.seed, MOST_REAL))
+    generated, seed = _first(sets.generated[name]), derived_seed(sets.seed, "diagnosis", name)
+    features = near = _features(sets, name, learned, generated)
+    if max(data.counts[name] for data in (sets.real, sets.held_out)) > MOST_REAL:
+        near = _features(sets, name, learned, generated, MOST_COPIED)
+    fidelity = _fidelity(fitted, generated, _of_class(sets.held_out, name, sets.seed, MOST_REAL))
     beside = None
     if name in sets.smote:
         smote = _first(sets.smote[name])
@@ -135,42 +137,42 @@ def _class(
     return {
         "rows": dict(zip(("real", "synthetic", "held_out"), map(len, features), strict=True)),
         "figures": as_json({"class_fidelity": fidelity, **diagnose(*features, seed=seed)}),
-        "random": as_json(diagnose(*_features(sets, name, random, made), seed=seed)),
-        "copying": as_json(_copying(sets, name, made, near, seed)),
+        "random": as_json(diagnose(*_features(sets, name, random, generated), seed=seed)),
+        "copying": as_json(_copying(sets, name, generated, near, seed)),
         "copying_smote": None if beside is None else as_json(beside),
     }
 
 
 def _features(
-    sets: ComparisonSets[Data], name: str, space: FeatureMap, made: Data, most: int = MOST_REAL
+    sets: ComparisonSets[Data], name: str, space: FeatureMap, generated: Data, most: int = MOST_REAL
 ) -> list[Floats]:
     """Features of a class: real training rows, generated ones, held-out ones. A map is never asked
     about no rows: a user's cannot be trusted to know its width then."""
-    generated = space.of(_first(made))
-    real, held = (_of_class(data, name, sets.seed, most) for data in (sets.real, sets.held))
-    known = [space.of(rows) if len(rows) else generated[:0] for rows in (real, held)]
-    return [known[0], generated, known[1]]
+    features = space.of(_first(generated))
+    real, held = (_of_class(data, name, sets.seed, most) for data in (sets.real, sets.held_out))
+    known = [space.of(rows) if len(rows) else features[:0] for rows in (real, held)]
+    return [known[0], features, known[1]]
 
 
-def _fidelity(fitted: Fitted, made: Any, held: Any) -> Figure:
+def _fidelity(fitted: Fitted, generated: Any, held: Any) -> Figure:
     """The share of generated rows that a classifier of real ones calls by their class."""
 
     def share(rows: Any) -> float | None:
         return class_fidelity(rows.labels, fitted.scores(rows).called) if len(rows) else None
 
     floor = share(held)
-    return Figure(share(made), floor=floor, ideal=floor)
+    return Figure(share(generated), floor=floor, ideal=floor)
 
 
 def _copying(
-    sets: ComparisonSets[Data], name: str, made: Data, features: Sequence[Floats], seed: int
+    sets: ComparisonSets[Data], name: str, generated: Data, features: Sequence[Floats], seed: int
 ) -> dict[str, Figure]:
     """Copying figures; exact copies are counted among the rows themselves, of all of the class.
 
     Their p is of Fisher's exact test against held-out rows, as the verdict's flag has it.
     """
-    real, held = (_of_class(data, name, sets.seed) for data in (sets.real, sets.held))
-    exact = copies(made, real, held, sets.schema)
+    real, held = (_of_class(data, name, sets.seed) for data in (sets.real, sets.held_out))
+    exact = copies(generated, real, held, sets.schema)
     floor = exact["held_identical"] / exact["held"] if exact["held"] else None
     counts = (exact[key] for key in ("identical", "generated", "held_identical", "held"))
     share = exact["identical"] / exact["generated"]
@@ -188,4 +190,4 @@ def _of_class(data: Data, name: str, seed: int, most: int | None = None) -> Data
 
 
 def _first(data: Data) -> Data:
-    return data.take(np.arange(min(len(data), MADE)))
+    return data.take(np.arange(min(len(data), MOST_GENERATED)))

@@ -18,8 +18,8 @@ from gan_augment.data.contract import LabelledImages, LabelledTable
 from gan_augment.errors import DataError, LeakError
 from gan_augment.evaluation.amount import plain_makers
 from gan_augment.evaluation.diagnosis.comparison import (
-    MADE,
     MOST_CLASSES,
+    MOST_GENERATED,
     ComparisonSets,
     as_json,
     class_figures,
@@ -165,19 +165,19 @@ def _diagnosis(setup: Setup[Data], split: Split, folder: Path) -> dict[str, Any]
     seed = setup.seed_of("diagnosis", split, OUTER)
     fitted, learned = _classifier(setup, level)
     synthesizer = generator_for(setup, level, SOURCE, folder)
-    made, refused = sample_classes(synthesizer, _counts(setup, level.part), seed)
+    generated, refused = sample_classes(synthesizer, _counts(setup, level.part), seed)
     sets = ComparisonSets[Any](
         real=level.part,
-        held=level.held,
-        made={name: made[name] for name in list(made)[:MOST_CLASSES]},
+        held_out=level.held,
+        generated={name: generated[name] for name in list(generated)[:MOST_CLASSES]},
         smote=_smote(setup, level, seed),
         near_by_design=starts_from_rows(synthesizer),
         schema=level.schema,
         seed=seed,
     )
     overall = {
-        "gan_train": _gan_train(setup, level, made, fitted),
-        "gan_test": _gan_test(setup, level, made, fitted),
+        "gan_train": _gan_train(setup, level, generated, fitted),
+        "gan_test": _gan_test(setup, level, generated, fitted),
         "two_sample": real_or_generated(sets, learned),
     }
     random = random_features_of(level.part, level.schema, seed)
@@ -187,7 +187,7 @@ def _diagnosis(setup: Setup[Data], split: Split, folder: Path) -> dict[str, Any]
         "overall": as_json(overall),
         "classes": class_figures(sets, learned, random, fitted),
         "refused": refused,
-        "beyond": list(made)[MOST_CLASSES:],
+        "beyond": list(generated)[MOST_CLASSES:],
         "pictures": pictures(sets, learned) if split.fold == 0 else None,
         "seen": {"diagnosis": seen(level.part.ids)},
     }
@@ -222,7 +222,7 @@ def _counts(setup: Setup[Data], part: Data) -> dict[str, int]:
         (name for name, n in part.counts.items() if n),
         key=lambda name: (name not in setup.rare, part.counts[name]),
     )
-    return {name: max(MADE, min(part.counts[name], MOST_TRAINED)) for name in names}
+    return {name: max(MOST_GENERATED, min(part.counts[name], MOST_TRAINED)) for name in names}
 
 
 def _smote(setup: Setup[Data], level: TrainTestPart[Data], seed: int) -> dict[str, Data]:
@@ -233,20 +233,20 @@ def _smote(setup: Setup[Data], level: TrainTestPart[Data], seed: int) -> dict[st
         smote = plain_makers(rare, setup.overrides, missing="fill")["smote"](part, seed)
     except DataError:
         return {}
-    return sample_classes(smote, dict.fromkeys(rare, MADE), seed)[0]
+    return sample_classes(smote, dict.fromkeys(rare, MOST_GENERATED), seed)[0]
 
 
 def _gan_train(
-    setup: Setup[Data], level: TrainTestPart[Data], made: dict[str, Any], fitted: Fitted
+    setup: Setup[Data], level: TrainTestPart[Data], generated: dict[str, Any], fitted: Fitted
 ) -> Figure:
     """Mean recall on real held-out rows of a learner trained on generated rows alone, as many of a
     class as there are real ones, up to 2,000. floor: of the learner trained on those. Source:
     Ravuri & Vinyals 2019, "Classification Accuracy Score"."""
-    if len(made) < 2:
+    if len(generated) < 2:
         return Figure(None, caveat="fewer than two classes have generated rows")
     counts = level.part.counts
     only = _joined(
-        [rows.take(np.arange(min(len(rows), counts[name]))) for name, rows in made.items()]
+        [rows.take(np.arange(min(len(rows), counts[name]))) for name, rows in generated.items()]
     )
     learner = setup.learner.fit(
         Training[Any](only, only, balanced=setup.learner.weighs),
@@ -254,8 +254,8 @@ def _gan_train(
     )
     floor = _mean_recall(setup, fitted, level.held)
     value = _mean_recall(setup, learner, level.held)
-    missing = [name for name in setup.protocol.evaluated if name not in made]
-    fewer = [name for name, rows in made.items() if len(rows) < counts[name]]
+    missing = [name for name in setup.protocol.evaluated if name not in generated]
+    fewer = [name for name, rows in generated.items() if len(rows) < counts[name]]
     caveats = [f"nothing was generated of {', '.join(missing)}"] if missing else []
     if fewer:  # the floor's learner saw other shares of the classes
         caveats.append(f"only {MOST_TRAINED:,} rows were generated of {', '.join(fewer)}")
@@ -263,13 +263,15 @@ def _gan_train(
 
 
 def _gan_test(
-    setup: Setup[Data], level: TrainTestPart[Data], made: dict[str, Any], fitted: Fitted
+    setup: Setup[Data], level: TrainTestPart[Data], generated: dict[str, Any], fitted: Fitted
 ) -> Figure:
     """Mean recall of the learner of real rows on generated ones; floor: on held-out rows of the
     same classes."""
-    if not made:
+    if not generated:
         return Figure(None, caveat="no class has generated rows")
-    rows = _joined([rows.take(np.arange(min(len(rows), MADE))) for rows in made.values()])
+    rows = _joined(
+        [rows.take(np.arange(min(len(rows), MOST_GENERATED))) for rows in generated.values()]
+    )
     held: Data = level.held
     alike = held.take(np.flatnonzero(np.isin(held.labels, rows.labels)))
     floor = _mean_recall(setup, fitted, alike) if len(alike) else None

@@ -47,9 +47,9 @@ def strips(sets: ComparisonSets[LabelledImages], learned: FeatureMap) -> dict[st
     height, width, _ = sets.real.image_shape
     classes: dict[str, Any] = {}
     spent = 0
-    for name, made in list(sets.made.items())[:MOST_IMAGE_CLASSES]:
+    for name, generated in list(sets.generated.items())[:MOST_IMAGE_CLASSES]:
         own = sets.real.take(np.flatnonzero(sets.real.labels == sets.real.names.index(name)))
-        shown = made.take(np.arange(min(len(made), SHOWN)))
+        shown = generated.take(np.arange(min(len(generated), SHOWN)))
         nearest, distances = nearest_rows(learned.of(shown), learned.of(own))
         rng = generator(sets.seed, "diagnosis strips", name)
         drawn = np.sort(rng.permutation(len(own))[:SHOWN])
@@ -72,9 +72,9 @@ def histograms(sets: ComparisonSets[LabelledTable]) -> dict[str, Any]:
     schema = sets.schema
     assert schema is not None, "a table has a schema"
     classes = {}
-    for name, made in list(sets.made.items())[:MOST_TABLE_CLASSES]:
+    for name, generated in list(sets.generated.items())[:MOST_TABLE_CLASSES]:
         rows = np.flatnonzero(sets.real.labels == sets.real.names.index(name))
-        classes[name] = _columns(sets.real.take(rows), made, schema)
+        classes[name] = _columns(sets.real.take(rows), generated, schema)
     return {"kind": "columns", "classes": classes}
 
 
@@ -114,9 +114,9 @@ def _strip(pixels: NDArray[np.uint8], *, synthetic: bool) -> str:
     return base64.b64encode(png_bytes(strip, synthetic=synthetic)).decode()
 
 
-def _columns(real: LabelledTable, made: LabelledTable, schema: TableSchema) -> dict[str, Any]:
+def _columns(real: LabelledTable, generated: LabelledTable, schema: TableSchema) -> dict[str, Any]:
     columns = schema.learned[:MOST_COLUMNS]
-    cells = [(plain(real.frame[c.name], c), plain(made.frame[c.name], c)) for c in columns]
+    cells = [(plain(real.frame[c.name], c), plain(generated.frame[c.name], c)) for c in columns]
     return {
         "columns": [_histogram(c, *pair) for c, pair in zip(columns, cells, strict=True)],
         "associations": {
@@ -127,12 +127,12 @@ def _columns(real: LabelledTable, made: LabelledTable, schema: TableSchema) -> d
     }
 
 
-def _histogram(column: Column, real: Plain, made: Plain) -> dict[str, Any]:
+def _histogram(column: Column, real: Plain, generated: Plain) -> dict[str, Any]:
     name = str(column.name)
     if column.kind in _CODES:
-        levels, shares = _levels(column, real, made)
+        levels, shares = _levels(column, real, generated)
         return {"name": name, "kind": "categorical", "levels": levels} | shares
-    both = np.concatenate([real, made]).astype(np.float64)
+    both = np.concatenate([real, generated]).astype(np.float64)
     known = both[~np.isnan(both)]
     if not len(known):
         shares = {"real": [1.0], "generated": [1.0]}
@@ -140,7 +140,7 @@ def _histogram(column: Column, real: Plain, made: Plain) -> dict[str, Any]:
     edges = np.linspace(known.min(), known.max(), BINS + 1)
     if edges[0] == edges[-1]:
         edges = np.linspace(edges[0] - 0.5, edges[0] + 0.5, BINS + 1)
-    shares = {"real": _shares(real, edges), "generated": _shares(made, edges)}
+    shares = {"real": _shares(real, edges), "generated": _shares(generated, edges)}
     if column.kind == "numeric":
         at = [float(edge + column.origin) for edge in edges]
         return {"name": name, "kind": "numeric", "edges": at, **shares}
@@ -154,10 +154,12 @@ def _shares(cells: Plain, edges: Floats) -> list[float]:
     return [round(float(n) / max(1, len(cells)), 4) for n in counts]
 
 
-def _levels(column: Column, real: Plain, made: Plain) -> tuple[list[str], dict[str, list[float]]]:
+def _levels(
+    column: Column, real: Plain, generated: Plain
+) -> tuple[list[str], dict[str, list[float]]]:
     """The most frequent levels of the real rows, the others as one, and missing cells."""
     n = len(column.levels)
-    counts = [np.bincount(np.where(c < 0, n, c), minlength=n + 1) for c in (real, made)]
+    counts = [np.bincount(np.where(c < 0, n, c), minlength=n + 1) for c in (real, generated)]
     order = np.argsort(-counts[0][:n], kind="stable")
     bins = [(str(column.levels[code]), [code]) for code in np.sort(order[:MOST_LEVELS])]
     if n > MOST_LEVELS:
