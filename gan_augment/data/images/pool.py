@@ -13,7 +13,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -143,29 +143,26 @@ class _Worker:
         return facts, np.frombuffer(raw, dtype=np.uint8).reshape(shape)
 
 
-def serve(requests: Connection) -> None:
-    """Answer every request until the other end is gone. The first answer, {}, says: ready."""
-    requests.send_bytes(b"{}")
-    while True:
-        try:
-            request = json.loads(requests.recv_bytes())
-        except EOFError:
-            return
-        facts, pixels = decode_file(Path(request["path"]), request["size"], request["how"])
-        if pixels is None:
-            requests.send_bytes(json.dumps(facts).encode())
-        else:
-            requests.send_bytes(json.dumps({**facts, "shape": pixels.shape}).encode())
-            requests.send_bytes(pixels.tobytes())
-
-
 def main() -> None:
-    """Serve on the descriptor that the command line names, with little memory."""
+    """Answer requests on the descriptor that the command line names, until its other end is gone.
+
+    The first answer, {}, says: ready.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to stop
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
     if sys.platform == "linux" and hard == resource.RLIM_INFINITY:
         resource.setrlimit(resource.RLIMIT_AS, (_MOST_MEMORY_BYTES, hard))
-    serve(Connection(int(sys.argv[1])))
+    requests = Connection(int(sys.argv[1]))
+    requests.send_bytes(b"{}")
+    with suppress(EOFError):
+        while True:
+            request = json.loads(requests.recv_bytes())
+            facts, pixels = decode_file(Path(request["path"]), request["size"], request["how"])
+            if pixels is None:
+                requests.send_bytes(json.dumps(facts).encode())
+            else:
+                requests.send_bytes(json.dumps({**facts, "shape": pixels.shape}).encode())
+                requests.send_bytes(pixels.tobytes())
 
 
 if __name__ == "__main__":
