@@ -42,11 +42,7 @@ def test_the_model_size_is_within_its_limits(originals):
     for side in (max, min):
         median = float(np.median([side(pair) for pair in originals]))
         assert side(height, width) <= max(median, 8)
-
-
-@given(SIDES, SIDES)
-def test_the_model_size_turns_with_the_images(height, width):
-    assert model_size([(height, width)]) == model_size([(width, height)])[::-1]
+    assert model_size(originals[:1]) == model_size([originals[0][::-1]])[::-1]
 
 
 @pytest.mark.parametrize("how", ["squeeze", "crop", "pad"])
@@ -57,11 +53,7 @@ def test_every_way_gives_the_size_and_leaves_a_flat_image_flat(how, channels, sh
     resized = resize_image(flat, (16, 12), how)
     assert resized.shape == (16, 12, channels)
     assert (resized == 77).all()
-
-
-def test_an_image_of_the_size_comes_back_unchanged():
-    image = np.random.default_rng(0).integers(0, 256, (16, 12, 3), dtype=np.uint8)
-    assert np.array_equal(resize_image(image, (16, 12), "crop"), image)
+    assert resize_image(resized, (16, 12), how) is resized
 
 
 def test_reducing_is_antialiased():
@@ -109,11 +101,6 @@ def test_every_grey_value_survives_the_round_trip(size, padded):
     assert np.array_equal(to_pixels(x, size), pixels)
 
 
-def test_the_scale_is_minus_1_to_1():
-    x = to_network(np.array([0, 255], dtype=np.uint8).reshape(2, 1, 1, 1), (1, 1))
-    assert x.flatten().tolist() == [-1, 1]
-
-
 def test_values_are_rounded_and_clipped_never_wrapped():
     x = torch.tensor([-3.0, 3.0, 0.6 / 127.5 - 1, 0.4 / 127.5 - 1]).view(4, 1, 1, 1)
     assert to_pixels(x, (1, 1)).flatten().tolist() == [0, 255, 1, 0]
@@ -127,7 +114,9 @@ def test_padding_repeats_the_edge():
     assert padded[4, 4] == 7
 
 
-def test_the_callers_array_is_not_changed():
-    pixels = np.full((2, 8, 8, 1), 100, dtype=np.uint8)
-    to_network(pixels, (8, 8)).zero_()
-    assert (pixels == 100).all()
+def test_the_scale_is_minus_1_to_1_and_the_callers_array_is_not_changed():
+    pixels = np.array([0, 255], dtype=np.uint8).reshape(2, 1, 1, 1)
+    x = to_network(pixels, (1, 1))
+    assert x.flatten().tolist() == [-1, 1]
+    x.zero_()
+    assert pixels.flatten().tolist() == [0, 255]
