@@ -25,7 +25,7 @@ def quick() -> partial[GANAugmenter]:
     return partial(GANAugmenter, steps=2, random_state=0, n_jobs=1, device="cpu", selection="off")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def numbers() -> tuple[np.ndarray, np.ndarray]:
     """(40, 3) float64 and labels of 30 and 10 rows, shuffled."""
     rng = np.random.default_rng(0)
@@ -33,7 +33,7 @@ def numbers() -> tuple[np.ndarray, np.ndarray]:
     return rng.normal(size=(40, 3)) + y[:, None], y
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def pictures() -> tuple[np.ndarray, np.ndarray]:
     """(26, 8, 8) uint8 and labels of 20 and 6."""
     rng = np.random.default_rng(0)
@@ -41,7 +41,7 @@ def pictures() -> tuple[np.ndarray, np.ndarray]:
     return rng.integers(0, 256, (26, 8, 8), dtype=np.uint8), y
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def blobs() -> tuple[np.ndarray, np.ndarray]:
     """(120, 2) float64 of two overlapping classes, 96 and 24 rows, shuffled."""
     rng = np.random.default_rng(1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import partialmethod
 
 import numpy as np
 import pandas as pd
@@ -16,15 +17,18 @@ from sklearn.compose import make_column_transformer
 from sklearn.dummy import DummyClassifier
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import make_scorer, recall_score
 from sklearn.model_selection import GridSearchCV, TunedThresholdClassifierCV, cross_validate
 from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 from sklearn.svm import LinearSVC
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
-from gan_augment import AugmentedClassifier, TabularGAN
-from gan_augment.errors import DataError, UsageError
+from gan_augment import Amount, AugmentedClassifier, GANAugmenter, TabularGAN
+from gan_augment.errors import DataError, DivergedError, UsageError
+from gan_augment.evaluation.amount import LADDER, NOTHING
 
 pytestmark = pytest.mark.usefixtures("untried")
 
@@ -144,7 +148,8 @@ def test_any_over_sampler_of_imbalanced_learn_will_do(blobs):
 def test_the_arguments_stay_unfitted_and_unchanged(blobs, quick):
     X, y = blobs
     before = X.copy(), y.copy()
-    model = AugmentedClassifier(LogisticRegression(), quick(random_state=None), amount="auto")
+    amount = Amount("repeats", 1.0)
+    model = AugmentedClassifier(LogisticRegression(), quick(random_state=None), amount)
     model.fit(X, y)
     assert not hasattr(model.augmenter, "synthesizer_")
     assert not hasattr(model.estimator, "coef_")
@@ -157,7 +162,7 @@ def test_the_arguments_stay_unfitted_and_unchanged(blobs, quick):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("amount", [None, "auto"])
+@pytest.mark.parametrize("amount", [None, Amount("gan", 0.5)])
 def test_it_goes_where_classifiers_go(blobs, quick, amount):
     X, y = blobs
     model = AugmentedClassifier(LogisticRegression(), quick(), amount=amount)
@@ -263,3 +268,168 @@ def test_a_regression_target_is_refused(blobs, quick):
     X, _ = blobs
     with pytest.raises(DataError, match="regression target"):
         AugmentedClassifier(LogisticRegression(), quick()).fit(X, X[:, 0])
+
+
+# amounts
+
+
+@pytest.fixture(scope="module")
+def chosen(blobs, quick):
+    """A classifier that chose its amount, for all tests that only look at it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TabularGAN, "__init__", partialmethod(TabularGAN.__init__, trials=False))
+        return AugmentedClassifier(LogisticRegression(), quick(), "auto").fit(*blobs)
+
+
+def test_auto_tries_every_source_and_chooses_the_same_by_the_same_seed(blobs, quick, chosen):
+    X, y = blobs
+    choice = chosen.amount_choice_
+    assert set(choice.mean) == {a for a in LADDER if a == NOTHING or a.to >= 0.5}
+    assert "balanced_accuracy" in choice.reason
+    again = AugmentedClassifier(LogisticRegression(), quick(), "auto").fit(X, y)
+    assert again.amount_choice_ == choice
+    assert (again.predict_proba(X) == chosen.predict_proba(X)).all()
+
+
+def test_auto_chooses_by_the_score_that_is_named(blobs, quick):
+    X, y = blobs
+    spoilt = AugmentedClassifier(LogisticRegression(), quick(), "auto", "precision").fit(X, y)
+    assert "precision" in spoilt.amount_choice_.reason
+    assert spoilt.amount_ == NOTHING
+    assert (spoilt.predict(X) == LogisticRegression().fit(X, y).predict(X)).all()
+
+
+def test_an_amount_of_the_gan_brings_every_class_to_that_fraction(blobs, quick, recorder):
+    X, y = blobs
+    model = AugmentedClassifier(recorder(), quick(), amount=Amount("gan", 0.5)).fit(X, y)
+    assert Counter(model.estimator_.seen_[1].tolist()) == {0: 96, 1: 48}
+    assert Counter(model.origin_.tolist()) == {"real": 120, "repeat": 12, "synthetic": 12}
+    assert model.amount_ == Amount("gan", 0.5)
+    assert hasattr(model.augmenter_, "synthesizer_")
+
+
+@pytest.mark.parametrize("source", ["repeats", "smote"])
+def test_amounts_of_other_sources_train_no_generator(blobs, quick, source, recorder):
+    X, y = blobs
+    model = AugmentedClassifier(recorder(), quick(), amount=Amount(source, 1.0)).fit(X, y)
+    assert not hasattr(model.augmenter_, "synthesizer_")
+    added = model.estimator_.seen_[0][120:]
+    again = (added[:, None] == X[y == 1][None]).all(axis=2).any(axis=1)
+    assert again.all() if source == "repeats" else not again.any()
+
+
+def test_no_amount_is_the_estimator_alone(blobs, quick):
+    X, y = blobs
+    model = AugmentedClassifier(LogisticRegression(), quick(), amount=NOTHING).fit(X, y)
+    assert (model.estimator_.coef_ == LogisticRegression().fit(X, y).coef_).all()
+
+
+def test_auto_takes_a_scorer_of_ones_own_and_leaves_out_what_cannot_serve(quick):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"a": rng.normal(size=60), "b": rng.choice(["x", "y"], 60)})
+    frame.loc[::5, "a"] = np.nan
+    y = np.array(["no"] * 45 + ["yes"] * 15)
+    prepare = make_column_transformer((OneHotEncoder(), ["b"]), (SimpleImputer(), ["a"]))
+    scoring = make_scorer(recall_score, pos_label="yes")
+    model = AugmentedClassifier(make_pipeline(prepare, GaussianNB()), quick(), "auto", scoring)
+    model.fit(frame, y)
+    assert "missing values" in model.left_out_["smote"]
+    assert "the score" in model.amount_choice_.reason
+
+
+def test_groups_stay_on_one_side_of_the_folds_of_auto(blobs, quick):
+    X, y = blobs
+    order = np.argsort(y, kind="stable")
+    X, y, groups = X[order], y[order], np.arange(120) // 4
+    whole = {tuple(x): g for x, g in zip(X, groups, strict=True)}
+    seen = []
+
+    class Watching(GaussianNB):
+        def fit(self, X, y):
+            seen.append(
+                Counter({tuple(x): whole[tuple(x)] for x in X if tuple(x) in whole}.values())
+            )
+            return super().fit(X, y)
+
+    AugmentedClassifier(Watching(), quick(), "auto").fit(X, y, groups=groups)
+    assert {n for rows in seen for n in rows.values()} == {4}
+    assert min(len(rows) for rows in seen) < 30 == len(seen[-1])
+
+
+def test_groups_reach_the_generators_too(blobs, quick, monkeypatch):
+    X, y = blobs
+    groups, seen = np.arange(120) // 2, []
+    fit = TabularGAN.fit
+
+    def watched(self, data, **more):
+        seen.append(data.groups)
+        return fit(self, data, **more)
+
+    monkeypatch.setattr(TabularGAN, "fit", watched)
+    model = AugmentedClassifier(GaussianNB(), quick(), Amount("gan", 1.0))
+    model.fit(X, y, groups=groups)
+    assert [held.tolist() for held in seen] == [groups.tolist()]
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_training_that_diverges_in_a_fold_does_not_end_auto(blobs, quick, monkeypatch, kept):
+    X, y = blobs
+    fit = TabularGAN.fit
+
+    def diverging(self, data, **more):
+        if kept or len(data) == 120:
+            fit(self, data, **more)
+        if len(data) < 120:
+            raise DivergedError("not finite")
+        return self
+
+    monkeypatch.setattr(TabularGAN, "fit", diverging)
+    model = AugmentedClassifier(GaussianNB(), quick(), "auto").fit(X, y)
+    assert model.left_out_ == ({} if kept else {"gan": "not finite"})
+
+
+def test_auto_trains_no_generator_where_nothing_can_be_added(blobs, quick):
+    X, y = blobs
+    even = np.concatenate([np.flatnonzero(y == 0)[:24], np.flatnonzero(y == 1)])
+    model = AugmentedClassifier(GaussianNB(), quick(), "auto").fit(X[even], y[even])
+    assert model.amount_ == NOTHING
+    assert not hasattr(model.augmenter_, "synthesizer_")
+
+
+@pytest.mark.slow
+def test_pictures_are_topped_up_by_any_amount(pictures, quick):
+    X, y = pictures
+    flat = FunctionTransformer(lambda x: np.asarray(x).reshape(len(x), -1))
+    model = AugmentedClassifier(make_pipeline(flat, KNeighborsClassifier(1)), quick())
+    for amount in (Amount("smote", 1.0), Amount("gan", 1.0), "auto"):
+        model.set_params(amount=amount).fit(X, y)
+        assert model.predict(X[:3]).tolist() == y[:3].tolist()
+
+
+def test_where_nothing_is_to_be_generated_no_generator_is_trained(blobs, quick):
+    X, y = blobs
+    for amount in (Amount("gan", 1.0), "auto"):
+        model = AugmentedClassifier(GaussianNB(), quick(synthetic_share=0), amount).fit(X, y)
+        assert not hasattr(model.augmenter_, "synthesizer_")
+    assert {a.source for a in model.amount_choice_.mean} == {"none", "repeats", "smote"}
+
+
+@pytest.mark.slow
+def test_auto_with_trials_sees_no_held_out_row_of_a_cross_validation(monkeypatch):
+    monkeypatch.undo()  # of the fixture that leaves trials out
+    rng = np.random.default_rng(1)
+    y = rng.permutation([0] * 96 + [1] * 40)
+    X = rng.normal(size=(136, 2)) + 1.2 * y[:, None]
+    seen, fit = set(), TabularGAN.fit
+
+    def watched(self, data, **more):
+        seen.update(map(tuple, data.frame.to_numpy()))
+        return fit(self, data, **more)
+
+    monkeypatch.setattr(TabularGAN, "fit", watched)
+    rows = np.arange(100), np.arange(100, 136)
+    augmenter = GANAugmenter(steps=4, n_jobs=1, random_state=0)
+    model = AugmentedClassifier(LogisticRegression(), augmenter, "auto")
+    found = cross_validate(model, X, y, cv=[rows], return_estimator=True, error_score="raise")
+    assert seen == set(map(tuple, X[:100]))
+    assert found["estimator"][0].augmenter_.synthesizer_.meta_.trials

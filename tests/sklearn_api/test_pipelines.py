@@ -92,7 +92,7 @@ def test_a_grid_over_the_augmenter_works(quick, numbers) -> None:
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 def test_processes_of_a_search_take_one_thread_each(numbers, quick) -> None:
     pipeline = make_pipeline(quick(n_jobs=None), LogisticRegression())
     alone = cross_val_score(pipeline, *numbers, cv=2)

@@ -39,12 +39,6 @@ def test_a_given_folder_is_used_again(images: TensorDataset, tmp_path: Path) -> 
     assert torch.equal(generated(first), generated(again))
 
 
-def test_a_folder_given_is_kept(images: TensorDataset, tmp_path: Path) -> None:
-    data = AugmentedDataset(images, Repeats(), cache=tmp_path / "made" / "here")
-    del data
-    assert len(list((tmp_path / "made" / "here").iterdir())) == 1
-
-
 @pytest.mark.parametrize("other", ["seed", "counts", "model", "damaged"])
 def test_what_does_not_fit_is_made_anew(
     images: TensorDataset, gan: ImageGAN, tmp_path: Path, other: str
@@ -71,13 +65,6 @@ def test_each_epoch_has_rows_of_its_own(images: TensorDataset, gan: ImageGAN) ->
     data.set_epoch(1)
     assert torch.equal(generated(data), shown[1])
     assert torch.equal(generated(AugmentedDataset(images, gan)), shown[0])
-
-
-def test_rows_that_are_not_refreshed_stay(images: TensorDataset, gan: ImageGAN) -> None:
-    data = AugmentedDataset(images, gan)
-    before = generated(data)
-    data.set_epoch(3)
-    assert torch.equal(generated(data), before)
 
 
 def test_an_epoch_that_nobody_began_is_refused(images: TensorDataset, gan: ImageGAN) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from torch.utils.data import ConcatDataset, DataLoader, Subset, TensorDataset
+from torch.utils.data import DataLoader, Subset, TensorDataset
 from torch_items import Items
 
 from gan_augment import (
@@ -49,46 +49,30 @@ class Reluctant(Repeats):
         return super().sample(counts, random_state)
 
 
-def test_real_items_come_first_in_their_order(images: TensorDataset, gan: ImageGAN) -> None:
-    data = AugmentedDataset(images, gan)
+def test_real_items_come_first_and_generated_ones_are_the_models_own(
+    images: TensorDataset, gan: ImageGAN
+) -> None:
+    data = AugmentedDataset(images, gan, classes=["7"], companions=False, random_state=5)
     assert all(torch.equal(data[i][0], images[i][0]) for i in range(len(images)))
     assert (data.origin[: len(images)] == "real").all()
-    assert data.dataset is images
+    rows = np.flatnonzero(data.synthetic_mask)
+    shown = np.stack([image.numpy() for image, _ in data.__getitems__(rows.tolist())])
+    expected = gan.sample({"7": len(rows)}, random_state=5).pixels.transpose(0, 3, 1, 2)
+    np.testing.assert_array_equal(np.rint(shown * 255).astype(np.uint8), expected)
+    for image, label in data:
+        assert (image.shape, image.dtype) == (images[0][0].shape, images[0][0].dtype)
+        assert (label.dtype, label.shape) == (torch.int64, ())
+    assert [int(label) for _, label in data] == data.targets.tolist()
 
 
 def test_classes_end_as_the_plan_says(images: TensorDataset, gan: ImageGAN) -> None:
     data = AugmentedDataset(images, gan, to="majority", classes="all")
     for name, end in plan_topup(COUNTS, TopUp(), ["0", "3", "7"]).items():
-        assert data.counts[name] == {
-            "real": end.real,
-            "repeat": end.repeats,
-            "synthetic": end.synthetic,
-            "companion": end.companions,
-        }
+        assert data.counts[name] == end.origins
     for code, name in enumerate(data.classes):
         for origin, n in data.counts[name].items():
             assert int(((data.labels == code) & (data.origin == origin)).sum()) == n
     assert len(data) == sum(sum(origins.values()) for origins in data.counts.values())
-
-
-def test_every_item_is_of_the_datasets_own_kind(images: TensorDataset, gan: ImageGAN) -> None:
-    data = AugmentedDataset(images, gan)
-    like = images[0]
-    for image, label in data:
-        assert image.shape == like[0].shape
-        assert image.dtype == like[0].dtype
-        assert 0 <= float(image.min()) <= float(image.max()) <= 1
-        assert label.dtype == torch.int64
-        assert label.shape == ()
-    assert [int(label) for _, label in data] == data.targets.tolist()
-
-
-def test_generated_items_are_the_models_own(images: TensorDataset, gan: ImageGAN) -> None:
-    data = AugmentedDataset(images, gan, classes=["7"], companions=False, random_state=5)
-    n = data.counts["7"]["synthetic"]
-    made = np.stack([data[i][0].numpy() for i in np.flatnonzero(data.synthetic_mask)])
-    expected = gan.sample({"7": n}, random_state=5).pixels.transpose(0, 3, 1, 2)
-    np.testing.assert_array_equal(np.rint(made * 255).astype(np.uint8), expected)
 
 
 def test_repeats_are_real_items_of_their_class(images: TensorDataset, gan: ImageGAN) -> None:
@@ -100,15 +84,6 @@ def test_repeats_are_real_items_of_their_class(images: TensorDataset, gan: Image
         assert any(torch.equal(image, one) for one in real[int(label)])
     seen = [sum(torch.equal(data[int(i)][0], one) for i in repeats) for one in real[7]]
     assert seen == [9, 9, 9, 9]  # each as often
-
-
-def test_a_batch_is_its_items(images: TensorDataset, gan: ImageGAN) -> None:
-    data = AugmentedDataset(images, gan)
-    rows = [len(data) - 1, 0, 60, -1, 5]
-    for (a, b), (c, d) in zip(data.__getitems__(rows), [data[i] for i in rows], strict=True):
-        assert torch.equal(a, c)
-        assert torch.equal(b, d)
-    assert data.__getitems__([]) == []
 
 
 def test_an_index_beyond_the_end_is_an_index_error(images: TensorDataset) -> None:
@@ -340,11 +315,6 @@ def test_a_forked_child_leaves_the_folder(images: TensorDataset) -> None:
         os._exit(0)
     os.waitpid(child, 0)
     assert data[-1][0].shape == (1, 8, 8)
-
-
-def test_it_can_be_put_together_with_other_datasets(images: TensorDataset) -> None:
-    both = ConcatDataset([AugmentedDataset(images, Repeats()), images])
-    assert len(list(DataLoader(both, batch_size=16))) == -(-len(both) // 16)
 
 
 def test_a_noisy_dataset_is_told_once() -> None:

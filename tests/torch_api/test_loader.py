@@ -15,7 +15,6 @@ from torch.utils.data import (
     IterableDataset,
     RandomSampler,
     Sampler,
-    SequentialSampler,
     SubsetRandomSampler,
     TensorDataset,
     WeightedRandomSampler,
@@ -98,13 +97,6 @@ def test_every_setting_is_kept(images: TensorDataset) -> None:
     for name in settings:
         assert getattr(new, name) == getattr(old, name), name
     assert type(new.batch_sampler) is BatchSampler
-
-
-def test_defaults_are_kept(images: TensorDataset) -> None:
-    old, new = DataLoader(images, shuffle=True), None
-    new = augment_loader(old, Repeats())
-    for name in set(vars(old)) - {"dataset", "sampler", "batch_sampler"}:
-        assert getattr(new, name) == getattr(old, name), name
 
 
 def test_a_loader_without_batches_stays_one(images: TensorDataset) -> None:
@@ -244,8 +236,3 @@ def test_all_that_a_dataset_takes_is_passed_on(images: TensorDataset, tmp_path: 
     assert len(list(tmp_path.iterdir())) == 1
     label, image, extra = new.dataset[-1].values()
     assert (int(label), float(image.abs().max()), extra) == (7, 0, 1)
-
-
-def test_sequential_and_default_samplers_are_what_torch_makes(images: TensorDataset) -> None:
-    assert type(DataLoader(images).sampler) is SequentialSampler
-    assert type(DataLoader(images, shuffle=True).sampler) is RandomSampler

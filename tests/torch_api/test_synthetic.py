@@ -56,13 +56,6 @@ def test_it_goes_into_loaders_and_beside_real_data(gan: ImageGAN) -> None:
     assert first != second  # the transform, epoch by epoch
 
 
-def test_epochs_may_have_items_of_their_own(gan: ImageGAN) -> None:
-    data = SyntheticDataset(gan, 3, refresh="epoch")
-    before = data[0][0]
-    data.set_epoch(1)
-    assert not torch.equal(data[0][0], before)
-
-
 def test_rows_of_a_table_are_vectors(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     frame = pd.DataFrame({"a": rng.normal(size=40), "b": rng.integers(0, 9, 40)})

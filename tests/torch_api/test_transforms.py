@@ -70,13 +70,6 @@ def test_a_transform_that_fails_leaves_the_generators_too(images) -> None:
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_a_callable_sees_the_image_as_items_hold_it(images) -> None:
-    seen = []
-    data = AugmentedDataset(images, Repeats(), transform=lambda image: seen.append(image) or image)
-    stacked(data)
-    assert {(tuple(x.shape), x.dtype) for x in seen} == {((1, 8, 8), torch.float32)}
-
-
 def test_what_a_compose_leaves_as_uint8_is_of_the_items_kind(images, gan: ImageGAN) -> None:
     mean_std = (0.5, 0.5)
     x, y = images.tensors

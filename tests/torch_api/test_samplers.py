@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.utils.data import DistributedSampler
 
-from gan_augment.errors import UsageError
 from gan_augment.torch_api.samplers import (
     BalancedDraws,
     BalancedSampler,
@@ -73,12 +72,6 @@ def test_a_sampler_counts_the_epochs_and_makes_them_ready() -> None:
     again = BalancedSampler(data, 10)
     again.set_epoch(8)
     assert list(again) == eighth
-
-
-@pytest.mark.parametrize("length", [0, -1, 2.5, True, "all"])
-def test_lengths_that_are_none_are_refused(length) -> None:
-    with pytest.raises(UsageError, match="length"):
-        BalancedSampler(Sized(), length)
 
 
 @pytest.mark.parametrize("drop_last", [False, True])
