@@ -1,4 +1,4 @@
-"""What a top-up is for, in small: four classifiers trained with it and asked about other rows.
+"""Quick downstream score of a top-up: four classifiers trained with it, scored on other rows.
 
 scikit-learn's logistic regression, histogram boosting, random forest and nearest neighbours, on
 encoded rows. No generator, no frames.
@@ -19,7 +19,7 @@ Labels = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Usefulness:
-    """Of one training set, means over the classifiers, each in 0..1.
+    """How useful one training set is: means over the classifiers, each in 0..1.
 
     balanced_accuracy: mean recall over classes, at the default decision. average_precision: mean
     over the rare classes, one against the rest.
@@ -37,15 +37,15 @@ class Usefulness:
 def usefulness(
     train: tuple[Matrix, Labels], test: tuple[Matrix, Labels], rare: Sequence[int], seed: int
 ) -> Usefulness:
-    """Train the classifiers on (x (N, width), y (N,)), one thread; judge them on `test`."""
+    """Train the classifiers on (x (N, width), y (N,)), one thread; score them on `test`."""
     from sklearn.exceptions import ConvergenceWarning
     from threadpoolctl import threadpool_limits
 
     x, y = train
     with threadpool_limits(1), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # 100 iterations are enough to compare
-        found = [_judged(model.fit(x, y), test, rare) for model in _classifiers(seed)]
-    balanced, precision = np.mean(found, axis=0)
+        figures = [_scored(model.fit(x, y), test, rare) for model in _classifiers(seed)]
+    balanced, precision = np.mean(figures, axis=0)
     return Usefulness(float(balanced), float(precision))
 
 
@@ -63,7 +63,7 @@ def _classifiers(seed: int):  # type: ignore[no-untyped-def]
     )
 
 
-def _judged(model, test: tuple[Matrix, Labels], rare: Sequence[int]) -> tuple[float, float]:  # type: ignore[no-untyped-def]
+def _scored(model, test: tuple[Matrix, Labels], rare: Sequence[int]) -> tuple[float, float]:  # type: ignore[no-untyped-def]
     """(balanced accuracy, mean average precision of the rare classes that the test rows hold)."""
     from sklearn.metrics import average_precision_score
 

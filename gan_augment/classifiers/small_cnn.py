@@ -1,4 +1,4 @@
-"""The judge: a small CNN behind scores, selection and the demo; a frozen random one beside it.
+"""A small CNN, the classifier behind scores and selection; a frozen random one beside it.
 
 Trained for a fixed number of updates on uint8 images of any size and channels from 8 px up.
 One thread always: beside other work two were ten times slower, and the bytes never depend on it.
@@ -27,53 +27,32 @@ Augmentation = Callable[[Pixels, np.random.Generator], Pixels]
 
 _WIDTHS = (32, 64, 64)
 FEATURES = 128
-_STRIDES = {
-    1: (1, 2, 1),
-    2: (1, 2, 2),
-    3: (2, 2, 2),
-    4: (4, 2, 2),
-}  # by halvings of the shorter side
+_STRIDES = {1: (1, 2, 1), 2: (1, 2, 2), 3: (2, 2, 2), 4: (4, 2, 2)}
+"""By halvings of the shorter side."""
 _BLOCK = 256
 
 
 def shift_and_light(
-    pixels: NDArray[np.uint8],
-    rng: np.random.Generator,
-    *,
-    shift: float = 0.04,
-    light: float = 0.1,
-) -> NDArray[np.uint8]:
+    pixels: Pixels, rng: np.random.Generator, *, shift: float = 0.04, light: float = 0.1
+) -> Pixels:
     """Move every picture a little and change its brightness and contrast.
 
     Shapes: pixels uint8 (N, H, W, C) -> uint8 (N, H, W, C), a new array.
     shift: largest move, share of each side (at least 1 px unless 0); the edge pixels are repeated.
     light: largest change of brightness (share of 0..255) and of contrast (a factor 1 +- light).
     """
-    return _lit(_shifted(pixels, rng, shift), rng, light)
-
-
-def _shifted(
-    pixels: NDArray[np.uint8], rng: np.random.Generator, shift: float
-) -> NDArray[np.uint8]:
-    if shift <= 0:
-        return pixels
     n, height, width, _ = pixels.shape
-    dy, dx = max(1, round(shift * height)), max(1, round(shift * width))
-    padded = np.pad(pixels, ((0, 0), (dy, dy), (dx, dx), (0, 0)), mode="edge")
-    tops, lefts = rng.integers(0, 2 * dy + 1, size=n), rng.integers(0, 2 * dx + 1, size=n)
-    moved = np.empty_like(pixels)
-    for i, (top, left) in enumerate(
-        zip(tops, lefts, strict=True)
-    ):  # 50 times faster than one gather
-        moved[i] = padded[i, top : top + height, left : left + width]
-    return moved
-
-
-def _lit(pixels: NDArray[np.uint8], rng: np.random.Generator, light: float) -> NDArray[np.uint8]:
-    a_picture = (len(pixels), 1, 1, 1)
-    contrast = (1 + light * rng.uniform(-1, 1, size=a_picture)).astype(np.float32)
-    brightness = (255 * light * rng.uniform(-1, 1, size=a_picture)).astype(np.float32)
-    lit = (pixels.astype(np.float32) - 127.5) * contrast + (127.5 + brightness)
+    moved = np.empty_like(pixels) if shift > 0 else pixels
+    if shift > 0:
+        dy, dx = max(1, round(shift * height)), max(1, round(shift * width))
+        padded = np.pad(pixels, ((0, 0), (dy, dy), (dx, dx), (0, 0)), mode="edge")
+        tops, lefts = rng.integers(0, 2 * dy + 1, size=n), rng.integers(0, 2 * dx + 1, size=n)
+        for i in range(n):  # 50 times faster than one gather
+            top, left = tops[i], lefts[i]
+            moved[i] = padded[i, top : top + height, left : left + width]
+    contrast = (1 + light * rng.uniform(-1, 1, size=(n, 1, 1, 1))).astype(np.float32)
+    brightness = (255 * light * rng.uniform(-1, 1, size=(n, 1, 1, 1))).astype(np.float32)
+    lit = (moved.astype(np.float32) - 127.5) * contrast + (127.5 + brightness)
     return np.rint(lit).clip(0, 255).astype(np.uint8)
 
 
@@ -114,9 +93,8 @@ class SmallCNN:
 
 
 def empty_classifier(shape: tuple[int, int, int], classes: int) -> SmallCNN:
-    """The judge's networks with weights yet to be loaded, for images (height, width, channels)."""
-    convolutions, last = _trunk_layers(shape)
-    return SmallCNN(nn.Sequential(convolutions, *last), nn.Linear(FEATURES, classes))
+    """The networks with weights yet to be loaded, for images (height, width, channels)."""
+    return SmallCNN(_trunk_layers(shape), nn.Linear(FEATURES, classes))
 
 
 def train_classifier(
@@ -130,7 +108,7 @@ def train_classifier(
     weights: NDArray[np.float32] | None = None,
     rate: float = 5e-3,
 ) -> SmallCNN:
-    """Train the judge for exactly `steps` updates of `batch` images; same arguments, same bytes.
+    """Train a classifier by exactly `steps` updates of `batch` images; same arguments, same bytes.
 
     balanced: every class with rows is drawn equally often; otherwise every row is.
     weights: float32 (K,) > 0, what each class weighs in the loss; a batch's is a weighted mean.
@@ -170,23 +148,18 @@ def random_features(
 ) -> Callable[[Pixels], NDArray[np.float32]]:
     """A frozen random network as a feature map, uint8 (N, H, W, C) -> float32 (N, 256).
 
-    It knows no class, so it sees what a judge trained on labels has learned to ignore. The last
+    It knows no class, so it sees what a classifier has learned to ignore. The last
     map is averaged over each of its four quarters, so that features keep a notion of place.
     """
-    network = _convolutions(shape, derived_seed(seed, "random-features"), grid=2).eval()
+    with torch.random.fork_rng(devices=[]):  # layers draw from the global generator
+        network = _convolution_layers(shape, grid=2)
+    _start(network, derived_seed(seed, "random-features"))
+    network.eval()
     return lambda pixels: _in_blocks(network, pixels)
 
 
-def _convolutions(shape: tuple[int, int, int], seed: int, grid: int) -> nn.Sequential:
-    """Three stages of convolution, batch norm, ReLU, averaged to grid x grid x 64 numbers."""
-    with torch.random.fork_rng(
-        devices=[]
-    ):  # layers draw from the global generator when they are made
-        network = _convolution_layers(shape, grid)
-    return _started(network, seed)
-
-
 def _convolution_layers(shape: tuple[int, int, int], grid: int) -> nn.Sequential:
+    """Three stages of convolution, batch norm, ReLU, averaged to grid x grid x 64 numbers."""
     height, width, channels = shape
     halvings = min(4, max(1, round(math.log2(min(height, width) / 4))))
     layers: list[nn.Module] = []
@@ -198,29 +171,31 @@ def _convolution_layers(shape: tuple[int, int, int], grid: int) -> nn.Sequential
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(grid), nn.Flatten())
 
 
+def _trunk_layers(shape: tuple[int, int, int]) -> nn.Sequential:
+    """Images to features. Places are kept (4 x 4): one average took digits from .98 to .89."""
+    linear = nn.Linear(16 * _WIDTHS[-1], FEATURES, bias=False)
+    return nn.Sequential(
+        _convolution_layers(shape, grid=4), linear, nn.BatchNorm1d(FEATURES), nn.ReLU()
+    )
+
+
 def _trunk(shape: tuple[int, int, int], seed: int) -> nn.Sequential:
     """The trunk with its first weights, of generators of their own."""
     with torch.random.fork_rng(devices=[]):
-        convolutions, last = _trunk_layers(shape)
-    _started(convolutions, derived_seed(seed, "convolutions"))
-    return nn.Sequential(convolutions, *_started(last, derived_seed(seed, "last")))
+        trunk = _trunk_layers(shape)
+    _start(trunk[0], derived_seed(seed, "convolutions"))
+    _start(trunk[1:], derived_seed(seed, "last"))
+    return trunk
 
 
-def _trunk_layers(shape: tuple[int, int, int]) -> tuple[nn.Sequential, nn.Sequential]:
-    """Images to features. Places are kept (4 x 4): one average took digits from .98 to .89."""
-    linear = nn.Linear(16 * _WIDTHS[-1], FEATURES, bias=False)
-    last = nn.Sequential(linear, nn.BatchNorm1d(FEATURES), nn.ReLU())
-    return _convolution_layers(shape, grid=4), last
-
-
-def _started(network: nn.Sequential, seed: int) -> nn.Sequential:
+def _start(network: nn.Module, seed: int) -> None:
     """He initialisation from a generator of its own; biases and norms keep their constants."""
     torch_rng = torch.Generator().manual_seed(seed)
-    for module in network:
+    for module in network.children():
         if isinstance(module, nn.Conv2d | nn.Linear):
             nn.init.kaiming_normal_(module.weight, nonlinearity="relu", generator=torch_rng)
     # 1.5 times faster on a CPU than NCHW
-    return network.to(memory_format=torch.channels_last)  # type: ignore[no-any-return,call-overload]
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def _update(

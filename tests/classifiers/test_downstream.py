@@ -1,4 +1,4 @@
-"""What a top-up is for, in small: values worked by hand, and those of scikit-learn."""
+"""Quick downstream score of a top-up: values worked by hand, and those of scikit-learn."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The judge: it learns, repeats itself byte for byte, and leaves its surroundings alone."""
+"""The small CNN learns, repeats itself byte for byte, and leaves its surroundings alone."""
 
 import numpy as np
 import pytest
@@ -26,9 +26,9 @@ def stripes(
 
 
 def test_it_learns_what_a_person_sees_at_once() -> None:
-    judge = train_classifier(stripes(), steps=30, seed=0, batch=16)
+    classifier = train_classifier(stripes(), steps=30, seed=0, batch=16)
     other = stripes((30, 30))
-    assert (judge.predict(other.pixels) == other.labels).mean() > 0.95
+    assert (classifier.predict(other.pixels) == other.labels).mean() > 0.95
 
 
 def test_the_same_arguments_give_the_same_bytes_and_another_seed_others() -> None:
@@ -65,11 +65,11 @@ def test_global_generators_and_the_callers_arrays_stay_as_they_were() -> None:
 @pytest.mark.parametrize("shape", [(8, 8, 1), (8, 13, 3), (21, 28, 4), (64, 48, 2), (9, 70, 5)])
 def test_any_size_and_channels_from_eight_px_work(shape: tuple[int, int, int]) -> None:
     data = stripes((3, 3), shape)
-    judge = train_classifier(data, steps=1, seed=0, batch=6)
-    assert judge.features(data.pixels).shape == (6, 128)
-    assert judge.logits(data.pixels).shape == (6, 2)
+    classifier = train_classifier(data, steps=1, seed=0, batch=6)
+    assert classifier.features(data.pixels).shape == (6, 128)
+    assert classifier.logits(data.pixels).shape == (6, 2)
     assert random_features(shape, seed=0)(data.pixels).shape == (6, 256)
-    assert judge.predict(data.pixels[:0]).shape == (0,)
+    assert classifier.predict(data.pixels[:0]).shape == (0,)
 
 
 def test_balanced_batches_draw_a_rare_class_as_often_as_the_common_one() -> None:
@@ -98,7 +98,7 @@ def test_unbalanced_batches_show_every_row_equally_often() -> None:
     assert sorted(seen.count(row.tobytes()) for row in data.pixels) == [4] * 12
 
 
-def test_weights_move_the_judge_towards_a_class_and_equal_ones_change_nothing() -> None:
+def test_weights_move_the_classifier_towards_a_class_and_equal_ones_change_nothing() -> None:
     data = stripes((30, 6))
     plain, even, towards = (
         train_classifier(data, steps=5, seed=0, batch=12, balanced=False, weights=w)
