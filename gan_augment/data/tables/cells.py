@@ -78,7 +78,7 @@ class Cells:
 
     family: what they are. missing: bool (N,). python: their type where they are Python's objects
     of one type, text apart. unit: of the ticks of moments and durations; None for periods. zone:
-    of moments, or "".
+    of moments, or "". missing_as: what stands for the first missing cell among Python's objects.
     """
 
     series: pd.Series
@@ -87,6 +87,7 @@ class Cells:
     python: str | None = None
     unit: Unit | None = None
     zone: str = ""
+    missing_as: MissingAs = "None"
 
     @cached_property
     def numbers(self) -> Numbers:
@@ -150,16 +151,6 @@ class Cells:
         return codes.astype(np.int64), levels
 
     @property
-    def missing_as(self) -> MissingAs:
-        """What stands for the first missing cell of a column of Python's objects."""
-        if self.series.dtype != np.dtype(object) or not self.missing.any():
-            return "None"
-        first = self.series.iloc[int(self.missing.argmax())]
-        if first is pd.NA:
-            return "NA"
-        return "NaT" if first is pd.NaT else "None" if first is None else "nan"
-
-    @property
     def hashes(self) -> NDArray[np.uint64]:
         """(N,), the types of cells included: 1 is not "1" in a column of Python's objects."""
         if self.family in _NUMBERS:
@@ -206,24 +197,6 @@ def codes_of(cells: Cells, levels: Sequence[object]) -> Codes:
 
     index = {key(level): code for code, level in enumerate(levels)}
     return np.array([*(index.get(key(cell), -1) for cell in distinct), -1], dtype=np.int32)[codes]
-
-
-def in_order(levels: Sequence[object]) -> list[object]:
-    """Levels sorted, each type by itself; those that know no order by how they are written.
-
-    >>> in_order([2, "b", 1, "a"])
-    [1, 2, 'a', 'b']
-    """
-    by_type: dict[str, list[Any]] = {}
-    for level in levels:
-        by_type.setdefault(type(level).__name__, []).append(level)
-    ordered: list[object] = []
-    for name in sorted(by_type):
-        try:
-            ordered += sorted(by_type[name])
-        except TypeError:
-            ordered += sorted(by_type[name], key=repr)
-    return ordered
 
 
 def table_sha256(table: LabelledTable) -> str:
@@ -448,23 +421,28 @@ def _pandas_category(series: pd.Series) -> pd.Series:
 
 
 def _object_cells(series: pd.Series, missing: Mask) -> Cells:
+    missing_as: MissingAs = "None"
+    if missing.any():
+        first = series.iloc[int(missing.argmax())]
+        missing_as = "NA" if first is pd.NA else "NaT" if first is pd.NaT else "nan"
+        missing_as = "None" if first is None else missing_as
     if missing.all():
-        return Cells(series, "nothing", missing)
+        return Cells(series, "nothing", missing, missing_as=missing_as)
     known = series.to_numpy()[~missing].tolist()
     python = _python_type(known)
     if python is None or python == "str":
-        return Cells(series, "text" if python else "scalars", missing)
+        return Cells(series, "text" if python else "scalars", missing, missing_as=missing_as)
     zones = {str(getattr(cell, "tzinfo", None) or "") for cell in known}
     try:
         (zone,) = zones
         pd.DatetimeTZDtype(tz=zone or "UTC")
         kind = arrow_type(series.dtype, python, zone)
         family = "decimal" if python == "Decimal" else _family_of(kind) or "scalars"
-        cells = Cells(series, family, missing, python, unit_of(kind), zone)
+        cells = Cells(series, family, missing, python, unit_of(kind), zone, missing_as)
         assert cells.numbers is not None
     except (OverflowError, ValueError, TypeError, KeyError):
         # more than 64 bits hold, years that nanoseconds do not reach, several or unknown zones
-        return Cells(series, "scalars", missing)
+        return Cells(series, "scalars", missing, missing_as=missing_as)
     return cells
 
 

@@ -28,7 +28,6 @@ from gan_augment.data.tables.cells import (
     as_scalar,
     dtype_text,
     from_wall,
-    in_order,
     read_cells,
     to_wall,
 )
@@ -366,13 +365,26 @@ _FACTS: dict[ColumnKind, Callable[[Cells, Name], Facts]] = {
 
 
 def _levels(cells: Cells) -> tuple[object, ...]:
-    """The levels that occur: in the order that the dtype gives them, else sorted."""
+    """The levels that occur: in the order that the dtype gives them, else sorted by type.
+
+    Those of a type that knows no order are sorted by how they are written.
+    """
     codes, distinct = cells.coded
     used = np.bincount(codes[codes >= 0], minlength=len(distinct)) > 0
-    levels = [level for level, occurs in zip(distinct, used, strict=True) if occurs]
+    levels: list[Any] = [level for level, occurs in zip(distinct, used, strict=True) if occurs]
     dtype: Any = cells.series.dtype
-    ordered = getattr(getattr(dtype, "pyarrow_dtype", None), "ordered", False)  # a dictionary's
-    return tuple(levels if dtype == "category" or ordered else in_order(levels))
+    if dtype == "category" or getattr(getattr(dtype, "pyarrow_dtype", None), "ordered", False):
+        return tuple(levels)  # a dictionary of Arrow's may have an order
+    by_type: dict[str, list[Any]] = {}
+    for level in levels:
+        by_type.setdefault(type(level).__name__, []).append(level)
+    ordered: list[object] = []
+    for name in sorted(by_type):
+        try:
+            ordered += sorted(by_type[name])
+        except TypeError:
+            ordered += sorted(by_type[name], key=repr)
+    return tuple(ordered)
 
 
 def number_facts(known: Numbers, precision: int = 15) -> Facts:
