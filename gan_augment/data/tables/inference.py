@@ -104,9 +104,9 @@ def infer_schema(frame: pd.DataFrame, overrides: Overrides | None = None) -> Tab
         )
     )
     if not schema.learned:
-        said = "; ".join(f"{c.name!r} is {c.kind} ({c.why})" for c in schema.columns[:10])
+        reasons = "; ".join(f"{c.name!r} is {c.kind} ({c.why})" for c in schema.columns[:10])
         raise DataError(
-            f"no column can be learned: {said}. Override a kind, for example with "
+            f"no column can be learned: {reasons}. Override a kind, for example with "
             f"--categorical {names[0]}, or add columns."
         )
     return schema
@@ -139,8 +139,8 @@ def read_target(series: pd.Series, position: int | None) -> ReadTarget:
     """Labels of type str, int, bool or float, in any dtype; classes are those that occur.
 
     position: of the column in its frame; None for labels beside it, which are called "target" where
-    they have no name. Raises DataError for missing
-    labels, other types, numbers that are no classes, and fewer than two classes.
+    they have no name. Raises DataError for missing labels, other types, numbers that are no
+    classes, and fewer than two classes.
     """
     cells = read_cells(series)
     whole = isinstance(series.name, int | np.integer) and not isinstance(series.name, bool)

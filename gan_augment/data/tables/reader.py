@@ -17,10 +17,7 @@ from gan_augment.data.contract import LabelledTable
 from gan_augment.data.groups import group_codes
 from gan_augment.data.tables.cells import row_hashes
 from gan_augment.data.tables.columns import plain
-from gan_augment.data.tables.containers import (
-    as_frame,
-    as_series,
-)
+from gan_augment.data.tables.containers import as_frame, as_series
 from gan_augment.data.tables.csv import read_csv
 from gan_augment.data.tables.export import TABLE_SUFFIXES, Source
 from gan_augment.data.tables.inference import (
@@ -32,6 +29,131 @@ from gan_augment.data.tables.inference import (
 from gan_augment.data.tables.parquet import PARQUET_SUFFIXES, read_parquet
 from gan_augment.data.tables.schema import Name, Overrides, TableSchema, matching_name
 from gan_augment.errors import DataError, UsageError
+
+
+@dataclass(frozen=True)
+class ReadTable:
+    """A table, its schema (target included), sentences for people, and the file if it was one."""
+
+    table: LabelledTable
+    schema: TableSchema
+    notes: tuple[str, ...] = ()
+    source: Source | None = None
+
+
+def read_frame(
+    x: Any,
+    target: Name | None = None,
+    overrides: Overrides | None = None,
+    *,
+    y: Any = None,
+    groups: ArrayLike | None = None,
+) -> ReadTable:
+    """Read a pandas or polars frame, an Arrow table, or an array (N, columns).
+
+    The caller's data is not changed. Ids are "row-000000", by position.
+
+    Parameters
+    ----------
+    x : frame or array (N, columns)
+    target : name of the column that holds the labels; else pass them as `y`.
+    overrides : kinds of columns that are not to be inferred.
+    y : labels (N,) in any container, matched by position.
+    groups : (N,) of any kind; rows of one group stay on one side of any split.
+
+    Raises
+    ------
+    DataError
+        Where the data cannot be learned, with the cause and the cure.
+    UsageError
+        Where the target or an override names no column.
+
+    Examples
+    --------
+    >>> read = read_frame(np.eye(4), y=["rare", "common", "common", "common"])
+    >>> read.table.counts, read.schema.names
+    ({'common': 3, 'rare': 1}, (0, 1, 2, 3))
+    """
+    frame = as_frame(x)[0]
+    names = column_names(frame)
+    if (target is None) == (y is None):
+        raise UsageError("name the target, or pass the labels as y; exactly one of both")
+    if not len(frame):
+        raise DataError("the table has no rows")
+    if target is None:
+        series = as_series(y, len(frame))
+        classes = read_target(series, None)
+    else:
+        position = names.index(matching_name(target, names, "the target column is not there: "))
+        classes = read_target(frame.iloc[:, position], position)
+        frame = frame.iloc[:, [i for i in range(len(names)) if i != position]]
+        overrides = _without_target(overrides, names[position])
+    schema = infer_schema(frame, overrides).model_copy(update={"target": classes.column})
+    table = LabelledTable(
+        frame=frame,
+        labels=classes.labels,
+        ids=np.array([f"row-{row:06d}" for row in range(len(frame))]),
+        groups=group_codes(groups, len(frame)),
+        class_names=classes.class_names,
+    )
+    return ReadTable(table, schema, (*classes.notes, *_notes(table, schema)))
+
+
+def read_table(
+    path: str | Path, target: Name | None = None, overrides: Overrides | None = None
+) -> ReadTable:
+    """Read a `.csv`, `.tsv` or `.parquet` file as `read_frame` reads a frame; nothing is written.
+
+    Raises DataError, or UsageError for other files and without a target.
+    """
+    path = Path(path)
+    suffix = path.suffix.lower()
+    if suffix not in TABLE_SUFFIXES:
+        known = ", ".join(TABLE_SUFFIXES)
+        raise UsageError(f"{str(path)!r} is no table that is read here; expected one of {known}")
+    if target is None:
+        raise UsageError(f"{str(path)!r}: say which column holds the labels, with --target NAME")
+    frame: pd.DataFrame
+    source: Source
+    if suffix in PARQUET_SUFFIXES:
+        frame, source = read_parquet(path)
+    else:
+        frame, source = read_csv(path)
+        source.check_labels(target)
+    read = read_frame(frame, target, overrides)
+    notes = (*getattr(source, "notes", ()), *read.notes)
+    return replace(read, source=source, notes=notes)
+
+
+def _without_target(overrides: Overrides | None, target: Name) -> Overrides | None:
+    """The target may be listed as what it is; anything else would be a misunderstanding."""
+    if overrides is None:
+        return None
+    rest = {name: kind for name, kind in overrides.columns.items() if str(name) != str(target)}
+    for kind in (kind for name, kind in overrides.columns.items() if name not in rest):
+        if kind not in ("categorical", "boolean"):
+            raise UsageError(f"column {target!r} is the target, so it cannot be {kind}")
+    return Overrides(columns=rest)
+
+
+def _notes(table: LabelledTable, schema: TableSchema) -> list[str]:
+    notes = []
+    for column in schema.columns:
+        if column.kind == "id":
+            filled = {"missing": "left empty"}.get(column.refill or "", "numbered anew")
+            notes.append(
+                f"column {column.name!r} is not learned: an id ({column.why}); {filled} in "
+                "synthetic rows"
+            )
+        elif column.kind == "constant":
+            notes.append(f"column {column.name!r} is not learned: {column.why}")
+    _, same = np.unique(row_hashes(table.frame), return_inverse=True)
+    pairs = np.unique(same * len(table.names) + table.labels) // len(table.names)
+    several = np.bincount(pairs, minlength=int(same.max()) + 1) > 1
+    if several.any():
+        clashes = int(several[same].sum())
+        notes.append(f"{clashes:,} rows equal a row of another class in every feature")
+    return notes
 
 
 def set_aside(
@@ -84,113 +206,3 @@ def moments(series: pd.Series) -> NDArray[np.float64]:
         f"column {name!r} cannot order rows in time: it holds {series.iloc[0]!r}; expected "
         "numbers, or dates such as 2024-01-31 or 2024-01-31 18:30:00"
     )
-
-
-@dataclass(frozen=True)
-class ReadTable:
-    """A table, its schema (target included), sentences for people, and the file if it was one."""
-
-    table: LabelledTable
-    schema: TableSchema
-    notes: tuple[str, ...] = ()
-    source: Source | None = None
-
-
-def read_frame(
-    x: Any,
-    target: Name | None = None,
-    overrides: Overrides | None = None,
-    *,
-    y: Any = None,
-    groups: ArrayLike | None = None,
-) -> ReadTable:
-    """Read a pandas or polars frame, an Arrow table, or an array (N, columns).
-
-    The labels are the column `target`, or `y` (N,), matched by position. groups: (N,) of any kind.
-    ids are "row-000000", by position. The caller's data is not changed. Raises DataError, or
-    UsageError for a target or an override that names no column.
-
-    >>> read = read_frame(np.eye(4), y=["rare", "common", "common", "common"])
-    >>> read.table.counts, read.schema.names
-    ({'common': 3, 'rare': 1}, (0, 1, 2, 3))
-    """
-    frame = as_frame(x)[0]
-    names = column_names(frame)
-    if (target is None) == (y is None):
-        raise UsageError("name the target, or pass the labels as y; exactly one of both")
-    if not len(frame):
-        raise DataError("the table has no rows")
-    if target is None:
-        series = as_series(y, len(frame))
-        labels = read_target(series, None)
-    else:
-        position = names.index(matching_name(target, names, "the target column is not there: "))
-        labels = read_target(frame.iloc[:, position], position)
-        frame = frame.iloc[:, [i for i in range(len(names)) if i != position]]
-        overrides = _without_target(overrides, names[position])
-    schema = infer_schema(frame, overrides).model_copy(update={"target": labels.column})
-    table = LabelledTable(
-        frame=frame,
-        labels=labels.labels,
-        ids=np.array([f"row-{row:06d}" for row in range(len(frame))]),
-        groups=group_codes(groups, len(frame)),
-        class_names=labels.class_names,
-    )
-    return ReadTable(table, schema, (*labels.notes, *_notes(table, schema)))
-
-
-def read_table(
-    path: str | Path, target: Name | None = None, overrides: Overrides | None = None
-) -> ReadTable:
-    """Read a `.csv`, `.tsv` or `.parquet` file. Nothing is written.
-
-    Raises DataError, or UsageError for other files and without a target.
-    """
-    path = Path(path)
-    suffix = path.suffix.lower()
-    if suffix not in TABLE_SUFFIXES:
-        known = ", ".join(TABLE_SUFFIXES)
-        raise UsageError(f"{str(path)!r} is no table that is read here; expected one of {known}")
-    if target is None:
-        raise UsageError(f"{str(path)!r}: say which column holds the labels, with --target NAME")
-    frame: pd.DataFrame
-    source: Source
-    if suffix in PARQUET_SUFFIXES:
-        frame, source = read_parquet(path)
-    else:
-        frame, source = read_csv(path)
-        source.check_labels(target)
-    read = read_frame(frame, target, overrides)
-    notes = (*getattr(source, "notes", ()), *read.notes)
-    return replace(read, source=source, notes=notes)
-
-
-def _without_target(overrides: Overrides | None, target: Name) -> Overrides | None:
-    """The target may be listed as what it is; anything else would be a misunderstanding."""
-    if overrides is None:
-        return None
-    rest = {name: kind for name, kind in overrides.columns.items() if str(name) != str(target)}
-    for kind in (kind for name, kind in overrides.columns.items() if name not in rest):
-        if kind not in ("categorical", "boolean"):
-            raise UsageError(f"column {target!r} is the target, so it cannot be {kind}")
-    return Overrides(columns=rest)
-
-
-def _notes(table: LabelledTable, schema: TableSchema) -> list[str]:
-    notes = []
-    for column in schema.columns:
-        if column.kind == "id":
-            filled = {"missing": "left empty"}.get(column.refill or "", "numbered anew")
-            notes.append(
-                f"column {column.name!r} is not learned: an id ({column.why}); {filled} in "
-                "synthetic rows"
-            )
-        elif column.kind == "constant":
-            notes.append(f"column {column.name!r} is not learned: {column.why}")
-    _, same = np.unique(row_hashes(table.frame), return_inverse=True)
-    pairs = np.unique(same * len(table.names) + table.labels) // len(table.names)
-    several = np.bincount(pairs, minlength=int(same.max()) + 1) > 1
-    if several.any():
-        clashes = int(several[same].sum())
-        notes.append(f"{clashes:,} rows equal a row of another class in every feature")
-    return notes
