@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from gan_augment import devices
 from gan_augment.data.contract import LabelledImages
 from gan_augment.data.images.reader import data_sha256
-from gan_augment.devices import ComputeConfig, compute_config
+from gan_augment.devices import ComputeConfig, Precision, compute_config  # noqa: F401  (pdoc)
 from gan_augment.networks.geometry import Geometry
 from gan_augment.networks.images import AnchoredGenerator
 from gan_augment.progress import Progress, Silent
-from gan_augment.recipes import resolve_recipe
+from gan_augment.recipes import Recipe, resolve_recipe  # noqa: F401  (pdoc)
 from gan_augment.synthesizers.base import GAN, ChooseCompute
 from gan_augment.synthesizers.calibration import select, selection_s
 from gan_augment.synthesizers.model_file import ModelMeta, ScoreRecord
@@ -26,7 +26,12 @@ from gan_augment.synthesizers.scorer import Prepared, prepare
 from gan_augment.synthesizers.selection import SampleSequence, load_selection
 from gan_augment.synthesizers.time_budget import PROBE_S, Forecast, pace_for_budget, step_seconds
 from gan_augment.training.build import build
-from gan_augment.training.callbacks import ProgressCallback, StopFlag, StopRequested
+from gan_augment.training.callbacks import (
+    Callback,  # noqa: F401  (pdoc)
+    ProgressCallback,
+    StopFlag,
+    StopRequested,
+)
 from gan_augment.training.checkpoint import CheckpointStore, RunSaver
 from gan_augment.training.loop import Run
 from gan_augment.training.monitor import SCORES_A_RUN

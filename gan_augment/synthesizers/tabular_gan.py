@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence  # noqa: F401  (pdoc)
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Self
 
@@ -21,7 +21,7 @@ from gan_augment.devices import ComputeConfig, Precision, compute_config
 from gan_augment.errors import DataError
 from gan_augment.processes import available_cores, memory_limit_bytes
 from gan_augment.progress import Progress, Silent
-from gan_augment.recipes import resolve_recipe
+from gan_augment.recipes import Recipe, resolve_recipe  # noqa: F401  (pdoc)
 from gan_augment.synthesizers.base import GAN, ChooseCompute
 from gan_augment.synthesizers.model_file import ScoreRecord, TableMeta
 from gan_augment.synthesizers.sampling import FEW_ROWS, RowSampler, load_row_sampler
@@ -39,7 +39,7 @@ from gan_augment.synthesizers.trials import (
     TrialScorer,
     choose_training,
 )
-from gan_augment.training.callbacks import ProgressCallback, StopFlag
+from gan_augment.training.callbacks import Callback, ProgressCallback, StopFlag  # noqa: F401  (pdoc)
 from gan_augment.training.checkpoint import CheckpointStore, RunSaver
 from gan_augment.training.loop import Run, one_step
 from gan_augment.training.parts import Arrays, load_network
