@@ -100,9 +100,7 @@ def check_kills(
     home: Path, flags: tuple[str, ...], moments: list[tuple[int, float]], command: Command
 ) -> int:
     """Kill at each of the moments, go on to the end, and compare; how many kills there were."""
-    undisturbed = command(
-        *flags, "--out", "whole", "--n-jobs", "1", "--quiet", cwd=home, timeout=900
-    )
+    undisturbed = command(*flags, "--out", "whole", "--n-jobs", "1", "--quiet", cwd=home)
     assert undisturbed.returncode == 0, undisturbed.stderr
     journal, kills = home / "rep" / "journal.jsonl", 0
     for lines, more_s in moments:
@@ -111,7 +109,7 @@ def check_kills(
         models = home / "rep" / "models"
         if models.is_dir():  # as a kill within a save leaves it
             (models / "r0-f1-gan-outer.tmp-1").mkdir(exist_ok=True)
-    ended = command(*flags, *OUT, "--resume", cwd=home, timeout=900)
+    ended = command(*flags, *OUT, "--resume", cwd=home)
     assert ended.returncode == 0, ended.stderr
     for name in ("result.json",):
         assert (home / "rep" / name).read_bytes() == (home / "whole" / name).read_bytes()
@@ -135,7 +133,7 @@ def test_an_evaluation_that_was_killed_ends_with_the_same_bytes(
     tmp_path: Path, start_command: Command
 ) -> None:
     flags = (*FLAGS, "--folds", "2", "--repeats", "1", "--arms", "oversample")
-    moments = [(2, 0.0), (4, 0.05)]
+    moments = [(2, 0.0), (4, 0.0)]  # signs in the journal, no times
     assert check_kills(written(tmp_path), flags, moments, start_command) == 2
 
 
