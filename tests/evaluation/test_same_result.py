@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import warnings
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -57,7 +56,7 @@ def test_a_table_with_other_learners(learner: str, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_images_with_the_cnn(tmp_path: Path) -> None:
-    asked = replace(
+    asked = changed(
         SHORT, generator=NoisyPictures(), updates=3, arms=("smote", "gan"), curves=False
     )
     same_in_every_way(digits(), asked, tmp_path)
