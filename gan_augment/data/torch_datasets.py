@@ -42,7 +42,6 @@ from gan_augment.data.torch_items import (
     VectorFormat,
     item_format,
     plain_label,
-    same_image,
 )
 from gan_augment.errors import DataError, warn
 from gan_augment.randomness import preserve_global_generators
@@ -259,8 +258,9 @@ def _format_of(
     """What the items look like, by a few of them."""
     form = item_format([dataset[row] for row in _spread(len(dataset), _SAMPLED)], normalize, keys)
     rows = range(min(len(dataset), _READ_TWICE))
-    once, again = ([dataset[row][form.image] for row in rows] for _ in range(2))
-    if not all(same_image(a, b) for a, b in zip(once, again, strict=True)):
+    read = form.picture.encode
+    once, again = ([read(dataset[row][form.image]) for row in rows] for _ in range(2))
+    if not all(np.array_equal(a, b, equal_nan=True) for a, b in zip(once, again, strict=True)):
         warn(
             "an item read twice has different pixels: the dataset has a random transform, which "
             "the generator would learn and which would not touch generated images. Take it out of "

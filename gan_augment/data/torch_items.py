@@ -293,14 +293,6 @@ def plain_label(value: Any, where: str) -> str | bool | int | float:
     )
 
 
-def same_image(one: Any, other: Any) -> bool:
-    """Whether two values hold the same numbers."""
-    if isinstance(one, Image.Image):
-        return bool(one.size == other.size and one.tobytes() == other.tobytes())
-    a, b = _as_array(one), _as_array(other)
-    return a.shape == b.shape and bool(np.array_equal(a, b, equal_nan=a.dtype.kind == "f"))
-
-
 def _named_keys(keys: Any, listed: tuple[Key, ...]) -> tuple[Key, Key]:
     """The keys of a dict's image and label. Raises DataError, or UsageError for `keys`."""
     pair = _KEYS if keys is None else keys
