@@ -19,11 +19,11 @@ from numpy.typing import ArrayLike, NDArray
 from gan_augment.data.arrays import FAINT, label_pixels, to_uint8
 from gan_augment.data.contract import LabelledImages, LabelledTable
 from gan_augment.data.tables.containers import (
+    as_frame,
     as_series,
     columns_of,
     concatenate,
     dimensions_of,
-    frame_of,
     index_of,
     plain_container,
     rows_like,
@@ -242,7 +242,7 @@ def read_input(
     if dimensions > 2 or shape is not None:
         data, output = _read_images(x, target.labels, labels, shape)
         return ParsedInput(data, output, x, y)
-    frame = frame_of(x)
+    frame = as_frame(x)
     if not frame.shape[0] or not frame.shape[1]:
         what = "sample" if frame.shape[1] else "feature"
         raise DataError(
@@ -496,7 +496,7 @@ def _pixel_values(x: Any) -> NDArray[Any]:
             return np.asarray(x)
         except ValueError:
             raise DataError("the images of X are of different shapes; resize them to one") from None
-    frame = frame_of(x)
+    frame = as_frame(x)
     odd = [
         name for name, dtype in frame.dtypes.items() if getattr(dtype, "kind", "O") not in "biuf"
     ]

@@ -19,7 +19,7 @@ from scipy.sparse import csr_array
 from gan_augment.data.contract import LabelledTable
 from gan_augment.data.tables.cells import table_sha256
 from gan_augment.data.tables.columns import joined, output_frame, plain
-from gan_augment.data.tables.containers import as_frame, given_back
+from gan_augment.data.tables.containers import rows_like, template_of
 from gan_augment.data.tables.reader import ReadTable, moments, read_frame, read_table, set_aside
 from gan_augment.data.tables.schema import Overrides, TableSchema
 from gan_augment.errors import DataError, UsageError
@@ -42,7 +42,7 @@ def again(read: ReadTable, like: Any = None) -> Any:
     values = {c.name: plain(read.table.frame[c.name], c) for c in schema.learned}
     features = output_frame(values, schema, len(read.table))
     rows = joined(features, read.table.labels, schema)
-    return rows if like is None else given_back(rows, as_frame(like)[1])
+    return rows if like is None else rows_like(template_of(like), rows)
 
 
 def test_a_frame_becomes_features_and_labels() -> None:
@@ -106,6 +106,13 @@ def test_an_array_has_numbered_columns_and_comes_back_as_one() -> None:
     read = read_frame(whole, target="1")
     assert read.schema.names == (0,)
     assert again(read, whole).tolist() == whole.tolist()
+
+
+def test_a_list_of_rows_and_a_sparse_matrix_are_read_as_tables() -> None:
+    read = read_frame([[1, "a"], [2, "b"], [4, "a"]], y=[0, 0, 1])
+    assert [column.kind for column in read.schema.columns] == ["numeric", "categorical"]
+    dense = read_frame(csr_array(np.eye(3)), y=[0, 1, 1]).table.frame
+    assert dense.to_numpy().tolist() == np.eye(3).tolist()
 
 
 def test_an_array_of_objects_is_read_by_its_cells() -> None:
@@ -221,7 +228,6 @@ def frame_of(**columns: Any) -> pd.DataFrame:
         ([[1, 2], [3]], None, [0, 1], DataError, "different lengths"),
         (a_polars_frame().lazy(), "y", None, DataError, "collect"),
         ("data.csv", "y", None, DataError, "the table is a str"),
-        (csr_array(np.eye(3)), None, [0, 1, 1], DataError, "toarray"),
     ],
 )
 def test_what_cannot_be_read_is_said_with_the_cure(

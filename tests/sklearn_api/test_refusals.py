@@ -64,7 +64,7 @@ def test_labels_that_are_no_classes(y, why) -> None:
         (np.zeros((N, 2, 2, 2, 2)), "5 dimension"),
         ([], r"0 sample\(s\)"),
         (X[:, :0], r"0 feature\(s\) \(shape=\(24, 0\)\)"),
-        ([[1.0]] * 23 + [[1.0, 2.0]], "rows of X hold 1 to 2 values"),
+        ([[1.0]] * 23 + [[1.0, 2.0]], "they hold 1 to 2 values"),
         (X + 1j, "Complex data not supported"),
         (np.ma.masked_less(X, 0), "masked array.*filled"),
         (np.ones((N, 2)), "no column can be learned"),

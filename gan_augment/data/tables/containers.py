@@ -6,7 +6,6 @@ and decimals keep their types.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import narwhals as nw
@@ -21,37 +20,41 @@ MOST_DENSE_BYTES = 256 << 20
 """How large a sparse table may become as a dense one."""
 
 
-@dataclass(frozen=True)
-class Container:
-    """What a table came in. name: "pandas", "numpy", "pyarrow", "polars", ...; schema: its own."""
+def as_frame(x: Any) -> pd.DataFrame:
+    """A table (N, columns) as a pandas frame. The caller's data is not changed, and seldom copied.
 
-    name: str
-    schema: Any = None
-
-
-def as_frame(x: Any) -> tuple[pd.DataFrame, Container]:
-    """(a pandas frame, what it came in). The caller's data is not changed, and seldom copied.
-
-    x: a pandas, polars or other eager frame that narwhals knows, an Arrow table, or an array (N, C)
-    whose columns are then called 0 .. C - 1. Raises DataError for anything else.
+    x: a pandas, polars or other eager frame that narwhals knows, an Arrow table, a list of rows, an
+    array whose columns are then called 0 .. C - 1, or what is sparse, which becomes dense up to 256
+    MiB. Raises DataError for anything else.
     """
-    if isinstance(x, pd.DataFrame):
-        return x, Container("pandas")
-    if isinstance(x, np.ndarray | list | tuple):
-        return _array_frame(x), Container("numpy")
+    if isinstance(x, list | tuple):
+        lengths = {len(row) if isinstance(row, list | tuple | np.ndarray) else 0 for row in x}
+        if len(lengths) > 1:
+            raise DataError(
+                f"the rows of X are of different lengths: they hold {min(lengths)} to "
+                f"{max(lengths)} values; expected as many in each, one a column"
+            )
+        if lengths - {0}:
+            return pd.DataFrame([list(row) for row in x])
+        x = np.asarray(x)
+    if isinstance(x, np.ndarray):
+        return _array_frame(x)
     if hasattr(x, "toarray"):
-        raise DataError("the table is a sparse matrix; pass it dense: x.toarray()")
+        _check_dense_size(x.shape[0] * x.shape[1] * x.dtype.itemsize)
+        return pd.DataFrame(x.toarray())
     if hasattr(x, "collect"):
         raise DataError(f"the table is a lazy {type(x).__name__}; pass x.collect()")
-    try:
-        frame = nw.from_native(x, eager_only=True)
-    except TypeError:
-        raise DataError(
-            f"the table is a {type(x).__name__}; expected a pandas or polars frame, an Arrow table "
-            "or an array of shape (N, columns)"
-        ) from None
-    container = Container(frame.implementation.value, getattr(x, "schema", None))
-    return arrow_frame(frame.to_arrow()), container
+    if not isinstance(x, pd.DataFrame):
+        try:
+            return arrow_frame(nw.from_native(x, eager_only=True).to_arrow())
+        except TypeError:
+            raise DataError(
+                f"the table is a {type(x).__name__}; expected a pandas or polars frame, an Arrow "
+                "table or an array of shape (N, columns)"
+            ) from None
+    sparse = _sparse_dtypes(x)
+    _check_dense_size(sum(len(x) * dtype.subtype.itemsize for dtype in sparse.values()))
+    return x.astype({name: dtype.subtype for name, dtype in sparse.items()}) if sparse else x
 
 
 def as_series(y: Any, n: int) -> pd.Series:
@@ -78,24 +81,6 @@ def as_series(y: Any, n: int) -> pd.Series:
     return series
 
 
-def given_back(frame: pd.DataFrame, container: Container) -> Any:
-    """A pandas frame in the container that `as_frame` found, types included where it has schema."""
-    if container.name == "pandas":
-        return frame
-    if container.name == "numpy":
-        return frame.to_numpy()
-    table = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
-    if container.name == "pyarrow":
-        fields = {field.name: field for field in container.schema or ()}
-        return table.cast(pa.schema([fields.get(field.name, field) for field in table.schema]))
-    backend: Any = container.name
-    native: Any = nw.from_arrow(table, backend=backend).to_native()
-    if container.name != "polars":
-        return native
-    dtypes = dict(container.schema or {})
-    return native.cast({name: dtypes[name] for name in native.columns if name in dtypes})
-
-
 def arrow_frame(table: pa.Table) -> pd.DataFrame:
     """An Arrow table as a frame of Arrow dtypes; what pandas once wrote into it is ignored."""
     views = {pa.string_view(): pa.large_string(), pa.binary_view(): pa.large_binary()}
@@ -106,21 +91,15 @@ def arrow_frame(table: pa.Table) -> pd.DataFrame:
     return frame
 
 
-def _array_frame(x: Any) -> pd.DataFrame:
-    try:
-        values = np.asarray(x)
-    except ValueError:
-        raise DataError(
-            "the rows are of different lengths; expected a table (N, columns)"
-        ) from None
-    if values.dtype.names is not None:
+def _array_frame(x: NDArray[Any]) -> pd.DataFrame:
+    if x.dtype.names is not None:
         raise DataError("the table is a structured array; pass pandas.DataFrame(x)")
-    if values.ndim != 2:
-        cure = "x.reshape(-1, 1)" if values.ndim == 1 else "x.reshape(len(x), -1)"
-        raise DataError(f"the array has shape {values.shape}; expected (N, columns). Pass {cure}.")
-    if values.dtype.kind not in "biufOUMm":
-        raise DataError(f"the array is {values.dtype}; expected numbers, booleans or text")
-    return pd.DataFrame(values)
+    if x.ndim != 2:
+        cure = "x.reshape(-1, 1)" if x.ndim == 1 else "x.reshape(len(x), -1)"
+        raise DataError(f"the array has shape {x.shape}; expected (N, columns). Pass {cure}.")
+    if x.dtype.kind not in "biufOUMm":
+        raise DataError(f"the array is {x.dtype}; expected numbers, booleans or text")
+    return pd.DataFrame(x, dtype=object if x.dtype.kind == "O" else None)  # else NaN of None
 
 
 def plain_container(x: Any) -> Any:
@@ -140,7 +119,7 @@ def dimensions_of(x: Any) -> tuple[int, int]:
         return dimensions, len(x)
     shape = getattr(x, "shape", None)
     if shape is None:
-        shape = as_frame(x)[0].shape  # raises, naming what would do
+        shape = as_frame(x).shape  # raises, naming what would do
     return len(shape), int(shape[0]) if shape else 1
 
 
@@ -178,29 +157,6 @@ def concatenate(x: Any, rows: Any) -> Any:
     return nw.concat([nw.from_native(x), nw.from_native(rows)]).to_native()
 
 
-def frame_of(x: Any) -> pd.DataFrame:
-    """X (N, columns) as a pandas frame; what is sparse becomes dense, up to 256 MiB."""
-    if isinstance(x, list | tuple):
-        lengths = {len(row) for row in x}
-        if len(lengths) > 1:
-            raise DataError(
-                f"the rows of X hold {min(lengths)} to {max(lengths)} values; expected as many in "
-                "each, one a column"
-            )
-        return pd.DataFrame([list(row) for row in x])
-    if hasattr(x, "toarray"):
-        _check_dense_size(x.shape[0] * x.shape[1] * x.dtype.itemsize)
-        return pd.DataFrame(x.toarray())
-    if isinstance(x, np.ndarray) and x.dtype.kind == "O":  # or pandas makes NaN of None
-        return pd.DataFrame(x, dtype=object)
-    frame = as_frame(x)[0]
-    if any(isinstance(dtype, pd.SparseDtype) for dtype in frame.dtypes):
-        sparse = _sparse_dtypes(frame)
-        _check_dense_size(sum(len(frame) * dtype.subtype.itemsize for dtype in sparse.values()))
-        frame = frame.astype({name: dtype.subtype for name, dtype in sparse.items()})
-    return frame
-
-
 def template_of(x: Any) -> Any:
     """X without its rows, by which new ones become what they are in X."""
     if isinstance(x, list | tuple):
@@ -225,7 +181,17 @@ def rows_like(template: Any, frame: pd.DataFrame, sparse_format: str = "") -> An
     if hasattr(template, "tocsr"):
         values = frame.to_numpy().astype(template.dtype, copy=False)
         return type(template)(values).asformat(sparse_format or template.format)
-    return given_back(frame, as_frame(template)[1])
+    table = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
+    schema: Any = getattr(template, "schema", None)
+    if isinstance(template, pa.Table):
+        fields = {field.name: field for field in schema}
+        return table.cast(pa.schema([fields.get(field.name, field) for field in table.schema]))
+    backend: Any = nw.from_native(template, eager_only=True).implementation
+    native: Any = nw.from_arrow(table, backend=backend).to_native()
+    if not backend.is_polars():
+        return native
+    dtypes = dict(schema)
+    return native.cast({name: dtypes[name] for name in native.columns if name in dtypes})
 
 
 def columns_of(template: Any) -> list[Any] | None:

@@ -74,7 +74,7 @@ def read_frame(
     >>> read.table.counts, read.schema.names
     ({'common': 3, 'rare': 1}, (0, 1, 2, 3))
     """
-    frame = as_frame(x)[0]
+    frame = as_frame(x)
     names = column_names(frame)
     if (target is None) == (y is None):
         raise UsageError("name the target, or pass the labels as y; exactly one of both")
