@@ -130,14 +130,14 @@ class AugmentSettings(Frozen):
 
 
 class SelectionSettings(Frozen):
-    """Which candidates of an image generator are kept; each criterion by itself, 0 is off.
+    """Which candidates of an image generator are accepted; each criterion by itself, 0 is off.
 
     label: p(class | image) of classifiers must reach this quantile of what unseen real rows of the
     class reach, and `label_least`. outlier: no farther from the training rows of its class than
     this quantile of unseen real rows; copy_guard: not nearer than this one (free generators only).
-    logit, real: this share of the candidates is dropped, those that D or a real-or-synthetic judge
-    believes least. candidates: drawn a class to set thresholds by, in whole blocks; fewer where
-    classes are many.
+    logit, real: this share of the candidates is dropped, those that D or a real-or-synthetic
+    classifier believes least. candidates: drawn a class to set thresholds by, in whole blocks;
+    fewer where classes are many.
     """
 
     label: float = Field(default=0.05, ge=0, le=1)
@@ -255,24 +255,24 @@ RECIPES: Mapping[DataKind, Mapping[str, Recipe]] = {
 AUTO = "anchored"
 
 
-def resolve_recipe(asked: str | Recipe, data: DataKind = "image") -> Recipe:
+def resolve_recipe(requested: str | Recipe, data: DataKind = "image") -> Recipe:
     """A recipe from "auto", a known name, or the path of a TOML file. Raises UsageError.
 
     >>> resolve_recipe("auto").name
     'anchored'
     """
-    if isinstance(asked, Recipe):
-        return _for(data, asked, asked.name)
-    if asked == "auto":
+    if isinstance(requested, Recipe):
+        return _for(data, requested, requested.name)
+    if requested == "auto":
         return RECIPES[data][AUTO]
-    if asked in RECIPES[data]:
-        return RECIPES[data][asked]
-    if asked.endswith(".toml"):
-        return _for(data, Recipe.checked(read_toml(Path(asked)), asked), asked)
+    if requested in RECIPES[data]:
+        return RECIPES[data][requested]
+    if requested.endswith(".toml"):
+        return _for(data, Recipe.checked(read_toml(Path(requested)), requested), requested)
     known = ["auto", *RECIPES[data]]
     raise UsageError(
-        f"there is no recipe {asked!r}; expected {', '.join(known)} or the path of a .toml file."
-        f"{did_you_mean(asked, known)}"
+        f"there is no recipe {requested!r}; expected {', '.join(known)} or the path of a .toml "
+        f"file.{did_you_mean(requested, known)}"
     )
 
 

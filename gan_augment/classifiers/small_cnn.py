@@ -214,11 +214,11 @@ def _update(
 def _class_weights(weights: NDArray[np.float32] | None, data: LabelledImages) -> Tensor | None:
     if weights is None:
         return None
-    held = np.array(list(data.counts.values())) > 0
-    if weights.shape != held.shape or not (np.isfinite(weights) & (weights > 0))[held].all():
+    present = np.array(list(data.counts.values())) > 0
+    if weights.shape != present.shape or not (np.isfinite(weights) & (weights > 0))[present].all():
         raise UsageError(
             f"weights are {weights.tolist()}; expected a finite number above 0 for each of the "
-            f"{len(held)} classes"
+            f"{len(present)} classes"
         )
     return torch.from_numpy(weights.astype(np.float32))
 

@@ -13,35 +13,35 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-Judge = Callable[[Tensor, Tensor], Tensor]
+Critic = Callable[[Tensor, Tensor], Tensor]
 """x (N, ...), y (N,) -> logits (N,) (or fewer, where rows are judged in packs)."""
 
 
-def zero_centred(judge: Judge, x: Tensor, y: Tensor) -> Tensor:
+def zero_centred(critic: Critic, x: Tensor, y: Tensor) -> Tensor:
     """Half the mean squared gradient norm: 1/2 E |grad_x s(x, y)|^2.
 
     Shapes: x (N, ...), y (N,) -> (). Differentiable in D's weights. Source: Mescheder et al. 2018,
     "Which Training Methods for GANs do actually Converge?", eq. 9 (R1, on reals) and 10 (R2, on
     fakes).
     """
-    squared: Tensor = slopes(judge, x, y).square().sum(dim=1)
+    squared: Tensor = slopes(critic, x, y).square().sum(dim=1)
     return squared.mean() / 2
 
 
-def one_centred(judge: Judge, x: Tensor, y: Tensor) -> Tensor:
+def one_centred(critic: Critic, x: Tensor, y: Tensor) -> Tensor:
     """How far the gradient norm is from 1: E (|grad_x s(x, y)| - 1)^2.
 
     Shapes: x (N, ...), y (N,) -> (). Differentiable in D's weights. Sources: Gulrajani et al. 2017,
     "Improved Training of Wasserstein GANs", eq. 3; Kodali et al. 2017 (DRAGAN), eq. 2.
     """
-    norm: Tensor = torch.linalg.vector_norm(slopes(judge, x, y), dim=1)
+    norm: Tensor = torch.linalg.vector_norm(slopes(critic, x, y), dim=1)
     return (norm - 1).square().mean()
 
 
-def slopes(judge: Judge, x: Tensor, y: Tensor) -> Tensor:
+def slopes(critic: Critic, x: Tensor, y: Tensor) -> Tensor:
     """D's gradient at each row, (N, entries of a row), with its own graph."""
     x = x.detach().requires_grad_()
-    (gradient,) = torch.autograd.grad(judge(x, y).sum(), x, create_graph=True)
+    (gradient,) = torch.autograd.grad(critic(x, y).sum(), x, create_graph=True)
     by_row: Tensor = gradient.flatten(1)
     return by_row
 

@@ -128,8 +128,8 @@ class ResidualRowGenerator(nn.Module):
         a, b = anchors.first, anchors.second
         between = torch.lerp(a, b, anchors.position[:, None])
         start = torch.where(self.numbers > 0, between, anchors.levels * self.certainty)
-        given = torch.cat([between, b - a, self.embed(y)], dim=1)
-        both = torch.cat([torch.cat([given, z], dim=1), torch.cat([given, -z], dim=1)])
+        context = torch.cat([between, b - a, self.embed(y)], dim=1)
+        both = torch.cat([torch.cat([context, z], dim=1), torch.cat([context, -z], dim=1)])
         up, down = self.residual(self.body(both)).chunk(2)  # (N, width) each
         moved: Tensor = self.choices(start + strength * 0.5**0.5 * (up - down))
         return moved

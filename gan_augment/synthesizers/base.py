@@ -74,7 +74,7 @@ class GAN(ABC, Generic[Data, Meta]):
 
     The parameters are those of `ImageGAN` and `TabularGAN`, which add one each. A fitted one
     pickles and copies as the files of a bundle, safetensors and JSON, verified on arrival as a
-    saved model is; what it was told by `__init__` travels as it is.
+    saved model is; its parameters travel as they are.
     """
 
     recipe: str | Recipe = "auto"

@@ -77,8 +77,8 @@ class Smote(Generic[Data]):
     >>> frame = pd.DataFrame({"x": np.arange(12) / 8, "colour": list("rgb") * 4})
     >>> ids = np.array([f"row-{i}" for i in range(12)])
     >>> data = LabelledTable(frame, np.repeat([0, 1], 6), ids, class_names=("good", "bad"))
-    >>> made = Smote().fit(data).sample({"bad": 4})
-    >>> made.counts, bool(made.frame["x"].between(0.75, 1.375).all())
+    >>> rows = Smote().fit(data).sample({"bad": 4})
+    >>> rows.counts, bool(rows.frame["x"].between(0.75, 1.375).all())
     ({'good': 0, 'bad': 4}, True)
     """
 

@@ -74,10 +74,10 @@ def select(
     settings: SelectionSettings,
     seed: int,
 ) -> tuple[Selection, ArtefactRecord | None]:
-    """Decide what is kept of each class, and how visible the artefacts of what is kept are.
+    """Decide which candidates of each class are accepted, and how detectable these are.
 
     rows: the training rows; classes of under 8 are refused, and so are those of which under a tenth
-    of the candidates is kept. discriminator: of the last step. A pure function.
+    of the candidates is accepted. discriminator: of the last step. A pure function.
     """
     counts = np.bincount(data.labels[rows], minlength=len(data.names))
     served = [label for label, n in enumerate(counts.tolist()) if n >= LEAST_ROWS]

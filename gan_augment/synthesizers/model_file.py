@@ -33,7 +33,7 @@ class Thresholds(Frozen):
     """What a candidate of one class must reach; None where a criterion is off or knows no row.
 
     label: lowest p(class | image). far, near: largest and smallest distance to a training row in
-    the features of the judge of each fold. logit: lowest of D. real: lowest p(real).
+    the features of the classifier of each fold. logit: lowest of D. real: lowest p(real).
     """
 
     label: float | None = None
@@ -46,8 +46,8 @@ class Thresholds(Frozen):
 class ClassSelection(Frozen):
     """How selection serves one class.
 
-    acceptance: share 0..1 of the calibration draw that is kept; None where nothing was drawn.
-    rejected: {criterion: share}, by the first that failed. refused: why the class is not given.
+    acceptance: share 0..1 of the calibration draw that is accepted; None where nothing was drawn.
+    rejected: {criterion: share}, by the first that failed. refused: why it is never sampled.
     """
 
     thresholds: Thresholds = Thresholds()
@@ -95,7 +95,7 @@ class ModelMeta(Frozen):
 
     classes: {name: training rows seen at fit}, in label order. image_shape, original_size: px.
     anchors: encoded training rows inside (0: none). chosen: "interpolation" or "step N".
-    selection: None where every candidate is given. artefacts: None where it was not tried.
+    selection: None where every candidate is accepted. artefacts: None where it was not tried.
     Schema 1 had neither.
     """
 
@@ -121,9 +121,9 @@ class ModelMeta(Frozen):
 
     @property
     def refuses(self) -> dict[str, str]:
-        """{class: why} of the classes that no sample is given of."""
-        found = {} if self.selection is None else self.selection.classes
-        return {name: one.refused for name, one in found.items() if one.refused}
+        """{class: why} of the classes that are refused."""
+        classes = {} if self.selection is None else self.selection.classes
+        return {name: one.refused for name, one in classes.items() if one.refused}
 
     @property
     def advised_share(self) -> float:
@@ -141,22 +141,22 @@ class ModelMeta(Frozen):
         return f"advised synthetic share: {self.advised_share:g}"
 
     def selection_lines(self) -> list[str]:
-        """What is kept of which class, for people."""
+        """The acceptance of every class in words."""
         if self.selection is None:
             return ["selection: off, every candidate is given"]
         lines = ["selection: which candidates are kept, by class"]
         wide = max((len(name) for name in self.selection.classes), default=0)
-        for name, found in self.selection.classes.items():
-            lines.append(f"  {name:<{wide}}  {_kept(found)}")
+        for name, selection in self.selection.classes.items():
+            lines.append(f"  {name:<{wide}}  {_acceptance(selection)}")
         return lines
 
 
-def _kept(found: ClassSelection) -> str:
-    if found.acceptance is None:
-        return f"refused: {found.refused}"
-    why = ", ".join(f"{share:.0%} {reason}" for reason, share in found.rejected.items())
-    kept = f"{found.acceptance:.0%}" + (f" (dropped: {why})" if why else "")
-    return f"refused at {kept}" if found.refused else kept
+def _acceptance(selection: ClassSelection) -> str:
+    if selection.acceptance is None:
+        return f"refused: {selection.refused}"
+    why = ", ".join(f"{share:.0%} {reason}" for reason, share in selection.rejected.items())
+    accepted = f"{selection.acceptance:.0%}" + (f" (dropped: {why})" if why else "")
+    return f"refused at {accepted}" if selection.refused else accepted
 
 
 class TableMeta(Frozen):

@@ -275,8 +275,8 @@ class RowSampler:
         settings: GeneratorSettings,
     ) -> RowSampler:
         """The sampler of a trained network; a free one keeps the rows of small classes alone."""
-        kept = _of_small_classes(anchors) if settings.kind == "free" else anchors
-        return cls(network, table.encoding, kept, table.compute, settings)
+        starts = _of_small_classes(anchors) if settings.kind == "free" else anchors
+        return cls(network, table.encoding, starts, table.compute, settings)
 
     def cells(
         self, label: int, name: str, start: int, stop: int, seed: int, workers: int = 1
@@ -393,10 +393,10 @@ def spread_within(anchors: AnchorRows, encoding: TableEncoding) -> NDArray[np.fl
 
 def _of_small_classes(anchors: AnchorRows) -> AnchorRows:
     counts = np.bincount(anchors.labels)
-    kept = np.flatnonzero(counts[anchors.labels] < FEW_ROWS)
-    votes = None if anchors.votes is None else anchors.votes[kept]
-    neighbours = np.searchsorted(kept, anchors.neighbours[kept])  # of the class, so kept as well
-    return AnchorRows(anchors.rows[kept], anchors.labels[kept], neighbours, votes)
+    rows = np.flatnonzero(counts[anchors.labels] < FEW_ROWS)
+    votes = None if anchors.votes is None else anchors.votes[rows]
+    neighbours = np.searchsorted(rows, anchors.neighbours[rows])  # of the class, so among them
+    return AnchorRows(anchors.rows[rows], anchors.labels[rows], neighbours, votes)
 
 
 def load_row_sampler(

@@ -82,11 +82,11 @@ class ImageScorer:
         spaces = (classifier.features, random_features(data.image_shape, seed))
         pool = np.concatenate([rows[:REFERENCE_A_CLASS] for rows in self._anchors.values()])
         self._spaces = tuple(_standardised(space, data.pixels[pool]) for space in spaces)
-        held_of = _rows_by_class(data, held, REFERENCE_A_CLASS, seed)
+        held_out_of = _rows_by_class(data, held, REFERENCE_A_CLASS, seed)
         labels = [label for label, rows in self._anchors.items() if len(rows) >= 2]
         weights = _weights(labels, data.names, topped_up)
         self._references = [
-            self._reference(label, held_of.get(label), weights[label]) for label in labels
+            self._reference(label, held_out_of.get(label), weights[label]) for label in labels
         ]
         blocks = GENERATED_A_SCORE // BLOCK // max(len(labels), 1)
         self._rows = BLOCK * min(max(blocks, 1), 3)
@@ -237,5 +237,5 @@ def at_most_a_class(
     labels: NDArray[np.int64], rows: NDArray[np.int64], most: int
 ) -> NDArray[np.int64]:
     """The first `most` of the given rows of each class, in ascending order."""
-    kept = [rows[labels[rows] == label][:most] for label in np.unique(labels[rows])]
-    return np.sort(np.concatenate(kept))
+    first = [rows[labels[rows] == label][:most] for label in np.unique(labels[rows])]
+    return np.sort(np.concatenate(first))

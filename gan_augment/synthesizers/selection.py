@@ -57,7 +57,7 @@ class Critics:
 
     folds: classifiers, each trained without one fold of the rows. rows: for each of them {label:
     float32 (n, 128)}, its features of rows that it was trained on. discriminator: D as training
-    left it, None where no criterion asks it; real: the real-or-synthetic judge, likewise.
+    left it, None where no criterion needs it; real: the real-or-synthetic detector, likewise.
     """
 
     folds: tuple[SmallCNN, ...]
@@ -109,7 +109,7 @@ class Selection:
     names: tuple[str, ...] = field(default=())
 
     def reasons(self, pixels: Pixels, label: int) -> NDArray[np.str_]:
-        """For images of a class, uint8 (n, H, W, C): "" of those kept, else what they fail, (n,).
+        """For images of a class, uint8 (n, H, W, C): "" if accepted, else what they fail, (n,).
 
         Candidates come in whole blocks, or the last bits of a score may be others.
         """
@@ -240,14 +240,14 @@ class SampleSequence:
             check_going_on(name, first, number + 1)
 
 
-def check_going_on(name: str, kept: int, blocks: int) -> None:
+def check_going_on(name: str, accepted: int, blocks: int) -> None:
     """Raise TooFewAcceptedError where a sequence, unlike the calibration, hardly keeps anything.
 
-    kept: accepted candidates of the first `blocks` whole blocks.
+    accepted: accepted candidates of the first `blocks` whole blocks.
     """
-    if blocks >= PATIENCE_BLOCKS and kept < HOPELESS * blocks * BLOCK:
+    if blocks >= PATIENCE_BLOCKS and accepted < HOPELESS * blocks * BLOCK:
         raise TooFewAcceptedError(
-            f"{kept} of the first {blocks * BLOCK} candidates for {name!r} with this seed are "
+            f"{accepted} of the first {blocks * BLOCK} candidates for {name!r} with this seed are "
             "worth keeping, far fewer than at the end of the fit: take another seed, or fit with "
             "--no-selection (selection=False)"
         )
@@ -294,8 +294,8 @@ def load_selection(
 
 def _check_thresholds(record: SelectionRecord) -> None:
     """ModelFileError where a class has distances for another number of folds."""
-    for name, found in record.classes.items():
-        for values in (found.thresholds.far, found.thresholds.near):
+    for name, of_class in record.classes.items():
+        for values in (of_class.thresholds.far, of_class.thresholds.near):
             if values is not None and len(values) != record.folds:
                 raise ModelFileError(
                     f"the selection of {name!r} has {len(values)} distances for {record.folds} "

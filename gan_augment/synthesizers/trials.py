@@ -60,12 +60,12 @@ class Choice:
     """recipe: the best one. curve: {step: mean over folds}; empty if none was tried. Step 0 is
     interpolation alone, which a free generator does not know.
 
-    kept: the step of the curve that is best. reason: why, in words.
+    chosen: the step of the curve that is best. reason: why, in words.
     """
 
     recipe: Recipe
     curve: Curve
-    kept: int
+    chosen: int
     reason: str
 
     def final_reason(self, best: Best) -> str:
@@ -73,7 +73,7 @@ class Choice:
 
         best: of the final run, without arrays where no generator of it had enough spread.
         """
-        if (best.step if best.arrays else 0) == self.kept:  # of no steps, none is scored
+        if (best.step if best.arrays else 0) == self.chosen:  # of no steps, none is scored
             return self.reason
         if not best.arrays:
             instead = "had no generator with enough spread, so its last one is kept all the same"
@@ -97,7 +97,7 @@ def choose(
     """Try the recipes on three folds of the rows, the later ones only while they may still win.
 
     rare: labels of the classes to top up. A recipe that is behind the first after the first fold
-    is left. Without a fold that can judge nothing is tried, and the last step is kept.
+    is left. Without a fold that can score a top-up nothing is tried, and the last step is kept.
     Raises StopRequested when a signal came.
     """
     rows = thinned(table.labels, MOST_ROWS, seed)
@@ -122,32 +122,32 @@ def choose(
         if len(of_folds) == len(scoring):
             curves[recipe.name] = _mean(of_folds)
     name = max(curves, key=lambda name: _best(curves[name])[1])
-    kept, value = _best(curves[name])
+    chosen, value = _best(curves[name])
     start = curves[candidates[0].name].get(0)
     alone = f"interpolation alone {start.value:.3f}; " if start else ""
     recipe = next(recipe for recipe in candidates if recipe.name == name)
-    what = f"{name} after step {kept}" if kept else "interpolation alone"
+    what = f"{name} after step {chosen}" if chosen else "interpolation alone"
     reason = (
         f"chosen on held-out training rows: {what} ({value:.3f}; {alone}"
         "mean of balanced accuracy and average precision)"
     )
-    return Choice(recipe, curves[name], kept, reason)
+    return Choice(recipe, curves[name], chosen, reason)
 
 
 class _Snapshots:
     """A scorer that keeps the averaged generators, to be scored when training is done."""
 
     def __init__(self, start: nn.Module) -> None:
-        self.kept = [copy.deepcopy(start)]
+        self.networks = [copy.deepcopy(start)]
 
     def score(self, network: nn.Module) -> Score:
         """Nothing is known yet."""
-        self.kept.append(copy.deepcopy(network))
+        self.networks.append(copy.deepcopy(network))
         return Score(0.0)
 
 
 def _usefulness_of(
-    sampler: RowSampler, seen: EncodedTable, held: EncodedTable, rare: Sequence[int], seed: int
+    sampler: RowSampler, seen: EncodedTable, held_out: EncodedTable, rare: Sequence[int], seed: int
 ) -> Usefulness:
     """How useful a generator's rows are to classifiers that are scored on the rows held out."""
     x, y = seen.rows, seen.labels
@@ -160,7 +160,7 @@ def _usefulness_of(
         rows.append(_drawn(sampler, label, added - repeats, seed))
         labels.append(np.full(added, label))
     topped_up = np.concatenate(rows), np.concatenate(labels)
-    return usefulness(topped_up, (held.rows, held.labels), rare, seed)
+    return usefulness(topped_up, (held_out.rows, held_out.labels), rare, seed)
 
 
 def _can_score(labels: NDArray[np.int64], seen: NDArray[np.bool_], rare: Sequence[int]) -> bool:
@@ -182,7 +182,7 @@ def _tried(
 ) -> Curve:
     """{step: usefulness} of one run that does not see the rows of a fold."""
     seen = table.take(np.flatnonzero(folds != fold))
-    held = table.take(np.flatnonzero(folds == fold))
+    held_out = table.take(np.flatnonzero(folds == fold))
     seed = derived_seed(seed, "trial", fold)
     run, anchors = new_run(seen, recipe, steps, seed, stop=stop, scores=MARKS)
     run.scorer = snapshots = _Snapshots(run.state.average)
@@ -191,10 +191,10 @@ def _tried(
     due = [0, *sorted(score_steps(steps, 0, MARKS))]
     free = recipe.generator.kind == "free"  # untrained, it is noise: no candidate
     curve = dict.fromkeys(due[free:], Usefulness(0.0, 0.0))
-    for step, network in zip(due, snapshots.kept, strict=False):
+    for step, network in zip(due, snapshots.networks, strict=False):
         sampler = RowSampler.of(network, anchors, seen, recipe.generator)
         if step in curve:
-            curve[step] = _usefulness_of(sampler, seen, held, rare, seed)
+            curve[step] = _usefulness_of(sampler, seen, held_out, rare, seed)
     return curve
 
 
@@ -226,12 +226,12 @@ def thinned(labels: NDArray[np.int64], most: int, seed: int) -> NDArray[np.int64
         return np.arange(len(labels))
     counts = np.bincount(labels)
     share = np.sqrt(counts) / np.sqrt(counts).sum()
-    kept = []
+    chosen = []
     for label in np.flatnonzero(counts):
         own = np.flatnonzero(labels == label)
         rng = generator(seed, "thinning", int(label))
-        kept.append(rng.permutation(own)[: max(round(most * share[label]), FEWEST_ROWS)])
-    return np.sort(np.concatenate(kept))
+        chosen.append(rng.permutation(own)[: max(round(most * share[label]), FEWEST_ROWS)])
+    return np.sort(np.concatenate(chosen))
 
 
 def choose_training(

@@ -1,4 +1,4 @@
-"""The anchored method: what its generator is given, what holds it to its rows, its first steps.
+"""The anchored method: the input of its generator, what holds it to its rows, its first steps.
 
 Real rows are encoded, their codes mixed and decoded; an adversary makes the mixtures real. Half of
 a batch is decoded at its own anchor and compared with it.

@@ -84,26 +84,26 @@ def augment_images(parts: Parts, state: TrainState, x: Tensor, which: str, turn:
 
 def new_generator(recipe: Recipe, geometry: Geometry, classes: int) -> nn.Module:
     """The generator that a recipe names, its weights not yet set."""
-    wanted = recipe.generator
+    settings = recipe.generator
     decoder = Decoder(
-        geometry, classes, wanted.code, wanted.embedding, wanted.width, wanted.max_width
+        geometry, classes, settings.code, settings.embedding, settings.width, settings.max_width
     )
-    if wanted.kind == "free":
+    if settings.kind == "free":
         return FreeGenerator(decoder)
-    encoder = Encoder(geometry, wanted.code, wanted.encoder_width, wanted.encoder_max_width)
-    return AnchoredGenerator(encoder, decoder, wanted.sigma)
+    encoder = Encoder(geometry, settings.code, settings.encoder_width, settings.encoder_max_width)
+    return AnchoredGenerator(encoder, decoder, settings.sigma)
 
 
 def new_discriminator(recipe: Recipe, geometry: Geometry, classes: int) -> nn.Module:
     """The discriminator that a recipe names, its weights not yet set."""
-    wanted = recipe.discriminator
+    settings = recipe.discriminator
     return Discriminator(
         geometry,
         classes,
-        width=wanted.width,
-        max_width=wanted.max_width,
-        spectral_norm=wanted.spectral_norm,
-        minibatch_std=wanted.minibatch_std,
+        width=settings.width,
+        max_width=settings.max_width,
+        spectral_norm=settings.spectral_norm,
+        minibatch_std=settings.minibatch_std,
     )
 
 

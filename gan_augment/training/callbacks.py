@@ -18,7 +18,7 @@ Event = Mapping[str, object]
 
 
 class Callback(Protocol):
-    """Something that is told what happens in a run; it changes nothing.
+    """Receives the events of a run and changes nothing.
 
     An event is a flat mapping with "event" (its kind) and "step". Kinds: "step" (losses, images,
     images_per_s), "score" (value, parts, best), "rollback" (reason, failed_at), "stop" (reason).
@@ -79,8 +79,8 @@ class HistoryFile:
 
     def begin(self, step: int) -> None:
         """Keep the lines up to `step`, drop later and broken ones."""
-        kept = [line for line, event in self._lines() if _step_of(event) <= step]
-        write_file(self._path, "".join(line + "\n" for line in kept).encode())
+        lines = [line for line, event in self._lines() if _step_of(event) <= step]
+        write_file(self._path, "".join(line + "\n" for line in lines).encode())
 
     def on_event(self, event: Event) -> None:
         """One line, flushed."""

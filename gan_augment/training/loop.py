@@ -195,7 +195,7 @@ def _tell(run: Run, event: dict[str, object]) -> None:
 
 
 class _Clock:
-    """Steps a second since it was last asked."""
+    """Steps a second since the last reading."""
 
     def __init__(self, step: int) -> None:
         self._step, self._time_s = step, time.monotonic()

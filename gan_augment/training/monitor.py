@@ -1,4 +1,4 @@
-"""What watches a run: held-out scores, the best so far, lost variety, numbers not finite."""
+"""Monitoring of a run: held-out scores, the best so far, lost variety, numbers not finite."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Score:
 
 
 class Scorer(Protocol):
-    """Judges a generator on data that the loop does not know; given by the synthesizer."""
+    """Scores a generator on data that the loop does not know; the synthesizer makes it."""
 
     def score(self, generator: nn.Module) -> Score:
         """The score of an averaged generator in evaluation mode."""

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from gan_augment.data.batches import Batch
 from gan_augment.losses.penalties import (
-    Judge,
+    Critic,
     between,
     lecam,
     one_centred,
@@ -25,7 +25,7 @@ LECAM_DECAY = 0.99
 ADAPT_EVERY_STEPS = 4
 ADAPT_IMAGES = 20_000
 
-Formula = Callable[[Judge, Tensor, Tensor], Tensor]
+Formula = Callable[[Critic, Tensor, Tensor], Tensor]
 Place = Callable[[Tensor, Tensor, np.random.Generator], Tensor]
 """Reals, fakes and a generator of random numbers to the points where D's slope is looked at."""
 

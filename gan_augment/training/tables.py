@@ -105,19 +105,19 @@ def layout_of(encoding: TableEncoding) -> RowLayout:
 
 def new_row_generator(recipe: Recipe, layout: RowLayout, classes: int) -> nn.Module:
     """The generator that a recipe names, its weights not yet set."""
-    wanted = recipe.generator
-    kind = FreeRowGenerator if wanted.kind == "free" else ResidualRowGenerator
-    return kind(layout, classes, wanted.code, wanted.embedding, wanted.width)
+    settings = recipe.generator
+    kind = FreeRowGenerator if settings.kind == "free" else ResidualRowGenerator
+    return kind(layout, classes, settings.code, settings.embedding, settings.width)
 
 
 def _discriminator(recipe: Recipe, layout: RowLayout, classes: int) -> nn.Module:
-    wanted = recipe.discriminator
+    settings = recipe.discriminator
     return RowDiscriminator(
         layout.width,
         classes,
-        width=wanted.width,
-        pack=wanted.pack,
-        spectral_norm=wanted.spectral_norm,
+        width=settings.width,
+        pack=settings.pack,
+        spectral_norm=settings.spectral_norm,
     )
 
 
@@ -159,9 +159,9 @@ def feature_matching(
     with torch.no_grad():
         real = discriminator.features(batch.x)
     member = F.one_hot(batch.y[:: discriminator.pack]).to(real.dtype)  # (N, K)
-    held = member.sum(dim=0)  # (K,)
-    gap = member.T @ (discriminator.features(output.x.float()) - real) / held.clamp_min(1)[:, None]
-    distance = gap.square().mean(dim=1).sum() / (held > 0).sum()
+    count = member.sum(dim=0)  # (K,)
+    gap = member.T @ (discriminator.features(output.x.float()) - real) / count.clamp_min(1)[:, None]
+    distance = gap.square().mean(dim=1).sum() / (count > 0).sum()
     return parts.recipe.objective.feature_matching * distance, {"matching": distance.detach()}
 
 
@@ -225,20 +225,20 @@ def new_run(
 
 
 def _anchors(table: EncodedTable, recipe: Recipe, seed: int) -> AnchorRows:
-    kept = []
+    chosen = []
     for label in np.unique(table.labels):
         own = np.flatnonzero(table.labels == label)
         if len(own) > MOST_ANCHORS:
             drawn = generator(seed, "anchors", int(label)).permutation(own)[:MOST_ANCHORS]
             own = np.sort(drawn)
-        kept.append(own)
-    rows = np.concatenate(kept)
-    wanted = recipe.generator
+        chosen.append(own)
+    rows = np.concatenate(chosen)
+    settings = recipe.generator
     return anchor_rows(
         table.rows[rows],
         table.labels[rows],
-        wanted.neighbours,
+        settings.neighbours,
         choices=table.encoding.choices,
         vectors=table.encoding.vectors,
-        vote=wanted.levels == "vote",
+        vote=settings.levels == "vote",
     )
