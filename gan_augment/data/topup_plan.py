@@ -201,9 +201,9 @@ def rare_classes(counts: Mapping[str, int]) -> tuple[str, ...]:
     >>> rare_classes({"good": 5000, "scratch": 40, "dent": 900})
     ('scratch', 'dent')
     """
-    held = {name: n for name, n in counts.items() if n > 0}
-    rows = sum(held.values())
-    return tuple(name for name, n in held.items() if 2 * len(held) * n < rows)
+    present = {name: n for name, n in counts.items() if n > 0}
+    rows = sum(present.values())
+    return tuple(name for name, n in present.items() if 2 * len(present) * n < rows)
 
 
 def explain_rare(counts: Mapping[str, int]) -> str:
@@ -212,11 +212,11 @@ def explain_rare(counts: Mapping[str, int]) -> str:
     >>> print(explain_rare({"good": 90, "scratch": 10}))
     rare: scratch (10); fewer than 25 rows, half of an equal share of 100 rows over 2 classes
     """
-    held = {name: n for name, n in counts.items() if n > 0}
-    rows = sum(held.values())
-    line = rows / (2 * max(len(held), 1))
+    present = [n for n in counts.values() if n > 0]
+    rows = sum(present)
+    line = rows / (2 * max(len(present), 1))
     names = ", ".join(f"{name} ({counts[name]})" for name in rare_classes(counts)) or "none"
-    classes = "1 class" if len(held) == 1 else f"{len(held)} classes"
+    classes = "1 class" if len(present) == 1 else f"{len(present)} classes"
     return (
         f"rare: {names}; fewer than {line:.4g} rows, "
         f"half of an equal share of {rows} rows over {classes}"
@@ -240,10 +240,10 @@ def choose_classes(classes: str | Sequence[str], counts: Mapping[str, int]) -> t
             return _rare_or_refuse(counts)
         if classes == "all":
             return tuple(name for name, n in counts.items() if n > 0)
-        given = [classes] if classes in counts else [part.strip() for part in classes.split(",")]
+        named = [classes] if classes in counts else [part.strip() for part in classes.split(",")]
     else:
-        given = [str(name) for name in classes]
-    chosen = tuple(dict.fromkeys(name for name in given if name))
+        named = [str(name) for name in classes]
+    chosen = tuple(dict.fromkeys(name for name in named if name))
     if not chosen:
         raise UsageError("no class was named; expected 'rare', 'all' or class names")
     for name in chosen:
@@ -382,22 +382,20 @@ def _with_companions(plan: dict[str, ClassPlan], topped_up: frozenset[str]) -> d
     rest = sum(plan[name].total for name in topped_up) - synthetic  # s / (1 - s) = synthetic / rest
     ratio = min(synthetic / rest, 1.0) if rest else 0.0
     return {
-        name: kept
-        if name in topped_up
-        else ClassPlan(kept.real, companions=_round(ratio * kept.real))
-        for name, kept in plan.items()
+        name: end if name in topped_up else ClassPlan(end.real, companions=_round(ratio * end.real))
+        for name, end in plan.items()
     }
 
 
 def _goal(counts: Mapping[str, int], to: str | int | float) -> int:
-    held = sorted(n for n in counts.values() if n > 0)
-    if not held:
+    present = sorted(n for n in counts.values() if n > 0)
+    if not present:
         return 0
     if to == "majority":
-        return held[-1]
+        return present[-1]
     if to == "median":
-        return _round((held[(len(held) - 1) // 2] + held[len(held) // 2]) / 2)
-    return _round(to * held[-1]) if isinstance(to, float) else int(to)
+        return _round((present[(len(present) - 1) // 2] + present[len(present) // 2]) / 2)
+    return _round(to * present[-1]) if isinstance(to, float) else int(to)
 
 
 def _round(value: float) -> int:

@@ -265,12 +265,12 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  
 
     def _fit_estimator(self, X: Any, y: Labels, real: Labels, weights: NDArray[Any] | None) -> Self:
         """Fit a clone on X and y, whose first rows are those labelled `real`, of these weights."""
-        given = {}
+        passed = {}
         known = np.ones(len(real)) if weights is None else weights
         grown = np.concatenate([known, np.ones(len(y) - len(real))])
         if weights is not None:
-            given[_weights_name(self.estimator)] = grown
-        self.estimator_ = clone(self.estimator).fit(X, y, **given)
+            passed[_weights_name(self.estimator)] = grown
+        self.estimator_ = clone(self.estimator).fit(X, y, **passed)
         self.classes_ = self.estimator_.classes_
         if self.correct_prior:
             ratio = [known[real == c].sum() / grown[y == c].sum() for c in self.classes_]

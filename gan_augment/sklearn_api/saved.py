@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -133,11 +134,13 @@ def face_of(params: Mapping[str, Any], output: OutputFormat, **facts: Any) -> Sa
     examples = labels.examples
     flat = isinstance(examples, list | tuple | np.ndarray) or hasattr(examples, "tocsr")
     indicator = len(getattr(examples, "shape", ())) == 2 and examples.shape[1] > 1
-    numpys = isinstance(template, list | np.ndarray) or hasattr(template, "tocsr")
-    rows = SavedRows(kind="array" if numpys else "pandas", dtype=_dtype(template).str)
-    images = None
+    images = rows = None
     if pixels is not None:
         images = SavedImages(shape=pixels.shape, dtype=pixels.dtype.str, scale=pixels.white)
+    elif isinstance(template, list | np.ndarray) or hasattr(template, "tocsr"):
+        rows = SavedRows(kind="array", dtype=getattr(template, "dtype", np.dtype(object)).str)
+    else:
+        rows = SavedRows(kind="pandas")
     return SavedFace(
         settings=settings_of(params),
         strategy=pairs,
@@ -149,7 +152,7 @@ def face_of(params: Mapping[str, Any], output: OutputFormat, **facts: Any) -> Sa
             unnamed=getattr(examples, "name", None) in (None, ""),
         ),
         images=images,
-        rows=None if images else rows,
+        rows=rows,
         **facts,
     )
 
@@ -218,9 +221,8 @@ def _plainest(gan: GAN) -> OutputFormat:
     """For a model without a face; labels as the table's column has them."""
     names = tuple(gan.classes_)
     target = getattr(getattr(gan, "schema_", None), "target", None)
-    if target is None:
-        return plainest_output(gan, ClassLabels.of(names, names))
-    return plainest_output(gan, _in_series(gan, ClassLabels.of(names, tuple(target.cells.levels))))
+    labels = ClassLabels.of(names, names if target is None else tuple(target.cells.levels))
+    return plainest_output(gan, labels if target is None else _in_series(gan, labels))
 
 
 def _in_series(gan: Any, labels: ClassLabels, *, unnamed: bool = False) -> ClassLabels:
@@ -229,13 +231,7 @@ def _in_series(gan: Any, labels: ClassLabels, *, unnamed: bool = False) -> Class
     if target is None:
         return labels
     series = restored(np.arange(len(labels.names)), target.cells)
-    examples = series.rename(None) if unnamed else series
-    return ClassLabels(labels.names, labels.labels, labels.values, examples)
-
-
-def _dtype(template: Any) -> np.dtype[Any]:
-    dtype = getattr(template, "dtype", None)
-    return dtype if isinstance(dtype, np.dtype) else np.dtype(object)
+    return replace(labels, examples=series.rename(None) if unnamed else series)
 
 
 def _checked_dtype(text: str) -> np.dtype[Any]:

@@ -283,9 +283,9 @@ class SyntheticDataset(EpochItems):
     >>> from gan_augment.data.arrays import from_arrays
     >>> data = from_arrays(np.random.default_rng(0).random((24, 8, 8)), ["a"] * 20 + ["b"] * 4)
     >>> gan = ImageGAN(steps=2, device="cpu", threads=1, selection=False).fit(data)
-    >>> made = SyntheticDataset(gan, {"b": 3})
-    >>> image, label = made[2]
-    >>> len(made), image.shape, image.dtype, label
+    >>> data = SyntheticDataset(gan, {"b": 3})
+    >>> image, label = data[2]
+    >>> len(data), image.shape, image.dtype, label
     (3, torch.Size([1, 8, 8]), torch.float32, 1)
     """
 
@@ -308,11 +308,11 @@ class SyntheticDataset(EpochItems):
                 f"this {type(model).__name__} is not fitted; fit it first, or pass a run's folder"
             )
         self.counts = _counts(fitted, counts)
-        columns = _columns(fitted, next(iter(self.counts)))
+        table = hasattr(fitted.sample({next(iter(self.counts)): 1}), "frame")
         self._generated = GeneratedRows(
             fitted,
             self.counts,
-            dtype=None if columns is None else np.dtype(np.float32),
+            dtype=np.dtype(np.float32) if table else None,
             seed=self._seed,
             refresh=refresh,
             cache=cache,
@@ -335,20 +335,14 @@ def _counts(model: Sampling, counts: Mapping[str, int] | int) -> dict[str, int]:
     """{class: n}, n >= 1."""
     if not isinstance(counts, Mapping):
         counts = dict.fromkeys(getattr(model, "topped_up_", None) or model.classes_, counts)
-    wanted = checked_counts({str(name): n for name, n in counts.items()})
-    for name in wanted:
+    requested = checked_counts({str(name): n for name, n in counts.items()})
+    for name in requested:
         if name not in model.classes_:
             raise unknown_class(name, model.classes_)
-    wanted = {name: n for name, n in wanted.items() if n}
-    if not wanted:
+    requested = {name: n for name, n in requested.items() if n}
+    if not requested:
         raise UsageError("there is nothing to draw; say how many items, such as {'rare': 100}")
-    return wanted
-
-
-def _columns(model: Sampling, name: str) -> int | None:
-    """The number of columns of what a model samples; None for images."""
-    one = model.sample({name: 1})
-    return len(one.frame.columns) if hasattr(one, "frame") else None
+    return requested
 
 
 def _picture(
@@ -385,8 +379,8 @@ def _check_choice(
     augmenter: object, classes: str | int | Iterable[object] | None, counts: Mapping[str, int]
 ) -> None:
     """Raise what `planned` would raise once the augmenter is fitted, as far as it is known now."""
-    asked = getattr(augmenter, "classes", getattr(augmenter, "sampling_strategy", "rare"))
-    word = asked if isinstance(asked, str) else ""
+    classes_of = getattr(augmenter, "classes", getattr(augmenter, "sampling_strategy", "rare"))
+    word = classes_of if isinstance(classes_of, str) else ""
     even = len({n for n in counts.values() if n}) == 1
     if classes is not None or word in ("rare", "all") or (even and word in _BY_SIZE):
         _chosen(classes, counts, ())
@@ -398,7 +392,10 @@ def _named_for(model: Sampling, facts: DatasetFacts, dataset: Any) -> DatasetFac
     A run on a folder knows "cat" and "dog", and torchvision's ImageFolder labels 0 and 1, with
     `classes` ["cat", "dog"].
     """
-    listed = _listed_classes(dataset)
+    while not hasattr(dataset, "classes") and hasattr(dataset, "dataset"):  # of a subset
+        dataset = dataset.dataset
+    classes = getattr(dataset, "classes", None)
+    listed = [str(name) for name in classes] if isinstance(classes, list | tuple) else []
     known, whole = model.classes_, [name for name in facts.names if name.isdecimal()]
     if set(facts.names) <= set(known) or len(whole) < len(facts.names):
         return facts
@@ -406,14 +403,6 @@ def _named_for(model: Sampling, facts: DatasetFacts, dataset: Any) -> DatasetFac
         return facts
     names = tuple(listed[int(name)] for name in facts.names)
     return replace(facts, names=names) if set(names) <= set(known) else facts
-
-
-def _listed_classes(dataset: Any) -> list[str]:
-    """The names that a dataset, or what it is a subset of, gives its labels 0, 1, ..."""
-    while not hasattr(dataset, "classes") and hasattr(dataset, "dataset"):
-        dataset = dataset.dataset
-    listed = getattr(dataset, "classes", None)
-    return [str(name) for name in listed] if isinstance(listed, list | tuple) else []
 
 
 def _chosen(

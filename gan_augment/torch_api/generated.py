@@ -216,11 +216,11 @@ def fitted_model(augmenter: Any) -> Sampling | None:
         return loaded if isinstance(loaded.classes_, Mapping) else None
     model = getattr(augmenter, "synthesizer_", augmenter)
     if isinstance(augmenter, type) or not (hasattr(model, "sample") or hasattr(augmenter, "fit")):
-        given = augmenter.__name__ if isinstance(augmenter, type) else type(augmenter).__name__
+        a_class = isinstance(augmenter, type)
+        name = f"the class {augmenter.__name__}" if a_class else f"a {type(augmenter).__name__}"
         raise UsageError(
-            f"the augmenter is {'the class' if isinstance(augmenter, type) else 'a'} {given}; "
-            "expected something that samples, such as GANAugmenter(), ImageGAN(), Repeats(), or "
-            "the folder of a saved run"
+            f"the augmenter is {name}; expected something that samples, such as GANAugmenter(), "
+            "ImageGAN(), Repeats(), or the folder of a saved run"
         )
     return model if isinstance(getattr(model, "classes_", None), Mapping) else None
 

@@ -106,14 +106,14 @@ class EpochItems(Dataset[Any]):
         self, slots: NDArray[np.int64], rows: NDArray[np.int64], epoch: int
     ) -> list[Any]:
         """Generated items, transformed."""
-        made = self._generated.rows(epoch, slots)
+        drawn = self._generated.rows(epoch, slots)
         picture = self._format.picture
         if isinstance(picture, ImageFormat):
-            made = picture.resized(made)
+            drawn = picture.resized(drawn)
         if self._transform is None:
-            values = picture.decode(made)
+            values = picture.decode(drawn)
         else:
-            values = self._transform.of_generated(made, self._seeded_by(rows), epoch)
+            values = self._transform.of_generated(drawn, self._seeded_by(rows), epoch)
         return self._format.new_items(values, self.labels[rows])
 
     def _seeded_by(self, rows: NDArray[np.int64]) -> list[int]:
@@ -147,8 +147,10 @@ class RealItems:
         rows = rows if self._rows is None else self._rows[rows]
         dataset, listed = self._dataset, rows.tolist()
         if self._gathered:
-            held = zip(dataset.tensors, self._gathered, strict=True)
-            parts = [_gathered(t, rows) if small else [t[i] for i in listed] for t, small in held]
+            tensors = zip(dataset.tensors, self._gathered, strict=True)
+            parts = [
+                _gathered(t, rows) if small else [t[i] for i in listed] for t, small in tensors
+            ]
             return list(zip(*parts, strict=True))
         together = getattr(dataset, "__getitems__", None)
         if callable(together):
@@ -194,12 +196,12 @@ class SeededTransform:
         """Pictures as items hold them, transformed; `rows`: the items' indices."""
         if self._composed:
             return self.of_pixels([self._picture.encode(v) for v in values], rows, epoch)
-        made = []
+        transformed = []
         with preserve_global_generators():
             for value, row in zip(values, rows, strict=True):
                 seed_global_generators(self._item_seed(epoch, row))
-                made.append(self._function(value))
-        return made
+                transformed.append(self._function(value))
+        return transformed
 
     def of_generated(self, rows: NDArray[Any], at: Sequence[int], epoch: int) -> list[Any]:
         """Generated rows, (N, H, W, C) or (N, columns), transformed; `at`: the items' indices."""
@@ -211,15 +213,15 @@ class SeededTransform:
         self, pixels: Sequence[NDArray[np.uint8]], rows: Sequence[int], epoch: int
     ) -> list[Any]:
         """Pictures uint8 (H, W, C) through the Compose."""
-        made = []
+        transformed = []
         for image, row in zip(pixels, rows, strict=True):
             seed_pipeline(self._function, self._item_seed(epoch, row))
             changed = self._function(image=np.array(image))["image"]  # its own copy to change
             if isinstance(changed, np.ndarray) and changed.dtype == np.uint8:
                 whole = changed[..., np.newaxis] if changed.ndim == 2 else changed
                 changed = self._picture.decode(whole[np.newaxis])[0]
-            made.append(changed)
-        return made
+            transformed.append(changed)
+        return transformed
 
     def _item_seed(self, epoch: int, row: int) -> int:
         return derived_seed(self._seed, "transform", epoch, row) % 2**31

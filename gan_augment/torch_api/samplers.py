@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import repeat
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,18 +15,6 @@ from gan_augment.randomness import generator
 
 Index = tuple[int, int]
 """(epoch, item): what our samplers yield, so that a worker knows the epoch without being told."""
-
-
-class Drawable(Protocol):
-    """What is drawn from: items with class indices, made ready epoch by epoch."""
-
-    labels: NDArray[np.int64]
-
-    def __len__(self) -> int:
-        """The number of items."""
-
-    def prepare(self, epoch: int) -> None:
-        """Have the items of an epoch ready."""
 
 
 class BalancedDraws:
@@ -73,13 +61,13 @@ def _shares(counts: NDArray[np.int64], length: int) -> NDArray[np.int64]:
 class BalancedSampler(Sampler[Index]):
     """`length` items an epoch, each class its share; counts the epochs, one a pass.
 
-    `set_epoch(n)` makes the next pass epoch n, for a run that is taken up again. Draws depend on
-    (seed, epoch) only.
+    dataset: items with `labels`, made ready by `prepare(epoch)`. `set_epoch(n)` makes the next pass
+    epoch n, for a run that is taken up again. Draws depend on (seed, epoch) only.
     """
 
     def __init__(
         self,
-        dataset: Drawable,
+        dataset: Any,
         length: int | None = None,
         *,
         shuffle: bool = True,
@@ -112,7 +100,7 @@ class DistributedBalancedSampler(DistributedSampler[Any]):
     drop_last), never padded by the same items again.
     """
 
-    def __init__(self, dataset: Drawable, length: int, like: DistributedSampler[Any]) -> None:
+    def __init__(self, dataset: Any, length: int, like: DistributedSampler[Any]) -> None:
         sized: Any = range(length)  # the base class asks for its length alone
         super().__init__(
             sized,
