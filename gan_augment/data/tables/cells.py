@@ -234,8 +234,10 @@ def number_cells(numbers: Numbers, missing: Mask, dtype: Any, python: str | None
     are never asked for any; those of Python's objects are the caller's to set.
     """
     if python is not None:
-        objects = _arrow_cells(numbers, missing, arrow_type(dtype, python, zone)).to_pylist()
-        return level_cells(objects, dtype)
+        cells = _arrow_cells(numbers, missing, arrow_type(dtype, python, zone))
+        if python == "date":  # ten times as fast
+            return cells.to_numpy(zero_copy_only=False).astype(object)
+        return level_cells(cells.to_pylist(), dtype)
     if not isinstance(dtype, np.dtype | pd.PeriodDtype):
         return dtype.__from_arrow__(_arrow_cells(numbers, missing, arrow_type(dtype)))
     if dtype.kind == "f":
