@@ -1,9 +1,11 @@
-"""Networks: shapes at every size, independence of the batch, blindness to an empty label."""
+"""Networks of images, mixtures of rows, spectral normalisation: shapes, invariants, spectra."""
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from gan_augment.devices import compute_config
 from gan_augment.networks.geometry import Geometry
@@ -14,9 +16,9 @@ from gan_augment.networks.images import (
     Encoder,
     with_minibatch_std,
 )
-from gan_augment.networks.inputs import Anchors, GeneratorInput
-from gan_augment.networks.layers import initialise
-from gan_augment.recipes import Recipe
+from gan_augment.networks.inputs import Anchors, GeneratorInput, mixture_weights
+from gan_augment.networks.layers import initialise, spectrally_normalised
+from gan_augment.recipes import GeneratorSettings, Recipe
 from gan_augment.training.build import build
 
 SHAPES = [(8, 8, 1), (28, 28, 1), (20, 32, 3), (33, 17, 2), (64, 48, 4)]
@@ -119,3 +121,102 @@ def test_a_new_decoder_draws_no_checkerboard():
     )
     tiles = images.unfold(2, 2, 2).unfold(3, 2, 2).flatten(4)  # (N, C, h, w, 4)
     torch.testing.assert_close(tiles, tiles[..., :1].expand_as(tiles))
+
+
+# how rows are mixed
+
+MIXED = GeneratorSettings(extrapolation=0.5, reach=1.0)
+
+
+def mixed(settings: GeneratorSettings, n: int, borrowed: float, own: slice | None = None):
+    return mixture_weights(settings, n, np.random.default_rng(0), borrowed=borrowed, own=own)
+
+
+def test_weights_sum_to_one_and_a_difference_to_nothing():
+    weights = mixed(MIXED, 1000, 0.5)
+    np.testing.assert_allclose(weights.sum(axis=1), 1, atol=1e-6)
+    np.testing.assert_array_equal(weights[:, 2], -weights[:, 3])
+
+
+def test_half_of_the_samples_borrow_and_those_start_at_their_row():
+    weights = mixed(MIXED, 4000, 0.5)
+    borrows = weights[:, 2] > 0
+    assert borrows.mean() == pytest.approx(0.5, abs=0.03)
+    assert (weights[borrows, 0] == 1).all()
+    assert (weights[~borrows, 1] < 0).any()
+    assert (weights[~borrows, 1] > 1).any()
+
+
+def test_an_extrapolation_of_366_thousandths_keeps_the_variance_of_a_class():
+    settings = GeneratorSettings(extrapolation=(3**0.5 - 1) / 2)
+    kept = np.square(mixed(settings, 200_000, 0)).sum(axis=1).mean()
+    assert kept == pytest.approx(1, abs=0.01)
+    between = GeneratorSettings(extrapolation=0.0)
+    cut = np.square(mixed(between, 200_000, 0)).sum(axis=1).mean()
+    assert cut == pytest.approx(2 / 3, abs=0.01)
+
+
+def test_samples_to_be_compared_with_their_row_stay_there():
+    weights = mixed(MIXED, 8, 0.5, own=slice(0, None, 2))
+    assert weights[::2].tolist() == [[1, 0, 0, 0]] * 4
+
+
+def test_where_nothing_is_borrowed_two_rows_are_enough():
+    assert mixed(MIXED, 5, 0).shape == (5, 2)
+
+
+# spectral normalisation
+
+
+def largest(weight: torch.Tensor) -> float:
+    return torch.linalg.matrix_norm(weight.flatten(1), ord=2).item()
+
+
+def planted(ratio: float) -> nn.Linear:
+    """A linear layer whose second singular value is `ratio` of its first, 3."""
+    rng = torch.Generator().manual_seed(0)
+    u, _ = torch.linalg.qr(torch.randn(6, 6, generator=rng))
+    v, _ = torch.linalg.qr(torch.randn(6, 6, generator=rng))
+    values = 3 * torch.tensor([1.0] + [ratio] * 5)
+    layer = nn.Linear(6, 6, bias=False)
+    spectrally_normalised(layer)
+    initialise(layer, 0)
+    with torch.no_grad():
+        layer.parametrizations.weight.original.copy_(u @ torch.diag(values) @ v.T)
+    return layer.train()
+
+
+def test_a_planted_spectrum_is_normalised_to_1_after_20_forwards():
+    layer = planted(0.5)
+    for _ in range(20):
+        layer(torch.zeros(1, 6))
+    assert largest(layer.eval().weight) == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_random_3x3_layers_end_between_1_and_1_03_after_20_forwards(seed):
+    layer = spectrally_normalised(nn.Conv2d(32, 64, 3))
+    initialise(layer, seed)
+    layer.train()
+    for _ in range(20):
+        layer(torch.zeros(1, 32, 3, 3))
+    assert 1 - 1e-5 <= largest(layer.eval().weight) <= 1.03
+
+
+def test_scaling_a_weight_changes_nothing():
+    layer = planted(0.5).eval()
+    before = layer.weight.clone()
+    with torch.no_grad():
+        layer.parametrizations.weight.original.mul_(5)
+    torch.testing.assert_close(layer.weight, before)
+
+
+def test_evaluation_is_pure():
+    layer = planted(0.9).eval()
+    torch.testing.assert_close(layer.weight, layer.weight, rtol=0, atol=0)
+
+
+def test_the_scale_is_computed_in_float32_under_autocast():
+    layer = planted(0.5)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert layer.weight.dtype == torch.float32

@@ -12,55 +12,26 @@ from gan_augment.synthesizers.tabular_gan import TabularGAN
 
 ROWS, RARE = 60, 12
 LABELS = np.array(["rare"] * RARE + ["common"] * (ROWS - RARE))
-
-
-def numbers() -> pd.DataFrame:
-    rng = np.random.default_rng(0)
-    return pd.DataFrame({"a": rng.normal(size=ROWS), "b": rng.normal(size=ROWS)})
-
-
-def missing() -> pd.DataFrame:
-    return numbers().mask(np.random.default_rng(1).random((ROWS, 2)) < 0.2)
-
-
-def strings() -> pd.DataFrame:
-    return numbers().assign(town=np.resize(["Ulm", "Bonn", "Kiel"], ROWS))
-
-
-def moments() -> pd.DataFrame:
-    day = pd.Timestamp("2026-01-01", tz="Europe/Berlin") + pd.to_timedelta(range(ROWS), unit="D")
-    return numbers().assign(day=day[::-1], town=np.resize(["Ulm", "Bonn", "Kiel"], ROWS))
-
-
-def nullable() -> pd.DataFrame:
-    whole = pd.array(np.random.default_rng(2).integers(0, 30, ROWS), dtype="Int64")
-    whole[::7] = pd.NA
-    return numbers().assign(whole=whole)
-
-
-def all_categorical() -> pd.DataFrame:
-    rng = np.random.default_rng(3)
-    return pd.DataFrame({name: rng.choice(list("xyz"), ROWS) for name in "ab"})
-
-
-def few() -> pd.DataFrame:
-    return numbers().drop(index=range(5, RARE)).reset_index(drop=True)
-
+RNG = np.random.default_rng(0)
+NUMBERS = pd.DataFrame({"a": RNG.normal(size=ROWS), "b": RNG.normal(size=ROWS)})
+TOWNS = np.resize(["Ulm", "Bonn", "Kiel"], ROWS)
+DAYS = pd.Timestamp("2026-01-01", tz="Europe/Berlin") + pd.to_timedelta(range(ROWS), unit="D")
+WHOLE = pd.Series(RNG.integers(0, 30, ROWS), dtype="Int64").mask(np.arange(ROWS) % 7 == 0)
+LEVELS = pd.DataFrame({name: RNG.choice(list("xyz"), ROWS) for name in "ab"})
 
 CASES = {
-    "missing values": (missing, SMOTE()),
-    "strings": (strings, SMOTE()),
-    "datetimes": (moments, SMOTENC(categorical_features=["town"])),
-    "nullable integers": (nullable, SMOTE()),
-    "five rows of a class": (few, SMOTE()),
-    "all categorical": (all_categorical, SMOTENC(categorical_features=["a", "b"])),
+    "missing values": (NUMBERS.mask(RNG.random((ROWS, 2)) < 0.2), SMOTE()),
+    "strings": (NUMBERS.assign(town=TOWNS), SMOTE()),
+    "datetimes": (NUMBERS.assign(day=DAYS[::-1], town=TOWNS), SMOTENC(["town"])),
+    "nullable integers": (NUMBERS.assign(whole=WHOLE), SMOTE()),
+    "five rows of a class": (NUMBERS.drop(index=range(5, RARE)).reset_index(drop=True), SMOTE()),
+    "all categorical": (LEVELS, SMOTENC(["a", "b"])),
 }
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_smote_raises_and_tabular_gan_gives_the_rows_asked_for(case: str) -> None:
-    make, smote = CASES[case]
-    frame = make()
+    frame, smote = CASES[case]
     labels = LABELS[len(LABELS) - len(frame) :]
     with pytest.raises((ValueError, TypeError)):
         smote.fit_resample(frame, labels)
