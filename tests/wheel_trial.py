@@ -61,15 +61,11 @@ def faces() -> None:
 
 
 def judged() -> None:
-    """An evaluation of the table, as short as one can be; and what a demo ends with."""
-    from gan_augment.workflows.demo_verdicts import FLAGS, closing_lines
-
+    """An evaluation of the table, as short as one can be."""
     flags = ("--learner", "logistic", "--folds", 2, "--repeats", 1, "--steps", 2)
     told = command("evaluate", "data.csv", "--target", "label", *flags, "--out", "report")
     if told["verdict"] != "INSUFFICIENT DATA":
         sys.exit(f"12 rare rows were judged: {told['verdict']}")
-    for which in FLAGS:
-        closing_lines(which, Path("data.csv"))
 
 
 def main() -> None:

@@ -1,15 +1,19 @@
-"""The command `gan-augment`: which commands there are. What each does is in `commands/`."""
+"""The command `gan-augment`: which commands there are, `doctor` and `demo`; others in `commands/`."""
 
 from __future__ import annotations
 
 import sys
 from io import TextIOWrapper
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 import gan_augment
-from gan_augment_cli.commands import augment, demo, doctor, evaluate, fit, inspect, report, sample
+from gan_augment_cli import options as o
+from gan_augment_cli import outcome
+from gan_augment_cli.commands import augment, evaluate, fit, inspect, report, sample
+from gan_augment_cli.console import shown_progress
 
 app = typer.Typer(
     name="gan-augment",
@@ -23,6 +27,55 @@ app = typer.Typer(
     "An option wins over GAN_AUGMENT_<OPTION>, that over --config, that over the default; "
     "--dry-run shows which it was.",
 )
+
+
+def doctor(as_json: o.AsJson = False) -> None:
+    """Say what is installed, what is missing and how to get it, and how fast training is here.
+
+    Versions, device, precision and threads with timings of a real training step, which
+    albumentations answers, and the cache folder. Exits with 1 if something needed does not work.
+    """
+    with outcome.exit_codes("doctor", as_json=as_json), shown_progress(quiet=as_json) as progress:
+        from gan_augment import workflows
+
+        found = workflows.doctor(progress)
+    outcome.print_report("doctor", found, as_json=as_json)
+    if not found.healthy:
+        raise typer.Exit(1)
+
+
+def demo(
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The folder to write.")] = Path("demo"),
+    table: Annotated[
+        bool, o.option("--table", "A table of cancer cells instead of digits.")
+    ] = False,
+    seconds: Annotated[float, o.option("--seconds", "Of training on the digits.", min=1)] = 30.0,
+    steps: o.Steps = None,
+    overwrite: o.Overwrite = False,
+    as_json: o.AsJson = False,
+    quiet: o.Quiet = False,
+) -> None:
+    """The main job on scanned digits or a table, measured.
+
+    Cuts three classes of scikit-learn's digits to 20 rows, or the malignant cells of its
+    breast-cancer table to 40, tops them up, and evaluates in short whether that helps a
+    classifier.
+    """
+    with outcome.exit_codes("demo", as_json=as_json):
+        with shown_progress(quiet=quiet) as progress:
+            from gan_augment import workflows
+
+            if table:
+                result = workflows.demo_table(
+                    out, steps=steps, overwrite=overwrite, progress=progress
+                )
+            else:
+                result = workflows.demo(
+                    out, seconds=seconds, steps=steps, overwrite=overwrite, progress=progress
+                )
+        outcome.print_result("demo", result, out, as_json=as_json, quiet=quiet)
+
+
 COMMANDS = (
     augment.augment,
     fit.fit,
@@ -30,8 +83,8 @@ COMMANDS = (
     evaluate.evaluate,
     report.report,
     inspect.inspect,
-    doctor.doctor,
-    demo.demo,
+    doctor,
+    demo,
 )
 for command in COMMANDS:
     app.command()(command)

@@ -1,4 +1,4 @@
-"""What a person sees while work goes on: `bars.py` on a terminal, a plain line a minute elsewhere.
+"""What a person sees while work goes on: bars on a terminal, a plain line a minute elsewhere.
 
 Everything here goes to stderr. Results go to stdout, from `outcome.py`.
 """
@@ -8,14 +8,16 @@ from __future__ import annotations
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import typer
 
 from gan_augment.progress import Progress
-from gan_augment_cli.wording import count, printable
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
 
 
 class WarningsOnly:
@@ -68,6 +70,71 @@ class PlainLines(WarningsOnly):
         return f"{left // 60}:{left % 60:02d} left"
 
 
+def bars(console: Console | None = None) -> Any:
+    """Rich's bars on stderr, a phase each: how far it is, the time left (or taken).
+
+    Under them stands one line of numbers, cut where the terminal ends.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+    from rich.text import Text
+
+    class Bars(Progress):
+        numbers = ""
+
+        def get_renderables(self) -> Iterable[RenderableType]:
+            yield self.make_tasks_table(self.tasks)
+            if self.numbers:
+                yield Text(f"  {self.numbers}", no_wrap=True, overflow="ellipsis")
+
+    return Bars(
+        SpinnerColumn(finished_text=" "),
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=16),
+        TextColumn("{task.fields[far]}", markup=False),
+        TimeRemainingColumn(elapsed_when_finished=True, compact=True),
+        console=console or Console(stderr=True),
+    )
+
+
+class LiveBars:
+    """A `Progress` of the library over `bars`; what it is told is never read as markup."""
+
+    def __init__(self, shown: Any) -> None:
+        self._bars = shown
+
+    def phase(self, name: str, total: int | None = None) -> None:
+        """Fills the bar before and begins a new one; without a total it only pulses."""
+        self.finish()
+        self._bars.add_task(printable(name), total=total, far=count(0, total) if total else "")
+
+    def advance(self, done: int, text: str = "") -> None:
+        """Moves the bar and renews the numbers."""
+        if self._bars.tasks:
+            task = self._bars.tasks[-1]
+            self._bars.numbers = printable(text)
+            far = count(done, None if task.total is None else int(task.total))
+            self._bars.update(task.id, completed=done, far=far)
+
+    def finish(self) -> None:
+        """The current phase is over: its bar is full, its numbers go."""
+        self._bars.numbers = ""
+        if self._bars.tasks:
+            task = self._bars.tasks[-1]
+            self._bars.update(task.id, total=task.total or 1, completed=task.total or 1)
+
+    def note(self, text: str) -> None:
+        """A line above the bars."""
+        self._bars.console.print(printable(text), markup=False, highlight=False, soft_wrap=True)
+
+    def warn(self, text: str) -> None:
+        """A line above the bars that stands out."""
+        line = f"warning: {printable(text)}"
+        self._bars.console.print(
+            line, style="yellow", markup=False, highlight=False, soft_wrap=True
+        )
+
+
 @contextmanager
 def shown_progress(*, quiet: bool) -> Iterator[Progress]:
     """The `Progress` that suits where stderr goes; Python's warnings become its lines."""
@@ -77,8 +144,6 @@ def shown_progress(*, quiet: bool) -> Iterator[Progress]:
         elif not sys.stderr.isatty():
             yield _heard(PlainLines())
         else:
-            from gan_augment_cli.bars import LiveBars, bars
-
             with bars() as shown:
                 live = LiveBars(shown)
                 yield _heard(live)
@@ -98,3 +163,23 @@ def _heard(progress: Progress) -> Progress:
 
     warnings.showwarning = show
     return progress
+
+
+def printable(text: str) -> str:
+    r"""Text whose control characters are escaped, so that a file name cannot steer a terminal.
+
+    >>> print(printable("owl\x1b[2J"))
+    owl\x1b[2J
+    """
+    return "".join(
+        c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text
+    )
+
+
+def count(done: int, total: int | None) -> str:
+    """How far a phase is.
+
+    >>> count(1200, 4000), count(7, None)
+    ('1,200 of 4,000', '7')
+    """
+    return f"{done:,}" if total is None else f"{done:,} of {total:,}"

@@ -1,7 +1,8 @@
-"""The options that commands share, where each value came from, and the settings they make."""
+"""The options that commands share: their texts, what they mean, and where each value came from."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 import typer
 
 from gan_augment.errors import UsageError, did_you_mean
-from gan_augment_cli import values
 
 if TYPE_CHECKING:
     from gan_augment.config import FitOptions, TopUp
@@ -145,9 +145,7 @@ def _defaults(ctx: typer.Context, file: Path, table: dict[str, Any]) -> dict[str
 
 Config = Annotated[
     Path | None,
-    typer.Option(
-        "--config", is_eager=True, callback=_read_config, help="A TOML file of options' values."
-    ),
+    typer.Option("--config", is_eager=True, callback=_read_config, help="A TOML file of options' "),
 ]
 
 
@@ -189,7 +187,7 @@ def fit_settings(ctx: typer.Context) -> dict[str, Any]:
     chosen = {name: given[name] for name in FitOptions.model_fields if given.get(name) is not None}
     chosen["columns"] = column_kinds(ctx)
     if given["image_size"] is not None:
-        chosen["image_size"] = read(given["image_size"], values.height_width, "--image-size")
+        chosen["image_size"] = read(given["image_size"], height_width, "--image-size")
     return chosen
 
 
@@ -199,7 +197,7 @@ def column_kinds(ctx: typer.Context) -> dict[str, str]:
 
     given = ctx.params
     flags = {kind: given[kind] for kind in COLUMN_KINDS if given.get(kind) is not None}
-    named = Overrides.of(**{kind: values.names(text) for kind, text in flags.items()})
+    named = Overrides.of(**{kind: names(text) for kind, text in flags.items()})
     file = given.get("schema")
     kinds = named if file is None else Overrides.read(file).merged(named)
     return {str(name): kind for name, kind in kinds.columns.items()}
@@ -211,8 +209,8 @@ def top_up(ctx: typer.Context) -> TopUp:
 
     given = ctx.params
     chosen = {
-        "to": read(given["to"], values.target, "--to"),
-        "synthetic_share": read(given["synthetic_share"], values.share, "--synthetic-share"),
+        "to": read(given["to"], target, "--to"),
+        "synthetic_share": read(given["synthetic_share"], share, "--synthetic-share"),
         "companions": "auto" if given["companions"] is None else given["companions"],
     }
     return TopUp.checked(chosen, "options")
@@ -251,3 +249,63 @@ def _origin(ctx: typer.Context, param: Any) -> str:
         "DEFAULT_MAP": f"config {ctx.params.get('config')}",
     }
     return words.get(source.name if source else "", "default")
+
+
+def height_width(text: str) -> tuple[int, int]:
+    """Pixels as HEIGHTxWIDTH, or one number for a square.
+
+    >>> height_width("48x32"), height_width("32")
+    ((48, 32), (32, 32))
+    """
+    match = re.fullmatch(r"(\d+)(?:x(\d+))?", text)
+    if match is None:
+        raise UsageError(f"{text!r} is no image size; expected HEIGHTxWIDTH px, such as 48x32")
+    return int(match[1]), int(match[2] or match[1])
+
+
+def row_counts(text: str) -> int | dict[str, int]:
+    """A count for every class, or one a class as `name=count,name=count`.
+
+    >>> row_counts("100"), row_counts("owl=30,wren=20")
+    (100, {'owl': 30, 'wren': 20})
+    """
+    if text.isdecimal():
+        return int(text)
+    pairs = [part.rpartition("=") for part in text.split(",")]
+    if not all(name and count.isdecimal() for name, _, count in pairs):
+        raise UsageError(f"{text!r} is no count; expected a number, or name=number,name=number")
+    return {name: int(count) for name, _, count in pairs}
+
+
+def names(text: str) -> list[str]:
+    """Names with commas between them.
+
+    >>> names("zip, sex")
+    ['zip', 'sex']
+    """
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def target(text: str) -> str | int | float:
+    """What a class ends with: a word, a whole number of rows, or a fraction of the majority.
+
+    >>> target("majority"), target("500"), target("0.5"), target("1.0")
+    ('majority', 500, 0.5, 1.0)
+    """
+    return _number(text) if text[:1].isdigit() or text[:1] in "-." else text
+
+
+def share(text: str) -> float | str:
+    """A share in 0..1, or the word "auto" (any other word is left for the library to refuse).
+
+    >>> share("0.5"), share("auto")
+    (0.5, 'auto')
+    """
+    return text if text == "auto" else float(_number(text))
+
+
+def _number(text: str) -> int | float:
+    try:
+        return int(text) if text.lstrip("-").isdecimal() else float(text)
+    except ValueError:
+        raise UsageError(f"{text!r} is no number") from None

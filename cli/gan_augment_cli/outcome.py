@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import typer
 
 from gan_augment.errors import GanAugmentError
+from gan_augment_cli.console import printable
 from gan_augment_cli.options import Choice, choices
-from gan_augment_cli.wording import printable
 
 if TYPE_CHECKING:
     from gan_augment.config import FitOptions, TopUp

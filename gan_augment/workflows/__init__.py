@@ -11,20 +11,19 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from gan_augment.workflows.augmenting import augment, plan_augment
     from gan_augment.workflows.compare_model import inspect_against
-    from gan_augment.workflows.demonstration import demo
+    from gan_augment.workflows.demonstration import demo, demo_table
     from gan_augment.workflows.diagnosis import doctor
     from gan_augment.workflows.evaluating import evaluate, plan_evaluation
     from gan_augment.workflows.fitting import fit, plan_fit
     from gan_augment.workflows.inspection import inspect_data, inspect_run
     from gan_augment.workflows.report_page import report
     from gan_augment.workflows.sampling import sample
-    from gan_augment.workflows.table_demonstration import demo_table
 
 # No module is called as its function is, or importing the module would hide the function.
 _HOMES = {
     "augment": "augmenting",
     "demo": "demonstration",
-    "demo_table": "table_demonstration",
+    "demo_table": "demonstration",
     "doctor": "diagnosis",
     "evaluate": "evaluating",
     "fit": "fitting",

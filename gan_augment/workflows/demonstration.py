@@ -1,190 +1,244 @@
-"""`demo`: the main job on scikit-learn's digits by the same path as anyone's folder, then measured.
+"""`demo`: the main job on data of scikit-learn by anyone's path, then measured by the evaluator.
 
-Start at `demo`. The comparison itself lives in `comparison.py`.
+`demo` takes scanned digits, `demo_table` measured cells; both fit, augment and evaluate.
 """
 
 from __future__ import annotations
 
 import json
 import shlex
-import shutil
+import textwrap
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_augment.config import FitOptions, TopUp
-from gan_augment.data.contract import LabelledImages
+from gan_augment.config import FitOptions
 from gan_augment.data.images.png_folder import write_png
-from gan_augment.data.images.reader import read_images
-from gan_augment.data.topup_plan import plan_topup
 from gan_augment.errors import OutputExistsError
+from gan_augment.evaluation.options import EvaluationOptions
+from gan_augment.processes import available_cores
 from gan_augment.progress import Progress, Silent
 from gan_augment.randomness import generator
 from gan_augment.storage import write_errors, write_file
 from gan_augment.workflows.augmenting import augment
-from gan_augment.workflows.comparison import Arm, compare, table, verdict
-from gan_augment.workflows.demo_verdicts import closing_lines
+from gan_augment.workflows.evaluating import EvaluationRun, evaluate
 from gan_augment.workflows.fitting import fit
+from gan_augment.workflows.outputs import remove_named
 
-RARE = ("3", "8", "9")  # alike, so that 20 rows leave something to gain
-RARE_ROWS = 20
-TRAIN_SHARE = 0.6
-ARMS = ("real only", "repeats", "repeats + synthetic")
-_OWN = ("digits", "run", "topped-up", "demo.json")
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+RARE_DIGITS = ("3", "8", "9")  # alike, so that 20 rows leave something to gain
+RARE_ROWS, COMMON_ROWS = 20, 100
+RARE_CELLS, TARGET = "malignant", "diagnosis"
+CELLS_ROWS = 40
+EVALUATED_STEPS = 60  # of each of the evaluator's generators: it fits eight
+SIGN = "demo.json"
+_FILES = ("report", "run", "digits", "topped-up")
+_TABLE_FILES = ("report", "run", "cells.csv", "topped-up.csv", "topped-up.csv.manifest.csv")
+_WIDTH = 100
 
 
 @dataclass(frozen=True)
 class DemoResult:
-    """What the demo wrote and measured.
+    """What the demo wrote and what the evaluator said of it.
 
-    data, run, topped_up, samples: where the digits, the model, the filled folder and the picture
-    of reals beside synthetics are. arms: one a training set. steps: of the GAN.
-    classifier_steps: updates of every classifier. test_rows: untouched real images.
+    data, run, topped_up, samples: where the data, the model, its filled copy and real beside
+    synthetic rows are. measured: the evaluation, with small settings.
     """
 
     data: Path
     run: Path
     topped_up: Path
     samples: Path
-    arms: tuple[Arm, ...]
-    steps: int
-    classifier_steps: int
-    test_rows: int
+    measured: EvaluationRun
+    rare: tuple[str, ...]
 
     @property
     def sentence(self) -> str:
-        """What the comparison says, in one sentence made from its numbers."""
-        return verdict(self.arms[2], self.arms[1])
+        """The verdict in a sentence."""
+        return self.measured.evaluation.sentence
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready values."""
-        plain = {k: str(v) if isinstance(v, Path) else v for k, v in asdict(self).items()}
-        return {**plain, "rare": list(RARE), "sentence": self.sentence}
+        return {
+            "data": str(self.data),
+            "run": str(self.run),
+            "topped_up": str(self.topped_up),
+            "samples": str(self.samples),
+            "report": str(self.measured.out),
+            "rare": list(self.rare),
+            "verdict": self.measured.verdict,
+            "sentence": self.sentence,
+        }
 
     def lines(self) -> list[str]:
-        """The table, what it says, where things are, what to try next."""
-        seeds = len(self.arms[0].scores)
-        plural = f"{seeds} seed" if seeds == 1 else f"{seeds} seeds"
+        """The verdict, where things are, what to try next."""
+        table = self.data.suffix == ".csv"
+        yours = (
+            "your table      gan-augment augment TABLE.csv TOPPED-UP.csv --target COLUMN"
+            if table
+            else "your images     gan-augment augment PHOTOS TOPPED-UP   (a folder per class)"
+        )
+        target = f" --target {TARGET}" if table else ""
         return [
-            f"Percent of {self.test_rows} real digits that no training saw; mean ± standard "
-            f"deviation over {plural}; * cut to {RARE_ROWS} rows.",
-            *table(self.arms, RARE),
+            *textwrap.wrap(self.sentence, _WIDTH, break_on_hyphens=False),
+            "This was a short evaluation of short fits: a hint, no proof. For all arms, run",
+            f"  gan-augment evaluate {shlex.quote(str(self.data))}{target}",
             "",
-            self.sentence,
-            f"One split, one model of {self.steps} steps, {self.classifier_steps} updates a "
-            "classifier; the seeds vary the classifier only: a hint, no proof.",
-            "",
-            f"the digits      {self.data}",
+            f"the data        {self.data}   ({', '.join(self.rare)} made rare)",
             f"the model       {self.run}",
             f"topped up       {self.topped_up}",
             f"look at it      {self.samples}",
+            f"the report      {self.measured.out / 'report.html'}",
             f"what it is      gan-augment inspect {shlex.quote(str(self.run))}",
-            "your images     gan-augment augment PHOTOS TOPPED-UP   (a folder per class)",
-            "",
-            *closing_lines("digits", self.data),
+            yours,
         ]
 
 
 def demo(
     out: str | Path,
     *,
-    seconds: float = 90.0,
+    seconds: float = 30.0,
     steps: int | None = None,
-    seeds: int = 3,
-    classifier_steps: int = 300,
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> DemoResult:
-    """Cut three classes of digits to 20 rows, top them up, and measure whether that helped.
+    """Cut three classes of digits to 20 rows, top them up, and measure whether that helps.
 
-    Writes `out`/digits (a folder per class), /run (the model), /topped-up and /demo.json. The GAN
-    trains for `steps`, or for `seconds`. Raises OutputExistsError where `out` holds something;
-    `overwrite` replaces what an earlier demo wrote, and nothing else.
+    Writes `out`/digits (a folder per class), /run (the model), /topped-up, /report and /demo.json.
+    The GAN trains for `steps`, or for `seconds`; those of the evaluation train for 60 steps, or
+    `steps` if these are fewer. Raises OutputExistsError where `out` holds something; `overwrite`
+    replaces what an earlier demo wrote, and nothing else.
     """
-    out, progress = Path(out), progress or Silent()
-    make_room(out, overwrite, _OWN)
-    train, test = cut_digits()
-    write_file(out / "demo.json", b"{}\n")
-    write_folder(out / "digits", train)
-    budget = None if steps else seconds
-    options = FitOptions(classes=RARE, steps=steps, budget_s=budget, seed=0)
-    fitted = fit(out / "digits", out / "run", options, progress=progress)
-    augment(out / "digits", out / "topped-up", model=fitted.run, progress=progress)
-    topped_up = read_images(out / "topped-up", progress=progress).data
-    sets = dict(zip(ARMS, (train, with_repeats(train), topped_up), strict=True))
-    arms = compare(sets, test, RARE, seeds=seeds, steps=classifier_steps, progress=progress)
-    result = DemoResult(
-        data=out / "digits",
-        run=fitted.run,
-        topped_up=out / "topped-up",
-        samples=fitted.run / "samples.png",
-        arms=arms,
-        steps=fitted.steps,
-        classifier_steps=classifier_steps,
-        test_rows=len(test),
+    out = _make_room(Path(out), overwrite, _FILES)
+    pixels, labels = rare_digits()
+    for number, (image, label) in enumerate(zip(pixels, labels, strict=True)):
+        write_png(out / "digits" / label / f"digit-{number:04d}.png", image)
+    options = FitOptions(
+        classes=RARE_DIGITS, steps=steps, budget_s=None if steps else seconds, seed=0
     )
-    write_file(out / "demo.json", (json.dumps(result.to_dict(), indent=1) + "\n").encode())
-    return result
+    small = EvaluationOptions(
+        fit=_shortened(options, steps).model_copy(update={"selection": False}),
+        folds=2,
+        updates=min(60, steps or 60),
+        arms=("oversample", "gan"),
+    )
+    return _run(out, "digits", "topped-up", options, small, progress or Silent())
 
 
-def cut_digits() -> tuple[LabelledImages, LabelledImages]:
-    """scikit-learn's digits (8 x 8 px, real scans) as (training rows, untouched test rows).
+def demo_table(
+    out: str | Path,
+    *,
+    steps: int | None = None,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> DemoResult:
+    """Cut the malignant cells of a breast-cancer table to 40 rows, top them up, and measure.
 
-    A fixed split, 60 to 40 in every class; the training rows of the rare classes are cut to 20.
+    As `demo`, with `out`/cells.csv and /topped-up.csv. The GAN trains for `steps`, or as long as
+    its recipe says.
+    """
+    out = _make_room(Path(out), overwrite, _TABLE_FILES)
+    write_file(out / "cells.csv", rare_cells().to_csv(index=False).encode())
+    options = FitOptions(classes=(RARE_CELLS,), target=TARGET, steps=steps)
+    small = EvaluationOptions(
+        fit=_shortened(options, steps),
+        learner="logistic",
+        folds=3,
+        arms=("oversample", "smote", "gan"),
+    )
+    return _run(out, "cells.csv", "topped-up.csv", options, small, progress or Silent())
+
+
+def rare_digits() -> tuple[NDArray[np.uint8], list[str]]:
+    """Images (N, 8, 8, 1) of scikit-learn's digits and their labels.
+
+    At most 100 of each digit, 20 of those that are made rare.
     """
     from sklearn.datasets import load_digits
 
     digits = load_digits()
     pixels = np.rint(digits.images * (255 / 16)).astype(np.uint8)[..., None]  # 0..16 -> 0..255
-    labels = digits.target.astype(np.int64)
-    names = tuple(str(label) for label in range(10))
-    ids = np.array([f"digit-{row:04d}" for row in range(len(labels))])
-    data = LabelledImages(pixels, labels, ids, class_names=names)
-    train: list[NDArray[np.int64]] = []
-    test: list[NDArray[np.int64]] = []
-    for label, name in enumerate(names):
-        rows = generator(0, "demo-split", name).permutation(np.flatnonzero(labels == label))
-        kept = round(TRAIN_SHARE * len(rows))
-        train.append(rows[: RARE_ROWS if name in RARE else kept])
-        test.append(rows[kept:])
-    return data.take(np.sort(np.concatenate(train))), data.take(np.sort(np.concatenate(test)))
+    labels = digits.target.astype(str)
+    sizes = {name: RARE_ROWS if name in RARE_DIGITS else COMMON_ROWS for name in np.unique(labels)}
+    rows = _cut(labels, sizes)
+    return pixels[rows], labels[rows].tolist()
 
 
-def write_folder(folder: Path, data: LabelledImages) -> None:
-    """The images as `folder`/<class>/<id>.png."""
-    for pixels, label, name in zip(data.pixels, data.labels, data.ids, strict=True):
-        write_png(folder / data.names[label] / f"{name}.png", pixels)
+def rare_cells() -> DataFrame:
+    """scikit-learn's breast-cancer table with 40 of the malignant cells and all benign ones."""
+    from sklearn.datasets import load_breast_cancer
+
+    source = load_breast_cancer(as_frame=True)
+    frame: DataFrame = source.data.copy()
+    frame[TARGET] = np.asarray(source.target_names)[source.target]
+    rows = _cut(frame[TARGET].to_numpy(), {"benign": len(frame), RARE_CELLS: CELLS_ROWS})
+    return frame.iloc[rows]
 
 
-def with_repeats(data: LabelledImages) -> LabelledImages:
-    """The rows, and repeats of the rare ones until their classes are as large as the largest."""
-    plan = plan_topup(data.counts, TopUp(synthetic_share=0.0, companions=False), RARE)
-    rows = [np.arange(len(data))]
-    for name in RARE:
-        own = np.flatnonzero(data.labels == data.names.index(name))
-        rows.append(np.resize(own, plan[name].repeats))
-    index = np.concatenate(rows)
-    ids = np.array([f"{data.ids[row]}-{place}" for place, row in enumerate(index)])
-    return LabelledImages(data.pixels[index], data.labels[index], ids, class_names=data.names)
+def _cut(labels: NDArray[Any], sizes: dict[str, int]) -> NDArray[np.int64]:
+    """Rows of each class, at most as many as `sizes` says, in the order of the data."""
+    kept = [
+        generator(0, "demo-split", str(name)).permutation(np.flatnonzero(labels == name))[:n]
+        for name, n in sizes.items()
+    ]
+    return np.sort(np.concatenate(kept))
 
 
-def make_room(out: Path, overwrite: bool, own: Sequence[str]) -> None:
+def _shortened(options: FitOptions, steps: int | None) -> FitOptions:
+    """The options of a fit for the evaluator, which makes many."""
+    short = min(EVALUATED_STEPS, steps or EVALUATED_STEPS)
+    return options.model_copy(update={"steps": short, "budget_s": None})
+
+
+def _run(
+    out: Path,
+    data: str,
+    topped_up: str,
+    options: FitOptions,
+    small: EvaluationOptions,
+    progress: Progress,
+) -> DemoResult:
+    """Fit, augment, evaluate, as a user would."""
+    fitted = fit(out / data, out / "run", options, progress=progress)
+    augment(out / data, out / topped_up, model=fitted.run, options=options, progress=progress)
+    short = {
+        "repeats": 1,
+        "to": (1.0,),
+        "curves": False,
+        "diagnostics": False,
+        "n_jobs": min(2, available_cores()),
+    }
+    measured = evaluate(
+        out / data, out / "report", small.model_copy(update=short), progress=progress
+    )
+    result = DemoResult(
+        data=out / data,
+        run=fitted.run,
+        topped_up=out / topped_up,
+        samples=fitted.samples,
+        measured=measured,
+        rare=tuple(options.classes),
+    )
+    write_file(out / SIGN, (json.dumps(result.to_dict(), indent=1) + "\n").encode())
+    return result
+
+
+def _make_room(out: Path, overwrite: bool, names: Sequence[str]) -> Path:
     """An empty folder; with `overwrite`, one whose earlier demo's files are removed."""
-    ours = overwrite and (out / "demo.json").is_file()
-    free = not out.exists() or (out.is_dir() and not any(out.iterdir()))
-    if not (ours or free):
+    ours = overwrite and (out / SIGN).is_file()
+    if not ours and out.exists() and not (out.is_dir() and not any(out.iterdir())):
         raise OutputExistsError(
             f"{str(out)!r} holds something already; expected a folder to be made, or with "
             "--overwrite one that an earlier demo wrote. Name another folder."
         )
     with write_errors(out):
         out.mkdir(parents=True, exist_ok=True)
-        for path in (out / name for name in own):
-            if path.is_dir():
-                shutil.rmtree(path)
-            else:
-                path.unlink(missing_ok=True)
+    remove_named(out, (*names, SIGN))
+    write_file(out / SIGN, b"{}\n")
+    return out

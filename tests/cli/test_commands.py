@@ -249,12 +249,6 @@ def test_arrays_in_an_npz_file_are_data_too(command: Command, tmp_path: Path) ->
     assert command("fit", "data.npz", "--steps", 1, "--quiet").stdout == "runs/data\n"
 
 
-def test_the_demo_measures_and_says_where_things_are(command: Command, tmp_path: Path) -> None:
-    told = answer(command("demo", "out", "--steps", 2, "--seeds", 1, "--json"))
-    assert told["command"] == "demo"
-    assert any((tmp_path / "out").iterdir())
-
-
 @pytest.mark.slow
 def test_a_class_that_selection_cannot_serve_ends_sample_with_3_and_the_cure(
     photos, command, tmp_path

@@ -6,9 +6,7 @@ import warnings
 import pytest
 from rich.console import Console
 
-from gan_augment_cli.bars import LiveBars, bars
-from gan_augment_cli.console import PlainLines, shown_progress
-from gan_augment_cli.wording import printable
+from gan_augment_cli.console import LiveBars, PlainLines, bars, printable, shown_progress
 
 
 def test_a_log_gets_one_line_a_minute(capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from gan_augment.config import seconds
 from gan_augment.errors import UsageError
-from gan_augment_cli import values
+from gan_augment_cli import options as values
 
 
 @pytest.mark.parametrize("text", ["10", "", "m", "-5m", "0s", "5 m", "1d", "1m and more"])

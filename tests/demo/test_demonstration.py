@@ -2,48 +2,44 @@
 
 import csv
 import json
+from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from gan_augment.data.topup_plan import rare_classes
 from gan_augment.errors import OutputExistsError
+from gan_augment.workflows import demonstration
 from gan_augment.workflows.demonstration import (
-    ARMS,
-    RARE,
+    CELLS_ROWS,
+    RARE_CELLS,
+    RARE_DIGITS,
     RARE_ROWS,
+    TARGET,
     DemoResult,
-    cut_digits,
     demo,
-    with_repeats,
+    demo_table,
+    rare_cells,
+    rare_digits,
 )
 
 
 def test_three_digits_are_cut_to_twenty_rows_and_are_the_rare_ones() -> None:
-    train, test = cut_digits()
-    assert rare_classes(train.counts) == RARE
-    assert {train.counts[name] for name in RARE} == {RARE_ROWS}
-    assert min(test.counts.values()) >= 70
+    pixels, labels = rare_digits()
+    counts = dict(sorted(Counter(labels).items()))
+    assert rare_classes(counts) == RARE_DIGITS
+    assert {counts[name] for name in RARE_DIGITS} == {RARE_ROWS}
+    assert set(np.unique(pixels)) <= {round(level * 255 / 16) for level in range(17)}
 
 
-def test_no_test_digit_is_ever_trained_on_and_pixels_use_the_whole_range() -> None:
-    train, test = cut_digits()
-    assert not set(train.ids) & set(test.ids)
-    assert (train.pixels.min(), train.pixels.max()) == (0, 255)
-    assert set(np.unique(test.pixels)) <= {round(level * 255 / 16) for level in range(17)}
-
-
-def test_repeats_fill_the_rare_classes_with_their_own_rows_as_evenly_as_possible() -> None:
-    train, _ = cut_digits()
-    filled = with_repeats(train)
-    assert {filled.counts[name] for name in RARE} == {max(train.counts.values())}
-    for name in RARE:
-        rows = filled.pixels[filled.labels == filled.names.index(name)]
-        real = train.pixels[train.labels == train.names.index(name)]
-        times = np.unique(rows.reshape(len(rows), -1), axis=0, return_counts=True)[1]
-        assert len(times) == len(np.unique(real.reshape(len(real), -1), axis=0))
-        assert times.max() - times.min() <= 1
+def test_enough_malignant_cells_are_left_for_a_verdict() -> None:
+    counts = rare_cells()[TARGET].value_counts().to_dict()
+    assert rare_classes(counts) == (RARE_CELLS,)
+    assert counts[RARE_CELLS] == CELLS_ROWS >= 30
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
@@ -55,30 +51,32 @@ def test_a_folder_that_no_demo_wrote_is_left_alone(tmp_path: Path, overwrite: bo
     assert (tmp_path / "digits" / "mine.png").read_bytes() == b"mine"
 
 
+@pytest.fixture(scope="module", autouse=True)
+def one_process() -> Iterator[None]:
+    """Workers need seconds to start, and this evaluation is short."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(demonstration, "available_cores", lambda: 1)
+        yield
+
+
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory) -> DemoResult:
     out = tmp_path_factory.mktemp("tried") / "a demo"
-    return demo(out, steps=4, seeds=1, classifier_steps=2)
+    return demo_table(out, steps=2)
 
 
 @pytest.mark.slow
-def test_the_demo_writes_the_folder_the_model_and_the_picture(done: DemoResult) -> None:
-    assert (done.run / "model").is_dir()
-    assert done.samples.read_bytes().startswith(b"\x89PNG")
-    assert sum(1 for _ in done.data.rglob("*.png")) == done.arms[0].rows
-    assert sum(1 for _ in done.topped_up.rglob("*.png")) == done.arms[2].rows
-    with (done.topped_up / "manifest.csv").open(newline="", encoding="utf-8") as file:
-        assert len(list(csv.DictReader(file))) == done.arms[2].rows
-
-
-@pytest.mark.slow
-def test_the_demo_compares_three_arms_and_says_what_they_showed(done: DemoResult) -> None:
-    assert tuple(arm.name for arm in done.arms) == ARMS
+def test_the_demo_of_a_table_ends_with_the_evaluators_verdict(done: DemoResult) -> None:
+    original, filled = done.data.read_bytes(), done.topped_up.read_bytes()
+    assert filled.startswith(original)
+    counts = pd.read_csv(done.topped_up)[TARGET].value_counts()
+    assert counts["benign"] == counts[RARE_CELLS]
+    assert (done.measured.out / "report.html").is_file()
     text = "\n".join(done.lines())
-    assert all(name in text for name in (*ARMS, str(done.run), str(done.samples)))
-    assert "one seed cannot tell" in done.sentence
+    assert text.startswith(done.measured.verdict)
+    assert all(str(path) in text for path in (done.run, done.samples, done.topped_up))
     stored = json.loads((done.data.parent / "demo.json").read_text(encoding="utf-8"))
-    assert stored == json.loads(json.dumps(done.to_dict()))
+    assert stored == done.to_dict()
 
 
 @pytest.mark.slow
@@ -86,6 +84,23 @@ def test_a_second_demo_replaces_its_own_files_and_no_others(done: DemoResult) ->
     out = done.data.parent
     (out / "notes.txt").write_text("mine", encoding="utf-8")
     with pytest.raises(OutputExistsError):
-        demo(out, steps=4)
-    demo(out, steps=2, seeds=1, classifier_steps=2, overwrite=True)
-    assert (out / "notes.txt").read_text(encoding="utf-8") == "mine"
+        demo_table(out, steps=2)
+    with pytest.raises(ValueError, match="steps"):  # once the earlier files are gone
+        demo_table(out, steps=-1, overwrite=True)
+    assert {path.name for path in out.iterdir()} == {"cells.csv", "demo.json", "notes.txt"}
+
+
+@pytest.mark.slow
+def test_the_command_tops_up_digits_and_says_where_things_are(
+    command: Callable[..., CompletedProcess[str]], tmp_path: Path
+) -> None:
+    ran = command("demo", "out", "--steps", 2, "--json")
+    assert ran.returncode == 0, ran.stderr
+    told = json.loads(ran.stdout)
+    assert told["sentence"].startswith(told["verdict"])
+    assert (tmp_path / told["run"] / "model").is_dir()
+    assert (tmp_path / told["samples"]).read_bytes().startswith(b"\x89PNG")
+    topped_up = tmp_path / told["topped_up"]
+    with (topped_up / "manifest.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert sum(1 for _ in topped_up.rglob("*.png")) == len(rows)

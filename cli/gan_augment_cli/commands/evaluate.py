@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from gan_augment_cli import options as o
-from gan_augment_cli import outcome, values
+from gan_augment_cli import outcome
 from gan_augment_cli.console import shown_progress
 
 if TYPE_CHECKING:
@@ -178,7 +178,7 @@ def _options(ctx: typer.Context) -> EvaluationOptions:
     given = ctx.params
     own = set(EvaluationOptions.model_fields) - {"fit", "budget_s"}
     chosen = {name: given[name] for name in own if given.get(name) is not None}
-    chosen["samplers"] = values.names(given["sampler"] or "")
+    chosen["samplers"] = o.names(given["sampler"] or "")
     chosen["fit"] = fit = o.fit_settings(ctx)
     if given["steps"] is None and given["gan_budget"] is not None:
         fit["budget_s"] = o.read(given["gan_budget"], seconds, "--gan-budget")

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from gan_augment_cli import options as o
-from gan_augment_cli import outcome, values
+from gan_augment_cli import outcome
 from gan_augment_cli.console import shown_progress
 
 
@@ -40,7 +40,7 @@ def sample(
     .parquet, and OUT.manifest.csv.
     """
     with outcome.exit_codes("sample", as_json=as_json):
-        wanted = None if counts is None else o.read(counts, values.row_counts, "--counts")
+        wanted = None if counts is None else o.read(counts, o.row_counts, "--counts")
         if dry_run:
             outcome.print_choices("sample", o.choices(ctx), as_json=as_json)
             return
