@@ -1,4 +1,4 @@
-"""The command `gan-augment`: which commands there are, `doctor` and `demo`; others in `commands/`."""
+"""The command `gan-augment`: its commands; those not in `commands/` are `doctor` and `demo`."""
 
 from __future__ import annotations
 
