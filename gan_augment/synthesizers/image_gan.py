@@ -115,6 +115,7 @@ class ImageGAN(GAN[LabelledImages, ModelMeta]):
         on_steps: Callable[[int, ComputeConfig], None] | None = None,
         progress: Progress | None = None,
         stop: StopFlag | None = None,
+        fingerprint: str | None = None,
         original_size: tuple[int, int] | None = None,
         resize: str = "squeeze",
     ) -> Self:
@@ -134,6 +135,8 @@ class ImageGAN(GAN[LabelledImages, ModelMeta]):
             Called with the number of steps, once it is known, and the machine.
         progress, stop
             What is shown; a flag that ends training after a save.
+        fingerprint
+            `data_sha256` of the images, where it is known already.
         original_size, resize
             For the description: the (height, width) of the files, and how they were resized.
 
@@ -164,7 +167,7 @@ class ImageGAN(GAN[LabelledImages, ModelMeta]):
                 callbacks=[*self.callbacks, ProgressCallback(progress)],
                 stop=stop,
             )
-            saver = RunSaver(checkpoints, run, data_sha256(data), force)
+            saver = RunSaver(checkpoints, run, fingerprint or data_sha256(data), force)
             diverged = self._train(run, saver, resume, on_steps, progress)
         about = {
             "topped_up": topped_up,

@@ -125,6 +125,7 @@ class TabularGAN(GAN[LabelledTable, TableMeta]):
         on_steps: Callable[[int, ComputeConfig], None] | None = None,
         progress: Progress | None = None,
         stop: StopFlag | None = None,
+        fingerprint: str | None = None,
     ) -> Self:
         """Train on every class of `data`; the caller's frame stays as it is.
 
@@ -156,7 +157,7 @@ class TabularGAN(GAN[LabelledTable, TableMeta]):
             settings = choice.recipe.generator
             sampler = RowSampler.of(run.state.average, anchors, table, settings)
             run.scorer = scorer = TrialScorer(choice, steps, sampler, anchors, rare)
-            saver = RunSaver(checkpoints, run, table_sha256(data), force)
+            saver = RunSaver(checkpoints, run, fingerprint or table_sha256(data), force)
             diverged = self._train(run, saver, resume, on_steps, progress, scorer.begin)
         self._sampler = _best(run, sampler, progress)
         self._describe(_description(data, schema, run, choice, topped_up, saver, sampler))

@@ -267,8 +267,10 @@ def augment(
             trained = Path(output.notes.get("run") or run or new_run_folder(source))
             check_apart(source, trained)
             output.describe(made_from, run=str(trained))
-            gan = _trained(output, source, trained, read, overwrite and run is not None, progress)
-            output.describe(made_from, trained=model_sha256(trained))
+            gan, digest = _trained(
+                output, source, trained, read, overwrite and run is not None, progress
+            )
+            output.describe(made_from, trained=digest)
             meta = gan.meta_ if gan else read_meta(trained)
         job.follow(meta, top_up)
         if isinstance(output, FolderOutput):
@@ -356,17 +358,17 @@ def _made_from(
 
 def _trained(
     output: Output, source: Path, run: Path, read: Kind, overwrite: bool, progress: Progress
-) -> ImageGAN | TabularGAN | None:
+) -> tuple[ImageGAN | TabularGAN | None, str]:
     """Fit a model of this data into `run`, or finish what a stopped call began there.
 
-    Returns None where the run is the one that the stopped call had finished. Raises
-    ResumeMismatchError where it is another by now.
+    Returns the generator, None where the stopped call had finished it, and the model's fingerprint.
+    Raises ResumeMismatchError where the run is another by now.
     """
     from gan_augment.workflows.fitting import fit_model
 
     before = output.notes.get("trained")
     if before is not None and before == model_sha256(run):
-        return None
+        return None, before
     begun = output.resuming and (run / CONFIG).is_file()
     gan = fit_model(
         source,
@@ -377,12 +379,13 @@ def _trained(
         data=read,
         progress=progress,
     )[1]
-    if before not in (None, model_sha256(run)):
+    digest = model_sha256(run)
+    if before not in (None, digest):
         raise ResumeMismatchError(
             f"the run {str(run)!r} was changed since {str(output.path)!r} was begun from it; "
             "give --overwrite, or choose another folder."
         )
-    return gan
+    return gan, digest
 
 
 def _warn_of_size(job: _TopUp, meta: ModelMeta) -> None:

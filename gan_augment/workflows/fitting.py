@@ -272,6 +272,7 @@ def _train(
             on_steps=begin,
             progress=progress,
             stop=stop,
+            fingerprint=data.sha256,
             **data.fit_arguments(),
         )
     except StopRequested as stopped:

@@ -266,8 +266,11 @@ def write_images(
         for line in lines:
             line.begin(selecting=meta.selection is not None)
         processes = _worker_count(missing, workers)
-        saved = (str(model.resolve()), bundle_sha256(model))
-        source = gan or _loaded(*saved) if processes == 1 else saved
+        source: ImageGAN | tuple[str, str]
+        if processes > 1:
+            source = str(model.resolve()), bundle_sha256(model)
+        else:
+            source = gan or _load(model)
         _draw(lines, source, seed, processes, lambda done: advance(before + done))
     return before, {line.name: line.refused for line in lines if line.refused}
 
@@ -376,10 +379,14 @@ def _block(
 
 @lru_cache(maxsize=1)
 def _loaded(folder: str, sha256: str) -> ImageGAN:
-    """The model in a folder, loaded once a process; `sha256` tells it from an earlier one."""
+    """The model in a folder, loaded once a worker; `sha256` tells it from an earlier one."""
+    return _load(Path(folder))
+
+
+def _load(folder: Path) -> ImageGAN:
     from gan_augment.synthesizers.image_gan import ImageGAN
 
-    return ImageGAN.load(Path(folder), threads=1)
+    return ImageGAN.load(folder, threads=1)
 
 
 def _worker_count(images: int, requested: int | None) -> int:
