@@ -61,8 +61,14 @@ def test_every_picture_of_the_gallery_is_there_small_and_shown() -> None:
     assert [path for path in pictures if path.stat().st_size > 100_000] == []
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", sorted(SAYS))
+RUN_IN_THE_GATE = {"01_folder.py", "04_table.py", "05_pipeline_grid.py", "07_training_script.py"}
+MARKED = [
+    pytest.param(name, marks=pytest.mark.slow if name in RUN_IN_THE_GATE else pytest.mark.campaign)
+    for name in sorted(SAYS)
+]
+
+
+@pytest.mark.parametrize("name", MARKED)
 def test_the_example_runs_and_prints_what_the_gallery_shows(name: str, tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(EXAMPLES.parent), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(

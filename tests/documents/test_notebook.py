@@ -35,7 +35,7 @@ def test_what_the_notebook_shows_names_no_place_of_the_machine_that_ran_it(
     assert [text for text in texts if re.search(r"(/root|/home|/tmp|/Users)/", text)] == []
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 def test_the_notebook_runs(tmp_path: Path) -> None:
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     resources = {"metadata": {"path": str(tmp_path)}}
