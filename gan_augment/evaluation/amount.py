@@ -128,15 +128,15 @@ def plan_for(
     generated rows and the companions where the source is "gan"; its `to` does not count.
     """
     kind: DataKind = "image" if isinstance(data, LabelledImages) else "table"
-    held = [name for name in classes if data.counts[name]]
+    names = [name for name in classes if data.counts[name]]
     if amount.source == "none":
         return plan_topup(data.counts, TopUp(), {})
     if amount.source == "gan":
-        wanted = (top_up or TopUp()).model_copy(update={"to": amount.to})
+        settings = (top_up or TopUp()).model_copy(update={"to": amount.to})
     else:
         share = 1.0 if amount.source == "smote" else 0.0
-        wanted = TopUp(to=amount.to, synthetic_share=share, companions=False)
-    return plan_topup(data.counts, wanted, held, kind)
+        settings = TopUp(to=amount.to, synthetic_share=share, companions=False)
+    return plan_topup(data.counts, settings, names, kind)
 
 
 def rows_of(

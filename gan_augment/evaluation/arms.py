@@ -72,24 +72,24 @@ def candidates_of(
     the same. curves: the learning curve of real rows; the share's is chosen later. weighs: whether
     the learner knows class weights.
     """
-    found = [NONE]
+    candidates = [NONE]
     if "class_weight" in arms and weighs:
-        found.append(Candidate("class_weight"))
+        candidates.append(Candidate("class_weight"))
     for source in SOURCES:
-        wanted = source == "gan" or "auto" in arms
-        if wanted or any(SOURCE_OF_ARM.get(arm) == source for arm in arms):
+        needed = source == "gan" or "auto" in arms
+        if needed or any(SOURCE_OF_ARM.get(arm) == source for arm in arms):
             steps = to if source == "gan" or cheap_to is None else cheap_to
             if source == "gan" and "gan_parity" in arms and 1.0 not in steps:
                 steps = (*steps, 1.0)
-            found += [Candidate("amount", Amount(source, step)) for step in steps]
+            candidates += [Candidate("amount", Amount(source, step)) for step in steps]
     if "permuted" in arms:
-        found.append(Candidate("permuted", Amount("gan", 1.0)))
+        candidates.append(Candidate("permuted", Amount("gan", 1.0)))
     if "plain" in arms:
-        found.append(Candidate("plain"))
-    found += [Candidate("sampler", name=name) for name in samplers]
+        candidates.append(Candidate("plain"))
+    candidates += [Candidate("sampler", name=name) for name in samplers]
     if curves:
-        found += [Candidate("real", share=share) for share in REAL_SHARES]
-    return tuple(found)
+        candidates += [Candidate("real", share=share) for share in REAL_SHARES]
+    return tuple(candidates)
 
 
 def amounts_of_arm(arm: str, candidates: Sequence[Candidate]) -> dict[Amount, Candidate]:

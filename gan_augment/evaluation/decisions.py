@@ -53,8 +53,8 @@ class Scores:
 
     def __post_init__(self) -> None:
         if (self.values is None) != (self.kind == "none"):
-            given = "no values" if self.values is None else "values"
-            raise DataError(f"scores of kind {self.kind!r} with {given}; 'none' is without values.")
+            what = "no values" if self.values is None else "values"
+            raise DataError(f"scores of kind {self.kind!r} with {what}; 'none' is without values.")
         if self.values is None:
             return
         if self.values.ndim != 2 or len(self.values) != len(self.called):
@@ -172,15 +172,15 @@ def tune(parts: Sequence[Part], metric: str, evaluated: Sequence[int]) -> Decisi
     else:
         cuts, counts = np.array(TAUS), _counts_by_tau(parts, evidence, labels, classes)
         nearest, rule = 0.0 if metric == "accuracy" else 1.0, "tau"
-    found = figures_of(metric, counts, evaluated)
-    if not np.isfinite(found).any():
+    values = figures_of(metric, counts, evaluated)
+    if not np.isfinite(values).any():
         return Decision()
     if kinds == {"decision"}:  # what is right on its scale depends on what it was trained on
-        equal = cuts[found >= np.nanmax(found) - SAME]
+        equal = cuts[values >= np.nanmax(values) - SAME]
         nearest = float(np.median(equal))
     else:
-        error = _standard_error(metric, counts[int(np.nanargmax(found))], evaluated)
-        equal = cuts[found >= np.nanmax(found) - max(error, SAME)]
+        error = _standard_error(metric, counts[int(np.nanargmax(values))], evaluated)
+        equal = cuts[values >= np.nanmax(values) - max(error, SAME)]
     value = float(equal[np.abs(equal - nearest).argmin()])
     return Decision("threshold" if rule == "threshold" else "tau", value)
 
@@ -193,9 +193,9 @@ def _standard_error(metric: str, counts: Counts, evaluated: Sequence[int]) -> fl
     if metric == "accuracy":
         share = right.sum() / rows.sum()
         return float(np.sqrt(share * (1 - share) / rows.sum()))
-    held = [label for label in evaluated if rows[label]]
-    recall = right[held] / rows[held]
-    return float(np.sqrt((recall * (1 - recall) / rows[held]).sum()) / len(held))
+    present = [label for label in evaluated if rows[label]]
+    recall = right[present] / rows[present]
+    return float(np.sqrt((recall * (1 - recall) / rows[present]).sum()) / len(present))
 
 
 def _cuts(odds: Values, labels: Labels) -> tuple[Values, Counts]:

@@ -69,13 +69,13 @@ def figures_of(metric: str, counts: Counts, evaluated: Sequence[int]) -> NDArray
         each = _ratio(2 * right, rows + counts.sum(axis=-2)[..., chosen], 0)
     else:
         each = _ratio(right, rows, 0)
-    held = rows > 0
-    n = held.sum(axis=-1)
+    present = rows > 0
+    n = present.sum(axis=-1)
     if metric == "g_mean":
-        product = np.prod(np.where(held, each, 1.0), axis=-1)
+        product = np.prod(np.where(present, each, 1.0), axis=-1)
         powers = product ** (1 / np.maximum(n, 1))
         return np.asarray(np.where(n > 0, powers, np.nan))
-    return _ratio((each * held).sum(axis=-1), n, np.nan)
+    return _ratio((each * present).sum(axis=-1), n, np.nan)
 
 
 def _ratio(above: NDArray[np.float64] | Counts, below: Counts, empty: float) -> NDArray[np.float64]:
@@ -103,10 +103,10 @@ def average_precisions(
     >>> average_precisions(scores, np.array([0, 1, 0]), classes=2)[1]
     0.5
     """
-    wanted = range(classes) if only is None else only
+    chosen = range(classes) if only is None else only
     if scores is None:
-        return [None for _ in wanted]
-    return [_average_precision(scores[:, label], labels == label) for label in wanted]
+        return [None for _ in chosen]
+    return [_average_precision(scores[:, label], labels == label) for label in chosen]
 
 
 def calibration(probability: Values, labels: NDArray[np.int64]) -> dict[str, Any]:
@@ -143,7 +143,7 @@ def _average_precision(values: Values, own: NDArray[np.bool_]) -> float | None:
     positive = np.sort(values[own])
     if not len(positive):
         return None
-    steps, found = np.unique(positive, return_counts=True)
+    steps, counts = np.unique(positive, return_counts=True)
     above = len(values) - np.searchsorted(np.sort(values), steps, side="left")
-    hits = np.cumsum(found[::-1])[::-1]
-    return float((found * hits / above).sum() / len(positive))
+    hits = np.cumsum(counts[::-1])[::-1]
+    return float((counts * hits / above).sum() / len(positive))

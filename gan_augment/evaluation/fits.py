@@ -276,15 +276,15 @@ def _fewer(setup: Setup[Data], part: Data, split: Split, share: float) -> NDArra
     The rows of a smaller share are among those of a larger one.
     """
     unit = np.arange(len(part)) if part.groups is None else unit_of_rows(part.groups)
-    kept = np.ones(len(part), dtype=bool)
+    chosen = np.ones(len(part), dtype=bool)
     for name in setup.rare:
         own = np.flatnonzero(part.labels == part.names.index(name))
         units = np.unique(unit[own])
         rng = generator(setup.options.fit.seed, "evaluation-real", split.repeat, split.fold, name)
         order = rng.permutation(units)
         first = order[: max(2, round(share * len(order)))]
-        kept[own] = np.isin(unit[own], first)
-    return np.flatnonzero(kept)
+        chosen[own] = np.isin(unit[own], first)
+    return np.flatnonzero(chosen)
 
 
 def _resampled(setup: Setup[Data], level: TrainTestPart[Data], name: str) -> TrainingSet[Data]:

@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 
-from gan_augment.data.tables.schema import TableSchema
 from gan_augment.errors import DataError, DivergedError, OutputExistsError
 from gan_augment.evaluation.journal import Line
 from gan_augment.evaluation.leaks import check_unfitted
@@ -56,8 +55,10 @@ class TrainingCurve:
         elif kind == "score" and math.isfinite(event["value"]):
             self._scores.append([step, event["value"]])
         elif kind in ("rollback", "stop"):
-            told = {"event": kind, "step": step, "reason": event["reason"]}
-            self._events.append(told | {"failed_at": event.get("failed_at", step)})
+            failed_at = event.get("failed_at", step)
+            self._events.append(
+                {"event": kind, "step": step, "reason": event["reason"], "failed_at": failed_at}
+            )
             for points in (*self._losses.values(), self._scores):
                 points[:] = [point for point in points if point[0] <= step]
 
@@ -81,30 +82,31 @@ MODELS = "models"
 
 
 def fit_generator(setup: Setup[Data], split: Split, level: str, source: str, folder: Path) -> Line:
-    """Fit one generator, keep it below `folder`, and give its line of the journal.
+    """Fit one generator, save it below `folder`, and give its line of the journal.
 
     source: "gan", or "permuted" for one that is shown the rows under each other's labels. An inner
     level trains as much as the outer one chose to, so that one must be there. A generator that
     cannot serve this data gives a line with the reason as its `error`.
     """
     began_s = time.perf_counter()
-    here = setup.levels(split)[level]
-    part: Data = here.part
-    if source == "permuted":
-        part = _permuted(part, setup.seed_of("permuted", split, level))
-    model = Path(MODELS) / f"r{split.repeat}-f{split.fold}-{source}-{level}"
+    level_rows = setup.levels(split)[level]
+    part = _training_rows(setup, level_rows, source)
     facts: dict[str, Any] = {}
+    error = None
     try:
-        gan = _twin(setup, part, split, level, source, folder)
-        curve = TrainingCurve()
+        gan, curve = _unfitted(setup, part, level_rows, source, folder), TrainingCurve()
         gan.callbacks = (curve,)
-        _fit(gan, part, here.schema)
+        schema = level_rows.schema
+        try:
+            gan.fit(part, **({} if schema is None else {"schema": schema}))
+        except DivergedError:
+            if not hasattr(gan, "classes_"):  # not even an early generator of it can be used
+                raise
         facts = {"chosen": gan.meta_.chosen, "steps": gan.steps_}
         if level == OUTER and split.repeat == 0:  # those that are drawn
             facts["curve"] = curve.to_dict()
         with contextlib.suppress(OutputExistsError):  # of a run that was killed here: the same
-            gan.save(folder / model)
-        error = None
+            gan.save(folder / _model_path(split, level, source))
     except (DataError, DivergedError) as failure:
         error = str(failure)
     return {
@@ -113,7 +115,7 @@ def fit_generator(setup: Setup[Data], split: Split, level: str, source: str, fol
         "fold": split.fold,
         "level": level,
         "source": source,
-        "model": model.as_posix(),
+        "model": _model_path(split, level, source).as_posix(),
         "error": error,
         "facts": facts,
         "seen": {level: seen(part.ids)},
@@ -124,60 +126,55 @@ def fit_generator(setup: Setup[Data], split: Split, level: str, source: str, fol
 def generator_for(
     setup: Setup[Data], level: TrainTestPart[Data], source: str, folder: Path
 ) -> Synthesizer[Data]:
-    """The generator of a level: the kept one, or a plug-in fitted on its part here.
+    """The generator of a level: the saved one, or a plug-in fitted on its part here.
 
     Raises DataError where it could not be fitted.
     """
-    split, name = level.split, level.name
     if setup.keeps_generators:
-        kept: Synthesizer[Data] = _kept(split, name, source, folder)
-        return kept
+        saved: Synthesizer[Data] = _load(level.split, level.name, source, folder)
+        return saved
     check_unfitted(setup.generator, level.held.ids)  # it may name the ids that it saw before
     plug_in: Any = deepcopy(setup.generator)
-    part: Data = level.part
-    if source == "permuted":
-        part = _permuted(part, setup.seed_of("permuted", split, name))
+    part = _training_rows(setup, level, source)
     if hasattr(plug_in, "random_state"):
-        plug_in.random_state = setup.seed_of("generator", split, name)
+        plug_in.random_state = setup.seed_of("generator", level.split, level.name)
     plug_in.fit(part)
     return UserGenerator(plug_in, part)
 
 
 def seen(ids: Iterable[str]) -> dict[str, Any]:
-    """The real rows that a fit saw, as a journal tells it: their number, their sha256 in order."""
+    """The real rows that a fit saw, as in a journal: their number, their sha256 in order."""
     ordered = sorted(ids)
     return {"n": len(ordered), "sha256": hashlib.sha256("\0".join(ordered).encode()).hexdigest()}
 
 
-def _kept(split: Split, level: str, source: str, folder: Path) -> Any:
-    model = folder / MODELS / f"r{split.repeat}-f{split.fold}-{source}-{level}"
-    if not model.is_dir():
-        raise DataError("its generator could not be fitted on this part")
-    return load_model(model, device="auto", threads=1)
+def _training_rows(setup: Setup[Data], level: TrainTestPart[Data], source: str) -> Data:
+    """The rows of a level's part; under each other's labels for the source "permuted"."""
+    part: Data = level.part
+    if source != "permuted":
+        return part
+    rng = generator(setup.seed_of("permuted", level.split, level.name), "permuted")
+    return replace(part, labels=np.asarray(rng.permutation(part.labels), dtype=np.int64))
 
 
-def _twin(
-    setup: Setup[Data], part: Data, split: Split, level: str, source: str, folder: Path
+def _unfitted(
+    setup: Setup[Data], part: Data, level: TrainTestPart[Data], source: str, folder: Path
 ) -> Any:
     """The unfitted GAN of a level."""
-    seed = setup.seed_of("generator", split, level)
-    if level == OUTER:
+    seed = setup.seed_of("generator", level.split, level.name)
+    if level.name == OUTER:
         classes = tuple(name for name in setup.rare if part.counts[name])
         return unfitted_twin(setup.generator, seed, classes=classes or "all")
-    outer = _kept(split, OUTER, source, folder)
+    outer = _load(level.split, OUTER, source, folder)
     return unfitted_twin(outer.as_chosen(seed), seed)
 
 
-def _fit(gan: Any, part: Data, schema: TableSchema | None) -> None:
-    """Raises DivergedError where not even an early generator of it can be used."""
-    known = {} if schema is None else {"schema": schema}
-    try:
-        gan.fit(part, **known)
-    except DivergedError:
-        if not hasattr(gan, "classes_"):
-            raise
+def _model_path(split: Split, level: str, source: str) -> Path:
+    return Path(MODELS) / f"r{split.repeat}-f{split.fold}-{source}-{level}"
 
 
-def _permuted(part: Data, seed: int) -> Data:
-    labels = generator(seed, "permuted").permutation(part.labels)
-    return replace(part, labels=np.asarray(labels, dtype=np.int64))
+def _load(split: Split, level: str, source: str, folder: Path) -> Any:
+    model = folder / _model_path(split, level, source)
+    if not model.is_dir():
+        raise DataError("its generator could not be fitted on this part")
+    return load_model(model, device="auto", threads=1)

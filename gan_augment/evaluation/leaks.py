@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
@@ -38,14 +39,14 @@ def copies(
     >>> copies(rows.take([1, 3]), train=rows.take([0, 1]), test=rows.take([2]))
     {'generated': 2, 'identical': 2, 'held': 1, 'held_identical': 0}
     """
-    known = schema or _schema_of(train)
-    made, seen, held = (_keys(data, known) for data in (added, train, test))
-    learned = set(seen)
+    schema = schema or _schema_of(train)
+    generated, trained, tested = (_keys(data, schema) for data in (added, train, test))
+    learned = set(trained)
     return {
-        "generated": len(made),
-        "identical": sum(key in learned for key in made),
-        "held": len(held),
-        "held_identical": sum(key in learned for key in held),
+        "generated": len(generated),
+        "identical": sum(key in learned for key in generated),
+        "held": len(tested),
+        "held_identical": sum(key in learned for key in tested),
     }
 
 
@@ -67,16 +68,16 @@ def check_not_leaking(
     Two held-out rows at least. What is no exact repeat is not found. resampled: `added` holds real
     training rows beside new ones, so those that equal one do not count.
     """
-    known = schema or _schema_of(train)
-    made, seen, held = (_keys(data, known) for data in (added, train, test))
-    learned = set(seen)
-    different = set(made) - learned if resampled else set(made)
-    repeated = different & (set(held) - learned)
+    schema = schema or _schema_of(train)
+    generated, trained, tested = (_keys(data, schema) for data in (added, train, test))
+    learned = set(trained)
+    different = set(generated) - learned if resampled else set(generated)
+    repeated = different & (set(tested) - learned)
     if len(repeated) < FEWEST:
         return
-    chance = _twins(seen, held, np.ones(len(seen) + len(held), dtype=bool), more=1)
+    chance = _twins(trained, tested, np.ones(len(trained) + len(tested), dtype=bool), more=1)
     own = np.isin(np.concatenate([train.labels, test.labels]), np.unique(added.labels))
-    chance = max(chance, _twins(seen, held, own))
+    chance = max(chance, _twins(trained, tested, own))
     from scipy.stats import binomtest, norm
 
     share = binomtest(len(repeated), len(different))
@@ -105,7 +106,8 @@ def check_unfitted(plug_in: Any, test_ids: Iterable[str] | None = None) -> None:
 
     One that names them as `seen_ids_` (str) may be used where they hold none of `test_ids`.
     """
-    learned = sorted(name for name in getattr(plug_in, "__dict__", {}) if _is_learned(name))
+    attributes = getattr(plug_in, "__dict__", {})
+    learned = sorted(a for a in attributes if a.endswith("_") and not a.startswith("_"))
     name = type(plug_in).__name__
     if not learned:
         return
@@ -119,16 +121,10 @@ def check_unfitted(plug_in: Any, test_ids: Iterable[str] | None = None) -> None:
         check_disjoint(plug_in.seen_ids_, test_ids, f"this {name}")
 
 
-def _is_learned(name: str) -> bool:
-    return name.endswith("_") and not name.startswith("_")
-
-
-def _twins(seen: list[bytes], held: list[bytes], own: Any, more: int = 0) -> float:
+def _twins(trained: list[bytes], tested: list[bytes], own: Any, more: int = 0) -> float:
     """The share of real rows, of those marked `own`, that equal another row that is trained on."""
-    times: dict[bytes, int] = {}
-    for key in seen:
-        times[key] = times.get(key, 0) + 1
-    twin = np.array([times[key] > 1 for key in seen] + [key in times for key in held])
+    times = Counter(trained)
+    twin = np.array([times[key] > 1 for key in trained] + [key in times for key in tested])
     return float((twin[own].sum() + more) / (own.sum() + more)) if own.any() else 0.0
 
 

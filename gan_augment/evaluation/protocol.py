@@ -109,27 +109,27 @@ def plan_protocol(
             f"of {FEWEST_UNITS} {unit} or more, one of them among those to top up. Collect more."
         )
     most = min(units[name] for name in evaluated) // 2
-    asked = folds or min(_FOLDS[kind], MOST_FOLDS)
+    k = folds or min(_FOLDS[kind], MOST_FOLDS)
     notes: list[str] = []
-    if asked > most:
+    if k > most:
         if folds:
             notes.append(f"{most} folds instead of {folds}: the smallest class fills no more")
-        asked = most
+        k = most
     if times is not None:
-        splits, shared = _forward(data, np.asarray(times), asked, gap), 0.0
+        splits, shared = _forward(data, np.asarray(times), k, gap), 0.0
         shared = float(np.mean([len(s.test) / max(1, len(s.train)) for s in splits]))
         if repeats and repeats > 1:
             notes.append("one repeat: rows in time can be dealt in one way only")
-        dealt: Literal["rows", "groups", "time"] = "time"
+        how: Literal["rows", "groups", "time"] = "time"
         repeats = 1
     else:
         repeats = repeats or _REPEATS[kind]
-        splits = [s for r in range(repeats) for s in _dealt(data, asked, r, seed)]
-        shared, dealt = 1 / (asked - 1), "rows" if data.groups is None else "groups"
+        splits = [s for r in range(repeats) for s in _dealt(data, k, r, seed)]
+        shared, how = 1 / (k - 1), "rows" if data.groups is None else "groups"
     _check_training(data, splits)
     return Protocol(
-        kind=dealt,
-        folds=asked,
+        kind=how,
+        folds=k,
         repeats=repeats,
         shared=shared,
         splits=tuple(splits),
@@ -154,12 +154,12 @@ def _unit_word(data: LabelledImages | LabelledTable) -> Literal["rows", "groups"
 
 def _units(data: LabelledImages | LabelledTable) -> dict[str, int]:
     """Independent rows of each class: groups count once, rows without one alone."""
-    found = {}
+    units = {}
     for label, name in enumerate(data.names):
         own = data.labels == label
         unit = np.arange(len(data)) if data.groups is None else unit_of_rows(data.groups)
-        found[name] = len(np.unique(unit[own]))
-    return {name: n for name, n in found.items() if n}
+        units[name] = len(np.unique(unit[own]))
+    return {name: n for name, n in units.items() if n}
 
 
 def _dealt(data: LabelledImages | LabelledTable, folds: int, repeat: int, seed: int) -> list[Split]:
@@ -171,11 +171,11 @@ def _dealt(data: LabelledImages | LabelledTable, folds: int, repeat: int, seed: 
         warnings.simplefilter("ignore", UserWarning)
         if data.groups is None:
             dealer = StratifiedKFold(folds, shuffle=True, random_state=drawn)
-            found = list(dealer.split(alone, data.labels))
+            pairs = list(dealer.split(alone, data.labels))
         else:
             by_group = StratifiedGroupKFold(folds, shuffle=True, random_state=drawn)
-            found = list(by_group.split(alone, data.labels, unit_of_rows(data.groups)))
-    return [Split(repeat, fold, *_ascending(pair)) for fold, pair in enumerate(found)]
+            pairs = list(by_group.split(alone, data.labels, unit_of_rows(data.groups)))
+    return [Split(repeat, fold, *_ascending(pair)) for fold, pair in enumerate(pairs)]
 
 
 def _forward(
@@ -191,11 +191,11 @@ def _forward(
         raise UsageError(f"times are of shape {times.shape}; expected ({len(data)},), one a row")
     order = np.argsort(times, kind="stable")
     try:
-        found = list(TimeSeriesSplit(folds, gap=gap).split(order))
+        pairs = list(TimeSeriesSplit(folds, gap=gap).split(order))
     except ValueError as error:
         raise UsageError(f"{folds} blocks with a gap of {gap} rows: {error}") from None
     splits = []
-    for fold, (before, block) in enumerate(found):
+    for fold, (before, block) in enumerate(pairs):
         train, test = order[before], order[block]
         train = train[times[train] < times[test].min()]
         if data.groups is not None:

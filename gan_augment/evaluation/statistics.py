@@ -174,11 +174,11 @@ def one_flip(
         if own.sum():
             own[label] -= step
             own[mistaken] += step
-    held = before[:, label].sum(axis=1) > 0
-    if not held.any():
+    tested = before[:, label].sum(axis=1) > 0
+    if not tested.any():
         return 0.0
-    changes = figures_of(counted, after[held], evaluated) - figures_of(
-        counted, before[held], evaluated
+    changes = figures_of(counted, after[tested], evaluated) - figures_of(
+        counted, before[tested], evaluated
     )
     change = float(np.nanmean(np.abs(changes)))
     if change == 0 and counted != "balanced_accuracy":  # a G-mean of 0 stays 0
@@ -203,13 +203,13 @@ def holm(values: Mapping[str, float]) -> dict[str, float]:
     return {name: adjusted[name] for name in values}
 
 
-def _probability(distance: float, found: Contrast) -> float:
+def _probability(distance: float, belief: Contrast) -> float:
     """P(T error < distance); a half where nothing is known."""
-    if not math.isfinite(found.error):
+    if not math.isfinite(belief.error):
         return 0.5
-    if found.error == 0:
+    if belief.error == 0:
         return 1.0 if distance > 0 else 0.0
-    return float(stdtr(found.freedom, distance / found.error))
+    return float(stdtr(belief.freedom, distance / belief.error))
 
 
 DRAWS = 2000
@@ -245,9 +245,9 @@ def paired_bootstrap(
     for start in range(0, draws, step):
         weights = chance.multinomial(units, shares, size=min(step, draws - start))
         drawn.append(_differences(weights, unit, pairs, classes, metric, evaluated))
-    found = np.concatenate(drawn)
-    found = found[np.isfinite(found)]
-    low, high = np.percentile(found, [2.5, 97.5]) if len(found) else (None, None)
+    differences = np.concatenate(drawn)
+    differences = differences[np.isfinite(differences)]
+    low, high = np.percentile(differences, [2.5, 97.5]) if len(differences) else (None, None)
     mean = figure(metric, confusion(labels, called_a, classes), evaluated) - figure(
         metric, confusion(labels, called_b, classes), evaluated
     )
@@ -302,9 +302,9 @@ def _units(
     for all, drawn as often as they are many.
     """
     if groups is not None and (groups >= 0).any():
-        held, unit = np.unique(unit_of_rows(groups), return_inverse=True)
-        shares = np.full(len(held), 1 / len(held))
-        return np.arange(len(labels)), unit, shares, len(held)
+        names, unit = np.unique(unit_of_rows(groups), return_inverse=True)
+        shares = np.full(len(names), 1 / len(names))
+        return np.arange(len(labels)), unit, shares, len(names)
     code = (labels * classes + called_a) * classes + called_b
     _, rows, how_many = np.unique(code, return_index=True, return_counts=True)
     return rows, np.arange(len(rows)), how_many / len(labels), len(labels)
@@ -322,9 +322,9 @@ def _differences(
 
     pairs: of a and b, label * classes + called for each row.
     """
-    found = []
+    figures = []
     for pair in pairs:
         counts = [np.bincount(pair, drawn[unit], minlength=classes**2) for drawn in weights]
         stack = np.stack(counts).astype(np.int64).reshape(-1, classes, classes)
-        found.append(figures_of(metric, stack, evaluated))
-    return found[0] - found[1]
+        figures.append(figures_of(metric, stack, evaluated))
+    return figures[0] - figures[1]

@@ -100,14 +100,14 @@ def guardrails(
     margin = MARGINS["recall"]
     p_recalls = {name: change.below(-margin) for name, change in recalls.items()}
     adjusted = holm({name: 1 - p for name, p in p_recalls.items()})
-    found = [_guardrail("accuracy", accuracy, accuracy.below(-MARGINS["accuracy"]), "accuracy")]
+    rails = [_guardrail("accuracy", accuracy, accuracy.below(-MARGINS["accuracy"]), "accuracy")]
     for name, change in recalls.items():
         p = p_recalls[name]
-        found.append(_guardrail(f"recall of {name}", change, p, "recall", adjusted[name]))
+        rails.append(_guardrail(f"recall of {name}", change, p, "recall", adjusted[name]))
     if log_loss is not None:
         p = log_loss.above(MARGINS["log_loss"])
-        found.append(_guardrail("log loss", log_loss, p, "log_loss"))
-    return tuple(found)
+        rails.append(_guardrail("log loss", log_loss, p, "log_loss"))
+    return tuple(rails)
 
 
 def decide(facts: VerdictFacts) -> Verdict:
@@ -116,8 +116,8 @@ def decide(facts: VerdictFacts) -> Verdict:
     INSUFFICIENT DATA, HARMFUL, ADOPT, USE <arm>, LIKELY HELPS, NO PRACTICAL DIFFERENCE, and where
     none of these does, NO EVIDENCE.
     """
-    word, arm, told = next(_words(facts))
-    parts = [f"{word}: {told}", _measured(facts), _beside(facts), _absent(facts)]
+    word, arm, why = next(_words(facts))
+    parts = [f"{word}: {why}", _measured(facts), _beside(facts), _absent(facts)]
     return Verdict(word, arm, "; ".join(filter(None, parts)) + ".", tuple(_reasons(facts)))
 
 
@@ -140,13 +140,13 @@ def _words(facts: VerdictFacts) -> Iterator[tuple[str, str, str]]:
         yield "ADOPT", "gan", f"the GAN's rows raise {metric} by more than {least}{than}"
     use = _cheap_to_use(facts)
     if use is not None:
-        told = f"taking {CHEAP[use]} raises {metric} by more than {least}"
-        yield f"USE {use}", use, f"{told}, and the GAN is not shown to be worth more"
+        why = f"taking {CHEAP[use]} raises {metric} by more than {least}"
+        yield f"USE {use}", use, f"{why}, and the GAN is not shown to be worth more"
     if gan is not None and gan.above(0.0) >= CERTAIN:
         yield "LIKELY HELPS", "gan", f"the GAN's rows probably raise {metric}{_but(facts, least)}"
     if gan is not None and gan.within(facts.delta) >= CERTAIN:
-        told = f"the GAN's rows change {metric} by {least} at most"
-        yield "NO PRACTICAL DIFFERENCE", "none", told
+        why = f"the GAN's rows change {metric} by {least} at most"
+        yield "NO PRACTICAL DIFFERENCE", "none", why
     if gan is None:
         yield "NO EVIDENCE", "none", "the GAN's rows could not be judged"
     yield "NO EVIDENCE", "none", f"it is not shown that the GAN's rows change {metric}"
@@ -208,18 +208,18 @@ def _measured(facts: VerdictFacts) -> str:
 
 
 def _beside(facts: VerdictFacts) -> str:
-    found = [f"{CHEAP[n]} {points(arm.over_none.mean)}" for n, arm in facts.cheap.items()]
-    return f"against none, {_and(found)} points" if found else ""
+    gains = [f"{CHEAP[n]} {points(arm.over_none.mean)}" for n, arm in facts.cheap.items()]
+    return f"against none, {_and(gains)} points" if gains else ""
 
 
 def _absent(facts: VerdictFacts) -> str:
-    told = [
+    parts = [
         f"{CHEAP.get(name, name)} could not be judged ({_first_words(why)})"
         for name, why in facts.missing.items()
     ]
     if facts.not_asked:
-        told.append(f"not asked for: {_and([CHEAP.get(name, name) for name in facts.not_asked])}")
-    return "; ".join(told)
+        parts.append(f"not asked for: {_and([CHEAP.get(name, name) for name in facts.not_asked])}")
+    return "; ".join(parts)
 
 
 def _first_words(why: str) -> str:
