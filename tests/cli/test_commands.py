@@ -10,7 +10,6 @@ from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
 
-import numpy as np
 import pytest
 
 from gan_augment.storage import FolderLock
@@ -47,25 +46,11 @@ def test_fit_prints_the_run_last_and_the_next_command(
     assert contents(photos) == before
 
 
-def test_a_second_fit_gets_a_folder_of_its_own(command: Command, photos: Path) -> None:
-    first = command("fit", photos, "--steps", 1, "--quiet")
-    second = command("fit", photos, "--steps", 1, "--quiet")
-    assert (first.stdout, second.stdout) == ("runs/photos\n", "runs/photos-2\n")
-
-
 def test_fit_as_json_is_one_object(command: Command, photos: Path, tmp_path: Path) -> None:
     told = answer(command("fit", photos, "--steps", 2, "--json"))
     assert told["command"] == "fit"
     assert told["steps"] == 2
     assert (tmp_path / told["run"] / "model").is_dir()
-
-
-def test_the_same_seed_and_steps_give_the_same_model(
-    command: Command, photos: Path, run_folder: Path, tmp_path: Path
-) -> None:
-    command("fit", photos, "--out", "again", "--steps", 4)
-    weights = "model/tensors.safetensors"
-    assert (tmp_path / "again" / weights).read_bytes() == (run_folder / weights).read_bytes()
 
 
 def test_a_dry_run_shows_the_plan_and_writes_nothing(
@@ -85,15 +70,6 @@ def test_an_unknown_class_is_refused_with_the_nearest(command: Command, photos: 
     refused = command("fit", photos, "--classes", "rar", "--steps", 1)
     assert refused.returncode == 3
     assert "Did you mean 'rare'?" in refused.stderr
-
-
-def test_no_rare_class_is_refused_with_the_counts_and_the_cure(
-    command: Command, tmp_path: Path
-) -> None:
-    write_images(tmp_path / "even", {"a": 8, "b": 8})
-    refused = command("fit", "even", "--steps", 1)
-    assert refused.returncode == 3
-    assert all(text in refused.stderr for text in ("8", "--classes"))
 
 
 @pytest.mark.parametrize("counts", [{}, {"only": 8}])
@@ -153,26 +129,6 @@ def test_samples_are_exactly_as_many_as_asked(
     assert len(list((tmp_path / "out" / "common").iterdir())) == 3
 
 
-def test_more_samples_begin_with_the_fewer_whatever_the_workers(
-    command: Command, run_folder: Path, tmp_path: Path
-) -> None:
-    command("sample", run_folder, "few", "--counts", "rare=3", "--workers", 1)
-    command("sample", run_folder, "many", "--counts", "rare=70", "--workers", 2)
-    few, many = contents(tmp_path / "few" / "rare"), contents(tmp_path / "many" / "rare")
-    assert len(many) == 70
-    assert few.items() <= many.items()
-
-
-def test_a_filled_output_is_refused_and_left_alone(
-    command: Command, run_folder: Path, tmp_path: Path
-) -> None:
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "mine.txt").write_text("mine")
-    for flags in ([], ["--overwrite"]):
-        assert command("sample", run_folder, "out", "--counts", 1, *flags).returncode == 2
-    assert contents(tmp_path / "out") == {"mine.txt": b"mine"}
-
-
 def test_augment_tops_up_exactly_and_keeps_the_originals(
     command: Command, photos: Path, run_folder: Path, tmp_path: Path
 ) -> None:
@@ -191,14 +147,6 @@ def test_augment_tops_up_exactly_and_keeps_the_originals(
         "synthetic": 12,
     }
     assert len(files) == len(rows) + 1 + sum(name.startswith(".") for name in files)
-
-
-def test_augment_fits_where_no_model_is_given(
-    command: Command, photos: Path, tmp_path: Path
-) -> None:
-    told = answer(command("augment", photos, "out", "--steps", 2, "--to", 9, "--json"))
-    assert told["command"] == "augment"
-    assert (tmp_path / "runs" / "photos" / "model").is_dir()
 
 
 def test_a_dry_run_of_augment_shows_the_counts_at_the_end(command: Command, photos: Path) -> None:
@@ -240,13 +188,6 @@ def test_inspect_says_what_a_run_is_without_torch(
     assert told["steps"] == 4
     shown = command_process("inspect", run_folder, env=without_torch).stdout
     assert "training rows in encoded form" in shown
-
-
-def test_arrays_in_an_npz_file_are_data_too(command: Command, tmp_path: Path) -> None:
-    rng = np.random.default_rng(0)
-    labels = np.array(["common"] * 20 + ["rare"] * 4)
-    np.savez(tmp_path / "data.npz", x=rng.integers(0, 256, (24, 12, 12), dtype=np.uint8), y=labels)
-    assert command("fit", "data.npz", "--steps", 1, "--quiet").stdout == "runs/data\n"
 
 
 @pytest.mark.slow

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import os
 import shutil
 import signal
@@ -202,18 +201,8 @@ def test_an_output_that_is_there_or_is_the_data_is_exit_2(
     assert data.read_bytes() == parts.read_bytes()
 
 
-def test_an_output_that_cannot_be_written_is_exit_74(
-    command: Command, parts_run: Path, tmp_path: Path
-) -> None:
-    (tmp_path / "file").write_text("not a folder")
-    refused = command("sample", parts_run, "file/s.csv", "--counts", 1)
-    assert refused.returncode == 74, refused.stderr
-    assert refused.stderr.startswith("error: ")
-
-
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_stopped_augment_goes_on_to_the_same_file(
-    command: Command, parts: Path, tmp_path: Path, number: int, code: int
+def test_an_augment_stopped_by_ctrl_c_goes_on_to_the_same_file(
+    command: Command, parts: Path, tmp_path: Path
 ) -> None:
     flags = ["--target", "kind", "--steps", "3000", "--run", "run", "--recipe", "anchored"]
     line = [sys.executable, "-m", "gan_augment_cli", "augment", str(parts), "out.csv", *flags]
@@ -221,14 +210,14 @@ def test_a_stopped_augment_goes_on_to_the_same_file(
         line, cwd=tmp_path, env=dict(os.environ), stderr=subprocess.PIPE, text=True
     ) as process:
         history = tmp_path / "run" / "history.jsonl"
-        for _ in range(600):
+        for _ in range(2400):
             if history.exists() and '"step"' in history.read_text():
                 break
             assert process.poll() is None, process.communicate()
             time.sleep(0.05)
-        process.send_signal(number)
+        process.send_signal(signal.SIGINT)
         _, told = process.communicate(timeout=60)
-    assert process.returncode == code, told
+    assert process.returncode == 130, told
     assert "--resume" in told.splitlines()[-1]
     assert not (tmp_path / "out.csv").exists()
     assert not list(tmp_path.rglob("*.tmp-*"))
@@ -237,22 +226,3 @@ def test_a_stopped_augment_goes_on_to_the_same_file(
     assert {path.name for path in tmp_path.iterdir()} == {
         *("out.csv", "out.csv.manifest.csv", "run"),
     }
-
-
-def test_the_manifest_is_read_by_any_reader(
-    command: Command, parts: Path, parts_run: Path, tmp_path: Path
-) -> None:
-    command("augment", parts, "out.csv", "--model", parts_run, "--synthetic-share", 1)
-    with (tmp_path / "out.csv.manifest.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert [row["origin"] for row in rows] == ["real", *["synthetic"] * 48]
-    assert rows[0]["index"] == "72"
-
-
-def test_a_dry_run_of_augment_generates_nothing_from_one_row(
-    command: Command, tmp_path: Path
-) -> None:
-    table = write_table(tmp_path / "lone.csv", 30, 1)
-    told = answer(command("augment", table, "out.csv", "--target", "kind", "--dry-run", "--json"))
-    lone = {"real": 1, "repeat": 29, "synthetic": 0, "companion": 0}
-    assert told["counts"]["rare"] == lone

@@ -446,7 +446,7 @@ def test_a_terminated_process_leaves_with_143_and_its_run_ends_as_an_undisturbed
     arguments = ["fit", data, "--steps", 80, "--precision", "float32"]
     line = [sys.executable, "-m", "gan_augment_cli", *map(str, arguments), "--out", "cut"]
     with subprocess.Popen(line, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 300
         while not (tmp_path / "cut" / "checkpoints" / "step-16").exists():
             assert time.monotonic() < deadline
             assert process.poll() is None

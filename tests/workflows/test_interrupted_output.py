@@ -29,7 +29,7 @@ def children(pid: int) -> list[int]:
     return [int(child) for listed in by_thread for child in listed.read_text().split()]
 
 
-def wait_until(condition, limit_s: float = 60.0) -> None:
+def wait_until(condition, limit_s: float = 300.0) -> None:
     deadline = time.monotonic() + limit_s
     while not condition():
         assert time.monotonic() < deadline, "waited too long"
