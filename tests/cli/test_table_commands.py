@@ -204,7 +204,7 @@ def test_an_output_that_is_there_or_is_the_data_is_exit_2(
 def test_an_augment_stopped_by_ctrl_c_goes_on_to_the_same_file(
     command: Command, parts: Path, tmp_path: Path
 ) -> None:
-    flags = ["--target", "kind", "--steps", "3000", "--run", "run", "--recipe", "anchored"]
+    flags = ["--target", "kind", "--steps", "1000", "--run", "run", "--recipe", "anchored"]
     line = [sys.executable, "-m", "gan_augment_cli", "augment", str(parts), "out.csv", *flags]
     with subprocess.Popen(
         line, cwd=tmp_path, env=dict(os.environ), stderr=subprocess.PIPE, text=True
