@@ -32,7 +32,7 @@ from gan_augment.sklearn_api.inputs import (
     read_input,
     read_labelled,
 )
-from gan_augment.sklearn_api.sampling_strategy import names_sizes, rows_to_add
+from gan_augment.sklearn_api.sampling_strategy import rows_to_add
 from gan_augment.synthesizers.base import checked_seed
 from gan_augment.synthesizers.topup import added_rows, advised_share
 from gan_augment.training.callbacks import Callback
@@ -253,7 +253,8 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
         )
         self._count_features(parsed)
         labels, data = parsed.output.labels, cast(Any, parsed.data)
-        exact = names_sizes(self.sampling_strategy)
+        strategy = self.sampling_strategy  # sizes are exact, "as many as another class" is not
+        exact = isinstance(strategy, Mapping) or callable(strategy)
         lacking = rows_to_add(self.sampling_strategy, labels, data.labels)
         names = {label: labels.name_of(label) for label in lacking}
         added = {names[label]: n for label, n in lacking.items() if n}
@@ -351,7 +352,7 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
         gan, output, face = saved.read(Path(folder), device=device, threads=threads(n_jobs))
         augmenter = cls(device=device, n_jobs=n_jobs, warm_start=warm_start)
         augmenter._output, augmenter.synthesizer_ = output, gan
-        augmenter.classes_ = output.labels.classes
+        augmenter.classes_ = np.unique(output.labels.values)
         augmenter._seed = gan.meta_.seed if face is None else face.seed
         if output.pixels is None:
             table = cast("TabularGAN", gan)
@@ -397,7 +398,7 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
         """Take what `sample` and the attributes need; the data itself is not kept."""
         self._seed, self._output = seed, parsed.output
         self.synthesizer_ = synthesizer
-        self.classes_ = parsed.output.labels.classes
+        self.classes_ = np.unique(parsed.output.labels.values)
         self.__dict__.pop("schema_", None)
         if synthesizer is not None and parsed.schema is not None:
             self.schema_ = parsed.schema

@@ -74,11 +74,6 @@ class ClassLabels:
         values[:] = labels
         return cls(names, labels, values, values)
 
-    @property
-    def classes(self) -> NDArray[Any]:
-        """(K,) the labels, sorted as scikit-learn sorts them."""
-        return np.unique(self.values)
-
     def label_of(self, name: str) -> Label:
         """What the user calls the class of that name."""
         return self.labels[self.names.index(name)]

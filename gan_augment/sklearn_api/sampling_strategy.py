@@ -56,11 +56,6 @@ def rows_to_add(strategy: Any, labels: ClassLabels, codes: NDArray[np.int64]) ->
     return {label: added[label] for label in labels.labels if label in added}
 
 
-def names_sizes(strategy: Any) -> bool:
-    """Whether `strategy` names sizes, which are exact, and not a size of another class."""
-    return isinstance(strategy, Mapping) or callable(strategy)
-
-
 def _from_totals(
     totals: Mapping[Any, Any], labels: ClassLabels, counts: Mapping[Label, int]
 ) -> dict[Label, int]:
