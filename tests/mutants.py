@@ -24,7 +24,10 @@ COPIED = ("gan_augment", "cli", "tests", "examples", "pyproject.toml", "README.m
 
 @dataclass(frozen=True)
 class Mutant:
-    """A fault: in `file`, below gan_augment/, `was` becomes `becomes`; `tests` should notice."""
+    """A fault: in `file`, below gan_augment/, `was` becomes `becomes`; `tests` should notice.
+
+    tests: files below tests/, or tests of a file that takes long, as pytest names them.
+    """
 
     file: str
     was: str
@@ -32,17 +35,136 @@ class Mutant:
     tests: str
 
 
-MUTANTS = (
+FAULTS = {
     # losses and penalties
-    Mutant("losses/adversarial.py", "F.relu(1 + fake).mean()", "F.relu(fake).mean()", "losses"),
-    Mutant(
-        "losses/adversarial.py",
-        "return F.softplus(real - fake)",
-        "return F.softplus(fake - real)",
-        "losses",
+    ("losses/adversarial.py", "losses/test_adversarial.py"): (
+        ("F.relu(1 + fake).mean()", "F.relu(fake).mean()"),
+        ("return F.softplus(real - fake)", "return F.softplus(fake - real)"),
     ),
-    Mutant("losses/penalties.py", "return squared.mean() / 2", "return squared.mean()", "losses"),
-    Mutant("losses/penalties.py", "torch.lerp(fake, real,", "torch.lerp(real, fake,", "losses"),
+    ("losses/penalties.py", "losses/test_penalties.py"): (
+        ("return squared.mean() / 2", "return squared.mean()"),
+        ("torch.lerp(fake, real,", "torch.lerp(real, fake,"),
+        ("F.relu(mean_real.detach() - fake)", "F.relu(mean_fake.detach() - fake)"),
+    ),
+    # steps, schedules, batches and what a generator is given
+    ("training/step.py", "training/test_step.py"): (
+        ("samples = output.x.detach()", "samples = output.x"),
+    ),
+    (
+        "training/step.py",
+        "training/test_step.py"
+        "::test_the_augmentation_grows_while_d_is_sure_of_reals_and_shrinks_otherwise",
+    ): (("== ADAPT_EVERY_STEPS - 1", "== 0"),),
+    ("training/anchored.py", "training/test_step.py"): (
+        ("index = [first, first ^ 1]", "index = [first, first]"),
+    ),
+    ("training/schedule.py", "training/test_loop.py::test_schedules_end_where_they_say"): (
+        (
+            "return schedule.end + (1 - schedule.end) * falling",
+            "return schedule.end + falling",
+        ),
+    ),
+    (
+        "training/schedule.py",
+        "training/test_loop.py::test_averaged_weights_work_from_the_first_step",
+    ): (("1 - decay\n    )", "decay\n    )"),),
+    (
+        "training/monitor.py",
+        "training/test_loop.py::test_the_best_eligible_generator_is_kept_not_the_last",
+    ): (("score.eligible and score.value < self.value", "score.value < self.value"),),
+    ("networks/inputs.py", "networks/test_networks.py"): (
+        ("alone = np.where(borrows, 0, position)", "alone = position"),
+    ),
+    ("data/batches.py", "data/test_rows.py"): (("step_on = 1 + (rng", "step_on = (rng"),),
+    ("data/splits.py", "data/test_rows.py"): (
+        ("group = -1 if data.groups is None else int(data.groups[row])", "group = -1"),
+    ),
+    # top-up plans and encoded tables
+    ("data/topup_plan.py", "data/test_topup_plan.py"): (
+        (") * n < rows)", ") * n <= rows)"),
+        ("end.repeats + end.synthetic - end.room", "end.repeats + end.synthetic"),
+    ),
+    ("data/tables/encoding.py", "data/test_encoding.py"): (
+        ("half_row = 0.5 * mass[mass > 0].min()", "half_row = 0.0"),
+        ("cells[state == self.states - 1] = np.nan", "pass"),
+    ),
+    # the evaluator
+    ("evaluation/protocol.py", "evaluation/test_protocol.py"): (
+        ("train = train[~np.isin(data.groups[train], tested[tested >= 0])]", "pass"),
+        ("times[train] < times[test].min()", "times[train] <= times[test].min()"),
+    ),
+    ("evaluation/statistics.py", "evaluation/test_statistics.py"): (
+        ("(1 / n + shared))", "(1 / n))"),
+        (
+            "quantile(CERTAIN, freedom) + quantile(POWER, freedom)",
+            "quantile(CERTAIN, freedom)",
+        ),
+    ),
+    ("evaluation/verdict.py", "evaluation/test_verdict.py"): (
+        ("gan.within(facts.delta) >= CERTAIN", "gan.within(2 * facts.delta) >= CERTAIN"),
+        ("and not facts.copied\n", "\n"),
+        ("and all(_beaten(arm) for arm in facts.cheap.values())", ""),
+    ),
+    ("evaluation/leaks.py", "evaluation/test_leaks.py"): (
+        ("- learned if resampled else", "- learned if not resampled else"),
+    ),
+    ("evaluation/decisions.py", "evaluation/test_decisions.py"): (
+        ("np.divide(real, trained,", "np.divide(trained, real,"),
+    ),
+    ("evaluation/fits.py", "evaluation/test_fits.py"): (
+        ("usable = [part for part in parts.values() if len(part.labels)]", "usable = [outer]"),
+    ),
+    ("evaluation/amount.py", "evaluation/test_amount.py"): (
+        ("part: Data = data.take(seen)", "part: Data = data"),
+    ),
+    # what is kept of a run, and of its samples
+    ("synthesizers/selection.py", "synthesizers/test_selection.py"): (
+        (".all(axis=0),\n", ".any(axis=0),\n"),
+        ("| (scores.distance == 0)", ""),
+    ),
+    (
+        "synthesizers/calibration.py",
+        "synthesizers/test_selection.py"
+        "::test_no_fold_s_classifier_learns_a_row_that_the_other_fold_s_one_learns",
+    ): (
+        (
+            "seen, unseen = rows[folds != fold], rows[folds == fold]",
+            "seen, unseen = rows, rows[folds == fold]",
+        ),
+    ),
+    ("synthesizers/sampling.py", "synthesizers/test_sampling.py"): (
+        ("sizes[other] >= 2 * sizes[label]", "sizes[other] >= sizes[label]"),
+    ),
+    ("synthesizers/scorer.py", "synthesizers/test_scorer.py"): (
+        ("max(kernel_distance(real, fake), 0.0)", "kernel_distance(real, fake)"),
+    ),
+    # metrics
+    ("metrics/distances.py", "metrics/test_distances.py"): (
+        ("(within_a - own_a) / (n * (n - 1))", "within_a / (n * n)"),
+    ),
+    ("metrics/densities.py", "metrics/test_densities.py"): (
+        ("chunk.any(axis=1)", "chunk.all(axis=1)"),
+    ),
+    ("metrics/copies.py", "metrics/test_copies.py"): (
+        ("(distances < threshold) | (distances == 0)", "distances < threshold"),
+    ),
+    # files
+    ("storage/files.py", "storage/test_files.py"): (
+        (
+            "                path.unlink(missing_ok=True)\n            for temporary",
+            "                pass\n            for temporary",
+        ),
+        ("            _sync_tree(temporary)\n", ""),
+    ),
+    ("storage/bundle.py", "storage/test_bundle.py"): (
+        ("if hashlib.sha256(content).hexdigest() != entry.sha256:", "if False:"),
+    ),
+}
+"""{(file, tests): pairs of a line as it is and as a mistake would make it}."""
+MUTANTS = tuple(
+    Mutant(file, was, becomes, tests)
+    for (file, tests), faults in FAULTS.items()
+    for was, becomes in faults
 )
 
 

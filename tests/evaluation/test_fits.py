@@ -225,3 +225,12 @@ def test_generated_rows_that_copy_training_rows_are_counted_for_the_gan_alone() 
     assert told["identical"] == told["generated"] > 0
     assert cell(setup_of(), GAN)["copies"]["identical"] == 0
     assert cell(copying, SMOTE)["copies"] is None
+
+
+def test_the_labels_of_test_rows_tune_no_decision() -> None:
+    setup = setup_of()
+    labels, test = setup.data.labels.copy(), setup.protocol.splits[0].test
+    labels[test] = 1 - labels[test]
+    swapped = replace(setup, data=replace(setup.data, labels=labels))
+    assert cell(swapped)["decision"] == cell(setup)["decision"]
+    assert cell(swapped)["test"] != cell(setup)["test"]

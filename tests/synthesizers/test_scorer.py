@@ -106,3 +106,8 @@ def test_scoring_leaves_the_thread_count_alone(scorer):
     before = torch.get_num_threads()
     scorer.score(Shows(GOOD))
     assert torch.get_num_threads() == before
+
+
+def test_samples_nearer_than_real_rows_are_to_each_other_earn_no_merit(scorer, monkeypatch):
+    monkeypatch.setattr("gan_augment.synthesizers.scorer.kernel_distance", lambda real, fake: -1.0)
+    assert scorer.score(Shows(GOOD)).value == 0

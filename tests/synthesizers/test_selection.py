@@ -284,3 +284,19 @@ def test_selection_copies_a_bounded_number_of_rows_however_many_there_are(
     sampler, rows = gan._sampler.sampler, np.arange(len(many))
     select(many, rows, sampler, torch.nn.Identity(), SelectionSettings(logit=0), seed=0)
     assert max(copied) < SCORER_ROWS_A_CLASS + 20
+
+
+@pytest.mark.slow
+def test_no_fold_s_classifier_learns_a_row_that_the_other_fold_s_one_learns(data, gan, monkeypatch):
+    """So that what real rows reach is measured on rows that were not learned."""
+    learned = []
+
+    def quick(seen: LabelledImages, *, steps: int, seed: int):
+        learned.append(set(seen.ids.tolist()))
+        return train_classifier(seen, steps=1, seed=seed)
+
+    monkeypatch.setattr(calibration, "train_classifier", quick)
+    sampler, rows = gan._sampler.sampler, np.arange(len(data))
+    select(data, rows, sampler, torch.nn.Identity(), SelectionSettings(logit=0), seed=0)
+    assert learned[0].isdisjoint(learned[1])
+    assert learned[0] | learned[1] == set(data.ids.tolist())

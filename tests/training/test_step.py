@@ -34,6 +34,15 @@ def changed(network, before) -> bool:
     return any((before[name] != value).any() for name, value in network_arrays(network).items())
 
 
+def test_an_anchored_image_mixes_its_row_with_the_other_row_of_its_pair(toy_run):
+    run = toy_run()
+    batch = run.batches.at(0, 0)
+    index = run.parts.draw(0, 0, 0, batch).source.index.numpy()
+    pairs = np.arange(len(batch.y)).reshape(-1, 2)
+    assert np.array_equal(index[:, 0], pairs.reshape(-1))
+    assert np.array_equal(index[:, 1], pairs[:, ::-1].reshape(-1))
+
+
 def test_discriminator_step_leaves_the_generator_alone(any_run):
     run = any_run()
     batch = run.batches.at(0, 0)
