@@ -41,7 +41,7 @@ class FitOptions(Frozen):
     classes: str | tuple[str, ...] = "rare"
     recipe: str | Recipe = "auto"
     steps: int | None = Field(default=None, ge=1)
-    budget_s: float | None = Field(default=None, gt=0)
+    budget_s: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     image_size: tuple[int, int] | None = None
     resize: Literal["squeeze", "crop", "pad"] = "squeeze"
     flips: bool = False
