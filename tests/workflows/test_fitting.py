@@ -29,9 +29,9 @@ from gan_augment.errors import (
     WriteFailedError,
 )
 from gan_augment.settings import read_toml
-from gan_augment.synthesizers import image_gan
-from gan_augment.synthesizers import scorer as preparing
+from gan_augment.synthesizers import scorer
 from gan_augment.synthesizers.image_gan import ImageGAN
+from gan_augment.training import loop
 from gan_augment.training.callbacks import StopRequested
 from gan_augment.workflows import fitting
 from gan_augment.workflows.fitting import fit, plan_fit
@@ -99,7 +99,7 @@ def stopped_at(step: int, data: Path, run: Path, options: FitOptions = QUICK) ->
 def quick_judge():
     """The judge learns for few steps: nothing here is about how good a score is."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(preparing, "JUDGE_STEPS", 10)
+        patch.setattr(scorer, "SCORER_STEPS", 10)
         yield
 
 
@@ -425,7 +425,7 @@ def test_a_torn_last_line_of_the_history_is_dropped(data, run, whole):
 
 
 def test_training_that_diverges_leaves_the_best_generator_so_far(data, tmp_path, monkeypatch):
-    real = image_gan.train
+    real = loop.train
 
     def diverging(run):
         run.steps, planned = 10, run.steps
@@ -433,7 +433,7 @@ def test_training_that_diverges_leaves_the_best_generator_so_far(data, tmp_path,
         run.steps = planned
         raise DivergedError("non-finite numbers")
 
-    monkeypatch.setattr(image_gan, "train", diverging)
+    monkeypatch.setattr(loop, "train", diverging)
     with pytest.raises(DivergedError):
         fit(data, tmp_path / "run", QUICK)
     assert ImageGAN.load(tmp_path / "run" / "model").sample({"bad": 2}).counts["bad"] == 2
