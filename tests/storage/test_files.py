@@ -163,3 +163,13 @@ def test_files_of_a_block_that_raises_do_not_appear(tmp_path):
         write_pair(tmp_path, KeyError())
     assert (tmp_path / "a").read_bytes() == b"old"
     assert names(tmp_path) == {"a"}
+
+
+def test_no_old_file_ever_stands_beside_a_new_one(tmp_path, refuse):
+    for name in ("a", "b"):
+        write_file(tmp_path / name, b"old")
+    refuse("replace", errno.EIO, 2)
+    with pytest.raises(WriteFailedError):
+        write_pair(tmp_path)
+    assert names(tmp_path) == {"a"}
+    assert (tmp_path / "a").read_bytes() == b"one and more"
