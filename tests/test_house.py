@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import ast
 import re
+import resource
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
@@ -40,15 +41,18 @@ def test_every_public_name_can_be_had() -> None:
 
 
 @pytest.mark.slow
-def test_help_answers_in_a_third_of_a_second() -> None:
-    def seconds() -> float:
-        began = time.perf_counter()
-        subprocess.run(
-            [sys.executable, "-m", "gan_augment_cli", "--help"], check=True, capture_output=True
-        )
-        return time.perf_counter() - began
+def test_help_answers_in_a_third_of_a_second_or_eight_starts_of_python() -> None:
+    def computed_s(*args: str) -> float:
+        began = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run([sys.executable, *args], check=True, capture_output=True)
+        ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return ended.ru_utime + ended.ru_stime - began.ru_utime - began.ru_stime
 
-    assert min(seconds() for _ in range(5)) <= 0.3  # more is other work on the machine
+    pairs = [
+        (computed_s("-m", "gan_augment_cli", "--help"), computed_s("-c", "")) for _ in range(5)
+    ]
+    help_s, start_s = (min(seconds) for seconds in zip(*pairs, strict=True))
+    assert help_s <= max(0.3, 8 * start_s)  # other work on the machine slows both
 
 
 def dotted(node: ast.expr) -> str:
@@ -102,8 +106,21 @@ def test_the_command_line_uses_typers_public_names_only() -> None:
 def test_a_module_is_called_by_the_fields_word_and_has_a_size_to_read() -> None:
     vague = {"utils", "helpers", "misc", "common", "manager", "base2"}
     for path in [*LIBRARY, *COMMAND_LINE]:
-        assert len(path.read_text(encoding="utf-8").splitlines()) <= 800, path
+        assert len(path.read_text(encoding="utf-8").splitlines()) <= 650, path
         assert path.stem not in vague, path
+
+
+def test_no_modules_import_each_other_and_few_are_small_with_one_importer() -> None:
+    place = ROOT / "examples" / "benchmarks" / "house.py"
+    spec = spec_from_file_location("house", place)
+    assert spec is not None
+    assert spec.loader is not None
+    house = module_from_spec(spec)
+    spec.loader.exec_module(house)
+    sizes = house.sizes(ROOT)
+    assert sizes["circles"] == []
+    assert len(sizes["modules under 100 lines with one importer"]) <= 10
+    assert sizes["files"] <= 165
 
 
 def test_every_place_that_the_readme_names_exists() -> None:

@@ -12,7 +12,7 @@ import typer
 import gan_augment
 from gan_augment_cli import options as o
 from gan_augment_cli import outcome
-from gan_augment_cli.commands import augment, evaluate, fit, inspect, report, sample
+from gan_augment_cli.commands import augment, evaluate, fit, inspect, sample
 from gan_augment_cli.console import shown_progress
 
 app = typer.Typer(
@@ -81,7 +81,7 @@ COMMANDS = (
     fit.fit,
     sample.sample,
     evaluate.evaluate,
-    report.report,
+    evaluate.report,
     inspect.inspect,
     doctor,
     demo,
