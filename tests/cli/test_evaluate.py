@@ -187,7 +187,7 @@ def test_an_interrupted_evaluation_goes_on_to_the_same_bytes(
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does: workers get it too
         _, told = process.communicate(timeout=240)
     assert process.returncode == 130, told
-    assert told.splitlines()[-1].startswith("error: interrupted; what is finished was kept")
+    assert "error: interrupted; what is finished was kept" in told  # a worker may add lines
     assert not (tmp_path / "rep" / "result.json").exists()
     assert command(*flags, "--resume").returncode == 0
     left = report[0] / "result.json"
