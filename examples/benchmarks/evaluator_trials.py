@@ -230,9 +230,9 @@ def one_trial(campaign: Campaign, trial: int) -> dict[str, Any]:
     data = table([campaign.rare, trial], campaign.rare)
     asked = options(campaign.kind, campaign.share, seed=trial)
     if campaign.kind == "leak":
-        generator = PlantedGenerator("leak", hoard=data)
+        leaking = {"generator": PlantedGenerator("leak", hoard=data), "repeats": 1}
         try:
-            evaluate(data, replace(asked, generator=generator, repeats=1))
+            evaluate(data, asked.model_copy(update=leaking))
         except LeakError:
             return {"refused": True}
         return {"refused": False}
