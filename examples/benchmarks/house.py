@@ -259,7 +259,7 @@ def speeds(data: Path) -> dict[str, float]:
     tabular = first_step()
     small = adult.iloc[:1500]
     X, y = small.drop(columns="target"), small["target"]
-    arms = {"arms": ("none", "repeats", "gan"), "learner": "logistic", "folds": 3, "repeats": 1}
+    arms = {"arms": ("none", "oversample", "gan"), "learner": "logistic", "folds": 3, "repeats": 1}
     return {
         "50 training steps of 32 px": long_s - short_s,
         "2,048 images to arrays": seconds(lambda: gan.sample({"rare": 2048})),
