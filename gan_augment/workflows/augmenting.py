@@ -33,6 +33,7 @@ from gan_augment.data.images.png_folder import (
     safe_name,
     safe_names,
 )
+from gan_augment.data.tables import manifest_path
 from gan_augment.data.tables.columns import joined, with_new_ids
 from gan_augment.data.tables.csv import MARK
 from gan_augment.data.tables.export import (
@@ -41,7 +42,6 @@ from gan_augment.data.tables.export import (
     NewRows,
     check_mark,
     check_out,
-    manifest_path,
     new_writer,
     write_table,
 )

@@ -19,7 +19,6 @@ from gan_augment.data.images.png_folder import png_bytes
 from gan_augment.data.images.reader import read_images
 from gan_augment.data.images.scan import Scan, refuse_bad
 from gan_augment.data.tables.encoding import encoded_width
-from gan_augment.data.tables.reader import ReadTable
 from gan_augment.data.tables.schema import Column
 from gan_augment.data.topup_plan import explain_rare, rare_classes
 from gan_augment.errors import OutputExistsError, UnreadableFilesError, UsageError
@@ -40,6 +39,7 @@ from gan_augment.workflows.kinds import (
 from gan_augment.workflows.outputs import CANDIDATES
 
 if TYPE_CHECKING:
+    from gan_augment.data.tables.reader import ReadTable
     from gan_augment.synthesizers.image_gan import ImageGAN
 
 __all__ = ["DataReport", "RunReport", "TableReport", "inspect_data", "inspect_run"]

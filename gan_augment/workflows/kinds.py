@@ -22,10 +22,7 @@ from gan_augment.data.contract import LabelledImages, LabelledTable
 from gan_augment.data.images.contact_sheet import contact_sheet, real_above_synthetic
 from gan_augment.data.images.png_folder import png_bytes
 from gan_augment.data.images.reader import ReadImages, data_sha256, read_images
-from gan_augment.data.tables.cells import table_sha256
-from gan_augment.data.tables.csv import CellFormat, CsvFormat, format_rows, plain_format
-from gan_augment.data.tables.export import TABLE_SUFFIXES, FileFormat
-from gan_augment.data.tables.reader import ReadTable, read_table
+from gan_augment.data.tables import TABLE_SUFFIXES
 from gan_augment.data.tables.schema import Overrides, TableSchema
 from gan_augment.data.topup_plan import choose_classes
 from gan_augment.errors import DataError, TooFewAcceptedError, UsageError
@@ -41,6 +38,8 @@ from gan_augment.workflows.outputs import FILE_FORMAT, MODEL, SAMPLES, TABLE_SAM
 if TYPE_CHECKING:
     import pandas as pd
 
+    from gan_augment.data.tables.export import FileFormat
+    from gan_augment.data.tables.reader import ReadTable
     from gan_augment.devices import ComputeConfig
     from gan_augment.synthesizers.image_gan import ImageGAN
     from gan_augment.synthesizers.tabular_gan import TabularGAN
@@ -212,6 +211,8 @@ class TableKind:
     @cached_property
     def sha256(self) -> str:
         """The fingerprint of the data."""
+        from gan_augment.data.tables.cells import table_sha256
+
         return table_sha256(self.data)
 
     @cached_property
@@ -277,6 +278,8 @@ class TableKind:
 
     def write_run(self, run: Path, gan: Any) -> None:
         """Write the model, how its training file is written, and real beside synthetic rows."""
+        from gan_augment.data.tables.export import FileFormat
+
         gan.save(run / MODEL)
         stored = FileFormat.of(self.read.source)
         write_file(run / FILE_FORMAT, stored.model_dump_json(exclude_defaults=True).encode())
@@ -347,6 +350,8 @@ def read_data(
             progress=progress,
         )
         return ImageKind(read, options)
+    from gan_augment.data.tables.reader import read_table
+
     _check_table(source, options)
     (progress or Silent()).phase("reading the table")
     columns = Overrides.checked({"columns": options.columns}, "column kinds")
@@ -461,6 +466,8 @@ def _samples_bytes(
     frame: pd.DataFrame, labels: list[str], origins: list[str], stored: FileFormat
 ) -> bytes:
     import pandas as pd
+
+    from gan_augment.data.tables.csv import CellFormat, CsvFormat, format_rows, plain_format
 
     names = [_unused("class", frame), _unused("origin", frame)]
     plain = plain_format(frame)

@@ -19,7 +19,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from gan_augment.data.images.png_folder import MANIFEST, ManifestRow, read_manifest, write_manifest
-from gan_augment.data.tables.export import manifest_path
+from gan_augment.data.tables import manifest_path
 from gan_augment.errors import DataError, OutputExistsError, ResumeMismatchError, UsageError
 from gan_augment.settings import read_toml
 from gan_augment.storage import clean_stale, hold_folder, write_errors, write_file

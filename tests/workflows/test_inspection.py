@@ -73,6 +73,6 @@ def test_inspecting_loads_no_torch(run, data_folder):
     code = (
         "import sys; from gan_augment import workflows;"
         f"workflows.inspect_run({str(run)!r}); workflows.inspect_data({str(data_folder)!r});"
-        "sys.exit(any(m in sys.modules for m in ('torch', 'sklearn', 'albumentations')))"
+        "sys.exit(any(m in sys.modules for m in ('torch', 'sklearn', 'pandas', 'albumentations')))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,1 +1,25 @@
-"""Tables: containers and files in, what each column holds, and columns as numbers and back."""
+"""Tables: containers and files in, what each column holds, and columns as numbers and back.
+
+Here: what their modules share and need no pandas for.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+Unit = Literal["D", "h", "m", "s", "ms", "us", "ns"]
+MissingAs = Literal["None", "nan", "NA", "NaT"]
+
+CSV_SUFFIXES = (".csv", ".tsv", ".txt")
+PARQUET_SUFFIXES = (".parquet", ".pq")
+TABLE_SUFFIXES = CSV_SUFFIXES + PARQUET_SUFFIXES
+
+
+def manifest_path(out: Path) -> Path:
+    """Return where the manifest of an output file lies.
+
+    >>> manifest_path(Path("more.csv")).name
+    'more.csv.manifest.csv'
+    """
+    return out.with_name(f"{out.name}.manifest.csv")

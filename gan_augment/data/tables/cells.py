@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from pandas.util import hash_array
 
 from gan_augment.data.contract import LabelledTable
+from gan_augment.data.tables import MissingAs, Unit
 from gan_augment.errors import DataError
 
 Family = Literal[
@@ -36,8 +37,6 @@ Family = Literal[
     "scalars",
     "nothing",
 ]
-Unit = Literal["D", "h", "m", "s", "ms", "us", "ns"]
-MissingAs = Literal["None", "nan", "NA", "NaT"]
 Numbers = NDArray[np.int64] | NDArray[np.uint64] | NDArray[np.float64]
 Ticks = NDArray[np.int64]
 Mask = NDArray[np.bool_]

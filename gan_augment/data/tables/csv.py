@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-CSV_SUFFIXES = (".csv", ".tsv", ".txt")
 MARK = "synthetic"
 MISSING = frozenset(["", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "?"])
 BOOLEANS = (("true", "false"), ("True", "False"), ("TRUE", "FALSE"))

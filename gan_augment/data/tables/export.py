@@ -11,8 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from gan_augment.data.tables import (
+    PARQUET_SUFFIXES,
+    TABLE_SUFFIXES,
+    manifest_path,
+)
 from gan_augment.data.tables.csv import (
-    CSV_SUFFIXES,
     MARK,
     CsvFormat,
     CsvRows,
@@ -21,7 +25,6 @@ from gan_augment.data.tables.csv import (
 )
 from gan_augment.data.tables.csv_dialect import Delimiter, Dialect
 from gan_augment.data.tables.parquet import (
-    PARQUET_SUFFIXES,
     ParquetFormat,
     ParquetRows,
     ParquetSource,
@@ -34,7 +37,6 @@ from gan_augment.storage.files import NewFile
 if TYPE_CHECKING:
     import pandas as pd
 
-TABLE_SUFFIXES = CSV_SUFFIXES + PARQUET_SUFFIXES
 MANIFEST_COLUMNS = ("row", "label", "origin", "source", "index")
 AddedOrigin = Literal["repeat", "synthetic", "companion"]
 Source = CsvSource | ParquetSource
@@ -153,15 +155,6 @@ def write_table(
             advance(done)
         rows.end()
     return done
-
-
-def manifest_path(out: Path) -> Path:
-    """Return where the manifest of an output file lies.
-
-    >>> manifest_path(Path("more.csv")).name
-    'more.csv.manifest.csv'
-    """
-    return out.with_name(f"{out.name}.manifest.csv")
 
 
 def _entries(part: NewRows, row: int) -> Iterator[tuple[object, ...]]:

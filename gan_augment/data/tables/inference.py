@@ -19,12 +19,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from gan_augment.data.labels import check_classes, encode_labels
+from gan_augment.data.tables import Unit
 from gan_augment.data.tables.cells import (
     EXACT,
     NANOSECONDS,
     Cells,
     Numbers,
-    Unit,
     as_scalar,
     dtype_text,
     from_wall,

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-PARQUET_SUFFIXES = (".parquet", ".pq")
 ROWS_A_GROUP = 131_072
 
 

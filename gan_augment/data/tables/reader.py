@@ -15,18 +15,19 @@ from numpy.typing import ArrayLike, NDArray
 
 from gan_augment.data.contract import LabelledTable
 from gan_augment.data.groups import group_codes
+from gan_augment.data.tables import PARQUET_SUFFIXES, TABLE_SUFFIXES
 from gan_augment.data.tables.cells import row_hashes
 from gan_augment.data.tables.columns import plain
 from gan_augment.data.tables.containers import as_frame, as_series
 from gan_augment.data.tables.csv import read_csv
-from gan_augment.data.tables.export import TABLE_SUFFIXES, Source
+from gan_augment.data.tables.export import Source
 from gan_augment.data.tables.inference import (
     column_names,
     infer_column,
     infer_schema,
     read_target,
 )
-from gan_augment.data.tables.parquet import PARQUET_SUFFIXES, read_parquet
+from gan_augment.data.tables.parquet import read_parquet
 from gan_augment.data.tables.schema import Name, Overrides, TableSchema, matching_name
 from gan_augment.errors import DataError, UsageError
 

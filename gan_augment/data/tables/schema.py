@@ -11,25 +11,23 @@ import math
 import zoneinfo
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import numpy as np
-import pandas as pd
 from pydantic import BeforeValidator, Field, PlainSerializer
 
-from gan_augment.data.tables.cells import (
-    MissingAs,
-    Unit,
-    dtype_of_text,
-    level_cells,
-    to_wall,
-)
+from gan_augment.data.tables import MissingAs, Unit
 from gan_augment.errors import DataError, UsageError, did_you_mean
 from gan_augment.settings import Frozen, read_toml
 
 ColumnKind = Literal["numeric", "categorical", "boolean", "datetime", "id", "constant"]
+if TYPE_CHECKING:
+    import pandas as pd
+
+Codec = tuple[str, Callable[[Any], object], Callable[[Any], object]]
+_PLAIN = (str, int, float, bool, type(None))
 LEARNED = ("numeric", "categorical", "boolean", "datetime")
 Name = str | int
 _HEADING = ("column", "kind", "type", "missing", "values", "why")
@@ -51,9 +49,9 @@ def to_json(cell: object) -> object:
         return {"float": repr(cell)}
     if isinstance(cell, str) and cell.encode("utf-8", "replace").decode() != cell:
         return {"surrogates": base64.b64encode(cell.encode("utf-8", "surrogatepass")).decode()}
-    if type(cell) not in _JSON:
+    if type(cell) in _PLAIN or type(cell) not in _codecs():
         return cell
-    name, write, _ = _JSON[type(cell)]
+    name, write, _ = _codecs()[type(cell)]
     return {name: write(cell)}
 
 
@@ -65,8 +63,10 @@ def from_json(value: object) -> object:
     try:
         if name == "surrogates":
             return base64.b64decode(content).decode("utf-8", "surrogatepass")
-        readers: dict[str, Callable[[Any], object]] = {key: read for key, _, read in _JSON.values()}
-        return float(content) if name == "float" else readers[name](content)
+        if name == "float":
+            return float(content)
+        readers = {key: read for key, _, read in _codecs().values()}
+        return readers[name](content)
     except (TypeError, LookupError, ArithmeticError, AttributeError, OSError) as error:
         raise ValueError(f"{type(error).__name__}: {error}") from None
 
@@ -92,36 +92,45 @@ def _datetime_from_json(content: list[Any]) -> dt.datetime:
 
 
 def _timestamp_from_json(content: list[Any]) -> pd.Timestamp:
+    import pandas as pd
+
     moment = pd.Timestamp(np.datetime64(content[0], content[1])).as_unit(content[1])
     return moment if content[2] is None else moment.tz_localize("UTC").tz_convert(content[2])
 
 
-_JSON: dict[type, tuple[str, Callable[[Any], object], Callable[[Any], object]]] = {
-    Decimal: ("decimal", str, Decimal),
-    dt.datetime: ("datetime", _datetime_to_json, _datetime_from_json),
-    dt.date: ("date", dt.date.isoformat, dt.date.fromisoformat),
-    dt.time: ("time", dt.time.isoformat, dt.time.fromisoformat),
-    dt.timedelta: (
-        "timedelta",
-        lambda cell: [cell.days, cell.seconds, cell.microseconds],
-        lambda content: dt.timedelta(*content),
-    ),
-    pd.Period: (
-        "period",
-        lambda cell: [cell.ordinal, cell.freqstr],
-        lambda content: pd.Period(ordinal=content[0], freq=content[1]),
-    ),
-    pd.Timedelta: (
-        "Timedelta",
-        lambda cell: [int(cell.asm8.view("int64")), cell.unit],
-        lambda content: pd.Timedelta(np.timedelta64(*content)).as_unit(content[1]),
-    ),
-    pd.Timestamp: (
-        "Timestamp",
-        lambda cell: [int(cell.asm8.view("int64")), cell.unit, cell.tz and str(cell.tz)],
-        _timestamp_from_json,
-    ),
-}
+@cache
+def _codecs() -> dict[type, Codec]:
+    """Give {type of a cell: (its name in JSON, to JSON, from JSON)}; loads pandas."""
+    import pandas as pd
+
+    return {
+        Decimal: ("decimal", str, Decimal),
+        dt.datetime: ("datetime", _datetime_to_json, _datetime_from_json),
+        dt.date: ("date", dt.date.isoformat, dt.date.fromisoformat),
+        dt.time: ("time", dt.time.isoformat, dt.time.fromisoformat),
+        dt.timedelta: (
+            "timedelta",
+            lambda cell: [cell.days, cell.seconds, cell.microseconds],
+            lambda content: dt.timedelta(*content),
+        ),
+        pd.Period: (
+            "period",
+            lambda cell: [cell.ordinal, cell.freqstr],
+            lambda content: pd.Period(ordinal=content[0], freq=content[1]),
+        ),
+        pd.Timedelta: (
+            "Timedelta",
+            lambda cell: [int(cell.asm8.view("int64")), cell.unit],
+            lambda content: pd.Timedelta(np.timedelta64(*content)).as_unit(content[1]),
+        ),
+        pd.Timestamp: (
+            "Timestamp",
+            lambda cell: [int(cell.asm8.view("int64")), cell.unit, cell.tz and str(cell.tz)],
+            _timestamp_from_json,
+        ),
+    }
+
+
 Scalar = Annotated[object, BeforeValidator(from_json), PlainSerializer(to_json)]
 
 
@@ -184,6 +193,10 @@ class Column(Frozen):
     @cached_property
     def pandas_dtype(self) -> Any:
         """The dtype of its cells. Raises TypeError or ValueError where `dtype` is no such text."""
+        import pandas as pd
+
+        from gan_augment.data.tables.cells import dtype_of_text
+
         if self.dtype != "category":
             return dtype_of_text(self.dtype)
         levels = pd.Index(
@@ -194,11 +207,15 @@ class Column(Frozen):
     @property
     def level_cells(self) -> Any:
         """(levels,) the levels as cells of the dtype."""
+        from gan_augment.data.tables.cells import level_cells
+
         return level_cells(self.levels, self.pandas_dtype)
 
     @property
     def missing_cell(self) -> object:
         """What stands for a missing cell in an object column."""
+        import pandas as pd
+
         return {"None": None, "nan": np.nan, "NA": pd.NA, "NaT": pd.NaT}[self.missing_as]
 
     @property
@@ -349,6 +366,8 @@ def _bound(column: Column, bound: int | float) -> str:
         return str(np.timedelta64(int(bound), column.unit))
     moment = np.datetime64(int(bound), column.unit)
     if column.zone and not column.wall:  # else it is on the local clock already
+        from gan_augment.data.tables.cells import to_wall
+
         ticks = moment.astype("M8[s]").astype(np.int64).reshape(1)
         moment = to_wall(ticks, "s", column.zone).view("M8[s]")[0]
     return str(moment).replace("T", " ")
