@@ -8,13 +8,20 @@ from __future__ import annotations
 import re
 from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, StrictBool, field_validator, model_validator
 
 from gan_augment.errors import UsageError, did_you_mean
 from gan_augment.recipes import DataKind, Recipe
 from gan_augment.settings import Frozen
 
 _BEST_TOP_UP: dict[DataKind, tuple[float, bool]] = {"image": (0.5, True), "table": (0.5, False)}
+
+
+def _check_number(value: object) -> object:
+    """Refuse booleans and text, which pydantic would turn into numbers."""
+    if isinstance(value, bool) or (isinstance(value, str) and value != "auto"):
+        raise ValueError("expected a number")
+    return value
 
 
 class FitOptions(Frozen):
@@ -45,13 +52,17 @@ class FitOptions(Frozen):
     image_size: tuple[int, int] | None = None
     resize: Literal["squeeze", "crop", "pad"] = "squeeze"
     flips: bool = False
-    selection: bool = True
+    selection: StrictBool = True
     seed: int = Field(default=0, ge=0)
     device: str = "auto"
     precision: Literal["auto", "float32", "bf16"] = "auto"
     threads: int | None = Field(default=None, ge=1)
     workers: int | None = Field(default=None, ge=1)
     skip_bad: bool = False
+
+    _numbers = field_validator("steps", "budget_s", "seed", "threads", "workers", mode="before")(
+        _check_number
+    )
 
     @property
     def data_kind(self) -> DataKind:
@@ -76,7 +87,9 @@ class TopUp(Frozen):
 
     to: str | int | float = "majority"
     synthetic_share: float | Literal["auto"] = "auto"
-    companions: bool | Literal["auto"] = "auto"
+    companions: StrictBool | Literal["auto"] = "auto"
+
+    _number = field_validator("synthetic_share", mode="before")(_check_number)
 
     @model_validator(mode="after")
     def _ranges(self) -> Self:

@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from gan_augment.errors import UsageError, did_you_mean
 
+_TYPES = ("bool", "float", "int", "str")  # where a union was tried, its member stands in `loc`
+
 
 class Frozen(BaseModel):
     """Base of every settings model: immutable, and a misspelt name is an error."""
@@ -28,7 +30,8 @@ class Frozen(BaseModel):
 
 def _first_problem(error: ValidationError, model: type[BaseModel], where: str) -> str:
     problem = error.errors()[0]
-    name = ".".join(str(part) for part in problem["loc"]) or model.__name__
+    parts = [str(part) for part in problem["loc"] if part not in _TYPES]
+    name = ".".join(parts) or model.__name__
     if problem["type"] == "extra_forbidden":
         owner: Any = model
         for part in problem["loc"][:-1]:

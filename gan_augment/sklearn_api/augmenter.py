@@ -426,12 +426,16 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
 def checked_parameters(params: Mapping[str, Any]) -> tuple[FitOptions, TopUp]:
     """How a `GANAugmenter` of these parameters trains, and tops up. Raises UsageError."""
     plain = {n: v.item() if isinstance(v, np.generic) else v for n, v in params.items()}
-    budget, selection = plain["budget"], plain["selection"]
+    budget, selection, verbose = plain["budget"], plain["selection"], plain["verbose"]
+    if not isinstance(verbose, int) or verbose < 0:
+        raise UsageError(f"verbose={verbose!r}; expected 0 (warnings alone) or 1 (notes too)")
+    if selection is None or isinstance(selection, str):
+        selection = {"auto": True, "off": False, None: False}.get(selection, selection)
     values = {
         **{name: plain[name] for name in ("recipe", "steps", "device")},
         "budget_s": None if budget is None else budget_s(budget),
         "threads": threads(plain["n_jobs"]),
-        "selection": {"auto": True, None: False}.get(selection, selection),
+        "selection": selection,
     }
     options = FitOptions.checked(values, "GANAugmenter")
     names = ("synthetic_share", "companions")
@@ -459,7 +463,7 @@ def threads(n_jobs: Any) -> int | None:
     """
     if n_jobs is None:
         return 1 if get_active_backend()[0].nesting_level else None
-    if not isinstance(n_jobs, int | np.integer) or n_jobs == 0:
+    if not isinstance(n_jobs, int | np.integer) or n_jobs == 0 or n_jobs is True:
         raise UsageError(f"n_jobs={n_jobs!r}; expected None, a number of threads, or -1 for all")
     return int(n_jobs) if n_jobs > 0 else max(1, available_cores() + 1 + int(n_jobs))
 
