@@ -8,14 +8,16 @@ class here, beside its ways out in `augmenting.py` and `sampling.py`. Importing 
 from __future__ import annotations
 
 import statistics
+from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gan_augment.config import FitOptions
 from gan_augment.data.contract import LabelledImages, LabelledTable
@@ -59,8 +61,42 @@ _FAMILIES = {
 Meta = ModelMeta | TableMeta
 
 
+class _Kind(ABC):
+    """What both kinds of data share: which classes are topped up, settings of a generator."""
+
+    options: FitOptions
+
+    @property
+    @abstractmethod
+    def data(self) -> LabelledImages | LabelledTable:
+        """The labelled rows."""
+
+    @cached_property
+    def topped_up(self) -> tuple[str, ...]:
+        """The classes that the options select."""
+        return choose_classes(self.options.classes, self.data.counts)
+
+    def _settings(self, callbacks: Sequence[Callback]) -> dict[str, Any]:
+        """Settings that both kinds of generator take."""
+        names = ("steps", "budget_s", "device", "precision", "threads")
+        own = {name: getattr(self.options, name) for name in names}
+        seed = {"random_state": self.options.seed, "callbacks": callbacks}
+        return {"classes": self.topped_up, **own, **seed}
+
+    def _shown(
+        self, gan: ImageGAN | TabularGAN, most: int
+    ) -> Iterator[tuple[str, int, NDArray[np.int64]]]:
+        """Name, number of rows and at most `most` drawn rows of classes, topped-up ones first."""
+        first = sorted(gan.classes_, key=lambda name: name not in gan.topped_up_)
+        for name in first[:CLASSES_SHOWN]:
+            own = np.flatnonzero(self.data.labels == self.data.names.index(name))
+            if len(own):
+                drawn = generator(0, "samples sheet", name).permutation(own)[:most]
+                yield name, len(own), np.sort(drawn)  # rows that follow each other may be alike
+
+
 @dataclass(frozen=True)
-class ImageKind:
+class ImageKind(_Kind):
     """Labelled images that were read with the options of a fit."""
 
     read: ReadImages
@@ -83,11 +119,6 @@ class ImageKind:
     def sha256(self) -> str:
         """The fingerprint of the data."""
         return data_sha256(self.data)
-
-    @cached_property
-    def topped_up(self) -> tuple[str, ...]:
-        """The classes that the options select."""
-        return choose_classes(self.options.classes, self.data.counts)
 
     def line(self) -> str:
         """How many images of which size, for people."""
@@ -117,19 +148,8 @@ class ImageKind:
         """An unfitted generator with the settings of the options."""
         from gan_augment.synthesizers.image_gan import ImageGAN
 
-        options = self.options
-        return ImageGAN(
-            recipe=self.recipe(),
-            steps=options.steps,
-            budget_s=options.budget_s,
-            classes=self.topped_up,
-            device=options.device,
-            precision=options.precision,
-            threads=options.threads,
-            random_state=options.seed,
-            selection=options.selection,
-            callbacks=callbacks,
-        )
+        selection = self.options.selection
+        return ImageGAN(recipe=self.recipe(), selection=selection, **self._settings(callbacks))
 
     def fit_arguments(self) -> dict[str, Any]:
         """What `ImageGAN.fit` wants to know beside the pixels."""
@@ -167,24 +187,19 @@ class ImageKind:
 
     def _samples_sheet(self, gan: ImageGAN) -> bytes:
         """Per class reals above synthetics, topped-up classes first, as the bytes of a PNG file."""
-        data, rows = self.data, []
-        first = sorted(gan.classes_, key=lambda name: name not in gan.topped_up_)
-        for name in first[:CLASSES_SHOWN]:
-            own = np.flatnonzero(data.labels == data.names.index(name))
-            if not len(own):
-                continue
-            shown = generator(0, "samples sheet", name).permutation(own)[:IMAGES_A_CLASS]
-            real = data.pixels[np.sort(shown)]  # rows that follow each other may be alike
+        rows = []
+        for name, count, shown in self._shown(gan, IMAGES_A_CLASS):
             try:
                 samples = gan.sample_range(name, 0, IMAGES_A_CLASS)
             except TooFewAcceptedError:  # of a refused class its first candidates
                 samples = gan.judged_block(name, 0)[0][:IMAGES_A_CLASS]
-            rows.append(real_above_synthetic(name, len(own), real, samples))
+            real = self.data.pixels[shown]
+            rows.append(real_above_synthetic(name, count, real, samples))
         return png_bytes(contact_sheet(rows, columns=IMAGES_A_CLASS))
 
 
 @dataclass(frozen=True)
-class TableKind:
+class TableKind(_Kind):
     """A labelled table that was read with the options of a fit."""
 
     read: ReadTable
@@ -214,11 +229,6 @@ class TableKind:
         from gan_augment.data.tables.cells import table_sha256
 
         return table_sha256(self.data)
-
-    @cached_property
-    def topped_up(self) -> tuple[str, ...]:
-        """The classes that the options select."""
-        return choose_classes(self.options.classes, self.data.counts)
 
     def line(self) -> str:
         """How many rows, and columns of which kind, for people."""
@@ -259,18 +269,7 @@ class TableKind:
         """An unfitted generator with the settings of the options."""
         from gan_augment.synthesizers.tabular_gan import TabularGAN
 
-        options = self.options
-        return TabularGAN(
-            recipe=options.recipe,
-            steps=options.steps,
-            budget_s=options.budget_s,
-            classes=self.topped_up,
-            device=options.device,
-            precision=options.precision,
-            threads=options.threads,
-            random_state=options.seed,
-            callbacks=callbacks,
-        )
+        return TabularGAN(recipe=self.options.recipe, **self._settings(callbacks))
 
     def fit_arguments(self) -> dict[str, Any]:
         """What `TabularGAN.fit` wants to know beside the rows."""
@@ -312,15 +311,10 @@ class TableKind:
         """
         import pandas as pd
 
-        data, parts, labels, origins = self.data, [], [], []
-        first = sorted(gan.classes_, key=lambda name: name not in gan.topped_up_)
-        for name in first[:CLASSES_SHOWN]:
-            own = np.flatnonzero(data.labels == data.names.index(name))
-            if not len(own):
-                continue
-            shown = np.sort(generator(0, "samples sheet", name).permutation(own)[:ROWS_A_CLASS])
+        parts, labels, origins = [], [], []
+        for name, _, shown in self._shown(gan, ROWS_A_CLASS):
             samples = gan.sample_range(name, 0, ROWS_A_CLASS)
-            parts += [data.frame.iloc[shown], samples]
+            parts += [self.data.frame.iloc[shown], samples]
             labels += [name] * (len(shown) + len(samples))
             origins += ["real"] * len(shown) + ["synthetic"] * len(samples)
         frame = pd.concat(parts, ignore_index=True)
