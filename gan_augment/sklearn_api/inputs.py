@@ -11,7 +11,7 @@ import math
 import sys
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -30,13 +30,16 @@ from gan_augment.data.tables.containers import (
     take,
     template_of,
 )
-from gan_augment.data.tables.inference import ReadTarget, column_names, infer_schema, read_target
+from gan_augment.data.tables.inference import (
+    DISTINCT_SHARE_OF_AN_ID,
+    ReadTarget,
+    column_names,
+    infer_schema,
+    read_target,
+)
 from gan_augment.data.tables.schema import Name, Overrides, TableSchema
 from gan_augment.errors import DataError, UnknownClassError, UsageError, did_you_mean, warn
 from gan_augment.recipes import DataKind
-
-if TYPE_CHECKING:
-    pass
 
 Label = Any
 """A label as the user has it: text, a whole number, a boolean, a whole float."""
@@ -182,10 +185,18 @@ class ParsedInput:
 
     @property
     def may_hold_ids(self) -> bool:
-        """Whether repeated rows may need ids of their own: fractions and moments are none."""
+        """Whether repeated rows may need ids of their own, which nearly all differ.
+
+        Fractions and moments are none.
+        """
         if isinstance(self.data, LabelledImages):
             return False
-        return any(getattr(dtype, "kind", "O") not in "fbMm" for dtype in self.data.frame.dtypes)
+        columns = (column for _, column in self.data.frame.items())
+        candidates = (c for c in columns if getattr(c.dtype, "kind", "O") not in "fbMm")
+        try:
+            return any(c.nunique() > DISTINCT_SHARE_OF_AN_ID * c.count() for c in candidates)
+        except TypeError:  # cells that cannot be compared are told of where columns are inferred
+            return True
 
     def followed_by(self, added: Data | None, source: NDArray[np.int64]) -> tuple[Any, Any]:
         """(X, y) in their own containers: the rows as they came, and behind them those added.
