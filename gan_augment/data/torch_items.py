@@ -35,7 +35,7 @@ _DARK = 64  # floats that end below are 0..255 only if they are whole numbers
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Held:
+class _NumberFormat:
     """Numbers of a dtype as "numpy" arrays or "torch" tensors of a class, on a device."""
 
     kind: Literal["pil", "numpy", "torch"]
@@ -58,7 +58,7 @@ class _Held:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImageFormat(_Held):
+class ImageFormat(_NumberFormat):
     """How items hold their image.
 
     kind: "pil" (of Pillow's `mode`), "numpy" (H, W) or (H, W, C), or "torch" (H, W) or (C, H, W).
@@ -145,7 +145,7 @@ class ImageFormat(_Held):
 
 
 @dataclass(frozen=True, kw_only=True)
-class VectorFormat(_Held):
+class VectorFormat(_NumberFormat):
     """How items hold a vector of `length` numbers."""
 
     length: int
@@ -380,7 +380,7 @@ def _array_format(values: Sequence[Any], normalize: Normalize | None) -> ImageFo
 
 
 def _held_as(value: Any) -> dict[str, Any]:
-    """The fields of `_Held` for an array or a tensor."""
+    """The fields of `_NumberFormat` for an array or a tensor."""
     if not isinstance(value, Tensor):
         return {"kind": "numpy", "dtype": value.dtype}
     device = None if value.device.type == "cpu" else value.device
