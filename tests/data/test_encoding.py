@@ -75,6 +75,10 @@ def test_rows_come_back_from_their_vectors():
     assert rows.dtype == np.float32
     assert np.isfinite(rows).all()
     assert_same_cells(encoding.decode(rows), cells)
+    noise = np.random.default_rng(0).normal(0, 30, (500, encoding.width)).astype(np.float32)
+    back = encoding.decode(noise)
+    for name in ("few", "flag", "many", "some"):  # any vector is a level seen in training
+        assert set(back[name]) <= set(cells[name])
 
 
 def test_the_parts_of_a_row_are_told_apart_and_cover_it():
@@ -102,6 +106,18 @@ def test_a_normal_score_is_that_of_the_mid_rank_worked_by_hand():
     np.testing.assert_allclose(column.scores, norm.ppf([0.2, 0.4, 0.6, 0.8]), rtol=1e-12)
     between = column.encode(np.array([25.0]))[0, 0]
     assert between == pytest.approx(0.0, abs=1e-7)
+    # ties share the score of their middle: 1 | 2 2 2 | 3 stand at 1/6, 3/6 and 5/6
+    tied = fitted([1.0, 2.0, 2.0, 2.0, 3.0])
+    np.testing.assert_allclose(tied.scores, norm.ppf([1 / 6, 3 / 6, 5 / 6]), atol=1e-12)
+    # no column of states where no cell is missing or a spike
+    assert (tied.width, fitted([1.0, 2.0, NAN]).width) == (1, 3)
+
+
+def test_scores_of_many_even_cells_are_standard_normal():
+    cells = np.random.default_rng(0).exponential(size=3_000)
+    scores = fitted(cells).encode(cells)[:, 0]
+    assert scores.mean() == pytest.approx(0, abs=0.01)
+    assert scores.std() == pytest.approx(1, abs=0.02)
 
 
 def test_a_region_where_only_a_rare_class_lies_has_knots():
@@ -116,6 +132,13 @@ def test_a_region_where_only_a_rare_class_lies_has_knots():
     assert spread > 0.5
     back = column.decode(column.encode(rare))
     np.testing.assert_allclose(back, rare, atol=1e-4)
+
+
+def test_a_column_constant_within_each_class_keeps_both_values():
+    labels = np.repeat([0, 1], [950, 50])
+    encoding, cells = encoded(pd.DataFrame({"x": np.where(labels, 3.5, -1.0)}), labels)
+    back = encoding.decode(encoding.encode(cells))["x"]
+    np.testing.assert_allclose(back, cells["x"], atol=1e-6)
 
 
 AWKWARD = {
@@ -213,6 +236,12 @@ def test_five_thousand_levels_take_memory_by_levels_and_contexts_only():
     assert vectors.shape == (levels, 8)
     cells = levels * sum(bins) * 8  # bytes; rows x levels would be 1.6 GB
     assert peak < 10 * cells + 40 * n
+    many = rng.normal(size=(20_000, 8)).astype(np.float32)
+    tracemalloc.start()
+    nearest_level(many[:1_024], many)  # and finding a level again little, whatever their number
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 120e6
 
 
 def test_the_nearest_level_of_a_vector_of_a_level_is_itself():
@@ -223,6 +252,8 @@ def test_the_nearest_level_of_a_vector_of_a_level_is_itself():
     np.testing.assert_array_equal(nearest_level(vectors, vectors), np.arange(41))
     far = vectors * 1e4  # where float32 is coarse
     np.testing.assert_array_equal(nearest_level(far, far), np.arange(41))
+    apart = embed_levels(np.arange(50) % 40, 40, [])  # without a context, too
+    np.testing.assert_array_equal(nearest_level(apart, apart), np.arange(40))
 
 
 def test_a_level_that_is_seldom_seen_is_drawn_to_the_middle():
@@ -348,6 +379,12 @@ def test_no_neighbour_is_of_another_class():
         np.testing.assert_array_equal(anchors.rows[start:stop], rows[labels == label])
         expected = np.array(brute_force(rows[labels == label], 5)) + start
         np.testing.assert_array_equal(anchors.neighbours[start:stop], expected)
+    before = rows.copy()
+    anchors.rows[:] = 0
+    assert np.array_equal(rows, before)  # the caller's rows stay
+    gap = anchor_rows(rows_of(4), np.array([0, 0, 2, 2]), 5, choices=(), vectors=())
+    assert (gap.of(1), gap.of(3)) == ((2, 2), (4, 4))  # classes without rows
+    assert gap.votes is None
 
 
 def test_two_levels_are_as_far_apart_as_one_standard_deviation():

@@ -34,16 +34,22 @@ def column_of(cells: Any, name: str | int = "x", forced: Any = None) -> Column:
         ([True, False], "x", "boolean"),
         (pd.Series([True, None], dtype="boolean"), "x", "boolean"),
         (pd.Series([True, False, None], dtype=object), "x", "categorical"),
+        (["yes", "no"], "x", "categorical"),
+        ([0, 1, 0], "x", "numeric"),
         (np.arange(N) + 7, "x", "id"),
-        (np.arange(N)[::-1], "x", "id"),
+        (np.arange(N)[::-1].astype("uint8"), "x", "id"),
         (pd.Series(np.arange(N)).astype(object), "x", "id"),
         (np.arange(N)[:10], "x", "numeric"),
+        (np.arange(N) * 2, "x", "numeric"),
         (np.arange(N) * 2, "patient_id", "id"),
+        (np.arange(N) * 2, "rowId", "id"),
+        (np.arange(N) * 1.0, "patient_id", "numeric"),
         (np.arange(N) * 2, "Unnamed: 0", "id"),
         (np.arange(N) * 2, "paid", "numeric"),
         (np.arange(N) // 2, "patient_id", "numeric"),
         (np.arange(N) + 0.5, "x", "numeric"),
         (WORDS, "x", "id"),
+        (WORDS[:10], "x", "categorical"),
         (WORDS[:10], "key_id", "id"),
         ([*WORDS[:38], "a", "a"], "x", "id"),
         ([*WORDS[:30], *["a"] * 10], "x", "categorical"),
@@ -53,6 +59,7 @@ def column_of(cells: Any, name: str | int = "x", forced: Any = None) -> Column:
         (["2024-01-01", "2024-01-02", "2024-01-01"], "x", "categorical"),
         (pd.to_timedelta(["1h", "2h"]), "x", "numeric"),
         (["a", None], "x", "categorical"),
+        ([1.0, np.nan], "x", "numeric"),
         ([1, 1], "x", "constant"),
         ([None, None], "x", "constant"),
     ],
@@ -184,9 +191,13 @@ def test_ids_at_the_end_of_their_type_go_on_below_the_smallest() -> None:
     ("cells", "forced", "check"),
     [
         ([1, 2, 1], "categorical", lambda c: c.levels == (1, 2)),
+        ([0.5, 2.5, np.nan], "categorical", lambda c: c.levels == (0.5, 2.5)),
+        (WORDS, "categorical", lambda c: len(c.levels) == N),
         ([0, 1, 1], "boolean", lambda c: c.levels == (0, 1)),
+        (["n", "y", "n"], "boolean", lambda c: c.levels == ("n", "y")),
         ([True, False], "numeric", lambda c: (c.low, c.high) == (0, 1)),
         (["1.50", "12.25"], "numeric", lambda c: (c.decimals, c.text) == (2, "fixed")),
+        (["1", "12", None], "numeric", lambda c: (c.low, c.high, c.text) == (1, 12, "whole")),
         (["1.5", "20"], "numeric", lambda c: (c.high, c.text) == (20, "shortest")),
         (np.arange(N), "numeric", lambda c: c.high == N - 1),
         (["2024-01-31", "2024-02-01"], "datetime", lambda c: c.unit == "D"),
@@ -210,11 +221,13 @@ def test_a_kind_can_be_forced_where_it_makes_sense(cells: Any, forced: str, chec
     [
         (["1", "2", "x7", "y"], "numeric", r"row 2: 'x7' is not a number; 2 of 4"),
         (["2024-01-31", "31.1.2024"], "datetime", r"row 1: '31.1.2024' is not a date like"),
+        (["2024-01-31", "2024-02-30"], "datetime", "2024-02-30"),
         ([1, 2], "datetime", "cannot be datetime"),
         (pd.Categorical([1, 2]), "numeric", "cannot be numeric"),
         ([1, 2, 3], "boolean", "at most two"),
         ([1, 2], "constant", "not constant"),
         ([None, None], "categorical", "every cell"),
+        ([None, None], "numeric", "every cell"),
     ],
 )
 def test_a_kind_that_cannot_be_is_refused_with_the_cause(
@@ -231,9 +244,11 @@ def test_a_kind_that_cannot_be_is_refused_with_the_cause(
             [1.0, np.inf, -np.inf, 2.0],
             r"'x' holds 2 infinite values.*rows 1, 2.*replace",
         ),
+        (pd.Series([1.0, np.inf], dtype="Float64"), "infinite"),
         (pd.Series([Decimal("Infinity"), Decimal("1")], dtype=object), "infinite"),
         ([1 + 2j, 3j], "complex128, which is not learned"),
         (pd.Series([[1], [2]]), "'x' holds a list in row 0.*Drop the column"),
+        (pd.Series([{"a": 1}, None]), "holds a dict in row 0"),
         (pd.Series([1j, "a"], dtype=object), "holds a complex"),
         (pd.Series([1.0, 0.0], dtype="Sparse[float64]"), "Sparse"),
         (
@@ -258,6 +273,7 @@ def test_cells_that_no_table_should_hold_are_refused(cells: Any, message: str) -
     ("frame", "message"),
     [
         (pd.DataFrame({"a": []}), "0 rows and 1 feature columns"),
+        (pd.DataFrame(index=range(3)), "3 rows and 0 feature columns"),
         (pd.DataFrame(np.eye(2), columns=["a", "a"]), r"\['a'\] occur more than once"),
         (pd.DataFrame(np.eye(2), columns=pd.MultiIndex.from_tuples([(1, 2), (1, 3)])), "2 levels"),
         (pd.DataFrame(np.eye(2), columns=[0.5, 1.5]), "astype"),
@@ -276,6 +292,7 @@ def test_frames_that_cannot_be_learned_are_refused(frame: pd.DataFrame, message:
 def test_overrides_name_columns_that_are_there() -> None:
     frame = pd.DataFrame({"size": [1, 2], 3: [4, 5]})
     kinds = [c.kind for c in infer_schema(frame, Overrides.of(categorical=["3", "size"])).columns]
+    assert infer_schema(frame).of(3).kind == "numeric"
     assert kinds == ["categorical", "categorical"]
     with pytest.raises(UsageError, match="Did you mean 'size'"):
         infer_schema(frame, Overrides.of(categorical=["sise"]))

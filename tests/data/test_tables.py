@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import time
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -66,14 +67,18 @@ def test_the_output_has_the_columns_of_the_input() -> None:
 LABELS: dict[str, pd.Series] = {
     "str": pd.Series(["b", "a", "b"]),
     "object": pd.Series(["b", "a", "b"], dtype=object),
+    "int8": pd.Series([10, 9, 10], dtype="int8"),
     "Int64": pd.Series([10, 9, 10], dtype="Int64"),
     "bool": pd.Series([True, False, True]),
+    "boolean": pd.Series([True, False, True], dtype="boolean"),
     "whole floats": pd.Series([1.0, 0.0, 1.0]),
     "object floats": pd.Series([1.0, 0.0, 1.0], dtype=object),
     "category": pd.Series(pd.Categorical(["b", "a", "b"], categories=["c", "b", "a"])),
+    "category of ints": pd.Series(pd.Categorical([2, 1, 2], ordered=True)),
     "string[pyarrow]": pd.Series(["b", "a", "b"], dtype="string[pyarrow]"),
     "arrow int32": pd.Series([2, 1, 2], dtype=pd.ArrowDtype(pa.int32())),
     "arrow string": pd.Series(["b", "a", "b"], dtype=pd.ArrowDtype(pa.string())),
+    "arrow bool": pd.Series([True, False, True], dtype=pd.ArrowDtype(pa.bool_())),
     "object bool": pd.Series([True, False, True], dtype=object),
 }
 
@@ -95,6 +100,8 @@ def test_labels_may_stand_beside_the_frame() -> None:
     assert read.schema.target is not None
     assert (read.schema.target.name, read.schema.target.position) == ("sick", None)
     assert again(read).columns.tolist() == ["size"]
+    frame = a_polars_frame()
+    assert read_frame(frame.drop("y"), y=frame["y"]).table.counts == {"p": 1, "q": 2}
 
 
 def test_an_array_has_numbered_columns_and_comes_back_as_one() -> None:
@@ -243,13 +250,15 @@ def test_other_files_and_a_missing_target_are_usage_errors(name: str, target: st
         read_table(name, target)
 
 
-def test_columns_that_are_not_learned_and_equal_rows_of_two_classes_are_noted() -> None:
+def test_ids_constants_equal_rows_of_two_classes_and_very_many_classes_are_noted() -> None:
     frame = a_frame(30).assign(key=[f"k{i}" for i in range(30)], same=1)
     notes = " ".join(read_frame(frame, "y").notes)
     assert "'key' is not learned: an id" in notes
     assert "'same' is not learned: one value in every row" in notes
     frame = frame_of(x=[1.0, 1.0, 2.0, np.nan, np.nan], y=["a", "b", "a", "a", "b"])
     assert "4 rows equal a row of another class in every feature" in read_frame(frame, "y").notes
+    frame = frame_of(x=np.arange(300) % 7, y=np.arange(300))
+    assert "300 classes" in read_frame(frame, "y").notes[0]
 
 
 def test_the_target_may_be_listed_as_categorical_and_as_nothing_else() -> None:
@@ -288,6 +297,21 @@ def test_the_hash_tells_types_of_objects_apart() -> None:
     frames = [pd.DataFrame({"x": pd.Series(c, dtype=object), "y": [0, 1, 1]}) for c in cells]
     forced = Overrides.of(categorical=["x"])
     assert len({table_sha256(read_frame(f, "y", forced).table) for f in frames}) == len(cells)
+
+
+@pytest.mark.slow
+def test_thirty_thousand_rows_are_read_and_hashed_at_once() -> None:
+    n, rng = 32_000, np.random.Generator(np.random.Philox(0))
+    words = [f"level {k}" for k in range(30)]
+    levels = {f"c{i}": rng.choice(words, n).astype(object) for i in range(8)}
+    numbers = {f"n{i}": rng.normal(size=n).round(3) for i in range(7)}
+    frame = pd.DataFrame({**numbers, **levels, "y": rng.choice(["a", "b"], n)})
+    began = time.perf_counter()
+    read = read_frame(frame, "y")
+    middle = time.perf_counter()
+    table_sha256(read.table)
+    assert time.perf_counter() - middle < 0.5
+    assert middle - began < 1.5
 
 
 def rows_of(**columns: object) -> LabelledTable:
