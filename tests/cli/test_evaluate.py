@@ -149,6 +149,19 @@ def test_fail_on_exits_with_four_after_the_result_is_written(
 
 
 @pytest.mark.slow
+def test_an_evaluation_is_replaced_if_asked_and_not_resumed_with_other_options(
+    report: tuple[Path, CompletedProcess[str]], command: Command, cells: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(report[0], tmp_path / "rep")
+    flags = ("evaluate", cells, "--target", "kind", *SHORT, "--seed", 1, "--out", "rep")
+    for more, says in (((), "--overwrite"), (("--resume",), "seed is 0, asked was 1")):
+        refused = command(*flags, *more)
+        assert (refused.returncode, says in refused.stderr) == (2, True)
+    assert command(*flags, "--no-diagnostics", "--overwrite", "--quiet").returncode == 0
+    assert EvaluationResult.load(tmp_path / "rep").result["protocol"]["seed"] == 1
+
+
+@pytest.mark.slow
 def test_resume_without_a_journal_is_refused_and_leaves_nothing(
     command: Command, cells: Path, tmp_path: Path
 ) -> None:
@@ -237,14 +250,31 @@ def test_a_learner_and_a_sampler_of_ones_own_are_loaded_from_files(
     flags = ("evaluate", cells, "--target", "kind", *SHORT, "--learner", "mine.py:judge")
     told = answer(command(*flags, "--sampler", "mine.py:doubled", "--n-jobs", 2, "--json"))
     assert told["result"]["arms"]["doubled"]["missing"] is None
+    stored = json.loads((tmp_path / told["out"] / "result.json").read_text(encoding="utf-8"))
+    assert (told["result"], told["verdict"]) == (stored, stored["verdict"]["word"])
     refused = command(*flags, "--sampler", "mine.py:broken")
     assert refused.returncode == 2
     assert "mine.py:broken is 3; expected an over-sampler" in refused.stderr
 
 
 @pytest.mark.slow
-def test_images_are_planned_with_the_arms_that_are_named(command: Command, photos: Path) -> None:
+def test_groups_and_times_are_columns_that_no_learner_sees(command: Command, cells: Path) -> None:
+    flags = ("evaluate", cells, "--target", "kind", *SHORT, "--no-diagnostics", "--json")
+    told = answer(command(*flags, "--group", "patient", "--out", "groups"))
+    assert told["result"]["protocol"]["splits"] == "groups"
+    assert told["result"]["data"]["unit"] == "groups"
+    told = answer(command(*flags, "--time", "day", "--gap", 1, "--out", "times"))
+    assert told["result"]["protocol"]["splits"] == "time"
+
+
+@pytest.mark.slow
+def test_images_are_evaluated_too(
+    command: Command, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gan_augment.synthesizers.scorer.SCORER_STEPS", 10)  # not of its figures
     flags = ("--folds", 2, "--steps", 2, "--updates", 4, "--arms", "none,oversample,gan")
-    plan = answer(command("evaluate", photos, *flags, "--dry-run", "--json"))["plan"]
-    assert plan["arms"] == ["none", "oversample", "gan"]
-    assert (plan["design"]["steps"], plan["fits"]["generators"]) == (2, 8)
+    told = answer(command("evaluate", photos, *flags, "--out", "rep", "--json"))
+    assert told["result"]["data"]["kind"] == "image"
+    assert set(told["result"]["arms"]) == {"none", "oversample", "gan"}
+    refused = command("evaluate", photos, "--group", "patient", "--out", "other")
+    assert (refused.returncode, "images have none" in refused.stderr) == (2, True)
