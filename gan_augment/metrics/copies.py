@@ -38,7 +38,7 @@ def nearest_distances(x: ArrayLike, to: ArrayLike) -> Rows:
     """
     others = feature_rows(to, "to")
     rows, _ = feature_sets(0, x=x, to=others)
-    return _subtracted(rows, others, [chunk.argmin(1) for chunk in squared_distances(rows, others)])
+    return _nearest(rows, others)
 
 
 def copy_threshold(
@@ -53,7 +53,8 @@ def copy_threshold(
         raise UsageError(f"quantile={quantile} is not in 0..1; .01 is usual.")
     if held_out is not None:
         return float(np.quantile(nearest_distances(held_out, train), quantile))
-    return float(np.quantile(_nearest_others(feature_rows(train, "train", least=2)), quantile))
+    rows = feature_rows(train, "train", least=2)
+    return float(np.quantile(_nearest(rows, rows, itself=False), quantile))
 
 
 def copied_share(x: ArrayLike, train: ArrayLike, threshold: float) -> float:
@@ -168,11 +169,9 @@ def data_copying_limit(n_synthetic: int, n_held_out: int) -> str | None:
 
 def copying_score(real: Rows, synthetic: Rows, held_out: Rows, cells: Cells | None = None) -> float:
     """Compute C_T of checked rows."""
-    far_b, far_other = (nearest_distances(rows, real) for rows in (synthetic, held_out))
-    cell_b, cell_other = (
-        _cells(cells, synthetic, "synthetic"),
-        _cells(cells, held_out, "held_out"),
-    )
+    far_b, far_other = (_nearest(rows, real) for rows in (synthetic, held_out))
+    cell_b = _cells(cells, synthetic, "synthetic")
+    cell_other = _cells(cells, held_out, "held_out")
     both = np.intersect1d(cell_b, cell_other)
     if not len(both):
         raise DataError("no cell holds synthetic and held-out rows. Use fewer cells.")
@@ -218,18 +217,17 @@ def _independent_trials(counts: Rows) -> float:
     return float(min(m, m * m / spread)) if spread > 0 else float(m)
 
 
-def _nearest_others(train: Rows) -> Rows:
-    nearest, start = [], 0
-    for chunk in squared_distances(train, train):
+def _nearest(rows: Rows, others: Rows, *, itself: bool = True) -> Rows:
+    """The distance of each row to the nearest of the others; itself: row i may be nearest to row i.
+
+    By subtraction in the end: the expanded square leaves 1e-8 between equal rows.
+    """
+    nearest, start = [np.empty(0, dtype=np.intp)], 0
+    for chunk in squared_distances(rows, others):
         own = np.arange(len(chunk))
-        chunk[own, start + own] = np.inf
+        if not itself:
+            chunk[own, start + own] = np.inf
         nearest.append(chunk.argmin(axis=1))
         start += len(chunk)
-    return _subtracted(train, train, nearest)
-
-
-def _subtracted(rows: Rows, others: Rows, nearest: list[NDArray[np.intp]]) -> Rows:
-    """Distances by subtraction: the expanded square leaves 1e-8 between equal rows."""
-    at = np.concatenate([*nearest, np.empty(0, dtype=np.intp)])
-    distances: Rows = np.linalg.norm(rows - others[at], axis=1)
+    distances: Rows = np.linalg.norm(rows - others[np.concatenate(nearest)], axis=1)
     return distances

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -102,8 +101,8 @@ def neighbour_limit(n_real: int, n_synthetic: int) -> str | None:
 def share_within(centres: Rows, x: Rows, k: int | None = None) -> float:
     """Compute the share of checked rows x (M, d) within the ball of some centre (N, d)."""
     reach = radii(centres, _neighbours(len(centres), k))
-    hits = sum(int(chunk.any(axis=1).sum()) for chunk in _inside(x, centres, reach))
-    return hits / len(x)
+    chunks = exact_distances(x, centres)
+    return sum(int((chunk <= reach).any(axis=1).sum()) for chunk in chunks) / len(x)
 
 
 def density_and_coverage(real: Rows, synthetic: Rows, k: int | None = None) -> tuple[float, float]:
@@ -111,9 +110,10 @@ def density_and_coverage(real: Rows, synthetic: Rows, k: int | None = None) -> t
     chosen = _neighbours(len(real), k)
     reach = radii(real, chosen)
     total, covered = 0, np.zeros(len(real), dtype=bool)
-    for chunk in _inside(synthetic, real, reach):
-        total += int(chunk.sum())
-        covered |= chunk.any(axis=0)
+    for chunk in exact_distances(synthetic, real):
+        inside = chunk <= reach
+        total += int(inside.sum())
+        covered |= inside.any(axis=0)
     return total / (chosen * len(synthetic)), float(covered.mean())
 
 
@@ -130,12 +130,6 @@ def radii(rows: Rows, k: int, of: NDArray[np.intp] | None = None) -> Rows:
         reach.append(np.partition(chunk, k - 1, axis=1)[:, k - 1])
         start += len(chunk)
     return np.concatenate(reach)
-
-
-def _inside(x: Rows, centres: Rows, reach: Rows) -> Iterator[NDArray[np.bool_]]:
-    """Whether x (N, d) lie within `reach` (M,) of the centres (M, d): chunks (n, M), with <=."""
-    for chunk in exact_distances(x, centres):
-        yield chunk <= reach
 
 
 def _checked_pair(real: ArrayLike, synthetic: ArrayLike) -> tuple[Rows, Rows]:

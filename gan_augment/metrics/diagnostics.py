@@ -5,8 +5,8 @@ Pure arrays: who extracts features and for which class is the caller's.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -79,26 +79,9 @@ class _Sets:
     held_out: Rows
     seed: int
 
-
-@dataclass(frozen=True)
-class _Diagnostic:
-    """A figure, and the rows of each set without which it cannot be computed."""
-
-    measure: Callable[[_Sets], Figure]
-    real: int
-    synthetic: int
-    held_out: int = 0
-
-    def __call__(self, sets: _Sets) -> Figure:
-        """The figure; without rows enough, one that says so."""
-        rows = (len(sets.real), len(sets.synthetic), len(sets.held_out))
-        least = (self.real, self.synthetic, self.held_out)
-        if all(n >= needed for n, needed in zip(rows, least, strict=True)):
-            return self.measure(sets)
-        names = ("real", "synthetic", "held-out")
-        have = ", ".join(f"{n} {name}" for n, name in zip(rows, names, strict=True))
-        need = ", ".join(f"{n} {name}" for n, name in zip(least, names, strict=True) if n)
-        return Figure(None, caveat=f"{have} rows; it needs {need}.")
+    def cut(self, name: str) -> Rows:
+        """At most 1,000 rows of a set, drawn."""
+        return draw_rows(getattr(self, name), _MOST, generator(self.seed, "diagnose", name))
 
 
 def diagnose(
@@ -118,9 +101,9 @@ def diagnose(
     (0.5, 1.0, None)
     """
     whole = _sets(real, synthetic, held_out, seed)
-    some = replace(_some(whole), real=_cut(whole.real, "real", seed))
-    figures = {name: diagnostic(some) for name, diagnostic in _DIAGNOSTICS.items()}
-    return {**figures, "frechet_distance": _DIAGNOSTICS["frechet_distance"](whole)}
+    some = _Sets(whole.cut("real"), whole.cut("synthetic"), whole.cut("held_out"), seed)
+    figures = _figures(_DIAGNOSTICS, some)
+    return figures | _figures({"frechet_distance": _DIAGNOSTICS["frechet_distance"]}, whole)
 
 
 def copying(
@@ -136,8 +119,8 @@ def copying(
     >>> figures["identical"].value, figures["identical"].floor
     (0.5, 0.0)
     """
-    sets = _some(_sets(real, synthetic, held_out, seed))
-    return {name: diagnostic(sets) for name, diagnostic in _COPYING.items()}
+    sets = _sets(real, synthetic, held_out, seed)
+    return _figures(_COPYING, _Sets(sets.real, sets.cut("synthetic"), sets.cut("held_out"), seed))
 
 
 def _sets(real: ArrayLike, synthetic: ArrayLike, held_out: ArrayLike, seed: int) -> _Sets:
@@ -145,57 +128,86 @@ def _sets(real: ArrayLike, synthetic: ArrayLike, held_out: ArrayLike, seed: int)
     return _Sets(a, b, other, seed)
 
 
-def _some(sets: _Sets) -> _Sets:
-    """At most 1,000 synthetic and 1,000 held-out rows."""
-    synthetic = _cut(sets.synthetic, "synthetic", sets.seed)
-    return replace(sets, synthetic=synthetic, held_out=_cut(sets.held_out, "held_out", sets.seed))
+def _figures(diagnostics: Mapping[str, _Diagnostic], sets: _Sets) -> dict[str, Figure]:
+    """Each figure by name; without rows enough, one that says so."""
+    names = ("real", "synthetic", "held-out")
+    rows = (len(sets.real), len(sets.synthetic), len(sets.held_out))
+    have = ", ".join(f"{n} {name}" for n, name in zip(rows, names, strict=True))
+    figures = {}
+    for key, (measure, least) in diagnostics.items():
+        if all(n >= needed for n, needed in zip(rows, least, strict=True)):
+            figures[key] = measure(sets)
+            continue
+        need = ", ".join(f"{n} {name}" for n, name in zip(least, names, strict=True) if n)
+        figures[key] = Figure(None, caveat=f"{have} rows; it needs {need}.")
+    return figures
 
 
-def _cut(rows: Rows, name: str, seed: int) -> Rows:
-    return draw_rows(rows, _MOST, generator(seed, "diagnose", name))
+def _beside(sets: _Sets, figure: _Metric, least: int = 1, **more: Any) -> Figure:
+    """A metric of the synthetic rows; its floor is that of the held-out ones, from `least` on."""
+    floor = figure(sets.real, sets.held_out) if len(sets.held_out) >= least else None
+    return Figure(figure(sets.real, sets.synthetic), floor, **more)
+
+
+def _at_equal_size(sets: _Sets, figure: _Metric, **more: Any) -> Figure:
+    """The same of a metric that depends on the number of rows, as means over draws."""
+    m = _equal_size(sets)
+
+    def mean(real: Rows, rows: Rows) -> float:
+        rng = generator(sets.seed, "diagnose", "equal size", m)
+        draws = 1 if len(rows) == m else _DRAWS
+        return float(np.mean([figure(real, draw_rows(rows, m, rng)) for _ in range(draws)]))
+
+    return _beside(sets, mean, 2, **more)
+
+
+def _equal_size(sets: _Sets) -> int:
+    """As many synthetic rows as held-out ones, where these can be measured at all."""
+    return min(len(rows) for rows in (sets.synthetic, sets.held_out) if len(rows) >= 2)
+
+
+def _few(sets: _Sets) -> str | None:
+    return neighbour_limit(len(sets.real), len(sets.synthetic))
+
+
+def _few_of_equal_size(sets: _Sets) -> str | None:
+    return neighbour_limit(len(sets.real), _equal_size(sets))
 
 
 def _kernel_distance(sets: _Sets) -> Figure:
-    floor = kernel_distance(sets.real, sets.held_out) if len(sets.held_out) >= 2 else None
     p = kernel_test(sets.real, sets.synthetic, sets.seed, permutations=_PERMUTATIONS)
-    return Figure(kernel_distance(sets.real, sets.synthetic), floor, ideal=0.0, p=p)
+    return _beside(sets, kernel_distance, 2, ideal=0.0, p=p)
 
 
 def _frechet_distance(sets: _Sets) -> Figure:
-    n, m, width = len(sets.real), _equal_size(sets), sets.real.shape[1]
-    value, floor = _at_equal_size(sets, frechet_between)
-    return Figure(value, floor, caveat=frechet_limit(n, m, width))
+    limit = frechet_limit(len(sets.real), _equal_size(sets), sets.real.shape[1])
+    return _at_equal_size(sets, frechet_between, caveat=limit)
 
 
 def _precision(sets: _Sets) -> Figure:
-    floor = share_within(sets.real, sets.held_out) if len(sets.held_out) else None
-    caveat = neighbour_limit(len(sets.real), len(sets.synthetic))
-    return Figure(share_within(sets.real, sets.synthetic), floor, caveat=caveat)
+    return _beside(sets, share_within, caveat=_few(sets))
 
 
 def _recall(sets: _Sets) -> Figure:
-    value, floor = _at_equal_size(sets, lambda real, others: share_within(others, real))
-    return Figure(value, floor, caveat=neighbour_limit(len(sets.real), _equal_size(sets)))
+    caveat = _few_of_equal_size(sets)
+    return _at_equal_size(sets, lambda real, rows: share_within(rows, real), caveat=caveat)
 
 
 def _density(sets: _Sets) -> Figure:
-    floor = density_and_coverage(sets.real, sets.held_out)[0] if len(sets.held_out) else None
-    value = density_and_coverage(sets.real, sets.synthetic)[0]
-    caveat = neighbour_limit(len(sets.real), len(sets.synthetic))
-    return Figure(value, floor, ideal=1.0, caveat=caveat)
+    return _beside(sets, lambda *both: density_and_coverage(*both)[0], ideal=1.0, caveat=_few(sets))
 
 
 def _coverage(sets: _Sets) -> Figure:
-    n, m = len(sets.real), _equal_size(sets)
-    value, floor = _at_equal_size(sets, lambda *both: density_and_coverage(*both)[1])
-    return Figure(value, floor, ideal=expected_coverage(n, m), caveat=neighbour_limit(n, m))
+    ideal, caveat = expected_coverage(len(sets.real), _equal_size(sets)), _few_of_equal_size(sets)
+    return _at_equal_size(
+        sets, lambda *both: density_and_coverage(*both)[1], ideal=ideal, caveat=caveat
+    )
 
 
 def _spread(sets: _Sets) -> Figure:
     if (sets.real == sets.real[0]).all():
         return Figure(None, caveat="all real rows are equal: there is no spread to compare with.")
-    floor = spread_ratio(sets.real, sets.held_out) if len(sets.held_out) >= 2 else None
-    return Figure(spread_ratio(sets.real, sets.synthetic), floor, ideal=1.0)
+    return _beside(sets, spread_ratio, 2, ideal=1.0)
 
 
 def _two_sample(sets: _Sets) -> Figure:
@@ -205,45 +217,22 @@ def _two_sample(sets: _Sets) -> Figure:
     return Figure(value, floor, ideal=0.5, interval=(low, high))
 
 
-def _equal_size(sets: _Sets) -> int:
-    """As many synthetic rows as held-out ones, where these can be measured at all."""
-    sizes = [len(rows) for rows in (sets.synthetic, sets.held_out) if len(rows) >= 2]
-    return min(sizes)
-
-
-def _at_equal_size(
-    sets: _Sets, figure: Callable[[Rows, Rows], float]
-) -> tuple[float, float | None]:
-    """Value and floor of a figure that depends on the number of rows, as means over draws."""
-    m = _equal_size(sets)
-
-    def mean(rows: Rows) -> float:
-        rng = generator(sets.seed, "diagnose", "equal size", m)
-        draws = 1 if len(rows) == m else _DRAWS
-        return float(np.mean([figure(sets.real, draw_rows(rows, m, rng)) for _ in range(draws)]))
-
-    return mean(sets.synthetic), mean(sets.held_out) if len(sets.held_out) >= 2 else None
-
-
 def _identical(sets: _Sets) -> Figure:
-    floor = identical_share(sets.held_out, sets.real) if len(sets.held_out) else None
-    return Figure(identical_share(sets.synthetic, sets.real), floor)
+    return _beside(sets, lambda real, rows: identical_share(rows, real))
 
 
 def _near(sets: _Sets) -> Figure:
-    if not len(sets.held_out):
-        value = copied_share(sets.synthetic, sets.real, copy_threshold(sets.real))
-        return Figure(value, caveat="no held-out rows: near is what training rows rarely are.")
-    threshold = copy_threshold(sets.real, sets.held_out)
-    floor = copied_share(sets.held_out, sets.real, threshold)
-    few = f"what counts as near rests on {len(sets.held_out)} held-out rows."
-    caveat = few if len(sets.held_out) < _FEWEST_HELD_OUT else None
-    return Figure(copied_share(sets.synthetic, sets.real, threshold), floor, caveat=caveat)
+    n = len(sets.held_out)
+    threshold = copy_threshold(sets.real, sets.held_out if n else None)
+    few = f"what counts as near rests on {n} held-out rows."
+    if not n:
+        few = "no held-out rows: near is what training rows rarely are."
+    caveat = few if n < _FEWEST_HELD_OUT else None
+    return _beside(sets, lambda real, rows: copied_share(rows, real, threshold), caveat=caveat)
 
 
 def _authenticity(sets: _Sets) -> Figure:
-    floor = authenticity(sets.real, sets.held_out) if len(sets.held_out) else None
-    return Figure(authenticity(sets.real, sets.synthetic), floor)
+    return _beside(sets, authenticity)
 
 
 def _nearer_share(sets: _Sets) -> Figure:
@@ -257,21 +246,26 @@ def _data_copying(sets: _Sets) -> Figure:
     return Figure(score, ideal=0.0, caveat=caveat)
 
 
-_DIAGNOSTICS = {
-    "kernel_distance": _Diagnostic(_kernel_distance, real=2, synthetic=2),
-    "frechet_distance": _Diagnostic(_frechet_distance, real=2, synthetic=2),
-    "precision": _Diagnostic(_precision, real=2, synthetic=1),
-    "recall": _Diagnostic(_recall, real=2, synthetic=2),
-    "density": _Diagnostic(_density, real=2, synthetic=1),
-    "coverage": _Diagnostic(_coverage, real=2, synthetic=2),
-    "spread": _Diagnostic(_spread, real=2, synthetic=2),
-    "two_sample": _Diagnostic(_two_sample, real=4, synthetic=4),
+_Metric = Callable[[Rows, Rows], float]
+"""Real rows, and those to be measured."""
+_Diagnostic = tuple[Callable[[_Sets], Figure], tuple[int, int, int]]
+"""A figure, and the real, synthetic and held-out rows without which it cannot be computed."""
+
+_DIAGNOSTICS: dict[str, _Diagnostic] = {
+    "kernel_distance": (_kernel_distance, (2, 2, 0)),
+    "frechet_distance": (_frechet_distance, (2, 2, 0)),
+    "precision": (_precision, (2, 1, 0)),
+    "recall": (_recall, (2, 2, 0)),
+    "density": (_density, (2, 1, 0)),
+    "coverage": (_coverage, (2, 2, 0)),
+    "spread": (_spread, (2, 2, 0)),
+    "two_sample": (_two_sample, (4, 4, 0)),
 }
 
-_COPYING = {
-    "identical": _Diagnostic(_identical, real=1, synthetic=1),
-    "near": _Diagnostic(_near, real=2, synthetic=1),
-    "authenticity": _Diagnostic(_authenticity, real=2, synthetic=1),
-    "nearer_share": _Diagnostic(_nearer_share, real=1, synthetic=1, held_out=1),
-    "data_copying": _Diagnostic(_data_copying, real=1, synthetic=2, held_out=2),
+_COPYING: dict[str, _Diagnostic] = {
+    "identical": (_identical, (1, 1, 0)),
+    "near": (_near, (2, 1, 0)),
+    "authenticity": (_authenticity, (2, 1, 0)),
+    "nearer_share": (_nearer_share, (1, 1, 1)),
+    "data_copying": (_data_copying, (1, 2, 2)),
 }

@@ -316,10 +316,6 @@ def loaded_by(code: str) -> set[str]:
     return set(done.stdout.split())
 
 
-def test_importing_one_metric_loads_its_module_and_nothing_heavier_than_numpy() -> None:
-    one = loaded_by("from gan_augment.metrics import coverage")
-    homes = {name for name in one if name.startswith("gan_augment.metrics.")}
-    assert homes == {"gan_augment.metrics.densities", "gan_augment.metrics.distances"}
-    every = loaded_by("import gan_augment.metrics.diagnostics, gan_augment.metrics.inception")
-    heavy = {"scipy", "sklearn", "torch", "pandas", "torch_fidelity"}
-    assert heavy.isdisjoint(every)
+def test_importing_the_metrics_loads_nothing_heavier_than_numpy() -> None:
+    loaded = loaded_by("import gan_augment.metrics")
+    assert {"scipy", "sklearn", "torch", "pandas", "torch_fidelity"}.isdisjoint(loaded)
