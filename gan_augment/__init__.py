@@ -34,32 +34,22 @@ if TYPE_CHECKING:
     from gan_augment.synthesizers.tabular_gan import TabularGAN
     from gan_augment.torch_api import AugmentedDataset, SyntheticDataset, augment_loader
 
-_HOMES = {
-    "Amount": "gan_augment.evaluation.amount",
-    "AugmentedClassifier": "gan_augment.sklearn_api",
-    "AugmentedDataset": "gan_augment.torch_api",
-    "DataError": "gan_augment.errors",
-    "EvaluationOptions": "gan_augment.evaluation.options",
-    "FitOptions": "gan_augment.config",
-    "GANAugmenter": "gan_augment.sklearn_api",
-    "GanAugmentError": "gan_augment.errors",
-    "ImageGAN": "gan_augment.synthesizers.image_gan",
-    "LabelledImages": "gan_augment.data.contract",
-    "LabelledTable": "gan_augment.data.contract",
-    "Pipeline": "gan_augment.sklearn_api",
-    "Repeats": "gan_augment.synthesizers.baselines",
-    "Smote": "gan_augment.synthesizers.baselines",
-    "SyntheticDataset": "gan_augment.torch_api",
-    "TabularGAN": "gan_augment.synthesizers.tabular_gan",
-    "TopUp": "gan_augment.config",
-    "UsageError": "gan_augment.errors",
-    "augment_loader": "gan_augment.torch_api",
-    "evaluate": "gan_augment.sklearn_api.evaluating",
-    "make_pipeline": "gan_augment.sklearn_api",
-    "read_frame": "gan_augment.data.tables.reader",
-    "read_images": "gan_augment.data.images.reader",
-    "read_table": "gan_augment.data.tables.reader",
+_NAMES = {
+    "config": ("FitOptions", "TopUp"),
+    "data.contract": ("LabelledImages", "LabelledTable"),
+    "data.images.reader": ("read_images",),
+    "data.tables.reader": ("read_frame", "read_table"),
+    "errors": ("DataError", "GanAugmentError", "UsageError"),
+    "evaluation.amount": ("Amount",),
+    "evaluation.options": ("EvaluationOptions",),
+    "sklearn_api": ("AugmentedClassifier", "GANAugmenter", "Pipeline", "make_pipeline"),
+    "sklearn_api.evaluating": ("evaluate",),
+    "synthesizers.baselines": ("Repeats", "Smote"),
+    "synthesizers.image_gan": ("ImageGAN",),
+    "synthesizers.tabular_gan": ("TabularGAN",),
+    "torch_api": ("AugmentedDataset", "SyntheticDataset", "augment_loader"),
 }
+_HOMES = {name: f"gan_augment.{home}" for home, names in _NAMES.items() for name in names}
 
 __all__ = [
     "Amount",

@@ -41,7 +41,8 @@ def _first_problem(error: ValidationError, model: type[BaseModel], where: str) -
         return f"{where}: there is no setting {name!r}; known here: {', '.join(known)}.{guess}"
     message = problem["msg"].removeprefix("Value error, ")
     given = "" if isinstance(problem["input"], dict) else f" = {problem['input']!r}"
-    return f"{where}: {name}{given} is refused: {message}."
+    end = "" if message.endswith((".", "?")) else "."
+    return f"{where}: {name}{given} is refused: {message}{end}"
 
 
 def read_toml(path: Path) -> dict[str, Any]:

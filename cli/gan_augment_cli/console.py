@@ -20,17 +20,8 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
 
-class WarningsOnly:
+class WarningsOnly(Progress):
     """A `Progress` that keeps quiet but for what a person must read."""
-
-    def phase(self, name: str, total: int | None = None) -> None:
-        """Shows nothing."""
-
-    def advance(self, done: int, text: str = "") -> None:
-        """Shows nothing."""
-
-    def note(self, text: str) -> None:
-        """Shows nothing."""
 
     def warn(self, text: str) -> None:
         """One line on stderr."""
@@ -97,7 +88,7 @@ def bars(console: Console | None = None) -> Any:
     )
 
 
-class LiveBars:
+class LiveBars(Progress):
     """A `Progress` of the library over `bars`; what it is told is never read as markup."""
 
     def __init__(self, shown: Any) -> None:

@@ -46,7 +46,7 @@ from gan_augment.evaluation.options import CHEAP_ARMS, EvaluationOptions
 from gan_augment.evaluation.schedule import run
 from gan_augment.evaluation.sections import build_result
 from gan_augment.evaluation.start import evaluate, prepare, smallest_difference
-from gan_augment.progress import Silent
+from gan_augment.progress import Progress
 
 FEATURES, SHIFT, COMMON = 6, 0.62, 5
 """Columns; the rare class's mean in each; common rows a rare one."""
@@ -166,7 +166,7 @@ def judged(data: LabelledTable, asked: EvaluationOptions) -> dict[str, dict[str,
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         setup, journal = prepare(data, asked).setup, Journal()
-        run(setup, journal, Path(folder), 1, Silent())
+        run(setup, journal, Path(folder), 1, Progress())
     once = replace(setup, protocol=setup.protocol.with_repeats(1))
     return {"5x3": _facts(build_result(setup, journal)), "5x1": _facts(build_result(once, journal))}
 
@@ -193,7 +193,7 @@ def true_gain(share: float, rare: int, draws: int, jobs: int) -> tuple[float, fl
         asked = options("marked", share, arms=("none", "gan"), repeats=1)
         with tempfile.TemporaryDirectory() as folder:
             setup, journal = prepare(table([7, rare, draw], rare), asked).setup, Journal()
-            run(setup, journal, Path(folder), 1, Silent())
+            run(setup, journal, Path(folder), 1, Progress())
         figures = {"none": [], "gan@1": []}
         for line in journal.lines():
             arm = ArmResult.of(setup, [line])

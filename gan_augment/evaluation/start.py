@@ -54,8 +54,8 @@ from gan_augment.evaluation.sections import build_result, build_timings
 from gan_augment.evaluation.statistics import detectable, expected_error
 from gan_augment.evaluation.user_code import check_generator, fingerprint
 from gan_augment.processes import available_cores
-from gan_augment.progress import Progress, Silent
-from gan_augment.storage import FolderLock, write_errors
+from gan_augment.progress import Progress
+from gan_augment.storage import hold_folder, write_errors
 from gan_augment.storage.lock import LOCK_FILE
 from gan_augment.synthesizers.image_gan import ImageGAN
 from gan_augment.synthesizers.tabular_gan import TabularGAN
@@ -112,7 +112,7 @@ def evaluate(
     FolderInUseError
         And whatever the learner raises on real rows.
     """
-    options, progress = options or EvaluationOptions(), progress or Silent()
+    options, progress = options or EvaluationOptions(), progress or Progress()
     with _output_folder(out, resume, overwrite) as folder:
         journal = Journal(folder / JOURNAL if out is not None else None)
         if resume:
@@ -146,7 +146,7 @@ def prepare(
     header: of a journal to go on with; its design is kept, and it must be of the same evaluation.
     Raises as `evaluate` does.
     """
-    progress, fit = progress or Silent(), options.fit
+    progress, fit = progress or Progress(), options.fit
     data, times, columns = _with_groups_and_times(data, options)
     data, duplicates, notes = _duplicates_grouped(data, options)
     rows: Any = data
@@ -406,20 +406,10 @@ def _output_folder(out: str | Path | None, resume: bool, overwrite: bool) -> Ite
             yield Path(temporary)
         return
     folder = Path(out)
-    if folder.exists() and not folder.is_dir():
-        raise OutputExistsError(f"{str(folder)!r} is a file; expected the path of a folder.")
-    new = not folder.exists()
-    try:
-        with write_errors(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-        with FolderLock(folder):
-            if not resume:
-                _make_room(folder, overwrite)
-            yield folder
-    finally:
-        if new:  # and nothing came of it
-            with contextlib.suppress(OSError):
-                folder.rmdir()
+    with hold_folder(folder):
+        if not resume:
+            _make_room(folder, overwrite)
+        yield folder
 
 
 def _make_room(folder: Path, overwrite: bool) -> None:

@@ -8,10 +8,9 @@ from gan_augment.storage.bundle import (
     save_bundle,
 )
 from gan_augment.storage.files import clean_stale, new_files, new_folder, write_errors, write_file
-from gan_augment.storage.lock import FolderLock, hold_folder
+from gan_augment.storage.lock import hold_folder
 
 __all__ = [
-    "FolderLock",
     "bundle_bytes",
     "clean_stale",
     "hold_folder",

@@ -9,9 +9,9 @@ from __future__ import annotations
 import hashlib
 import json
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeVar, cast
+from typing import Any, Literal, TypeVar, cast
 
 import numpy as np
 import safetensors.numpy
@@ -96,7 +96,7 @@ def load_bundle(folder: Path, name: str = "model", *, schema: type[Meta]) -> tup
     Sizes are compared with the manifest before reading, checksums before parsing.
     Raises ModelFileError, one line, on anything missing, damaged or foreign.
     """
-    return _load(Path(folder), name, schema, _read_bounded)
+    return _load(Path(folder), name, schema, _read_file)
 
 
 def read_bundle_bytes(
@@ -104,11 +104,11 @@ def read_bundle_bytes(
 ) -> tuple[Tensors, Meta]:
     """Read the files of `bundle_bytes` as `load_bundle` does, verified in the same way."""
 
-    def read(path: Path, largest: int, expected: int | None = None) -> bytes:
+    def read(path: Path, least: int, most: int) -> bytes:
         content = files.get(path.name)
         if not isinstance(content, bytes):
             raise _damaged(path, "it is missing")
-        _check_size(path, len(content), largest, expected)
+        _check_size(path, len(content), least, most)
         return content
 
     return _load(Path("(in memory)"), name, schema, read)
@@ -116,73 +116,58 @@ def read_bundle_bytes(
 
 def load_meta(folder: Path, name: str = "model", *, schema: type[Meta]) -> Meta:
     """Read and verify only the description of a bundle; its arrays are neither read nor checked."""
-    folder = Path(folder)
-    manifest = _read_manifest(folder, name, _read_bounded)
-    return _parse_meta(folder, manifest, name, schema, _read_bounded)
+    return _read_meta(Path(folder), name, schema, _read_file)[1]
 
 
 def bundle_sha256(folder: Path) -> str:
     """Return a bundle's identity: the sha256 of its manifest, which holds those of its files."""
-    content = _read_bounded(Path(folder) / MANIFEST, LARGEST_JSON_BYTES)
+    content = _read_file(Path(folder) / MANIFEST, 0, LARGEST_JSON_BYTES)
     return hashlib.sha256(content).hexdigest()
 
 
-class _Read(Protocol):
-    """Reads a file whose size, in bytes, is allowed; or raises ModelFileError."""
-
-    def __call__(self, path: Path, largest: int, expected: int | None = None) -> bytes: ...
+_Read = Callable[[Path, int, int], bytes]
+"""Reads a file of a least and most number of bytes; or raises ModelFileError."""
 
 
 def _load(folder: Path, name: str, schema: type[Meta], read: _Read) -> tuple[Tensors, Meta]:
-    manifest = _read_manifest(folder, name, read)
-    meta = _parse_meta(folder, manifest, name, schema, read)
-    content = _read_verified(folder / TENSORS, manifest, LARGEST_TENSORS_BYTES, read)
+    manifest, meta = _read_meta(folder, name, schema, read)
+    path = folder / TENSORS
+    content = _read_verified(path, manifest, LARGEST_TENSORS_BYTES, read)
     header = int.from_bytes(content[:8], "little")
     if len(content) < 8 or header > min(LARGEST_HEADER_BYTES, len(content) - 8):
-        raise _damaged(folder / TENSORS, f"its header claims {header} bytes")
+        raise _damaged(path, f"its header claims {header} bytes")
     try:
         arrays = safetensors.numpy.load(content)
     except (SafetensorError, KeyError, ValueError, TypeError, OverflowError) as error:
-        raise _damaged(folder / TENSORS, f"no valid safetensors file ({error})") from None
+        raise _damaged(path, f"no valid safetensors file ({error})") from None
     return {key: arrays[key].copy() for key in sorted(arrays)}, meta
 
 
-def _read_manifest(folder: Path, name: str, read: _Read) -> Manifest:
-    path = folder / MANIFEST
-    manifest = _validated(path, _json(path, read(path, LARGEST_JSON_BYTES)), Manifest)
-    expected = {TENSORS, f"{name}.json"}
+def _read_meta(folder: Path, name: str, schema: type[Meta], read: _Read) -> tuple[Manifest, Meta]:
+    path, described = folder / MANIFEST, folder / f"{name}.json"
+    manifest = _parsed(path, read(path, 0, LARGEST_JSON_BYTES), Manifest)
+    expected = {TENSORS, described.name}
     if set(manifest.files) != expected:
         raise _damaged(path, f"it lists {sorted(manifest.files)}, expected {sorted(expected)}")
-    return manifest
+    content = _read_verified(described, manifest, LARGEST_JSON_BYTES, read)
+    return manifest, _parsed(described, content, schema)
 
 
-def _parse_meta(
-    folder: Path,
-    manifest: Manifest,
-    name: str,
-    schema: type[Meta],
-    read: _Read,
-) -> Meta:
-    path = folder / f"{name}.json"
-    content = _read_verified(path, manifest, LARGEST_JSON_BYTES, read)
-    return _validated(path, _json(path, content), schema)
-
-
-def _read_verified(path: Path, manifest: Manifest, largest: int, read: _Read) -> bytes:
+def _read_verified(path: Path, manifest: Manifest, most: int, read: _Read) -> bytes:
     entry = manifest.files[path.name]
-    content = read(path, largest, entry.bytes)
+    content = read(path, entry.bytes, min(entry.bytes, most))
     if hashlib.sha256(content).hexdigest() != entry.sha256:
         raise _damaged(path, "its checksum is not the one in the manifest")
     return content
 
 
-def _read_bounded(path: Path, largest: int, expected: int | None = None) -> bytes:
+def _read_file(path: Path, least: int, most: int) -> bytes:
     """Read a regular file whose size, in bytes, is allowed."""
     try:
         state = path.stat()
         if not stat.S_ISREG(state.st_mode):
             raise _damaged(path, "not a regular file")
-        _check_size(path, state.st_size, largest, expected)
+        _check_size(path, state.st_size, least, most)
         with path.open("rb") as file:
             return file.read(state.st_size)
     except FileNotFoundError:
@@ -193,33 +178,27 @@ def _read_bounded(path: Path, largest: int, expected: int | None = None) -> byte
         raise _damaged(path, error.strerror or str(error)) from None
 
 
-def _check_size(path: Path, size: int, largest: int, expected: int | None) -> None:
-    if size > largest or (expected is not None and size != expected):
-        wanted = f"at most {largest}" if expected is None else f"{expected}"
-        raise _damaged(path, f"it holds {size} bytes, expected {wanted}")
+def _check_size(path: Path, size: int, least: int, most: int) -> None:
+    if not least <= size <= most:
+        allowed = f"{most}" if least else f"at most {most}"
+        raise _damaged(path, f"it holds {size} bytes, expected {allowed}")
 
 
-def _json(path: Path, content: bytes) -> dict[str, Any]:
+def _parsed(path: Path, content: bytes, schema: type[Meta]) -> Meta:
+    """JSON as a model of pydantic, or as the dict that it holds."""
     try:
         values = json.loads(content)
+        if issubclass(schema, BaseModel):
+            return schema.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise _damaged(path, f"{where!r}: {first['msg']}") from None
     except (ValueError, RecursionError) as error:
         raise _damaged(path, f"no valid JSON ({type(error).__name__})") from None
     if not isinstance(values, dict):
         raise _damaged(path, "expected a JSON object")
-    return values
-
-
-def _validated(path: Path, values: dict[str, Any], schema: type[Meta]) -> Meta:
-    try:
-        if issubclass(schema, BaseModel):
-            return schema.model_validate(values)
-        return cast("Meta", values)
-    except (ValidationError, RecursionError) as error:
-        if not isinstance(error, ValidationError):
-            raise _damaged(path, "nested too deeply") from None
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise _damaged(path, f"{where!r}: {first['msg']}") from None
+    return cast("Meta", values)
 
 
 def _plain(key: str, array: NDArray[Any]) -> NDArray[Any]:

@@ -38,17 +38,8 @@ def write_file(path: Path, content: bytes, *, sync: bool = True) -> None:
     the disk (for many small images; only a power cut can then leave an empty file).
     Raises WriteFailedError, one line; the temporary file is gone then, and the old file intact.
     """
-    temporary = _beside(path, "tmp")
-    with write_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            _write_new(temporary, content, sync)
-            temporary.replace(path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
-        if sync:
-            _sync(path.parent)
+    with new_files(path, sync=sync) as (file,):
+        file.write(content)
 
 
 class NewFile(io.RawIOBase):
@@ -59,7 +50,9 @@ class NewFile(io.RawIOBase):
     """
 
     def __init__(self, path: Path) -> None:
-        self._descriptor = _open_new(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0)
+        self._descriptor = os.open(path, flags, 0o666)
 
     def writable(self) -> bool:
         """Return True."""
@@ -67,8 +60,9 @@ class NewFile(io.RawIOBase):
 
     def write(self, content: Any, /) -> int:
         """Write all of the bytes at the end of the file."""
-        if self._descriptor >= 0:
-            _write_all(self._descriptor, content)
+        view = memoryview(content if self._descriptor >= 0 else b"")
+        while view:
+            view = view[os.write(self._descriptor, view) :]
         return len(content)
 
     def sync(self) -> None:
@@ -82,7 +76,7 @@ class NewFile(io.RawIOBase):
 
 
 @contextlib.contextmanager
-def new_files(*paths: Path) -> Iterator[tuple[NewFile, ...]]:
+def new_files(*paths: Path, sync: bool = True) -> Iterator[tuple[NewFile, ...]]:
     """Write files that belong together, piece by piece; they appear when the block ends, or none.
 
     Yields one file a path. At the end all are synced, then renamed in their order; what was
@@ -94,9 +88,12 @@ def new_files(*paths: Path) -> Iterator[tuple[NewFile, ...]]:
     with write_errors(paths[0]):
         try:
             with contextlib.ExitStack() as stack:
-                files = tuple(stack.enter_context(_opened(path)) for path in temporaries)
-                yield files
-                for file in files:
+                files = []
+                for path in temporaries:
+                    files.append(NewFile(path))
+                    stack.callback(files[-1].end)
+                yield tuple(files)
+                for file in files if sync else ():
                     file.sync()
             for path in paths[1:]:
                 path.unlink(missing_ok=True)
@@ -106,7 +103,7 @@ def new_files(*paths: Path) -> Iterator[tuple[NewFile, ...]]:
             for temporary in temporaries:
                 temporary.unlink(missing_ok=True)
             raise
-        for folder in {path.parent for path in paths}:
+        for folder in {path.parent for path in paths} if sync else ():
             _sync(folder)
 
 
@@ -196,37 +193,6 @@ def _beside(path: Path, kind: str) -> Path:
     if len(os.fsencode(path.name)) + len(suffix) <= LONGEST_NAME_BYTES:
         return path.with_name(path.name + suffix)
     return path.with_name(hashlib.sha256(os.fsencode(path.name)).hexdigest() + suffix)
-
-
-@contextlib.contextmanager
-def _opened(path: Path) -> Iterator[NewFile]:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    file = NewFile(path)
-    try:
-        yield file
-    finally:
-        file.end()
-
-
-def _open_new(path: Path) -> int:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0)
-    return os.open(path, flags, 0o666)
-
-
-def _write_all(descriptor: int, content: bytes) -> None:
-    view = memoryview(content)
-    while view:
-        view = view[os.write(descriptor, view) :]
-
-
-def _write_new(path: Path, content: bytes, sync: bool) -> None:
-    descriptor = _open_new(path)
-    try:
-        _write_all(descriptor, content)
-        if sync:
-            os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _swap_in(temporary: Path, path: Path) -> None:

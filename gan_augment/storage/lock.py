@@ -8,8 +8,6 @@ import os
 import platform
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
 
@@ -20,58 +18,33 @@ LOCK_FILE = ".lock"
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
 
 
-class FolderLock:
-    """Hold `folder` (made if missing) for this process while the block runs.
+@contextlib.contextmanager
+def hold_folder(folder: Path) -> Iterator[None]:
+    """Hold `folder` for this process; one made here in which nothing was written goes again.
 
     The kernel's file lock decides, and is freed by any death; a disk that has none (some network
     disks) is locked by the existence of the file. The file's text names the holder for people.
-    Raises FolderInUseError if somebody else holds it, WriteFailedError if no lock can be written.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = Path(folder)
-        self._path = self.folder / LOCK_FILE
-        self._lock: BaseFileLock | None = None
-
-    def __enter__(self) -> Self:
-        with write_errors(self._path):
-            self.folder.mkdir(parents=True, exist_ok=True)
-            try:
-                self._lock = _acquired(self._path)
-            except Timeout:
-                raise _in_use(self._path) from None
-            try:
-                if isinstance(self._lock, FileLock):
-                    self._path.write_text(f"process {os.getpid()} on {platform.node()}")
-            except BaseException as error:
-                self.__exit__(type(error), error, None)  # held and unsaid, it would stay locked
-                raise
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._lock is not None:
-            self._path.unlink(missing_ok=True)  # before the release: nobody sees it stale
-            self._lock.release()
-            self._lock = None
-
-
-@contextlib.contextmanager
-def hold_folder(folder: Path) -> Iterator[None]:
-    """Hold `folder` as `FolderLock` does; one made here in which nothing was written goes again.
-
-    Raises OutputExistsError where a file is in its place, and what `FolderLock` raises.
+    Raises FolderInUseError if somebody else holds it, OutputExistsError where a file is in its
+    place, WriteFailedError if no lock can be written.
     """
     if folder.exists() and not folder.is_dir():
         raise OutputExistsError(f"{str(folder)!r} is a file; expected the path of a folder.")
-    new = not folder.exists()
+    new, path = not folder.exists(), folder / LOCK_FILE
     try:
-        with FolderLock(folder):
+        with write_errors(path):
+            folder.mkdir(parents=True, exist_ok=True)
+            try:
+                lock = _acquired(path)
+            except Timeout:
+                raise _in_use(path) from None
+        try:
+            if isinstance(lock, FileLock):
+                with write_errors(path):
+                    path.write_text(f"process {os.getpid()} on {platform.node()}")
             yield
+        finally:
+            path.unlink(missing_ok=True)  # before the release: nobody sees it stale
+            lock.release()
     finally:
         if new:
             with contextlib.suppress(OSError):

@@ -16,7 +16,7 @@ from gan_augment.data.images.reader import data_sha256
 from gan_augment.devices import ComputeConfig, Precision, compute_config  # noqa: F401  (pdoc)
 from gan_augment.networks.geometry import Geometry
 from gan_augment.networks.images import AnchoredGenerator
-from gan_augment.progress import Progress, Silent
+from gan_augment.progress import Progress
 from gan_augment.recipes import Recipe, resolve_recipe  # noqa: F401  (pdoc)
 from gan_augment.synthesizers.base import GAN, ChooseCompute
 from gan_augment.synthesizers.calibration import select, selection_s
@@ -149,7 +149,7 @@ class ImageGAN(GAN[LabelledImages, ModelMeta]):
         DivergedError
             Training diverged; the best generator so far, if there is one, samples and saves.
         """
-        progress, stop, started_s = progress or Silent(), stop or StopFlag(), time.monotonic()
+        progress, stop, started_s = progress or Progress(), stop or StopFlag(), time.monotonic()
         seed, topped_up = self._checked(data)
         parts = self._parts(data, compute_config(self.device, self.precision, self.threads))
         with devices.threads(1):  # scores must not depend on what a budget chooses
@@ -205,7 +205,7 @@ class ImageGAN(GAN[LabelledImages, ModelMeta]):
         seed, topped_up = self._checked(data)
         parts = self._parts(data, compute_config(self.device, self.precision, 1))
         with devices.threads(1):
-            ready = prepare(data, parts, topped_up, seed, Silent())
+            ready = prepare(data, parts, topped_up, seed, Progress())
             prepared_s = time.monotonic() - started_s
             ready.scorer.score(new_state(parts, seed=0).average)
             score_s = time.monotonic() - started_s - prepared_s

@@ -20,7 +20,7 @@ from gan_augment.data.tables.schema import Name, TableSchema
 from gan_augment.devices import ComputeConfig, Precision, compute_config
 from gan_augment.errors import DataError
 from gan_augment.processes import available_cores, memory_limit_bytes
-from gan_augment.progress import Progress, Silent
+from gan_augment.progress import Progress
 from gan_augment.recipes import Recipe, resolve_recipe  # noqa: F401  (pdoc)
 from gan_augment.synthesizers.base import GAN, ChooseCompute
 from gan_augment.synthesizers.model_file import ScoreRecord, TableMeta
@@ -132,7 +132,7 @@ class TabularGAN(GAN[LabelledTable, TableMeta]):
         schema: what the columns are; inferred where it is not given. The other parameters, and what
         is raised, are those of `ImageGAN.fit`.
         """
-        progress, stop = progress or Silent(), stop or StopFlag()
+        progress, stop = progress or Progress(), stop or StopFlag()
         seed, topped_up = self._checked(data, least_steps=1 if self.trials else 0)
         rare = {data.names.index(name): name for name in topped_up}
         compute = self._compute()

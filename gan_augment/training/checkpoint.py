@@ -57,7 +57,7 @@ class CheckpointStore:
 
     The newest is the one of the highest step, the best the highest that was saved as best.
     `damaged` holds {folder name: reason} of those that a look found unusable; the next save removes
-    them. One process at a time may use a store (`FolderLock` on the run's folder).
+    them. One process at a time may use a store (`hold_folder` of the run's folder).
 
     >>> import tempfile
     >>> import numpy as np

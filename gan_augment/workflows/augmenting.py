@@ -47,7 +47,7 @@ from gan_augment.data.tables.export import (
 )
 from gan_augment.data.topup_plan import TopUpPlan, plan_topup, refusals_in_words
 from gan_augment.errors import DataError, ResumeMismatchError, UsageError
-from gan_augment.progress import Progress, Silent
+from gan_augment.progress import Progress
 from gan_augment.storage import write_file
 from gan_augment.synthesizers import model_folder
 from gan_augment.synthesizers.model_file import ModelMeta
@@ -240,7 +240,7 @@ def augment(
     >>> done.counts["bad"]
     {'real': 4, 'repeat': 16, 'synthetic': 16, 'companion': 0}
     """
-    source, out, progress = Path(data), Path(out), progress or Silent()
+    source, out, progress = Path(data), Path(out), progress or Progress()
     top_up, options = top_up or TopUp(), options or FitOptions()
     meta = read_meta(model) if model else None
     if meta:
@@ -313,7 +313,7 @@ def plan_augment(
     read = read_data(source, options)
     _check_writable(read, out, mark=False)
     read.check_model(meta)
-    job = _TopUp.of(read, top_up, Silent())
+    job = _TopUp.of(read, top_up, Progress())
     job.follow(meta, top_up)
     return job.plan
 

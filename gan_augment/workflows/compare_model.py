@@ -34,7 +34,7 @@ from gan_augment.evaluation.diagnosis.folds import averaged
 from gan_augment.evaluation.estimators import one_thread
 from gan_augment.evaluation.learners import Training, learner_of
 from gan_augment.evaluation.user_code import UserCode
-from gan_augment.progress import Progress, Silent
+from gan_augment.progress import Progress
 from gan_augment.randomness import derived_seed
 from gan_augment.report.wording import number, p_value, percent
 from gan_augment.synthesizers import load_model, model_folder
@@ -129,7 +129,7 @@ def inspect_against(
         Where the data has other classes, channels or columns than the model, or fewer than two
         classes of two rows.
     """
-    meta, progress = read_meta(run), progress or Silent()
+    meta, progress = read_meta(run), progress or Progress()
     options = FitOptions(columns=dict(columns or {}), skip_bad=skip_bad, workers=workers)
     rows = read_data(data, options_of_model(options, meta), progress)
     rows.check_model(meta)

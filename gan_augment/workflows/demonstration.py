@@ -21,7 +21,7 @@ from gan_augment.data.images.png_folder import write_png
 from gan_augment.errors import OutputExistsError
 from gan_augment.evaluation.options import EvaluationOptions
 from gan_augment.processes import available_cores
-from gan_augment.progress import Progress, Silent
+from gan_augment.progress import Progress
 from gan_augment.randomness import generator
 from gan_augment.storage import write_errors, write_file
 from gan_augment.workflows.augmenting import augment
@@ -128,7 +128,7 @@ def demo(
         updates=min(60, steps or 60),
         arms=("oversample", "gan"),
     )
-    return _run(out, "digits", "topped-up", options, small, progress or Silent())
+    return _run(out, "digits", "topped-up", options, small, progress or Progress())
 
 
 def demo_table(
@@ -152,7 +152,7 @@ def demo_table(
         folds=3,
         arms=("oversample", "smote", "gan"),
     )
-    return _run(out, "cells.csv", "topped-up.csv", options, small, progress or Silent())
+    return _run(out, "cells.csv", "topped-up.csv", options, small, progress or Progress())
 
 
 def rare_digits() -> tuple[NDArray[np.uint8], list[str]]:

@@ -21,7 +21,7 @@ from typing import Any
 from packaging.requirements import Requirement
 
 from gan_augment.processes import worker_command, worker_environment
-from gan_augment.progress import Progress, Silent
+from gan_augment.progress import Progress
 
 __all__ = ["Diagnosis", "doctor"]
 
@@ -178,7 +178,7 @@ def doctor(progress: Progress | None = None) -> Diagnosis:
     ends its process is reported instead of raised.
     """
     listed = packages()
-    (progress or Silent()).phase("importing and timing")
+    (progress or Progress()).phase("importing and timing")
     modules = [package.module for package in listed if package.version is not None]
     modules.sort(key=lambda module: ("numpy", "torch", module).index(module))  # others import them
     training, broken = _trials(modules)

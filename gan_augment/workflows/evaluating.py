@@ -18,7 +18,7 @@ from gan_augment.evaluation.options import EvaluationOptions
 from gan_augment.evaluation.result import REPORT
 from gan_augment.evaluation.start import JOURNAL, prepare
 from gan_augment.evaluation.start import evaluate as run
-from gan_augment.progress import Progress, Silent
+from gan_augment.progress import Progress
 from gan_augment.recipes import resolve_recipe
 from gan_augment.synthesizers.image_gan import ImageGAN
 from gan_augment.synthesizers.tabular_gan import TabularGAN
@@ -62,7 +62,7 @@ class EvaluationRun:
 def plan_evaluation(data: str | Path, options: EvaluationOptions | None = None) -> Plan:
     """Read the data and decide all that `evaluate` would decide. Writes nothing."""
     options = options or EvaluationOptions()
-    read = read_data(Path(data), options.fit, Silent()).read
+    read = read_data(Path(data), options.fit, Progress()).read
     return prepare(_rows(read), _with_generator(options, read)).plan
 
 
@@ -96,7 +96,7 @@ def evaluate(
     GanAugmentError
         See `gan_augment.errors`.
     """
-    options, progress = options or EvaluationOptions(), progress or Silent()
+    options, progress = options or EvaluationOptions(), progress or Progress()
     if resume and out is None:
         raise UsageError("--resume needs --out, the folder of the evaluation that was stopped")
     folder = new_run_folder(data, "reports") if out is None else Path(out)

@@ -18,7 +18,7 @@ from gan_augment.config import FitOptions
 from gan_augment.data.topup_plan import choose_classes, explain_rare
 from gan_augment.devices import ComputeConfig
 from gan_augment.errors import DivergedError, ModelFileError, ResumeMismatchError, UsageError
-from gan_augment.progress import Progress, Silent
+from gan_augment.progress import Progress
 from gan_augment.recipes import DataKind, Recipe, resolve_recipe
 from gan_augment.settings import read_toml, to_toml
 from gan_augment.storage import load_bundle, write_file
@@ -200,7 +200,7 @@ def fit(
         resume=resume,
         overwrite=overwrite,
         force=force,
-        progress=progress or Silent(),
+        progress=progress or Progress(),
         callbacks=callbacks,
     )[0]
 

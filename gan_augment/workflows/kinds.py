@@ -28,7 +28,7 @@ from gan_augment.data.tables import TABLE_SUFFIXES
 from gan_augment.data.tables.schema import Overrides, TableSchema
 from gan_augment.data.topup_plan import choose_classes
 from gan_augment.errors import DataError, TooFewAcceptedError, UsageError
-from gan_augment.progress import Progress, Silent
+from gan_augment.progress import Progress
 from gan_augment.randomness import generator
 from gan_augment.recipes import DataKind, Recipe, resolve_recipe
 from gan_augment.storage import write_file
@@ -347,7 +347,7 @@ def read_data(
     from gan_augment.data.tables.reader import read_table
 
     _check_table(source, options)
-    (progress or Silent()).phase("reading the table")
+    (progress or Progress()).phase("reading the table")
     columns = Overrides.checked({"columns": options.columns}, "column kinds")
     return TableKind(read_table(source, options.target, columns), options)
 

@@ -44,7 +44,7 @@ from gan_augment.errors import (
     unknown_class,
 )
 from gan_augment.processes import available_cores, end_with_parent
-from gan_augment.progress import Progress, Silent
+from gan_augment.progress import Progress
 from gan_augment.storage import write_errors, write_file
 from gan_augment.storage.bundle import bundle_sha256, load_meta
 from gan_augment.synthesizers import model_folder
@@ -163,7 +163,7 @@ def sample(
     ...     sorted(path.name for path in (here / "out" / "b").iterdir())
     ['000000.png', '000001.png', '000002.png']
     """
-    run, out, progress = Path(run), Path(out), progress or Silent()
+    run, out, progress = Path(run), Path(out), progress or Progress()
     meta = read_meta(run)
     target_counts = counts_to_draw(meta, counts, classes)
     started_s, kept = time.monotonic(), 0

@@ -12,7 +12,7 @@ from subprocess import CompletedProcess
 
 import pytest
 
-from gan_augment.storage import FolderLock
+from gan_augment.storage import hold_folder
 from tests.cli.conftest import COUNTS, answer, contents, write_images
 
 Command = Callable[..., CompletedProcess[str]]
@@ -105,7 +105,7 @@ def test_a_folder_that_another_process_holds_is_refused(
     command: Command, photos: Path, run_folder: Path, tmp_path: Path
 ) -> None:
     shutil.copytree(run_folder, tmp_path / "run")
-    with FolderLock(tmp_path / "run"):
+    with hold_folder(tmp_path / "run"):
         refused = command("fit", photos, "--out", "run", "--steps", 4, "--overwrite")
     assert refused.returncode == 75, refused.stderr
 

@@ -23,7 +23,7 @@ from gan_augment.evaluation.plan import Setup
 from gan_augment.evaluation.protocol import Split
 from gan_augment.evaluation.schedule import run
 from gan_augment.evaluation.start import evaluate, prepare
-from gan_augment.progress import Silent
+from gan_augment.progress import Progress
 from tests.evaluation.drawn import Noisy, changed, digits, drawn_again, options, table
 
 Ids = frozenset[str]
@@ -96,7 +96,7 @@ def noted(data: LabelledTable, asked: EvaluationOptions) -> Iterator[tuple[Split
         learner = RecordingLearner()
         RecordingGenerator.noted.clear()
         RecordingSampler.noted.clear()
-        run(replace(setup, learner=learner), Journal(), Path(), 1, Silent())
+        run(replace(setup, learner=learner), Journal(), Path(), 1, Progress())
         fits: list[Any] = list(learner.pairs)
         fits += [(ids, None) for ids in RecordingGenerator.noted]
         fits += [(frozenset(by_value[c] for c in one), None) for one in RecordingSampler.noted]
@@ -134,7 +134,7 @@ def test_the_journal_names_the_ids_of_every_fit() -> None:
     setup = prepare(data, changed(SHORT, generator=Noisy(), curves=True)).setup
     for alone, split in splits_alone(setup):
         journal = Journal()
-        run(alone, journal, Path(), 1, Silent())
+        run(alone, journal, Path(), 1, Progress())
         whole = {name: seen(level.part.ids.tolist()) for name, level in setup.levels(split).items()}
         assert whole["outer"] == seen(data.ids[split.train].tolist())
         for line in journal.lines():

@@ -13,7 +13,7 @@ from gan_augment.data.contract import LabelledImages, LabelledTable
 from gan_augment.evaluation.options import EvaluationOptions
 from gan_augment.evaluation.result import result_bytes
 from gan_augment.evaluation.start import JOURNAL, RESULT, evaluate
-from gan_augment.progress import Silent
+from gan_augment.progress import Progress
 from tests.evaluation.drawn import Noisy, NoisyPictures, changed, digits, options, table
 
 SHORT = options(folds=2, repeats=1, steps=2, to=(1.0,), n_jobs=1, batch=512)
@@ -71,7 +71,7 @@ def test_images_with_the_cnn_and_image_gans(tmp_path: Path) -> None:
 def test_a_worker_that_joblib_replaces_is_no_warning() -> None:
     """Where warnings are errors, that one would leave an evaluation waiting for ever."""
 
-    class Replaced(Silent):
+    class Replaced(Progress):
         def advance(self, done: int, text: str = "") -> None:
             warnings.warn("A worker stopped while some jobs were given to it.", stacklevel=1)
 

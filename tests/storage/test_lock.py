@@ -9,17 +9,17 @@ import sys
 import pytest
 
 from gan_augment.errors import FolderInUseError, WriteFailedError
-from gan_augment.storage import FolderLock
+from gan_augment.storage import hold_folder
 
 COMPETE = """
 import sys
 from pathlib import Path
 from gan_augment.errors import FolderInUseError
-from gan_augment.storage import FolderLock
+from gan_augment.storage import hold_folder
 print("ready", flush=True)
 sys.stdin.readline()
 try:
-    with FolderLock(Path(sys.argv[1])):
+    with hold_folder(Path(sys.argv[1])):
         print("won", flush=True)
         sys.stdin.readline()
 except FolderInUseError:
@@ -48,18 +48,18 @@ def finish(rival):
 
 
 def test_a_second_holder_is_told_who_holds_it_and_the_first_is_undisturbed(tmp_path):
-    with FolderLock(tmp_path):
+    with hold_folder(tmp_path):
         with pytest.raises(FolderInUseError, match=f"process {os.getpid()} on") as caught:
-            FolderLock(tmp_path).__enter__()
+            hold_folder(tmp_path).__enter__()
         assert caught.value.exit_code == 75
         assert (tmp_path / ".lock").exists()
     assert list(tmp_path.iterdir()) == []
 
 
 def test_the_folder_is_free_again_after_an_error(tmp_path):
-    with pytest.raises(ZeroDivisionError), FolderLock(tmp_path):
+    with pytest.raises(ZeroDivisionError), hold_folder(tmp_path):
         _ = 1 // 0
-    with FolderLock(tmp_path):
+    with hold_folder(tmp_path):
         pass
 
 
@@ -68,9 +68,9 @@ def test_the_lock_of_a_killed_process_is_taken_over(tmp_path):
     holder = start(tmp_path)
     assert answer(holder) == "won"
     with pytest.raises(FolderInUseError, match=f"process {holder.pid} on"):
-        FolderLock(tmp_path).__enter__()
+        hold_folder(tmp_path).__enter__()
     finish(holder)
-    with FolderLock(tmp_path):
+    with hold_folder(tmp_path):
         assert f"process {os.getpid()} on" in (tmp_path / ".lock").read_text()
 
 
@@ -90,7 +90,7 @@ def test_of_simultaneous_starts_over_a_stale_lock_exactly_one_wins(tmp_path):
 @pytest.mark.parametrize("content", [b"", b"\xff\x00[", b'{"pid": 1, "host": "elsewhere"}'])
 def test_a_file_that_nobody_holds_is_taken_over(tmp_path, content):
     (tmp_path / ".lock").write_bytes(content)
-    with FolderLock(tmp_path):
+    with hold_folder(tmp_path):
         pass
     assert list(tmp_path.iterdir()) == []
 
@@ -101,12 +101,12 @@ def test_a_disk_without_kernel_locks_is_locked_by_the_file(tmp_path, monkeypatch
         raise OSError(number, "not supported")
 
     monkeypatch.setattr(fcntl, "flock", unsupported)
-    with FolderLock(tmp_path), pytest.raises(FolderInUseError, match=r"delete '\.lock'"):
-        FolderLock(tmp_path).__enter__()
+    with hold_folder(tmp_path), pytest.raises(FolderInUseError, match=r"delete '\.lock'"):
+        hold_folder(tmp_path).__enter__()
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").write_text("no folder")
     with pytest.raises(WriteFailedError, match="could not write"):
-        FolderLock(tmp_path / "file" / "run").__enter__()
+        hold_folder(tmp_path / "file" / "run").__enter__()

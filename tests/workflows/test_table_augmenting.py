@@ -21,7 +21,7 @@ from gan_augment.errors import (
     UsageError,
     WriteFailedError,
 )
-from gan_augment.progress import Silent
+from gan_augment.progress import Progress
 from gan_augment.synthesizers.tabular_gan import TabularGAN
 from gan_augment.training.callbacks import StopRequested
 from gan_augment.workflows import augmenting
@@ -269,7 +269,7 @@ def test_a_disk_that_refuses_any_write_leaves_the_earlier_output(
     assert files(tmp_path) == before
 
 
-class Interrupting(Silent):
+class Interrupting(Progress):
     """Interrupts when the first new rows are written."""
 
     name = ""

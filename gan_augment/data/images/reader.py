@@ -28,7 +28,7 @@ from gan_augment.data.images.scan import Entry, Scan, refuse_bad, scan_notes
 from gan_augment.data.images.sources import Listing, list_folder, list_manifest
 from gan_augment.errors import DataError, UsageError
 from gan_augment.processes import memory_limit_bytes
-from gan_augment.progress import Progress, Silent
+from gan_augment.progress import Progress
 
 _HEADERS = 2000  # more would not move a median
 _MEMORY_SHARE = 0.6  # the rest is for training
@@ -93,7 +93,7 @@ def read_images(
     """
     how = checked_resize(resize)
     size = None if image_size is None else checked_size(image_size)
-    path, progress = Path(source), progress or Silent()
+    path, progress = Path(source), progress or Progress()
     if path.is_dir():
         listing = list_folder(path)
     elif not path.exists():
