@@ -26,8 +26,8 @@ def test_a_whole_installation_is_timed_and_found_healthy(command: Command) -> No
     assert ran.returncode == 0, ran.stderr
     told = json.loads(ran.stdout)
     assert told["healthy"]
-    assert all(timing["images_per_s"] > 0 for timing in told["timings"])
-    assert told["timings"][0]["threads"] == 1
+    assert set(told["images_per_s"]) == {"float32", "bf16"}
+    assert min(told["images_per_s"].values()) > 0
     assert told["machine"].startswith(("cpu", "cuda"))
 
 
