@@ -196,7 +196,7 @@ def true_gain(share: float, rare: int, draws: int, jobs: int) -> tuple[float, fl
             run(setup, journal, Path(folder), 1, Progress())
         figures = {"none": [], "gan@1": []}
         for line in journal.lines():
-            arm = ArmResult.of(setup, [line])
+            arm = ArmResult(setup, [line])
             figures[line["candidate"]] += arm.values(setup.options.metric, "tuned").values()
         return float(np.mean(figures["gan@1"]) - np.mean(figures["none"]))
 

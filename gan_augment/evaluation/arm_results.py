@@ -1,11 +1,11 @@
-"""What the arms of an evaluation got right, read once from the lines of its journal. No verdict."""
+"""What the arms of an evaluation got right, read from the lines of its journal. No verdict."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Generic, Literal, Self
+from typing import Any, Generic, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,60 +29,42 @@ Values = dict[Place, float]
 class ArmResult:
     """What the fits of one arm or candidate got right, one in each of J splits.
 
-    places: (repeat, fold) of each. confusions: int64 (J, K, K) of each decision; where nothing was
-    tuned, the default ones. called: what the test rows were called, as text, by decision.
-    average_precision: float64 (J, K), NaN where there is none. calibration: before and after
-    correcting the class shares, None without probabilities. rows: of the training sets, by class
-    and origin. copies: exact ones, None where nothing was generated. amounts: the chosen ones as
-    text, None of an arm that chooses none. evaluated: the labels of the macro metrics; rare: those
-    that are topped up and can be judged.
+    lines: of its cells in the journal, in the order of the splits. amounts: the chosen ones as
+    text, None of an arm that chooses none.
     """
 
-    places: tuple[Place, ...]
-    confusions: Mapping[Column, Counts]
-    called: tuple[Mapping[Column, str], ...]
-    average_precision: NDArray[np.float64]
-    calibration: tuple[Mapping[str, Any] | None, ...]
-    rows: tuple[Mapping[str, Mapping[str, int]], ...]
-    copies: tuple[Mapping[str, int] | None, ...]
-    amounts: tuple[str, ...] | None
-    evaluated: tuple[int, ...]
-    rare: tuple[int, ...]
+    setup: Setup[Any]
+    lines: Sequence[Line]
+    amounts: tuple[str, ...] | None = None
 
-    @classmethod
-    def of(
-        cls, setup: Setup[Any], lines: Sequence[Line], amounts: tuple[str, ...] | None = None
-    ) -> Self:
-        """From the lines of the arm's cells, in the order of the splits."""
-        tests = [line["test"] for line in lines]
-        default = [test["confusion"]["default"] for test in tests]
-        tuned = [test["confusion"]["tuned"] or test["confusion"]["default"] for test in tests]
-        called = [line["called"] for line in lines]
-        return cls(
-            places=tuple((line["repeat"], line["fold"]) for line in lines),
-            confusions={
-                "default": np.asarray(default, dtype=np.int64),
-                "tuned": np.asarray(tuned, dtype=np.int64),
-            },
-            called=tuple(
-                {"default": one["default"], "tuned": one["tuned"] or one["default"]}
-                for one in called
-            ),
-            average_precision=np.array([t["average_precision"] for t in tests], dtype=np.float64),
-            calibration=tuple(test["calibration"] for test in tests),
-            rows=tuple(line["rows"] for line in lines),
-            copies=tuple(line["copies"] for line in lines),
-            amounts=amounts,
-            evaluated=setup.evaluated,
-            rare=setup.judged_rare,
-        )
+    @cached_property
+    def places(self) -> tuple[Place, ...]:
+        """(repeat, fold) of each split."""
+        return tuple((line["repeat"], line["fold"]) for line in self.lines)
+
+    @cached_property
+    def confusions(self) -> dict[Column, Counts]:
+        """int64 (J, K, K) of each decision; where nothing was tuned, the default ones."""
+        counts = [line["test"]["confusion"] for line in self.lines]
+        tuned = [one["tuned"] or one["default"] for one in counts]
+        default = [one["default"] for one in counts]
+        return {
+            "default": np.asarray(default, dtype=np.int64),
+            "tuned": np.asarray(tuned, dtype=np.int64),
+        }
+
+    @cached_property
+    def average_precision(self) -> NDArray[np.float64]:
+        """float64 (J, K), NaN where there is none."""
+        return np.array([line["test"]["average_precision"] for line in self.lines], np.float64)
 
     def values(self, metric: str, column: Column) -> Values:
         """A metric of every split. Average precision is the mean over the rare classes."""
         if metric in OF_RANKS:
-            known = [row[np.isfinite(row)] for row in self.average_precision[:, list(self.rare)]]
+            rare = self.average_precision[:, list(self.setup.judged_rare)]
+            known = [row[np.isfinite(row)] for row in rare]
             return self._placed([row.mean() if len(row) else np.nan for row in known])
-        return self._placed(figures_of(metric, self.confusions[column], self.evaluated))
+        return self._placed(figures_of(metric, self.confusions[column], self.setup.evaluated))
 
     def recalls(self, label: int, column: Column) -> Values:
         """The recall of one class in every split that tests it."""
@@ -90,20 +72,17 @@ class ArmResult:
 
     def log_losses(self) -> Values:
         """After correcting the class shares, in nats."""
-        return self._placed(
-            np.nan if one is None else one["after"]["log_loss"] for one in self.calibration
-        )
+        calibrations = (line["test"]["calibration"] for line in self.lines)
+        return self._placed(np.nan if c is None else c["after"]["log_loss"] for c in calibrations)
 
     def first(self, column: Column) -> Counts:
         """int64 (k, K, K): the confusions of the first repeat's splits."""
-        own = [at for at, (repeat, _) in enumerate(self.places) if repeat == 0]
-        return self.confusions[column][own]
+        return self.confusions[column][[repeat == 0 for repeat, _ in self.places]]
 
-    def labels_called(self, splits: Iterable[Split], column: Column) -> NDArray[np.int64]:
-        """int64: what the test rows of these splits are called, one split after the other."""
-        by_place = dict(zip(self.places, self.called, strict=True))
-        called = [by_place[(split.repeat, split.fold)][column] for split in splits]
-        return np.concatenate([unpack_labels(text) for text in called])
+    def first_called(self, column: Column) -> NDArray[np.int64]:
+        """int64: what the test rows of the first repeat are called, one split after the other."""
+        called = (line["called"] for line in self.lines if line["repeat"] == 0)
+        return np.concatenate([unpack_labels(one[column] or one["default"]) for one in called])
 
     def _placed(self, values: Iterable[Any]) -> Values:
         pairs = zip(self.places, values, strict=True)
@@ -112,16 +91,26 @@ class ArmResult:
 
 @dataclass(frozen=True, eq=False)
 class ArmResults(Generic[Data]):
-    """All arms of an evaluation. arms: the ones that could be judged; missing: {arm: why not}.
-
-    column: the decision that was declared: tuned, or default where nothing can be tuned.
-    """
+    """All arms of an evaluation, as its journal has them once no cell is missing."""
 
     setup: Setup[Data]
     journal: Journal
-    arms: Mapping[str, ArmResult]
-    missing: Mapping[str, str]
-    column: Column
+
+    @cached_property
+    def arms(self) -> dict[str, ArmResult]:
+        """The arms that could be judged."""
+        return {n: arm for n, arm in self._all.items() if not isinstance(arm, str)}
+
+    @cached_property
+    def missing(self) -> dict[str, str]:
+        """{arm: why it could not be judged}."""
+        return {n: why for n, why in self._all.items() if isinstance(why, str)}
+
+    @cached_property
+    def column(self) -> Column:
+        """The decision that was declared: tuned, or default where nothing can be tuned."""
+        known = [line["test"]["confusion"]["tuned"] for line in self._lines(NONE) if line]
+        return "tuned" if any(known) else "default"
 
     @property
     def none(self) -> ArmResult:
@@ -134,12 +123,23 @@ class ArmResults(Generic[Data]):
         units, names = self.setup.protocol.units, self.setup.data.names
         return min(self.setup.judged_rare, key=lambda label: (units[names[label]], label))
 
+    def line(self, split: Split, candidate: Candidate) -> Line | None:
+        """A cell's line of the journal."""
+        return self.journal.get(("cell", split.repeat, split.fold, candidate.key))
+
     def candidate(self, candidate: Candidate) -> ArmResult | None:
         """A candidate in every split; None where it failed in one, or was not tried in all."""
-        splits = self.setup.protocol.splits
-        lines = [line_of(self.journal, split, candidate) for split in splits]
+        return self.of_lines(self._lines(candidate))
+
+    def of_lines(self, lines: Sequence[Line | None]) -> ArmResult | None:
+        """What these cells got right; None where one failed, or is absent."""
         known = [line for line in lines if line is not None and line["error"] is None]
-        return None if len(known) < len(lines) else ArmResult.of(self.setup, known)
+        return None if len(known) < len(lines) else ArmResult(self.setup, known)
+
+    def chosen_amount(self, name: str, split: Split) -> Amount | None:
+        """The amount that an arm chose in a split; None where all of them failed."""
+        among = amounts_of_arm(name, self._usable)
+        return self._choice(name, split, among) if among else None
 
     def difference(
         self, one: ArmResult, other: ArmResult, metric: str, column: Column
@@ -149,7 +149,7 @@ class ArmResults(Generic[Data]):
         The standard error is at least what one row of the smallest rare class moves the mean of
         `none` by.
         """
-        judged = other.rare if metric in OF_RANKS else other.evaluated
+        judged = self.setup.judged_rare if metric in OF_RANKS else self.setup.evaluated
         least = one_flip(list(self.none.first(column)), metric, judged, self.smallest)
         return self.paired(one.values(metric, column), other.values(metric, column), least)
 
@@ -168,102 +168,64 @@ class ArmResults(Generic[Data]):
         both = [one[place] - other[place] for place in other if place in one]
         return contrast(both, self.setup.protocol.shared, least) if both else None
 
+    @cached_property
+    def _all(self) -> dict[str, ArmResult | str]:
+        return {name: self._read(name) for name in self.setup.arms}
 
-def read_results(setup: Setup[Data], journal: Journal) -> ArmResults[Data]:
-    """Every arm of a journal that lacks nothing."""
-    arms, missing = {}, {}
-    for name in setup.arms:
-        arm = _read_arm(setup, journal, name)
-        if isinstance(arm, str):
-            missing[name] = arm
-        else:
-            arms[name] = arm
-    tuned = any(
-        line["test"]["confusion"]["tuned"]
-        for line in (line_of(journal, split, NONE) for split in setup.protocol.splits)
-        if line is not None
-    )
-    return ArmResults(setup, journal, arms, missing, "tuned" if tuned else "default")
+    @cached_property
+    def _usable(self) -> list[Candidate]:
+        """Those that never failed: one that failed in a split stands for an arm in none."""
+        return [c for c in self.setup.candidates if self._failure(c) is None]
 
+    def _read(self, name: str) -> ArmResult | str:
+        """The arm in every split, or why it is missing."""
+        if name in SOURCE_OF_ARM or name == "auto":
+            among = amounts_of_arm(name, self._usable)
+            if not among or (name == "auto" and len(among) == 1):
+                tried = amounts_of_arm(name, self.setup.candidates).values()
+                failures = filter(None, map(self._failure, tried))
+                return next(failures, "no amount of it adds a row to this data")
+            splits = self.setup.protocol.splits
+            chosen = [self._choice(name, split, among) for split in splits]
+            lines = [
+                self._made(split, among[amount])
+                for split, amount in zip(splits, chosen, strict=True)
+            ]
+            return ArmResult(self.setup, lines, tuple(str(amount) for amount in chosen))
+        key = FIXED.get(name, f"sampler:{name}")
+        candidate = next((c for c in self.setup.candidates if c.key == key), None)
+        if candidate is None:
+            return f"the learner {self.setup.learner.name} knows no class weights"
+        failure = self._failure(candidate)
+        if failure is not None:
+            return failure
+        return ArmResult(self.setup, [self._made(s, candidate) for s in self.setup.protocol.splits])
 
-def chosen_amount(setup: Setup[Data], journal: Journal, split: Split, name: str) -> Amount | None:
-    """The amount that an arm chose in a split; None where all of them failed."""
-    among = amounts_of_arm(name, _never_failed(setup, journal))
-    return _choice(setup, journal, split, name, among) if among else None
+    def _choice(self, name: str, split: Split, among: dict[Amount, Candidate]) -> Amount:
+        """By the inner folds. An arm's default is the most rows of its own source; auto's nothing.
 
+        With a tuned decision nothing is hard to beat, and auto is to do no harm: in the trials with
+        rows of the wrong class (examples/benchmarks/evaluator_trials.py, "auto_worse") a GAN as its
+        default lost more than delta too often.
+        """
+        default = NOTHING if name == "auto" else max(among, key=lambda amount: amount.to)
+        metric = self.setup.options.metric
+        figures = {
+            amount: np.array(self._made(split, candidate)["inner"], dtype=np.float64)
+            for amount, candidate in among.items()
+        }
+        choice = choose_amount(AmountScores({metric: figures}, {}), metric, default)
+        return choice.amount if choice.amount in among else default  # may be unjudgeable
 
-def line_of(journal: Journal, split: Split, candidate: Candidate) -> Line | None:
-    """A cell's line of the journal."""
-    return journal.get(("cell", split.repeat, split.fold, candidate.key))
+    def _lines(self, candidate: Candidate) -> list[Line | None]:
+        return [self.line(split, candidate) for split in self.setup.protocol.splits]
 
+    def _made(self, split: Split, candidate: Candidate) -> Line:
+        line = self.line(split, candidate)
+        assert line is not None, "an arm is read before its cells are there"
+        return line
 
-def _read_arm(setup: Setup[Data], journal: Journal, name: str) -> ArmResult | str:
-    """The arm in every split, or why it is missing.
-
-    A candidate that failed in one split stands for the arm in none.
-    """
-    splits = setup.protocol.splits
-    if name in SOURCE_OF_ARM or name == "auto":
-        among = amounts_of_arm(name, _never_failed(setup, journal))
-        if not among or (name == "auto" and len(among) == 1):
-            return _first_failure(setup, journal, name)
-        chosen = [_choice(setup, journal, split, name, among) for split in splits]
-        lines = [
-            _line(journal, split, among[amount])
-            for split, amount in zip(splits, chosen, strict=True)
-        ]
-        return ArmResult.of(setup, lines, tuple(str(amount) for amount in chosen))
-    key = FIXED.get(name, f"sampler:{name}")
-    candidate = next((c for c in setup.candidates if c.key == key), None)
-    if candidate is None:
-        return f"the learner {setup.learner.name} knows no class weights"
-    failure = _failure(setup, journal, candidate)
-    if failure is not None:
-        return failure
-    return ArmResult.of(setup, [_line(journal, split, candidate) for split in splits])
-
-
-def _choice(
-    setup: Setup[Data], journal: Journal, split: Split, name: str, among: dict[Amount, Candidate]
-) -> Amount:
-    """By the inner folds. An arm's default is the most rows of its own source; auto's is nothing.
-
-    With a tuned decision nothing is hard to beat, and auto is to do no harm: in the trials with
-    rows of the wrong class (examples/benchmarks/evaluator_trials.py, "auto_worse") a GAN as its
-    default lost more than delta too often.
-    """
-    default = NOTHING if name == "auto" else max(among, key=lambda amount: amount.to)
-    metric = setup.options.metric
-    figures = {
-        amount: np.array(_line(journal, split, candidate)["inner"], dtype=np.float64)
-        for amount, candidate in among.items()
-    }
-    choice = choose_amount(AmountScores({metric: figures}, {}), metric, default)
-    return choice.amount if choice.amount in among else default  # inner folds may be unjudgeable
-
-
-def _line(journal: Journal, split: Split, candidate: Candidate) -> Line:
-    line = line_of(journal, split, candidate)
-    assert line is not None, "an arm is read before its cells are there"
-    return line
-
-
-def _never_failed(setup: Setup[Data], journal: Journal) -> list[Candidate]:
-    return [c for c in setup.candidates if _failure(setup, journal, c) is None]
-
-
-def _failure(setup: Setup[Data], journal: Journal, candidate: Candidate) -> str | None:
-    """The first reason why a candidate could not be made in some split."""
-    for split in setup.protocol.splits:
-        line = line_of(journal, split, candidate)
-        if line is not None and line["error"] is not None:
-            return str(line["error"])
-    return None
-
-
-def _first_failure(setup: Setup[Data], journal: Journal, name: str) -> str:
-    for candidate in amounts_of_arm(name, setup.candidates).values():
-        why = _failure(setup, journal, candidate)
-        if why is not None:
-            return why
-    return "no amount of it adds a row to this data"
+    def _failure(self, candidate: Candidate) -> str | None:
+        """The first reason why a candidate could not be made in some split."""
+        lines = self._lines(candidate)
+        return next((str(line["error"]) for line in lines if line and line["error"]), None)

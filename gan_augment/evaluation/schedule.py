@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from gan_augment.evaluation.arm_results import chosen_amount
+from gan_augment.evaluation.arm_results import ArmResults
 from gan_augment.evaluation.arms import ALL_GENERATED, Candidate
 from gan_augment.evaluation.diagnosis.folds import SOURCE, diagnose_split, diagnosed_splits
 from gan_augment.evaluation.fits import run_cell
@@ -98,7 +98,7 @@ def run(
 
 def all_generated(setup: Setup[Data], journal: Journal, split: Split) -> list[Candidate]:
     """The chosen amount of a split with nothing but generated rows added, for the share's curve."""
-    amount = chosen_amount(setup, journal, split, "gan")
+    amount = ArmResults(setup, journal).chosen_amount("gan", split)
     return [] if amount is None else [Candidate("amount", amount, share=ALL_GENERATED)]
 
 

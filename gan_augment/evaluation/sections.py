@@ -13,21 +13,14 @@ import platform
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
 
 from gan_augment.data.splits import unit_of_rows
-from gan_augment.evaluation.amount import Amount
-from gan_augment.evaluation.arm_results import (
-    ArmResult,
-    ArmResults,
-    Column,
-    Values,
-    chosen_amount,
-    line_of,
-    read_results,
-)
+from gan_augment.evaluation.amount import Amount, Source
+from gan_augment.evaluation.arm_results import ArmResult, ArmResults, Column, Values
 from gan_augment.evaluation.arms import ALL_GENERATED, REAL_SHARES, Candidate
 from gan_augment.evaluation.diagnosis.folds import (
     diagnostics_section,
@@ -42,8 +35,7 @@ from gan_augment.evaluation.result import SCHEMA
 from gan_augment.evaluation.statistics import (
     CERTAIN,
     Contrast,
-    detectable,
-    identical_above,
+    more_identical,
     paired_bootstrap,
 )
 from gan_augment.evaluation.verdict import (
@@ -62,31 +54,16 @@ from gan_augment.synthesizers.base import Data
 
 FARTHEST = 2.0
 """Doublings of the rare rows beyond which a gain is not priced: nothing was measured there."""
-_ARM_KEYS = (
-    "missing",
-    "chosen",
-    "rows",
-    "default",
-    "tuned",
-    "per_class",
-    "average_precision",
-    "calibration",
-    "confusion",
-    "minus_none",
-)
+_ARM_KEYS = "missing chosen rows default tuned per_class average_precision calibration confusion"
 
 
 def build_result(setup: Setup[Data], journal: Journal) -> dict[str, Any]:
     """Everything that is said of a journal that lacks nothing, by the schema of result.json."""
-    results = read_results(setup, journal)
-    verdict, copies = verdict_section(results), copies_section(results)
-    curves, gan = curves_section(results), results.arms.get("gan")
-    names = setup.data.names
-    gains = (
-        {name: results.primary(gan, arm) for name, arm in results.arms.items() if arm is not gan}
-        if gan is not None
-        else {}
-    )
+    results = ArmResults(setup, journal)
+    copies, curves, gan = copies_section(results), curves_section(results), results.arms.get("gan")
+    names, gains = setup.data.names, dict[str, Contrast | None]()
+    if gan is not None:
+        gains = {n: results.primary(gan, arm) for n, arm in results.arms.items() if arm is not gan}
     rare_rows = sum(setup.data.counts[names[label]] for label in setup.judged_rare)
     delta = setup.options.delta
     return {
@@ -95,7 +72,7 @@ def build_result(setup: Setup[Data], journal: Journal) -> dict[str, Any]:
         "declared": _declared(results),
         "data": _data(setup),
         "protocol": _protocol(setup),
-        "verdict": verdict,
+        "verdict": verdict_section(results, copied=copies["flag"]),
         "arms": {name: arm_section(results, name) for name in setup.arms},
         "gan_minus": {name: c.to_dict(delta) for name, c in gains.items() if c is not None},
         "few_positives": few_positives_section(results),
@@ -194,25 +171,8 @@ def _protocol(setup: Setup[Any]) -> dict[str, Any]:
 # the verdict
 
 
-def verdict_section(results: ArmResults[Any]) -> dict[str, Any]:
-    """The verdict of result.json, with the numbers that it stands on."""
-    facts = verdict_facts(results)
-    verdict, gan = decide(facts), facts.gan
-    least = math.inf if gan is None else detectable(gan.error, gan.freedom, facts.delta)
-    return {
-        "word": verdict.word,
-        "arm": verdict.arm,
-        "sentence": verdict.sentence,
-        "reasons": list(verdict.reasons),
-        "difference": None if gan is None else gan.to_dict(facts.delta),
-        "detectable": least if math.isfinite(least) else None,
-        "rare_units": facts.rare_units,
-        "guardrails": {rail.what: rail.to_dict() for rail in facts.guardrails},
-    }
-
-
-def verdict_facts(results: ArmResults[Any]) -> VerdictFacts:
-    """What the verdict depends on, under the declared metric and decision."""
+def verdict_section(results: ArmResults[Any], *, copied: bool) -> dict[str, Any]:
+    """The verdict under the declared metric and decision, with the numbers that it stands on."""
     setup, none, gan = results.setup, results.none, results.arms.get("gan")
     cheap = {}
     for name in CHEAP:
@@ -221,18 +181,27 @@ def verdict_facts(results: ArmResults[Any]) -> VerdictFacts:
         if arm is not None and gains is not None:
             gan_over = None if gan is None else results.primary(gan, arm)
             cheap[name] = Cheap(gains, gan_over, _guardrails(results, arm))
-    return VerdictFacts(
+    difference = None if gan is None else results.primary(gan, none)
+    facts = VerdictFacts(
         metric=setup.options.metric,
         delta=setup.options.delta,
-        gan=None if gan is None else results.primary(gan, none),
+        gan=difference,
         cheap=cheap,
         guardrails=() if gan is None else _guardrails(results, gan),
         rare_units=_rare_units(setup),
         unit=setup.protocol.unit,
-        copied=copies_section(results)["flag"],
+        copied=copied,
         missing={n: why for n, why in results.missing.items() if n in (*CHEAP, "gan")},
         not_asked=tuple(name for name in CHEAP if name not in setup.arms),
     )
+    least = math.inf if difference is None else difference.detectable(facts.delta)
+    return {
+        **decide(facts)._asdict(),
+        "difference": None if difference is None else difference.to_dict(facts.delta),
+        "detectable": least if math.isfinite(least) else None,
+        "rare_units": facts.rare_units,
+        "guardrails": {rail.what: rail.to_dict() for rail in facts.guardrails},
+    }
 
 
 def _guardrails(results: ArmResults[Any], arm: ArmResult) -> tuple[Guardrail, ...]:
@@ -262,16 +231,12 @@ def copies_section(results: ArmResults[Any]) -> dict[str, Any]:
 
     flag: a larger share of them than of held-out real rows, by Fisher's exact test at .05.
     """
-    names, gan = ("generated", "identical", "held", "held_identical"), results.arms.get("gan")
-    known: list[Mapping[str, int]] = []
-    if gan is not None:
-        pairs = zip(gan.places, gan.copies, strict=True)
-        known = [one for (repeat, _), one in pairs if one and repeat == 0]
+    gan = results.arms.get("gan")
+    lines = () if gan is None else gan.lines
+    known = [line["copies"] for line in lines if line["copies"] and line["repeat"] == 0]
+    names = ("generated", "identical", "held", "held_identical")
     counts = {name: sum(one[name] for one in known) for name in names}
-    flag = identical_above(
-        counts["identical"], counts["generated"], counts["held_identical"], counts["held"]
-    )
-    return {**counts, "flag": flag}
+    return {**counts, "flag": more_identical(counts)}
 
 
 def few_positives_section(results: ArmResults[Any]) -> dict[str, Any]:
@@ -286,8 +251,7 @@ def few_positives_section(results: ArmResults[Any]) -> dict[str, Any]:
     data, metric = setup.data, setup.options.metric
     rows = np.concatenate([split.test for split in setup.first_repeat])
     labels = data.labels[rows]
-    with_gan = gan.labels_called(setup.first_repeat, results.column)
-    without = results.none.labels_called(setup.first_repeat, results.column)
+    with_gan, without = (arm.first_called(results.column) for arm in (gan, results.none))
     bootstrap = None
     if metric not in OF_RANKS:
         bootstrap = paired_bootstrap(
@@ -332,22 +296,23 @@ def _mcnemar(only_a: int, only_b: int) -> float:
 def arm_section(results: ArmResults[Any], name: str) -> dict[str, Any]:
     """All figures of one arm; only why, where it is missing."""
     if name in results.missing:
-        return {**dict.fromkeys(_ARM_KEYS), "missing": results.missing[name]}
-    arm, names = results.arms[name], results.setup.data.names
-    columns: list[Column] = ["default", "tuned"] if results.column == "tuned" else ["default"]
+        absent = dict.fromkeys([*_ARM_KEYS.split(), "minus_none"])
+        return {**absent, "missing": results.missing[name]}
+    arm, columns = results.arms[name], list[Column](dict.fromkeys(["default", results.column]))
+    rows = [line["rows"] for line in arm.lines]
     chosen = sorted(Counter(arm.amounts or ()).items(), key=lambda pair: (-pair[1], pair[0]))
     figures = {c: {m: spread(arm.values(m, c), arm.places) for m in METRICS} for c in columns}
     return {
         "missing": None,
         "chosen": dict(chosen),
         "rows": {
-            name: {o: float(np.mean([rows[name][o] for rows in arm.rows])) for o in origins}
-            for name, origins in arm.rows[0].items()
+            name: {o: float(np.mean([one[name][o] for one in rows])) for o in origins}
+            for name, origins in rows[0].items()
         },
         "default": figures["default"],
         "tuned": figures.get("tuned"),
-        "per_class": {c: _per_class(arm, c, names) for c in columns},
-        "average_precision": _average_precision(arm, names),
+        "per_class": {c: _per_class(arm, c) for c in columns},
+        "average_precision": _average_precision(arm),
         "calibration": _calibration(arm),
         "confusion": {c: arm.first(c).sum(axis=0).tolist() for c in columns},
         "minus_none": None if name == "none" else _minus_none(results, arm, columns),
@@ -375,12 +340,12 @@ def _minus_none(
     return section
 
 
-def _per_class(arm: ArmResult, column: Column, names: Sequence[str]) -> dict[str, Any]:
+def _per_class(arm: ArmResult, column: Column) -> dict[str, Any]:
     """Figures of each class on the rows of all splits together; its rows in the first repeat."""
     whole, once = arm.confusions[column].sum(axis=0), arm.first(column).sum(axis=0)
     return {
         name: _class_figures(whole, label, int(once[label].sum()))
-        for label, name in enumerate(names)
+        for label, name in enumerate(arm.setup.data.names)
         if whole[label].sum()
     }
 
@@ -396,11 +361,11 @@ def _class_figures(counts: Counts, label: int, support: int) -> dict[str, Any]:
     }
 
 
-def _average_precision(arm: ArmResult, names: Sequence[str]) -> dict[str, Any]:
+def _average_precision(arm: ArmResult) -> dict[str, Any]:
     """Of each class that has any: the mean over splits, and its share of the test rows."""
     counts = arm.confusions["default"].sum(axis=(0, 2))
     section = {}
-    for label, name in enumerate(names):
+    for label, name in enumerate(arm.setup.data.names):
         values = arm.average_precision[:, label]
         known = values[np.isfinite(values)]
         if len(known):
@@ -411,10 +376,10 @@ def _average_precision(arm: ArmResult, names: Sequence[str]) -> dict[str, Any]:
 
 def _calibration(arm: ArmResult) -> dict[str, Any] | None:
     """Mean losses over the splits; bins and calibration error of all their rows together."""
-    known = [one for one in arm.calibration if one is not None]
-    if len(known) < len(arm.calibration):
+    splits = [line["test"]["calibration"] for line in arm.lines]
+    if None in splits:
         return None
-    return {when: _pooled([one[when] for one in known]) for when in ("before", "after")}
+    return {when: _pooled([one[when] for one in splits]) for when in ("before", "after")}
 
 
 def _pooled(splits: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -443,65 +408,56 @@ def curves_section(results: ArmResults[Any]) -> dict[str, list[dict[str, Any]]]:
     added. A curve of less than two points is empty.
     """
     setup, none, gan = results.setup, results.none, results.arms.get("gan")
-    tried = sorted({c.amount.to for c in setup.candidates if c.generated == "gan"})
-    by_amount: list[tuple[str, float, ArmResult | None]] = [("nothing", 0.0, none)]
-    for to in tried:
-        arm = results.candidate(Candidate("amount", Amount("gan", to)))
-        by_amount.append(("parity" if to == 1 else _percent(to), to, arm))
-    by_share: list[tuple[str, float, ArmResult | None]] = []
-    if gan is not None and setup.curves:
-        usual = setup.options.top_up.resolved("table" if setup.table else "image")[0]
-        arms = {0.0: _at_chosen(results, Candidate("amount", Amount("repeats", 1.0)))}
-        arms[1.0] = _at_chosen(results, Candidate("amount", Amount("gan", 1.0), ALL_GENERATED))
-        arms[usual] = gan
-        by_share = [(_percent(share), share, arms[share]) for share in sorted(arms)]
-    by_real_rows: list[tuple[str, float, ArmResult | None]] = []
+    tried = {c.amount.to for c in setup.candidates if c.generated == "gan"}
+    arms: dict[str, dict[float, ArmResult | None]] = {"share": {}, "real_rows": {}}
+    arms["to"] = {to: results.candidate(Candidate("amount", Amount("gan", to))) for to in tried}
+    arms["to"][0.0] = none
     if setup.curves:
-        for share in REAL_SHARES:
-            arm = results.candidate(Candidate("real", share=share))
-            by_real_rows.append((_percent(share), share, arm))
-        by_real_rows.append((_percent(1.0), 1.0, none))
-    curves = {"to": ("to", by_amount), "share": ("share", by_share)}
-    curves["real_rows"] = ("share", by_real_rows)
-    sections = {}
-    for name, (axis, points) in curves.items():
-        shown = [_point(results, *point, axis) for point in points]
-        known = [point for point in shown if point]
-        sections[name] = known if len(known) > 1 else []
-    return sections
+        real = {share: results.candidate(Candidate("real", share=share)) for share in REAL_SHARES}
+        arms["real_rows"] = {**real, 1.0: none}
+    if setup.curves and gan is not None:
+        usual = setup.options.top_up.resolved("table" if setup.table else "image")[0]
+        arms["share"] = {
+            0.0: _at_chosen(results, "repeats", None),
+            1.0: _at_chosen(results, "gan", ALL_GENERATED),
+            usual: gan,
+        }
+    curves = {}
+    for name in ("to", "share", "real_rows"):
+        axis = "to" if name == "to" else "share"
+        points = [
+            _point(results, axis, at, arm)
+            for at, arm in sorted(arms[name].items(), key=itemgetter(0))
+        ]
+        known = [point for point in points if point]
+        curves[name] = known if len(known) > 1 else []
+    return curves
 
 
-def _percent(share: float) -> str:
-    return f"{100 * share:g} %"
-
-
-def _at_chosen(results: ArmResults[Any], candidate: Candidate) -> ArmResult | None:
+def _at_chosen(results: ArmResults[Any], source: Source, share: float | None) -> ArmResult | None:
     """A candidate at the amount that the GAN's arm chose in each split; None with gaps."""
-    setup, lines = results.setup, []
-    for split in setup.protocol.splits:
-        amount = chosen_amount(setup, results.journal, split, "gan")
+    lines = []
+    for split in results.setup.protocol.splits:
+        amount = results.chosen_amount("gan", split)
         if amount is None:
             return None
-        at = Amount(candidate.amount.source, amount.to)
-        line = line_of(results.journal, split, Candidate("amount", at, candidate.share))
-        if line is None or line["error"] is not None:
-            return None
-        lines.append(line)
-    return ArmResult.of(setup, lines)
+        lines.append(results.line(split, Candidate("amount", Amount(source, amount.to), share)))
+    return results.of_lines(lines)
 
 
 def _point(
-    results: ArmResults[Any], amount: str, at: float, arm: ArmResult | None, axis: str
-) -> dict[str, Any]:
-    """One point; empty where it could not be measured."""
+    results: ArmResults[Any], axis: str, at: float, arm: ArmResult | None
+) -> dict[str, Any] | None:
+    """One point; None where it could not be measured."""
     if arm is None:
-        return {}
+        return None
     values = spread(arm.values(results.setup.options.metric, results.column), arm.places)
-    if values["mean"] is None or not math.isfinite(values["mean"]):
-        return {}
+    if values["mean"] is None:
+        return None
     minus = None if arm is results.none else results.primary(arm, results.none)
+    ends = {0.0: "nothing", 1.0: "parity"} if axis == "to" else {}
     return {
-        "amount": amount,
+        "amount": ends.get(at, f"{100 * at:g} %"),
         axis: at,
         "mean": values["mean"],
         "sd": values["sd"],

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import csr_array
 from scipy.special import stdtr, stdtrit
 
 from gan_augment.data.splits import unit_of_rows
@@ -65,6 +66,10 @@ class Contrast:
         if not math.isfinite(self.error):
             return 0.0
         return max(0.0, 1.0 - self.above(x) - self.below(-x))
+
+    def detectable(self, delta: float) -> float:
+        """The true difference that is found to be above delta in four of five trials."""
+        return detectable(self.error, self.freedom, delta)
 
     def to_dict(self, delta: float) -> dict[str, Any]:
         """JSON-ready; None for an infinite error and for the interval that it leaves open."""
@@ -239,12 +244,18 @@ def paired_bootstrap(
     introduction to the bootstrap", section 13.3.
     """
     rows, unit, shares, units = _units(labels, called_a, called_b, groups, classes)
-    pairs = [(labels * classes + called)[rows] for called in (called_a, called_b)]
+    once, size = np.ones(len(rows), dtype=np.int64), (len(shares), classes**2)
+    cells = [  # rows of each unit that are of one class and called another, (units, K * K)
+        csr_array((once, (unit, (labels * classes + called)[rows])), shape=size)
+        for called in (called_a, called_b)
+    ]
     chance = generator(seed, "paired-bootstrap")
-    drawn, step = [], max(1, _CHUNK // max(len(shares), classes**2))
+    drawn, step = [], max(1, _CHUNK // max(size))
     for start in range(0, draws, step):
         weights = chance.multinomial(units, shares, size=min(step, draws - start))
-        drawn.append(_differences(weights, unit, pairs, classes, metric, evaluated))
+        counts = [(weights @ own).reshape(-1, classes, classes) for own in cells]
+        a, b = (figures_of(metric, each, evaluated) for each in counts)
+        drawn.append(a - b)
     differences = np.concatenate(drawn)
     differences = differences[np.isfinite(differences)]
     low, high = np.percentile(differences, [2.5, 97.5]) if len(differences) else (None, None)
@@ -260,33 +271,31 @@ def paired_bootstrap(
     }
 
 
-def identical_above(identical: int, generated: int, held_identical: int, held: int) -> bool:
-    """Whether generated rows equal a training row more often than held-out real rows do.
+def identical_chance(counts: Mapping[str, int]) -> float | None:
+    """The chance of so many more exact copies among generated rows than among held-out real ones.
 
-    identical of `generated` against held_identical of `held`: Fisher's exact test, one-sided, at
-    .05. Without held-out rows there is nothing to compare with: False.
+    counts: "identical" of "generated" rows equal a training row, "held_identical" of "held" do.
+    Fisher's exact test, one-sided; None without rows on either side.
 
-    >>> identical_above(6, 100, 0, 100), identical_above(6, 100, 3, 100)
-    (True, False)
+    >>> round(
+    ...     identical_chance({"identical": 6, "generated": 100, "held_identical": 0, "held": 100}),
+    ...     3,
+    ... )
+    0.014
     """
-    p = identical_chance(identical, generated, held_identical, held)
-    return p is not None and p <= LEVEL
-
-
-def identical_chance(
-    identical: int, generated: int, held_identical: int, held: int
-) -> float | None:
-    """The p-value of that test; None without rows on either side.
-
-    >>> round(identical_chance(6, 100, 0, 100), 3), identical_chance(0, 100, 0, 100)
-    (0.014, 1.0)
-    """
-    if not generated or not held:
+    if not counts["generated"] or not counts["held"]:
         return None
     from scipy.stats import fisher_exact
 
-    counts = [[identical, generated - identical], [held_identical, held - held_identical]]
-    return float(fisher_exact(counts, alternative="greater").pvalue)
+    pairs = (("identical", "generated"), ("held_identical", "held"))
+    table = [[counts[same], counts[rows] - counts[same]] for same, rows in pairs]
+    return float(fisher_exact(table, alternative="greater").pvalue)
+
+
+def more_identical(counts: Mapping[str, int]) -> bool:
+    """Whether that chance is at most .05; without held-out rows there is nothing to compare."""
+    p = identical_chance(counts)
+    return p is not None and p <= LEVEL
 
 
 def _units(
@@ -308,23 +317,3 @@ def _units(
     code = (labels * classes + called_a) * classes + called_b
     _, rows, how_many = np.unique(code, return_index=True, return_counts=True)
     return rows, np.arange(len(rows)), how_many / len(labels), len(labels)
-
-
-def _differences(
-    weights: NDArray[np.int64],
-    unit: NDArray[np.int64],
-    pairs: Sequence[NDArray[np.int64]],
-    classes: int,
-    metric: str,
-    evaluated: Sequence[int],
-) -> NDArray[np.float64]:
-    """The metric of a minus that of b, float64 (draws,), with units weighted (draws, units).
-
-    pairs: of a and b, label * classes + called for each row.
-    """
-    figures = []
-    for pair in pairs:
-        counts = [np.bincount(pair, drawn[unit], minlength=classes**2) for drawn in weights]
-        stack = np.stack(counts).astype(np.int64).reshape(-1, classes, classes)
-        figures.append(figures_of(metric, stack, evaluated))
-    return figures[0] - figures[1]

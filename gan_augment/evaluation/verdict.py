@@ -9,9 +9,9 @@ import math
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
-from gan_augment.evaluation.statistics import CERTAIN, Contrast, detectable, holm
+from gan_augment.evaluation.statistics import CERTAIN, Contrast, holm
 from gan_augment.report.wording import METRICS, points, points_size
 
 State = Literal["broken", "held", "open"]
@@ -56,6 +56,11 @@ class Cheap:
     gan_over: Contrast | None
     guardrails: Sequence[Guardrail] = ()
 
+    @property
+    def beaten(self) -> bool:
+        """Whether the GAN surely gains more."""
+        return self.gan_over is not None and self.gan_over.above(0.0) >= CERTAIN
+
 
 @dataclass(frozen=True)
 class VerdictFacts:
@@ -79,14 +84,13 @@ class VerdictFacts:
     not_asked: Sequence[str] = ()
 
 
-@dataclass(frozen=True)
-class Verdict:
+class Verdict(NamedTuple):
     """word: such as ADOPT or "USE smote". arm: the one to take. reasons: every check, in words."""
 
     word: str
     arm: str
     sentence: str
-    reasons: tuple[str, ...]
+    reasons: list[str]
 
 
 def guardrails(
@@ -118,7 +122,7 @@ def decide(facts: VerdictFacts) -> Verdict:
     """
     word, arm, why = next(_words(facts))
     parts = [f"{word}: {why}", _measured(facts), _beside(facts), _absent(facts)]
-    return Verdict(word, arm, "; ".join(filter(None, parts)) + ".", tuple(_reasons(facts)))
+    return Verdict(word, arm, "; ".join(filter(None, parts)) + ".", list(_reasons(facts)))
 
 
 def _words(facts: VerdictFacts) -> Iterator[tuple[str, str, str]]:
@@ -130,11 +134,13 @@ def _words(facts: VerdictFacts) -> Iterator[tuple[str, str, str]]:
             f"{facts.rare_units} independent rare {facts.unit}, and a verdict needs {FEWEST_UNITS}"
         )
         yield "INSUFFICIENT DATA", "none", few
-    harm = [f"{metric} falls by more than {least}"] if _lower(gan, facts.delta) else []
+    lower = gan is not None and gan.below(-facts.delta) >= CERTAIN
+    harm = [f"{metric} falls by more than {least}"] if lower else []
     harm += [_broken(rail) for rail in facts.guardrails if rail.state == "broken"]
     if harm:
         yield "HARMFUL", "none", f"do not add the GAN's rows: {_and(harm)}"
-    if _adopted(facts):
+    but = None if gan is None else _but(gan, facts, least)
+    if but == "":
         over = [CHEAP[name] for name in facts.cheap]
         than = f", and more than {_and(over)} do" if over else ""
         yield "ADOPT", "gan", f"the GAN's rows raise {metric} by more than {least}{than}"
@@ -143,7 +149,7 @@ def _words(facts: VerdictFacts) -> Iterator[tuple[str, str, str]]:
         why = f"taking {CHEAP[use]} raises {metric} by more than {least}"
         yield f"USE {use}", use, f"{why}, and the GAN is not shown to be worth more"
     if gan is not None and gan.above(0.0) >= CERTAIN:
-        yield "LIKELY HELPS", "gan", f"the GAN's rows probably raise {metric}{_but(facts, least)}"
+        yield "LIKELY HELPS", "gan", f"the GAN's rows probably raise {metric}{but}"
     if gan is not None and gan.within(facts.delta) >= CERTAIN:
         why = f"the GAN's rows change {metric} by {least} at most"
         yield "NO PRACTICAL DIFFERENCE", "none", why
@@ -152,13 +158,12 @@ def _words(facts: VerdictFacts) -> Iterator[tuple[str, str, str]]:
     yield "NO EVIDENCE", "none", f"it is not shown that the GAN's rows change {metric}"
 
 
-def _but(facts: VerdictFacts, least: str) -> str:
-    """What keeps a likely gain from being adopted."""
-    assert facts.gan is not None
-    rivals = [CHEAP[name] for name, arm in facts.cheap.items() if not _beaten(arm)]
+def _but(gan: Contrast, facts: VerdictFacts, least: str) -> str:
+    """What keeps a gain from being adopted; empty where nothing does."""
+    rivals = [CHEAP[name] for name, arm in facts.cheap.items() if not arm.beaten]
     if rivals:
         return f", but {_and(rivals)} may do as well"
-    if facts.gan.above(facts.delta) < CERTAIN:
+    if gan.above(facts.delta) < CERTAIN:
         return f", but by more than {least} is not shown"
     why = [f"{CHEAP[name]} was not tried" for name in facts.not_asked]
     if not all(rail.state == "held" for rail in facts.guardrails if rail.what == "accuracy"):
@@ -166,18 +171,6 @@ def _but(facts: VerdictFacts, least: str) -> str:
     if facts.copied:
         why.append("they repeat training rows more often than held-out rows do")
     return f", but {_and(why)}" if why else ""
-
-
-def _adopted(facts: VerdictFacts) -> bool:
-    accuracy = [rail.state for rail in facts.guardrails if rail.what == "accuracy"]
-    return (
-        facts.gan is not None
-        and facts.gan.above(facts.delta) >= CERTAIN
-        and all(_beaten(arm) for arm in facts.cheap.values())
-        and not facts.not_asked
-        and accuracy == ["held"]
-        and not facts.copied
-    )
 
 
 def _cheap_to_use(facts: VerdictFacts) -> str | None:
@@ -198,7 +191,7 @@ def _measured(facts: VerdictFacts) -> str:
     if gan is None:
         return units
     low, high = gan.interval()
-    seen = detectable(gan.error, gan.freedom, facts.delta)
+    seen = gan.detectable(facts.delta)
     if not math.isfinite(seen):
         return f"gan minus none is {points(gan.mean)} points in a single split of {units}"
     return (
@@ -263,14 +256,6 @@ def _broken(rail: Guardrail) -> str:
     if rail.what == "log loss":
         return f"log loss rises by more than {rail.margin:g}"
     return f"{rail.what} falls by more than {points_size(rail.margin)}"
-
-
-def _lower(gan: Contrast | None, delta: float) -> bool:
-    return gan is not None and gan.below(-delta) >= CERTAIN
-
-
-def _beaten(arm: Cheap) -> bool:
-    return arm.gan_over is not None and arm.gan_over.above(0.0) >= CERTAIN
 
 
 def _and(texts: Sequence[str]) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from gan_augment.evaluation.amount import NOTHING, Amount
-from gan_augment.evaluation.arm_results import ArmResults, chosen_amount, read_results
+from gan_augment.evaluation.arm_results import ArmResults
 from gan_augment.evaluation.arms import NONE, Candidate, amounts_of_arm, candidates_of
 from gan_augment.evaluation.journal import Journal
 from gan_augment.evaluation.options import DEFAULT_ARMS, EXTRA_ARMS
@@ -101,7 +101,7 @@ def journal(
 
 
 def results(found: Journal) -> ArmResults[Any]:
-    return read_results(setup(), found)
+    return ArmResults(setup(), found)
 
 
 def amounts(found: Journal, arm: str) -> list[str]:
@@ -121,7 +121,7 @@ def test_auto_takes_nothing_where_nothing_is_best() -> None:
     found = journal({"none": [0.8, 0.9, 1.0]})
     assert amounts(found, "auto") == ["nothing"] * 2
     arms = results(found).arms
-    assert arms["auto"].rows == arms["none"].rows
+    assert arms["auto"].lines == arms["none"].lines
 
 
 def test_folds_that_cannot_be_judged_leave_the_default() -> None:
@@ -158,7 +158,7 @@ def test_amounts_are_chosen_split_by_split() -> None:
     assert line is not None
     found.append({**line, "inner": [0.9, 0.9, 0.9]})
     splits = setup().protocol.splits
-    chosen = [chosen_amount(setup(), found, split, "gan") for split in splits]
+    chosen = [ArmResults(setup(), found).chosen_amount("gan", split) for split in splits]
     assert chosen == [Amount("gan", 1.0), Amount("gan", 0.5)]
 
 
@@ -166,5 +166,5 @@ def test_a_learner_without_class_weights_has_no_such_arm_and_the_result_says_so(
     asked = options(learner="neighbours", generator=Noisy(), folds=2, repeats=1, curves=False)
     other = prepare(table(), asked).setup
     assert "class_weight" not in [candidate.key for candidate in other.candidates]
-    found = read_results(replace(other, arms=("none", "class_weight")), journal())
+    found = ArmResults(replace(other, arms=("none", "class_weight")), journal())
     assert found.missing == {"class_weight": "the learner neighbours knows no class weights"}

@@ -21,7 +21,7 @@ from gan_augment.evaluation.statistics import (
     detectable,
     expected_error,
     holm,
-    identical_above,
+    more_identical,
     one_flip,
     paired_bootstrap,
 )
@@ -232,11 +232,14 @@ def test_holm_is_the_closure_of_bonferroni(values):
         assert found[str(i)] == pytest.approx(expected)
 
 
-def test_without_rows_to_compare_with_there_is_no_flag():
-    assert not identical_above(10, 10, 0, 0)
-    assert not identical_above(0, 0, 5, 5)
-    assert not identical_above(0, 100, 0, 100)
-    assert identical_above(100, 100_000, 0, 100_000)
+def test_copies_are_more_than_by_chance_and_nothing_without_rows_to_compare_with():
+    def more(*counts: int) -> bool:
+        names = ("identical", "generated", "held_identical", "held")
+        return more_identical(dict(zip(names, counts, strict=True)))
+
+    assert [more(6, 100, 0, 100), more(6, 100, 3, 100)] == [True, False]
+    assert not any([more(10, 10, 0, 0), more(0, 0, 5, 5), more(0, 100, 0, 100)])
+    assert more(100, 100_000, 0, 100_000)
 
 
 def calls(seed: int, n: int = 200) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -174,9 +174,8 @@ def _copying(
     real, held = (_of_class(data, name, sets.seed) for data in (sets.real, sets.held_out))
     exact = copies(generated, real, held, sets.schema)
     floor = exact["held_identical"] / exact["held"] if exact["held"] else None
-    counts = (exact[key] for key in ("identical", "generated", "held_identical", "held"))
     share = exact["identical"] / exact["generated"]
-    identical = Figure(share, floor, ideal=floor, p=identical_chance(*counts))
+    identical = Figure(share, floor, ideal=floor, p=identical_chance(exact))
     return {**copying(*features, seed=seed), "identical": identical}
 
 
