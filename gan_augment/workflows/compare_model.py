@@ -23,13 +23,10 @@ from gan_augment.evaluation.diagnosis.comparison import (
     MOST_GENERATED,
     ComparisonSets,
     as_json,
-    class_figures,
-    copying_figures,
-    real_or_generated,
     sample_classes,
     starts_from_rows,
 )
-from gan_augment.evaluation.diagnosis.features import learned_features, random_features_of
+from gan_augment.evaluation.diagnosis.features import learned_features
 from gan_augment.evaluation.diagnosis.folds import averaged
 from gan_augment.evaluation.estimators import one_thread
 from gan_augment.evaluation.learners import Training, learner_of
@@ -159,18 +156,17 @@ def _figures(
     training = Training(real, real, balanced=True)
     fitted: Any = learner_of(None, real).fit(training, derived_seed(seed, "against"))
     learned = learned_features(real, schema, extractor, lambda: fitted.network)
-    random = random_features_of(real, schema, seed)
     topped_up_first = sorted(names, key=lambda name: name not in model.topped_up_)
     generated, refused = sample_classes(model, dict.fromkeys(topped_up_first, MOST_GENERATED), seed)
-    sets = ComparisonSets[Any](real, held, generated, {}, starts_from_rows(model), schema, seed)
-    classes = class_figures(sets, learned, random, fitted)
+    sets = ComparisonSets[Any](real, held, generated, {}, schema, seed)
+    classes = sets.class_figures(learned, fitted)
     whole = replace(sets, real=data, held_out=data.take(np.arange(0)))
     for name, one in classes.items():
-        one["copying"] = as_json(copying_figures(whole, name, learned)) if trained_on else None
+        one["copying"] = as_json(whole.copying_figures(name, learned)) if trained_on else None
     return {
         "extractor": {"name": learned.name, "sha256": learned.sha256},
-        "near_by_design": sets.near_by_design,
-        "two_sample": averaged([real_or_generated(sets, learned).to_dict()]),
+        "near_by_design": starts_from_rows(model),
+        "two_sample": averaged([sets.real_or_generated(learned).to_dict()]),
         "classes": classes,
         "refused": refused,
     }

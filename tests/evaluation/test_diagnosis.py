@@ -21,8 +21,6 @@ from gan_augment.errors import DataError, ResumeMismatchError, UsageError
 from gan_augment.evaluation.diagnosis.comparison import (
     ComparisonSets,
     as_json,
-    copying_figures,
-    real_or_generated,
     starts_from_rows,
 )
 from gan_augment.evaluation.diagnosis.features import (
@@ -145,9 +143,9 @@ def test_copies_are_looked_for_among_more_rows_than_the_other_figures() -> None:
     whole = read_frame(x, y=["big"] * 1380 + ["small"] * 20).table
     schema = infer_schema(whole.frame)
     made = {"big": whole.take(np.arange(1300, 1310))}  # the sides' 1,000 rows hold few of these
-    sides = ComparisonSets[Any](whole, whole.take([0, 1, 2]), made, {}, False, schema, seed=0)
+    sides = ComparisonSets[Any](whole, whole.take([0, 1, 2]), made, {}, schema, seed=0)
     space = table_features(whole, schema)
-    found = copying_figures(sides, "big", space)
+    found = sides.copying_figures("big", space)
     assert found["authenticity"].value == 0.0
     assert found["near"].value == 1.0
 
@@ -211,7 +209,7 @@ def test_the_nearest_real_row_of_a_copy_is_the_row_itself() -> None:
     twos = np.flatnonzero(data.labels == 2)
     flat = FeatureMap("pixels", None, lambda rows: rows.pixels.reshape(len(rows), -1).astype(float))
     made = replace(data.take(twos[[4, 1]]), ids=np.array(["a", "b"]))
-    sides = ComparisonSets[LabelledImages](data, data, {"2": made}, {}, False, None, seed=0)
+    sides = ComparisonSets[LabelledImages](data, data, {"2": made}, {}, None, seed=0)
     shown = strips(sides, flat)["classes"]["2"]
     assert shown["distances"] == [0.0, 0.0]
     same = [Image.open(io.BytesIO(base64.b64decode(shown[k]))) for k in ("generated", "nearest")]
@@ -242,7 +240,7 @@ def test_histograms_hold_the_shares_of_bins_levels_moments_and_missing_cells() -
     whole = read_frame(frame, y=["one"] * 16 + ["two"] * 16).table
     schema = infer_schema(frame)
     own = whole.take(np.flatnonzero(whole.labels == 1))
-    sides = ComparisonSets[Any](whole, whole, {"two": own}, {}, False, schema, seed=0)
+    sides = ComparisonSets[Any](whole, whole, {"two": own}, {}, schema, seed=0)
     found = histograms(sides)["classes"]["two"]
     size, kind, day = found["columns"]
     assert (size["kind"], len(size["edges"]), size["edges"][-1]) == ("numeric", 17, 16.0)
@@ -284,8 +282,8 @@ def test_one_row_that_equals_a_training_row_is_no_copying() -> None:
     made = halves[1].take(np.flatnonzero(halves[1].labels == 2))
     pixels = made.pixels.copy()
     pixels[0] = halves[0].pixels[halves[0].labels == 2][0]
-    sides = ComparisonSets[Any](*halves, {"2": replace(made, pixels=pixels)}, {}, False, None, 0)
-    same = copying_figures(sides, "2", user_features(brightness))["identical"]
+    sides = ComparisonSets[Any](*halves, {"2": replace(made, pixels=pixels)}, {}, None, 0)
+    same = sides.copying_figures("2", user_features(brightness))["identical"]
     assert same.value == pytest.approx(1 / len(made))
     assert same.p is not None
     assert same.p > 0.3
@@ -296,15 +294,15 @@ def test_all_classes_are_told_apart_by_those_with_rows_on_every_side() -> None:
     real, rest = (data.take(np.arange(at, 120, 2)) for at in (0, 1))
     held = rest.take(np.flatnonzero(rest.labels > 0))  # "absent" is the first of the names
     made = {name: real.take(np.flatnonzero(real.labels == i)) for i, name in enumerate(data.names)}
-    sides = ComparisonSets[Any](real, held, made, {}, False, infer_schema(real.frame), 0)
+    sides = ComparisonSets[Any](real, held, made, {}, infer_schema(real.frame), 0)
 
     def a(rows: Any) -> np.ndarray:
         assert len(rows), "a space is not asked about no rows"
         return rows.frame[["a"]].to_numpy() + 100.0 * (rows.labels == 0)[:, None]
 
-    found = real_or_generated(sides, FeatureMap("a", None, a))
+    found = sides.real_or_generated(FeatureMap("a", None, a))
     assert found.floor == pytest.approx(0.5, abs=0.15)
-    classes = as_json(copying_figures(sides, "absent", FeatureMap("a", None, a)))
+    classes = as_json(sides.copying_figures("absent", FeatureMap("a", None, a)))
     assert classes["nearer_share"]["value"] is None
 
 

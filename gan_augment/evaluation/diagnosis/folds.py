@@ -22,16 +22,10 @@ from gan_augment.evaluation.diagnosis.comparison import (
     MOST_GENERATED,
     ComparisonSets,
     as_json,
-    class_figures,
-    real_or_generated,
     sample_classes,
     starts_from_rows,
 )
-from gan_augment.evaluation.diagnosis.features import (
-    FeatureMap,
-    learned_features,
-    random_features_of,
-)
+from gan_augment.evaluation.diagnosis.features import FeatureMap, learned_features
 from gan_augment.evaluation.diagnosis.pictures import pictures
 from gan_augment.evaluation.estimators import one_thread
 from gan_augment.evaluation.figures import confusion, figures_of
@@ -55,8 +49,7 @@ Facts = Mapping[str, Any]
 def diagnosed_splits(setup: Setup[Any]) -> tuple[Split, ...]:
     """List the splits of the first repeat, whose generators are kept; only the first of a plug-in,
     which has to be fitted once more."""
-    first = tuple(split for split in setup.protocol.splits if split.repeat == 0)
-    return first if setup.keeps_generators else first[:1]
+    return setup.first_repeat if setup.keeps_generators else setup.first_repeat[:1]
 
 
 def diagnose_split(setup: Setup[Data], split: Split, folder: Path) -> Line:
@@ -171,21 +164,19 @@ def _diagnosis(setup: Setup[Data], split: Split, folder: Path) -> dict[str, Any]
         held_out=level.held,
         generated={name: generated[name] for name in list(generated)[:MOST_CLASSES]},
         smote=_smote(setup, level, seed),
-        near_by_design=starts_from_rows(synthesizer),
         schema=level.schema,
         seed=seed,
     )
     overall = {
         "gan_train": _gan_train(setup, level, generated, fitted),
         "gan_test": _gan_test(setup, level, generated, fitted),
-        "two_sample": real_or_generated(sets, learned),
+        "two_sample": sets.real_or_generated(learned),
     }
-    random = random_features_of(level.part, level.schema, seed)
     return {
         "extractor": {"name": learned.name, "sha256": learned.sha256},
-        "near_by_design": sets.near_by_design,
+        "near_by_design": starts_from_rows(synthesizer),
         "overall": as_json(overall),
-        "classes": class_figures(sets, learned, random, fitted),
+        "classes": sets.class_figures(learned, fitted),
         "refused": refused,
         "beyond": list(generated)[MOST_CLASSES:],
         "pictures": pictures(sets, learned) if split.fold == 0 else None,
@@ -245,20 +236,18 @@ def _gan_train(
     if len(generated) < 2:
         return Figure(None, caveat="fewer than two classes have generated rows")
     counts = level.part.counts
-    only = _joined(
-        [rows.take(np.arange(min(len(rows), counts[name]))) for name, rows in generated.items()]
-    )
+    only = _joined(generated, counts)
     learner = setup.learner.fit(
         Training[Any](only, only, balanced=setup.learner.weighs),
         setup.seed_of("learner", level.split, OUTER),
     )
     floor = _mean_recall(setup, fitted, level.held)
-    value = _mean_recall(setup, learner, level.held)
     missing = [name for name in setup.protocol.evaluated if name not in generated]
     fewer = [name for name, rows in generated.items() if len(rows) < counts[name]]
     caveats = [f"nothing was generated of {', '.join(missing)}"] if missing else []
     if fewer:  # the floor's learner saw other shares of the classes
         caveats.append(f"only {MOST_TRAINED:,} rows were generated of {', '.join(fewer)}")
+    value = _mean_recall(setup, learner, level.held)
     return Figure(value, floor=floor, ideal=floor, caveat="; ".join(caveats) or None)
 
 
@@ -269,11 +258,8 @@ def _gan_test(
     same classes."""
     if not generated:
         return Figure(None, caveat="no class has generated rows")
-    rows = _joined(
-        [rows.take(np.arange(min(len(rows), MOST_GENERATED))) for rows in generated.values()]
-    )
-    held: Data = level.held
-    alike = held.take(np.flatnonzero(np.isin(held.labels, rows.labels)))
+    rows, held = _joined(generated, dict.fromkeys(generated, MOST_GENERATED)), level.held
+    alike: Data = held.take(np.flatnonzero(np.isin(held.labels, rows.labels)))
     floor = _mean_recall(setup, fitted, alike) if len(alike) else None
     return Figure(_mean_recall(setup, fitted, rows), floor=floor, ideal=floor)
 
@@ -285,8 +271,9 @@ def _mean_recall(setup: Setup[Any], fitted: Fitted, rows: Any) -> float | None:
     return None if np.isnan(value) else value
 
 
-def _joined(pieces: list[Any]) -> Any:
-    """Generated rows of several classes as one data set."""
+def _joined(generated: Mapping[str, Any], most: Mapping[str, int]) -> Any:
+    """Generated rows of several classes as one data set, at most so many of each."""
+    pieces = [rows.take(np.arange(min(len(rows), most[name]))) for name, rows in generated.items()]
     first = pieces[0]
     labels = np.concatenate([piece.labels for piece in pieces])
     ids = np.array([f"generated-{row:06d}" for row in range(len(labels))], dtype=np.str_)
