@@ -15,8 +15,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gan_augment.data.tables import csv as csv_files
-from gan_augment.data.tables.csv import CellFormat, CsvFormat, format_rows, plain_format, read_csv
-from gan_augment.data.tables.csv_dialect import Dialect, sniff
+from gan_augment.data.tables.csv import (
+    CellFormat,
+    CsvFormat,
+    Dialect,
+    format_rows,
+    plain_format,
+    read_csv,
+    sniff,
+)
 from gan_augment.data.tables.reader import read_table
 from gan_augment.errors import DataError
 
@@ -229,7 +236,7 @@ def test_whether_the_last_line_ends_is_known(read, content, ended):
         (b"a,b\n1,2\n3,\xe9\n", "line 3: it is not UTF-8 text.* iconv"),
         (codecs.BOM_UTF16_LE + "a,b\n1,2\n".encode("utf-16-le"), "UTF-16"),
         (b"a,b,a\n1,2,3\n", "2 columns are called 'a'"),
-        (b'a,b\n1,"x\n2,y\n', "line 3: a quote that was opened before is not closed"),
+        (b'a,b\n1,"x\n2,y\n', "line 3: a quote opened before is not closed"),
         (b'a,b\n1,"x" y\n', "line 2: text follows a closing quote"),
     ],
 )

@@ -17,12 +17,14 @@ from gan_augment.data.tables.csv import format_rows, read_csv
 from gan_augment.data.tables.export import (
     FileFormat,
     NewRows,
+    ParquetFormat,
+    ParquetRows,
     check_mark,
     manifest_path,
     new_writer,
     write_table,
 )
-from gan_augment.data.tables.parquet import ParquetFormat, ParquetRows, read_parquet
+from gan_augment.data.tables.reader import read_parquet
 from gan_augment.errors import DataError, UsageError, WriteFailedError
 
 

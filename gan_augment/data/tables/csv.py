@@ -10,18 +10,22 @@ from __future__ import annotations
 import codecs
 import contextlib
 import csv
+import io
 import os
+import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
+import pandas as pd
+import pyarrow as pa
 from numpy.typing import NDArray
+from pandas.api import types
 
-from gan_augment.data.tables.csv_dialect import Delimiter, Dialect, sniff
 from gan_augment.data.tables.text import (
     MomentNotation,
     NumberNotation,
@@ -34,8 +38,11 @@ from gan_augment.settings import Frozen
 from gan_augment.storage.files import NewFile
 
 if TYPE_CHECKING:
-    import pandas as pd
-    import pyarrow as pa
+    from _csv import Reader
+
+Delimiter = Literal[",", ";", "\t", "|"]
+Quote = Literal['"', "'"]
+Row = list[str]
 
 MARK = "synthetic"
 MISSING = frozenset(["", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "?"])
@@ -45,9 +52,61 @@ MOST_BYTES = 1 << 30
 CELLS_AT_ONCE = 1_000_000
 ROWS_AT_ONCE = 16_384
 MOST_SHAPES = 20_000  # a column of more is text
+LINES_LOOKED_AT = 1000
+_CONSISTENT = 0.9  # share of lines with as many cells as the header
+_TYPED = re.compile(r"\s*[+-]?[0-9]*[.,]?[0-9]*(?:[eE][+-]?[0-9]+)?\s*")
+_APART = "\x1f"  # the unit separator, which no delimiter is
 _BLOCK_BYTES = 1 << 20
 _EXACT = 2**53  # whole numbers below it are exact as float64
 _LINE_ENDS = ("\r\n", "\n", "\r")
+
+
+class Dialect(Frozen, extra="ignore"):
+    """Holds what separates, quotes and ends the cells of a file; quotes in quotes are doubled.
+
+    space_after: a space follows every delimiter. bom: the file begins with a byte-order mark.
+    """
+
+    delimiter: Delimiter = ","
+    quote: Quote = '"'
+    terminator: Literal["\n", "\r\n", "\r"] = "\n"
+    space_after: bool = False
+    bom: bool = False
+
+    def reader(self, lines: Iterable[str], *, strict: bool = True) -> Reader:
+        """Read rows of cells, as text; an empty line is a row of none."""
+        delimiter, quote, space = self.delimiter, self.quote, self.space_after
+        return csv.reader(
+            lines, delimiter=delimiter, quotechar=quote, skipinitialspace=space, strict=strict
+        )
+
+    def records(self, lines: Iterable[str], *, strict: bool = True) -> Iterator[tuple[Row, str]]:
+        """Yield the cells of every record, and its text as it stands in the file."""
+        record: list[str] = []
+
+        def copied() -> Iterator[str]:
+            for line in lines:
+                record.append(line)
+                yield line
+
+        for row in self.reader(copied(), strict=strict):
+            yield row, "".join(record)
+            record.clear()
+
+    @property
+    def between(self) -> str:
+        """What stands between two cells."""
+        return self.delimiter + " " * self.space_after
+
+    def quoted(self, cells: Iterable[str]) -> list[str]:
+        """Put cells in quotes where they need them, those inside doubled."""
+        inner = re.escape(self.delimiter + self.quote + "\r\n")
+        needed = re.compile(f"[{inner}]" + "|^ " * self.space_after)
+        return [self.in_quotes(cell) if needed.search(cell) else cell for cell in cells]
+
+    def in_quotes(self, cell: str) -> str:
+        """Put a cell in quotes, those inside doubled."""
+        return f"{self.quote}{cell.replace(self.quote, self.quote * 2)}{self.quote}"
 
 
 class CellFormat(Frozen, extra="ignore"):
@@ -64,12 +123,14 @@ class CellFormat(Frozen, extra="ignore"):
     booleans: tuple[str, str] = BOOLEANS[1]
 
     def read(self, cells: Sequence[str]) -> NDArray[Any]:
-        """Read cells that are not missing as int64, float64, bool or datetime64 (N,), by kind.
+        """Read cells that are not missing as int64, float64, bool, datetime64 or text (N,).
 
         Raises ValueError for a day that does not exist, OverflowError beyond 64 bits.
         """
+        if self.kind == "text":
+            return np.array(cells, dtype=object)
         if self.kind == "boolean":
-            return np.fromiter((cell == self.booleans[0] for cell in cells), bool, len(cells))
+            return np.array([cell == self.booleans[0] for cell in cells])
         if self.kind == "number":
             return self.numbers.read(cells)
         moments = self.times.read(cells)
@@ -78,16 +139,13 @@ class CellFormat(Frozen, extra="ignore"):
 
     def write(self, series: pd.Series) -> list[str]:
         """Write the values of a series without missing ones, before quotes."""
-        import pandas as pd
-
-        types = pd.api.types
         if types.is_bool_dtype(series.dtype):
             return [self.booleans[not value] for value in series.tolist()]
         if types.is_datetime64_any_dtype(series.dtype):
             return self.times.write(_utc(series))
         if types.is_numeric_dtype(series.dtype):
             return self.numbers.write(_numbers(series))
-        return [value if isinstance(value, str) else str(value) for value in series.tolist()]
+        return list(map(str, series.tolist()))
 
 
 class CsvFormat(Frozen, extra="ignore"):
@@ -138,7 +196,7 @@ class CsvSource:
         except OSError as error:
             raise DataError(f"{str(self.path)!r} can no longer be read: {error.strerror}") from None
         if (now.st_size, now.st_mtime_ns) != (self.size, self.modified_ns):
-            raise _changed(self.path)
+            raise DataError(f"{str(self.path)!r} was changed since it was read; begin again.")
 
     def check_labels(self, target: str | int) -> None:
         """Raise DataError where words like None, which mean missing in a CSV, stand for labels."""
@@ -165,71 +223,62 @@ def read_csv(path: str | Path) -> tuple[pd.DataFrame, CsvSource]:
     >>> [str(dtype) for dtype in frame.dtypes], source.format.columns[0].numbers.point
     (['float64', 'datetime64[s]'], ',')
     """
-    import pandas as pd
-
     path = Path(path)
-    facts, start, ended = _opened(path)
-    dialect, header = _sniffed(path, start)
-    columns = [_Column(name) for name in _names(path, dialect)]
-    rows = 0
-    for chunk in _chunks(path, dialect, len(columns)):
-        rows += len(chunk[0])
-        for column, cells in zip(columns, chunk, strict=True):
-            column.take(cells)
-    if not rows:
+    facts, dialect, header, ended = _opened(path)
+    records = _records(path, dialect)
+    names = _names(path, next(records)[0])
+    parts: list[list[pa.Array]] = [[] for _ in names]
+    for chunk in _chunks(path, records, len(names), dialect.delimiter):
+        for part, cells in zip(parts, chunk, strict=True):
+            part.append(pa.array(cells, pa.large_string()))
+    if not parts[0]:
         raise DataError(f"{str(path)!r} holds a header and no row; expected a line for each row.")
-    numbers = [column.numbers(comma=dialect.delimiter != ",") for column in columns]
-    points = any(n and n.point == "." and not n.whole and n.high for n in numbers)
-    decoded = [
-        column.decoded(number, points) for column, number in zip(columns, numbers, strict=True)
-    ]
-    formats = tuple(one.format for one in decoded)
+    columns = []
+    for name, part in zip(names, parts, strict=True):
+        columns.append(_Column.of(name, part, comma=dialect.delimiter != ","))
+        part.clear()
+    points = any(n.point == "." and not n.whole and n.high for c in columns if (n := c.numbers))
+    formats, series, notes = zip(*(column.decoded(points) for column in columns), strict=True)
     csv_format = CsvFormat(dialect=dialect, header=header, columns=formats)
-    notes = tuple(one.note for one in decoded if one.note)
-    source = CsvSource(path, facts.st_size, facts.st_mtime_ns, ended, rows, csv_format, notes)
+    notes = tuple(filter(None, notes))
+    source = CsvSource(
+        path, facts.st_size, facts.st_mtime_ns, ended, len(series[0]), csv_format, notes
+    )
     source.check_unchanged()
-    return pd.DataFrame({one.format.name: one.series for one in decoded}, copy=False), source
+    return pd.DataFrame(dict(zip(names, series, strict=True)), copy=False), source
 
 
+@dataclass(frozen=True)
 class CsvRows:
     """Writes a table as CSV: behind a copy of the original, or in a file of its own.
 
     mark: with a last column `synthetic`. escape_formulas: as in `format_rows`.
     """
 
-    def __init__(
-        self,
-        file: NewFile,
-        csv_format: CsvFormat,
-        *,
-        mark: bool = False,
-        escape_formulas: bool = False,
-    ) -> None:
-        self._file = file
-        self._format = csv_format
-        self._mark = mark
-        self._escape = escape_formulas
+    file: NewFile
+    format: CsvFormat
+    mark: bool = False
+    escape_formulas: bool = False
 
-    def begin(self) -> None:
-        """Write the header of a file of new rows."""
-        self._file.write(self._format.first_line(mark=self._mark))
+    def begin(self, original: CsvSource | None = None) -> None:
+        """Write the header, or the original's bytes, each line with one cell more if marked.
 
-    def copy(self, source: CsvSource) -> None:
-        """Write the original's bytes, each line with one cell more if marked, and a last line end.
-
-        Raises DataError where the file is no longer as it was read.
+        Raises DataError where the original is no longer as it was read.
         """
-        source.check_unchanged()
-        for block in _marked(source) if self._mark else _blocks(source.path):
-            self._file.write(block)
-        source.check_unchanged()
-        if not source.ended:
-            self._file.write(source.format.dialect.terminator.encode())
+        if original is None:
+            self.file.write(self.format.first_line(mark=self.mark))
+            return
+        original.check_unchanged()
+        for block in _marked(original) if self.mark else _blocks(original.path):
+            self.file.write(block)
+        original.check_unchanged()
+        if not original.ended:
+            self.file.write(original.format.dialect.terminator.encode())
 
     def add(self, frame: pd.DataFrame) -> None:
         """Write new rows, with every column of the format."""
-        lines = format_rows(frame, self._format, mark=self._mark, escape_formulas=self._escape)
-        self._file.write(lines)
+        how = {"mark": self.mark, "escape_formulas": self.escape_formulas}
+        self.file.write(format_rows(frame, self.format, **how))
 
     def end(self) -> None:
         """Do nothing: a CSV has no end of its own."""
@@ -247,13 +296,10 @@ def format_rows(
     mark: with a last column `synthetic`, true in every row. escape_formulas: put `'` before a text
     that a spreadsheet would compute.
 
-    >>> import pandas as pd
     >>> csv_format = CsvFormat.of([CellFormat(name="a"), CellFormat(name="b")], Dialect())
     >>> format_rows(pd.DataFrame({"b": ["y", None], "a": ["x,1", "z"]}), csv_format)
     b'"x,1",y\\nz,\\n'
     """
-    import pandas as pd
-
     if not len(frame):
         return b""
     own = {str(name): name for name in frame.columns}
@@ -279,126 +325,168 @@ def plain_format(frame: pd.DataFrame, delimiter: Delimiter = ",") -> CsvFormat:
     return CsvFormat.of(columns, Dialect(delimiter=delimiter))
 
 
+def sniff(text: str) -> tuple[Dialect, str]:
+    """Find the dialect of the first lines of a file, and the header as it stands there.
+
+    text: the start of the file without a byte-order mark, ending with a whole line if it can.
+    A delimiter is right if the lines have as many cells as the header; of several such, the one
+    that leaves the most numbers, then the most columns. Quotes are `'` only where some column is
+    quoted so from top to bottom and nothing is in double quotes.
+
+    >>> sniff("size;weight\\n1,5;2\\n2,5;3\\n")[0].delimiter
+    ';'
+    """
+    dialect, records = _most_likely(text, '"')
+    if "'" in text and not any(any(_in_quotes(dialect, *record)) for record in records):
+        other, others = _most_likely(text, "'")
+        quoted = [_in_quotes(other, *one) for one in others[1:] if len(one[0]) == len(others[0][0])]
+        if any(map(all, zip(*quoted, strict=True))):
+            dialect, records = other, others
+    header = records[0][1] if records else ""
+    end = next((end for end in _LINE_ENDS if header.endswith(end)), "")
+    return dialect.model_copy(update={"terminator": end or "\n"}), header.removesuffix(end)
+
+
+def _most_likely(text: str, quote: Quote) -> tuple[Dialect, list[tuple[Row, str]]]:
+    """Return the likeliest dialect with these quotes, and the first records as it has them."""
+    known: tuple[Delimiter, ...] = get_args(Delimiter)
+    dialects = [Dialect(delimiter=delimiter, quote=quote) for delimiter in known]
+    dialect = max(dialects, key=lambda one: _merit(one.delimiter, _first_records(text, one)))
+    spaced = dialect.model_copy(update={"space_after": True})
+    records = _first_records(text, spaced)
+    apart = dialect.model_copy(update={"delimiter": _APART})
+    again = _first_records(text.replace(spaced.between, _APART), apart)
+    widths = [len(row) for row, _ in records]
+    if max(widths, default=0) > 1 and widths == [len(row) for row, _ in again]:
+        return spaced, records
+    return dialect, _first_records(text, dialect)
+
+
+def _first_records(text: str, dialect: Dialect) -> list[tuple[Row, str]]:
+    """Read the first records that are rows; none where an apostrophe cannot be a quote."""
+    records = dialect.records(io.StringIO(text, newline=""), strict=dialect.quote == "'")
+    try:
+        return list(islice(((row, text) for row, text in records if row), LINES_LOOKED_AT + 1))
+    except csv.Error:
+        return []
+
+
+def _in_quotes(dialect: Dialect, row: Row, text: str) -> list[bool]:
+    """Whether each cell of a record is in quotes there."""
+    return [dialect.in_quotes(cell) in text for cell in row]
+
+
+def _merit(delimiter: str, records: list[tuple[Row, str]]) -> tuple[bool, float, int]:
+    """Score how well a delimiter explains the lines, to be compared."""
+    rows = [row for row, _ in records]
+    width = len(rows[0]) if rows else 0
+    if width < 2:
+        return False, 0.0, 0
+    same = [row for row in rows if len(row) == width]
+    cells = [cell for row in same[1:] for cell in row]
+    typed = sum(bool(_TYPED.fullmatch(cell)) for cell in cells) / max(len(cells), 1)
+    if delimiter == "," and typed:
+        typed -= 1e-9  # between equals, a comma may be a decimal one
+    return len(same) >= _CONSISTENT * len(rows), round(typed, 6), width
+
+
+@dataclass
 class _Column:
-    """Gathers the cells of a column as text, chunk by chunk, and decodes them."""
+    """Holds a column as text. codes: of each cell among `known`, -1 where it is missing.
 
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self._parts: list[pa.Array] = []
-        self._shapes: set[str] = set()
-        self._missing: Counter[str] = Counter()
-        self._zero_first = False
+    known: the distinct cells that are not missing. missing: the word for missing that is used most.
+    shapes: those of `known`, or None of a column that is text whatever it holds.
+    """
 
-    def take(self, cells: Sequence[str]) -> None:
-        """Take one more chunk of the column."""
-        import pyarrow as pa
+    name: str
+    codes: NDArray[np.int32]
+    known: pa.Array
+    missing: str
+    shapes: set[str] | None
+    numbers: NumberNotation | None
 
-        self._parts.append(pa.array(cells, pa.large_string()))
-        textual = len(self._shapes) > MOST_SHAPES
-        distinct = set(cells) if textual else shapes_of(cells)
-        missing = {cell for cell in distinct if cell.strip() in MISSING}
-        self._missing.update({cell: cells.count(cell) for cell in missing})
-        if not textual:
-            self._shapes |= distinct - missing
-            self._zero_first = self._zero_first or starts_with_zero(cells)
+    @classmethod
+    def of(cls, name: str, parts: list[pa.Array], *, comma: bool) -> _Column:
+        """Take a column apart. comma: whether `1,5` may be a number."""
+        coded = pa.chunked_array(parts).dictionary_encode().combine_chunks()
+        distinct, indices = coded.dictionary, np.asarray(coded.indices)
+        gaps = np.array([c.strip() in MISSING for part in _portions(distinct) for c in part])
+        most = (np.bincount(indices) * gaps).argmax()
+        missing = distinct[int(most)].as_py() if gaps.any() else ""
+        known = distinct.filter(pa.array(~gaps))
+        codes = np.where(gaps, -1, np.cumsum(~gaps) - 1).astype(np.int32)[indices]
+        shapes: set[str] = set()
+        for part in _portions(known):
+            shapes |= shapes_of(part)
+            if len(shapes) > MOST_SHAPES:
+                return cls(name, codes, known, missing, None, None)
+        coded_zeros = any(map(starts_with_zero, _portions(known)))
+        numbers = None if coded_zeros else NumberNotation.learn(shapes, comma=comma)
+        return cls(name, codes, known, missing, shapes, numbers)
 
-    def numbers(self, *, comma: bool) -> NumberNotation | None:
-        """Learn how its numbers are written, if all are. comma: whether `1,5` may be one."""
-        if self._zero_first or len(self._shapes) > MOST_SHAPES:
-            return None
-        return NumberNotation.learn(self._shapes, comma=comma)
-
-    def decoded(self, numbers: NumberNotation | None, points: bool) -> _Decoded:
-        """Decode the column. numbers: of `numbers`; points: other columns have decimal points.
+    def decoded(self, points: bool) -> tuple[CellFormat, pd.Series, str]:
+        """Return the format, the cells, and a note or "". points: others have decimal points.
 
         `1,234` in a file whose other numbers have points is a text, and a note says so.
         """
-        text = CellFormat(
-            name=self.name, missing=next(iter(self._missing.most_common(1)), ("",))[0]
+        text = CellFormat(name=self.name, missing=self.missing)
+        thousands = (
+            self.numbers and self.numbers.point == "," and looks_like_thousands(self.shapes or ())
         )
-        if not self._shapes:
-            number = text.model_copy(update={"kind": "number"})
-            return _Decoded(number, self._series(number))
-        if points and numbers and numbers.point == "," and looks_like_thousands(self._shapes):
+        if points and thousands:
             note = f"column {self.name!r}: 1,234 is taken as text; write 1234 for a number"
-            return _Decoded(text, self._series(text), note)
+            return text, self._series(text), note
         readable = []
-        for candidate in self._candidates(text, numbers):
+        for candidate in self._candidates(text):
             with contextlib.suppress(ValueError, OverflowError):  # no such day; beyond 64 bits
-                readable.append(_Decoded(candidate, self._series(candidate)))
-        if not readable:
-            return _Decoded(text, self._series(text))
-        if len(readable) > 1:
-            first = {"mdy": "month", "dmy": "day"}[readable[0].format.times.order]
-            note = (
-                f"column {self.name!r}: its dates are read with the {first} first, both would fit"
-            )
-            return replace(readable[0], note=note)
-        return readable[0]
+                readable.append((candidate, self._series(candidate), ""))
+        if len(readable) < 2:
+            return readable[0] if readable else (text, self._series(text), "")
+        first = {"mdy": "month", "dmy": "day"}[readable[0][0].times.order]
+        note = f"column {self.name!r}: its dates are read with the {first} first, both would fit"
+        return *readable[0][:2], note
 
-    def _candidates(self, text: CellFormat, numbers: NumberNotation | None) -> list[CellFormat]:
+    def _candidates(self, text: CellFormat) -> list[CellFormat]:
         """List what the column may be; two only for dates with the month or the day first."""
-        if len(self._shapes) > MOST_SHAPES:
+        if self.shapes is None:
             return []
-        if numbers is not None:
+        if self.numbers is not None or not len(self.known):
+            numbers = self.numbers or text.numbers
             return [text.model_copy(update={"kind": "number", "numbers": numbers})]
         for pair in BOOLEANS:
-            if self._shapes <= set(pair):
+            if self.shapes <= set(pair):
                 return [text.model_copy(update={"kind": "boolean", "booleans": pair})]
-        times = (one.in_zone_of(self._first()) for one in MomentNotation.learn(self._shapes))
+        times = (one.in_zone_of(self.known[0].as_py()) for one in MomentNotation.learn(self.shapes))
         return [text.model_copy(update={"kind": "datetime", "times": one}) for one in times]
-
-    def _first(self) -> str:
-        cells: Iterator[str] = (cell for part in self._parts for cell in part.to_pylist())
-        return next(cell for cell in cells if cell not in self._missing)
 
     def _series(self, cell_format: CellFormat) -> pd.Series:
         """Decode as float64, int64 (Int64), bool (boolean), datetime64 or object, by kind."""
-        import pandas as pd
-
-        missing = self._missing
-        if cell_format.kind == "text":
-            once: dict[str, str | None] = dict.fromkeys(missing)  # equal texts are one object
-            parts = (part.to_pylist() for part in self._parts)
-            texts = [once.setdefault(cell, cell) for part in parts for cell in part]
-            return pd.Series(texts, dtype=object)
-        read, gaps = [], []
-        for part in self._parts:
-            cells = part.to_pylist()
-            gaps.append(np.fromiter(map(missing.__contains__, cells), bool, len(cells)))
-            read.append(cell_format.read([cell for cell in cells if cell not in missing]))
-        return _spread(np.concatenate(read), np.concatenate(gaps), cell_format)
-
-
-@dataclass(frozen=True)
-class _Decoded:
-    format: CellFormat
-    series: pd.Series
-    note: str = ""
+        read = [cell_format.read(part) for part in _portions(self.known)]
+        values = np.concatenate(read) if read else np.array([np.nan])
+        cells, gaps = values[self.codes], self.codes < 0
+        kind = values.dtype.kind
+        if kind == "M":
+            cells[gaps] = np.datetime64("NaT")
+            series = pd.Series(cells)
+            return series.dt.tz_localize("UTC") if cell_format.times.zone else series
+        if kind == "b" and gaps.any():
+            return pd.Series(pd.arrays.BooleanArray(cells, gaps))
+        if kind == "i" and gaps.any() and np.abs(values).max() >= _EXACT:
+            return pd.Series(pd.arrays.IntegerArray(cells, gaps))
+        if gaps.any():
+            cells = cells.astype(np.float64) if kind == "i" else cells
+            cells[gaps] = None if kind == "O" else np.nan
+        return pd.Series(cells, dtype=cells.dtype)
 
 
-def _spread(values: NDArray[Any], gaps: NDArray[np.bool_], cell_format: CellFormat) -> pd.Series:
-    """Place the known values of a column between its gaps."""
-    import pandas as pd
-
-    kind = values.dtype.kind
-    filling = {"f": np.nan, "M": np.datetime64("NaT"), "i": 0, "b": False}[kind]
-    cells = np.full(len(gaps), filling, values.dtype)
-    cells[~gaps] = values
-    if kind == "M":
-        series = pd.Series(cells)
-        return series.dt.tz_localize("UTC") if cell_format.times.zone else series
-    if kind == "f" or not gaps.any():
-        return pd.Series(cells)
-    if kind == "b":
-        return pd.Series(pd.arrays.BooleanArray(cells, gaps))
-    if np.abs(values).max() < _EXACT:
-        return pd.Series(np.where(gaps, np.nan, cells))
-    return pd.Series(pd.arrays.IntegerArray(cells, gaps))
+def _portions(cells: pa.Array) -> Iterator[list[str]]:
+    """Yield texts in parts that take little memory at work."""
+    for start in range(0, len(cells), CELLS_AT_ONCE):
+        yield cells.slice(start, CELLS_AT_ONCE).to_pylist()
 
 
-def _opened(path: Path) -> tuple[os.stat_result, bytes, bool]:
-    """Return a file's (facts, first bytes, whether its last line has an end)."""
+def _opened(path: Path) -> tuple[os.stat_result, Dialect, str, bool]:
+    """Return a file's (facts, dialect, header, whether its last line has an end)."""
     with _read_errors(path), path.open("rb") as file:
         facts = os.fstat(file.fileno())
         start = file.read(_BLOCK_BYTES)
@@ -411,22 +499,18 @@ def _opened(path: Path) -> tuple[os.stat_result, bytes, bool]:
         )
     if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise DataError(f"{str(path)!r} is UTF-16 text; save the CSV as UTF-8.")
-    return facts, start, ended
-
-
-def _sniffed(path: Path, start: bytes) -> tuple[Dialect, str]:
     text = start.decode("utf-8-sig", "replace")
     if len(start) == _BLOCK_BYTES:
         text = text[: max(text.rfind("\n"), text.rfind("\r")) + 1] or text
     if not text.strip("\r\n"):
         raise DataError(f"{str(path)!r} is empty; expected a line of column names, then the rows.")
     dialect, header = sniff(text)
-    return dialect.model_copy(update={"bom": start.startswith(codecs.BOM_UTF8)}), header
+    bom = start.startswith(codecs.BOM_UTF8)
+    return facts, dialect.model_copy(update={"bom": bom}), header, ended
 
 
-def _names(path: Path, dialect: Dialect) -> list[str]:
-    """Read the column names; an empty one is called as pandas calls it."""
-    header, _ = next(_records(path, dialect))
+def _names(path: Path, header: Row) -> list[str]:
+    """Check the column names; an empty one is called as pandas calls it."""
     names = [name.strip() or f"Unnamed: {i}" for i, name in enumerate(header)]
     for name, n in Counter(names).items():
         if n > 1:
@@ -437,23 +521,23 @@ def _names(path: Path, dialect: Dialect) -> list[str]:
     return names
 
 
-def _chunks(path: Path, dialect: Dialect, width: int) -> Iterator[list[tuple[str, ...]]]:
+def _chunks(
+    path: Path, records: Iterator[tuple[Row, int]], width: int, delimiter: str
+) -> Iterator[list[tuple[str, ...]]]:
     """Yield the columns of so many rows at once, each as (N,) texts."""
-    rows = _records(path, dialect)
-    next(rows, None)
-    while chunk := list(islice(rows, max(CELLS_AT_ONCE // width, 1))):
+    while chunk := list(islice(records, max(CELLS_AT_ONCE // width, 1))):
         for row, line in chunk:
             if len(row) != width:
                 n = len(row)
                 raise DataError(
                     f"{str(path)!r}, line {line}: it has {n} cell{'s' * (n != 1)}, the first line "
-                    f"has {width}. Put a cell that holds {dialect.delimiter!r} in quotes, or "
+                    f"has {width}. Put a cell that holds {delimiter!r} in quotes, or "
                     "complete the line."
                 )
         yield list(zip(*(row for row, _ in chunk), strict=True))
 
 
-def _records(path: Path, dialect: Dialect) -> Iterator[tuple[list[str], int]]:
+def _records(path: Path, dialect: Dialect) -> Iterator[tuple[Row, int]]:
     """Yield (cells, number of the last line) of every record, the header first."""
     reader = dialect.reader(_lines(path))
     try:
@@ -463,29 +547,10 @@ def _records(path: Path, dialect: Dialect) -> Iterator[tuple[list[str], int]]:
     except csv.Error as error:
         reason = str(error)
         if "end of data" in reason or "field limit" in reason:
-            reason = (
-                "a quote that was opened before is not closed; close it, or double a quote in text"
-            )
+            reason = "a quote opened before is not closed; close it, or double a quote in text"
         elif "expected after" in reason:
             reason = "text follows a closing quote; a quote inside quotes is written twice"
         raise DataError(f"{str(path)!r}, line {reader.line_num}: {reason}.") from None
-
-
-def _raw_records(source: CsvSource) -> Iterator[tuple[str, bool]]:
-    """Yield the text of every record behind the header, and whether it is a row."""
-    lines: list[str] = []
-
-    def copied() -> Iterator[str]:
-        for line in _lines(source.path):
-            lines.append(line)
-            yield line
-
-    header = True
-    for row in source.format.dialect.reader(copied()):
-        if not (header and row):
-            yield "".join(lines), bool(row)
-        header = header and not row
-        lines.clear()
 
 
 def _lines(path: Path) -> Iterator[str]:
@@ -501,9 +566,13 @@ def _marked(source: CsvSource) -> Iterator[bytes]:
     cell = source.format.dialect.between + source.format.booleans[1]
     yield source.format.first_line(mark=True)
     block: list[str] = []
-    for record, is_row in _raw_records(source):
+    header = True
+    for row, record in source.format.dialect.records(_lines(source.path)):
+        if header and row:
+            header = False
+            continue
         end = next((end for end in _LINE_ENDS if record.endswith(end)), "")
-        block.append(f"{record.removesuffix(end)}{cell}{end}" if is_row else record)
+        block.append(f"{record.removesuffix(end)}{cell}{end}" if row else record)
         if len(block) >= ROWS_AT_ONCE:
             yield "".join(block).encode()
             block.clear()
@@ -512,8 +581,7 @@ def _marked(source: CsvSource) -> Iterator[bytes]:
 
 def _blocks(path: Path) -> Iterator[bytes]:
     with _read_errors(path), path.open("rb") as file:
-        while block := file.read(_BLOCK_BYTES):
-            yield block
+        yield from iter(lambda: file.read(_BLOCK_BYTES), b"")
 
 
 @contextlib.contextmanager
@@ -544,22 +612,13 @@ def _not_text(path: Path) -> DataError:
     )
 
 
-def _changed(path: Path) -> DataError:
-    """The error for a file that is not as it was when it was read."""
-    return DataError(f"{str(path)!r} was changed since it was read; begin again.")
-
-
 def _plain_cell(name: str, series: pd.Series) -> CellFormat:
-    import pandas as pd
-
-    types, dtype = pd.api.types, series.dtype
+    dtype = series.dtype
     if types.is_bool_dtype(dtype):
         return CellFormat(name=name, kind="boolean")
     if types.is_numeric_dtype(dtype):
-        whole = types.is_integer_dtype(dtype)
-        return CellFormat(
-            name=name, kind="number", numbers=NumberNotation(low=1, high=17, whole=whole)
-        )
+        numbers = NumberNotation(low=1, high=17, whole=types.is_integer_dtype(dtype))
+        return CellFormat(name=name, kind="number", numbers=numbers)
     if not types.is_datetime64_any_dtype(dtype):
         return CellFormat(name=name)
     values, zoned = _utc(series.dropna()), getattr(dtype, "tz", None) is not None

@@ -1,46 +1,163 @@
 """Tables out: new rows behind an original that stays as it is, and a manifest of the new ones.
 
-How rows become bytes is in `csv.py` and `parquet.py`. `FileFormat` is kept with a model, so that
-its samples look like the file that it learned from.
+Here are Parquet's format and rows, too; those of CSV are in `csv.py`. `FileFormat` is kept with a
+model, so that its samples look like the file that it learned from.
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
-from gan_augment.data.tables import (
-    PARQUET_SUFFIXES,
-    TABLE_SUFFIXES,
-    manifest_path,
-)
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from gan_augment.data.tables import PARQUET_SUFFIXES, TABLE_SUFFIXES, manifest_path
 from gan_augment.data.tables.csv import (
     MARK,
     CsvFormat,
     CsvRows,
     CsvSource,
+    Delimiter,
+    Dialect,
     plain_format,
 )
-from gan_augment.data.tables.csv_dialect import Delimiter, Dialect
-from gan_augment.data.tables.parquet import (
-    ParquetFormat,
-    ParquetRows,
-    ParquetSource,
-)
-from gan_augment.errors import UsageError
+from gan_augment.errors import DataError, ModelFileError, UsageError
 from gan_augment.settings import Frozen
 from gan_augment.storage import new_files
 from gan_augment.storage.files import NewFile
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 MANIFEST_COLUMNS = ("row", "label", "origin", "source", "index")
 AddedOrigin = Literal["repeat", "synthetic", "companion"]
-Source = CsvSource | ParquetSource
+ROWS_A_GROUP = 131_072
 _MANIFEST = Dialect(terminator="\r\n")
+
+
+class ParquetFormat(Frozen):
+    """Holds how a Parquet file is written.
+
+    arrow: its schema, as Arrow's own bytes in base64. codecs: {path of a column: compression}, or
+    one for all.
+    """
+
+    arrow: str
+    codecs: dict[str, str] | str = "snappy"
+
+    @classmethod
+    def of(cls, schema: pa.Schema, codecs: dict[str, str] | str = "snappy") -> ParquetFormat:
+        """Make the format of a schema, metadata included."""
+        arrow = base64.b64encode(schema.serialize().to_pybytes()).decode()
+        return cls(arrow=arrow, codecs=codecs)
+
+    @classmethod
+    def of_file(cls, file: pq.ParquetFile) -> ParquetFormat:
+        """Make the format of a file; columns are compressed as in its first row group."""
+        if not file.num_row_groups:
+            return cls.of(file.schema_arrow)
+        group = file.metadata.row_group(0)
+        columns = (group.column(i) for i in range(group.num_columns))
+        names = {c.path_in_schema: c.compression for c in columns}
+        codecs = {p: "none" if n == "UNCOMPRESSED" else n.lower() for p, n in names.items()}
+        return cls.of(file.schema_arrow, codecs)
+
+    @classmethod
+    def plain(cls, example: pd.DataFrame) -> ParquetFormat:
+        """Make the format of a frame; a column without any value is of texts."""
+        schema = pa.Schema.from_pandas(example, preserve_index=False)
+        fields = [f.with_type(pa.string()) if pa.types.is_null(f.type) else f for f in schema]
+        return cls.of(pa.schema(fields))
+
+    def arrow_schema(self) -> pa.Schema:
+        """Decode the Arrow schema. Raises ModelFileError where it is none."""
+        try:
+            return pa.ipc.read_schema(pa.py_buffer(base64.b64decode(self.arrow, validate=True)))
+        except (pa.ArrowException, binascii.Error, OSError) as error:
+            raise ModelFileError(f"the format of the training file is damaged: {error}") from None
+
+
+@dataclass(frozen=True)
+class ParquetSource:
+    """Describes a Parquet file that was read."""
+
+    path: Path
+    rows: int
+    format: ParquetFormat
+
+
+Source = CsvSource | ParquetSource
+
+
+class FileFormat(Frozen):
+    """Holds how the training file was written: one of the two."""
+
+    csv: CsvFormat | None = None
+    parquet: ParquetFormat | None = None
+
+    @classmethod
+    def of(cls, source: Source | None) -> FileFormat:
+        """Return the format of a file that was read; empty for tables that come from none."""
+        if isinstance(source, CsvSource):
+            return cls(csv=source.format)
+        return cls(parquet=source.format) if source else cls()
+
+
+class ParquetRows:
+    """Writes a table as Parquet in a given format, the schema's metadata included.
+
+    mark: with a last boolean column `synthetic`. Columns that the frames lack (a stored index) are
+    null in new rows. New rows are gathered to row groups of their own.
+    """
+
+    def __init__(self, file: NewFile, parquet_format: ParquetFormat, *, mark: bool = False) -> None:
+        schema = parquet_format.arrow_schema()
+        self._mark = mark
+        self._schema = schema.append(pa.field(MARK, pa.bool_())) if mark else schema
+        self._writer = pq.ParquetWriter(file, self._schema, compression=parquet_format.codecs)
+        self._waiting: list[pa.Table] = []
+
+    def begin(self, original: ParquetSource | None = None) -> None:
+        """Write the original's values, row group by row group, in its order."""
+        rows = 0
+        for table in _row_groups(original.path) if original else ():
+            self._writer.write_table(self._marked(table, False), table.num_rows or 1)
+            rows += len(table)
+        if original and rows != original.rows:
+            raise DataError(f"{str(original.path)!r} was changed since it was read; begin again.")
+
+    def add(self, frame: pd.DataFrame) -> None:
+        """Write new rows; columns are found by the text of their names."""
+        columns = {str(name): frame[name] for name in frame.columns}
+        fields = [field for field in self._schema if not (self._mark and field.name == MARK)]
+        arrays = [
+            _array(columns[field.name], field)
+            if field.name in columns
+            else pa.nulls(len(frame), field.type)
+            for field in fields
+        ]
+        self._waiting.append(self._marked(pa.table(arrays, schema=pa.schema(fields)), True))
+        if sum(len(table) for table in self._waiting) >= ROWS_A_GROUP:
+            self._flush()
+
+    def end(self) -> None:
+        """Write the last row group and the description of the file."""
+        self._flush()
+        self._writer.close()
+
+    def _flush(self) -> None:
+        if self._waiting:
+            table = pa.concat_tables(self._waiting).replace_schema_metadata(self._schema.metadata)
+            self._writer.write_table(table, ROWS_A_GROUP)
+            self._waiting.clear()
+
+    def _marked(self, table: pa.Table, new: bool) -> pa.Table:
+        if self._mark:
+            table = table.append_column(MARK, pa.array([new] * len(table), pa.bool_()))
+        return table.cast(self._schema) if table.schema != self._schema else table
 
 
 @dataclass(frozen=True)
@@ -56,20 +173,6 @@ class NewRows:
     origin: AddedOrigin
     source: str | Sequence[str]
     first: int = 0
-
-
-class FileFormat(Frozen):
-    """Holds how the training file was written: one of the two."""
-
-    csv: CsvFormat | None = None
-    parquet: ParquetFormat | None = None
-
-    @classmethod
-    def of(cls, source: Source | None) -> FileFormat:
-        """Return the format of a file that was read; empty for tables that come from none."""
-        if isinstance(source, CsvSource):
-            return cls(csv=source.format)
-        return cls(parquet=ParquetFormat.of_file(source)) if source else cls()
 
 
 TableWriter = CsvRows | ParquetRows
@@ -141,13 +244,11 @@ def write_table(
     done = 0
     with new_files(out, manifest_path(out)) as (table, manifest):
         rows = writer(table)
+        begin: Callable[[Any], None] = rows.begin  # behind a file of the writer's own kind
+        begin(original)
         manifest.write(_lines([MANIFEST_COLUMNS]))
         if original:
-            copy: Callable[[Any], None] = rows.copy  # of a file of the writer's own kind
-            copy(original)
             manifest.write(_lines([(0, "", "real", original.path.name, original.rows)]))
-        else:
-            rows.begin()
         for part in added:
             rows.add(part.frame)
             manifest.write(_lines(_entries(part, (original.rows if original else 0) + done)))
@@ -167,3 +268,24 @@ def _entries(part: NewRows, row: int) -> Iterator[tuple[object, ...]]:
 def _lines(entries: Iterable[Sequence[object]]) -> bytes:
     lines = (",".join(_MANIFEST.quoted(map(str, cells))) + "\r\n" for cells in entries)
     return "".join(lines).encode("utf-8", "surrogatepass")
+
+
+def _array(series: pd.Series, field: pa.Field) -> pa.Array:
+    """Convert a column to the file's own type. Raises DataError where it does not fit."""
+    try:
+        return pa.array(series, type=field.type, from_pandas=True)
+    except (pa.ArrowException, TypeError, ValueError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise DataError(
+            f"new cells of column {field.name!r} do not fit its type {field.type}: {reason}. Fit a "
+            "model to this very file."
+        ) from None
+
+
+def _row_groups(path: Path) -> Iterator[pa.Table]:
+    try:
+        with pq.ParquetFile(path) as file:
+            for group in range(file.num_row_groups):
+                yield file.read_row_group(group)
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"{str(path)!r} can no longer be read: {error}") from None

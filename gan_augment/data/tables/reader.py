@@ -1,6 +1,6 @@
 """What a user has - a frame, an array, a file - as a `LabelledTable` with its schema.
 
-Files are read in `csv.py` and `parquet.py`; nothing is written here.
+CSV files are read in `csv.py`; nothing is written here.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 from numpy.typing import ArrayLike, NDArray
 
 from gan_augment.data.contract import LabelledTable
@@ -18,16 +20,15 @@ from gan_augment.data.groups import group_codes
 from gan_augment.data.tables import PARQUET_SUFFIXES, TABLE_SUFFIXES
 from gan_augment.data.tables.cells import row_hashes
 from gan_augment.data.tables.columns import plain
-from gan_augment.data.tables.containers import as_frame, as_series
+from gan_augment.data.tables.containers import arrow_frame, as_frame, as_series
 from gan_augment.data.tables.csv import read_csv
-from gan_augment.data.tables.export import Source
+from gan_augment.data.tables.export import ParquetFormat, ParquetSource, Source
 from gan_augment.data.tables.inference import (
     column_names,
     infer_column,
     infer_schema,
     read_target,
 )
-from gan_augment.data.tables.parquet import read_parquet
 from gan_augment.data.tables.schema import Name, Overrides, TableSchema, matching_name
 from gan_augment.errors import DataError, UsageError
 
@@ -124,6 +125,19 @@ def read_table(
     read = read_frame(frame, target, overrides)
     notes = (*getattr(source, "notes", ()), *read.notes)
     return replace(read, source=source, notes=notes)
+
+
+def read_parquet(path: Path) -> tuple[pd.DataFrame, ParquetSource]:
+    """Read a Parquet file as a frame of Arrow dtypes. Raises DataError."""
+    try:
+        file = pq.ParquetFile(path)
+        table = file.read()
+    except OSError as error:
+        why = error.strerror or error
+        raise DataError(f"{str(path)!r} cannot be read: {why}") from None
+    except pa.ArrowException as error:
+        raise DataError(f"{str(path)!r} is no readable Parquet file: {error}") from None
+    return arrow_frame(table), ParquetSource(path, len(table), ParquetFormat.of_file(file))
 
 
 def _without_target(overrides: Overrides | None, target: Name) -> Overrides | None:
