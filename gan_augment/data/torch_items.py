@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from gan_augment.data.images.resize import resize_batch
 from gan_augment.errors import DataError, UsageError
 
 Key = Hashable
@@ -111,10 +110,6 @@ class ImageFormat(_NumberFormat):
         elif self.layout == "CHW":  # its strides, which torch.stack looks at, stay plain
             numbers = numbers.reshape(n, 1, height, width)
         return self._rows(numbers)
-
-    def resized(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Images uint8 (N, H, W, C) at the items' size."""
-        return resize_batch(pixels, self.size)
 
     def _levels(self, values: NDArray[np.float64]) -> NDArray[np.uint8]:
         """Numbers in the items' unit as rounded levels 0..255."""

@@ -7,10 +7,18 @@ from gan_augment.storage.bundle import (
     read_bundle_bytes,
     save_bundle,
 )
-from gan_augment.storage.files import clean_stale, new_files, new_folder, write_errors, write_file
+from gan_augment.storage.files import (
+    NewFile,
+    clean_stale,
+    new_files,
+    new_folder,
+    write_errors,
+    write_file,
+)
 from gan_augment.storage.lock import hold_folder
 
 __all__ = [
+    "NewFile",
     "bundle_bytes",
     "clean_stale",
     "hold_folder",

@@ -44,7 +44,7 @@ from gan_augment.torch_api.generated import (
     fitted_model,
     in_python,
 )
-from gan_augment.torch_api.items import EpochItems, RealItems, SeededTransform, Transform
+from gan_augment.torch_api.items import EpochItems, SeededTransform, Transform, real_items
 
 SHARPER = 1.5  # originals this much larger than a model's images are told from them by sharpness
 _BY_SIZE = ("auto", "minority", "not minority", "not majority")
@@ -157,7 +157,6 @@ class AugmentedDataset(EpochItems):
         values = {"to": to, "synthetic_share": synthetic_share, "companions": companions}
         top_up = TopUp.checked(values, "AugmentedDataset")
         self.dataset = _wrapped(dataset)
-        self._real = RealItems(self.dataset)
         model = fitted_model(augmenter)
         facts = describe_dataset(self.dataset, normalize=normalize, keys=keys)
         picture = facts.format.picture
@@ -195,7 +194,7 @@ class AugmentedDataset(EpochItems):
         self, where: NDArray[np.int64], rows: NDArray[np.int64], epoch: int
     ) -> list[Any]:
         """Items of the wrapped dataset, transformed."""
-        items = self._real.of(where)
+        items = real_items(self.dataset, where)
         if self._transform is None:
             return items
         old = [item[self._format.image] for item in items]

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import math
 import os
 import re
-import shutil
-import tempfile
-import weakref
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any, Protocol
@@ -17,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gan_augment.data.contract import LabelledImages
+from gan_augment.data.images.memmap import TemporaryFolder
 from gan_augment.errors import (
     DataError,
     NoRareClassError,
@@ -33,6 +32,9 @@ CHUNK = 8192  # images of a class that are in memory at once, where a model draw
 KEPT = 2  # epochs on disk: the last may still be read while the next is begun
 _COMPARED = 8  # rows of each class that tell whether a file is from the same model
 _MOST_SEED = 2**31  # some samplers take no larger one
+_BEGIN = (
+    "iterate by dataset.sampler() or by the loader of augment_loader, or call set_epoch there first"
+)
 
 
 class Sampling(Protocol):
@@ -47,7 +49,7 @@ class Sampling(Protocol):
 class GeneratedRows:
     """`counts` = {class: n} rows of a model, drawn in this process and read in any.
 
-    Each epoch is a memory-mapped .npy file in `cache`, or in a temporary folder that goes with the
+    Each epoch is a memory-mapped file in `cache`, or in a temporary folder that goes with the
     process. In `cache` a file that is there under the same key is used again: the key holds the
     counts, the seed and the model's first rows. A pickled copy has no model: it reads the files.
 
@@ -72,15 +74,15 @@ class GeneratedRows:
         self.counts = dict(counts)
         self._model, self._dtype, self._seed = model, dtype, seed
         self._refresh, self._process = refresh == "epoch", os.getpid()
-        self._drawn: list[int] = []
-        self._open: dict[int, NDArray[Any]] = {}
+        self._like: NDArray[Any] | None = None  # no row, of the shape and dtype of all
+        self._open: dict[int, NDArray[Any]] = {}  # of the last epochs, the oldest first
         if not counts:
             return
         assert model is not None
         for name in counts:
             check_known(name, model.classes_)
         if cache is None:
-            self._temporary = _TemporaryFolder()  # which lives as long as this
+            self._temporary = TemporaryFolder()  # which lives as long as this
             self.folder, self._key = self._temporary.path, "rows"
         else:
             self.folder, self._key = Path(cache), self._fingerprint()
@@ -89,69 +91,73 @@ class GeneratedRows:
     @property
     def shape(self) -> tuple[int, ...] | None:
         """Of one row, (H, W, C) or (columns,); None if there are none."""
-        return tuple(self._array(0).shape[1:]) if self.counts else None
+        return None if self._like is None or not self.counts else self._like.shape[1:]
 
     def prepare(self, epoch: int) -> None:
-        """Have the rows of an epoch; drawn here if there are none."""
+        """Have the rows of an epoch, drawn here if there are none; all but the last epochs go."""
         epoch = epoch if self._refresh else 0
         if not self.counts:
             return
-        array = _opened(self._path(epoch))
-        if array is not None and len(array) == sum(self.counts.values()):
-            self._keep(epoch)
-            return
-        if self._model is None or os.getpid() != self._process:
-            raise UsageError(
-                f"the generated rows of epoch {epoch} would be made in a worker or an unpickled "
-                "copy, which has no model. Let the main process begin the epoch: iterate by "
-                "dataset.sampler() or by the loader of augment_loader, or call set_epoch there."
-            )
-        self._write(epoch)
-        self._keep(epoch)
+        array = self._mapped(epoch)
+        if array is None:
+            if self._model is None or os.getpid() != self._process:
+                raise UsageError(
+                    f"the generated rows of epoch {epoch} would be made in a worker or an "
+                    f"unpickled copy, which has no model. Let the main process begin it: {_BEGIN}"
+                )
+            self._write(epoch)
+            array = self._mapped(epoch)
+        self._open.pop(epoch, None)
+        if array is not None:
+            self._open[epoch] = array
+        while len(self._open) > KEPT:
+            old = next(iter(self._open))
+            del self._open[old]
+            self._path(old).unlink(missing_ok=True)
 
     def rows(self, epoch: int, slots: NDArray[np.int64]) -> NDArray[Any]:
         """The given rows of an epoch, counted through all classes: (N, H, W, C) or (N, columns)."""
-        rows: NDArray[Any] = self._array(epoch if self._refresh else 0)[slots]
-        return rows
-
-    def _array(self, epoch: int) -> NDArray[Any]:
-        if epoch not in self._open:
-            array = _opened(self._path(epoch))
+        epoch = epoch if self._refresh else 0
+        if epoch not in self._open:  # in a worker that did not see it begin
+            array = self._mapped(epoch)
             if array is None:
                 raise UsageError(
                     f"there are no generated rows of epoch {epoch}: they are made in the main "
-                    "process, when the sampler begins it. Iterate by dataset.sampler() or by the "
-                    "loader of augment_loader, or call set_epoch first."
+                    f"process, when it begins the epoch: {_BEGIN}"
                 )
             while len(self._open) >= KEPT:
-                self._open.pop(next(iter(self._open)))
+                del self._open[next(iter(self._open))]
             self._open[epoch] = array
-        return self._open[epoch]
+        rows: NDArray[Any] = self._open[epoch][slots]
+        return rows
 
     def _path(self, epoch: int) -> Path:
-        return self.folder / f"synthetic-{self._key}-{epoch:06d}.npy"
+        return self.folder / f"synthetic-{self._key}-{epoch:06d}.rows"
+
+    def _mapped(self, epoch: int) -> NDArray[Any] | None:
+        """The rows of an epoch on disk; None where the file is missing or of another length."""
+        path, like, n = self._path(epoch), self._like, sum(self.counts.values())
+        if like is None or not n or not path.is_file():
+            return None
+        shape = (n, *like.shape[1:])
+        if path.stat().st_size != like.itemsize * math.prod(shape):
+            return None
+        return np.memmap(path, like.dtype, "r", shape=shape).view(np.ndarray)
 
     def _write(self, epoch: int) -> None:
         """Draw the rows of an epoch class by class; a class that is refused is left out."""
-        path, rows = self._path(epoch), 0
-        like: NDArray[Any] | None = None
+        path = self._path(epoch)
         with write_errors(path), _replacing(path) as file:
             for name, n in self.counts.items():
-                begun, before = file.tell(), rows
+                begun = file.tell()
                 try:
                     for part in self._draw(epoch, name, n):
-                        if like is None:
-                            like = part[:0]
-                            begun = _write_header(file, like, 0)
+                        self._like = part[:0]
                         file.write(np.ascontiguousarray(part).data)
-                        rows += len(part)
                 except TooFewAcceptedError as error:
                     self.refused[name] = str(error)
                     file.truncate(begun)
                     file.seek(begun)
-                    rows = before
-            file.seek(0)
-            _write_header(file, np.empty((0, 1), np.uint8) if like is None else like, rows)
         self.counts = {name: n for name, n in self.counts.items() if name not in self.refused}
 
     def _draw(self, epoch: int, name: str, n: int) -> Iterator[NDArray[Any]]:
@@ -166,15 +172,6 @@ class GeneratedRows:
             parts = list(class_rows(self._model, name, n, self._seed, self._dtype))
         yield from parts
 
-    def _keep(self, epoch: int) -> None:
-        """Remove all epochs that this object drew or used but the last ones."""
-        self._open.pop(epoch, None)
-        self._drawn = [*(e for e in self._drawn if e != epoch), epoch]
-        for old in self._drawn[:-KEPT]:
-            self._open.pop(old, None)
-            self._path(old).unlink(missing_ok=True)
-        self._drawn = self._drawn[-KEPT:]
-
     def _fingerprint(self) -> str:
         assert self._model is not None
         total = hashlib.sha256(repr((self.counts, self._seed, str(self._dtype))).encode())
@@ -183,26 +180,13 @@ class GeneratedRows:
                 few = min(n, _COMPARED)
                 for part in class_rows(self._model, name, few, self._seed, self._dtype):
                     total.update(repr((name, part.shape)).encode() + part.tobytes())
+                    self._like = part[:0]
             except TooFewAcceptedError:
                 total.update(f"{name} refused".encode())
         return total.hexdigest()[:16]
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_model": None, "_open": {}, "_drawn": []}
-
-
-class _TemporaryFolder:
-    """A folder that goes when the last reference in the process that made it does.
-
-    A forked or unpickled copy leaves it alone.
-    """
-
-    def __init__(self) -> None:
-        self.path = Path(tempfile.mkdtemp(prefix="gan-augment-"))
-        weakref.finalize(self, _remove, self.path, os.getpid())
-
-    def __deepcopy__(self, memo: object) -> _TemporaryFolder:
-        return self
+        return self.__dict__ | {"_model": None, "_open": {}}
 
 
 def fitted_model(augmenter: Any) -> Sampling | None:
@@ -275,28 +259,6 @@ def class_rows(
             "the model is fitted, or sample a frame from the model itself"
         )
     yield samples.frame.to_numpy(dtype=dtype)
-
-
-def _remove(path: Path, owner: int) -> None:
-    if os.getpid() == owner:
-        shutil.rmtree(path, ignore_errors=True)
-
-
-def _opened(path: Path) -> NDArray[Any] | None:
-    """The file as a memory-mapped array; None where it is missing or cut off."""
-    try:
-        array: NDArray[Any] = np.load(path, mmap_mode="r").view(np.ndarray)
-    except (OSError, ValueError, EOFError):
-        return None
-    return array
-
-
-def _write_header(file: IO[bytes], like: NDArray[Any], rows: int) -> int:
-    """The header of a .npy file at its start; where the rows begin, whatever their number."""
-    assert file.tell() == 0
-    described = np.lib.format.header_data_from_array_1_0(like)
-    np.lib.format.write_array_header_1_0(file, described | {"shape": (rows, *like.shape[1:])})
-    return file.tell()
 
 
 @contextlib.contextmanager

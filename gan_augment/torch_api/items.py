@@ -11,14 +11,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import Dataset, Subset, TensorDataset
+from torch.utils.data import Dataset, TensorDataset
 
 from gan_augment.augment.classical import Pipeline, seed_pipeline
+from gan_augment.data.images.resize import resize_batch
 from gan_augment.data.torch_items import ImageFormat, ItemFormat, Picture
 from gan_augment.errors import UsageError
 from gan_augment.randomness import derived_seed, preserve_global_generators, seed_global_generators
 from gan_augment.torch_api.generated import GeneratedRows
-from gan_augment.torch_api.samplers import BalancedSampler, Index, checked_epoch
+from gan_augment.torch_api.samplers import BalancedSampler, Index, checked_whole
 
 _SMALL_BYTES = 16_384  # rows up to here are gathered faster than indexed one by one (1 us each)
 _TORCH_ONLY = (torch.bfloat16, torch.complex32)  # dtypes without a NumPy one
@@ -81,7 +82,7 @@ class EpochItems(Dataset[Any]):
 
     def prepare(self, epoch: int) -> None:
         """Have the generated items of an epoch, made here where there are none; as samplers do."""
-        self._generated.prepare(checked_epoch(epoch))
+        self._generated.prepare(checked_whole(epoch, "epoch", 0))
 
     def _items(self, rows: NDArray[np.int64], epoch: int) -> list[Any]:
         """Items by index, int64 (n,); negative ones count from the end."""
@@ -109,11 +110,13 @@ class EpochItems(Dataset[Any]):
         drawn = self._generated.rows(epoch, slots)
         picture = self._format.picture
         if isinstance(picture, ImageFormat):
-            drawn = picture.resized(drawn)
+            drawn = resize_batch(drawn, picture.size)
         if self._transform is None:
             values = picture.decode(drawn)
+        elif self._transform.composed:
+            values = self._transform.of_pixels(list(drawn), self._seeded_by(rows), epoch)
         else:
-            values = self._transform.of_generated(drawn, self._seeded_by(rows), epoch)
+            values = self._transform.of_values(picture.decode(drawn), self._seeded_by(rows), epoch)
         return self._format.new_items(values, self.labels[rows])
 
     def _seeded_by(self, rows: NDArray[np.int64]) -> list[int]:
@@ -122,52 +125,30 @@ class EpochItems(Dataset[Any]):
         return counted
 
 
-class RealItems:
-    """The items of a map-style dataset, in order, as `[dataset[i] for i in rows]` has them.
+def real_items(dataset: Any, rows: NDArray[np.int64]) -> list[Any]:
+    """The items of a map-style dataset, as `[dataset[i] for i in rows]` has them.
 
     By its own `__getitems__` where it has one. A TensorDataset, whose whole cost is indexing, is
     read tensor by tensor: small rows are gathered, and are then copies, where its own are views.
 
     >>> dataset = TensorDataset(torch.arange(6).view(3, 2), torch.tensor([7, 8, 9]))
-    >>> RealItems(dataset).of(np.array([2, 0]))
+    >>> real_items(dataset, np.array([2, 0]))
     [(tensor([4, 5]), tensor(9)), (tensor([0, 1]), tensor(7))]
     """
-
-    def __init__(self, dataset: Any) -> None:
-        self._dataset = dataset
-        self._rows: NDArray[np.int64] | None = None
-        if type(dataset) is Subset and type(dataset.dataset) is TensorDataset:
-            self._dataset = dataset.dataset
-            self._rows = np.array([int(i) for i in dataset.indices], dtype=np.int64)
-        tensors = self._dataset.tensors if type(self._dataset) is TensorDataset else ()
-        self._gathered = [_is_small(tensor) for tensor in tensors]
-
-    def of(self, rows: NDArray[np.int64]) -> list[Any]:
-        """The items of the given rows."""
-        rows = rows if self._rows is None else self._rows[rows]
-        dataset, listed = self._dataset, rows.tolist()
-        if self._gathered:
-            tensors = zip(dataset.tensors, self._gathered, strict=True)
-            parts = [
-                _gathered(t, rows) if small else [t[i] for i in listed] for t, small in tensors
-            ]
-            return list(zip(*parts, strict=True))
-        together = getattr(dataset, "__getitems__", None)
-        if callable(together):
-            return list(together(listed))
-        return [dataset[i] for i in listed]
+    if type(dataset) is TensorDataset:
+        return list(zip(*[_rows_of(tensor, rows) for tensor in dataset.tensors], strict=True))
+    together = getattr(dataset, "__getitems__", None)
+    listed = rows.tolist()
+    return list(together(listed)) if callable(together) else [dataset[i] for i in listed]
 
 
-def _gathered(tensor: Tensor, rows: NDArray[np.int64]) -> Sequence[Tensor]:
-    """Copies of rows, by NumPy: torch's index_select is slower, and would start threads."""
+def _rows_of(tensor: Tensor, rows: NDArray[np.int64]) -> Sequence[Tensor]:
+    """Rows one by one; of small plain numbers copies, by NumPy, since torch's take is slower."""
+    large = tensor.element_size() * tensor[:1].numel() > _SMALL_BYTES
+    plain = type(tensor) is Tensor and tensor.device.type == "cpu" and not tensor.requires_grad
+    if large or not plain or tensor.dtype in _TORCH_ONLY:
+        return [tensor[row] for row in rows.tolist()]
     return torch.from_numpy(tensor.numpy().take(rows, axis=0)).unbind(0)
-
-
-def _is_small(tensor: Tensor) -> bool:
-    """Whether rows are plain numbers, and so few that copying them costs nothing."""
-    here = type(tensor) is Tensor and tensor.device.type == "cpu"
-    plain = here and not tensor.requires_grad and tensor.dtype not in _TORCH_ONLY
-    return plain and tensor.element_size() * tensor[:1].numel() <= _SMALL_BYTES
 
 
 class SeededTransform:
@@ -188,13 +169,13 @@ class SeededTransform:
         self._function: Any = function
         self._picture = picture
         self._seed = seed
-        self._composed = is_compose(function)
-        if self._composed and not isinstance(picture, ImageFormat):
+        self.composed = is_compose(function)
+        if self.composed and not isinstance(picture, ImageFormat):
             raise UsageError("the transform is for images, and the items are vectors")
 
     def of_values(self, values: Sequence[Any], rows: Sequence[int], epoch: int) -> list[Any]:
         """Pictures as items hold them, transformed; `rows`: the items' indices."""
-        if self._composed:
+        if self.composed:
             return self.of_pixels([self._picture.encode(v) for v in values], rows, epoch)
         transformed = []
         with preserve_global_generators():
@@ -202,12 +183,6 @@ class SeededTransform:
                 seed_global_generators(self._item_seed(epoch, row))
                 transformed.append(self._function(value))
         return transformed
-
-    def of_generated(self, rows: NDArray[Any], at: Sequence[int], epoch: int) -> list[Any]:
-        """Generated rows, (N, H, W, C) or (N, columns), transformed; `at`: the items' indices."""
-        if self._composed:
-            return self.of_pixels(list(rows), at, epoch)
-        return self.of_values(self._picture.decode(rows), at, epoch)
 
     def of_pixels(
         self, pixels: Sequence[NDArray[np.uint8]], rows: Sequence[int], epoch: int

@@ -25,10 +25,17 @@ from gan_augment.torch_api.items import Transform
 from gan_augment.torch_api.samplers import (
     BalancedSampler,
     DistributedBalancedSampler,
-    checked_length,
+    checked_whole,
 )
 
 _OURS = {"dataset", "shuffle", "sampler", "batch_sampler", "batch_size", "drop_last"}
+_KNOWN = (
+    RandomSampler,
+    SequentialSampler,
+    SubsetRandomSampler,
+    WeightedRandomSampler,
+    DistributedSampler,
+)
 _WAY_OUT = (
     "Build AugmentedDataset(loader.dataset, augmenter) and a DataLoader of your own over it, with "
     "sampler=dataset.sampler() or with yours: dataset.targets holds the label of each item."
@@ -143,25 +150,15 @@ def _check_loader(loader: Any) -> None:
         raise UsageError("the loader's dataset is augmented already; pass the loader before that")
     if type(loader) is not DataLoader:
         raise UsageError(
-            f"the loader is a {type(loader).__name__}, whose own ways would be lost. {_WAY_OUT}"
+            f"the loader is a {type(loader).__name__}, whose own behaviour would be lost. "
+            f"{_WAY_OUT}"
         )
-    if loader.batch_sampler is not None and type(loader.batch_sampler) is not BatchSampler:
+    batches, sampler = loader.batch_sampler, sampler_of(loader)
+    own = batches if batches is not None and type(batches) is not BatchSampler else sampler
+    if type(own) not in _KNOWN:
         raise UsageError(
-            f"the loader has a {type(loader.batch_sampler).__name__} as its batch sampler, which "
-            f"knows nothing of added items. {_WAY_OUT}"
-        )
-    known = (
-        RandomSampler,
-        SequentialSampler,
-        SubsetRandomSampler,
-        WeightedRandomSampler,
-        DistributedSampler,
-    )
-    sampler = sampler_of(loader)
-    if type(sampler) not in known:
-        raise UsageError(
-            f"the loader has a {type(sampler).__name__} as its sampler, which knows nothing of "
-            f"added items. {_WAY_OUT}"
+            f"the loader draws by a {type(own).__name__}, which knows nothing of added items. "
+            f"{_WAY_OUT}"
         )
 
 
@@ -170,7 +167,7 @@ def _length(length: int | Literal["all"] | None, sampler: Any) -> int | None:
     if length == "all":
         return None
     if length is not None:
-        return checked_length(length)
+        return checked_whole(length, "length", 1)
     if isinstance(sampler, DistributedSampler):
         return len(sampler.dataset)  # type: ignore[arg-type]
     return len(sampler)

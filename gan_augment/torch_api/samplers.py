@@ -74,14 +74,14 @@ class BalancedSampler(Sampler[Index]):
         seed: int = 0,
     ) -> None:
         self.dataset = dataset
-        self.num_samples = len(dataset) if length is None else checked_length(length)
+        self.num_samples = len(dataset) if length is None else checked_whole(length, "length", 1)
         self.shuffle = shuffle
         self.epoch = 0  # of the next pass
         self._draws = BalancedDraws(dataset.labels, seed)
 
     def set_epoch(self, epoch: int) -> None:
         """The next pass is epoch `epoch`, 0 or more; those after it count on."""
-        self.epoch = checked_epoch(epoch)
+        self.epoch = checked_whole(epoch, "epoch", 0)
 
     def __iter__(self) -> Iterator[Index]:
         epoch, self.epoch = self.epoch, self.epoch + 1
@@ -121,18 +121,11 @@ class DistributedBalancedSampler(DistributedSampler[Any]):
 
     def set_epoch(self, epoch: int) -> None:
         """The pass that begins next, and those after it until told otherwise, are this epoch."""
-        super().set_epoch(checked_epoch(epoch))
+        super().set_epoch(checked_whole(epoch, "epoch", 0))
 
 
-def checked_length(length: object) -> int:
-    """A number of draws, 1 or more. Raises UsageError."""
-    if isinstance(length, bool) or not isinstance(length, int | np.integer) or length < 1:
-        raise UsageError(f"length={length!r}; expected a whole number of items, 1 or more")
-    return int(length)
-
-
-def checked_epoch(epoch: object) -> int:
-    """The number of an epoch, 0 or more. Raises UsageError."""
-    if isinstance(epoch, bool) or not isinstance(epoch, int | np.integer) or epoch < 0:
-        raise UsageError(f"epoch {epoch!r}; expected a whole number, 0 or more")
-    return int(epoch)
+def checked_whole(value: object, name: str, least: int) -> int:
+    """A whole number of `least` or more. Raises UsageError."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+        raise UsageError(f"{name} {value!r}; expected a whole number, {least} or more")
+    return int(value)

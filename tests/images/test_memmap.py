@@ -66,7 +66,7 @@ def test_mixed_channels_and_bad_files_are_as_in_memory(folder, temporary):
 
 def test_a_full_disk_is_said_in_one_line_and_leaves_nothing(folder, temporary, monkeypatch):
     def full(self, image):
-        with memmap._write_errors(self._path):
+        with memmap._write_errors(self.path):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(TemporaryImages, "append", full)

@@ -10,17 +10,30 @@ import tempfile
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gan_augment.errors import UsageError, WriteFailedError
 from gan_augment.processes import memory_limit_bytes
-from gan_augment.storage import write_errors
+from gan_augment.storage import NewFile, write_errors
 
 _ABOVE_BYTES = 1 << 30
 _MEMORY_SHARE = 0.3  # of the memory there is; reading holds pixels twice, the rest is for training
+
+
+class TemporaryFolder:
+    """A folder that goes when the last reference in the process that made it does.
+
+    A forked or unpickled copy leaves it alone.
+    """
+
+    def __init__(self) -> None:
+        self.path = Path(tempfile.mkdtemp(prefix="gan-augment-"))
+        weakref.finalize(self, _remove, self.path, os.getpid())
+
+    def __deepcopy__(self, memo: object) -> TemporaryFolder:
+        return self
 
 
 class TemporaryImages:
@@ -33,25 +46,24 @@ class TemporaryImages:
     def __init__(self, shape: tuple[int, int, int]) -> None:
         self._shape, self._images = shape, 0
         with _write_errors(Path(tempfile.gettempdir())):
-            self.folder = Path(tempfile.mkdtemp(prefix="gan-augment-"))
-            self._path = self.folder / "pixels.u8"
-            self._file = self._path.open("wb", buffering=1 << 20)
-        self._remove = weakref.finalize(self, _remove, self.folder, os.getpid(), self._file)
+            self._folder = TemporaryFolder()
+            self.path = self._folder.path / "pixels.u8"
+            self._file = NewFile(self.path)
+        self._close = weakref.finalize(self, self._file.end)
 
     def append(self, image: NDArray[np.uint8]) -> None:
         """Write one more image (H, W, C)."""
         assert image.shape == self._shape
-        with _write_errors(self._path):
-            self._file.write(np.ascontiguousarray(image).data)
+        with _write_errors(self.path):
+            self._file.write(np.ascontiguousarray(image).data.cast("B"))
         self._images += 1
 
     def mapped(self) -> NDArray[np.uint8]:
         """All images, (N, H, W, C), read-only, N >= 1. Nothing is written any more."""
-        with _write_errors(self._path):
-            self._file.close()
-        images = np.memmap(self._path, np.uint8, "r", shape=(self._images, *self._shape))
-        self._remove.detach()
-        weakref.finalize(images, _remove, self.folder, os.getpid(), self._file)
+        with _write_errors(self.path):
+            self._close()
+        images = np.memmap(self.path, np.uint8, "r", shape=(self._images, *self._shape))
+        images.folder = self._folder  # type: ignore[attr-defined]  # it stays as long as the map
         return images
 
 
@@ -91,8 +103,6 @@ def _write_errors(path: Path) -> Iterator[None]:
         ) from failed
 
 
-def _remove(folder: Path, owner: int, file: IO[bytes]) -> None:
-    with contextlib.suppress(OSError):  # the disk is full
-        file.close()
+def _remove(folder: Path, owner: int) -> None:
     if os.getpid() == owner:  # a forked child leaves it alone
         shutil.rmtree(folder, ignore_errors=True)

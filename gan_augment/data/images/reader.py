@@ -151,7 +151,7 @@ def _decoded(
     store: TemporaryImages | None = None
     if len(paths) * size[0] * size[1] * 3 > above:
         store = TemporaryImages((*size, _MOST_CHANNELS))
-        progress.note(f"the pixels lie in {str(store.folder)!r} while this process runs")
+        progress.note(f"the pixels lie in {str(store.path.parent)!r} while this process runs")
     else:
         _check_memory(len(paths), size)
     progress.phase("reading images", len(paths))
