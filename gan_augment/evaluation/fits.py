@@ -242,7 +242,7 @@ def training_set(
     added = _added(setup, level, candidate, folder)
     if added is None:
         return TrainingSet(Training(part, part), None, _rows(part))
-    generated = added.data.take(np.flatnonzero(added.source < 0))
+    generated = added.data.take(np.flatnonzero(added.layout.source < 0))
     return TrainingSet(
         Training(part, with_added(part, added)),
         generated if len(generated) else None,
@@ -339,7 +339,7 @@ def _rows(
     rows = {name: {**dict.fromkeys(ORIGINS, 0), "real": n} for name, n in part.counts.items()}
     if added is not None:
         names = np.array(part.names)[added.data.labels].tolist()
-        for name, origin in zip(names, added.origin.tolist(), strict=True):
+        for name, origin in zip(names, added.layout.origin.tolist(), strict=True):
             rows[name][origin] += 1
     return rows
 

@@ -216,13 +216,12 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
             X, y, image_shape=self.image_shape, categorical_features=self.categorical_features
         )
         self._count_features(parsed)
-        added: dict[Label, int] = {}
+        added: dict[str, int] = {}
         present = [name for name, n in parsed.data.counts.items() if n]
         if len(present) > 1:  # labelled data may hold one class
             added = rows_to_add(self.sampling_strategy, parsed.labels, parsed.data.labels)
-        names = [parsed.labels.name_of(label) for label, n in added.items() if n]
-        self._train(parsed, names or present, options)
-        self.sampling_strategy_ = added
+        self._train(parsed, [name for name, n in added.items() if n] or present, options)
+        self.sampling_strategy_ = {parsed.labels.label_of(name): n for name, n in added.items()}
         for name in ("origin_", "synthetic_mask_", "n_generated_", "refused_"):
             self.__dict__.pop(name, None)  # they are of a result, and there is none
         return self
@@ -252,45 +251,40 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
             X, y, image_shape=self.image_shape, categorical_features=self.categorical_features
         )
         self._count_features(parsed)
-        labels, data = parsed.output.labels, cast(Any, parsed.data)
+        labels, data = parsed.labels, cast(Any, parsed.data)
         strategy = self.sampling_strategy  # sizes are exact, "as many as another class" is not
-        exact = isinstance(strategy, Mapping) or callable(strategy)
-        lacking = rows_to_add(self.sampling_strategy, labels, data.labels)
-        names = {label: labels.name_of(label) for label in lacking}
-        added = {names[label]: n for label, n in lacking.items() if n}
+        lacking = rows_to_add(strategy, labels, data.labels)
         planned = partial(
             plan_topup,
             kind=parsed.kind,
             counts=data.counts,
             top_up=top_up,
-            classes=added,
-            exact=exact,
+            classes={name: n for name, n in lacking.items() if n},
+            exact=isinstance(strategy, Mapping) or callable(strategy),
         )
         plan = planned()
-        generated = plan.generated
-        if generated:
-            self._train(parsed, list(added), options)
+        generates = bool(plan.generated)
+        if generates:
+            self._train(parsed, [name for name, n in lacking.items() if n], options)
             advised = advised_share(self.synthesizer_, top_up.synthetic_share)
             plan = planned(advised=advised)
         else:
             self._remember(parsed, None, drawn_seed(self.random_state))
-        rows = None  # repeats are rows of X, unless they need ids of their own
-        whole = not generated and not parsed.may_hold_ids
         seed = derived_seed(self._seed, "fit_resample")  # `sample` is to draw other rows
-        if whole:
-            layout = plan.layout(data.labels, seed)
-            if plan.refused:
-                plan.warn_of_refused()
+        if generates or parsed.may_hold_ids:  # ids of repeated rows are numbered on
+            added = added_rows(data, plan, self.synthesizer_, seed, schema=parsed.schema)
+            plan, layout = added.plan, added.layout
+            result = parsed.followed_by(layout, added.data)
         else:
-            new = added_rows(data, plan, self.synthesizer_, seed, schema=parsed.schema)
-            rows, plan, layout = new.data, new.plan, new.layout
-        ends = plan.classes
-        self.sampling_strategy_ = {label: ends[name].added for label, name in names.items()}
+            plan.warn_of_refused()
+            layout = plan.layout(data.labels, seed)
+            result = parsed.followed_by(layout)
+        self.sampling_strategy_ = {labels.label_of(name): plan[name].added for name in lacking}
         self.origin_ = np.concatenate([np.full(len(data.labels), "real", "U9"), layout.origin])
         self.synthetic_mask_ = np.isin(self.origin_, ("synthetic", "companion"))
         self.n_generated_ = int(self.synthetic_mask_.sum())
         self.refused_ = {labels.label_of(name): why for name, why in plan.refused.items()}
-        return parsed.followed_by(rows, layout.source)
+        return result
 
     def _fit_resample(self, X: Any, y: Any) -> tuple[Any, Any]:
         return self.fit_resample(X, y)
@@ -324,14 +318,15 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
         saved there before; raises OutputExistsError for a folder of anything else.
         """
         model, names = self._trained(), getattr(self, "feature_names_in_", None)
-        face = saved.face_of(
+        saved.write(
+            Path(folder),
+            model,
             self.get_params(deep=False),
             self._output,
             seed=self._seed,
             feature_names=None if names is None else tuple(names.tolist()),
             asked=tuple(getattr(self, "sampling_strategy_", {}).items()),
         )
-        saved.write(Path(folder), model, face)
 
     @classmethod
     def load(
@@ -362,7 +357,7 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
             augmenter.n_features_in_ = math.prod(output.pixels.shape)
         if face is not None:
             known = set(augmenter.get_params(deep=False)) - {"device", "n_jobs", "warm_start"}
-            augmenter.set_params(**saved.settings_in(face, known))
+            augmenter.set_params(**{n: v for n, v in face.parameters.items() if n in known})
             augmenter.sampling_strategy_ = dict(face.asked)
             if face.feature_names is not None:
                 augmenter.feature_names_in_ = np.array(face.feature_names, dtype=object)
@@ -569,16 +564,14 @@ def why_not_kept(gan: GAN, parsed: ParsedInput) -> str | None:
     unknown = [name for name, n in data.counts.items() if n and not gan.classes_.get(name)]
     if unknown:
         return f"the model does not know the class {unknown[0]!r}"
-    if isinstance(data, LabelledImages):
-        shape = getattr(gan, "image_shape_", None)
-        if shape == data.image_shape:
-            return None
-        learned = "a table" if shape is None else f"images of shape {shape}"
-        return f"the model knows {learned}, the images are of shape {data.image_shape}"
+    shapes = [getattr(gan, "image_shape_", None), getattr(data, "image_shape", None)]
+    if shapes[0] != shapes[1]:
+        knows, has = ("a table" if s is None else f"images of shape {s}" for s in shapes)
+        return f"the model knows {knows}, and X is {has}"
     known: TableSchema | None = getattr(gan, "schema_", None)
-    if known is None:
-        return "the model knows images, not a table"
-    if schema is None or known.names != schema.names:
+    if known is None or schema is None:
+        return None
+    if known.names != schema.names:
         return "the model knows other columns, or in another order"
     for mine, theirs in zip(known.columns, schema.columns, strict=True):
         if _fixed(mine) != _fixed(theirs):

@@ -26,7 +26,7 @@ from sklearn.utils.validation import (
 
 from gan_augment.config import TopUp
 from gan_augment.data.groups import group_codes
-from gan_augment.data.tables.containers import concatenate, take
+from gan_augment.data.tables.containers import take
 from gan_augment.data.tables.inference import infer_schema
 from gan_augment.errors import DivergedError, UsageError
 from gan_augment.evaluation.amount import (
@@ -242,8 +242,8 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  
         self.origin_ = np.full(len(y), "real", dtype="U9")
         if added is None:
             return X, y
-        self.origin_ = np.concatenate([self.origin_, added.origin])
-        return _joined(parsed, y, np.arange(len(y)), added)
+        self.origin_ = np.concatenate([self.origin_, added.layout.origin])
+        return parsed.followed_by(added.layout, added.data)
 
     def _scores(
         self, parsed: ParsedInput, y: Labels, weights: NDArray[Any] | None, top_ups: AmountTopUps
@@ -254,9 +254,12 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  
         figure = scoring if isinstance(scoring, str) else "the score"
 
         def judge(trial: Trial[Any]) -> dict[str, float]:
-            X_more, y_more = _joined(parsed, y, trial.seen, trial.added)
-            own = None if weights is None else weights[trial.seen]
-            candidate = clone(self)._fit_estimator(X_more, y_more, y[trial.seen], own)
+            added, seen = trial.added, trial.seen
+            grown = take(parsed.x, seen), y[seen]
+            if added is not None:
+                grown = parsed.followed_by(added.layout, added.data, seen)
+            own = None if weights is None else weights[seen]
+            candidate = clone(self)._fit_estimator(*grown, y[seen], own)
             with warnings.catch_warnings():  # a small class may be held out in no row of a fold
                 warnings.filterwarnings("ignore", message="y_pred contains classes not in y_true")
                 return {figure: float(scorer(candidate, take(parsed.x, trial.held), y[trial.held]))}
@@ -340,12 +343,11 @@ class AmountTopUps:
     @classmethod
     def of(cls, parsed: ParsedInput, augmenter: GANAugmenter) -> Self:
         """Read from the parameters of the augmenter, whose random_state must be an int."""
-        labels = parsed.labels
-        named = rows_to_add(augmenter.sampling_strategy, labels, parsed.data.labels)
+        named = rows_to_add(augmenter.sampling_strategy, parsed.labels, parsed.data.labels)
         return cls(
             parsed=parsed,
             augmenter=augmenter,
-            classes=tuple(labels.name_of(label) for label in named),
+            classes=tuple(named),
             top_up=checked_parameters(augmenter.get_params(deep=False))[1],
         )
 
@@ -409,17 +411,6 @@ class AmountTopUps:
     def _generates(self) -> bool:
         """Whether the GAN's top-up holds generated rows at all; else it is one of repeats."""
         return self.top_up.resolved(self.parsed.kind)[0] > 0
-
-
-def _joined(
-    parsed: ParsedInput, y: Labels, rows: NDArray[np.int64], added: Added[Any] | None
-) -> tuple[Any, Labels]:
-    """(X, y): rows of X, and behind them those added."""
-    x, labels = take(parsed.x, rows), y[rows]
-    if added is None:
-        return x, labels
-    x_more = concatenate(x, parsed.output.rows(added.data))
-    return x_more, np.concatenate([labels, parsed.labels_of(added.data, y)])
 
 
 def _weights_name(estimator: Any) -> str:

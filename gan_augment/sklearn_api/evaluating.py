@@ -27,7 +27,6 @@ from gan_augment.sklearn_api.augmenter import (
 from gan_augment.sklearn_api.inputs import (
     ClassLabels,
     categorical_overrides,
-    python_scalar,
     read_input,
     read_labelled,
 )
@@ -299,7 +298,7 @@ def _of_sampler(augmenter: GANAugmenter, data: Data, labels: ClassLabels) -> _Pl
             "judge; the arm 'oversample' is what it does"
         )
     added = rows_to_add(augmenter.sampling_strategy, labels, data.labels)
-    names = tuple(labels.name_of(label) for label, n in added.items() if n)
+    names = tuple(name for name, n in added.items() if n)
     kind = ImageGAN if isinstance(data, LabelledImages) else TabularGAN
     return _Plugged(
         generator=kind(recipe=options.recipe, classes=names or "rare", device=options.device),
@@ -322,6 +321,4 @@ def _names(classes: Any, labels: ClassLabels) -> str | tuple[str, ...]:
         return classes
     listed = classes if isinstance(classes, list | tuple | np.ndarray) else [classes]
     known = labels.names
-    return tuple(
-        str(one) if str(one) in known else labels.name_of(python_scalar(one)) for one in listed
-    )
+    return tuple(str(one) if str(one) in known else labels.name_of(one) for one in listed)

@@ -38,12 +38,13 @@ from gan_augment.data.tables.inference import (
     read_target,
 )
 from gan_augment.data.tables.schema import Name, Overrides, TableSchema
+from gan_augment.data.topup_plan import Layout
 from gan_augment.errors import DataError, UnknownClassError, UsageError, did_you_mean, warn
 from gan_augment.recipes import DataKind
 
 Label = Any
 """A label as the user has it: text, a whole number, a boolean, a whole float."""
-White = Literal["bool", "0..1", "0..255"]
+Scale = Literal["bool", "0..1", "0..255"]
 Data = LabelledImages | LabelledTable
 
 
@@ -84,6 +85,7 @@ class ClassLabels:
     def name_of(self, label: Label) -> str:
         """The name of a class, given as the user calls it. Raises UnknownClassError."""
         known: dict[Label, str] = dict(zip(self.labels, self.names, strict=True))
+        label = python_scalar(label)
         try:
             return known[label]
         except (KeyError, TypeError):
@@ -100,20 +102,23 @@ class ClassLabels:
 
 @dataclass(frozen=True)
 class PixelFormat:
-    """How images came. shape: of one, (H, W), (H, W, C) or, flattened, (H x W x C,)."""
+    """How images came.
+
+    shape: of one, (H, W), (H, W, C) or, flattened, (H x W x C,). dtype: NumPy's, as text. scale:
+    which numbers are black and white.
+    """
 
     shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-    white: White
+    dtype: str
+    scale: Scale
 
     def scaled(self, pixels: NDArray[np.uint8]) -> NDArray[Any]:
         """uint8 (M, H, W, C) in the own dtype, scale and shape; `to_uint8` reads the same back."""
-        if self.white == "bool":
+        values: NDArray[Any]
+        if self.scale == "bool":
             values = pixels >= 128
-        elif self.white == "0..255":
-            values = pixels.astype(self.dtype)
         else:
-            values = (pixels / 255.0).astype(self.dtype)
+            values = (pixels if self.scale == "0..255" else pixels / 255.0).astype(self.dtype)
         return values.reshape(-1, *self.shape)  # (M, H, W, C) -> (M, ...)
 
 
@@ -198,32 +203,38 @@ class ParsedInput:
         except TypeError:  # cells that cannot be compared are told of where columns are inferred
             return True
 
-    def followed_by(self, added: Data | None, source: NDArray[np.int64]) -> tuple[Any, Any]:
-        """(X, y) in their own containers: the rows as they came, and behind them those added.
+    def followed_by(
+        self, layout: Layout, added: Data | None = None, rows: NDArray[np.int64] | None = None
+    ) -> tuple[Any, Any]:
+        """Return (X, y) in their own containers: the rows as they came, and those added.
 
-        added: None where all of them are repeats, as they are in X. source: int64 (M,), the row of
-        X that an added one repeats, -1 where it is new.
+        Parameters
+        ----------
+        layout
+            What the added rows are.
+        added
+            The added rows; None where all of them are repeats, as they are in X.
+        rows
+            int64, the rows of X that come first, which `layout.source` counts; None for all.
         """
-        every = np.arange(len(self.data.labels))
+        x = self.x if rows is None else take(self.x, rows)
+        kept = np.arange(len(self.data.labels)) if rows is None else rows
+        first, source = np.arange(len(kept)), layout.source
         pixels = self.output.pixels
         if added is None:
-            x, like = take(self.x, np.concatenate([every, source])), source
+            x = take(x, np.concatenate([first, source]))
         else:
-            x = concatenate(self.x, self.output.rows(added))
-            if pixels is not None and pixels.dtype.kind == "f":  # uint8 would round the repeats
-                rows = np.where(source < 0, len(every) + np.arange(len(source)), source)
-                x = take(x, np.concatenate([every, rows]))
-            like = _first_rows(self.data.labels)[added.labels]
-        y = take(self.y, np.concatenate([every, like]))
+            x = concatenate(x, self.output.rows(added))
+            if (
+                pixels is not None and np.dtype(pixels.dtype).kind == "f"
+            ):  # uint8 would round the repeats
+                own = np.where(source < 0, len(first) + np.arange(len(source)), source)
+                x = take(x, np.concatenate([first, own]))
+        y = take(self.y, np.concatenate([kept, _first_rows(self.data.labels)[layout.label]]))
         for out, came in ((x, self.x), (y, self.y)):
-            if hasattr(out, "iloc"):
+            if hasattr(out, "iloc") and rows is None:
                 out.index = index_of(self.x if hasattr(self.x, "iloc") else came, len(source))
         return x, y
-
-    def labels_of(self, added: Data, y: NDArray[Any]) -> NDArray[Any]:
-        """(M,) labels of added rows, as the rows of X are labelled in `y` (N,)."""
-        labels: NDArray[Any] = y[_first_rows(self.data.labels)[added.labels]]
-        return labels
 
 
 def read_input(
@@ -239,7 +250,11 @@ def read_input(
     is a table. Raises DataError, or UsageError for parameters that do not fit X.
     """
     if _is_dataset(x) or isinstance(x, LabelledImages | LabelledTable):
-        raise _no_container(x)
+        raise UsageError(
+            f"fit_resample was given a {type(x).__name__}; expected arrays or frames: X is its "
+            "pixels or its frame, y its labels. fit takes it as it is; AugmentedDataset and "
+            "augment_loader of gan_augment top up torch's datasets and loaders."
+        )
     x, y = plain_container(x), plain_container(y)
     dimensions, n = dimensions_of(x)
     _check_dimensions(x, dimensions, n)
@@ -294,23 +309,8 @@ def read_labelled(x: Any, y: Any = None) -> ParsedInput | None:
 def plainest_output(source: Any, labels: ClassLabels) -> OutputFormat:
     """uint8 images (N, H, W, C), or pandas frames. source: labelled data, or a fitted GAN."""
     shape = getattr(source, "image_shape_", getattr(source, "image_shape", None))
-    pixels = None if shape is None else PixelFormat(shape, np.dtype(np.uint8), "0..255")
+    pixels = None if shape is None else PixelFormat(shape, "|u1", "0..255")
     return OutputFormat(labels, pixels=pixels)
-
-
-def _no_container(x: Any) -> UsageError:
-    """The error for what has no array to be given back as."""
-    given = f"fit_resample was given a {'torch ' if _is_dataset(x) else ''}{type(x).__name__}"
-    if _is_dataset(x):
-        return UsageError(
-            f"{given}; expected arrays or frames. gan_augment.AugmentedDataset and "
-            "gan_augment.augment_loader top datasets and loaders up; fit and sample of "
-            "GANAugmenter take them too."
-        )
-    return UsageError(
-        f"{given}; expected arrays or frames: X is its pixels or its frame, y its labels. fit "
-        "takes it as it is."
-    )
 
 
 def categorical_overrides(features: ArrayLike | str | None, names: list[Name]) -> Overrides:
@@ -468,13 +468,13 @@ def _read_images(
             f"the brightest pixel of X is {most} of 255, so the images are nearly black to the "
             "generator; if it stands for white, scale X to 0..1 first (X / X.max())"
         )
-    white: White = "0..255"
+    scale: Scale = "0..255"
     if values.dtype.kind == "b":
-        white = "bool"
+        scale = "bool"
     elif values.dtype.kind == "f" and float(values.max()) <= 1:
-        white = "0..1"
+        scale = "0..1"
     data = label_pixels(pixels, codes, class_names=labels.names)
-    pixel_format = PixelFormat(values.shape[1:], values.dtype, white)
+    pixel_format = PixelFormat(values.shape[1:], values.dtype.str, scale)
     return data, OutputFormat(labels, template_of(x), pixel_format, getattr(x, "format", ""))
 
 

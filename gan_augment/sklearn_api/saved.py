@@ -7,13 +7,14 @@ FOLDER/augmenter.json    settings, labels, and whether rows are NumPy's or panda
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+import math
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt
 
 from gan_augment.data.tables.columns import restored
 from gan_augment.data.tables.schema import Name, Scalar
@@ -23,12 +24,12 @@ from gan_augment.sklearn_api.inputs import (
     ClassLabels,
     OutputFormat,
     PixelFormat,
-    White,
     plainest_output,
     python_scalar,
 )
 from gan_augment.storage import new_folder, write_file
-from gan_augment.synthesizers import load_model, model_folder
+from gan_augment.storage.bundle import read_json
+from gan_augment.synthesizers import load_model
 
 if TYPE_CHECKING:
     from gan_augment.synthesizers.image_gan import ImageGAN
@@ -38,17 +39,12 @@ if TYPE_CHECKING:
 
 FACE = "augmenter.json"
 MODEL = "model"
-LARGEST_BYTES = 16 << 20
 
 
-class _Part(BaseModel):
-    """A part of the JSON. What earlier versions wrote beside these names is passed over."""
+class SavedLabels(BaseModel):
+    """Holds the classes. container: "array"; all but arrays and lists go back as a series."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class SavedLabels(_Part):
-    """The classes. container: "array"; "series" and all others of a frame's kind are a series."""
+    model_config = ConfigDict(frozen=True, extra="ignore")  # earlier versions wrote more
 
     names: tuple[str, ...]
     labels: tuple[Scalar, ...]
@@ -57,23 +53,17 @@ class SavedLabels(_Part):
     unnamed: bool = False
 
 
-class SavedImages(_Part):
-    """How images are given back, see `PixelFormat`."""
+class SavedRows(BaseModel):
+    """Holds how rows of a table go back: "pandas" and "other" as a frame, else as an array."""
 
-    shape: tuple[PositiveInt, ...]
-    dtype: str
-    scale: White
-
-
-class SavedRows(_Part):
-    """How rows of a table are given back: "pandas" and "other" as a frame, else as an array."""
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
     kind: Literal["array", "list", "sparse", "pandas", "other"]
     dtype: str = "O"
 
 
 class SavedFace(Frozen):
-    """The JSON beside the model. settings: parameters, those that JSON can hold.
+    """Holds the JSON beside the model. settings: parameters, those that JSON can hold.
 
     strategy: a mapping as pairs, since its keys are labels. asked: `sampling_strategy_` as pairs.
     """
@@ -85,14 +75,27 @@ class SavedFace(Frozen):
     asked: tuple[tuple[Scalar, int], ...] = ()
     seed: NonNegativeInt
     labels: SavedLabels
-    images: SavedImages | None = None
+    images: PixelFormat | None = None
     rows: SavedRows | None = None
     feature_names: tuple[Name, ...] | None = None
 
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """Parameters by name, as they were given."""
+        settings = dict(self.settings)
+        if self.strategy is not None:
+            settings["sampling_strategy"] = dict(self.strategy)
+        if settings.get("image_shape") is not None:
+            settings["image_shape"] = tuple(settings["image_shape"])
+        return settings
 
-def write(folder: Path, gan: GAN, face: SavedFace) -> None:
+
+def write(
+    folder: Path, gan: GAN, params: Mapping[str, Any], output: OutputFormat, **facts: Any
+) -> None:
     """Write the folder, whole or not at all; one that was written before is replaced.
 
+    params: of the augmenter. facts: seed, feature_names and asked of a `SavedFace`.
     Raises OutputExistsError for a folder of anything else, WriteFailedError.
     """
     ours = (folder / FACE).is_file()
@@ -101,6 +104,21 @@ def write(folder: Path, gan: GAN, face: SavedFace) -> None:
             f"{str(folder)!r} is there and holds no GANAugmenter; choose another name. Nothing was "
             "written."
         )
+    strategy, rows = params["sampling_strategy"], None
+    if output.pixels is None:
+        flat = _is_array(output.template)
+        dtype = getattr(output.template, "dtype", np.dtype(object)).str if flat else "O"
+        rows = SavedRows(kind="array" if flat else "pandas", dtype=dtype)
+    face = SavedFace(
+        settings=settings_of(params),
+        strategy=tuple((python_scalar(label), int(n)) for label, n in strategy.items())
+        if isinstance(strategy, Mapping)
+        else None,
+        labels=_saved_labels(output.labels),
+        images=output.pixels,
+        rows=rows,
+        **facts,
+    )
     content = json.dumps(face.model_dump(mode="json", by_alias=True), indent=1).encode()
     with new_folder(folder, replace=True) as temporary:
         gan.save(temporary / MODEL)
@@ -118,47 +136,15 @@ def read(
     path = folder / FACE
     if not path.is_file():
         return gan, _plainest(gan), None
-    face = _read_face(path)
+    face = read_json(path, schema=SavedFace)
     try:
         return gan, _output_of(gan, face), face
     except (TypeError, ValueError, LookupError) as error:
         raise ModelFileError(f"{str(path)!r} does not fit its model: {error}") from None
 
 
-def face_of(params: Mapping[str, Any], output: OutputFormat, **facts: Any) -> SavedFace:
-    """The JSON of an augmenter. facts: seed, feature_names, asked."""
-    labels, template, pixels = output.labels, output.template, output.pixels
-    pairs, strategy = None, params["sampling_strategy"]
-    if isinstance(strategy, Mapping):
-        pairs = tuple((python_scalar(label), int(n)) for label, n in strategy.items())
-    examples = labels.examples
-    flat = isinstance(examples, list | tuple | np.ndarray) or hasattr(examples, "tocsr")
-    indicator = len(getattr(examples, "shape", ())) == 2 and examples.shape[1] > 1
-    images = rows = None
-    if pixels is not None:
-        images = SavedImages(shape=pixels.shape, dtype=pixels.dtype.str, scale=pixels.white)
-    elif isinstance(template, list | np.ndarray) or hasattr(template, "tocsr"):
-        rows = SavedRows(kind="array", dtype=getattr(template, "dtype", np.dtype(object)).str)
-    else:
-        rows = SavedRows(kind="pandas")
-    return SavedFace(
-        settings=settings_of(params),
-        strategy=pairs,
-        labels=SavedLabels(
-            names=labels.names,
-            labels=labels.labels,
-            dtype=labels.values.dtype.str,
-            container="array" if flat or indicator else "series",
-            unnamed=getattr(examples, "name", None) in (None, ""),
-        ),
-        images=images,
-        rows=rows,
-        **facts,
-    )
-
-
 def settings_of(params: Mapping[str, Any]) -> dict[str, Any]:
-    """The parameters that JSON can hold; tuples, sets and arrays become lists.
+    """Return the parameters that JSON can hold; tuples, sets and arrays become lists.
 
     >>> settings_of({"random_state": np.int64(3), "image_shape": (8, 8), "callbacks": print})
     {'random_state': 3, 'image_shape': [8, 8]}
@@ -172,31 +158,25 @@ def settings_of(params: Mapping[str, Any]) -> dict[str, Any]:
     return settings
 
 
-def settings_in(face: SavedFace, known: Collection[str]) -> dict[str, Any]:
-    """Parameters by name, as they were given: the `known` ones of those that JSON could hold."""
-    settings = {name: value for name, value in face.settings.items() if name in known}
-    if face.strategy is not None:
-        settings["sampling_strategy"] = dict(face.strategy)
-    if settings.get("image_shape") is not None:
-        settings["image_shape"] = tuple(settings["image_shape"])
-    return settings
+def _is_array(rows: Any) -> bool:
+    """Whether rows go back as an array: lists and sparse matrices too."""
+    return isinstance(rows, list | tuple | np.ndarray) or hasattr(rows, "tocsr")
 
 
-def _read_face(path: Path) -> SavedFace:
-    if path.stat().st_size > LARGEST_BYTES:
-        raise ModelFileError(f"{str(path)!r} is larger than a GANAugmenter's; it is damaged")
-    try:
-        return SavedFace.model_validate(json.loads(path.read_bytes()))
-    except (ValueError, RecursionError) as error:
-        why = str(error.errors()[0]["msg"]) if isinstance(error, ValidationError) else "no JSON"
-        raise ModelFileError(
-            f"{str(path)!r} cannot be used: {why}. It is damaged or of another version; the model "
-            f"alone can be loaded from {str(model_folder(path.parent))!r}."
-        ) from None
+def _saved_labels(labels: ClassLabels) -> SavedLabels:
+    examples = labels.examples
+    indicator = len(getattr(examples, "shape", ())) == 2 and examples.shape[1] > 1
+    return SavedLabels(
+        names=labels.names,
+        labels=labels.labels,
+        dtype=labels.values.dtype.str,
+        container="array" if indicator or _is_array(examples) else "series",
+        unnamed=getattr(examples, "name", None) in (None, ""),
+    )
 
 
 def _output_of(gan: GAN, face: SavedFace) -> OutputFormat:
-    """How rows go back. Raises ValueError where the JSON and the model do not belong together."""
+    """Return how rows go back. Raises ValueError where JSON and model do not belong together."""
     saved, images, rows = face.labels, face.images, face.rows
     if len(saved.names) != len(saved.labels):
         raise ValueError(f"{len(saved.names)} classes have {len(saved.labels)} labels")
@@ -204,10 +184,10 @@ def _output_of(gan: GAN, face: SavedFace) -> OutputFormat:
         raise ValueError(f"it names classes {saved.names}, the model {tuple(gan.classes_)}")
     labels = ClassLabels.of(saved.names, saved.labels, _checked_dtype(saved.dtype))
     if images is not None:
-        if getattr(gan, "image_shape_", None) is None:
-            raise ValueError("it describes images, and the model is of a table")
-        pixels = PixelFormat(images.shape, _checked_dtype(images.dtype), images.scale)
-        return OutputFormat(labels, pixels=pixels)
+        _checked_dtype(images.dtype)
+        if math.prod(images.shape) != math.prod(getattr(gan, "image_shape_", ())):
+            raise ValueError(f"it describes images of shape {images.shape}, as the model has none")
+        return OutputFormat(labels, pixels=images)
     if rows is None or getattr(gan, "schema_", None) is None:
         raise ValueError("the JSON is of a table, and the model of images, or the other way round")
     if saved.container not in ("array", "list", "tuple", "indicator"):

@@ -125,6 +125,11 @@ def bundle_sha256(folder: Path) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
+def read_json(path: Path, *, schema: type[Meta]) -> Meta:
+    """Read a JSON object as `schema`, a model or dict. Raises ModelFileError, one line."""
+    return _parsed(path, _read_file(path, 0, LARGEST_JSON_BYTES), schema)
+
+
 _Read = Callable[[Path, int, int], bytes]
 """Reads a file of a least and most number of bytes; or raises ModelFileError."""
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import Generic
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gan_augment.data.contract import LabelledImages
 from gan_augment.data.tables.columns import with_new_ids
@@ -34,16 +33,6 @@ class Added(Generic[Data]):
     plan: TopUpPlan
     layout: Layout
 
-    @property
-    def origin(self) -> NDArray[np.str_]:
-        """str (N,), "repeat", "synthetic" or "companion"."""
-        return self.layout.origin
-
-    @property
-    def source(self) -> NDArray[np.int64]:
-        """int64 (N,), the real row that a repeat repeats, -1 for generated rows."""
-        return self.layout.source
-
 
 def added_rows(
     data: Data,
@@ -66,7 +55,7 @@ def added_rows(
     >>> data = LabelledImages(pixels, np.array([0, 0, 0, 0, 1]), ids, class_names=("good", "bad"))
     >>> plan = plan_topup(data.counts, TopUp(synthetic_share=0), ["bad"])
     >>> added = added_rows(data, plan, Repeats().fit(data))
-    >>> added.data.counts, added.origin.tolist(), added.source.tolist()
+    >>> added.data.counts, added.layout.origin.tolist(), added.layout.source.tolist()
     ({'good': 0, 'bad': 3}, ['repeat', 'repeat', 'repeat'], [4, 4, 4])
     """
     samples: list[Data] = []

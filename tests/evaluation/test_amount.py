@@ -154,7 +154,7 @@ def test_held_rows_are_never_seen_nor_what_is_added_made_from_them():
         known.append((trial.fold, trial.amount))
         if trial.added is not None and trial.amount.source == "repeats":
             seen = data.frame.iloc[trial.seen]
-            again = seen.iloc[trial.added.source].to_numpy()
+            again = seen.iloc[trial.added.layout.source].to_numpy()
             assert (trial.added.data.frame.to_numpy() == again).all()
         return {"score": 0.0}
 
