@@ -6,9 +6,9 @@ Names and numbers only: nothing here builds a network or reads data.
 from __future__ import annotations
 
 import re
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, StrictBool, field_validator, model_validator
+from pydantic import BeforeValidator, Field, StrictBool, field_validator, model_validator
 
 from gan_augment.errors import UsageError, did_you_mean
 from gan_augment.recipes import DataKind, Recipe
@@ -17,11 +17,35 @@ from gan_augment.settings import Frozen
 _BEST_TOP_UP: dict[DataKind, tuple[float, bool]] = {"image": (0.5, True), "table": (0.5, False)}
 
 
+_UNITS_S = {"s": 1, "m": 60, "h": 3600}
+
+
+def seconds(text: str) -> float:
+    """Read a duration with its unit, in seconds. Raises UsageError.
+
+    >>> seconds("90s"), seconds("1h30m")
+    (90.0, 5400.0)
+    """
+    parts = re.findall(r"(\d+(?:\.\d+)?)([smh])", text)
+    total = sum(float(number) * _UNITS_S[unit] for number, unit in parts)
+    if "".join(number + unit for number, unit in parts) != text or total <= 0:
+        raise UsageError(f"{text!r} is no duration; expected a number and its unit: 90s, 10m or 1h")
+    return total
+
+
 def _check_number(value: object) -> object:
     """Refuse booleans and text, which pydantic would turn into numbers."""
     if isinstance(value, bool) or (isinstance(value, str) and value != "auto"):
         raise ValueError("expected a number")
     return value
+
+
+def _read_seconds(value: object) -> object:
+    return seconds(value) if isinstance(value, str) else _check_number(value)
+
+
+Seconds = Annotated[float, BeforeValidator(_read_seconds), Field(gt=0, allow_inf_nan=False)]
+"""A time in seconds; a text such as "90s", "10m" or "1h30m" is read as one."""
 
 
 class FitOptions(Frozen):
@@ -48,7 +72,7 @@ class FitOptions(Frozen):
     classes: str | tuple[str, ...] = "rare"
     recipe: str | Recipe = "auto"
     steps: int | None = Field(default=None, ge=1)
-    budget_s: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    budget_s: Seconds | None = None
     image_size: tuple[int, int] | None = None
     resize: Literal["squeeze", "crop", "pad"] = "squeeze"
     flips: bool = False
@@ -60,9 +84,7 @@ class FitOptions(Frozen):
     workers: int | None = Field(default=None, ge=1)
     skip_bad: bool = False
 
-    _numbers = field_validator("steps", "budget_s", "seed", "threads", "workers", mode="before")(
-        _check_number
-    )
+    _numbers = field_validator("steps", "seed", "threads", "workers", mode="before")(_check_number)
 
     @property
     def data_kind(self) -> DataKind:
@@ -129,19 +151,3 @@ def _check_to(to: str | int | float) -> None:
         raise ValueError(f"to={to} is not a fraction in (0, 1]; a count is an integer")
     elif isinstance(to, int) and to < 1:
         raise ValueError(f"to={to} is no count of rows; expected 1 or more")
-
-
-_SECONDS = {"s": 1, "m": 60, "h": 3600}
-
-
-def seconds(text: str) -> float:
-    """Read a duration with its unit, in seconds. Raises UsageError.
-
-    >>> seconds("90s"), seconds("1h30m")
-    (90.0, 5400.0)
-    """
-    parts = re.findall(r"(\d+(?:\.\d+)?)([smh])", text)
-    total = sum(float(number) * _SECONDS[unit] for number, unit in parts)
-    if "".join(number + unit for number, unit in parts) != text or total <= 0:
-        raise UsageError(f"{text!r} is no duration; expected a number and its unit: 90s, 10m or 1h")
-    return total

@@ -61,7 +61,7 @@ def cell(data: Path, item: tuple[str, int, str]) -> dict:
 
 def _ladder(train: protocol.Half, test: protocol.Half, info: protocol.TableInfo, seed: int) -> dict:
     parsed = read_input(train.X, train.y, categorical_features=info.categorical)
-    top_ups = AmountTopUps.of(parsed, augmenter(info, drawn_seed(seed)))
+    top_ups = AmountTopUps(parsed, augmenter(info, drawn_seed(seed)))
     began_s = time.perf_counter()
     gan = top_ups.gan()
     fit_s = time.perf_counter() - began_s

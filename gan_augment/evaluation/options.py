@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from pydantic import ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
-from gan_augment.config import FitOptions, TopUp
+from gan_augment.config import FitOptions, Seconds, TopUp
 from gan_augment.errors import UsageError, did_you_mean
 from gan_augment.evaluation.amount import TO
 from gan_augment.evaluation.figures import METRICS
@@ -82,7 +82,7 @@ class EvaluationOptions(Frozen):
     arms: str | tuple[str, ...] = "default"
     curves: bool = True
     batch: int = Field(default=4096, ge=1)
-    budget_s: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    budget_s: Seconds | None = None
     updates: int | None = Field(default=None, ge=1)
     group: Any = None
     time: Any = None

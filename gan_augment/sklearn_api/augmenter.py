@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import validate_data
 
-from gan_augment.config import FitOptions, TopUp, seconds
+from gan_augment.config import FitOptions, TopUp
 from gan_augment.data.contract import LabelledImages
 from gan_augment.data.tables.schema import Column, TableSchema
 from gan_augment.data.topup_plan import plan_topup
@@ -421,14 +421,14 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
 def checked_parameters(params: Mapping[str, Any]) -> tuple[FitOptions, TopUp]:
     """How a `GANAugmenter` of these parameters trains, and tops up. Raises UsageError."""
     plain = {n: v.item() if isinstance(v, np.generic) else v for n, v in params.items()}
-    budget, selection, verbose = plain["budget"], plain["selection"], plain["verbose"]
+    selection, verbose = plain["selection"], plain["verbose"]
     if not isinstance(verbose, int) or verbose < 0:
         raise UsageError(f"verbose={verbose!r}; expected 0 (warnings alone) or 1 (notes too)")
     if selection is None or isinstance(selection, str):
         selection = {"auto": True, "off": False, None: False}.get(selection, selection)
     values = {
         **{name: plain[name] for name in ("recipe", "steps", "device")},
-        "budget_s": None if budget is None else budget_s(budget),
+        "budget_s": plain["budget"],
         "threads": threads(plain["n_jobs"]),
         "selection": selection,
     }
@@ -440,15 +440,6 @@ def checked_parameters(params: Mapping[str, Any]) -> tuple[FitOptions, TopUp]:
     if plain["callbacks"] is not None:
         checked_callbacks(plain["callbacks"])
     return options, top_up
-
-
-def budget_s(budget: Any) -> Any:
-    """Seconds from a text such as "90s", "10m" or "1h30m"; all else as it is, for its own check.
-
-    >>> budget_s("10m"), budget_s(90)
-    (600.0, 90)
-    """
-    return seconds(budget) if isinstance(budget, str) else budget
 
 
 def threads(n_jobs: Any) -> int | None:

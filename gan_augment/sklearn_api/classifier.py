@@ -5,8 +5,8 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Self
+from dataclasses import replace
+from typing import Any, Self, cast
 
 import numpy as np
 from imblearn.over_sampling.base import BaseOverSampler
@@ -24,7 +24,6 @@ from sklearn.utils.validation import (
     has_fit_parameter,
 )
 
-from gan_augment.config import TopUp
 from gan_augment.data.groups import group_codes
 from gan_augment.data.tables.containers import take
 from gan_augment.data.tables.inference import infer_schema
@@ -45,9 +44,6 @@ from gan_augment.sklearn_api.augmenter import GANAugmenter, checked_parameters, 
 from gan_augment.sklearn_api.inputs import ParsedInput, read_input
 from gan_augment.sklearn_api.sampling_strategy import rows_to_add
 from gan_augment.synthesizers.topup import Added, added_rows
-
-if TYPE_CHECKING:
-    from gan_augment.synthesizers.base import Synthesizer
 
 Labels = NDArray[Any]
 PRIMARY = "balanced_accuracy"
@@ -229,7 +225,7 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  
         if groups is not None:
             codes = group_codes(groups, len(y))
             parsed = replace(parsed, data=replace(parsed.data, groups=codes))
-        top_ups = AmountTopUps.of(parsed, augmenter)
+        top_ups = AmountTopUps(parsed, augmenter)
         amount = self.amount
         if amount == "auto":
             scores = self._scores(parsed, y, weights, top_ups)
@@ -327,61 +323,31 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  
         return tags
 
 
-@dataclass(frozen=True)
 class AmountTopUps:
-    """How an augmenter would top up X and y by any amount.
+    """Tops up X and y by any amount, as an augmenter does whose random_state is an int.
 
-    classes: names of those that its `sampling_strategy` names. top_up: its share of generated rows
-    and its companions.
+    classes: names of those that its `sampling_strategy` names. makers: {source: maker}; the GAN's
+    trains as much as one of all rows chose to.
     """
 
-    parsed: ParsedInput
-    augmenter: GANAugmenter
-    classes: tuple[str, ...]
-    top_up: TopUp
-
-    @classmethod
-    def of(cls, parsed: ParsedInput, augmenter: GANAugmenter) -> Self:
-        """Read from the parameters of the augmenter, whose random_state must be an int."""
-        named = rows_to_add(augmenter.sampling_strategy, parsed.labels, parsed.data.labels)
-        return cls(
-            parsed=parsed,
-            augmenter=augmenter,
-            classes=tuple(named),
-            top_up=checked_parameters(augmenter.get_params(deep=False))[1],
+    def __init__(self, parsed: ParsedInput, augmenter: GANAugmenter) -> None:
+        self.parsed, self.augmenter = parsed, augmenter
+        self.data: Any = parsed.data
+        self.seed = cast("int", augmenter.random_state)
+        self.classes = tuple(
+            rows_to_add(augmenter.sampling_strategy, parsed.labels, parsed.data.labels)
         )
-
-    @property
-    def seed(self) -> int:
-        """The seed of everything that is drawn."""
-        seed: Any = self.augmenter.random_state
-        return int(seed)
-
-    def makers(self) -> dict[str, Maker[Any]]:
-        """{source: maker}; the GAN's trains as much as one of all rows chose to."""
-
-        def gan(part: Any, seed: int) -> Synthesizer[Any]:
-            twin: Any = self.gan().as_chosen(seed)
-            known: dict[str, Any] = {}
-            if self.parsed.kind == "table":
-                known["schema"] = infer_schema(part.frame, self.parsed.overrides)
-            try:
-                twin.fit(part, **known)
-            except DivergedError:
-                if not hasattr(twin, "classes_"):
-                    raise
-            return twin  # type: ignore[no-any-return]
-
-        plain = plain_makers(self.classes, self.parsed.overrides)
-        return plain | {"gan": gan} if self._generates else plain
+        self.top_up = checked_parameters(augmenter.get_params(deep=False))[1]
+        self.makers: dict[str, Maker[Any]] = plain_makers(self.classes, parsed.overrides)
+        if self.top_up.resolved(parsed.kind)[0] > 0:  # else the GAN's top-up is one of repeats
+            self.makers["gan"] = self._gan_of
 
     def scores(self, judge: Judge[Any]) -> AmountScores:
-        """What `judge` makes of every amount, in folds of the rows."""
-        data: Any = self.parsed.data
+        """Return what `judge` makes of every amount, in folds of the rows."""
         return score_amounts(
-            data,
+            self.data,
             judge,
-            self.makers(),
+            self.makers,
             classes=self.classes,
             top_up=self.top_up,
             schema=self.parsed.schema,
@@ -389,28 +355,34 @@ class AmountTopUps:
         )
 
     def added(self, amount: Amount) -> Added[Any] | None:
-        """The rows of an amount for all rows; None where there are none."""
-        data: Any = self.parsed.data
-        plan = plan_for(amount, data, self.classes, self.top_up)
+        """Return the rows of an amount for all rows; None where there are none."""
+        plan = plan_for(amount, self.data, self.classes, self.top_up)
         if not plan.added:
             return None
-        if amount.source == "gan" and self._generates:
+        if amount.source == "gan" and "gan" in self.makers:
             synthesizer = self.gan()
         else:
             source = "repeats" if amount.source == "gan" else amount.source
-            synthesizer = plain_makers(self.classes, self.parsed.overrides)[source](data, self.seed)
-        return added_rows(data, plan, synthesizer, self.seed, schema=self.parsed.schema)
+            synthesizer = self.makers[source](self.data, self.seed)
+        return added_rows(self.data, plan, synthesizer, self.seed, schema=self.parsed.schema)
 
     def gan(self) -> Any:
-        """The augmenter's model of all rows, trained on first use."""
+        """Return the augmenter's model of all rows, trained on first use."""
         if getattr(self.augmenter, "synthesizer_", None) is None:
             self.augmenter.fit(self.parsed)
         return self.augmenter.synthesizer_
 
-    @property
-    def _generates(self) -> bool:
-        """Whether the GAN's top-up holds generated rows at all; else it is one of repeats."""
-        return self.top_up.resolved(self.parsed.kind)[0] > 0
+    def _gan_of(self, part: Any, seed: int) -> Any:
+        twin = self.gan().as_chosen(seed)
+        known: dict[str, Any] = {}
+        if self.parsed.kind == "table":
+            known["schema"] = infer_schema(part.frame, self.parsed.overrides)
+        try:
+            twin.fit(part, **known)
+        except DivergedError:
+            if not hasattr(twin, "classes_"):
+                raise
+        return twin
 
 
 def _weights_name(estimator: Any) -> str:

@@ -20,7 +20,6 @@ from gan_augment.evaluation.options import EvaluationOptions
 from gan_augment.progress import Progress, StderrProgress
 from gan_augment.sklearn_api.augmenter import (
     GANAugmenter,
-    budget_s,
     checked_parameters,
     threads,
 )
@@ -177,7 +176,7 @@ def evaluate(
             "fit": {
                 "classes": plugged.classes if classes is None else _names(classes, labels),
                 "steps": steps if asked else plugged.steps,
-                "budget_s": budget_s(gan_budget) if asked else plugged.budget_s,
+                "budget_s": gan_budget if asked else plugged.budget_s,
                 "columns": overrides.columns,
                 "seed": seed,
             },
@@ -190,7 +189,7 @@ def evaluate(
             "folds": folds,
             "repeats": repeats,
             "arms": arms,
-            "budget_s": budget_s(budget),
+            "budget_s": budget,
             "updates": updates,
             "group": groups,
             "time": time,
