@@ -52,18 +52,6 @@ def from_arrays(
     return label_pixels(pixels, y, groups=groups, class_names=class_names)
 
 
-def from_npz(path: str | Path) -> LabelledImages:
-    """Labelled images from an .npz file: x | images, y | labels, and class_names, groups, ids.
-
-    The images keep their size; `read_images` brings them to a model's. Raises DataError.
-    """
-    arrays = read_npz(Path(path))
-    pixels, note = to_uint8(arrays.pop("x"))
-    if note:
-        _log.info(note)
-    return label_pixels(pixels, **arrays)
-
-
 def label_pixels(
     pixels: NDArray[np.uint8],
     y: ArrayLike,

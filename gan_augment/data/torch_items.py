@@ -26,6 +26,7 @@ Key = Hashable
 Normalize = tuple[float | Sequence[float], float | Sequence[float]]
 """(mean, std), one number or one a channel, as torchvision's `Normalize` takes them."""
 
+Moments = tuple[NDArray[np.float64], NDArray[np.float64]]
 Layout = Literal["HW", "HWC", "CHW"]
 _KEYS = ("image", "label")  # of a dict, unless other keys are passed
 _CHANNELS = {"1": 1, "L": 1, "LA": 2, "RGB": 3, "RGBA": 4}  # of Pillow's modes
@@ -62,7 +63,8 @@ class ImageFormat(_NumberFormat):
 
     kind: "pil" (of Pillow's `mode`), "numpy" (H, W) or (H, W, C), or "torch" (H, W) or (C, H, W).
     size: (height, width) px, the median where they differ (`varies`). white: what 255 is in the
-    item's unit before it is normalised, 1 or 255. mean, std: float64 (C,) or (1,), or None.
+    item's unit before it is normalised, 1 or 255. moments: the (mean, std) of that, float64 (C,) or
+    (1,) each.
     """
 
     size: tuple[int, int]
@@ -71,8 +73,7 @@ class ImageFormat(_NumberFormat):
     mode: str = ""
     layout: Layout = "HWC"
     white: float = 255.0
-    mean: NDArray[np.float64] | None = None
-    std: NDArray[np.float64] | None = None
+    moments: Moments | None = None
 
     def encode(self, value: Any) -> NDArray[np.uint8]:
         """One image as uint8 (H, W, C). Raises DataError for values outside of the range."""
@@ -88,7 +89,7 @@ class ImageFormat(_NumberFormat):
             )
         if array.dtype == np.bool_:
             return array.astype(np.uint8) * np.uint8(255)
-        if array.dtype == np.uint8 and self.mean is None:
+        if array.dtype == np.uint8 and self.moments is None:
             return np.ascontiguousarray(array, dtype=np.uint8)
         return self._levels(array.astype(np.float64))
 
@@ -113,12 +114,13 @@ class ImageFormat(_NumberFormat):
 
     def _levels(self, values: NDArray[np.float64]) -> NDArray[np.uint8]:
         """Numbers in the items' unit as rounded levels 0..255."""
-        if self.mean is not None and self.std is not None:
-            values = values * self.std + self.mean
+        if self.moments is not None:
+            mean, std = self.moments
+            values = values * std + mean
         levels = np.rint(values * (255.0 / self.white))
         # a level beyond either end is what normalised half precision loses
         if not (levels.min() >= -1 and levels.max() <= 256):  # NaN is refused too
-            raise _out_of_range(values, f"0..{self.white:g}", self.mean is not None)
+            raise _out_of_range(values, f"0..{self.white:g}", self.moments is not None)
         return np.clip(levels, 0, 255).astype(np.uint8)
 
     def _numbers(self, pixels: NDArray[np.uint8]) -> NDArray[Any]:
@@ -129,13 +131,14 @@ class ImageFormat(_NumberFormat):
         dtype = self.array_dtype
         if dtype == np.bool_:
             return pixels >= 128
-        if self.white == 255 and self.mean is None:
+        if self.white == 255 and self.moments is None:
             return pixels.astype(dtype)  # a copy, even of uint8
         real = np.float64 if dtype == np.float64 else np.float32
         x: NDArray[Any] = np.divide(pixels, real(255 / self.white), dtype=real)
-        if self.mean is not None and self.std is not None:
-            x -= self.mean.astype(real)
-            x /= self.std.astype(real)
+        if self.moments is not None:
+            mean, std = self.moments
+            x -= mean.astype(real)
+            x /= std.astype(real)
         return x.astype(dtype, copy=False)
 
 
@@ -254,16 +257,15 @@ def tensor_images(
     size: tuple[int, int], channels: int, normalize: Normalize | None = None
 ) -> ImageFormat:
     """Images as float32 tensors (C, H, W) in 0..1, or normalised: what torchvision would give."""
-    mean, std = _mean_and_std(normalize, channels)
+    moments = _checked_moments(normalize, channels)
     return ImageFormat(
         kind="torch",
         size=size,
         channels=channels,
         layout="CHW",
         dtype=torch.float32,
-        white=_white([], mean, std),
-        mean=mean,
-        std=std,
+        white=1.0 if moments is None else _white([], moments),
+        moments=moments,
     )
 
 
@@ -361,15 +363,14 @@ def _array_format(values: Sequence[Any], normalize: Normalize | None) -> ImageFo
     layout = _layout(arrays[0].shape, isinstance(values[0], Tensor))
     shapes = [_channels_last(array, layout).shape for array in arrays]
     size, varies = _sizes([(int(shape[0]), int(shape[1])) for shape in shapes])
-    mean, std = _mean_and_std(normalize, shapes[0][2])
+    moments = _checked_moments(normalize, shapes[0][2])
     return ImageFormat(
         size=size,
         channels=int(shapes[0][2]),
         varies=varies,
         layout=layout,
-        white=_white(arrays, mean, std),
-        mean=mean,
-        std=std,
+        white=_white(arrays, moments),
+        moments=moments,
         **_held_as(values[0]),
     )
 
@@ -420,12 +421,10 @@ def _as_array(value: Any) -> NDArray[Any]:
     return x.as_subclass(Tensor).numpy()
 
 
-def _mean_and_std(
-    normalize: Normalize | None, channels: int
-) -> tuple[NDArray[np.float64] | None, NDArray[np.float64] | None]:
-    """(mean, std) as float64 (C,) or (1,), or both None. Raises UsageError."""
+def _checked_moments(normalize: Normalize | None, channels: int) -> Moments | None:
+    """(mean, std) as float64 (C,) or (1,). Raises UsageError."""
     if normalize is None:
-        return None, None
+        return None
     expected = f"expected (mean, std), numbers or {channels} of each, with std above 0"
     try:
         mean, std = (np.atleast_1d(np.asarray(v, dtype=np.float64)) for v in normalize)
@@ -437,16 +436,10 @@ def _mean_and_std(
     return mean, std
 
 
-def _white(
-    arrays: Sequence[NDArray[Any]],
-    mean: NDArray[np.float64] | None,
-    std: NDArray[np.float64] | None,
-) -> float:
+def _white(arrays: Sequence[NDArray[Any]], moments: Moments | None) -> float:
     """1 or 255, by the range over all of the images; DataError where it is neither."""
-    if mean is not None and std is not None:
-        return 255.0 if max(mean.max(), std.max()) > 1 else 1.0
-    if not arrays:
-        return 1.0
+    if moments is not None:
+        return 255.0 if max(part.max() for part in moments) > 1 else 1.0
     dtype = arrays[0].dtype
     if dtype.kind == "b" or dtype == np.uint8:
         return 255.0

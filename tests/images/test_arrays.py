@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from gan_augment.data.arrays import from_arrays, from_npz, to_uint8
+from gan_augment.data.arrays import from_arrays, to_uint8
 from gan_augment.data.images.reader import read_images
 from gan_augment.data.labels import encode_labels, in_order
 from gan_augment.errors import DataError, UnknownClassError
@@ -195,11 +195,6 @@ def test_class_names_groups_and_ids_are_read_where_there(tmp_path):
     assert data.ids.tolist() == list("uvwxyz")
     assert data.groups is not None
     assert data.groups.tolist() == [0, 0, 1, 1, 2, 2]
-
-
-def test_from_npz_keeps_the_size_of_the_images(tmp_path):
-    np.savez(tmp_path / "d.npz", x=np.zeros((2, 200, 100), np.uint8), y=[0, 1])
-    assert from_npz(tmp_path / "d.npz").image_shape == (200, 100, 1)
 
 
 def test_how_the_pixels_were_read_is_a_note(tmp_path):

@@ -37,24 +37,24 @@ EXACT = {
 @pytest.mark.parametrize("name", sorted(EXACT))
 def test_a_lossless_file_comes_back_pixel_by_pixel_in_the_fewest_channels(encoded, name):
     image, kind, expected = EXACT[name]
-    assert np.array_equal(decode(encoded(image, kind)).pixels, expected)
+    assert np.array_equal(decode(encoded(image, kind))[1], expected)
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "WEBP"])
 def test_a_lossy_colour_file_comes_back_close(encoded, kind):
     smooth = np.linspace(0, 255, 32 * 32 * 3).reshape(32, 32, 3).astype(np.uint8)
-    pixels = decode(encoded(smooth, kind, quality=95)).pixels
+    pixels = decode(encoded(smooth, kind, quality=95))[1]
     assert np.abs(pixels.astype(int) - smooth).mean() < 6
 
 
 def test_16_bits_are_scaled_and_rounded_not_clipped(encoded):
     deep = np.array([[0, 128, 129, 257, 32768, 65535, 65406, 65407]] * 8, dtype=np.uint16)
-    decoded = decode(encoded(deep))
-    assert decoded.pixels[0, :, 0].tolist() == np.rint(deep[0] / 257).astype(int).tolist()
-    assert decoded.brightest_16bit == 65535
+    facts, pixels = decode(encoded(deep))
+    assert pixels[0, :, 0].tolist() == np.rint(deep[0] / 257).astype(int).tolist()
+    assert facts["brightest_16bit"] == 65535
     for mode, order in (("I;16", "<u2"), ("I;16B", ">u2")):
         image = Image.frombytes(mode, (8, 8), np.full((8, 8), 25700, dtype=order).tobytes())
-        assert decode(encoded(image, "TIFF")).pixels[0, 0, 0] == 100
+        assert decode(encoded(image, "TIFF"))[1][0, 0, 0] == 100
 
 
 def test_16_bit_colour_is_scaled():
@@ -65,17 +65,17 @@ def test_16_bit_colour_is_scaled():
     rows = b"".join(b"\0" + struct.pack(">3H", 65535, 257 * 7, 0) * 8 for _ in range(8))
     raw = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 8, 8, 16, 2, 0, 0, 0))
     raw += chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
-    assert decode(raw).pixels[0, 0].tolist() == [255, 7, 0]
+    assert decode(raw)[1][0, 0].tolist() == [255, 7, 0]
 
 
 def test_a_transparent_colour_keeps_its_transparency(encoded):
-    pixels = decode(encoded(PALETTE, transparency=3)).pixels
+    pixels = decode(encoded(PALETTE, transparency=3))[1]
     assert pixels.shape == (9, 14, 4)
     assert np.array_equal(pixels[..., 3] == 0, np.asarray(PALETTE) == 3)
     for mode, clear, opaque in (("L", 5, 200), ("RGB", (5, 5, 5), (200, 200, 200))):
         image = Image.new(mode, (8, 8), clear)
         image.putpixel((0, 0), opaque)
-        pixels = decode(encoded(image, transparency=clear)).pixels
+        pixels = decode(encoded(image, transparency=clear))[1]
         assert pixels[0, 0].tolist() == [200, 200, 200, 255]
         assert pixels[1, 1, 3] == 0
 
@@ -88,7 +88,7 @@ def test_exif_orientation_is_applied_once(encoded, kind):
     exif[0x0112] = 6  # to be turned clockwise: bright on top
     options = {"lossless": True} if kind == "WEBP" else {}
     raw = encoded(lying, kind, exif=exif, **options)
-    pixels = decode(raw).pixels[..., 0]
+    pixels = decode(raw)[1][..., 0]
     assert pixels.shape == (32, 16)
     assert pixels[:15].min() > 200
     assert pixels[17:].max() < 55
@@ -100,9 +100,9 @@ def test_of_several_frames_the_first_is_taken_and_that_is_said(encoded, kind):
     frames = [Image.new("L", (8, 8), value) for value in (10, 200)]
     options = {"lossless": True} if kind == "WEBP" else {}
     raw = encoded(frames[0], kind, save_all=True, append_images=frames[1:], **options)
-    decoded = decode(raw)
-    assert decoded.animated
-    assert decoded.pixels.max() == 10
+    facts, pixels = decode(raw)
+    assert facts["animated"]
+    assert pixels.max() == 10
 
 
 @pytest.mark.parametrize("mode", ["I", "F"])
@@ -115,5 +115,5 @@ def test_decoding_changes_no_setting_of_pillow_and_warns_of_nothing(encoded):
     before = Image.MAX_IMAGE_PIXELS
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert decode(encoded(Image.new("CMYK", (8, 8)), "JPEG")).mode == "CMYK"
+        assert decode(encoded(Image.new("CMYK", (8, 8)), "JPEG"))[0]["mode"] == "CMYK"
     assert before == Image.MAX_IMAGE_PIXELS

@@ -12,7 +12,6 @@ import stat
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -46,20 +45,9 @@ class BadImageError(DataError):
     """These bytes are no image that can be used; the message is the reason, in a few words."""
 
 
-@dataclass(frozen=True)
-class Decoded:
-    """A decoded image.
-
-    pixels: uint8 (H, W, C); C is 1 if all is grey, 4 if anything is transparent, else 3.
-    mode: Pillow's name of what the file holds ("L", "RGB", "P", "I;16", "CMYK", ...).
-    animated: whether the file holds more frames or pages; the first is taken.
-    brightest_16bit: the largest value of a 16-bit file, else None.
-    """
-
-    pixels: NDArray[np.uint8]
-    mode: str
-    animated: bool = False
-    brightest_16bit: int | None = None
+Facts = dict[str, Any]
+"""What is known of a file, ready for JSON: the fields of a `scan.Entry` but path, label and group;
+of a header its "size"; or the "reason" why it is unusable."""
 
 
 def header_size(raw: bytes) -> tuple[int, int]:
@@ -70,50 +58,53 @@ def header_size(raw: bytes) -> tuple[int, int]:
         return (width, height) if turned else (height, width)
 
 
-def decode(raw: bytes) -> Decoded:
-    """The first picture in the bytes of a PNG, JPEG, WebP, BMP or TIFF file.
+def decode(raw: bytes) -> tuple[Facts, NDArray[np.uint8]]:
+    """(facts, pixels) of the first picture in the bytes of a PNG, JPEG, WebP, BMP or TIFF file.
 
-    16-bit grey is scaled by 255 / 65535 and rounded; palettes, CMYK and YCbCr become RGB; opacity
-    is kept where there is any. Raises BadImageError for everything else.
+    Pixels are uint8 (H, W, C); C is 1 if all is grey, 4 if anything is transparent, else 3. 16-bit
+    grey is scaled by 255 / 65535 and rounded; palettes, CMYK and YCbCr become RGB. Raises
+    BadImageError for everything else.
     """
+    brightest = None
     with _opened(raw) as image:
-        animated = bool(getattr(image, "is_animated", False))
-        mode = image.mode
+        animated, mode = bool(getattr(image, "is_animated", False)), image.mode
         image.load()
         turn = _TURNS.get(_orientation(image))
         upright = image.transpose(turn) if turn is not None else image
         if mode.startswith("I;16"):
             values = np.asarray(upright).astype(np.uint32)
+            brightest = int(values.max())
             grey = ((values + 128) // 257).astype(np.uint8)  # nearest to value * 255 / 65535
-            return Decoded(grey[..., np.newaxis], mode, animated, int(values.max()))
-        return Decoded(_reduced(np.asarray(_converted(upright))), mode, animated)
+            pixels = grey[..., np.newaxis]
+        else:
+            pixels = _reduced(np.asarray(_converted(upright)))
+    facts = {
+        "width": pixels.shape[1],
+        "height": pixels.shape[0],
+        "mode": mode,
+        "sha256": digest(pixels),
+        "bytes": len(raw),
+        "animated": animated,
+        "brightest_16bit": brightest,
+    }
+    return facts, pixels
 
 
 def decode_file(
     path: Path, size: tuple[int, int] | None, how: Resize
-) -> tuple[dict[str, Any], NDArray[np.uint8] | None]:
-    """(facts about a file or {"reason": why it is unusable}, its pixels at (height, width) px).
+) -> tuple[Facts, NDArray[np.uint8] | None]:
+    """(facts, the pixels of a file at (height, width) px).
 
-    With `size` None only the header is read, and the pixels are None.
+    With `size` None only the header is read. The pixels are None then, and of an unusable file.
     """
     try:
         raw = _read_bytes(path)
         if size is None:
             return {"size": header_size(raw)}, None
-        image = decode(raw)
+        facts, pixels = decode(raw)
     except BadImageError as error:
         return {"reason": str(error)}, None
-    height, width, channels = image.pixels.shape
-    facts = {
-        "width": width,
-        "height": height,
-        "mode": image.mode,
-        "sha256": digest(image.pixels),
-        "bytes": len(raw),
-        "animated": image.animated,
-        "brightest_16bit": image.brightest_16bit,
-    }
-    return facts, resize_image(image.pixels, (size[0], size[1]), how, alpha=channels == 4)
+    return facts, resize_image(pixels, (size[0], size[1]), how, alpha=pixels.shape[2] == 4)
 
 
 def _read_bytes(path: Path) -> bytes:

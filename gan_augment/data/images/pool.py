@@ -18,12 +18,11 @@ from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_augment.data.images.decode import decode_file
+from gan_augment.data.images.decode import Facts, decode_file
 from gan_augment.errors import GanAugmentError
 from gan_augment.processes import available_cores, worker_command, worker_environment
 
@@ -36,9 +35,6 @@ _SLOW = "decoding it takes longer than allowed"
 _CRASHED = "decoding it ends the process"
 _WORKER = "gan_augment.data.images.pool"
 
-
-Facts = dict[str, Any]
-"""What a worker says of one file, or {"reason": why it is unusable}."""
 Answer = tuple[Facts, NDArray[np.uint8] | None]
 """The facts and, if asked for, the pixels (H, W, C)."""
 

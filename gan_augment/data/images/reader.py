@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from gan_augment.data.arrays import label_pixels, read_npz, to_uint8
 from gan_augment.data.contract import LabelledImages
-from gan_augment.data.groups import digest, group_codes, join_groups, same_rows
+from gan_augment.data.groups import digest
 from gan_augment.data.images.memmap import TemporaryImages, drop_pages, map_above_bytes
 from gan_augment.data.images.pool import decode_files
 from gan_augment.data.images.resize import (
@@ -183,8 +183,15 @@ def _decoded(
         pixels = np.empty((len(images), *size, channels), dtype=np.uint8)
         for row, image in enumerate(images):
             pixels[row] = _with_channels(image, channels)
-    notes = (*listing.notes, *scan_notes(scan))
-    return ReadImages(_labelled(scan, pixels), scan, notes)
+    groups = [entry.group for entry in entries]
+    data = label_pixels(
+        pixels,
+        [entry.label for entry in entries],
+        groups=groups if any(groups) else None,
+        ids=[entry.path for entry in entries],
+        digests=[entry.sha256 for entry in entries],
+    )
+    return ReadImages(data, scan, (*listing.notes, *scan_notes(scan)))
 
 
 def _mapped(images: NDArray[np.uint8], channels: int) -> NDArray[np.uint8]:
@@ -213,24 +220,6 @@ def _check_memory(images: int, size: tuple[int, int]) -> None:
             f"more than {_MEMORY_SHARE:.0%} of the {limit / 2**30:.1f} GiB there are. Take a "
             "smaller --image-size, or fewer images."
         )
-
-
-def _labelled(scan: Scan, pixels: NDArray[np.uint8]) -> LabelledImages:
-    """The images of a scan; those with the same pixels share a group."""
-    names, entries = tuple(scan.counts), scan.entries
-    index = {name: i for i, name in enumerate(names)}
-    groups = [entry.group for entry in entries]
-    return LabelledImages(
-        pixels=pixels,
-        labels=np.array([index[entry.label] for entry in entries], dtype=np.int64),
-        ids=np.array([entry.path for entry in entries]),
-        groups=join_groups(
-            len(entries),
-            same_rows([entry.sha256 for entry in entries]),
-            group_codes(groups, len(groups)) if any(groups) else None,
-        ),
-        class_names=names,
-    )
 
 
 def _read_npz(
