@@ -1,7 +1,7 @@
 """Charts and small marks as inline SVG, drawn by string, and strips of images as they are.
 
 Each says its numbers in words. Colours are classes of the style sheet, so that light, dark and
-print share them; texts are escaped by `Markup`.
+print share them. Numbers are set as they are; texts go through `escape`.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
+from gan_augment.report.tables import ArmRow
 from gan_augment.report.wording import arm_name, number, percent, points, signed, span
 
 FOREST = (260, 30, 6)
@@ -79,55 +80,53 @@ def forest(
     wide, tall, _ = FOREST
     within = "" if interval is None else f", 95 % interval {span(interval)}"
     by_split = f"; by split {', '.join(map(points, dots))}" if dots else ""
-    band = scale.at(-delta), scale.at(delta)
+    low, high = scale.at(-delta), scale.at(delta)
     parts = [
-        _element('<rect class="delta" x="{}" y="0" width="{:.1f}" height="{}"/>',
-               band[0], band[1] - band[0], tall),
-        _element('<path class="zero" d="M{} 0V{}"/>', scale.at(0), tall),
-    ]  # fmt: skip
+        f'<rect class="delta" x="{low}" y="0" width="{high - low:.1f}" height="{tall}"/>',
+        f'<path class="zero" d="M{scale.at(0)} 0V{tall}"/>',
+    ]
     if interval is not None:
         low, high = (scale.at(end) for end in interval)
-        parts.append(_element('<path class="reach" d="M{0} 11H{1}M{0} 7V15M{1} 7V15"/>', low, high))
-    parts += [_element('<circle class="dot" cx="{}" cy="23" r="2.5"/>', scale.at(x)) for x in dots]
-    parts.append(_element('<circle class="mean" cx="{}" cy="11" r="4.5"/>', scale.at(mean)))
+        parts.append(f'<path class="reach" d="M{low} 11H{high}M{low} 7V15M{high} 7V15"/>')
+    parts += [_circle("dot", scale.at(x), 23, "2.5") for x in dots]
+    parts.append(_circle("mean", scale.at(mean), 11, "4.5"))
     says = f"{who} minus nothing added: {points(mean)} points{within}{by_split}"
     return _svg((wide, tall), says, parts)
 
 
-def forest_scale(values: Iterable[float]) -> Scale:
-    """Make the scale that a column of forests shares: of these numbers and 0."""
+def forest_scale(rows: Iterable[ArmRow], delta: float) -> Scale:
+    """Make the scale that a column of forests shares: of 0, and of all that arms differ by."""
     wide, _, edge = FOREST
-    return Scale.holding([0.0, *values], edge, wide - edge)
+    values = [0.0, 1.5 * delta, -1.5 * delta]
+    for row in rows:
+        if row.change is not None:
+            values += [row.change, *(row.interval or ()), *row.by_split]
+    return Scale.holding(values, edge, wide - edge)
 
 
 def forest_axis(scale: Scale) -> Markup:
     """Draw the scale below a column of forests; readers aloud hear the numbers instead."""
     wide, _, edge = FOREST
-    parts = [_element('<path class="tick" d="M{} 0H{}"/>', edge, wide - edge)]
+    parts = [f'<path class="tick" d="M{edge} 0H{wide - edge}"/>']
     for tick, text in scale.ticks(times=100).items():
-        place, label = scale.at(tick), signed(text) if tick <= 0 else f"+{text}"
-        parts.append(_element('<path class="tick" d="M{0} 0V4"/>', place))
-        parts.append(_element('<text x="{}" y="15">{}</text>', place, label))
-    return _element(
-        '<svg class="axis" aria-hidden="true" width="{0}" height="18" viewBox="0 0 {0} 18">'
-        "{1}</svg>",
-        wide,
-        Markup("").join(parts),
-    )
+        place = scale.at(tick)
+        parts.append(f'<path class="tick" d="M{place} 0V4"/>')
+        parts.append(_text(place, 15, text if tick <= 0 else f"+{text}"))
+    drawn, box = "".join(parts), f'width="{wide}" height="18" viewBox="0 0 {wide} 18"'
+    return Markup(f'<svg class="axis" aria-hidden="true" {box}>{drawn}</svg>')
 
 
 def bars(shares: Mapping[str, float | None], what: str) -> Markup:
     """Draw one bar an arm, from 0 to 100 %, of the classes `first`, `second`, `third`."""
     known = {arm_name(name): share for name, share in shares.items() if share is not None}
     says = f"{what}: " + ", ".join(f"{name} {percent(v)} %" for name, v in known.items())
-    rect = '<rect class="{}" x="0" y="{}" width="{:.1f}" height="{}" rx="2"/>'
     parts = []
     for i, (kind, share) in enumerate(
         zip(("first", "second", "third"), known.values(), strict=False)
     ):
-        y = i * (BAR + 3)
-        parts.append(_element(rect, "ground", y, BAR_WIDE, BAR))
-        parts.append(_element(rect, kind, y, BAR_WIDE * max(0.0, min(1.0, share)), BAR))
+        for name, wide in (("ground", 1.0), (kind, max(0.0, min(1.0, share)))):
+            place = f'x="0" y="{i * (BAR + 3)}" width="{BAR_WIDE * wide:.1f}" height="{BAR}"'
+            parts.append(f'<rect class="{name}" {place} rx="2"/>')
     return _svg((BAR_WIDE, len(known) * (BAR + 3) - 3), says, parts)
 
 
@@ -142,8 +141,8 @@ def stack(rows: Mapping[str, float], most: float, says: str) -> Markup:
     x, parts = 0.0, []
     for origin in ORIGINS:
         wide = BAR_WIDE * rows.get(origin, 0.0) / most if most else 0.0
-        rect = '<rect class="{}" x="{:.1f}" y="0" width="{:.1f}" height="9"/>'
-        parts.append(_element(rect, origin, x, wide))
+        place = f'x="{x:.1f}" y="0" width="{wide:.1f}" height="9"'
+        parts.append(f'<rect class="{origin}" {place}/>')
         x += wide
     return _svg((BAR_WIDE, 9), says, parts)
 
@@ -159,19 +158,19 @@ def histogram(real: Sequence[float], generated: Sequence[float], says: str) -> M
         return "".join(f"V{y:.1f}H{(i + 1) * wide:.1f}" for i, y in enumerate(tops))
 
     parts = [
-        _element('<path class="real" d="M0 {0}{1}V{0}Z"/>', base, steps(real)),
-        _element('<path class="made" d="M0 {0}{1}V{0}"/>', base, steps(generated)),
+        f'<path class="real" d="M0 {base}{steps(real)}V{base}Z"/>',
+        f'<path class="made" d="M0 {base}{steps(generated)}V{base}"/>',
     ]
     return _svg((BINS_WIDE, BINS_TALL), says, parts, "mark bins")
 
 
 def heat(shares: Sequence[Sequence[float]], says: str, side: int = 12) -> Markup:
     """Draw a square of cells, darker where more; shares in 0..1."""
-    rect = '<rect class="heat" x="{}" y="{}" width="{}" height="{}" fill-opacity="{:.2f}"/>'
+    size = f'width="{side - 1}" height="{side - 1}"'
     cells = [
-        _element(rect, x * side, y * side, side - 1, side - 1, max(0.0, min(1.0, share)))
+        f'<rect class="heat" x="{x * side}" y="{y * side}" {size} fill-opacity="{shade:.2f}"/>'
         for y, row in enumerate(shares)
-        for x, share in enumerate(row)
+        for x, shade in enumerate(max(0.0, min(1.0, share)) for share in row)
     ]
     return _svg((len(shares) * side, len(shares) * side), says, cells, "mark heatmap")
 
@@ -187,18 +186,17 @@ def amounts(curve: Sequence[Mapping[str, Any]], delta: float, title: str) -> Mar
     heights = [*(change["mean"] for change in changes), *ends, delta, -delta]
     x = Scale(-0.4, len(curve) - 0.6, LEFT, size[0] - RIGHT)
     y = _upwards(heights, size)
-    edges, middle = (x.start, x.end), [(x.at(i), y.at(c["mean"])) for i, c in enumerate(changes)]
+    middle = [(x.at(i), y.at(change["mean"])) for i, change in enumerate(changes)]
+    place = f'x="{x.start}" y="{y.at(delta)}" width="{x.end - x.start}"'
     parts = [
-        _element('<rect class="delta" x="{}" y="{}" width="{}" height="{:.1f}"/>',
-               edges[0], y.at(delta), edges[1] - edges[0], y.at(-delta) - y.at(delta)),
-        _line("zero", [(edge, y.at(0)) for edge in edges]),
+        f'<rect class="delta" {place} height="{y.at(-delta) - y.at(delta):.1f}"/>',
+        _line("zero", [(edge, y.at(0)) for edge in (x.start, x.end)]),
         _line("curve", middle),
-    ]  # fmt: skip
+    ]
     for point, change, (left, top) in zip(curve, changes, middle, strict=True):
         if change["interval"] is not None:
             parts.append(_line("interval", [(left, y.at(end)) for end in change["interval"]]))
-        kind = "mean" if point["minus_none"] else "reference"
-        parts.append(_element('<circle class="{}" cx="{}" cy="{}" r="4.5"/>', kind, left, top))
+        parts.append(_circle("mean" if point["minus_none"] else "reference", left, top, "4.5"))
     texts = [f"{p['amount']} {points(c['mean'])}" for p, c in zip(curve, changes, strict=True)]
     labels = {float(i): str(point["amount"]) for i, point in enumerate(curve)}
     says = f"{title} minus nothing added, in points: {', '.join(texts)}"
@@ -222,15 +220,12 @@ def reliability(before: Mapping[str, Any], after: Mapping[str, Any], who: str) -
         most = max((n for n, _, _ in bins), default=1)
         parts.append(_line(f"{kind} line", [at for _, *at in bins]))
         parts += [
-            _element('<circle class="{}" cx="{}" cy="{}" r="{:.1f}"/>',
-                   kind, left, top, 4 / 3 * math.sqrt((8 + 60 * n / most) / math.pi))
+            _circle(kind, left, top, f"{4 / 3 * math.sqrt((8 + 60 * n / most) / math.pi):.1f}")
             for n, left, top in bins
-        ]  # fmt: skip
+        ]
         top = TOP + 8 + 16 * row
         parts.append(_line(f"{kind} line", [(LEFT + 10, top), (LEFT + 36, top)]))
-        parts.append(
-            _element('<text class="name" x="{}" y="{}">{}</text>', LEFT + 44, top + 4, name)
-        )
+        parts.append(_text(LEFT + 44, top + 4, name, ' class="name"'))
     errors = [percent(one["calibration_error"]) for one in (before, after)]
     says = (
         f"Calibration, {who}: calibration error {errors[0]} % before and {errors[1]} % after "
@@ -243,20 +238,15 @@ def reliability(before: Mapping[str, Any], after: Mapping[str, Any], who: str) -
 def training(folds: Mapping[int, Points], failed: Sequence[float], says: str) -> Markup:
     """Draw a loss or score by step, one line a fold; failed: steps that were rolled back."""
     size = (355, 200)
-    x = Scale.holding(
-        [*failed, *(step for points in folds.values() for step, _ in points)],
-        LEFT,
-        size[0] - RIGHT,
-    )
+    steps = [*failed, *(step for points in folds.values() for step, _ in points)]
+    x = Scale.holding(steps, LEFT, size[0] - RIGHT)
     y = _upwards([value for points in folds.values() for _, value in points], size)
-    parts = []
+    parts: list[str] = []
     for points_of_fold in folds.values():
         places = [(x.at(step), y.at(value)) for step, value in points_of_fold]
         parts.append(_line("curve", places))
         if len(places) < 25:
-            parts += [
-                _element('<circle class="mean" cx="{}" cy="{}" r="1.8"/>', *at) for at in places
-            ]
+            parts += [_circle("mean", *at, "1.8") for at in places]
     parts += [_line("failed", [(x.at(step), y.start), (x.at(step), y.end)]) for step in failed]
     labels = {tick: text for tick, text in x.ticks().items() if float(tick).is_integer()}
     return _chart(size, says, parts, (x, labels, "step"), (y, y.ticks(), ""))
@@ -331,7 +321,7 @@ Axis = tuple[Scale, Mapping[float, str], str]
 
 
 def _chart(
-    size: tuple[int, int], says: str, inside: list[Markup], across: Axis, up: Axis
+    size: tuple[int, int], says: str, inside: Iterable[str], across: Axis, up: Axis
 ) -> Markup:
     """Put axes, a grid and labels around what is drawn."""
     (x, x_labels, x_unit), (y, y_labels, y_unit) = across, up
@@ -339,50 +329,35 @@ def _chart(
     parts = []
     for tick, text in y_labels.items():
         parts.append(_line("grid", [(x.start, y.at(tick)), (x.end, y.at(tick))]))
-        parts.append(_element('<text class="up" x="{}" y="{:.1f}">{}</text>',
-                            x.start - 6, y.at(tick) + 4, signed(text)))  # fmt: skip
-    parts += [
-        _element('<text x="{}" y="{}">{}</text>', x.at(tick), y.start + 17, signed(text))
-        for tick, text in x_labels.items()
-    ]
-    parts.append(
-        _element('<path class="axes" d="M{0} {1}V{2}H{3}"/>', x.start, TOP, y.start, x.end)
-    )
+        parts.append(_text(x.start - 6, f"{y.at(tick) + 4:.1f}", text, ' class="up"'))
+    parts += [_text(x.at(tick), y.start + 17, text) for tick, text in x_labels.items()]
+    parts.append(f'<path class="axes" d="M{x.start} {TOP}V{y.start}H{x.end}"/>')
     if x_unit:
-        parts.append(
-            _element('<text x="{}" y="{}">{}</text>', (x.start + x.end) / 2, tall - 5, x_unit)
-        )
+        parts.append(_text((x.start + x.end) / 2, tall - 5, x_unit))
     if y_unit:
-        at = (y.start + y.end) / 2
-        parts.append(
-            _element(
-                '<text x="0" y="0" transform="translate(12 {}) rotate(-90)">{}</text>', at, y_unit
-            )
-        )
+        turned = f'transform="translate(12 {(y.start + y.end) / 2}) rotate(-90)"'
+        parts.append(f'<text x="0" y="0" {turned}>{escape(y_unit)}</text>')
     return _svg((wide, tall), says, [*parts, *inside], "chart")
 
 
-def _line(kind: str, places: Iterable[Sequence[float]]) -> Markup:
-    return _element('<path class="{}" d="M{}"/>', kind, "L".join(f"{x} {y}" for x, y in places))
+def _line(kind: str, places: Iterable[Sequence[float]]) -> str:
+    return f'<path class="{kind}" d="M{"L".join(f"{x} {y}" for x, y in places)}"/>'
 
 
-def _element(element: str, *values: object) -> Markup:
-    """An element of our own with its values escaped."""
-    return Markup(element).format(*values)
+def _circle(kind: str, x: float, y: float, radius: str) -> str:
+    return f'<circle class="{kind}" cx="{x}" cy="{y}" r="{radius}"/>'
 
 
-def _svg(
-    size: tuple[float, float], says: str, parts: Iterable[Markup], kind: str = "mark"
-) -> Markup:
+def _text(x: float, y: object, text: str, more: str = "") -> str:
+    return f'<text{more} x="{x}" y="{y}">{escape(signed(text))}</text>'
+
+
+def _svg(size: tuple[float, float], says: str, parts: Iterable[str], kind: str = "mark") -> Markup:
     """An inline SVG that is read out as `says`."""
-    return _element(
-        '<svg class="{0}" role="img" aria-label="{1}" width="{2}" height="{3}" '
-        'viewBox="0 0 {2} {3}"><title>{1}</title>{4}</svg>',
-        kind,
-        signed(says),
-        *size,
-        Markup("").join(parts),
-    )
+    label, (wide, tall) = escape(signed(says)), size
+    box = f'width="{wide}" height="{tall}" viewBox="0 0 {wide} {tall}"'
+    head = f'<svg class="{kind}" role="img" aria-label="{label}" {box}>'
+    return Markup(f"{head}<title>{label}</title>{''.join(parts)}</svg>")
 
 
 def _png_width(png: str) -> int:

@@ -8,7 +8,7 @@ text.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from typing import Any
 
@@ -84,18 +84,14 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    numbers: Sequence[Callable[..., str]] = (
-        *(wording.chance, wording.count, wording.number, wording.p_value, wording.percent),
-        *(wording.points, wording.seconds, wording.span),
-    )
-    environment.filters["spread"] = _typographic(lambda figure: wording.spread(*figure))
-    environment.filters |= {word.__name__: _typographic(word) for word in numbers}
+    numbers = "chance count number p_value percent points seconds span"
+    filters = {name: _typographic(getattr(wording, name)) for name in numbers.split()}
+    filters["spread"] = _typographic(lambda figure: wording.spread(*figure))
     texts = (wording.arm_name, wording.plural, wording.points_size, wording.signed)
-    environment.filters |= {word.__name__: word for word in texts}
+    environment.filters |= filters | {text.__name__: text for text in texts}
     environment.globals |= {
         "generator": GENERATOR,
         "most": _MOST_SHOWN,
-        "forest_scale": _forest_scale,
         "charts": charts,
         "provenance": provenance,
         "tables": tables,
@@ -112,10 +108,3 @@ def _typographic(word: Callable[..., str]) -> Callable[..., str]:
         return "–" if text == wording.ABSENT else wording.signed(text)
 
     return filtered
-
-
-def _forest_scale(rows: Sequence[tables.ArmRow], delta: float) -> charts.Scale:
-    """The scale that holds the differences of all arms, their intervals and splits."""
-    changed = [row for row in rows if row.change is not None]
-    values = [v for row in changed for v in (row.change, *(row.interval or ()), *row.by_split)]
-    return charts.forest_scale([1.5 * delta, -1.5 * delta, *(v for v in values if v is not None)])
