@@ -58,6 +58,7 @@ class ModelComparison:
 
     run, data: as they were named. trained_on: whether these are the model's training rows.
     two_sample, classes: figures ready for JSON. refused: {class: why nothing is drawn of it}.
+    notes: what a reader must know before the figures.
     """
 
     run: str
@@ -68,19 +69,11 @@ class ModelComparison:
     two_sample: dict[str, Any]
     classes: dict[str, dict[str, Any]]
     refused: dict[str, str]
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What a reader must know before the figures."""
-        notes = [SEEN if self.trained_on else NO_COPIES]
-        if self.near_by_design:
-            notes.append(NEAR)
-        notes += [f"nothing is drawn of {name!r}: {why}" for name, why in self.refused.items()]
-        return tuple(notes)
+    notes: list[str]
 
     def to_dict(self) -> dict[str, Any]:
         """Make it ready for JSON."""
-        return {**asdict(self), "notes": list(self.notes)}
+        return asdict(self)
 
     def lines(self) -> list[str]:
         """Write it for people: a block a class, a line a figure."""
@@ -163,12 +156,18 @@ def _figures(
     whole = replace(sets, real=data, held_out=data.take(np.arange(0)))
     for name, one in classes.items():
         one["copying"] = as_json(whole.copying_figures(name, learned)) if trained_on else None
+    near = starts_from_rows(model)
+    notes = [SEEN if trained_on else NO_COPIES, *([NEAR] if near else [])]
     return {
         "extractor": {"name": learned.name, "sha256": learned.sha256},
-        "near_by_design": starts_from_rows(model),
+        "near_by_design": near,
         "two_sample": averaged([sets.real_or_generated(learned).to_dict()]),
         "classes": classes,
         "refused": refused,
+        "notes": [
+            *notes,
+            *(f"nothing is drawn of {name!r}: {why}" for name, why in refused.items()),
+        ],
     }
 
 

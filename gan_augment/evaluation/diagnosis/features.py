@@ -109,35 +109,24 @@ def user_features(extractor: Any) -> FeatureMap:
     are flattened) that do not depend on the others. It is never given 0 rows. Raises UsageError for
     what cannot be called.
     """
-    function = loaded(extractor)
-    written = isinstance(extractor, UserCode)
-    name = (
-        str(extractor) if written else str(getattr(function, "__name__", type(function).__name__))
-    )
+    function, written = loaded(extractor), isinstance(extractor, UserCode)
+    name = str(extractor if written else getattr(function, "__name__", type(function).__name__))
     if not callable(function):
         raise UsageError(
             f"the extractor is {function!r}; expected a torch module, a function of rows that "
             "gives features (n, d), or path.py:name of one"
         )
-    module = _is_module(function)
+    module = hasattr(function, "state_dict") and hasattr(function, "eval")
     sha256 = extractor.sha256 if written else None
-    if module:
-        sha256 = network_sha256(function)
 
     def features(data: AnyData) -> NDArray[np.float64]:
         if isinstance(data, LabelledTable):
-            return _checked(_called(function, name, data.frame.copy()), len(data), name)
+            return _extracted(function, name, data.frame.copy(), len(data))
         blocks = [data.pixels[at : at + _BLOCK] for at in range(0, len(data), _BLOCK)]
-        return np.concatenate(
-            [
-                _checked(
-                    _called(function, name, _to_input(b) if module else b.copy()), len(b), name
-                )
-                for b in blocks
-            ]
-        )
+        inputs = ((_to_input(b) if module else b.copy(), len(b)) for b in blocks)
+        return np.concatenate([_extracted(function, name, *one) for one in inputs])
 
-    return FeatureMap(name, sha256, features)
+    return FeatureMap(name, network_sha256(function) if module else sha256, features)
 
 
 def network_sha256(network: Any) -> str:
@@ -149,34 +138,32 @@ def network_sha256(network: Any) -> str:
     return digest.hexdigest()
 
 
-def _called(extractor: Any, name: str, rows: Any) -> Any:
+def _extracted(extractor: Any, name: str, rows: Any, n: int) -> NDArray[np.float64]:
+    """The features of n rows, with dropout and batch norm of a module off while it is asked."""
     import torch
 
-    parts = list(extractor.modules()) if _is_module(extractor) else []
+    parts = list(extractor.modules()) if hasattr(extractor, "modules") else []
     trained = [part.training for part in parts]
     with preserve_global_generators(), torch.no_grad():
         try:
             for part in parts:
                 part.training = False
-            return extractor(rows)
+            features = extractor(rows)
         except Exception as error:
-            raise failed(name, f"its features of {len(rows)} rows", error) from error
+            raise failed(name, f"its features of {n} rows", error) from error
         finally:
             for part, was in zip(parts, trained, strict=True):
                 part.training = was
-
-
-def _checked(features: Any, n: int, name: str) -> NDArray[np.float64]:
     if hasattr(features, "detach"):
         features = features.detach().cpu().double().numpy()
-    rows = np.asarray(features, dtype=np.float64)
+    array = np.asarray(features, dtype=np.float64)
     # kernels take the sixth power of features: beyond float32 they overflow
-    if rows.ndim < 2 or len(rows) != n or not (np.abs(rows) <= np.finfo(np.float32).max).all():
+    if array.ndim < 2 or len(array) != n or not (np.abs(array) <= np.finfo(np.float32).max).all():
         raise DataError(
-            f"the extractor {name} gives an array of shape {rows.shape}, or numbers that are not "
+            f"the extractor {name} gives an array of shape {array.shape}, or numbers that are not "
             f"finite in float32; expected {n} rows of finite features, a row each"
         )
-    return rows.reshape(n, -1)
+    return array.reshape(n, -1)
 
 
 def _to_input(pixels: NDArray[np.uint8]) -> Any:
@@ -184,7 +171,3 @@ def _to_input(pixels: NDArray[np.uint8]) -> Any:
     import torch
 
     return torch.from_numpy(np.ascontiguousarray(pixels)).permute(0, 3, 1, 2).float() / 127.5 - 1
-
-
-def _is_module(extractor: Any) -> bool:
-    return hasattr(extractor, "state_dict") and hasattr(extractor, "eval")

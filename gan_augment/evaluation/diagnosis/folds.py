@@ -79,7 +79,7 @@ def diagnose_split(setup: Setup[Data], split: Split, folder: Path) -> Line:
 
 def diagnostics_section(journal: Journal) -> dict[str, Any] | None:
     """Average every figure over the folds that have it; None where nothing was looked at."""
-    lines = [line for line in _diagnoses(journal) if line["error"] is None]
+    lines = _diagnoses(journal)
     if not lines:
         return None
     names = dict.fromkeys(name for line in lines for name in line["classes"])
@@ -100,10 +100,8 @@ def diagnostics_section(journal: Journal) -> dict[str, Any] | None:
 
 def pictures_section(journal: Journal) -> dict[str, Any] | None:
     """Show the pictures of the first fold that has any."""
-    for line in _diagnoses(journal):
-        if line["error"] is None and line["pictures"]:
-            return {"fold": line["fold"], **line["pictures"]}
-    return None
+    shown = (line for line in _diagnoses(journal) if line["pictures"])
+    return next(({"fold": line["fold"], **line["pictures"]} for line in shown), None)
 
 
 def training_section(journal: Journal) -> list[dict[str, Any]]:
@@ -118,7 +116,7 @@ def training_section(journal: Journal) -> list[dict[str, Any]]:
         }
         for line in journal.lines()
         if (line["kind"], line["repeat"]) == ("generator", 0)
-        and (line.get("source"), line.get("level")) == ("gan", OUTER)
+        and (line["source"], line["level"]) == (SOURCE, OUTER)
     ]
 
 
@@ -286,8 +284,10 @@ def _joined(generated: Mapping[str, Any], most: Mapping[str, int]) -> Any:
     return LabelledTable(frame, labels, ids, class_names=first.names)
 
 
-def _diagnoses(journal: Journal) -> Iterator[Line]:
-    return (line for line in journal.lines() if line["kind"] == "diagnosis")
+def _diagnoses(journal: Journal) -> list[Line]:
+    """Those that told anything."""
+    lines = (line for line in journal.lines() if line["kind"] == "diagnosis")
+    return [line for line in lines if line["error"] is None]
 
 
 def _class_means(folds: Sequence[Facts | None]) -> dict[str, Any]:
