@@ -20,10 +20,10 @@ from torch import Tensor, nn
 
 from gan_augment import devices
 from gan_augment.data.pixels import to_network, to_pixels
-from gan_augment.data.tables.anchors import AnchorRows
 from gan_augment.data.tables.columns import output_frame, restored
 from gan_augment.data.tables.encoding import (
     MOST_LEVELS_ONE_HOT,
+    AnchorRows,
     EncodedColumn,
     LevelColumn,
     NumericColumn,

@@ -17,7 +17,7 @@ from torch import nn
 
 from gan_augment.classifiers.downstream import Usefulness, usefulness
 from gan_augment.data.splits import fold_of_rows
-from gan_augment.data.tables.anchors import AnchorRows
+from gan_augment.data.tables.encoding import AnchorRows
 from gan_augment.errors import DivergedError, UsageError
 from gan_augment.progress import Progress
 from gan_augment.randomness import derived_seed, generator

@@ -17,8 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gan_augment.data.batches import Batch, RowBatches
-from gan_augment.data.tables.anchors import AnchorRows, anchor_rows
-from gan_augment.data.tables.encoding import TableEncoding
+from gan_augment.data.tables.encoding import AnchorRows, TableEncoding, anchor_rows
 from gan_augment.devices import ComputeConfig
 from gan_augment.losses.adversarial import LOSSES
 from gan_augment.networks.inputs import GeneratorInput, RowAnchors

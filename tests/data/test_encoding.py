@@ -10,17 +10,18 @@ import pytest
 from scipy.stats import norm
 from sklearn.neighbors import NearestNeighbors
 
-from gan_augment.data.tables.anchors import anchor_rows, nearest_rows
 from gan_augment.data.tables.columns import plain
 from gan_augment.data.tables.encoding import (
     LevelColumn,
     NumericColumn,
     TableEncoding,
+    anchor_rows,
     embed_levels,
     encoded_width,
     fit_encoding,
     fit_numeric,
     nearest_level,
+    nearest_rows,
 )
 from gan_augment.data.tables.inference import infer_schema
 from gan_augment.errors import DataError

@@ -9,9 +9,8 @@ from torch import nn
 
 from gan_augment.data.batches import PairedBatches, RowBatches
 from gan_augment.data.contract import LabelledImages
-from gan_augment.data.tables.anchors import AnchorRows, anchor_rows
 from gan_augment.data.tables.columns import plain
-from gan_augment.data.tables.encoding import TableEncoding, fit_encoding
+from gan_augment.data.tables.encoding import AnchorRows, TableEncoding, anchor_rows, fit_encoding
 from gan_augment.data.tables.inference import infer_schema
 from gan_augment.devices import compute_config
 from gan_augment.networks.geometry import Geometry

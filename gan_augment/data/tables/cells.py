@@ -236,7 +236,7 @@ def number_cells(numbers: Numbers, missing: Mask, dtype: Any, python: str | None
         cells = _arrow_cells(numbers, missing, arrow_type(dtype, python, zone))
         if python == "date":  # ten times as fast
             return cells.to_numpy(zero_copy_only=False).astype(object)
-        return level_cells(cells.to_pylist(), dtype)
+        return _objects(cells.to_pylist())
     if not isinstance(dtype, np.dtype | pd.PeriodDtype):
         return dtype.__from_arrow__(_arrow_cells(numbers, missing, arrow_type(dtype)))
     if dtype.kind == "f":
@@ -256,44 +256,21 @@ def decimal_cells(
     """Decimals with that many digits after the point; the missing ones are the caller's to set."""
     distinct, inverse = np.unique(np.where(missing, 0.0, numbers), return_inverse=True)
     step, wide = Decimal(1).scaleb(-decimals), Context(prec=400)
-    cells = np.empty(len(distinct), dtype=object)
-    cells[:] = [Decimal(repr(number)).quantize(step, context=wide) for number in distinct.tolist()]
-    return cells[inverse]
+    cells = [Decimal(repr(number)).quantize(step, context=wide) for number in distinct.tolist()]
+    return _objects(cells)[inverse]
 
 
-def level_cells(levels: Sequence[object], dtype: Any) -> Any:
-    """The levels as an array of the dtype, (levels,)."""
-    if dtype == np.dtype(object):
-        cells = np.empty(len(levels), dtype=object)
-        cells[:] = levels
-        return cells
-    if isinstance(dtype, np.dtype):
-        plain = dtype.kind in "biuf"
-        return np.array(levels, dtype) if plain else pd.Series(list(levels), dtype=dtype).to_numpy()
-    if isinstance(dtype, pd.ArrowDtype) and pa.types.is_dictionary(dtype.pyarrow_dtype):
-        kind = dtype.pyarrow_dtype
-        codes = pa.array(range(len(levels)), type=kind.index_type)
-        values = pa.array(levels, type=kind.value_type)
-        dictionary = pa.DictionaryArray.from_arrays(codes, values, ordered=kind.ordered)
-        return pd.arrays.ArrowExtensionArray(dictionary)
-    if isinstance(dtype, pd.CategoricalDtype):
-        return pd.Categorical.from_codes(dtype.categories.get_indexer(list(levels)), dtype=dtype)
-    return pd.array(list(levels), dtype=dtype)
+def level_cells(codes: Codes, levels: Sequence[object], dtype: Any, missing: object = None) -> Any:
+    """The levels by code, (N,), as an array of the dtype; code -1 is `missing`."""
+    distinct = _objects([*levels, missing] if (codes < 0).any() else levels)
+    plain = dtype == np.dtype(object)
+    return distinct[codes] if plain else pd.Series(distinct, dtype=dtype).array.take(codes)
 
 
-def cells_of(codes: Codes, levels: Any, missing: object) -> Any:
-    """The cells (N,) of `level_cells` by code, in its dtype.
-
-    missing: what stands for code -1 among Python's objects.
-    """
-    if not isinstance(levels, np.ndarray):
-        return levels.take(codes, allow_fill=True)
-    if levels.dtype.kind not in "OfMm":
-        assert not (codes < 0).any(), f"{levels.dtype} has no room for a missing cell"
-        return levels[codes]
-    spare: NDArray[Any] = np.empty(1, dtype=levels.dtype)
-    spare[0] = {"O": missing, "f": np.nan}.get(levels.dtype.kind, "NaT")
-    return np.concatenate([levels, spare])[codes]
+def _objects(cells: Sequence[object]) -> NDArray[np.object_]:
+    array = np.empty(len(cells), dtype=object)
+    array[:] = cells
+    return array
 
 
 def to_wall(ticks: Ticks, unit: str | None, zone: str) -> Ticks:

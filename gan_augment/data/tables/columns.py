@@ -18,7 +18,6 @@ from gan_augment.data.tables.cells import (
     NANOSECONDS,
     Numbers,
     arrow_type,
-    cells_of,
     codes_of,
     decimal_cells,
     from_wall,
@@ -29,13 +28,7 @@ from gan_augment.data.tables.cells import (
     unit_of,
 )
 from gan_augment.data.tables.schema import Column, Name, TableSchema
-from gan_augment.data.tables.text import (
-    moment_texts,
-    number_texts,
-    text_moments,
-    text_numbers,
-    unit_of_format,
-)
+from gan_augment.data.tables.text import text_moments, text_numbers, written_texts
 from gan_augment.errors import DataError
 
 Plain = NDArray[np.float64] | NDArray[np.int32]
@@ -58,8 +51,8 @@ def plain(series: pd.Series, column: Column) -> Plain:
     numbers: Numbers
     if cells.family == "text" and column.text is not None:
         if column.kind == "datetime":
-            numbers, pattern = text_moments(series)
-            unit = unit_of_format(pattern)  # type: ignore[assignment]
+            numbers, notation = text_moments(series)
+            unit = notation.unit
         else:
             numbers = text_numbers(series)[0]
     elif cells.family in _NUMBERS:
@@ -93,7 +86,7 @@ def restored(values: ArrayLike, column: Column) -> pd.Series:
     else:
         if column.kind == "constant":
             array = np.full(len(array), 0 if column.levels else -1)
-        cells = cells_of(array, column.level_cells, column.missing_cell)
+        cells = level_cells(array, column.levels, column.pandas_dtype, column.missing_cell)
     return pd.Series(cells, name=column.name, copy=False, dtype=column.pandas_dtype)
 
 
@@ -158,10 +151,8 @@ def _cells_of_numbers(values: NDArray[np.float64], column: Column) -> Any:
     missing = np.isnan(values)
     dtype = column.pandas_dtype
     numbers = _rounded(np.where(missing, 0.0, values), column)
-    if column.text is not None and column.kind == "datetime":
-        cells = moment_texts(numbers.astype(np.int64), missing, column.text, dtype)
-    elif column.text is not None:
-        cells = number_texts(numbers, missing, column.text, column.decimals, dtype)
+    if column.text is not None:
+        cells = written_texts(numbers, missing, column.text, column.decimals, dtype)
     elif column.python == "Decimal":
         cells = decimal_cells(numbers.astype(np.float64), missing, column.decimals or 0)
     else:
@@ -218,7 +209,7 @@ def _new_ids(column: Column, dtype: Any, n: int, first: int) -> pd.Series:
             last + 1 + number if number < above else low - 1 + above - number
             for number in range(first, first + n)
         ]
-    return pd.Series(level_cells(ids, dtype), dtype=dtype)
+    return pd.Series(ids, dtype=dtype)
 
 
 def _range_of(dtype: Any, python: str | None) -> tuple[int, int]:

@@ -2,7 +2,8 @@
 
 A numeric column becomes a normal score, with a one-hot state beside it where some of its cells are
 missing or stand on a spike; a column of at most 32 levels becomes a one-hot; one of more levels a
-short embedding, decoded to the nearest level.
+short embedding, decoded to the nearest level. Here, too, are the rows that samples start from, with
+their nearest neighbours.
 """
 
 from __future__ import annotations
@@ -31,11 +32,14 @@ CONTEXT_BINS = 8
 MOST_COUNTED = 1 << 23
 """Cells of the table of a column's levels and what they occur with: about 400 MB at work."""
 DISTANCES_AT_ONCE = 1 << 22
+ROWS_AT_ONCE = 1_024
+PAIRS_AT_ONCE = 1 << 24
 
 Floats = NDArray[np.float64]
 Matrix = NDArray[np.float32]
 Codes = NDArray[np.int32]
 Cells = Mapping[Name, NDArray[np.generic]]
+Spans = Sequence[tuple[int, int]]
 
 
 @dataclass(frozen=True)
@@ -54,11 +58,6 @@ class NumericColumn:
     def states(self) -> int:
         """One-hot entries beside the score: ordinary, each spike, missing; 0 where all are one."""
         return 1 + len(self.spikes) + self.missing if self.spikes or self.missing else 0
-
-    @property
-    def has_one_hot(self) -> bool:
-        """Whether a one-hot stands beside the score."""
-        return self.states > 0
 
     @property
     def width(self) -> int:
@@ -105,11 +104,6 @@ class LevelColumn:
     def entries(self) -> int:
         """Levels, and one for missing."""
         return self.levels + self.missing
-
-    @property
-    def has_one_hot(self) -> bool:
-        """Whether the levels are a one-hot, not a short vector each."""
-        return self.embedding is None
 
     @property
     def width(self) -> int:
@@ -173,7 +167,7 @@ class TableEncoding:
         return tuple(
             (start + isinstance(column, NumericColumn), stop)
             for start, stop, column in self._spans()
-            if column.has_one_hot
+            if (column.states if isinstance(column, NumericColumn) else column.embedding is None)
         )
 
     @property
@@ -182,7 +176,7 @@ class TableEncoding:
         return tuple(
             (start, stop)
             for start, stop, column in self._spans()
-            if isinstance(column, LevelColumn) and not column.has_one_hot
+            if isinstance(column, LevelColumn) and column.embedding is not None
         )
 
     @property
@@ -368,3 +362,84 @@ def nearest_level(
         with np.errstate(all="ignore"):
             nearest[start : start + at_once] = (squares - part @ points.T).argmin(axis=1)
     return nearest
+
+
+@dataclass(frozen=True)
+class AnchorRows:
+    """Encoded training rows, class after class.
+
+    rows: float32 (N, width). labels: int64 (N,), ascending. neighbours: int64 (N, k), row numbers
+    of the class; a row of a class of one is its own. votes: the rows with the level that most of
+    the neighbours hold, or None where samples take the nearer row's.
+    """
+
+    rows: Matrix
+    labels: NDArray[np.int64]
+    neighbours: NDArray[np.int64]
+    votes: Matrix | None = None
+
+    def of(self, label: int) -> tuple[int, int]:
+        """[start, stop) of the rows of a class."""
+        start, stop = np.searchsorted(self.labels, [label, label + 1])
+        return int(start), int(stop)
+
+
+def anchor_rows(
+    rows: Matrix,
+    labels: NDArray[np.int64],
+    k: int,
+    *,
+    choices: Spans,
+    vectors: Spans,
+    vote: bool = False,
+) -> AnchorRows:
+    """The rows sorted by class, each with its k nearest of the class (all, where it has fewer).
+
+    choices, vectors: where one-hots and vectors of levels stand. vote: levels by SMOTE-NC's vote.
+    """
+    order = np.argsort(labels, kind="stable")
+    rows, labels = np.ascontiguousarray(rows[order]), labels[order]
+    weights = np.ones(rows.shape[1], dtype=np.float32)
+    for start, stop in choices:
+        weights[start:stop] = np.sqrt(0.5)
+    neighbours = np.empty((len(rows), k), dtype=np.int64)
+    for label in np.unique(labels):
+        start, stop = np.searchsorted(labels, [label, label + 1])
+        neighbours[start:stop] = start + nearest_rows(rows[start:stop] * weights, k)
+    votes = _voted(rows, neighbours, [*choices, *vectors]) if vote else None
+    return AnchorRows(rows, labels, neighbours, votes)
+
+
+def nearest_rows(rows: Matrix, k: int) -> NDArray[np.int64]:
+    """(N, d) -> (N, k): the k other rows at the smallest Euclidean distance, nearest first.
+
+    With fewer others they are repeated in order; a single row is its own neighbour.
+    """
+    n = len(rows)
+    if n == 1:
+        return np.zeros((1, k), dtype=np.int64)
+    others = min(k, n - 1)
+    squares = np.einsum("nd,nd->n", rows, rows)
+    nearest = np.empty((n, others), dtype=np.int64)
+    for start in range(0, n, ROWS_AT_ONCE):
+        part = rows[start : start + ROWS_AT_ONCE]
+        distances = squares - 2 * part @ rows.T  # (part, N), short of each row's own square
+        distances[np.arange(len(part)), np.arange(start, start + len(part))] = np.inf
+        few = np.argpartition(distances, others - 1, axis=1)[:, :others]
+        inner = np.argsort(np.take_along_axis(distances, few, axis=1), axis=1, kind="stable")
+        nearest[start : start + len(part)] = np.take_along_axis(few, inner, axis=1)
+    return nearest[:, np.arange(k) % others]
+
+
+def _voted(rows: Matrix, neighbours: NDArray[np.int64], spans: Spans) -> Matrix:
+    """The rows with the level that most neighbours hold; the nearest's among equals."""
+    votes, at_once = rows.copy(), max(1, PAIRS_AT_ONCE // neighbours.shape[1] ** 2)
+    for start, stop in spans:
+        _, level = np.unique(rows[:, start:stop], axis=0, return_inverse=True)
+        levels = level.reshape(-1)[neighbours]  # (N, k)
+        for first in range(0, len(rows), at_once):
+            part = levels[first : first + at_once]
+            chosen = (part[:, :, None] == part[:, None, :]).sum(axis=2).argmax(axis=1)
+            winner = neighbours[np.arange(first, first + len(part)), chosen]
+            votes[first : first + len(part), start:stop] = rows[winner, start:stop]
+    return votes

@@ -40,7 +40,7 @@ from gan_augment.data.tables.schema import (
     TableSchema,
     TargetColumn,
 )
-from gan_augment.data.tables.text import text_moments, text_numbers, unit_of_format
+from gan_augment.data.tables.text import text_moments, text_numbers
 from gan_augment.errors import DataError
 
 Facts = dict[str, Any]
@@ -284,18 +284,18 @@ def _numeric(cells: Cells, name: Name) -> Facts:
 
 def _datetime(cells: Cells, name: Name) -> Facts:
     if cells.family == "text":
-        ticks, pattern = text_moments(cells.series)
-        unit: Any = unit_of_format(pattern)
-        facts = _tick_facts(ticks[~cells.missing], unit) | {"text": pattern}
-        written = f"written {pattern}"
+        ticks, notation = text_moments(cells.series)
+        facts = _tick_facts(ticks[~cells.missing], notation.unit) | {"text": notation.pattern}
+        written = f"written {notation.pattern}"
     elif cells.family == "datetime":
         ticks = cells.known.astype(np.int64)
         wall = bool(cells.zone) and _local_days(ticks, cells.unit, cells.zone)
         ticks = to_wall(ticks, cells.unit, cells.zone) if wall else ticks
         facts = _tick_facts(ticks, cells.unit) | {"wall": wall, "zone": cells.zone}
         words = {"D": "days", "h": "hours", "m": "minutes", "s": "seconds", None: "periods"}
-        unit = words.get(facts["unit"], facts["unit"])
-        written = f"to whole {unit}" + (f" in {cells.zone}" if cells.zone else "")
+        written = f"to whole {words.get(facts['unit'], facts['unit'])}" + (
+            f" in {cells.zone}" if cells.zone else ""
+        )
     else:
         raise DataError(
             f"column {name!r} is {cells.series.dtype} ({cells.family}) and cannot be datetime; "

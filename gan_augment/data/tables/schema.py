@@ -205,13 +205,6 @@ class Column(Frozen):
         return pd.CategoricalDtype(levels, ordered=self.ordered)
 
     @property
-    def level_cells(self) -> Any:
-        """(levels,) the levels as cells of the dtype."""
-        from gan_augment.data.tables.cells import level_cells
-
-        return level_cells(self.levels, self.pandas_dtype)
-
-    @property
     def missing_cell(self) -> object:
         """What stands for a missing cell in an object column."""
         import pandas as pd

@@ -15,14 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BeforeValidator, model_validator
 
-from gan_augment.data.tables.cells import cells_of, level_cells, read_cells
+from gan_augment.data.tables.cells import level_cells, read_cells
 from gan_augment.errors import DataError
 from gan_augment.settings import Frozen
 
 if TYPE_CHECKING:
     from pandas import Series
 
-MissingMask = NDArray[np.bool_]
 MOST_DECIMALS = 15  # with more, a number is written as short as reads back equal
 _NINES = bytes.maketrans(b"012345678", b"9" * 9)
 _SHAPE_OF_NUMBER = re.compile(r" *[+-]?(9*)(?:([.,])(9*))?([eE][+-]?9+)? *")
@@ -299,8 +298,8 @@ def text_numbers(
     return numbers, "fixed", notation.high
 
 
-def text_moments(series: Series) -> tuple[NDArray[np.int64], str]:
-    """Read text as ((N,) ticks since 1970 in the pattern's unit, any where missing; the pattern).
+def text_moments(series: Series) -> tuple[NDArray[np.int64], MomentNotation]:
+    """Read text as ((N,) ticks since 1970 in the notation's unit, any where missing; how written).
 
     Raises DataError naming the first cell that is not written as the others.
     """
@@ -309,7 +308,7 @@ def text_moments(series: Series) -> tuple[NDArray[np.int64], str]:
     for notation in MomentNotation.learn(shapes_of(texts)):
         if _readable(notation, texts):
             ticks = notation.read(texts).astype(np.int64)
-            return np.append(ticks, 0)[codes], notation.in_zone_of(texts[0]).pattern
+            return np.append(ticks, 0)[codes], notation.in_zone_of(texts[0])
 
     def kinds(text: str) -> set[str]:  # with and without leading zeros are one kind
         learned = MomentNotation.learn(shapes_of([text]))
@@ -320,27 +319,28 @@ def text_moments(series: Series) -> tuple[NDArray[np.int64], str]:
     raise _not_all(series, codes, good, "a date like 2024-01-31 or 2024-01-31 18:30:00")
 
 
-def unit_of_format(pattern: str) -> str:
-    """Return the unit of the ticks of `text_moments`."""
-    return MomentNotation(pattern=pattern).unit
-
-
-def number_texts(
-    numbers: NDArray[Any], missing: MissingMask, style: str, decimals: int | None, dtype: Any
+def written_texts(
+    values: NDArray[Any], missing: NDArray[np.bool_], text: str, decimals: int | None, dtype: Any
 ) -> Any:
-    """Write numbers (N,) as `text_numbers` found them, in the dtype of text."""
-    low = (decimals or 0) if style == "fixed" else 0
-    high = MOST_DECIMALS + 1 if decimals is None else decimals
-    notation = NumberNotation(
-        low=low, high=high, whole=style == "whole", exponents=decimals is None
-    )
-    return _written(numbers, missing, notation, dtype)
+    """Write numbers, or ticks of a pattern's unit, (N,) as text of the dtype.
 
-
-def moment_texts(ticks: NDArray[np.int64], missing: MissingMask, pattern: str, dtype: Any) -> Any:
-    """Write ticks (N,) of the pattern's unit, in the dtype of text."""
-    notation = MomentNotation(pattern=pattern)
-    return _written(ticks.view(f"datetime64[{notation.unit}]"), missing, notation, dtype)
+    text: as `text_numbers` learned it, with its decimals, or the pattern of `text_moments`.
+    """
+    notation: NumberNotation | MomentNotation
+    if "%" in text:
+        notation = MomentNotation(pattern=text)
+        values = values.astype(np.int64).view(f"datetime64[{notation.unit}]")
+    else:
+        notation = NumberNotation(
+            low=(decimals or 0) if text == "fixed" else 0,
+            high=MOST_DECIMALS + 1 if decimals is None else decimals,
+            whole=text == "whole",
+            exponents=decimals is None,
+        )
+    distinct, inverse = np.unique(values[~missing], return_inverse=True)
+    codes = np.full(len(values), -1, dtype=np.int32)
+    codes[~missing] = inverse
+    return level_cells(codes, notation.write(distinct), dtype)
 
 
 def _readable(notation: MomentNotation, texts: Sequence[str]) -> bool:
@@ -358,18 +358,6 @@ def _offset_s(zone: str) -> int:
     digits = zone[1:].replace(":", "").ljust(4, "0")
     seconds = int(digits[:2]) * 3600 + int(digits[2:]) * 60
     return -seconds if zone[0] == "-" else seconds
-
-
-def _written(
-    values: NDArray[Any],
-    missing: MissingMask,
-    notation: NumberNotation | MomentNotation,
-    dtype: Any,
-) -> Any:
-    distinct, inverse = np.unique(values[~missing], return_inverse=True)
-    codes = np.full(len(values), -1, dtype=np.int32)
-    codes[~missing] = inverse
-    return cells_of(codes, level_cells(notation.write(distinct), dtype), None)
 
 
 def _not_all(series: Series, codes: NDArray[np.int64], good: list[bool], what: str) -> DataError:
