@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gan_augment.config import FitOptions
-from gan_augment.data.images.contact_sheet import SheetRow, contact_sheet, kept_above_rejected
+from gan_augment.data.images.contact_sheet import SheetRow, contact_sheet
 from gan_augment.data.images.png_folder import png_bytes
 from gan_augment.data.images.reader import read_images
 from gan_augment.data.images.scan import Scan, refuse_bad
@@ -307,12 +307,12 @@ def _judged(gan: ImageGAN, name: str) -> SheetRow:
         more, why = gan.judged_block(name, number)
         drawn, reasons = np.concatenate([drawn, more]), np.concatenate([reasons, why])
     kept = reasons == ""
-    return kept_above_rejected(
-        name=name,
-        note=_acceptance(gan.meta_, name),
-        kept=drawn[kept][:IMAGES_A_CLASS],
-        rejected=drawn[~kept][:IMAGES_A_CLASS],
-        reasons=reasons[~kept][:IMAGES_A_CLASS].tolist(),
+    return SheetRow(
+        name,
+        _acceptance(gan.meta_, name),
+        drawn[kept][:IMAGES_A_CLASS],
+        drawn[~kept][:IMAGES_A_CLASS],
+        reasons[~kept][:IMAGES_A_CLASS].tolist(),
     )
 
 

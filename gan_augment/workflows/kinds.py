@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from gan_augment.config import FitOptions
 from gan_augment.data.contract import LabelledImages, LabelledTable
-from gan_augment.data.images.contact_sheet import contact_sheet, real_above_synthetic
+from gan_augment.data.images.contact_sheet import SheetRow, contact_sheet
 from gan_augment.data.images.png_folder import png_bytes
 from gan_augment.data.images.reader import ReadImages, data_sha256, read_images
 from gan_augment.data.tables import TABLE_SUFFIXES
@@ -193,8 +193,8 @@ class ImageKind(_Kind):
                 samples = gan.sample_range(name, 0, IMAGES_A_CLASS)
             except TooFewAcceptedError:  # of a refused class its first candidates
                 samples = gan.judged_block(name, 0)[0][:IMAGES_A_CLASS]
-            real = self.data.pixels[shown]
-            rows.append(real_above_synthetic(name, count, real, samples))
+            note = "1 real row" if count == 1 else f"{count:,} real rows"
+            rows.append(SheetRow(name, note, self.data.pixels[shown], samples))
         return png_bytes(contact_sheet(rows, columns=IMAGES_A_CLASS))
 
 

@@ -3,13 +3,7 @@
 import numpy as np
 import pytest
 
-from gan_augment.data.images.contact_sheet import (
-    as_rgb,
-    contact_sheet,
-    kept_above_rejected,
-    printable,
-    real_above_synthetic,
-)
+from gan_augment.data.images.contact_sheet import SheetRow, as_rgb, contact_sheet, printable
 
 
 def images(n, height=8, width=8, channels=1, value=200):
@@ -19,13 +13,13 @@ def images(n, height=8, width=8, channels=1, value=200):
 @pytest.mark.parametrize("channels", [1, 2, 3, 4, 6])
 def test_a_sheet_is_rgb_for_any_channels(channels):
     real = images(3, channels=channels)
-    sheet = contact_sheet([real_above_synthetic("cat", 3, real, real[:1])])
+    sheet = contact_sheet([SheetRow("cat", "3 real rows", real, real[:1])])
     assert sheet.dtype == np.uint8
     assert sheet.shape[2] == 3
 
 
 def test_reals_stand_above_synthetics_and_both_are_shown_at_48_px():
-    row = real_above_synthetic("cat", 1, images(1, value=40), images(1, value=90))
+    row = SheetRow("cat", "1 real row", images(1, value=40), images(1, value=90))
     sheet = contact_sheet([row], columns=2)
     real = np.argwhere((sheet == 40).all(axis=-1))
     fake = np.argwhere((sheet == 90).all(axis=-1))
@@ -34,7 +28,7 @@ def test_reals_stand_above_synthetics_and_both_are_shown_at_48_px():
 
 
 def test_each_class_adds_the_same_height_and_columns_set_the_width():
-    row = real_above_synthetic("cat", 2, images(2), images(2))
+    row = SheetRow("cat", "2 real rows", images(2), images(2))
     one, two, three = (contact_sheet([row] * n) for n in (1, 2, 3))
     assert three.shape[0] - two.shape[0] == two.shape[0] - one.shape[0]
     assert contact_sheet([row], columns=20).shape[1] > one.shape[1]
@@ -43,7 +37,7 @@ def test_each_class_adds_the_same_height_and_columns_set_the_width():
 
 @pytest.mark.parametrize("name", ["", "\n\x1b[2J", "日本", "long " * 100, "\ud800"])
 def test_odd_class_names_and_missing_synthetics_are_drawn(name):
-    sheet = contact_sheet([real_above_synthetic(name, 0, images(0), images(0))])
+    sheet = contact_sheet([SheetRow(name, "0 real rows", images(0), images(0))])
     assert (sheet == (244, 244, 245)).all(axis=-1).any()
     assert printable("a\nb\u202e") == "a\\nb\\u202e"
 
@@ -55,9 +49,7 @@ def test_transparent_pixels_are_shown_over_white():
 
 def test_kept_stand_above_rejected_and_the_reason_is_below_in_words():
     def sheet(*reasons):
-        row = kept_above_rejected(
-            "cat", "60% kept", images(2, value=40), images(2, value=90), reasons
-        )
+        row = SheetRow("cat", "60% kept", images(2, value=40), images(2, value=90), reasons)
         return contact_sheet([row], columns=2)
 
     plain, told = sheet("", ""), sheet("label", "logit")

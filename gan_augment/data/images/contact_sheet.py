@@ -28,47 +28,30 @@ SYNTHETIC = (29, 98, 178)
 REJECTED = (178, 43, 29)
 CAPTION_PX = 14
 _font = ImageFont.load_default
-
-
-@dataclass(frozen=True)
-class Strip:
-    """Images (n, H, W, C) beside a title; captions: below each, where there are some."""
-
-    title: str
-    images: NDArray[np.uint8]
-    ink: tuple[int, int, int]
-    captions: tuple[str, ...] = ()
+_Strip = tuple[str, tuple[int, int, int], NDArray[np.uint8], Sequence[str]]
 
 
 @dataclass(frozen=True)
 class SheetRow:
-    """What is shown of one class: its name, a note behind it, and two strips of one shape."""
+    """What is shown of one class: its name, a note behind it, two strips of images (n, H, W, C).
+
+    Real images above synthetic ones; with `reasons`, what selection keeps above what it rejects,
+    and why below each.
+    """
 
     name: str
     note: str
-    strips: tuple[Strip, Strip]
+    above: NDArray[np.uint8]
+    below: NDArray[np.uint8]
+    reasons: Sequence[str] | None = None
 
-
-def real_above_synthetic(
-    name: str, n: int, real: NDArray[np.uint8], synthetic: NDArray[np.uint8]
-) -> SheetRow:
-    """Images (n, H, W, C) of a class of `n` real rows."""
-    note = "1 real row" if n == 1 else f"{n:,} real rows"
-    return SheetRow(
-        name, note, (Strip("real", real, FAINT), Strip("synthetic", synthetic, SYNTHETIC))
-    )
-
-
-def kept_above_rejected(
-    name: str,
-    note: str,
-    kept: NDArray[np.uint8],
-    rejected: NDArray[np.uint8],
-    reasons: Sequence[str],
-) -> SheetRow:
-    """Candidates of a class, (n, H, W, C); reasons: why each rejected one is."""
-    below = Strip("rejected", rejected, REJECTED, tuple(reasons) or ("",))
-    return SheetRow(name, note, (Strip("kept", kept, SYNTHETIC), below))
+    @property
+    def strips(self) -> tuple[_Strip, _Strip]:
+        """Title, colour of the title, images and captions of both strips."""
+        if self.reasons is None:
+            return ("real", FAINT, self.above, ()), ("synthetic", SYNTHETIC, self.below, ())
+        captions = self.reasons or ("",)
+        return ("kept", SYNTHETIC, self.above, ()), ("rejected", REJECTED, self.below, captions)
 
 
 def contact_sheet(
@@ -79,11 +62,11 @@ def contact_sheet(
     At most `columns` images a strip, enlarged by a whole factor (nearest) to at least `tile_px` on
     the shorter side, so that every pixel of the original can be seen.
     """
-    shapes = [strip.images.shape[1:3] for row in rows for strip in row.strips]
+    shapes = [images.shape[1:3] for row in rows for images in (row.above, row.below)]
     height, width = (max((s[axis] for s in shapes), default=1) for axis in (0, 1))
     scale = max(1, math.ceil(tile_px / min(height, width)))
     tile = height * scale, width * scale
-    captions = max((sum(map(_caption_px, row.strips)) for row in rows), default=0)
+    captions = CAPTION_PX if any(row.reasons is not None for row in rows) else 0
     block = HEADER_PX + 2 * tile[0] + captions + STRIP_GAP_PX + CLASS_GAP_PX
     size = (
         MARGIN_PX * 2 + GUTTER_PX + columns * (tile[1] + GAP_PX) - GAP_PX,
@@ -105,22 +88,17 @@ def _draw_class(
     after = MARGIN_PX + bold.getlength(name) + 10
     draw.text((after, top + 3), printable(row.note), FAINT, small)
     top += HEADER_PX
-    for strip in row.strips:
-        draw.text((MARGIN_PX, top + tile[0] / 2), strip.title, strip.ink, small, anchor="lm")
+    for title, ink, images, captions in row.strips:
+        draw.text((MARGIN_PX, top + tile[0] / 2), title, ink, small, anchor="lm")
         lefts = [left + column * (tile[1] + GAP_PX) for column in range(columns)]
-        for place, image in zip(lefts, strip.images, strict=False):
+        for place, image in zip(lefts, images, strict=False):
             pixels = as_rgb(image).repeat(scale, axis=0).repeat(scale, axis=1)
             sheet.paste(Image.fromarray(pixels), (place, top))
-        for place in lefts[len(strip.images) :]:
+        for place in lefts[len(images) :]:
             draw.rectangle((place, top, place + tile[1] - 1, top + tile[0] - 1), EMPTY)
-        for place, caption in zip(lefts, strip.captions, strict=False):
+        for place, caption in zip(lefts, captions, strict=False):
             draw.text((place, top + tile[0]), caption, FAINT, _font(11))
-        top += tile[0] + _caption_px(strip) + STRIP_GAP_PX
-
-
-def _caption_px(strip: Strip) -> int:
-    """What the strip takes below its tiles."""
-    return CAPTION_PX if strip.captions else 0
+        top += tile[0] + (CAPTION_PX if captions else 0) + STRIP_GAP_PX
 
 
 def as_rgb(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
