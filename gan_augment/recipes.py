@@ -276,6 +276,14 @@ def resolve_recipe(requested: str | Recipe, data: DataKind = "image") -> Recipe:
     )
 
 
+def with_flips(recipe: Recipe, flips: bool) -> Recipe:
+    """The recipe, with mirrored images among what D sees if `flips`."""
+    if not flips:
+        return recipe
+    flipping = recipe.augment.model_copy(update={"flips": True})
+    return recipe.model_copy(update={"augment": flipping})
+
+
 def _for(data: DataKind, recipe: Recipe, name: str) -> Recipe:
     if recipe.data != data:
         raise UsageError(

@@ -45,7 +45,7 @@ from gan_augment.evaluation.journal import Journal
 from gan_augment.evaluation.options import CHEAP_ARMS, EvaluationOptions
 from gan_augment.evaluation.schedule import run
 from gan_augment.evaluation.sections import build_result
-from gan_augment.evaluation.start import evaluate, prepare, smallest_difference
+from gan_augment.evaluation.start import evaluate, prepare
 from gan_augment.progress import Progress
 
 FEATURES, SHIFT, COMMON = 6, 0.62, 5
@@ -271,8 +271,7 @@ def campaigns(chosen: Sequence[str], jobs: int, draws: int) -> dict[str, Campaig
 
 def forecast_difference(rare: int) -> float:
     """The smallest difference that the plan prints for such a table, before any fit."""
-    setup = prepare(table([0, rare], rare), options("marked", 0.0)).setup
-    return smallest_difference(setup.protocol, setup.metric, DELTA, setup.rare)
+    return prepare(table([0, rare], rare), options("marked", 0.0)).setup.detectable
 
 
 def summary(trials: Sequence[dict[str, Any]]) -> dict[str, Any]:

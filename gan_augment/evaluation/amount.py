@@ -179,7 +179,8 @@ def score_amounts(
     rungs = [
         amount
         for amount in LADDER
-        if amount == NOTHING or (amount.source in makers and adds(amount, data, classes, top_up))
+        if amount == NOTHING
+        or (amount.source in makers and plan_for(amount, data, classes, top_up).added)
     ]
     fold_of_row = judging_folds(data.labels, data.groups, folds=folds, seed=seed)
     left_out: dict[str, str] = {}
@@ -293,11 +294,6 @@ def plain_makers(
 def _rung(amount: Amount) -> tuple[float, int]:
     """Where an amount stands from less to more."""
     return amount.to, ("none", *SOURCES).index(amount.source)
-
-
-def adds(amount: Amount, data: Data, classes: Sequence[str], top_up: TopUp | None) -> bool:
-    """Whether the amount adds any row to this data."""
-    return plan_for(amount, data, classes, top_up).added > 0
 
 
 def _fitted(

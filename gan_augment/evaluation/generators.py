@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import inspect
 import math
 import time
 from collections import defaultdict
@@ -15,15 +16,20 @@ from typing import Any
 
 import numpy as np
 
-from gan_augment.errors import DataError, DivergedError, OutputExistsError
+from gan_augment.data.contract import LabelledImages, LabelledTable
+from gan_augment.errors import DataError, DivergedError, OutputExistsError, UsageError
 from gan_augment.evaluation.journal import Line
 from gan_augment.evaluation.leaks import check_unfitted
-from gan_augment.evaluation.plan import OUTER, Setup, TrainTestPart, unfitted_twin
+from gan_augment.evaluation.options import EvaluationOptions
+from gan_augment.evaluation.plan import OUTER, Setup, TrainTestPart
 from gan_augment.evaluation.protocol import Split
-from gan_augment.evaluation.user_code import UserGenerator
+from gan_augment.evaluation.user_code import UserGenerator, check_generator
 from gan_augment.randomness import generator
+from gan_augment.recipes import resolve_recipe, with_flips
 from gan_augment.synthesizers import load_model
 from gan_augment.synthesizers.base import Data, Synthesizer
+from gan_augment.synthesizers.image_gan import ImageGAN
+from gan_augment.synthesizers.tabular_gan import TabularGAN
 
 MOST_POINTS = 100
 _LOSSES = ("reconstruction", "d_loss", "g_loss")
@@ -79,6 +85,37 @@ def _thinned(points: Points) -> Points:
 
 
 MODELS = "models"
+
+
+def generator_of(
+    options: EvaluationOptions, data: LabelledImages | LabelledTable, rare: tuple[str, ...]
+) -> Any:
+    """The generator to evaluate, unfitted, with the settings of the options.
+
+    Raises UsageError for what is no generator of this data, LeakError for a fitted plug-in.
+    """
+    gan, fit, images = options.generator, options.fit, isinstance(data, LabelledImages)
+    if gan is None:
+        settings: dict[str, Any] = {"device": fit.device, "precision": fit.precision}
+        recipe = with_flips(resolve_recipe(fit.recipe), flips=True) if fit.flips else fit.recipe
+        gan = TabularGAN(recipe=fit.recipe, **settings)
+        if images:
+            gan = ImageGAN(recipe=recipe, selection=fit.selection, **settings)
+    if not isinstance(gan, ImageGAN | TabularGAN):
+        check_generator(gan)
+        return gan
+    if isinstance(gan, ImageGAN) != images:
+        kind = "images" if images else "a table"
+        raise UsageError(f"the generator is {type(gan).__name__}, and the data is {kind}")
+    steps = gan.steps if fit.steps is None else fit.steps
+    return unfitted_twin(gan, fit.seed, steps=steps, classes=rare)
+
+
+def unfitted_twin(gan: ImageGAN | TabularGAN, seed: int, **settings: Any) -> ImageGAN | TabularGAN:
+    """A GAN of the same settings but for `settings`, unfitted, of one thread, with its own seed."""
+    names = list(inspect.signature(type(gan)).parameters)
+    same = {name: getattr(gan, name) for name in names}
+    return type(gan)(**{**same, "threads": 1, "callbacks": (), "random_state": seed, **settings})
 
 
 def fit_generator(setup: Setup[Data], split: Split, level: str, source: str, folder: Path) -> Line:

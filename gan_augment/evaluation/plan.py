@@ -1,25 +1,28 @@
-"""What is decided before any fit: the design that a budget has room for, and the setup."""
+"""What is decided before any fit: the setup, the design that a budget has room for, the plan."""
 
 from __future__ import annotations
 
 import functools
-import inspect
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any, Generic
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Generic, NamedTuple
 
 import numpy as np
 
 from gan_augment.data.contract import LabelledTable
 from gan_augment.data.tables.inference import infer_schema
 from gan_augment.data.tables.schema import Overrides, TableSchema
+from gan_augment.evaluation.amount import plan_for
 from gan_augment.evaluation.arms import Candidate, candidates_of
+from gan_augment.evaluation.figures import OF_RANKS
 from gan_augment.evaluation.leaks import check_disjoint
 from gan_augment.evaluation.learners import Learner, Training
 from gan_augment.evaluation.options import EvaluationOptions
 from gan_augment.evaluation.protocol import INNER_FOLDS, Protocol, Split, inner_folds
+from gan_augment.evaluation.statistics import detectable, expected_error
 from gan_augment.randomness import derived_seed
+from gan_augment.report.wording import percent
 from gan_augment.settings import Frozen
 from gan_augment.synthesizers.base import Data
 from gan_augment.synthesizers.image_gan import ImageGAN
@@ -54,90 +57,12 @@ class Design(Frozen):
         """The design with something smaller, which is named as left out."""
         return self.model_copy(update={**smaller, "left_out": (*self.left_out, what)})
 
-    def candidates(self, options: EvaluationOptions, learner: Learner) -> tuple[Candidate, ...]:
-        """What has to be tried for the arms."""
-        return candidates_of(
-            arms_of(options, learner),
-            self.to,
-            cheap_to=self.cheap_to,
-            curves=self.curves,
-            weighs=learner.weighs,
-            samplers=tuple(options.samplers),
-        )
 
-
-@dataclass(frozen=True)
-class Fits:
-    """How many fits there will be: `generators`, `learners`."""
+class Fits(NamedTuple):
+    """How many fits there will be."""
 
     generators: int
     learners: int
-
-
-@dataclass(frozen=True)
-class Costs:
-    """Seconds, one thread. learner_s: of a fit with its predictions. generators: of GAN fits; None
-    where they are a plug-in's, which are not timed."""
-
-    learner_s: float
-    generators: Forecast | None = None
-
-    def looks_s(self, options: EvaluationOptions, folds: int) -> float:
-        """Of the diagnoses of the first repeat: two fits of the learner each, and about as much as
-        a third for the figures."""
-        return folds * 3 * self.learner_s * options.diagnostics
-
-    def seconds(self, design: Design, fits: Fits) -> float:
-        """Of all fits, one after the other."""
-        total = fits.learners * self.learner_s * LARGER
-        if self.generators is not None:
-            outer = self.generators.seconds(design.steps, trials=True)
-            inner = self.generators.seconds(design.steps)
-            total += fits.generators / FITS_A_CELL * (outer + INNER_FOLDS * inner)
-        return total
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What an evaluation is going to do. seconds: about, all fits by n_jobs processes.
-
-    detectable: the smallest difference that this data could show, forecast; in the metric's unit.
-    """
-
-    metric: str
-    delta: float
-    design: Design
-    arms: tuple[str, ...]
-    folds: int
-    unit: str
-    rare_units: dict[str, int]
-    fits: Fits
-    seconds: float
-    n_jobs: int
-    detectable: float
-    notes: tuple[str, ...]
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-ready."""
-        return {**asdict(self), "design": self.design.model_dump()}
-
-    def lines(self) -> list[str]:
-        """For people."""
-        units = ", ".join(f"{name} ({n} {self.unit})" for name, n in self.rare_units.items())
-        steps, generators = self.design.steps, ""
-        if self.fits.generators:
-            trained = "the recipe's own steps" if steps is None else f"{steps:,} steps"
-            generators = f"{self.fits.generators} generator fits ({trained} each), "
-        processes = "1 process" if self.n_jobs == 1 else f"{self.n_jobs} processes"
-        return [
-            f"plan: {self.folds} folds x {self.design.repeats}; {generators}"
-            f"{self.fits.learners:,} learner fits; about {duration(self.seconds)} with {processes}",
-            f"arms: {', '.join(self.arms)}; judged by {self.metric}, gan - none, decisions tuned",
-            f"topped up: {units}; a difference of less than about {100 * self.detectable:.1f} "
-            f"points cannot be shown to be above {100 * self.delta:g}",
-            *(f"left out: {what}" for what in self.design.left_out),
-            *self.notes,
-        ]
 
 
 @dataclass(frozen=True)
@@ -164,9 +89,8 @@ class TrainTestPart(Generic[Data]):
 class Setup(Generic[Data]):
     """What is evaluated and how; the same for every fit, and small enough to travel to a worker.
 
-    generator: unfitted. rare: the classes that are topped up. arms: the ones that are reported;
-    candidates: what is tried for them. overrides: what columns are, for learner and generators
-    alike. header: what a journal of it begins with.
+    generator: unfitted. rare: the classes that are topped up. overrides: what columns are, for
+    learner and generators alike. requested: what a journal of it begins with, beside the design.
     """
 
     options: EvaluationOptions
@@ -175,16 +99,53 @@ class Setup(Generic[Data]):
     learner: Learner
     generator: Any
     rare: tuple[str, ...]
-    arms: tuple[str, ...]
-    candidates: tuple[Candidate, ...]
-    curves: bool = False
+    design: Design
     overrides: Overrides = field(default_factory=Overrides)
-    header: Mapping[str, Any] = field(default_factory=dict)
+    requested: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def header(self) -> dict[str, Any]:
+        """What a journal begins with."""
+        planned = self.design.model_dump()
+        return {"kind": "header", "asked": dict(self.requested), "planned": planned}
 
     @property
     def table(self) -> bool:
         """Whether the rows are a table's."""
         return isinstance(self.data, LabelledTable)
+
+    @property
+    def arms(self) -> tuple[str, ...]:
+        """The arms that are reported: those that this learner can have."""
+        names = self.options.arm_names
+        return tuple(arm for arm in names if arm != "plain" or self.learner.augments)
+
+    @functools.cached_property
+    def candidates(self) -> tuple[Candidate, ...]:
+        """What is tried for the arms, without amounts that add nothing to this data."""
+        design, top_up = self.design, self.options.top_up
+        candidates = candidates_of(
+            self.arms,
+            design.to,
+            cheap_to=design.cheap_to,
+            curves=design.curves,
+            weighs=self.learner.weighs,
+            samplers=tuple(self.options.samplers),
+        )
+        return tuple(
+            c
+            for c in candidates
+            if c.kind != "amount" or plan_for(c.amount, self.data, self.rare, top_up).added
+        )
+
+    @property
+    def fits(self) -> Fits:
+        """The fits of the design."""
+        splits = self.protocol.folds * self.design.repeats
+        sources = {c.generated for c in self.candidates if c.generated}
+        share = self.design.curves and "gan" in sources  # only generated rows, at what is chosen
+        generators = splits * FITS_A_CELL * len(sources) if self.keeps_generators else 0
+        return Fits(generators, splits * FITS_A_CELL * (len(self.candidates) + int(share)))
 
     @property
     def evaluated(self) -> tuple[int, ...]:
@@ -206,6 +167,17 @@ class Setup(Generic[Data]):
     def first_repeat(self) -> tuple[Split, ...]:
         """The splits in which every row is tested once at most."""
         return tuple(split for split in self.protocol.splits if split.repeat == 0)
+
+    @property
+    def detectable(self) -> float:
+        """The smallest difference that this data could show, forecast before any fit; in 0..1."""
+        protocol, metric = self.protocol, self.options.metric
+        judged = [n for n in protocol.evaluated if metric not in OF_RANKS or n in self.rare]
+        counts = {name: protocol.units[name] for name in judged}
+        error = expected_error(
+            counts, metric, folds=protocol.folds, repeats=protocol.repeats, shared=protocol.shared
+        )
+        return detectable(error, protocol.folds * protocol.repeats - 1, self.options.delta)
 
     def seed_of(self, what: str, split: Split, level: str) -> int:
         """A seed for one fit: the same for every candidate of a split."""
@@ -230,78 +202,71 @@ class Setup(Generic[Data]):
         return {**parts, OUTER: TrainTestPart(OUTER, split, train, test, self.overrides)}
 
 
-def unfitted_twin(gan: ImageGAN | TabularGAN, seed: int, **settings: Any) -> ImageGAN | TabularGAN:
-    """A GAN of the same settings but for `settings`, unfitted, of one thread, with its own seed."""
-    names = list(inspect.signature(type(gan)).parameters)
-    same = {name: getattr(gan, name) for name in names}
-    return type(gan)(**{**same, "threads": 1, "callbacks": (), "random_state": seed, **settings})
+@dataclass(frozen=True)
+class Costs:
+    """Seconds, one thread. learner_s: of a fit with its predictions. generators: of GAN fits; None
+    where they are a plug-in's, which are not timed."""
+
+    learner_s: float
+    generators: Forecast | None = None
+
+    @classmethod
+    def timed(cls, setup: Setup[Any]) -> Costs:
+        """Time a fit of the learner on real rows, the second of two where it is short."""
+        split, learner, spent_s = setup.protocol.splits[0], setup.learner, 0.0
+        part, held = setup.data.take(split.train), setup.data.take(split.test)
+        forecast = setup.generator.forecast(part) if setup.keeps_generators else None
+        for _ in range(2):
+            began_s = time.perf_counter()
+            learner.fit(Training(part, part), setup.options.fit.seed).scores(held)
+            spent_s = time.perf_counter() - began_s
+            if spent_s > 1:
+                break
+        return cls(spent_s, forecast)
+
+    def learners_s(self, setup: Setup[Any]) -> float:
+        """Of all fits of the learner but for the diagnoses."""
+        return setup.fits.learners * self.learner_s * LARGER
+
+    def looks_s(self, setup: Setup[Any]) -> float:
+        """Of the diagnoses of the first repeat: two fits of the learner each, and about as much as
+        a third for the figures."""
+        return setup.protocol.folds * 3 * self.learner_s * setup.options.diagnostics
+
+    def seconds(self, setup: Setup[Any]) -> float:
+        """Of all of it, one after the other."""
+        total = self.learners_s(setup) + self.looks_s(setup)
+        if self.generators is not None:
+            outer = self.generators.seconds(setup.design.steps, trials=True)
+            inner = self.generators.seconds(setup.design.steps)
+            total += setup.fits.generators / FITS_A_CELL * (outer + INNER_FOLDS * inner)
+        return total
 
 
-def duration(seconds: float) -> str:
-    """A duration for people.
-
-    >>> duration(42), duration(400), duration(9000)
-    ('42 s', '7 min', '2.5 h')
-    """
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
-
-
-def arms_of(options: EvaluationOptions, learner: Learner) -> tuple[str, ...]:
-    """The arms that this learner can have."""
-    return tuple(arm for arm in options.arm_names if arm != "plain" or learner.augments)
-
-
-def counted(design: Design, tried: Sequence[Candidate], folds: int, keeps_generators: bool) -> Fits:
-    """The fits of a design. tried: its candidates."""
-    splits = folds * design.repeats
-    sources = {c.generated for c in tried if c.generated}
-    share = design.curves and "gan" in sources  # nothing but generated rows, at what is chosen
-    cells = len(tried) + int(share)
-    generators = splits * FITS_A_CELL * len(sources) if keeps_generators else 0
-    return Fits(generators, splits * FITS_A_CELL * cells)
-
-
-def designed(
-    options: EvaluationOptions,
-    tried: Callable[[Design], Sequence[Candidate]],
-    protocol: Protocol,
-    costs: Costs,
-    *,
-    keeps_generators: bool,
-    images: bool,
-    processes: int,
-) -> Design:
+def designed(setup: Setup[Any], costs: Costs, processes: int) -> Design:
     """The most that a budget has room for: things are left out in a fixed order until it fits.
 
-    tried: the candidates of a design. Of images the generators get what is left, from 60 s a fit
-    on, unless their steps are given.
+    setup: with the full design. Of images the generators get what is left, from 60 s a fit on,
+    unless their steps are given.
     """
-    fit, gans, budget_s = options.fit, costs.generators, options.budget_s
-    if images and not (fit.steps or fit.budget_s or budget_s):
+    full, fit, gans = setup.design, setup.options.fit, costs.generators
+    budget_s = setup.options.budget_s
+    if not (setup.table or fit.steps or fit.budget_s or budget_s):
         budget_s = IMAGE_BUDGET_S
-    full = Design(
-        repeats=protocol.repeats,
-        to=options.to,
-        cheap_to=options.to,
-        curves=options.curves,
-        steps=fit.steps,
-    )
     if gans is not None and fit.budget_s and not fit.steps:
         full = full.model_copy(update={"steps": gans.steps_within(fit.budget_s)})
     if budget_s is None:
         return full
-    room_s = budget_s * processes - costs.looks_s(options, protocol.folds)
-    flexible = gans if images and full.steps is None else None
-    for design in _smaller(full, options):
-        fits = counted(design, tried(design), protocol.folds, keeps_generators)
+    room_s = budget_s * processes
+    flexible = None if setup.table or full.steps is not None else gans
+    for design in _smaller(full, keep_repeats=setup.options.repeats is not None):
+        smaller = replace(setup, design=design)
         if flexible is None:
-            if costs.seconds(design, fits) <= room_s:
+            if costs.seconds(smaller) <= room_s:
                 return design
             continue
-        left_s = room_s - fits.learners * costs.learner_s * LARGER
-        each_s = left_s / max(1, fits.generators)
+        left_s = room_s - costs.looks_s(smaller) - costs.learners_s(smaller)
+        each_s = left_s / max(1, smaller.fits.generators)
         if each_s >= min(LEAST_GAN_S, flexible.seconds()):
             steps = min(flexible.steps, flexible.steps_within(each_s))
             return design.model_copy(update={"steps": steps})
@@ -310,7 +275,7 @@ def designed(
     return design.without(over, steps=least)
 
 
-def _smaller(full: Design, options: EvaluationOptions) -> Iterator[Design]:
+def _smaller(full: Design, *, keep_repeats: bool) -> Iterator[Design]:
     """From all to the least: curves first, then amounts of the cheap arms, repeats, amounts."""
     design = full
     yield design
@@ -324,25 +289,75 @@ def _smaller(full: Design, options: EvaluationOptions) -> Iterator[Design]:
         design = design.without(what, cheap_to=most)
         yield design
     every = design
-    if options.repeats is None:
-        for repeats in range(full.repeats - 1, 0, -1):
-            what = f"{full.repeats - repeats} of {full.repeats} repeats of the folds"
-            design = every.without(what, repeats=repeats)
-            yield design
+    for repeats in () if keep_repeats else range(full.repeats - 1, 0, -1):
+        what = f"{full.repeats - repeats} of {full.repeats} repeats of the folds"
+        design = every.without(what, repeats=repeats)
+        yield design
     if len(full.to) > 1:
         what = f"smaller amounts of the GAN's rows than {most[0]:g} of the majority"
         yield design.without(what, to=most)
 
 
-def timed_learner(learner: Learner, data: Any, protocol: Protocol, seed: int) -> float:
-    """Seconds of one fit on real rows with its predictions, the second of two where it is short."""
-    split = protocol.splits[0]
-    part, held = data.take(split.train), data.take(split.test)
-    spent_s = 0.0
-    for _ in range(2):
-        began_s = time.perf_counter()
-        learner.fit(Training(part, part), seed).scores(held)
-        spent_s = time.perf_counter() - began_s
-        if spent_s > 1:
-            break
-    return spent_s
+@dataclass(frozen=True)
+class Plan:
+    """What an evaluation is going to do. seconds: about, all fits by n_jobs processes."""
+
+    setup: Setup[Any]
+    seconds: float
+    n_jobs: int
+    notes: tuple[str, ...]
+
+    @property
+    def fits(self) -> Fits:
+        """How many fits there will be."""
+        return self.setup.fits
+
+    @property
+    def rare_units(self) -> dict[str, int]:
+        """The independent rows of each class that is topped up."""
+        units = self.setup.protocol.units
+        return {name: units.get(name, 0) for name in self.setup.rare}
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        setup = self.setup
+        return {
+            "metric": setup.options.metric,
+            "delta": setup.options.delta,
+            "design": setup.design.model_dump(),
+            "arms": setup.arms,
+            "folds": setup.protocol.folds,
+            "unit": setup.protocol.unit,
+            "rare_units": self.rare_units,
+            "fits": self.fits._asdict(),
+            "seconds": self.seconds,
+            "n_jobs": self.n_jobs,
+            "detectable": setup.detectable,
+            "notes": self.notes,
+        }
+
+    def lines(self) -> list[str]:
+        """For people."""
+        setup, fits, steps = self.setup, self.fits, self.setup.design.steps
+        options, protocol, generators = setup.options, setup.protocol, ""
+        units = ", ".join(f"{name} ({n} {protocol.unit})" for name, n in self.rare_units.items())
+        if fits.generators:
+            trained = "the recipe's own steps" if steps is None else f"{steps:,} steps"
+            generators = f"{fits.generators} generator fits ({trained} each), "
+        processes = "1 process" if self.n_jobs == 1 else f"{self.n_jobs} processes"
+        return [
+            f"plan: {protocol.folds} folds x {setup.design.repeats}; {generators}"
+            f"{fits.learners:,} learner fits; about {_duration(self.seconds)} with {processes}",
+            f"arms: {', '.join(setup.arms)}; judged by {options.metric}, gan - none, decisions "
+            "tuned",
+            f"topped up: {units}; a difference of less than about {percent(setup.detectable)} "
+            f"points cannot be shown to be above {100 * options.delta:g}",
+            *(f"left out: {what}" for what in setup.design.left_out),
+            *self.notes,
+        ]
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import threading
-import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -20,12 +18,9 @@ from gan_augment.evaluation.generators import fit_generator
 from gan_augment.evaluation.journal import Journal, Key, Line, key_of
 from gan_augment.evaluation.plan import INNER, OUTER, Setup
 from gan_augment.evaluation.protocol import Split
+from gan_augment.processes import end_with_parent
 from gan_augment.progress import Progress
-from gan_augment.storage.files import process_lives
 from gan_augment.synthesizers.base import Data
-
-_LOOK_S = 0.5
-_WATCHDOG = "end with the evaluation"
 
 
 @dataclass(frozen=True)
@@ -69,7 +64,7 @@ def run(
         return [
             _cell(setup, split, candidate, folder)
             for split in splits
-            for candidate in (all_generated(setup, journal, split) if setup.curves else ())
+            for candidate in (all_generated(setup, journal, split) if setup.design.curves else ())
         ]
 
     if setup.keeps_generators and (lacks(cells) or lacks(of_share())):
@@ -151,26 +146,5 @@ def _lines(tasks: Sequence[Task], n_jobs: int | None) -> Iterator[Line]:
 
 
 def _run(task: Task, parent: int, machine: str) -> Line:
-    if os.getpid() != parent and platform.node() == machine:
-        _end_with(parent)
+    end_with_parent(parent, machine)
     return task.run()
-
-
-def _end_with(parent: int) -> None:
-    """Let this worker process end when `parent`, which started it on this machine, is gone.
-
-    After a kill nobody reads its lines; joblib's workers would go through their queue all the same,
-    those that had only begun to start too. Workers of another kind (not children) go on. The first
-    task of a worker starts the watchdog, a daemon thread; later ones find it running.
-    """
-    if not process_lives(parent):
-        os._exit(1)
-    if os.getppid() != parent or any(t.name == _WATCHDOG for t in threading.enumerate()):
-        return
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(_LOOK_S)
-        os._exit(1)
-
-    threading.Thread(target=watch, name=_WATCHDOG, daemon=True).start()

@@ -412,10 +412,10 @@ def curves_section(results: ArmResults[Any]) -> dict[str, list[dict[str, Any]]]:
     arms: dict[str, dict[float, ArmResult | None]] = {"share": {}, "real_rows": {}}
     arms["to"] = {to: results.candidate(Candidate("amount", Amount("gan", to))) for to in tried}
     arms["to"][0.0] = none
-    if setup.curves:
+    if setup.design.curves:
         real = {share: results.candidate(Candidate("real", share=share)) for share in REAL_SHARES}
         arms["real_rows"] = {**real, 1.0: none}
-    if setup.curves and gan is not None:
+    if setup.design.curves and gan is not None:
         usual = setup.options.top_up.resolved("table" if setup.table else "image")[0]
         arms["share"] = {
             0.0: _at_chosen(results, "repeats", None),

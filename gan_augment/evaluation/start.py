@@ -10,12 +10,13 @@ import contextlib
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from joblib import effective_n_jobs
 from numpy.typing import NDArray
 
 from gan_augment.data.contract import LabelledImages, LabelledTable
@@ -27,52 +28,27 @@ from gan_augment.data.tables.reader import moments, set_aside
 from gan_augment.data.tables.schema import Overrides
 from gan_augment.data.topup_plan import choose_classes
 from gan_augment.errors import DataError, OutputExistsError, ResumeMismatchError, UsageError
-from gan_augment.evaluation.amount import Amount, adds, plan_for
-from gan_augment.evaluation.arms import Candidate
+from gan_augment.evaluation.amount import Amount, plan_for
 from gan_augment.evaluation.diagnosis.features import user_features
-from gan_augment.evaluation.figures import OF_RANKS
-from gan_augment.evaluation.generators import MODELS
+from gan_augment.evaluation.generators import MODELS, generator_of, unfitted_twin
 from gan_augment.evaluation.journal import Journal
 from gan_augment.evaluation.learners import learner_of
 from gan_augment.evaluation.options import EvaluationOptions
-from gan_augment.evaluation.plan import (
-    OUTER,
-    Costs,
-    Design,
-    Plan,
-    Setup,
-    arms_of,
-    counted,
-    designed,
-    timed_learner,
-    unfitted_twin,
-)
-from gan_augment.evaluation.protocol import INNER_FOLDS, Protocol, plan_protocol
+from gan_augment.evaluation.plan import OUTER, Costs, Design, Plan, Setup, designed
+from gan_augment.evaluation.protocol import INNER_FOLDS, plan_protocol
 from gan_augment.evaluation.result import REPORT, RESULT, TIMINGS, EvaluationResult
 from gan_augment.evaluation.schedule import run
 from gan_augment.evaluation.sections import build_result, build_timings
-from gan_augment.evaluation.statistics import detectable, expected_error
-from gan_augment.evaluation.user_code import check_generator, fingerprint
-from gan_augment.processes import available_cores
+from gan_augment.evaluation.user_code import fingerprint
 from gan_augment.progress import Progress
 from gan_augment.storage import hold_folder, write_errors
 from gan_augment.storage.lock import LOCK_FILE
-from gan_augment.synthesizers.image_gan import ImageGAN
-from gan_augment.synthesizers.tabular_gan import TabularGAN
 
 AnyData = LabelledImages | LabelledTable
 
 JOURNAL = "journal.jsonl"
 _FILES = (JOURNAL, RESULT, TIMINGS, REPORT, MODELS)
 _PACKAGES = ("gan-augment", "torch", "numpy", "scipy", "scikit-learn", "imbalanced-learn", "pandas")
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """What can be run: the setup, and the plan to show before."""
-
-    setup: Setup[Any]
-    plan: Plan
 
 
 def evaluate(
@@ -117,18 +93,18 @@ def evaluate(
         journal = Journal(folder / JOURNAL if out is not None else None)
         if resume:
             journal.read()
-        ready = prepare(data, options, journal.header, progress)
+        plan = prepare(data, options, journal.header, progress)
         if journal.header is None:
-            journal.append(dict(ready.setup.header))
+            journal.append(plan.setup.header)
         if on_plan:
-            on_plan(ready.plan)
+            on_plan(plan)
         try:
-            run(ready.setup, journal, folder, options.n_jobs, progress)
+            run(plan.setup, journal, folder, options.n_jobs, progress)
         except KeyboardInterrupt as stop:
             if out is not None:
                 stop.resume_hint = "--resume goes on after the last finished cell"  # type: ignore[attr-defined]
             raise
-        result = EvaluationResult(build_result(ready.setup, journal), build_timings(journal))
+        result = EvaluationResult(build_result(plan.setup, journal), build_timings(journal))
         if out is not None:
             result.save(folder)
             _drop_models(folder)
@@ -140,21 +116,15 @@ def prepare(
     options: EvaluationOptions,
     header: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
-) -> Prepared:
+) -> Plan:
     """Everything that is decided before the first fit; a few fits are timed to plan.
 
     header: of a journal to go on with; its design is kept, and it must be of the same evaluation.
     Raises as `evaluate` does.
     """
-    progress, fit = progress or Progress(), options.fit
     data, times, columns = _with_groups_and_times(data, options)
     data, duplicates, notes = _duplicates_grouped(data, options)
-    rows: Any = data
-    images = isinstance(data, LabelledImages)
-    rare, kinds = _gaining_classes(rows, options), _kinds(data, columns)
-    learner = learner_of(options.learner, data, updates=options.updates, overrides=kinds)
-    gan = _generator(images, options, rare)
-    keeps = isinstance(gan, ImageGAN | TabularGAN)
+    rare, kinds = _gaining_classes(data, options), _kinds(data, columns)
     protocol = plan_protocol(
         data,
         rare,
@@ -162,24 +132,70 @@ def prepare(
         repeats=options.repeats,
         times=times,
         gap=options.gap,
-        seed=fit.seed,
+        seed=options.fit.seed,
     )
-    asked = {
-        "data": data_sha256(data) if isinstance(data, LabelledImages) else table_sha256(data),
-        "kind": "image" if images else "table",
-        "seed": fit.seed,
+    everything = Design(
+        repeats=protocol.repeats,
+        to=options.to,
+        cheap_to=options.to,
+        curves=options.curves,
+        steps=options.fit.steps,
+    )
+    setup = Setup[Any](
+        options=options,
+        data=data,
+        protocol=protocol,
+        learner=learner_of(options.learner, data, updates=options.updates, overrides=kinds),
+        generator=generator_of(options, data, rare),
+        rare=rare,
+        design=everything,
+        overrides=kinds,
+    )
+    requested = _requested(setup, duplicates, columns)
+    if header is not None:
+        _check_same(header["asked"], requested)
+    if options.extractor is not None:  # that it fails is to be told before hours of fits
+        user_features(options.extractor).of(setup.data.take([0, 1]))
+    (progress or Progress()).phase("timing a few fits")
+    costs, processes = Costs.timed(setup), effective_n_jobs(options.n_jobs)
+    if header is None:
+        design = designed(setup, costs, processes)
+    else:
+        design = Design.model_validate(header["planned"])
+    gan = setup.generator
+    if setup.keeps_generators:
+        gan = unfitted_twin(gan, options.fit.seed, steps=design.steps, budget_s=None)
+    setup = replace(
+        setup,
+        protocol=protocol.with_repeats(design.repeats),
+        generator=gan,
+        design=design,
+        requested=requested,
+    )
+    return Plan(setup, costs.seconds(setup) / processes, processes, (*notes, *protocol.notes))
+
+
+def _requested(
+    setup: Setup[Any], duplicates: Mapping[str, Any], columns: Overrides
+) -> dict[str, Any]:
+    """What an evaluation is, JSON-ready: a journal of another one is not gone on with."""
+    data, options, protocol = setup.data, setup.options, setup.protocol
+    requested = {
+        "data": table_sha256(data) if setup.table else data_sha256(data),
+        "kind": "table" if setup.table else "image",
+        "seed": options.fit.seed,
         "duplicates": duplicates,
-        "classes": list(rare),
+        "classes": list(setup.rare),
         "metric": options.metric,
         "delta": options.delta,
-        "learner": learner.described(),
-        "generator": fingerprint(gan),
+        "learner": setup.learner.described(),
+        "generator": fingerprint(setup.generator),
         "samplers": {name: fingerprint(one) for name, one in options.samplers.items()},
-        "arms": list(arms_of(options, learner)),
+        "arms": list(setup.arms),
         "top_up": options.top_up.model_dump(),
         "to": list(options.to),
         "curves": options.curves,
-        "steps": fit.steps,
+        "steps": options.fit.steps,
         "folds": protocol.folds,
         "splits": protocol.sha256(),
         "columns": {str(name): kind for name, kind in columns.columns.items()},
@@ -188,82 +204,8 @@ def prepare(
     }
     if options.extractor is not None:
         space = user_features(options.extractor)
-        asked["extractor"] = {"name": space.name, "sha256": space.sha256}
-    if header is not None:
-        _check_same(header["asked"], asked)
-    if options.extractor is not None:  # that it fails is to be told before hours of fits
-        space.of(rows.take([0, 1]))
-    progress.phase("timing a few fits")
-    first: Any = data.take(protocol.splits[0].train)
-    timed = gan.forecast(first) if isinstance(gan, ImageGAN | TabularGAN) else None
-    costs = Costs(timed_learner(learner, data, protocol, fit.seed), timed)
-    processes = _processes(options.n_jobs)
-
-    def tried(design: Design) -> tuple[Candidate, ...]:
-        """Without amounts that add nothing to this data."""
-        return tuple(
-            c
-            for c in design.candidates(options, learner)
-            if c.kind != "amount" or adds(c.amount, rows, rare, options.top_up)
-        )
-
-    if header is None:
-        design = designed(
-            options,
-            tried,
-            protocol,
-            costs,
-            keeps_generators=keeps,
-            images=images,
-            processes=processes,
-        )
-    else:
-        design = Design.model_validate(header["planned"])
-    if isinstance(gan, ImageGAN | TabularGAN):
-        gan = unfitted_twin(gan, fit.seed, steps=design.steps, budget_s=None)
-    protocol = protocol.with_repeats(design.repeats)
-    setup = Setup[Any](
-        options=options,
-        data=data,
-        protocol=protocol,
-        learner=learner,
-        generator=gan,
-        rare=rare,
-        arms=arms_of(options, learner),
-        candidates=tried(design),
-        curves=design.curves,
-        overrides=kinds,
-        header={"kind": "header", "asked": asked, "planned": design.model_dump()},
-    )
-    fits = counted(design, setup.candidates, protocol.folds, keeps)
-    seconds = costs.seconds(design, fits) + costs.looks_s(options, protocol.folds)
-    plan = Plan(
-        metric=options.metric,
-        delta=options.delta,
-        design=design,
-        arms=setup.arms,
-        folds=protocol.folds,
-        unit=protocol.unit,
-        rare_units={name: protocol.units.get(name, 0) for name in rare},
-        fits=fits,
-        seconds=seconds / processes,
-        n_jobs=processes,
-        detectable=smallest_difference(protocol, options.metric, options.delta, rare),
-        notes=(*notes, *protocol.notes),
-    )
-    return Prepared(setup, plan)
-
-
-def smallest_difference(
-    protocol: Protocol, metric: str, delta: float, rare: tuple[str, ...]
-) -> float:
-    """What the data could show, forecast before any fit, in the metric's unit."""
-    judged = [name for name in protocol.evaluated if metric not in OF_RANKS or name in rare]
-    counts = {name: protocol.units[name] for name in judged}
-    error = expected_error(
-        counts, metric, folds=protocol.folds, repeats=protocol.repeats, shared=protocol.shared
-    )
-    return detectable(error, protocol.folds * protocol.repeats - 1, delta)
+        requested["extractor"] = {"name": space.name, "sha256": space.sha256}
+    return requested
 
 
 def _with_groups_and_times(
@@ -367,34 +309,14 @@ def _kinds(data: AnyData, chosen: Overrides) -> Overrides:
     return Overrides(columns=kinds)
 
 
-def _generator(images: bool, options: EvaluationOptions, rare: tuple[str, ...]) -> Any:
-    """The generator to evaluate, unfitted, with what the options say of it."""
-    gan, fit = options.generator, options.fit
-    if gan is None:
-        gan = ImageGAN() if images else TabularGAN()
-    if isinstance(gan, ImageGAN | TabularGAN):
-        steps = gan.steps if fit.steps is None else fit.steps
-        return unfitted_twin(gan, fit.seed, steps=steps, classes=rare)
-    check_generator(gan)
-    return gan
-
-
-def _processes(n_jobs: int | None) -> int:
-    if n_jobs is None:
-        from joblib import effective_n_jobs
-
-        return int(effective_n_jobs(None))
-    return n_jobs if n_jobs > 0 else max(1, available_cores() + 1 + n_jobs)
-
-
-def _check_same(known: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
+def _check_same(stored: Mapping[str, Any], requested: Mapping[str, Any]) -> None:
     """Raise ResumeMismatchError for a journal of another evaluation."""
-    for name in {**asked, **known}:
-        if known.get(name) != asked.get(name):
+    for name in {**requested, **stored}:
+        if stored.get(name) != requested.get(name):
             raise ResumeMismatchError(
-                f"the journal is of another evaluation: its {name} is {known.get(name)!r}, asked "
-                f"was {asked.get(name)!r}. Use the data and options it began with, or --overwrite "
-                "it."
+                f"the journal is of another evaluation: its {name} is {stored.get(name)!r}, asked "
+                f"was {requested.get(name)!r}. Use the data and options it began with, or "
+                "--overwrite it."
             )
 
 

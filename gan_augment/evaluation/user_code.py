@@ -171,8 +171,9 @@ def check_generator(plug_in: Any) -> None:
     lacking = [name for name in ("fit", "sample") if not callable(getattr(plug_in, name, None))]
     if isinstance(plug_in, type) or lacking:
         raise UsageError(
-            f"the generator is {plug_in!r}; expected ImageGAN(), TabularGAN(), or an object with "
-            "fit(data) and sample(counts, random_state)"
+            f"the generator is {plug_in!r}; expected GANAugmenter(), ImageGAN(), TabularGAN(), or "
+            "an object with fit(data) and sample(counts, random_state). An over-sampler with "
+            "fit_resample goes into samplers={name: it}"
         )
     check_unfitted(plug_in)
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gan_augment.config import TopUp
 from gan_augment.data.contract import LabelledImages, LabelledTable
 from gan_augment.data.images.reader import ReadImages
 from gan_augment.data.tables.inference import column_names
@@ -168,22 +166,18 @@ def evaluate(
     >>> found.to_frame().index.tolist()
     ['none', 'oversample', 'gan']
     """
-    read, labels, overrides = _labelled(data, y, augmenter)
-    plugged = _plugged(augmenter, read, labels)
-    asked = steps is not None or gan_budget is not None
+    rows, labels, overrides = _labelled(data, y, augmenter)
+    chosen, fit = _settings_of(augmenter, rows, labels)
+    if classes is not None:
+        fit["classes"] = _names(classes, labels)
+    if steps is not None or gan_budget is not None:
+        fit |= {"steps": steps, "budget_s": gan_budget}
     options = EvaluationOptions.checked(
         {
-            "fit": {
-                "classes": plugged.classes if classes is None else _names(classes, labels),
-                "steps": steps if asked else plugged.steps,
-                "budget_s": gan_budget if asked else plugged.budget_s,
-                "columns": overrides.columns,
-                "seed": seed,
-            },
+            **chosen,
+            "fit": {**fit, "columns": overrides.columns, "seed": seed},
             "learner": learner,
-            "generator": plugged.generator,
             "samplers": samplers,
-            "top_up": plugged.top_up,
             "metric": metric,
             "delta": delta,
             "folds": folds,
@@ -204,24 +198,13 @@ def evaluate(
     from gan_augment.evaluation.start import evaluate as run
 
     return run(
-        read,
+        rows,
         options,
         out=out,
         resume=resume,
         overwrite=overwrite,
         progress=progress or StderrProgress("evaluate"),
     )
-
-
-@dataclass(frozen=True)
-class _Plugged:
-    """What an augmenter says: its generator (None: the default one), classes and amounts."""
-
-    generator: Any = None
-    classes: Any = "rare"
-    top_up: TopUp = field(default_factory=TopUp)
-    steps: int | None = None
-    budget_s: float | None = None
 
 
 def _labelled(data: Any, y: Any, augmenter: Any) -> tuple[Data, ClassLabels, Overrides]:
@@ -234,18 +217,10 @@ def _labelled(data: Any, y: Any, augmenter: Any) -> tuple[Data, ClassLabels, Ove
     if isinstance(data, ReadImages | ReadTable):
         if y is not None:
             raise UsageError(f"y was given beside a {type(data).__name__}; leave y out")
-        table = isinstance(data, ReadTable)
-        held: Data = data.table if isinstance(data, ReadTable) else data.data
-        asked = {
-            column.name: column.kind
-            for column in (data.schema.columns if isinstance(data, ReadTable) else ())
-            if column.why.startswith("asked for")
-        }
-        return (
-            held,
-            ClassLabels.of(held.names, held.names),
-            Overrides(columns=asked if table else {}),
-        )
+        rows: Data = data.table if isinstance(data, ReadTable) else data.data
+        columns = data.schema.columns if isinstance(data, ReadTable) else ()
+        kinds = {c.name: c.kind for c in columns if c.why.startswith("asked for")}
+        return rows, ClassLabels.of(rows.names, rows.names), Overrides(columns=kinds)
     own = read_labelled(data, y)
     if own is not None:
         return own.data, own.labels, Overrides()
@@ -263,55 +238,25 @@ def _labelled(data: Any, y: Any, augmenter: Any) -> tuple[Data, ClassLabels, Ove
     return parsed.data, parsed.labels, parsed.overrides
 
 
-def _plugged(augmenter: Any, data: Data, labels: ClassLabels) -> _Plugged:
-    """Settings of the augmenter. Raises UsageError for what is none."""
-    if augmenter is None:
-        return _Plugged()
-    if isinstance(augmenter, GANAugmenter):
-        return _of_sampler(augmenter, data, labels)
+def _settings_of(
+    augmenter: Any, data: Data, labels: ClassLabels
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What an augmenter says: of an evaluation's options, and of those of its fits."""
     if isinstance(augmenter, ImageGAN | TabularGAN):
-        _check_kind(augmenter, data)
-        return _Plugged(
-            generator=augmenter,
-            classes=augmenter.classes,
-            steps=augmenter.steps,
-            budget_s=augmenter.budget_s,
-        )
-    if isinstance(augmenter, type) or not (
-        hasattr(augmenter, "fit") and hasattr(augmenter, "sample")
-    ):
-        raise UsageError(
-            f"augmenter={augmenter!r}; expected GANAugmenter(), ImageGAN(), TabularGAN(), or an "
-            "object with fit(data) and sample(counts, random_state). An over-sampler with "
-            "fit_resample goes into samplers={name: it}"
-        )
-    return _Plugged(generator=augmenter)
-
-
-def _of_sampler(augmenter: GANAugmenter, data: Data, labels: ClassLabels) -> _Plugged:
-    params = augmenter.get_params(deep=False)
-    options, top_up = checked_parameters(params)
+        names = ("classes", "steps", "budget_s")
+        return {"generator": augmenter}, {name: getattr(augmenter, name) for name in names}
+    if not isinstance(augmenter, GANAugmenter):
+        return {"generator": augmenter}, {}
+    fit, top_up = checked_parameters(augmenter.get_params(deep=False))
     if top_up.synthetic_share == 0:
         raise UsageError(
             "the augmenter's synthetic_share is 0, so nothing is generated and there is nothing to "
             "judge; the arm 'oversample' is what it does"
         )
     added = rows_to_add(augmenter.sampling_strategy, labels, data.labels)
-    names = tuple(name for name, n in added.items() if n)
-    kind = ImageGAN if isinstance(data, LabelledImages) else TabularGAN
-    return _Plugged(
-        generator=kind(recipe=options.recipe, classes=names or "rare", device=options.device),
-        classes=names or "rare",
-        top_up=top_up,
-        steps=options.steps,
-        budget_s=options.budget_s,
-    )
-
-
-def _check_kind(gan: ImageGAN | TabularGAN, data: Data) -> None:
-    if isinstance(gan, ImageGAN) != isinstance(data, LabelledImages):
-        held = "images" if isinstance(data, LabelledImages) else "a table"
-        raise UsageError(f"the augmenter is {type(gan).__name__}, and the data is {held}")
+    classes = tuple(name for name, n in added.items() if n) or "rare"
+    settings = {name: getattr(fit, name) for name in ("recipe", "device", "steps", "budget_s")}
+    return {"top_up": top_up}, {**settings, "classes": classes}
 
 
 def _names(classes: Any, labels: ClassLabels) -> str | tuple[str, ...]:

@@ -10,20 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gan_augment.data.contract import LabelledImages, LabelledTable
-from gan_augment.data.images.reader import ReadImages
-from gan_augment.data.tables.reader import ReadTable
 from gan_augment.errors import UsageError
 from gan_augment.evaluation.options import EvaluationOptions
 from gan_augment.evaluation.result import REPORT
 from gan_augment.evaluation.start import JOURNAL, prepare
 from gan_augment.evaluation.start import evaluate as run
 from gan_augment.progress import Progress
-from gan_augment.recipes import resolve_recipe
-from gan_augment.synthesizers.image_gan import ImageGAN
-from gan_augment.synthesizers.tabular_gan import TabularGAN
 from gan_augment.training.callbacks import StopRequested
-from gan_augment.workflows.kinds import read_data, with_flips
+from gan_augment.workflows.kinds import read_data
 from gan_augment.workflows.outputs import check_apart, new_run_folder
 
 if TYPE_CHECKING:
@@ -62,8 +56,7 @@ class EvaluationRun:
 def plan_evaluation(data: str | Path, options: EvaluationOptions | None = None) -> Plan:
     """Read the data and decide all that `evaluate` would decide. Writes nothing."""
     options = options or EvaluationOptions()
-    read = read_data(Path(data), options.fit, Progress()).read
-    return prepare(_rows(read), _with_generator(options, read)).plan
+    return prepare(read_data(Path(data), options.fit, Progress()).data, options)
 
 
 def evaluate(
@@ -101,16 +94,16 @@ def evaluate(
         raise UsageError("--resume needs --out, the folder of the evaluation that was stopped")
     folder = new_run_folder(data, "reports") if out is None else Path(out)
     check_apart(Path(data), folder)
-    read = read_data(Path(data), options.fit, progress).read
+    kind = read_data(Path(data), options.fit, progress)
 
     def show(plan: Plan) -> None:
-        for line in (*read.notes, *plan.lines()):
+        for line in (*kind.read.notes, *plan.lines()):
             progress.note(line)
 
     try:
         result = run(
-            _rows(read),
-            _with_generator(options, read),
+            kind.data,
+            options,
             out=folder,
             resume=resume,
             overwrite=overwrite,
@@ -122,28 +115,3 @@ def evaluate(
         begun = (folder / JOURNAL).is_file()
         raise StopRequested(number, _HINT.format(folder) if begun else "") from None
     return EvaluationRun(result, folder)
-
-
-def _rows(read: ReadImages | ReadTable) -> LabelledImages | LabelledTable:
-    return read.table if isinstance(read, ReadTable) else read.data
-
-
-def _with_generator(options: EvaluationOptions, read: ReadImages | ReadTable) -> EvaluationOptions:
-    """The options with the generator that they describe, where they hold none."""
-    fit = options.fit
-    if options.generator is not None:
-        return options
-    gan: ImageGAN | TabularGAN
-    if isinstance(read, ReadTable):
-        gan = TabularGAN(
-            recipe=fit.recipe, classes=fit.classes, device=fit.device, precision=fit.precision
-        )
-    else:
-        gan = ImageGAN(
-            recipe=with_flips(resolve_recipe(fit.recipe), fit.flips),
-            classes=fit.classes,
-            device=fit.device,
-            precision=fit.precision,
-            selection=fit.selection,
-        )
-    return options.model_copy(update={"generator": gan})

@@ -19,7 +19,7 @@ from gan_augment.data.topup_plan import choose_classes, explain_rare
 from gan_augment.devices import ComputeConfig
 from gan_augment.errors import DivergedError, ModelFileError, ResumeMismatchError, UsageError
 from gan_augment.progress import Progress
-from gan_augment.recipes import DataKind, Recipe, resolve_recipe
+from gan_augment.recipes import DataKind, Recipe, resolve_recipe, with_flips
 from gan_augment.settings import read_toml, to_toml
 from gan_augment.storage import load_bundle, write_file
 from gan_augment.synthesizers.image_gan import ImageGAN
@@ -33,7 +33,7 @@ from gan_augment.training.callbacks import (
     stop_on_signals,
 )
 from gan_augment.training.checkpoint import CheckpointStore
-from gan_augment.workflows.kinds import Kind, Meta, read_data, read_meta, with_flips
+from gan_augment.workflows.kinds import Kind, Meta, read_data, read_meta
 from gan_augment.workflows.outputs import (
     CHECKPOINTS,
     CONFIG,

@@ -30,7 +30,7 @@ from gan_augment.data.topup_plan import choose_classes
 from gan_augment.errors import DataError, TooFewAcceptedError, UsageError
 from gan_augment.progress import Progress
 from gan_augment.randomness import generator
-from gan_augment.recipes import DataKind, Recipe, resolve_recipe
+from gan_augment.recipes import DataKind, Recipe, resolve_recipe, with_flips
 from gan_augment.storage import write_file
 from gan_augment.storage.bundle import bundle_sha256, load_meta
 from gan_augment.synthesizers import model_folder
@@ -399,14 +399,6 @@ def options_of_model(options: FitOptions, meta: Meta) -> FitOptions:
     columns = ids | {str(name): kind for name, kind in options.columns.items()}
     values = {"target": str(target.name), "columns": columns, "classes": classes}
     return options.model_copy(update=values)
-
-
-def with_flips(recipe: Recipe, flips: bool) -> Recipe:
-    """The recipe, with mirrored images among what D sees if `flips`."""
-    if not flips:
-        return recipe
-    flipping = recipe.augment.model_copy(update={"flips": True})
-    return recipe.model_copy(update={"augment": flipping})
 
 
 def kinds_of(schema: TableSchema) -> str:

@@ -12,6 +12,7 @@ from gan_augment.evaluation.amount import NOTHING, Amount
 from gan_augment.evaluation.arm_results import ArmResults
 from gan_augment.evaluation.arms import NONE, Candidate, amounts_of_arm, candidates_of
 from gan_augment.evaluation.journal import Journal
+from gan_augment.evaluation.learners import learner_of
 from gan_augment.evaluation.options import DEFAULT_ARMS, EXTRA_ARMS
 from gan_augment.evaluation.plan import Setup
 from gan_augment.evaluation.start import prepare
@@ -163,8 +164,7 @@ def test_amounts_are_chosen_split_by_split() -> None:
 
 
 def test_a_learner_without_class_weights_has_no_such_arm_and_the_result_says_so() -> None:
-    asked = options(learner="neighbours", generator=Noisy(), folds=2, repeats=1, curves=False)
-    other = prepare(table(), asked).setup
+    other = replace(setup(), learner=learner_of("neighbours", setup().data))
     assert "class_weight" not in [candidate.key for candidate in other.candidates]
-    found = ArmResults(replace(other, arms=("none", "class_weight")), journal())
+    found = ArmResults(other, journal())
     assert found.missing == {"class_weight": "the learner neighbours knows no class weights"}

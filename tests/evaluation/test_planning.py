@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 
-from gan_augment import TabularGAN
-from gan_augment.data.contract import LabelledImages
-from gan_augment.evaluation.arms import Candidate
+from gan_augment import ImageGAN, TabularGAN
 from gan_augment.evaluation.journal import Journal
 from gan_augment.evaluation.learners import learner_of
 from gan_augment.evaluation.options import EvaluationOptions
-from gan_augment.evaluation.plan import FITS_A_CELL, Costs, Design, designed
+from gan_augment.evaluation.plan import FITS_A_CELL, Costs, Design, Setup, designed
 from gan_augment.evaluation.protocol import plan_protocol
 from gan_augment.evaluation.start import evaluate, prepare
 from gan_augment.synthesizers.time_budget import Forecast
@@ -58,19 +55,31 @@ def test_amounts_that_add_nothing_are_not_planned() -> None:
     found = prepare(table(counts), asked)
     gan = [c.key for c in found.setup.candidates if c.generated]
     assert gan == ["gan@1"]
-    assert found.plan.fits.learners == 2 * FITS_A_CELL * len(found.setup.candidates)
+    assert found.fits.learners == 2 * FITS_A_CELL * len(found.setup.candidates)
 
 
 def planned(options: EvaluationOptions, costs: Costs, *, images: bool = False) -> Design:
     """The design for data with splits, without fitting anything."""
-    data: Any = digits() if images else table()
-    rare = ["2"] if isinstance(data, LabelledImages) else ["rare"]
-    learner = learner_of(options.learner, data)
+    data: Any = digits() if images else table({"common": 60, "rare": 8})
+    rare = ("2",) if images else ("rare",)
     protocol = plan_protocol(data, rare, folds=options.folds, repeats=options.repeats)
-    tried: Callable[[Design], tuple[Candidate, ...]] = lambda d: d.candidates(options, learner)  # noqa: E731
-    return designed(
-        options, tried, protocol, costs, keeps_generators=True, images=images, processes=1
+    everything = Design(
+        repeats=protocol.repeats,
+        to=options.to,
+        cheap_to=options.to,
+        curves=options.curves,
+        steps=options.fit.steps,
     )
+    setup = Setup[Any](
+        options=options,
+        data=data,
+        protocol=protocol,
+        learner=learner_of(options.learner, data),
+        generator=ImageGAN() if images else TabularGAN(),
+        rare=rare,
+        design=everything,
+    )
+    return designed(setup, costs, processes=1)
 
 
 COSTS = Costs(0.1, Forecast(steps=100, fixed_s=0.0, step_s=0.01, trials_s=0.02))
@@ -132,7 +141,7 @@ def test_a_design_comes_back_from_json() -> None:
 
 
 def test_a_plan_is_told_in_lines_before_any_fit() -> None:
-    told = prepare(table(), changed(SHORT, generator=Noisy(), to=(1.0,))).plan.lines()
+    told = prepare(table(), changed(SHORT, generator=Noisy(), to=(1.0,))).lines()
     assert told[0].startswith("plan: 2 folds x 1; 64 learner fits; about ")
     assert "none, class_weight, oversample, smote, gan, auto" in told[1]
     assert told[2].startswith("topped up: rare (16 rows)")

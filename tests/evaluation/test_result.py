@@ -14,12 +14,12 @@ from sklearn import metrics
 
 from gan_augment import LabelledTable, read_frame
 from gan_augment.errors import ModelFileError
-from gan_augment.evaluation.arms import Candidate, candidates_of
+from gan_augment.evaluation.arms import Candidate
 from gan_augment.evaluation.decisions import Decision, Part, Scores
 from gan_augment.evaluation.fits import split_figures
 from gan_augment.evaluation.journal import Journal, packed_labels, unpack_labels
 from gan_augment.evaluation.options import EvaluationOptions
-from gan_augment.evaluation.plan import Setup
+from gan_augment.evaluation.plan import Design, Setup
 from gan_augment.evaluation.protocol import plan_protocol
 from gan_augment.evaluation.result import EvaluationResult, result_bytes
 from gan_augment.evaluation.schedule import all_generated
@@ -40,9 +40,9 @@ def table(groups: bool = False) -> LabelledTable:
     return replace(data, groups=np.arange(200) // 2) if groups else data
 
 
-def setup_of(data: LabelledTable, **changes: Any) -> Setup[LabelledTable]:
-    arms = changes.pop("arms", ARMS)
-    asked = {
+def setup_of(data: LabelledTable, to: tuple[float, ...] = (0.5, 1.0), **more: Any) -> Setup[Any]:
+    curves = more.get("curves", True)
+    requested = {
         "data": "d0",
         "kind": "table",
         "duplicates": {"exact": 0, "grouped": False},
@@ -50,21 +50,16 @@ def setup_of(data: LabelledTable, **changes: Any) -> Setup[LabelledTable]:
         "generator": {"class": "TabularGAN", "params": {}},
         "library": {"numpy": "2"},
     }
-    fields = set(EvaluationOptions.model_fields) - {"curves"}
-    own = {name: changes.pop(name) for name in fields if name in changes}
-    settings: dict[str, Any] = {
-        "options": EvaluationOptions(**own),
-        "data": data,
-        "protocol": plan_protocol(data, ["rare"], folds=4, repeats=2),
-        "learner": SimpleNamespace(name="logistic"),
-        "generator": object(),
-        "rare": ("rare",),
-        "arms": arms,
-        "candidates": candidates_of(arms, (0.5, 1.0)),
-        "curves": True,
-        "header": {"kind": "header", "asked": asked, "planned": {"steps": 10, "left_out": []}},
-    }
-    return Setup(**{**settings, **changes})
+    return Setup(
+        options=EvaluationOptions(arms=ARMS, to=to, **more),
+        data=data,
+        protocol=plan_protocol(data, ["rare"], folds=4, repeats=2),
+        learner=SimpleNamespace(name="logistic", weighs=True, augments=False),  # type: ignore[arg-type]
+        generator=object(),
+        rare=("rare",),
+        design=Design(repeats=2, to=to, cheap_to=to, curves=curves, steps=10),
+        requested=requested,
+    )
 
 
 def quality(candidate: Candidate) -> float:
@@ -113,7 +108,7 @@ def lines_of(setup: Setup[LabelledTable]) -> list[dict[str, Any]]:
     splits = setup.protocol.splits
     lines = [cell_line(setup, split, c) for split in splits for c in setup.candidates]
     known = journal_of(lines)
-    if setup.curves and "gan" in setup.arms:
+    if setup.design.curves and "gan" in setup.arms:
         lines += [
             cell_line(setup, split, c)
             for split in splits
@@ -359,7 +354,7 @@ def test_curves_have_the_points_that_were_measured(result):
 
 
 def test_without_curves_only_the_amounts_are_a_curve():
-    setup = setup_of(table(), curves=False, candidates=candidates_of(ARMS, (1.0,), curves=False))
+    setup = setup_of(table(), (1.0,), curves=False)
     found = build_result(setup, journal_of(lines_of(setup)))
     assert found["curves"]["share"] == found["curves"]["real_rows"] == []
     assert len(found["curves"]["to"]) == 2
@@ -385,8 +380,8 @@ def test_a_gain_is_priced_by_the_learning_curve():
 
 
 def test_duplicates_on_both_sides_are_warned_of(setup, lines):
-    asked = {**setup.header["asked"], "duplicates": {"exact": 7, "grouped": False}}
-    told = replace(setup, header={**setup.header, "asked": asked})
+    duplicates = {"exact": 7, "grouped": False}
+    told = replace(setup, requested={**setup.requested, "duplicates": duplicates})
     warnings = build_result(told, journal_of(lines))["warnings"]
     assert any(text.startswith("7 rows equal another") for text in warnings)
 

@@ -172,10 +172,10 @@ def test_images_have_no_columns_to_name() -> None:
 
 
 def test_the_table_gan_is_taken_with_its_own_settings() -> None:
-    from gan_augment.sklearn_api.evaluating import _labelled, _plugged
+    from gan_augment.sklearn_api.evaluating import _labelled, _settings_of
 
     x, y = np.eye(12), np.repeat([0, 1], [8, 4])
     gan = TabularGAN(steps=7, classes=["1"], recipe="free")
-    data, labels, _ = _labelled(x, y, gan)
-    plugged = _plugged(gan, data, labels)
-    assert (plugged.steps, plugged.classes, plugged.generator) == (7, ["1"], gan)
+    rows, labels, _ = _labelled(x, y, gan)
+    chosen, fit = _settings_of(gan, rows, labels)
+    assert (fit["steps"], fit["classes"], chosen["generator"]) == (7, ["1"], gan)
