@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Context, Decimal
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -25,36 +25,19 @@ from gan_augment.data.contract import LabelledTable
 from gan_augment.data.tables import MissingAs, Unit
 from gan_augment.errors import DataError
 
-Family = Literal[
-    "integer",
-    "float",
-    "decimal",
-    "boolean",
-    "datetime",
-    "duration",
-    "text",
-    "category",
-    "scalars",
-    "nothing",
-]
+NumberFamily = Literal["integer", "float", "decimal", "boolean", "datetime", "duration"]
+Family = NumberFamily | Literal["text", "category", "scalars", "nothing"]
 Numbers = NDArray[np.int64] | NDArray[np.uint64] | NDArray[np.float64]
 Ticks = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 Codes = NDArray[np.int32]
 
-NANOSECONDS: dict[Unit, int] = {
-    "D": 86_400_000_000_000,
-    "h": 3_600_000_000_000,
-    "m": 60_000_000_000,
-    "s": 1_000_000_000,
-    "ms": 1_000_000,
-    "us": 1_000,
-    "ns": 1,
-}
+_SECOND = 1_000_000_000
+NANOSECONDS: dict[Unit, int] = {"D": 86_400 * _SECOND, "h": 3_600 * _SECOND, "m": 60 * _SECOND}
+NANOSECONDS |= {"s": _SECOND, "ms": 1_000_000, "us": 1_000, "ns": 1}
 EXACT = 2**53  # whole numbers up to here are float64s
 _NO_TIME = np.iinfo(np.int64).min
 _HASH_OF_MISSING = 0x9E3779B97F4A7C15  # any number will do
-_NUMBERS = ("integer", "float", "boolean", "datetime", "duration")
 _BY_ARROW_TYPE: tuple[tuple[Callable[[Any], bool], Family], ...] = (
     (pa.types.is_null, "nothing"),
     (pa.types.is_floating, "float"),
@@ -108,6 +91,11 @@ class Cells:
         return numbers
 
     @property
+    def holds_numbers(self) -> bool:
+        """Whether the cells are numbers, booleans, moments or durations."""
+        return self.family in get_args(NumberFamily)
+
+    @property
     def known(self) -> Numbers:
         """The numbers without the missing ones."""
         return self.numbers[~self.missing]
@@ -152,7 +140,7 @@ class Cells:
     @property
     def hashes(self) -> NDArray[np.uint64]:
         """(N,), the types of cells included: 1 is not "1" in a column of Python's objects."""
-        if self.family in _NUMBERS:
+        if self.holds_numbers and self.family != "decimal":
             hashes = hash_array(self.numbers)
         else:
             codes, distinct = self.coded
@@ -399,11 +387,9 @@ def _pandas_category(series: pd.Series) -> pd.Series:
 
 
 def _object_cells(series: pd.Series, missing: Mask) -> Cells:
-    missing_as: MissingAs = "None"
-    if missing.any():
-        first = series.iloc[int(missing.argmax())]
-        missing_as = "NA" if first is pd.NA else "NaT" if first is pd.NaT else "nan"
-        missing_as = "None" if first is None else missing_as
+    first = series.iloc[int(missing.argmax())] if missing.any() else None
+    names: tuple[tuple[object, MissingAs], ...] = ((None, "None"), (pd.NA, "NA"), (pd.NaT, "NaT"))
+    missing_as: MissingAs = next((name for cell, name in names if first is cell), "nan")
     if missing.all():
         return Cells(series, "nothing", missing, missing_as=missing_as)
     known = series.to_numpy()[~missing].tolist()
@@ -436,20 +422,8 @@ def _python_type(known: Sequence[object]) -> str | None:
     return kind.__name__ if not others and kind in exact else None
 
 
-_SCALARS = (
-    str,
-    bool,
-    int,
-    float,
-    Decimal,
-    dt.datetime,
-    dt.date,
-    dt.time,
-    dt.timedelta,
-    pd.Period,
-    pd.Timedelta,
-    pd.Timestamp,
-)
+_SCALARS = {str, bool, int, float, Decimal, dt.datetime, dt.date, dt.time, dt.timedelta}
+_SCALARS |= {pd.Period, pd.Timedelta, pd.Timestamp}
 
 
 def as_scalar(value: Any) -> object | None:

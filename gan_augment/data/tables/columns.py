@@ -33,7 +33,6 @@ from gan_augment.errors import DataError
 
 Plain = NDArray[np.float64] | NDArray[np.int32]
 FEW_COLUMNS = 90  # of more, held one by one, pandas warns at an insertion; a copy joins them
-_NUMBERS = ("integer", "float", "decimal", "boolean", "datetime", "duration")
 
 
 def plain(series: pd.Series, column: Column) -> Plain:
@@ -55,7 +54,7 @@ def plain(series: pd.Series, column: Column) -> Plain:
             unit = notation.unit
         else:
             numbers = text_numbers(series)[0]
-    elif cells.family in _NUMBERS:
+    elif cells.holds_numbers:
         numbers = cells.numbers
     elif cells.family == "nothing":
         numbers = np.zeros(len(series))
@@ -81,11 +80,11 @@ def restored(values: ArrayLike, column: Column) -> pd.Series:
     cells, for which the column must have room. A constant's values are not looked at.
     """
     array = np.asarray(values)
+    if column.kind == "constant":
+        array = np.full(len(array), 0 if column.levels else -1)
     if column.kind in ("numeric", "datetime"):
         cells = _cells_of_numbers(array.astype(np.float64), column)
     else:
-        if column.kind == "constant":
-            array = np.full(len(array), 0 if column.levels else -1)
         cells = level_cells(array, column.levels, column.pandas_dtype, column.missing_cell)
     return pd.Series(cells, name=column.name, copy=False, dtype=column.pandas_dtype)
 

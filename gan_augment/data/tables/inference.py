@@ -451,15 +451,11 @@ def decimals_of(values: NDArray[np.float64], precision: int = 15) -> int | None:
 
 
 def _number_words(facts: Facts, distinct: int, shares: tuple[float, ...], family: str) -> str:
-    written = (
-        "durations"
-        if family == "duration"
-        else "whole numbers"
-        if facts["integer"]
-        else "numbers"
-        if facts["decimals"] is None
-        else f"numbers of up to {facts['decimals']} decimals"
-    )
+    written = "whole numbers" if facts["integer"] else "numbers"
+    if family == "duration":
+        written = "durations"
+    elif facts["decimals"]:
+        written += f" of up to {facts['decimals']} decimals"
     words = f"{distinct:,} distinct {written}"
     if facts["integer"] and 2 < distinct <= FEW_NUMBERS and family == "integer":
         words += " (if they are codes: --categorical)"

@@ -83,19 +83,10 @@ def _datetime_from_json(content: list[Any]) -> dt.datetime:
     naive = dt.datetime.fromisoformat(content[0])
     if len(content) == 1:
         return naive
-    zone: dt.tzinfo
-    if isinstance(content[1], str):
-        zone = zoneinfo.ZoneInfo(content[1])
-    else:
-        zone = dt.timezone(dt.timedelta(seconds=content[1])) if content[1] else dt.UTC
+    key = content[1]
+    fixed = not isinstance(key, str)
+    zone = dt.timezone(dt.timedelta(seconds=key)) if fixed else zoneinfo.ZoneInfo(key)
     return naive.replace(tzinfo=zone, fold=content[2])
-
-
-def _timestamp_from_json(content: list[Any]) -> pd.Timestamp:
-    import pandas as pd
-
-    moment = pd.Timestamp(np.datetime64(content[0], content[1])).as_unit(content[1])
-    return moment if content[2] is None else moment.tz_localize("UTC").tz_convert(content[2])
 
 
 @cache
@@ -103,30 +94,35 @@ def _codecs() -> dict[type, Codec]:
     """Give {type of a cell: (its name in JSON, to JSON, from JSON)}; loads pandas."""
     import pandas as pd
 
+    def ticks(cell: pd.Timestamp | pd.Timedelta) -> list[object]:
+        return [int(cell.asm8.view("int64")), cell.unit]
+
+    def timedelta(content: list[Any]) -> pd.Timedelta:
+        return pd.Timedelta(np.timedelta64(*content)).as_unit(content[1])
+
+    def timestamp(content: list[Any]) -> pd.Timestamp:
+        number, unit, zone = content
+        moment = pd.Timestamp(np.datetime64(number, unit)).as_unit(unit)
+        return moment if zone is None else moment.tz_localize("UTC").tz_convert(zone)
+
+    def period(content: list[Any]) -> pd.Period:
+        return pd.Period(ordinal=content[0], freq=content[1])
+
+    def parts(cell: dt.timedelta) -> list[object]:
+        return [cell.days, cell.seconds, cell.microseconds]
+
     return {
         Decimal: ("decimal", str, Decimal),
         dt.datetime: ("datetime", _datetime_to_json, _datetime_from_json),
         dt.date: ("date", dt.date.isoformat, dt.date.fromisoformat),
         dt.time: ("time", dt.time.isoformat, dt.time.fromisoformat),
-        dt.timedelta: (
-            "timedelta",
-            lambda cell: [cell.days, cell.seconds, cell.microseconds],
-            lambda content: dt.timedelta(*content),
-        ),
-        pd.Period: (
-            "period",
-            lambda cell: [cell.ordinal, cell.freqstr],
-            lambda content: pd.Period(ordinal=content[0], freq=content[1]),
-        ),
-        pd.Timedelta: (
-            "Timedelta",
-            lambda cell: [int(cell.asm8.view("int64")), cell.unit],
-            lambda content: pd.Timedelta(np.timedelta64(*content)).as_unit(content[1]),
-        ),
+        dt.timedelta: ("timedelta", parts, lambda content: dt.timedelta(*content)),
+        pd.Period: ("period", lambda cell: [cell.ordinal, cell.freqstr], period),
+        pd.Timedelta: ("Timedelta", ticks, timedelta),
         pd.Timestamp: (
             "Timestamp",
-            lambda cell: [int(cell.asm8.view("int64")), cell.unit, cell.tz and str(cell.tz)],
-            _timestamp_from_json,
+            lambda cell: [*ticks(cell), cell.tz and str(cell.tz)],
+            timestamp,
         ),
     }
 
