@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy import stats
 from sklearn import metrics
 
 from gan_augment import LabelledTable, read_frame
@@ -219,6 +220,16 @@ def test_classes_are_counted_over_all_splits(setup, result):
     assert result["arms"]["gan"]["rows"]["rare"]["synthetic"] == 1.5  # 0, 1, 2, 3
 
 
+def test_calibration_is_pooled_over_the_rows_of_all_splits(setup, result):
+    told = result["arms"]["none"]["calibration"]
+    assert sum(n for n, _, _ in told["before"]["bins"]) == 400
+    splits = [cell_line(setup, split, Candidate("none")) for split in setup.protocol.splits]
+    losses = [line["test"]["calibration"]["after"]["log_loss"] for line in splits]
+    assert told["after"]["log_loss"] == pytest.approx(np.mean(losses))
+    gaps = sum(n * abs(sure - right) for n, sure, right in told["after"]["bins"] if n) / 400
+    assert told["after"]["calibration_error"] == pytest.approx(gaps)
+
+
 # verdict
 
 
@@ -332,6 +343,8 @@ def test_few_positives_are_counted_row_by_row(setup, result):
     told = result["few_positives"]["mcnemar"]["rare"]
     assert told["only_gan"] == sum(a and not b for a, b in rare)
     assert told["only_none"] == sum(b and not a for a, b in rare)
+    alone = told["only_gan"], told["only_gan"] + told["only_none"]
+    assert told["p"] == pytest.approx(stats.binomtest(*alone).pvalue)
     recalls = [metrics.balanced_accuracy_score(truth, called) for called in (gan, none)]
     bootstrap = result["few_positives"]["bootstrap"]
     assert bootstrap["mean"] == pytest.approx(recalls[0] - recalls[1])

@@ -39,6 +39,10 @@ def test_the_error_and_the_interval_by_hand():
     assert found.error == pytest.approx(math.sqrt(0.0004 * (1 / 3 + 1 / 2)))
     assert (found.freedom, found.n) == (2, 3)
     assert found.interval() == pytest.approx((-0.0485552, 0.1085552), abs=1e-6)
+    told = found.to_dict(0.02)
+    assert told["interval"] == list(found.interval())
+    assert (told["p_below"], told["p_above"]) == (found.below(-0.02), found.above(0.02))
+    assert (told["p_within"], told["p_positive"]) == (found.within(0.02), found.above(0.0))
 
 
 @given(several, st.sampled_from([1 / 4, 1 / 2, 0.11]), st.sampled_from([0.5, 0.9, 0.95, 0.99]))

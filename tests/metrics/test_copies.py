@@ -36,6 +36,7 @@ def test_distances_agree_with_scikit_learn_whatever_the_chunks(
 ) -> None:
     expected = NearestNeighbors(n_neighbors=1).fit(TRAIN).kneighbors(OTHERS)[0][:, 0]
     assert nearest_distances(OTHERS, TRAIN) == pytest.approx(expected)
+    assert nearest_distances(OTHERS[:0], TRAIN).shape == (0,)
     monkeypatch.setattr(distances, "_CELLS", 130)
     assert nearest_distances(OTHERS, TRAIN) == pytest.approx(expected)
     own = NearestNeighbors(n_neighbors=2).fit(TRAIN).kneighbors(TRAIN)[0][:, 1]
@@ -99,6 +100,9 @@ def test_nearer_rows_count_one_and_ties_one_half() -> None:
     share = nearer_share([[0.0], [10.0]], [[1.0], [9.5], [5.0], [2.5]], [[4.0], [6.0]])
     assert share.value == pytest.approx((1 + 1 + 0 + 0) / 4)
     assert nearer_share([[0.0]], [[1.0], [0.5]], [[2.0]]).value == pytest.approx(1.5 / 2)
+    copies = nearer_share(CENTRES, CENTRES + 1e-3, CENTRES + 1)
+    assert copies.value == 1
+    assert copies.low > 0.85
 
 
 def test_it_agrees_with_a_loop_and_swapping_the_real_sets_mirrors_it() -> None:

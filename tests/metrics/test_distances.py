@@ -55,6 +55,15 @@ def test_it_agrees_with_the_square_root_of_the_product_of_covariances(
     assert frechet_distance(a, b) == pytest.approx(expected, rel=1e-6)
 
 
+def test_fewer_rows_than_features_agree_with_eigenvalues_of_the_product() -> None:
+    a, b = sets(12, 9, 30)
+    s, t = np.cov(a, rowvar=False), np.cov(b, rowvar=False)
+    roots = np.sqrt(np.clip(np.linalg.eigvals(s @ t).real, 1e-9, None)).sum()
+    shift = a.mean(axis=0) - b.mean(axis=0)
+    expected = shift @ shift + np.trace(s) + np.trace(t) - 2 * roots
+    assert frechet_distance(a, b) == pytest.approx(expected, rel=1e-4)
+
+
 @pytest.mark.filterwarnings("default:Frechet distance of")
 def test_under_ten_rows_a_feature_it_warns_with_what_to_use_instead() -> None:
     a, b = sets(60, 59, 6)
@@ -94,7 +103,9 @@ def test_it_agrees_with_a_double_loop_over_pairs() -> None:
         )
 
     expected = mean_kernel(x, x, same=True) + mean_kernel(y, y, same=True)
-    assert kernel_distance(x, y) == pytest.approx(expected - 2 * mean_kernel(x, y, same=False))
+    expected -= 2 * mean_kernel(x, y, same=False)
+    assert kernel_distance(x, y) == pytest.approx(expected)
+    assert kernel_distance(y[::-1, ::-1], x[:, ::-1]) == pytest.approx(expected)
 
 
 def test_it_agrees_with_kernel_distances_over_all_relabellings() -> None:
@@ -130,6 +141,7 @@ def test_it_is_never_zero_and_hangs_on_the_seed_not_on_the_order() -> None:
 
 def test_a_right_triangle_gives_the_value_worked_by_hand() -> None:
     assert mean_pairwise_distance([[0, 0], [3, 0], [0, 4]]) == pytest.approx((3 + 4 + 5) / 3)
+    assert mean_pairwise_distance(np.full((50, 8), 0.1)) == pytest.approx(0, abs=1e-7)
 
 
 def test_it_agrees_with_scipy_whatever_the_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
