@@ -95,10 +95,7 @@ FAULTS = {
     ),
     ("evaluation/statistics.py", "evaluation/test_statistics.py"): (
         ("(1 / n + shared))", "(1 / n))"),
-        (
-            "quantile(CERTAIN, freedom) + quantile(POWER, freedom)",
-            "quantile(CERTAIN, freedom)",
-        ),
+        ("self._quantile(CERTAIN) + self._quantile(POWER)", "self._quantile(CERTAIN)"),
     ),
     ("evaluation/verdict.py", "evaluation/test_verdict.py"): (
         ("gan.within(facts.delta) >= CERTAIN", "gan.within(2 * facts.delta) >= CERTAIN"),

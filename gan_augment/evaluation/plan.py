@@ -20,7 +20,7 @@ from gan_augment.evaluation.leaks import check_disjoint
 from gan_augment.evaluation.learners import Learner, Training
 from gan_augment.evaluation.options import EvaluationOptions
 from gan_augment.evaluation.protocol import INNER_FOLDS, Protocol, Split, inner_folds
-from gan_augment.evaluation.statistics import detectable, expected_error
+from gan_augment.evaluation.statistics import Contrast, expected_error
 from gan_augment.randomness import derived_seed
 from gan_augment.report.wording import percent
 from gan_augment.settings import Frozen
@@ -177,7 +177,8 @@ class Setup(Generic[Data]):
         error = expected_error(
             counts, metric, folds=protocol.folds, repeats=protocol.repeats, shared=protocol.shared
         )
-        return detectable(error, protocol.folds * protocol.repeats - 1, self.options.delta)
+        n = protocol.folds * protocol.repeats
+        return Contrast(0.0, error, n - 1, n).detectable(self.options.delta)
 
     def seed_of(self, what: str, split: Split, level: str) -> int:
         """A seed for one fit: the same for every candidate of a split."""

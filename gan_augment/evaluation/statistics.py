@@ -50,16 +50,16 @@ class Contrast:
         """(low, high), with the probability (1 - level) / 2 beyond each."""
         if not math.isfinite(self.error):
             return -math.inf, math.inf
-        reach = self.error * quantile((1 + level) / 2, self.freedom) if self.error else 0.0
+        reach = self.error * self._quantile((1 + level) / 2) if self.error else 0.0
         return self.mean - reach, self.mean + reach
 
     def above(self, x: float) -> float:
         """P(D > x)."""
-        return _probability(self.mean - x, self)
+        return self._probability(self.mean - x)
 
     def below(self, x: float) -> float:
         """P(D < x)."""
-        return _probability(x - self.mean, self)
+        return self._probability(x - self.mean)
 
     def within(self, x: float) -> float:
         """P(|D| <= x), x >= 0."""
@@ -68,8 +68,16 @@ class Contrast:
         return max(0.0, 1.0 - self.above(x) - self.below(-x))
 
     def detectable(self, delta: float) -> float:
-        """The true difference that is found to be above delta in four of five trials."""
-        return detectable(self.error, self.freedom, delta)
+        """The true difference that is found to be above delta in four of five trials.
+
+        delta + (t_.95 + t_.80) error; infinite without degrees of freedom.
+
+        >>> round(Contrast(mean=0.03, error=0.01, freedom=14, n=15).detectable(0.01), 4)
+        0.0363
+        """
+        if not math.isfinite(self.error) or self.freedom < 1:
+            return math.inf
+        return delta + (self._quantile(CERTAIN) + self._quantile(POWER)) * self.error
 
     def to_dict(self, delta: float) -> dict[str, Any]:
         """JSON-ready; None for an infinite error and for the interval that it leaves open."""
@@ -85,6 +93,17 @@ class Contrast:
             "p_above": self.above(delta),
             "p_positive": self.above(0.0),
         }
+
+    def _quantile(self, p: float) -> float:
+        return float(stdtrit(self.freedom, p))
+
+    def _probability(self, distance: float) -> float:
+        """P(T error < distance); a half where nothing is known."""
+        if not math.isfinite(self.error):
+            return 0.5
+        if self.error == 0:
+            return 1.0 if distance > 0 else 0.0
+        return float(stdtr(self.freedom, distance / self.error))
 
 
 def contrast(differences: ArrayLike, shared: float, least_error: float = 0.0) -> Contrast:
@@ -109,24 +128,6 @@ def contrast(differences: ArrayLike, shared: float, least_error: float = 0.0) ->
         return Contrast(float(values[0]), math.inf, 0, 1)
     error = math.sqrt(float(values.var(ddof=1)) * (1 / n + shared))
     return Contrast(float(values.mean()), max(error, least_error), n - 1, n)
-
-
-def quantile(p: float, freedom: int) -> float:
-    """Of Student's t; infinite without degrees of freedom."""
-    return float(stdtrit(freedom, p)) if freedom > 0 else math.inf
-
-
-def detectable(error: float, freedom: int, delta: float) -> float:
-    """The true difference that is found to be above delta in four of five trials.
-
-    delta + (t_.95 + t_.80) error: in the unit of the error; infinite without degrees of freedom.
-
-    >>> round(detectable(error=0.01, freedom=14, delta=0.01), 4)
-    0.0363
-    """
-    if not math.isfinite(error) or freedom < 1:
-        return math.inf
-    return delta + (quantile(CERTAIN, freedom) + quantile(POWER, freedom)) * error
 
 
 def expected_error(
@@ -206,15 +207,6 @@ def holm(values: Mapping[str, float]) -> dict[str, float]:
         largest = max(largest, min(1.0, (len(ordered) - rank) * values[name]))
         adjusted[name] = largest
     return {name: adjusted[name] for name in values}
-
-
-def _probability(distance: float, belief: Contrast) -> float:
-    """P(T error < distance); a half where nothing is known."""
-    if not math.isfinite(belief.error):
-        return 0.5
-    if belief.error == 0:
-        return 1.0 if distance > 0 else 0.0
-    return float(stdtr(belief.freedom, distance / belief.error))
 
 
 DRAWS = 2000

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 from gan_augment.evaluation.statistics import CERTAIN, Contrast, holm
-from gan_augment.report.wording import METRICS, points, points_size
+from gan_augment.report.wording import METRICS, percent, points, points_size, span
 
 State = Literal["broken", "held", "open"]
 
@@ -101,16 +101,16 @@ def guardrails(
     recalls: {class: arm minus none} of the classes that are not topped up. log_loss: after
     correcting the class shares, higher is worse; None where the learner gives no probabilities.
     """
-    margin = MARGINS["recall"]
-    p_recalls = {name: change.below(-margin) for name, change in recalls.items()}
+    p_recalls = {name: change.below(-MARGINS["recall"]) for name, change in recalls.items()}
     adjusted = holm({name: 1 - p for name, p in p_recalls.items()})
-    rails = [_guardrail("accuracy", accuracy, accuracy.below(-MARGINS["accuracy"]), "accuracy")]
-    for name, change in recalls.items():
-        p = p_recalls[name]
-        rails.append(_guardrail(f"recall of {name}", change, p, "recall", adjusted[name]))
+    rails = [_guardrail("accuracy", "accuracy", accuracy, accuracy.below(-MARGINS["accuracy"]))]
+    rails += [
+        _guardrail(f"recall of {name}", "recall", change, p_recalls[name], adjusted[name])
+        for name, change in recalls.items()
+    ]
     if log_loss is not None:
-        p = log_loss.above(MARGINS["log_loss"])
-        rails.append(_guardrail("log loss", log_loss, p, "log_loss"))
+        p_loss = log_loss.above(MARGINS["log_loss"])
+        rails.append(_guardrail("log loss", "log_loss", log_loss, p_loss))
     return tuple(rails)
 
 
@@ -190,13 +190,12 @@ def _measured(facts: VerdictFacts) -> str:
     gan, units = facts.gan, f"{facts.rare_units:,} rare {facts.unit}"
     if gan is None:
         return units
-    low, high = gan.interval()
-    seen = gan.detectable(facts.delta)
-    if not math.isfinite(seen):
+    if not math.isfinite(gan.error):
         return f"gan minus none is {points(gan.mean)} points in a single split of {units}"
     return (
-        f"gan minus none is {points(gan.mean)} points (95 % interval {points(low)} to "
-        f"{points(high)}) with {units}, which would show a true difference of {100 * seen:.1f}"
+        f"gan minus none is {points(gan.mean)} points (95 % interval {span(gan.interval())}) "
+        f"with {units}, which would show a true difference of "
+        f"{percent(gan.detectable(facts.delta))}"
     )
 
 
@@ -245,7 +244,7 @@ def _reasons(facts: VerdictFacts) -> Iterator[str]:
 
 
 def _guardrail(
-    what: str, change: Contrast, p_loss: float, margin: str, adjusted: float | None = None
+    what: str, margin: str, change: Contrast, p_loss: float, adjusted: float | None = None
 ) -> Guardrail:
     broken = (1 - p_loss if adjusted is None else adjusted) <= 1 - CERTAIN
     state: State = "broken" if broken else "held" if 1 - p_loss >= CERTAIN else "open"

@@ -18,7 +18,6 @@ from gan_augment.evaluation.statistics import (
     DISAGREEMENT,
     Contrast,
     contrast,
-    detectable,
     expected_error,
     holm,
     more_identical,
@@ -130,17 +129,17 @@ def test_differences_that_are_none_are_refused(given_differences: list):
 def test_the_detectable_difference_is_found_in_four_of_five_trials():
     """A contrast with this true difference is above delta with P >= .95 in about .8 of trials."""
     error, freedom, delta = 0.01, 14, 0.01
-    assert detectable(error, freedom, delta) == pytest.approx(
-        delta + (stats.t.ppf(0.95, 14) + stats.t.ppf(0.8, 14)) * error
-    )
+    detectable = Contrast(0.0, error, freedom, 15).detectable(delta)
+    reach = stats.t.ppf(0.95, 14) + stats.t.ppf(0.8, 14)
+    assert detectable == pytest.approx(delta + reach * error)
     rng = np.random.default_rng(0)
-    means = detectable(error, freedom, delta) + error * rng.normal(size=4000)
+    means = detectable + error * rng.normal(size=4000)
     errors = error * np.sqrt(rng.chisquare(freedom, 4000) / freedom)
     found = [
         Contrast(m, e, freedom, 15).above(delta) >= 0.95 for m, e in zip(means, errors, strict=True)
     ]
     assert np.mean(found) == pytest.approx(0.8, abs=0.03)
-    assert detectable(math.inf, 0, delta) == math.inf
+    assert Contrast(0.0, math.inf, 0, 1).detectable(delta) == math.inf
 
 
 def test_the_forecast_is_the_error_where_arms_disagree_as_assumed():
