@@ -1,7 +1,8 @@
 """Diagnostics of generated rows over feature arrays (N, d), each usable alone. No files.
 
 What compares a generator's rows with real ones takes the real rows first; `diagnose` and `copying`
-compute all of one class at once.
+compute all of one class at once. DataError is raised on too few rows, unequal widths, and values
+that are not finite.
 """
 
 from __future__ import annotations

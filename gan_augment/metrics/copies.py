@@ -88,7 +88,6 @@ def authenticity(real: ArrayLike, synthetic: ArrayLike) -> float:
     Shapes: real (N, d), synthetic (M, d), N >= 2, M >= 1 -> 0..1. Copies give 0; fresh real rows do
     not give 1, so compare with the same number of held-out real rows.
     Source: Alaa et al. 2022, "How faithful is your synthetic data?", section 4.
-    Raises DataError on too few rows, unequal widths or values that are not finite.
 
     >>> authenticity([[0.0], [1.0], [10.0]], [[0.1], [5.0]])
     0.5
@@ -113,7 +112,6 @@ def nearer_share(
     between them are worth about 30, and an interval of 200 holds 1/2 in 53 % of cases only.
     Source: Platzer & Reutterer 2021, "Holdout-based empirical assessment of mixed-type synthetic
     data", section 3.2.
-    Raises DataError on no rows, unequal widths or values that are not finite.
 
     >>> nearer_share([[0.0]], [[0.1], [0.2], [0.9]], held_out=[[1.0]]).value
     0.6666666666666666
@@ -142,7 +140,7 @@ def data_copying_score(
     Shapes: real (N, d), synthetic (M, d), held_out (H, d), one row each at least -> one number.
     Source: Meehan, Chaudhuri & Dasgupta 2020, "A non-parametric test to detect data-copying in
     generative models", section 4.
-    Raises DataError on no rows, unequal widths, values that are not finite, no cell with both.
+    Raises DataError where no cell holds both.
     Warns with SmallSampleWarning under 10 rows.
 
     >>> real = [[float(10 * i)] for i in range(10)]

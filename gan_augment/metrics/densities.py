@@ -23,7 +23,6 @@ def precision(real: ArrayLike, synthetic: ArrayLike, k: int | None = None) -> fl
     Shapes: real (N, d), synthetic (M, d), N and M >= 2 -> 0..1. k is min(5, N - 1) unless given; a
     row is no neighbour of itself, an equal row is. One outlier among the real rows has a vast ball:
     see `density`. Source: Kynkäänniemi et al. 2019, "Improved precision and recall metric", eq. 2.
-    Raises DataError on fewer than two rows, unequal widths or values that are not finite.
     Warns with SmallSampleWarning under 10 rows.
 
     >>> real = [[float(i)] for i in range(10)]

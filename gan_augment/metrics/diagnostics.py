@@ -94,7 +94,6 @@ def diagnose(
     but for the Frechet distance, which takes all. It, recall and coverage depend on the number of
     rows: value and floor are means over draws of equal size, min(M, H). The order of the rows does
     not matter; nothing is warned.
-    Raises DataError on unequal widths or values that are not finite.
 
     >>> figures = diagnose([[0.0], [4.0]], [[1.0], [3.0]], held_out=np.empty((0, 1)))
     >>> figures["spread"].value, figures["spread"].ideal, figures["spread"].floor

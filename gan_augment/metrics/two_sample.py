@@ -96,7 +96,6 @@ def two_sample_test(
     does not matter, the seed does.
     Source: Lopez-Paz & Oquab 2017, "Revisiting classifier two-sample tests"; Nadeau & Bengio 2003,
     "Inference for the generalization error", for the variance.
-    Raises DataError on fewer than four rows, unequal widths or values that are not finite.
 
     >>> real = [[float(i)] for i in range(20)]
     >>> two_sample_test(real, [[row[0] + 50] for row in real]).value

@@ -96,7 +96,7 @@ class ComparisonSets(Generic[Data]):
             smote_figures = as_json(self._copying(name, smote, beside, seed))
         fidelity, floor = (
             class_fidelity(rows.labels, fitted.scores(rows).called) if len(rows) else None
-            for rows in (generated, self._rows(self.held_out, name, MOST_REAL))
+            for rows in (generated, self.of_class(self.held_out, name, MOST_REAL))
         )
         figures = {"class_fidelity": Figure(fidelity, floor=floor, ideal=floor)}
         figures |= diagnose(*features, seed=seed)
@@ -114,7 +114,7 @@ class ComparisonSets(Generic[Data]):
         """Features of a class: real training rows, generated ones, held-out ones. A map is never
         asked about no rows: a user's cannot be trusted to know its width then."""
         features = space.of(_first(generated))
-        real, held = (self._rows(data, name, most) for data in (self.real, self.held_out))
+        real, held = (self.of_class(data, name, most) for data in (self.real, self.held_out))
         known = [space.of(rows) if len(rows) else features[:0] for rows in (real, held)]
         return [known[0], features, known[1]]
 
@@ -125,14 +125,14 @@ class ComparisonSets(Generic[Data]):
 
         Their p is of Fisher's exact test against held-out rows, as the verdict's flag has it.
         """
-        real, held = (self._rows(data, name) for data in (self.real, self.held_out))
+        real, held = (self.of_class(data, name) for data in (self.real, self.held_out))
         exact = copies(generated, real, held, self.schema)
         floor = exact["held_identical"] / exact["held"] if exact["held"] else None
         share, p = exact["identical"] / exact["generated"], identical_chance(exact)
         identical = Figure(share, floor, ideal=floor, p=p)
         return {**copying(*features, seed=seed), "identical": identical}
 
-    def _rows(self, data: Data, name: str, most: int | None = None) -> Data:
+    def of_class(self, data: Data, name: str, most: int | None = None) -> Data:
         """Rows of a class, at most so many of them, drawn."""
         rows = np.flatnonzero(data.labels == data.names.index(name))
         if most is not None and len(rows) > most:

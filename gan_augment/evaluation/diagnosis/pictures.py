@@ -6,6 +6,7 @@ Images stand beside their nearest real ones, as PNG; columns beside how strongly
 from __future__ import annotations
 
 import base64
+import itertools
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from gan_augment.data.contract import LabelledImages, LabelledTable
 from gan_augment.data.images.png_folder import png_bytes
 from gan_augment.data.tables.columns import Plain, plain, restored
-from gan_augment.data.tables.schema import Column, TableSchema
+from gan_augment.data.tables.schema import Column
 from gan_augment.evaluation.diagnosis.comparison import ComparisonSets
 from gan_augment.evaluation.diagnosis.features import FeatureMap
 from gan_augment.metrics.distances import nearest_rows
@@ -48,7 +49,7 @@ def strips(sets: ComparisonSets[LabelledImages], learned: FeatureMap) -> dict[st
     classes: dict[str, Any] = {}
     spent = 0
     for name, generated in list(sets.generated.items())[:MOST_IMAGE_CLASSES]:
-        own = sets.real.take(np.flatnonzero(sets.real.labels == sets.real.names.index(name)))
+        own = sets.of_class(sets.real, name)
         shown = generated.take(np.arange(min(len(generated), SHOWN)))
         nearest, distances = nearest_rows(learned.of(shown), learned.of(own))
         rng = generator(sets.seed, "diagnosis strips", name)
@@ -69,12 +70,20 @@ def strips(sets: ComparisonSets[LabelledImages], learned: FeatureMap) -> dict[st
 def histograms(sets: ComparisonSets[LabelledTable]) -> dict[str, Any]:
     """Count per class, by column: the shares of real training rows and of generated ones in every
     bin or level, and how strongly each two columns go together; of the first that are learned."""
-    schema = sets.schema
-    assert schema is not None, "a table has a schema"
+    assert sets.schema is not None, "a table has a schema"
+    columns = sets.schema.learned[:MOST_COLUMNS]
     classes = {}
     for name, generated in list(sets.generated.items())[:MOST_TABLE_CLASSES]:
-        rows = np.flatnonzero(sets.real.labels == sets.real.names.index(name))
-        classes[name] = _columns(sets.real.take(rows), generated, schema)
+        frames = (sets.of_class(sets.real, name).frame, generated.frame)
+        real, drawn = ([plain(frame[c.name], c) for c in columns] for frame in frames)
+        classes[name] = {
+            "columns": [_histogram(*one) for one in zip(columns, real, drawn, strict=True)],
+            "associations": {
+                "columns": [str(column.name) for column in columns],
+                "real": _matrix(columns, real),
+                "generated": _matrix(columns, drawn),
+            },
+        }
     return {"kind": "columns", "classes": classes}
 
 
@@ -112,19 +121,6 @@ def _strip(pixels: NDArray[np.uint8], *, synthetic: bool) -> str:
     for at, image in enumerate(pixels):
         strip[:, at * (width + 1) : at * (width + 1) + width] = image
     return base64.b64encode(png_bytes(strip, synthetic=synthetic)).decode()
-
-
-def _columns(real: LabelledTable, generated: LabelledTable, schema: TableSchema) -> dict[str, Any]:
-    columns = schema.learned[:MOST_COLUMNS]
-    cells = [(plain(real.frame[c.name], c), plain(generated.frame[c.name], c)) for c in columns]
-    return {
-        "columns": [_histogram(c, *pair) for c, pair in zip(columns, cells, strict=True)],
-        "associations": {
-            "columns": [str(column.name) for column in columns],
-            "real": _matrix(columns, [own for own, _ in cells]),
-            "generated": _matrix(columns, [drawn for _, drawn in cells]),
-        },
-    }
 
 
 def _histogram(column: Column, real: Plain, generated: Plain) -> dict[str, Any]:
@@ -175,14 +171,12 @@ def _levels(
 
 def _matrix(columns: tuple[Column, ...], cells: list[Plain]) -> list[list[float]]:
     """The association of each two columns; 1 on the diagonal."""
-    k = len(columns)
-    matrix = np.eye(k)
-    for i in range(k):
-        for j in range(i):
-            known = _known(cells[i]) & _known(cells[j])
-            codes = (columns[i].kind in _CODES, columns[j].kind in _CODES)
-            pair = [cells[at][known].astype(np.float64) for at in (i, j)]
-            matrix[i, j] = matrix[j, i] = round(association(*pair, codes=codes), 4)
+    matrix = np.eye(len(columns))
+    for i, j in itertools.combinations(range(len(columns)), 2):
+        known = _known(cells[i]) & _known(cells[j])
+        codes = (columns[i].kind in _CODES, columns[j].kind in _CODES)
+        pair = [cells[at][known].astype(np.float64) for at in (i, j)]
+        matrix[i, j] = matrix[j, i] = round(association(*pair, codes=codes), 4)
     return [[float(v) for v in row] for row in matrix]
 
 
