@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from gan_augment.data.contract import LabelledImages, LabelledTable
 from gan_augment.data.groups import digest, group_codes, join_groups, near_duplicates, same_rows
 from gan_augment.data.images.reader import data_sha256
-from gan_augment.data.tables.cells import row_hashes, table_sha256
+from gan_augment.data.tables.columns import row_hashes, table_sha256
 from gan_augment.data.tables.inference import infer_schema
 from gan_augment.data.tables.reader import moments, set_aside
 from gan_augment.data.tables.schema import Overrides

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from gan_augment import devices
 from gan_augment.data.contract import LabelledTable
-from gan_augment.data.tables.cells import table_sha256
-from gan_augment.data.tables.columns import Plain, output_frame, plain
+from gan_augment.data.tables.columns import Plain, output_frame, plain, table_sha256
 from gan_augment.data.tables.encoding import encoded_width, fit_encoding
 from gan_augment.data.tables.inference import infer_schema
 from gan_augment.data.tables.schema import Name, TableSchema

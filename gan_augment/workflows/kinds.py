@@ -226,7 +226,7 @@ class TableKind(_Kind):
     @cached_property
     def sha256(self) -> str:
         """The fingerprint of the data."""
-        from gan_augment.data.tables.cells import table_sha256
+        from gan_augment.data.tables.columns import table_sha256
 
         return table_sha256(self.data)
 

@@ -18,8 +18,7 @@ from pandas.testing import assert_frame_equal
 from scipy.sparse import csr_array
 
 from gan_augment.data.contract import LabelledTable
-from gan_augment.data.tables.cells import table_sha256
-from gan_augment.data.tables.columns import joined, output_frame, plain
+from gan_augment.data.tables.columns import joined, output_frame, plain, table_sha256
 from gan_augment.data.tables.containers import rows_like, template_of
 from gan_augment.data.tables.reader import ReadTable, moments, read_frame, read_table, set_aside
 from gan_augment.data.tables.schema import Overrides, TableSchema

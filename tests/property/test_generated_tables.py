@@ -18,8 +18,7 @@ from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal, assert_series_equal
 
 from gan_augment import TabularGAN
-from gan_augment.data.tables.cells import table_sha256
-from gan_augment.data.tables.columns import joined, output_frame, plain, restored
+from gan_augment.data.tables.columns import joined, output_frame, plain, restored, table_sha256
 from gan_augment.data.tables.reader import read_frame
 from gan_augment.data.tables.schema import Column, TableSchema
 from gan_augment.errors import DataError, GanAugmentError

@@ -1,38 +1,156 @@
 """Columns as plain numbers and codes, and back with the dtype and the values they had.
 
-What is between (encoding, learning) sees plain arrays only. How a column is described is in
-`schema.py`; how dtypes hold cells is in `cells.py`.
+The cells of a column are read once: what they are, which are missing, their numbers or levels. What
+is between (encoding, learning) sees plain arrays only. What a column means is inferred in
+`inference.py` and described in `schema.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+import datetime as dt
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Context, Decimal
+from functools import cached_property
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
+from pandas.util import hash_array
 
-from gan_augment.data.tables.cells import (
-    EXACT,
-    NANOSECONDS,
-    Numbers,
-    arrow_type,
-    codes_of,
-    decimal_cells,
-    from_wall,
-    level_cells,
-    number_cells,
-    read_cells,
-    to_wall,
-    unit_of,
-)
-from gan_augment.data.tables.schema import Column, Name, TableSchema
-from gan_augment.data.tables.text import text_moments, text_numbers, written_texts
+from gan_augment.data.contract import LabelledTable
+from gan_augment.data.tables import MissingAs, Unit
+from gan_augment.data.tables.schema import Column, Name, TableSchema, dtype_text
+from gan_augment.data.tables.text import MomentNotation, notation_of, text_moments, text_numbers
 from gan_augment.errors import DataError
 
+NumberFamily = Literal["integer", "float", "decimal", "boolean", "datetime", "duration"]
+Family = NumberFamily | Literal["text", "category", "scalars", "nothing"]
+Numbers = NDArray[np.int64] | NDArray[np.uint64] | NDArray[np.float64]
+Ticks = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+Codes = NDArray[np.int32]
 Plain = NDArray[np.float64] | NDArray[np.int32]
 FEW_COLUMNS = 90  # of more, held one by one, pandas warns at an insertion; a copy joins them
+
+_SECOND = 1_000_000_000
+NANOSECONDS: dict[Unit, int] = {"D": 86_400 * _SECOND, "h": 3_600 * _SECOND, "m": 60 * _SECOND}
+NANOSECONDS |= {"s": _SECOND, "ms": 1_000_000, "us": 1_000, "ns": 1}
+EXACT = 2**53  # whole numbers up to here are float64s
+_NO_TIME = np.iinfo(np.int64).min
+_HASH_OF_MISSING = 0x9E3779B97F4A7C15  # any number will do
+_BY_ARROW_TYPE: tuple[tuple[Callable[[Any], bool], Family], ...] = (
+    (pa.types.is_null, "nothing"),
+    (pa.types.is_floating, "float"),
+    (pa.types.is_integer, "integer"),
+    (pa.types.is_decimal, "decimal"),
+    (pa.types.is_boolean, "boolean"),
+    (pa.types.is_string, "text"),
+    (pa.types.is_large_string, "text"),
+    (pa.types.is_dictionary, "category"),
+    (pa.types.is_date, "datetime"),
+    (pa.types.is_timestamp, "datetime"),
+    (pa.types.is_duration, "duration"),
+    (pa.types.is_time, "duration"),
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Cells:
+    """The cells of one column of a frame.
+
+    family: what they are. missing: bool (N,). python: their type where they are Python's objects
+    of one type, text apart. unit: of the ticks of moments and durations; None for periods. zone:
+    of moments, or "". missing_as: what stands for the first missing cell among Python's objects.
+    """
+
+    series: pd.Series
+    family: Family
+    missing: Mask
+    python: str | None = None
+    unit: Unit | None = None
+    zone: str = ""
+    missing_as: MissingAs = "None"
+
+    @cached_property
+    def numbers(self) -> Numbers:
+        """(N,) whole numbers, float64, or ticks of `unit`; anything where missing."""
+        dtype: Any = self.series.dtype
+        if self.python is not None:
+            cells = self.series.to_numpy()
+            if self.python == "Decimal":
+                cells = np.where(self.missing, 0, cells).astype(np.float64)
+            kind = arrow_type(dtype, self.python, self.zone)
+            return _arrow_numbers(pa.array(cells, type=kind, mask=self.missing))
+        array: Any = self.series.array
+        if hasattr(array, "asi8"):
+            return np.asarray(array.asi8)
+        if not isinstance(dtype, np.dtype):
+            return _arrow_numbers(pa.array(array))
+        wanted: Any = {"u": np.uint64, "f": np.float64}.get(dtype.kind, np.int64)
+        numbers: Numbers = self.series.to_numpy().astype(wanted)
+        return numbers
+
+    @property
+    def holds_numbers(self) -> bool:
+        """Whether the cells are numbers, booleans, moments or durations."""
+        return self.family in get_args(NumberFamily)
+
+    @property
+    def known(self) -> Numbers:
+        """The numbers without the missing ones."""
+        return self.numbers[~self.missing]
+
+    @cached_property
+    def coded(self) -> tuple[NDArray[np.int64], list[object]]:
+        """(codes (N,), distinct cells in any order); -1 where missing. 1 is not "1".
+
+        Of a pandas category or an Arrow dictionary: all its values in their order, unused too.
+        Raises DataError for cells that nothing here could write again.
+        """
+        series: pd.Series = self.series
+        if self.family == "category" and isinstance(series.dtype, pd.ArrowDtype):
+            series = _pandas_category(series)
+        if isinstance(series.dtype, pd.CategoricalDtype):
+            codes, distinct = series.cat.codes.to_numpy(), series.dtype.categories.tolist()
+        elif series.dtype != np.dtype(object) or self.family == "text":
+            codes, found = pd.factorize(series)
+            distinct = found.tolist()
+        else:
+            index: dict[tuple[type, object], int] = {}
+            codes, distinct = np.full(len(series), -1), []
+            cells = series.to_numpy()
+            for row in np.flatnonzero(~self.missing).tolist():
+                scalar = as_scalar(cells[row])
+                key = (type(scalar), scalar) if scalar is not None else (type(cells[row]), None)
+                codes[row] = index.setdefault(key, len(index))
+                if codes[row] == len(distinct):
+                    distinct.append(cells[row])
+        levels = [as_scalar(cell) for cell in distinct]
+        if None in levels:
+            code = levels.index(None)
+            rows = np.flatnonzero(codes == code)
+            where = f"in row {rows[0]}" if len(rows) else "among its categories"
+            raise DataError(
+                f"column {series.name!r} holds a {type(distinct[code]).__name__} {where}; expected "
+                "numbers, text, dates or other single values. Drop the column, or make it text "
+                "with astype(str)."
+            )
+        return codes.astype(np.int64), levels
+
+    @property
+    def hashes(self) -> NDArray[np.uint64]:
+        """(N,), the types of cells included: 1 is not "1" in a column of Python's objects."""
+        if self.holds_numbers and self.family != "decimal":
+            hashes = hash_array(self.numbers)
+        else:
+            codes, distinct = self.coded
+            words = [f"{type(cell).__name__} {cell!r}" for cell in distinct]
+            hashes = hash_array(np.array([*words, ""], dtype=object), categorize=False)[codes]
+        return np.where(self.missing, np.uint64(_HASH_OF_MISSING), hashes)
 
 
 def plain(series: pd.Series, column: Column) -> Plain:
@@ -50,10 +168,10 @@ def plain(series: pd.Series, column: Column) -> Plain:
     numbers: Numbers
     if cells.family == "text" and column.text is not None:
         if column.kind == "datetime":
-            numbers, notation = text_moments(series)
+            numbers, notation = text_moments(cells)
             unit = notation.unit
         else:
-            numbers = text_numbers(series)[0]
+            numbers = text_numbers(cells)[0]
     elif cells.holds_numbers:
         numbers = cells.numbers
     elif cells.family == "nothing":
@@ -136,6 +254,256 @@ def with_new_ids(
     return frame
 
 
+def read_cells(series: pd.Series) -> Cells:
+    """The cells of a column. Raises DataError for a dtype that nothing here could write again.
+
+    Object columns of one type (int, float, Decimal, date, datetime, timedelta, str) are that; of
+    several, "scalars".
+    """
+    dtype: Any = series.dtype
+    missing = series.isna().to_numpy(dtype=bool)
+    if dtype == np.dtype(object):
+        return _object_cells(series, missing)
+    kind = arrow_type(dtype)
+    family = _family_of(kind)
+    if isinstance(dtype, pd.CategoricalDtype | pd.PeriodDtype):
+        family = "category" if dtype == "category" else "datetime"
+    if family is None:
+        raise DataError(
+            f"column {series.name!r} is {dtype}, which is not learned; make it plain numbers or "
+            "text with astype, split it into plain columns, or drop it"
+        )
+    if family == "float":  # Float64 and Arrow's may hold NaN beside NA
+        missing = np.isnan(series.to_numpy(dtype=np.float64, na_value=np.nan))
+    zone = getattr(getattr(dtype, "pyarrow_dtype", dtype), "tz", None) or ""
+    return Cells(series, family, missing, None, unit_of(kind), str(zone))
+
+
+def codes_of(cells: Cells, levels: Sequence[object]) -> Codes:
+    """int32 (N,): the index of each cell among the levels; -1 where missing or none of them."""
+    codes, distinct = cells.coded
+    typed = len({type(level) for level in levels}) > 1  # 2.0 is the level 2 where all are numbers
+
+    def key(level: object) -> object:
+        return (type(level), level) if typed else level
+
+    index = {key(level): code for code, level in enumerate(levels)}
+    return np.array([*(index.get(key(cell), -1) for cell in distinct), -1], dtype=np.int32)[codes]
+
+
+def table_sha256(table: LabelledTable) -> str:
+    """The fingerprint of a table, by which a resumed run knows its data again.
+
+    sha256 in hexadecimal of names, dtypes, cells, labels, ids, groups and class names. The frame's
+    index does not matter; the order of rows and columns does.
+    """
+    total = hashlib.sha256(repr((len(table), table.names)).encode())
+    for number, name in enumerate(table.frame.columns):
+        column = table.frame.iloc[:, number]
+        total.update(repr((name, dtype_text(column.dtype))).encode("utf-8", "surrogatepass"))
+        total.update(read_cells(column).hashes.data)
+    total.update(np.ascontiguousarray(table.labels.astype("<i8")).data)
+    total.update("\0".join(table.ids.tolist()).encode())
+    if table.groups is not None:
+        total.update(b"\0groups" + np.ascontiguousarray(table.groups.astype("<i8")).tobytes())
+    return total.hexdigest()
+
+
+def row_hashes(frame: pd.DataFrame) -> NDArray[np.uint64]:
+    """(N,): equal for rows that are equal in every cell, missing ones included."""
+    hashes = np.zeros(len(frame), dtype=np.uint64)
+    for number in range(frame.shape[1]):
+        column = read_cells(frame.iloc[:, number]).hashes
+        hashes = hashes * np.uint64(6364136223846793005) + column
+        hashes ^= hashes >> np.uint64(33)
+    return hashes
+
+
+def number_cells(numbers: Numbers, missing: Mask, dtype: Any, python: str | None, zone: str) -> Any:
+    """An array of the dtype that holds the numbers (N,), ticks being of the dtype's unit.
+
+    zone: of Python's datetimes in an object column, or "". Columns without room for missing cells
+    are never asked for any; those of Python's objects are the caller's to set.
+    """
+    if python is not None:
+        cells = _arrow_cells(numbers, missing, arrow_type(dtype, python, zone))
+        if python == "date":  # ten times as fast
+            return cells.to_numpy(zero_copy_only=False).astype(object)
+        return _objects(cells.to_pylist())
+    if not isinstance(dtype, np.dtype | pd.PeriodDtype):
+        return dtype.__from_arrow__(_arrow_cells(numbers, missing, arrow_type(dtype)))
+    if dtype.kind == "f":
+        return np.where(missing, np.nan, numbers).astype(dtype)
+    if isinstance(dtype, np.dtype) and dtype.kind not in "Mm":
+        assert not missing.any(), f"{dtype} has no room for a missing cell"
+        return (numbers != 0) if dtype.kind == "b" else numbers.astype(dtype)
+    ticks = np.where(missing, _NO_TIME, numbers).astype(np.int64)
+    if isinstance(dtype, pd.PeriodDtype):
+        return pd.PeriodIndex.from_ordinals(ticks, freq=dtype.freq).array
+    return ticks.view(f"{dtype.kind}8[{np.datetime_data(dtype)[0]}]")
+
+
+def decimal_cells(
+    numbers: NDArray[np.float64], missing: Mask, decimals: int
+) -> NDArray[np.object_]:
+    """Decimals with that many digits after the point; the missing ones are the caller's to set."""
+    distinct, inverse = np.unique(np.where(missing, 0.0, numbers), return_inverse=True)
+    step, wide = Decimal(1).scaleb(-decimals), Context(prec=400)
+    cells = [Decimal(repr(number)).quantize(step, context=wide) for number in distinct.tolist()]
+    return _objects(cells)[inverse]
+
+
+def level_cells(codes: Codes, levels: Sequence[object], dtype: Any, missing: object = None) -> Any:
+    """The levels by code, (N,), as an array of the dtype; code -1 is `missing`."""
+    distinct = _objects([*levels, missing] if (codes < 0).any() else levels)
+    plain = dtype == np.dtype(object)
+    return distinct[codes] if plain else pd.Series(distinct, dtype=dtype).array.take(codes)
+
+
+def _objects(cells: Sequence[object]) -> NDArray[np.object_]:
+    array = np.empty(len(cells), dtype=object)
+    array[:] = cells
+    return array
+
+
+def to_wall(ticks: Ticks, unit: str | None, zone: str) -> Ticks:
+    """(N,) ticks since 1970 in UTC -> what the zone's clocks show, as if it were UTC."""
+    moments = pd.DatetimeIndex(ticks.view(f"M8[{unit}]")).tz_localize("UTC")
+    return np.asarray(moments.tz_convert(zone).tz_localize(None).asi8)
+
+
+def from_wall(ticks: Ticks, unit: str | None, zone: str) -> Ticks:
+    """The other way; the first of two equal times, and the next time that there is."""
+    naive = pd.DatetimeIndex(ticks.view(f"M8[{unit}]"))
+    first = np.ones(len(naive), dtype=bool)
+    local = naive.tz_localize(zone, ambiguous=first, nonexistent="shift_forward")
+    return np.asarray(local.tz_convert("UTC").asi8)
+
+
+def arrow_type(dtype: Any, python: str | None = None, zone: str = "") -> Any:
+    """The Arrow type that holds numbers, moments or text of a dtype, or of Python's objects.
+
+    None where there is none: for categories, periods and what is not learned. zone: of objects.
+    """
+    if python is not None:
+        return {
+            "int": pa.int64(),
+            "float": pa.float64(),
+            "Decimal": pa.float64(),
+            "date": pa.date32(),
+            "datetime": pa.timestamp("us", zone or None),
+            "Timestamp": pa.timestamp("ns", zone or None),
+            "timedelta": pa.duration("us"),
+            "Timedelta": pa.duration("ns"),
+        }[python]
+    if isinstance(dtype, pd.ArrowDtype):
+        return dtype.pyarrow_dtype
+    if isinstance(dtype, pd.DatetimeTZDtype):
+        return pa.timestamp(dtype.unit)
+    if isinstance(dtype, pd.StringDtype):
+        return pa.large_string()
+    plain = getattr(dtype, "numpy_dtype", dtype)
+    known = isinstance(plain, np.dtype) and plain.kind in "biufMm"
+    return pa.from_numpy_dtype(plain.newbyteorder("=")) if known else None
+
+
+def unit_of(kind: Any) -> Unit | None:
+    """The unit of an Arrow type's ticks; None where it holds no moments or durations."""
+    unit: Unit | None = getattr(kind, "unit", None)
+    return {pa.date32(): "D", pa.date64(): "ms"}.get(kind, unit)  # type: ignore[return-value]
+
+
+def _family_of(kind: Any) -> Family | None:
+    return next((family for holds, family in _BY_ARROW_TYPE if kind and holds(kind)), None)
+
+
+def _arrow_numbers(array: Any) -> Numbers:
+    cells = pa.chunked_array(array)  # one array or several: several
+    kind, wanted = cells.type, pa.int64()
+    if pa.types.is_decimal(kind) or pa.types.is_floating(kind):
+        wanted = pa.float64()
+    elif pa.types.is_unsigned_integer(kind):
+        wanted = pa.uint64()
+    elif pa.types.is_date32(kind) or pa.types.is_time32(kind):
+        cells = cells.cast(pa.int32())
+    return np.asarray(cells.cast(wanted).fill_null(0).to_numpy())
+
+
+def _arrow_cells(numbers: Numbers, missing: Mask, kind: Any) -> Any:
+    wanted: Any = numbers.dtype
+    if pa.types.is_decimal(kind):
+        wanted = np.float64  # integers would need room for 19 digits
+    elif pa.types.is_float16(kind):
+        wanted = np.float16
+    elif pa.types.is_date32(kind) or pa.types.is_time32(kind):
+        wanted = np.int32
+    return pa.array(numbers.astype(wanted), mask=missing).cast(kind)
+
+
+def _pandas_category(series: pd.Series) -> pd.Series:
+    """An Arrow dictionary as a pandas category; of a damaged one, its values."""
+    cells = pa.chunked_array(pa.array(series.array)).unify_dictionaries().combine_chunks()
+    try:
+        return pd.Series(cells.to_pandas(), name=series.name)
+    except ValueError:  # values that are null or there twice
+        values = cells.cast(cells.type.value_type)
+        return pd.Series(pd.arrays.ArrowExtensionArray(values), name=series.name)
+
+
+def _object_cells(series: pd.Series, missing: Mask) -> Cells:
+    first = series.iloc[int(missing.argmax())] if missing.any() else None
+    names: tuple[tuple[object, MissingAs], ...] = ((None, "None"), (pd.NA, "NA"), (pd.NaT, "NaT"))
+    missing_as: MissingAs = next((name for cell, name in names if first is cell), "nan")
+    if missing.all():
+        return Cells(series, "nothing", missing, missing_as=missing_as)
+    known = series.to_numpy()[~missing].tolist()
+    python = _python_type(known)
+    if python is None or python == "str":
+        return Cells(series, "text" if python else "scalars", missing, missing_as=missing_as)
+    zones = {str(getattr(cell, "tzinfo", None) or "") for cell in known}
+    try:
+        (zone,) = zones
+        pd.DatetimeTZDtype(tz=zone or "UTC")
+        kind = arrow_type(series.dtype, python, zone)
+        family = "decimal" if python == "Decimal" else _family_of(kind) or "scalars"
+        cells = Cells(series, family, missing, python, unit_of(kind), zone, missing_as)
+        assert cells.numbers is not None
+    except (OverflowError, ValueError, TypeError, KeyError):
+        # more than 64 bits hold, years that nanoseconds do not reach, several or unknown zones
+        return Cells(series, "scalars", missing, missing_as=missing_as)
+    return cells
+
+
+def _python_type(known: Sequence[object]) -> str | None:
+    """The one type of all cells, by name; None where they are of several, or of another."""
+    kinds = set(map(type, known))
+    if all(issubclass(kind, str) for kind in kinds):
+        return "str"
+    if all(issubclass(k, int | float | np.integer | np.floating) and k is not bool for k in kinds):
+        return "float" if any(issubclass(k, float | np.floating) for k in kinds) else "int"
+    exact = (Decimal, dt.date, dt.datetime, dt.timedelta, pd.Timestamp, pd.Timedelta)
+    (kind, *others) = kinds
+    return kind.__name__ if not others and kind in exact else None
+
+
+_SCALARS = {str, bool, int, float, Decimal, dt.datetime, dt.date, dt.time, dt.timedelta}
+_SCALARS |= {pd.Period, pd.Timedelta, pd.Timestamp}
+
+
+def as_scalar(value: Any) -> object | None:
+    """The cell as one of the types that a column may hold (NumPy's as Python's), else None.
+
+    >>> as_scalar(np.int8(3)), as_scalar([3])
+    (3, None)
+    """
+    if isinstance(value, np.generic) and not isinstance(value, np.datetime64 | np.timedelta64):
+        value = value.item()
+    if type(value) in _SCALARS:
+        return value  # type: ignore[no-any-return]
+    plain = (kind for kind in (str, bool, int, float) if isinstance(value, kind))
+    return next((kind(value) for kind in plain), None)  # enumerations and the like
+
+
 def _distance(numbers: Numbers, origin: int) -> NDArray[np.float64]:
     """numbers - origin, of integers exact before it is made a float: in 64 bits without a sign."""
     if numbers.dtype.kind == "f" or not origin:
@@ -151,7 +519,14 @@ def _cells_of_numbers(values: NDArray[np.float64], column: Column) -> Any:
     dtype = column.pandas_dtype
     numbers = _rounded(np.where(missing, 0.0, values), column)
     if column.text is not None:
-        cells = written_texts(numbers, missing, column.text, column.decimals, dtype)
+        notation = notation_of(column.text, column.decimals)
+        known: Any = numbers[~missing]
+        if isinstance(notation, MomentNotation):
+            known = known.astype(np.int64).view(f"M8[{notation.unit}]")
+        distinct, inverse = np.unique(known, return_inverse=True)
+        codes = np.full(len(numbers), -1, dtype=np.int32)
+        codes[~missing] = inverse
+        cells = level_cells(codes, notation.write(distinct), dtype)
     elif column.python == "Decimal":
         cells = decimal_cells(numbers.astype(np.float64), missing, column.decimals or 0)
     else:

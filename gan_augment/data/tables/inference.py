@@ -20,13 +20,12 @@ from numpy.typing import NDArray
 
 from gan_augment.data.labels import check_classes, encode_labels
 from gan_augment.data.tables import Unit
-from gan_augment.data.tables.cells import (
+from gan_augment.data.tables.columns import (
     EXACT,
     NANOSECONDS,
     Cells,
     Numbers,
     as_scalar,
-    dtype_text,
     from_wall,
     read_cells,
     to_wall,
@@ -39,6 +38,7 @@ from gan_augment.data.tables.schema import (
     Overrides,
     TableSchema,
     TargetColumn,
+    dtype_text,
 )
 from gan_augment.data.tables.text import text_moments, text_numbers
 from gan_augment.errors import DataError
@@ -263,7 +263,7 @@ def _why_ids(cells: Cells, name: Name) -> str:
 
 def _numeric(cells: Cells, name: Name) -> Facts:
     if cells.family == "text":
-        numbers, style, digits = text_numbers(cells.series)
+        numbers, style, digits = text_numbers(cells)
         facts = number_facts(numbers[~cells.missing]) | {"text": style}
         if digits is not None:
             facts["decimals"] = digits
@@ -284,7 +284,7 @@ def _numeric(cells: Cells, name: Name) -> Facts:
 
 def _datetime(cells: Cells, name: Name) -> Facts:
     if cells.family == "text":
-        ticks, notation = text_moments(cells.series)
+        ticks, notation = text_moments(cells)
         facts = _tick_facts(ticks[~cells.missing], notation.unit) | {"text": notation.pattern}
         written = f"written {notation.pattern}"
     elif cells.family == "datetime":

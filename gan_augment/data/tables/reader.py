@@ -18,8 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from gan_augment.data.contract import LabelledTable
 from gan_augment.data.groups import group_codes
 from gan_augment.data.tables import PARQUET_SUFFIXES, TABLE_SUFFIXES
-from gan_augment.data.tables.cells import row_hashes
-from gan_augment.data.tables.columns import plain
+from gan_augment.data.tables.columns import plain, row_hashes
 from gan_augment.data.tables.containers import arrow_frame, as_frame, as_series
 from gan_augment.data.tables.csv import read_csv
 from gan_augment.data.tables.export import ParquetFormat, ParquetSource, Source

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import math
+import re
 import zoneinfo
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
@@ -34,10 +35,13 @@ _HEADING = ("column", "kind", "type", "missing", "values", "why")
 _WIDEST_NAME = 32
 _WIDEST_TYPE = 28
 _WIDEST_VALUES = 44
+_TIMESTAMP = re.compile(r"timestamp\[(\w+), tz=(.+)\]")
+_DECIMAL = re.compile(r"(decimal\d+)\((\d+), (-?\d+)\)")
+_DICTIONARY = re.compile(r"dictionary<values=(.+), indices=(\w+), ordered=([01])>")
 
 
 def to_json(cell: object) -> object:
-    """JSON's form of a cell that `cells.as_scalar` let through.
+    """JSON's form of a cell that `columns.as_scalar` let through.
 
     What JSON has (text, whole numbers, booleans, finite floats) stands as it is; anything else
     becomes an object of one entry.
@@ -133,7 +137,7 @@ Scalar = Annotated[object, BeforeValidator(from_json), PlainSerializer(to_json)]
 class Column(Frozen):
     """One column: what it holds, and all that writes its cells again as the training data has them.
 
-    name: as in the frame. dtype: `cells.dtype_text`. missing: training rows without a value.
+    name: as in the frame. dtype: `dtype_text`. missing: training rows without a value.
     why: the reason for the kind, with its numbers.
 
     Numbers and moments. low, high, spikes: in whole `unit`s where there is one (of a duration, or
@@ -190,8 +194,6 @@ class Column(Frozen):
     def pandas_dtype(self) -> Any:
         """The dtype of its cells. Raises TypeError or ValueError where `dtype` is no such text."""
         import pandas as pd
-
-        from gan_augment.data.tables.cells import dtype_of_text
 
         if self.dtype != "category":
             return dtype_of_text(self.dtype)
@@ -342,6 +344,48 @@ def no_column(name: Name, names: Iterable[Name]) -> str:
     return f"there is no column {name!r}; the table has {shown}{more}.{guess}"
 
 
+def dtype_text(dtype: Any) -> str:
+    """A dtype's name, from which `dtype_of_text` makes it again; categories apart.
+
+    pandas calls two dtypes "string[pyarrow]"; here Arrow's own types are "arrow:string", and
+    text whose missing value is NaN (the default of pandas 3) is "str[pyarrow]" or "str[python]".
+    """
+    import pandas as pd
+
+    if isinstance(dtype, pd.ArrowDtype):
+        return f"arrow:{dtype.pyarrow_dtype}"
+    if isinstance(dtype, pd.StringDtype):
+        return f"{'string' if dtype.na_value is pd.NA else 'str'}[{dtype.storage}]"
+    return "category" if isinstance(dtype, pd.CategoricalDtype) else str(dtype)
+
+
+def dtype_of_text(text: str) -> Any:
+    """The dtype of `dtype_text`. Raises TypeError or ValueError where there is none."""
+    import pandas as pd
+
+    if text.startswith("arrow:"):
+        return pd.ArrowDtype(_parsed_type(text.removeprefix("arrow:")))
+    if text.startswith("str["):
+        return pd.StringDtype(text[4:-1].removesuffix("_numpy"), na_value=np.nan)
+    dtype = pd.api.types.pandas_dtype(text)
+    if isinstance(dtype, np.dtype) and dtype.kind not in "biufcmMO":  # "S2000000000" takes memory
+        raise TypeError(f"{text!r} is no dtype of a column")
+    return dtype
+
+
+def _parsed_type(text: str) -> Any:
+    import pyarrow as pa
+
+    if match := _TIMESTAMP.fullmatch(text):
+        return pa.timestamp(match[1], tz=match[2])
+    if match := _DECIMAL.fullmatch(text):
+        return getattr(pa, match[1])(int(match[2]), int(match[3]))
+    if match := _DICTIONARY.fullmatch(text):
+        values, indices = _parsed_type(match[1]), _parsed_type(match[2])
+        return pa.dictionary(indices, values, ordered=match[3] == "1")
+    return pa.type_for_alias(text)
+
+
 def _row(column: Column, kind: str) -> tuple[str, ...]:
     name, dtype = _short(str(column.name), _WIDEST_NAME), _short(column.dtype, _WIDEST_TYPE)
     missing = str(column.missing) if column.missing else ""
@@ -355,10 +399,10 @@ def _bound(column: Column, bound: int | float) -> str:
         return str(np.timedelta64(int(bound), column.unit))
     moment = np.datetime64(int(bound), column.unit)
     if column.zone and not column.wall:  # else it is on the local clock already
-        from gan_augment.data.tables.cells import to_wall
+        import pandas as pd
 
-        ticks = moment.astype("M8[s]").astype(np.int64).reshape(1)
-        moment = to_wall(ticks, "s", column.zone).view("M8[s]")[0]
+        index = pd.DatetimeIndex(moment.astype("M8[s]").reshape(1)).tz_localize("UTC")
+        moment = index.tz_convert(column.zone).tz_localize(None).to_numpy()[0]
     return str(moment).replace("T", " ")
 
 

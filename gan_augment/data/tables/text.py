@@ -15,12 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BeforeValidator, model_validator
 
-from gan_augment.data.tables.cells import level_cells, read_cells
 from gan_augment.errors import DataError
 from gan_augment.settings import Frozen
 
 if TYPE_CHECKING:
-    from pandas import Series
+    from gan_augment.data.tables.columns import Cells
 
 MOST_DECIMALS = 15  # with more, a number is written as short as reads back equal
 _NINES = bytes.maketrans(b"012345678", b"9" * 9)
@@ -274,14 +273,14 @@ def looks_like_thousands(shapes: Collection[str]) -> bool:
 
 
 def text_numbers(
-    series: Series,
+    cells: Cells,
 ) -> tuple[NDArray[np.int64] | NDArray[np.float64], str, int | None]:
     """Read text as ((N,) numbers, any where missing; how written; digits after the point).
 
     Written "whole", "fixed" (all with as many digits after the point) or "shortest" (digits: None).
     Raises DataError naming the first cell that is no number.
     """
-    codes, distinct = read_cells(series).coded
+    codes, distinct = cells.coded
     texts = [str(cell) for cell in distinct]
     notation = NumberNotation.learn(shapes_of(texts))
     if notation is None or any(map(_INFINITE.fullmatch, texts)):
@@ -289,7 +288,7 @@ def text_numbers(
             NumberNotation.learn(shapes_of([text])) is not None and not _INFINITE.fullmatch(text)
             for text in texts
         ]
-        raise _not_all(series, codes, good, "a number")
+        raise _not_all(cells, good, "a number")
     if notation.whole and max(map(len, texts)) <= 18:
         return np.append(notation.read(texts), 0)[codes], "whole", 0
     numbers = np.append(notation.model_copy(update={"whole": False}).read(texts), 0.0)[codes]
@@ -298,12 +297,12 @@ def text_numbers(
     return numbers, "fixed", notation.high
 
 
-def text_moments(series: Series) -> tuple[NDArray[np.int64], MomentNotation]:
+def text_moments(cells: Cells) -> tuple[NDArray[np.int64], MomentNotation]:
     """Read text as ((N,) ticks since 1970 in the notation's unit, any where missing; how written).
 
     Raises DataError naming the first cell that is not written as the others.
     """
-    codes, distinct = read_cells(series).coded
+    codes, distinct = cells.coded
     texts = [str(cell) for cell in distinct]
     for notation in MomentNotation.learn(shapes_of(texts)):
         if _readable(notation, texts):
@@ -316,31 +315,19 @@ def text_moments(series: Series) -> tuple[NDArray[np.int64], MomentNotation]:
         return {re.sub(r"(?<=%)-|\.%\df", "", notation.pattern) for notation in readable}
 
     good = [bool(kinds(text) & kinds(texts[0])) for text in texts]
-    raise _not_all(series, codes, good, "a date like 2024-01-31 or 2024-01-31 18:30:00")
+    raise _not_all(cells, good, "a date like 2024-01-31 or 2024-01-31 18:30:00")
 
 
-def written_texts(
-    values: NDArray[Any], missing: NDArray[np.bool_], text: str, decimals: int | None, dtype: Any
-) -> Any:
-    """Write numbers, or ticks of a pattern's unit, (N,) as text of the dtype.
-
-    text: as `text_numbers` learned it, with its decimals, or the pattern of `text_moments`.
-    """
-    notation: NumberNotation | MomentNotation
+def notation_of(text: str, decimals: int | None) -> NumberNotation | MomentNotation:
+    """Return the notation that `text_numbers` (with its decimals) or `text_moments` learned."""
     if "%" in text:
-        notation = MomentNotation(pattern=text)
-        values = values.astype(np.int64).view(f"datetime64[{notation.unit}]")
-    else:
-        notation = NumberNotation(
-            low=(decimals or 0) if text == "fixed" else 0,
-            high=MOST_DECIMALS + 1 if decimals is None else decimals,
-            whole=text == "whole",
-            exponents=decimals is None,
-        )
-    distinct, inverse = np.unique(values[~missing], return_inverse=True)
-    codes = np.full(len(values), -1, dtype=np.int32)
-    codes[~missing] = inverse
-    return level_cells(codes, notation.write(distinct), dtype)
+        return MomentNotation(pattern=text)
+    return NumberNotation(
+        low=(decimals or 0) if text == "fixed" else 0,
+        high=MOST_DECIMALS + 1 if decimals is None else decimals,
+        whole=text == "whole",
+        exponents=decimals is None,
+    )
 
 
 def _readable(notation: MomentNotation, texts: Sequence[str]) -> bool:
@@ -360,9 +347,9 @@ def _offset_s(zone: str) -> int:
     return -seconds if zone[0] == "-" else seconds
 
 
-def _not_all(series: Series, codes: NDArray[np.int64], good: list[bool], what: str) -> DataError:
+def _not_all(cells: Cells, good: list[bool], what: str) -> DataError:
     """Make the error for the first cell that is not like the others."""
-    bad = ~np.array([*good, True])[codes]
+    bad, series = ~np.array([*good, True])[cells.coded[0]], cells.series
     row = int(bad.argmax())
     return DataError(
         f"column {series.name!r}, row {row}: {series.iloc[row]!r} is not {what}; "
