@@ -35,7 +35,7 @@ from gan_augment.evaluation.amount import (
     Trial,
     choose_amount,
 )
-from gan_augment.sklearn_api.augmenter import drawn_seed
+from gan_augment.sklearn_api.augmenter import draw_seed
 from gan_augment.sklearn_api.classifier import AmountTopUps
 from gan_augment.sklearn_api.inputs import read_input
 
@@ -61,7 +61,7 @@ def cell(data: Path, item: tuple[str, int, str]) -> dict:
 
 def _ladder(train: protocol.Half, test: protocol.Half, info: protocol.TableInfo, seed: int) -> dict:
     parsed = read_input(train.X, train.y, categorical_features=info.categorical)
-    top_ups = AmountTopUps(parsed, augmenter(info, drawn_seed(seed)))
+    top_ups = AmountTopUps(parsed, augmenter(info, draw_seed(seed)))
     began_s = time.perf_counter()
     gan = top_ups.gan()
     fit_s = time.perf_counter() - began_s

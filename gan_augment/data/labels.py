@@ -15,7 +15,7 @@ LONGEST_NAME = 200  # characters; with percent-encoding still a file name somewh
 
 
 def name_problem(name: str) -> str | None:
-    """Why a string cannot be a class name, or None.
+    """Say why a string cannot be a class name, or return None.
 
     Separators, dots and reserved names are fine: they are encoded where files are written.
 
@@ -42,7 +42,7 @@ def check_names(names: Sequence[str]) -> None:
 
 
 def in_order(names: Sequence[str]) -> tuple[str, ...]:
-    """Class names sorted: as numbers where all are whole numbers, else as text.
+    """Sort class names: as numbers where all are whole numbers, else as text.
 
     >>> in_order(["10", "9"]), in_order(["b", "a", "10"])
     (('9', '10'), ('10', 'a', 'b'))
@@ -82,7 +82,7 @@ def check_classes(distinct: Sequence[object], where: str, n: int) -> None:
 def encode_labels(
     y: ArrayLike, class_names: Sequence[str] | None = None
 ) -> tuple[NDArray[np.int64], tuple[str, ...]]:
-    """(labels int64 (N,), class names) from labels of type str, int, bool or float, shape (N,).
+    """Return labels int64 (N,) and class names of labels (N,) that are str, int, bool or float.
 
     Names are `str(label)`: "cat", "3", "False", "0.5"; floats that are all whole are named as whole
     numbers ("1", not "1.0"). Classes are in sorted order, numbers as numbers.
@@ -126,7 +126,7 @@ def _check_kind(values: NDArray[np.generic]) -> None:
 
 
 def _names_of(values: NDArray[np.object_]) -> list[str]:
-    """Names of labels in an object array (a mixed list, a pandas column of strings)."""
+    """Name the labels of an object array (a mixed list, a pandas column of strings)."""
     numbers = [v for v in values if isinstance(v, float | np.floating)]
     whole = all(math.isfinite(v) and v == math.floor(v) for v in numbers)
     first_of: dict[str, object] = {}
@@ -159,12 +159,11 @@ def _encode_by_names(
     if len(index) != len(class_names):
         raise DataError(f"class_names holds a name twice: {class_names}")
     if values.dtype.kind in "UO":
-        given = [str(value) for value in values]
-        unknown = next((name for name in given if name not in index), None)
-        if unknown is not None:
-            counts = {name: given.count(name) for name in class_names}
-            raise unknown_class(unknown, counts)
-        return np.array([index[name] for name in given], dtype=np.int64), class_names
+        names = [str(value) for value in values]
+        for name in names:
+            if name not in index:
+                raise unknown_class(name, {known: names.count(known) for known in class_names})
+        return np.array([index[name] for name in names], dtype=np.int64), class_names
     _check_kind(values)
     labels = values.astype(np.int64)
     whole = values.dtype.kind != "f" or bool((labels == values).all())

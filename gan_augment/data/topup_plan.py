@@ -20,7 +20,7 @@ TOO_FEW_ROWS = "it has 1 row, and a generator needs 2"
 
 @dataclass(frozen=True)
 class ClassPlan:
-    """Rows of one class at the end: real ones, and the rows added by origin.
+    """Holds the rows of one class at the end: real ones, and the rows added by origin.
 
     room: how many of the repeats and synthetic rows are there since others have companions.
     """
@@ -33,33 +33,33 @@ class ClassPlan:
 
     @property
     def total(self) -> int:
-        """All rows of the class at the end."""
+        """Count all rows of the class at the end."""
         return self.real + self.added
 
     @property
     def added(self) -> int:
-        """Rows behind the real ones."""
+        """Count the rows behind the real ones."""
         return self.repeats + self.generated
 
     @property
     def generated(self) -> int:
-        """Rows that a generator makes: synthetic ones or companions."""
+        """Count the rows that a generator makes: synthetic ones or companions."""
         return self.synthetic + self.companions
 
     @property
     def origins(self) -> dict[str, int]:
-        """{origin: rows}."""
+        """Return {origin: rows}."""
         rows = (self.real, self.repeats, self.synthetic, self.companions)
         return dict(zip(ORIGINS, rows, strict=True))
 
     def repeated(self) -> ClassPlan:
-        """As many rows, none of them generated."""
+        """Return a plan of as many rows, none of them generated."""
         return ClassPlan(self.real, self.added)
 
 
 @dataclass(frozen=True)
 class Layout:
-    """One entry a row. Rows are added class by class: repeats first, generated rows after them.
+    """Holds an entry a row. Rows are added class by class: repeats first, then generated rows.
 
     label: int64 (M,), the number of the class. origin: str (M,), one of ORIGINS.
     source: int64 (M,), the real row that a real row or a repeat shows, -1 for generated rows.
@@ -75,7 +75,7 @@ class Layout:
         return len(self.label)
 
     def behind(self, labels: NDArray[np.int64]) -> Layout:
-        """These rows behind all real ones, which have the given labels, int64 (N,)."""
+        """Return these rows behind all real ones, which have the given labels, int64 (N,)."""
         index = np.empty(len(labels), dtype=np.int64)
         for label in np.unique(labels):
             own = labels == label
@@ -90,7 +90,7 @@ class Layout:
 
 @dataclass(frozen=True, eq=False)
 class TopUpPlan(Mapping[str, ClassPlan]):
-    """How every class ends, {class: ClassPlan} in the order of the labels.
+    """Holds how every class ends, {class: ClassPlan} in the order of the labels.
 
     classes: the plan as it stands. requested: the plan before any refusal. refused: {class: why it
     is filled with repeats instead of generated rows}.
@@ -111,21 +111,21 @@ class TopUpPlan(Mapping[str, ClassPlan]):
 
     @property
     def added(self) -> int:
-        """Rows added to all classes together."""
+        """Count the rows added to all classes together."""
         return sum(end.added for end in self.values())
 
     @property
     def generated(self) -> dict[str, int]:
-        """{class: rows to generate}, without the classes of which none are."""
+        """Return {class: rows to generate}, without the classes of which none are."""
         return {name: end.generated for name, end in self.classes.items() if end.generated}
 
     @property
     def counts(self) -> dict[str, dict[str, int]]:
-        """{class: {origin: rows}}."""
+        """Return {class: {origin: rows}}."""
         return {name: end.origins for name, end in self.items()}
 
     def refuse(self, reasons: Mapping[str, str], *, keep_others: bool = False) -> TopUpPlan:
-        """The plan with repeats for classes that cannot be generated.
+        """Return the plan with repeats for classes that cannot be generated.
 
         Where no topped-up class is left with generated rows, no class gets companions either: they
         would teach a classifier that what looks generated is common. What grew with them shrinks.
@@ -156,12 +156,12 @@ ClassPlan(real=7, repeats=93, synthetic=0, companions=0))
         return TopUpPlan(ends, self.requested, refused)
 
     def warn_of_refused(self, unit: str = "rows") -> None:
-        """Name the classes that are filled with repeats, if there are any."""
+        """Warn of the classes that are filled with repeats, if there are any."""
         if self.refused:
             warn(refusals_in_words(self.refused, unit))
 
     def layout(self, labels: NDArray[np.int64], seed: int) -> Layout:
-        """Every row that is added to real rows with these labels, int64 (N,), in order."""
+        """Return every row that is added to real rows with these labels, int64 (N,), in order."""
         label, origin, source, index = [], [], [], []
         for number, (name, end) in enumerate(self.classes.items()):
             repeats = np.empty(0, dtype=np.int64)
@@ -177,7 +177,7 @@ ClassPlan(real=7, repeats=93, synthetic=0, companions=0))
 
 
 def repeated_rows(rows: NDArray[np.int64], n: int, name: str, seed: int) -> NDArray[np.int64]:
-    """`n` repeats of the rows of the class `name`: each as often as any other, give or take one.
+    """Draw `n` repeats of the rows of a class: each as often as any other, give or take one.
 
     In an order that is drawn once; more repeats begin with the same ones.
 
@@ -188,13 +188,13 @@ def repeated_rows(rows: NDArray[np.int64], n: int, name: str, seed: int) -> NDAr
 
 
 def refusals_in_words(refused: Mapping[str, str], unit: str = "rows") -> str:
-    """What happens to classes that cannot be generated, {class: why}, for a warning."""
+    """Say what happens to classes that cannot be generated, {class: why}, for a warning."""
     listed = "; ".join(f"{name!r}: {why}" for name, why in refused.items())
     return f"filled with repeats of real {unit} instead: {listed}"
 
 
 def rare_classes(counts: Mapping[str, int]) -> tuple[str, ...]:
-    """Classes with fewer than half of an equal share, n_c < N / (2 K), in the order of `counts`.
+    """Return the classes with fewer than half of an equal share, n_c < N / (2 K), in order.
 
     Classes without a row count neither as rare nor in K.
 
@@ -207,7 +207,7 @@ def rare_classes(counts: Mapping[str, int]) -> tuple[str, ...]:
 
 
 def explain_rare(counts: Mapping[str, int]) -> str:
-    """The rule and its numbers in one sentence.
+    """Say the rule and its numbers in one sentence.
 
     >>> print(explain_rare({"good": 90, "scratch": 10}))
     rare: scratch (10); fewer than 25 rows, half of an equal share of 100 rows over 2 classes
@@ -224,7 +224,7 @@ def explain_rare(counts: Mapping[str, int]) -> str:
 
 
 def choose_classes(classes: str | Sequence[str], counts: Mapping[str, int]) -> tuple[str, ...]:
-    """The classes to top up: "rare", "all", one name, names with commas, or a sequence of names.
+    """Return the classes to top up, of "rare", "all", a name, names with commas, or a sequence.
 
     A class that is called "rare", "all" or holds a comma is reached by a sequence: `["a,b"]`.
     Raises UnknownClassError for a name the labels do not hold, NoRareClassError where none is rare,
@@ -237,7 +237,14 @@ def choose_classes(classes: str | Sequence[str], counts: Mapping[str, int]) -> t
     """
     if isinstance(classes, str):
         if classes == "rare":
-            return _rare_or_refuse(counts)
+            if rare := rare_classes(counts):
+                return rare
+            listed = ", ".join(f"{name} ({n})" for name, n in list(counts.items())[:20])
+            least = min(counts, key=lambda name: counts[name], default="NAME")
+            raise NoRareClassError(
+                "no class is rare: none has fewer than half of an equal share; the counts are "
+                f"{listed}. Name the classes to top up (--classes {least}) or take --classes all."
+            )
         if classes == "all":
             return tuple(name for name, n in counts.items() if n > 0)
         named = [classes] if classes in counts else [part.strip() for part in classes.split(",")]
@@ -258,18 +265,6 @@ def _check_available(name: str, counts: Mapping[str, int]) -> None:
         raise DataError(
             f"class {name!r} has no row; a sample needs at least one real row to learn from"
         )
-
-
-def _rare_or_refuse(counts: Mapping[str, int]) -> tuple[str, ...]:
-    rare = rare_classes(counts)
-    if rare:
-        return rare
-    listed = ", ".join(f"{name} ({n})" for name, n in list(counts.items())[:20])
-    least = min(counts, key=lambda name: counts[name], default="NAME")
-    raise NoRareClassError(
-        f"no class is rare: none has fewer than half of an equal share; the counts are {listed}. "
-        f"Name the classes to top up (--classes {least}) or take --classes all."
-    )
 
 
 def plan_topup(
@@ -318,8 +313,7 @@ ClassPlan(real=100, repeats=0, synthetic=0, companions=80))
     ClassPlan(real=20, repeats=5, synthetic=5, companions=0)
     """
     for name in classes:
-        if not counts.get(name):
-            _check_available(name, counts)
+        _check_available(name, counts)
     share, companions = top_up.resolved(kind, advised)
     if isinstance(classes, Mapping):
         added = dict(classes)
@@ -329,11 +323,10 @@ ClassPlan(real=100, repeats=0, synthetic=0, companions=80))
         added = {name: max(goal - counts[name], 0) for name in classes}
         exact = isinstance(top_up.to, int) if exact is None else exact
     ends = {name: ClassPlan(real=n) for name, n in counts.items()}
-    grown = beside_companions(counts, added, share) if companions and not exact else added
-    for name, rows in grown.items():
-        synthetic = _round(share * rows)
-        room = rows - added[name]
-        ends[name] = ClassPlan(counts[name], rows - synthetic, synthetic, room=room)
+    rows = beside_companions(counts, added, share) if companions and not exact else added
+    for name, n in rows.items():
+        synthetic = _round(share * n)
+        ends[name] = ClassPlan(counts[name], n - synthetic, synthetic, room=n - added[name])
     if companions:
         ends = _with_companions(ends, frozenset(added))
     plan = TopUpPlan(ends, ends)
@@ -357,7 +350,7 @@ def _after_refusals(
 def beside_companions(
     counts: Mapping[str, int], added: Mapping[str, int], share: float
 ) -> dict[str, int]:
-    """The rows to add, `added` made larger by as much as the companions make the other classes.
+    """Return the rows to add, larger by as much as companions make the other classes.
 
     "As many as the largest class" means what that class ends with: else a top-up to balance ends
     unbalanced, and a classifier leans to the classes with companions. Every topped-up class ends

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from gan_augment.synthesizers.tabular_gan import TabularGAN
 
 MOST_SEED = 2**31 - 1
+_SHARED_SETTINGS = ("recipe", "steps", "budget_s", "device", "threads")  # of options and GANs
 
 
 class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
@@ -269,7 +270,7 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
             advised = advised_share(self.synthesizer_, top_up.synthetic_share)
             plan = planned(advised=advised)
         else:
-            self._remember(parsed, None, drawn_seed(self.random_state))
+            self._remember(parsed, None, draw_seed(self.random_state))
         seed = derived_seed(self._seed, "fit_resample")  # `sample` is to draw other rows
         if generates or parsed.may_hold_ids:  # ids of repeated rows are numbered on
             added = added_rows(data, plan, self.synthesizer_, seed, schema=parsed.schema)
@@ -300,7 +301,7 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
         Returns (X, y) in the containers that were fitted on. Raises NotFittedError, UsageError (a
         negative count, or no counts by label), UnknownClassError.
         """
-        model = self._trained()
+        model = self._model()
         if not isinstance(counts, Mapping):
             raise UsageError(f"sample({counts!r}); expected counts by label, {{label: n}}")
         labels = self._output.labels
@@ -317,7 +318,7 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
         `sampling_strategy`, a RandomState, a Recipe and callbacks are not kept. Replaces what was
         saved there before; raises OutputExistsError for a folder of anything else.
         """
-        model, names = self._trained(), getattr(self, "feature_names_in_", None)
+        model, names = self._model(), getattr(self, "feature_names_in_", None)
         saved.write(
             Path(folder),
             model,
@@ -363,7 +364,7 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
                 augmenter.feature_names_in_ = np.array(face.feature_names, dtype=object)
         return augmenter
 
-    def _trained(self) -> GAN:
+    def _model(self) -> GAN:
         if not hasattr(self, "synthesizer_"):
             raise NotFittedError(
                 "this GANAugmenter is not fitted; call fit(X, y) or GANAugmenter.load(folder)"
@@ -376,21 +377,50 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
         return self.synthesizer_
 
     def _train(self, parsed: ParsedInput, names: Sequence[str], options: FitOptions) -> None:
-        """Train, or keep what warm_start allows to be kept."""
-        known = getattr(self, "synthesizer_", None) if self.warm_start else None
-        seed = drawn_seed(self.random_state)
-        if known is not None:
-            why = why_not_kept(known, parsed)
-            if why is not None:
-                warn(f"warm_start: trained anew, since {why}")
-                known = None
-        if known is None:
-            callbacks = checked_callbacks(self.callbacks)
-            known = trained(parsed, names, options, seed, callbacks, verbose=bool(self.verbose))
-        self._remember(parsed, known, seed)
+        """Train a model, or take the one at hand where `warm_start` allows it."""
+        gan = getattr(self, "synthesizer_", None) if self.warm_start else None
+        seed = draw_seed(self.random_state)
+        if gan is not None and (why := mismatch(gan, parsed)):
+            warn(f"warm_start: trained anew, since {why}")
+            gan = None
+        if gan is None:
+            gan = self._fit_gan(parsed, names, options, seed)
+        self._remember(parsed, gan, seed)
+
+    def _fit_gan(
+        self, parsed: ParsedInput, names: Sequence[str], options: FitOptions, seed: int
+    ) -> GAN:
+        """Fit a GAN of the kind that suits the data, on every class; `names` are topped up.
+
+        If training diverges the best generator before that is used, with a warning.
+        """
+        from gan_augment.synthesizers.image_gan import ImageGAN
+        from gan_augment.synthesizers.tabular_gan import TabularGAN
+
+        settings: dict[str, Any] = {
+            **{name: getattr(options, name) for name in _SHARED_SETTINGS},
+            "classes": tuple(names),
+            "random_state": seed,
+            "callbacks": checked_callbacks(self.callbacks),
+        }
+        progress = StderrProgress("GANAugmenter", verbose=bool(self.verbose))
+        gan: GAN
+        try:
+            if isinstance(parsed.data, LabelledImages):
+                _warn_if_long(parsed.data, options)
+                gan = ImageGAN(**settings, selection=options.selection)
+                gan.fit(parsed.data, progress=progress)
+            else:
+                gan = TabularGAN(**settings)
+                gan.fit(parsed.data, schema=parsed.schema, progress=progress)
+        except DivergedError as error:
+            if not hasattr(gan, "classes_"):
+                raise
+            warn(f"{error} The best generator before that is used.")
+        return gan
 
     def _remember(self, parsed: ParsedInput, synthesizer: GAN | None, seed: int) -> None:
-        """Take what `sample` and the attributes need; the data itself is not kept."""
+        """Store what `sample` and the attributes need, but not the data."""
         self._seed, self._output = seed, parsed.output
         self.synthesizer_ = synthesizer
         self.classes_ = np.unique(parsed.output.labels.values)
@@ -399,7 +429,7 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
             self.schema_ = parsed.schema
 
     def _count_features(self, parsed: ParsedInput) -> None:
-        """n_features_in_, and feature_names_in_ where X has names."""
+        """Set n_features_in_, and feature_names_in_ where X has names."""
         pixels, x = parsed.output.pixels, parsed.x
         if pixels is not None and (x is None or len(pixels.shape) > 1):
             self.n_features_in_ = math.prod(pixels.shape)
@@ -419,7 +449,7 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
 
 
 def checked_parameters(params: Mapping[str, Any]) -> tuple[FitOptions, TopUp]:
-    """How a `GANAugmenter` of these parameters trains, and tops up. Raises UsageError."""
+    """Return how a `GANAugmenter` of these parameters trains, and tops up. Raises UsageError."""
     plain = {n: v.item() if isinstance(v, np.generic) else v for n, v in params.items()}
     selection, verbose = plain["selection"], plain["verbose"]
     if not isinstance(verbose, int) or verbose < 0:
@@ -437,15 +467,15 @@ def checked_parameters(params: Mapping[str, Any]) -> tuple[FitOptions, TopUp]:
     top_up = TopUp.checked({name: plain[name] for name in names}, "GANAugmenter")
     if options.steps is not None:
         options = options.model_copy(update={"budget_s": None})
-    if plain["callbacks"] is not None:
-        checked_callbacks(plain["callbacks"])
+    checked_callbacks(plain["callbacks"])
     return options, top_up
 
 
 def threads(n_jobs: Any) -> int | None:
-    """Threads from n_jobs: None is automatic, -1 all cores, -2 all but one. Raises UsageError.
+    """Return the threads of n_jobs: None is automatic, -1 all cores, -2 all but one.
 
-    Inside a joblib worker automatic is one thread: the workers share the cores already.
+    Inside a joblib worker automatic is one thread: the workers share the cores already. Raises
+    UsageError.
     """
     if n_jobs is None:
         return 1 if get_active_backend()[0].nesting_level else None
@@ -454,10 +484,10 @@ def threads(n_jobs: Any) -> int | None:
     return int(n_jobs) if n_jobs > 0 else max(1, available_cores() + 1 + int(n_jobs))
 
 
-def drawn_seed(random_state: Any) -> int:
-    """A seed from None, an int or a RandomState, by scikit-learn's convention. Raises UsageError.
+def draw_seed(random_state: Any) -> int:
+    """Draw a seed from None, an int or a RandomState, as scikit-learn does. Raises UsageError.
 
-    >>> drawn_seed(0) == drawn_seed(0)
+    >>> draw_seed(0) == draw_seed(0)
     True
     """
     try:
@@ -470,7 +500,7 @@ def drawn_seed(random_state: Any) -> int:
 
 
 def checked_callbacks(callbacks: Any) -> tuple[Callback, ...]:
-    """None, one callback or several as a tuple. Raises UsageError."""
+    """Return None, one callback or several as a tuple. Raises UsageError."""
     if callbacks is None:
         return ()
     listed = tuple(callbacks) if isinstance(callbacks, Sequence) else (callbacks,)
@@ -483,52 +513,8 @@ def checked_callbacks(callbacks: Any) -> tuple[Callback, ...]:
     return listed
 
 
-def trained(
-    parsed: ParsedInput,
-    classes: Sequence[str],
-    options: FitOptions,
-    seed: int,
-    callbacks: tuple[Callback, ...] = (),
-    *,
-    verbose: bool = False,
-) -> GAN:
-    """A GAN of the kind that suits the data, trained on every class of it.
-
-    classes: those that its choices serve. If training diverges the best generator before that is
-    used, with a warning. Raises what `ImageGAN.fit` and `TabularGAN.fit` raise.
-    """
-    from gan_augment.synthesizers.image_gan import ImageGAN
-    from gan_augment.synthesizers.tabular_gan import TabularGAN
-
-    chosen: dict[str, Any] = {
-        "recipe": options.recipe,
-        "steps": options.steps,
-        "budget_s": options.budget_s,
-        "classes": tuple(classes),
-        "device": options.device,
-        "threads": options.threads,
-        "random_state": seed,
-        "callbacks": callbacks,
-    }
-    progress = StderrProgress("GANAugmenter", verbose=verbose)
-    gan: GAN
-    try:
-        if isinstance(parsed.data, LabelledImages):
-            _warn_if_long(parsed.data, options)
-            gan = ImageGAN(**chosen, selection=options.selection)
-            gan.fit(parsed.data, progress=progress)
-        else:
-            gan = TabularGAN(**chosen)
-            gan.fit(parsed.data, schema=parsed.schema, progress=progress)
-    except DivergedError as error:
-        if not hasattr(gan, "classes_"):
-            raise
-        progress.warn(f"{error} The best generator before that is used.")
-    return gan
-
-
 def _warn_if_long(data: LabelledImages, options: FitOptions) -> None:
-    """Large images on a processor, with nothing said about how long it may take."""
+    """Warn of large images on a processor, where nothing says how long it may take."""
     from gan_augment.data.images.resize import LONGEST_SIDE_PX
 
     length_given = options.steps is not None or options.budget_s is not None
@@ -545,8 +531,8 @@ def _warn_if_long(data: LabelledImages, options: FitOptions) -> None:
         )
 
 
-def why_not_kept(gan: GAN, parsed: ParsedInput) -> str | None:
-    """Why a fitted GAN cannot be used for this data; None where it can.
+def mismatch(gan: GAN, parsed: ParsedInput) -> str | None:
+    """Say why a fitted GAN cannot be used for this data; None where it can.
 
     It must know every class by name, and have images of the same size and channels, or columns of
     the same names, kinds and dtypes (of categories and constants the values too) in the same order.
@@ -565,7 +551,7 @@ def why_not_kept(gan: GAN, parsed: ParsedInput) -> str | None:
     if known.names != schema.names:
         return "the model knows other columns, or in another order"
     for mine, theirs in zip(known.columns, schema.columns, strict=True):
-        if _fixed(mine) != _fixed(theirs):
+        if _cells_of(mine) != _cells_of(theirs):
             return (
                 f"the model knows column {mine.name!r} as {mine.kind} ({mine.dtype}), here it is "
                 f"{theirs.kind} ({theirs.dtype}), or of other values"
@@ -573,7 +559,7 @@ def why_not_kept(gan: GAN, parsed: ParsedInput) -> str | None:
     return None
 
 
-def _fixed(column: Column) -> tuple[object, ...]:
-    """What must agree for cells of one column to stand in another."""
+def _cells_of(column: Column) -> tuple[object, ...]:
+    """Return what must agree for cells of one column to stand in another."""
     constant = column.levels if column.kind == "constant" else ()
     return column.kind, column.dtype, column.categories, column.ordered, constant

@@ -40,7 +40,7 @@ from gan_augment.evaluation.amount import (
     plan_for,
     score_amounts,
 )
-from gan_augment.sklearn_api.augmenter import GANAugmenter, checked_parameters, drawn_seed
+from gan_augment.sklearn_api.augmenter import GANAugmenter, checked_parameters, draw_seed
 from gan_augment.sklearn_api.inputs import ParsedInput, read_input
 from gan_augment.sklearn_api.sampling_strategy import rows_to_add
 from gan_augment.synthesizers.topup import Added, added_rows
@@ -176,7 +176,7 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  
         return self._fit_estimator(X_more, np.asarray(y_more), y, weights)
 
     def predict(self, X: Any) -> Labels:
-        """(N,) labels; with `correct_prior` those of the highest corrected probability."""
+        """Predict (N,) labels; with `correct_prior` by the highest corrected probability."""
         check_is_fitted(self, "estimator_")
         if not self.correct_prior:
             return np.asarray(self.estimator_.predict(X))
@@ -185,7 +185,7 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  
 
     @available_if(_estimator_has("predict_proba"))  # type: ignore[untyped-decorator]
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
-        """(N, K) probabilities in the order of `classes_`."""
+        """Predict (N, K) probabilities in the order of `classes_`."""
         check_is_fitted(self, "estimator_")
         share: NDArray[np.float64] = self.estimator_.predict_proba(X)
         if not self.correct_prior:
@@ -199,14 +199,14 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  
 
     @available_if(_estimator_has("predict_proba"))  # type: ignore[untyped-decorator]
     def predict_log_proba(self, X: Any) -> NDArray[np.float64]:
-        """(N, K) logarithms of `predict_proba`."""
+        """Return (N, K) logarithms of `predict_proba`."""
         with np.errstate(divide="ignore"):
             logarithms: NDArray[np.float64] = np.log(self.predict_proba(X))
         return logarithms
 
     @available_if(_decides_by_itself)  # type: ignore[untyped-decorator]
     def decision_function(self, X: Any) -> NDArray[np.float64]:
-        """The estimator's own; absent with `correct_prior`, since it knows no prior."""
+        """Return the estimator's own; absent with `correct_prior`, since it knows no prior."""
         check_is_fitted(self, "estimator_")
         decided: NDArray[np.float64] = self.estimator_.decision_function(X)
         return decided
@@ -215,7 +215,7 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  
         self, X: Any, y: Labels, weights: NDArray[Any] | None, groups: ArrayLike | None
     ) -> tuple[Any, Labels]:
         augmenter = GANAugmenter() if self.augmenter is None else clone(self.augmenter)
-        augmenter.set_params(random_state=drawn_seed(augmenter.random_state))
+        augmenter.set_params(random_state=draw_seed(augmenter.random_state))
         parsed = read_input(
             X,
             y,
@@ -244,18 +244,18 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  
     def _scores(
         self, parsed: ParsedInput, y: Labels, weights: NDArray[Any] | None, top_ups: AmountTopUps
     ) -> AmountScores:
-        """What every amount is worth to clones of the estimator on rows held out."""
+        """Judge every amount by clones of the estimator, on rows held out."""
         scoring = PRIMARY if self.scoring is None else self.scoring
         scorer = check_scoring(self, scoring=scoring)
         figure = scoring if isinstance(scoring, str) else "the score"
 
         def judge(trial: Trial[Any]) -> dict[str, float]:
             added, seen = trial.added, trial.seen
-            grown = take(parsed.x, seen), y[seen]
+            part = take(parsed.x, seen), y[seen]
             if added is not None:
-                grown = parsed.followed_by(added.layout, added.data, seen)
+                part = parsed.followed_by(added.layout, added.data, seen)
             own = None if weights is None else weights[seen]
-            candidate = clone(self)._fit_estimator(*grown, y[seen], own)
+            candidate = clone(self)._fit_estimator(*part, y[seen], own)
             with warnings.catch_warnings():  # a small class may be held out in no row of a fold
                 warnings.filterwarnings("ignore", message="y_pred contains classes not in y_true")
                 return {figure: float(scorer(candidate, take(parsed.x, trial.held), y[trial.held]))}
@@ -264,16 +264,14 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  
 
     def _fit_estimator(self, X: Any, y: Labels, real: Labels, weights: NDArray[Any] | None) -> Self:
         """Fit a clone on X and y, whose first rows are those labelled `real`, of these weights."""
-        passed = {}
-        known = np.ones(len(real)) if weights is None else weights
-        grown = np.concatenate([known, np.ones(len(y) - len(real))])
-        if weights is not None:
-            passed[_weights_name(self.estimator)] = grown
+        before = np.ones(len(real)) if weights is None else weights
+        after = np.concatenate([before, np.ones(len(y) - len(real))])
+        passed = {} if weights is None else {_weights_name(self.estimator): after}
         self.estimator_ = clone(self.estimator).fit(X, y, **passed)
         self.classes_ = self.estimator_.classes_
         if self.correct_prior:
-            ratio = [known[real == c].sum() / grown[y == c].sum() for c in self.classes_]
-            self._prior_ratio = np.array(ratio) * grown.sum() / known.sum()
+            ratio = [before[real == c].sum() / after[y == c].sum() for c in self.classes_]
+            self._prior_ratio = np.array(ratio) * after.sum() / before.sum()
         for name in ("n_features_in_", "feature_names_in_"):
             self.__dict__.pop(name, None)
             if hasattr(self.estimator_, name):
@@ -386,7 +384,7 @@ class AmountTopUps:
 
 
 def _weights_name(estimator: Any) -> str:
-    """What `fit` calls the weights. Raises UsageError where it takes none."""
+    """Return what `fit` calls the weights. Raises UsageError where it takes none."""
     prefix, last = "", estimator
     while isinstance(last, Pipeline):
         name, last = last.steps[-1]

@@ -50,7 +50,7 @@ Data = LabelledImages | LabelledTable
 
 @dataclass(frozen=True)
 class ClassLabels:
-    """What the classes are called outside, and in which container their labels go back.
+    """Holds what the user calls the classes, and the container in which labels go back.
 
     names: class names inside, by class index. labels: what the user calls the same classes, as
     Python's scalars. values: (K,) the labels in y's own dtype. examples: one label a class in y's
@@ -66,7 +66,7 @@ class ClassLabels:
     def of(
         cls, names: tuple[str, ...], labels: tuple[Label, ...], dtype: np.dtype[Any] | None = None
     ) -> Self:
-        """Classes of these names that are called by these labels, given back as an array.
+        """Make classes of these names that are called by these labels, which go back as an array.
 
         >>> ClassLabels.of(("7", "8"), (7, 8)).take(np.array([1, 0]))
         array([8, 7])
@@ -79,11 +79,11 @@ class ClassLabels:
         return cls(names, labels, values, values)
 
     def label_of(self, name: str) -> Label:
-        """What the user calls the class of that name."""
+        """Return what the user calls the class of that name."""
         return self.labels[self.names.index(name)]
 
     def name_of(self, label: Label) -> str:
-        """The name of a class, given as the user calls it. Raises UnknownClassError."""
+        """Return the name of a class that the user calls `label`. Raises UnknownClassError."""
         known: dict[Label, str] = dict(zip(self.labels, self.names, strict=True))
         label = python_scalar(label)
         try:
@@ -96,13 +96,13 @@ class ClassLabels:
             ) from None
 
     def take(self, codes: NDArray[np.int64]) -> Any:
-        """(M,) labels of class indices, in y's container."""
+        """Return (M,) labels of class indices, in y's container."""
         return take(self.examples, codes)
 
 
 @dataclass(frozen=True)
 class PixelFormat:
-    """How images came.
+    """Holds how images came.
 
     shape: of one, (H, W), (H, W, C) or, flattened, (H x W x C,). dtype: NumPy's, as text. scale:
     which numbers are black and white.
@@ -113,7 +113,7 @@ class PixelFormat:
     scale: Scale
 
     def scaled(self, pixels: NDArray[np.uint8]) -> NDArray[Any]:
-        """uint8 (M, H, W, C) in the own dtype, scale and shape; `to_uint8` reads the same back."""
+        """Return uint8 (M, H, W, C) in the own dtype, scale and shape, as `to_uint8` reads them."""
         values: NDArray[Any]
         if self.scale == "bool":
             values = pixels >= 128
@@ -124,7 +124,7 @@ class PixelFormat:
 
 @dataclass(frozen=True)
 class OutputFormat:
-    """How rows go back.
+    """Holds how rows go back.
 
     template: X without its rows, which keeps container, dtypes and columns; None for uint8 images
     and pandas frames. pixels: of images. sparse: the format of a sparse X.
@@ -136,7 +136,7 @@ class OutputFormat:
     sparse: str = ""
 
     def rows(self, data: Data) -> Any:
-        """Rows of labelled data alone, in X's container, dtype and shape."""
+        """Return rows of labelled data alone, in X's container, dtype and shape."""
         if isinstance(data, LabelledTable):
             return rows_like(self.template, data.frame, self.sparse)
         assert self.pixels is not None, "images were made where X is a table"
@@ -153,11 +153,10 @@ class OutputFormat:
 
 @dataclass(frozen=True)
 class ParsedInput:
-    """X and y as labelled data, and the way back.
+    """Holds X and y as labelled data, and the way back.
 
     x, y: as they came, for the rows of a result that are real; None for labelled data and datasets.
-    target: how the labels beside a table are written. overrides: kinds of columns that the user
-    decided.
+    target: how the labels beside a table are written. overrides: kinds that the user decides.
     """
 
     data: Data
@@ -169,17 +168,17 @@ class ParsedInput:
 
     @property
     def labels(self) -> ClassLabels:
-        """What the classes are called outside."""
+        """Return what the user calls the classes."""
         return self.output.labels
 
     @property
     def kind(self) -> DataKind:
-        """Whether X is images or a table."""
+        """Return whether X is images or a table."""
         return "image" if isinstance(self.data, LabelledImages) else "table"
 
     @cached_property
     def schema(self) -> TableSchema | None:
-        """What the columns of a table are; None for images. Warns of columns that hold ids."""
+        """Infer what the columns of a table are; None for images. Warns of columns of ids."""
         if isinstance(self.data, LabelledImages):
             return None
         schema = infer_schema(self.data.frame, self.overrides)
@@ -190,9 +189,9 @@ class ParsedInput:
 
     @property
     def may_hold_ids(self) -> bool:
-        """Whether repeated rows may need ids of their own, which nearly all differ.
+        """Return whether a column may hold ids, which nearly all differ; no fractions or moments.
 
-        Fractions and moments are none.
+        Repeated rows need ids of their own.
         """
         if isinstance(self.data, LabelledImages):
             return False
@@ -218,8 +217,8 @@ class ParsedInput:
             int64, the rows of X that come first, which `layout.source` counts; None for all.
         """
         x = self.x if rows is None else take(self.x, rows)
-        kept = np.arange(len(self.data.labels)) if rows is None else rows
-        first, source = np.arange(len(kept)), layout.source
+        real = np.arange(len(self.data.labels)) if rows is None else rows
+        first, source = np.arange(len(real)), layout.source
         pixels = self.output.pixels
         if added is None:
             x = take(x, np.concatenate([first, source]))
@@ -230,7 +229,7 @@ class ParsedInput:
             ):  # uint8 would round the repeats
                 own = np.where(source < 0, len(first) + np.arange(len(source)), source)
                 x = take(x, np.concatenate([first, own]))
-        y = take(self.y, np.concatenate([kept, _first_rows(self.data.labels)[layout.label]]))
+        y = take(self.y, np.concatenate([real, _first_rows(self.data.labels)[layout.label]]))
         for out, came in ((x, self.x), (y, self.y)):
             if hasattr(out, "iloc") and rows is None:
                 out.index = index_of(self.x if hasattr(self.x, "iloc") else came, len(source))
@@ -286,8 +285,7 @@ def read_labelled(x: Any, y: Any = None) -> ParsedInput | None:
     pandas frames. Raises UsageError for a `y` beside it, DataError for a dataset that holds neither
     images nor rows.
     """
-    own = isinstance(x, LabelledImages | LabelledTable | ParsedInput)
-    if not own and not _is_dataset(x):
+    if not isinstance(x, LabelledImages | LabelledTable | ParsedInput) and not _is_dataset(x):
         return None
     if y is not None:
         raise UsageError(
@@ -296,25 +294,23 @@ def read_labelled(x: Any, y: Any = None) -> ParsedInput | None:
     if isinstance(x, ParsedInput):
         return x
     if isinstance(x, LabelledImages | LabelledTable):
-        return ParsedInput(x, plainest_output(x, ClassLabels.of(x.names, x.names)))
+        return ParsedInput(x, plain_output(x, ClassLabels.of(x.names, x.names)))
     from gan_augment.data.torch_datasets import read_dataset
 
     read = read_dataset(x)
-    labels = tuple(one.item() if hasattr(one, "item") else one for one in read.format.labels)
-    return ParsedInput(
-        read.data, plainest_output(read.data, ClassLabels.of(read.data.names, labels))
-    )
+    labels = ClassLabels.of(read.data.names, tuple(map(python_scalar, read.format.labels)))
+    return ParsedInput(read.data, plain_output(read.data, labels))
 
 
-def plainest_output(source: Any, labels: ClassLabels) -> OutputFormat:
-    """uint8 images (N, H, W, C), or pandas frames. source: labelled data, or a fitted GAN."""
+def plain_output(source: Any, labels: ClassLabels) -> OutputFormat:
+    """Return rows as uint8 images (N, H, W, C) or pandas frames, of labelled data or a GAN."""
     shape = getattr(source, "image_shape_", getattr(source, "image_shape", None))
     pixels = None if shape is None else PixelFormat(shape, "|u1", "0..255")
     return OutputFormat(labels, pixels=pixels)
 
 
 def categorical_overrides(features: ArrayLike | str | None, names: list[Name]) -> Overrides:
-    """Kinds of the columns that are said to hold levels: by name, by number, or by a mask.
+    """Return kinds of the columns said to hold levels: by name, by number, or by a mask.
 
     >>> categorical_overrides([0, "zip"], ["colour", "price", "zip"]).columns
     {'colour': 'categorical', 'zip': 'categorical'}
@@ -338,12 +334,12 @@ def categorical_overrides(features: ArrayLike | str | None, names: list[Name]) -
 
 
 def python_scalar(label: Any) -> Label:
-    """NumPy's scalars as Python's."""
-    return label.item() if isinstance(label, np.generic) else label
+    """Return a scalar of NumPy or torch as Python's."""
+    return label.item() if hasattr(label, "item") else label
 
 
 def _is_dataset(x: Any) -> bool:
-    """Whether x is a torch Dataset or DataLoader; torch is not imported to find out."""
+    """Return whether x is a torch Dataset or DataLoader; torch is not imported to find out."""
     if "torch" not in sys.modules:
         return False
     from torch.utils.data import DataLoader, Dataset
@@ -371,7 +367,7 @@ def _check_dimensions(x: Any, dimensions: int, n: int) -> None:
 
 
 def _read_labels(y: Any, n: int) -> tuple[ReadTarget, ClassLabels, Any]:
-    """y (n,) as class indices, labels, and y as it is given back: an (n, 1) array becomes (n,).
+    """Read y (n,): class indices, labels, and y as it goes back; an (n, 1) array becomes (n,).
 
     (n, K) of 0 and 1 with a single 1 a row is one class against all others; its labels are the
     numbers of its columns. Raises DataError for a y that is missing, of another length, with
@@ -397,12 +393,12 @@ def _read_labels(y: Any, n: int) -> tuple[ReadTarget, ClassLabels, Any]:
 
 
 def _first_rows(codes: NDArray[np.int64]) -> NDArray[np.int64]:
-    """(K,) the first row of each class; every class must have one."""
+    """Return (K,) the first row of each class; every class must have one."""
     return np.unique(codes, return_index=True)[1].astype(np.int64)
 
 
 def _one_column(y: Any) -> tuple[Any, Any]:
-    """(the labels as one column, y as it is given back: (n, 1) of an array or list as (n,))."""
+    """Return the labels as one column, and y as it goes back; see `_read_labels`."""
     if isinstance(y, np.ndarray) and y.dtype.kind == "S":
         raise DataError(f"y holds raw bytes ({y.dtype}); expected text: y.astype(str)")
     listed = isinstance(y, list | tuple)
@@ -414,18 +410,13 @@ def _one_column(y: Any) -> tuple[Any, Any]:
         raise DataError("y holds rows of different lengths; expected one label a row") from None
     if cells.ndim != 2 or cells.shape[1] != 1 or hasattr(y, "tocsr"):
         return _argmax(cells), y
-    if hasattr(y, "iloc"):
-        return y.iloc[:, 0], y
     if listed or isinstance(y, np.ndarray):
         return cells[:, 0], cells[:, 0].tolist() if listed else cells[:, 0]
-    import narwhals as nw
-
-    frame = nw.from_native(y, eager_only=True)
-    return frame[frame.columns[0]].to_native(), y
+    return (y.iloc[:, 0] if hasattr(y, "iloc") else cells[:, 0]), y
 
 
 def _argmax(indicator: NDArray[Any]) -> NDArray[np.int64]:
-    """The column of the one 1 in every row (n, K)."""
+    """Return the column of the one 1 in every row (n, K)."""
     shape = indicator.shape
     numbers = indicator.ndim == 2 and indicator.dtype.kind in "biuf"
     if not numbers or not np.isin(indicator, (0, 1)).all() or (indicator.sum(axis=1) > 1).any():
@@ -446,7 +437,7 @@ def _argmax(indicator: NDArray[Any]) -> NDArray[np.int64]:
 def _read_images(
     x: Any, codes: NDArray[np.int64], labels: ClassLabels, image_shape: tuple[int, ...] | None
 ) -> tuple[LabelledImages, OutputFormat]:
-    """X (N, H, W[, C]), or (N, H x W x C) with `image_shape` = (H, W[, C]).
+    """Read X (N, H, W[, C]), or (N, H x W x C) with `image_shape` = (H, W[, C]).
 
     Pixels are read by the rules of `data.arrays.to_uint8`. Raises DataError for a range that is
     none of pixels, UsageError for an image_shape that does not fit.
@@ -479,7 +470,7 @@ def _read_images(
 
 
 def _checked_shape(image_shape: Any) -> tuple[int, ...]:
-    """(H, W) or (H, W, C) as integers. Raises UsageError."""
+    """Return (H, W) or (H, W, C) as integers. Raises UsageError."""
     try:
         shape = tuple(int(side) for side in image_shape)
         whole = all(int(side) == side and side >= 1 for side in image_shape)
@@ -494,7 +485,7 @@ def _checked_shape(image_shape: Any) -> tuple[int, ...]:
 
 
 def _pixel_values(x: Any) -> NDArray[Any]:
-    """Pixels (N, ...) as an array of one dtype."""
+    """Return pixels (N, ...) as an array of one dtype."""
     if isinstance(x, np.ndarray):
         return x
     if isinstance(x, list | tuple):
@@ -522,7 +513,7 @@ def _pixel_values(x: Any) -> NDArray[Any]:
 
 
 def _shaped(values: NDArray[Any], image_shape: tuple[int, ...] | None) -> NDArray[Any]:
-    """(N, ...) as (N, H, W) or (N, H, W, C)."""
+    """Return (N, ...) as (N, H, W) or (N, H, W, C)."""
     shape = values.shape[1:]
     if image_shape is None:
         return values
@@ -542,7 +533,7 @@ def _shaped(values: NDArray[Any], image_shape: tuple[int, ...] | None) -> NDArra
 
 
 def _warn_of_ids(schema: TableSchema) -> None:
-    """Numbers that go on tell a classifier which rows were added; so does text that is numbered."""
+    """Warn of numbers that go on, since they tell a classifier which rows were added."""
     ids = [f"{column.name!r} ({column.why})" for column in schema.columns if column.kind == "id"]
     if ids:
         warn(
@@ -553,7 +544,7 @@ def _warn_of_ids(schema: TableSchema) -> None:
 
 
 def _column_name(one: Any, names: list[Name]) -> Name:
-    """A column's name from its name or, where none is called so, its number."""
+    """Return a column's name from its name or, where none is called so, its number."""
     if isinstance(one, int | np.integer) and int(one) not in names:
         if not -len(names) <= one < len(names):
             raise UsageError(

@@ -24,7 +24,7 @@ from gan_augment.sklearn_api.inputs import (
     ClassLabels,
     OutputFormat,
     PixelFormat,
-    plainest_output,
+    plain_output,
     python_scalar,
 )
 from gan_augment.storage import new_folder, write_file
@@ -135,7 +135,7 @@ def read(
     gan = load_model(folder, device=device, threads=threads)
     path = folder / FACE
     if not path.is_file():
-        return gan, _plainest(gan), None
+        return gan, _without_face(gan), None
     face = read_json(path, schema=SavedFace)
     try:
         return gan, _output_of(gan, face), face
@@ -159,7 +159,7 @@ def settings_of(params: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _is_array(rows: Any) -> bool:
-    """Whether rows go back as an array: lists and sparse matrices too."""
+    """Return whether rows go back as an array, as those of lists and sparse matrices do."""
     return isinstance(rows, list | tuple | np.ndarray) or hasattr(rows, "tocsr")
 
 
@@ -197,16 +197,16 @@ def _output_of(gan: GAN, face: SavedFace) -> OutputFormat:
     return OutputFormat(labels, np.empty((0, 0), dtype=_checked_dtype(rows.dtype)))
 
 
-def _plainest(gan: GAN) -> OutputFormat:
-    """For a model without a face; labels as the table's column has them."""
+def _without_face(gan: GAN) -> OutputFormat:
+    """Return how rows of a model without a face go back; labels as its column has them."""
     names = tuple(gan.classes_)
     target = getattr(getattr(gan, "schema_", None), "target", None)
     labels = ClassLabels.of(names, names if target is None else tuple(target.cells.levels))
-    return plainest_output(gan, labels if target is None else _in_series(gan, labels))
+    return plain_output(gan, labels if target is None else _in_series(gan, labels))
 
 
 def _in_series(gan: Any, labels: ClassLabels, *, unnamed: bool = False) -> ClassLabels:
-    """Labels that go back as a pandas series, of the dtype that y had."""
+    """Return labels that go back as a pandas series, of the dtype that y had."""
     target = gan.schema_.target
     if target is None:
         return labels
@@ -215,7 +215,7 @@ def _in_series(gan: Any, labels: ClassLabels, *, unnamed: bool = False) -> Class
 
 
 def _checked_dtype(text: str) -> np.dtype[Any]:
-    """A NumPy dtype of cells. Raises TypeError or ValueError for any other."""
+    """Return a NumPy dtype of cells. Raises TypeError or ValueError for any other."""
     dtype = np.dtype(text)
     if dtype.kind not in "biufUOMm" or dtype.itemsize > 1 << 16:
         raise ValueError(f"{text!r} is no dtype of cells")

@@ -24,7 +24,7 @@ NOTHING_GENERATED = (
 
 @dataclass(frozen=True)
 class Added(Generic[Data]):
-    """Rows to put behind the real ones, class by class: repeats, then generated ones.
+    """Holds rows to put behind the real ones, class by class: repeats, then generated ones.
 
     plan: as it ended, without the classes that were refused. layout: what each row is.
     """
@@ -42,7 +42,7 @@ def added_rows(
     *,
     schema: TableSchema | None = None,
 ) -> Added[Data]:
-    """The rows that `plan` adds to `data`, which stays as it is.
+    """Return the rows that `plan` adds to `data`, which stays as it is.
 
     synthesizer: fitted; None where the plan generates nothing. schema: of a table whose id-like
     columns are to be numbered on, in repeats too. A class that the synthesizer refuses is filled
@@ -71,7 +71,7 @@ def added_rows(
 
 
 def with_added(data: Data, added: Added[Data]) -> Data:
-    """The rows of `data`, and behind them those added; groups are dropped, the index is anew."""
+    """Return the rows of `data`, and behind them those added; groups go, the index is anew."""
     labels = np.concatenate([data.labels, added.data.labels])
     ids = np.concatenate([data.ids, added.data.ids])
     if isinstance(data, LabelledImages):
@@ -83,14 +83,13 @@ def with_added(data: Data, added: Added[Data]) -> Data:
     return replace(data, frame=frame, labels=labels, ids=ids, groups=None)
 
 
-def advised_share(model: object, asked: object) -> float | None:
-    """What "auto" of synthetic_share is with this model, None where the model has no opinion.
+def advised_share(model: object, requested: object) -> float | None:
+    """Return what a synthetic_share of "auto" is with this model, None where it has no opinion.
 
-    asked: the share that was asked for; where it is "auto", a warning says that nothing is to be
-    generated.
+    Warns that nothing is to be generated where `requested` is "auto" and the model advises 0.
     """
     share: float | None = getattr(model, "advised_share_", None)
-    if share == 0 and asked == "auto":
+    if share == 0 and requested == "auto":
         warn(NOTHING_GENERATED)
     return share
 
@@ -98,7 +97,7 @@ def advised_share(model: object, asked: object) -> float | None:
 def _sampled(
     counts: Mapping[str, int], synthesizer: Synthesizer[Data], seed: int
 ) -> tuple[list[Data], dict[str, str]]:
-    """(generated rows in the order of `counts`, {class that is refused: why})."""
+    """Return generated rows in the order of `counts`, and {class that is refused: why}."""
     try:
         return [synthesizer.sample(counts, random_state=seed)], {}
     except TooFewAcceptedError:
@@ -124,7 +123,7 @@ def check_known(name: str, classes: Mapping[str, int]) -> None:
 def _gathered(
     data: Data, samples: Sequence[Data], layout: Layout, schema: TableSchema | None
 ) -> Data:
-    """The rows of a layout: repeats from `data`, the others from `samples` in their order."""
+    """Return the rows of a layout: repeats from `data`, others from `samples` in their order."""
     ids = np.array([f"added-{row:06d}" for row in range(len(layout))], dtype=np.str_)
     labels, source = layout.label, layout.source
     generated = source < 0

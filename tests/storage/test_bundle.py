@@ -58,15 +58,16 @@ def refused(folder) -> str:
     return str(caught.value)
 
 
-def test_arrays_and_description_come_back_bit_for_bit(bundle):
-    arrays, meta = load_bundle(bundle, schema=Meta)
-    assert meta == Meta(kind="image", steps=3)
-    assert set(arrays) == set(ARRAYS)
-    for name, array in ARRAYS.items():
-        assert arrays[name].dtype == array.dtype
-        assert arrays[name].shape == array.shape
-        assert arrays[name].tobytes() == array.tobytes()
-        assert arrays[name].flags.writeable
+def test_arrays_and_description_come_back_bit_for_bit_from_disk_and_memory(bundle):
+    files = bundle_bytes(ARRAYS, {"kind": "image", "steps": 3})
+    assert files == {path.name: path.read_bytes() for path in bundle.iterdir()}
+    for arrays, meta in (load_bundle(bundle, schema=Meta), read_bundle_bytes(files, schema=Meta)):
+        assert meta == Meta(kind="image", steps=3)
+        assert set(arrays) == set(ARRAYS)
+        for name, array in ARRAYS.items():
+            assert (arrays[name].dtype, arrays[name].shape) == (array.dtype, array.shape)
+            assert arrays[name].tobytes() == array.tobytes()
+            assert arrays[name].flags.writeable
 
 
 def test_the_same_content_gives_the_same_bytes(tmp_path, bundle):
@@ -88,18 +89,7 @@ def test_arrays_of_objects_are_not_saved(tmp_path):
     assert not (tmp_path / "b").exists()
 
 
-def test_a_flipped_bit_in_any_byte_of_the_small_files_is_noticed(bundle):
-    for name in ("model.json", MANIFEST):
-        good = (bundle / name).read_bytes()
-        for place in range(len(good)):
-            bad = bytearray(good)
-            bad[place] ^= 1 << place % 8
-            (bundle / name).write_bytes(bad)
-            refused(bundle)
-        (bundle / name).write_bytes(good)
-
-
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     name=st.sampled_from(FILES), at=st.floats(0, 1), change=st.integers(0, 255), cut=st.booleans()
 )
@@ -180,25 +170,11 @@ def test_a_description_of_another_form_is_refused(bundle, content):
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_missing_file_is_named(bundle, name):
+def test_a_missing_file_is_named_and_a_device_in_its_place_refused(bundle, name):
     (bundle / name).unlink()
     assert name in refused(bundle)
-
-
-def test_a_device_or_folder_in_place_of_a_file_is_refused(bundle):
-    (bundle / "model.json").unlink()
-    (bundle / "model.json").symlink_to("/dev/zero")
+    (bundle / name).symlink_to("/dev/zero")
     assert "not a regular file" in refused(bundle)
-
-
-def test_a_bundle_in_memory_is_the_files_of_one_on_disk(bundle):
-    files = bundle_bytes(ARRAYS, {"kind": "image", "steps": 3})
-    assert files == {path.name: path.read_bytes() for path in bundle.iterdir()}
-    arrays, meta = read_bundle_bytes(files, schema=Meta)
-    assert meta == Meta(kind="image", steps=3)
-    assert {name: array.tobytes() for name, array in arrays.items()} == {
-        name: array.tobytes() for name, array in ARRAYS.items()
-    }
 
 
 @pytest.mark.parametrize("name", FILES)
