@@ -57,16 +57,14 @@ def shift_and_light(
 
 
 class SmallCNN:
-    """A trained classifier of images: logits, predictions, and the features before them."""
+    """A trained classifier of images: logits, predictions, and the features before them.
 
-    def __init__(self, trunk: nn.Module, head: nn.Linear) -> None:
-        self._trunk = trunk.eval()
-        self._head = head.eval()
+    network: the trunk, images to features, and the head, as `new_layers` makes them.
+    """
 
-    @property
-    def network(self) -> nn.Module:
-        """Both parts as one, for saving and loading."""
-        return nn.Sequential(self._trunk, self._head)
+    def __init__(self, network: nn.Module) -> None:
+        self.network = network.eval()
+        self._trunk, self._head = network.children()
 
     def features(self, pixels: Pixels) -> NDArray[np.float32]:
         """Penultimate activations, uint8 (N, H, W, C) -> float32 (N, 128), all >= 0."""
@@ -92,9 +90,15 @@ class SmallCNN:
         return np.asarray(self.logits(pixels).argmax(axis=1), dtype=np.int64)
 
 
-def empty_classifier(shape: tuple[int, int, int], classes: int) -> SmallCNN:
-    """The networks with weights yet to be loaded, for images (height, width, channels)."""
-    return SmallCNN(_trunk_layers(shape), nn.Linear(FEATURES, classes))
+def new_layers(shape: tuple[int, int, int], classes: int) -> nn.Sequential:
+    """Trunk and head with weights yet to be set, for images (height, width, channels).
+
+    Places are kept (4 x 4): one average took digits from .98 to .89.
+    """
+    linear = nn.Linear(16 * _WIDTHS[-1], FEATURES, bias=False)
+    convolutions = _convolution_layers(shape, grid=4)
+    trunk = nn.Sequential(convolutions, linear, nn.BatchNorm1d(FEATURES), nn.ReLU())
+    return nn.Sequential(trunk, nn.Linear(FEATURES, classes))
 
 
 def train_classifier(
@@ -127,10 +131,8 @@ def train_classifier(
     if len(data) < 2:
         raise DataError(f"a classifier needs two images or more; given {len(data)}. Add images.")
     each = _class_weights(weights, data)
-    trunk = _trunk(data.image_shape, derived_seed(seed, "judge-weights"))
-    head = _head(len(data.names))
     draw = _balanced_rows(data.labels) if balanced else _shuffled_rows(len(data))
-    network = nn.Sequential(trunk, head).train()
+    network = _new_network(data, derived_seed(seed, "judge-weights"))
     optimiser = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=1e-2, foreach=True)
     with threads(1):
         for step in range(steps):
@@ -140,7 +142,7 @@ def train_classifier(
                 pixels = augment(pixels, generator(seed, "judge-augment", step))
             optimiser.param_groups[0]["lr"] = rate * _rate_factor(step, steps)
             _update(network, optimiser, pixels, data.labels[rows], each)
-    return SmallCNN(trunk, head)
+    return SmallCNN(network)
 
 
 def random_features(
@@ -171,21 +173,17 @@ def _convolution_layers(shape: tuple[int, int, int], grid: int) -> nn.Sequential
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(grid), nn.Flatten())
 
 
-def _trunk_layers(shape: tuple[int, int, int]) -> nn.Sequential:
-    """Images to features. Places are kept (4 x 4): one average took digits from .98 to .89."""
-    linear = nn.Linear(16 * _WIDTHS[-1], FEATURES, bias=False)
-    return nn.Sequential(
-        _convolution_layers(shape, grid=4), linear, nn.BatchNorm1d(FEATURES), nn.ReLU()
-    )
-
-
-def _trunk(shape: tuple[int, int, int], seed: int) -> nn.Sequential:
-    """The trunk with its first weights, of generators of their own."""
-    with torch.random.fork_rng(devices=[]):
-        trunk = _trunk_layers(shape)
-    _start(trunk[0], derived_seed(seed, "convolutions"))
-    _start(trunk[1:], derived_seed(seed, "last"))
-    return trunk
+def _new_network(data: LabelledImages, seed: int) -> nn.Sequential:
+    """Trunk and head with their first weights, of generators of their own; the head's are 0."""
+    with torch.random.fork_rng(devices=[]):  # layers draw from the global generator
+        network = new_layers(data.image_shape, len(data.names))
+    trunk, head = network.children()
+    convolutions, *last = trunk.children()
+    _start(convolutions, derived_seed(seed, "convolutions"))
+    _start(nn.Sequential(*last), derived_seed(seed, "last"))
+    for weight in head.parameters():
+        nn.init.zeros_(weight)
+    return network.train()
 
 
 def _start(network: nn.Module, seed: int) -> None:
@@ -221,14 +219,6 @@ def _class_weights(weights: NDArray[np.float32] | None, data: LabelledImages) ->
             f"{len(present)} classes"
         )
     return torch.from_numpy(weights.astype(np.float32))
-
-
-def _head(classes: int) -> nn.Linear:
-    with torch.random.fork_rng(devices=[]):
-        head = nn.Linear(FEATURES, classes)
-    nn.init.zeros_(head.weight)
-    nn.init.zeros_(head.bias)
-    return head
 
 
 def _balanced_rows(labels: NDArray[np.int64]) -> Callable[[int, int, int], NDArray[np.int64]]:

@@ -24,7 +24,7 @@ from typing import (
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_augment.data.contract import LabelledImages, LabelledTable
+from gan_augment.data.contract import LabelledImages, LabelledRows, LabelledTable
 from gan_augment.data.topup_plan import choose_classes
 from gan_augment.errors import DivergedError, NotFittedError, UsageError, unknown_class, warn
 from gan_augment.recipes import Recipe
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
 Data = TypeVar("Data", LabelledImages, LabelledTable)
 Meta = TypeVar("Meta", ModelMeta, TableMeta)
+SavedArrays = Mapping[str, NDArray[np.generic]]
 ChooseCompute = Callable[[str, "Precision", int | None], "ComputeConfig"]
 
 
@@ -93,7 +94,11 @@ class GAN(ABC, Generic[Data, Meta]):
     steps_: int = field(init=False)
     meta_: Meta = field(init=False)
 
+    _sampler: Any = field(init=False)
+
+    _rows: ClassVar[Any]  # LabelledImages or LabelledTable
     _description: ClassVar[type[ModelMeta] | type[TableMeta]]
+    _cure_of_no_spread: ClassVar[str]
 
     def as_chosen(self, random_state: int = 0) -> Self:
         """An unfitted twin of the recipe and steps that were chosen, for parts of the same data."""
@@ -136,21 +141,16 @@ class GAN(ABC, Generic[Data, Meta]):
             raise UsageError("no recipe of this version starts from given rows; leave out `source`")
         names = tuple(self._fitted().classes_)
         counts = checked_counts(counts)
-        labels = [self._label(name) for name in counts]
+        of_class = np.array([self._label(name) for name in counts], np.int64)
         self._check_served([name for name, n in counts.items() if n])
-        return self._sampled(
-            counts,
-            random_state,
-            labels=np.repeat(np.array(labels, np.int64), np.array([*counts.values()], np.int64)),
-            ids=sample_ids(counts),
-            class_names=names,
-        )
+        features = self._draw(counts, random_state)
+        labels = np.repeat(of_class, np.array([*counts.values()], np.int64))
+        rows: Data = self._rows(features, labels, sample_ids(counts), class_names=names)
+        return rows
 
     def save(self, folder: str | Path) -> None:
         """Write the model as a new folder: safetensors and JSON, whole or not at all."""
-        self._fitted()
-        described = self.meta_.model_dump(mode="json", by_alias=True)
-        save_bundle(Path(folder), self._arrays(), described, NAME)
+        save_bundle(Path(folder), *self._fitted()._bundle())
 
     @classmethod
     def load(cls, folder: str | Path, *, device: str = "auto", threads: int | None = None) -> Self:
@@ -178,8 +178,7 @@ class GAN(ABC, Generic[Data, Meta]):
         }
         if not hasattr(self, "_sampler"):
             return Packed(settings=settings, model=None)
-        described = self.meta_.model_dump(mode="json", by_alias=True)
-        return Packed(settings=settings, model=bundle_bytes(self._arrays(), described, NAME))
+        return Packed(settings=settings, model=bundle_bytes(*self._bundle()))
 
     def __setstate__(self, state: Packed) -> None:
         vars(self).update(state["settings"])
@@ -202,26 +201,12 @@ class GAN(ABC, Generic[Data, Meta]):
         """Time the units of a fit."""
 
     @abstractmethod
-    def _sampled(
-        self,
-        counts: Mapping[str, int],
-        random_state: int,
-        *,
-        labels: NDArray[np.int64],
-        ids: NDArray[np.str_],
-        class_names: tuple[str, ...],
-    ) -> Data:
-        """The rows of `sample`."""
+    def _draw(self, counts: Mapping[str, int], random_state: int) -> Any:
+        """Draw the pixels or the frame of `sample`."""
 
     @abstractmethod
-    def _arrays(self) -> Arrays:
-        """What was learned as named arrays of a bundle."""
-
-    @abstractmethod
-    def _restore(
-        self, arrays: Mapping[str, NDArray[np.generic]], meta: Any, choose: ChooseCompute
-    ) -> None:
-        """Take what was learned from the arrays and the description of a bundle."""
+    def _loaded(self, arrays: SavedArrays, meta: Any, choose: ChooseCompute) -> Any:
+        """Read the sampler from the arrays and the description of a bundle."""
 
     @classmethod
     def _own_settings(cls, meta: Any) -> dict[str, Any]:
@@ -246,12 +231,13 @@ class GAN(ABC, Generic[Data, Meta]):
         progress: Progress,
         begin: Callable[[Run], None] = lambda run: None,
     ) -> DivergedError | None:
-        """Train a run from its start or its newest checkpoint.
+        """Train a run from its start or its newest checkpoint; its average is the best one then.
 
         A run that diverged after a generator was scored gives its error back, for `fit` to raise
         once the best generator is kept; without one it raises.
         """
         from gan_augment.training.loop import train
+        from gan_augment.training.parts import load_network
 
         if resume:
             saver.resume(progress)
@@ -259,13 +245,48 @@ class GAN(ABC, Generic[Data, Meta]):
         if on_steps:
             on_steps(run.steps, run.parts.compute)
         progress.phase("training", run.steps)
+        diverged = None
         try:
             train(run)
         except DivergedError as error:
             if not run.best.arrays:
                 raise
-            return error
-        return None
+            diverged = error
+        if run.best.arrays:
+            load_network(run.state.average, run.best.arrays)
+        else:
+            progress.warn(f"no scored generator had enough spread{self._cure_of_no_spread}")
+        return diverged
+
+    @staticmethod
+    def _facts(
+        data: LabelledRows, run: Run, topped_up: tuple[str, ...], data_sha256: str
+    ) -> dict[str, Any]:
+        """Say what the descriptions of both kinds hold, by field."""
+        parts, best = run.parts, run.best
+        return {
+            "classes": data.counts,
+            "topped_up": topped_up,
+            "recipe": parts.recipe,
+            "steps": run.steps,
+            "seed": run.state.seed,
+            "precision": parts.compute.precision,
+            "threads": parts.compute.threads,
+            "data_sha256": data_sha256,
+            "score": {
+                "value": best.value if best.arrays else None,
+                "step": best.step,
+                "parts": dict(best.parts),
+            },
+        }
+
+    def _bundle(self) -> tuple[Arrays, dict[str, Any], str]:
+        """What was learned as named arrays, its description, and the name of the latter."""
+        return self._sampler.arrays(), self.meta_.model_dump(mode="json", by_alias=True), NAME
+
+    def _restore(self, arrays: SavedArrays, meta: Any, choose: ChooseCompute) -> None:
+        self._sampler = self._loaded(arrays, meta, choose)
+        self._describe(meta)
 
     def _describe(self, meta: Meta) -> None:
         """Set the learned attributes from a description."""

@@ -14,16 +14,14 @@ from gan_augment import devices
 from gan_augment.data.contract import LabelledImages
 from gan_augment.data.images.reader import data_sha256
 from gan_augment.devices import ComputeConfig, Precision, compute_config  # noqa: F401  (pdoc)
-from gan_augment.networks.geometry import Geometry
-from gan_augment.networks.images import AnchoredGenerator
 from gan_augment.progress import Progress
 from gan_augment.recipes import Recipe, resolve_recipe  # noqa: F401  (pdoc)
-from gan_augment.synthesizers.base import GAN, ChooseCompute
+from gan_augment.synthesizers.base import GAN, ChooseCompute, SavedArrays
 from gan_augment.synthesizers.calibration import select, selection_s
-from gan_augment.synthesizers.model_file import ModelMeta, ScoreRecord
-from gan_augment.synthesizers.sampling import BlockSampler, encode_anchors, load_block_sampler
+from gan_augment.synthesizers.model_file import ArtefactRecord, ModelMeta
+from gan_augment.synthesizers.sampling import BlockSampler, load_block_sampler
 from gan_augment.synthesizers.scorer import Prepared, prepare
-from gan_augment.synthesizers.selection import SampleSequence, load_selection
+from gan_augment.synthesizers.selection import SampleSequence, Selection, load_selection
 from gan_augment.synthesizers.time_budget import PROBE_S, Forecast, pace_for_budget, step_seconds
 from gan_augment.training.build import build
 from gan_augment.training.callbacks import (
@@ -35,7 +33,7 @@ from gan_augment.training.callbacks import (
 from gan_augment.training.checkpoint import CheckpointStore, RunSaver
 from gan_augment.training.loop import Run
 from gan_augment.training.monitor import SCORES_A_RUN
-from gan_augment.training.parts import Arrays, Parts, load_network, new_state
+from gan_augment.training.parts import Parts, new_state
 
 ANCHORS_KEPT_A_CLASS = 4096
 
@@ -103,7 +101,12 @@ class ImageGAN(GAN[LabelledImages, ModelMeta]):
     refuses_: dict[str, str] = field(init=False)
     _sampler: SampleSequence = field(init=False)
 
+    _rows = LabelledImages
     _description = ModelMeta
+    _cure_of_no_spread = (
+        " (or too many were copies); the last one is kept. Look at samples.png before using it; "
+        "more steps or more rows of the class may cure it."
+    )
 
     def fit(
         self,
@@ -169,14 +172,20 @@ class ImageGAN(GAN[LabelledImages, ModelMeta]):
             )
             saver = RunSaver(checkpoints, run, fingerprint or data_sha256(data), force)
             diverged = self._train(run, saver, resume, on_steps, progress)
-        about = {
-            "topped_up": topped_up,
+        with devices.threads(1):
+            sampler = _sampler_of(data, ready.train, run)
+            selection, artefacts = self._selected(data, ready.train, run, sampler, progress)
+        self._sampler = SampleSequence(sampler, selection)
+        facts = self._facts(data, run, topped_up, saver.data_sha256) | {
+            "image_shape": data.image_shape,
             "original_size": original_size,
             "resize": resize,
-            "data_sha256": saver.data_sha256,
+            "chosen": _chosen(run),
+            "anchors": sum(len(codes) for codes in (sampler.codes or {}).values()),
+            "artefacts": artefacts,
+            "selection": selection.record if selection else None,
         }
-        with devices.threads(1):
-            self._finish(data, ready.train, run, about, progress)
+        self._describe(ModelMeta.model_validate(facts))
         if diverged:
             raise diverged
         return self
@@ -241,65 +250,37 @@ class ImageGAN(GAN[LabelledImages, ModelMeta]):
         compute = replace(compute, threads=pace.threads)
         return pace.steps, replace(parts, compute=compute)
 
-    def _finish(
+    def _selected(
         self,
         data: LabelledImages,
         rows: NDArray[np.int64],
         run: Run,
-        about: dict[str, Any],
+        sampler: BlockSampler,
         progress: Progress,
-    ) -> None:
-        """Keep the best generator with its anchors, calibrate selection, describe the model.
+    ) -> tuple[Selection | None, ArtefactRecord | None]:
+        """Calibrate selection on the training rows, if it is on."""
+        if not self.selection:
+            return None, None
+        progress.phase("choosing which samples are worth keeping")
+        discriminator = run.state.discriminator.requires_grad_(False).eval()
+        settings = run.parts.recipe.selection
+        return select(data, rows, sampler, discriminator, settings, run.state.seed)
 
-        rows: the training rows. about: what of the description the run does not know.
-        """
-        sampler = _best_sampler(data, rows, run, progress)
-        selection = artefacts = None
-        if self.selection:
-            progress.phase("choosing which samples are worth keeping")
-            parts, discriminator = run.parts, run.state.discriminator
-            selection, artefacts = select(
-                data,
-                rows,
-                sampler,
-                discriminator.requires_grad_(False).eval(),
-                parts.recipe.selection,
-                run.state.seed,
-            )
-        facts = _facts(data, run, sampler) | about
-        facts |= {"artefacts": artefacts, "selection": selection.record if selection else None}
-        self._sampler = SampleSequence(sampler, selection)
-        self._describe(ModelMeta.model_validate(facts))
-
-    def _sampled(
-        self,
-        counts: Mapping[str, int],
-        random_state: int,
-        *,
-        labels: NDArray[np.int64],
-        ids: NDArray[np.str_],
-        class_names: tuple[str, ...],
-    ) -> LabelledImages:
+    def _draw(self, counts: Mapping[str, int], random_state: int) -> NDArray[np.uint8]:
         drawn = [self.sample_range(name, 0, n, random_state) for name, n in counts.items()]
-        pixels = np.concatenate([*drawn, np.empty((0, *self.image_shape_), np.uint8)])
-        return LabelledImages(pixels, labels, ids, class_names=class_names)
+        return np.concatenate([*drawn, np.empty((0, *self.image_shape_), np.uint8)])
 
     def _check_served(self, names: Sequence[str]) -> None:
         if self._sampler.selection is not None:
             for name in names:
                 self._sampler.selection.check_served(name)
 
-    def _arrays(self) -> Arrays:
-        selection = self._sampler.selection
-        return self._sampler.sampler.arrays() | (selection.arrays() if selection else {})
-
-    def _restore(
-        self, arrays: Mapping[str, NDArray[np.generic]], meta: ModelMeta, choose: ChooseCompute
-    ) -> None:
+    def _loaded(
+        self, arrays: SavedArrays, meta: ModelMeta, choose: ChooseCompute
+    ) -> SampleSequence:
         compute = choose(self.device, meta.precision, self.threads)
         sampler = load_block_sampler(arrays, meta, compute)
-        self._sampler = SampleSequence(sampler, load_selection(arrays, meta, compute))
-        self._describe(meta)
+        return SampleSequence(sampler, load_selection(arrays, meta, compute))
 
     @classmethod
     def _own_settings(cls, meta: ModelMeta) -> dict[str, Any]:
@@ -311,48 +292,21 @@ class ImageGAN(GAN[LabelledImages, ModelMeta]):
         self.refuses_ = meta.refuses
 
 
-def _best_sampler(
-    data: LabelledImages, rows: NDArray[np.int64], run: Run, progress: Progress
-) -> BlockSampler:
-    """The best averaged generator, with the codes of its anchor rows."""
-    network, parts, best = run.state.average, run.parts, run.best
-    geometry = Geometry.of(data.image_shape)
-    if best.arrays:
-        load_network(network, best.arrays)
-    else:
-        progress.warn(
-            "no scored generator had enough spread (or too many were copies); the last one is "
-            "kept. Look at samples.png before using it; more steps or more rows of the class "
-            "may cure it."
-        )
-    codes = None
-    if isinstance(network, AnchoredGenerator):
-        by_class = {
-            label: rows[data.labels[rows] == label][:ANCHORS_KEPT_A_CLASS]
-            for label in range(len(data.names))
-        }
-        codes = encode_anchors(network, data.pixels, by_class, geometry, parts.compute)
-    sizes = dict(enumerate(data.counts.values()))
-    return BlockSampler(network, geometry, parts.compute, parts.recipe.generator, codes, sizes)
-
-
-def _facts(data: LabelledImages, run: Run, sampler: BlockSampler) -> dict[str, Any]:
-    """The part of the description that the run knows."""
-    parts, best = run.parts, run.best
-    is_anchored = parts.recipe.generator.kind == "anchored"
-    alone = is_anchored and bool(best.arrays) and best.step <= parts.first_steps(run.steps)
-    step = best.step if best.arrays else run.steps
-    return {
-        "classes": data.counts,
-        "image_shape": data.image_shape,
-        "recipe": parts.recipe,
-        "steps": run.steps,
-        "seed": run.state.seed,
-        "precision": parts.compute.precision,
-        "threads": parts.compute.threads,
-        "score": ScoreRecord(
-            value=best.value if best.arrays else None, step=best.step, parts=best.parts
-        ),
-        "chosen": "interpolation" if alone else f"step {step}",
-        "anchors": sum(len(codes) for codes in (sampler.codes or {}).values()),
+def _sampler_of(data: LabelledImages, rows: NDArray[np.int64], run: Run) -> BlockSampler:
+    """The averaged generator with the codes of its anchor rows, some of the training rows."""
+    anchors = {
+        label: rows[data.labels[rows] == label][:ANCHORS_KEPT_A_CLASS]
+        for label in range(len(data.names))
     }
+    sizes = dict(enumerate(data.counts.values()))
+    return BlockSampler.of(run.state.average, data, anchors, sizes, run.parts)
+
+
+def _chosen(run: Run) -> str:
+    """What was kept: interpolation alone, or the generator of a step."""
+    parts, best = run.parts, run.best
+    if not best.arrays:
+        return f"step {run.steps}"
+    is_anchored = parts.recipe.generator.kind == "anchored"
+    alone = is_anchored and best.step <= parts.first_steps(run.steps)
+    return "interpolation" if alone else f"step {best.step}"

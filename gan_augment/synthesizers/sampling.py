@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import numpy as np
 import torch
@@ -42,7 +42,9 @@ from gan_augment.training.parts import Arrays, below, network_arrays, restored_n
 from gan_augment.training.tables import AnchorTensors, EncodedTable, layout_of, new_row_generator
 
 if TYPE_CHECKING:
+    from gan_augment.data.contract import LabelledImages
     from gan_augment.networks.images import AnchoredGenerator
+    from gan_augment.training.parts import Parts
 
 BLOCK = 64
 """Images a block."""
@@ -82,6 +84,22 @@ class BlockSampler:
     codes: dict[int, NDArray[np.float32]] | None
     sizes: Mapping[int, int] | None = None
     _lent: dict[int, tuple[int, ...]] = field(default_factory=dict, repr=False, compare=False)
+
+    @classmethod
+    def of(
+        cls,
+        network: nn.Module,
+        data: LabelledImages,
+        anchors: dict[int, NDArray[np.int64]],
+        sizes: Mapping[int, int],
+        parts: Parts,
+    ) -> BlockSampler:
+        """The sampler of a trained network; anchored, it starts from `anchors`, {label: rows}."""
+        geometry, codes = Geometry.of(data.image_shape), None
+        if parts.recipe.generator.kind == "anchored":
+            anchored = cast("AnchoredGenerator", network)
+            codes = encode_anchors(anchored, data.pixels, anchors, geometry, parts.compute)
+        return cls(network, geometry, parts.compute, parts.recipe.generator, codes, sizes)
 
     def rows(
         self, label: int, name: str, start: int, stop: int, seed: int, stream: str = "sample"
@@ -145,13 +163,14 @@ def load_block_sampler(
     arrays: Mapping[str, NDArray[np.generic]], meta: ModelMeta, compute: ComputeConfig
 ) -> BlockSampler:
     """The sampler of images that was saved; ModelFileError where arrays do not fit `meta`."""
-    from gan_augment.training.build import new_generator, placed  # a table loads no image networks
+    from gan_augment.training.build import new_generator  # a table loads no image networks
 
     geometry = Geometry.of(meta.image_shape)
     network = restored_network(
-        lambda: new_generator(meta.recipe, geometry, len(meta.classes)), below(arrays, "network")
+        lambda: new_generator(meta.recipe, geometry, len(meta.classes)),
+        below(arrays, "network"),
+        compute.device,
     )
-    network = placed(network, compute.device).requires_grad_(False).eval()
     codes = None
     if meta.recipe.generator.kind == "anchored":
         codes = rows_by_label(arrays, "codes", len(meta.classes), meta.recipe.generator.code)
@@ -412,8 +431,8 @@ def load_row_sampler(
     network = restored_network(
         lambda: new_row_generator(meta.recipe, layout_of(encoding), len(meta.classes)),
         below(arrays, "network"),
+        compute.device,
     )
-    network = network.to(compute.device).requires_grad_(False).eval()
     return RowSampler(network, encoding, anchors, compute, meta.recipe.generator)
 
 

@@ -13,15 +13,12 @@ from gan_augment.classifiers.small_cnn import SmallCNN, random_features, train_c
 from gan_augment.data.batches import PairedBatches
 from gan_augment.data.contract import LabelledImages
 from gan_augment.data.splits import hold_out
-from gan_augment.devices import ComputeConfig
 from gan_augment.metrics.copies import copied_share, copy_threshold
 from gan_augment.metrics.distances import kernel_distance, mean_pairwise_distance
 from gan_augment.networks.geometry import Geometry
-from gan_augment.networks.images import AnchoredGenerator
 from gan_augment.progress import Progress
 from gan_augment.randomness import derived_seed, generator
-from gan_augment.recipes import GeneratorSettings
-from gan_augment.synthesizers.sampling import BLOCK, BlockSampler, encode_anchors
+from gan_augment.synthesizers.sampling import BLOCK, BlockSampler
 from gan_augment.training.monitor import COLLAPSE_SPREAD, Score
 from gan_augment.training.parts import Parts
 
@@ -70,13 +67,10 @@ class ImageScorer:
         *,
         topped_up: Sequence[str],
         classifier: SmallCNN,
-        geometry: Geometry,
-        compute: ComputeConfig,
-        generator: GeneratorSettings,
+        parts: Parts,
         seed: int,
     ) -> None:
-        self._data, self._seed = data, seed
-        self._geometry, self._compute, self._generator = geometry, compute, generator
+        self._data, self._parts, self._seed = data, parts, seed
         self._anchors = _rows_by_class(data, train, ANCHORS_A_CLASS, seed)
         self._sizes = dict(enumerate(np.bincount(data.labels[train]).tolist()))
         spaces = (classifier.features, random_features(data.image_shape, seed))
@@ -94,7 +88,7 @@ class ImageScorer:
 
     def score(self, network: nn.Module) -> Score:
         """Draw the same noise each time, compare class by class."""
-        sampler = self._sampler(network)
+        sampler = BlockSampler.of(network, self._data, self._anchors, self._sizes, self._parts)
         value, parts, eligible = 0.0, {}, True
         watched: dict[str, float] = {}
         for reference in self._references:
@@ -124,16 +118,6 @@ class ImageScorer:
         if reference.held_out:
             return distance, spread, 0.0
         return distance, spread, copied_share(features[0], reference.train, reference.threshold)
-
-    def _sampler(self, network: nn.Module) -> BlockSampler:
-        codes = None
-        if isinstance(network, AnchoredGenerator):
-            codes = encode_anchors(
-                network, self._data.pixels, self._anchors, self._geometry, self._compute
-            )
-        return BlockSampler(
-            network, self._geometry, self._compute, self._generator, codes, self._sizes
-        )
 
     def _reference(self, label: int, held: NDArray[np.int64] | None, weight: float) -> Reference:
         own = self._anchors[label][:REFERENCE_A_CLASS]
@@ -205,7 +189,6 @@ def prepare(
 ) -> Prepared:
     """Hold out rows for scoring and train the scorer's classifier on the others; pure."""
     rows, held = hold_out(data, seed=seed)
-    geometry = Geometry.of(data.image_shape)
     progress.phase("training the classifier that scores the generator")
     seen = at_most_a_class(data.labels, rows, SCORER_ROWS_A_CLASS)
     classifier = train_classifier(
@@ -217,16 +200,14 @@ def prepare(
         held,
         topped_up=topped_up,
         classifier=classifier,
-        geometry=geometry,
-        compute=parts.compute,
-        generator=parts.recipe.generator,
+        parts=parts,
         seed=seed,
     )
     batches = PairedBatches(
         data,
         size=parts.recipe.batch,
         power=parts.recipe.label_power,
-        padded=geometry.padded,
+        padded=Geometry.of(data.image_shape).padded,
         device=parts.compute.device,
         among=rows,
     )

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from gan_augment import devices
-from gan_augment.classifiers.small_cnn import FEATURES, SmallCNN, empty_classifier
+from gan_augment.classifiers.small_cnn import FEATURES, SmallCNN, new_layers
 from gan_augment.data.pixels import to_network
 from gan_augment.devices import ComputeConfig
 from gan_augment.errors import DataError, ModelFileError, TooFewAcceptedError
@@ -23,7 +23,7 @@ from gan_augment.metrics.copies import nearest_distances
 from gan_augment.networks.geometry import Geometry
 from gan_augment.synthesizers.model_file import ModelMeta, SelectionRecord, Thresholds
 from gan_augment.synthesizers.sampling import BLOCK, BlockSampler, rows_by_label
-from gan_augment.training.build import new_discriminator, placed
+from gan_augment.training.build import new_discriminator
 from gan_augment.training.parts import Arrays, below, network_arrays, restored_network
 
 CRITERIA = ("label", "outlier", "copy", "logit", "artefacts")
@@ -197,8 +197,15 @@ class SampleSequence:
             return self.sampler.rows(label, name, start, stop, seed)
         self.selection.check_served(name)
         parts = [np.empty((0, *self.sampler.geometry.shape), dtype=np.uint8)]
-        for first, drawn in self._blocks_from(label, name, start, stop, seed):
-            parts.append(drawn[max(start - first, 0) : stop - first])
+        accepted, first = self._accepted.setdefault((label, seed), {}), 0
+        for number in itertools.count():
+            if first >= stop:
+                break
+            if number not in accepted or first + accepted[number] > start:
+                drawn = self.block(label, name, number, seed)
+                parts.append(drawn[max(start - first, 0) : stop - first])
+            first += accepted[number]
+            check_going_on(name, first, number + 1)
         return np.concatenate(parts)
 
     def block(self, label: int, name: str, number: int, seed: int) -> Pixels:
@@ -223,21 +230,9 @@ class SampleSequence:
                 return drawn, np.full(len(drawn), "", dtype="U9")
             return drawn, self.selection.reasons(drawn, label)
 
-    def _blocks_from(
-        self, label: int, name: str, start: int, stop: int, seed: int
-    ) -> Iterator[tuple[int, Pixels]]:
-        """(the place of its first image, its images) of the blocks that hold [start, stop)."""
-        accepted, first = self._accepted.setdefault((label, seed), {}), 0
-        for number in itertools.count():
-            if first >= stop:
-                return
-            known = accepted.get(number)
-            if known is None or first + known > start:
-                drawn = self.block(label, name, number, seed)
-                known = len(drawn)
-                yield first, drawn
-            first += known
-            check_going_on(name, first, number + 1)
+    def arrays(self) -> Arrays:
+        """What is saved of the sampler and of the selection."""
+        return self.sampler.arrays() | (self.selection.arrays() if self.selection else {})
 
 
 def check_going_on(name: str, accepted: int, blocks: int) -> None:
@@ -271,15 +266,16 @@ def load_selection(
         discriminator = restored_network(
             lambda: new_discriminator(meta.recipe, geometry, len(names)),
             below(arrays, f"{PREFIX}/discriminator"),
+            compute.device,
         )
-        discriminator = placed(discriminator, compute.device).requires_grad_(False).eval()
 
     def classifier(part: str, classes: int) -> SmallCNN:
-        trunk, head = restored_network(
-            lambda: empty_classifier(meta.image_shape, classes).network,
+        network = restored_network(
+            lambda: new_layers(meta.image_shape, classes),
             below(arrays, f"{PREFIX}/{part}"),
-        ).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        return SmallCNN(trunk, head)
+            torch.device("cpu"),
+        )
+        return SmallCNN(network)
 
     if any(thresholds.real is not None for thresholds in used):
         real = classifier("real", 2)

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gan_augment import devices
 from gan_augment.data.contract import LabelledTable
@@ -21,28 +20,28 @@ from gan_augment.errors import DataError
 from gan_augment.processes import available_cores, memory_limit_bytes
 from gan_augment.progress import Progress
 from gan_augment.recipes import Recipe, resolve_recipe  # noqa: F401  (pdoc)
-from gan_augment.synthesizers.base import GAN, ChooseCompute
-from gan_augment.synthesizers.model_file import ScoreRecord, TableMeta
+from gan_augment.synthesizers.base import GAN, ChooseCompute, SavedArrays
+from gan_augment.synthesizers.model_file import TableMeta
 from gan_augment.synthesizers.sampling import FEW_ROWS, RowSampler, load_row_sampler
-from gan_augment.synthesizers.time_budget import (
-    ROW_PROBE_S,
-    SMALLEST_RUN_STEPS,
-    Forecast,
-    step_seconds,
-)
+from gan_augment.synthesizers.time_budget import Forecast
 from gan_augment.synthesizers.trials import (
     FOLDS,
     MARKS,
     TRAINING_SHARE,
-    Choice,
     TrialScorer,
     choose_training,
+    row_step_seconds,
 )
 from gan_augment.training.callbacks import Callback, ProgressCallback, StopFlag  # noqa: F401  (pdoc)
 from gan_augment.training.checkpoint import CheckpointStore, RunSaver
-from gan_augment.training.loop import Run, one_step
-from gan_augment.training.parts import Arrays, load_network
-from gan_augment.training.tables import EncodedTable, new_run
+from gan_augment.training.loop import Run
+from gan_augment.training.parts import new_state
+from gan_augment.training.tables import (
+    EncodedTable,
+    anchor_batches,
+    build_table,
+    class_anchors,
+)
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -111,7 +110,11 @@ class TabularGAN(GAN[LabelledTable, TableMeta]):
     schema_: TableSchema = field(init=False)
     _sampler: RowSampler = field(init=False)
 
+    _rows = LabelledTable
     _description = TableMeta
+    _cure_of_no_spread = (
+        "; the last one is kept. More rows of the class, or --recipe anchored, may cure it."
+    )
 
     def fit(
         self,
@@ -150,16 +153,35 @@ class TabularGAN(GAN[LabelledTable, TableMeta]):
             )
             progress.note(choice.reason)
             callbacks = [*self.callbacks, ProgressCallback(progress, "rows")]
-            run, anchors = new_run(
-                table, choice.recipe, steps, seed, stop=stop, callbacks=callbacks, scores=MARKS
+            anchors = class_anchors(table, choice.recipe, seed)
+            parts = build_table(choice.recipe, table, anchors)
+            scorer = TrialScorer(choice, steps, table, anchors, rare)
+            run = Run(
+                parts,
+                anchor_batches(choice.recipe, table, anchors),
+                new_state(parts, seed),
+                steps,
+                scorer,
+                callbacks=callbacks,
+                stop=stop,
+                scores=MARKS,
             )
-            settings = choice.recipe.generator
-            sampler = RowSampler.of(run.state.average, anchors, table, settings)
-            run.scorer = scorer = TrialScorer(choice, steps, sampler, anchors, rare)
             saver = RunSaver(checkpoints, run, fingerprint or table_sha256(data), force)
             diverged = self._train(run, saver, resume, on_steps, progress, scorer.begin)
-        self._sampler = _best(run, sampler, progress)
-        self._describe(_description(data, schema, run, choice, topped_up, saver, sampler))
+        sampler = RowSampler.of(run.state.average, anchors, table, choice.recipe.generator)
+        kept = run.best.step if run.best.arrays else steps
+        facts = self._facts(data, run, topped_up, saver.data_sha256) | {
+            "table": schema,
+            "few": {name: n for name, n in data.counts.items() if 0 < n < FEW_ROWS},
+            "chosen": f"step {kept}" if kept else "interpolation",
+            "reason": choice.final_reason(run.best),
+            "trials": {step: use.value for step, use in choice.curve.items()},
+            "anchors": len(sampler.anchors.rows),
+        }
+        if not choice.curve:
+            facts["score"]["value"] = None  # of no trials, it is not a score
+        self._sampler = sampler
+        self._describe(TableMeta.model_validate(facts))
         if diverged:
             raise diverged
         return self
@@ -195,41 +217,26 @@ class TabularGAN(GAN[LabelledTable, TableMeta]):
         schema, compute = infer_schema(data.frame), compute_config(self.device, "float32", 1)
         with devices.threads(1):
             table = encoded_table(data, schema, compute, self.random_state)
-            run, _ = new_run(table, recipe, SMALLEST_RUN_STEPS, self.random_state, stop=StopFlag())
-            one_step(run)
         fixed_s = time.monotonic() - started_s
-        step_s = step_seconds(run.parts, run.batches, 1, ROW_PROBE_S)
+        step_s = row_step_seconds(table, recipe, self.random_state)
         runs = (FOLDS + 1) / TRAINING_SHARE if self.trials else 1
         return Forecast(self.steps or recipe.steps, fixed_s, step_s, runs * step_s)
 
-    def _sampled(
-        self,
-        counts: Mapping[str, int],
-        random_state: int,
-        *,
-        labels: NDArray[np.int64],
-        ids: NDArray[np.str_],
-        class_names: tuple[str, ...],
-    ) -> LabelledTable:
+    def _draw(self, counts: Mapping[str, int], random_state: int) -> DataFrame:
         import pandas as pd
 
         frames, done = [], 0
         for name, n in counts.items():
             frames.append(self.sample_range(name, 0, n, random_state, first_id=done))
             done += n
-        filled = [f for f in frames if len(f)] or [self.sample_range(class_names[0], 0, 0)]
-        frame = pd.concat(filled, ignore_index=True)
-        return LabelledTable(frame, labels, ids, class_names=class_names)
+        filled = [f for f in frames if len(f)] or [
+            self.sample_range(next(iter(self.classes_)), 0, 0)
+        ]
+        return pd.concat(filled, ignore_index=True)
 
-    def _arrays(self) -> Arrays:
-        return self._sampler.arrays()
-
-    def _restore(
-        self, arrays: Mapping[str, NDArray[np.generic]], meta: TableMeta, choose: ChooseCompute
-    ) -> None:
+    def _loaded(self, arrays: SavedArrays, meta: TableMeta, choose: ChooseCompute) -> RowSampler:
         compute = choose(self.device, "float32", self.threads or 1)
-        self._sampler = load_row_sampler(arrays, meta, compute)
-        self._describe(meta)
+        return load_row_sampler(arrays, meta, compute)
 
     def _describe(self, meta: TableMeta) -> None:
         super()._describe(meta)
@@ -287,50 +294,3 @@ def _cells(data: LabelledTable, schema: TableSchema) -> dict[Name, Plain]:
                 "the schema, which knows no missing ones; infer the schema of this table"
             )
     return cells
-
-
-def _best(run: Run, sampler: RowSampler, progress: Progress) -> RowSampler:
-    """The sampler, whose network is the average, with the best averaged generator in it."""
-    if run.best.arrays:
-        load_network(run.state.average, run.best.arrays)
-    else:
-        progress.warn(
-            "no scored generator had enough spread; the last one is kept. More rows of the "
-            "class, or --recipe anchored, may cure it."
-        )
-    return sampler
-
-
-def _description(
-    data: LabelledTable,
-    schema: TableSchema,
-    run: Run,
-    choice: Choice,
-    topped_up: tuple[str, ...],
-    saver: RunSaver,
-    sampler: RowSampler,
-) -> TableMeta:
-    best, parts = run.best, run.parts
-    tried = bool(best.arrays) and bool(choice.curve)
-    kept = best.step if best.arrays else run.steps
-    return TableMeta.model_validate(
-        {
-            "classes": data.counts,
-            "topped_up": topped_up,
-            "table": schema,
-            "few": {name: n for name, n in data.counts.items() if 0 < n < FEW_ROWS},
-            "recipe": parts.recipe,
-            "steps": run.steps,
-            "seed": run.state.seed,
-            "precision": parts.compute.precision,
-            "threads": parts.compute.threads,
-            "data_sha256": saver.data_sha256,
-            "score": ScoreRecord(
-                value=best.value if tried else None, step=best.step, parts=dict(best.parts)
-            ),
-            "chosen": f"step {kept}" if kept else "interpolation",
-            "reason": choice.final_reason(best),
-            "trials": {step: use.value for step, use in choice.curve.items()},
-            "anchors": len(sampler.anchors.rows),
-        }
-    )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,16 +23,12 @@ from gan_augment.progress import Progress
 from gan_augment.randomness import derived_seed, generator
 from gan_augment.recipes import RECIPES, Recipe, resolve_recipe
 from gan_augment.synthesizers.sampling import ROW_BLOCK, RowSampler
-from gan_augment.synthesizers.time_budget import (
-    ROW_PROBE_S,
-    SMALLEST_RUN_STEPS,
-    step_seconds,
-    steps_within,
-)
+from gan_augment.synthesizers.time_budget import ROW_PROBE_S, step_seconds, steps_within
 from gan_augment.training.callbacks import StopFlag
 from gan_augment.training.loop import Run, train
 from gan_augment.training.monitor import Best, Score, score_steps
-from gan_augment.training.tables import EncodedTable, new_run
+from gan_augment.training.parts import new_state
+from gan_augment.training.tables import EncodedTable, anchor_batches, build_table, class_anchors
 
 FOLDS = 3
 MARKS = 2
@@ -134,15 +130,12 @@ def choose(
     return Choice(recipe, curves[name], chosen, reason)
 
 
-class _Snapshots:
+class _Snapshots(list[nn.Module]):
     """A scorer that keeps the averaged generators, to be scored when training is done."""
-
-    def __init__(self, start: nn.Module) -> None:
-        self.networks = [copy.deepcopy(start)]
 
     def score(self, network: nn.Module) -> Score:
         """Nothing is known yet."""
-        self.networks.append(copy.deepcopy(network))
+        self.append(copy.deepcopy(network))
         return Score(0.0)
 
 
@@ -184,14 +177,16 @@ def _tried(
     seen = table.take(np.flatnonzero(folds != fold))
     held_out = table.take(np.flatnonzero(folds == fold))
     seed = derived_seed(seed, "trial", fold)
-    run, anchors = new_run(seen, recipe, steps, seed, stop=stop, scores=MARKS)
-    run.scorer = snapshots = _Snapshots(run.state.average)
+    anchors = class_anchors(seen, recipe, seed)
+    parts, batches = build_table(recipe, seen, anchors), anchor_batches(recipe, seen, anchors)
+    state, snapshots = new_state(parts, seed), _Snapshots()
+    snapshots.score(state.average)
     with contextlib.suppress(DivergedError):
-        train(run)
+        train(Run(parts, batches, state, steps, snapshots, stop=stop, scores=MARKS))
     due = [0, *sorted(score_steps(steps, 0, MARKS))]
     free = recipe.generator.kind == "free"  # untrained, it is noise: no candidate
     curve = dict.fromkeys(due[free:], Usefulness(0.0, 0.0))
-    for step, network in zip(due, snapshots.networks, strict=False):
+    for step, network in zip(due, snapshots, strict=False):
         sampler = RowSampler.of(network, anchors, seen, recipe.generator)
         if step in curve:
             curve[step] = _usefulness_of(sampler, seen, held_out, rare, seed)
@@ -258,7 +253,9 @@ def choose_training(
     if steps is None and budget_s is not None:
         runs = FOLDS * len(candidates) + 1 if tried else 1
         training_s = budget_s * (TRAINING_SHARE if tried else 1.0)
-        steps = _steps_within(table, recipe, training_s / runs, seed)
+        each_s = training_s / runs
+        probe_s = min(ROW_PROBE_S, each_s / 20)
+        steps = steps_within(each_s, row_step_seconds(table, recipe, seed, probe_s))
         progress.note(
             f"a budget of {budget_s:g} s is {steps} steps here, in at most {runs} runs with those "
             f"that choose; --steps {steps} repeats the run"
@@ -280,12 +277,13 @@ def choose_training(
     return Choice(recipe, {}, steps, reason), steps
 
 
-def _steps_within(table: EncodedTable, recipe: Recipe, budget_s: float, seed: int) -> int:
-    """How many steps a run may have, by the time of a few; at least 20."""
-    run, _ = new_run(table, recipe, SMALLEST_RUN_STEPS, seed, stop=StopFlag())
-    probe_s = min(ROW_PROBE_S, budget_s / 20)
-    step_s = step_seconds(run.parts, run.batches, run.parts.compute.threads, probe_s)
-    return steps_within(budget_s, step_s)
+def row_step_seconds(
+    table: EncodedTable, recipe: Recipe, seed: int, probe_s: float = ROW_PROBE_S
+) -> float:
+    """Time a few steps on the rows of a table."""
+    anchors = class_anchors(table, recipe, seed)
+    parts, batches = build_table(recipe, table, anchors), anchor_batches(recipe, table, anchors)
+    return step_seconds(parts, batches, table.compute.threads, probe_s)
 
 
 class TrialScorer:
@@ -299,12 +297,12 @@ class TrialScorer:
         self,
         choice: Choice,
         steps: int,
-        sampler: RowSampler,
+        table: EncodedTable,
         anchors: AnchorRows,
         topped_up: Mapping[int, str],
     ) -> None:
-        self._choice, self._sampler = choice, sampler
-        self._real, self._topped_up = anchors, topped_up
+        self._choice, self._table = choice, table
+        self._anchors, self._topped_up = anchors, topped_up
         self._due = sorted(score_steps(steps, 0, MARKS))
         self._scores = 0
 
@@ -335,13 +333,13 @@ class TrialScorer:
 
     def _spread(self, network: nn.Module) -> float:
         """The smallest ratio of generated to real spread over the classes to top up."""
-        sampler = replace(self._sampler, network=network)
-        ratios = [1.0]
+        settings, ratios = self._choice.recipe.generator, [1.0]
+        sampler = RowSampler.of(network, self._anchors, self._table, settings)
         for label, name in self._topped_up.items():
-            start, stop = self._real.of(label)
+            start, stop = self._anchors.of(label)
             if stop - start < 2:
                 continue
-            real = self._real.rows[start:stop].std(axis=0)
+            real = self._anchors.rows[start:stop].std(axis=0)
             generated = sampler.block(label, name, 0, 0, "spread").std(axis=0)
             moving = real > 1e-6
             if moving.any():

@@ -6,6 +6,7 @@ The free method (noise and a class to an image) is here whole; the anchored one 
 from __future__ import annotations
 
 import functools
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -24,8 +25,7 @@ from gan_augment.networks.images import (
     FreeGenerator,
 )
 from gan_augment.networks.inputs import GeneratorInput
-from gan_augment.networks.layers import initialise
-from gan_augment.randomness import derived_seed, generator
+from gan_augment.randomness import generator
 from gan_augment.recipes import Recipe
 from gan_augment.training import anchored
 from gan_augment.training.parts import GeneratorOutput, Parts, TrainState
@@ -37,28 +37,28 @@ def build(
 ) -> Parts:
     """Resolve names to parts. shape: (height, width, channels) of the data's images."""
     geometry = Geometry.of(shape)
-
-    def new_networks(seed: int) -> tuple[nn.Module, nn.Module]:
-        with torch.random.fork_rng(devices=[]):  # constructors draw; what they drew is replaced
-            g = new_generator(recipe, geometry, classes)
-            d = new_discriminator(recipe, geometry, classes)
-        initialise(g, derived_seed(seed, "generator weights"))
-        initialise(d, derived_seed(seed, "discriminator weights"))
-        return placed(g, compute.device), placed(d, compute.device)
-
-    is_anchored = recipe.generator.kind == "anchored"
-    return Parts(
+    free = Parts(
         recipe=recipe,
         compute=compute,
         loss=LOSSES[recipe.objective.loss],
-        draw=functools.partial(anchored.draw if is_anchored else draw_noise, recipe),
-        make=anchored.make if is_anchored else decode_noise,
-        augment=augment_images,
-        generator_term=anchored.reconstruction_term if is_anchored else None,
+        networks=lambda: (
+            new_generator(recipe, geometry, classes),
+            new_discriminator(recipe, geometry, classes),
+        ),
+        draw=functools.partial(draw_noise, recipe),
+        make=decode_noise,
         step=adversarial_step,
-        first_step=anchored.reconstruction_step if is_anchored else None,
-        new_networks=new_networks,
-        first_share=recipe.objective.reconstruct_only if is_anchored else 0.0,
+        augment=augment_images,
+    )
+    if recipe.generator.kind == "free":
+        return free
+    return replace(
+        free,
+        draw=functools.partial(anchored.draw, recipe),
+        make=anchored.make,
+        generator_term=anchored.reconstruction_term,
+        first_step=anchored.reconstruction_step,
+        first_share=recipe.objective.reconstruct_only,
     )
 
 
@@ -105,9 +105,3 @@ def new_discriminator(recipe: Recipe, geometry: Geometry, classes: int) -> nn.Mo
         spectral_norm=settings.spectral_norm,
         minibatch_std=settings.minibatch_std,
     )
-
-
-def placed(network: nn.Module, device: torch.device) -> nn.Module:
-    """The network on its device, channels last in memory."""
-    placed: nn.Module = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return placed

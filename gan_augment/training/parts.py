@@ -19,6 +19,8 @@ from gan_augment.devices import ComputeConfig
 from gan_augment.errors import ModelFileError
 from gan_augment.losses.adversarial import AdversarialLoss
 from gan_augment.networks.inputs import GeneratorInput
+from gan_augment.networks.layers import initialise
+from gan_augment.randomness import derived_seed
 from gan_augment.recipes import OptimiserSettings, Recipe
 
 Losses = dict[str, Tensor]
@@ -41,28 +43,38 @@ Step = Callable[["TrainState", "Parts", Sequence[Batch]], Losses]
 class Parts:
     """What a recipe was resolved to; swapping one part gives another GAN.
 
+    networks(): generator and discriminator, their weights not yet set.
     draw(seed, step, turn, batch): the generator's input for a batch, a pure function; labels are
     the batch's, and so are the rows that samples start from.
     make(generator, inputs): the samples, and the codes behind them if there are any.
+    step: one step of the method. first_step: that of the first `first_share` of a run, or None.
     augment(parts, state, x, which, turn): x as D sees it, by draws of its own.
     generator_term(state, parts, batch, output): what G minimises beside the adversary, or None.
-    step: one step of the method. first_step: that of the first `first_share` of a run, or None.
-    new_networks(seed): generator and discriminator with their first weights, a pure function.
     """
 
     recipe: Recipe
     compute: ComputeConfig
     loss: AdversarialLoss
+    networks: Callable[[], tuple[nn.Module, nn.Module]]
     draw: Callable[[int, int, int, Batch], GeneratorInput]
     make: Callable[[nn.Module, GeneratorInput], GeneratorOutput]
-    augment: Callable[[Parts, TrainState, Tensor, str, int], Tensor]
+    step: Step
+    augment: Callable[[Parts, TrainState, Tensor, str, int], Tensor] = (
+        lambda parts, state, x, which, turn: x
+    )
     generator_term: (
         Callable[[TrainState, Parts, Batch, GeneratorOutput], tuple[Tensor, Losses]] | None
-    )
-    step: Step
-    first_step: Step | None
-    new_networks: Callable[[int], tuple[nn.Module, nn.Module]]
+    ) = None
+    first_step: Step | None = None
     first_share: float = 0.0
+
+    def new_networks(self, seed: int) -> tuple[nn.Module, nn.Module]:
+        """Generator and discriminator with their first weights, a pure function."""
+        with torch.random.fork_rng(devices=[]):  # constructors draw; what they drew is replaced
+            g, d = self.networks()
+        initialise(g, derived_seed(seed, "generator weights"))
+        initialise(d, derived_seed(seed, "discriminator weights"))
+        return placed(g, self.compute.device), placed(d, self.compute.device)
 
     def first_steps(self, steps: int) -> int:
         """How many of a run's steps are first steps: before the adversary joins."""
@@ -136,6 +148,12 @@ def _new_optimiser(settings: OptimiserSettings, network: nn.Module) -> torch.opt
             return torch.optim.SGD(weights, rate, settings.momentum, weight_decay=decay)
 
 
+def placed(network: nn.Module, device: torch.device) -> nn.Module:
+    """The network on its device, images channels last in memory."""
+    placed: nn.Module = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return placed
+
+
 def network_arrays(network: nn.Module) -> Arrays:
     """Weights and buffers by name, copied."""
     return {name: _array(value) for name, value in network.state_dict().items()}
@@ -166,15 +184,18 @@ def load_network(network: nn.Module, arrays: Mapping[str, NDArray[np.generic]]) 
 
 
 def restored_network(
-    new: Callable[[], nn.Module], arrays: Mapping[str, NDArray[np.generic]]
+    new: Callable[[], nn.Module], arrays: Mapping[str, NDArray[np.generic]], device: torch.device
 ) -> nn.Module:
-    """A new network with saved weights. Raises ModelFileError, before memory is taken for it."""
+    """A network with saved weights, for evaluation alone.
+
+    Raises ModelFileError, before memory is taken for it.
+    """
     with torch.device("meta"):  # shapes alone: a forged description may claim any size
         check_network(new(), arrays)
     with torch.random.fork_rng(devices=[]):  # constructors draw; what they drew is replaced
         network = new()
     load_network(network, arrays)
-    return network
+    return placed(network, device).requires_grad_(False).eval()
 
 
 def state_arrays(state: TrainState) -> Arrays:

@@ -1,4 +1,4 @@
-"""The method for tables: where a row starts, what G matches beside D's logits, a run's parts.
+"""The method for tables: where a row starts, what G matches beside D's logits, the parts of a run.
 
 A sample starts between a real row and one of its nearest neighbours of the class; the generator
 adds what interpolation lacks.
@@ -7,7 +7,6 @@ adds what interpolation lacks.
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,19 +20,15 @@ from gan_augment.data.tables.encoding import AnchorRows, TableEncoding, anchor_r
 from gan_augment.devices import ComputeConfig
 from gan_augment.losses.adversarial import LOSSES
 from gan_augment.networks.inputs import GeneratorInput, RowAnchors
-from gan_augment.networks.layers import initialise
 from gan_augment.networks.tables import (
     FreeRowGenerator,
     ResidualRowGenerator,
     RowDiscriminator,
     RowLayout,
 )
-from gan_augment.randomness import derived_seed, generator
+from gan_augment.randomness import generator
 from gan_augment.recipes import Recipe
-from gan_augment.training.callbacks import Callback, StopFlag
-from gan_augment.training.loop import Run
-from gan_augment.training.monitor import SCORES_A_RUN, Score
-from gan_augment.training.parts import GeneratorOutput, Losses, Parts, TrainState, new_state
+from gan_augment.training.parts import GeneratorOutput, Losses, Parts, TrainState
 from gan_augment.training.step import adversarial_step
 
 MOST_ANCHORS = 4_096
@@ -66,35 +61,72 @@ class AnchorTensors:
         return RowAnchors(first, second, levels, position)
 
 
-def build_table(
-    recipe: Recipe, layout: RowLayout, classes: int, compute: ComputeConfig, anchors: AnchorRows
-) -> Parts:
+@dataclass(frozen=True)
+class EncodedTable:
+    """rows: float32 (N, width). labels: int64 (N,) below `classes`. groups: int64 (N,) or None."""
+
+    rows: NDArray[np.float32]
+    labels: NDArray[np.int64]
+    classes: int
+    encoding: TableEncoding
+    compute: ComputeConfig
+    groups: NDArray[np.int64] | None = None
+
+    def take(self, rows: NDArray[np.int64]) -> EncodedTable:
+        """The given rows."""
+        groups = None if self.groups is None else self.groups[rows]
+        return replace(self, rows=self.rows[rows], labels=self.labels[rows], groups=groups)
+
+
+def class_anchors(table: EncodedTable, recipe: Recipe, seed: int) -> AnchorRows:
+    """The rows that samples of each class start from, 4,096 of a class at most."""
+    chosen = []
+    for label in np.unique(table.labels):
+        own = np.flatnonzero(table.labels == label)
+        if len(own) > MOST_ANCHORS:
+            drawn = generator(seed, "anchors", int(label)).permutation(own)[:MOST_ANCHORS]
+            own = np.sort(drawn)
+        chosen.append(own)
+    rows, settings = np.concatenate(chosen), recipe.generator
+    return anchor_rows(
+        table.rows[rows],
+        table.labels[rows],
+        settings.neighbours,
+        choices=table.encoding.choices,
+        vectors=table.encoding.vectors,
+        vote=settings.levels == "vote",
+    )
+
+
+def build_table(recipe: Recipe, table: EncodedTable, anchors: AnchorRows) -> Parts:
     """Resolve names to parts; `index` of a batch counts the rows of `anchors`."""
-
-    def new_networks(seed: int) -> tuple[nn.Module, nn.Module]:
-        with torch.random.fork_rng(devices=[]):  # constructors draw; what they drew is replaced
-            g, d = (
-                new_row_generator(recipe, layout, classes),
-                _discriminator(recipe, layout, classes),
-            )
-        initialise(g, derived_seed(seed, "generator weights"))
-        initialise(d, derived_seed(seed, "discriminator weights"))
-        return g.to(compute.device), d.to(compute.device)
-
-    tensors = AnchorTensors.of(anchors, compute.device)
-    matching = recipe.objective.feature_matching > 0
+    layout, settings = layout_of(table.encoding), recipe.discriminator
     return Parts(
         recipe=recipe,
-        compute=compute,
+        compute=table.compute,
         loss=LOSSES[recipe.objective.loss],
-        draw=functools.partial(draw, recipe, tensors),
+        networks=lambda: (
+            new_row_generator(recipe, layout, table.classes),
+            RowDiscriminator(
+                layout.width,
+                table.classes,
+                width=settings.width,
+                pack=settings.pack,
+                spectral_norm=settings.spectral_norm,
+            ),
+        ),
+        draw=functools.partial(draw, recipe, AnchorTensors.of(anchors, table.compute.device)),
         make=make,
-        augment=_as_it_is,
-        generator_term=feature_matching if matching else None,
         step=adversarial_step,
-        first_step=None,
-        new_networks=new_networks,
+        generator_term=feature_matching if recipe.objective.feature_matching > 0 else None,
     )
+
+
+def anchor_batches(recipe: Recipe, table: EncodedTable, anchors: AnchorRows) -> RowBatches:
+    """Batches of the anchors, classes drawn as the recipe says."""
+    rows = torch.from_numpy(anchors.rows).to(table.compute.device)
+    size, power = recipe.batch, recipe.label_power
+    return RowBatches(rows, anchors.labels, table.classes, size=size, power=power)
 
 
 def layout_of(encoding: TableEncoding) -> RowLayout:
@@ -107,17 +139,6 @@ def new_row_generator(recipe: Recipe, layout: RowLayout, classes: int) -> nn.Mod
     settings = recipe.generator
     kind = FreeRowGenerator if settings.kind == "free" else ResidualRowGenerator
     return kind(layout, classes, settings.code, settings.embedding, settings.width)
-
-
-def _discriminator(recipe: Recipe, layout: RowLayout, classes: int) -> nn.Module:
-    settings = recipe.discriminator
-    return RowDiscriminator(
-        layout.width,
-        classes,
-        width=settings.width,
-        pack=settings.pack,
-        spectral_norm=settings.spectral_norm,
-    )
 
 
 def draw(
@@ -162,82 +183,3 @@ def feature_matching(
     gap = member.T @ (discriminator.features(output.x.float()) - real) / count.clamp_min(1)[:, None]
     distance = gap.square().mean(dim=1).sum() / (count > 0).sum()
     return parts.recipe.objective.feature_matching * distance, {"matching": distance.detach()}
-
-
-def _as_it_is(parts: Parts, state: TrainState, x: Tensor, which: str, turn: int) -> Tensor:
-    return x
-
-
-@dataclass(frozen=True)
-class EncodedTable:
-    """rows: float32 (N, width). labels: int64 (N,) below `classes`. groups: int64 (N,) or None."""
-
-    rows: NDArray[np.float32]
-    labels: NDArray[np.int64]
-    classes: int
-    encoding: TableEncoding
-    compute: ComputeConfig
-    groups: NDArray[np.int64] | None = None
-
-    def take(self, rows: NDArray[np.int64]) -> EncodedTable:
-        """The given rows."""
-        groups = None if self.groups is None else self.groups[rows]
-        return replace(self, rows=self.rows[rows], labels=self.labels[rows], groups=groups)
-
-
-class LastCheckpointScorer:
-    """A scorer that knows nothing, so that the last generator is the best one."""
-
-    def __init__(self) -> None:
-        self._scores = 0
-
-    def score(self, network: nn.Module) -> Score:
-        """Return a lower score each time."""
-        self._scores += 1
-        return Score(-float(self._scores))
-
-
-def new_run(
-    table: EncodedTable,
-    recipe: Recipe,
-    steps: int,
-    seed: int,
-    *,
-    stop: StopFlag,
-    callbacks: Sequence[Callback] = (),
-    scores: int = SCORES_A_RUN,
-) -> tuple[Run, AnchorRows]:
-    """A run from its start, its scorer not yet set, and the anchors that its batches count."""
-    anchors = _anchors(table, recipe, seed)
-    parts = build_table(recipe, layout_of(table.encoding), table.classes, table.compute, anchors)
-    batches = RowBatches(
-        torch.from_numpy(anchors.rows).to(table.compute.device),
-        anchors.labels,
-        table.classes,
-        size=recipe.batch,
-        power=recipe.label_power,
-    )
-    state = new_state(parts, seed)
-    scorer = LastCheckpointScorer()
-    run = Run(parts, batches, state, steps, scorer, callbacks=callbacks, stop=stop, scores=scores)
-    return run, anchors
-
-
-def _anchors(table: EncodedTable, recipe: Recipe, seed: int) -> AnchorRows:
-    chosen = []
-    for label in np.unique(table.labels):
-        own = np.flatnonzero(table.labels == label)
-        if len(own) > MOST_ANCHORS:
-            drawn = generator(seed, "anchors", int(label)).permutation(own)[:MOST_ANCHORS]
-            own = np.sort(drawn)
-        chosen.append(own)
-    rows = np.concatenate(chosen)
-    settings = recipe.generator
-    return anchor_rows(
-        table.rows[rows],
-        table.labels[rows],
-        settings.neighbours,
-        choices=table.encoding.choices,
-        vectors=table.encoding.vectors,
-        vote=settings.levels == "vote",
-    )

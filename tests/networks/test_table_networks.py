@@ -22,7 +22,7 @@ from gan_augment.networks.tables import (
     RowLayout,
 )
 from gan_augment.recipes import RECIPES, Recipe
-from gan_augment.training.tables import AnchorTensors, build_table, layout_of
+from gan_augment.training.tables import AnchorTensors, EncodedTable, build_table
 
 LAYOUT = RowLayout(9, choices=((1, 4), (5, 7)), vectors=((7, 9),))  # numbers: 0 and 4
 CLASSES = 3
@@ -219,7 +219,7 @@ def step_zero(frame: pd.DataFrame, labels: np.ndarray, draws: int, own: slice = 
         rows, labels, 5, choices=encoding.choices, vectors=encoding.vectors, vote=True
     )
     compute = compute_config("cpu", "float32", 1)
-    parts = build_table(smote_recipe(), layout_of(encoding), 2, compute, anchors)
+    parts = build_table(smote_recipe(), EncodedTable(rows, labels, 2, encoding, compute), anchors)
     generator, _ = parts.new_networks(0)
     rng = np.random.default_rng(1)
     index, which = rng.choice(np.arange(len(rows))[own], draws), rng.integers(0, 5, draws)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from decimal import Decimal
 
 import numpy as np
@@ -10,6 +11,15 @@ import pytest
 
 from gan_augment import ImageGAN, LabelledImages, TabularGAN
 from gan_augment.data.tables.reader import ReadTable, read_frame
+from gan_augment.synthesizers import scorer
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _scored_at_once() -> Iterator[None]:
+    """Ten updates instead of 300 make the classifier that scores: no test here is about it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(scorer, "SCORER_STEPS", 10)
+        yield
 
 
 def toy_images(counts: dict[str, int], side: int = 8, channels: int = 1) -> LabelledImages:

@@ -10,9 +10,9 @@ from torch import nn
 from gan_augment.classifiers.small_cnn import train_classifier
 from gan_augment.data.pixels import to_network
 from gan_augment.devices import compute_config
-from gan_augment.networks.geometry import Geometry
-from gan_augment.recipes import GeneratorSettings
+from gan_augment.recipes import GeneratorSettings, Recipe
 from gan_augment.synthesizers.scorer import ImageScorer, _weights
+from gan_augment.training.build import build
 
 pytestmark = pytest.mark.slow
 HELD = np.arange(0, 60, 4)
@@ -40,16 +40,14 @@ def data(make_images):
 
 @pytest.fixture(scope="module")
 def scorer(data) -> ImageScorer:
-    compute = compute_config("cpu", "float32", 1)
+    recipe = Recipe(generator=GeneratorSettings(kind="free", code=4))
     return ImageScorer(
         data,
         TRAIN,
         HELD,
         topped_up=["bad"],
         classifier=train_classifier(data.take(TRAIN), steps=60, seed=0),
-        geometry=Geometry.of((8, 8, 1)),
-        compute=compute,
-        generator=GeneratorSettings(code=4),
+        parts=build(recipe, (8, 8, 1), 2, compute_config("cpu", "float32", 1)),
         seed=0,
     )
 

@@ -14,12 +14,12 @@ from gan_augment.devices import compute_config
 from gan_augment.errors import DivergedError, ResumeMismatchError
 from gan_augment.recipes import RECIPES, Recipe
 from gan_augment.synthesizers import trials as trials
-from gan_augment.synthesizers.sampling import RowSampler
 from gan_augment.synthesizers.tabular_gan import encoded_table
 from gan_augment.synthesizers.trials import Choice, TrialScorer
 from gan_augment.training.callbacks import StopFlag, StopRequested
 from gan_augment.training.checkpoint import CheckpointStore
-from gan_augment.training.tables import new_run
+from gan_augment.training.parts import new_state
+from gan_augment.training.tables import build_table, class_anchors
 
 
 def test_a_free_model_holds_no_rows_but_those_of_small_classes(tmp_path, small_table, fit_table):
@@ -129,19 +129,18 @@ def test_trials_hold_rows_out_that_they_neither_train_nor_anchor_on(
     monkeypatch, small_table, fit_table
 ):
     judged, anchored = [], []
-    real_usefulness, real_run = trials.usefulness, trials.new_run
+    real_usefulness, real_anchors = trials.usefulness, trials.class_anchors
 
     def watched_usefulness(train, test, rare, seed):
         judged.append((train, test))
         return real_usefulness(train, test, rare, seed)
 
-    def watched_run(table, *args, **settings):
-        run, anchors = real_run(table, *args, **settings)
-        anchored.append(anchors)
-        return run, anchors
+    def watched_anchors(*args):
+        anchored.append(real_anchors(*args))
+        return anchored[-1]
 
     monkeypatch.setattr(trials, "usefulness", watched_usefulness)
-    monkeypatch.setattr(trials, "new_run", watched_run)
+    monkeypatch.setattr(trials, "class_anchors", watched_anchors)
     fit_table(small_table({"many": 90, "few": 24}))
     assert len(anchored) == 3
     held = [{row.tobytes() for row in test[0]} for _, test in judged]
@@ -266,11 +265,10 @@ def test_a_generator_whose_rows_are_all_alike_is_not_kept(recipe, small_table):
     read, compute = small_table({"many": 60, "few": 12}), compute_config("cpu", "float32", 1)
     table = encoded_table(read.table, read.schema, compute, 0)
     settings = RECIPES["table"][recipe]
-    run, anchors = new_run(table, settings, 3, 0, stop=StopFlag())
-    sampler = RowSampler.of(run.state.average, anchors, table, settings.generator)
+    anchors = class_anchors(table, settings, 0)
     few = read.table.names.index("few")
-    scorer = TrialScorer(Choice(settings, {}, 3, ""), 3, sampler, anchors, {few: "few"})
-    assert scorer.score(run.state.average).eligible
+    scorer = TrialScorer(Choice(settings, {}, 3, ""), 3, table, anchors, {few: "few"})
+    assert scorer.score(new_state(build_table(settings, table, anchors), 0).average).eligible
 
     class Collapsed(torch.nn.Module):
         def forward(self, z, y, *starts) -> torch.Tensor:

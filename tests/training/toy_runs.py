@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-import torch
 from torch import nn
 
-from gan_augment.data.batches import PairedBatches, RowBatches
+from gan_augment.data.batches import PairedBatches
 from gan_augment.data.contract import LabelledImages
 from gan_augment.data.tables.columns import plain
-from gan_augment.data.tables.encoding import AnchorRows, TableEncoding, anchor_rows, fit_encoding
+from gan_augment.data.tables.encoding import AnchorRows, anchor_rows, fit_encoding
 from gan_augment.data.tables.inference import infer_schema
 from gan_augment.devices import compute_config
 from gan_augment.networks.geometry import Geometry
@@ -19,7 +18,7 @@ from gan_augment.training.build import build
 from gan_augment.training.loop import Run
 from gan_augment.training.monitor import Score
 from gan_augment.training.parts import new_state
-from gan_augment.training.tables import build_table, layout_of
+from gan_augment.training.tables import EncodedTable, anchor_batches, build_table
 
 TINY = {
     "generator": GeneratorSettings(
@@ -72,7 +71,7 @@ def image_run(steps: int = 10, seed: int = 0, precision: str = "float32", **chan
     return Run(parts, batches, new_state(parts, seed), steps, scorer=Counting())
 
 
-def encoded_rows(n: int = 60) -> tuple[TableEncoding, AnchorRows]:
+def encoded_rows(n: int = 60) -> tuple[EncodedTable, AnchorRows]:
     """Rows of a number, a number with holes and a column of levels; a quarter is of class 1."""
     rng = np.random.default_rng(0)
     labels = np.repeat([0, 1], [n - n // 4, n // 4])
@@ -87,12 +86,13 @@ def encoded_rows(n: int = 60) -> tuple[TableEncoding, AnchorRows]:
     cells = {column.name: plain(frame[column.name], column) for column in schema.learned}
     encoding = fit_encoding(cells, schema, labels, 0)
     rows = encoding.encode(cells)
-    choices, vectors = encoding.choices, encoding.vectors
-    return encoding, anchor_rows(rows, labels, 5, choices=choices, vectors=vectors)
+    compute, choices = compute_config("cpu", "float32", 1), encoding.choices
+    anchors = anchor_rows(rows, labels, 5, choices=choices, vectors=encoding.vectors)
+    return EncodedTable(rows, labels, 2, encoding, compute), anchors
 
 
 def table_run(kind: str = "anchored", steps: int = 10, seed: int = 0, **changes) -> Run:
-    encoding, anchors = encoded_rows()
+    table, anchors = encoded_rows()
     small = {
         "generator": GeneratorSettings(kind=kind, code=4, embedding=4, width=16, neighbours=5),
         "discriminator": DiscriminatorSettings(width=16, spectral_norm=False),
@@ -100,9 +100,5 @@ def table_run(kind: str = "anchored", steps: int = 10, seed: int = 0, **changes)
     }
     values = {**RECIPES["table"][kind].model_dump(), **small, **changes}
     recipe = Recipe.model_validate(values)
-    parts = build_table(
-        recipe, layout_of(encoding), 2, compute_config("cpu", "float32", 1), anchors
-    )
-    rows = torch.from_numpy(anchors.rows)
-    batches = RowBatches(rows, anchors.labels, 2, size=recipe.batch, power=recipe.label_power)
+    parts, batches = build_table(recipe, table, anchors), anchor_batches(recipe, table, anchors)
     return Run(parts, batches, new_state(parts, seed), steps, Counting())
