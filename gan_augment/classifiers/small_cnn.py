@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 from gan_augment.data.contract import LabelledImages
 from gan_augment.devices import threads
-from gan_augment.errors import DataError, UsageError
+from gan_augment.errors import DataError
 from gan_augment.randomness import derived_seed, generator
 
 Pixels = NDArray[np.uint8]
@@ -27,6 +27,7 @@ Augmentation = Callable[[Pixels, np.random.Generator], Pixels]
 
 _WIDTHS = (32, 64, 64)
 FEATURES = 128
+RATE = 5e-3
 _STRIDES = {1: (1, 2, 1), 2: (1, 2, 2), 3: (2, 2, 2), 4: (4, 2, 2)}
 """By halvings of the shorter side."""
 _BLOCK = 256
@@ -110,15 +111,13 @@ def train_classifier(
     augment: Augmentation | None = shift_and_light,
     balanced: bool = True,
     weights: NDArray[np.float32] | None = None,
-    rate: float = 5e-3,
 ) -> SmallCNN:
     """Train a classifier by exactly `steps` updates of `batch` images; same arguments, same bytes.
 
     balanced: every class with rows is drawn equally often; otherwise every row is.
     weights: float32 (K,) > 0, what each class weighs in the loss; a batch's is a weighted mean.
     augment: what a batch goes through before the network sees it, None for nothing.
-    Raises DataError on fewer than two rows, UsageError for other weights. The caller's arrays and
-    generators stay as they are.
+    Raises DataError on fewer than two rows. The caller's arrays and generators stay as they are.
 
     >>> import numpy as np
     >>> pixels = np.zeros((8, 8, 8, 1), np.uint8)
@@ -130,18 +129,18 @@ def train_classifier(
     """
     if len(data) < 2:
         raise DataError(f"a classifier needs two images or more; given {len(data)}. Add images.")
-    each = _class_weights(weights, data)
+    of_class = None if weights is None else torch.from_numpy(weights)
     draw = _balanced_rows(data.labels) if balanced else _shuffled_rows(len(data))
     network = _new_network(data, derived_seed(seed, "judge-weights"))
-    optimiser = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=1e-2, foreach=True)
+    optimiser = torch.optim.AdamW(network.parameters(), lr=RATE, weight_decay=1e-2, foreach=True)
     with threads(1):
         for step in range(steps):
             rows = draw(seed, step, batch)
             pixels = data.pixels[rows]
             if augment is not None:
                 pixels = augment(pixels, generator(seed, "judge-augment", step))
-            optimiser.param_groups[0]["lr"] = rate * _rate_factor(step, steps)
-            _update(network, optimiser, pixels, data.labels[rows], each)
+            optimiser.param_groups[0]["lr"] = RATE * _rate_factor(step, steps)
+            _update(network, optimiser, pixels, data.labels[rows], of_class)
     return SmallCNN(network)
 
 
@@ -207,18 +206,6 @@ def _update(
     optimiser.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]
     optimiser.step()
-
-
-def _class_weights(weights: NDArray[np.float32] | None, data: LabelledImages) -> Tensor | None:
-    if weights is None:
-        return None
-    present = np.array(list(data.counts.values())) > 0
-    if weights.shape != present.shape or not (np.isfinite(weights) & (weights > 0))[present].all():
-        raise UsageError(
-            f"weights are {weights.tolist()}; expected a finite number above 0 for each of the "
-            f"{len(present)} classes"
-        )
-    return torch.from_numpy(weights.astype(np.float32))
 
 
 def _balanced_rows(labels: NDArray[np.int64]) -> Callable[[int, int, int], NDArray[np.int64]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,16 +47,6 @@ class GeneratorInput:
     source: Anchors | RowAnchors | None = None
 
 
-class Generator(Protocol):
-    """Anything that turns inputs into images (N, C, H, W), float -1..1, of the padded size."""
-
-    def __call__(self, inputs: GeneratorInput) -> Tensor:
-        """One image a row of `inputs`."""
-
-
-Weights = NDArray[np.float32]
-
-
 def mixture_weights(
     settings: GeneratorSettings,
     n: int,
@@ -65,7 +54,7 @@ def mixture_weights(
     *,
     borrowed: float,
     own: slice | None = None,
-) -> Weights:
+) -> NDArray[np.float32]:
     """(n, 4) float32, or (n, 2) where nothing is borrowed; every row sums to 1.
 
     Columns: a row of the class, another of it, and two rows of one other class. Between the first

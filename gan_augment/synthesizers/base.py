@@ -225,7 +225,7 @@ class GAN(ABC, Generic[Data, Meta]):
     def _train(
         self,
         run: Run,
-        saver: RunSaver,
+        saver: RunSaver | None,
         resume: bool,
         on_steps: Callable[[int, ComputeConfig], None] | None,
         progress: Progress,
@@ -239,7 +239,7 @@ class GAN(ABC, Generic[Data, Meta]):
         from gan_augment.training.loop import train
         from gan_augment.training.parts import load_network
 
-        if resume:
+        if saver and resume:
             saver.resume(progress)
         begin(run)
         if on_steps:

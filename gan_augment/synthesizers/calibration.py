@@ -91,12 +91,25 @@ def select(
     if settings.logit:
         critics = replace(critics, discriminator=discriminator)
     blocks = max(1, min(settings.candidates, CANDIDATES // max(len(served), 1)) // BLOCK)
-    calibration = _Calibration(data.names, sampler, settings, unseen, seed, blocks)
-    records, accepted = calibration.of(critics, "calibration")
+
+    def calibrated(stream: str) -> tuple[dict[int, ClassSelection], dict[int, Pixels]]:
+        """By label: thresholds with the shares they accept, and the accepted candidates."""
+        records, accepted = {}, {}
+        for label in served:
+            name = data.names[label]
+            drawn = sampler.rows(label, name, 0, blocks * BLOCK, seed, stream)
+            scores = critics.scores(drawn, label)
+            thresholds = _thresholds(settings, unseen[label], scores, sampler.codes is None)
+            reasons = failed(scores, thresholds)
+            records[label] = _class_selection(name, thresholds, reasons)
+            accepted[label] = drawn[reasons == ""]
+        return records, accepted
+
+    records, accepted = calibrated("calibration")
     if settings.real and (pairs := pairs_of(data, rows, folds, accepted, seed)):
         detector = train_detector(pairs, derived_seed(seed, "selector"))
         critics = replace(critics, real=detector)
-        records, accepted = calibration.of(critics, "calibration again")
+        records, accepted = calibrated("calibration again")
     artefacts = None
     if pairs := pairs_of(data, rows, folds, accepted, seed):
         detector = train_detector(pairs, derived_seed(seed, "artefacts"))
@@ -119,36 +132,6 @@ def selection_s(rows: int, scorer_s: float) -> float:
     """
     updates = FOLDS * _steps(rows // FOLDS) + _steps(rows)
     return 1.3 * scorer_s * updates / SCORER_STEPS
-
-
-@dataclass(frozen=True)
-class _Calibration:
-    """Thresholds from a draw of candidates and from what unseen real rows reach."""
-
-    names: tuple[str, ...]
-    sampler: BlockSampler
-    settings: SelectionSettings
-    unseen: Mapping[int, Unseen]
-    seed: int
-    blocks: int
-
-    def of(
-        self, critics: Critics, stream: str
-    ) -> tuple[dict[int, ClassSelection], dict[int, Pixels]]:
-        """By label: thresholds with the shares they accept, and the accepted candidates."""
-        records, accepted = {}, {}
-        for label, unseen in self.unseen.items():
-            name = self.names[label]
-            drawn = self.sampler.rows(label, name, 0, self.blocks * BLOCK, self.seed, stream)
-            scores = critics.scores(drawn, label)
-            thresholds = _thresholds(self.settings, unseen, scores, self.sampler.codes is None)
-            if critics.real is not None:
-                least = float(np.quantile(scores.real, self.settings.real))
-                thresholds = thresholds.model_copy(update={"real": least})
-            reasons = failed(scores, thresholds)
-            records[label] = _class_selection(name, thresholds, reasons)
-            accepted[label] = drawn[reasons == ""]
-        return records, accepted
 
 
 def _critics(
@@ -208,8 +191,9 @@ def _thresholds(
         return tuple(float(np.quantile(distance, quantile)) for distance in unseen.distance)
 
     logit = float(np.quantile(scores.logit, settings.logit)) if settings.logit else None
+    real = None if np.isnan(scores.real).any() else float(np.quantile(scores.real, settings.real))
     near = at(settings.copy_guard) if free else None
-    return Thresholds(label=label, far=at(settings.outlier), near=near, logit=logit)
+    return Thresholds(label=label, far=at(settings.outlier), near=near, logit=logit, real=real)
 
 
 def _class_selection(

@@ -22,7 +22,13 @@ from gan_augment.synthesizers.model_file import ArtefactRecord, ModelMeta
 from gan_augment.synthesizers.sampling import BlockSampler, load_block_sampler
 from gan_augment.synthesizers.scorer import Prepared, prepare
 from gan_augment.synthesizers.selection import SampleSequence, Selection, load_selection
-from gan_augment.synthesizers.time_budget import PROBE_S, Forecast, pace_for_budget, step_seconds
+from gan_augment.synthesizers.time_budget import (
+    PROBE_S,
+    Forecast,
+    step_seconds,
+    steps_within,
+    thread_speeds,
+)
 from gan_augment.training.build import build
 from gan_augment.training.callbacks import (
     Callback,  # noqa: F401  (pdoc)
@@ -170,13 +176,14 @@ class ImageGAN(GAN[LabelledImages, ModelMeta]):
                 callbacks=[*self.callbacks, ProgressCallback(progress)],
                 stop=stop,
             )
-            saver = RunSaver(checkpoints, run, fingerprint or data_sha256(data), force)
+            sha256 = fingerprint or data_sha256(data)
+            saver = RunSaver(checkpoints, run, sha256, force) if checkpoints else None
             diverged = self._train(run, saver, resume, on_steps, progress)
         with devices.threads(1):
             sampler = _sampler_of(data, ready.train, run)
             selection, artefacts = self._selected(data, ready.train, run, sampler, progress)
         self._sampler = SampleSequence(sampler, selection)
-        facts = self._facts(data, run, topped_up, saver.data_sha256) | {
+        facts = self._facts(data, run, topped_up, sha256) | {
             "image_shape": data.image_shape,
             "original_size": original_size,
             "resize": resize,
@@ -216,12 +223,8 @@ class ImageGAN(GAN[LabelledImages, ModelMeta]):
         with devices.threads(1):
             ready = prepare(data, parts, topped_up, seed, Progress())
             prepared_s = time.monotonic() - started_s
-            ready.scorer.score(new_state(parts, seed=0).average)
-            score_s = time.monotonic() - started_s - prepared_s
+            fixed_s = prepared_s + self._beside_steps_s(parts, ready, prepared_s)
         step_s = step_seconds(parts, ready.batches, 1, PROBE_S)
-        fixed_s = prepared_s + (SCORES_A_RUN + 1) * score_s
-        if self.selection:
-            fixed_s += selection_s(len(ready.train), prepared_s)
         return Forecast(self.steps or parts.recipe.steps, fixed_s, step_s, step_s)
 
     def _parts(self, data: LabelledImages, compute: ComputeConfig) -> Parts:
@@ -237,18 +240,27 @@ class ImageGAN(GAN[LabelledImages, ModelMeta]):
             return parts.recipe.steps, parts
         progress.phase("timing a few steps")
         compute, prepared_s = parts.compute, time.monotonic() - started_s
-        left_s = self.budget_s - prepared_s
-        if self.selection:
-            left_s -= selection_s(len(ready.train), prepared_s)
         may_choose = self.threads is None and compute.device.type == "cpu"
-        pace = pace_for_budget(parts, ready.batches, ready.scorer, left_s, may_choose)
-        again = f"--steps {pace.steps}" + (f" --threads {pace.threads}" if may_choose else "")
+        probe_s = min(PROBE_S, (self.budget_s - prepared_s) / 20)
+        speeds = thread_speeds(parts, ready.batches, probe_s, may_choose)
+        threads = min(speeds, key=lambda n: speeds[n])
+        beside_s = self._beside_steps_s(parts, ready, prepared_s)
+        left_s = self.budget_s - beside_s - (time.monotonic() - started_s)
+        steps = steps_within(left_s, speeds[threads])
+        timed = ", ".join(f"{parts.recipe.batch / speeds[n]:.0f} images/s with {n}" for n in speeds)
+        again = f"--steps {steps}" + (f" --threads {threads}" if may_choose else "")
         progress.note(
-            f"a budget of {self.budget_s:g} s is {pace.steps} steps here ({pace.reason}); "
+            f"a budget of {self.budget_s:g} s is {steps} steps here (threads {threads}: {timed}); "
             f"{again} repeats the run"
         )
-        compute = replace(compute, threads=pace.threads)
-        return pace.steps, replace(parts, compute=compute)
+        return steps, replace(parts, compute=replace(compute, threads=threads))
+
+    def _beside_steps_s(self, parts: Parts, ready: Prepared, prepared_s: float) -> float:
+        """Seconds of the scores of a run, timed by one, and of selection, if it is on."""
+        began_s = time.monotonic()
+        ready.scorer.score(new_state(parts, seed=0).average)
+        scores_s = (SCORES_A_RUN + 1) * (time.monotonic() - began_s)
+        return scores_s + self.selection * selection_s(len(ready.train), prepared_s)
 
     def _selected(
         self,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar, cast
 
@@ -83,7 +83,6 @@ class BlockSampler:
     settings: GeneratorSettings
     codes: dict[int, NDArray[np.float32]] | None
     sizes: Mapping[int, int] | None = None
-    _lent: dict[int, tuple[int, ...]] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def of(
@@ -113,7 +112,7 @@ class BlockSampler:
         return np.concatenate(drawn)[place]
 
     def block(
-        self, label: int, name: str, number: int, seed: int, stream: str
+        self, label: int, name: str, number: int, seed: int, stream: str = "sample"
     ) -> NDArray[np.uint8]:
         """Candidates [64 number, 64 number + 64) of a class; DataError if nothing anchors it."""
         rng = random_generator(seed, stream, name, number)
@@ -138,7 +137,7 @@ class BlockSampler:
                 f"class {name!r} has no training row to start from: an anchored model cannot draw "
                 "it. Add images of it and fit again."
             )
-        lenders = self._lenders(label)
+        lenders = self._lenders[label]
         borrowed = self.settings.borrowed if lenders else 0.0
         weight = mixture_weights(self.settings, BLOCK, rng, borrowed=borrowed)
         rows = drawn_codes(self.codes, label, lenders, rng)  # (k, BLOCK, code)
@@ -150,13 +149,10 @@ class BlockSampler:
         )
         return GeneratorInput(z.to(device), y, anchors)
 
-    def _lenders(self, label: int) -> tuple[int, ...]:
-        """`lenders_of`, worked out once a class."""
-        if label not in self._lent:
-            assert self.codes is not None
-            most = self.settings.lenders if self.settings.borrowed else 0
-            self._lent[label] = lenders_of(self.codes, label, most, self.sizes)
-        return self._lent[label]
+    @cached_property
+    def _lenders(self) -> dict[int, tuple[int, ...]]:
+        most, codes = self.settings.lenders if self.settings.borrowed else 0, self.codes or {}
+        return {label: lenders_of(codes, label, most, self.sizes) for label in codes}
 
 
 def load_block_sampler(

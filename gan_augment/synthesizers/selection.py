@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -30,7 +30,6 @@ CRITERIA = ("label", "outlier", "copy", "logit", "artefacts")
 """In the order of trial: the first that a candidate fails is the reason of its rejection."""
 
 Pixels = NDArray[np.uint8]
-STREAM = "sample"
 PATIENCE_BLOCKS = 16
 HOPELESS = 0.02
 PREFIX = "selection"
@@ -106,7 +105,7 @@ class Selection:
 
     critics: Critics
     record: SelectionRecord
-    names: tuple[str, ...] = field(default=())
+    names: tuple[str, ...]
 
     def reasons(self, pixels: Pixels, label: int) -> NDArray[np.str_]:
         """For images of a class, uint8 (n, H, W, C): "" if accepted, else what they fail, (n,).
@@ -212,11 +211,8 @@ class SampleSequence:
         """The accepted of candidates [64 number, 64 number + 64) of a class; raises as `rows`."""
         if self.selection is not None:
             self.selection.check_served(name)
-        with devices.threads(1):
-            drawn = self.sampler.block(label, name, number, seed, STREAM)
-            if self.selection is None:
-                return drawn
-            accepted: Pixels = drawn[self.selection.reasons(drawn, label) == ""]
+        drawn, reasons = self.with_reasons(label, name, number, seed)
+        accepted: Pixels = drawn[reasons == ""]
         self._accepted.setdefault((label, seed), {})[number] = len(accepted)
         return accepted
 
@@ -225,7 +221,7 @@ class SampleSequence:
     ) -> tuple[Pixels, NDArray[np.str_]]:
         """A whole block of candidates, and why each is rejected ("" where it is not), (64,)."""
         with devices.threads(1):
-            drawn = self.sampler.block(label, name, number, seed, STREAM)
+            drawn = self.sampler.block(label, name, number, seed)
             if self.selection is None or name not in self.selection.record.classes:
                 return drawn, np.full(len(drawn), "", dtype="U9")
             return drawn, self.selection.reasons(drawn, label)

@@ -166,11 +166,12 @@ class TabularGAN(GAN[LabelledTable, TableMeta]):
                 stop=stop,
                 scores=MARKS,
             )
-            saver = RunSaver(checkpoints, run, fingerprint or table_sha256(data), force)
+            sha256 = fingerprint or table_sha256(data)
+            saver = RunSaver(checkpoints, run, sha256, force) if checkpoints else None
             diverged = self._train(run, saver, resume, on_steps, progress, scorer.begin)
         sampler = RowSampler.of(run.state.average, anchors, table, choice.recipe.generator)
         kept = run.best.step if run.best.arrays else steps
-        facts = self._facts(data, run, topped_up, saver.data_sha256) | {
+        facts = self._facts(data, run, topped_up, sha256) | {
             "table": schema,
             "few": {name: n for name, n in data.counts.items() if 0 < n < FEW_ROWS},
             "chosen": f"step {kept}" if kept else "interpolation",

@@ -9,7 +9,6 @@ import torch
 
 from gan_augment import devices
 from gan_augment.data.batches import Batches
-from gan_augment.training.monitor import SCORES_A_RUN, Scorer
 from gan_augment.training.parts import Parts, Step, new_state
 
 PROBE_S = 3.0
@@ -19,38 +18,21 @@ WARM_UP_STEPS = 3
 SMALLEST_RUN_STEPS = 20
 
 
-@dataclass(frozen=True)
-class Pace:
-    """How a budget is spent: steps, on so many torch threads, and why that number."""
+def thread_speeds(
+    parts: Parts, batches: Batches, probe_s: float, may_choose: bool
+) -> dict[int, float]:
+    """The seconds of a step by the number of torch threads, as far as more of them are faster.
 
-    steps: int
-    threads: int
-    reason: str
-
-
-def pace_for_budget(
-    parts: Parts, batches: Batches, scorer: Scorer, budget_s: float, may_choose: bool
-) -> Pace:
-    """How many steps fit into `budget_s` seconds, the scores of the run included.
-
-    At least 20 steps. may_choose: fewer threads are timed as well and taken where they are faster:
-    on a busy machine the threads of a step wait for each other (two on two busy cores ran ten times
-    slower than one).
+    may_choose: fewer threads than `parts` has are timed as well: on a busy machine the threads of a
+    step wait for each other (two on two busy cores ran ten times slower than one).
     """
-    began_s, allowed = time.monotonic(), parts.compute.threads
-    scorer.score(new_state(parts, seed=0).average)
-    score_s = time.monotonic() - began_s
-    candidates = _thread_counts(allowed) if may_choose else [allowed]
-    speeds: dict[int, float] = {}
-    for n in candidates:
-        speeds[n] = step_seconds(parts, batches, n, min(PROBE_S, budget_s / 20))
+    allowed, speeds = parts.compute.threads, {}
+    doubled = [2**k for k in range(allowed.bit_length()) if 2**k < allowed]
+    for n in [*doubled, allowed] if may_choose else [allowed]:
+        speeds[n] = step_seconds(parts, batches, n, probe_s)
         if speeds[n] > 1.1 * min(speeds.values()):
             break  # more threads were slower already
-    fastest = min(speeds, key=lambda n: speeds[n])
-    left_s = budget_s - (SCORES_A_RUN + 1) * score_s - (time.monotonic() - began_s)
-    steps = steps_within(left_s, speeds[fastest])
-    timed = ", ".join(f"{parts.recipe.batch / speeds[n]:.0f} images/s with {n}" for n in speeds)
-    return Pace(steps, fastest, f"threads {fastest}: {timed}")
+    return speeds
 
 
 def step_seconds(parts: Parts, batches: Batches, threads: int, probe_s: float) -> float:
@@ -80,14 +62,6 @@ def step_seconds(parts: Parts, batches: Batches, threads: int, probe_s: float) -
 def steps_within(budget_s: float, step_s: float) -> int:
     """How many steps of `step_s` seconds a budget holds; at least 20."""
     return max(SMALLEST_RUN_STEPS, int(budget_s / step_s))
-
-
-def _thread_counts(allowed: int) -> list[int]:
-    """1, 2, 4, ... and all that are allowed."""
-    counts = [1]
-    while counts[-1] * 2 <= allowed:
-        counts.append(counts[-1] * 2)
-    return [*counts, *([allowed] if counts[-1] != allowed else [])]
 
 
 @dataclass(frozen=True)

@@ -96,8 +96,7 @@ def choose(
     is left. Without a fold that can score a top-up nothing is tried, and the last step is kept.
     Raises StopRequested when a signal came.
     """
-    rows = thinned(table.labels, MOST_ROWS, seed)
-    small = table.take(rows)
+    small = table.take(thinned(table.labels, MOST_ROWS, seed))
     folds = fold_of_rows(small.labels, small.groups, folds=FOLDS, seed=seed)
     scoring = [fold for fold in range(FOLDS) if _can_score(small.labels, folds != fold, rare)]
     if not scoring:
@@ -113,21 +112,22 @@ def choose(
             progress.advance(number * len(scoring) + tried)
             if number and _best(of_folds[0])[1] <= first:
                 break
+        else:
+            curves[recipe.name] = _mean(of_folds)
         if number == 0:
             first = _best(of_folds[0])[1]
-        if len(of_folds) == len(scoring):
-            curves[recipe.name] = _mean(of_folds)
-    name = max(curves, key=lambda name: _best(curves[name])[1])
-    chosen, value = _best(curves[name])
-    start = curves[candidates[0].name].get(0)
+    recipe = max(
+        (r for r in candidates if r.name in curves), key=lambda r: _best(curves[r.name])[1]
+    )
+    curve, start = curves[recipe.name], curves[candidates[0].name].get(0)
+    chosen, value = _best(curve)
     alone = f"interpolation alone {start.value:.3f}; " if start else ""
-    recipe = next(recipe for recipe in candidates if recipe.name == name)
-    what = f"{name} after step {chosen}" if chosen else "interpolation alone"
+    what = f"{recipe.name} after step {chosen}" if chosen else "interpolation alone"
     reason = (
         f"chosen on held-out training rows: {what} ({value:.3f}; {alone}"
         "mean of balanced accuracy and average precision)"
     )
-    return Choice(recipe, curves[name], chosen, reason)
+    return Choice(recipe, curve, chosen, reason)
 
 
 class _Snapshots(list[nn.Module]):
@@ -152,8 +152,8 @@ def _usefulness_of(
         rows += [np.resize(x[y == label], (repeats, x.shape[1]))] if repeats else []
         rows.append(_drawn(sampler, label, added - repeats, seed))
         labels.append(np.full(added, label))
-    topped_up = np.concatenate(rows), np.concatenate(labels)
-    return usefulness(topped_up, (held_out.rows, held_out.labels), rare, seed)
+    train = np.concatenate(rows), np.concatenate(labels)
+    return usefulness(train, (held_out.rows, held_out.labels), rare, seed)
 
 
 def _can_score(labels: NDArray[np.int64], seen: NDArray[np.bool_], rare: Sequence[int]) -> bool:
@@ -260,14 +260,13 @@ def choose_training(
             f"a budget of {budget_s:g} s is {steps} steps here, in at most {runs} runs with those "
             f"that choose; --steps {steps} repeats the run"
         )
+    if steps is None:
+        steps = min(FIXED_STEPS, recipe.steps) if rare and not tried else recipe.steps
     if tried:
-        steps = steps or recipe.steps
         choice = choose(
             table, candidates, rare, steps=steps, seed=seed, progress=progress, stop=stop
         )
         return choice, steps
-    if steps is None:
-        steps = min(FIXED_STEPS, recipe.steps) if rare else recipe.steps
     if not steps and recipe.generator.kind == "free":
         raise UsageError("a free generator of 0 steps is noise; give it steps, or take 'anchored'")
     why = "no trials were asked for"
@@ -327,9 +326,7 @@ class TrialScorer:
 
     def _terms(self, step: int) -> dict[str, float]:
         curve = self._choice.curve
-        if step not in curve:
-            return {}
-        return asdict(curve[step])
+        return asdict(curve[step]) if step in curve else {}
 
     def _spread(self, network: nn.Module) -> float:
         """The smallest ratio of generated to real spread over the classes to top up."""

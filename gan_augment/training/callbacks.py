@@ -79,25 +79,18 @@ class HistoryFile:
 
     def begin(self, step: int) -> None:
         """Keep the lines up to `step`, drop later and broken ones."""
-        lines = [line for line, event in self._lines() if _step_of(event) <= step]
-        write_file(self._path, "".join(line + "\n" for line in lines).encode())
+        lines = []
+        text = self._path.read_text(encoding="utf-8") if self._path.exists() else ""
+        for line in text.splitlines():
+            with contextlib.suppress(json.JSONDecodeError):
+                if json.loads(line).get("step", 0) <= step:
+                    lines.append(line + "\n")
+        write_file(self._path, "".join(lines).encode())
 
     def on_event(self, event: Event) -> None:
         """One line, flushed."""
         with write_errors(self._path), self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(event, allow_nan=False) + "\n")
-
-    def _lines(self) -> Iterator[tuple[str, dict[str, object]]]:
-        if not self._path.exists():
-            return
-        for line in self._path.read_text(encoding="utf-8").splitlines():
-            with contextlib.suppress(json.JSONDecodeError):
-                yield line, json.loads(line)
-
-
-def _step_of(event: Mapping[str, object]) -> int:
-    step = event.get("step", 0)
-    return step if isinstance(step, int) else 0
 
 
 class ProgressCallback:

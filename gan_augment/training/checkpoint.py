@@ -16,10 +16,11 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from gan_augment.errors import ModelFileError, ResumeMismatchError
 from gan_augment.progress import Progress
+from gan_augment.settings import Frozen
 from gan_augment.storage import clean_stale, load_bundle, load_meta, save_bundle, write_errors
 from gan_augment.training.loop import Run
 from gan_augment.training.monitor import Best
@@ -31,10 +32,8 @@ CHECKPOINT_EVERY_S = 60.0
 _FOLDER = re.compile(r"step-(?P<step>[0-9]{1,15})")
 
 
-class CheckpointMeta(BaseModel):
+class CheckpointMeta(Frozen):
     """The JSON of a checkpoint. step: generator steps done. best: it had the best score so far."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     format: Literal["gan-augment checkpoint"] = "gan-augment checkpoint"
     version: Literal[1] = 1
@@ -137,23 +136,17 @@ class CheckpointStore:
 class RunSaver:
     """Saves a run's state with its best generator each minute, at each score and on a stop."""
 
-    def __init__(
-        self, store: CheckpointStore | None, run: Run, data_sha256: str, force: bool
-    ) -> None:
-        self._store, self._run, self._force = store, run, force
-        self.data_sha256 = data_sha256
+    def __init__(self, store: CheckpointStore, run: Run, data_sha256: str, force: bool) -> None:
+        self._store, self._run, self._data_sha256, self._force = store, run, data_sha256, force
         self._saved_s = time.monotonic()
-        if store is not None:
-            run.save = self.save
-            run.checkpoint_due = self._due
+        run.save = self.save
+        run.checkpoint_due = lambda: time.monotonic() - self._saved_s > CHECKPOINT_EVERY_S
 
     def save(self, state: TrainState, best: Best) -> None:
         """One checkpoint: the whole state, beside it the best generator, and where to go back to.
 
         With those a resumed run goes back to where an undisturbed one would.
         """
-        if self._store is None:
-            return
         arrays = state_arrays(state) | {f"best/{k}": v for k, v in best.arrays.items()}
         good = self._run.last_good
         if good and not np.array_equal(good["counters"], arrays["counters"]):
@@ -169,8 +162,8 @@ class RunSaver:
 
         Raises ResumeMismatchError where data or settings are others, unless forced.
         """
-        checkpoint = self._store.latest() if self._store else None
-        for name, reason in (self._store.damaged if self._store else {}).items():
+        checkpoint = self._store.latest()
+        for name, reason in self._store.damaged.items():
             progress.warn(f"checkpoint {name} is damaged ({reason}); an older one is used")
         if checkpoint is None:
             progress.note("no checkpoint yet: training starts from the first step")
@@ -198,14 +191,11 @@ class RunSaver:
         run.best.step, run.best.arrays = int(saved["best_step"]), best
         progress.note(f"resumed at step {run.state.step} of {run.steps}")
 
-    def _due(self) -> bool:
-        return time.monotonic() - self._saved_s > CHECKPOINT_EVERY_S
-
     def _identity(self) -> dict[str, object]:
         """The settings that must be equal for a run to go on as it began."""
         parts = self._run.parts
         return {
-            "data": self.data_sha256,
+            "data": self._data_sha256,
             "recipe": parts.recipe.model_dump(mode="json"),
             "seed": self._run.state.seed,
             "number of steps": self._run.steps,

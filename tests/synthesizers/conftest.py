@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from decimal import Decimal
 
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.neighbors import KNeighborsClassifier
 
 from gan_augment import ImageGAN, LabelledImages, TabularGAN
+from gan_augment.classifiers import downstream
 from gan_augment.data.tables.reader import ReadTable, read_frame
 from gan_augment.synthesizers import scorer
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _scored_at_once() -> Iterator[None]:
-    """Ten updates instead of 300 make the classifier that scores: no test here is about it."""
+@contextmanager
+def quick_scores() -> Iterator[None]:
+    """Ten updates of the classifier that scores, one classifier in trials: fits take a second."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(scorer, "SCORER_STEPS", 10)
+        patch.setattr(downstream, "_classifiers", lambda seed: (KNeighborsClassifier(),))
+        yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _quick_scores() -> Iterator[None]:
+    with quick_scores():
         yield
 
 
@@ -49,7 +59,8 @@ def toy() -> LabelledImages:
 
 @pytest.fixture(scope="session")
 def fitted(toy: LabelledImages) -> ImageGAN:
-    return ImageGAN(steps=12, device="cpu", threads=1, selection=False).fit(toy)
+    with quick_scores():  # a fixture of the session comes before those of a module
+        return ImageGAN(steps=12, device="cpu", threads=1, selection=False).fit(toy)
 
 
 def toy_table(counts: dict[str, int], seed: int = 0) -> ReadTable:
@@ -108,7 +119,8 @@ def table() -> ReadTable:
 
 @pytest.fixture(scope="session")
 def table_gan(table: ReadTable) -> TabularGAN:
-    return TabularGAN(steps=6, device="cpu", threads=1).fit(table.table, schema=table.schema)
+    with quick_scores():
+        return TabularGAN(steps=6, device="cpu", threads=1).fit(table.table, schema=table.schema)
 
 
 @pytest.fixture(scope="session")

@@ -13,8 +13,8 @@ from gan_augment.devices import compute_config
 from gan_augment.errors import UsageError
 from gan_augment.losses.adversarial import LOSSES
 from gan_augment.recipes import Recipe, resolve_recipe
-from gan_augment.synthesizers import scorer
 from gan_augment.training.build import build
+from gan_augment.training.callbacks import HistoryFile
 
 PLAIN_D = "[discriminator]\nspectral_norm = false\nwidth = 8\nmax_width = 8\n"
 OBJECTIVES = {
@@ -41,10 +41,7 @@ def objective(text: str) -> str:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", OBJECTIVES)
-def test_every_objective_of_a_recipe_file_trains_samples_and_comes_back(
-    toy, tmp_path, monkeypatch, name
-):
-    monkeypatch.setattr(scorer, "SCORER_STEPS", 10)  # it is not about the score
+def test_every_objective_of_a_recipe_file_trains_samples_and_comes_back(toy, tmp_path, name):
     tables = [FREE_G if name == "R3" else "", PLAIN_D, objective(OBJECTIVES[name])]
     clipped = name == "wasserstein, clipped"
     file = recipe_file(
@@ -53,18 +50,12 @@ def test_every_objective_of_a_recipe_file_trains_samples_and_comes_back(
         SLOW_D if clipped else "",
         top="batch = 8\nd_steps = 5" if clipped else "batch = 8",
     )
-    told: list[dict[str, object]] = []
-
-    class Told:
-        def on_event(self, event: dict[str, object]) -> None:
-            told.append(event)
-
+    history = HistoryFile(tmp_path / "history.jsonl")
     settings = {"steps": 10, "device": "cpu", "threads": 1, "selection": False}
-    settings["callbacks"] = [Told()]
-    gan = ImageGAN(recipe=file, **settings).fit(toy)
+    gan = ImageGAN(recipe=file, **settings, callbacks=[history]).fit(toy)
     made = gan.sample({"bad": 3}).pixels
     assert made.std() > 0
-    assert not [event for event in told if event["event"] == "rollback"]
+    assert "rollback" not in (tmp_path / "history.jsonl").read_text()
     gan.save(tmp_path / "model")
     loaded = ImageGAN.load(tmp_path / "model", device="cpu", threads=1)
     assert loaded.recipe_ == resolve_recipe(file)

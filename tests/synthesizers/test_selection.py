@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -27,7 +28,13 @@ from gan_augment.synthesizers.model_file import (
     Thresholds,
 )
 from gan_augment.synthesizers.scorer import SCORER_ROWS_A_CLASS
-from gan_augment.synthesizers.selection import SampleSequence, Scores, check_going_on, failed
+from gan_augment.synthesizers.selection import (
+    SampleSequence,
+    Scores,
+    Selection,
+    check_going_on,
+    failed,
+)
 
 EASY = SelectionSettings(label=0, outlier=0, logit=0.4)
 """D alone decides, so that every class keeps some and rejects some however short the training."""
@@ -50,6 +57,17 @@ def data(make_images) -> LabelledImages:
 @pytest.fixture(scope="module")
 def gan(data) -> ImageGAN:
     return fit(data)
+
+
+@pytest.fixture(scope="module")
+def plain(data) -> ImageGAN:
+    return fit(data, selection=False)
+
+
+def selected(gan: ImageGAN, data: LabelledImages, **settings: float) -> Selection:
+    """What is selected of the generator of `gan` by the classifiers and distances alone."""
+    rows, chosen = np.arange(len(data)), SelectionSettings(logit=0, **settings)
+    return select(data, rows, gan._sampler.sampler, torch.nn.Identity(), chosen, seed=0)[0]
 
 
 def some(n: int, **scores) -> Scores:
@@ -102,8 +120,7 @@ def test_a_range_is_a_piece_of_the_whole_whatever_was_drawn_before(gan, start, s
 
 
 @pytest.mark.slow
-def test_without_selection_every_candidate_is_given(data, gan):
-    plain = fit(data, selection=False)
+def test_without_selection_every_candidate_is_given(plain, gan):
     assert plain.meta_.selection is None
     pixels, _ = gan.judged_block("bad", 0)
     assert np.array_equal(plain.sample({"bad": 64}).pixels, pixels)  # training is the same
@@ -116,11 +133,11 @@ def test_a_class_of_under_eight_rows_is_refused_with_the_cure(gan):
 
 
 @pytest.mark.slow
-def test_a_class_whose_candidates_hardly_pass_is_refused_with_its_acceptance(data):
-    strict = fit(data, SelectionSettings(label=1, label_least=1, outlier=0, logit=0))
-    assert strict.meta_.selection.classes["bad"].acceptance < 0.1
+def test_a_class_whose_candidates_hardly_pass_is_refused_with_its_acceptance(data, gan):
+    strict = selected(gan, data, label=1, label_least=1, outlier=0)
+    assert strict.record.classes["bad"].acceptance < 0.1
     with pytest.raises(TooFewAcceptedError, match=r"% of the candidates for 'bad'.*'label'"):
-        strict.sample({"bad": 1})
+        strict.check_served("bad")
 
 
 def test_a_sequence_that_keeps_nothing_ends_in_words():
@@ -157,8 +174,7 @@ def test_a_loaded_model_keeps_what_the_saved_one_keeps(data, name, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_model_of_the_first_schema_gives_every_candidate(data, gan, tmp_path):
-    plain = fit(data, selection=False)
+def test_a_model_of_the_first_schema_gives_every_candidate(plain, tmp_path):
     plain.save(tmp_path / "model")
     arrays, meta = load_bundle(tmp_path / "model", schema=dict)
     old = {k: v for k, v in meta.items() if k not in ("selection", "artefacts")}
@@ -198,10 +214,9 @@ def test_copies_of_training_rows_are_rejected_where_the_generator_is_free(data):
 
 
 @pytest.mark.slow
-def test_images_of_another_class_are_rejected_by_their_label(data):
-    gan = fit(data, SelectionSettings(outlier=0, logit=0))
+def test_images_of_another_class_are_rejected_by_their_label(data, gan):
     good, bad = (data.pixels[data.labels == label][:12] for label in (0, 1))
-    selection = gan._sampler.selection
+    selection = selected(gan, data, outlier=0)
     assert set(selection.reasons(good, 1)) == {"label"}
     assert (selection.reasons(bad, 1) == "").mean() > 0.7
 
@@ -261,13 +276,10 @@ def test_selection_says_per_class_what_it_keeps_and_why_not(gan):
 
 
 @pytest.mark.slow
-def test_a_class_without_rows_is_refused_in_words(data):
-    empty = LabelledImages(
-        data.pixels, data.labels, data.ids, class_names=(*data.class_names, "none")
-    )
-    gan = fit(empty, name="free")
+def test_a_class_without_rows_is_refused_in_words(data, gan):
+    empty = replace(data, class_names=(*data.class_names, "none"))
     with pytest.raises(DataError, match=r"'none' had no training row.*Add images"):
-        gan.sample({"none": 1})
+        selected(gan, empty).check_served("none")
 
 
 @pytest.mark.slow
@@ -281,8 +293,7 @@ def test_selection_copies_a_bounded_number_of_rows_however_many_there_are(
         return train_classifier(data, steps=1, seed=seed)
 
     monkeypatch.setattr(calibration, "train_classifier", quick)
-    sampler, rows = gan._sampler.sampler, np.arange(len(many))
-    select(many, rows, sampler, torch.nn.Identity(), SelectionSettings(logit=0), seed=0)
+    selected(gan, many)
     assert max(copied) < SCORER_ROWS_A_CLASS + 20
 
 
@@ -296,7 +307,6 @@ def test_no_fold_s_classifier_learns_a_row_that_the_other_fold_s_one_learns(data
         return train_classifier(seen, steps=1, seed=seed)
 
     monkeypatch.setattr(calibration, "train_classifier", quick)
-    sampler, rows = gan._sampler.sampler, np.arange(len(data))
-    select(data, rows, sampler, torch.nn.Identity(), SelectionSettings(logit=0), seed=0)
+    selected(gan, data)
     assert learned[0].isdisjoint(learned[1])
     assert learned[0] | learned[1] == set(data.ids.tolist())

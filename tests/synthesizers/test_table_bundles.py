@@ -143,16 +143,18 @@ def sample_a_little(gan: TabularGAN) -> None:
 
 
 @pytest.mark.parametrize(
-    ("seed", "count"),
+    ("seed", "count", "refused", "loaded"),
     [
-        pytest.param(0, 300, marks=pytest.mark.slow),
-        pytest.param(1, 1_000, marks=pytest.mark.campaign),
+        pytest.param(0, 300, 200, 10, marks=pytest.mark.slow),
+        pytest.param(1, 1_000, 700, 50, marks=pytest.mark.campaign),
     ],
 )
-def test_mutated_models_are_refused_in_one_line_or_sound(saved, tmp_path, seed, count):
+def test_mutated_models_are_refused_in_one_line_or_sound(
+    saved, tmp_path, seed, count, refused, loaded
+):
     tally = try_mutations(saved, tmp_path / "model", seed, count)
-    assert tally["refused"] > 0.66 * count
-    assert tally["loaded"] > 0.03 * count
+    assert tally["refused"] > refused
+    assert tally["loaded"] > loaded
 
 
 def refused(folder: Path, arrays, meta) -> str:
