@@ -10,7 +10,7 @@ import inspect
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ from gan_augment.data.tables.columns import Plain, plain
 from gan_augment.data.tables.schema import TableSchema
 from gan_augment.errors import DataError, GanAugmentError, UsageError
 from gan_augment.evaluation.decisions import Kind, Scores
-from gan_augment.evaluation.user_code import UserCode
+from gan_augment.evaluation.user_code import loaded
 from gan_augment.randomness import derived_seed
 
 Labels = NDArray[np.int64]
@@ -32,14 +32,6 @@ EXPECTED = (
     "expected a scikit-learn classifier, a class of one, or a function that makes one, "
     "with a seed or without"
 )
-
-
-@dataclass(frozen=True)
-class Weighing:
-    """How class weights reach an estimator: a parameter of it, or an argument of its `fit`."""
-
-    how: Literal["parameter", "argument"]
-    name: str
 
 
 @dataclass(frozen=True)
@@ -58,18 +50,15 @@ class TableMatrix:
     parts: tuple[tuple[float, float, float] | NDArray[np.int64], ...]
 
     @classmethod
-    def fitted(
-        cls, real: LabelledTable, table: LabelledTable, schema: TableSchema
-    ) -> tuple[TableMatrix, Matrix]:
-        """The encoding that the real rows ask for, and all rows of `table` by it."""
+    def fitted(cls, real: LabelledTable, schema: TableSchema) -> TableMatrix:
+        """The encoding that the real rows ask for."""
         parts = tuple(
             _level_places(cells, len(column.levels))
             if column.kind in ("categorical", "boolean")
             else _scale(cells)
             for cells, column in zip(_cells(real, schema), schema.learned, strict=True)
         )
-        matrix = cls(schema, parts)
-        return matrix, matrix.of(table)
+        return cls(schema, parts)
 
     def of(self, table: LabelledTable) -> Matrix:
         """Any rows with the same columns. Raises DataError where a column holds something else."""
@@ -89,18 +78,29 @@ def new_estimator(source: Any, seed: int) -> Any:
 
     Raises UsageError for what is no classifier.
     """
-    estimator = _unseeded(loaded(source), seed)
+    from sklearn.base import BaseEstimator, clone, is_clusterer, is_regressor
+
+    brought = loaded(source)
+    if isinstance(brought, type):
+        estimator = brought()
+    elif not callable(getattr(brought, "fit", None)):
+        estimator = _from_factory(brought, seed)
+    elif hasattr(brought, "get_params"):
+        estimator = clone(brought)
+    else:
+        raise UsageError(
+            f"the learner is {name_of(brought)}, which cannot be copied (it has no get_params); "
+            "give a function that makes one"
+        )
     if not all(callable(getattr(estimator, method, None)) for method in ("fit", "predict")):
         raise UsageError(
-            f"the learner is {_shown(estimator)}, which has no fit and predict; {EXPECTED}"
+            f"the learner is {name_of(estimator)}, which has no fit and predict; {EXPECTED}"
         )
-    from sklearn.base import BaseEstimator, is_clusterer, is_regressor
-
     if isinstance(estimator, BaseEstimator) and (
         is_regressor(estimator) or is_clusterer(estimator)
     ):
-        raise UsageError(f"the learner is {_shown(estimator)}, which is no classifier; {EXPECTED}")
-    params, settings = _params(estimator), {}
+        raise UsageError(f"the learner is {name_of(estimator)}, which is no classifier; {EXPECTED}")
+    params, settings = params_of(estimator), {}
     for name in sorted(params):
         last = name.rpartition("__")[2]
         if last == "random_state":
@@ -110,38 +110,33 @@ def new_estimator(source: Any, seed: int) -> Any:
     return estimator.set_params(**settings) if settings else estimator
 
 
-def loaded(source: Any) -> Any:
-    """What the user brought, or what the named file holds."""
-    return source.load() if isinstance(source, UserCode) else source
+def name_of(estimator: Any) -> str:
+    """What people call it: its class, of a pipeline the classes of its steps."""
+    if _is_pipeline(estimator):
+        return f"Pipeline({', '.join(type(step).__name__ for _, step in estimator.steps)})"
+    return type(estimator).__name__
 
 
-def name_of(source: Any, example: Any) -> str:
-    """What people call it: the file and name, or the class."""
-    return str(source) if isinstance(source, UserCode) else _shown(example)
+def weighing_of(estimator: Any) -> str | None:
+    """The name by which it can be told to weigh classes; None where it cannot.
 
-
-def weighing_of(estimator: Any) -> Weighing | None:
-    """How it can be told to weigh classes; None where it cannot.
-
-    A parameter `class_weight` goes before an argument `sample_weight`; a pipeline's is its last
-    step's, and a search's or an ensemble's that of its `estimator`.
+    A parameter `class_weight` goes before an argument `sample_weight` of `fit`; a pipeline's is its
+    last step's, and a search's or an ensemble's that of its `estimator`.
     """
     from sklearn.utils.validation import has_fit_parameter
 
-    params = _params(estimator)
+    params = params_of(estimator)
     if "class_weight" in params:
-        return Weighing("parameter", "class_weight")
+        return "class_weight"
     if _is_pipeline(estimator):
         step, last = estimator.steps[-1]
         inner = weighing_of(last)
-        return inner and Weighing(inner.how, f"{step}__{inner.name}")
+        return inner and f"{step}__{inner}"
     if hasattr(params.get("estimator"), "fit"):
         inner = weighing_of(params["estimator"])
-        if inner and inner.how == "parameter":
-            return Weighing("parameter", f"estimator__{inner.name}")
-    if has_fit_parameter(estimator, "sample_weight"):
-        return Weighing("argument", "sample_weight")
-    return None
+        if inner and inner.endswith("class_weight"):
+            return f"estimator__{inner}"
+    return "sample_weight" if has_fit_parameter(estimator, "sample_weight") else None
 
 
 def balances(estimator: Any) -> bool:
@@ -149,7 +144,7 @@ def balances(estimator: Any) -> bool:
 
     By a parameter class_weight="balanced", or as an ensemble of imbalanced-learn, which resamples.
     """
-    params = _params(estimator)
+    params = params_of(estimator)
     weighed = any(
         name.rpartition("__")[2] == "class_weight" and str(value).startswith("balanced")
         for name, value in params.items()
@@ -167,20 +162,6 @@ def takes_rows_as_they_are(estimator: Any) -> bool:
     return True
 
 
-def described_params(estimator: Any) -> dict[str, Any]:
-    """JSON-ready parameters, nested ones by `__`; objects by their class; seeds and jobs left out.
-
-    >>> from sklearn.linear_model import LogisticRegression
-    >>> described_params(LogisticRegression(C=0.5))["C"]
-    0.5
-    """
-    return {
-        name: _json(value)
-        for name, value in sorted(_params(estimator).items())
-        if name.rpartition("__")[2] not in ("random_state", "n_jobs", "verbose", "memory")
-    }
-
-
 @dataclass(frozen=True)
 class FittedEstimator:
     """A trained estimator. known: int64 (k,), the labels it saw, by its own numbering 0..k-1.
@@ -196,7 +177,7 @@ class FittedEstimator:
     matrix: TableMatrix | None = None
 
     def scores(self, data: LabelledImages | LabelledTable) -> Scores:
-        """What it says of N rows; see `learners.Fitted`."""
+        """What it says of N rows, K = len(data.names); a class it never saw has probability 0."""
         x, classes = rows_for_estimator(data, self.matrix), len(data.names)
         with one_thread():
             try:
@@ -233,39 +214,26 @@ class FittedEstimator:
 
 
 def fit_estimator(
-    estimator: Any,
-    x: Any,
-    labels: Labels,
-    name: str,
-    weighing: Weighing | None = None,
-    *,
-    argmax: bool = False,
-    matrix: TableMatrix | None = None,
-) -> FittedEstimator:
-    """Train on x (N rows) with one thread; its labels are 0..k-1 of the k classes that have rows.
+    estimator: Any, x: Any, y: Labels, name: str, weighing: str | None = None
+) -> None:
+    """Train on x (N rows) with one thread. weighing: as of `weighing_of`, None to weigh nothing.
 
-    weighing: None for classes that weigh as their rows do. argmax, matrix: of `FittedEstimator`.
     Raises DataError.
     """
-    known, y = np.unique(labels, return_inverse=True)
-    if len(known) < 2:
-        raise DataError(
-            f"the {len(labels)} training rows are all of one class; expected two or more"
-        )
-    arguments: dict[str, Any] = {}
-    if weighing is not None and weighing.how == "parameter":
-        estimator.set_params(**{weighing.name: "balanced"})
-    elif weighing is not None:
-        arguments[weighing.name] = balanced_weights(y)[y]
     from sklearn.exceptions import ConvergenceWarning
+    from sklearn.utils.class_weight import compute_sample_weight
 
+    arguments: dict[str, Any] = {}
+    if weighing is not None and weighing.endswith("class_weight"):
+        estimator.set_params(**{weighing: "balanced"})
+    elif weighing is not None:
+        arguments[weighing] = compute_sample_weight("balanced", y)
     with one_thread(), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # in every arm alike
         try:
             estimator.fit(x, y, **arguments)
         except Exception as error:
             raise failed(name, f"its fit on {len(y)} rows", error) from error
-    return FittedEstimator(estimator, known.astype(np.int64), name, argmax, matrix)
 
 
 def rows_for_estimator(data: LabelledImages | LabelledTable, matrix: TableMatrix | None) -> Any:
@@ -273,17 +241,6 @@ def rows_for_estimator(data: LabelledImages | LabelledTable, matrix: TableMatrix
     if isinstance(data, LabelledImages):
         return data.pixels.reshape(len(data), -1).astype(np.float32) / np.float32(255)
     return data.frame if matrix is None else matrix.of(data)
-
-
-def balanced_weights(y: Labels, k: int | None = None) -> NDArray[np.float64]:
-    """(k,) rows / (classes with rows x rows of the class); 0 for classes without a row.
-
-    >>> balanced_weights(np.array([0, 0, 0, 1])).tolist()
-    [0.6666666666666666, 2.0]
-    """
-    counts = np.bincount(y, minlength=k or 0)
-    some = counts > 0
-    return np.where(some, len(y) / (some.sum() * np.maximum(counts, 1)), 0.0)
 
 
 def failed(name: str, what: str, error: Exception) -> GanAugmentError:
@@ -300,37 +257,19 @@ def one_thread() -> Any:
     return threadpool_limits(limits=1)
 
 
-def _unseeded(source: Any, seed: int) -> Any:
-    if isinstance(source, type):
-        return source()
-    if not callable(getattr(source, "fit", None)):
-        return _from_factory(source, seed)
-    from sklearn.base import clone
-
-    if not hasattr(source, "get_params"):
-        raise UsageError(
-            f"the learner is {_shown(source)}, which cannot be copied (it has no get_params); "
-            "give a function that makes one"
-        )
-    return clone(source)
-
-
 def _from_factory(factory: Any, seed: int) -> Any:
     if not callable(factory):
         raise UsageError(f"the learner is {factory!r} ({type(factory).__name__}); {EXPECTED}")
     name, params = getattr(factory, "__name__", factory), inspect.signature(factory).parameters
     needed = [
-        p
+        p.name
         for p in params.values()
         if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
     ]
-    if len(needed) > 1 or any(p.kind is p.KEYWORD_ONLY and p.name != "seed" for p in needed):
-        raise UsageError(f"{name!r} takes {', '.join(p.name for p in needed)}; {EXPECTED}")
-    by_name = "seed" in params and params["seed"].kind is not inspect.Parameter.POSITIONAL_ONLY
+    if len(needed) > 1:
+        raise UsageError(f"{name!r} takes {', '.join(needed)}; {EXPECTED}")
     try:
-        if by_name:
-            return factory(seed=seed)
-        return factory(seed) if needed else factory()
+        return factory(seed=seed) if "seed" in params else factory(*[seed] * len(needed))
     except Exception as error:
         raise UsageError(
             f"{name!r} fails when it is to make a learner: {type(error).__name__}: {error}"
@@ -344,33 +283,12 @@ def _is_pipeline(estimator: Any) -> bool:
     return isinstance(estimator, Pipeline)
 
 
-def _params(estimator: Any) -> Mapping[str, Any]:
+def params_of(estimator: Any) -> Mapping[str, Any]:
+    """Its parameters, nested ones by `__`; none of what cannot name them."""
     if not hasattr(estimator, "get_params"):
         return {}
     params: Mapping[str, Any] = estimator.get_params(deep=True)
     return params
-
-
-def _shown(estimator: Any) -> str:
-    if _is_pipeline(estimator):
-        return f"Pipeline({', '.join(type(step).__name__ for _, step in estimator.steps)})"
-    return type(estimator).__name__
-
-
-def _json(value: Any) -> Any:
-    if isinstance(value, np.generic):
-        value = value.item()
-    if value is None or isinstance(value, bool | int | str):
-        return value
-    if isinstance(value, float):
-        return value if np.isfinite(value) else str(value)
-    if isinstance(value, list | tuple):
-        return [_json(one) for one in value]
-    if isinstance(value, dict):
-        return {str(key): _json(one) for key, one in value.items()}
-    if hasattr(value, "get_params"):
-        return _shown(value)
-    return str(getattr(value, "__name__", type(value).__name__))
 
 
 def _cells(table: LabelledTable, schema: TableSchema) -> list[Plain]:

@@ -7,7 +7,7 @@ topped up or judged here.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol
 
@@ -25,20 +25,17 @@ from gan_augment.evaluation.decisions import Scores
 from gan_augment.evaluation.estimators import (
     FittedEstimator,
     TableMatrix,
-    Weighing,
-    balanced_weights,
     balances,
-    described_params,
     failed,
     fit_estimator,
-    loaded,
     name_of,
     new_estimator,
+    params_of,
     rows_for_estimator,
     takes_rows_as_they_are,
     weighing_of,
 )
-from gan_augment.evaluation.user_code import UserCode
+from gan_augment.evaluation.user_code import UserCode, described, loaded
 from gan_augment.randomness import derived_seed, preserve_global_generators, seed_global_generators
 from gan_augment.synthesizers.base import Data
 
@@ -67,44 +64,6 @@ class Training(Generic[Data]):
     data: Data
     balanced: bool = False
     plain: bool = False
-
-
-class Fitted(Protocol):
-    """A trained learner."""
-
-    def scores(self, data: Any) -> Scores:
-        """What it says of N rows, K = len(data.names); a class it never saw has probability 0."""
-
-
-class Learner(Protocol):
-    """A classifier that can be trained as often as asked, pickled in between.
-
-    name: for people. weighs: whether it knows class weights (`Training.balanced`). augments:
-    whether it has a classical augmentation that `Training.plain` turns off. balances: whether it
-    gives every class the same weight by itself, whatever it is trained on.
-    """
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def weighs(self) -> bool: ...
-
-    @property
-    def augments(self) -> bool: ...
-
-    @property
-    def balances(self) -> bool: ...
-
-    def described(self) -> dict[str, Any]:
-        """JSON-ready and the same in every process: name, params, updates (None: not counted)."""
-
-    def fit(self, training: Training[Any], seed: int) -> Fitted:
-        """Train from scratch; the same arguments give the same scores.
-
-        Raises DataError where it cannot be trained on this data, UsageError for class weights or
-        a missing augmentation that it does not know.
-        """
 
 
 class TrainingFunction(Protocol):
@@ -163,73 +122,59 @@ def learner_of(
     (12, 2)
     """
     images = isinstance(data, LabelledImages)
-    names = (IMAGE_DEFAULT,) if images else tuple(NAMED)
-    name = names[0] if source is None else None
-    if isinstance(source, str) and source in names:
-        name = source
-    if isinstance(source, str) and name is None:
+    names = (IMAGE_DEFAULT,) if images else (TABLE_DEFAULT, "logistic", "forest", "neighbours")
+    if source is None:
+        source = names[0]
+    ours = isinstance(source, str) and source in names
+    if isinstance(source, str) and not ours:
         if ".py:" not in source:
             raise UsageError(
                 f"there is no learner {source!r}; expected {', '.join(names)}, or path.py:name of "
                 f"your own.{did_you_mean(source, names)}"
             )
         source = UserCode.of(source)
-    if images and name is not None:
+    name = str(source)
+    if images and ours:
         return NetworkLearner(name, updates or UPDATES)
     if images and _trains(loaded(source)):
-        function = loaded(source)
-        name = str(source) if isinstance(source, UserCode) else _name(function)
+        if not isinstance(source, UserCode):
+            name = _name(source)
         return NetworkLearner(name, updates or UPDATES, source)
-    if name is not None:
-        source = NAMED[name]
+    if ours:
+        source = _named(name)
     example = new_estimator(source, 0)
+    if not (ours or isinstance(source, UserCode)):
+        name = name_of(example)
     if updates is not None:
         raise UsageError(
-            f"updates={updates}: {name or name_of(source, example)} is not trained by updates; "
+            f"updates={updates}: {name} is not trained by updates; "
             f"leave it out, or give for images a function train(data, *, {', '.join(_ARGUMENTS)})"
         )
     encoded = isinstance(data, LabelledTable) and not takes_rows_as_they_are(example)
     return EstimatorLearner(
-        name=name or name_of(source, example),
+        name=name,
         source=source,
         schema=infer_schema(data.frame, overrides) if encoded else None,  # type: ignore[union-attr]
         weighing=weighing_of(example),
         balances=balances(example),
-        named=name is not None,
+        named=ours,
     )
 
 
-def _boosting() -> Any:
-    """Early stopping would begin above 10,000 rows, and so for some arms only."""
-    from sklearn.ensemble import HistGradientBoostingClassifier
-
-    return HistGradientBoostingClassifier(early_stopping=False)
-
-
-def _logistic() -> Any:
+def _named(name: str) -> Any:
+    """One of ours for tables, untrained."""
+    from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
     from sklearn.linear_model import LogisticRegression
-
-    return LogisticRegression(max_iter=500)
-
-
-def _forest() -> Any:
-    from sklearn.ensemble import RandomForestClassifier
-
-    return RandomForestClassifier(100)
-
-
-def _neighbours() -> Any:
     from sklearn.neighbors import KNeighborsClassifier
 
-    return KNeighborsClassifier(5)
-
-
-NAMED: Mapping[str, Callable[[], Any]] = {
-    TABLE_DEFAULT: _boosting,
-    "logistic": _logistic,
-    "forest": _forest,
-    "neighbours": _neighbours,
-}
+    if name == "logistic":
+        return LogisticRegression(max_iter=500)
+    if name == "forest":
+        return RandomForestClassifier(100)
+    if name == "neighbours":
+        return KNeighborsClassifier(5)
+    # early stopping would begin above 10,000 rows, and so for some arms only
+    return HistGradientBoostingClassifier(early_stopping=False)
 
 
 @dataclass(frozen=True)
@@ -238,14 +183,15 @@ class EstimatorLearner:
 
     A pipeline gets the frame as it is and prepares it itself; every other classifier gets numbers,
     encoded as the real training rows ask, so alike in all arms. schema: of those columns, None
-    where there is nothing to encode. weighing: how class weights are given, None where it knows
-    none. named: whether it is one of ours.
+    where there is nothing to encode. weighing: how class weights are given, see `weighing_of`.
+    balances: whether it gives every class the same weight by itself, whatever it is trained on.
+    named: whether it is one of ours.
     """
 
     name: str
     source: Any
     schema: TableSchema | None
-    weighing: Weighing | None
+    weighing: str | None
     balances: bool
     named: bool = False
 
@@ -258,27 +204,18 @@ class EstimatorLearner:
 
     def described(self) -> dict[str, Any]:
         """Name and parameters; of a user's file also its sha256."""
-        source, params = self.source, described_params(new_estimator(self.source, 0))
-        described = {"name": self.name, "params": params, "updates": None}
-        return described | ({"sha256": source.sha256} if isinstance(source, UserCode) else {})
+        params = described(params_of(new_estimator(self.source, 0)))
+        shown = {n: v for n, v in params.items() if n.rpartition("__")[2] != "random_state"}
+        return {"name": self.name, "params": shown, "updates": None, **_sha256_of(self.source)}
 
     def fit(self, training: Training[Any], seed: int) -> FittedEstimator:
-        """Train on the rows; see `Learner`."""
-        _check_known(self, training)
-        data, matrix = training.data, None
-        if self.schema is None:
-            x = rows_for_estimator(data, None)
-        else:
-            matrix, x = TableMatrix.fitted(training.real, data, self.schema)
-        return fit_estimator(
-            new_estimator(self.source, seed),
-            x,
-            data.labels,
-            self.name,
-            self.weighing if training.balanced else None,
-            argmax=self.named,
-            matrix=matrix,
-        )
+        """Train from scratch; the same arguments give the same scores. Raises DataError."""
+        data, estimator = training.data, new_estimator(self.source, seed)
+        known, y = _known_labels(data)
+        matrix = None if self.schema is None else TableMatrix.fitted(training.real, self.schema)
+        weighing = self.weighing if training.balanced else None
+        fit_estimator(estimator, rows_for_estimator(data, matrix), y, self.name, weighing)
+        return FittedEstimator(estimator, known, self.name, argmax=self.named, matrix=matrix)
 
 
 @dataclass(frozen=True)
@@ -298,25 +235,23 @@ class NetworkLearner:
 
     @property
     def augments(self) -> bool:
-        """Whether `Training.plain` means anything to it."""
+        """Whether it has a classical augmentation that `Training.plain` turns off."""
         return self.train is None
 
     def described(self) -> dict[str, Any]:
         """Name and updates; of the CNN how it is trained, of a user's file its sha256."""
-        params: dict[str, Any] = {}
-        if self.train is None:
-            params = {"network": "SmallCNN", "augmentation": "default_pipeline"}
-        described = {"name": self.name, "params": params, "updates": self.updates}
-        sha256 = {"sha256": self.train.sha256} if isinstance(self.train, UserCode) else {}
-        return described | sha256
+        params = {"network": "SmallCNN", "augmentation": "default_pipeline"}
+        return {
+            "name": self.name,
+            "params": params if self.train is None else {},
+            "updates": self.updates,
+            **_sha256_of(self.train),
+        }
 
     def fit(self, training: Training[Any], seed: int) -> FittedNetwork:
-        """Train on the rows; see `Learner`."""
-        _check_known(self, training)
+        """Train from scratch; the same arguments give the same scores. Raises DataError."""
         data: LabelledImages = training.data
-        known = np.unique(data.labels)
-        if len(known) < 2:
-            raise DataError(f"the {len(data)} training rows are all of one class; expected two")
+        known, _ = _known_labels(data)
         learner_seed = derived_seed(seed, "learner")
         if self.train is None:
             network = small_cnn(training, learner_seed, self.updates)
@@ -347,8 +282,8 @@ class FittedNetwork:
     name: str
     network: SmallCNN | None = None
 
-    def scores(self, data: LabelledImages) -> Scores:
-        """Softmax of its logits over the classes it saw; see `Fitted`."""
+    def scores(self, data: Any) -> Scores:
+        """Softmax of its logits over the classes it saw."""
         k = len(data.names)
         starts = range(0, len(data), _BLOCK)
         blocks = [self._logits(data.pixels[start : start + _BLOCK], k) for start in starts]
@@ -404,15 +339,16 @@ def small_cnn(training: Training[Any], seed: int, updates: int) -> SmallCNN:
     )
 
 
-def _check_known(learner: Learner, training: Training[Any]) -> None:
-    """Raise UsageError for class weights or a missing augmentation that a learner does not know."""
-    if training.balanced and not learner.weighs:
-        raise UsageError(f"the learner {learner.name} knows no class weights; leave that arm out")
-    if training.plain and not learner.augments:
-        raise UsageError(
-            f"the learner {learner.name} has no classical augmentation to turn off; leave that arm "
-            "out"
-        )
+def _known_labels(data: Any) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(the k labels that have rows, labels (N,) numbered 0..k-1 among them). Raises DataError."""
+    known, y = np.unique(data.labels, return_inverse=True)
+    if len(known) < 2:
+        raise DataError(f"the {len(data)} training rows are all of one class; expected two or more")
+    return known, y
+
+
+def _sha256_of(source: Any) -> dict[str, str]:
+    return {"sha256": source.sha256} if isinstance(source, UserCode) else {}
 
 
 def _trains(source: Any) -> bool:
@@ -436,7 +372,17 @@ def _name(function: Any) -> str:
 
 
 def _weights(training: Training[Any]) -> NDArray[np.float32] | None:
+    """float32 (K,): rows / (classes with rows x rows of the class); 0 for classes without a row."""
     if not training.balanced:
         return None
+    from sklearn.utils.class_weight import compute_class_weight
+
     data: LabelledImages = training.data
-    return balanced_weights(data.labels, len(data.names)).astype(np.float32)
+    known, weights = np.unique(data.labels), np.zeros(len(data.names), dtype=np.float32)
+    weights[known] = compute_class_weight("balanced", classes=known, y=data.labels)
+    return weights
+
+
+Fitted = FittedEstimator | FittedNetwork
+Learner = EstimatorLearner | NetworkLearner
+"""A classifier that can be trained as often as asked, pickled in between."""

@@ -24,7 +24,7 @@ from gan_augment.errors import DataError, UsageError, did_you_mean
 from gan_augment.evaluation.leaks import check_unfitted
 from gan_augment.synthesizers.base import Data
 
-_WITHOUT_EFFECT = ("threads", "callbacks", "n_jobs", "verbose")
+_WITHOUT_EFFECT = ("threads", "callbacks", "n_jobs", "verbose", "memory")
 
 
 @dataclass(frozen=True)
@@ -88,6 +88,11 @@ class UserCode:
         finally:
             sys.path.remove(folder)
         return module
+
+
+def loaded(source: Any) -> Any:
+    """What the user brought, or what the named file holds."""
+    return source.load() if isinstance(source, UserCode) else source
 
 
 class UserSampler(BaseEstimator):  # type: ignore[misc]
@@ -187,26 +192,39 @@ def fingerprint(plug_in: Any) -> dict[str, Any]:
     >>> fingerprint(SMOTE(k_neighbors=3))["params"]["k_neighbors"]
     3
     """
-    params = (
-        plug_in.get_params() if hasattr(plug_in, "get_params") else getattr(plug_in, "__dict__", {})
-    )
-    shown = {
-        name: _text(value)
+    attributes = getattr(plug_in, "__dict__", {})
+    params = plug_in.get_params() if hasattr(plug_in, "get_params") else attributes
+    return {"class": type(plug_in).__name__, "params": described(params)}
+
+
+def described(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters as JSON, nested ones by `__`, without those that change no result but seeds.
+
+    An object that has no text of its own is known by its class, a function by its name.
+    """
+    return {
+        name: _json(value)
         for name, value in sorted(params.items())
-        if not name.startswith("_") and name not in _WITHOUT_EFFECT
+        if not name.startswith("_") and name.rpartition("__")[2] not in _WITHOUT_EFFECT
     }
-    return {"class": type(plug_in).__name__, "params": shown}
 
 
-def _text(value: Any) -> Any:
-    """A parameter; an object that has no text of its own is known by its class."""
+def _json(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        value = value.item()
     if value is None or isinstance(value, bool | int | str):
         return value
+    if isinstance(value, float) and math.isfinite(value):
+        return value
+    if isinstance(value, list):
+        return [_json(one) for one in value]
+    if isinstance(value, dict):
+        return {str(key): _json(one) for key, one in value.items()}
     if isinstance(value, UserCode):
         return f"{value} {value.sha256}"
+    if isinstance(value, type) or hasattr(value, "__name__"):
+        return str(value.__name__)
     text = str(value)
-    if isinstance(value, float):
-        return value if math.isfinite(value) else text
     return type(value).__name__ if " at 0x" in text else text
 
 

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from gan_augment.data.contract import LabelledImages, LabelledTable
 from gan_augment.data.tables.schema import TableSchema
 from gan_augment.errors import DataError, UsageError
-from gan_augment.evaluation.estimators import TableMatrix, failed, loaded
-from gan_augment.evaluation.user_code import UserCode
+from gan_augment.evaluation.estimators import TableMatrix, failed
+from gan_augment.evaluation.user_code import UserCode, loaded
 from gan_augment.randomness import derived_seed, generator, preserve_global_generators
 
 RANDOM_WIDTH = 64
@@ -91,7 +91,8 @@ def table_features(part: LabelledTable, schema: TableSchema) -> FeatureMap:
 
     No trained classifier: trees have no penultimate layer, and a linear one sees no more.
     """
-    matrix, rows = TableMatrix.fitted(part, part, schema)
+    matrix = TableMatrix.fitted(part, schema)
+    rows = matrix.of(part)
     digest = hashlib.sha256(repr([(c.name, c.kind) for c in schema.learned]).encode())
     digest.update(rows.tobytes())
 
