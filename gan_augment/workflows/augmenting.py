@@ -66,6 +66,7 @@ from gan_augment.workflows.outputs import (
     CONFIG,
     FolderOutput,
     Output,
+    Result,
     check_absent,
     check_apart,
     check_file_apart,
@@ -87,7 +88,7 @@ _NOT_OF_THE_OUTPUT = {"workers", "threads", "device", "skip_bad"}
 
 
 @dataclass(frozen=True)
-class AugmentResult:
+class AugmentResult(Result):
     """What the topped-up output holds.
 
     counts: {class: {origin: rows}}. refused: {class: why it was filled with repeats}. notes: on
@@ -104,16 +105,10 @@ class AugmentResult:
     unit: str = "files"
 
     def to_dict(self) -> dict[str, Any]:
-        """Ready for JSON."""
+        """Ready for JSON, with the number of all rows under the name of their unit."""
         return {
-            "out": str(self.out),
-            "run": str(self.run),
-            "manifest": str(self.manifest),
-            "counts": self.counts,
-            self.unit: sum(sum(origins.values()) for origins in self.counts.values()),
-            "refused": self.refused,
-            "warnings": list(self.warnings),
-            "notes": list(self.notes),
+            **super().to_dict(),
+            self.unit: sum(sum(of.values()) for of in self.counts.values()),
         }
 
     def lines(self) -> list[str]:
@@ -141,43 +136,15 @@ class _TopUp:
     progress: Progress
     warnings: list[str] = field(default_factory=list)
 
-    @classmethod
-    def of(cls, data: Kind, top_up: TopUp, progress: Progress) -> _TopUp:
-        """The top-up as it is planned before a model is known."""
-        plan = plan_topup(data.data.counts, top_up, data.topped_up, data.name)
-        job = cls(data, plan, progress)
-        job.tell_refusals({})
-        return job
-
-    def follow(self, meta: Meta, top_up: TopUp) -> None:
-        """Plan as the model advises, where "auto" was asked for, without what it refuses."""
-        if not isinstance(meta, ModelMeta):
-            return
-        advised = meta.advised_share
-        if top_up.synthetic_share == "auto" and advised != top_up.resolved("image")[0]:
-            before, counts = self.plan.refused, self.data.data.counts
-            plan = plan_topup(counts, top_up, self.data.topped_up, "image", advised)
-            self.plan = plan.refuse(before)
-            if advised == 0:
-                self.warn(NOTHING_GENERATED)
-        self.refuse(meta.refuses)
-
-    def refuse(self, reasons: Mapping[str, str], *, keep_others: bool = False) -> None:
-        """Fill classes that cannot be generated with repeats, and say so once."""
-        before = self.plan.refused
-        self.plan = self.plan.refuse(reasons, keep_others=keep_others)
-        self.tell_refusals(before)
-
-    def tell_refusals(self, before: Mapping[str, str]) -> None:
-        """Name the classes that are filled with repeats, but for those named before."""
-        news = {name: why for name, why in self.plan.refused.items() if name not in before}
-        if news:
-            self.warn(refusals_in_words(news, self.data.unit[1]))
-
     def warn(self, text: str) -> None:
         """Give a warning, now and in the result."""
         self.warnings.append(text)
         self.progress.warn(text)
+
+    def warn_of_refused(self, classes: Mapping[str, str]) -> None:
+        """Name the classes that are filled with repeats, if there are any."""
+        if classes:
+            self.warn(refusals_in_words(classes, self.data.unit[1]))
 
 
 def augment(
@@ -251,11 +218,8 @@ def augment(
     elif mark or escape_formulas:
         raise UsageError("marks and escaped formulas are for tables: name the --target COLUMN")
     with _output(source, out, options)(resume=resume, overwrite=overwrite) as output:
-        read = read_data(source, options, progress)
-        _check_writable(read, out, mark=mark)
-        if meta:
-            read.check_model(meta)
-        job = _TopUp.of(read, top_up, progress)
+        read = _read(source, out, options, meta, mark=mark, progress=progress)
+        _plan(read, top_up)  # a top-up that makes no sense is refused before anything is trained
         made_from = _made_from(read, top_up, flags, model)
         gan = None
         if model and meta:
@@ -272,7 +236,11 @@ def augment(
             )
             output.describe(made_from, trained=digest)
             meta = gan.meta_ if gan else read_meta(trained)
-        job.follow(meta, top_up)
+        job = _TopUp(read, _plan(read, top_up, meta), progress)
+        auto = top_up.synthetic_share == "auto"
+        if auto and isinstance(meta, ModelMeta) and meta.advised_share == 0:
+            job.warn(NOTHING_GENERATED)
+        job.warn_of_refused(job.plan.refused)
         if isinstance(output, FolderOutput):
             if not resize_originals:
                 _warn_of_size(job, cast(ModelMeta, meta))
@@ -306,16 +274,19 @@ def plan_augment(
     No row is drawn, so a class that the model would refuse is not known yet. Raises what `augment`
     raises before it writes.
     """
-    source, out, top_up = Path(data), Path(out), top_up or TopUp()
-    meta = read_meta(model)
+    source, out, meta = Path(data), Path(out), read_meta(model)
     options = options_of_model(options or FitOptions(), meta)
     _output(source, out, options)
-    read = read_data(source, options)
-    _check_writable(read, out, mark=False)
-    read.check_model(meta)
-    job = _TopUp.of(read, top_up, Progress())
-    job.follow(meta, top_up)
-    return job.plan
+    read = _read(source, out, options, meta, mark=False, progress=Progress())
+    return _plan(read, top_up or TopUp(), meta)
+
+
+def _plan(data: Kind, top_up: TopUp, meta: Meta | None = None) -> TopUpPlan:
+    """How every class ends; of a known model as it advises, and without what it refuses."""
+    images = meta if isinstance(meta, ModelMeta) else None
+    advised = images.advised_share if images else None
+    plan = plan_topup(data.data.counts, top_up, data.topped_up, data.name, advised)
+    return plan.refuse(images.refuses) if images else plan
 
 
 def _output(
@@ -330,23 +301,34 @@ def _output(
     return partial(output_file, out, "augment")
 
 
-def _check_writable(read: Kind, out: Path, *, mark: bool) -> None:
-    """Raise DataError or UsageError for data that cannot be written to `out`."""
+def _read(
+    source: Path,
+    out: Path,
+    options: FitOptions,
+    meta: Meta | None,
+    *,
+    mark: bool,
+    progress: Progress,
+) -> Kind:
+    """The data; an error where it cannot be written to `out`, or is not of the model."""
+    read = read_data(source, options, progress)
     if isinstance(read, ImageKind):
         check_png_channels(read.data.image_shape[2])
-        return
-    check_out(out, read.read.source)
-    if mark:
-        check_mark([*read.read.schema.names, read.options.target])
+    else:
+        check_out(out, read.read.source)
+        if mark:
+            check_mark([*read.read.schema.names, read.options.target])
+    if meta:
+        read.check_model(meta)
+    return read
 
 
 def _made_from(
     read: Kind, top_up: TopUp, flags: Mapping[str, bool], model: str | Path | None
 ) -> dict[str, Any]:
     """What decides the output; a resumed call must give the same."""
-    excluded = _NOT_OF_THE_OUTPUT | (
-        set() if isinstance(read, TableKind) else {"target", "columns"}
-    )
+    of_tables = set() if isinstance(read, TableKind) else {"target", "columns"}
+    excluded = _NOT_OF_THE_OUTPUT | of_tables
     return {
         "data": read.sha256,
         "top-up": top_up.model_dump(mode="json"),
@@ -371,13 +353,7 @@ def _trained(
         return None, before
     begun = output.resuming and (run / CONFIG).is_file()
     gan = fit_model(
-        source,
-        run,
-        read.options,
-        resume=begun,
-        overwrite=overwrite,
-        data=read,
-        progress=progress,
+        source, run, read.options, resume=begun, overwrite=overwrite, data=read, progress=progress
     )[1]
     digest = model_sha256(run)
     if before not in (None, digest):
@@ -411,7 +387,7 @@ def _write_folder(
     """Synthetic images first, since a refusal changes what is repeated; then the real ones."""
     assert isinstance(job.data, ImageKind)
     data, progress = job.data.data, job.progress
-    originals = _originals(source, data, resized=resized)
+    originals = _Originals(source, data, resized=resized)
     rows = _folder_rows(job, data, originals.names, run.name)
     output.plan([row for row, _ in rows])
     paths: dict[str, list[str]] = {name: [] for name in job.plan.generated}
@@ -430,7 +406,8 @@ def _write_folder(
         advance=progress.advance,
     )
     if refused:  # rows of other classes were written already, companions among them, and stay
-        job.refuse(refused, keep_others=True)
+        job.plan = job.plan.refuse(refused, keep_others=True)
+        job.warn_of_refused(refused)
         rows = _folder_rows(job, data, originals.names, run.name)
         output.plan([row for row, _ in rows])
     copies = [(row, original) for row, original in rows if original is not None]
@@ -527,16 +504,32 @@ def _new_rows(job: _TopUp, gan: TabularGAN, model: str) -> Iterator[NewRows]:
             yield NewRows(whole, name, origin, source, index)
 
 
-class _FileOriginals:
-    """Image files that are copied byte for byte under their own names, distinct in a class."""
+class _Originals:
+    """The images of DATA by row: files are copied under their own names, arrays become PNG files.
 
-    def __init__(self, root: Path, data: LabelledImages) -> None:
-        self.names = file_names(data.ids.tolist(), data.labels.tolist())
-        self._paths = [root / id_ for id_ in data.ids.tolist()]
+    resized: images at the model's size become PNG files instead.
+    """
+
+    def __init__(self, source: Path, data: LabelledImages, *, resized: bool) -> None:
+        arrays = source.suffix.lower() == ".npz" and source.is_file()
+        root = source if source.is_dir() else source.resolve().parent
+        ids = data.ids.tolist()
+        self._files = [root / id_ for id_ in ids]
+        self._pixels = data.pixels if resized else None
+        if arrays:
+            ids = [safe_name(id_) for id_ in ids]
+            self._pixels = data.pixels if resized else to_uint8(read_npz(source)["x"])[0]
+        if self._pixels is not None:
+            ids = [id_ if id_.lower().endswith(".png") else f"{id_}.png" for id_ in ids]
+        self.names = file_names(ids, data.labels.tolist())
 
     def write(self, row: int, path: Path, keep: bool) -> None:
         """Put the image of a row at `path`; with `keep`, a whole file there is left."""
-        source = self._paths[row]
+        if self._pixels is not None:
+            if not (keep and is_whole_png(path)):
+                write_file(path, png_bytes(self._pixels[row]), sync=False)
+            return
+        source = self._files[row]
         try:
             if keep and path.is_file() and path.stat().st_size == source.stat().st_size:
                 return
@@ -545,34 +538,6 @@ class _FileOriginals:
             reason = error.strerror or type(error).__name__
             raise DataError(f"{str(source)!r} can no longer be read: {reason}") from None
         write_file(path, content, sync=False)
-
-
-class _PixelOriginals:
-    """Images, uint8 (N, H, W, C), that are written as PNG files."""
-
-    def __init__(self, pixels: Any, data: LabelledImages, *, paths: bool) -> None:
-        check_png_channels(pixels.shape[3])
-        ids = data.ids.tolist() if paths else [safe_name(id_) for id_ in data.ids.tolist()]
-        as_png = [id_ if id_.lower().endswith(".png") else f"{id_}.png" for id_ in ids]
-        self.names = file_names(as_png, data.labels.tolist())
-        self._pixels = pixels
-
-    def write(self, row: int, path: Path, keep: bool) -> None:
-        """Put the image of a row at `path`; with `keep`, a whole file there is left."""
-        if not (keep and is_whole_png(path)):
-            write_file(path, png_bytes(self._pixels[row]), sync=False)
-
-
-def _originals(
-    source: Path, data: LabelledImages, *, resized: bool
-) -> _FileOriginals | _PixelOriginals:
-    """The images of `source` by row: files are copied, arrays written; `resized`: as in `data`."""
-    from_arrays = source.suffix.lower() == ".npz" and source.is_file()
-    if resized:
-        return _PixelOriginals(data.pixels, data, paths=not from_arrays)
-    if from_arrays:
-        return _PixelOriginals(to_uint8(read_npz(source)["x"])[0], data, paths=False)
-    return _FileOriginals(source if source.is_dir() else source.resolve().parent, data)
 
 
 def file_names(ids: Sequence[str], labels: Sequence[int]) -> list[str]:

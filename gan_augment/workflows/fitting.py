@@ -19,7 +19,7 @@ from gan_augment.data.topup_plan import choose_classes, explain_rare
 from gan_augment.devices import ComputeConfig
 from gan_augment.errors import DivergedError, ModelFileError, ResumeMismatchError, UsageError
 from gan_augment.progress import Progress
-from gan_augment.recipes import DataKind, Recipe, resolve_recipe, with_flips
+from gan_augment.recipes import Recipe, resolve_recipe, with_flips
 from gan_augment.settings import read_toml, to_toml
 from gan_augment.storage import load_bundle, write_file
 from gan_augment.synthesizers.image_gan import ImageGAN
@@ -33,7 +33,7 @@ from gan_augment.training.callbacks import (
     stop_on_signals,
 )
 from gan_augment.training.checkpoint import CheckpointStore
-from gan_augment.workflows.kinds import Kind, Meta, read_data, read_meta
+from gan_augment.workflows.kinds import Kind, Meta, kept_lines, read_data, read_meta
 from gan_augment.workflows.outputs import (
     CHECKPOINTS,
     CONFIG,
@@ -41,6 +41,7 @@ from gan_augment.workflows.outputs import (
     HISTORY,
     MODEL,
     RUN_FILES,
+    Result,
     check_apart,
     new_run_folder,
     remove_named,
@@ -49,10 +50,7 @@ from gan_augment.workflows.outputs import (
 
 __all__ = ["FitPlan", "FitResult", "fit", "fit_model", "plan_fit"]
 
-_VERSIONS: dict[DataKind, tuple[str, ...]] = {
-    "image": ("gan-augment", "torch", "numpy", "pillow"),
-    "table": ("gan-augment", "torch", "numpy", "pandas", "scikit-learn"),
-}
+_VERSIONS = ("gan-augment", "torch", "numpy", "pandas", "pillow", "scikit-learn")
 _FREE = {"budget_s", "workers", "skip_bad", "device", "recipe", "classes", "flips"}
 
 
@@ -118,7 +116,7 @@ class FitPlan:
 
 
 @dataclass(frozen=True)
-class FitResult:
+class FitResult(Result):
     """What a fit left.
 
     score: of the kept generator, lower is better; None: none was eligible. chosen: which generator
@@ -134,18 +132,6 @@ class FitResult:
     kept: str
     found: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
-
-    def to_dict(self) -> dict[str, Any]:
-        """Ready for JSON."""
-        return {
-            "run": str(self.run),
-            "samples": str(self.samples),
-            "steps": self.steps,
-            "score": self.score,
-            "chosen": self.chosen,
-            "found": list(self.found),
-            "warnings": list(self.warnings),
-        }
 
     def lines(self) -> list[str]:
         """The same for people."""
@@ -303,7 +289,7 @@ def _finished(plan: FitPlan) -> FitResult | None:
 
 
 def _result(plan: FitPlan, meta: Meta) -> FitResult:
-    kept, *others = plan.data.kept(meta)
+    kept, *others = kept_lines(meta)
     return FitResult(
         run=plan.run,
         steps=meta.steps,
@@ -337,8 +323,7 @@ def _write_settings(plan: FitPlan, steps: int | None) -> None:
     the run is resumed too, so it is kept as a word.
     """
     options = plan.data.options.model_copy(update={"steps": steps, "classes": plan.topped_up})
-    machine, kind = plan.machine, plan.data.name
-    chooses = kind == "table" and options.recipe == "auto"
+    machine, chooses = plan.machine, plan.data.name == "table" and options.recipe == "auto"
     values = {
         "data": plan.source,
         "fit": options.model_dump(mode="json", exclude=set() if chooses else {"recipe"}),
@@ -350,7 +335,7 @@ def _write_settings(plan: FitPlan, steps: int | None) -> None:
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
         "machine": machine.line(),
-        "versions": {name: _version(name) for name in _VERSIONS[kind]},
+        "versions": {name: _version(name) for name in _VERSIONS},
     }
     write_file(plan.run / ENVIRONMENT, (json.dumps(environment, indent=1) + "\n").encode())
 

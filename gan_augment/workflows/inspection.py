@@ -5,7 +5,7 @@ Loads no torch, but for the picture of a run's candidates.
 
 from __future__ import annotations
 
-import math
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,6 @@ from gan_augment.data.images.png_folder import png_bytes
 from gan_augment.data.images.reader import read_images
 from gan_augment.data.images.scan import Scan, refuse_bad
 from gan_augment.data.tables.encoding import encoded_width
-from gan_augment.data.tables.schema import Column
 from gan_augment.data.topup_plan import explain_rare, rare_classes
 from gan_augment.errors import OutputExistsError, UnreadableFilesError, UsageError
 from gan_augment.progress import Progress
@@ -32,6 +31,7 @@ from gan_augment.workflows.kinds import (
     Meta,
     TableKind,
     check_no_table,
+    kept_lines,
     model_sha256,
     read_data,
     read_meta,
@@ -46,6 +46,7 @@ __all__ = ["DataReport", "RunReport", "TableReport", "inspect_data", "inspect_ru
 
 _FILES_LISTED = 20
 _MOST_BLOCKS = 8
+_OF_COLUMNS = {"name", "kind", "dtype", "missing", "why"}
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,13 @@ class TableReport:
             "rare": list(self.rare),
             "why": explain_rare(table.counts),
             "target": None if schema.target is None else str(schema.target.name),
-            "columns": [_column_facts(column) for column in schema.columns],
+            "columns": [
+                {
+                    **column.model_dump(mode="json", include=_OF_COLUMNS),
+                    "levels": len(column.levels),
+                }
+                for c in schema.columns
+            ],
             "encoded_width": self.width,
             "encoded_bytes": self.encoded_bytes,
             "notes": list(self.read.notes),
@@ -171,8 +178,8 @@ class RunReport:
         if isinstance(self.facts, ModelMeta):
             values["samples"] = self.samples
             values["advised_share"] = self.facts.advised_share
-        values |= self.facts.model_dump(mode="json", exclude={"format"})
-        return {**_finite(values), "warnings": list(self.warnings)}
+        stored = json.loads(self.facts.model_dump_json(exclude={"format"}))  # NaN becomes null
+        return {**values, **stored, "warnings": list(self.warnings)}
 
     def lines(self) -> list[str]:
         """The same for people."""
@@ -183,7 +190,7 @@ class RunReport:
             *self._data_lines(),
             f"recipe: {facts.recipe.name}, {facts.recipe.generator.kind} generator, "
             f"{facts.steps} steps, seed {facts.seed}, {facts.precision}, threads {facts.threads}",
-            *self._choice_lines(),
+            *kept_lines(facts),
             f"data sha256: {facts.data_sha256}",
             f"model sha256: {self.sha256}",
             *(f"note: {warning}" for warning in self.warnings),
@@ -202,18 +209,6 @@ class RunReport:
         few = ", ".join(f"{name} ({n})" for name, n in facts.few.items())
         small = [f"too small to be learned, rows jittered: {few}"] if few else []
         return [*small, *facts.table.lines()]
-
-    def _choice_lines(self) -> list[str]:
-        """Which generator was kept, and what is known of its samples."""
-        facts = self.facts
-        if not isinstance(facts, ModelMeta):
-            return [f"kept: {facts.chosen}; {facts.reason}"]
-        score = "none" if facts.score.value is None else f"{facts.score.value:.4g}"
-        return [
-            f"chosen: {facts.chosen}; score {score} (lower is better)",
-            *facts.selection_lines(),
-            *((facts.artefacts.in_words(), facts.advice()) if facts.artefacts else ()),
-        ]
 
 
 def inspect_data(
@@ -341,23 +336,3 @@ def _rejected_lines(scan: Scan) -> list[str]:
     listed = [f"  {p}: {reason}" for p, reason in list(scan.rejected.items())[:_FILES_LISTED]]
     more = [f"  and {n - _FILES_LISTED} more"] if n > _FILES_LISTED else []
     return [f"{n} file{'s' * (n != 1)} cannot be used:", *listed, *more]
-
-
-def _column_facts(column: Column) -> dict[str, Any]:
-    return {
-        "name": str(column.name),
-        "kind": column.kind,
-        "dtype": column.dtype,
-        "missing": column.missing,
-        "levels": len(column.levels),
-        "why": column.why,
-    }
-
-
-def _finite(value: Any) -> Any:
-    """The values with NaN and infinities, which JSON does not know, as None."""
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -163,17 +163,6 @@ class ImageKind(_Kind):
         gan.save(run / MODEL)
         write_file(run / SAMPLES, self._samples_sheet(gan))
 
-    def kept(self, meta: Meta) -> tuple[str, ...]:
-        """Which generator was kept and why; what selection keeps; how visible artefacts are."""
-        assert isinstance(meta, ModelMeta)
-        if meta.score.value is None:
-            first = "no scored generator was fit to keep; the last one was"
-        else:
-            score = f"held-out score {meta.score.value:.4g}, lower is better"
-            first = f"kept: {meta.chosen} ({score})"
-        told = () if meta.artefacts is None else (meta.artefacts.in_words(), meta.advice())
-        return (first, *meta.selection_lines(), *told)
-
     def check_model(self, meta: Meta) -> None:
         """Raise DataError where the images have other classes or channels than the model."""
         assert isinstance(meta, ModelMeta)
@@ -284,11 +273,6 @@ class TableKind(_Kind):
         write_file(run / FILE_FORMAT, stored.model_dump_json(exclude_defaults=True).encode())
         write_file(run / TABLE_SAMPLES, self._samples_csv(gan, stored))
 
-    def kept(self, meta: Meta) -> tuple[str, ...]:
-        """Which generator was kept and why."""
-        assert isinstance(meta, TableMeta)
-        return (f"kept: {meta.chosen}; {meta.reason}",)
-
     def check_model(self, meta: Meta) -> None:
         """Raise DataError where the data has other classes, columns or types than the model."""
         assert isinstance(meta, TableMeta)
@@ -369,6 +353,17 @@ def read_meta(run: str | Path) -> ModelMeta | TableMeta:
     if load_meta(folder, NAME, schema=dict).get("kind") == "table":
         return load_meta(folder, NAME, schema=TableMeta)
     return load_meta(folder, NAME, schema=ModelMeta)
+
+
+def kept_lines(meta: Meta) -> list[str]:
+    """Which generator was kept and why; of images what selection keeps and artefacts show."""
+    if isinstance(meta, TableMeta):
+        return [f"kept: {meta.chosen}; {meta.reason}"]
+    first = "no scored generator was fit to keep; the last one was"
+    if meta.score.value is not None:
+        first = f"kept: {meta.chosen} (held-out score {meta.score.value:.4g}, lower is better)"
+    artefacts = [meta.artefacts.in_words(), meta.advice()] if meta.artefacts else []
+    return [first, *meta.selection_lines(), *artefacts]
 
 
 def model_sha256(run: str | Path) -> str:

@@ -13,6 +13,7 @@ import json
 import shutil
 import signal
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
@@ -43,6 +44,18 @@ RUN_FILES = (
     *(MODEL, CHECKPOINTS, HISTORY, ENVIRONMENT, SAMPLES, CANDIDATES, TABLE_SAMPLES, FILE_FORMAT),
     CONFIG,  # the sign that a folder is a run goes last
 )
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a command did: its fields are what JSON says of it, `lines` what people read."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Ready for JSON."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        paths = {name: str(value) for name, value in values.items() if isinstance(value, Path)}
+        lists = {name: list(value) for name, value in values.items() if isinstance(value, tuple)}
+        return values | paths | lists
 
 
 class OutputRecord(BaseModel):

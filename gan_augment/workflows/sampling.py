@@ -11,7 +11,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,6 +53,7 @@ from gan_augment.workflows.kinds import Meta, model_sha256, read_meta
 from gan_augment.workflows.outputs import (
     FILE_FORMAT,
     FolderOutput,
+    Result,
     check_absent,
     output_file,
     output_folder,
@@ -71,7 +72,7 @@ ROWS_AT_ONCE = 16_384  # of a table: whole blocks of its sampler
 
 
 @dataclass(frozen=True)
-class SampleResult:
+class SampleResult(Result):
     """What was drawn. counts: by class, of `unit`. kept: of all, found from a stopped run."""
 
     out: Path
@@ -88,17 +89,9 @@ class SampleResult:
         return (sum(self.counts.values()) - self.kept) / max(self.seconds, 1e-9)
 
     def to_dict(self) -> dict[str, Any]:
-        """Ready for JSON."""
-        return {
-            "out": str(self.out),
-            "run": str(self.run),
-            "counts": self.counts,
-            self.unit: sum(self.counts.values()),
-            "kept": self.kept,
-            "seed": self.seed,
-            "seconds": round(self.seconds, 3),
-            f"{self.unit}_per_s": round(self.rate, 1),
-        }
+        """Ready for JSON, with the number of all rows under the name of their unit."""
+        total = {self.unit: sum(self.counts.values()), f"{self.unit}_per_s": round(self.rate, 1)}
+        return {**super().to_dict(), **total, "seconds": round(self.seconds, 3)}
 
     def lines(self) -> list[str]:
         """The same for people."""
@@ -257,14 +250,13 @@ def write_images(
     The number of images that were there before, and {class that the model refuses: why}; a refused
     class leaves no file, the others go on.
     """
-    lines = [_Line(name, out, own, keep) for name, own in paths.items() if own]
+    meta = gan.meta_ if gan else load_meta(model, NAME, schema=ModelMeta)
+    selecting = meta.selection is not None
+    lines = [_Line(name, out, own, keep, selecting) for name, own in paths.items() if own]
     missing = sum(len(line.missing) for line in lines)
     before = sum(len(line.paths) for line in lines) - missing
     advance(before)
     if missing:
-        meta = gan.meta_ if gan else load_meta(model, NAME, schema=ModelMeta)
-        for line in lines:
-            line.begin(selecting=meta.selection is not None)
         processes = _worker_count(missing, workers)
         source: ImageGAN | tuple[str, str]
         if processes > 1:
@@ -275,29 +267,22 @@ def write_images(
     return before, {line.name: line.refused for line in lines if line.refused}
 
 
-@dataclass
 class _Line:
-    """One class on its way: its blocks are drawn anywhere, and placed here in their order."""
+    """One class on its way: its blocks are drawn anywhere, and placed here in their order.
 
-    name: str
-    out: Path
-    paths: Sequence[str]
-    keep: bool
-    missing: set[int] = field(default_factory=set)
-    selecting: bool = False
-    blocks: int = 0
-    images: int = 0
-    refused: str = ""
+    What is there is passed over: all of it, or whole blocks where every candidate is kept.
+    """
 
-    def __post_init__(self) -> None:
-        places = enumerate(self.paths)
-        self.missing = {i for i, p in places if not (self.keep and is_whole_png(self.out / p))}
-
-    def begin(self, *, selecting: bool) -> None:
-        """Pass over what is there: all of it, or whole blocks where every candidate is kept."""
-        self.selecting = selecting
+    def __init__(
+        self, name: str, out: Path, paths: Sequence[str], keep: bool, selecting: bool
+    ) -> None:
+        self.name, self.out, self.paths, self.selecting = name, out, paths, selecting
+        places = enumerate(paths)
+        self.missing = {i for i, p in places if not (keep and is_whole_png(out / p))}
+        self.blocks = self.images = 0
+        self.refused = ""
         if not self.missing:
-            self.images = len(self.paths)
+            self.images = len(paths)
         elif not selecting:
             self.blocks = min(self.missing) // BLOCK_ROWS
             self.images = self.blocks * BLOCK_ROWS
