@@ -5,11 +5,12 @@ from __future__ import annotations
 import sys
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 import gan_augment
+from gan_augment import workflows
 from gan_augment_cli import options as o
 from gan_augment_cli import outcome
 from gan_augment_cli.commands import augment, evaluate, fit, inspect, sample
@@ -29,22 +30,21 @@ app = typer.Typer(
 )
 
 
-def doctor(as_json: o.AsJson = False) -> None:
+def doctor(ctx: typer.Context, as_json: o.AsJson = False) -> None:
     """Say what is installed, what is missing and how to get it, and how fast training is here.
 
     Versions, device, precision and threads with timings of a real training step, which
     albumentations answers, and the cache folder. Exits with 1 if something needed does not work.
     """
-    with outcome.exit_codes("doctor", as_json=as_json), shown_progress(quiet=as_json) as progress:
-        from gan_augment import workflows
-
-        found = workflows.doctor(progress)
-    outcome.print_report("doctor", found, as_json=as_json)
-    if not found.healthy:
+    with outcome.exit_codes(ctx), shown_progress(quiet=as_json) as progress:
+        diagnosis = workflows.doctor(progress)
+    outcome.print_report(ctx, diagnosis)
+    if not diagnosis.healthy:
         raise typer.Exit(1)
 
 
 def demo(
+    ctx: typer.Context,
     out: Annotated[Path, typer.Argument(metavar="OUT", help="The folder to write.")] = Path("demo"),
     table: Annotated[
         bool, o.option("--table", "A table of cancer cells instead of digits.")
@@ -61,19 +61,14 @@ def demo(
     breast-cancer table to 40, tops them up, and evaluates in short whether that helps a
     classifier.
     """
-    with outcome.exit_codes("demo", as_json=as_json):
+    with outcome.exit_codes(ctx):
         with shown_progress(quiet=quiet) as progress:
-            from gan_augment import workflows
-
+            how: dict[str, Any] = {"steps": steps, "overwrite": overwrite, "progress": progress}
             if table:
-                result = workflows.demo_table(
-                    out, steps=steps, overwrite=overwrite, progress=progress
-                )
+                result = workflows.demo_table(out, **how)
             else:
-                result = workflows.demo(
-                    out, seconds=seconds, steps=steps, overwrite=overwrite, progress=progress
-                )
-        outcome.print_result("demo", result, out, as_json=as_json, quiet=quiet)
+                result = workflows.demo(out, seconds=seconds, **how)
+        outcome.print_result(ctx, result, out)
 
 
 COMMANDS = (

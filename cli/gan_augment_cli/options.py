@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
@@ -149,22 +148,13 @@ Config = Annotated[
 ]
 
 
-@dataclass(frozen=True)
-class Choice:
-    """One option's value and where it came from."""
-
-    name: str
-    value: str | int | float | bool | None
-    source: str
-
-
-def choices(ctx: typer.Context) -> list[Choice]:
-    """Every argument and option of the command with its origin, in the order of `--help`."""
-    return [
-        Choice(_long_name(param), _plain(ctx.params[param.name]), _origin(ctx, param))
+def choices(ctx: typer.Context) -> dict[str, dict[str, Any]]:
+    """Every argument and option of the command, {name: {"value", "source"}}, as `--help` has it."""
+    return {
+        _long_name(param): {"value": _plain(ctx.params[param.name]), "source": _origin(ctx, param)}
         for param in ctx.command.params
         if param.name in ctx.params and param.name not in ("dry_run", "config")
-    ]
+    }
 
 
 def fit_options(ctx: typer.Context) -> FitOptions:

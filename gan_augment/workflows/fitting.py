@@ -14,8 +14,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from gan_augment.config import FitOptions
-from gan_augment.data.topup_plan import choose_classes, explain_rare
+from gan_augment.config import FitOptions, TopUp
+from gan_augment.data.topup_plan import choose_classes, explain_rare, plan_topup
 from gan_augment.devices import ComputeConfig
 from gan_augment.errors import DivergedError, ModelFileError, ResumeMismatchError, UsageError
 from gan_augment.progress import Progress
@@ -88,6 +88,10 @@ class FitPlan:
         if options.budget_s is not None:
             return f"as many steps as fit into {options.budget_s:g} s"
         return self.data.own_length(self.recipe)
+
+    def ends(self, top_up: TopUp) -> dict[str, dict[str, int]]:
+        """How every class would end in a top-up, {class: {origin: rows}}."""
+        return plan_topup(self.counts, top_up, self.topped_up, self.data.name).counts
 
     def to_dict(self) -> dict[str, Any]:
         """Ready for JSON."""

@@ -120,10 +120,7 @@ class TableReport:
             "why": explain_rare(table.counts),
             "target": None if schema.target is None else str(schema.target.name),
             "columns": [
-                {
-                    **column.model_dump(mode="json", include=_OF_COLUMNS),
-                    "levels": len(column.levels),
-                }
+                {**c.model_dump(mode="json", include=_OF_COLUMNS), "levels": len(c.levels)}
                 for c in schema.columns
             ],
             "encoded_width": self.width,

@@ -10,7 +10,11 @@ import typer
 
 from gan_augment import errors
 from gan_augment.training.callbacks import StopRequested
+from gan_augment_cli.app import app
 from gan_augment_cli.outcome import exit_codes
+
+FIT = typer.Context(typer.main.get_command(app), info_name="fit")
+FIT.params["as_json"] = False
 
 
 @pytest.mark.parametrize(
@@ -28,31 +32,31 @@ from gan_augment_cli.outcome import exit_codes
     ],
 )
 def test_each_error_has_its_exit_code(error: BaseException, code: int) -> None:
-    with pytest.raises(typer.Exit) as left, exit_codes("fit"):
+    with pytest.raises(typer.Exit) as left, exit_codes(FIT):
         raise error
     assert left.value.exit_code == code
 
 
 def test_an_error_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(typer.Exit), exit_codes("fit"):
+    with pytest.raises(typer.Exit), exit_codes(FIT):
         raise errors.DataError("class 'a\x1b[2J' is empty")
     assert capsys.readouterr() == ("", "error: class 'a\\x1b[2J' is empty\n")
 
 
 def test_an_interruption_says_how_to_go_on(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(typer.Exit), exit_codes("fit"):
+    with pytest.raises(typer.Exit), exit_codes(FIT):
         raise StopRequested(signal.SIGTERM, "go on with --resume")
     assert "go on with --resume" in capsys.readouterr().err
 
 
 def test_sigterm_outside_of_training_leaves_with_143() -> None:
     before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(typer.Exit) as left, exit_codes("sample"):
+    with pytest.raises(typer.Exit) as left, exit_codes(FIT):
         os.kill(os.getpid(), signal.SIGTERM)
     assert left.value.exit_code == 143
     assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_a_mistake_of_ours_keeps_its_traceback() -> None:
-    with pytest.raises(ZeroDivisionError), exit_codes("fit"):
+    with pytest.raises(ZeroDivisionError), exit_codes(FIT):
         1 / 0  # noqa: B018

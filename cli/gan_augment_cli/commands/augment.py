@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from gan_augment import workflows
 from gan_augment_cli import options as o
 from gan_augment_cli import outcome
 from gan_augment_cli.console import shown_progress
@@ -75,25 +76,24 @@ def augment(
     repeat-000000-<original name>, ..., and OUT/manifest.csv that tells which is which.
     A table's OUT is a file: DATA's rows as they are, new rows behind, OUT.manifest.csv beside it.
     """
-    with outcome.exit_codes("augment", as_json=as_json):
-        settings, filling = o.fit_options(ctx), o.top_up(ctx)
+    with outcome.exit_codes(ctx):
+        settings, top_up = o.fit_options(ctx), o.top_up(ctx)
         if dry_run and model is not None:
-            from gan_augment import workflows
-
-            ends = workflows.plan_augment(data, out, model=model, top_up=filling, options=settings)
-            outcome.print_ends("augment", o.choices(ctx), ends, as_json=as_json)
+            ends = workflows.plan_augment(data, out, model=model, top_up=top_up, options=settings)
+            outcome.print_plan(ctx, outcome.sums(ends.counts), counts=ends.counts)
             return
         if dry_run:
-            outcome.print_plan("augment", ctx, data, settings, run, filling, as_json=as_json)
+            plan = workflows.plan_fit(data, settings, run)
+            counts = plan.ends(top_up)
+            lines = [*plan.lines(), *outcome.sums(counts)]
+            outcome.print_plan(ctx, lines, plan=plan.to_dict(), counts=counts)
             return
         with shown_progress(quiet=quiet) as progress:
-            from gan_augment import workflows
-
             result = workflows.augment(
                 data,
                 out,
                 model=model,
-                top_up=filling,
+                top_up=top_up,
                 options=settings,
                 resize_originals=resize_originals,
                 mark=mark,
@@ -103,6 +103,5 @@ def augment(
                 run=run,
                 progress=progress,
             )
-        outcome.print_result("augment", result, out, as_json=as_json, quiet=quiet)
-        if not (quiet or as_json):
-            outcome.print_next(f"train your classifier on {shlex.quote(str(out))} as on DATA")
+        outcome.print_result(ctx, result, out)
+        outcome.print_next(ctx, f"train your classifier on {shlex.quote(str(out))} as on DATA")

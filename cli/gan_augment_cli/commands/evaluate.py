@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from gan_augment import workflows
 from gan_augment_cli import options as o
 from gan_augment_cli import outcome
 from gan_augment_cli.console import shown_progress
@@ -144,29 +145,27 @@ def evaluate(
     Writes --out: report.html to look at, result.json, timings.json, the journal, and the models of
     the first repeat.
     """
-    with outcome.exit_codes("evaluate", as_json=as_json):
+    with outcome.exit_codes(ctx):
         settings = _options(ctx)
         if dry_run:
-            from gan_augment import workflows
-
             plan = workflows.plan_evaluation(data, settings)
-            outcome.print_planned("evaluate", o.choices(ctx), plan, as_json=as_json)
+            outcome.print_plan(ctx, plan.lines(), plan=plan.to_dict())
             return
         with shown_progress(quiet=quiet) as progress:
-            from gan_augment import workflows
-
             result = workflows.evaluate(
                 data, out, settings, resume=resume, overwrite=overwrite, progress=progress
             )
-        outcome.print_result("evaluate", result, result.out, as_json=as_json, quiet=quiet)
+        outcome.print_result(ctx, result, result.out)
     if _fails(result.verdict, fail_on):
         typer.echo(f"the verdict is {result.verdict}: --fail-on {fail_on}", err=True)
         raise typer.Exit(FAILED_ON)
-    if result.verdict in HELPFUL and not (quiet or as_json):
+    if result.verdict in HELPFUL:
         columns = "" if target is None else f" --target {shlex.quote(target)}"
         to = "OUT" if target is None else f"OUT{data.suffix}"
         named = "" if classes == "rare" else f" --classes {shlex.quote(classes)}"
-        outcome.print_next(f"gan-augment augment {shlex.quote(str(data))} {to}{columns}{named}")
+        outcome.print_next(
+            ctx, f"gan-augment augment {shlex.quote(str(data))} {to}{columns}{named}"
+        )
 
 
 def _options(ctx: typer.Context) -> EvaluationOptions:
@@ -194,6 +193,7 @@ def _fails(verdict: str, fail_on: FailOn | None) -> bool:
 
 
 def report(
+    ctx: typer.Context,
     result: Annotated[
         Path,
         typer.Argument(
@@ -214,8 +214,6 @@ def report(
 
     The file needs nothing else: no script, no connection. evaluate writes it too.
     """
-    with outcome.exit_codes("report", as_json=as_json):
-        from gan_augment import workflows
-
+    with outcome.exit_codes(ctx):
         written = workflows.report(result, out, overwrite=overwrite)
-    outcome.print_result("report", written, written.out, as_json=as_json, quiet=quiet)
+    outcome.print_result(ctx, written, written.out)

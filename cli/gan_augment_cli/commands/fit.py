@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from gan_augment import workflows
 from gan_augment_cli import options as o
 from gan_augment_cli import outcome
 from gan_augment_cli.console import shown_progress
@@ -54,14 +55,13 @@ def fit(
     Prints the folder of the run: its model, settings, history and samples (samples.png,
     or samples.csv of a table).
     """
-    with outcome.exit_codes("fit", as_json=as_json):
+    with outcome.exit_codes(ctx):
         settings = o.fit_options(ctx)
         if dry_run:
-            outcome.print_plan("fit", ctx, data, settings, out, as_json=as_json)
+            plan = workflows.plan_fit(data, settings, out)
+            outcome.print_plan(ctx, plan.lines(), plan=plan.to_dict())
             return
         with shown_progress(quiet=quiet) as progress:
-            from gan_augment import workflows
-
             result = workflows.fit(
                 data,
                 out,
@@ -71,9 +71,7 @@ def fit(
                 force=force,
                 progress=progress,
             )
-        outcome.print_result("fit", result, result.run, as_json=as_json, quiet=quiet)
-        if not (quiet or as_json):
-            run = shlex.quote(str(result.run))
-            out_name = "OUT" if settings.target is None else f"OUT{data.suffix}"
-            again = f"gan-augment augment {shlex.quote(str(data))} {out_name} --model {run}"
-            outcome.print_next(again)
+        outcome.print_result(ctx, result, result.run)
+        run, out_name = shlex.quote(str(result.run)), f"OUT{data.suffix if target else ''}"
+        again = f"gan-augment augment {shlex.quote(str(data))} {out_name} --model {run}"
+        outcome.print_next(ctx, again)

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from gan_augment import workflows
 from gan_augment.errors import UsageError
 from gan_augment_cli import options as o
 from gan_augment_cli import outcome
@@ -62,11 +63,9 @@ def inspect(
     RUN: classes, sizes or columns, recipe, scores, and whether the model contains training rows.
     RUN --against DATA: how its samples differ from real rows, by class.
     """
-    with outcome.exit_codes("inspect", as_json=as_json), shown_progress(quiet=as_json) as progress:
-        from gan_augment import workflows
-
+    with outcome.exit_codes(ctx), shown_progress(quiet=as_json) as progress:
         is_run = _is_run(path)
-        _check_asked(ctx, is_run)
+        _check_together(ctx, is_run)
         report: Any
         if against is not None:
             report = workflows.inspect_against(
@@ -90,10 +89,10 @@ def inspect(
                 skip_bad=skip_bad,
                 progress=progress,
             )
-    outcome.print_report("inspect", report, as_json=as_json)
+    outcome.print_report(ctx, report)
 
 
-def _check_asked(ctx: typer.Context, is_run: bool) -> None:
+def _check_together(ctx: typer.Context, is_run: bool) -> None:
     """Raise UsageError for options that do not go with what is inspected, or with each other."""
     given = ctx.params
     for name in ("samples", "against"):

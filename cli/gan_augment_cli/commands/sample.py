@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from gan_augment import workflows
 from gan_augment_cli import options as o
 from gan_augment_cli import outcome
 from gan_augment_cli.console import shown_progress
@@ -39,18 +40,16 @@ def sample(
     Writes OUT/<class>/000000.png, ... and OUT/manifest.csv; or of a table the file OUT, .csv or
     .parquet, and OUT.manifest.csv.
     """
-    with outcome.exit_codes("sample", as_json=as_json):
-        wanted = None if counts is None else o.read(counts, o.row_counts, "--counts")
+    with outcome.exit_codes(ctx):
+        target_counts = None if counts is None else o.read(counts, o.row_counts, "--counts")
         if dry_run:
-            outcome.print_choices("sample", o.choices(ctx), as_json=as_json)
+            outcome.print_plan(ctx)
             return
         with shown_progress(quiet=quiet) as progress:
-            from gan_augment import workflows
-
             result = workflows.sample(
                 run,
                 out,
-                counts=wanted,
+                counts=target_counts,
                 classes=classes,
                 seed=seed,
                 workers=workers,
@@ -60,4 +59,4 @@ def sample(
                 overwrite=overwrite,
                 progress=progress,
             )
-        outcome.print_result("sample", result, out, as_json=as_json, quiet=quiet)
+        outcome.print_result(ctx, result, out)
