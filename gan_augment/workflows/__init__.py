@@ -9,15 +9,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from gan_augment.workflows.augmenting import augment, plan_augment
-    from gan_augment.workflows.compare_model import inspect_against
-    from gan_augment.workflows.demonstration import demo, demo_table
-    from gan_augment.workflows.diagnosis import doctor
-    from gan_augment.workflows.evaluating import evaluate, plan_evaluation
-    from gan_augment.workflows.fitting import fit, plan_fit
-    from gan_augment.workflows.inspection import inspect_data, inspect_run
-    from gan_augment.workflows.report_page import report
-    from gan_augment.workflows.sampling import sample
+    from gan_augment.workflows.augmenting import augment as augment
+    from gan_augment.workflows.augmenting import plan_augment as plan_augment
+    from gan_augment.workflows.compare_model import inspect_against as inspect_against
+    from gan_augment.workflows.demonstration import demo as demo
+    from gan_augment.workflows.demonstration import demo_table as demo_table
+    from gan_augment.workflows.diagnosis import doctor as doctor
+    from gan_augment.workflows.evaluating import evaluate as evaluate
+    from gan_augment.workflows.evaluating import plan_evaluation as plan_evaluation
+    from gan_augment.workflows.fitting import fit as fit
+    from gan_augment.workflows.fitting import plan_fit as plan_fit
+    from gan_augment.workflows.inspection import inspect_data as inspect_data
+    from gan_augment.workflows.inspection import inspect_run as inspect_run
+    from gan_augment.workflows.report_page import report as report
+    from gan_augment.workflows.sampling import sample as sample
 
 # No module is called as its function is, or importing the module would hide the function.
 _HOMES = {
@@ -37,22 +42,7 @@ _HOMES = {
     "sample": "sampling",
 }
 
-__all__ = [
-    "augment",
-    "demo",
-    "demo_table",
-    "doctor",
-    "evaluate",
-    "fit",
-    "inspect_against",
-    "inspect_data",
-    "inspect_run",
-    "plan_augment",
-    "plan_evaluation",
-    "plan_fit",
-    "report",
-    "sample",
-]
+__all__ = [*_HOMES]
 
 
 def __getattr__(name: str) -> object:

@@ -348,15 +348,12 @@ def _trained(
     """
     from gan_augment.workflows.fitting import fit_model
 
-    before = output.notes.get("trained")
-    if before is not None and before == model_sha256(run):
-        return None, before
     begun = output.resuming and (run / CONFIG).is_file()
     gan = fit_model(
         source, run, read.options, resume=begun, overwrite=overwrite, data=read, progress=progress
     )[1]
     digest = model_sha256(run)
-    if before not in (None, digest):
+    if output.notes.get("trained", digest) != digest:
         raise ResumeMismatchError(
             f"the run {str(run)!r} was changed since {str(output.path)!r} was begun from it; "
             "give --overwrite, or choose another folder."

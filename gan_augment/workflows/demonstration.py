@@ -119,16 +119,9 @@ def demo(
     pixels, labels = rare_digits()
     for number, (image, label) in enumerate(zip(pixels, labels, strict=True)):
         write_png(out / "digits" / label / f"digit-{number:04d}.png", image)
-    options = FitOptions(
-        classes=RARE_DIGITS, steps=steps, budget_s=None if steps else seconds, seed=0
-    )
-    small = EvaluationOptions(
-        fit=_shortened(options, steps).model_copy(update={"selection": False}),
-        folds=2,
-        updates=min(60, steps or 60),
-        arms=("oversample", "gan"),
-    )
-    return _run(out, "digits", "topped-up", options, small, progress or Progress())
+    options = FitOptions(classes=RARE_DIGITS, steps=steps, budget_s=None if steps else seconds)
+    updates, arms = min(60, steps or 60), ("oversample", "gan")
+    return _run(out, "digits", options, progress, folds=2, updates=updates, arms=arms)
 
 
 def demo_table(
@@ -146,13 +139,8 @@ def demo_table(
     out = _make_room(Path(out), overwrite, _TABLE_FILES)
     write_file(out / "cells.csv", rare_cells().to_csv(index=False).encode())
     options = FitOptions(classes=(RARE_CELLS,), target=TARGET, steps=steps)
-    small = EvaluationOptions(
-        fit=_shortened(options, steps),
-        learner="logistic",
-        folds=3,
-        arms=("oversample", "smote", "gan"),
-    )
-    return _run(out, "cells.csv", "topped-up.csv", options, small, progress or Progress())
+    arms = ("oversample", "smote", "gan")
+    return _run(out, "cells.csv", options, progress, learner="logistic", folds=3, arms=arms)
 
 
 def rare_digits() -> tuple[NDArray[np.uint8], list[str]]:
@@ -190,33 +178,25 @@ def _cut(labels: NDArray[Any], sizes: dict[str, int]) -> NDArray[np.int64]:
     return np.sort(np.concatenate(kept))
 
 
-def _shortened(options: FitOptions, steps: int | None) -> FitOptions:
-    """The options of a fit for the evaluator, which makes many."""
-    short = min(EVALUATED_STEPS, steps or EVALUATED_STEPS)
-    return options.model_copy(update={"steps": short, "budget_s": None})
-
-
 def _run(
-    out: Path,
-    data: str,
-    topped_up: str,
-    options: FitOptions,
-    small: EvaluationOptions,
-    progress: Progress,
+    out: Path, data: str, options: FitOptions, progress: Progress | None, **settings: Any
 ) -> DemoResult:
-    """Fit, augment, evaluate, as a user would."""
+    """Fit, augment and evaluate as a user would; `settings` are the evaluator's."""
+    topped_up = f"topped-up{Path(data).suffix}"
     fitted = fit(out / data, out / "run", options, progress=progress)
     augment(out / data, out / topped_up, model=fitted.run, options=options, progress=progress)
-    short = {
-        "repeats": 1,
-        "to": (1.0,),
-        "curves": False,
-        "diagnostics": False,
-        "n_jobs": min(2, available_cores()),
-    }
-    measured = evaluate(
-        out / data, out / "report", small.model_copy(update=short), progress=progress
+    short = min(EVALUATED_STEPS, options.steps or EVALUATED_STEPS)
+    quick = {"steps": short, "budget_s": None, "selection": False}
+    small = EvaluationOptions(
+        fit=options.model_copy(update=quick),
+        repeats=1,
+        to=(1.0,),
+        curves=False,
+        diagnostics=False,
+        n_jobs=min(2, available_cores()),
+        **settings,
     )
+    measured = evaluate(out / data, out / "report", small, progress=progress)
     result = DemoResult(
         data=out / data,
         run=fitted.run,

@@ -94,7 +94,7 @@ class Diagnosis:
         return {
             "healthy": self.healthy,
             "problems": list(self.problems),
-            "version": _version(DISTRIBUTION),
+            "version": installed_version(DISTRIBUTION),
             "python": platform.python_version(),
             "platform": platform.platform(),
             "packages": packages,
@@ -111,8 +111,8 @@ class Diagnosis:
         timed = f"training, default recipe, 32 px colour: {', '.join(speeds)}" if speeds else ""
         verdict = [f"problem: {problem}" for problem in self.problems]
         return [
-            f"{DISTRIBUTION} {_version(DISTRIBUTION)}, Python {platform.python_version()}, "
-            f"{platform.platform()}",
+            f"{DISTRIBUTION} {installed_version(DISTRIBUTION)}, "
+            f"Python {platform.python_version()}, {platform.platform()}",
             ", ".join(p.line() for p in self.packages if p.problem is None),
             self.albumentations,
             *(f"not needed, {p.line()}" for p in self.packages if p.use and p.problem),
@@ -198,14 +198,15 @@ def advice(precision: str, images_per_s: Mapping[str, float]) -> str:
 
 
 def _package(name: str, allowed: str, use: str = "") -> Package:
-    version = _version(name)
+    version = installed_version(name)
     if version is None:
         return Package(name, allowed, None, use, "not installed")
     fits = Requirement(f"{name}{allowed}").specifier.contains(version, prereleases=True)
     return Package(name, allowed, version, use, None if fits else f"expected {allowed}")
 
 
-def _version(name: str) -> str | None:
+def installed_version(name: str) -> str | None:
+    """The version of a distribution, None where it is not there."""
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:

@@ -10,7 +10,6 @@ import platform
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +32,7 @@ from gan_augment.training.callbacks import (
     stop_on_signals,
 )
 from gan_augment.training.checkpoint import CheckpointStore
+from gan_augment.workflows.diagnosis import installed_version
 from gan_augment.workflows.kinds import Kind, Meta, kept_lines, read_data, read_meta
 from gan_augment.workflows.outputs import (
     CHECKPOINTS,
@@ -339,7 +339,7 @@ def _write_settings(plan: FitPlan, steps: int | None) -> None:
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
         "machine": machine.line(),
-        "versions": {name: _version(name) for name in _VERSIONS},
+        "versions": {name: installed_version(name) for name in _VERSIONS},
     }
     write_file(plan.run / ENVIRONMENT, (json.dumps(environment, indent=1) + "\n").encode())
 
@@ -400,10 +400,3 @@ def _mismatch(run: Path, name: str, before: object, now: object) -> ResumeMismat
         f"{str(run)!r} was begun with {name} = {before!r}, not {shown!r}; leave it out, start a "
         "new run, or give --force."
     )
-
-
-def _version(name: str) -> str:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return "not installed"

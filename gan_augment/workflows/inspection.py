@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from gan_augment.data.tables.reader import ReadTable
     from gan_augment.synthesizers.image_gan import ImageGAN
 
-__all__ = ["DataReport", "RunReport", "TableReport", "inspect_data", "inspect_run"]
+__all__ = ["DataReport", "RunReport", "inspect_data", "inspect_run"]
 
 _FILES_LISTED = 20
 _MOST_BLOCKS = 8
@@ -51,95 +51,41 @@ _OF_COLUMNS = {"name", "kind", "dtype", "missing", "why"}
 
 @dataclass(frozen=True)
 class DataReport:
-    """What one pass over images found. problem: why a fit would stop here, or None."""
+    """What one pass over the data found.
+
+    counts: {class: rows}. facts: what JSON says of this kind of data. details: what people read of
+    it, in lines. problem: why a fit would stop here, or None.
+    """
 
     source: str
-    scan: Scan
+    unit: str
+    counts: dict[str, int]
+    facts: dict[str, Any]
+    details: list[str]
     notes: tuple[str, ...]
     problem: str | None = None
 
     @property
     def rare(self) -> tuple[str, ...]:
         """The classes that `--classes rare` means."""
-        return rare_classes(self.scan.counts)
+        return rare_classes(self.counts)
 
     def to_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
-        facts = {"source": self.source, "rare": list(self.rare)}
-        why = {"why": explain_rare(self.scan.counts), "problem": self.problem}
-        return {**facts, **why, **self.scan.to_dict(), "notes": list(self.notes)}
+        head = {"source": self.source, "classes": self.counts, "rare": list(self.rare)}
+        why = {"why": explain_rare(self.counts), "problem": self.problem}
+        return {**head, **why, **self.facts, "notes": list(self.notes)}
 
     def lines(self) -> list[str]:
         """The same for people."""
-        scan, counts = self.scan, self.scan.counts
-        height, width = scan.image_size
-        modes = ", ".join(f"{mode} ({n})" for mode, n in scan.modes.items())
-        sizes = ", ".join(f"{name} {w} x {h}" for name, (h, w) in scan.sizes.items())
+        rows, classes = sum(self.counts.values()), len(self.counts)
         return [
-            f"{self.source}: {len(scan.entries)} images of {len(counts)} classes",
-            *_class_lines(counts, self.rare, "rare"),
-            explain_rare(counts),
-            f"sizes (width x height, px): {sizes}; modes: {modes}",
-            f"trained at {width} x {height} px with {scan.channels} channels",
-            *_rejected_lines(scan),
+            f"{self.source}: {rows} {self.unit} of {classes} classes",
+            *_class_lines(self.counts, self.rare, "rare"),
+            explain_rare(self.counts),
+            *self.details,
             *(f"note: {note}" for note in self.notes),
             *([f"a fit stops here: {self.problem}"] if self.problem else []),
-        ]
-
-
-@dataclass(frozen=True)
-class TableReport:
-    """What one reading of a table found."""
-
-    source: str
-    read: ReadTable
-
-    @property
-    def rare(self) -> tuple[str, ...]:
-        """The classes that `--classes rare` means."""
-        return rare_classes(self.read.table.counts)
-
-    @property
-    def width(self) -> int:
-        """Numbers that a row becomes for the networks."""
-        return encoded_width(self.read.schema)
-
-    @property
-    def encoded_bytes(self) -> int:
-        """Memory of all rows for the networks."""
-        return 4 * self.width * len(self.read.table)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Ready for JSON."""
-        table, schema = self.read.table, self.read.schema
-        return {
-            "source": self.source,
-            "rows": len(table),
-            "classes": table.counts,
-            "rare": list(self.rare),
-            "why": explain_rare(table.counts),
-            "target": None if schema.target is None else str(schema.target.name),
-            "columns": [
-                {**c.model_dump(mode="json", include=_OF_COLUMNS), "levels": len(c.levels)}
-                for c in schema.columns
-            ],
-            "encoded_width": self.width,
-            "encoded_bytes": self.encoded_bytes,
-            "notes": list(self.read.notes),
-        }
-
-    def lines(self) -> list[str]:
-        """The same for people."""
-        counts = self.read.table.counts
-        n = self.encoded_bytes
-        memory = f"{n / 2**20:,.1f} MiB" if n >= 2**20 else f"{n / 2**10:,.1f} KiB"
-        return [
-            f"{self.source}: {len(self.read.table)} rows of {len(counts)} classes",
-            *_class_lines(counts, self.rare, "rare"),
-            explain_rare(counts),
-            *self.read.schema.lines(),
-            f"a row becomes {self.width} numbers; {memory} in all",
-            *(f"note: {note}" for note in self.read.notes),
         ]
 
 
@@ -216,7 +162,7 @@ def inspect_data(
     workers: int | None = None,
     skip_bad: bool = False,
     progress: Progress | None = None,
-) -> DataReport | TableReport:
+) -> DataReport:
     """Say what is in a folder of classes, a manifest or an `.npz`, decoding every file once.
 
     With `target`, the column of labels, it is a table; columns: {column: kind}, where the kind is
@@ -230,22 +176,23 @@ def inspect_data(
     ...     path = Path(folder) / "parts.npz"
     ...     np.savez(path, x=np.random.default_rng(0).random((24, 8, 8)), y=[0] * 20 + [1] * 4)
     ...     report = inspect_data(path)
-    >>> report.rare, report.scan.image_size
-    (('1',), (8, 8))
+    >>> report.rare, report.facts["image_size"]
+    (('1',), [8, 8])
     """
     options = FitOptions(target=target, columns=dict(columns or {}), skip_bad=skip_bad)
     if target is not None:
         table = read_data(source, options, progress)
         assert isinstance(table, TableKind)
-        return TableReport(str(source), table.read)
+        return _table_report(str(source), table.read)
     check_no_table(Path(source), options)
     read = read_images(source, skip_bad=True, workers=workers, progress=progress)
-    problem = None
+    scan, problem = read.scan, None
     try:
-        refuse_bad(read.scan, skip_bad)
+        refuse_bad(scan, skip_bad)
     except UnreadableFilesError as error:
         problem = str(error)
-    return DataReport(str(source), read.scan, read.notes, problem)
+    facts, details = scan.to_dict(), _image_lines(scan)
+    return DataReport(str(source), "images", scan.counts, facts, details, read.notes, problem)
 
 
 def inspect_run(
@@ -326,10 +273,35 @@ def _class_lines(counts: Mapping[str, int], marked: tuple[str, ...], mark: str) 
     ]
 
 
-def _rejected_lines(scan: Scan) -> list[str]:
-    if not scan.rejected:
-        return []
-    n = len(scan.rejected)
-    listed = [f"  {p}: {reason}" for p, reason in list(scan.rejected.items())[:_FILES_LISTED]]
-    more = [f"  and {n - _FILES_LISTED} more"] if n > _FILES_LISTED else []
-    return [f"{n} file{'s' * (n != 1)} cannot be used:", *listed, *more]
+def _image_lines(scan: Scan) -> list[str]:
+    height, width = scan.image_size
+    modes = ", ".join(f"{mode} ({n})" for mode, n in scan.modes.items())
+    sizes = ", ".join(f"{name} {w} x {h}" for name, (h, w) in scan.sizes.items())
+    lines = [
+        f"sizes (width x height, px): {sizes}; modes: {modes}",
+        f"trained at {width} x {height} px with {scan.channels} channels",
+    ]
+    if n := len(scan.rejected):
+        listed = [f"  {p}: {reason}" for p, reason in list(scan.rejected.items())[:_FILES_LISTED]]
+        more = [f"  and {n - _FILES_LISTED} more"] if n > _FILES_LISTED else []
+        lines += [f"{n} file{'s' * (n != 1)} cannot be used:", *listed, *more]
+    return lines
+
+
+def _table_report(source: str, read: ReadTable) -> DataReport:
+    """The columns as a model would learn them, and what its networks would hold of the rows."""
+    table, schema, width = read.table, read.schema, encoded_width(read.schema)
+    n = 4 * width * len(table)
+    memory = f"{n / 2**20:,.1f} MiB" if n >= 2**20 else f"{n / 2**10:,.1f} KiB"
+    facts = {
+        "rows": len(table),
+        "target": None if schema.target is None else str(schema.target.name),
+        "columns": [
+            {**c.model_dump(mode="json", include=_OF_COLUMNS), "levels": len(c.levels)}
+            for c in schema.columns
+        ],
+        "encoded_width": width,
+        "encoded_bytes": n,
+    }
+    details = [*schema.lines(), f"a row becomes {width} numbers; {memory} in all"]
+    return DataReport(source, "rows", table.counts, facts, details, read.notes)

@@ -38,8 +38,6 @@ from gan_augment.synthesizers.model_file import NAME, ModelMeta, TableMeta
 from gan_augment.workflows.outputs import FILE_FORMAT, MODEL, SAMPLES, TABLE_SAMPLES
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from gan_augment.data.tables.export import FileFormat
     from gan_augment.data.tables.reader import ReadTable
     from gan_augment.devices import ComputeConfig
@@ -242,10 +240,10 @@ class TableKind(_Kind):
         from gan_augment.devices import compute_config
 
         options = self.options
+        precision = "float32" if options.precision == "auto" else options.precision
+        machine = compute_config(options.device, precision, options.threads or 1)
         if options.precision != "auto" or options.threads is not None:
-            precision = "float32" if options.precision == "auto" else options.precision
-            return compute_config(options.device, precision, options.threads or 1)
-        machine = compute_config(options.device, "float32", 1)
+            return machine
         where, _, _ = machine.reason.partition(";")
         why = f"{where}; float32 and one thread, since the networks of a table are small"
         return replace(machine, reason=why)
@@ -295,6 +293,8 @@ class TableKind(_Kind):
         """
         import pandas as pd
 
+        from gan_augment.data.tables.csv import CellFormat, CsvFormat, format_rows, plain_format
+
         parts, labels, origins = [], [], []
         for name, _, shown in self._shown(gan, ROWS_A_CLASS):
             samples = gan.sample_range(name, 0, ROWS_A_CLASS)
@@ -302,7 +302,16 @@ class TableKind(_Kind):
             labels += [name] * (len(shown) + len(samples))
             origins += ["real"] * len(shown) + ["synthetic"] * len(samples)
         frame = pd.concat(parts, ignore_index=True)
-        return _samples_bytes(frame, labels, origins, stored)
+        plain = plain_format(frame)
+        known = {column.name: column for column in (stored.csv or plain).columns}
+        for place, (name, cells) in enumerate((("class", labels), ("origin", origins))):
+            while name in frame.columns:
+                name += "_"
+            frame.insert(place, name, cells)
+        own = [known.get(c.name, c) for c in plain.columns]
+        first = [CellFormat(name=name) for name in frame.columns[:2]]
+        how = CsvFormat.of([*first, *own], (stored.csv or plain).dialect)
+        return how.first_line() + format_rows(frame, how)
 
 
 Kind = ImageKind | TableKind
@@ -441,27 +450,3 @@ def _family(dtype: str) -> str:
     """
     plain = dtype.removeprefix("arrow:").lower()
     return next((name for name, start in _FAMILIES.items() if plain.startswith(start)), plain)
-
-
-def _samples_bytes(
-    frame: pd.DataFrame, labels: list[str], origins: list[str], stored: FileFormat
-) -> bytes:
-    import pandas as pd
-
-    from gan_augment.data.tables.csv import CellFormat, CsvFormat, format_rows, plain_format
-
-    names = [_unused("class", frame), _unused("origin", frame)]
-    plain = plain_format(frame)
-    known = {column.name: column for column in (stored.csv or plain).columns}
-    own = tuple(known.get(column.name, column) for column in plain.columns)
-    dialect = stored.csv.dialect if stored.csv else plain.dialect
-    how = CsvFormat.of([*(CellFormat(name=name) for name in names), *own], dialect)
-    first_two = pd.DataFrame({names[0]: labels, names[1]: origins})
-    return how.first_line() + format_rows(pd.concat([first_two, frame], axis=1), how)
-
-
-def _unused(name: str, frame: pd.DataFrame) -> str:
-    """The name, with as many `_` behind it as columns of the data make necessary."""
-    while name in frame.columns:
-        name += "_"
-    return name

@@ -229,25 +229,12 @@ def write_images(
     """Write the images of every class, `paths` = {class: paths below `out`, in order}.
 
     Image i of a class is its i-th candidate that selection keeps: the same bytes whatever the
-    number of workers.
+    number of workers. model: the folder of the saved model; gan: the same in memory, if it is
+    there. workers: processes of one thread each; 1 is this process, None one for every 5,000
+    images, at most one a core. keep: leave files that are whole. advance: is told how many are
+    done.
 
-    Parameters
-    ----------
-    model
-        The folder of the saved model.
-    gan
-        The same model in memory, if it is there.
-    workers
-        Processes of one thread each; 1 is this process. None is one for every 5,000 images, at most
-        one a core.
-    keep
-        Leave files that are whole as they are.
-    advance
-        Is told the number of images done.
-
-    Returns
-    -------
-    The number of images that were there before, and {class that the model refuses: why}; a refused
+    Returns how many images were there before, and {class that the model refuses: why}; a refused
     class leaves no file, the others go on.
     """
     meta = gan.meta_ if gan else load_meta(model, NAME, schema=ModelMeta)
