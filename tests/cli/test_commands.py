@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import os
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
 
-from gan_augment.storage import hold_folder
 from tests.cli.conftest import COUNTS, answer, contents, write_images
 
 Command = Callable[..., CompletedProcess[str]]
@@ -66,12 +63,6 @@ def test_a_dry_run_shows_the_plan_and_writes_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_unknown_class_is_refused_with_the_nearest(command: Command, photos: Path) -> None:
-    refused = command("fit", photos, "--classes", "rar", "--steps", 1)
-    assert refused.returncode == 3
-    assert "Did you mean 'rare'?" in refused.stderr
-
-
 @pytest.mark.parametrize("counts", [{}, {"only": 8}])
 def test_data_without_two_classes_is_refused(
     command: Command, tmp_path: Path, counts: dict[str, int]
@@ -94,22 +85,6 @@ def test_a_csv_of_other_columns_is_a_usage_error(command: Command, tmp_path: Pat
     assert "path,label" in refused.stderr
 
 
-def test_a_run_folder_is_not_used_twice(command: Command, photos: Path, run_folder: Path) -> None:
-    before = contents(run_folder)
-    refused = command("fit", photos, "--out", run_folder, "--steps", 1)
-    assert refused.returncode == 2
-    assert contents(run_folder) == before
-
-
-def test_a_folder_that_another_process_holds_is_refused(
-    command: Command, photos: Path, run_folder: Path, tmp_path: Path
-) -> None:
-    shutil.copytree(run_folder, tmp_path / "run")
-    with hold_folder(tmp_path / "run"):
-        refused = command("fit", photos, "--out", "run", "--steps", 4, "--overwrite")
-    assert refused.returncode == 75, refused.stderr
-
-
 def test_an_output_that_cannot_be_written_is_exit_74(
     command: Command, photos: Path, tmp_path: Path
 ) -> None:
@@ -129,26 +104,6 @@ def test_samples_are_exactly_as_many_as_asked(
     assert len(list((tmp_path / "out" / "common").iterdir())) == 3
 
 
-def test_augment_tops_up_exactly_and_keeps_the_originals(
-    command: Command, photos: Path, run_folder: Path, tmp_path: Path
-) -> None:
-    flags = ("--synthetic-share", 0.5, "--no-companions")
-    done = command("augment", photos, "out", "--model", run_folder, *flags)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-1] == "out"
-    files = contents(tmp_path / "out")
-    assert contents(photos).items() <= files.items()
-    with (tmp_path / "out" / "manifest.csv").open() as manifest:
-        rows = list(csv.DictReader(manifest))
-    origins = [row["origin"] for row in rows if row["label"] == "rare"]
-    assert {kind: origins.count(kind) for kind in set(origins)} == {
-        "real": 6,
-        "repeat": 12,
-        "synthetic": 12,
-    }
-    assert len(files) == len(rows) + 1 + sum(name.startswith(".") for name in files)
-
-
 def test_a_dry_run_of_augment_shows_the_counts_at_the_end(command: Command, photos: Path) -> None:
     planned = answer(command("augment", photos, "out", "--dry-run", "--json", "--no-companions"))
     assert planned["counts"]["rare"] == {
@@ -161,16 +116,6 @@ def test_a_dry_run_of_augment_shows_the_counts_at_the_end(command: Command, phot
     assert "rare: 6 real + 12 repeat + 12 synthetic = 30" in shown
 
 
-def test_a_dry_run_of_augment_with_a_model_shows_the_same_counts(
-    command: Command, photos: Path, run_folder: Path, tmp_path: Path
-) -> None:
-    flags = ("augment", photos, "out", "--model", run_folder, "--dry-run", "--no-companions")
-    told = answer(command(*flags, "--json"))
-    assert sum(told["counts"]["rare"].values()) == 30
-    assert "rare: 6 real + 12 repeat + 12 synthetic = 30" in command(*flags).stdout
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_inspect_says_what_data_holds_without_torch(
     command_process: Command, photos: Path, without_torch: dict[str, str]
 ) -> None:
@@ -179,15 +124,6 @@ def test_inspect_says_what_data_holds_without_torch(
     assert json.dumps(COUNTS) in json.dumps(told)
     shown = command_process("inspect", photos, env=without_torch).stdout
     assert "rare" in shown
-
-
-def test_inspect_says_what_a_run_is_without_torch(
-    command_process: Command, run_folder: Path, without_torch: dict[str, str]
-) -> None:
-    told = answer(command_process("inspect", run_folder, "--json", env=without_torch))
-    assert told["steps"] == 4
-    shown = command_process("inspect", run_folder, env=without_torch).stdout
-    assert "training rows in encoded form" in shown
 
 
 @pytest.mark.slow

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -88,16 +87,6 @@ def test_augment_with_a_model_needs_no_target(
     assert (marks.dtype, int(marks.sum())) == (bool, 48)
 
 
-def test_samples_are_exactly_as_many_as_asked(
-    command: Command, parts_run: Path, tmp_path: Path
-) -> None:
-    told = answer(command("sample", parts_run, "s.csv", "--counts", "rare=5,common=3", "--json"))
-    assert told["rows"] == 8
-    assert pd.read_csv(tmp_path / "s.csv")["kind"].tolist() == ["rare"] * 5 + ["common"] * 3
-    answer(command("sample", parts_run, "s.parquet", "--counts", 4, "--json"))
-    assert pd.read_parquet(tmp_path / "s.parquet")["kind"].tolist() == ["rare"] * 4
-
-
 def test_a_dry_run_says_what_would_be_done_and_writes_nothing(
     command: Command, parts: Path, tmp_path: Path
 ) -> None:
@@ -176,29 +165,6 @@ def test_a_usage_that_makes_no_sense_is_one_line(
     assert message in refused.stderr
     assert len(refused.stderr.splitlines()) == 1
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
-
-
-def test_a_file_that_is_no_table_is_exit_3_with_the_line(command: Command, tmp_path: Path) -> None:
-    (tmp_path / "t.csv").write_bytes(b"a,y\n1,x\n2,\xe9\n")
-    refused = command("fit", "t.csv", "--target", "y")
-    assert refused.returncode == 3
-    assert "line 3: it is not UTF-8" in refused.stderr
-
-
-def test_an_output_that_is_there_or_is_the_data_is_exit_2(
-    command: Command, parts: Path, parts_run: Path, tmp_path: Path
-) -> None:
-    data = Path(shutil.copy(parts, tmp_path / "parts.csv"))
-    same = command("augment", data, "./parts.csv", "--model", parts_run, "--overwrite")
-    assert (same.returncode, "would replace DATA" in same.stderr) == (2, True)
-    (tmp_path / "out.csv").write_text("mine")
-    for arguments in (
-        ["augment", data, "out.csv", "--model", parts_run],
-        ["sample", parts_run, "out.csv"],
-    ):
-        assert command(*arguments).returncode == 2
-    assert (tmp_path / "out.csv").read_text() == "mine"
-    assert data.read_bytes() == parts.read_bytes()
 
 
 def test_an_augment_stopped_by_ctrl_c_goes_on_to_the_same_file(

@@ -1,5 +1,7 @@
 """A tiny data set as a folder and one as a table, and a tiny trained run of each, made once."""
 
+import os
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -8,10 +10,48 @@ import pytest
 from gan_augment.config import FitOptions
 from gan_augment.data.images.png_folder import write_png
 from gan_augment.data.images.reader import read_images
+from gan_augment.progress import Progress
 from gan_augment.synthesizers.image_gan import ImageGAN
 from gan_augment.workflows.fitting import fit
 
 COUNTS = {"good": 30, "odd": 12, "bad_part": 5}
+
+
+class Notes(Progress):
+    """A progress that keeps notes and warnings."""
+
+    def __init__(self) -> None:
+        self.notes, self.warnings = [], []
+
+    def note(self, text):
+        self.notes.append(text)
+
+    def warn(self, text):
+        self.warnings.append(text)
+
+
+class StopAt:
+    """A callback that signals this process once, as if a user had, from an event of a step on."""
+
+    def __init__(self, step: int, event: str = "") -> None:
+        self.step, self.event = step, event
+
+    def on_event(self, event):
+        if event["step"] >= self.step and event["event"].startswith(self.event):
+            self.step = 1_000_000
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file below the folder by its relative path."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """The contents without hidden files."""
+    listed = contents(folder).items()
+    return {name: content for name, content in listed if not Path(name).name.startswith(".")}
 
 
 def write_classes(folder: Path, counts: dict[str, int], side: int = 8) -> Path:

@@ -4,10 +4,12 @@ import shutil
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from gan_augment.config import FitOptions, TopUp
-from gan_augment.data.images.png_folder import read_manifest
+from gan_augment.data.images.png_folder import folded, read_manifest
 from gan_augment.data.images.reader import read_images
 from gan_augment.errors import (
     DataError,
@@ -22,18 +24,11 @@ from gan_augment.storage import load_bundle, save_bundle
 from gan_augment.synthesizers.image_gan import ImageGAN
 from gan_augment.training.callbacks import StopRequested
 from gan_augment.workflows import augmenting
-from gan_augment.workflows.augmenting import augment
+from gan_augment.workflows.augmenting import augment, file_names, repeat_name
 from gan_augment.workflows.fitting import fit
+from tests.workflows.conftest import files
 
 HALF = TopUp(synthetic_share=0.5, companions=False)
-
-
-def files(folder):
-    return {
-        p.relative_to(folder).as_posix(): p.read_bytes()
-        for p in folder.rglob("*")
-        if p.is_file() and not p.name.startswith(".")
-    }
 
 
 def test_the_output_holds_the_originals_byte_for_byte_and_exactly_what_was_asked(
@@ -259,3 +254,30 @@ def test_without_a_model_one_is_trained_and_kept_and_a_finished_one_is_not_train
     augment(data_folder, "out", options=options, resume=True)
     assert files(tmp_path / "out") == written
     assert (tmp_path / "runs" / "parts" / "model" / "manifest.json").read_bytes() == model
+
+
+parts = st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1)
+paths = st.lists(st.tuples(st.sampled_from("ab"), parts, parts).map("/".join), unique=True)
+
+
+@given(paths)
+def test_file_names_are_distinct_in_a_class_and_hold_no_separator(ids):
+    labels = [0 if id_.startswith("a") else 1 for id_ in ids]
+    names = file_names(ids, labels)
+    distinct = {(label, folded(name)) for label, name in zip(labels, names, strict=True)}
+    assert len(distinct) == len(ids)
+    assert not any("/" in name for name in names)
+
+
+@pytest.mark.parametrize("name", ["synthetic-000000.png", "repeat-000003-a.png"])
+def test_an_original_called_as_our_files_are_gets_another_name(name):
+    assert file_names([name, f"cat/{name}"], [0, 0]) != [name, name]
+    assert not any(n.startswith(("synthetic-0", "repeat-0")) for n in file_names([name], [0]))
+
+
+def test_the_name_of_a_repeat_stays_a_file_name_and_keeps_its_suffix():
+    name = repeat_name(7, "é" * 125 + ".png")
+    assert len(name.encode()) <= 255
+    assert name.startswith("repeat-000007-")
+    assert name.endswith(".png")
+    assert name != repeat_name(7, "é" * 126 + ".png")

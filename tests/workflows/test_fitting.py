@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import json
 import os
 import platform
@@ -36,47 +35,11 @@ from gan_augment.training.callbacks import StopRequested
 from gan_augment.workflows import fitting
 from gan_augment.workflows.fitting import fit, plan_fit
 from gan_augment.workflows.outputs import run_folder
+from tests.workflows.conftest import Notes, StopAt, contents
 
 pytestmark = pytest.mark.slow
 QUICK = FitOptions(steps=20, device="cpu", threads=1, precision="float32", selection=False)
 COUNTS = {"good": 24, "odd": 10, "bad": 4}
-
-
-class Heard:
-    """A progress that keeps notes and warnings."""
-
-    def __init__(self) -> None:
-        self.notes, self.warnings = [], []
-
-    def phase(self, name, total=None): ...
-
-    def advance(self, done, text=""): ...
-
-    def note(self, text):
-        self.notes.append(text)
-
-    def warn(self, text):
-        self.warnings.append(text)
-
-
-class StopAt:
-    """A callback that signals this process as if a user had, at a step."""
-
-    def __init__(self, step: int) -> None:
-        self.step = step
-
-    def on_event(self, event):
-        if event["step"] == self.step and event["event"] == "score":
-            os.kill(os.getpid(), signal.SIGTERM)
-
-
-def contents(folder: Path) -> dict[str, str]:
-    """{relative path: sha256} of every file."""
-    return {
-        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in folder.rglob("*")
-        if path.is_file()
-    }
 
 
 def model(run: Path) -> dict[str, str]:
@@ -91,7 +54,7 @@ def events(run: Path, kind: str) -> list[int]:
 def stopped_at(step: int, data: Path, run: Path, options: FitOptions = QUICK) -> Path:
     """A run folder of a fit that was stopped after `step`."""
     with pytest.raises(StopRequested):
-        fit(data, run, options, callbacks=[StopAt(step)])
+        fit(data, run, options, callbacks=[StopAt(step, "score")])
     return run
 
 
@@ -319,12 +282,6 @@ def test_a_plan_says_what_a_fit_would_do_and_writes_nothing(data, tmp_path, monk
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_dry_run_writes_nothing(data, tmp_path, command):
-    shown = command("fit", data, "--steps", 20, "--dry-run")
-    assert (shown.returncode, list(tmp_path.iterdir())) == (0, [])
-    assert "20 steps" in shown.stdout
-
-
 # Stopped, and resumed
 
 
@@ -366,7 +323,7 @@ def test_other_data_is_refused_and_changes_nothing(run, make_classes, tmp_path):
 
 def test_force_goes_on_with_other_data_and_more_steps(run, make_classes, tmp_path):
     other = make_classes(tmp_path / "other", {**COUNTS, "bad": 3})
-    heard = Heard()
+    heard = Notes()
     longer = fit(other, run, FitOptions(steps=24), resume=True, force=True, progress=heard)
     assert longer.steps == 24
     assert "resumed at step 12 of 24" in heard.notes
@@ -375,7 +332,7 @@ def test_force_goes_on_with_other_data_and_more_steps(run, make_classes, tmp_pat
 
 
 def test_a_finished_run_is_not_trained_again_and_keeps_every_byte(data, done, untrained):
-    before, heard = contents(done), Heard()
+    before, heard = contents(done), Notes()
     result = fit(data, done, resume=True, progress=heard)
     assert any("finished" in note for note in heard.notes)
     assert contents(done) == before
@@ -402,7 +359,7 @@ def test_a_damaged_model_is_made_again(data, done, whole):
 def test_a_damaged_newest_checkpoint_falls_back_to_the_one_before_and_says_so(data, run, whole):
     weights = run / "checkpoints" / "step-12" / "tensors.safetensors"
     weights.write_bytes(weights.read_bytes()[:-9])
-    heard = Heard()
+    heard = Notes()
     fit(data, run, resume=True, progress=heard)
     assert any("step-12 is damaged" in warning for warning in heard.warnings)
     assert "resumed at step 10 of 20" in heard.notes

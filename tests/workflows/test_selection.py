@@ -18,23 +18,11 @@ from gan_augment.torch_api.dataset import planned
 from gan_augment.workflows.augmenting import augment, plan_augment
 from gan_augment.workflows.fitting import FitResult, fit
 from gan_augment.workflows.inspection import inspect_run
+from tests.workflows.conftest import Notes
 
 pytestmark = pytest.mark.slow
 
 EASY = SelectionSettings(label=0, outlier=0, logit=0.4)
-
-
-class Heard:
-    """A Progress that keeps what it is told."""
-
-    def __init__(self) -> None:
-        self.warnings: list[str] = []
-
-    def phase(self, name, total=None) -> None: ...
-    def advance(self, done, text="") -> None: ...
-    def note(self, text) -> None: ...
-    def warn(self, text) -> None:
-        self.warnings.append(text)
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +79,7 @@ def test_of_a_table_no_candidates_are_drawn(table_run, tmp_path):
 def test_nothing_is_generated_where_the_judge_is_never_fooled_unless_asked(
     fitted, data_folder, tmp_path
 ):
-    hopeless, heard = marked(fitted.run, tmp_path / "run", 1.0), Heard()
+    hopeless, heard = marked(fitted.run, tmp_path / "run", 1.0), Notes()
     done = augment(data_folder, tmp_path / "out", model=hopeless, progress=heard)
     assert {of["synthetic"] + of["companion"] for of in done.counts.values()} == {0}
     assert done.counts["bad_part"] == {"real": 5, "repeat": 25, "synthetic": 0, "companion": 0}

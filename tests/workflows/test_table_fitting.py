@@ -1,9 +1,7 @@
 """A fit on a table leaves the run that one on images leaves, and goes on as one does."""
 
 import csv
-import hashlib
 import json
-import os
 import shutil
 import signal
 from pathlib import Path
@@ -15,36 +13,15 @@ from gan_augment.config import FitOptions
 from gan_augment.errors import (
     DataError,
     NoRareClassError,
-    OutputExistsError,
     ResumeMismatchError,
     UsageError,
 )
 from gan_augment.settings import read_toml
-from gan_augment.synthesizers.tabular_gan import TabularGAN
 from gan_augment.training.callbacks import StopRequested
 from gan_augment.workflows.fitting import fit, plan_fit
+from tests.workflows.conftest import StopAt, contents
 
 QUICK = FitOptions(target="fraud", steps=9, device="cpu", threads=1)
-
-
-class StopAt:
-    """A callback that signals this process as if a user had, once, from a step on."""
-
-    def __init__(self, step: int) -> None:
-        self.step = step
-
-    def on_event(self, event):
-        if event["step"] >= self.step:
-            self.step = 1_000_000
-            os.kill(os.getpid(), signal.SIGTERM)
-
-
-def contents(folder: Path) -> dict[str, str]:
-    return {
-        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in folder.rglob("*")
-        if path.is_file()
-    }
 
 
 def model(run: Path) -> dict[str, str]:
@@ -106,14 +83,6 @@ def test_a_stopped_run_ends_as_an_undisturbed_one_with_no_more_than_resume(table
     assert (run / "samples.csv").read_bytes() == (whole / "samples.csv").read_bytes()
 
 
-def test_a_finished_run_is_not_trained_again(table_file, whole, tmp_path, monkeypatch):
-    done = Path(shutil.copytree(whole, tmp_path / "done"))
-    monkeypatch.setattr(TabularGAN, "fit", None)
-    before = contents(done)
-    assert fit(table_file, done, QUICK, resume=True).steps == 9
-    assert contents(done) == before
-
-
 @pytest.mark.parametrize(
     "changed",
     [{"target": "place"}, {"columns": {"id": "categorical"}}, {"seed": 1}, {"recipe": "free"}],
@@ -128,14 +97,6 @@ def test_other_data_is_refused_when_a_run_is_resumed(table_file, run, tmp_path):
     (tmp_path / "other.csv").write_text("\n".join(lines[:-1]) + "\n")
     with pytest.raises(ResumeMismatchError):
         fit(tmp_path / "other.csv", run, resume=True)
-
-
-def test_a_used_folder_is_refused_and_replaced_on_request(table_file, whole, tmp_path):
-    done = Path(shutil.copytree(whole, tmp_path / "done"))
-    with pytest.raises(OutputExistsError):
-        fit(table_file, done, QUICK)
-    fit(table_file, done, QUICK.model_copy(update={"seed": 1}), overwrite=True)
-    assert model(done) != model(whole)
 
 
 def test_a_plan_says_what_a_fit_would_do_and_writes_nothing(table_file, tmp_path, monkeypatch):
