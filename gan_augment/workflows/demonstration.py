@@ -25,9 +25,9 @@ from gan_augment.progress import Progress
 from gan_augment.randomness import generator
 from gan_augment.storage import write_errors, write_file
 from gan_augment.workflows.augmenting import augment
-from gan_augment.workflows.evaluating import EvaluationRun, evaluate
+from gan_augment.workflows.evaluating import evaluate
 from gan_augment.workflows.fitting import fit
-from gan_augment.workflows.outputs import remove_named
+from gan_augment.workflows.outputs import Result, remove_named
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -44,37 +44,21 @@ _WIDTH = 100
 
 
 @dataclass(frozen=True)
-class DemoResult:
-    """What the demo wrote and what the evaluator said of it.
+class DemoResult(Result):
+    """What the demo wrote and what the evaluator said of it, in a word and a sentence.
 
-    data, run, topped_up, samples: where the data, the model, its filled copy and real beside
-    synthetic rows are. measured: the evaluation, with small settings.
+    data, run, topped_up, samples, report: where the data, the model, its filled copy, real beside
+    synthetic rows, and the short evaluation are. rare: the classes that were cut.
     """
 
     data: Path
     run: Path
     topped_up: Path
     samples: Path
-    measured: EvaluationRun
+    report: Path
     rare: tuple[str, ...]
-
-    @property
-    def sentence(self) -> str:
-        """The verdict in a sentence."""
-        return self.measured.evaluation.sentence
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-ready values."""
-        return {
-            "data": str(self.data),
-            "run": str(self.run),
-            "topped_up": str(self.topped_up),
-            "samples": str(self.samples),
-            "report": str(self.measured.out),
-            "rare": list(self.rare),
-            "verdict": self.measured.verdict,
-            "sentence": self.sentence,
-        }
+    verdict: str
+    sentence: str
 
     def lines(self) -> list[str]:
         """The verdict, where things are, what to try next."""
@@ -94,7 +78,7 @@ class DemoResult:
             f"the model       {self.run}",
             f"topped up       {self.topped_up}",
             f"look at it      {self.samples}",
-            f"the report      {self.measured.out / 'report.html'}",
+            f"the report      {self.report / 'report.html'}",
             f"what it is      gan-augment inspect {shlex.quote(str(self.run))}",
             yours,
         ]
@@ -202,8 +186,10 @@ def _run(
         run=fitted.run,
         topped_up=out / topped_up,
         samples=fitted.samples,
-        measured=measured,
+        report=measured.out,
         rare=tuple(options.classes),
+        verdict=measured.verdict,
+        sentence=measured.evaluation.sentence,
     )
     write_file(out / SIGN, (json.dumps(result.to_dict(), indent=1) + "\n").encode())
     return result

@@ -12,7 +12,7 @@ import platform
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from importlib import import_module, metadata
 from typing import Any
 
@@ -24,7 +24,6 @@ from gan_augment.progress import Progress
 __all__ = ["Diagnosis", "doctor"]
 
 DISTRIBUTION = "gan-augment"
-OPTIONAL = {"polars": "frames of polars"}
 PROBE_S = 0.5
 MARGIN = 1.1  # times as fast: a smaller difference is the machine's other work
 _MODULES = {"imbalanced-learn": "imblearn", "pillow": "PIL", "scikit-learn": "sklearn"}
@@ -35,14 +34,13 @@ _SIDE_PX, _CLASSES, _ROWS = 32, 10, 640
 class Package:
     """A distribution.
 
-    range: the versions that will do, as pip has them. version: the installed one. use: what an
-    optional one is for, "" for what is needed. problem: why it will not do, or None.
+    range: the versions that will do, as pip has them. version: the installed one. problem: why it
+    will not do, or None.
     """
 
     name: str
     range: str
     version: str | None
-    use: str = ""
     problem: str | None = None
 
     @property
@@ -62,8 +60,7 @@ class Package:
         installed = f"{self.name} {self.version}" if self.version else self.name
         if self.problem is None:
             return installed
-        use = f" (for {self.use})" if self.use else ""
-        return f"{installed}: {self.problem}{use}; {self.cure}"
+        return f"{installed}: {self.problem}; {self.cure}"
 
 
 @dataclass(frozen=True)
@@ -78,7 +75,7 @@ class Diagnosis:
     packages: tuple[Package, ...]
     albumentations: str
     machine: str = ""
-    images_per_s: Mapping[str, float] | None = None
+    images_per_s: Mapping[str, float] = field(default_factory=dict)
     advice: str = ""
     not_timed: str | None = None
     problems: tuple[str, ...] = ()
@@ -91,23 +88,13 @@ class Diagnosis:
     def to_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
         packages = [{**asdict(p), "cure": p.cure if p.problem else None} for p in self.packages]
-        return {
-            "healthy": self.healthy,
-            "problems": list(self.problems),
-            "version": installed_version(DISTRIBUTION),
-            "python": platform.python_version(),
-            "platform": platform.platform(),
-            "packages": packages,
-            "albumentations": self.albumentations,
-            "machine": self.machine or None,
-            "images_per_s": dict(self.images_per_s or {}),
-            "advice": self.advice,
-            "not_timed": self.not_timed,
-        }
+        about = {"version": installed_version(DISTRIBUTION), "python": platform.python_version()}
+        where = {"platform": platform.platform(), "healthy": self.healthy}
+        return {**asdict(self), **about, **where, "packages": packages}
 
     def lines(self) -> list[str]:
         """The same for people, what is wrong last."""
-        speeds = [f"{name} {n:.0f} images/s" for name, n in (self.images_per_s or {}).items()]
+        speeds = [f"{name} {n:.0f} images/s" for name, n in self.images_per_s.items()]
         timed = f"training, default recipe, 32 px colour: {', '.join(speeds)}" if speeds else ""
         verdict = [f"problem: {problem}" for problem in self.problems]
         return [
@@ -115,7 +102,6 @@ class Diagnosis:
             f"Python {platform.python_version()}, {platform.platform()}",
             ", ".join(p.line() for p in self.packages if p.problem is None),
             self.albumentations,
-            *(f"not needed, {p.line()}" for p in self.packages if p.use and p.problem),
             *(line for line in (self.machine, timed, self.advice) if line),
             *(verdict or ["everything that is needed is there and works"]),
         ]
@@ -127,7 +113,7 @@ def doctor(progress: Progress | None = None) -> Diagnosis:
     Imports and timings run in a process of their own, so that a torch that is missing, broken or
     ends its process is reported instead of raised.
     """
-    listed = packages()
+    listed = [_package(name, allowed) for name, allowed in sorted(requirements().items())]
     (progress or Progress()).phase("importing and timing")
     modules = [package.module for package in listed if package.version is not None]
     modules.sort(key=lambda module: ("numpy", "torch", module).index(module))  # others import them
@@ -139,7 +125,7 @@ def doctor(progress: Progress | None = None) -> Diagnosis:
         replace(p, problem=broken[p.module]) if p.version and p.module in broken else p
         for p in listed
     ]
-    problems = [package.line() for package in checked if package.problem and not package.use]
+    problems = [package.line() for package in checked if package.problem]
     if ended and not broken:
         problems.append(ended)
     rule = next((line for line in answers if "machine" in line), {})
@@ -153,14 +139,6 @@ def doctor(progress: Progress | None = None) -> Diagnosis:
         not_timed=ended or (None if rule else "training was not tried"),
         problems=tuple(problems),
     )
-
-
-def packages() -> list[Package]:
-    """List what is needed by name, then what some uses need; nothing is imported."""
-    needed = sorted(requirements().items())
-    return [_package(name, allowed) for name, allowed in needed] + [
-        _package(name, "", use) for name, use in OPTIONAL.items()
-    ]
 
 
 def requirements() -> dict[str, str]:
@@ -197,12 +175,12 @@ def advice(precision: str, images_per_s: Mapping[str, float]) -> str:
     return f"the rule takes {precision}, and is {finding}"
 
 
-def _package(name: str, allowed: str, use: str = "") -> Package:
+def _package(name: str, allowed: str) -> Package:
     version = installed_version(name)
     if version is None:
-        return Package(name, allowed, None, use, "not installed")
+        return Package(name, allowed, None, "not installed")
     fits = Requirement(f"{name}{allowed}").specifier.contains(version, prereleases=True)
-    return Package(name, allowed, version, use, None if fits else f"expected {allowed}")
+    return Package(name, allowed, version, None if fits else f"expected {allowed}")
 
 
 def installed_version(name: str) -> str | None:

@@ -13,6 +13,7 @@ import pytest
 
 from gan_augment.data.topup_plan import rare_classes
 from gan_augment.errors import OutputExistsError
+from gan_augment.evaluation.result import EvaluationResult
 from gan_augment.workflows import demonstration
 from gan_augment.workflows.demonstration import (
     CELLS_ROWS,
@@ -26,6 +27,7 @@ from gan_augment.workflows.demonstration import (
     rare_cells,
     rare_digits,
 )
+from gan_augment.workflows.evaluating import EvaluationRun
 
 
 def test_three_digits_are_cut_to_twenty_rows_and_are_the_rare_ones() -> None:
@@ -71,9 +73,9 @@ def test_the_demo_of_a_table_ends_with_the_evaluators_verdict(done: DemoResult) 
     assert filled.startswith(original)
     counts = pd.read_csv(done.topped_up)[TARGET].value_counts()
     assert counts["benign"] == counts[RARE_CELLS]
-    assert (done.measured.out / "report.html").is_file()
+    assert (done.report / "report.html").is_file()
     text = "\n".join(done.lines())
-    assert text.startswith(done.measured.verdict)
+    assert text.startswith(done.verdict)
     assert all(str(path) in text for path in (done.run, done.samples, done.topped_up))
     stored = json.loads((done.data.parent / "demo.json").read_text(encoding="utf-8"))
     assert stored == done.to_dict()
@@ -97,8 +99,9 @@ def test_the_command_tops_up_digits_and_says_where_things_are(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    measured = EvaluationRun(EvaluationResult.load(done.report), done.report)
     # the evaluation of images is a minute's work, and the table's shows how a demo ends
-    monkeypatch.setattr(demonstration, "evaluate", lambda *_, **__: done.measured)
+    monkeypatch.setattr(demonstration, "evaluate", lambda *_, **__: measured)
     ran = command("demo", "out", "--steps", 2, "--json")
     assert ran.returncode == 0, ran.stderr
     told = json.loads(ran.stdout)

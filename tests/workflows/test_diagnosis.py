@@ -11,7 +11,6 @@ from gan_augment.workflows.diagnosis import (
     advice,
     albumentations_words,
     doctor,
-    packages,
     requirements,
 )
 
@@ -33,9 +32,9 @@ def no_trials(monkeypatch):
     monkeypatch.setattr(diagnosis, "_trials", lambda modules: ([], None))
 
 
-def test_everything_that_is_needed_is_listed_and_there():
-    listed = {package.name: package for package in packages()}
-    assert {"torch", "numpy", "pydantic", "albumentations", "pyarrow", "polars"} <= set(listed)
+def test_everything_that_is_needed_is_listed_and_there(no_trials):
+    listed = {package.name: package for package in doctor().packages}
+    assert {"torch", "numpy", "pydantic", "albumentations", "pyarrow"} <= set(listed)
     assert not [package.line() for package in listed.values() if package.problem]
 
 
@@ -46,23 +45,16 @@ def test_extras_are_no_requirements(monkeypatch):
 
 
 def test_what_is_missing_is_named_with_its_cure(monkeypatch, no_trials):
-    without(monkeypatch, "scipy", "polars")
+    without(monkeypatch, "scipy")
     report = doctor()
     assert not report.healthy
     assert report.problems == (
         f'scipy: not installed; pip install "scipy{requirements()["scipy"]}"',
     )
-    assert (
-        'not needed, polars: not installed (for frames of polars); pip install "polars"'
-        in report.lines()
-    )
 
 
-def test_a_missing_optional_package_is_no_problem(monkeypatch, no_trials):
-    without(monkeypatch, "polars")
-    report = doctor()
-    assert report.healthy
-    assert report.lines()[-1] == "everything that is needed is there and works"
+def test_a_whole_installation_is_said_to_be_one(no_trials):
+    assert doctor().lines()[-1] == "everything that is needed is there and works"
 
 
 def test_a_version_outside_its_range_is_a_problem(monkeypatch, no_trials):
