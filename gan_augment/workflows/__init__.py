@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from gan_augment.workflows.diagnosis import doctor as doctor
     from gan_augment.workflows.evaluating import evaluate as evaluate
     from gan_augment.workflows.evaluating import plan_evaluation as plan_evaluation
+    from gan_augment.workflows.evaluating import report as report
     from gan_augment.workflows.fitting import fit as fit
     from gan_augment.workflows.fitting import plan_fit as plan_fit
     from gan_augment.workflows.inspection import inspect_data as inspect_data
     from gan_augment.workflows.inspection import inspect_run as inspect_run
-    from gan_augment.workflows.report_page import report as report
     from gan_augment.workflows.sampling import sample as sample
 
 # No module is called as its function is, or importing the module would hide the function.
@@ -38,7 +38,7 @@ _HOMES = {
     "plan_augment": "augmenting",
     "plan_evaluation": "evaluating",
     "plan_fit": "fitting",
-    "report": "report_page",
+    "report": "evaluating",
     "sample": "sampling",
 }
 

@@ -1,4 +1,5 @@
 """`evaluate`: read, plan, measure, judge, into a folder. `plan_evaluation`: only the plan.
+`report`: the page of a result.
 
 The measuring and judging is `gan_augment.evaluation`'s.
 """
@@ -10,26 +11,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gan_augment.errors import UsageError
+from gan_augment.errors import OutputExistsError, UsageError
 from gan_augment.evaluation.options import EvaluationOptions
-from gan_augment.evaluation.result import REPORT
+from gan_augment.evaluation.result import REPORT, EvaluationResult
 from gan_augment.evaluation.start import JOURNAL, prepare
 from gan_augment.evaluation.start import evaluate as run
 from gan_augment.progress import Progress
+from gan_augment.report.html import is_report
+from gan_augment.storage import write_errors
 from gan_augment.training.callbacks import StopRequested
 from gan_augment.workflows.kinds import read_data
 from gan_augment.workflows.outputs import check_apart, new_run_folder
 
 if TYPE_CHECKING:
     from gan_augment.evaluation.plan import Plan
-    from gan_augment.evaluation.result import EvaluationResult
 
 _HINT = "what is finished was kept; go on with the same command, --out {} and --resume"
 
 
 @dataclass(frozen=True)
-class EvaluationRun:
-    """An evaluation and the folder where it is."""
+class WrittenReport:
+    """A result, and the page that it was written to."""
 
     evaluation: EvaluationResult
     out: Path
@@ -37,19 +39,28 @@ class EvaluationRun:
     @property
     def verdict(self) -> str:
         """The word of the verdict."""
-        return str(self.evaluation.verdict)
+        return self.evaluation.verdict
 
     def to_dict(self) -> dict[str, Any]:
-        """Ready for JSON."""
-        return {
-            "out": str(self.out),
-            "verdict": self.verdict,
-            "sentence": self.evaluation.sentence,
-            "result": self.evaluation.to_dict(),
-        }
+        """Make it ready for JSON."""
+        sentence = self.evaluation.sentence
+        return {"out": str(self.out), "verdict": self.verdict, "sentence": sentence}
 
     def lines(self) -> list[str]:
-        """The same for people."""
+        """Write it for people."""
+        return [self.evaluation.sentence]
+
+
+@dataclass(frozen=True)
+class EvaluationRun(WrittenReport):
+    """An evaluation and the folder where it is."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Make it ready for JSON, with the whole result."""
+        return {**super().to_dict(), "result": self.evaluation.to_dict()}
+
+    def lines(self) -> list[str]:
+        """Write it for people, with where to look."""
         return [*self.evaluation.lines(), "", f"the report to look at: {self.out / REPORT}"]
 
 
@@ -115,3 +126,44 @@ def evaluate(
         begun = (folder / JOURNAL).is_file()
         raise StopRequested(number, _HINT.format(folder) if begun else "") from None
     return EvaluationRun(result, folder)
+
+
+def report(
+    result: str | Path, out: str | Path | None = None, *, overwrite: bool = False
+) -> WrittenReport:
+    """Write the result of an evaluation as one HTML file that needs nothing else.
+
+    Parameters
+    ----------
+    result
+        The folder of an evaluation, or its result.json.
+    out
+        A file, by default report.html beside it.
+    overwrite
+        Replace an earlier report; what is no report of ours is never replaced.
+
+    Raises
+    ------
+    ModelFileError
+        Where there is no result.
+    UsageError, OutputExistsError, WriteFailedError
+    """
+    source = Path(result)
+    evaluation = EvaluationResult.load(source)
+    target = (source if source.is_dir() else source.parent) / REPORT if out is None else Path(out)
+    name = str(target)
+    if target.suffix.lower() not in (".html", ".htm"):
+        raise UsageError(f"--out {name!r} is no HTML file; expected a name such as {REPORT!r}")
+    if target.exists():
+        with write_errors(target):
+            ours = target.is_file() and is_report(target.read_bytes())
+        if not ours:
+            raise OutputExistsError(
+                f"{name!r} is there, and no report of gan-augment; name another file with --out."
+            )
+        if not overwrite:
+            raise OutputExistsError(
+                f"{name!r} is there already; --overwrite replaces it, --out names another file."
+            )
+    evaluation.to_html(target)
+    return WrittenReport(evaluation, target)

@@ -1,4 +1,4 @@
-"""`gan-augment report` as a process: what it writes and prints, and what it refuses."""
+"""`gan-augment report`: what it writes and prints, and how it refuses."""
 
 from __future__ import annotations
 
@@ -8,45 +8,33 @@ from subprocess import CompletedProcess
 
 import pytest
 
-from gan_augment.evaluation.result import result_bytes
+from gan_augment.evaluation.result import EvaluationResult
 from tests.cli.conftest import answer
 from tests.report import results
 
 Command = Callable[..., CompletedProcess[str]]
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """The folder of an evaluation."""
-    found = tmp_path / "rep"
-    found.mkdir()
-    (found / "result.json").write_bytes(result_bytes(results.real("glass")))
-    (found / "timings.json").write_bytes(result_bytes(results.timings()))
-    return found
-
-
 @pytest.mark.slow
-def test_the_page_lies_beside_the_result_and_its_path_is_the_last_line(
-    command: Command, folder: Path
+def test_the_page_lies_beside_the_result_and_is_replaced_only_with_overwrite(
+    command: Command, tmp_path: Path
 ) -> None:
+    EvaluationResult(results.real("glass"), results.timings()).save(tmp_path / "rep")
+    (tmp_path / "rep" / "report.html").unlink()
     done = command("report", "rep")
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "rep/report.html"
     assert done.stdout.startswith("NO EVIDENCE: ")
-    page = (folder / "report.html").read_text(encoding="utf-8")
+    page = (tmp_path / "rep" / "report.html").read_text(encoding="utf-8")
     assert "NO EVIDENCE" in page
     assert "13 min 14 s" in page  # of timings.json
-
-
-@pytest.mark.slow
-def test_a_report_is_replaced_only_with_overwrite(command: Command, folder: Path) -> None:
-    assert command("report", "rep/result.json", "--quiet").stdout == "rep/report.html\n"
-    refused = command("report", "rep")
+    refused = command("report", "rep/result.json")
     assert refused.returncode == 2
     assert "--overwrite replaces it" in refused.stderr
+    again = command("report", "rep", "--overwrite", "--quiet")
+    assert again.stdout == "rep/report.html\n"
     told = answer(command("report", "rep", "--overwrite", "--json"))
-    assert told["out"] == "rep/report.html"
-    assert told["verdict"] == "NO EVIDENCE"
+    assert (told["out"], told["verdict"]) == ("rep/report.html", "NO EVIDENCE")
 
 
 @pytest.mark.slow
