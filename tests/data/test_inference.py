@@ -220,6 +220,10 @@ def test_a_kind_can_be_forced_where_it_makes_sense(cells: Any, forced: str, chec
     ("cells", "forced", "message"),
     [
         (["1", "2", "x7", "y"], "numeric", r"row 2: 'x7' is not a number; 2 of 4"),
+        *(
+            (["1", "2.5", cell], "numeric", "row 2: .* is not a number; 1 of 3 cells")
+            for cell in ("inf", ".", "1\x002", "1,5", "", "١")
+        ),
         (["2024-01-31", "31.1.2024"], "datetime", r"row 1: '31.1.2024' is not a date like"),
         (["2024-01-31", "2024-02-30"], "datetime", "2024-02-30"),
         ([1, 2], "datetime", "cannot be datetime"),
