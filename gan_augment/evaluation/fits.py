@@ -8,11 +8,11 @@ rows. Together they are a cell, a line of the journal.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Generic
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,79 +52,64 @@ def run_cell(setup: Setup[Data], split: Split, candidate: Candidate, folder: Pat
     A candidate that cannot be made gives a line with the reason as its `error`, but for `none`,
     without which there is nothing to compare with: its errors are raised. So is LeakError.
     """
-    spent = _Spent()
     about = {
         "kind": "cell",
         "repeat": split.repeat,
         "fold": split.fold,
         "candidate": candidate.key,
     }
+    spent_s = {"make": 0.0, "fit": 0.0, "predict": 0.0}
     with one_thread(), devices.threads(1):
         try:
-            results = _judged(setup, split, candidate, folder, spent)
+            results = _judged(setup, split, candidate, folder, spent_s)
         except LeakError:
             raise
         except Exception as failure:  # a learner's or a sampler's own error may be of any kind
             if candidate == NONE:
                 raise
             results = {"error": f"{type(failure).__name__}: {failure}"}
-    return {**about, **results, "seconds": spent.seconds}
+    return {**about, **results, "seconds": spent_s}
 
 
 def _judged(
-    setup: Setup[Data], split: Split, candidate: Candidate, folder: Path, spent: _Spent
+    setup: Setup[Data], split: Split, candidate: Candidate, folder: Path, spent_s: dict[str, float]
 ) -> dict[str, Any]:
     """Everything that a line holds beside what it is about."""
     levels = setup.levels(split)
-    sets: dict[str, TrainingSet[Data]] = {}
+    sets: dict[str, Training[Data]] = {}
     parts: dict[str, Part] = {}
     for name, level in levels.items():
-        with spent.on("make"):
-            sets[name] = training_set(setup, level, candidate, folder)
-        ids = sets[name].training.real.ids
-        check_disjoint(ids, level.held.ids, f"{candidate.key} of fold {split.fold + 1}")
-        _check_plug_in(setup, candidate, sets[name], level)
-        parts[name] = _fitted(setup, sets[name], level, spent)
-    outer, whole = parts.pop(OUTER), sets[OUTER]
+        with _timed(spent_s, "make"):
+            training = sets[name] = training_set(setup, level, candidate, folder)
+        check_disjoint(
+            training.real.ids, level.held.ids, f"{candidate.key} of fold {split.fold + 1}"
+        )
+        _check_plug_in(setup, candidate, training, level)
+        with _timed(spent_s, "fit"):
+            fitted = setup.learner.fit(training, setup.seed_of("learner", split, name))
+        with _timed(spent_s, "predict"):
+            scores = _scores(fitted, level.held, setup.options.batch)
+        trained = _shares(training.data, even=training.balanced or setup.learner.balances)
+        parts[name] = Part(scores, level.held.labels, trained, _shares(level.part))
+    outer, whole, level = parts.pop(OUTER), sets[OUTER], levels[OUTER]
     usable = [part for part in parts.values() if len(part.labels)]
-    decision = Decision()
-    if usable:
-        decision = tune(usable, setup.options.metric, setup.evaluated)
+    decision = tune(usable, setup.options.metric, setup.evaluated) if usable else Decision()
     tuned = None
     if decision.rule != "default":
-        tuned = decision.called(outer.scores, outer.trained, outer.real)
+        tuned = packed_labels(decision.called(outer.scores, outer.trained, outer.real))
     copied = None
     if whole.generated is not None and candidate.generated == "gan":
-        level = levels[OUTER]
         copied = copies(whole.generated, level.part, level.held, level.schema)
     return {
         "error": None,
         "decision": decision.to_dict(),
         "inner": [_inner_figure(setup, part, decision) for part in parts.values()],
         "test": split_figures(outer, decision),
-        "called": {
-            "default": packed_labels(outer.scores.called),
-            "tuned": None if tuned is None else packed_labels(tuned),
-        },
+        "called": {"default": packed_labels(outer.scores.called), "tuned": tuned},
         "rows": whole.rows,
         "copies": copied,
-        "seen": {name: seen(ready.training.real.ids) for name, ready in sets.items()},
+        "seen": {name: seen(training.real.ids) for name, training in sets.items()},
     }
-
-
-def _fitted(
-    setup: Setup[Data], ready: TrainingSet[Data], level: TrainTestPart[Data], spent: _Spent
-) -> Part:
-    """A fit on a training set of a level, and what it says of the rows left out of it."""
-    with spent.on("fit"):
-        fitted = setup.learner.fit(
-            ready.training, setup.seed_of("learner", level.split, level.name)
-        )
-    with spent.on("predict"):
-        scores = _scores(fitted, level.held, setup.options.batch)
-    even = ready.training.balanced or setup.learner.balances
-    trained = _shares(ready.training.data, even=even)
-    return Part(scores, level.held.labels, trained, _shares(level.part))
 
 
 def _scores(fitted: Fitted, held: Data, batch: int) -> Scores:
@@ -146,15 +131,15 @@ def _scores(fitted: Fitted, held: Data, batch: int) -> Scores:
 def _check_plug_in(
     setup: Setup[Data],
     candidate: Candidate,
-    ready: TrainingSet[Data],
+    training: Training[Data],
     level: TrainTestPart[Data],
 ) -> None:
     """Raise LeakError where a generator or sampler that is not ours gives held-out rows."""
     sampler = candidate.kind == "sampler"
     own = sampler or (candidate.generated and not setup.keeps_generators)
-    if own and ready.generated is not None:
+    if own and training.generated is not None:
         check_not_leaking(
-            ready.generated,
+            training.generated,
             level.part,
             level.held,
             candidate.key,
@@ -169,9 +154,9 @@ def _inner_figure(setup: Setup[Any], part: Part, decision: Decision) -> float | 
         return None
     metric, labels = setup.options.metric, part.labels
     if metric in OF_RANKS:
-        return _mean(
-            average_precisions(part.scores.ranking, labels, len(part.real), setup.judged_rare)
-        )
+        ranked = average_precisions(part.scores.ranking, labels, len(part.real), setup.judged_rare)
+        known = [value for value in ranked if value is not None]
+        return float(np.mean(known)) if known else None
     called = decision.called(part.scores, part.trained, part.real)
     value = figure(metric, confusion(labels, called, len(part.real)), setup.evaluated)
     return None if np.isnan(value) else value
@@ -209,22 +194,9 @@ def split_figures(part: Part, decision: Decision) -> dict[str, Any]:
 # training sets
 
 
-@dataclass(frozen=True)
-class TrainingSet(Generic[Data]):
-    """training: what a learner is given. generated: the generated rows in it, None without any.
-
-    rows: {class: {origin: rows}}; of a user's sampler, which does not say, as many real ones of a
-    class as there can be.
-    """
-
-    training: Training[Data]
-    generated: Data | None
-    rows: Mapping[str, Mapping[str, int]]
-
-
 def training_set(
     setup: Setup[Data], level: TrainTestPart[Data], candidate: Candidate, folder: Path
-) -> TrainingSet[Data]:
+) -> Training[Data]:
     """The training set that a candidate makes of a level's part, which stays as it is.
 
     Raises DataError (and what a user's sampler raises) where it cannot be made.
@@ -233,20 +205,21 @@ def training_set(
     match candidate.kind:
         case "none" | "class_weight" | "plain":
             weighed, plain = candidate.kind == "class_weight", candidate.kind == "plain"
-            return TrainingSet(Training(part, part, weighed, plain), None, _rows(part))
+            return Training(part, part, weighed, plain, rows=_rows(part))
         case "real":
             fewer = part.take(_fewer(setup, part, level.split, candidate.share or 1.0))
-            return TrainingSet(Training(fewer, fewer), None, _rows(fewer))
+            return Training(fewer, fewer, rows=_rows(fewer))
         case "sampler":
             return _resampled(setup, level, candidate.name)
     added = _added(setup, level, candidate, folder)
     if added is None:
-        return TrainingSet(Training(part, part), None, _rows(part))
+        return Training(part, part, rows=_rows(part))
     generated = added.data.take(np.flatnonzero(added.layout.source < 0))
-    return TrainingSet(
-        Training(part, with_added(part, added)),
-        generated if len(generated) else None,
-        _rows(part, added),
+    return Training(
+        part,
+        with_added(part, added),
+        generated=generated if len(generated) else None,
+        rows=_rows(part, added),
     )
 
 
@@ -287,7 +260,7 @@ def _fewer(setup: Setup[Data], part: Data, split: Split, share: float) -> NDArra
     return np.flatnonzero(chosen)
 
 
-def _resampled(setup: Setup[Data], level: TrainTestPart[Data], name: str) -> TrainingSet[Data]:
+def _resampled(setup: Setup[Data], level: TrainTestPart[Data], name: str) -> Training[Data]:
     """What a user's sampler makes of the rows: (N, columns) frames, or flat images 0..255."""
     from sklearn.base import clone
 
@@ -304,12 +277,11 @@ def _resampled(setup: Setup[Data], level: TrainTestPart[Data], name: str) -> Tra
     )
     more, y = sampler.fit_resample(x, names[part.labels])
     data = _read_back(part, more, np.asarray(y), name)
-    real = {name: min(n, data.counts[name]) for name, n in part.counts.items()}
-    rows = {
-        name: {**dict.fromkeys(ORIGINS, 0), "real": real[name], "synthetic": n - real[name]}
-        for name, n in data.counts.items()
-    }
-    return TrainingSet(Training(part, data), data, rows)
+    rows = _rows(part)
+    for name, n in data.counts.items():
+        real = min(n, part.counts[name])
+        rows[name] |= {"real": real, "synthetic": n - real}
+    return Training(part, data, generated=data, rows=rows)
 
 
 def _read_back(part: Data, x: Any, y: NDArray[Any], name: str) -> Data:
@@ -353,21 +325,11 @@ def _shares(data: Any, *, even: bool = False) -> NDArray[np.float64]:
     return shares
 
 
-def _mean(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return float(np.mean(known)) if known else None
-
-
-class _Spent:
-    """Seconds by what they were spent on."""
-
-    def __init__(self) -> None:
-        self.seconds = {"make": 0.0, "fit": 0.0, "predict": 0.0}
-
-    @contextmanager
-    def on(self, what: str) -> Iterator[None]:
-        began_s = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.seconds[what] += time.perf_counter() - began_s
+@contextmanager
+def _timed(spent_s: dict[str, float], what: str) -> Iterator[None]:
+    """Count the seconds of the block as spent on something."""
+    began_s = time.perf_counter()
+    try:
+        yield
+    finally:
+        spent_s[what] += time.perf_counter() - began_s

@@ -7,8 +7,8 @@ topped up or judged here.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol
 
 import numpy as np
@@ -57,13 +57,17 @@ class Training(Generic[Data]):
 
     real: the real training rows, which alone decide how cells are encoded. data: the same rows in
     the same order and behind them the added ones, or `real` itself. balanced: classes weigh
-    inversely to their rows in `data`. plain: images without classical augmentation.
+    inversely to their rows in `data`. plain: images without classical augmentation. generated: the
+    generated rows in `data`, None without any. rows: {class: {origin: rows}} of `data`; of a user's
+    sampler, which does not say, as many real ones of a class as there can be.
     """
 
     real: Data
     data: Data
     balanced: bool = False
     plain: bool = False
+    generated: Data | None = None
+    rows: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
 
 class TrainingFunction(Protocol):

@@ -25,13 +25,13 @@ ARMS = (*DEFAULT_ARMS, *EXTRA_ARMS)
 class EvaluationOptions(Frozen):
     """How to evaluate. None means: decided from the data, and said in the plan.
 
+    Settings that are not named here are those of `gan_augment.evaluate`.
+
     Parameters
     ----------
     fit
         How data is read, which classes are topped up, and how every generator is trained: its
         `steps` and `budget_s` are those of one fit.
-    learner
-        What `learners.learner_of` takes: a name, "path.py:name", a classifier, a function.
     generator
         An ImageGAN or a TabularGAN whose settings are used, or anything else with `fit(data)` and
         `sample(counts, random_state)`, unfitted, deep-copied for every fit. Its `random_state` is
@@ -44,27 +44,15 @@ class EvaluationOptions(Frozen):
         The share of generated rows and the companions; its `to` does not count.
     to
         The fractions of the majority's count that are tried.
-    metric, delta
-        The primary figure, and the smallest difference worth having in its unit (0..1).
-    arms
-        "default", "all", or names.
     curves
         Whether the share of generated rows and of real rows are varied too.
     batch
         Rows that a learner scores at a time; no figure depends on it.
-    budget_s
-        Seconds of the whole evaluation.
-    updates
-        Optimiser updates of the small CNN or of a training function.
     group, time
-        The name of a table's column, which is no feature then, or a value for every row (N,). Rows
-        of a group stay on one side; with a time, training rows come before test rows, `gap` rows
-        between them left out.
-    diagnostics, extractor
-        Whether generated rows are looked at beside real ones, and through which features: a torch
-        module or a function of rows, or "path.py:name" of one.
-    n_jobs
-        Processes; None is joblib's setting.
+        The name of a table's column, which is no feature then, or a value for every row (N,). With
+        a time, training rows come before test rows, `gap` rows between them left out.
+    extractor
+        A torch module or a function of rows, or "path.py:name" of one.
     """
 
     model_config = ConfigDict(arbitrary_types_allowed=True)

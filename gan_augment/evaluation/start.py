@@ -67,16 +67,9 @@ def evaluate(
     ----------
     data
         Labelled rows; they are split, topped up and learned from, and stay as they are.
-    options
-        See `EvaluationOptions`.
-    out
-        A folder for the journal, kept generators, result.json and timings.json; None keeps nothing
-        on disk.
-    resume
-        Whether to go on with the journal there; the result is the one of an undisturbed run, byte
-        for byte.
-    overwrite
-        Whether to replace an evaluation that is there.
+    out, resume, overwrite
+        A folder for the journal, kept generators and the result, None for none on disk; whether to
+        go on with the journal there, to the very bytes of an undisturbed run, or to replace it.
     on_plan
         Called with the plan before the first fit.
 

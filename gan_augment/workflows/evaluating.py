@@ -81,24 +81,10 @@ def evaluate(
 ) -> EvaluationRun:
     """Measure and judge whether topping up helps a classifier on images or a table.
 
-    Parameters
-    ----------
-    data
-        As of `fit`.
-    out
-        A folder for the result, the journal and models, by default `reports/<name of data>`, then
-        `-2`, `-3`.
-    resume
-        Whether to go on with what `out` began, to the very bytes of an undisturbed run.
-    overwrite
-        Whether to replace an earlier evaluation.
-
-    Raises
-    ------
-    StopRequested
-        For Ctrl-C and SIGTERM; what was done is kept.
-    GanAugmentError
-        See `gan_augment.errors`.
+    out: a folder for the result, the journal and models, by default `reports/<name of data>`, then
+    `-2`, `-3`. resume: go on with what `out` began, to the very bytes of an undisturbed run.
+    overwrite: replace an earlier evaluation. Raises StopRequested for Ctrl-C and SIGTERM, what was
+    done being kept, and GanAugmentError.
     """
     options, progress = options or EvaluationOptions(), progress or Progress()
     if resume and out is None:

@@ -113,7 +113,7 @@ def test_fewer_real_rows_are_among_more_of_them() -> None:
     setup = setup_of()
     outer = setup.levels(setup.protocol.splits[0])["outer"]
     kept = [
-        set(training_set(setup, outer, Candidate("real", share=s), Path()).training.real.ids)
+        set(training_set(setup, outer, Candidate("real", share=s), Path()).real.ids)
         for s in (0.25, 0.5, 1.0)
     ]
     assert kept[0] < kept[1] < kept[2] == set(outer.part.ids)
