@@ -55,7 +55,7 @@ FAULTS = {
         "training/test_step.py"
         "::test_the_augmentation_grows_while_d_is_sure_of_reals_and_shrinks_otherwise",
     ): (("== ADAPT_EVERY_STEPS - 1", "== 0"),),
-    ("training/anchored.py", "training/test_step.py"): (
+    ("training/images.py", "training/test_step.py"): (
         ("index = [first, first ^ 1]", "index = [first, first]"),
     ),
     ("training/schedule.py", "training/test_loop.py::test_schedules_end_where_they_say"): (

@@ -29,7 +29,7 @@ from gan_augment.devices import compute_config, threads
 from gan_augment.networks.geometry import Geometry
 from gan_augment.recipes import resolve_recipe
 from gan_augment.synthesizers.sampling import BlockSampler, encode_anchors
-from gan_augment.training.build import build
+from gan_augment.training.images import build
 from gan_augment.training.loop import Run, one_step
 from gan_augment.training.monitor import Score
 from gan_augment.training.parts import Parts, new_state

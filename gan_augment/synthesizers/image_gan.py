@@ -29,7 +29,6 @@ from gan_augment.synthesizers.time_budget import (
     steps_within,
     thread_speeds,
 )
-from gan_augment.training.build import build
 from gan_augment.training.callbacks import (
     Callback,  # noqa: F401  (pdoc)
     ProgressCallback,
@@ -37,6 +36,7 @@ from gan_augment.training.callbacks import (
     StopRequested,
 )
 from gan_augment.training.checkpoint import CheckpointStore, RunSaver
+from gan_augment.training.images import build
 from gan_augment.training.loop import Run
 from gan_augment.training.monitor import SCORES_A_RUN
 from gan_augment.training.parts import Parts, new_state

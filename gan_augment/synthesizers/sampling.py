@@ -159,7 +159,7 @@ def load_block_sampler(
     arrays: Mapping[str, NDArray[np.generic]], meta: ModelMeta, compute: ComputeConfig
 ) -> BlockSampler:
     """The sampler of images that was saved; ModelFileError where arrays do not fit `meta`."""
-    from gan_augment.training.build import new_generator  # a table loads no image networks
+    from gan_augment.training.images import new_generator  # a table loads no image networks
 
     geometry = Geometry.of(meta.image_shape)
     network = restored_network(

@@ -36,15 +36,15 @@ Features = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Reference:
-    """What one class is compared with. held_out: whether these rows were kept from training."""
+    """What one class is compared with, by features of the classifier and of the random network.
+
+    train: features of training rows, where no rows of the class were held out to compare with.
+    """
 
     label: int
-    name: str
     features: tuple[Features, Features]
     spread: float
-    held_out: bool
-    train: Features
-    threshold: float
+    train: Features | None
     weight: float
 
 
@@ -92,49 +92,33 @@ class ImageScorer:
         value, parts, eligible = 0.0, {}, True
         watched: dict[str, float] = {}
         for reference in self._references:
-            drawn = sampler.rows(
-                reference.label, reference.name, 0, self._rows, self._seed, "score"
+            name = self._data.names[reference.label]
+            drawn = sampler.rows(reference.label, name, 0, self._rows, self._seed, "score")
+            features = [space(drawn) for space in self._spaces]
+            distance = sum(
+                max(kernel_distance(real, fake), 0.0)  # below 0, nearer than real rows: no merit
+                for real, fake in zip(reference.features, features, strict=True)
             )
-            distance, spread, copies = self._compare(reference, drawn)
+            spread = mean_pairwise_distance(features[0]) / max(reference.spread, 1e-12)
             value += reference.weight * distance
-            parts[f"{reference.name}/distance"] = round(distance, 5)
-            parts[f"{reference.name}/spread"] = round(spread, 4)
-            if not reference.held_out:
-                parts[f"{reference.name}/copies"] = round(copies, 4)
+            parts[f"{name}/distance"] = round(distance, 5)
+            parts[f"{name}/spread"] = round(spread, 4)
+            if reference.train is not None:
+                threshold = copy_threshold(reference.train)
+                copies = copied_share(features[0], reference.train, threshold)
+                parts[f"{name}/copies"] = round(copies, 4)
                 eligible &= sampler.codes is not None or copies <= COPIES_ALLOWED
-            if reference.name in self._topped_up:
-                watched[reference.name] = spread
+            if name in self._topped_up:
+                watched[name] = spread
                 eligible &= spread >= COLLAPSE_SPREAD
         return Score(round(value, 6), parts, eligible, watched)
 
-    def _compare(self, reference: Reference, drawn: Pixels) -> tuple[float, float, float]:
-        """(distance, spread over the real spread, share of copies) of drawn rows of a class."""
-        features = [space(drawn) for space in self._spaces]
-        distance = sum(
-            max(kernel_distance(real, fake), 0.0)  # below 0 is nearer than real rows are: no merit
-            for real, fake in zip(reference.features, features, strict=True)
-        )
-        spread = mean_pairwise_distance(features[0]) / max(reference.spread, 1e-12)
-        if reference.held_out:
-            return distance, spread, 0.0
-        return distance, spread, copied_share(features[0], reference.train, reference.threshold)
-
     def _reference(self, label: int, held: NDArray[np.int64] | None, weight: float) -> Reference:
-        own = self._anchors[label][:REFERENCE_A_CLASS]
         held_out = held is not None and len(held) >= 2
-        rows = held if held is not None and held_out else own
-        features = [space(self._data.pixels[rows]) for space in self._spaces]
-        train = self._spaces[0](self._data.pixels[own])
-        return Reference(
-            label=label,
-            name=self._data.names[label],
-            features=(features[0], features[1]),
-            spread=mean_pairwise_distance(features[0]),
-            held_out=held_out,
-            train=train,
-            threshold=copy_threshold(train),
-            weight=weight,
-        )
+        rows = held if held_out else self._anchors[label][:REFERENCE_A_CLASS]
+        first, second = (space(self._data.pixels[rows]) for space in self._spaces)
+        train = None if held_out else first
+        return Reference(label, (first, second), mean_pairwise_distance(first), train, weight)
 
 
 def _weights(

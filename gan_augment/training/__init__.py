@@ -1,1 +1,1 @@
-"""The training loop. Start with `loop.py`; `build.py` turns a recipe into the parts it runs."""
+"""The training loop. Start with `loop.py`; `images.py` and `tables.py` make the parts it runs."""

@@ -24,7 +24,7 @@ from gan_augment.settings import Frozen
 from gan_augment.storage import clean_stale, load_bundle, load_meta, save_bundle, write_errors
 from gan_augment.training.loop import Run
 from gan_augment.training.monitor import Best
-from gan_augment.training.parts import TrainState, load_state, state_arrays
+from gan_augment.training.parts import TrainState, below, load_state, state_arrays
 
 NAME = "checkpoint"
 KEPT = 2
@@ -114,17 +114,16 @@ class CheckpointStore:
         return sorted((int(match["step"]) for match in matches if match), reverse=True)
 
     def _prune(self) -> None:
-        steps, best = self._steps(), None
-        for step in reversed(steps):
+        intact: dict[int, bool] = {}  # {step: whether it was saved as best}, highest first
+        for step in self._steps():
             try:
-                if load_meta(self._path(step), NAME, schema=CheckpointMeta).best:
-                    best = step
+                intact[step] = load_meta(self._path(step), NAME, schema=CheckpointMeta).best
             except ModelFileError as error:
                 self.damaged[self._path(step).name] = str(error)
-        intact = [step for step in steps if self._path(step).name not in self.damaged]
-        spare = set(intact[KEPT:]) - {best}
+        best = next((step for step in intact if intact[step]), None)
+        spare = {self._path(step).name for step in [*intact][KEPT:] if step != best}
         with write_errors(self.folder):
-            for name in sorted({self._path(step).name for step in spare} | set(self.damaged)):
+            for name in sorted(spare | set(self.damaged)):
                 if (self.folder / name).is_dir():
                     shutil.rmtree(self.folder / name)
         self.damaged.clear()
@@ -176,19 +175,17 @@ class RunSaver:
                 f"this run was begun with another {' and '.join(odd)}; resumed, it would be "
                 "neither. Start a new run, or give --force to go on all the same."
             )
-        run, extra = self._run, ("best/", "good/")
-        best, run.last_good = (
-            {k[5:]: v for k, v in checkpoint.tensors.items() if k.startswith(start)}
-            for start in extra
-        )
-        load_state(
-            run.state, {k: v for k, v in checkpoint.tensors.items() if not k.startswith(extra)}
-        )
+        run, tensors = self._run, checkpoint.tensors
+        load_state(run.state, tensors)
+        run.last_good = below(tensors, "good")
         run.watch.healthy = {str(k): float(v) for k, v in saved.get("healthy", {}).items()}
-        scored = saved.get("best") or {}
-        run.best.value = float(scored.get("value", math.inf))
-        run.best.parts = dict(scored.get("parts", {}))
-        run.best.step, run.best.arrays = int(saved["best_step"]), best
+        scored = saved.get("best") or {"value": math.inf, "parts": {}}
+        run.best = Best(
+            value=float(scored["value"]),
+            step=int(saved["best_step"]),
+            parts=dict(scored["parts"]),
+            arrays=below(tensors, "best"),
+        )
         progress.note(f"resumed at step {run.state.step} of {run.steps}")
 
     def _identity(self) -> dict[str, object]:

@@ -1,6 +1,6 @@
 """What a step runs on: `Parts`, which do not change, and `TrainState`, which does, as arrays too.
 
-`build.py` makes the parts of images, `tables.py` those of tables.
+`images.py` makes the parts of images, `tables.py` those of tables.
 """
 
 from __future__ import annotations

@@ -218,7 +218,7 @@ def _timed_steps() -> Iterator[dict[str, Any]]:
     from gan_augment.randomness import generator
     from gan_augment.recipes import resolve_recipe
     from gan_augment.synthesizers.time_budget import step_seconds
-    from gan_augment.training.build import build
+    from gan_augment.training.images import build
 
     rule, recipe = compute_config(), resolve_recipe("auto")
     yield {"machine": rule.line(), "rule": rule.precision}

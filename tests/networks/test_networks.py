@@ -19,7 +19,7 @@ from gan_augment.networks.images import (
 from gan_augment.networks.inputs import Anchors, GeneratorInput, mixture_weights
 from gan_augment.networks.layers import initialise, spectrally_normalised
 from gan_augment.recipes import GeneratorSettings, Recipe
-from gan_augment.training.build import build
+from gan_augment.training.images import build
 
 SHAPES = [(8, 8, 1), (28, 28, 1), (20, 32, 3), (33, 17, 2), (64, 48, 4)]
 

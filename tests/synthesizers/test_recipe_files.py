@@ -13,8 +13,8 @@ from gan_augment.devices import compute_config
 from gan_augment.errors import UsageError
 from gan_augment.losses.adversarial import LOSSES
 from gan_augment.recipes import Recipe, resolve_recipe
-from gan_augment.training.build import build
 from gan_augment.training.callbacks import HistoryFile
+from gan_augment.training.images import build
 
 PLAIN_D = "[discriminator]\nspectral_norm = false\nwidth = 8\nmax_width = 8\n"
 OBJECTIVES = {

@@ -12,7 +12,7 @@ from gan_augment.data.pixels import to_network
 from gan_augment.devices import compute_config
 from gan_augment.recipes import GeneratorSettings, Recipe
 from gan_augment.synthesizers.scorer import ImageScorer, _weights
-from gan_augment.training.build import build
+from gan_augment.training.images import build
 
 pytestmark = pytest.mark.slow
 HELD = np.arange(0, 60, 4)

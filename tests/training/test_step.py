@@ -18,7 +18,7 @@ from gan_augment.recipes import (
     OptimiserSettings,
 )
 from gan_augment.training import step as steps
-from gan_augment.training.anchored import reconstruction_step
+from gan_augment.training.images import reconstruction_step
 from gan_augment.training.loop import one_step
 from gan_augment.training.parts import GeneratorOutput, network_arrays
 

@@ -14,7 +14,7 @@ from gan_augment.data.tables.inference import infer_schema
 from gan_augment.devices import compute_config
 from gan_augment.networks.geometry import Geometry
 from gan_augment.recipes import RECIPES, DiscriminatorSettings, GeneratorSettings, Recipe
-from gan_augment.training.build import build
+from gan_augment.training.images import build
 from gan_augment.training.loop import Run
 from gan_augment.training.monitor import Score
 from gan_augment.training.parts import new_state

@@ -1,0 +1,174 @@
+"""The methods for images: what each decodes, what holds anchored samples to rows, a run's parts.
+
+Free: noise and a class to an image. Anchored: real rows are encoded, their codes mixed and decoded;
+an adversary makes the mixtures real. Half of a batch is decoded at its own anchor and compared with
+it.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from gan_augment.augment.diff_augment import apply, draw_moves
+from gan_augment.data.batches import Batch
+from gan_augment.devices import ComputeConfig
+from gan_augment.losses.adversarial import LOSSES
+from gan_augment.networks.geometry import Geometry
+from gan_augment.networks.images import (
+    AnchoredGenerator,
+    Decoder,
+    Discriminator,
+    Encoder,
+    FreeGenerator,
+)
+from gan_augment.networks.inputs import Anchors, GeneratorInput, mixture_weights
+from gan_augment.randomness import generator
+from gan_augment.recipes import Recipe
+from gan_augment.training.parts import GeneratorOutput, Losses, Parts, TrainState
+from gan_augment.training.step import adversarial_step, generate, update_generator
+
+RECONSTRUCTION_NOISE = 0.5  # of sigma: .05 where sigma is .1
+BORROWED_IN_TRAINING = 0.5  # of what is borrowed: large classes are mixed with themselves
+
+
+def build(
+    recipe: Recipe, shape: tuple[int, int, int], classes: int, compute: ComputeConfig
+) -> Parts:
+    """Resolve names to parts. shape: (height, width, channels) of the data's images."""
+    geometry = Geometry.of(shape)
+    free = Parts(
+        recipe=recipe,
+        compute=compute,
+        loss=LOSSES[recipe.objective.loss],
+        networks=lambda: (
+            new_generator(recipe, geometry, classes),
+            new_discriminator(recipe, geometry, classes),
+        ),
+        draw=functools.partial(draw_noise, recipe),
+        make=decode_noise,
+        step=adversarial_step,
+        augment=augment_images,
+    )
+    if recipe.generator.kind == "free":
+        return free
+    return replace(
+        free,
+        draw=functools.partial(draw_mixtures, recipe),
+        make=decode_mixtures,
+        generator_term=reconstruction_term,
+        first_step=reconstruction_step,
+        first_share=recipe.objective.reconstruct_only,
+    )
+
+
+def new_generator(recipe: Recipe, geometry: Geometry, classes: int) -> nn.Module:
+    """The generator that a recipe names, its weights not yet set."""
+    settings = recipe.generator
+    decoder = Decoder(
+        geometry, classes, settings.code, settings.embedding, settings.width, settings.max_width
+    )
+    if settings.kind == "free":
+        return FreeGenerator(decoder)
+    encoder = Encoder(geometry, settings.code, settings.encoder_width, settings.encoder_max_width)
+    return AnchoredGenerator(encoder, decoder, settings.sigma)
+
+
+def new_discriminator(recipe: Recipe, geometry: Geometry, classes: int) -> nn.Module:
+    """The discriminator that a recipe names, its weights not yet set."""
+    settings = recipe.discriminator
+    return Discriminator(
+        geometry,
+        classes,
+        width=settings.width,
+        max_width=settings.max_width,
+        spectral_norm=settings.spectral_norm,
+        minibatch_std=settings.minibatch_std,
+    )
+
+
+def draw_noise(recipe: Recipe, seed: int, step: int, turn: int, batch: Batch) -> GeneratorInput:
+    """The free method's input: standard normal noise and the labels of the batch."""
+    rng = generator(seed, "noise", step, turn)
+    z = rng.standard_normal((len(batch.y), recipe.generator.code), dtype=np.float32)
+    return GeneratorInput(torch.from_numpy(z).to(batch.y.device), batch.y)
+
+
+def decode_noise(network: nn.Module, inputs: GeneratorInput) -> GeneratorOutput:
+    """The free method's images."""
+    return GeneratorOutput(network(inputs))
+
+
+def draw_mixtures(recipe: Recipe, seed: int, step: int, turn: int, batch: Batch) -> GeneratorInput:
+    """Each row mixed with its same-class partner, or moved as another pair of the batch differs.
+
+    Every k-th sample stays at its row, to be compared with it.
+    """
+    rng, n, device = generator(seed, "noise", step, turn), len(batch.y), batch.y.device
+    z = torch.from_numpy(rng.standard_normal((n, recipe.generator.code), dtype=np.float32))
+    rows = reconstructed_rows(recipe)
+    z[rows] *= RECONSTRUCTION_NOISE
+    borrowed = BORROWED_IN_TRAINING * recipe.generator.borrowed
+    weight = mixture_weights(recipe.generator, n, rng, borrowed=borrowed, own=rows)
+    first = np.arange(n)
+    index = [first, first ^ 1]
+    if weight.shape[1] > 2:
+        pair = 2 * rng.integers(n // 2, size=n)  # two rows of one class, whichever it is
+        index += [pair, pair + 1]
+    anchors = Anchors(
+        batch.x,
+        torch.from_numpy(np.stack(index, axis=1)).to(device),
+        torch.from_numpy(weight).to(device),
+    )
+    return GeneratorInput(z.to(device), batch.y, anchors)
+
+
+def decode_mixtures(network: nn.Module, inputs: GeneratorInput) -> GeneratorOutput:
+    """The images, and the codes that they were decoded from."""
+    if not isinstance(network, AnchoredGenerator):
+        raise TypeError(f"expected an AnchoredGenerator, not {type(network).__name__}")
+    codes = network.code(inputs)
+    return GeneratorOutput(network.decoder(codes, inputs.y), codes)
+
+
+def reconstruction_term(
+    state: TrainState, parts: Parts, batch: Batch, output: GeneratorOutput
+) -> tuple[Tensor, Losses]:
+    """What keeps an anchored generator at its rows, over the rows decoded at their own anchor.
+
+    reconstruction * E|G(E(a) + noise) - a| + code_penalty * E code^2; unit of the error: -1..1.
+    """
+    if output.codes is None:
+        raise TypeError("only what an anchored generator decodes has codes")
+    objective, rows = parts.recipe.objective, reconstructed_rows(parts.recipe)
+    error = F.l1_loss(output.x[rows].float(), batch.x[rows])
+    spread = output.codes[rows].float().square().mean()
+    term = objective.reconstruction * error + objective.code_penalty * spread
+    return term, {"reconstruction": error.detach()}
+
+
+def reconstruction_step(state: TrainState, parts: Parts, batches: Sequence[Batch]) -> Losses:
+    """One update of encoder and decoder before the adversary joins: decode anchors, compare."""
+    batch = batches[-1]
+    loss, losses = reconstruction_term(state, parts, batch, generate(state, parts, batch))
+    update_generator(state, loss)
+    return losses
+
+
+def reconstructed_rows(recipe: Recipe) -> slice:
+    """The rows of a batch that are decoded at their own anchor: every k-th."""
+    return slice(0, None, round(1 / recipe.objective.reconstructed))
+
+
+def augment_images(parts: Parts, state: TrainState, x: Tensor, which: str, turn: int) -> Tensor:
+    """x (N, C, H, W) as D sees it: moved, lit and cut with the adaptive probability."""
+    rng = generator(state.noise_seed, "augment", which, state.step, turn)
+    probability = float(state.numbers["augment_probability"])
+    size = (int(x.shape[2]), int(x.shape[3]))
+    return apply(x, draw_moves(parts.recipe.augment, size, len(x), probability, rng))
