@@ -27,8 +27,10 @@ from gan_augment import (
 from gan_augment.data.topup_plan import plan_topup
 from gan_augment.data.torch_datasets import read_dataset
 from gan_augment.errors import (
+    DataError,
     NoRareClassError,
     TooFewAcceptedError,
+    UnknownClassError,
     UsageError,
 )
 
@@ -112,42 +114,22 @@ def test_nothing_is_fitted_where_nothing_is_generated(images: TensorDataset) -> 
     assert not hasattr(gan, "classes_")
 
 
-def test_what_an_unfitted_augmenter_is_fitted_for_is_topped_up(images: TensorDataset) -> None:
-    class ForThree(Repeats):
+def test_the_classes_that_the_model_was_fitted_to_top_up_are(images: TensorDataset) -> None:
+    class Fitted(Repeats):
         def fit(self, data):
             self.topped_up_ = ("3",)
             return super().fit(data)
 
-    for _ in range(2):
-        data = AugmentedDataset(images, ForThree())
-        assert (data.counts["3"]["synthetic"], data.counts["7"]["synthetic"]) == (28, 0)
-
-
-def test_an_augmenter_fitted_for_all_classes_leaves_the_choice(images: TensorDataset) -> None:
-    model = Repeats()
-    model.topped_up_ = ("0", "3", "7")
+    model = Fitted()
+    for _ in range(2):  # fitted here, and fitted already
+        data = AugmentedDataset(images, model)
+        assert (data.counts["3"]["synthetic"], data.counts["7"]["repeat"]) == (28, 0)
+    for given in (7, ["7"], [7], "7", 7.0, np.array([7]), {7}, torch.tensor([7])):
+        assert AugmentedDataset(images, model, classes=given).counts["7"]["repeat"] == 36
+    model.topped_up_ = ("0", "3", "7")  # all of them: nothing was chosen
     data = AugmentedDataset(images, model)
     assert (data.counts["3"]["repeat"], data.counts["7"]["repeat"]) == (0, 36)
     assert data.counts["0"]["companion"] > 0
-
-
-def test_an_augmenter_that_finds_no_rare_class_is_to_be_told(images: TensorDataset) -> None:
-    balanced = TensorDataset(images.tensors[0], torch.arange(56) % 2)
-    with pytest.raises(NoRareClassError, match=r'take classes="all"\.$'):
-        AugmentedDataset(balanced, ImageGAN(steps=10**6, classes="all"))  # before the fit
-    with pytest.raises(NoRareClassError, match=r'take classes="all". Tell the ImageGAN too'):
-        AugmentedDataset(balanced, ImageGAN(steps=2, selection=False), classes="all", to=40)
-
-
-@pytest.mark.slow
-def test_the_classes_that_the_model_was_fitted_to_top_up_are(images: TensorDataset) -> None:
-    gan = ImageGAN(steps=2, device="cpu", threads=1, classes=["3"], selection=False)
-    gan.fit(read_dataset(images).data)
-    data = AugmentedDataset(images, gan)
-    assert data.counts["3"]["synthetic"] == 28
-    assert data.counts["7"]["repeat"] == 0
-    for given in (7, ["7"], [7], "7", 7.0, np.array([7]), {7}, torch.tensor([7])):
-        assert AugmentedDataset(images, gan, classes=given).counts["7"]["repeat"] == 36
 
 
 def test_what_keeps_its_synthesizer_is_taken(images: TensorDataset) -> None:
@@ -160,6 +142,14 @@ def test_what_keeps_its_synthesizer_is_taken(images: TensorDataset) -> None:
     augmenter = Augmenter()
     for _ in range(2):
         assert AugmentedDataset(images, augmenter).counts["7"]["synthetic"] == 36
+
+
+def test_an_augmenter_that_finds_no_rare_class_is_to_be_told(images: TensorDataset) -> None:
+    balanced = TensorDataset(images.tensors[0], torch.arange(56) % 2)
+    with pytest.raises(NoRareClassError, match=r'take classes="all"\.$'):
+        AugmentedDataset(balanced, ImageGAN(steps=10**6, classes="all"))  # before the fit
+    with pytest.raises(NoRareClassError, match=r'take classes="all". Tell the ImageGAN too'):
+        AugmentedDataset(balanced, ImageGAN(steps=2, selection=False), classes="all", to=40)
 
 
 def test_a_run_folder_is_taken(images: TensorDataset, gan: ImageGAN, tmp_path: Path) -> None:
@@ -180,31 +170,17 @@ def test_a_run_that_knows_names_fits_a_dataset_with_classes(images: TensorDatase
     assert data[len(data) - 1][1] == 2
 
 
-def test_dicts_need_what_else_their_items_hold(images: TensorDataset) -> None:
-    items = Items(
-        [{"image": x, "label": int(y), "path": f"{i}"} for i, (x, y) in enumerate(images)]
-    )
-    with pytest.raises(UsageError, match=r"fill={'path': \.\.\.}"):
-        AugmentedDataset(items, Repeats())
-    data = AugmentedDataset(items, Repeats(), fill={"path": "made"})
-    assert {item["path"] for item in data.__getitems__(list(range(56, len(data))))} >= {"made"}
-    assert [data[i]["path"] for i in range(3)] == ["0", "1", "2"]
-    batch = next(iter(DataLoader(data, batch_size=len(data))))
-    assert set(batch) == {"image", "label", "path"}
-    assert AugmentedDataset(items, Repeats(), synthetic_share=0).counts["7"]["repeat"] == 36
-
-
 def test_dicts_of_pil_images(images: TensorDataset, gan: ImageGAN) -> None:
     def picture(x: torch.Tensor) -> Image.Image:
         return Image.fromarray((x[0] * 255).round().byte().numpy())
 
     items = Items([{"foto": picture(x), "class": str(int(y)), "path": "p"} for x, y in images])
+    keys = ("foto", "class")
+    with pytest.raises(UsageError, match=r"expected fill={'path'"):
+        AugmentedDataset(items, gan, keys=keys)
+    assert AugmentedDataset(items, gan, keys=keys, synthetic_share=0).counts["7"]["repeat"] == 36
     data = AugmentedDataset(
-        items,
-        gan,
-        keys=("foto", "class"),
-        fill={"path": None},
-        transform=lambda image: image.rotate(90),
+        items, gan, keys=keys, fill={"path": None}, transform=lambda image: image.rotate(90)
     )
     for item in (data[0], data[-1]):
         assert item["foto"].size == (8, 8)
@@ -282,19 +258,11 @@ def test_the_model_is_not_in_the_pickle(images: TensorDataset, gan: ImageGAN) ->
         again.set_epoch(1)
 
 
-def test_a_pickle_does_not_grow_with_what_is_generated(gan: ImageGAN) -> None:
-    x, y = torch.rand(20, 1, 8, 8), torch.tensor([0] * 15 + [7] * 5)
-    sizes = [
-        len(pickle.dumps(AugmentedDataset(TensorDataset(x, y), gan, classes="7", to=to)))
-        for to in (100, 1100)
-    ]
-    assert sizes[1] - sizes[0] < 1000 * 80  # some bytes an item, and no picture
-
-
-def test_labels_do_not_bring_their_tensor_into_the_pickle() -> None:
-    x, y = torch.rand(5000, 2), torch.arange(5000) % 10 // 9
-    data = AugmentedDataset(TensorDataset(x, y), Repeats())
-    assert all(label.untyped_storage().nbytes() == 8 for label in data._format.labels)
+def test_a_pickle_holds_neither_pictures_nor_the_tensor_of_labels(gan: ImageGAN) -> None:
+    images = TensorDataset(torch.rand(20, 1, 8, 8), torch.tensor([0] * 15 + [7] * 5))
+    few, many = (AugmentedDataset(images, gan, classes="7", to=to) for to in (100, 1100))
+    assert len(pickle.dumps(many)) - len(pickle.dumps(few)) < 1000 * 80  # some bytes an item
+    assert all(label.untyped_storage().nbytes() == 8 for label in many._format.labels)
 
 
 def test_the_temporary_folder_goes_with_the_dataset(images: TensorDataset) -> None:
@@ -325,3 +293,52 @@ def test_a_noisy_dataset_is_told_once() -> None:
     with pytest.warns(UserWarning, match="pass it as transform=") as caught:
         AugmentedDataset(Noisy([0] * 50), Repeats(), classes="1")
     assert len(caught) == 1
+
+
+REFUSED = {
+    "loader": (lambda d: DataLoader(d), {}, UsageError, "augment_loader"),
+    "augmented": (lambda d: AugmentedDataset(d, Repeats()), {}, UsageError, "augmented already"),
+    "refresh": (lambda d: d, {"refresh": "batch"}, UsageError, "'never' or 'epoch'"),
+    "to": (lambda d: d, {"to": "top"}, UsageError, "to='top'"),
+    "seed": (lambda d: d, {"random_state": -1}, UsageError, "random_state"),
+    "class": (lambda d: d, {"classes": [9]}, UnknownClassError, "'9'"),
+    "transform": (lambda d: d, {"transform": 3}, UsageError, "expected a callable"),
+    "fill": (lambda d: d, {"fill": {2: 0}}, UsageError, "expected fill={}"),
+    "balanced": (
+        lambda d: TensorDataset(d.tensors[0], torch.arange(56) % 2),
+        {},
+        NoRareClassError,
+        r'classes="all"',
+    ),
+}
+
+
+@pytest.mark.parametrize("name", sorted(REFUSED))
+def test_what_makes_no_sense_is_refused(name: str, images: TensorDataset) -> None:
+    wrap, settings, error, message = REFUSED[name]
+    with pytest.raises(error, match=message):
+        AugmentedDataset(wrap(images), Repeats(), **settings)
+
+
+@pytest.mark.parametrize("augmenter", [None, 3, ImageGAN, "no/such/run"])
+def test_what_samples_nothing_is_refused(augmenter: object, images: TensorDataset) -> None:
+    with pytest.raises(ValueError, match="expected"):
+        AugmentedDataset(images, augmenter)
+
+
+def test_a_model_of_other_data_is_refused(
+    images: TensorDataset, gan: ImageGAN, make_images: Callable[..., TensorDataset]
+) -> None:
+    vectors = TensorDataset(torch.rand(56, 5), images.tensors[1])
+    table = Repeats().fit(read_dataset(vectors).data)
+    with pytest.raises(DataError, match="makes rows of a table"):
+        AugmentedDataset(images, table)
+    with pytest.raises(DataError, match="makes images"):
+        AugmentedDataset(vectors, gan)
+    with pytest.raises(DataError, match="images of 1 channels"):
+        AugmentedDataset(make_images(3), gan)
+    with pytest.raises(DataError, match="5 columns"):
+        AugmentedDataset(TensorDataset(torch.rand(56, 4), images.tensors[1]), table)
+    x, y = images.tensors
+    with pytest.raises(DataError, match="not '8'"):
+        AugmentedDataset(TensorDataset(x, torch.where(y == 7, 8, y)), gan)

@@ -12,7 +12,6 @@ from torch.utils.data import (
     BatchSampler,
     DataLoader,
     DistributedSampler,
-    IterableDataset,
     RandomSampler,
     Sampler,
     SubsetRandomSampler,
@@ -22,7 +21,7 @@ from torch.utils.data import (
 from torch_items import Items
 
 from gan_augment import AugmentedDataset, GANAugmenter, ImageGAN, Repeats, augment_loader
-from gan_augment.errors import DataError, UsageError
+from gan_augment.errors import UsageError
 from gan_augment.torch_api.samplers import BalancedSampler
 
 pytestmark = pytest.mark.usefixtures("global_generators_stay")
@@ -184,14 +183,8 @@ def test_other_samplers_are_refused_with_the_way_out(images: TensorDataset) -> N
 
 
 def test_what_is_no_loader_of_items_is_refused(images: TensorDataset) -> None:
-    class Stream(IterableDataset):
-        def __iter__(self):
-            yield 0
-
     with pytest.raises(UsageError, match="use AugmentedDataset"):
         augment_loader(images, Repeats())
-    with pytest.raises(DataError, match="IterableDataset"):
-        augment_loader(DataLoader(Stream()), Repeats())
     again = augment_loader(DataLoader(images, shuffle=True), Repeats())
     with pytest.raises(UsageError, match="augmented already"):
         augment_loader(again, Repeats())
