@@ -198,7 +198,7 @@ class AugmentedDataset(EpochItems):
         if self._transform is None:
             return items
         old = [item[self._format.image] for item in items]
-        new = self._transform.of_values(old, self._seeded_by(rows), epoch)
+        new = self._transform.of_values(old, rows, epoch)
         return [self._format.with_image(item, one) for item, one in zip(items, new, strict=True)]
 
     def _check_shape(self, picture: Picture) -> None:

@@ -48,10 +48,7 @@ class EpochItems(Dataset[Any]):
     def __getitem__(self, index: int | Index) -> Any:
         """An item; `(epoch, index)` reads it in an epoch other than the current one."""
         epoch, row = index if isinstance(index, tuple) else (self.epoch, index)
-        row = operator.index(row)
-        if not -len(self) <= row < len(self):
-            raise IndexError(f"item {row} of {len(self)}")
-        return self._items(np.array([row]), epoch)[0]
+        return self._items(np.array([operator.index(row)]), epoch)[0]
 
     def __getitems__(self, indices: Sequence[int | Index]) -> list[Any]:
         """A batch of items at once, as a loader asks for them: generated ones are made together."""
@@ -86,7 +83,7 @@ class EpochItems(Dataset[Any]):
 
     def _items(self, rows: NDArray[np.int64], epoch: int) -> list[Any]:
         """Items by index, int64 (n,); negative ones count from the end."""
-        where = self._where[rows]
+        where, rows = self._where[rows], rows % len(self)
         new = where < 0
         if not new.any():
             return self._real_items(where, rows, epoch)
@@ -114,15 +111,10 @@ class EpochItems(Dataset[Any]):
         if self._transform is None:
             values = picture.decode(drawn)
         elif self._transform.composed:
-            values = self._transform.of_pixels(list(drawn), self._seeded_by(rows), epoch)
+            values = self._transform.of_pixels(list(drawn), rows, epoch)
         else:
-            values = self._transform.of_values(picture.decode(drawn), self._seeded_by(rows), epoch)
+            values = self._transform.of_values(picture.decode(drawn), rows, epoch)
         return self._format.new_items(values, self.labels[rows])
-
-    def _seeded_by(self, rows: NDArray[np.int64]) -> list[int]:
-        """Indices as what seeds a transform, each 0 or more."""
-        counted: list[int] = (rows % len(self)).tolist()
-        return counted
 
 
 def real_items(dataset: Any, rows: NDArray[np.int64]) -> list[Any]:
@@ -173,23 +165,23 @@ class SeededTransform:
         if self.composed and not isinstance(picture, ImageFormat):
             raise UsageError("the transform is for images, and the items are vectors")
 
-    def of_values(self, values: Sequence[Any], rows: Sequence[int], epoch: int) -> list[Any]:
-        """Pictures as items hold them, transformed; `rows`: the items' indices."""
+    def of_values(self, values: Sequence[Any], rows: NDArray[np.int64], epoch: int) -> list[Any]:
+        """Pictures as items hold them, transformed; `rows`: the items' indices, 0 or more."""
         if self.composed:
             return self.of_pixels([self._picture.encode(v) for v in values], rows, epoch)
         transformed = []
         with preserve_global_generators():
-            for value, row in zip(values, rows, strict=True):
+            for value, row in zip(values, rows.tolist(), strict=True):
                 seed_global_generators(self._item_seed(epoch, row))
                 transformed.append(self._function(value))
         return transformed
 
     def of_pixels(
-        self, pixels: Sequence[NDArray[np.uint8]], rows: Sequence[int], epoch: int
+        self, pixels: Sequence[NDArray[np.uint8]], rows: NDArray[np.int64], epoch: int
     ) -> list[Any]:
         """Pictures uint8 (H, W, C) through the Compose."""
         transformed = []
-        for image, row in zip(pixels, rows, strict=True):
+        for image, row in zip(pixels, rows.tolist(), strict=True):
             seed_pipeline(self._function, self._item_seed(epoch, row))
             changed = self._function(image=np.array(image))["image"]  # its own copy to change
             if isinstance(changed, np.ndarray) and changed.dtype == np.uint8:

@@ -17,36 +17,29 @@ Index = tuple[int, int]
 """(epoch, item): what our samplers yield, so that a worker knows the epoch without being told."""
 
 
-class BalancedDraws:
-    """The items of each epoch, by the class index of every item, `labels` int64 (M,).
+def balanced_draw(
+    labels: NDArray[np.int64], seed: int, epoch: int, length: int, shuffle: bool = True
+) -> NDArray[np.int64]:
+    """The items int64 (length,) of an epoch, shuffled or ascending.
 
-    Each class gets its share of `length`, exact up to rounding (largest remainder), at random
-    without replacement; beyond M, all items first, as often as they fit. What is drawn follows from
-    (seed, epoch).
+    labels: int64 (M,), the class index of every item. Each class gets its share of `length`, exact
+    up to rounding (largest remainder), at random without replacement; beyond M, all items first, as
+    often as they fit. What is drawn follows from (seed, epoch).
 
     >>> labels = np.repeat([0, 1], [60, 20])
-    >>> draws = BalancedDraws(labels, seed=0)
-    >>> np.bincount(labels[draws.of(epoch=3, length=8)])
+    >>> np.bincount(labels[balanced_draw(labels, seed=0, epoch=3, length=8)])
     array([6, 2])
     """
-
-    def __init__(self, labels: NDArray[np.int64], seed: int) -> None:
-        self.seed = seed
-        self._counts = np.bincount(labels)
-        self._of_class = np.split(np.argsort(labels, kind="stable"), np.cumsum(self._counts)[:-1])
-        self._all = np.arange(len(labels))
-
-    def of(self, epoch: int, length: int, shuffle: bool = True) -> NDArray[np.int64]:
-        """Items int64 (length,), shuffled or ascending."""
-        rng = generator(self.seed, "draws", epoch)
-        whole, rest = divmod(length, len(self._all))
-        shares = _shares(self._counts, rest).tolist()
-        parts = [
-            rng.permutation(own)[:share] if 0 < share < len(own) else own[:share]
-            for own, share in zip(self._of_class, shares, strict=True)
-        ]
-        items = np.concatenate([*[self._all] * whole, *parts])
-        return np.array(rng.permutation(items) if shuffle else np.sort(items), dtype=np.int64)
+    counts = np.bincount(labels)
+    items_of = np.split(np.argsort(labels, kind="stable"), np.cumsum(counts)[:-1])
+    rng = generator(seed, "draws", epoch)
+    whole, rest = divmod(length, len(labels))
+    parts = [
+        rng.permutation(own)[:share] if 0 < share < len(own) else own[:share]
+        for own, share in zip(items_of, _shares(counts, rest).tolist(), strict=True)
+    ]
+    items = np.concatenate([*[np.arange(len(labels))] * whole, *parts])
+    return np.array(rng.permutation(items) if shuffle else np.sort(items), dtype=np.int64)
 
 
 def _shares(counts: NDArray[np.int64], length: int) -> NDArray[np.int64]:
@@ -77,7 +70,7 @@ class BalancedSampler(Sampler[Index]):
         self.num_samples = len(dataset) if length is None else checked_whole(length, "length", 1)
         self.shuffle = shuffle
         self.epoch = 0  # of the next pass
-        self._draws = BalancedDraws(dataset.labels, seed)
+        self.seed = seed
 
     def set_epoch(self, epoch: int) -> None:
         """The next pass is epoch `epoch`, 0 or more; those after it count on."""
@@ -86,7 +79,8 @@ class BalancedSampler(Sampler[Index]):
     def __iter__(self) -> Iterator[Index]:
         epoch, self.epoch = self.epoch, self.epoch + 1
         self.dataset.prepare(epoch)
-        items = self._draws.of(epoch, self.num_samples, self.shuffle)
+        labels = self.dataset.labels
+        items = balanced_draw(labels, self.seed, epoch, self.num_samples, self.shuffle)
         return zip(repeat(epoch), items.tolist())
 
     def __len__(self) -> int:
@@ -112,11 +106,11 @@ class DistributedBalancedSampler(DistributedSampler[Any]):
         )
         self.dataset: Any = dataset
         self.epoch = like.epoch
-        self._draws = BalancedDraws(dataset.labels, like.seed)
 
     def __iter__(self) -> Iterator[Index]:
         self.dataset.prepare(self.epoch)
-        items = self._draws.of(self.epoch, self.total_size, self.shuffle)
+        labels = self.dataset.labels
+        items = balanced_draw(labels, self.seed, self.epoch, self.total_size, self.shuffle)
         return zip(repeat(self.epoch), items[self.rank :: self.num_replicas].tolist())
 
     def set_epoch(self, epoch: int) -> None:

@@ -122,13 +122,12 @@ def test_other_sources_are_refused_with_what_is_expected(tmp_path, name, error, 
 
 def test_the_scan_is_ready_for_json(folder):
     scan = read_images(folder(cat=2, dog=2)).scan
-    facts = json.loads(json.dumps(scan.to_dict(entries=True)))
+    facts = json.loads(json.dumps(scan.to_dict()))
     assert facts["images"] == 4
     assert facts["classes"] == {"cat": 2, "dog": 2}
     assert facts["sizes"]["median"] == [12, 10]
     assert facts["modes"] == {"RGB": 4}
-    assert facts["entries"][0]["path"] == "cat/000.png"
-    assert len(facts["entries"][0]["sha256"]) == 64
+    assert (scan.entries[0].path, len(scan.entries[0].sha256)) == ("cat/000.png", 64)
 
 
 def test_progress_counts_every_file_once(folder):

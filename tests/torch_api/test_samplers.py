@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from torch.utils.data import DistributedSampler
 
 from gan_augment.torch_api.samplers import (
-    BalancedDraws,
     BalancedSampler,
     DistributedBalancedSampler,
+    balanced_draw,
 )
 
 LABELS = np.random.default_rng(0).permutation(np.repeat([0, 1, 2], [60, 30, 11]))
@@ -40,7 +40,7 @@ class Sized:
 def test_every_class_gets_its_share_and_no_item_twice(counts, share, shuffle) -> None:
     labels = np.repeat(np.arange(len(counts)), counts)
     length = max(1, int(share * len(labels)))
-    items = BalancedDraws(labels, seed=1).of(0, length, shuffle)
+    items = balanced_draw(labels, 1, 0, length, shuffle)
     assert len(items) == length == len(set(items.tolist()))
     exact = np.array(counts) * length / len(labels)
     held = np.bincount(labels[items], minlength=len(counts))
@@ -49,16 +49,16 @@ def test_every_class_gets_its_share_and_no_item_twice(counts, share, shuffle) ->
 
 
 def test_more_draws_than_items_are_whole_passes_first() -> None:
-    items = BalancedDraws(LABELS, seed=0).of(0, 250)
+    items = balanced_draw(LABELS, 0, 0, 250)
     assert set(np.bincount(items, minlength=101).tolist()) == {2, 3}
     assert len(items) == 250
 
 
 def test_draws_follow_from_seed_and_epoch() -> None:
-    of = BalancedDraws(LABELS, seed=0).of
-    assert (of(3, 50) == BalancedDraws(LABELS, seed=0).of(3, 50)).all()
-    assert (of(3, 50) != of(4, 50)).any()
-    assert (of(3, 50) != BalancedDraws(LABELS, seed=1).of(3, 50)).any()
+    drawn = balanced_draw(LABELS, 0, 3, 50)
+    assert (drawn == balanced_draw(LABELS, 0, 3, 50)).all()
+    assert (drawn != balanced_draw(LABELS, 0, 4, 50)).any()
+    assert (drawn != balanced_draw(LABELS, 1, 3, 50)).any()
 
 
 def test_a_sampler_counts_the_epochs_and_makes_them_ready() -> None:
@@ -88,7 +88,7 @@ def test_ranks_are_disjoint_and_together_one_draw(replicas, drop_last, length) -
     sizes = {len(part) for part in parts}
     assert len(sizes) == 1
     together = list(chain.from_iterable(parts))
-    most = BalancedDraws(LABELS, seed=4).of(2, len(together))
+    most = balanced_draw(LABELS, 4, 2, len(together))
     assert sorted(together) == sorted(most.tolist())
     if len(together) <= len(LABELS):
         assert len(set(together)) == len(together)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -88,9 +88,9 @@ class Scan:
         sets = [[self.entries[row] for row in rows] for rows in rows_of_sets]
         return [(tuple(e.path for e in same), {e.label for e in same}) for same in sets]
 
-    def to_dict(self, entries: bool = False) -> dict[str, Any]:
-        """Ready for JSON; with `entries`, every readable image too."""
-        facts: dict[str, Any] = {
+    def to_dict(self) -> dict[str, Any]:
+        """Ready for JSON, without the entries."""
+        return {
             "images": len(self.entries),
             "classes": self.counts,
             "sizes": {name: list(pair) for name, pair in self.sizes.items()},
@@ -102,7 +102,6 @@ class Scan:
             "duplicates": [list(paths) for paths in self.duplicates],
             "conflicts": [list(paths) for paths in self.conflicts],
         }
-        return {**facts, "entries": [asdict(e) for e in self.entries]} if entries else facts
 
 
 def _too_many_bad(scan: Scan) -> list[str]:
