@@ -34,15 +34,8 @@ class Batches:
     """Batches of `size` rows in same-class pairs, their labels following q_c ~ n_c^power.
 
     A batch is a pure function of (seed, step, turn); rows are drawn with replacement over steps.
-
-    Parameters
-    ----------
-    labels
-        int64 (N,), below `classes`.
-    power
-        1 is the data's own share of each class, 0 an equal share; the same for reals and fakes.
-    among
-        The rows to draw from; None for all.
+    labels: int64 (N,), below `classes`. power: 1 is the data's own share of each class, 0 an equal
+    share; the same for reals and fakes. among: the rows to draw from; None for all.
     """
 
     def __init__(

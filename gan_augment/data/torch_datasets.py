@@ -97,27 +97,10 @@ def read_dataset(
     Ids are "row-000000", by position. Classes are named `str(label)`. The process's global
     generators are as before afterwards; a warning if an item read twice differs.
 
-    Parameters
-    ----------
-    source
-        Its items are tuples or lists (image, label), or dicts; an image is a PIL image, an array
-        (H, W, C) or a tensor (C, H, W), 0..255 or 0..1, or a vector.
-    normalize
-        The (mean, std) that the dataset applies, to be undone; never guessed.
-    keys
-        (image, label) of dicts, where they are not "image" and "label".
-    image_size
-        (height, width) px; None keeps the items' own where it is one of at most 64 px, else
-        `resize.model_size`.
-    known
-        The format, where `describe_dataset` returned it already.
+    What items may be, normalize and keys: see `AugmentedDataset`. image_size: (height, width) px;
+    None keeps the items' own where it is one of at most 64 px, else `resize.model_size`. known: the
+    format, where `describe_dataset` returned it already. Raises DataError and UsageError.
 
-    Raises
-    ------
-    DataError, UsageError
-
-    Examples
-    --------
     >>> import torch
     >>> from torch.utils.data import TensorDataset
     >>> dataset = TensorDataset(torch.rand(3, 1, 8, 8), torch.tensor([0, 7, 7]))

@@ -28,7 +28,6 @@ from gan_augment.data.torch_items import (
 )
 from gan_augment.errors import (
     DataError,
-    NoRareClassError,
     NotFittedError,
     TooFewAcceptedError,
     UsageError,
@@ -42,7 +41,6 @@ from gan_augment.torch_api.generated import (
     Sampling,
     fit_to,
     fitted_model,
-    in_python,
 )
 from gan_augment.torch_api.items import EpochItems, SeededTransform, Transform, real_items
 
@@ -99,20 +97,14 @@ class AugmentedDataset(EpochItems):
     ----------
     dataset
         The one wrapped.
-    classes
-        Names.
-    labels
-        int64 (M,), indices into them.
+    classes, labels
+        Names, and int64 (M,), indices into them.
     targets
         (M,), the label of each item.
-    origin
-        str (M,), "real", "repeat", "synthetic" or "companion".
-    synthetic_mask
-        bool (M,), the generated ones.
-    counts
-        {class: {origin: n}}.
-    refused
-        {class: why it was filled with repeats}.
+    origin, synthetic_mask
+        str (M,), "real", "repeat", "synthetic" or "companion"; bool (M,), the generated ones.
+    counts, refused
+        {class: {origin: n}}, {class: why it was filled with repeats}.
     epoch
         What plain indices read.
 
@@ -169,7 +161,7 @@ class AugmentedDataset(EpochItems):
             model = fit_to(augmenter, read.data)
         elif model is not None:
             facts = _named_for(model, facts, self.dataset)
-        plan = planned(facts, top_up, classes, model)
+        plan = _planned(facts, top_up, classes, model)
         self._generated = GeneratedRows(
             model,
             plan.generated,
@@ -357,7 +349,7 @@ def _picture(
     return tensor_images(size, channels, normalize)
 
 
-def planned(
+def _planned(
     facts: DatasetFacts,
     top_up: TopUp,
     classes: str | int | Iterable[object] | None,
@@ -377,7 +369,7 @@ def planned(
 def _check_choice(
     augmenter: object, classes: str | int | Iterable[object] | None, counts: Mapping[str, int]
 ) -> None:
-    """Raise what `planned` would raise once the augmenter is fitted, as far as it is known now."""
+    """Raise what `_planned` would raise once the augmenter is fitted, as far as it is known now."""
     classes_of = getattr(augmenter, "classes", getattr(augmenter, "sampling_strategy", "rare"))
     word = classes_of if isinstance(classes_of, str) else ""
     even = len({n for n in counts.values() if n}) == 1
@@ -414,13 +406,10 @@ def _chosen(
         if 0 < len(here) < sum(n > 0 for n in counts.values()):  # all: nothing was chosen
             return here
         classes = "rare"
-    if not isinstance(classes, str):
-        listed = list(classes) if isinstance(classes, Iterable) else [classes]
-        return choose_classes([_name(label) for label in listed], counts)
-    try:
+    if isinstance(classes, str):
         return choose_classes(classes, counts)
-    except NoRareClassError as error:
-        raise NoRareClassError(in_python(error)) from None
+    listed = list(classes) if isinstance(classes, Iterable) else [classes]
+    return choose_classes([_name(label) for label in listed], counts)
 
 
 def _name(label: object) -> str:

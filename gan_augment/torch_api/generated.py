@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import math
 import os
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any, Protocol
@@ -214,8 +213,7 @@ def fit_to(augmenter: Any, data: Any) -> Sampling:
     try:
         augmenter.fit(data)
     except NoRareClassError as error:
-        name = type(augmenter).__name__
-        raise NoRareClassError(f"{in_python(error)} Tell the {name} too.") from None
+        raise NoRareClassError(f"{error} Tell the {type(augmenter).__name__} too.") from None
     model = fitted_model(augmenter)
     if model is None:
         raise NotFittedError(
@@ -223,12 +221,6 @@ def fit_to(augmenter: Any, data: Any) -> Sampling:
             "a synthesizer, or an augmenter with `synthesizer_`"
         )
     return model
-
-
-def in_python(error: NoRareClassError) -> str:
-    """The message with the cure as Python has it, where it speaks of the command line."""
-    words = str(error).replace("--classes all", 'classes="all"')
-    return re.sub(r"\(--classes (.*?)\)", r"(classes=['\1'])", words)
 
 
 def class_rows(

@@ -146,9 +146,9 @@ def test_what_keeps_its_synthesizer_is_taken(images: TensorDataset) -> None:
 
 def test_an_augmenter_that_finds_no_rare_class_is_to_be_told(images: TensorDataset) -> None:
     balanced = TensorDataset(images.tensors[0], torch.arange(56) % 2)
-    with pytest.raises(NoRareClassError, match=r'take classes="all"\.$'):
+    with pytest.raises(NoRareClassError, match=r'classes="all"\)\.$'):
         AugmentedDataset(balanced, ImageGAN(steps=10**6, classes="all"))  # before the fit
-    with pytest.raises(NoRareClassError, match=r'take classes="all". Tell the ImageGAN too'):
+    with pytest.raises(NoRareClassError, match=r'classes="all"\)\. Tell the ImageGAN too'):
         AugmentedDataset(balanced, ImageGAN(steps=2, selection=False), classes="all", to=40)
 
 

@@ -49,16 +49,8 @@ def decode_files(
 ) -> Iterator[Answer]:
     """Decode files in worker processes: one answer a path, in order, as they are known.
 
-    Parameters
-    ----------
-    size
-        (height, width) px to resize to; None reads the headers only.
-    how
-        A way to resize, see `resize_image`.
-    workers
-        Processes; None is one for every 200 files, at most one a core.
-    limit_s
-        Seconds that one file may take.
+    size: (height, width) px to resize to, by the way `how`; None reads the headers only. workers:
+    None is one for every 200 files, at most one a core. limit_s: seconds that one file may take.
     """
     useful = min(available_cores(), -(-len(paths) // _FILES_A_WORKER))
     n = max(1, useful if workers is None else min(workers, len(paths)))
