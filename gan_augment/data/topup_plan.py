@@ -243,8 +243,8 @@ def choose_classes(classes: str | Sequence[str], counts: Mapping[str, int]) -> t
             least = min(counts, key=lambda name: counts[name], default="NAME")
             raise NoRareClassError(
                 "no class is rare: none has fewer than half of an equal share; the counts are "
-                f"{listed}. Name the classes to top up (--classes {least}, classes=[{least!r}]) or take all "
-                'of them (--classes all, classes="all").'
+                f"{listed}. Name the classes to top up (--classes {least}, classes=[{least!r}]) "
+                'or take all of them (--classes all, classes="all").'
             )
         if classes == "all":
             return tuple(name for name, n in counts.items() if n > 0)
