@@ -161,7 +161,7 @@ class AugmentedDataset(EpochItems):
             model = fit_to(augmenter, read.data)
         elif model is not None:
             facts = _named_for(model, facts, self.dataset)
-        plan = _planned(facts, top_up, classes, model)
+        plan = planned(facts, top_up, classes, model)
         self._generated = GeneratedRows(
             model,
             plan.generated,
@@ -349,7 +349,7 @@ def _picture(
     return tensor_images(size, channels, normalize)
 
 
-def _planned(
+def planned(
     facts: DatasetFacts,
     top_up: TopUp,
     classes: str | int | Iterable[object] | None,
@@ -369,7 +369,7 @@ def _planned(
 def _check_choice(
     augmenter: object, classes: str | int | Iterable[object] | None, counts: Mapping[str, int]
 ) -> None:
-    """Raise what `_planned` would raise once the augmenter is fitted, as far as it is known now."""
+    """Raise what `planned` would raise once the augmenter is fitted, as far as it is known now."""
     classes_of = getattr(augmenter, "classes", getattr(augmenter, "sampling_strategy", "rare"))
     word = classes_of if isinstance(classes_of, str) else ""
     even = len({n for n in counts.values() if n}) == 1
