@@ -29,6 +29,12 @@ ORIGINS = ("real", "repeat", "synthetic", "companion")
 MOST_COLUMNS = 20
 _MOST_LEVELS = 8
 _MOST_PAIRS = 5
+_CURVES = {
+    "scores": "Held-out score, lower is better",
+    "d_loss": "Loss of the discriminator",
+    "g_loss": "Loss of the generator",
+    "reconstruction": "Reconstruction",
+}
 _STRIPS = {"real": "real", "generated": "generated", "nearest": "nearest real"}
 _SCALED = 48
 """px that a shown image is high at least: pixels of small ones are enlarged whole."""
@@ -235,7 +241,28 @@ def reliability(before: Mapping[str, Any], after: Mapping[str, Any], who: str) -
     return _chart(size, says, parts, (x, labels, "sure, %"), (y, labels, "right, %"))
 
 
-def training(folds: Mapping[int, Points], failed: Sequence[float], says: str) -> Markup:
+def training_charts(fits: Iterable[Mapping[str, Any]]) -> list[tuple[str, Markup]]:
+    """Draw every curve of the training over all folds: (title, chart)."""
+    curves = {fit["fold"] + 1: fit.get("curve") or {} for fit in fits}
+    events = [event for curve in curves.values() for event in curve.get("events") or ()]
+    failed = [event.get("failed_at", event["step"]) for event in events]
+    drawn = []
+    for key, title in _CURVES.items():
+        known = {
+            fold: curve.get(key) or (curve.get("losses") or {}).get(key)
+            for fold, curve in curves.items()
+        }
+        folds = {fold: points for fold, points in known.items() if points}
+        if folds:
+            ends = (
+                f"fold {fold} from {number(points[0][1])} to {number(points[-1][1])}"
+                for fold, points in folds.items()
+            )
+            drawn.append((title, _training(folds, failed, f"{title}: {'; '.join(ends)}")))
+    return drawn
+
+
+def _training(folds: Mapping[int, Points], failed: Sequence[float], says: str) -> Markup:
     """Draw a loss or score by step, one line a fold; failed: steps that were rolled back."""
     size = (355, 200)
     steps = [*failed, *(step for points in folds.values() for step, _ in points)]

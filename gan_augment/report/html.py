@@ -1,8 +1,7 @@
 """The report of an evaluation as one HTML file that needs nothing else. Start at `render`.
 
-Rows of numbers come from `tables.py` and `provenance.py`, their texts from `wording.py`, pictures
-from `charts.py`; where all of it stands on the page is a matter of `templates/`, which escape every
-text.
+Rows of numbers come from `tables.py`, their names from `wording.py`, pictures from `charts.py`; the
+prose, and where all of it stands, is in `templates/`, which escape every text.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from typing import Any
 import jinja2
 
 from gan_augment.errors import ModelFileError
-from gan_augment.report import charts, provenance, tables, wording
+from gan_augment.report import charts, tables, wording
 from gan_augment.report.wording import Result
 
 GENERATOR = "gan-augment"
@@ -93,7 +92,6 @@ def _environment() -> jinja2.Environment:
         "generator": GENERATOR,
         "most": _MOST_SHOWN,
         "charts": charts,
-        "provenance": provenance,
         "tables": tables,
         "wording": wording,
     }

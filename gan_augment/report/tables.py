@@ -6,6 +6,7 @@ HTML is written. Rare classes come first, then the others, each from few rows to
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,8 @@ CURVES = {
 }
 """{curve: (its title, which begins with "By", and what else holds)}."""
 _MOST_CONFUSED = 12
+_ARMS = {"repeats": "oversample"}
+"""The arms of candidates of timings.json that are called otherwise."""
 
 
 @dataclass(frozen=True)
@@ -168,6 +171,19 @@ def calibrations(result: Result) -> dict[str, Mapping[str, Any]]:
     return {name: one for name, one in known.items() if one.get("before")}
 
 
+def costs(timings: Mapping[str, Any]) -> list[tuple[str, list[float]]]:
+    """Sum (arm, seconds of generator, making rows, classifier, all) over all amounts it tried."""
+    spent = timings.get("seconds") or {}
+    by_arm: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0, 0.0])
+    for source, fit_s in (spent.get("generators") or {}).items():
+        by_arm[_arm_of(source)][0] += fit_s
+    for key, parts in (spent.get("candidates") or {}).items():
+        for what, part_s in parts.items():
+            by_arm[_arm_of(key)][1 if what == "make" else 2] += part_s
+    order = sorted(by_arm, key=lambda name: (name != NOTHING, name != OURS))
+    return [(name, [*by_arm[name], sum(by_arm[name])]) for name in order]
+
+
 def _arm_row(result: Result, name: str) -> ArmRow:
     arm, declared = result["arms"][name], result["declared"]
     metric, decision = declared["metric"], declared["decision"]
@@ -192,3 +208,11 @@ def _arm_row(result: Result, name: str) -> ArmRow:
 
 def _adds(rows: Mapping[str, Mapping[str, float]]) -> bool:
     return any(n for one in rows.values() for origin, n in one.items() if origin != "real")
+
+
+def _arm_of(candidate: str) -> str:
+    """The arm that a candidate of timings.json belongs to, as far as its name tells."""
+    source, _, amount = candidate.partition("@")
+    if candidate.startswith("sampler:"):
+        return candidate.removeprefix("sampler:")
+    return "fewer real rows" if source == "real" and amount else _ARMS.get(source, source)
