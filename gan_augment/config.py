@@ -118,7 +118,15 @@ class TopUp(Frozen):
         share = self.synthetic_share
         if isinstance(share, float | int) and not 0 <= share <= 1:
             raise ValueError(f"synthetic_share {share} is not in 0..1")
-        _check_to(self.to)
+        to, words = self.to, ("majority", "median")
+        if isinstance(to, str):
+            if to not in words:
+                guess = did_you_mean(to, words)
+                raise ValueError(f"to={to!r} is none of {words}, nor a number.{guess}")
+        elif isinstance(to, float) and not 0 < to <= 1:
+            raise ValueError(f"to={to} is not a fraction in (0, 1]; a count is an integer")
+        elif isinstance(to, int) and to < 1:
+            raise ValueError(f"to={to} is no count of rows; expected 1 or more")
         return self
 
     def resolved(
@@ -139,15 +147,3 @@ class TopUp(Frozen):
         share = best_share if self.synthetic_share == "auto" else float(self.synthetic_share)
         companions = best_companions if self.companions == "auto" else bool(self.companions)
         return share, companions
-
-
-def _check_to(to: str | int | float) -> None:
-    words = ("majority", "median")
-    if isinstance(to, str):
-        if to not in words:
-            guess = did_you_mean(to, words)
-            raise ValueError(f"to={to!r} is none of {words}, nor a number.{guess}")
-    elif isinstance(to, float) and not 0 < to <= 1:
-        raise ValueError(f"to={to} is not a fraction in (0, 1]; a count is an integer")
-    elif isinstance(to, int) and to < 1:
-        raise ValueError(f"to={to} is no count of rows; expected 1 or more")

@@ -314,7 +314,8 @@ ClassPlan(real=100, repeats=0, synthetic=0, companions=80))
     ClassPlan(real=20, repeats=5, synthetic=5, companions=0)
     """
     for name in classes:
-        _check_available(name, counts)
+        if not counts.get(name):
+            _check_available(name, counts)
     share, companions = top_up.resolved(kind, advised)
     if isinstance(classes, Mapping):
         added = dict(classes)

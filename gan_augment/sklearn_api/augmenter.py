@@ -252,7 +252,7 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
             X, y, image_shape=self.image_shape, categorical_features=self.categorical_features
         )
         self._count_features(parsed)
-        labels, data = parsed.labels, cast(Any, parsed.data)
+        labels, data = parsed.output.labels, cast(Any, parsed.data)
         strategy = self.sampling_strategy  # sizes are exact, "as many as another class" is not
         lacking = rows_to_add(strategy, labels, data.labels)
         planned = partial(
@@ -277,14 +277,16 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
             plan, layout = added.plan, added.layout
             result = parsed.followed_by(layout, added.data)
         else:
-            plan.warn_of_refused()
+            if plan.refused:
+                plan.warn_of_refused()
             layout = plan.layout(data.labels, seed)
             result = parsed.followed_by(layout)
-        self.sampling_strategy_ = {labels.label_of(name): plan[name].added for name in lacking}
+        label_of = dict(zip(labels.names, labels.labels, strict=True))
+        self.sampling_strategy_ = {label_of[name]: plan.classes[name].added for name in lacking}
         self.origin_ = np.concatenate([np.full(len(data.labels), "real", "U9"), layout.origin])
         self.synthetic_mask_ = np.isin(self.origin_, ("synthetic", "companion"))
         self.n_generated_ = int(self.synthetic_mask_.sum())
-        self.refused_ = {labels.label_of(name): why for name, why in plan.refused.items()}
+        self.refused_ = {label_of[name]: why for name, why in plan.refused.items()}
         return result
 
     def _fit_resample(self, X: Any, y: Any) -> tuple[Any, Any]:
@@ -467,7 +469,6 @@ def checked_parameters(params: Mapping[str, Any]) -> tuple[FitOptions, TopUp]:
     top_up = TopUp.checked({name: plain[name] for name in names}, "GANAugmenter")
     if options.steps is not None:
         options = options.model_copy(update={"budget_s": None})
-    checked_callbacks(plain["callbacks"])
     return options, top_up
 
 

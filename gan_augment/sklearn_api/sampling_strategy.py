@@ -94,4 +94,5 @@ def _as_imbalanced_learn(
             raise UsageError(f"sampling_strategy={strategy!r}: {error}") from None
     if rows is None:
         raise UsageError(f"sampling_strategy={strategy!r}; {expected}")
-    return {labels.name_of(label): int(n) for label, n in rows.items()}
+    names = dict(zip(labels.labels, labels.names, strict=True))
+    return {names[label]: int(n) for label, n in rows.items()}
