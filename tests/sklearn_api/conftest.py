@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from gan_augment import GANAugmenter, TabularGAN
+from gan_augment import GANAugmenter, LabelledTable, TabularGAN
 
 
 @pytest.fixture
@@ -17,6 +17,20 @@ def untried(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Models of tables without the trials that choose one: they are tested with the model."""
     without = partialmethod(TabularGAN.__init__, trials=False)
     monkeypatch.setattr(TabularGAN, "__init__", without)
+
+
+@pytest.fixture
+def trained_on(monkeypatch: pytest.MonkeyPatch) -> list[LabelledTable]:
+    """The data of every model of a table that is trained."""
+    seen: list[LabelledTable] = []
+    fit = TabularGAN.fit
+
+    def watched(self, data, **more):
+        seen.append(data)
+        return fit(self, data, **more)
+
+    monkeypatch.setattr(TabularGAN, "fit", watched)
+    return seen
 
 
 @pytest.fixture(scope="session")

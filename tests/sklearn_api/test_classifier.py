@@ -80,32 +80,20 @@ def test_real_rows_come_first_and_the_classes_are_balanced(blobs, quick, recorde
     assert Counter(labels.tolist()) == {0: 96, 1: 96}
     assert weights is None
     assert Counter(model.origin_.tolist()) == {"real": 120, "synthetic": 36, "repeat": 36}
-
-
-def test_predicting_adds_nothing_and_is_the_estimators(blobs, quick):
-    X, y = blobs
-    model = AugmentedClassifier(LogisticRegression(), quick()).fit(X, y)
-    assert (model.predict(X) == model.estimator_.predict(X)).all()
-    assert (model.predict_proba(X) == model.estimator_.predict_proba(X)).all()
-    assert (model.decision_function(X) == model.estimator_.decision_function(X)).all()
+    for method in ("predict", "predict_proba", "decision_function"):
+        own = getattr(model.estimator_, method)
+        assert (getattr(model, method)(X) == own(X)).all(), "predicting adds nothing"
     assert np.allclose(np.exp(model.predict_log_proba(X)), model.predict_proba(X))
 
 
-def test_weights_of_real_rows_are_passed_on_and_new_rows_weigh_one(blobs, quick, recorder):
+@pytest.mark.parametrize("inner", [False, True], ids=["alone", "last in a pipeline"])
+def test_weights_of_real_rows_are_passed_on_and_new_rows_weigh_one(blobs, quick, recorder, inner):
     X, y = blobs
     weights = np.linspace(0.5, 2, 120)
-    model = AugmentedClassifier(recorder(), quick()).fit(X, y, sample_weight=weights)
-    passed = model.estimator_.seen_[2]
-    assert (passed[:120] == weights).all()
-    assert (passed[120:] == 1).all()
-    assert len(passed) == 192
-
-
-def test_weights_reach_the_last_step_of_a_pipeline(blobs, quick, recorder):
-    X, y = blobs
-    estimator = make_pipeline(StandardScaler(), recorder())
-    model = AugmentedClassifier(estimator, quick()).fit(X, y, sample_weight=np.full(120, 3.0))
-    assert model.estimator_[-1].seen_[2][:120].tolist() == [3.0] * 120
+    estimator = make_pipeline(StandardScaler(), recorder()) if inner else recorder()
+    model = AugmentedClassifier(estimator, quick()).fit(X, y, sample_weight=weights)
+    last = model.estimator_[-1] if inner else model.estimator_
+    assert last.seen_[2].tolist() == [*weights, *[1] * 72]
 
 
 def test_weights_are_routed_by_the_requests_of_a_pipelines_steps(blobs, quick, recorder):
@@ -177,36 +165,16 @@ def test_it_goes_where_classifiers_go(blobs, quick, amount):
     assert 0 < tuned.best_threshold_ < 1
 
 
-def test_held_out_rows_are_never_seen_by_the_generator(blobs, quick, monkeypatch):
+def test_held_out_rows_are_never_seen_by_the_generator(blobs, quick, trained_on):
     X, y = blobs
-    seen = []
-    fit = TabularGAN.fit
-
-    def watched(self, data, **more):
-        seen.append(set(map(tuple, data.frame.to_numpy())))
-        return fit(self, data, **more)
-
-    monkeypatch.setattr(TabularGAN, "fit", watched)
     rows = np.arange(80), np.arange(80, 120)
     model = AugmentedClassifier(LogisticRegression(), quick())
     cross_validate(model, X, y, cv=[rows], error_score="raise")
-    assert len(seen) == 1
-    assert not seen[0] & set(map(tuple, X[80:]))
+    [data] = trained_on
+    assert (data.frame.to_numpy() == X[:80]).all()
 
 
 # priors
-
-
-def test_probabilities_are_rescaled_to_the_real_prior_as_bayes_has_it(blobs, quick):
-    X, y = blobs
-    plain = AugmentedClassifier(LogisticRegression(), quick()).fit(X, y)
-    model = AugmentedClassifier(LogisticRegression(), quick(), correct_prior=True).fit(X, y)
-    raw, real, grown = plain.predict_proba(X), np.array([0.8, 0.2]), np.array([0.5, 0.5])
-    expected = raw * real / grown
-    expected /= expected.sum(axis=1, keepdims=True)
-    assert model.predict_proba(X) == pytest.approx(expected)
-    assert (model.predict(X) == expected.argmax(axis=1)).all()
-    assert not hasattr(model, "decision_function")
 
 
 def test_with_corrected_priors_a_constant_classifier_says_the_real_shares(blobs, quick):
@@ -215,53 +183,44 @@ def test_with_corrected_priors_a_constant_classifier_says_the_real_shares(blobs,
     assert model.fit(X, y).predict_proba(X[:1])[0] == pytest.approx([0.8, 0.2])
 
 
-def test_priors_count_weights(blobs, quick):
+@pytest.mark.parametrize(
+    ("weight", "ratio"), [(None, [96 / 96, 24 / 96]), (4.0, [96 / 96, 96 / (96 + 72)])]
+)
+def test_probabilities_are_rescaled_to_the_real_prior_as_bayes_has_it(blobs, quick, weight, ratio):
     X, y = blobs
-    weights = np.where(y == 1, 4.0, 1.0)  # 96 of either class
-    model = AugmentedClassifier(GaussianNB(), quick(), correct_prior=True)
-    model.fit(X, y, sample_weight=weights)
-    raw = model.estimator_.predict_proba(X)
-    expected = raw * np.array([96 / 96, 96 / (96 + 72)])
-    assert model.predict_proba(X) == pytest.approx(expected / expected.sum(1, keepdims=True))
+    model = AugmentedClassifier(LogisticRegression(), quick(), correct_prior=True)
+    model.fit(X, y, sample_weight=None if weight is None else np.where(y == 1, weight, 1.0))
+    expected = model.estimator_.predict_proba(X) * ratio
+    expected /= expected.sum(axis=1, keepdims=True)
+    assert model.predict_proba(X) == pytest.approx(expected)
+    assert (model.predict(X) == expected.argmax(axis=1)).all()
+    assert not hasattr(model, "decision_function")
 
 
 # refusals
 
 
-@pytest.mark.parametrize("amount", ["automatic", 0.5, ("gan", 0.5)])
-def test_an_amount_that_is_none_is_refused(blobs, amount):
-    with pytest.raises(UsageError, match="expected None, 'auto'"):
-        AugmentedClassifier(LogisticRegression(), amount=amount).fit(*blobs)
-
-
-def test_several_scores_are_refused_before_anything_is_fitted(blobs):
-    with pytest.raises(UsageError, match="expected one figure"):
-        AugmentedClassifier(LogisticRegression(), amount="auto", scoring=["f1"]).fit(*blobs)
-
-
-def test_an_amount_needs_an_augmenter_that_knows_sources(blobs):
-    with pytest.raises(UsageError, match="SMOTE"):
-        AugmentedClassifier(LogisticRegression(), SMOTE(), amount="auto").fit(*blobs)
-
-
-def test_what_loses_rows_is_no_augmenter_where_rows_count(blobs):
-    X, y = blobs
-    model = AugmentedClassifier(LogisticRegression(), RandomUnderSampler(), correct_prior=True)
-    with pytest.raises(UsageError, match="RandomUnderSampler"):
-        model.fit(X, y)
-    with pytest.raises(UsageError, match="StandardScaler"):
-        AugmentedClassifier(LogisticRegression(), StandardScaler()).fit(X, y)
-
-
-def test_weights_that_the_estimator_cannot_take_are_refused(blobs, quick):
-    model = AugmentedClassifier(Unweighted(), quick())
-    with pytest.raises(UsageError, match="takes none"):
-        model.fit(*blobs, sample_weight=np.ones(120))
-
-
-def test_priors_of_an_estimator_without_probabilities_are_refused(blobs, quick):
-    with pytest.raises(UsageError, match="CalibratedClassifierCV"):
-        AugmentedClassifier(LinearSVC(), quick(), correct_prior=True).fit(*blobs)
+@pytest.mark.parametrize(
+    ("estimator", "params", "weighted", "why"),
+    [
+        (GaussianNB(), {"amount": "automatic"}, False, "expected None, 'auto'"),
+        (GaussianNB(), {"amount": ("gan", 0.5)}, False, "expected None, 'auto'"),
+        (GaussianNB(), {"amount": "auto", "scoring": ["f1"]}, False, "expected one figure"),
+        (GaussianNB(), {"augmenter": SMOTE(), "amount": "auto"}, False, "SMOTE"),
+        (GaussianNB(), {"augmenter": RandomUnderSampler(), "correct_prior": True}, False,
+         "RandomUnderSampler"),
+        (GaussianNB(), {"augmenter": StandardScaler()}, False, "StandardScaler"),
+        (Unweighted(), {}, True, "takes none"),
+        (LinearSVC(), {"correct_prior": True}, False, "CalibratedClassifierCV"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_met_is_refused_before_anything_is_fitted(
+    blobs, monkeypatch, estimator, params, weighted, why
+):
+    monkeypatch.setattr(TabularGAN, "fit", None)
+    weights = {"sample_weight": np.ones(120)} if weighted else {}
+    with pytest.raises(UsageError, match=why):
+        AugmentedClassifier(estimator, **params).fit(*blobs, **weights)
 
 
 def test_a_regression_target_is_refused(blobs, quick):
@@ -293,10 +252,10 @@ def test_auto_tries_every_source_and_chooses_the_same_by_the_same_seed(blobs, qu
 
 def test_auto_chooses_by_the_score_that_is_named(blobs, quick):
     X, y = blobs
-    spoilt = AugmentedClassifier(LogisticRegression(), quick(), "auto", "precision").fit(X, y)
-    assert "precision" in spoilt.amount_choice_.reason
-    assert spoilt.amount_ == NOTHING
-    assert (spoilt.predict(X) == LogisticRegression().fit(X, y).predict(X)).all()
+    model = AugmentedClassifier(LogisticRegression(), quick(), "auto", "precision").fit(X, y)
+    assert "precision" in model.amount_choice_.reason
+    assert model.amount_ == NOTHING
+    assert (model.estimator_.coef_ == LogisticRegression().fit(X, y).coef_).all(), "alone"
 
 
 def test_an_amount_of_the_gan_brings_every_class_to_that_fraction(blobs, quick, recorder):
@@ -316,12 +275,6 @@ def test_amounts_of_other_sources_train_no_generator(blobs, quick, source, recor
     added = model.estimator_.seen_[0][120:]
     again = (added[:, None] == X[y == 1][None]).all(axis=2).any(axis=1)
     assert again.all() if source == "repeats" else not again.any()
-
-
-def test_no_amount_is_the_estimator_alone(blobs, quick):
-    X, y = blobs
-    model = AugmentedClassifier(LogisticRegression(), quick(), amount=NOTHING).fit(X, y)
-    assert (model.estimator_.coef_ == LogisticRegression().fit(X, y).coef_).all()
 
 
 def test_auto_takes_a_scorer_of_ones_own_and_leaves_out_what_cannot_serve(quick):
@@ -356,19 +309,11 @@ def test_groups_stay_on_one_side_of_the_folds_of_auto(blobs, quick):
     assert min(len(rows) for rows in seen) < 30 == len(seen[-1])
 
 
-def test_groups_reach_the_generators_too(blobs, quick, monkeypatch):
+def test_groups_reach_the_generators_too(blobs, quick, trained_on):
     X, y = blobs
-    groups, seen = np.arange(120) // 2, []
-    fit = TabularGAN.fit
-
-    def watched(self, data, **more):
-        seen.append(data.groups)
-        return fit(self, data, **more)
-
-    monkeypatch.setattr(TabularGAN, "fit", watched)
-    model = AugmentedClassifier(GaussianNB(), quick(), Amount("gan", 1.0))
-    model.fit(X, y, groups=groups)
-    assert [held.tolist() for held in seen] == [groups.tolist()]
+    groups = np.arange(120) // 2
+    AugmentedClassifier(GaussianNB(), quick(), Amount("gan", 1.0)).fit(X, y, groups=groups)
+    assert [data.groups.tolist() for data in trained_on] == [groups.tolist()]
 
 
 @pytest.mark.parametrize("kept", [True, False])
@@ -415,21 +360,16 @@ def test_where_nothing_is_to_be_generated_no_generator_is_trained(blobs, quick):
 
 
 @pytest.mark.slow
-def test_auto_with_trials_sees_no_held_out_row_of_a_cross_validation(monkeypatch):
+def test_auto_with_trials_sees_no_held_out_row_of_a_cross_validation(request, monkeypatch):
     monkeypatch.undo()  # of the fixture that leaves trials out
+    trained_on = request.getfixturevalue("trained_on")
     rng = np.random.default_rng(1)
     y = rng.permutation([0] * 96 + [1] * 40)
     X = rng.normal(size=(136, 2)) + 1.2 * y[:, None]
-    seen, fit = set(), TabularGAN.fit
-
-    def watched(self, data, **more):
-        seen.update(map(tuple, data.frame.to_numpy()))
-        return fit(self, data, **more)
-
-    monkeypatch.setattr(TabularGAN, "fit", watched)
     rows = np.arange(100), np.arange(100, 136)
     augmenter = GANAugmenter(steps=4, n_jobs=1, random_state=0)
     model = AugmentedClassifier(LogisticRegression(), augmenter, "auto")
     found = cross_validate(model, X, y, cv=[rows], return_estimator=True, error_score="raise")
+    seen = {row for data in trained_on for row in map(tuple, data.frame.to_numpy())}
     assert seen == set(map(tuple, X[:100]))
     assert found["estimator"][0].augmenter_.synthesizer_.meta_.trials
