@@ -8,7 +8,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Any, Generic, Literal
 
 import numpy as np
@@ -191,12 +191,11 @@ def score_amounts(
             continue
         part: Data = data.take(seen)
         fold_seed: int = derived_seed(seed, "amount", fold)
-        fitted: dict[str, Synthesizer[Data]] = {}
+        fitted = cache(partial(_fitted, makers, part, fold_seed))
         for amount in (rung for rung in rungs if rung.source not in left_out):
             plan = plan_for(amount, part, classes, top_up)
-            synthesizer = partial(_fitted, fitted, makers, amount.source, part, fold_seed)
             try:
-                added = rows_of(plan, part, synthesizer, fold_seed, schema)
+                added = rows_of(plan, part, partial(fitted, amount.source), fold_seed, schema)
             except (DataError, DivergedError) as error:
                 left_out[amount.source] = str(error)
                 continue
@@ -297,16 +296,9 @@ def _rung(amount: Amount) -> tuple[float, int]:
 
 
 def _fitted(
-    fitted: dict[str, Synthesizer[Data]],
-    makers: Mapping[str, Maker[Data]],
-    source: str,
-    part: Data,
-    seed: int,
+    makers: Mapping[str, Maker[Data]], part: Data, seed: int, source: str
 ) -> Synthesizer[Data]:
-    """A synthesizer of one fold, fitted on first use."""
-    if source not in fitted:
-        fitted[source] = makers[source](part, seed)
-    return fitted[source]
+    return makers[source](part, seed)
 
 
 def _pooled_error(differences: Sequence[NDArray[np.float64]]) -> float:

@@ -38,6 +38,7 @@ from gan_augment.evaluation.leaks import check_disjoint, check_not_leaking, copi
 from gan_augment.evaluation.learners import Fitted, Training
 from gan_augment.evaluation.plan import OUTER, Setup, TrainTestPart
 from gan_augment.evaluation.protocol import Split
+from gan_augment.evaluation.user_code import new_sampler
 from gan_augment.randomness import generator
 from gan_augment.synthesizers.base import Data, Synthesizer
 from gan_augment.synthesizers.topup import Added, with_added
@@ -262,10 +263,8 @@ def _fewer(setup: Setup[Data], part: Data, split: Split, share: float) -> NDArra
 
 def _resampled(setup: Setup[Data], level: TrainTestPart[Data], name: str) -> Training[Data]:
     """What a user's sampler makes of the rows: (N, columns) frames, or flat images 0..255."""
-    from sklearn.base import clone
-
     part: Data = level.part
-    sampler = clone(setup.options.samplers[name])  # unfitted, whatever it was
+    sampler = new_sampler(setup.options.samplers[name])
     seed = setup.seed_of("sampler", level.split, level.name) % _MOST_SEED
     if "random_state" in sampler.get_params():
         sampler.set_params(random_state=seed)

@@ -11,7 +11,7 @@ from gan_augment.config import FitOptions, Seconds, TopUp
 from gan_augment.errors import UsageError, did_you_mean
 from gan_augment.evaluation.amount import TO
 from gan_augment.evaluation.figures import METRICS
-from gan_augment.evaluation.user_code import UserCode, UserSampler
+from gan_augment.evaluation.user_code import UserCode, new_sampler
 from gan_augment.settings import Frozen
 
 CHEAP_ARMS = ("class_weight", "oversample", "smote")
@@ -101,21 +101,19 @@ class EvaluationOptions(Frozen):
     @field_validator("samplers", mode="before")
     @classmethod
     def _by_name(cls, samplers: Any) -> Any:
-        """Over-samplers by their names, those of files loaded once to see that they are there."""
+        """Over-samplers by their names."""
         if samplers is None or isinstance(samplers, Mapping):
             return dict(samplers or {})
         if not (isinstance(samplers, list | tuple) and all(isinstance(s, str) for s in samplers)):
             raise ValueError("expected {name: over-sampler}")
-        by_name: dict[str, UserSampler] = {}
-        for text in samplers:
-            sampler = UserSampler(UserCode.of(text))
-            sampler.new()
-            if sampler.code.name in by_name:
+        by_name: dict[str, UserCode] = {}
+        for code in map(UserCode.of, samplers):
+            if code.name in by_name:
                 raise ValueError(
-                    f"two samplers are called {sampler.code.name!r}; an arm is called as its "
+                    f"two samplers are called {code.name!r}; an arm is called as its "
                     "sampler is, so give one of them another name in its file"
                 )
-            by_name[sampler.code.name] = sampler
+            by_name[code.name] = code
         return by_name
 
     @field_validator("samplers")
@@ -124,13 +122,10 @@ class EvaluationOptions(Frozen):
         for name, sampler in samplers.items():
             if name in ARMS:
                 raise ValueError(f"a sampler is called {name!r} as an arm of ours is; rename it")
-            lacking = [m for m in ("fit_resample", "get_params") if not hasattr(sampler, m)]
-            if isinstance(sampler, type) or lacking:
-                raise ValueError(
-                    f"the sampler {name!r} is {sampler!r}; expected an object with "
-                    "fit_resample(X, y) and get_params(), by which it is copied for every fit, "
-                    "such as imblearn.over_sampling.ADASYN()"
-                )
+            try:
+                new_sampler(sampler)
+            except UsageError as error:
+                raise ValueError(f"the sampler {name!r}: {error}") from None
         return samplers
 
     @field_validator("extractor", mode="before")

@@ -18,7 +18,6 @@ from gan_augment.randomness import derived_seed
 
 FEWEST_UNITS = 4
 """Rows, or groups, below which a class cannot be judged: two folds of two."""
-MOST_FOLDS = 5
 INNER_FOLDS = 3
 _MOST_SEED = 2**32
 _REPEATS = {"table": 3, "image": 1}
@@ -109,7 +108,7 @@ def plan_protocol(
             f"of {FEWEST_UNITS} {unit} or more, one of them among those to top up. Collect more."
         )
     most = min(units[name] for name in evaluated) // 2
-    k = folds or min(_FOLDS[kind], MOST_FOLDS)
+    k = folds or _FOLDS[kind]
     notes: list[str] = []
     if k > most:
         if folds:

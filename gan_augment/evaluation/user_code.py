@@ -17,7 +17,7 @@ from types import ModuleType
 from typing import Any, Generic, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import clone
 
 from gan_augment.data.contract import LabelledImages, LabelledTable
 from gan_augment.errors import DataError, UsageError, did_you_mean
@@ -95,38 +95,27 @@ def loaded(source: Any) -> Any:
     return source.load() if isinstance(source, UserCode) else source
 
 
-class UserSampler(BaseEstimator):  # type: ignore[misc]
-    """What `code` names: an over-sampler, a class of one, or a function that makes one.
+def new_sampler(source: Any) -> Any:
+    """An unfitted over-sampler: a copy of the user's, or what a file names, or makes when called.
 
-    Every process that needs it loads it. random_state: passed on to a sampler that takes one.
+    Raises UsageError where the name leads to none.
     """
-
-    def __init__(self, code: UserCode, random_state: int | None = None) -> None:
-        self.code = code
-        self.random_state = random_state
-
-    def fit_resample(self, x: Any, y: Any) -> tuple[Any, Any]:
-        """Resample with a new copy of the sampler. Raises what it raises."""
-        sampler = self.new()
-        if "random_state" in sampler.get_params():
-            sampler.set_params(random_state=self.random_state)
-        resampled: tuple[Any, Any] = sampler.fit_resample(x, y)
-        return resampled
-
-    def new(self) -> Any:
-        """An unfitted sampler. Raises UsageError where the name leads to none."""
-        named = self.code.load()
-        instance = hasattr(named, "fit_resample") and not isinstance(named, type)
+    sampler = loaded(source)
+    if isinstance(source, UserCode):
+        instance = hasattr(sampler, "fit_resample") and not isinstance(sampler, type)
         try:
-            sampler = named if instance or not callable(named) else named()
+            sampler = sampler if instance or not callable(sampler) else sampler()
         except Exception as error:
-            raise UsageError(f"{self.code} fails: {type(error).__name__}: {error}") from error
-        if not hasattr(sampler, "fit_resample") or not hasattr(sampler, "get_params"):
-            raise UsageError(
-                f"{self.code} is {sampler!r}; expected an over-sampler with fit_resample(X, y) and "
-                "get_params() (imblearn.base.BaseSampler has both), or a function that makes one"
-            )
-        return clone(sampler)
+            raise UsageError(f"{source} fails: {type(error).__name__}: {error}") from error
+    lacking = [m for m in ("fit_resample", "get_params") if not hasattr(sampler, m)]
+    if isinstance(sampler, type) or lacking:
+        who = f"{source} is {sampler!r}" if isinstance(source, UserCode) else f"it is {sampler!r}"
+        raise UsageError(
+            f"{who}; expected an over-sampler with fit_resample(X, y) and get_params(), by which "
+            "it is copied for every fit, such as imblearn.over_sampling.ADASYN(), or in a file a "
+            "function that makes one"
+        )
+    return clone(sampler)
 
 
 class UserGenerator(Generic[Data]):
@@ -192,6 +181,8 @@ def fingerprint(plug_in: Any) -> dict[str, Any]:
     >>> fingerprint(SMOTE(k_neighbors=3))["params"]["k_neighbors"]
     3
     """
+    if isinstance(plug_in, UserCode):
+        return {"class": "UserCode", "params": {"code": _json(plug_in)}}
     attributes = getattr(plug_in, "__dict__", {})
     params = plug_in.get_params() if hasattr(plug_in, "get_params") else attributes
     return {"class": type(plug_in).__name__, "params": described(params)}
