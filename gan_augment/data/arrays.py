@@ -72,10 +72,12 @@ def label_pixels(
             f"{len(pixels)} images and {len(labels)} labels; expected one label an image"
         )
     same = same_rows([digest(image) for image in pixels] if digests is None else digests)
+    if ids is None:
+        ids = [f"row-{row:06d}" for row in range(len(labels))]
     return LabelledImages(
         pixels=pixels,
         labels=labels,
-        ids=_row_ids(len(labels)) if ids is None else np.asarray(ids).astype(np.str_),
+        ids=np.asarray(ids).astype(np.str_),
         groups=join_groups(len(labels), same, group_codes(groups, len(labels))),
         class_names=class_names,
     )
@@ -207,7 +209,3 @@ def _with_channels(values: NDArray[np.generic]) -> NDArray[np.generic]:
             "expected channels last: pass x.transpose(0, 2, 3, 1), in torch x.permute(0, 2, 3, 1)"
         )
     return values
-
-
-def _row_ids(n: int) -> NDArray[np.str_]:
-    return np.array([f"row-{row:06d}" for row in range(n)])

@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any, Protocol
 
@@ -159,25 +159,48 @@ class GeneratedRows:
                     file.seek(begun)
         self.counts = {name: n for name, n in self.counts.items() if name not in self.refused}
 
-    def _draw(self, epoch: int, name: str, n: int) -> Iterator[NDArray[Any]]:
-        assert self._model is not None
-        if epoch == 0:
-            yield from class_rows(self._model, name, n, self._seed, self._dtype)
+    def _draw(self, epoch: int, name: str, n: int) -> Iterable[NDArray[Any]]:
+        if epoch > 0:
+            with contextlib.suppress(TooFewAcceptedError):  # epoch 0 had enough: its rows again
+                seed = derived_seed(self._seed, "epoch", epoch) % _MOST_SEED
+                return list(self._class_rows(name, n, seed))
+        return self._class_rows(name, n, self._seed)
+
+    def _class_rows(self, name: str, n: int, seed: int) -> Iterator[NDArray[Any]]:
+        """`n` new rows of a class in pieces: uint8 (k, H, W, C), or of a table (k, columns).
+
+        Raises DataError where the model makes the other kind.
+        """
+        model, dtype = self._model, self._dtype
+        assert model is not None
+        if dtype is None and n > CHUNK and hasattr(model, "sample_range"):
+            for start in range(0, n, CHUNK):
+                yield model.sample_range(name, start, min(start + CHUNK, n), seed)
             return
-        seed = derived_seed(self._seed, "epoch", epoch) % _MOST_SEED
-        try:
-            parts = list(class_rows(self._model, name, n, seed, self._dtype))
-        except TooFewAcceptedError:  # epoch 0 had enough, and the number of items stays
-            parts = list(class_rows(self._model, name, n, self._seed, self._dtype))
-        yield from parts
+        samples = model.sample({name: n}, random_state=seed)
+        if isinstance(samples, LabelledImages) != (dtype is None):
+            kinds = ("images", "rows of a table")
+            drawn, expected = kinds if dtype is not None else kinds[::-1]
+            raise DataError(
+                f"the model makes {drawn}, and the items are {expected}; fit one to this data"
+            )
+        if dtype is None:
+            yield samples.pixels
+            return
+        kinds_of = samples.frame.dtypes.items()
+        text = [str(column) for column, kind in kinds_of if kind.kind not in "biuf"]
+        if text:
+            raise DataError(
+                f"columns {text[:10]} are no numbers, so that a row is no vector; encode them "
+                "before the model is fitted, or sample a frame from the model itself"
+            )
+        yield samples.frame.to_numpy(dtype=dtype)
 
     def _fingerprint(self) -> str:
-        assert self._model is not None
         total = hashlib.sha256(repr((self.counts, self._seed, str(self._dtype))).encode())
         for name, n in self.counts.items():
             try:
-                few = min(n, _COMPARED)
-                for part in class_rows(self._model, name, few, self._seed, self._dtype):
+                for part in self._class_rows(name, min(n, _COMPARED), self._seed):
                     total.update(repr((name, part.shape)).encode() + part.tobytes())
                     self._like = part[:0]
             except TooFewAcceptedError:
@@ -221,36 +244,6 @@ def fit_to(augmenter: Any, data: Any) -> Sampling:
             "a synthesizer, or an augmenter with `synthesizer_`"
         )
     return model
-
-
-def class_rows(
-    model: Sampling, name: str, n: int, seed: int, dtype: np.dtype[Any] | None
-) -> Iterator[NDArray[Any]]:
-    """`n` new rows of a class in pieces: uint8 (k, H, W, C), or of a table `dtype` (k, columns).
-
-    dtype: of the vectors; None where images are expected. Raises DataError for the other kind.
-    """
-    if dtype is None and n > CHUNK and hasattr(model, "sample_range"):
-        for start in range(0, n, CHUNK):
-            yield model.sample_range(name, start, min(start + CHUNK, n), seed)
-        return
-    samples = model.sample({name: n}, random_state=seed)
-    if isinstance(samples, LabelledImages) != (dtype is None):
-        kinds = ("images", "rows of a table")
-        drawn, expected = kinds if dtype is not None else kinds[::-1]
-        raise DataError(
-            f"the model makes {drawn}, and the items are {expected}; fit one to this data"
-        )
-    if dtype is None:
-        yield samples.pixels
-        return
-    text = [str(column) for column, kind in samples.frame.dtypes.items() if kind.kind not in "biuf"]
-    if text:
-        raise DataError(
-            f"columns {text[:10]} are no numbers, so that a row is no vector; encode them before "
-            "the model is fitted, or sample a frame from the model itself"
-        )
-    yield samples.frame.to_numpy(dtype=dtype)
 
 
 @contextlib.contextmanager

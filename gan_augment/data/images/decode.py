@@ -179,11 +179,6 @@ def _reduced(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         return pixels[..., np.newaxis]  # (H, W) -> (H, W, 1)
     if pixels.shape[2] == 4 and (pixels[..., 3] == 255).all():
         pixels = pixels[..., :3]
-    if pixels.shape[2] == 3 and _is_grey(pixels):
+    if pixels.shape[2] == 3 and (pixels[..., 1:] == pixels[..., :1]).all():  # grey
         pixels = pixels[..., :1]
     return np.ascontiguousarray(pixels)
-
-
-def _is_grey(pixels: NDArray[np.uint8]) -> bool:
-    red, green, blue = pixels[..., 0], pixels[..., 1], pixels[..., 2]
-    return bool((red == green).all() and (green == blue).all())

@@ -125,9 +125,9 @@ def data_sha256(data: LabelledImages) -> str:
 
 def _size_by_headers(listing: Listing, workers: int | None, progress: Progress) -> tuple[int, int]:
     """The model's size by the headers of all files, or of some 2,000 evenly spaced ones."""
-    some = listing.candidates[:: max(1, len(listing.candidates) // _HEADERS)]
+    some = listing.files[:: max(1, len(listing.files) // _HEADERS)]
     progress.phase("reading sizes", len(some))
-    paths = [listing.root / candidate.path for candidate in some]
+    paths = [listing.root / path for path, *_ in some]
     sizes = []
     for done, (facts, _) in enumerate(decode_files(paths, None, workers=workers), 1):
         progress.advance(done)
@@ -146,7 +146,7 @@ def _decoded(
     progress: Progress,
 ) -> ReadImages:
     """The files of a listing at (height, width) px. Raises where too many of them are bad."""
-    paths = [listing.root / candidate.path for candidate in listing.candidates]
+    paths = [listing.root / path for path, *_ in listing.files]
     above = map_above_bytes() if map_above is None else map_above
     store: TemporaryImages | None = None
     if len(paths) * size[0] * size[1] * 3 > above:
@@ -157,12 +157,12 @@ def _decoded(
     progress.phase("reading images", len(paths))
     entries, images, channels = [], [], 1
     rejected = dict(listing.rejected)
-    answers = zip(listing.candidates, decode_files(paths, size, how, workers=workers), strict=True)
-    for done, (file, (facts, image)) in enumerate(answers, 1):
+    answers = zip(listing.files, decode_files(paths, size, how, workers=workers), strict=True)
+    for done, ((path, label, group), (facts, image)) in enumerate(answers, 1):
         if image is None:
-            rejected[file.path] = (file.label, str(facts["reason"]))
+            rejected[path] = (label, str(facts["reason"]))
         else:
-            entries.append(Entry(file.path, file.label, file.group, **facts))
+            entries.append(Entry(path, label, group, **facts))
             channels = max(channels, image.shape[2])
             if store is None:
                 images.append(image)

@@ -20,21 +20,16 @@ LONGEST_PATH = 512  # characters below the root; ids are arrays of fixed width
 _MOST_MANIFEST_BYTES = 1 << 30
 
 
-@dataclass(frozen=True)
-class Candidate:
-    """A file that should be an image. path: below the root, with forward slashes. group: or ""."""
-
-    path: str
-    label: str
-    group: str = ""
-
-
 @dataclass
 class Listing:
-    """Files below `root`. rejected: {path: (label, reason)}; notes: sentences for people."""
+    """Files below `root`, by their path below it with forward slashes.
+
+    files: those that should be images, (path, label, group or ""). rejected: {path: (label,
+    reason)}. notes: sentences for people.
+    """
 
     root: Path
-    candidates: list[Candidate] = field(default_factory=list)
+    files: list[tuple[str, str, str]] = field(default_factory=list)
     rejected: dict[str, tuple[str, str]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
@@ -44,7 +39,7 @@ class Listing:
         if problem:
             self.rejected[_printable(path)] = (label, problem)
         else:
-            self.candidates.append(Candidate(path, label, group))
+            self.files.append((path, label, group))
 
 
 def list_folder(folder: Path) -> Listing:
@@ -57,10 +52,10 @@ def list_folder(folder: Path) -> Listing:
     listing = Listing(folder.resolve())
     ignored: Counter[str] = Counter()
     for name in _class_folders(listing):
-        before = len(listing.candidates) + len(listing.rejected)
+        before = len(listing.files) + len(listing.rejected)
         for path in _files_below(listing, name, ignored):
             listing.add(path, name)
-        if len(listing.candidates) + len(listing.rejected) == before:
+        if len(listing.files) + len(listing.rejected) == before:
             listing.notes.append(f"folder {name!r} holds no image file; it is not taken as a class")
     if ignored:
         kinds = ", ".join(f"{suffix or 'no suffix'} ({n})" for suffix, n in ignored.most_common(8))
