@@ -16,7 +16,7 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from gan_augment.report.tables import ArmRow
-from gan_augment.report.wording import arm_name, number, percent, points, signed, span
+from gan_augment.report.wording import ORIGINS, arm_name, number, percent, points, signed, span
 
 FOREST = (260, 30, 6)
 """Width, height and margin, px."""
@@ -24,7 +24,6 @@ BAR, BAR_WIDE = 7, 96
 BINS_WIDE, BINS_TALL = 150, 54
 LEFT, TOP, RIGHT, BELOW = 48, 10, 12, 40
 """Margins of a chart with axes, px."""
-ORIGINS = ("real", "repeat", "synthetic", "companion")
 
 MOST_COLUMNS = 20
 _MOST_LEVELS = 8

@@ -32,18 +32,6 @@ ARMS = {
 }
 """How people call the arms; one's own are called as they are."""
 
-VERDICTS = {
-    "ADOPT": ("good", "Add the GAN’s rows: they help more than anything cheaper does."),
-    "LIKELY HELPS": ("good", "The GAN’s rows probably help; by how much is not certain."),
-    "NO PRACTICAL DIFFERENCE": (
-        "calm",
-        "It makes no difference that matters: leave the data as it is.",
-    ),
-    "NO EVIDENCE": ("calm", "It is not shown that the GAN’s rows help, nor that they harm."),
-    "INSUFFICIENT DATA": ("wary", "There are too few rare rows to tell. Collect more first."),
-    "HARMFUL": ("bad", "Do not add the GAN’s rows: they make the classifier worse."),
-}
-"""{verdict: (the tone it is shown in, what it means in plain words)}."""
 ORIGINS = {
     "real": "real",
     "repeat": "repeated",
@@ -51,52 +39,7 @@ ORIGINS = {
     "companion": "generated as companions",
 }
 """Where rows of a training part come from."""
-FIGURES = {
-    "class_fidelity": (
-        "class fidelity",
-        "share that a classifier trained on real rows also calls this class",
-    ),
-    "kernel_distance": ("kernel distance", "how far generated rows lie from real ones; less is"
-        " better, near 0 the same"),
-    "frechet_distance": ("Fréchet distance", "the same, by mean and covariance; less is better"),
-    "precision": ("precision", "share of generated rows that lie among real ones"),
-    "recall": ("recall", "share of real rows that lie among generated ones"),
-    "density": ("density", "how deep among real rows generated ones lie; 1 as real ones"),
-    "coverage": ("coverage", "share of real rows that have a generated one near"),
-    "spread": ("spread", "variety beside that of real rows; 1 the same, near 0 collapsed"),
-    "two_sample": (
-        "two-sample test",
-        "how often a classifier tells real from generated; 0.5 is by chance",
-    ),
-    "gan_train": ("GAN-train", "mean recall of real rows, by a classifier of generated ones"),
-    "gan_test": ("GAN-test", "mean recall of generated rows, by a classifier of real ones"),
-    "identical": ("identical", "share of generated rows that equal a training row"),
-    "near": (
-        "nearly identical",
-        "share nearer to a training row than 99 % of held-out real rows are",
-    ),
-    "authenticity": (
-        "authenticity",
-        "share farther from the nearest training row than that one is from the next",
-    ),
-    "nearer_share": (
-        "nearer to training rows",
-        "share nearer to training rows than to as many held-out ones; 0.5 without copying",
-    ),
-    "data_copying": ("data-copying score", "C_T of Meehan et al.; far below 0 tells of copying"),
-}  # fmt: skip
-"""{diagnostic: (its name, what it means in a line)}."""
-
 Result = Mapping[str, Any]
-
-
-def plain_verdict(result: Result) -> tuple[str, str]:
-    """Say the tone of a verdict, and what it means in plain words."""
-    word = str(result["verdict"]["word"])
-    if word.startswith("USE "):
-        cheap = arm_name(result["verdict"]["arm"])
-        return "cheap", f"Take {cheap}: it helps, and the GAN is not shown to do more."
-    return VERDICTS.get(word, ("calm", ""))
 
 
 def metric_name(result: Result) -> str:
