@@ -106,9 +106,9 @@ class Cells:
 
     @cached_property
     def coded(self) -> tuple[NDArray[np.int64], list[object]]:
-        """(codes (N,), distinct cells in any order); -1 where missing. 1 is not "1".
+        """(codes (N,), distinct cells); -1 where missing. 1 is not "1".
 
-        Of a pandas category or an Arrow dictionary: all its values in their order, unused too.
+        The values of a pandas category or an Arrow dictionary are in their order, others in any.
         Raises DataError for cells that nothing here could write again.
         """
         series: pd.Series = self.series
@@ -129,17 +129,17 @@ class Cells:
                 codes[row] = index.setdefault(key, len(index))
                 if codes[row] == len(distinct):
                     distinct.append(cells[row])
-        levels = [as_scalar(cell) for cell in distinct]
+        used = np.bincount(codes[codes >= 0], minlength=len(distinct)) > 0
+        codes = np.append(np.cumsum(used) - 1, -1)[codes]
+        levels = [as_scalar(cell) for cell, occurs in zip(distinct, used, strict=True) if occurs]
         if None in levels:
-            code = levels.index(None)
-            rows = np.flatnonzero(codes == code)
-            where = f"in row {rows[0]}" if len(rows) else "among its categories"
+            row = int((codes == levels.index(None)).argmax())
             raise DataError(
-                f"column {series.name!r} holds a {type(distinct[code]).__name__} {where}; expected "
-                "numbers, text, dates or other single values. Drop the column, or make it text "
-                "with astype(str)."
+                f"column {series.name!r} holds a {type(series.iloc[row]).__name__} in row {row}; "
+                "expected numbers, text, dates or other single values. Drop the column, or make it "
+                "text with astype(str)."
             )
-        return codes.astype(np.int64), levels
+        return codes, levels
 
     @property
     def hashes(self) -> NDArray[np.uint64]:
@@ -329,7 +329,7 @@ def number_cells(numbers: Numbers, missing: Mask, dtype: Any, python: str | None
         cells = _arrow_cells(numbers, missing, arrow_type(dtype, python, zone))
         if python == "date":  # ten times as fast
             return cells.to_numpy(zero_copy_only=False).astype(object)
-        return _objects(cells.to_pylist())
+        return np.fromiter(cells.to_pylist(), dtype=object, count=len(cells))
     if not isinstance(dtype, np.dtype | pd.PeriodDtype):
         return dtype.__from_arrow__(_arrow_cells(numbers, missing, arrow_type(dtype)))
     if dtype.kind == "f":
@@ -343,27 +343,12 @@ def number_cells(numbers: Numbers, missing: Mask, dtype: Any, python: str | None
     return ticks.view(f"{dtype.kind}8[{np.datetime_data(dtype)[0]}]")
 
 
-def decimal_cells(
-    numbers: NDArray[np.float64], missing: Mask, decimals: int
-) -> NDArray[np.object_]:
-    """Decimals with that many digits after the point; the missing ones are the caller's to set."""
-    distinct, inverse = np.unique(np.where(missing, 0.0, numbers), return_inverse=True)
-    step, wide = Decimal(1).scaleb(-decimals), Context(prec=400)
-    cells = [Decimal(repr(number)).quantize(step, context=wide) for number in distinct.tolist()]
-    return _objects(cells)[inverse]
-
-
 def level_cells(codes: Codes, levels: Sequence[object], dtype: Any, missing: object = None) -> Any:
     """The levels by code, (N,), as an array of the dtype; code -1 is `missing`."""
-    distinct = _objects([*levels, missing] if (codes < 0).any() else levels)
+    known = [*levels, missing] if (codes < 0).any() else levels
+    distinct = np.fromiter(known, dtype=object, count=len(known))
     plain = dtype == np.dtype(object)
     return distinct[codes] if plain else pd.Series(distinct, dtype=dtype).array.take(codes)
-
-
-def _objects(cells: Sequence[object]) -> NDArray[np.object_]:
-    array = np.empty(len(cells), dtype=object)
-    array[:] = cells
-    return array
 
 
 def to_wall(ticks: Ticks, unit: str | None, zone: str) -> Ticks:
@@ -518,17 +503,11 @@ def _cells_of_numbers(values: NDArray[np.float64], column: Column) -> Any:
     missing = np.isnan(values)
     dtype = column.pandas_dtype
     numbers = _rounded(np.where(missing, 0.0, values), column)
-    if column.text is not None:
-        notation = notation_of(column.text, column.decimals)
-        known: Any = numbers[~missing]
-        if isinstance(notation, MomentNotation):
-            known = known.astype(np.int64).view(f"M8[{notation.unit}]")
-        distinct, inverse = np.unique(known, return_inverse=True)
+    if column.text is not None or column.python == "Decimal":
+        distinct, inverse = np.unique(numbers[~missing], return_inverse=True)
         codes = np.full(len(numbers), -1, dtype=np.int32)
         codes[~missing] = inverse
-        cells = level_cells(codes, notation.write(distinct), dtype)
-    elif column.python == "Decimal":
-        cells = decimal_cells(numbers.astype(np.float64), missing, column.decimals or 0)
+        cells = level_cells(codes, _written(distinct, column), dtype)
     else:
         unit = unit_of(arrow_type(dtype, column.python))
         if column.unit is not None and unit is not None:
@@ -538,6 +517,18 @@ def _cells_of_numbers(values: NDArray[np.float64], column: Column) -> Any:
     if dtype == np.dtype(object):
         cells[missing] = column.missing_cell
     return cells
+
+
+def _written(numbers: NDArray[Any], column: Column) -> list[Any]:
+    """The numbers as the texts or Decimals that a column holds."""
+    if column.text is None:
+        step, wide = Decimal(1).scaleb(-(column.decimals or 0)), Context(prec=400)
+        texts = map(repr, numbers.astype(np.float64).tolist())
+        return [Decimal(text).quantize(step, context=wide) for text in texts]
+    notation = notation_of(column.text, column.decimals)
+    if isinstance(notation, MomentNotation):
+        return notation.write(numbers.astype(np.int64).view(f"M8[{notation.unit}]"))
+    return notation.write(numbers)
 
 
 def _rounded(values: NDArray[np.float64], column: Column) -> Numbers:
@@ -572,9 +563,9 @@ def _new_ids(column: Column, dtype: Any, n: int, first: int) -> pd.Series:
     if column.refill == "strings":
         ids = [f"synthetic-{last + 1 + number:06d}" for number in range(first, first + n)]
     elif column.refill == "integers":
-        smallest, largest = _range_of(dtype, column.python)
-        above = largest - last
-        if first + n - above > low - smallest:
+        limits = np.iinfo(arrow_type(dtype, column.python).to_pandas_dtype())
+        above = int(limits.max) - last
+        if first + n - above > low - int(limits.min):
             raise DataError(
                 f"id column {column.name!r} is {column.dtype}, which has no numbers left for "
                 f"{first + n:,} synthetic rows; make it int64 before fitting"
@@ -584,12 +575,3 @@ def _new_ids(column: Column, dtype: Any, n: int, first: int) -> pd.Series:
             for number in range(first, first + n)
         ]
     return pd.Series(ids, dtype=dtype)
-
-
-def _range_of(dtype: Any, python: str | None) -> tuple[int, int]:
-    if python is not None:
-        return -(2**63), 2**63 - 1
-    if isinstance(dtype, pd.ArrowDtype):
-        dtype = np.dtype(dtype.pyarrow_dtype.to_pandas_dtype())
-    limits = np.iinfo(getattr(dtype, "numpy_dtype", dtype))
-    return int(limits.min), int(limits.max)

@@ -153,13 +153,8 @@ def read_target(series: pd.Series, position: int | None) -> ReadTarget:
             "Drop those rows."
         )
     codes, levels = cells.coded
-    used = np.bincount(codes, minlength=len(levels)) > 0
-    levels = [level for level, occurs in zip(levels, used, strict=True) if occurs]
-    codes = (np.cumsum(used) - 1)[codes]
     check_classes(levels, where, len(series))
-    distinct = np.empty(len(levels), dtype=object)
-    distinct[:] = levels
-    labels, names = encode_labels(distinct)
+    labels, names = encode_labels(np.fromiter(levels, dtype=object, count=len(levels)))
     by_class = dict(zip(labels.tolist(), levels, strict=True))
     by_label = tuple(by_class[label] for label in range(len(names)))
     notes: tuple[str, ...] = ()
@@ -239,26 +234,28 @@ def _kind_of(cells: Cells, name: Name) -> tuple[ColumnKind, str]:
 def _why_ids(cells: Cells, name: Name) -> str:
     """Why whole numbers, text or single values are ids; "" where they are not."""
     named = isinstance(name, str) and _ID_NAME.fullmatch(name) is not None
+    n = len(cells.series) - int(cells.missing.sum())
     if cells.family == "integer":
-        known = cells.known
-        n, steps = len(known), known[1:] - known[:-1]  # a step of one never wraps the other way
+        steps = np.diff(cells.known)  # a step of one never wraps the other way
         down = np.array(-1).astype(steps.dtype)
         if n >= FEWEST_ROWS_OF_AN_ID and ((steps == 1).all() or (steps == down).all()):
             return f"{n:,} whole numbers, each one from the last"
-        distinct = len(np.unique(known)) if named else 0
-        return f"the name says so, and all {n:,} differ" if n == distinct >= 2 else ""
-    levels, n = cells.coded[1], len(cells.series) - int(cells.missing.sum())
-    if named and len(levels) == n >= 2:
+        differ = named and len(np.unique(cells.known)) == n >= 2
+        return f"the name says so, and all {n:,} differ" if differ else ""
+    distinct = len(cells.coded[1])
+    if named and n == distinct >= 2:
         why = f"the name says so, and all {n:,} differ"
-    elif n >= FEWEST_ROWS_OF_AN_ID and len(levels) > DISTINCT_SHARE_OF_AN_ID * n:
-        why = f"{len(levels):,} of {n:,} differ"
+    elif n >= FEWEST_ROWS_OF_AN_ID and distinct > DISTINCT_SHARE_OF_AN_ID * n:
+        why = f"{distinct:,} of {n:,} differ"
     else:
         return ""
+    if cells.family != "text":
+        return why
     try:
-        float(str(levels[0]))
+        float(str(cells.coded[1][0]))
     except ValueError:
         return why
-    return f"{why}; if these are numbers: --numeric {name}" if cells.family == "text" else why
+    return f"{why}; if these are numbers: --numeric {name}"
 
 
 def _numeric(cells: Cells, name: Name) -> Facts:
@@ -369,21 +366,17 @@ def _levels(cells: Cells) -> tuple[object, ...]:
 
     Those of a type that knows no order are sorted by how they are written.
     """
-    codes, distinct = cells.coded
-    used = np.bincount(codes[codes >= 0], minlength=len(distinct)) > 0
-    levels: list[Any] = [level for level, occurs in zip(distinct, used, strict=True) if occurs]
+    levels: list[Any] = cells.coded[1]
     dtype: Any = cells.series.dtype
     if dtype == "category" or getattr(getattr(dtype, "pyarrow_dtype", None), "ordered", False):
         return tuple(levels)  # a dictionary of Arrow's may have an order
-    by_type: dict[str, list[Any]] = {}
-    for level in levels:
-        by_type.setdefault(type(level).__name__, []).append(level)
-    ordered: list[object] = []
-    for name in sorted(by_type):
+    ordered: list[Any] = []
+    for name in sorted({type(level).__name__ for level in levels}):
+        same = [level for level in levels if type(level).__name__ == name]
         try:
-            ordered += sorted(by_type[name])
+            ordered += sorted(same)
         except TypeError:
-            ordered += sorted(by_type[name], key=repr)
+            ordered += sorted(same, key=repr)
     return tuple(ordered)
 
 
@@ -414,16 +407,11 @@ def number_facts(known: Numbers, precision: int = 15) -> Facts:
 
 def _tick_facts(ticks: NDArray[np.int64], unit: Unit | None) -> Facts:
     """The facts of known durations or moments (N,), in the coarsest unit that is exact."""
-    coarsest = unit
-    for wider, nanoseconds in NANOSECONDS.items():
-        if unit is None or wider == unit:
-            break
-        if not (ticks % (nanoseconds // NANOSECONDS[unit])).any():
-            coarsest = wider
-            break
-    if unit and coarsest:
-        ticks = ticks // (NANOSECONDS[coarsest] // NANOSECONDS[unit])
-    return number_facts(ticks) | {"unit": coarsest}
+    if unit is None:
+        return number_facts(ticks) | {"unit": None}
+    ratios = {wider: ticks_of // NANOSECONDS[unit] for wider, ticks_of in NANOSECONDS.items()}
+    coarsest = next(wider for wider, ratio in ratios.items() if not (ticks % ratio).any())
+    return number_facts(ticks // ratios[coarsest]) | {"unit": coarsest}
 
 
 def decimals_of(values: NDArray[np.float64], precision: int = 15) -> int | None:
