@@ -133,22 +133,13 @@ def test_a_row_without_choices_is_made_too():
     assert layout.numbers == (0, 1, 2)
 
 
-def test_a_packed_discriminator_sees_whether_two_rows_are_one():
-    d = RowDiscriminator(LAYOUT.width, CLASSES, width=16, pack=2)
-    initialise(d, 0)
-    x = rows_of(2)
-    y = torch.zeros(2, dtype=torch.long)
-    both, twice = d(x, y), d(x[[0, 0]], y)
-    assert both.shape == (1,)
-    assert not torch.allclose(both, twice)
-
-
-def test_a_pack_is_judged_by_its_own_rows_alone():
+def test_a_pack_is_judged_by_its_own_rows_alone_and_by_whether_they_are_one():
     d = RowDiscriminator(LAYOUT.width, CLASSES, width=16, pack=2)
     initialise(d, 0)
     x, y = rows_of(6), torch.tensor([0, 0, 1, 1, 2, 2])
     whole = d(x, y)
     assert whole.shape == (3,)
+    assert not torch.allclose(d(x[[0, 0]], y[:2]), whole[:1])
     for i in range(3):
         torch.testing.assert_close(d(x[2 * i : 2 * i + 2], y[2 * i : 2 * i + 2]), whole[i : i + 1])
 
