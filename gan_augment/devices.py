@@ -60,9 +60,7 @@ def compute_config(
         why += f"; {precision} as asked"
     cores = available_cores()
     count = cores if threads is None else threads
-    why += f"; {count} of {cores} core{'s' * (cores != 1)}" + (
-        "" if threads is None else " as asked"
-    )
+    why += f"; {count} of {cores} core{'s' * (cores != 1)}{' as asked' * (threads is not None)}"
     return ComputeConfig(chosen, resolved, count, why)
 
 
@@ -77,22 +75,19 @@ def threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _device(asked: str) -> tuple[torch.device, str]:
-    if asked == "auto":
+def _device(requested: str) -> tuple[torch.device, str]:
+    if requested == "auto":
         if torch.cuda.is_available():
             return torch.device("cuda"), f"a GPU is there ({torch.cuda.get_device_name()})"
         return torch.device("cpu"), "no GPU found"
-    try:
-        device = torch.device(asked)
-    except RuntimeError:
-        raise UsageError(
-            f"device {asked!r} is unknown; expected auto, cpu, cuda or cuda:1"
-        ) from None
-    if device.type not in ("cpu", "cuda"):
-        raise UsageError(f"device {asked!r} is not supported; expected auto, cpu, cuda or cuda:1")
+    device = None
+    with contextlib.suppress(RuntimeError):
+        device = torch.device(requested)
+    if device is None or device.type not in ("cpu", "cuda"):
+        raise UsageError(f"device {requested!r} is unknown; expected auto, cpu, cuda or cuda:1")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise UsageError(
-            f"device {asked!r} is not there: torch sees {torch.cuda.device_count()} GPUs. "
+            f"device {requested!r} is not there: torch sees {torch.cuda.device_count()} GPUs. "
             "Use --device cpu."
         )
     return device, "as asked"

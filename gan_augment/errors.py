@@ -86,25 +86,24 @@ class FolderInUseError(GanAugmentError, OSError):
     exit_code = 75
 
 
-def unknown_class(given: object, counts: Mapping[str, int]) -> UnknownClassError:
+def unknown_class(name: object, counts: Mapping[str, int]) -> UnknownClassError:
     """Make the error for a class that the labels do not hold, with the nearest that they do."""
-    names = [str(name) for name in counts]
-    held = ", ".join(f"{name!r} ({counts[name]})" for name in list(counts)[:20])
+    listed = ", ".join(f"{known!r} ({n})" for known, n in list(counts.items())[:20])
     more = f" and {len(counts) - 20} more" if len(counts) > 20 else ""
     return UnknownClassError(
-        f"no sample is labelled {str(given)!r}; the labels hold {held}{more}."
-        f"{did_you_mean(str(given), names)}"
+        f"no sample is labelled {str(name)!r}; the labels hold {listed}{more}."
+        f"{did_you_mean(str(name), [*map(str, counts)])}"
     )
 
 
-def did_you_mean(given: str, names: Sequence[str]) -> str:
+def did_you_mean(word: str, names: Sequence[str]) -> str:
     """Return a closing question with the nearest known name, or nothing.
 
     >>> did_you_mean("rar", ["rare", "common"])
     " Did you mean 'rare'?"
     """
     folded = {name.casefold(): name for name in names}
-    near = difflib.get_close_matches(given.casefold(), list(folded), n=1)
+    near = difflib.get_close_matches(word.casefold(), list(folded), n=1)
     return f" Did you mean {folded[near[0]]!r}?" if near else ""
 
 

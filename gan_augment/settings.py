@@ -40,9 +40,9 @@ def _first_problem(error: ValidationError, model: type[BaseModel], where: str) -
         guess = did_you_mean(str(problem["loc"][-1]), known)
         return f"{where}: there is no setting {name!r}; known here: {', '.join(known)}.{guess}"
     message = problem["msg"].removeprefix("Value error, ")
-    given = "" if isinstance(problem["input"], dict) else f" = {problem['input']!r}"
+    value = "" if isinstance(problem["input"], dict) else f" = {problem['input']!r}"
     end = "" if message.endswith((".", "?")) else "."
-    return f"{where}: {name}{given} is refused: {message}{end}"
+    return f"{where}: {name}{value} is refused: {message}{end}"
 
 
 def read_toml(path: Path) -> dict[str, Any]:

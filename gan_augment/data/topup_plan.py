@@ -147,10 +147,10 @@ ClassPlan(real=7, repeats=93, synthetic=0, companions=0))
         >>> plan.refused
         {'bad': '7 rows are too few'}
         """
-        news = {name: why for name, why in reasons.items() if name in self.generated}
-        refused = {**self.refused, **news}
+        fresh = {name: why for name, why in reasons.items() if name in self.generated}
+        refused = {**self.refused, **fresh}
         if keep_others:
-            ends = {n: end.repeated() if n in news else end for n, end in self.classes.items()}
+            ends = {n: end.repeated() if n in fresh else end for n, end in self.classes.items()}
         else:
             ends = _after_refusals(self.requested, refused)
         return TopUpPlan(ends, self.requested, refused)

@@ -361,7 +361,7 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
         if face is not None:
             known = set(augmenter.get_params(deep=False)) - {"device", "n_jobs", "warm_start"}
             augmenter.set_params(**{n: v for n, v in face.parameters.items() if n in known})
-            augmenter.sampling_strategy_ = dict(face.asked)
+            augmenter.sampling_strategy_ = dict(face.added)
             if face.feature_names is not None:
                 augmenter.feature_names_in_ = np.array(face.feature_names, dtype=object)
         return augmenter

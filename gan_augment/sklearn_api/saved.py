@@ -65,14 +65,14 @@ class SavedRows(BaseModel):
 class SavedFace(Frozen):
     """Holds the JSON beside the model. settings: parameters, those that JSON can hold.
 
-    strategy: a mapping as pairs, since its keys are labels. asked: `sampling_strategy_` as pairs.
+    strategy: a mapping as pairs, since its keys are labels. added: `sampling_strategy_` as pairs.
     """
 
     format: Literal["gan-augment augmenter"] = "gan-augment augmenter"
     version: Literal[1] = Field(default=1, alias="schema")
     settings: dict[str, Any]
     strategy: tuple[tuple[Scalar, int], ...] | None = None
-    asked: tuple[tuple[Scalar, int], ...] = ()
+    added: tuple[tuple[Scalar, int], ...] = Field(default=(), alias="asked")
     seed: NonNegativeInt
     labels: SavedLabels
     images: PixelFormat | None = None

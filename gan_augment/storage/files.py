@@ -141,7 +141,7 @@ def clean_stale(folder: Path, names: Collection[str] | None = None) -> tuple[str
     was moved aside (`.old-`) while its successor never arrived gets its name back. Call it while
     holding the folder's lock.
     """
-    gone = []
+    removed = []
     for entry in sorted(folder.iterdir()) if folder.is_dir() else []:
         match = _TEMPORARY.fullmatch(entry.name)
         if not match or process_lives(int(match["pid"])):
@@ -156,8 +156,8 @@ def clean_stale(folder: Path, names: Collection[str] | None = None) -> tuple[str
                 shutil.rmtree(entry)
             else:
                 entry.unlink()
-        gone.append(entry.name)
-    return tuple(gone)
+        removed.append(entry.name)
+    return tuple(removed)
 
 
 @contextlib.contextmanager

@@ -76,6 +76,19 @@ def test_a_class_ends_with_what_was_asked_and_never_shrinks(to, total):
     assert plan_topup(counts, TopUp(to=to, companions=False), ["bad"])["bad"].total == total
 
 
+@pytest.mark.parametrize(
+    ("values", "why"),
+    [
+        ({"to": "mayority"}, r"nor a number. Did you mean 'majority'\?$"),
+        ({"to": 1.5}, r"not a fraction in \(0, 1\]; a count is an integer\.$"),
+        ({"too": 1}, r"no setting 'too'; known here: to, .* Did you mean 'to'\?$"),
+    ],
+)
+def test_settings_that_cannot_be_used_are_refused_in_a_sentence(values, why):
+    with pytest.raises(UsageError, match=why):
+        TopUp.checked(values, "options")
+
+
 def test_the_share_splits_the_added_rows_exactly():
     plan = plan_topup({"a": 100, "b": 9}, TopUp(synthetic_share=0.25, companions=False), ["b"])
     assert plan == {"a": ClassPlan(100), "b": ClassPlan(9, repeats=68, synthetic=23)}
