@@ -17,7 +17,6 @@ from gan_augment.errors import (
     OutputExistsError,
     ResumeMismatchError,
     TooFewAcceptedError,
-    UnknownClassError,
     UsageError,
 )
 from gan_augment.storage import load_bundle, save_bundle
@@ -66,12 +65,6 @@ def test_any_reader_of_class_folders_can_read_the_result(run, data_folder, tmp_p
     read = read_images(tmp_path / "out")
     totals = {name: sum(counts.values()) for name, counts in result.counts.items()}
     assert read.data.counts == totals == {"bad_part": 30, "good": 30, "odd": 12}
-
-
-def test_the_same_call_gives_the_same_bytes(run, data_folder, tmp_path):
-    for name in ("a", "b"):
-        augment(data_folder, tmp_path / name, model=run)
-    assert files(tmp_path / "a") == files(tmp_path / "b")
 
 
 def test_a_class_the_model_refuses_is_filled_with_repeats_and_recorded(
@@ -215,16 +208,6 @@ def test_overwriting_keeps_what_is_not_ours(run, data_folder, tmp_path):
     assert (out / "notes.txt").read_text() == "mine"
     total = sum(sum(counts.values()) for counts in result.counts.values())
     assert len(files(out)) == total + 2
-
-
-def test_overwriting_that_cannot_begin_leaves_the_earlier_output(run, data_folder, tmp_path):
-    out = tmp_path / "out"
-    augment(data_folder, out, model=run)
-    before = files(out)
-    nobody = FitOptions(classes="nobody")
-    with pytest.raises(UnknownClassError):
-        augment(data_folder, out, model=run, options=nobody, overwrite=True)
-    assert files(out) == before
 
 
 @pytest.mark.slow

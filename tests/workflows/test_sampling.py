@@ -28,7 +28,7 @@ from gan_augment.synthesizers.image_gan import ImageGAN
 from gan_augment.training.callbacks import StopRequested
 from gan_augment.workflows import sampling
 from gan_augment.workflows.sampling import sample
-from tests.workflows.conftest import files
+from tests.workflows.conftest import contents, files
 
 
 def test_the_default_brings_the_rare_class_level_with_the_largest(run, tmp_path):
@@ -237,10 +237,10 @@ def test_a_disk_that_refuses_any_write_leaves_whole_files_and_a_way_on(
         with pytest.raises(WriteFailedError) as caught:
             sample(run, tmp_path / "out", counts={"odd": 5})
     assert "\n" not in str(caught.value)
-    left = files(tmp_path / "out") if (tmp_path / "out").exists() else {}
-    assert not any(".tmp-" in path.name for path in left)
+    left = contents(tmp_path / "out") if (tmp_path / "out").exists() else {}
+    assert not any(".tmp-" in name for name in left)
     sample(run, tmp_path / "out", counts={"odd": 5}, resume=True)
-    assert files(tmp_path / "out") == files(tmp_path / "whole")
+    assert contents(tmp_path / "out") == contents(tmp_path / "whole")
 
 
 @pytest.mark.parametrize(

@@ -103,12 +103,6 @@ def test_companions_are_marked_as_such(table_run, table_file, tmp_path):
     assert Counter(row["origin"] for row in manifest(out))["companion"] == 36
 
 
-def test_the_same_call_gives_the_same_bytes(table_run, table_file, tmp_path):
-    for name in ("a.csv", "b.csv"):
-        augment(table_file, tmp_path / name, model=table_run)
-    assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
-
-
 def test_chunks_make_no_difference(table_run, table_file, tmp_path, monkeypatch):
     augment(table_file, tmp_path / "a.csv", model=table_run, top_up=HALF)
     monkeypatch.setattr(augmenting, "ROWS_AT_ONCE", 5)
@@ -161,16 +155,6 @@ def test_a_model_of_a_csv_serves_a_parquet_file_of_the_same_columns(
     table = pq.read_table(tmp_path / "out.parquet")
     assert table.schema.equals(pq.read_schema(parquet_file), check_metadata=True)
     assert len(table) == 96
-
-
-def test_a_class_of_one_row_is_filled_with_repeats(table_file, tmp_path):
-    lines = table_file.read_text().splitlines()
-    lines[1] = lines[1].rpartition(";")[0] + ";never"
-    (tmp_path / "t.csv").write_text("\n".join(lines))
-    result = augment(tmp_path / "t.csv", tmp_path / "out.csv", options=QUICK, run=tmp_path / "run")
-    assert result.counts["never"]["synthetic"] == 0
-    assert result.counts["never"]["repeat"] == result.counts["no"]["real"] - 1
-    assert "1 row" in result.refused["never"]
 
 
 def test_the_data_is_never_written_over(table_run, table_file, tmp_path):
