@@ -10,7 +10,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -131,28 +131,19 @@ def shown_progress(*, quiet: bool) -> Iterator[Progress]:
     """The `Progress` that suits where stderr goes; Python's warnings become its lines."""
     with warnings.catch_warnings():
         if quiet:
-            yield _heard(WarningsOnly())
+            yield _with_warnings(WarningsOnly())
         elif not sys.stderr.isatty():
-            yield _heard(PlainLines())
+            yield _with_warnings(PlainLines())
         else:
             with bars() as shown:
                 live = LiveBars(shown)
-                yield _heard(live)
+                yield _with_warnings(live)
                 live.finish()
 
 
-def _heard(progress: Progress) -> Progress:
-    def show(
-        message: Warning | str,
-        category: type[Warning],
-        filename: str,
-        lineno: int,
-        file: TextIO | None = None,
-        line: str | None = None,
-    ) -> None:
-        progress.warn(str(message))
-
-    warnings.showwarning = show
+def _with_warnings(progress: Progress) -> Progress:
+    """Let Python's warnings become lines of the progress."""
+    warnings.showwarning = lambda message, *_, **__: progress.warn(str(message))
     return progress
 
 

@@ -151,7 +151,7 @@ Config = Annotated[
 def choices(ctx: typer.Context) -> dict[str, dict[str, Any]]:
     """Every argument and option of the command, {name: {"value", "source"}}, as `--help` has it."""
     return {
-        _long_name(param): {"value": _plain(ctx.params[param.name]), "source": _origin(ctx, param)}
+        _long_name(param): {"value": ctx.params[param.name], "source": _origin(ctx, param)}
         for param in ctx.command.params
         if param.name in ctx.params and param.name not in ("dry_run", "config")
     }
@@ -225,10 +225,6 @@ def _as_text(value: Any) -> Any:
     if isinstance(value, list):
         return ("x" if all(isinstance(item, int) for item in value) else ",").join(map(str, value))
     return value if isinstance(value, bool) else str(value)
-
-
-def _plain(value: Any) -> str | int | float | bool | None:
-    return value if isinstance(value, str | int | float | bool | None) else str(value)
 
 
 def _origin(ctx: typer.Context, param: Any) -> str:

@@ -80,7 +80,7 @@ def sums(counts: Mapping[str, Mapping[str, int]]) -> list[str]:
 def _print_json(ctx: typer.Context, values: Mapping[str, Any]) -> None:
     """One object on one line; `schema` is raised when a field changes its meaning."""
     head = {"schema": JSON_SCHEMA, "command": ctx.info_name}
-    typer.echo(json.dumps({**head, **values}, ensure_ascii=False))
+    typer.echo(json.dumps({**head, **values}, ensure_ascii=False, default=str))  # paths
 
 
 def _print_lines(lines: Sequence[str]) -> None:

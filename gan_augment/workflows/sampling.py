@@ -66,7 +66,7 @@ if TYPE_CHECKING:
 __all__ = ["SampleResult", "sample"]
 
 BLOCK_ROWS = 64
-BLOCKS_A_ROUND = 64  # of a class whose blocks hold unknown numbers of images
+BLOCKS_A_ROUND = 64  # of a class: selection may leave fewer images of a block
 IMAGES_A_WORKER = 5000  # a worker needs seconds to load torch and the model
 ROWS_AT_ONCE = 16_384  # of a table: whole blocks of its sampler
 
@@ -239,7 +239,7 @@ def write_images(
     """
     meta = gan.meta_ if gan else load_meta(model, NAME, schema=ModelMeta)
     selecting = meta.selection is not None
-    lines = [_Line(name, out, own, keep, selecting) for name, own in paths.items() if own]
+    lines = [_ClassImages(name, out, own, keep, selecting) for name, own in paths.items() if own]
     missing = sum(len(line.missing) for line in lines)
     before = sum(len(line.paths) for line in lines) - missing
     advance(before)
@@ -254,7 +254,7 @@ def write_images(
     return before, {line.name: line.refused for line in lines if line.refused}
 
 
-class _Line:
+class _ClassImages:
     """One class on its way: its blocks are drawn anywhere, and placed here in their order.
 
     What is there is passed over: all of it, or whole blocks where every candidate is kept.
@@ -263,7 +263,7 @@ class _Line:
     def __init__(
         self, name: str, out: Path, paths: Sequence[str], keep: bool, selecting: bool
     ) -> None:
-        self.name, self.out, self.paths, self.selecting = name, out, paths, selecting
+        self.name, self.out, self.paths = name, out, paths
         places = enumerate(paths)
         self.missing = {i for i, p in places if not (keep and is_whole_png(out / p))}
         self.blocks = self.images = 0
@@ -275,13 +275,12 @@ class _Line:
             self.images = self.blocks * BLOCK_ROWS
 
     def next_blocks(self) -> range:
-        """The blocks of the next round: all, or where selection decides as many as may do."""
+        """The blocks of the next round: as many as may do, by what those before gave."""
         left = len(self.paths) - self.images
         if self.refused or left <= 0:
             return range(0)
-        rate = self.images / self.blocks if self.selecting and self.blocks else BLOCK_ROWS
-        most = BLOCKS_A_ROUND if self.selecting else left
-        return range(self.blocks, self.blocks + min(-(-left // max(int(rate), 1)), most))
+        rate = max(self.images // self.blocks, 1) if self.blocks else BLOCK_ROWS
+        return range(self.blocks, self.blocks + min(-(-left // rate), BLOCKS_A_ROUND))
 
     def place(self, images: Sequence[bytes] | str) -> int:
         """Write the images of the next block, or learn why there are none; how many are done."""
@@ -311,7 +310,7 @@ class _Line:
 
 
 def _draw(
-    lines: Sequence[_Line],
+    lines: Sequence[_ClassImages],
     source: ImageGAN | tuple[str, str],
     seed: int,
     processes: int,
