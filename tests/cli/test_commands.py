@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
 from pathlib import Path
-from subprocess import CompletedProcess
 
 import pytest
 
 from tests.cli.conftest import COUNTS, answer, contents, write_images
 
-Command = Callable[..., CompletedProcess[str]]
 pytestmark = pytest.mark.slow
 
 
@@ -25,9 +22,7 @@ def without_torch(tmp_path: Path) -> dict[str, str]:
     return {"PYTHONPATH": os.pathsep.join([str(folder), os.environ["PYTHONPATH"]])}
 
 
-def test_fit_prints_the_run_last_and_the_next_command(
-    command: Command, photos: Path, tmp_path: Path
-) -> None:
+def test_fit_prints_the_run_last_and_the_next_command(command, photos, tmp_path):
     before = contents(photos)
     fitted = command("fit", photos, "--steps", 2)
     assert fitted.returncode == 0, fitted.stderr
@@ -43,16 +38,14 @@ def test_fit_prints_the_run_last_and_the_next_command(
     assert contents(photos) == before
 
 
-def test_fit_as_json_is_one_object(command: Command, photos: Path, tmp_path: Path) -> None:
+def test_fit_as_json_is_one_object(command, photos, tmp_path):
     told = answer(command("fit", photos, "--steps", 2, "--json"))
     assert told["command"] == "fit"
     assert told["steps"] == 2
     assert (tmp_path / told["run"] / "model").is_dir()
 
 
-def test_a_dry_run_shows_the_plan_and_writes_nothing(
-    command: Command, photos: Path, tmp_path: Path
-) -> None:
+def test_a_dry_run_shows_the_plan_and_writes_nothing(command, photos, tmp_path):
     shown = command("fit", photos, "--steps", 7, "--dry-run")
     assert shown.returncode == 0, shown.stderr
     assert "steps" in shown.stdout
@@ -64,39 +57,33 @@ def test_a_dry_run_shows_the_plan_and_writes_nothing(
 
 
 @pytest.mark.parametrize("counts", [{}, {"only": 8}])
-def test_data_without_two_classes_is_refused(
-    command: Command, tmp_path: Path, counts: dict[str, int]
-) -> None:
+def test_data_without_two_classes_is_refused(command, tmp_path, counts):
     (tmp_path / "poor").mkdir()
     write_images(tmp_path / "poor", counts)
     assert command("fit", "poor", "--steps", 1).returncode == 3
 
 
-def test_a_folder_that_is_not_there_is_one_line(command: Command) -> None:
+def test_a_folder_that_is_not_there_is_one_line(command):
     refused = command("fit", "nowhere")
     assert refused.returncode in (2, 3)
     assert len(refused.stderr.splitlines()) == 1
 
 
-def test_a_csv_of_other_columns_is_a_usage_error(command: Command, tmp_path: Path) -> None:
+def test_a_csv_of_other_columns_is_a_usage_error(command, tmp_path):
     (tmp_path / "table.csv").write_text("age,fraud\n3,0\n")
     refused = command("fit", "table.csv", "--steps", 1)
     assert refused.returncode == 2
     assert "path,label" in refused.stderr
 
 
-def test_an_output_that_cannot_be_written_is_exit_74(
-    command: Command, photos: Path, tmp_path: Path
-) -> None:
+def test_an_output_that_cannot_be_written_is_exit_74(command, photos, tmp_path):
     (tmp_path / "file").write_text("not a folder")
     refused = command("fit", photos, "--out", "file/run", "--steps", 1)
     assert refused.returncode == 74, refused.stderr
     assert refused.stderr.splitlines()[-1].startswith("error: ")
 
 
-def test_samples_are_exactly_as_many_as_asked(
-    command: Command, run_folder: Path, tmp_path: Path
-) -> None:
+def test_samples_are_exactly_as_many_as_asked(command, run_folder, tmp_path):
     told = answer(command("sample", run_folder, "out", "--counts", "rare=5,common=3", "--json"))
     assert told["command"] == "sample"
     names = sorted(path.name for path in (tmp_path / "out" / "rare").iterdir())
@@ -104,7 +91,7 @@ def test_samples_are_exactly_as_many_as_asked(
     assert len(list((tmp_path / "out" / "common").iterdir())) == 3
 
 
-def test_a_dry_run_of_augment_shows_the_counts_at_the_end(command: Command, photos: Path) -> None:
+def test_a_dry_run_of_augment_shows_the_counts_at_the_end(command, photos):
     planned = answer(command("augment", photos, "out", "--dry-run", "--json", "--no-companions"))
     assert planned["counts"]["rare"] == {
         "real": 6,
@@ -116,9 +103,7 @@ def test_a_dry_run_of_augment_shows_the_counts_at_the_end(command: Command, phot
     assert "rare: 6 real + 12 repeat + 12 synthetic = 30" in shown
 
 
-def test_inspect_says_what_data_holds_without_torch(
-    command_process: Command, photos: Path, without_torch: dict[str, str]
-) -> None:
+def test_inspect_says_what_data_holds_without_torch(command_process, photos, without_torch):
     told = answer(command_process("inspect", photos, "--json", env=without_torch))
     assert told["command"] == "inspect"
     assert json.dumps(COUNTS) in json.dumps(told)

@@ -3,13 +3,12 @@
 import io
 import warnings
 
-import pytest
 from rich.console import Console
 
 from gan_augment_cli.console import LiveBars, PlainLines, bars, printable, shown_progress
 
 
-def test_a_log_gets_one_line_a_minute(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_log_gets_one_line_a_minute(capsys):
     seconds = iter(range(1000))
     lines = PlainLines(every_s=60, clock=lambda: next(seconds))
     lines.phase("training", 400)
@@ -20,25 +19,25 @@ def test_a_log_gets_one_line_a_minute(capsys: pytest.CaptureFixture[str]) -> Non
     assert shown[0] == "training: 59 of 400, loss 0.5, 5:41 left"
 
 
-def test_a_file_name_cannot_steer_the_terminal() -> None:
+def test_a_file_name_cannot_steer_the_terminal():
     assert printable("a\x1b]0;owned\x07b") == r"a\x1b]0;owned\x07b"
 
 
-def test_quiet_still_shows_warnings(capsys: pytest.CaptureFixture[str]) -> None:
+def test_quiet_still_shows_warnings(capsys):
     with shown_progress(quiet=True) as progress:
         progress.note("a choice")
         progress.warn("a danger")
     assert capsys.readouterr().err == "warning: a danger\n"
 
 
-def test_python_warnings_become_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_python_warnings_become_one_line(capsys):
     with shown_progress(quiet=False):
         warnings.simplefilter("always")
         warnings.warn("class 'owl' is refused", stacklevel=1)
     assert capsys.readouterr().err == "warning: class 'owl' is refused\n"
 
 
-def test_bars_show_class_names_as_they_are() -> None:
+def test_bars_show_class_names_as_they_are():
     screen = io.StringIO()
     with bars(Console(file=screen, width=80, force_terminal=True)) as shown_bars:
         live = LiveBars(shown_bars)

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
 from pathlib import Path
-from subprocess import CompletedProcess
 
 import pytest
 
-Command = Callable[..., CompletedProcess[str]]
 pytestmark = pytest.mark.slow
 
 
@@ -21,7 +18,7 @@ def with_torch(folder: Path, code: str) -> dict[str, str]:
     return {"PYTHONPATH": os.pathsep.join([str(folder), os.environ["PYTHONPATH"]])}
 
 
-def test_a_whole_installation_is_timed_and_found_healthy(command: Command) -> None:
+def test_a_whole_installation_is_timed_and_found_healthy(command):
     ran = command("doctor", "--json")
     assert ran.returncode == 0, ran.stderr
     told = json.loads(ran.stdout)
@@ -39,9 +36,7 @@ def test_a_whole_installation_is_timed_and_found_healthy(command: Command) -> No
     ],
     ids=["cannot be imported", "ends its process"],
 )
-def test_a_broken_torch_is_a_finding_with_a_cure(
-    command: Command, tmp_path: Path, code: str, words: str
-) -> None:
+def test_a_broken_torch_is_a_finding_with_a_cure(command, tmp_path, code, words):
     ran = command("doctor", env=with_torch(tmp_path / "broken", code))
     assert ran.returncode == 1, ran.stderr
     problem = ran.stdout.splitlines()[-1]

@@ -31,25 +31,25 @@ FIT.params["as_json"] = False
         (KeyboardInterrupt(), 130),
     ],
 )
-def test_each_error_has_its_exit_code(error: BaseException, code: int) -> None:
+def test_each_error_has_its_exit_code(error, code):
     with pytest.raises(typer.Exit) as left, exit_codes(FIT):
         raise error
     assert left.value.exit_code == code
 
 
-def test_an_error_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_error_is_one_line(capsys):
     with pytest.raises(typer.Exit), exit_codes(FIT):
         raise errors.DataError("class 'a\x1b[2J' is empty")
     assert capsys.readouterr() == ("", "error: class 'a\\x1b[2J' is empty\n")
 
 
-def test_an_interruption_says_how_to_go_on(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_interruption_says_how_to_go_on(capsys):
     with pytest.raises(typer.Exit), exit_codes(FIT):
         raise StopRequested(signal.SIGTERM, "go on with --resume")
     assert "go on with --resume" in capsys.readouterr().err
 
 
-def test_sigterm_outside_of_training_leaves_with_143() -> None:
+def test_sigterm_outside_of_training_leaves_with_143():
     before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(typer.Exit) as left, exit_codes(FIT):
         os.kill(os.getpid(), signal.SIGTERM)
@@ -57,6 +57,6 @@ def test_sigterm_outside_of_training_leaves_with_143() -> None:
     assert signal.getsignal(signal.SIGTERM) is before
 
 
-def test_a_mistake_of_ours_keeps_its_traceback() -> None:
+def test_a_mistake_of_ours_keeps_its_traceback():
     with pytest.raises(ZeroDivisionError), exit_codes(FIT):
         1 / 0  # noqa: B018

@@ -7,9 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
-from subprocess import CompletedProcess
 
 import numpy as np
 import pandas as pd
@@ -17,7 +15,6 @@ import pytest
 
 from tests.cli.conftest import answer
 
-Command = Callable[..., CompletedProcess[str]]
 pytestmark = pytest.mark.slow
 
 
@@ -40,9 +37,7 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def parts_run(
-    parts: Path, tmp_path_factory: pytest.TempPathFactory, start_command: Command
-) -> Path:
+def parts_run(parts, tmp_path_factory, start_command) -> Path:
     """A run of four steps on `parts`."""
     home = tmp_path_factory.mktemp("trained tables")
     flags = ("--target", "kind", "--out", "run", "--steps", 4)
@@ -51,9 +46,7 @@ def parts_run(
     return home / "run"
 
 
-def test_fit_prints_the_run_last_and_the_next_command(
-    command: Command, parts: Path, tmp_path: Path
-) -> None:
+def test_fit_prints_the_run_last_and_the_next_command(command, parts, tmp_path):
     fitted = command("fit", parts, "--target", "kind", "--steps", 2)
     assert fitted.returncode == 0, fitted.stderr
     assert fitted.stdout.splitlines()[-1] == "runs/parts"
@@ -63,9 +56,7 @@ def test_fit_prints_the_run_last_and_the_next_command(
     }
 
 
-def test_augment_makes_one_file_that_begins_with_the_original(
-    command: Command, parts: Path, tmp_path: Path
-) -> None:
+def test_augment_makes_one_file_that_begins_with_the_original(command, parts, tmp_path):
     told = answer(command("augment", parts, "out.csv", "--target", "kind", "--steps", 2, "--json"))
     assert (told["out"], told["manifest"]) == ("out.csv", "out.csv.manifest.csv")
     written = (tmp_path / "out.csv").read_bytes()
@@ -78,18 +69,14 @@ def test_augment_makes_one_file_that_begins_with_the_original(
     }
 
 
-def test_augment_with_a_model_needs_no_target(
-    command: Command, parts: Path, parts_run: Path, tmp_path: Path
-) -> None:
+def test_augment_with_a_model_needs_no_target(command, parts, parts_run, tmp_path):
     quiet = command("augment", parts, "out.csv", "--model", parts_run, "--quiet", "--mark")
     assert (quiet.returncode, quiet.stdout) == (0, "out.csv\n"), quiet.stderr
     marks = pd.read_csv(tmp_path / "out.csv")["synthetic"]
     assert (marks.dtype, int(marks.sum())) == (bool, 48)
 
 
-def test_a_dry_run_says_what_would_be_done_and_writes_nothing(
-    command: Command, parts: Path, tmp_path: Path
-) -> None:
+def test_a_dry_run_says_what_would_be_done_and_writes_nothing(command, parts, tmp_path):
     flags = ("--target", "kind", "--dry-run")
     planned = answer(command("augment", parts, "out.csv", *flags, "--json"))
     assert planned["options"]["target"] == {"value": "kind", "source": "given"}
@@ -103,9 +90,7 @@ def test_a_dry_run_says_what_would_be_done_and_writes_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_dry_run_with_a_model_says_how_every_class_would_end(
-    command: Command, parts: Path, parts_run: Path, tmp_path: Path
-) -> None:
+def test_a_dry_run_with_a_model_says_how_every_class_would_end(command, parts, parts_run, tmp_path):
     flags = ("augment", parts, "out.csv", "--model", parts_run, "--target", "kind", "--dry-run")
     told = answer(command(*flags, "--json"))
     done = {"real": 12, "repeat": 24, "synthetic": 24, "companion": 0}
@@ -121,7 +106,7 @@ def test_a_dry_run_with_a_model_says_how_every_class_would_end(
     assert made["counts"] == told["counts"]
 
 
-def test_inspect_shows_columns_and_runs(command: Command, parts: Path, parts_run: Path) -> None:
+def test_inspect_shows_columns_and_runs(command, parts, parts_run):
     shown = command("inspect", parts, "--target", "kind").stdout
     assert all(text in shown for text in ("size", "numeric", "rare: rare (12)", "2 levels: a, b"))
     told = answer(command("inspect", parts, "--target", "kind", "--json"))
@@ -130,9 +115,7 @@ def test_inspect_shows_columns_and_runs(command: Command, parts: Path, parts_run
     assert "table model of 2 classes" in command("inspect", parts_run).stdout
 
 
-def test_kinds_of_columns_come_from_options_a_file_or_the_environment(
-    command: Command, parts: Path, tmp_path: Path
-) -> None:
+def test_kinds_of_columns_come_from_options_a_file_or_the_environment(command, parts, tmp_path):
     (tmp_path / "kinds.toml").write_text('[columns]\nsize = "categorical"\nshape = "id"\n')
     flags = ("--target", "kind", "--dry-run", "--json", "--schema", "kinds.toml")
     planned = answer(command("fit", parts, *flags, "--categorical", "shape"))
@@ -157,9 +140,7 @@ def test_kinds_of_columns_come_from_options_a_file_or_the_environment(
         (["--target", "kind", "--schema", "none.toml"], 2, "none.toml"),
     ],
 )
-def test_a_usage_that_makes_no_sense_is_one_line(
-    command: Command, parts: Path, tmp_path: Path, flags: list[str], code: int, message: str
-) -> None:
+def test_a_usage_that_makes_no_sense_is_one_line(command, parts, tmp_path, flags, code, message):
     refused = command("fit", parts, *flags)
     assert refused.returncode == code, refused.stderr
     assert message in refused.stderr
@@ -167,9 +148,7 @@ def test_a_usage_that_makes_no_sense_is_one_line(
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
-def test_an_augment_stopped_by_ctrl_c_goes_on_to_the_same_file(
-    command: Command, parts: Path, tmp_path: Path
-) -> None:
+def test_an_augment_stopped_by_ctrl_c_goes_on_to_the_same_file(command, parts, tmp_path):
     flags = ["--target", "kind", "--steps", "1000", "--run", "run", "--recipe", "anchored"]
     line = [sys.executable, "-m", "gan_augment_cli", "augment", str(parts), "out.csv", *flags]
     with subprocess.Popen(

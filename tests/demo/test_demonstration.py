@@ -3,9 +3,7 @@
 import csv
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from subprocess import CompletedProcess
+from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
@@ -30,7 +28,7 @@ from gan_augment.workflows.demonstration import (
 from gan_augment.workflows.evaluating import EvaluationRun
 
 
-def test_three_digits_are_cut_to_twenty_rows_and_are_the_rare_ones() -> None:
+def test_three_digits_are_cut_to_twenty_rows_and_are_the_rare_ones():
     pixels, labels = rare_digits()
     counts = dict(sorted(Counter(labels).items()))
     assert rare_classes(counts) == RARE_DIGITS
@@ -38,14 +36,14 @@ def test_three_digits_are_cut_to_twenty_rows_and_are_the_rare_ones() -> None:
     assert set(np.unique(pixels)) <= {round(level * 255 / 16) for level in range(17)}
 
 
-def test_enough_malignant_cells_are_left_for_a_verdict() -> None:
+def test_enough_malignant_cells_are_left_for_a_verdict():
     counts = rare_cells()[TARGET].value_counts().to_dict()
     assert rare_classes(counts) == (RARE_CELLS,)
     assert counts[RARE_CELLS] == CELLS_ROWS >= 30
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
-def test_a_folder_that_no_demo_wrote_is_left_alone(tmp_path: Path, overwrite: bool) -> None:
+def test_a_folder_that_no_demo_wrote_is_left_alone(tmp_path, overwrite):
     (tmp_path / "digits").mkdir()
     (tmp_path / "digits" / "mine.png").write_bytes(b"mine")
     with pytest.raises(OutputExistsError, match="Name another folder"):
@@ -68,7 +66,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> DemoResult:
 
 
 @pytest.mark.slow
-def test_the_demo_of_a_table_ends_with_the_evaluators_verdict(done: DemoResult) -> None:
+def test_the_demo_of_a_table_ends_with_the_evaluators_verdict(done):
     original, filled = done.data.read_bytes(), done.topped_up.read_bytes()
     assert filled.startswith(original)
     counts = pd.read_csv(done.topped_up)[TARGET].value_counts()
@@ -82,7 +80,7 @@ def test_the_demo_of_a_table_ends_with_the_evaluators_verdict(done: DemoResult) 
 
 
 @pytest.mark.slow
-def test_a_second_demo_replaces_its_own_files_and_no_others(done: DemoResult) -> None:
+def test_a_second_demo_replaces_its_own_files_and_no_others(done):
     out = done.data.parent
     (out / "notes.txt").write_text("mine", encoding="utf-8")
     with pytest.raises(OutputExistsError):
@@ -93,12 +91,7 @@ def test_a_second_demo_replaces_its_own_files_and_no_others(done: DemoResult) ->
 
 
 @pytest.mark.slow
-def test_the_command_tops_up_digits_and_says_where_things_are(
-    command: Callable[..., CompletedProcess[str]],
-    done: DemoResult,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_the_command_tops_up_digits_and_says_where_things_are(command, done, tmp_path, monkeypatch):
     measured = EvaluationRun(EvaluationResult.load(done.report), done.report)
     # the evaluation of images is a minute's work, and the table's shows how a demo ends
     monkeypatch.setattr(demonstration, "evaluate", lambda *_, **__: measured)
