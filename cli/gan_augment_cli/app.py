@@ -13,7 +13,7 @@ import gan_augment
 from gan_augment import workflows
 from gan_augment_cli import options as o
 from gan_augment_cli import outcome
-from gan_augment_cli.commands import augment, evaluate, fit, inspect, sample
+from gan_augment_cli.commands import augment, evaluate, inspect
 from gan_augment_cli.console import shown_progress
 
 app = typer.Typer(
@@ -73,8 +73,8 @@ def demo(
 
 COMMANDS = (
     augment.augment,
-    fit.fit,
-    sample.sample,
+    augment.fit,
+    augment.sample,
     evaluate.evaluate,
     evaluate.report,
     inspect.inspect,

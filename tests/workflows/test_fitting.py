@@ -477,25 +477,18 @@ def test_a_full_disk_at_the_history_is_said_in_one_line(data, run, whole, monkey
     assert model(run) == model(whole)
 
 
-def test_a_full_disk_at_the_end_keeps_the_model_that_was_there(data, done, monkeypatch):
-    before = model(done)
+def test_a_full_disk_at_the_end_keeps_the_model_that_was_there(data, done, monkeypatch, refuse):
+    before, save = model(done), ImageGAN.save
     (done / "samples.png").unlink()
 
-    def full(descriptor):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    def save_on_a_full_disk(gan, folder):
+        refuse("fsync", errno.ENOSPC)
+        save(gan, folder)
 
-    monkeypatch.setattr(ImageGAN, "save", _then(ImageGAN.save, monkeypatch, full))
+    monkeypatch.setattr(ImageGAN, "save", save_on_a_full_disk)
     with pytest.raises(WriteFailedError):
         fit(data, done, resume=True)
     assert model(done) == before
-
-
-def _then(save, monkeypatch, full):
-    def refused(self, folder):
-        monkeypatch.setattr(os, "fsync", full)
-        save(self, folder)
-
-    return refused
 
 
 def test_two_processes_never_train_into_one_folder(data, tmp_path, command):

@@ -106,11 +106,6 @@ def test_rows_that_differ_in_their_class_alone_are_noted(table_file, tmp_path):
     assert any("2 rows equal a row of another class" in note for note in report.to_dict()["notes"])
 
 
-def test_kinds_can_be_said(table_file):
-    report = inspect_data(table_file, target="fraud", columns={"id": "categorical"})
-    assert report.to_dict()["columns"][0]["kind"] == "categorical"
-
-
 def test_a_table_without_a_target_is_a_usage_error(tmp_path):
     (tmp_path / "t.parquet").write_bytes(b"")
     with pytest.raises(UsageError, match="--target"):

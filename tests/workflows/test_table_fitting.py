@@ -117,13 +117,6 @@ def test_a_plan_says_what_a_fit_would_do_and_writes_nothing(table_file, tmp_path
     assert list(tmp_path.iterdir()) == []
 
 
-def test_kinds_can_be_said(table_file):
-    columns = {"id": "numeric", "day": "categorical"}
-    plan = plan_fit(table_file, QUICK.model_copy(update={"columns": columns}))
-    assert plan.to_dict()["columns"]["id"] == "numeric"
-    assert plan.to_dict()["columns"]["day"] == "categorical"
-
-
 def test_classes_too_small_to_be_learned_are_named(table_file, tmp_path):
     lines = table_file.read_text().splitlines()
     lines[1:4] = [line.rpartition(";")[0] + ";never" for line in lines[1:4]]
