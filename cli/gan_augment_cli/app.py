@@ -85,8 +85,8 @@ for command in COMMANDS:
     app.command()(command)
 
 
-def _show_version(asked: bool) -> None:
-    if asked:
+def _show_version(version: bool) -> None:
+    if version:
         typer.echo(gan_augment.__version__)
         raise typer.Exit
 

@@ -161,10 +161,10 @@ def fit_options(ctx: typer.Context) -> FitOptions:
     """The settings of a fit from the options of the command; `--steps` silences `--budget`."""
     from gan_augment.config import FitOptions, seconds
 
-    given = ctx.params
+    params = ctx.params
     chosen = fit_settings(ctx)
-    budget = given["budget"] or (None if given["target"] is not None else DEFAULT_BUDGET)
-    if given["steps"] is None and budget is not None:
+    budget = params["budget"] or (None if params["target"] is not None else DEFAULT_BUDGET)
+    if params["steps"] is None and budget is not None:
         chosen["budget_s"] = read(budget, seconds, "--budget")
     return FitOptions.checked(chosen, "options")
 
@@ -173,11 +173,13 @@ def fit_settings(ctx: typer.Context) -> dict[str, Any]:
     """What of a fit's settings the command's options say, but for the budget."""
     from gan_augment.config import FitOptions
 
-    given = ctx.params
-    chosen = {name: given[name] for name in FitOptions.model_fields if given.get(name) is not None}
+    params = ctx.params
+    chosen = {
+        name: params[name] for name in FitOptions.model_fields if params.get(name) is not None
+    }
     chosen["columns"] = column_kinds(ctx)
-    if given["image_size"] is not None:
-        chosen["image_size"] = read(given["image_size"], height_width, "--image-size")
+    if params["image_size"] is not None:
+        chosen["image_size"] = read(params["image_size"], height_width, "--image-size")
     return chosen
 
 
@@ -185,10 +187,10 @@ def column_kinds(ctx: typer.Context) -> dict[str, str]:
     """{column: kind} from the options that name columns; they win over the file of `--schema`."""
     from gan_augment.data.tables.schema import Overrides
 
-    given = ctx.params
-    flags = {kind: given[kind] for kind in COLUMN_KINDS if given.get(kind) is not None}
+    params = ctx.params
+    flags = {kind: params[kind] for kind in COLUMN_KINDS if params.get(kind) is not None}
     named = Overrides.of(**{kind: names(text) for kind, text in flags.items()})
-    file = given.get("schema")
+    file = params.get("schema")
     kinds = named if file is None else Overrides.read(file).merged(named)
     return {str(name): kind for name, kind in kinds.columns.items()}
 
@@ -197,11 +199,11 @@ def top_up(ctx: typer.Context) -> TopUp:
     """The two numbers and the switch of a top-up from the options of the command."""
     from gan_augment.config import TopUp
 
-    given = ctx.params
+    params = ctx.params
     chosen = {
-        "to": read(given["to"], target, "--to"),
-        "synthetic_share": read(given["synthetic_share"], share, "--synthetic-share"),
-        "companions": "auto" if given["companions"] is None else given["companions"],
+        "to": read(params["to"], target, "--to"),
+        "synthetic_share": read(params["synthetic_share"], share, "--synthetic-share"),
+        "companions": "auto" if params["companions"] is None else params["companions"],
     }
     return TopUp.checked(chosen, "options")
 

@@ -211,13 +211,13 @@ def fit_model(
 
     data: what `source` holds, where it was read already.
     """
-    run, asked = _run_path(source, out, resume), options
+    run, requested = _run_path(source, out, resume), options
     with run_folder(run, resume=resume, overwrite=overwrite):
         if resume:
-            options = _begun_with(run, asked, force=force)
+            options = _begun_with(run, requested, force=force)
         data = data or read_data(source, options, progress)
         if resume:
-            options = _check_classes(run, options, asked, data.data.counts, force=force)
+            options = _check_classes(run, options, requested, data.data.counts, force=force)
             data = replace(data, options=options)
         plan = _plan(source, data, run)
         if resume and not force and (done := _finished(plan)):
@@ -344,10 +344,10 @@ def _write_settings(plan: FitPlan, steps: int | None) -> None:
     write_file(plan.run / ENVIRONMENT, (json.dumps(environment, indent=1) + "\n").encode())
 
 
-def _begun_with(run: Path, asked: FitOptions, *, force: bool) -> FitOptions:
+def _begun_with(run: Path, requested: FitOptions, *, force: bool) -> FitOptions:
     """The settings a run began with, to be resumed with.
 
-    What is asked must be the same or left at its default, or ResumeMismatchError is raised; with
+    A setting must be the same or left at its default, or ResumeMismatchError is raised; with
     `force` it replaces what was. Classes are compared once they are known, by `_check_classes`.
     """
     values = read_toml(run / CONFIG)
@@ -356,47 +356,49 @@ def _begun_with(run: Path, asked: FitOptions, *, force: bool) -> FitOptions:
     if "recipe" not in values["fit"]:
         recipe = Recipe.checked(values["recipe"], str(run / CONFIG))
         stored = stored.model_copy(update={"recipe": recipe})
-    changed = _changed(stored, asked)
-    for name, (before, now) in changed.items():
-        if not force:
-            raise _mismatch(run, name, before, now)
-    free: dict[str, Any] = {"workers": asked.workers, "skip_bad": asked.skip_bad or stored.skip_bad}
-    if asked.device != "auto":
-        free["device"] = asked.device
-    return stored.model_copy(update={name: now for name, (_, now) in changed.items()} | free)
+    changed = _changed(stored, requested)
+    if changed and not force:
+        raise _mismatch(run, stored, *next(iter(changed.items())))
+    free: dict[str, Any] = {
+        "workers": requested.workers,
+        "skip_bad": requested.skip_bad or stored.skip_bad,
+    }
+    if requested.device != "auto":
+        free["device"] = requested.device
+    return stored.model_copy(update=changed | free)
 
 
 def _check_classes(
-    run: Path, stored: FitOptions, asked: FitOptions, counts: Mapping[str, int], *, force: bool
+    run: Path, stored: FitOptions, requested: FitOptions, counts: Mapping[str, int], *, force: bool
 ) -> FitOptions:
     """Stored settings with the classes that are asked for: the same ones, unless forced."""
-    if asked.classes == FitOptions().classes:
+    if requested.classes == FitOptions().classes:
         return stored
-    classes = choose_classes(asked.classes, counts)
+    classes = choose_classes(requested.classes, counts)
     if set(classes) != set(stored.classes) and not force:
-        raise _mismatch(run, "classes", stored.classes, classes)
+        raise _mismatch(run, stored, "classes", classes)
     return stored.model_copy(update={"classes": classes}) if force else stored
 
 
-def _changed(stored: FitOptions, asked: FitOptions) -> dict[str, tuple[Any, Any]]:
-    """{setting: (as it was, as asked)} of those that are asked to be different."""
+def _changed(stored: FitOptions, requested: FitOptions) -> dict[str, Any]:
+    """{setting: value} of those that are requested to be different."""
     defaults, changed = FitOptions(), {}
     for name in sorted(set(FitOptions.model_fields) - _FREE):
-        now, before = getattr(asked, name), getattr(stored, name)
-        if now not in (getattr(defaults, name), before):
-            changed[name] = (before, now)
-    if asked.flips and not stored.flips:
-        changed["flips"] = (False, True)
-    if asked.recipe != defaults.recipe:
-        recipe = with_flips(resolve_recipe(asked.recipe, stored.data_kind), stored.flips)
+        value = getattr(requested, name)
+        if value not in (getattr(defaults, name), getattr(stored, name)):
+            changed[name] = value
+    if requested.flips and not stored.flips:
+        changed["flips"] = True
+    if requested.recipe != defaults.recipe:
+        recipe = with_flips(resolve_recipe(requested.recipe, stored.data_kind), stored.flips)
         if recipe != stored.recipe:
-            changed["recipe"] = (getattr(stored.recipe, "name", stored.recipe), recipe)
+            changed["recipe"] = recipe
     return changed
 
 
-def _mismatch(run: Path, name: str, before: object, now: object) -> ResumeMismatchError:
-    shown = getattr(now, "name", now)
+def _mismatch(run: Path, stored: FitOptions, name: str, value: object) -> ResumeMismatchError:
+    before, now = (getattr(each, "name", each) for each in (getattr(stored, name), value))
     return ResumeMismatchError(
-        f"{str(run)!r} was begun with {name} = {before!r}, not {shown!r}; leave it out, start a "
+        f"{str(run)!r} was begun with {name} = {before!r}, not {now!r}; leave it out, start a "
         "new run, or give --force."
     )

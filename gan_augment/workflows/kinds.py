@@ -426,9 +426,9 @@ def _check_table(source: Path, options: FitOptions) -> None:
             f"{', '.join(TABLE_SUFFIXES)}. Leave --target out for images."
         )
     defaults = FitOptions()
-    given = [name for name in _OF_IMAGES if getattr(options, name) != getattr(defaults, name)]
-    if given:
-        flags = ", ".join("--" + name.replace("_", "-") for name in given)
+    changed = [name for name in _OF_IMAGES if getattr(options, name) != getattr(defaults, name)]
+    if changed:
+        flags = ", ".join("--" + name.replace("_", "-") for name in changed)
         raise UsageError(f"{flags}: for images only, and with --target this is a table")
 
 

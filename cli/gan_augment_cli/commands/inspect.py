@@ -94,15 +94,15 @@ def inspect(
 
 def _check_together(ctx: typer.Context, is_run: bool) -> None:
     """Raise UsageError for options that do not go with what is inspected, or with each other."""
-    given = ctx.params
+    params = ctx.params
     for name in ("samples", "against"):
-        if given[name] and not is_run:
-            raise UsageError(f"--{name} is of a run, and {str(given['path'])!r} is none")
-    if given["out"] is not None and not given["samples"]:
+        if params[name] and not is_run:
+            raise UsageError(f"--{name} is of a run, and {str(params['path'])!r} is none")
+    if params["out"] is not None and not params["samples"]:
         raise UsageError("--out names the picture of --samples; add that, or leave it out")
-    if given["extractor"] is not None and given["against"] is None:
+    if params["extractor"] is not None and params["against"] is None:
         raise UsageError("--extractor is of --against DATA; add that, or leave it out")
-    if given["samples"] and given["against"] is not None:
+    if params["samples"] and params["against"] is not None:
         raise UsageError("--samples and --against are two looks at a run; ask for one of them")
 
 
