@@ -130,15 +130,15 @@ def _declared(results: ArmResults[Any]) -> dict[str, Any]:
         "delta": setup.options.delta,
         "margins": dict(MARGINS),
     }
-    asked = {"declared": declared, "asked": setup.header["asked"]}
-    text = json.dumps(asked, sort_keys=True, allow_nan=False)
+    fixed = {"declared": declared, "asked": setup.header["asked"]}
+    text = json.dumps(fixed, sort_keys=True, allow_nan=False)
     return {**declared, "sha256": hashlib.sha256(text.encode()).hexdigest()}
 
 
 def _data(setup: Setup[Any]) -> dict[str, Any]:
-    asked, protocol = setup.header["asked"], setup.protocol
+    requested, protocol = setup.header["asked"], setup.protocol
     return {
-        "kind": asked["kind"],
+        "kind": requested["kind"],
         "rows": len(setup.data),
         "classes": {name: int(n) for name, n in setup.data.counts.items()},
         "rare": list(setup.rare),
@@ -146,21 +146,21 @@ def _data(setup: Setup[Any]) -> dict[str, Any]:
         "left_out": dict(protocol.left_out),
         "unit": protocol.unit,
         "units": {name: int(n) for name, n in protocol.units.items()},
-        "sha256": asked["data"],
-        "duplicates": asked["duplicates"],
+        "sha256": requested["data"],
+        "duplicates": requested["duplicates"],
     }
 
 
 def _protocol(setup: Setup[Any]) -> dict[str, Any]:
-    asked, planned, protocol = setup.header["asked"], setup.header["planned"], setup.protocol
+    requested, planned, protocol = setup.header["asked"], setup.header["planned"], setup.protocol
     return {
         "splits": protocol.kind,
         "folds": protocol.folds,
         "repeats": protocol.repeats,
         "inner_folds": INNER_FOLDS,
         "seed": setup.options.fit.seed,
-        "learner": asked["learner"],
-        "augmenter": {**asked["generator"], "steps": planned["steps"]},
+        "learner": requested["learner"],
+        "augmenter": {**requested["generator"], "steps": planned["steps"]},
         "amounts": [c.key for c in setup.candidates],
         "splits_sha256": protocol.sha256(),
         "left_out": list(planned["left_out"]),
@@ -476,16 +476,16 @@ def worth_section(
     """
     if gain is None or len(real_rows) < 2:
         return {"sentence": "", "more_rows": None}
-    said, points = NAMES.get(metric, metric), f"{points_of(gain.mean)} points"
+    name, points = NAMES.get(metric, metric), f"{points_of(gain.mean)} points"
     doublings = np.log2([point["share"] for point in real_rows])
     slope = float(np.polyfit(doublings, [point["mean"] for point in real_rows], 1)[0])
     more: int | None = None
     each = f"a doubling of the real ones gains {100 * slope:.1f}"
     what = f"The gain of {points}" + ("" if gain.above(0.0) >= CERTAIN else ", if there is one,")
     if gain.mean <= 0:
-        sentence, more = f"The GAN's rows are worth no real ones here: {said} {points}.", 0
+        sentence, more = f"The GAN's rows are worth no real ones here: {name} {points}.", 0
     elif slope <= 0:
-        sentence = f"More real rare rows did not raise {said} here, so {points} have no price in "
+        sentence = f"More real rare rows did not raise {name} here, so {points} have no price in "
         sentence += "rows."
     elif gain.mean / slope > FARTHEST:
         most = round(rows * (2**FARTHEST - 1))

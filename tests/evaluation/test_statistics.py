@@ -182,8 +182,6 @@ def test_one_flipped_row_by_hand():
 
 @given(st.integers(0, 10_000), st.sampled_from(["balanced_accuracy", "macro_f1", "g_mean"]))
 def test_a_flip_is_the_difference_of_counting_twice(seed, metric):
-    from gan_augment.evaluation.figures import confusion, figure
-
     rng = np.random.default_rng(seed)
     labels, called = np.repeat([0, 1, 2], [20, 10, 5]), rng.integers(0, 3, 35)
     before = confusion(labels, called, 3)

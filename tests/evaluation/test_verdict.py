@@ -175,29 +175,21 @@ def test_otherwise_there_is_no_evidence():
 
 def test_the_first_word_that_applies_is_said():
     """From the facts of all of them, one is taken away after the other."""
-    surely = about(0.005, 0.001)  # above 0, within 1 point
-    facts = replace(
-        GOOD,
-        gan=surely,
-        guardrails=broken_guard(),
-        rare_units=10,
-        cheap={"smote": cheap(0.05, 0.004, 0.001)},
-        delta=0.004,
+    facts = replace(GOOD, gan=Contrast(0.005, 0.0001, 14, 15), guardrails=broken_guard())
+    facts = replace(facts, rare_units=10, cheap={"smote": cheap(0.05, 0.004, 0.001)}, delta=0.004)
+    changes = (
+        {},
+        {"rare_units": 100},
+        {"guardrails": HELD},
+        {"copied": True},
+        {"cheap": {"smote": cheap(0.0, 0.005, 0.001)}, "delta": 0.01},
+        {"gan": Contrast(0.0, 0.001, 14, 15)},
+        {"gan": Contrast(0.0, 0.1, 14, 15)},
     )
-    facts = replace(facts, gan=Contrast(0.005, 0.0001, 14, 15))
-    words = [decide(facts).word]
-    facts = replace(facts, rare_units=100)
-    words.append(decide(facts).word)
-    facts = replace(facts, guardrails=HELD)
-    words.append(decide(facts).word)
-    facts = replace(facts, copied=True)
-    words.append(decide(facts).word)
-    facts = replace(facts, cheap={"smote": cheap(0.0, 0.005, 0.001)}, delta=0.01)
-    words.append(decide(facts).word)
-    facts = replace(facts, gan=Contrast(0.0, 0.001, 14, 15))
-    words.append(decide(facts).word)
-    facts = replace(facts, gan=Contrast(0.0, 0.1, 14, 15))
-    words.append(decide(facts).word)
+    words = []
+    for change in changes:
+        facts = replace(facts, **change)
+        words.append(decide(facts).word)
     assert words == [
         "INSUFFICIENT DATA",
         "HARMFUL",
