@@ -212,13 +212,20 @@ def test_the_same_seed_gives_the_same_trials_and_another_seed_others():
     assert run(1) != run(2)
 
 
-def test_groups_stay_on_one_side():
-    data = table({"ill": 12, "well": 60})
-    groups = np.arange(72) // 3
+@pytest.mark.parametrize(
+    ("counts", "groups", "always_seen"),
+    [
+        ({"ill": 12, "well": 60}, np.arange(72) // 3, 0),
+        ({"ill": 6, "well": 30}, np.array([3] * 8 + [-1] * 28), 8),  # a class of one group
+    ],
+)
+def test_groups_stay_on_one_side(counts, groups, always_seen):
+    data = table(counts)
     data = LabelledTable(data.frame, data.labels, data.ids, groups, data.class_names)
 
     def judge(trial: Trial[LabelledTable]) -> dict[str, float]:
-        assert not set(groups[trial.seen]) & set(groups[trial.held])
+        assert not (set(groups[trial.seen]) & set(groups[trial.held])) - {-1}
+        assert set(range(always_seen)) <= set(trial.seen)
         return {"score": 0.0}
 
     score_amounts(data, judge, plain_makers(["ill"]), classes=["ill"])
@@ -251,18 +258,6 @@ def test_classes_of_a_few_rows_and_of_one_are_no_obstacle_and_no_warning():
         found = score_amounts(data, judge, makers, classes=["lone", "few"])
     assert {len(values) for values in found.figures["score"].values()} == {5}
     assert found.left_out == {}
-
-
-def test_a_class_of_one_group_is_seen_in_every_fold_with_its_whole_group():
-    data = table({"ill": 6, "well": 30})
-    groups = np.array([3] * 6 + [3, 3] + [-1] * 28)
-    data = LabelledTable(data.frame, data.labels, data.ids, groups, data.class_names)
-
-    def judge(trial: Trial[LabelledTable]) -> dict[str, float]:
-        assert set(range(8)) <= set(trial.seen)
-        return {"score": 0.0}
-
-    score_amounts(data, judge, plain_makers(["ill"]), classes=["ill"])
 
 
 def test_nothing_is_judged_before_anything_is_fitted():

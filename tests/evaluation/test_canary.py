@@ -13,7 +13,7 @@ import pytest
 from sklearn.base import BaseEstimator
 
 from gan_augment.data.contract import LabelledImages, LabelledTable
-from gan_augment.errors import DataError, LeakError, UsageError
+from gan_augment.errors import LeakError, UsageError
 from gan_augment.evaluation.decisions import Scores
 from gan_augment.evaluation.generators import seen
 from gan_augment.evaluation.journal import Journal
@@ -168,17 +168,20 @@ class LeakingSampler(BaseEstimator):
         return pd.concat([x, rare], ignore_index=True), [*y, *["rare"] * len(rare)]
 
 
-def test_a_generator_that_gives_rows_it_was_never_shown_is_refused() -> None:
+@pytest.mark.parametrize(
+    ("leaking", "who"),
+    [
+        (lambda data: {"generator": Leaking(data)}, "gan@1"),
+        (
+            lambda data: {"generator": Noisy(), "samplers": {"own": LeakingSampler(data)}},
+            "sampler:own",
+        ),
+    ],
+)
+def test_a_plug_in_that_gives_rows_it_was_never_shown_is_refused(leaking: Any, who: str) -> None:
     data = table()
-    with pytest.raises(LeakError, match=r"gan@1 has seen held-out rows"):
-        evaluate(data, changed(SHORT, generator=Leaking(data)))
-
-
-def test_a_sampler_that_adds_rows_it_was_never_shown_is_refused() -> None:
-    data = table()
-    asked = changed(SHORT, generator=Noisy(), samplers={"own": LeakingSampler(data)})
-    with pytest.raises(LeakError, match=r"sampler:own has seen held-out rows"):
-        evaluate(data, asked)
+    with pytest.raises(LeakError, match=f"{who} has seen held-out rows"):
+        evaluate(data, changed(SHORT, **leaking(data)))
 
 
 class LeakingPictures:
@@ -294,9 +297,3 @@ class Odd(RecordingSampler):
 def test_a_sampler_that_invents_a_class_is_an_arm_that_says_so() -> None:
     found = evaluate(table(), changed(SHORT, generator=Noisy(), samplers={"own": Odd()}))
     assert "gave rows of the class 'odd'" in found.result["arms"]["own"]["missing"]
-
-
-def test_ids_that_repeat_are_no_data() -> None:
-    data = table()
-    with pytest.raises(DataError):
-        replace(data, ids=np.array(["same"] * len(data)))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from gan_augment.config import FitOptions
-from gan_augment.errors import NoRareClassError, UsageError
+from gan_augment.errors import UsageError
 from gan_augment.evaluation.options import EvaluationOptions
+from gan_augment.progress import Progress
 from gan_augment.training.callbacks import StopRequested
 from gan_augment.workflows import evaluate, plan_evaluation
 from tests.workflows.conftest import write_classes, write_table_file
@@ -28,8 +30,8 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_table_file(tmp_path_factory.mktemp("given") / "frauds.csv", COUNTS)
 
 
-class Stopping:
-    """A `Progress` that is interrupted when a phase begins."""
+class Stopping(Progress):
+    """Interrupts when a phase begins."""
 
     def __init__(self, at: str) -> None:
         self.at = at
@@ -39,36 +41,21 @@ class Stopping:
         if name.startswith(self.at):
             raise KeyboardInterrupt
 
-    def advance(self, done: int, text: str = "") -> None: ...
-
     def note(self, text: str) -> None:
         self.notes.append(text)
-
-    def warn(self, text: str) -> None:
-        self.notes.append(text)
-
-
-def test_a_misspelt_setting_is_named() -> None:
-    with pytest.raises(UsageError, match="Did you mean 'folds'"):
-        asked(fold=2)
-
-
-@pytest.mark.slow
-def test_the_plan_counts_fits_and_units_and_writes_nothing(table: Path) -> None:
-    before = sorted(table.parent.iterdir())
-    plan = plan_evaluation(table, asked())
-    assert plan.rare_units == {"yes": 10}
-    assert plan.fits.generators == 2 * 4
-    assert plan.lines()[0].startswith("plan: 2 folds x 1")
-    assert sorted(table.parent.iterdir()) == before
 
 
 @pytest.mark.slow
 def test_the_plan_comes_before_the_first_fit(table: Path, tmp_path: Path) -> None:
     progress = Stopping(at="fitting")
+    plan = plan_evaluation(table, asked())
+    assert not (tmp_path / "rep").exists()
     with pytest.raises(StopRequested) as stopped:
         evaluate(table, tmp_path / "rep", asked(), progress=progress)
-    assert any(note.startswith("plan: 2 folds x 1") for note in progress.notes)
+    assert plan.lines()[0].startswith("plan: 2 folds x 1; 8 generator fits")
+    assert plan.lines()[1:3] == [
+        n for n in progress.notes if n.startswith(("arms: ", "topped up: "))
+    ]
     assert "--resume" in stopped.value.resume_hint
     assert evaluate(table, tmp_path / "rep", asked(), resume=True).verdict
 
@@ -80,13 +67,6 @@ def test_an_interruption_before_anything_is_kept_leaves_nothing(
     with pytest.raises(StopRequested) as stopped:
         evaluate(table, tmp_path / "rep", asked(), progress=Stopping(at="timing"))
     assert not stopped.value.resume_hint
-    assert not (tmp_path / "rep").exists()
-
-
-def test_a_refusal_leaves_no_folder(table: Path, tmp_path: Path) -> None:
-    fit = FitOptions(target="is_new", classes="rare")
-    with pytest.raises(NoRareClassError):
-        evaluate(table, tmp_path / "rep", asked(fit=fit))
     assert not (tmp_path / "rep").exists()
 
 
@@ -124,13 +104,17 @@ def test_kinds_of_columns_are_as_the_user_says_and_those_set_aside_are_not_neede
     assert told["data"]["units"] == COUNTS  # every row has an id of its own
 
 
-def test_what_is_asked_is_checked_before_the_data_is_read() -> None:
-    for wrong in (
-        {"metric": "f1"},
-        {"arms": "smot"},
-        {"gap": 1},
-        {"n_jobs": 0},
-        {"samplers": ("nowhere.py:x",)},
-    ):
-        with pytest.raises(UsageError):
-            evaluate("no such data", None, asked(**wrong))
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"fold": 2}, "Did you mean 'folds'"),
+        ({"metric": "acuracy"}, "Did you mean 'accuracy'"),
+        ({"arms": "smot"}, "Did you mean 'smote'"),
+        ({"gap": 1}, "gap = 1"),
+        ({"n_jobs": 0}, "n_jobs = 0"),
+        ({"samplers": ("nowhere.py:x",)}, "there is no file 'nowhere.py'"),
+    ],
+)
+def test_what_is_asked_is_checked_before_the_data_is_read(wrong: dict[str, Any], says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        evaluate("no such data", None, asked(**wrong))
