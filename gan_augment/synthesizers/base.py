@@ -16,7 +16,6 @@ from typing import (
     Generic,
     Protocol,
     Self,
-    TypedDict,
     TypeGuard,
     TypeVar,
 )
@@ -60,13 +59,6 @@ class Synthesizer(Protocol[Data]):
 
     def sample(self, counts: Mapping[str, int], random_state: int = 0) -> Data:
         """Exactly `counts` = {class: n} rows in that order, ids "synthetic-<class>-000000"."""
-
-
-class Packed(TypedDict):
-    """settings: of `__init__`, by name. model: the files of a bundle by name, None if unfitted."""
-
-    settings: dict[str, Any]
-    model: dict[str, bytes] | None
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -170,17 +162,17 @@ class GAN(ABC, Generic[Data, Meta]):
         gan._restore(arrays, meta, compute_config)
         return gan
 
-    def __getstate__(self) -> Packed:
+    def __getstate__(self) -> dict[str, Any]:
+        """Settings of `__init__` by name, and the files of a bundle by name, None if unfitted."""
         settings = {
             name: value
             for name, value in vars(self).items()
             if not (name.endswith("_") or name.startswith("_"))
         }
-        if not hasattr(self, "_sampler"):
-            return Packed(settings=settings, model=None)
-        return Packed(settings=settings, model=bundle_bytes(*self._bundle()))
+        files = bundle_bytes(*self._bundle()) if hasattr(self, "_sampler") else None
+        return {"settings": settings, "model": files}
 
-    def __setstate__(self, state: Packed) -> None:
+    def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state["settings"])
         if state["model"] is not None:
             arrays, meta = read_bundle_bytes(state["model"], NAME, schema=self._description)

@@ -75,11 +75,6 @@ class ArtefactRecord(Frozen):
     rows: PositiveInt
     classes: dict[str, float]
 
-    @property
-    def hardly_fooled(self) -> bool:
-        """Whether generated images are almost always told apart from real ones."""
-        return self.accuracy >= HARDLY_FOOLED
-
     def in_words(self) -> str:
         """What it means, for people."""
         worst = max(self.classes, key=lambda name: self.classes[name])
@@ -128,7 +123,7 @@ class ModelMeta(Frozen):
     @property
     def advised_share(self) -> float:
         """What "auto" of a top-up's synthetic_share is with this model: 0, or the default."""
-        hopeless = self.artefacts is not None and self.artefacts.hardly_fooled
+        hopeless = self.artefacts is not None and self.artefacts.accuracy >= HARDLY_FOOLED
         return 0.0 if hopeless else TopUp().resolved("image")[0]
 
     def advice(self) -> str:

@@ -390,20 +390,15 @@ class RowSampler:
 
     @cached_property
     def _spread(self) -> NDArray[np.float32]:
-        return spread_within(self.anchors, self.encoding)
-
-
-def spread_within(anchors: AnchorRows, encoding: TableEncoding) -> NDArray[np.float32]:
-    """(width,): standard deviation of each number within classes, pooled; 0 for other entries."""
-    total, degrees = np.zeros(encoding.width), 0
-    for label in np.unique(anchors.labels):
-        start, stop = anchors.of(int(label))
-        rows = anchors.rows[start:stop].astype(np.float64)
-        total += ((rows - rows.mean(axis=0)) ** 2).sum(axis=0)
-        degrees += stop - start - 1
-    mask = np.zeros(encoding.width)
-    mask[list(encoding.numbers)] = 1
-    return (mask * np.sqrt(total / max(degrees, 1))).astype(np.float32)
+        """(width,): standard deviation of each number within classes, pooled; 0 elsewhere."""
+        total, degrees = np.zeros(self.encoding.width), 0
+        for label in np.unique(self.anchors.labels):
+            start, stop = self.anchors.of(int(label))
+            rows = self.anchors.rows[start:stop].astype(np.float64)
+            total += ((rows - rows.mean(axis=0)) ** 2).sum(axis=0)
+            degrees += stop - start - 1
+        mask = self._is_number.cpu().numpy()
+        return (mask * np.sqrt(total / max(degrees, 1))).astype(np.float32)
 
 
 def _of_small_classes(anchors: AnchorRows) -> AnchorRows:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -18,7 +18,6 @@ from gan_augment.losses.penalties import (
     zero_centred,
 )
 from gan_augment.randomness import generator
-from gan_augment.recipes import ObjectiveSettings
 from gan_augment.training.parts import GeneratorOutput, Losses, Parts, TrainState
 
 LECAM_DECAY = 0.99
@@ -26,8 +25,6 @@ ADAPT_EVERY_STEPS = 4
 ADAPT_IMAGES = 20_000
 
 Formula = Callable[[Critic, Tensor, Tensor], Tensor]
-Place = Callable[[Tensor, Tensor, np.random.Generator], Tensor]
-"""Reals, fakes and a generator of random numbers to the points where D's slope is looked at."""
 
 
 def adversarial_step(state: TrainState, parts: Parts, batches: Sequence[Batch]) -> Losses:
@@ -167,50 +164,32 @@ def slope_penalties(
     """
     total, terms = fake.new_zeros((), dtype=torch.float32), Losses()
     real, fake = batch.x.float(), fake.detach().float()
-    d_step = state.step * parts.recipe.d_steps + turn
-    for name, (weight, every) in _weights(parts.recipe.objective).items():
+    objective, d_step = parts.recipe.objective, state.step * parts.recipe.d_steps + turn
+
+    def uniform(name: str, *shape: int) -> Tensor:
+        rng = generator(state.noise_seed, name, state.step, turn)
+        return torch.from_numpy(rng.random(shape, dtype=np.float32)).to(real.device)
+
+    # name: weight, every so many D steps, formula, the points where D's slope is looked at
+    kinds: dict[str, tuple[float, int, Formula, Callable[[], Tensor]]] = {
+        "r1": (objective.r1, objective.r1_every, zero_centred, lambda: real),
+        "r2": (objective.r2, objective.r1_every, zero_centred, lambda: fake),
+        "gradient_penalty": (
+            objective.gradient_penalty,
+            objective.penalty_every,
+            one_centred,
+            lambda: between(real, fake, uniform("gradient_penalty", len(real))),
+        ),
+        "dragan": (
+            objective.dragan,
+            objective.penalty_every,
+            one_centred,
+            lambda: perturbed(real, uniform("dragan", *real.shape)),
+        ),
+    }
+    for name, (weight, every, formula, points) in kinds.items():
         if weight and d_step % every == 0:
-            formula, place = PENALTIES[name]
-            points = place(real, fake, generator(state.noise_seed, name, state.step, turn))
-            penalty = formula(state.discriminator, points, batch.y)
+            penalty = formula(state.discriminator, points(), batch.y)
             total = total + weight * every * penalty
             terms[name] = penalty.detach()
     return total, terms
-
-
-def _weights(objective: ObjectiveSettings) -> dict[str, tuple[float, int]]:
-    """{name: (weight, every so many D steps)}."""
-    return {
-        "r1": (objective.r1, objective.r1_every),
-        "r2": (objective.r2, objective.r1_every),
-        "gradient_penalty": (objective.gradient_penalty, objective.penalty_every),
-        "dragan": (objective.dragan, objective.penalty_every),
-    }
-
-
-def _at_reals(real: Tensor, fake: Tensor, rng: np.random.Generator) -> Tensor:
-    return real
-
-
-def _at_fakes(real: Tensor, fake: Tensor, rng: np.random.Generator) -> Tensor:
-    return fake
-
-
-def _between(real: Tensor, fake: Tensor, rng: np.random.Generator) -> Tensor:
-    return between(real, fake, _uniform((len(real),), real, rng))
-
-
-def _around_reals(real: Tensor, fake: Tensor, rng: np.random.Generator) -> Tensor:
-    return perturbed(real, _uniform(real.shape, real, rng))
-
-
-def _uniform(shape: tuple[int, ...], like: Tensor, rng: np.random.Generator) -> Tensor:
-    return torch.from_numpy(rng.random(shape, dtype=np.float32)).to(like.device)
-
-
-PENALTIES: Mapping[str, tuple[Formula, Place]] = {
-    "r1": (zero_centred, _at_reals),
-    "r2": (zero_centred, _at_fakes),
-    "gradient_penalty": (one_centred, _between),
-    "dragan": (one_centred, _around_reals),
-}
