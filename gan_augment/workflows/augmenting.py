@@ -42,7 +42,6 @@ from gan_augment.data.tables.export import (
     NewRows,
     check_mark,
     check_out,
-    new_writer,
     write_table,
 )
 from gan_augment.data.topup_plan import TopUpPlan, plan_topup, refusals_in_words
@@ -463,15 +462,15 @@ def _write_file(
     if mark and out.suffix.lower() not in (".parquet", ".pq"):
         progress.note(f"every line of the original gets one cell more, {MARK!r}; the rest stays")
     example = joined(read.table.frame.iloc[:1], read.table.labels[:1], read.schema)
-    writer = new_writer(
-        out, FileFormat.of(read.source), example, mark=mark, escape_formulas=escape_formulas
-    )
     progress.phase("writing rows", job.plan.added)
     write_table(
         out,
-        writer,
+        FileFormat.of(read.source),
+        example,
         _new_rows(job, gan or TabularGAN.load(model_folder(run)), run.name),
         original=read.source,
+        mark=mark,
+        escape_formulas=escape_formulas,
         advance=progress.advance,
     )
 

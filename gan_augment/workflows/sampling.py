@@ -32,7 +32,6 @@ from gan_augment.data.tables.export import (
     FileFormat,
     NewRows,
     check_out,
-    new_writer,
     write_table,
 )
 from gan_augment.data.topup_plan import choose_classes, plan_topup
@@ -169,13 +168,18 @@ def sample(
             example = joined(
                 gan.sample_range(next(iter(gan.classes_)), 0, 1), np.zeros(1, int), gan.schema_
             )
-            writer = new_writer(
-                out, _file_format(run), example, mark=mark, escape_formulas=escape_formulas
-            )
             progress.phase("sampling", sum(target_counts.values()))
             check_absent(out, overwrite=overwrite)
             rows = _table_rows(gan, target_counts, seed, run.name)
-            write_table(out, writer, rows, advance=progress.advance)
+            write_table(
+                out,
+                _file_format(run),
+                example,
+                rows,
+                mark=mark,
+                escape_formulas=escape_formulas,
+                advance=progress.advance,
+            )
     else:
         if mark or escape_formulas:
             raise UsageError("marks and escaped formulas are for tables, and this run is of images")

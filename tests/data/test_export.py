@@ -18,10 +18,8 @@ from gan_augment.data.tables.export import (
     FileFormat,
     NewRows,
     ParquetFormat,
-    ParquetRows,
     check_mark,
     manifest_path,
-    new_writer,
     write_table,
 )
 from gan_augment.data.tables.reader import read_parquet
@@ -33,9 +31,11 @@ def append(path, out, *, mark=False, alone=False):
     frame, source = (read_csv if path.suffix == ".csv" else read_parquet)(path)
     return write_table(
         out,
-        new_writer(out, FileFormat.of(source), frame, mark=mark),
+        FileFormat.of(source),
+        frame,
         [NewRows(frame.iloc[[i]], "rare", "synthetic", "run", i) for i in range(2)],
         original=None if alone else source,
+        mark=mark,
     )
 
 
@@ -96,8 +96,8 @@ def test_the_manifest_has_a_line_for_every_new_row(tmp_path):
         NewRows(frame.iloc[:1], "rare", "synthetic", "my,run", first=7),
     ]
     progress = []
-    writer = new_writer(out, FileFormat.of(source), frame)
-    assert write_table(out, writer, added, original=source, advance=progress.append) == 3
+    stored = FileFormat.of(source)
+    assert write_table(out, stored, frame, added, original=source, advance=progress.append) == 3
     assert progress == [2, 3]
     with manifest_path(out).open(newline="") as file:
         assert list(csv.reader(file)) == [
@@ -133,7 +133,7 @@ def test_a_file_that_changed_since_it_was_read_is_not_copied(tmp_path):
     frame, source = read_csv(path)
     path.write_text("a,b\n1,x\n2,y\n3,z\n")
     with pytest.raises(DataError, match="was changed"):
-        write_table(out, new_writer(out, FileFormat.of(source), frame), [], original=source)
+        write_table(out, FileFormat.of(source), frame, [], original=source)
     assert [entry.name for entry in tmp_path.iterdir()] == ["data.csv"]
 
 
@@ -207,10 +207,12 @@ def test_a_mark_in_parquet_is_a_boolean_column_at_the_end(typed_parquet, tmp_pat
 
 def test_columns_that_new_rows_lack_are_null(tmp_path):
     schema = pa.schema([("a", pa.int64()), ("__index_level_0__", pa.string())])
+    frame = pd.DataFrame({"a": [1, 2]})
     write_table(
         tmp_path / "out.parquet",
-        lambda file: ParquetRows(file, ParquetFormat.of(schema)),
-        [NewRows(pd.DataFrame({"a": [1, 2]}), "x", "synthetic", "run")],
+        FileFormat(parquet=ParquetFormat.of(schema)),
+        frame,
+        [NewRows(frame, "x", "synthetic", "run")],
     )
     assert pq.read_table(tmp_path / "out.parquet").to_pylist() == [
         {"a": 1, "__index_level_0__": None},
@@ -221,10 +223,9 @@ def test_columns_that_new_rows_lack_are_null(tmp_path):
 def test_a_damaged_original_is_no_write_error(typed_parquet, tmp_path):
     out = tmp_path / "out.parquet"
     frame, source = read_parquet(typed_parquet)
-    writer = new_writer(out, FileFormat.of(source), frame)
     typed_parquet.write_bytes(typed_parquet.read_bytes()[:-9])
     with pytest.raises(DataError, match="can no longer be read"):
-        write_table(out, writer, [], original=source)
+        write_table(out, FileFormat.of(source), frame, [], original=source)
     assert not list(tmp_path.glob("out*"))
 
 
@@ -232,7 +233,7 @@ MILLION = """
 import json, resource, sys
 import numpy as np, pandas as pd, pyarrow as pa
 from pathlib import Path
-from gan_augment.data.tables.export import FileFormat, NewRows, new_writer, write_table
+from gan_augment.data.tables.export import FileFormat, NewRows, write_table
 
 rng = np.random.default_rng(0)
 def chunk(first):
@@ -241,7 +242,7 @@ def chunk(first):
 
 out = Path(sys.argv[1])
 parts = (chunk(first) for first in range(0, 1_000_000, 16_384))
-n = write_table(out, new_writer(out, FileFormat(), chunk(0).frame), parts)
+n = write_table(out, FileFormat(), chunk(0).frame, parts)
 print(json.dumps({"rows": n, "kib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss}))
 """
 

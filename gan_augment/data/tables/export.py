@@ -175,10 +175,6 @@ class NewRows:
     first: int = 0
 
 
-TableWriter = CsvRows | ParquetRows
-NewWriter = Callable[[NewFile], TableWriter]
-
-
 def check_out(out: Path, source: Source | None = None) -> None:
     """Raise UsageError where a table cannot be written to `out`, or behind `source` there."""
     suffix = out.suffix.lower()
@@ -202,48 +198,40 @@ def check_mark(names: Sequence[object]) -> None:
         )
 
 
-def new_writer(
+def write_table(
     out: Path,
     stored: FileFormat,
     example: pd.DataFrame,
-    *,
-    mark: bool = False,
-    escape_formulas: bool = False,
-) -> NewWriter:
-    """Return the writer of `out`: in the stored format if its suffix fits, else plainly.
-
-    example: some rows with every column. Raises UsageError for a mark that is there already.
-    """
-    if mark:
-        check_mark(list(example.columns))
-    if out.suffix.lower() in PARQUET_SUFFIXES:
-        if escape_formulas:
-            raise UsageError("--escape-formulas is for CSV files; Parquet holds no formulas")
-        parquet = stored.parquet or ParquetFormat.plain(example)
-        return lambda file: ParquetRows(file, parquet, mark=mark)
-    delimiter: Delimiter = "\t" if out.suffix.lower() == ".tsv" else ","
-    csv = stored.csv or plain_format(example, delimiter)
-    return lambda file: CsvRows(file, csv, mark=mark, escape_formulas=escape_formulas)
-
-
-def write_table(
-    out: Path,
-    writer: NewWriter,
     added: Iterable[NewRows],
     *,
     original: Source | None = None,
+    mark: bool = False,
+    escape_formulas: bool = False,
     advance: Callable[[int], None] = lambda done: None,
 ) -> int:
     """Write a table and its manifest, both whole or not at all; returns the number of new rows.
 
-    The manifest, `OUT.manifest.csv`, has a line for each new row: its number among the rows of OUT
-    (from 0), its class, its origin, what it comes from, its number there. Rows of an original are
-    one line: row 0, origin `real`, the file's name, and as index how many they are.
-    `advance` is told the number of new rows so far. Raises WriteFailedError; OUT is intact then.
+    It is in the stored format if the suffix of `out` fits, else plain. The manifest,
+    `OUT.manifest.csv`, has a line for each new row: its number among the rows of OUT (from 0), its
+    class, its origin, what it comes from, its number there. Rows of an original are one line: row
+    0, origin `real`, the file's name, and as index how many they are.
+    example: some rows with every column. `advance` is told the number of new rows so far.
+    Raises UsageError for a mark that is there already, WriteFailedError; OUT is intact then.
     """
+    if mark:
+        check_mark(list(example.columns))
+    parquet = out.suffix.lower() in PARQUET_SUFFIXES
+    if parquet and escape_formulas:
+        raise UsageError("--escape-formulas is for CSV files; Parquet holds no formulas")
     done = 0
     with new_files(out, manifest_path(out)) as (table, manifest):
-        rows = writer(table)
+        rows: CsvRows | ParquetRows
+        if parquet:
+            rows = ParquetRows(table, stored.parquet or ParquetFormat.plain(example), mark=mark)
+        else:
+            delimiter: Delimiter = "\t" if out.suffix.lower() == ".tsv" else ","
+            csv_format = stored.csv or plain_format(example, delimiter)
+            rows = CsvRows(table, csv_format, mark, escape_formulas)
         begin: Callable[[Any], None] = rows.begin  # behind a file of the writer's own kind
         begin(original)
         manifest.write(_lines([MANIFEST_COLUMNS]))
