@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -179,14 +180,9 @@ class FittedEstimator:
     def scores(self, data: LabelledImages | LabelledTable) -> Scores:
         """What it says of N rows, K = len(data.names); a class it never saw has probability 0."""
         x, classes = rows_for_estimator(data, self.matrix), len(data.names)
-        with one_thread():
-            try:
-                kind, values = self._values(x)
-                own = (
-                    values.argmax(axis=1) if self.argmax else np.asarray(self.estimator.predict(x))
-                )
-            except Exception as error:
-                raise failed(self.name, "its predictions", error) from error
+        with one_thread(), failures_named(self.name, "its predictions"):
+            kind, values = self._values(x)
+            own = values.argmax(axis=1) if self.argmax else np.asarray(self.estimator.predict(x))
         called = self.known[own.astype(np.int64)]
         if kind == "none":
             return Scores(called=called, values=None, kind="none")
@@ -228,12 +224,10 @@ def fit_estimator(
         estimator.set_params(**{weighing: "balanced"})
     elif weighing is not None:
         arguments[weighing] = compute_sample_weight("balanced", y)
-    with one_thread(), warnings.catch_warnings():
+    fails = failures_named(name, f"its fit on {len(y)} rows")
+    with one_thread(), fails, warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # in every arm alike
-        try:
-            estimator.fit(x, y, **arguments)
-        except Exception as error:
-            raise failed(name, f"its fit on {len(y)} rows", error) from error
+        estimator.fit(x, y, **arguments)
 
 
 def rows_for_estimator(data: LabelledImages | LabelledTable, matrix: TableMatrix | None) -> Any:
@@ -243,11 +237,17 @@ def rows_for_estimator(data: LabelledImages | LabelledTable, matrix: TableMatrix
     return data.frame if matrix is None else matrix.of(data)
 
 
-def failed(name: str, what: str, error: Exception) -> GanAugmentError:
-    """The error for a learner that raised; our own errors stay what they are."""
-    if isinstance(error, GanAugmentError):
-        return error
-    return DataError(f"the learner {name} failed in {what}: {type(error).__name__}: {error}")
+@contextmanager
+def failures_named(name: str, what: str) -> Iterator[None]:
+    """Raise what a user's code raises as a DataError that names it; our own errors stay."""
+    try:
+        yield
+    except GanAugmentError:
+        raise
+    except Exception as error:
+        raise DataError(
+            f"the learner {name} failed in {what}: {type(error).__name__}: {error}"
+        ) from error
 
 
 def one_thread() -> Any:

@@ -264,7 +264,7 @@ def _fewer(setup: Setup[Data], part: Data, split: Split, share: float) -> NDArra
 def _resampled(setup: Setup[Data], level: TrainTestPart[Data], name: str) -> Training[Data]:
     """What a user's sampler makes of the rows: (N, columns) frames, or flat images 0..255."""
     part: Data = level.part
-    sampler = new_sampler(setup.options.samplers[name])
+    sampler = new_sampler(setup.options.samplers[name], name)
     seed = setup.seed_of("sampler", level.split, level.name) % _MOST_SEED
     if "random_state" in sampler.get_params():
         sampler.set_params(random_state=seed)

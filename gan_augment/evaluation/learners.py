@@ -26,7 +26,7 @@ from gan_augment.evaluation.estimators import (
     FittedEstimator,
     TableMatrix,
     balances,
-    failed,
+    failures_named,
     fit_estimator,
     name_of,
     new_estimator,
@@ -261,14 +261,12 @@ class NetworkLearner:
             network = small_cnn(training, learner_seed, self.updates)
             return FittedNetwork(network.logits, known, self.name, network)
         train: TrainingFunction = loaded(self.train)
-        with devices.threads(1), preserve_global_generators():
+        fails = failures_named(self.name, f"its training on {len(data)} rows")
+        with devices.threads(1), preserve_global_generators(), fails:
             seed_global_generators(learner_seed)
-            try:
-                predict = train(
-                    data, seed=learner_seed, updates=self.updates, weights=_weights(training)
-                )
-            except Exception as error:
-                raise failed(self.name, f"its training on {len(data)} rows", error) from error
+            predict = train(
+                data, seed=learner_seed, updates=self.updates, weights=_weights(training)
+            )
         if not callable(predict):
             raise UsageError(
                 f"the training function {self.name} gives {type(predict).__name__}; expected a "
@@ -309,11 +307,9 @@ class FittedNetwork:
 
         filled = np.minimum(np.arange(_BLOCK), len(pixels) - 1)
         pixels = pixels[filled]
-        with devices.threads(1), preserve_global_generators(), torch.no_grad():
-            try:
-                output = self.predict(np.ascontiguousarray(pixels))
-            except Exception as error:
-                raise failed(self.name, "its predictions", error) from error
+        fails = failures_named(self.name, "its predictions")
+        with devices.threads(1), preserve_global_generators(), torch.no_grad(), fails:
+            output = self.predict(np.ascontiguousarray(pixels))
         if isinstance(output, torch.Tensor):
             output = output.detach().cpu().double().numpy()
         logits = np.asarray(output, dtype=np.float64)

@@ -101,32 +101,23 @@ class EvaluationOptions(Frozen):
     @field_validator("samplers", mode="before")
     @classmethod
     def _by_name(cls, samplers: Any) -> Any:
-        """Over-samplers by their names."""
-        if samplers is None or isinstance(samplers, Mapping):
-            return dict(samplers or {})
-        if not (isinstance(samplers, list | tuple) and all(isinstance(s, str) for s in samplers)):
+        """Over-samplers by their names, each made once to see that it can be."""
+        by_name = dict(samplers) if isinstance(samplers, Mapping) else {}
+        if isinstance(samplers, list | tuple) and all(isinstance(s, str) for s in samplers):
+            for code in map(UserCode.of, samplers):
+                if code.name in by_name:
+                    raise ValueError(
+                        f"two samplers are called {code.name!r}; an arm is called as its "
+                        "sampler is, so give one of them another name in its file"
+                    )
+                by_name[code.name] = code
+        elif not isinstance(samplers, Mapping | None):
             raise ValueError("expected {name: over-sampler}")
-        by_name: dict[str, UserCode] = {}
-        for code in map(UserCode.of, samplers):
-            if code.name in by_name:
-                raise ValueError(
-                    f"two samplers are called {code.name!r}; an arm is called as its "
-                    "sampler is, so give one of them another name in its file"
-                )
-            by_name[code.name] = code
-        return by_name
-
-    @field_validator("samplers")
-    @classmethod
-    def _can_resample(cls, samplers: dict[str, Any]) -> dict[str, Any]:
-        for name, sampler in samplers.items():
+        for name, sampler in by_name.items():
             if name in ARMS:
                 raise ValueError(f"a sampler is called {name!r} as an arm of ours is; rename it")
-            try:
-                new_sampler(sampler)
-            except UsageError as error:
-                raise ValueError(f"the sampler {name!r}: {error}") from None
-        return samplers
+            new_sampler(sampler, name)
+        return by_name
 
     @field_validator("extractor", mode="before")
     @classmethod

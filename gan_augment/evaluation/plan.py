@@ -278,13 +278,12 @@ def designed(setup: Setup[Any], costs: Costs, processes: int) -> Design:
 
 def _smaller(full: Design, *, keep_repeats: bool) -> Iterator[Design]:
     """From all to the least: curves first, then amounts of the cheap arms, repeats, amounts."""
-    design = full
-    yield design
+    yield full
+    design, most = full, (max(full.to),)
     if design.curves:
         what = "the curves of the share of generated rows and of real rows"
         design = design.without(what, curves=False)
         yield design
-    most = (max(full.to),)
     if len(full.cheap_to) > 1:
         what = f"smaller amounts of repeats and SMOTE than {most[0]:g} of the majority"
         design = design.without(what, cheap_to=most)

@@ -95,25 +95,24 @@ def loaded(source: Any) -> Any:
     return source.load() if isinstance(source, UserCode) else source
 
 
-def new_sampler(source: Any) -> Any:
+def new_sampler(source: Any, name: str) -> Any:
     """An unfitted over-sampler: a copy of the user's, or what a file names, or makes when called.
 
-    Raises UsageError where the name leads to none.
+    Raises UsageError where there is none.
     """
     sampler = loaded(source)
-    if isinstance(source, UserCode):
-        instance = hasattr(sampler, "fit_resample") and not isinstance(sampler, type)
+    instance = hasattr(sampler, "fit_resample") and not isinstance(sampler, type)
+    if isinstance(source, UserCode) and callable(sampler) and not instance:
         try:
-            sampler = sampler if instance or not callable(sampler) else sampler()
+            sampler = sampler()
         except Exception as error:
             raise UsageError(f"{source} fails: {type(error).__name__}: {error}") from error
     lacking = [m for m in ("fit_resample", "get_params") if not hasattr(sampler, m)]
     if isinstance(sampler, type) or lacking:
-        who = f"{source} is {sampler!r}" if isinstance(source, UserCode) else f"it is {sampler!r}"
         raise UsageError(
-            f"{who}; expected an over-sampler with fit_resample(X, y) and get_params(), by which "
-            "it is copied for every fit, such as imblearn.over_sampling.ADASYN(), or in a file a "
-            "function that makes one"
+            f"the sampler {name!r} is {sampler!r}; expected an object with fit_resample(X, y) and "
+            "get_params(), by which it is copied for every fit, such as "
+            "imblearn.over_sampling.ADASYN(), or in a file a function that makes one"
         )
     return clone(sampler)
 

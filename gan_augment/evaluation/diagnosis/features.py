@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from gan_augment.data.contract import LabelledImages, LabelledTable
 from gan_augment.data.tables.schema import TableSchema
 from gan_augment.errors import DataError, UsageError
-from gan_augment.evaluation.estimators import TableMatrix, failed
+from gan_augment.evaluation.estimators import TableMatrix, failures_named
 from gan_augment.evaluation.user_code import UserCode, loaded
 from gan_augment.randomness import derived_seed, generator, preserve_global_generators
 
@@ -145,13 +145,12 @@ def _extracted(extractor: Any, name: str, rows: Any, n: int) -> NDArray[np.float
 
     parts = list(extractor.modules()) if hasattr(extractor, "modules") else []
     trained = [part.training for part in parts]
-    with preserve_global_generators(), torch.no_grad():
+    fails = failures_named(name, f"its features of {n} rows")
+    with preserve_global_generators(), torch.no_grad(), fails:
         try:
             for part in parts:
                 part.training = False
             features = extractor(rows)
-        except Exception as error:
-            raise failed(name, f"its features of {n} rows", error) from error
         finally:
             for part, was in zip(parts, trained, strict=True):
                 part.training = was
