@@ -54,14 +54,6 @@ _CHECKED = 8  # items whose labels must be the declared ones, beside one of each
 
 
 @dataclass(frozen=True)
-class ReadDataset:
-    """Everything in a dataset, decoded. format: what its items look like."""
-
-    data: LabelledImages | LabelledTable
-    format: ItemFormat
-
-
-@dataclass(frozen=True)
 class DatasetFacts:
     """What is known of a dataset without decoding all of it.
 
@@ -91,9 +83,10 @@ def read_dataset(
     keys: tuple[Key, Key] | None = None,
     image_size: tuple[int, int] | None = None,
     known: ItemFormat | None = None,
-) -> ReadDataset:
+) -> tuple[LabelledImages | LabelledTable, ItemFormat]:
     """Decode every item of a map-style torch dataset, or of a loader's (its subset, if it has one).
 
+    Gives the labelled data, and what the items look like.
     Ids are "row-000000", by position. Classes are named `str(label)`. The process's global
     generators are as before afterwards; a warning if an item read twice differs.
 
@@ -104,8 +97,8 @@ def read_dataset(
     >>> import torch
     >>> from torch.utils.data import TensorDataset
     >>> dataset = TensorDataset(torch.rand(3, 1, 8, 8), torch.tensor([0, 7, 7]))
-    >>> read = read_dataset(dataset)
-    >>> read.data.counts, read.data.image_shape, read.format.picture.layout
+    >>> data, form = read_dataset(dataset)
+    >>> data.counts, data.image_shape, form.picture.layout
     ({'0': 1, '7': 2}, (8, 8, 1), 'CHW')
     """
     size = None if image_size is None else checked_size(image_size)
@@ -129,9 +122,9 @@ def read_dataset(
         from gan_augment.data.tables.reader import read_frame
 
         plain = [plain_label(value, "an item") for value in values]
-        return ReadDataset(read_frame(np.stack(images), y=plain).table, facts.format)
+        return read_frame(np.stack(images), y=plain).table, facts.format
     data = label_pixels(np.stack(images), facts.labels, class_names=facts.names)
-    return ReadDataset(data, facts.format)
+    return data, facts.format
 
 
 def describe_dataset(

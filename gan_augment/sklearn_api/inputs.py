@@ -297,9 +297,9 @@ def read_labelled(x: Any, y: Any = None) -> ParsedInput | None:
         return ParsedInput(x, plain_output(x, ClassLabels.of(x.names, x.names)))
     from gan_augment.data.torch_datasets import read_dataset
 
-    read = read_dataset(x)
-    labels = ClassLabels.of(read.data.names, tuple(map(python_scalar, read.format.labels)))
-    return ParsedInput(read.data, plain_output(read.data, labels))
+    data, form = read_dataset(x)
+    labels = ClassLabels.of(data.names, tuple(map(python_scalar, form.labels)))
+    return ParsedInput(data, plain_output(data, labels))
 
 
 def plain_output(source: Any, labels: ClassLabels) -> OutputFormat:

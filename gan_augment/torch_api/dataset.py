@@ -157,8 +157,8 @@ class AugmentedDataset(EpochItems):
         self._format = facts.format.with_fill(fill) if generates else facts.format
         if model is None and generates:
             _check_choice(augmenter, classes, facts.counts)  # before a fit of minutes
-            read = read_dataset(self.dataset, image_size=image_size, known=facts.format)
-            model = fit_to(augmenter, read.data)
+            data, _ = read_dataset(self.dataset, image_size=image_size, known=facts.format)
+            model = fit_to(augmenter, data)
         elif model is not None:
             facts = _named_for(model, facts, self.dataset)
         plan = planned(facts, top_up, classes, model)

@@ -90,11 +90,11 @@ PICTURES = {
 @pytest.mark.parametrize("name", sorted(PICTURES))
 def test_pictures_come_back_as_they_were(name: str) -> None:
     pictures, normalize = PICTURES[name]
-    read = read_dataset(list(zip(pictures, Y, strict=True)), normalize=normalize)
-    assert read.data.pixels.dtype == np.uint8
+    data, form = read_dataset(list(zip(pictures, Y, strict=True)), normalize=normalize)
+    assert data.pixels.dtype == np.uint8
     if name in ("float tensors", "normalised tensors", "PIL RGB", "float arrays"):
-        np.testing.assert_array_equal(read.data.pixels, levels())
-    for old, new in zip(pictures, read.format.picture.decode(read.data.pixels), strict=True):
+        np.testing.assert_array_equal(data.pixels, levels())
+    for old, new in zip(pictures, form.picture.decode(data.pixels), strict=True):
         assert type(new) is type(old)
         if isinstance(old, Image.Image):
             assert new.mode == old.mode
@@ -119,8 +119,8 @@ CONTAINERS = {
 def test_new_items_are_held_as_the_old_ones(name: str) -> None:
     x = list(first(levels()))
     items = [CONTAINERS[name](a, b) for a, b in zip(x, Y, strict=True)]
-    read = read_dataset(items)
-    made = read.format.new_items(read.format.picture.decode(read.data.pixels), read.data.labels)
+    data, form = read_dataset(items)
+    made = form.new_items(form.picture.decode(data.pixels), data.labels)
     for old, new in zip(items, made, strict=True):
         assert type(new) is type(old)
         if isinstance(old, dict):
@@ -155,10 +155,10 @@ def test_labels_are_of_the_items_own_type(name: str) -> None:
 
 def test_vectors_become_a_table_and_come_back() -> None:
     x = torch.randn(ROWS, 4)
-    read = read_dataset(TensorDataset(x, torch.tensor(Y)))
-    assert read.data.counts == {"0": 15, "3": 5}
-    assert read.data.frame.shape == (ROWS, 4)
-    made = read.format.picture.decode(read.data.frame.to_numpy(dtype=np.float32))
+    data, form = read_dataset(TensorDataset(x, torch.tensor(Y)))
+    assert data.counts == {"0": 15, "3": 5}
+    assert data.frame.shape == (ROWS, 4)
+    made = form.picture.decode(data.frame.to_numpy(dtype=np.float32))
     assert torch.equal(torch.stack(made), x)
 
 
@@ -184,19 +184,19 @@ def test_declared_labels_are_found_through_wrappers(wrap) -> None:
 def test_a_loaders_subset_of_rows_is_read_alone() -> None:
     data = TensorDataset(first(levels()), torch.tensor(Y))
     loader = DataLoader(data, sampler=SubsetRandomSampler(list(range(10, 20))))
-    assert read_dataset(loader).data.counts == {"0": 5, "3": 5}
-    assert len(read_dataset(DataLoader(data)).data) == ROWS
+    assert read_dataset(loader)[0].counts == {"0": 5, "3": 5}
+    assert len(read_dataset(DataLoader(data))[0]) == ROWS
 
 
 def test_large_pictures_and_those_of_several_sizes_are_read_at_a_models_size() -> None:
     x = levels(3, (96, 128))
-    read = read_dataset(list(zip(x, Y, strict=True)))
-    assert read.data.image_shape == (48, 64, 3)
-    assert read.format.picture.size == (96, 128)
-    assert read_dataset(list(zip(x, Y, strict=True)), image_size=(24, 32)).data.image_shape[0] == 24
-    read = read_dataset([(Image.new("RGB", (20 + i, 20)), y) for i, y in enumerate(Y)])
-    assert read.format.picture.varies
-    assert read.data.image_shape == (20, 28, 3)
+    data, form = read_dataset(list(zip(x, Y, strict=True)))
+    assert data.image_shape == (48, 64, 3)
+    assert form.picture.size == (96, 128)
+    assert read_dataset(list(zip(x, Y, strict=True)), image_size=(24, 32))[0].image_shape[0] == 24
+    data, form = read_dataset([(Image.new("RGB", (20 + i, 20)), y) for i, y in enumerate(Y)])
+    assert form.picture.varies
+    assert data.image_shape == (20, 28, 3)
 
 
 def test_reading_leaves_the_global_generators_alone() -> None:
@@ -273,9 +273,9 @@ def test_a_normalisation_that_is_none_or_another_is_refused(normalize) -> None:
 
 def test_keys_say_which_part_is_which() -> None:
     items = [{"foto": x, "klasse": y, "row": 1} for x, y in zip(levels(), Y, strict=True)]
-    read = read_dataset(items, keys=("foto", "klasse"))
-    assert read.data.counts == {"0": 15, "3": 5}
-    assert read.format.others == ("row",)
+    data, form = read_dataset(items, keys=("foto", "klasse"))
+    assert data.counts == {"0": 15, "3": 5}
+    assert form.others == ("row",)
     with pytest.raises(UsageError, match="two of 'foto', 'klasse', 'row'"):
         read_dataset(items, keys=("foto", "class"))
     with pytest.raises(UsageError, match="for items that are dicts"):
@@ -284,7 +284,7 @@ def test_keys_say_which_part_is_which() -> None:
 
 def test_what_else_items_hold_must_be_said() -> None:
     items = [{"image": x, "label": y, "path": "p"} for x, y in zip(levels(), Y, strict=True)]
-    form = read_dataset(items).format
+    _, form = read_dataset(items)
     for fill in (None, {"pahts": ""}, {"path": "", "label": 0}):
         with pytest.raises(UsageError, match=r"expected fill={'path': \.\.\.}"):
             form.with_fill(fill)

@@ -48,7 +48,7 @@ def make_images() -> Callable[..., TensorDataset]:
 
 @pytest.fixture(scope="session")
 def gan() -> ImageGAN:
-    data = read_dataset(tensors()).data
+    data, _ = read_dataset(tensors())
     assert isinstance(data, LabelledImages)
     return ImageGAN(steps=2, device="cpu", threads=1, selection=False).fit(data)
 

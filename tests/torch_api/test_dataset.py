@@ -159,7 +159,7 @@ def test_a_run_folder_is_taken(images: TensorDataset, gan: ImageGAN, tmp_path: P
 
 
 def test_a_run_that_knows_names_fits_a_dataset_with_classes(images: TensorDataset) -> None:
-    pixels = read_dataset(images).data
+    pixels = read_dataset(images)[0]
     names = ("crow", "jay", "rook")
     model = Repeats().fit(LabelledImages(pixels.pixels, pixels.labels, pixels.ids, None, names))
     folder = Items([(x, [0, 3, 7].index(int(y))) for x, y in images])
@@ -330,7 +330,7 @@ def test_a_model_of_other_data_is_refused(
     images: TensorDataset, gan: ImageGAN, make_images: Callable[..., TensorDataset]
 ) -> None:
     vectors = TensorDataset(torch.rand(56, 5), images.tensors[1])
-    table = Repeats().fit(read_dataset(vectors).data)
+    table = Repeats().fit(read_dataset(vectors)[0])
     with pytest.raises(DataError, match="makes rows of a table"):
         AugmentedDataset(images, table)
     with pytest.raises(DataError, match="makes images"):
