@@ -2,34 +2,18 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from image_files import encoded
 
-Save = Callable[..., bytes]
 Folder = Callable[..., Path]
 
 
 @pytest.fixture
-def encoded() -> Save:
-    """`encoded(pixels or image, "PNG", **options)` -> the bytes of a file."""
-
-    def save(image: np.ndarray | Image.Image, kind: str = "PNG", **options: object) -> bytes:
-        if isinstance(image, np.ndarray):
-            image = Image.fromarray(image)
-        file = io.BytesIO()
-        image.save(file, kind, **options)
-        return file.getvalue()
-
-    return save
-
-
-@pytest.fixture
-def folder(tmp_path: Path, encoded: Save) -> Folder:
+def folder(tmp_path: Path) -> Folder:
     """`folder(cat=3, dog=2)` -> a folder of classes with so many different 12 x 10 px PNGs."""
 
     def make(root: Path = tmp_path / "data", /, **counts: int) -> Path:

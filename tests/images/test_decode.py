@@ -8,6 +8,7 @@ import zlib
 
 import numpy as np
 import pytest
+from image_files import encoded, png
 from PIL import Image
 
 from gan_augment.data.images.decode import BadImageError, decode, header_size
@@ -35,19 +36,19 @@ EXACT = {
 
 
 @pytest.mark.parametrize("name", sorted(EXACT))
-def test_a_lossless_file_comes_back_pixel_by_pixel_in_the_fewest_channels(encoded, name):
+def test_a_lossless_file_comes_back_pixel_by_pixel_in_the_fewest_channels(name):
     image, kind, expected = EXACT[name]
     assert np.array_equal(decode(encoded(image, kind))[1], expected)
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "WEBP"])
-def test_a_lossy_colour_file_comes_back_close(encoded, kind):
+def test_a_lossy_colour_file_comes_back_close(kind):
     smooth = np.linspace(0, 255, 32 * 32 * 3).reshape(32, 32, 3).astype(np.uint8)
     pixels = decode(encoded(smooth, kind, quality=95))[1]
     assert np.abs(pixels.astype(int) - smooth).mean() < 6
 
 
-def test_16_bits_are_scaled_and_rounded_not_clipped(encoded):
+def test_16_bits_are_scaled_and_rounded_not_clipped():
     deep = np.array([[0, 128, 129, 257, 32768, 65535, 65406, 65407]] * 8, dtype=np.uint16)
     facts, pixels = decode(encoded(deep))
     assert pixels[0, :, 0].tolist() == np.rint(deep[0] / 257).astype(int).tolist()
@@ -58,17 +59,12 @@ def test_16_bits_are_scaled_and_rounded_not_clipped(encoded):
 
 
 def test_16_bit_colour_is_scaled():
-    def chunk(kind: bytes, body: bytes) -> bytes:
-        checked = kind + body
-        return struct.pack(">I", len(body)) + checked + struct.pack(">I", zlib.crc32(checked))
-
     rows = b"".join(b"\0" + struct.pack(">3H", 65535, 257 * 7, 0) * 8 for _ in range(8))
-    raw = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 8, 8, 16, 2, 0, 0, 0))
-    raw += chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    raw = png(8, 8, zlib.compress(rows), kind=(16, 2))
     assert decode(raw)[1][0, 0].tolist() == [255, 7, 0]
 
 
-def test_a_transparent_colour_keeps_its_transparency(encoded):
+def test_a_transparent_colour_keeps_its_transparency():
     pixels = decode(encoded(PALETTE, transparency=3))[1]
     assert pixels.shape == (9, 14, 4)
     assert np.array_equal(pixels[..., 3] == 0, np.asarray(PALETTE) == 3)
@@ -81,7 +77,7 @@ def test_a_transparent_colour_keeps_its_transparency(encoded):
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP"])
-def test_exif_orientation_is_applied_once(encoded, kind):
+def test_exif_orientation_is_applied_once(kind):
     lying = np.zeros((16, 32), dtype=np.uint8)
     lying[:, :16] = 255  # bright on the left
     exif = Image.Exif()
@@ -96,7 +92,7 @@ def test_exif_orientation_is_applied_once(encoded, kind):
 
 
 @pytest.mark.parametrize("kind", ["PNG", "WEBP", "TIFF"])
-def test_of_several_frames_the_first_is_taken_and_that_is_said(encoded, kind):
+def test_of_several_frames_the_first_is_taken_and_that_is_said(kind):
     frames = [Image.new("L", (8, 8), value) for value in (10, 200)]
     options = {"lossless": True} if kind == "WEBP" else {}
     raw = encoded(frames[0], kind, save_all=True, append_images=frames[1:], **options)
@@ -106,12 +102,12 @@ def test_of_several_frames_the_first_is_taken_and_that_is_said(encoded, kind):
 
 
 @pytest.mark.parametrize("mode", ["I", "F"])
-def test_32_bit_pixels_are_refused_since_their_white_is_unknown(encoded, mode):
+def test_32_bit_pixels_are_refused_since_their_white_is_unknown(mode):
     with pytest.raises(BadImageError, match="8 or 16 bits"):
         decode(encoded(Image.new(mode, (8, 8), 3), "TIFF"))
 
 
-def test_decoding_changes_no_setting_of_pillow_and_warns_of_nothing(encoded):
+def test_decoding_changes_no_setting_of_pillow_and_warns_of_nothing():
     before = Image.MAX_IMAGE_PIXELS
     with warnings.catch_warnings():
         warnings.simplefilter("error")

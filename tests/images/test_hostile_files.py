@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import struct
 import time
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from image_files import chunk, encoded, png
 from PIL import Image
 
 from gan_augment.data.images import pool
@@ -22,30 +22,6 @@ from gan_augment.errors import DataError, GanAugmentError, UnreadableFilesError
 
 _COLOUR = np.random.default_rng(3).integers(0, 256, (24, 20, 3), dtype=np.uint8)
 Crafted = tuple[str, bytes, str | None]  # name, bytes, a part of the reason or None: it is usable
-
-
-def encoded(image: np.ndarray | Image.Image, kind: str = "PNG", **options: object) -> bytes:
-    """The bytes of an image file."""
-    if isinstance(image, np.ndarray):
-        image = Image.fromarray(image)
-    file = io.BytesIO()
-    image.save(file, kind, **options)
-    return file.getvalue()
-
-
-def png(
-    width: int, height: int, rows: bytes, *more: bytes, kind: tuple[int, int] = (8, 0)
-) -> bytes:
-    """A PNG with the given header, compressed rows and further chunks before them."""
-    header = struct.pack(">IIBBBBB", width, height, kind[0], kind[1], 0, 0, 0)
-    chunks = [chunk(b"IHDR", header), *more, chunk(b"IDAT", rows), chunk(b"IEND", b"")]
-    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
-
-
-def chunk(kind: bytes, body: bytes) -> bytes:
-    """One PNG chunk with its checksum."""
-    checksum = struct.pack(">I", zlib.crc32(kind + body))
-    return struct.pack(">I", len(body)) + kind + body + checksum
 
 
 def truncated() -> list[Crafted]:
