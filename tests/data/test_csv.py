@@ -228,13 +228,10 @@ def test_a_file_that_is_no_table_is_refused_in_one_line(read, content, message):
     assert caught.value.exit_code == 3
 
 
-def test_a_file_beyond_the_limit_is_refused_before_it_is_read(read, monkeypatch):
+def test_a_file_that_is_too_large_or_cannot_be_read_is_refused(read, tmp_path, monkeypatch):
     monkeypatch.setattr(csv_files, "MOST_BYTES", 10)
     with pytest.raises(DataError, match="Parquet"):
         read("a,b\n1,2\n3,4\n5,6\n")
-
-
-def test_a_file_that_cannot_be_read_is_refused(tmp_path):
     for path in (tmp_path / "none.csv", tmp_path):
         with pytest.raises(DataError, match="cannot be read"):
             read_csv(path)

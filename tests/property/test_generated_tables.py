@@ -220,38 +220,32 @@ def check_learning(frame: pd.DataFrame, y: list[Any], recipe: str, steps: int) -
 RECIPES = st.sampled_from(["auto", "auto", "free"])
 
 
-@pytest.mark.slow
-@settings(max_examples=250, deadline=None, derandomize=True, suppress_health_check=QUIET)
-@given(frames())
-def test_generated_frames_are_read_and_given_back_or_refused_in_words(frame: pd.DataFrame) -> None:
-    check_reading(frame)
+def examples(few: int, many: int) -> pytest.MarkDecorator:
+    """So many in the gate, and so many more in a campaign."""
+    sizes = [(few, pytest.mark.slow), (many, pytest.mark.campaign)]
+    return pytest.mark.parametrize("n", [pytest.param(n, marks=mark) for n, mark in sizes])
 
 
-@pytest.mark.slow
-@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=QUIET)
-@given(tables(), RECIPES, st.integers(2, 4))
-def test_generated_tables_are_learned_and_sampled_in_kind_or_refused_in_words(
-    table: tuple[pd.DataFrame, list[Any]], recipe: str, steps: int
-) -> None:
-    check_learning(*table, recipe, steps)
+def drawn(n: int) -> settings:
+    """Settings for n examples; a campaign draws others each time."""
+    gate = n <= 250
+    return settings(max_examples=n, deadline=None, derandomize=gate, suppress_health_check=QUIET)
 
 
-@pytest.mark.campaign
-@settings(max_examples=5_000, deadline=None, suppress_health_check=QUIET)
-@given(frames())
-def test_very_many_generated_frames(frame: pd.DataFrame) -> None:
-    check_reading(frame)
+@examples(250, 5_000)
+def test_generated_frames_are_read_and_given_back_or_refused_in_words(n: int) -> None:
+    drawn(n)(given(frames())(check_reading))()
 
 
-@pytest.mark.campaign
-def test_a_thousand_generated_tables() -> None:
+@examples(60, 1_000)
+def test_generated_tables_are_learned_and_sampled_in_kind_or_refused_in_words(n: int) -> None:
     tally: Counter[str] = Counter()
 
-    @settings(max_examples=1_000, deadline=None, suppress_health_check=QUIET)
+    @drawn(n)
     @given(tables(), RECIPES, st.integers(2, 4))
     def each(table: tuple[pd.DataFrame, list[Any]], recipe: str, steps: int) -> None:
         tally[check_learning(*table, recipe, steps)] += 1
 
     each()
     assert set(tally) <= {"sampled", "DataError"}
-    assert tally["sampled"] >= 500, tally
+    assert tally["sampled"] >= n // 2, tally
