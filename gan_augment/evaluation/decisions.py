@@ -166,12 +166,14 @@ def tune(parts: Sequence[Part], metric: str, evaluated: Sequence[int]) -> Decisi
     evidence = [_evidence(part.scores, part.trained, part.real) for part in parts]
     labels = np.concatenate([part.labels for part in parts])
     classes = len(parts[0].real)
+    rule: Rule = "threshold" if classes == 2 else "tau"
     if classes == 2:
         cuts, counts = _cuts(_odds(np.concatenate(evidence)), labels)
-        nearest, rule = 0.0 if metric == "accuracy" else _balanced_cut(parts), "threshold"
+        balanced = _balanced_cut(parts)
     else:
         cuts, counts = np.array(TAUS), _counts_by_tau(parts, evidence, labels, classes)
-        nearest, rule = 0.0 if metric == "accuracy" else 1.0, "tau"
+        balanced = 1.0
+    nearest = 0.0 if metric == "accuracy" else balanced
     values = figures_of(metric, counts, evaluated)
     if not np.isfinite(values).any():
         return Decision()
@@ -181,8 +183,7 @@ def tune(parts: Sequence[Part], metric: str, evaluated: Sequence[int]) -> Decisi
     else:
         error = _standard_error(metric, counts[int(np.nanargmax(values))], evaluated)
         equal = cuts[values >= np.nanmax(values) - max(error, SAME)]
-    value = float(equal[np.abs(equal - nearest).argmin()])
-    return Decision("threshold" if rule == "threshold" else "tau", value)
+    return Decision(rule, float(equal[np.abs(equal - nearest).argmin()]))
 
 
 def _standard_error(metric: str, counts: Counts, evaluated: Sequence[int]) -> float:
@@ -232,10 +233,7 @@ def _counts_by_tau(
 
 def _balanced_cut(parts: Sequence[Part]) -> float:
     """The log odds at which both classes are as likely as they are common: log(real1 / real0)."""
-    if parts[0].scores.kind == "decision":
-        return 0.0  # a scale of its own
-    shares = sum(len(part.labels) * part.real for part in parts)
-    logs = _log_shares(np.asarray(shares))
+    logs = _log_shares(np.asarray(sum(len(part.labels) * part.real for part in parts)))
     return float(logs[1] - logs[0])
 
 

@@ -235,7 +235,14 @@ def paired_bootstrap(
     "units": how many independent units were drawn from. Source: Efron & Tibshirani 1993, "An
     introduction to the bootstrap", section 13.3.
     """
-    rows, unit, shares, units = _units(labels, called_a, called_b, groups, classes)
+    if groups is not None and (groups >= 0).any():
+        names, unit = np.unique(unit_of_rows(groups), return_inverse=True)
+        rows, units = np.arange(len(labels)), len(names)
+        shares = np.full(units, 1 / units)
+    else:  # alike rows are exchangeable: one stands for all, drawn as often as they are many
+        code = (labels * classes + called_a) * classes + called_b
+        _, rows, how_many = np.unique(code, return_index=True, return_counts=True)
+        unit, units, shares = np.arange(len(rows)), len(labels), how_many / len(labels)
     once, size = np.ones(len(rows), dtype=np.int64), (len(shares), classes**2)
     cells = [  # rows of each unit that are of one class and called another, (units, K * K)
         csr_array((once, (unit, (labels * classes + called)[rows])), shape=size)
@@ -288,24 +295,3 @@ def more_identical(counts: Mapping[str, int]) -> bool:
     """Whether that chance is at most .05; without held-out rows there is nothing to compare."""
     p = identical_chance(counts)
     return p is not None and p <= LEVEL
-
-
-def _units(
-    labels: Labels,
-    called_a: Labels,
-    called_b: Labels,
-    groups: NDArray[np.int64] | None,
-    classes: int,
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64], int]:
-    """(rows, the unit that each is of, how likely each unit is drawn, how many are drawn).
-
-    Where rows stand alone, those with the same label and calls are exchangeable: one of them stands
-    for all, drawn as often as they are many.
-    """
-    if groups is not None and (groups >= 0).any():
-        names, unit = np.unique(unit_of_rows(groups), return_inverse=True)
-        shares = np.full(len(names), 1 / len(names))
-        return np.arange(len(labels)), unit, shares, len(names)
-    code = (labels * classes + called_a) * classes + called_b
-    _, rows, how_many = np.unique(code, return_index=True, return_counts=True)
-    return rows, np.arange(len(rows)), how_many / len(labels), len(labels)

@@ -6,6 +6,7 @@ Nothing of it reaches the verdict. Rows that no fit saw are the split's test row
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -94,7 +95,7 @@ def diagnostics_section(journal: Journal) -> dict[str, Any] | None:
         "near_by_design": near,
         "overall": _figure_means([line["overall"] for line in lines]),
         "classes": classes,
-        "notes": [*_refusals(lines), *_beyond(lines), *_copy_notes(classes, near)],
+        "notes": list(_notes(lines, classes, near)),
     }
 
 
@@ -312,26 +313,17 @@ def _mean(values: Iterable[float | None]) -> float | None:
     return sum(known) / len(known) if known else None
 
 
-def _refusals(lines: Sequence[Line]) -> Iterator[str]:
-    """Classes of which nothing could be generated."""
-    why: dict[str, list[str]] = {}
-    for line in lines:
-        for name, reason in line["refused"].items():
-            why.setdefault(name, []).append(reason)
+def _notes(lines: Sequence[Line], classes: Facts, near_by_design: bool) -> Iterator[str]:
+    """What was not looked at, and whether copying was detected where it can be told."""
+    why: dict[str, list[str]] = defaultdict(list)
+    for name, reason in (pair for line in lines for pair in line["refused"].items()):
+        why[name].append(reason)
     for name, reasons in why.items():
         folds = "one fold" if len(reasons) == 1 else f"{len(reasons)} folds"
         yield f"nothing was generated of {name!r} in {folds}: {reasons[0]}"
-
-
-def _beyond(lines: Sequence[Line]) -> Iterator[str]:
-    """Classes that were not looked at, there being so many."""
-    names = dict.fromkeys(name for line in lines for name in line["beyond"])
-    if names:
-        yield f"only {MOST_CLASSES} classes are looked at; left out: {', '.join(names)}"
-
-
-def _copy_notes(classes: Facts, near_by_design: bool) -> Iterator[str]:
-    """Whether copying was detected, per class, where rows are not near training rows by design."""
+    beyond = dict.fromkeys(name for line in lines for name in line["beyond"])
+    if beyond:
+        yield f"only {MOST_CLASSES} classes are looked at; left out: {', '.join(beyond)}"
     if near_by_design:
         yield (
             "near by design: every generated row starts from real training rows, so copying "
