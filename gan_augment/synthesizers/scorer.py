@@ -31,6 +31,7 @@ REFERENCE_A_CLASS = 200
 COPIES_ALLOWED = 0.2
 
 Pixels = NDArray[np.uint8]
+Rows = NDArray[np.int64]
 Features = NDArray[np.float64]
 
 
@@ -62,8 +63,8 @@ class ImageScorer:
     def __init__(
         self,
         data: LabelledImages,
-        train: NDArray[np.int64],
-        held: NDArray[np.int64],
+        train: Rows,
+        held_out: Rows,
         *,
         topped_up: Sequence[str],
         classifier: SmallCNN,
@@ -76,7 +77,7 @@ class ImageScorer:
         spaces = (classifier.features, random_features(data.image_shape, seed))
         pool = np.concatenate([rows[:REFERENCE_A_CLASS] for rows in self._anchors.values()])
         self._spaces = tuple(_standardised(space, data.pixels[pool]) for space in spaces)
-        held_out_of = _rows_by_class(data, held, REFERENCE_A_CLASS, seed)
+        held_out_of = _rows_by_class(data, held_out, REFERENCE_A_CLASS, seed)
         labels = [label for label, rows in self._anchors.items() if len(rows) >= 2]
         weights = _weights(labels, data.names, topped_up)
         self._references = [
@@ -113,11 +114,12 @@ class ImageScorer:
                 eligible &= spread >= COLLAPSE_SPREAD
         return Score(round(value, 6), parts, eligible, watched)
 
-    def _reference(self, label: int, held: NDArray[np.int64] | None, weight: float) -> Reference:
-        held_out = held is not None and len(held) >= 2
-        rows = held if held_out else self._anchors[label][:REFERENCE_A_CLASS]
+    def _reference(self, label: int, held_out: Rows | None, weight: float) -> Reference:
+        if held_out is not None and len(held_out) < 2:
+            held_out = None
+        rows = self._anchors[label][:REFERENCE_A_CLASS] if held_out is None else held_out
         first, second = (space(self._data.pixels[rows]) for space in self._spaces)
-        train = None if held_out else first
+        train = first if held_out is None else None
         return Reference(label, (first, second), mean_pairwise_distance(first), train, weight)
 
 
@@ -131,9 +133,7 @@ def _weights(
     return {label: 1 / len(sides) / len(side) for side in sides for label in side}
 
 
-def _rows_by_class(
-    data: LabelledImages, rows: NDArray[np.int64], most: int, seed: int
-) -> dict[int, NDArray[np.int64]]:
+def _rows_by_class(data: LabelledImages, rows: Rows, most: int, seed: int) -> dict[int, Rows]:
     """Up to `most` of the given rows of each class, drawn without replacement, {label: (n,)}."""
     chosen = {}
     for label, name in enumerate(data.names):
@@ -163,7 +163,7 @@ def _standardised(
 class Prepared:
     """What training needs beside the parts: the rows it may see, their batches, and a scorer."""
 
-    train: NDArray[np.int64]
+    train: Rows
     batches: PairedBatches
     scorer: ImageScorer
 
@@ -172,7 +172,7 @@ def prepare(
     data: LabelledImages, parts: Parts, topped_up: Sequence[str], seed: int, progress: Progress
 ) -> Prepared:
     """Hold out rows for scoring and train the scorer's classifier on the others; pure."""
-    rows, held = hold_out(data, seed=seed)
+    rows, held_out = hold_out(data, seed=seed)
     progress.phase("training the classifier that scores the generator")
     seen = at_most_a_class(data.labels, rows, SCORER_ROWS_A_CLASS)
     classifier = train_classifier(
@@ -181,7 +181,7 @@ def prepare(
     scorer = ImageScorer(
         data,
         rows,
-        held,
+        held_out,
         topped_up=topped_up,
         classifier=classifier,
         parts=parts,
@@ -198,9 +198,7 @@ def prepare(
     return Prepared(rows, batches, scorer)
 
 
-def at_most_a_class(
-    labels: NDArray[np.int64], rows: NDArray[np.int64], most: int
-) -> NDArray[np.int64]:
+def at_most_a_class(labels: Rows, rows: Rows, most: int) -> Rows:
     """The first `most` of the given rows of each class, in ascending order."""
     first = [rows[labels[rows] == label][:most] for label in np.unique(labels[rows])]
     return np.sort(np.concatenate(first))

@@ -170,11 +170,11 @@ class TabularGAN(GAN[LabelledTable, TableMeta]):
             saver = RunSaver(checkpoints, run, sha256, force) if checkpoints else None
             diverged = self._train(run, saver, resume, on_steps, progress, scorer.begin)
         sampler = RowSampler.of(run.state.average, anchors, table, choice.recipe.generator)
-        kept = run.best.step if run.best.arrays else steps
+        best_step = run.best.step if run.best.arrays else steps
         facts = self._facts(data, run, topped_up, sha256) | {
             "table": schema,
             "few": {name: n for name, n in data.counts.items() if 0 < n < FEW_ROWS},
-            "chosen": f"step {kept}" if kept else "interpolation",
+            "chosen": f"step {best_step}" if best_step else "interpolation",
             "reason": choice.final_reason(run.best),
             "trials": {step: use.value for step, use in choice.curve.items()},
             "anchors": len(sampler.anchors.rows),
@@ -193,8 +193,8 @@ class TabularGAN(GAN[LabelledTable, TableMeta]):
         For fits on parts of the same data, which then need not choose again.
         """
         twin = super().as_chosen(random_state)
-        kept = self.meta_.score.step
-        return replace(twin, trials=False, steps=self.steps_ if kept < 0 else kept)
+        best_step = self.meta_.score.step
+        return replace(twin, trials=False, steps=self.steps_ if best_step < 0 else best_step)
 
     def sample_range(
         self, name: str, start: int, stop: int, random_state: int = 0, first_id: int = 0

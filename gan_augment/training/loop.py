@@ -133,7 +133,7 @@ def _observe(run: Run, losses: Losses, clock: _Clock, scored: bool) -> _Trouble 
 def _score(run: Run) -> Score:
     state = run.state
     score = run.scorer.score(state.average)
-    kept = run.best.offer(score, state)
+    is_best = run.best.offer(score, state)
     _tell(
         run,
         {
@@ -142,7 +142,7 @@ def _score(run: Run) -> Score:
             "value": score.value,
             "parts": dict(score.parts),
             "eligible": score.eligible,
-            "best": kept,
+            "best": is_best,
         },
     )
     return score
