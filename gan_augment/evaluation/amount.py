@@ -122,7 +122,7 @@ class AmountChoice:
 def plan_for(
     amount: Amount, data: Data, classes: Sequence[str], top_up: TopUp | None = None
 ) -> TopUpPlan:
-    """How every class of `data` ends.
+    """Plan how every class of `data` ends.
 
     classes: the ones that may be topped up; those without a row are left. top_up: the share of
     generated rows and the companions where the source is "gan"; its `to` does not count.
@@ -146,7 +146,7 @@ def rows_of(
     seed: int,
     schema: TableSchema | None,
 ) -> Added[Data] | None:
-    """The rows that a plan adds to a training part; None where there are none.
+    """Make the rows that a plan adds to a training part; None where there are none.
 
     synthesizer: called only where a row is added. Raises DataError and whatever it raises.
     """
@@ -213,7 +213,7 @@ def score_amounts(
 
 
 def choose_amount(scores: AmountScores, figure: str, default: Amount = DEFAULT) -> AmountChoice:
-    """The default, unless another amount is better by more than one standard error: then the best.
+    """Choose the default, or the best where one is better by more than a standard error.
 
     Nothing is an amount like the others where it was scored, and is taken wherever the default and
     the best are not above it. Of equal means the least is the best. The standard error is of the
@@ -270,7 +270,7 @@ def plain_makers(
     overrides: Overrides | None = None,
     missing: Literal["raise", "fill"] = "raise",
 ) -> dict[str, Maker[Any]]:
-    """Makers of the sources that learn nothing: repeats, and SMOTE.
+    """Return makers of the sources that learn nothing: repeats, and SMOTE.
 
     classes: those that may be topped up; SMOTE takes 5 neighbours, or as many as the smallest class
     of two rows or more has. overrides: kinds of columns that the user decides. missing: what SMOTE
@@ -291,7 +291,7 @@ def plain_makers(
 
 
 def _rung(amount: Amount) -> tuple[float, int]:
-    """Where an amount stands from less to more."""
+    """Order amounts from less to more."""
     return amount.to, ("none", *SOURCES).index(amount.source)
 
 
@@ -302,7 +302,7 @@ def _fitted(
 
 
 def _pooled_error(differences: Sequence[NDArray[np.float64]]) -> float:
-    """The corrected standard error of a mean difference over J folds, from all of them."""
+    """Estimate the corrected standard error of a mean difference over J folds, from all."""
     folds = len(differences[0])
     variance = float(np.mean([d.var(ddof=1) for d in differences]))
     return float(np.sqrt(variance * (1 / folds + 1 / (folds - 1))))

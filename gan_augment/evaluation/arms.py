@@ -33,7 +33,7 @@ class Candidate:
 
     @property
     def key(self) -> str:
-        """What a journal calls it."""
+        """Return what a journal calls it."""
         match self.kind:
             case "amount":
                 more = "" if self.share is None else f"/share{self.share:g}"
@@ -48,7 +48,7 @@ class Candidate:
 
     @property
     def generated(self) -> str | None:
-        """Whose rows it adds: "gan", "permuted", or None where no generator is fitted."""
+        """Tell whose rows it adds: "gan", "permuted", or None where no generator is fitted."""
         if self.kind == "permuted":
             return "permuted"
         return "gan" if self.amount.source == "gan" else None
@@ -66,7 +66,7 @@ def candidates_of(
     weighs: bool = True,
     samplers: Sequence[str] = (),
 ) -> tuple[Candidate, ...]:
-    """What has to be tried so that these arms can be read off, `none` first.
+    """List what has to be tried so that these arms can be read off, `none` first.
 
     to: fractions of the majority's count for the GAN; cheap_to: for repeats and SMOTE, by default
     the same. curves: the learning curve of real rows; the share's is chosen later. weighs: whether
@@ -93,7 +93,7 @@ def candidates_of(
 
 
 def amounts_of_arm(arm: str, candidates: Sequence[Candidate]) -> dict[Amount, Candidate]:
-    """{amount: candidate} among which an arm chooses; empty for arms that choose nothing."""
+    """Return {amount: candidate} that an arm chooses among; empty where it chooses nothing."""
     plain = {c.amount: c for c in candidates if c.kind == "amount" and c.share is None}
     if arm == "auto":
         return {NOTHING: NONE, **plain}

@@ -52,7 +52,7 @@ class TableMatrix:
 
     @classmethod
     def fitted(cls, real: LabelledTable, schema: TableSchema) -> TableMatrix:
-        """The encoding that the real rows ask for."""
+        """Fit the encoding to the real rows."""
         parts = tuple(
             _level_places(cells, len(column.levels))
             if column.kind in ("categorical", "boolean")
@@ -62,7 +62,7 @@ class TableMatrix:
         return cls(schema, parts)
 
     def of(self, table: LabelledTable) -> Matrix:
-        """Any rows with the same columns. Raises DataError where a column holds something else."""
+        """Encode rows of the same columns. Raises DataError where a column holds something else."""
         blocks: list[NDArray[Any]] = [np.empty((len(table), 0), dtype=np.float32)]
         for part, cells in zip(self.parts, _cells(table, self.schema), strict=True):
             if isinstance(part, tuple):
@@ -75,7 +75,7 @@ class TableMatrix:
 
 
 def new_estimator(source: Any, seed: int) -> Any:
-    """An untrained one, every `random_state` of it drawn from `seed`, of one job.
+    """Make an untrained classifier of one job, every `random_state` drawn from `seed`.
 
     Raises UsageError for what is no classifier.
     """
@@ -112,14 +112,14 @@ def new_estimator(source: Any, seed: int) -> Any:
 
 
 def name_of(estimator: Any) -> str:
-    """What people call it: its class, of a pipeline the classes of its steps."""
+    """Name an estimator: its class, of a pipeline the classes of its steps."""
     if _is_pipeline(estimator):
         return f"Pipeline({', '.join(type(step).__name__ for _, step in estimator.steps)})"
     return type(estimator).__name__
 
 
 def weighing_of(estimator: Any) -> str | None:
-    """The name by which it can be told to weigh classes; None where it cannot.
+    """Return the name by which it can be told to weigh classes; None where it cannot.
 
     A parameter `class_weight` goes before an argument `sample_weight` of `fit`; a pipeline's is its
     last step's, and a search's or an ensemble's that of its `estimator`.
@@ -141,7 +141,7 @@ def weighing_of(estimator: Any) -> str | None:
 
 
 def balances(estimator: Any) -> bool:
-    """Whether it weighs or samples classes evenly by itself, at whatever depth.
+    """Tell whether it weighs or samples classes evenly by itself, at whatever depth.
 
     By a parameter class_weight="balanced", or as an ensemble of imbalanced-learn, which resamples.
     """
@@ -155,7 +155,7 @@ def balances(estimator: Any) -> bool:
 
 
 def takes_rows_as_they_are(estimator: Any) -> bool:
-    """Whether it is a pipeline, or a search or calibration of one: it prepares its rows itself."""
+    """Tell whether it is a pipeline, or a search or calibration of one, so prepares its rows."""
     while not _is_pipeline(estimator):
         estimator = getattr(estimator, "estimator", None)
         if estimator is None:
@@ -178,7 +178,7 @@ class FittedEstimator:
     matrix: TableMatrix | None = None
 
     def scores(self, data: LabelledImages | LabelledTable) -> Scores:
-        """What it says of N rows, K = len(data.names); a class it never saw has probability 0."""
+        """Score N rows for K = len(data.names) classes; one that it never saw has probability 0."""
         x, classes = rows_for_estimator(data, self.matrix), len(data.names)
         with one_thread(), failures_named(self.name, "its predictions"):
             kind, values = self._values(x)
@@ -197,7 +197,7 @@ class FittedEstimator:
         return Scores(called=called, values=whole, kind=kind)
 
     def _values(self, x: Any) -> tuple[Kind, NDArray[np.float64]]:
-        """(kind, (N, k)); nothing, (0, 0), of an estimator without scores."""
+        """Return (kind, (N, k)); nothing, (0, 0), of an estimator without scores."""
         if hasattr(self.estimator, "predict_proba"):
             return "probability", np.asarray(self.estimator.predict_proba(x), dtype=np.float64)
         if hasattr(self.estimator, "decision_function"):
@@ -231,7 +231,7 @@ def fit_estimator(
 
 
 def rows_for_estimator(data: LabelledImages | LabelledTable, matrix: TableMatrix | None) -> Any:
-    """Rows as an estimator gets them: a frame, a matrix, or pixels float32 (N, H W C) in 0..1."""
+    """Return rows as an estimator gets them: a frame, a matrix, or float32 pixels in 0..1."""
     if isinstance(data, LabelledImages):
         return data.pixels.reshape(len(data), -1).astype(np.float32) / np.float32(255)
     return data.frame if matrix is None else matrix.of(data)
@@ -251,7 +251,7 @@ def failures_named(name: str, what: str) -> Iterator[None]:
 
 
 def one_thread() -> Any:
-    """A context in which BLAS and OpenMP use one thread: bytes depend on no machine."""
+    """Make BLAS and OpenMP use one thread in a block: bytes depend on no machine."""
     from threadpoolctl import threadpool_limits
 
     return threadpool_limits(limits=1)
@@ -277,14 +277,14 @@ def _from_factory(factory: Any, seed: int) -> Any:
 
 
 def _is_pipeline(estimator: Any) -> bool:
-    """Whether it is a Pipeline, imbalanced-learn's among them."""
+    """Tell whether it is a Pipeline, imbalanced-learn's among them."""
     from sklearn.pipeline import Pipeline
 
     return isinstance(estimator, Pipeline)
 
 
 def params_of(estimator: Any) -> Mapping[str, Any]:
-    """Its parameters, nested ones by `__`; none of what cannot name them."""
+    """Return its parameters, nested ones by `__`; none of what cannot name them."""
     if not hasattr(estimator, "get_params"):
         return {}
     params: Mapping[str, Any] = estimator.get_params(deep=True)
@@ -296,7 +296,7 @@ def _cells(table: LabelledTable, schema: TableSchema) -> list[Plain]:
 
 
 def _scale(cells: Plain) -> tuple[float, float, float]:
-    """(median, mean, deviation) of real rows; a column of one value or of none becomes 0."""
+    """Return (median, mean, deviation) of real rows; a column of one value or none becomes 0."""
     known = cells[~np.isnan(cells)]
     if not len(known):
         return 0.0, 0.0, 1.0
@@ -306,7 +306,7 @@ def _scale(cells: Plain) -> tuple[float, float, float]:
 
 
 def _level_places(codes: Plain, levels: int) -> NDArray[np.int64]:
-    """From the real rows (N,); levels that they do not hold share the place of rare ones."""
+    """Place the levels of the real rows (N,); those that they do not hold join the rare ones."""
     counts = np.bincount(np.where(codes < 0, levels, codes), minlength=levels + 1)
     order = np.argsort(-counts, kind="stable")[:MOST_LEVELS]
     own = np.sort(order[counts[order] > 0])

@@ -48,7 +48,7 @@ _MOST_SEED = 2**32 - 1
 
 
 def run_cell(setup: Setup[Data], split: Split, candidate: Candidate, folder: Path) -> Line:
-    """Fit and judge a candidate in a split; its line of the journal. One thread.
+    """Fit and judge a candidate in a split, in one thread; return its line of the journal.
 
     A candidate that cannot be made gives a line with the reason as its `error`, but for `none`,
     without which there is nothing to compare with: its errors are raised. So is LeakError.
@@ -75,7 +75,7 @@ def run_cell(setup: Setup[Data], split: Split, candidate: Candidate, folder: Pat
 def _judged(
     setup: Setup[Data], split: Split, candidate: Candidate, folder: Path, spent_s: dict[str, float]
 ) -> dict[str, Any]:
-    """Everything that a line holds beside what it is about."""
+    """Compute everything that a line holds beside what it is about."""
     levels = setup.levels(split)
     sets: dict[str, Training[Data]] = {}
     parts: dict[str, Part] = {}
@@ -114,7 +114,7 @@ def _judged(
 
 
 def _scores(fitted: Fitted, held: Data, batch: int) -> Scores:
-    """What a learner says of all rows, `batch` of them at a time, values in float32's steps.
+    """Score all rows, `batch` of them at a time, values in float32's steps.
 
     Products of matrices differ in the last bits of float64 with the number of rows.
     """
@@ -150,7 +150,7 @@ def _check_plug_in(
 
 
 def _inner_figure(setup: Setup[Any], part: Part, decision: Decision) -> float | None:
-    """The primary metric of one inner part under the tuned decision; None where it has none."""
+    """Return the primary metric of an inner part under the tuned decision; None without one."""
     if not len(part.labels):
         return None
     metric, labels = setup.options.metric, part.labels
@@ -164,7 +164,7 @@ def _inner_figure(setup: Setup[Any], part: Part, decision: Decision) -> float | 
 
 
 def split_figures(part: Part, decision: Decision) -> dict[str, Any]:
-    """All figures of one fit on test rows, JSON-ready.
+    """Compute all figures of one fit on test rows, JSON-ready.
 
     "confusion": {"default": K x K counts, rows = truth, "tuned": the same under `decision`, None
     where that is the default}; "average_precision": a list of K, None without scores or rows of the
@@ -198,7 +198,7 @@ def split_figures(part: Part, decision: Decision) -> dict[str, Any]:
 def training_set(
     setup: Setup[Data], level: TrainTestPart[Data], candidate: Candidate, folder: Path
 ) -> Training[Data]:
-    """The training set that a candidate makes of a level's part, which stays as it is.
+    """Make the training set of a candidate from a level's part, which stays as it is.
 
     Raises DataError (and what a user's sampler raises) where it cannot be made.
     """
@@ -227,7 +227,7 @@ def training_set(
 def _added(
     setup: Setup[Data], level: TrainTestPart[Data], candidate: Candidate, folder: Path
 ) -> Added[Data] | None:
-    """The rows that an amount adds; None where there are none."""
+    """Make the rows that an amount adds; None where there are none."""
     part: Data = level.part
     gaining = [name for name in setup.rare if part.counts[name]]
     seed, top_up = setup.seed_of("rows", level.split, level.name), setup.options.top_up
@@ -245,7 +245,7 @@ def _added(
 
 
 def _fewer(setup: Setup[Data], part: Data, split: Split, share: float) -> NDArray[np.int64]:
-    """Row numbers: all common rows and that share of the units of each rare class, at least two.
+    """Number all common rows and that share of the units of each rare class, two at least.
 
     The rows of a smaller share are among those of a larger one.
     """
@@ -262,7 +262,7 @@ def _fewer(setup: Setup[Data], part: Data, split: Split, share: float) -> NDArra
 
 
 def _resampled(setup: Setup[Data], level: TrainTestPart[Data], name: str) -> Training[Data]:
-    """What a user's sampler makes of the rows: (N, columns) frames, or flat images 0..255."""
+    """Resample the rows by a user's sampler: (N, columns) frames, or flat images 0..255."""
     part: Data = level.part
     sampler = new_sampler(setup.options.samplers[name], name)
     seed = setup.seed_of("sampler", level.split, level.name) % _MOST_SEED
@@ -284,7 +284,7 @@ def _resampled(setup: Setup[Data], level: TrainTestPart[Data], name: str) -> Tra
 
 
 def _read_back(part: Data, x: Any, y: NDArray[Any], name: str) -> Data:
-    """What a sampler gave as data of the contract. Raises DataError."""
+    """Read what a sampler gave as data of the contract. Raises DataError."""
     known = {one: label for label, one in enumerate(part.names)}
     strange = sorted({str(one) for one in y.tolist()} - set(known))
     if strange:
@@ -316,7 +316,7 @@ def _rows(
 
 
 def _shares(data: Any, *, even: bool = False) -> NDArray[np.float64]:
-    """float64 (K,): the share of each class, or the same for all that have rows."""
+    """Return float64 (K,): the share of each class, or the same for all that have rows."""
     counts = np.bincount(data.labels, minlength=len(data.names)).astype(np.float64)
     if even:
         counts = (counts > 0).astype(np.float64)

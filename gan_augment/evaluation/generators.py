@@ -53,7 +53,7 @@ class TrainingCurve:
         self._events: list[dict[str, Any]] = []
 
     def on_event(self, event: Mapping[str, Any]) -> None:
-        """One event, in the order of training."""
+        """Note one event, in the order of training."""
         kind, step = event["event"], event["step"]
         if kind == "step":
             for name in (name for name in _LOSSES if name in event):
@@ -79,7 +79,7 @@ class TrainingCurve:
 
 
 def _thinned(points: Points) -> Points:
-    """Every n-th point and the last."""
+    """Keep every n-th point and the last."""
     every = math.ceil(len(points) / MOST_POINTS)
     return points if every <= 1 else [*points[:-1:every], points[-1]]
 
@@ -90,7 +90,7 @@ MODELS = "models"
 def generator_of(
     options: EvaluationOptions, data: LabelledImages | LabelledTable, rare: tuple[str, ...]
 ) -> Any:
-    """The generator to evaluate, unfitted, with the settings of the options.
+    """Return the generator to evaluate, unfitted, with the settings of the options.
 
     Raises UsageError for what is no generator of this data, LeakError for a fitted plug-in.
     """
@@ -112,7 +112,7 @@ def generator_of(
 
 
 def unfitted_twin(gan: ImageGAN | TabularGAN, seed: int, **settings: Any) -> ImageGAN | TabularGAN:
-    """A GAN of the same settings but for `settings`, unfitted, of one thread, with its own seed."""
+    """Copy a GAN with other `settings`, unfitted, of one thread, with its own seed."""
     names = list(inspect.signature(type(gan)).parameters)
     same = {name: getattr(gan, name) for name in names}
     return type(gan)(**{**same, "threads": 1, "callbacks": (), "random_state": seed, **settings})
@@ -163,7 +163,7 @@ def fit_generator(setup: Setup[Data], split: Split, level: str, source: str, fol
 def generator_for(
     setup: Setup[Data], level: TrainTestPart[Data], source: str, folder: Path
 ) -> Synthesizer[Data]:
-    """The generator of a level: the saved one, or a plug-in fitted on its part here.
+    """Return the generator of a level: the saved one, or a plug-in fitted on its part here.
 
     Raises DataError where it could not be fitted.
     """
@@ -180,13 +180,13 @@ def generator_for(
 
 
 def seen(ids: Iterable[str]) -> dict[str, Any]:
-    """The real rows that a fit saw, as in a journal: their number, their sha256 in order."""
+    """Describe the real rows that a fit saw: their number, their sha256 in order."""
     ordered = sorted(ids)
     return {"n": len(ordered), "sha256": hashlib.sha256("\0".join(ordered).encode()).hexdigest()}
 
 
 def _training_rows(setup: Setup[Data], level: TrainTestPart[Data], source: str) -> Data:
-    """The rows of a level's part; under each other's labels for the source "permuted"."""
+    """Return the rows of a level's part; under each other's labels if "permuted"."""
     part: Data = level.part
     if source != "permuted":
         return part
@@ -197,7 +197,7 @@ def _training_rows(setup: Setup[Data], level: TrainTestPart[Data], source: str) 
 def _unfitted(
     setup: Setup[Data], part: Data, level: TrainTestPart[Data], source: str, folder: Path
 ) -> Any:
-    """The unfitted GAN of a level."""
+    """Return the unfitted GAN of a level."""
     seed = setup.seed_of("generator", level.split, level.name)
     if level.name == OUTER:
         classes = tuple(name for name in setup.rare if part.counts[name])

@@ -78,7 +78,7 @@ class Journal:
             os.fsync(file.fileno())
 
     def get(self, key: Key) -> Line | None:
-        """The line of this key, if it was written."""
+        """Return the line of this key, if it was written."""
         return self._lines.get(key)
 
     def forget(self, which: Callable[[Line], bool]) -> None:
@@ -86,18 +86,18 @@ class Journal:
         self._lines = {key: line for key, line in self._lines.items() if not which(line)}
 
     def lines(self) -> Iterator[Line]:
-        """All but the header, in an order that does not depend on who was done first."""
+        """Yield all but the header, in an order that does not depend on who was done first."""
         return (self._lines[key] for key in sorted(self._lines))
 
 
 def key_of(line: Mapping[str, Any]) -> Key:
-    """What a line is about: no two lines of a journal share it."""
+    """Return what a line is about: no two lines of a journal share it."""
     about = line["candidate"] if line["kind"] == "cell" else f"{line['source']} {line['level']}"
     return line["kind"], line["repeat"], line["fold"], about
 
 
 def packed_labels(labels: NDArray[np.int64]) -> str:
-    """Labels (N,) below 65,536 as text: uint16, zlib, base64.
+    """Pack labels (N,) below 65,536 as text: uint16, zlib, base64.
 
     >>> unpack_labels(packed_labels(np.array([0, 2, 1]))).tolist()
     [0, 2, 1]
@@ -108,12 +108,12 @@ def packed_labels(labels: NDArray[np.int64]) -> str:
 
 
 def unpack_labels(text: str) -> NDArray[np.int64]:
-    """The way back, int64 (N,)."""
+    """Return the labels, int64 (N,)."""
     return np.frombuffer(zlib.decompress(base64.b64decode(text)), dtype="<u2").astype(np.int64)
 
 
 def _parsed(text: bytes) -> Line | None:
-    """A whole line, or None."""
+    """Parse a whole line, or None."""
     if not text.endswith(b"\n"):
         return None
     with contextlib.suppress(ValueError):

@@ -30,7 +30,7 @@ AnyData = LabelledImages | LabelledTable
 def copies(
     added: AnyData, train: AnyData, test: AnyData, schema: TableSchema | None = None
 ) -> dict[str, int]:
-    """How many generated rows equal a training row, and how many held-out real rows do.
+    """Count the generated rows, and the held-out real rows, that equal a training row.
 
     schema: of a table; ids and constants are not compared, labels neither.
 
@@ -122,7 +122,7 @@ def check_unfitted(plug_in: Any, test_ids: Iterable[str] | None = None) -> None:
 
 
 def _twins(trained: list[bytes], tested: list[bytes], own: Any, more: int = 0) -> float:
-    """The share of real rows, of those marked `own`, that equal another row that is trained on."""
+    """Return the share of real rows, of those marked `own`, that equal another training row."""
     times = Counter(trained)
     twin = np.array([times[key] > 1 for key in trained] + [key in times for key in tested])
     return float((twin[own].sum() + more) / (own.sum() + more)) if own.any() else 0.0
@@ -133,7 +133,7 @@ def _schema_of(data: AnyData) -> TableSchema | None:
 
 
 def _keys(data: AnyData, schema: TableSchema | None) -> list[bytes]:
-    """Bytes that are equal for rows that show the same."""
+    """Return bytes that are equal for rows that show the same."""
     if isinstance(data, LabelledImages):
         pixels = np.ascontiguousarray(data.pixels).reshape(len(data), math.prod(data.image_shape))
         return [hashlib.blake2b(row.data, digest_size=16).digest() for row in pixels]

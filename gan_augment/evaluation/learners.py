@@ -97,7 +97,7 @@ def learner_of(
     updates: int | None = None,
     overrides: Overrides | None = None,
 ) -> Learner:
-    """The learner that a user means, for data like `data`, of which only column kinds are read.
+    """Return the learner that a user means, for data like `data`, whose kinds alone are read.
 
     Parameters
     ----------
@@ -166,7 +166,7 @@ def learner_of(
 
 
 def _named(name: str) -> Any:
-    """One of ours for tables, untrained."""
+    """Make one of ours for tables, untrained."""
     from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
     from sklearn.linear_model import LogisticRegression
     from sklearn.neighbors import KNeighborsClassifier
@@ -203,11 +203,11 @@ class EstimatorLearner:
 
     @property
     def weighs(self) -> bool:
-        """Whether it knows class weights."""
+        """Tell whether it knows class weights."""
         return self.weighing is not None
 
     def described(self) -> dict[str, Any]:
-        """Name and parameters; of a user's file also its sha256."""
+        """Return name and parameters, of a user's file also its sha256; JSON-ready."""
         params = described(params_of(new_estimator(self.source, 0)))
         shown = {n: v for n, v in params.items() if n.rpartition("__")[2] != "random_state"}
         return {"name": self.name, "params": shown, "updates": None, **_sha256_of(self.source)}
@@ -239,11 +239,11 @@ class NetworkLearner:
 
     @property
     def augments(self) -> bool:
-        """Whether it has a classical augmentation that `Training.plain` turns off."""
+        """Tell whether it has a classical augmentation that `Training.plain` turns off."""
         return self.train is None
 
     def described(self) -> dict[str, Any]:
-        """Name and updates; of the CNN how it is trained, of a user's file its sha256."""
+        """Return name and updates, of the CNN how it is trained, of a user's file its sha256."""
         params = {"network": "SmallCNN", "augmentation": "default_pipeline"}
         return {
             "name": self.name,
@@ -285,7 +285,7 @@ class FittedNetwork:
     network: SmallCNN | None = None
 
     def scores(self, data: Any) -> Scores:
-        """Softmax of its logits over the classes it saw."""
+        """Score N rows by the softmax of the logits over the classes it saw."""
         k = len(data.names)
         starts = range(0, len(data), _BLOCK)
         blocks = [self._logits(data.pixels[start : start + _BLOCK], k) for start in starts]
@@ -299,7 +299,7 @@ class FittedNetwork:
         )
 
     def _logits(self, pixels: Pixels, k: int) -> NDArray[np.float64]:
-        """float64 (_BLOCK, k), checked: always of so many rows, the last of n repeated.
+        """Return float64 (_BLOCK, k), checked: always of so many rows, the last of n repeated.
 
         The last bits of a network's output depend on the size of its batch; so they do not here.
         """
@@ -322,7 +322,7 @@ class FittedNetwork:
 
 
 def small_cnn(training: Training[Any], seed: int, updates: int) -> SmallCNN:
-    """The default learner's network, trained on the rows for so many updates."""
+    """Train the default learner's network on the rows for so many updates."""
     data: LabelledImages = training.data
     pipeline = None if training.plain else default_pipeline(data.image_shape)
 
@@ -340,7 +340,7 @@ def small_cnn(training: Training[Any], seed: int, updates: int) -> SmallCNN:
 
 
 def _known_labels(data: Any) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """(the k labels that have rows, labels (N,) numbered 0..k-1 among them). Raises DataError."""
+    """Return the k labels that have rows, and labels (N,) as 0..k-1. Raises DataError."""
     known, y = np.unique(data.labels, return_inverse=True)
     if len(known) < 2:
         raise DataError(f"the {len(data)} training rows are all of one class; expected two or more")
@@ -352,7 +352,7 @@ def _sha256_of(source: Any) -> dict[str, str]:
 
 
 def _trains(source: Any) -> bool:
-    """Whether it is a training function. Raises UsageError for one that lacks an argument."""
+    """Tell whether it is a training function. Raises UsageError where it lacks an argument."""
     if isinstance(source, type) or hasattr(source, "fit") or not callable(source):
         return False
     params = inspect.signature(source).parameters
@@ -372,7 +372,7 @@ def _name(function: Any) -> str:
 
 
 def _weights(training: Training[Any]) -> NDArray[np.float32] | None:
-    """float32 (K,): rows / (classes with rows x rows of the class); 0 for classes without a row."""
+    """Return float32 (K,): rows / (classes with rows x rows of the class), 0 without rows."""
     if not training.balanced:
         return None
     from sklearn.utils.class_weight import compute_class_weight

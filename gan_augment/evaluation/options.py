@@ -82,7 +82,7 @@ class EvaluationOptions(Frozen):
 
     @property
     def arm_names(self) -> tuple[str, ...]:
-        """Names of the arms, samplers last; `none` and `gan` always."""
+        """List the names of the arms, samplers last; `none` and `gan` always."""
         named: Sequence[str]
         if self.arms in ("default", "all"):
             named = DEFAULT_ARMS if self.arms == "default" else ARMS
@@ -101,7 +101,7 @@ class EvaluationOptions(Frozen):
     @field_validator("samplers", mode="before")
     @classmethod
     def _by_name(cls, samplers: Any) -> Any:
-        """Over-samplers by their names, each made once to see that it can be."""
+        """Name the over-samplers; each is made once to see that it can be."""
         by_name = dict(samplers) if isinstance(samplers, Mapping) else {}
         if isinstance(samplers, list | tuple) and all(isinstance(s, str) for s in samplers):
             for code in map(UserCode.of, samplers):

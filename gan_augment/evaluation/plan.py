@@ -54,7 +54,7 @@ class Design(Frozen):
     left_out: tuple[str, ...] = ()
 
     def without(self, what: str, **smaller: Any) -> Design:
-        """The design with something smaller, which is named as left out."""
+        """Return the design with something smaller, which is named as left out."""
         return self.model_copy(update={**smaller, "left_out": (*self.left_out, what)})
 
 
@@ -80,7 +80,7 @@ class TrainTestPart(Generic[Data]):
 
     @functools.cached_property
     def schema(self) -> TableSchema | None:
-        """What the columns of the part are, inferred from it alone; None for images."""
+        """Infer what the columns of the part are from it alone; None for images."""
         part = self.part
         return infer_schema(part.frame, self.overrides) if isinstance(part, LabelledTable) else None
 
@@ -105,24 +105,24 @@ class Setup(Generic[Data]):
 
     @property
     def header(self) -> dict[str, Any]:
-        """What a journal begins with."""
+        """Return what a journal begins with."""
         planned = self.design.model_dump()
         return {"kind": "header", "asked": dict(self.requested), "planned": planned}
 
     @property
     def table(self) -> bool:
-        """Whether the rows are a table's."""
+        """Tell whether the rows are a table's."""
         return isinstance(self.data, LabelledTable)
 
     @property
     def arms(self) -> tuple[str, ...]:
-        """The arms that are reported: those that this learner can have."""
+        """List the arms that are reported: those that this learner can have."""
         names = self.options.arm_names
         return tuple(arm for arm in names if arm != "plain" or self.learner.augments)
 
     @functools.cached_property
     def candidates(self) -> tuple[Candidate, ...]:
-        """What is tried for the arms, without amounts that add nothing to this data."""
+        """List what is tried for the arms, without amounts that add nothing to this data."""
         design, top_up = self.design, self.options.top_up
         candidates = candidates_of(
             self.arms,
@@ -140,7 +140,7 @@ class Setup(Generic[Data]):
 
     @property
     def fits(self) -> Fits:
-        """The fits of the design."""
+        """Count the fits of the design."""
         splits = self.protocol.folds * self.design.repeats
         sources = {c.generated for c in self.candidates if c.generated}
         share = self.design.curves and "gan" in sources  # only generated rows, at what is chosen
@@ -149,28 +149,28 @@ class Setup(Generic[Data]):
 
     @property
     def evaluated(self) -> tuple[int, ...]:
-        """Labels of the classes that macro metrics are taken over."""
+        """List the labels of the classes that macro metrics are taken over."""
         return tuple(self.data.names.index(name) for name in self.protocol.evaluated)
 
     @property
     def judged_rare(self) -> tuple[int, ...]:
-        """Labels of the topped-up classes that can be judged."""
+        """List the labels of the topped-up classes that can be judged."""
         judged = (name for name in self.rare if name in self.protocol.evaluated)
         return tuple(self.data.names.index(name) for name in judged)
 
     @property
     def keeps_generators(self) -> bool:
-        """Whether fitted generators are kept in files; others are fitted where they are needed."""
+        """Tell whether fitted generators are kept in files, or fitted where they are needed."""
         return isinstance(self.generator, ImageGAN | TabularGAN)
 
     @property
     def first_repeat(self) -> tuple[Split, ...]:
-        """The splits in which every row is tested once at most."""
+        """List the splits in which every row is tested once at most."""
         return tuple(split for split in self.protocol.splits if split.repeat == 0)
 
     @property
     def detectable(self) -> float:
-        """The smallest difference that this data could show, forecast before any fit; in 0..1."""
+        """Forecast the smallest difference that this data could show, in 0..1."""
         protocol, metric = self.protocol, self.options.metric
         judged = [n for n in protocol.evaluated if metric not in OF_RANKS or n in self.rare]
         counts = {name: protocol.units[name] for name in judged}
@@ -181,12 +181,12 @@ class Setup(Generic[Data]):
         return Contrast(0.0, error, n - 1, n).detectable(self.options.delta)
 
     def seed_of(self, what: str, split: Split, level: str) -> int:
-        """A seed for one fit: the same for every candidate of a split."""
+        """Derive the seed of one fit: the same for every candidate of a split."""
         seed = self.options.fit.seed
         return derived_seed(seed, f"evaluation-{what}", split.repeat, split.fold, level)
 
     def levels(self, split: Split) -> dict[str, TrainTestPart[Data]]:
-        """The inner parts of a split, then the outer one, by name.
+        """Return the inner parts of a split, then the outer one, by name.
 
         The outer part is judged on the test rows, an inner one on training rows left out of it.
         Raises LeakError where a test row is among those to train on.
@@ -226,7 +226,7 @@ class Costs:
         return cls(spent_s, forecast)
 
     def learners_s(self, setup: Setup[Any]) -> float:
-        """Of all fits of the learner but for the diagnoses."""
+        """Sum the fits of the learner but for the diagnoses."""
         return setup.fits.learners * self.learner_s * LARGER
 
     def looks_s(self, setup: Setup[Any]) -> float:
@@ -235,7 +235,7 @@ class Costs:
         return setup.protocol.folds * 3 * self.learner_s * setup.options.diagnostics
 
     def seconds(self, setup: Setup[Any]) -> float:
-        """Of all of it, one after the other."""
+        """Sum all of it, one fit after the other."""
         total = self.learners_s(setup) + self.looks_s(setup)
         if self.generators is not None:
             outer = self.generators.seconds(setup.design.steps, trials=True)
@@ -245,7 +245,7 @@ class Costs:
 
 
 def designed(setup: Setup[Any], costs: Costs, processes: int) -> Design:
-    """The most that a budget has room for: things are left out in a fixed order until it fits.
+    """Leave things out in a fixed order until the rest fits into the budget.
 
     setup: with the full design. Of images the generators get what is left, from 60 s a fit on,
     unless their steps are given.
@@ -277,7 +277,7 @@ def designed(setup: Setup[Any], costs: Costs, processes: int) -> Design:
 
 
 def _smaller(full: Design, *, keep_repeats: bool) -> Iterator[Design]:
-    """From all to the least: curves first, then amounts of the cheap arms, repeats, amounts."""
+    """Yield all to the least: curves go first, then amounts of the cheap arms, repeats, amounts."""
     yield full
     design, most = full, (max(full.to),)
     if design.curves:
@@ -309,17 +309,17 @@ class Plan:
 
     @property
     def fits(self) -> Fits:
-        """How many fits there will be."""
+        """Count the fits that there will be."""
         return self.setup.fits
 
     @property
     def rare_units(self) -> dict[str, int]:
-        """The independent rows of each class that is topped up."""
+        """Count the independent rows of each class that is topped up."""
         units = self.setup.protocol.units
         return {name: units.get(name, 0) for name in self.setup.rare}
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready."""
+        """Make it ready for JSON."""
         setup = self.setup
         return {
             "metric": setup.options.metric,
@@ -337,7 +337,7 @@ class Plan:
         }
 
     def lines(self) -> list[str]:
-        """For people."""
+        """Write it for people."""
         setup, fits, steps = self.setup, self.fits, self.setup.design.steps
         options, protocol, generators = setup.options, setup.protocol, ""
         units = ", ".join(f"{name} ({n} {protocol.unit})" for name, n in self.rare_units.items())

@@ -56,7 +56,7 @@ class Protocol:
     notes: tuple[str, ...]
 
     def sha256(self) -> str:
-        """sha256 in hexadecimal of every split's rows."""
+        """Hash every split's rows: sha256 in hexadecimal."""
         total = hashlib.sha256()
         for split in self.splits:
             for rows in (split.train, split.test):
@@ -64,7 +64,7 @@ class Protocol:
         return total.hexdigest()
 
     def with_repeats(self, repeats: int) -> Protocol:
-        """The protocol with its first repeats alone."""
+        """Return the protocol with its first repeats alone."""
         splits = tuple(split for split in self.splits if split.repeat < repeats)
         return replace(self, repeats=repeats, splits=splits)
 
@@ -141,18 +141,18 @@ def plan_protocol(
 
 
 def inner_folds(data: LabelledImages | LabelledTable, seed: int) -> NDArray[np.int64]:
-    """int64 (N,): the inner fold 0, 1 or 2 of the rows of a training part, -1: held out in none."""
+    """Return int64 (N,): the inner fold 0, 1 or 2 of each training row, -1: held out in none."""
     return judging_folds(data.labels, data.groups, folds=INNER_FOLDS, seed=seed)
 
 
 def _unit_word(data: LabelledImages | LabelledTable) -> Literal["rows", "groups"]:
-    """What independent units are called: rows where most stand alone, a few repeats aside."""
+    """Name the independent units: rows where most stand alone, a few repeats aside."""
     grouped = data.groups is not None and float((data.groups >= 0).mean()) > 0.5
     return "groups" if grouped else "rows"
 
 
 def _units(data: LabelledImages | LabelledTable) -> dict[str, int]:
-    """Independent rows of each class: groups count once, rows without one alone."""
+    """Count the independent rows of each class: a group counts once."""
     units = {}
     for label, name in enumerate(data.names):
         own = data.labels == label
@@ -180,7 +180,7 @@ def _dealt(data: LabelledImages | LabelledTable, folds: int, repeat: int, seed: 
 def _forward(
     data: LabelledImages | LabelledTable, times: NDArray[Any], folds: int, gap: int
 ) -> list[Split]:
-    """Blocks of equal size in time; each is tested on what came before, `gap` rows left out.
+    """Cut blocks of equal size in time; what came before each trains, `gap` rows left out.
 
     Rows of the same time as the first tested one, and of its groups, never train.
     """

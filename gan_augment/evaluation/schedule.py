@@ -60,7 +60,7 @@ def run(
         ]
 
     def of_share() -> list[Task]:
-        """The cells of the share's curve, at the amounts that were chosen."""
+        """List the cells of the share's curve, at the amounts that were chosen."""
         return [
             _cell(setup, split, candidate, folder)
             for split in splits
@@ -92,13 +92,13 @@ def run(
 
 
 def all_generated(setup: Setup[Data], journal: Journal, split: Split) -> list[Candidate]:
-    """The chosen amount of a split with nothing but generated rows added, for the share's curve."""
+    """Return a split's chosen amount with generated rows alone, for the curve of the share."""
     amount = ArmResults(setup, journal).chosen_amount("gan", split)
     return [] if amount is None else [Candidate("amount", amount, share=ALL_GENERATED)]
 
 
 def _lost(line: Line, folder: Path) -> bool:
-    """Whether a generator was fitted, and its files are gone."""
+    """Tell whether a generator was fitted, and its files are gone."""
     fitted = line["kind"] == "generator" and line["error"] is None
     return fitted and not (folder / line["model"]).is_dir()
 
@@ -117,7 +117,7 @@ def _cell(setup: Setup[Data], split: Split, candidate: Candidate, folder: Path) 
 def _do(
     tasks: Sequence[Task], journal: Journal, n_jobs: int | None, progress: Progress, phase: str
 ) -> None:
-    """Every task whose line is not there yet."""
+    """Do every task whose line is not there yet."""
     left = [task for task in tasks if journal.get(task.key) is None]
     if not left:
         return
@@ -134,7 +134,7 @@ def _do(
 
 
 def _lines(tasks: Sequence[Task], n_jobs: int | None) -> Iterator[Line]:
-    """The lines of the tasks as each is done, in this process or in others."""
+    """Yield the lines of the tasks as each is done, in this process or in others."""
     if n_jobs == 1:
         yield from (task.run() for task in tasks)
         return

@@ -110,7 +110,7 @@ def prepare(
     header: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
 ) -> Plan:
-    """Everything that is decided before the first fit; a few fits are timed to plan.
+    """Decide everything that is decided before the first fit; time a few fits to plan.
 
     header: of a journal to go on with; its design is kept, and it must be of the same evaluation.
     Raises as `evaluate` does.
@@ -171,7 +171,7 @@ def prepare(
 def _requested(
     setup: Setup[Any], duplicates: Mapping[str, Any], columns: Overrides
 ) -> dict[str, Any]:
-    """What an evaluation is, JSON-ready: a journal of another one is not gone on with."""
+    """Describe an evaluation, JSON-ready: a journal of another one is not gone on with."""
     data, options, protocol = setup.data, setup.options, setup.protocol
     requested = {
         "data": table_sha256(data) if setup.table else data_sha256(data),
@@ -204,7 +204,7 @@ def _requested(
 def _with_groups_and_times(
     data: AnyData, options: EvaluationOptions
 ) -> tuple[AnyData, NDArray[Any] | None, Overrides]:
-    """(the data with the groups that are asked for, times (N,) or None, the kinds of its columns).
+    """Return the data with its requested groups, times (N,) or None, and kinds of its columns.
 
     Columns that are named as group or time are taken out of a table's features.
     """
@@ -234,7 +234,7 @@ def _with_groups_and_times(
 
 
 def _times(time: Any, n: int) -> NDArray[np.float64]:
-    """(n,) values that rows can be ordered by. Raises UsageError for another length."""
+    """Return (n,) values that rows are ordered by. Raises UsageError for another length."""
     import pandas as pd
 
     series = pd.Series(time if hasattr(time, "iloc") else np.asarray(time).ravel(), name="time")
@@ -246,7 +246,7 @@ def _times(time: Any, n: int) -> NDArray[np.float64]:
 def _duplicates_grouped(
     data: AnyData, options: EvaluationOptions
 ) -> tuple[AnyData, dict[str, Any], list[str]]:
-    """(the data with rows that show the same in one group, {kind: how many}, notes for people).
+    """Return the data with equal rows in one group, {kind: how many}, and notes for people.
 
     Images: always, near duplicates too. Tables: exact repeats, where `group_duplicates` says so.
     """
@@ -277,7 +277,7 @@ def _duplicates_grouped(
 
 
 def _gaining_classes(data: Any, options: EvaluationOptions) -> tuple[str, ...]:
-    """The requested classes to which the largest amount adds rows. Raises DataError for none."""
+    """List the requested classes that the largest amount adds to. Raises DataError for none."""
     classes = choose_classes(options.fit.classes, data.counts)
     ends = plan_for(Amount("gan", max(options.to)), data, classes, options.top_up)
     gaining = tuple(name for name in classes if ends[name].total > ends[name].real)
@@ -291,7 +291,7 @@ def _gaining_classes(data: Any, options: EvaluationOptions) -> tuple[str, ...]:
 
 
 def _kinds(data: AnyData, chosen: Overrides) -> Overrides:
-    """What columns are for learner and generators alike, of all rows without their labels.
+    """Infer what columns are, for learner and generators alike, from all rows without labels.
 
     Fewer rows may look otherwise: a text that differs in nearly all of them is taken for an id.
     """
@@ -315,7 +315,7 @@ def _check_same(stored: Mapping[str, Any], requested: Mapping[str, Any]) -> None
 
 @contextlib.contextmanager
 def _output_folder(out: str | Path | None, resume: bool, overwrite: bool) -> Iterator[Path]:
-    """The folder to work in, locked for this process; a temporary one without `out`."""
+    """Hold the folder to work in for this process; a temporary one without `out`."""
     if out is None:
         with tempfile.TemporaryDirectory(prefix="gan-augment-") as temporary:
             yield Path(temporary)
@@ -342,7 +342,7 @@ def _make_room(folder: Path, overwrite: bool) -> None:
 
 
 def _drop_models(folder: Path) -> None:
-    """Of a finished evaluation the generators of the first repeat's training parts are kept."""
+    """Keep the generators of the first repeat's training parts alone."""
     models = folder / MODELS
     if models.is_dir():
         for model in models.iterdir():

@@ -40,7 +40,7 @@ class UserCode:
 
     @classmethod
     def of(cls, text: str) -> UserCode:
-        """From "path.py:name". Raises UsageError where there is no such file."""
+        """Parse "path.py:name". Raises UsageError where there is no such file."""
         path_text, _, name = text.rpartition(":")
         path = Path(path_text).resolve()
         if not path.is_file() or not name:
@@ -54,7 +54,7 @@ class UserCode:
         return f"{self.path.name}:{self.name}"
 
     def load(self) -> Any:
-        """What the file calls `name`. Raises UsageError where the file fails, or has changed."""
+        """Return what the file calls `name`. Raises UsageError where it fails, or has changed."""
         module = self._module()
         if not hasattr(module, self.name):
             known = [name for name in vars(module) if not name.startswith("_")]
@@ -91,12 +91,12 @@ class UserCode:
 
 
 def loaded(source: Any) -> Any:
-    """What the user brought, or what the named file holds."""
+    """Return what the user brought, or what the named file holds."""
     return source.load() if isinstance(source, UserCode) else source
 
 
 def new_sampler(source: Any, name: str) -> Any:
-    """An unfitted over-sampler: a copy of the user's, or what a file names, or makes when called.
+    """Copy the user's over-sampler, unfitted, or make the one that a file names.
 
     Raises UsageError where there is none.
     """
@@ -137,7 +137,7 @@ class UserGenerator(Generic[Data]):
         return self
 
     def sample(self, counts: Mapping[str, int], random_state: int = 0) -> Data:
-        """Exactly `counts` = {class: n} rows in that order. Raises DataError where they are not."""
+        """Return exactly `counts` = {class: n} rows in that order. Raises DataError otherwise."""
         samples = self._plug_in.sample(dict(counts), random_state=random_state)
         who, part = type(self._plug_in).__name__, self._part
         if not isinstance(samples, type(part)):
@@ -172,7 +172,7 @@ def check_generator(plug_in: Any) -> None:
 
 
 def fingerprint(plug_in: Any) -> dict[str, Any]:
-    """The class and the parameters of a generator or sampler, by which a journal knows it again.
+    """Return class and parameters of a generator or sampler: a journal knows it by them.
 
     JSON-ready and the same in every process.
 
@@ -188,7 +188,7 @@ def fingerprint(plug_in: Any) -> dict[str, Any]:
 
 
 def described(params: Mapping[str, Any]) -> dict[str, Any]:
-    """Parameters as JSON, nested ones by `__`, without those that change no result but seeds.
+    """Return parameters as JSON, nested ones by `__`, without those that change no result.
 
     An object that has no text of its own is known by its class, a function by its name.
     """
@@ -219,7 +219,7 @@ def _json(value: Any) -> Any:
 
 
 def _shape(data: LabelledImages | LabelledTable) -> Any:
-    """What the rows of one data set have in common: sizes of an image, or names of columns."""
+    """Return what rows have in common: sizes of an image, or names of columns."""
     return data.image_shape if isinstance(data, LabelledImages) else list(data.frame.columns)
 
 

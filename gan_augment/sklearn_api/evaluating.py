@@ -67,7 +67,7 @@ def evaluate(
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> EvaluationResult:
-    """Whether topping up the rare classes helps a classifier on this data: measured, and judged.
+    """Measure and judge whether topping up the rare classes helps a classifier on this data.
 
     The rows are split; in every split everything is fitted on the training part alone, by the
     evaluator itself; the classifier is trained with and without generated rows, and with what costs
@@ -208,7 +208,7 @@ def evaluate(
 
 
 def _labelled(data: Any, y: Any, augmenter: Any) -> tuple[Data, ClassLabels, Overrides]:
-    """(labelled data, what its classes are called, the kinds of columns that the user decided)."""
+    """Return labelled data, names of its classes, and kinds of columns that the user decided."""
     if isinstance(data, str | Path):
         raise UsageError(
             f"data is the path {str(data)!r}; read it first, with gan_augment.read_images(path) or "
@@ -241,7 +241,7 @@ def _labelled(data: Any, y: Any, augmenter: Any) -> tuple[Data, ClassLabels, Ove
 def _settings_of(
     augmenter: Any, data: Data, labels: ClassLabels
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What an augmenter says: of an evaluation's options, and of those of its fits."""
+    """Return what an augmenter says of an evaluation's options, and of those of its fits."""
     if isinstance(augmenter, ImageGAN | TabularGAN):
         names = ("classes", "steps", "budget_s")
         return {"generator": augmenter}, {name: getattr(augmenter, name) for name in names}
@@ -260,7 +260,7 @@ def _settings_of(
 
 
 def _names(classes: Any, labels: ClassLabels) -> str | tuple[str, ...]:
-    """Classes to top up by name; labels as the user has them. Raises UnknownClassError."""
+    """Name the classes to top up, given as the user has them. Raises UnknownClassError."""
     if isinstance(classes, str):
         return classes
     listed = classes if isinstance(classes, list | tuple | np.ndarray) else [classes]
