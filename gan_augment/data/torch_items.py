@@ -36,32 +36,29 @@ _DARK = 64  # floats that end below are 0..255 only if they are whole numbers
 
 @dataclass(frozen=True, kw_only=True)
 class _NumberFormat:
-    """Numbers of a dtype as "numpy" arrays or "torch" tensors of a class, on a device."""
+    """Numbers in arrays or tensors. like: no number, in an array or a tensor as items hold them."""
 
-    kind: Literal["pil", "numpy", "torch"]
-    dtype: Any = None
-    tensor: type[Tensor] = Tensor
-    device: torch.device | None = None
+    like: Any = None
 
     @cached_property
     def array_dtype(self) -> np.dtype[Any]:
         """NumPy's dtype for the items' numbers; float32 for bfloat16."""
-        like = torch.empty(0, dtype=self.dtype) if self.kind == "torch" else np.empty(0, self.dtype)
-        return _as_array(like).dtype
+        return _as_array(self.like).dtype
 
     def _rows(self, array: NDArray[Any]) -> list[Any]:
         """The rows of an array, each as items hold it."""
-        if self.kind == "numpy":
+        if not isinstance(self.like, Tensor):
             return list(array)
-        rows = torch.from_numpy(array).to(self.device, self.dtype).unbind(0)
-        return list(rows) if self.tensor is Tensor else [r.as_subclass(self.tensor) for r in rows]
+        kind = type(self.like)
+        rows = torch.from_numpy(array).to(self.like.device, self.like.dtype).unbind(0)
+        return list(rows) if kind is Tensor else [row.as_subclass(kind) for row in rows]
 
 
 @dataclass(frozen=True, kw_only=True)
 class ImageFormat(_NumberFormat):
     """How items hold their image.
 
-    kind: "pil" (of Pillow's `mode`), "numpy" (H, W) or (H, W, C), or "torch" (H, W) or (C, H, W).
+    mode: Pillow's, "" for arrays (H, W) or (H, W, C) and tensors (H, W) or (C, H, W).
     size: (height, width) px, the median where they differ (`varies`). white: what 255 is in the
     item's unit before it is normalised, 1 or 255. moments: the (mean, std) of that, float64 (C,) or
     (1,) each.
@@ -77,7 +74,7 @@ class ImageFormat(_NumberFormat):
 
     def encode(self, value: Any) -> NDArray[np.uint8]:
         """One image as uint8 (H, W, C). Raises DataError for values outside of the range."""
-        if self.kind == "pil":
+        if self.mode:
             image = value.convert("L" if self.mode == "1" else self.mode)
             pixels: NDArray[np.uint8] = np.asarray(image)
             return pixels[..., np.newaxis] if pixels.ndim == 2 else pixels  # (H, W) -> (H, W, 1)
@@ -96,7 +93,7 @@ class ImageFormat(_NumberFormat):
     def decode(self, pixels: NDArray[np.uint8]) -> list[Any]:
         """Images uint8 (N, H, W, C) as N values of the items' own kind; resized nowhere."""
         n, height, width, channels = pixels.shape
-        if self.kind == "pil":
+        if self.mode:
             mode = "L" if self.mode == "1" else self.mode
             images = [Image.frombytes(mode, (width, height), one.tobytes()) for one in pixels]
             dither = Image.Dither.NONE
@@ -259,11 +256,10 @@ def tensor_images(
     """Images as float32 tensors (C, H, W) in 0..1, or normalised: what torchvision would give."""
     moments = _checked_moments(normalize, channels)
     return ImageFormat(
-        kind="torch",
+        like=torch.empty(0),
         size=size,
         channels=channels,
         layout="CHW",
-        dtype=torch.float32,
         white=1.0 if moments is None else _white([], moments),
         moments=moments,
     )
@@ -338,7 +334,7 @@ def _picture_format(values: Sequence[Any], normalize: Normalize | None) -> Pictu
         return _array_format(values, normalize)
     if normalize is not None:
         raise UsageError("normalize is for images, and the items are vectors")
-    return VectorFormat(length=len(first), **_held_as(first))
+    return VectorFormat(length=len(first), like=_empty_like(first))
 
 
 def _kind(value: Any) -> str:
@@ -355,7 +351,7 @@ def _pil_format(values: Sequence[Image.Image]) -> ImageFormat:
             "them in the dataset: image.convert('RGB')"
         )
     size, varies = _sizes([(value.height, value.width) for value in values])
-    return ImageFormat(kind="pil", size=size, channels=_CHANNELS[mode], varies=varies, mode=mode)
+    return ImageFormat(size=size, channels=_CHANNELS[mode], varies=varies, mode=mode)
 
 
 def _array_format(values: Sequence[Any], normalize: Normalize | None) -> ImageFormat:
@@ -371,18 +367,17 @@ def _array_format(values: Sequence[Any], normalize: Normalize | None) -> ImageFo
         layout=layout,
         white=_white(arrays, moments),
         moments=moments,
-        **_held_as(values[0]),
+        like=_empty_like(values[0]),
     )
 
 
-def _held_as(value: Any) -> dict[str, Any]:
-    """The fields of `_NumberFormat` for an array or a tensor."""
+def _empty_like(value: Any) -> Any:
+    """No number, in an array or a tensor of the same dtype, class and device."""
     if not isinstance(value, Tensor):
-        return {"kind": "numpy", "dtype": value.dtype}
-    device = None if value.device.type == "cpu" else value.device
+        return np.empty(0, value.dtype)
+    empty = torch.empty(0, dtype=value.dtype, device=value.device)
     plain = type(value) in (Tensor, torch.nn.Parameter)
-    tensor = Tensor if plain else type(value)
-    return {"kind": "torch", "dtype": value.dtype, "tensor": tensor, "device": device}
+    return empty if plain else empty.as_subclass(type(value))
 
 
 def _layout(shape: tuple[int, ...], is_tensor: bool) -> Layout:

@@ -343,7 +343,7 @@ def _picture(
     if len(shape) == 1:
         if normalize is not None or image_size is not None:
             raise UsageError("normalize and image_size are for images; the model is of a table")
-        return VectorFormat(kind="torch", dtype=torch.float32, length=shape[0])
+        return VectorFormat(like=torch.empty(0), length=shape[0])
     height, width, channels = shape
     size = (height, width) if image_size is None else checked_size(image_size)
     return tensor_images(size, channels, normalize)
@@ -387,13 +387,11 @@ def _named_for(model: Sampling, facts: DatasetFacts, dataset: Any) -> DatasetFac
         dataset = dataset.dataset
     classes = getattr(dataset, "classes", None)
     listed = [str(name) for name in classes] if isinstance(classes, list | tuple) else []
-    known, whole = model.classes_, [name for name in facts.names if name.isdecimal()]
-    if set(facts.names) <= set(known) or len(whole) < len(facts.names):
+    name_of = {str(code): name for code, name in enumerate(listed)}
+    names, known = tuple(name_of.get(code, "") for code in facts.names), set(model.classes_)
+    if set(facts.names) <= known or not set(names) <= known or len(set(listed)) < len(listed):
         return facts
-    if max(map(int, whole)) >= len(listed) or len(set(listed)) < len(listed):
-        return facts
-    names = tuple(listed[int(name)] for name in facts.names)
-    return replace(facts, names=names) if set(names) <= set(known) else facts
+    return replace(facts, names=names)
 
 
 def _chosen(
