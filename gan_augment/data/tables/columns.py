@@ -90,8 +90,8 @@ class Cells:
             return np.asarray(array.asi8)
         if not isinstance(dtype, np.dtype):
             return _arrow_numbers(pa.array(array))
-        wanted: Any = {"u": np.uint64, "f": np.float64}.get(dtype.kind, np.int64)
-        numbers: Numbers = self.series.to_numpy().astype(wanted)
+        storage: Any = {"u": np.uint64, "f": np.float64}.get(dtype.kind, np.int64)
+        numbers: Numbers = self.series.to_numpy().astype(storage)
         return numbers
 
     @property
@@ -117,8 +117,8 @@ class Cells:
         if isinstance(series.dtype, pd.CategoricalDtype):
             codes, distinct = series.cat.codes.to_numpy(), series.dtype.categories.tolist()
         elif series.dtype != np.dtype(object) or self.family == "text":
-            codes, found = pd.factorize(series)
-            distinct = found.tolist()
+            codes, uniques = pd.factorize(series)
+            distinct = uniques.tolist()
         else:
             index: dict[tuple[type, object], int] = {}
             codes, distinct = np.full(len(series), -1), []
@@ -154,7 +154,7 @@ class Cells:
 
 
 def plain(series: pd.Series, column: Column) -> Plain:
-    """The cells (N,) of a learned column as a model sees them.
+    """Return the cells (N,) of a learned column as a model sees them.
 
     numeric, datetime: float64, NaN where missing; moments in whole units since `low`, integers
     beyond 2^53 from `low` on. categorical, boolean: int32 codes into `levels`, -1 where missing or
@@ -192,7 +192,7 @@ def plain(series: pd.Series, column: Column) -> Plain:
 
 
 def restored(values: ArrayLike, column: Column) -> pd.Series:
-    """Cells (N,) as of `plain` -> a series of exactly `column.dtype`, named as the column.
+    """Turn cells (N,) as of `plain` into a series of exactly `column.dtype`, named as the column.
 
     Numbers are rounded as the training data was, and lie in [low, high]. NaN and -1 become missing
     cells, for which the column must have room. A constant's values are not looked at.
@@ -210,7 +210,7 @@ def restored(values: ArrayLike, column: Column) -> pd.Series:
 def output_frame(
     values: Mapping[Name, ArrayLike], schema: TableSchema, n: int, first: int = 0
 ) -> pd.DataFrame:
-    """n rows of all feature columns in the schema's order, with their dtypes.
+    """Make n rows of all feature columns in the schema's order, with their dtypes.
 
     values: (n,) as of `plain`, for every learned column. Constants are filled in; ids are refilled,
     the rows being the synthetic rows number `first`, `first` + 1, ....
@@ -225,7 +225,7 @@ def output_frame(
 
 
 def joined(frame: pd.DataFrame, labels: NDArray[np.int64], schema: TableSchema) -> pd.DataFrame:
-    """A frame of features with the target put back at its place, with its own dtype and values.
+    """Put the target back at its place in a frame of features, with its own dtype and values.
 
     labels: (N,) class indices. The frame is not changed; without a place for the target (labels
     given beside the frame) it comes back as it is.
@@ -243,7 +243,7 @@ def joined(frame: pd.DataFrame, labels: NDArray[np.int64], schema: TableSchema) 
 def with_new_ids(
     frame: pd.DataFrame, schema: TableSchema, like: pd.DataFrame, first: int
 ) -> pd.DataFrame:
-    """The rows with id-like columns refilled from the synthetic row number `first` on.
+    """Return the rows with id-like columns refilled from the synthetic row number `first` on.
 
     like: a frame with the dtypes of these columns.
     """
@@ -255,7 +255,7 @@ def with_new_ids(
 
 
 def read_cells(series: pd.Series) -> Cells:
-    """The cells of a column. Raises DataError for a dtype that nothing here could write again.
+    """Read the cells of a column. Raises DataError for a dtype that could not be written again.
 
     Object columns of one type (int, float, Decimal, date, datetime, timedelta, str) are that; of
     several, "scalars".
@@ -280,7 +280,7 @@ def read_cells(series: pd.Series) -> Cells:
 
 
 def codes_of(cells: Cells, levels: Sequence[object]) -> Codes:
-    """int32 (N,): the index of each cell among the levels; -1 where missing or none of them."""
+    """Return the index of each cell among the levels, int32 (N,); -1 where it is none of them."""
     codes, distinct = cells.coded
     typed = len({type(level) for level in levels}) > 1  # 2.0 is the level 2 where all are numbers
 
@@ -292,7 +292,7 @@ def codes_of(cells: Cells, levels: Sequence[object]) -> Codes:
 
 
 def table_sha256(table: LabelledTable) -> str:
-    """The fingerprint of a table, by which a resumed run knows its data again.
+    """Return the fingerprint of a table, by which a resumed run knows its data again.
 
     sha256 in hexadecimal of names, dtypes, cells, labels, ids, groups and class names. The frame's
     index does not matter; the order of rows and columns does.
@@ -310,7 +310,7 @@ def table_sha256(table: LabelledTable) -> str:
 
 
 def row_hashes(frame: pd.DataFrame) -> NDArray[np.uint64]:
-    """(N,): equal for rows that are equal in every cell, missing ones included."""
+    """Hash rows, (N,): equal for rows that are equal in every cell, missing ones included."""
     hashes = np.zeros(len(frame), dtype=np.uint64)
     for number in range(frame.shape[1]):
         column = read_cells(frame.iloc[:, number]).hashes
@@ -320,7 +320,7 @@ def row_hashes(frame: pd.DataFrame) -> NDArray[np.uint64]:
 
 
 def number_cells(numbers: Numbers, missing: Mask, dtype: Any, python: str | None, zone: str) -> Any:
-    """An array of the dtype that holds the numbers (N,), ticks being of the dtype's unit.
+    """Return an array of the dtype that holds the numbers (N,), ticks being of the dtype's unit.
 
     zone: of Python's datetimes in an object column, or "". Columns without room for missing cells
     are never asked for any; those of Python's objects are the caller's to set.
@@ -344,7 +344,7 @@ def number_cells(numbers: Numbers, missing: Mask, dtype: Any, python: str | None
 
 
 def level_cells(codes: Codes, levels: Sequence[object], dtype: Any, missing: object = None) -> Any:
-    """The levels by code, (N,), as an array of the dtype; code -1 is `missing`."""
+    """Return the levels by code, (N,), as an array of the dtype; code -1 is `missing`."""
     known = [*levels, missing] if (codes < 0).any() else levels
     distinct = np.fromiter(known, dtype=object, count=len(known))
     plain = dtype == np.dtype(object)
@@ -352,13 +352,13 @@ def level_cells(codes: Codes, levels: Sequence[object], dtype: Any, missing: obj
 
 
 def to_wall(ticks: Ticks, unit: str | None, zone: str) -> Ticks:
-    """(N,) ticks since 1970 in UTC -> what the zone's clocks show, as if it were UTC."""
+    """Turn ticks (N,) since 1970 in UTC into what the zone's clocks show, as if it were UTC."""
     moments = pd.DatetimeIndex(ticks.view(f"M8[{unit}]")).tz_localize("UTC")
     return np.asarray(moments.tz_convert(zone).tz_localize(None).asi8)
 
 
 def from_wall(ticks: Ticks, unit: str | None, zone: str) -> Ticks:
-    """The other way; the first of two equal times, and the next time that there is."""
+    """Turn them back; into the first of two equal times, and the next time that there is."""
     naive = pd.DatetimeIndex(ticks.view(f"M8[{unit}]"))
     first = np.ones(len(naive), dtype=bool)
     local = naive.tz_localize(zone, ambiguous=first, nonexistent="shift_forward")
@@ -366,7 +366,7 @@ def from_wall(ticks: Ticks, unit: str | None, zone: str) -> Ticks:
 
 
 def arrow_type(dtype: Any, python: str | None = None, zone: str = "") -> Any:
-    """The Arrow type that holds numbers, moments or text of a dtype, or of Python's objects.
+    """Return the Arrow type that holds numbers, moments or text of a dtype, or of Python's objects.
 
     None where there is none: for categories, periods and what is not learned. zone: of objects.
     """
@@ -393,7 +393,7 @@ def arrow_type(dtype: Any, python: str | None = None, zone: str = "") -> Any:
 
 
 def unit_of(kind: Any) -> Unit | None:
-    """The unit of an Arrow type's ticks; None where it holds no moments or durations."""
+    """Return the unit of an Arrow type's ticks; None where it holds no moments or durations."""
     unit: Unit | None = getattr(kind, "unit", None)
     return {pa.date32(): "D", pa.date64(): "ms"}.get(kind, unit)  # type: ignore[return-value]
 
@@ -404,29 +404,29 @@ def _family_of(kind: Any) -> Family | None:
 
 def _arrow_numbers(array: Any) -> Numbers:
     cells = pa.chunked_array(array)  # one array or several: several
-    kind, wanted = cells.type, pa.int64()
+    kind, storage = cells.type, pa.int64()
     if pa.types.is_decimal(kind) or pa.types.is_floating(kind):
-        wanted = pa.float64()
+        storage = pa.float64()
     elif pa.types.is_unsigned_integer(kind):
-        wanted = pa.uint64()
+        storage = pa.uint64()
     elif pa.types.is_date32(kind) or pa.types.is_time32(kind):
         cells = cells.cast(pa.int32())
-    return np.asarray(cells.cast(wanted).fill_null(0).to_numpy())
+    return np.asarray(cells.cast(storage).fill_null(0).to_numpy())
 
 
 def _arrow_cells(numbers: Numbers, missing: Mask, kind: Any) -> Any:
-    wanted: Any = numbers.dtype
+    storage: Any = numbers.dtype
     if pa.types.is_decimal(kind):
-        wanted = np.float64  # integers would need room for 19 digits
+        storage = np.float64  # integers would need room for 19 digits
     elif pa.types.is_float16(kind):
-        wanted = np.float16
+        storage = np.float16
     elif pa.types.is_date32(kind) or pa.types.is_time32(kind):
-        wanted = np.int32
-    return pa.array(numbers.astype(wanted), mask=missing).cast(kind)
+        storage = np.int32
+    return pa.array(numbers.astype(storage), mask=missing).cast(kind)
 
 
 def _pandas_category(series: pd.Series) -> pd.Series:
-    """An Arrow dictionary as a pandas category; of a damaged one, its values."""
+    """Turn an Arrow dictionary into a pandas category; a damaged one into its values."""
     cells = pa.chunked_array(pa.array(series.array)).unify_dictionaries().combine_chunks()
     try:
         return pd.Series(cells.to_pandas(), name=series.name)
@@ -460,7 +460,7 @@ def _object_cells(series: pd.Series, missing: Mask) -> Cells:
 
 
 def _python_type(known: Sequence[object]) -> str | None:
-    """The one type of all cells, by name; None where they are of several, or of another."""
+    """Return the one type of all cells, by name; None where they are of several, or of another."""
     kinds = set(map(type, known))
     if all(issubclass(kind, str) for kind in kinds):
         return "str"
@@ -476,7 +476,7 @@ _SCALARS |= {pd.Period, pd.Timedelta, pd.Timestamp}
 
 
 def as_scalar(value: Any) -> object | None:
-    """The cell as one of the types that a column may hold (NumPy's as Python's), else None.
+    """Return the cell as one of the types that a column may hold (NumPy's as Python's), else None.
 
     >>> as_scalar(np.int8(3)), as_scalar([3])
     (3, None)
@@ -490,7 +490,7 @@ def as_scalar(value: Any) -> object | None:
 
 
 def _distance(numbers: Numbers, origin: int) -> NDArray[np.float64]:
-    """numbers - origin, of integers exact before it is made a float: in 64 bits without a sign."""
+    """Return numbers - origin as floats; exact for integers, in 64 bits without a sign."""
     if numbers.dtype.kind == "f" or not origin:
         return numbers.astype(np.float64) - float(origin)
     unsigned = numbers.astype(np.uint64)
@@ -520,7 +520,7 @@ def _cells_of_numbers(values: NDArray[np.float64], column: Column) -> Any:
 
 
 def _written(numbers: NDArray[Any], column: Column) -> list[Any]:
-    """The numbers as the texts or Decimals that a column holds."""
+    """Return the numbers as the texts or Decimals that a column holds."""
     if column.text is None:
         step, wide = Decimal(1).scaleb(-(column.decimals or 0)), Context(prec=400)
         texts = map(repr, numbers.astype(np.float64).tolist())
@@ -553,7 +553,7 @@ def _rounded(values: NDArray[np.float64], column: Column) -> Numbers:
 
 
 def _new_ids(column: Column, dtype: Any, n: int, first: int) -> pd.Series:
-    """n new ids in the dtype, for the synthetic rows number `first` on; none occurs in training.
+    """Make n new ids, for the synthetic rows number `first` on; none occurs in training.
 
     Integers continue after `last`; above the dtype's maximum they count down from below `low`.
     Raises DataError where no number is left.

@@ -21,7 +21,7 @@ MOST_DENSE_BYTES = 256 << 20
 
 
 def as_frame(x: Any) -> pd.DataFrame:
-    """A table (N, columns) as a pandas frame. The caller's data is not changed, and seldom copied.
+    """Read a table (N, columns) as a pandas frame; the data is not changed, and seldom copied.
 
     x: a pandas, polars or other eager frame that narwhals knows, an Arrow table, a list of rows, an
     array whose columns are then called 0 .. C - 1, or what is sparse, which becomes dense up to 256
@@ -58,7 +58,7 @@ def as_frame(x: Any) -> pd.DataFrame:
 
 
 def as_series(y: Any, n: int) -> pd.Series:
-    """Labels (n,) in any container as a series; rows are matched by position, never by index."""
+    """Read labels (n,) in any container as a series, matched by position, never by index."""
     if isinstance(y, pd.Series):
         series = y
     elif isinstance(y, list | tuple | np.ndarray):
@@ -82,7 +82,7 @@ def as_series(y: Any, n: int) -> pd.Series:
 
 
 def arrow_frame(table: pa.Table) -> pd.DataFrame:
-    """An Arrow table as a frame of Arrow dtypes; what pandas once wrote into it is ignored."""
+    """Read an Arrow table as a frame of Arrow dtypes; pandas' metadata in it is ignored."""
     views = {pa.string_view(): pa.large_string(), pa.binary_view(): pa.large_binary()}
     fields = [field.with_type(views.get(field.type, field.type)) for field in table.schema]
     if any(field.type in views for field in table.schema):
@@ -103,7 +103,7 @@ def _array_frame(x: NDArray[Any]) -> pd.DataFrame:
 
 
 def plain_container(x: Any) -> Any:
-    """Anything that can only become an array (a tensor, say) as that array."""
+    """Turn what can only become an array (a tensor, say) into that array."""
     known = isinstance(x, np.ndarray | list | tuple) or any(
         hasattr(type(x), name) for name in ("iloc", "toarray", "__arrow_c_stream__", "columns")
     )
@@ -111,7 +111,7 @@ def plain_container(x: Any) -> Any:
 
 
 def dimensions_of(x: Any) -> tuple[int, int]:
-    """(how many dimensions X has, how many rows)."""
+    """Return (how many dimensions X has, how many rows)."""
     if isinstance(x, list | tuple):
         dimensions, first = 1, x[0] if x else None
         while isinstance(first, list | tuple | np.ndarray) and dimensions < 5:
@@ -124,7 +124,7 @@ def dimensions_of(x: Any) -> tuple[int, int]:
 
 
 def take(rows: Any, index: NDArray[np.int64]) -> Any:
-    """Rows of a list, an array, a sparse matrix, a series or a frame, in its own container."""
+    """Take rows of a list, an array, a sparse matrix, a series or a frame, in its container."""
     if isinstance(rows, list | tuple):
         return type(rows)(rows[i] for i in index.tolist())
     if isinstance(rows, np.ndarray):
@@ -137,7 +137,7 @@ def take(rows: Any, index: NDArray[np.int64]) -> Any:
 
 
 def concatenate(x: Any, rows: Any) -> Any:
-    """X and, behind it, new rows of the same container.
+    """Put new rows of the same container behind X.
 
     In pandas a default index goes on as one. Whole numbers go on after the largest, where their
     dtype has enough of them. Any other index is numbered anew, since no new name can be made up.
@@ -158,7 +158,7 @@ def concatenate(x: Any, rows: Any) -> Any:
 
 
 def template_of(x: Any) -> Any:
-    """X without its rows, by which new ones become what they are in X."""
+    """Return X without its rows, by which new ones become what they are in X."""
     if isinstance(x, list | tuple):
         return []
     if hasattr(x, "iloc"):
@@ -195,13 +195,13 @@ def rows_like(template: Any, frame: pd.DataFrame, sparse_format: str = "") -> An
 
 
 def columns_of(template: Any) -> list[Any] | None:
-    """The names of the columns; None where there are none."""
+    """Return the names of the columns; None where there are none."""
     names = getattr(template, "column_names", getattr(template, "columns", None))
     return None if names is None else list(names)
 
 
 def index_of(frame: Any, added: int) -> pd.Index:
-    """The index of a frame or series with so many rows behind it; see `concatenate`."""
+    """Return the index of a frame or series with so many rows behind it; see `concatenate`."""
     old, n = frame.index, len(frame) + added
     default = isinstance(old, pd.RangeIndex) and old.start == 0 and old.step == 1
     if default or old.nlevels > 1 or old.dtype.kind not in "iu" or not len(old):

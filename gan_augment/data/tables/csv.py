@@ -372,7 +372,7 @@ def _first_records(text: str, dialect: Dialect) -> list[tuple[Row, str]]:
 
 
 def _in_quotes(dialect: Dialect, row: Row, text: str) -> list[bool]:
-    """Whether each cell of a record is in quotes there."""
+    """Return whether each cell of a record is in quotes there."""
     return [dialect.in_quotes(cell) in text for cell in row]
 
 
@@ -596,7 +596,7 @@ def _read_errors(path: Path) -> Iterator[None]:
 
 
 def _not_text(path: Path) -> DataError:
-    """The error for the first line that is not UTF-8, or holds a NUL."""
+    """Return the error for the first line that is not UTF-8, or holds a NUL."""
     with path.open("rb") as file:
         for number, line in enumerate(file, 1):
             if b"\0" in line:

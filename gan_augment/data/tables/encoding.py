@@ -65,7 +65,7 @@ class NumericColumn:
         return 1 + self.states
 
     def encode(self, cells: Floats) -> Matrix:
-        """(N,) with NaN for missing -> (N, width)."""
+        """Encode numbers (N,), NaN where missing, as (N, width)."""
         out = np.zeros((len(cells), self.width), dtype=np.float32)
         known = ~np.isnan(cells)
         out[known, 0] = _interpolated(cells[known], self.values, self.scores)
@@ -78,7 +78,7 @@ class NumericColumn:
         return out
 
     def decode(self, encoded: Matrix) -> Floats:
-        """(N, width) -> (N,), within the range of the training cells."""
+        """Decode (N, width) as (N,), within the range of the training cells."""
         cells = _interpolated(encoded[:, 0], self.scores, self.values)
         if self.states:
             state = encoded[:, 1:].argmax(axis=1)
@@ -111,11 +111,11 @@ class LevelColumn:
         return self.entries if self.embedding is None else int(self.embedding.shape[1])
 
     def entry_of(self, codes: NDArray[Any]) -> NDArray[np.int64]:
-        """(N,): the entry of each code, missing ones being the last."""
+        """Return the entry of each code (N,), missing ones being the last."""
         return np.where(codes < 0, self.entries - 1, codes).astype(np.int64)
 
     def encode(self, codes: Codes) -> Matrix:
-        """(N,) -> (N, width)."""
+        """Encode codes (N,) as (N, width)."""
         entry = self.entry_of(codes)
         if self.embedding is not None:
             return self.embedding[entry]
@@ -124,7 +124,7 @@ class LevelColumn:
         return out
 
     def decode(self, encoded: Matrix) -> Codes:
-        """(N, width) -> (N,): the largest entry, or the nearest level."""
+        """Decode (N, width) as codes (N,): the largest entry, or the nearest level."""
         if self.embedding is None:
             entry = encoded.argmax(axis=1)
         else:
@@ -134,7 +134,7 @@ class LevelColumn:
 
 
 def _interpolated(x: NDArray[np.floating], knots: Floats, values: Floats) -> Floats:
-    """As `np.interp`, (N,) -> (N,), but the nearest knot's value where a slope overflows."""
+    """Interpolate as `np.interp`, but with the nearest knot's value where a slope overflows."""
     y = np.interp(x, knots, values)
     odd = ~np.isfinite(y)
     if odd.any():
@@ -186,7 +186,7 @@ class TableEncoding:
         return tuple(start for start, _, column in spans if isinstance(column, NumericColumn))
 
     def encode(self, cells: Mapping[str | int, NDArray[np.generic]]) -> Matrix:
-        """{name: (N,)} float64 or int32 -> float32 (N, width)."""
+        """Encode {name: (N,)}, float64 or int32, as float32 (N, width)."""
         n = len(next(iter(cells.values()))) if cells else 0
         rows = np.empty((n, self.width), dtype=np.float32)
         for (start, stop, column), name in zip(self._spans(), self.columns, strict=True):
@@ -194,14 +194,14 @@ class TableEncoding:
         return rows
 
     def decode(self, encoded: Matrix) -> dict[str | int, Floats | Codes]:
-        """float32 (N, width) -> {name: (N,)}."""
+        """Decode float32 (N, width) as {name: (N,)}."""
         return {
             name: column.decode(encoded[:, start:stop])
             for (start, stop, column), name in zip(self._spans(), self.columns, strict=True)
         }
 
     def _spans(self) -> list[tuple[int, int, EncodedColumn]]:
-        """(start, stop, column) of each column in a row."""
+        """Return (start, stop, column) of each column in a row."""
         stops = np.cumsum([column.width for column in self.columns.values()]).tolist()
         columns = zip(stops, self.columns.values(), strict=True)
         return [(int(stop) - column.width, int(stop), column) for stop, column in columns]
@@ -210,7 +210,7 @@ class TableEncoding:
 def fit_numeric(
     cells: Floats, weights: Floats, rng: np.random.Generator, spikes: Sequence[float] = ()
 ) -> NumericColumn:
-    """Knots at weighted quantiles of at most 10,000 of the cells; (N,) with NaN for missing.
+    """Put knots at weighted quantiles of at most 10,000 of the cells (N,), NaN where missing.
 
     A value stands at the normal score of its mid-rank among rows of the given weights (N,), so that
     a region where only a rare class lies has knots of its own. The least and the greatest value are
@@ -237,7 +237,7 @@ def fit_numeric(
 def fit_encoding(
     cells: Cells, schema: TableSchema, labels: NDArray[np.int64], seed: int
 ) -> TableEncoding:
-    """The encoding of the learned columns; cells as `columns.plain` gives them, labels int64 (N,).
+    """Fit the encoding of the learned columns; cells as of `columns.plain`, labels int64 (N,).
 
     Raises DataError where nothing is left to learn, or a column has over 100,000 levels.
     """
@@ -268,7 +268,7 @@ def fit_encoding(
 
 
 def encoded_width(schema: TableSchema) -> int:
-    """Entries of an encoded row, as far as the schema tells before anything is read again."""
+    """Return the entries of an encoded row, as far as the schema tells before any is encoded."""
     width = 0
     for column in schema.learned:
         missing = column.missing > 0
@@ -284,7 +284,7 @@ def encoded_width(schema: TableSchema) -> int:
 def _embedding(
     name: Name, column: LevelColumn, columns: Mapping[Name, EncodedColumn], cells: Cells
 ) -> Matrix:
-    """Vectors for the levels of a column, from what they occur with in the other columns.
+    """Embed the levels of a column by what they occur with in the other columns.
 
     As many of them as memory allows; not the labels (see `embed_levels`).
     """
@@ -301,7 +301,7 @@ def _embedding(
 
 
 def _eighths(cells: NDArray[np.generic]) -> NDArray[np.int64]:
-    """(N,) numbers as eighths of their range by rank, the missing ones as a ninth."""
+    """Cut numbers (N,) into eighths of their range by rank, the missing ones as a ninth."""
     numbers = cells.astype(np.float64)
     edges = np.nanquantile(numbers, np.linspace(0, 1, CONTEXT_BINS + 1)[1:-1])
     bins = np.searchsorted(edges, np.nan_to_num(numbers), side="right")
@@ -311,7 +311,7 @@ def _eighths(cells: NDArray[np.generic]) -> NDArray[np.int64]:
 def embed_levels(
     entry: NDArray[np.integer], entries: int, context: Sequence[NDArray[np.integer]]
 ) -> NDArray[np.float32]:
-    """(entries, 8) float32 vectors from what each level occurs with.
+    """Embed levels, float32 (entries, 8), by what each occurs with.
 
     entry: int (N,), the level of each row. context: int (N,) columns of few values each; never the
     labels, which rows held out of a trial must not give away. The leading left singular vectors of
@@ -349,7 +349,7 @@ def embed_levels(
 def nearest_level(
     vectors: NDArray[np.float32], embedding: NDArray[np.float32]
 ) -> NDArray[np.int64]:
-    """(N, d), (entries, d) -> (N,): the entry at the smallest Euclidean distance.
+    """Return the entry (N,) at the smallest Euclidean distance from each vector (N, d).
 
     In float64: rare levels lie far out, where float32 would take them for one another.
     """
@@ -379,7 +379,7 @@ class AnchorRows:
     votes: Matrix | None = None
 
     def of(self, label: int) -> tuple[int, int]:
-        """[start, stop) of the rows of a class."""
+        """Return [start, stop) of the rows of a class."""
         start, stop = np.searchsorted(self.labels, [label, label + 1])
         return int(start), int(stop)
 
@@ -393,7 +393,7 @@ def anchor_rows(
     vectors: Spans,
     vote: bool = False,
 ) -> AnchorRows:
-    """The rows sorted by class, each with its k nearest of the class (all, where it has fewer).
+    """Sort the rows by class, each with its k nearest of the class (all, where it has fewer).
 
     choices, vectors: where one-hots and vectors of levels stand. vote: levels by SMOTE-NC's vote.
     """
@@ -411,7 +411,7 @@ def anchor_rows(
 
 
 def nearest_rows(rows: Matrix, k: int) -> NDArray[np.int64]:
-    """(N, d) -> (N, k): the k other rows at the smallest Euclidean distance, nearest first.
+    """Return the k other rows (N, k) at the smallest Euclidean distance, nearest first.
 
     With fewer others they are repeated in order; a single row is its own neighbour.
     """
@@ -432,7 +432,7 @@ def nearest_rows(rows: Matrix, k: int) -> NDArray[np.int64]:
 
 
 def _voted(rows: Matrix, neighbours: NDArray[np.int64], spans: Spans) -> Matrix:
-    """The rows with the level that most neighbours hold; the nearest's among equals."""
+    """Return the rows with the level that most neighbours hold; the nearest's among equals."""
     votes, at_once = rows.copy(), max(1, PAIRS_AT_ONCE // neighbours.shape[1] ** 2)
     for start, stop in spans:
         _, level = np.unique(rows[:, start:stop], axis=0, return_inverse=True)

@@ -86,7 +86,7 @@ class ReadTarget:
 
 
 def infer_schema(frame: pd.DataFrame, overrides: Overrides | None = None) -> TableSchema:
-    """The schema of the feature columns; the target is for `reader.read_frame` to add.
+    """Infer the schema of the feature columns; the target is for `reader.read_frame` to add.
 
     Raises DataError for frames without rows, without a column to learn, with names or cells that
     nothing here could give back; UsageError for overrides of columns that are not there.
@@ -113,7 +113,7 @@ def infer_schema(frame: pd.DataFrame, overrides: Overrides | None = None) -> Tab
 
 
 def infer_column(series: pd.Series, name: Name, forced: ColumnKind | None = None) -> Column:
-    """The description of a column of at least one row. Raises DataError."""
+    """Describe a column of at least one row. Raises DataError."""
     cells = read_cells(series)
     if cells.family in ("float", "decimal"):
         infinite = np.isinf(cells.numbers) & ~cells.missing
@@ -136,7 +136,7 @@ def infer_column(series: pd.Series, name: Name, forced: ColumnKind | None = None
 
 
 def read_target(series: pd.Series, position: int | None) -> ReadTarget:
-    """Labels of type str, int, bool or float, in any dtype; classes are those that occur.
+    """Read labels of type str, int, bool or float, in any dtype; classes are those that occur.
 
     position: of the column in its frame; None for labels beside it, which are called "target" where
     they have no name. Raises DataError for missing labels, other types, numbers that are no
@@ -164,7 +164,7 @@ def read_target(series: pd.Series, position: int | None) -> ReadTarget:
 
 
 def column_names(frame: pd.DataFrame) -> list[Name]:
-    """The names of a frame's columns as str or int. Raises DataError for others, and for copies."""
+    """Return a frame's column names as str or int. Raises DataError for others, and for copies."""
     columns = frame.columns
     if columns.nlevels > 1:
         raise DataError(
@@ -189,7 +189,7 @@ def column_names(frame: pd.DataFrame) -> list[Name]:
 
 
 def _column(cells: Cells, name: Name, facts: Facts) -> Column:
-    """The description from its facts. Raises DataError where the dtype could not be given back."""
+    """Describe a column by its facts. Raises DataError where the dtype could not be given back."""
     dtype: Any = cells.series.dtype
     if isinstance(dtype, pd.CategoricalDtype):
         facts |= {
@@ -218,7 +218,7 @@ def _column(cells: Cells, name: Name, facts: Facts) -> Column:
 
 
 def _kind_of(cells: Cells, name: Name) -> tuple[ColumnKind, str]:
-    """(kind, why) by the rules above; an empty why: the description says it."""
+    """Return (kind, why) by the rules above; an empty why: the description says it."""
     if cells.missing.all():
         return "constant", "every cell is missing"
     by_levels = cells.family in ("text", "scalars", "category", "boolean")
@@ -362,7 +362,7 @@ _FACTS: dict[ColumnKind, Callable[[Cells, Name], Facts]] = {
 
 
 def _levels(cells: Cells) -> tuple[object, ...]:
-    """The levels that occur: in the order that the dtype gives them, else sorted by type.
+    """Return the levels that occur: in the order that the dtype gives them, else sorted by type.
 
     Those of a type that knows no order are sorted by how they are written.
     """
@@ -381,7 +381,7 @@ def _levels(cells: Cells) -> tuple[object, ...]:
 
 
 def number_facts(known: Numbers, precision: int = 15) -> Facts:
-    """The facts of known cells (N,), N >= 1, in any order; `distinct` and `shares` for the words.
+    """Return the facts of known cells (N,), N >= 1; `distinct` and `shares` are for the words.
 
     precision: significant digits that the storage keeps (float32: 6).
     """
@@ -406,7 +406,7 @@ def number_facts(known: Numbers, precision: int = 15) -> Facts:
 
 
 def _tick_facts(ticks: NDArray[np.int64], unit: Unit | None) -> Facts:
-    """The facts of known durations or moments (N,), in the coarsest unit that is exact."""
+    """Return the facts of known durations or moments (N,), in the coarsest unit that is exact."""
     if unit is None:
         return number_facts(ticks) | {"unit": None}
     ratios = {wider: ticks_of // NANOSECONDS[unit] for wider, ticks_of in NANOSECONDS.items()}
@@ -415,7 +415,7 @@ def _tick_facts(ticks: NDArray[np.int64], unit: Unit | None) -> Facts:
 
 
 def decimals_of(values: NDArray[np.float64], precision: int = 15) -> int | None:
-    """The fewest digits after the point that write all values (distinct, ascending), or None.
+    """Count the digits after the point that write all values (distinct, ascending), or None.
 
     None where that takes more than 12 digits, or as many as the storage keeps: then any value
     would do. Whole numbers: 0.
@@ -454,7 +454,7 @@ def _number_words(facts: Facts, distinct: int, shares: tuple[float, ...], family
 
 
 def _local_days(ticks: NDArray[np.int64], unit: Unit | None, zone: str) -> bool:
-    """Whether all are midnights in their zone and not in UTC, and can be found again as such."""
+    """Return whether all are midnights in their zone, not in UTC, and can be restored as such."""
     day = NANOSECONDS["D"] // NANOSECONDS[unit or "ns"]
     if not (ticks % day).any():
         return False
@@ -468,7 +468,7 @@ def _decimal_bounds(cells: Cells, facts: Facts) -> Facts:
     A Decimal of more digits than a float keeps might be rounded to beyond the column's range, or
     to a digit more than its dtype has.
     """
-    known: list[Any] = [cell for cell in cells.coded[1] if cell is not None]
+    known: list[Any] = cells.coded[1]
     bounds: Facts = {}
     if cells.python == "Decimal":
         digits = max(max(0, -cell.as_tuple().exponent) for cell in known)

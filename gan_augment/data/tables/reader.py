@@ -140,7 +140,7 @@ def read_parquet(path: Path) -> tuple[pd.DataFrame, ParquetSource]:
 
 
 def _without_target(overrides: Overrides | None, target: Name) -> Overrides | None:
-    """The target may be listed as what it is; anything else would be a misunderstanding."""
+    """Leave the target out, which may be listed as what it is and as nothing else."""
     if overrides is None:
         return None
     rest = {name: kind for name, kind in overrides.columns.items() if str(name) != str(target)}
@@ -173,7 +173,7 @@ def _notes(table: LabelledTable, schema: TableSchema) -> list[str]:
 def set_aside(
     table: LabelledTable, group: Name | None = None, time: Name | None = None
 ) -> tuple[LabelledTable, NDArray[np.float64] | None]:
-    """(the table without these columns and with its groups, the times of its rows or None).
+    """Return (the table without these columns, with its groups; the times of its rows or None).
 
     group: rows with the same value belong together; a missing one stands alone. time: as of
     `moments`. Raises UsageError for a column that is not there, DataError where no feature is left.
@@ -200,7 +200,7 @@ def set_aside(
 
 
 def moments(series: pd.Series) -> NDArray[np.float64]:
-    """What rows can be ordered by (N,): numbers, moments, or text that holds either.
+    """Return what rows can be ordered by (N,): numbers, moments, or text that holds either.
 
     Raises DataError for missing values, and for text that is neither: 10 would come before 9.
     """

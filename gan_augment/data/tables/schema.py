@@ -41,7 +41,7 @@ _DICTIONARY = re.compile(r"dictionary<values=(.+), indices=(\w+), ordered=([01])
 
 
 def to_json(cell: object) -> object:
-    """JSON's form of a cell that `columns.as_scalar` let through.
+    """Return JSON's form of a cell that `columns.as_scalar` let through.
 
     What JSON has (text, whole numbers, booleans, finite floats) stands as it is; anything else
     becomes an object of one entry.
@@ -60,7 +60,7 @@ def to_json(cell: object) -> object:
 
 
 def from_json(value: object) -> object:
-    """The cell of `to_json`; cells pass as they are. Raises ValueError for anything else."""
+    """Return the cell of `to_json`; cells pass as they are. Raises ValueError for anything else."""
     if not isinstance(value, dict) or len(value) != 1:
         return value
     ((name, content),) = value.items()
@@ -263,14 +263,14 @@ class TableSchema(Frozen):
         return tuple(column for column in self.columns if column.kind in LEARNED)
 
     def of(self, name: Name) -> Column:
-        """The feature column of that name. Raises DataError with the nearest one."""
+        """Return the feature column of that name. Raises DataError with the nearest one."""
         try:
             return self.by_name[name]
         except KeyError:
             raise DataError(no_column(name, self.names)) from None
 
     def lines(self) -> list[str]:
-        """A heading and a line a column, padded to columns; the target last."""
+        """Return a heading and a line a column, padded to columns; the target last."""
         rows = [_HEADING, *(_row(column, column.kind) for column in self.columns)]
         if self.target is not None:
             rows.append(_row(self.target.cells, "target"))
@@ -313,7 +313,7 @@ class Overrides(Frozen):
         return cls.checked({"columns": values["columns"]}, str(path))
 
     def merged(self, later: Overrides) -> Overrides:
-        """Both; where both name a column, `later` wins."""
+        """Return both; where both name a column, `later` wins."""
         return Overrides(columns={**self.columns, **later.columns})
 
     def kinds_of(self, names: Iterable[Name]) -> dict[Name, ColumnKind]:
@@ -323,7 +323,7 @@ class Overrides(Frozen):
 
 
 def matching_name(name: Name, names: list[Name], what: str = "") -> Name:
-    """The frame's own name of a column: "3" finds column 3 where none is called "3".
+    """Return the frame's own name of a column: "3" finds column 3 where none is called "3".
 
     Raises UsageError, which begins with `what` the column is, where there is none.
     """
@@ -336,7 +336,7 @@ def matching_name(name: Name, names: list[Name], what: str = "") -> Name:
 
 
 def no_column(name: Name, names: Iterable[Name]) -> str:
-    """The sentence for a name that no column has, with the nearest one that is there."""
+    """Return the sentence for a name that no column has, with the nearest one that is there."""
     available = list(names)
     shown = ", ".join(repr(one) for one in available[:20])
     more = f" and {len(available) - 20} more" if len(available) > 20 else ""
@@ -345,7 +345,7 @@ def no_column(name: Name, names: Iterable[Name]) -> str:
 
 
 def dtype_text(dtype: Any) -> str:
-    """A dtype's name, from which `dtype_of_text` makes it again; categories apart.
+    """Return a dtype's name, from which `dtype_of_text` makes it again; categories apart.
 
     pandas calls two dtypes "string[pyarrow]"; here Arrow's own types are "arrow:string", and
     text whose missing value is NaN (the default of pandas 3) is "str[pyarrow]" or "str[python]".
@@ -360,7 +360,7 @@ def dtype_text(dtype: Any) -> str:
 
 
 def dtype_of_text(text: str) -> Any:
-    """The dtype of `dtype_text`. Raises TypeError or ValueError where there is none."""
+    """Return the dtype of `dtype_text`. Raises TypeError or ValueError where there is none."""
     import pandas as pd
 
     if text.startswith("arrow:"):

@@ -262,12 +262,12 @@ def shapes_of(cells: Sequence[str]) -> set[str]:
 
 
 def starts_with_zero(cells: Iterable[str]) -> bool:
-    """Whether some number is written with a zero that says nothing (`007`): then it is a code."""
+    """Return whether some number begins with a zero that says nothing (`007`): a code does."""
     return _ZERO_FIRST.search("\0".join(cells)) is not None
 
 
 def looks_like_thousands(shapes: Collection[str]) -> bool:
-    """Whether every comma of a column may part thousands: `1,234`."""
+    """Return whether every comma of a column may part thousands: `1,234`."""
     commas = [shape for shape in shapes if "," in shape]
     return bool(commas) and all(_THOUSANDS.fullmatch(shape) for shape in commas)
 
