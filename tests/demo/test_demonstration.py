@@ -4,6 +4,7 @@ import csv
 import json
 from collections import Counter
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,6 @@ import pytest
 
 from gan_augment.data.topup_plan import rare_classes
 from gan_augment.errors import OutputExistsError
-from gan_augment.evaluation.result import EvaluationResult
 from gan_augment.workflows import demonstration
 from gan_augment.workflows.demonstration import (
     CELLS_ROWS,
@@ -25,7 +25,6 @@ from gan_augment.workflows.demonstration import (
     rare_cells,
     rare_digits,
 )
-from gan_augment.workflows.evaluating import EvaluationRun
 
 
 def test_three_digits_are_cut_to_twenty_rows_and_are_the_rare_ones():
@@ -92,7 +91,8 @@ def test_a_second_demo_replaces_its_own_files_and_no_others(done):
 
 @pytest.mark.slow
 def test_the_command_tops_up_digits_and_says_where_things_are(command, done, tmp_path, monkeypatch):
-    measured = EvaluationRun(EvaluationResult.load(done.report), done.report)
+    said = SimpleNamespace(sentence=done.sentence)
+    measured = SimpleNamespace(out=done.report, verdict=done.verdict, evaluation=said)
     # the evaluation of images is a minute's work, and the table's shows how a demo ends
     monkeypatch.setattr(demonstration, "evaluate", lambda *_, **__: measured)
     ran = command("demo", "out", "--steps", 2, "--json")
