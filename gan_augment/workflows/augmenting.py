@@ -143,7 +143,7 @@ class _TopUp:
     def warn_of_refused(self, classes: Mapping[str, str]) -> None:
         """Name the classes that are filled with repeats, if there are any."""
         if classes:
-            self.warn(refusals_in_words(classes, self.data.unit[1]))
+            self.warn(refusals_in_words(classes, self.data.unit))
 
 
 def augment(

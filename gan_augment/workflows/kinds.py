@@ -62,12 +62,18 @@ Meta = ModelMeta | TableMeta
 class _Kind(ABC):
     """What both kinds of data share: which classes are topped up, settings of a generator."""
 
+    read: ReadImages | ReadTable
     options: FitOptions
 
     @property
     @abstractmethod
     def data(self) -> LabelledImages | LabelledTable:
         """The labelled rows."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences on the data."""
+        return self.read.notes
 
     @cached_property
     def topped_up(self) -> tuple[str, ...]:
@@ -100,18 +106,13 @@ class ImageKind(_Kind):
     read: ReadImages
     options: FitOptions
     name: ClassVar[DataKind] = "image"
-    unit: ClassVar[tuple[str, str]] = ("image", "images")
+    unit: ClassVar[str] = "images"
     samples: ClassVar[str] = SAMPLES
 
     @property
     def data(self) -> LabelledImages:
         """The images, at the size that a model works at."""
         return self.read.data
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """Sentences on the data."""
-        return self.read.notes
 
     @cached_property
     def sha256(self) -> str:
@@ -192,7 +193,7 @@ class TableKind(_Kind):
     read: ReadTable
     options: FitOptions
     name: ClassVar[DataKind] = "table"
-    unit: ClassVar[tuple[str, str]] = ("row", "rows")
+    unit: ClassVar[str] = "rows"
     samples: ClassVar[str] = TABLE_SAMPLES
 
     @property
