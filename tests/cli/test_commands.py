@@ -69,13 +69,6 @@ def test_a_folder_that_is_not_there_is_one_line(command):
     assert len(refused.stderr.splitlines()) == 1
 
 
-def test_a_csv_of_other_columns_is_a_usage_error(command, tmp_path):
-    (tmp_path / "table.csv").write_text("age,fraud\n3,0\n")
-    refused = command("fit", "table.csv", "--steps", 1)
-    assert refused.returncode == 2
-    assert "path,label" in refused.stderr
-
-
 def test_an_output_that_cannot_be_written_is_exit_74(command, photos, tmp_path):
     (tmp_path / "file").write_text("not a folder")
     refused = command("fit", photos, "--out", "file/run", "--steps", 1)
