@@ -68,15 +68,6 @@ def print_plan(ctx: typer.Context, lines: Sequence[str] = (), **values: Any) -> 
     _print_lines(["", *lines] if lines else [])
 
 
-def sums(counts: Mapping[str, Mapping[str, int]]) -> list[str]:
-    """How every class ends, {class: {origin: rows}}, a class a line."""
-    lines = []
-    for name, origins in counts.items():
-        parts = " + ".join(f"{n} {origin}" for origin, n in origins.items() if n)
-        lines.append(f"{name}: {parts} = {sum(origins.values())}")
-    return lines
-
-
 def _print_json(ctx: typer.Context, values: Mapping[str, Any]) -> None:
     """One object on one line; `schema` is raised when a field changes its meaning."""
     head = {"schema": JSON_SCHEMA, "command": ctx.info_name}

@@ -191,15 +191,18 @@ def augment(
     """
     with outcome.exit_codes(ctx):
         settings, top_up = o.fit_options(ctx), o.top_up(ctx)
-        if dry_run and model is not None:
-            ends = workflows.plan_augment(data, out, model=model, top_up=top_up, options=settings)
-            outcome.print_plan(ctx, outcome.sums(ends.counts), counts=ends.counts)
-            return
         if dry_run:
-            plan = workflows.plan_fit(data, settings, run)
-            counts = plan.ends(top_up)
-            lines = [*plan.lines(), *outcome.sums(counts)]
-            outcome.print_plan(ctx, lines, plan=plan.to_dict(), counts=counts)
+            from gan_augment.workflows.augmenting import count_lines
+
+            if model is None:
+                plan = workflows.plan_fit(data, settings, run)
+                counts, lines, about = plan.ends(top_up), plan.lines(), {"plan": plan.to_dict()}
+            else:
+                ends = workflows.plan_augment(
+                    data, out, model=model, top_up=top_up, options=settings
+                )
+                counts, lines, about = ends.counts, [], {}
+            outcome.print_plan(ctx, [*lines, *count_lines(counts)], counts=counts, **about)
             return
         with shown_progress(quiet=quiet) as progress:
             result = workflows.augment(
