@@ -59,7 +59,7 @@ class ArmResult:
         return np.array([line["test"]["average_precision"] for line in self.lines], np.float64)
 
     def values(self, metric: str, column: Column) -> Values:
-        """A metric of every split. Average precision is the mean over the rare classes."""
+        """Compute a metric of every split; average precision is the mean over the rare classes."""
         if metric in OF_RANKS:
             rare = self.average_precision[:, list(self.setup.judged_rare)]
             known = [row[np.isfinite(row)] for row in rare]
@@ -67,20 +67,20 @@ class ArmResult:
         return self._placed(figures_of(metric, self.confusions[column], self.setup.evaluated))
 
     def recalls(self, label: int, column: Column) -> Values:
-        """The recall of one class in every split that tests it."""
+        """Compute the recall of one class in every split that tests it."""
         return self._placed(figures_of("balanced_accuracy", self.confusions[column], [label]))
 
     def log_losses(self) -> Values:
-        """After correcting the class shares, in nats."""
+        """Read the log losses after correcting the class shares, in nats."""
         calibrations = (line["test"]["calibration"] for line in self.lines)
         return self._placed(np.nan if c is None else c["after"]["log_loss"] for c in calibrations)
 
     def first(self, column: Column) -> Counts:
-        """int64 (k, K, K): the confusions of the first repeat's splits."""
+        """Select the confusions of the first repeat's splits: int64 (k, K, K)."""
         return self.confusions[column][[repeat == 0 for repeat, _ in self.places]]
 
     def first_called(self, column: Column) -> NDArray[np.int64]:
-        """int64: what the test rows of the first repeat are called, one split after the other."""
+        """Read what the test rows of the first repeat are called, split by split: int64."""
         called = (line["called"] for line in self.lines if line["repeat"] == 0)
         return np.concatenate([unpack_labels(one[column] or one["default"]) for one in called])
 
@@ -124,27 +124,27 @@ class ArmResults(Generic[Data]):
         return min(self.setup.judged_rare, key=lambda label: (units[names[label]], label))
 
     def line(self, split: Split, candidate: Candidate) -> Line | None:
-        """A cell's line of the journal."""
+        """Look up a cell's line of the journal."""
         return self.journal.get(("cell", split.repeat, split.fold, candidate.key))
 
     def candidate(self, candidate: Candidate) -> ArmResult | None:
-        """A candidate in every split; None where it failed in one, or was not tried in all."""
+        """Read a candidate in every split; None where it failed in one, or was not tried in all."""
         return self.of_lines(self._lines(candidate))
 
     def of_lines(self, lines: Sequence[Line | None]) -> ArmResult | None:
-        """What these cells got right; None where one failed, or is absent."""
+        """Read what these cells got right; None where one failed, or is absent."""
         known = [line for line in lines if line is not None and line["error"] is None]
         return None if len(known) < len(lines) else ArmResult(self.setup, known)
 
     def chosen_amount(self, name: str, split: Split) -> Amount | None:
-        """The amount that an arm chose in a split; None where all of them failed."""
+        """Choose the amount of an arm in a split; None where all of them failed."""
         among = amounts_of_arm(name, self._usable)
         return self._choice(name, split, among) if among else None
 
     def difference(
         self, one: ArmResult, other: ArmResult, metric: str, column: Column
     ) -> Contrast | None:
-        """One minus the other by a metric; None where no split has both.
+        """Subtract an arm from another by a metric; None where no split has both.
 
         The standard error is at least what one row of the smallest rare class moves the mean of
         `none` by.
@@ -154,17 +154,17 @@ class ArmResults(Generic[Data]):
         return self.paired(one.values(metric, column), other.values(metric, column), least)
 
     def primary(self, one: ArmResult, other: ArmResult) -> Contrast | None:
-        """One minus the other by what was declared."""
+        """Subtract an arm from another by what was declared."""
         return self.difference(one, other, self.setup.options.metric, self.column)
 
     def recall_difference(self, one: ArmResult, label: int, column: Column) -> Contrast | None:
-        """Of the recall of one class, against none; its own row is what may flip."""
+        """Compare the recall of one class with that of `none`; its own row is what may flip."""
         confusions = list(self.none.first(column))
         least = one_flip(confusions, "balanced_accuracy", [label], label)
         return self.paired(one.recalls(label, column), self.none.recalls(label, column), least)
 
     def paired(self, one: Values, other: Values, least: float = 0.0) -> Contrast | None:
-        """The contrast of one minus the other over the splits that have both."""
+        """Contrast one with the other over the splits that have both."""
         both = [one[place] - other[place] for place in other if place in one]
         return contrast(both, self.setup.protocol.shared, least) if both else None
 

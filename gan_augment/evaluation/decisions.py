@@ -71,7 +71,7 @@ class Scores:
 
     @property
     def ranking(self) -> Values | None:
-        """float64 (N, K): by which rows are ranked for each class; None without values.
+        """What rows are ranked by for each class, float64 (N, K); None without values.
 
         Of two classes with decision values, each has its value above the other's.
         """
@@ -108,7 +108,7 @@ class Decision:
     value: float | None = None
 
     def called(self, scores: Scores, trained: Values, real: Values) -> Labels:
-        """int64 (N,): the class of every row. Shares as in `Part`; no values: the default."""
+        """Call the class of every row, int64 (N,); without values by the default."""
         if self.rule == "default" or self.value is None or scores.values is None:
             return scores.called
         evidence = _evidence(scores, trained, real)
@@ -118,7 +118,7 @@ class Decision:
         return called
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready.
+        """Make it ready for JSON.
 
         >>> Decision("tau", 0.75).to_dict()
         {'rule': 'tau', 'value': 0.75}
@@ -127,7 +127,7 @@ class Decision:
 
 
 def corrected(probability: Values, trained: Values, real: Values) -> Values:
-    """Probabilities as they would be had the learner seen classes in the shares of the real rows.
+    """Correct probabilities to what they were had the learner seen the real class shares.
 
     p * real / trained, renormalised: (N, K), (K,), (K,) -> (N, K). A class of trained share 0 stays
     at 0; a row that then has nothing left gets the real shares of the classes that were trained.
@@ -148,7 +148,7 @@ def corrected(probability: Values, trained: Values, real: Values) -> Values:
 
 
 def tune(parts: Sequence[Part], metric: str, evaluated: Sequence[int]) -> Decision:
-    """The decision with the best `metric` on the pooled rows of the parts.
+    """Find the decision with the best `metric` on the pooled rows of the parts.
 
     Two classes: a threshold, of the midpoints between distinct log odds and one beyond each end.
     More: one of `TAUS`. Among equals the one nearest to what is best where probabilities are right:

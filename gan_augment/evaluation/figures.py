@@ -23,7 +23,7 @@ Values = NDArray[np.float64]
 
 
 def confusion(labels: NDArray[np.int64], called: NDArray[np.int64], classes: int) -> Counts:
-    """How often a row of one class is called another: int64 (K, K), rows = truth.
+    """Count how often a row of one class is called another: int64 (K, K), rows = truth.
 
     labels, called: int64 (N,), both in 0..classes - 1. No row is dropped.
 
@@ -35,7 +35,7 @@ def confusion(labels: NDArray[np.int64], called: NDArray[np.int64], classes: int
 
 
 def figure(metric: str, counts: Counts, evaluated: Sequence[int]) -> float:
-    """A metric of one confusion matrix (K, K) over the `evaluated` classes; see `figures_of`.
+    """Compute a metric of one confusion matrix (K, K); see `figures_of`.
 
     >>> figure("balanced_accuracy", np.array([[1, 1], [0, 1]]), [0, 1])
     0.75
@@ -44,7 +44,7 @@ def figure(metric: str, counts: Counts, evaluated: Sequence[int]) -> float:
 
 
 def figures_of(metric: str, counts: Counts, evaluated: Sequence[int]) -> NDArray[np.float64]:
-    """A metric of each confusion matrix: (..., K, K) -> float64 (...), in 0..1.
+    """Compute a metric of each confusion matrix: (..., K, K) -> float64 (...), in 0..1.
 
     balanced_accuracy: mean recall; macro_f1: mean of 2 TP / (2 TP + FP + FN); g_mean: geometric
     mean recall. These are over the evaluated classes that have test rows, and a class that is
@@ -93,7 +93,7 @@ def average_precisions(
     classes: int,
     only: Sequence[int] | None = None,
 ) -> list[float | None]:
-    """Average precision of each class against the rest, by the learner's own scores.
+    """Compute the average precision of each class against the rest, by the learner's scores.
 
     sum over distinct scores of (gain in recall) * precision, ties as one step; the base rate is
     what a random order gets. scores: (N, K), higher for the likelier class. None without scores,
@@ -110,7 +110,7 @@ def average_precisions(
 
 
 def calibration(probability: Values, labels: NDArray[np.int64]) -> dict[str, Any]:
-    """How far probabilities (N, K) can be taken at their word, N >= 1.
+    """Measure how far probabilities (N, K) can be taken at their word, N >= 1.
 
     log_loss: mean -log of the true class's probability in nats, clipped to 1e-6..1. brier: mean
     squared distance to the truth summed over classes, 0..2 (half of it is the usual figure for two

@@ -58,7 +58,7 @@ _ARM_KEYS = "missing chosen rows default tuned per_class average_precision calib
 
 
 def build_result(setup: Setup[Data], journal: Journal) -> dict[str, Any]:
-    """Everything that is said of a journal that lacks nothing, by the schema of result.json."""
+    """Build result.json from a journal that lacks nothing."""
     results = ArmResults(setup, journal)
     copies, curves, gan = copies_section(results), curves_section(results), results.arms.get("gan")
     names, gains = setup.data.names, dict[str, Contrast | None]()
@@ -90,7 +90,7 @@ def build_result(setup: Setup[Data], journal: Journal) -> dict[str, Any]:
 
 
 def build_timings(journal: Journal) -> dict[str, Any]:
-    """Seconds of all fits by candidate and source, one thread each, and where they were spent."""
+    """Sum the seconds of all fits by candidate and source, one thread each, and say where."""
     cells: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
     generators: dict[str, float] = defaultdict(float)
     diagnoses = 0.0
@@ -172,7 +172,7 @@ def _protocol(setup: Setup[Any]) -> dict[str, Any]:
 
 
 def verdict_section(results: ArmResults[Any], *, copied: bool) -> dict[str, Any]:
-    """The verdict under the declared metric and decision, with the numbers that it stands on."""
+    """Give the verdict under the declared metric and decision, with what it stands on."""
     setup, none, gan = results.setup, results.none, results.arms.get("gan")
     cheap = {}
     for name in CHEAP:
@@ -227,7 +227,7 @@ def _rare_units(setup: Setup[Any]) -> int:
 
 
 def copies_section(results: ArmResults[Any]) -> dict[str, Any]:
-    """Generated rows of the GAN's arm that equal a training row, over the first repeat.
+    """Count generated rows of the GAN's arm that equal a training row, over the first repeat.
 
     flag: a larger share of them than of held-out real rows, by Fisher's exact test at .05.
     """
@@ -240,7 +240,7 @@ def copies_section(results: ArmResults[Any]) -> dict[str, Any]:
 
 
 def few_positives_section(results: ArmResults[Any]) -> dict[str, Any]:
-    """Row by row on the first repeat: never part of the verdict, shown where positives are few.
+    """Compare row by row on the first repeat: shown where positives are few, never judged by.
 
     bootstrap: gan minus none, by groups where there are groups; None for a metric of ranks.
     mcnemar: {rare class: rows that only one of the two gets right, and the exact p}.
@@ -294,7 +294,7 @@ def _mcnemar(only_a: int, only_b: int) -> float:
 
 
 def arm_section(results: ArmResults[Any], name: str) -> dict[str, Any]:
-    """All figures of one arm; only why, where it is missing."""
+    """Compute all figures of one arm; only why, where it is missing."""
     if name in results.missing:
         absent = dict.fromkeys([*_ARM_KEYS.split(), "minus_none"])
         return {**absent, "missing": results.missing[name]}
@@ -320,7 +320,7 @@ def arm_section(results: ArmResults[Any], name: str) -> dict[str, Any]:
 
 
 def spread(values: Values, places: Sequence[tuple[int, int]]) -> dict[str, Any]:
-    """Mean, standard deviation (n - 1) and the values in the order of the splits, None in gaps."""
+    """Compute mean and standard deviation (n - 1), and list the values by split, None in gaps."""
     known = list(values.values())
     return {
         "mean": float(np.mean(known)) if known else None,
@@ -401,7 +401,7 @@ def _pooled(splits: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def curves_section(results: ArmResults[Any]) -> dict[str, list[dict[str, Any]]]:
-    """Points under the declared decision; `amount` for people, and the number it stands for.
+    """Compute points under the declared decision; `amount` is for people.
 
     to: the GAN's rows added at its usual share, from nothing to parity. share: the generated part
     of what is added, at the amount chosen in each split. real_rows: fewer real rare rows, nothing
@@ -468,7 +468,7 @@ def _point(
 def worth_section(
     real_rows: Sequence[Mapping[str, Any]], gain: Contrast | None, rows: int, metric: str
 ) -> dict[str, Any]:
-    """What the gain of the GAN's rows costs in real rare rows, by the learning curve of those.
+    """Price the gain of the GAN's rows in real rare rows, by the learning curve of those.
 
     The curve is taken as a line over the logarithm of the number, through its points by least
     squares, and is not followed beyond four times the rows that there are. rows: rare rows now.

@@ -47,28 +47,28 @@ class Contrast:
     n: int
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
-        """(low, high), with the probability (1 - level) / 2 beyond each."""
+        """Compute (low, high), with the probability (1 - level) / 2 beyond each."""
         if not math.isfinite(self.error):
             return -math.inf, math.inf
         reach = self.error * self._quantile((1 + level) / 2) if self.error else 0.0
         return self.mean - reach, self.mean + reach
 
     def above(self, x: float) -> float:
-        """P(D > x)."""
+        """Compute P(D > x)."""
         return self._probability(self.mean - x)
 
     def below(self, x: float) -> float:
-        """P(D < x)."""
+        """Compute P(D < x)."""
         return self._probability(x - self.mean)
 
     def within(self, x: float) -> float:
-        """P(|D| <= x), x >= 0."""
+        """Compute P(|D| <= x), x >= 0."""
         if not math.isfinite(self.error):
             return 0.0
         return max(0.0, 1.0 - self.above(x) - self.below(-x))
 
     def detectable(self, delta: float) -> float:
-        """The true difference that is found to be above delta in four of five trials.
+        """Compute the true difference that is found above delta in four of five trials.
 
         delta + (t_.95 + t_.80) error; infinite without degrees of freedom.
 
@@ -80,7 +80,7 @@ class Contrast:
         return delta + (self._quantile(CERTAIN) + self._quantile(POWER)) * self.error
 
     def to_dict(self, delta: float) -> dict[str, Any]:
-        """JSON-ready; None for an infinite error and for the interval that it leaves open."""
+        """Make it ready for JSON; None for an infinite error and the interval it leaves open."""
         known = math.isfinite(self.error)
         return {
             "mean": self.mean,
@@ -107,7 +107,7 @@ class Contrast:
 
 
 def contrast(differences: ArrayLike, shared: float, least_error: float = 0.0) -> Contrast:
-    """The contrast of J paired differences (J,) over splits, J >= 1.
+    """Contrast two arms by J paired differences (J,) over splits, J >= 1.
 
     Var = s^2 (1 / J + shared), s^2 the sample variance; t with J - 1 degrees of freedom. shared:
     what the splits' common training rows add, 1 / (k - 1) for k folds, n_test / n_train otherwise.
@@ -139,7 +139,7 @@ def expected_error(
     shared: float,
     disagreement: float = DISAGREEMENT,
 ) -> float:
-    """A forecast of a contrast's standard error, before any fit.
+    """Forecast a contrast's standard error before any fit.
 
     counts: independent rows (or groups) of the classes that the metric is taken over. disagreement:
     the share q of a class's rows that only one of the two arms gets right, either as likely. A
@@ -160,7 +160,7 @@ def expected_error(
 def one_flip(
     confusions: Sequence[NDArray[np.int64]], metric: str, evaluated: Sequence[int], label: int
 ) -> float:
-    """How far one row of class `label` moves the mean of a metric over the splits of a repeat.
+    """Compute how far one row of a class moves the mean of a metric over a repeat's splits.
 
     confusions: (K, K) each, of an arm in the splits of one repeat. In each split with rows of the
     class a row that is right becomes wrong, called what the class is mostly mistaken for; where
@@ -193,7 +193,7 @@ def one_flip(
 
 
 def holm(values: Mapping[str, float]) -> dict[str, float]:
-    """p-values {name: p} adjusted for being several, in the order given.
+    """Adjust p-values {name: p} for being several, in the order given.
 
     The i-th smallest of m becomes the largest of (m - j) p_j over j <= i, counted from 0, at most
     1. Source: Holm 1979, "A simple sequentially rejective multiple test procedure".
@@ -227,7 +227,7 @@ def paired_bootstrap(
     seed: int,
     draws: int = DRAWS,
 ) -> dict[str, Any]:
-    """A metric of calls a minus that of calls b on the same pooled rows, and how it would vary.
+    """Subtract a metric of calls b from that of calls a on the same rows, with its variation.
 
     labels, called: int64 (N,) in 0..classes - 1. groups: int64 (N,) or None; rows of a group are
     drawn together, -1 stands alone. Returns "mean": the difference as it is; "low", "high": the
@@ -271,7 +271,7 @@ def paired_bootstrap(
 
 
 def identical_chance(counts: Mapping[str, int]) -> float | None:
-    """The chance of so many more exact copies among generated rows than among held-out real ones.
+    """Compute the chance of so many more copies among generated than among held-out rows.
 
     counts: "identical" of "generated" rows equal a training row, "held_identical" of "held" do.
     Fisher's exact test, one-sided; None without rows on either side.
@@ -292,6 +292,6 @@ def identical_chance(counts: Mapping[str, int]) -> float | None:
 
 
 def more_identical(counts: Mapping[str, int]) -> bool:
-    """Whether that chance is at most .05; without held-out rows there is nothing to compare."""
+    """Tell whether that chance is at most .05; not without held-out rows to compare with."""
     p = identical_chance(counts)
     return p is not None and p <= LEVEL

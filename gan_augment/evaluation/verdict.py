@@ -39,7 +39,7 @@ class Guardrail:
     margin: float
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready."""
+        """Make it ready for JSON."""
         return {
             "state": self.state,
             "margin": self.margin,
@@ -96,7 +96,7 @@ class Verdict(NamedTuple):
 def guardrails(
     accuracy: Contrast, recalls: Mapping[str, Contrast], log_loss: Contrast | None
 ) -> tuple[Guardrail, ...]:
-    """The guardrails of an arm: changes against `none`, of accuracy, other classes and log loss.
+    """Judge the changes of an arm against `none`: accuracy, other classes, log loss.
 
     recalls: {class: arm minus none} of the classes that are not topped up. log_loss: after
     correcting the class shares, higher is worse; None where the learner gives no probabilities.
@@ -115,7 +115,7 @@ def guardrails(
 
 
 def decide(facts: VerdictFacts) -> Verdict:
-    """The first word that applies.
+    """Say the first word that applies.
 
     INSUFFICIENT DATA, HARMFUL, ADOPT, USE <arm>, LIKELY HELPS, NO PRACTICAL DIFFERENCE, and where
     none of these does, NO EVIDENCE.

@@ -133,7 +133,7 @@ class ComparisonSets(Generic[Data]):
         return {**copying(*features, seed=seed), "identical": identical}
 
     def of_class(self, data: Data, name: str, most: int | None = None) -> Data:
-        """Rows of a class, at most so many of them, drawn."""
+        """Take the rows of a class, at most so many of them, drawn."""
         rows = np.flatnonzero(data.labels == data.names.index(name))
         if most is not None and len(rows) > most:
             rng = generator(self.seed, "diagnosis rows", name, len(rows))
