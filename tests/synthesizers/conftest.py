@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,8 @@ from sklearn.neighbors import KNeighborsClassifier
 from gan_augment import ImageGAN, LabelledImages, TabularGAN
 from gan_augment.classifiers import downstream
 from gan_augment.data.tables.reader import ReadTable, read_frame
+from gan_augment.errors import ModelFileError
+from gan_augment.storage import save_bundle
 from gan_augment.synthesizers import scorer
 
 
@@ -115,6 +118,20 @@ def make_table():
 @pytest.fixture(scope="session")
 def table() -> ReadTable:
     return toy_table({"well": 110, "ill": 12, "odd": 5, "alone": 1})
+
+
+@pytest.fixture
+def refusal(tmp_path):
+    """`refusal(kind, arrays, meta)`: why a saved model of these parts is refused, in one line."""
+
+    def load(kind: type, arrays: dict[str, np.ndarray], meta: dict[str, Any]) -> str:
+        save_bundle(tmp_path / "forged", arrays, meta, "model")
+        with pytest.raises(ModelFileError) as caught:
+            kind.load(tmp_path / "forged", device="cpu")
+        assert "\n" not in str(caught.value)
+        return str(caught.value)
+
+    return load
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ import torch
 
 from gan_augment import ImageGAN, LabelledImages
 from gan_augment.classifiers.small_cnn import train_classifier
-from gan_augment.errors import DataError, ModelFileError, TooFewAcceptedError
+from gan_augment.errors import DataError, TooFewAcceptedError
 from gan_augment.recipes import Recipe, SelectionSettings, resolve_recipe
 from gan_augment.storage import load_bundle, save_bundle
 from gan_augment.synthesizers import calibration
@@ -179,14 +179,12 @@ def test_a_model_of_the_first_schema_gives_every_candidate(plain, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("part", ["fold-1/", "discriminator/", "rows-0/"])
-def test_a_damaged_selection_is_refused_in_words(gan, part, tmp_path):
+def test_a_damaged_selection_is_refused_in_words(gan, part, tmp_path, refusal):
     gan.save(tmp_path / "model")
     arrays, meta = load_bundle(tmp_path / "model", schema=dict)
     wide = [k for k, v in arrays.items() if v.ndim > 1 and v.shape[1] > 1]
     name = next(k for k in wide if k.startswith(f"selection/{part}"))
-    save_bundle(tmp_path / "cut", arrays | {name: arrays[name][:, :1]}, meta, "model")
-    with pytest.raises(ModelFileError, match="shape"):
-        ImageGAN.load(tmp_path / "cut")
+    assert "shape" in refusal(ImageGAN, arrays | {name: arrays[name][:, :1]}, meta)
 
 
 @pytest.mark.slow
