@@ -11,7 +11,7 @@ import math
 import sys
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -107,6 +107,8 @@ class PixelFormat:
     shape: of one, (H, W), (H, W, C) or, flattened, (H x W x C,). dtype: NumPy's, as text. scale:
     which numbers are black and white.
     """
+
+    __pydantic_config__: ClassVar = {"extra": "ignore"}  # earlier versions saved more beside these
 
     shape: tuple[int, ...]
     dtype: str

@@ -16,6 +16,7 @@ from sklearn.base import clone
 from gan_augment import GANAugmenter, ImageGAN, TabularGAN, read_frame
 from gan_augment.data.arrays import from_arrays
 from gan_augment.errors import ModelFileError, NotFittedError, OutputExistsError
+from gan_augment.sklearn_api.saved import SavedFace
 
 pytestmark = pytest.mark.usefixtures("untried")
 
@@ -229,6 +230,22 @@ def test_nothing_but_what_was_saved_before_is_replaced(quick, numbers, tmp_path)
     augmenter.save(tmp_path / "saved")
     augmenter.save(tmp_path / "saved")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["photos", "saved"]
+
+
+def test_a_face_of_an_earlier_version_loads(quick, numbers, tmp_path) -> None:
+    """It held more of labels and rows, and lists and sparse matrices had kinds of their own."""
+    augmenter = quick().fit(*numbers)
+    augmenter.save(tmp_path / "saved")
+    file: Path = tmp_path / "saved" / "augmenter.json"
+    face = json.loads(file.read_text())
+    face["labels"] |= {"container": "list", "classes": 2}
+    face["rows"] |= {"kind": "list", "dtype": "<f8", "columns": [0, 1, 2]}
+    file.write_text(json.dumps(face))
+    X, y = GANAugmenter.load(tmp_path / "saved").sample({1: 3})
+    assert np.array_equal(X, augmenter.sample({1: 3})[0])
+    assert y.tolist() == [1, 1, 1]
+    images = {"shape": [8, 8], "dtype": "<f8", "scale": "0..1", "rows": {"kind": "array"}}
+    assert SavedFace.model_validate({**face, "images": images}).images.scale == "0..1"
 
 
 def test_a_damaged_face_is_refused_in_one_line(quick, numbers, tmp_path) -> None:
