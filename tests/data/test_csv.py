@@ -5,10 +5,12 @@ import csv
 import datetime
 import io
 import tempfile
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -377,6 +379,7 @@ def test_a_format_survives_json(read):
 
 
 def test_frames_of_other_types_are_written_plainly():
+    late = pd.Timestamp("2024-05-01T10:00:00.5Z")
     frame = pd.DataFrame(
         {
             "whole": pd.array([1, None], dtype="Int64"),
@@ -387,11 +390,15 @@ def test_frames_of_other_types_are_written_plainly():
             ),
             "yes": pd.array([True, None], dtype="boolean"),
             "size": np.array([0.1, 2], dtype="float32"),
+            "old": pd.array([datetime.date(131, 6, 20), None], pd.ArrowDtype(pa.date32())),
+            "far": pd.array([late, None], pd.ArrowDtype(pa.timestamp("ms", "UTC"))),
+            "price": pd.array([Decimal("-6.89"), None], pd.ArrowDtype(pa.decimal128(9, 3))),
         }
     )
     assert format_rows(frame, plain_format(frame)).decode().splitlines() == [
-        "1,a,2024-05-01,2024-05-01 08:00:00+00:00,True,0.1",
-        ',"b,c",,2024-05-01 09:30:00+00:00,,2.0',
+        "1,a,2024-05-01,2024-05-01 08:00:00+00:00,True,0.1,"
+        "0131-06-20,2024-05-01 10:00:00.500+00:00,-6.89",
+        ',"b,c",,2024-05-01 09:30:00+00:00,,2.0,,,',
     ]
     assert format_rows(frame.iloc[:0], plain_format(frame)) == b""
 

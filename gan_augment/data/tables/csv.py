@@ -24,8 +24,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
-from pandas.api import types
 
+from gan_augment.data.tables.columns import Cells, arrow_type, read_cells
 from gan_augment.data.tables.text import (
     MomentNotation,
     NumberNotation,
@@ -139,13 +139,19 @@ class CellFormat(Frozen, extra="ignore"):
 
     def write(self, series: pd.Series) -> list[str]:
         """Write the values of a series without missing ones, before quotes."""
-        if types.is_bool_dtype(series.dtype):
-            return [self.booleans[not value] for value in series.tolist()]
-        if types.is_datetime64_any_dtype(series.dtype):
-            return self.times.write(_utc(series))
-        if types.is_numeric_dtype(series.dtype):
-            return self.numbers.write(_numbers(series))
-        return list(map(str, series.tolist()))
+        cells = read_cells(series)
+        numbers: Any = cells.numbers if _is_plain(cells) else None
+        if numbers is None:
+            return list(map(str, series.tolist()))
+        if cells.family == "boolean":
+            return [self.booleans[not value] for value in numbers.tolist()]
+        if cells.family == "datetime":
+            return self.times.write(numbers.view(f"M8[{cells.unit}]"))
+        if cells.family == "decimal":
+            numbers = series.to_numpy(np.float64)  # nearer than Arrow's
+        elif cells.family == "float" and arrow_type(series.dtype).bit_width < 64:
+            numbers = numbers.astype(np.float32).astype("U32").astype(np.float64)  # the shortest
+        return self.numbers.write(numbers)
 
 
 class CsvFormat(Frozen, extra="ignore"):
@@ -613,36 +619,24 @@ def _not_text(path: Path) -> DataError:
 
 
 def _plain_cell(name: str, series: pd.Series) -> CellFormat:
-    dtype = series.dtype
-    if types.is_bool_dtype(dtype):
-        return CellFormat(name=name, kind="boolean")
-    if types.is_numeric_dtype(dtype):
-        numbers = NumberNotation(low=1, high=17, whole=types.is_integer_dtype(dtype))
-        return CellFormat(name=name, kind="number", numbers=numbers)
-    if not types.is_datetime64_any_dtype(dtype):
+    cells = read_cells(series)
+    if not _is_plain(cells):
         return CellFormat(name=name)
-    values, zoned = _utc(series.dropna()), getattr(dtype, "tz", None) is not None
-    if (values == values.astype("datetime64[D]")).all() and not zoned:
+    if cells.family == "boolean":
+        return CellFormat(name=name, kind="boolean")
+    if cells.family != "datetime":
+        numbers = NumberNotation(low=1, high=17, whole=cells.family == "integer")
+        return CellFormat(name=name, kind="number", numbers=numbers)
+    moments = cells.known.view(f"M8[{cells.unit}]")
+    if (moments == moments.astype("M8[D]")).all() and not cells.zone:
         return CellFormat(name=name, kind="datetime")
-    digits = {"s": 0, "ms": 3, "us": 6, "ns": 9}[np.datetime_data(values.dtype)[0]]
-    whole = not digits or (values == values.astype("datetime64[s]")).all()
-    pattern = "%Y-%m-%d %H:%M:%S" + ("" if whole else f".%{digits}f") + "+00:00" * zoned
+    whole = (moments == moments.astype("M8[s]")).all()
+    digits = "" if whole else f".%{ {'ms': 3, 'us': 6, 'ns': 9}[str(cells.unit)] }f"
+    pattern = f"%Y-%m-%d %H:%M:%S{digits}{'+00:00' if cells.zone else ''}"
     return CellFormat(name=name, kind="datetime", times=MomentNotation(pattern=pattern))
 
 
-def _numbers(series: pd.Series) -> NDArray[Any]:
-    """Return whole numbers as they are, others as float64: float32 by its shortest text."""
-    dtype = str(series.dtype).lower()
-    if "int" in dtype:
-        return np.asarray(series.to_numpy(np.uint64 if dtype.startswith("uint64") else np.int64))
-    short = dtype in ("float32", "float16", "float[pyarrow]", "halffloat[pyarrow]")
-    values = series.to_numpy(np.float32 if short else np.float64)
-    return np.asarray(values.astype("U32") if short else values).astype(np.float64)
-
-
-def _utc(series: pd.Series) -> NDArray[np.datetime64]:
-    """Return the moments without a zone, in UTC where they had one."""
-    if getattr(series.dtype, "tz", None) is not None:
-        series = series.dt.tz_convert("UTC").dt.tz_localize(None)
-    plain = isinstance(series.dtype, np.dtype)
-    return np.asarray(series.to_numpy(None if plain else "datetime64[ns]"))
+def _is_plain(cells: Cells) -> bool:
+    """Return whether cells are numbers, booleans or moments of a dtype, not Python's objects."""
+    known = cells.holds_numbers and cells.python is None and cells.family != "duration"
+    return known and (cells.family != "datetime" or cells.unit is not None)
