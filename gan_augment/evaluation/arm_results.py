@@ -66,6 +66,16 @@ class ArmResult:
             return self._placed([row.mean() if len(row) else np.nan for row in known])
         return self._placed(figures_of(metric, self.confusions[column], self.setup.evaluated))
 
+    def spread(self, metric: str, column: Column) -> dict[str, Any]:
+        """Compute a metric's mean and deviation (n - 1), and list its values by split."""
+        values = self.values(metric, column)
+        known = list(values.values())
+        return {
+            "mean": float(np.mean(known)) if known else None,
+            "sd": float(np.std(known, ddof=1)) if len(known) > 1 else None,
+            "values": [values.get(place) for place in self.places],
+        }
+
     def recalls(self, label: int, column: Column) -> Values:
         """Compute the recall of one class in every split that tests it."""
         return self._placed(figures_of("balanced_accuracy", self.confusions[column], [label]))

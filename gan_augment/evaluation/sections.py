@@ -20,7 +20,7 @@ import numpy as np
 
 from gan_augment.data.splits import unit_of_rows
 from gan_augment.evaluation.amount import Amount, Source
-from gan_augment.evaluation.arm_results import ArmResult, ArmResults, Column, Values
+from gan_augment.evaluation.arm_results import ArmResult, ArmResults, Column
 from gan_augment.evaluation.arms import ALL_GENERATED, REAL_SHARES, Candidate
 from gan_augment.evaluation.diagnosis.folds import (
     diagnostics_section,
@@ -49,6 +49,7 @@ from gan_augment.evaluation.verdict import (
 )
 from gan_augment.randomness import derived_seed
 from gan_augment.report.wording import METRICS as NAMES
+from gan_augment.report.wording import percent
 from gan_augment.report.wording import points as points_of
 from gan_augment.synthesizers.base import Data
 
@@ -301,7 +302,7 @@ def arm_section(results: ArmResults[Any], name: str) -> dict[str, Any]:
     arm, columns = results.arms[name], list[Column](dict.fromkeys(["default", results.column]))
     rows = [line["rows"] for line in arm.lines]
     chosen = sorted(Counter(arm.amounts or ()).items(), key=lambda pair: (-pair[1], pair[0]))
-    figures = {c: {m: spread(arm.values(m, c), arm.places) for m in METRICS} for c in columns}
+    figures = {c: {m: arm.spread(m, c) for m in METRICS} for c in columns}
     return {
         "missing": None,
         "chosen": dict(chosen),
@@ -315,29 +316,16 @@ def arm_section(results: ArmResults[Any], name: str) -> dict[str, Any]:
         "average_precision": _average_precision(arm),
         "calibration": _calibration(arm),
         "confusion": {c: arm.first(c).sum(axis=0).tolist() for c in columns},
-        "minus_none": None if name == "none" else _minus_none(results, arm, columns),
+        "minus_none": None
+        if name == "none"
+        else {c: _minus_none(results, arm, c) for c in columns},
     }
 
 
-def spread(values: Values, places: Sequence[tuple[int, int]]) -> dict[str, Any]:
-    """Compute mean and standard deviation (n - 1), and list the values by split, None in gaps."""
-    known = list(values.values())
-    return {
-        "mean": float(np.mean(known)) if known else None,
-        "sd": float(np.std(known, ddof=1)) if len(known) > 1 else None,
-        "values": [values.get(place) for place in places],
-    }
-
-
-def _minus_none(
-    results: ArmResults[Any], arm: ArmResult, columns: Sequence[Column]
-) -> dict[str, Any]:
-    section: dict[str, Any] = {}
-    for column in columns:
-        by_metric = {m: results.difference(arm, results.none, m, column) for m in METRICS}
-        delta = results.setup.options.delta
-        section[column] = {m: c.to_dict(delta) for m, c in by_metric.items() if c is not None}
-    return section
+def _minus_none(results: ArmResults[Any], arm: ArmResult, column: Column) -> dict[str, Any]:
+    contrasts = {m: results.difference(arm, results.none, m, column) for m in METRICS}
+    delta = results.setup.options.delta
+    return {m: change.to_dict(delta) for m, change in contrasts.items() if change is not None}
 
 
 def _per_class(arm: ArmResult, column: Column) -> dict[str, Any]:
@@ -451,7 +439,7 @@ def _point(
     """One point; None where it could not be measured."""
     if arm is None:
         return None
-    values = spread(arm.values(results.setup.options.metric, results.column), arm.places)
+    values = arm.spread(results.setup.options.metric, results.column)
     if values["mean"] is None:
         return None
     minus = None if arm is results.none else results.primary(arm, results.none)
@@ -480,7 +468,7 @@ def worth_section(
     doublings = np.log2([point["share"] for point in real_rows])
     slope = float(np.polyfit(doublings, [point["mean"] for point in real_rows], 1)[0])
     more: int | None = None
-    each = f"a doubling of the real ones gains {100 * slope:.1f}"
+    each = f"a doubling of the real ones gains {percent(slope)}"
     what = f"The gain of {points}" + ("" if gain.above(0.0) >= CERTAIN else ", if there is one,")
     if gain.mean <= 0:
         sentence, more = f"The GAN's rows are worth no real ones here: {name} {points}.", 0
