@@ -248,17 +248,6 @@ def test_a_kind_that_cannot_be_is_refused_with_the_cause(
         (pd.Series([b"a"], dtype=pd.ArrowDtype(pa.binary())), "binary.*not learned"),
         (pd.cut(pd.Series([1.0, 5.0]), 2), "holds a Interval in row 0"),
         (pd.Series(pd.interval_range(0, 2)), "interval.*not learned"),
-    ],
-)
-def test_cells_that_no_table_should_hold_are_refused(cells: Any, message: str) -> None:
-    series = cells if isinstance(cells, pd.Series) else pd.Series(cells)
-    with pytest.raises(DataError, match=message):
-        infer_schema(pd.DataFrame({"x": series}))
-
-
-@pytest.mark.parametrize(
-    ("frame", "message"),
-    [
         (pd.DataFrame({"a": []}), "0 rows and 1 feature columns"),
         (pd.DataFrame(index=range(3)), "3 rows and 0 feature columns"),
         (pd.DataFrame(np.eye(2), columns=["a", "a"]), r"\['a'\] occur more than once"),
@@ -271,7 +260,8 @@ def test_cells_that_no_table_should_hold_are_refused(cells: Any, message: str) -
         (pd.DataFrame({"a": [1, 1], "b": WORDS[:2]}).iloc[:1], "no column can be learned: 'a' is"),
     ],
 )
-def test_frames_that_cannot_be_learned_are_refused(frame: pd.DataFrame, message: str) -> None:
+def test_tables_that_cannot_be_learned_are_refused(cells: Any, message: str) -> None:
+    frame = cells if isinstance(cells, pd.DataFrame) else pd.DataFrame({"x": cells})
     with pytest.raises(DataError, match=message):
         infer_schema(frame)
 
