@@ -141,18 +141,12 @@ def a_polars_frame() -> pl.DataFrame:
     )
 
 
-def test_a_polars_frame_comes_back_with_its_types() -> None:
-    frame = a_polars_frame()
-    out = again(read_frame(frame, "y"), frame)
-    assert out.schema == frame.schema
-    assert out.equals(frame)
-
-
-def test_an_arrow_table_comes_back_with_its_schema() -> None:
-    table = a_polars_frame().to_arrow()
+@pytest.mark.parametrize("container", [pl.DataFrame, pl.DataFrame.to_arrow])
+def test_a_polars_frame_and_an_arrow_table_come_back_with_their_types(container: Any) -> None:
+    table = container(a_polars_frame())
     out = again(read_frame(table, "y"), table)
     assert out.schema == table.schema
-    assert out.to_pylist() == table.to_pylist()
+    assert pl.DataFrame(out).equals(pl.DataFrame(table))
 
 
 def test_the_order_of_an_ordered_dictionary_is_kept() -> None:
@@ -312,21 +306,18 @@ def rows_of(**columns: object) -> LabelledTable:
     return LabelledTable(frame, np.arange(n) % 2, np.array([f"r{i}" for i in range(n)]))
 
 
-def test_a_group_is_no_feature_and_a_missing_one_stands_alone() -> None:
+def test_a_group_and_a_time_are_no_features_and_a_missing_group_stands_alone() -> None:
     rows = rows_of(x=[1.0, 2.0, 3.0, 4.0], who=["b", None, "a", "b"])
-    found, times = set_aside(rows, group="who")
-    assert list(found.frame.columns) == ["x"]
-    assert found.groups is not None
-    assert found.groups.tolist() == [0, -1, 1, 0]
+    features, times = set_aside(rows, group="who")
+    assert list(features.frame.columns) == ["x"]
+    assert features.groups is not None
+    assert features.groups.tolist() == [0, -1, 1, 0]
     assert times is None
     assert list(rows.frame.columns) == ["x", "who"]
-
-
-def test_one_column_may_be_the_group_and_the_time() -> None:
-    found, times = set_aside(rows_of(x=[1, 2, 3], day=[7, 7, 5]), group="day", time="day")
-    assert list(found.frame.columns) == ["x"]
-    assert found.groups is not None
-    assert (found.groups[0], times is not None) == (found.groups[1], True)
+    both, times = set_aside(rows_of(x=[1, 2, 3], day=[7, 7, 5]), group="day", time="day")
+    assert list(both.frame.columns) == ["x"]
+    assert both.groups is not None
+    assert (both.groups[0], times is not None) == (both.groups[1], True)
 
 
 @pytest.mark.parametrize(
