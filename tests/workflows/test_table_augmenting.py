@@ -26,13 +26,10 @@ from gan_augment.synthesizers.tabular_gan import TabularGAN
 from gan_augment.training.callbacks import StopRequested
 from gan_augment.workflows import augmenting
 from gan_augment.workflows.augmenting import augment
+from tests.workflows.conftest import contents
 
 HALF = TopUp(synthetic_share=0.5, companions=False)
 QUICK = FitOptions(target="fraud", steps=3, device="cpu", threads=1)
-
-
-def files(folder: Path) -> dict[str, bytes]:
-    return {p.name: p.read_bytes() for p in folder.iterdir() if p.is_file()}
 
 
 def manifest(out: Path) -> list[dict[str, str]]:
@@ -186,7 +183,7 @@ def test_a_file_that_is_there_is_replaced_only_on_request(table_run, table_file,
     out.write_text("mine")
     with pytest.raises(OutputExistsError, match="--overwrite"):
         augment(table_file, out, model=table_run)
-    assert files(tmp_path) == {"out.csv": b"mine"}
+    assert contents(tmp_path) == {"out.csv": b"mine"}
     augment(table_file, out, model=table_run, overwrite=True)
     assert out.read_bytes().startswith(table_file.read_bytes())
     (tmp_path / "folder.csv").mkdir()
@@ -236,7 +233,7 @@ def test_a_disk_that_refuses_any_write_leaves_the_earlier_output(
 ):
     out = tmp_path / "out.csv"
     augment(table_file, out, model=table_run, top_up=HALF)
-    before = files(tmp_path)
+    before = contents(tmp_path)
     real, calls = os.write, []
 
     def failing(*args):
@@ -250,7 +247,7 @@ def test_a_disk_that_refuses_any_write_leaves_the_earlier_output(
         with pytest.raises(WriteFailedError) as caught:
             augment(table_file, out, model=table_run, overwrite=True)
     assert "\n" not in str(caught.value)
-    assert files(tmp_path) == before
+    assert contents(tmp_path) == before
 
 
 class Interrupting(Progress):
@@ -273,7 +270,7 @@ def test_an_interrupted_call_leaves_no_file_and_is_done_again(table_run, table_f
     assert stopped.value.signal == signal.SIGINT
     assert list(tmp_path.iterdir()) == []
     augment(table_file, out, model=table_run, resume=True)
-    assert set(files(tmp_path)) == {"out.csv", "out.csv.manifest.csv"}
+    assert set(contents(tmp_path)) == {"out.csv", "out.csv.manifest.csv"}
 
 
 def test_a_stopped_call_goes_on_with_the_run_it_began(table_file, tmp_path, monkeypatch):
