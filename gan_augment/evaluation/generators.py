@@ -97,9 +97,9 @@ def generator_of(
     gan, fit, images = options.generator, options.fit, isinstance(data, LabelledImages)
     if gan is None:
         settings: dict[str, Any] = {"device": fit.device, "precision": fit.precision}
-        recipe = with_flips(resolve_recipe(fit.recipe), flips=True) if fit.flips else fit.recipe
         gan = TabularGAN(recipe=fit.recipe, **settings)
         if images:
+            recipe = with_flips(resolve_recipe(fit.recipe), fit.flips) if fit.flips else fit.recipe
             gan = ImageGAN(recipe=recipe, selection=fit.selection, **settings)
     if not isinstance(gan, ImageGAN | TabularGAN):
         check_generator(gan)

@@ -254,7 +254,7 @@ def test_a_learner_and_a_sampler_of_ones_own_are_loaded_from_files(
     assert (told["result"], told["verdict"]) == (stored, stored["verdict"]["word"])
     refused = command(*flags, "--sampler", "mine.py:broken")
     assert refused.returncode == 2
-    assert "mine.py:broken is 3; expected an over-sampler" in refused.stderr
+    assert "the sampler 'broken' is 3; expected an object with fit_resample" in refused.stderr
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gan_augment.data.contract import LabelledImages, LabelledTable
+from gan_augment.data.contract import LabelledTable
 from gan_augment.data.tables.reader import read_frame
 from gan_augment.errors import LeakError
 from gan_augment.evaluation.leaks import (
@@ -18,6 +18,7 @@ from gan_augment.evaluation.leaks import (
     copies,
 )
 from gan_augment.synthesizers.baselines import Repeats, Smote
+from tests.evaluation.drawn import pictures
 
 
 def continuous(n: int = 200, rare: int = 30, seed: int = 0) -> LabelledTable:
@@ -42,12 +43,6 @@ def discrete(n: int, seed: int) -> LabelledTable:
 def parts(table: LabelledTable, folds: int = 5) -> tuple[LabelledTable, LabelledTable]:
     held = np.arange(len(table)) % folds == 0
     return table.take(np.flatnonzero(~held)), table.take(np.flatnonzero(held))
-
-
-def pictures(n: int = 40, seed: int = 0) -> LabelledImages:
-    pixels = np.random.default_rng(seed).integers(0, 256, (n, 8, 8, 1)).astype(np.uint8)
-    ids = np.array([f"image-{i}" for i in range(n)])
-    return LabelledImages(pixels, np.arange(n) % 2, ids, class_names=("good", "bad"))
 
 
 def test_copies_are_counted_in_any_dtype_and_order_of_index() -> None:
@@ -82,7 +77,7 @@ def test_a_level_that_no_training_row_has_is_no_missing_cell() -> None:
 
 
 def test_copies_of_pictures_are_counted() -> None:
-    data = pictures()
+    data = pictures({"good": 20, "bad": 20})
     train, test = data.take(np.arange(30)), data.take(np.arange(30, 40))
     assert copies(data.take([0, 1, 31]), train, test)["identical"] == 2
 
@@ -99,7 +94,7 @@ def test_a_sampler_that_repeats_rows_of_all_data_is_refused(n: int) -> None:
 
 
 def test_a_sampler_of_held_out_pictures_is_refused() -> None:
-    data = pictures()
+    data = pictures({"good": 20, "bad": 20})
     train, test = data.take(np.arange(30)), data.take(np.arange(30, 40))
     with pytest.raises(LeakError, match="10 of the 10"):
         check_not_leaking(test, train, test, "mine")

@@ -32,6 +32,7 @@ from gan_augment.data.tables.reader import read_frame
 from gan_augment.data.tables.schema import Overrides
 from gan_augment.errors import DataError, UsageError
 from gan_augment.evaluation.learners import UPDATES, Learner, NetworkLearner, Training, learner_of
+from tests.evaluation import drawn
 
 
 def toy(n: int = 120, seed: int = 0, classes: int = 2) -> LabelledTable:
@@ -342,13 +343,7 @@ def test_the_callers_frame_and_global_generators_stay_as_they_were() -> None:
 
 
 def pictures(counts: tuple[int, ...] = (30, 30), seed: int = 0) -> LabelledImages:
-    """Class k is brighter by 60 k, noise on all; 8 x 8 px."""
-    rng = np.random.default_rng(seed)
-    labels = np.repeat(np.arange(len(counts)), counts)
-    pixels = (labels * 60 + 60)[:, None, None, None] + rng.integers(-30, 30, (len(labels), 8, 8, 1))
-    names = tuple(f"class {k}" for k in range(len(counts)))
-    ids = np.array([f"image-{i}" for i in range(len(labels))])
-    return LabelledImages(pixels.astype(np.uint8), labels, ids, class_names=names)
+    return drawn.pictures({f"class {k}": n for k, n in enumerate(counts)}, seed)
 
 
 def linear(data: LabelledImages, *, seed: int, updates: int, weights: Any) -> Any:

@@ -5,17 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gan_augment.data.contract import LabelledImages
 from gan_augment.errors import DataError, UsageError
 from gan_augment.evaluation.protocol import Protocol, inner_folds, plan_protocol
-
-
-def pictures(counts: dict[str, int], groups: np.ndarray | None = None) -> LabelledImages:
-    labels = np.repeat(np.arange(len(counts)), list(counts.values()))
-    n = len(labels)
-    ids = np.array([f"row-{i}" for i in range(n)])
-    pixels = np.zeros((n, 8, 8, 1), np.uint8)
-    return LabelledImages(pixels, labels, ids, groups=groups, class_names=tuple(counts))
+from tests.evaluation.drawn import pictures
 
 
 def checked(protocol: Protocol, n: int, *, complete: bool = True) -> None:
@@ -60,7 +52,7 @@ def test_nothing_to_judge_is_an_error_with_the_counts() -> None:
 
 def test_groups_stay_whole_and_are_what_is_counted() -> None:
     groups = np.concatenate([np.repeat(np.arange(20), 3), np.repeat(np.arange(20, 28), 2)])
-    data = pictures({"good": 60, "bad": 16}, groups)
+    data = pictures({"good": 60, "bad": 16}, groups=groups)
     found = plan_protocol(data, ["bad"], folds=5, repeats=2)
     checked(found, 76)
     assert (found.kind, found.unit, found.units["bad"], found.folds) == ("groups", "groups", 8, 4)
@@ -71,7 +63,7 @@ def test_groups_stay_whole_and_are_what_is_counted() -> None:
 def test_a_few_repeats_do_not_turn_rows_into_groups() -> None:
     groups = np.full(75, -1)
     groups[[3, 4]] = 0
-    found = plan_protocol(pictures({"good": 60, "bad": 15}, groups), ["bad"], folds=5)
+    found = plan_protocol(pictures({"good": 60, "bad": 15}, groups=groups), ["bad"], folds=5)
     assert (found.kind, found.unit, found.units["good"]) == ("groups", "rows", 59)
 
 
@@ -96,7 +88,7 @@ def test_rows_of_the_first_tested_time_do_not_train() -> None:
 
 def test_groups_of_tested_rows_do_not_train_though_they_came_before() -> None:
     groups = np.random.default_rng(1).permutation(np.repeat(np.arange(20), 4))
-    data = pictures({"good": 60, "bad": 20}, groups)
+    data = pictures({"good": 60, "bad": 20}, groups=groups)
     times = np.random.default_rng(0).permutation(80)
     for split in plan_protocol(data, ["bad"], times=times).splits:
         train, tested = set(groups[split.train]), set(groups[split.test])
@@ -119,7 +111,7 @@ def test_the_same_seed_gives_the_same_splits_and_another_one_others() -> None:
 
 def test_inner_folds_hold_every_class_out_and_keep_groups_whole() -> None:
     groups = np.repeat(np.arange(30), 2)
-    data = pictures({"good": 48, "bad": 12}, groups)
+    data = pictures({"good": 48, "bad": 12}, groups=groups)
     dealt = inner_folds(data, seed=0)
     for fold in range(3):
         assert set(data.labels[dealt == fold]) == {0, 1}
