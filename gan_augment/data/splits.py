@@ -35,14 +35,12 @@ def hold_out(
 
 def _units_in_drawn_order(data: LabelledImages, seed: int) -> list[list[int]]:
     """Groups and lone rows, ordered by a keyed hash of their first id."""
-    units: dict[tuple[int, int], list[int]] = defaultdict(list)
-    for row in range(len(data)):
-        group = -1 if data.groups is None else int(data.groups[row])
-        units[(0, row) if group < 0 else (1, group)].append(row)
-    ids = data.ids
+    units: dict[int, list[int]] = defaultdict(list)
+    for row, unit in enumerate(unit_of_rows(data.groups, len(data)).tolist()):
+        units[unit].append(row)
 
     def key(rows: list[int]) -> bytes:
-        first = min(str(ids[row]) for row in rows)
+        first = min(str(data.ids[row]) for row in rows)
         return hashlib.blake2b(f"{seed}\x1fhold-out\x1f{first}".encode(), digest_size=16).digest()
 
     return sorted(units.values(), key=key)
@@ -56,9 +54,7 @@ def fold_of_rows(
     labels: int64 (N,). groups: int64 (N,) or None, -1 for a row that stands alone; a group is dealt
     whole, as its first row's class.
     """
-    _, unit = np.unique(
-        np.arange(len(labels)) if groups is None else unit_of_rows(groups), return_inverse=True
-    )
+    _, unit = np.unique(unit_of_rows(groups, len(labels)), return_inverse=True)
     first = np.full(unit.max() + 1, len(labels))
     np.minimum.at(first, unit, np.arange(len(labels)))
     dealt = np.empty(len(first), dtype=np.int64)
@@ -87,8 +83,10 @@ def judging_folds(
     return dealt
 
 
-def unit_of_rows(groups: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Groups (N,), and a number of its own for each row that stands alone (-1)."""
+def unit_of_rows(groups: NDArray[np.int64] | None, n: int) -> NDArray[np.int64]:
+    """Groups (n,), and a number of its own for each row that stands alone (-1, or without any)."""
+    if groups is None:
+        return np.arange(n)
     alone = groups < 0
     units = groups.copy()
     units[alone] = groups.max(initial=0) + 1 + np.arange(alone.sum())

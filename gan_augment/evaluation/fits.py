@@ -249,7 +249,7 @@ def _fewer(setup: Setup[Data], part: Data, split: Split, share: float) -> NDArra
 
     The rows of a smaller share are among those of a larger one.
     """
-    unit = np.arange(len(part)) if part.groups is None else unit_of_rows(part.groups)
+    unit = unit_of_rows(part.groups, len(part))
     chosen = np.ones(len(part), dtype=bool)
     for name in setup.rare:
         own = np.flatnonzero(part.labels == part.names.index(name))

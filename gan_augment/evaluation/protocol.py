@@ -153,11 +153,10 @@ def _unit_word(data: LabelledImages | LabelledTable) -> Literal["rows", "groups"
 
 def _units(data: LabelledImages | LabelledTable) -> dict[str, int]:
     """Count the independent rows of each class: a group counts once."""
-    units = {}
-    for label, name in enumerate(data.names):
-        own = data.labels == label
-        unit = np.arange(len(data)) if data.groups is None else unit_of_rows(data.groups)
-        units[name] = len(np.unique(unit[own]))
+    unit = unit_of_rows(data.groups, len(data))
+    units = {
+        name: len(np.unique(unit[data.labels == label])) for label, name in enumerate(data.names)
+    }
     return {name: n for name, n in units.items() if n}
 
 
@@ -173,7 +172,7 @@ def _dealt(data: LabelledImages | LabelledTable, folds: int, repeat: int, seed: 
             pairs = list(dealer.split(alone, data.labels))
         else:
             by_group = StratifiedGroupKFold(folds, shuffle=True, random_state=drawn)
-            pairs = list(by_group.split(alone, data.labels, unit_of_rows(data.groups)))
+            pairs = list(by_group.split(alone, data.labels, unit_of_rows(data.groups, len(data))))
     return [Split(repeat, fold, *_ascending(pair)) for fold, pair in enumerate(pairs)]
 
 

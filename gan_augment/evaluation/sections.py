@@ -224,7 +224,7 @@ def _rare_units(setup: Setup[Any]) -> int:
     data = setup.data
     rows = np.unique(np.concatenate([split.test for split in setup.first_repeat]))
     own = rows[np.isin(data.labels[rows], setup.judged_rare)]
-    return len(own) if data.groups is None else len(np.unique(unit_of_rows(data.groups)[own]))
+    return len(np.unique(unit_of_rows(data.groups, len(data))[own]))
 
 
 def copies_section(results: ArmResults[Any]) -> dict[str, Any]:

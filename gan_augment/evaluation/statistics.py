@@ -236,7 +236,7 @@ def paired_bootstrap(
     introduction to the bootstrap", section 13.3.
     """
     if groups is not None and (groups >= 0).any():
-        names, unit = np.unique(unit_of_rows(groups), return_inverse=True)
+        names, unit = np.unique(unit_of_rows(groups, len(labels)), return_inverse=True)
         rows, units = np.arange(len(labels)), len(names)
         shares = np.full(units, 1 / units)
     else:  # alike rows are exchangeable: one stands for all, drawn as often as they are many

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -104,28 +104,19 @@ class Scan:
         }
 
 
-def _too_many_bad(scan: Scan) -> list[str]:
-    """Paths of bad files of classes in which more are bad than may be skipped.
+def refuse_bad(scan: Scan, skip_bad: bool) -> None:
+    """Raise where too many files are bad, or none is good.
 
     A bad file may be skipped if its class keeps two readable images or more and loses at most one
     file or 5 % of its files, whichever is more.
     """
-    bad: dict[str, list[str]] = defaultdict(list)
-    for path, label in scan.rejected_labels.items():
-        bad[label].append(path)
-    counts = scan.counts
-    return [
-        path
-        for label, paths in bad.items()
-        if counts.get(label, 0) < 2
-        or len(paths) > max(1, 0.05 * (counts.get(label, 0) + len(paths)))
-        for path in paths
-    ]
-
-
-def refuse_bad(scan: Scan, skip_bad: bool) -> None:
-    """Raise where too many files are bad, or none is good."""
-    bad = _too_many_bad(scan)
+    counts, lost = scan.counts, Counter(scan.rejected_labels.values())
+    too_many = {
+        label
+        for label, n in lost.items()
+        if counts.get(label, 0) < 2 or n > max(1, 0.05 * (counts.get(label, 0) + n))
+    }
+    bad = [path for path, label in scan.rejected_labels.items() if label in too_many]
     if bad and not skip_bad:
         files = len(scan.entries) + len(scan.rejected)
         raise UnreadableFilesError(
