@@ -146,8 +146,8 @@ def read(
 def settings_of(params: Mapping[str, Any]) -> dict[str, Any]:
     """Return the parameters that JSON can hold; tuples, sets and arrays become lists.
 
-    >>> settings_of({"random_state": np.int64(3), "image_shape": (8, 8), "callbacks": print})
-    {'random_state': 3, 'image_shape': [8, 8]}
+    >>> settings_of({"random_state": np.int64(3), "sampling_strategy": {1}, "callbacks": print})
+    {'random_state': 3, 'sampling_strategy': [1]}
     """
     settings = {}
     for name, value in params.items():

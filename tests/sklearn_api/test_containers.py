@@ -126,18 +126,15 @@ POLARS = pl.DataFrame(
 )
 
 
-def test_a_polars_frame_keeps_its_schema_and_rows(quick) -> None:
-    out, y = quick().fit_resample(POLARS, pl.Series("rare", LABELS.astype("i1")))
-    assert out.schema == POLARS.schema
-    assert out.head(N).equals(POLARS)
-    assert (type(y), y.name, y.dtype, len(y)) == (pl.Series, "rare", pl.Int8, N + ADDED)
-
-
-def test_an_arrow_table_keeps_its_schema_and_rows(quick) -> None:
+def test_polars_frames_and_arrow_tables_keep_their_schema_and_rows(quick) -> None:
     X = pa.table({"a": NUMBERS[:, 0], "d": pa.array(["x", "y"] * (N // 2)).dictionary_encode()})
     out, _ = quick().fit_resample(X, LABELS)
     assert out.schema == X.schema
     assert out.slice(0, N).to_pylist() == X.to_pylist()
+    out, y = quick().fit_resample(POLARS, pl.Series("rare", LABELS.astype("i1")))
+    assert out.schema == POLARS.schema
+    assert out.head(N).equals(POLARS)
+    assert (type(y), y.name, y.dtype, len(y)) == (pl.Series, "rare", pl.Int8, N + ADDED)
 
 
 def test_lists_of_mixed_cells_keep_types_by_column(quick) -> None:
