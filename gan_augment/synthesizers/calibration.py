@@ -260,7 +260,7 @@ def pairs_of(
     return pairs
 
 
-def train_detector(pairs: Pairs, seed: int, steps: int | None = None) -> SmallCNN:
+def train_detector(pairs: Pairs, seed: int) -> SmallCNN:
     """A small CNN of two classes, real (0) and synthetic (1), of the first half of the pairs."""
     sides = [
         np.concatenate([pair[side][: len(pair[side]) // 2] for pair in pairs.values()])
@@ -273,7 +273,7 @@ def train_detector(pairs: Pairs, seed: int, steps: int | None = None) -> SmallCN
         ids=np.array([f"pair-{i:06d}" for i in range(2 * n)]),
         class_names=("real", "synthetic"),
     )
-    return train_classifier(both, steps=steps or _steps(2 * n), seed=seed)
+    return train_classifier(both, steps=_steps(2 * n), seed=seed)
 
 
 def detectability(names: Sequence[str], pairs: Pairs, detector: SmallCNN) -> ArtefactRecord:

@@ -66,9 +66,11 @@ def fitted(toy: LabelledImages) -> ImageGAN:
         return ImageGAN(steps=12, device="cpu", threads=1, selection=False).fit(toy)
 
 
-def toy_table(counts: dict[str, int], seed: int = 0) -> ReadTable:
+@pytest.fixture(scope="session")
+def table() -> ReadTable:
     """Columns of many kinds, rows shuffled, an index that is no range."""
-    rng = np.random.default_rng(seed)
+    counts = {"well": 110, "ill": 12, "odd": 5, "alone": 1}
+    rng = np.random.default_rng(0)
     y = rng.permutation([name for name, n in counts.items() for _ in range(n)])
     n = len(y)
     shift = np.array([list(counts).index(name) for name in y])
@@ -107,17 +109,6 @@ def toy_table(counts: dict[str, int], seed: int = 0) -> ReadTable:
     )
     frame.index = pd.Index(range(0, -3 * n, -3))
     return read_frame(frame, y=y)
-
-
-@pytest.fixture(scope="session")
-def make_table():
-    """`toy_table`, for tests that want other counts."""
-    return toy_table
-
-
-@pytest.fixture(scope="session")
-def table() -> ReadTable:
-    return toy_table({"well": 110, "ill": 12, "odd": 5, "alone": 1})
 
 
 @pytest.fixture
