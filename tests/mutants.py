@@ -77,7 +77,7 @@ FAULTS = {
     ),
     ("data/batches.py", "data/test_rows.py"): (("step_on = 1 + (rng", "step_on = (rng"),),
     ("data/splits.py", "data/test_rows.py"): (
-        ("group = -1 if data.groups is None else int(data.groups[row])", "group = -1"),
+        ("unit_of_rows(data.groups, len(data)).tolist()", "unit_of_rows(None, len(data)).tolist()"),
     ),
     # top-up plans and encoded tables
     ("data/topup_plan.py", "data/test_topup_plan.py"): (

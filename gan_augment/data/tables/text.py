@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Sequence
 from decimal import Decimal
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,9 +17,6 @@ from pydantic import BeforeValidator, model_validator
 
 from gan_augment.errors import DataError
 from gan_augment.settings import Frozen
-
-if TYPE_CHECKING:
-    from gan_augment.data.tables.columns import Cells
 
 MOST_DECIMALS = 15  # with more, a number is written as short as reads back equal
 _NINES = bytes.maketrans(b"012345678", b"9" * 9)
@@ -272,8 +269,18 @@ def looks_like_thousands(shapes: Collection[str]) -> bool:
     return bool(commas) and all(_THOUSANDS.fullmatch(shape) for shape in commas)
 
 
+class CodedTexts(Protocol):
+    """The cells of a column of text: the series, and (codes int64 (N,), the distinct cells)."""
+
+    @property
+    def series(self) -> Any: ...
+
+    @property
+    def coded(self) -> tuple[NDArray[np.int64], Sequence[Any]]: ...
+
+
 def text_numbers(
-    cells: Cells,
+    cells: CodedTexts,
 ) -> tuple[NDArray[np.int64] | NDArray[np.float64], str, int | None]:
     """Read text as ((N,) numbers, any where missing; how written; digits after the point).
 
@@ -297,7 +304,7 @@ def text_numbers(
     return numbers, "fixed", notation.high
 
 
-def text_moments(cells: Cells) -> tuple[NDArray[np.int64], MomentNotation]:
+def text_moments(cells: CodedTexts) -> tuple[NDArray[np.int64], MomentNotation]:
     """Read text as ((N,) ticks since 1970 in the notation's unit, any where missing; how written).
 
     Raises DataError naming the first cell that is not written as the others.
@@ -347,7 +354,7 @@ def _offset_s(zone: str) -> int:
     return -seconds if zone[0] == "-" else seconds
 
 
-def _not_all(cells: Cells, good: list[bool], what: str) -> DataError:
+def _not_all(cells: CodedTexts, good: list[bool], what: str) -> DataError:
     """Make the error for the first cell that is not like the others."""
     bad, series = ~np.array([*good, True])[cells.coded[0]], cells.series
     row = int(bad.argmax())
