@@ -41,7 +41,7 @@ def step_seconds(parts: Parts, batches: Batches, threads: int, probe_s: float) -
 
     def seconds_each(step: Step, turns: int, least_s: float) -> float:
         started_s, done = time.monotonic(), -WARM_UP_STEPS
-        while done < WARM_UP_STEPS or time.monotonic() - started_s < least_s:
+        while done < 1 or time.monotonic() - started_s < least_s:
             step(state, parts, [batches.at(0, state.step, turn) for turn in range(turns)])
             state.step += 1
             if parts.compute.device.type == "cuda":
