@@ -22,9 +22,9 @@ install: $(VENV)/installed
 demo: $(VENV)/installed
 	$(RUN) gan_augment_cli demo --overwrite
 
-# Two processes at a time, a file of tests to one of them.
+# Two processes at a time, a file of tests to one of them, in the order of tests/conftest.py.
 test: $(VENV)/installed-dev
-	$(RUN) pytest -q -n 2 --dist loadfile
+	$(RUN) pytest -q -n 2 --dist loadfile --no-loadscope-reorder
 
 # What is long and rarely breaks: browser, examples, notebook, full-size trials of faults.
 campaign: $(VENV)/installed-dev

@@ -35,6 +35,12 @@ Finished = subprocess.CompletedProcess[str]
 Command = Callable[..., Finished]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put files with slow tests first: else one process ends with a long one, the other idle."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 def run_here(*args: object, cwd: Path, env: dict[str, str] | None = None) -> Finished:
     """Run `gan-augment ARGS...` in this process, in the folder `cwd`; `env` adds variables."""
     from typer.testing import CliRunner
