@@ -7,10 +7,12 @@ of these: here `source`.
 from __future__ import annotations
 
 import inspect
+import sys
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -252,9 +254,15 @@ def failures_named(name: str, what: str) -> Iterator[None]:
 
 def one_thread() -> Any:
     """Make BLAS and OpenMP use one thread in a block: bytes depend on no machine."""
-    from threadpoolctl import threadpool_limits
+    return _thread_pools(len(sys.modules)).limit(limits=1)
 
-    return threadpool_limits(limits=1)
+
+@lru_cache(maxsize=1)
+def _thread_pools(modules: int) -> Any:
+    """Look for them anew where modules were imported since: it takes 4 ms, a limit 15 us."""
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
 
 
 def _from_factory(factory: Any, seed: int) -> Any:

@@ -62,18 +62,25 @@ _BY_ARROW_TYPE: tuple[tuple[Callable[[Any], bool], Family], ...] = (
 class Cells:
     """The cells of one column of a frame.
 
-    family: what they are. missing: bool (N,). python: their type where they are Python's objects
-    of one type, text apart. unit: of the ticks of moments and durations; None for periods. zone:
-    of moments, or "". missing_as: what stands for the first missing cell among Python's objects.
+    family: what they are. python: their type where they are Python's objects of one type, text
+    apart. unit: of the ticks of moments and durations; None for periods. zone: of moments, or "".
+    missing_as: what stands for the first missing cell among Python's objects.
     """
 
     series: pd.Series
     family: Family
-    missing: Mask
     python: str | None = None
     unit: Unit | None = None
     zone: str = ""
     missing_as: MissingAs = "None"
+
+    @cached_property
+    def missing(self) -> Mask:
+        """(N,); Float64 and Arrow's floats may hold NaN beside NA."""
+        missing: Mask = self.series.isna().to_numpy(dtype=bool)
+        if self.family == "float" and self.series.dtype != np.dtype(object):
+            missing = np.isnan(self.series.to_numpy(dtype=np.float64, na_value=np.nan))
+        return missing
 
     @cached_property
     def numbers(self) -> Numbers:
@@ -261,9 +268,8 @@ def read_cells(series: pd.Series) -> Cells:
     several, "scalars".
     """
     dtype: Any = series.dtype
-    missing = series.isna().to_numpy(dtype=bool)
     if dtype == np.dtype(object):
-        return _object_cells(series, missing)
+        return _object_cells(series)
     kind = arrow_type(dtype)
     family = _family_of(kind)
     if isinstance(dtype, pd.CategoricalDtype | pd.PeriodDtype):
@@ -273,10 +279,8 @@ def read_cells(series: pd.Series) -> Cells:
             f"column {series.name!r} is {dtype}, which is not learned; make it plain numbers or "
             "text with astype, split it into plain columns, or drop it"
         )
-    if family == "float":  # Float64 and Arrow's may hold NaN beside NA
-        missing = np.isnan(series.to_numpy(dtype=np.float64, na_value=np.nan))
     zone = getattr(getattr(dtype, "pyarrow_dtype", dtype), "tz", None) or ""
-    return Cells(series, family, missing, None, unit_of(kind), str(zone))
+    return Cells(series, family, None, unit_of(kind), str(zone))
 
 
 def codes_of(cells: Cells, levels: Sequence[object]) -> Codes:
@@ -435,27 +439,28 @@ def _pandas_category(series: pd.Series) -> pd.Series:
         return pd.Series(pd.arrays.ArrowExtensionArray(values), name=series.name)
 
 
-def _object_cells(series: pd.Series, missing: Mask) -> Cells:
+def _object_cells(series: pd.Series) -> Cells:
+    missing = series.isna().to_numpy(dtype=bool)
     first = series.iloc[int(missing.argmax())] if missing.any() else None
     names: tuple[tuple[object, MissingAs], ...] = ((None, "None"), (pd.NA, "NA"), (pd.NaT, "NaT"))
     missing_as: MissingAs = next((name for cell, name in names if first is cell), "nan")
     if missing.all():
-        return Cells(series, "nothing", missing, missing_as=missing_as)
+        return Cells(series, "nothing", missing_as=missing_as)
     known = series.to_numpy()[~missing].tolist()
     python = _python_type(known)
     if python is None or python == "str":
-        return Cells(series, "text" if python else "scalars", missing, missing_as=missing_as)
+        return Cells(series, "text" if python else "scalars", missing_as=missing_as)
     zones = {str(getattr(cell, "tzinfo", None) or "") for cell in known}
     try:
         (zone,) = zones
         pd.DatetimeTZDtype(tz=zone or "UTC")
         kind = arrow_type(series.dtype, python, zone)
         family = "decimal" if python == "Decimal" else _family_of(kind) or "scalars"
-        cells = Cells(series, family, missing, python, unit_of(kind), zone, missing_as)
+        cells = Cells(series, family, python, unit_of(kind), zone, missing_as)
         assert cells.numbers is not None
     except (OverflowError, ValueError, TypeError, KeyError):
         # more than 64 bits hold, years that nanoseconds do not reach, several or unknown zones
-        return Cells(series, "scalars", missing, missing_as=missing_as)
+        return Cells(series, "scalars", missing_as=missing_as)
     return cells
 
 
