@@ -30,7 +30,7 @@ test: $(VENV)/installed-dev
 campaign: $(VENV)/installed-dev
 	$(RUN) pytest -q -m campaign
 
-# Whether the tests catch thirty small faults, each put into the code and taken out again.
+# Whether the tests catch some forty small faults, each put into the code and taken out again.
 mutants: $(VENV)/installed-dev
 	$(VENV)/bin/python tests/mutants.py
 

@@ -52,6 +52,37 @@ def default_pipeline(shape: tuple[int, int, int], flips: bool = False) -> Pipeli
     return pipeline
 
 
+def trivial_pipeline(shape: tuple[int, int, int]) -> Pipeline:
+    """One change a picture, any of fourteen and of any strength, each as likely as another.
+
+    shape: (H, W, C); of other than 1 or 3 channels the changes of colour are left out. Source:
+    Müller & Hutter 2021, "TrivialAugment", in RandAugment's ranges.
+    """
+    os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"  # else the import calls out
+    import albumentations as A
+
+    def moved(**ranges: object) -> A.Affine:
+        return A.Affine(**ranges, border_mode=0, p=1)  # cv2.BORDER_CONSTANT: black, as published
+
+    def coloured(name: str) -> A.ColorJitter:
+        still = {"brightness": (1, 1), "contrast": (1, 1), "saturation": (1, 1), "hue": (0, 0)}
+        return A.ColorJitter(**still | {name: (0.1, 1.9)}, p=1)
+
+    steps = [
+        A.NoOp(p=1),
+        moved(rotate=(-30, 30)),
+        *(moved(shear={axis: (-17, 17), other: 0}) for axis, other in ("xy", "yx")),  # atan .3
+        *(moved(translate_percent={axis: (-0.31, 0.31), other: 0}) for axis, other in ("xy", "yx")),
+        A.Posterize(num_bits=(4, 8), p=1),
+        A.Solarize(threshold_range=(0, 1), p=1),
+    ]
+    if shape[2] in (1, 3):
+        steps += [A.AutoContrast(p=1), A.Equalize(p=1), A.Sharpen(alpha=(0, 0.9), p=1)]
+        steps += [coloured(name) for name in ("brightness", "contrast", "saturation")]
+    pipeline: Pipeline = A.Compose([A.OneOf(steps, p=1)])
+    return pipeline
+
+
 def seed_pipeline(pipeline: Pipeline, seed: int) -> None:
     """Let everything drawn from here on follow from `seed`, an int >= 0.
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Literal
 
 import numpy as np
 import torch
@@ -31,6 +32,9 @@ RATE = 5e-3
 _STRIDES = {1: (1, 2, 1), 2: (1, 2, 2), 3: (2, 2, 2), 4: (4, 2, 2)}
 """By halvings of the shorter side."""
 _BLOCK = 256
+_PASTED_BATCHES = 0.5
+
+Mix = Literal["mixup", "cmo"]
 
 
 def shift_and_light(
@@ -111,12 +115,17 @@ def train_classifier(
     augment: Augmentation | None = shift_and_light,
     balanced: bool = True,
     weights: NDArray[np.float32] | None = None,
+    balanced_softmax: bool = False,
+    mix: Mix | None = None,
 ) -> SmallCNN:
     """Train a classifier by exactly `steps` updates of `batch` images; same arguments, same bytes.
 
     balanced: every class with rows is drawn equally often; otherwise every row is.
     weights: float32 (K,) > 0, what each class weighs in the loss; a batch's is a weighted mean.
     augment: what a batch goes through before the network sees it, None for nothing.
+    balanced_softmax: the loss is of the logits plus the log of the class shares of `data`, so that
+    the network itself learns a decision for even classes (Ren et al. 2020, eq. 4).
+    mix: "mixup" or "cmo" of two images and of their losses, see `_mixed_up` and `_pasted`.
     Raises DataError on fewer than two rows. The caller's arrays and generators stay as they are.
 
     >>> import numpy as np
@@ -131,16 +140,38 @@ def train_classifier(
         raise DataError(f"a classifier needs two images or more; given {len(data)}. Add images.")
     of_class = None if weights is None else torch.from_numpy(weights)
     draw = _balanced_rows(data.labels) if balanced else _shuffled_rows(len(data))
+    draw_patches = _balanced_rows(data.labels)
+    counts = torch.bincount(torch.from_numpy(data.labels), minlength=len(data.names))
+    offset = (counts / len(data)).log() if balanced_softmax else None
+
+    def images(rows: NDArray[np.int64], stream: str, step: int) -> Tensor:
+        pixels = data.pixels[rows]
+        if augment is not None:
+            pixels = augment(pixels, generator(seed, stream, step))
+        return _to_input(pixels)
+
     network = _new_network(data, derived_seed(seed, "judge-weights"))
     optimiser = torch.optim.AdamW(network.parameters(), lr=RATE, weight_decay=1e-2, foreach=True)
     with threads(1):
         for step in range(steps):
             rows = draw(seed, step, batch)
-            pixels = data.pixels[rows]
-            if augment is not None:
-                pixels = augment(pixels, generator(seed, "judge-augment", step))
+            x, labels = images(rows, "judge-augment", step), [data.labels[rows]]
+            share, rng = 1.0, generator(seed, "judge-mix", step)
+            if mix == "mixup":
+                order = rng.permutation(batch)
+                x, share = _mixed_up(x, x[torch.from_numpy(order)], rng)
+                labels.append(labels[0][order])
+            elif mix == "cmo" and _pastes(step, steps) and rng.random() < _PASTED_BATCHES:
+                others = draw_patches(derived_seed(seed, "judge-patches"), step, batch)
+                x, share = _pasted(x, images(others, "judge-augment-patches", step), rng)
+                labels.append(data.labels[others])
             optimiser.param_groups[0]["lr"] = RATE * _rate_factor(step, steps)
-            _update(network, optimiser, pixels, data.labels[rows], of_class)
+            logits = network(x) if offset is None else network(x) + offset
+            losses = [F.cross_entropy(logits, torch.from_numpy(y), of_class) for y in labels]
+            loss = losses[0] if len(losses) == 1 else share * losses[0] + (1 - share) * losses[1]
+            optimiser.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimiser.step()
     return SmallCNN(network)
 
 
@@ -195,17 +226,38 @@ def _start(network: nn.Module, seed: int) -> None:
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
-def _update(
-    network: nn.Module,
-    optimiser: torch.optim.Optimizer,
-    pixels: Pixels,
-    labels: NDArray[np.int64],
-    weights: Tensor | None,
-) -> None:
-    loss = F.cross_entropy(network(_to_input(pixels)), torch.from_numpy(labels), weights)
-    optimiser.zero_grad()
-    loss.backward()  # type: ignore[no-untyped-call]
-    optimiser.step()
+def _mixed_up(x: Tensor, others: Tensor, rng: np.random.Generator) -> tuple[Tensor, float]:
+    """(share x + (1 - share) others, share), share ~ Beta(1, 1) for the batch.
+
+    Shapes: float32 (N, C, H, W). Source: Zhang et al. 2018, "mixup", eq. 1 with alpha 1.
+    """
+    share = float(rng.beta(1, 1))
+    return share * x + (1 - share) * others, share
+
+
+def _pasted(x: Tensor, others: Tensor, rng: np.random.Generator) -> tuple[Tensor, float]:
+    """(x with one box of `others` at the same place, the share of the pixels that stay x's).
+
+    Shapes: float32 (N, C, H, W). The box has 1 - Beta(1, 1) of the pixels, its centre anywhere;
+    what lies outside is cut off. Source: Park et al. 2022, "The Majority Can Help the Minority"
+    (CMO): CutMix whose patches are drawn from rows weighed by 1 / rows of their class.
+    """
+    height, width = x.shape[2:]
+    side = math.sqrt(1 - rng.beta(1, 1))
+    spans = []
+    for length in (height, width):
+        centre, half = int(rng.integers(length)), int(side * length) // 2
+        spans.append(slice(max(0, centre - half), min(length, centre + half)))
+    box = (slice(None), slice(None), *spans)
+    x = x.clone(memory_format=torch.preserve_format)
+    x[box] = others[box]
+    area = math.prod(span.stop - span.start for span in spans)
+    return x, 1 - area / (height * width)
+
+
+def _pastes(step: int, steps: int) -> bool:
+    """Tell whether patches are pasted: not in the first and last three of 200 epochs."""
+    return 3 / 200 <= step / steps < 1 - 3 / 200
 
 
 def _balanced_rows(labels: NDArray[np.int64]) -> Callable[[int, int, int], NDArray[np.int64]]:

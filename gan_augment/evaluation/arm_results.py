@@ -23,6 +23,7 @@ Column = Literal["default", "tuned"]
 Place = tuple[int, int]
 Values = dict[Place, float]
 """A figure by (repeat, fold); splits that have none are absent."""
+_NOTHING_ADDED = "no amount of it adds a row to this data"
 
 
 @dataclass(frozen=True, eq=False)
@@ -194,7 +195,7 @@ class ArmResults(Generic[Data]):
             if not among or (name == "auto" and len(among) == 1):
                 tried = amounts_of_arm(name, self.setup.candidates).values()
                 failures = filter(None, map(self._failure, tried))
-                return next(failures, "no amount of it adds a row to this data")
+                return next(failures, _NOTHING_ADDED)
             splits = self.setup.protocol.splits
             chosen = [self._choice(name, split, among) for split in splits]
             lines = [
@@ -204,8 +205,10 @@ class ArmResults(Generic[Data]):
             return ArmResult(self.setup, lines, tuple(str(amount) for amount in chosen))
         key = FIXED.get(name, f"sampler:{name}")
         candidate = next((c for c in self.setup.candidates if c.key == key), None)
-        if candidate is None:
+        if candidate is None and name == "class_weight":
             return f"the learner {self.setup.learner.name} knows no class weights"
+        if candidate is None:
+            return _NOTHING_ADDED
         failure = self._failure(candidate)
         if failure is not None:
             return failure

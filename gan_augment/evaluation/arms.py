@@ -8,11 +8,23 @@ from typing import Literal
 
 from gan_augment.evaluation.amount import NOTHING, SOURCES, Amount
 
-Kind = Literal["none", "class_weight", "amount", "real", "permuted", "plain", "sampler"]
+Kind = Literal["none", "class_weight", "amount", "real", "permuted", "sampler"]
 SOURCE_OF_ARM = {"oversample": "repeats", "smote": "smote", "gan": "gan"}
 ALL_GENERATED = 1.0
 REAL_SHARES = (0.25, 0.5)
 """Of the rare rows, in the learning curve of real ones; all of them is the arm `none`."""
+
+PARITY = 1.0
+RIVALS: Mapping[str, Amount] = {
+    "balanced_softmax": NOTHING,
+    "mixup": Amount("repeats", PARITY),
+    "mixup_balanced_softmax": NOTHING,
+    "cmo": NOTHING,
+    "trivial_augment": Amount("repeats", PARITY),
+}
+"""{arm: its rows} of the other methods of training a network, called as these are."""
+ON_TOP = {f"gan+{method}": method for method in RIVALS}
+"""{arm: method} of the GAN's rows to parity under each of them."""
 
 
 @dataclass(frozen=True)
@@ -20,16 +32,20 @@ class Candidate:
     """One way to make a training set.
 
     amount: of "amount" and "permuted". share: of generated rows, None for the default one; of
-    "real" the part of the rare rows that is kept. name: of a sampler.
+    "real" the part of the rare rows that is kept. name: of a sampler. method: of training, one of
+    `learners.METHODS`.
 
     >>> Candidate("amount", Amount("gan", 0.5)).key, Candidate("real", share=0.25).key
     ('gan@0.5', 'real@0.25')
+    >>> Candidate("amount", Amount("gan", 1.0), method="mixup").key
+    'gan@1+mixup'
     """
 
     kind: Kind
     amount: Amount = NOTHING
     share: float | None = None
     name: str = ""
+    method: str = ""
 
     @property
     def key(self) -> str:
@@ -37,6 +53,7 @@ class Candidate:
         match self.kind:
             case "amount":
                 more = "" if self.share is None else f"/share{self.share:g}"
+                more += f"+{self.method}" if self.method else ""
                 return f"{self.amount.source}@{self.amount.to:g}{more}"
             case "permuted":
                 return f"permuted@{self.amount.to:g}"
@@ -44,7 +61,7 @@ class Candidate:
                 return f"real@{self.share:g}"
             case "sampler":
                 return f"sampler:{self.name}"
-        return self.kind
+        return self.method or self.kind
 
     @property
     def generated(self) -> str | None:
@@ -64,13 +81,14 @@ def candidates_of(
     cheap_to: Sequence[float] | None = None,
     curves: bool = True,
     weighs: bool = True,
+    methods: Sequence[str] = (),
     samplers: Sequence[str] = (),
 ) -> tuple[Candidate, ...]:
     """List what has to be tried so that these arms can be read off, `none` first.
 
     to: fractions of the majority's count for the GAN; cheap_to: for repeats and SMOTE, by default
     the same. curves: the learning curve of real rows; the share's is chosen later. weighs: whether
-    the learner knows class weights.
+    the learner knows class weights; methods: the other methods of training that it knows.
     """
     candidates = [NONE]
     if "class_weight" in arms and weighs:
@@ -84,8 +102,11 @@ def candidates_of(
             candidates += [Candidate("amount", Amount(source, step)) for step in steps]
     if "permuted" in arms:
         candidates.append(Candidate("permuted", Amount("gan", 1.0)))
-    if "plain" in arms:
-        candidates.append(Candidate("plain"))
+    for arm in arms:
+        amount, method = with_method(arm)
+        if method in methods:
+            kind: Kind = "none" if amount == NOTHING else "amount"
+            candidates.append(Candidate(kind, amount, method=method))
     candidates += [Candidate("sampler", name=name) for name in samplers]
     if curves:
         candidates += [Candidate("real", share=share) for share in REAL_SHARES]
@@ -94,11 +115,22 @@ def candidates_of(
 
 def amounts_of_arm(arm: str, candidates: Sequence[Candidate]) -> dict[Amount, Candidate]:
     """Return {amount: candidate} that an arm chooses among; empty where it chooses nothing."""
-    plain = {c.amount: c for c in candidates if c.kind == "amount" and c.share is None}
+    plain = {
+        c.amount: c for c in candidates if c.kind == "amount" and c.share is None and not c.method
+    }
     if arm == "auto":
         return {NOTHING: NONE, **plain}
     source = SOURCE_OF_ARM.get(arm)
     return {amount: c for amount, c in plain.items() if amount.source == source}
+
+
+def with_method(arm: str) -> tuple[Amount, str]:
+    """Return the rows and the method of training of an arm; "" where it has none of its own."""
+    if arm in ON_TOP:
+        return Amount("gan", PARITY), ON_TOP[arm]
+    if arm in RIVALS:
+        return RIVALS[arm], arm
+    return NOTHING, arm if arm == "plain" else ""
 
 
 FIXED: Mapping[str, str] = {
@@ -107,5 +139,10 @@ FIXED: Mapping[str, str] = {
     "gan_parity": "gan@1",
     "permuted": "permuted@1",
     "plain": "plain",
+    **{
+        arm: Candidate("amount" if rows.to else "none", rows, method=arm).key
+        for arm, rows in RIVALS.items()
+    },
+    **{arm: f"gan@1+{method}" for arm, method in ON_TOP.items()},
 }
 """{arm: candidate} of arms that choose nothing."""

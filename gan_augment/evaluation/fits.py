@@ -90,7 +90,8 @@ def _judged(
             fitted = setup.learner.fit(training, setup.seed_of("learner", split, name))
         with _timed(spent_s, "predict"):
             scores = _scores(fitted, level.held, setup.options.batch)
-        trained = _shares(training.data, even=training.balanced or setup.learner.balances)
+        even = training.balanced or training.even or setup.learner.balances
+        trained = _shares(training.data, even=even)
         parts[name] = Part(scores, level.held.labels, trained, _shares(level.part))
     outer, whole, level = parts.pop(OUTER), sets[OUTER], levels[OUTER]
     usable = [part for part in parts.values() if len(part.labels)]
@@ -204,9 +205,9 @@ def training_set(
     """
     part: Data = level.part
     match candidate.kind:
-        case "none" | "class_weight" | "plain":
-            weighed, plain = candidate.kind == "class_weight", candidate.kind == "plain"
-            return Training(part, part, weighed, plain, rows=_rows(part))
+        case "none" | "class_weight":
+            weighed = candidate.kind == "class_weight"
+            return Training(part, part, weighed, candidate.method, rows=_rows(part))
         case "real":
             fewer = part.take(_fewer(setup, part, level.split, candidate.share or 1.0))
             return Training(fewer, fewer, rows=_rows(fewer))
@@ -214,11 +215,12 @@ def training_set(
             return _resampled(setup, level, candidate.name)
     added = _added(setup, level, candidate, folder)
     if added is None:
-        return Training(part, part, rows=_rows(part))
+        return Training(part, part, method=candidate.method, rows=_rows(part))
     generated = added.data.take(np.flatnonzero(added.layout.source < 0))
     return Training(
         part,
         with_added(part, added),
+        method=candidate.method,
         generated=generated if len(generated) else None,
         rows=_rows(part, added),
     )

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gan_augment import devices
-from gan_augment.augment.classical import augment_batch, default_pipeline
+from gan_augment.augment.classical import augment_batch, default_pipeline, trivial_pipeline
 from gan_augment.classifiers.small_cnn import SmallCNN, train_classifier
 from gan_augment.data.contract import LabelledImages, LabelledTable
 from gan_augment.data.tables.inference import infer_schema
@@ -45,6 +45,16 @@ UPDATES = 500
 the balanced accuracy of a tuned decision hardly rose beyond."""
 _BLOCK = 64
 _ARGUMENTS = ("seed", "updates", "weights")
+METHODS = (
+    "plain",
+    "balanced_softmax",
+    "mixup",
+    "mixup_balanced_softmax",
+    "cmo",
+    "trivial_augment",
+)
+"""How the small CNN can be trained otherwise: without classical augmentation, with the class shares
+in its loss, with mixed images, and with TrivialAugment in place of the classical augmentation."""
 
 Pixels = NDArray[np.uint8]
 Predictor = Callable[[Pixels], Any]
@@ -57,7 +67,8 @@ class Training(Generic[Data]):
 
     real: the real training rows, which alone decide how cells are encoded. data: the same rows in
     the same order and behind them the added ones, or `real` itself. balanced: classes weigh
-    inversely to their rows in `data`. plain: images without classical augmentation. generated: the
+    inversely to their rows in `data`. method: one of METHODS, how a network is trained beside what
+    its rows are; "" as ever. generated: the
     generated rows in `data`, None without any. rows: {class: {origin: rows}} of `data`; of a user's
     sampler, which does not say, as many real ones of a class as there can be.
     """
@@ -65,9 +76,14 @@ class Training(Generic[Data]):
     real: Data
     data: Data
     balanced: bool = False
-    plain: bool = False
+    method: str = ""
     generated: Data | None = None
     rows: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+
+    @property
+    def even(self) -> bool:
+        """Tell whether the method makes every class as likely, whatever its rows."""
+        return self.method.endswith("balanced_softmax")
 
 
 class TrainingFunction(Protocol):
@@ -199,7 +215,7 @@ class EstimatorLearner:
     balances: bool
     named: bool = False
 
-    augments = False
+    methods: tuple[str, ...] = ()
 
     @property
     def weighs(self) -> bool:
@@ -238,9 +254,9 @@ class NetworkLearner:
     balances = False
 
     @property
-    def augments(self) -> bool:
-        """Tell whether it has a classical augmentation that `Training.plain` turns off."""
-        return self.train is None
+    def methods(self) -> tuple[str, ...]:
+        """List the methods of METHODS that it knows: a training of one's own is its own."""
+        return METHODS if self.train is None else ()
 
     def described(self) -> dict[str, Any]:
         """Return name and updates, of the CNN how it is trained, of a user's file its sha256."""
@@ -324,7 +340,10 @@ class FittedNetwork:
 def small_cnn(training: Training[Any], seed: int, updates: int) -> SmallCNN:
     """Train the default learner's network on the rows for so many updates."""
     data: LabelledImages = training.data
-    pipeline = None if training.plain else default_pipeline(data.image_shape)
+    method, pipeline = training.method, None
+    if method != "plain":
+        pipeline_for = trivial_pipeline if method == "trivial_augment" else default_pipeline
+        pipeline = pipeline_for(data.image_shape)
 
     def augment(pixels: Pixels, rng: np.random.Generator) -> Pixels:
         return pixels if pipeline is None else augment_batch(pipeline, pixels, rng)
@@ -336,6 +355,8 @@ def small_cnn(training: Training[Any], seed: int, updates: int) -> SmallCNN:
         augment=augment,
         balanced=False,
         weights=_weights(training),
+        balanced_softmax=training.even,
+        mix="mixup" if method.startswith("mixup") else "cmo" if method == "cmo" else None,
     )
 
 

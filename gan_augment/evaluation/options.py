@@ -10,15 +10,16 @@ from pydantic import ConfigDict, Field, ValidationInfo, field_validator, model_v
 from gan_augment.config import FitOptions, Seconds, TopUp
 from gan_augment.errors import UsageError, did_you_mean
 from gan_augment.evaluation.amount import TO
+from gan_augment.evaluation.arms import ON_TOP, RIVALS
 from gan_augment.evaluation.figures import METRICS
 from gan_augment.evaluation.user_code import UserCode, new_sampler
 from gan_augment.settings import Frozen
 
 CHEAP_ARMS = ("class_weight", "oversample", "smote")
 DEFAULT_ARMS = ("none", *CHEAP_ARMS, "gan", "auto")
-EXTRA_ARMS = ("gan_parity", "permuted", "plain")
-"""Of `arms="all"`: parity without a choice, a GAN fitted on permuted labels, and for images no help
-without classical augmentation."""
+EXTRA_ARMS = ("gan_parity", "permuted", "plain", *RIVALS, *ON_TOP)
+"""Of `arms="all"`: parity without a choice, a GAN fitted on permuted labels, and for the small CNN
+no help without classical augmentation, other methods of training, and the GAN's rows under each."""
 ARMS = (*DEFAULT_ARMS, *EXTRA_ARMS)
 
 

@@ -14,7 +14,7 @@ from gan_augment.data.contract import LabelledTable
 from gan_augment.data.tables.inference import infer_schema
 from gan_augment.data.tables.schema import Overrides, TableSchema
 from gan_augment.evaluation.amount import plan_for
-from gan_augment.evaluation.arms import Candidate, candidates_of
+from gan_augment.evaluation.arms import Candidate, candidates_of, with_method
 from gan_augment.evaluation.figures import OF_RANKS
 from gan_augment.evaluation.leaks import check_disjoint
 from gan_augment.evaluation.learners import Learner, Training
@@ -118,7 +118,8 @@ class Setup(Generic[Data]):
     def arms(self) -> tuple[str, ...]:
         """List the arms that are reported: those that this learner can have."""
         names = self.options.arm_names
-        return tuple(arm for arm in names if arm != "plain" or self.learner.augments)
+        methods = ("", *self.learner.methods)
+        return tuple(arm for arm in names if with_method(arm)[1] in methods)
 
     @functools.cached_property
     def candidates(self) -> tuple[Candidate, ...]:
@@ -130,6 +131,7 @@ class Setup(Generic[Data]):
             cheap_to=design.cheap_to,
             curves=design.curves,
             weighs=self.learner.weighs,
+            methods=self.learner.methods,
             samplers=tuple(self.options.samplers),
         )
         return tuple(

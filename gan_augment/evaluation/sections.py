@@ -21,7 +21,7 @@ import numpy as np
 from gan_augment.data.splits import unit_of_rows
 from gan_augment.evaluation.amount import Amount, Source
 from gan_augment.evaluation.arm_results import ArmResult, ArmResults, Column
-from gan_augment.evaluation.arms import ALL_GENERATED, REAL_SHARES, Candidate
+from gan_augment.evaluation.arms import ALL_GENERATED, ON_TOP, REAL_SHARES, RIVALS, Candidate
 from gan_augment.evaluation.diagnosis.folds import (
     diagnostics_section,
     pictures_section,
@@ -29,6 +29,7 @@ from gan_augment.evaluation.diagnosis.folds import (
 )
 from gan_augment.evaluation.figures import METRICS, OF_RANKS, Counts
 from gan_augment.evaluation.journal import Journal
+from gan_augment.evaluation.options import CHEAP_ARMS
 from gan_augment.evaluation.plan import Setup
 from gan_augment.evaluation.protocol import INNER_FOLDS
 from gan_augment.evaluation.result import SCHEMA
@@ -183,6 +184,12 @@ def verdict_section(results: ArmResults[Any], *, copied: bool) -> dict[str, Any]
             gan_over = None if gan is None else results.primary(gan, arm)
             cheap[name] = Cheap(gains, gan_over, _guardrails(results, arm))
     difference = None if gan is None else results.primary(gan, none)
+    on_top: dict[str, Contrast] = {}
+    for name, rival in ON_TOP.items():
+        if name in results.arms and rival in results.arms:
+            change = results.primary(results.arms[name], results.arms[rival])
+            on_top |= {} if change is None else {rival: change}
+    known = (*CHEAP_ARMS, *(arm for arm in RIVALS if arm in setup.learner.methods))
     facts = VerdictFacts(
         metric=setup.options.metric,
         delta=setup.options.delta,
@@ -193,7 +200,8 @@ def verdict_section(results: ArmResults[Any], *, copied: bool) -> dict[str, Any]
         unit=setup.protocol.unit,
         copied=copied,
         missing={n: why for n, why in results.missing.items() if n in (*CHEAP, "gan")},
-        not_asked=tuple(name for name in CHEAP if name not in setup.arms),
+        not_asked=tuple(name for name in known if name not in setup.arms),
+        on_top=on_top,
     )
     least = math.inf if difference is None else difference.detectable(facts.delta)
     return {
@@ -202,6 +210,7 @@ def verdict_section(results: ArmResults[Any], *, copied: bool) -> dict[str, Any]
         "detectable": least if math.isfinite(least) else None,
         "rare_units": facts.rare_units,
         "guardrails": {rail.what: rail.to_dict() for rail in facts.guardrails},
+        **({"on_top": {n: c.to_dict(facts.delta) for n, c in on_top.items()}} if on_top else {}),
     }
 
 

@@ -11,8 +11,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
+from gan_augment.evaluation.arms import RIVALS
+from gan_augment.evaluation.options import CHEAP_ARMS
 from gan_augment.evaluation.statistics import CERTAIN, Contrast, holm
-from gan_augment.report.wording import METRICS, percent, points, points_size, span
+from gan_augment.report.wording import ARMS, METRICS, percent, points, points_size, span
 
 State = Literal["broken", "held", "open"]
 
@@ -21,7 +23,7 @@ FEWEST_UNITS = 30
 MARGINS = {"accuracy": 0.01, "recall": 0.02, "log_loss": 0.02}
 """What may be lost at most: shares of rows, and nats."""
 LONGEST_REASON = 120
-CHEAP = {"class_weight": "class weights", "oversample": "repeats", "smote": "SMOTE"}
+CHEAP = {name: ARMS[name] for name in (*CHEAP_ARMS, *RIVALS)}
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,8 @@ class VerdictFacts:
 
     gan: of the primary metric, gan minus none; None where it could not be judged. cheap: the cheap
     arms that were judged; missing: {arm: why} of arms that could not be; not_asked: cheap arms that
-    nobody asked for, without which ADOPT is not said. copied: more exact copies among generated
+    nobody asked for, without which ADOPT is not said. on_top: {cheap arm: the GAN's rows under its
+    method minus that arm}, what they add to it. copied: more exact copies among generated
     rows than among held-out ones. rare_units: independent rows or groups of the rare classes.
     """
 
@@ -82,6 +85,7 @@ class VerdictFacts:
     copied: bool = False
     missing: Mapping[str, str] = field(default_factory=dict)
     not_asked: Sequence[str] = ()
+    on_top: Mapping[str, Contrast] = field(default_factory=dict)
 
 
 class Verdict(NamedTuple):
@@ -200,8 +204,18 @@ def _measured(facts: VerdictFacts) -> str:
 
 
 def _beside(facts: VerdictFacts) -> str:
+    """What the cheap arms gain, and what the GAN's rows add to the best of those they can."""
     gains = [f"{CHEAP[n]} {points(arm.over_none.mean)}" for n, arm in facts.cheap.items()]
-    return f"against none, {_and(gains)} points" if gains else ""
+    said = [f"against none, {_and(gains)} points"] if gains else []
+    shared = [name for name in facts.on_top if name in facts.cheap]
+    if shared:
+        best = max(shared, key=lambda name: facts.cheap[name].over_none.mean)
+        added = facts.on_top[best]
+        said.append(
+            f"on top of {CHEAP[best]} the GAN's rows change it by {points(added.mean)} points"
+            + (f" ({span(added.interval())})" if math.isfinite(added.error) else "")
+        )
+    return "; ".join(said)
 
 
 def _absent(facts: VerdictFacts) -> str:

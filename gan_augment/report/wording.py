@@ -29,6 +29,16 @@ ARMS = {
     "gan_parity": "the GAN’s rows to parity",
     "permuted": "control: permuted labels",
     "plain": "no classical augmentation",
+    "balanced_softmax": "balanced softmax",
+    "mixup": "repeats with mixup",
+    "mixup_balanced_softmax": "mixup with balanced softmax",
+    "cmo": "pasted patches (CMO)",
+    "trivial_augment": "repeats with TrivialAugment",
+    "gan+balanced_softmax": "the GAN’s rows, balanced softmax",
+    "gan+mixup": "the GAN’s rows with mixup",
+    "gan+mixup_balanced_softmax": "the GAN’s rows, mixup with balanced softmax",
+    "gan+cmo": "the GAN’s rows, pasted patches (CMO)",
+    "gan+trivial_augment": "the GAN’s rows with TrivialAugment",
 }
 """How people call the arms; one's own are called as they are."""
 

@@ -104,7 +104,8 @@ def evaluate(
         None is 5 folds x 3 for tables and 3 x 1 for images, or what the data allows.
     arms
         "default", "all", or some of "class_weight", "oversample", "smote", "auto", "gan_parity",
-        "permuted", "plain" beside "none" and "gan".
+        "permuted" beside "none" and "gan"; for the CNN also "plain", "balanced_softmax", "mixup",
+        "mixup_balanced_softmax", "cmo", "trivial_augment", and "gan+mixup" and its like.
     steps, gan_budget
         Of every fit of the GAN: steps, or seconds or a text such as "90s", turned into steps once.
         None is the recipe's own number.

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from gan_augment.augment.classical import augment_batch, default_pipeline
+from gan_augment.augment.classical import augment_batch, default_pipeline, trivial_pipeline
 from gan_augment.errors import UsageError
 
 
@@ -98,3 +98,27 @@ def test_importing_the_door_loads_no_albumentations_and_opening_it_calls_nobody(
         [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
+
+
+@pytest.mark.parametrize("shape", [(8, 8, 1), (9, 12, 2), (16, 8, 3), (20, 20, 4), (32, 32, 3)])
+def test_trivial_augment_keeps_shapes_and_follows_its_generator(
+    shape: tuple[int, int, int],
+) -> None:
+    pixels, pipeline = pictures(shape, n=40), trivial_pipeline(shape)
+    first, again, other = (
+        augment_batch(pipeline, pixels, np.random.default_rng(seed)) for seed in (0, 0, 1)
+    )
+    assert first.tobytes() == again.tobytes() != other.tobytes()
+    assert (first != pixels).any()
+
+
+def test_trivial_augment_makes_one_of_its_changes_a_picture_each_as_likely() -> None:
+    pixels = np.zeros((1400, 8, 8, 3), np.uint8)
+    pixels[:, 2:6, 2:6] = (40, 90, 200)  # a square on black, which every change but one shows
+    pipeline = trivial_pipeline((8, 8, 3))
+    changed = augment_batch(pipeline, pixels, np.random.default_rng(0))
+    moved = changed[:, [0, -1]].any(axis=(1, 2, 3)) | changed[:, :, [0, -1]].any(axis=(1, 2, 3))
+    assert len(pipeline.transforms[0].transforms) == 14  # type: ignore[attr-defined]
+    same = (changed == pixels).all(axis=(1, 2, 3)).mean()
+    assert 1 / 14 - 0.02 < same < 5 / 14  # identity; and turns, bits or light too small to be seen
+    assert 0.02 < moved.mean() < 6 / 14

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from gan_augment.classifiers import small_cnn
 from gan_augment.classifiers.small_cnn import random_features, shift_and_light, train_classifier
 from gan_augment.data.contract import LabelledImages
 from gan_augment.errors import DataError
@@ -136,3 +137,86 @@ def test_shifts_keep_shape_and_caller_and_move_at_least_one_pixel() -> None:
     }
     still = shift_and_light(pixels, np.random.default_rng(0), light=0, shift=0)
     assert (still == pixels).all()
+
+
+def test_balanced_softmax_learns_the_decision_of_even_classes() -> None:
+    rng = np.random.default_rng(0)  # noise says nothing: the shares of the classes can be learned
+    noise, other = rng.integers(0, 256, size=(2, 2000, 8, 8, 1), dtype=np.uint8)
+    labels, ids = np.repeat([0, 1], [1800, 200]), np.array([str(i) for i in range(2000)])
+    data = LabelledImages(noise, labels, ids, class_names=("often", "rare"))
+    plain, even = (
+        train_classifier(data, steps=60, seed=0, balanced=False, balanced_softmax=b, augment=None)
+        for b in (False, True)
+    )
+    rare = [float(np.mean(c.probabilities_of(c.features(other))[:, 1])) for c in (plain, even)]
+    assert rare == pytest.approx([0.1, 0.5], abs=0.05)
+
+
+def test_the_first_update_of_balanced_softmax_is_that_of_its_equation() -> None:
+    data = stripes((6, 2))
+    trained = train_classifier(
+        data, steps=1, seed=0, batch=8, balanced=False, balanced_softmax=True, augment=None
+    )
+    # the head begins at 0: the gradient of -log(n_y e^0 / sum n e^0) by a bias is p - y, of a
+    # share p = n / N; AdamW's first step goes against its sign, and is 0 where shares are hit
+    head = trained.network[1]
+    assert abs(head.bias.detach().numpy()).max() < 1e-6
+    plain = train_classifier(data, steps=1, seed=0, batch=8, balanced=False, augment=None)
+    assert np.sign(plain.network[1].bias.detach().numpy()).tolist() == [1, -1]
+
+
+def test_mixed_images_and_losses_have_the_same_share() -> None:
+    x, others = torch.zeros(3, 1, 4, 4), torch.ones(3, 1, 4, 4)
+    mixed, share = small_cnn._mixed_up(x, others, np.random.default_rng(0))
+    assert torch.equal(mixed, torch.full_like(x, 1 - share))
+    shares = [small_cnn._mixed_up(x, others, np.random.default_rng(s))[1] for s in range(400)]
+    assert np.mean(shares) == pytest.approx(1 / 2, abs=0.04)  # Beta(1, 1) is uniform
+    assert np.var(shares) == pytest.approx(1 / 12, abs=0.01)
+
+
+def test_a_pasted_box_is_of_the_other_images_and_its_pixels_are_the_share() -> None:
+    x, others = torch.zeros(2, 3, 10, 12), torch.ones(2, 3, 10, 12)
+    areas = []
+    for seed in range(300):
+        pasted, share = small_cnn._pasted(x, others, np.random.default_rng(seed))
+        assert float(pasted.mean()) == pytest.approx(1 - share)
+        rows, columns = (pasted[0, 0].amax(axis).bool() for axis in (1, 0))
+        assert pasted[0, 0].sum() == rows.sum() * columns.sum()  # one box
+        areas.append(1 - share)
+    assert (x == 0).all()  # the images that were given stay
+    assert min(areas) < 0.02
+    assert max(areas) > 0.6
+    assert 0.2 < np.mean(areas) < 0.45  # half of the pixels, less what the edges cut off
+
+
+def test_patches_are_pasted_neither_at_the_start_nor_at_the_end() -> None:
+    pastes = [small_cnn._pastes(step, 200) for step in range(200)]
+    assert (pastes.index(True), 200 - pastes[::-1].index(True)) == (3, 197)
+
+
+@pytest.mark.parametrize("mix", ["mixup", "cmo"])
+def test_mixing_trains_learns_and_repeats_itself(mix: small_cnn.Mix) -> None:
+    data, other = stripes((30, 20)), stripes((30, 30))
+    plain, one, again = (
+        train_classifier(data, steps=100, seed=0, batch=16, balanced=False, mix=m)
+        for m in (None, mix, mix)
+    )
+    logits = [classifier.logits(data.pixels) for classifier in (plain, one, again)]
+    assert logits[1].tobytes() == logits[2].tobytes() != logits[0].tobytes()
+    assert (one.predict(other.pixels) == other.labels).mean() > 0.9
+
+
+def test_patches_come_from_every_class_as_often() -> None:
+    data, drawn = stripes((90, 10)), []
+
+    def watch(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        drawn.append(pixels)
+        return pixels
+
+    train_classifier(data, steps=40, seed=0, balanced=False, mix="cmo", augment=watch)
+    rare = {row.tobytes() for row in data.pixels[data.labels == 1]}
+    shares = [np.mean([row.tobytes() in rare for row in batch]) for batch in drawn]
+    patches = [share for share in shares if share > 0.3]
+    assert 10 < len(patches) < 30  # half of 40 batches
+    assert np.mean(patches) == pytest.approx(0.5, abs=0.05)
+    assert np.mean([share for share in shares if share <= 0.3]) == pytest.approx(0.1, abs=0.03)

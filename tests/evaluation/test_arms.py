@@ -10,9 +10,17 @@ import pytest
 
 from gan_augment.evaluation.amount import NOTHING, Amount
 from gan_augment.evaluation.arm_results import ArmResults
-from gan_augment.evaluation.arms import NONE, Candidate, amounts_of_arm, candidates_of
+from gan_augment.evaluation.arms import (
+    FIXED,
+    NONE,
+    ON_TOP,
+    RIVALS,
+    Candidate,
+    amounts_of_arm,
+    candidates_of,
+)
 from gan_augment.evaluation.journal import Journal
-from gan_augment.evaluation.learners import learner_of
+from gan_augment.evaluation.learners import METHODS, learner_of
 from gan_augment.evaluation.options import DEFAULT_ARMS, EXTRA_ARMS
 from gan_augment.evaluation.plan import Setup
 from gan_augment.evaluation.start import prepare
@@ -43,12 +51,32 @@ GAN = ("none", "gan")
         (GAN, {"to": (1.0,), "samplers": ("own",)}, "none gan@1 sampler:own"),
         (GAN, {"to": (1.0,), "curves": True}, "none gan@1 real@0.25 real@0.5"),
         ((*GAN, "class_weight"), {"to": (1.0,), "weighs": False}, "none gan@1"),
+        ((*GAN, "mixup"), {"to": (1.0,)}, "none gan@1"),  # of a learner that does not know it
+        ((*GAN, "mixup", "cmo"), {"methods": METHODS}, "none gan@0.5 gan@1 repeats@1+mixup cmo"),
+        (
+            (*GAN, "balanced_softmax", "gan+balanced_softmax"),
+            {"to": (0.5,), "methods": METHODS},
+            "none gan@0.5 balanced_softmax gan@1+balanced_softmax",
+        ),
+        ((*GAN, "plain"), {"to": (1.0,), "methods": METHODS}, "none gan@1 plain"),
     ],
 )
 def test_an_arm_asks_for_its_own_candidates(
     arms: tuple[str, ...], more: dict[str, object], tried: str
 ) -> None:
     assert keys(arms, **more) == tried.split()
+
+
+def test_every_method_has_an_arm_and_one_on_top_of_it_that_share_no_candidate() -> None:
+    arms = ("none", "gan", "plain", *RIVALS, *ON_TOP)
+    tried = keys(arms, methods=METHODS)
+    assert set(map(FIXED.get, arms)) - {None} <= set(tried)
+    assert len(tried) == len(set(tried)) == 1 + 2 + 1 + 5 + 5
+
+
+def test_rows_of_a_method_are_nobody_elses_choice() -> None:
+    tried = candidates_of(("none", "gan", "auto", *ON_TOP), (1.0,), methods=METHODS)
+    assert not any(c.method for arm in ("gan", "auto") for c in amounts_of_arm(arm, tried).values())
 
 
 def test_auto_chooses_among_all_sources_and_nothing() -> None:

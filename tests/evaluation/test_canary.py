@@ -41,7 +41,7 @@ class RecordingLearner:
 
     pairs: list[tuple[Ids, Ids]] = field(default_factory=list)
 
-    name, weighs, augments, balances = "recording", True, False, False
+    name, weighs, methods, balances = "recording", True, (), False
 
     def described(self) -> dict[str, Any]:
         return {"name": self.name, "params": {}, "updates": None}

@@ -31,7 +31,14 @@ from gan_augment.data.contract import LabelledImages, LabelledTable
 from gan_augment.data.tables.reader import read_frame
 from gan_augment.data.tables.schema import Overrides
 from gan_augment.errors import DataError, UsageError
-from gan_augment.evaluation.learners import UPDATES, Learner, NetworkLearner, Training, learner_of
+from gan_augment.evaluation.learners import (
+    METHODS,
+    UPDATES,
+    Learner,
+    NetworkLearner,
+    Training,
+    learner_of,
+)
 from tests.evaluation import drawn
 
 
@@ -430,15 +437,18 @@ def test_class_weights_reach_a_training_function_and_the_cnn() -> None:
     assert balanced[:, 1].mean() > plain[:, 1].mean()
 
 
-def test_only_the_cnns_classical_augmentation_can_be_turned_off() -> None:
+def test_only_the_small_cnn_can_be_trained_by_other_methods() -> None:
     data = pictures()
-    cnn = learner_of("cnn", data, updates=2)
-    on, off = (cnn.fit(Training(data, data, plain=p), 0).scores(data).values for p in (False, True))
-    assert on.tobytes() != off.tobytes()
-    own = learner_of(linear, data)
-    assert cnn.augments
-    assert not own.augments
-    assert not learner_of(GaussianNB(), data).augments
+    cnn = learner_of("cnn", data, updates=8)  # half of which paste patches
+    methods = ("", *METHODS)
+    scores = {
+        cnn.fit(Training(data, data, method=method), 0).scores(data).values.tobytes()
+        for method in methods
+    }
+    assert len(scores) == len(methods)  # each trains otherwise
+    assert cnn.methods == METHODS
+    assert learner_of(linear, data).methods == ()
+    assert learner_of(GaussianNB(), data).methods == ()
 
 
 def test_a_class_without_rows_is_never_called() -> None:

@@ -55,7 +55,7 @@ def setup_of(data: LabelledTable, to: tuple[float, ...] = (0.5, 1.0), **more: An
         options=EvaluationOptions(arms=ARMS, to=to, **more),
         data=data,
         protocol=plan_protocol(data, ["rare"], folds=4, repeats=2),
-        learner=SimpleNamespace(name="logistic", weighs=True, augments=False),  # type: ignore[arg-type]
+        learner=SimpleNamespace(name="logistic", weighs=True, methods=()),  # type: ignore[arg-type]
         generator=object(),
         rare=("rare",),
         design=Design(repeats=2, to=to, cheap_to=to, curves=curves, steps=10),

@@ -56,10 +56,14 @@ def test_a_table_with_other_learners(learner: str, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_images_with_the_cnn(tmp_path: Path) -> None:
-    asked = changed(
-        SHORT, generator=NoisyPictures(), updates=3, arms=("smote", "gan"), curves=False
-    )
+    arms = ("smote", "gan", "balanced_softmax", "mixup", "gan+mixup")
+    asked = changed(SHORT, generator=NoisyPictures(), updates=3, arms=arms, curves=False)
     same_in_every_way(digits(), asked, tmp_path)
+    result = json.loads((tmp_path / RESULT).read_bytes())
+    assert {*arms, "none"} == set(result["arms"])
+    assert list(result["verdict"]["on_top"]) == ["mixup"]
+    assert "on top of repeats with mixup" in result["verdict"]["sentence"]
+    assert "not asked for: class weights, repeats, mixup with" in result["verdict"]["sentence"]
 
 
 @pytest.mark.campaign

@@ -244,6 +244,14 @@ def test_an_arm_that_nobody_asked_for_is_named():
     assert any("ADOPT needs every cheap arm" in reason for reason in found.reasons)
 
 
+def test_what_the_gan_adds_to_the_best_cheap_arm_that_it_was_tried_with_is_said():
+    arms = {**GOOD.cheap, "mixup": cheap(0.03, 0.01), "cmo": cheap(0.02, 0.02)}
+    on_top = {"mixup": about(-0.012), "cmo": about(0.02)}
+    found = decide(replace(GOOD, cheap=arms, on_top=on_top))
+    assert "on top of repeats with mixup the GAN's rows change it by -1.2 points" in found.sentence
+    assert "on top of" not in decide(replace(GOOD, cheap=arms)).sentence
+
+
 def test_without_a_gan_a_cheap_arm_may_still_be_used():
     arm = Cheap(about(0.05), None)
     facts = replace(NOTHING, gan=None, guardrails=(), cheap={}, missing={"gan": "it diverged"})

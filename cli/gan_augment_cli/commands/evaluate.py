@@ -59,7 +59,8 @@ def evaluate(
         o.option(
             "--arms",
             "default, all, or some of class_weight, oversample, smote, auto, gan_parity, permuted, "
-            "plain, with commas; none and gan always.",
+            "with commas, and for the CNN plain, balanced_softmax, mixup, mixup_balanced_softmax, "
+            "cmo, trivial_augment, gan+mixup and its like; none and gan always.",
         ),
     ] = "default",
     sampler: Annotated[
