@@ -92,7 +92,8 @@ def evaluate(
         if on_plan:
             on_plan(plan)
         try:
-            run(plan.setup, journal, folder, options.n_jobs, progress)
+            # workers that joblib kept from an earlier call may be in another folder
+            run(plan.setup, journal, folder.absolute(), options.n_jobs, progress)
         except KeyboardInterrupt as stop:
             if out is not None:
                 stop.resume_hint = "--resume goes on after the last finished cell"  # type: ignore[attr-defined]

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import warnings
 from pathlib import Path
 
 import pytest
+from joblib import Parallel, delayed
+from joblib.externals.loky import get_reusable_executor
 
 from gan_augment import ImageGAN
 from gan_augment.data.contract import LabelledImages, LabelledTable
@@ -70,6 +73,25 @@ def test_images_with_the_cnn(tmp_path: Path) -> None:
 def test_images_with_the_cnn_and_image_gans(tmp_path: Path) -> None:
     asked = changed(SHORT, generator=ImageGAN(), updates=3, arms=("gan",), curves=False)
     same_in_every_way(digits(), asked, tmp_path)
+
+
+@pytest.mark.slow
+def test_workers_of_an_earlier_call_write_where_this_one_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("earlier", "here"):
+        (tmp_path / name).mkdir()
+    get_reusable_executor().shutdown(wait=True)
+    monkeypatch.chdir(tmp_path / "earlier")
+    assert set(Parallel(n_jobs=2)(delayed(os.getcwd)() for _ in range(4))) == {str(Path.cwd())}
+    monkeypatch.chdir(tmp_path / "here")
+    asked = changed(
+        SHORT, n_jobs=2, learner="logistic", arms=("gan",), curves=False, diagnostics=False
+    )
+    found = evaluate(table(COUNTS), asked, out="rep").result
+    assert found["arms"]["gan"]["missing"] is None
+    assert not any((tmp_path / "earlier").iterdir())
+    get_reusable_executor().shutdown(wait=True)  # the next test's are in its own folder
 
 
 def test_a_worker_that_joblib_replaces_is_no_warning() -> None:
