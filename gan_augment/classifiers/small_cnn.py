@@ -141,8 +141,8 @@ def train_classifier(
     of_class = None if weights is None else torch.from_numpy(weights)
     draw = _balanced_rows(data.labels) if balanced else _shuffled_rows(len(data))
     draw_patches = _balanced_rows(data.labels)
-    counts = torch.bincount(torch.from_numpy(data.labels), minlength=len(data.names))
-    offset = (counts / len(data)).log() if balanced_softmax else None
+    shares = np.bincount(data.labels, minlength=len(data.names)) / len(data)
+    offset = torch.from_numpy(shares).float().log() if balanced_softmax else None
 
     def images(rows: NDArray[np.int64], stream: str, step: int) -> Tensor:
         pixels = data.pixels[rows]
@@ -155,20 +155,22 @@ def train_classifier(
     with threads(1):
         for step in range(steps):
             rows = draw(seed, step, batch)
-            x, labels = images(rows, "judge-augment", step), [data.labels[rows]]
-            share, rng = 1.0, generator(seed, "judge-mix", step)
+            x, share, others = images(rows, "judge-augment", step), 1.0, rows[:0]
+            rng = generator(seed, "judge-mix", step)
             if mix == "mixup":
                 order = rng.permutation(batch)
+                others = rows[order]
                 x, share = _mixed_up(x, x[torch.from_numpy(order)], rng)
-                labels.append(labels[0][order])
             elif mix == "cmo" and _pastes(step, steps) and rng.random() < _PASTED_BATCHES:
                 others = draw_patches(derived_seed(seed, "judge-patches"), step, batch)
                 x, share = _pasted(x, images(others, "judge-augment-patches", step), rng)
-                labels.append(data.labels[others])
             optimiser.param_groups[0]["lr"] = RATE * _rate_factor(step, steps)
             logits = network(x) if offset is None else network(x) + offset
-            losses = [F.cross_entropy(logits, torch.from_numpy(y), of_class) for y in labels]
-            loss = losses[0] if len(losses) == 1 else share * losses[0] + (1 - share) * losses[1]
+            labels, other_labels = (torch.from_numpy(data.labels[of]) for of in (rows, others))
+            loss = F.cross_entropy(logits, labels, of_class)
+            if len(others):
+                other_loss = F.cross_entropy(logits, other_labels, of_class)
+                loss = share * loss + (1 - share) * other_loss
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()

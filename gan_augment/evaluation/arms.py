@@ -14,15 +14,8 @@ ALL_GENERATED = 1.0
 REAL_SHARES = (0.25, 0.5)
 """Of the rare rows, in the learning curve of real ones; all of them is the arm `none`."""
 
-PARITY = 1.0
-RIVALS: Mapping[str, Amount] = {
-    "balanced_softmax": NOTHING,
-    "mixup": Amount("repeats", PARITY),
-    "mixup_balanced_softmax": NOTHING,
-    "cmo": NOTHING,
-    "trivial_augment": Amount("repeats", PARITY),
-}
-"""{arm: its rows} of the other methods of training a network, called as these are."""
+RIVALS = ("balanced_softmax", "mixup", "mixup_balanced_softmax", "cmo", "trivial_augment")
+"""Arms of the other methods of training a network, called as these are."""
 ON_TOP = {f"gan+{method}": method for method in RIVALS}
 """{arm: method} of the GAN's rows to parity under each of them."""
 
@@ -102,11 +95,7 @@ def candidates_of(
             candidates += [Candidate("amount", Amount(source, step)) for step in steps]
     if "permuted" in arms:
         candidates.append(Candidate("permuted", Amount("gan", 1.0)))
-    for arm in arms:
-        amount, method = with_method(arm)
-        if method in methods:
-            kind: Kind = "none" if amount == NOTHING else "amount"
-            candidates.append(Candidate(kind, amount, method=method))
+    candidates += [c for arm, c in BY_METHOD.items() if arm in arms and c.method in methods]
     candidates += [Candidate("sampler", name=name) for name in samplers]
     if curves:
         candidates += [Candidate("real", share=share) for share in REAL_SHARES]
@@ -124,25 +113,22 @@ def amounts_of_arm(arm: str, candidates: Sequence[Candidate]) -> dict[Amount, Ca
     return {amount: c for amount, c in plain.items() if amount.source == source}
 
 
-def with_method(arm: str) -> tuple[Amount, str]:
-    """Return the rows and the method of training of an arm; "" where it has none of its own."""
-    if arm in ON_TOP:
-        return Amount("gan", PARITY), ON_TOP[arm]
-    if arm in RIVALS:
-        return RIVALS[arm], arm
-    return NOTHING, arm if arm == "plain" else ""
-
-
+_REPEATS, _GAN = Amount("repeats", 1.0), Amount("gan", 1.0)
+BY_METHOD: Mapping[str, Candidate] = {
+    "plain": Candidate("none", method="plain"),
+    "balanced_softmax": Candidate("none", method="balanced_softmax"),
+    "mixup": Candidate("amount", _REPEATS, method="mixup"),
+    "mixup_balanced_softmax": Candidate("none", method="mixup_balanced_softmax"),
+    "cmo": Candidate("none", method="cmo"),
+    "trivial_augment": Candidate("amount", _REPEATS, method="trivial_augment"),
+    **{arm: Candidate("amount", _GAN, method=method) for arm, method in ON_TOP.items()},
+}
+"""{arm: candidate} of arms with a method of training of their own."""
 FIXED: Mapping[str, str] = {
     "none": "none",
     "class_weight": "class_weight",
     "gan_parity": "gan@1",
     "permuted": "permuted@1",
-    "plain": "plain",
-    **{
-        arm: Candidate("amount" if rows.to else "none", rows, method=arm).key
-        for arm, rows in RIVALS.items()
-    },
-    **{arm: f"gan@1+{method}" for arm, method in ON_TOP.items()},
+    **{arm: candidate.key for arm, candidate in BY_METHOD.items()},
 }
 """{arm: candidate} of arms that choose nothing."""

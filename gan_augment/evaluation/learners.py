@@ -21,6 +21,7 @@ from gan_augment.data.contract import LabelledImages, LabelledTable
 from gan_augment.data.tables.inference import infer_schema
 from gan_augment.data.tables.schema import Overrides, TableSchema
 from gan_augment.errors import DataError, UsageError, did_you_mean
+from gan_augment.evaluation.arms import RIVALS
 from gan_augment.evaluation.decisions import Scores
 from gan_augment.evaluation.estimators import (
     FittedEstimator,
@@ -45,14 +46,7 @@ UPDATES = 500
 the balanced accuracy of a tuned decision hardly rose beyond."""
 _BLOCK = 64
 _ARGUMENTS = ("seed", "updates", "weights")
-METHODS = (
-    "plain",
-    "balanced_softmax",
-    "mixup",
-    "mixup_balanced_softmax",
-    "cmo",
-    "trivial_augment",
-)
+METHODS = ("plain", *RIVALS)
 """How the small CNN can be trained otherwise: without classical augmentation, with the class shares
 in its loss, with mixed images, and with TrivialAugment in place of the classical augmentation."""
 

@@ -14,7 +14,7 @@ from gan_augment.data.contract import LabelledTable
 from gan_augment.data.tables.inference import infer_schema
 from gan_augment.data.tables.schema import Overrides, TableSchema
 from gan_augment.evaluation.amount import plan_for
-from gan_augment.evaluation.arms import Candidate, candidates_of, with_method
+from gan_augment.evaluation.arms import BY_METHOD, Candidate, candidates_of
 from gan_augment.evaluation.figures import OF_RANKS
 from gan_augment.evaluation.leaks import check_disjoint
 from gan_augment.evaluation.learners import Learner, Training
@@ -118,8 +118,8 @@ class Setup(Generic[Data]):
     def arms(self) -> tuple[str, ...]:
         """List the arms that are reported: those that this learner can have."""
         names = self.options.arm_names
-        methods = ("", *self.learner.methods)
-        return tuple(arm for arm in names if with_method(arm)[1] in methods)
+        methods = self.learner.methods
+        return tuple(n for n in names if n not in BY_METHOD or BY_METHOD[n].method in methods)
 
     @functools.cached_property
     def candidates(self) -> tuple[Candidate, ...]:
