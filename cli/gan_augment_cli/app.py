@@ -33,8 +33,8 @@ app = typer.Typer(
 def doctor(ctx: typer.Context, as_json: o.AsJson = False) -> None:
     """Say what is installed, what is missing and how to get it, and how fast training is here.
 
-    Versions, device, precision and threads with timings of a real training step, which
-    albumentations answers, and the cache folder. Exits with 1 if something needed does not work.
+    Versions, device, which albumentations answers, and timings of a real training step in each
+    precision. Exits with 1 if something needed does not work.
     """
     with outcome.exit_codes(ctx), shown_progress(quiet=as_json) as progress:
         diagnosis = workflows.doctor(progress)

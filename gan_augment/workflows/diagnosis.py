@@ -24,6 +24,7 @@ from gan_augment.progress import Progress
 __all__ = ["Diagnosis", "doctor"]
 
 DISTRIBUTION = "gan-augment"
+LIMIT_S = 180.0
 PROBE_S = 0.5
 MARGIN = 1.1  # times as fast: a smaller difference is the machine's other work
 _MODULES = {"imbalanced-learn": "imblearn", "pillow": "PIL", "scikit-learn": "sklearn"}
@@ -98,7 +99,7 @@ class Diagnosis:
         timed = f"training, default recipe, 32 px colour: {', '.join(speeds)}" if speeds else ""
         verdict = [f"problem: {problem}" for problem in self.problems]
         return [
-            f"{DISTRIBUTION} {installed_version(DISTRIBUTION)}, "
+            f"{DISTRIBUTION} {installed_version(DISTRIBUTION) or 'not installed'}, "
             f"Python {platform.python_version()}, {platform.platform()}",
             ", ".join(p.line() for p in self.packages if p.problem is None),
             self.albumentations,
@@ -184,7 +185,7 @@ def _package(name: str, allowed: str) -> Package:
 
 
 def installed_version(name: str) -> str | None:
-    """The version of a distribution, None where it is not there."""
+    """Look up the version of a distribution; None where it is not there."""
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
@@ -197,14 +198,18 @@ def _trials(modules: Sequence[str]) -> tuple[list[dict[str, Any]], str | None]:
     if "OMP_NUM_THREADS" not in os.environ:  # all threads are what is timed
         del environment["OMP_NUM_THREADS"]
     line = [*worker_command(__name__), *modules]
-    run = subprocess.run(line, env=environment, capture_output=True, text=True, check=False)
-    answers = [json.loads(line) for line in run.stdout.splitlines() if line.startswith("{")]
-    if run.returncode == 0:
+    try:
+        run = subprocess.run(line, env=environment, capture_output=True, timeout=LIMIT_S)
+        output, code, errors = run.stdout, run.returncode, run.stderr.decode(errors="replace")
+    except subprocess.TimeoutExpired as slow:
+        output, code, errors = slow.stdout or b"", 1, f"it took longer than {LIMIT_S:.0f} s"
+    answers = [json.loads(line) for line in output.splitlines() if line.startswith(b"{")]
+    if code == 0:
         return answers, None
     answered = {answer.get("module") for answer in answers}
     last = next((f"import {module}" for module in modules if module not in answered), "training")
-    signal = f"signal {-run.returncode}" if run.returncode < 0 else "no reason"
-    return answers, f"{last} ends its process: {[signal, *run.stderr.strip().splitlines()][-1]}"
+    signal = f"signal {-code}" if code < 0 else "no reason"
+    return answers, f"{last} ends its process: {[signal, *errors.strip().splitlines()][-1]}"
 
 
 def _timed_steps() -> Iterator[dict[str, Any]]:

@@ -339,7 +339,7 @@ def _write_settings(plan: FitPlan, steps: int | None) -> None:
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
         "machine": machine.line(),
-        "versions": {name: installed_version(name) for name in _VERSIONS},
+        "versions": {name: installed_version(name) or "not installed" for name in _VERSIONS},
     }
     write_file(plan.run / ENVIRONMENT, (json.dumps(environment, indent=1) + "\n").encode())
 

@@ -186,12 +186,13 @@ def interrupted(home: Path, flags: tuple[str, ...]) -> tuple[int, str]:
         text=True,
         start_new_session=True,
     ) as process:
-        while process.poll() is None:
+        latest = time.monotonic() + 120  # a busy machine takes long to begin
+        while process.poll() is None and time.monotonic() < latest:
             if journal.is_file() and journal.read_bytes().count(b"\n") >= 4:
                 os.killpg(process.pid, signal.SIGINT)  # as a terminal does: workers get it too
                 break
             time.sleep(0.01)
-        _, told = process.communicate()
+        _, told = process.communicate(timeout=240)
     return process.returncode, told
 
 

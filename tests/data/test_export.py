@@ -208,16 +208,28 @@ def test_columns_that_new_rows_lack_are_null(tmp_path):
     ]
 
 
-@pytest.mark.parametrize("kind", ["csv", "parquet"])
-def test_an_original_that_changed_since_it_was_read_is_no_write_error(typed_parquet, kind):
+@pytest.mark.parametrize(
+    ("kind", "says"), [("csv", "was changed"), ("parquet", "can no longer be read")]
+)
+def test_an_original_that_changed_since_it_was_read_is_no_write_error(typed_parquet, kind, says):
     path, out = typed_parquet.with_name(f"data.{kind}"), typed_parquet.with_name(f"out.{kind}")
     if kind == "csv":
         path.write_text("a,b\n1,x\n2,y\n")
     frame, source = (read_csv if kind == "csv" else read_parquet)(path)
     path.write_bytes(path.read_bytes()[:-3])
-    with pytest.raises(DataError, match=r"was changed|can no longer be read"):
+    with pytest.raises(DataError, match=says):
         write_table(out, FileFormat.of(source), frame, [], original=source)
     assert not list(path.parent.glob("out*"))
+
+
+def test_a_csv_of_the_same_size_that_changed_since_it_was_read_is_noticed(tmp_path):
+    path = tmp_path / "data.csv"
+    path.write_text("a,b\n1,2\n")
+    _, source = read_csv(path)
+    source.check_unchanged()
+    os.utime(path, ns=(1, 1))
+    with pytest.raises(DataError, match="was changed"):
+        source.check_unchanged()
 
 
 MILLION = """

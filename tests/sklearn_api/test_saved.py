@@ -149,6 +149,12 @@ def test_settings_come_back_but_where_the_model_runs(quick, numbers, tmp_path) -
     loaded.fit_resample(X, y)  # with the model as it is: a warning is an error here
 
 
+@pytest.mark.parametrize("classes", [np.array([1]), {1}], ids=["array", "set"])
+def test_classes_come_back_as_a_list(classes, quick, numbers, tmp_path) -> None:
+    quick(sampling_strategy=classes).fit(*numbers).save(tmp_path / "saved")
+    assert GANAugmenter.load(tmp_path / "saved").sampling_strategy == [1]
+
+
 def test_a_loaded_model_is_used_as_it_is(quick, numbers, tmp_path, monkeypatch) -> None:
     X, y = numbers
     quick().fit(X, y).save(tmp_path / "saved")

@@ -89,6 +89,17 @@ def test_arrays_of_objects_are_not_saved(tmp_path):
     assert not (tmp_path / "b").exists()
 
 
+def test_a_flipped_bit_in_any_byte_of_the_small_files_is_noticed(bundle):
+    for name in ("model.json", MANIFEST):
+        good = (bundle / name).read_bytes()
+        for place in range(len(good)):
+            bad = bytearray(good)
+            bad[place] ^= 1 << place % 8
+            (bundle / name).write_bytes(bad)
+            refused(bundle)
+        (bundle / name).write_bytes(good)
+
+
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     name=st.sampled_from(FILES), at=st.floats(0, 1), change=st.integers(0, 255), cut=st.booleans()

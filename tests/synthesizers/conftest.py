@@ -29,8 +29,9 @@ def quick_scores() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _quick_scores() -> Iterator[None]:
+@pytest.fixture(scope="module")
+def quick_scoring() -> Iterator[None]:
+    """`quick_scores` for all tests of a file, where what is scored does not matter."""
     with quick_scores():
         yield
 
@@ -127,8 +128,7 @@ def refusal(tmp_path):
 
 @pytest.fixture(scope="session")
 def table_gan(table: ReadTable) -> TabularGAN:
-    with quick_scores():
-        return TabularGAN(steps=6, device="cpu", threads=1).fit(table.table, schema=table.schema)
+    return TabularGAN(steps=6, device="cpu", threads=1).fit(table.table, schema=table.schema)
 
 
 @pytest.fixture(scope="session")

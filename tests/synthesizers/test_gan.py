@@ -27,6 +27,8 @@ from gan_augment.errors import (
 from gan_augment.synthesizers.base import checked_counts
 from gan_augment.training.callbacks import StopFlag, StopRequested
 
+pytestmark = pytest.mark.usefixtures("quick_scoring")
+
 AnyGAN = ImageGAN | TabularGAN
 SETTINGS: dict[type, dict[str, Any]] = {ImageGAN: {"selection": False}, TabularGAN: {}}
 IDS = ["key", "ticket"]

@@ -10,6 +10,8 @@ from gan_augment import ImageGAN
 from gan_augment.storage import load_bundle
 from gan_augment.synthesizers.sampling import BLOCK, drawn_codes, lenders_of
 
+pytestmark = pytest.mark.usefixtures("quick_scoring")
+
 
 def test_a_model_says_how_many_encoded_rows_it_contains(fitted, toy):
     assert fitted.meta_.anchors == len(toy) - 11  # a tenth of the class of 110 is held out

@@ -16,6 +16,8 @@ from gan_augment.recipes import Recipe, resolve_recipe
 from gan_augment.training.callbacks import HistoryFile
 from gan_augment.training.images import build
 
+pytestmark = pytest.mark.usefixtures("quick_scoring")
+
 PLAIN_D = "[discriminator]\nspectral_norm = false\nwidth = 8\nmax_width = 8\n"
 OBJECTIVES = {
     "minimax": 'loss = "minimax"',

@@ -19,6 +19,8 @@ from gan_augment.errors import GanAugmentError, ModelFileError
 from gan_augment.storage import load_bundle, save_bundle
 from gan_augment.storage.bundle import MANIFEST, TENSORS
 
+pytestmark = pytest.mark.usefixtures("quick_scoring")
+
 GIB = 1 << 30
 ODD_VALUES: tuple[Any, ...] = (
     None, True, -1, 0, 1, 2**40, 2**70, 1.5, 1e308, float("nan"), "", "x", [], {}, [1], {"a": 1},

@@ -188,6 +188,12 @@ def test_every_penalty_is_due_once_in_k_d_steps(toy_run):
     assert np.sum(due, axis=0).tolist() == [4, 6]
 
 
+def test_r1_is_applied_every_k_steps_only(toy_run):
+    objective = ObjectiveSettings(reconstruct_only=0, r1=1.0, r1_every=4)
+    run = toy_run(objective=objective)
+    assert ["r1" in one_step(run) for _ in range(6)] == [True, False, False, False, True, False]
+
+
 def test_r1_every_four_steps_moves_d_as_far_as_r1_every_step(toy_run):
     def moved(**penalty) -> np.ndarray:
         """How far four D steps on one batch carry the weights, at a rate that hardly moves them."""

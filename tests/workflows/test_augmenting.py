@@ -17,6 +17,7 @@ from gan_augment.errors import (
     OutputExistsError,
     ResumeMismatchError,
     TooFewAcceptedError,
+    UnknownClassError,
     UsageError,
 )
 from gan_augment.storage import load_bundle, save_bundle
@@ -208,6 +209,16 @@ def test_overwriting_keeps_what_is_not_ours(run, data_folder, tmp_path):
     assert (out / "notes.txt").read_text() == "mine"
     total = sum(sum(counts.values()) for counts in result.counts.values())
     assert len(files(out)) == total + 2
+
+
+def test_overwriting_that_cannot_begin_leaves_the_earlier_output(run, data_folder, tmp_path):
+    out = tmp_path / "out"
+    augment(data_folder, out, model=run)
+    before = files(out)
+    nobody = FitOptions(classes="nobody")
+    with pytest.raises(UnknownClassError):
+        augment(data_folder, out, model=run, options=nobody, overwrite=True)
+    assert files(out) == before
 
 
 @pytest.mark.slow

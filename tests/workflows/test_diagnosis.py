@@ -90,3 +90,10 @@ def test_it_says_whether_the_rule_takes_the_faster_precision(precision, float32,
 
 def test_nothing_is_advised_where_nothing_was_timed():
     assert advice("", {}) == ""
+
+
+def test_what_takes_too_long_is_a_problem_and_ends(monkeypatch):
+    monkeypatch.setattr(diagnosis, "LIMIT_S", 0.01)
+    problem = doctor().problems[-1]
+    assert problem.startswith("numpy")
+    assert "ends its process: it took longer than 0 s" in problem

@@ -46,10 +46,15 @@ class Stopping(Progress):
 
 
 @pytest.mark.slow
-def test_the_plan_comes_before_the_first_fit(table: Path, tmp_path: Path) -> None:
-    progress = Stopping(at="fitting")
+def test_the_plan_comes_before_the_first_fit_and_writes_nothing(
+    table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    progress, before = Stopping(at="fitting"), sorted(table.parent.iterdir())
     plan = plan_evaluation(table, asked())
-    assert not (tmp_path / "rep").exists()
+    assert sorted(table.parent.iterdir()) == before
+    assert not list(tmp_path.iterdir())
+    assert (plan.rare_units, plan.fits.generators) == ({"yes": 10}, 2 * 4)
     with pytest.raises(StopRequested) as stopped:
         evaluate(table, tmp_path / "rep", asked(), progress=progress)
     assert plan.lines()[0].startswith("plan: 2 folds x 1; 8 generator fits")

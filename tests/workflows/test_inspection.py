@@ -97,6 +97,11 @@ def test_a_report_shows_the_columns_the_classes_and_the_cost(table_file):
     assert "column 'id' is not learned" in text
 
 
+def test_kinds_can_be_said(table_file):
+    report = inspect_data(table_file, target="fraud", columns={"id": "categorical"})
+    assert report.to_dict()["columns"][0]["kind"] == "categorical"
+
+
 def test_rows_that_differ_in_their_class_alone_are_noted(table_file, tmp_path):
     text = table_file.read_text()
     first = text.splitlines()[1]

@@ -299,3 +299,14 @@ def test_what_dead_processes_left_is_removed(table_run, table_file, tmp_path):
     left.write_text("half")
     augment(table_file, tmp_path / "out.csv", model=table_run)
     assert not left.exists()
+
+
+@pytest.mark.slow
+def test_a_class_of_one_row_is_filled_with_repeats(table_file, tmp_path):
+    lines = table_file.read_text().splitlines()
+    lines[1] = lines[1].rpartition(";")[0] + ";never"
+    (tmp_path / "t.csv").write_text("\n".join(lines))
+    result = augment(tmp_path / "t.csv", tmp_path / "out.csv", options=QUICK, run=tmp_path / "run")
+    assert result.counts["never"]["synthetic"] == 0
+    assert result.counts["never"]["repeat"] == result.counts["no"]["real"] - 1
+    assert "1 row" in result.refused["never"]

@@ -1,6 +1,7 @@
 """Rows of a table are drawn exactly as asked, and written as the training file writes its own."""
 
 import csv
+import os
 import shutil
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from gan_augment.errors import (
     ModelFileError,
     OutputExistsError,
     UsageError,
+    WriteFailedError,
 )
 from gan_augment.workflows.sampling import sample
 
@@ -114,3 +116,13 @@ def test_marks_and_formulas_are_refused_for_images(run, tmp_path):
     for options in ({"mark": True}, {"escape_formulas": True}):
         with pytest.raises(UsageError, match="for tables"):
             sample(run, tmp_path / "out", counts={"odd": 1}, **options)
+
+
+def test_a_full_disk_leaves_nothing(table_run, tmp_path, monkeypatch):
+    def full(*args):
+        raise OSError(28, os.strerror(28))
+
+    monkeypatch.setattr(os, "write", full)
+    with pytest.raises(WriteFailedError, match="Free some space"):
+        sample(table_run, tmp_path / "s.csv", counts={"yes": 2})
+    assert not list(tmp_path.iterdir())
