@@ -56,7 +56,8 @@ def trivial_pipeline(shape: tuple[int, int, int]) -> Pipeline:
     """One change a picture, any of fourteen and of any strength, each as likely as another.
 
     shape: (H, W, C); of other than 1 or 3 channels the changes of colour are left out. Source:
-    Müller & Hutter 2021, "TrivialAugment", in RandAugment's ranges.
+    Müller & Hutter 2021, "TrivialAugment", in RandAugment's ranges; what changes sharpness sharpens
+    or blurs a little.
     """
     os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"  # else the import calls out
     import albumentations as A
@@ -77,7 +78,9 @@ def trivial_pipeline(shape: tuple[int, int, int]) -> Pipeline:
         A.Solarize(threshold_range=(0, 1), p=1),
     ]
     if shape[2] in (1, 3):
-        steps += [A.AutoContrast(p=1), A.Equalize(p=1), A.Sharpen(alpha=(0, 0.9), p=1)]
+        sharper = A.Sharpen(alpha=(0, 0.9), lightness=(1, 1), p=1)  # by default it darkens
+        softer = A.GaussianBlur(blur_limit=3, sigma_limit=(0.1, 0.8), p=1)
+        steps += [A.AutoContrast(p=1), A.Equalize(p=1), A.OneOf([sharper, softer], p=1)]
         steps += [coloured(name) for name in ("brightness", "contrast", "saturation")]
     pipeline: Pipeline = A.Compose([A.OneOf(steps, p=1)])
     return pipeline

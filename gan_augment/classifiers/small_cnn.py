@@ -138,7 +138,7 @@ def train_classifier(
     """
     if len(data) < 2:
         raise DataError(f"a classifier needs two images or more; given {len(data)}. Add images.")
-    of_class = None if weights is None else torch.from_numpy(weights)
+    of_class = None if weights is None else torch.from_numpy(weights).float()
     draw = _balanced_rows(data.labels) if balanced else _shuffled_rows(len(data))
     draw_patches = _balanced_rows(data.labels)
     shares = np.bincount(data.labels, minlength=len(data.names)) / len(data)

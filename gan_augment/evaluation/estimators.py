@@ -277,7 +277,8 @@ def _from_factory(factory: Any, seed: int) -> Any:
     if len(needed) > 1:
         raise UsageError(f"{name!r} takes {', '.join(needed)}; {EXPECTED}")
     try:
-        return factory(seed=seed) if "seed" in params else factory(*[seed] * len(needed))
+        by_name = "seed" in params and params["seed"].kind is not params["seed"].POSITIONAL_ONLY
+        return factory(seed=seed) if by_name else factory(*[seed] * len(needed))
     except Exception as error:
         raise UsageError(
             f"{name!r} fails when it is to make a learner: {type(error).__name__}: {error}"

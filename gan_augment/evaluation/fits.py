@@ -90,7 +90,7 @@ def _judged(
             fitted = setup.learner.fit(training, setup.seed_of("learner", split, name))
         with _timed(spent_s, "predict"):
             scores = _scores(fitted, level.held, setup.options.batch)
-        even = training.balanced or training.even or setup.learner.balances
+        even = 1.0 if setup.learner.balances else training.even
         trained = _shares(training.data, even=even)
         parts[name] = Part(scores, level.held.labels, trained, _shares(level.part))
     outer, whole, level = parts.pop(OUTER), sets[OUTER], levels[OUTER]
@@ -317,12 +317,13 @@ def _rows(
     return rows
 
 
-def _shares(data: Any, *, even: bool = False) -> NDArray[np.float64]:
-    """Return float64 (K,): the share of each class, or the same for all that have rows."""
+def _shares(data: Any, *, even: float = 0.0) -> NDArray[np.float64]:
+    """Return float64 (K,): class shares; of the part `even` the same for all that have rows."""
     counts = np.bincount(data.labels, minlength=len(data.names)).astype(np.float64)
-    if even:
-        counts = (counts > 0).astype(np.float64)
-    shares: NDArray[np.float64] = counts / counts.sum()
+    present = counts > 0
+    shares: NDArray[np.float64] = (
+        1 - even
+    ) * counts / counts.sum() + even * present / present.sum()
     return shares
 
 

@@ -99,7 +99,8 @@ def generator_of(
         settings: dict[str, Any] = {"device": fit.device, "precision": fit.precision}
         gan = TabularGAN(recipe=fit.recipe, **settings)
         if images:
-            recipe = with_flips(resolve_recipe(fit.recipe), fit.flips) if fit.flips else fit.recipe
+            # resolved: an edited file is another recipe, and the result names its settings
+            recipe = with_flips(resolve_recipe(fit.recipe), bool(fit.flips))
             gan = ImageGAN(recipe=recipe, selection=fit.selection, **settings)
     if not isinstance(gan, ImageGAN | TabularGAN):
         check_generator(gan)

@@ -96,6 +96,8 @@ class EvaluationOptions(Frozen):
                     f"there is no arm {name!r}; expected 'default', 'all', or some of "
                     f"{', '.join(ARMS)}.{did_you_mean(name, ARMS)}"
                 )
+        # what the GAN's rows add to a method is seen beside the method without them
+        named = [*named, *(ON_TOP[name] for name in named if name in ON_TOP)]
         ordered = [name for name in ARMS if name in named or name in ("none", "gan")]
         return (*ordered, *self.samplers)
 

@@ -145,6 +145,7 @@ def prepare(
         design=everything,
         overrides=kinds,
     )
+    _check_methods(setup)
     requested = _requested(setup, duplicates, columns)
     if header is not None:
         _check_same(header["asked"], requested)
@@ -167,6 +168,16 @@ def prepare(
         requested=requested,
     )
     return Plan(setup, costs.seconds(setup) / processes, processes, (*notes, *protocol.notes))
+
+
+def _check_methods(setup: Setup[Any]) -> None:
+    """Raise UsageError for an arm that was named and that this learner cannot have."""
+    absent = [name for name in setup.options.arm_names if name not in setup.arms]
+    if absent and setup.options.arms != "all":
+        raise UsageError(
+            f"the arm {absent[0]!r} is a way to train the small CNN, and the learner is "
+            f"{setup.learner.name}; leave it out, or evaluate images with learner='cnn'"
+        )
 
 
 def _requested(

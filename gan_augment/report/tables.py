@@ -212,6 +212,9 @@ def _adds(rows: Mapping[str, Mapping[str, float]]) -> bool:
 
 def _arm_of(candidate: str) -> str:
     """The arm that a candidate of timings.json belongs to, as far as its name tells."""
+    rows, _, method = candidate.partition("+")
+    if method:
+        return f"{OURS}+{method}" if rows.startswith(f"{OURS}@") else method
     source, _, amount = candidate.partition("@")
     if candidate.startswith("sampler:"):
         return candidate.removeprefix("sampler:")

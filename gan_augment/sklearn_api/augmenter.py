@@ -456,6 +456,7 @@ def checked_parameters(params: Mapping[str, Any]) -> tuple[FitOptions, TopUp]:
     selection, verbose = plain["selection"], plain["verbose"]
     if not isinstance(verbose, int) or verbose < 0:
         raise UsageError(f"verbose={verbose!r}; expected 0 (warnings alone) or 1 (notes too)")
+    checked_callbacks(plain["callbacks"])
     if selection is None or isinstance(selection, str):
         selection = {"auto": True, "off": False, None: False}.get(selection, selection)
     values = {

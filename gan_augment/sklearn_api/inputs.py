@@ -85,10 +85,10 @@ class ClassLabels:
     def name_of(self, label: Label) -> str:
         """Return the name of a class that the user calls `label`. Raises UnknownClassError."""
         known: dict[Label, str] = dict(zip(self.labels, self.names, strict=True))
-        label = python_scalar(label)
         try:
+            label = python_scalar(label)
             return known[label]
-        except (KeyError, TypeError):
+        except (KeyError, TypeError, ValueError):  # ValueError: an array of several
             listed = [repr(one) for one in self.labels]
             raise UnknownClassError(
                 f"no row is labelled {label!r}; the labels are {', '.join(listed[:20])}."

@@ -29,7 +29,7 @@ from gan_augment.sklearn_api.inputs import (
 )
 from gan_augment.storage import new_folder, write_file
 from gan_augment.storage.bundle import read_json
-from gan_augment.synthesizers import load_model
+from gan_augment.synthesizers import load_model, model_folder
 
 if TYPE_CHECKING:
     from gan_augment.synthesizers.image_gan import ImageGAN
@@ -136,7 +136,13 @@ def read(
     path = folder / FACE
     if not path.is_file():
         return gan, _without_face(gan), None
-    face = read_json(path, schema=SavedFace)
+    try:
+        face = read_json(path, schema=SavedFace)
+    except ModelFileError as error:
+        place = model_folder(folder)
+        raise ModelFileError(
+            f"{error} The model alone can be loaded from {str(place)!r}."
+        ) from None
     try:
         return gan, _output_of(gan, face), face
     except (TypeError, ValueError, LookupError) as error:

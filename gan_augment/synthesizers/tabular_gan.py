@@ -218,8 +218,9 @@ class TabularGAN(GAN[LabelledTable, TableMeta]):
         schema, compute = infer_schema(data.frame), compute_config(self.device, "float32", 1)
         with devices.threads(1):
             table = encoded_table(data, schema, compute, self.random_state)
+            anchors = class_anchors(table, recipe, self.random_state)
         fixed_s = time.monotonic() - started_s
-        step_s = row_step_seconds(table, recipe, self.random_state)
+        step_s = row_step_seconds(table, recipe, anchors)
         runs = (FOLDS + 1) / TRAINING_SHARE if self.trials else 1
         return Forecast(self.steps or recipe.steps, fixed_s, step_s, runs * step_s)
 

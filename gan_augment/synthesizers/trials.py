@@ -255,7 +255,8 @@ def choose_training(
         training_s = budget_s * (TRAINING_SHARE if tried else 1.0)
         each_s = training_s / runs
         probe_s = min(ROW_PROBE_S, each_s / 20)
-        steps = steps_within(each_s, row_step_seconds(table, recipe, seed, probe_s))
+        step_s = row_step_seconds(table, recipe, class_anchors(table, recipe, seed), probe_s)
+        steps = steps_within(each_s, step_s)
         progress.note(
             f"a budget of {budget_s:g} s is {steps} steps here, in at most {runs} runs with those "
             f"that choose; --steps {steps} repeats the run"
@@ -277,10 +278,9 @@ def choose_training(
 
 
 def row_step_seconds(
-    table: EncodedTable, recipe: Recipe, seed: int, probe_s: float = ROW_PROBE_S
+    table: EncodedTable, recipe: Recipe, anchors: AnchorRows, probe_s: float = ROW_PROBE_S
 ) -> float:
-    """Time a few steps on the rows of a table."""
-    anchors = class_anchors(table, recipe, seed)
+    """Time a few steps on the rows of a table, from its anchors."""
     parts, batches = build_table(recipe, table, anchors), anchor_batches(recipe, table, anchors)
     return step_seconds(parts, batches, table.compute.threads, probe_s)
 

@@ -93,7 +93,10 @@ class GeneratedRows:
         return None if self._like is None or not self.counts else self._like.shape[1:]
 
     def prepare(self, epoch: int) -> None:
-        """Have the rows of an epoch, drawn here if there are none; all but the last epochs go."""
+        """Have the rows of an epoch, drawn here if there are none.
+
+        Of the epochs that are open here all but the last are removed.
+        """
         epoch = epoch if self._refresh else 0
         if not self.counts:
             return
@@ -136,12 +139,15 @@ class GeneratedRows:
     def _mapped(self, epoch: int) -> NDArray[Any] | None:
         """The rows of an epoch on disk; None where the file is missing or of another length."""
         path, like, n = self._path(epoch), self._like, sum(self.counts.values())
-        if like is None or not n or not path.is_file():
+        if like is None or not n:
             return None
         shape = (n, *like.shape[1:])
-        if path.stat().st_size != like.itemsize * math.prod(shape):
+        try:  # another process may take it away meanwhile
+            if path.stat().st_size != like.itemsize * math.prod(shape):
+                return None
+            return np.memmap(path, like.dtype, "r", shape=shape).view(np.ndarray)
+        except (OSError, ValueError):
             return None
-        return np.memmap(path, like.dtype, "r", shape=shape).view(np.ndarray)
 
     def _write(self, epoch: int) -> None:
         """Draw the rows of an epoch class by class; a class that is refused is left out."""
@@ -151,7 +157,7 @@ class GeneratedRows:
                 begun = file.tell()
                 try:
                     for part in self._draw(epoch, name, n):
-                        self._like = part[:0]
+                        self._like = part[:0].copy()  # a view would keep all of it
                         file.write(np.ascontiguousarray(part).data)
                 except TooFewAcceptedError as error:
                     self.refused[name] = str(error)
@@ -202,7 +208,7 @@ class GeneratedRows:
             try:
                 for part in self._class_rows(name, min(n, _COMPARED), self._seed):
                     total.update(repr((name, part.shape)).encode() + part.tobytes())
-                    self._like = part[:0]
+                    self._like = part[:0].copy()
             except TooFewAcceptedError:
                 total.update(f"{name} refused".encode())
         return total.hexdigest()[:16]

@@ -122,3 +122,11 @@ def test_trivial_augment_makes_one_of_its_changes_a_picture_each_as_likely() -> 
     same = (changed == pixels).all(axis=(1, 2, 3)).mean()
     assert 1 / 14 - 0.02 < same < 5 / 14  # identity; and turns, bits or light too small to be seen
     assert 0.02 < moved.mean() < 6 / 14
+
+
+def test_trivial_augments_sharpness_keeps_the_light() -> None:
+    steps = trivial_pipeline((16, 16, 3)).transforms[0].transforms  # type: ignore[attr-defined]
+    (sharpness,) = [step for step in steps if type(step).__name__ == "OneOf"]
+    grey = np.full((16, 16, 3), 200, np.uint8)
+    for _ in range(20):
+        assert (sharpness(image=grey)["image"] == 200).all()

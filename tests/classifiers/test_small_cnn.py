@@ -8,6 +8,7 @@ from gan_augment.classifiers import small_cnn
 from gan_augment.classifiers.small_cnn import random_features, shift_and_light, train_classifier
 from gan_augment.data.contract import LabelledImages
 from gan_augment.errors import DataError
+from gan_augment.evaluation.learners import EVEN_PARTS
 
 
 def stripes(
@@ -220,3 +221,10 @@ def test_patches_come_from_every_class_as_often() -> None:
     assert 10 < len(patches) < 30  # half of 40 batches
     assert np.mean(patches) == pytest.approx(0.5, abs=0.05)
     assert np.mean([share for share in shares if share <= 0.3]) == pytest.approx(0.1, abs=0.03)
+
+
+def test_the_part_of_pasted_patches_is_what_decisions_are_corrected_by() -> None:
+    x, others = torch.zeros(1, 1, 32, 32), torch.ones(1, 1, 32, 32)
+    rngs = (np.random.default_rng(seed) for seed in range(2000))
+    areas = [1 - small_cnn._pasted(x, others, rng)[1] for rng in rngs]
+    assert EVEN_PARTS["cmo"] == pytest.approx(0.5 * 0.97 * np.mean(areas), abs=0.01)

@@ -19,7 +19,7 @@ from pandas.testing import assert_frame_equal, assert_series_equal
 from gan_augment.data.tables.columns import joined, output_frame, plain, restored
 from gan_augment.data.tables.inference import infer_column, infer_schema
 from gan_augment.data.tables.reader import read_frame
-from gan_augment.data.tables.schema import Column, ColumnKind, TableSchema
+from gan_augment.data.tables.schema import Column, ColumnKind, Overrides, TableSchema
 from gan_augment.errors import DataError
 
 WHOLE = [3, 1, 2, 3, -4]
@@ -326,3 +326,28 @@ def test_text_that_is_named_by_its_kind_comes_back_as_text(
     column = infer_column(frame["x"], "x", kind)
     expected = pd.Series(cells if again is None else again, dtype=dtype, name="x")
     assert_series_equal(restored(plain(frame["x"], column), column), expected)
+
+
+@pytest.mark.parametrize(
+    "levels",
+    [
+        pa.array([dt.date(2024, 1, 31), dt.date(2025, 2, 1)]),
+        pa.array([dt.datetime(2024, 1, 31), dt.datetime(2025, 2, 1)], pa.timestamp("us", "UTC")),
+        pa.array([Decimal("1.50"), Decimal("2.25")]),
+        pa.array(["x", "y"]),
+    ],
+    ids=["date", "moment", "decimal", "text"],
+)
+def test_dictionaries_of_any_value_come_back(levels):
+    cells = pa.DictionaryArray.from_arrays(pa.array([0, 1, None, 1] * 5), levels)
+    frame = pa.table({"a": cells}).to_pandas(types_mapper=pd.ArrowDtype)
+    column = infer_schema(frame, Overrides.of(categorical=["a"])).columns[0]
+    again = restored(plain(frame["a"], column), column)
+    assert again.dtype == frame["a"].dtype
+    assert again.tolist() == frame["a"].tolist()
+
+
+def test_a_dtype_without_room_for_a_missing_cell_gets_none():
+    column = infer_schema(pd.DataFrame({"a": [True, False] * 9})).columns[0]
+    with pytest.raises(AssertionError, match="no room"):
+        restored(np.array([-1, 0]), column)

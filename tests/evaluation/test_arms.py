@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from gan_augment.errors import UsageError
 from gan_augment.evaluation.amount import NOTHING, Amount
 from gan_augment.evaluation.arm_results import ArmResults
 from gan_augment.evaluation.arms import (
@@ -21,7 +22,7 @@ from gan_augment.evaluation.arms import (
 )
 from gan_augment.evaluation.journal import Journal
 from gan_augment.evaluation.learners import METHODS, learner_of
-from gan_augment.evaluation.options import DEFAULT_ARMS, EXTRA_ARMS
+from gan_augment.evaluation.options import DEFAULT_ARMS, EXTRA_ARMS, EvaluationOptions
 from gan_augment.evaluation.plan import Setup
 from gan_augment.evaluation.start import prepare
 from tests.evaluation.drawn import Noisy, options, table
@@ -72,6 +73,16 @@ def test_every_method_has_an_arm_and_one_on_top_of_it_that_share_no_candidate() 
     tried = keys(arms, methods=METHODS)
     assert set(map(FIXED.get, arms)) - {None} <= set(tried)
     assert len(tried) == len(set(tried)) == 1 + 2 + 1 + 5 + 5
+
+
+def test_an_arm_on_top_of_a_method_brings_the_method() -> None:
+    assert EvaluationOptions(arms="gan+mixup").arm_names == ("none", "gan", "mixup", "gan+mixup")
+
+
+def test_a_named_arm_that_a_learner_cannot_have_is_refused_and_all_are_those_it_can() -> None:
+    with pytest.raises(UsageError, match="'mixup' is a way to train the small CNN"):
+        prepare(table(), options(arms=("mixup",), generator=Noisy()))
+    assert not set(prepare(table(), options(arms="all", generator=Noisy())).setup.arms) & {*RIVALS}
 
 
 def test_rows_of_a_method_are_nobody_elses_choice() -> None:

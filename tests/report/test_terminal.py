@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from gan_augment.report.tables import costs
 from gan_augment.report.terminal import lines
 from tests.report import results
 
@@ -120,3 +121,10 @@ def test_lines_fit_a_hundred_columns_with_long_names_and_many_classes() -> None:
     assert max(map(len, text)) <= 100
     assert "- 180 more classes are in result.json" in text
     assert result == before
+
+
+def test_what_arms_of_a_method_cost_is_their_own() -> None:
+    keys = ("gan@0.5", "gan@1+cmo", "repeats@1+mixup", "repeats@0.5", "cmo")
+    spent = {key: {"fit": 1.0} for key in keys}
+    names = [name for name, _ in costs({"seconds": {"candidates": spent}})]
+    assert sorted(names) == ["cmo", "gan", "gan+cmo", "mixup", "oversample"]

@@ -179,6 +179,7 @@ THIRDS, HALVES, WORDS = np.arange(N) % 3, np.arange(N) % 2, np.where(Y == 1, "fr
         ({7: 30}, Y, UnknownClassError, "no row is labelled 7; the labels are 0, 1"),
         ({"1": 30}, Y, UnknownClassError, "no row is labelled '1'; the labels are 0, 1"),
         ([7], Y, UnknownClassError, "no row is labelled 7"),
+        (np.array([[1, 2]]), Y, UnknownClassError, "no row is labelled array"),
         ([], Y, UsageError, "names no class"),
         (lambda y: {2: 30}, Y, UnknownClassError, "no row is labelled 2"),
         ("rare", HALVES, NoRareClassError, "fewer than 6 rows.*sampling_strategy='auto'"),
@@ -216,3 +217,8 @@ def test_counts_that_cannot_be_drawn(counts, kind, why, quick) -> None:
     augmenter = quick().fit(X, Y)
     with pytest.raises(kind, match=why):
         augmenter.sample(counts)
+
+
+def test_callbacks_are_checked_where_nothing_is_trained_too() -> None:
+    with pytest.raises(UsageError, match="which has no method on_event"):
+        GANAugmenter(callbacks=[3], synthetic_share=0).fit_resample(np.eye(12), [0] * 9 + [1] * 3)

@@ -270,3 +270,6 @@ def test_a_damaged_face_is_refused_in_one_line(quick, numbers, tmp_path) -> None
         with pytest.raises(ModelFileError) as caught:
             GANAugmenter.load(tmp_path / "saved")
         assert "\n" not in str(caught.value)
+    face.write_bytes(json.dumps({**good, "schema": 2}).encode())
+    with pytest.raises(ModelFileError, match=r"The model alone can be loaded from .*model"):
+        GANAugmenter.load(tmp_path / "saved")

@@ -349,7 +349,16 @@ def number_cells(numbers: Numbers, missing: Mask, dtype: Any, python: str | None
 
 def level_cells(codes: Codes, levels: Sequence[object], dtype: Any, missing: object = None) -> Any:
     """Return the levels by code, (N,), as an array of the dtype; code -1 is `missing`."""
-    known = [*levels, missing] if (codes < 0).any() else levels
+    some_missing = bool((codes < 0).any())
+    if isinstance(dtype, pd.ArrowDtype) and pa.types.is_dictionary(dtype.pyarrow_dtype):
+        kind = dtype.pyarrow_dtype  # pandas converts dictionaries of few types only
+        places = pa.array(range(len(levels)), type=kind.index_type)
+        values = pa.array(levels, type=kind.value_type)
+        dictionary = pa.DictionaryArray.from_arrays(places, values, ordered=kind.ordered)
+        return pd.arrays.ArrowExtensionArray(dictionary).take(codes, allow_fill=True)
+    if isinstance(dtype, np.dtype) and dtype.kind in "biu":
+        assert not some_missing, f"{dtype} has no room for a missing cell"
+    known = [*levels, missing] if some_missing else levels
     distinct = np.fromiter(known, dtype=object, count=len(known))
     plain = dtype == np.dtype(object)
     return distinct[codes] if plain else pd.Series(distinct, dtype=dtype).array.take(codes)

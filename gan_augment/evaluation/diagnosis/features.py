@@ -117,7 +117,7 @@ def user_features(extractor: Any) -> FeatureMap:
             f"the extractor is {function!r}; expected a torch module, a function of rows that "
             "gives features (n, d), or path.py:name of one"
         )
-    module = hasattr(function, "state_dict") and hasattr(function, "eval")
+    module = _is_module(function)
     sha256 = extractor.sha256 if written else None
 
     def features(data: AnyData) -> NDArray[np.float64]:
@@ -128,6 +128,11 @@ def user_features(extractor: Any) -> FeatureMap:
         return np.concatenate([_extracted(function, name, *one) for one in inputs])
 
     return FeatureMap(name, network_sha256(function) if module else sha256, features)
+
+
+def _is_module(extractor: Any) -> bool:
+    """Tell whether it is a torch module."""
+    return hasattr(extractor, "state_dict") and hasattr(extractor, "eval")
 
 
 def network_sha256(network: Any) -> str:
@@ -143,7 +148,7 @@ def _extracted(extractor: Any, name: str, rows: Any, n: int) -> NDArray[np.float
     """The features of n rows, with dropout and batch norm of a module off while it is asked."""
     import torch
 
-    parts = list(extractor.modules()) if hasattr(extractor, "modules") else []
+    parts = list(extractor.modules()) if _is_module(extractor) else []
     trained = [part.training for part in parts]
     fails = failures_named(name, f"its features of {n} rows")
     with preserve_global_generators(), torch.no_grad(), fails:
