@@ -19,7 +19,7 @@ from gan_augment.evaluation.protocol import Split
 from gan_augment.evaluation.statistics import Contrast, contrast, one_flip
 from gan_augment.synthesizers.base import Data
 
-Column = Literal["default", "tuned"]
+Column = Literal["default", "tuned", "corrected"]
 Place = tuple[int, int]
 Values = dict[Place, float]
 """A figure by (repeat, fold); splits that have none are absent."""
@@ -45,13 +45,13 @@ class ArmResult:
 
     @cached_property
     def confusions(self) -> dict[Column, Counts]:
-        """int64 (J, K, K) of each decision; where nothing was tuned, the default ones."""
+        """int64 (J, K, K) of each decision; where there is but one, the default ones."""
         counts = [line["test"]["confusion"] for line in self.lines]
         tuned = [one["tuned"] or one["default"] for one in counts]
         default = [one["default"] for one in counts]
         return {
             "default": np.asarray(default, dtype=np.int64),
-            "tuned": np.asarray(tuned, dtype=np.int64),
+            self.setup.decision: np.asarray(tuned, dtype=np.int64),
         }
 
     @cached_property
@@ -92,8 +92,9 @@ class ArmResult:
 
     def first_called(self, column: Column) -> NDArray[np.int64]:
         """Read what the test rows of the first repeat are called, split by split: int64."""
+        kind = "default" if column == "default" else "tuned"
         called = (line["called"] for line in self.lines if line["repeat"] == 0)
-        return np.concatenate([unpack_labels(one[column] or one["default"]) for one in called])
+        return np.concatenate([unpack_labels(one[kind] or one["default"]) for one in called])
 
     def _placed(self, values: Iterable[Any]) -> Values:
         pairs = zip(self.places, values, strict=True)
@@ -119,9 +120,9 @@ class ArmResults(Generic[Data]):
 
     @cached_property
     def column(self) -> Column:
-        """The decision that was declared: tuned, or default where nothing can be tuned."""
+        """The decision that was declared, or default where the learner's scores allow no other."""
         known = [line["test"]["confusion"]["tuned"] for line in self._lines(NONE) if line]
-        return "tuned" if any(known) else "default"
+        return self.setup.decision if any(known) else "default"
 
     @property
     def none(self) -> ArmResult:
@@ -202,7 +203,8 @@ class ArmResults(Generic[Data]):
                 self._made(split, among[amount])
                 for split, amount in zip(splits, chosen, strict=True)
             ]
-            return ArmResult(self.setup, lines, tuple(str(amount) for amount in chosen))
+            chosen_of = tuple(str(amount) for amount in chosen) if self.setup.design.inner else None
+            return ArmResult(self.setup, lines, chosen_of)
         key = FIXED.get(name, f"sampler:{name}")
         candidate = next((c for c in self.setup.candidates if c.key == key), None)
         if candidate is None and name == "class_weight":
@@ -215,13 +217,17 @@ class ArmResults(Generic[Data]):
         return ArmResult(self.setup, [self._made(s, candidate) for s in self.setup.protocol.splits])
 
     def _choice(self, name: str, split: Split, among: dict[Amount, Candidate]) -> Amount:
-        """By the inner folds. An arm's default is the most rows of its own source; auto's nothing.
+        """By the inner folds, without them the default: the most rows of an arm's own source.
+
+        The default of auto is nothing.
 
         With a tuned decision nothing is hard to beat, and auto is to do no harm: in the trials with
         rows of the wrong class (examples/benchmarks/evaluator_trials.py, "auto_worse") a GAN as its
         default lost more than delta too often.
         """
         default = NOTHING if name == "auto" else max(among, key=lambda amount: amount.to)
+        if not self.setup.design.inner:
+            return default
         metric = self.setup.options.metric
         figures = {
             amount: np.array(self._made(split, candidate)["inner"], dtype=np.float64)

@@ -26,7 +26,7 @@ from gan_augment.evaluation.figures import (
 
 Labels = NDArray[np.int64]
 Kind = Literal["probability", "decision", "none"]
-Rule = Literal["default", "threshold", "tau"]
+Rule = Literal["default", "threshold", "tau", "corrected"]
 
 TAUS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5)
 """How far the class shares are taken out of the evidence: 0 not at all, 1 is balanced."""
@@ -100,8 +100,9 @@ class Decision:
     """How a class is called: as the learner does, or by the rule that was tuned.
 
     "threshold" (two classes): the second one where its log odds are at least `value`, in nats.
-    "tau": the class with the highest log probability - value * log(real share). Both act on
-    corrected probabilities, clipped to 1e-6..1; scores of kind "decision" are taken as they are.
+    "tau": the class with the highest log probability - value * log(real share). "corrected" is the
+    same with a value that nothing was tuned for. All act on corrected probabilities, clipped to
+    1e-6..1; scores of kind "decision" are taken as they are.
     """
 
     rule: Rule = "default"
@@ -145,6 +146,19 @@ def corrected(probability: Values, trained: Values, real: Values) -> Values:
         total = weighted.sum(axis=1, keepdims=True)
     corrected_values: Values = weighted / total
     return corrected_values
+
+
+def correction(scores: Scores, metric: str) -> Decision:
+    """Choose the decision that is right where probabilities are; it needs no rows to tune on.
+
+    The logits minus the log of the trained class shares, plus the log of even ones (tau = 1), or
+    for accuracy of the real ones (tau = 0). The default for metrics of ranks and for scores that
+    are no probabilities. Source: Menon et al. 2021, "Long-tail learning via logit adjustment",
+    section 4.1.
+    """
+    if metric in OF_RANKS or scores.kind != "probability":
+        return Decision()
+    return Decision("corrected", 0.0 if metric == "accuracy" else 1.0)
 
 
 def tune(parts: Sequence[Part], metric: str, evaluated: Sequence[int]) -> Decision:

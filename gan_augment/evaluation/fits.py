@@ -1,8 +1,8 @@
 """One fit of an evaluation: the training set of a candidate, and what its learner gets right.
 
-A candidate is fitted four times in a split: on three inner parts, whose scores of the rows left out
-tune the decision and choose the amount, and on the whole training part, which is judged on the test
-rows. Together they are a cell, a line of the journal.
+A candidate is fitted on a split's whole training part, which is judged on the test rows, and before
+that, where the design has inner folds, on three inner parts, whose scores of the rows left out tune
+the decision and choose the amount. Together they are a cell, a line of the journal.
 """
 
 from __future__ import annotations
@@ -23,7 +23,14 @@ from gan_augment.data.splits import unit_of_rows
 from gan_augment.errors import DataError, LeakError
 from gan_augment.evaluation.amount import plain_makers, plan_for, rows_of
 from gan_augment.evaluation.arms import NONE, Candidate
-from gan_augment.evaluation.decisions import Decision, Part, Scores, corrected, tune
+from gan_augment.evaluation.decisions import (
+    Decision,
+    Part,
+    Scores,
+    corrected,
+    correction,
+    tune,
+)
 from gan_augment.evaluation.estimators import one_thread
 from gan_augment.evaluation.figures import (
     OF_RANKS,
@@ -95,7 +102,9 @@ def _judged(
         parts[name] = Part(scores, level.held.labels, trained, _shares(level.part))
     outer, whole, level = parts.pop(OUTER), sets[OUTER], levels[OUTER]
     usable = [part for part in parts.values() if len(part.labels)]
-    decision = tune(usable, setup.options.metric, setup.evaluated) if usable else Decision()
+    decision = correction(outer.scores, setup.options.metric)
+    if setup.design.inner:
+        decision = tune(usable, setup.options.metric, setup.evaluated) if usable else Decision()
     tuned = None
     if decision.rule != "default":
         tuned = packed_labels(decision.called(outer.scores, outer.trained, outer.real))
@@ -167,10 +176,10 @@ def _inner_figure(setup: Setup[Any], part: Part, decision: Decision) -> float | 
 def split_figures(part: Part, decision: Decision) -> dict[str, Any]:
     """Compute all figures of one fit on test rows, JSON-ready.
 
-    "confusion": {"default": K x K counts, rows = truth, "tuned": the same under `decision`, None
-    where that is the default}; "average_precision": a list of K, None without scores or rows of the
-    class; "calibration": {"before": ..., "after": correcting the class shares}, see
-    `figures.calibration`, None where there are no probabilities.
+    "confusion": {"default": K x K counts, rows = truth, "tuned": the same under `decision`, be it
+    tuned or corrected, None where that is the default}; "average_precision": a list of K, None
+    without scores or rows of the class; "calibration": {"before": ..., "after": correcting the
+    class shares}, see `figures.calibration`, None where there are no probabilities.
     """
     scores, labels, classes = part.scores, part.labels, len(part.real)
     tuned = None

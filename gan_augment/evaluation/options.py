@@ -16,10 +16,11 @@ from gan_augment.evaluation.user_code import UserCode, new_sampler
 from gan_augment.settings import Frozen
 
 CHEAP_ARMS = ("class_weight", "oversample", "smote")
-DEFAULT_ARMS = ("none", *CHEAP_ARMS, "gan", "auto")
-EXTRA_ARMS = ("gan_parity", "permuted", "plain", *RIVALS, *ON_TOP)
+DEFAULT_ARMS = ("none", *CHEAP_ARMS, *RIVALS, "gan", *ON_TOP, "auto")
+"""Other methods of training, and the GAN's rows under each, are of the small CNN alone."""
+EXTRA_ARMS = ("gan_parity", "permuted", "plain")
 """Of `arms="all"`: parity without a choice, a GAN fitted on permuted labels, and for the small CNN
-no help without classical augmentation, other methods of training, and the GAN's rows under each."""
+no help without classical augmentation."""
 ARMS = (*DEFAULT_ARMS, *EXTRA_ARMS)
 
 

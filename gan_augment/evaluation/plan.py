@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import functools
+import math
 import time
-from collections.abc import Iterator, Mapping
+from bisect import bisect
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Generic, NamedTuple
+from functools import partial
+from typing import Any, Generic, Literal, NamedTuple
 
 import numpy as np
 
@@ -31,11 +34,18 @@ from gan_augment.synthesizers.time_budget import Forecast
 
 OUTER = "outer"
 INNER = ("inner0", "inner1", "inner2")
-FITS_A_CELL = INNER_FOLDS + 1
 IMAGE_BUDGET_S = 1800.0
 """Of an evaluation of images about whose time nothing is said."""
-LEAST_GAN_S = 60.0
-"""A generator of images that gets less is not worth judging: other things are left out first."""
+LEAST_STEPS, LEAST_GAN_S = 2500, 60.0
+"""A generator of images that gets fewer is not worth judging: other things are left out first. The
+seconds are what it gets where nothing more can be left out."""
+OPTIONAL_ARMS = (
+    *("permuted", "plain", "gan+trivial_augment", "trivial_augment", "gan+cmo", "cmo"),
+    *("gan+balanced_softmax", "gan+mixup_balanced_softmax", "smote", "class_weight"),
+    *("gan+mixup", "balanced_softmax", "mixup_balanced_softmax", "mixup"),
+)
+"""Of images, in the order in which they go, unless they were named: an arm on top of another before
+that, and last the methods that were the strongest beside the GAN's rows on Fashion-MNIST."""
 LARGER = 1.25
 """Times the time of a fit on real rows: what one of topped-up and of inner parts takes, about."""
 
@@ -43,7 +53,8 @@ LARGER = 1.25
 class Design(Frozen):
     """What is tried. to, cheap_to: fractions of the GAN, and of repeats and SMOTE.
 
-    steps: of every generator fit, None for the recipe's own. left_out: sentences.
+    steps: of every generator fit, None for the recipe's own. inner: whether inner folds tune
+    decisions and choose amounts. no_arms: arms that are not tried. left_out: sentences.
     """
 
     repeats: int
@@ -51,6 +62,8 @@ class Design(Frozen):
     cheap_to: tuple[float, ...]
     curves: bool
     steps: int | None
+    inner: bool = True
+    no_arms: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
 
     def without(self, what: str, **smaller: Any) -> Design:
@@ -59,10 +72,11 @@ class Design(Frozen):
 
 
 class Fits(NamedTuple):
-    """How many fits there will be."""
+    """How many fits there will be. waiting: those of the learners that need a generator first."""
 
     generators: int
     learners: int
+    waiting: int
 
 
 @dataclass(frozen=True)
@@ -116,10 +130,21 @@ class Setup(Generic[Data]):
 
     @property
     def arms(self) -> tuple[str, ...]:
-        """List the arms that are reported: those that this learner can have."""
-        names = self.options.arm_names
-        methods = self.learner.methods
-        return tuple(n for n in names if n not in BY_METHOD or BY_METHOD[n].method in methods)
+        """List the arms that are reported: those that this learner and this design can have."""
+        known, absent = self.learner.methods, set(self.design.no_arms)
+        absent |= {name for name, one in BY_METHOD.items() if one.method not in known}
+        absent |= set() if self.design.inner else {"auto"}
+        return tuple(name for name in self.options.arm_names if name not in absent)
+
+    @property
+    def decision(self) -> Literal["tuned", "corrected"]:
+        """Say what the decision beside the learner's own is."""
+        return "tuned" if self.design.inner else "corrected"
+
+    @property
+    def fits_a_cell(self) -> int:
+        """Count the fits of a candidate in a split."""
+        return 1 + INNER_FOLDS * self.design.inner
 
     @functools.cached_property
     def candidates(self) -> tuple[Candidate, ...]:
@@ -146,8 +171,13 @@ class Setup(Generic[Data]):
         splits = self.protocol.folds * self.design.repeats
         sources = {c.generated for c in self.candidates if c.generated}
         share = self.design.curves and "gan" in sources  # only generated rows, at what is chosen
-        generators = splits * FITS_A_CELL * len(sources) if self.keeps_generators else 0
-        return Fits(generators, splits * FITS_A_CELL * (len(self.candidates) + int(share)))
+        free = sum(not c.generated for c in self.candidates)
+        each = splits * self.fits_a_cell
+        return Fits(
+            generators=each * len(sources) if self.keeps_generators else 0,
+            learners=each * (len(self.candidates) + int(share)),
+            waiting=each * (len(self.candidates) + int(share) - free),
+        )
 
     @property
     def evaluated(self) -> tuple[int, ...]:
@@ -190,18 +220,20 @@ class Setup(Generic[Data]):
     def levels(self, split: Split) -> dict[str, TrainTestPart[Data]]:
         """Return the inner parts of a split, then the outer one, by name.
 
-        The outer part is judged on the test rows, an inner one on training rows left out of it.
+        The outer part is judged on the test rows, an inner one, where the design has inner folds,
+        on training rows left out of it.
         Raises LeakError where a test row is among those to train on.
         """
         data: Data = self.data
         train, test = data.take(split.train), data.take(split.test)
         check_disjoint(train.ids, test.ids, f"a fit of fold {split.fold + 1}")
-        fold_of_row = inner_folds(train, self.seed_of("inner", split, OUTER))
         parts = {}
-        for number, name in enumerate(INNER):
-            held = fold_of_row == number
-            part, left_out = train.take(np.flatnonzero(~held)), train.take(np.flatnonzero(held))
-            parts[name] = TrainTestPart(name, split, part, left_out, self.overrides)
+        if self.design.inner:
+            fold_of_row = inner_folds(train, self.seed_of("inner", split, OUTER))
+            for number, name in enumerate(INNER):
+                held = fold_of_row == number
+                part, left_out = train.take(np.flatnonzero(~held)), train.take(np.flatnonzero(held))
+                parts[name] = TrainTestPart(name, split, part, left_out, self.overrides)
         return {**parts, OUTER: TrainTestPart(OUTER, split, train, test, self.overrides)}
 
 
@@ -227,77 +259,120 @@ class Costs:
                 break
         return cls(spent_s, forecast)
 
-    def learners_s(self, setup: Setup[Any]) -> float:
-        """Sum the fits of the learner but for the diagnoses."""
-        return setup.fits.learners * self.learner_s * LARGER
+    def seconds(self, setup: Setup[Any], processes: int = 1, steps: int | None = None) -> float:
+        """Forecast how long all of it takes, in the order of `schedule.run`.
 
-    def looks_s(self, setup: Setup[Any]) -> float:
-        """Of the diagnoses of the first repeat: two fits of the learner each, and about as much as
-        a third for the figures."""
-        return setup.protocol.folds * 3 * self.learner_s * setup.options.diagnostics
+        Learners that wait for no generator are fitted beside the outer ones. A diagnosis of the
+        first repeat is two fits of the learner, and about as much as a third for the figures.
+        steps: of a generator fit, None for those of the design.
+        """
 
-    def seconds(self, setup: Setup[Any]) -> float:
-        """Sum all of it, one fit after the other."""
-        total = self.learners_s(setup) + self.looks_s(setup)
-        if self.generators is not None:
-            outer = self.generators.seconds(setup.design.steps, trials=True)
-            inner = self.generators.seconds(setup.design.steps)
-            total += setup.fits.generators / FITS_A_CELL * (outer + INNER_FOLDS * inner)
-        return total
+        def rounds(n: int) -> int:
+            return math.ceil(n / processes)
+
+        fits, learner_s = setup.fits, self.learner_s * LARGER
+        looks = rounds(setup.protocol.folds) * setup.options.diagnostics
+        free_s = (fits.learners - fits.waiting) * learner_s
+        after_s = rounds(fits.waiting) * learner_s + looks * 3 * self.learner_s
+        if self.generators is None:
+            return free_s / processes + after_s
+        steps = steps or setup.design.steps
+        outer = fits.generators // setup.fits_a_cell
+        outer_s = self.generators.seconds(steps, trials=True)
+        inner_s = self.generators.seconds(steps) * rounds(fits.generators - outer)
+        begun_s = max(rounds(outer) * outer_s, (outer * outer_s + free_s) / processes)
+        return begun_s + inner_s + after_s
 
 
 def designed(setup: Setup[Any], costs: Costs, processes: int) -> Design:
     """Leave things out in a fixed order until the rest fits into the budget.
 
-    setup: with the full design. Of images the generators get what is left, from 60 s a fit on,
-    unless their steps are given.
+    setup: with the full design. Of images the generators get what is left, from 2,500 steps a fit
+    on, unless their steps are given; inner folds are kept only where every fit gets all steps of
+    its recipe, or where the arm auto was named, which is nothing without them.
     """
     full, fit, gans = setup.design, setup.options.fit, costs.generators
+    named = setup.options.arms not in ("default", "all")
+    with_inner = setup.table or (named and "auto" in setup.arms)
     budget_s = setup.options.budget_s
     if not (setup.table or fit.steps or fit.budget_s or budget_s):
         budget_s = IMAGE_BUDGET_S
     if gans is not None and fit.budget_s and not fit.steps:
         full = full.model_copy(update={"steps": gans.steps_within(fit.budget_s)})
+    if not with_inner and (budget_s is None or gans is None):  # nobody said that there is time
+        full = _without_inner(full)
     if budget_s is None:
         return full
-    room_s = budget_s * processes
+    optional = () if setup.table or named else [n for n in OPTIONAL_ARMS if n in setup.arms]
     flexible = None if setup.table or full.steps is not None else gans
-    for design in _smaller(full, keep_repeats=setup.options.repeats is not None):
-        smaller = replace(setup, design=design)
+    steps = None
+    for design in _smaller(
+        full, optional, keep_inner=with_inner, keep_repeats=setup.options.repeats is not None
+    ):
+        took_s = partial(costs.seconds, replace(setup, design=design), processes)
         if flexible is None:
-            if costs.seconds(smaller) <= room_s:
+            if took_s() <= budget_s:
                 return design
             continue
-        left_s = room_s - costs.looks_s(smaller) - costs.learners_s(smaller)
-        each_s = left_s / max(1, smaller.fits.generators)
-        if each_s >= min(LEAST_GAN_S, flexible.seconds()):
-            steps = min(flexible.steps, flexible.steps_within(each_s))
+        steps = bisect(range(1, flexible.steps + 1), budget_s, key=took_s)
+        all_of_them = design.inner and not with_inner
+        if steps >= (flexible.steps if all_of_them else min(LEAST_STEPS, flexible.steps)):
             return design.model_copy(update={"steps": steps})
+    least = None if flexible is None else flexible.steps_within(LEAST_GAN_S)
+    if steps is not None and least is not None and steps >= least:
+        fewer = (
+            f"steps: {steps:,} of each generator are fewer than the {LEAST_STEPS:,} from which it "
+        )
+        fewer += (
+            f"is worth judging; a budget of {_duration(took_s(LEAST_STEPS))} has room for these"
+        )
+        return design.without(fewer, steps=steps)
     over = "nothing more can be left out: it will take longer than the budget"
-    least = design.steps if flexible is None else flexible.steps_within(LEAST_GAN_S)
-    return design.without(over, steps=least)
+    return design.without(over, steps=design.steps if least is None else least)
 
 
-def _smaller(full: Design, *, keep_repeats: bool) -> Iterator[Design]:
-    """Yield all to the least: curves go first, then amounts of the cheap arms, repeats, amounts."""
+def _smaller(
+    full: Design, optional: Sequence[str], *, keep_inner: bool, keep_repeats: bool
+) -> Iterator[Design]:
+    """Yield all to the least: inner folds go first, then curves, amounts of the cheap arms,
+    optional arms one by one, repeats, amounts."""
     yield full
     design, most = full, (max(full.to),)
+    if design.inner and not keep_inner:
+        design = _without_inner(design)
+        yield design
     if design.curves:
         what = "the curves of the share of generated rows and of real rows"
         design = design.without(what, curves=False)
         yield design
-    if len(full.cheap_to) > 1:
+    if len(design.cheap_to) > 1:
         what = f"smaller amounts of repeats and SMOTE than {most[0]:g} of the majority"
         design = design.without(what, cheap_to=most)
+        yield design
+    every = design
+    for n in range(1, len(optional) + 1):
+        gone = tuple(optional[:n])
+        what = f"the arm{'s' * (n > 1)} {', '.join(gone)}"
+        design = every.without(what, no_arms=gone)
         yield design
     every = design
     for repeats in () if keep_repeats else range(full.repeats - 1, 0, -1):
         what = f"{full.repeats - repeats} of {full.repeats} repeats of the folds"
         design = every.without(what, repeats=repeats)
         yield design
-    if len(full.to) > 1:
+    if len(design.to) > 1:
         what = f"smaller amounts of the GAN's rows than {most[0]:g} of the majority"
         yield design.without(what, to=most)
+
+
+def _without_inner(design: Design) -> Design:
+    """Take every candidate at the most that it adds, and every decision as corrected."""
+    most = (max(design.to),)
+    what = (
+        f"inner folds: amounts are not chosen but go to {most[0]:g} of the majority, decisions are "
+        "corrected for the class shares instead of tuned, and there is no arm auto"
+    )
+    return design.without(what, inner=False, to=most, cheap_to=most)
 
 
 @dataclass(frozen=True)
@@ -328,6 +403,7 @@ class Plan:
             "delta": setup.options.delta,
             "design": setup.design.model_dump(),
             "arms": setup.arms,
+            "decision": setup.decision,
             "folds": setup.protocol.folds,
             "unit": setup.protocol.unit,
             "rare_units": self.rare_units,
@@ -351,7 +427,7 @@ class Plan:
             f"plan: {protocol.folds} folds x {setup.design.repeats}; {generators}"
             f"{fits.learners:,} learner fits; about {_duration(self.seconds)} with {processes}",
             f"arms: {', '.join(setup.arms)}; judged by {options.metric}, gan - none, decisions "
-            "tuned",
+            f"{setup.decision}",
             f"topped up: {units}; a difference of less than about {percent(setup.detectable)} "
             f"points cannot be shown to be above {100 * options.delta:g}",
             *(f"left out: {what}" for what in setup.design.left_out),

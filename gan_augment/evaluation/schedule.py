@@ -71,7 +71,7 @@ def run(
         journal.forget(lambda line: _lost(line, folder))
         free: list[Task] = [task for task in cells if not task.waits]  # for idle processes
         do([*generators((OUTER,)), *free], "fitting generators and learners")
-        do(generators(INNER), "fitting generators of inner parts")
+        do(generators(INNER if setup.design.inner else ()), "fitting generators of inner parts")
     do(cells, "fitting and judging learners")
     do(of_share(), "varying the share of generated rows")
     if setup.options.diagnostics:

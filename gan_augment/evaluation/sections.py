@@ -56,7 +56,7 @@ from gan_augment.synthesizers.base import Data
 
 FARTHEST = 2.0
 """Doublings of the rare rows beyond which a gain is not priced: nothing was measured there."""
-_ARM_KEYS = "missing chosen rows default tuned per_class average_precision calibration confusion"
+_ARM_KEYS = "missing chosen rows default {} per_class average_precision calibration confusion"
 
 
 def build_result(setup: Setup[Data], journal: Journal) -> dict[str, Any]:
@@ -159,7 +159,7 @@ def _protocol(setup: Setup[Any]) -> dict[str, Any]:
         "splits": protocol.kind,
         "folds": protocol.folds,
         "repeats": protocol.repeats,
-        "inner_folds": INNER_FOLDS,
+        "inner_folds": INNER_FOLDS if setup.design.inner else 0,
         "seed": setup.options.fit.seed,
         "learner": requested["learner"],
         "augmenter": {**requested["generator"], "steps": planned["steps"]},
@@ -185,7 +185,8 @@ def verdict_section(results: ArmResults[Any], *, copied: bool) -> dict[str, Any]
             cheap[name] = Cheap(gains, gan_over, _guardrails(results, arm))
     difference = None if gan is None else results.primary(gan, none)
     on_top: dict[str, Contrast] = {}
-    for name, rival in ON_TOP.items():
+    same_size = {} if setup.design.inner else {"gan": "oversample"}  # both go to parity
+    for name, rival in (same_size | ON_TOP).items():
         if name in results.arms and rival in results.arms:
             change = results.primary(results.arms[name], results.arms[rival])
             on_top |= {} if change is None else {rival: change}
@@ -306,7 +307,7 @@ def _mcnemar(only_a: int, only_b: int) -> float:
 def arm_section(results: ArmResults[Any], name: str) -> dict[str, Any]:
     """Compute all figures of one arm; only why, where it is missing."""
     if name in results.missing:
-        absent = dict.fromkeys([*_ARM_KEYS.split(), "minus_none"])
+        absent = dict.fromkeys([*_ARM_KEYS.format(results.setup.decision).split(), "minus_none"])
         return {**absent, "missing": results.missing[name]}
     arm, columns = results.arms[name], list[Column](dict.fromkeys(["default", results.column]))
     rows = [line["rows"] for line in arm.lines]
@@ -320,7 +321,7 @@ def arm_section(results: ArmResults[Any], name: str) -> dict[str, Any]:
             for name, origins in rows[0].items()
         },
         "default": figures["default"],
-        "tuned": figures.get("tuned"),
+        results.setup.decision: figures.get(results.setup.decision),
         "per_class": {c: _per_class(arm, c) for c in columns},
         "average_precision": _average_precision(arm),
         "calibration": _calibration(arm),

@@ -167,13 +167,13 @@ def prepare(
         design=design,
         requested=requested,
     )
-    return Plan(setup, costs.seconds(setup) / processes, processes, (*notes, *protocol.notes))
+    return Plan(setup, costs.seconds(setup, processes), processes, (*notes, *protocol.notes))
 
 
 def _check_methods(setup: Setup[Any]) -> None:
     """Raise UsageError for an arm that was named and that this learner cannot have."""
     absent = [name for name in setup.options.arm_names if name not in setup.arms]
-    if absent and setup.options.arms != "all":
+    if absent and setup.options.arms not in ("default", "all"):
         raise UsageError(
             f"the arm {absent[0]!r} is a way to train the small CNN, and the learner is "
             f"{setup.learner.name}; leave it out, or evaluate images with learner='cnn'"

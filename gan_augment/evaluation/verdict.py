@@ -70,9 +70,10 @@ class VerdictFacts:
 
     gan: of the primary metric, gan minus none; None where it could not be judged. cheap: the cheap
     arms that were judged; missing: {arm: why} of arms that could not be; not_asked: cheap arms that
-    nobody asked for, without which ADOPT is not said. on_top: {cheap arm: the GAN's rows under its
-    method minus that arm}, what they add to it. copied: more exact copies among generated
-    rows than among held-out ones. rare_units: independent rows or groups of the rare classes.
+    were not tried, without which ADOPT is not said. on_top: {cheap arm: the GAN's rows under its
+    method minus that arm}, what they add to it; of repeats where they are as many. copied: more
+    exact copies among generated rows than among held-out ones. rare_units: independent rows or
+    groups of the rare classes.
     """
 
     metric: str
@@ -211,8 +212,9 @@ def _beside(facts: VerdictFacts) -> str:
     if shared:
         best = max(shared, key=lambda name: facts.cheap[name].over_none.mean)
         added = facts.on_top[best]
+        where = "against as many" if best == "oversample" else "on top of"
         said.append(
-            f"on top of {CHEAP[best]} the GAN's rows change it by {points(added.mean)} points"
+            f"{where} {CHEAP[best]} the GAN's rows change it by {points(added.mean)} points"
             + (f" ({span(added.interval())})" if math.isfinite(added.error) else "")
         )
     return "; ".join(said)
@@ -224,7 +226,7 @@ def _absent(facts: VerdictFacts) -> str:
         for name, why in facts.missing.items()
     ]
     if facts.not_asked:
-        parts.append(f"not asked for: {_and([CHEAP.get(name, name) for name in facts.not_asked])}")
+        parts.append(f"not tried: {_and([CHEAP.get(name, name) for name in facts.not_asked])}")
     return "; ".join(parts)
 
 
@@ -254,7 +256,7 @@ def _reasons(facts: VerdictFacts) -> Iterator[str]:
         yield "generated rows repeat training rows more often than held-out rows do"
     if facts.not_asked:
         were = "was" if len(facts.not_asked) == 1 else "were"
-        yield f"ADOPT needs every cheap arm, and {_and(facts.not_asked)} {were} not asked for"
+        yield f"ADOPT needs every cheap arm, and {_and(facts.not_asked)} {were} not tried"
 
 
 def _guardrail(

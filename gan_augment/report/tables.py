@@ -64,7 +64,7 @@ class ClassRow:
 
 def decisions(result: Result) -> list[str]:
     """List the decisions that a result holds figures of."""
-    return ["default", "tuned"] if result["declared"]["decision"] == "tuned" else ["default"]
+    return list(dict.fromkeys(["default", result["declared"]["decision"]]))
 
 
 def arm_rows(result: Result) -> list[ArmRow]:
@@ -118,6 +118,12 @@ def class_rows(result: Result) -> list[ClassRow]:
             )
         )
     return rows
+
+
+def rivals(result: Result) -> list[tuple[str, Mapping[str, Any]]]:
+    """Read the GAN's arm minus each other one, but for nothing and those on top of another."""
+    own = (NOTHING, *(name for name in result["gan_minus"] if name.startswith(f"{OURS}+")))
+    return [(name, change) for name, change in result["gan_minus"].items() if name not in own]
 
 
 def guardrails(result: Result) -> list[tuple[str, Mapping[str, Any]]]:
@@ -187,7 +193,7 @@ def costs(timings: Mapping[str, Any]) -> list[tuple[str, list[float]]]:
 def _arm_row(result: Result, name: str) -> ArmRow:
     arm, declared = result["arms"][name], result["declared"]
     metric, decision = declared["metric"], declared["decision"]
-    columns = {kind: arm[kind] or {} for kind in ("default", "tuned")}
+    columns = {kind: arm[kind] or {} for kind in decisions(result)}
     primary = {kind: column.get(metric) or {} for kind, column in columns.items()}
     change = ((arm["minus_none"] or {}).get(decision) or {}).get(metric) or {}
     none = ((result["arms"].get(NOTHING) or {}).get(decision) or {}).get(metric) or {}

@@ -42,6 +42,8 @@ ARMS = {
 }
 """How people call the arms; one's own are called as they are."""
 
+DECISIONS = {"default": "own", "tuned": "tuned", "corrected": "corrected"}
+"""How people call the decisions; the learner's own is what it does by default."""
 ORIGINS = {
     "real": "real",
     "repeat": "repeated",

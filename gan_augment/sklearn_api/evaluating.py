@@ -105,7 +105,8 @@ def evaluate(
     arms
         "default", "all", or some of "class_weight", "oversample", "smote", "auto", "gan_parity",
         "permuted" beside "none" and "gan"; for the CNN also "plain", "balanced_softmax", "mixup",
-        "mixup_balanced_softmax", "cmo", "trivial_augment", and "gan+mixup" and its like.
+        "mixup_balanced_softmax", "cmo", "trivial_augment", and "gan+mixup" and its like. Those that
+        are named are not left out; of images "auto" brings inner folds.
     steps, gan_budget
         Of every fit of the GAN: steps, or seconds or a text such as "90s", turned into steps once.
         None is the recipe's own number.

@@ -76,7 +76,7 @@ def test_every_method_has_an_arm_and_one_on_top_of_it_that_share_no_candidate() 
 
 
 def test_an_arm_on_top_of_a_method_brings_the_method() -> None:
-    assert EvaluationOptions(arms="gan+mixup").arm_names == ("none", "gan", "mixup", "gan+mixup")
+    assert EvaluationOptions(arms="gan+mixup").arm_names == ("none", "mixup", "gan", "gan+mixup")
 
 
 def test_a_named_arm_that_a_learner_cannot_have_is_refused_and_all_are_those_it_can() -> None:

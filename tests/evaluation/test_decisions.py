@@ -10,7 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gan_augment.errors import DataError
-from gan_augment.evaluation.decisions import TAUS, Decision, Part, Scores, corrected, tune
+from gan_augment.evaluation.decisions import (
+    TAUS,
+    Decision,
+    Part,
+    Scores,
+    corrected,
+    correction,
+    tune,
+)
 from gan_augment.evaluation.figures import confusion, figure
 
 EVEN, RARE = np.array([0.5, 0.5]), np.array([0.9, 0.1])
@@ -49,6 +57,25 @@ def test_a_correction_leaves_the_trained_shares_and_can_be_undone(seed, classes)
     assert corrected(p, real, real) == pytest.approx(p)
     assert corrected(corrected(p, even, real), real, even) == pytest.approx(p)
     assert corrected(p, even, real).sum(axis=1) == pytest.approx(1)
+
+
+@given(st.integers(0, 1000), st.integers(2, 5))
+def test_the_corrected_decision_is_logit_adjustment(seed, classes):
+    """Menon et al. 2021, section 4.1: logits minus tau log(trained shares), tau = 1."""
+    given_scores, _, real = drawn(seed, classes)
+    trained = real[::-1]
+    adjusted = (np.log(given_scores.values) - np.log(trained)).argmax(axis=1)
+    decision = correction(given_scores, "balanced_accuracy")
+    assert decision.called(given_scores, trained, real).tolist() == adjusted.tolist()
+    likeliest = corrected(given_scores.values, trained, real).argmax(axis=1)
+    decision = correction(given_scores, "accuracy")
+    assert decision.called(given_scores, trained, real).tolist() == likeliest.tolist()
+
+
+def test_scores_that_are_no_probabilities_are_not_corrected():
+    for kind, values in (("decision", np.zeros((3, 2))), ("none", None)):
+        assert correction(Scores(np.zeros(3, int), values, kind), "macro_f1") == Decision()
+    assert correction(scores([0.2]), "average_precision") == Decision()
 
 
 def test_a_correction_is_bayes_rule_for_two_gaussians():

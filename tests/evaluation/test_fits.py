@@ -227,6 +227,16 @@ def test_generated_rows_that_copy_training_rows_are_counted_for_the_gan_alone() 
     assert cell(copying, SMOTE)["copies"] is None
 
 
+def test_without_inner_folds_a_candidate_is_fitted_once_and_its_decision_corrected() -> None:
+    setup = setup_of()
+    alone = replace(setup, design=setup.design.model_copy(update={"inner": False}))
+    line, with_inner = cell(alone, REPEATS), cell(setup, REPEATS)
+    assert (list(line["seen"]), line["inner"], len(with_inner["seen"])) == (["outer"], [], 4)
+    assert line["decision"] == {"rule": "corrected", "value": 1.0}
+    assert line["called"]["tuned"] == line["called"]["default"]  # repeats made the shares even
+    assert cell(alone)["called"]["tuned"] != cell(alone)["called"]["default"]
+
+
 def test_the_labels_of_test_rows_tune_no_decision() -> None:
     setup = setup_of()
     labels, test = setup.data.labels.copy(), setup.protocol.splits[0].test

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +14,7 @@ from gan_augment import ImageGAN, TabularGAN
 from gan_augment.evaluation.journal import Journal
 from gan_augment.evaluation.learners import learner_of
 from gan_augment.evaluation.options import EvaluationOptions
-from gan_augment.evaluation.plan import FITS_A_CELL, Costs, Design, Setup, designed
+from gan_augment.evaluation.plan import OPTIONAL_ARMS, Costs, Design, Setup, designed
 from gan_augment.evaluation.protocol import plan_protocol
 from gan_augment.evaluation.start import evaluate, prepare
 from gan_augment.synthesizers.time_budget import Forecast
@@ -45,7 +47,7 @@ def test_the_plan_counts_the_fits_that_the_journal_tells(
     evaluate(table(), asked, on_plan=plans.append)
     kinds = [line["kind"] for line in lines]
     assert kinds.count("cell") >= 2 * least
-    assert plans[0].fits.learners == FITS_A_CELL * kinds.count("cell")
+    assert plans[0].fits.learners == 4 * kinds.count("cell")
     assert plans[0].fits.generators == kinds.count("generator")
 
 
@@ -55,11 +57,17 @@ def test_amounts_that_add_nothing_are_not_planned() -> None:
     found = prepare(table(counts), asked)
     gan = [c.key for c in found.setup.candidates if c.generated]
     assert gan == ["gan@1"]
-    assert found.fits.learners == 2 * FITS_A_CELL * len(found.setup.candidates)
+    assert found.fits.learners == 2 * 4 * len(found.setup.candidates)
 
 
-def planned(options: EvaluationOptions, costs: Costs, *, images: bool = False) -> Design:
+def planned(options: EvaluationOptions, costs: Costs) -> Design:
     """The design for data with splits, without fitting anything."""
+    return designed(undesigned(options), costs, processes=1)
+
+
+def undesigned(options: EvaluationOptions) -> Setup[Any]:
+    """The setup with the full design: of images where nobody named a learner of tables."""
+    images = options.learner is None
     data: Any = digits() if images else table({"common": 60, "rare": 8})
     rare = ("2",) if images else ("rare",)
     protocol = plan_protocol(data, rare, folds=options.folds, repeats=options.repeats)
@@ -70,7 +78,7 @@ def planned(options: EvaluationOptions, costs: Costs, *, images: bool = False) -
         curves=options.curves,
         steps=options.fit.steps,
     )
-    setup = Setup[Any](
+    return Setup[Any](
         options=options,
         data=data,
         protocol=protocol,
@@ -79,7 +87,6 @@ def planned(options: EvaluationOptions, costs: Costs, *, images: bool = False) -
         rare=rare,
         design=everything,
     )
-    return designed(setup, costs, processes=1)
 
 
 COSTS = Costs(0.1, Forecast(steps=100, fixed_s=0.0, step_s=0.01, trials_s=0.02))
@@ -122,15 +129,55 @@ def test_the_time_of_a_gan_becomes_steps_once() -> None:
     assert planned(changed(asked, steps=7), COSTS).steps == 7
 
 
-def test_gans_of_images_get_the_time_that_is_left_but_a_minute_at_least() -> None:
-    costs = Costs(1.0, Forecast(steps=100_000, fixed_s=10.0, step_s=0.1, trials_s=0.1))
-    asked = options(learner=None, folds=3, repeats=1)
-    roomy = planned(changed(asked, budget_s=7200.0), costs, images=True)
-    assert roomy.steps is not None
-    assert 500 <= roomy.steps < 6000  # at most 7,200 s / 12 fits, at least 60 s
-    tight = planned(changed(asked, budget_s=60.0), costs, images=True)
-    assert tight.steps == 500  # (60 s - 10 s) / 0.1 s
-    assert tight.left_out[-1].startswith("nothing more can be left out")
+OF_IMAGES = Costs(1.0, Forecast(steps=4000, fixed_s=10.0, step_s=0.1, trials_s=0.1))
+CNN = options(learner=None, folds=3, repeats=1)
+
+
+def test_inner_folds_of_images_are_carried_by_a_budget_for_all_steps_of_every_fit() -> None:
+    least = next(
+        s
+        for s in range(0, 20000, 50)
+        if planned(changed(CNN, budget_s=float(s + 1)), OF_IMAGES).inner
+    )
+    # 12 fits of 410 s, 22 arms and amounts four times, three diagnoses
+    assert 12 * 410 + 4 * 22 * 3 < least < 1.3 * (12 * 410 + 4 * 22 * 3)
+    carried = planned(changed(CNN, budget_s=float(least + 50)), OF_IMAGES)
+    assert (carried.steps, carried.left_out, carried.to) == (4000, (), CNN.to)
+    without = planned(changed(CNN, budget_s=float(least - 50)), OF_IMAGES)
+    assert (without.inner, without.to, without.cheap_to) == (False, (1.0,), (1.0,))
+    assert without.left_out[0].startswith("inner folds: amounts are not chosen but go to 1 of")
+    assert planned(changed(CNN, steps=3), OF_IMAGES).inner is False  # nobody said there is time
+    assert planned(changed(CNN, arms="auto", steps=3), OF_IMAGES).inner is True
+
+
+def test_every_gan_of_images_gets_its_steps_before_any_arm_that_nobody_named() -> None:
+    seconds = [float(s) for s in np.geomspace(2000, 100, 60)]
+    designs = [planned(changed(CNN, budget_s=s), OF_IMAGES) for s in seconds]
+    kept = [d for d in designs if d.steps is not None and d.steps >= 2500]
+    gone = [d.no_arms for d in kept]
+    optional = OPTIONAL_ARMS[2:]  # permuted and plain have to be asked for
+    assert [gone[0], gone[-1]] == [(), optional]
+    assert all(more == less[: len(more)] for more, less in itertools.pairwise(gone))
+    poor = [d for d in designs if d.steps is not None and d.steps < 2500]
+    assert poor, "a budget of 100 s holds no three fits of 2,500 steps"
+    assert {d.no_arms for d in poor} == {optional}
+    assert poor[-1].steps == 500  # (60 s - 10 s) / 0.1 s
+    assert poor[-1].left_out[-1].startswith("nothing more can be left out")
+    assert (
+        "are fewer than the 2,500 from which it is worth judging; a budget of"
+        in poor[0].left_out[-1]
+    )
+    named = changed(CNN, arms=("cmo", "smote"), budget_s=100.0)
+    assert planned(named, OF_IMAGES).no_arms == ()
+
+
+def test_a_forecast_waits_for_generators_side_by_side_and_fits_the_rest_beside_them() -> None:
+    asked = changed(CNN, arms=("mixup", "gan+mixup"), diagnostics=False, curves=False, steps=900)
+    setup = replace(undesigned(asked), design=planned(asked, OF_IMAGES))
+    assert setup.fits == (3, 12, 6)  # none and mixup wait for no generator
+    assert OF_IMAGES.seconds(setup, 1) == pytest.approx(3 * 100 + 12 * 1.25)
+    assert OF_IMAGES.seconds(setup, 2) == pytest.approx(2 * 100 + 3 * 1.25)
+    assert OF_IMAGES.seconds(setup, 3) == pytest.approx(100 + 6 * 1.25 / 3 + 2 * 1.25)
 
 
 def test_a_design_comes_back_from_json() -> None:

@@ -14,7 +14,7 @@ from joblib.externals.loky import get_reusable_executor
 from gan_augment import ImageGAN
 from gan_augment.data.contract import LabelledImages, LabelledTable
 from gan_augment.evaluation.options import EvaluationOptions
-from gan_augment.evaluation.result import result_bytes
+from gan_augment.evaluation.result import EvaluationResult, result_bytes
 from gan_augment.evaluation.start import JOURNAL, RESULT, evaluate
 from gan_augment.progress import Progress
 from tests.evaluation.drawn import Noisy, NoisyPictures, changed, digits, options, table
@@ -66,7 +66,11 @@ def test_images_with_the_cnn(tmp_path: Path) -> None:
     assert {*arms, "none"} == set(result["arms"])
     assert list(result["verdict"]["on_top"]) == ["mixup"]
     assert "on top of repeats with mixup" in result["verdict"]["sentence"]
-    assert "not asked for: class weights, repeats, mixup with" in result["verdict"]["sentence"]
+    assert "not tried: class weights, repeats, mixup with" in result["verdict"]["sentence"]
+    assert (result["declared"]["decision"], result["protocol"]["inner_folds"]) == ("corrected", 0)
+    assert result["arms"]["mixup"]["corrected"]["accuracy"]["mean"] is not None
+    page = EvaluationResult.load(tmp_path).to_html()
+    assert all(text in page for text in ("Corrected decision", "What the GAN’s rows add to each"))
 
 
 @pytest.mark.campaign

@@ -240,7 +240,7 @@ def test_a_long_reason_is_cut_to_fit_the_sentence():
 def test_an_arm_that_nobody_asked_for_is_named():
     found = decide(replace(GOOD, cheap={}, not_asked=("class_weight", "oversample", "smote")))
     assert found.word == "LIKELY HELPS"
-    assert "not asked for: class weights, repeats and SMOTE" in found.sentence
+    assert "not tried: class weights, repeats and SMOTE" in found.sentence
     assert any("ADOPT needs every cheap arm" in reason for reason in found.reasons)
 
 

@@ -60,7 +60,8 @@ def evaluate(
             "--arms",
             "default, all, or some of class_weight, oversample, smote, auto, gan_parity, permuted, "
             "with commas, and for the CNN plain, balanced_softmax, mixup, mixup_balanced_softmax, "
-            "cmo, trivial_augment, gan+mixup and its like; none and gan always.",
+            "cmo, trivial_augment, gan+mixup and its like; none and gan always. Named ones are "
+            "not left out; of images, auto brings inner folds.",
         ),
     ] = "default",
     sampler: Annotated[
@@ -142,7 +143,8 @@ def evaluate(
     """Say whether topping up helps a classifier on DATA.
 
     Splits DATA, fits everything on training parts alone, compares with doing nothing and with what
-    costs less (class weights, repeats, SMOTE) on real rows that no fit saw, and prints a verdict.
+    costs less (class weights, repeats, SMOTE; of the CNN mixup and its like) on real rows that no
+    fit saw, and prints a verdict.
     Writes --out: report.html to look at, result.json, timings.json, the journal, and the models of
     the first repeat.
     """
