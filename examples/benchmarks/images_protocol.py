@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gan_augment import LabelledImages, TopUp
-from gan_augment.augment.classical import augment_batch, default_pipeline
+from gan_augment.augment.classical import small_changes
 from gan_augment.classifiers.small_cnn import SmallCNN, train_classifier
 from gan_augment.data.topup_plan import plan_topup
 from gan_augment.metrics.copies import copied_share, copy_threshold
@@ -153,12 +153,11 @@ def training_set(
 
 def classified(task: Task, data: LabelledImages, seed: int, steps: int) -> dict[str, float]:
     """A small CNN on `data` under classical augmentation: its recalls on the test rows, 0..1."""
-    pipeline = default_pipeline(task.test.image_shape)
     judge = train_classifier(
         data,
         steps=steps,
         seed=seed,
-        augment=lambda pixels, rng: augment_batch(pipeline, pixels, rng),
+        augment=small_changes,
         balanced=False,
     )
     right = judge.predict(task.test.pixels) == task.test.labels

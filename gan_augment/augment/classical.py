@@ -1,4 +1,4 @@
-"""Classical augmentation: the one door to albumentations, seeded picture by picture.
+"""Classical augmentation: of a batch at once, or of albumentations, to which this is the one door.
 
 No labels, no files. The import waits for the first pipeline, since it takes a second.
 """
@@ -11,7 +11,9 @@ from random import Random
 from typing import Protocol
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch.nn import functional as F
 
 from gan_augment.errors import UsageError
 from gan_augment.randomness import generator
@@ -27,29 +29,36 @@ class Pipeline(Protocol):
         """uint8 (H, W, C) in, the same shape out under "image"."""
 
 
-def default_pipeline(shape: tuple[int, int, int], flips: bool = False) -> Pipeline:
-    """Small turns, moves, changes of scale and of light that keep the class of most pictures.
+def small_changes(pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Turn, move, scale and light pictures a little, which keeps the class of most.
 
-    shape: (H, W, C) of the pictures, any C. Up to 10 degrees, a tenth of a side (at least 1 px), a
-    tenth of the size; brightness and contrast by up to .15. What moves in repeats the edge.
-    flips: mirror left and right too, where the labels allow it (never for digits or text).
+    Shapes: pixels uint8 (N, H, W, C) -> uint8 (N, H, W, C), a new array. With p = .8 each: up to 10
+    degrees, a tenth of the size of either side and whole pixels up to a tenth of it; brightness and
+    contrast by up to .15. What moves in repeats the edge. It is what `Affine` and
+    `RandomBrightnessContrast` of albumentations draw, for the whole batch: they take 0.2 ms each.
+
+    >>> import numpy as np
+    >>> small_changes(np.zeros((2, 8, 8, 3), np.uint8), np.random.default_rng(0)).shape
+    (2, 8, 8, 3)
     """
-    os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"  # else the import calls out
-    import albumentations as A
-
-    move = {"y": max(0.1, 1 / shape[0]), "x": max(0.1, 1 / shape[1])}
-    steps = [
-        A.Affine(
-            scale=(0.9, 1.1),
-            rotate=(-10, 10),
-            translate_percent={axis: (-share, share) for axis, share in move.items()},
-            border_mode=1,  # cv2.BORDER_REPLICATE
-            p=0.8,
-        ),
-        A.RandomBrightnessContrast(brightness_limit=0.15, contrast_limit=0.15, p=0.8),
-    ]
-    pipeline: Pipeline = A.Compose([A.HorizontalFlip(p=0.5), *steps] if flips else steps)
-    return pipeline
+    n, height, width, _ = pixels.shape
+    sides = np.array([width, height])
+    moved, lit = rng.random((2, n, 1)) < 0.8
+    angle = np.deg2rad(moved[:, 0] * rng.uniform(-10, 10, n))
+    scale = 1 + moved * rng.uniform(-0.1, 0.1, (n, 2))
+    shift = np.trunc(moved * rng.uniform(-1, 1, (n, 2)) * np.maximum(0.1 * sides, 1))
+    contrast, brightness = lit * rng.uniform(-0.15, 0.15, (2, n, 1))
+    back = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    back = back.transpose(2, 0, 1) / scale[:, :, None]  # (n, to x and y, from x and y), centred px
+    offset = -2 * (back @ shift[:, :, None]) / sides[:, None]  # in a grid from -1 to 1
+    theta = np.concatenate([back * sides / sides[:, None], offset], axis=2).astype(np.float32)
+    light = np.stack([1 + contrast, 255 * brightness])[..., None, None].astype(np.float32)
+    x = torch.from_numpy(pixels.astype(np.float32)).permute(0, 3, 1, 2).contiguous()
+    grid = F.affine_grid(torch.from_numpy(theta), list(x.shape), align_corners=False)
+    y = F.grid_sample(x, grid, padding_mode="border", align_corners=False)
+    y = y.mul_(torch.from_numpy(light[0])).add_(torch.from_numpy(light[1]))
+    changed = y.round_().clamp_(0, 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous()
+    return np.asarray(changed.numpy())
 
 
 def trivial_pipeline(shape: tuple[int, int, int]) -> Pipeline:
@@ -105,7 +114,7 @@ def augment_batch(
 
     >>> import numpy as np
     >>> pixels = np.zeros((2, 8, 8, 3), np.uint8)
-    >>> augment_batch(default_pipeline((8, 8, 3)), pixels, np.random.default_rng(0)).shape
+    >>> augment_batch(trivial_pipeline((8, 8, 3)), pixels, np.random.default_rng(0)).shape
     (2, 8, 8, 3)
     """
     changed = np.empty_like(pixels)
