@@ -113,7 +113,9 @@ def generator_of(
 
 
 def unfitted_twin(gan: ImageGAN | TabularGAN, seed: int, **settings: Any) -> ImageGAN | TabularGAN:
-    """Copy a GAN with other `settings`, unfitted, of one thread, with its own seed."""
+    """Copy a GAN with other `settings`, unfitted, of one thread, with its own seed, no advice."""
+    if isinstance(gan, ImageGAN):
+        settings["advise"] = False
     names = list(inspect.signature(type(gan)).parameters)
     same = {name: getattr(gan, name) for name in names}
     return type(gan)(**{**same, "threads": 1, "callbacks": (), "random_state": seed, **settings})

@@ -81,12 +81,7 @@ def select(
     """
     counts = np.bincount(data.labels[rows], minlength=len(data.names))
     served = [label for label, n in enumerate(counts.tolist()) if n >= LEAST_ROWS]
-    folds = judging_folds(
-        data.labels[rows],
-        None if data.groups is None else data.groups[rows],
-        folds=FOLDS,
-        seed=derived_seed(seed, "selection"),
-    )
+    folds = folds_of(data, rows, seed)
     critics, unseen = _critics(data, rows, folds, served, sampler, seed)
     if settings.logit:
         critics = replace(critics, discriminator=discriminator)
@@ -122,6 +117,16 @@ def select(
     compared = sum(len(own) for of_fold in critics.rows for own in of_fold.values())
     record = SelectionRecord(folds=len(critics.folds), compared=compared, classes=classes)
     return Selection(critics, record, data.names), artefacts
+
+
+def folds_of(data: LabelledImages, rows: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
+    """The fold of each of the given rows in selection, -1 for those that every classifier saw."""
+    return judging_folds(
+        data.labels[rows],
+        None if data.groups is None else data.groups[rows],
+        folds=FOLDS,
+        seed=derived_seed(seed, "selection"),
+    )
 
 
 def selection_s(rows: int, scorer_s: float) -> float:

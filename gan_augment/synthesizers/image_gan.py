@@ -17,7 +17,7 @@ from gan_augment.devices import ComputeConfig, Precision, compute_config  # noqa
 from gan_augment.progress import Progress
 from gan_augment.recipes import Recipe, resolve_recipe  # noqa: F401  (pdoc)
 from gan_augment.synthesizers.base import GAN, ChooseCompute, SavedArrays
-from gan_augment.synthesizers.calibration import select, selection_s
+from gan_augment.synthesizers.calibration import folds_of, select, selection_s
 from gan_augment.synthesizers.model_file import ArtefactRecord, ModelMeta
 from gan_augment.synthesizers.sampling import BlockSampler, load_block_sampler
 from gan_augment.synthesizers.scorer import Prepared, prepare
@@ -29,6 +29,7 @@ from gan_augment.synthesizers.time_budget import (
     steps_within,
     thread_speeds,
 )
+from gan_augment.synthesizers.usefulness import updates_within, usefulness, usefulness_s
 from gan_augment.training.callbacks import (
     Callback,  # noqa: F401  (pdoc)
     ProgressCallback,
@@ -67,6 +68,9 @@ class ImageGAN(GAN[LabelledImages, ModelMeta]):
     selection
         Whether only samples worth keeping are given, by the recipe's `selection`; a class of under
         8 images, or of which under a tenth is accepted, is refused. False keeps every candidate.
+    advise
+        Whether what generated rows add is tried at the end of a fit of 480 steps and more, unless
+        selection is off: 15 % of its time, at most (`synthesizers/usefulness.py`).
 
     Attributes
     ----------
@@ -77,7 +81,8 @@ class ImageGAN(GAN[LabelledImages, ModelMeta]):
     meta_
         Everything a saved model says.
     advised_share_
-        What "auto" of a top-up's synthetic_share is with this model.
+        What "auto" of a top-up's synthetic_share is with this model: .5 where generated rows are
+        shown to help without harm, else 0; .5 without selection.
 
     Notes
     -----
@@ -101,6 +106,7 @@ class ImageGAN(GAN[LabelledImages, ModelMeta]):
     """
 
     selection: bool = True
+    advise: bool = True
 
     image_shape_: tuple[int, int, int] = field(init=False)
     advised_share_: float = field(init=False)
@@ -193,6 +199,8 @@ class ImageGAN(GAN[LabelledImages, ModelMeta]):
             "selection": selection.record if selection else None,
         }
         self._describe(ModelMeta.model_validate(facts))
+        with devices.threads(1):
+            self._try_out(data, ready.train, run, progress)
         if diverged:
             raise diverged
         return self
@@ -225,7 +233,9 @@ class ImageGAN(GAN[LabelledImages, ModelMeta]):
             prepared_s = time.monotonic() - started_s
             fixed_s = prepared_s + self._beside_steps_s(parts, ready, prepared_s)
         step_s = step_seconds(parts, ready.batches, 1, PROBE_S)
-        return Forecast(self.steps or parts.recipe.steps, fixed_s, step_s, step_s)
+        steps = self.steps or parts.recipe.steps
+        fixed_s += usefulness_s(self._updates(steps, len(ready.train)), prepared_s)
+        return Forecast(steps, fixed_s, step_s, step_s)
 
     def _parts(self, data: LabelledImages, compute: ComputeConfig) -> Parts:
         return build(resolve_recipe(self.recipe), data.image_shape, len(data.names), compute)
@@ -246,7 +256,10 @@ class ImageGAN(GAN[LabelledImages, ModelMeta]):
         threads = min(speeds, key=lambda n: speeds[n])
         beside_s = self._beside_steps_s(parts, ready, prepared_s)
         left_s = self.budget_s - beside_s - (time.monotonic() - started_s)
-        steps = steps_within(left_s, speeds[threads])
+        rows = len(ready.train)
+        steps = steps_within(
+            left_s, speeds[threads], lambda n: usefulness_s(self._updates(n, rows), prepared_s)
+        )
         timed = ", ".join(f"{parts.recipe.batch / speeds[n]:.0f} images/s with {n}" for n in speeds)
         again = f"--steps {steps}" + (f" --threads {threads}" if may_choose else "")
         progress.note(
@@ -277,6 +290,33 @@ class ImageGAN(GAN[LabelledImages, ModelMeta]):
         discriminator = run.state.discriminator.requires_grad_(False).eval()
         settings = run.parts.recipe.selection
         return select(data, rows, sampler, discriminator, settings, run.state.seed)
+
+    def _updates(self, steps: int, rows: int) -> int:
+        """The updates of each classifier that tries generated rows out, 0 where none does."""
+        return updates_within(steps, rows) if self.selection and self.advise else 0
+
+    def _try_out(
+        self, data: LabelledImages, rows: NDArray[np.int64], run: Run, progress: Progress
+    ) -> None:
+        """Add to the description what generated rows do for classifiers, where that is tried."""
+        updates, selection = self._updates(run.steps, len(rows)), self._sampler.selection
+        if not updates or selection is None or self.refuses_.keys() >= set(self.topped_up_):
+            return
+        progress.phase("trying what generated rows add")
+
+        def of_half(half: NDArray[np.int64], left_out: int) -> ImageGAN:
+            gan: ImageGAN = replace(self)
+            own = selection.without(left_out)
+            gan._sampler = SampleSequence(_sampler_of(data, half, run), own)
+            gan._describe(self.meta_)
+            return gan
+
+        seed = run.state.seed
+        folds = folds_of(data, rows, seed)
+        found = usefulness(data, rows, folds, of_half, self.topped_up_, updates, seed)
+        self._describe(self.meta_.model_copy(update={"usefulness": found}))
+        if found:
+            progress.note(f"{found.in_words()}; {self.meta_.advice()}")
 
     def _draw(self, counts: Mapping[str, int], random_state: int) -> NDArray[np.uint8]:
         drawn = [self.sample_range(name, 0, n, random_state) for name, n in counts.items()]

@@ -85,17 +85,59 @@ class ArtefactRecord(Frozen):
         )
 
 
+Estimate = tuple[float, float, float]
+"""A difference with the two ends of its 80 % interval, in shares -1..1."""
+
+
+class UsefulnessRecord(Frozen):
+    """What generated rows did to small CNNs, judged on training rows that these never saw.
+
+    share: generated, of the rows added. rare_recall, balanced_accuracy, accuracy: expected ones, of
+    the probability of the right class (a count of right answers varies more by chance), less those
+    of repeats. seeds: CNNs of each half and arm; updates: of each. rows, rare_rows: left out once.
+    """
+
+    share: float = Field(gt=0, le=1)
+    rare_recall: Estimate
+    balanced_accuracy: Estimate
+    accuracy: Estimate
+    seeds: PositiveInt
+    updates: PositiveInt
+    rows: PositiveInt
+    rare_rows: PositiveInt
+
+    @property
+    def advised_share(self) -> float:
+        """The share where rare recall gains and balanced accuracy does not lose a point, both with
+        their intervals, and accuracy does not lose two; else 0."""
+        gains = self.rare_recall[1] > 0 and self.balanced_accuracy[1] > -0.01
+        return self.share if gains and self.accuracy[0] > -0.02 else 0.0
+
+    def in_words(self) -> str:
+        """What it says, for people."""
+        figures = ", ".join(
+            "{} {:+.1f} points ({:+.1f} to {:+.1f})".format(
+                name.replace("_", " "), *(100 * end for end in getattr(self, name))
+            )
+            for name in ("rare_recall", "balanced_accuracy", "accuracy")
+        )
+        return (
+            f"generated rows: {figures} beside repeats, by small CNNs on {self.rows} left-out "
+            f"training rows, {self.rare_rows} of them rare"
+        )
+
+
 class ModelMeta(Frozen):
     """The JSON of a saved image model.
 
     classes: {name: training rows seen at fit}, in label order. image_shape, original_size: px.
     anchors: encoded training rows inside (0: none). chosen: "interpolation" or "step N".
-    selection: None where every candidate is accepted. artefacts: None where it was not tried.
-    Schema 1 had neither.
+    selection: None where every candidate is accepted. artefacts, usefulness: None where it was not
+    tried. Schema 1 had neither of the three, schema 2 no usefulness.
     """
 
     format: Literal["gan-augment model"] = "gan-augment model"
-    version: Literal[1, 2] = Field(default=2, alias="schema")
+    version: Literal[1, 2, 3] = Field(default=3, alias="schema")
     kind: Literal["image"] = "image"
     classes: dict[str, NonNegativeInt]
     topped_up: tuple[str, ...]
@@ -113,6 +155,7 @@ class ModelMeta(Frozen):
     anchors: NonNegativeInt
     selection: SelectionRecord | None = None
     artefacts: ArtefactRecord | None = None
+    usefulness: UsefulnessRecord | None = None
 
     @property
     def refuses(self) -> dict[str, str]:
@@ -122,18 +165,29 @@ class ModelMeta(Frozen):
 
     @property
     def advised_share(self) -> float:
-        """What "auto" of a top-up's synthetic_share is with this model: 0, or the default."""
-        hopeless = self.artefacts is not None and self.artefacts.accuracy >= HARDLY_FOOLED
+        """What "auto" of a top-up's synthetic_share is with this model: 0, or the default.
+
+        With selection it is what `usefulness` says, 0 where nothing was tried. Models of earlier
+        schemas advise 0 where generated images are told from real ones nearly always.
+        """
+        if self.usefulness is not None:
+            return self.usefulness.advised_share
+        told = self.artefacts is not None and self.artefacts.accuracy >= HARDLY_FOOLED
+        hopeless = told if self.version < 3 else self.selection is not None
         return 0.0 if hopeless else TopUp().resolved("image")[0]
 
     def advice(self) -> str:
-        """The same in words."""
-        if self.advised_share == 0:
-            return (
-                "advised synthetic share: 0. A classifier would learn the artefacts, so a top-up "
-                "repeats real images unless --synthetic-share says otherwise"
-            )
-        return f"advised synthetic share: {self.advised_share:g}"
+        """The same in words, with the reason for a 0."""
+        if self.advised_share:
+            return f"advised synthetic share: {self.advised_share:g}"
+        why = "generated rows are not shown to help without harm"
+        if self.usefulness is None:
+            why = "what generated rows add was not tried (too few steps, or no class to generate)"
+            why = why if self.version == 3 else "they are too easily told from real images"
+        return (
+            f"advised synthetic share: 0, since {why}; a top-up repeats real images unless "
+            "synthetic_share (--synthetic-share) says otherwise"
+        )
 
     def selection_lines(self) -> list[str]:
         """The acceptance of every class in words."""

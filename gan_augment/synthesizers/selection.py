@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -114,6 +114,21 @@ class Selection:
         """
         thresholds = self.record.classes[self.names[label]].thresholds
         return failed(self.critics.scores(pixels, label), thresholds)
+
+    def without(self, fold: int) -> Selection:
+        """The selection by the one classifier that saw no row of a fold, and by its thresholds."""
+        one, critics = slice(fold, fold + 1), self.critics
+        classes = {}
+        for name, own in self.record.classes.items():
+            t = own.thresholds
+            distances = {"far": t.far and t.far[one], "near": t.near and t.near[one]}
+            thresholds = t.model_copy(update=distances)
+            classes[name] = own.model_copy(update={"thresholds": thresholds})
+        return Selection(
+            replace(critics, folds=critics.folds[one], rows=critics.rows[one]),
+            self.record.model_copy(update={"folds": 1, "classes": classes}),
+            self.names,
+        )
 
     def arrays(self) -> Arrays:
         """Weights of the critics and the rows that they compare with, below "selection/"."""

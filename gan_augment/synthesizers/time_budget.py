@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from bisect import bisect_right
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -59,9 +61,19 @@ def step_seconds(parts: Parts, batches: Batches, threads: int, probe_s: float) -
         return (1 - share) * step_s + share * seconds_each(parts.first_step, 1, probe_s / 2)
 
 
-def steps_within(budget_s: float, step_s: float) -> int:
-    """How many steps of `step_s` seconds a budget holds; at least 20."""
-    return max(SMALLEST_RUN_STEPS, int(budget_s / step_s))
+def steps_within(
+    budget_s: float, step_s: float, after_s: Callable[[int], float] = lambda _: 0
+) -> int:
+    """How many steps of `step_s` seconds a budget holds; at least 20.
+
+    after_s: the seconds after so many steps, never fewer for more steps.
+
+    >>> steps_within(100, 0.1), steps_within(100, 0.1, lambda steps: 30 * (steps > 500))
+    (1000, 700)
+    """
+    most = range(int(budget_s / step_s) + 1)
+    steps = bisect_right(most, budget_s, key=lambda n: n * step_s + after_s(n)) - 1
+    return max(SMALLEST_RUN_STEPS, steps)
 
 
 @dataclass(frozen=True)

@@ -14,12 +14,7 @@ from gan_augment.data.tables.schema import TableSchema
 from gan_augment.data.topup_plan import Layout, TopUpPlan
 from gan_augment.errors import DataError, TooFewAcceptedError, warn
 from gan_augment.synthesizers.base import Data, Synthesizer
-
-NOTHING_GENERATED = (
-    "generated images are too easily told from real ones (see the run's last lines, or `inspect`), "
-    "so that real ones are repeated instead; give synthetic_share (--synthetic-share) to generate "
-    "all the same"
-)
+from gan_augment.synthesizers.model_file import ModelMeta
 
 
 @dataclass(frozen=True)
@@ -41,12 +36,13 @@ def added_rows(
     seed: int = 0,
     *,
     schema: TableSchema | None = None,
+    warns: bool = True,
 ) -> Added[Data]:
     """Return the rows that `plan` adds to `data`, which stays as it is.
 
     synthesizer: fitted; None where the plan generates nothing. schema: of a table whose id-like
     columns are to be numbered on, in repeats too. A class that the synthesizer refuses is filled
-    with repeats, and one warning names all that are.
+    with repeats, and one warning names all that are, unless `warns` is False.
     Raises DataError where the synthesizer does not know a class that it is to generate.
 
     >>> from gan_augment import LabelledImages, Repeats, TopUp
@@ -65,7 +61,8 @@ def added_rows(
             check_known(name, synthesizer.classes_)
         samples, refused = _sampled(plan.generated, synthesizer, seed)
         plan = plan.refuse(refused)
-    plan.warn_of_refused()
+    if warns:
+        plan.warn_of_refused()
     layout = plan.layout(data.labels, seed)
     return Added(_gathered(data, samples if plan.generated else [], layout, schema), plan, layout)
 
@@ -88,10 +85,12 @@ def advised_share(model: object, requested: object) -> float | None:
 
     Warns that nothing is to be generated where `requested` is "auto" and the model advises 0.
     """
-    share: float | None = getattr(model, "advised_share_", None)
-    if share == 0 and requested == "auto":
-        warn(NOTHING_GENERATED)
-    return share
+    meta = getattr(model, "meta_", None)
+    if not isinstance(meta, ModelMeta):
+        return None
+    if meta.advised_share == 0 and requested == "auto":
+        warn(meta.advice())
+    return meta.advised_share
 
 
 def _sampled(

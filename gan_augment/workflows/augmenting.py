@@ -50,7 +50,6 @@ from gan_augment.progress import Progress
 from gan_augment.storage import write_file
 from gan_augment.synthesizers import model_folder
 from gan_augment.synthesizers.model_file import ModelMeta
-from gan_augment.synthesizers.topup import NOTHING_GENERATED
 from gan_augment.workflows.kinds import (
     ImageKind,
     Kind,
@@ -229,7 +228,7 @@ def augment(
         job = _TopUp(read, _plan(read, top_up, meta), progress)
         auto = top_up.synthetic_share == "auto"
         if auto and isinstance(meta, ModelMeta) and meta.advised_share == 0:
-            job.warn(NOTHING_GENERATED)
+            job.warn(meta.advice())
         job.warn_of_refused(job.plan.refused)
         if isinstance(output, FolderOutput):
             if not resize_originals:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_augment.config import FitOptions
+from gan_augment.config import FitOptions, TopUp
 from gan_augment.data.images.png_folder import write_png
 from gan_augment.errors import OutputExistsError
 from gan_augment.evaluation.options import EvaluationOptions
@@ -168,7 +168,14 @@ def _run(
     """Fit, augment and evaluate as a user would; `settings` are the evaluator's."""
     topped_up = f"topped-up{Path(data).suffix}"
     fitted = fit(out / data, out / "run", options, progress=progress)
-    augment(out / data, out / topped_up, model=fitted.run, options=options, progress=progress)
+    augment(
+        out / data,
+        out / topped_up,
+        model=fitted.run,
+        top_up=TopUp(synthetic_share=0.5),  # to be looked at, whatever such a short fit advises
+        options=options,
+        progress=progress,
+    )
     short = min(EVALUATED_STEPS, options.steps or EVALUATED_STEPS)
     quick = {"steps": short, "budget_s": None, "selection": False}
     small = EvaluationOptions(

@@ -372,8 +372,8 @@ def kept_lines(meta: Meta) -> list[str]:
     first = "no scored generator was fit to keep; the last one was"
     if meta.score.value is not None:
         first = f"kept: {meta.chosen} (held-out score {meta.score.value:.4g}, lower is better)"
-    artefacts = [meta.artefacts.in_words(), meta.advice()] if meta.artefacts else []
-    return [first, *meta.selection_lines(), *artefacts]
+    found = [one.in_words() for one in (meta.artefacts, meta.usefulness) if one]
+    return [first, *meta.selection_lines(), *found, *([meta.advice()] if meta.selection else [])]
 
 
 def model_sha256(run: str | Path) -> str:

@@ -174,7 +174,7 @@ def test_a_model_of_the_first_schema_gives_every_candidate(plain, tmp_path):
     save_bundle(tmp_path / "old", arrays, {**old, "schema": 1}, "model")
     loaded = ImageGAN.load(tmp_path / "old", device="cpu")
     assert np.array_equal(loaded.sample({"few": 9}).pixels, plain.sample({"few": 9}).pixels)
-    assert loaded.advised_share_ == 0.5
+    assert loaded.advised_share_ == 0.5  # nothing was judged
 
 
 @pytest.mark.slow
@@ -211,6 +211,18 @@ def test_images_of_another_class_are_rejected_by_their_label(data, gan):
     assert (selection.reasons(bad, 1) == "").mean() > 0.7
 
 
+@pytest.mark.slow
+def test_without_a_fold_the_classifier_that_did_not_see_it_decides(data, gan):
+    selection = selected(gan, data, outlier=0.9)
+    far = selection.record.classes["good"].thresholds.far
+    rows = data.pixels[data.labels == 0][:9]
+    both = selection.critics.scores(rows, 0)
+    for fold in (0, 1):
+        one = selection.without(fold)
+        assert one.record.classes["good"].thresholds.far == far[fold : fold + 1]
+        assert np.array_equal(one.critics.scores(rows, 0).distance, both.distance[fold : fold + 1])
+
+
 def paired(data: LabelledImages, generated):
     rows = np.arange(len(data))
     return pairs_of(data, rows, rows % 2, generated, seed=0)
@@ -243,9 +255,9 @@ def test_classes_without_pairs_enough_are_not_judged(make_images):
 
 
 @pytest.mark.parametrize(("accuracy", "share"), [(0.6, 0.5), (0.97, 0.0), (1.0, 0.0)])
-def test_what_never_fools_a_judge_is_not_advised(accuracy, share, gan):
+def test_an_older_model_that_never_fools_a_judge_is_not_advised(accuracy, share, gan):
     record = ArtefactRecord(accuracy=accuracy, rows=50, classes={"bad": accuracy})
-    meta = gan.meta_.model_copy(update={"artefacts": record})
+    meta = gan.meta_.model_copy(update={"artefacts": record, "version": 2})
     assert meta.advised_share == share
     assert f"share: {share:g}" in meta.advice()
 

@@ -14,6 +14,7 @@ from gan_augment.errors import OutputExistsError, UsageError
 from gan_augment.recipes import SelectionSettings, resolve_recipe
 from gan_augment.storage import load_bundle, save_bundle
 from gan_augment.synthesizers.image_gan import ImageGAN
+from gan_augment.synthesizers.model_file import UsefulnessRecord
 from gan_augment.torch_api.dataset import planned
 from gan_augment.workflows.augmenting import augment, plan_augment
 from gan_augment.workflows.fitting import FitResult, fit
@@ -32,8 +33,8 @@ def fitted(data_folder, tmp_path_factory) -> FitResult:
     return fit(data_folder, tmp_path_factory.mktemp("selected") / "run", options)
 
 
-def marked(run: Path, folder: Path, accuracy: float, *, serves: bool = False) -> Path:
-    """The run's model, as if the real-or-synthetic judge had been so good.
+def marked(run: Path, folder: Path, gain: float, *, serves: bool = False) -> Path:
+    """The run's model, as if its generated rows had gained so much in every respect.
 
     serves: as if no class were refused, which says nothing of what would be drawn.
     """
@@ -41,8 +42,11 @@ def marked(run: Path, folder: Path, accuracy: float, *, serves: bool = False) ->
     if serves:
         for of_class in meta["selection"]["classes"].values():
             of_class["refused"] = None
-    found = {"accuracy": accuracy, "rows": 9, "classes": {"good": accuracy}}
-    save_bundle(folder / "model", arrays, {**meta, "artefacts": found}, "model")
+    found = UsefulnessRecord(
+        share=0.5, rare_recall=(gain,) * 3, balanced_accuracy=(gain,) * 3, accuracy=(gain,) * 3,
+        seeds=2, updates=90, rows=60, rare_rows=5,
+    )  # fmt: skip
+    save_bundle(folder / "model", arrays, {**meta, "usefulness": found.model_dump()}, "model")
     return folder
 
 
@@ -51,7 +55,7 @@ def test_the_last_lines_of_a_fit_say_what_is_kept_and_what_that_means(fitted, tm
     assert "odd       60% (dropped: 40% logit)" in text
     assert "bad_part  refused: 5 training images of 'bad_part'" in text
     assert "real or synthetic: a small CNN is right on " in text
-    assert "advised synthetic share: 0" in text
+    assert "advised synthetic share: 0, since what generated rows add was not tried" in text
     assert fitted.to_dict()["found"] == list(fitted.found)
     assert "\n".join(fitted.found) in "\n".join(inspect_run(fitted.run).lines())
 
@@ -76,24 +80,22 @@ def test_of_a_table_no_candidates_are_drawn(table_run, tmp_path):
         inspect_run(table_run, samples=True, out=tmp_path / "x.png")
 
 
-def test_nothing_is_generated_where_the_judge_is_never_fooled_unless_asked(
-    fitted, data_folder, tmp_path
-):
-    hopeless, heard = marked(fitted.run, tmp_path / "run", 1.0), Notes()
+def test_nothing_is_generated_where_rows_do_not_help_unless_asked(fitted, data_folder, tmp_path):
+    hopeless, heard = marked(fitted.run, tmp_path / "run", -0.1), Notes()
     done = augment(data_folder, tmp_path / "out", model=hopeless, progress=heard)
     assert {of["synthetic"] + of["companion"] for of in done.counts.values()} == {0}
     assert done.counts["bad_part"] == {"real": 5, "repeat": 25, "synthetic": 0, "companion": 0}
-    assert "too easily told from real ones" in done.warnings[0]
+    assert "not shown to help" in done.warnings[0]
     plan = plan_augment(data_folder, tmp_path / "planned", model=hopeless)
     assert plan["bad_part"].repeats == 25
     asked = TopUp(synthetic_share=0.5)
-    serving = marked(fitted.run, tmp_path / "serving", 1.0, serves=True)
+    serving = marked(fitted.run, tmp_path / "serving", -0.1, serves=True)
     again = plan_augment(data_folder, tmp_path / "planned", model=serving, top_up=asked)
     assert again["bad_part"].synthetic > 0
 
 
-def test_the_default_share_is_kept_where_the_judge_is_fooled(fitted, data_folder, tmp_path):
-    fine = marked(fitted.run, tmp_path / "run", 0.7, serves=True)
+def test_the_default_share_is_kept_where_rows_help(fitted, data_folder, tmp_path):
+    fine = marked(fitted.run, tmp_path / "run", 0.1, serves=True)
     plan = plan_augment(data_folder, tmp_path / "planned", model=fine)
     assert plan["bad_part"].synthetic == plan["bad_part"].repeats > 0
 
@@ -101,7 +103,7 @@ def test_the_default_share_is_kept_where_the_judge_is_fooled(fitted, data_folder
 def test_a_lone_refused_class_is_filled_with_repeats_and_others_get_no_companions(
     fitted, data_folder, tmp_path
 ):
-    fine = marked(fitted.run, tmp_path / "run", 0.7)
+    fine = marked(fitted.run, tmp_path / "run", 0.1)
     done = augment(data_folder, tmp_path / "out", model=fine)
     assert done.counts["bad_part"] == {"real": 5, "repeat": 25, "synthetic": 0, "companion": 0}
     assert done.counts["good"]["companion"] == 0
@@ -115,20 +117,20 @@ class Facts:
 
 
 def test_a_loader_follows_the_advice_and_warns(fitted, tmp_path):
-    model = ImageGAN.load(marked(fitted.run, tmp_path / "run", 1.0) / "model", device="cpu")
-    with pytest.warns(UserWarning, match="too easily told"):
+    model = ImageGAN.load(marked(fitted.run, tmp_path / "run", -0.1) / "model", device="cpu")
+    with pytest.warns(UserWarning, match="not shown to help"):
         plan = planned(Facts, TopUp(companions=False), ["bad"], model)
     assert plan["bad"].synthetic == 0
     assert planned(Facts, TopUp(synthetic_share=1.0), ["bad"], model)["bad"].synthetic > 0
 
 
 def test_an_augmenter_follows_the_advice_and_warns(fitted, data_folder, tmp_path):
-    folder = marked(fitted.run, tmp_path / "run", 1.0)
+    folder = marked(fitted.run, tmp_path / "run", -0.1)
     augmenter = GANAugmenter.load(folder / "model", device="cpu", n_jobs=1)
     data = read_images(data_folder).data
     assert isinstance(data, LabelledImages)
     y = np.array(data.names)[data.labels]
-    with pytest.warns(UserWarning, match="too easily told"):
+    with pytest.warns(UserWarning, match="not shown to help"):
         _, labels = augmenter.fit_resample(data.pixels, y)
     assert augmenter.n_generated_ == 0
     assert len(labels) == 3 * 30
