@@ -43,7 +43,7 @@ def compute_config(
     """Decide from the request and the hardware; UsageError for a device that is not there.
 
     bf16 by rule where the processor multiplies it natively (AMX, AVX512-BF16, or the GPU),
-    else float32.
+    else float32. A budget of images times both there, and takes the faster.
     """
     chosen, why = _device(device)
     if chosen.type == "cpu":

@@ -243,7 +243,10 @@ class ImageGAN(GAN[LabelledImages, ModelMeta]):
     def _paced(
         self, parts: Parts, ready: Prepared, started_s: float, progress: Progress
     ) -> tuple[int, Parts]:
-        """The number of steps, and the parts with the threads that suit this machine now."""
+        """The number of steps, and the parts with the threads that suit this machine now.
+
+        And with the precision that does: bf16 that the hardware has was slower on some.
+        """
         if self.steps is not None:
             return self.steps, parts
         if self.budget_s is None:
@@ -252,21 +255,37 @@ class ImageGAN(GAN[LabelledImages, ModelMeta]):
         compute, prepared_s = parts.compute, time.monotonic() - started_s
         may_choose = self.threads is None and compute.device.type == "cpu"
         probe_s = min(PROBE_S, (self.budget_s - prepared_s) / 20)
-        speeds = thread_speeds(parts, ready.batches, probe_s, may_choose)
-        threads = min(speeds, key=lambda n: speeds[n])
+        tried = [parts]
+        if self.precision == "auto" and compute.precision == "bf16":
+            tried.append(replace(parts, compute=replace(compute, precision="float32")))
+        speeds = {
+            (one.compute.precision, n): step_s
+            for one in tried
+            for n, step_s in thread_speeds(one, ready.batches, probe_s, may_choose).items()
+        }
+        precision, threads = best = min(speeds, key=lambda each: speeds[each])
         beside_s = self._beside_steps_s(parts, ready, prepared_s)
         left_s = self.budget_s - beside_s - (time.monotonic() - started_s)
         rows = len(ready.train)
         steps = steps_within(
-            left_s, speeds[threads], lambda n: usefulness_s(self._updates(n, rows), prepared_s)
+            left_s, speeds[best], lambda n: usefulness_s(self._updates(n, rows), prepared_s)
         )
-        timed = ", ".join(f"{parts.recipe.batch / speeds[n]:.0f} images/s with {n}" for n in speeds)
+        timed = ", ".join(
+            f"{parts.recipe.batch / step_s:.0f} images/s with {n}"
+            + f" in {name}" * (len(tried) > 1)
+            for (name, n), step_s in speeds.items()
+        )
         again = f"--steps {steps}" + (f" --threads {threads}" if may_choose else "")
+        if len(tried) > 1:
+            again += f" --precision {precision}"
+            compute = replace(compute, reason=f"{compute.reason}; {precision} was the faster")
         progress.note(
             f"a budget of {self.budget_s:g} s is {steps} steps here (threads {threads}: {timed}); "
             f"{again} repeats the run"
         )
-        return steps, replace(parts, compute=replace(compute, threads=threads))
+        parts = replace(parts, compute=replace(compute, threads=threads, precision=precision))
+        ready.scorer.draw_as(parts)
+        return steps, parts
 
     def _beside_steps_s(self, parts: Parts, ready: Prepared, prepared_s: float) -> float:
         """Seconds of the scores of a run, timed by one, and of selection, if it is on."""

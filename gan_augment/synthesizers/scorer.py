@@ -87,6 +87,10 @@ class ImageScorer:
         self._rows = BLOCK * min(max(blocks, 1), 3)
         self._topped_up = frozenset(topped_up)
 
+    def draw_as(self, parts: Parts) -> None:
+        """Draw with these parts from now on, in their precision."""
+        self._parts = parts
+
     def score(self, network: nn.Module) -> Score:
         """Draw the same noise each time, compare class by class."""
         sampler = BlockSampler.of(network, self._data, self._anchors, self._sizes, self._parts)

@@ -7,7 +7,9 @@ import pytest
 import torch
 
 from gan_augment import ImageGAN
+from gan_augment.devices import compute_config
 from gan_augment.storage import load_bundle
+from gan_augment.synthesizers import image_gan
 from gan_augment.synthesizers.sampling import BLOCK, drawn_codes, lenders_of
 
 pytestmark = pytest.mark.usefixtures("quick_scoring")
@@ -122,3 +124,30 @@ def test_a_class_of_one_row_is_mixed_with_itself():
     rows = drawn_codes(CODES, 4, (), np.random.default_rng(0))
     assert rows.shape == (2, BLOCK, 1)
     assert (rows == CODES[4]).all()
+
+
+@pytest.mark.parametrize(("asked", "tried"), [("auto", {"bf16", "float32"}), ("bf16", {"bf16"})])
+@pytest.mark.parametrize("faster", ["bf16", "float32"])
+def test_a_budget_takes_the_faster_precision_where_both_are_possible(
+    toy, monkeypatch, asked, tried, faster
+):
+    timed, drawn_in = set(), []
+
+    def speeds(parts, batches, probe_s, may_choose):
+        timed.add(parts.compute.precision)
+        return {1: 0.01 if parts.compute.precision == faster else 0.02}
+
+    class Paced(Exception):
+        pass
+
+    def on_steps(steps, compute) -> None:
+        drawn_in.append(compute.precision)
+        raise Paced
+
+    has_bf16 = compute_config("cpu", "bf16", 1)
+    monkeypatch.setattr(image_gan, "compute_config", lambda *asked: has_bf16)
+    monkeypatch.setattr(image_gan, "thread_speeds", speeds)
+    with pytest.raises(Paced):
+        ImageGAN(budget_s=1.0, precision=asked, selection=False).fit(toy, on_steps=on_steps)
+    assert timed == tried
+    assert drawn_in == [faster if asked == "auto" else "bf16"]
