@@ -40,12 +40,12 @@ LEAST_STEPS, LEAST_GAN_S = 2500, 60.0
 """A generator of images that gets fewer is not worth judging: other things are left out first. The
 seconds are what it gets where nothing more can be left out."""
 OPTIONAL_ARMS = (
-    *("permuted", "plain", "gan+trivial_augment", "trivial_augment", "gan+cmo", "cmo"),
-    *("gan+balanced_softmax", "gan+mixup_balanced_softmax", "smote", "class_weight"),
-    *("gan+mixup", "balanced_softmax", "mixup_balanced_softmax", "mixup"),
+    *("permuted", "plain", "gan+trivial_augment", "gan+cmo", "gan+balanced_softmax"),
+    *("gan+mixup_balanced_softmax", "gan+mixup", "trivial_augment", "cmo", "smote"),
+    *("class_weight", "balanced_softmax", "mixup_balanced_softmax", "mixup"),
 )
-"""Of images, in the order in which they go, unless they were named: an arm on top of another before
-that, and last the methods that were the strongest beside the GAN's rows on Fashion-MNIST."""
+"""Of images, in the order in which they go, unless they were named: those that wait for a generator
+first, and last the methods that were the strongest beside the GAN's rows on Fashion-MNIST."""
 LARGER = 1.25
 """Times the time of a fit on real rows: what one of topped-up and of inner parts takes, about."""
 
@@ -304,31 +304,27 @@ def designed(setup: Setup[Any], costs: Costs, processes: int) -> Design:
     if budget_s is None:
         return full
     optional = () if setup.table or named else [n for n in OPTIONAL_ARMS if n in setup.arms]
-    flexible = None if setup.table or full.steps is not None else gans
-    steps = None
-    for design in _smaller(
-        full, optional, keep_inner=with_inner, keep_repeats=setup.options.repeats is not None
-    ):
-        took_s = partial(costs.seconds, replace(setup, design=design), processes)
-        if flexible is None:
-            if took_s() <= budget_s:
-                return design
-            continue
-        steps = bisect(range(1, flexible.steps + 1), budget_s, key=took_s)
-        all_of_them = design.inner and not with_inner
-        if steps >= (flexible.steps if all_of_them else min(LEAST_STEPS, flexible.steps)):
-            return design.model_copy(update={"steps": steps})
-    least = None if flexible is None else flexible.steps_within(LEAST_GAN_S)
-    if steps is not None and least is not None and steps >= least:
-        fewer = (
-            f"steps: {steps:,} of each generator are fewer than the {LEAST_STEPS:,} from which it "
-        )
-        fewer += (
-            f"is worth judging; a budget of {_duration(took_s(LEAST_STEPS))} has room for these"
-        )
-        return design.without(fewer, steps=steps)
+    keep_repeats = setup.options.repeats is not None
+    designs = list(_smaller(full, optional, keep_inner=with_inner, keep_repeats=keep_repeats))
+    took_s = [partial(costs.seconds, replace(setup, design=d), processes) for d in designs]
     over = "nothing more can be left out: it will take longer than the budget"
-    return design.without(over, steps=design.steps if least is None else least)
+    if setup.table or full.steps is not None or gans is None:
+        fitting = (d for d, seconds in zip(designs, took_s, strict=True) if seconds() <= budget_s)
+        return next(fitting, designs[-1].without(over))
+    worth, most = min(LEAST_STEPS, gans.steps), 0
+    room = range(1, gans.steps + 1)
+    steps = [bisect(room, budget_s, key=seconds) for seconds in took_s]
+    for design, most in zip(designs, steps, strict=True):
+        if most >= (gans.steps if design.inner and not with_inner else worth):
+            return design.model_copy(update={"steps": most})
+    least = gans.steps_within(LEAST_GAN_S)
+    if most < least:
+        return designs[-1].without(over, steps=least)
+    fewer = (
+        f"steps: {most:,} of each generator are fewer than the {worth:,} from which it is worth "
+    )
+    fewer += f"judging; a budget of {_duration(took_s[-1](worth))} has room for these"
+    return designs[steps.index(most)].without(fewer, steps=most)  # what takes no step away stays
 
 
 def _smaller(

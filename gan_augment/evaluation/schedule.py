@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from gan_augment.evaluation.arm_results import ArmResults
 from gan_augment.evaluation.arms import ALL_GENERATED, Candidate
@@ -16,7 +17,7 @@ from gan_augment.evaluation.diagnosis.folds import SOURCE, diagnose_split, diagn
 from gan_augment.evaluation.fits import run_cell
 from gan_augment.evaluation.generators import fit_generator
 from gan_augment.evaluation.journal import Journal, Key, Line, key_of
-from gan_augment.evaluation.plan import INNER, OUTER, Setup
+from gan_augment.evaluation.plan import INNER, OUTER, Costs, Setup
 from gan_augment.evaluation.protocol import Split
 from gan_augment.processes import end_with_parent
 from gan_augment.progress import Progress
@@ -28,7 +29,7 @@ class Task:
     """One line of the journal that is to be made. key: the line's. waits: for kept generators."""
 
     key: Key
-    run: Callable[[], Line]
+    run: Callable[[], Any]
     waits: bool = False
 
 
@@ -91,6 +92,19 @@ def run(
         do(looks, "looking at what was generated")
 
 
+def costs_of(setup: Setup[Any], n_jobs: int | None, processes: int) -> Costs:
+    """Time a few fits; of images in as many processes as there will be, unless steps were given.
+
+    Beside each other they are slower than alone, and of images a budget decides by these times.
+    """
+    timing = partial(Costs.timed, setup)
+    if setup.table or setup.options.fit.steps:
+        return timing()
+    tasks = [Task((), timing)] * min(processes, setup.fits.learners)
+    timed: Iterator[Costs] = _lines(tasks, n_jobs)
+    return max(timed, key=lambda costs: costs.learner_s)
+
+
 def all_generated(setup: Setup[Data], journal: Journal, split: Split) -> list[Candidate]:
     """Return a split's chosen amount with generated rows alone, for the curve of the share."""
     amount = ArmResults(setup, journal).chosen_amount("gan", split)
@@ -133,7 +147,7 @@ def _do(
             progress.advance(done)
 
 
-def _lines(tasks: Sequence[Task], n_jobs: int | None) -> Iterator[Line]:
+def _lines(tasks: Sequence[Task], n_jobs: int | None) -> Iterator[Any]:
     """Yield the lines of the tasks as each is done, in this process or in others."""
     if n_jobs == 1:
         yield from (task.run() for task in tasks)
@@ -145,6 +159,6 @@ def _lines(tasks: Sequence[Task], n_jobs: int | None) -> Iterator[Line]:
     yield from side_by_side(delayed(_run)(task, *here) for task in tasks)
 
 
-def _run(task: Task, parent: int, machine: str) -> Line:
+def _run(task: Task, parent: int, machine: str) -> Any:
     end_with_parent(parent, machine)
     return task.run()

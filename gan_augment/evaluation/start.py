@@ -34,10 +34,10 @@ from gan_augment.evaluation.generators import MODELS, generator_of, unfitted_twi
 from gan_augment.evaluation.journal import Journal
 from gan_augment.evaluation.learners import learner_of
 from gan_augment.evaluation.options import EvaluationOptions
-from gan_augment.evaluation.plan import OUTER, Costs, Design, Plan, Setup, designed
+from gan_augment.evaluation.plan import OUTER, Design, Plan, Setup, designed
 from gan_augment.evaluation.protocol import INNER_FOLDS, plan_protocol
 from gan_augment.evaluation.result import REPORT, RESULT, TIMINGS, EvaluationResult
-from gan_augment.evaluation.schedule import run
+from gan_augment.evaluation.schedule import costs_of, run
 from gan_augment.evaluation.sections import build_result, build_timings
 from gan_augment.evaluation.user_code import fingerprint
 from gan_augment.progress import Progress
@@ -152,7 +152,8 @@ def prepare(
     if options.extractor is not None:  # that it fails is to be told before hours of fits
         user_features(options.extractor).of(setup.data.take([0, 1]))
     (progress or Progress()).phase("timing a few fits")
-    costs, processes = Costs.timed(setup), effective_n_jobs(options.n_jobs)
+    processes = effective_n_jobs(options.n_jobs)
+    costs = costs_of(setup, options.n_jobs, processes)
     if header is None:
         design = designed(setup, costs, processes)
     else:

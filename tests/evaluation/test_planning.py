@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
 from dataclasses import replace
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 from gan_augment import ImageGAN, TabularGAN
+from gan_augment.evaluation.arms import ON_TOP
 from gan_augment.evaluation.journal import Journal
 from gan_augment.evaluation.learners import learner_of
 from gan_augment.evaluation.options import EvaluationOptions
@@ -65,10 +67,15 @@ def planned(options: EvaluationOptions, costs: Costs) -> Design:
     return designed(undesigned(options), costs, processes=1)
 
 
+@functools.cache
+def drawn_once(images: bool) -> Any:
+    return digits() if images else table({"common": 60, "rare": 8})
+
+
 def undesigned(options: EvaluationOptions) -> Setup[Any]:
     """The setup with the full design: of images where nobody named a learner of tables."""
     images = options.learner is None
-    data: Any = digits() if images else table({"common": 60, "rare": 8})
+    data: Any = drawn_once(images)
     rare = ("2",) if images else ("rare",)
     protocol = plan_protocol(data, rare, folds=options.folds, repeats=options.repeats)
     everything = Design(
@@ -150,6 +157,15 @@ def test_inner_folds_of_images_are_carried_by_a_budget_for_all_steps_of_every_fi
     assert planned(changed(CNN, arms="auto", steps=3), OF_IMAGES).inner is True
 
 
+def test_twenty_minutes_of_two_idle_cores_buy_a_long_tail_2500_steps_and_every_arm() -> None:
+    """Fashion-MNIST, 500 rows of seven classes and 30 of three: seconds on an idle core."""
+    costs = Costs(11.0, Forecast(steps=4000, fixed_s=40.0, step_s=0.14, trials_s=0.14))
+    design = designed(undesigned(changed(CNN, budget_s=1200.0)), costs, processes=2)
+    assert design.steps is not None
+    assert design.steps >= 2500
+    assert design.no_arms == ()
+
+
 def test_every_gan_of_images_gets_its_steps_before_any_arm_that_nobody_named() -> None:
     seconds = [float(s) for s in np.geomspace(2000, 100, 60)]
     designs = [planned(changed(CNN, budget_s=s), OF_IMAGES) for s in seconds]
@@ -167,6 +183,8 @@ def test_every_gan_of_images_gets_its_steps_before_any_arm_that_nobody_named() -
         "are fewer than the 2,500 from which it is worth judging; a budget of"
         in poor[0].left_out[-1]
     )
+    idle = designed(undesigned(changed(CNN, budget_s=400.0)), OF_IMAGES, processes=2)
+    assert set(idle.no_arms) == set(ON_TOP)  # a third fit leaves the second process idle
     named = changed(CNN, arms=("cmo", "smote"), budget_s=100.0)
     assert planned(named, OF_IMAGES).no_arms == ()
 
