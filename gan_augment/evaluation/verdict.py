@@ -152,7 +152,10 @@ def _words(facts: VerdictFacts) -> Iterator[tuple[str, str, str]]:
     use = _cheap_to_use(facts)
     if use is not None:
         why = f"taking {CHEAP[use]} raises {metric} by more than {least}"
-        yield f"USE {use}", use, f"{why}, and the GAN is not shown to be worth more"
+        added = facts.on_top.get(use)
+        adds = added is not None and added.above(0.0) >= CERTAIN
+        more = "the GAN's rows add to it" if adds else "the GAN is not shown to be worth more"
+        yield f"USE {use}", use, f"{why}, and {more}"
     if gan is not None and gan.above(0.0) >= CERTAIN:
         yield "LIKELY HELPS", "gan", f"the GAN's rows probably raise {metric}{but}"
     if gan is not None and gan.within(facts.delta) >= CERTAIN:

@@ -202,7 +202,10 @@ def test_a_design_comes_back_from_json() -> None:
     design = Design(
         repeats=3, to=(0.5, 1.0), cheap_to=(1.0,), curves=False, steps=None, left_out=("a", "b")
     )
-    assert Design.model_validate(json.loads(json.dumps(design.model_dump()))) == design
+    stored = json.loads(json.dumps(design.model_dump()))
+    assert Design.model_validate(stored) == design
+    del stored["inner"], stored["no_arms"]  # of a journal that an earlier version began
+    assert Design.model_validate(stored) == design
 
 
 def test_a_plan_is_told_in_lines_before_any_fit() -> None:

@@ -117,6 +117,14 @@ def test_the_best_cheap_arm_is_to_be_used_where_it_surely_gains_and_the_gan_is_n
     assert "taking SMOTE raises balanced accuracy by more than 1 point" in found.sentence
 
 
+def test_a_cheap_arm_to_which_the_rows_add_is_not_said_to_be_all():
+    arms = {"mixup": cheap(0.04, 0.0, 0.005)}
+    for gain, said in ((0.02, "the GAN's rows add to it"), (0.0, "not shown to be worth more")):
+        found = decide(replace(GOOD, cheap=arms, on_top={"mixup": about(gain)}))
+        assert found.word == "USE mixup"
+        assert said in found.sentence
+
+
 def test_a_cheap_arm_is_judged_after_holm():
     """P(gain > delta) = .96 is enough alone and not for the best of three."""
     error = 0.01 / 1.887  # t with 14 degrees: P(T < 1.887) = .96
