@@ -6,9 +6,9 @@ this half, chosen by the classifier that saw no other. The other half says what 
 arms mix images up, which costs nothing and takes much of what rows gain over plain repeats.
 
 What bias remains: the generator was trained on both halves, since of small classes no row is held
-out of training; and half the rare rows have more to gain. On Fashion-MNIST +4.0 points of rare
-recall became +1.9 with all rows; on defects of 4 to 13 tiles a class balanced accuracy of +3.2
-became -4.3 on other tiles, where only accuracy, -5.3, gave it away (-11.8). A free generator has no
+out of training; and half the rare rows have more to gain. On Fashion-MNIST +3.8 points of rare
+recall became +1.9 with all rows; on defects of 4 to 13 tiles a class balanced accuracy of +5.4
+became -4.3 on other tiles, where only accuracy, -6.0, gave it away (-11.8). A free generator has no
 anchors, so its rows are of both halves. A quarter generated gained less than a half does.
 """
 
