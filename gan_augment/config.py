@@ -60,7 +60,7 @@ class FitOptions(Frozen):
     classes : str or tuple of str
         "rare", "all" or names.
     steps, budget_s : int and float, optional
-        Training steps, or seconds; steps win.
+        Training steps, or seconds; steps win. 0 steps of a table are interpolation.
     image_size : tuple of int, optional
         (height, width) in pixels.
     selection : bool
@@ -71,7 +71,7 @@ class FitOptions(Frozen):
     columns: dict[str | int, str] = Field(default_factory=dict)
     classes: str | tuple[str, ...] = "rare"
     recipe: str | Recipe = "auto"
-    steps: int | None = Field(default=None, ge=1)
+    steps: int | None = Field(default=None, ge=0)
     budget_s: Seconds | None = None
     image_size: tuple[int, int] | None = None
     resize: Literal["squeeze", "crop", "pad"] = "squeeze"

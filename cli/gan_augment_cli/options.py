@@ -54,7 +54,7 @@ Budget = Annotated[
     option(
         "--budget",
         "Train for about so long (90s, 10m, 1h), unless --steps is given.  [default: 5m for "
-        "images; for tables the steps of the recipe]",
+        "images; tables are not trained, but interpolated]",
     ),
 ]
 Target = Annotated[

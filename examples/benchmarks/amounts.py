@@ -46,7 +46,7 @@ ARMS = ("none", "weight", "repeats", "smote", "ours", "auto")
 PLAIN_ARMS = ("none", "weight", "repeats", "smote")
 
 
-def cell(data: Path, item: tuple[str, int, str]) -> dict:
+def cell(data: Path, item: tuple[str, int, str]) -> list[dict]:
     """Every arm and every rung of the ladder on one table and split, and the folds of "auto"."""
     name, seed, _ = item
     began_s = time.perf_counter()
@@ -56,7 +56,7 @@ def cell(data: Path, item: tuple[str, int, str]) -> dict:
         arms = {arm: protocol.run_arm(arm, train, test, info, seed) for arm in PLAIN_ARMS}
         found = _ladder(train, test, info, seed)
     record = {"table": name, "seed": seed, "arm": "cell", "arms": arms} | found
-    return record | {"cell_s": round(time.perf_counter() - began_s, 1)}
+    return [record | {"cell_s": round(time.perf_counter() - began_s, 1)}]
 
 
 def _ladder(train: protocol.Half, test: protocol.Half, info: protocol.TableInfo, seed: int) -> dict:

@@ -253,7 +253,7 @@ def speeds(data: Path) -> dict[str, float]:
 
     def first_step() -> TabularGAN:
         read = read_frame(adult, "target")
-        return TabularGAN(steps=1, trials=False, threads=1).fit(read.table, schema=read.schema)
+        return TabularGAN(steps=1, threads=1).fit(read.table, schema=read.schema)
 
     first_s = seconds(first_step)
     tabular = first_step()

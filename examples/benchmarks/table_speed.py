@@ -83,7 +83,7 @@ def fits(asked: argparse.Namespace) -> dict:
         found[name] = {
             "rows": len(frame),
             "ours, fit_s": summary(ours_s),
-            "ours, steps, trials included": mine[0]["steps"],
+            "ours, steps": mine[0]["steps"],
             "ours, call to the end of the first step, s": summary(
                 [one["first_step_s"] for one in mine]
             ),

@@ -1,12 +1,15 @@
-"""What a top-up does for four learners on the tables of a folder, against the usual cures.
+"""What a top-up does for four learners on the tables of a folder, against the strongest cheap arms.
 
     python examples/benchmarks/tables.py --data DIR [--out examples/benchmarks/tables.json]
-        [--tables a,b] [--seeds 5] [--jobs 2] [--arms none,repeats,ours] [--again ours]
+        [--tables a,b] [--sizes all,20] [--seeds 2] [--jobs 1] [--arms none,repeats,ours]
+        [--again ours] [--report]
 
-DIR holds index.json and the tables it names. Every arm in every cell is a line of a journal beside
-the result (or --journal FILE), so that a stopped run goes on where it was; --again runs the named
-arms anew. Each process computes with one thread. Prints the figures, writes them as JSON and, for
-reading, as Markdown. What is compared and how: `tables_protocol.py`.
+DIR holds index.json and the tables it names. A cell is a table, a size and a seed: the rare classes
+whole, or cut to so many training rows. Every arm in every cell is a line of a journal beside the
+result (or --journal FILE), so that a stopped run goes on where it was; --again runs the named arms
+anew, --report only tells what the journal holds. Each process computes with one thread. Prints the
+figures, writes them as JSON and, for reading, as Markdown. How: `tables_protocol.py`; which rows:
+`tables_ours.py`, whose screened ideas are arms, too.
 """
 
 from __future__ import annotations
@@ -24,24 +27,42 @@ from multiprocessing import get_context
 from pathlib import Path
 
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-STEP_ZERO, SCALED = "ours_step0", "smote_scaled"
+MOST_ROWS, SIZES = 2_000, ("all", "20", "50", "100", "200")
+ARMS = ("none", "repeats", "smote", "smote_tuned", "gaussian_smote", "ours")
 PACKAGES = ("numpy", "pandas", "scikit-learn", "imbalanced-learn", "torch")
 
 Item = tuple[str, int, str]
 
 
-def run(data: Path, item: Item) -> dict:
-    """One arm in one cell, as a record. Runs in a process of its own."""
-    import tables_ours
+def run(data: Path, item: Item) -> list[dict]:
+    """Some arms in one cell, a record each. Runs in a process of its own."""
     import tables_protocol as protocol
+    from tables_ours import Rows
+    from threadpoolctl import threadpool_limits
 
-    name, seed, arm = item
-    X, y, info = protocol.load(data, name)
-    maker = {"ours": tables_ours.ours, STEP_ZERO: tables_ours.step_zero}.get(arm)
-    began_s = time.perf_counter()
-    found = protocol.run_arm(arm, *protocol.split(X, y, seed), info, seed, maker=maker)
-    cell_s = round(time.perf_counter() - began_s, 2)
-    return {"table": name, "seed": seed, "arm": arm, "cell_s": cell_s} | found
+    cell, seed, arms = item
+    name, size = cell.split("@")
+    X, y, info = protocol.load(data, name, MOST_ROWS)
+    train, test = protocol.split(X, y, seed)
+    if size != "all":
+        train = protocol.cut_rare(train, info.rare, int(size), seed)
+    with threadpool_limits(1):
+        levels = protocol.levels_of(train, test, info, seed)
+        rows = [Rows(at.train.X, at.train.y, info.categorical, seed) for at in levels]
+        found = []
+        for arm in arms.split(","):
+            began_s, record = time.perf_counter(), {"table": cell, "seed": seed, "arm": arm}
+            try:
+                added = [rows[-1].of(arm)]  # first, since what is chosen there is taken for parts
+                made_s = time.perf_counter() - began_s
+                added = [*(of.of(arm, rows[-1].chosen_k) for of in rows[:-1]), *added]
+                record |= {"scores": protocol.judged(levels, added, info, seed)}
+                record |= {"add_s": round(made_s, 3), "k": rows[-1].chosen_k}
+            except Exception as error:  # noqa: BLE001  whatever an arm raises, the others go on
+                text = " ".join(str(error).split())[:300]
+                record |= {"error": f"{type(error).__name__}: {text}"}
+            found.append(record | {"cell_s": round(time.perf_counter() - began_s, 2)})
+    return found
 
 
 class Journal:
@@ -62,15 +83,19 @@ class Journal:
         path.write_text("".join(json.dumps(one) + "\n" for one in kept), encoding="utf-8")
 
     def missing(self, items: list[Item]) -> list[Item]:
-        """The items that have no record yet."""
+        """The items, with the arms that have no record yet; without those that lack none."""
         done = {(record["table"], record["seed"], record["arm"]) for record in self.records}
-        return [item for item in items if item not in done]
+        found = []
+        for cell, seed, arms in items:
+            left = [arm for arm in arms.split(",") if (cell, seed, arm) not in done]
+            found += [(cell, seed, ",".join(left))] if left else []
+        return found
 
-    def add(self, record: dict) -> None:
-        """One more line, on disk at once."""
-        self.records.append(record)
+    def add(self, records: list[dict]) -> None:
+        """Some more lines, on disk at once."""
+        self.records += records
         with self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(record) + "\n")
+            file.writelines(json.dumps(record) + "\n" for record in records)
 
 
 def made_with() -> dict[str, str]:
@@ -79,8 +104,8 @@ def made_with() -> dict[str, str]:
 
 
 def computed(
-    data: Path, items: list[Item], jobs: int, work: Callable[[Path, Item], dict] = run
-) -> Iterator[dict]:
+    data: Path, items: list[Item], jobs: int, work: Callable[[Path, Item], list[dict]] = run
+) -> Iterator[list[dict]]:
     """Records of the items as they come; every process is new and has one thread."""
     os.environ.update(dict.fromkeys(THREADS, "1"))
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
@@ -97,48 +122,33 @@ def measure(
     data: Path,
     items: list[Item],
     jobs: int,
-    work: Callable[[Path, Item], dict] = run,
+    work: Callable[[Path, Item], list[dict]] = run,
 ) -> None:
     """Do what the journal lacks, a line of it and one to read for each."""
     missing, began_s = journal.missing(items), time.monotonic()
-    for done, record in enumerate(computed(data, missing, jobs, work), 1):
-        journal.add(record)
+    for done, records in enumerate(computed(data, missing, jobs, work), 1):
+        journal.add(records)
         left_s = (time.monotonic() - began_s) / done * (len(missing) - done)
-        said = record.get("error", f"{record['cell_s']} s")
-        name = f"{record['table']} {record['seed']} {record['arm']}"
-        print(f"{done}/{len(missing)} {name}: {said}; {left_s:.0f} s left", flush=True)
+        spent_s = sum(record["cell_s"] for record in records)
+        wrong = "".join(f"; {r['arm']}: {r['error']}" for r in records if "error" in r)
+        name = f"{records[0]['table']} {records[0]['seed']}"
+        print(
+            f"{done}/{len(missing)} {name}: {spent_s:.0f} s{wrong}; {left_s:.0f} s left", flush=True
+        )
 
 
-def report(records: list[dict], asked: argparse.Namespace) -> dict:
-    """The figures as JSON-ready values, with the means of every table."""
+def report(records: list[dict]) -> dict:
+    """The figures as JSON-ready values, with the means of every cell."""
     import tables_figures as figures
-    from tables_protocol import ARMS
 
     return {
         "made with": made_with(),
-        "seeds": asked.seeds,
+        "seeds": sorted({record["seed"] for record in records}),
         "tables": sorted({record["table"] for record in records}),
-        "figures": figures.summary(records, ARMS),
-        "per table, learner and metric: mean, sd over seeds": figures.per_table(records),
+        "ours minus": figures.by_size(records),
+        "errors": figures.errors(records),
+        "per cell, learner and metric: mean, sd over seeds": figures.per_table(records),
     }
-
-
-def show(found: dict) -> None:
-    """The figures that are asked for, in words."""
-    for name in ("mean rank", "mean rank among arms that add rows"):
-        print(f"\n{name} (sd of the seeds' means)")
-        for metric, arms in found[name].items():
-            said = (f"{arm} {one['mean']} ({one['seed_sd']})" for arm, one in arms.items())
-            print(f"  {metric:18}", ", ".join(said))
-    for other, metrics in found.get("ours minus", {}).items():
-        print(f"\nours minus {other}: mean [95 % interval], share of cells above")
-        for metric, d in metrics.items():
-            above = found["share of cells of ours above"][other][metric]
-            print(f"  {metric:18} {d['mean']} [{d['low']}, {d['high']}] {above}")
-    for name in ("macro-F1 among arms that add rows", "step 0"):
-        print(f"\n{name}: {found.get(name)}")
-    raised = {arm: sum(texts.values()) for arm, texts in found["errors"].items()}
-    print(f"\ncells (table, seed) in which an arm raised: {raised}")
 
 
 def options() -> argparse.Namespace:
@@ -148,10 +158,12 @@ def options() -> argparse.Namespace:
     parser.add_argument("--out", type=Path)
     parser.add_argument("--journal", type=Path)
     parser.add_argument("--tables", type=lambda text: text.split(","))
-    parser.add_argument("--arms", type=lambda text: text.split(","))
+    parser.add_argument("--sizes", type=lambda text: text.split(","), default=SIZES)
+    parser.add_argument("--arms", type=lambda text: text.split(","), default=ARMS)
+    parser.add_argument("--report", action="store_true", help="of what the journal holds")
     parser.add_argument("--again", type=lambda text: text.split(","), default=[])
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--jobs", type=int, default=1)
     asked = parser.parse_args()
     if asked.journal is None:
         asked.journal = (asked.out or Path("tables.json")).with_suffix(".jsonl")
@@ -162,22 +174,32 @@ def main() -> None:
     """Measure what the journal lacks, print, write."""
     asked = options()
     from tables_figures import markdown
-    from tables_protocol import ARMS, names
+    from tables_protocol import names
 
-    tables, seeds = asked.tables or names(asked.data), range(asked.seeds)
-    arms = asked.arms or [*ARMS, STEP_ZERO, SCALED]
-    items = [(name, seed, arm) for name in tables for seed in seeds for arm in arms]
+    tables = asked.tables or names(asked.data)
+    items = [item for seed in range(asked.seeds) for item in cells(asked, tables, seed)]
     journal = Journal(asked.journal, asked.again)
-    measure(journal, asked.data, items, asked.jobs)
-    wanted = set(items)
-    records = [r for r in journal.records if (r["table"], r["seed"], r["arm"]) in wanted]
-    records.sort(key=lambda r: (r["table"], r["seed"], r["arm"]))
-    result = report(records, asked)
-    show(result["figures"])
+    if not asked.report:
+        measure(journal, asked.data, items, asked.jobs)
+    records = sorted(journal.records, key=lambda r: (r["table"], r["seed"], r["arm"]))
+    result = report(records)
+    text = markdown(records)
+    print(text)
     if asked.out:
         asked.out.write_text(as_json(result), encoding="utf-8")
-        text = markdown(records, ARMS, "Tables")
         asked.out.with_suffix(".md").write_text(text, encoding="utf-8")
+
+
+def cells(asked: argparse.Namespace, tables: list[str], seed: int) -> Iterator[Item]:
+    """The cells of a seed: a table whole, and where that cuts a class, with fewer rare rows."""
+    from tables_protocol import cut_rare, load, split
+
+    for name in tables:
+        X, y, info = load(asked.data, name, MOST_ROWS)
+        train, _ = split(X, y, seed)
+        for size in asked.sizes:
+            if size == "all" or cut_rare(train, info.rare, int(size), seed):
+                yield f"{name}@{size}", seed, ",".join(asked.arms)
 
 
 def as_json(values: dict) -> str:

@@ -13,7 +13,8 @@ import pandas as pd
 from scipy import stats
 from tables_protocol import LEARNERS, METRICS
 
-ADDERS = ("repeats", "smote", "adasyn", "ours")
+DECIDED = (METRICS[0], f"tuned {METRICS[0]}", METRICS[1], f"tuned {METRICS[1]}", METRICS[2])
+EVERY = "every size"
 KEYS = ["table", "seed", "learner"]
 Records = Sequence[dict]
 
@@ -76,17 +77,10 @@ def difference(records: Records, metric: str, arm: str, other: str) -> dict[str,
     }
 
 
-def share_above(records: Records, metric: str, arm: str, other: str) -> float | None:
-    """Share of all cells in which `arm` is better; an arm that raised loses, a tie is half."""
-    wide = grid(records, metric, (arm, other)).dropna(subset=[arm])
-    better = (wide[arm] > wide[other]) | wide[other].isna()
-    return _rounded((better.sum() + (wide[arm] == wide[other]).sum() / 2) / len(wide))
-
-
 def per_table(records: Records) -> dict[str, dict]:
     """{table: {arm: {learner: {metric: [mean, sd over seeds]}} or {"errors": n}}}."""
     found: dict[str, dict] = {}
-    for metric in METRICS:
+    for metric in DECIDED:
         groups = grid(records, metric).groupby(["table", "learner"])
         for (table, learner), rows in groups:
             for arm, values in rows.items():
@@ -126,107 +120,72 @@ def seconds(records: Records) -> dict[str, dict[str, float]]:
     }
 
 
-def step_zero_kept(records: Records) -> dict[str, float | int]:
-    """How often "ours" kept the interpolation, by what its rows say was chosen."""
-    chosen = [
-        record["facts"]["chosen"]
-        for record in records
-        if record["arm"] == "ours" and "chosen" in record.get("facts", {})
-    ]
-    kept = sum(word == "interpolation" for word in chosen)
-    return {"fits": len(chosen), "step_0_kept": kept}
+def by_size(records: Records) -> dict[str, dict]:
+    """{size: {other arm: {metric: `difference` of ours to it}}}, all sizes together last.
 
-
-def summary(records: Records, arms: Sequence[str]) -> dict:
-    """All figures; those on "ours" only where it ran, those on step 0 only where it ran too."""
-    present = {record["arm"] for record in records}
-    ranked = [arm for arm in arms if arm in present]
-    adders = [arm for arm in ADDERS if arm in present]
-    found: dict = {
-        "cells": len(grid(records, METRICS[0])),
-        "mean rank": {metric: mean_ranks(records, metric, ranked) for metric in METRICS},
-        "mean rank among arms that add rows": {
-            metric: mean_ranks(records, metric, adders) for metric in METRICS
-        },
-        "mean rank by learner": {
-            learner: {m: mean_ranks(_only(records, learner), m, ranked) for m in METRICS}
-            for learner in LEARNERS
-        },
-        "errors": errors(records),
-        "seconds to make the rows": seconds(records),
-    }
-    if "ours" in present:
-        found["ours minus"] = {
-            other: {metric: difference(records, metric, "ours", other) for metric in METRICS}
-            for other in sorted(present - {"ours"})
+    A record's table is "name@size", the size being rows of each rare class in training, or "all".
+    """
+    sizes = sorted({_size(record) for record in records}, key=lambda k: (k != "all", k.zfill(3)))
+    others = sorted({record["arm"] for record in records} - {"ours"})
+    found = {}
+    for size in [*sizes, EVERY]:
+        kept = [
+            record | {"table": _name(record), "seed": f"{_size(record)} {record['seed']}"}
+            for record in records
+            if size in (_size(record), EVERY)
+        ]
+        present = {record["arm"] for record in kept}
+        found[size] = {
+            other: {metric: difference(kept, metric, "ours", other) for metric in DECIDED}
+            for other in others
+            if other in present
         }
-        found["share of cells of ours above"] = {
-            other: {metric: share_above(records, metric, "ours", other) for metric in METRICS}
-            for other in sorted(present - {"ours"})
-        }
-        found["macro-F1 among arms that add rows"] = within_spread(records, "macro_f1", adders)
-        found["step 0"] = step_zero_kept(records)
     return found
 
 
-def within_spread(records: Records, metric: str, arms: Sequence[str]) -> dict:
-    """Is "ours" the best by mean rank, or within the sd over seeds of the best?"""
-    found = mean_ranks(records, metric, arms)
-    best = next(iter(found))
-    gap = found["ours"]["mean"] - found[best]["mean"]
-    spread = found[best]["seed_sd"] or 0.0
-    return {
-        "best": best,
-        "gap": round(gap, 3),
-        "seed_sd_of_best": spread,
-        "met": bool(gap <= spread),
-    }
-
-
-def markdown(records: Records, arms: Sequence[str], title: str) -> str:
-    """The summary and the tables, for reading."""
-    found = summary(records, arms)
-    lines = [f"# {title}", "", f"{found['cells']} cells (table, seed, learner).", ""]
-    for name in ("mean rank", "mean rank among arms that add rows"):
-        lines += [f"## {name.capitalize()} (sd of the seeds' means)", ""]
-        columns = list(next(iter(found[name].values())))
-        rows = {
-            metric: [_with_sd(values[arm]["mean"], values[arm]["seed_sd"]) for arm in columns]
-            for metric, values in found[name].items()
-        }
-        lines += [*_table(["metric", *columns], rows), ""]
-    for other, values in found.get("ours minus", {}).items():
-        lines += [f"## Ours minus {other}", ""]
-        head = ["metric", "mean", "95 % interval", "tables above", "cells above"]
-        rows = {
-            metric: [
-                f"{d['mean']}",
-                f"{d['low']} to {d['high']}",
-                f"{d['tables_above']} of {d['tables']}",
-                f"{d['cells_above']} of {d['cells']}",
-            ]
-            for metric, d in values.items()
-        }
-        lines += [*_table(head, rows), ""]
-    for metric in METRICS:
-        lines += [f"## {metric}: mean over seeds and learners, by table", ""]
+def markdown(records: Records) -> str:
+    """The differences and the means of every cell, for reading."""
+    seeds = len({record["seed"] for record in records})
+    lines = [
+        "# Tables",
+        "",
+        "Ours (interpolation and as many repeats) minus another arm, in points: mean over tables",
+        "with a 95 % interval (t over the tables' means), and in how many tables it is above. Rows",
+        "of the rare classes in training are whole or cut to a size; `repeats` is the size-matched",
+        f"null, as many rows without information. Four learners; {seeds} seed(s); at most 2,000",
+        "rows a table, half in training; tuned: a threshold or tau chosen by three inner folds of",
+        "the training rows. `local` was screened (`tables_ours.py`).",
+        "",
+    ]
+    for size, others in by_size(records).items():
+        words = {"all": "Rare classes whole", EVERY: "All sizes together"}
+        lines += [f"## {words.get(size, f'{size} rows of each rare class')}", ""]
+        rows = {other: [_points(d) for d in by.values()] for other, by in others.items()}
+        lines += [*_table(["ours minus", *DECIDED], rows), ""]
+    for metric in DECIDED:
+        lines += [f"## {metric}: mean over seeds and learners, by cell", ""]
         means = grid(records, metric).groupby("table").mean()
         rows = {t: [_cell(v, row) for v in row] for t, row in means.iterrows()}
-        lines += [*_table(["table", *means.columns], rows), ""]
+        lines += [*_table(["cell", *means.columns], rows), ""]
     lines += ["## Errors", ""]
-    for arm, texts in found["errors"].items():
+    for arm, texts in errors(records).items():
         lines += [f"- {arm}: {text} ({n} seeds)" for text, n in texts.items()]
     return "\n".join(lines) + "\n"
 
 
-def _only(records: Records, learner: str) -> list[dict]:
-    kept = []
-    for record in records:
-        if "scores" in record:
-            kept.append(record | {"scores": {learner: record["scores"][learner]}})
-        else:
-            kept.append(record)
-    return kept
+def _size(record: dict) -> str:
+    return record["table"].partition("@")[2]
+
+
+def _name(record: dict) -> str:
+    return record["table"].partition("@")[0]
+
+
+def _points(d: dict[str, float | None]) -> str:
+    if d["low"] is None:
+        return "-" if d["mean"] is None else f"{100 * d['mean']:+.1f}"
+    ends = f"{100 * d['low']:+.1f} to {100 * d['high']:+.1f}"
+    return f"{100 * d['mean']:+.1f} ({ends}; {d['tables_above']}/{d['tables']})"
 
 
 def _table(head: Sequence[str], rows: dict[str, list[str]]) -> list[str]:
@@ -239,10 +198,6 @@ def _cell(value: float, row: Iterable[float]) -> str:
         return "raised"
     text = f"{value:.3f}"
     return f"**{text}**" if value == np.nanmax(list(row)) else text
-
-
-def _with_sd(mean: float, sd: float | None) -> str:
-    return f"{mean:.2f}" if sd is None else f"{mean:.2f} ({sd:.2f})"
 
 
 def _rounded(value: float, digits: int = 3) -> float | None:

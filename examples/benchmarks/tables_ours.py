@@ -1,19 +1,26 @@
-"""gan-augment as an arm of the comparisons on tables: rows to parity by its default top-up."""
+"""Rows to parity for the comparisons on tables: by our default top-up, rivals, screened ideas."""
 
 from __future__ import annotations
 
 import time
-from dataclasses import replace
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
+from sklearn.covariance import ledoit_wolf
+from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
 from tables_protocol import to_parity
 
 from gan_augment.config import TopUp
 from gan_augment.data.contract import LabelledTable
+from gan_augment.data.splits import judging_folds
+from gan_augment.data.tables.columns import output_frame
+from gan_augment.data.tables.encoding import nearest_rows
 from gan_augment.data.tables.reader import ReadTable, read_frame
 from gan_augment.data.tables.schema import Overrides
-from gan_augment.synthesizers.baselines import Repeats
+from gan_augment.synthesizers.baselines import GaussianSmote, Repeats, Smote, TunedSmote
+from gan_augment.synthesizers.sampling import FEW_ROWS
 from gan_augment.synthesizers.tabular_gan import TabularGAN
 
 TARGET = "target"
@@ -29,13 +36,6 @@ def ours(X: pd.DataFrame, y: np.ndarray, categorical: list[str], seed: int) -> A
     gan = _new(y, seed).fit(read.table, schema=read.schema)
     fit_s = time.perf_counter() - began_s
     return _topped_up(gan, read, y, seed, {"chosen": gan.meta_.chosen, "fit_s": round(fit_s, 2)})
-
-
-def step_zero(X: pd.DataFrame, y: np.ndarray, categorical: list[str], seed: int) -> Added:
-    """The anchored model of the same seed before its first step: interpolation alone."""
-    read, gan = _read(X, y, categorical), replace(_new(y, seed), steps=0, trials=False)
-    gan.fit(read.table, schema=read.schema)
-    return _topped_up(gan, read, y, seed, {})
 
 
 def _read(X: pd.DataFrame, y: np.ndarray, categorical: list[str]) -> ReadTable:
@@ -66,3 +66,184 @@ def _topped_up(
     rows.attrs = facts | {"share": share, "sample_s": round(sample_s, 3)}
     names = [np.array(part.names, dtype=object)[part.labels] for part in parts]
     return rows, np.concatenate(names)
+
+
+# rows of every arm for one part of the training rows, in the encoded space of the default model
+
+IDEAS = ("borrow", "errors", "density", "local")
+"""Screened beside the default, and kept here since none of them pays (`tables.md`)."""
+
+
+class Rows:
+    """Makes the rows of any arm for one training part; the default model is fitted once."""
+
+    def __init__(self, X: pd.DataFrame, y: np.ndarray, categorical: list[str], seed: int) -> None:
+        self._read, self._y, self._seed = _read(X, y, categorical), y, seed
+        self._gan = _new(y, seed).fit(self._read.table, schema=self._read.schema)
+        self._sampler = self._gan._sampler
+        self._anchors = self._sampler.anchors
+        self.chosen_k: int | None = None
+
+    def of(self, arm: str, k: int | None = None) -> Added | None:
+        """Rows to parity. k: neighbours of the tuned SMOTE, chosen here where none is given."""
+        if arm == "none":
+            return None
+        if arm == "ours":
+            return _topped_up(self._gan, self._read, self._y, self._seed, {})
+        if arm in IDEAS:
+            return self._half_repeats(arm)
+        if arm == "local_all":
+            return self._half_repeats("local", share=1.0)
+        data, asked = self._read.table, to_parity(self._y)
+        least = min(n for name, n in data.counts.items() if name in asked and n > 1)
+        synthesizer: Repeats[LabelledTable] | Smote[LabelledTable] = Repeats()
+        if arm == "smote":
+            synthesizer = Smote(min(5, least - 1), missing="fill")
+        elif arm == "smote_tuned":
+            synthesizer = (
+                TunedSmote(missing="fill")
+                if k is None
+                else Smote(min(k, least - 1), missing="fill")
+            )
+        elif arm == "gaussian_smote":
+            synthesizer = GaussianSmote(missing="fill")
+        schema = {} if arm == "repeats" else {"schema": self._read.schema}
+        synthesizer.fit(data, **schema)
+        if arm == "smote_tuned":
+            self.chosen_k = synthesizer.k_neighbors
+        few = {
+            n: m
+            for n, m in asked.items()
+            if arm != "repeats" and data.counts[n] <= getattr(synthesizer, "k_neighbors", 0)
+        }
+        parts = [
+            synthesizer.sample(
+                {n: m for n, m in asked.items() if n not in few}, random_state=self._seed
+            )
+        ]
+        if few:  # a lone row is repeated, as the evaluator does
+            parts.append(Repeats[LabelledTable]().fit(data).sample(few, random_state=self._seed))
+        return _joined(parts)
+
+    def _half_repeats(self, arm: str, share: float = 0.5) -> Added:
+        """Half repeats, half rows of an idea, as the default top-up; classes under 10 as there."""
+        asked, data = to_parity(self._y), self._read.table
+        made = {name: round(n * share) for name, n in asked.items()}
+        again = {name: n - made[name] for name, n in asked.items()}
+        small = {n: m for n, m in made.items() if data.counts[n] < FEW_ROWS}
+        parts = [Repeats[LabelledTable]().fit(data).sample(again, random_state=self._seed)]
+        parts.append(self._gan.sample(small, random_state=self._seed))
+        frames = [part.frame for part in parts]
+        names = [np.array(part.names, dtype=object)[part.labels] for part in parts]
+        for name, n in made.items():
+            if name in small or not n:
+                continue
+            rng = np.random.default_rng([self._seed, data.names.index(name), len(arm)])
+            encoded = getattr(self, f"_{arm}")(data.names.index(name), n, rng).astype(np.float32)
+            cells = self._sampler.encoding.decode(encoded)
+            frames.append(output_frame(cells, self._read.schema, n))
+            names.append(np.full(n, name, dtype=object))
+        return pd.concat(frames, ignore_index=True), np.concatenate(names)
+
+    def _between(
+        self, label: int, n: int, rng: np.random.Generator, weights: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Interpolated rows of a class; weights: of its rows as anchors."""
+        start, stop = self._anchors.of(label)
+        index = start + rng.choice(stop - start, size=n, p=weights)
+        near = self._anchors.neighbours
+        other = near[index, rng.integers(near.shape[1], size=n)]
+        position, rows = rng.random((n, 1)), self._anchors.rows
+        nearer = np.where(position > 0.5, rows[other], rows[index])
+        numbers = list(self._sampler.encoding.numbers)
+        nearer[:, numbers] = ((1 - position) * rows[index] + position * rows[other])[:, numbers]
+        return nearer
+
+    def _borrow(self, label: int, n: int, rng: np.random.Generator) -> np.ndarray:
+        """Half interpolated; half moved as two near rows of the largest other class differ.
+
+        The rows of the lender are one of the 15 nearest to the anchor and a neighbour of it; the
+        reach is drawn from 0..1, and levels stay the anchor's.
+        """
+        labels, rows = self._anchors.labels, self._anchors.rows
+        sizes = np.bincount(labels)
+        sizes[label] = 0
+        first, last = self._anchors.of(int(sizes.argmax()))
+        start, stop = self._anchors.of(label)
+        half = n // 2
+        anchor = start + rng.integers(stop - start, size=half)
+        _, unique = np.unique(anchor, return_inverse=True)
+        lender = NearestNeighbors(n_neighbors=min(15, last - first)).fit(rows[first:last])
+        near = lender.kneighbors(rows[np.unique(anchor)], return_distance=False)[unique]
+        one = first + near[np.arange(half), rng.integers(near.shape[1], size=half)]
+        two = self._anchors.neighbours[
+            one, rng.integers(self._anchors.neighbours.shape[1], size=half)
+        ]
+        moved, numbers = rows[anchor].copy(), list(self._sampler.encoding.numbers)
+        moved[:, numbers] += (rng.random((half, 1)) * (rows[two] - rows[one]))[:, numbers]
+        return np.concatenate([moved, self._between(label, n - half, rng)])
+
+    def _errors(self, label: int, n: int, rng: np.random.Generator) -> np.ndarray:
+        """Interpolated from anchors drawn by .1 + 1 - p(own class), out of three folds.
+
+        p: mean of a logistic regression and of nearest neighbours, at even class shares.
+        """
+        start, stop = self._anchors.of(label)
+        return self._between(label, n, rng, self._wrong[start:stop] / self._wrong[start:stop].sum())
+
+    @cached_property
+    def _wrong(self) -> np.ndarray:
+        rows, labels = self._anchors.rows, self._anchors.labels
+        folds, wrong = (
+            judging_folds(labels, None, folds=3, seed=self._seed),
+            np.full(len(labels), 0.5),
+        )
+        for fold in range(3):
+            seen, held = folds != fold, np.flatnonzero(folds == fold)
+            for model in (LogisticRegression(max_iter=100), KNeighborsClassifier(15)):
+                model.fit(rows[seen], labels[seen])
+                even = model.predict_proba(rows[held]) / np.bincount(labels[seen])[model.classes_]
+                even /= even.sum(axis=1, keepdims=True)
+                own = np.searchsorted(model.classes_, labels[held])
+                wrong[held] += 0.5 * (0.5 - even[np.arange(len(held)), own])
+        return 0.1 + wrong
+
+    def _density(self, label: int, n: int, rng: np.random.Generator) -> np.ndarray:
+        """A kernel density: a row of the class and noise of its shrunk covariance.
+
+        Bandwidth (4 / (n (d + 2)))^(1 / (d + 4)) (Silverman 1986, eq. 4.14), shrinkage by Ledoit &
+        Wolf 2004, rows drawn to the mean by sqrt(1 - h^2), so that the class keeps its variance.
+        """
+        start, stop = self._anchors.of(label)
+        own, numbers = self._anchors.rows[start:stop], list(self._sampler.encoding.numbers)
+        rows = own[rng.integers(len(own), size=n)].copy()
+        if numbers:
+            x, d = own[:, numbers].astype(np.float64), len(numbers)
+            h = min(0.7, (4 / (len(x) * (d + 2))) ** (1 / (d + 4)))
+            noise = rng.multivariate_normal(np.zeros(d), ledoit_wolf(x)[0], size=n, method="eigh")
+            mean = x.mean(axis=0)
+            rows[:, numbers] = mean + np.sqrt(1 - h**2) * (rows[:, numbers] - mean) + h * noise
+        return rows
+
+    def _local(self, label: int, n: int, rng: np.random.Generator) -> np.ndarray:
+        """Gaussian SMOTE in the encoded space: a draw from the normal of a neighbourhood.
+
+        The anchor and its max(5, d + 1) nearest of the class, d numbers; levels are the anchor's.
+        """
+        start, stop = self._anchors.of(label)
+        own, numbers = self._anchors.rows[start:stop], list(self._sampler.encoding.numbers)
+        index = rng.integers(len(own), size=n)
+        rows = own[index].copy()
+        if numbers:
+            k = min(max(5, len(numbers) + 1), len(own) - 1)
+            hoods = np.column_stack([np.arange(len(own)), nearest_rows(own, k)])
+            for at in range(n):
+                x = own[hoods[index[at]]][:, numbers]
+                z = rng.standard_normal(k + 1) / np.sqrt(k + 1)
+                rows[at, numbers] = x.mean(axis=0) + z @ (x - x.mean(axis=0))
+        return rows
+
+
+def _joined(parts: list[LabelledTable]) -> Added:
+    rows = pd.concat([part.frame for part in parts], ignore_index=True)
+    return rows, np.concatenate([np.array(part.names, dtype=object)[part.labels] for part in parts])

@@ -29,6 +29,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from threadpoolctl import threadpool_limits
 
+from gan_augment.data.splits import judging_folds
+from gan_augment.evaluation.decisions import Part, tune
+from gan_augment.evaluation.decisions import Scores as DecisionScores
+from gan_augment.evaluation.figures import confusion, figure
+
 MOST_ROWS, RARE_KEPT = 12_000, 500
 METRICS = ("balanced_accuracy", "macro_f1", "average_precision")
 LEARNERS = ("logistic", "forest", "boosting", "neighbours")
@@ -340,3 +345,122 @@ def _cut(y: np.ndarray, rare: Sequence[str], most: int) -> np.ndarray:
 
 def _index(data_dir: Path | str) -> list[dict]:
     return json.loads((Path(data_dir) / "index.json").read_text(encoding="utf-8"))
+
+
+# rare classes cut to a size, the default decision and a tuned one
+
+
+def cut_rare(train: Half, rare: Sequence[str], most: int, seed: int) -> Half | None:
+    """The training half with at most `most` rows of every rare class; None where that cuts none."""
+    rng, kept = np.random.default_rng([seed, most]), np.ones(len(train.y), dtype=bool)
+    for name in rare:
+        rows = rng.permutation(np.flatnonzero(train.y == name))
+        kept[rows[most:]] = False
+    return None if kept.all() else train.take(np.flatnonzero(kept))
+
+
+def quick_learner(name: str, seed: int) -> ClassifierMixin:
+    """One of LEARNERS, smaller where many fits are made: 40 trees, 40 rounds of 15 leaves."""
+    if name == "forest":
+        return RandomForestClassifier(40, n_jobs=1, random_state=seed)
+    if name == "boosting":
+        return HistGradientBoostingClassifier(
+            max_iter=40, max_leaf_nodes=15, early_stopping=False, random_state=seed
+        )
+    model: ClassifierMixin = learner(name, seed)
+    return model.set_params(max_iter=200) if name == "logistic" else model
+
+
+@dataclass(frozen=True)
+class Level:
+    """Rows to train on and rows held out; as matrices, the scaling fitted on the former."""
+
+    train: Half
+    known: np.ndarray
+    held: np.ndarray
+    held_y: np.ndarray
+    fitted: ColumnTransformer
+
+    @classmethod
+    def of(cls, train: Half, held: Half, info: TableInfo) -> Level:
+        """Fit the scaling on the training rows alone."""
+        fitted = preprocessing(train.X, info.categorical)
+        known, asked = matrix(fitted, train.X, info), matrix(fitted, held.X, info)
+        return cls(train, known, asked, held.y, fitted)
+
+
+def levels_of(train: Half, test: Half, info: TableInfo, seed: int) -> list[Level]:
+    """Three inner parts of the training rows, which tune decisions, and then the outer one."""
+    names = np.unique(train.y)
+    labels = np.searchsorted(names, train.y)
+    folds = judging_folds(labels, None, folds=3, seed=seed)
+    parts = [
+        Level.of(
+            train.take(np.flatnonzero(folds != k)), train.take(np.flatnonzero(folds == k)), info
+        )
+        for k in range(3)
+    ]
+    return [*parts, Level.of(train, test, info)]
+
+
+def judged(
+    levels: Sequence[Level],
+    added: Sequence[tuple[pd.DataFrame, np.ndarray] | None],
+    info: TableInfo,
+    seed: int,
+) -> Scores:
+    """{learner: {metric: value}}, those of the tuned decision as "tuned balanced_accuracy" ...
+
+    added: rows to train on beside the real ones, a level each. The tuned decision is the
+    evaluator's: a threshold or a tau, chosen on the inner parts, once for each metric.
+    """
+    names = np.unique(levels[-1].train.y)
+    found = {}
+    for learner_name in LEARNERS:
+        parts = [
+            _part(learner_name, *pair, names, info, seed)
+            for pair in zip(levels, added, strict=True)
+        ]
+        outer, probability = parts[-1], parts[-1].scores.values
+        present = np.flatnonzero(np.bincount(outer.labels, minlength=len(names)))
+        values = {}
+        for metric in METRICS[:2]:
+            decision = tune(parts[:-1], metric, present.tolist())
+            tuned = decision.called(outer.scores, outer.trained, outer.real)
+            for words, called in (("", outer.scores.called), ("tuned ", tuned)):
+                counts = confusion(outer.labels, called, len(names))
+                values[words + metric] = figure(metric, counts, present.tolist())
+        ranked = [
+            average_precision_score(outer.labels == label, probability[:, label])
+            for label in present
+            if names[label] in info.rare
+        ]
+        found[learner_name] = values | {METRICS[2]: float(np.mean(ranked))}
+    return found
+
+
+def _part(
+    name: str,
+    level: Level,
+    added: tuple[pd.DataFrame, np.ndarray] | None,
+    names: np.ndarray,
+    info: TableInfo,
+    seed: int,
+) -> Part:
+    """What a learner trained on a level says of its held-out rows."""
+    x, y = level.known, level.train.y
+    if added is not None:
+        x = np.concatenate([x, matrix(level.fitted, added[0], info)])
+        y = np.concatenate([y, added[1]])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model = quick_learner(name, seed).fit(x, y)
+    probability = np.zeros((len(level.held), len(names)))
+    probability[:, np.searchsorted(names, model.classes_)] = model.predict_proba(level.held)
+    called = probability.argmax(axis=1)
+    shares = [
+        np.bincount(np.searchsorted(names, k), minlength=len(names)) / len(k)
+        for k in (y, level.train.y)
+    ]
+    labels = np.searchsorted(names, level.held_y)
+    return Part(DecisionScores(called, probability, "probability"), labels, *shares)

@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
-from typing import Any, Generic, Literal
+from typing import Any, Generic, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,11 +24,12 @@ from gan_augment.errors import DataError, DivergedError, UsageError, did_you_mea
 from gan_augment.randomness import derived_seed
 from gan_augment.recipes import DataKind
 from gan_augment.synthesizers.base import Data, Synthesizer
-from gan_augment.synthesizers.baselines import Repeats, Smote
+from gan_augment.synthesizers.baselines import GaussianSmote, Repeats, Smote, TunedSmote
 from gan_augment.synthesizers.topup import Added, added_rows
 
-Source = Literal["none", "repeats", "smote", "gan"]
+Source = Literal["none", "repeats", "smote", "gan", "gaussian_smote", "smote_tuned"]
 SOURCES: tuple[Source, ...] = ("repeats", "smote", "gan")
+"""Those that `LADDER` holds; the others are arms of an evaluation."""
 TO = (0.1, 0.25, 0.5, 1.0)
 FOLDS = 5
 SMOTE_NEIGHBOURS = 5
@@ -49,10 +50,11 @@ class Amount:
     to: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.source not in ("none", *SOURCES):
+        known = get_args(Source)
+        if self.source not in known:
             raise UsageError(
-                f"there is no source {self.source!r}; expected one of {('none', *SOURCES)}."
-                f"{did_you_mean(str(self.source), ('none', *SOURCES))}"
+                f"there is no source {self.source!r}; expected one of {known}."
+                f"{did_you_mean(str(self.source), known)}"
             )
         if (self.source == "none") != (self.to == 0) or not 0 <= self.to <= 1:
             raise UsageError(
@@ -134,7 +136,7 @@ def plan_for(
     if amount.source == "gan":
         settings = (top_up or TopUp()).model_copy(update={"to": amount.to})
     else:
-        share = 1.0 if amount.source == "smote" else 0.0
+        share = 0.0 if amount.source == "repeats" else 1.0
         settings = TopUp(to=amount.to, synthetic_share=share, companions=False)
     return plan_topup(data.counts, settings, names, kind)
 
@@ -270,7 +272,7 @@ def plain_makers(
     overrides: Overrides | None = None,
     missing: Literal["raise", "fill"] = "raise",
 ) -> dict[str, Maker[Any]]:
-    """Return makers of the sources that learn nothing: repeats, and SMOTE.
+    """Return makers of the sources that learn nothing: repeats, and SMOTE in its three forms.
 
     classes: those that may be topped up; SMOTE takes 5 neighbours, or as many as the smallest class
     of two rows or more has. overrides: kinds of columns that the user decides. missing: what SMOTE
@@ -287,7 +289,13 @@ def plain_makers(
         near = min(SMOTE_NEIGHBOURS, least - 1)
         return Smote[Any](near, missing=missing).fit(data, schema=schema)
 
-    return {"repeats": repeats, "smote": smote}
+    def by(kind: type[GaussianSmote[Any] | TunedSmote[Any]]) -> Maker[Any]:
+        return lambda data, seed: kind(missing=missing).fit(
+            data, schema=infer_schema(data.frame, overrides)
+        )
+
+    rivals = {"gaussian_smote": by(GaussianSmote), "smote_tuned": by(TunedSmote)}
+    return {"repeats": repeats, "smote": smote, **rivals}
 
 
 def _rung(amount: Amount) -> tuple[float, int]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from gan_augment.evaluation.amount import NOTHING, SOURCES, Amount
+from gan_augment.evaluation.amount import NOTHING, SOURCES, Amount, Source
 
 Kind = Literal["none", "class_weight", "amount", "real", "permuted", "sampler"]
 SOURCE_OF_ARM = {"oversample": "repeats", "smote": "smote", "gan": "gan"}
@@ -16,6 +16,8 @@ REAL_SHARES = (0.25, 0.5)
 
 RIVALS = ("balanced_softmax", "mixup", "mixup_balanced_softmax", "cmo", "trivial_augment")
 """Arms of the other methods of training a network, called as these are."""
+TABLE_RIVALS: tuple[Source, ...] = ("gaussian_smote", "smote_tuned")
+"""Arms of tables: rows of these to parity, called as they are."""
 ON_TOP = {f"gan+{method}": method for method in RIVALS}
 """{arm: method} of the GAN's rows to parity under each of them."""
 
@@ -95,6 +97,7 @@ def candidates_of(
             candidates += [Candidate("amount", Amount(source, step)) for step in steps]
     if "permuted" in arms:
         candidates.append(Candidate("permuted", Amount("gan", 1.0)))
+    candidates += [Candidate("amount", Amount(arm, 1.0)) for arm in TABLE_RIVALS if arm in arms]
     candidates += [c for arm, c in BY_METHOD.items() if arm in arms and c.method in methods]
     candidates += [Candidate("sampler", name=name) for name in samplers]
     if curves:
@@ -108,7 +111,7 @@ def amounts_of_arm(arm: str, candidates: Sequence[Candidate]) -> dict[Amount, Ca
         c.amount: c for c in candidates if c.kind == "amount" and c.share is None and not c.method
     }
     if arm == "auto":
-        return {NOTHING: NONE, **plain}
+        return {NOTHING: NONE, **{a: c for a, c in plain.items() if a.source in SOURCES}}
     source = SOURCE_OF_ARM.get(arm)
     return {amount: c for amount, c in plain.items() if amount.source == source}
 
@@ -129,6 +132,7 @@ FIXED: Mapping[str, str] = {
     "class_weight": "class_weight",
     "gan_parity": "gan@1",
     "permuted": "permuted@1",
+    **{arm: f"{arm}@1" for arm in TABLE_RIVALS},
     **{arm: candidate.key for arm, candidate in BY_METHOD.items()},
 }
 """{arm: candidate} of arms that choose nothing."""

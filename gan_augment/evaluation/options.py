@@ -10,7 +10,7 @@ from pydantic import ConfigDict, Field, ValidationInfo, field_validator, model_v
 from gan_augment.config import FitOptions, Seconds, TopUp
 from gan_augment.errors import UsageError, did_you_mean
 from gan_augment.evaluation.amount import TO
-from gan_augment.evaluation.arms import ON_TOP, RIVALS
+from gan_augment.evaluation.arms import ON_TOP, RIVALS, TABLE_RIVALS
 from gan_augment.evaluation.figures import METRICS
 from gan_augment.evaluation.user_code import UserCode, new_sampler
 from gan_augment.settings import Frozen
@@ -18,9 +18,9 @@ from gan_augment.settings import Frozen
 CHEAP_ARMS = ("class_weight", "oversample", "smote")
 DEFAULT_ARMS = ("none", *CHEAP_ARMS, *RIVALS, "gan", *ON_TOP, "auto")
 """Other methods of training, and the GAN's rows under each, are of the small CNN alone."""
-EXTRA_ARMS = ("gan_parity", "permuted", "plain")
-"""Of `arms="all"`: parity without a choice, a GAN fitted on permuted labels, and for the small CNN
-no help without classical augmentation."""
+EXTRA_ARMS = (*TABLE_RIVALS, "gan_parity", "permuted", "plain")
+"""Of `arms="all"`: of tables, Gaussian SMOTE and SMOTE of a tuned k; parity without a choice, a GAN
+fitted on permuted labels, and for the small CNN no help without classical augmentation."""
 ARMS = (*DEFAULT_ARMS, *EXTRA_ARMS)
 
 

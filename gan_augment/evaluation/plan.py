@@ -17,7 +17,7 @@ from gan_augment.data.contract import LabelledTable
 from gan_augment.data.tables.inference import infer_schema
 from gan_augment.data.tables.schema import Overrides, TableSchema
 from gan_augment.evaluation.amount import plan_for
-from gan_augment.evaluation.arms import BY_METHOD, Candidate, candidates_of
+from gan_augment.evaluation.arms import BY_METHOD, TABLE_RIVALS, Candidate, candidates_of
 from gan_augment.evaluation.figures import OF_RANKS
 from gan_augment.evaluation.leaks import check_disjoint
 from gan_augment.evaluation.learners import Learner, Training
@@ -132,6 +132,7 @@ class Setup(Generic[Data]):
     def arms(self) -> tuple[str, ...]:
         """List the arms that are reported: those that this learner and this design can have."""
         known, absent = self.learner.methods, set(self.design.no_arms)
+        absent |= set() if self.table else set(TABLE_RIVALS)
         absent |= {name for name, one in BY_METHOD.items() if one.method not in known}
         absent |= set() if self.design.inner else {"auto"}
         return tuple(name for name in self.options.arm_names if name not in absent)
@@ -278,10 +279,9 @@ class Costs:
             return free_s / processes + after_s
         steps = steps or setup.design.steps
         outer = fits.generators // setup.fits_a_cell
-        outer_s = self.generators.seconds(steps, trials=True)
-        inner_s = self.generators.seconds(steps) * rounds(fits.generators - outer)
-        begun_s = max(rounds(outer) * outer_s, (outer * outer_s + free_s) / processes)
-        return begun_s + inner_s + after_s
+        fit_s = self.generators.seconds(steps)
+        begun_s = max(rounds(outer) * fit_s, (outer * fit_s + free_s) / processes)
+        return begun_s + rounds(fits.generators - outer) * fit_s + after_s
 
 
 def designed(setup: Setup[Any], costs: Costs, processes: int) -> Design:

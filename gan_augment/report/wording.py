@@ -24,6 +24,8 @@ ARMS = {
     "class_weight": "class weights",
     "oversample": "repeats",
     "smote": "SMOTE",
+    "gaussian_smote": "Gaussian SMOTE",
+    "smote_tuned": "SMOTE of a tuned k",
     "gan": "the GAN’s rows",
     "auto": "chosen by itself",
     "gan_parity": "the GAN’s rows to parity",

@@ -69,7 +69,8 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
         Whether the classes that are not topped up get generated rows too, so that every class holds
         the same share of them. "auto" is True for images and False for tables.
     recipe : str or Recipe, default="auto"
-        How to train: "auto", "anchored", "free", the path of a .toml file, or a `Recipe`.
+        How to train: "auto", "anchored", "free", the path of a .toml file, or a `Recipe`. "auto"
+        of a table trains nothing unless steps or a budget are given: rows are interpolated.
     steps : int or None, default=None
         Training steps. None is the recipe's own number, never a time.
     budget : float, str or None, default=None

@@ -235,7 +235,7 @@ class ImageGAN(GAN[LabelledImages, ModelMeta]):
         step_s = step_seconds(parts, ready.batches, 1, PROBE_S)
         steps = self.steps or parts.recipe.steps
         fixed_s += usefulness_s(self._updates(steps, len(ready.train)), prepared_s)
-        return Forecast(steps, fixed_s, step_s, step_s)
+        return Forecast(steps, fixed_s, step_s)
 
     def _parts(self, data: LabelledImages, compute: ComputeConfig) -> Parts:
         return build(resolve_recipe(self.recipe), data.image_shape, len(data.names), compute)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from gan_augment.config import TopUp
 from gan_augment.data.tables.schema import TableSchema
@@ -213,12 +213,12 @@ class TableMeta(Frozen):
 
     classes: {name: training rows seen at fit}, in label order. table: its columns. few: classes
     whose rows are only jittered (2 to 9 rows) or repeated (1), {name: rows}. anchors: encoded
-    training rows inside. chosen: "interpolation" or "step N", reason: why. trials: {step: mean of
-    balanced accuracy and average precision on held-out training rows}, empty where too few.
+    training rows inside. chosen: "interpolation" or "step N", reason: why. Schema 1 had the
+    figures of trials beside them, which are gone.
     """
 
     format: Literal["gan-augment model"] = "gan-augment model"
-    version: Literal[1] = Field(default=1, alias="schema")
+    version: Literal[1, 2] = Field(default=2, alias="schema")
     kind: Literal["table"] = "table"
     classes: dict[str, NonNegativeInt]
     topped_up: tuple[str, ...]
@@ -233,5 +233,11 @@ class TableMeta(Frozen):
     score: ScoreRecord
     chosen: str
     reason: str
-    trials: dict[int, float]
     anchors: NonNegativeInt
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_trials(cls, values: Any) -> Any:
+        if isinstance(values, dict) and values.get("schema") == 1:
+            return {name: value for name, value in values.items() if name != "trials"}
+        return values

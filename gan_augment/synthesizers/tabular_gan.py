@@ -8,34 +8,34 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
+from torch import nn
 
 from gan_augment import devices
+from gan_augment.data.batches import RowBatches
 from gan_augment.data.contract import LabelledTable
 from gan_augment.data.tables.columns import Plain, output_frame, plain, table_sha256
-from gan_augment.data.tables.encoding import encoded_width, fit_encoding
+from gan_augment.data.tables.encoding import AnchorRows, encoded_width, fit_encoding
 from gan_augment.data.tables.inference import infer_schema
 from gan_augment.data.tables.schema import Name, TableSchema
 from gan_augment.devices import ComputeConfig, Precision, compute_config
-from gan_augment.errors import DataError
+from gan_augment.errors import DataError, UsageError
 from gan_augment.processes import available_cores, memory_limit_bytes
 from gan_augment.progress import Progress
-from gan_augment.recipes import Recipe, resolve_recipe  # noqa: F401  (pdoc)
+from gan_augment.recipes import Recipe, resolve_recipe
 from gan_augment.synthesizers.base import GAN, ChooseCompute, SavedArrays
 from gan_augment.synthesizers.model_file import TableMeta
 from gan_augment.synthesizers.sampling import FEW_ROWS, RowSampler, load_row_sampler
-from gan_augment.synthesizers.time_budget import Forecast
-from gan_augment.synthesizers.trials import (
-    FOLDS,
-    MARKS,
-    TRAINING_SHARE,
-    TrialScorer,
-    choose_training,
-    row_step_seconds,
+from gan_augment.synthesizers.time_budget import (
+    ROW_PROBE_S,
+    Forecast,
+    step_seconds,
+    steps_within,
 )
 from gan_augment.training.callbacks import Callback, ProgressCallback, StopFlag  # noqa: F401  (pdoc)
 from gan_augment.training.checkpoint import CheckpointStore, RunSaver
 from gan_augment.training.loop import Run
-from gan_augment.training.parts import new_state
+from gan_augment.training.monitor import Best, Score, score_steps
+from gan_augment.training.parts import Parts, new_state
 from gan_augment.training.tables import (
     EncodedTable,
     anchor_batches,
@@ -48,26 +48,27 @@ if TYPE_CHECKING:
 
 MEMORY_SHARE = 0.6
 """Of the memory there is, what the rows may take; the rest is for training."""
+MARKS = 2
+"""Looks at a trained generator: after each half of the run."""
+SMALLEST_SPREAD = 0.3
+"""Generated spread over the real one, below which a generator has collapsed."""
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class TabularGAN(GAN[LabelledTable, TableMeta]):
-    """A class-conditional GAN on the rows of a table, trained on all classes.
+    """Rows of a table between near rows of a class; by request moved by a class-conditional GAN.
 
     Parameters
     ----------
     recipe
-        "auto" (anchored, or free where that does better on held-out training rows), "anchored",
+        "auto" (interpolation, and "anchored" where steps or a budget are given), "anchored",
         "free", the path of a .toml file, or a Recipe.
     steps
-        Generator steps; None is the recipe's own number.
+        Generator steps; 0 is interpolation alone. None is 0 for "auto", else the recipe's own.
     budget_s
         Seconds instead, turned into steps once; steps win if both are given.
     classes
-        "rare", "all", names; the classes that are topped up, and that the choices serve.
-    trials
-        Whether held-out training rows choose the recipe and how much training is kept. False trains
-        `steps` steps of the recipe and keeps the last; 0 steps are interpolation alone.
+        "rare", "all", names; the classes that are topped up.
     device, precision, threads
         "auto" or None decide: float32, and one thread, since small networks are faster so; rows are
         sampled on all cores.
@@ -87,8 +88,9 @@ class TabularGAN(GAN[LabelledTable, TableMeta]):
 
     Notes
     -----
-    A class of 2 to 9 rows is not learned, but interpolated and jittered; a lone row is repeated. An
-    anchored model contains encoded training rows; share it as you would share the data.
+    Nothing is trained by default, since training has not shown a gain over interpolation
+    (docs/figures.md). A class of 2 to 9 rows is interpolated and jittered; a lone row is repeated.
+    An anchored model contains encoded training rows; share it as you would share the data.
 
     Examples
     --------
@@ -99,13 +101,11 @@ class TabularGAN(GAN[LabelledTable, TableMeta]):
     >>> rng = np.random.default_rng(0)
     >>> frame = pd.DataFrame({"age": rng.integers(18, 90, 60), "smoker": rng.random(60) < 0.3})
     >>> read = read_frame(frame, y=["ill"] * 12 + ["well"] * 48)
-    >>> gan = TabularGAN(steps=4, device="cpu", threads=1).fit(read.table, schema=read.schema)
+    >>> gan = TabularGAN(device="cpu", threads=1).fit(read.table, schema=read.schema)
     >>> rows = gan.sample({"ill": 3})
     >>> rows.counts, rows.frame.dtypes["age"] == frame.dtypes["age"]
     ({'ill': 3, 'well': 0}, True)
     """
-
-    trials: bool = True
 
     schema_: TableSchema = field(init=False)
     _sampler: RowSampler = field(init=False)
@@ -129,36 +129,28 @@ class TabularGAN(GAN[LabelledTable, TableMeta]):
         stop: StopFlag | None = None,
         fingerprint: str | None = None,
     ) -> Self:
-        """Train on every class of `data`; the caller's frame stays as it is.
+        """Learn from every class of `data`; the caller's frame stays as it is.
 
         schema: what the columns are; inferred where it is not given. The other parameters, and what
         is raised, are those of `ImageGAN.fit`.
         """
         progress, stop = progress or Progress(), stop or StopFlag()
-        seed, topped_up = self._checked(data, least_steps=1 if self.trials else 0)
+        seed, topped_up = self._checked(data, least_steps=0)
         rare = {data.names.index(name): name for name in topped_up}
         compute = self._compute()
         schema = schema or infer_schema(data.frame)
         with devices.threads(compute.threads):
             table = encoded_table(data, schema, compute, seed)
-            choice, steps = choose_training(
-                table,
-                self.recipe,
-                self.steps,
-                self.budget_s,
-                tuple(rare) if self.trials else (),
-                seed=seed,
-                progress=progress,
-                stop=stop,
-            )
-            progress.note(choice.reason)
+            recipe = resolve_recipe(self.recipe, "table")
+            anchors = class_anchors(table, recipe, seed)
+            parts = build_table(recipe, table, anchors)
+            batches = anchor_batches(recipe, table, anchors)
+            steps = self._steps(parts, batches, progress)
             callbacks = [*self.callbacks, ProgressCallback(progress, "rows")]
-            anchors = class_anchors(table, choice.recipe, seed)
-            parts = build_table(choice.recipe, table, anchors)
-            scorer = TrialScorer(choice, steps, table, anchors, rare)
+            scorer = SpreadScorer(recipe, steps, table, anchors, rare)
             run = Run(
                 parts,
-                anchor_batches(choice.recipe, table, anchors),
+                batches,
                 new_state(parts, seed),
                 steps,
                 scorer,
@@ -169,18 +161,17 @@ class TabularGAN(GAN[LabelledTable, TableMeta]):
             sha256 = fingerprint or table_sha256(data)
             saver = RunSaver(checkpoints, run, sha256, force) if checkpoints else None
             diverged = self._train(run, saver, resume, on_steps, progress, scorer.begin)
-        sampler = RowSampler.of(run.state.average, anchors, table, choice.recipe.generator)
-        best_step = run.best.step if run.best.arrays else steps
+        sampler = RowSampler.of(run.state.average, anchors, table, recipe.generator)
+        chosen, reason = _kept(run.best, steps)
+        progress.note(reason)
         facts = self._facts(data, run, topped_up, sha256) | {
             "table": schema,
             "few": {name: n for name, n in data.counts.items() if 0 < n < FEW_ROWS},
-            "chosen": f"step {best_step}" if best_step else "interpolation",
-            "reason": choice.final_reason(run.best),
-            "trials": {step: use.value for step, use in choice.curve.items()},
+            "chosen": chosen,
+            "reason": reason,
             "anchors": len(sampler.anchors.rows),
         }
-        if not choice.curve:
-            facts["score"]["value"] = None  # of no trials, it is not a score
+        facts["score"]["value"] = None  # the later one is kept, which is no score
         self._sampler = sampler
         self._describe(TableMeta.model_validate(facts))
         if diverged:
@@ -188,13 +179,10 @@ class TabularGAN(GAN[LabelledTable, TableMeta]):
         return self
 
     def as_chosen(self, random_state: int = 0) -> Self:
-        """An unfitted twin that trains as much of the recipe as this one kept, without trials.
-
-        For fits on parts of the same data, which then need not choose again.
-        """
+        """An unfitted twin that trains as much of the recipe as this one kept."""
         twin = super().as_chosen(random_state)
         best_step = self.meta_.score.step
-        return replace(twin, trials=False, steps=self.steps_ if best_step < 0 else best_step)
+        return replace(twin, steps=self.steps_ if best_step < 0 else best_step)
 
     def sample_range(
         self, name: str, start: int, stop: int, random_state: int = 0, first_id: int = 0
@@ -220,9 +208,33 @@ class TabularGAN(GAN[LabelledTable, TableMeta]):
             table = encoded_table(data, schema, compute, self.random_state)
             anchors = class_anchors(table, recipe, self.random_state)
         fixed_s = time.monotonic() - started_s
-        step_s = row_step_seconds(table, recipe, anchors)
-        runs = (FOLDS + 1) / TRAINING_SHARE if self.trials else 1
-        return Forecast(self.steps or recipe.steps, fixed_s, step_s, runs * step_s)
+        parts = build_table(recipe, table, anchors)
+        step_s = step_seconds(parts, anchor_batches(recipe, table, anchors), 1, ROW_PROBE_S)
+        return Forecast(self._own_steps(recipe), fixed_s, step_s)
+
+    def _own_steps(self, recipe: Recipe) -> int:
+        """Generator steps where no budget says how many."""
+        if self.steps is not None:
+            return self.steps
+        return 0 if self.recipe == "auto" else recipe.steps
+
+    def _steps(self, parts: Parts, batches: RowBatches, progress: Progress) -> int:
+        """Generator steps; of a budget, by the time that a few take. Raises UsageError."""
+        steps = self._own_steps(parts.recipe)
+        if self.steps is None and self.budget_s is not None:
+            step_s = step_seconds(
+                parts, batches, parts.compute.threads, min(ROW_PROBE_S, self.budget_s / 20)
+            )
+            steps = steps_within(self.budget_s, step_s)
+            progress.note(
+                f"a budget of {self.budget_s:g} s is {steps} steps here; --steps {steps} repeats "
+                "the run"
+            )
+        if not steps and parts.recipe.generator.kind == "free":
+            raise UsageError(
+                "a free generator of 0 steps is noise; give it steps, or take 'anchored'"
+            )
+        return steps
 
     def _draw(self, counts: Mapping[str, int], random_state: int) -> DataFrame:
         import pandas as pd
@@ -249,6 +261,68 @@ class TabularGAN(GAN[LabelledTable, TableMeta]):
         return compute_config(self.device, precision, self.threads or 1)
 
 
+class SpreadScorer:
+    """Prefers the later generator of a run; one that has collapsed is not eligible.
+
+    anchors: the training rows of all classes, whose spread is the real one. topped_up: {label:
+    name} of the classes that are looked at.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        steps: int,
+        table: EncodedTable,
+        anchors: AnchorRows,
+        topped_up: Mapping[int, str],
+    ) -> None:
+        self._settings, self._table = recipe.generator, table
+        self._anchors, self._topped_up = anchors, topped_up
+        self._due = sorted(score_steps(steps, 0, MARKS))
+        self._scores = 0
+
+    def begin(self, run: Run) -> None:
+        """Offer the interpolation before the first step; or take up a resumed run."""
+        self._scores = sum(due <= run.state.step for due in self._due)
+        if run.state.step == 0 and self._settings.kind != "free":  # untrained, that is noise
+            run.best.offer(Score(0.0), run.state)
+
+    def score(self, network: nn.Module) -> Score:
+        """Lower is better: minus the step, so that the last one is the best."""
+        step = self._due[self._scores]
+        self._scores += 1
+        spread = self._spread(network)
+        return Score(-float(step), {"spread": spread}, eligible=spread >= SMALLEST_SPREAD)
+
+    def _spread(self, network: nn.Module) -> float:
+        """The smallest ratio of generated to real spread over the classes to top up."""
+        ratios = [1.0]
+        sampler = RowSampler.of(network, self._anchors, self._table, self._settings)
+        for label, name in self._topped_up.items():
+            start, stop = self._anchors.of(label)
+            if stop - start < 2:
+                continue
+            real = self._anchors.rows[start:stop].std(axis=0)
+            generated = sampler.block(label, name, 0, 0, "spread").std(axis=0)
+            moving = real > 1e-6
+            if moving.any():
+                ratios.append(float(np.median(generated[moving] / real[moving])))
+        return min(ratios)
+
+
+def _kept(best: Best, steps: int) -> tuple[str, str]:
+    """What is sampled from, in a word or two, and why."""
+    if not steps:
+        why = "rows between near rows of a class; --recipe anchored, --steps or --budget train"
+        return "interpolation", f"nothing was trained: {why}"
+    if not best.arrays:
+        return f"step {steps}", "no generator had enough spread: the last one is kept all the same"
+    chosen = f"step {best.step}" if best.step else "interpolation"
+    if best.step == steps:
+        return chosen, f"the last of {steps} steps is kept"
+    return chosen, f"of {steps} steps the later generators had too little spread or were not sound"
+
+
 def encoded_table(
     data: LabelledTable, schema: TableSchema, compute: ComputeConfig, seed: int
 ) -> EncodedTable:
@@ -267,7 +341,7 @@ def encoded_table(
 def _check_memory(rows: int, schema: TableSchema) -> None:
     """Refuse what would not fit: all cells as plain numbers, and all rows as vectors, held twice.
 
-    Twice, since anchors and trials copy rows.
+    Twice, since anchors copy rows.
     """
     width = encoded_width(schema)
     needed, limit = rows * 8 * (len(schema.learned) + width), memory_limit_bytes()

@@ -87,20 +87,17 @@ def steps_within(
 class Forecast:
     """How long fits on data like this take, with one thread, before one is made.
 
-    steps: of the recipe, or as requested. fixed_s: of any fit. step_s: of one more step; trials_s:
-    of one more step where trials choose how much training is kept, over all their runs.
+    steps: of the recipe, or as requested. fixed_s: of any fit. step_s: of one more step.
     """
 
     steps: int
     fixed_s: float
     step_s: float
-    trials_s: float
 
-    def seconds(self, steps: int | None = None, *, trials: bool = False) -> float:
+    def seconds(self, steps: int | None = None) -> float:
         """Of one fit of so many steps; None is `steps`."""
-        each = self.trials_s if trials else self.step_s
-        return self.fixed_s + (steps or self.steps) * each
+        return self.fixed_s + (self.steps if steps is None else steps) * self.step_s
 
     def steps_within(self, budget_s: float) -> int:
-        """How many steps a fit has time for, with its trials if it has some; at least 20."""
-        return steps_within(budget_s - self.fixed_s, self.trials_s)
+        """How many steps a fit has time for; at least 20."""
+        return steps_within(budget_s - self.fixed_s, self.step_s)

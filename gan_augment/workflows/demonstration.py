@@ -117,8 +117,8 @@ def demo_table(
 ) -> DemoResult:
     """Cut the malignant cells of a breast-cancer table to 40 rows, top them up, and measure.
 
-    As `demo`, with `out`/cells.csv and /topped-up.csv. The GAN trains for `steps`, or as long as
-    its recipe says.
+    As `demo`, with `out`/cells.csv and /topped-up.csv. A GAN is trained only where `steps` are
+    given; else rows are interpolated.
     """
     out = _make_room(Path(out), overwrite, _TABLE_FILES)
     write_file(out / "cells.csv", rare_cells().to_csv(index=False).encode())
@@ -176,7 +176,9 @@ def _run(
         options=options,
         progress=progress,
     )
-    short = min(EVALUATED_STEPS, options.steps or EVALUATED_STEPS)
+    short = options.steps
+    if options.data_kind == "image":
+        short = min(EVALUATED_STEPS, options.steps or EVALUATED_STEPS)
     quick = {"steps": short, "budget_s": None, "selection": False}
     small = EvaluationOptions(
         fit=options.model_copy(update=quick),

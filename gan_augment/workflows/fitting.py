@@ -139,7 +139,8 @@ class FitResult(Result):
 
     def lines(self) -> list[str]:
         """The same for people."""
-        return [f"{self.steps} steps; {self.kept}", *self.found, f"look at {self.samples}"]
+        length = f"{self.steps} steps; " if self.steps else ""
+        return [length + self.kept, *self.found, f"look at {self.samples}"]
 
 
 def plan_fit(
@@ -323,14 +324,13 @@ def _run_path(data: str | Path, out: str | Path | None, resume: bool) -> Path:
 def _write_settings(plan: FitPlan, steps: int | None) -> None:
     """Write config.toml, what repeats and resumes the run, and environment.json, where it ran.
 
-    `steps` are known once a budget has become steps. On tables "auto" chooses among recipes once
-    the run is resumed too, so it is kept as a word.
+    `steps` are known once a budget has become steps.
     """
     options = plan.data.options.model_copy(update={"steps": steps, "classes": plan.topped_up})
-    machine, chooses = plan.machine, plan.data.name == "table" and options.recipe == "auto"
+    machine = plan.machine
     values = {
         "data": plan.source,
-        "fit": options.model_dump(mode="json", exclude=set() if chooses else {"recipe"}),
+        "fit": options.model_dump(mode="json", exclude={"recipe"}),
         "resolved": {"precision": machine.precision, "threads": machine.threads},
         "recipe": plan.recipe.model_dump(mode="json"),
     }

@@ -233,7 +233,7 @@ class TableKind(_Kind):
         }
 
     def recipe(self) -> Recipe:
-        """The recipe of the options; for "auto" the first that is tried."""
+        """The recipe of the options."""
         return resolve_recipe(self.options.recipe, "table")
 
     def machine(self) -> ComputeConfig:
@@ -251,7 +251,9 @@ class TableKind(_Kind):
 
     def own_length(self, recipe: Recipe) -> str:
         """How long a fit trains where neither steps nor a budget are given."""
-        return f"at most {recipe.steps} steps (the recipe's own; held-out rows choose how many)"
+        if self.options.recipe == "auto":
+            return "nothing is trained, rows are interpolated (--steps and --budget train)"
+        return f"{recipe.steps} steps (the recipe's own)"
 
     def generator(self, callbacks: Sequence[Callback] = ()) -> TabularGAN:
         """An unfitted generator with the settings of the options."""

@@ -13,6 +13,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "examples" / "benchmarks"))
 
 import tables_figures as figures
 import tables_protocol as protocol
+from tables_ours import IDEAS, Rows
 
 INFO = protocol.TableInfo("toy", ["colour"], ["rare"], 60)
 
@@ -104,10 +105,40 @@ def test_the_interval_is_students_over_tables() -> None:
     assert (found["mean"], found["tables_above"], found["cells_above"]) == (0.3, 3, 1.0)
 
 
-def test_ours_within_the_seeds_spread_of_the_best_is_said_so() -> None:
+def test_sizes_are_compared_apart_and_together() -> None:
     records = []
-    for seed, (mine, smote) in enumerate([(0.5, 0.6), (0.5, 0.6), (0.6, 0.5)]):
-        records += [record("ours", mine, seed), record("smote", smote, seed)]
-    found = figures.within_spread(records, "macro_f1", ["ours", "smote"])
-    assert (found["best"], found["met"]) == ("smote", True)
-    assert found["gap"] == pytest.approx(1 / 3, abs=0.002)
+    for cell, gap in {"a@all": 0.1, "b@all": 0.3, "a@20": 0.5}.items():
+        scores = dict.fromkeys(figures.DECIDED, 0.2)
+        for arm, more in (("ours", gap), ("repeats", 0.0)):
+            values = {metric: value + more for metric, value in scores.items()}
+            one = {"scores": dict.fromkeys(protocol.LEARNERS, values)}
+            records.append({"table": cell, "seed": 0, "arm": arm} | one)
+    found = figures.by_size(records)
+    means = {size: by["repeats"]["tuned macro_f1"]["mean"] for size, by in found.items()}
+    assert means == pytest.approx({"all": 0.2, "20": 0.5, "every size": 0.3})
+    assert "| repeats | +20.0" in figures.markdown(records)
+
+
+def test_rare_classes_are_cut_to_a_size_and_the_rest_is_whole() -> None:
+    X, y = toy(rare=30)
+    train = protocol.Half(X, y)
+    cut = protocol.cut_rare(train, ["rare"], 20, 0)
+    assert (cut.y == "rare").sum() == 20
+    assert (cut.y == "common").sum() == 48
+    assert protocol.cut_rare(train, ["rare"], 30, 0) is None
+
+
+@pytest.mark.slow
+def test_every_arm_of_a_cell_is_judged_at_both_decisions() -> None:
+    X, y = toy(rare=24)
+    train, test = protocol.split(X[y != "alone"], y[y != "alone"], 0)
+    levels = protocol.levels_of(train, test, INFO, 0)
+    makers = [Rows(level.train.X, level.train.y, ["colour"], 0) for level in levels]
+    for arm in ("none", "repeats", "smote", "smote_tuned", "gaussian_smote", "ours", *IDEAS):
+        added = [rows.of(arm, 3) for rows in makers]
+        for level, rows in zip(levels, added, strict=True):
+            grown = level.train.y if rows is None else np.concatenate([level.train.y, rows[1]])
+            assert arm == "none" or not protocol.to_parity(grown), arm
+    found = protocol.judged(levels, added, INFO, 0)
+    assert set(found) == set(protocol.LEARNERS)
+    assert all(0 <= found[name][metric] <= 1 for name in found for metric in figures.DECIDED)

@@ -243,7 +243,7 @@ def test_classes_of_a_few_rows_and_of_one_are_no_obstacle_and_no_warning():
     data = table({"lone": 1, "few": 3, "well": 30})
 
     def twin(part: LabelledTable, seed: int) -> TabularGAN:
-        gan = TabularGAN(steps=0, trials=False, classes="all", random_state=seed, threads=1)
+        gan = TabularGAN(classes="all", random_state=seed, threads=1)
         return gan.fit(part)
 
     makers = plain_makers(["lone", "few"]) | {"gan": twin}

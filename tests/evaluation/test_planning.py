@@ -96,7 +96,7 @@ def undesigned(options: EvaluationOptions) -> Setup[Any]:
     )
 
 
-COSTS = Costs(0.1, Forecast(steps=100, fixed_s=0.0, step_s=0.01, trials_s=0.02))
+COSTS = Costs(0.1, Forecast(steps=100, fixed_s=0.0, step_s=0.01))
 
 
 def test_a_budget_leaves_out_in_the_documented_order_and_says_so() -> None:
@@ -130,13 +130,14 @@ def test_without_a_budget_nothing_is_left_out() -> None:
 def test_the_time_of_a_gan_becomes_steps_once() -> None:
     asked = options(learner="logistic", gan_budget_s=0.5)
     steps = planned(asked, COSTS).steps
-    assert steps == 25  # 0.5 s with the trials that choose how much training is kept
+    assert steps == 50
     assert COSTS.generators is not None
-    assert COSTS.generators.seconds(steps, trials=True) == pytest.approx(0.5)
+    assert COSTS.generators.seconds(steps) == pytest.approx(0.5)
+    assert COSTS.generators.seconds(0) == 0
     assert planned(changed(asked, steps=7), COSTS).steps == 7
 
 
-OF_IMAGES = Costs(1.0, Forecast(steps=4000, fixed_s=10.0, step_s=0.1, trials_s=0.1))
+OF_IMAGES = Costs(1.0, Forecast(steps=4000, fixed_s=10.0, step_s=0.1))
 CNN = options(learner=None, folds=3, repeats=1)
 
 
@@ -159,7 +160,7 @@ def test_inner_folds_of_images_are_carried_by_a_budget_for_all_steps_of_every_fi
 
 def test_twenty_minutes_of_two_idle_cores_buy_a_long_tail_2500_steps_and_every_arm() -> None:
     """Fashion-MNIST, 500 rows of seven classes and 30 of three: seconds on an idle core."""
-    costs = Costs(11.0, Forecast(steps=4000, fixed_s=40.0, step_s=0.14, trials_s=0.14))
+    costs = Costs(11.0, Forecast(steps=4000, fixed_s=40.0, step_s=0.14))
     design = designed(undesigned(changed(CNN, budget_s=1200.0)), costs, processes=2)
     assert design.steps is not None
     assert design.steps >= 2500

@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import partial, partialmethod
+from functools import partial
 
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
 from gan_augment import GANAugmenter, LabelledTable, TabularGAN
-
-
-@pytest.fixture
-def untried(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Models of tables without the trials that choose one: they are tested with the model."""
-    without = partialmethod(TabularGAN.__init__, trials=False)
-    monkeypatch.setattr(TabularGAN, "__init__", without)
 
 
 @pytest.fixture

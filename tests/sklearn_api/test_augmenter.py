@@ -21,8 +21,6 @@ from gan_augment.data.arrays import from_arrays
 from gan_augment.errors import NotFittedError
 from gan_augment.sklearn_api.augmenter import checked_parameters, threads
 
-pytestmark = pytest.mark.usefixtures("untried")
-
 THREE = np.array(["a"] * 40 + ["b"] * 12 + ["c"] * 4)
 ROWS = np.random.default_rng(0).normal(size=(56, 3)) + (THREE == "c")[:, None]
 

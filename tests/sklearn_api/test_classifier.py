@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from functools import partialmethod
 
 import numpy as np
 import pandas as pd
@@ -29,8 +28,6 @@ from sklearn.utils.estimator_checks import estimator_checks_generator
 from gan_augment import Amount, AugmentedClassifier, GANAugmenter, TabularGAN
 from gan_augment.errors import DataError, DivergedError, UsageError
 from gan_augment.evaluation.amount import LADDER, NOTHING
-
-pytestmark = pytest.mark.usefixtures("untried")
 
 EXPECTED_FAILURES = {
     "check_sample_weight_equivalence_on_dense_data": (
@@ -235,9 +232,7 @@ def test_a_regression_target_is_refused(blobs, quick):
 @pytest.fixture(scope="module")
 def chosen(blobs, quick):
     """A classifier that chose its amount, for all tests that only look at it."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(TabularGAN, "__init__", partialmethod(TabularGAN.__init__, trials=False))
-        return AugmentedClassifier(LogisticRegression(), quick(), "auto").fit(*blobs)
+    return AugmentedClassifier(LogisticRegression(), quick(), "auto").fit(*blobs)
 
 
 def test_auto_tries_every_source_and_chooses_the_same_by_the_same_seed(blobs, quick, chosen):
@@ -360,9 +355,7 @@ def test_where_nothing_is_to_be_generated_no_generator_is_trained(blobs, quick):
 
 
 @pytest.mark.slow
-def test_auto_with_trials_sees_no_held_out_row_of_a_cross_validation(request, monkeypatch):
-    monkeypatch.undo()  # of the fixture that leaves trials out
-    trained_on = request.getfixturevalue("trained_on")
+def test_auto_sees_no_held_out_row_of_a_cross_validation(trained_on):
     rng = np.random.default_rng(1)
     y = rng.permutation([0] * 96 + [1] * 40)
     X = rng.normal(size=(136, 2)) + 1.2 * y[:, None]
@@ -372,4 +365,4 @@ def test_auto_with_trials_sees_no_held_out_row_of_a_cross_validation(request, mo
     found = cross_validate(model, X, y, cv=[rows], return_estimator=True, error_score="raise")
     seen = {row for data in trained_on for row in map(tuple, data.frame.to_numpy())}
     assert seen == set(map(tuple, X[:100]))
-    assert found["estimator"][0].augmenter_.synthesizer_.meta_.trials
+    assert found["estimator"][0].augmenter_.synthesizer_.meta_.chosen == "step 4"

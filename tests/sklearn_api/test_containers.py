@@ -16,7 +16,6 @@ from scipy import sparse
 
 from gan_augment import GANAugmenter
 
-pytestmark = pytest.mark.usefixtures("untried")
 repeats = partial(GANAugmenter, synthetic_share=0, random_state=0)
 """Repeats alone: rows go in and back as with a model, and nothing is trained."""
 

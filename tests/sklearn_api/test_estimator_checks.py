@@ -14,7 +14,6 @@ EXPECTED_FAILURES: dict[str, str] = {}
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.usefixtures("untried"),
     pytest.mark.filterwarnings("ignore:filled with repeats"),
 ]
 

@@ -19,8 +19,6 @@ from sklearn.utils import estimator_html_repr
 import gan_augment
 from gan_augment import GANAugmenter, Pipeline, make_pipeline
 
-pytestmark = pytest.mark.usefixtures("untried")
-
 
 def test_the_pipeline_is_that_of_imbalanced_learn() -> None:
     assert gan_augment.Pipeline is ImbalancedPipeline

@@ -203,7 +203,6 @@ def test_labelled_data_cannot_be_resampled_and_needs_no_y() -> None:
         GANAugmenter().fit(data, Y)
 
 
-@pytest.mark.usefixtures("untried")
 @pytest.mark.parametrize(
     ("counts", "kind", "why"),
     [

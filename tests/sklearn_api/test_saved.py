@@ -18,8 +18,6 @@ from gan_augment.data.arrays import from_arrays
 from gan_augment.errors import ModelFileError, NotFittedError, OutputExistsError
 from gan_augment.sklearn_api.saved import SavedFace
 
-pytestmark = pytest.mark.usefixtures("untried")
-
 
 def same(first: object, second: object) -> bool:
     if type(first) is not type(second):

@@ -10,10 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.neighbors import KNeighborsClassifier
 
 from gan_augment import ImageGAN, LabelledImages, TabularGAN
-from gan_augment.classifiers import downstream
 from gan_augment.data.tables.reader import ReadTable, read_frame
 from gan_augment.errors import ModelFileError
 from gan_augment.storage import save_bundle
@@ -22,10 +20,9 @@ from gan_augment.synthesizers import scorer
 
 @contextmanager
 def quick_scores() -> Iterator[None]:
-    """Ten updates of the classifier that scores, one classifier in trials: fits take a second."""
+    """Ten updates of the classifier that scores: fits take a second."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(scorer, "SCORER_STEPS", 10)
-        patch.setattr(downstream, "_classifiers", lambda seed: (KNeighborsClassifier(),))
         yield
 
 

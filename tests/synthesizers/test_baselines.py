@@ -7,10 +7,12 @@ import pandas as pd
 import pytest
 
 from gan_augment.data.contract import LabelledTable
+from gan_augment.data.splits import judging_folds
 from gan_augment.errors import DataError, NotFittedError, UnknownClassError, UsageError
 from gan_augment.synthesizers.base import Synthesizer
-from gan_augment.synthesizers.baselines import Repeats, Smote
+from gan_augment.synthesizers.baselines import GaussianSmote, Repeats, Smote, TunedSmote
 
+MODELS = [Repeats(), Smote(), GaussianSmote(), TunedSmote()]
 KINDS = {
     "numbers": ["size", "weight"],
     "levels": ["colour", "whole"],
@@ -41,7 +43,7 @@ def table() -> LabelledTable:
     return toy_table()
 
 
-@pytest.mark.parametrize("model", [Repeats(), Smote()], ids=["repeats", "smote"])
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: type(model).__name__)
 @pytest.mark.parametrize("counts", [{"bad": 7}, {"bad": 30, "good": 2}, {"good": 0}, {}])
 def test_the_rows_are_those_asked_for_in_that_order(
     model: Synthesizer[LabelledTable], counts: dict[str, int], table: LabelledTable
@@ -56,7 +58,7 @@ def test_the_rows_are_those_asked_for_in_that_order(
     assert made.frame.index.equals(pd.RangeIndex(len(made)))
 
 
-@pytest.mark.parametrize("model", [Repeats(), Smote()], ids=["repeats", "smote"])
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: type(model).__name__)
 def test_a_seed_repeats_its_rows_and_another_gives_others(
     model: Synthesizer[LabelledTable], table: LabelledTable
 ) -> None:
@@ -65,7 +67,7 @@ def test_a_seed_repeats_its_rows_and_another_gives_others(
     assert not first.equals(other)
 
 
-@pytest.mark.parametrize("model", [Repeats(), Smote()], ids=["repeats", "smote"])
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: type(model).__name__)
 def test_global_randomness_and_the_callers_frame_stay_as_they_are(
     model: Synthesizer[LabelledTable], table: LabelledTable
 ) -> None:
@@ -154,7 +156,7 @@ def test_smote_refuses_a_single_class() -> None:
         Smote().fit(table).sample({"good": 1})
 
 
-@pytest.mark.parametrize("model", [Repeats(), Smote()], ids=["repeats", "smote"])
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: type(model).__name__)
 def test_what_cannot_be_asked_for_is_refused(model: Synthesizer[LabelledTable]) -> None:
     with pytest.raises(NotFittedError, match="is not fitted"):
         type(model)().sample({"bad": 1})
@@ -183,3 +185,59 @@ def test_smote_fills_missing_cells_where_it_is_told_to() -> None:
     assert made["x"].notna().all()
     assert set(made["c"].dropna()) <= {"a", "b"}
     assert made["c"].isna().any()
+
+
+# the Gaussian form, and the tuned one
+
+
+def test_rows_have_the_mean_and_covariance_of_a_neighbourhood() -> None:
+    rng = np.random.default_rng(3)
+    rows = rng.normal(size=(6, 4)) @ rng.normal(size=(4, 4)) * [1, 10, 100, 0.1]
+    ids = np.array([f"row-{i}" for i in range(6)])
+    data = LabelledTable(pd.DataFrame(rows, columns=list("abcd")), np.repeat([0, 1], 3), ids)
+    made = GaussianSmote().fit(data)._around(np.tile(rows, (20_000, 1, 1)), rng)
+    spread = rows.std(axis=0)
+    assert np.abs((made.mean(axis=0) - rows.mean(axis=0)) / spread).max() < 0.03
+    unit = np.outer(spread, spread)
+    expected = np.cov(rows.T, bias=True)  # 1 / (K + 1) of the K + 1 rows
+    np.testing.assert_allclose(np.cov(made.T) / unit, expected / unit, atol=0.03)
+
+
+def test_of_two_rows_a_gaussian_lies_on_their_line_and_levels_are_the_commonest() -> None:
+    x = [-10.01, 10.03, 0.25, 2.5]
+    frame = pd.DataFrame({"x": x, "y": 2 * np.array(x), "c": ["p", "q", "r", "r"]})
+    ids = np.array([f"row-{i}" for i in range(4)])
+    data = LabelledTable(frame, np.array([0, 0, 1, 1]), ids, class_names=("good", "bad"))
+    made = GaussianSmote().fit(data).sample({"bad": 50}).frame
+    np.testing.assert_allclose(made["y"], 2 * made["x"], atol=0.03)
+    assert set(made["c"]) == {"r"}
+    assert made["x"].min() < 0.25  # not only between the two
+
+
+def test_a_neighbourhood_knows_no_units() -> None:
+    rng, ids = np.random.default_rng(0), np.array([f"row-{i}" for i in range(30)])
+    frame = pd.DataFrame({"x": rng.normal(size=30), "y": rng.normal(size=30)})
+    made = []
+    for unit in (1, 1000):
+        data = LabelledTable(frame.assign(y=unit * frame["y"]), np.repeat([0, 1], 15), ids)
+        made.append(GaussianSmote(2).fit(data).sample({"1": 50}).frame["x"])
+    np.testing.assert_allclose(made[0], made[1], atol=1e-6)
+
+
+def test_a_tuned_k_is_smote_of_a_k_that_held_out_rows_prefer() -> None:
+    data = toy_table(rare=20)
+    tuned = TunedSmote().fit(data)
+    recall = {k: [] for k in TunedSmote.NEIGHBOURS}
+    folds = judging_folds(data.labels, None, folds=3, seed=0)
+    for fold in range(3):
+        for k, values in recall.items():
+            values.append(tuned._recall(k, folds != fold, folds == fold))
+    means = {k: np.mean(values) for k, values in recall.items()}
+    assert means[tuned.k_neighbors] == max(means.values())
+    assert len(set(means.values())) > 1
+    plain = Smote(tuned.k_neighbors).fit(data).sample({"bad": 9}).frame
+    pd.testing.assert_frame_equal(tuned.sample({"bad": 9}).frame, plain)
+
+
+def test_a_tuned_k_is_one_that_the_smallest_class_allows() -> None:
+    assert TunedSmote().fit(toy_table(rare=4)).k_neighbors <= 2

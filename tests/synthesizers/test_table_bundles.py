@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from pandas.testing import assert_frame_equal
 
 from gan_augment import ImageGAN, TabularGAN
 from gan_augment.errors import GanAugmentError, ModelFileError
@@ -166,6 +167,13 @@ def edited(meta: dict[str, Any], *path: Any, to: Any) -> dict[str, Any]:
         holder = holder[key]
     holder[path[-1]] = to
     return meta
+
+
+def test_a_model_of_schema_1_with_figures_of_trials_loads(saved, tmp_path):
+    folder, arrays, meta = saved
+    save_bundle(tmp_path / "old", arrays, {**meta, "schema": 1, "trials": {"0": 0.5}}, "model")
+    old, new = (TabularGAN.load(one, device="cpu") for one in (tmp_path / "old", folder))
+    assert_frame_equal(old.sample({"ill": 5}).frame, new.sample({"ill": 5}).frame)
 
 
 @pytest.mark.parametrize("setting", ["width", "code", "embedding"])

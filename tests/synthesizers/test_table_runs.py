@@ -1,4 +1,4 @@
-"""Table models saved, loaded, resumed, and chosen on held-out training rows."""
+"""Table models saved, loaded and resumed, and which generator of a run is kept."""
 
 from __future__ import annotations
 
@@ -8,14 +8,11 @@ import torch
 from pandas.testing import assert_frame_equal
 
 from gan_augment import TabularGAN
-from gan_augment.classifiers.downstream import Usefulness
 from gan_augment.data.contract import LabelledTable
 from gan_augment.devices import compute_config
 from gan_augment.errors import DivergedError, ResumeMismatchError
 from gan_augment.recipes import RECIPES, Recipe
-from gan_augment.synthesizers import trials
-from gan_augment.synthesizers.tabular_gan import encoded_table
-from gan_augment.synthesizers.trials import Choice, TrialScorer
+from gan_augment.synthesizers.tabular_gan import SpreadScorer, encoded_table
 from gan_augment.training.callbacks import StopFlag, StopRequested
 from gan_augment.training.checkpoint import CheckpointStore
 from gan_augment.training.parts import new_state
@@ -34,7 +31,7 @@ def test_a_free_model_holds_no_rows_but_those_of_small_classes(tmp_path, small_t
 
 
 class StopAt:
-    """Sets a flag when the final run, which alone tells its steps, has reached one."""
+    """Sets a flag when the run has reached a step."""
 
     def __init__(self, step: int) -> None:
         self.step, self.flag = step, StopFlag()
@@ -49,11 +46,9 @@ class StopAt:
 def test_a_run_resumed_after_a_stop_ends_as_an_undisturbed_one(
     few, steps, at, tmp_path, small_table
 ):
-    """With and without trials, which choose the same again."""
     read = small_table({"many": 90, "few": few})
     settings = {"steps": steps, "device": "cpu", "threads": 1}
     whole = TabularGAN(**settings).fit(read.table)
-    assert bool(whole.meta_.trials) == (few == 24)
     stopping, store = StopAt(at), CheckpointStore(tmp_path / "checkpoints")
     with pytest.raises(StopRequested):
         TabularGAN(**settings, callbacks=[stopping]).fit(
@@ -74,90 +69,49 @@ def test_a_run_is_not_resumed_on_other_rows(tmp_path, small_table):
         TabularGAN(**settings).fit(other.table, checkpoints=store, resume=True)
 
 
-# the choice
+# what is kept
 
 
-def test_without_rows_to_hold_out_the_last_step_is_kept_untried(table_gan):
-    meta = table_gan.meta_
-    assert meta.score.value is None
-    assert meta.trials == {}
-    assert meta.chosen == "step 6"
-    assert "untried" in meta.reason
-
-
-@pytest.mark.slow
-def test_the_choice_is_recorded_with_what_the_trials_said(small_table, fit_table):
-    gan = fit_table(small_table({"many": 90, "few": 24}), steps=4)
-    meta = gan.meta_
-    assert 0 in meta.trials
-    assert max(meta.trials) == 4
-    best = max(meta.trials.values())
-    assert meta.score.value == pytest.approx(-best)
-    kept = 0 if meta.chosen == "interpolation" else int(meta.chosen.removeprefix("step "))
-    assert meta.trials[kept] == best
-    assert "held-out training rows" in meta.reason
+def test_nothing_is_trained_unless_a_recipe_steps_or_a_budget_ask_for_it(small_table):
+    read = small_table({"many": 60, "few": 12})
+    started = {
+        name: TabularGAN(device="cpu", threads=1, **settings).fit(read.table)
+        for name, settings in {
+            "default": {},
+            "zero": {"steps": 0},
+            "recipe": {"recipe": RECIPES["table"]["anchored"].model_copy(update={"steps": 5})},
+            "steps": {"steps": 4},
+            "budget": {"budget_s": 0.01},
+        }.items()
+    }
+    steps = {name: gan.steps_ for name, gan in started.items()}
+    assert steps == {"default": 0, "zero": 0, "recipe": 5, "steps": 4, "budget": 20}
+    assert [gan.meta_.chosen for gan in started.values()][:3] == ["interpolation"] * 2 + ["step 5"]
+    assert "nothing was trained" in started["default"].meta_.reason
+    assert "last of 4 steps" in started["steps"].meta_.reason
+    rows = {name: gan.sample({"few": 20}).frame for name, gan in started.items()}
+    assert_frame_equal(rows["default"], rows["zero"])
+    assert not rows["default"].equals(rows["steps"])
 
 
 @pytest.mark.parametrize(
-    ("recipe", "classes", "spreads", "kept", "said"),
+    ("recipe", "spreads", "kept", "said"),
     [
-        ("anchored", "few", [1, 1], "step 4", None),
-        ("anchored", "few", [1, 0], "step 2", "so step 2 is kept instead (0.600)"),
-        ("anchored", "few", [0, 0], "interpolation", "so interpolation alone is kept instead"),
-        ("free", "few", [0, 0], "step 4", "so its last one is kept all the same"),
-        ("anchored", "tiny", [1, 1], "step 4", None),
-        ("anchored", "tiny", [1, 0], "step 2", "so step 2 is kept instead"),
+        ("anchored", [1, 1], "step 4", "the last of 4 steps"),
+        ("anchored", [1, 0], "step 2", "too little spread"),
+        ("anchored", [0, 0], "interpolation", "too little spread"),
+        ("free", [0, 0], "step 4", "kept all the same"),
     ],
 )
-def test_where_the_chosen_step_collapsed_the_reason_says_what_is_kept_instead(
-    recipe, classes, spreads, kept, said, monkeypatch, small_table, fit_table
+def test_where_the_last_generator_collapsed_an_earlier_one_is_kept(
+    recipe, spreads, kept, said, monkeypatch, small_table, fit_table
 ):
-    def choose(table, candidates, rare, **settings) -> Choice:
-        start = {} if recipe == "free" else {0: Usefulness(0.5, 0.5)}
-        curve = {**start, 2: Usefulness(0.6, 0.6), 4: Usefulness(0.8, 0.8)}
-        return Choice(candidates[0], curve, 4, "step 4 was best")
-
     found = iter(spreads)
-    monkeypatch.setattr(trials, "choose", choose)
-    monkeypatch.setattr(TrialScorer, "_spread", lambda *_: next(found))
-    read = small_table({"many": 60, "few": 24, "tiny": 12})
-    meta = fit_table(read, recipe=recipe, classes=classes, steps=4).meta_
-    assert meta.chosen == kept
-    assert (said or "") in meta.reason
-    assert ("but the final run" in meta.reason) == (said is not None)
-
-
-@pytest.mark.slow
-def test_trials_hold_rows_out_that_they_neither_train_nor_anchor_on(
-    monkeypatch, small_table, fit_table
-):
-    judged, anchored = [], []
-    real_usefulness, real_anchors = trials.usefulness, trials.class_anchors
-
-    def watched_usefulness(train, test, rare, seed):
-        judged.append((train, test))
-        return real_usefulness(train, test, rare, seed)
-
-    def watched_anchors(*args):
-        anchored.append(real_anchors(*args))
-        return anchored[-1]
-
-    monkeypatch.setattr(trials, "usefulness", watched_usefulness)
-    monkeypatch.setattr(trials, "class_anchors", watched_anchors)
-    fit_table(small_table({"many": 90, "few": 24}))
-    assert len(anchored) == 3
-    held = [{row.tobytes() for row in test[0]} for _, test in judged]
-    whole = set().union(*held)
-    assert len(whole) == 114  # every row is held out once
-    for (train, _), out in zip(judged, held, strict=True):
-        assert not out & {row.tobytes() for row in train[0]}
-    for anchors, out in zip(anchored, unique(held), strict=True):
-        rows = {row.tobytes() for row in anchors.rows}
-        assert rows == whole - out
-
-
-def unique(sets: list[set[bytes]]) -> list[set[bytes]]:
-    return [one for i, one in enumerate(sets) if one not in sets[:i]]
+    monkeypatch.setattr(SpreadScorer, "_spread", lambda *_: next(found))
+    gan = fit_table(small_table({"many": 60, "few": 24}), recipe=recipe, classes="few", steps=4)
+    assert gan.meta_.chosen == kept
+    assert said in gan.meta_.reason
+    assert gan.as_chosen().steps == (0 if kept == "interpolation" else int(kept[5:]))
 
 
 @pytest.mark.slow
@@ -196,7 +150,6 @@ def test_tables_that_cannot_be_split_well_are_learned_all_the_same(
 def test_a_free_generator_is_never_kept_untrained(small_table, fit_table):
     read = small_table({"many": 230, "few": 210})
     gan = fit_table(read, recipe="free", classes="few")
-    assert 0 not in gan.meta_.trials
     assert gan.meta_.chosen != "interpolation"
 
 
@@ -247,7 +200,7 @@ def test_a_generator_whose_rows_are_all_alike_is_not_kept(recipe, small_table):
     settings = RECIPES["table"][recipe]
     anchors = class_anchors(table, settings, 0)
     few = read.table.names.index("few")
-    scorer = TrialScorer(Choice(settings, {}, 3, ""), 3, table, anchors, {few: "few"})
+    scorer = SpreadScorer(settings, 3, table, anchors, {few: "few"})
     assert scorer.score(new_state(build_table(settings, table, anchors), 0).average).eligible
 
     class Collapsed(torch.nn.Module):

@@ -199,31 +199,21 @@ def test_rows_do_not_depend_on_how_many_blocks_are_made_at_once(table_gan):
         np.testing.assert_array_equal(cells, three[name])
 
 
-# without trials
+# not trained
 
 
-def test_without_trials_the_last_of_the_steps_asked_for_is_kept(small_table):
+def test_interpolation_is_saved_and_comes_back(small_table, tmp_path):
     small = small_table({"ill": 12, "well": 60}).table
-    gan = TabularGAN(steps=3, trials=False, threads=1).fit(small)
-    assert (gan.meta_.chosen, gan.meta_.trials) == ("step 3", {})
-    assert "no trials were asked for" in gan.meta_.reason
-
-
-def test_no_steps_at_all_are_interpolation_alone(small_table, tmp_path):
-    small = small_table({"ill": 12, "well": 60}).table
-    gan = TabularGAN(steps=0, trials=False, threads=1).fit(small)
-    assert gan.meta_.chosen == "interpolation"
+    gan = TabularGAN(threads=1).fit(small)
     gan.save(tmp_path / "model")
     again = TabularGAN.load(tmp_path / "model", threads=1)
     name = next(iter(gan.classes_))
     assert_frame_equal(again.sample({name: 5}).frame, gan.sample({name: 5}).frame)
 
 
-@pytest.mark.parametrize(("settings", "why"), [({"recipe": "free"}, "noise"), ({}, "1 or more")])
-def test_nothing_trained_is_refused_where_it_makes_no_sense(settings, why, small_table):
-    gan = TabularGAN(steps=0, trials="recipe" not in settings, **settings)
-    with pytest.raises(UsageError, match=why):
-        gan.fit(small_table({"ill": 12, "well": 60}).table)
+def test_a_free_generator_of_no_steps_is_refused_as_noise(small_table):
+    with pytest.raises(UsageError, match="noise"):
+        TabularGAN(steps=0, recipe="free").fit(small_table({"ill": 12, "well": 60}).table)
 
 
 def test_rows_that_would_not_fit_into_memory_are_refused_with_the_knobs_to_turn(monkeypatch):

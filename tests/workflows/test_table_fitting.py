@@ -53,8 +53,9 @@ def test_a_run_folder_holds_its_settings_history_model_format_and_samples(whole)
         *("config.toml", "environment.json", "history.jsonl", "samples.csv", "format.json"),
         *("checkpoints", "model"),
     }
-    settings = read_toml(whole / "config.toml")["fit"]
-    assert (settings["target"], settings["steps"], settings["recipe"]) == ("fraud", 9, "auto")
+    settings = read_toml(whole / "config.toml")
+    assert (settings["fit"]["target"], settings["fit"]["steps"]) == ("fraud", 9)
+    assert settings["recipe"]["name"] == "anchored"
 
 
 def test_the_samples_show_real_rows_beside_synthetic_ones(whole, table_file):
@@ -111,7 +112,7 @@ def test_a_plan_says_what_a_fit_would_do_and_writes_nothing(table_file, tmp_path
         "day": "datetime",
         "is_new": "boolean",
     }
-    assert "steps (the recipe's own; held-out rows choose how many)" in plan.length
+    assert "nothing is trained" in plan.length
     text = "\n".join(plan.lines())
     assert "60 rows of 2 classes; 5 columns: 1 id, 1 numeric" in text
     assert list(tmp_path.iterdir()) == []
@@ -177,13 +178,10 @@ def test_what_is_wrong_with_a_table_is_said_before_a_folder_is_made(table_file, 
 
 
 @pytest.mark.slow
-def test_a_run_that_chose_among_recipes_is_resumed_with_the_same_choice(big_table, tmp_path):
+def test_a_run_that_was_stopped_is_resumed_to_the_same_model(big_table, tmp_path):
     options = QUICK.model_copy(update={"steps": 12})
     whole = fit(big_table, tmp_path / "whole", options).run
     with pytest.raises(StopRequested):
         fit(big_table, tmp_path / "cut", options, callbacks=[StopAt(4)])
     fit(big_table, tmp_path / "cut", resume=True)
     assert model(tmp_path / "cut") == model(whole)
-    about = json.loads((whole / "model" / "model.json").read_text())
-    assert about["trials"]
-    assert "held-out training rows" in about["reason"]

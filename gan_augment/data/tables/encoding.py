@@ -314,7 +314,7 @@ def embed_levels(
     """Embed levels, float32 (entries, 8), by what each occurs with.
 
     entry: int (N,), the level of each row. context: int (N,) columns of few values each; never the
-    labels, which rows held out of a trial must not give away. The leading left singular vectors of
+    labels, which held-out rows must not give away. The leading left singular vectors of
     the standardised residuals of the table of counts (correspondence analysis, Greenacre 1984, eq.
     4.1.7), scaled to unit variance over the rows; a level of n rows is drawn to the middle by
     n / (n + 10), since little is known of it. A hundredth of noise keeps levels apart that occur
