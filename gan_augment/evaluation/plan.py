@@ -241,14 +241,16 @@ class Setup(Generic[Data]):
 @dataclass(frozen=True)
 class Costs:
     """Seconds, one thread. learner_s: of a fit with its predictions. generators: of GAN fits; None
-    where they are a plug-in's, which are not timed."""
+    where they are a plug-in's, which are not timed. spent_s: what the timing took."""
 
     learner_s: float
     generators: Forecast | None = None
+    spent_s: float = 0.0
 
     @classmethod
     def timed(cls, setup: Setup[Any]) -> Costs:
         """Time a fit of the learner on real rows, the second of two where it is short."""
+        started_s = time.perf_counter()
         split, learner, spent_s = setup.protocol.splits[0], setup.learner, 0.0
         part, held = setup.data.take(split.train), setup.data.take(split.test)
         forecast = setup.generator.forecast(part) if setup.keeps_generators else None
@@ -258,7 +260,7 @@ class Costs:
             spent_s = time.perf_counter() - began_s
             if spent_s > 1:
                 break
-        return cls(spent_s, forecast)
+        return cls(spent_s, forecast, time.perf_counter() - started_s)
 
     def seconds(self, setup: Setup[Any], processes: int = 1, steps: int | None = None) -> float:
         """Forecast how long all of it takes, in the order of `schedule.run`.
@@ -303,6 +305,7 @@ def designed(setup: Setup[Any], costs: Costs, processes: int) -> Design:
         full = _without_inner(full)
     if budget_s is None:
         return full
+    budget_s -= costs.spent_s
     optional = () if setup.table or named else [n for n in OPTIONAL_ARMS if n in setup.arms]
     keep_repeats = setup.options.repeats is not None
     designs = list(_smaller(full, optional, keep_inner=with_inner, keep_repeats=keep_repeats))

@@ -71,7 +71,7 @@ class VerdictFacts:
     gan: of the primary metric, gan minus none; None where it could not be judged. cheap: the cheap
     arms that were judged; missing: {arm: why} of arms that could not be; not_asked: cheap arms that
     were not tried, without which ADOPT is not said. on_top: {cheap arm: the GAN's rows under its
-    method minus that arm}, what they add to it; of repeats where they are as many. copied: more
+    method minus that arm}, what they add to it; of repeats where both go to parity. copied: more
     exact copies among generated rows than among held-out ones. rare_units: independent rows or
     groups of the rare classes.
     """
@@ -215,7 +215,7 @@ def _beside(facts: VerdictFacts) -> str:
     if shared:
         best = max(shared, key=lambda name: facts.cheap[name].over_none.mean)
         added = facts.on_top[best]
-        where = "against as many" if best == "oversample" else "on top of"
+        where = "against" if best == "oversample" else "on top of"
         said.append(
             f"{where} {CHEAP[best]} the GAN's rows change it by {points(added.mean)} points"
             + (f" ({span(added.interval())})" if math.isfinite(added.error) else "")

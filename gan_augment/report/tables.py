@@ -21,6 +21,7 @@ CURVES = {
 }
 """{curve: (its title, which begins with "By", and what else holds)}."""
 _MOST_CONFUSED = 12
+_ROWS_OF = dict.fromkeys(("mixup", "trivial_augment"), "oversample")
 _ARMS = {"repeats": "oversample"}
 """The arms of candidates of timings.json that are called otherwise."""
 
@@ -140,9 +141,14 @@ def reasons(result: Result) -> list[str]:
 
 
 def training_rows(result: Result) -> dict[str, Mapping[str, Mapping[str, float]]]:
-    """Read {arm: {class: {origin: rows of a training part}}} of nothing and all that add rows."""
+    """Read {arm: {class: {origin: rows of a training part}}} of nothing and all that add rows.
+
+    An arm of another method of training is left out where the arm with its rows is there.
+    """
     known = {name: arm["rows"] for name, arm in result["arms"].items() if arm["rows"]}
-    return {name: rows for name, rows in known.items() if name == NOTHING or _adds(rows)}
+    adding = {name: rows for name, rows in known.items() if name == NOTHING or _adds(rows)}
+    base = {name: OURS if name.startswith(f"{OURS}+") else _ROWS_OF.get(name) for name in adding}
+    return {n: rows for n, rows in adding.items() if adding.get(base[n] or "") != rows}
 
 
 def confusions(result: Result) -> list[dict[str, Any]]:

@@ -17,6 +17,7 @@ from gan_augment.evaluation.options import EvaluationOptions
 from gan_augment.evaluation.result import EvaluationResult, result_bytes
 from gan_augment.evaluation.start import JOURNAL, RESULT, evaluate
 from gan_augment.progress import Progress
+from gan_augment.report.tables import training_rows
 from tests.evaluation.drawn import Noisy, NoisyPictures, changed, digits, options, table
 
 SHORT = options(folds=2, repeats=1, steps=2, to=(1.0,), n_jobs=1, batch=512)
@@ -69,6 +70,7 @@ def test_images_with_the_cnn(tmp_path: Path) -> None:
     assert "not tried: class weights, repeats, mixup with" in result["verdict"]["sentence"]
     assert (result["declared"]["decision"], result["protocol"]["inner_folds"]) == ("corrected", 0)
     assert result["arms"]["mixup"]["corrected"]["accuracy"]["mean"] is not None
+    assert list(training_rows(result)) == ["none", "smote", "mixup", "gan"]
     page = EvaluationResult.load(tmp_path).to_html()
     assert all(text in page for text in ("Corrected decision", "What the GAN’s rows add to each"))
 

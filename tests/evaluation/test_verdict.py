@@ -258,6 +258,8 @@ def test_what_the_gan_adds_to_the_best_cheap_arm_that_it_was_tried_with_is_said(
     found = decide(replace(GOOD, cheap=arms, on_top=on_top))
     assert "on top of repeats with mixup the GAN's rows change it by -1.2 points" in found.sentence
     assert "on top of" not in decide(replace(GOOD, cheap=arms)).sentence
+    repeats = decide(replace(GOOD, on_top={"oversample": about(0.035)}))
+    assert "against repeats the GAN's rows change it by +3.5 points" in repeats.sentence
 
 
 def test_without_a_gan_a_cheap_arm_may_still_be_used():
