@@ -20,14 +20,12 @@ from typing import Any
 
 import numpy as np
 from images_protocol import Task, blood_cells, fashion, read, told_apart
-from numpy.typing import NDArray
 
 from gan_augment import ImageGAN
 from gan_augment.recipes import ANCHORED
 from gan_augment.synthesizers.scorer import ImageScorer
 
-RARE = (0, 5, 8)
-ROWS, RARE_ROWS, DRAWN = 500, 30, 300
+RARE, ROWS, RARE_ROWS, DRAWN, SEED = (0, 5, 8), 500, 30, 300, 10
 
 
 def cifar(folder: Path, seed: int) -> Task:
@@ -39,7 +37,7 @@ def cifar(folder: Path, seed: int) -> Task:
         n = RARE_ROWS if label in RARE else min(ROWS, len(own) // 2)
         train.append(own[:n])
         unseen.append(own[n : n + DRAWN])
-    kept, others = images.take(np.concatenate(train)), images.take(np.concatenate(unseen))
+    kept, others = (images.take(np.concatenate(rows)) for rows in (train, unseen))
     return Task("cifar10_dev", seed, kept, others, others, RARE)
 
 
@@ -49,9 +47,10 @@ TASKS = {"fashion_mnist": fashion, "cifar10_dev": cifar, "blood_cells_32": blood
 class Stopwatch:
     """Hears of a run's scores; keeps the processor seconds of training beside them."""
 
+    scoring_s = began_s = 0.0
+
     def __init__(self) -> None:
         self.scores: list[dict[str, float]] = []
-        self.scoring_s, self.began_s = 0.0, 0.0
 
     def on_event(self, event: Mapping[str, Any]) -> None:
         """One event of the loop."""
@@ -75,34 +74,25 @@ def measured(task: Task, steps: int, changes: dict[str, float]) -> tuple[dict[st
         watch.began_s, watch.scoring_s = time.process_time(), 0.0
 
     ImageScorer.score = timed  # type: ignore[method-assign]
-    try:
-        gan = ImageGAN(
-            recipe=ANCHORED.model_copy(update=changes),
-            steps=steps,
-            device="cpu",
-            threads=1,
-            selection=False,
-            callbacks=[watch],
-        ).fit(task.train, on_steps=begin)
-    finally:
-        ImageScorer.score = score  # type: ignore[method-assign]
-    drawn: dict[str, NDArray[np.uint8]] = {
-        name: gan.sample_range(name, 0, DRAWN) for name in task.train.names
-    }
-    apart = told_apart(task, drawn)
-    return {"steps": steps, **changes, "scores": watch.scores, "told apart": apart}, gan
+    settings: dict[str, Any] = {"steps": steps, "device": "cpu", "threads": 1, "selection": False}
+    if "advise" in ImageGAN.__dataclass_fields__:  # not in older versions
+        settings["advise"] = False
+    recipe = ANCHORED.model_copy(update=changes)
+    gan = ImageGAN(recipe=recipe, callbacks=[watch], **settings).fit(task.train, on_steps=begin)
+    drawn = {name: gan.sample_range(name, 0, DRAWN) for name in task.train.names}
+    apart = round(told_apart(task, drawn), 3)
+    facts = {"scores": watch.scores, "kept": gan.meta_.chosen, "told apart": apart}
+    return {"steps": steps, **changes, **facts}, gan
 
 
 def sheet(gan: ImageGAN, task: Task, path: Path) -> None:
     """Ten samples a class, a class a row; three real ones at the left."""
     from PIL import Image
 
-    rows = []
-    for label, name in enumerate(task.train.names):
-        real = task.train.pixels[task.train.labels == label][:3]
-        rows.append(np.concatenate([*real, *gan.sample_range(name, 0, 10)], axis=1))
-    pixels = np.concatenate(rows)
-    image = Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels)
+    real = [task.train.pixels[task.train.labels == k][:3] for k in range(len(task.train.names))]
+    drawn = [gan.sample_range(name, 0, 10) for name in task.train.names]
+    rows = [np.concatenate([*a, *b], axis=1) for a, b in zip(real, drawn, strict=True)]
+    image = Image.fromarray(np.concatenate(rows).squeeze())
     image.resize((2 * image.width, 2 * image.height), Image.Resampling.NEAREST).save(path)
 
 
@@ -111,20 +101,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--set", choices=TASKS, default="cifar10_dev")
-    parser.add_argument("--seed", type=int, default=10)
     parser.add_argument("--steps", type=int, default=1000)
     parser.add_argument("--half-side", type=float)
     parser.add_argument("--name", default="this code")
     parser.add_argument("--out", type=Path)
-    parser.add_argument("--sheet", type=Path, help="a PNG of samples")
+    parser.add_argument("--sheet", type=Path)
     asked = parser.parse_args()
-    task = TASKS[asked.set](asked.data, asked.seed)
+    task = TASKS[asked.set](asked.data, SEED)
     changes = {} if asked.half_side is None else {"half_side": asked.half_side}
     found, gan = measured(task, asked.steps, changes)
     if asked.sheet:
         sheet(gan, task, asked.sheet)
-    line = json.dumps({"name": asked.name, "set": asked.set, "seed": asked.seed, **found})
-    print(line)
+    print(line := json.dumps({"name": asked.name, "set": asked.set, "seed": SEED, **found}))
     if asked.out:
         with asked.out.open("a", encoding="utf-8") as file:
             file.write(line + "\n")
