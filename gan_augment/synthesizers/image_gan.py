@@ -70,7 +70,7 @@ class ImageGAN(GAN[LabelledImages, ModelMeta]):
         8 images, or of which under a tenth is accepted, is refused. False keeps every candidate.
     advise
         Whether what generated rows add is tried at the end of a fit of 480 steps and more, unless
-        selection is off: 15 % of its time, at most (`synthesizers/usefulness.py`).
+        selection is off: 15 % of the time at 28 px (`synthesizers/usefulness.py`).
 
     Attributes
     ----------
