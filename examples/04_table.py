@@ -38,7 +38,7 @@ def main(out: Path) -> None:
     read = read_frame(frame, target="fraud")
     print("\n".join(read.schema.lines()))
 
-    gan = TabularGAN(steps=60, random_state=0).fit(read.table, schema=read.schema)
+    gan = TabularGAN(random_state=0).fit(read.table, schema=read.schema)
     print(gan.meta_.reason)
     new = gan.sample({"yes": 5})
     print(new.frame)

@@ -60,7 +60,7 @@ class FitOptions(Frozen):
     classes : str or tuple of str
         "rare", "all" or names.
     steps, budget_s : int and float, optional
-        Training steps, or seconds; steps win. 0 steps of a table are interpolation.
+        Training steps, or seconds; steps win. 0 steps train nothing (tables only).
     image_size : tuple of int, optional
         (height, width) in pixels.
     selection : bool

@@ -38,6 +38,8 @@ class ScheduleSettings(Frozen):
 class GeneratorSettings(Frozen):
     """The generator: `anchored` starts between two real rows, `free` from noise alone.
 
+    `gaussian`, of tables, is not trained: rows are drawn from the normal of a row's neighbourhood.
+
     code: size of z. embedding: size of a class's. Images: width is the channels at half the side,
     doubling towards the base up to max_width (encoder_*: of the encoder); sigma: noise added to a
     code; extrapolation, reach: how the rows of an anchored sample are mixed (`networks.mixtures`);
@@ -49,7 +51,7 @@ class GeneratorSettings(Frozen):
     deviations within classes.
     """
 
-    kind: Literal["anchored", "free"] = "anchored"
+    kind: Literal["anchored", "free", "gaussian"] = "anchored"
     code: int = Field(default=64, ge=2, le=1024)
     embedding: int = Field(default=32, ge=1, le=1024)
     width: int = Field(default=48, ge=1, le=1024)
@@ -191,6 +193,8 @@ class Recipe(Frozen):
 
     @model_validator(mode="after")
     def _even_batch(self) -> Self:
+        if self.generator.kind == "gaussian" and self.data == "image":
+            raise ValueError("the generator 'gaussian' is for tables")
         if self.batch % 2:
             raise ValueError(f"batch {self.batch} is odd; batches are made of same-class pairs")
         return self
@@ -250,9 +254,16 @@ TABLE_FREE = TABLE_ANCHORED.model_copy(
     }
 )
 
+TABLE_GAUSSIAN = TABLE_ANCHORED.model_copy(
+    update={
+        "name": "gaussian",
+        "generator": TABLE_ANCHORED.generator.model_copy(update={"kind": "gaussian"}),
+    }
+)
+
 RECIPES: Mapping[DataKind, Mapping[str, Recipe]] = {
     "image": {recipe.name: recipe for recipe in (ANCHORED, FREE)},
-    "table": {recipe.name: recipe for recipe in (TABLE_ANCHORED, TABLE_FREE)},
+    "table": {recipe.name: recipe for recipe in (TABLE_GAUSSIAN, TABLE_ANCHORED, TABLE_FREE)},
 }
 AUTO = "anchored"
 
@@ -276,6 +287,16 @@ def resolve_recipe(requested: str | Recipe, data: DataKind = "image") -> Recipe:
         f"there is no recipe {requested!r}; expected {', '.join(known)} or the path of a .toml "
         f"file.{did_you_mean(requested, known)}"
     )
+
+
+def table_recipe(requested: str | Recipe, trained: bool) -> Recipe:
+    """`resolve_recipe` of a table; "auto" is "gaussian", or "anchored" where it is to be trained.
+
+    >>> table_recipe("auto", trained=False).name
+    'gaussian'
+    """
+    untrained = requested == "auto" and not trained
+    return resolve_recipe("gaussian" if untrained else requested, "table")
 
 
 def with_flips(recipe: Recipe, flips: bool) -> Recipe:

@@ -54,7 +54,7 @@ Budget = Annotated[
     option(
         "--budget",
         "Train for about so long (90s, 10m, 1h), unless --steps is given.  [default: 5m for "
-        "images; tables are not trained, but interpolated]",
+        "images; tables are not trained]",
     ),
 ]
 Target = Annotated[

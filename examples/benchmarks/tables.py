@@ -28,7 +28,7 @@ from pathlib import Path
 
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 MOST_ROWS, SIZES = 2_000, ("all", "20", "50", "100", "200")
-ARMS = ("none", "repeats", "smote", "smote_tuned", "gaussian_smote", "ours")
+ARMS = ("none", "repeats", "smote", "smote_tuned", "gaussian_smote", "interpolation", "ours")
 PACKAGES = ("numpy", "pandas", "scikit-learn", "imbalanced-learn", "torch")
 
 Item = tuple[str, int, str]

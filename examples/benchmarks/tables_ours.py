@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -16,7 +17,6 @@ from gan_augment.config import TopUp
 from gan_augment.data.contract import LabelledTable
 from gan_augment.data.splits import judging_folds
 from gan_augment.data.tables.columns import output_frame
-from gan_augment.data.tables.encoding import nearest_rows
 from gan_augment.data.tables.reader import ReadTable, read_frame
 from gan_augment.data.tables.schema import Overrides
 from gan_augment.synthesizers.baselines import GaussianSmote, Repeats, Smote, TunedSmote
@@ -54,7 +54,7 @@ def _topped_up(
     if companions:
         raise ValueError("the default top-up has companions; parity has no place for them")
     asked = to_parity(y)
-    made = {name: round(n * share) for name, n in asked.items()}
+    made = {name: round(n * TopUp().resolved("table")[0]) for name, n in asked.items()}
     again = {name: n - made[name] for name, n in asked.items()}
     began_s = time.perf_counter()
     parts = [gan.sample(made, random_state=seed)]
@@ -70,7 +70,7 @@ def _topped_up(
 
 # rows of every arm for one part of the training rows, in the encoded space of the default model
 
-IDEAS = ("borrow", "errors", "density", "local")
+IDEAS = ("borrow", "errors", "density")
 """Screened beside the default, and kept here since none of them pays (`tables.md`)."""
 
 
@@ -79,7 +79,8 @@ class Rows:
 
     def __init__(self, X: pd.DataFrame, y: np.ndarray, categorical: list[str], seed: int) -> None:
         self._read, self._y, self._seed = _read(X, y, categorical), y, seed
-        self._gan = _new(y, seed).fit(self._read.table, schema=self._read.schema)
+        self._gan = replace(_new(y, seed), recipe="anchored", steps=0)  # interpolation
+        self._gan.fit(self._read.table, schema=self._read.schema)
         self._sampler = self._gan._sampler
         self._anchors = self._sampler.anchors
         self.chosen_k: int | None = None
@@ -88,12 +89,13 @@ class Rows:
         """Rows to parity. k: neighbours of the tuned SMOTE, chosen here where none is given."""
         if arm == "none":
             return None
-        if arm == "ours":
-            return _topped_up(self._gan, self._read, self._y, self._seed, {})
+        if arm in ("ours", "interpolation"):
+            gan = self._gan if arm == "interpolation" else _new(self._y, self._seed)
+            if arm == "ours":
+                gan.fit(self._read.table, schema=self._read.schema)
+            return _topped_up(gan, self._read, self._y, self._seed, {})
         if arm in IDEAS:
             return self._half_repeats(arm)
-        if arm == "local_all":
-            return self._half_repeats("local", share=1.0)
         data, asked = self._read.table, to_parity(self._y)
         least = min(n for name, n in data.counts.items() if name in asked and n > 1)
         synthesizer: Repeats[LabelledTable] | Smote[LabelledTable] = Repeats()
@@ -125,10 +127,10 @@ class Rows:
             parts.append(Repeats[LabelledTable]().fit(data).sample(few, random_state=self._seed))
         return _joined(parts)
 
-    def _half_repeats(self, arm: str, share: float = 0.5) -> Added:
+    def _half_repeats(self, arm: str) -> Added:
         """Half repeats, half rows of an idea, as the default top-up; classes under 10 as there."""
         asked, data = to_parity(self._y), self._read.table
-        made = {name: round(n * share) for name, n in asked.items()}
+        made = {name: round(n * TopUp().resolved("table")[0]) for name, n in asked.items()}
         again = {name: n - made[name] for name, n in asked.items()}
         small = {n: m for n, m in made.items() if data.counts[n] < FEW_ROWS}
         parts = [Repeats[LabelledTable]().fit(data).sample(again, random_state=self._seed)]
@@ -223,24 +225,6 @@ class Rows:
             noise = rng.multivariate_normal(np.zeros(d), ledoit_wolf(x)[0], size=n, method="eigh")
             mean = x.mean(axis=0)
             rows[:, numbers] = mean + np.sqrt(1 - h**2) * (rows[:, numbers] - mean) + h * noise
-        return rows
-
-    def _local(self, label: int, n: int, rng: np.random.Generator) -> np.ndarray:
-        """Gaussian SMOTE in the encoded space: a draw from the normal of a neighbourhood.
-
-        The anchor and its max(5, d + 1) nearest of the class, d numbers; levels are the anchor's.
-        """
-        start, stop = self._anchors.of(label)
-        own, numbers = self._anchors.rows[start:stop], list(self._sampler.encoding.numbers)
-        index = rng.integers(len(own), size=n)
-        rows = own[index].copy()
-        if numbers:
-            k = min(max(5, len(numbers) + 1), len(own) - 1)
-            hoods = np.column_stack([np.arange(len(own)), nearest_rows(own, k)])
-            for at in range(n):
-                x = own[hoods[index[at]]][:, numbers]
-                z = rng.standard_normal(k + 1) / np.sqrt(k + 1)
-                rows[at, numbers] = x.mean(axis=0) + z @ (x - x.mean(axis=0))
         return rows
 
 

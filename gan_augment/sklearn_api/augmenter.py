@@ -70,7 +70,7 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
         the same share of them. "auto" is True for images and False for tables.
     recipe : str or Recipe, default="auto"
         How to train: "auto", "anchored", "free", the path of a .toml file, or a `Recipe`. "auto"
-        of a table trains nothing unless steps or a budget are given: rows are interpolated.
+        of a table trains nothing unless steps or a budget are given ("gaussian").
     steps : int or None, default=None
         Training steps. None is the recipe's own number, never a time.
     budget : float, str or None, default=None

@@ -213,8 +213,8 @@ class TableMeta(Frozen):
 
     classes: {name: training rows seen at fit}, in label order. table: its columns. few: classes
     whose rows are only jittered (2 to 9 rows) or repeated (1), {name: rows}. anchors: encoded
-    training rows inside. chosen: "interpolation" or "step N", reason: why. Schema 1 had the
-    figures of trials beside them, which are gone.
+    training rows inside. chosen: "gaussian", "interpolation" or "step N", reason: why.
+    Schema 1 had the figures of trials beside them, which are gone.
     """
 
     format: Literal["gan-augment model"] = "gan-augment model"

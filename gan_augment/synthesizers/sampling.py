@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 BLOCK = 64
 """Images a block."""
 ROW_BLOCK = 1_024
+CELLS_AT_ONCE = 1 << 22
 """Table rows a block."""
 FEW_ROWS = 10
 """Classes of fewer rows of a table are not learned: they are jittered, a lone row is repeated."""
@@ -330,7 +331,8 @@ class RowSampler:
             if free:
                 rows: Tensor = self.network(z, y)
             else:
-                starts = self._starts(start, stop, rng)
+                drawn = self._around if self.settings.kind == "gaussian" else self._starts
+                starts = drawn(start, stop, rng)
                 rows = self.network(z, y, starts, self.settings.strength)
         encoded: NDArray[np.float32] = rows.float().cpu().numpy()
         return encoded
@@ -377,6 +379,29 @@ class RowSampler:
         device = self.compute.device
         drawn = (torch.from_numpy(k).to(device) for k in (index, which, position))
         return self._tensors.between(*drawn)
+
+    def _around(self, start: int, stop: int, rng: np.random.Generator) -> RowAnchors:
+        """Draws from the normals of rows' neighbourhoods; levels and states are the row's own.
+
+        The numbers of a row and of its K nearest of the class, x_0 .. x_K of mean m, give
+        m + sum z_i (x_i - m) / sqrt(K + 1), z ~ N(0, 1): the covariance is theirs. Source: Sakho,
+        Malherbe & Scornet 2024 (arXiv 2402.03819), here in the encoded space.
+        """
+        numbers, anchors = list(self.encoding.numbers), self.anchors
+        index = start + rng.integers(stop - start, size=ROW_BLOCK)
+        rows = anchors.rows[index]
+        near = np.column_stack([np.arange(len(anchors.rows)), anchors.neighbours])
+        near = near[:, : stop - start]  # in a class of fewer rows neighbours come again
+        z = rng.standard_normal((ROW_BLOCK, near.shape[1]), dtype=np.float32)
+        at_once = max(1, CELLS_AT_ONCE // max(1, near.shape[1] * len(numbers)))
+        for first in range(0, ROW_BLOCK, at_once):
+            part = slice(first, first + at_once)
+            hoods = anchors.rows[near[index[part]]][:, :, numbers]  # (part, K + 1, numbers)
+            mean = hoods.mean(axis=1)
+            moved = np.einsum("nk,nkd->nd", z[part], hoods - mean[:, None])
+            rows[part, numbers] = mean + moved / np.float32(near.shape[1] ** 0.5)
+        drawn = torch.from_numpy(rows).to(self.compute.device)
+        return RowAnchors(drawn, drawn, drawn, torch.zeros(ROW_BLOCK, device=drawn.device))
 
     @cached_property
     def _is_number(self) -> Tensor:

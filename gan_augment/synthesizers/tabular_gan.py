@@ -21,7 +21,7 @@ from gan_augment.devices import ComputeConfig, Precision, compute_config
 from gan_augment.errors import DataError, UsageError
 from gan_augment.processes import available_cores, memory_limit_bytes
 from gan_augment.progress import Progress
-from gan_augment.recipes import Recipe, resolve_recipe
+from gan_augment.recipes import Recipe, table_recipe
 from gan_augment.synthesizers.base import GAN, ChooseCompute, SavedArrays
 from gan_augment.synthesizers.model_file import TableMeta
 from gan_augment.synthesizers.sampling import FEW_ROWS, RowSampler, load_row_sampler
@@ -56,15 +56,16 @@ SMALLEST_SPREAD = 0.3
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class TabularGAN(GAN[LabelledTable, TableMeta]):
-    """Rows of a table between near rows of a class; by request moved by a class-conditional GAN.
+    """Rows of a table from the neighbourhoods of real ones, or from a class-conditional GAN.
 
     Parameters
     ----------
     recipe
-        "auto" (interpolation, and "anchored" where steps or a budget are given), "anchored",
-        "free", the path of a .toml file, or a Recipe.
+        "auto" ("gaussian", and "anchored" where steps or a budget are given), "gaussian" (nothing
+        is trained: a row is drawn from the normal distribution of a real row and its nearest of the
+        class), "anchored", "free", the path of a .toml file, or a Recipe.
     steps
-        Generator steps; 0 is interpolation alone. None is 0 for "auto", else the recipe's own.
+        Generator steps; 0 of "anchored" is interpolation. None is the recipe's own number.
     budget_s
         Seconds instead, turned into steps once; steps win if both are given.
     classes
@@ -88,9 +89,9 @@ class TabularGAN(GAN[LabelledTable, TableMeta]):
 
     Notes
     -----
-    Nothing is trained by default, since training has not shown a gain over interpolation
-    (docs/figures.md). A class of 2 to 9 rows is interpolated and jittered; a lone row is repeated.
-    An anchored model contains encoded training rows; share it as you would share the data.
+    Nothing is trained by default, since training has not shown a gain (docs/figures.md). A class of
+    2 to 9 rows is interpolated and jittered; a lone row is repeated. All but "free" models contain
+    encoded training rows; share them as you would share the data.
 
     Examples
     --------
@@ -141,7 +142,7 @@ class TabularGAN(GAN[LabelledTable, TableMeta]):
         schema = schema or infer_schema(data.frame)
         with devices.threads(compute.threads):
             table = encoded_table(data, schema, compute, seed)
-            recipe = resolve_recipe(self.recipe, "table")
+            recipe = self._recipe()
             anchors = class_anchors(table, recipe, seed)
             parts = build_table(recipe, table, anchors)
             batches = anchor_batches(recipe, table, anchors)
@@ -162,7 +163,7 @@ class TabularGAN(GAN[LabelledTable, TableMeta]):
             saver = RunSaver(checkpoints, run, sha256, force) if checkpoints else None
             diverged = self._train(run, saver, resume, on_steps, progress, scorer.begin)
         sampler = RowSampler.of(run.state.average, anchors, table, recipe.generator)
-        chosen, reason = _kept(run.best, steps)
+        chosen, reason = _kept(run.best, steps, recipe)
         progress.note(reason)
         facts = self._facts(data, run, topped_up, sha256) | {
             "table": schema,
@@ -202,7 +203,7 @@ class TabularGAN(GAN[LabelledTable, TableMeta]):
         return output_frame(cells, self.schema_, max(stop - start, 0), first_id)
 
     def _forecast(self, data: LabelledTable) -> Forecast:
-        recipe, started_s = resolve_recipe(self.recipe, "table"), time.monotonic()
+        recipe, started_s = self._recipe(), time.monotonic()
         schema, compute = infer_schema(data.frame), compute_config(self.device, "float32", 1)
         with devices.threads(1):
             table = encoded_table(data, schema, compute, self.random_state)
@@ -212,11 +213,18 @@ class TabularGAN(GAN[LabelledTable, TableMeta]):
         step_s = step_seconds(parts, anchor_batches(recipe, table, anchors), 1, ROW_PROBE_S)
         return Forecast(self._own_steps(recipe), fixed_s, step_s)
 
+    def _recipe(self) -> Recipe:
+        return table_recipe(self.recipe, trained=bool(self.steps or self.budget_s))
+
     def _own_steps(self, recipe: Recipe) -> int:
-        """Generator steps where no budget says how many."""
-        if self.steps is not None:
-            return self.steps
-        return 0 if self.recipe == "auto" else recipe.steps
+        """Generator steps where no budget says how many. Raises UsageError."""
+        if recipe.generator.kind == "gaussian":
+            if self.steps or self.budget_s:
+                raise UsageError(
+                    "the recipe 'gaussian' is not trained; take 'anchored', or no steps and budget"
+                )
+            return 0
+        return recipe.steps if self.steps is None else self.steps
 
     def _steps(self, parts: Parts, batches: RowBatches, progress: Progress) -> int:
         """Generator steps; of a budget, by the time that a few take. Raises UsageError."""
@@ -310,11 +318,13 @@ class SpreadScorer:
         return min(ratios)
 
 
-def _kept(best: Best, steps: int) -> tuple[str, str]:
+def _kept(best: Best, steps: int, recipe: Recipe) -> tuple[str, str]:
     """What is sampled from, in a word or two, and why."""
     if not steps:
-        why = "rows between near rows of a class; --recipe anchored, --steps or --budget train"
-        return "interpolation", f"nothing was trained: {why}"
+        word = "gaussian" if recipe.generator.kind == "gaussian" else "interpolation"
+        where = "around" if word == "gaussian" else "between"
+        why = f"rows are drawn {where} near rows of a class (--recipe anchored trains a GAN)"
+        return word, f"nothing was trained: {why}"
     if not best.arrays:
         return f"step {steps}", "no generator had enough spread: the last one is kept all the same"
     chosen = f"step {best.step}" if best.step else "interpolation"

@@ -34,6 +34,9 @@ from gan_augment.training.step import adversarial_step
 MOST_ANCHORS = 4_096
 """Rows of a class that samples start from, drawn at random where it has more."""
 
+MOST_AROUND = 50
+"""Rows of a neighbourhood at most; of d numbers it has d + 1, at least 5, beside its row."""
+
 
 @dataclass(frozen=True)
 class AnchorTensors:
@@ -88,10 +91,11 @@ def class_anchors(table: EncodedTable, recipe: Recipe, seed: int) -> AnchorRows:
             own = np.sort(drawn)
         chosen.append(own)
     rows, settings = np.concatenate(chosen), recipe.generator
+    around = min(max(5, len(table.encoding.numbers) + 1), MOST_AROUND)
     return anchor_rows(
         table.rows[rows],
         table.labels[rows],
-        settings.neighbours,
+        around if settings.kind == "gaussian" else settings.neighbours,
         choices=table.encoding.choices,
         vectors=table.encoding.vectors,
         vote=settings.levels == "vote",

@@ -30,7 +30,7 @@ from gan_augment.data.topup_plan import choose_classes
 from gan_augment.errors import DataError, TooFewAcceptedError, UsageError
 from gan_augment.progress import Progress
 from gan_augment.randomness import generator
-from gan_augment.recipes import DataKind, Recipe, resolve_recipe, with_flips
+from gan_augment.recipes import DataKind, Recipe, resolve_recipe, table_recipe, with_flips
 from gan_augment.storage import write_file
 from gan_augment.storage.bundle import bundle_sha256, load_meta
 from gan_augment.synthesizers import model_folder
@@ -234,7 +234,8 @@ class TableKind(_Kind):
 
     def recipe(self) -> Recipe:
         """The recipe of the options."""
-        return resolve_recipe(self.options.recipe, "table")
+        options = self.options
+        return table_recipe(options.recipe, trained=bool(options.steps or options.budget_s))
 
     def machine(self) -> ComputeConfig:
         """float32 and one thread, unless the options say otherwise: small networks are faster."""
@@ -251,8 +252,8 @@ class TableKind(_Kind):
 
     def own_length(self, recipe: Recipe) -> str:
         """How long a fit trains where neither steps nor a budget are given."""
-        if self.options.recipe == "auto":
-            return "nothing is trained, rows are interpolated (--steps and --budget train)"
+        if recipe.generator.kind == "gaussian":
+            return "nothing is trained (--steps and --budget train)"
         return f"{recipe.steps} steps (the recipe's own)"
 
     def generator(self, callbacks: Sequence[Callback] = ()) -> TabularGAN:

@@ -134,7 +134,16 @@ def test_every_arm_of_a_cell_is_judged_at_both_decisions() -> None:
     train, test = protocol.split(X[y != "alone"], y[y != "alone"], 0)
     levels = protocol.levels_of(train, test, INFO, 0)
     makers = [Rows(level.train.X, level.train.y, ["colour"], 0) for level in levels]
-    for arm in ("none", "repeats", "smote", "smote_tuned", "gaussian_smote", "ours", *IDEAS):
+    for arm in (
+        "none",
+        "repeats",
+        "smote",
+        "smote_tuned",
+        "gaussian_smote",
+        "interpolation",
+        "ours",
+        *IDEAS,
+    ):
         added = [rows.of(arm, 3) for rows in makers]
         for level, rows in zip(levels, added, strict=True):
             grown = level.train.y if rows is None else np.concatenate([level.train.y, rows[1]])

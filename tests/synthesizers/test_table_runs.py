@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -10,8 +12,9 @@ from pandas.testing import assert_frame_equal
 from gan_augment import TabularGAN
 from gan_augment.data.contract import LabelledTable
 from gan_augment.devices import compute_config
-from gan_augment.errors import DivergedError, ResumeMismatchError
+from gan_augment.errors import DivergedError, ResumeMismatchError, UsageError
 from gan_augment.recipes import RECIPES, Recipe
+from gan_augment.synthesizers import sampling
 from gan_augment.synthesizers.tabular_gan import SpreadScorer, encoded_table
 from gan_augment.training.callbacks import StopFlag, StopRequested
 from gan_augment.training.checkpoint import CheckpointStore
@@ -78,7 +81,7 @@ def test_nothing_is_trained_unless_a_recipe_steps_or_a_budget_ask_for_it(small_t
         name: TabularGAN(device="cpu", threads=1, **settings).fit(read.table)
         for name, settings in {
             "default": {},
-            "zero": {"steps": 0},
+            "zero": {"steps": 0, "recipe": "anchored"},
             "recipe": {"recipe": RECIPES["table"]["anchored"].model_copy(update={"steps": 5})},
             "steps": {"steps": 4},
             "budget": {"budget_s": 0.01},
@@ -86,12 +89,41 @@ def test_nothing_is_trained_unless_a_recipe_steps_or_a_budget_ask_for_it(small_t
     }
     steps = {name: gan.steps_ for name, gan in started.items()}
     assert steps == {"default": 0, "zero": 0, "recipe": 5, "steps": 4, "budget": 20}
-    assert [gan.meta_.chosen for gan in started.values()][:3] == ["interpolation"] * 2 + ["step 5"]
+    kept = [gan.meta_.chosen for gan in started.values()]
+    assert kept == ["gaussian", "interpolation", "step 5", "step 4", "step 20"]
     assert "nothing was trained" in started["default"].meta_.reason
     assert "last of 4 steps" in started["steps"].meta_.reason
-    rows = {name: gan.sample({"few": 20}).frame for name, gan in started.items()}
-    assert_frame_equal(rows["default"], rows["zero"])
-    assert not rows["default"].equals(rows["steps"])
+    rows = [gan.sample({"few": 20}).frame for gan in started.values()]
+    assert not any(one.equals(other) for one, other in itertools.combinations(rows, 2))
+    with pytest.raises(UsageError, match="is not trained"):
+        TabularGAN(recipe="gaussian", steps=3).fit(read.table)
+
+
+def test_rows_by_default_have_the_mean_and_covariance_of_a_neighbourhood(small_table):
+    """Of 14 rows of two numbers the nearest 5 and the row itself; levels are the row's own."""
+    read = small_table({"many": 80, "few": 14})
+    sampler = TabularGAN(threads=1).fit(read.table, schema=read.schema)._sampler
+    label, numbers = read.table.names.index("few"), list(sampler.encoding.numbers)
+    start, stop = sampler.anchors.of(label)
+    own = sampler.anchors.rows[start:stop].astype(np.float64)
+    weights = np.where(np.isin(np.arange(own.shape[1]), numbers), 1, 0.5**0.5)
+    apart = (((own[:, None] - own[None]) * weights) ** 2).sum(axis=2)
+    hoods = own[np.argsort(apart, axis=1)[:, :6]][:, :, numbers]  # (14, 6, 2)
+    means = hoods.mean(axis=1)
+    within = np.mean([np.cov(hood.T, bias=True) for hood in hoods], axis=0)
+    expected = within + np.cov(means.T, bias=True)  # of the mixture of the 14 normals
+    made = np.concatenate([sampler.block(label, "few", block, 0) for block in range(20)])
+    np.testing.assert_allclose(made[:, numbers].mean(axis=0), means.mean(axis=0), atol=0.03)
+    np.testing.assert_allclose(np.cov(made[:, numbers].T), expected, atol=0.03)
+    levels = np.delete(made, numbers, axis=1).mean(axis=0)
+    np.testing.assert_allclose(levels, np.delete(own, numbers, axis=1).mean(axis=0), atol=0.02)
+
+
+def test_the_widest_table_is_drawn_in_parts_that_fit(monkeypatch, small_table):
+    gan = TabularGAN(threads=1).fit(small_table({"many": 60, "few": 12}).table)
+    whole = gan.sample({"few": 40}).frame
+    monkeypatch.setattr(sampling, "CELLS_AT_ONCE", 40)
+    assert_frame_equal(gan.sample({"few": 40}).frame, whole)
 
 
 @pytest.mark.parametrize(
