@@ -23,14 +23,7 @@ from gan_augment.data.splits import unit_of_rows
 from gan_augment.errors import DataError, LeakError
 from gan_augment.evaluation.amount import plain_makers, plan_for, rows_of
 from gan_augment.evaluation.arms import NONE, Candidate
-from gan_augment.evaluation.decisions import (
-    Decision,
-    Part,
-    Scores,
-    corrected,
-    correction,
-    tune,
-)
+from gan_augment.evaluation.decisions import Decision, Part, Scores, corrected, correction, tune
 from gan_augment.evaluation.estimators import one_thread
 from gan_augment.evaluation.figures import (
     OF_RANKS,

@@ -265,9 +265,8 @@ class Costs:
     def seconds(self, setup: Setup[Any], processes: int = 1, steps: int | None = None) -> float:
         """Forecast how long all of it takes, in the order of `schedule.run`.
 
-        Learners that wait for no generator are fitted beside the outer ones. A diagnosis of the
-        first repeat is two fits of the learner, and about as much as a third for the figures.
-        steps: of a generator fit, None for those of the design.
+        Learners that wait for no generator are fitted beside the outer ones. A diagnosis is two
+        learner fits, and about as much as a third for figures. steps: None for the design's.
         """
 
         def rounds(n: int) -> int:
@@ -307,8 +306,7 @@ def designed(setup: Setup[Any], costs: Costs, processes: int) -> Design:
         return full
     budget_s -= costs.spent_s
     optional = () if setup.table or named else [n for n in OPTIONAL_ARMS if n in setup.arms]
-    keep_repeats = setup.options.repeats is not None
-    designs = list(_smaller(full, optional, keep_inner=with_inner, keep_repeats=keep_repeats))
+    designs = list(_smaller(full, optional, with_inner, setup.options.repeats is not None))
     took_s = [partial(costs.seconds, replace(setup, design=d), processes) for d in designs]
     over = "nothing more can be left out: it will take longer than the budget"
     if setup.table or full.steps is not None or gans is None:
@@ -324,14 +322,14 @@ def designed(setup: Setup[Any], costs: Costs, processes: int) -> Design:
     if most < least:
         return designs[-1].without(over, steps=least)
     fewer = (
-        f"steps: {most:,} of each generator are fewer than the {worth:,} from which it is worth "
+        f"steps: {most:,} of each generator, which is worth judging from {worth:,} on; a budget of "
     )
-    fewer += f"judging; a budget of {_duration(took_s[-1](worth))} has room for these"
+    fewer += f"{_duration(took_s[-1](worth))} has room for these"
     return designs[steps.index(most)].without(fewer, steps=most)  # what takes no step away stays
 
 
 def _smaller(
-    full: Design, optional: Sequence[str], *, keep_inner: bool, keep_repeats: bool
+    full: Design, optional: Sequence[str], keep_inner: bool, keep_repeats: bool
 ) -> Iterator[Design]:
     """Yield all to the least: inner folds go first, then curves, amounts of the cheap arms,
     optional arms one by one, repeats, amounts."""
