@@ -155,8 +155,7 @@ class Recipe(Frozen):
     """A way to train, as names and numbers.
 
     data: what it is for. steps: generator steps. label_power: tau in q_c ~ n_c^tau, the share of a
-    class in a batch. half_side: share of an image run, its beginning, at half the side, for half
-    of the cost, from 16 px on; 0 for none of it.
+    class in a batch.
     """
 
     name: str = "custom"
@@ -173,7 +172,6 @@ class Recipe(Frozen):
     d_steps: int = Field(default=1, ge=1, le=100)
     batch: int = Field(default=64, ge=4)
     label_power: float = Field(default=0.5, ge=0, le=1)
-    half_side: float = Field(default=0.0, ge=0, lt=1)
 
     @model_validator(mode="before")
     @classmethod

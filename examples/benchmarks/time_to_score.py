@@ -1,9 +1,9 @@
 """How soon a fit of the default recipe reaches a held-out score, version beside version.
 
     python examples/benchmarks/time_to_score.py --data DIR --set cifar10_dev --steps 1000 \
-        [--half-side 0.5] [--out FILE.jsonl] [--name NAME] [--sheet FILE.png]
+        [--recipe FILE.toml] [--out FILE.jsonl] [--name NAME] [--sheet FILE.png]
 
-Run it in two checkouts at once to compare versions (--half-side only where the recipe has it). For
+Run it in two checkouts, or with two recipes, at once to compare them. For
 each score of a run: the processor seconds of its steps alone, one thread, and the scorer's value,
 which `ImageGAN.fit` selects by; at the end how well a small CNN tells what was kept from unseen
 rows. Processor time, so that a busy machine counts less.
@@ -22,7 +22,6 @@ import numpy as np
 from images_protocol import Task, blood_cells, fashion, read, told_apart
 
 from gan_augment import ImageGAN
-from gan_augment.recipes import ANCHORED
 from gan_augment.synthesizers.scorer import ImageScorer
 
 RARE, ROWS, RARE_ROWS, DRAWN, SEED = (0, 5, 8), 500, 30, 300, 10
@@ -60,7 +59,7 @@ class Stopwatch:
             print(self.scores[-1], flush=True)
 
 
-def measured(task: Task, steps: int, changes: dict[str, float]) -> tuple[dict[str, Any], ImageGAN]:
+def measured(task: Task, steps: int, recipe: str) -> tuple[dict[str, Any], ImageGAN]:
     """One fit, timed."""
     watch, score = Stopwatch(), ImageScorer.score
 
@@ -77,12 +76,11 @@ def measured(task: Task, steps: int, changes: dict[str, float]) -> tuple[dict[st
     settings: dict[str, Any] = {"steps": steps, "device": "cpu", "threads": 1, "selection": False}
     if "advise" in ImageGAN.__dataclass_fields__:  # not in older versions
         settings["advise"] = False
-    recipe = ANCHORED.model_copy(update=changes)
     gan = ImageGAN(recipe=recipe, callbacks=[watch], **settings).fit(task.train, on_steps=begin)
     drawn = {name: gan.sample_range(name, 0, DRAWN) for name in task.train.names}
     apart = round(told_apart(task, drawn), 3)
     facts = {"scores": watch.scores, "kept": gan.meta_.chosen, "told apart": apart}
-    return {"steps": steps, **changes, **facts}, gan
+    return {"steps": steps, **facts}, gan
 
 
 def sheet(gan: ImageGAN, task: Task, path: Path) -> None:
@@ -102,14 +100,13 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--set", choices=TASKS, default="cifar10_dev")
     parser.add_argument("--steps", type=int, default=1000)
-    parser.add_argument("--half-side", type=float)
+    parser.add_argument("--recipe", default="auto")
     parser.add_argument("--name", default="this code")
     parser.add_argument("--out", type=Path)
     parser.add_argument("--sheet", type=Path)
     asked = parser.parse_args()
     task = TASKS[asked.set](asked.data, SEED)
-    changes = {} if asked.half_side is None else {"half_side": asked.half_side}
-    found, gan = measured(task, asked.steps, changes)
+    found, gan = measured(task, asked.steps, asked.recipe)
     if asked.sheet:
         sheet(gan, task, asked.sheet)
     print(line := json.dumps({"name": asked.name, "set": asked.set, "seed": SEED, **found}))

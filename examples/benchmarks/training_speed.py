@@ -59,7 +59,7 @@ def load(folder: Path) -> LabelledImages:
 
 
 def ours(data: LabelledImages, precision: str, threads_: int) -> tuple[Run, Step]:
-    """Adversarial steps of the real loop at the whole side: batches, augmentation, EMA and all."""
+    """Steps of the real loop in its adversarial phase: batches, augmentation, EMA and all."""
     compute = compute_config("cpu", precision, threads_)
     parts = build(resolve_recipe("auto"), data.image_shape, len(data.names), compute)
     batches = PairedBatches(
@@ -70,7 +70,7 @@ def ours(data: LabelledImages, precision: str, threads_: int) -> tuple[Run, Step
         device=compute.device,
     )
     run = Run(parts, batches, new_state(parts, 0), 10**9, NoScore())
-    run.state.step = max(parts.first_steps(run.steps), parts.half_steps(run.steps)) + 1
+    run.state.step = round(parts.recipe.objective.reconstruct_only * run.steps) + 1
     return run, lambda: one_step(run)
 
 

@@ -1,10 +1,4 @@
-"""The networks of images: encoder, decoder, the two generators, the discriminator.
-
-half_side: a network also reads or draws images of half the side, by one convolution in place of its
-two finest stages. At the whole side that convolution stays, and what the stages add begins at 0 in
-a generator, so that a run goes on from enlarged images. Source: Karras et al. 2018, growing; Karras
-et al. 2020, "Analyzing and Improving the Image Quality of StyleGAN", sums of images of two sides.
-"""
+"""The networks of images: encoder, decoder, the two generators, the discriminator."""
 
 from __future__ import annotations
 
@@ -16,7 +10,7 @@ from torch.nn import functional as F
 
 from gan_augment.networks.geometry import Geometry
 from gan_augment.networks.inputs import Anchors, GeneratorInput
-from gan_augment.networks.layers import ConditionalBatchNorm, FromZero, spectrally_normalised
+from gan_augment.networks.layers import ConditionalBatchNorm, spectrally_normalised
 
 
 class Encoder(nn.Module):
@@ -27,20 +21,13 @@ class Encoder(nn.Module):
     evaluating, running averages make a row's code independent of its batch.
     """
 
-    def __init__(
-        self, geometry: Geometry, code: int, width: int, max_width: int, half_side: bool = False
-    ) -> None:
+    def __init__(self, geometry: Geometry, code: int, width: int, max_width: int) -> None:
         super().__init__()
         layers: list[nn.Module] = []
-        before, widths = geometry.shape[2], geometry.widths(width, max_width)
-        self.padded = geometry.padded
-        self.from_half: nn.Conv2d | None = None
-        if half_side:
-            self.from_half = nn.Conv2d(before, widths[1], 4, stride=2, padding=1, bias=False)
-        for stage, after in enumerate(widths):
-            convolution = FromZero if half_side and stage == 1 else nn.Conv2d
+        before = geometry.shape[2]
+        for after in geometry.widths(width, max_width):
             layers += [
-                convolution(before, after, 4, stride=2, padding=1, bias=False),
+                nn.Conv2d(before, after, 4, stride=2, padding=1, bias=False),
                 nn.BatchNorm2d(after),
                 nn.LeakyReLU(0.2, inplace=True),
             ]
@@ -50,20 +37,8 @@ class Encoder(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """The codes of a batch."""
-        code: Tensor = self.head(self._features(x).flatten(1))
+        code: Tensor = self.head(self.features(x).flatten(1))
         return code
-
-    def _features(self, x: Tensor) -> Tensor:
-        features: Tensor
-        if self.from_half is None:
-            features = self.features(x)
-            return features
-        if x.shape[2:] == self.padded:
-            before_norm = self.from_half(F.avg_pool2d(x, 2)) + self.features[:4](x)
-        else:
-            before_norm = self.from_half(x)
-        features = self.features[4:](before_norm)  # from the second stage's normalisation on
-        return features
 
 
 class DecoderBlock(nn.Module):
@@ -94,8 +69,7 @@ class Decoder(nn.Module):
 
     Shapes: z (N, code), y int64 (N,) -> (N, C, H, W) float -1..1 (tanh) of the padded size.
     The costly 3x3 convolutions end at half the side; pixel shuffling (Shi et al. 2016) draws
-    the rest. With `half_side` the last block and `to_pixels` draw what is added, before the tanh,
-    to an image of half the side, drawn the same way and enlarged.
+    the rest.
     """
 
     def __init__(
@@ -106,7 +80,6 @@ class Decoder(nn.Module):
         embedding: int,
         width: int,
         max_width: int,
-        half_side: bool = False,
     ) -> None:
         super().__init__()
         self.base = geometry.base
@@ -117,26 +90,18 @@ class Decoder(nn.Module):
         for before, after in pairwise(widths):
             blocks.append(DecoderBlock(before, after, embedding, upsample=True))
         self.blocks = nn.ModuleList(blocks)
-        pixels = geometry.shape[2] * 4
-        self.to_pixels = (FromZero if half_side else nn.Conv2d)(widths[-1], pixels, 3, padding=1)
-        self.to_half_pixels = nn.Conv2d(widths[-2], pixels, 3, padding=1) if half_side else None
+        self.to_pixels = nn.Conv2d(widths[-1], geometry.shape[2] * 4, 3, padding=1)
 
-    def forward(self, z: Tensor, y: Tensor, half: bool = False) -> Tensor:
-        """One image a row; of half the side if `half`, which needs `half_side`."""
+    def forward(self, z: Tensor, y: Tensor) -> Tensor:
+        """One image a row."""
         embedding: Tensor = self.embed(y)
         h = self.start(torch.cat([z, embedding], dim=1))
         h = h.unflatten(1, (*self.base, -1)).permute(
             0, 3, 1, 2
         )  # (N, width, h, w), channels last in memory
-        for block in self.blocks[:-1]:
+        for block in self.blocks:
             h = block(h, embedding)
-        coarse = F.pixel_shuffle(self.to_half_pixels(h), 2) if self.to_half_pixels else None
-        if half and coarse is not None:
-            return torch.tanh(coarse)
-        image = F.pixel_shuffle(self.to_pixels(self.blocks[-1](h, embedding)), 2)
-        if coarse is not None:
-            image = image + F.interpolate(coarse, scale_factor=2, mode="bilinear")
-        return torch.tanh(image)
+        return torch.tanh(F.pixel_shuffle(self.to_pixels(h), 2))
 
 
 class FreeGenerator(nn.Module):
@@ -148,7 +113,7 @@ class FreeGenerator(nn.Module):
 
     def forward(self, inputs: GeneratorInput) -> Tensor:
         """Decode z as class y."""
-        images: Tensor = self.decoder(inputs.z, inputs.y, inputs.half)
+        images: Tensor = self.decoder(inputs.z, inputs.y)
         return images
 
 
@@ -185,7 +150,7 @@ class AnchoredGenerator(nn.Module):
 
     def forward(self, inputs: GeneratorInput) -> Tensor:
         """Decode the mixed code as class y."""
-        images: Tensor = self.decoder(self.code(inputs), inputs.y, inputs.half)
+        images: Tensor = self.decoder(self.code(inputs), inputs.y)
         return images
 
 
@@ -206,17 +171,12 @@ class Discriminator(nn.Module):
         max_width: int,
         spectral_norm: bool = True,
         minibatch_std: bool = False,
-        half_side: bool = False,
     ) -> None:
         super().__init__()
-        self.minibatch_std, self.padded = minibatch_std, geometry.padded
+        self.minibatch_std = minibatch_std
         self.stages = nn.ModuleList()
-        self.from_half: nn.Conv2d | None = None
-        before, widths = geometry.shape[2], geometry.widths(width, max_width)
-        if half_side:
-            layer = nn.Conv2d(before, widths[1], 4, stride=2, padding=1)
-            self.from_half = spectrally_normalised(layer, spectral_norm)
-        for after in widths:
+        before = geometry.shape[2]
+        for after in geometry.widths(width, max_width):
             layer = nn.Conv2d(before, after, 4, stride=2, padding=1)
             self.stages.append(spectrally_normalised(layer, spectral_norm))
             before = after
@@ -233,14 +193,7 @@ class Discriminator(nn.Module):
 
     def _features(self, x: Tensor) -> Tensor:
         """phi (N, width) of images."""
-        stages = self.stages
-        if self.from_half is not None:
-            whole = x.shape[2:] == self.padded
-            h = self.from_half(F.avg_pool2d(x, 2) if whole else x)
-            if whole:
-                h = h + stages[1](F.leaky_relu(stages[0](x), 0.2, inplace=True))
-            x, stages = F.leaky_relu(h, 0.2, inplace=True), stages[2:]
-        for convolution in stages:
+        for convolution in self.stages:
             x = F.leaky_relu(convolution(x), 0.2, inplace=True)
         if self.minibatch_std:
             x = with_minibatch_std(x)

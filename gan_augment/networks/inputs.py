@@ -40,15 +40,11 @@ class RowAnchors:
 
 @dataclass(frozen=True)
 class GeneratorInput:
-    """What a sample is made of. z: standard normal (N, code); y: int64 (N,); source: its start.
-
-    half: an image is drawn at half the side.
-    """
+    """What a sample is made of. z: standard normal (N, code); y: int64 (N,); source: its start."""
 
     z: Tensor
     y: Tensor
     source: Anchors | RowAnchors | None = None
-    half: bool = False
 
 
 def mixture_weights(

@@ -73,24 +73,20 @@ class ConditionalBatchNorm(nn.Module):
         return torch.addcmul(shift, self.norm(x), 1 + scale)
 
 
-class FromZero(nn.Conv2d):
-    """A convolution whose weights begin at 0: what is beside it goes on as if it were not there."""
-
-
 @torch.no_grad()
 def initialise(network: nn.Module, seed: int) -> None:
     """Set every weight: He-normal for convolutions and linear layers, biases 0, embeddings N(0, 1).
 
     The four subpixels of a shuffle begin equal, so that no checkerboard is there to unlearn (Aitken
     et al. 2017). Modulations of conditional norms and class projections of rows begin at
-    N(0, .02), residuals and `FromZero` at 0, the vectors of spectral normalisation random.
+    N(0, .02), residuals at 0, the vectors of spectral normalisation random.
     Source: He et al. 2015, eq. 10, with the slope of a ReLU.
     """
     rng = torch.Generator().manual_seed(seed)
     for name, weight in network.named_parameters():
         if weight.ndim == 1:
             weight.fill_(1.0 if _is_norm_scale(network, name) else 0.0)
-        elif name.endswith("residual.weight") or isinstance(_owner(network, name), FromZero):
+        elif name.endswith("residual.weight"):
             weight.zero_()
         elif "embed" in name:
             weight.normal_(generator=rng)
@@ -99,7 +95,7 @@ def initialise(network: nn.Module, seed: int) -> None:
         else:
             fan_in = weight[0].numel()
             weight.normal_(std=math.sqrt(2 / fan_in), generator=rng)
-        if name.endswith(("to_pixels.weight", "to_half_pixels.weight")):  # (C * 4, in, 3, 3)
+        if name.endswith("to_pixels.weight"):  # (C * 4, in, 3, 3)
             weight.copy_(weight[::4].repeat_interleave(4, dim=0))
     for name, buffer in network.named_buffers():
         if name.endswith("left"):  # spectral normalisation's singular vector
@@ -108,9 +104,7 @@ def initialise(network: nn.Module, seed: int) -> None:
 
 
 def _is_norm_scale(network: nn.Module, name: str) -> bool:
-    is_norm = isinstance(_owner(network, name), nn.BatchNorm2d | nn.GroupNorm | nn.LayerNorm)
-    return is_norm and name.endswith("weight")
-
-
-def _owner(network: nn.Module, name: str) -> nn.Module:
-    return network.get_submodule(name.rpartition(".")[0])
+    owner = network.get_submodule(name.rpartition(".")[0])
+    return isinstance(owner, nn.BatchNorm2d | nn.GroupNorm | nn.LayerNorm) and name.endswith(
+        "weight"
+    )

@@ -11,7 +11,7 @@ import torch
 
 from gan_augment import devices
 from gan_augment.data.batches import Batches
-from gan_augment.training.parts import Parts, new_state
+from gan_augment.training.parts import Parts, Step, new_state
 
 PROBE_S = 3.0
 ROW_PROBE_S = 0.2
@@ -41,14 +41,10 @@ def step_seconds(parts: Parts, batches: Batches, threads: int, probe_s: float) -
     """The mean time of a step over a whole run, on so many threads, tried for `probe_s` seconds."""
     recipe, state = parts.recipe, new_state(parts, seed=0)
 
-    def seconds_each(first: bool, half: bool) -> float:
-        step, turns, least_s = parts.step, recipe.d_steps, probe_s
-        if first and parts.first_step:
-            step, turns, least_s = parts.first_step, 1, probe_s / 2
+    def seconds_each(step: Step, turns: int, least_s: float) -> float:
         started_s, done = time.monotonic(), -WARM_UP_STEPS
         while done < 1 or time.monotonic() - started_s < least_s:
-            drawn = [batches.at(0, state.step, turn) for turn in range(turns)]
-            step(state, parts, [parts.halved(batch) for batch in drawn] if half else drawn)
+            step(state, parts, [batches.at(0, state.step, turn) for turn in range(turns)])
             state.step += 1
             if parts.compute.device.type == "cuda":
                 torch.cuda.synchronize()  # what is only begun takes no time
@@ -57,15 +53,12 @@ def step_seconds(parts: Parts, batches: Batches, threads: int, probe_s: float) -
                 started_s = time.monotonic()
         return (time.monotonic() - started_s) / done
 
-    first, half = parts.first_share if parts.first_step else 0.0, parts.half_share
-    shares = {  # of a run, by (before the adversary, at half the side)
-        (False, False): 1 - max(first, half),
-        (True, False): max(first - half, 0.0),
-        (False, True): max(half - first, 0.0),
-        (True, True): min(first, half),
-    }
     with devices.threads(threads):
-        return sum(share * seconds_each(*kind) for kind, share in shares.items() if share)
+        step_s = seconds_each(parts.step, recipe.d_steps, probe_s)
+        if parts.first_step is None:
+            return step_s
+        share = parts.first_share
+        return (1 - share) * step_s + share * seconds_each(parts.first_step, 1, probe_s / 2)
 
 
 def steps_within(

@@ -168,8 +168,7 @@ class RunSaver:
             progress.note("no checkpoint yet: training starts from the first step")
             return
         saved, mine = checkpoint.meta, self._identity()
-        saved.get("recipe", {}).pop("borrowing", None)  # of older versions, as what follows
-        saved.get("recipe", {}).setdefault("half_side", 0.0)
+        saved.get("recipe", {}).pop("borrowing", None)  # of older versions
         odd = [name for name in mine if saved.get(name) != mine[name]]
         if odd and not self._force:
             raise ResumeMismatchError(

@@ -2,7 +2,7 @@
 
 Free: noise and a class to an image. Anchored: real rows are encoded, their codes mixed and decoded;
 an adversary makes the mixtures real. Half of a batch is decoded at its own anchor and compared with
-it. Both learn at half the side first, if the recipe says so.
+it.
 """
 
 from __future__ import annotations
@@ -51,18 +51,16 @@ def build(
             new_generator(recipe, geometry, classes),
             new_discriminator(recipe, geometry, classes),
         ),
-        draw=functools.partial(draw_noise, recipe, geometry.padded),
+        draw=functools.partial(draw_noise, recipe),
         make=decode_noise,
         step=adversarial_step,
         augment=augment_images,
-        half_share=recipe.half_side if learns_half(recipe, geometry) else 0.0,
-        halved=half_the_side,
     )
     if recipe.generator.kind == "free":
         return free
     return replace(
         free,
-        draw=functools.partial(draw_mixtures, recipe, geometry.padded),
+        draw=functools.partial(draw_mixtures, recipe),
         make=decode_mixtures,
         generator_term=reconstruction_term,
         first_step=reconstruction_step,
@@ -72,13 +70,13 @@ def build(
 
 def new_generator(recipe: Recipe, geometry: Geometry, classes: int) -> nn.Module:
     """The generator that a recipe names, its weights not yet set."""
-    settings, half = recipe.generator, learns_half(recipe, geometry)
-    sizes = settings.code, settings.embedding, settings.width, settings.max_width
-    decoder = Decoder(geometry, classes, *sizes, half_side=half)
+    settings = recipe.generator
+    decoder = Decoder(
+        geometry, classes, settings.code, settings.embedding, settings.width, settings.max_width
+    )
     if settings.kind == "free":
         return FreeGenerator(decoder)
-    widths = settings.encoder_width, settings.encoder_max_width
-    encoder = Encoder(geometry, settings.code, *widths, half_side=half)
+    encoder = Encoder(geometry, settings.code, settings.encoder_width, settings.encoder_max_width)
     return AnchoredGenerator(encoder, decoder, settings.sigma)
 
 
@@ -92,31 +90,14 @@ def new_discriminator(recipe: Recipe, geometry: Geometry, classes: int) -> nn.Mo
         max_width=settings.max_width,
         spectral_norm=settings.spectral_norm,
         minibatch_std=settings.minibatch_std,
-        half_side=learns_half(recipe, geometry),
     )
 
 
-def learns_half(recipe: Recipe, geometry: Geometry) -> bool:
-    """Whether networks know half the side: as the recipe says, from 16 px on."""
-    return recipe.half_side > 0 and geometry.stages >= 2
-
-
-def half_the_side(batch: Batch) -> Batch:
-    """The batch with means of 2 x 2 pixels in place of pixels."""
-    return replace(batch, x=F.avg_pool2d(batch.x, 2))
-
-
-def draw_noise(
-    recipe: Recipe, padded: tuple[int, int], seed: int, step: int, turn: int, batch: Batch
-) -> GeneratorInput:
-    """The free method's input: standard normal noise, the labels and the side of the batch.
-
-    padded: (H, W) px of the whole side.
-    """
+def draw_noise(recipe: Recipe, seed: int, step: int, turn: int, batch: Batch) -> GeneratorInput:
+    """The free method's input: standard normal noise and the labels of the batch."""
     rng = generator(seed, "noise", step, turn)
     z = rng.standard_normal((len(batch.y), recipe.generator.code), dtype=np.float32)
-    half = batch.x.shape[2:] != padded
-    return GeneratorInput(torch.from_numpy(z).to(batch.y.device), batch.y, half=half)
+    return GeneratorInput(torch.from_numpy(z).to(batch.y.device), batch.y)
 
 
 def decode_noise(network: nn.Module, inputs: GeneratorInput) -> GeneratorOutput:
@@ -124,9 +105,7 @@ def decode_noise(network: nn.Module, inputs: GeneratorInput) -> GeneratorOutput:
     return GeneratorOutput(network(inputs))
 
 
-def draw_mixtures(
-    recipe: Recipe, padded: tuple[int, int], seed: int, step: int, turn: int, batch: Batch
-) -> GeneratorInput:
+def draw_mixtures(recipe: Recipe, seed: int, step: int, turn: int, batch: Batch) -> GeneratorInput:
     """Each row mixed with its same-class partner, or moved as another pair of the batch differs.
 
     Every k-th sample stays at its row, to be compared with it.
@@ -147,7 +126,7 @@ def draw_mixtures(
         torch.from_numpy(np.stack(index, axis=1)).to(device),
         torch.from_numpy(weight).to(device),
     )
-    return GeneratorInput(z.to(device), batch.y, anchors, half=batch.x.shape[2:] != padded)
+    return GeneratorInput(z.to(device), batch.y, anchors)
 
 
 def decode_mixtures(network: nn.Module, inputs: GeneratorInput) -> GeneratorOutput:
@@ -155,7 +134,7 @@ def decode_mixtures(network: nn.Module, inputs: GeneratorInput) -> GeneratorOutp
     if not isinstance(network, AnchoredGenerator):
         raise TypeError(f"expected an AnchoredGenerator, not {type(network).__name__}")
     codes = network.code(inputs)
-    return GeneratorOutput(network.decoder(codes, inputs.y, inputs.half), codes)
+    return GeneratorOutput(network.decoder(codes, inputs.y), codes)
 
 
 def reconstruction_term(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from gan_augment.data.batches import Batches
 from gan_augment.errors import DivergedError
@@ -93,8 +93,6 @@ def one_step(run: Run) -> Losses:
     batches = [
         run.batches.at(state.noise_seed, state.step, turn) for turn in reversed(range(turns))
     ]
-    if state.step < parts.half_steps(run.steps):
-        batches = [parts.halved(batch) for batch in batches]
     state.generator.train()
     losses = (first or parts.step)(state, parts, batches)
     follow(state.average, state.generator, ema_decay(state.step * recipe.batch, recipe.batch))
@@ -135,8 +133,6 @@ def _observe(run: Run, losses: Losses, clock: _Clock, scored: bool) -> _Trouble 
 def _score(run: Run) -> Score:
     state = run.state
     score = run.scorer.score(state.average)
-    if state.step <= run.parts.half_steps(run.steps):  # enlarged images, watched but never kept
-        score = replace(score, eligible=False)
     is_best = run.best.offer(score, state)
     _tell(
         run,

@@ -49,7 +49,6 @@ class Parts:
     make(generator, inputs): the samples, and the codes behind them if there are any.
     step: one step of the method. first_step: that of the first `first_share` of a run, or None.
     augment(parts, state, x, which, turn): x as D sees it, by draws of its own.
-    halved(batch): what the steps of the first `half_share` of a run see of a batch.
     generator_term(state, parts, batch, output): what G minimises beside the adversary, or None.
     """
 
@@ -68,8 +67,6 @@ class Parts:
     ) = None
     first_step: Step | None = None
     first_share: float = 0.0
-    half_share: float = 0.0
-    halved: Callable[[Batch], Batch] = lambda batch: batch
 
     def new_networks(self, seed: int) -> tuple[nn.Module, nn.Module]:
         """Generator and discriminator with their first weights, a pure function."""
@@ -82,10 +79,6 @@ class Parts:
     def first_steps(self, steps: int) -> int:
         """How many of a run's steps are first steps: before the adversary joins."""
         return round(self.first_share * steps)
-
-    def half_steps(self, steps: int) -> int:
-        """How many of a run's steps are at half the side, never all."""
-        return min(round(self.half_share * steps), steps - 1)
 
 
 @dataclass

@@ -67,21 +67,6 @@ def test_a_generated_image_does_not_depend_on_its_batch_when_sampling():
     torch.testing.assert_close(network(z, y)[:1], network(z[:1], y[:1]))
 
 
-def test_at_the_whole_side_a_generator_goes_on_from_what_half_the_side_draws_enlarged():
-    geometry, y = Geometry.of((32, 16, 3)), torch.tensor([0, 1])
-    encoder = Encoder(geometry, 6, 8, 16, half_side=True)
-    network = AnchoredGenerator(
-        encoder, Decoder(geometry, 2, 6, 4, width=8, max_width=16, half_side=True), sigma=0.0
-    )
-    initialise(network, 0)
-    x, z = torch.rand(2, 3, 32, 16), torch.randn(2, 6)
-    half, whole = (network.decoder(z, y, half).atanh() for half in (True, False))
-    assert half.shape == (2, 3, 16, 8)
-    enlarged = nn.functional.interpolate(half, scale_factor=2, mode="bilinear")
-    torch.testing.assert_close(whole, enlarged, atol=1e-4, rtol=1e-4)
-    torch.testing.assert_close(encoder(x), encoder(nn.functional.avg_pool2d(x, 2)))
-
-
 def test_equal_embeddings_make_the_discriminator_blind_to_the_label():
     network = discriminator(spectral_norm=False)
     with torch.no_grad():

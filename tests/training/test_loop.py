@@ -9,11 +9,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from toy_runs import TINY, Events, table_run
+from toy_runs import Events, table_run
 
 from gan_augment.errors import DivergedError, ModelFileError
 from gan_augment.recipes import ScheduleSettings
-from gan_augment.synthesizers import time_budget
 from gan_augment.training.callbacks import (
     HistoryFile,
     StopFlag,
@@ -52,67 +51,6 @@ def test_ten_steps_are_five_and_save_and_load_and_five(any_run, changes):
 
 def test_a_run_in_bf16_goes_on_bit_for_bit_too(toy_run):
     assert resumed_as_whole(lambda: toy_run(10, precision="bf16", **MIXED))
-
-
-@pytest.mark.parametrize("half_steps", [5, 7])
-def test_a_run_goes_on_bit_for_bit_from_before_and_at_the_whole_side(toy_run, half_steps):
-    assert resumed_as_whole(lambda: toy_run(10, side=16, half_side=half_steps / 10))
-
-
-@pytest.mark.parametrize("kind", ["anchored", "free"])
-def test_at_half_the_side_nothing_of_the_whole_side_is_trained(toy_run, kind):
-    generator = TINY["generator"].model_copy(update={"kind": kind})
-    run = toy_run(4, side=16, half_side=0.5, generator=generator)
-    networks, finest = (run.state.generator, run.state.discriminator), ("to_pixels", "stages.0")
-    before = [copy.deepcopy(network.state_dict()) for network in networks]
-
-    def moved() -> list[bool]:
-        return [
-            not torch.equal(old[name], value)
-            for old, network in zip(before, networks, strict=True)
-            for name, value in network.state_dict().items()
-            if any_of(name)
-        ]
-
-    def any_of(name: str) -> bool:
-        return any(part in name for part in finest) and "weight" in name and "left" not in name
-
-    for _ in range(2):
-        one_step(run)
-    assert not any(moved())
-    for _ in range(2):
-        one_step(run)
-    assert len(moved()) == 2
-    assert all(moved())
-
-
-def test_what_was_scored_at_half_the_side_is_never_the_best(toy_run):
-    run = toy_run(10, side=16, half_side=0.5)
-    run.scorer.score = lambda generator: Score(float(run.state.step))  # the first were the best
-    best = train(run)
-    assert best.step == 6
-
-
-def test_images_under_16_px_do_not_learn_at_half_the_side(toy_run):
-    run = toy_run(half_side=0.5)
-    assert run.parts.half_steps(10) == 0
-    assert run.state.generator.encoder.from_half is None
-
-
-def test_the_time_of_a_step_is_the_mean_over_both_sides_and_both_methods(toy_run, monkeypatch):
-    run = toy_run(side=16, half_side=0.5, objective={"reconstruct_only": 0.2})
-    now_s = [0.0]
-    monkeypatch.setattr(time_budget.time, "monotonic", lambda: now_s[0])
-
-    def taking(whole_s, half_s):
-        def step(state, parts, batches):
-            now_s[0] += half_s if batches[0].x.shape[-1] == 8 else whole_s
-
-        return step
-
-    parts = replace(run.parts, step=taking(8.0, 3.0), first_step=taking(4.0, 1.0))
-    found = time_budget.step_seconds(parts, run.batches, 1, 1.0)
-    assert found == pytest.approx(0.5 * 8 + 0.3 * 3 + 0.2 * 1)
 
 
 def test_a_run_of_packs_goes_on_bit_for_bit_too():

@@ -51,13 +51,10 @@ class Events(list):
         return [event for event in self if event["event"] == kind]
 
 
-def image_run(
-    steps: int = 10, seed: int = 0, precision: str = "float32", side: int = 8, **changes
-) -> Run:
+def image_run(steps: int = 10, seed: int = 0, precision: str = "float32", **changes) -> Run:
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 60, (24, 8, 8, 1), dtype=np.uint8)
     pixels[18:, 2:6, 2:6] += 180
-    pixels = pixels.repeat(side // 8, axis=1).repeat(side // 8, axis=2)
     ids = np.array([f"row-{i:02d}" for i in range(24)])
     names = ("dark", "square")
     data = LabelledImages(pixels, np.repeat([0, 1], [18, 6]), ids, class_names=names)
