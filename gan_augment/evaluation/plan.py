@@ -16,7 +16,7 @@ import numpy as np
 from gan_augment.data.contract import LabelledTable
 from gan_augment.data.tables.inference import infer_schema
 from gan_augment.data.tables.schema import Overrides, TableSchema
-from gan_augment.evaluation.amount import plan_for
+from gan_augment.evaluation.amount import Amount, plan_for
 from gan_augment.evaluation.arms import BY_METHOD, TABLE_RIVALS, Candidate, candidates_of
 from gan_augment.evaluation.figures import OF_RANKS
 from gan_augment.evaluation.leaks import check_disjoint
@@ -366,8 +366,8 @@ def _without_inner(design: Design) -> Design:
     """Take every candidate at the most that it adds, and every decision as corrected."""
     most = (max(design.to),)
     what = (
-        f"inner folds: amounts are not chosen but go to {most[0]:g} of the majority, decisions are "
-        "corrected for the class shares instead of tuned, and there is no arm auto"
+        f"inner folds: no amount is chosen ({Amount('gan', most[0])}), decisions are corrected for "
+        "the class shares instead of tuned, and there is no arm auto"
     )
     return design.without(what, inner=False, to=most, cheap_to=most)
 

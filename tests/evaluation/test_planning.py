@@ -153,7 +153,7 @@ def test_inner_folds_of_images_are_carried_by_a_budget_for_all_steps_of_every_fi
     assert (carried.steps, carried.left_out, carried.to) == (4000, (), CNN.to)
     without = planned(changed(CNN, budget_s=float(least - 50)), OF_IMAGES)
     assert (without.inner, without.to, without.cheap_to) == (False, (1.0,), (1.0,))
-    assert without.left_out[0].startswith("inner folds: amounts are not chosen but go to 1 of")
+    assert without.left_out[0].startswith("inner folds: no amount is chosen (gan to parity)")
     assert planned(changed(CNN, steps=3), OF_IMAGES).inner is False  # nobody said there is time
     assert planned(changed(CNN, arms="auto", steps=3), OF_IMAGES).inner is True
 
