@@ -118,7 +118,7 @@ def test_arrays_that_are_no_pictures(images, image_shape, why) -> None:
 @pytest.mark.parametrize(
     ("params", "why"),
     [
-        ({"steps": 0}, "steps = 0 is refused: .* greater than or equal to 1"),
+        ({"steps": -1}, "steps = -1 is refused: .* greater than or equal to 0"),
         ({"steps": True}, "steps = True is refused: expected a number"),
         ({"steps": 2.5}, "steps = 2.5 is refused"),
         ({"budget": "10"}, "'10' is no duration; expected a number and its unit"),

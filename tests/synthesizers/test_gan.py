@@ -255,7 +255,7 @@ def test_no_rare_class_is_refused_with_the_counts(kind, make_data):
     ("setting", "values", "why"),
     [
         ("random_state", [-1, 1.5, True, "0"], "random_state"),
-        ("steps", [0, -3, 1.5], "steps"),
+        ("steps", [-3, 1.5], "steps"),
         ("budget_s", [0], "budget_s"),
         ("recipe", ["ancored"], "Did you mean 'anchored'"),
     ],
@@ -264,6 +264,11 @@ def test_a_setting_that_cannot_be_is_refused_before_training(kind, setting, valu
     for value in values:
         with pytest.raises(UsageError, match=why):
             new(kind, **{setting: value}).fit(make_data({"many": 9, "few": 2}))
+
+
+def test_a_generator_of_images_is_not_left_untrained(make_images):
+    with pytest.raises(UsageError, match="steps=0; expected a whole number of 1 or more"):
+        ImageGAN(steps=0).fit(make_images({"many": 9, "few": 2}))
 
 
 @pytest.mark.parametrize("count", ["3", None, 2.5, -1, float("nan"), float("inf"), True])
