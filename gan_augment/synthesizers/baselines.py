@@ -219,14 +219,6 @@ class GaussianSmote(Smote[Data]):
     level being a distance of 1. It takes no class of one row.
 
     Source: Sakho, Malherbe & Scornet 2024 (arXiv 2402.03819), "multivariate Gaussian SMOTE".
-
-    >>> import numpy as np, pandas as pd
-    >>> from gan_augment.data.contract import LabelledTable
-    >>> frame = pd.DataFrame({"x": np.arange(12) / 8})
-    >>> ids = np.array([f"row-{i}" for i in range(12)])
-    >>> data = LabelledTable(frame, np.repeat([0, 1], 6), ids, class_names=("good", "bad"))
-    >>> GaussianSmote().fit(data).sample({"bad": 4}).counts
-    {'good': 0, 'bad': 4}
     """
 
     def __init__(
@@ -238,7 +230,6 @@ class GaussianSmote(Smote[Data]):
     def _grown(
         self, requested: Mapping[int, int], random_state: int
     ) -> tuple[NDArray[np.floating], NDArray[np.int64]]:
-        y, scaled = self._data.labels, _unit_features(self._X, self._levels)
         y, scaled = self._data.labels, _unit_features(self._X, self._levels)
         made, labels = [self._X[:0]], np.repeat(list(requested), list(requested.values()))
         for label, n in requested.items():
@@ -284,13 +275,8 @@ class TunedSmote(Smote[Data]):
         sizes = [np.bincount(data.labels[seen], minlength=len(data.names)) for seen, _ in known]
         least = min((int(n[n > 1].min()) for n in sizes if (n > 1).any()), default=2)
         tried = {min(k, least - 1) for k in self.NEIGHBOURS}
-        scores = {k: [self._recall(k, *split) for split in known] for k in sorted(tried)}
-        if known and len(scores) > 1:
-            best = max(float(np.mean(found)) for found in scores.values())
-            equal = [k for k, found in scores.items() if np.mean(found) >= best - 1e-12]
-            self.k_neighbors = min(equal, key=lambda k: abs(k - 5))
-        else:
-            self.k_neighbors = max(tried)
+        recall = {k: sum(self._recall(k, *split) for split in known) for k in sorted(tried)}
+        self.k_neighbors = max(recall, key=lambda k: (round(recall[k], 12), -abs(k - 5)))
         return self
 
     def _recall(self, k: int, seen: NDArray[np.bool_], held: NDArray[np.bool_]) -> float:

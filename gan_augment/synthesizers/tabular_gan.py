@@ -345,7 +345,7 @@ def encoded_table(
     cells = _cells(data, schema)
     encoding = fit_encoding(cells, schema, data.labels, seed)
     rows = encoding.encode(cells)
-    return EncodedTable(rows, data.labels, len(data.names), encoding, compute, data.groups)
+    return EncodedTable(rows, data.labels, len(data.names), encoding, compute)
 
 
 def _check_memory(rows: int, schema: TableSchema) -> None:

@@ -7,7 +7,7 @@ adds what interpolation lacks.
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -66,19 +66,13 @@ class AnchorTensors:
 
 @dataclass(frozen=True)
 class EncodedTable:
-    """rows: float32 (N, width). labels: int64 (N,) below `classes`. groups: int64 (N,) or None."""
+    """rows: float32 (N, width). labels: int64 (N,) below `classes`."""
 
     rows: NDArray[np.float32]
     labels: NDArray[np.int64]
     classes: int
     encoding: TableEncoding
     compute: ComputeConfig
-    groups: NDArray[np.int64] | None = None
-
-    def take(self, rows: NDArray[np.int64]) -> EncodedTable:
-        """The given rows."""
-        groups = None if self.groups is None else self.groups[rows]
-        return replace(self, rows=self.rows[rows], labels=self.labels[rows], groups=groups)
 
 
 def class_anchors(table: EncodedTable, recipe: Recipe, seed: int) -> AnchorRows:
