@@ -321,10 +321,9 @@ class SpreadScorer:
 def _kept(best: Best, steps: int, recipe: Recipe) -> tuple[str, str]:
     """What is sampled from, in a word or two, and why."""
     if not steps:
-        word = "gaussian" if recipe.generator.kind == "gaussian" else "interpolation"
-        where = "around" if word == "gaussian" else "between"
-        why = f"rows are drawn {where} near rows of a class (--recipe anchored trains a GAN)"
-        return word, f"nothing was trained: {why}"
+        around = recipe.generator.kind == "gaussian"
+        why = f"rows are drawn {'around' if around else 'between'} near rows of a class"
+        return "gaussian" if around else "interpolation", f"nothing was trained: {why}"
     if not best.arrays:
         return f"step {steps}", "no generator had enough spread: the last one is kept all the same"
     chosen = f"step {best.step}" if best.step else "interpolation"
