@@ -287,14 +287,25 @@ def resolve_recipe(requested: str | Recipe, data: DataKind = "image") -> Recipe:
     )
 
 
-def table_recipe(requested: str | Recipe, trained: bool) -> Recipe:
+def table_recipe(requested: str | Recipe, steps: int | None, budget_s: float | None) -> Recipe:
     """`resolve_recipe` of a table; "auto" is "gaussian", or "anchored" where it is to be trained.
 
-    >>> table_recipe("auto", trained=False).name
-    'gaussian'
+    steps, budget_s: as requested; steps win. Raises UsageError where they contradict the recipe.
+
+    >>> table_recipe("auto", None, None).name, table_recipe("auto", None, 60).name
+    ('gaussian', 'anchored')
     """
-    untrained = requested == "auto" and not trained
-    return resolve_recipe("gaussian" if untrained else requested, "table")
+    trained = bool(budget_s if steps is None else steps)
+    recipe = resolve_recipe(
+        "gaussian" if requested == "auto" and not trained else requested, "table"
+    )
+    if recipe.generator.kind == "gaussian" and trained:
+        raise UsageError(
+            "the recipe 'gaussian' is not trained; take 'anchored', or no steps and budget"
+        )
+    if recipe.generator.kind == "free" and steps == 0:
+        raise UsageError("a free generator of 0 steps is noise; give it steps, or take 'anchored'")
+    return recipe
 
 
 def with_flips(recipe: Recipe, flips: bool) -> Recipe:

@@ -97,7 +97,7 @@ def _about(
         bool, typer.Option("--version", is_eager=True, callback=_show_version, help="And leave.")
     ] = False,
 ) -> None:
-    """Top up rare classes of labelled images or tables with samples of a GAN trained on them.
+    """Top up rare classes of labelled images or tables with generated ones.
 
     Start with:  gan-augment augment DATA OUT
     """

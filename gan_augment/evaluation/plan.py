@@ -318,7 +318,7 @@ def designed(setup: Setup[Any], costs: Costs, processes: int) -> Design:
     for design, most in zip(designs, steps, strict=True):
         if most >= (gans.steps if design.inner and not with_inner else worth):
             return design.model_copy(update={"steps": most})
-    least = gans.steps_within(LEAST_GAN_S)
+    least = min(gans.steps, gans.steps_within(LEAST_GAN_S))
     if most < least:
         return designs[-1].without(over, steps=least)
     fewer = (

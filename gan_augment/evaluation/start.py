@@ -29,6 +29,7 @@ from gan_augment.data.tables.schema import Overrides
 from gan_augment.data.topup_plan import choose_classes
 from gan_augment.errors import DataError, OutputExistsError, ResumeMismatchError, UsageError
 from gan_augment.evaluation.amount import Amount, plan_for
+from gan_augment.evaluation.arms import TABLE_RIVALS
 from gan_augment.evaluation.diagnosis.features import user_features
 from gan_augment.evaluation.generators import MODELS, generator_of, unfitted_twin
 from gan_augment.evaluation.journal import Journal
@@ -175,10 +176,13 @@ def _check_methods(setup: Setup[Any]) -> None:
     """Raise UsageError for an arm that was named and that this learner cannot have."""
     absent = [name for name in setup.options.arm_names if name not in setup.arms]
     if absent and setup.options.arms not in ("default", "all"):
-        raise UsageError(
-            f"the arm {absent[0]!r} is a way to train the small CNN, and the learner is "
-            f"{setup.learner.name}; leave it out, or evaluate images with learner='cnn'"
+        why = (
+            f"is a way to train the small CNN, and the learner is {setup.learner.name}; leave it "
+            "out, or evaluate images with learner='cnn'"
         )
+        if absent[0] in TABLE_RIVALS:
+            why = "adds rows to tables, and the data is images; leave it out"
+        raise UsageError(f"the arm {absent[0]!r} {why}")
 
 
 def _requested(

@@ -49,8 +49,9 @@ if TYPE_CHECKING:
 BLOCK = 64
 """Images a block."""
 ROW_BLOCK = 1_024
-CELLS_AT_ONCE = 1 << 22
 """Table rows a block."""
+CELLS_AT_ONCE = 1 << 22
+"""Of the neighbourhoods of a block, what is held in memory together."""
 FEW_ROWS = 10
 """Classes of fewer rows of a table are not learned: they are jittered, a lone row is repeated."""
 

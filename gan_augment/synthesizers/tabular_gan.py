@@ -18,7 +18,7 @@ from gan_augment.data.tables.encoding import AnchorRows, encoded_width, fit_enco
 from gan_augment.data.tables.inference import infer_schema
 from gan_augment.data.tables.schema import Name, TableSchema
 from gan_augment.devices import ComputeConfig, Precision, compute_config
-from gan_augment.errors import DataError, UsageError
+from gan_augment.errors import DataError
 from gan_augment.processes import available_cores, memory_limit_bytes
 from gan_augment.progress import Progress
 from gan_augment.recipes import Recipe, table_recipe
@@ -138,11 +138,10 @@ class TabularGAN(GAN[LabelledTable, TableMeta]):
         progress, stop = progress or Progress(), stop or StopFlag()
         seed, topped_up = self._checked(data, least_steps=0)
         rare = {data.names.index(name): name for name in topped_up}
-        compute = self._compute()
+        recipe, compute = self._recipe(), self._compute()
         schema = schema or infer_schema(data.frame)
         with devices.threads(compute.threads):
             table = encoded_table(data, schema, compute, seed)
-            recipe = self._recipe()
             anchors = class_anchors(table, recipe, seed)
             parts = build_table(recipe, table, anchors)
             batches = anchor_batches(recipe, table, anchors)
@@ -214,20 +213,16 @@ class TabularGAN(GAN[LabelledTable, TableMeta]):
         return Forecast(self._own_steps(recipe), fixed_s, step_s)
 
     def _recipe(self) -> Recipe:
-        return table_recipe(self.recipe, trained=bool(self.steps or self.budget_s))
+        return table_recipe(self.recipe, self.steps, self.budget_s)
 
     def _own_steps(self, recipe: Recipe) -> int:
-        """Generator steps where no budget says how many. Raises UsageError."""
+        """Generator steps where no budget says how many."""
         if recipe.generator.kind == "gaussian":
-            if self.steps or self.budget_s:
-                raise UsageError(
-                    "the recipe 'gaussian' is not trained; take 'anchored', or no steps and budget"
-                )
             return 0
         return recipe.steps if self.steps is None else self.steps
 
     def _steps(self, parts: Parts, batches: RowBatches, progress: Progress) -> int:
-        """Generator steps; of a budget, by the time that a few take. Raises UsageError."""
+        """Generator steps; of a budget, by the time that a few take."""
         steps = self._own_steps(parts.recipe)
         if self.steps is None and self.budget_s is not None:
             step_s = step_seconds(
@@ -237,10 +232,6 @@ class TabularGAN(GAN[LabelledTable, TableMeta]):
             progress.note(
                 f"a budget of {self.budget_s:g} s is {steps} steps here; --steps {steps} repeats "
                 "the run"
-            )
-        if not steps and parts.recipe.generator.kind == "free":
-            raise UsageError(
-                "a free generator of 0 steps is noise; give it steps, or take 'anchored'"
             )
         return steps
 

@@ -34,6 +34,7 @@ from gan_augment.recipes import DataKind, Recipe, resolve_recipe, table_recipe, 
 from gan_augment.storage import write_file
 from gan_augment.storage.bundle import bundle_sha256, load_meta
 from gan_augment.synthesizers import model_folder
+from gan_augment.synthesizers.base import check_length
 from gan_augment.synthesizers.model_file import NAME, ModelMeta, TableMeta
 from gan_augment.workflows.outputs import FILE_FORMAT, MODEL, SAMPLES, TABLE_SAMPLES
 
@@ -131,6 +132,7 @@ class ImageKind(_Kind):
 
     def recipe(self) -> Recipe:
         """The recipe of the options, with mirrored images if they are wanted."""
+        check_length(self.options.steps, self.options.budget_s)
         return with_flips(resolve_recipe(self.options.recipe), self.options.flips)
 
     def machine(self) -> ComputeConfig:
@@ -235,7 +237,7 @@ class TableKind(_Kind):
     def recipe(self) -> Recipe:
         """The recipe of the options."""
         options = self.options
-        return table_recipe(options.recipe, trained=bool(options.steps or options.budget_s))
+        return table_recipe(options.recipe, options.steps, options.budget_s)
 
     def machine(self) -> ComputeConfig:
         """float32 and one thread, unless the options say otherwise: small networks are faster."""

@@ -26,7 +26,8 @@ from gan_augment.evaluation.learners import METHODS, learner_of
 from gan_augment.evaluation.options import DEFAULT_ARMS, EXTRA_ARMS, EvaluationOptions
 from gan_augment.evaluation.plan import Setup
 from gan_augment.evaluation.start import prepare
-from tests.evaluation.drawn import Noisy, options, table
+from gan_augment.synthesizers.baselines import Repeats
+from tests.evaluation.drawn import Noisy, digits, options, table
 
 
 def keys(arms: tuple[str, ...], **more: object) -> list[str]:
@@ -84,6 +85,8 @@ def test_an_arm_on_top_of_a_method_brings_the_method() -> None:
 def test_a_named_arm_that_a_learner_cannot_have_is_refused_and_all_are_those_it_can() -> None:
     with pytest.raises(UsageError, match="'mixup' is a way to train the small CNN"):
         prepare(table(), options(arms=("mixup",), generator=Noisy()))
+    with pytest.raises(UsageError, match="'smote_tuned' adds rows to tables"):
+        prepare(digits(), options(arms=("smote_tuned",), generator=Repeats(), learner=None))
     assert not set(prepare(table(), options(arms="all", generator=Noisy())).setup.arms) & {*RIVALS}
 
 

@@ -255,6 +255,13 @@ def test_a_class_that_is_not_there_is_named_with_the_nearest_one(data, tmp_path)
     assert not (tmp_path / "run").exists()
 
 
+def test_images_of_no_steps_are_refused_before_a_folder_is_made(data, tmp_path):
+    for what in (fit, plan_fit):
+        with pytest.raises(UsageError, match="steps=0; expected a whole number of 1 or more"):
+            what(data, options=QUICK.model_copy(update={"steps": 0}), out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 def test_no_rare_class_is_exit_code_3_with_the_counts(make_classes, tmp_path, command):
     data = make_classes(tmp_path / "even", {"a": 4, "b": 4})
     refused = command("fit", data, "--out", "run", "--steps", 1)

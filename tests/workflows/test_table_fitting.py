@@ -118,6 +118,23 @@ def test_a_plan_says_what_a_fit_would_do_and_writes_nothing(table_file, tmp_path
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ({"recipe": "gaussian", "steps": 5}, "is not trained"),
+        ({"recipe": "gaussian", "budget_s": 5}, "is not trained"),
+        ({"recipe": "free", "steps": 0}, "noise"),
+    ],
+)
+def test_a_length_that_a_recipe_cannot_have_is_refused_before_a_folder_is_made(
+    table_file, tmp_path, values, says
+):
+    for what in (plan_fit, fit):
+        with pytest.raises(UsageError, match=says):
+            what(table_file, options=FitOptions(target="fraud", **values), out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 def test_classes_too_small_to_be_learned_are_named(table_file, tmp_path):
     lines = table_file.read_text().splitlines()
     lines[1:4] = [line.rpartition(";")[0] + ";never" for line in lines[1:4]]

@@ -1,4 +1,4 @@
-"""`gan-augment fit` trains, `sample` draws from a run, `augment` does both and adds DATA's rows."""
+"""`gan-augment fit` learns, `sample` draws from a run, `augment` does both and adds DATA's rows."""
 
 from __future__ import annotations
 
@@ -50,8 +50,10 @@ def fit(
     as_json: o.AsJson = False,
     quiet: o.Quiet = False,
 ) -> None:
-    """Train a class-conditional GAN on DATA.
+    """Train a class-conditional GAN on images; of a table only where it is asked for.
 
+    A table's rows are drawn around near rows of a class, untrained, unless --recipe anchored or
+    free, --steps or --budget are given.
     Prints the folder of the run: its model, settings, history and samples (samples.png,
     or samples.csv of a table).
     """
