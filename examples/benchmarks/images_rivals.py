@@ -34,7 +34,7 @@ from gan_augment.recipes import resolve_recipe
 from gan_augment.storage import write_file
 
 SHORT, LENGTHS, STEPS, DRAWN = 700, (700, 1400, 2800, 5600), 3000, 1000
-CHEAP = ("repeats", *RIVALS)
+CHEAP = ("none", "repeats", *RIVALS)
 FIGURES = ("rare_recall", "balanced_accuracy", "accuracy")
 DRAWS = {"fashion_mnist": (0, 1, 2, 3, 4), "cifar10_dev": (0, 1)}
 Line = dict[str, Any]
@@ -44,7 +44,7 @@ def training_set(task: Task, arm: str, made: Mapping[str, Any] | None) -> Labell
     """The rows of an arm: as they are, repeated to parity, or topped up with generated ones."""
     if arm.startswith("gan"):
         return topped_up(task, made, 0.5, True)
-    as_is = arm in ("balanced_softmax", "mixup_balanced_softmax", "cmo")
+    as_is = arm in ("none", "balanced_softmax", "mixup_balanced_softmax", "cmo")
     return task.train if as_is else topped_up(task, None, 0.0, False)
 
 
