@@ -168,7 +168,7 @@ def run_draw(journal: Journal, task: Task, given: argparse.Namespace) -> None:
 
 
 def summary(lines: Sequence[Line]) -> dict[str, Any]:
-    """{task: {length: {decision: {arm: {figure: mean}, "best": ..., "on_top": ...}}}}."""
+    """{tasks: {task: {length: {decision: {arms: means, best: arm, minus: differences}}}}}."""
     fits = [line for line in lines if line["kind"] == "fit"]
     found: dict[str, Any] = {
         "lengths": {line["task"]: line for line in lines if line["kind"] == "length"},
@@ -197,16 +197,20 @@ def _compared(cells: Sequence[Line], prefix: str) -> dict[str, Any]:
     }
     rivals = {a: mean(m["balanced_accuracy"].values()) for a, m in means.items() if a in CHEAP}
     best = max(rivals, key=lambda arm: rivals[arm], default=None)
-    on_top = {}
-    for arm in (arm for arm in means if arm.startswith("gan")):
-        against = {"best": best, "own": method_of(arm) or "repeats"}
-        on_top[arm] = {
-            which: {f: _difference(cells, arm, rival, prefix + f) for f in FIGURES}
-            for which, rival in against.items()
-            if rival in means
-        }
-    levels = {a: {f: mean(d.values()) for f, d in m.items()} for a, m in means.items()}
-    return {"arms": levels, "best": best, "minus": on_top}
+    minus: dict[str, dict[str, Any]] = {arm: {} for arm in means}
+    for arm, found in minus.items():
+        against = {"repeats": "repeats"}
+        if arm.startswith("gan"):
+            against |= {"best": best, "own": method_of(arm) or "repeats"}
+        for which, rival in against.items():
+            if rival in means and rival != arm:
+                found[which] = {f: _difference(cells, arm, rival, prefix + f) for f in FIGURES}
+    levels = {
+        arm: {f: mean(values.values()) for f, values in found.items()}
+        | {"draws": len(found["rare_recall"])}
+        for arm, found in means.items()
+    }
+    return {"arms": levels, "best": best, "minus": minus}
 
 
 def _by_draw(cells: Sequence[Line], arm: str, figure: str) -> dict[int, float]:
@@ -220,7 +224,8 @@ def _by_draw(cells: Sequence[Line], arm: str, figure: str) -> dict[int, float]:
 def _difference(cells: Sequence[Line], arm: str, rival: str, figure: str) -> dict[str, Any] | None:
     """Rows minus rival, each generator seed of each draw against the rival's mean of that draw."""
     rivals, units = _by_draw(cells, rival, figure), []
-    for draw, seed in dict.fromkeys((c["draw"], c["gan_seed"]) for c in cells if c["arm"] == arm):
+    known = dict.fromkeys((c["draw"], c.get("gan_seed")) for c in cells if c["arm"] == arm)
+    for draw, seed in known:
         own = [
             c[figure]
             for c in cells
@@ -236,9 +241,10 @@ HEAD = """# Images: rows on top of the best that costs nothing
 Made by `images_rivals.py`; every number is in `images_rivals.json`. Rare recall / balanced accuracy
 / accuracy in percent, on real rows that nothing saw, means over draws and seeds of the classifier.
 Corrected: logits minus the log of the class shares trained on. In bold the best rival by balanced
-accuracy, corrected. Rows on top: points of rare recall and of balanced accuracy, corrected, over
-that rival and over the same method without rows, with the 95 % interval over generator seeds and
-draws."""
+accuracy, corrected. Then points of rare recall and of balanced accuracy, corrected, over repeats;
+of the GAN's rows also over that rival and over the same method without them. With the 95 % interval
+over draws and generator seeds, each against the other arm's mean of that draw."""
+HEADS = "| arm (draws) | own | corrected | minus repeats | minus the best | minus the same without rows |"
 
 
 def lines_of(figures: Mapping[str, Any]) -> list[str]:
@@ -247,17 +253,17 @@ def lines_of(figures: Mapping[str, Any]) -> list[str]:
     for task, lengths in figures["tasks"].items():
         long = max(SHORT, figures["lengths"][task]["updates"])
         for length, decisions in lengths.items():
+            if not decisions["own"]["arms"]:
+                continue
             updates = SHORT if length == "short" else long
             out += ["", f"## {task}, {updates:,} updates", ""]
-            out += [
-                "| arm | own | corrected | over the best | over the same |",
-                "|---|---|---|---|---|",
-            ]
+            out += [HEADS, "|---|---|---|---|---|---|"]
             own, corrected = decisions["own"], decisions["corrected"]
             for arm, levels in corrected["arms"].items():
                 name = f"**{arm}**" if arm == corrected["best"] else arm
+                name += f" ({levels['draws']})"
                 minus = corrected["minus"].get(arm, {})
-                gains = [_gain(minus.get(which)) for which in ("best", "own")]
+                gains = [_gain(minus.get(which)) for which in ("repeats", "best", "own")]
                 cells = [name, _levels(own["arms"][arm]), _levels(levels), *gains]
                 out.append(f"| {' | '.join(cells)} |")
     return out
