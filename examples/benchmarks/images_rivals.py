@@ -242,9 +242,9 @@ Made by `images_rivals.py`; every number is in `images_rivals.json`. Rare recall
 / accuracy in percent, on real rows that nothing saw, means over draws and seeds of the classifier.
 Corrected: logits minus the log of the class shares trained on. In bold the best rival by balanced
 accuracy, corrected. Then points of rare recall and of balanced accuracy, corrected, over repeats;
-of the GAN's rows also over that rival and over the same method without them. With the 95 % interval
-over draws and generator seeds, each against the other arm's mean of that draw."""
-HEADS = "| arm (draws) | own | corrected | minus repeats | minus the best | minus the same without rows |"
+of the GAN's rows also over that rival and over their own, the same method without them. With the
+95 % interval over draws and generator seeds, each against the other arm's mean of that draw."""
+HEADS = "| arm (draws) | own | corrected | minus repeats | minus the best | minus its own rival |"
 
 
 def lines_of(figures: Mapping[str, Any]) -> list[str]:

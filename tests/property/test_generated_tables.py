@@ -34,7 +34,7 @@ words = st.text(max_size=4) | st.sampled_from(["a", "b", "c", "1", "True", "nan"
 doubles = st.floats(allow_nan=False, allow_infinity=False)
 tidy = st.integers(-(10**4), 10**4).map(lambda n: n / 100)
 moments = st.datetimes(dt.datetime(1700, 1, 1), dt.datetime(2200, 1, 1))
-zoned = st.datetimes(timezones=st.sampled_from([Z(zone) for zone in ZONES]))
+zoned = st.datetimes(timezones=st.sampled_from([Z(zone) for zone in ZONES]), allow_imaginary=False)
 decimals = st.decimals(-1000, 1000, places=2, allow_nan=False)
 durations = st.timedeltas(dt.timedelta(-99999), dt.timedelta(99999))
 scalars = [words, st.integers(-(10**25), 10**25), st.booleans(), tidy, decimals, st.dates(), zoned]
@@ -90,7 +90,11 @@ COLUMNS: list[tuple[st.SearchStrategy[Any], bool, Build]] = [
     (words | st.integers(0, 3) | st.booleans() | tidy, True, typed(object)),
     (st.integers(-(2**70), 2**70), True, typed(object)),
     *((cell, True, typed(object)) for cell in (decimals, st.dates(), st.datetimes(), zoned)),
-    (st.datetimes(timezones=st.just(Z("Europe/Berlin"))), True, typed(object)),
+    (
+        st.datetimes(timezones=st.just(Z("Europe/Berlin")), allow_imaginary=False),
+        True,
+        typed(object),
+    ),
     (st.lists(st.integers(), max_size=1) | st.binary(max_size=1), True, typed(object)),
     (st.sampled_from([1.0, 2.0, np.inf]), False, typed("float64")),
     (words, True, category),
