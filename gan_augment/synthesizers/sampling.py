@@ -391,13 +391,13 @@ class RowSampler:
         numbers, anchors = list(self.encoding.numbers), self.anchors
         index = start + rng.integers(stop - start, size=ROW_BLOCK)
         rows = anchors.rows[index]
-        near = np.column_stack([np.arange(len(anchors.rows)), anchors.neighbours])
+        near = np.column_stack([index, anchors.neighbours[index]])
         near = near[:, : stop - start]  # in a class of fewer rows neighbours come again
         z = rng.standard_normal((ROW_BLOCK, near.shape[1]), dtype=np.float32)
         at_once = max(1, CELLS_AT_ONCE // max(1, near.shape[1] * len(numbers)))
         for first in range(0, ROW_BLOCK, at_once):
             part = slice(first, first + at_once)
-            hoods = anchors.rows[near[index[part]]][:, :, numbers]  # (part, K + 1, numbers)
+            hoods = anchors.rows[near[part]][:, :, numbers]  # (part, K + 1, numbers)
             mean = hoods.mean(axis=1)
             moved = np.einsum("nk,nkd->nd", z[part], hoods - mean[:, None])
             rows[part, numbers] = mean + moved / np.float32(near.shape[1] ** 0.5)
