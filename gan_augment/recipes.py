@@ -42,7 +42,7 @@ class GeneratorSettings(Frozen):
 
     code: size of z. embedding: size of a class's. Images: width is the channels at half the side,
     doubling towards the base up to max_width (encoder_*: of the encoder); sigma: noise added to a
-    code; extrapolation, reach: how the rows of an anchored sample are mixed (`networks.mixtures`);
+    code; extrapolation, reach: how the rows of an anchored sample are mixed (`networks.inputs`);
     borrowed: share of the samples of a class that take their variation from `lenders` larger ones
     (half as large a share of them in training). Tables: width of both hidden layers; the second
     row is one of the `neighbours` nearest of the class; its levels are those of the `nearer` of the
@@ -190,9 +190,13 @@ class Recipe(Frozen):
         return {name: value for name, value in values.items() if name != "borrowing"}
 
     @model_validator(mode="after")
-    def _even_batch(self) -> Self:
+    def _gaussian_for_tables(self) -> Self:
         if self.generator.kind == "gaussian" and self.data == "image":
             raise ValueError("the generator 'gaussian' is for tables")
+        return self
+
+    @model_validator(mode="after")
+    def _even_batch(self) -> Self:
         if self.batch % 2:
             raise ValueError(f"batch {self.batch} is odd; batches are made of same-class pairs")
         return self

@@ -312,19 +312,19 @@ def designed(setup: Setup[Any], costs: Costs, processes: int) -> Design:
     if setup.table or full.steps is not None or gans is None:
         fitting = (d for d, seconds in zip(designs, took_s, strict=True) if seconds() <= budget_s)
         return next(fitting, designs[-1].without(over))
-    worth, most = min(LEAST_STEPS, gans.steps), 0
+    worth = min(LEAST_STEPS, gans.steps)
     room = range(1, gans.steps + 1)
     steps = [bisect(room, budget_s, key=seconds) for seconds in took_s]
-    for design, most in zip(designs, steps, strict=True):
-        if most >= (gans.steps if design.inner and not with_inner else worth):
-            return design.model_copy(update={"steps": most})
-    least = min(gans.steps, gans.steps_within(LEAST_GAN_S))
+    for design, within in zip(designs, steps, strict=True):
+        if within >= (gans.steps if design.inner and not with_inner else worth):
+            return design.model_copy(update={"steps": within})
+    most, least = steps[-1], min(gans.steps, gans.steps_within(LEAST_GAN_S))
     if most < least:
         return designs[-1].without(over, steps=least)
     fewer = (
         f"steps: {most:,} of each generator, which is worth judging from {worth:,} on; a budget of "
+        f"{_duration(took_s[-1](worth))} has room for these"
     )
-    fewer += f"{_duration(took_s[-1](worth))} has room for these"
     return designs[steps.index(most)].without(fewer, steps=most)  # what takes no step away stays
 
 
@@ -417,8 +417,10 @@ class Plan:
         options, protocol, generators = setup.options, setup.protocol, ""
         units = ", ".join(f"{name} ({n} {protocol.unit})" for name, n in self.rare_units.items())
         if fits.generators:
-            trained = "the recipe's own steps" if steps is None else f"{steps:,} steps"
-            generators = f"{fits.generators} generator fits ({trained} each), "
+            trained = "the recipe's own steps each" if steps is None else f"{steps:,} steps each"
+            if isinstance(setup.generator, TabularGAN) and setup.generator.untrained and not steps:
+                trained = "untrained"
+            generators = f"{fits.generators} generator fits ({trained}), "
         processes = "1 process" if self.n_jobs == 1 else f"{self.n_jobs} processes"
         return [
             f"plan: {protocol.folds} folds x {setup.design.repeats}; {generators}"

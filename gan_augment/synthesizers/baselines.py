@@ -281,6 +281,7 @@ class TunedSmote(Smote[Data]):
 
     def _recall(self, k: int, seen: NDArray[np.bool_], held: NDArray[np.bool_]) -> float:
         """Mean recall on the rows held out, trained on those seen and on SMOTE's of `k`."""
+        from sklearn.exceptions import ConvergenceWarning
         from sklearn.linear_model import LogisticRegression
         from sklearn.metrics import recall_score
 
@@ -291,7 +292,9 @@ class TunedSmote(Smote[Data]):
         X, labels = sampler.fit_resample(self._X[seen], y[seen])
         features = _unit_features(np.concatenate([X, self._X[held]]), self._levels)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # 100 iterations are enough to compare
+            warnings.simplefilter(
+                "ignore", ConvergenceWarning
+            )  # 100 iterations are enough to compare
             model = LogisticRegression(max_iter=100).fit(features[: len(X)], labels)
             called = model.predict(features[len(X) :])
         truth = y[held]

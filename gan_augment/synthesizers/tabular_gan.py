@@ -212,6 +212,11 @@ class TabularGAN(GAN[LabelledTable, TableMeta]):
         step_s = step_seconds(parts, anchor_batches(recipe, table, anchors), 1, ROW_PROBE_S)
         return Forecast(self._own_steps(recipe), fixed_s, step_s)
 
+    @property
+    def untrained(self) -> bool:
+        """Whether a fit with these settings trains nothing."""
+        return self._own_steps(self._recipe()) == 0
+
     def _recipe(self) -> Recipe:
         return table_recipe(self.recipe, self.steps, self.budget_s)
 

@@ -118,7 +118,7 @@ def demo_table(
     """Cut the malignant cells of a breast-cancer table to 40 rows, top them up, and measure.
 
     As `demo`, with `out`/cells.csv and /topped-up.csv. A GAN is trained only where `steps` are
-    given; else rows are interpolated.
+    given; else rows are drawn around near ones.
     """
     out = _make_room(Path(out), overwrite, _TABLE_FILES)
     write_file(out / "cells.csv", rare_cells().to_csv(index=False).encode())

@@ -211,3 +211,9 @@ def test_a_plan_is_told_in_lines_before_any_fit() -> None:
     assert told[0].startswith("plan: 2 folds x 1; 64 learner fits; about ")
     assert "none, class_weight, oversample, smote, gan, auto" in told[1]
     assert told[2].startswith("topped up: rare (16 rows)")
+
+
+@pytest.mark.parametrize(("steps", "says"), [(None, "untrained"), (7, "7 steps each")])
+def test_a_plan_says_how_long_generators_of_tables_train(steps: int | None, says: str) -> None:
+    told = prepare(table(), changed(SHORT, steps=steps, to=(1.0,))).lines()
+    assert f"8 generator fits ({says}), " in told[0]
