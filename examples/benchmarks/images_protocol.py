@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ Rows = NDArray[np.int64]
 FASHION = "fashion_mnist_test10k"
 SCREENED = {10: (1, 5, 9), 11: (0, 2, 7), 12: (2, 4, 6)}
 CONFIRMED = {0: (0, 5, 8), 1: (2, 3, 9), 2: (4, 6, 7), 3: (2, 4, 6), 4: (5, 7, 9)}
-"""Of 3 and 4 each rare class is the nearest of another: pullover, coat, shirt; three shoes."""
+"""In 3 and 4 the rare classes are each other's nearest: pullover, coat, shirt; three shoes."""
 RARE_ROWS, OTHER_ROWS, CHOOSING_ROWS = 30, 500, 700
 JUDGE_STEPS, JUDGED_ROWS = 1500, 500
 CIFAR_RARE = {0: (1, 3, 5), 1: (0, 2, 8)}
@@ -106,19 +106,20 @@ def magnetic_tiles(folder: Path, seed: int, side: int = 32) -> Task:
 def cifar(folder: Path, seed: int) -> Task:
     """Seven classes of 500 rows and three of 30, tested on the rows that the source tests on."""
     images, rare = read(folder / "cifar10_dev.npz"), CIFAR_RARE[seed]
-    with np.load(folder / "cifar10_dev.npz") as found:
-        given = found["split"]
+    with np.load(folder / "cifar10_dev.npz") as arrays:
+        is_test = arrays["split"] == 1
     rng, train = np.random.default_rng(seed), []
     for label in range(len(images.names)):
-        own = rng.permutation(np.flatnonzero((images.labels == label) & (given == 0)))
+        own = rng.permutation(np.flatnonzero((images.labels == label) & ~is_test))
         train.append(own[: RARE_ROWS if label in rare else OTHER_ROWS])
-    unseen = images.take(np.flatnonzero(given == 1))
+    unseen = images.take(np.flatnonzero(is_test))
     return Task("cifar10_dev", seed, images.take(np.concatenate(train)), unseen, unseen, rare)
 
 
 def signs(folder: Path, seed: int, rare: int) -> Task:
     """43 traffic signs, half of the tracks to learn from, `rare` classes of them cut to 15 rows."""
-    return by_groups(folder, "gtsrb_dev_32", seed, SIGNS_RARE[rare], SIGN_ROWS)
+    task = by_groups(folder, "gtsrb_dev_32", seed, SIGNS_RARE[rare], SIGN_ROWS)
+    return replace(task, name=f"gtsrb_dev_32 ({rare})")
 
 
 TASKS: Mapping[str, Callable[[Path, int], Task]] = {

@@ -33,17 +33,17 @@ from gan_augment.evaluation.arms import RIVALS
 from gan_augment.recipes import resolve_recipe
 from gan_augment.storage import write_file
 
-SHORT, LENGTHS, STEPS, DRAWN = 700, (700, 1400, 2800, 5600), 3000, 1000
+SHORT, LENGTHS, STEPS, DRAWN = 700, (700, 1400, 2800, 5600), 2500, 1000
 CHEAP = ("none", "repeats", *RIVALS)
 FIGURES = ("rare_recall", "balanced_accuracy", "accuracy")
 DRAWS = {"fashion_mnist": (0, 1, 2, 3, 4), "cifar10_dev": (0, 1)}
 Line = dict[str, Any]
 
 
-def training_set(task: Task, arm: str, made: Mapping[str, Any] | None) -> LabelledImages:
+def training_set(task: Task, arm: str, samples: Mapping[str, Any] | None) -> LabelledImages:
     """The rows of an arm: as they are, repeated to parity, or topped up with generated ones."""
     if arm.startswith("gan"):
-        return topped_up(task, made, 0.5, True)
+        return topped_up(task, samples, 0.5, True)
     as_is = arm in ("none", "balanced_softmax", "mixup_balanced_softmax", "cmo")
     return task.train if as_is else topped_up(task, None, 0.0, False)
 
@@ -75,7 +75,9 @@ def long_length(task: Task) -> tuple[int, list[float]]:
     return LENGTHS[-1], found
 
 
-def rows_made(task: Task, recipe: str, seed: int, steps: int, folder: Path) -> tuple[Any, Line]:
+def generated_rows(
+    task: Task, recipe: str, seed: int, steps: int, folder: Path
+) -> tuple[Any, Line]:
     """Rows of every class by one fit, and what it says of itself; a refused class repeats."""
     kept = folder / f"{task.name}-{task.seed}-{Path(recipe).stem}-{seed}-{steps}"
     drawn, began_s = max(DRAWN, *task.train.counts.values()), time.monotonic()
@@ -90,15 +92,15 @@ def rows_made(task: Task, recipe: str, seed: int, steps: int, folder: Path) -> t
         except DivergedError as error:  # the best scored generator is kept, as a run keeps it
             print(error, flush=True)
         gan.save(kept)
-    made, refused = {}, []
+    samples, refused = {}, []
     for label, name in enumerate(task.train.names):
         try:
-            made[name] = gan.sample({name: drawn}, random_state=1).pixels
+            samples[name] = gan.sample({name: drawn}, random_state=1).pixels
         except TooFewAcceptedError:
             refused.append(name)
             own = task.train.pixels[task.train.labels == label]
-            made[name] = np.resize(own, (drawn, *own.shape[1:]))
-    return made, {
+            samples[name] = np.resize(own, (drawn, *own.shape[1:]))
+    return samples, {
         "fit_s": round(time.monotonic() - began_s, 1),
         "chosen": gan.meta_.chosen,
         "refused": refused,
@@ -128,7 +130,7 @@ class Journal:
         return line
 
 
-def run_draw(journal: Journal, task: Task, given: argparse.Namespace) -> None:
+def run_draw(journal: Journal, task: Task, options: argparse.Namespace) -> None:
     """Every classifier of a draw that the journal lacks."""
     about: Line = {"task": task.name}
     first = journal.find(**about, kind="length")
@@ -139,27 +141,31 @@ def run_draw(journal: Journal, task: Task, given: argparse.Namespace) -> None:
     about["draw"] = task.seed
     models = journal.path.parent / f"{journal.path.stem}-models"
     models.mkdir(exist_ok=True)
-    recipe = resolve_recipe(given.recipe).name
-    for arm in given.arms:
+    recipe = resolve_recipe(options.recipe).name
+    for arm in options.arms:
         generated = arm.startswith("gan")
-        for gan_seed in given.gan_seeds if generated else (None,):
-            facts = {**about, "recipe": recipe, "gan_seed": gan_seed} if generated else about
+        for gan_seed in options.gan_seeds if generated else (None,):
+            facts = dict(about)
+            if generated:
+                facts |= {"recipe": recipe, "steps": options.steps, "gan_seed": gan_seed}
             plan = [
                 {**facts, "kind": "classifier", "arm": arm, "length": name, "seed": seed}
-                for name in given.lengths
-                for seed in given.seeds
+                for name in options.lengths
+                for seed in options.seeds
             ]
             plan = [what for what in plan if journal.find(**what) is None]
             if not plan:
                 continue
-            made = None
+            samples = None
             if generated:
-                made, said = rows_made(task, given.recipe, gan_seed, given.steps, models)
+                samples, said = generated_rows(
+                    task, options.recipe, gan_seed, options.steps, models
+                )
                 if journal.find(**facts, kind="fit") is None:
-                    seen = looked_at(task, Judge.of(task), made)
-                    seen["told_apart"] = told_apart(task, made)
-                    journal.add({**facts, "kind": "fit", "steps": given.steps, **said, **seen})
-            rows = training_set(task, arm, made)
+                    seen = looked_at(task, Judge.of(task), samples)
+                    seen["told_apart"] = told_apart(task, samples)
+                    journal.add({**facts, "kind": "fit", **said, **seen})
+            rows = training_set(task, arm, samples)
             for what in plan:
                 found = classified(
                     task, rows, what["seed"], lengths[what["length"]], method_of(arm)
@@ -176,6 +182,7 @@ def summary(lines: Sequence[Line]) -> dict[str, Any]:
         "tasks": {},
     }
     cells = [line for line in lines if line["kind"] == "classifier"]
+    found["advice"] = [truth for fit in fits if (truth := _truth(fit, cells))]
     for task in dict.fromkeys(line["task"] for line in cells):
         found["tasks"][task] = {
             length: {
@@ -189,13 +196,30 @@ def summary(lines: Sequence[Line]) -> dict[str, Any]:
     return found
 
 
+def _truth(fit: Line, cells: Sequence[Line]) -> Line | None:
+    """What a fit advised, and what its rows did with mixup where training was long enough."""
+    same = {name: fit[name] for name in ("task", "draw")}
+    here = [c for c in cells if c["length"] == "long" and same.items() <= c.items()]
+    own = [c for c in here if c["arm"] != "gan+mixup" or c["gan_seed"] == fit["gan_seed"]]
+    ends = [[c for c in own if c["arm"] == arm] for arm in ("gan+mixup", "mixup")]
+    if not all(ends):
+        return None
+    gains = {
+        f: mean(c[f"corrected_{f}"] for c in ends[0]) - mean(c[f"corrected_{f}"] for c in ends[1])
+        for f in FIGURES
+    }
+    return {**same, "gan_seed": fit["gan_seed"], "advised_share": fit["advised_share"], **gains}
+
+
 def _compared(cells: Sequence[Line], prefix: str) -> dict[str, Any]:
     """Means of each arm over draws, the best rival by balanced accuracy, and rows on top of it."""
     means = {
         arm: {f: _by_draw(cells, arm, prefix + f) for f in FIGURES}
         for arm in dict.fromkeys(cell["arm"] for cell in cells)
     }
-    rivals = {a: mean(m["balanced_accuracy"].values()) for a, m in means.items() if a in CHEAP}
+    rivals = {arm: found["balanced_accuracy"] for arm, found in means.items() if arm in CHEAP}
+    shared = set.intersection(*map(set, rivals.values())) if rivals else set()
+    rivals = {arm: mean(found[draw] for draw in shared) for arm, found in rivals.items() if shared}
     best = max(rivals, key=lambda arm: rivals[arm], default=None)
     minus: dict[str, dict[str, Any]] = {arm: {} for arm in means}
     for arm, found in minus.items():
@@ -241,10 +265,21 @@ HEAD = """# Images: rows on top of the best that costs nothing
 Made by `images_rivals.py`; every number is in `images_rivals.json`. Rare recall / balanced accuracy
 / accuracy in percent, on real rows that nothing saw, means over draws and seeds of the classifier.
 Corrected: logits minus the log of the class shares trained on. In bold the best rival by balanced
-accuracy, corrected. Then points of rare recall and of balanced accuracy, corrected, over repeats;
-of the GAN's rows also over that rival and over their own, the same method without them. With the
-95 % interval over draws and generator seeds, each against the other arm's mean of that draw."""
+accuracy, corrected, over the draws that all rivals have. Then points of rare recall and of balanced
+accuracy, corrected, over repeats; of the GAN's rows also over that rival and over their own, the
+same method without them. With the 95 % interval over draws and generator seeds, each against the
+other arm's mean of that draw."""
 HEADS = "| arm (draws) | own | corrected | minus repeats | minus the best | minus its own rival |"
+
+
+ADVICE = (
+    "## What a fit advised, and what came of it",
+    "",
+    "Over mixup of repeats, which is what a fit tries its rows against; points, corrected.",
+    "",
+    "| fit | advised share | rare recall / balanced accuracy / accuracy |",
+    "|---|---|---|",
+)
 
 
 def lines_of(figures: Mapping[str, Any]) -> list[str]:
@@ -266,6 +301,11 @@ def lines_of(figures: Mapping[str, Any]) -> list[str]:
                 gains = [_gain(minus.get(which)) for which in ("repeats", "best", "own")]
                 cells = [name, _levels(own["arms"][arm]), _levels(levels), *gains]
                 out.append(f"| {' | '.join(cells)} |")
+    out += ["", *ADVICE]
+    for line in figures["advice"]:
+        gains = [f"{100 * line[figure]:+.1f}" for figure in FIGURES]
+        fit = f"{line['task']}, draw {line['draw']}, seed {line['gan_seed']}"
+        out.append(f"| {fit} | {line['advised_share']:g} | {' / '.join(gains)} |")
     return out
 
 
@@ -300,23 +340,25 @@ def main() -> None:
     parser.add_argument("--gan-seeds", default="0,1")
     parser.add_argument("--recipe", default="auto")
     parser.add_argument("--steps", type=int, default=STEPS)
-    given = parser.parse_args()
-    if given.what == "table":
+    options = parser.parse_args()
+    if options.what == "table":
         here = Path(__file__).parent
-        found = summary([line for path in given.journal for line in Journal(path).lines])
+        found = summary([line for path in options.journal for line in Journal(path).lines])
         write_file(here / "images_rivals.json", (json.dumps(found, indent=1) + "\n").encode())
         write_file(here / "images_rivals.md", ("\n".join(lines_of(found)) + "\n").encode())
         return
-    given.arms, given.lengths = given.arms.split(","), given.lengths.split(",")
-    given.seeds = [int(seed) for seed in given.seeds.split(",")]
-    given.gan_seeds = [int(seed) for seed in given.gan_seeds.split(",")]
-    journal = Journal(given.journal[0])
-    for name in given.tasks.split(","):
+    options.arms, options.lengths = options.arms.split(","), options.lengths.split(",")
+    options.seeds = [int(seed) for seed in options.seeds.split(",")]
+    options.gan_seeds = [int(seed) for seed in options.gan_seeds.split(",")]
+    journal = Journal(options.journal[0])
+    for name in options.tasks.split(","):
         draws = (
-            [int(d) for d in given.draws.split(",")] if given.draws else DRAWS.get(name, (0, 1, 2))
+            [int(d) for d in options.draws.split(",")]
+            if options.draws
+            else DRAWS.get(name, (0, 1, 2))
         )
         for draw in draws:
-            run_draw(journal, TASKS[name](given.data, draw), given)
+            run_draw(journal, TASKS[name](options.data, draw), options)
 
 
 if __name__ == "__main__":
