@@ -224,6 +224,8 @@ class Recipe(Frozen):
 ANCHORED = Recipe(
     name="anchored",
     generator=GeneratorSettings(extrapolation=0.366, borrowed=1.0, reach=1.0, lenders=2),
+    steps=10_000,
+    batch=16,
 )
 FREE = Recipe(
     name="free",

@@ -33,7 +33,7 @@ from gan_augment.evaluation.arms import RIVALS
 from gan_augment.recipes import resolve_recipe
 from gan_augment.storage import write_file
 
-SHORT, LENGTHS, STEPS, DRAWN = 700, (700, 1400, 2800, 5600), 2500, 1000
+SHORT, LENGTHS, STEPS, DRAWN = 700, (700, 1400, 2800, 5600), 5000, 1000
 CHEAP = ("none", "repeats", *RIVALS)
 FIGURES = ("rare_recall", "balanced_accuracy", "accuracy")
 DRAWS = {"fashion_mnist": (0, 1, 2, 3, 4), "cifar10_dev": (0, 1)}

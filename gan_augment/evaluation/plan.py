@@ -36,7 +36,7 @@ OUTER = "outer"
 INNER = ("inner0", "inner1", "inner2")
 IMAGE_BUDGET_S = 1800.0
 """Of an evaluation of images about whose time nothing is said."""
-LEAST_STEPS, LEAST_GAN_S = 2500, 60.0
+WORTH_JUDGING, LEAST_GAN_S = 0.4, 60.0
 """A generator of images that gets fewer is not worth judging: other things are left out first. The
 seconds are what it gets where nothing more can be left out."""
 OPTIONAL_ARMS = (
@@ -288,8 +288,8 @@ class Costs:
 def designed(setup: Setup[Any], costs: Costs, processes: int) -> Design:
     """Leave things out in a fixed order until the rest fits into the budget.
 
-    setup: with the full design. Of images the generators get what is left, from 2,500 steps a fit
-    on, unless their steps are given; inner folds are kept only where every fit gets all steps of
+    setup: with the full design. Of images the generators get what is left, from two fifths of their
+    recipe's steps a fit on, unless their steps are given; inner folds are kept only where every fit gets all steps of
     its recipe, or where the arm auto was named, which is nothing without them.
     """
     full, fit, gans = setup.design, setup.options.fit, costs.generators
@@ -312,7 +312,7 @@ def designed(setup: Setup[Any], costs: Costs, processes: int) -> Design:
     if setup.table or full.steps is not None or gans is None:
         fitting = (d for d, seconds in zip(designs, took_s, strict=True) if seconds() <= budget_s)
         return next(fitting, designs[-1].without(over))
-    worth = min(LEAST_STEPS, gans.steps)
+    worth = math.ceil(WORTH_JUDGING * gans.steps)
     room = range(1, gans.steps + 1)
     steps = [bisect(room, budget_s, key=seconds) for seconds in took_s]
     for design, within in zip(designs, steps, strict=True):

@@ -312,7 +312,9 @@ class ImageGAN(GAN[LabelledImages, ModelMeta]):
 
     def _updates(self, steps: int, rows: int) -> int:
         """The updates of each classifier that tries generated rows out, 0 where none does."""
-        return updates_within(steps, rows) if self.selection and self.advise else 0
+        if not (self.selection and self.advise):
+            return 0
+        return updates_within(steps * resolve_recipe(self.recipe).batch, rows)
 
     def _try_out(
         self, data: LabelledImages, rows: NDArray[np.int64], run: Run, progress: Progress

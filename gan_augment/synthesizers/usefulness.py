@@ -33,20 +33,20 @@ from gan_augment.synthesizers.topup import added_rows, with_added
 
 SHARE, SEEDS, EPOCHS = 0.5, 2, 60
 LEAST_UPDATES, MOST_UPDATES = 90, 300
-UPDATES_A_STEP = 3 / 16  # of eight CNNs: 15 % of a fit, since a step takes as long as ten updates
+UPDATES_AN_IMAGE = 3 / 1024  # of eight CNNs: 15 % of a fit
 WIDE = 1.282  # standard errors to each side of an interval of 80 %
 
 Rows = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 
-def updates_within(steps: int, rows: int) -> int:
-    """The updates of each CNN after a fit of so many steps on so many training rows; 0: none.
+def updates_within(images: int, rows: int) -> int:
+    """The updates of each CNN after a fit that drew so many images of so many rows; 0: none.
 
-    >>> updates_within(400, 2000), updates_within(800, 2000), updates_within(4000, 2000)
+    >>> updates_within(25_600, 2000), updates_within(51_200, 2000), updates_within(256_000, 2000)
     (0, 150, 300)
     """
-    updates = min(MOST_UPDATES, int(UPDATES_A_STEP * steps))
+    updates = min(MOST_UPDATES, int(UPDATES_AN_IMAGE * images))
     return min(updates, max(EPOCHS * rows // 128, 60)) if updates >= LEAST_UPDATES else 0
 
 

@@ -152,19 +152,19 @@ def test_an_interval_holds_the_spread_of_units_and_of_seeds():
 @pytest.mark.parametrize("budget_s", [5, 60, 90, 300, 3600])
 def test_a_budget_holds_training_and_the_trial_of_what_it_made(budget_s):
     def after_s(steps: int) -> float:
-        return usefulness_s(updates_within(steps, 3000), scorer_s=4.5)
+        return usefulness_s(updates_within(64 * steps, 3000), scorer_s=4.5)
 
     steps = steps_within(budget_s, 0.15, after_s)
     assert steps * 0.15 + after_s(steps) <= budget_s
     assert (steps + 1) * 0.15 + after_s(steps + 1) > budget_s
-    assert (updates_within(steps, 3000) >= LEAST_UPDATES) == (budget_s > 80)
+    assert (updates_within(64 * steps, 3000) >= LEAST_UPDATES) == (budget_s > 80)
 
 
 @pytest.fixture(scope="module")
 def gan(make_images, quick_scoring) -> ImageGAN:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(calibration, "CRITIC_STEPS", 10)
-        patch.setattr(image_gan, "updates_within", lambda steps, rows: 2)
+        patch.setattr(image_gan, "updates_within", lambda images, rows: 2)
         data = make_images({"good": 60, "bad": 16})
         recipe = resolve_recipe("auto").model_copy(update={"selection": EASY})
         return ImageGAN(recipe=recipe, steps=3, device="cpu", threads=1).fit(data)
