@@ -288,9 +288,10 @@ class Costs:
 def designed(setup: Setup[Any], costs: Costs, processes: int) -> Design:
     """Leave things out in a fixed order until the rest fits into the budget.
 
-    setup: with the full design. Of images the generators get what is left, from two fifths of their
-    recipe's steps a fit on, unless their steps are given; inner folds are kept only where every fit gets all steps of
-    its recipe, or where the arm auto was named, which is nothing without them.
+    setup: with the full design. Of images the generators get what is left, from two fifths of
+    their recipe's steps on, unless their steps are given; inner folds are kept only where every
+    fit gets all steps of its recipe, or where the arm auto was named, which is nothing without
+    them.
     """
     full, fit, gans = setup.design, setup.options.fit, costs.generators
     named = setup.options.arms not in ("default", "all")
