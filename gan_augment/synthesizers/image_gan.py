@@ -69,7 +69,7 @@ class ImageGAN(GAN[LabelledImages, ModelMeta]):
         Whether only samples worth keeping are given, by the recipe's `selection`; a class of under
         8 images, or of which under a tenth is accepted, is refused. False keeps every candidate.
     advise
-        Whether what generated rows add is tried at the end of a fit of 480 steps and more, unless
+        Whether what generated rows add is tried at the end of a fit of 1,920 steps and more, unless
         selection is off: 15 % of the time at 28 px (`synthesizers/usefulness.py`).
 
     Attributes
