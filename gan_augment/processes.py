@@ -9,6 +9,7 @@ import resource
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -17,6 +18,8 @@ _GROUP_LIMITS = (
     Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
 )
 _LOOK_S = 0.5
+ways_on: list[Callable[[], str]] = []
+"""How to go on with what this process does, were it ended now; the outermost work first."""
 _ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -79,3 +82,13 @@ def end_with_parent(parent: int, machine: str) -> None:
         os._exit(1)
 
     threading.Thread(target=watch, name="end with the parent", daemon=True).start()
+
+
+@contextlib.contextmanager
+def way_on(hint: Callable[[], str]) -> Iterator[None]:
+    """Tell how to go on, whenever the block is interrupted."""
+    ways_on.append(hint)
+    try:
+        yield
+    finally:
+        ways_on.remove(hint)

@@ -7,13 +7,14 @@ import os
 import signal
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from types import FrameType
 from typing import Any, Protocol
 
 import typer
 
 from gan_augment.errors import GanAugmentError
+from gan_augment_cli import signals
 from gan_augment_cli.console import printable
 from gan_augment_cli.options import choices
 
@@ -82,27 +83,20 @@ def _print_lines(lines: Sequence[str]) -> None:
 @contextmanager
 def exit_codes(ctx: typer.Context) -> Iterator[None]:
     """Turn the library's errors and interruptions into one line and the documented exit code."""
-    before = signal.signal(signal.SIGTERM, _terminated)
+    before = signal.signal(signal.SIGTERM, signals.terminated)
+    signals.said.clear()
+    signals.last_words.append(partial(_failed, ctx, "Interrupted"))
     try:
         yield
     except GanAugmentError as error:
         raise _failed(ctx, type(error).__name__, str(error), error.exit_code) from None
     except KeyboardInterrupt as stop:
         number = int(getattr(stop, "signal", signal.SIGINT))
-        hint = getattr(stop, "resume_hint", None) or "nothing was kept"
-        raise _failed(ctx, "Interrupted", f"interrupted; {hint}", 128 + number) from None
+        signals.interrupted(getattr(stop, "resume_hint", ""), number)
+        raise typer.Exit(128 + number) from None
     finally:
+        signals.last_words.pop()
         signal.signal(signal.SIGTERM, before)
-
-
-class _Terminated(KeyboardInterrupt):
-    """SIGTERM outside of training: clean up as Ctrl-C does, then leave with 143."""
-
-    signal = signal.SIGTERM
-
-
-def _terminated(number: int, frame: FrameType | None) -> None:
-    raise _Terminated
 
 
 def _failed(ctx: typer.Context, kind: str, message: str, code: int) -> typer.Exit:

@@ -239,7 +239,8 @@ class GAN(ABC, Generic[Data, Meta]):
         progress.phase("training", run.steps)
         diverged = None
         try:
-            train(run)
+            with run.stop.hold():
+                train(run)
         except DivergedError as error:
             if not run.best.arrays:
                 raise

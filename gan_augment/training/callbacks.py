@@ -6,11 +6,12 @@ import contextlib
 import json
 import signal
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import FrameType
 from typing import Protocol
 
+from gan_augment.processes import way_on
 from gan_augment.progress import Progress
 from gan_augment.storage import write_errors, write_file
 
@@ -40,15 +41,38 @@ class StopRequested(KeyboardInterrupt):
         self.resume_hint = resume_hint
 
 
+@contextlib.contextmanager
+def interruptible(hint: Callable[[], str]) -> Iterator[None]:
+    """Raise an interruption of the block again as StopRequested, with the way on at that moment."""
+    with way_on(hint):
+        try:
+            yield
+        except KeyboardInterrupt as stop:
+            raise StopRequested(int(getattr(stop, "signal", signal.SIGINT)), hint()) from None
+
+
 class StopFlag:
-    """Set by a signal, read by the loop between steps."""
+    """Set by a signal that comes while it is held, read by the loop between steps."""
 
     signal: int | None = None
+    held = False
+
+    @contextlib.contextmanager
+    def hold(self) -> Iterator[None]:
+        """Let a signal wait for the end of a step and a save; raise it if nobody took it up."""
+        self.held = True
+        try:
+            yield
+        finally:
+            self.held = False
+        if self.signal is not None:
+            raise StopRequested(self.signal)
 
 
 @contextlib.contextmanager
 def stop_on_signals() -> Iterator[StopFlag]:
-    """SIGINT and SIGTERM set the flag, so that the loop can save and leave; a second acts at once.
+    """SIGINT and SIGTERM end the block at once; while the flag is held, they set it instead, so
+    that the loop can save and leave, and a second one ends the block.
 
     Handlers come back after. Outside the main thread, where Python allows no handlers, the
     flag stays unset.
@@ -59,7 +83,7 @@ def stop_on_signals() -> Iterator[StopFlag]:
         return
 
     def handle(number: int, frame: FrameType | None) -> None:
-        if flag.signal is not None:
+        if flag.signal is not None or not flag.held:
             raise StopRequested(number)
         flag.signal = number
 

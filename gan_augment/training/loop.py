@@ -64,7 +64,8 @@ def train(run: Run) -> Best:
     """
     state = run.state
     due = score_steps(run.steps, run.parts.first_steps(run.steps), run.scores)
-    run.last_good = run.last_good or state_arrays(state)
+    if state.step < run.steps:
+        run.last_good = run.last_good or state_arrays(state)
     clock = _Clock(state.step)
     while state.step < run.steps:
         losses = one_step(run)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -94,8 +95,7 @@ class TrainState:
     generator: nn.Module
     discriminator: nn.Module
     average: nn.Module
-    generator_optimiser: torch.optim.Optimizer
-    discriminator_optimiser: torch.optim.Optimizer
+    recipe: Recipe
     step: int = 0
     retries: int = 0
     numbers: dict[str, Tensor] = field(default_factory=dict)
@@ -109,6 +109,16 @@ class TrainState:
     def rate_scale(self) -> float:
         """The factor on learning rates: halved by each rollback."""
         return float(0.5**self.retries)
+
+    @functools.cached_property
+    def generator_optimiser(self) -> torch.optim.Optimizer:
+        """The generator's; made when it is needed, since torch imports for seconds to make one."""
+        return _new_optimiser(self.recipe.generator_optimiser, self.generator)
+
+    @functools.cached_property
+    def discriminator_optimiser(self) -> torch.optim.Optimizer:
+        """The discriminator's."""
+        return _new_optimiser(self.recipe.discriminator_optimiser, self.discriminator)
 
 
 def new_state(parts: Parts, seed: int) -> TrainState:
@@ -126,8 +136,7 @@ def new_state(parts: Parts, seed: int) -> TrainState:
         generator=generator,
         discriminator=discriminator,
         average=copy.deepcopy(generator).eval().requires_grad_(False),
-        generator_optimiser=_new_optimiser(recipe.generator_optimiser, generator),
-        discriminator_optimiser=_new_optimiser(recipe.discriminator_optimiser, discriminator),
+        recipe=recipe,
         numbers=numbers,
     )
 

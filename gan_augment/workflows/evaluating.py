@@ -6,7 +6,6 @@ The measuring and judging is `gan_augment.evaluation`'s.
 
 from __future__ import annotations
 
-import signal
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +18,7 @@ from gan_augment.evaluation.start import evaluate as run
 from gan_augment.progress import Progress
 from gan_augment.report.html import is_report
 from gan_augment.storage import write_errors
-from gan_augment.training.callbacks import StopRequested
+from gan_augment.training.callbacks import interruptible
 from gan_augment.workflows.kinds import read_data
 from gan_augment.workflows.outputs import check_apart, new_run_folder
 
@@ -97,7 +96,10 @@ def evaluate(
         for line in (*kind.read.notes, *plan.lines()):
             progress.note(line)
 
-    try:
+    def hint() -> str:
+        return _HINT.format(folder) if (folder / JOURNAL).is_file() else ""
+
+    with interruptible(hint):
         result = run(
             kind.data,
             options,
@@ -107,10 +109,6 @@ def evaluate(
             on_plan=show,
             progress=progress,
         )
-    except KeyboardInterrupt as stop:
-        number = int(getattr(stop, "signal", signal.SIGINT))
-        begun = (folder / JOURNAL).is_file()
-        raise StopRequested(number, _HINT.format(folder) if begun else "") from None
     return EvaluationRun(result, folder)
 
 

@@ -28,7 +28,7 @@ from gan_augment.training.callbacks import (
     Callback,
     HistoryFile,
     StopFlag,
-    StopRequested,
+    interruptible,
     stop_on_signals,
 )
 from gan_augment.training.checkpoint import CheckpointStore
@@ -228,7 +228,9 @@ def fit_model(
             progress.note(line)
         if overwrite and not resume:
             remove_named(run, RUN_FILES)
-        with stop_on_signals() as stop:
+        again = ["gan-augment", "fit", plan.source, "--out", str(run), "--resume"]
+        hint = f"go on with: {shlex.join(again)}"
+        with interruptible(lambda: hint), stop_on_signals() as stop:
             return _train(plan, callbacks, progress, stop, resume=resume, force=force)
 
 
@@ -266,9 +268,6 @@ def _train(
             fingerprint=data.sha256,
             **data.fit_arguments(),
         )
-    except StopRequested as stopped:
-        again = shlex.join(["gan-augment", "fit", plan.source, "--out", str(run), "--resume"])
-        raise StopRequested(stopped.signal, f"go on with: {again}") from None
     except DivergedError:
         if hasattr(gan, "meta_"):  # the best generator so far
             data.write_run(run, gan)

@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
-import signal
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path, PurePosixPath
@@ -25,7 +24,7 @@ from gan_augment.errors import DataError, OutputExistsError, ResumeMismatchError
 from gan_augment.settings import read_toml
 from gan_augment.storage import clean_stale, hold_folder, write_errors, write_file
 from gan_augment.storage.lock import LOCK_FILE
-from gan_augment.training.callbacks import StopRequested
+from gan_augment.training.callbacks import interruptible
 
 RECORD = ".gan-augment.json"
 PLANNED = ".manifest.csv"
@@ -177,29 +176,26 @@ def output_folder(
     Raises OutputExistsError, ResumeMismatchError, FolderInUseError.
     """
     path = Path(path)
-    try:
-        with hold_folder(path):
-            clean_stale(path, {RECORD, PLANNED})
-            before = _read_record(path / RECORD, path, command, "folder") if resume else None
-            foreign = any(entry.name not in _HIDDEN for entry in path.iterdir())
-            if resume and before is None and foreign:
-                raise ResumeMismatchError(
-                    f"{str(path)!r} holds files, but was not begun by `{command}`; choose another "
-                    "folder."
-                )
-            if overwrite and not resume:
-                _check_replaceable(path, foreign)
-            elif foreign and not resume:
-                raise OutputExistsError(
-                    f"{str(path)!r} is not empty. Choose another folder, or --resume to go on "
-                    "where a stopped run was, or --overwrite to replace what is in it."
-                )
-            yield FolderOutput(
-                path, command, before, resuming=resume, replacing=overwrite and not resume
+    hint = "what is finished was kept; the same command with --resume goes on"
+    with interruptible(lambda: hint), hold_folder(path):
+        clean_stale(path, {RECORD, PLANNED})
+        before = _read_record(path / RECORD, path, command, "folder") if resume else None
+        foreign = any(entry.name not in _HIDDEN for entry in path.iterdir())
+        if resume and before is None and foreign:
+            raise ResumeMismatchError(
+                f"{str(path)!r} holds files, but was not begun by `{command}`; choose another "
+                "folder."
             )
-    except KeyboardInterrupt as stop:
-        hint = "what is finished was kept; the same command with --resume goes on"
-        raise StopRequested(_signal_of(stop), hint) from None
+        if overwrite and not resume:
+            _check_replaceable(path, foreign)
+        elif foreign and not resume:
+            raise OutputExistsError(
+                f"{str(path)!r} is not empty. Choose another folder, or --resume to go on "
+                "where a stopped run was, or --overwrite to replace what is in it."
+            )
+        yield FolderOutput(
+            path, command, before, resuming=resume, replacing=overwrite and not resume
+        )
 
 
 @contextlib.contextmanager
@@ -219,13 +215,14 @@ def output_file(
         clean_stale(path.parent, {path.name, manifest_path(path).name, output.record.name})
     if resume:
         output = Output(path, command, _read_record(output.record, path, command, "file"))
-    try:
-        yield output
-    except KeyboardInterrupt as stop:
+
+    def hint() -> str:
         again = "with --resume goes on" if "run" in output.notes else "does it again"
-        hint = f"{str(path)!r} was not written; the same command {again}"
-        raise StopRequested(_signal_of(stop), hint) from None
-    else:
+        return f"{str(path)!r} was not written; the same command {again}"
+
+    try:
+        with interruptible(hint):
+            yield output
         output.notes.clear()
     finally:
         if "run" not in output.notes:  # nothing to go on with
@@ -392,7 +389,3 @@ def _is_inside(path: Path, name: str) -> bool:
     parts = PurePosixPath(name).parts
     plain = len(parts) == 2 and ".." not in parts and not PurePosixPath(name).is_absolute()
     return plain and "\0" not in name and not (path / parts[0]).is_symlink()
-
-
-def _signal_of(stop: KeyboardInterrupt) -> int:
-    return int(getattr(stop, "signal", signal.SIGINT))

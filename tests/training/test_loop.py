@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
@@ -160,12 +161,21 @@ def test_handlers_come_back_after_a_run():
     import signal
 
     before = signal.getsignal(signal.SIGTERM)
-    with stop_on_signals() as flag:
+    with stop_on_signals() as flag, suppress(StopRequested), flag.hold():
         signal.raise_signal(signal.SIGTERM)
         assert flag.signal == signal.SIGTERM
         with pytest.raises(StopRequested):
             signal.raise_signal(signal.SIGINT)
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_signal_outside_of_the_loop_acts_at_once_and_one_in_its_last_step_is_not_lost():
+    import signal
+
+    with stop_on_signals(), pytest.raises(StopRequested):
+        signal.raise_signal(signal.SIGINT)
+    with stop_on_signals() as flag, pytest.raises(StopRequested), flag.hold():
+        signal.raise_signal(signal.SIGINT)
 
 
 def test_the_history_of_a_resumed_run_has_no_line_twice(tmp_path):

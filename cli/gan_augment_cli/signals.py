@@ -1,0 +1,89 @@
+"""Ctrl-C and SIGTERM: heard from the first line on, and the process ends soon after, come what may.
+
+Python's own handlers run between two lines of Python, and one call of torch or scikit-learn, or an
+import, may take longer than a person waits. So a thread of its own reads what the system writes
+when a signal comes, and ends a process that has not ended by then, as a kill would.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+
+from gan_augment.processes import ways_on
+
+GRACE_S = 1.2
+"""For a step, a checkpoint and the usual way out, of the two seconds that are promised."""
+LEAVING_S = 0.5
+"""After the last line, for what libraries do when a process ends."""
+
+said = threading.Event()
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM outside of training: clean up as Ctrl-C does, then leave with 143."""
+
+    signal = signal.SIGTERM
+
+
+def terminated(number: int, frame: FrameType | None) -> None:
+    """Handle SIGTERM."""
+    raise Terminated
+
+
+last_words: list[Callable[[str, int], object]] = [
+    lambda message, number: sys.stderr.write(f"error: {message}\n")
+]
+"""How an interrupted command says its message, and with which code it ends; the last one counts."""
+
+
+def interrupted(hint: str, number: int) -> None:
+    """Say the last line once, whoever comes first."""
+    if not said.is_set():
+        said.set()
+        last_words[-1](f"interrupted; {hint or 'nothing was kept'}", 128 + number)
+
+
+def hear_signals() -> None:
+    """Let a thread end this process after a signal if nothing else does."""
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    signal.signal(signal.SIGTERM, terminated)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    threading.Thread(target=_end_late, args=(reading,), name="signals", daemon=True).start()
+
+
+def _end_late(reading: int) -> None:
+    number = 0
+    while number not in (signal.SIGINT, signal.SIGTERM):
+        number = os.read(reading, 1)[0]
+    if not said.wait(GRACE_S):
+        interrupted(ways_on[0]() if ways_on else "", number)
+        if sys.stderr.isatty():
+            sys.stderr.write("\x1b[?25h")  # a bar of progress hides the cursor
+    else:
+        time.sleep(LEAVING_S)
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    for child in _children():
+        with contextlib.suppress(OSError):
+            os.kill(child, signal.SIGTERM)
+    os._exit(128 + number)
+
+
+def _children() -> list[int]:
+    """List the processes that this one started, where the system tells."""
+    try:
+        files = [*Path("/proc/self/task").glob("*/children")]
+        return [int(child) for file in files for child in file.read_text().split()]
+    except OSError:
+        return []
