@@ -63,6 +63,12 @@ class Journal:
         with write_errors(path), path.open("rb+") as file:
             file.truncate(whole)
 
+    @staticmethod
+    def is_torn(path: Path) -> bool:
+        """Whether a file is no more than the begin of a header."""
+        held, head = path.read_bytes(), b'{"kind": "header"'
+        return b"\n" not in held and (held.startswith(head) or head.startswith(held))
+
     def append(self, line: Line) -> None:
         """Write one line and wait until the disk has it."""
         if line["kind"] == "header":

@@ -42,7 +42,7 @@ from gan_augment.evaluation.schedule import costs_of, run
 from gan_augment.evaluation.sections import build_result, build_timings
 from gan_augment.evaluation.user_code import fingerprint
 from gan_augment.progress import Progress
-from gan_augment.storage import hold_folder, write_errors
+from gan_augment.storage import clean_stale, hold_folder, write_errors
 from gan_augment.storage.lock import LOCK_FILE
 
 AnyData = LabelledImages | LabelledTable
@@ -346,6 +346,10 @@ def _output_folder(out: str | Path | None, resume: bool, overwrite: bool) -> Ite
 
 def _make_room(folder: Path, overwrite: bool) -> None:
     """Remove an evaluation that is to be replaced. Raises OutputExistsError for all else."""
+    clean_stale(folder, _FILES)
+    journal = folder / JOURNAL
+    if journal.is_file() and Journal.is_torn(journal):  # killed in its first write: not begun
+        _remove(journal)
     present = sorted(path.name for path in folder.iterdir() if path.name != LOCK_FILE)
     if not present:
         return

@@ -9,9 +9,11 @@ from gan_augment.storage.bundle import (
 )
 from gan_augment.storage.files import (
     NewFile,
+    check_room,
     clean_stale,
     new_files,
     new_folder,
+    settle_files,
     write_errors,
     write_file,
 )
@@ -20,6 +22,7 @@ from gan_augment.storage.lock import hold_folder
 __all__ = [
     "NewFile",
     "bundle_bytes",
+    "check_room",
     "clean_stale",
     "hold_folder",
     "load_bundle",
@@ -28,6 +31,7 @@ __all__ = [
     "new_folder",
     "read_bundle_bytes",
     "save_bundle",
+    "settle_files",
     "write_errors",
     "write_file",
 ]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
 
-from gan_augment.errors import FolderInUseError, OutputExistsError
+from gan_augment.errors import FolderInUseError, OutputExistsError, WriteFailedError
 from gan_augment.storage.files import write_errors
 
 LOCK_FILE = ".lock"
@@ -19,17 +19,18 @@ _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
 
 
 @contextlib.contextmanager
-def hold_folder(folder: Path) -> Iterator[None]:
+def hold_folder(folder: Path, lock_file: str = LOCK_FILE) -> Iterator[None]:
     """Hold `folder` for this process; one made here in which nothing was written goes again.
 
     The kernel's file lock decides, and is freed by any death; a disk that has none (some network
     disks) is locked by the existence of the file. The file's text names the holder for people.
+    lock_file: another name locks a part of the folder alone, such as one table in it.
     Raises FolderInUseError if somebody else holds it, OutputExistsError where a file is in its
-    place, WriteFailedError if no lock can be written.
+    place, WriteFailedError if no lock can be written, or if at the end the folder is elsewhere.
     """
     if folder.exists() and not folder.is_dir():
         raise OutputExistsError(f"{str(folder)!r} is a file; expected the path of a folder.")
-    new, path = not folder.exists(), folder / LOCK_FILE
+    new, path = not folder.exists(), folder / lock_file
     try:
         with write_errors(path):
             folder.mkdir(parents=True, exist_ok=True)
@@ -37,18 +38,37 @@ def hold_folder(folder: Path) -> Iterator[None]:
                 lock = _acquired(path)
             except Timeout:
                 raise _in_use(path) from None
+            held = folder.stat()
         try:
             if isinstance(lock, FileLock):
                 with write_errors(path):
                     path.write_text(f"process {os.getpid()} on {platform.node()}")
             yield
+            check_in_place(folder, held)
         finally:
-            path.unlink(missing_ok=True)  # before the release: nobody sees it stale
+            if _is_in_place(folder, held):  # else the lock there is another process's
+                path.unlink(missing_ok=True)  # before the release: nobody sees it stale
             lock.release()
     finally:
         if new:
             with contextlib.suppress(OSError):
                 folder.rmdir()  # only if nothing was written
+
+
+def check_in_place(folder: Path, held: os.stat_result) -> None:
+    """Raise WriteFailedError where a folder is no longer the one that it was."""
+    if not _is_in_place(folder, held):
+        raise WriteFailedError(
+            f"{str(folder)!r} was moved or removed while it was written, so that what is there is "
+            "not whole. Move it back and give --resume, or begin again."
+        )
+
+
+def _is_in_place(folder: Path, held: os.stat_result) -> bool:
+    try:
+        return os.path.samestat(folder.stat(), held)
+    except OSError:
+        return False
 
 
 def _acquired(path: Path) -> BaseFileLock:
@@ -73,7 +93,8 @@ def _in_use(path: Path) -> FolderInUseError:
         who = " ".join(path.read_text("utf-8", "replace").split())[:80] or "another process"
     except OSError:
         who = "another process"
+    place = path.parent if path.name == LOCK_FILE else path.name.removeprefix(".")[: -len(".lock")]
     return FolderInUseError(
-        f"{str(path.parent)!r} is in use by {who}. Wait for it, stop it, or choose another folder; "
-        f"if no process works there, delete {LOCK_FILE!r} in the folder."
+        f"{str(place)!r} is in use by {who}. Wait for it, stop it, or choose another place; "
+        f"if no process works there, delete {path.name!r} in the folder."
     )

@@ -23,7 +23,7 @@ from gan_augment.errors import (
     UsageError,
 )
 from gan_augment.randomness import derived_seed
-from gan_augment.storage import clean_stale, write_errors
+from gan_augment.storage import check_room, clean_stale, write_errors
 from gan_augment.synthesizers import load_model
 from gan_augment.synthesizers.topup import check_known
 
@@ -157,6 +157,8 @@ class GeneratedRows:
                 begun = file.tell()
                 try:
                     for part in self._draw(epoch, name, n):
+                        left = sum(self.counts.values()) * part[:1].nbytes - file.tell()
+                        check_room(self.folder, left)
                         self._like = part[:0].copy()  # a view would keep all of it
                         file.write(np.ascontiguousarray(part).data)
                 except TooFewAcceptedError as error:
@@ -254,11 +256,12 @@ def fit_to(augmenter: Any, data: Any) -> Sampling:
 
 @contextlib.contextmanager
 def _replacing(path: Path) -> Iterator[IO[bytes]]:
-    """A file beside `path` that takes its place when the block ends. A cache is not synced."""
+    """A file of this user alone that becomes `path` when the block ends. A cache is not synced."""
     path.parent.mkdir(parents=True, exist_ok=True)
     clean_stale(path.parent, {path.name})
     temporary = path.with_name(f"{path.name}.tmp-{os.getpid()}")
     try:
+        temporary.touch(0o600)
         with temporary.open("wb") as file:
             yield file
         temporary.replace(path)

@@ -32,6 +32,7 @@ from gan_augment.data.images.png_folder import (
     png_bytes,
     safe_name,
     safe_names,
+    write_part,
 )
 from gan_augment.data.tables import manifest_path
 from gan_augment.data.tables.columns import joined, with_new_ids
@@ -47,7 +48,7 @@ from gan_augment.data.tables.export import (
 from gan_augment.data.topup_plan import ORIGINS, TopUpPlan, plan_topup, refusals_in_words
 from gan_augment.errors import DataError, ResumeMismatchError, UsageError
 from gan_augment.progress import Progress
-from gan_augment.storage import write_file
+from gan_augment.storage import check_room
 from gan_augment.synthesizers import model_folder
 from gan_augment.synthesizers.model_file import ModelMeta
 from gan_augment.workflows.kinds import (
@@ -65,7 +66,6 @@ from gan_augment.workflows.outputs import (
     FolderOutput,
     Output,
     Result,
-    check_absent,
     check_apart,
     check_file_apart,
     new_run_folder,
@@ -208,7 +208,8 @@ def augment(
         raise UsageError("marks and escaped formulas are for tables: name the --target COLUMN")
     with _output(source, out, options)(resume=resume, overwrite=overwrite) as output:
         read = _read(source, out, options, meta, mark=mark, progress=progress)
-        _plan(read, top_up)  # a top-up that makes no sense is refused before anything is trained
+        # a top-up that makes no sense is refused before anything is trained
+        _check_room(output, source, read, _plan(read, top_up), resized=resize_originals)
         made_from = _made_from(read, top_up, flags, model)
         gan = None
         if model and meta:
@@ -235,9 +236,10 @@ def augment(
                 _warn_of_size(job, cast(ModelMeta, meta))
             images = cast("ImageGAN | None", gan)
             _write_folder(output, job, source, trained, images, resized=resize_originals)
+        elif output.finished:
+            progress.note(f"{str(out)!r} is finished; nothing is left to write")
         else:
-            check_absent(out, overwrite=overwrite)
-            _write_file(job, out, trained, cast("TabularGAN | None", gan), **flags)
+            _write_file(job, output, trained, cast("TabularGAN | None", gan), **flags)
     return AugmentResult(
         out=out,
         run=trained,
@@ -276,6 +278,21 @@ def _plan(data: Kind, top_up: TopUp, meta: Meta | None = None) -> TopUpPlan:
     advised = images.advised_share if images else None
     plan = plan_topup(data.data.counts, top_up, data.topped_up, data.name, advised)
     return plan.refuse(images.refuses) if images else plan
+
+
+def _check_room(
+    output: Output, source: Path, read: Kind, plan: TopUpPlan, *, resized: bool
+) -> None:
+    """Refuse a top-up that the disk cannot hold. A row of a table is taken for a mean one."""
+    rows = len(read.data)
+    if isinstance(read, ImageKind):
+        assert isinstance(output, FolderOutput)
+        each = _Originals(source, read.data, resized=resized).bytes_each
+        repeats = sum(counts["repeat"] for counts in plan.counts.values())
+        output.check_room(rows + plan.added, each * (rows + repeats))
+    else:
+        each = source.stat().st_size // max(rows, 1)
+        check_room(output.path.parent, each * (rows + plan.added), 2)
 
 
 def _output(
@@ -431,7 +448,7 @@ def _folder_rows(
 
 def _write_file(
     job: _TopUp,
-    out: Path,
+    output: Output,
     run: Path,
     gan: TabularGAN | None,
     *,
@@ -442,7 +459,7 @@ def _write_file(
     from gan_augment.synthesizers.tabular_gan import TabularGAN
 
     assert isinstance(job.data, TableKind)
-    read, progress = job.data.read, job.progress
+    read, progress, out = job.data.read, job.progress, output.path
     assert read.source is not None
     if escape_formulas:
         job.warn(
@@ -461,6 +478,9 @@ def _write_file(
         original=read.source,
         mark=mark,
         escape_formulas=escape_formulas,
+        replace=output.replaces is not None,
+        rows_to_come=job.plan.added,
+        whole=output.write_record,
         advance=progress.advance,
     )
 
@@ -509,11 +529,18 @@ class _Originals:
             ids = [id_ if id_.lower().endswith(".png") else f"{id_}.png" for id_ in ids]
         self.names = file_names(ids, data.labels.tolist())
 
+    @property
+    def bytes_each(self) -> int:
+        """Of a file that is copied, on average; 0 where files are made."""
+        files = self._files if self._pixels is None else []
+        sizes: list[int] = [file.stat().st_size for file in files if file.is_file()]
+        return sum(sizes) // max(len(sizes), 1)
+
     def write(self, row: int, path: Path, keep: bool) -> None:
         """Put the image of a row at `path`; with `keep`, a whole file there is left."""
         if self._pixels is not None:
             if not (keep and is_whole_png(path)):
-                write_file(path, png_bytes(self._pixels[row]), sync=False)
+                write_part(path, png_bytes(self._pixels[row]))
             return
         source = self._files[row]
         try:
@@ -523,7 +550,7 @@ class _Originals:
         except OSError as error:
             reason = error.strerror or type(error).__name__
             raise DataError(f"{str(source)!r} can no longer be read: {reason}") from None
-        write_file(path, content, sync=False)
+        write_part(path, content)
 
 
 def file_names(ids: Sequence[str], labels: Sequence[int]) -> list[str]:

@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shlex
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +24,8 @@ from gan_augment.evaluation.options import EvaluationOptions
 from gan_augment.processes import available_cores
 from gan_augment.progress import Progress
 from gan_augment.randomness import generator
-from gan_augment.storage import write_errors, write_file
+from gan_augment.storage import clean_stale, hold_folder, write_file
+from gan_augment.storage.lock import LOCK_FILE
 from gan_augment.workflows.augmenting import augment
 from gan_augment.workflows.evaluating import evaluate
 from gan_augment.workflows.fitting import fit
@@ -99,13 +101,13 @@ def demo(
     `steps` if these are fewer. Raises OutputExistsError where `out` holds something; `overwrite`
     replaces what an earlier demo wrote, and nothing else.
     """
-    out = _make_room(Path(out), overwrite, _FILES)
-    pixels, labels = rare_digits()
-    for number, (image, label) in enumerate(zip(pixels, labels, strict=True)):
-        write_png(out / "digits" / label / f"digit-{number:04d}.png", image)
-    options = FitOptions(classes=RARE_DIGITS, steps=steps, budget_s=None if steps else seconds)
-    updates, arms = min(60, steps or 60), ("oversample", "gan")
-    return _run(out, "digits", options, progress, folds=2, updates=updates, arms=arms)
+    with _held(Path(out), overwrite, _FILES) as out:
+        pixels, labels = rare_digits()
+        for number, (image, label) in enumerate(zip(pixels, labels, strict=True)):
+            write_png(out / "digits" / label / f"digit-{number:04d}.png", image)
+        options = FitOptions(classes=RARE_DIGITS, steps=steps, budget_s=None if steps else seconds)
+        updates, arms = min(60, steps or 60), ("oversample", "gan")
+        return _run(out, "digits", options, progress, folds=2, updates=updates, arms=arms)
 
 
 def demo_table(
@@ -120,11 +122,11 @@ def demo_table(
     As `demo`, with `out`/cells.csv and /topped-up.csv. A GAN is trained only where `steps` are
     given; else rows are drawn around near ones.
     """
-    out = _make_room(Path(out), overwrite, _TABLE_FILES)
-    write_file(out / "cells.csv", rare_cells().to_csv(index=False).encode())
-    options = FitOptions(classes=(RARE_CELLS,), target=TARGET, steps=steps)
-    arms = ("oversample", "smote", "gan")
-    return _run(out, "cells.csv", options, progress, learner="logistic", folds=3, arms=arms)
+    with _held(Path(out), overwrite, _TABLE_FILES) as out:
+        write_file(out / "cells.csv", rare_cells().to_csv(index=False).encode())
+        options = FitOptions(classes=(RARE_CELLS,), target=TARGET, steps=steps)
+        arms = ("oversample", "smote", "gan")
+        return _run(out, "cells.csv", options, progress, learner="logistic", folds=3, arms=arms)
 
 
 def rare_digits() -> tuple[NDArray[np.uint8], list[str]]:
@@ -204,16 +206,17 @@ def _run(
     return result
 
 
-def _make_room(out: Path, overwrite: bool, names: Sequence[str]) -> Path:
-    """An empty folder; with `overwrite`, one whose earlier demo's files are removed."""
-    ours = overwrite and (out / SIGN).is_file()
-    if not ours and out.exists() and not (out.is_dir() and not any(out.iterdir())):
-        raise OutputExistsError(
-            f"{str(out)!r} holds something already; expected a folder to be made, or with "
-            "--overwrite one that an earlier demo wrote. Name another folder."
-        )
-    with write_errors(out):
-        out.mkdir(parents=True, exist_ok=True)
-    remove_named(out, (*names, SIGN))
-    write_file(out / SIGN, b"{}\n")
-    return out
+@contextlib.contextmanager
+def _held(out: Path, overwrite: bool, names: Sequence[str]) -> Iterator[Path]:
+    """Hold an empty folder; with `overwrite`, one whose earlier demo's files are removed."""
+    with hold_folder(out):
+        clean_stale(out, {SIGN})
+        ours = overwrite and (out / SIGN).is_file()
+        if not ours and any(entry.name != LOCK_FILE for entry in out.iterdir()):
+            raise OutputExistsError(
+                f"{str(out)!r} holds something already; expected a folder to be made, or with "
+                "--overwrite one that an earlier demo wrote. Name another folder."
+            )
+        remove_named(out, (*names, SIGN))
+        write_file(out / SIGN, b"{}\n")
+        yield out

@@ -17,7 +17,7 @@ from gan_augment.evaluation.start import JOURNAL, prepare
 from gan_augment.evaluation.start import evaluate as run
 from gan_augment.progress import Progress
 from gan_augment.report.html import is_report
-from gan_augment.storage import write_errors
+from gan_augment.storage import write_errors, write_file
 from gan_augment.training.callbacks import interruptible
 from gan_augment.workflows.kinds import read_data
 from gan_augment.workflows.outputs import check_apart, new_run_folder
@@ -149,5 +149,5 @@ def report(
             raise OutputExistsError(
                 f"{name!r} is there already; --overwrite replaces it, --out names another file."
             )
-    evaluation.to_html(target)
+    write_file(target, evaluation.to_html().encode(), replace=overwrite)
     return WrittenReport(evaluation, target)

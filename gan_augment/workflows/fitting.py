@@ -253,7 +253,8 @@ def _train(
         """Settings and the tail of the history, which a refused resume must not have touched."""
         newest = store.latest() if resume else None
         history.begin(newest.step if newest else 0)
-        _write_settings(replace(plan, machine=machine), steps)
+        kept = resume and not force and data.options.steps is not None  # as it began, to the byte
+        _write_settings(replace(plan, machine=machine), steps, config=not kept)
 
     gan: Any = data.generator([history, *callbacks])
     try:
@@ -320,7 +321,7 @@ def _run_path(data: str | Path, out: str | Path | None, resume: bool) -> Path:
     return run
 
 
-def _write_settings(plan: FitPlan, steps: int | None) -> None:
+def _write_settings(plan: FitPlan, steps: int | None, *, config: bool = True) -> None:
     """Write config.toml, what repeats and resumes the run, and environment.json, where it ran.
 
     `steps` are known once a budget has become steps.
@@ -333,7 +334,8 @@ def _write_settings(plan: FitPlan, steps: int | None) -> None:
         "resolved": {"precision": machine.precision, "threads": machine.threads},
         "recipe": plan.recipe.model_dump(mode="json"),
     }
-    write_file(plan.run / CONFIG, to_toml(values).encode("utf-8", "replace"))
+    if config:
+        write_file(plan.run / CONFIG, to_toml(values).encode("utf-8", "replace"))
     environment = {
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",

@@ -231,7 +231,8 @@ def _write_candidates(run: Path, meta: Meta, out: str | Path | None) -> Path:
         (name for name, n in gan.classes_.items() if n), key=lambda name: name not in gan.topped_up_
     )
     rows = [_judged(gan, name) for name in names[:CLASSES_SHOWN]]
-    write_file(png, png_bytes(contact_sheet(rows, columns=IMAGES_A_CLASS)))
+    sheet = png_bytes(contact_sheet(rows, columns=IMAGES_A_CLASS))
+    write_file(png, sheet, replace=out is None)
     return png
 
 

@@ -9,10 +9,12 @@ with `overwrite`, which removes nothing but our own files.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import shutil
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
@@ -20,10 +22,23 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from gan_augment.data.images.png_folder import MANIFEST, ManifestRow, read_manifest, write_manifest
 from gan_augment.data.tables import manifest_path
-from gan_augment.errors import DataError, OutputExistsError, ResumeMismatchError, UsageError
+from gan_augment.errors import (
+    DataError,
+    OutputExistsError,
+    ResumeMismatchError,
+    UsageError,
+    WriteFailedError,
+)
 from gan_augment.settings import read_toml
-from gan_augment.storage import clean_stale, hold_folder, write_errors, write_file
-from gan_augment.storage.lock import LOCK_FILE
+from gan_augment.storage import (
+    check_room,
+    clean_stale,
+    hold_folder,
+    settle_files,
+    write_errors,
+    write_file,
+)
+from gan_augment.storage.lock import LOCK_FILE, check_in_place
 from gan_augment.training.callbacks import interruptible
 
 RECORD = ".gan-augment.json"
@@ -67,40 +82,75 @@ class OutputRecord(BaseModel):
     command: str
     made_from: dict[str, Any]
     notes: dict[str, str] = {}
+    replaces: dict[str, list[int]] | None = None  # what was there and may go, {file: its identity}
+    written: dict[str, str] = {}  # {file: sha256}, known before the files have their names
 
 
 class Output:
-    """A table file under way, and what a resumed call needs to know of it: `notes`."""
+    """A table file under way, and what a resumed call needs to know of it: `notes`.
+
+    replaces: the earlier table and manifest that may go, None where nothing may be replaced.
+    """
 
     place = "file"
 
-    def __init__(self, path: Path, command: str, before: OutputRecord | None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        command: str,
+        before: OutputRecord | None,
+        replaces: dict[str, list[int]] | None = None,
+    ) -> None:
         self.path = path
         self.command = command
         self.notes = dict(before.notes) if before else {}
         self.resuming = before is not None
+        self.replaces = replaces
         self._before = before
+        self._made_from: dict[str, Any] = {}
+
+    @cached_property
+    def finished(self) -> bool:
+        """Whether the files of the call that is resumed are whole; nothing is left to do then."""
+        written = self._before.written if self._before else {}
+        files = {self.path.parent / name: digest for name, digest in written.items()}
+        return bool(files) and all(f.is_file() and _sha256(f) == d for f, d in files.items())
 
     @property
     def record(self) -> Path:
         """Where the record of an unfinished table lies: hidden beside it."""
         return self.path.with_name(f".{self.path.name}.gan-augment.json")
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether a stopped call leaves something to go on with."""
+        return "run" in self.notes or bool(self.replaces) or self.finished
+
     def describe(self, made_from: Mapping[str, Any], **notes: str) -> None:
         """Record what the output is made from, and notes that a resumed call needs.
 
         Raises ResumeMismatchError where a stopped call was made from something else.
         """
-        made_from = json.loads(json.dumps(made_from))  # tuples become lists, as they read back
-        if self._before and self._before.made_from != made_from:
-            stored = self._before.made_from
-            changed = [name for name in made_from if stored.get(name) != made_from[name]]
+        self._made_from = json.loads(json.dumps(made_from))  # lists for tuples, as they read back
+        if self._before and self._before.made_from != self._made_from:
+            stored, now = self._before.made_from, self._made_from
+            changed = [name for name in now if stored.get(name) != now[name]]
             raise ResumeMismatchError(
                 f"{str(self.path)!r} was begun with another {' and another '.join(changed)}; "
                 f"give the same as then, or --overwrite, or another {self.place}."
             )
         self.notes |= notes
-        record = OutputRecord(command=self.command, made_from=dict(made_from), notes=self.notes)
+        self.write_record({} if self._before is None else self._before.written)
+
+    def write_record(self, written: Mapping[str, str]) -> None:
+        """Write the record, with the checksums {file: sha256} of what is about to appear."""
+        record = OutputRecord(
+            command=self.command,
+            made_from=self._made_from,
+            notes=self.notes,
+            replaces=self.replaces,
+            written=dict(written),
+        )
         write_file(self.record, record.model_dump_json(indent=1).encode())
 
 
@@ -121,6 +171,7 @@ class FolderOutput(Output):
         super().__init__(path, command, before)
         self.resuming = resuming
         self._replacing = replacing
+        self._held = path.stat()
         self._owned = {row.path: row for row in _listed(path)}
 
     @property
@@ -154,9 +205,25 @@ class FolderOutput(Output):
         self._owned |= {row.path: row for row in rows}
         write_manifest(self.path / PLANNED, self._owned.values())
 
+    def check_room(self, files: int, needed_bytes: int = 0) -> None:
+        """Raise WriteFailedError where so many files of so many bytes in all cannot be held."""
+        before = [self.path / row for row in self._owned if _is_inside(self.path, row)]
+        spare_bytes = sum(file.stat().st_size for file in before if file.is_file())
+        check_room(self.path, needed_bytes, files, spare_bytes)
+
     def finish(self, rows: Sequence[ManifestRow]) -> None:
-        """Write the manifest: the output is complete. Files of a plan that changed are removed."""
-        write_manifest(self.path / MANIFEST, rows)
+        """Write the manifest: the output is complete. Files of a plan that changed are removed.
+
+        Raises WriteFailedError where the folder, or a file in it, is gone by now.
+        """
+        check_in_place(self.path, self._held)
+        gone = [row.path for row in rows if not (self.path / row.path).is_file()]
+        if gone:
+            raise WriteFailedError(
+                f"{len(gone)} files of {str(self.path)!r} are gone, such as {gone[0]!r}: they were "
+                "moved or removed while it was written. --resume writes them again."
+            )
+        write_manifest(self.path / MANIFEST, rows, replace=self.resuming)
         with write_errors(self.path):
             for name in self._owned.keys() - {row.path for row in rows}:
                 if _is_inside(self.path, name):
@@ -202,32 +269,40 @@ def output_folder(
 def output_file(
     path: Path, command: str, *, resume: bool = False, overwrite: bool = False
 ) -> Iterator[Output]:
-    """Allow `path` and its manifest to be written: where neither is there, or with `overwrite`.
+    """Hold `path` and its manifest for one command: new ones, or with `overwrite` earlier ones.
 
-    What `describe` records goes when the block ends well, and stays for `resume` where it does not
-    and a run was begun. An interruption is raised again as StopRequested with the way on.
-    Raises OutputExistsError, ResumeMismatchError.
+    What a dead process had begun to rename is ended first. The record that `describe` writes stays
+    beside an output that is whole, so that `resume` can tell it from another; it goes where the
+    block fails with nothing to go on with. An interruption is raised again as StopRequested with
+    the way on. Raises OutputExistsError, ResumeMismatchError, FolderInUseError.
     """
     path = Path(path)
-    check_absent(path, overwrite=overwrite)
-    output = Output(path, command, None)
-    with write_errors(path):
-        clean_stale(path.parent, {path.name, manifest_path(path).name, output.record.name})
-    if resume:
-        output = Output(path, command, _read_record(output.record, path, command, "file"))
+    pair = (path, manifest_path(path))
+    with hold_folder(path.parent, f".{path.name}.lock"):
+        settle_files(*pair)
+        output = Output(path, command, None, _identities(pair) if overwrite else None)
+        clean_stale(path.parent, {output.record.name})
+        if resume:
+            before = _read_record(output.record, path, command, "file")
+            replaces = output.replaces
+            if before and before.replaces == _identities(pair):
+                replaces = before.replaces
+            output = Output(path, command, before, replaces)
+        if not output.finished:
+            check_absent(path, overwrite=output.replaces is not None)
 
-    def hint() -> str:
-        again = "with --resume goes on" if "run" in output.notes else "does it again"
-        return f"{str(path)!r} was not written; the same command {again}"
+        def hint() -> str:
+            again = "with --resume goes on" if output.goes_on else "does it again"
+            return f"{str(path)!r} was not written; the same command {again}"
 
-    try:
-        with interruptible(hint):
-            yield output
-        output.notes.clear()
-    finally:
-        if "run" not in output.notes:  # nothing to go on with
-            with write_errors(path):
-                output.record.unlink(missing_ok=True)
+        try:
+            with interruptible(hint):
+                yield output
+        except BaseException:
+            if not output.goes_on:
+                with write_errors(path):
+                    output.record.unlink(missing_ok=True)
+            raise
 
 
 def check_absent(path: Path, *, overwrite: bool) -> None:
@@ -243,6 +318,17 @@ def check_absent(path: Path, *, overwrite: bool) -> None:
                 f"{str(file)!r} is there already. Choose another name, or --overwrite to replace "
                 "it; nothing was written."
             )
+
+
+def _identities(files: Sequence[Path]) -> dict[str, list[int]]:
+    """What tells files from others that take their names: {name: inode, bytes, ns of change}."""
+    there = {file.name: file.stat() for file in files if file.is_file()}
+    return {name: [of.st_ino, of.st_size, of.st_mtime_ns] for name, of in there.items()}
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def check_apart(source: Path, out: Path) -> None:
@@ -285,6 +371,7 @@ def run_folder(run: Path, *, resume: bool, overwrite: bool) -> Iterator[None]:
     Nothing of an earlier run is removed here. A folder made for nothing goes away again.
     """
     with hold_folder(run):
+        clean_stale(run, RUN_FILES)  # one that was killed in its first write is empty
         filled = any(entry.name != LOCK_FILE for entry in run.iterdir())
         if resume and not is_run(run):
             raise ResumeMismatchError(f"{str(run)!r} holds no run to resume; leave out --resume")
@@ -298,7 +385,6 @@ def run_folder(run: Path, *, resume: bool, overwrite: bool) -> Iterator[None]:
                 f"{str(run)!r} holds no run, and --overwrite replaces only runs. Choose another "
                 "--out."
             )
-        clean_stale(run, RUN_FILES)
         yield
 
 

@@ -26,6 +26,7 @@ from gan_augment.data.images.png_folder import (
     is_whole_png,
     png_bytes,
     safe_names,
+    write_part,
 )
 from gan_augment.data.tables.columns import joined
 from gan_augment.data.tables.export import (
@@ -44,7 +45,7 @@ from gan_augment.errors import (
 )
 from gan_augment.processes import available_cores, end_with_parent
 from gan_augment.progress import Progress
-from gan_augment.storage import write_errors, write_file
+from gan_augment.storage import check_room, write_errors
 from gan_augment.storage.bundle import bundle_sha256, load_meta
 from gan_augment.synthesizers import model_folder
 from gan_augment.synthesizers.model_file import NAME, ModelMeta, TableMeta
@@ -52,8 +53,8 @@ from gan_augment.workflows.kinds import Meta, model_sha256, read_meta
 from gan_augment.workflows.outputs import (
     FILE_FORMAT,
     FolderOutput,
+    Output,
     Result,
-    check_absent,
     output_file,
     output_folder,
 )
@@ -153,25 +154,14 @@ def sample(
     started_s, kept = time.monotonic(), 0
     if isinstance(meta, TableMeta):
         check_out(out)
-        with output_file(out, "sample", resume=resume, overwrite=overwrite):
-            from gan_augment.synthesizers.tabular_gan import TabularGAN
-
-            gan = TabularGAN.load(model_folder(run))
-            example = joined(
-                gan.sample_range(next(iter(gan.classes_)), 0, 1), np.zeros(1, int), gan.schema_
-            )
-            progress.phase("sampling", sum(target_counts.values()))
-            check_absent(out, overwrite=overwrite)
-            rows = _table_rows(gan, target_counts, seed, run.name)
-            write_table(
-                out,
-                _file_format(run),
-                example,
-                rows,
-                mark=mark,
-                escape_formulas=escape_formulas,
-                advance=progress.advance,
-            )
+        flags = {"mark": mark, "escape_formulas": escape_formulas}
+        with output_file(out, "sample", resume=resume, overwrite=overwrite) as output:
+            output.describe({**_made_from(run, target_counts, seed), **flags})
+            if output.finished:
+                progress.note(f"{str(out)!r} is finished; nothing is left to draw")
+                kept = sum(target_counts.values())
+            else:
+                _write_table(output, run, target_counts, seed, progress, **flags)
     else:
         if mark or escape_formulas:
             raise UsageError("marks and escaped formulas are for tables, and this run is of images")
@@ -299,7 +289,7 @@ class _ClassImages:
         done = 0
         for place, content in enumerate(images[: len(self.paths) - first], first):
             if place in self.missing:
-                write_file(self.out / self.paths[place], content, sync=False)
+                write_part(self.out / self.paths[place], content)
                 self.missing.remove(place)
                 done += 1
         return done
@@ -317,6 +307,7 @@ def _draw(
     from joblib.externals.loky.process_executor import TerminatedWorkerError
 
     done, parent = 0, (os.getpid(), platform.node())
+    missing = sum(len(line.missing) for line in lines)
     with warnings.catch_warnings(), parallel_config("loky", inner_max_num_threads=1):
         # joblib replaces a worker that has grown by 300 MB, and warns: no news
         warnings.filterwarnings("ignore", "A worker stopped while some jobs", UserWarning)
@@ -325,6 +316,9 @@ def _draw(
             try:
                 with closing(Parallel(processes, return_as="generator")(tasks)) as blocks:
                     for (line, _), images in zip(turns, blocks, strict=True):
+                        if not done and isinstance(images, list) and images:
+                            each_bytes = sum(map(len, images)) // len(images)
+                            check_room(line.out, each_bytes * missing, missing)
                         done += line.place(images)
                         advance(done)
             except TerminatedWorkerError as error:
@@ -371,6 +365,7 @@ def _write_folder(
     progress: Progress,
 ) -> int:
     """Write the images and the manifest; the number of images that were there before."""
+    folder.check_room(sum(target_counts.values()))
     below = safe_names(target_counts)
     paths = {c: [f"{below[c]}/{i:06d}.png" for i in range(n)] for c, n in target_counts.items()}
     rows = [
@@ -378,7 +373,7 @@ def _write_folder(
         for name, own in paths.items()
         for index, path in enumerate(own)
     ]
-    folder.describe({"model": model_sha256(run), "seed": seed, "counts": dict(target_counts)})
+    folder.describe(_made_from(run, target_counts, seed))
     folder.plan(rows)
     progress.phase("sampling", len(rows))
     before, refused = write_images(
@@ -394,6 +389,41 @@ def _write_folder(
     if refused:
         raise TooFewAcceptedError("; ".join(refused.values()))
     return before
+
+
+def _made_from(run: Path, target_counts: Mapping[str, int], seed: int) -> dict[str, Any]:
+    return {"model": model_sha256(run), "seed": seed, "counts": dict(target_counts)}
+
+
+def _write_table(
+    output: Output,
+    run: Path,
+    target_counts: Mapping[str, int],
+    seed: int,
+    progress: Progress,
+    *,
+    mark: bool,
+    escape_formulas: bool,
+) -> None:
+    from gan_augment.synthesizers.tabular_gan import TabularGAN
+
+    gan, total = TabularGAN.load(model_folder(run)), sum(target_counts.values())
+    example = joined(
+        gan.sample_range(next(iter(gan.classes_)), 0, 1), np.zeros(1, int), gan.schema_
+    )
+    progress.phase("sampling", total)
+    write_table(
+        output.path,
+        _file_format(run),
+        example,
+        _table_rows(gan, target_counts, seed, run.name),
+        mark=mark,
+        escape_formulas=escape_formulas,
+        replace=output.replaces is not None,
+        rows_to_come=total,
+        whole=output.write_record,
+        advance=progress.advance,
+    )
 
 
 def _table_rows(

@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 
 from gan_augment.data.topup_plan import rare_classes
-from gan_augment.errors import OutputExistsError
+from gan_augment.errors import FolderInUseError, OutputExistsError
+from gan_augment.storage import hold_folder
 from gan_augment.workflows import demonstration
 from gan_augment.workflows.demonstration import (
     CELLS_ROWS,
@@ -20,6 +21,7 @@ from gan_augment.workflows.demonstration import (
     RARE_ROWS,
     TARGET,
     DemoResult,
+    _held,
     demo,
     demo_table,
     rare_cells,
@@ -76,6 +78,14 @@ def test_the_demo_of_a_table_ends_with_the_evaluators_verdict(done):
     assert all(str(path) in text for path in (done.run, done.samples, done.topped_up))
     stored = json.loads((done.data.parent / "demo.json").read_text(encoding="utf-8"))
     assert stored == done.to_dict()
+
+
+def test_two_demos_cannot_write_one_folder(tmp_path):
+    (tmp_path / f"demo.json.tmp-{2**22 + 1}").write_bytes(b"{")  # killed in its first write
+    with hold_folder(tmp_path), pytest.raises(FolderInUseError):
+        demo_table(tmp_path)
+    with _held(tmp_path, False, ()):
+        assert {path.name for path in tmp_path.iterdir()} == {".lock", "demo.json"}
 
 
 @pytest.mark.slow

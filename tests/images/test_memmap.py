@@ -79,6 +79,13 @@ def test_a_full_disk_is_said_in_one_line_and_leaves_nothing(folder, temporary, m
     assert not list(temporary.iterdir())
 
 
+def test_the_file_is_its_user_s_alone(folder, temporary):
+    data = read_images(folder(cat=2, dog=2), map_above=0).data
+    (path,) = temporary.rglob("pixels.u8")
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert data.pixels.any()
+
+
 def test_a_forked_child_leaves_the_file(folder, temporary):
     data = read_images(folder(cat=2, dog=2), map_above=0).data
     child = os.fork()

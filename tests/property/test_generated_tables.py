@@ -224,25 +224,24 @@ def check_learning(frame: pd.DataFrame, y: list[Any], recipe: str, steps: int) -
 RECIPES = st.sampled_from(["auto", "auto", "free"])
 
 
-def examples(few: int, many: int) -> pytest.MarkDecorator:
-    """So many in the gate, and so many more in a campaign."""
-    sizes = [(few, pytest.mark.slow), (many, pytest.mark.campaign)]
-    return pytest.mark.parametrize("n", [pytest.param(n, marks=mark) for n, mark in sizes])
-
-
 def drawn(n: int) -> settings:
     """Settings for n examples; a campaign draws others each time."""
     gate = n <= 250
     return settings(max_examples=n, deadline=None, derandomize=gate, suppress_health_check=QUIET)
 
 
-@examples(250, 5_000)
-def test_generated_frames_are_read_and_given_back_or_refused_in_words(n: int) -> None:
+def read_frames(n: int) -> None:
+    """Read so many frames; one that breaks a promise raises."""
     drawn(n)(given(frames())(check_reading))()
 
 
-@examples(60, 1_000)
-def test_generated_tables_are_learned_and_sampled_in_kind_or_refused_in_words(n: int) -> None:
+@pytest.mark.slow
+def test_generated_frames_are_read_and_given_back_or_refused_in_words() -> None:
+    read_frames(250)
+
+
+def tally_of_learning(n: int) -> Counter[str]:
+    """What came of so many tables; one that breaks a promise raises."""
     tally: Counter[str] = Counter()
 
     @drawn(n)
@@ -253,3 +252,9 @@ def test_generated_tables_are_learned_and_sampled_in_kind_or_refused_in_words(n:
     each()
     assert set(tally) <= {"sampled", "DataError"}
     assert tally["sampled"] >= n // 2, tally
+    return tally
+
+
+@pytest.mark.slow
+def test_generated_tables_are_learned_and_sampled_in_kind_or_refused_in_words() -> None:
+    tally_of_learning(60)

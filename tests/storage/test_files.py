@@ -8,7 +8,15 @@ from pathlib import Path
 import pytest
 
 from gan_augment.errors import OutputExistsError, WriteFailedError
-from gan_augment.storage import clean_stale, new_files, new_folder, write_errors, write_file
+from gan_augment.storage import (
+    check_room,
+    clean_stale,
+    new_files,
+    new_folder,
+    settle_files,
+    write_errors,
+    write_file,
+)
 
 DEAD_PID = 2**22 + 1  # above Linux's largest process number
 
@@ -159,11 +167,108 @@ def test_files_that_cannot_all_be_written_leave_the_old_ones(
     assert {(tmp_path / name).read_bytes() for name in ("a", "b")} == {b"old"}
 
 
-def test_no_old_file_ever_stands_beside_a_new_one(tmp_path, refuse):
+@pytest.mark.parametrize("links", [True, False])
+@pytest.mark.parametrize("nth", [1, 2])
+def test_where_one_of_a_pair_cannot_be_renamed_both_old_ones_stand(
+    tmp_path, refuse, monkeypatch, nth, links
+):
     for name in ("a", "b"):
         write_file(tmp_path / name, b"old")
-    refuse("replace", errno.EIO, 2)
+    if not links:
+        monkeypatch.setattr(os, "link", no_links)
+    refuse("replace", errno.EIO, nth)
     with pytest.raises(WriteFailedError):
         write_pair(tmp_path)
-    assert names(tmp_path) == {"a"}
-    assert (tmp_path / "a").read_bytes() == b"one and more"
+    assert names(tmp_path) == {"a", "b"}
+    assert {(tmp_path / name).read_bytes() for name in ("a", "b")} == {b"old"}
+
+
+def no_links(*args, **settings):
+    raise OSError(errno.EPERM, "Operation not permitted")
+
+
+@pytest.mark.parametrize("links", [True, False])
+@pytest.mark.parametrize("late", ["a", "b"])
+def test_a_file_that_comes_at_the_last_moment_is_not_replaced(tmp_path, monkeypatch, late, links):
+    if not links:
+        monkeypatch.setattr(os, "link", no_links)
+
+    def write() -> None:
+        with new_files(tmp_path / "a", tmp_path / "b", replace=False) as (a, b):
+            a.write(b"1")
+            b.write(b"2")
+            (tmp_path / late).write_bytes(b"theirs")
+
+    with pytest.raises(OutputExistsError, match="came meanwhile"):
+        write()
+    assert names(tmp_path) == {late}
+    assert (tmp_path / late).read_bytes() == b"theirs"
+    (tmp_path / late).unlink()
+    with new_files(tmp_path / "a", tmp_path / "b", replace=False):
+        pass
+    assert names(tmp_path) == {"a", "b"}
+
+
+class Killed(BaseException):
+    pass
+
+
+OPERATIONS = ("open", "write", "fsync", "link", "replace", "unlink")
+
+
+@pytest.mark.parametrize("replace", [True, False])
+def test_a_pair_that_was_killed_anywhere_is_old_or_new_once_it_is_settled(
+    tmp_path_factory, monkeypatch, replace
+):
+    """A kill is played by a disk on which nothing can be done any more, of a dead process."""
+    seen = set()
+    for moment in range(1, 40):
+        folder, calls = tmp_path_factory.mktemp("pair"), []
+        for name in ("a", "b") if replace else ():
+            (folder / name).write_bytes(b"old")
+        with monkeypatch.context() as patch:
+            for function in OPERATIONS:
+                real = getattr(os, function)
+
+                def dying(*args, real=real, calls=calls, moment=moment, **settings):
+                    calls.append(real)
+                    if len(calls) >= moment:
+                        raise Killed
+                    return real(*args, **settings)
+
+                patch.setattr(os, function, dying)
+            try:
+                with new_files(folder / "a", folder / "b", replace=replace) as (a, b):
+                    a.write(b"new")
+                    b.write(b"new")
+            except Killed:
+                pass
+            ended = len(calls) < moment
+        assert not (folder / "a").exists() or (folder / "a").read_bytes() in (b"old", b"new")
+        settle_files(folder / "a", folder / "b")
+        after = {name: (folder / name).read_bytes() for name in names(folder)}
+        assert after in ({}, {"a": b"old", "b": b"old"}, {"a": b"new", "b": b"new"}), moment
+        seen.add(after.get("a"))
+        if ended:
+            break
+    assert ended
+    assert seen == {b"old" if replace else None, b"new"}
+
+
+def test_settling_does_not_replace_what_came_since(tmp_path):
+    (tmp_path / f"a.tmp-{DEAD_PID}").write_bytes(b"new")
+    os.link(tmp_path / f"a.tmp-{DEAD_PID}", tmp_path / "a")
+    (tmp_path / f"b.tmp-{DEAD_PID}").write_bytes(b"new")
+    (tmp_path / "b").write_bytes(b"theirs")
+    with pytest.raises(OutputExistsError, match="came meanwhile"):
+        settle_files(tmp_path / "a", tmp_path / "b")
+    assert (tmp_path / "b").read_bytes() == b"theirs"
+
+
+def test_what_cannot_fit_the_disk_is_refused(tmp_path):
+    check_room(tmp_path / "new" / "folder", 1, 1)
+    with pytest.raises(WriteFailedError, match=r"1e\+09 GB do not fit"):
+        check_room(tmp_path / "new", 10**18)
+    with pytest.raises(WriteFailedError, match="nothing was written"):
+        check_room(tmp_path, 1, files=10**15)
+    assert names(tmp_path) == set()

@@ -73,6 +73,29 @@ def test_a_folder_made_for_nothing_goes_again_and_a_file_in_its_place_is_refused
         hold_folder(tmp_path / "file" / "run").__enter__()
 
 
+def test_a_part_of_a_folder_is_held_alone(tmp_path):
+    with hold_folder(tmp_path, ".a.csv.lock"):
+        with pytest.raises(FolderInUseError, match=r"a\.csv' is in use"):
+            hold_folder(tmp_path, ".a.csv.lock").__enter__()
+        with hold_folder(tmp_path, ".b.csv.lock"), hold_folder(tmp_path):
+            pass
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("again", [True, False])
+def test_a_folder_that_is_moved_away_is_noticed_and_another_s_lock_left(tmp_path, again):
+    def hold() -> None:
+        with hold_folder(tmp_path / "out"):
+            (tmp_path / "out").rename(tmp_path / "moved")
+            if again:
+                (tmp_path / "out").mkdir()
+                (tmp_path / "out" / ".lock").write_text("theirs")
+
+    with pytest.raises(WriteFailedError, match="was moved or removed"):
+        hold()
+    assert (tmp_path / "out" / ".lock").exists() == again
+
+
 @pytest.mark.slow
 def test_the_lock_of_a_killed_process_is_taken_over_by_exactly_one(tmp_path):
     holder = start(tmp_path)

@@ -64,8 +64,7 @@ def fitted(toy: LabelledImages) -> ImageGAN:
         return ImageGAN(steps=12, device="cpu", threads=1, selection=False).fit(toy)
 
 
-@pytest.fixture(scope="session")
-def table() -> ReadTable:
+def toy_table() -> ReadTable:
     """Columns of many kinds, rows shuffled, an index that is no range."""
     counts = {"well": 110, "ill": 12, "odd": 5, "alone": 1}
     rng = np.random.default_rng(0)
@@ -107,6 +106,12 @@ def table() -> ReadTable:
     )
     frame.index = pd.Index(range(0, -3 * n, -3))
     return read_frame(frame, y=y)
+
+
+@pytest.fixture(scope="session")
+def table() -> ReadTable:
+    """`toy_table`."""
+    return toy_table()
 
 
 @pytest.fixture

@@ -32,6 +32,7 @@ def test_a_given_folder_is_used_again(images: TensorDataset, tmp_path: Path) -> 
     first = generated(AugmentedDataset(images, Repeats(), cache=tmp_path / "new" / "folder"))
     (path,) = (tmp_path / "new" / "folder").iterdir()  # which outlives the dataset
     before = path.stat().st_mtime_ns
+    assert path.stat().st_mode & 0o777 == 0o600
     model = Counting()
     again = AugmentedDataset(images, model, cache=path.parent)
     assert model.rows < 30  # the few rows that tell whether it fits

@@ -2,15 +2,21 @@
 
 import pytest
 
-from gan_augment.data.images.png_folder import ManifestRow, read_manifest, write_manifest
+from gan_augment.data.images.png_folder import (
+    ManifestRow,
+    read_manifest,
+    write_manifest,
+    write_part,
+)
 from gan_augment.errors import (
     DataError,
     FolderInUseError,
     OutputExistsError,
     ResumeMismatchError,
+    WriteFailedError,
 )
 from gan_augment.training.callbacks import StopRequested
-from gan_augment.workflows.outputs import output_folder
+from gan_augment.workflows.outputs import output_folder, run_folder
 
 ROWS = [ManifestRow(f"cat/{i:06d}.png", "cat", "synthetic", "run", i) for i in range(3)]
 
@@ -176,6 +182,54 @@ def test_a_folder_made_for_nothing_is_removed(tmp_path):
     with pytest.raises(ZeroDivisionError):
         fail()
     assert not (tmp_path / "out").exists()
+
+
+def test_a_file_that_comes_meanwhile_is_not_replaced(tmp_path):
+    def write() -> None:
+        with output_folder(tmp_path / "out", "sample") as folder:
+            folder.describe({})
+            folder.plan(ROWS)
+            (tmp_path / "out" / "cat").mkdir()
+            (tmp_path / "out" / ROWS[0].path).write_bytes(b"theirs")
+            write_part(tmp_path / "out" / ROWS[0].path, b"ours")
+
+    with pytest.raises(OutputExistsError, match="came meanwhile"):
+        write()
+    assert (tmp_path / "out" / ROWS[0].path).read_bytes() == b"theirs"
+    (tmp_path / "cut").write_bytes(b"ou")
+    write_part(tmp_path / "cut", b"ours")
+    assert (tmp_path / "cut").read_bytes() == b"ours"
+
+
+@pytest.mark.parametrize("moved", [".", "cat"])
+def test_a_folder_that_is_moved_away_is_noticed_and_not_called_complete(tmp_path, moved):
+    def write() -> None:
+        with output_folder(tmp_path / "out", "sample") as folder:
+            folder.describe({})
+            folder.plan(ROWS)
+            for done, row in enumerate(ROWS):
+                write_part(tmp_path / "out" / row.path, b"new")
+                if done == 1:
+                    (tmp_path / "out" / moved).resolve().rename(tmp_path / "elsewhere")
+            folder.finish(ROWS)
+
+    with pytest.raises(WriteFailedError, match="moved or removed"):
+        write()
+    assert not list(tmp_path.rglob("manifest.csv"))
+
+
+@pytest.mark.parametrize("name", [".gan-augment.json", ".manifest.csv"])
+def test_a_folder_that_was_killed_in_its_first_write_is_taken(tmp_path, name):
+    (tmp_path / f"{name}.tmp-{2**22 + 1}").write_bytes(b"{")
+    make(tmp_path)
+    assert names(tmp_path) == {*(row.path for row in ROWS), "manifest.csv", ".gan-augment.json"}
+
+
+def test_a_run_folder_that_was_killed_in_its_first_write_is_taken(tmp_path):
+    (tmp_path / f"config.toml.tmp-{2**22 + 1}").write_bytes(b"[fi")
+    with run_folder(tmp_path, resume=False, overwrite=False):
+        pass
+    assert names(tmp_path) == set()
 
 
 def test_two_commands_cannot_write_one_folder(tmp_path):

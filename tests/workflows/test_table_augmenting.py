@@ -26,7 +26,7 @@ from gan_augment.synthesizers.tabular_gan import TabularGAN
 from gan_augment.training.callbacks import StopRequested
 from gan_augment.workflows import augmenting
 from gan_augment.workflows.augmenting import augment
-from tests.workflows.conftest import contents
+from tests.workflows.conftest import contents, files
 
 HALF = TopUp(synthetic_share=0.5, companions=False)
 QUICK = FitOptions(target="fraud", steps=3, device="cpu", threads=1)
@@ -233,7 +233,7 @@ def test_a_disk_that_refuses_any_write_leaves_the_earlier_output(
 ):
     out = tmp_path / "out.csv"
     augment(table_file, out, model=table_run, top_up=HALF)
-    before = contents(tmp_path)
+    before = files(tmp_path)
     real, calls = os.write, []
 
     def failing(*args):
@@ -245,9 +245,12 @@ def test_a_disk_that_refuses_any_write_leaves_the_earlier_output(
     with monkeypatch.context() as patch:
         patch.setattr(os, "write", failing)
         with pytest.raises(WriteFailedError) as caught:
-            augment(table_file, out, model=table_run, overwrite=True)
+            augment(table_file, out, model=table_run, mark=True, overwrite=True)
     assert "\n" not in str(caught.value)
-    assert contents(tmp_path) == before
+    assert files(tmp_path) == before
+    if nth > 1:  # else it could not even be recorded
+        augment(table_file, out, model=table_run, mark=True, resume=True)
+        assert b"synthetic\n" in out.read_bytes()
 
 
 class Interrupting(Progress):
@@ -270,7 +273,7 @@ def test_an_interrupted_call_leaves_no_file_and_is_done_again(table_run, table_f
     assert stopped.value.signal == signal.SIGINT
     assert list(tmp_path.iterdir()) == []
     augment(table_file, out, model=table_run, resume=True)
-    assert set(contents(tmp_path)) == {"out.csv", "out.csv.manifest.csv"}
+    assert set(files(tmp_path)) == {"out.csv", "out.csv.manifest.csv"}
 
 
 def test_a_stopped_call_goes_on_with_the_run_it_began(table_file, tmp_path, monkeypatch):
@@ -285,7 +288,8 @@ def test_a_stopped_call_goes_on_with_the_run_it_began(table_file, tmp_path, monk
     result = augment(table_file, "cut.csv", options=QUICK, resume=True)
     assert result.run.as_posix() == "runs/t"
     assert Path("cut.csv").read_bytes() == Path("whole.csv").read_bytes()
-    assert not [path for path in Path().iterdir() if path.name.startswith(".")]
+    hidden = {path.name for path in Path().iterdir() if path.name.startswith(".")}
+    assert hidden == {".cut.csv.gan-augment.json", ".whole.csv.gan-augment.json"}
 
 
 def test_what_another_command_began_is_not_resumed(table_run, table_file, tmp_path):

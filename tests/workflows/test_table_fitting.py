@@ -81,7 +81,8 @@ def test_a_stopped_run_ends_as_an_undisturbed_one_with_no_more_than_resume(table
     assert not (run / "model").exists()
     fit(table_file, run, resume=True)
     assert model(run) == model(whole)
-    assert (run / "samples.csv").read_bytes() == (whole / "samples.csv").read_bytes()
+    for name in ("samples.csv", "config.toml"):
+        assert (run / name).read_bytes() == (whole / name).read_bytes()
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from gan_augment.data.tables.csv import read_csv
 from gan_augment.errors import (
     ModelFileError,
     OutputExistsError,
+    ResumeMismatchError,
     UsageError,
     WriteFailedError,
 )
@@ -104,9 +105,10 @@ def test_a_damaged_format_is_refused_in_one_line(table_run, tmp_path):
 def test_an_output_that_is_there_is_replaced_only_on_request(table_run, tmp_path):
     sample(table_run, tmp_path / "s.csv", counts={"yes": 2})
     before = (tmp_path / "s.csv").read_bytes()
-    for again in ({}, {"resume": True}):
-        with pytest.raises(OutputExistsError, match="--overwrite"):
-            sample(table_run, tmp_path / "s.csv", counts={"yes": 3}, **again)
+    with pytest.raises(OutputExistsError, match="--overwrite"):
+        sample(table_run, tmp_path / "s.csv", counts={"yes": 3})
+    with pytest.raises(ResumeMismatchError, match="another counts"):
+        sample(table_run, tmp_path / "s.csv", counts={"yes": 3}, resume=True)
     assert (tmp_path / "s.csv").read_bytes() == before
     sample(table_run, tmp_path / "s.csv", counts={"yes": 3}, overwrite=True)
     assert len(lines(tmp_path / "s.csv")) == 4

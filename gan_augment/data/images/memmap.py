@@ -48,7 +48,7 @@ class TemporaryImages:
         with _write_errors(Path(tempfile.gettempdir())):
             self._folder = TemporaryFolder()
             self.path = self._folder.path / "pixels.u8"
-            self._file = NewFile(self.path)
+            self._file = NewFile(self.path, 0o600)
         self._close = weakref.finalize(self, self._file.end)
 
     def append(self, image: NDArray[np.uint8]) -> None:

@@ -90,7 +90,13 @@ def is_whole_png(path: Path) -> bool:
     return content.startswith(_PNG_START) and content.endswith(_PNG_END)
 
 
-def write_manifest(path: Path, rows: Iterable[ManifestRow]) -> None:
+def write_part(path: Path, content: bytes) -> None:
+    """Write one file of an output; what a power cut left of it is replaced, and nothing else."""
+    cut = path.is_file() and content.startswith(path.read_bytes())
+    write_file(path, content, sync=False, replace=cut)
+
+
+def write_manifest(path: Path, rows: Iterable[ManifestRow], *, replace: bool = True) -> None:
     """Write the rows as CSV (UTF-8; scores as JSON), whole or not at all."""
     text = io.StringIO(newline="")
     writer = csv.writer(text)  # CRLF: only so are stray carriage returns quoted
@@ -99,7 +105,7 @@ def write_manifest(path: Path, rows: Iterable[ManifestRow]) -> None:
         index = "" if row.index is None else row.index
         scores = json.dumps(dict(row.scores)) if row.scores else ""
         writer.writerow([row.path, row.label, row.origin, row.source, index, scores])
-    write_file(path, text.getvalue().encode("utf-8", "surrogatepass"))
+    write_file(path, text.getvalue().encode("utf-8", "surrogatepass"), replace=replace)
 
 
 def read_manifest(path: Path) -> list[ManifestRow]:

@@ -29,7 +29,7 @@ from gan_augment.data.tables.csv import (
 )
 from gan_augment.errors import DataError, ModelFileError, UsageError
 from gan_augment.settings import Frozen
-from gan_augment.storage import new_files
+from gan_augment.storage import check_room, new_files
 from gan_augment.storage.files import NewFile
 
 MANIFEST_COLUMNS = ("row", "label", "origin", "source", "index")
@@ -207,6 +207,9 @@ def write_table(
     original: Source | None = None,
     mark: bool = False,
     escape_formulas: bool = False,
+    replace: bool = True,
+    rows_to_come: int = 0,
+    whole: Callable[[dict[str, str]], None] = lambda written: None,
     advance: Callable[[int], None] = lambda done: None,
 ) -> int:
     """Write a table and its manifest, both whole or not at all; returns the number of new rows.
@@ -215,7 +218,10 @@ def write_table(
     `OUT.manifest.csv`, has a line for each new row: its number among the rows of OUT (from 0), its
     class, its origin, what it comes from, its number there. Rows of an original are one line: row
     0, origin `real`, the file's name, and as index how many they are.
-    example: some rows with every column. `advance` is told the number of new rows so far.
+    example: some rows with every column. replace: whether files of these names may be there.
+    rows_to_come: new rows in all; where the first of them show that the disk cannot hold so many,
+    WriteFailedError. `whole` is told the files' {name: sha256} before they appear, `advance` the
+    number of new rows so far.
     Raises UsageError for a mark that is there already, WriteFailedError; OUT is intact then.
     """
     if mark:
@@ -224,7 +230,8 @@ def write_table(
     if parquet and escape_formulas:
         raise UsageError("--escape-formulas is for CSV files; Parquet holds no formulas")
     done = 0
-    with new_files(out, manifest_path(out)) as (table, manifest):
+    pair = (out, manifest_path(out))
+    with new_files(*pair, replace=replace) as (table, manifest):
         rows: CsvRows | ParquetRows
         if parquet:
             rows = ParquetRows(table, stored.parquet or ParquetFormat.plain(example), mark=mark)
@@ -237,12 +244,16 @@ def write_table(
         manifest.write(_lines([MANIFEST_COLUMNS]))
         if original:
             manifest.write(_lines([(0, "", "real", original.path.name, original.rows)]))
+        begun = table.bytes
         for part in added:
             rows.add(part.frame)
             manifest.write(_lines(_entries(part, (original.rows if original else 0) + done)))
             done += len(part.frame)
+            bytes_a_row = (table.bytes - begun + manifest.bytes) // max(done, 1)
+            check_room(out.parent, bytes_a_row * (rows_to_come - done), 2)
             advance(done)
         rows.end()
+        whole({path.name: file.sha256 for path, file in zip(pair, (table, manifest), strict=True)})
     return done
 
 

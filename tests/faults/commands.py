@@ -1,0 +1,248 @@
+"""The commands that write, what an undisturbed one leaves, and what a disturbed one may leave."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from gan_augment.storage import load_bundle
+from gan_augment.training.checkpoint import CheckpointStore
+from tests.cli.conftest import contents, write_images
+from tests.faults.disk import Ended, Fault, command
+from tests.workflows.conftest import write_table_file
+
+_TIMED = ("environment.json", "history.jsonl", "journal.jsonl", "timings.json", "report.html")
+_LOGS = ("history.jsonl", "journal.jsonl")
+_EVALUATE = "--learner logistic --folds 2 --repeats 1 --arms oversample --n-jobs 1"
+
+
+@dataclass(frozen=True)
+class Work:
+    """A command as it is typed, ARGS without OUT's earlier state.
+
+    old: other arguments of the same command, whose output lies at the same place before; then the
+    command has --overwrite. other: arguments of a rival at the same place.
+    """
+
+    name: str
+    args: str
+    old: str = ""
+    other: str = ""
+    resumes: bool = True
+
+    @property
+    def words(self) -> list[str]:
+        """The arguments."""
+        return [*self.args.split(), *(["--overwrite"] if self.old else [])]
+
+
+WORKS = (
+    Work("fit-images", "fit ../base/photos --out out --steps 4", other="--seed 1"),
+    Work("fit-table", "fit ../base/t.csv --target fraud --out out --steps 3", other="--seed 1"),
+    Work("sample-images", "sample ../base/images out --counts 9", other="--seed 1"),
+    Work("sample-table", "sample ../base/table out.csv --counts 9", other="--seed 1"),
+    Work("sample-table-anew", "sample ../base/table out.csv --counts 9", "--seed 2", "--seed 1"),
+    Work("augment-images", "augment ../base/photos out --model ../base/images", other="--seed 1"),
+    Work(
+        "augment-images-anew",
+        "augment ../base/photos out --model ../base/images",
+        "--seed 2",
+        "--seed 1",
+    ),
+    Work("augment-table", "augment ../base/t.csv out.csv --model ../base/table", other="--mark"),
+    Work(
+        "augment-table-anew",
+        "augment ../base/t.csv out.csv --model ../base/table",
+        "--seed 2",
+        "--mark",
+    ),
+    Work(
+        "augment-and-fit",
+        "augment ../base/t.csv out.csv --target fraud --steps 3 --run run",
+        other="--seed 1",
+    ),
+    Work(
+        "evaluate",
+        f"evaluate ../base/t.csv --target fraud --out out {_EVALUATE}",
+        other="--seed 1",
+    ),
+    Work("report", "report ../base/evaluation --out out.html", resumes=False),
+)
+
+
+class Place:
+    """Data and models that commands read, and for each of them what it leaves undisturbed."""
+
+    def __init__(self, root: Path) -> None:
+        self.root, self.base = root, root / "base"
+        self.base.mkdir()
+        write_images(self.base / "photos", {"common": 30, "rare": 6})
+        write_table_file(self.base / "t.csv", {"no": 48, "yes": 12})
+        for args in (
+            "fit photos --out images --steps 4",
+            "fit t.csv --target fraud --out table --steps 3",
+            f"evaluate t.csv --target fraud --out evaluation {_EVALUATE}",
+        ):
+            self.undisturbed(args.split(), self.base)
+        self._homes = 0
+        self._wholes: dict[tuple[str, str], dict[str, bytes]] = {}
+        self._operations: dict[str, int] = {}
+        self._old: dict[str, Path] = {}
+        self.given = {k: v for k, v in contents(self.base).items() if k not in ("",)}
+
+    def undisturbed(self, args: list[str], home: Path) -> Ended:
+        """Run a command that has to end well."""
+        ended = command(args, home)
+        assert ended.code == 0, (args, ended)
+        return ended
+
+    def home(self, work: Work | None = None) -> Path:
+        """A new folder beside `base`, with what lies there before the command."""
+        self._homes += 1
+        home = self.root / f"home-{self._homes}"
+        if work is not None and work.old:
+            if work.name not in self._old:
+                kept = self.home()
+                self.undisturbed([*work.args.split(), *work.old.split()], kept)
+                self._old[work.name] = kept
+            shutil.copytree(self._old[work.name], home, copy_function=shutil.copy2)
+        else:
+            home.mkdir()
+        return home
+
+    def whole(self, work: Work, more: str = "") -> dict[str, bytes]:
+        """What the command leaves undisturbed, with `more` arguments."""
+        if (work.name, more) not in self._wholes:
+            home = self.home(work)
+            ended = self.undisturbed([*work.words, *more.split()], home)
+            self._wholes[work.name, more] = visible(home)
+            if not more:
+                self._operations[work.name] = ended.operations
+            shutil.rmtree(home)
+        return self._wholes[work.name, more]
+
+    def operations(self, work: Work) -> int:
+        """How many operations on files it takes."""
+        self.whole(work)
+        return self._operations[work.name]
+
+    def old(self, work: Work) -> dict[str, bytes]:
+        """What lies there before."""
+        if not work.old:
+            return {}
+        shutil.rmtree(self.home(work))
+        return visible(self._old[work.name])
+
+    def check_given(self) -> None:
+        """Data and models are as they were."""
+        assert contents(self.base) == self.given, "a command wrote into what it was given"
+
+
+def is_left_over(name: str) -> bool:
+    """Whether a path is of a temporary file, or below a temporary folder."""
+    return any(".tmp-" in part or ".old-" in part for part in Path(name).parts)
+
+
+def visible(home: Path) -> dict[str, bytes]:
+    """Every file by its path but hidden, temporary and timed ones; of checkpoints the newest."""
+    found = {}
+    for name, content in contents(home).items():
+        parts = Path(name).parts
+        if is_left_over(name) or parts[-1].startswith(".") or parts[-1] in _TIMED:
+            continue
+        if "checkpoints" not in parts and "models" not in parts:
+            found[name] = content
+    for folder in home.glob("*/checkpoints"):
+        newest = CheckpointStore(folder).latest()
+        if newest:
+            digest = hashlib.sha256()
+            for key, array in sorted(newest.tensors.items()):
+                digest.update(key.encode() + np.ascontiguousarray(array).tobytes())
+            name = folder.relative_to(home) / f"step-{newest.step}"
+            found[str(name)] = digest.digest()
+    return found
+
+
+def problem_left(home: Path, whole: dict[str, bytes], old: dict[str, bytes]) -> str:
+    """What is wrong with what a command left, half-written files under final names; or nothing."""
+    left = visible(home)
+    for name, content in left.items():
+        path = Path(name)
+        if content in (whole.get(name), old.get(name)) or "checkpoints" in path.parts:
+            continue  # a checkpoint of an earlier step was loaded, and is looked at below
+        if path.name == "config.toml":
+            tomllib.loads(content.decode())
+        elif path.parts[-2:-1] == ("model",):
+            load_bundle(home / path.parent, schema=dict)
+        else:
+            return f"{name} is neither whole nor the old one"
+    lost = [name for name in old if name not in left]
+    if lost and len(old) < 3:  # of a table; a folder that is replaced is emptied first
+        return f"{lost[0]} of the old output is gone"
+    return _problem_in_logs(home)
+
+
+def _problem_in_logs(home: Path) -> str:
+    for folder in home.glob("*/checkpoints"):
+        store = CheckpointStore(folder)
+        store.latest()
+        if store.damaged:
+            return f"a damaged checkpoint under its final name: {store.damaged}"
+    for name, content in contents(home).items():
+        if Path(name).name in _LOGS and not is_left_over(name):
+            for line in content.split(b"\n")[:-1]:
+                json.loads(line)
+    return ""
+
+
+def gone_on(place: Place, work: Work, home: Path) -> str:
+    """Resume, or begin where nothing was begun; what is wrong with how that ends, or nothing."""
+    whole, old, before = place.whole(work), place.old(work), visible(home)
+    again = [word for word in work.words if word != "--overwrite"]
+    resumed = command([*again, "--resume"], home) if work.resumes else None
+    if resumed is None or resumed.code:
+        begun = before not in ({}, old) if work.resumes else False
+        if resumed and (resumed.code != 2 or begun):
+            return f"--resume ended with {resumed.code}: {resumed.err[-300:]}"
+        anew = command(work.words, home)
+        done = not work.resumes and before == whole and anew.code == 2  # it is there already
+        if anew.code and not done:
+            return f"a new start ended with {anew.code}: {anew.err[-300:]}"
+    after = visible(home)
+    if after != whole:
+        odd = sorted(name for name in {*after, *whole} if after.get(name) != whole.get(name))
+        return f"{odd[:3]} differ from an undisturbed run's"
+    left = [name for name in contents(home) if is_left_over(name)]
+    return f"{left[0]} is left over" if left else ""
+
+
+def trial(place: Place, work: Work, fault: Fault) -> str:
+    """One command on a disk where `fault` happens, then again on a sound one; what went wrong."""
+    whole, old = place.whole(work), place.old(work)
+    home = place.home(work)
+    ended = command(work.words, home, fault)
+    killed = fault.kind in ("kill", "torn")
+    refused = fault.kind in ("full", "read-only")
+    if killed and ended.code not in (-9, 0):
+        return f"it ended with {ended.code}: {ended.err[-300:]}"
+    if refused:
+        last = ended.err.strip().splitlines()[-1:] or [""]
+        if ended.code == 0:
+            if visible(home) != whole:
+                return "it ended with 0, and is not whole"
+        elif ended.code != 74 or not last[0].startswith("error: ") or "Traceback" in ended.err:
+            return f"it ended with {ended.code}: {ended.err[-400:]}"
+    wrong = problem_left(home, whole, old)
+    if fault.kind == "full" and not wrong:
+        left = [name for name in contents(home) if is_left_over(name)]
+        wrong = f"{left[0]} is left on a full disk" if left else ""
+    wrong = wrong or gone_on(place, work, home)
+    if not wrong:
+        shutil.rmtree(home)
+    return wrong
