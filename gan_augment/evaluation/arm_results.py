@@ -16,13 +16,22 @@ from gan_augment.evaluation.figures import OF_RANKS, Counts, figures_of
 from gan_augment.evaluation.journal import Journal, Line, unpack_labels
 from gan_augment.evaluation.plan import Setup
 from gan_augment.evaluation.protocol import Split
-from gan_augment.evaluation.statistics import Contrast, contrast, one_flip
+from gan_augment.evaluation.statistics import (
+    Contrast,
+    contrast,
+    contrast_of_seeds,
+    one_flip,
+    resampled,
+)
+from gan_augment.randomness import derived_seed
 from gan_augment.synthesizers.base import Data
 
 Column = Literal["default", "tuned", "corrected"]
 Place = tuple[int, int]
 Values = dict[Place, float]
 """A figure by (repeat, fold); splits that have none are absent."""
+ERROR_DRAWS = 500
+"""Of a bootstrap for a standard error alone."""
 _NOTHING_ADDED = "no amount of it adds a row to this data"
 
 
@@ -163,7 +172,10 @@ class ArmResults(Generic[Data]):
         """
         judged = self.setup.judged_rare if metric in OF_RANKS else self.setup.evaluated
         least = one_flip(list(self.none.first(column)), metric, judged, self.smallest)
-        return self.paired(one.values(metric, column), other.values(metric, column), least)
+        sampling = self._sampling(one, other, metric, column, judged)
+        return self.paired(
+            one.values(metric, column), other.values(metric, column), least, sampling
+        )
 
     def primary(self, one: ArmResult, other: ArmResult) -> Contrast | None:
         """Subtract an arm from another by what was declared."""
@@ -173,12 +185,47 @@ class ArmResults(Generic[Data]):
         """Compare the recall of one class with that of `none`; its own row is what may flip."""
         confusions = list(self.none.first(column))
         least = one_flip(confusions, "balanced_accuracy", [label], label)
-        return self.paired(one.recalls(label, column), self.none.recalls(label, column), least)
+        sampling = self._sampling(one, self.none, "balanced_accuracy", column, [label])
+        return self.paired(
+            one.recalls(label, column), self.none.recalls(label, column), least, sampling
+        )
 
-    def paired(self, one: Values, other: Values, least: float = 0.0) -> Contrast | None:
-        """Contrast one with the other over the splits that have both."""
+    def paired(
+        self,
+        one: Values,
+        other: Values,
+        least: float = 0.0,
+        sampling: tuple[float, int] | None = None,
+    ) -> Contrast | None:
+        """Contrast one with the other over the splits that have both.
+
+        sampling: on a test set of its own, the standard error of its rows and how many units they
+        are; where that is not known nothing is said of a test set.
+        """
         both = [one[place] - other[place] for place in other if place in one]
+        if self.setup.protocol.kind == "test":
+            return contrast_of_seeds(both, *sampling, least) if both and sampling else None
         return contrast(both, self.setup.protocol.shared, least) if both else None
+
+    def _sampling(
+        self, one: ArmResult, other: ArmResult, metric: str, column: Column, judged: Sequence[int]
+    ) -> tuple[float, int] | None:
+        """The bootstrap's standard error of a difference on a test set, by its first seed."""
+        data, test = self.setup.data, self.setup.protocol.splits[0].test
+        if self.setup.protocol.kind != "test" or metric in OF_RANKS:
+            return None
+        drawn, units = resampled(
+            data.labels[test],
+            one.first_called(column),
+            other.first_called(column),
+            None if data.groups is None else data.groups[test],
+            metric,
+            judged,
+            classes=len(data.names),
+            seed=derived_seed(self.setup.options.fit.seed, "evaluation-bootstrap"),
+            draws=ERROR_DRAWS,
+        )
+        return (float(drawn.std(ddof=1)), units) if len(drawn) > 1 else None
 
     @cached_property
     def _all(self) -> dict[str, ArmResult | str]:

@@ -129,6 +129,12 @@ class Setup(Generic[Data]):
         return isinstance(self.data, LabelledTable)
 
     @property
+    def learned(self) -> Data:
+        """Return the rows that are topped up: without a test set of its own, all of them."""
+        data: Data = self.data
+        return data.take(self.protocol.splits[0].train) if self.protocol.kind == "test" else data
+
+    @property
     def arms(self) -> tuple[str, ...]:
         """List the arms that are reported: those that this learner and this design can have."""
         known, absent = self.learner.methods, set(self.design.no_arms)
@@ -150,7 +156,7 @@ class Setup(Generic[Data]):
     @functools.cached_property
     def candidates(self) -> tuple[Candidate, ...]:
         """List what is tried for the arms, without amounts that add nothing to this data."""
-        design, top_up = self.design, self.options.top_up
+        design, top_up, learned = self.design, self.options.top_up, self.learned
         candidates = candidates_of(
             self.arms,
             design.to,
@@ -163,7 +169,7 @@ class Setup(Generic[Data]):
         return tuple(
             c
             for c in candidates
-            if c.kind != "amount" or plan_for(c.amount, self.data, self.rare, top_up).added
+            if c.kind != "amount" or plan_for(c.amount, learned, self.rare, top_up).added
         )
 
     @property
@@ -174,8 +180,9 @@ class Setup(Generic[Data]):
         share = self.design.curves and "gan" in sources  # only generated rows, at what is chosen
         free = sum(not c.generated for c in self.candidates)
         each = splits * self.fits_a_cell
+        fitted = self.fits_a_cell if self.protocol.kind == "test" else each
         return Fits(
-            generators=each * len(sources) if self.keeps_generators else 0,
+            generators=fitted * len(sources) if self.keeps_generators else 0,
             learners=each * (len(self.candidates) + int(share)),
             waiting=each * (len(self.candidates) + int(share) - free),
         )
@@ -211,12 +218,18 @@ class Setup(Generic[Data]):
             counts, metric, folds=protocol.folds, repeats=protocol.repeats, shared=protocol.shared
         )
         n = protocol.folds * protocol.repeats
+        if protocol.kind == "test":
+            n = sum(counts.values())
         return Contrast(0.0, error, n - 1, n).detectable(self.options.delta)
 
     def seed_of(self, what: str, split: Split, level: str) -> int:
-        """Derive the seed of one fit: the same for every candidate of a split."""
-        seed = self.options.fit.seed
-        return derived_seed(seed, f"evaluation-{what}", split.repeat, split.fold, level)
+        """Derive the seed of one fit: the same for every candidate of a split.
+
+        On a test set of its own, of every split but for the learner's.
+        """
+        once = self.protocol.kind == "test" and what != "learner"
+        repeat = 0 if once else split.repeat
+        return derived_seed(self.options.fit.seed, f"evaluation-{what}", repeat, split.fold, level)
 
     def levels(self, split: Split) -> dict[str, TrainTestPart[Data]]:
         """Return the inner parts of a split, then the outer one, by name.
@@ -422,9 +435,13 @@ class Plan:
             if isinstance(setup.generator, TabularGAN) and setup.generator.untrained and not steps:
                 trained = "untrained"
             generators = f"{fits.generators} generator fits ({trained}), "
+        dealt = f"{protocol.folds} folds x {setup.design.repeats}"
+        if protocol.kind == "test":
+            tested = len(protocol.splits[0].test)
+            dealt = f"{tested:,} test rows, {setup.design.repeats} seeds of the classifier"
         processes = "1 process" if self.n_jobs == 1 else f"{self.n_jobs} processes"
         return [
-            f"plan: {protocol.folds} folds x {setup.design.repeats}; {generators}"
+            f"plan: {dealt}; {generators}"
             f"{fits.learners:,} learner fits; about {_duration(self.seconds)} with {processes}",
             f"arms: {', '.join(setup.arms)}; judged by {options.metric}, gan - none, decisions "
             f"{setup.decision}",

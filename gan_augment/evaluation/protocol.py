@@ -15,11 +15,13 @@ from gan_augment.data.contract import LabelledImages, LabelledTable
 from gan_augment.data.splits import judging_folds, unit_of_rows
 from gan_augment.errors import DataError, UsageError
 from gan_augment.randomness import derived_seed
+from gan_augment.synthesizers.base import Data
 
 FEWEST_UNITS = 4
 """Rows, or groups, below which a class cannot be judged: two folds of two."""
 INNER_FOLDS = 3
 _MOST_SEED = 2**32
+TEST_REPEATS = 3
 _REPEATS = {"table": 3, "image": 1}
 _FOLDS = {"table": 5, "image": 3}
 
@@ -38,13 +40,15 @@ class Split:
 class Protocol:
     """All splits, and which classes they can judge.
 
-    kind: how rows are dealt. unit, units: what is independent, and how many of it a class has.
+    kind: how rows are dealt; "test": a test set of its own is tested once a repeat, and repeats
+    differ in the learner's seed alone. unit, units: what is independent, and how many of it a class
+    has among the rows that can be tested.
     evaluated: the classes of the macro metrics; left_out: {class: why}. shared: what training rows
     that folds share add to the variance of a mean, 1 / (k - 1), or n_test / n_train forward in
-    time. notes: sentences for people.
+    time, or 1 - 1 / repeats of one test set. notes: sentences for people.
     """
 
-    kind: Literal["rows", "groups", "time"]
+    kind: Literal["rows", "groups", "time", "test"]
     folds: int
     repeats: int
     shared: float
@@ -63,6 +67,11 @@ class Protocol:
                 total.update(np.ascontiguousarray(rows.astype("<i8")).tobytes() + b"\0")
         return total.hexdigest()
 
+    @property
+    def generator_splits(self) -> tuple[Split, ...]:
+        """List the splits that need a generator of their own: one where all train on one part."""
+        return self.splits[:1] if self.kind == "test" else self.splits
+
     def with_repeats(self, repeats: int) -> Protocol:
         """Return the protocol with its first repeats alone."""
         splits = tuple(split for split in self.splits if split.repeat < repeats)
@@ -78,12 +87,15 @@ def plan_protocol(
     times: NDArray[Any] | None = None,
     gap: int = 0,
     seed: int = 0,
+    tested: NDArray[np.bool_] | None = None,
 ) -> Protocol:
-    """Split the rows: groups whole, forward in time, or stratified and repeated.
+    """Split the rows: groups whole, forward in time, stratified and repeated, or as they came.
 
     judged: the classes to top up; without one of them that has 4 units there is nothing to judge.
     folds: at most 5 by default (images 3), and never more than half the units of the smallest
     class that is judged. repeats: 3 (images 1); forward in time 1. times: (N,), sortable.
+    tested: (N,), the rows of a test set of its own, 3 repeats; no row that shares a group with them
+    trains.
     Raises DataError where no class can be judged, UsageError for folds that the data cannot fill.
 
     >>> pixels, ids = np.zeros((12, 8, 8, 1), np.uint8), np.array([f"r{i}" for i in range(12)])
@@ -93,7 +105,7 @@ def plan_protocol(
     (2, [6, 6], ('good', 'bad'))
     """
     kind = "image" if isinstance(data, LabelledImages) else "table"
-    units = _units(data)
+    units = _units(data if tested is None else data.take(np.flatnonzero(tested)))
     unit = _unit_word(data)
     left_out = {
         name: f"{n} {unit}; judging needs {FEWEST_UNITS}"
@@ -110,17 +122,32 @@ def plan_protocol(
     most = min(units[name] for name in evaluated) // 2
     k = folds or _FOLDS[kind]
     notes: list[str] = []
-    if k > most:
+    if tested is not None:
+        k = 1
+    elif k > most:
         if folds:
             notes.append(f"{most} folds instead of {folds}: the smallest class fills no more")
         k = most
-    if times is not None:
+    how: Literal["rows", "groups", "time", "test"]
+    if tested is not None:
+        if folds or times is not None:
+            raise UsageError(
+                "folds and times deal the rows of one data set, and a test set was given"
+            )
+        repeats = repeats or TEST_REPEATS
+        train = _apart_from(data, tested)
+        if lost := int((~tested).sum()) - len(train):
+            notes.append(
+                f"{lost} rows that share a group with a test row, or repeat one, do not train"
+            )
+        splits = [Split(r, 0, train, np.flatnonzero(tested)) for r in range(repeats)]
+        shared, how = 1 - 1 / repeats, "test"
+    elif times is not None:
         splits, shared = _forward(data, np.asarray(times), k, gap), 0.0
         shared = float(np.mean([len(s.test) / max(1, len(s.train)) for s in splits]))
         if repeats and repeats > 1:
             notes.append("one repeat: rows in time can be dealt in one way only")
-        how: Literal["rows", "groups", "time"] = "time"
-        repeats = 1
+        repeats, how = 1, "time"
     else:
         repeats = repeats or _REPEATS[kind]
         splits = [s for r in range(repeats) for s in _dealt(data, k, r, seed)]
@@ -138,6 +165,63 @@ def plan_protocol(
         left_out=left_out,
         notes=tuple(notes),
     )
+
+
+def with_test_rows(data: Data, test: Data) -> tuple[Data, NDArray[np.bool_]]:
+    """Return the rows of both, and which of them are of `test`, (N,).
+
+    Ids of test rows begin with "test: "; groups are each set's own, so that rows are not taken to
+    belong together for a number. Raises DataError where classes, columns or shapes differ.
+    """
+    unknown = [name for name, n in test.counts.items() if n and name not in data.names]
+    if unknown:
+        raise DataError(
+            f"the test rows are of the classes {', '.join(unknown)}, which the data has not; its "
+            f"classes are {', '.join(data.names)}"
+        )
+    own = np.array([data.names.index(n) if n in data.names else -1 for n in test.names], np.int64)
+    groups = None
+    if data.groups is not None or test.groups is not None:
+        first, second = (
+            np.full(len(one), -1, dtype=np.int64) if one.groups is None else one.groups
+            for one in (data, test)
+        )
+        above = int(first.max(initial=-1)) + 1
+        groups = np.concatenate([first, np.where(second >= 0, second + above, -1)])
+    rows = replace(
+        data,
+        labels=np.concatenate([data.labels, own[test.labels]]),
+        ids=np.concatenate([data.ids, np.char.add("test: ", test.ids)]),
+        groups=groups,
+        **_features_of_both(data, test),
+    )
+    return rows, np.arange(len(rows)) >= len(data)
+
+
+def _features_of_both(data: Any, test: Any) -> dict[str, Any]:
+    """Put the pixels or the frames of both under each other, by the name of their field."""
+    if isinstance(data, LabelledImages):
+        if data.image_shape != test.image_shape:
+            raise DataError(
+                f"the test images are of {test.image_shape} (height, width, channels), the others "
+                f"of {data.image_shape}; make them alike"
+            )
+        return {"pixels": np.concatenate([data.pixels, test.pixels])}
+    import pandas as pd
+
+    columns = list(data.frame.columns)
+    lacking = [str(name) for name in columns if name not in test.frame.columns]
+    if lacking:
+        raise DataError(f"the test rows lack the columns {', '.join(lacking)}")
+    return {"frame": pd.concat([data.frame, test.frame[columns]], ignore_index=True)}
+
+
+def _apart_from(
+    data: LabelledImages | LabelledTable, tested: NDArray[np.bool_]
+) -> NDArray[np.int64]:
+    """Select the rows that are not tested and share a group with none that is."""
+    unit = unit_of_rows(data.groups, len(data))
+    return np.flatnonzero(~tested & ~np.isin(unit, unit[tested]))
 
 
 def inner_folds(data: LabelledImages | LabelledTable, seed: int) -> NDArray[np.int64]:

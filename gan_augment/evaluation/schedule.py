@@ -55,7 +55,7 @@ def run(
     def generators(levels: Sequence[str]) -> list[Task]:
         return [
             _generator(setup, split, level, source, folder)
-            for split in splits
+            for split in setup.protocol.generator_splits
             for source in sources
             for level in levels
         ]

@@ -66,7 +66,7 @@ def build_result(setup: Setup[Data], journal: Journal) -> dict[str, Any]:
     names, gains = setup.data.names, dict[str, Contrast | None]()
     if gan is not None:
         gains = {n: results.primary(gan, arm) for n, arm in results.arms.items() if arm is not gan}
-    rare_rows = sum(setup.data.counts[names[label]] for label in setup.judged_rare)
+    rare_rows = sum(setup.learned.counts[names[label]] for label in setup.judged_rare)
     delta = setup.options.delta
     return {
         "schema": SCHEMA,

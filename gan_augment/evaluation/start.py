@@ -31,12 +31,13 @@ from gan_augment.errors import DataError, OutputExistsError, ResumeMismatchError
 from gan_augment.evaluation.amount import Amount, plan_for
 from gan_augment.evaluation.arms import TABLE_RIVALS
 from gan_augment.evaluation.diagnosis.features import user_features
+from gan_augment.evaluation.figures import OF_RANKS
 from gan_augment.evaluation.generators import MODELS, generator_of, unfitted_twin
 from gan_augment.evaluation.journal import Journal
 from gan_augment.evaluation.learners import learner_of
 from gan_augment.evaluation.options import EvaluationOptions
 from gan_augment.evaluation.plan import OUTER, Design, Plan, Setup, designed
-from gan_augment.evaluation.protocol import INNER_FOLDS, plan_protocol
+from gan_augment.evaluation.protocol import INNER_FOLDS, plan_protocol, with_test_rows
 from gan_augment.evaluation.result import REPORT, RESULT, TIMINGS, EvaluationResult
 from gan_augment.evaluation.schedule import costs_of, run
 from gan_augment.evaluation.sections import build_result, build_timings
@@ -56,6 +57,7 @@ def evaluate(
     data: AnyData,
     options: EvaluationOptions | None = None,
     *,
+    test: AnyData | None = None,
     out: str | Path | None = None,
     resume: bool = False,
     overwrite: bool = False,
@@ -68,6 +70,9 @@ def evaluate(
     ----------
     data
         Labelled rows; they are split, topped up and learned from, and stay as they are.
+    test
+        Rows of the same classes to test on, of images of the same shape; `data` is then not split
+        but trains, one generator is fitted, and repeats are seeds of the learner.
     out, resume, overwrite
         A folder for the journal, kept generators and the result, None for none on disk; whether to
         go on with the journal there, to the very bytes of an undisturbed run, or to replace it.
@@ -87,7 +92,7 @@ def evaluate(
         journal = Journal(folder / JOURNAL if out is not None else None)
         if resume:
             journal.read()
-        plan = prepare(data, options, journal.header, progress)
+        plan = prepare(data, options, journal.header, progress, test=test)
         if journal.header is None:
             journal.append(plan.setup.header)
         if on_plan:
@@ -111,15 +116,26 @@ def prepare(
     options: EvaluationOptions,
     header: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
+    *,
+    test: AnyData | None = None,
 ) -> Plan:
     """Decide everything that is decided before the first fit; time a few fits to plan.
 
     header: of a journal to go on with; its design is kept, and it must be of the same evaluation.
     Raises as `evaluate` does.
     """
+    tested = None
+    if test is not None:
+        if options.metric in OF_RANKS:
+            raise UsageError(
+                f"{options.metric} has no interval on a test set of its own; take another --metric "
+                "(metric), or leave --test (test) out"
+            )
+        data, tested = with_test_rows(data, test)  # type: ignore[type-var]
     data, times, columns = _with_groups_and_times(data, options)
     data, duplicates, notes = _duplicates_grouped(data, options)
-    rare, kinds = _gaining_classes(data, options), _kinds(data, columns)
+    own = data if tested is None else data.take(np.flatnonzero(~tested))
+    rare, kinds = _gaining_classes(own, options), _kinds(data, columns)
     protocol = plan_protocol(
         data,
         rare,
@@ -128,6 +144,7 @@ def prepare(
         times=times,
         gap=options.gap,
         seed=options.fit.seed,
+        tested=tested,
     )
     everything = Design(
         repeats=protocol.repeats,

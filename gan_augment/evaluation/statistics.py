@@ -130,6 +130,25 @@ def contrast(differences: ArrayLike, shared: float, least_error: float = 0.0) ->
     return Contrast(float(values.mean()), max(error, least_error), n - 1, n)
 
 
+def contrast_of_seeds(
+    differences: ArrayLike, sampling: float, units: int, least_error: float = 0.0
+) -> Contrast:
+    """Contrast two arms by the differences (R,) of R seeds on one test set, R >= 1.
+
+    Var = s^2 / R + sampling^2: of the seeds, and of the test rows that all of them share, by a
+    bootstrap over `units` independent ones. Degrees of freedom by Welch 1947, "The generalization
+    of Student's problem when several different population variances are involved".
+    """
+    values = np.asarray(differences, dtype=np.float64)
+    n = len(values)
+    of_seeds = float(values.var(ddof=1)) / n if n > 1 else 0.0
+    variance, freedom = of_seeds + sampling**2, max(1, units - 1)
+    if of_seeds:
+        terms = of_seeds**2 / (n - 1) + sampling**4 / max(1, units - 1)
+        freedom = max(1, int(variance**2 / terms))
+    return Contrast(float(values.mean()), max(math.sqrt(variance), least_error), freedom, n)
+
+
 def expected_error(
     counts: Mapping[str, int],
     metric: str,
@@ -235,6 +254,43 @@ def paired_bootstrap(
     "units": how many independent units were drawn from. Source: Efron & Tibshirani 1993, "An
     introduction to the bootstrap", section 13.3.
     """
+    differences, units = resampled(
+        labels,
+        called_a,
+        called_b,
+        groups,
+        metric,
+        evaluated,
+        classes=classes,
+        seed=seed,
+        draws=draws,
+    )
+    low, high = np.percentile(differences, [2.5, 97.5]) if len(differences) else (None, None)
+    mean = figure(metric, confusion(labels, called_a, classes), evaluated) - figure(
+        metric, confusion(labels, called_b, classes), evaluated
+    )
+    return {
+        "mean": mean if np.isfinite(mean) else None,
+        "low": None if low is None else float(low),
+        "high": None if high is None else float(high),
+        "draws": draws,
+        "units": units,
+    }
+
+
+def resampled(
+    labels: Labels,
+    called_a: Labels,
+    called_b: Labels,
+    groups: NDArray[np.int64] | None,
+    metric: str,
+    evaluated: Sequence[int],
+    *,
+    classes: int,
+    seed: int,
+    draws: int = DRAWS,
+) -> tuple[NDArray[np.float64], int]:
+    """Return the differences of `paired_bootstrap`'s draws that are numbers, and its units."""
     if groups is not None and (groups >= 0).any():
         names, unit = np.unique(unit_of_rows(groups, len(labels)), return_inverse=True)
         rows, units = np.arange(len(labels)), len(names)
@@ -256,18 +312,7 @@ def paired_bootstrap(
         a, b = (figures_of(metric, each, evaluated) for each in counts)
         drawn.append(a - b)
     differences = np.concatenate(drawn)
-    differences = differences[np.isfinite(differences)]
-    low, high = np.percentile(differences, [2.5, 97.5]) if len(differences) else (None, None)
-    mean = figure(metric, confusion(labels, called_a, classes), evaluated) - figure(
-        metric, confusion(labels, called_b, classes), evaluated
-    )
-    return {
-        "mean": mean if np.isfinite(mean) else None,
-        "low": None if low is None else float(low),
-        "high": None if high is None else float(high),
-        "draws": draws,
-        "units": units,
-    }
+    return differences[np.isfinite(differences)], units
 
 
 def identical_chance(counts: Mapping[str, int]) -> float | None:

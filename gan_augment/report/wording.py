@@ -67,8 +67,10 @@ def arm_name(name: str) -> str:
 
 
 def splits(result: Result) -> str:
-    """Say over what a mean is taken: "5 folds, dealt 3 times"."""
+    """Say over what a mean is taken: "5 folds, dealt 3 times", or a test set of its own."""
     folds, repeats = plural(result["protocol"]["folds"], "fold"), result["protocol"]["repeats"]
+    if result["protocol"]["splits"] == "test":
+        return f"a test set of its own, {plural(repeats, 'seed')} of the classifier"
     return folds if repeats == 1 else f"{folds}, dealt {repeats} times"
 
 

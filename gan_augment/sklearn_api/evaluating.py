@@ -41,6 +41,7 @@ def evaluate(
     data: Any,
     y: Any = None,
     *,
+    test: Any = None,
     learner: Any = None,
     augmenter: Any = None,
     samplers: Mapping[str, Any] | None = None,
@@ -81,6 +82,9 @@ def evaluate(
         Dataset or a DataLoader.
     y
         (N,) the labels, or the name of their column in a frame; None where data brings them.
+    test
+        Rows to test on: (X, y), or what brings its labels, as `data` does. `data` is then not
+        split but trains; repeats are seeds of the learner, 3 unless said.
     learner
         The classifier that is to gain: a scikit-learn classifier or pipeline (cloned for every
         fit), a class or function that makes one, a name ("boosting", "logistic", "forest",
@@ -199,9 +203,15 @@ def evaluate(
     )
     from gan_augment.evaluation.start import evaluate as run
 
+    tested = None
+    if test is not None:
+        named = y if isinstance(y, str | int) else None
+        of_test, y_test = test if isinstance(test, tuple) else (test, named)
+        tested, _, _ = _labelled(of_test, y_test, augmenter)
     return run(
         rows,
         options,
+        test=tested,
         out=out,
         resume=resume,
         overwrite=overwrite,

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gan_augment.data.images.sources import PARTS, parts_of
 from gan_augment.errors import OutputExistsError, UsageError
 from gan_augment.evaluation.options import EvaluationOptions
 from gan_augment.evaluation.result import REPORT, EvaluationResult
@@ -19,7 +20,7 @@ from gan_augment.progress import Progress
 from gan_augment.report.html import is_report
 from gan_augment.storage import write_errors, write_file
 from gan_augment.training.callbacks import interruptible
-from gan_augment.workflows.kinds import read_data
+from gan_augment.workflows.kinds import ImageKind, Kind, read_data
 from gan_augment.workflows.outputs import check_apart, new_run_folder
 
 if TYPE_CHECKING:
@@ -63,10 +64,13 @@ class EvaluationRun(WrittenReport):
         return [*self.evaluation.lines(), "", f"the report to look at: {self.out / REPORT}"]
 
 
-def plan_evaluation(data: str | Path, options: EvaluationOptions | None = None) -> Plan:
+def plan_evaluation(
+    data: str | Path, options: EvaluationOptions | None = None, *, test: str | Path | None = None
+) -> Plan:
     """Read the data and decide all that `evaluate` would decide. Writes nothing."""
     options = options or EvaluationOptions()
-    return prepare(read_data(Path(data), options.fit, Progress()).data, options)
+    kind, tested = _read(Path(data), test, options, Progress())
+    return prepare(kind.data, options, test=None if tested is None else tested.data)
 
 
 def evaluate(
@@ -74,6 +78,7 @@ def evaluate(
     out: str | Path | None = None,
     options: EvaluationOptions | None = None,
     *,
+    test: str | Path | None = None,
     resume: bool = False,
     overwrite: bool = False,
     progress: Progress | None = None,
@@ -82,7 +87,9 @@ def evaluate(
 
     out: a folder for the result, the journal and models, by default `reports/<name of data>`, then
     `-2`, `-3`. resume: go on with what `out` began, to the very bytes of an undisturbed run.
-    overwrite: replace an earlier evaluation. Raises StopRequested for Ctrl-C and SIGTERM, what was
+    overwrite: replace an earlier evaluation. test: data of the same kind to test on, with `data` to
+    train on; by default the test (or val) folder beside train in `data`, unless the options name
+    folds. Raises StopRequested for Ctrl-C and SIGTERM, what was
     done being kept, and GanAugmentError.
     """
     options, progress = options or EvaluationOptions(), progress or Progress()
@@ -90,10 +97,11 @@ def evaluate(
         raise UsageError("--resume needs --out, the folder of the evaluation that was stopped")
     folder = new_run_folder(data, "reports") if out is None else Path(out)
     check_apart(Path(data), folder)
-    kind = read_data(Path(data), options.fit, progress)
+    kind, tested = _read(Path(data), test, options, progress)
+    of_test = () if tested is None else (f"test rows: {note}" for note in tested.read.notes)
 
     def show(plan: Plan) -> None:
-        for line in (*kind.read.notes, *plan.lines()):
+        for line in (*kind.read.notes, *of_test, *plan.lines()):
             progress.note(line)
 
     def hint() -> str:
@@ -103,6 +111,7 @@ def evaluate(
         result = run(
             kind.data,
             options,
+            test=None if tested is None else tested.data,
             out=folder,
             resume=resume,
             overwrite=overwrite,
@@ -110,6 +119,21 @@ def evaluate(
             progress=progress,
         )
     return EvaluationRun(result, folder)
+
+
+def _read(
+    data: Path, test: str | Path | None, options: EvaluationOptions, progress: Progress
+) -> tuple[Kind, Kind | None]:
+    """The rows to learn from, and those of a test set of its own, images as large as the others."""
+    kind, fit = read_data(data, options.fit, progress), options.fit
+    if test is None and fit.target is None and data.is_dir() and options.folds is None:
+        parts = parts_of(data)
+        test = next((parts[name] for name in PARTS if name in parts and name != "train"), None)
+    if test is None:
+        return kind, None
+    if isinstance(kind, ImageKind):
+        fit = fit.model_copy(update={"image_size": kind.data.image_shape[:2]})
+    return kind, read_data(Path(test), fit, progress)
 
 
 def report(

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from gan_augment.data.images.reader import data_sha256, read_images
+from gan_augment.data.images.sources import list_folder, parts_of
 from gan_augment.errors import DataError, UnreadableFilesError, UsageError
 from gan_augment.processes import memory_limit_bytes
 
@@ -240,3 +241,21 @@ def test_a_broken_line_is_named(tmp_path, body, words):
     Image.new("L", (9, 9)).save(tmp_path / "a.png")
     with pytest.raises(DataError, match=words):
         read_images(manifest(tmp_path, "path,label\n" + body))
+
+
+def test_a_data_set_that_is_divided_already_gives_its_training_part(folder, tmp_path):
+    for part, classes in {"train": ("cat", "dog"), "Val": ("cat",), "test": ("cat", "dog")}.items():
+        folder(tmp_path / part, **dict.fromkeys(classes, 1))
+    found = list_folder(tmp_path)
+    assert [path for path, _, _ in found.files] == ["cat/000.png", "dog/000.png"]
+    assert found.root == (tmp_path / "train").resolve()
+    assert found.notes == [f"{tmp_path.name} is divided into train and test, val: train is taken"]
+    assert set(parts_of(tmp_path)) == {"train", "val", "test"}
+
+
+@pytest.mark.parametrize("other", ["bus", "val"])
+def test_a_class_called_train_is_a_class(folder, other):
+    """Among vehicles; and where the folders hold pictures, not classes."""
+    root = folder(**{"train": 2, other: 1})
+    assert parts_of(root) == {}
+    assert {label for _, label, _ in list_folder(root).files} == {"train", other}

@@ -81,6 +81,22 @@ def test_a_report_is_never_written_into_the_data(tmp_path: Path) -> None:
         evaluate(photos, photos / "rep")
 
 
+def test_folders_that_are_divided_already_are_tested_as_they_were_divided(tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    write_classes(photos / "train", {"a": 14, "b": 5})
+    write_classes(photos / "test", {"a": 9, "b": 6}, side=16)  # other pictures, to be made smaller
+    write_classes(photos / "val", {"a": 4, "b": 4}, side=24)
+    images = EvaluationOptions.checked({"fit": FitOptions(steps=1, classes=("b",))}, "test")
+    plan = plan_evaluation(photos, images)
+    assert plan.lines()[0].startswith("plan: 15 test rows, 3 seeds of the classifier; 1 generator")
+    assert len(plan.setup.protocol.splits[0].train) == 19
+    named = plan_evaluation(photos, images, test=photos / "val")
+    assert named.lines()[0].startswith("plan: 8 test rows, ")
+    dealt = plan_evaluation(photos, images.model_copy(update={"folds": 2}))
+    assert dealt.lines()[0].startswith("plan: 2 folds x 1; ")
+    assert len(dealt.setup.data) == 19
+
+
 def test_without_a_folder_it_is_named_after_the_data(
     table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -48,6 +48,14 @@ def evaluate(
     delta: Annotated[
         float, o.option("--delta", "The smallest difference worth having; 0.01 is a point.")
     ] = 0.01,
+    test: Annotated[
+        Path | None,
+        o.option(
+            "--test",
+            "Data to test on; DATA is not split then, but trains.  [default: test or val beside "
+            "train in DATA]",
+        ),
+    ] = None,
     folds: Annotated[
         int | None, o.option("--folds", "Parts to test on in turn.  [default: 5; of images 3]")
     ] = None,
@@ -143,21 +151,27 @@ def evaluate(
 ) -> None:
     """Say whether topping up helps a classifier on DATA.
 
-    Splits DATA, fits everything on training parts alone, compares with doing nothing and with what
-    costs less (class weights, repeats, SMOTE; of the CNN mixup and its like) on real rows that no
-    fit saw, and prints a verdict.
+    Splits DATA, or takes --test, fits everything on training parts alone, compares with doing
+    nothing and with what costs less (class weights, repeats, SMOTE; of the CNN mixup and its like)
+    on real rows that no fit saw, and prints a verdict.
     Writes --out: report.html to look at, result.json, timings.json, the journal, and the models of
     the first repeat.
     """
     with outcome.exit_codes(ctx):
         settings = _options(ctx)
         if dry_run:
-            plan = workflows.plan_evaluation(data, settings)
+            plan = workflows.plan_evaluation(data, settings, test=test)
             outcome.print_plan(ctx, plan.lines(), plan=plan.to_dict())
             return
         with shown_progress(quiet=quiet) as progress:
             result = workflows.evaluate(
-                data, out, settings, resume=resume, overwrite=overwrite, progress=progress
+                data,
+                out,
+                settings,
+                test=test,
+                resume=resume,
+                overwrite=overwrite,
+                progress=progress,
             )
         outcome.print_result(ctx, result, result.out)
     if _fails(result.verdict, fail_on):

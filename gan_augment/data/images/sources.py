@@ -17,6 +17,7 @@ from gan_augment.errors import DataError, UsageError
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".dib", ".tif", ".tiff")
 LONGEST_PATH = 512  # characters below the root; ids are arrays of fixed width
+PARTS = ("train", "test", "val", "valid", "validation")
 _MOST_MANIFEST_BYTES = 1 << 30
 
 
@@ -42,14 +43,40 @@ class Listing:
             self.files.append((path, label, group))
 
 
+def parts_of(folder: Path) -> dict[str, Path]:
+    """Return the parts of images that are divided already, {"train": folder, "test": ...}, or none.
+
+    They are if all visible folders are called train, val, valid, validation or test, train is among
+    two of them or more, and each holds class folders, all of which train has.
+    """
+
+    def folders(parent: Path) -> dict[str, Path]:
+        found = (path for path in parent.iterdir() if not path.name.startswith("."))
+        return {path.name: path for path in found if path.is_dir()}
+
+    try:
+        parts = {name.lower(): path for name, path in folders(folder).items()}
+        if "train" not in parts or len(parts) < 2 or not parts.keys() <= set(PARTS):
+            return {}
+        classes = {name: set(folders(path)) for name, path in parts.items()}
+    except OSError:  # told by the listing
+        return {}
+    return parts if all(own and own <= classes["train"] for own in classes.values()) else {}
+
+
 def list_folder(folder: Path) -> Listing:
     """List the image files of a folder of class folders, at any depth below each class, sorted.
 
     The class is the first folder below the root. Hidden names and files with other suffixes are
     ignored (the latter noted), links that leave the root are rejected, linked folders not entered.
+    Of folders that are divided already (`parts_of`) train is taken, which is noted.
     Raises DataError where there is no class folder or a class has a name that cannot be kept.
     """
-    listing = Listing(folder.resolve())
+    parts = parts_of(folder)
+    listing = Listing(parts.get("train", folder).resolve())
+    if parts:
+        others = ", ".join(name for name in PARTS if name in parts and name != "train")
+        listing.notes.append(f"{folder.name} is divided into train and {others}: train is taken")
     ignored: Counter[str] = Counter()
     for name in _class_folders(listing):
         before = len(listing.files) + len(listing.rejected)

@@ -1,0 +1,138 @@
+"""A test set of its own: its rows are tested, the others train, and one generator serves all."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import gan_augment
+from gan_augment.data.contract import LabelledTable
+from gan_augment.errors import DataError, UsageError
+from gan_augment.evaluation.journal import Journal
+from gan_augment.evaluation.protocol import plan_protocol, with_test_rows
+from gan_augment.evaluation.start import evaluate, prepare
+from gan_augment.evaluation.statistics import contrast_of_seeds
+from tests.evaluation.drawn import changed, options, pictures, table
+
+OF_TEST = {"common": 50, "rare": 20}
+ASKED = options(learner="logistic", to=(1.0,), arms="oversample", n_jobs=1, diagnostics=False)
+
+
+@pytest.fixture(scope="module")
+def result(tmp_path_factory: pytest.TempPathFactory):
+    out = tmp_path_factory.mktemp("test-set") / "out"
+    return evaluate(
+        table(), changed(ASKED, curves=False), test=table(OF_TEST, seed=1), out=out
+    ), out
+
+
+def test_seeds_and_test_rows_share_the_error_of_a_difference() -> None:
+    found = contrast_of_seeds([0.02, 0.04], 0.01, units=101)
+    assert (found.mean, found.n) == (pytest.approx(0.03), 2)
+    assert found.error == pytest.approx(np.sqrt(0.0002 / 2 + 0.01**2))
+    assert found.freedom == 3  # 2e-4^2 / (1e-4^2 / 1 + 1e-4^2 / 100) = 3.96
+    one = contrast_of_seeds([0.02], 0.01, units=101)
+    assert (one.error, one.freedom) == (0.01, 100)
+    assert contrast_of_seeds([0.0, 0.0], 0.0, units=9, least_error=0.004).error == 0.004
+
+
+def test_an_interval_of_a_test_set_covers_what_is_true() -> None:
+    """Two arms that are as good, 60 rows, three seeds that flip rows of their own."""
+    rng, covered = np.random.default_rng(0), 0
+    for _ in range(400):
+        shared = rng.choice([-1, 0, 1], p=[0.1, 0.8, 0.1], size=60)
+        own = rng.choice([-1, 0, 1], p=[0.05, 0.9, 0.05], size=(3, 60))
+        each = (shared + own).mean(axis=1)
+        sampling = (shared + own[0]).std(ddof=1) / np.sqrt(60)
+        low, high = contrast_of_seeds(each, sampling, units=60).interval()
+        covered += low <= 0 <= high
+    assert 0.95 - 3 * np.sqrt(0.95 * 0.05 / 400) <= covered / 400 <= 1
+
+
+def test_every_figure_is_of_the_test_rows_and_nothing_learns_from_them(result) -> None:
+    found, out = result
+    protocol, test = found.to_dict()["protocol"], table(OF_TEST, seed=1)
+    assert (protocol["splits"], protocol["folds"], protocol["repeats"]) == ("test", 1, 3)
+    arms = found.to_dict()["arms"]
+    counts = np.array(arms["none"]["confusion"]["default"])
+    assert counts.sum(axis=1).tolist() == [50, 20]
+    again = evaluate(table(), changed(ASKED, curves=False), test=replace(test))
+    assert again.to_dict()["arms"]["none"] == arms["none"]
+    journal = Journal(out / "journal.jsonl")
+    journal.read()
+    lines = list(journal.lines())
+    assert {line["repeat"] for line in lines if line["kind"] == "generator"} == {0}
+    assert {line["repeat"] for line in lines if line["kind"] == "cell"} == {0, 1, 2}
+    seen = {line["seen"]["outer"]["n"] for line in lines if "outer" in line["seen"]}
+    assert seen == {len(table())}
+    assert found.to_dict()["verdict"]["rare_units"] == 20
+
+
+def test_the_plan_names_the_test_rows_and_counts_one_generator(result) -> None:
+    plan = prepare(table(), changed(ASKED, curves=False), test=table(OF_TEST, seed=1))
+    told = plan.lines()[0]
+    assert told.startswith("plan: 70 test rows, 3 seeds of the classifier; 4 generator fits (untr")
+    assert np.isfinite(plan.setup.detectable)
+
+
+def test_rows_that_repeat_a_test_row_do_not_train() -> None:
+    data, test = table(), table(OF_TEST, seed=1)
+    twice = replace(test, frame=test.frame.copy())
+    twice.frame.iloc[:5] = data.frame.iloc[:5]
+    asked = changed(ASKED, group_duplicates=True)
+    split = prepare(data, asked, test=twice).setup.protocol.splits[0]
+    assert len(split.train) == len(data) - 5
+    assert len(split.test) == len(test)
+
+
+def test_groups_of_both_sets_are_apart_and_ids_are_unique() -> None:
+    data = replace(table(), groups=np.arange(76) // 2)
+    both, tested = with_test_rows(data, replace(table(OF_TEST), groups=np.full(70, 3)))
+    assert tested.sum() == 70
+    assert set(both.groups[tested]) == {41}
+    assert len(set(both.ids)) == 146
+    assert with_test_rows(table(), table(OF_TEST))[0].groups is None
+
+
+def other_classes() -> LabelledTable:
+    return table({"common": 20, "odd": 9})
+
+
+def fewer_columns() -> LabelledTable:
+    return replace(table(OF_TEST), frame=table(OF_TEST).frame.drop(columns=["b", "level"]))
+
+
+@pytest.mark.parametrize(
+    ("test", "says"),
+    [(other_classes, "of the classes odd, which"), (fewer_columns, "lack the columns b, level")],
+)
+def test_a_test_set_of_another_kind_is_refused(test, says) -> None:
+    with pytest.raises(DataError, match=says):
+        with_test_rows(table(), test())
+
+
+def test_images_of_another_size_are_refused() -> None:
+    few = pictures({"a": 5, "b": 5})
+    with pytest.raises(DataError, match=r"of \(8, 8, 1\)"):
+        with_test_rows(few, replace(few, pixels=np.zeros((10, 9, 8, 1), np.uint8)))
+
+
+def test_folds_and_ranks_have_no_place_beside_a_test_set() -> None:
+    with pytest.raises(UsageError, match="folds and times deal the rows of one data set"):
+        plan_protocol(table(), ["rare"], folds=3, tested=np.arange(76) > 50)
+    with pytest.raises(UsageError, match="no interval on a test set of its own"):
+        prepare(table(), changed(ASKED, metric="average_precision"), test=table(OF_TEST))
+
+
+def test_python_takes_a_test_set_as_it_takes_data() -> None:
+    data, test = table(), table(OF_TEST, seed=1)
+    (X, y), (of_test, y_test) = (
+        (rows.frame, np.array(rows.names)[rows.labels]) for rows in (data, test)
+    )
+    asked = {"learner": "logistic", "arms": "oversample", "steps": 2, "repeats": 1}
+    found = gan_augment.evaluate(X, y, test=(of_test, y_test), diagnostics=False, **asked)
+    assert found.to_dict()["arms"]["none"]["rows"]["rare"]["real"] == 16
+    counts = np.array(found.to_dict()["arms"]["gan"]["confusion"]["default"])
+    assert counts.sum(axis=1).tolist() == [50, 20]
