@@ -1,4 +1,4 @@
-# make demo | make test | make check | make campaign | make docs: each makes .venv and installs on its
+# make demo | make test | make check | make campaign | make faults | make docs: each makes .venv and installs on its
 # first run, and only then. make gallery runs all examples, and writes what they print into their README.
 # PYTHON chooses the interpreter (3.11 or newer), PIP_FLAGS is passed to every pip install.
 
@@ -14,7 +14,7 @@ PAGES := gan_augment gan_augment.workflows gan_augment.sklearn_api gan_augment.t
 	gan_augment.data.arrays gan_augment.errors gan_augment.recipes \
 	gan_augment.training.callbacks
 
-.PHONY: install demo test campaign mutants check lint wheel docs gallery clean
+.PHONY: install demo test campaign faults faults-full mutants check lint wheel docs gallery clean
 .DELETE_ON_ERROR:
 
 install: $(VENV)/installed
@@ -26,9 +26,17 @@ demo: $(VENV)/installed
 test: $(VENV)/installed-dev
 	$(RUN) pytest -q -n 2 --dist loadfile --no-loadscope-reorder
 
-# What is long and rarely breaks: browser, examples, notebook, full-size trials of faults.
+# What is long and rarely breaks: browser, examples, notebook.
 campaign: $(VENV)/installed-dev
 	$(RUN) pytest -q -m campaign
+
+# Kills, torn writes, full and read-only disks, two starts at one place, mutated models and images,
+# generated tables, odd options: a sample, under 20 minutes on two cores, or the full counts.
+faults: $(VENV)/installed-dev
+	OMP_NUM_THREADS=1 $(RUN) tests.faults
+
+faults-full: $(VENV)/installed-dev
+	OMP_NUM_THREADS=1 $(RUN) tests.faults --full --out examples/benchmarks/faults.json
 
 # Whether the tests catch some forty small faults, each put into the code and taken out again.
 mutants: $(VENV)/installed-dev

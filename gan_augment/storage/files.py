@@ -230,10 +230,9 @@ def check_room(folder: Path, needed_bytes: int, files: int = 1, spare_bytes: int
     free_bytes = disk.f_bavail * disk.f_frsize + spare_bytes
     if needed_bytes > free_bytes or (disk.f_files and not spare_bytes and files > disk.f_favail):
         raise WriteFailedError(
-            f"{files} new file{'s' * (files != 1)} of at least {needed_bytes / 1e9:.3g} GB do not "
-            f"fit the disk of {str(folder)!r}, which has {free_bytes / 1e9:.3g} GB and "
-            f"{disk.f_favail} files left. Ask for fewer, or write to another disk; nothing was "
-            "written."
+            f"{files} files of {needed_bytes / 1e9:.3g} GB or more do not fit the disk of "
+            f"{str(folder)!r}, which has room for {disk.f_favail} of {free_bytes / 1e9:.3g} GB. "
+            "Ask for fewer, or write to another disk; nothing was written."
         )
 
 

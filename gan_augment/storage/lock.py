@@ -44,24 +44,20 @@ def hold_folder(folder: Path, lock_file: str = LOCK_FILE) -> Iterator[None]:
                 with write_errors(path):
                     path.write_text(f"process {os.getpid()} on {platform.node()}")
             yield
-            check_in_place(folder, held)
+            if not _is_in_place(folder, held):
+                raise WriteFailedError(
+                    f"{str(folder)!r} was moved or removed while it was written, so that what is "
+                    "there is not whole. Move it back and give --resume, or begin again."
+                )
         finally:
             if _is_in_place(folder, held):  # else the lock there is another process's
-                path.unlink(missing_ok=True)  # before the release: nobody sees it stale
+                with contextlib.suppress(OSError):  # of a disk that went read-only meanwhile
+                    path.unlink(missing_ok=True)  # before the release: nobody sees it stale
             lock.release()
     finally:
         if new:
             with contextlib.suppress(OSError):
                 folder.rmdir()  # only if nothing was written
-
-
-def check_in_place(folder: Path, held: os.stat_result) -> None:
-    """Raise WriteFailedError where a folder is no longer the one that it was."""
-    if not _is_in_place(folder, held):
-        raise WriteFailedError(
-            f"{str(folder)!r} was moved or removed while it was written, so that what is there is "
-            "not whole. Move it back and give --resume, or begin again."
-        )
 
 
 def _is_in_place(folder: Path, held: os.stat_result) -> bool:

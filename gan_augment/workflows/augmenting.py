@@ -48,7 +48,6 @@ from gan_augment.data.tables.export import (
 from gan_augment.data.topup_plan import ORIGINS, TopUpPlan, plan_topup, refusals_in_words
 from gan_augment.errors import DataError, ResumeMismatchError, UsageError
 from gan_augment.progress import Progress
-from gan_augment.storage import check_room
 from gan_augment.synthesizers import model_folder
 from gan_augment.synthesizers.model_file import ModelMeta
 from gan_augment.workflows.kinds import (
@@ -283,16 +282,14 @@ def _plan(data: Kind, top_up: TopUp, meta: Meta | None = None) -> TopUpPlan:
 def _check_room(
     output: Output, source: Path, read: Kind, plan: TopUpPlan, *, resized: bool
 ) -> None:
-    """Refuse a top-up that the disk cannot hold. A row of a table is taken for a mean one."""
+    """Refuse a top-up that the disk cannot hold: rows and copied files are taken for mean ones."""
     rows = len(read.data)
     if isinstance(read, ImageKind):
-        assert isinstance(output, FolderOutput)
-        each = _Originals(source, read.data, resized=resized).bytes_each
+        each_bytes = _Originals(source, read.data, resized=resized).bytes_each
         repeats = sum(counts["repeat"] for counts in plan.counts.values())
-        output.check_room(rows + plan.added, each * (rows + repeats))
+        output.check_room(each_bytes * (rows + repeats), rows + plan.added)
     else:
-        each = source.stat().st_size // max(rows, 1)
-        check_room(output.path.parent, each * (rows + plan.added), 2)
+        output.check_room(source.stat().st_size // max(rows, 1) * (rows + plan.added))
 
 
 def _output(

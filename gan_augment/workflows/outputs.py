@@ -38,7 +38,7 @@ from gan_augment.storage import (
     write_errors,
     write_file,
 )
-from gan_augment.storage.lock import LOCK_FILE, check_in_place
+from gan_augment.storage.lock import LOCK_FILE
 from gan_augment.training.callbacks import interruptible
 
 RECORD = ".gan-augment.json"
@@ -126,6 +126,11 @@ class Output:
         """Whether a stopped call leaves something to go on with."""
         return "run" in self.notes or bool(self.replaces) or self.finished
 
+    def check_room(self, needed_bytes: int, files: int = 2) -> None:
+        """Raise WriteFailedError where the disk cannot hold so much."""
+        if not self.finished:
+            check_room(self.path.parent, needed_bytes, files)
+
     def describe(self, made_from: Mapping[str, Any], **notes: str) -> None:
         """Record what the output is made from, and notes that a resumed call needs.
 
@@ -171,7 +176,6 @@ class FolderOutput(Output):
         super().__init__(path, command, before)
         self.resuming = resuming
         self._replacing = replacing
-        self._held = path.stat()
         self._owned = {row.path: row for row in _listed(path)}
 
     @property
@@ -205,8 +209,8 @@ class FolderOutput(Output):
         self._owned |= {row.path: row for row in rows}
         write_manifest(self.path / PLANNED, self._owned.values())
 
-    def check_room(self, files: int, needed_bytes: int = 0) -> None:
-        """Raise WriteFailedError where so many files of so many bytes in all cannot be held."""
+    def check_room(self, needed_bytes: int, files: int = 2) -> None:
+        """As `Output.check_room`; what lies there already is replaced or stays."""
         before = [self.path / row for row in self._owned if _is_inside(self.path, row)]
         spare_bytes = sum(file.stat().st_size for file in before if file.is_file())
         check_room(self.path, needed_bytes, files, spare_bytes)
@@ -216,7 +220,6 @@ class FolderOutput(Output):
 
         Raises WriteFailedError where the folder, or a file in it, is gone by now.
         """
-        check_in_place(self.path, self._held)
         gone = [row.path for row in rows if not (self.path / row.path).is_file()]
         if gone:
             raise WriteFailedError(

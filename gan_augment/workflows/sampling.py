@@ -365,7 +365,7 @@ def _write_folder(
     progress: Progress,
 ) -> int:
     """Write the images and the manifest; the number of images that were there before."""
-    folder.check_room(sum(target_counts.values()))
+    folder.check_room(0, sum(target_counts.values()))
     below = safe_names(target_counts)
     paths = {c: [f"{below[c]}/{i:06d}.png" for i in range(n)] for c, n in target_counts.items()}
     rows = [

@@ -160,7 +160,7 @@ def main() -> int:
     warm_up()
     summary: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(prefix="faults-") as root:
-        place = Place(Path(root).resolve())
+        place = Place.new(Path(root).resolve())
         for name in given.only.split(","):
             campaign, few, many = CAMPAIGNS[name]
             n = given.trials or (many if given.full else few)

@@ -14,7 +14,7 @@ import numpy as np
 from gan_augment.storage import load_bundle
 from gan_augment.training.checkpoint import CheckpointStore
 from tests.cli.conftest import contents, write_images
-from tests.faults.disk import Ended, Fault, command
+from tests.faults.disk import Ended, Fault, command, warm_up
 from tests.workflows.conftest import write_table_file
 
 _TIMED = ("environment.json", "history.jsonl", "journal.jsonl", "timings.json", "report.html")
@@ -81,20 +81,28 @@ class Place:
 
     def __init__(self, root: Path) -> None:
         self.root, self.base = root, root / "base"
-        self.base.mkdir()
-        write_images(self.base / "photos", {"common": 30, "rare": 6})
-        write_table_file(self.base / "t.csv", {"no": 48, "yes": 12})
+        self._homes = 0
+        self._wholes: dict[tuple[str, str], dict[str, bytes]] = {}
+        self._operations: dict[str, int] = {}
+        self._old: dict[str, Path] = {}
+        self.given = contents(self.base)
+
+    @classmethod
+    def new(cls, root: Path) -> Place:
+        """Make the data and the models, and load what that took into this process."""
+        base = root / "base"
+        base.mkdir()
+        write_images(base / "photos", {"common": 30, "rare": 6})
+        write_table_file(base / "t.csv", {"no": 48, "yes": 12})
         for args in (
             "fit photos --out images --steps 4",
             "fit t.csv --target fraud --out table --steps 3",
             f"evaluate t.csv --target fraud --out evaluation {_EVALUATE}",
         ):
-            self.undisturbed(args.split(), self.base)
-        self._homes = 0
-        self._wholes: dict[tuple[str, str], dict[str, bytes]] = {}
-        self._operations: dict[str, int] = {}
-        self._old: dict[str, Path] = {}
-        self.given = {k: v for k, v in contents(self.base).items() if k not in ("",)}
+            ended = command(args.split(), base)
+            assert ended.code == 0, ended
+            warm_up(ended)
+        return cls(root)
 
     def undisturbed(self, args: list[str], home: Path) -> Ended:
         """Run a command that has to end well."""

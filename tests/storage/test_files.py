@@ -267,7 +267,7 @@ def test_settling_does_not_replace_what_came_since(tmp_path):
 
 def test_what_cannot_fit_the_disk_is_refused(tmp_path):
     check_room(tmp_path / "new" / "folder", 1, 1)
-    with pytest.raises(WriteFailedError, match=r"1e\+09 GB do not fit"):
+    with pytest.raises(WriteFailedError, match=r"1e\+09 GB or more do not fit"):
         check_room(tmp_path / "new", 10**18)
     with pytest.raises(WriteFailedError, match="nothing was written"):
         check_room(tmp_path, 1, files=10**15)
