@@ -10,7 +10,7 @@ from typing import Literal
 import torch
 
 from gan_augment.errors import UsageError
-from gan_augment.processes import available_cores
+from gan_augment.processes import available_cores, available_threads
 
 Precision = Literal["auto", "float32", "bf16"]
 
@@ -43,7 +43,8 @@ def compute_config(
     """Decide from the request and the hardware; UsageError for a device that is not there.
 
     bf16 by rule where the processor multiplies it natively (AMX, AVX512-BF16, or the GPU),
-    else float32. A budget of images times both there, and takes the faster.
+    else float32. Where a budget or the default decides how long images are trained, both are timed
+    there, and the faster is taken.
     """
     chosen, why = _device(device)
     if chosen.type == "cpu":
@@ -59,8 +60,10 @@ def compute_config(
         resolved = precision
         why += f"; {precision} as asked"
     cores = available_cores()
-    count = cores if threads is None else threads
-    why += f"; {count} of {cores} core{'s' * (cores != 1)}{' as asked' * (threads is not None)}"
+    count = available_threads() if threads is None else threads
+    fewer = " by OMP_NUM_THREADS" if count < cores else ""
+    asked = fewer if threads is None else " as asked"
+    why += f"; {count} of {cores} core{'s' * (cores != 1)}{asked}"
     return ComputeConfig(chosen, resolved, count, why)
 
 

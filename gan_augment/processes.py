@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import platform
 import resource
@@ -17,6 +18,10 @@ _GROUP_LIMITS = (
     Path("/sys/fs/cgroup/memory.max"),
     Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
 )
+_GROUP_QUOTAS = (
+    (Path("/sys/fs/cgroup/cpu.max"),),
+    (Path("/sys/fs/cgroup/cpu/cpu.cfs_quota_us"), Path("/sys/fs/cgroup/cpu/cpu.cfs_period_us")),
+)
 _LOOK_S = 0.5
 ways_on: list[Callable[[], str]] = []
 """How to go on with what this process does, were it ended now; the outermost work first."""
@@ -24,10 +29,23 @@ _ROOT = Path(__file__).resolve().parents[1]
 
 
 def available_cores() -> int:
-    """Count the cores that this process may use."""
+    """Count the cores that this process may use: of its affinity and its control group's quota."""
+    cores = os.cpu_count() or 1
     if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        cores = len(os.sched_getaffinity(0))
+    for paths in _GROUP_QUOTAS:
+        with contextlib.suppress(OSError, ValueError):  # absent, or "max"
+            quota, period = " ".join(one.read_text() for one in paths).split()
+            if int(quota) > 0:  # -1 is none
+                cores = min(cores, math.ceil(int(quota) / int(period)))
+    return cores
+
+
+def available_threads() -> int:
+    """Count the threads that a computation may use: cores, or fewer by OMP_NUM_THREADS."""
+    text = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
+    asked = int(text) if text.isdecimal() and int(text) else sys.maxsize
+    return min(available_cores(), asked)
 
 
 def memory_limit_bytes() -> int:

@@ -117,6 +117,7 @@ def train_classifier(
     weights: NDArray[np.float32] | None = None,
     balanced_softmax: bool = False,
     mix: Mix | None = None,
+    on_step: Callable[[int], None] = lambda done: None,
 ) -> SmallCNN:
     """Train a classifier by exactly `steps` updates of `batch` images; same arguments, same bytes.
 
@@ -126,6 +127,7 @@ def train_classifier(
     balanced_softmax: the loss is of the logits plus the log of the class shares of `data`, so that
     the network itself learns a decision for even classes (Ren et al. 2020, eq. 4).
     mix: "mixup" or "cmo" of two images and of their losses, see `_mixed_up` and `_pasted`.
+    on_step: told how many updates are done.
     Raises DataError on fewer than two rows. The caller's arrays and generators stay as they are.
 
     >>> import numpy as np
@@ -174,6 +176,7 @@ def train_classifier(
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
+            on_step(step + 1)
     return SmallCNN(network)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import torch
@@ -55,6 +57,12 @@ class Batches:
         self._starts = np.cumsum(self._counts) - self._counts
         weights = np.where(self._counts > 0, self._counts.astype(np.float64) ** power, 0.0)
         self._edges: NDArray[np.float64] = np.cumsum(weights / weights.sum())  # (K,), of 0..1
+
+    def part(self, size: int) -> Self:
+        """Return the same with batches of another size."""
+        part = copy.copy(self)
+        part._size = size
+        return part
 
     def at(self, seed: int, step: int, turn: int = 0) -> Batch:
         """The batch of one step; `turn` counts D steps inside one G step."""

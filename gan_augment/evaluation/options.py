@@ -48,6 +48,9 @@ class EvaluationOptions(Frozen):
         The fractions of the majority's count that are tried.
     curves
         Whether the share of generated rows and of real rows are varied too.
+    budget_s, force
+        Seconds for all of it: what does not fit is left out, and where the least does not fit
+        UsageError is raised before the first fit, unless `force`.
     batch
         Rows that a learner scores at a time; no figure depends on it.
     group, time
@@ -73,6 +76,7 @@ class EvaluationOptions(Frozen):
     curves: bool = True
     batch: int = Field(default=4096, ge=1)
     budget_s: Seconds | None = None
+    force: bool = False
     updates: int | None = Field(default=None, ge=1)
     group: Any = None
     time: Any = None

@@ -6,21 +6,24 @@ import functools
 import math
 import time
 from bisect import bisect
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Generic, Literal, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gan_augment.data.contract import LabelledTable
 from gan_augment.data.tables.inference import infer_schema
 from gan_augment.data.tables.schema import Overrides, TableSchema
+from gan_augment.devices import Precision
+from gan_augment.errors import UsageError
 from gan_augment.evaluation.amount import Amount, plan_for
 from gan_augment.evaluation.arms import BY_METHOD, TABLE_RIVALS, Candidate, candidates_of
 from gan_augment.evaluation.figures import OF_RANKS
 from gan_augment.evaluation.leaks import check_disjoint
-from gan_augment.evaluation.learners import Learner, Training
+from gan_augment.evaluation.learners import Learner, NetworkLearner, Training
 from gan_augment.evaluation.options import EvaluationOptions
 from gan_augment.evaluation.protocol import INNER_FOLDS, Protocol, Split, inner_folds
 from gan_augment.evaluation.statistics import Contrast, expected_error
@@ -30,7 +33,7 @@ from gan_augment.settings import Frozen
 from gan_augment.synthesizers.base import Data
 from gan_augment.synthesizers.image_gan import ImageGAN
 from gan_augment.synthesizers.tabular_gan import TabularGAN
-from gan_augment.synthesizers.time_budget import Forecast
+from gan_augment.synthesizers.time_budget import Forecast, duration, seconds_by_parts
 
 OUTER = "outer"
 INNER = ("inner0", "inner1", "inner2")
@@ -53,8 +56,9 @@ LARGER = 1.25
 class Design(Frozen):
     """What is tried. to, cheap_to: fractions of the GAN, and of repeats and SMOTE.
 
-    steps: of every generator fit, None for the recipe's own. inner: whether inner folds tune
-    decisions and choose amounts. no_arms: arms that are not tried. left_out: sentences.
+    steps: of every generator fit, None for the recipe's own. precision: of those, "auto" where it
+    was not timed. inner: whether inner folds tune decisions and choose amounts. no_arms: arms that
+    are not tried. left_out: sentences.
     """
 
     repeats: int
@@ -62,6 +66,7 @@ class Design(Frozen):
     cheap_to: tuple[float, ...]
     curves: bool
     steps: int | None
+    precision: Precision = "auto"
     inner: bool = True
     no_arms: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
@@ -222,6 +227,11 @@ class Setup(Generic[Data]):
             n = sum(counts.values())
         return Contrast(0.0, error, n - 1, n).detectable(self.options.delta)
 
+    def redesigned(self, design: Design) -> Setup[Data]:
+        """Return the same with another design, whose repeats of the folds alone are left."""
+        protocol = self.protocol.with_repeats(design.repeats)
+        return replace(self, design=design, protocol=protocol)
+
     def seed_of(self, what: str, split: Split, level: str) -> int:
         """Derive the seed of one fit: the same for every candidate of a split.
 
@@ -261,19 +271,41 @@ class Costs:
     spent_s: float = 0.0
 
     @classmethod
-    def timed(cls, setup: Setup[Any]) -> Costs:
-        """Time a fit of the learner on real rows, the second of two where it is short."""
+    def timed(cls, setup: Setup[Any], within_s: float = math.inf) -> Costs:
+        """Time a fit of the learner on real rows, the second of two where it is short.
+
+        within_s: about how long the timing may take; a part of the work then stands for all of it.
+        """
         started_s = time.perf_counter()
         split, learner, spent_s = setup.protocol.splits[0], setup.learner, 0.0
         part, held = setup.data.take(split.train), setup.data.take(split.test)
-        forecast = setup.generator.forecast(part) if setup.keeps_generators else None
+        forecast = setup.generator.forecast(part, within_s / 2) if setup.keeps_generators else None
+        order, whole = _spread(part.labels), len(part)
+        if isinstance(learner, NetworkLearner):
+            whole = learner.updates
+
+        def fit(n: int) -> None:
+            """Fit by so many updates, or on so many rows, and judge as large a part of the rest."""
+            one, rows = learner, part
+            if isinstance(one, NetworkLearner):
+                one = replace(one, updates=n)
+            elif n < whole:
+                rows = part.take(np.sort(order[:n]))
+            tested = held.take(np.arange(math.ceil(len(held) * n / whole)))
+            one.fit(Training(rows, rows), setup.options.fit.seed).scores(tested)
+
+        least = whole if math.isinf(within_s) else math.ceil(whole / 16)
         for _ in range(2):
-            began_s = time.perf_counter()
-            learner.fit(Training(part, part), setup.options.fit.seed).scores(held)
-            spent_s = time.perf_counter() - began_s
+            spent_s = seconds_by_parts(fit, whole, within_s / 4, least)
             if spent_s > 1:
                 break
         return cls(spent_s, forecast, time.perf_counter() - started_s)
+
+    def unit_s(self, setup: Setup[Any], kind: str) -> float:
+        """Forecast a unit of a journal: a "generator", a "cell", a "diagnosis"."""
+        if kind == "generator":
+            return self.generators.seconds(setup.design.steps) if self.generators else 0.0
+        return self.learner_s * (3 if kind == "diagnosis" else setup.fits_a_cell * LARGER)
 
     def seconds(self, setup: Setup[Any], processes: int = 1, steps: int | None = None) -> float:
         """Forecast how long all of it takes, in the order of `schedule.run`.
@@ -298,8 +330,20 @@ class Costs:
         return begun_s + rounds(fits.generators - outer) * fit_s + after_s
 
 
-def designed(setup: Setup[Any], costs: Costs, processes: int) -> Design:
+def _spread(labels: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Order rows (N,) so that the first ones of them hold every class by its share, from one on."""
+    place = np.empty(len(labels))
+    for label in np.unique(labels):
+        own = np.flatnonzero(labels == label)
+        place[own] = np.arange(len(own)) / len(own)
+    return np.argsort(place, kind="stable")
+
+
+def designed(setup: Setup[Any], costs: Costs, processes: int, begun_s: float = 0.0) -> Design:
     """Leave things out in a fixed order until the rest fits into the budget.
+
+    begun_s: of the budget, what is spent already. Raises UsageError where somebody set a budget
+    that not even the least fits into, unless it is forced.
 
     setup: with the full design. Of images the generators get what is left, from two fifths of
     their recipe's steps on, unless their steps are given; inner folds are kept only where every
@@ -318,14 +362,16 @@ def designed(setup: Setup[Any], costs: Costs, processes: int) -> Design:
         full = _without_inner(full)
     if budget_s is None:
         return full
-    budget_s -= costs.spent_s
-    optional = () if setup.table or named else [n for n in OPTIONAL_ARMS if n in setup.arms]
-    designs = list(_smaller(full, optional, with_inner, setup.options.repeats is not None))
+    budget_s -= max(begun_s, costs.spent_s)
+    designs = list(_smaller(full, _optional(setup), with_inner, setup.options.repeats is not None))
     took_s = [partial(costs.seconds, replace(setup, design=d), processes) for d in designs]
     over = "nothing more can be left out: it will take longer than the budget"
     if setup.table or full.steps is not None or gans is None:
         fitting = (d for d, seconds in zip(designs, took_s, strict=True) if seconds() <= budget_s)
-        return next(fitting, designs[-1].without(over))
+        if (design := next(fitting, None)) is None:
+            _check_forced(setup, took_s[-1]() - budget_s)
+            return designs[-1].without(over)
+        return design
     worth = math.ceil(WORTH_JUDGING * gans.steps)
     room = range(1, gans.steps + 1)
     steps = [bisect(room, budget_s, key=seconds) for seconds in took_s]
@@ -334,12 +380,60 @@ def designed(setup: Setup[Any], costs: Costs, processes: int) -> Design:
             return design.model_copy(update={"steps": within})
     most, least = steps[-1], min(gans.steps, gans.steps_within(LEAST_GAN_S))
     if most < least:
+        _check_forced(setup, took_s[-1](least) - budget_s)
         return designs[-1].without(over, steps=least)
     fewer = (
         f"steps: {most:,} of each generator, which is worth judging from {worth:,} on; a budget of "
         f"{_duration(took_s[-1](worth))} has room for these"
     )
     return designs[steps.index(most)].without(fewer, steps=most)  # what takes no step away stays
+
+
+def _optional(setup: Setup[Any]) -> list[str]:
+    """List the arms that may be left out to save time, in their order."""
+    named = setup.options.arms not in ("default", "all")
+    return [] if setup.table or named else [n for n in OPTIONAL_ARMS if n in setup.arms]
+
+
+def _check_forced(setup: Setup[Any], missing_s: float) -> None:
+    """Raise UsageError where the least takes so many seconds more than somebody's budget."""
+    budget_s = setup.options.budget_s
+    if budget_s is None or setup.options.force:
+        return
+    would_do = duration(1.1 * (budget_s + missing_s))
+    raise UsageError(
+        f"a budget of {_duration(budget_s)} has no room for the least that gives a verdict, one "
+        f"repeat of {setup.protocol.folds} folds: --budget {would_do} would do (budget_s=), "
+        "fewer --folds need less, and --force begins all the same"
+    )
+
+
+def shrunk(setup: Setup[Any]) -> Iterator[Setup[Any]]:
+    """Yield the setup and what may be left out of it under way, in the same order, to the least."""
+    keeps_repeats = setup.options.repeats is not None
+    for design in _smaller(setup.design, _optional(setup), True, keeps_repeats):
+        yield setup.redesigned(design)
+
+
+def finished(setup: Setup[Data], done: Callable[[Split, Candidate], bool]) -> Setup[Data] | None:
+    """Return what can be judged when time is up: whole folds, two at least, or a seed of
+    a test set; None where there are none.
+
+    done: whether a candidate was judged in a split. Arms go only where no two folds have them.
+    """
+    arms = [name for name in reversed(setup.arms) if name not in ("none", "gan")]
+    for design in _smaller(setup.design, arms, True, True):
+        smaller = setup.redesigned(design)
+        splits = smaller.protocol.splits
+        whole = tuple(s for s in splits if all(done(s, c) for c in smaller.candidates))
+        if len(whole) >= (1 if setup.protocol.kind == "test" else 2):
+            if len(whole) < len(splits):
+                what = f"{len(splits) - len(whole)} of {len(splits)} "
+                what += "seeds" if setup.protocol.kind == "test" else "folds"
+                what += ": the time was up"
+                smaller = replace(smaller, design=design.without(what))
+            return replace(smaller, protocol=replace(smaller.protocol, splits=whole))
+    return None
 
 
 def _smaller(
@@ -364,7 +458,7 @@ def _smaller(
     for n in range(1, len(optional) + 1):
         gone = tuple(optional[:n])
         what = f"the arm{'s' * (n > 1)} {', '.join(gone)}"
-        design = every.without(what, no_arms=gone)
+        design = every.without(what, no_arms=(*every.no_arms, *gone))
         yield design
     every = design
     for repeats in () if keep_repeats else range(full.repeats - 1, 0, -1):
@@ -394,6 +488,7 @@ class Plan:
     seconds: float
     n_jobs: int
     notes: tuple[str, ...]
+    costs: Costs = Costs(0.0)
 
     @property
     def fits(self) -> Fits:

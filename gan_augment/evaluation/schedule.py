@@ -2,60 +2,187 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
+import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from joblib import effective_n_jobs
+
+from gan_augment.errors import UsageError
 from gan_augment.evaluation.arm_results import ArmResults
-from gan_augment.evaluation.arms import ALL_GENERATED, Candidate
+from gan_augment.evaluation.arms import ALL_GENERATED, NONE, Candidate
 from gan_augment.evaluation.diagnosis.folds import SOURCE, diagnose_split, diagnosed_splits
 from gan_augment.evaluation.fits import run_cell
 from gan_augment.evaluation.generators import fit_generator
 from gan_augment.evaluation.journal import Journal, Key, Line, key_of
-from gan_augment.evaluation.plan import INNER, OUTER, Costs, Setup
+from gan_augment.evaluation.plan import INNER, OUTER, Costs, Plan, Setup, finished, shrunk
 from gan_augment.evaluation.protocol import Split
 from gan_augment.processes import end_with_parent
 from gan_augment.progress import Progress
 from gan_augment.synthesizers.base import Data
+from gan_augment.synthesizers.time_budget import TIMING_SHARE
+
+SLACK = 1.1
+"""Times the time that is left, what the rest may be forecast to take before anything is left out:
+the first units of a process take longer than the others."""
+WORKERS_START_S = 30.0
+"""Of timing, from which on it is worth the start of processes."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """One line of the journal that is to be made. key: the line's. waits: for kept generators."""
+    """One line of the journal that is to be made. key: the line's. needs: of kept generators."""
 
     key: Key
     run: Callable[[], Any]
-    waits: bool = False
+    needs: tuple[Key, ...] = ()
+
+
+class Pace:
+    """Keeps an evaluation within its time: by what finished units took, the rest is planned again.
+
+    due_s: of `clock`, when all must be done. setup: with the design as it is by now; the journal is
+    told of every change, so that a resumed evaluation goes on with it.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        journal: Journal,
+        due_s: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.setup, self._costs, self._processes = plan.setup, plan.costs, plan.n_jobs
+        self._journal, self._due_s, self._clock = journal, due_s, clock
+        self._planned = self._wanted = set(units_of(plan.setup))
+        self._seconds = self._observed()
+
+    def admits(self, task: Task) -> bool:
+        """Tell whether a task is still planned, and would end in time.
+
+        Two folds are judged all the same where that was forced.
+        """
+        wanted = task.key in self._wanted
+        if not wanted and task.key in self._planned:
+            return False
+        if wanted and self.setup.options.force and self.judged() is None:
+            return True
+        return self._clock() + self._unit_s(task.key) <= self._due_s
+
+    def plan_again(self) -> None:
+        """Take the first design of which the rest fits into the time that is left, or the least."""
+        self._seconds, left_s = self._observed(), self._due_s - self._clock()
+        for setup in shrunk(self.setup):
+            missing = [key for key in units_of(setup) if self._journal.get(key) is None]
+            if sum(map(self._unit_s, missing)) / self._processes <= SLACK * left_s:
+                break
+        else:
+            if self.judged() is not None:
+                return  # folds are left out then, and nothing of those that are done
+        if setup.design != self.setup.design:
+            self.setup, self._wanted = setup, set(units_of(setup))
+            self._journal.append(setup.header)
+
+    def judged(self) -> Setup[Any] | None:
+        """Return the setup of what is done, see `finished`."""
+        return finished(
+            self.setup,
+            lambda s, c: self._journal.get(("cell", s.repeat, s.fold, c.key)) is not None,
+        )
+
+    def _observed(self) -> dict[Key, float]:
+        """Average the seconds of finished units by what they are, and by their kind alone."""
+        spent_s: dict[Key, list[float]] = defaultdict(list)
+        for line in self._journal.lines():
+            kind, *_, about = key_of(line)
+            for key in ((kind,), (kind, about)):
+                spent_s[key].append(sum(line["seconds"].values()))
+        return {key: sum(values) / len(values) for key, values in spent_s.items()}
+
+    def _unit_s(self, key: Key) -> float:
+        kind, *_, about = key
+        known = self._seconds.get((kind, about), self._seconds.get((kind,)))
+        return self._costs.unit_s(self.setup, kind) if known is None else known
+
+
+def units_of(setup: Setup[Any]) -> list[Key]:
+    """List what there is to do, but for the cells of the share's curve, which are few."""
+    sources, keys = {c.generated for c in setup.candidates}, list[Key]()
+    for split in setup.protocol.splits:
+        keys += [key for source in sources for key in _needed(setup, split, source)]
+        keys += [("cell", split.repeat, split.fold, c.key) for c in setup.candidates]
+    looks = diagnosed_splits(setup) if setup.options.diagnostics else ()
+    return [*dict.fromkeys(keys), *map(_look, looks)]
 
 
 def run(
-    setup: Setup[Data], journal: Journal, folder: Path, n_jobs: int | None, progress: Progress
-) -> None:
-    """Fill the journal. n_jobs: processes, -1 for all cores; None is joblib's own setting.
+    setup: Setup[Data],
+    journal: Journal,
+    folder: Path,
+    n_jobs: int | None,
+    progress: Progress,
+    pace: Pace | None = None,
+) -> Setup[Data]:
+    """Fill the journal; return the setup of what was done, which only a `pace` makes smaller.
 
-    The lines do not depend on n_jobs, nor on what was there before. Raises what a cell raises; the
-    lines before that are kept.
+    n_jobs: processes, -1 for all cores; None is joblib's own setting. The lines do not depend on
+    it, nor on what was there before. With a pace as many folds are begun as there are processes, so
+    that whole ones are there when time is up. Raises what a cell raises, the lines before that are
+    kept; UsageError where time was up before two folds were judged.
     """
+
+    def do(tasks: Sequence[Task], phase: str) -> None:
+        _do(tasks, journal, n_jobs, progress, phase, pace)
+
+    splits = setup.protocol.splits
+    each = len(splits) if pace is None else effective_n_jobs(n_jobs)
+    for first in range(0, len(splits), each):
+        now: Setup[Any] = setup if pace is None else pace.setup
+        own = [one for one in splits[first : first + each] if one.repeat < now.design.repeats]
+        _judge_splits(now, own, journal, do, folder)
+    if pace is not None:
+        judged = pace.judged()
+        if judged is None:
+            raise UsageError(
+                "the time is up and no two folds are judged, so there is no verdict; --resume goes "
+                "on with what is done, where it was kept, and takes another --budget"
+            )
+        setup = judged
+    if setup.options.diagnostics:
+        _diagnose(setup, journal, do, folder)
+    return setup
+
+
+def _judge_splits(
+    setup: Setup[Data],
+    splits: Sequence[Split],
+    journal: Journal,
+    do: Callable[[Sequence[Task], str], None],
+    folder: Path,
+) -> None:
+    """Fit and judge everything in some splits."""
 
     def lacks(tasks: Sequence[Task]) -> bool:
         return any(journal.get(task.key) is None for task in tasks)
 
-    def do(tasks: Sequence[Task], phase: str) -> None:
-        _do(tasks, journal, n_jobs, progress, phase)
+    first = sorted(setup.candidates, key=lambda c: c != NONE and c.generated != "gan")
+    sources = dict.fromkeys(c.generated for c in first if c.generated)
+    cells = [_cell(setup, split, c, folder) for c in first for split in splits]
 
-    splits = setup.protocol.splits
-    sources = dict.fromkeys(c.generated for c in setup.candidates if c.generated)
-    cells = [_cell(setup, split, c, folder) for split in splits for c in setup.candidates]
+    of_test = setup.protocol.kind == "test"
 
     def generators(levels: Sequence[str]) -> list[Task]:
         return [
             _generator(setup, split, level, source, folder)
-            for split in setup.protocol.generator_splits
+            for split in (setup.protocol.generator_splits if of_test else splits)
             for source in sources
             for level in levels
         ]
@@ -70,26 +197,32 @@ def run(
 
     if setup.keeps_generators and (lacks(cells) or lacks(of_share())):
         journal.forget(lambda line: _lost(line, folder))
-        free: list[Task] = [task for task in cells if not task.waits]  # for idle processes
+        free: list[Task] = [task for task in cells if not task.needs]  # for idle processes
         do([*generators((OUTER,)), *free], "fitting generators and learners")
         do(generators(INNER if setup.design.inner else ()), "fitting generators of inner parts")
     do(cells, "fitting and judging learners")
-    do(of_share(), "varying the share of generated rows")
-    if setup.options.diagnostics:
-        splits_seen = diagnosed_splits(setup)
-        looks = [
-            Task(
-                ("diagnosis", split.repeat, split.fold, f"{SOURCE} {OUTER}"),
-                partial(diagnose_split, setup, split, folder),
-            )
-            for split in splits_seen
-        ]
-        if setup.keeps_generators and lacks(looks):
-            fitted = [_generator(setup, split, OUTER, SOURCE, folder) for split in splits_seen]
-            keys = {task.key for task in fitted}
-            journal.forget(lambda line: key_of(line) in keys and _lost(line, folder))
-            do(fitted, "fitting generators that were lost")
-        do(looks, "looking at what was generated")
+    if not lacks(cells):
+        do(of_share(), "varying the share of generated rows")
+
+
+def _diagnose(
+    setup: Setup[Data],
+    journal: Journal,
+    do: Callable[[Sequence[Task], str], None],
+    folder: Path,
+) -> None:
+    """Look at what was generated in the splits that are kept."""
+    splits = diagnosed_splits(setup)
+    looks = [
+        Task(_look(one), partial(diagnose_split, setup, one, folder), _needed(setup, one, SOURCE))
+        for one in splits
+    ]
+    if setup.keeps_generators and any(journal.get(look.key) is None for look in looks):
+        fitted = [_generator(setup, split, OUTER, SOURCE, folder) for split in splits]
+        keys = {task.key for task in fitted}
+        journal.forget(lambda line: key_of(line) in keys and _lost(line, folder))
+        do(fitted, "fitting generators that were lost")
+    do(looks, "looking at what was generated")
 
 
 def costs_of(setup: Setup[Any], n_jobs: int | None, processes: int) -> Costs:
@@ -97,8 +230,10 @@ def costs_of(setup: Setup[Any], n_jobs: int | None, processes: int) -> Costs:
 
     Beside each other they are slower than alone, and of images a budget decides by these times.
     """
-    timing = partial(Costs.timed, setup)
-    if setup.table or setup.options.fit.steps:
+    budget_s = setup.options.budget_s
+    within_s = math.inf if budget_s is None else TIMING_SHARE * budget_s
+    timing = partial(Costs.timed, setup, within_s)
+    if setup.table or setup.options.fit.steps or within_s < WORKERS_START_S:
         return timing()
     tasks = [Task((), timing)] * min(processes, setup.fits.learners)
     timed: Iterator[Costs] = _lines(tasks, n_jobs)
@@ -124,15 +259,33 @@ def _generator(setup: Setup[Data], split: Split, level: str, source: str, folder
 
 def _cell(setup: Setup[Data], split: Split, candidate: Candidate, folder: Path) -> Task:
     key = ("cell", split.repeat, split.fold, candidate.key)
-    waits = setup.keeps_generators and candidate.generated is not None
-    return Task(key, partial(run_cell, setup, split, candidate, folder), waits)
+    needs = _needed(setup, split, candidate.generated)
+    return Task(key, partial(run_cell, setup, split, candidate, folder), needs)
+
+
+def _needed(setup: Setup[Any], split: Split, source: str | None) -> tuple[Key, ...]:
+    """List the lines of the kept generators of a split."""
+    if source is None or not setup.keeps_generators:
+        return ()
+    levels = (OUTER, *(INNER if setup.design.inner else ()))
+    repeat = 0 if setup.protocol.kind == "test" else split.repeat
+    return tuple(("generator", repeat, split.fold, f"{source} {name}") for name in levels)
 
 
 def _do(
-    tasks: Sequence[Task], journal: Journal, n_jobs: int | None, progress: Progress, phase: str
+    tasks: Sequence[Task],
+    journal: Journal,
+    n_jobs: int | None,
+    progress: Progress,
+    phase: str,
+    pace: Pace | None,
 ) -> None:
-    """Do every task whose line is not there yet."""
+    """Do every task whose line is not there yet, as far as a pace admits them.
+
+    One whose generators are not there is not done either: the time was up before them.
+    """
     left = [task for task in tasks if journal.get(task.key) is None]
+    left = [task for task in left if all(map(journal.get, task.needs))]
     if not left:
         return
     progress.phase(phase, len(tasks))
@@ -141,13 +294,19 @@ def _do(
         # joblib replaces a worker that has grown by 300 MB, and warns in a thread of its own: no
         # news, and where warnings are errors that thread would end, and nobody take in results
         warnings.filterwarnings("ignore", "A worker stopped while some jobs", UserWarning)
-        for line in _lines(left, n_jobs):
+        for line in _lines((task for task in left if not pace or pace.admits(task)), n_jobs):
             journal.append(line)
             done += 1
             progress.advance(done)
+            if pace:
+                pace.plan_again()
 
 
-def _lines(tasks: Sequence[Task], n_jobs: int | None) -> Iterator[Any]:
+def _look(split: Split) -> Key:
+    return "diagnosis", split.repeat, split.fold, f"{SOURCE} {OUTER}"
+
+
+def _lines(tasks: Iterable[Task], n_jobs: int | None) -> Iterator[Any]:
     """Yield the lines of the tasks as each is done, in this process or in others."""
     if n_jobs == 1:
         yield from (task.run() for task in tasks)

@@ -205,8 +205,13 @@ def verdict_section(results: ArmResults[Any], *, copied: bool) -> dict[str, Any]
         on_top=on_top,
     )
     least = math.inf if difference is None else difference.detectable(facts.delta)
+    decided, splits = decide(facts), setup.protocol.folds * setup.design.repeats
+    if len(setup.protocol.splits) < splits:
+        what = "seeds" if setup.protocol.kind == "test" else "folds"
+        rests = f" It rests on {len(setup.protocol.splits)} of {splits} {what}: the time was up."
+        decided = decided._replace(sentence=decided.sentence + rests)
     return {
-        **decide(facts)._asdict(),
+        **decided._asdict(),
         "difference": None if difference is None else difference.to_dict(facts.delta),
         "detectable": least if math.isfinite(least) else None,
         "rare_units": facts.rare_units,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from importlib.metadata import version
@@ -39,7 +40,7 @@ from gan_augment.evaluation.options import EvaluationOptions
 from gan_augment.evaluation.plan import OUTER, Design, Plan, Setup, designed
 from gan_augment.evaluation.protocol import INNER_FOLDS, plan_protocol, with_test_rows
 from gan_augment.evaluation.result import REPORT, RESULT, TIMINGS, EvaluationResult
-from gan_augment.evaluation.schedule import costs_of, run
+from gan_augment.evaluation.schedule import Pace, costs_of, run
 from gan_augment.evaluation.sections import build_result, build_timings
 from gan_augment.evaluation.user_code import fingerprint
 from gan_augment.progress import Progress
@@ -49,6 +50,8 @@ from gan_augment.storage.lock import LOCK_FILE
 AnyData = LabelledImages | LabelledTable
 
 JOURNAL = "journal.jsonl"
+REPORT_S = 3.0
+"""Of a budget, what is kept for the result and its page."""
 _FILES = (JOURNAL, RESULT, TIMINGS, REPORT, MODELS)
 _PACKAGES = ("gan-augment", "torch", "numpy", "scipy", "scikit-learn", "imbalanced-learn", "pandas")
 
@@ -63,6 +66,7 @@ def evaluate(
     overwrite: bool = False,
     on_plan: Callable[[Plan], None] | None = None,
     progress: Progress | None = None,
+    started_s: float | None = None,
 ) -> EvaluationResult:
     """Measure by how much topping up changes what a learner gets right, and say whether to do it.
 
@@ -78,6 +82,8 @@ def evaluate(
         go on with the journal there, to the very bytes of an undisturbed run, or to replace it.
     on_plan
         Called with the plan before the first fit.
+    started_s
+        When the budget began, by `time.monotonic()`; None is now.
 
     Raises
     ------
@@ -88,23 +94,27 @@ def evaluate(
         And whatever the learner raises on real rows.
     """
     options, progress = options or EvaluationOptions(), progress or Progress()
+    started_s = time.monotonic() if started_s is None else started_s
     with _output_folder(out, resume, overwrite) as folder:
         journal = Journal(folder / JOURNAL if out is not None else None)
         if resume:
             journal.read()
-        plan = prepare(data, options, journal.header, progress, test=test)
+        plan = prepare(data, options, journal.header, progress, test=test, started_s=started_s)
         if journal.header is None:
             journal.append(plan.setup.header)
         if on_plan:
             on_plan(plan)
         try:
             # workers that joblib kept from an earlier call may be in another folder
-            run(plan.setup, journal, folder.absolute(), options.n_jobs, progress)
+            pace = None
+            if options.budget_s is not None:
+                pace = Pace(plan, journal, started_s + options.budget_s - REPORT_S)
+            done = run(plan.setup, journal, folder.absolute(), options.n_jobs, progress, pace)
         except KeyboardInterrupt as stop:
             if out is not None:
                 stop.resume_hint = "--resume goes on after the last finished cell"  # type: ignore[attr-defined]
             raise
-        result = EvaluationResult(build_result(plan.setup, journal), build_timings(journal))
+        result = EvaluationResult(build_result(done, journal), build_timings(journal))
         if out is not None:
             result.save(folder)
             _drop_models(folder)
@@ -118,12 +128,15 @@ def prepare(
     progress: Progress | None = None,
     *,
     test: AnyData | None = None,
+    started_s: float | None = None,
 ) -> Plan:
     """Decide everything that is decided before the first fit; time a few fits to plan.
 
     header: of a journal to go on with; its design is kept, and it must be of the same evaluation.
+    started_s: when the budget began, by `time.monotonic()`; None is now.
     Raises as `evaluate` does.
     """
+    started_s = time.monotonic() if started_s is None else started_s
     tested = None
     if test is not None:
         if options.metric in OF_RANKS:
@@ -173,20 +186,19 @@ def prepare(
     processes = effective_n_jobs(options.n_jobs)
     costs = costs_of(setup, options.n_jobs, processes)
     if header is None:
-        design = designed(setup, costs, processes)
+        begun_s = time.monotonic() - started_s + REPORT_S
+        design = designed(setup, costs, processes, begun_s)
+        if options.fit.steps is None and costs.generators is not None:
+            design = design.model_copy(update={"precision": costs.generators.precision})
     else:
         design = Design.model_validate(header["planned"])
     gan = setup.generator
     if setup.keeps_generators:
-        gan = unfitted_twin(gan, options.fit.seed, steps=design.steps, budget_s=None)
-    setup = replace(
-        setup,
-        protocol=protocol.with_repeats(design.repeats),
-        generator=gan,
-        design=design,
-        requested=requested,
-    )
-    return Plan(setup, costs.seconds(setup, processes), processes, (*notes, *protocol.notes))
+        timed = {} if design.precision == "auto" else {"precision": design.precision}
+        gan = unfitted_twin(gan, options.fit.seed, steps=design.steps, budget_s=None, **timed)
+    setup = replace(setup.redesigned(design), generator=gan, requested=requested)
+    seconds, notes = costs.seconds(setup, processes), [*notes, *protocol.notes]
+    return Plan(setup, seconds, processes, tuple(notes), costs)
 
 
 def _check_methods(setup: Setup[Any]) -> None:

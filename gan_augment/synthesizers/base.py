@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -99,6 +100,7 @@ class GAN(ABC, Generic[Data, Meta]):
             recipe=self.recipe_,
             steps=self.steps_,
             budget_s=None,
+            precision=self.meta_.precision,
             classes="all",  # of the part, which may lack some
             random_state=random_state,
             callbacks=(),
@@ -178,19 +180,12 @@ class GAN(ABC, Generic[Data, Meta]):
             arrays, meta = read_bundle_bytes(state["model"], NAME, schema=self._description)
             self._restore(arrays, meta, compute_config_here)
 
-    def forecast(self, data: Data) -> Forecast:
-        """Time what a fit on `data` does, without fitting. Takes a few seconds.
+    @abstractmethod
+    def forecast(self, data: Data, within_s: float = math.inf) -> Forecast:
+        """Time what a fit on `data` does, without fitting, in about `within_s` seconds at most.
 
         Raises what `fit` raises for settings and data that it refuses.
         """
-        import torch
-
-        torch.optim.SGD([torch.zeros(1)])  # torch's first optimiser imports for a second or more
-        return self._forecast(data)
-
-    @abstractmethod
-    def _forecast(self, data: Data) -> Forecast:
-        """Time the units of a fit."""
 
     @abstractmethod
     def _draw(self, counts: Mapping[str, int], random_state: int) -> Any:

@@ -20,6 +20,7 @@ from gan_augment.classifiers.small_cnn import SmallCNN, train_classifier
 from gan_augment.data.contract import LabelledImages
 from gan_augment.data.splits import judging_folds
 from gan_augment.metrics.copies import nearest_distances
+from gan_augment.progress import Progress
 from gan_augment.randomness import derived_seed, generator
 from gan_augment.recipes import SelectionSettings
 from gan_augment.synthesizers.model_file import (
@@ -73,16 +74,19 @@ def select(
     discriminator: nn.Module,
     settings: SelectionSettings,
     seed: int,
+    progress: Progress,
 ) -> tuple[Selection, ArtefactRecord | None]:
     """Decide which candidates of each class are accepted, and how detectable these are.
 
     rows: the training rows; classes of under 8 are refused, and so are those of which under a tenth
-    of the candidates is accepted. discriminator: of the last step. A pure function.
+    of the candidates is accepted. discriminator: of the last step. progress: told of
+    each of FOLDS + 2 classifiers. A pure function.
     """
     counts = np.bincount(data.labels[rows], minlength=len(data.names))
     served = [label for label, n in enumerate(counts.tolist()) if n >= LEAST_ROWS]
     folds = folds_of(data, rows, seed)
     critics, unseen = _critics(data, rows, folds, served, sampler, seed)
+    progress.advance(FOLDS)
     if settings.logit:
         critics = replace(critics, discriminator=discriminator)
     blocks = max(1, min(settings.candidates, CANDIDATES // max(len(served), 1)) // BLOCK)
@@ -104,6 +108,7 @@ def select(
     if settings.real and (pairs := pairs_of(data, rows, folds, accepted, seed)):
         detector = train_detector(pairs, derived_seed(seed, "selector"))
         critics = replace(critics, real=detector)
+        progress.advance(FOLDS + 1)
         records, accepted = calibrated("calibration again")
     artefacts = None
     if pairs := pairs_of(data, rows, folds, accepted, seed):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,23 +14,26 @@ from numpy.typing import NDArray
 from gan_augment import devices
 from gan_augment.data.contract import LabelledImages
 from gan_augment.data.images.reader import data_sha256
+from gan_augment.data.splits import hold_out
 from gan_augment.devices import ComputeConfig, Precision, compute_config  # noqa: F401  (pdoc)
 from gan_augment.progress import Progress
 from gan_augment.recipes import Recipe, resolve_recipe  # noqa: F401  (pdoc)
 from gan_augment.synthesizers.base import GAN, ChooseCompute, SavedArrays
-from gan_augment.synthesizers.calibration import folds_of, select, selection_s
+from gan_augment.synthesizers.calibration import FOLDS, folds_of, select, selection_s
 from gan_augment.synthesizers.model_file import ArtefactRecord, ModelMeta
 from gan_augment.synthesizers.sampling import BlockSampler, load_block_sampler
-from gan_augment.synthesizers.scorer import Prepared, prepare
+from gan_augment.synthesizers.scorer import judge_s, prepare, score_s, training_batches
 from gan_augment.synthesizers.selection import SampleSequence, Selection, load_selection
 from gan_augment.synthesizers.time_budget import (
     PROBE_S,
+    SMALLEST_RUN_STEPS,
+    TIMING_SHARE,
     Forecast,
-    step_seconds,
+    check_useful,
     steps_within,
     thread_speeds,
 )
-from gan_augment.synthesizers.usefulness import updates_within, usefulness, usefulness_s
+from gan_augment.synthesizers.usefulness import SEEDS, updates_within, usefulness, usefulness_s
 from gan_augment.training.callbacks import (
     Callback,  # noqa: F401  (pdoc)
     ProgressCallback,
@@ -43,6 +47,7 @@ from gan_augment.training.monitor import SCORES_A_RUN
 from gan_augment.training.parts import Parts, new_state
 
 ANCHORS_KEPT_A_CLASS = 4096
+DEFAULT_BUDGET_S = 300.0
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -133,6 +138,7 @@ class ImageGAN(GAN[LabelledImages, ModelMeta]):
         fingerprint: str | None = None,
         original_size: tuple[int, int] | None = None,
         resize: str = "squeeze",
+        started_s: float | None = None,
     ) -> Self:
         """Train on every class of `data`; the caller's arrays stay as they are.
 
@@ -154,22 +160,51 @@ class ImageGAN(GAN[LabelledImages, ModelMeta]):
             `data_sha256` of the images, where it is known already.
         original_size, resize
             For the description: the (height, width) of the files, and how they were resized.
+        started_s
+            When a budget began, by `time.monotonic()`; None is now.
 
         Raises
         ------
         DataError, UsageError
-            No rare class, an unknown class, no image; settings that are refused.
+            No rare class, an unknown class, no image; settings that are refused, and a budget of
+            under 20 steps.
         StopRequested
             The flag was set; with checkpoints, the state was saved.
         DivergedError
             Training diverged; the best generator so far, if there is one, samples and saves.
         """
-        progress, stop, started_s = progress or Progress(), stop or StopFlag(), time.monotonic()
+        progress, stop = progress or Progress(), stop or StopFlag()
+        started_s = time.monotonic() if started_s is None else started_s
         seed, topped_up = self._checked(data)
         parts = self._parts(data, compute_config(self.device, self.precision, self.threads))
+        budget_s = self.budget_s if self.steps is None else None
+        timing = None
+        by_default = self.precision == "auto" and parts.compute.precision == "bf16"
+        if budget_s is not None or (self.steps is None and by_default):
+            progress.phase("timing a few steps")
+            may_choose = budget_s is not None and self.threads is None
+            may_choose &= parts.compute.device.type == "cpu"
+            within_s = TIMING_SHARE * (budget_s or DEFAULT_BUDGET_S)
+            timing = self._timing(parts, data, within_s, may_choose)
+            parts = timing.parts
+        if timing and budget_s is not None:
+            spent_s = time.monotonic() - started_s + timing.judge_s
+            steps = self._steps(timing, timing.judge_s, budget_s - spent_s)
+            spent_s += self._beside_s(timing, timing.judge_s)
+            batch, size = parts.recipe.batch, data.image_shape[:2]
+            check_useful(steps, budget_s, spent_s, timing.step_s, batch, progress, size)
+        began_s = time.monotonic()
         with devices.threads(1):  # scores must not depend on what a budget chooses
             ready = prepare(data, parts, topped_up, seed, progress)
-        steps, parts = self._paced(parts, ready, started_s, progress)
+        steps = self.steps or parts.recipe.steps
+        if timing and budget_s is not None:
+            now_s = time.monotonic()
+            left_s = budget_s - (now_s - started_s)
+            steps = max(SMALLEST_RUN_STEPS, self._steps(timing, now_s - began_s, left_s))
+            progress.note(
+                f"a budget of {budget_s:g} s is {steps} steps here {timing.words}; "
+                f"--steps {steps}{timing.again} repeats the run"
+            )
         if stop.signal is not None:
             raise StopRequested(stop.signal)
         with devices.threads(parts.compute.threads):
@@ -224,75 +259,74 @@ class ImageGAN(GAN[LabelledImages, ModelMeta]):
         """All 64 candidates of a block, and what each fails in selection, "" for none, (64,)."""
         return self._fitted()._sampler.with_reasons(self._label(name), name, number, random_state)
 
-    def _forecast(self, data: LabelledImages) -> Forecast:
-        started_s = time.monotonic()
-        seed, topped_up = self._checked(data)
+    def forecast(self, data: LabelledImages, within_s: float = math.inf) -> Forecast:
+        """Time what a fit on `data` does, without fitting, in about `within_s` seconds at most."""
+        self._checked(data)
         parts = self._parts(data, compute_config(self.device, self.precision, 1))
         with devices.threads(1):
-            ready = prepare(data, parts, topped_up, seed, Progress())
-            prepared_s = time.monotonic() - started_s
-            fixed_s = prepared_s + self._beside_steps_s(parts, ready, prepared_s)
-        step_s = step_seconds(parts, ready.batches, 1, PROBE_S)
-        steps = self.steps or parts.recipe.steps
-        fixed_s += usefulness_s(self._updates(steps, len(ready.train)), prepared_s)
-        return Forecast(steps, fixed_s, step_s)
+            timing = self._timing(parts, data, within_s, may_choose=False)
+        steps, judge_s = self.steps or parts.recipe.steps, timing.judge_s
+        fixed_s = judge_s + self._beside_s(timing, judge_s)
+        fixed_s += usefulness_s(self._updates(steps, timing.rows), judge_s)
+        return Forecast(steps, fixed_s, timing.step_s, timing.parts.compute.precision)
 
     def _parts(self, data: LabelledImages, compute: ComputeConfig) -> Parts:
         return build(resolve_recipe(self.recipe), data.image_shape, len(data.names), compute)
 
-    def _paced(
-        self, parts: Parts, ready: Prepared, started_s: float, progress: Progress
-    ) -> tuple[int, Parts]:
-        """The number of steps, and the parts with the threads that suit this machine now.
+    def _timing(
+        self, parts: Parts, data: LabelledImages, within_s: float, may_choose: bool
+    ) -> Timing:
+        """Time a fit on some images: steps with the threads and in the precision that suit this
+        machine now (bf16 that the hardware has was slower on some), and the scorer's classifier.
 
-        And with the precision that does: bf16 that the hardware has was slower on some.
+        within_s: about how long that may take. may_choose: whether fewer threads are tried.
         """
-        if self.steps is not None:
-            return self.steps, parts
-        if self.budget_s is None:
-            return parts.recipe.steps, parts
-        progress.phase("timing a few steps")
-        compute, prepared_s = parts.compute, time.monotonic() - started_s
-        may_choose = self.threads is None and compute.device.type == "cpu"
-        probe_s = min(PROBE_S, (self.budget_s - prepared_s) / 20)
-        tried = [parts]
+        compute, tried = parts.compute, [parts]
         if self.precision == "auto" and compute.precision == "bf16":
             tried.append(replace(parts, compute=replace(compute, precision="float32")))
+        rows, _ = hold_out(data, seed=self.random_state)
+        batches = training_batches(data, parts, rows)
+        tries = len(tried) * (compute.threads.bit_length() if may_choose else 1)
         speeds = {
             (one.compute.precision, n): step_s
             for one in tried
-            for n, step_s in thread_speeds(one, ready.batches, probe_s, may_choose).items()
+            for n, step_s in thread_speeds(
+                one, batches, min(PROBE_S, within_s / 2 / tries), may_choose
+            ).items()
         }
         precision, threads = best = min(speeds, key=lambda each: speeds[each])
-        beside_s = self._beside_steps_s(parts, ready, prepared_s)
-        left_s = self.budget_s - beside_s - (time.monotonic() - started_s)
-        rows = len(ready.train)
-        steps = steps_within(
-            left_s, speeds[best], lambda n: usefulness_s(self._updates(n, rows), prepared_s)
-        )
-        timed = ", ".join(
+        said = ", ".join(
             f"{parts.recipe.batch / step_s:.0f} images/s with {n}"
             + f" in {name}" * (len(tried) > 1)
             for (name, n), step_s in speeds.items()
         )
-        again = f"--steps {steps}" + (f" --threads {threads}" if may_choose else "")
+        again = f" --threads {threads}" if may_choose else ""
         if len(tried) > 1:
             again += f" --precision {precision}"
             compute = replace(compute, reason=f"{compute.reason}; {precision} was the faster")
-        progress.note(
-            f"a budget of {self.budget_s:g} s is {steps} steps here (threads {threads}: {timed}); "
-            f"{again} repeats the run"
+        return Timing(
+            parts=replace(parts, compute=replace(compute, threads=threads, precision=precision)),
+            rows=len(rows),
+            step_s=speeds[best],
+            judge_s=judge_s(data, rows, min(PROBE_S, within_s / 4)),
+            score_s=score_s(data, speeds[best] / parts.recipe.batch),
+            words=f"(threads {threads}: {said})",
+            again=again,
         )
-        parts = replace(parts, compute=replace(compute, threads=threads, precision=precision))
-        ready.scorer.draw_as(parts)
-        return steps, parts
 
-    def _beside_steps_s(self, parts: Parts, ready: Prepared, prepared_s: float) -> float:
-        """Seconds of the scores of a run, timed by one, and of selection, if it is on."""
-        began_s = time.monotonic()
-        ready.scorer.score(new_state(parts, seed=0).average)
-        scores_s = (SCORES_A_RUN + 1) * (time.monotonic() - began_s)
-        return scores_s + self.selection * selection_s(len(ready.train), prepared_s)
+    def _beside_s(self, timing: Timing, judge_s: float) -> float:
+        """Seconds of the scores of a run, and of selection, if it is on."""
+        scores_s = (SCORES_A_RUN + 1) * timing.score_s
+        return scores_s + self.selection * selection_s(timing.rows, judge_s)
+
+    def _steps(self, timing: Timing, judge_s: float, left_s: float) -> int:
+        """How many steps fit into the seconds that are left of a budget once these can begin."""
+        left_s -= self._beside_s(timing, judge_s)
+
+        def after_s(steps: int) -> float:
+            return usefulness_s(self._updates(steps, timing.rows), judge_s)
+
+        return steps_within(left_s, timing.step_s, after_s)
 
     def _selected(
         self,
@@ -305,10 +339,10 @@ class ImageGAN(GAN[LabelledImages, ModelMeta]):
         """Calibrate selection on the training rows, if it is on."""
         if not self.selection:
             return None, None
-        progress.phase("choosing which samples are worth keeping")
+        progress.phase("choosing which samples are worth keeping", FOLDS + 2)
         discriminator = run.state.discriminator.requires_grad_(False).eval()
         settings = run.parts.recipe.selection
-        return select(data, rows, sampler, discriminator, settings, run.state.seed)
+        return select(data, rows, sampler, discriminator, settings, run.state.seed, progress)
 
     def _updates(self, steps: int, rows: int) -> int:
         """The updates of each classifier that tries generated rows out, 0 where none does."""
@@ -323,7 +357,7 @@ class ImageGAN(GAN[LabelledImages, ModelMeta]):
         updates, selection = self._updates(run.steps, len(rows)), self._sampler.selection
         if not updates or selection is None or self.refuses_.keys() >= set(self.topped_up_):
             return
-        progress.phase("trying what generated rows add")
+        progress.phase("trying what generated rows add", 2 * FOLDS * SEEDS)
 
         def of_half(half: NDArray[np.int64], left_out: int) -> ImageGAN:
             gan: ImageGAN = replace(self)
@@ -334,7 +368,9 @@ class ImageGAN(GAN[LabelledImages, ModelMeta]):
 
         seed = run.state.seed
         folds = folds_of(data, rows, seed)
-        found = usefulness(data, rows, folds, of_half, self.topped_up_, updates, seed)
+        found = usefulness(
+            data, rows, folds, of_half, self.topped_up_, updates, seed, progress.advance
+        )
         self._describe(self.meta_.model_copy(update={"usefulness": found}))
         if found:
             progress.note(f"{found.in_words()}; {self.meta_.advice()}")
@@ -363,6 +399,24 @@ class ImageGAN(GAN[LabelledImages, ModelMeta]):
         super()._describe(meta)
         self.image_shape_, self.advised_share_ = meta.image_shape, meta.advised_share
         self.refuses_ = meta.refuses
+
+
+@dataclass(frozen=True)
+class Timing:
+    """What a fit on some images takes here: the seconds of a step, of training the classifier that
+    scores, of a score.
+
+    parts: with the threads and precision that were the fastest, `words` says how fast, and `again`
+    is what repeats them. rows: to train on.
+    """
+
+    parts: Parts
+    rows: int
+    step_s: float
+    judge_s: float
+    score_s: float
+    words: str
+    again: str
 
 
 def _sampler_of(data: LabelledImages, rows: NDArray[np.int64], run: Run) -> BlockSampler:

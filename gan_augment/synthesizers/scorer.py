@@ -19,6 +19,7 @@ from gan_augment.networks.geometry import Geometry
 from gan_augment.progress import Progress
 from gan_augment.randomness import derived_seed, generator
 from gan_augment.synthesizers.sampling import BLOCK, BlockSampler
+from gan_augment.synthesizers.time_budget import seconds_by_parts
 from gan_augment.training.monitor import COLLAPSE_SPREAD, Score
 from gan_augment.training.parts import Parts
 
@@ -29,6 +30,9 @@ GENERATED_A_SCORE = 2048
 ANCHORS_A_CLASS = 256
 REFERENCE_A_CLASS = 200
 COPIES_ALLOWED = 0.2
+SCORED_ROW = 0.1
+"""Times a row's part of a training step, what drawing or encoding it for a score takes: .1 of
+pictures of 16 px, less of larger ones."""
 
 Pixels = NDArray[np.uint8]
 Rows = NDArray[np.int64]
@@ -83,13 +87,8 @@ class ImageScorer:
         self._references = [
             self._reference(label, held_out_of.get(label), weights[label]) for label in labels
         ]
-        blocks = GENERATED_A_SCORE // BLOCK // max(len(labels), 1)
-        self._rows = BLOCK * min(max(blocks, 1), 3)
+        self._rows = _rows_a_class(len(labels))
         self._topped_up = frozenset(topped_up)
-
-    def draw_as(self, parts: Parts) -> None:
-        """Draw with these parts from now on, in their precision."""
-        self._parts = parts
 
     def score(self, network: nn.Module) -> Score:
         """Draw the same noise each time, compare class by class."""
@@ -177,10 +176,10 @@ def prepare(
 ) -> Prepared:
     """Hold out rows for scoring and train the scorer's classifier on the others; pure."""
     rows, held_out = hold_out(data, seed=seed)
-    progress.phase("training the classifier that scores the generator")
-    seen = at_most_a_class(data.labels, rows, SCORER_ROWS_A_CLASS)
+    progress.phase("training the classifier that scores the generator", SCORER_STEPS)
+    seen = data.take(at_most_a_class(data.labels, rows, SCORER_ROWS_A_CLASS))
     classifier = train_classifier(
-        data.take(seen), steps=SCORER_STEPS, seed=derived_seed(seed, "judge")
+        seen, steps=SCORER_STEPS, seed=derived_seed(seed, "judge"), on_step=progress.advance
     )
     scorer = ImageScorer(
         data,
@@ -191,7 +190,12 @@ def prepare(
         parts=parts,
         seed=seed,
     )
-    batches = PairedBatches(
+    return Prepared(rows, training_batches(data, parts, rows), scorer)
+
+
+def training_batches(data: LabelledImages, parts: Parts, rows: Rows) -> PairedBatches:
+    """The batches of a recipe among the given rows."""
+    return PairedBatches(
         data,
         size=parts.recipe.batch,
         power=parts.recipe.label_power,
@@ -199,7 +203,26 @@ def prepare(
         device=parts.compute.device,
         among=rows,
     )
-    return Prepared(rows, batches, scorer)
+
+
+def judge_s(data: LabelledImages, rows: Rows, within_s: float) -> float:
+    """Time the training of the scorer's classifier by some of its updates."""
+    seen = data.take(at_most_a_class(data.labels, rows, SCORER_ROWS_A_CLASS))
+    return seconds_by_parts(
+        lambda steps: train_classifier(seen, steps=steps, seed=0), SCORER_STEPS, within_s
+    )
+
+
+def score_s(data: LabelledImages, step_s_a_row: float) -> float:
+    """Forecast the seconds of a score from those of a step for each row of its batch."""
+    classes = int((np.bincount(data.labels) >= 2).sum())
+    anchors = np.minimum(np.bincount(data.labels), ANCHORS_A_CLASS).sum()
+    return SCORED_ROW * step_s_a_row * float(classes * _rows_a_class(classes) + anchors)
+
+
+def _rows_a_class(classes: int) -> int:
+    """How many images of each class a score draws, whole blocks."""
+    return BLOCK * min(max(GENERATED_A_SCORE // BLOCK // max(classes, 1), 1), 3)
 
 
 def at_most_a_class(labels: Rows, rows: Rows, most: int) -> Rows:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence  # noqa: F401  (pdoc)
 from dataclasses import dataclass, field, replace
@@ -27,7 +28,9 @@ from gan_augment.synthesizers.model_file import TableMeta
 from gan_augment.synthesizers.sampling import FEW_ROWS, RowSampler, load_row_sampler
 from gan_augment.synthesizers.time_budget import (
     ROW_PROBE_S,
+    SMALLEST_RUN_STEPS,
     Forecast,
+    check_useful,
     step_seconds,
     steps_within,
 )
@@ -129,6 +132,7 @@ class TabularGAN(GAN[LabelledTable, TableMeta]):
         progress: Progress | None = None,
         stop: StopFlag | None = None,
         fingerprint: str | None = None,
+        started_s: float | None = None,
     ) -> Self:
         """Learn from every class of `data`; the caller's frame stays as it is.
 
@@ -136,6 +140,7 @@ class TabularGAN(GAN[LabelledTable, TableMeta]):
         is raised, are those of `ImageGAN.fit`.
         """
         progress, stop = progress or Progress(), stop or StopFlag()
+        started_s = time.monotonic() if started_s is None else started_s
         seed, topped_up = self._checked(data, least_steps=0)
         rare = {data.names.index(name): name for name in topped_up}
         recipe, compute = self._recipe(), self._compute()
@@ -145,7 +150,7 @@ class TabularGAN(GAN[LabelledTable, TableMeta]):
             anchors = class_anchors(table, recipe, seed)
             parts = build_table(recipe, table, anchors)
             batches = anchor_batches(recipe, table, anchors)
-            steps = self._steps(parts, batches, progress)
+            steps = self._steps(parts, batches, started_s, progress)
             callbacks = [*self.callbacks, ProgressCallback(progress, "rows")]
             scorer = SpreadScorer(recipe, steps, table, anchors, rare)
             run = Run(
@@ -201,15 +206,18 @@ class TabularGAN(GAN[LabelledTable, TableMeta]):
         cells = self._sampler.cells(label, name, start, stop, random_state, workers)
         return output_frame(cells, self.schema_, max(stop - start, 0), first_id)
 
-    def _forecast(self, data: LabelledTable) -> Forecast:
+    def forecast(self, data: LabelledTable, within_s: float = math.inf) -> Forecast:
+        """Time what a fit on `data` does, without fitting, in about `within_s` seconds at most."""
         recipe, started_s = self._recipe(), time.monotonic()
         schema, compute = infer_schema(data.frame), compute_config(self.device, "float32", 1)
         with devices.threads(1):
             table = encoded_table(data, schema, compute, self.random_state)
             anchors = class_anchors(table, recipe, self.random_state)
         fixed_s = time.monotonic() - started_s
-        parts = build_table(recipe, table, anchors)
-        step_s = step_seconds(parts, anchor_batches(recipe, table, anchors), 1, ROW_PROBE_S)
+        if self.untrained:
+            return Forecast(0, fixed_s, 0.0)
+        parts, batches = build_table(recipe, table, anchors), anchor_batches(recipe, table, anchors)
+        step_s = step_seconds(parts, batches, 1, min(ROW_PROBE_S, within_s))
         return Forecast(self._own_steps(recipe), fixed_s, step_s)
 
     @property
@@ -226,14 +234,20 @@ class TabularGAN(GAN[LabelledTable, TableMeta]):
             return 0
         return recipe.steps if self.steps is None else self.steps
 
-    def _steps(self, parts: Parts, batches: RowBatches, progress: Progress) -> int:
-        """Generator steps; of a budget, by the time that a few take."""
+    def _steps(
+        self, parts: Parts, batches: RowBatches, started_s: float, progress: Progress
+    ) -> int:
+        """Generator steps; of a budget that began at `started_s`, by the time that a few take."""
         steps = self._own_steps(parts.recipe)
         if self.steps is None and self.budget_s is not None:
+            progress.phase("timing a few steps")
             step_s = step_seconds(
                 parts, batches, parts.compute.threads, min(ROW_PROBE_S, self.budget_s / 20)
             )
-            steps = steps_within(self.budget_s, step_s)
+            spent_s = time.monotonic() - started_s
+            steps = steps_within(self.budget_s - spent_s, step_s)
+            check_useful(steps, self.budget_s, spent_s, step_s, parts.recipe.batch, progress)
+            steps = max(SMALLEST_RUN_STEPS, steps)
             progress.note(
                 f"a budget of {self.budget_s:g} s is {steps} steps here; --steps {steps} repeats "
                 "the run"

@@ -63,11 +63,13 @@ def usefulness(
     topped_up: Sequence[str],
     updates: int,
     seed: int,
+    on_cnn: Callable[[int], None] = lambda done: None,
 ) -> UsefulnessRecord | None:
     """Compare CNNs of each half with generated rows and without, on the other half.
 
     rows: the training rows, (n,). folds: the half of each, -1 for rows that are never left out.
     generator_of: what draws from the given rows alone, those outside a fold. updates: of each CNN.
+    on_cnn: told how many of the eight are done.
     None where no class of `topped_up` has a left-out row. A pure function.
     """
     rare, tried = [data.names.index(name) for name in topped_up], folds >= 0
@@ -93,6 +95,7 @@ def usefulness(
                 )
                 # Menon et al. 2021, "Long-tail learning via logit adjustment", eq. 9 with tau 1
                 p = softmax(cnn.logits(data.pixels[rows[left_out]]) - prior, axis=1)
+                on_cnn(1 + number + SEEDS * (arm + 2 * fold))
                 right[arm, number, left_out] = p[np.arange(len(p)), labels[left_out]]
     gain = (right[1] - right[0])[:, tried]
     units = unit_of_rows(None if data.groups is None else data.groups[rows], len(rows))

@@ -22,7 +22,8 @@ class Callback(Protocol):
     """Receives the events of a run and changes nothing.
 
     An event is a flat mapping with "event" (its kind) and "step". Kinds: "step" (losses, images,
-    images_per_s), "score" (value, parts, best), "rollback" (reason, failed_at), "stop" (reason).
+    images_per_s), "score" (value, parts, best, seconds), "rollback" (reason, failed_at),
+    "stop" (reason).
     """
 
     def on_event(self, event: Event) -> None:
@@ -129,6 +130,7 @@ class ProgressCallback:
         if event["event"] == "score":
             best = " (best)" if event["best"] else ""
             self._score = f", score {_short(event['value'])}{best}"
+            self._progress.took("scoring", float(str(event["seconds"])))
         elif event["event"] == "rollback":
             self._progress.warn(
                 f"step {event['failed_at']}: {event['reason']}; back to step {event['step']}"

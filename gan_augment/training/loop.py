@@ -132,7 +132,7 @@ def _observe(run: Run, losses: Losses, clock: _Clock, scored: bool) -> _Trouble 
 
 
 def _score(run: Run) -> Score:
-    state = run.state
+    state, began_s = run.state, time.monotonic()
     score = run.scorer.score(state.average)
     is_best = run.best.offer(score, state)
     _tell(
@@ -144,6 +144,7 @@ def _score(run: Run) -> Score:
             "parts": dict(score.parts),
             "eligible": score.eligible,
             "best": is_best,
+            "seconds": round(time.monotonic() - began_s, 3),
         },
     )
     return score

@@ -6,6 +6,7 @@ The measuring and judging is `gan_augment.evaluation`'s.
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -93,6 +94,7 @@ def evaluate(
     done being kept, and GanAugmentError.
     """
     options, progress = options or EvaluationOptions(), progress or Progress()
+    started_s = time.monotonic()
     if resume and out is None:
         raise UsageError("--resume needs --out, the folder of the evaluation that was stopped")
     folder = new_run_folder(data, "reports") if out is None else Path(out)
@@ -117,6 +119,7 @@ def evaluate(
             overwrite=overwrite,
             on_plan=show,
             progress=progress,
+            started_s=started_s,
         )
     return EvaluationRun(result, folder)
 

@@ -9,7 +9,7 @@ import json
 import platform
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from gan_augment.config import FitOptions, TopUp
 from gan_augment.data.topup_plan import choose_classes, explain_rare, plan_topup
 from gan_augment.devices import ComputeConfig
 from gan_augment.errors import DivergedError, ModelFileError, ResumeMismatchError, UsageError
-from gan_augment.progress import Progress
+from gan_augment.progress import Progress, Stopwatch
 from gan_augment.recipes import Recipe, resolve_recipe, with_flips
 from gan_augment.settings import read_toml, to_toml
 from gan_augment.storage import load_bundle, write_file
@@ -52,6 +52,16 @@ __all__ = ["FitPlan", "FitResult", "fit", "fit_model", "plan_fit"]
 
 _VERSIONS = ("gan-augment", "torch", "numpy", "pandas", "pillow", "scikit-learn")
 _FREE = {"budget_s", "workers", "skip_bad", "device", "recipe", "classes", "flips"}
+
+_PHASES = {
+    "timing a few steps": "timing",
+    "training": "training",
+    "training the classifier that scores the generator": "scoring",
+    "scoring": "scoring",
+    "choosing which samples are worth keeping": "selection",
+    "trying what generated rows add": "trial",
+    "writing the model": "writing",
+}
 
 
 @dataclass(frozen=True)
@@ -125,7 +135,8 @@ class FitResult(Result):
 
     score: of the kept generator, lower is better; None: none was eligible. chosen: which generator
     was kept; kept: and why, in words. samples: the file of real beside synthetic rows. found: of
-    images, what selection keeps and how easily they are told from real ones, in lines.
+    images, what selection keeps and how easily they are told from real ones, in lines. seconds:
+    where time went, by phase.
     """
 
     run: Path
@@ -136,6 +147,7 @@ class FitResult(Result):
     kept: str
     found: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    seconds: Mapping[str, float] = field(default_factory=dict)
 
     def lines(self) -> list[str]:
         """The same for people."""
@@ -213,6 +225,7 @@ def fit_model(
     data: what `source` holds, where it was read already.
     """
     run, requested = _run_path(source, out, resume), options
+    progress = watch = Stopwatch(progress, "reading")
     with run_folder(run, resume=resume, overwrite=overwrite):
         if resume:
             options = _begun_with(run, requested, force=force)
@@ -231,13 +244,13 @@ def fit_model(
         again = ["gan-augment", "fit", plan.source, "--out", str(run), "--resume"]
         hint = f"go on with: {shlex.join(again)}"
         with interruptible(lambda: hint), stop_on_signals() as stop:
-            return _train(plan, callbacks, progress, stop, resume=resume, force=force)
+            return _train(plan, callbacks, watch, stop, resume=resume, force=force)
 
 
 def _train(
     plan: FitPlan,
     callbacks: Sequence[Callback],
-    progress: Progress,
+    progress: Stopwatch,
     stop: StopFlag,
     *,
     resume: bool,
@@ -266,6 +279,7 @@ def _train(
             on_steps=begin,
             progress=progress,
             stop=stop,
+            started_s=progress.started_s,
             fingerprint=data.sha256,
             **data.fit_arguments(),
         )
@@ -275,7 +289,18 @@ def _train(
         raise
     progress.phase("writing the model")
     data.write_run(run, gan)
-    return _result(plan, gan.meta_), gan
+    progress.stop()
+    spent = _seconds(progress)
+    progress.note("time: " + ", ".join(f"{name} {spent_s:g} s" for name, spent_s in spent.items()))
+    return replace(_result(plan, gan.meta_), seconds=spent), gan
+
+
+def _seconds(progress: Stopwatch) -> dict[str, float]:
+    """Sum the seconds of a fit's phases under few words, in their order."""
+    seconds = dict.fromkeys(("reading", *_PHASES.values()), 0.0)
+    for name, spent_s in progress.seconds.items():
+        seconds[_PHASES.get(name, "reading")] += spent_s
+    return {name: round(spent_s, 1) for name, spent_s in seconds.items()}
 
 
 def _finished(plan: FitPlan) -> FitResult | None:

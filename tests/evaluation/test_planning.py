@@ -100,7 +100,7 @@ COSTS = Costs(0.1, Forecast(steps=100, fixed_s=0.0, step_s=0.01))
 
 
 def test_a_budget_leaves_out_in_the_documented_order_and_says_so() -> None:
-    free = options(learner="logistic", folds=5)
+    free = options(learner="logistic", folds=5, force=True)
     ladder = [planned(changed(free, budget_s=float(s)), COSTS) for s in np.geomspace(5000, 1, 200)]
     told = list(dict.fromkeys(design.left_out for design in ladder))
     repeats = [f"{n} of 3 repeats of the folds" for n in (1, 2)]
@@ -119,7 +119,8 @@ def test_a_budget_leaves_out_in_the_documented_order_and_says_so() -> None:
 
 
 def test_repeats_that_were_asked_for_are_not_left_out() -> None:
-    tight = planned(options(learner="logistic", folds=5, repeats=3, budget_s=1.0), COSTS)
+    tight = options(learner="logistic", folds=5, repeats=3, budget_s=1.0, force=True)
+    tight = planned(tight, COSTS)
     assert tight.repeats == 3
 
 
@@ -138,7 +139,7 @@ def test_the_time_of_a_gan_becomes_steps_once() -> None:
 
 
 OF_IMAGES = Costs(1.0, Forecast(steps=10_000, fixed_s=10.0, step_s=0.04))
-CNN = options(learner=None, folds=3, repeats=1)
+CNN = options(learner=None, folds=3, repeats=1, force=True)
 
 
 def test_inner_folds_of_images_are_carried_by_a_budget_for_all_steps_of_every_fit() -> None:

@@ -148,6 +148,6 @@ def test_a_budget_takes_the_faster_precision_where_both_are_possible(
     monkeypatch.setattr(image_gan, "compute_config", lambda *asked: has_bf16)
     monkeypatch.setattr(image_gan, "thread_speeds", speeds)
     with pytest.raises(Paced):
-        ImageGAN(budget_s=1.0, precision=asked, selection=False).fit(toy, on_steps=on_steps)
+        ImageGAN(budget_s=600.0, precision=asked, selection=False).fit(toy, on_steps=on_steps)
     assert timed == tried
     assert drawn_in == [faster if asked == "auto" else "bf16"]

@@ -156,9 +156,13 @@ def test_a_run_is_named_after_its_data_then_numbered(data, tmp_path, monkeypatch
     assert {p.name for p in Path("runs").iterdir()} == {"parts", "parts-2", "parts-3"}
 
 
-def test_the_steps_that_a_budget_became_repeat_the_run(data, tmp_path):
+def test_the_steps_that_a_budget_became_repeat_the_run(data, tmp_path, monkeypatch):
+    few = "gan_augment.synthesizers.image_gan.check_useful"
+    monkeypatch.setattr(few, lambda *_: None)  # one second is refused
     budget = QUICK.model_copy(update={"steps": None, "budget_s": 1.0})
     first = fit(data, tmp_path / "first", budget)
+    assert {"timing", "training", "scoring", "selection", "reading"} <= set(first.seconds)
+    assert min(first.seconds["timing"], first.seconds["scoring"]) > 0
     settings = read_toml(first.run / "config.toml")
     assert settings["fit"]["steps"] == first.steps
     threads = settings["resolved"]["threads"]

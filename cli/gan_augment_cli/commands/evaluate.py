@@ -84,6 +84,9 @@ def evaluate(
     budget: Annotated[
         str | None, o.option("--budget", "Time of all (30m, 2h): what does not fit is left out.")
     ] = None,
+    force: Annotated[
+        bool, o.option("--force", "Begin although the budget is too short for a verdict.")
+    ] = False,
     updates: Annotated[
         int | None, o.option("--updates", "Optimiser updates of a classifier of images.")
     ] = None,
