@@ -5,10 +5,11 @@ Names and numbers only: nothing here builds a network or reads data.
 
 from __future__ import annotations
 
+import math
 import re
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, StrictBool, field_validator, model_validator
+from pydantic import BeforeValidator, Field, StrictBool, field_validator
 
 from gan_augment.errors import UsageError, did_you_mean
 from gan_augment.recipes import DataKind, Recipe
@@ -17,6 +18,10 @@ from gan_augment.settings import Frozen
 _BEST_TOP_UP: dict[DataKind, tuple[float, bool]] = {"image": (0.5, True), "table": (0.5, False)}
 
 
+MOST = 2**31 - 1
+"""Of steps and other counts."""
+MOST_PROCESSES = 1024
+"""And threads."""
 _UNITS_S = {"s": 1, "m": 60, "h": 3600}
 
 
@@ -28,7 +33,8 @@ def seconds(text: str) -> float:
     """
     parts = re.findall(r"(\d+(?:\.\d+)?)([smh])", text)
     total = sum(float(number) * _UNITS_S[unit] for number, unit in parts)
-    if "".join(number + unit for number, unit in parts) != text or total <= 0:
+    whole = "".join(number + unit for number, unit in parts) == text
+    if not whole or not 0 < total < math.inf:
         raise UsageError(f"{text!r} is no duration; expected a number and its unit: 90s, 10m or 1h")
     return total
 
@@ -71,17 +77,17 @@ class FitOptions(Frozen):
     columns: dict[str | int, str] = Field(default_factory=dict)
     classes: str | tuple[str, ...] = "rare"
     recipe: str | Recipe = "auto"
-    steps: int | None = Field(default=None, ge=0)
+    steps: int | None = Field(default=None, ge=0, le=MOST)
     budget_s: Seconds | None = None
     image_size: tuple[int, int] | None = None
     resize: Literal["squeeze", "crop", "pad"] = "squeeze"
     flips: bool = False
     selection: StrictBool = True
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, lt=2**62)
     device: str = "auto"
     precision: Literal["auto", "float32", "bf16"] = "auto"
-    threads: int | None = Field(default=None, ge=1)
-    workers: int | None = Field(default=None, ge=1)
+    threads: int | None = Field(default=None, ge=1, le=MOST_PROCESSES)
+    workers: int | None = Field(default=None, ge=1, le=MOST_PROCESSES)
     skip_bad: bool = False
 
     _numbers = field_validator("steps", "seed", "threads", "workers", mode="before")(_check_number)
@@ -113,21 +119,25 @@ class TopUp(Frozen):
 
     _number = field_validator("synthetic_share", mode="before")(_check_number)
 
-    @model_validator(mode="after")
-    def _ranges(self) -> Self:
-        share = self.synthetic_share
+    @field_validator("synthetic_share")
+    @classmethod
+    def _is_share(cls, share: float | str) -> float | str:
         if isinstance(share, float | int) and not 0 <= share <= 1:
-            raise ValueError(f"synthetic_share {share} is not in 0..1")
-        to, words = self.to, ("majority", "median")
-        if isinstance(to, str):
-            if to not in words:
-                guess = did_you_mean(to, words)
-                raise ValueError(f"to={to!r} is none of {words}, nor a number.{guess}")
-        elif isinstance(to, float) and not 0 < to <= 1:
-            raise ValueError(f"to={to} is not a fraction in (0, 1]; a count is an integer")
-        elif isinstance(to, int) and to < 1:
-            raise ValueError(f"to={to} is no count of rows; expected 1 or more")
-        return self
+            guess = f"; did you mean {share / 100:g}?" if 1 < share <= 100 else ""
+            raise ValueError(f"expected a share in 0..1, or auto{guess}")
+        return share
+
+    @field_validator("to")
+    @classmethod
+    def _is_goal(cls, to: str | int | float) -> str | int | float:
+        words = ("majority", "median")
+        if isinstance(to, str) and to not in words:
+            raise ValueError(f"expected one of {words}, or a number.{did_you_mean(to, words)}")
+        if isinstance(to, float) and not 0 < to <= 1:
+            raise ValueError("expected a fraction in (0, 1]; a count is an integer")
+        if isinstance(to, int) and not 1 <= to <= MOST:
+            raise ValueError(f"expected a count of rows from 1 to {MOST:,}")
+        return to
 
     def resolved(
         self, data: DataKind = "image", advised: float | None = None

@@ -64,6 +64,10 @@ class ModelFileError(GanAugmentError, ValueError):
     """Raised where a model, checkpoint or run is damaged, foreign or of another version."""
 
 
+class MissingPathError(UsageError, DataError, ModelFileError, FileNotFoundError):
+    """Raised where nothing is at the path of data, a run or a result: one mistake, one code."""
+
+
 class ResumeMismatchError(UsageError):
     """Raised where a run began with other data or settings and cannot be resumed."""
 

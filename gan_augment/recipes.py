@@ -170,7 +170,7 @@ class Recipe(Frozen):
     selection: SelectionSettings = SelectionSettings()
     steps: int = Field(default=4000, ge=1)
     d_steps: int = Field(default=1, ge=1, le=100)
-    batch: int = Field(default=64, ge=4)
+    batch: int = Field(default=64, ge=4, le=1 << 20)
     label_power: float = Field(default=0.5, ge=0, le=1)
 
     @model_validator(mode="before")

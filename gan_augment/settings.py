@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import tomllib
+import reprlib
 from pathlib import Path
 from typing import Any, Self
 
@@ -10,7 +10,10 @@ import tomli_w
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from gan_augment.errors import UsageError, did_you_mean
+from gan_augment.input_files import parsed_toml, read_regular
 
+COMMAND_LINE = "options"
+_OPTIONS = {"budget_s": "budget", "samplers": "sampler"}
 _TYPES = ("bool", "float", "int", "str")  # where a union was tried, its member stands in `loc`
 
 
@@ -21,7 +24,10 @@ class Frozen(BaseModel):
 
     @classmethod
     def checked(cls, values: dict[str, Any], where: str) -> Self:
-        """Build from plain values; raises UsageError naming the setting, the value and the cure."""
+        """Build from plain values; raises UsageError naming the setting, the value and the cure.
+
+        where: what holds the settings; COMMAND_LINE names them as options.
+        """
         try:
             return cls.model_validate(values)
         except ValidationError as error:
@@ -40,17 +46,24 @@ def _first_problem(error: ValidationError, model: type[BaseModel], where: str) -
         guess = did_you_mean(str(problem["loc"][-1]), known)
         return f"{where}: there is no setting {name!r}; known here: {', '.join(known)}.{guess}"
     message = problem["msg"].removeprefix("Value error, ")
-    value = "" if isinstance(problem["input"], dict) else f" = {problem['input']!r}"
+    given = problem["input"]
+    value = "" if isinstance(given, dict | BaseModel) else reprlib.repr(given)
     end = "" if message.endswith((".", "?")) else "."
-    return f"{where}: {name}{value} is refused: {message}{end}"
+    if where == COMMAND_LINE:
+        words = (
+            [f"--{_OPTIONS.get(parts[-1], parts[-1]).replace('_', '-')}", value] if parts else []
+        )
+        return f"{' '.join(filter(None, words))}{': ' if words else ''}{message}{end}"
+    return f"{where}: {name}{value and f' = {value}'} is refused: {message}{end}"
 
 
 def read_toml(path: Path) -> dict[str, Any]:
     """Read the tables of a TOML file. Raises UsageError where it cannot be read or parsed."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UsageError(f"{path} is no readable TOML file: {error}") from None
+        return parsed_toml(read_regular(path))
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(f"{path} is no readable TOML file: {reason}") from None
 
 
 def to_toml(values: dict[str, Any]) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import chdir
 from functools import partial
 from pathlib import Path
+from typing import IO
 
 import closed_network  # noqa: F401  (no test reaches beyond this machine)
 import pytest
@@ -56,7 +57,11 @@ def run_here(*args: object, cwd: Path, env: dict[str, str] | None = None) -> Fin
 
 
 def run_process(
-    *args: object, cwd: Path, env: dict[str, str] | None = None, timeout: float = 120
+    *args: object,
+    cwd: Path,
+    env: dict[str, str] | None = None,
+    timeout: float = 120,
+    stdout: IO[str] | int = subprocess.PIPE,
 ) -> Finished:
     """Run `gan-augment ARGS...` as a process of its own, where a warning is an error.
 
@@ -66,7 +71,8 @@ def run_process(
         [sys.executable, "-W", "error", "-m", "gan_augment_cli", *map(str, args)],
         cwd=cwd,
         env={**os.environ, **(env or {})},
-        capture_output=True,
+        stdout=stdout,
+        stderr=subprocess.PIPE,
         text=True,
         timeout=timeout,
         check=False,

@@ -18,6 +18,7 @@ from gan_augment_cli.console import shown_progress
 
 app = typer.Typer(
     name="gan-augment",
+    cls=outcome.Commands,
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,

@@ -81,7 +81,8 @@ EscapeFormulas = Annotated[
     bool,
     option(
         "--escape-formulas",
-        "Put ' before new texts that a spreadsheet would compute (these levels change).",
+        "Put ' before new texts, names of columns and cells of the manifest that a spreadsheet "
+        "would compute (these levels change); DATA's own lines stay.",
     ),
 ]
 ImageSize = Annotated[
@@ -160,13 +161,14 @@ def choices(ctx: typer.Context) -> dict[str, dict[str, Any]]:
 def fit_options(ctx: typer.Context) -> FitOptions:
     """The settings of a fit from the options of the command; `--steps` silences `--budget`."""
     from gan_augment.config import FitOptions, seconds
+    from gan_augment.settings import COMMAND_LINE
 
     params = ctx.params
     chosen = fit_settings(ctx)
     budget = params["budget"] or (None if params["target"] is not None else DEFAULT_BUDGET)
     if params["steps"] is None and budget is not None:
         chosen["budget_s"] = read(budget, seconds, "--budget")
-    return FitOptions.checked(chosen, "options")
+    return FitOptions.checked(chosen, COMMAND_LINE)
 
 
 def fit_settings(ctx: typer.Context) -> dict[str, Any]:
@@ -198,6 +200,7 @@ def column_kinds(ctx: typer.Context) -> dict[str, str]:
 def top_up(ctx: typer.Context) -> TopUp:
     """The two numbers and the switch of a top-up from the options of the command."""
     from gan_augment.config import TopUp
+    from gan_augment.settings import COMMAND_LINE
 
     params = ctx.params
     chosen = {
@@ -205,7 +208,7 @@ def top_up(ctx: typer.Context) -> TopUp:
         "synthetic_share": read(params["synthetic_share"], share, "--synthetic-share"),
         "companions": "auto" if params["companions"] is None else params["companions"],
     }
-    return TopUp.checked(chosen, "options")
+    return TopUp.checked(chosen, COMMAND_LINE)
 
 
 def read(text: str, parse: Callable[[str], Value], flag: str) -> Value:
@@ -214,6 +217,8 @@ def read(text: str, parse: Callable[[str], Value], flag: str) -> Value:
         return parse(text)
     except UsageError as error:
         raise UsageError(f"{flag}: {error}") from None
+    except ValueError:  # of thousands of digits
+        raise UsageError(f"{flag}: {text[:20]}... is too long a number") from None
 
 
 def _long_name(param: Any) -> str:
@@ -296,4 +301,4 @@ def _number(text: str) -> int | float:
     try:
         return int(text) if text.lstrip("-").isdecimal() else float(text)
     except ValueError:
-        raise UsageError(f"{text!r} is no number") from None
+        raise UsageError(f"{text[:40]!r} is no number") from None

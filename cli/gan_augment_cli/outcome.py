@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
+import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 import typer
+from typer.core import TyperGroup
 
-from gan_augment.errors import GanAugmentError
+from gan_augment.errors import GanAugmentError, WriteFailedError
 from gan_augment_cli import signals
 from gan_augment_cli.console import printable
 from gan_augment_cli.options import choices
 
 JSON_SCHEMA = 1
+DEBUG = "GAN_AUGMENT_DEBUG"
+_WRITING = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
 class Reportable(Protocol):
@@ -70,9 +75,9 @@ def print_plan(ctx: typer.Context, lines: Sequence[str] = (), **values: Any) -> 
 
 
 def _print_json(ctx: typer.Context, values: Mapping[str, Any]) -> None:
-    """One object on one line; `schema` is raised when a field changes its meaning."""
+    """One object on one line, ASCII; `schema` is raised when a field changes its meaning."""
     head = {"schema": JSON_SCHEMA, "command": ctx.info_name}
-    typer.echo(json.dumps({**head, **values}, ensure_ascii=False, default=str))  # paths
+    typer.echo(json.dumps({**head, **values}, default=str))  # paths
 
 
 def _print_lines(lines: Sequence[str]) -> None:
@@ -88,15 +93,71 @@ def exit_codes(ctx: typer.Context) -> Iterator[None]:
     signals.last_words.append(partial(_failed, ctx, "Interrupted"))
     try:
         yield
-    except GanAugmentError as error:
-        raise _failed(ctx, type(error).__name__, str(error), error.exit_code) from None
     except KeyboardInterrupt as stop:
         number = int(getattr(stop, "signal", signal.SIGINT))
         signals.interrupted(getattr(stop, "resume_hint", ""), number)
         raise typer.Exit(128 + number) from None
+    except (typer.Exit, typer.BadParameter, BrokenPipeError):
+        raise
+    except Exception as error:
+        if os.environ.get(DEBUG) == "1":
+            raise
+        raise _failed(ctx, type(error).__name__, *last_words(error)) from None
     finally:
         signals.last_words.pop()
         signal.signal(signal.SIGTERM, before)
+
+
+def last_words(error: Exception) -> tuple[str, int]:
+    """What ended a command, in one line, and the documented exit code."""
+    text = " ".join(str(error).split())
+    if isinstance(error, GanAugmentError):
+        return str(error), error.exit_code
+    if isinstance(error, typer.TyperException):
+        ctx = getattr(error, "ctx", None)
+        words = error.format_message()
+        if ctx and not words.startswith("Usage:"):
+            words = f"{words[:1].lower()}{words[1:]} See: {ctx.command_path} --help"
+        return words, error.exit_code
+    if isinstance(error, OSError):
+        reason = error.strerror or text or type(error).__name__
+        where = "standard output" if error.filename is None else repr(error.filename)
+        if error.errno in _WRITING:
+            return f"could not write {where}: {reason}", WriteFailedError.exit_code
+        return f"{where}: {reason}" if error.filename else reason, 1
+    cures = {
+        MemoryError: "there is not enough memory for this; take fewer or smaller rows or images",
+        RecursionError: "something in the data or the settings is nested too deeply",
+        OverflowError: "a number in the data or the settings is too large",
+    }
+    known = next((cure for kind, cure in cures.items() if isinstance(error, kind)), "")
+    if known:
+        return f"{known} ({text or type(error).__name__})", 1
+    what = f"{type(error).__name__}: {text}"
+    return f"a mistake of gan-augment, not yours ({what}); {DEBUG}=1 shows where", 1
+
+
+class Commands(TyperGroup):
+    """The commands, and how all of them end: usage errors and `--help` on a full disk included."""
+
+    def main(self, *args: Any, **more: Any) -> Any:
+        """Run a command and exit with its code."""
+        try:
+            code = super().main(*args, **{**more, "standalone_mode": False})
+        except (Exception, typer.Abort) as error:
+            if os.environ.get(DEBUG) == "1":
+                raise
+            message, code = last_words(error)
+            if not message.startswith("Usage:"):  # `gan-augment` alone
+                message = f"error: {message}"
+            with suppress(OSError):
+                typer.echo(printable(message), err=True)
+        for stream in filter(None, (sys.stdout, sys.stderr)):
+            try:
+                stream.flush()
+            except OSError:  # what could not be written is not tried again when Python ends
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        sys.exit(code or 0)
 
 
 def _failed(ctx: typer.Context, kind: str, message: str, code: int) -> typer.Exit:
@@ -104,5 +165,6 @@ def _failed(ctx: typer.Context, kind: str, message: str, code: int) -> typer.Exi
     typer.echo(f"error: {printable(message)}", err=True)
     if ctx.params["as_json"]:
         error = {"type": kind, "message": message, "exit_code": code}
-        _print_json(ctx, {"error": error})
+        with suppress(OSError):  # it may be what cannot be written
+            _print_json(ctx, {"error": error})
     return typer.Exit(code)

@@ -16,9 +16,9 @@ from gan_augment.data.contract import LabelledImages
 from gan_augment.data.groups import digest, group_codes, join_groups, same_rows
 from gan_augment.data.labels import encode_labels
 from gan_augment.errors import DataError
+from gan_augment.input_files import memory_problem, regular_file
 
 _log = logging.getLogger(__name__)
-_MOST_ARRAY_BYTES = 8 << 30  # of one array in a file
 _KEYS = "x or images (N, H, W[, C]), y or labels (N,), and if wanted class_names, groups, ids"
 _BLOCK = 1024  # rows converted at a time, so that no float copy of everything exists
 _DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, ValueError, TypeError, KeyError, RuntimeError)
@@ -90,7 +90,7 @@ def read_npz(path: Path) -> dict[str, Any]:
     Raises DataError for missing arrays, Python objects, and anything damaged.
     """
     try:
-        with path.open("rb") as file:
+        with regular_file(path) as file:
             archive = np.load(file, allow_pickle=False)
             if not isinstance(archive, np.lib.npyio.NpzFile):
                 raise zipfile.BadZipFile("it is a single array")
@@ -98,13 +98,9 @@ def read_npz(path: Path) -> dict[str, Any]:
             keys["y"] = _one_of(path, archive.files, "y", "labels")
             keys |= {name: name for name in ("class_names", "groups", "ids") if name in archive}
             assert archive.zip is not None
-            for key in keys.values():
-                size = archive.zip.getinfo(f"{key}.npy").file_size
-                if size > _MOST_ARRAY_BYTES:
-                    raise DataError(
-                        f"{key!r} takes {size >> 20} MiB, and {_MOST_ARRAY_BYTES >> 20} MiB are "
-                        "the limit"
-                    )
+            sizes = (archive.zip.getinfo(f"{key}.npy").file_size for key in keys.values())
+            if problem := memory_problem(sum(sizes)):
+                raise DataError(f"the arrays of {str(path)!r} need {problem}; take fewer rows")
             arrays = {name: archive[key] for name, key in keys.items()}
         if not all(isinstance(array, np.ndarray) for array in arrays.values()):
             raise ValueError("a part is no array")

@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 
 from gan_augment.config import TopUp
 from gan_augment.errors import DataError, NoRareClassError, UsageError, unknown_class, warn
+from gan_augment.input_files import memory_problem
 from gan_augment.randomness import generator
 from gan_augment.recipes import DataKind
 
 ORIGINS = ("real", "repeat", "synthetic", "companion")
 TOO_FEW_ROWS = "it has 1 row, and a generator needs 2"
+BYTES_A_ROW = 500  # of a plan, the path of a file included
 
 
 @dataclass(frozen=True)
@@ -324,6 +326,7 @@ ClassPlan(real=100, repeats=0, synthetic=0, companions=80))
         goal = _goal(counts, top_up.to)
         added = {name: max(goal - counts[name], 0) for name in classes}
         exact = isinstance(top_up.to, int) if exact is None else exact
+    check_planned(sum(added.values()))
     ends = {name: ClassPlan(real=n) for name, n in counts.items()}
     rows = beside_companions(counts, added, share) if companions and not exact else added
     for name, n in rows.items():
@@ -334,6 +337,12 @@ ClassPlan(real=100, repeats=0, synthetic=0, companions=80))
     plan = TopUpPlan(ends, ends)
     lone = {name: TOO_FEW_ROWS for name, end in ends.items() if end.real == 1}
     return plan.refuse(lone) if lone else plan
+
+
+def check_planned(rows: int) -> None:
+    """Raise UsageError for more new rows than even their list would fit into memory."""
+    if problem := memory_problem(BYTES_A_ROW * rows):
+        raise UsageError(f"the list of the rows to add alone needs {problem}; take fewer")
 
 
 def _after_refusals(

@@ -18,10 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gan_augment.errors import DataError, ResumeMismatchError
+from gan_augment.input_files import parsed_json, read_regular
 from gan_augment.storage import write_errors
 
 Line = dict[str, Any]
 Key = tuple[Any, ...]
+
+MOST_BYTES = 4 << 30
 
 
 class Journal:
@@ -46,7 +49,7 @@ class Journal:
                 f"there is no journal to go on with at {str(path)!r}; leave --resume out to begin"
             )
         whole = 0
-        for text in path.read_bytes().splitlines(keepends=True):
+        for text in read_regular(path, MOST_BYTES).splitlines(keepends=True):
             line = _parsed(text)
             if line is None:
                 break
@@ -77,7 +80,7 @@ class Journal:
             self._lines[key_of(line)] = line
         if self._path is None:
             return
-        text = json.dumps(line, allow_nan=False, ensure_ascii=False) + "\n"
+        text = json.dumps(line, allow_nan=False) + "\n"
         with write_errors(self._path), self._path.open("ab") as file:
             file.write(text.encode())
             file.flush()
@@ -123,7 +126,7 @@ def _parsed(text: bytes) -> Line | None:
     if not text.endswith(b"\n"):
         return None
     with contextlib.suppress(ValueError):
-        line = json.loads(text)
+        line = parsed_json(text)
         if isinstance(line, dict) and "kind" in line:
             return line
     return None

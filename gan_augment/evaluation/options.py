@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from pydantic import ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
-from gan_augment.config import FitOptions, Seconds, TopUp
+from gan_augment.config import MOST, MOST_PROCESSES, FitOptions, Seconds, TopUp
 from gan_augment.errors import UsageError, did_you_mean
 from gan_augment.evaluation.amount import TO
 from gan_augment.evaluation.arms import ON_TOP, RIVALS, TABLE_RIVALS
@@ -70,21 +70,21 @@ class EvaluationOptions(Frozen):
     to: tuple[float, ...] = TO
     metric: str = METRICS[0]
     delta: float = Field(default=0.01, ge=0, lt=1)
-    folds: int | None = Field(default=None, ge=2)
-    repeats: int | None = Field(default=None, ge=1)
+    folds: int | None = Field(default=None, ge=2, le=1000)
+    repeats: int | None = Field(default=None, ge=1, le=1000)
     arms: str | tuple[str, ...] = "default"
     curves: bool = True
-    batch: int = Field(default=4096, ge=1)
+    batch: int = Field(default=4096, ge=1, le=MOST)
     budget_s: Seconds | None = None
     force: bool = False
-    updates: int | None = Field(default=None, ge=1)
+    updates: int | None = Field(default=None, ge=1, le=MOST)
     group: Any = None
     time: Any = None
-    gap: int = Field(default=0, ge=0)
+    gap: int = Field(default=0, ge=0, le=MOST)
     group_duplicates: bool = False
     diagnostics: bool = True
     extractor: Any = None
-    n_jobs: int | None = None
+    n_jobs: int | None = Field(default=None, ge=-MOST_PROCESSES, le=MOST_PROCESSES)
 
     @property
     def arm_names(self) -> tuple[str, ...]:

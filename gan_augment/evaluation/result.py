@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gan_augment.errors import ModelFileError
+from gan_augment.input_files import check_there, parsed_json, read_regular
 from gan_augment.report import tables, terminal
 from gan_augment.storage import write_file
 
@@ -101,6 +102,7 @@ class EvaluationResult:
     def load(cls, path: str | Path) -> EvaluationResult:
         """Read what `save` wrote: the folder, or its result.json. Raises ModelFileError."""
         path = Path(path)
+        check_there(path, "the folder that `evaluate` wrote, or its result.json")
         file = path / RESULT if path.is_dir() else path
         result = _read(file)
         if result.get("schema") != SCHEMA or "verdict" not in result:
@@ -116,16 +118,17 @@ class EvaluationResult:
 
 
 def result_bytes(result: dict[str, Any]) -> bytes:
-    """Write as JSON: UTF-8, keys in their order, floats as short as they read back; no NaN."""
-    return (json.dumps(result, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
+    """Write as JSON: ASCII, keys in their order, floats as short as they read back; no NaN."""
+    return (json.dumps(result, indent=1, allow_nan=False) + "\n").encode()
 
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        content = json.loads(file.read_bytes())
+        content = parsed_json(read_regular(file))
     except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
         raise ModelFileError(
-            f"{str(file)!r} is no readable result of an evaluation ({error}); expected the folder "
+            f"{str(file)!r} is no readable result of an evaluation ({why}); expected the folder "
             "that `evaluate` wrote, or its result.json"
         ) from None
     if not isinstance(content, dict):

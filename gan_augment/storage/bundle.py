@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import stat
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar, cast
@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError
 
 from gan_augment.errors import ModelFileError
+from gan_augment.input_files import memory_problem, parsed_json, regular_file
 from gan_augment.storage.files import new_folder, write_file
 
 Tensors = dict[str, NDArray[Any]]
@@ -30,6 +31,8 @@ MANIFEST = "manifest.json"
 LARGEST_TENSORS_BYTES = 4 << 30
 LARGEST_HEADER_BYTES = 4 << 20
 LARGEST_JSON_BYTES = 16 << 20
+COPIES = 3
+"""Of the bytes of a file that are in memory at once while it is read."""
 _KINDS = {"f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "b1"}
 
 
@@ -169,12 +172,10 @@ def _read_verified(path: Path, manifest: Manifest, most: int, read: _Read) -> by
 def _read_file(path: Path, least: int, most: int) -> bytes:
     """Read a regular file whose size, in bytes, is allowed."""
     try:
-        state = path.stat()
-        if not stat.S_ISREG(state.st_mode):
-            raise _damaged(path, "not a regular file")
-        _check_size(path, state.st_size, least, most)
-        with path.open("rb") as file:
-            return file.read(state.st_size)
+        with regular_file(path) as file:
+            size = os.fstat(file.fileno()).st_size
+            _check_size(path, size, least, most)
+            return file.read(size)
     except FileNotFoundError:
         raise ModelFileError(
             f"{str(path)!r} is missing; expected a folder with {MANIFEST}, as `fit` writes it."
@@ -187,19 +188,21 @@ def _check_size(path: Path, size: int, least: int, most: int) -> None:
     if not least <= size <= most:
         allowed = f"{most}" if least else f"at most {most}"
         raise _damaged(path, f"it holds {size} bytes, expected {allowed}")
+    if problem := memory_problem(COPIES * size):
+        raise ModelFileError(f"{str(path)!r} holds {size} bytes, which take {problem}.")
 
 
 def _parsed(path: Path, content: bytes, schema: type[Meta]) -> Meta:
     """JSON as a model of pydantic, or as the dict that it holds."""
     try:
-        values = json.loads(content)
+        values = parsed_json(content)
         if issubclass(schema, BaseModel):
             return schema.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise _damaged(path, f"{where!r}: {first['msg']}") from None
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise _damaged(path, f"no valid JSON ({type(error).__name__})") from None
     if not isinstance(values, dict):
         raise _damaged(path, "expected a JSON object")

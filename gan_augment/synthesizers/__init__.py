@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gan_augment.errors import ModelFileError
+from gan_augment.input_files import check_there
 from gan_augment.storage.bundle import MANIFEST, load_meta
 
 if TYPE_CHECKING:
@@ -19,8 +20,9 @@ def model_folder(run: Path) -> Path:
     Raises ModelFileError where there is none, and says whether the run never got that far.
     """
     run = Path(run)
+    check_there(run, "the folder of a run, as `fit` prints")
     for folder in (run / "model", run):
-        if (folder / MANIFEST).is_file():
+        if (folder / MANIFEST).exists():
             return folder
     if (run / "config.toml").is_file():
         raise ModelFileError(

@@ -33,6 +33,7 @@ from gan_augment.data.tables.inference import SPIKE_SHARE
 from gan_augment.data.tables.schema import Column, Name, TableSchema
 from gan_augment.devices import ComputeConfig
 from gan_augment.errors import DataError, ModelFileError
+from gan_augment.input_files import memory_problem
 from gan_augment.networks.geometry import Geometry
 from gan_augment.networks.inputs import Anchors, GeneratorInput, RowAnchors, mixture_weights
 from gan_augment.randomness import generator as random_generator
@@ -48,6 +49,8 @@ if TYPE_CHECKING:
 
 BLOCK = 64
 """Images a block."""
+AT_ONCE_BYTES = 2 << 30
+"""Of the images of a block, what is held in memory together."""
 ROW_BLOCK = 1_024
 """Table rows a block."""
 CELLS_AT_ONCE = 1 << 22
@@ -68,6 +71,37 @@ def blocks_between(
         drawn = list(map(block, numbers) if workers == 1 else pool.map(block, numbers))
     first = start - numbers[0] * size
     return drawn, slice(first, first + stop - start)
+
+
+def images_at_once(geometry: Geometry, settings: GeneratorSettings) -> int:
+    """How many images of a block are drawn together: all, or a power of two that takes 2 GiB.
+
+    The model alone says so, not the machine: a block has the same bytes everywhere. Parts of 8 and
+    more are the bytes of the whole; fewer than 8 are drawn above 1024 px only.
+
+    >>> settings = GeneratorSettings()
+    >>> (
+    ...     images_at_once(Geometry.of((64, 64, 3)), settings),
+    ...     images_at_once(Geometry.of((1024, 1024, 3)), settings),
+    ... )
+    (64, 8)
+    """
+    most = int(AT_ONCE_BYTES / image_bytes(geometry, settings))
+    return min(BLOCK, 1 << max(most.bit_length() - 1, 0))
+
+
+def image_bytes(geometry: Geometry, settings: GeneratorSettings) -> float:
+    """Memory of an image at work: three maps at half the side, four pictures (float32)."""
+    height, width = geometry.padded
+    return 4.0 * height * width * (3 * settings.width / 4 + 4 * geometry.shape[2])
+
+
+def _part(inputs: GeneratorInput, rows: slice) -> GeneratorInput:
+    """The input of some samples of a block."""
+    source = inputs.source
+    if isinstance(source, Anchors):
+        source = Anchors(source.rows, source.index[rows], source.weight[rows])
+    return GeneratorInput(inputs.z[rows], inputs.y[rows], source)
 
 
 @dataclass(frozen=True)
@@ -118,10 +152,13 @@ class BlockSampler:
     ) -> NDArray[np.uint8]:
         """Candidates [64 number, 64 number + 64) of a class; DataError if nothing anchors it."""
         rng = random_generator(seed, stream, name, number)
-        inputs = self._inputs(label, name, rng)
+        inputs, parts = self._inputs(label, name, rng), []
+        at_once = images_at_once(self.geometry, self.settings)
         with torch.inference_mode(), self.compute.autocast():
-            images: Tensor = self.network(inputs)
-        return to_pixels(images, self.geometry.shape[:2])
+            for start in range(0, BLOCK, at_once):
+                images: Tensor = self.network(_part(inputs, slice(start, start + at_once)))
+                parts.append(to_pixels(images, self.geometry.shape[:2]))
+        return np.concatenate(parts)
 
     def arrays(self) -> Arrays:
         """The network's weights below "network/", the codes of each label's rows below "codes/"."""
@@ -163,7 +200,10 @@ def load_block_sampler(
     """The sampler of images that was saved; ModelFileError where arrays do not fit `meta`."""
     from gan_augment.training.images import new_generator  # a table loads no image networks
 
-    geometry = Geometry.of(meta.image_shape)
+    geometry, settings = Geometry.of(meta.image_shape), meta.recipe.generator
+    at_work = images_at_once(geometry, settings) * image_bytes(geometry, settings)
+    critics = 4 * 64 * bool(meta.selection)  # bytes a pixel of the maps of a classifier
+    _check_memory(at_work + BLOCK * float(np.prod(meta.image_shape)) * (1 + critics), "images")
     network = restored_network(
         lambda: new_generator(meta.recipe, geometry, len(meta.classes)),
         below(arrays, "network"),
@@ -445,6 +485,7 @@ def load_row_sampler(
     encoding = _encoding(arrays, meta)
     _check_writable(encoding, meta.table)
     anchors = _anchors(arrays, encoding, len(meta.classes))
+    _check_memory(4 * 4.0 * ROW_BLOCK * encoding.width, "rows")
     network = restored_network(
         lambda: new_row_generator(meta.recipe, layout_of(encoding), len(meta.classes)),
         below(arrays, "network"),
@@ -497,6 +538,11 @@ def _all_cells(column: EncodedColumn) -> NDArray[np.generic]:
         return np.arange(-int(column.missing), column.levels, dtype=np.int32)
     ends = [np.nan] * column.missing
     return np.concatenate([column.values, column.spikes, ends])
+
+
+def _check_memory(needed: float, what: str) -> None:
+    if problem := memory_problem(needed):
+        raise ModelFileError(f"drawing {what} of the size that this model claims needs {problem}")
 
 
 def _check(right: bool, why: str) -> None:

@@ -20,7 +20,8 @@ from gan_augment.data.tables.inference import infer_schema
 from gan_augment.data.tables.schema import Name, TableSchema
 from gan_augment.devices import ComputeConfig, Precision, compute_config
 from gan_augment.errors import DataError
-from gan_augment.processes import available_cores, memory_limit_bytes
+from gan_augment.input_files import memory_problem
+from gan_augment.processes import available_cores
 from gan_augment.progress import Progress
 from gan_augment.recipes import Recipe, table_recipe
 from gan_augment.synthesizers.base import GAN, ChooseCompute, SavedArrays
@@ -49,8 +50,6 @@ from gan_augment.training.tables import (
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-MEMORY_SHARE = 0.6
-"""Of the memory there is, what the rows may take; the rest is for training."""
 MARKS = 2
 """Looks at a trained generator: after each half of the run."""
 SMALLEST_SPREAD = 0.3
@@ -363,11 +362,9 @@ def _check_memory(rows: int, schema: TableSchema) -> None:
     Twice, since anchors copy rows.
     """
     width = encoded_width(schema)
-    needed, limit = rows * 8 * (len(schema.learned) + width), memory_limit_bytes()
-    if needed > MEMORY_SHARE * limit:
+    if problem := memory_problem(rows * 8 * (len(schema.learned) + width)):
         raise DataError(
-            f"{rows:,} rows of {width:,} numbers each need about {needed / 2**30:.1f} GiB, more "
-            f"than {MEMORY_SHARE:.0%} of the {limit / 2**30:.1f} GiB there are. Leave columns out "
+            f"{rows:,} rows of {width:,} numbers each need about {problem}. Leave columns out "
             "of learning (--id a,b), or take fewer rows."
         )
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Protocol
 
+from gan_augment.input_files import parsed_json, read_regular
 from gan_augment.processes import way_on
 from gan_augment.progress import Progress
 from gan_augment.storage import write_errors, write_file
@@ -105,10 +106,10 @@ class HistoryFile:
     def begin(self, step: int) -> None:
         """Keep the lines up to `step`, drop later and broken ones."""
         lines = []
-        text = self._path.read_text(encoding="utf-8") if self._path.exists() else ""
+        text = read_regular(self._path).decode("utf-8") if self._path.exists() else ""
         for line in text.splitlines():
-            with contextlib.suppress(json.JSONDecodeError):
-                if json.loads(line).get("step", 0) <= step:
+            with contextlib.suppress(ValueError):
+                if parsed_json(line).get("step", 0) <= step:
                     lines.append(line + "\n")
         write_file(self._path, "".join(lines).encode())
 

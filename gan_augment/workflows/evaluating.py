@@ -17,6 +17,7 @@ from gan_augment.evaluation.options import EvaluationOptions
 from gan_augment.evaluation.result import REPORT, EvaluationResult
 from gan_augment.evaluation.start import JOURNAL, prepare
 from gan_augment.evaluation.start import evaluate as run
+from gan_augment.input_files import read_regular
 from gan_augment.progress import Progress
 from gan_augment.report.html import is_report
 from gan_augment.storage import write_errors, write_file
@@ -167,7 +168,7 @@ def report(
         raise UsageError(f"--out {name!r} is no HTML file; expected a name such as {REPORT!r}")
     if target.exists():
         with write_errors(target):
-            ours = target.is_file() and is_report(target.read_bytes())
+            ours = target.is_file() and is_report(read_regular(target))
         if not ours:
             raise OutputExistsError(
                 f"{name!r} is there, and no report of gan-augment; name another file with --out."

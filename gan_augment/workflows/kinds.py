@@ -28,6 +28,7 @@ from gan_augment.data.tables import TABLE_SUFFIXES
 from gan_augment.data.tables.schema import Overrides, TableSchema
 from gan_augment.data.topup_plan import choose_classes
 from gan_augment.errors import DataError, TooFewAcceptedError, UsageError
+from gan_augment.input_files import check_there
 from gan_augment.progress import Progress
 from gan_augment.randomness import generator
 from gan_augment.recipes import DataKind, Recipe, resolve_recipe, table_recipe, with_flips
@@ -423,8 +424,7 @@ def kinds_of(schema: TableSchema) -> str:
 
 
 def _check_table(source: Path, options: FitOptions) -> None:
-    if not source.exists():
-        raise DataError(f"there is no {str(source)!r}; expected a .csv or .parquet file")
+    check_there(source, "a .csv or .parquet file")
     if source.is_dir() or source.suffix.lower() not in TABLE_SUFFIXES:
         what = "is a folder" if source.is_dir() else "is no table"
         raise UsageError(

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -29,6 +30,7 @@ from gan_augment.errors import (
     UsageError,
     WriteFailedError,
 )
+from gan_augment.input_files import read_regular
 from gan_augment.settings import read_toml
 from gan_augment.storage import (
     check_room,
@@ -336,7 +338,7 @@ def _sha256(file: Path) -> str:
 
 def check_apart(source: Path, out: Path) -> None:
     """Refuse an output in the data, and data in the output. Only folders hold data below them."""
-    data, target = source.resolve(), out.resolve()
+    data, target = (Path(os.path.realpath(path)) for path in (source, out))  # links in circles, too
     if data.is_relative_to(target) or (source.is_dir() and target.is_relative_to(data)):
         raise UsageError(
             f"DATA {str(source)!r} and the output {str(out)!r} lie in each other; DATA is never "
@@ -415,7 +417,7 @@ def remove_named(folder: Path, names: Sequence[str]) -> None:
 def _read_record(path: Path, out: Path, command: str, place: str) -> OutputRecord | None:
     """The record of `out` at `path`, if there is one, or ResumeMismatchError for another's."""
     try:
-        record = OutputRecord.model_validate_json(path.read_bytes())
+        record = OutputRecord.model_validate_json(read_regular(path))
     except FileNotFoundError:
         return None
     except (OSError, ValidationError) as error:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import platform
+import reprlib
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import ValidationError
 
-from gan_augment.config import TopUp
+from gan_augment.config import MOST, TopUp
 from gan_augment.data.images.png_folder import (
     ManifestRow,
     check_png_channels,
@@ -35,7 +36,7 @@ from gan_augment.data.tables.export import (
     check_out,
     write_table,
 )
-from gan_augment.data.topup_plan import choose_classes, plan_topup
+from gan_augment.data.topup_plan import check_planned, choose_classes, plan_topup
 from gan_augment.errors import (
     GanAugmentError,
     ModelFileError,
@@ -43,6 +44,7 @@ from gan_augment.errors import (
     UsageError,
     unknown_class,
 )
+from gan_augment.input_files import read_regular
 from gan_augment.processes import available_cores, end_with_parent
 from gan_augment.progress import Progress
 from gan_augment.storage import check_room, write_errors
@@ -166,6 +168,7 @@ def sample(
         if mark or escape_formulas:
             raise UsageError("marks and escaped formulas are for tables, and this run is of images")
         check_png_channels(meta.image_shape[2])
+        check_planned(sum(target_counts.values()))
         with output_folder(out, "sample", resume=resume, overwrite=overwrite) as folder:
             kept = _write_folder(folder, run, target_counts, seed, workers, progress)
     seconds = time.monotonic() - started_s
@@ -193,8 +196,10 @@ def counts_to_draw(
     for name, n in target_counts.items():
         if name not in meta.classes:
             raise unknown_class(name, meta.classes)
-        if isinstance(n, bool) or not isinstance(n, int) or n < 0:
-            raise UsageError(f"{n!r} {unit} of {name!r}; expected a whole number, 0 or more")
+        if isinstance(n, bool) or not isinstance(n, int) or not 0 <= n <= MOST:
+            raise UsageError(
+                f"{reprlib.repr(n)} {unit} of {name!r}; expected a whole number, 0 to {MOST:,}"
+            )
     target_counts = {name: n for name, n in target_counts.items() if n}
     if not target_counts:
         raise UsageError(f"there is nothing to draw; say how many {unit}, such as --counts 100")
@@ -445,7 +450,7 @@ def _file_format(run: Path) -> FileFormat:
     """How the file that a run learned from is written; nothing known for a model alone."""
     path = model_folder(run).parent / FILE_FORMAT
     try:
-        return FileFormat.model_validate_json(path.read_bytes())
+        return FileFormat.model_validate_json(read_regular(path))
     except FileNotFoundError:
         return FileFormat()
     except (OSError, ValidationError) as error:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import re
 import signal
 
 import pytest
@@ -57,6 +59,26 @@ def test_sigterm_outside_of_training_leaves_with_143():
     assert signal.getsignal(signal.SIGTERM) is before
 
 
-def test_a_mistake_of_ours_keeps_its_traceback():
+@pytest.mark.parametrize(
+    ("error", "code", "words"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), 74, "could not write standard output"),
+        (PermissionError(errno.EACCES, "Permission denied", "a.csv"), 1, "'a.csv': Permission"),
+        (MemoryError(), 1, "not enough memory"),
+        (RecursionError("maximum"), 1, "nested too deeply"),
+        (OverflowError("too large to convert"), 1, "a number .* is too large"),
+        (ZeroDivisionError("by zero"), 1, "a mistake of gan-augment, not yours .*by zero"),
+    ],
+)
+def test_whatever_is_raised_ends_in_one_line(error, code, words, capsys):
+    with pytest.raises(typer.Exit) as left, exit_codes(FIT):
+        raise error
+    said = capsys.readouterr().err
+    assert (left.value.exit_code, said.count("\n")) == (code, 1)
+    assert re.search(f"^error: .*{words}", said)
+
+
+def test_a_traceback_is_shown_to_those_who_ask(monkeypatch):
+    monkeypatch.setenv("GAN_AUGMENT_DEBUG", "1")
     with pytest.raises(ZeroDivisionError), exit_codes(FIT):
         1 / 0  # noqa: B018

@@ -256,3 +256,12 @@ def test_a_million_rows_need_less_than_a_gibibyte(tmp_path):
     answer = json.loads(subprocess.run(line, check=True, capture_output=True, text=True).stdout)
     assert answer["rows"] >= 1_000_000
     assert answer["kib"] < 1 << 20
+
+
+def test_names_of_columns_and_cells_of_the_manifest_are_escaped_too(tmp_path):
+    frame = pd.DataFrame({"=1+1": [1.5], "t": ["-x"]})
+    rows = [NewRows(frame, "=cmd", "synthetic", "@run", 0)]
+    out = tmp_path / "t.csv"
+    write_table(out, FileFormat(), frame, rows, escape_formulas=True)
+    assert out.read_text() == "'=1+1,t\n1.5,'-x\n"
+    assert manifest_path(out).read_bytes().endswith(b"0,'=cmd,synthetic,'@run,0\r\n")

@@ -79,8 +79,8 @@ def test_a_class_ends_with_what_was_asked_and_never_shrinks(to, total):
 @pytest.mark.parametrize(
     ("values", "why"),
     [
-        ({"to": "mayority"}, r"nor a number. Did you mean 'majority'\?$"),
-        ({"to": 1.5}, r"not a fraction in \(0, 1\]; a count is an integer\.$"),
+        ({"to": "mayority"}, r"or a number. Did you mean 'majority'\?$"),
+        ({"to": 1.5}, r"a fraction in \(0, 1\]; a count is an integer\.$"),
         ({"too": 1}, r"no setting 'too'; known here: to, .* Did you mean 'to'\?$"),
     ],
 )

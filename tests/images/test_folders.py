@@ -164,7 +164,7 @@ def test_the_data_hash_notices_every_change(folder):
 
 
 def test_more_pixels_than_memory_are_refused_before_any_is_decoded(folder, monkeypatch):
-    monkeypatch.setattr("gan_augment.data.images.reader.memory_limit_bytes", lambda: 1000)
+    monkeypatch.setattr("gan_augment.input_files.memory_limit_bytes", lambda: 1000)
     with pytest.raises(DataError, match=r"5 images of 8 x 12 px need .* smaller --image-size"):
         read_images(folder(dog=2, cat=3))
     assert 2**28 < memory_limit_bytes() < 2**50  # of this process

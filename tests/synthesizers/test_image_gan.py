@@ -9,7 +9,7 @@ import torch
 from gan_augment import ImageGAN
 from gan_augment.devices import compute_config
 from gan_augment.storage import load_bundle
-from gan_augment.synthesizers import image_gan
+from gan_augment.synthesizers import image_gan, sampling
 from gan_augment.synthesizers.sampling import BLOCK, drawn_codes, lenders_of
 
 pytestmark = pytest.mark.usefixtures("quick_scoring")
@@ -17,6 +17,15 @@ pytestmark = pytest.mark.usefixtures("quick_scoring")
 
 def test_a_model_says_how_many_encoded_rows_it_contains(fitted, toy):
     assert fitted.meta_.anchors == len(toy) - 11  # a tenth of the class of 110 is held out
+
+
+def test_a_block_that_is_drawn_in_parts_has_the_bytes_of_the_whole(fitted, monkeypatch):
+    whole = fitted.sample_block("ugly", 0)
+    sampler = fitted._sampler.sampler
+    bytes_of_8 = 8 * sampling.image_bytes(sampler.geometry, sampler.settings)
+    monkeypatch.setattr(sampling, "AT_ONCE_BYTES", bytes_of_8)
+    assert sampling.images_at_once(sampler.geometry, sampler.settings) == 8
+    assert np.array_equal(fitted.sample_block("ugly", 0), whole)
 
 
 @pytest.mark.slow

@@ -15,7 +15,6 @@ from gan_augment.errors import (
     DataError,
     UsageError,
 )
-from gan_augment.synthesizers import tabular_gan
 
 IDS = ["key", "ticket"]
 
@@ -220,6 +219,6 @@ def test_a_free_generator_of_no_steps_is_refused_as_noise(small_table):
 def test_rows_that_would_not_fit_into_memory_are_refused_with_the_knobs_to_turn(monkeypatch):
     frame = pd.DataFrame({"size": np.arange(60) / 7, "shape": list("abc") * 20})
     read = read_frame(frame, y=["rare"] * 10 + ["common"] * 50)
-    monkeypatch.setattr(tabular_gan, "memory_limit_bytes", lambda: 60 * 8 * 6)
+    monkeypatch.setattr("gan_augment.input_files.memory_limit_bytes", lambda: 60 * 8 * 6)
     with pytest.raises(DataError, match=r"60 rows of 4 numbers each .* \(--id a,b\)"):
         TabularGAN(steps=2).fit(read.table, schema=read.schema)

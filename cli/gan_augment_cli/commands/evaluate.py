@@ -194,6 +194,7 @@ def _options(ctx: typer.Context) -> EvaluationOptions:
     generator, which `--steps` silences."""
     from gan_augment import EvaluationOptions
     from gan_augment.config import seconds
+    from gan_augment.settings import COMMAND_LINE
 
     given = ctx.params
     own = set(EvaluationOptions.model_fields) - {"fit", "budget_s"}
@@ -204,7 +205,7 @@ def _options(ctx: typer.Context) -> EvaluationOptions:
         fit["budget_s"] = o.read(given["gan_budget"], seconds, "--gan-budget")
     if given["budget"] is not None:
         chosen["budget_s"] = o.read(given["budget"], seconds, "--budget")
-    return EvaluationOptions.checked(chosen, "options")
+    return EvaluationOptions.checked(chosen, COMMAND_LINE)
 
 
 def _fails(verdict: str, fail_on: FailOn | None) -> bool:

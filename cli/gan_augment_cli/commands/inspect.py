@@ -9,6 +9,7 @@ import typer
 
 from gan_augment import workflows
 from gan_augment.errors import UsageError
+from gan_augment.input_files import check_there
 from gan_augment_cli import options as o
 from gan_augment_cli import outcome
 from gan_augment_cli.console import shown_progress
@@ -64,6 +65,7 @@ def inspect(
     RUN --against DATA: how its samples differ from real rows, by class.
     """
     with outcome.exit_codes(ctx), shown_progress(quiet=as_json) as progress:
+        check_there(path, "DATA, or the folder of a run")
         is_run = _is_run(path)
         _check_together(ctx, is_run)
         report: Any
@@ -107,4 +109,4 @@ def _check_together(ctx: typer.Context, is_run: bool) -> None:
 
 
 def _is_run(path: Path) -> bool:
-    return (path / "config.toml").is_file() or (path / "model" / "manifest.json").is_file()
+    return (path / "config.toml").is_file() or (path / "model" / "manifest.json").exists()

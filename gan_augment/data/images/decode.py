@@ -6,9 +6,8 @@ that may be hostile are decoded in a process of their own, see `pool.py`.
 
 from __future__ import annotations
 
+import errno
 import io
-import os
-import stat
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ from PIL import Image, UnidentifiedImageError
 from gan_augment.data.groups import digest
 from gan_augment.data.images.resize import Resize, resize_image
 from gan_augment.errors import DataError
+from gan_augment.input_files import read_regular
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF")
 MOST_PIXELS = 50_000_000
@@ -108,17 +108,12 @@ def decode_file(
 
 
 def _read_bytes(path: Path) -> bytes:
-    """The bytes of a regular file of at most 256 MiB; never waits on a pipe."""
+    """The bytes of a regular file of at most 256 MiB."""
     try:
-        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
-            status = os.fstat(file.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                raise BadImageError("it is not a regular file")
-            if status.st_size > MOST_BYTES:
-                raise BadImageError(_TOO_LARGE)
-            return file.read(MOST_BYTES + 1)
+        return read_regular(path, MOST_BYTES)
     except OSError as error:
-        raise BadImageError(error.strerror or str(error)) from None
+        reason = _TOO_LARGE if error.errno == errno.EFBIG else error.strerror
+        raise BadImageError(reason or str(error)) from None
 
 
 @contextmanager

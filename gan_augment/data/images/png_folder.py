@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image, PngImagePlugin
 
 from gan_augment.errors import DataError
+from gan_augment.input_files import parsed_json, read_regular
 from gan_augment.storage import write_file
 
 MANIFEST = "manifest.csv"
@@ -24,6 +25,7 @@ COLUMNS = ("path", "label", "origin", "source", "index", "scores")
 PNG_CHANNELS = (1, 3, 4)
 Origin = Literal["real", "repeat", "synthetic", "companion"]
 LONGEST_BYTES = 255
+_MOST_MANIFEST_BYTES = 1 << 30
 _UNSAFE = frozenset('%/\\<>:"|?*')
 _RESERVED = frozenset(  # our own manifest, and the devices of Windows
     ["manifest.csv", "con", "prn", "aux", "nul"]
@@ -111,7 +113,7 @@ def write_manifest(path: Path, rows: Iterable[ManifestRow], *, replace: bool = T
 def read_manifest(path: Path) -> list[ManifestRow]:
     """The rows of a manifest. Raises DataError where the file is not one that we wrote."""
     try:
-        text = path.read_bytes().decode("utf-8", "surrogatepass")
+        text = read_regular(path, _MOST_MANIFEST_BYTES).decode("utf-8", "surrogatepass")
         lines = list(csv.reader(io.StringIO(text, newline="")))
         if tuple(lines[0]) != COLUMNS:
             raise ValueError(f"its columns are {', '.join(lines[0])}")
@@ -129,7 +131,7 @@ def _row(line: list[str]) -> ManifestRow:
         raise ValueError(f"unknown origin {origin!r}")
     known: Origin = origin  # type: ignore[assignment]  # narrowed by the line above
     number = int(index) if index else None
-    return ManifestRow(path, label, known, source, number, json.loads(scores or "{}"))
+    return ManifestRow(path, label, known, source, number, parsed_json(scores or "{}"))
 
 
 def safe_name(name: str) -> str:

@@ -27,11 +27,10 @@ from gan_augment.data.images.resize import (
 from gan_augment.data.images.scan import Entry, Scan, refuse_bad, scan_notes
 from gan_augment.data.images.sources import Listing, list_folder, list_manifest
 from gan_augment.errors import DataError, UsageError
-from gan_augment.processes import memory_limit_bytes
+from gan_augment.input_files import check_there, memory_problem
 from gan_augment.progress import Progress
 
 _HEADERS = 2000  # more would not move a median
-_MEMORY_SHARE = 0.6  # the rest is for training
 _MOST_CHANNELS = 4  # of a decoded file
 
 
@@ -94,12 +93,9 @@ def read_images(
     how = checked_resize(resize)
     size = None if image_size is None else checked_size(image_size)
     path, progress = Path(source), progress or Progress()
+    check_there(path, "a folder of classes, a .csv or an .npz")
     if path.is_dir():
         listing = list_folder(path)
-    elif not path.exists():
-        raise DataError(
-            f"there is no {str(path)!r}; expected a folder of classes, a .csv or an .npz"
-        )
     elif path.suffix.lower() == ".npz":
         return _read_npz(path, size, how, progress)
     elif path.suffix.lower() == ".csv":
@@ -213,11 +209,9 @@ def _with_channels(image: NDArray[np.uint8], channels: int) -> NDArray[np.uint8]
 
 def _check_memory(images: int, size: tuple[int, int]) -> None:
     """Refuse, before anything is decoded, what would not fit at three channels, held twice."""
-    needed, limit = images * size[0] * size[1] * 3 * 2, memory_limit_bytes()
-    if needed > _MEMORY_SHARE * limit:
+    if problem := memory_problem(images * size[0] * size[1] * 3 * 2):
         raise DataError(
-            f"{images} images of {size[1]} x {size[0]} px need about {needed / 2**30:.1f} GiB, "
-            f"more than {_MEMORY_SHARE:.0%} of the {limit / 2**30:.1f} GiB there are. Take a "
+            f"{images} images of {size[1]} x {size[0]} px need about {problem}. Take a "
             "smaller --image-size, or fewer images."
         )
 

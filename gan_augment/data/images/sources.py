@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 
 from gan_augment.data.labels import in_order, name_problem
 from gan_augment.errors import DataError, UsageError
+from gan_augment.input_files import read_regular
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".dib", ".tif", ".tiff")
 LONGEST_PATH = 512  # characters below the root; ids are arrays of fixed width
@@ -196,9 +197,7 @@ def _printable(path: str) -> str:
 
 def _text(manifest: Path) -> str:
     try:
-        if manifest.stat().st_size > _MOST_MANIFEST_BYTES:
-            raise DataError(f"{str(manifest)!r} is larger than {_MOST_MANIFEST_BYTES >> 20} MiB")
-        return manifest.read_text(encoding="utf-8-sig")
+        return read_regular(manifest, _MOST_MANIFEST_BYTES).decode("utf-8-sig")
     except UnicodeDecodeError:
         raise DataError(f"{str(manifest)!r} is not UTF-8 text; save the CSV as UTF-8") from None
     except OSError as error:

@@ -8,12 +8,23 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
+from gan_augment.errors import DataError
+
 Unit = Literal["D", "h", "m", "s", "ms", "us", "ns"]
 MissingAs = Literal["None", "nan", "NA", "NaT"]
 
 CSV_SUFFIXES = (".csv", ".tsv", ".txt")
 PARQUET_SUFFIXES = (".parquet", ".pq")
 TABLE_SUFFIXES = CSV_SUFFIXES + PARQUET_SUFFIXES
+MOST_COLUMNS = 50_000
+
+
+def check_width(columns: int, where: str = "the table") -> None:
+    """Raise DataError for a table of more columns than are learned."""
+    if columns > MOST_COLUMNS:
+        raise DataError(
+            f"{where} has {columns:,} columns; {MOST_COLUMNS:,} are the limit. Leave some out."
+        )
 
 
 def manifest_path(out: Path) -> Path:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import codecs
 import contextlib
 import csv
+import errno
 import io
 import os
 import re
@@ -25,6 +26,7 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from gan_augment.data.tables import check_width
 from gan_augment.data.tables.columns import Cells, arrow_type, read_cells
 from gan_augment.data.tables.text import (
     MomentNotation,
@@ -34,6 +36,7 @@ from gan_augment.data.tables.text import (
     starts_with_zero,
 )
 from gan_augment.errors import DataError
+from gan_augment.input_files import regular_file
 from gan_augment.settings import Frozen
 from gan_augment.storage.files import NewFile
 
@@ -76,6 +79,7 @@ class Dialect(Frozen, extra="ignore"):
     def reader(self, lines: Iterable[str], *, strict: bool = True) -> Reader:
         """Read rows of cells, as text; an empty line is a row of none."""
         delimiter, quote, space = self.delimiter, self.quote, self.space_after
+        csv.field_size_limit(max(csv.field_size_limit(), MOST_BYTES))  # of the whole process
         return csv.reader(
             lines, delimiter=delimiter, quotechar=quote, skipinitialspace=space, strict=strict
         )
@@ -167,10 +171,16 @@ class CsvFormat(Frozen, extra="ignore"):
         header = dialect.between.join(dialect.quoted(column.name for column in columns))
         return cls(dialect=dialect, header=header, columns=tuple(columns))
 
-    def first_line(self, *, mark: bool = False) -> bytes:
-        """Return the header with its line end, and the byte-order mark if the file has one."""
+    def first_line(self, *, mark: bool = False, escape_formulas: bool = False) -> bytes:
+        """Return the header with its line end, and the byte-order mark if the file has one.
+
+        escape_formulas: with `'` before names that a spreadsheet would compute.
+        """
+        header, names = self.header, [column.name for column in self.columns]
+        if escape_formulas and any(name.startswith(FORMULA_STARTS) for name in names):
+            header = self.dialect.between.join(self.dialect.quoted(map(escaped, names)))
         added = (self.dialect.between + MARK) * mark
-        text = self.header + added + self.dialect.terminator
+        text = header + added + self.dialect.terminator
         return codecs.BOM_UTF8 * self.dialect.bom + text.encode()
 
     @property
@@ -272,7 +282,8 @@ class CsvRows:
         Raises DataError where the original is no longer as it was read.
         """
         if original is None:
-            self.file.write(self.format.first_line(mark=self.mark))
+            how = {"mark": self.mark, "escape_formulas": self.escape_formulas}
+            self.file.write(self.format.first_line(**how))
             return
         original.check_unchanged()
         for block in _marked(original) if self.mark else _blocks(original.path):
@@ -315,7 +326,7 @@ def format_rows(
         codes, distinct = pd.factorize(series)  # -1 where missing
         written = column.write(pd.Series(distinct, dtype=series.dtype))
         if escape_formulas and column.kind == "text":
-            written = [f"'{text}" if text.startswith(FORMULA_STARTS) else text for text in written]
+            written = list(map(escaped, written))
         written = csv_format.dialect.quoted([*written, column.missing])
         cells.append(list(map(written.__getitem__, codes.tolist())))
     if mark:
@@ -323,6 +334,15 @@ def format_rows(
     lines = map(csv_format.dialect.between.join, zip(*cells, strict=True))
     end = csv_format.dialect.terminator
     return (end.join(lines) + end).encode("utf-8", "surrogatepass")
+
+
+def escaped(text: str) -> str:
+    """Put `'` before a text that a spreadsheet would compute.
+
+    >>> escaped("=1+1"), escaped("-"), escaped("a=b")
+    ("'=1+1", "'-", 'a=b')
+    """
+    return f"'{text}" if text.startswith(FORMULA_STARTS) else text
 
 
 def plain_format(frame: pd.DataFrame, delimiter: Delimiter = ",") -> CsvFormat:
@@ -493,16 +513,11 @@ def _portions(cells: pa.Array) -> Iterator[list[str]]:
 
 def _opened(path: Path) -> tuple[os.stat_result, Dialect, str, bool]:
     """Return a file's (facts, dialect, header, whether its last line has an end)."""
-    with _read_errors(path), path.open("rb") as file:
+    with _read_errors(path), regular_file(path, MOST_BYTES) as file:
         facts = os.fstat(file.fileno())
         start = file.read(_BLOCK_BYTES)
         file.seek(max(facts.st_size - 1, 0))
         ended = file.read() in (b"\n", b"\r")
-    if facts.st_size > MOST_BYTES:
-        raise DataError(
-            f"{str(path)!r} has {facts.st_size >> 20} MiB; {MOST_BYTES >> 20} MiB of CSV "
-            "is the limit. Save the table as Parquet, or leave columns or rows out."
-        )
     if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise DataError(f"{str(path)!r} is UTF-16 text; save the CSV as UTF-8.")
     text = start.decode("utf-8-sig", "replace")
@@ -517,6 +532,7 @@ def _opened(path: Path) -> tuple[os.stat_result, Dialect, str, bool]:
 
 def _names(path: Path, header: Row) -> list[str]:
     """Check the column names; an empty one is called as pandas calls it."""
+    check_width(len(header), repr(str(path)))
     names = [name.strip() or f"Unnamed: {i}" for i, name in enumerate(header)]
     for name, n in Counter(names).items():
         if n > 1:
@@ -552,7 +568,7 @@ def _records(path: Path, dialect: Dialect) -> Iterator[tuple[Row, int]]:
                 yield row, reader.line_num
     except csv.Error as error:
         reason = str(error)
-        if "end of data" in reason or "field limit" in reason:
+        if "end of data" in reason:
             reason = "a quote opened before is not closed; close it, or double a quote in text"
         elif "expected after" in reason:
             reason = "text follows a closing quote; a quote inside quotes is written twice"
@@ -598,7 +614,9 @@ def _read_errors(path: Path) -> Iterator[None]:
     except UnicodeDecodeError:
         raise _not_text(path) from None
     except OSError as error:
-        raise DataError(f"{str(path)!r} cannot be read: {error.strerror}") from None
+        cure = "Save the table as Parquet, or leave columns or rows out."
+        more = f". {cure}" if error.errno == errno.EFBIG else ""
+        raise DataError(f"{str(path)!r} cannot be read: {error.strerror}{more}") from None
 
 
 def _not_text(path: Path) -> DataError:

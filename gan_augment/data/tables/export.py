@@ -10,6 +10,7 @@ import base64
 import binascii
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,6 +26,7 @@ from gan_augment.data.tables.csv import (
     CsvSource,
     Delimiter,
     Dialect,
+    escaped,
     plain_format,
 )
 from gan_augment.errors import DataError, ModelFileError, UsageError
@@ -241,13 +243,14 @@ def write_table(
             rows = CsvRows(table, csv_format, mark, escape_formulas)
         begin: Callable[[Any], None] = rows.begin  # behind a file of the writer's own kind
         begin(original)
-        manifest.write(_lines([MANIFEST_COLUMNS]))
+        lines = partial(_lines, escape_formulas=escape_formulas)
+        manifest.write(lines([MANIFEST_COLUMNS]))
         if original:
-            manifest.write(_lines([(0, "", "real", original.path.name, original.rows)]))
+            manifest.write(lines([(0, "", "real", original.path.name, original.rows)]))
         begun = table.bytes
         for part in added:
             rows.add(part.frame)
-            manifest.write(_lines(_entries(part, (original.rows if original else 0) + done)))
+            manifest.write(lines(_entries(part, (original.rows if original else 0) + done)))
             done += len(part.frame)
             bytes_a_row = (table.bytes - begun + manifest.bytes) // max(done, 1)
             check_room(out.parent, bytes_a_row * (rows_to_come - done), 2)
@@ -264,8 +267,9 @@ def _entries(part: NewRows, row: int) -> Iterator[tuple[object, ...]]:
         yield row + i, part.label, part.origin, source, part.first + i
 
 
-def _lines(entries: Iterable[Sequence[object]]) -> bytes:
-    lines = (",".join(_MANIFEST.quoted(map(str, cells))) + "\r\n" for cells in entries)
+def _lines(entries: Iterable[Sequence[object]], *, escape_formulas: bool = False) -> bytes:
+    text = (lambda cell: escaped(str(cell))) if escape_formulas else str
+    lines = (",".join(_MANIFEST.quoted(map(text, cells))) + "\r\n" for cells in entries)
     return "".join(lines).encode("utf-8", "surrogatepass")
 
 

@@ -19,7 +19,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from gan_augment.data.labels import check_classes, encode_labels
-from gan_augment.data.tables import Unit
+from gan_augment.data.tables import Unit, check_width
 from gan_augment.data.tables.columns import (
     EXACT,
     NANOSECONDS,
@@ -166,6 +166,7 @@ def read_target(series: pd.Series, position: int | None) -> ReadTarget:
 def column_names(frame: pd.DataFrame) -> list[Name]:
     """Return a frame's column names as str or int. Raises DataError for others, and for copies."""
     columns = frame.columns
+    check_width(len(columns))
     if columns.nlevels > 1:
         raise DataError(
             f"the columns have {columns.nlevels} levels of names; expected one. Join them: "

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from gan_augment.data.contract import LabelledTable
 from gan_augment.data.groups import group_codes
-from gan_augment.data.tables import PARQUET_SUFFIXES, TABLE_SUFFIXES
+from gan_augment.data.tables import PARQUET_SUFFIXES, TABLE_SUFFIXES, check_width
 from gan_augment.data.tables.columns import plain, row_hashes
 from gan_augment.data.tables.containers import arrow_frame, as_frame, as_series
 from gan_augment.data.tables.csv import read_csv
@@ -30,6 +30,7 @@ from gan_augment.data.tables.inference import (
 )
 from gan_augment.data.tables.schema import Name, Overrides, TableSchema, matching_name
 from gan_augment.errors import DataError, UsageError
+from gan_augment.input_files import memory_problem, regular_file
 
 
 @dataclass(frozen=True)
@@ -129,8 +130,13 @@ def read_table(
 def read_parquet(path: Path) -> tuple[pd.DataFrame, ParquetSource]:
     """Read a Parquet file as a frame of Arrow dtypes. Raises DataError."""
     try:
-        file = pq.ParquetFile(path)
-        table = file.read()
+        with regular_file(path) as opened:
+            file = pq.ParquetFile(opened)
+            check_width(file.metadata.num_columns, repr(str(path)))
+            cells = file.metadata.num_rows * file.metadata.num_columns
+            if problem := memory_problem(8 * cells):
+                raise DataError(f"{str(path)!r} holds {cells:,} cells, which need {problem}")
+            table = file.read()
     except OSError as error:
         why = error.strerror or error
         raise DataError(f"{str(path)!r} cannot be read: {why}") from None
