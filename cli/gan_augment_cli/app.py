@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import platform
 import sys
+from importlib import metadata
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,16 +14,16 @@ import typer
 
 import gan_augment
 from gan_augment import workflows
+from gan_augment.errors import did_you_mean
 from gan_augment_cli import options as o
 from gan_augment_cli import outcome
 from gan_augment_cli.commands import augment, evaluate, inspect
-from gan_augment_cli.console import shown_progress
+from gan_augment_cli.console import WarningsOnly, shown_progress
 
 app = typer.Typer(
     name="gan-augment",
     cls=outcome.Commands,
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
@@ -31,7 +34,7 @@ app = typer.Typer(
 )
 
 
-def doctor(ctx: typer.Context, as_json: o.AsJson = False) -> None:
+def doctor(ctx: typer.Context, verbose: o.Verbose = False, as_json: o.AsJson = False) -> None:
     """Say what is installed, what is missing and how to get it, and how fast training is here.
 
     Versions, device, which albumentations answers, and timings of a real training step in each
@@ -53,6 +56,7 @@ def demo(
     seconds: Annotated[float, o.option("--seconds", "Of training on the digits.", min=1)] = 30.0,
     steps: o.Steps = None,
     overwrite: o.Overwrite = False,
+    verbose: o.Verbose = False,
     as_json: o.AsJson = False,
     quiet: o.Quiet = False,
 ) -> None:
@@ -83,25 +87,47 @@ COMMANDS = (
     demo,
 )
 for command in COMMANDS:
-    app.command()(command)
+    app.command(cls=outcome.Command)(command)
 
 
 def _show_version(version: bool) -> None:
     if version:
-        typer.echo(gan_augment.__version__)
+        parts = {"gan-augment": gan_augment.__version__, "torch": metadata.version("torch")}
+        parts["Python"] = platform.python_version()
+        typer.echo(", ".join(f"{name} {number}" for name, number in parts.items()))
         raise typer.Exit
+
+
+def _warn_of_unknown(ctx: typer.Context) -> None:
+    """Name what is set in the environment and belongs to no option."""
+    commands = vars(ctx.command)["commands"].values()
+    known = {str(param.envvar) for command in commands for param in command.params}
+    known |= {outcome.DEBUG, "GAN_AUGMENT_MAP_ABOVE"}
+    for name in sorted(os.environ.keys() - known):
+        if name.startswith("GAN_AUGMENT_"):
+            guess = did_you_mean(name, sorted(known))
+            WarningsOnly().warn(f"{name} is set in the environment and means nothing.{guess}")
 
 
 @app.callback()
 def _about(
+    ctx: typer.Context,
     version: Annotated[
-        bool, typer.Option("--version", is_eager=True, callback=_show_version, help="And leave.")
+        bool,
+        typer.Option(
+            "--version",
+            is_eager=True,
+            callback=_show_version,
+            help="And torch's and Python's.",
+        ),
     ] = False,
+    verbose: o.Verbose = False,
 ) -> None:
     """Top up rare classes of labelled images or tables with generated ones.
 
     Start with:  gan-augment augment DATA OUT
     """
+    _warn_of_unknown(ctx)
 
 
 def main() -> None:

@@ -5,6 +5,7 @@ Everything here goes to stderr. Results go to stdout, from `outcome.py`.
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 import warnings
@@ -28,11 +29,25 @@ class WarningsOnly(Progress):
         typer.echo(f"warning: {printable(text)}", err=True)
 
 
+def say_more(verbose: bool) -> None:
+    """Show the library's log on stderr, and more lines of progress."""
+    if verbose:
+        log, shown = logging.getLogger("gan_augment"), logging.StreamHandler()
+        shown.setFormatter(logging.Formatter("%(asctime)s %(name)s: %(message)s"))
+        log.setLevel(logging.DEBUG)
+        log.addHandler(shown)
+        PlainLines.every_s = 5.0
+
+
 class PlainLines(WarningsOnly):
     """A `Progress` for logs: notes at once, and where the work is once in `every_s` seconds."""
 
-    def __init__(self, every_s: float = 60.0, clock: Callable[[], float] = time.monotonic) -> None:
-        self._every_s = every_s
+    every_s = 60.0
+
+    def __init__(
+        self, every_s: float | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._every_s = self.every_s if every_s is None else every_s
         self._clock = clock
         self._name = ""
         self._total: int | None = None

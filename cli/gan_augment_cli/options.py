@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 import typer
 
 from gan_augment.errors import UsageError, did_you_mean
+from gan_augment_cli.console import say_more
 
 if TYPE_CHECKING:
     from gan_augment.config import FitOptions, TopUp
@@ -17,6 +18,19 @@ if TYPE_CHECKING:
 COMMANDS = ("augment", "fit", "sample", "evaluate", "inspect", "demo")
 DEFAULT_BUDGET = "5m"
 COLUMN_KINDS = ("categorical", "numeric", "datetime", "id")
+
+PANELS = {
+    "Data": "data path run result target categorical numeric datetime id schema classes image_size "
+    "resize flips skip_bad group time gap group_duplicates against",
+    "Training": "recipe steps budget gan_budget selection seed device precision model seconds "
+    "table",
+    "Top-up": "counts to synthetic_share companions resize_originals",
+    "Evaluation": "test learner metric delta folds repeats arms sampler updates diagnostics "
+    "extractor fail_on",
+    "Running": "threads workers n_jobs resume force config dry_run verbose help",
+    "Output": "",
+}
+"""{panel of --help: the parameters in it}; all others are in the last."""
 
 Value = TypeVar("Value")
 
@@ -103,11 +117,27 @@ Precision = Annotated[
 ]
 Threads = Annotated[int | None, option("--threads", "Of the training process.", min=1)]
 Workers = Annotated[int | None, option("--workers", "Processes that read or sample.", min=1)]
-SkipBad = Annotated[bool, option("--skip-bad", "Go on without the files that cannot be read.")]
+SkipBad = Annotated[
+    bool,
+    option(
+        "--skip-bad",
+        "Go on without the files that cannot be read, however many: else a class that loses more "
+        "than 1 file or 5 % of its files (whichever is more), or keeps under 2, stops the command.",
+    ),
+]
 Resume = Annotated[bool, option("--resume", "Continue what was interrupted.")]
 Overwrite = Annotated[bool, option("--overwrite", "Replace an output of an earlier run.")]
 AsJson = Annotated[bool, option("--json", "Print one JSON object.")]
 Quiet = Annotated[bool, option("--quiet", "Print the output path only.")]
+Verbose = Annotated[
+    bool,
+    typer.Option(
+        "-v",
+        "--verbose",
+        callback=say_more,
+        help="Say more on stderr: the library's log, and where the work is every 5 s.",
+    ),
+]
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Show what would be done, and every option's origin.")
 ]
@@ -145,7 +175,7 @@ def _defaults(ctx: typer.Context, file: Path, table: dict[str, Any]) -> dict[str
 
 Config = Annotated[
     Path | None,
-    typer.Option("--config", is_eager=True, callback=_read_config, help="A TOML file of options' "),
+    typer.Option("--config", is_eager=True, callback=_read_config, help="A TOML file of options."),
 ]
 
 

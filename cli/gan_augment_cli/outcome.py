@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from gan_augment.errors import GanAugmentError, WriteFailedError
 from gan_augment_cli import signals
 from gan_augment_cli.console import printable
-from gan_augment_cli.options import choices
+from gan_augment_cli.options import PANELS, choices
 
 JSON_SCHEMA = 1
 DEBUG = "GAN_AUGMENT_DEBUG"
@@ -58,12 +58,20 @@ def print_next(ctx: typer.Context, text: str) -> None:
         typer.echo(f"next: {printable(text)}", err=True)
 
 
-def print_plan(ctx: typer.Context, lines: Sequence[str] = (), **values: Any) -> None:
+def print_plan(
+    ctx: typer.Context,
+    lines: Sequence[str] = (),
+    stored: Mapping[str, Any] | None = None,
+    **values: Any,
+) -> None:
     """Print a dry run: every option, its value and where that came from; what would be done.
 
-    lines: for people, `values`: the same for JSON.
+    lines: for people, `values`: the same for JSON. stored: settings of the run that is resumed.
     """
     options = choices(ctx)
+    for name, value in (stored or {}).items():
+        if name in options and options[name]["source"] == "default":
+            options[name] = {"value": value, "source": "stored in the run"}
     if ctx.params["as_json"]:
         _print_json(ctx, {"dry_run": True, "options": options, **values})
         return
@@ -135,6 +143,22 @@ def last_words(error: Exception) -> tuple[str, int]:
         return f"{known} ({text or type(error).__name__})", 1
     what = f"{type(error).__name__}: {text}"
     return f"a mistake of gan-augment, not yours ({what}); {DEBUG}=1 shows where", 1
+
+
+class Command(TyperCommand):
+    """A command whose `--help` has its options in panels."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write the panels of `options.PANELS`."""
+        panel_of = {name: panel for panel, names in PANELS.items() for name in names.split()}
+        panels: dict[str, list[tuple[str, str]]] = {panel: [] for panel in PANELS}
+        for param in self.get_params(ctx):
+            if record := param.get_help_record(ctx):
+                panels[panel_of.get(str(param.name), "Output")].append(record)
+        for panel, records in panels.items():
+            if records:
+                with formatter.section(panel):
+                    formatter.write_dl(records)
 
 
 class Commands(TyperGroup):

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from gan_augment.networks.geometry import Geometry
 from gan_augment.networks.inputs import Anchors, GeneratorInput
-from gan_augment.networks.layers import ConditionalBatchNorm, spectrally_normalised
+from gan_augment.networks.layers import ConditionalBatchNorm, new_embedding, spectrally_normalised
 
 
 class Encoder(nn.Module):
@@ -84,7 +84,7 @@ class Decoder(nn.Module):
         super().__init__()
         self.base = geometry.base
         widths = geometry.widths(width, max_width)[::-1]  # coarsest first
-        self.embed = nn.Embedding(classes, embedding)
+        self.embed = new_embedding(classes, embedding)
         self.start = nn.Linear(code + embedding, widths[0] * geometry.base[0] * geometry.base[1])
         blocks = [DecoderBlock(widths[0], widths[0], embedding, upsample=False)]
         for before, after in pairwise(widths):
@@ -183,7 +183,7 @@ class Discriminator(nn.Module):
         last = nn.Conv2d(before + int(minibatch_std), before, 3, padding=1)
         self.last = spectrally_normalised(last, spectral_norm)
         self.linear = spectrally_normalised(nn.Linear(before, 1), spectral_norm)
-        self.embed = spectrally_normalised(nn.Embedding(classes, before), spectral_norm)
+        self.embed = spectrally_normalised(new_embedding(classes, before), spectral_norm)
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         """One logit a row, unit: logits."""

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gan_augment.networks.inputs import RowAnchors
-from gan_augment.networks.layers import spectrally_normalised
+from gan_augment.networks.layers import new_embedding, spectrally_normalised
 
 CERTAIN = 4.0
 """Logit of the anchor's own level: softmax gives it 93 % beside three others."""
@@ -118,7 +118,7 @@ class ResidualRowGenerator(nn.Module):
         for start, stop in layout.choices:
             one_hot[start:stop] = 1
         self.register_buffer("certainty", 1 + (CERTAIN - 1) * one_hot, persistent=False)
-        self.embed = nn.Embedding(classes, embedding)
+        self.embed = new_embedding(classes, embedding)
         self.body = RowMLP(2 * layout.width + code + embedding, width, normalised=True)
         self.residual = nn.Linear(width, layout.width)
         self.choices = Choices(layout)
@@ -142,7 +142,7 @@ class FreeRowGenerator(nn.Module):
         self, layout: RowLayout, classes: int, code: int, embedding: int, width: int
     ) -> None:
         super().__init__()
-        self.embed = nn.Embedding(classes, embedding)
+        self.embed = new_embedding(classes, embedding)
         self.body = RowMLP(code + embedding, width, normalised=True)
         self.row = nn.Linear(width, layout.width)
         self.choices = Choices(layout)
@@ -171,7 +171,7 @@ class RowDiscriminator(nn.Module):
             if isinstance(layer, nn.Linear):
                 spectrally_normalised(layer, spectral_norm)
         self.linear = spectrally_normalised(nn.Linear(width, 1), spectral_norm)
-        self.class_affine = spectrally_normalised(nn.Embedding(classes, width), spectral_norm)
+        self.class_affine = spectrally_normalised(new_embedding(classes, width), spectral_norm)
 
     def features(self, x: Tensor) -> Tensor:
         """(N, entries) -> (N / pack, width), the class not yet looked at."""

@@ -34,7 +34,7 @@ from gan_augment.data.images.png_folder import (
     safe_names,
     write_part,
 )
-from gan_augment.data.tables import manifest_path
+from gan_augment.data.tables import TABLE_SUFFIXES, manifest_path
 from gan_augment.data.tables.columns import joined, with_new_ids
 from gan_augment.data.tables.csv import MARK
 from gan_augment.data.tables.export import (
@@ -297,6 +297,12 @@ def _output(
 ) -> Callable[..., AbstractContextManager[FolderOutput | Output]]:
     """What opens the output of this kind of data, once it is known to lie apart from DATA."""
     if options.target is None:
+        if out.suffix.lower() in TABLE_SUFFIXES and not out.is_dir():
+            raise UsageError(
+                f"OUT {str(out)!r} is called as a table is, and {str(source)!r} is read as images, "
+                f"which are written to a folder: name one, such as {str(out.with_suffix(''))!r}, "
+                "or name the --target COLUMN of a table."
+            )
         check_apart(source, out)
         return partial(output_folder, out, "augment")
     check_out(out)

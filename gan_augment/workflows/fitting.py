@@ -156,11 +156,20 @@ class FitResult(Result):
 
 
 def plan_fit(
-    data: str | Path, options: FitOptions | None = None, out: str | Path | None = None
+    data: str | Path,
+    options: FitOptions | None = None,
+    out: str | Path | None = None,
+    *,
+    resume: bool = False,
 ) -> FitPlan:
-    """Read the data and decide all that `fit` would decide before training. Writes nothing."""
-    run = _run_path(data, out, resume=False)
-    return _plan(data, read_data(data, options or FitOptions()), run)
+    """Read the data and decide all that `fit` would decide before training. Writes nothing.
+
+    resume: with the settings that the run in `out` began with.
+    """
+    run, options = _run_path(data, out, resume), options or FitOptions()
+    if resume:
+        options = _begun_with(run, options, force=False)
+    return _plan(data, read_data(data, options), run)
 
 
 def fit(

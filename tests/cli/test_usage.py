@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from gan_augment.config import seconds
@@ -122,3 +124,52 @@ def test_one_row_and_the_whole_majority_are_told_apart():
 def test_a_number_that_is_none_is_refused():
     with pytest.raises(UsageError, match=r"'0.5.5' is no number"):
         values.target("0.5.5")
+
+
+def test_the_version_names_what_it_runs_on(command):
+    assert re.match(r"gan-augment \S+, torch 2\S+, Python 3\.", command("--version").stdout)
+
+
+def test_a_setting_in_the_environment_that_means_nothing_is_warned_of(command):
+    said = command("sample", "r", "o", "--dry-run", env={"GAN_AUGMENT_SEDE": "1"}).stderr
+    assert said.startswith("warning: GAN_AUGMENT_SEDE is set")
+    assert "Did you mean 'GAN_AUGMENT_SEED'?" in said
+
+
+def test_help_has_panels(command):
+    shown = command("augment", "--help").stdout
+    panels = ("Data", "Training", "Top-up", "Running", "Output")
+    places = [shown.index(f"\n{panel}:\n") for panel in panels]
+    assert places == sorted(places)
+
+
+def test_the_shell_can_complete(command):
+    assert "_GAN_AUGMENT_COMPLETE" in command("--show-completion", "bash").stdout
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "words"),
+    [
+        ("--synthetic-share", "50", "--synthetic-share 50.0: .* did you mean 0.5?"),
+        ("--to", "mayority", "--to 'mayority': .* Did you mean 'majority'?"),
+        ("--threads", "9999", "--threads 9999: Input should be less than or equal to 1024"),
+    ],
+)
+def test_a_refused_setting_is_named_as_it_was_typed(command, photos, option, value, words):
+    refused = command("augment", photos, "out", option, value)
+    assert refused.returncode == 2
+    assert re.match(f"error: {words}", refused.stderr)
+
+
+def test_a_table_is_not_written_from_a_folder(command, photos):
+    refused = command("augment", photos, "out.csv", "--steps", 2)
+    assert refused.returncode == 2
+    assert "OUT 'out.csv' is called as a table is" in refused.stderr
+
+
+@pytest.mark.parametrize("args", [("inspect",), ("report",), ("sample", "--counts", 2)])
+def test_what_is_not_there_is_the_same_mistake_everywhere(command, args):
+    name, *more = args
+    refused = command(name, "nowhere", *(["out"] if name == "sample" else []), *more)
+    assert refused.returncode == 2
+    assert refused.stderr.startswith("error: there is no 'nowhere'")

@@ -57,3 +57,12 @@ def test_kept_stand_above_rejected_and_the_reason_is_below_in_words():
     assert kept[:, 0].max() < rejected[:, 0].min()
     changed = np.argwhere((plain != told).any(axis=-1))
     assert changed[:, 0].min() > rejected[:, 0].max()
+
+
+@pytest.mark.parametrize("name", ["été", "Größe", "крушение", "αβγ", "חתול"])
+def test_class_names_of_most_alphabets_are_drawn_as_they_are(name):
+    assert printable(name) == name
+
+
+def test_what_the_font_lacks_is_escaped():
+    assert printable("猫") == "\\u732b"

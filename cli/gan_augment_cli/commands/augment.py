@@ -47,6 +47,7 @@ def fit(
     ] = False,
     config: o.Config = None,
     dry_run: o.DryRun = False,
+    verbose: o.Verbose = False,
     as_json: o.AsJson = False,
     quiet: o.Quiet = False,
 ) -> None:
@@ -60,8 +61,9 @@ def fit(
     with outcome.exit_codes(ctx):
         settings = o.fit_options(ctx)
         if dry_run:
-            plan = workflows.plan_fit(data, settings, out)
-            outcome.print_plan(ctx, plan.lines(), plan=plan.to_dict())
+            plan = workflows.plan_fit(data, settings, out, resume=resume)
+            stored = plan.data.options.model_dump(mode="json") if resume else {}
+            outcome.print_plan(ctx, plan.lines(), stored, plan=plan.to_dict())
             return
         with shown_progress(quiet=quiet) as progress:
             result = workflows.fit(
@@ -99,6 +101,7 @@ def sample(
     overwrite: o.Overwrite = False,
     config: o.Config = None,
     dry_run: o.DryRun = False,
+    verbose: o.Verbose = False,
     as_json: o.AsJson = False,
     quiet: o.Quiet = False,
 ) -> None:
@@ -182,6 +185,7 @@ def augment(
     overwrite: o.Overwrite = False,
     config: o.Config = None,
     dry_run: o.DryRun = False,
+    verbose: o.Verbose = False,
     as_json: o.AsJson = False,
     quiet: o.Quiet = False,
 ) -> None:

@@ -149,6 +149,7 @@ def evaluate(
     overwrite: o.Overwrite = False,
     config: o.Config = None,
     dry_run: o.DryRun = False,
+    verbose: o.Verbose = False,
     as_json: o.AsJson = False,
     quiet: o.Quiet = False,
 ) -> None:
@@ -229,6 +230,7 @@ def report(
         o.option("--out", "The file to write (.html).  [default: report.html beside RESULT]"),
     ] = None,
     overwrite: Annotated[bool, o.option("--overwrite", "Replace an earlier report.")] = False,
+    verbose: o.Verbose = False,
     as_json: o.AsJson = False,
     quiet: o.Quiet = False,
 ) -> None:

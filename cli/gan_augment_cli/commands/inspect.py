@@ -55,6 +55,7 @@ def inspect(
     seed: o.Seed = 0,
     workers: o.Workers = None,
     skip_bad: o.SkipBad = False,
+    verbose: o.Verbose = False,
     as_json: o.AsJson = False,
 ) -> None:
     """Say what is in DATA, or what a RUN is.

@@ -5,9 +5,12 @@ Or of what selection keeps above what it rejects, each with the reason below it.
 
 from __future__ import annotations
 
+import functools
+import importlib.util
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +30,6 @@ EMPTY = (244, 244, 245)
 SYNTHETIC = (29, 98, 178)
 REJECTED = (178, 43, 29)
 CAPTION_PX = 14
-_font = ImageFont.load_default
 _Strip = tuple[str, tuple[int, int, int], NDArray[np.uint8], Sequence[str]]
 
 
@@ -114,13 +116,31 @@ def as_rgb(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return pixels[..., :3] if channels >= 3 else pixels[..., :1].repeat(3, axis=2)
 
 
+@functools.cache
+def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    """DejaVu Sans, which ships with matplotlib: most alphabets; else Pillow's own, ASCII alone."""
+    matplotlib = importlib.util.find_spec("matplotlib")  # found, not imported
+    folder = Path(str(matplotlib.origin)).parent if matplotlib else Path()
+    file = folder / "mpl-data" / "fonts" / "ttf" / "DejaVuSans.ttf"
+    return ImageFont.truetype(file, size) if file.is_file() else ImageFont.load_default(size)
+
+
+@functools.cache
+def _shown(character: str) -> bool:
+    """Whether the font has a character: it looks unlike what no font has."""
+    if character.isascii() or not character.isprintable():
+        return character.isprintable()
+    font = _font(16)
+    return bytes(font.getmask(character)) != bytes(font.getmask("\uffff"))
+
+
 def printable(name: str) -> str:
-    r"""A class name as text that the built-in font can show; the rest as escapes.
+    r"""A class name as text that the font can show; the rest as escapes.
 
     >>> print(printable("caf\u00e9 \t"))
-    caf\xe9 \t
+    café \t
     """
-    return "".join(c if c.isascii() and c.isprintable() else ascii(c)[1:-1] for c in name)
+    return "".join(c if _shown(c) else ascii(c)[1:-1] for c in name)
 
 
 def _shortened(
