@@ -73,7 +73,7 @@ def forged_arrays(rng: np.random.Generator, arrays: dict[str, np.ndarray]) -> di
     elif what == 1:
         arrays[["x", "anchors/votes", "columns/99/values"][rng.integers(3)]] = arrays.pop(name)
     elif what == 2:
-        shapes = [array.reshape(-1)[:-1], array.reshape(-1), array[None], array[:0] * 1]
+        shapes = [array.reshape(-1)[:-1], array.reshape(-1), array[None], np.atleast_1d(array)[:0]]
         arrays[name] = shapes[rng.integers(4)]
     elif what == 3:
         kind = ["f2", "f8", "i4", "i8", "u1", "b1", "f4"][rng.integers(7)]
@@ -112,7 +112,7 @@ def try_mutations(
         save_bundle(folder, new_arrays, new_meta, "model")
         if kind == 2:
             damaged(rng, folder)
-        before_kib, begun_s = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.monotonic()
+        before_kib, begun_s = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
         tracemalloc.start()
         problem = ""
         try:
@@ -129,8 +129,8 @@ def try_mutations(
         grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kib) << 10
         if max(peak * 4, grown) > GIB:
             problem = problem or f"it took {max(peak, grown) >> 20} MiB"
-        if time.monotonic() - begun_s > 30:
-            problem = problem or f"it took {time.monotonic() - begun_s:.0f} s"
+        if time.process_time() - begun_s > 30:
+            problem = problem or f"it took {time.process_time() - begun_s:.0f} s"
         if problem:
             wrong.append(f"mutation {number}: {problem}")
     return {"tally": tally, "wrong": wrong}
