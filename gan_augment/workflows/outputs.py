@@ -126,7 +126,7 @@ class Output:
     @property
     def goes_on(self) -> bool:
         """Whether a stopped call leaves something to go on with."""
-        return "run" in self.notes or bool(self.replaces) or self.finished
+        return "run" in self.notes or self.path.exists()  # an earlier one, or ours already
 
     def check_room(self, needed_bytes: int, files: int = 2) -> None:
         """Raise WriteFailedError where the disk cannot hold so much."""

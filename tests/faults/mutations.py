@@ -112,7 +112,10 @@ def try_mutations(
         save_bundle(folder, new_arrays, new_meta, "model")
         if kind == 2:
             damaged(rng, folder)
-        before_kib, begun_s = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
+        before_kib, begun_s = (
+            resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
+            time.process_time(),
+        )
         tracemalloc.start()
         problem = ""
         try:

@@ -116,3 +116,18 @@ def test_rows_and_images_that_cannot_fit_the_disk_are_refused_first(
         with pytest.raises(WriteFailedError, match="do not fit the disk"):
             refused()
     assert not list(tmp_path.iterdir())
+
+
+def test_a_failure_after_both_names_were_given_is_resumed_as_done(table_run, tmp_path, monkeypatch):
+    out = tmp_path / "s.csv"
+
+    def failing(folder):  # the sync of the folder, the last of all
+        if out.exists():
+            raise OSError(28, os.strerror(28))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("gan_augment.storage.files._sync", failing)
+        with pytest.raises(WriteFailedError):
+            sample(table_run, out, counts={"yes": 3})
+    monkeypatch.setattr("gan_augment.workflows.sampling.write_table", None)
+    assert sample(table_run, out, counts={"yes": 3}, resume=True).kept == 3
