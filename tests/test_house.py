@@ -99,7 +99,9 @@ def test_nothing_runs_code_from_data_or_touches_global_randomness() -> None:
 
 def test_the_command_line_uses_typers_public_names_only() -> None:
     for path in COMMAND_LINE:
-        private = [n for n in imports(path) if n.startswith("typer.") or n.split(".")[0] == "click"]
+        private = [
+            n for n in imports(path) if n.startswith("typer._") or n.split(".")[0] == "click"
+        ]
         assert not private, path
 
 

@@ -29,8 +29,10 @@ from numpy.typing import NDArray
 from gan_augment.data.tables import check_width
 from gan_augment.data.tables.columns import Cells, arrow_type, read_cells
 from gan_augment.data.tables.text import (
+    FORMULA_STARTS,
     MomentNotation,
     NumberNotation,
+    escaped,
     looks_like_thousands,
     shapes_of,
     starts_with_zero,
@@ -50,7 +52,6 @@ Row = list[str]
 MARK = "synthetic"
 MISSING = frozenset(["", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "?"])
 BOOLEANS = (("true", "false"), ("True", "False"), ("TRUE", "FALSE"))
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 MOST_BYTES = 1 << 30
 CELLS_AT_ONCE = 1_000_000
 ROWS_AT_ONCE = 16_384
@@ -334,15 +335,6 @@ def format_rows(
     lines = map(csv_format.dialect.between.join, zip(*cells, strict=True))
     end = csv_format.dialect.terminator
     return (end.join(lines) + end).encode("utf-8", "surrogatepass")
-
-
-def escaped(text: str) -> str:
-    """Put `'` before a text that a spreadsheet would compute.
-
-    >>> escaped("=1+1"), escaped("-"), escaped("a=b")
-    ("'=1+1", "'-", 'a=b')
-    """
-    return f"'{text}" if text.startswith(FORMULA_STARTS) else text
 
 
 def plain_format(frame: pd.DataFrame, delimiter: Delimiter = ",") -> CsvFormat:

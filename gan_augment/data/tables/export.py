@@ -26,9 +26,9 @@ from gan_augment.data.tables.csv import (
     CsvSource,
     Delimiter,
     Dialect,
-    escaped,
     plain_format,
 )
+from gan_augment.data.tables.text import escaped
 from gan_augment.errors import DataError, ModelFileError, UsageError
 from gan_augment.settings import Frozen
 from gan_augment.storage import check_room, new_files

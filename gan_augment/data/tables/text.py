@@ -363,3 +363,15 @@ def _not_all(cells: CodedTexts, good: list[bool], what: str) -> DataError:
         f"{int(bad.sum())} of {len(series)} cells are not. Leave the column's kind to be "
         "inferred, or correct those cells."
     )
+
+
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+
+
+def escaped(text: str) -> str:
+    """Put `'` before a text that a spreadsheet would compute.
+
+    >>> escaped("=1+1"), escaped("-"), escaped("a=b")
+    ("'=1+1", "'-", 'a=b')
+    """
+    return f"'{text}" if text.startswith(FORMULA_STARTS) else text
