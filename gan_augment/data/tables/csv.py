@@ -173,10 +173,7 @@ class CsvFormat(Frozen, extra="ignore"):
         return cls(dialect=dialect, header=header, columns=tuple(columns))
 
     def first_line(self, *, mark: bool = False, escape_formulas: bool = False) -> bytes:
-        """Return the header with its line end, and the byte-order mark if the file has one.
-
-        escape_formulas: with `'` before names that a spreadsheet would compute.
-        """
+        """Return the header with its line end, and the byte-order mark if the file has one."""
         header, names = self.header, [column.name for column in self.columns]
         if escape_formulas and any(name.startswith(FORMULA_STARTS) for name in names):
             header = self.dialect.between.join(self.dialect.quoted(map(escaped, names)))
@@ -606,8 +603,7 @@ def _read_errors(path: Path) -> Iterator[None]:
     except UnicodeDecodeError:
         raise _not_text(path) from None
     except OSError as error:
-        cure = "Save the table as Parquet, or leave columns or rows out."
-        more = f". {cure}" if error.errno == errno.EFBIG else ""
+        more = ". Save the table as Parquet, or leave rows out." * (error.errno == errno.EFBIG)
         raise DataError(f"{str(path)!r} cannot be read: {error.strerror}{more}") from None
 
 
