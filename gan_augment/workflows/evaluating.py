@@ -20,7 +20,7 @@ from gan_augment.evaluation.start import evaluate as run
 from gan_augment.input_files import read_regular
 from gan_augment.progress import Progress
 from gan_augment.report.html import is_report
-from gan_augment.storage import write_errors, write_file
+from gan_augment.storage import clean_stale, write_errors, write_file
 from gan_augment.training.callbacks import interruptible
 from gan_augment.workflows.kinds import ImageKind, Kind, read_data
 from gan_augment.workflows.outputs import check_apart, new_run_folder
@@ -177,5 +177,6 @@ def report(
             raise OutputExistsError(
                 f"{name!r} is there already; --overwrite replaces it, --out names another file."
             )
+    clean_stale(target.parent, {target.name})
     write_file(target, evaluation.to_html().encode(), replace=overwrite)
     return WrittenReport(evaluation, target)

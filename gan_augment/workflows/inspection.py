@@ -22,7 +22,7 @@ from gan_augment.data.tables.encoding import encoded_width
 from gan_augment.data.topup_plan import explain_rare, rare_classes
 from gan_augment.errors import OutputExistsError, UnreadableFilesError, UsageError
 from gan_augment.progress import Progress
-from gan_augment.storage import write_file
+from gan_augment.storage import clean_stale, write_file
 from gan_augment.synthesizers import model_folder
 from gan_augment.synthesizers.model_file import ModelMeta
 from gan_augment.workflows.kinds import (
@@ -232,6 +232,7 @@ def _write_candidates(run: Path, meta: Meta, out: str | Path | None) -> Path:
     )
     rows = [_judged(gan, name) for name in names[:CLASSES_SHOWN]]
     sheet = png_bytes(contact_sheet(rows, columns=IMAGES_A_CLASS))
+    clean_stale(png.parent, {png.name})
     write_file(png, sheet, replace=out is None)
     return png
 
