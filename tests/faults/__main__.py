@@ -20,6 +20,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,9 @@ def evaluations(place: Any, n: int, tally: Tally) -> None:
     from tests.conftest import run_process
     from tests.evaluation.test_killed import kills_at_random_moments
 
-    for _ in range(kills_at_random_moments(place.root / "evaluations", n, run_process)):
+    for _ in range(
+        kills_at_random_moments(place.root / "evaluations", n, partial(run_process, timeout=900))
+    ):
         tally.add("as promised")
 
 
