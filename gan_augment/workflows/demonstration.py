@@ -41,7 +41,10 @@ CELLS_ROWS = 40
 EVALUATED_STEPS = 60  # of each of the evaluator's two generators
 SIGN = "demo.json"
 _FILES = ("report", "run", "digits", "topped-up")
-_TABLE_FILES = ("report", "run", "cells.csv", "topped-up.csv", "topped-up.csv.manifest.csv")
+_TABLE_FILES = (
+    *("report", "run", "cells.csv", "topped-up.csv", "topped-up.csv.manifest.csv"),
+    ".topped-up.csv.gan-augment.json",
+)
 _WIDTH = 100
 
 

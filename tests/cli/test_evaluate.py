@@ -61,8 +61,8 @@ def report(
     [
         (("--budget", "30"), "--budget: '30' is no duration"),
         (("--gan-budget", "x"), "--gan-budget: 'x' is no duration"),
-        (("--folds", 1), "folds = 1 is refused"),
-        (("--delta", 2), "delta = 2.0 is refused"),
+        (("--folds", 1), "--folds 1: Input should be greater"),
+        (("--delta", 2), "--delta 2.0: Input should be less"),
         (("--gap", 3), "--time"),
     ],
 )

@@ -40,6 +40,6 @@ def test_the_page_lies_beside_the_result_and_is_replaced_only_with_overwrite(
 @pytest.mark.slow
 def test_what_cannot_be_shown_is_refused_in_a_line(command: Command) -> None:
     refused = command("report", "nowhere")
-    assert refused.returncode == 1
-    assert "no readable result" in refused.stderr
+    assert refused.returncode == 2
+    assert "there is no 'nowhere'" in refused.stderr
     assert refused.stderr.count("\n") == 1

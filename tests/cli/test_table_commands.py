@@ -65,7 +65,7 @@ def test_augment_makes_one_file_that_begins_with_the_original(command, parts, tm
     counts = pd.read_csv(tmp_path / "out.csv")["kind"].value_counts().to_dict()
     assert counts == {"common": 60, "rare": 60}
     assert {path.name for path in tmp_path.iterdir()} == {
-        *("out.csv", "out.csv.manifest.csv", "runs"),
+        *("out.csv", "out.csv.manifest.csv", ".out.csv.gan-augment.json", "runs"),
     }
 
 
@@ -170,5 +170,5 @@ def test_an_augment_stopped_by_ctrl_c_goes_on_to_the_same_file(command, parts, t
     done = command("augment", parts, "out.csv", *flags, "--resume", "--json")
     assert answer(done)["rows"] == 120
     assert {path.name for path in tmp_path.iterdir()} == {
-        *("out.csv", "out.csv.manifest.csv", "run"),
+        *("out.csv", "out.csv.manifest.csv", ".out.csv.gan-augment.json", "run"),
     }

@@ -54,6 +54,7 @@ def residual(seed: int = 0) -> ResidualRowGenerator:
 def disturbed(generator: torch.nn.Module) -> torch.nn.Module:
     """Its weights as after some training: none of them zero."""
     torch_rng = torch.Generator().manual_seed(3)
+    initialise(generator, seed=0)  # an embedding has no weights before
     with torch.no_grad():
         for weight in generator.parameters():
             weight.add_(torch.randn(weight.shape, generator=torch_rng))

@@ -126,7 +126,7 @@ def test_arrays_that_are_no_pictures(images, image_shape, why) -> None:
         ({"budget": float("nan")}, "budget_s = nan"),
         ({"budget": float("inf")}, "budget_s = inf"),
         ({"budget": np.True_}, "budget_s = True"),
-        ({"synthetic_share": 1.5}, "synthetic_share 1.5 is not in 0..1"),
+        ({"synthetic_share": 1.5}, "synthetic_share = 1.5 is refused: expected a share in 0..1"),
         ({"synthetic_share": "half"}, "synthetic_share = 'half' is refused"),
         ({"synthetic_share": True}, "synthetic_share = True"),
         ({"companions": "yes"}, "companions = 'yes'"),

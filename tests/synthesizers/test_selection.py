@@ -12,6 +12,7 @@ import torch
 from gan_augment import ImageGAN, LabelledImages
 from gan_augment.classifiers.small_cnn import train_classifier
 from gan_augment.errors import DataError, TooFewAcceptedError
+from gan_augment.progress import Progress
 from gan_augment.recipes import Recipe, SelectionSettings, resolve_recipe
 from gan_augment.storage import load_bundle, save_bundle
 from gan_augment.synthesizers import calibration
@@ -67,7 +68,7 @@ def plain(data) -> ImageGAN:
 def selected(gan: ImageGAN, data: LabelledImages, **settings: float) -> Selection:
     """What is selected of the generator of `gan` by the classifiers and distances alone."""
     rows, chosen = np.arange(len(data)), SelectionSettings(logit=0, **settings)
-    return select(data, rows, gan._sampler.sampler, torch.nn.Identity(), chosen, seed=0)[0]
+    return select(data, rows, gan._sampler.sampler, torch.nn.Identity(), chosen, 0, Progress())[0]
 
 
 def some(n: int, **scores) -> Scores:

@@ -299,7 +299,7 @@ REFUSED = {
     "loader": (lambda d: DataLoader(d), {}, UsageError, "augment_loader"),
     "augmented": (lambda d: AugmentedDataset(d, Repeats()), {}, UsageError, "augmented already"),
     "refresh": (lambda d: d, {"refresh": "batch"}, UsageError, "'never' or 'epoch'"),
-    "to": (lambda d: d, {"to": "top"}, UsageError, "to='top'"),
+    "to": (lambda d: d, {"to": "top"}, UsageError, "to = 'top' is refused"),
     "seed": (lambda d: d, {"random_state": -1}, UsageError, "random_state"),
     "class": (lambda d: d, {"classes": [9]}, UnknownClassError, "'9'"),
     "transform": (lambda d: d, {"transform": 3}, UsageError, "expected a callable"),

@@ -64,7 +64,8 @@ def collapsed(data, forced, tmp_path_factory) -> Path:
 
 def told(run: Path, kind: str) -> list[dict]:
     events = map(json.loads, (run / "history.jsonl").read_text().splitlines())
-    return [event for event in events if event["event"] == kind]
+    kept = [event for event in events if event["event"] == kind]
+    return [{name: v for name, v in event.items() if name != "seconds"} for event in kept]
 
 
 def test_a_run_that_collapses_for_good_ends_with_its_best_generator_and_says_why(collapsed):

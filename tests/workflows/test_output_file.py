@@ -1,6 +1,7 @@
 """A table and its manifest are one output: held by one command, both old or both new."""
 
 import os
+from types import SimpleNamespace
 
 import pytest
 
@@ -101,15 +102,17 @@ def test_a_table_that_comes_while_rows_are_drawn_is_not_replaced(table_run, tmp_
 
 
 def test_rows_and_images_that_cannot_fit_the_disk_are_refused_first(
-    table_run, table_file, run, data_folder, tmp_path
+    table_run, table_file, run, data_folder, tmp_path, monkeypatch
 ):
     from gan_augment.config import TopUp
     from gan_augment.workflows.augmenting import augment
 
-    many = TopUp(to=10**14)
+    full = SimpleNamespace(f_frsize=512, f_bavail=100, f_files=0, f_favail=0)
+    monkeypatch.setattr("gan_augment.storage.files.os.statvfs", lambda folder: full)
+    many = TopUp(to=10**5)
     for refused in (
-        lambda: sample(table_run, tmp_path / "s.csv", counts={"yes": 10**14}),
-        lambda: sample(run, tmp_path / "s", counts={"odd": 10**14}),
+        lambda: sample(table_run, tmp_path / "s.csv", counts={"yes": 10**5}),
+        lambda: sample(run, tmp_path / "s", counts={"odd": 10**5}),
         lambda: augment(table_file, tmp_path / "a.csv", model=table_run, top_up=many),
         lambda: augment(data_folder, tmp_path / "a", model=run, top_up=many),
     ):

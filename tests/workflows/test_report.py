@@ -44,7 +44,7 @@ def test_a_file_that_is_no_report_is_never_replaced(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "out", "code", "says"),
     [
-        (None, None, 1, "no readable result"),
+        (None, None, 2, "there is no .*result.json"),
         ("[]", None, 1, "holds no JSON object"),
         ('{"schema": 99, "verdict": {}}', None, 1, "schema 99"),
         ('{"schema": 1, "verdict": {}}', None, 1, "cannot be shown"),
