@@ -39,6 +39,7 @@ def test_a_signal_is_heard_within_two_seconds_even_in_one_long_call(call, number
     process = subprocess.Popen([sys.executable, "-c", code], stdout=-1, stderr=-1, text=True)
     assert process.stdout is not None
     process.stdout.readline()
+    time.sleep(1)  # until it is in the call
     began_s = time.monotonic()
     process.send_signal(number)
     _, said = process.communicate(timeout=20)
