@@ -13,16 +13,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from gan_augment import LabelledImages, TopUp
-from gan_augment.classifiers import small_cnn as small_cnn_module
-from gan_augment.classifiers.small_cnn import FEATURES, SmallCNN, train_classifier
+from gan_augment.classifiers.small_cnn import SmallCNN, train_classifier
 from gan_augment.data.topup_plan import plan_topup
 from gan_augment.evaluation.learners import Training, small_cnn
 from gan_augment.metrics.copies import copied_share, copy_threshold
@@ -201,42 +197,6 @@ def classified(
     return figures(task, logits) | {
         f"corrected_{name}": value for name, value in figures(task, corrected).items()
     }
-
-
-def classified_by_layers(
-    task: Task, discriminator: nn.Module, learned: bool, seed: int, steps: int
-) -> dict[str, float]:
-    """A classifier of a discriminator's layers on the rows as they are; figures of `classified`.
-
-    Each convolution is followed by batch normalisation, the last by what ends the small CNN; it is
-    trained as that one is. learned: it starts from the discriminator's weights, else from new ones.
-    """
-    layers: list[nn.Module] = []
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        for of_d in (*discriminator.stages, discriminator.last):
-            weight = of_d.weight.detach()  # divided by its spectral norm
-            layer = nn.Conv2d(
-                weight.shape[1], len(weight), weight.shape[2], of_d.stride, of_d.padding
-            )
-            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-            nn.init.zeros_(layer.bias)
-            if learned:
-                layer.weight.data.copy_(weight)
-                layer.bias.data.copy_(of_d.bias.detach())
-            layers += [layer, nn.BatchNorm2d(len(weight)), nn.ReLU()]
-        features = nn.Linear(16 * len(weight), FEATURES, bias=False)
-        trunk = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(4), nn.Flatten(), features)
-        trunk.extend([nn.BatchNorm1d(FEATURES), nn.ReLU()])
-        head = nn.Linear(FEATURES, len(task.train.names))
-        nn.init.zeros_(head.weight)
-    network = nn.Sequential(trunk, head).to(memory_format=torch.channels_last)
-    with patch.object(small_cnn_module, "_new_network", lambda *_: network.train()):
-        trained = small_cnn(Training(task.train, task.train), seed, steps)
-    logits = trained.logits(task.test.pixels)
-    shares = np.bincount(task.train.labels, minlength=len(task.train.names)) / len(task.train)
-    corrected = figures(task, logits - np.log(np.maximum(shares, 1e-9)))
-    return figures(task, logits) | {f"corrected_{name}": v for name, v in corrected.items()}
 
 
 def figures(task: Task, logits: NDArray[np.floating]) -> dict[str, float]:

@@ -7,11 +7,9 @@ A line of the journal is one classifier: a task, a draw of its rows, an arm, a s
 (of the rows' arms), a length of training, a seed of the classifier; a run that was stopped goes on.
 Two lengths: SHORT updates, and "long", the first of LENGTHS at which twice as many did not help a
 part of the training rows that was left out (by mixup on repeats). Arms: as `evaluation.arms` has
-them, and `gan+X`, the GAN's rows to parity with companions under each; `layers`, a classifier of
-the discriminator's layers on the rows as they are, and `gan_layers`, the same from the weights that
-the discriminator has learned (both need the models of `gan`). `table` writes `images_rivals.md` and
-`images_rivals.json`: every rival, the best of them by the mean over draws, and rows on top of that
-one minus it; the unit of an interval is a draw with its generator seeds.
+them, and `gan+X`, the GAN's rows to parity with companions under each. `table` writes
+`images_rivals.md` and `images_rivals.json`: every rival, the best of them by the mean over draws,
+and rows on top of that one minus it; the unit of an interval is a draw with its generator seeds.
 """
 
 from __future__ import annotations
@@ -26,16 +24,7 @@ from typing import Any
 
 import numpy as np
 from images_figures import compared
-from images_protocol import (
-    TASKS,
-    Judge,
-    Task,
-    classified,
-    classified_by_layers,
-    looked_at,
-    present,
-    told_apart,
-)
+from images_protocol import TASKS, Judge, Task, classified, looked_at, present, told_apart
 from images_protocol import training_set as topped_up
 
 from gan_augment import ImageGAN, LabelledImages
@@ -45,8 +34,7 @@ from gan_augment.recipes import resolve_recipe
 from gan_augment.storage import write_file
 
 SHORT, LENGTHS, STEPS, DRAWN = 700, (700, 1400, 2800, 5600), 5000, 1000
-CHEAP = ("none", "repeats", *RIVALS, "layers")
-AS_THEY_ARE = ("none", "layers", "gan_layers", "balanced_softmax", "mixup_balanced_softmax", "cmo")
+CHEAP = ("none", "repeats", *RIVALS)
 FIGURES = ("rare_recall", "balanced_accuracy", "accuracy")
 DRAWS = {"fashion_mnist": (0, 1, 2, 3, 4), "cifar10_dev": (0, 1)}
 Line = dict[str, Any]
@@ -54,11 +42,10 @@ Line = dict[str, Any]
 
 def training_set(task: Task, arm: str, samples: Mapping[str, Any] | None) -> LabelledImages:
     """The rows of an arm: as they are, repeated to parity, or topped up with generated ones."""
-    if arm.startswith("gan") and arm != "gan_layers":
+    if arm.startswith("gan"):
         return topped_up(task, samples, 0.5, True)
-    if arm in AS_THEY_ARE:
-        return task.train
-    return topped_up(task, None, 0.0, False)
+    as_is = arm in ("none", "balanced_softmax", "mixup_balanced_softmax", "cmo")
+    return task.train if as_is else topped_up(task, None, 0.0, False)
 
 
 def method_of(arm: str) -> str:
@@ -121,12 +108,6 @@ def generated_rows(
     }
 
 
-def loaded(task: Task, options: argparse.Namespace, seed: int, folder: Path) -> Any:
-    """The discriminator of a fit that `generated_rows` kept."""
-    kept = folder / f"{task.name}-{task.seed}-{Path(options.recipe).stem}-{seed}-{options.steps}"
-    return ImageGAN.load(kept, threads=1)._sampler.selection.critics.discriminator
-
-
 class Journal:
     """Lines of a file, by what each is of; a line is written as soon as it is known."""
 
@@ -186,12 +167,9 @@ def run_draw(journal: Journal, task: Task, options: argparse.Namespace) -> None:
                     journal.add({**facts, "kind": "fit", **said, **seen})
             rows = training_set(task, arm, samples)
             for what in plan:
-                updates = lengths[what["length"]]
-                if arm.endswith("layers"):
-                    gan = loaded(task, options, gan_seed or 0, models)
-                    found = classified_by_layers(task, gan, generated, what["seed"], updates)
-                else:
-                    found = classified(task, rows, what["seed"], updates, method_of(arm))
+                found = classified(
+                    task, rows, what["seed"], lengths[what["length"]], method_of(arm)
+                )
                 journal.add({**what, **{name: round(v, 5) for name, v in found.items()}})
 
 
@@ -247,8 +225,7 @@ def _compared(cells: Sequence[Line], prefix: str) -> dict[str, Any]:
     for arm, found in minus.items():
         against = {"repeats": "repeats"}
         if arm.startswith("gan"):
-            own = "layers" if arm == "gan_layers" else method_of(arm) or "repeats"
-            against |= {"best": best, "own": own}
+            against |= {"best": best, "own": method_of(arm) or "repeats"}
         for which, rival in against.items():
             if rival in means and rival != arm:
                 found[which] = {f: _difference(cells, arm, rival, prefix + f) for f in FIGURES}
@@ -357,7 +334,7 @@ def main() -> None:
     parser.add_argument("--journal", type=Path, nargs="+", required=True)
     parser.add_argument("--tasks", default="fashion_mnist")
     parser.add_argument("--draws", default="")
-    parser.add_argument("--arms", default=",".join(CHEAP[:-1]))
+    parser.add_argument("--arms", default=",".join(CHEAP))
     parser.add_argument("--lengths", default="short,long")
     parser.add_argument("--seeds", default="0")
     parser.add_argument("--gan-seeds", default="0,1")

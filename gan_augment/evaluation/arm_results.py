@@ -21,7 +21,7 @@ from gan_augment.evaluation.statistics import (
     contrast,
     contrast_of_seeds,
     one_flip,
-    resampled,
+    paired_bootstrap,
 )
 from gan_augment.randomness import derived_seed
 from gan_augment.synthesizers.base import Data
@@ -214,7 +214,7 @@ class ArmResults(Generic[Data]):
         data, test = self.setup.data, self.setup.protocol.splits[0].test
         if self.setup.protocol.kind != "test" or metric in OF_RANKS:
             return None
-        drawn, units = resampled(
+        drawn = paired_bootstrap(
             data.labels[test],
             one.first_called(column),
             other.first_called(column),
@@ -225,7 +225,7 @@ class ArmResults(Generic[Data]):
             seed=derived_seed(self.setup.options.fit.seed, "evaluation-bootstrap"),
             draws=ERROR_DRAWS,
         )
-        return (float(drawn.std(ddof=1)), units) if len(drawn) > 1 else None
+        return None if drawn["error"] is None else (drawn["error"], drawn["units"])
 
     @cached_property
     def _all(self) -> dict[str, ArmResult | str]:

@@ -171,9 +171,8 @@ def generator_for(
     Raises DataError where it could not be fitted.
     """
     if setup.keeps_generators:
-        once = setup.protocol.kind == "test"
-        fitted = setup.protocol.splits[0] if once else level.split
-        saved: Synthesizer[Data] = _load(fitted, level.name, source, folder)
+        split = setup.protocol.generator_split(level.split)
+        saved: Synthesizer[Data] = _load(split, level.name, source, folder)
         return saved
     check_unfitted(setup.generator, level.held.ids)  # it may name the ids that it saw before
     plug_in: Any = deepcopy(setup.generator)

@@ -68,7 +68,7 @@ class Journal:
 
     @staticmethod
     def is_torn(path: Path) -> bool:
-        """Whether a file is no more than the begin of a header."""
+        """Tell whether a file is no more than the beginning of a header."""
         held, head = path.read_bytes(), b'{"kind": "header"'
         return b"\n" not in held and (held.startswith(head) or head.startswith(held))
 

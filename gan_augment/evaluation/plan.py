@@ -237,9 +237,9 @@ class Setup(Generic[Data]):
 
         On a test set of its own, of every split but for the learner's.
         """
-        once = self.protocol.kind == "test" and what != "learner"
-        repeat = 0 if once else split.repeat
-        return derived_seed(self.options.fit.seed, f"evaluation-{what}", repeat, split.fold, level)
+        of = split if what == "learner" else self.protocol.generator_split(split)
+        seed = self.options.fit.seed
+        return derived_seed(seed, f"evaluation-{what}", of.repeat, of.fold, level)
 
     def levels(self, split: Split) -> dict[str, TrainTestPart[Data]]:
         """Return the inner parts of a split, then the outer one, by name.
@@ -416,8 +416,8 @@ def shrunk(setup: Setup[Any]) -> Iterator[Setup[Any]]:
 
 
 def finished(setup: Setup[Data], done: Callable[[Split, Candidate], bool]) -> Setup[Data] | None:
-    """Return what can be judged when time is up: whole folds, two at least, or a seed of
-    a test set; None where there are none.
+    """Return what can be judged when time is up: whole folds, two at least, or a seed of a test
+    set, the first among them; None where there are none.
 
     done: whether a candidate was judged in a split. Arms go only where no two folds have them.
     """
@@ -426,6 +426,8 @@ def finished(setup: Setup[Data], done: Callable[[Split, Candidate], bool]) -> Se
         smaller = setup.redesigned(design)
         splits = smaller.protocol.splits
         whole = tuple(s for s in splits if all(done(s, c) for c in smaller.candidates))
+        if whole and whole[0].repeat:
+            continue  # rows are compared one by one in the first repeat
         if len(whole) >= (1 if setup.protocol.kind == "test" else 2):
             if len(whole) < len(splits):
                 what = f"{len(splits) - len(whole)} of {len(splits)} "

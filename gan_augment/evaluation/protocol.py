@@ -67,10 +67,9 @@ class Protocol:
                 total.update(np.ascontiguousarray(rows.astype("<i8")).tobytes() + b"\0")
         return total.hexdigest()
 
-    @property
-    def generator_splits(self) -> tuple[Split, ...]:
-        """List the splits that need a generator of their own: one where all train on one part."""
-        return self.splits[:1] if self.kind == "test" else self.splits
+    def generator_split(self, split: Split) -> Split:
+        """Return the split whose generator serves this one: the first repeat's of a test set."""
+        return replace(split, repeat=0) if self.kind == "test" else split
 
     def with_repeats(self, repeats: int) -> Protocol:
         """Return the protocol with its first repeats alone."""
@@ -213,6 +212,15 @@ def _features_of_both(data: Any, test: Any) -> dict[str, Any]:
     lacking = [str(name) for name in columns if name not in test.frame.columns]
     if lacking:
         raise DataError(f"the test rows lack the columns {', '.join(lacking)}")
+    for name in columns:
+        own, other = data.frame[name].dropna(), test.frame[name].dropna()
+        numbers = [pd.api.types.is_numeric_dtype(cells.dtype) for cells in (own, other)]
+        if len(own) and len(other) and numbers[0] != numbers[1]:
+            what = [f"{'numbers' if n else 'texts'}, such as" for n in numbers]
+            raise DataError(
+                f"the column {str(name)!r} holds {what[0]} {own.iloc[0]} in the data, and "
+                f"{what[1]} {other.iloc[0]} in the test rows; write it alike in both"
+            )
     return {"frame": pd.concat([data.frame, test.frame[columns]], ignore_index=True)}
 
 

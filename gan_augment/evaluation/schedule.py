@@ -176,13 +176,13 @@ def _judge_splits(
     first = sorted(setup.candidates, key=lambda c: c != NONE and c.generated != "gan")
     sources = dict.fromkeys(c.generated for c in first if c.generated)
     cells = [_cell(setup, split, c, folder) for c in first for split in splits]
-
-    of_test = setup.protocol.kind == "test"
+    served = map(setup.protocol.generator_split, splits)
+    fitted = {(split.repeat, split.fold): split for split in served}.values()
 
     def generators(levels: Sequence[str]) -> list[Task]:
         return [
             _generator(setup, split, level, source, folder)
-            for split in (setup.protocol.generator_splits if of_test else splits)
+            for split in fitted
             for source in sources
             for level in levels
         ]
@@ -268,8 +268,8 @@ def _needed(setup: Setup[Any], split: Split, source: str | None) -> tuple[Key, .
     if source is None or not setup.keeps_generators:
         return ()
     levels = (OUTER, *(INNER if setup.design.inner else ()))
-    repeat = 0 if setup.protocol.kind == "test" else split.repeat
-    return tuple(("generator", repeat, split.fold, f"{source} {name}") for name in levels)
+    of = setup.protocol.generator_split(split)
+    return tuple(("generator", of.repeat, of.fold, f"{source} {name}") for name in levels)
 
 
 def _do(

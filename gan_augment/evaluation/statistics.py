@@ -249,48 +249,11 @@ def paired_bootstrap(
     """Subtract a metric of calls b from that of calls a on the same rows, with its variation.
 
     labels, called: int64 (N,) in 0..classes - 1. groups: int64 (N,) or None; rows of a group are
-    drawn together, -1 stands alone. Returns "mean": the difference as it is; "low", "high": the
-    2.5 and 97.5 percentiles of the draws, None where no draw holds an evaluated row; "draws",
-    "units": how many independent units were drawn from. Source: Efron & Tibshirani 1993, "An
-    introduction to the bootstrap", section 13.3.
+    drawn together, -1 stands alone. Returns "mean": the difference as it is; "error": the standard
+    deviation of the draws; "low", "high": their 2.5 and 97.5 percentiles; these three are None
+    where no draw holds an evaluated row; "draws", "units": how many independent units were drawn
+    from. Source: Efron & Tibshirani 1993, "An introduction to the bootstrap", section 13.3.
     """
-    differences, units = resampled(
-        labels,
-        called_a,
-        called_b,
-        groups,
-        metric,
-        evaluated,
-        classes=classes,
-        seed=seed,
-        draws=draws,
-    )
-    low, high = np.percentile(differences, [2.5, 97.5]) if len(differences) else (None, None)
-    mean = figure(metric, confusion(labels, called_a, classes), evaluated) - figure(
-        metric, confusion(labels, called_b, classes), evaluated
-    )
-    return {
-        "mean": mean if np.isfinite(mean) else None,
-        "low": None if low is None else float(low),
-        "high": None if high is None else float(high),
-        "draws": draws,
-        "units": units,
-    }
-
-
-def resampled(
-    labels: Labels,
-    called_a: Labels,
-    called_b: Labels,
-    groups: NDArray[np.int64] | None,
-    metric: str,
-    evaluated: Sequence[int],
-    *,
-    classes: int,
-    seed: int,
-    draws: int = DRAWS,
-) -> tuple[NDArray[np.float64], int]:
-    """Return the differences of `paired_bootstrap`'s draws that are numbers, and its units."""
     if groups is not None and (groups >= 0).any():
         names, unit = np.unique(unit_of_rows(groups, len(labels)), return_inverse=True)
         rows, units = np.arange(len(labels)), len(names)
@@ -312,7 +275,19 @@ def resampled(
         a, b = (figures_of(metric, each, evaluated) for each in counts)
         drawn.append(a - b)
     differences = np.concatenate(drawn)
-    return differences[np.isfinite(differences)], units
+    differences = differences[np.isfinite(differences)]
+    low, high = np.percentile(differences, [2.5, 97.5]) if len(differences) else (None, None)
+    mean = figure(metric, confusion(labels, called_a, classes), evaluated) - figure(
+        metric, confusion(labels, called_b, classes), evaluated
+    )
+    return {
+        "mean": mean if np.isfinite(mean) else None,
+        "error": float(differences.std(ddof=1)) if len(differences) > 1 else None,
+        "low": None if low is None else float(low),
+        "high": None if high is None else float(high),
+        "draws": draws,
+        "units": units,
+    }
 
 
 def identical_chance(counts: Mapping[str, int]) -> float | None:

@@ -34,6 +34,7 @@ from gan_augment.data.images.png_folder import (
     safe_names,
     write_part,
 )
+from gan_augment.data.images.sources import root_of
 from gan_augment.data.tables import TABLE_SUFFIXES, manifest_path
 from gan_augment.data.tables.columns import joined, with_new_ids
 from gan_augment.data.tables.csv import MARK
@@ -521,8 +522,7 @@ class _Originals:
 
     def __init__(self, source: Path, data: LabelledImages, *, resized: bool) -> None:
         arrays = source.suffix.lower() == ".npz" and source.is_file()
-        root = source if source.is_dir() else source.resolve().parent
-        ids = data.ids.tolist()
+        ids, root = data.ids.tolist(), root_of(source)
         self._files = [root / id_ for id_ in ids]
         self._pixels = data.pixels if resized else None
         if arrays:

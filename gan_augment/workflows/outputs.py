@@ -120,7 +120,7 @@ class Output:
 
     @property
     def record(self) -> Path:
-        """Where the record of an unfinished table lies: hidden beside it."""
+        """Return where the record of a table lies: hidden beside it, also once it is whole."""
         return self.path.with_name(f".{self.path.name}.gan-augment.json")
 
     @property
@@ -175,22 +175,26 @@ class FolderOutput(Output):
         resuming: bool,
         replacing: bool,
     ) -> None:
-        super().__init__(path, command, before)
+        going = before is not None and before.replaces is not None
+        super().__init__(path, command, before, {} if replacing or going else None)
         self.resuming = resuming
-        self._replacing = replacing
         self._owned = {row.path: row for row in _listed(path)}
 
     @property
     def record(self) -> Path:
-        """Where the record lies: hidden in the folder."""
+        """Return where the record lies: hidden in the folder."""
         return self.path / RECORD
 
     def describe(self, made_from: Mapping[str, Any], **notes: str) -> None:
-        """As `Output.describe`; an output that is replaced goes now that the new one is known."""
-        if self._replacing:
-            _remove_listed(self.path, self._owned)
-            self._replacing, self._owned = False, {}
+        """As `Output.describe`; an output that is replaced goes now that the new one is known.
+
+        Until it is gone the record says so, and a resumed call goes on with that.
+        """
         super().describe(made_from, **notes)
+        if self.replaces is not None:
+            _remove_listed(self.path, self._owned)
+            self.replaces, self._owned = None, {}
+            self.write_record({})
 
     def plan(self, rows: Sequence[ManifestRow]) -> None:
         """Record the files that are going to be written; only these are ever overwritten.
@@ -457,12 +461,12 @@ def _remove_listed(path: Path, listed: Collection[str]) -> None:
             if _is_inside(path, name):
                 (path / name).unlink(missing_ok=True)
                 folders.add((path / name).parent)
-        for name in (MANIFEST, PLANNED, RECORD):
-            (path / name).unlink(missing_ok=True)
         _clean_stale(path, listed)
         for folder in folders - {path}:
             with contextlib.suppress(OSError):
                 folder.rmdir()
+        for name in (PLANNED, MANIFEST):  # that list the files, last
+            (path / name).unlink(missing_ok=True)
 
 
 def _clean_stale(path: Path, listed: Collection[str]) -> None:

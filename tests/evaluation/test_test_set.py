@@ -11,6 +11,7 @@ import gan_augment
 from gan_augment.data.contract import LabelledTable
 from gan_augment.errors import DataError, UsageError
 from gan_augment.evaluation.journal import Journal
+from gan_augment.evaluation.plan import finished
 from gan_augment.evaluation.protocol import plan_protocol, with_test_rows
 from gan_augment.evaluation.start import evaluate, prepare
 from gan_augment.evaluation.statistics import contrast_of_seeds
@@ -77,6 +78,16 @@ def test_the_plan_names_the_test_rows_and_counts_one_generator(result) -> None:
     assert np.isfinite(plan.setup.detectable)
 
 
+def test_when_time_is_up_the_first_seed_is_among_those_that_are_judged() -> None:
+    """Rows are compared one by one in it, and its generator serves the others."""
+    setup = prepare(table(), changed(ASKED, curves=False), test=table(OF_TEST, seed=1)).setup
+    assert finished(setup, lambda split, candidate: split.repeat > 0) is None
+    judged = finished(setup, lambda split, candidate: split.repeat != 1)
+    assert judged is not None
+    assert [split.repeat for split in judged.protocol.splits] == [0, 2]
+    assert setup.protocol.generator_split(judged.protocol.splits[1]).repeat == 0
+
+
 def test_rows_that_repeat_a_test_row_do_not_train() -> None:
     data, test = table(), table(OF_TEST, seed=1)
     twice = replace(test, frame=test.frame.copy())
@@ -104,9 +115,18 @@ def fewer_columns() -> LabelledTable:
     return replace(table(OF_TEST), frame=table(OF_TEST).frame.drop(columns=["b", "level"]))
 
 
+def other_cells() -> LabelledTable:
+    rows = table(OF_TEST)
+    return replace(rows, frame=rows.frame.assign(c=rows.frame["level"]))
+
+
 @pytest.mark.parametrize(
     ("test", "says"),
-    [(other_classes, "of the classes odd, which"), (fewer_columns, "lack the columns b, level")],
+    [
+        (other_cells, "'c' holds numbers, such as .* and texts, such as"),
+        (other_classes, "of the classes odd, which"),
+        (fewer_columns, "lack the columns b, level"),
+    ],
 )
 def test_a_test_set_of_another_kind_is_refused(test, says) -> None:
     with pytest.raises(DataError, match=says):

@@ -49,6 +49,18 @@ def test_the_output_holds_the_originals_byte_for_byte_and_exactly_what_was_asked
         assert written[name] == before[f"bad_part/{original}"]
 
 
+def test_a_data_set_that_is_divided_already_is_topped_up_in_its_training_part(
+    run, data_folder, tmp_path
+):
+    for part in ("train", "test"):
+        shutil.copytree(data_folder, tmp_path / "parts" / part)
+    augment(tmp_path / "parts", tmp_path / "out", model=run, top_up=HALF)
+    augment(data_folder, tmp_path / "whole", model=run, top_up=HALF)
+    written, whole = files(tmp_path / "out"), files(tmp_path / "whole")
+    assert written.keys() == whole.keys()
+    assert files(data_folder).items() <= written.items()
+
+
 def test_the_manifest_lists_every_file_with_its_label_and_origin(run, data_folder, tmp_path):
     augment(data_folder, tmp_path / "out", model=run)
     rows = read_manifest(tmp_path / "out" / "manifest.csv")

@@ -57,6 +57,29 @@ def test_a_file_in_place_of_the_folder_is_refused(tmp_path):
         make(tmp_path / "out")
 
 
+def test_an_overwriting_that_was_killed_while_it_removed_goes_on(tmp_path, monkeypatch):
+    more = [*ROWS, ManifestRow("dog/000000.png", "dog", "synthetic", "run", 0)]
+    make(tmp_path, rows=more)
+    (tmp_path / "cat" / "000000.png").write_bytes(b"old")
+    removed, unlink = [], type(tmp_path).unlink
+
+    def killed(path, **how):
+        if path.suffix == ".png" and len(removed) == 2:
+            raise KeyboardInterrupt
+        removed.append(path)
+        unlink(path, **how)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(tmp_path), "unlink", killed)
+        with pytest.raises(StopRequested):
+            make(tmp_path, made_from={"seed": 1}, overwrite=True)
+    make(tmp_path, made_from={"seed": 1}, resume=True)
+    own = {row.path for row in ROWS}
+    assert names(tmp_path) == own | {"manifest.csv", ".gan-augment.json"}
+    assert {(tmp_path / row.path).read_bytes() for row in ROWS} == {b"new"}
+    assert not (tmp_path / "dog").exists()
+
+
 def test_overwriting_removes_what_the_manifest_lists_and_nothing_else(tmp_path):
     make(tmp_path)
     (tmp_path / "cat" / "mine.png").write_text("mine")

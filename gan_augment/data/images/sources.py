@@ -65,6 +65,11 @@ def parts_of(folder: Path) -> dict[str, Path]:
     return parts if all(own and own <= classes["train"] for own in classes.values()) else {}
 
 
+def root_of(source: Path) -> Path:
+    """Return the folder below which the images of a folder or a manifest lie."""
+    return parts_of(source).get("train", source) if source.is_dir() else source.resolve().parent
+
+
 def list_folder(folder: Path) -> Listing:
     """List the image files of a folder of class folders, at any depth below each class, sorted.
 
@@ -74,7 +79,7 @@ def list_folder(folder: Path) -> Listing:
     Raises DataError where there is no class folder or a class has a name that cannot be kept.
     """
     parts = parts_of(folder)
-    listing = Listing(parts.get("train", folder).resolve())
+    listing = Listing(root_of(folder).resolve())
     if parts:
         others = ", ".join(name for name in PARTS if name in parts and name != "train")
         listing.notes.append(f"{folder.name} is divided into train and {others}: train is taken")
