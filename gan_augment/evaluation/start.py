@@ -368,6 +368,7 @@ def _output_folder(out: str | Path | None, resume: bool, overwrite: bool) -> Ite
         return
     folder = Path(out)
     with hold_folder(folder):
+        clean_stale(folder, _FILES)
         if not resume:
             _make_room(folder, overwrite)
         yield folder
@@ -375,7 +376,6 @@ def _output_folder(out: str | Path | None, resume: bool, overwrite: bool) -> Ite
 
 def _make_room(folder: Path, overwrite: bool) -> None:
     """Remove an evaluation that is to be replaced. Raises OutputExistsError for all else."""
-    clean_stale(folder, _FILES)
     journal = folder / JOURNAL
     if journal.is_file() and Journal.is_torn(journal):  # killed in its first write: not begun
         _remove(journal)

@@ -166,6 +166,7 @@ def report(
     name = str(target)
     if target.suffix.lower() not in (".html", ".htm"):
         raise UsageError(f"--out {name!r} is no HTML file; expected a name such as {REPORT!r}")
+    clean_stale(target.parent, {target.name})
     if target.exists():
         with write_errors(target):
             ours = target.is_file() and is_report(read_regular(target))
@@ -177,6 +178,5 @@ def report(
             raise OutputExistsError(
                 f"{name!r} is there already; --overwrite replaces it, --out names another file."
             )
-    clean_stale(target.parent, {target.name})
     write_file(target, evaluation.to_html().encode(), replace=overwrite)
     return WrittenReport(evaluation, target)

@@ -222,6 +222,7 @@ def _write_candidates(run: Path, meta: Meta, out: str | Path | None) -> Path:
         raise UsageError(f"the run {str(run)!r} is of a table; its rows are in samples.csv")
     if png.suffix.lower() != ".png":
         raise UsageError(f"{str(png)!r} is no name of a picture; expected one that ends in .png")
+    clean_stale(png.parent, {png.name})
     if png.exists() and out is not None:
         raise OutputExistsError(f"{str(png)!r} exists; name another file, or remove it")
     from gan_augment.synthesizers.image_gan import ImageGAN
@@ -232,7 +233,6 @@ def _write_candidates(run: Path, meta: Meta, out: str | Path | None) -> Path:
     )
     rows = [_judged(gan, name) for name in names[:CLASSES_SHOWN]]
     sheet = png_bytes(contact_sheet(rows, columns=IMAGES_A_CLASS))
-    clean_stale(png.parent, {png.name})
     write_file(png, sheet, replace=out is None)
     return png
 
