@@ -30,8 +30,9 @@ class SpectralNorm(nn.Module):
 
     def forward(self, weight: Tensor) -> Tensor:
         """(out, in, ...) -> the same shape, spectral norm 1; in float32, whatever is around."""
-        kind = "cpu" if weight.is_meta else weight.device.type  # no autocast knows shapes alone
-        with torch.autocast(kind, enabled=False):
+        if weight.is_meta:  # a shape alone; its product would make torch load its compiler
+            return weight
+        with torch.autocast(weight.device.type, enabled=False):
             return weight / self._largest_singular_value(weight)
 
     def _largest_singular_value(self, weight: Tensor) -> Tensor:
