@@ -94,7 +94,7 @@ class AugmentResult(Result):
     """
 
     out: Path
-    run: Path
+    run: Path | None  # None where nothing was to be generated
     manifest: Path
     counts: dict[str, dict[str, int]]
     refused: dict[str, str]
@@ -111,7 +111,7 @@ class AugmentResult(Result):
 
     def lines(self) -> list[str]:
         """The counts, and the model that drew."""
-        return [*count_lines(self.counts), f"model: {self.run}"]
+        return [*count_lines(self.counts), *([f"model: {self.run}"] if self.run else [])]
 
 
 def count_lines(counts: Mapping[str, Mapping[str, int]]) -> list[str]:
@@ -209,14 +209,16 @@ def augment(
     with _output(source, out, options)(resume=resume, overwrite=overwrite) as output:
         read = _read(source, out, options, meta, mark=mark, progress=progress)
         # a top-up that makes no sense is refused before anything is trained
-        _check_room(output, source, read, _plan(read, top_up), resized=resize_originals)
+        plan, gan, trained = _plan(read, top_up), None, None
+        _check_room(output, source, read, plan, resized=resize_originals)
         made_from = _made_from(read, top_up, flags, model)
-        gan = None
         if model and meta:
             trained = Path(model)
             output.describe(made_from)
             for note in read.read.notes:
                 progress.note(note)
+        elif not plan.generated:
+            output.describe(made_from)
         else:
             trained = Path(output.notes.get("run") or run or new_run_folder(source))
             check_apart(source, trained)
@@ -227,13 +229,10 @@ def augment(
             output.describe(made_from, trained=digest)
             meta = gan.meta_ if gan else read_meta(trained)
         job = _TopUp(read, _plan(read, top_up, meta), progress)
-        auto = top_up.synthetic_share == "auto"
-        if auto and isinstance(meta, ModelMeta) and meta.advised_share == 0:
-            job.warn(meta.advice())
+        if isinstance(meta, ModelMeta):
+            _warn_of_model(job, meta, top_up, resized=resize_originals)
         job.warn_of_refused(job.plan.refused)
         if isinstance(output, FolderOutput):
-            if not resize_originals:
-                _warn_of_size(job, cast(ModelMeta, meta))
             images = cast("ImageGAN | None", gan)
             _write_folder(output, job, source, trained, images, resized=resize_originals)
         elif output.finished:
@@ -371,8 +370,13 @@ def _trained(
     return gan, digest
 
 
-def _warn_of_size(job: _TopUp, meta: ModelMeta) -> None:
+def _warn_of_model(job: _TopUp, meta: ModelMeta, top_up: TopUp, *, resized: bool) -> None:
+    """Say that it advises no generated images, and that they are smaller than the originals."""
     assert isinstance(job.data, ImageKind)
+    if top_up.synthetic_share == "auto" and meta.advised_share == 0:
+        job.warn(meta.advice())
+    if resized:
+        return
     median, (height, width, _) = job.data.read.scan.sizes.get("median"), meta.image_shape
     if job.plan.generated and median and max(median[0] / height, median[1] / width) > LARGER:
         job.warn(
@@ -386,7 +390,7 @@ def _write_folder(
     output: FolderOutput,
     job: _TopUp,
     source: Path,
-    run: Path,
+    run: Path | None,
     gan: ImageGAN | None,
     *,
     resized: bool,
@@ -395,27 +399,30 @@ def _write_folder(
     assert isinstance(job.data, ImageKind)
     data, progress = job.data.data, job.progress
     originals = _Originals(source, data, resized=resized)
-    rows = _folder_rows(job, data, originals.names, run.name)
+    model = run.name if run else ""
+    rows = _folder_rows(job, data, originals.names, model)
     output.plan([row for row, _ in rows])
     paths: dict[str, list[str]] = {name: [] for name in job.plan.generated}
     for row, original in rows:
         if original is None:
             paths[row.label].append(row.path)
-    progress.phase("sampling", sum(map(len, paths.values())))
-    _, refused = write_images(
-        model_folder(run),
-        output.path,
-        paths,
-        gan=gan,
-        seed=job.data.options.seed,
-        workers=job.data.options.workers,
-        keep=output.resuming,
-        advance=progress.advance,
-    )
+    refused: dict[str, str] = {}
+    if run and paths:
+        progress.phase("sampling", sum(map(len, paths.values())))
+        _, refused = write_images(
+            model_folder(run),
+            output.path,
+            paths,
+            gan=gan,
+            seed=job.data.options.seed,
+            workers=job.data.options.workers,
+            keep=output.resuming,
+            advance=progress.advance,
+        )
     if refused:  # rows of other classes were written already, companions among them, and stay
         job.plan = job.plan.refuse(refused, keep_others=True)
         job.warn_of_refused(refused)
-        rows = _folder_rows(job, data, originals.names, run.name)
+        rows = _folder_rows(job, data, originals.names, model)
         output.plan([row for row, _ in rows])
     copies = [(row, original) for row, original in rows if original is not None]
     progress.phase("copying originals", len(copies))
@@ -453,7 +460,7 @@ def _folder_rows(
 def _write_file(
     job: _TopUp,
     output: Output,
-    run: Path,
+    run: Path | None,
     gan: TabularGAN | None,
     *,
     mark: bool,
@@ -472,13 +479,15 @@ def _write_file(
         )
     if mark and out.suffix.lower() not in (".parquet", ".pq"):
         progress.note(f"every line of the original gets one cell more, {MARK!r}; the rest stays")
+    if run and gan is None:
+        gan = TabularGAN.load(model_folder(run))
     example = joined(read.table.frame.iloc[:1], read.table.labels[:1], read.schema)
     progress.phase("writing rows", job.plan.added)
     write_table(
         out,
         FileFormat.of(read.source),
         example,
-        _new_rows(job, gan or TabularGAN.load(model_folder(run)), run.name),
+        _new_rows(job, gan, run.name if run else ""),
         original=read.source,
         mark=mark,
         escape_formulas=escape_formulas,
@@ -489,7 +498,7 @@ def _write_file(
     )
 
 
-def _new_rows(job: _TopUp, gan: TabularGAN, model: str) -> Iterator[NewRows]:
+def _new_rows(job: _TopUp, gan: TabularGAN | None, model: str) -> Iterator[NewRows]:
     """The rows of the plan's layout, in chunks of one class and origin."""
     assert isinstance(job.data, TableKind)
     data, schema, seed = job.data.data, job.data.read.schema, job.data.options.seed
@@ -508,6 +517,7 @@ def _new_rows(job: _TopUp, gan: TabularGAN, model: str) -> Iterator[NewRows]:
                 frame = data.frame.iloc[rows].reset_index(drop=True)
                 source = data.ids[rows].tolist()
             else:
+                assert gan is not None
                 frame = gan.sample_range(name, index, index + stop - start, random_state=seed)
             frame = with_new_ids(frame, schema, data.frame, start)
             whole = joined(frame, layout.label[start:stop], schema)

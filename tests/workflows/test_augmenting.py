@@ -245,6 +245,20 @@ def test_a_run_that_changed_meanwhile_is_not_mixed_with_what_it_drew_before(data
     assert files(tmp_path / "out") == before
 
 
+def test_where_nothing_is_to_be_generated_nothing_is_trained(data_folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(ImageGAN, "fit", None)
+    monkeypatch.chdir(tmp_path)
+    repeats = TopUp(synthetic_share=0, companions=False)
+    result = augment(data_folder, "out", top_up=repeats)
+    assert result.run is None
+    assert not (tmp_path / "runs").exists()
+    assert result.counts["bad_part"] == {"real": 5, "repeat": 25, "synthetic": 0, "companion": 0}
+    written = files(tmp_path / "out")
+    next((tmp_path / "out" / "bad_part").glob("repeat-*")).unlink()
+    assert augment(data_folder, "out", top_up=repeats, resume=True).run is None
+    assert files(tmp_path / "out") == written
+
+
 @pytest.mark.slow
 def test_without_a_model_one_is_trained_and_kept_and_a_finished_one_is_not_trained_again(
     data_folder, tmp_path, monkeypatch

@@ -314,3 +314,12 @@ def test_a_class_of_one_row_is_filled_with_repeats(table_file, tmp_path):
     assert result.counts["never"]["synthetic"] == 0
     assert result.counts["never"]["repeat"] == result.counts["no"]["real"] - 1
     assert "1 row" in result.refused["never"]
+
+
+def test_where_only_repeats_are_asked_for_no_model_is_made(table_file, tmp_path, monkeypatch):
+    monkeypatch.setattr(TabularGAN, "fit", None)
+    out = tmp_path / "out.csv"
+    result = augment(table_file, out, top_up=TopUp(synthetic_share=0), options=QUICK)
+    assert result.run is None
+    assert {row["origin"] for row in manifest(out)} == {"real", "repeat"}
+    assert out.read_bytes().startswith(table_file.read_bytes())

@@ -202,7 +202,9 @@ def augment(
 
             if model is None:
                 plan = workflows.plan_fit(data, settings, run)
-                counts, lines, about = plan.ends(top_up), plan.lines(), {"plan": plan.to_dict()}
+                counts, about = plan.ends(top_up), {"plan": plan.to_dict()}
+                drawn = any(ends["synthetic"] + ends["companion"] for ends in counts.values())
+                lines = plan.lines() if drawn else ["nothing is generated, so nothing is trained"]
             else:
                 ends = workflows.plan_augment(
                     data, out, model=model, top_up=top_up, options=settings

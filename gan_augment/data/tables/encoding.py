@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri
 
 from gan_augment.data.tables.schema import Name, TableSchema
 from gan_augment.errors import DataError
@@ -231,6 +230,8 @@ def fit_numeric(
         even = np.linspace(rank[0], rank[-1], MOST_KNOTS)
         knots = np.unique(np.append(np.searchsorted(rank, even[:-1]), len(rank) - 1))
         values, rank = values[knots], rank[knots]
+    from scipy.special import ndtri
+
     return NumericColumn(values, ndtri(rank), tuple(spikes), bool(np.isnan(cells).any()))
 
 
