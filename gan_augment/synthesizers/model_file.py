@@ -193,7 +193,7 @@ class ModelMeta(Frozen):
         """The acceptance of every class in words."""
         if self.selection is None:
             return ["selection: off, every candidate is given"]
-        lines = ["selection: which candidates are kept, by class"]
+        lines = ["selection: candidates kept, by class (for label and place, not artefacts)"]
         wide = max((len(name) for name in self.selection.classes), default=0)
         for name, selection in self.selection.classes.items():
             lines.append(f"  {name:<{wide}}  {_acceptance(selection)}")
