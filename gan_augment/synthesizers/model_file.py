@@ -108,10 +108,10 @@ class UsefulnessRecord(Frozen):
 
     @property
     def advised_share(self) -> float:
-        """The share where rare recall gains and balanced accuracy does not lose a point, both with
-        their intervals, and accuracy does not lose three; else 0."""
-        gains = self.rare_recall[1] > 0 and self.balanced_accuracy[1] > -0.01
-        return self.share if gains and self.accuracy[0] > -0.03 else 0.0
+        """The share where rare recall and balanced accuracy gain, both with their intervals, and
+        accuracy does not lose a point; else 0. (The trial is hopeful: see `usefulness`.)"""
+        gains = self.rare_recall[1] > 0 and self.balanced_accuracy[1] > 0
+        return self.share if gains and self.accuracy[0] > -0.01 else 0.0
 
     def in_words(self) -> str:
         """What it says, for people."""
