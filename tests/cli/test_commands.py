@@ -104,6 +104,23 @@ def test_inspect_says_what_data_holds_without_torch(command_process, photos, wit
     assert "rare" in shown
 
 
+def test_recipes_are_listed_and_a_printed_one_is_taken_as_a_file(
+    command, command_process, photos, tmp_path, without_torch
+):
+    listed = command_process("recipes", env=without_torch).stdout
+    assert "\nminimax " in listed
+    assert answer(command("recipes", "--json", "--data", "table"))["gaussian"]["source"] == "own"
+    printed = command("recipes", "lsgan").stdout
+    (tmp_path / "mine.toml").write_text(printed)
+    planned = answer(
+        command("fit", photos, "--recipe", "mine.toml", "--dry-run", "--json", "--steps", 3)
+    )
+    assert planned["plan"]["recipe"]["name"] == "lsgan"
+    refused = command("recipes", "lsgam")
+    assert refused.returncode == 2
+    assert "Did you mean 'lsgan'?" in refused.stderr
+
+
 @pytest.mark.slow
 def test_a_class_that_selection_cannot_serve_ends_sample_with_3_and_the_cure(
     photos, command, tmp_path

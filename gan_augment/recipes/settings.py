@@ -1,15 +1,13 @@
-"""Recipes: every setting of a training run as a frozen model, and the presets by name."""
+"""Every setting of a training run, as frozen models."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from gan_augment.errors import UsageError, did_you_mean
-from gan_augment.settings import Frozen, read_toml
+from gan_augment.settings import Frozen
 
 DataKind = Literal["image", "table"]
 
@@ -219,113 +217,3 @@ class Recipe(Frozen):
         if objective.loss == "wasserstein" and not named:
             raise ValueError(f"the wasserstein loss needs one of {', '.join(holds)}")
         return self
-
-
-ANCHORED = Recipe(
-    name="anchored",
-    generator=GeneratorSettings(extrapolation=0.366, borrowed=1.0, reach=1.0, lenders=2),
-    steps=10_000,
-    batch=16,
-)
-FREE = Recipe(
-    name="free",
-    generator=GeneratorSettings(kind="free"),
-    discriminator=DiscriminatorSettings(minibatch_std=True),
-    objective=ObjectiveSettings(lecam=0.1),
-    generator_optimiser=OptimiserSettings(betas=(0.0, 0.99)),
-    discriminator_optimiser=OptimiserSettings(betas=(0.0, 0.99)),
-)
-
-_TABLE_OPTIMISER = OptimiserSettings(rate=1e-3, betas=(0.5, 0.99))
-TABLE_ANCHORED = Recipe(
-    name="anchored",
-    data="table",
-    generator=GeneratorSettings(code=16, embedding=16, width=128),
-    discriminator=DiscriminatorSettings(width=128, spectral_norm=False),
-    objective=ObjectiveSettings(
-        loss="non-saturating", r1=1.0, feature_matching=1.0, reconstruct_only=0.0
-    ),
-    generator_optimiser=_TABLE_OPTIMISER,
-    discriminator_optimiser=_TABLE_OPTIMISER,
-    schedule=ScheduleSettings(name="constant"),
-    steps=600,
-    batch=256,
-)
-TABLE_FREE = TABLE_ANCHORED.model_copy(
-    update={
-        "name": "free",
-        "generator": TABLE_ANCHORED.generator.model_copy(update={"kind": "free"}),
-    }
-)
-
-TABLE_GAUSSIAN = TABLE_ANCHORED.model_copy(
-    update={
-        "name": "gaussian",
-        "generator": TABLE_ANCHORED.generator.model_copy(update={"kind": "gaussian"}),
-    }
-)
-
-RECIPES: Mapping[DataKind, Mapping[str, Recipe]] = {
-    "image": {recipe.name: recipe for recipe in (ANCHORED, FREE)},
-    "table": {recipe.name: recipe for recipe in (TABLE_GAUSSIAN, TABLE_ANCHORED, TABLE_FREE)},
-}
-AUTO = "anchored"
-
-
-def resolve_recipe(requested: str | Recipe, data: DataKind = "image") -> Recipe:
-    """A recipe from "auto", a known name, or the path of a TOML file. Raises UsageError.
-
-    >>> resolve_recipe("auto").name
-    'anchored'
-    """
-    if isinstance(requested, Recipe):
-        return _for(data, requested, requested.name)
-    if requested == "auto":
-        return RECIPES[data][AUTO]
-    if requested in RECIPES[data]:
-        return RECIPES[data][requested]
-    if requested.endswith(".toml"):
-        return _for(data, Recipe.checked(read_toml(Path(requested)), requested), requested)
-    known = ["auto", *RECIPES[data]]
-    raise UsageError(
-        f"there is no recipe {requested!r}; expected {', '.join(known)} or the path of a .toml "
-        f"file.{did_you_mean(requested, known)}"
-    )
-
-
-def table_recipe(requested: str | Recipe, steps: int | None, budget_s: float | None) -> Recipe:
-    """`resolve_recipe` of a table; "auto" is "gaussian", or "anchored" where it is to be trained.
-
-    steps, budget_s: as requested; steps win. Raises UsageError where they contradict the recipe.
-
-    >>> table_recipe("auto", None, None).name, table_recipe("auto", None, 60).name
-    ('gaussian', 'anchored')
-    """
-    trained = bool(budget_s if steps is None else steps)
-    recipe = resolve_recipe(
-        "gaussian" if requested == "auto" and not trained else requested, "table"
-    )
-    if recipe.generator.kind == "gaussian" and trained:
-        raise UsageError(
-            "the recipe 'gaussian' is not trained; take 'anchored', or no steps and budget"
-        )
-    if recipe.generator.kind == "free" and steps == 0:
-        raise UsageError("a free generator of 0 steps is noise; give it steps, or take 'anchored'")
-    return recipe
-
-
-def with_flips(recipe: Recipe, flips: bool) -> Recipe:
-    """The recipe, with mirrored images among what D sees if `flips`."""
-    if not flips:
-        return recipe
-    flipping = recipe.augment.model_copy(update={"flips": True})
-    return recipe.model_copy(update={"augment": flipping})
-
-
-def _for(data: DataKind, recipe: Recipe, name: str) -> Recipe:
-    if recipe.data != data:
-        raise UsageError(
-            f"the recipe {name!r} is for {recipe.data}s, not for {data}s; a recipe says "
-            f'data = "{data}" at its top if it is'
-        )
-    return recipe

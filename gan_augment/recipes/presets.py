@@ -1,0 +1,138 @@
+"""The recipes by name: this library's own, and those of the literature, each with its source.
+
+A published recipe has its paper's game, optimisers and hold on D's slope, on the networks of
+`free`: a class-conditional generator from noise. What D sees is moved (`AugmentSettings`) in all of
+them: else D learns few rows by heart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from gan_augment.recipes.settings import (
+    DataKind,
+    DiscriminatorSettings,
+    GeneratorSettings,
+    ObjectiveSettings,
+    OptimiserSettings,
+    Recipe,
+    ScheduleSettings,
+)
+
+ANCHORED = Recipe(
+    name="anchored",
+    generator=GeneratorSettings(extrapolation=0.366, borrowed=1.0, reach=1.0, lenders=2),
+    steps=10_000,
+    batch=16,
+)
+FREE = Recipe(
+    name="free",
+    generator=GeneratorSettings(kind="free"),
+    discriminator=DiscriminatorSettings(minibatch_std=True),
+    objective=ObjectiveSettings(lecam=0.1),
+    generator_optimiser=OptimiserSettings(betas=(0.0, 0.99)),
+    discriminator_optimiser=OptimiserSettings(betas=(0.0, 0.99)),
+)
+
+_TABLE_OPTIMISER = OptimiserSettings(rate=1e-3, betas=(0.5, 0.99))
+TABLE_ANCHORED = Recipe(
+    name="anchored",
+    data="table",
+    generator=GeneratorSettings(code=16, embedding=16, width=128),
+    discriminator=DiscriminatorSettings(width=128, spectral_norm=False),
+    objective=ObjectiveSettings(
+        loss="non-saturating", r1=1.0, feature_matching=1.0, reconstruct_only=0.0
+    ),
+    generator_optimiser=_TABLE_OPTIMISER,
+    discriminator_optimiser=_TABLE_OPTIMISER,
+    schedule=ScheduleSettings(name="constant"),
+    steps=600,
+    batch=256,
+)
+TABLE_FREE = TABLE_ANCHORED.model_copy(
+    update={
+        "name": "free",
+        "generator": TABLE_ANCHORED.generator.model_copy(update={"kind": "free"}),
+    }
+)
+
+TABLE_GAUSSIAN = TABLE_ANCHORED.model_copy(
+    update={
+        "name": "gaussian",
+        "generator": TABLE_ANCHORED.generator.model_copy(update={"kind": "gaussian"}),
+    }
+)
+
+_ADAM = {"rate": 2e-4, "betas": (0.5, 0.999)}
+_PUBLISHED: Mapping[str, Mapping[str, Any]] = {
+    # {recipe: objective, both optimisers, more}; D has no spectral norm unless it says so
+    "minimax": {"objective": {"loss": "minimax"}, "optimiser": _ADAM},
+    "nonsaturating": {"objective": {"loss": "non-saturating"}, "optimiser": _ADAM},
+    "lsgan": {"objective": {"loss": "least-squares"}, "optimiser": _ADAM},
+    "wgan-gp": {
+        "objective": {"loss": "wasserstein", "gradient_penalty": 10.0},
+        "optimiser": {"rate": 1e-4, "betas": (0.0, 0.9)},
+        "d_steps": 5,
+    },
+    "hinge-sn": {
+        "objective": {"loss": "hinge"},
+        "optimiser": {"rate": 2e-4, "betas": (0.0, 0.9)},
+        "spectral_norm": True,
+        "d_steps": 5,
+    },
+    "relativistic-r1r2": {
+        "objective": {"loss": "relativistic", "r1": 1.0, "r2": 1.0, "r1_every": 1},
+        "optimiser": {"rate": 2e-4, "betas": (0.0, 0.99)},
+    },
+}
+
+
+def _published(name: str, base: Recipe) -> Recipe:
+    """A recipe of the literature, on the networks of `base`."""
+    settings = dict(_PUBLISHED[name])
+    optimiser = OptimiserSettings(**settings.pop("optimiser"))
+    objective = {"reconstruct_only": 0.0, **settings.pop("objective")}
+    holds = {"spectral_norm": settings.pop("spectral_norm", False), "minibatch_std": False}
+    return base.model_copy(
+        update={
+            "name": name,
+            "discriminator": base.discriminator.model_copy(update=holds),
+            "objective": ObjectiveSettings(**objective),
+            "generator_optimiser": optimiser,
+            "discriminator_optimiser": optimiser,
+            "schedule": ScheduleSettings(name="constant"),
+            **settings,
+        }
+    )
+
+
+ABOUT: Mapping[str, tuple[str, str]] = {
+    "anchored": ("the default of images: starts between real rows, borrows variation", "own"),
+    "free": ("from noise alone, for some hundred rows a class and more", "own"),
+    "gaussian": ("the default of tables: rows around near rows, not trained", "own"),
+    "minimax": ("the original game; stalls where D is sure", "Goodfellow et al. 2014, eq. 1"),
+    "nonsaturating": (
+        "G maximises E log D(G(z)), D's second term is log(1 - D)",
+        "Goodfellow et al. 2014, section 3",
+    ),
+    "lsgan": ("squared errors; a gradient also far from the border", "Mao et al. 2017"),
+    "wgan-gp": ("steady and slow: five D steps with a gradient penalty", "Gulrajani et al. 2017"),
+    "hinge-sn": ("hinge, projection and spectral norm, five D steps", "Miyato et al. 2018"),
+    "relativistic-r1r2": ("real beside fake, both zero-centred penalties", "Huang et al. 2024"),
+}
+"""{recipe: (what it is good for, its source)}."""
+
+RECIPES: Mapping[DataKind, Mapping[str, Recipe]] = {
+    "image": {
+        "anchored": ANCHORED,
+        "free": FREE,
+        **{name: _published(name, FREE) for name in _PUBLISHED},
+    },
+    "table": {
+        "gaussian": TABLE_GAUSSIAN,
+        "anchored": TABLE_ANCHORED,
+        "free": TABLE_FREE,
+        **{name: _published(name, TABLE_FREE) for name in _PUBLISHED},
+    },
+}

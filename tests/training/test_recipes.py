@@ -1,0 +1,62 @@
+"""The recipes by name: valid, told in words, equal as TOML, and each resumed to the last bit."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from gan_augment.recipes import ABOUT, RECIPES, Recipe, resolve_recipe
+from gan_augment.settings import to_toml
+from gan_augment.training.loop import Run, one_step
+from gan_augment.training.parts import state_arrays
+from tests.training.test_loop import resumed_as_whole
+from tests.training.toy_runs import image_run, table_run
+
+NAMED = [(data, name) for data, recipes in RECIPES.items() for name in recipes]
+TRAINED = [(data, name) for data, name in NAMED if name != "gaussian"]
+
+
+SIZES = {
+    "generator": {"code": 8, "embedding": 4, "width": 8, "max_width": 8, "neighbours": 5},
+    "discriminator": {"width": 8, "max_width": 8},
+}
+
+
+def toy(data: str, name: str) -> Run:
+    """A toy run of a recipe: small networks, all else as it is."""
+    values = RECIPES[data][name].model_dump() | {"batch": 8, "steps": 10}
+    for part, sizes in SIZES.items():
+        values[part] |= sizes
+    return (image_run if data == "image" else table_run)(**values)
+
+
+@pytest.mark.parametrize(("data", "name"), NAMED)
+def test_a_recipe_is_valid_and_told_and_its_file_gives_the_same(data, name, tmp_path):
+    recipe = resolve_recipe(name, data)
+    assert (recipe.name, recipe.data) == (name, data)
+    assert all(ABOUT[name])
+    values = recipe.model_dump(mode="json")
+    assert Recipe.checked(values, name) == recipe
+    file = tmp_path / "mine.toml"
+    file.write_text(to_toml(values))
+    assert resolve_recipe(str(file), data) == recipe
+
+
+@pytest.mark.parametrize(("data", "name"), TRAINED)
+def test_ten_steps_are_five_saved_loaded_and_five_more(data, name):
+    assert resumed_as_whole(lambda: toy(data, name))
+
+
+@pytest.mark.parametrize(("data", "name"), TRAINED)
+def test_steps_move_both_networks(data, name):
+    run = toy(data, name)
+    before = state_arrays(run.state)
+    for _ in range(10):  # the first ones of `anchored` reconstruct alone
+        one_step(run)
+    after = state_arrays(run.state)
+    for part in ("generator/", "discriminator/"):
+        moved = [
+            k for k in before if k.startswith(part) and not np.array_equal(before[k], after[k])
+        ]
+        assert moved, part
+    assert all(np.isfinite(array).all() for array in after.values())
