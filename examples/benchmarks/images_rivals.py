@@ -32,6 +32,7 @@ from gan_augment.errors import DivergedError, TooFewAcceptedError
 from gan_augment.evaluation.arms import RIVALS
 from gan_augment.recipes import resolve_recipe
 from gan_augment.storage import write_file
+from gan_augment.synthesizers.model_file import UsefulnessRecord
 
 SHORT, LENGTHS, STEPS, DRAWN = 700, (700, 1400, 2800, 5600), 5000, 1000
 CHEAP = ("none", "repeats", *RIVALS)
@@ -104,7 +105,7 @@ def generated_rows(
         "fit_s": round(time.monotonic() - began_s, 1),
         "chosen": gan.meta_.chosen,
         "refused": refused,
-        "advised_share": gan.advised_share_,
+        "usefulness": gan.meta_.usefulness and gan.meta_.usefulness.model_dump(mode="json"),
     }
 
 
@@ -208,7 +209,9 @@ def _truth(fit: Line, cells: Sequence[Line]) -> Line | None:
         f: mean(c[f"corrected_{f}"] for c in ends[0]) - mean(c[f"corrected_{f}"] for c in ends[1])
         for f in FIGURES
     }
-    return {**same, "gan_seed": fit["gan_seed"], "advised_share": fit["advised_share"], **gains}
+    tried = fit["usefulness"]  # the share by today's rule
+    share = UsefulnessRecord.model_validate(tried).advised_share if tried else 0.0
+    return {**same, "gan_seed": fit["gan_seed"], "advised_share": share, **gains}
 
 
 def _compared(cells: Sequence[Line], prefix: str) -> dict[str, Any]:
