@@ -82,7 +82,7 @@ class Decoder(nn.Module):
         max_width: int,
     ) -> None:
         super().__init__()
-        self.base = geometry.base
+        self.base, self.noise_width = geometry.base, code
         widths = geometry.widths(width, max_width)[::-1]  # coarsest first
         self.embed = new_embedding(classes, embedding)
         self.start = nn.Linear(code + embedding, widths[0] * geometry.base[0] * geometry.base[1])
@@ -105,11 +105,12 @@ class Decoder(nn.Module):
 
 
 class FreeGenerator(nn.Module):
-    """Noise and a class to an image; knows no row."""
+    """Noise and a class to an image; knows no row. noise_width: entries of z."""
 
     def __init__(self, decoder: Decoder) -> None:
         super().__init__()
         self.decoder = decoder
+        self.noise_width = decoder.noise_width
 
     def forward(self, inputs: GeneratorInput) -> Tensor:
         """Decode z as class y."""
@@ -130,7 +131,7 @@ class AnchoredGenerator(nn.Module):
         super().__init__()
         self.encoder = encoder
         self.decoder = decoder
-        self.sigma = sigma
+        self.sigma, self.noise_width = sigma, decoder.noise_width
 
     def code(self, inputs: GeneratorInput) -> Tensor:
         """(N, code): mixed codes with noise. Raises TypeError without anchors."""

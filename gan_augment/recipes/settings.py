@@ -38,6 +38,12 @@ class GeneratorSettings(Frozen):
 
     `gaussian`, of tables, is not trained: rows are drawn from the normal of a row's neighbourhood.
 
+    network: of images; `default`, `dcgan`, `growing` (PGGAN's), `style` (StyleGAN's), or
+    "file.py:name" of one's own. skip_code: every block is modulated by the code as well as by the
+    class (BigGAN). Of `style`: style_mixing is the share of the samples in training whose finer
+    layers take another code; truncation the share of a code's way from its class's mean that is
+    gone when sampling, 1 for all of it.
+
     code: size of z. embedding: size of a class's. Images: width is the channels at half the side,
     doubling towards the base up to max_width (encoder_*: of the encoder); sigma: noise added to a
     code; extrapolation, reach: how the rows of an anchored sample are mixed (`networks.inputs`);
@@ -50,6 +56,10 @@ class GeneratorSettings(Frozen):
     """
 
     kind: Literal["anchored", "free", "gaussian"] = "anchored"
+    network: str = "default"
+    skip_code: bool = False
+    style_mixing: float = Field(default=0.9, ge=0, le=1)
+    truncation: float = Field(default=1.0, ge=0, le=1)
     code: int = Field(default=64, ge=2, le=1024)
     embedding: int = Field(default=32, ge=1, le=1024)
     width: int = Field(default=48, ge=1, le=1024)
@@ -70,10 +80,16 @@ class GeneratorSettings(Frozen):
 class DiscriminatorSettings(Frozen):
     """The discriminator and its layers.
 
+    network: of images; `default`, `dcgan`, `growing` (PGGAN's), or "file.py:name" of one's own.
+    condition: how D hears of the class: by `projection`, by `concatenation` of an embedding with
+    its input, not at all (`none`), or not, but D tells the classes itself, beside its verdict
+    (`auxiliary`) or as the verdict (`classes`: K logits l, real with the logit log sum e^l).
     width: channels at half the image side, doubling up to max_width; or of a table's hidden layers.
     pack: rows of a table that are judged together (PacGAN).
     """
 
+    network: str = "default"
+    condition: Literal["projection", "concatenation", "none", "auxiliary", "classes"] = "projection"
     width: int = Field(default=32, ge=1, le=1024)
     max_width: int = Field(default=96, ge=1, le=2048)
     spectral_norm: bool = True
@@ -88,18 +104,23 @@ class ObjectiveSettings(Frozen):
     each of its steps; 0 for none. Penalties on D's slope, each a weight, 0 for none, every so many
     D steps with so many times the weight: r1, r2: gamma in gamma/2 E|grad s|^2 on reals, on fakes
     (`r1_every`); gradient_penalty, dragan: lambda in lambda E(|grad s| - 1)^2 between reals and
-    fakes, around reals (`penalty_every`). lecam: weight, from `lecam_from_images` on.
+    fakes, around reals (`penalty_every`). lazy_rates: an optimiser whose penalty comes every k-th
+    step runs at k / (k + 1) of its rate, with betas to that power (Karras et al. 2020). drift:
+    weight of E s_r^2. lecam: weight, from `lecam_from_images` on.
     reconstruction: weight of the mean absolute error of
     decoded anchors, on `reconstructed` of a batch (every k-th row, k = round(1 / reconstructed); D
     sees what is between anchors on the others only); code_penalty: weight of E code^2;
     reconstruct_only: share of the run before the adversary joins (these four: anchored images
     only). feature_matching: weight of the squared distance of D's mean features, real to fake, mean
-    over classes (tables only).
+    over classes. adversary: weight of what G minimises against D. classes: weight of the cross
+    entropy of a D that tells the classes. path_length: weight of StyleGAN's, every `path_every`
+    G steps with so many times the weight.
     """
 
     loss: Literal[
         "hinge", "non-saturating", "minimax", "least-squares", "wasserstein", "relativistic"
     ] = "hinge"
+    adversary: float = Field(default=1.0, ge=0)
     clip: float = Field(default=0.0, ge=0)
     r1: float = Field(default=0.0, ge=0)
     r2: float = Field(default=0.0, ge=0)
@@ -107,6 +128,8 @@ class ObjectiveSettings(Frozen):
     gradient_penalty: float = Field(default=0.0, ge=0)
     dragan: float = Field(default=0.0, ge=0)
     penalty_every: int = Field(default=1, ge=1)
+    lazy_rates: bool = False
+    drift: float = Field(default=0.0, ge=0)
     lecam: float = Field(default=0.0, ge=0)
     lecam_from_images: int = Field(default=1000, ge=0)
     reconstruction: float = Field(default=10.0, ge=0)
@@ -114,6 +137,45 @@ class ObjectiveSettings(Frozen):
     code_penalty: float = Field(default=1e-3, ge=0)
     reconstruct_only: float = Field(default=0.16, ge=0, lt=1)
     feature_matching: float = Field(default=0.0, ge=0)
+    classes: float = Field(default=1.0, ge=0)
+    path_length: float = Field(default=0.0, ge=0)
+    path_every: int = Field(default=4, ge=1)
+
+
+class GameSettings(Frozen):
+    """How G and D meet in a step.
+
+    long_d_steps: D steps of the first `long_first` G steps and of every `long_every`-th, 0 for the
+    recipe's `d_steps` always (WGAN's long ones). unrolled: G minimises through so many steps of D
+    (unrolled GAN). balance: D's loss is weighted down while D is right more often than
+    `balance_at`; with `weight and steps`, the less right it is, the more steps it has, 1 to 5.
+    generators, discriminators: of each so many, every one against all (EGAN); `aggregate` is what G
+    minimises of its losses against each D. by_class: a pair of them for every class, which never
+    sees another class. grow: share of the run over which networks grow from the base to the full
+    side (PGGAN).
+    """
+
+    long_d_steps: int = Field(default=0, ge=0, le=1000)
+    long_first: int = Field(default=25, ge=0)
+    long_every: int = Field(default=500, ge=1)
+    unrolled: int = Field(default=0, ge=0, le=20)
+    balance: Literal["none", "weight", "weight and steps"] = "none"
+    balance_at: float = Field(default=0.75, gt=0.5, lt=1)
+    generators: int = Field(default=1, ge=1, le=16)
+    discriminators: int = Field(default=1, ge=1, le=16)
+    aggregate: Literal["mean", "softmax"] = "mean"
+    by_class: bool = False
+    grow: float = Field(default=0.0, ge=0, lt=1)
+
+
+class StopSettings(Frozen):
+    """When a run ends before its last step; 0 is never.
+
+    score: at a held-out score of this or less. patience: after so many scores without a better one.
+    """
+
+    score: float = Field(default=0.0, ge=0)
+    patience: int = Field(default=0, ge=0)
 
 
 class AugmentSettings(Frozen):
@@ -161,9 +223,11 @@ class Recipe(Frozen):
     generator: GeneratorSettings = GeneratorSettings()
     discriminator: DiscriminatorSettings = DiscriminatorSettings()
     objective: ObjectiveSettings = ObjectiveSettings()
+    game: GameSettings = GameSettings()
     generator_optimiser: OptimiserSettings = OptimiserSettings(betas=(0.5, 0.99))
     discriminator_optimiser: OptimiserSettings = OptimiserSettings()
     schedule: ScheduleSettings = ScheduleSettings()
+    stop: StopSettings = StopSettings()
     augment: AugmentSettings = AugmentSettings()
     selection: SelectionSettings = SelectionSettings()
     steps: int = Field(default=4000, ge=1)

@@ -44,7 +44,7 @@ from gan_augment.training.tables import AnchorTensors, EncodedTable, layout_of, 
 
 if TYPE_CHECKING:
     from gan_augment.data.contract import LabelledImages
-    from gan_augment.networks.images import AnchoredGenerator
+    from gan_augment.networks.images import AnchoredGenerator, FreeGenerator
     from gan_augment.training.parts import Parts
 
 BLOCK = 64
@@ -167,8 +167,9 @@ class BlockSampler:
 
     def _inputs(self, label: int, name: str, rng: np.random.Generator) -> GeneratorInput:
         device = self.compute.device
-        z = torch.from_numpy(rng.standard_normal((BLOCK, self.settings.code), dtype=np.float32))
-        y = torch.full((BLOCK,), label, device=device)
+        width = cast("FreeGenerator", self.network).noise_width
+        noise = rng.standard_normal((BLOCK, width), dtype=np.float32)
+        z, y = torch.from_numpy(noise), torch.full((BLOCK,), label, device=device)
         if self.codes is None:
             return GeneratorInput(z.to(device), y)
         if label not in self.codes:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import re
 import shutil
@@ -18,8 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from gan_augment.errors import ModelFileError, ResumeMismatchError
+from gan_augment.errors import ModelFileError, ResumeMismatchError, UsageError
 from gan_augment.progress import Progress
+from gan_augment.recipes import Recipe
 from gan_augment.settings import Frozen
 from gan_augment.storage import clean_stale, load_bundle, load_meta, save_bundle, write_errors
 from gan_augment.training.loop import Run
@@ -168,7 +170,9 @@ class RunSaver:
             progress.note("no checkpoint yet: training starts from the first step")
             return
         saved, mine = checkpoint.meta, self._identity()
-        saved.get("recipe", {}).pop("borrowing", None)  # of older versions
+        with contextlib.suppress(UsageError):  # settings that an older version did not know
+            recipe = Recipe.checked(saved["recipe"], "the checkpoint")
+            saved["recipe"] = recipe.model_dump(mode="json")
         odd = [name for name in mine if saved.get(name) != mine[name]]
         if odd and not self._force:
             raise ResumeMismatchError(

@@ -43,6 +43,8 @@ def build(
 ) -> Parts:
     """Resolve names to parts. shape: (height, width, channels) of the data's images."""
     geometry = Geometry.of(shape)
+    with torch.device("meta"):  # asked for a number alone
+        noise_width = new_generator(recipe, geometry, classes).noise_width
     free = Parts(
         recipe=recipe,
         compute=compute,
@@ -51,7 +53,7 @@ def build(
             new_generator(recipe, geometry, classes),
             new_discriminator(recipe, geometry, classes),
         ),
-        draw=functools.partial(draw_noise, recipe),
+        draw=functools.partial(draw_noise, noise_width),
         make=decode_noise,
         step=adversarial_step,
         augment=augment_images,
@@ -68,7 +70,9 @@ def build(
     )
 
 
-def new_generator(recipe: Recipe, geometry: Geometry, classes: int) -> nn.Module:
+def new_generator(
+    recipe: Recipe, geometry: Geometry, classes: int
+) -> FreeGenerator | AnchoredGenerator:
     """The generator that a recipe names, its weights not yet set."""
     settings = recipe.generator
     decoder = Decoder(
@@ -93,10 +97,10 @@ def new_discriminator(recipe: Recipe, geometry: Geometry, classes: int) -> nn.Mo
     )
 
 
-def draw_noise(recipe: Recipe, seed: int, step: int, turn: int, batch: Batch) -> GeneratorInput:
-    """The free method's input: standard normal noise and the labels of the batch."""
+def draw_noise(width: int, seed: int, step: int, turn: int, batch: Batch) -> GeneratorInput:
+    """The free method's input: standard normal noise (N, width) and the labels of the batch."""
     rng = generator(seed, "noise", step, turn)
-    z = rng.standard_normal((len(batch.y), recipe.generator.code), dtype=np.float32)
+    z = rng.standard_normal((len(batch.y), width), dtype=np.float32)
     return GeneratorInput(torch.from_numpy(z).to(batch.y.device), batch.y)
 
 

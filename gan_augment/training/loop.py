@@ -88,7 +88,8 @@ def train(run: Run) -> Best:
 def one_step(run: Run) -> Losses:
     """Set the rates, draw, step D and G, average."""
     parts, state, recipe = run.parts, run.state, run.parts.recipe
-    _set_rates(state, parts, state.step / run.steps)
+    state.progress = state.step / run.steps
+    _set_rates(state, parts, state.progress)
     first = parts.first_step if state.step < parts.first_steps(run.steps) else None
     turns = 1 if first else recipe.d_steps
     batches = [

@@ -89,6 +89,7 @@ class TrainState:
     step: generator steps done. retries: rollbacks so far; it enters every random stream and
     halves the rates.
     numbers: () tensors that steps carry along (adaptive probability, running logit means).
+    progress: the part of the run that is done, 0..1; the loop sets it before each step.
     """
 
     seed: int
@@ -99,6 +100,7 @@ class TrainState:
     step: int = 0
     retries: int = 0
     numbers: dict[str, Tensor] = field(default_factory=dict)
+    progress: float = 0.0
 
     @property
     def noise_seed(self) -> int:
