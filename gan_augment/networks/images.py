@@ -10,7 +10,13 @@ from torch.nn import functional as F
 
 from gan_augment.networks.geometry import Geometry
 from gan_augment.networks.inputs import Anchors, GeneratorInput
-from gan_augment.networks.layers import ConditionalBatchNorm, new_embedding, spectrally_normalised
+from gan_augment.networks.layers import (
+    Condition,
+    ConditionalBatchNorm,
+    new_embedding,
+    spectrally_normalised,
+    verdict,
+)
 
 
 class Encoder(nn.Module):
@@ -156,11 +162,12 @@ class AnchoredGenerator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Stride-2 4x4 convolutions, one 3x3, sum pooling, and a projection on the class.
+    """Stride-2 4x4 convolutions, one 3x3, sum pooling, and a verdict that knows of the class.
 
-    s = v . phi + <V e_y, phi>. Shapes: x (N, C, H, W) float -1..1, y int64 (N,) -> logits (N,).
-    Source: Miyato & Koyama 2018, "cGANs with Projection Discriminator"; minibatch standard
-    deviation as one more map: Karras et al. 2018.
+    Shapes: x (N, C, H, W) float -1..1, y int64 (N,) -> logits (N,), or (N, 1 + K) where D tells the
+    classes (`layers.verdict`). Concatenated, the class is one more map of the image, an entry a
+    pixel (Mirza & Osindero 2014). Sources: Miyato & Koyama 2018, "cGANs with Projection
+    Discriminator"; minibatch standard deviation as one more map: Karras et al. 2018.
     """
 
     def __init__(
@@ -170,30 +177,39 @@ class Discriminator(nn.Module):
         *,
         width: int,
         max_width: int,
+        condition: Condition = "projection",
         spectral_norm: bool = True,
         minibatch_std: bool = False,
     ) -> None:
         super().__init__()
-        self.minibatch_std = minibatch_std
+        self.minibatch_std, self.padded = minibatch_std, geometry.padded
         self.stages = nn.ModuleList()
-        before = geometry.shape[2]
+        before = geometry.shape[2] + (condition == "concatenation")
         for after in geometry.widths(width, max_width):
             layer = nn.Conv2d(before, after, 4, stride=2, padding=1)
             self.stages.append(spectrally_normalised(layer, spectral_norm))
             before = after
         last = nn.Conv2d(before + int(minibatch_std), before, 3, padding=1)
         self.last = spectrally_normalised(last, spectral_norm)
-        self.linear = spectrally_normalised(nn.Linear(before, 1), spectral_norm)
-        self.embed = spectrally_normalised(new_embedding(classes, before), spectral_norm)
+        self.linear = self.embed = self.classes = self.embed_map = None
+        if condition != "classes":
+            self.linear = spectrally_normalised(nn.Linear(before, 1), spectral_norm)
+        if condition == "projection":
+            self.embed = spectrally_normalised(new_embedding(classes, before), spectral_norm)
+        if condition in ("auxiliary", "classes"):
+            self.classes = nn.Linear(before, classes)
+        if condition == "concatenation":
+            self.embed_map = new_embedding(classes, self.padded[0] * self.padded[1])
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        """One logit a row, unit: logits."""
-        features = self._features(x)
-        logits: Tensor = self.linear(features).squeeze(1) + (self.embed(y) * features).sum(dim=1)
-        return logits
+        """One logit a row, unit: logits; then those of the classes, if D tells them."""
+        return verdict(self.features(x, y), y, self.linear, self.embed, self.classes)
 
-    def _features(self, x: Tensor) -> Tensor:
-        """phi (N, width) of images."""
+    def features(self, x: Tensor, y: Tensor) -> Tensor:
+        """phi (N, width) of images; the class enters where it is concatenated."""
+        if self.embed_map is not None:
+            label = self.embed_map(y).view(-1, 1, *self.padded).to(x.dtype)
+            x = torch.cat([x, label], dim=1)
         for convolution in self.stages:
             x = F.leaky_relu(convolution(x), 0.2, inplace=True)
         if self.minibatch_std:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 Module = TypeVar("Module", bound=nn.Module)
+Condition = Literal["projection", "concatenation", "none", "auxiliary", "classes"]
+"""How a discriminator hears of the class (`DiscriminatorSettings`)."""
 
 
 class SpectralNorm(nn.Module):
@@ -72,6 +74,37 @@ class ConditionalBatchNorm(nn.Module):
         """Normalised, then modulated."""
         scale, shift = self.affine(embedding)[:, :, None, None].chunk(2, dim=1)  # (N, C, 1, 1) each
         return torch.addcmul(shift, self.norm(x), 1 + scale)
+
+
+def verdict(
+    features: Tensor,
+    y: Tensor,
+    linear: nn.Module | None,
+    projection: nn.Module | None,
+    classes: nn.Module | None,
+) -> Tensor:
+    """What a discriminator says of features phi (N, width): logits s (N,), or (N, 1 + K).
+
+    linear: v. projection: V in s = v . phi + <V e_y, phi> (Miyato & Koyama 2018). classes: W of the
+    K class logits l = W phi, which follow s (Odena et al. 2017). Without v, s = log sum_k e^l_k:
+    the logit of D(x) = Z / (Z + 1), Z = sum_k e^l_k (Salimans et al. 2016, section 5).
+    """
+    told = None if classes is None else classes(features)
+    if linear is not None:
+        logits = linear(features).squeeze(1)
+    elif told is not None:
+        logits = torch.logsumexp(told, dim=1)
+    else:
+        raise TypeError("a discriminator needs a linear layer, or classes to tell")
+    if projection is not None:
+        logits = logits + (projection(y) * features).sum(dim=1)
+    whole: Tensor = logits if told is None else torch.cat([logits[:, None], told], dim=1)
+    return whole
+
+
+def split_verdict(told: Tensor) -> tuple[Tensor, Tensor | None]:
+    """The logits (N,) of what a discriminator says, and its class logits (N, K), if it has any."""
+    return (told, None) if told.ndim == 1 else (told[:, 0], told[:, 1:])
 
 
 def new_embedding(rows: int, width: int) -> nn.Embedding:

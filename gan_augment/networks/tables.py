@@ -9,8 +9,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gan_augment.networks.inputs import RowAnchors
-from gan_augment.networks.layers import new_embedding, spectrally_normalised
+from gan_augment.networks.layers import (
+    Condition,
+    new_embedding,
+    spectrally_normalised,
+    verdict,
+)
 
+CONCATENATED = 8
+"""Entries of a class's embedding where it is joined with a row."""
 CERTAIN = 4.0
 """Logit of the anchor's own level: softmax gives it 93 % beside three others."""
 
@@ -154,34 +161,50 @@ class FreeRowGenerator(nn.Module):
 
 
 class RowDiscriminator(nn.Module):
-    """Two layers, and a projection on the class: s = v . phi + <e_y, phi>.
+    """Two layers, and a verdict that knows of the class (`layers.verdict`).
 
     pack: so many rows of one class, one after the other, are judged together and share a logit, so
-    that repeating oneself is seen. Shapes: x (N, width), y (N,) -> logits (N / pack,).
+    that repeating oneself is seen. Shapes: x (N, width), y (N,) -> logits (N / pack,), or
+    (N / pack, 1 + K) where D tells the classes.
     Sources: Miyato & Koyama 2018; Lin et al. 2018, "PacGAN".
     """
 
     def __init__(
-        self, entries: int, classes: int, *, width: int, pack: int = 1, spectral_norm: bool = False
+        self,
+        entries: int,
+        classes: int,
+        *,
+        width: int,
+        pack: int = 1,
+        condition: Condition = "projection",
+        spectral_norm: bool = False,
     ) -> None:
         super().__init__()
         self.pack = pack
-        self.body = RowMLP(entries * pack, width, normalised=False)
+        joined = CONCATENATED if condition == "concatenation" else 0
+        self.body = RowMLP(entries * pack + joined, width, normalised=False)
         for layer in self.body.layers:
             if isinstance(layer, nn.Linear):
                 spectrally_normalised(layer, spectral_norm)
-        self.linear = spectrally_normalised(nn.Linear(width, 1), spectral_norm)
-        self.class_affine = spectrally_normalised(new_embedding(classes, width), spectral_norm)
+        self.linear = self.class_affine = self.classes = self.embed = None
+        if condition != "classes":
+            self.linear = spectrally_normalised(nn.Linear(width, 1), spectral_norm)
+        if condition == "projection":
+            self.class_affine = spectrally_normalised(new_embedding(classes, width), spectral_norm)
+        if condition in ("auxiliary", "classes"):
+            self.classes = nn.Linear(width, classes)
+        if joined:
+            self.embed = new_embedding(classes, joined)
 
-    def features(self, x: Tensor) -> Tensor:
-        """(N, entries) -> (N / pack, width), the class not yet looked at."""
+    def features(self, x: Tensor, y: Tensor) -> Tensor:
+        """(N, entries) -> (N / pack, width); the class enters where it is concatenated."""
         packed = x.reshape(len(x) // self.pack, -1)  # (N / pack, pack * entries)
+        if self.embed is not None:
+            packed = torch.cat([packed, self.embed(y[:: self.pack])], dim=1)
         features: Tensor = self.body(packed)
         return features
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        """One logit a pack, unit: logits."""
-        features, label = self.features(x), y[:: self.pack]
-        by_class = (self.class_affine(label) * features).sum(dim=1)
-        logits: Tensor = self.linear(features).squeeze(1) + by_class
-        return logits
+        """One logit a pack, unit: logits; then those of the classes, if D tells them."""
+        label = y[:: self.pack]
+        return verdict(self.features(x, y), label, self.linear, self.class_affine, self.classes)

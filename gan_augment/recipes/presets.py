@@ -13,6 +13,7 @@ from typing import Any
 from gan_augment.recipes.settings import (
     DataKind,
     DiscriminatorSettings,
+    GameSettings,
     GeneratorSettings,
     ObjectiveSettings,
     OptimiserSettings,
@@ -66,7 +67,8 @@ TABLE_GAUSSIAN = TABLE_ANCHORED.model_copy(
 
 _ADAM = {"rate": 2e-4, "betas": (0.5, 0.999)}
 _PUBLISHED: Mapping[str, Mapping[str, Any]] = {
-    # {recipe: objective, both optimisers, more}; D has no spectral norm unless it says so
+    # {recipe: objective, both optimisers, changes of D and of the game, more}; D has no spectral
+    # norm unless it says so
     "minimax": {"objective": {"loss": "minimax"}, "optimiser": _ADAM},
     "nonsaturating": {"objective": {"loss": "non-saturating"}, "optimiser": _ADAM},
     "lsgan": {"objective": {"loss": "least-squares"}, "optimiser": _ADAM},
@@ -78,12 +80,38 @@ _PUBLISHED: Mapping[str, Mapping[str, Any]] = {
     "hinge-sn": {
         "objective": {"loss": "hinge"},
         "optimiser": {"rate": 2e-4, "betas": (0.0, 0.9)},
-        "spectral_norm": True,
+        "discriminator": {"spectral_norm": True},
         "d_steps": 5,
     },
     "relativistic-r1r2": {
         "objective": {"loss": "relativistic", "r1": 1.0, "r2": 1.0, "r1_every": 1},
         "optimiser": {"rate": 2e-4, "betas": (0.0, 0.99)},
+    },
+    "cgan": {
+        "objective": {"loss": "non-saturating"},
+        "optimiser": _ADAM,
+        "discriminator": {"condition": "concatenation"},
+    },
+    "acgan": {
+        "objective": {"loss": "non-saturating", "classes": 1.0},
+        "optimiser": _ADAM,
+        "discriminator": {"condition": "auxiliary"},
+    },
+    "wgan": {
+        "objective": {"loss": "wasserstein", "clip": 0.01},
+        "optimiser": {"name": "rmsprop", "rate": 5e-5},
+        "game": {"long_d_steps": 100, "long_first": 25, "long_every": 500},
+        "d_steps": 5,
+    },
+    "sgan": {
+        "objective": {"loss": "non-saturating"},
+        "optimiser": _ADAM,
+        "game": {"balance": "weight and steps"},
+    },
+    "semi-supervised": {
+        "objective": {"loss": "non-saturating", "feature_matching": 1.0, "adversary": 0.0},
+        "optimiser": _ADAM,
+        "discriminator": {"condition": "classes"},
     },
 }
 
@@ -93,12 +121,13 @@ def _published(name: str, base: Recipe) -> Recipe:
     settings = dict(_PUBLISHED[name])
     optimiser = OptimiserSettings(**settings.pop("optimiser"))
     objective = {"reconstruct_only": 0.0, **settings.pop("objective")}
-    holds = {"spectral_norm": settings.pop("spectral_norm", False), "minibatch_std": False}
+    of_d = {"spectral_norm": False, "minibatch_std": False, **settings.pop("discriminator", {})}
     return base.model_copy(
         update={
             "name": name,
-            "discriminator": base.discriminator.model_copy(update=holds),
+            "discriminator": base.discriminator.model_copy(update=of_d),
             "objective": ObjectiveSettings(**objective),
+            "game": GameSettings(**settings.pop("game", {})),
             "generator_optimiser": optimiser,
             "discriminator_optimiser": optimiser,
             "schedule": ScheduleSettings(name="constant"),
@@ -120,6 +149,17 @@ ABOUT: Mapping[str, tuple[str, str]] = {
     "wgan-gp": ("steady and slow: five D steps with a gradient penalty", "Gulrajani et al. 2017"),
     "hinge-sn": ("hinge, projection and spectral norm, five D steps", "Miyato et al. 2018"),
     "relativistic-r1r2": ("real beside fake, both zero-centred penalties", "Huang et al. 2024"),
+    "cgan": ("the class joined with what D sees; the original game", "Mirza & Osindero 2014"),
+    "acgan": (
+        "D tells the class as well: clear classes, but less variety within each",
+        "Odena et al. 2017",
+    ),
+    "wgan": ("clipped weights, RMSprop, long D steps at times; very slow", "Arjovsky et al. 2017"),
+    "sgan": ("D is held back while it wins, and has more steps while it loses", "own"),
+    "semi-supervised": (
+        "D is a classifier of K classes and fakes; learns from unlabelled rows too",
+        "Salimans et al. 2016",
+    ),
 }
 """{recipe: (what it is good for, its source)}."""
 

@@ -21,6 +21,7 @@ from gan_augment.devices import ComputeConfig
 from gan_augment.errors import DataError, ModelFileError, TooFewAcceptedError
 from gan_augment.metrics.copies import nearest_distances
 from gan_augment.networks.geometry import Geometry
+from gan_augment.networks.layers import split_verdict
 from gan_augment.synthesizers.model_file import ModelMeta, SelectionRecord, Thresholds
 from gan_augment.synthesizers.sampling import BLOCK, BlockSampler, rows_by_label
 from gan_augment.training.images import new_discriminator
@@ -94,7 +95,7 @@ class Critics:
             x = to_network(pixels[start : start + BLOCK], self.geometry.padded).to(device)
             y = torch.full((len(x),), label, device=device)
             with devices.threads(1), torch.inference_mode(), self.compute.autocast():
-                logits = self.discriminator(x, y)
+                logits, _ = split_verdict(self.discriminator(x, y))
             parts.append(logits.double().cpu().numpy())
         return np.concatenate(parts)
 

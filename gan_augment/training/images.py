@@ -32,7 +32,12 @@ from gan_augment.networks.inputs import Anchors, GeneratorInput, mixture_weights
 from gan_augment.randomness import generator
 from gan_augment.recipes import Recipe
 from gan_augment.training.parts import GeneratorOutput, Losses, Parts, TrainState
-from gan_augment.training.step import adversarial_step, generate, update_generator
+from gan_augment.training.step import (
+    adversarial_step,
+    feature_matching,
+    generate,
+    update_generator,
+)
 
 RECONSTRUCTION_NOISE = 0.5  # of sigma: .05 where sigma is .1
 BORROWED_IN_TRAINING = 0.5  # of what is borrowed: large classes are mixed with themselves
@@ -57,6 +62,7 @@ def build(
         make=decode_noise,
         step=adversarial_step,
         augment=augment_images,
+        generator_terms=(feature_matching,) if recipe.objective.feature_matching > 0 else (),
     )
     if recipe.generator.kind == "free":
         return free
@@ -64,7 +70,7 @@ def build(
         free,
         draw=functools.partial(draw_mixtures, recipe),
         make=decode_mixtures,
-        generator_term=reconstruction_term,
+        generator_terms=(reconstruction_term, *free.generator_terms),
         first_step=reconstruction_step,
         first_share=recipe.objective.reconstruct_only,
     )
@@ -92,6 +98,7 @@ def new_discriminator(recipe: Recipe, geometry: Geometry, classes: int) -> nn.Mo
         classes,
         width=settings.width,
         max_width=settings.max_width,
+        condition=settings.condition,
         spectral_norm=settings.spectral_norm,
         minibatch_std=settings.minibatch_std,
     )

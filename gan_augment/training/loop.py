@@ -26,7 +26,13 @@ from gan_augment.training.parts import (
     load_state,
     state_arrays,
 )
-from gan_augment.training.schedule import ema_decay, follow, rate_multiplier
+from gan_augment.training.schedule import (
+    d_steps_at,
+    d_weight,
+    ema_decay,
+    follow,
+    rate_multiplier,
+)
 
 OBSERVE_EVERY_STEPS = 20
 ROLLBACKS_ALLOWED = 3
@@ -91,7 +97,7 @@ def one_step(run: Run) -> Losses:
     state.progress = state.step / run.steps
     _set_rates(state, parts, state.progress)
     first = parts.first_step if state.step < parts.first_steps(run.steps) else None
-    turns = 1 if first else recipe.d_steps
+    turns = 1 if first else d_steps_at(recipe, state.step, float(state.numbers["d_accuracy"]))
     batches = [
         run.batches.at(state.noise_seed, state.step, turn) for turn in reversed(range(turns))
     ]
@@ -105,12 +111,15 @@ def one_step(run: Run) -> Losses:
 def _set_rates(state: TrainState, parts: Parts, progress: float) -> None:
     recipe = parts.recipe
     factor = rate_multiplier(recipe.schedule, progress) * state.rate_scale
-    for optimiser, settings in (
-        (state.generator_optimiser, recipe.generator_optimiser),
-        (state.discriminator_optimiser, recipe.discriminator_optimiser),
+    balanced = 1.0
+    if recipe.game.balance != "none":
+        balanced = d_weight(float(state.numbers["d_accuracy"]), recipe.game.balance_at)
+    for optimiser, rate in (
+        (state.generator_optimiser, recipe.generator_optimiser.rate),
+        (state.discriminator_optimiser, recipe.discriminator_optimiser.rate * balanced),
     ):
         for group in optimiser.param_groups:
-            group["lr"] = settings.rate * factor
+            group["lr"] = rate * factor
 
 
 def _observe(run: Run, losses: Losses, clock: _Clock, scored: bool) -> _Trouble | None:

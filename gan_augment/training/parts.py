@@ -38,6 +38,8 @@ class GeneratorOutput:
 
 Step = Callable[["TrainState", "Parts", Sequence[Batch]], Losses]
 """One G step with its D steps, one a batch: a free function over explicit state."""
+GeneratorTerm = Callable[["TrainState", "Parts", Batch, GeneratorOutput], tuple[Tensor, Losses]]
+"""What G minimises beside the adversary: a weighted loss (), and what is told of it by name."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ class Parts:
     make(generator, inputs): the samples, and the codes behind them if there are any.
     step: one step of the method. first_step: that of the first `first_share` of a run, or None.
     augment(parts, state, x, which, turn): x as D sees it, by draws of its own.
-    generator_term(state, parts, batch, output): what G minimises beside the adversary, or None.
+    generator_terms: what G minimises beside the adversary.
     """
 
     recipe: Recipe
@@ -63,9 +65,7 @@ class Parts:
     augment: Callable[[Parts, TrainState, Tensor, str, int], Tensor] = (
         lambda parts, state, x, which, turn: x
     )
-    generator_term: (
-        Callable[[TrainState, Parts, Batch, GeneratorOutput], tuple[Tensor, Losses]] | None
-    ) = None
+    generator_terms: tuple[GeneratorTerm, ...] = ()
     first_step: Step | None = None
     first_share: float = 0.0
 
@@ -132,6 +132,8 @@ def new_state(parts: Parts, seed: int) -> TrainState:
         "real_logit": torch.zeros((), device=device),
         "fake_logit": torch.zeros((), device=device),
         "real_sign": torch.zeros((), device=device),
+        "d_steps_seen": torch.zeros((), device=device),
+        "d_accuracy": torch.full((), 0.5, device=device),
     }
     return TrainState(
         seed=seed,

@@ -7,10 +7,12 @@ import math
 import torch
 from torch import nn
 
-from gan_augment.recipes import ScheduleSettings
+from gan_augment.recipes import Recipe, ScheduleSettings
 
 EMA_HALF_LIFE_IMAGES = 10_000
 EMA_HALF_LIFE_SHARE = 0.05
+LEAST_D_WEIGHT = 0.05
+MOST_BALANCING_STEPS = 5
 
 
 def rate_multiplier(schedule: ScheduleSettings, progress: float) -> float:
@@ -28,6 +30,36 @@ def rate_multiplier(schedule: ScheduleSettings, progress: float) -> float:
     after = (progress - schedule.warmup) / (1 - schedule.warmup)
     falling = 1 - after if schedule.name == "linear" else (1 + math.cos(math.pi * after)) / 2
     return schedule.end + (1 - schedule.end) * falling
+
+
+def d_steps_at(recipe: Recipe, step: int, accuracy: float) -> int:
+    """D steps of G step number `step`, where D is right on the share `accuracy` of both kinds.
+
+    WGAN's long ones: Arjovsky et al. 2017, section 4.1 of the first version and its code. By the
+    balance: 5 where D guesses, 1 where it is right more often than `balance_at`.
+
+    >>> d_steps_at(Recipe(d_steps=2), 0, 0.5)
+    2
+    """
+    game = recipe.game
+    if game.long_d_steps and (step < game.long_first or step % game.long_every == 0):
+        return game.long_d_steps
+    if game.balance == "weight and steps":
+        behind = (game.balance_at - accuracy) / (game.balance_at - 0.5)
+        return 1 + round((MOST_BALANCING_STEPS - 1) * min(max(behind, 0.0), 1.0))
+    return recipe.d_steps
+
+
+def d_weight(accuracy: float, at: float) -> float:
+    """The weight of D's loss: clip((1 - accuracy) / (1 - at), .05, 1), 1 until D is right `at`.
+
+    It multiplies D's rate, which is the same for plain gradients; Adam and RMSprop would divide a
+    factor on the loss away.
+
+    >>> d_weight(0.7, 0.75), d_weight(1.0, 0.75)
+    (1.0, 0.05)
+    """
+    return min(max((1 - accuracy) / (1 - at), LEAST_D_WEIGHT), 1.0)
 
 
 def ema_decay(images_seen: int, batch: int) -> float:

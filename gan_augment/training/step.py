@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Protocol, cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from gan_augment.data.batches import Batch
 from gan_augment.losses.penalties import (
@@ -17,10 +19,12 @@ from gan_augment.losses.penalties import (
     perturbed,
     zero_centred,
 )
+from gan_augment.networks.layers import split_verdict
 from gan_augment.randomness import generator
 from gan_augment.training.parts import GeneratorOutput, Losses, Parts, TrainState
 
 LECAM_DECAY = 0.99
+ACCURACY_DECAY = 0.99
 ADAPT_EVERY_STEPS = 4
 ADAPT_IMAGES = 20_000
 
@@ -59,9 +63,12 @@ def discriminator_step(
     objective, optimiser = parts.recipe.objective, state.discriminator_optimiser
     samples = output.x.detach()
     with parts.compute.autocast():  # around both, so that weights are cast once
-        real = logits(state, parts, batch.x, batch.y, "real", turn)
-        fake = logits(state, parts, samples, batch.y, "fake", turn)
+        real, real_classes = verdict(state, parts, batch.x, batch.y, "real", turn)
+        fake, fake_classes = verdict(state, parts, samples, batch.y, "fake", turn)
     loss = total = parts.loss.discriminator(real, fake)
+    total = total + _class_term(parts, real_classes, batch.y)
+    if parts.recipe.discriminator.condition == "auxiliary":
+        total = total + _class_term(parts, fake_classes, batch.y)
     images_seen = state.step * len(batch.y)
     if objective.lecam and images_seen >= objective.lecam_from_images:
         numbers = state.numbers
@@ -86,28 +93,46 @@ def generator_step(
     weights = list(state.discriminator.parameters())
     for weight in weights:
         weight.requires_grad_(False)
-    fake = logits(state, parts, output.x, batch.y, "improved")
-    loss = parts.loss.generator(_beside(state, parts, batch, fake), fake)
+    loss = _against(state, parts, batch, output)
     losses = {"g_loss": loss.detach()}
-    if parts.generator_term is not None:
-        term, more = parts.generator_term(state, parts, batch, output)
-        loss, losses = loss + term, losses | more
+    for term in parts.generator_terms:
+        weighted, more = term(state, parts, batch, output)
+        loss, losses = loss + weighted, losses | more
     update_generator(state, loss)
     for weight in weights:
         weight.requires_grad_(True)
     return losses
 
 
-def logits(
+def verdict(
     state: TrainState, parts: Parts, x: Tensor, y: Tensor, which: str, turn: int = 0
-) -> Tensor:
-    """D's logits (N,), float32, of reals or samples as D sees them. which: names the augmentation's
-    random draws.
+) -> tuple[Tensor, Tensor | None]:
+    """D's logits (N,), float32, of reals or samples as D sees them, and its class logits if any.
+
+    which: names the augmentation's random draws.
     """
     with parts.compute.autocast():
         seen = parts.augment(parts, state, x, which, turn)
         of_d: Tensor = state.discriminator(seen, y)
-    return of_d.float()
+    return split_verdict(of_d.float())
+
+
+def _against(state: TrainState, parts: Parts, batch: Batch, output: GeneratorOutput) -> Tensor:
+    """What G minimises against D: the adversarial loss, and the class that an ACGAN's D tells."""
+    objective = parts.recipe.objective
+    if not objective.adversary:
+        return output.x.new_zeros((), dtype=torch.float32)
+    fake, classes = verdict(state, parts, output.x, batch.y, "improved")
+    loss = parts.loss.generator(_beside(state, parts, batch, fake), fake)
+    return objective.adversary * (loss + _class_term(parts, classes, batch.y))
+
+
+def _class_term(parts: Parts, classes: Tensor | None, y: Tensor) -> Tensor | float:
+    """The weighted cross entropy of D's class logits (N, K), -E ln p(y | x); 0 without any."""
+    if classes is None:
+        return 0.0
+    label = y[:: len(y) // len(classes)]  # of packs
+    return parts.recipe.objective.classes * F.cross_entropy(classes, label)
 
 
 @torch.no_grad()
@@ -115,7 +140,33 @@ def _beside(state: TrainState, parts: Parts, batch: Batch, fake: Tensor) -> Tens
     """D's logits on the reals of a G step where the loss compares with them; else empty ones."""
     if not parts.loss.generator_sees_reals:
         return fake[:0]
-    return logits(state, parts, batch.x, batch.y, "beside improved")
+    return verdict(state, parts, batch.x, batch.y, "beside improved")[0]
+
+
+class Features(Protocol):
+    """A discriminator that shows its features; it may judge `pack` rows of a class at once."""
+
+    def features(self, x: Tensor, y: Tensor) -> Tensor:
+        """phi (N / pack, width) of rows x and their classes y."""
+
+
+def feature_matching(
+    state: TrainState, parts: Parts, batch: Batch, output: GeneratorOutput
+) -> tuple[Tensor, Losses]:
+    """Squared distance of D's mean features of fakes from those of reals, a class at a time.
+
+    Mean over the classes of the batch and the features, times the recipe's weight.
+    Source: Salimans et al. 2016, section 3.1, by class.
+    """
+    discriminator = cast(Features, state.discriminator)
+    with torch.no_grad():
+        real = discriminator.features(batch.x, batch.y)
+    gap = discriminator.features(output.x.float(), batch.y) - real
+    member = F.one_hot(batch.y[:: len(batch.y) // len(real)]).to(real.dtype)  # (N / pack, K)
+    count = member.sum(dim=0)  # (K,)
+    distance = (member.T @ gap / count.clamp_min(1)[:, None]).square().mean(dim=1).sum()
+    distance = distance / (count > 0).sum()
+    return parts.recipe.objective.feature_matching * distance, {"matching": distance.detach()}
 
 
 @torch.no_grad()
@@ -144,13 +195,19 @@ def _observe_logits(
     numbers, settings = state.numbers, parts.recipe.augment
     numbers["real_logit"].lerp_(real.mean(), 1 - LECAM_DECAY)
     numbers["fake_logit"].lerp_(fake.mean(), 1 - LECAM_DECAY)
-    numbers["real_sign"].add_(real.sign().mean() / (ADAPT_EVERY_STEPS * parts.recipe.d_steps))
+    numbers["real_sign"].add_(real.sign().mean())
+    numbers["d_steps_seen"].add_(1)
+    if parts.recipe.game.balance != "none":
+        right = ((real > 0).float().mean() + (fake < 0).float().mean()) / 2
+        numbers["d_accuracy"].lerp_(right, 1 - ACCURACY_DECAY)
     if turn == 0 and state.step % ADAPT_EVERY_STEPS == ADAPT_EVERY_STEPS - 1:
-        direction = (numbers["real_sign"] - settings.adaptive_target).sign()
+        mean_sign = numbers["real_sign"] / numbers["d_steps_seen"]
+        direction = (mean_sign - settings.adaptive_target).sign()
         numbers["augment_probability"].add_(direction * (len(real) / ADAPT_IMAGES)).clamp_(
             0, settings.max_probability
         )
         numbers["real_sign"].zero_()
+        numbers["d_steps_seen"].zero_()
 
 
 def slope_penalties(
@@ -165,6 +222,9 @@ def slope_penalties(
     total, terms = fake.new_zeros((), dtype=torch.float32), Losses()
     real, fake = batch.x.float(), fake.detach().float()
     objective, d_step = parts.recipe.objective, state.step * parts.recipe.d_steps + turn
+
+    def critic(x: Tensor, y: Tensor) -> Tensor:
+        return split_verdict(state.discriminator(x, y))[0]
 
     def uniform(name: str, *shape: int) -> Tensor:
         rng = generator(state.noise_seed, name, state.step, turn)
@@ -189,7 +249,7 @@ def slope_penalties(
     }
     for name, (weight, every, formula, points) in kinds.items():
         if weight and d_step % every == 0:
-            penalty = formula(state.discriminator, points(), batch.y)
+            penalty = formula(critic, points(), batch.y)
             total = total + weight * every * penalty
             terms[name] = penalty.detach()
     return total, terms

@@ -13,7 +13,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from gan_augment.data.batches import Batch, RowBatches
 from gan_augment.data.tables.encoding import AnchorRows, TableEncoding, anchor_rows
@@ -28,8 +27,8 @@ from gan_augment.networks.tables import (
 )
 from gan_augment.randomness import generator
 from gan_augment.recipes import Recipe
-from gan_augment.training.parts import GeneratorOutput, Losses, Parts, TrainState
-from gan_augment.training.step import adversarial_step
+from gan_augment.training.parts import GeneratorOutput, Parts
+from gan_augment.training.step import adversarial_step, feature_matching
 
 MOST_ANCHORS = 4_096
 """Rows of a class that samples start from, drawn at random where it has more."""
@@ -110,13 +109,14 @@ def build_table(recipe: Recipe, table: EncodedTable, anchors: AnchorRows) -> Par
                 table.classes,
                 width=settings.width,
                 pack=settings.pack,
+                condition=settings.condition,
                 spectral_norm=settings.spectral_norm,
             ),
         ),
         draw=functools.partial(draw, recipe, AnchorTensors.of(anchors, table.compute.device)),
         make=make,
         step=adversarial_step,
-        generator_term=feature_matching if recipe.objective.feature_matching > 0 else None,
+        generator_terms=(feature_matching,) if recipe.objective.feature_matching > 0 else (),
     )
 
 
@@ -161,23 +161,3 @@ def make(network: nn.Module, inputs: GeneratorInput) -> GeneratorOutput:
     if not isinstance(source, RowAnchors):
         raise TypeError("an anchored generator needs GeneratorInput.source, rows of the class")
     return GeneratorOutput(network(inputs.z, inputs.y, source))
-
-
-def feature_matching(
-    state: TrainState, parts: Parts, batch: Batch, output: GeneratorOutput
-) -> tuple[Tensor, Losses]:
-    """Squared distance of D's mean features of fakes from those of reals, a class at a time.
-
-    Mean over the classes of the batch and the features, times the recipe's weight.
-    Source: Salimans et al. 2016, section 3.1, by class.
-    """
-    discriminator = state.discriminator
-    if not isinstance(discriminator, RowDiscriminator):
-        raise TypeError("feature matching needs a discriminator that shows its features")
-    with torch.no_grad():
-        real = discriminator.features(batch.x)
-    member = F.one_hot(batch.y[:: discriminator.pack]).to(real.dtype)  # (N, K)
-    count = member.sum(dim=0)  # (K,)
-    gap = member.T @ (discriminator.features(output.x.float()) - real) / count.clamp_min(1)[:, None]
-    distance = gap.square().mean(dim=1).sum() / (count > 0).sum()
-    return parts.recipe.objective.feature_matching * distance, {"matching": distance.detach()}

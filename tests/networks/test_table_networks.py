@@ -149,7 +149,7 @@ def test_the_discriminator_projects_on_the_class():
     d = RowDiscriminator(LAYOUT.width, CLASSES, width=16)
     initialise(d, 0)
     x, y = rows_of(6), torch.tensor([0, 1, 2, 0, 1, 2])
-    phi = d.features(x)
+    phi = d.features(x, y)
     embedded = d.class_affine.weight[y]
     expected = phi @ d.linear.weight[0] + d.linear.bias + (embedded * phi).sum(dim=1)
     torch.testing.assert_close(d(x, y), expected)

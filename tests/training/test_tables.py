@@ -14,7 +14,7 @@ from gan_augment.networks.tables import RowDiscriminator
 from gan_augment.training import step as steps
 from gan_augment.training.loop import one_step
 from gan_augment.training.parts import GeneratorOutput
-from gan_augment.training.tables import feature_matching
+from gan_augment.training.step import feature_matching
 
 KINDS = ("anchored", "free")
 
@@ -22,7 +22,7 @@ KINDS = ("anchored", "free")
 class FirstEntries(RowDiscriminator):
     """A discriminator whose features are the first two entries of a row."""
 
-    def features(self, x: torch.Tensor) -> torch.Tensor:
+    def features(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         return x[:: self.pack, :2]
 
 

@@ -7,8 +7,6 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from gan_augment.recipes import ABOUT, RECIPES, resolve_recipe
-from gan_augment.settings import to_toml
 from gan_augment_cli import options as o
 from gan_augment_cli import outcome
 
@@ -29,6 +27,9 @@ def recipes(
     A line a recipe: its name, what it is good for, the paper that it is from.
     """
     with outcome.exit_codes(ctx):
+        from gan_augment.recipes import ABOUT, RECIPES, resolve_recipe
+        from gan_augment.settings import to_toml
+
         if name is not None:
             values = resolve_recipe(name, data).model_dump(mode="json")
             shown = _Shown(values, to_toml(values).splitlines())
