@@ -60,11 +60,9 @@ class TrainingCurve:
                 self._losses[name].append([step, event[name]])
         elif kind == "score" and math.isfinite(event["value"]):
             self._scores.append([step, event["value"]])
-        elif kind in ("rollback", "stop"):
-            failed_at = event.get("failed_at", step)
-            self._events.append(
-                {"event": kind, "step": step, "reason": event["reason"], "failed_at": failed_at}
-            )
+        elif "failed_at" in event:
+            kept = ("event", "step", "reason", "failed_at")
+            self._events.append({name: event[name] for name in kept})
             for points in (*self._losses.values(), self._scores):
                 points[:] = [point for point in points if point[0] <= step]
 

@@ -169,9 +169,10 @@ class GameSettings(Frozen):
 
 
 class StopSettings(Frozen):
-    """When a run ends before its last step; 0 is never.
+    """When a run ends before its last step, of images; 0 is never.
 
     score: at a held-out score of this or less. patience: after so many scores without a better one.
+    Schedules count with all steps nevertheless.
     """
 
     score: float = Field(default=0.0, ge=0)
@@ -255,6 +256,15 @@ class Recipe(Frozen):
     def _gaussian_for_tables(self) -> Self:
         if self.generator.kind == "gaussian" and self.data == "image":
             raise ValueError("the generator 'gaussian' is for tables")
+        return self
+
+    @model_validator(mode="after")
+    def _stop_of_images(self) -> Self:
+        if self.data == "table" and (self.stop.score or self.stop.patience):
+            raise ValueError(
+                "stop.score and stop.patience are for images: of a table the later generator is "
+                "the better one (it has no held-out score); choose its length by steps"
+            )
         return self
 
     @model_validator(mode="after")

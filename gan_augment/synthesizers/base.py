@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from gan_augment.data.contract import LabelledImages, LabelledRows, LabelledTable
 from gan_augment.data.topup_plan import choose_classes
 from gan_augment.errors import DivergedError, NotFittedError, UsageError, unknown_class, warn
-from gan_augment.recipes import Recipe
+from gan_augment.recipes import Recipe, StopSettings
 from gan_augment.storage import bundle_bytes, load_bundle, read_bundle_bytes, save_bundle
 from gan_augment.synthesizers.model_file import NAME, ModelMeta, TableMeta
 
@@ -94,10 +94,13 @@ class GAN(ABC, Generic[Data, Meta]):
     _cure_of_no_spread: ClassVar[str]
 
     def as_chosen(self, random_state: int = 0) -> Self:
-        """An unfitted twin of the recipe and steps that were chosen, for parts of the same data."""
+        """An unfitted twin of the recipe and steps that were chosen, for parts of the same data.
+
+        It trains as many steps, whatever its own scores are.
+        """
         return replace(
             self._fitted(),
-            recipe=self.recipe_,
+            recipe=self.recipe_.model_copy(update={"stop": StopSettings()}),
             steps=self.steps_,
             budget_s=None,
             precision=self.meta_.precision,
@@ -236,6 +239,8 @@ class GAN(ABC, Generic[Data, Meta]):
         try:
             with run.stop.hold():
                 train(run)
+            if run.ended:
+                progress.note(f"ended at step {run.trained} of {run.steps}: {run.ended}")
         except DivergedError as error:
             if not run.best.arrays:
                 raise
@@ -256,7 +261,7 @@ class GAN(ABC, Generic[Data, Meta]):
             "classes": data.counts,
             "topped_up": topped_up,
             "recipe": parts.recipe,
-            "steps": run.steps,
+            "steps": run.trained,
             "seed": run.state.seed,
             "precision": parts.compute.precision,
             "threads": parts.compute.threads,

@@ -354,7 +354,7 @@ class ImageGAN(GAN[LabelledImages, ModelMeta]):
         self, data: LabelledImages, rows: NDArray[np.int64], run: Run, progress: Progress
     ) -> None:
         """Add to the description what generated rows do for classifiers, where that is tried."""
-        updates, selection = self._updates(run.steps, len(rows)), self._sampler.selection
+        updates, selection = self._updates(run.trained, len(rows)), self._sampler.selection
         if not updates or selection is None or self.refuses_.keys() >= set(self.topped_up_):
             return
         progress.phase("trying what generated rows add", 2 * FOLDS * SEEDS)
@@ -433,7 +433,7 @@ def _chosen(run: Run) -> str:
     """What was kept: interpolation alone, or the generator of a step."""
     parts, best = run.parts, run.best
     if not best.arrays:
-        return f"step {run.steps}"
+        return f"step {run.trained}"
     is_anchored = parts.recipe.generator.kind == "anchored"
     alone = is_anchored and best.step <= parts.first_steps(run.steps)
     return "interpolation" if alone else f"step {best.step}"

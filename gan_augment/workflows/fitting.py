@@ -276,6 +276,8 @@ def _train(
         newest = store.latest() if resume else None
         history.begin(newest.step if newest else 0)
         kept = resume and not force and data.options.steps is not None  # as it began, to the byte
+        if force:  # a model of other settings, whose steps may be those of the newest checkpoint
+            (run / data.samples).unlink(missing_ok=True)
         _write_settings(replace(plan, machine=machine), steps, config=not kept)
 
     gan: Any = data.generator([history, *callbacks])
@@ -315,8 +317,7 @@ def _seconds(progress: Stopwatch) -> dict[str, float]:
 def _finished(plan: FitPlan) -> FitResult | None:
     """The result of a run that has nothing left to do, None for any other."""
     steps = CheckpointStore(plan.run / CHECKPOINTS).newest_step
-    samples = plan.run / plan.data.samples
-    if steps is None or steps != plan.data.options.steps or not samples.is_file():
+    if steps is None or not (plan.run / plan.data.samples).is_file():
         return None
     try:
         meta = read_meta(plan.run)

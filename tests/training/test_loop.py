@@ -13,6 +13,7 @@ import torch
 from toy_runs import Events, table_run
 
 from gan_augment.errors import DivergedError, ModelFileError
+from gan_augment.progress import Progress
 from gan_augment.recipes import ScheduleSettings
 from gan_augment.training.callbacks import (
     HistoryFile,
@@ -20,6 +21,7 @@ from gan_augment.training.callbacks import (
     StopRequested,
     stop_on_signals,
 )
+from gan_augment.training.checkpoint import CheckpointStore, RunSaver
 from gan_augment.training.loop import one_step, train
 from gan_augment.training.monitor import Best, Score, SpreadWatch, score_steps
 from gan_augment.training.parts import load_network, load_state, network_arrays, state_arrays
@@ -325,3 +327,85 @@ def test_the_rolled_back_run_draws_other_noise(toy_run):
     train(back)
     one, other = state_arrays(plain.state), state_arrays(back.state)
     assert any(not np.array_equal(one[k], other[k]) for k in one if k.startswith("generator/"))
+
+
+# a run that ends before its last step
+
+
+class SignalAt:
+    """A callback that sets the flag of a signal at a step."""
+
+    def __init__(self, flag: StopFlag, step: int) -> None:
+        self.flag, self.step = flag, step
+
+    def on_event(self, event) -> None:
+        if event["step"] >= self.step:
+            self.flag.signal = 15
+
+
+class Values:
+    """A scorer that gives these values, one after the other; all but `ineligible` may be kept."""
+
+    def __init__(self, *values: float, ineligible: tuple[float, ...] = ()) -> None:
+        self.left, self.ineligible = list(values), ineligible
+
+    def score(self, generator) -> Score:
+        value = self.left.pop(0)
+        return Score(value, eligible=value not in self.ineligible)
+
+
+def ending(toy_run, *values: float, ineligible: tuple[float, ...] = (), **stop):
+    run = toy_run(50, objective={"reconstruct_only": 0.0}, stop=stop)  # scores at 5, 10, ...
+    run.scorer, run.callbacks = Values(*values, ineligible=ineligible), [Events()]
+    return run
+
+
+def test_a_run_ends_at_the_score_that_was_to_be_reached_and_says_so(toy_run):
+    run = ending(toy_run, 0.5, 0.3, 0.2, score=0.2)
+    train(run)
+    assert (run.state.step, run.best.step, run.trained) == (15, 15, 15)
+    (event,) = run.callbacks[0].of("stop")
+    assert (event["step"], event["reason"]) == (15, "the held-out score 0.2 reached 0.2")
+
+
+def test_a_run_ends_after_so_many_scores_without_a_better_one(toy_run):
+    run = ending(toy_run, 0.5, 0.3, 0.4, 0.35, 0.3, patience=3)
+    train(run)
+    assert (run.state.step, run.best.step) == (25, 10)
+    (event,) = run.callbacks[0].of("stop")
+    assert event["reason"] == "no better held-out score in 3, since step 10"
+
+
+def test_a_run_without_an_eligible_generator_goes_on(toy_run):
+    run = ending(toy_run, *[1.0] * 10, ineligible=(1.0,), patience=1, score=2.0)
+    train(run)
+    assert (run.state.step, run.ended) == (50, "")
+
+
+def test_schedules_count_with_all_steps_of_a_run_that_ends_early(toy_run):
+    whole, run = ending(toy_run, *[1.0] * 10), ending(toy_run, 1.0, 1.0, patience=1)
+    progress = []
+    whole.save = lambda state, best: progress.append((state.step, state.progress))
+    train(whole)
+    train(run)
+    assert (run.state.step, run.state.progress) == progress[1]
+
+
+def test_a_resumed_run_ends_where_the_undisturbed_one_does_and_does_not_go_on(toy_run, tmp_path):
+    values, stop = (0.5, 0.3, 0.4, 0.35), {"patience": 2}
+    whole = ending(toy_run, *values, **stop)
+    train(whole)
+    store, again = CheckpointStore(tmp_path), {}
+    first = ending(toy_run, *values, **stop)
+    RunSaver(store, first, "data", False)
+    first.callbacks = [SignalAt(first.stop, 10)]
+    with pytest.raises(StopRequested):
+        train(first)
+    for name, left in (("stopped", values[2:]), ("ended", ())):
+        run = again[name] = ending(toy_run, *left, **stop)
+        RunSaver(store, run, "data", False).resume(Progress())
+        train(run)
+        assert run.trained == whole.trained == 20
+        assert run.ended == whole.ended
+        assert equal(state_arrays(run.state), state_arrays(whole.state))
+    assert again["ended"].callbacks[0] == []  # what it had told is told

@@ -27,6 +27,7 @@ from gan_augment.errors import (
     UsageError,
     WriteFailedError,
 )
+from gan_augment.recipes import Recipe, StopSettings, resolve_recipe
 from gan_augment.settings import read_toml
 from gan_augment.synthesizers import scorer
 from gan_augment.synthesizers.image_gan import ImageGAN
@@ -507,3 +508,38 @@ def test_two_processes_never_train_into_one_folder(data, tmp_path, command):
         refused = command("fit", data, "--out", "run", "--steps", 1)
     assert refused.returncode == 75
     assert not (tmp_path / "run").exists()
+
+
+# Ended before the last step
+
+
+@pytest.fixture(scope="module")
+def ended(tmp_path_factory, data) -> tuple[Path, Notes]:
+    """The run of a fit whose recipe is content with the first eligible generator."""
+    recipe = resolve_recipe("anchored").model_copy(update={"stop": StopSettings(score=1e6)})
+    heard, out = Notes(), tmp_path_factory.mktemp("ended") / "run"
+    fit(data, out, QUICK.model_copy(update={"recipe": recipe}), progress=heard)
+    return out, heard
+
+
+def test_a_model_says_how_many_steps_were_trained_and_a_note_why_no_more(ended):
+    out, heard = ended
+    gan = ImageGAN.load(out / "model")
+    assert gan.steps_ == events(out, "stop")[0] < 20
+    assert gan.meta_.chosen in (f"step {gan.steps_}", "interpolation")
+    assert any(
+        note.startswith(f"ended at step {gan.steps_} of 20: the held-out") for note in heard.notes
+    )
+    twin = gan.as_chosen()
+    assert (twin.steps, twin.recipe.stop) == (gan.steps_, StopSettings())
+
+
+def test_a_resumed_run_that_had_ended_is_finished(data, ended, untrained):
+    before = contents(ended[0])
+    assert fit(data, ended[0], resume=True).steps == ImageGAN.load(ended[0] / "model").steps_
+    assert contents(ended[0]) == before
+
+
+def test_of_a_table_no_score_ends_a_run():
+    with pytest.raises(UsageError, match=r"stop\.patience are for images"):
+        Recipe.checked({"data": "table", "stop": {"patience": 3}}, "mine.toml")
