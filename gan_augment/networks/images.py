@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -113,10 +114,10 @@ class Decoder(nn.Module):
 class FreeGenerator(nn.Module):
     """Noise and a class to an image; knows no row. noise_width: entries of z."""
 
-    def __init__(self, decoder: Decoder) -> None:
+    def __init__(self, decoder: nn.Module) -> None:
         super().__init__()
         self.decoder = decoder
-        self.noise_width = decoder.noise_width
+        self.noise_width = cast(int, decoder.noise_width)
 
     def forward(self, inputs: GeneratorInput) -> Tensor:
         """Decode z as class y."""

@@ -118,6 +118,7 @@ class ResidualRowGenerator(nn.Module):
         self, layout: RowLayout, classes: int, code: int, embedding: int, width: int
     ) -> None:
         super().__init__()
+        self.noise_width = code
         mask = torch.zeros(layout.width)
         mask[list(layout.numbers)] = 1
         self.register_buffer("numbers", mask, persistent=False)
@@ -149,6 +150,7 @@ class FreeRowGenerator(nn.Module):
         self, layout: RowLayout, classes: int, code: int, embedding: int, width: int
     ) -> None:
         super().__init__()
+        self.noise_width = code
         self.embed = new_embedding(classes, embedding)
         self.body = RowMLP(code + embedding, width, normalised=True)
         self.row = nn.Linear(width, layout.width)

@@ -108,6 +108,23 @@ _PUBLISHED: Mapping[str, Mapping[str, Any]] = {
         "optimiser": _ADAM,
         "game": {"balance": "weight and steps"},
     },
+    "unrolled": {
+        "objective": {"loss": "non-saturating"},
+        "optimiser": {"rate": 1e-4, "betas": (0.5, 0.999)},
+        "generator_optimiser": OptimiserSettings(rate=1e-3, betas=(0.5, 0.999)),
+        "game": {"unrolled": 5},
+    },
+    "egan": {
+        "objective": {"loss": "non-saturating"},
+        "optimiser": _ADAM,
+        "game": {"generators": 2, "discriminators": 2},
+    },
+    "class-by-class": {
+        "objective": {"loss": "non-saturating"},
+        "optimiser": _ADAM,
+        "discriminator": {"condition": "none"},
+        "game": {"by_class": True},
+    },
     "semi-supervised": {
         "objective": {"loss": "non-saturating", "feature_matching": 1.0, "adversary": 0.0},
         "optimiser": _ADAM,
@@ -156,6 +173,12 @@ ABOUT: Mapping[str, tuple[str, str]] = {
     ),
     "wgan": ("clipped weights, RMSprop, long D steps at times; very slow", "Arjovsky et al. 2017"),
     "sgan": ("D is held back while it wins, and has more steps while it loses", "own"),
+    "unrolled": ("G looks five steps of D ahead; against collapse", "Metz et al. 2017"),
+    "egan": (
+        "two generators against two discriminators; each class from whichever covers it",
+        "Durugkar et al. 2017; Ghosh et al. 2018",
+    ),
+    "class-by-class": ("a pair of networks a class; for classes of many rows", "own"),
     "semi-supervised": (
         "D is a classifier of K classes and fakes; learns from unlabelled rows too",
         "Salimans et al. 2016",

@@ -268,6 +268,43 @@ class Recipe(Frozen):
         return self
 
     @model_validator(mode="after")
+    def _one_game(self) -> Self:
+        """Refuse games that do not go together."""
+        game, objective, of_d = self.game, self.objective, self.discriminator
+        several = max(game.generators, game.discriminators) > 1
+        tells = of_d.condition in ("auxiliary", "classes")
+        penalised = (objective.r1, objective.r2, objective.gradient_penalty, objective.dragan)
+        refused = {
+            "game.by_class and several generators or discriminators": game.by_class and several,
+            "several generators, or some by class, that start from rows (kind 'free' does not)": (
+                self.generator.kind != "free" and (game.by_class or game.generators > 1)
+            ),
+            "game.by_class or several discriminators, and a discriminator that tells classes or "
+            "shows its features (feature_matching)": (
+                (game.by_class or game.discriminators > 1)
+                and (tells or objective.feature_matching > 0)
+            ),
+            "game.by_class and a condition (expected 'none') or a pack": (
+                game.by_class and (of_d.condition != "none" or of_d.pack > 1)
+            ),
+            "game.unrolled and more that D minimises (penalties, lecam, clip, classes)": (
+                game.unrolled > 0
+                and (any(penalised) or objective.lecam > 0 or objective.clip > 0 or tells)
+            ),
+            "game.unrolled and game.by_class": game.unrolled > 0 and game.by_class,
+            "game.unrolled and an optimiser of D that is not adam or sgd without momentum": (
+                game.unrolled > 0
+                and (
+                    self.discriminator_optimiser.name not in ("adam", "sgd")
+                    or self.discriminator_optimiser.momentum > 0
+                )
+            ),
+        }
+        if named := [text for text, set_here in refused.items() if set_here]:
+            raise ValueError(f"{named[0]} do not go together")
+        return self
+
+    @model_validator(mode="after")
     def _even_batch(self) -> Self:
         if self.batch % 2:
             raise ValueError(f"batch {self.batch} is odd; batches are made of same-class pairs")

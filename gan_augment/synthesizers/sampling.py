@@ -44,7 +44,7 @@ from gan_augment.training.tables import AnchorTensors, EncodedTable, layout_of, 
 
 if TYPE_CHECKING:
     from gan_augment.data.contract import LabelledImages
-    from gan_augment.networks.images import AnchoredGenerator, FreeGenerator
+    from gan_augment.networks.images import AnchoredGenerator
     from gan_augment.training.parts import Parts
 
 BLOCK = 64
@@ -167,7 +167,7 @@ class BlockSampler:
 
     def _inputs(self, label: int, name: str, rng: np.random.Generator) -> GeneratorInput:
         device = self.compute.device
-        width = cast("FreeGenerator", self.network).noise_width
+        width = cast(int, self.network.noise_width)
         noise = rng.standard_normal((BLOCK, width), dtype=np.float32)
         z, y = torch.from_numpy(noise), torch.full((BLOCK,), label, device=device)
         if self.codes is None:
@@ -367,7 +367,8 @@ class RowSampler:
         if stop - start < FEW_ROWS and (stop > start or not free):
             return self._jittered(name, start, stop, rng)
         device = self.compute.device
-        noise = rng.standard_normal((ROW_BLOCK, self.settings.code), dtype=np.float32)
+        width = cast(int, self.network.noise_width)
+        noise = rng.standard_normal((ROW_BLOCK, width), dtype=np.float32)
         z, y = torch.from_numpy(noise).to(device), torch.full((ROW_BLOCK,), label, device=device)
         with torch.inference_mode():
             if free:

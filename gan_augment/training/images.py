@@ -20,6 +20,7 @@ from gan_augment.augment.diff_augment import apply, draw_moves
 from gan_augment.data.batches import Batch
 from gan_augment.devices import ComputeConfig
 from gan_augment.losses.adversarial import LOSSES
+from gan_augment.networks.ensembles import new_discriminators, new_generators
 from gan_augment.networks.geometry import Geometry
 from gan_augment.networks.images import (
     AnchoredGenerator,
@@ -38,6 +39,7 @@ from gan_augment.training.step import (
     generate,
     update_generator,
 )
+from gan_augment.training.unrolled import unrolled_step
 
 RECONSTRUCTION_NOISE = 0.5  # of sigma: .05 where sigma is .1
 BORROWED_IN_TRAINING = 0.5  # of what is borrowed: large classes are mixed with themselves
@@ -60,7 +62,7 @@ def build(
         ),
         draw=functools.partial(draw_noise, noise_width),
         make=decode_noise,
-        step=adversarial_step,
+        step=unrolled_step if recipe.game.unrolled else adversarial_step,
         augment=augment_images,
         generator_terms=(feature_matching,) if recipe.objective.feature_matching > 0 else (),
     )
@@ -81,27 +83,33 @@ def new_generator(
 ) -> FreeGenerator | AnchoredGenerator:
     """The generator that a recipe names, its weights not yet set."""
     settings = recipe.generator
-    decoder = Decoder(
-        geometry, classes, settings.code, settings.embedding, settings.width, settings.max_width
-    )
+
+    def decoder(classes: int) -> Decoder:
+        widths = settings.width, settings.max_width
+        return Decoder(geometry, classes, settings.code, settings.embedding, *widths)
+
     if settings.kind == "free":
-        return FreeGenerator(decoder)
+        return FreeGenerator(new_generators(recipe.game, classes, decoder))
     encoder = Encoder(geometry, settings.code, settings.encoder_width, settings.encoder_max_width)
-    return AnchoredGenerator(encoder, decoder, settings.sigma)
+    return AnchoredGenerator(encoder, decoder(classes), settings.sigma)
 
 
 def new_discriminator(recipe: Recipe, geometry: Geometry, classes: int) -> nn.Module:
     """The discriminator that a recipe names, its weights not yet set."""
     settings = recipe.discriminator
-    return Discriminator(
-        geometry,
-        classes,
-        width=settings.width,
-        max_width=settings.max_width,
-        condition=settings.condition,
-        spectral_norm=settings.spectral_norm,
-        minibatch_std=settings.minibatch_std,
-    )
+
+    def discriminator(classes: int) -> Discriminator:
+        return Discriminator(
+            geometry,
+            classes,
+            width=settings.width,
+            max_width=settings.max_width,
+            condition=settings.condition,
+            spectral_norm=settings.spectral_norm,
+            minibatch_std=settings.minibatch_std,
+        )
+
+    return new_discriminators(recipe.game, classes, discriminator)
 
 
 def draw_noise(width: int, seed: int, step: int, turn: int, batch: Batch) -> GeneratorInput:

@@ -19,6 +19,7 @@ from gan_augment.losses.penalties import (
     perturbed,
     zero_centred,
 )
+from gan_augment.networks.ensembles import Discriminators
 from gan_augment.networks.layers import split_verdict
 from gan_augment.randomness import generator
 from gan_augment.training.parts import GeneratorOutput, Losses, Parts, TrainState
@@ -36,14 +37,19 @@ def adversarial_step(state: TrainState, parts: Parts, batches: Sequence[Batch]) 
 
     So a step decodes once where drawing anew for G would decode twice.
     """
-    for turn, batch in enumerate(batches[:-1]):
-        with torch.no_grad():
-            output = generate(state, parts, batch, turn=turn + 1)
-        discriminator_step(state, parts, batch, output, turn=turn + 1)
+    earlier_d_steps(state, parts, batches)
     batch = batches[-1]
     output = generate(state, parts, batch)
     losses = discriminator_step(state, parts, batch, output)
     return losses | generator_step(state, parts, batch, output)
+
+
+def earlier_d_steps(state: TrainState, parts: Parts, batches: Sequence[Batch]) -> None:
+    """The D steps of a G step but its last, on samples that G does not learn from."""
+    for turn, batch in enumerate(batches[:-1], start=1):
+        with torch.no_grad():
+            output = generate(state, parts, batch, turn=turn)
+        discriminator_step(state, parts, batch, output, turn=turn)
 
 
 def generate(state: TrainState, parts: Parts, batch: Batch, turn: int = 0) -> GeneratorOutput:
@@ -122,8 +128,13 @@ def _against(state: TrainState, parts: Parts, batch: Batch, output: GeneratorOut
     objective = parts.recipe.objective
     if not objective.adversary:
         return output.x.new_zeros((), dtype=torch.float32)
+    game = parts.recipe.game
     fake, classes = verdict(state, parts, output.x, batch.y, "improved")
-    loss = parts.loss.generator(_beside(state, parts, batch, fake), fake)
+    beside = _beside(state, parts, batch, fake)
+    of_each = [beside.tensor_split(game.discriminators), fake.tensor_split(game.discriminators)]
+    losses = torch.stack([parts.loss.generator(*each) for each in zip(*of_each, strict=True)])
+    weights = losses.detach().softmax(dim=0) if game.aggregate == "softmax" else 1 / len(losses)
+    loss = (weights * losses).sum()
     return objective.adversary * (loss + _class_term(parts, classes, batch.y))
 
 
@@ -223,9 +234,6 @@ def slope_penalties(
     real, fake = batch.x.float(), fake.detach().float()
     objective, d_step = parts.recipe.objective, state.step * parts.recipe.d_steps + turn
 
-    def critic(x: Tensor, y: Tensor) -> Tensor:
-        return split_verdict(state.discriminator(x, y))[0]
-
     def uniform(name: str, *shape: int) -> Tensor:
         rng = generator(state.noise_seed, name, state.step, turn)
         return torch.from_numpy(rng.random(shape, dtype=np.float32)).to(real.device)
@@ -249,7 +257,18 @@ def slope_penalties(
     }
     for name, (weight, every, formula, points) in kinds.items():
         if weight and d_step % every == 0:
-            penalty = formula(critic, points(), batch.y)
+            each = [formula(critic, points(), batch.y) for critic in _critics(state.discriminator)]
+            penalty = torch.stack(each).mean()
             total = total + weight * every * penalty
             terms[name] = penalty.detach()
     return total, terms
+
+
+def _critics(network: nn.Module) -> list[Critic]:
+    """Each discriminator of D as a function to logits alone, since slopes add up."""
+
+    def critic_of(member: nn.Module) -> Critic:
+        return lambda x, y: split_verdict(member(x, y))[0]
+
+    members = network.members if isinstance(network, Discriminators) else [network]
+    return [critic_of(member) for member in members]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import torch
@@ -18,6 +19,7 @@ from gan_augment.data.batches import Batch, RowBatches
 from gan_augment.data.tables.encoding import AnchorRows, TableEncoding, anchor_rows
 from gan_augment.devices import ComputeConfig
 from gan_augment.losses.adversarial import LOSSES
+from gan_augment.networks.ensembles import new_discriminators, new_generators
 from gan_augment.networks.inputs import GeneratorInput, RowAnchors
 from gan_augment.networks.tables import (
     FreeRowGenerator,
@@ -29,6 +31,7 @@ from gan_augment.randomness import generator
 from gan_augment.recipes import Recipe
 from gan_augment.training.parts import GeneratorOutput, Parts
 from gan_augment.training.step import adversarial_step, feature_matching
+from gan_augment.training.unrolled import unrolled_step
 
 MOST_ANCHORS = 4_096
 """Rows of a class that samples start from, drawn at random where it has more."""
@@ -98,24 +101,31 @@ def class_anchors(table: EncodedTable, recipe: Recipe, seed: int) -> AnchorRows:
 def build_table(recipe: Recipe, table: EncodedTable, anchors: AnchorRows) -> Parts:
     """Resolve names to parts; `index` of a batch counts the rows of `anchors`."""
     layout, settings = layout_of(table.encoding), recipe.discriminator
+
+    def discriminator(classes: int) -> RowDiscriminator:
+        return RowDiscriminator(
+            layout.width,
+            classes,
+            width=settings.width,
+            pack=settings.pack,
+            condition=settings.condition,
+            spectral_norm=settings.spectral_norm,
+        )
+
+    with torch.device("meta"):  # asked for a number alone
+        noise_width = cast(int, new_row_generator(recipe, layout, table.classes).noise_width)
+    starts = AnchorTensors.of(anchors, table.compute.device)
     return Parts(
         recipe=recipe,
         compute=table.compute,
         loss=LOSSES[recipe.objective.loss],
         networks=lambda: (
             new_row_generator(recipe, layout, table.classes),
-            RowDiscriminator(
-                layout.width,
-                table.classes,
-                width=settings.width,
-                pack=settings.pack,
-                condition=settings.condition,
-                spectral_norm=settings.spectral_norm,
-            ),
+            new_discriminators(recipe.game, table.classes, discriminator),
         ),
-        draw=functools.partial(draw, recipe, AnchorTensors.of(anchors, table.compute.device)),
+        draw=functools.partial(draw, recipe, noise_width, starts),
         make=make,
-        step=adversarial_step,
+        step=unrolled_step if recipe.game.unrolled else adversarial_step,
         generator_terms=(feature_matching,) if recipe.objective.feature_matching > 0 else (),
     )
 
@@ -135,16 +145,24 @@ def layout_of(encoding: TableEncoding) -> RowLayout:
 def new_row_generator(recipe: Recipe, layout: RowLayout, classes: int) -> nn.Module:
     """The generator that a recipe names, its weights not yet set."""
     settings = recipe.generator
-    kind = FreeRowGenerator if settings.kind == "free" else ResidualRowGenerator
-    return kind(layout, classes, settings.code, settings.embedding, settings.width)
+    sizes = settings.code, settings.embedding, settings.width
+    if settings.kind != "free":
+        return ResidualRowGenerator(layout, classes, *sizes)
+    return new_generators(recipe.game, classes, lambda n: FreeRowGenerator(layout, n, *sizes))
 
 
 def draw(
-    recipe: Recipe, anchors: AnchorTensors, seed: int, step: int, turn: int, batch: Batch
+    recipe: Recipe,
+    width: int,
+    anchors: AnchorTensors,
+    seed: int,
+    step: int,
+    turn: int,
+    batch: Batch,
 ) -> GeneratorInput:
-    """Noise for each row of the batch; for an anchored generator, the row and a neighbour of it."""
+    """Noise (N, width) for the batch; for an anchored generator, each row and a neighbour of it."""
     rng, n, device = generator(seed, "noise", step, turn), len(batch.y), batch.y.device
-    z = torch.from_numpy(rng.standard_normal((n, recipe.generator.code), dtype=np.float32))
+    z = torch.from_numpy(rng.standard_normal((n, width), dtype=np.float32))
     if recipe.generator.kind == "free":
         return GeneratorInput(z.to(device), batch.y)
     which = torch.from_numpy(rng.integers(anchors.neighbours.shape[1], size=n)).to(device)
@@ -156,7 +174,7 @@ def draw(
 def make(network: nn.Module, inputs: GeneratorInput) -> GeneratorOutput:
     """Encoded rows (N, width)."""
     source = inputs.source
-    if isinstance(network, FreeRowGenerator):
+    if not isinstance(network, ResidualRowGenerator):
         return GeneratorOutput(network(inputs.z, inputs.y))
     if not isinstance(source, RowAnchors):
         raise TypeError("an anchored generator needs GeneratorInput.source, rows of the class")

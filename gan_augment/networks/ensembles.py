@@ -1,0 +1,111 @@
+"""Several generators or discriminators as one: a pair for each class, or all against all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from gan_augment.recipes import GameSettings
+
+
+class ByClass(nn.Module):
+    """A network for each class, which knows no other class. (N, ...), y (N,) -> (N, ...)."""
+
+    def __init__(self, members: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(members)
+        self.noise_width = getattr(members[0], "noise_width", 0)
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        """Every row by its class's network, for which it is of the one class 0."""
+        return routed(self.members, y, x, torch.zeros_like(y))
+
+
+class Generators(nn.Module):
+    """I generators as one: z (N, noise_width), y (N,) -> samples.
+
+    In training each makes as many of a batch, whole same-class pairs. When sampling, the last entry
+    of z says which of them, as often as `mixing` (K, I) has it for the class. With one of them,
+    all is as without this. Sources: Ghosh et al. 2018 (MAD-GAN); Arora et al. 2017 (mixtures).
+    """
+
+    mixing: Tensor
+
+    def __init__(self, members: Sequence[nn.Module], classes: int) -> None:
+        super().__init__()
+        n = len(members)
+        self.members = nn.ModuleList(members)
+        self.noise_width = cast(int, members[0].noise_width) + (n > 1)
+        self.register_buffer("mixing", torch.full((classes, n), 1 / n))
+
+    def forward(self, z: Tensor, y: Tensor) -> Tensor:
+        """Every row by one of the generators."""
+        n = len(self.members)
+        if n == 1:
+            alone: Tensor = self.members[0](z, y)
+            return alone
+        if self.training:
+            which = torch.arange(len(y), device=y.device) // 2 % n
+        else:
+            place = torch.special.ndtr(z[:, -1:].float())  # uniform in 0..1
+            which = (place > self.mixing[y].cumsum(dim=1)[:, :-1]).sum(dim=1)
+        return routed(self.members, which, z[:, :-1], y)
+
+    def mix(self, coverage: Callable[[], Tensor]) -> None:
+        """Set `mixing` to how much of each class every generator covers by itself.
+
+        coverage(): (K,), of what this network makes at the moment; equal shares where it is 0.
+        """
+        found = []
+        for member in range(len(self.members)):
+            self.mixing.zero_()[:, member] = 1
+            found.append(coverage().to(self.mixing) + 1e-6)
+        covered = torch.stack(found, dim=1)  # (K, I)
+        self.mixing.copy_(covered / covered.sum(dim=1, keepdim=True))
+
+
+class Discriminators(nn.Module):
+    """J discriminators as one: (N, ...), y (N,) -> logits (J N,), those of each behind another's.
+
+    In evaluation (N,), their mean. Source: Durugkar et al. 2017, "Generative Multi-Adversarial
+    Networks".
+    """
+
+    def __init__(self, members: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(members)
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        """What each of them says."""
+        told = [member(x, y) for member in self.members]
+        return torch.cat(told) if self.training else torch.stack(told).mean(dim=0)
+
+
+def routed(members: nn.ModuleList, which: Tensor, x: Tensor, y: Tensor) -> Tensor:
+    """Each row of x and y through the network whose number `which` (N,) gives, in their order."""
+    rows = [torch.nonzero(which == number).squeeze(1) for number in range(len(members))]
+    made = [member(x[own], y[own]) for member, own in zip(members, rows, strict=True) if len(own)]
+    return torch.cat(made)[torch.argsort(torch.cat(rows))]
+
+
+def new_generators(game: GameSettings, classes: int, new: Callable[[int], nn.Module]) -> nn.Module:
+    """The generator of a game; new(classes) makes one."""
+    if game.by_class:
+        return ByClass([new(1) for _ in range(classes)])
+    if game.generators > 1:
+        return Generators([new(classes) for _ in range(game.generators)], classes)
+    return new(classes)
+
+
+def new_discriminators(
+    game: GameSettings, classes: int, new: Callable[[int], nn.Module]
+) -> nn.Module:
+    """The discriminator of a game; new(classes) makes one."""
+    if game.by_class:
+        return ByClass([new(1) for _ in range(classes)])
+    if game.discriminators > 1:
+        return Discriminators([new(classes) for _ in range(game.discriminators)])
+    return new(classes)

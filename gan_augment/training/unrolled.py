@@ -1,0 +1,101 @@
+"""Unrolled GANs: G minimises through K steps of D's own optimiser. Nothing else is other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.func import functional_call
+
+from gan_augment.data.batches import Batch
+from gan_augment.networks.layers import split_verdict
+from gan_augment.recipes import OptimiserSettings
+from gan_augment.training.parts import GeneratorOutput, Losses, Parts, TrainState
+from gan_augment.training.step import (
+    discriminator_step,
+    earlier_d_steps,
+    generate,
+    update_generator,
+)
+
+ADAM_EPSILON = 1e-8
+
+Moments = list[tuple[Tensor, Tensor]]
+
+
+def unrolled_step(state: TrainState, parts: Parts, batches: Sequence[Batch]) -> Losses:
+    """G's step through K steps of D that are thought alone, then D's one real step.
+
+    theta^(k+1) = theta^k - eta grad L_D(theta^k), k < K, from D's weights theta^0; G goes down
+    L_G(theta_G, theta^K), through these steps; then D goes its step from theta^0. Source: Metz et
+    al. 2017, "Unrolled Generative Adversarial Networks", eq. 4 to 7.
+    """
+    earlier_d_steps(state, parts, batches)
+    batch = batches[-1]
+    output = generate(state, parts, batch)
+    loss = unrolled_loss(state, parts, batch, output)
+    update_generator(state, loss)
+    return {"g_loss": loss.detach()} | discriminator_step(state, parts, batch, output)
+
+
+def unrolled_loss(state: TrainState, parts: Parts, batch: Batch, output: GeneratorOutput) -> Tensor:
+    """L_G (), with a graph through the K steps of D; its weights, moments and buffers stay."""
+    network, settings = state.discriminator, parts.recipe.discriminator_optimiser
+    real = parts.augment(parts, state, batch.x, "real", 0)
+    fake = parts.augment(parts, state, output.x, "fake", 0)
+    names = [name for name, _ in network.named_parameters()]
+    weights = [weight.detach().requires_grad_() for weight in network.parameters()]
+    buffers = {name: buffer.clone() for name, buffer in network.named_buffers()}
+
+    def logits(x: Tensor) -> Tensor:
+        now = dict(zip(names, weights, strict=True)) | buffers
+        with parts.compute.autocast():
+            told: Tensor = functional_call(network, now, (x, batch.y))
+        return split_verdict(told.float())[0]
+
+    moments, steps_done = adam_moments(state.discriminator_optimiser)
+    for k in range(1, parts.recipe.game.unrolled + 1):
+        loss = parts.loss.discriminator(logits(real), logits(fake))
+        slopes = torch.autograd.grad(loss, weights, create_graph=True)
+        rate = float(state.discriminator_optimiser.param_groups[0]["lr"])
+        weights, moments = moved(weights, slopes, moments, settings, rate, steps_done + k)
+    sees_reals = parts.loss.generator_sees_reals
+    return parts.loss.generator(logits(real) if sees_reals else real.new_zeros(0), logits(fake))
+
+
+def moved(
+    weights: Sequence[Tensor],
+    slopes: Sequence[Tensor],
+    moments: Moments,
+    settings: OptimiserSettings,
+    rate: float,
+    step: int,
+) -> tuple[list[Tensor], Moments]:
+    """Weights and moments after a step of SGD or Adam, as a function that has gradients.
+
+    Source: Kingma & Ba 2015, algorithm 1; step counts from 1.
+    """
+    if settings.name == "sgd":
+        return [w - rate * g for w, g in zip(weights, slopes, strict=True)], moments
+    first, second = settings.betas
+    after, kept = [], []
+    for weight, slope, (mean, square) in zip(weights, slopes, moments, strict=True):
+        mean = first * mean + (1 - first) * slope
+        square = second * square + (1 - second) * slope.square()
+        kept.append((mean, square))
+        # inside the root as well: its slope at 0 is endless
+        deviation = (square / (1 - second**step) + ADAM_EPSILON**2).sqrt() + ADAM_EPSILON
+        after.append(weight - rate * mean / (1 - first**step) / deviation)
+    return after, kept
+
+
+def adam_moments(optimiser: torch.optim.Optimizer) -> tuple[Moments, int]:
+    """The moments of each weight, zeros before the first step, and how many steps were done."""
+    moments, steps = [], 0
+    for weight in optimiser.param_groups[0]["params"]:
+        slots = optimiser.state.get(weight, {})
+        zero = torch.zeros_like(weight)
+        moments.append((slots.get("exp_avg", zero), slots.get("exp_avg_sq", zero)))
+        steps = int(slots.get("step", steps))
+    return moments, steps

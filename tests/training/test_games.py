@@ -1,0 +1,356 @@
+"""Games of the family: what D says, long D steps, balance, unrolling, several players."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from toy_runs import image_run, table_run
+
+from gan_augment.data.batches import Batch
+from gan_augment.errors import UsageError
+from gan_augment.losses.adversarial import AdversarialLoss
+from gan_augment.networks.ensembles import ByClass, Discriminators, Generators, routed
+from gan_augment.networks.layers import verdict
+from gan_augment.recipes import RECIPES, OptimiserSettings, Recipe
+from gan_augment.training.loop import one_step
+from gan_augment.training.parts import GeneratorOutput, state_arrays
+from gan_augment.training.schedule import d_steps_at, d_weight
+from gan_augment.training.step import adversarial_step, discriminator_step
+from gan_augment.training.unrolled import moved, unrolled_loss, unrolled_step
+
+PLAIN = {"loss": "non-saturating"}
+FREE = {"kind": "free", "code": 4, "embedding": 4, "width": 8, "max_width": 8}
+
+
+def of_features(condition: str, k: int = 3, width: int = 4):
+    """A verdict's layers, all of whose weights are 0."""
+    linear = None if condition == "classes" else nn.Linear(width, 1)
+    classes = nn.Linear(width, k) if condition in ("auxiliary", "classes") else None
+    for layer in (linear, classes):
+        for weight in [] if layer is None else layer.parameters():
+            nn.init.zeros_(weight)
+    return linear, None, classes
+
+
+def test_equal_class_logits_are_worth_ln_k_and_a_d_of_three_quarters():
+    linear, projection, classes = of_features("classes", k=3)
+    said = verdict(torch.randn(5, 4), torch.zeros(5, dtype=torch.long), linear, projection, classes)
+    assert said.shape == (5, 4)
+    assert torch.sigmoid(said[:, 0]).tolist() == pytest.approx([0.75] * 5)  # Z / (Z + 1), Z = 3
+    cross_entropy = nn.functional.cross_entropy(said[:, 1:], torch.tensor([0, 1, 2, 0, 1]))
+    assert cross_entropy.item() == pytest.approx(math.log(3))
+
+
+def test_an_auxiliary_classifier_stands_beside_a_verdict_that_is_blind_to_the_class():
+    run = table_run("free", discriminator={"width": 16, "condition": "auxiliary"})
+    batch = run.batches.at(0, 0)
+    run.state.discriminator.eval()
+    said = [run.state.discriminator(batch.x, torch.full_like(batch.y, y)) for y in (0, 1)]
+    assert said[0].shape == (len(batch.y), 3)
+    torch.testing.assert_close(said[0], said[1])
+
+
+@pytest.mark.parametrize("make", [image_run, table_run])
+@pytest.mark.parametrize("condition", ["concatenation", "projection"])
+def test_a_conditional_verdict_hears_of_the_class(make, condition):
+    sizes = {"width": 8, "max_width": 8, "condition": condition, "spectral_norm": False}
+    run = make(discriminator=sizes)
+    batch = run.batches.at(0, 0)
+    said = [run.state.discriminator(batch.x, torch.full_like(batch.y, y)) for y in (0, 1)]
+    assert said[0].shape == batch.y.shape
+    assert not torch.allclose(said[0], said[1])
+
+
+def test_cgan_plays_the_original_game_not_squared_errors():
+    for data in ("image", "table"):
+        recipe = RECIPES[data]["cgan"]
+        assert recipe.objective.loss == "non-saturating"
+        assert recipe.discriminator.condition == "concatenation"
+
+
+@pytest.mark.parametrize("make", [image_run, table_run])
+def test_a_d_that_tells_classes_learns_them(make):
+    named = RECIPES["image" if make is image_run else "table"]["semi-supervised"]
+    values = named.model_dump() | {"batch": 8}
+    values["generator"] |= {"code": 8, "embedding": 4, "width": 8, "max_width": 8}
+    values["discriminator"] |= {"width": 16, "max_width": 16}
+    run = make(**values)
+    for _ in range(150):
+        one_step(run)
+    batch = run.batches.at(1, 0)
+    told = run.state.discriminator(batch.x, batch.y)[:, 1:]
+    assert (told.argmax(dim=1) == batch.y).float().mean() >= 0.75
+
+
+def test_wgan_takes_100_d_steps_for_the_first_25_g_steps_and_at_every_500th():
+    recipe = RECIPES["image"]["wgan"]
+    steps = [d_steps_at(recipe, step, 0.5) for step in range(1001)]
+    assert steps[:25] == [100] * 25
+    assert [step for step in range(25, 1001) if steps[step] == 100] == [500, 1000]
+    assert set(steps) == {5, 100}
+    assert recipe.discriminator_optimiser.name == "rmsprop"
+    assert recipe.discriminator_optimiser.momentum == 0
+
+
+def test_the_loop_takes_the_long_d_steps():
+    run = image_run(
+        generator=FREE,
+        discriminator={"width": 8, "max_width": 8, "spectral_norm": False},
+        objective={"loss": "wasserstein", "clip": 0.01},
+        game={"long_d_steps": 7, "long_first": 1, "long_every": 500},
+        d_steps=2,
+    )
+    drawn = []
+    at = run.batches.at
+    run.batches.at = lambda *place: drawn.append(place) or at(*place)
+    one_step(run), one_step(run)
+    assert [step for _, step, _ in drawn] == [0] * 7 + [1] * 2
+    weights = [p.abs().max().item() for p in run.state.discriminator.parameters()]
+    assert max(weights) <= 0.01 + 1e-9
+
+
+def test_the_weight_of_d_is_one_until_it_wins_and_never_less_than_a_twentieth():
+    assert [d_weight(a, 0.75) for a in (0.0, 0.5, 0.75)] == [1, 1, 1]
+    assert d_weight(0.875, 0.75) == pytest.approx(0.5)
+    assert d_weight(1.0, 0.75) == 0.05
+    weights = [d_weight(a, 0.75) for a in np.linspace(0, 1, 50)]
+    assert weights == sorted(weights, reverse=True)
+
+
+def test_the_number_of_d_steps_follows_the_balance_from_five_to_one():
+    recipe = RECIPES["image"]["sgan"]
+    steps = [d_steps_at(recipe, 0, a) for a in (0.4, 0.5, 0.6, 0.75, 1.0)]
+    assert steps[:2] == [5, 5]
+    assert steps[-2:] == [1, 1]
+    assert steps == sorted(steps, reverse=True)
+
+
+def balanced_run(real_logit: float, fake_logit: float):
+    """A run whose D says the same numbers of all reals and all fakes, whatever it learns."""
+
+    class Fixed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.zeros(()))
+
+        def forward(self, x, y):
+            said = torch.where(x.flatten(1).mean(1) > 5, fake_logit, real_logit)
+            return said + 0 * self.weight
+
+    run = table_run("free", game={"balance": "weight and steps"}, batch=8, objective=PLAIN)
+    run.state.discriminator = Fixed()
+    return run
+
+
+@pytest.mark.parametrize(
+    ("real", "fake", "accuracy"), [(2.0, -2.0, 1.0), (2.0, 2.0, 0.5), (-2.0, 2.0, 0.0)]
+)
+def test_the_balance_of_a_game_whose_balance_is_known(real, fake, accuracy):
+    run = balanced_run(real, fake)
+    batch = run.batches.at(0, 0)
+    fakes = GeneratorOutput(torch.full_like(batch.x, 10.0))
+    for _ in range(500):
+        discriminator_step(run.state, run.parts, batch, fakes)
+    assert float(run.state.numbers["d_accuracy"]) == pytest.approx(accuracy, abs=0.01)
+
+
+def test_a_d_that_always_wins_trains_at_a_twentieth_of_its_rate():
+    run = table_run("free", game={"balance": "weight"}, schedule={"name": "constant"})
+    run.state.numbers["d_accuracy"].fill_(1.0)
+    one_step(run)
+    rate = run.parts.recipe.discriminator_optimiser.rate
+    assert run.state.discriminator_optimiser.param_groups[0]["lr"] == pytest.approx(rate / 20)
+    assert run.state.generator_optimiser.param_groups[0]["lr"] == pytest.approx(rate)
+
+
+class Number(nn.Module):
+    """One weight. As D it says weight x; as G it makes its weight."""
+
+    def __init__(self, value: float) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.tensor(value))
+
+    def forward(self, x, y):
+        return self.weight * x[:, 0]
+
+
+def bilinear(d: float, k: int, optimiser: OptimiserSettings):
+    """The game L_G = g d, L_D = -g d, at weight d of D, unrolled k steps."""
+    changes = {"game": {"unrolled": k}, "objective": PLAIN}
+    run = table_run("free", discriminator_optimiser=optimiser, **changes)
+    game = AdversarialLoss(lambda real, fake: -fake.mean(), lambda real, fake: fake.mean())
+    run.state.discriminator = Number(d)
+    for group in run.state.discriminator_optimiser.param_groups:
+        group["lr"] = optimiser.rate
+    return run.state, replace(run.parts, loss=game)
+
+
+@pytest.mark.parametrize("k", [1, 2, 5])
+def test_the_slope_through_k_steps_of_a_bilinear_game_worked_by_hand(k):
+    d, g, rate = 0.3, torch.tensor(0.7, requires_grad=True), 0.1
+    state, parts = bilinear(d, k, OptimiserSettings(name="sgd", rate=rate))
+    rows = g * torch.ones(4, 1)
+    batch = Batch(torch.zeros(4, 1), torch.zeros(4, dtype=torch.long), np.arange(4))
+    unrolled_loss(state, parts, batch, GeneratorOutput(rows)).backward()
+    assert g.grad.item() == pytest.approx(d + 2 * k * rate * 0.7, rel=1e-5)  # detached: d + k eta g
+    assert state.discriminator.weight.item() == pytest.approx(d)
+
+
+def test_a_thought_step_of_adam_is_that_of_torch():
+    torch.manual_seed(0)
+    weight, slope = torch.randn(5), torch.randn(5)
+    settings = OptimiserSettings(rate=1e-2, betas=(0.5, 0.9))
+    real = nn.Parameter(weight.clone())
+    optimiser = torch.optim.Adam([real], lr=1e-2, betas=(0.5, 0.9))
+    thought, moments = [weight], [(torch.zeros(5), torch.zeros(5))]
+    for step in (1, 2, 3):
+        real.grad = slope * step
+        optimiser.step()
+        thought, moments = moved(thought, [slope * step], moments, settings, 1e-2, step)
+    torch.testing.assert_close(thought[0], real.detach(), rtol=1e-5, atol=1e-7)
+
+
+def test_thought_steps_move_no_weight_no_buffer_and_no_moment_of_d():
+    run = image_run(generator=FREE, game={"unrolled": 3})  # spectral norm has buffers
+    for _ in range(2):
+        one_step(run)
+    batch = run.batches.at(0, 5)
+    before = state_arrays(run.state)
+    output = GeneratorOutput(-batch.x.clone().requires_grad_())
+    unrolled_loss(run.state, run.parts, batch, output)
+    after = state_arrays(run.state)
+    assert all(np.array_equal(before[name], after[name]) for name in before)
+
+
+def test_unrolled_no_step_g_is_taught_by_the_d_that_is_there():
+    one, other = (image_run(generator=FREE, game={"unrolled": 0}) for _ in range(2))
+    batch = one.batches.at(0, 0)
+    losses = [adversarial_step, unrolled_step]
+    d_losses = [
+        step(run.state, run.parts, [batch])["d_loss"]
+        for step, run in zip(losses, (one, other), strict=True)
+    ]
+    torch.testing.assert_close(*d_losses)  # the D step is from the old weights
+
+
+def wrapped(run, classes: int = 2):
+    """The run with its G and D as the only ones of an ensemble."""
+    state = run.state
+    for network in (state.generator, state.average):
+        network.decoder = Generators([network.decoder], classes)
+    state.discriminator = Discriminators([state.discriminator])
+    return run
+
+
+def test_one_generator_against_one_discriminator_is_the_plain_gan_bit_for_bit():
+    plain, ensemble = image_run(generator=FREE), wrapped(image_run(generator=FREE))
+    for _ in range(4):
+        one_step(plain), one_step(ensemble)
+    mine, theirs = state_arrays(plain.state), state_arrays(ensemble.state)
+    for name, value in mine.items():
+        if name.startswith(("generator/decoder", "average/decoder")):
+            name = name.replace("decoder.", "decoder.members.0.", 1)
+        elif name.startswith("discriminator/"):
+            name = name.replace("/", "/members.0.", 1)
+        assert np.array_equal(value, theirs[name]), name
+
+
+class Constant(nn.Module):
+    """A generator that makes its number, whatever the noise."""
+
+    noise_width = 2
+
+    def __init__(self, number: float) -> None:
+        super().__init__()
+        self.number = number
+
+    def forward(self, z, y):
+        return torch.full((len(z), 1), self.number) + 10 * y[:, None]
+
+
+def test_samples_come_from_each_generator_as_often_as_it_is_mixed_in():
+    network = Generators([Constant(0.0), Constant(1.0)], classes=2).eval()
+    network.mixing.copy_(torch.tensor([[0.25, 0.75], [1.0, 0.0]]))
+    z = torch.randn(4000, network.noise_width, generator=torch.Generator().manual_seed(0))
+    drawn = network(z, torch.zeros(4000, dtype=torch.long))
+    assert drawn.mean().item() == pytest.approx(0.75, abs=0.03)
+    assert set(network(z, torch.ones(4000, dtype=torch.long)).flatten().tolist()) == {10.0}
+
+
+def test_in_training_every_generator_makes_as_many_of_a_batch():
+    network = Generators([Constant(0.0), Constant(1.0)], classes=1).train()
+    drawn = network(torch.zeros(8, 3), torch.zeros(8, dtype=torch.long)).flatten().tolist()
+    assert drawn == [0, 0, 1, 1, 0, 0, 1, 1]
+
+
+def test_generators_are_mixed_by_what_each_covers_of_a_class():
+    network = Generators([Constant(0.0), Constant(1.0)], classes=2).eval()
+
+    def coverage() -> torch.Tensor:
+        z = torch.zeros(2, network.noise_width)
+        first, second = network(z, torch.tensor([0, 1])).flatten().tolist()
+        return torch.tensor([0.9 if first == 1.0 else 0.1, 0.0 if second == 11.0 else 0.5])
+
+    network.mix(coverage)
+    expected = torch.tensor([[0.1, 0.9], [1.0, 0.0]])
+    torch.testing.assert_close(network.mixing, expected, atol=1e-4, rtol=0)
+
+
+def test_by_class_every_row_goes_through_its_classs_network_in_its_order():
+    network = ByClass([Constant(0.0), Constant(1.0), Constant(2.0)])
+    y = torch.tensor([2, 0, 1, 2])
+    assert network(torch.zeros(4, 2), y).flatten().tolist() == [2, 0, 1, 2]
+    assert routed(network.members, torch.tensor([0, 0]), torch.zeros(2, 2), torch.zeros(2)).shape
+
+
+def test_by_class_a_step_on_one_class_leaves_the_others_networks_alone():
+    named = RECIPES["table"]["class-by-class"].model_dump() | {"batch": 8}
+    named["generator"] |= {"code": 4, "embedding": 4, "width": 8}
+    named["discriminator"] |= {"width": 8}
+    run = table_run(**named)
+    at = run.batches.at(0, 0)
+    rows = torch.nonzero(torch.from_numpy(run.batches._labels) == 0).squeeze(1)[: len(at.y)]
+    batch = Batch(
+        run.batches._encoded[rows], torch.zeros(len(rows), dtype=torch.long), rows.numpy()
+    )
+    before = state_arrays(run.state)
+    adversarial_step(run.state, run.parts, [batch])
+    after = state_arrays(run.state)
+    moved_names = {name for name in before if not np.array_equal(before[name], after[name])}
+    assert any(name.startswith("generator/members.0.") for name in moved_names)
+    assert not any("/members.1." in name for name in moved_names if "optimiser" not in name)
+
+
+def test_softmax_listens_to_the_discriminator_that_g_does_worst_against():
+    run = image_run(generator=FREE, game={"discriminators": 2, "aggregate": "softmax"})
+    batch = run.batches.at(0, 0)
+    assert run.state.discriminator(batch.x, batch.y).shape == (2 * len(batch.y),)
+    assert run.state.discriminator.eval()(batch.x, batch.y).shape == (len(batch.y),)
+    run.state.discriminator.train()
+    one_step(run)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"game": {"generators": 2}}, "start from rows"),
+        ({"game": {"by_class": True, "generators": 2}}, "by_class and several"),
+        ({"game": {"unrolled": 5}, "objective": {"r1": 1.0}}, "unrolled and more"),
+        (
+            {"game": {"unrolled": 5}, "discriminator_optimiser": {"name": "rmsprop"}},
+            "not adam or sgd",
+        ),
+        (
+            {"game": {"discriminators": 2}, "discriminator": {"condition": "auxiliary"}},
+            "tells classes",
+        ),
+    ],
+)
+def test_games_that_do_not_go_together_are_refused(changes, message):
+    with pytest.raises(UsageError, match=message):
+        Recipe.checked(changes, "mine.toml")
