@@ -54,18 +54,6 @@ class Generators(nn.Module):
             which = (place > self.mixing[y].cumsum(dim=1)[:, :-1]).sum(dim=1)
         return routed(self.members, which, z[:, :-1], y)
 
-    def mix(self, coverage: Callable[[], Tensor]) -> None:
-        """Set `mixing` to how much of each class every generator covers by itself.
-
-        coverage(): (K,), of what this network makes at the moment; equal shares where it is 0.
-        """
-        found = []
-        for member in range(len(self.members)):
-            self.mixing.zero_()[:, member] = 1
-            found.append(coverage().to(self.mixing) + 1e-6)
-        covered = torch.stack(found, dim=1)  # (K, I)
-        self.mixing.copy_(covered / covered.sum(dim=1, keepdim=True))
-
 
 class Discriminators(nn.Module):
     """J discriminators as one: (N, ...), y (N,) -> logits (J N,), those of each behind another's.
@@ -89,6 +77,22 @@ def routed(members: nn.ModuleList, which: Tensor, x: Tensor, y: Tensor) -> Tenso
     rows = [torch.nonzero(which == number).squeeze(1) for number in range(len(members))]
     made = [member(x[own], y[own]) for member, own in zip(members, rows, strict=True) if len(own)]
     return torch.cat(made)[torch.argsort(torch.cat(rows))]
+
+
+def mix_generators(network: nn.Module, coverage: Callable[[nn.Module], Tensor]) -> None:
+    """Let each of several generators in a network make of a class what it covers of it by itself.
+
+    coverage(network): (K,), 0..1, of what the network makes then; equal shares where it is 0. A
+    network without several generators stays as it is.
+    """
+    for generators in network.modules():
+        if isinstance(generators, Generators):
+            found = []
+            for member in range(len(generators.members)):
+                generators.mixing.zero_()[:, member] = 1
+                found.append(coverage(network).to(generators.mixing) + 1e-6)
+            covered = torch.stack(found, dim=1)  # (K, I)
+            generators.mixing.copy_(covered / covered.sum(dim=1, keepdim=True))
 
 
 def new_generators(game: GameSettings, classes: int, new: Callable[[int], nn.Module]) -> nn.Module:

@@ -16,6 +16,7 @@ from gan_augment.data.contract import LabelledImages
 from gan_augment.data.images.reader import data_sha256
 from gan_augment.data.splits import hold_out
 from gan_augment.devices import ComputeConfig, Precision, compute_config  # noqa: F401  (pdoc)
+from gan_augment.networks.ensembles import mix_generators
 from gan_augment.progress import Progress
 from gan_augment.recipes import Recipe, resolve_recipe  # noqa: F401  (pdoc)
 from gan_augment.synthesizers.base import GAN, ChooseCompute, SavedArrays
@@ -221,6 +222,7 @@ class ImageGAN(GAN[LabelledImages, ModelMeta]):
             saver = RunSaver(checkpoints, run, sha256, force) if checkpoints else None
             diverged = self._train(run, saver, resume, on_steps, progress)
         with devices.threads(1):
+            mix_generators(run.state.average, ready.scorer.coverage)
             sampler = _sampler_of(data, ready.train, run)
             selection, artefacts = self._selected(data, ready.train, run, sampler, progress)
         self._sampler = SampleSequence(sampler, selection)

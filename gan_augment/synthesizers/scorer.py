@@ -6,14 +6,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from gan_augment.classifiers.small_cnn import SmallCNN, random_features, train_classifier
 from gan_augment.data.batches import PairedBatches
 from gan_augment.data.contract import LabelledImages
 from gan_augment.data.splits import hold_out
 from gan_augment.metrics.copies import copied_share, copy_threshold
+from gan_augment.metrics.densities import density_and_coverage
 from gan_augment.metrics.distances import kernel_distance, mean_pairwise_distance
 from gan_augment.networks.geometry import Geometry
 from gan_augment.progress import Progress
@@ -116,6 +118,17 @@ class ImageScorer:
                 watched[name] = spread
                 eligible &= spread >= COLLAPSE_SPREAD
         return Score(round(value, 6), parts, eligible, watched)
+
+    def coverage(self, network: nn.Module) -> Tensor:
+        """The share of each class's real rows that samples of a generator cover, (K,)."""
+        sampler = BlockSampler.of(network, self._data, self._anchors, self._sizes, self._parts)
+        covered = torch.zeros(len(self._data.names))
+        for reference in self._references:
+            name = self._data.names[reference.label]
+            drawn = sampler.rows(reference.label, name, 0, self._rows, self._seed, "coverage")
+            features = self._spaces[0](drawn)
+            _, covered[reference.label] = density_and_coverage(reference.features[0], features)
+        return covered
 
     def _reference(self, label: int, held_out: Rows | None, weight: float) -> Reference:
         if held_out is not None and len(held_out) < 2:

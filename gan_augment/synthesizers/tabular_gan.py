@@ -9,7 +9,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from gan_augment import devices
 from gan_augment.data.batches import RowBatches
@@ -21,12 +22,19 @@ from gan_augment.data.tables.schema import Name, TableSchema
 from gan_augment.devices import ComputeConfig, Precision, compute_config
 from gan_augment.errors import DataError
 from gan_augment.input_files import memory_problem
+from gan_augment.metrics.densities import density_and_coverage
+from gan_augment.networks.ensembles import mix_generators
 from gan_augment.processes import available_cores
 from gan_augment.progress import Progress
 from gan_augment.recipes import Recipe, table_recipe
 from gan_augment.synthesizers.base import GAN, ChooseCompute, SavedArrays
 from gan_augment.synthesizers.model_file import TableMeta
-from gan_augment.synthesizers.sampling import FEW_ROWS, RowSampler, load_row_sampler
+from gan_augment.synthesizers.sampling import (
+    FEW_ROWS,
+    ROW_BLOCK,
+    RowSampler,
+    load_row_sampler,
+)
 from gan_augment.synthesizers.time_budget import (
     ROW_PROBE_S,
     SMALLEST_RUN_STEPS,
@@ -165,6 +173,7 @@ class TabularGAN(GAN[LabelledTable, TableMeta]):
             sha256 = fingerprint or table_sha256(data)
             saver = RunSaver(checkpoints, run, sha256, force) if checkpoints else None
             diverged = self._train(run, saver, resume, on_steps, progress, scorer.begin)
+        mix_generators(run.state.average, scorer.coverage)
         sampler = RowSampler.of(run.state.average, anchors, table, recipe.generator)
         chosen, reason = _kept(run.best, steps, recipe)
         progress.note(reason)
@@ -310,6 +319,18 @@ class SpreadScorer:
         self._scores += 1
         spread = self._spread(network)
         return Score(-float(step), {"spread": spread}, eligible=spread >= SMALLEST_SPREAD)
+
+    def coverage(self, network: nn.Module) -> Tensor:
+        """The share of each class's training rows that samples of a generator cover, (K,)."""
+        sampler = RowSampler.of(network, self._anchors, self._table, self._settings)
+        covered = torch.zeros(self._table.classes)
+        for label in range(self._table.classes):
+            start, stop = self._anchors.of(label)
+            if stop - start >= FEW_ROWS:
+                real = self._anchors.rows[start : min(stop, start + ROW_BLOCK)].astype(np.float64)
+                drawn = sampler.block(label, str(label), 0, 0, "coverage").astype(np.float64)
+                _, covered[label] = density_and_coverage(real, drawn)
+        return covered
 
     def _spread(self, network: nn.Module) -> float:
         """The smallest ratio of generated to real spread over the classes to top up."""

@@ -14,7 +14,13 @@ from toy_runs import image_run, table_run
 from gan_augment.data.batches import Batch
 from gan_augment.errors import UsageError
 from gan_augment.losses.adversarial import AdversarialLoss
-from gan_augment.networks.ensembles import ByClass, Discriminators, Generators, routed
+from gan_augment.networks.ensembles import (
+    ByClass,
+    Discriminators,
+    Generators,
+    mix_generators,
+    routed,
+)
 from gan_augment.networks.layers import verdict
 from gan_augment.recipes import RECIPES, OptimiserSettings, Recipe
 from gan_augment.training.loop import one_step
@@ -291,12 +297,12 @@ def test_in_training_every_generator_makes_as_many_of_a_batch():
 def test_generators_are_mixed_by_what_each_covers_of_a_class():
     network = Generators([Constant(0.0), Constant(1.0)], classes=2).eval()
 
-    def coverage() -> torch.Tensor:
+    def coverage(network) -> torch.Tensor:
         z = torch.zeros(2, network.noise_width)
         first, second = network(z, torch.tensor([0, 1])).flatten().tolist()
         return torch.tensor([0.9 if first == 1.0 else 0.1, 0.0 if second == 11.0 else 0.5])
 
-    network.mix(coverage)
+    mix_generators(network, coverage)
     expected = torch.tensor([[0.1, 0.9], [1.0, 0.0]])
     torch.testing.assert_close(network.mixing, expected, atol=1e-4, rtol=0)
 
