@@ -22,6 +22,8 @@ TRAIN = np.setdiff1d(np.arange(180), HELD)
 class Shows(nn.Module):
     """A generator that shows given pixels of the class asked for, one after the other."""
 
+    noise_width = 4
+
     def __init__(self, pixels_of) -> None:
         super().__init__()
         self.pixels_of = pixels_of
