@@ -13,6 +13,7 @@ from pydantic import BeforeValidator, Field, StrictBool, field_validator
 
 from gan_augment.errors import UsageError, did_you_mean
 from gan_augment.recipes import DataKind, Recipe
+from gan_augment.recipes.settings import OptimiserName, ScheduleName
 from gan_augment.settings import Frozen
 
 _BEST_TOP_UP: dict[DataKind, tuple[float, bool]] = {"image": (0.5, True), "table": (0.5, False)}
@@ -69,6 +70,11 @@ class FitOptions(Frozen):
         Training steps, or seconds; steps win. 0 steps train nothing (tables only).
     image_size : tuple of int, optional
         (height, width) in pixels.
+    until, patience : str and int, optional
+        "score=0.2" ends a run of images at that held-out score; so many scores in a row without a
+        better one end it too. Both and the next ones are the recipe's where they are None.
+    d_steps, optimiser, rate, schedule : int, str, float and str, optional
+        D steps of a G step; the name and the rate of both optimisers; how the rate falls.
     selection : bool
         Whether only generated images worth keeping are returned; rows of tables always are.
     """
@@ -79,6 +85,12 @@ class FitOptions(Frozen):
     recipe: str | Recipe = "auto"
     steps: int | None = Field(default=None, ge=0, le=MOST)
     budget_s: Seconds | None = None
+    until: str | None = None
+    patience: int | None = Field(default=None, ge=1, le=MOST)
+    d_steps: int | None = Field(default=None, ge=1, le=100)
+    optimiser: OptimiserName | None = None
+    rate: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    schedule: ScheduleName | None = None
     image_size: tuple[int, int] | None = None
     resize: Literal["squeeze", "crop", "pad"] = "squeeze"
     flips: bool = False
@@ -90,7 +102,21 @@ class FitOptions(Frozen):
     workers: int | None = Field(default=None, ge=1, le=MOST_PROCESSES)
     skip_bad: bool = False
 
-    _numbers = field_validator("steps", "seed", "threads", "workers", mode="before")(_check_number)
+    _numbers = field_validator(
+        "steps", "patience", "d_steps", "rate", "seed", "threads", "workers", mode="before"
+    )(_check_number)
+
+    @field_validator("until")
+    @classmethod
+    def _is_score(cls, until: str | None) -> str | None:
+        if until is not None and not re.fullmatch(r"score=(?=.*[1-9])\d*\.?\d+", until):
+            raise ValueError("expected score= and a number above 0, such as score=0.2")
+        return until
+
+    @property
+    def stop_score(self) -> float | None:
+        """The held-out score that ends a run, if `until` names one."""
+        return None if self.until is None else float(self.until.removeprefix("score="))
 
     @property
     def data_kind(self) -> DataKind:

@@ -22,8 +22,8 @@ COLUMN_KINDS = ("categorical", "numeric", "datetime", "id")
 PANELS = {
     "Data": "data path run result target categorical numeric datetime id schema classes image_size "
     "resize flips skip_bad group time gap group_duplicates against",
-    "Training": "recipe steps budget gan_budget selection seed device precision model seconds "
-    "table",
+    "Training": "recipe steps budget gan_budget until patience d_steps optimiser rate schedule "
+    "selection seed device precision model seconds table",
     "Top-up": "counts to synthetic_share companions resize_originals",
     "Evaluation": "test learner metric delta folds repeats arms sampler updates diagnostics "
     "extractor fail_on",
@@ -70,6 +70,21 @@ Budget = Annotated[
         "Train for about so long (90s, 10m, 1h), unless --steps is given.  [default: 5m for "
         "images; tables are not trained]",
     ),
+]
+Until = Annotated[
+    str | None, option("--until", "End at this held-out score of images: score=0.2, say.")
+]
+Patience = Annotated[
+    int | None,
+    option("--patience", "End after so many scores of images without a better one.", min=1),
+]
+DSteps = Annotated[int | None, option("--d-steps", "Of the discriminator for each of G.", min=1)]
+Optimiser = Annotated[
+    Literal["adam", "adamw", "rmsprop", "sgd"] | None, option("--optimiser", "Of both networks.")
+]
+Rate = Annotated[float | None, option("--rate", "The learning rate of both networks.")]
+Schedule = Annotated[
+    Literal["constant", "linear", "cosine"] | None, option("--schedule", "How the rate falls.")
 ]
 Target = Annotated[
     str | None, option("--target", "The column of labels; DATA is a table then, not images.")

@@ -25,7 +25,7 @@ from gan_augment.evaluation.plan import OUTER, Setup, TrainTestPart
 from gan_augment.evaluation.protocol import Split
 from gan_augment.evaluation.user_code import UserGenerator, check_generator
 from gan_augment.randomness import generator
-from gan_augment.recipes import resolve_recipe, with_flips
+from gan_augment.recipes import resolve_recipe, with_options
 from gan_augment.synthesizers import load_model
 from gan_augment.synthesizers.base import Data, Synthesizer
 from gan_augment.synthesizers.image_gan import ImageGAN
@@ -95,11 +95,13 @@ def generator_of(
     gan, fit, images = options.generator, options.fit, isinstance(data, LabelledImages)
     if gan is None:
         settings: dict[str, Any] = {"device": fit.device, "precision": fit.precision}
-        gan = TabularGAN(recipe=fit.recipe, **settings)
+        resolved = resolve_recipe(fit.recipe, "image" if images else "table")
+        recipe = with_options(resolved, fit)
         if images:
             # resolved: an edited file is another recipe, and the result names its settings
-            recipe = with_flips(resolve_recipe(fit.recipe), bool(fit.flips))
             gan = ImageGAN(recipe=recipe, selection=fit.selection, **settings)
+        else:
+            gan = TabularGAN(recipe=fit.recipe if recipe is resolved else recipe, **settings)
     if not isinstance(gan, ImageGAN | TabularGAN):
         check_generator(gan)
         return gan

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from gan_augment.errors import UsageError, did_you_mean
 from gan_augment.recipes.presets import ABOUT, RECIPES
@@ -21,6 +22,9 @@ from gan_augment.recipes.settings import (
 )
 from gan_augment.settings import read_toml
 
+if TYPE_CHECKING:
+    from gan_augment.config import FitOptions
+
 __all__ = [
     "ABOUT",
     "AUTO",
@@ -38,7 +42,7 @@ __all__ = [
     "StopSettings",
     "resolve_recipe",
     "table_recipe",
-    "with_flips",
+    "with_options",
 ]
 
 AUTO = "anchored"
@@ -86,12 +90,31 @@ def table_recipe(requested: str | Recipe, steps: int | None, budget_s: float | N
     return recipe
 
 
-def with_flips(recipe: Recipe, flips: bool) -> Recipe:
-    """The recipe, with mirrored images among what D sees if `flips`."""
-    if not flips:
+def with_options(recipe: Recipe, options: FitOptions) -> Recipe:
+    """The recipe with what the options of a fit say otherwise.
+
+    Raises UsageError where that contradicts the recipe.
+    """
+    names = ("flips", "until", "patience", "d_steps", "optimiser", "rate", "schedule")
+    given = ["--" + name.replace("_", "-") for name in names if getattr(options, name)]
+    if not given:
         return recipe
-    flipping = recipe.augment.model_copy(update={"flips": True})
-    return recipe.model_copy(update={"augment": flipping})
+    if recipe.generator.kind == "gaussian":
+        raise UsageError(
+            f"{', '.join(given)}: the recipe 'gaussian' is not trained; take --recipe anchored"
+        )
+    optimiser = {"name": options.optimiser, "rate": options.rate}
+    changes: dict[str, dict[str, Any]] = {
+        "generator_optimiser": optimiser,
+        "discriminator_optimiser": optimiser,
+        "schedule": {"name": options.schedule},
+        "stop": {"score": options.stop_score, "patience": options.patience},
+        "augment": {"flips": options.flips or None},
+    }
+    values = recipe.model_dump() | {"d_steps": options.d_steps or recipe.d_steps}
+    for part, change in changes.items():
+        values[part] |= {name: value for name, value in change.items() if value is not None}
+    return Recipe.checked(values, f"the recipe {recipe.name!r} with {', '.join(given)}")
 
 
 def _for(data: DataKind, recipe: Recipe, name: str) -> Recipe:

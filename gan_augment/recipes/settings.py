@@ -10,12 +10,14 @@ from pydantic import Field, model_validator
 from gan_augment.settings import Frozen
 
 DataKind = Literal["image", "table"]
+OptimiserName = Literal["adam", "adamw", "rmsprop", "sgd"]
+ScheduleName = Literal["constant", "linear", "cosine"]
 
 
 class OptimiserSettings(Frozen):
     """One optimiser. `betas` are Adam's and AdamW's; `momentum` is SGD's and RMSprop's."""
 
-    name: Literal["adam", "adamw", "rmsprop", "sgd"] = "adam"
+    name: OptimiserName = "adam"
     rate: float = Field(default=8e-4, gt=0)
     betas: tuple[float, float] = (0.0, 0.99)
     momentum: float = Field(default=0.0, ge=0, lt=1)
@@ -28,7 +30,7 @@ class ScheduleSettings(Frozen):
     Unit of `warmup`: share of the run, 0..1; the rate rises linearly over it.
     """
 
-    name: Literal["constant", "linear", "cosine"] = "linear"
+    name: ScheduleName = "linear"
     warmup: float = Field(default=0.0, ge=0, lt=1)
     end: float = Field(default=0.0, ge=0, le=1)
 

@@ -18,7 +18,7 @@ from gan_augment.data.topup_plan import choose_classes, explain_rare, plan_topup
 from gan_augment.devices import ComputeConfig
 from gan_augment.errors import DivergedError, ModelFileError, ResumeMismatchError, UsageError
 from gan_augment.progress import Progress, Stopwatch
-from gan_augment.recipes import Recipe, resolve_recipe, with_flips
+from gan_augment.recipes import Recipe, resolve_recipe, with_options
 from gan_augment.settings import read_toml, to_toml
 from gan_augment.storage import load_bundle, write_file
 from gan_augment.synthesizers.image_gan import ImageGAN
@@ -426,7 +426,7 @@ def _changed(stored: FitOptions, requested: FitOptions) -> dict[str, Any]:
     if requested.flips and not stored.flips:
         changed["flips"] = True
     if requested.recipe != defaults.recipe:
-        recipe = with_flips(resolve_recipe(requested.recipe, stored.data_kind), stored.flips)
+        recipe = with_options(resolve_recipe(requested.recipe, stored.data_kind), stored)
         if recipe != stored.recipe:
             changed["recipe"] = recipe
     return changed

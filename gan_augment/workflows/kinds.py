@@ -31,7 +31,7 @@ from gan_augment.errors import DataError, TooFewAcceptedError, UsageError
 from gan_augment.input_files import check_there
 from gan_augment.progress import Progress
 from gan_augment.randomness import generator
-from gan_augment.recipes import DataKind, Recipe, resolve_recipe, table_recipe, with_flips
+from gan_augment.recipes import DataKind, Recipe, resolve_recipe, table_recipe, with_options
 from gan_augment.storage import write_file
 from gan_augment.storage.bundle import bundle_sha256, load_meta
 from gan_augment.synthesizers import model_folder
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 IMAGES_A_CLASS = 12
 ROWS_A_CLASS = 5
 CLASSES_SHOWN = 50
-_OF_IMAGES = ("image_size", "resize", "flips", "skip_bad")
+_OF_IMAGES = ("image_size", "resize", "flips", "skip_bad", "until", "patience")
 _FAMILIES = {
     "number": ("int", "uint", "float", "double", "halffloat", "decimal"),
     "boolean": ("bool",),
@@ -132,9 +132,9 @@ class ImageKind(_Kind):
         return {"image_shape": list(self.data.image_shape)}
 
     def recipe(self) -> Recipe:
-        """The recipe of the options, with mirrored images if they are wanted."""
+        """The recipe, with what the options say otherwise."""
         check_length(self.options.steps, self.options.budget_s)
-        return with_flips(resolve_recipe(self.options.recipe), self.options.flips)
+        return with_options(resolve_recipe(self.options.recipe), self.options)
 
     def machine(self) -> ComputeConfig:
         """What trains, as the options and this machine allow."""
@@ -236,9 +236,10 @@ class TableKind(_Kind):
         }
 
     def recipe(self) -> Recipe:
-        """The recipe of the options."""
+        """The recipe, with what the options say otherwise."""
         options = self.options
-        return table_recipe(options.recipe, options.steps, options.budget_s)
+        recipe = table_recipe(options.recipe, options.steps, options.budget_s)
+        return with_options(recipe, options)
 
     def machine(self) -> ComputeConfig:
         """float32 and one thread, unless the options say otherwise: small networks are faster."""
@@ -263,7 +264,7 @@ class TableKind(_Kind):
         """An unfitted generator with the settings of the options."""
         from gan_augment.synthesizers.tabular_gan import TabularGAN
 
-        return TabularGAN(recipe=self.options.recipe, **self._settings(callbacks))
+        return TabularGAN(recipe=self.recipe(), **self._settings(callbacks))
 
     def fit_arguments(self) -> dict[str, Any]:
         """What `TabularGAN.fit` wants to know beside the rows."""

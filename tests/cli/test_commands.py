@@ -88,6 +88,28 @@ def test_augment_prints_the_folder_last_and_what_to_do_with_it(
     assert contents(photos).items() <= contents(tmp_path / "out").items()
 
 
+def test_options_of_training_come_from_the_command_a_config_and_the_environment(
+    command, photos, tmp_path
+):
+    (tmp_path / "mine.toml").write_text('schedule = "cosine"\nd-steps = 2\n')
+    planned = answer(
+        command(
+            *("fit", photos, "--until", "score=0.2", "--optimiser", "adamw", "--rate", "2e-4"),
+            *("--config", "mine.toml", "--dry-run", "--json"),
+            env={"GAN_AUGMENT_PATIENCE": "3"},
+        )
+    )
+    recipe = planned["plan"]["recipe"]
+    assert recipe["stop"] == {"score": 0.2, "patience": 3}
+    for part in ("generator_optimiser", "discriminator_optimiser"):
+        assert (recipe[part]["name"], recipe[part]["rate"]) == ("adamw", 2e-4)
+    assert (recipe["schedule"]["name"], recipe["d_steps"]) == ("cosine", 2)
+    sources = {name: one["source"] for name, one in planned["options"].items()}
+    assert sources["until"] == "given"
+    assert sources["patience"] == "environment GAN_AUGMENT_PATIENCE"
+    assert sources["d_steps"] == "config mine.toml"
+
+
 def test_a_dry_run_of_augment_shows_the_counts_at_the_end(command, photos):
     planned = answer(command("augment", photos, "out", "--dry-run", "--json", "--no-companions"))
     ends = {"real": 6, "repeat": 12, "synthetic": 12, "companion": 0}

@@ -315,7 +315,8 @@ def test_the_settings_it_began_with_may_be_repeated(data, run, whole, monkeypatc
 @pytest.mark.parametrize(
     "other",
     [{"steps": 40}, {"seed": 1}, {"classes": "odd"}, {"recipe": "free"}, {"flips": True},
-     {"precision": "bf16"}, {"threads": 2}, {"resize": "crop"}, {"image_size": (12, 12)}],
+     {"rate": 1e-4}, {"d_steps": 2}, {"precision": "bf16"}, {"threads": 2},
+     {"resize": "crop"}, {"image_size": (12, 12)}],
     ids=lambda other: next(iter(other)),
 )  # fmt: skip
 def test_other_settings_are_refused_by_name_and_change_nothing(data, run, other, untrained):
@@ -516,9 +517,8 @@ def test_two_processes_never_train_into_one_folder(data, tmp_path, command):
 @pytest.fixture(scope="module")
 def ended(tmp_path_factory, data) -> tuple[Path, Notes]:
     """The run of a fit whose recipe is content with the first eligible generator."""
-    recipe = resolve_recipe("anchored").model_copy(update={"stop": StopSettings(score=1e6)})
     heard, out = Notes(), tmp_path_factory.mktemp("ended") / "run"
-    fit(data, out, QUICK.model_copy(update={"recipe": recipe}), progress=heard)
+    fit(data, out, QUICK.model_copy(update={"until": "score=1000000"}), progress=heard)
     return out, heard
 
 
@@ -543,3 +543,34 @@ def test_a_resumed_run_that_had_ended_is_finished(data, ended, untrained):
 def test_of_a_table_no_score_ends_a_run():
     with pytest.raises(UsageError, match=r"stop\.patience are for images"):
         Recipe.checked({"data": "table", "stop": {"patience": 3}}, "mine.toml")
+
+
+# Options of training
+
+
+def test_options_of_training_change_the_recipe_and_are_stored_with_the_run(data, ended, tmp_path):
+    options = FitOptions(
+        until="score=0.2", patience=3, d_steps=2, optimiser="sgd", rate=0.01, schedule="cosine"
+    )
+    recipe = plan_fit(data, options, tmp_path / "run").recipe
+    for optimiser in (recipe.generator_optimiser, recipe.discriminator_optimiser):
+        assert (optimiser.name, optimiser.rate) == ("sgd", 0.01)
+    assert (recipe.stop.score, recipe.stop.patience) == (0.2, 3)
+    assert (recipe.d_steps, recipe.schedule.name) == (2, "cosine")
+    assert recipe.objective == resolve_recipe("auto").objective
+    stored = read_toml(ended[0] / "config.toml")
+    assert (stored["fit"]["until"], stored["recipe"]["stop"]["score"]) == ("score=1000000", 1e6)
+
+
+def test_options_of_training_are_refused_where_nothing_is_trained_or_scored(tmp_path):
+    table = tmp_path / "parts.csv"
+    table.write_text("size,kind\n" + "".join(f"{i * i % 17},{'ab'[i % 2]}\n" for i in range(40)))
+    for options, why in (
+        ({"rate": 0.01}, "--rate: the recipe 'gaussian' is not trained"),
+        ({"patience": 2, "steps": 5}, "--patience: for images only"),
+    ):
+        with pytest.raises(UsageError, match=why):
+            plan_fit(table, FitOptions(target="kind", classes="all", **options))
+    plan = plan_fit(table, FitOptions(target="kind", classes="all", steps=5, rate=0.01))
+    assert plan.recipe.generator_optimiser.rate == 0.01
+    assert plan.data.generator().recipe == plan.recipe
