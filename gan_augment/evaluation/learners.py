@@ -37,9 +37,10 @@ from gan_augment.evaluation.estimators import (
     takes_rows_as_they_are,
     weighing_of,
 )
-from gan_augment.evaluation.user_code import UserCode, described, loaded
+from gan_augment.evaluation.user_code import described, loaded
 from gan_augment.randomness import derived_seed, preserve_global_generators, seed_global_generators
 from gan_augment.synthesizers.base import Data
+from gan_augment.user_code import UserCode
 
 TABLE_DEFAULT, IMAGE_DEFAULT = "boosting", "cnn"
 UPDATES = 500

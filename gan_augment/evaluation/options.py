@@ -12,8 +12,9 @@ from gan_augment.errors import UsageError, did_you_mean
 from gan_augment.evaluation.amount import TO
 from gan_augment.evaluation.arms import ON_TOP, RIVALS, TABLE_RIVALS
 from gan_augment.evaluation.figures import METRICS
-from gan_augment.evaluation.user_code import UserCode, new_sampler
+from gan_augment.evaluation.user_code import new_sampler
 from gan_augment.settings import Frozen
+from gan_augment.user_code import UserCode
 
 CHEAP_ARMS = ("class_weight", "oversample", "smote")
 DEFAULT_ARMS = ("none", *CHEAP_ARMS, *RIVALS, "gan", *ON_TOP, "auto")

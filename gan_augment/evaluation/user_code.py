@@ -1,93 +1,24 @@
-"""Generators, samplers and files that a user brings: loaded, checked, and fingerprinted.
+"""Generators and samplers that a user brings: loaded, checked, and fingerprinted.
 
-Of code in files nothing is loaded that was not named as `path.py:name`; what travels between
-processes is the path.
+Code in files is loaded by `gan_augment.user_code`.
 """
 
 from __future__ import annotations
 
-import hashlib
-import importlib.util
 import math
-import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from types import ModuleType
 from typing import Any, Generic, Self
 
 import numpy as np
 from sklearn.base import clone
 
 from gan_augment.data.contract import LabelledImages, LabelledTable
-from gan_augment.errors import DataError, UsageError, did_you_mean
+from gan_augment.errors import DataError, UsageError
 from gan_augment.evaluation.leaks import check_unfitted
 from gan_augment.synthesizers.base import Data
+from gan_augment.user_code import UserCode
 
 _WITHOUT_EFFECT = ("threads", "callbacks", "n_jobs", "verbose", "memory")
-
-
-@dataclass(frozen=True)
-class UserCode:
-    """`name` in the file at `path`; every process that needs it runs the file once.
-
-    sha256: of the file when it was named, in hexadecimal.
-    """
-
-    path: Path
-    name: str
-    sha256: str
-
-    @classmethod
-    def of(cls, text: str) -> UserCode:
-        """Parse "path.py:name". Raises UsageError where there is no such file."""
-        path_text, _, name = text.rpartition(":")
-        path = Path(path_text).resolve()
-        if not path.is_file() or not name:
-            raise UsageError(
-                f"{text!r}: there is no file {path_text!r}; expected path.py:name, such as "
-                "learners.py:make, from where the command is run"
-            )
-        return cls(path, name, _sha256(path))
-
-    def __str__(self) -> str:
-        return f"{self.path.name}:{self.name}"
-
-    def load(self) -> Any:
-        """Return what the file calls `name`. Raises UsageError where it fails, or has changed."""
-        module = self._module()
-        if not hasattr(module, self.name):
-            known = [name for name in vars(module) if not name.startswith("_")]
-            raise UsageError(
-                f"{self.path.name} has no {self.name!r}; expected the name of something in it."
-                f"{did_you_mean(self.name, known)}"
-            )
-        return getattr(module, self.name)
-
-    def _module(self) -> ModuleType:
-        key = hashlib.sha256(f"{self.path}\0{self.sha256}".encode()).hexdigest()
-        module_name = f"gan_augment_own_{key[:16]}"
-        if module_name in sys.modules:
-            return sys.modules[module_name]
-        if _sha256(self.path) != self.sha256:
-            raise UsageError(f"{self.path} has changed since it was named; begin again")
-        spec = importlib.util.spec_from_file_location(module_name, self.path)
-        if spec is None or spec.loader is None:
-            raise UsageError(f"{str(self.path)!r} is no Python file; expected path.py:name")
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[module_name] = module  # its dataclasses and pickles look themselves up there
-        folder = str(self.path.parent)
-        sys.path.insert(0, folder)
-        try:
-            spec.loader.exec_module(module)
-        except Exception as error:
-            del sys.modules[module_name]
-            raise UsageError(
-                f"{self.path.name} fails when it is loaded: {type(error).__name__}: {error}"
-            ) from error
-        finally:
-            sys.path.remove(folder)
-        return module
 
 
 def loaded(source: Any) -> Any:
@@ -221,7 +152,3 @@ def _json(value: Any) -> Any:
 def _shape(data: LabelledImages | LabelledTable) -> Any:
     """Return what rows have in common: sizes of an image, or names of columns."""
     return data.image_shape if isinstance(data, LabelledImages) else list(data.frame.columns)
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -30,11 +30,11 @@ from gan_augment.evaluation.diagnosis.features import learned_features
 from gan_augment.evaluation.diagnosis.folds import averaged
 from gan_augment.evaluation.estimators import one_thread
 from gan_augment.evaluation.learners import Training, learner_of
-from gan_augment.evaluation.user_code import UserCode
 from gan_augment.progress import Progress
 from gan_augment.randomness import derived_seed
 from gan_augment.report.wording import number, p_value, percent
 from gan_augment.synthesizers import load_model, model_folder
+from gan_augment.user_code import UserCode
 from gan_augment.workflows.kinds import options_of_model, read_data, read_meta
 
 __all__ = ["ModelComparison", "inspect_against"]

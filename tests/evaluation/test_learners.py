@@ -39,6 +39,7 @@ from gan_augment.evaluation.learners import (
     Training,
     learner_of,
 )
+from gan_augment.user_code import UserCode
 from tests.evaluation import drawn
 
 
@@ -313,12 +314,21 @@ def test_a_file_that_fails_or_changes_says_so(tmp_path: Path, own: Path) -> None
     (tmp_path / "bad.py").write_text("1 / 0\n")
     with pytest.raises(UsageError, match=r"bad.py fails when it is loaded: ZeroDivisionError"):
         learner_of(f"{tmp_path}/bad.py:make", numbers())
-    from gan_augment.evaluation.user_code import UserCode
-
     named = UserCode.of(f"{own}:make")
     own.write_text(OWN + "\n")
     with pytest.raises(UsageError, match="has changed"):
         named.load()
+
+
+def test_what_runs_is_the_file_that_was_named_not_a_compiled_one_beside_it(tmp_path: Path) -> None:
+    import py_compile
+
+    file = tmp_path / "mine.py"
+    file.write_text("x = 'other'\n")
+    mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
+    py_compile.compile(str(file), invalidation_mode=mode)
+    file.write_text("x = 'named'\n")
+    assert UserCode.of(f"{file}:x").load() == "named"
 
 
 def test_a_learner_that_fails_is_named_with_its_reason() -> None:

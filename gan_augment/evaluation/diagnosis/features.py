@@ -18,8 +18,9 @@ from gan_augment.data.contract import LabelledImages, LabelledTable
 from gan_augment.data.tables.schema import TableSchema
 from gan_augment.errors import DataError, UsageError
 from gan_augment.evaluation.estimators import TableMatrix, failures_named
-from gan_augment.evaluation.user_code import UserCode, loaded
+from gan_augment.evaluation.user_code import loaded
 from gan_augment.randomness import derived_seed, generator, preserve_global_generators
+from gan_augment.user_code import UserCode
 
 RANDOM_WIDTH = 64
 _BLOCK = 256
