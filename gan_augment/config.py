@@ -75,6 +75,8 @@ class FitOptions(Frozen):
         better one end it too. Both and the next ones are the recipe's where they are None.
     d_steps, optimiser, rate, schedule : int, str, float and str, optional
         D steps of a G step; the name and the rate of both optimisers; how the rate falls.
+    unlabelled : str, optional
+        A folder of images, or a table, of rows whose class nobody knows (`ImageGAN.fit`).
     selection : bool
         Whether only generated images worth keeping are returned; rows of tables always are.
     """
@@ -94,6 +96,7 @@ class FitOptions(Frozen):
     image_size: tuple[int, int] | None = None
     resize: Literal["squeeze", "crop", "pad"] = "squeeze"
     flips: bool = False
+    unlabelled: str | None = None
     selection: StrictBool = True
     seed: int = Field(default=0, ge=0, lt=2**62)
     device: str = "auto"

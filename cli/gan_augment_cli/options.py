@@ -21,7 +21,7 @@ COLUMN_KINDS = ("categorical", "numeric", "datetime", "id")
 
 PANELS = {
     "Data": "data path run result target categorical numeric datetime id schema classes image_size "
-    "resize flips skip_bad group time gap group_duplicates against",
+    "resize flips skip_bad unlabelled group time gap group_duplicates against",
     "Training": "recipe steps budget gan_budget until patience d_steps optimiser rate schedule "
     "selection seed device precision model seconds table",
     "Top-up": "counts to synthetic_share companions resize_originals",
@@ -61,6 +61,14 @@ RunFolder = Annotated[
 ]
 
 Classes = Annotated[str, option("--classes", "Which to top up: rare, all, or names with commas.")]
+Unlabelled = Annotated[
+    str | None,
+    option(
+        "--unlabelled",
+        "More images in a folder, at any depth, or rows in a file, of classes that nobody knows; "
+        "for --recipe semi-supervised and acgan.",
+    ),
+]
 RecipeName = Annotated[str, option("--recipe", "How to train: auto, or a name or .toml file.")]
 Steps = Annotated[int | None, option("--steps", "Train for so many steps; repeats a run.")]
 Budget = Annotated[

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
-from typing import Self
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -25,11 +25,13 @@ class Batch:
 
     x: float32 (N, C, H, W) -1..1 of images, (N, width) of encoded rows.
     Rows 2i and 2i + 1 are of one class, and two different rows where the class has two.
+    unlabelled: as many rows as x whose classes nobody knows, or None.
     """
 
     x: Tensor
     y: Tensor
     index: NDArray[np.int64]
+    unlabelled: Tensor | None = None
 
 
 class Batches:
@@ -37,7 +39,8 @@ class Batches:
 
     A batch is a pure function of (seed, step, turn); rows are drawn with replacement over steps.
     labels: int64 (N,), below `classes`. power: 1 is the data's own share of each class, 0 an equal
-    share; the same for reals and fakes. among: the rows to draw from; None for all.
+    share; the same for reals and fakes. among: the rows to draw from; None for all. unlabelled:
+    rows without a class, of which each batch draws `size` as well.
     """
 
     def __init__(
@@ -49,7 +52,9 @@ class Batches:
         power: float,
         device: torch.device,
         among: NDArray[np.int64] | None = None,
+        unlabelled: Tensor | NDArray[np.uint8] | None = None,
     ) -> None:
+        self._unlabelled = unlabelled
         among = np.arange(len(labels)) if among is None else among
         self._labels, self._size, self._device = labels, size, device
         self._order = among[np.argsort(labels[among], kind="stable")]
@@ -68,10 +73,19 @@ class Batches:
         """The batch of one step; `turn` counts D steps inside one G step."""
         index = self._drawn(generator(seed, "batches", step, turn))
         y = torch.from_numpy(self._labels[index]).to(self._device)
-        return Batch(self._features(index, step), y, index)
+        batch = Batch(self._features(index, step), y, index)
+        if self._unlabelled is None:
+            return batch
+        rng = generator(seed, "unlabelled", step, turn)
+        drawn = self._unlabelled[rng.integers(len(self._unlabelled), size=self._size)]
+        return replace(batch, unlabelled=self._on_device(drawn))
 
     def _features(self, index: NDArray[np.int64], step: int) -> Tensor:
         """The rows of a batch on the device."""
+        raise NotImplementedError
+
+    def _on_device(self, rows: Any) -> Tensor:
+        """Rows as networks take them."""
         raise NotImplementedError
 
     def _drawn(self, rng: np.random.Generator) -> NDArray[np.int64]:
@@ -99,26 +113,49 @@ class PairedBatches(Batches):
         padded: tuple[int, int],
         device: torch.device,
         among: NDArray[np.int64] | None = None,
+        unlabelled: NDArray[np.uint8] | None = None,
     ) -> None:
-        names = len(data.names)
-        super().__init__(data.labels, names, size=size, power=power, device=device, among=among)
+        super().__init__(
+            data.labels,
+            len(data.names),
+            size=size,
+            power=power,
+            device=device,
+            among=among,
+            unlabelled=unlabelled,
+        )
         self._pixels, self._padded = data.pixels, padded
 
     def _features(self, index: NDArray[np.int64], step: int) -> Tensor:
-        x = to_network(self._pixels[index], self._padded).to(self._device)
+        x = self._on_device(self._pixels[index])
         if step % _DROP_PAGES_EVERY == 0:
             drop_pages(self._pixels)
         return x
+
+    def _on_device(self, rows: NDArray[np.uint8]) -> Tensor:
+        return to_network(rows, self._padded).to(self._device)
 
 
 class RowBatches(Batches):
     """Batches of encoded rows (N, width)."""
 
     def __init__(
-        self, rows: Tensor, labels: NDArray[np.int64], classes: int, *, size: int, power: float
+        self,
+        rows: Tensor,
+        labels: NDArray[np.int64],
+        classes: int,
+        *,
+        size: int,
+        power: float,
+        unlabelled: Tensor | None = None,
     ) -> None:
-        super().__init__(labels, classes, size=size, power=power, device=rows.device)
+        super().__init__(
+            labels, classes, size=size, power=power, device=rows.device, unlabelled=unlabelled
+        )
         self._encoded = rows
 
     def _features(self, index: NDArray[np.int64], step: int) -> Tensor:
         return self._encoded[torch.from_numpy(index).to(self._device)]
+
+    def _on_device(self, rows: Tensor) -> Tensor:
+        return rows

@@ -40,8 +40,10 @@ __all__ = [
     "ScheduleSettings",
     "SelectionSettings",
     "StopSettings",
+    "check_unlabelled",
     "resolve_recipe",
     "table_recipe",
+    "tells_classes",
     "with_options",
 ]
 
@@ -88,6 +90,21 @@ def table_recipe(requested: str | Recipe, steps: int | None, budget_s: float | N
     if recipe.generator.kind == "free" and steps == 0:
         raise UsageError("a free generator of 0 steps is noise; give it steps, or take 'anchored'")
     return recipe
+
+
+def tells_classes(recipe: Recipe) -> bool:
+    """Whether the recipe's discriminator is a classifier as well."""
+    return recipe.discriminator.condition in ("auxiliary", "classes")
+
+
+def check_unlabelled(recipe: Recipe) -> None:
+    """Raise UsageError where a recipe's D cannot judge rows whose class nobody knows."""
+    by_class = recipe.game.by_class or recipe.objective.loss == "relativistic"
+    if recipe.discriminator.condition in ("projection", "concatenation") or by_class:
+        raise UsageError(
+            f"unlabelled rows were given, and the discriminator of the recipe {recipe.name!r} asks "
+            "for the class of every row; take 'semi-supervised' or 'acgan', or leave them out"
+        )
 
 
 def with_options(recipe: Recipe, options: FitOptions) -> Recipe:

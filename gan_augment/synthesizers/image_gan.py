@@ -16,9 +16,15 @@ from gan_augment.data.contract import LabelledImages
 from gan_augment.data.images.reader import data_sha256
 from gan_augment.data.splits import hold_out
 from gan_augment.devices import ComputeConfig, Precision, compute_config  # noqa: F401  (pdoc)
+from gan_augment.errors import DataError, UsageError
 from gan_augment.networks.ensembles import mix_generators
 from gan_augment.progress import Progress
-from gan_augment.recipes import Recipe, resolve_recipe  # noqa: F401  (pdoc)
+from gan_augment.recipes import (
+    Recipe,
+    check_unlabelled,
+    resolve_recipe,
+    tells_classes,
+)
 from gan_augment.synthesizers.base import GAN, ChooseCompute, SavedArrays
 from gan_augment.synthesizers.calibration import FOLDS, folds_of, select, selection_s
 from gan_augment.synthesizers.model_file import ArtefactRecord, ModelMeta
@@ -140,6 +146,7 @@ class ImageGAN(GAN[LabelledImages, ModelMeta]):
         original_size: tuple[int, int] | None = None,
         resize: str = "squeeze",
         started_s: float | None = None,
+        unlabelled: LabelledImages | None = None,
     ) -> Self:
         """Train on every class of `data`; the caller's arrays stay as they are.
 
@@ -163,6 +170,9 @@ class ImageGAN(GAN[LabelledImages, ModelMeta]):
             For the description: the (height, width) of the files, and how they were resized.
         started_s
             When a budget began, by `time.monotonic()`; None is now.
+        unlabelled
+            More images of the same size, whose labels are not looked at, for recipes whose D does
+            not ask for them ("semi-supervised", "acgan").
 
         Raises
         ------
@@ -178,6 +188,7 @@ class ImageGAN(GAN[LabelledImages, ModelMeta]):
         started_s = time.monotonic() if started_s is None else started_s
         seed, topped_up = self._checked(data)
         parts = self._parts(data, compute_config(self.device, self.precision, self.threads))
+        _check_unlabelled(parts.recipe, data, unlabelled)
         budget_s = self.budget_s if self.steps is None else None
         timing = None
         by_default = self.precision == "auto" and parts.compute.precision == "bf16"
@@ -196,7 +207,9 @@ class ImageGAN(GAN[LabelledImages, ModelMeta]):
             check_useful(steps, budget_s, spent_s, timing.step_s, batch, progress, size)
         began_s = time.monotonic()
         with devices.threads(1):  # scores must not depend on what a budget chooses
-            ready = prepare(data, parts, topped_up, seed, progress)
+            ready = prepare(
+                data, parts, topped_up, seed, progress, unlabelled.pixels if unlabelled else None
+            )
         steps = self.steps or parts.recipe.steps
         if timing and budget_s is not None:
             now_s = time.monotonic()
@@ -218,7 +231,7 @@ class ImageGAN(GAN[LabelledImages, ModelMeta]):
                 callbacks=[*self.callbacks, ProgressCallback(progress)],
                 stop=stop,
             )
-            sha256 = fingerprint or data_sha256(data)
+            sha256 = fingerprint or data_sha256(data, unlabelled)
             saver = RunSaver(checkpoints, run, sha256, force) if checkpoints else None
             diverged = self._train(run, saver, resume, on_steps, progress)
         with devices.threads(1):
@@ -254,6 +267,18 @@ class ImageGAN(GAN[LabelledImages, ModelMeta]):
         The blocks 0, 1, ... behind each other are the endless sequence of the class.
         """
         return self._fitted()._sampler.block(self._label(name), name, number, random_state)
+
+    def predict_proba(self, pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
+        """What a discriminator that tells the classes says of images, (N, K), in `classes_` order.
+
+        pixels: uint8 (N, H, W, C). Raises UsageError for recipes whose D does not tell classes.
+        """
+        if pixels.shape[1:] != self._fitted().image_shape_ or pixels.dtype != np.uint8:
+            raise UsageError(
+                f"the images are {pixels.dtype} {pixels.shape}; expected uint8 "
+                f"(N, {', '.join(map(str, self.image_shape_))})"
+            )
+        return self._sampler.sampler.class_probabilities(pixels)
 
     def judged_block(
         self, name: str, number: int, random_state: int = 0
@@ -428,7 +453,27 @@ def _sampler_of(data: LabelledImages, rows: NDArray[np.int64], run: Run) -> Bloc
         for label in range(len(data.names))
     }
     sizes = dict(enumerate(data.counts.values()))
-    return BlockSampler.of(run.state.average, data, anchors, sizes, run.parts)
+    told = tells_classes(run.parts.recipe)
+    return BlockSampler.of(
+        run.state.average,
+        data,
+        anchors,
+        sizes,
+        run.parts,
+        run.state.discriminator.requires_grad_(False).eval() if told else None,
+    )
+
+
+def _check_unlabelled(
+    recipe: Recipe, data: LabelledImages, unlabelled: LabelledImages | None
+) -> None:
+    if unlabelled is not None:
+        check_unlabelled(recipe)
+        if unlabelled.image_shape != data.image_shape:
+            raise DataError(
+                f"the unlabelled images are of shape {unlabelled.image_shape}, the labelled ones "
+                f"of {data.image_shape} (height, width, channels); bring them to one shape"
+            )
 
 
 def _chosen(run: Run) -> str:

@@ -7,7 +7,7 @@ float32 differs in the last bits, and a block on one torch thread, whatever the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -32,15 +32,21 @@ from gan_augment.data.tables.encoding import (
 from gan_augment.data.tables.inference import SPIKE_SHARE
 from gan_augment.data.tables.schema import Column, Name, TableSchema
 from gan_augment.devices import ComputeConfig
-from gan_augment.errors import DataError, ModelFileError
+from gan_augment.errors import DataError, ModelFileError, UsageError
 from gan_augment.input_files import memory_problem
 from gan_augment.networks.geometry import Geometry
 from gan_augment.networks.inputs import Anchors, GeneratorInput, RowAnchors, mixture_weights
 from gan_augment.randomness import generator as random_generator
-from gan_augment.recipes import GeneratorSettings
+from gan_augment.recipes import GeneratorSettings, tells_classes
 from gan_augment.synthesizers.model_file import ModelMeta, TableMeta
 from gan_augment.training.parts import Arrays, below, network_arrays, restored_network
-from gan_augment.training.tables import AnchorTensors, EncodedTable, layout_of, new_row_generator
+from gan_augment.training.tables import (
+    AnchorTensors,
+    EncodedTable,
+    layout_of,
+    new_row_discriminator,
+    new_row_generator,
+)
 
 if TYPE_CHECKING:
     from gan_augment.data.contract import LabelledImages
@@ -109,6 +115,7 @@ class BlockSampler:
     """Draws the endless sequence of candidates of each class from one trained image generator.
 
     codes: {label: float32 (n, code)} of the rows that anchor a class; None for a free generator.
+    discriminator: as training left it, where it tells the classes.
     settings: the recipe's, which say how many numbers a code has and how codes are mixed.
     sizes: {label: rows}, of classes of which `codes` holds a part; None where they are all there.
     """
@@ -119,6 +126,7 @@ class BlockSampler:
     settings: GeneratorSettings
     codes: dict[int, NDArray[np.float32]] | None
     sizes: Mapping[int, int] | None = None
+    discriminator: nn.Module | None = None
 
     @classmethod
     def of(
@@ -128,13 +136,15 @@ class BlockSampler:
         anchors: dict[int, NDArray[np.int64]],
         sizes: Mapping[int, int],
         parts: Parts,
+        discriminator: nn.Module | None = None,
     ) -> BlockSampler:
         """The sampler of a trained network; anchored, it starts from `anchors`, {label: rows}."""
         geometry, codes = Geometry.of(data.image_shape), None
         if parts.recipe.generator.kind == "anchored":
             anchored = cast("AnchoredGenerator", network)
             codes = encode_anchors(anchored, data.pixels, anchors, geometry, parts.compute)
-        return cls(network, geometry, parts.compute, parts.recipe.generator, codes, sizes)
+        settings = parts.recipe.generator
+        return cls(network, geometry, parts.compute, settings, codes, sizes, discriminator)
 
     def rows(
         self, label: int, name: str, start: int, stop: int, seed: int, stream: str = "sample"
@@ -163,7 +173,17 @@ class BlockSampler:
     def arrays(self) -> Arrays:
         """The network's weights below "network/", the codes of each label's rows below "codes/"."""
         arrays = {f"network/{k}": v for k, v in network_arrays(self.network).items()}
+        arrays |= _discriminator_arrays(self.discriminator)
         return arrays | {f"codes/{label}": codes for label, codes in (self.codes or {}).items()}
+
+    def class_probabilities(self, pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
+        """p(class | image) of images (N, H, W, C) by the discriminator, (N, K)."""
+
+        def batch(start: int) -> Tensor:
+            return to_network(pixels[start : start + BLOCK], self.geometry.padded)
+
+        starts = range(0, len(pixels), BLOCK)
+        return _class_probabilities(self.discriminator, map(batch, starts), self.compute)
 
     def _inputs(self, label: int, name: str, rng: np.random.Generator) -> GeneratorInput:
         device = self.compute.device
@@ -199,7 +219,7 @@ def load_block_sampler(
     arrays: Mapping[str, NDArray[np.generic]], meta: ModelMeta, compute: ComputeConfig
 ) -> BlockSampler:
     """The sampler of images that was saved; ModelFileError where arrays do not fit `meta`."""
-    from gan_augment.training.images import new_generator  # a table loads no image networks
+    from gan_augment.training.images import new_discriminator, new_generator  # not for a table
 
     geometry, settings = Geometry.of(meta.image_shape), meta.recipe.generator
     at_work = images_at_once(geometry, settings) * image_bytes(geometry, settings)
@@ -216,7 +236,39 @@ def load_block_sampler(
         if not codes:
             raise ModelFileError("this anchored model holds no anchors, so it cannot sample")
     sizes = dict(enumerate(meta.classes.values()))
-    return BlockSampler(network, geometry, compute, meta.recipe.generator, codes, sizes)
+    discriminator = None
+    if tells_classes(meta.recipe):
+        discriminator = restored_network(
+            lambda: new_discriminator(meta.recipe, geometry, len(meta.classes)),
+            below(arrays, "discriminator"),
+            compute.device,
+        )
+    return BlockSampler(
+        network, geometry, compute, meta.recipe.generator, codes, sizes, discriminator
+    )
+
+
+def _discriminator_arrays(network: nn.Module | None) -> Arrays:
+    weights = {} if network is None else network_arrays(network)
+    return {f"discriminator/{name}": value for name, value in weights.items()}
+
+
+def _class_probabilities(
+    discriminator: nn.Module | None, batches: Iterable[Tensor], compute: ComputeConfig
+) -> NDArray[np.float64]:
+    """Softmax of the class logits of batches, (N, K). UsageError where D tells no classes."""
+    if discriminator is None:
+        raise UsageError(
+            "the discriminator of this model does not tell classes; fit with the recipe "
+            "'semi-supervised' or 'acgan'"
+        )
+    found = []
+    for x in batches:
+        y = torch.zeros(len(x), dtype=torch.long, device=compute.device)
+        with torch.inference_mode(), compute.autocast():
+            told = discriminator(x.to(compute.device), y)[:, 1:]
+        found.append(told.double().softmax(dim=1).cpu().numpy())
+    return np.concatenate(found)
 
 
 def rows_by_label(
@@ -323,6 +375,7 @@ class RowSampler:
     anchors: AnchorRows
     compute: ComputeConfig
     settings: GeneratorSettings
+    discriminator: nn.Module | None = None
 
     @classmethod
     def of(
@@ -383,6 +436,7 @@ class RowSampler:
     def arrays(self) -> Arrays:
         """Weights below "network/", anchors below "anchors/", columns by number, "columns/0/"."""
         arrays = {f"network/{k}": v for k, v in network_arrays(self.network).items()}
+        arrays |= _discriminator_arrays(self.discriminator)
         arrays |= {
             "anchors/rows": self.anchors.rows,
             "anchors/labels": self.anchors.labels,
@@ -394,6 +448,10 @@ class RowSampler:
             for name, value in _column_arrays(column).items():
                 arrays[f"columns/{number}/{name}"] = value
         return arrays
+
+    def class_probabilities(self, rows: NDArray[np.float32]) -> NDArray[np.float64]:
+        """p(class | row) of encoded rows (N, width) by the discriminator, (N, K)."""
+        return _class_probabilities(self.discriminator, [torch.from_numpy(rows)], self.compute)
 
     def _jittered(
         self, name: str, start: int, stop: int, rng: np.random.Generator
@@ -493,7 +551,15 @@ def load_row_sampler(
         below(arrays, "network"),
         compute.device,
     )
-    return RowSampler(network, encoding, anchors, compute, meta.recipe.generator)
+    discriminator = None
+    if tells_classes(meta.recipe):
+        width, classes = encoding.width, len(meta.classes)
+        discriminator = restored_network(
+            lambda: new_row_discriminator(meta.recipe, width, classes),
+            below(arrays, "discriminator"),
+            compute.device,
+        )
+    return RowSampler(network, encoding, anchors, compute, meta.recipe.generator, discriminator)
 
 
 def _column_arrays(column: EncodedColumn) -> Arrays:

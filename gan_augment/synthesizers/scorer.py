@@ -185,7 +185,12 @@ class Prepared:
 
 
 def prepare(
-    data: LabelledImages, parts: Parts, topped_up: Sequence[str], seed: int, progress: Progress
+    data: LabelledImages,
+    parts: Parts,
+    topped_up: Sequence[str],
+    seed: int,
+    progress: Progress,
+    unlabelled: Pixels | None = None,
 ) -> Prepared:
     """Hold out rows for scoring and train the scorer's classifier on the others; pure."""
     rows, held_out = hold_out(data, seed=seed)
@@ -203,11 +208,13 @@ def prepare(
         parts=parts,
         seed=seed,
     )
-    return Prepared(rows, training_batches(data, parts, rows), scorer)
+    return Prepared(rows, training_batches(data, parts, rows, unlabelled), scorer)
 
 
-def training_batches(data: LabelledImages, parts: Parts, rows: Rows) -> PairedBatches:
-    """The batches of a recipe among the given rows."""
+def training_batches(
+    data: LabelledImages, parts: Parts, rows: Rows, unlabelled: Pixels | None = None
+) -> PairedBatches:
+    """The batches of a recipe among the given rows, with rows of no class if there are any."""
     return PairedBatches(
         data,
         size=parts.recipe.batch,
@@ -215,6 +222,7 @@ def training_batches(data: LabelledImages, parts: Parts, rows: Rows) -> PairedBa
         padded=Geometry.of(data.image_shape).padded,
         device=parts.compute.device,
         among=rows,
+        unlabelled=unlabelled,
     )
 
 

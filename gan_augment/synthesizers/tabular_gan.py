@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from gan_augment import devices
@@ -18,6 +19,7 @@ from gan_augment.data.contract import LabelledTable
 from gan_augment.data.tables.columns import Plain, output_frame, plain, table_sha256
 from gan_augment.data.tables.encoding import AnchorRows, encoded_width, fit_encoding
 from gan_augment.data.tables.inference import infer_schema
+from gan_augment.data.tables.reader import unlabelled_table
 from gan_augment.data.tables.schema import Name, TableSchema
 from gan_augment.devices import ComputeConfig, Precision, compute_config
 from gan_augment.errors import DataError
@@ -26,7 +28,7 @@ from gan_augment.metrics.densities import density_and_coverage
 from gan_augment.networks.ensembles import mix_generators
 from gan_augment.processes import available_cores
 from gan_augment.progress import Progress
-from gan_augment.recipes import Recipe, table_recipe
+from gan_augment.recipes import Recipe, check_unlabelled, table_recipe, tells_classes
 from gan_augment.synthesizers.base import GAN, ChooseCompute, SavedArrays
 from gan_augment.synthesizers.model_file import TableMeta
 from gan_augment.synthesizers.sampling import (
@@ -140,10 +142,13 @@ class TabularGAN(GAN[LabelledTable, TableMeta]):
         stop: StopFlag | None = None,
         fingerprint: str | None = None,
         started_s: float | None = None,
+        unlabelled: LabelledTable | None = None,
     ) -> Self:
         """Learn from every class of `data`; the caller's frame stays as it is.
 
-        schema: what the columns are; inferred where it is not given. The other parameters, and what
+        schema: what the columns are; inferred where it is not given. unlabelled: more rows of the
+        same columns, whose labels are not looked at, for recipes whose D does not ask for them. The
+        other parameters, and what
         is raised, are those of `ImageGAN.fit`.
         """
         progress, stop = progress or Progress(), stop or StopFlag()
@@ -156,7 +161,11 @@ class TabularGAN(GAN[LabelledTable, TableMeta]):
             table = encoded_table(data, schema, compute, seed)
             anchors = class_anchors(table, recipe, seed)
             parts = build_table(recipe, table, anchors)
-            batches = anchor_batches(recipe, table, anchors)
+            more = None
+            if unlabelled is not None:
+                check_unlabelled(recipe)
+                more = table.encoding.encode(_cells(unlabelled, schema))
+            batches = anchor_batches(recipe, table, anchors, more)
             steps = self._steps(parts, batches, started_s, progress)
             callbacks = [*self.callbacks, ProgressCallback(progress, "rows")]
             scorer = SpreadScorer(recipe, steps, table, anchors, rare)
@@ -170,11 +179,14 @@ class TabularGAN(GAN[LabelledTable, TableMeta]):
                 stop=stop,
                 scores=MARKS,
             )
-            sha256 = fingerprint or table_sha256(data)
+            sha256 = fingerprint or table_sha256(data, unlabelled)
             saver = RunSaver(checkpoints, run, sha256, force) if checkpoints else None
             diverged = self._train(run, saver, resume, on_steps, progress, scorer.begin)
         mix_generators(run.state.average, scorer.coverage)
         sampler = RowSampler.of(run.state.average, anchors, table, recipe.generator)
+        if tells_classes(recipe):
+            discriminator = run.state.discriminator.requires_grad_(False).eval()
+            sampler = replace(sampler, discriminator=discriminator)
         chosen, reason = _kept(run.best, steps, recipe)
         progress.note(reason)
         facts = self._facts(data, run, topped_up, sha256) | {
@@ -213,6 +225,16 @@ class TabularGAN(GAN[LabelledTable, TableMeta]):
         workers = self.threads or available_cores()
         cells = self._sampler.cells(label, name, start, stop, random_state, workers)
         return output_frame(cells, self.schema_, max(stop - start, 0), first_id)
+
+    def predict_proba(self, frame: DataFrame) -> NDArray[np.float64]:
+        """What a discriminator that tells the classes says of rows, (N, K), in `classes_` order.
+
+        frame: the feature columns of training. Raises UsageError for recipes whose D does not tell
+        classes, DataError for other columns.
+        """
+        sampler = self._fitted()._sampler
+        cells = _cells(unlabelled_table(frame), self.schema_)
+        return sampler.class_probabilities(sampler.encoding.encode(cells))
 
     def forecast(self, data: LabelledTable, within_s: float = math.inf) -> Forecast:
         """Time what a fit on `data` does, without fitting, in about `within_s` seconds at most."""

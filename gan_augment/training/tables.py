@@ -100,18 +100,7 @@ def class_anchors(table: EncodedTable, recipe: Recipe, seed: int) -> AnchorRows:
 
 def build_table(recipe: Recipe, table: EncodedTable, anchors: AnchorRows) -> Parts:
     """Resolve names to parts; `index` of a batch counts the rows of `anchors`."""
-    layout, settings = layout_of(table.encoding), recipe.discriminator
-
-    def discriminator(classes: int) -> RowDiscriminator:
-        return RowDiscriminator(
-            layout.width,
-            classes,
-            width=settings.width,
-            pack=settings.pack,
-            condition=settings.condition,
-            spectral_norm=settings.spectral_norm,
-        )
-
+    layout = layout_of(table.encoding)
     with torch.device("meta"):  # asked for a number alone
         noise_width = cast(int, new_row_generator(recipe, layout, table.classes).noise_width)
     starts = AnchorTensors.of(anchors, table.compute.device)
@@ -121,7 +110,7 @@ def build_table(recipe: Recipe, table: EncodedTable, anchors: AnchorRows) -> Par
         loss=LOSSES[recipe.objective.loss],
         networks=lambda: (
             new_row_generator(recipe, layout, table.classes),
-            new_discriminators(recipe.game, table.classes, discriminator),
+            new_row_discriminator(recipe, layout.width, table.classes),
         ),
         draw=functools.partial(draw, recipe, noise_width, starts),
         make=make,
@@ -130,11 +119,22 @@ def build_table(recipe: Recipe, table: EncodedTable, anchors: AnchorRows) -> Par
     )
 
 
-def anchor_batches(recipe: Recipe, table: EncodedTable, anchors: AnchorRows) -> RowBatches:
-    """Batches of the anchors, classes drawn as the recipe says."""
-    rows = torch.from_numpy(anchors.rows).to(table.compute.device)
-    size, power = recipe.batch, recipe.label_power
-    return RowBatches(rows, anchors.labels, table.classes, size=size, power=power)
+def anchor_batches(
+    recipe: Recipe,
+    table: EncodedTable,
+    anchors: AnchorRows,
+    unlabelled: NDArray[np.float32] | None = None,
+) -> RowBatches:
+    """Batches of the anchors, classes drawn as the recipe says; unlabelled: rows without one."""
+    device = table.compute.device
+    return RowBatches(
+        torch.from_numpy(anchors.rows).to(device),
+        anchors.labels,
+        table.classes,
+        size=recipe.batch,
+        power=recipe.label_power,
+        unlabelled=None if unlabelled is None else torch.from_numpy(unlabelled).to(device),
+    )
 
 
 def layout_of(encoding: TableEncoding) -> RowLayout:
@@ -149,6 +149,23 @@ def new_row_generator(recipe: Recipe, layout: RowLayout, classes: int) -> nn.Mod
     if settings.kind != "free":
         return ResidualRowGenerator(layout, classes, *sizes)
     return new_generators(recipe.game, classes, lambda n: FreeRowGenerator(layout, n, *sizes))
+
+
+def new_row_discriminator(recipe: Recipe, entries: int, classes: int) -> nn.Module:
+    """The discriminator that a recipe names, its weights not yet set; entries: of a row."""
+    settings = recipe.discriminator
+
+    def discriminator(classes: int) -> RowDiscriminator:
+        return RowDiscriminator(
+            entries,
+            classes,
+            width=settings.width,
+            pack=settings.pack,
+            condition=settings.condition,
+            spectral_norm=settings.spectral_norm,
+        )
+
+    return new_discriminators(recipe.game, classes, discriminator)
 
 
 def draw(

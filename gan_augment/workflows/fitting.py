@@ -344,7 +344,7 @@ def _result(plan: FitPlan, meta: Meta) -> FitResult:
 
 def _plan(source: str | Path, data: Kind, run: Path) -> FitPlan:
     plan = FitPlan(str(source), run, data, recipe=data.recipe(), machine=data.machine())
-    _ = plan.topped_up  # an unknown class is refused before anything is written
+    _ = plan.topped_up, data.unlabelled  # what is unknown is refused before anything is written
     return plan
 
 

@@ -31,7 +31,14 @@ from gan_augment.errors import DataError, TooFewAcceptedError, UsageError
 from gan_augment.input_files import check_there
 from gan_augment.progress import Progress
 from gan_augment.randomness import generator
-from gan_augment.recipes import DataKind, Recipe, resolve_recipe, table_recipe, with_options
+from gan_augment.recipes import (
+    DataKind,
+    Recipe,
+    check_unlabelled,
+    resolve_recipe,
+    table_recipe,
+    with_options,
+)
 from gan_augment.storage import write_file
 from gan_augment.storage.bundle import bundle_sha256, load_meta
 from gan_augment.synthesizers import model_folder
@@ -119,7 +126,23 @@ class ImageKind(_Kind):
     @cached_property
     def sha256(self) -> str:
         """The fingerprint of the data."""
-        return data_sha256(self.data)
+        return data_sha256(self.data, self.unlabelled)
+
+    @cached_property
+    def unlabelled(self) -> LabelledImages | None:
+        """The images without a class, at the size of the others, if there are any."""
+        options = self.options
+        if options.unlabelled is None:
+            return None
+        check_unlabelled(self.recipe())
+        return read_images(
+            options.unlabelled,
+            image_size=self.data.image_shape[:2],
+            resize=options.resize,
+            skip_bad=options.skip_bad,
+            workers=options.workers,
+            labelled=False,
+        ).data
 
     def line(self) -> str:
         """How many images of which size, for people."""
@@ -158,7 +181,8 @@ class ImageKind(_Kind):
         entries = self.read.scan.entries
         height = statistics.median_low([entry.height for entry in entries])
         width = statistics.median_low([entry.width for entry in entries])
-        return {"original_size": (int(height), int(width)), "resize": self.options.resize}
+        size = {"original_size": (int(height), int(width)), "resize": self.options.resize}
+        return size | {"unlabelled": self.unlabelled}
 
     def write_run(self, run: Path, gan: Any) -> None:
         """Write the model, then the picture of its samples."""
@@ -219,7 +243,18 @@ class TableKind(_Kind):
         """The fingerprint of the data."""
         from gan_augment.data.tables.columns import table_sha256
 
-        return table_sha256(self.data)
+        return table_sha256(self.data, self.unlabelled)
+
+    @cached_property
+    def unlabelled(self) -> LabelledTable | None:
+        """The rows without a class, if there are any."""
+        from gan_augment.data.tables.reader import read_unlabelled
+
+        path, target = self.options.unlabelled, self.options.target
+        if path is None or target is None:
+            return None
+        check_unlabelled(self.recipe())
+        return read_unlabelled(path, target)
 
     def line(self) -> str:
         """How many rows, and columns of which kind, for people."""
@@ -268,7 +303,7 @@ class TableKind(_Kind):
 
     def fit_arguments(self) -> dict[str, Any]:
         """What `TabularGAN.fit` wants to know beside the rows."""
-        return {"schema": self.read.schema}
+        return {"schema": self.read.schema, "unlabelled": self.unlabelled}
 
     def write_run(self, run: Path, gan: Any) -> None:
         """Write the model, how its training file is written, and real beside synthetic rows."""

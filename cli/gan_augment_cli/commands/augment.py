@@ -27,6 +27,7 @@ def fit(
     id: o.Ids = None,  # noqa: A002  (the name of the option)
     schema: o.Schema = None,
     classes: o.Classes = "rare",
+    unlabelled: o.Unlabelled = None,
     recipe: o.RecipeName = "auto",
     steps: o.Steps = None,
     budget: o.Budget = None,
@@ -174,6 +175,7 @@ def augment(
     id: o.Ids = None,  # noqa: A002  (the name of the option)
     schema: o.Schema = None,
     classes: o.Classes = "rare",
+    unlabelled: o.Unlabelled = None,
     recipe: o.RecipeName = "auto",
     steps: o.Steps = None,
     budget: o.Budget = None,

@@ -25,7 +25,12 @@ from gan_augment.data.images.resize import (
     resize_batch,
 )
 from gan_augment.data.images.scan import Entry, Scan, refuse_bad, scan_notes
-from gan_augment.data.images.sources import Listing, list_folder, list_manifest
+from gan_augment.data.images.sources import (
+    Listing,
+    list_folder,
+    list_manifest,
+    list_unlabelled,
+)
 from gan_augment.errors import DataError, UsageError
 from gan_augment.input_files import check_there, memory_problem
 from gan_augment.progress import Progress
@@ -51,6 +56,7 @@ def read_images(
     skip_bad: bool = False,
     workers: int | None = None,
     map_above: int | None = None,
+    labelled: bool = True,
     progress: Progress | None = None,
 ) -> ReadImages:
     """Read a folder of class folders, a `.csv` manifest or an `.npz` file, and leave it as it is.
@@ -73,6 +79,8 @@ def read_images(
     map_above
         Bytes; if the pixels of files take more, they are decoded into a temporary file of this
         process and mapped from there, read-only. None: 1 GiB, or $GAN_AUGMENT_MAP_ABOVE in MiB.
+    labelled
+        False for a folder with images at any depth, whose classes nobody knows.
     progress
         Receives phases and counts.
 
@@ -95,7 +103,7 @@ def read_images(
     path, progress = Path(source), progress or Progress()
     check_there(path, "a folder of classes, a .csv or an .npz")
     if path.is_dir():
-        listing = list_folder(path)
+        listing = list_folder(path) if labelled else list_unlabelled(path)
     elif path.suffix.lower() == ".npz":
         return _read_npz(path, size, how, progress)
     elif path.suffix.lower() == ".csv":
@@ -106,7 +114,7 @@ def read_images(
     return _decoded(listing, size, how, skip_bad, workers, map_above, progress)
 
 
-def data_sha256(data: LabelledImages) -> str:
+def data_sha256(data: LabelledImages, unlabelled: LabelledImages | None = None) -> str:
     """sha256 in hexadecimal of shape, pixels, labels, ids, groups, class names: the "same data"."""
     total = hashlib.sha256(repr((data.pixels.shape, data.names)).encode())
     for start in range(0, len(data), 256):
@@ -116,6 +124,8 @@ def data_sha256(data: LabelledImages) -> str:
     total.update("\0".join(data.ids.tolist()).encode())
     if data.groups is not None:  # they decide what is held out
         total.update(b"\0groups" + np.ascontiguousarray(data.groups.astype("<i8")).tobytes())
+    if unlabelled is not None:
+        total.update(b"\0unlabelled" + data_sha256(unlabelled).encode())
     return total.hexdigest()
 
 

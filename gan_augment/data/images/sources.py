@@ -18,6 +18,7 @@ from gan_augment.input_files import read_regular
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".dib", ".tif", ".tiff")
 LONGEST_PATH = 512  # characters below the root; ids are arrays of fixed width
+UNLABELLED = "unlabelled"
 PARTS = ("train", "test", "val", "valid", "validation")
 _MOST_MANIFEST_BYTES = 1 << 30
 
@@ -93,6 +94,16 @@ def list_folder(folder: Path) -> Listing:
     if ignored:
         kinds = ", ".join(f"{suffix or 'no suffix'} ({n})" for suffix, n in ignored.most_common(8))
         listing.notes.append(f"files ignored, since they are no images by name: {kinds}")
+    return listing
+
+
+def list_unlabelled(folder: Path) -> Listing:
+    """List the image files at any depth below a folder, as of one class."""
+    listing, ignored = Listing(folder.resolve()), Counter[str]()
+    for path in _files_below(listing, ".", ignored):
+        listing.add(path, UNLABELLED)
+    if not listing.files:
+        raise DataError(f"{str(folder)!r} holds no image file; expected images at any depth in it")
     return listing
 
 

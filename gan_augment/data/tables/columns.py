@@ -295,7 +295,7 @@ def codes_of(cells: Cells, levels: Sequence[object]) -> Codes:
     return np.array([*(index.get(key(cell), -1) for cell in distinct), -1], dtype=np.int32)[codes]
 
 
-def table_sha256(table: LabelledTable) -> str:
+def table_sha256(table: LabelledTable, unlabelled: LabelledTable | None = None) -> str:
     """Return the fingerprint of a table, by which a resumed run knows its data again.
 
     sha256 in hexadecimal of names, dtypes, cells, labels, ids, groups and class names. The frame's
@@ -310,6 +310,8 @@ def table_sha256(table: LabelledTable) -> str:
     total.update("\0".join(table.ids.tolist()).encode())
     if table.groups is not None:
         total.update(b"\0groups" + np.ascontiguousarray(table.groups.astype("<i8")).tobytes())
+    if unlabelled is not None:
+        total.update(b"\0unlabelled" + table_sha256(unlabelled).encode())
     return total.hexdigest()
 
 

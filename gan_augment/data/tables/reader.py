@@ -127,6 +127,27 @@ def read_table(
     return replace(read, source=source, notes=notes)
 
 
+def read_unlabelled(path: str | Path, target: Name) -> LabelledTable:
+    """Read a file whose rows are of no known class: a column called as the target is left out.
+
+    Raises DataError, or UsageError for other files.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in TABLE_SUFFIXES:
+        known = ", ".join(TABLE_SUFFIXES)
+        raise UsageError(f"{str(path)!r} is no table that is read here; expected one of {known}")
+    read = read_parquet if path.suffix.lower() in PARQUET_SUFFIXES else read_csv
+    frame: pd.DataFrame = read(path)[0]
+    return unlabelled_table(frame.drop(columns=[c for c in frame.columns if c == target]))
+
+
+def unlabelled_table(frame: pd.DataFrame) -> LabelledTable:
+    """Rows whose class nobody knows as a table of one class."""
+    ids = np.array([f"row-{row:06d}" for row in range(len(frame))])
+    labels = np.zeros(len(frame), dtype=np.int64)
+    return LabelledTable(frame, labels, ids, class_names=("unlabelled",))
+
+
 def read_parquet(path: Path) -> tuple[pd.DataFrame, ParquetSource]:
     """Read a Parquet file as a frame of Arrow dtypes. Raises DataError."""
     try:
