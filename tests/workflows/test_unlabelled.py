@@ -13,7 +13,8 @@ from gan_augment.config import FitOptions
 from gan_augment.data.tables.reader import read_frame, unlabelled_table
 from gan_augment.errors import DataError, UsageError
 from gan_augment.recipes import RECIPES, Recipe
-from gan_augment.training.step import discriminator_step, generate
+from gan_augment.training.parts import GeneratorOutput
+from gan_augment.training.step import discriminator_step
 from tests.training.toy_runs import table_run
 
 
@@ -47,20 +48,19 @@ def fitted_table(**more) -> TabularGAN:
 
 
 def test_a_batch_holds_as_many_unlabelled_rows_and_d_calls_them_real():
-    run = table_run(**recipe("table").model_dump())
-    run.batches._unlabelled = torch.full((30, run.batches._encoded.shape[1]), 7.0)
-    batch = run.batches.at(0, 0)
-    assert batch.unlabelled.shape == batch.x.shape
-    again = run.batches.at(0, 0)
-    assert torch.equal(batch.unlabelled, again.unlabelled)
-
-    def logit() -> float:
-        return run.state.discriminator(batch.unlabelled, batch.y)[:, 0].mean().item()
-
-    before = logit()
-    for _ in range(40):
-        discriminator_step(run.state, run.parts, batch, generate(run.state, run.parts, batch))
-    assert logit() > before + 1
+    logits = []
+    for known in (True, False):
+        run = table_run(**recipe("table").model_dump())
+        odd = torch.full((30, run.batches._encoded.shape[1]), 3.0)
+        run.batches._unlabelled = odd if known else None
+        batch = run.batches.at(0, 0)
+        assert (batch.unlabelled is None) == (not known)
+        fakes = GeneratorOutput(odd[: len(batch.y)])  # what the unlabelled rows are mistaken for
+        for _ in range(60):
+            discriminator_step(run.state, run.parts, batch, fakes)
+        logits.append(run.state.discriminator(odd[: len(batch.y)], batch.y)[:, 0].mean().item())
+    assert batch.x.shape == fakes.x.shape
+    assert logits[0] > logits[1] + 1
 
 
 def test_the_discriminator_of_a_table_tells_classes_also_after_saving(tmp_path):
