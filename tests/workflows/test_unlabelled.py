@@ -56,7 +56,7 @@ def test_a_batch_holds_as_many_unlabelled_rows_and_d_calls_them_real():
         batch = run.batches.at(0, 0)
         assert (batch.unlabelled is None) == (not known)
         fakes = GeneratorOutput(odd[: len(batch.y)])  # what the unlabelled rows are mistaken for
-        for _ in range(60):
+        for _ in range(300):
             discriminator_step(run.state, run.parts, batch, fakes)
         logits.append(run.state.discriminator(odd[: len(batch.y)], batch.y)[:, 0].mean().item())
     assert batch.x.shape == fakes.x.shape
