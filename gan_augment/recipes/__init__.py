@@ -65,6 +65,12 @@ def resolve_recipe(requested: str | Recipe, data: DataKind = "image") -> Recipe:
     if requested.endswith(".toml"):
         return _for(data, Recipe.checked(read_toml(Path(requested)), requested), requested)
     known = ["auto", *RECIPES[data]]
+    for other, recipes in RECIPES.items():
+        if requested in recipes:
+            raise UsageError(
+                f"the recipe {requested!r} is for {other}s, not for {data}s; expected "
+                f"{', '.join(known)} or the path of a .toml file"
+            )
     raise UsageError(
         f"there is no recipe {requested!r}; expected {', '.join(known)} or the path of a .toml "
         f"file.{did_you_mean(requested, known)}"

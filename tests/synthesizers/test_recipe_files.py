@@ -102,3 +102,8 @@ def test_the_borrowing_table_of_older_versions_is_read_as_long_as_all_of_it_is_o
 def test_a_mix_that_cannot_work_is_refused_with_the_cure(tmp_path, tables, message):
     with pytest.raises(UsageError, match=message):
         resolve_recipe(recipe_file(tmp_path, *tables))
+
+
+def test_a_recipe_of_the_other_kind_of_data_is_refused_as_that():
+    with pytest.raises(UsageError, match="'gaussian' is for tables, not for images"):
+        resolve_recipe("gaussian", "image")
