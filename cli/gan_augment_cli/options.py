@@ -27,7 +27,7 @@ PANELS = {
     "Top-up": "counts to synthetic_share companions resize_originals",
     "Evaluation": "test learner metric delta folds repeats arms sampler updates diagnostics "
     "extractor fail_on",
-    "Running": "threads workers n_jobs resume force config dry_run verbose help",
+    "Running": "threads workers n_jobs allow_code resume force config dry_run verbose help",
     "Output": "",
 }
 """{panel of --help: the parameters in it}; all others are in the last."""
@@ -147,6 +147,9 @@ SkipBad = Annotated[
         "Go on without the files that cannot be read, however many: else a class that loses more "
         "than 1 file or 5 % of its files (whichever is more), or keeps under 2, stops the command.",
     ),
+]
+AllowCode = Annotated[
+    bool, option("--allow-code", "Run the file that makes a model's own networks; read it first.")
 ]
 Resume = Annotated[bool, option("--resume", "Continue what was interrupted.")]
 Overwrite = Annotated[bool, option("--overwrite", "Replace an output of an earlier run.")]

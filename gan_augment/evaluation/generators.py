@@ -172,7 +172,7 @@ def generator_for(
     """
     if setup.keeps_generators:
         split = setup.protocol.generator_split(level.split)
-        saved: Synthesizer[Data] = _load(split, level.name, source, folder)
+        saved: Synthesizer[Data] = _load(setup, split, level.name, source, folder)
         return saved
     check_unfitted(setup.generator, level.held.ids)  # it may name the ids that it saw before
     plug_in: Any = deepcopy(setup.generator)
@@ -206,7 +206,7 @@ def _unfitted(
     if level.name == OUTER:
         classes = tuple(name for name in setup.rare if part.counts[name])
         return unfitted_twin(setup.generator, seed, classes=classes or "all")
-    outer = _load(level.split, OUTER, source, folder)
+    outer = _load(setup, level.split, OUTER, source, folder)
     return unfitted_twin(outer.as_chosen(seed), seed)
 
 
@@ -214,8 +214,10 @@ def _model_path(split: Split, level: str, source: str) -> Path:
     return Path(MODELS) / f"r{split.repeat}-f{split.fold}-{source}-{level}"
 
 
-def _load(split: Split, level: str, source: str, folder: Path) -> Any:
+def _load(setup: Setup[Data], split: Split, level: str, source: str, folder: Path) -> Any:
     model = folder / _model_path(split, level, source)
     if not model.is_dir():
         raise DataError("its generator could not be fitted on this part")
-    return load_model(model, device="auto", threads=1)
+    gan = setup.generator
+    own = isinstance(gan, ImageGAN) and bool(resolve_recipe(gan.recipe).code)  # named by the user
+    return load_model(model, device="auto", threads=1, allow_code=own)

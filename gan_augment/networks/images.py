@@ -134,11 +134,11 @@ class AnchoredGenerator(nn.Module):
     variation, borrowed, as in the delta-encoder (Schwartz et al. 2018).
     """
 
-    def __init__(self, encoder: Encoder, decoder: Decoder, sigma: float) -> None:
+    def __init__(self, encoder: Encoder, decoder: nn.Module, sigma: float) -> None:
         super().__init__()
         self.encoder = encoder
         self.decoder = decoder
-        self.sigma, self.noise_width = sigma, decoder.noise_width
+        self.sigma, self.noise_width = sigma, cast(int, decoder.noise_width)
 
     def code(self, inputs: GeneratorInput) -> Tensor:
         """(N, code): mixed codes with noise. Raises TypeError without anchors."""

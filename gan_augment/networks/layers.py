@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from gan_augment.networks.own import OwnNetwork
+
 Module = TypeVar("Module", bound=nn.Module)
 Condition = Literal["projection", "concatenation", "none", "auxiliary", "classes"]
 """How a discriminator hears of the class (`DiscriminatorSettings`)."""
@@ -125,11 +127,16 @@ def initialise(network: nn.Module, seed: int) -> None:
 
     The four subpixels of a shuffle begin equal, so that no checkerboard is there to unlearn (Aitken
     et al. 2017). Modulations of conditional norms and class projections of rows begin at
-    N(0, .02), residuals at 0, the vectors of spectral normalisation random.
+    N(0, .02), residuals at 0, the vectors of spectral normalisation random. Networks of the user's
+    own stay as they are.
     Source: He et al. 2015, eq. 10, with the slope of a ReLU.
     """
     rng = torch.Generator().manual_seed(seed)
+    modules = network.named_modules()
+    own = tuple(f"{name}." if name else "" for name, one in modules if isinstance(one, OwnNetwork))
     for name, weight in network.named_parameters():
+        if name.startswith(own):
+            continue
         if weight.ndim == 1:
             weight.fill_(1.0 if _is_norm_scale(network, name) else 0.0)
         elif name.endswith("residual.weight"):
@@ -144,7 +151,7 @@ def initialise(network: nn.Module, seed: int) -> None:
         if name.endswith("to_pixels.weight"):  # (C * 4, in, 3, 3)
             weight.copy_(weight[::4].repeat_interleave(4, dim=0))
     for name, buffer in network.named_buffers():
-        if name.endswith("left"):  # spectral normalisation's singular vector
+        if name.endswith("left") and not name.startswith(own):  # spectral norm's vector
             buffer.normal_(generator=rng)
             buffer.div_(buffer.norm())
 

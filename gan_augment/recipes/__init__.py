@@ -21,6 +21,7 @@ from gan_augment.recipes.settings import (
     StopSettings,
 )
 from gan_augment.settings import read_toml
+from gan_augment.user_code import UserCode, is_code
 
 if TYPE_CHECKING:
     from gan_augment.config import FitOptions
@@ -57,13 +58,14 @@ def resolve_recipe(requested: str | Recipe, data: DataKind = "image") -> Recipe:
     'anchored'
     """
     if isinstance(requested, Recipe):
-        return _for(data, requested, requested.name)
+        return _with_code(_for(data, requested, requested.name))
     if requested == "auto":
         return RECIPES[data][AUTO]
     if requested in RECIPES[data]:
         return RECIPES[data][requested]
     if requested.endswith(".toml"):
-        return _for(data, Recipe.checked(read_toml(Path(requested)), requested), requested)
+        recipe = Recipe.checked(read_toml(Path(requested)), requested)
+        return _with_code(_for(data, recipe, requested), Path(requested).parent)
     known = ["auto", *RECIPES[data]]
     for other, recipes in RECIPES.items():
         if requested in recipes:
@@ -138,6 +140,20 @@ def with_options(recipe: Recipe, options: FitOptions) -> Recipe:
     for part, change in changes.items():
         values[part] |= {name: value for name, value in change.items() if value is not None}
     return Recipe.checked(values, f"the recipe {recipe.name!r} with {', '.join(given)}")
+
+
+def _with_code(recipe: Recipe, folder: Path | None = None) -> Recipe:
+    """The recipe, each network of one's own with its absolute path and the sha256 of its file.
+
+    folder: what paths are relative to. Raises UsageError where there is no such file.
+    """
+    update = {}
+    for name in ("generator", "discriminator"):
+        settings = getattr(recipe, name)
+        if is_code(settings.network):
+            network = UserCode.of(settings.network, folder).fingerprinted
+            update[name] = settings.model_copy(update={"network": network})
+    return recipe.model_copy(update=update)
 
 
 def _for(data: DataKind, recipe: Recipe, name: str) -> Recipe:

@@ -7,7 +7,9 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from gan_augment.errors import did_you_mean
 from gan_augment.settings import Frozen
+from gan_augment.user_code import is_code
 
 DataKind = Literal["image", "table"]
 OptimiserName = Literal["adam", "adamw", "rmsprop", "sgd"]
@@ -258,6 +260,41 @@ class Recipe(Frozen):
     def _gaussian_for_tables(self) -> Self:
         if self.generator.kind == "gaussian" and self.data == "image":
             raise ValueError("the generator 'gaussian' is for tables")
+        return self
+
+    @property
+    def code(self) -> tuple[str, ...]:
+        """The networks of one's own, each as "file.py:name" and, once resolved, its sha256."""
+        return tuple(
+            part.network for part in (self.generator, self.discriminator) if is_code(part.network)
+        )
+
+    @model_validator(mode="after")
+    def _known_networks(self) -> Self:
+        of_d = ("default", "dcgan", "growing")
+        for part, network, known in (
+            ("generator", self.generator.network, (*of_d, "style")),
+            ("discriminator", self.discriminator.network, of_d),
+        ):
+            if self.data == "table" and network != "default":
+                raise ValueError(
+                    f"{part}.network = {network!r} is for images; leave it out for tables"
+                )
+            if network not in known and not is_code(network):
+                raise ValueError(
+                    f"there is no {part}.network {network!r}; expected one of {', '.join(known)}, "
+                    f"or file.py:name of your own.{did_you_mean(network, known)}"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _own_discriminator(self) -> Self:
+        tells = self.discriminator.condition in ("auxiliary", "classes")
+        if is_code(self.discriminator.network) and (tells or self.objective.feature_matching):
+            raise ValueError(
+                "a discriminator of your own gives one logit a row: leave out "
+                "objective.feature_matching and the conditions auxiliary and classes"
+            )
         return self
 
     @model_validator(mode="after")

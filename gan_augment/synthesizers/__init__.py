@@ -33,9 +33,16 @@ def model_folder(run: Path) -> Path:
 
 
 def load_model(
-    run: str | Path, *, device: str = "auto", threads: int | None = None
+    run: str | Path,
+    *,
+    device: str = "auto",
+    threads: int | None = None,
+    allow_code: bool = False,
 ) -> ImageGAN | TabularGAN:
-    """The model of a run, or in a folder of its own, verified; or ModelFileError."""
+    """The model of a run, or in a folder of its own, verified; or ModelFileError.
+
+    allow_code: as in `ImageGAN.load`.
+    """
     folder = model_folder(Path(run))
     if load_meta(folder, "model", schema=dict).get("kind") == "table":
         from gan_augment.synthesizers.tabular_gan import TabularGAN
@@ -43,4 +50,4 @@ def load_model(
         return TabularGAN.load(folder, device=device, threads=threads)
     from gan_augment.synthesizers.image_gan import ImageGAN
 
-    return ImageGAN.load(folder, device=device, threads=threads)
+    return ImageGAN.load(folder, device=device, threads=threads, allow_code=allow_code)

@@ -150,11 +150,23 @@ class GAN(ABC, Generic[Data, Meta]):
         save_bundle(Path(folder), *self._fitted()._bundle())
 
     @classmethod
-    def load(cls, folder: str | Path, *, device: str = "auto", threads: int | None = None) -> Self:
-        """Read a saved model, verified; or ModelFileError."""
+    def load(
+        cls,
+        folder: str | Path,
+        *,
+        device: str = "auto",
+        threads: int | None = None,
+        allow_code: bool = False,
+    ) -> Self:
+        """Read a saved model, verified; or ModelFileError.
+
+        allow_code: whether the file of a model with networks of the user's own may be run; else it
+        is refused with a UsageError, as it is where the file is not the one that it was saved with.
+        """
         from gan_augment.devices import compute_config
 
         arrays, meta = load_bundle(Path(folder), NAME, schema=cls._description)
+        check_code(meta.recipe, allowed=allow_code)
         gan = cls(
             recipe=meta.recipe,
             steps=meta.steps,
@@ -181,6 +193,7 @@ class GAN(ABC, Generic[Data, Meta]):
         vars(self).update(state["settings"])
         if state["model"] is not None:
             arrays, meta = read_bundle_bytes(state["model"], NAME, schema=self._description)
+            check_code(meta.recipe, allowed=False)
             self._restore(arrays, meta, compute_config_here)
 
     @abstractmethod
@@ -299,6 +312,17 @@ class GAN(ABC, Generic[Data, Meta]):
                 f"this {name} is not fitted; call fit(data) or {name}.load(folder)"
             )
         return self
+
+
+def check_code(recipe: Recipe, *, allowed: bool) -> None:
+    """Refuse a saved model whose networks are made by a file, unless that is allowed."""
+    if recipe.code and not allowed:
+        files = ", ".join(name.rpartition(" ")[0] for name in recipe.code)
+        raise UsageError(
+            f"this model has networks of its own, and loading it would run {files}. If you trust "
+            "that file, load the saved model with ImageGAN.load(folder, allow_code=True), or give "
+            "--allow-code to sample and to augment --model; a pickle or a copy is never loaded"
+        )
 
 
 def compute_config_here(device: str, precision: Precision, threads: int | None) -> ComputeConfig:

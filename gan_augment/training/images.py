@@ -30,8 +30,9 @@ from gan_augment.networks.images import (
     FreeGenerator,
 )
 from gan_augment.networks.inputs import Anchors, GeneratorInput, mixture_weights
+from gan_augment.networks.own import OwnNetwork, own_network
 from gan_augment.randomness import generator
-from gan_augment.recipes import Recipe
+from gan_augment.recipes import DiscriminatorSettings, GeneratorSettings, Recipe
 from gan_augment.training.parts import GeneratorOutput, Losses, Parts, TrainState
 from gan_augment.training.step import (
     adversarial_step,
@@ -40,6 +41,7 @@ from gan_augment.training.step import (
     update_generator,
 )
 from gan_augment.training.unrolled import unrolled_step
+from gan_augment.user_code import is_code
 
 RECONSTRUCTION_NOISE = 0.5  # of sigma: .05 where sigma is .1
 BORROWED_IN_TRAINING = 0.5  # of what is borrowed: large classes are mixed with themselves
@@ -66,6 +68,8 @@ def build(
         augment=augment_images,
         generator_terms=(feature_matching,) if recipe.objective.feature_matching > 0 else (),
     )
+    if recipe.code:  # refused before anything is trained
+        free.new_networks(0)
     if recipe.generator.kind == "free":
         return free
     return replace(
@@ -84,7 +88,9 @@ def new_generator(
     """The generator that a recipe names, its weights not yet set."""
     settings = recipe.generator
 
-    def decoder(classes: int) -> Decoder:
+    def decoder(classes: int) -> Decoder | OwnNetwork:
+        if is_code(settings.network):
+            return _own(recipe, settings, geometry, classes)
         widths = settings.width, settings.max_width
         return Decoder(geometry, classes, settings.code, settings.embedding, *widths)
 
@@ -98,7 +104,9 @@ def new_discriminator(recipe: Recipe, geometry: Geometry, classes: int) -> nn.Mo
     """The discriminator that a recipe names, its weights not yet set."""
     settings = recipe.discriminator
 
-    def discriminator(classes: int) -> Discriminator:
+    def discriminator(classes: int) -> Discriminator | OwnNetwork:
+        if is_code(settings.network):
+            return _own(recipe, settings, geometry, classes)
         return Discriminator(
             geometry,
             classes,
@@ -110,6 +118,24 @@ def new_discriminator(recipe: Recipe, geometry: Geometry, classes: int) -> nn.Mo
         )
 
     return new_discriminators(recipe.game, classes, discriminator)
+
+
+def _own(
+    recipe: Recipe,
+    settings: GeneratorSettings | DiscriminatorSettings,
+    geometry: Geometry,
+    classes: int,
+) -> OwnNetwork:
+    """The network of the user's that the settings of G or D name."""
+    return own_network(
+        settings.network,
+        geometry,
+        judges=isinstance(settings, DiscriminatorSettings),
+        classes=classes,
+        code=recipe.generator.code,
+        width=settings.width,
+        max_width=settings.max_width,
+    )
 
 
 def draw_noise(width: int, seed: int, step: int, turn: int, batch: Batch) -> GeneratorInput:

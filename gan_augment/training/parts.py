@@ -21,6 +21,7 @@ from gan_augment.errors import ModelFileError
 from gan_augment.losses.adversarial import AdversarialLoss
 from gan_augment.networks.inputs import GeneratorInput
 from gan_augment.networks.layers import initialise
+from gan_augment.networks.own import OwnNetwork
 from gan_augment.randomness import derived_seed
 from gan_augment.recipes import OptimiserSettings, Recipe
 
@@ -71,7 +72,8 @@ class Parts:
 
     def new_networks(self, seed: int) -> tuple[nn.Module, nn.Module]:
         """Generator and discriminator with their first weights, a pure function."""
-        with torch.random.fork_rng(devices=[]):  # constructors draw; what they drew is replaced
+        with torch.random.fork_rng(devices=[]):  # what ours draw is replaced, but not the user's
+            torch.default_generator.manual_seed(derived_seed(seed, "own networks"))
             g, d = self.networks()
         initialise(g, derived_seed(seed, "generator weights"))
         initialise(d, derived_seed(seed, "discriminator weights"))
@@ -204,7 +206,9 @@ def restored_network(
     Raises ModelFileError, before memory is taken for it.
     """
     with torch.device("meta"):  # shapes alone: a forged description may claim any size
-        check_network(new(), arrays)
+        shapes = new()
+    if not any(isinstance(module, OwnNetwork) for module in shapes.modules()):
+        check_network(shapes, arrays)
     with torch.random.fork_rng(devices=[]):  # constructors draw; what they drew is replaced
         network = new()
     load_network(network, arrays)

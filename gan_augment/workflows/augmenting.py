@@ -50,6 +50,7 @@ from gan_augment.data.topup_plan import ORIGINS, TopUpPlan, plan_topup, refusals
 from gan_augment.errors import DataError, ResumeMismatchError, UsageError
 from gan_augment.progress import Progress
 from gan_augment.synthesizers import model_folder
+from gan_augment.synthesizers.base import check_code
 from gan_augment.synthesizers.model_file import ModelMeta
 from gan_augment.workflows.kinds import (
     ImageKind,
@@ -158,6 +159,7 @@ def augment(
     resume: bool = False,
     overwrite: bool = False,
     run: str | Path | None = None,
+    allow_code: bool = False,
     progress: Progress | None = None,
 ) -> AugmentResult:
     """Write `out/<class>/` with the files of `data`, repeats and synthetic images, and a manifest.
@@ -184,6 +186,8 @@ def augment(
         Put `'` before texts of new rows that a spreadsheet would compute.
     resume
         Go on where a stopped call with the same arguments was.
+    allow_code
+        Whether the file of a `model` with networks of the user's own may be run.
 
     Raises
     ------
@@ -200,6 +204,7 @@ def augment(
     top_up, options = top_up or TopUp(), options or FitOptions()
     meta = read_meta(model) if model else None
     if meta:
+        check_code(meta.recipe, allowed=allow_code)
         options = options_of_model(options, meta)
     flags: dict[str, bool] = {"resize_originals": resize_originals}
     if options.target is not None:
@@ -234,7 +239,16 @@ def augment(
         job.warn_of_refused(job.plan.refused)
         if isinstance(output, FolderOutput):
             images = cast("ImageGAN | None", gan)
-            _write_folder(output, job, source, trained, images, resized=resize_originals)
+            allow_code |= model is None  # of a run that the options trained
+            _write_folder(
+                output,
+                job,
+                source,
+                trained,
+                images,
+                resized=resize_originals,
+                allow_code=allow_code,
+            )
         elif output.finished:
             progress.note(f"{str(out)!r} is finished; nothing is left to write")
         else:
@@ -394,6 +408,7 @@ def _write_folder(
     gan: ImageGAN | None,
     *,
     resized: bool,
+    allow_code: bool,
 ) -> None:
     """Synthetic images first, since a refusal changes what is repeated; then the real ones."""
     assert isinstance(job.data, ImageKind)
@@ -417,6 +432,7 @@ def _write_folder(
             seed=job.data.options.seed,
             workers=job.data.options.workers,
             keep=output.resuming,
+            allow_code=allow_code,
             advance=progress.advance,
         )
     if refused:  # rows of other classes were written already, companions among them, and stay

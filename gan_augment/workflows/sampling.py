@@ -50,6 +50,7 @@ from gan_augment.progress import Progress
 from gan_augment.storage import check_room, write_errors
 from gan_augment.storage.bundle import bundle_sha256, load_meta
 from gan_augment.synthesizers import model_folder
+from gan_augment.synthesizers.base import check_code
 from gan_augment.synthesizers.model_file import NAME, ModelMeta, TableMeta
 from gan_augment.workflows.kinds import Meta, model_sha256, read_meta
 from gan_augment.workflows.outputs import (
@@ -71,6 +72,9 @@ BLOCK_ROWS = 64
 BLOCKS_A_ROUND = 64  # of a class: selection may leave fewer images of a block
 IMAGES_A_WORKER = 5000  # a worker needs seconds to load torch and the model
 ROWS_AT_ONCE = 16_384  # of a table: whole blocks of its sampler
+
+SavedModel = tuple[str, str, bool]
+"""The folder of a model, its sha256, and whether code of the user's may be run for it."""
 
 
 @dataclass(frozen=True)
@@ -116,6 +120,7 @@ def sample(
     escape_formulas: bool = False,
     overwrite: bool = False,
     resume: bool = False,
+    allow_code: bool = False,
     progress: Progress | None = None,
 ) -> SampleResult:
     """Write `out/<class>/000000.png`, ... and `out/manifest.csv` with images of a trained run.
@@ -137,6 +142,8 @@ def sample(
         Of tables, see `augment`.
     resume
         Go on where a stopped call was: images that are whole stay, a table is written anew.
+    allow_code
+        Whether the file of a model with networks of the user's own may be run.
 
     Raises
     ------
@@ -152,6 +159,7 @@ def sample(
     """
     run, out, progress = Path(run), Path(out), progress or Progress()
     meta = read_meta(run)
+    check_code(meta.recipe, allowed=allow_code)
     target_counts = counts_to_draw(meta, counts, classes)
     started_s, kept = time.monotonic(), 0
     if isinstance(meta, TableMeta):
@@ -170,7 +178,7 @@ def sample(
         check_png_channels(meta.image_shape[2])
         check_planned(sum(target_counts.values()))
         with output_folder(out, "sample", resume=resume, overwrite=overwrite) as folder:
-            kept = _write_folder(folder, run, target_counts, seed, workers, progress)
+            kept = _write_folder(folder, run, target_counts, seed, workers, progress, allow_code)
     seconds = time.monotonic() - started_s
     unit = "rows" if isinstance(meta, TableMeta) else "images"
     return SampleResult(out, run, target_counts, kept, seed, seconds, unit)
@@ -215,6 +223,7 @@ def write_images(
     seed: int,
     workers: int | None = None,
     keep: bool = False,
+    allow_code: bool = False,
     advance: Callable[[int], None] = lambda done: None,
 ) -> tuple[int, dict[str, str]]:
     """Write the images of every class, `paths` = {class: paths below `out`, in order}.
@@ -222,8 +231,8 @@ def write_images(
     Image i of a class is its i-th candidate that selection keeps: the same bytes whatever the
     number of workers. model: the folder of the saved model; gan: the same in memory, if it is
     there. workers: processes of one thread each; 1 is this process, None one for every 5,000
-    images, at most one a core. keep: leave files that are whole. advance: is told how many are
-    done.
+    images, at most one a core. keep: leave files that are whole. allow_code: as in `sample`.
+    advance: is told how many are done.
 
     Returns how many images were there before, and {class that the model refuses: why}; a refused
     class leaves no file, the others go on.
@@ -236,11 +245,11 @@ def write_images(
     advance(before)
     if missing:
         processes = _worker_count(missing, workers)
-        source: ImageGAN | tuple[str, str]
+        source: ImageGAN | SavedModel
         if processes > 1:
-            source = str(model.resolve()), bundle_sha256(model)
+            source = str(model.resolve()), bundle_sha256(model), allow_code
         else:
-            source = gan or _load(model)
+            source = gan or _load(model, allow_code)
         _draw(lines, source, seed, processes, lambda done: advance(before + done))
     return before, {line.name: line.refused for line in lines if line.refused}
 
@@ -302,7 +311,7 @@ class _ClassImages:
 
 def _draw(
     lines: Sequence[_ClassImages],
-    source: ImageGAN | tuple[str, str],
+    source: ImageGAN | SavedModel,
     seed: int,
     processes: int,
     advance: Callable[[int], None],
@@ -331,7 +340,7 @@ def _draw(
 
 
 def _block(
-    source: ImageGAN | tuple[str, str], name: str, number: int, seed: int, parent: int, machine: str
+    source: ImageGAN | SavedModel, name: str, number: int, seed: int, parent: int, machine: str
 ) -> list[bytes] | str:
     """One block of a class as the bytes of PNG files, or why the class is refused."""
     end_with_parent(parent, machine)
@@ -344,15 +353,15 @@ def _block(
 
 
 @lru_cache(maxsize=1)
-def _loaded(folder: str, sha256: str) -> ImageGAN:
+def _loaded(folder: str, sha256: str, allow_code: bool) -> ImageGAN:
     """The model in a folder, loaded once a worker; `sha256` tells it from an earlier one."""
-    return _load(Path(folder))
+    return _load(Path(folder), allow_code)
 
 
-def _load(folder: Path) -> ImageGAN:
+def _load(folder: Path, allow_code: bool) -> ImageGAN:
     from gan_augment.synthesizers.image_gan import ImageGAN
 
-    return ImageGAN.load(folder, threads=1)
+    return ImageGAN.load(folder, threads=1, allow_code=allow_code)
 
 
 def _worker_count(images: int, requested: int | None) -> int:
@@ -368,6 +377,7 @@ def _write_folder(
     seed: int,
     workers: int | None,
     progress: Progress,
+    allow_code: bool,
 ) -> int:
     """Write the images and the manifest; the number of images that were there before."""
     folder.check_room(0, sum(target_counts.values()))
@@ -388,6 +398,7 @@ def _write_folder(
         seed=seed,
         workers=workers,
         keep=folder.resuming,
+        allow_code=allow_code,
         advance=progress.advance,
     )
     folder.finish([row for row in rows if row.label not in refused])

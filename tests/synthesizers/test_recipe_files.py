@@ -73,6 +73,8 @@ def test_every_recipe_of_the_docs_can_be_built(tmp_path):
     text = (Path(__file__).parents[2] / "docs" / "recipes.md").read_text(encoding="utf-8")
     shown = re.findall(r"```toml\n(.*?)```", text, flags=re.DOTALL)
     assert len(shown) >= 4
+    (nets,) = re.findall(r"```python\n(import torch.*?)```", text, flags=re.DOTALL)
+    (tmp_path / "nets.py").write_text(nets, encoding="utf-8")
     for recipe in shown:
         settings = resolve_recipe(recipe_file(tmp_path, recipe))
         parts = build(settings, (32, 32, 3), 2, compute_config("cpu", "float32", 1))
@@ -94,6 +96,9 @@ def test_the_borrowing_table_of_older_versions_is_read_as_long_as_all_of_it_is_o
         ([objective("gradient_penalty = 10.0")], "objective.gradient_penalty and discriminator"),
         ([objective("clip = 0.01")], "objective.clip and discriminator.spectral_norm each hold"),
         ([PLAIN_D, objective('loss = "wasserstein"')], "the wasserstein loss needs one of"),
+        (['[generator]\nnetwork = "dcgna"'], "no generator.network 'dcgna'.*Did you mean 'dcgan'"),
+        (['[discriminator]\nnetwork = "style"'], "no discriminator.network 'style'"),
+        (['[generator]\nnetwork = "gone.py:Net"'], "there is no file 'gone.py'.*from /"),
         (["[borrowing]\ntransition = [0.25, 0.5]"], "nothing of it was measured as a gain"),
         (["[borrowing]\nlabel_power_end = 0.0"], "take it out of the recipe"),
         ([objective('loss = "wasserstien"')], "objective.loss = 'wasserstien' is refused"),
