@@ -28,7 +28,8 @@ from gan_augment.recipes import (
 from gan_augment.synthesizers.base import GAN, ChooseCompute, SavedArrays
 from gan_augment.synthesizers.calibration import FOLDS, folds_of, select, selection_s
 from gan_augment.synthesizers.model_file import ArtefactRecord, ModelMeta
-from gan_augment.synthesizers.sampling import BlockSampler, load_block_sampler
+from gan_augment.synthesizers.sampling import BlockSampler
+from gan_augment.synthesizers.saved_samplers import load_block_sampler
 from gan_augment.synthesizers.scorer import judge_s, prepare, score_s, training_batches
 from gan_augment.synthesizers.selection import SampleSequence, Selection, load_selection
 from gan_augment.synthesizers.time_budget import (

@@ -23,7 +23,8 @@ from gan_augment.metrics.copies import nearest_distances
 from gan_augment.networks.geometry import Geometry
 from gan_augment.networks.layers import split_verdict
 from gan_augment.synthesizers.model_file import ModelMeta, SelectionRecord, Thresholds
-from gan_augment.synthesizers.sampling import BLOCK, BlockSampler, rows_by_label
+from gan_augment.synthesizers.sampling import BLOCK, BlockSampler
+from gan_augment.synthesizers.saved_samplers import rows_by_label
 from gan_augment.training.images import new_discriminator
 from gan_augment.training.parts import Arrays, below, network_arrays, restored_network
 

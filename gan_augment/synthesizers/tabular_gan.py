@@ -31,12 +31,8 @@ from gan_augment.progress import Progress
 from gan_augment.recipes import Recipe, check_unlabelled, table_recipe, tells_classes
 from gan_augment.synthesizers.base import GAN, ChooseCompute, SavedArrays
 from gan_augment.synthesizers.model_file import TableMeta
-from gan_augment.synthesizers.sampling import (
-    FEW_ROWS,
-    ROW_BLOCK,
-    RowSampler,
-    load_row_sampler,
-)
+from gan_augment.synthesizers.sampling import FEW_ROWS, ROW_BLOCK, RowSampler
+from gan_augment.synthesizers.saved_samplers import load_row_sampler
 from gan_augment.synthesizers.time_budget import (
     ROW_PROBE_S,
     SMALLEST_RUN_STEPS,

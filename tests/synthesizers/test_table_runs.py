@@ -235,6 +235,8 @@ def test_a_generator_whose_rows_are_all_alike_is_not_kept(recipe, small_table):
     assert scorer.score(new_state(build_table(settings, table, anchors), 0).average).eligible
 
     class Collapsed(torch.nn.Module):
+        noise_width = 4
+
         def forward(self, z, y, *starts) -> torch.Tensor:
             return torch.from_numpy(anchors.rows[:1]).expand(len(z), -1)
 
