@@ -106,7 +106,7 @@ def load_row_sampler(
 
 
 def _discriminator(
-    arrays: Arrays,
+    arrays: Mapping[str, NDArray[np.generic]],
     meta: ModelMeta | TableMeta,
     compute: ComputeConfig,
     make: Callable[[], nn.Module],
