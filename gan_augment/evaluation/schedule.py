@@ -35,6 +35,8 @@ SLACK = 1.1
 the first units of a process take longer than the others."""
 WORKERS_START_S = 30.0
 """Of timing, from which on it is worth the start of processes."""
+SHORT_BUDGET_S, SHORT_TIMING_S = 600.0, 4.0
+"""Up to which a budget is timed so shortly: what does not fit is refused in ten seconds."""
 
 
 @dataclass(frozen=True)
@@ -232,6 +234,8 @@ def costs_of(setup: Setup[Any], n_jobs: int | None, processes: int) -> Costs:
     """
     budget_s = setup.options.budget_s
     within_s = math.inf if budget_s is None else TIMING_SHARE * budget_s
+    if within_s < TIMING_SHARE * SHORT_BUDGET_S:
+        within_s = min(within_s, SHORT_TIMING_S)
     timing = partial(Costs.timed, setup, within_s)
     if setup.table or setup.options.fit.steps or within_s < WORKERS_START_S:
         return timing()
