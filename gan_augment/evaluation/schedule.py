@@ -35,7 +35,7 @@ SLACK = 1.1
 the first units of a process take longer than the others."""
 WORKERS_START_S = 30.0
 """Of timing, from which on it is worth the start of processes."""
-SHORT_BUDGET_S, SHORT_TIMING_S = 600.0, 4.0
+SHORT_BUDGET_S, SHORT_TIMING_S = 600.0, 3.0
 """Up to which a budget is timed so shortly: what does not fit is refused in ten seconds."""
 
 
