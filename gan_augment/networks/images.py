@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from itertools import pairwise
 from typing import cast
 
@@ -76,7 +78,7 @@ class Decoder(nn.Module):
 
     Shapes: z (N, code), y int64 (N,) -> (N, C, H, W) float -1..1 (tanh) of the padded size.
     The costly 3x3 convolutions end at half the side; pixel shuffling (Shi et al. 2016) draws
-    the rest.
+    the rest. skip_code: the code modulates every block beside the class (Brock et al. 2019).
     """
 
     def __init__(
@@ -87,27 +89,30 @@ class Decoder(nn.Module):
         embedding: int,
         width: int,
         max_width: int,
+        skip_code: bool = False,
     ) -> None:
         super().__init__()
-        self.base, self.noise_width = geometry.base, code
+        self.base, self.noise_width, self.skip_code = geometry.base, code, skip_code
         widths = geometry.widths(width, max_width)[::-1]  # coarsest first
         self.embed = new_embedding(classes, embedding)
         self.start = nn.Linear(code + embedding, widths[0] * geometry.base[0] * geometry.base[1])
-        blocks = [DecoderBlock(widths[0], widths[0], embedding, upsample=False)]
+        modulating = embedding + code * skip_code
+        blocks = [DecoderBlock(widths[0], widths[0], modulating, upsample=False)]
         for before, after in pairwise(widths):
-            blocks.append(DecoderBlock(before, after, embedding, upsample=True))
+            blocks.append(DecoderBlock(before, after, modulating, upsample=True))
         self.blocks = nn.ModuleList(blocks)
         self.to_pixels = nn.Conv2d(widths[-1], geometry.shape[2] * 4, 3, padding=1)
 
     def forward(self, z: Tensor, y: Tensor) -> Tensor:
         """One image a row."""
         embedding: Tensor = self.embed(y)
-        h = self.start(torch.cat([z, embedding], dim=1))
+        both = torch.cat([z, embedding], dim=1)
+        h = self.start(both)
         h = h.unflatten(1, (*self.base, -1)).permute(
             0, 3, 1, 2
         )  # (N, width, h, w), channels last in memory
         for block in self.blocks:
-            h = block(h, embedding)
+            h = block(h, both if self.skip_code else embedding)
         return torch.tanh(F.pixel_shuffle(self.to_pixels(h), 2))
 
 
@@ -162,13 +167,55 @@ class AnchoredGenerator(nn.Module):
         return images
 
 
-class Discriminator(nn.Module):
-    """Stride-2 4x4 convolutions, one 3x3, sum pooling, and a verdict that knows of the class.
+class ImageDiscriminator(nn.Module):
+    """What all discriminators of images share: a verdict on features that knows of the class.
 
     Shapes: x (N, C, H, W) float -1..1, y int64 (N,) -> logits (N,), or (N, 1 + K) where D tells the
     classes (`layers.verdict`). Concatenated, the class is one more map of the image, an entry a
-    pixel (Mirza & Osindero 2014). Sources: Miyato & Koyama 2018, "cGANs with Projection
-    Discriminator"; minibatch standard deviation as one more map: Karras et al. 2018.
+    pixel (Mirza & Osindero 2014).
+    """
+
+    def set_verdict(
+        self,
+        geometry: Geometry,
+        classes: int,
+        width: int,
+        condition: Condition,
+        normalised: Callable[[nn.Module], nn.Module],
+    ) -> None:
+        """Make the layers on features (N, width); `normalised` holds the weights of each."""
+        self.padded = geometry.padded
+        self.linear = self.embed = self.classes = self.embed_map = None
+        if condition != "classes":
+            self.linear = normalised(nn.Linear(width, 1))
+        if condition == "projection":
+            self.embed = normalised(new_embedding(classes, width))
+        if condition in ("auxiliary", "classes"):
+            self.classes = nn.Linear(width, classes)
+        if condition == "concatenation":
+            self.embed_map = new_embedding(classes, self.padded[0] * self.padded[1])
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        """One logit a row, unit: logits; then those of the classes, if D tells them."""
+        return verdict(self.features(x, y), y, self.linear, self.embed, self.classes)
+
+    def features(self, x: Tensor, y: Tensor) -> Tensor:
+        """phi (N, width) of images; the class enters where it is concatenated."""
+        if self.embed_map is not None:
+            label = self.embed_map(y).view(-1, 1, *self.padded).to(x.dtype)
+            x = torch.cat([x, label], dim=1)
+        return self.seen(x)
+
+    def seen(self, x: Tensor) -> Tensor:
+        """phi (N, width) of images, with the map of the class where there is one."""
+        raise NotImplementedError
+
+
+class Discriminator(ImageDiscriminator):
+    """Stride-2 4x4 convolutions, one 3x3, sum pooling, and a verdict that knows of the class.
+
+    Sources: Miyato & Koyama 2018, "cGANs with Projection Discriminator"; minibatch standard
+    deviation as one more map: Karras et al. 2018.
     """
 
     def __init__(
@@ -183,7 +230,7 @@ class Discriminator(nn.Module):
         minibatch_std: bool = False,
     ) -> None:
         super().__init__()
-        self.minibatch_std, self.padded = minibatch_std, geometry.padded
+        self.minibatch_std = minibatch_std
         self.stages = nn.ModuleList()
         before = geometry.shape[2] + (condition == "concatenation")
         for after in geometry.widths(width, max_width):
@@ -192,25 +239,11 @@ class Discriminator(nn.Module):
             before = after
         last = nn.Conv2d(before + int(minibatch_std), before, 3, padding=1)
         self.last = spectrally_normalised(last, spectral_norm)
-        self.linear = self.embed = self.classes = self.embed_map = None
-        if condition != "classes":
-            self.linear = spectrally_normalised(nn.Linear(before, 1), spectral_norm)
-        if condition == "projection":
-            self.embed = spectrally_normalised(new_embedding(classes, before), spectral_norm)
-        if condition in ("auxiliary", "classes"):
-            self.classes = nn.Linear(before, classes)
-        if condition == "concatenation":
-            self.embed_map = new_embedding(classes, self.padded[0] * self.padded[1])
+        normalised = functools.partial(spectrally_normalised, enabled=spectral_norm)
+        self.set_verdict(geometry, classes, before, condition, normalised)
 
-    def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        """One logit a row, unit: logits; then those of the classes, if D tells them."""
-        return verdict(self.features(x, y), y, self.linear, self.embed, self.classes)
-
-    def features(self, x: Tensor, y: Tensor) -> Tensor:
-        """phi (N, width) of images; the class enters where it is concatenated."""
-        if self.embed_map is not None:
-            label = self.embed_map(y).view(-1, 1, *self.padded).to(x.dtype)
-            x = torch.cat([x, label], dim=1)
+    def seen(self, x: Tensor) -> Tensor:
+        """Sums over the last maps, (N, width)."""
         for convolution in self.stages:
             x = F.leaky_relu(convolution(x), 0.2, inplace=True)
         if self.minibatch_std:

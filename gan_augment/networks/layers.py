@@ -127,8 +127,9 @@ def initialise(network: nn.Module, seed: int) -> None:
 
     The four subpixels of a shuffle begin equal, so that no checkerboard is there to unlearn (Aitken
     et al. 2017). Modulations of conditional norms and class projections of rows begin at
-    N(0, .02), residuals at 0, the vectors of spectral normalisation random. Networks of the user's
-    own stay as they are.
+    N(0, .02), residuals at 0, the vectors of spectral normalisation random. In a module that has a
+    `first_std`, weights and scales of norms begin with that deviation, whatever they are of.
+    Networks of the user's own stay as they are.
     Source: He et al. 2015, eq. 10, with the slope of a ReLU.
     """
     rng = torch.Generator().manual_seed(seed)
@@ -137,23 +138,40 @@ def initialise(network: nn.Module, seed: int) -> None:
     for name, weight in network.named_parameters():
         if name.startswith(own):
             continue
-        if weight.ndim == 1:
-            weight.fill_(1.0 if _is_norm_scale(network, name) else 0.0)
-        elif name.endswith("residual.weight"):
-            weight.zero_()
-        elif "embed" in name:
-            weight.normal_(generator=rng)
-        elif "affine" in name:
-            weight.normal_(std=0.02, generator=rng)
-        else:
-            fan_in = weight[0].numel()
-            weight.normal_(std=math.sqrt(2 / fan_in), generator=rng)
+        _fill(network, name, weight, rng)
         if name.endswith("to_pixels.weight"):  # (C * 4, in, 3, 3)
             weight.copy_(weight[::4].repeat_interleave(4, dim=0))
     for name, buffer in network.named_buffers():
         if name.endswith("left") and not name.startswith(own):  # spectral norm's vector
             buffer.normal_(generator=rng)
             buffer.div_(buffer.norm())
+
+
+def _fill(network: nn.Module, name: str, weight: Tensor, rng: torch.Generator) -> None:
+    std = _first_std(network, name)
+    if weight.ndim == 1:
+        scales = _is_norm_scale(network, name)
+        weight.fill_(1.0 if scales else 0.0)
+        if scales and std:
+            weight.normal_(1.0, std, generator=rng)
+    elif std:
+        weight.normal_(std=std, generator=rng)
+    elif name.endswith("residual.weight"):
+        weight.zero_()
+    elif "embed" in name:
+        weight.normal_(generator=rng)
+    elif "affine" in name:
+        weight.normal_(std=0.02, generator=rng)
+    else:
+        weight.normal_(std=math.sqrt(2 / weight[0].numel()), generator=rng)
+
+
+def _first_std(network: nn.Module, name: str) -> float | None:
+    """The `first_std` of the innermost module around a weight that has one."""
+    parts, std = name.split(".")[:-1], None
+    for depth in range(len(parts) + 1):
+        std = getattr(network.get_submodule(".".join(parts[:depth])), "first_std", std)
+    return std
 
 
 def _is_norm_scale(network: nn.Module, name: str) -> bool:

@@ -2,7 +2,7 @@
 
 A published recipe has its paper's game, optimisers and hold on D's slope, on the networks of
 `free`: a class-conditional generator from noise. What D sees is moved (`AugmentSettings`) in all of
-them: else D learns few rows by heart.
+them: else D learns few rows by heart. Those about networks are for images alone.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ TABLE_GAUSSIAN = TABLE_ANCHORED.model_copy(
 )
 
 _ADAM = {"rate": 2e-4, "betas": (0.5, 0.999)}
-_PUBLISHED: Mapping[str, Mapping[str, Any]] = {
+_PUBLISHED: dict[str, Mapping[str, Any]] = {
     # {recipe: objective, both optimisers, changes of D and of the game, more}; D has no spectral
     # norm unless it says so
     "minimax": {"objective": {"loss": "minimax"}, "optimiser": _ADAM},
@@ -131,17 +131,34 @@ _PUBLISHED: Mapping[str, Mapping[str, Any]] = {
         "discriminator": {"condition": "classes"},
     },
 }
+_OF_NETWORKS: dict[str, Mapping[str, Any]] = {
+    "dcgan": {
+        "objective": {"loss": "non-saturating"},
+        "optimiser": _ADAM,
+        "generator": {"network": "dcgan"},
+        "discriminator": {"network": "dcgan"},
+    },
+    "biggan-lite": {
+        "objective": {"loss": "hinge"},
+        "optimiser": {"rate": 4e-4, "betas": (0.0, 0.999)},
+        "generator_optimiser": OptimiserSettings(rate=1e-4, betas=(0.0, 0.999)),
+        "generator": {"skip_code": True},
+        "discriminator": {"spectral_norm": True},
+        "d_steps": 2,
+    },
+}
 
 
 def _published(name: str, base: Recipe) -> Recipe:
-    """A recipe of the literature, on the networks of `base`."""
-    settings = dict(_PUBLISHED[name])
+    """A recipe of the literature, on the networks of `base` unless it names others."""
+    settings = dict((_PUBLISHED | _OF_NETWORKS)[name])
     optimiser = OptimiserSettings(**settings.pop("optimiser"))
     objective = {"reconstruct_only": 0.0, **settings.pop("objective")}
     of_d = {"spectral_norm": False, "minibatch_std": False, **settings.pop("discriminator", {})}
     return base.model_copy(
         update={
             "name": name,
+            "generator": base.generator.model_copy(update=settings.pop("generator", {})),
             "discriminator": base.discriminator.model_copy(update=of_d),
             "objective": ObjectiveSettings(**objective),
             "game": GameSettings(**settings.pop("game", {})),
@@ -183,6 +200,8 @@ ABOUT: Mapping[str, tuple[str, str]] = {
         "D is a classifier of K classes and fakes; learns from unlabelled rows too",
         "Salimans et al. 2016",
     ),
+    "dcgan": ("strided convolutions and batch norm in both networks", "Radford et al. 2016"),
+    "biggan-lite": ("the noise enters every block; hinge, spectral norm", "Brock et al. 2019"),
 }
 """{recipe: (what it is good for, its source)}."""
 
@@ -190,7 +209,7 @@ RECIPES: Mapping[DataKind, Mapping[str, Recipe]] = {
     "image": {
         "anchored": ANCHORED,
         "free": FREE,
-        **{name: _published(name, FREE) for name in _PUBLISHED},
+        **{name: _published(name, FREE) for name in (*_PUBLISHED, *_OF_NETWORKS)},
     },
     "table": {
         "gaussian": TABLE_GAUSSIAN,

@@ -326,10 +326,12 @@ class Recipe(Frozen):
             "game.by_class and a condition (expected 'none') or a pack": (
                 game.by_class and (of_d.condition != "none" or of_d.pack > 1)
             ),
-            "game.unrolled and more that D minimises (penalties, lecam, clip, classes)": (
+            "game.unrolled and more that D minimises (penalties, lecam, clip, drift, classes)": (
                 game.unrolled > 0
-                and (any(penalised) or objective.lecam > 0 or objective.clip > 0 or tells)
+                and (any((*penalised, objective.lecam, objective.clip, objective.drift)) or tells)
             ),
+            "discriminator.network dcgan (its batch norm mixes samples) and a slope of each sample "
+            "(r1, r2, gradient_penalty, dragan)": of_d.network == "dcgan" and any(penalised),
             "game.unrolled and game.by_class": game.unrolled > 0 and game.by_class,
             "game.unrolled and an optimiser of D that is not adam or sgd without momentum": (
                 game.unrolled > 0

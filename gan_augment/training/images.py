@@ -8,7 +8,7 @@ it.
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -20,6 +20,7 @@ from gan_augment.augment.diff_augment import apply, draw_moves
 from gan_augment.data.batches import Batch
 from gan_augment.devices import ComputeConfig
 from gan_augment.losses.adversarial import LOSSES
+from gan_augment.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from gan_augment.networks.ensembles import new_discriminators, new_generators
 from gan_augment.networks.geometry import Geometry
 from gan_augment.networks.images import (
@@ -43,6 +44,10 @@ from gan_augment.training.step import (
 from gan_augment.training.unrolled import unrolled_step
 from gan_augment.user_code import is_code
 
+DISCRIMINATORS: Mapping[str, type[Discriminator | DCGANDiscriminator]] = {
+    "default": Discriminator,
+    "dcgan": DCGANDiscriminator,
+}
 RECONSTRUCTION_NOISE = 0.5  # of sigma: .05 where sigma is .1
 BORROWED_IN_TRAINING = 0.5  # of what is borrowed: large classes are mixed with themselves
 
@@ -88,11 +93,13 @@ def new_generator(
     """The generator that a recipe names, its weights not yet set."""
     settings = recipe.generator
 
-    def decoder(classes: int) -> Decoder | OwnNetwork:
+    def decoder(classes: int) -> nn.Module:
         if is_code(settings.network):
             return _own(recipe, settings, geometry, classes)
-        widths = settings.width, settings.max_width
-        return Decoder(geometry, classes, settings.code, settings.embedding, *widths)
+        sizes = (settings.code, settings.embedding, settings.width, settings.max_width)
+        if settings.network == "dcgan":
+            return DCGANGenerator(geometry, classes, *sizes)
+        return Decoder(geometry, classes, *sizes, settings.skip_code)
 
     if settings.kind == "free":
         return FreeGenerator(new_generators(recipe.game, classes, decoder))
@@ -104,10 +111,10 @@ def new_discriminator(recipe: Recipe, geometry: Geometry, classes: int) -> nn.Mo
     """The discriminator that a recipe names, its weights not yet set."""
     settings = recipe.discriminator
 
-    def discriminator(classes: int) -> Discriminator | OwnNetwork:
+    def discriminator(classes: int) -> nn.Module:
         if is_code(settings.network):
             return _own(recipe, settings, geometry, classes)
-        return Discriminator(
+        return DISCRIMINATORS[settings.network](
             geometry,
             classes,
             width=settings.width,

@@ -31,6 +31,7 @@ from gan_augment.training.schedule import (
     d_weight,
     ema_decay,
     follow,
+    lazy_optimiser,
     rate_multiplier,
 )
 
@@ -144,8 +145,8 @@ def _set_rates(state: TrainState, parts: Parts, progress: float) -> None:
     if recipe.game.balance != "none":
         balanced = d_weight(float(state.numbers["d_accuracy"]), recipe.game.balance_at)
     for optimiser, rate in (
-        (state.generator_optimiser, recipe.generator_optimiser.rate),
-        (state.discriminator_optimiser, recipe.discriminator_optimiser.rate * balanced),
+        (state.generator_optimiser, lazy_optimiser(recipe, "generator").rate),
+        (state.discriminator_optimiser, lazy_optimiser(recipe, "discriminator").rate * balanced),
     ):
         for group in optimiser.param_groups:
             group["lr"] = rate * factor

@@ -24,6 +24,7 @@ from gan_augment.networks.layers import initialise
 from gan_augment.networks.own import OwnNetwork
 from gan_augment.randomness import derived_seed
 from gan_augment.recipes import OptimiserSettings, Recipe
+from gan_augment.training.schedule import lazy_optimiser
 
 Losses = dict[str, Tensor]
 Arrays = dict[str, NDArray[np.generic]]
@@ -117,12 +118,12 @@ class TrainState:
     @functools.cached_property
     def generator_optimiser(self) -> torch.optim.Optimizer:
         """The generator's; made when it is needed, since torch imports for seconds to make one."""
-        return _new_optimiser(self.recipe.generator_optimiser, self.generator)
+        return _new_optimiser(lazy_optimiser(self.recipe, "generator"), self.generator)
 
     @functools.cached_property
     def discriminator_optimiser(self) -> torch.optim.Optimizer:
         """The discriminator's."""
-        return _new_optimiser(self.recipe.discriminator_optimiser, self.discriminator)
+        return _new_optimiser(lazy_optimiser(self.recipe, "discriminator"), self.discriminator)
 
 
 def new_state(parts: Parts, seed: int) -> TrainState:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import torch
 from torch import nn
 
-from gan_augment.recipes import Recipe, ScheduleSettings
+from gan_augment.recipes import OptimiserSettings, Recipe, ScheduleSettings
 
 EMA_HALF_LIFE_IMAGES = 10_000
 EMA_HALF_LIFE_SHARE = 0.05
@@ -30,6 +31,27 @@ def rate_multiplier(schedule: ScheduleSettings, progress: float) -> float:
     after = (progress - schedule.warmup) / (1 - schedule.warmup)
     falling = 1 - after if schedule.name == "linear" else (1 + math.cos(math.pi * after)) / 2
     return schedule.end + (1 - schedule.end) * falling
+
+
+def lazy_optimiser(
+    recipe: Recipe, network: Literal["generator", "discriminator"]
+) -> OptimiserSettings:
+    """The settings of an optimiser; with `lazy_rates` c = k / (k + 1) of its rate, betas to that
+    power, where a penalty comes every k-th step, k > 1. Source: Karras et al. 2020, appendix B.
+    """
+    objective = recipe.objective
+    settings: OptimiserSettings = getattr(recipe, f"{network}_optimiser")
+    of_d = {
+        objective.r1_every: objective.r1 + objective.r2,
+        objective.penalty_every: objective.gradient_penalty + objective.dragan,
+    }
+    of_g = {objective.path_every: objective.path_length}
+    every = min((k for k, w in (of_g if network == "generator" else of_d).items() if w), default=1)
+    if not objective.lazy_rates or every == 1:
+        return settings
+    c = every / (every + 1)
+    first, second = settings.betas
+    return settings.model_copy(update={"rate": settings.rate * c, "betas": (first**c, second**c)})
 
 
 def d_steps_at(recipe: Recipe, step: int, accuracy: float) -> int:

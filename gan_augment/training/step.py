@@ -76,6 +76,7 @@ def discriminator_step(
             real = torch.cat([real, unknown])
     loss = total = parts.loss.discriminator(real, fake)
     total = total + _class_term(parts, real_classes, batch.y)
+    total = total + objective.drift * real.square().mean()
     if parts.recipe.discriminator.condition == "auxiliary":
         total = total + _class_term(parts, fake_classes, batch.y)
     images_seen = state.step * len(batch.y)

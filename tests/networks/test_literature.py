@@ -1,0 +1,121 @@
+"""The networks of the literature: what their papers say of layers, weights, fades and styles."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from gan_augment.data.contract import LabelledImages
+from gan_augment.devices import compute_config
+from gan_augment.errors import UsageError
+from gan_augment.networks.dcgan import DCGANDiscriminator, DCGANGenerator
+from gan_augment.networks.geometry import Geometry
+from gan_augment.recipes import RECIPES, Recipe
+from gan_augment.synthesizers.image_gan import ImageGAN
+from gan_augment.training.images import build
+from gan_augment.training.schedule import lazy_optimiser
+
+NAMES = ["dcgan", "biggan-lite"]
+SHAPES = [(28, 28, 1), (8, 8, 3), (20, 12, 4), (33, 17, 1)]
+
+
+def small(name: str, **changes) -> Recipe:
+    """A recipe with small networks."""
+    values = RECIPES["image"][name].model_dump() | {"batch": 8}
+    values["generator"] |= {"code": 8, "embedding": 4, "width": 8, "max_width": 16}
+    values["discriminator"] |= {"width": 8, "max_width": 16}
+    for part, settings in changes.items():
+        values[part] |= settings
+    return Recipe.model_validate(values)
+
+
+def networks(recipe: Recipe, shape=(16, 16, 1), classes: int = 3):
+    """G's decoder and D with their first weights."""
+    g, d = build(recipe, shape, classes, compute_config("cpu", "float32", 1)).new_networks(0)
+    return g.decoder, d
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("name", NAMES)
+def test_every_image_shape_passes_through_the_networks(name, shape):
+    g, d = networks(small(name), shape)
+    y = torch.tensor([0, 2, 1, 1])
+    images = g(torch.randn(4, g.noise_width), y)
+    assert tuple(images.shape) == (4, shape[2], *Geometry.of(shape).padded)
+    assert tuple(d(images, y).shape) == (4,)
+
+
+@pytest.mark.parametrize("condition", ["projection", "concatenation", "none", "auxiliary"])
+@pytest.mark.parametrize("name", ["dcgan"])
+def test_networks_of_the_literature_take_every_condition(name, condition):
+    _, d = networks(small(name, discriminator={"condition": condition}))
+    told = d(torch.randn(4, 1, 16, 16), torch.tensor([0, 1, 2, 0]))
+    assert tuple(told.shape) == ((4, 4) if condition == "auxiliary" else (4,))
+
+
+def toy_images() -> LabelledImages:
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 60, (24, 8, 8, 1), dtype=np.uint8)
+    pixels[19:, 2:6, 2:6] += 180
+    ids = np.array([f"row-{i:02d}" for i in range(24)])
+    return LabelledImages(pixels, np.repeat([0, 1], [19, 5]), ids, class_names=("dark", "square"))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_model_is_saved_and_loaded_and_its_samples_are_a_prefix(name, tmp_path):
+    gan = ImageGAN(recipe=small(name), steps=2, selection=False, random_state=0).fit(toy_images())
+    gan.save(tmp_path / "model")
+    few = gan.sample({"square": 10}, random_state=1).pixels
+    many = ImageGAN.load(tmp_path / "model").sample({"square": 100}, random_state=1).pixels
+    assert np.array_equal(few, many[:10])
+
+
+def test_dcgan_has_the_layers_of_its_paper():
+    g = DCGANGenerator(Geometry.of((32, 32, 3)), 2, code=8, embedding=4, width=16, max_width=64)
+    ups = [m for m in g.modules() if isinstance(m, nn.ConvTranspose2d)]
+    shapes = [(m.in_channels, m.out_channels, m.kernel_size, m.stride) for m in ups]
+    each = ((4, 4), (2, 2))
+    assert shapes == [(64, 32, *each), (32, 16, *each), (16, 3, *each)]
+    assert isinstance(list(g.layers)[-1], nn.ConvTranspose2d)  # no norm at G's output
+    d = DCGANDiscriminator(Geometry.of((32, 32, 3)), 2, width=16, max_width=64)
+    kinds = [type(m) for m in d.layers]
+    assert kinds[:2] == [nn.Conv2d, nn.LeakyReLU]  # nor at D's input
+    assert kinds[2:] == [nn.Conv2d, nn.BatchNorm2d, nn.LeakyReLU] * 2
+
+
+def test_dcgans_first_weights_have_the_moments_of_its_paper():
+    for network in networks(small("dcgan", generator={"width": 64, "max_width": 64})):
+        for module in network.modules():
+            weight = getattr(module, "weight", None)
+            if isinstance(module, nn.BatchNorm2d):
+                assert weight.mean().item() == pytest.approx(1, abs=0.03)
+                assert 0.005 < weight.std().item() < 0.035
+            elif isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+                assert weight.mean().item() == pytest.approx(0, abs=0.005)
+                assert weight.std().item() == pytest.approx(0.02, rel=0.2)
+
+
+def test_dcgan_and_a_slope_of_each_sample_are_refused():
+    with pytest.raises(UsageError, match="batch norm"):
+        Recipe.checked(
+            {"discriminator": {"network": "dcgan"}, "objective": {"r1": 1.0}}, "mine.toml"
+        )
+
+
+def test_biggans_code_reaches_every_block():
+    g, _ = networks(small("biggan-lite"))
+    nn.init.zeros_(g.start.weight)
+    y = torch.zeros(2, dtype=torch.long)
+    one, other = g.eval()(torch.randn(2, 8), y)
+    assert not torch.allclose(one, other)
+
+
+def test_lazy_rates_are_k_by_k_plus_1_and_betas_to_that_power():
+    objective = {"r1": 10.0, "r1_every": 16, "lazy_rates": True}
+    recipe = Recipe.model_validate({"objective": objective})
+    plain, lazy = recipe.discriminator_optimiser, lazy_optimiser(recipe, "discriminator")
+    assert lazy.rate == pytest.approx(plain.rate * 16 / 17)
+    assert lazy.betas == pytest.approx((0.0, plain.betas[1] ** (16 / 17)))
+    assert lazy_optimiser(recipe, "generator") == recipe.generator_optimiser
