@@ -58,8 +58,8 @@ class Task:
         return [self.train.names[label] for label in self.rare]
 
 
-def fashion(folder: Path, seed: int) -> Task:
-    """Seven classes of 500 rows, three of 30. Seeds of SCREENED see nothing but the 700 a class."""
+def fashion(folder: Path, seed: int, others: int = OTHER_ROWS) -> Task:
+    """Seven classes of `others` rows, three of 30. Seeds of SCREENED see 700 a class alone."""
     images = read(folder / f"{FASHION}.npz")
     choosing = seed in SCREENED
     rare = SCREENED[seed] if choosing else CONFIRMED[seed]
@@ -69,11 +69,11 @@ def fashion(folder: Path, seed: int) -> Task:
         shuffled = fixed.permutation(np.flatnonzero(images.labels == label))
         kept, last = shuffled[:CHOOSING_ROWS], shuffled[CHOOSING_ROWS:]
         drawn = rng.permutation(kept)
-        n = RARE_ROWS if label in rare else OTHER_ROWS
+        n = RARE_ROWS if label in rare else others
         train.append(drawn[:n])
-        others = drawn[n : n + 300] if choosing else drawn[n:]
-        test.append(others if choosing else last)
-        unseen.append(others if choosing else np.concatenate([others, last]))
+        rest = drawn[n : n + 300] if choosing else drawn[n:]
+        test.append(rest if choosing else last)
+        unseen.append(rest if choosing else np.concatenate([rest, last]))
     parts = [images.take(np.concatenate(rows)) for rows in (train, unseen, test)]
     return Task("fashion_mnist", seed, parts[0], parts[1], parts[2], rare)
 
@@ -103,15 +103,15 @@ def magnetic_tiles(folder: Path, seed: int, side: int = 32) -> Task:
     return by_groups(folder, f"magnetic_tile_{side}", seed, (1, 2, 3, 4, 5), None)
 
 
-def cifar(folder: Path, seed: int) -> Task:
-    """Seven classes of 500 rows and three of 30, tested on the rows that the source tests on."""
+def cifar(folder: Path, seed: int, others: int = OTHER_ROWS) -> Task:
+    """Seven classes of `others` rows and three of 30, tested on the source's test rows."""
     images, rare = read(folder / "cifar10_dev.npz"), CIFAR_RARE[seed]
     with np.load(folder / "cifar10_dev.npz") as arrays:
         is_test = arrays["split"] == 1
     rng, train = np.random.default_rng(seed), []
     for label in range(len(images.names)):
         own = rng.permutation(np.flatnonzero((images.labels == label) & ~is_test))
-        train.append(own[: RARE_ROWS if label in rare else OTHER_ROWS])
+        train.append(own[: RARE_ROWS if label in rare else others])
     unseen = images.take(np.flatnonzero(is_test))
     return Task("cifar10_dev", seed, images.take(np.concatenate(train)), unseen, unseen, rare)
 
