@@ -56,6 +56,8 @@ from gan_augment.training.parts import Parts, new_state
 
 ANCHORS_KEPT_A_CLASS = 4096
 DEFAULT_BUDGET_S = 300.0
+VARIED = 0.6
+"""The spread of a class under which an auxiliary classifier is said to have cost variety."""
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -235,6 +237,8 @@ class ImageGAN(GAN[LabelledImages, ModelMeta]):
             sha256 = fingerprint or data_sha256(data, unlabelled)
             saver = RunSaver(checkpoints, run, sha256, force) if checkpoints else None
             diverged = self._train(run, saver, resume, on_steps, progress)
+        if lost := variety_lost(parts.recipe, run.best.parts):
+            progress.warn(lost)
         with devices.threads(1):
             mix_generators(run.state.average, ready.scorer.coverage)
             sampler = _sampler_of(data, ready.train, run)
@@ -475,6 +479,29 @@ def _check_unlabelled(
                 f"the unlabelled images are of shape {unlabelled.image_shape}, the labelled ones "
                 f"of {data.image_shape} (height, width, channels); bring them to one shape"
             )
+
+
+def variety_lost(recipe: Recipe, parts: Mapping[str, float]) -> str:
+    """Say of which classes an ACGAN's samples are too much alike; "" for none and other recipes.
+
+    parts: of the score of the generator that was kept.
+
+    >>> from gan_augment.recipes import RECIPES
+    >>> parts = {"crack/spread": 0.41, "good/spread": 0.9, "good/distance": 0.1}
+    >>> variety_lost(RECIPES["image"]["acgan"], parts)[:51]
+    "an auxiliary classifier's trap: samples of 'crack' "
+    >>> variety_lost(RECIPES["image"]["free"], parts)
+    ''
+    """
+    spreads = {k.removesuffix("/spread"): v for k, v in parts.items() if k.endswith("/spread")}
+    name = min(spreads, key=lambda name: spreads[name], default="")
+    if recipe.discriminator.condition != "auxiliary" or spreads.get(name, 1.0) >= VARIED:
+        return ""
+    return (
+        f"an auxiliary classifier's trap: samples of {name!r} differ {spreads[name]:.2f} times as "
+        "much as its real rows do; a class that is easy to tell pays better than variety. "
+        "--recipe hinge-sn, egan or anchored keep more"
+    )
 
 
 def _chosen(run: Run) -> str:

@@ -8,6 +8,7 @@ import torch
 
 from gan_augment import ImageGAN
 from gan_augment.devices import compute_config
+from gan_augment.progress import Progress
 from gan_augment.storage import load_bundle
 from gan_augment.synthesizers import image_gan, sampling
 from gan_augment.synthesizers.sampling import BLOCK, drawn_codes, lenders_of
@@ -35,6 +36,22 @@ def test_a_free_generator_contains_no_row_and_keeps_the_same_promises(toy, tmp_p
     gan.save(tmp_path / "model")
     loaded = ImageGAN.load(tmp_path / "model", device="cpu")
     assert np.array_equal(loaded.sample({"ugly": 5}).pixels, gan.sample({"ugly": 70}).pixels[:5])
+
+
+@pytest.mark.slow
+def test_an_auxiliary_classifier_that_cost_variety_is_said_at_the_end_of_the_fit(toy, monkeypatch):
+    monkeypatch.setattr(image_gan, "VARIED", 99.0)  # whatever a few steps leave is too little
+    told: list[str] = []
+
+    class Listener(Progress):
+        def warn(self, text: str) -> None:
+            told.append(text)
+
+    for recipe in ("acgan", "free"):
+        ImageGAN(recipe=recipe, steps=2, device="cpu", threads=1, selection=False).fit(
+            toy, progress=Listener()
+        )
+    assert [text[:33] for text in told] == ["an auxiliary classifier's trap: s"]
 
 
 @pytest.fixture
