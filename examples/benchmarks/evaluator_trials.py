@@ -41,12 +41,12 @@ from gan_augment import LabelledTable
 from gan_augment.config import FitOptions
 from gan_augment.errors import LeakError
 from gan_augment.evaluation.arm_results import ArmResult
-from gan_augment.evaluation.journal import Journal
 from gan_augment.evaluation.options import CHEAP_ARMS, EvaluationOptions
 from gan_augment.evaluation.schedule import run
 from gan_augment.evaluation.sections import build_result
 from gan_augment.evaluation.start import evaluate, prepare
 from gan_augment.progress import Progress
+from gan_augment.storage.journal import Journal
 
 FEATURES, SHIFT, COMMON = 6, 0.62, 5
 """Columns; the rare class's mean in each; common rows a rare one."""

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from gan_augment.evaluation.amount import NOTHING, Amount, AmountScores, choose_amount
 from gan_augment.evaluation.arms import FIXED, NONE, SOURCE_OF_ARM, Candidate, amounts_of_arm
 from gan_augment.evaluation.figures import OF_RANKS, Counts, figures_of
-from gan_augment.evaluation.journal import Journal, Line, unpack_labels
 from gan_augment.evaluation.plan import Setup
 from gan_augment.evaluation.protocol import Split
 from gan_augment.evaluation.statistics import (
@@ -24,6 +23,7 @@ from gan_augment.evaluation.statistics import (
     paired_bootstrap,
 )
 from gan_augment.randomness import derived_seed
+from gan_augment.storage.journal import Journal, Line, unpack_labels
 from gan_augment.synthesizers.base import Data
 
 Column = Literal["default", "tuned", "corrected"]

@@ -33,13 +33,13 @@ from gan_augment.evaluation.figures import (
     figure,
 )
 from gan_augment.evaluation.generators import generator_for, seen
-from gan_augment.evaluation.journal import Line, packed_labels
 from gan_augment.evaluation.leaks import check_disjoint, check_not_leaking, copies
 from gan_augment.evaluation.learners import Fitted, Training
 from gan_augment.evaluation.plan import OUTER, Setup, TrainTestPart
 from gan_augment.evaluation.protocol import Split
 from gan_augment.evaluation.user_code import new_sampler
 from gan_augment.randomness import generator
+from gan_augment.storage.journal import Line, packed_labels
 from gan_augment.synthesizers.base import Data, Synthesizer
 from gan_augment.synthesizers.topup import Added, with_added
 

@@ -18,7 +18,6 @@ import numpy as np
 
 from gan_augment.data.contract import LabelledImages, LabelledTable
 from gan_augment.errors import DataError, DivergedError, OutputExistsError, UsageError
-from gan_augment.evaluation.journal import Line
 from gan_augment.evaluation.leaks import check_unfitted
 from gan_augment.evaluation.options import EvaluationOptions
 from gan_augment.evaluation.plan import OUTER, Setup, TrainTestPart
@@ -26,6 +25,7 @@ from gan_augment.evaluation.protocol import Split
 from gan_augment.evaluation.user_code import UserGenerator, check_generator
 from gan_augment.randomness import generator
 from gan_augment.recipes import resolve_recipe, with_options
+from gan_augment.storage.journal import Line
 from gan_augment.synthesizers import load_model
 from gan_augment.synthesizers.base import Data, Synthesizer
 from gan_augment.synthesizers.image_gan import ImageGAN

@@ -28,7 +28,6 @@ from gan_augment.evaluation.diagnosis.folds import (
     training_section,
 )
 from gan_augment.evaluation.figures import METRICS, OF_RANKS, Counts
-from gan_augment.evaluation.journal import Journal
 from gan_augment.evaluation.options import CHEAP_ARMS
 from gan_augment.evaluation.plan import Setup
 from gan_augment.evaluation.protocol import INNER_FOLDS
@@ -52,6 +51,7 @@ from gan_augment.randomness import derived_seed
 from gan_augment.report.wording import METRICS as NAMES
 from gan_augment.report.wording import percent
 from gan_augment.report.wording import points as points_of
+from gan_augment.storage.journal import Journal
 from gan_augment.synthesizers.base import Data
 
 FARTHEST = 2.0

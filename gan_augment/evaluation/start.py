@@ -34,7 +34,6 @@ from gan_augment.evaluation.arms import TABLE_RIVALS
 from gan_augment.evaluation.diagnosis.features import user_features
 from gan_augment.evaluation.figures import OF_RANKS
 from gan_augment.evaluation.generators import MODELS, generator_of, unfitted_twin
-from gan_augment.evaluation.journal import Journal
 from gan_augment.evaluation.learners import learner_of
 from gan_augment.evaluation.options import EvaluationOptions
 from gan_augment.evaluation.plan import OUTER, Design, Plan, Setup, designed
@@ -45,6 +44,7 @@ from gan_augment.evaluation.sections import build_result, build_timings
 from gan_augment.evaluation.user_code import fingerprint
 from gan_augment.progress import Progress
 from gan_augment.storage import clean_stale, hold_folder, write_errors
+from gan_augment.storage.journal import Journal
 from gan_augment.storage.lock import LOCK_FILE
 
 AnyData = LabelledImages | LabelledTable

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 __all__ = [
     "ABOUT",
     "AUTO",
+    "CANDIDATES",
+    "CHOOSE",
     "RECIPES",
     "AugmentSettings",
     "DataKind",
@@ -49,6 +52,12 @@ __all__ = [
 ]
 
 AUTO = "anchored"
+CHOOSE = "choose"
+"""In place of a recipe's name: whichever of CANDIDATES short fits on the data prefer."""
+CANDIDATES: Mapping[DataKind, tuple[str, ...]] = {
+    "image": (AUTO, "free", "lsgan", "hinge-sn", "wgan-gp"),
+    "table": ("gaussian", AUTO, "free", "wgan-gp", "class-by-class"),
+}
 
 
 def resolve_recipe(requested: str | Recipe, data: DataKind = "image") -> Recipe:

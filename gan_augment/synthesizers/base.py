@@ -89,6 +89,8 @@ class GAN(ABC, Generic[Data, Meta]):
 
     _sampler: Any = field(init=False)
 
+    _choice: Recipe | None = field(init=False, default=None)  # of a fit whose recipe is "choose"
+
     _rows: ClassVar[Any]  # LabelledImages or LabelledTable
     _description: ClassVar[type[ModelMeta] | type[TableMeta]]
     _cure_of_no_spread: ClassVar[str]

@@ -27,6 +27,7 @@ from gan_augment.recipes import (
 )
 from gan_augment.synthesizers.base import GAN, ChooseCompute, SavedArrays
 from gan_augment.synthesizers.calibration import FOLDS, folds_of, select, selection_s
+from gan_augment.synthesizers.halving import chosen_recipe
 from gan_augment.synthesizers.model_file import ArtefactRecord, ModelMeta
 from gan_augment.synthesizers.sampling import BlockSampler
 from gan_augment.synthesizers.saved_samplers import load_block_sampler
@@ -67,7 +68,8 @@ class ImageGAN(GAN[LabelledImages, ModelMeta]):
     Parameters
     ----------
     recipe
-        "auto", "anchored", "free", the path of a .toml file, or a Recipe.
+        "auto", "anchored", "free" or another name, the path of a .toml file, or a Recipe; "choose"
+        takes what short fits prefer (`halving.py`), for which half of a budget goes.
     steps
         Generator steps; None is the recipe's own number.
     budget_s
@@ -190,6 +192,7 @@ class ImageGAN(GAN[LabelledImages, ModelMeta]):
         progress, stop = progress or Progress(), stop or StopFlag()
         started_s = time.monotonic() if started_s is None else started_s
         seed, topped_up = self._checked(data)
+        self._choice = chosen_recipe(self, data, started_s, progress, stop, unlabelled)
         parts = self._parts(data, compute_config(self.device, self.precision, self.threads))
         _check_unlabelled(parts.recipe, data, unlabelled)
         budget_s = self.budget_s if self.steps is None else None
@@ -303,7 +306,9 @@ class ImageGAN(GAN[LabelledImages, ModelMeta]):
         return Forecast(steps, fixed_s, timing.step_s, timing.parts.compute.precision)
 
     def _parts(self, data: LabelledImages, compute: ComputeConfig) -> Parts:
-        return build(resolve_recipe(self.recipe), data.image_shape, len(data.names), compute)
+        return build(
+            resolve_recipe(self._choice or self.recipe), data.image_shape, len(data.names), compute
+        )
 
     def _timing(
         self, parts: Parts, data: LabelledImages, within_s: float, may_choose: bool
@@ -380,7 +385,7 @@ class ImageGAN(GAN[LabelledImages, ModelMeta]):
         """The updates of each classifier that tries generated rows out, 0 where none does."""
         if not (self.selection and self.advise):
             return 0
-        return updates_within(steps * resolve_recipe(self.recipe).batch, rows)
+        return updates_within(steps * resolve_recipe(self._choice or self.recipe).batch, rows)
 
     def _try_out(
         self, data: LabelledImages, rows: NDArray[np.int64], run: Run, progress: Progress

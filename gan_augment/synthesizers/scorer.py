@@ -82,10 +82,10 @@ class ImageScorer:
         self._sizes = dict(enumerate(np.bincount(data.labels[train]).tolist()))
         spaces = (classifier.features, random_features(data.image_shape, seed))
         pool = np.concatenate([rows[:REFERENCE_A_CLASS] for rows in self._anchors.values()])
-        self._spaces = tuple(_standardised(space, data.pixels[pool]) for space in spaces)
+        self._spaces = tuple(standardised(space, data.pixels[pool]) for space in spaces)
         held_out_of = _rows_by_class(data, held_out, REFERENCE_A_CLASS, seed)
         labels = [label for label, rows in self._anchors.items() if len(rows) >= 2]
-        weights = _weights(labels, data.names, topped_up)
+        weights = class_weights(labels, data.names, topped_up)
         self._references = [
             self._reference(label, held_out_of.get(label), weights[label]) for label in labels
         ]
@@ -139,7 +139,7 @@ class ImageScorer:
         return Reference(label, (first, second), mean_pairwise_distance(first), train, weight)
 
 
-def _weights(
+def class_weights(
     labels: Sequence[int], names: Sequence[str], topped_up: Sequence[str]
 ) -> dict[int, float]:
     """Half the weight to the topped-up classes, half to the others; all to one if alone."""
@@ -160,7 +160,7 @@ def _rows_by_class(data: LabelledImages, rows: Rows, most: int, seed: int) -> di
     return chosen
 
 
-def _standardised(
+def standardised(
     space: Callable[[Pixels], NDArray[np.float32]], pixels: Pixels
 ) -> Callable[[Pixels], Features]:
     """The feature map with mean 0 and deviation 1 of each feature on the given rows.

@@ -30,6 +30,7 @@ from gan_augment.processes import available_cores
 from gan_augment.progress import Progress
 from gan_augment.recipes import Recipe, check_unlabelled, table_recipe, tells_classes
 from gan_augment.synthesizers.base import GAN, ChooseCompute, SavedArrays
+from gan_augment.synthesizers.halving import chosen_recipe
 from gan_augment.synthesizers.model_file import TableMeta
 from gan_augment.synthesizers.sampling import FEW_ROWS, ROW_BLOCK, RowSampler
 from gan_augment.synthesizers.saved_samplers import load_row_sampler
@@ -71,7 +72,8 @@ class TabularGAN(GAN[LabelledTable, TableMeta]):
     recipe
         "auto" ("gaussian", and "anchored" where steps or a budget are given), "gaussian" (nothing
         is trained: a row is drawn from the normal distribution of a real row and its nearest of the
-        class), "anchored", "free", the path of a .toml file, or a Recipe.
+        class), "anchored", "free" or another name, the path of a .toml file, or a Recipe; "choose"
+        takes what short fits prefer, for which half of a budget goes.
     steps
         Generator steps; 0 of "anchored" is interpolation. None is the recipe's own number.
     budget_s
@@ -150,6 +152,9 @@ class TabularGAN(GAN[LabelledTable, TableMeta]):
         progress, stop = progress or Progress(), stop or StopFlag()
         started_s = time.monotonic() if started_s is None else started_s
         seed, topped_up = self._checked(data, least_steps=0)
+        self._choice = chosen_recipe(
+            self, data, started_s, progress, stop, unlabelled, schema=schema
+        )
         rare = {data.names.index(name): name for name in topped_up}
         recipe, compute = self._recipe(), self._compute()
         schema = schema or infer_schema(data.frame)
@@ -252,7 +257,7 @@ class TabularGAN(GAN[LabelledTable, TableMeta]):
         return self._own_steps(self._recipe()) == 0
 
     def _recipe(self) -> Recipe:
-        return table_recipe(self.recipe, self.steps, self.budget_s)
+        return self._choice or table_recipe(self.recipe, self.steps, self.budget_s)
 
     def _own_steps(self, recipe: Recipe) -> int:
         """Generator steps where no budget says how many."""
@@ -265,7 +270,7 @@ class TabularGAN(GAN[LabelledTable, TableMeta]):
     ) -> int:
         """Generator steps; of a budget that began at `started_s`, by the time that a few take."""
         steps = self._own_steps(parts.recipe)
-        if self.steps is None and self.budget_s is not None:
+        if steps and self.steps is None and self.budget_s is not None:
             progress.phase("timing a few steps")
             step_s = step_seconds(
                 parts, batches, parts.compute.threads, min(ROW_PROBE_S, self.budget_s / 20)

@@ -17,7 +17,6 @@ from gan_augment.data.contract import LabelledTable
 from gan_augment.errors import LeakError, UsageError
 from gan_augment.evaluation.decisions import Scores
 from gan_augment.evaluation.generators import seen
-from gan_augment.evaluation.journal import Journal
 from gan_augment.evaluation.learners import Training
 from gan_augment.evaluation.options import EvaluationOptions
 from gan_augment.evaluation.plan import Setup
@@ -25,6 +24,7 @@ from gan_augment.evaluation.protocol import Split
 from gan_augment.evaluation.schedule import run
 from gan_augment.evaluation.start import evaluate, prepare
 from gan_augment.progress import Progress
+from gan_augment.storage.journal import Journal
 from gan_augment.synthesizers.baselines import Repeats
 from tests.evaluation.drawn import Noisy, changed, digits, drawn_again, options, table
 

@@ -18,9 +18,9 @@ from gan_augment.evaluation.amount import Amount
 from gan_augment.evaluation.arms import NONE, Candidate
 from gan_augment.evaluation.fits import run_cell
 from gan_augment.evaluation.generators import MOST_POINTS, TrainingCurve
-from gan_augment.evaluation.journal import Line, unpack_labels
 from gan_augment.evaluation.plan import Setup
 from gan_augment.evaluation.start import prepare
+from gan_augment.storage.journal import Line, unpack_labels
 from tests.evaluation.drawn import Noisy, changed, options, table
 
 

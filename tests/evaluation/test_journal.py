@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from gan_augment.errors import OutputExistsError, ResumeMismatchError
-from gan_augment.evaluation.journal import Journal, Line, packed_labels, unpack_labels
 from gan_augment.evaluation.start import _output_folder
+from gan_augment.storage.journal import Journal, Line, packed_labels, unpack_labels
 
 
 def cell(fold: int, candidate: str = "none") -> Line:

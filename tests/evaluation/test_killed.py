@@ -14,7 +14,7 @@ from subprocess import CompletedProcess
 
 import pytest
 
-from gan_augment.evaluation.journal import Journal
+from gan_augment.storage.journal import Journal
 from tests.evaluation.drawn import table
 
 Command = Callable[..., CompletedProcess[str]]

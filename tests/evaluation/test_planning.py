@@ -13,12 +13,12 @@ import pytest
 
 from gan_augment import ImageGAN, TabularGAN
 from gan_augment.evaluation.arms import ON_TOP
-from gan_augment.evaluation.journal import Journal
 from gan_augment.evaluation.learners import learner_of
 from gan_augment.evaluation.options import EvaluationOptions
 from gan_augment.evaluation.plan import OPTIONAL_ARMS, Costs, Design, Setup, designed
 from gan_augment.evaluation.protocol import plan_protocol
 from gan_augment.evaluation.start import evaluate, prepare
+from gan_augment.storage.journal import Journal
 from gan_augment.synthesizers.time_budget import Forecast
 from tests.evaluation.drawn import Noisy, changed, digits, options, table
 

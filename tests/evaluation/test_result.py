@@ -18,7 +18,6 @@ from gan_augment.errors import ModelFileError
 from gan_augment.evaluation.arms import Candidate
 from gan_augment.evaluation.decisions import Decision, Part, Scores
 from gan_augment.evaluation.fits import split_figures
-from gan_augment.evaluation.journal import Journal, packed_labels, unpack_labels
 from gan_augment.evaluation.options import EvaluationOptions
 from gan_augment.evaluation.plan import Design, Setup
 from gan_augment.evaluation.protocol import plan_protocol
@@ -28,6 +27,7 @@ from gan_augment.evaluation.sections import build_result, build_timings, worth_s
 from gan_augment.evaluation.statistics import Contrast, contrast
 from gan_augment.randomness import generator
 from gan_augment.report.terminal import lines as summary_lines
+from gan_augment.storage.journal import Journal, packed_labels, unpack_labels
 
 ARMS = ("none", "class_weight", "oversample", "smote", "gan", "auto")
 CUT = Decision("threshold", -1.0)

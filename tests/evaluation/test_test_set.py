@@ -10,11 +10,11 @@ import pytest
 import gan_augment
 from gan_augment.data.contract import LabelledTable
 from gan_augment.errors import DataError, UsageError
-from gan_augment.evaluation.journal import Journal
 from gan_augment.evaluation.plan import finished
 from gan_augment.evaluation.protocol import plan_protocol, with_test_rows
 from gan_augment.evaluation.start import evaluate, prepare
 from gan_augment.evaluation.statistics import contrast_of_seeds
+from gan_augment.storage.journal import Journal
 from tests.evaluation.drawn import changed, options, pictures, table
 
 OF_TEST = {"common": 50, "rare": 20}

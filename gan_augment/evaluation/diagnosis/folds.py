@@ -31,13 +31,13 @@ from gan_augment.evaluation.diagnosis.pictures import pictures
 from gan_augment.evaluation.estimators import one_thread
 from gan_augment.evaluation.figures import confusion, figures_of
 from gan_augment.evaluation.generators import generator_for, seen
-from gan_augment.evaluation.journal import Journal, Line
 from gan_augment.evaluation.learners import UPDATES, Fitted, Training, small_cnn
 from gan_augment.evaluation.plan import OUTER, Setup, TrainTestPart
 from gan_augment.evaluation.protocol import Split
 from gan_augment.evaluation.statistics import LEVEL
 from gan_augment.metrics.diagnostics import Figure
 from gan_augment.randomness import derived_seed
+from gan_augment.storage.journal import Journal, Line
 from gan_augment.synthesizers.base import Data
 
 SOURCE = "gan"

@@ -1,6 +1,6 @@
-"""What an evaluation has done so far, a line of JSON each: appended, synced, read after a kill.
+"""What long work has done so far, a line of JSON each: appended, synced, read after a kill.
 
-Lines are never changed. What they mean is in `cells.py` and `generators.py`.
+Lines are never changed. What they mean is in `evaluation/` and `synthesizers/halving.py`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import contextlib
 import json
 import os
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +30,12 @@ MOST_BYTES = 4 << 30
 class Journal:
     """Lines in memory, and in a file where there is one.
 
-    The first line of a file is the header, which says what is evaluated and how.
+    The first line of a file is the header, which says what is done and how. names: of the fields
+    that tell a line from all others of its kind; by default those of an evaluation's.
     """
 
-    def __init__(self, path: Path | None = None) -> None:
-        self._path = path
+    def __init__(self, path: Path | None = None, names: Sequence[str] = ()) -> None:
+        self._path, self._names = path, names
         self._lines: dict[Key, Line] = {}
         self.header: Line | None = None
 
@@ -57,7 +58,7 @@ class Journal:
             if line.get("kind") == "header":
                 self.header = line
             else:
-                self._lines[key_of(line)] = line
+                self._lines[key_of(line, self._names)] = line
         if self.header is None:
             raise ResumeMismatchError(
                 f"{str(path)!r} does not begin as a journal does; leave --resume out and give "
@@ -77,7 +78,7 @@ class Journal:
         if line["kind"] == "header":
             self.header = line
         else:
-            self._lines[key_of(line)] = line
+            self._lines[key_of(line, self._names)] = line
         if self._path is None:
             return
         text = json.dumps(line, allow_nan=False) + "\n"
@@ -99,8 +100,10 @@ class Journal:
         return (self._lines[key] for key in sorted(self._lines))
 
 
-def key_of(line: Mapping[str, Any]) -> Key:
+def key_of(line: Mapping[str, Any], names: Sequence[str] = ()) -> Key:
     """Return what a line is about: no two lines of a journal share it."""
+    if names:
+        return line["kind"], *(line.get(name) for name in names)
     about = line["candidate"] if line["kind"] == "cell" else f"{line['source']} {line['level']}"
     return line["kind"], line["repeat"], line["fold"], about
 
