@@ -138,6 +138,13 @@ _OF_NETWORKS: dict[str, Mapping[str, Any]] = {
         "generator": {"network": "dcgan"},
         "discriminator": {"network": "dcgan"},
     },
+    "pggan": {
+        "objective": {"loss": "wasserstein", "gradient_penalty": 10.0, "drift": 1e-3},
+        "optimiser": {"rate": 1e-3, "betas": (0.0, 0.99)},
+        "generator": {"network": "growing"},
+        "discriminator": {"network": "growing", "minibatch_std": True},
+        "game": {"grow": 0.5},
+    },
     "biggan-lite": {
         "objective": {"loss": "hinge"},
         "optimiser": {"rate": 4e-4, "betas": (0.0, 0.999)},
@@ -201,6 +208,7 @@ ABOUT: Mapping[str, tuple[str, str]] = {
         "Salimans et al. 2016",
     ),
     "dcgan": ("strided convolutions and batch norm in both networks", "Radford et al. 2016"),
+    "pggan": ("networks grow from the base to the full side", "Karras et al. 2018"),
     "biggan-lite": ("the noise enters every block; hinge, spectral norm", "Brock et al. 2019"),
 }
 """{recipe: (what it is good for, its source)}."""

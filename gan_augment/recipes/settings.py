@@ -332,6 +332,10 @@ class Recipe(Frozen):
             ),
             "discriminator.network dcgan (its batch norm mixes samples) and a slope of each sample "
             "(r1, r2, gradient_penalty, dragan)": of_d.network == "dcgan" and any(penalised),
+            "game.grow and a network that does not grow (generator.network and "
+            "discriminator.network = 'growing' do)": (
+                game.grow > 0 and {self.generator.network, of_d.network} != {"growing"}
+            ),
             "game.unrolled and game.by_class": game.unrolled > 0 and game.by_class,
             "game.unrolled and an optimiser of D that is not adam or sgd without momentum": (
                 game.unrolled > 0

@@ -88,9 +88,13 @@ def images_at_once(geometry: Geometry, settings: GeneratorSettings) -> int:
 
 
 def image_bytes(geometry: Geometry, settings: GeneratorSettings) -> float:
-    """Memory of an image at work: three maps at half the side, four pictures (float32)."""
+    """Memory of an image at work: three maps at half the side, four pictures (float32).
+
+    Of some networks the maps are of the full side, half as many.
+    """
     height, width = geometry.padded
-    return 4.0 * height * width * (3 * settings.width / 4 + 4 * geometry.shape[2])
+    maps = settings.width / (2 if settings.network in ("growing", "style") else 4)
+    return 4.0 * height * width * (3 * maps + 4 * geometry.shape[2])
 
 
 def _part(inputs: GeneratorInput, rows: slice) -> GeneratorInput:

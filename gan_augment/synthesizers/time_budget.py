@@ -77,6 +77,7 @@ def step_seconds(parts: Parts, batches: Batches, threads: int, probe_s: float) -
     Of a step that takes long a part of its batch is timed.
     """
     recipe, state = parts.recipe, new_state(parts, seed=0)
+    state.progress = 1.0  # networks that grow are timed at their full side
     _ = state.generator_optimiser, state.discriminator_optimiser  # torch imports for seconds
 
     def seconds_each(step: Step, turns: int, least_s: float) -> float:

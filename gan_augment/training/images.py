@@ -23,6 +23,7 @@ from gan_augment.losses.adversarial import LOSSES
 from gan_augment.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from gan_augment.networks.ensembles import new_discriminators, new_generators
 from gan_augment.networks.geometry import Geometry
+from gan_augment.networks.growing import GrowingDiscriminator, GrowingGenerator
 from gan_augment.networks.images import (
     AnchoredGenerator,
     Decoder,
@@ -34,19 +35,20 @@ from gan_augment.networks.inputs import Anchors, GeneratorInput, mixture_weights
 from gan_augment.networks.own import OwnNetwork, own_network
 from gan_augment.randomness import generator
 from gan_augment.recipes import DiscriminatorSettings, GeneratorSettings, Recipe
-from gan_augment.training.parts import GeneratorOutput, Losses, Parts, TrainState
+from gan_augment.training.parts import GeneratorOutput, Losses, Parts, Step, TrainState
+from gan_augment.training.published import growing_step, unrolled_step
 from gan_augment.training.step import (
     adversarial_step,
     feature_matching,
     generate,
     update_generator,
 )
-from gan_augment.training.unrolled import unrolled_step
 from gan_augment.user_code import is_code
 
-DISCRIMINATORS: Mapping[str, type[Discriminator | DCGANDiscriminator]] = {
+DISCRIMINATORS: Mapping[str, type[Discriminator | DCGANDiscriminator | GrowingDiscriminator]] = {
     "default": Discriminator,
     "dcgan": DCGANDiscriminator,
+    "growing": GrowingDiscriminator,
 }
 RECONSTRUCTION_NOISE = 0.5  # of sigma: .05 where sigma is .1
 BORROWED_IN_TRAINING = 0.5  # of what is borrowed: large classes are mixed with themselves
@@ -59,6 +61,10 @@ def build(
     geometry = Geometry.of(shape)
     with torch.device("meta"):  # asked for a number alone
         noise_width = new_generator(recipe, geometry, classes).noise_width
+
+    def grown(step: Step) -> Step:
+        return functools.partial(growing_step, step) if recipe.game.grow else step
+
     free = Parts(
         recipe=recipe,
         compute=compute,
@@ -69,7 +75,7 @@ def build(
         ),
         draw=functools.partial(draw_noise, noise_width),
         make=decode_noise,
-        step=unrolled_step if recipe.game.unrolled else adversarial_step,
+        step=grown(unrolled_step if recipe.game.unrolled else adversarial_step),
         augment=augment_images,
         generator_terms=(feature_matching,) if recipe.objective.feature_matching > 0 else (),
     )
@@ -82,7 +88,7 @@ def build(
         draw=functools.partial(draw_mixtures, recipe),
         make=decode_mixtures,
         generator_terms=(reconstruction_term, *free.generator_terms),
-        first_step=reconstruction_step,
+        first_step=grown(reconstruction_step),
         first_share=recipe.objective.reconstruct_only,
     )
 
@@ -97,9 +103,13 @@ def new_generator(
         if is_code(settings.network):
             return _own(recipe, settings, geometry, classes)
         sizes = (settings.code, settings.embedding, settings.width, settings.max_width)
-        if settings.network == "dcgan":
-            return DCGANGenerator(geometry, classes, *sizes)
-        return Decoder(geometry, classes, *sizes, settings.skip_code)
+        match settings.network:
+            case "dcgan":
+                return DCGANGenerator(geometry, classes, *sizes)
+            case "growing":
+                return GrowingGenerator(geometry, classes, *sizes)
+            case _:
+                return Decoder(geometry, classes, *sizes, settings.skip_code)
 
     if settings.kind == "free":
         return FreeGenerator(new_generators(recipe.game, classes, decoder))

@@ -30,8 +30,8 @@ from gan_augment.networks.tables import (
 from gan_augment.randomness import generator
 from gan_augment.recipes import Recipe
 from gan_augment.training.parts import GeneratorOutput, Parts
+from gan_augment.training.published import unrolled_step
 from gan_augment.training.step import adversarial_step, feature_matching
-from gan_augment.training.unrolled import unrolled_step
 
 MOST_ANCHORS = 4_096
 """Rows of a class that samples start from, drawn at random where it has more."""

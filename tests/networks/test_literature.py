@@ -12,12 +12,16 @@ from gan_augment.devices import compute_config
 from gan_augment.errors import UsageError
 from gan_augment.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from gan_augment.networks.geometry import Geometry
+from gan_augment.networks.growing import equalised, faded
+from gan_augment.networks.images import with_minibatch_std
 from gan_augment.recipes import RECIPES, Recipe
 from gan_augment.synthesizers.image_gan import ImageGAN
 from gan_augment.training.images import build
+from gan_augment.training.loop import one_step
 from gan_augment.training.schedule import lazy_optimiser
+from tests.training.toy_runs import image_run
 
-NAMES = ["dcgan", "biggan-lite"]
+NAMES = ["dcgan", "pggan", "biggan-lite"]
 SHAPES = [(28, 28, 1), (8, 8, 3), (20, 12, 4), (33, 17, 1)]
 
 
@@ -48,7 +52,7 @@ def test_every_image_shape_passes_through_the_networks(name, shape):
 
 
 @pytest.mark.parametrize("condition", ["projection", "concatenation", "none", "auxiliary"])
-@pytest.mark.parametrize("name", ["dcgan"])
+@pytest.mark.parametrize("name", ["dcgan", "pggan"])
 def test_networks_of_the_literature_take_every_condition(name, condition):
     _, d = networks(small(name, discriminator={"condition": condition}))
     told = d(torch.randn(4, 1, 16, 16), torch.tensor([0, 1, 2, 0]))
@@ -119,3 +123,55 @@ def test_lazy_rates_are_k_by_k_plus_1_and_betas_to_that_power():
     assert lazy.rate == pytest.approx(plain.rate * 16 / 17)
     assert lazy.betas == pytest.approx((0.0, plain.betas[1] ** (16 / 17)))
     assert lazy_optimiser(recipe, "generator") == recipe.generator_optimiser
+
+
+@pytest.mark.parametrize("level", [0, 1])
+def test_what_begins_to_fade_in_changes_nothing(level):
+    g, d = networks(small("pggan"), (16, 16, 1))
+    z, y, x = torch.randn(4, 8), torch.tensor([0, 1, 2, 0]), torch.rand(4, 1, 16, 16)
+    told = []
+    for alpha in (0.0, 1e-6):
+        for network in (g, d):
+            network.level.fill_(level + alpha)
+        now = faded(x, level + alpha, 2)
+        told.append((g(z, y), d(now, y), now))
+    for old, new in zip(*told, strict=True):
+        torch.testing.assert_close(old, new, rtol=1e-4, atol=1e-4)
+
+
+def test_half_faded_reals_are_the_mean_of_both_sides():
+    x = torch.zeros(1, 1, 8, 8)
+    x[..., 0, 0] = 4.0
+    blocks = faded(x, 0.5, 1)[0, 0, :2, :2]  # down and up again: 1 in each of the four
+    assert blocks.tolist() == [[2.5, 0.5], [0.5, 0.5]]
+
+
+def test_equalised_weights_of_n_0_1_are_scaled_by_sqrt_2_over_fan_in():
+    layer = equalised(nn.Conv2d(8, 4, 3))
+    kept = layer.parametrizations.weight.original
+    torch.testing.assert_close(layer.weight, kept * (2 / 72) ** 0.5)
+    g, _ = networks(small("pggan", generator={"width": 32, "max_width": 32}))
+    kept = g.levels[0].layers[0].parametrizations.weight.original
+    assert kept.std().item() == pytest.approx(1, abs=0.1)
+
+
+def test_a_batch_of_one_image_has_the_least_deviation():
+    x = torch.rand(1, 3, 4, 4).expand(5, -1, -1, -1)
+    assert with_minibatch_std(x)[:, 3].flatten().tolist() == pytest.approx([1e-4] * 80)
+
+
+def test_a_run_grows_forgets_its_moments_and_samples_at_its_level():
+    run = image_run(**small("pggan").model_dump() | {"steps": 10})
+    levels, moments = [], []
+    for _ in range(10):
+        one_step(run)
+        levels.append(float(run.state.average.decoder.level))
+        slots = run.state.generator_optimiser.state.values()
+        moments.append(max(int(slot["step"]) for slot in slots))
+    assert levels == pytest.approx([0, 0, 0, 0.2, 0.6] + [1] * 5)
+    assert moments == [1, 2, 3, 1, 2, 3, 4, 5, 6, 7]
+
+
+def test_growing_needs_networks_that_grow():
+    with pytest.raises(UsageError, match="does not grow"):
+        Recipe.checked({"game": {"grow": 0.5}}, "mine.toml")

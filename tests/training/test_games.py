@@ -25,9 +25,9 @@ from gan_augment.networks.layers import verdict
 from gan_augment.recipes import RECIPES, OptimiserSettings, Recipe
 from gan_augment.training.loop import one_step
 from gan_augment.training.parts import GeneratorOutput, state_arrays
+from gan_augment.training.published import moved, unrolled_loss, unrolled_step
 from gan_augment.training.schedule import d_steps_at, d_weight
 from gan_augment.training.step import adversarial_step, discriminator_step
-from gan_augment.training.unrolled import moved, unrolled_loss, unrolled_step
 
 PLAIN = {"loss": "non-saturating"}
 FREE = {"kind": "free", "code": 4, "embedding": 4, "width": 8, "max_width": 8}

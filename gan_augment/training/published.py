@@ -1,17 +1,19 @@
-"""Unrolled GANs: G minimises through K steps of D's own optimiser. Nothing else is other."""
+"""What papers do beside the plain step: G through steps of D, networks that grow, path lengths."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 from torch.func import functional_call
 
 from gan_augment.data.batches import Batch
+from gan_augment.networks.growing import Growing, faded, level_at, place
 from gan_augment.networks.layers import split_verdict
 from gan_augment.recipes import OptimiserSettings
-from gan_augment.training.parts import GeneratorOutput, Losses, Parts, TrainState
+from gan_augment.training.parts import GeneratorOutput, Losses, Parts, Step, TrainState
 from gan_augment.training.step import (
     discriminator_step,
     earlier_d_steps,
@@ -22,6 +24,35 @@ from gan_augment.training.step import (
 ADAM_EPSILON = 1e-8
 
 Moments = list[tuple[Tensor, Tensor]]
+
+
+def growing_step(step: Step, state: TrainState, parts: Parts, batches: Sequence[Batch]) -> Losses:
+    """A step of networks at the level of the run's progress, on reals that are faded alike.
+
+    The optimisers forget their moments where a level begins. Source: Karras et al. 2018, sections 2
+    and A.1.
+    """
+    networks = (state.generator, state.discriminator, state.average)
+    growing = [m for network in networks for m in network.modules() if isinstance(m, Growing)]
+    stages, before = growing[0].stages, growing[0].place()[0]
+    level = level_at(state.progress, parts.recipe.game.grow, stages)
+    for module in growing:
+        module.level.fill_(level)
+    if place(level)[0] != before:
+        state.generator_optimiser.state.clear()
+        state.discriminator_optimiser.state.clear()
+
+    def seen(x: Tensor) -> Tensor:
+        return faded(x, level, stages)
+
+    return step(
+        state,
+        parts,
+        [
+            replace(b, x=seen(b.x), unlabelled=None if b.unlabelled is None else seen(b.unlabelled))
+            for b in batches
+        ],
+    )
 
 
 def unrolled_step(state: TrainState, parts: Parts, batches: Sequence[Batch]) -> Losses:

@@ -1,0 +1,223 @@
+"""PGGAN's networks: equalised rates, pixel norm, and levels that fade in as training goes on.
+
+Level k draws and judges the base side times 2^k; a level between k and k + 1 is a fade. Source:
+Karras et al. 2018, "Progressive Growing of GANs for Improved Quality, Stability, and Variation".
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import math
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.utils import parametrize
+
+from gan_augment.networks.geometry import Geometry
+from gan_augment.networks.images import ImageDiscriminator, with_minibatch_std
+from gan_augment.networks.layers import Condition, Module, new_embedding, spectrally_normalised
+
+
+class Scaled(nn.Module):
+    """Multiplies a weight by a number, so that Adam moves all layers at the same relative rate."""
+
+    def __init__(self, scale: float) -> None:
+        super().__init__()
+        self.scale = scale
+
+    def forward(self, weight: Tensor) -> Tensor:
+        """The same shape, float32."""
+        return weight if weight.is_meta else weight * self.scale
+
+
+def equalised(module: Module, gain: float = 2**0.5) -> Module:
+    """The module itself, whose weights of N(0, 1) are scaled by gain / sqrt(fan_in) from now on."""
+    weight = cast(Tensor, module.weight)
+    scale = gain * weight[0].numel() ** -0.5
+    parametrize.register_parametrization(module, "weight", Scaled(scale))
+    return module
+
+
+def pixel_norm(x: Tensor) -> Tensor:
+    """x (N, C, ...) with mean square 1 over C."""
+    return x * (x.square().mean(dim=1, keepdim=True) + 1e-8).rsqrt()
+
+
+class Growing(nn.Module):
+    """A network that has a level 0..stages; it is as tall as it gets until told otherwise."""
+
+    level: Tensor
+    first_std = 1.0
+
+    def set_stages(self, stages: int) -> None:
+        """Begin at the full side."""
+        self.stages = stages
+        self.register_buffer("level", torch.tensor(float(stages)))
+
+    def place(self) -> tuple[int, float]:
+        """(k, alpha): the finest level at work, and how far it has faded in, 1 for all."""
+        return place(float(self.level))
+
+
+def place(level: float) -> tuple[int, float]:
+    """(k, alpha) of a level.
+
+    >>> place(2.0), place(1.25)
+    ((2, 1.0), (2, 0.25))
+    """
+    upper = math.ceil(level)
+    return upper, 1.0 - (upper - level)
+
+
+def level_at(progress: float, grow: float, stages: int) -> float:
+    """The level at `progress` 0..1 of a run that grows over its first `grow`; `stages` if 0.
+
+    Each level is trained as long as the next then fades in.
+
+    >>> [level_at(progress, 0.5, 2) for progress in (0.1, 0.1875, 0.3, 0.5)]
+    [0.0, 0.5, 1.0, 2.0]
+    """
+    if progress >= grow:
+        return float(stages)
+    whole, part = divmod(progress / grow * stages, 1)
+    return whole + max(2 * part - 1, 0.0)
+
+
+def doubled(x: Tensor, times: int = 1) -> Tensor:
+    """Every pixel as 2^times by 2^times of them."""
+    return F.interpolate(x, scale_factor=2**times, mode="nearest") if times else x
+
+
+def halved(x: Tensor, times: int = 1) -> Tensor:
+    """Means of 2^times by 2^times pixels."""
+    return F.avg_pool2d(x, 2**times) if times else x
+
+
+def faded(x: Tensor, level: float, stages: int) -> Tensor:
+    """Reals (N, C, H, W) as a network of `level` can draw them: (1 - a) up(down(x)) + a x."""
+    finest, alpha = place(level)
+    x = halved(x, stages - finest)
+    if alpha < 1:
+        x = torch.lerp(doubled(halved(x)), x, alpha)
+    return doubled(x, stages - finest)
+
+
+def level_widths(geometry: Geometry, width: int, max_width: int) -> list[int]:
+    """Channels of each level, coarsest first: those of the geometry, at the full side half."""
+    return [*geometry.widths(width, max_width)[::-1], max(width // 2, 1)]
+
+
+class Convolutions(nn.Module):
+    """3x3 convolutions with LeakyReLU .2, in the generator each with a pixel norm."""
+
+    def __init__(self, widths: list[int], *, normalised: bool) -> None:
+        super().__init__()
+        self.normalised = normalised
+        pairs = itertools.pairwise(widths)
+        self.layers = nn.ModuleList(equalised(nn.Conv2d(a, b, 3, padding=1)) for a, b in pairs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, first width, H, W) -> (N, last width, H, W)."""
+        for layer in self.layers:
+            x = F.leaky_relu(layer(x), 0.2)
+            x = pixel_norm(x) if self.normalised else x
+        return x
+
+
+class GrowingGenerator(Growing):
+    """z (N, code), y int64 (N,) -> (N, C, H, W) of the padded size, whatever the level; no tanh.
+
+    The image of the finest level is (1 - a) up(rgb_(k-1)) + a rgb_k.
+    """
+
+    def __init__(
+        self,
+        geometry: Geometry,
+        classes: int,
+        code: int,
+        embedding: int,
+        width: int,
+        max_width: int,
+    ) -> None:
+        super().__init__()
+        self.set_stages(geometry.stages)
+        self.base, self.noise_width = geometry.base, code
+        widths = level_widths(geometry, width, max_width)
+        self.embed = new_embedding(classes, embedding)
+        pixels = geometry.base[0] * geometry.base[1]
+        self.start = equalised(nn.Linear(code + embedding, widths[0] * pixels))
+        befores = [[widths[0]], *([w, after] for w, after in itertools.pairwise(widths))]
+        self.levels = nn.ModuleList(
+            Convolutions([*before, after], normalised=True)
+            for before, after in zip(befores, widths, strict=True)
+        )
+        self.to_rgb = nn.ModuleList(
+            equalised(nn.Conv2d(w, geometry.shape[2], 1), gain=1.0) for w in widths
+        )
+
+    def forward(self, z: Tensor, y: Tensor) -> Tensor:
+        """One image a row."""
+        finest, alpha = self.place()
+        h = self.start(pixel_norm(torch.cat([z, self.embed(y)], dim=1)))
+        h = pixel_norm(F.leaky_relu(h.unflatten(1, (-1, *self.base)), 0.2))  # (N, width, h, w)
+        before = h = self.levels[0](h)
+        for level in range(1, finest + 1):
+            before, h = h, self.levels[level](doubled(h))
+        images: Tensor = self.to_rgb[finest](h)
+        if alpha < 1:
+            images = torch.lerp(doubled(self.to_rgb[finest - 1](before)), images, alpha)
+        return doubled(images, self.stages - finest)
+
+
+class GrowingDiscriminator(ImageDiscriminator, Growing):
+    """Mirrors the generator: from_rgb, two 3x3 convolutions and a mean of 2x2 a level.
+
+    What fades in is mixed with from_rgb of the halved image. Images of the full side are halved to
+    the level first, so that slopes are those by pixels of the full side. phi comes from a layer
+    over the whole base map.
+    """
+
+    def __init__(
+        self,
+        geometry: Geometry,
+        classes: int,
+        *,
+        width: int,
+        max_width: int,
+        condition: Condition = "projection",
+        spectral_norm: bool = False,
+        minibatch_std: bool = False,
+    ) -> None:
+        super().__init__()
+        self.set_stages(geometry.stages)
+        self.minibatch_std = minibatch_std
+        widths = level_widths(geometry, width, max_width)
+        channels = geometry.shape[2] + (condition == "concatenation")
+        self.from_rgb = nn.ModuleList(equalised(nn.Conv2d(channels, w, 1)) for w in widths)
+        self.levels = nn.ModuleList(
+            Convolutions([w, w, before], normalised=False)
+            for before, w in itertools.pairwise(widths)
+        )
+        self.last = Convolutions([widths[0] + minibatch_std, widths[0]], normalised=False)
+        pixels = geometry.base[0] * geometry.base[1]
+        self.dense = equalised(nn.Linear(widths[0] * pixels, widths[0]))
+        equal = functools.partial(equalised, gain=1.0)
+        self.set_verdict(geometry, classes, widths[0], condition, equal)
+        if spectral_norm:
+            for module in [m for m in self.modules() if isinstance(m, nn.Conv2d | nn.Linear)]:
+                spectrally_normalised(module)
+
+    def seen(self, x: Tensor) -> Tensor:
+        """phi (N, width)."""
+        finest, alpha = self.place()
+        x = halved(x, self.stages - finest)
+        h = F.leaky_relu(self.from_rgb[finest](x), 0.2)
+        for level in range(finest, 0, -1):
+            h = halved(self.levels[level - 1](h))
+            if level == finest and alpha < 1:
+                h = torch.lerp(F.leaky_relu(self.from_rgb[level - 1](halved(x)), 0.2), h, alpha)
+        h = self.last(with_minibatch_std(h) if self.minibatch_std else h)
+        return F.leaky_relu(self.dense(h.flatten(1)), 0.2)
