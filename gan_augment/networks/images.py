@@ -143,7 +143,7 @@ class AnchoredGenerator(nn.Module):
         super().__init__()
         self.encoder = encoder
         self.decoder = decoder
-        self.sigma, self.noise_width = sigma, cast(int, decoder.noise_width)
+        self.sigma, self.noise_width = sigma, encoder.head.out_features
 
     def code(self, inputs: GeneratorInput) -> Tensor:
         """(N, code): mixed codes with noise. Raises TypeError without anchors."""

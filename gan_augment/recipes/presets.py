@@ -137,6 +137,7 @@ _OF_NETWORKS: dict[str, Mapping[str, Any]] = {
         "optimiser": _ADAM,
         "generator": {"network": "dcgan"},
         "discriminator": {"network": "dcgan"},
+        "d_steps": 2,  # the paper's 1 lost a class's variety on small digits, four times of four
     },
     "pggan": {
         "objective": {"loss": "wasserstein", "gradient_penalty": 10.0, "drift": 1e-3},
@@ -144,6 +145,19 @@ _OF_NETWORKS: dict[str, Mapping[str, Any]] = {
         "generator": {"network": "growing"},
         "discriminator": {"network": "growing", "minibatch_std": True},
         "game": {"grow": 0.5},
+    },
+    "stylegan": {
+        "objective": {
+            "loss": "non-saturating",
+            "r1": 10.0,
+            "r1_every": 16,
+            "path_length": 2.0,
+            "path_every": 4,
+            "lazy_rates": True,
+        },
+        "optimiser": {"rate": 2e-3, "betas": (0.0, 0.99)},
+        "generator": {"network": "style"},
+        "discriminator": {"network": "growing", "minibatch_std": True},
     },
     "biggan-lite": {
         "objective": {"loss": "hinge"},
@@ -209,6 +223,7 @@ ABOUT: Mapping[str, tuple[str, str]] = {
     ),
     "dcgan": ("strided convolutions and batch norm in both networks", "Radford et al. 2016"),
     "pggan": ("networks grow from the base to the full side", "Karras et al. 2018"),
+    "stylegan": ("styles for layers, noise for details, truncation", "Karras et al. 2020"),
     "biggan-lite": ("the noise enters every block; hinge, spectral norm", "Brock et al. 2019"),
 }
 """{recipe: (what it is good for, its source)}."""

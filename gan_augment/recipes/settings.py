@@ -332,6 +332,9 @@ class Recipe(Frozen):
             ),
             "discriminator.network dcgan (its batch norm mixes samples) and a slope of each sample "
             "(r1, r2, gradient_penalty, dragan)": of_d.network == "dcgan" and any(penalised),
+            "objective.path_length and a generator.network that is not 'style'": (
+                objective.path_length > 0 and self.generator.network != "style"
+            ),
             "game.grow and a network that does not grow (generator.network and "
             "discriminator.network = 'growing' do)": (
                 game.grow > 0 and {self.generator.network, of_d.network} != {"growing"}

@@ -33,10 +33,11 @@ from gan_augment.networks.images import (
 )
 from gan_augment.networks.inputs import Anchors, GeneratorInput, mixture_weights
 from gan_augment.networks.own import OwnNetwork, own_network
+from gan_augment.networks.style import StyleGenerator
 from gan_augment.randomness import generator
 from gan_augment.recipes import DiscriminatorSettings, GeneratorSettings, Recipe
 from gan_augment.training.parts import GeneratorOutput, Losses, Parts, Step, TrainState
-from gan_augment.training.published import growing_step, unrolled_step
+from gan_augment.training.published import growing_step, path_length, unrolled_step
 from gan_augment.training.step import (
     adversarial_step,
     feature_matching,
@@ -77,7 +78,10 @@ def build(
         make=decode_noise,
         step=grown(unrolled_step if recipe.game.unrolled else adversarial_step),
         augment=augment_images,
-        generator_terms=(feature_matching,) if recipe.objective.feature_matching > 0 else (),
+        generator_terms=(
+            *([feature_matching] if recipe.objective.feature_matching > 0 else []),
+            *([path_length] if recipe.objective.path_length > 0 else []),
+        ),
     )
     if recipe.code:  # refused before anything is trained
         free.new_networks(0)
@@ -108,6 +112,11 @@ def new_generator(
                 return DCGANGenerator(geometry, classes, *sizes)
             case "growing":
                 return GrowingGenerator(geometry, classes, *sizes)
+            case "style":
+                mixing, truncation = settings.style_mixing, settings.truncation
+                return StyleGenerator(
+                    geometry, classes, *sizes, mixing=mixing, truncation=truncation
+                )
             case _:
                 return Decoder(geometry, classes, *sizes, settings.skip_code)
 

@@ -136,6 +136,7 @@ def new_state(parts: Parts, seed: int) -> TrainState:
         "fake_logit": torch.zeros((), device=device),
         "real_sign": torch.zeros((), device=device),
         "d_steps_seen": torch.zeros((), device=device),
+        "path_length": torch.zeros((), device=device),
         "d_accuracy": torch.full((), 0.5, device=device),
     }
     return TrainState(

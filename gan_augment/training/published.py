@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.func import functional_call
@@ -12,6 +13,8 @@ from torch.func import functional_call
 from gan_augment.data.batches import Batch
 from gan_augment.networks.growing import Growing, faded, level_at, place
 from gan_augment.networks.layers import split_verdict
+from gan_augment.networks.style import StyleGenerator
+from gan_augment.randomness import generator
 from gan_augment.recipes import OptimiserSettings
 from gan_augment.training.parts import GeneratorOutput, Losses, Parts, Step, TrainState
 from gan_augment.training.step import (
@@ -22,6 +25,8 @@ from gan_augment.training.step import (
 )
 
 ADAM_EPSILON = 1e-8
+PATH_RATE = 0.01
+"""How far the mean path length moves at a time."""
 
 Moments = list[tuple[Tensor, Tensor]]
 
@@ -53,6 +58,41 @@ def growing_step(step: Step, state: TrainState, parts: Parts, batches: Sequence[
             for b in batches
         ],
     )
+
+
+def path_length(
+    state: TrainState, parts: Parts, batch: Batch, output: GeneratorOutput
+) -> tuple[Tensor, Losses]:
+    """StyleGAN2's E (|J^T n| - a)^2 every `path_every` G steps, with so many times the weight.
+
+    J = dG/dw, n normal noise over the pixels' root, a the running mean of |J^T n|, in the state's
+    numbers. On half of a batch, in float32. Source: Karras et al. 2020, section 3.2.
+    """
+    objective = parts.recipe.objective
+    if state.step % objective.path_every:
+        return output.x.new_zeros(()), {}
+    y = batch.y[: max(len(batch.y) // 2, 1)]
+    rng, lengths = generator(state.noise_seed, "path length", state.step), []
+    for network in [m for m in state.generator.modules() if isinstance(m, StyleGenerator)]:
+        z = torch.from_numpy(rng.standard_normal((len(y), network.noise_width), dtype=np.float32))
+        z = z.to(y.device)
+        w = network.mapping(z[:, : network.code], y % len(network.means))
+        styles = w.expand(len(network.layers), -1, -1)
+        images = network.draw(styles, z[:, 2 * network.code + 2 :])
+        pixels = rng.standard_normal(tuple(images.shape), dtype=np.float32)
+        lengths.append(slope_lengths(images, w, torch.from_numpy(pixels).to(y.device)))
+    length = torch.cat(lengths)
+    mean = state.numbers["path_length"]
+    mean.lerp_(length.detach().mean(), PATH_RATE)
+    term = (length - mean).square().mean()
+    return objective.path_length * objective.path_every * term, {"path": mean.detach().clone()}
+
+
+def slope_lengths(images: Tensor, w: Tensor, noise: Tensor) -> Tensor:
+    """|J^T n| / sqrt(H W) of each row (N,): how far images move as styles w (N, code) do."""
+    seen = (images * noise).sum() / (images.shape[2] * images.shape[3]) ** 0.5
+    (slope,) = torch.autograd.grad(seen, w, create_graph=True)
+    return slope.square().sum(dim=1).sqrt()
 
 
 def unrolled_step(state: TrainState, parts: Parts, batches: Sequence[Batch]) -> Losses:

@@ -14,14 +14,17 @@ from gan_augment.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from gan_augment.networks.geometry import Geometry
 from gan_augment.networks.growing import equalised, faded
 from gan_augment.networks.images import with_minibatch_std
+from gan_augment.networks.style import ModulatedConvolution
 from gan_augment.recipes import RECIPES, Recipe
 from gan_augment.synthesizers.image_gan import ImageGAN
 from gan_augment.training.images import build
 from gan_augment.training.loop import one_step
+from gan_augment.training.parts import GeneratorOutput
+from gan_augment.training.published import path_length, slope_lengths
 from gan_augment.training.schedule import lazy_optimiser
 from tests.training.toy_runs import image_run
 
-NAMES = ["dcgan", "pggan", "biggan-lite"]
+NAMES = ["dcgan", "pggan", "stylegan", "biggan-lite"]
 SHAPES = [(28, 28, 1), (8, 8, 3), (20, 12, 4), (33, 17, 1)]
 
 
@@ -175,3 +178,70 @@ def test_a_run_grows_forgets_its_moments_and_samples_at_its_level():
 def test_growing_needs_networks_that_grow():
     with pytest.raises(UsageError, match="does not grow"):
         Recipe.checked({"game": {"grow": 0.5}}, "mine.toml")
+
+
+def test_rows_of_a_demodulated_convolution_have_norm_1():
+    layer = ModulatedConvolution(8, 4, code=6)
+    s, d = layer.scales(torch.randn(5, 6))
+    rows = layer.convolution.weight * s[:, None, :, None, None] * d[:, :, None, None, None]
+    assert rows.flatten(2).norm(dim=2).flatten().tolist() == pytest.approx([1.0] * 20, abs=1e-3)
+    x, w = torch.randn(5, 8, 6, 6), torch.randn(5, 6)
+    s, d = layer.scales(w)
+    rows = layer.convolution.weight * s[:, None, :, None, None] * d[:, :, None, None, None]
+    each = torch.cat([nn.functional.conv2d(x[i : i + 1], rows[i], padding=1) for i in range(5)])
+    torch.testing.assert_close(layer(x, w), each, rtol=1e-4, atol=1e-5)
+
+
+def trained_style(**changes):
+    run = image_run(**small("stylegan", **changes).model_dump() | {"steps": 10})
+    for _ in range(6):
+        one_step(run)
+    return run
+
+
+def test_without_noise_a_truncation_of_0_gives_one_image_a_class():
+    g = trained_style(generator={"truncation": 0.0}).state.generator.decoder.eval()
+    nn.init.zeros_(g.strength)
+    y = torch.tensor([0, 1] * 4)
+    images = g(torch.randn(8, g.noise_width), y)
+    for label in (0, 1):
+        own = images[y == label]
+        torch.testing.assert_close(own, own[:1].expand_as(own))
+    assert not torch.allclose(images[0], images[1])
+
+
+def test_styles_are_mixed_in_training_alone_and_by_z():
+    g = trained_style(generator={"style_mixing": 1.0}).state.generator.decoder
+    z, y = torch.randn(4, g.noise_width), torch.zeros(4, dtype=torch.long)
+    other = z.clone()
+    other[:, g.code : 2 * g.code] += 3
+    torch.testing.assert_close(g.train()(z, y), g(z, y))
+    assert not torch.allclose(g(z, y), g(other, y))
+    torch.testing.assert_close(g.eval()(z, y), g(other, y))
+
+
+def test_a_linear_maps_path_length_is_worked_by_hand():
+    w = torch.tensor([[1.0, 2.0], [0.5, -1.0]], requires_grad=True)
+    matrix = torch.tensor([[1.0, 0.0, 2.0, 0.0], [0.0, 3.0, 0.0, 4.0]])  # (2, 4 pixels)
+    images = (w @ matrix).view(2, 1, 2, 2)
+    lengths = slope_lengths(images, w, torch.ones(2, 1, 2, 2))
+    assert lengths.tolist() == pytest.approx([(3**2 + 7**2) ** 0.5 / 2] * 2)
+
+
+def test_path_lengths_come_every_fourth_step_with_four_times_the_weight():
+    run = trained_style()
+    batch, terms = run.batches.at(0, 0), []
+    for step in range(9):
+        run.state.step = step
+        term, _ = path_length(run.state, run.parts, batch, GeneratorOutput(batch.x))
+        terms.append(term.item())
+    assert [step for step, term in enumerate(terms) if term] == [0, 4, 8]
+    assert float(run.state.numbers["path_length"]) > 0
+
+
+def test_an_anchored_generator_may_draw_with_styles():
+    values = RECIPES["image"]["anchored"].model_dump() | {"steps": 10, "batch": 8}
+    values["generator"] |= {"network": "style", "code": 8, "width": 8, "max_width": 8}
+    run = image_run(**values)
+    losses = [float(one_step(run).get("reconstruction", 0)) for _ in range(8)]
+    assert losses[-1] < losses[0]

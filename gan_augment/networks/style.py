@@ -1,0 +1,166 @@
+"""StyleGAN2's generator: a mapping to styles, modulated convolutions, noise, truncation by class.
+
+All of its noise are entries of z, so that an image is a pure function of z and the class. Its
+discriminator is that of `growing`. Source: Karras et al. 2020, "Analyzing and Improving the Image
+Quality of StyleGAN".
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from gan_augment.networks.geometry import Geometry
+from gan_augment.networks.growing import equalised, level_widths, pixel_norm
+from gan_augment.networks.layers import new_embedding
+
+MAPPING_LAYERS = 4
+MAPPING_RATE = 0.01
+"""Of the other layers' rate."""
+MEAN_RATE = 0.01
+"""How far a class's mean style moves towards that of a batch."""
+
+
+class Mapping(nn.Module):
+    """z (N, code) and y (N,), each with mean square 1, to styles w (N, code)."""
+
+    first_std = 1 / MAPPING_RATE
+
+    def __init__(self, classes: int, code: int, embedding: int) -> None:
+        super().__init__()
+        self.embed = new_embedding(classes, embedding)
+        widths = [code + embedding, *[code] * MAPPING_LAYERS]
+        gain = 2**0.5 * MAPPING_RATE
+        self.layers = nn.ModuleList(equalised(nn.Linear(a, b), gain) for a, b in pairwise(widths))
+
+    def forward(self, z: Tensor, y: Tensor) -> Tensor:
+        """One style a row."""
+        w = torch.cat([pixel_norm(z), pixel_norm(self.embed(y))], dim=1)
+        for layer in self.layers:
+            w = F.leaky_relu(layer(w), 0.2)
+        return w
+
+
+class ModulatedConvolution(nn.Module):
+    """A convolution W whose inputs are scaled by s = A w + 1, and outputs to unit deviation.
+
+    Demodulated, row o is s_i W_oik / sqrt(sum_ik (s_i W_oik)^2 + 1e-8), eq. 1 and 3; scaling what
+    goes in and what comes out is the same and needs no weights of their own for every sample.
+    """
+
+    def __init__(
+        self, before: int, after: int, code: int, kernel: int = 3, *, demodulated: bool = True
+    ) -> None:
+        super().__init__()
+        self.demodulated = demodulated
+        self.affine = equalised(nn.Linear(code, before), gain=1.0)
+        layer = nn.Conv2d(before, after, kernel, padding=kernel // 2, bias=False)
+        self.convolution = equalised(layer, gain=1.0)
+        self.bias = nn.Parameter(torch.zeros(after))
+
+    def scales(self, w: Tensor) -> tuple[Tensor, Tensor]:
+        """Of inputs (N, before) and of outputs (N, after), for styles w (N, code)."""
+        s = self.affine(w) + 1
+        if not self.demodulated:
+            return s, s.new_ones(len(s), len(self.bias))
+        squares = self.convolution.weight.square().sum(dim=(2, 3))  # (after, before)
+        return s, (s.float().square() @ squares.T + 1e-8).rsqrt().to(s.dtype)
+
+    def forward(self, x: Tensor, w: Tensor, noise: Tensor | float = 0.0) -> Tensor:
+        """(N, before, H, W) -> (N, after, H, W), with noise (N, 1, H, W) added."""
+        s, d = (scale[:, :, None, None] for scale in self.scales(w))
+        images: Tensor = self.convolution(x * s) * d + noise + self.bias[:, None, None]
+        return images
+
+
+class StyleGenerator(nn.Module):
+    """z (N, noise_width), y int64 (N,) -> (N, C, H, W) of the padded size; no tanh.
+
+    z: a code, the code of a second style, how styles are mixed (2 entries), and each layer's noise.
+    Of z the code alone may be given: no noise then, and no mixing. In training a share `mixing` of
+    the samples takes the second style from some layer on. `means` (K, code) are running means of
+    styles; when evaluating, w is at mean + truncation (w - mean) of its class.
+    """
+
+    first_std = 1.0
+    means: Tensor
+
+    def __init__(
+        self,
+        geometry: Geometry,
+        classes: int,
+        code: int,
+        embedding: int,
+        width: int,
+        max_width: int,
+        *,
+        mixing: float = 0.0,
+        truncation: float = 1.0,
+    ) -> None:
+        super().__init__()
+        self.code, self.mixing, self.truncation = code, mixing, truncation
+        widths = level_widths(geometry, width, max_width)
+        self.mapping = Mapping(classes, code, embedding)
+        self.constant = nn.Parameter(torch.zeros(1, widths[0], *geometry.base))
+        pairs = [(widths[0], widths[0])]
+        for before, after in pairwise(widths):
+            pairs += [(before, after), (after, after)]
+        self.layers = nn.ModuleList(ModulatedConvolution(a, b, code) for a, b in pairs)
+        self.to_rgb = nn.ModuleList(
+            ModulatedConvolution(w, geometry.shape[2], code, 1, demodulated=False) for w in widths
+        )
+        self.strength = nn.Parameter(torch.zeros(len(pairs)))
+        levels = [(layer + 1) // 2 for layer in range(len(pairs))]
+        self.sizes = [tuple(side * 2**level for side in geometry.base) for level in levels]
+        self.noise_sizes = [height * width for height, width in self.sizes]
+        self.noise_width = 2 * code + 2 + sum(self.noise_sizes)
+        self.register_buffer("means", torch.zeros(classes, code))
+
+    def forward(self, z: Tensor, y: Tensor) -> Tensor:
+        """One image a row."""
+        code, noise = z[:, : self.code], z[:, 2 * self.code + 2 :]
+        w = self.mapping(code, y)
+        if not self.training:
+            w = torch.lerp(self.means[y].to(w.dtype), w, self.truncation)
+            return self.draw(w.expand(len(self.layers), -1, -1), noise)
+        self._follow(w.detach().float(), y)
+        styles = w.expand(len(self.layers), -1, -1)
+        if self.mixing and z.shape[1] > self.code:
+            other = self.mapping(z[:, self.code : 2 * self.code], y)
+            mixed, place = torch.special.ndtr(z[:, 2 * self.code :][:, :2].float()).T  # uniform
+            place = torch.where(mixed < self.mixing, 1 + place * (len(self.layers) - 1), 1e9)
+            finer = torch.arange(len(self.layers), device=z.device)[:, None] >= place.floor()
+            styles = torch.where(finer[:, :, None], other, styles)
+        return self.draw(styles, noise)
+
+    def draw(self, styles: Tensor, noise: Tensor) -> Tensor:
+        """Images of styles (layers, N, code), with noise (N, entries), or (N, 0) for none."""
+        h = self.constant.expand(styles.shape[1], -1, -1, -1)
+        image = h.new_zeros(())
+        of_layers = torch.split(noise, self.noise_sizes, dim=1) if noise.shape[1] else ()
+        for number, layer in enumerate(self.layers):
+            if number % 2:
+                h = _doubled(h)
+            added: Tensor | float = 0.0
+            if of_layers:
+                added = self.strength[number] * of_layers[number].view(-1, 1, *self.sizes[number])
+            h = F.leaky_relu(layer(h, styles[number], added), 0.2) * 2**0.5
+            if number % 2 == 0:
+                colours = self.to_rgb[number // 2](h, styles[number])
+                image = _doubled(image) + colours if number else colours
+        return image
+
+    @torch.no_grad()
+    def _follow(self, w: Tensor, y: Tensor) -> None:
+        """Move the mean of each class in a batch towards that of its styles."""
+        member = F.one_hot(y, len(self.means)).to(w.dtype)  # (N, K)
+        count = member.sum(dim=0)[:, None]
+        here = member.T @ w / count.clamp_min(1)
+        self.means.lerp_(here, MEAN_RATE * (count > 0).to(w.dtype).expand_as(here))
+
+
+def _doubled(x: Tensor) -> Tensor:
+    return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
