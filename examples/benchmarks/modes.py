@@ -43,8 +43,8 @@ from gan_augment.training.images import draw_noise
 from gan_augment.training.loop import Run, one_step
 from gan_augment.training.monitor import Score
 from gan_augment.training.parts import GeneratorOutput, Parts, new_state
+from gan_augment.training.published import unrolled_step
 from gan_augment.training.step import adversarial_step, feature_matching
-from gan_augment.training.unrolled import unrolled_step
 
 ROWS, SAMPLES, COVERED, SHOWN = 20_000, 2_500, 20, 500
 STEPS, BATCH, CODE, WIDTH = 6_000, 256, 16, 128
@@ -85,14 +85,14 @@ MIXTURES = {
 class Setting:
     """A row of the table: a recipe, and what was changed in it, in numbers and in words.
 
-    d_layers, d_scale: hidden layers of D, and what its input is multiplied by.
+    d_layers: hidden ones of D. tanh: in place of ReLU, in both networks.
     """
 
     recipe: str
     changes: Mapping[str, Any]
     why: str = ""
     d_layers: int = 2
-    d_scale: float = 1.0
+    tanh: bool = False
 
 
 AS_NAMED = (
@@ -126,10 +126,10 @@ def toy_recipe(setting: Setting) -> Recipe:
 class ToyGenerator(nn.Module):
     """z (N, code) -> rows (N, 2)."""
 
-    def __init__(self, code: int) -> None:
+    def __init__(self, code: int, tanh: bool) -> None:
         super().__init__()
         self.noise_width = code
-        self.layers = nn.Sequential(*_hidden(code, 2, False), nn.Linear(WIDTH, 2))
+        self.layers = nn.Sequential(*_hidden(code, 2, tanh), nn.Linear(WIDTH, 2))
 
     def forward(self, z: Tensor, y: Tensor) -> Tensor:
         """One row for each z."""
@@ -140,17 +140,16 @@ class ToyGenerator(nn.Module):
 class ToyDiscriminator(nn.Module):
     """Rows (N, 2) -> logits (N,), or (N, 2) of a verdict that is a class's."""
 
-    def __init__(self, settings: DiscriminatorSettings, layers: int, scale: float) -> None:
+    def __init__(self, settings: DiscriminatorSettings, layers: int, tanh: bool) -> None:
         super().__init__()
-        self.scale = scale
-        self.body = nn.Sequential(*_hidden(2, layers, settings.spectral_norm))
+        self.body = nn.Sequential(*_hidden(2, layers, tanh, settings.spectral_norm))
         last = spectrally_normalised(nn.Linear(WIDTH, 1), settings.spectral_norm)
         told = settings.condition == "classes"
         self.linear, self.classes = (None, last) if told else (last, None)
 
     def features(self, x: Tensor, y: Tensor) -> Tensor:
         """(N, 2) -> (N, width)."""
-        found: Tensor = self.body(self.scale * x)
+        found: Tensor = self.body(x)
         return found
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
@@ -158,10 +157,13 @@ class ToyDiscriminator(nn.Module):
         return verdict(self.features(x, y), y, self.linear, None, self.classes)
 
 
-def _hidden(entries: int, layers: int, normalised: bool) -> list[nn.Module]:
+def _hidden(entries: int, layers: int, tanh: bool, normalised: bool = False) -> list[nn.Module]:
     found: list[nn.Module] = []
     for before in [entries, *[WIDTH] * (layers - 1)]:
-        found += [spectrally_normalised(nn.Linear(before, WIDTH), normalised), nn.ReLU()]
+        found += [
+            spectrally_normalised(nn.Linear(before, WIDTH), normalised),
+            nn.Tanh() if tanh else nn.ReLU(),
+        ]
     return found
 
 
@@ -176,7 +178,8 @@ class Unscored:
 def toy_run(setting: Setting, mixture: Mixture, seed: int) -> Run:
     """The library's run of a recipe on rows of a mixture, all of one class."""
     recipe = toy_recipe(setting)
-    of_d = recipe.discriminator, setting.d_layers, setting.d_scale
+    of_g = recipe.generator.code, setting.tanh
+    of_d = recipe.discriminator, setting.d_layers, setting.tanh
     compute = compute_config("cpu", "float32", 1)
     width = recipe.generator.code + (recipe.game.generators > 1)
     parts = Parts(
@@ -184,7 +187,7 @@ def toy_run(setting: Setting, mixture: Mixture, seed: int) -> Run:
         compute=compute,
         loss=LOSSES[recipe.objective.loss],
         networks=lambda: (
-            new_generators(recipe.game, 1, lambda _: ToyGenerator(recipe.generator.code)),
+            new_generators(recipe.game, 1, lambda _: ToyGenerator(*of_g)),
             new_discriminators(recipe.game, 1, lambda _: ToyDiscriminator(*of_d)),
         ),
         draw=functools.partial(draw_noise, width),
