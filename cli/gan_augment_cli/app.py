@@ -17,7 +17,7 @@ from gan_augment import workflows
 from gan_augment.errors import did_you_mean
 from gan_augment_cli import options as o
 from gan_augment_cli import outcome
-from gan_augment_cli.commands import augment, evaluate, inspect, recipes
+from gan_augment_cli.commands import augment, choose, evaluate, inspect, recipes
 from gan_augment_cli.console import WarningsOnly, shown_progress
 
 app = typer.Typer(
@@ -83,6 +83,7 @@ COMMANDS = (
     evaluate.evaluate,
     evaluate.report,
     inspect.inspect,
+    choose.choose,
     recipes.recipes,
     doctor,
     demo,

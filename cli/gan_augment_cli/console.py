@@ -62,6 +62,7 @@ class PlainLines(WarningsOnly):
         now = self._clock()
         if now - self._last >= self._every_s:
             self._last = now
+            text = text.partition("\n")[0]
             parts = [count(done, self._total), text, self._time_left(done, now)]
             self.note(f"{self._name}: {', '.join(part for part in parts if part)}")
 

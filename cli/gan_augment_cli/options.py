@@ -15,15 +15,15 @@ from gan_augment_cli.console import say_more
 if TYPE_CHECKING:
     from gan_augment.config import FitOptions, TopUp
 
-COMMANDS = ("augment", "fit", "sample", "evaluate", "inspect", "demo")
+COMMANDS = ("augment", "choose", "fit", "sample", "evaluate", "inspect", "demo")
 DEFAULT_BUDGET = "5m"
 COLUMN_KINDS = ("categorical", "numeric", "datetime", "id")
 
 PANELS = {
     "Data": "data path run result target categorical numeric datetime id schema classes image_size "
     "resize flips skip_bad unlabelled group time gap group_duplicates against",
-    "Training": "recipe steps budget gan_budget until patience d_steps optimiser rate schedule "
-    "selection seed device precision model seconds table",
+    "Training": "recipe recipes steps budget gan_budget until patience d_steps optimiser rate "
+    "schedule selection seed device precision model seconds table",
     "Top-up": "counts to synthetic_share companions resize_originals",
     "Evaluation": "test learner metric delta folds repeats arms sampler updates diagnostics "
     "extractor fail_on",

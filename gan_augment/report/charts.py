@@ -240,6 +240,27 @@ def reliability(before: Mapping[str, Any], after: Mapping[str, Any], who: str) -
     return _chart(size, says, parts, (x, labels, "sure, %"), (y, labels, "right, %"))
 
 
+def rounds(found: Mapping[str, Any]) -> Markup:
+    """Draw the mean scores of recipes by round, each with its name where it went out."""
+    size, steps = (560, 320), [one["steps"] for one in found["rounds"]]
+    scores: dict[str, dict[int, list[float]]] = {}
+    for one in found["trials"]:
+        if one["score"] is not None:
+            of_recipe = scores.setdefault(one["recipe"], {})
+            of_recipe.setdefault(steps.index(one["steps"]), []).append(one["score"])
+    means = {name: {at: sum(s) / len(s) for at, s in own.items()} for name, own in scores.items()}
+    x = Scale(-0.2, len(steps) - 0.4, LEFT, size[0] - RIGHT)
+    y = _upwards([score for own in means.values() for score in own.values()], size)
+    parts = []
+    for name, own in means.items():
+        places = [(x.at(at), y.at(score)) for at, score in own.items()]
+        parts += [_line("curve", places), *(_circle("mean", *place, "2.5") for place in places)]
+        parts.append(_text(places[-1][0] + 7, places[-1][1] - 5, name, ' class="name"'))
+    labels = {float(at): str(n) for at, n in enumerate(steps)}
+    says = f"Score by steps; chosen: {found['winner']}"
+    return _chart(size, says, parts, (x, labels, "steps"), (y, y.ticks(), ""))
+
+
 def training_charts(fits: Iterable[Mapping[str, Any]]) -> list[tuple[str, Markup]]:
     """Draw every curve of the training over all folds: (title, chart)."""
     curves = {fit["fold"] + 1: fit.get("curve") or {} for fit in fits}

@@ -51,6 +51,15 @@ def fragment(result: Result) -> str:
     return _filled("fragment.html", result, {})
 
 
+def render_choice(found: Result, pictures: Mapping[str, Mapping[str, str]]) -> str:
+    """Write the page of a choice of recipe, as in choice.json.
+
+    pictures: {class: {"real" or a recipe: images side by side, a PNG in base64}}.
+    """
+    page = _environment().get_template("choice.html")
+    return page.render(found=found, pictures=pictures, version=version("gan-augment"))
+
+
 def is_report(page: bytes) -> bool:
     """Tell whether a file begins as `render` lets a page begin.
 

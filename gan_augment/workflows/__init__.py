@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from gan_augment.workflows.augmenting import augment as augment
     from gan_augment.workflows.augmenting import plan_augment as plan_augment
+    from gan_augment.workflows.choosing import choose as choose
     from gan_augment.workflows.compare_model import inspect_against as inspect_against
     from gan_augment.workflows.demonstration import demo as demo
     from gan_augment.workflows.demonstration import demo_table as demo_table
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 # No module is called as its function is, or importing the module would hide the function.
 _HOMES = {
     "augment": "augmenting",
+    "choose": "choosing",
     "demo": "demonstration",
     "demo_table": "demonstration",
     "doctor": "diagnosis",

@@ -18,9 +18,10 @@ from gan_augment.data.topup_plan import choose_classes, explain_rare, plan_topup
 from gan_augment.devices import ComputeConfig
 from gan_augment.errors import DivergedError, ModelFileError, ResumeMismatchError, UsageError
 from gan_augment.progress import Progress, Stopwatch
-from gan_augment.recipes import Recipe, resolve_recipe, with_options
+from gan_augment.recipes import CHOOSE, Recipe, resolve_recipe, with_options
 from gan_augment.settings import read_toml, to_toml
 from gan_augment.storage import load_bundle, write_file
+from gan_augment.synthesizers.halving import chosen_recipe
 from gan_augment.synthesizers.image_gan import ImageGAN
 from gan_augment.synthesizers.model_file import NAME
 from gan_augment.synthesizers.tabular_gan import TabularGAN
@@ -55,6 +56,7 @@ _FREE = {"budget_s", "workers", "skip_bad", "device", "recipe", "classes", "flip
 
 _PHASES = {
     "timing a few steps": "timing",
+    "timing a few steps of each recipe": "timing",
     "training": "training",
     "training the classifier that scores the generator": "scoring",
     "scoring": "scoring",
@@ -239,6 +241,8 @@ def fit_model(
         if resume:
             options = _begun_with(run, requested, force=force)
         data = data or read_data(source, options, progress)
+        if options.recipe == CHOOSE:
+            data = _with_choice(data, watch)
         if resume:
             options = _check_classes(run, options, requested, data.data.counts, force=force)
             data = replace(data, options=options)
@@ -254,6 +258,19 @@ def fit_model(
         hint = f"go on with: {shlex.join(again)}"
         with interruptible(lambda: hint), stop_on_signals() as stop:
             return _train(plan, callbacks, watch, stop, resume=resume, force=force)
+
+
+def _with_choice(data: Kind, progress: Stopwatch) -> Kind:
+    """The data with the recipe that suits it in its options."""
+    usual = replace(data, options=data.options.model_copy(update={"recipe": "auto"}))
+    gan = replace(usual.generator(), recipe=CHOOSE)
+    schema = {} if data.name == "image" else {"schema": data.fit_arguments()["schema"]}
+    how = (data.data, progress.started_s, progress, StopFlag(), data.unlabelled)
+    recipe = chosen_recipe(gan, *how, **schema)
+    assert recipe is not None
+    untrained = {"steps": None, "budget_s": None} if recipe.generator.kind == "gaussian" else {}
+    options = data.options.model_copy(update={"recipe": recipe, **untrained})
+    return replace(data, options=options)
 
 
 def _train(
@@ -310,7 +327,8 @@ def _seconds(progress: Stopwatch) -> dict[str, float]:
     """Sum the seconds of a fit's phases under few words, in their order."""
     seconds = dict.fromkeys(("reading", *_PHASES.values()), 0.0)
     for name, spent_s in progress.seconds.items():
-        seconds[_PHASES.get(name, "reading")] += spent_s
+        beside = "trial" if name.startswith("round ") else "reading"
+        seconds[_PHASES.get(name, beside)] += spent_s
     return {name: round(spent_s, 1) for name, spent_s in seconds.items()}
 
 
@@ -425,7 +443,7 @@ def _changed(stored: FitOptions, requested: FitOptions) -> dict[str, Any]:
             changed[name] = value
     if requested.flips and not stored.flips:
         changed["flips"] = True
-    if requested.recipe != defaults.recipe:
+    if requested.recipe not in (defaults.recipe, CHOOSE):
         recipe = with_options(resolve_recipe(requested.recipe, stored.data_kind), stored)
         if recipe != stored.recipe:
             changed["recipe"] = recipe

@@ -13,7 +13,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -374,22 +374,26 @@ def new_run_folder(data: str | Path, parent: str = "runs") -> Path:
 
 
 @contextlib.contextmanager
-def run_folder(run: Path, *, resume: bool, overwrite: bool) -> Iterator[None]:
+def run_folder(
+    run: Path, *, resume: bool, overwrite: bool, ours: Callable[[Path], bool] | None = None
+) -> Iterator[None]:
     """Hold the folder of a run; refused where `resume` and `overwrite` do not allow it.
 
+    ours: whether a folder is one, `is_run` by default.
     Nothing of an earlier run is removed here. A folder made for nothing goes away again.
     """
     with hold_folder(run):
         clean_stale(run, RUN_FILES)  # one that was killed in its first write is empty
         filled = any(entry.name != LOCK_FILE for entry in run.iterdir())
-        if resume and not is_run(run):
+        is_ours = (ours or is_run)(run)
+        if resume and not is_ours:
             raise ResumeMismatchError(f"{str(run)!r} holds no run to resume; leave out --resume")
         if filled and not resume and not overwrite:
             raise OutputExistsError(
                 f"{str(run)!r} is not empty. Choose another --out, or --resume to go on with its "
                 "run, or --overwrite to replace it."
             )
-        if filled and not resume and not is_run(run):
+        if filled and not resume and not is_ours:
             raise OutputExistsError(
                 f"{str(run)!r} holds no run, and --overwrite replaces only runs. Choose another "
                 "--out."

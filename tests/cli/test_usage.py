@@ -11,7 +11,7 @@ from gan_augment.errors import UsageError
 from gan_augment_cli import options as values
 from tests.cli.conftest import answer
 
-COMMANDS = ("fit", "sample", "augment", "evaluate", "report", "inspect", "demo")
+COMMANDS = ("fit", "sample", "augment", "choose", "evaluate", "report", "inspect", "demo")
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -36,6 +36,12 @@ def test_a_budget_without_a_unit_is_a_usage_error(command, photos):
     refused = command("fit", photos, "--budget", "10")
     assert (refused.returncode, refused.stdout) == (2, "")
     assert refused.stderr.startswith("error: --budget: '10' is no duration; expected")
+
+
+def test_a_misspelt_recipe_to_choose_among_is_a_usage_error(command, photos):
+    refused = command("choose", photos, "--recipes", "lsgna,free", "--out", "chosen")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "Did you mean 'lsgan'?" in refused.stderr
 
 
 def test_an_error_is_one_json_object_too(command, photos):

@@ -1,0 +1,255 @@
+"""`choose`: try recipes on the data in rounds, into a folder with the winner's settings and a page.
+
+The rounds are `synthesizers/halving.py`'s; the classifier of `metric="downstream"` is here.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import quote
+
+import numpy as np
+
+from gan_augment.config import FitOptions, TopUp
+from gan_augment.data.images.contact_sheet import SheetRow, contact_sheet
+from gan_augment.data.images.png_folder import png_bytes
+from gan_augment.data.topup_plan import plan_topup
+from gan_augment.errors import DataError, ResumeMismatchError, UsageError
+from gan_augment.evaluation.decisions import correction
+from gan_augment.evaluation.learners import Training, learner_of
+from gan_augment.input_files import read_regular
+from gan_augment.progress import Progress
+from gan_augment.recipes import CANDIDATES, RECIPES, resolve_recipe, with_options
+from gan_augment.report.html import render_choice
+from gan_augment.settings import to_toml
+from gan_augment.storage import write_file
+from gan_augment.storage.journal import Journal
+from gan_augment.synthesizers import load_model
+from gan_augment.synthesizers.halving import (
+    KEY,
+    SEEDS,
+    AnyData,
+    Measure,
+    aligned,
+    choose_recipe,
+    held_out_score,
+)
+from gan_augment.synthesizers.topup import added_rows, with_added
+from gan_augment.training.callbacks import interruptible, stop_on_signals
+from gan_augment.workflows.kinds import IMAGES_A_CLASS, Kind, read_data
+from gan_augment.workflows.outputs import (
+    SAMPLES,
+    Result,
+    check_apart,
+    new_run_folder,
+    remove_named,
+    run_folder,
+)
+
+JOURNAL, TRIALS, CHOICE, RECIPE, PAGE = (
+    *("journal.jsonl", "trials", "choice.json", "recipe.toml", "index.html"),
+)
+FILES = (TRIALS, CHOICE, RECIPE, PAGE, SAMPLES, JOURNAL)
+UPDATES = 300
+"""Of the small CNN of `metric="downstream"`."""
+
+Metric = Literal["score", "downstream"]
+
+
+@dataclass(frozen=True)
+class ChoiceResult(Result):
+    """Which recipe was chosen, why, and the folder that shows it: all of choice.json is `found`."""
+
+    out: Path
+    winner: str
+    why: str
+    found: Mapping[str, Any]
+
+    def lines(self) -> list[str]:
+        """The same for people."""
+        table = aligned(self.found["table"])
+        return [*table, f"{self.winner}: {self.why}", f"look at {self.out / PAGE}"]
+
+
+def choose(
+    data: str | Path,
+    out: str | Path | None = None,
+    options: FitOptions | None = None,
+    *,
+    recipes: str | Sequence[str] = (),
+    metric: Metric = "score",
+    resume: bool = False,
+    overwrite: bool = False,
+    force: bool = False,
+    progress: Progress | None = None,
+) -> ChoiceResult:
+    """Fit recipes on a part of the rows, drop the worse half in each round, and name the best.
+
+    Parameters
+    ----------
+    data, options
+        As in `fit`; `budget_s` is for all of it, 20 minutes where it is None.
+    out
+        A folder, by default `choices/<name of data>`, then `-2`, `-3`.
+    recipes
+        Names and .toml files; "all"; none is the usual ones.
+    metric
+        "score", how far generated rows are from held-out ones; or "downstream", what they add to
+        a small classifier's balanced accuracy on these over repeats, in points.
+    resume, overwrite, force
+        Go on with what `out` began; replace it; begin although the budget is too short.
+
+    Raises
+    ------
+    GanAugmentError
+        Those of `gan_augment.errors`.
+    StopRequested
+        After Ctrl-C and SIGTERM; finished trials are kept.
+    """
+    started_s, progress = time.monotonic(), progress or Progress()
+    options = options or FitOptions()
+    if resume and out is None:
+        raise UsageError("--resume needs --out, the folder of the choice that was stopped")
+    folder = new_run_folder(data, "choices") if out is None else Path(out)
+    check_apart(Path(data), folder)
+    names = _named(recipes, options)
+    chosen = {
+        one.name: with_options(one, options)
+        for one in (resolve_recipe(name, options.data_kind) for name in names)
+    }
+    if len(chosen) < max(2, len(names)):
+        raise UsageError(f"--recipes {','.join(names)}: expected two or more, each once")
+    kind = read_data(data, options, progress)
+    budget_s = options.budget_s or 1200.0
+    header = {
+        "kind": "header",
+        "recipes": {name: one.model_dump(mode="json") for name, one in chosen.items()},
+        "metric": metric,
+        "topped_up": list(kind.topped_up),
+        "seed": options.seed,
+        "data_sha256": kind.sha256,
+    }
+    hint = "finished trials were kept; the same command with --out and --resume goes on"
+    with run_folder(folder, resume=resume, overwrite=overwrite, ours=_is_choice):
+        journal = Journal(folder / JOURNAL, KEY)
+        if resume:
+            journal.read()
+            if journal.header != json.loads(json.dumps(header)):
+                raise ResumeMismatchError(
+                    f"{str(folder)!r} was begun with other data or settings; give the same as "
+                    "then, or --overwrite, or another --out."
+                )
+        else:
+            remove_named(folder, FILES)
+            journal.append(header)
+        for line in (kind.line(), f"choosing among {', '.join(chosen)}; folder {folder}"):
+            progress.note(line)
+
+        def save(gan: Any, name: str) -> None:
+            remove_named(folder / TRIALS, [name])
+            gan.save(folder / TRIALS / name)
+
+        with interruptible(lambda: hint), stop_on_signals() as stop:
+            try:
+                found = choose_recipe(
+                    replace(
+                        kind, options=options.model_copy(update={"recipe": "auto"})
+                    ).generator(),
+                    kind.data,
+                    chosen,
+                    _measure(kind, metric),
+                    most=max(one.steps for one in chosen.values()),
+                    budget_s=budget_s,
+                    started_s=started_s,
+                    progress=progress,
+                    stop=stop,
+                    journal=journal,
+                    save=save,
+                    force=force,
+                    **{name: value for name, value in kind.fit_arguments().items() if value},
+                )
+            except (DataError, UsageError):
+                if not any(line["kind"] == "trial" for line in journal.lines()):
+                    remove_named(folder, FILES)  # nothing to go on with
+                raise
+            found |= {"metric": metric, "budget_s": budget_s, "data": str(data), **kind.facts()}
+            pictures = _pictures(folder, kind, found) if kind.name == "image" else {}
+        found["seconds"] = round(time.monotonic() - started_s, 1)
+        write_file(folder / CHOICE, (json.dumps(found, indent=1) + "\n").encode())
+        recipe = chosen[found["winner"]].model_dump(mode="json")
+        write_file(folder / RECIPE, to_toml(recipe).encode())
+        write_file(folder / PAGE, render_choice(found, pictures).encode())
+    return ChoiceResult(folder, found["winner"], found["why"], found)
+
+
+def _named(recipes: str | Sequence[str], options: FitOptions) -> Sequence[str]:
+    if recipes == "all" or list(recipes) == ["all"]:
+        return tuple(RECIPES[options.data_kind])
+    return [recipes] if isinstance(recipes, str) else recipes or CANDIDATES[options.data_kind]
+
+
+def _is_choice(folder: Path) -> bool:
+    file, start = folder / JOURNAL, b'{"kind": "header", "recipes"'
+    return file.is_file() and read_regular(file).startswith(start)
+
+
+def _measure(kind: Kind, metric: Metric) -> Any:
+    """What makes the measure of a choice, of rows to train on and rows held out."""
+    schema = None if kind.name == "image" else kind.fit_arguments()["schema"]
+    if metric == "score":
+        return lambda train, held: held_out_score(train, held, kind.topped_up, schema)
+    return lambda train, held: downstream(train, held, kind)
+
+
+def downstream(train: AnyData, held: AnyData, kind: Kind) -> Measure:
+    """Make a measure of what generated rows add to a classifier, in points, the lower the better.
+
+    Its balanced accuracy on held-out rows, decided as if classes were even: of the training rows
+    with repeats minus with generated rows.
+    """
+    learner = learner_of(None, train, updates=UPDATES if kind.name == "image" else None)
+    real = np.bincount(train.labels, minlength=len(train.names)) / len(train)
+
+    def accuracy(gan: Any, seed: int) -> float:
+        top_up = TopUp() if gan else TopUp(synthetic_share=0)
+        plan = plan_topup(train.counts, top_up, kind.topped_up, kind.name)
+        added = added_rows(train, plan, gan, seed, warns=False)
+        whole: Any = with_added(train, added)
+        scores = learner.fit(Training(train, whole), seed).scores(held)
+        shares = np.bincount(whole.labels, minlength=len(real)) / len(whole)
+        called = correction(scores, "balanced_accuracy").called(scores, shares, real)
+        right = called == held.labels
+        return float(np.mean([right[held.labels == n].mean() for n in np.unique(held.labels)]))
+
+    repeats = [accuracy(None, seed) for seed in range(SEEDS)]
+    return lambda gan, seed: 100 * (repeats[seed] - accuracy(gan, seed))
+
+
+def _pictures(folder: Path, kind: Kind, found: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """Draw samples of the last rounds' recipes: samples.png, and {class: {recipe: PNG, base64}}."""
+    last = {trial["recipe"]: trial for trial in found["trials"] if trial["score"] is not None}
+    shown = [name for one in found["rounds"][-2:] for name in one["recipes"] if name in last]
+    trials = [last[name] for name in dict.fromkeys(shown)]
+    paths = [folder / TRIALS / "-".join(quote(str(one[key]), "") for key in KEY) for one in trials]
+    gans: list[Any] = [load_model(path, threads=1, allow_code=True) for path in paths]
+    data: Any = kind.data
+    rows, strips = [], dict[str, dict[str, str]]()
+    for name in kind.topped_up:
+        own = data.pixels[data.labels == data.names.index(name)]
+        strip = {"real": own[:IMAGES_A_CLASS]}
+        for trial, gan in zip(trials, gans, strict=True):
+            drawn = strip[trial["recipe"]] = gan.sample_range(name, 0, IMAGES_A_CLASS)
+            note = f"{trial['recipe']}, {trial['steps']} steps"
+            rows.append(SheetRow(name, note, strip["real"], drawn))
+        strips[name] = {
+            who: base64.b64encode(png_bytes(np.concatenate([*images], axis=1))).decode()
+            for who, images in strip.items()
+        }
+    write_file(folder / SAMPLES, png_bytes(contact_sheet(rows)))
+    return strips

@@ -1,0 +1,142 @@
+"""The command `choose`: what it leaves, refuses, goes on with, and what its winner is good for."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from gan_augment.config import FitOptions
+from gan_augment.errors import DataError, OutputExistsError, ResumeMismatchError, UsageError
+from gan_augment.settings import read_toml
+from gan_augment.synthesizers import halving, scorer
+from gan_augment.synthesizers.tabular_gan import TabularGAN
+from gan_augment.synthesizers.time_budget import Forecast
+from gan_augment.training.callbacks import StopRequested
+from gan_augment.workflows import choosing
+from gan_augment.workflows.choosing import choose
+from gan_augment.workflows.fitting import fit
+from tests.workflows.conftest import StopAt, contents, write_classes
+
+TABLE = FitOptions(target="fraud", device="cpu", budget_s=600)
+NAMES = ("gaussian", "anchored", "free")
+
+
+def known(folder: Path) -> dict:
+    """All that choice.json says, but for how long it took."""
+    found = json.loads((folder / "choice.json").read_text())
+    trials = [{**trial, "seconds": 0} for trial in found["trials"]]
+    return found | {"trials": trials, "seconds": 0}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def known_speeds():
+    """Forecasts that do not depend on the machine, and short fits: 25 steps, then 50."""
+    with pytest.MonkeyPatch.context() as patch:
+        speed = Forecast(100, 0.1, 0.01)
+        patch.setattr(TabularGAN, "forecast", lambda *_: speed)
+        plan = halving.Plan.steps
+        patch.setattr(halving.Plan, "steps", lambda self, *of: min(50, plan(self, *of)))
+        patch.setattr(scorer, "SCORER_STEPS", 10)
+        patch.setattr(choosing, "UPDATES", 10)
+        yield
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory, table_file) -> Path:
+    folder = tmp_path_factory.mktemp("choices") / "out"
+    return choose(table_file, folder, TABLE, recipes=NAMES).out
+
+
+@pytest.mark.slow
+def test_a_choice_leaves_the_winner_its_trials_and_a_page(whole):
+    found = json.loads((whole / "choice.json").read_text())
+    assert read_toml(whole / "recipe.toml")["name"] == found["winner"]
+    assert {path.name for path in (whole / "trials").iterdir()} == {
+        f"{trial['recipe']}-{trial['steps']}-{trial['seed']}" for trial in found["trials"]
+    }
+    page = (whole / "index.html").read_text()
+    assert found["why"] in page
+    assert not re.findall(r"(?:src|href)=\"(?!data:)", page)
+    assert "<script" not in page
+
+
+@pytest.mark.slow
+def test_a_resumed_choice_ends_as_an_undisturbed_one(whole, table_file, tmp_path, monkeypatch):
+    journal = (whole / "journal.jsonl").read_bytes().splitlines(keepends=True)
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "journal.jsonl").write_bytes(b"".join(journal[:6]) + journal[6][:20])  # torn
+    resumed = choose(table_file, out, TABLE, recipes=NAMES, resume=True)
+    assert known(resumed.out) == known(whole)
+
+
+@pytest.mark.slow
+def test_a_stopped_choice_keeps_its_trials_and_says_the_way_on(table_file, tmp_path, monkeypatch):
+    fitted = TabularGAN.fit
+
+    def stopped(gan, *args, **how):
+        if gan.recipe.name == "free":
+            gan.callbacks = [StopAt(3)]
+        return fitted(gan, *args, **how)
+
+    monkeypatch.setattr(TabularGAN, "fit", stopped)
+    with pytest.raises(StopRequested, match="--resume goes on"):
+        choose(table_file, tmp_path / "out", TABLE, recipes=NAMES)
+    assert (tmp_path / "out" / "journal.jsonl").read_text().count('"trial"') == 2
+
+
+@pytest.mark.slow
+def test_the_winners_toml_is_a_recipe_of_a_fit(whole, table_file, tmp_path):
+    options = FitOptions(target="fraud", device="cpu", recipe=str(whole / "recipe.toml"))
+    steps = None if read_toml(whole / "recipe.toml")["name"] == "gaussian" else 9
+    fit(table_file, tmp_path / "run", options.model_copy(update={"steps": steps}))
+
+
+@pytest.mark.slow
+def test_a_fit_that_chooses_stores_the_winner(table_file, tmp_path):
+    options = FitOptions(target="fraud", device="cpu", recipe="choose", steps=80)
+    run = fit(table_file, tmp_path / "run", options).run
+    name = read_toml(run / "config.toml")["recipe"]["name"]
+    assert name in (*NAMES, "wgan-gp", "class-by-class")
+
+
+@pytest.mark.slow
+def test_a_choice_of_images_by_a_classifier_shows_samples(tmp_path):
+    data = write_classes(tmp_path / "parts", {"good": 40, "bad": 9})
+    options = FitOptions(device="cpu", budget_s=600)
+    found = choose(
+        data, tmp_path / "out", options, recipes=["anchored", "lsgan"], metric="downstream"
+    )
+    assert {"anchored", "lsgan"} == {trial["recipe"] for trial in found.found["trials"]}
+    assert "data:image/png" in (found.out / "index.html").read_text()
+    assert (found.out / "samples.png").is_file()
+
+
+def test_what_is_no_choice_is_refused(table_file, data_folder, tmp_path, whole):
+    out = tmp_path / "out"
+    with pytest.raises(UsageError, match="Did you mean 'anchored'"):
+        choose(table_file, out, TABLE, recipes=["anchord", "free"])
+    with pytest.raises(UsageError, match="for tables, not for images"):
+        choose(data_folder, out, recipes=["gaussian", "free"])
+    with pytest.raises(UsageError, match="two or more"):
+        choose(table_file, out, TABLE, recipes=["free"])
+    with pytest.raises(DataError, match="too few to choose"):
+        choose(write_classes(tmp_path / "few", {"good": 30, "bad": 3}), out)
+    assert not out.exists()
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.txt").write_text("mine")
+    with pytest.raises(OutputExistsError):
+        choose(table_file, tmp_path / "mine", TABLE, overwrite=True)
+    with pytest.raises(ResumeMismatchError, match="other data or settings"):
+        choose(table_file, whole, TABLE, recipes=["gaussian", "free"], resume=True)
+
+
+def test_a_budget_that_holds_nothing_is_refused_and_the_data_stays(table_file, tmp_path):
+    before = contents(table_file.parent)
+    with pytest.raises(UsageError, match=r"--budget .* would do"):
+        choose(table_file, tmp_path / "out", TABLE.model_copy(update={"budget_s": 1.0}))
+    assert not (tmp_path / "out").exists()
+    assert contents(table_file.parent) == before
