@@ -138,11 +138,11 @@ def _declared(results: ArmResults[Any]) -> dict[str, Any]:
 
 
 def _data(setup: Setup[Any]) -> dict[str, Any]:
-    requested, protocol = setup.header["asked"], setup.protocol
+    requested, protocol, learned = setup.header["asked"], setup.protocol, setup.learned
     return {
         "kind": requested["kind"],
-        "rows": len(setup.data),
-        "classes": {name: int(n) for name, n in setup.data.counts.items()},
+        "rows": len(learned),
+        "classes": {name: int(n) for name, n in learned.counts.items()},
         "rare": list(setup.rare),
         "evaluated": list(protocol.evaluated),
         "left_out": dict(protocol.left_out),

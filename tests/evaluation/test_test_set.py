@@ -156,3 +156,4 @@ def test_python_takes_a_test_set_as_it_takes_data() -> None:
     assert found.to_dict()["arms"]["none"]["rows"]["rare"]["real"] == 16
     counts = np.array(found.to_dict()["arms"]["gan"]["confusion"]["default"])
     assert counts.sum(axis=1).tolist() == [50, 20]
+    assert found.to_dict()["data"]["classes"] == data.counts  # those that are learned from
