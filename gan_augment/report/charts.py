@@ -241,14 +241,21 @@ def reliability(before: Mapping[str, Any], after: Mapping[str, Any], who: str) -
 
 
 def rounds(found: Mapping[str, Any]) -> Markup:
-    """Draw the mean scores of recipes by round, each with its name where it went out."""
+    """Draw the mean scores of recipes by round, each with its name where it went out.
+
+    Those that left in the first of several are in the table alone: they may be far worse.
+    """
     size, steps = (560, 320), [one["steps"] for one in found["rounds"]]
     scores: dict[str, dict[int, list[float]]] = {}
     for one in found["trials"]:
         if one["score"] is not None:
             of_recipe = scores.setdefault(one["recipe"], {})
             of_recipe.setdefault(steps.index(one["steps"]), []).append(one["score"])
-    means = {name: {at: sum(s) / len(s) for at, s in own.items()} for name, own in scores.items()}
+    means = {
+        name: {at: sum(s) / len(s) for at, s in own.items()}
+        for name, own in scores.items()
+        if len(own) > 1 or len(steps) == 1
+    }
     x = Scale(-0.2, len(steps) - 0.4, LEFT, size[0] - RIGHT)
     y = _upwards([score for own in means.values() for score in own.values()], size)
     parts = []

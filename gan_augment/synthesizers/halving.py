@@ -128,10 +128,16 @@ def halve(plan: Plan, fit: Callable[[str, int, int], Line], progress: Progress) 
     while not rounds or len(rounds[-1]["recipes"]) > 2:
         sizes, here = round_sizes(len(left)), list[Line]()
         steps = max(time_budget.SMALLEST_RUN_STEPS, plan.steps(left, sizes))
+        if rounds and steps <= rounds[-1]["steps"]:
+            progress.warn("the time is out before the last round: those so far decide")
+            break
         seeds = SEEDS if len(sizes) <= ROUNDS_OF_SEEDS else 1
         rounds.append({"steps": steps, "seeds": seeds, "recipes": [*left]})
         progress.phase(f"round {len(rounds)}, {steps} steps", len(left) * seeds)
         for seed, name in [(seed, name) for seed in range(seeds) for name in left]:
+            spent_s = sum(one["seconds"] for one in here)
+            if seed and plan.left_s is not None and spent_s > plan.left_s:
+                break  # the seeds so far decide
             here.append(fit(name, steps, seed))
             known, took_s = here[-1]["score"], here[-1]["seconds"]
             score = "diverged" if known is None else f"score {known:.4g}"

@@ -69,6 +69,12 @@ def test_a_budget_is_planned_again_by_what_trials_took():
     assert plan.steps("ab", [2]) == 100  # 80 s are left, and a step takes twice as long
 
 
+def test_where_the_budget_is_spent_second_seeds_and_rounds_are_left_out():
+    found = halved({"a": 1.0, "b": 2.0, "c": 3.0}, left_s=3.5)
+    assert [(one["recipe"], one["seed"]) for one in found["trials"]][3:] == [("a", 1)]
+    assert (found["winner"], [one["steps"] for one in found["rounds"]]) == ("a", [20])
+
+
 def test_a_budget_of_too_few_steps_is_refused_with_one_that_would_do():
     recipes = dict(list(RECIPES["table"].items())[:6])
     plan = Plan(dict.fromkeys(recipes, Forecast(9, 1.0, 0.1)), 0.1, 4000, 20.0)
@@ -90,7 +96,7 @@ def test_too_few_rows_to_hold_out_are_refused():
 
 @pytest.mark.slow
 def test_a_generator_that_chooses_keeps_the_recipe_of_the_winner():
-    gan = TabularGAN(recipe="choose", steps=160, device="cpu", threads=1)
+    gan = TabularGAN(recipe="choose", steps=80, device="cpu", threads=1)
     gan.fit(table({"common": 80, "rare": 20}))
     assert gan.recipe == "choose"
     assert gan.meta_.recipe.name in RECIPES["table"]

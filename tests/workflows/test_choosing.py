@@ -38,7 +38,11 @@ def known_speeds():
         speed = Forecast(100, 0.1, 0.01)
         patch.setattr(TabularGAN, "forecast", lambda *_: speed)
         plan = halving.Plan.steps
-        patch.setattr(halving.Plan, "steps", lambda self, *of: min(50, plan(self, *of)))
+        patch.setattr(
+            halving.Plan,
+            "steps",
+            lambda self, of, sizes: min(100 >> len(sizes), plan(self, of, sizes)),
+        )
         patch.setattr(scorer, "SCORER_STEPS", 10)
         patch.setattr(choosing, "UPDATES", 10)
         yield
