@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from gan_augment.networks.geometry import Geometry
 from gan_augment.networks.images import ImageDiscriminator, with_minibatch_std
-from gan_augment.networks.layers import Condition, new_embedding, spectrally_normalised
+from gan_augment.networks.layers import new_embedding, spectrally_normalised
+from gan_augment.recipes import DiscriminatorSettings, GeneratorSettings
 
 FIRST_STD = 0.02
 """Of weights, N(0, .02), and of the scales of batch norms, N(1, .02)."""
@@ -27,18 +28,11 @@ class DCGANGenerator(nn.Module):
 
     first_std = FIRST_STD
 
-    def __init__(
-        self,
-        geometry: Geometry,
-        classes: int,
-        code: int,
-        embedding: int,
-        width: int,
-        max_width: int,
-    ) -> None:
+    def __init__(self, geometry: Geometry, classes: int, settings: GeneratorSettings) -> None:
         super().__init__()
+        code, embedding = settings.code, settings.embedding
         self.base, self.noise_width = geometry.base, code
-        widths = geometry.widths(width, max_width)[::-1]  # coarsest first
+        widths = geometry.widths(settings.width, settings.max_width)[::-1]  # coarsest first
         self.embed = new_embedding(classes, embedding)
         self.embed.first_std = 1.0  # type: ignore[assignment]  # as z has
         pixels = geometry.base[0] * geometry.base[1]
@@ -64,23 +58,14 @@ class DCGANDiscriminator(ImageDiscriminator):
 
     first_std = FIRST_STD
 
-    def __init__(
-        self,
-        geometry: Geometry,
-        classes: int,
-        *,
-        width: int,
-        max_width: int,
-        condition: Condition = "projection",
-        spectral_norm: bool = False,
-        minibatch_std: bool = False,
-    ) -> None:
+    def __init__(self, geometry: Geometry, classes: int, settings: DiscriminatorSettings) -> None:
         super().__init__()
+        condition, minibatch_std = settings.condition, settings.minibatch_std
         self.minibatch_std = minibatch_std
-        normalised = functools.partial(spectrally_normalised, enabled=spectral_norm)
+        normalised = functools.partial(spectrally_normalised, enabled=settings.spectral_norm)
         layers: list[nn.Module] = []
         before = geometry.shape[2] + (condition == "concatenation")
-        for after in geometry.widths(width, max_width):
+        for after in geometry.widths(settings.width, settings.max_width):
             down = nn.Conv2d(before, after, 4, stride=2, padding=1, bias=not layers)
             norm = [nn.BatchNorm2d(after)] if layers else []
             layers += [normalised(down), *norm, nn.LeakyReLU(0.2, inplace=True)]

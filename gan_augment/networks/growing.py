@@ -18,7 +18,8 @@ from torch.nn.utils import parametrize
 
 from gan_augment.networks.geometry import Geometry
 from gan_augment.networks.images import ImageDiscriminator, with_minibatch_std
-from gan_augment.networks.layers import Condition, Module, new_embedding, spectrally_normalised
+from gan_augment.networks.layers import Module, new_embedding, spectrally_normalised
+from gan_augment.recipes import DiscriminatorSettings, GeneratorSettings
 
 
 class Scaled(nn.Module):
@@ -105,9 +106,12 @@ def faded(x: Tensor, level: float, stages: int) -> Tensor:
     return doubled(x, stages - finest)
 
 
-def level_widths(geometry: Geometry, width: int, max_width: int) -> list[int]:
+def level_widths(
+    geometry: Geometry, settings: GeneratorSettings | DiscriminatorSettings
+) -> list[int]:
     """Channels of each level, coarsest first: those of the geometry, at the full side half."""
-    return [*geometry.widths(width, max_width)[::-1], max(width // 2, 1)]
+    coarser = geometry.widths(settings.width, settings.max_width)[::-1]
+    return [*coarser, max(settings.width // 2, 1)]
 
 
 class Convolutions(nn.Module):
@@ -133,19 +137,12 @@ class GrowingGenerator(Growing):
     The image of the finest level is (1 - a) up(rgb_(k-1)) + a rgb_k.
     """
 
-    def __init__(
-        self,
-        geometry: Geometry,
-        classes: int,
-        code: int,
-        embedding: int,
-        width: int,
-        max_width: int,
-    ) -> None:
+    def __init__(self, geometry: Geometry, classes: int, settings: GeneratorSettings) -> None:
         super().__init__()
+        code, embedding = settings.code, settings.embedding
         self.set_stages(geometry.stages)
         self.base, self.noise_width = geometry.base, code
-        widths = level_widths(geometry, width, max_width)
+        widths = level_widths(geometry, settings)
         self.embed = new_embedding(classes, embedding)
         pixels = geometry.base[0] * geometry.base[1]
         self.start = equalised(nn.Linear(code + embedding, widths[0] * pixels))
@@ -180,21 +177,12 @@ class GrowingDiscriminator(ImageDiscriminator, Growing):
     over the whole base map.
     """
 
-    def __init__(
-        self,
-        geometry: Geometry,
-        classes: int,
-        *,
-        width: int,
-        max_width: int,
-        condition: Condition = "projection",
-        spectral_norm: bool = False,
-        minibatch_std: bool = False,
-    ) -> None:
+    def __init__(self, geometry: Geometry, classes: int, settings: DiscriminatorSettings) -> None:
         super().__init__()
+        condition, minibatch_std = settings.condition, settings.minibatch_std
         self.set_stages(geometry.stages)
         self.minibatch_std = minibatch_std
-        widths = level_widths(geometry, width, max_width)
+        widths = level_widths(geometry, settings)
         channels = geometry.shape[2] + (condition == "concatenation")
         self.from_rgb = nn.ModuleList(equalised(nn.Conv2d(channels, w, 1)) for w in widths)
         self.levels = nn.ModuleList(
@@ -206,7 +194,7 @@ class GrowingDiscriminator(ImageDiscriminator, Growing):
         self.dense = equalised(nn.Linear(widths[0] * pixels, widths[0]))
         equal = functools.partial(equalised, gain=1.0)
         self.set_verdict(geometry, classes, widths[0], condition, equal)
-        if spectral_norm:
+        if settings.spectral_norm:
             for module in [m for m in self.modules() if isinstance(m, nn.Conv2d | nn.Linear)]:
                 spectrally_normalised(module)
 

@@ -46,8 +46,12 @@ from gan_augment.training.step import (
 )
 from gan_augment.user_code import is_code
 
-DISCRIMINATORS: Mapping[str, type[Discriminator | DCGANDiscriminator | GrowingDiscriminator]] = {
-    "default": Discriminator,
+GENERATORS: Mapping[str, type[DCGANGenerator | GrowingGenerator | StyleGenerator]] = {
+    "dcgan": DCGANGenerator,
+    "growing": GrowingGenerator,
+    "style": StyleGenerator,
+}
+DISCRIMINATORS: Mapping[str, type[DCGANDiscriminator | GrowingDiscriminator]] = {
     "dcgan": DCGANDiscriminator,
     "growing": GrowingDiscriminator,
 }
@@ -106,19 +110,10 @@ def new_generator(
     def decoder(classes: int) -> nn.Module:
         if is_code(settings.network):
             return _own(recipe, settings, geometry, classes)
+        if settings.network != "default":
+            return GENERATORS[settings.network](geometry, classes, settings)
         sizes = (settings.code, settings.embedding, settings.width, settings.max_width)
-        match settings.network:
-            case "dcgan":
-                return DCGANGenerator(geometry, classes, *sizes)
-            case "growing":
-                return GrowingGenerator(geometry, classes, *sizes)
-            case "style":
-                mixing, truncation = settings.style_mixing, settings.truncation
-                return StyleGenerator(
-                    geometry, classes, *sizes, mixing=mixing, truncation=truncation
-                )
-            case _:
-                return Decoder(geometry, classes, *sizes, settings.skip_code)
+        return Decoder(geometry, classes, *sizes, settings.skip_code)
 
     if settings.kind == "free":
         return FreeGenerator(new_generators(recipe.game, classes, decoder))
@@ -133,7 +128,9 @@ def new_discriminator(recipe: Recipe, geometry: Geometry, classes: int) -> nn.Mo
     def discriminator(classes: int) -> nn.Module:
         if is_code(settings.network):
             return _own(recipe, settings, geometry, classes)
-        return DISCRIMINATORS[settings.network](
+        if settings.network != "default":
+            return DISCRIMINATORS[settings.network](geometry, classes, settings)
+        return Discriminator(
             geometry,
             classes,
             width=settings.width,

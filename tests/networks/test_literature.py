@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -15,8 +17,9 @@ from gan_augment.networks.geometry import Geometry
 from gan_augment.networks.growing import equalised, faded
 from gan_augment.networks.images import with_minibatch_std
 from gan_augment.networks.style import ModulatedConvolution
-from gan_augment.recipes import RECIPES, Recipe
+from gan_augment.recipes import RECIPES, DiscriminatorSettings, GeneratorSettings, Recipe
 from gan_augment.synthesizers.image_gan import ImageGAN
+from gan_augment.synthesizers.time_budget import step_seconds
 from gan_augment.training.images import build
 from gan_augment.training.loop import one_step
 from gan_augment.training.parts import GeneratorOutput
@@ -80,13 +83,14 @@ def test_a_model_is_saved_and_loaded_and_its_samples_are_a_prefix(name, tmp_path
 
 
 def test_dcgan_has_the_layers_of_its_paper():
-    g = DCGANGenerator(Geometry.of((32, 32, 3)), 2, code=8, embedding=4, width=16, max_width=64)
+    g = DCGANGenerator(Geometry.of((32, 32, 3)), 2, GeneratorSettings(width=16, max_width=64))
     ups = [m for m in g.modules() if isinstance(m, nn.ConvTranspose2d)]
     shapes = [(m.in_channels, m.out_channels, m.kernel_size, m.stride) for m in ups]
     each = ((4, 4), (2, 2))
     assert shapes == [(64, 32, *each), (32, 16, *each), (16, 3, *each)]
     assert isinstance(list(g.layers)[-1], nn.ConvTranspose2d)  # no norm at G's output
-    d = DCGANDiscriminator(Geometry.of((32, 32, 3)), 2, width=16, max_width=64)
+    settings = DiscriminatorSettings(width=16, max_width=64, spectral_norm=False)
+    d = DCGANDiscriminator(Geometry.of((32, 32, 3)), 2, settings)
     kinds = [type(m) for m in d.layers]
     assert kinds[:2] == [nn.Conv2d, nn.LeakyReLU]  # nor at D's input
     assert kinds[2:] == [nn.Conv2d, nn.BatchNorm2d, nn.LeakyReLU] * 2
@@ -173,6 +177,18 @@ def test_a_run_grows_forgets_its_moments_and_samples_at_its_level():
         moments.append(max(int(slot["step"]) for slot in slots))
     assert levels == pytest.approx([0, 0, 0, 0.2, 0.6] + [1] * 5)
     assert moments == [1, 2, 3, 1, 2, 3, 4, 5, 6, 7]
+
+
+def test_a_budget_is_timed_at_the_full_side():
+    run, levels = image_run(**small("pggan").model_dump()), []
+
+    def step(state, parts, batches):
+        losses = run.parts.step(state, parts, batches)
+        levels.append(float(state.generator.decoder.level))
+        return losses
+
+    step_seconds(replace(run.parts, step=step), run.batches, 1, probe_s=0.1)
+    assert set(levels) == {1.0}
 
 
 def test_growing_needs_networks_that_grow():
