@@ -101,7 +101,7 @@ class Plan:
         if budget_s is None or self.left_s is None:
             return
         sizes, usual = round_sizes(len(recipes)), CANDIDATES[next(iter(recipes.values())).data]
-        batch, (fixed_s, step_s) = min(x.batch for x in recipes.values()), self.work(recipes, sizes)
+        batch, (fixed_s, step_s) = max(x.batch for x in recipes.values()), self.work(recipes, sizes)
         fixed_s, steps = fixed_s + budget_s - self.left_s, self.steps(recipes, sizes)
         try:
             time_budget.check_useful(steps, budget_s, fixed_s, step_s, batch, progress, size)
