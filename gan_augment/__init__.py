@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from gan_augment.evaluation.options import EvaluationOptions
     from gan_augment.sklearn_api import AugmentedClassifier, GANAugmenter, Pipeline, make_pipeline
     from gan_augment.sklearn_api.evaluating import evaluate
+    from gan_augment.sklearn_api.features import FrozenFeatures
     from gan_augment.synthesizers.baselines import Repeats, Smote
     from gan_augment.synthesizers.image_gan import ImageGAN
     from gan_augment.synthesizers.tabular_gan import TabularGAN
@@ -44,6 +45,7 @@ _NAMES = {
     "evaluation.options": ("EvaluationOptions",),
     "sklearn_api": ("AugmentedClassifier", "GANAugmenter", "Pipeline", "make_pipeline"),
     "sklearn_api.evaluating": ("evaluate",),
+    "sklearn_api.features": ("FrozenFeatures",),
     "synthesizers.baselines": ("Repeats", "Smote"),
     "synthesizers.image_gan": ("ImageGAN",),
     "synthesizers.tabular_gan": ("TabularGAN",),
@@ -58,6 +60,7 @@ __all__ = [
     "DataError",
     "EvaluationOptions",
     "FitOptions",
+    "FrozenFeatures",
     "GANAugmenter",
     "GanAugmentError",
     "ImageGAN",

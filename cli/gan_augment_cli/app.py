@@ -80,6 +80,7 @@ COMMANDS = (
     augment.augment,
     augment.fit,
     augment.sample,
+    augment.embed,
     evaluate.evaluate,
     evaluate.report,
     inspect.inspect,

@@ -23,11 +23,12 @@ PANELS = {
     "Data": "data path run result target categorical numeric datetime id schema classes image_size "
     "resize flips skip_bad unlabelled group time gap group_duplicates against",
     "Training": "recipe recipes steps budget gan_budget until patience d_steps optimiser rate "
-    "schedule selection seed device precision model seconds table",
+    "schedule selection seed device precision model seconds table "
+    "backbone convert",
     "Top-up": "counts to synthetic_share companions resize_originals",
     "Evaluation": "test learner metric delta folds repeats arms sampler updates diagnostics "
     "extractor fail_on",
-    "Running": "threads workers n_jobs allow_code resume force config dry_run verbose help",
+    "Running": "threads workers n_jobs allow_code cache resume force config dry_run verbose help",
     "Output": "",
 }
 """{panel of --help: the parameters in it}; all others are in the last."""
@@ -129,6 +130,15 @@ Resize = Annotated[
     Literal["squeeze", "crop", "pad"], option("--resize", "How other aspects are made to fit.")
 ]
 Flips = Annotated[bool, option("--flips/--no-flips", "Whether a mirror image keeps its label.")]
+Backbone = Annotated[
+    str | None,
+    option(
+        "--backbone",
+        "A pretrained network: EfficientNet-Lite0's weights (.safetensors), timm:NAME:FILE, or "
+        "path.py:name.",
+    ),
+]
+Cache = Annotated[bool, option("--cache/--no-cache", "Whether features are kept for later calls.")]
 Selection = Annotated[
     bool,
     option("--selection/--no-selection", "Whether to give only generated images worth keeping."),

@@ -85,7 +85,7 @@ def bundle_bytes(
     """
     plain = meta.model_dump(mode="json") if isinstance(meta, BaseModel) else dict(meta)
     contents = {
-        TENSORS: safetensors.numpy.save({key: _plain(key, a) for key, a in tensors.items()}),
+        TENSORS: tensors_bytes(tensors),
         f"{name}.json": json.dumps(plain, indent=1, ensure_ascii=True).encode(),
     }
     files = {file: _entry(content) for file, content in contents.items()}
@@ -122,6 +122,20 @@ def load_meta(folder: Path, name: str = "model", *, schema: type[Meta]) -> Meta:
     return _read_meta(Path(folder), name, schema, _read_file)[1]
 
 
+def read_tensors(path: Path) -> Tensors:
+    """Read a safetensors file of somebody else's. Raises ModelFileError, one line."""
+    return _arrays(path, _read_file(path, 0, LARGEST_TENSORS_BYTES))
+
+
+def tensors_bytes(tensors: Mapping[str, NDArray[Any]]) -> bytes:
+    """Make the bytes of a safetensors file.
+
+    >>> len(tensors_bytes({"x": np.zeros(2)})) % 8
+    0
+    """
+    return safetensors.numpy.save({key: _plain(key, a) for key, a in tensors.items()})
+
+
 def bundle_sha256(folder: Path) -> str:
     """Return a bundle's identity: the sha256 of its manifest, which holds those of its files."""
     content = _read_file(Path(folder) / MANIFEST, 0, LARGEST_JSON_BYTES)
@@ -141,6 +155,11 @@ def _load(folder: Path, name: str, schema: type[Meta], read: _Read) -> tuple[Ten
     manifest, meta = _read_meta(folder, name, schema, read)
     path = folder / TENSORS
     content = _read_verified(path, manifest, LARGEST_TENSORS_BYTES, read)
+    return _arrays(path, content), meta
+
+
+def _arrays(path: Path, content: bytes) -> Tensors:
+    """The arrays of a safetensors file, by their names in order."""
     header = int.from_bytes(content[:8], "little")
     if len(content) < 8 or header > min(LARGEST_HEADER_BYTES, len(content) - 8):
         raise _damaged(path, f"its header claims {header} bytes")
@@ -148,7 +167,7 @@ def _load(folder: Path, name: str, schema: type[Meta], read: _Read) -> tuple[Ten
         arrays = safetensors.numpy.load(content)
     except (SafetensorError, KeyError, ValueError, TypeError, OverflowError) as error:
         raise _damaged(path, f"no valid safetensors file ({error})") from None
-    return {key: arrays[key].copy() for key in sorted(arrays)}, meta
+    return {key: arrays[key].copy() for key in sorted(arrays)}
 
 
 def _read_meta(folder: Path, name: str, schema: type[Meta], read: _Read) -> tuple[Manifest, Meta]:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from gan_augment.workflows.demonstration import demo as demo
     from gan_augment.workflows.demonstration import demo_table as demo_table
     from gan_augment.workflows.diagnosis import doctor as doctor
+    from gan_augment.workflows.embedding import convert_weights as convert_weights
+    from gan_augment.workflows.embedding import embed as embed
     from gan_augment.workflows.evaluating import evaluate as evaluate
     from gan_augment.workflows.evaluating import plan_evaluation as plan_evaluation
     from gan_augment.workflows.evaluating import report as report
@@ -29,9 +31,11 @@ if TYPE_CHECKING:
 _HOMES = {
     "augment": "augmenting",
     "choose": "choosing",
+    "convert_weights": "embedding",
     "demo": "demonstration",
     "demo_table": "demonstration",
     "doctor": "diagnosis",
+    "embed": "embedding",
     "evaluate": "evaluating",
     "fit": "fitting",
     "inspect_against": "compare_model",

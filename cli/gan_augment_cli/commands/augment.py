@@ -1,14 +1,18 @@
-"""`gan-augment fit` learns, `sample` draws from a run, `augment` does both and adds DATA's rows."""
+"""`gan-augment fit` learns, `sample` draws from a run, `augment` does both and adds DATA's rows.
+
+`embed` writes images as the features of a pretrained network.
+"""
 
 from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from gan_augment import workflows
+from gan_augment.errors import UsageError
 from gan_augment_cli import options as o
 from gan_augment_cli import outcome
 from gan_augment_cli.console import shown_progress
@@ -247,3 +251,64 @@ def augment(
             )
         outcome.print_result(ctx, result, out)
         outcome.print_next(ctx, f"train your classifier on {shlex.quote(str(out))} as on DATA")
+
+
+def embed(
+    ctx: typer.Context,
+    data: o.Data,
+    out: Annotated[
+        Path, typer.Argument(metavar="OUT", show_default=False, help="The .parquet file to write.")
+    ],
+    backbone: o.Backbone = None,
+    image_size: o.ImageSize = None,
+    resize: o.Resize = "squeeze",
+    device: o.Device = "auto",
+    precision: o.Precision = "auto",
+    workers: o.Workers = None,
+    skip_bad: o.SkipBad = False,
+    cache: o.Cache = True,
+    convert: Annotated[
+        bool, o.option("--convert", "DATA is a .pth file: write its weights as OUT, .safetensors.")
+    ] = False,
+    resume: o.Resume = False,
+    overwrite: o.Overwrite = False,
+    verbose: o.Verbose = False,
+    as_json: o.AsJson = False,
+    quiet: o.Quiet = False,
+) -> None:
+    """Write images as the features of a pretrained network, for photos and other tools.
+
+    A row an image: label, group, id, feature_0, ....
+    """
+    with outcome.exit_codes(ctx):
+        result: Any
+        with shown_progress(quiet=quiet) as progress:
+            if convert:
+                result = workflows.convert_weights(data, out, overwrite=overwrite)
+            elif backbone is None:
+                raise UsageError("name the pretrained network: --backbone lite0.safetensors, say")
+            else:
+                size = (
+                    None
+                    if image_size is None
+                    else o.read(image_size, o.height_width, "--image-size")
+                )
+                result = workflows.embed(
+                    data,
+                    out,
+                    backbone=backbone,
+                    image_size=size,
+                    resize=resize,
+                    device=device,
+                    precision=precision,
+                    workers=workers,
+                    skip_bad=skip_bad,
+                    cache=cache,
+                    resume=resume,
+                    overwrite=overwrite,
+                    progress=progress,
+                )
+        outcome.print_result(ctx, result, out)
+        if not convert:
+            columns = "--target label --group group --id id"
+            outcome.print_next(ctx, f"gan-augment evaluate {shlex.quote(str(out))} {columns}")

