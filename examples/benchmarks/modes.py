@@ -109,7 +109,27 @@ AS_NAMED = (
     "unrolled",
     "egan",
 )
-SETTINGS: Mapping[str, Setting] = {name: Setting(name, {}) for name in AS_NAMED}
+GULRAJANI = {"rate": 1e-3, "betas": (0.5, 0.9)}
+SETTINGS: Mapping[str, Setting] = {
+    **{name: Setting(name, {}) for name in AS_NAMED},
+    "wgan-gp, lighter": Setting(
+        "wgan-gp",
+        {
+            "objective": {"gradient_penalty": 0.1},
+            "generator_optimiser": GULRAJANI,
+            "discriminator_optimiser": GULRAJANI,
+        },
+        "penalty .1 and Adam's betas (.5, .9), as in its authors' code for such toys; rate 1e-3 "
+        "(theirs 1e-4, for 100,000 steps)",
+    ),
+    "unrolled, tanh": Setting(
+        "unrolled",
+        {"schedule": {"name": "linear"}},
+        "tanh for ReLU in both networks; rates fall to 0",
+        tanh=True,
+    ),
+    "egan 8x2": Setting("egan", {"game": {"generators": 8}}, "eight generators in place of two"),
+}
 
 
 def toy_recipe(setting: Setting) -> Recipe:

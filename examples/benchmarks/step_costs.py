@@ -1,6 +1,7 @@
 """Seconds and memory of a step of every recipe, of images and of tables, on one thread.
 
-    python examples/benchmarks/step_costs.py [--rounds 5] [--only 28x28x1,table] [--out FILE]
+    python examples/benchmarks/step_costs.py [--rounds 5] [--only 28x28x1,table] [--recipes a,b]
+        [--out FILE]
 
 A step is one of G with its D steps and its average, on the recipe's own batch and networks, as
 `training.loop` goes it; rows are noise, of ten classes. Seconds are the processor's, and recipes
@@ -11,7 +12,8 @@ penalty has a turn in; `run_seconds` adds them up as a run of so many steps has 
 is the mean of a run of the recipe's own steps. `sgan` is timed at three D steps, the middle of its
 one to five. Memory: the highest resident size of a process that makes the networks and goes two
 steps, over what it had before (Linux only), at the end of a run, where networks are largest. The
-table has 20 encoded columns; `gaussian` has no steps.
+table has 20 encoded columns; `gaussian` has no steps. Recipes of --recipes are timed in turns with
+the default one and added to the file, at the seconds that this one has there.
 """
 
 from __future__ import annotations
@@ -164,9 +166,11 @@ def timed(run: Run, steps: Sequence[int]) -> float:
     return (time.process_time() - began_s) / len(steps)
 
 
-def rounds_of(what: str, rounds: int, precision: str) -> dict[str, dict[str, Any]]:
+def rounds_of(
+    what: str, names: Sequence[str], rounds: int, precision: str
+) -> dict[str, dict[str, Any]]:
     """{recipe: seconds of each kind of its steps and their mean over a run}."""
-    runs = {name: new_run(what, one, precision) for name, one in recipes_of(what).items()}
+    runs = {name: new_run(what, recipes_of(what)[name], precision) for name in names}
     kinds = {
         name: kinds_of(run.parts.recipe, run.parts.first_share, run.steps)
         for name, run in runs.items()
@@ -212,19 +216,23 @@ def memory_mb(what: str, name: str, precision: str) -> float:
     return round((figure("VmHWM") - before) / 1024, 1)
 
 
-def measured(what: str, rounds: int, precision: str) -> dict[str, dict[str, Any]]:
-    """Every recipe, with its ratios to the default one's."""
-    names = list(recipes_of(what))
+def measured(
+    what: str, names: Sequence[str], rounds: int, precision: str, known: Mapping[str, Costs]
+) -> dict[str, dict[str, Any]]:
+    """These recipes, with their ratios to the default one's, at its seconds in `known`."""
     with multiprocessing.get_context("fork").Pool(1, maxtasksperchild=1) as pool:
         memory = pool.starmap(memory_mb, [(what, name, precision) for name in names], chunksize=1)
-    found = rounds_of(what, rounds, precision)
-    default = found[AUTO]
+    found = rounds_of(what, names, rounds, precision)
+    now = found[AUTO]
+    idle = known.get(AUTO, now)["seconds"] / now["seconds"]
     for name, used in zip(names, memory, strict=True):
         own = found[name]
-        images = own["batch"] / default["batch"]
-        own["ratio"] = round(own["seconds"] / default["seconds"], 2)
-        own["ratio_a_row"] = round(own["ratio"] / images, 2)
+        own["ratio"] = round(own["seconds"] / now["seconds"], 2)
+        own["ratio_a_row"] = round(own["ratio"] * now["batch"] / own["batch"], 2)
         own["memory_mb"] = used
+    for own in found.values():
+        own["seconds"] = round(own["seconds"] * idle, 6)
+        own["kinds"] = {kind: round(each_s * idle, 6) for kind, each_s in own["kinds"].items()}
     return found
 
 
@@ -243,16 +251,23 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--precision", default="auto")
     parser.add_argument("--only", default=",".join([*SHAPES, TABLE]))
+    parser.add_argument("--recipes", default="", help="these alone; all others stay as they were")
     parser.add_argument("--out", type=Path, default=RESULT)
     asked = parser.parse_args()
     torch.set_num_threads(1)
     precision = compute_config("cpu", asked.precision, 1).precision
     result = json.loads(asked.out.read_text()) if asked.out.is_file() else {}
     for what in asked.only.split(","):
-        found = measured(what, asked.rounds, precision)
-        result[what] = {"precision": "float32" if what == TABLE else precision, "recipes": found}
-        write_file(asked.out, (json.dumps(result, indent=1) + "\n").encode())
+        every = list(recipes_of(what))
+        chosen = [AUTO, *asked.recipes.split(",")] if asked.recipes else every
+        names = [name for name in every if name in chosen]
+        known = result.get(what, {}).get("recipes", {}) if asked.recipes else {}
+        found = measured(what, names, asked.rounds, precision, known)
         print("\n".join(rows_of(found)), flush=True)
+        merged = {**known, **found, AUTO: known.get(AUTO, found[AUTO])}
+        merged = {name: merged[name] for name in every if name in merged}
+        result[what] = {"precision": "float32" if what == TABLE else precision, "recipes": merged}
+        write_file(asked.out, (json.dumps(result, indent=1) + "\n").encode())
 
 
 if __name__ == "__main__":
