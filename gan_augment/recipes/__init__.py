@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gan_augment.errors import UsageError, did_you_mean
-from gan_augment.recipes.presets import ABOUT, RECIPES
+from gan_augment.recipes.presets import ABOUT, COSTS, RECIPES
 from gan_augment.recipes.settings import (
     AugmentSettings,
     DataKind,
@@ -32,6 +32,7 @@ __all__ = [
     "AUTO",
     "CANDIDATES",
     "CHOOSE",
+    "COSTS",
     "RECIPES",
     "AugmentSettings",
     "DataKind",
@@ -75,6 +76,11 @@ def resolve_recipe(requested: str | Recipe, data: DataKind = "image") -> Recipe:
     if requested.endswith(".toml"):
         recipe = Recipe.checked(read_toml(Path(requested)), requested)
         return _with_code(_for(data, recipe, requested), Path(requested).parent)
+    if requested == CHOOSE:
+        raise UsageError(
+            "recipe 'choose' is known once a fit has begun: `gan-augment choose DATA` writes the "
+            "recipe.toml that can be named here"
+        )
     known = ["auto", *RECIPES[data]]
     for other, recipes in RECIPES.items():
         if requested in recipes:

@@ -228,6 +228,52 @@ ABOUT: Mapping[str, tuple[str, str]] = {
 }
 """{recipe: (what it is good for, its source)}."""
 
+COSTS: Mapping[DataKind, Mapping[str, float]] = {
+    "image": {
+        "anchored": 1.0,
+        "free": 2.3,
+        "minimax": 1.9,
+        "nonsaturating": 1.9,
+        "lsgan": 1.9,
+        "wgan-gp": 12.0,
+        "hinge-sn": 6.3,
+        "relativistic-r1r2": 4.2,
+        "cgan": 2.0,
+        "acgan": 1.9,
+        "wgan": 6.5,
+        "sgan": 3.8,
+        "unrolled": 14.0,
+        "egan": 2.9,
+        "class-by-class": 4.2,
+        "semi-supervised": 2.0,
+        "dcgan": 2.5,
+        "pggan": 9.2,
+        "stylegan": 9.0,
+        "biggan-lite": 3.1,
+    },
+    "table": {
+        "anchored": 1.0,
+        "free": 0.84,
+        "minimax": 0.69,
+        "nonsaturating": 0.67,
+        "lsgan": 0.69,
+        "wgan-gp": 3.5,
+        "hinge-sn": 3.2,
+        "relativistic-r1r2": 1.2,
+        "cgan": 0.7,
+        "acgan": 0.77,
+        "wgan": 4.4,
+        "sgan": 1.5,
+        "unrolled": 5.5,
+        "egan": 1.3,
+        "class-by-class": 2.6,
+        "semi-supervised": 0.83,
+    },
+}
+"""{recipe: seconds of a step, on its own batch, over those of `anchored`; images of 28 px.
+
+One thread; measured by `examples/benchmarks/step_costs.py`."""
+
 RECIPES: Mapping[DataKind, Mapping[str, Recipe]] = {
     "image": {
         "anchored": ANCHORED,

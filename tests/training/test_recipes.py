@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from gan_augment.recipes import ABOUT, RECIPES, Recipe, resolve_recipe
+from gan_augment.recipes import ABOUT, COSTS, RECIPES, Recipe, resolve_recipe
 from gan_augment.settings import to_toml
 from gan_augment.training.loop import Run, one_step
 from gan_augment.training.parts import state_arrays
 from tests.training.test_loop import resumed_as_whole
 from tests.training.toy_runs import image_run, table_run
 
+MEASURED = "examples/benchmarks/step_costs.json"
 NAMED = [(data, name) for data, recipes in RECIPES.items() for name in recipes]
 TRAINED = [(data, name) for data, name in NAMED if name != "gaussian"]
 
@@ -40,6 +44,14 @@ def test_a_recipe_is_valid_and_told_and_its_file_gives_the_same(data, name, tmp_
     file = tmp_path / "mine.toml"
     file.write_text(to_toml(values))
     assert resolve_recipe(str(file), data) == recipe
+
+
+def test_the_costs_of_recipes_are_those_that_the_benchmark_measured():
+    found = json.loads((Path(__file__).parents[2] / MEASURED).read_text(encoding="utf-8"))
+    for data, shape in (("image", "28x28x1"), ("table", "table")):
+        measured = {name: one["ratio"] for name, one in found[shape]["recipes"].items()}
+        assert COSTS[data] == pytest.approx(measured, rel=0.06)
+        assert COSTS[data].keys() == RECIPES[data].keys() - {"gaussian"}
 
 
 @pytest.mark.parametrize(("data", "name"), TRAINED)

@@ -17,7 +17,7 @@ from gan_augment.synthesizers.time_budget import Forecast
 from gan_augment.training.callbacks import StopRequested
 from gan_augment.workflows import choosing
 from gan_augment.workflows.choosing import choose
-from gan_augment.workflows.fitting import fit
+from gan_augment.workflows.fitting import fit, plan_fit
 from tests.workflows.conftest import StopAt, contents, write_classes
 
 TABLE = FitOptions(target="fraud", device="cpu", budget_s=600)
@@ -97,6 +97,11 @@ def test_the_winners_toml_is_a_recipe_of_a_fit(whole, table_file, tmp_path):
     options = FitOptions(target="fraud", device="cpu", recipe=str(whole / "recipe.toml"))
     steps = None if read_toml(whole / "recipe.toml")["name"] == "gaussian" else 9
     fit(table_file, tmp_path / "run", options.model_copy(update={"steps": steps}))
+
+
+def test_what_a_fit_would_choose_is_not_known_before(table_file):
+    with pytest.raises(UsageError, match=r"writes the recipe\.toml that can be named here"):
+        plan_fit(table_file, FitOptions(target="fraud", recipe="choose"))
 
 
 @pytest.mark.slow

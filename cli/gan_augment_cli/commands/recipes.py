@@ -24,23 +24,36 @@ def recipes(
 ) -> None:
     """List the recipes, or print one to be changed and passed as --recipe mine.toml.
 
-    A line a recipe: its name, what it is good for, the paper that it is from.
+    A line a recipe: its name, what a step costs beside one of anchored, what it is good for, the
+    paper that it is from.
     """
     with outcome.exit_codes(ctx):
-        from gan_augment.recipes import ABOUT, RECIPES, resolve_recipe
+        from gan_augment.recipes import ABOUT, COSTS, RECIPES, resolve_recipe
         from gan_augment.settings import to_toml
 
         if name is not None:
             values = resolve_recipe(name, data).model_dump(mode="json")
             shown = _Shown(values, to_toml(values).splitlines())
         else:
-            found = {one: ABOUT[one] for one in RECIPES[data]}
-            wide = max(map(len, found))
+            costs, wide = COSTS[data], max(map(len, RECIPES[data]))
             shown = _Shown(
-                {one: {"good_for": good, "source": by} for one, (good, by) in found.items()},
-                [f"{one:<{wide}}  {good} ({by})" for one, (good, by) in found.items()],
+                {
+                    name: {"good_for": good, "source": by, "cost": costs.get(name)}
+                    for name in RECIPES[data]
+                    for good, by in [ABOUT[name]]
+                },
+                [
+                    f"{name:<{wide}}  {_times(costs.get(name)):>5}  {good} ({by})"
+                    for name in RECIPES[data]
+                    for good, by in [ABOUT[name]]
+                ],
             )
         outcome.print_report(ctx, shown)
+
+
+def _times(cost: float | None) -> str:
+    """A cost as it is printed; of a recipe that trains nothing a dash."""
+    return "-" if cost is None else f"{cost:.2g}x"
 
 
 @dataclass(frozen=True)
