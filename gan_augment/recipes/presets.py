@@ -137,7 +137,7 @@ _OF_NETWORKS: dict[str, Mapping[str, Any]] = {
         "optimiser": _ADAM,
         "generator": {"network": "dcgan"},
         "discriminator": {"network": "dcgan"},
-        "d_steps": 2,  # the paper's 1 lost a class's variety on 8 px digits, three fits of three
+        "d_steps": 2,  # with the paper's 1 three fits to digits of 8 px lost a class
     },
     "pggan": {
         "objective": {"loss": "wasserstein", "gradient_penalty": 10.0, "drift": 1e-3},
