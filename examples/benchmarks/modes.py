@@ -112,7 +112,7 @@ AS_NAMED = (
 GULRAJANI = {"rate": 1e-3, "betas": (0.5, 0.9)}
 SETTINGS: Mapping[str, Setting] = {
     **{name: Setting(name, {}) for name in AS_NAMED},
-    "wgan-gp, lighter": Setting(
+    "wgan-gp lighter": Setting(
         "wgan-gp",
         {
             "objective": {"gradient_penalty": 0.1},
@@ -122,10 +122,10 @@ SETTINGS: Mapping[str, Setting] = {
         "penalty .1 and Adam's betas (.5, .9), as in its authors' code for such toys; rate 1e-3 "
         "(theirs 1e-4, for 100,000 steps)",
     ),
-    "unrolled, tanh": Setting(
+    "unrolled tanh": Setting(
         "unrolled",
-        {"schedule": {"name": "linear"}},
-        "tanh for ReLU in both networks; rates fall to 0",
+        {},
+        "tanh for ReLU in both networks",
         tanh=True,
     ),
     "egan 8x2": Setting("egan", {"game": {"generators": 8}}, "eight generators in place of two"),
