@@ -46,7 +46,7 @@ from gan_augment.training.parts import GeneratorOutput, Parts, new_state
 from gan_augment.training.published import unrolled_step
 from gan_augment.training.step import adversarial_step, feature_matching
 
-ROWS, SAMPLES, COVERED, SHOWN = 20_000, 2_500, 20, 500
+ROWS, SAMPLES, COVERED, SHOWN = 20_000, 2_500, 20, 300
 STEPS, BATCH, CODE, WIDTH = 6_000, 256, 16, 128
 HERE = Path(__file__).parent
 SIDE_PX, COLUMNS = 150, 5
@@ -85,13 +85,12 @@ MIXTURES = {
 class Setting:
     """A row of the table: a recipe, and what was changed in it, in numbers and in words.
 
-    d_layers: hidden ones of D. tanh: in place of ReLU, in both networks.
+    tanh: in place of ReLU, in both networks.
     """
 
     recipe: str
     changes: Mapping[str, Any]
     why: str = ""
-    d_layers: int = 2
     tanh: bool = False
 
 
@@ -149,7 +148,7 @@ class ToyGenerator(nn.Module):
     def __init__(self, code: int, tanh: bool) -> None:
         super().__init__()
         self.noise_width = code
-        self.layers = nn.Sequential(*_hidden(code, 2, tanh), nn.Linear(WIDTH, 2))
+        self.layers = nn.Sequential(*_hidden(code, tanh), nn.Linear(WIDTH, 2))
 
     def forward(self, z: Tensor, y: Tensor) -> Tensor:
         """One row for each z."""
@@ -160,9 +159,9 @@ class ToyGenerator(nn.Module):
 class ToyDiscriminator(nn.Module):
     """Rows (N, 2) -> logits (N,), or (N, 2) of a verdict that is a class's."""
 
-    def __init__(self, settings: DiscriminatorSettings, layers: int, tanh: bool) -> None:
+    def __init__(self, settings: DiscriminatorSettings, tanh: bool) -> None:
         super().__init__()
-        self.body = nn.Sequential(*_hidden(2, layers, tanh, settings.spectral_norm))
+        self.body = nn.Sequential(*_hidden(2, tanh, settings.spectral_norm))
         last = spectrally_normalised(nn.Linear(WIDTH, 1), settings.spectral_norm)
         told = settings.condition == "classes"
         self.linear, self.classes = (None, last) if told else (last, None)
@@ -177,9 +176,9 @@ class ToyDiscriminator(nn.Module):
         return verdict(self.features(x, y), y, self.linear, None, self.classes)
 
 
-def _hidden(entries: int, layers: int, tanh: bool, normalised: bool = False) -> list[nn.Module]:
+def _hidden(entries: int, tanh: bool, normalised: bool = False) -> list[nn.Module]:
     found: list[nn.Module] = []
-    for before in [entries, *[WIDTH] * (layers - 1)]:
+    for before in (entries, WIDTH):
         found += [
             spectrally_normalised(nn.Linear(before, WIDTH), normalised),
             nn.Tanh() if tanh else nn.ReLU(),
@@ -199,7 +198,7 @@ def toy_run(setting: Setting, mixture: Mixture, seed: int) -> Run:
     """The library's run of a recipe on rows of a mixture, all of one class."""
     recipe = toy_recipe(setting)
     of_g = recipe.generator.code, setting.tanh
-    of_d = recipe.discriminator, setting.d_layers, setting.tanh
+    of_d = recipe.discriminator, setting.tanh
     compute = compute_config("cpu", "float32", 1)
     width = recipe.generator.code + (recipe.game.generators > 1)
     parts = Parts(
@@ -232,7 +231,7 @@ def trained(name: str, which: str, seed: int) -> dict[str, Any]:
     with torch.inference_mode():
         drawn = network(torch.from_numpy(z).float(), torch.zeros(SAMPLES, dtype=torch.long))
     samples = drawn.numpy()
-    shown = np.round(samples[:SHOWN], 3).astype(float).tolist() if seed == 0 else None
+    shown = np.round(samples[:SHOWN].astype(float), 2).tolist() if seed == 0 else None
     facts = {"steps": run.steps, "cpu_s": round(trained_s, 1)}
     return mixture.measured(samples) | facts | ({"samples": shown} if shown else {})
 
