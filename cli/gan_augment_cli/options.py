@@ -23,11 +23,11 @@ PANELS = {
     "Data": "data path run result target categorical numeric datetime id schema classes image_size "
     "resize flips skip_bad unlabelled group time gap group_duplicates against",
     "Training": "recipe recipes steps budget gan_budget until patience d_steps optimiser rate "
-    "schedule selection seed device precision model seconds table "
-    "backbone convert",
+    "schedule selection seed device precision model seconds table backbone "
+    "convert",
     "Top-up": "counts to synthetic_share companions resize_originals",
-    "Evaluation": "test learner metric delta folds repeats arms sampler updates diagnostics "
-    "extractor fail_on",
+    "Evaluation": "test learner features metric delta folds repeats arms sampler updates "
+    "diagnostics extractor fail_on",
     "Running": "threads workers n_jobs allow_code cache resume force config dry_run verbose help",
     "Output": "",
 }

@@ -87,14 +87,12 @@ class EfficientNetLite0(nn.Module):
 class _Block(nn.Module):
     """An inverted bottleneck: wider by 1 x 1, filtered channel by channel, narrow by 1 x 1."""
 
-    def __init__(
-        self, before: int, expansion: int, channels: int, stride: int, kernel: int
-    ) -> None:
+    def __init__(self, before: int, expansion: int, channels: int, stride: int, px: int) -> None:
         super().__init__()
         wide = before * expansion
         if expansion > 1:
             self._expand_conv, self._bn0 = _SameConv(before, wide, 1), _norm(wide)
-        self._depthwise_conv = _SameConv(wide, wide, kernel, stride, groups=wide)
+        self._depthwise_conv = _SameConv(wide, wide, px, stride, groups=wide)
         self._bn1 = _norm(wide)
         self._project_conv, self._bn2 = _SameConv(wide, channels, 1), _norm(channels)
         self._wider, self._adds = expansion > 1, stride == 1 and before == channels
@@ -109,11 +107,9 @@ class _Block(nn.Module):
 class _SameConv(nn.Conv2d):
     """A convolution padded as "same" of TensorFlow, which has an odd px behind, not in front."""
 
-    def __init__(
-        self, before: int, after: int, kernel: int, stride: int = 1, groups: int = 1
-    ) -> None:
-        padding = kernel // 2 if stride == 1 else 0
-        super().__init__(before, after, kernel, stride, padding, groups=groups, bias=False)
+    def __init__(self, before: int, after: int, px: int, stride: int = 1, groups: int = 1) -> None:
+        padding = px // 2 if stride == 1 else 0
+        super().__init__(before, after, px, stride, padding, groups=groups, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
         (kernel, _), (stride, _) = self.kernel_size, self.stride
@@ -154,16 +150,13 @@ def load_backbone(source: nn.Module | str | Path) -> Backbone:
 
 def pooled(maps: Any, pool: str) -> Tensor:
     """Reduce maps (N, D, h, w) or tokens (N, T, D) to (N, D) float32 by their mean or maximum."""
-    axes = {2: (), 3: (1,), 4: (2, 3)}.get(getattr(maps, "ndim", 0))
-    if axes is None:
-        raise UsageError(
-            f"the backbone gives {getattr(maps, 'shape', type(maps).__name__)}; expected a tensor "
-            "(N, D), (N, T, D) or (N, D, h, w)"
-        )
-    values: Tensor = maps.float()
-    if not axes:
-        return values
-    return values.mean(axes) if pool == "mean" else values.amax(axes)
+    if getattr(maps, "ndim", 0) not in (2, 3, 4):
+        shape = getattr(maps, "shape", type(maps).__name__)
+        raise UsageError(f"the backbone gives {shape}; expected (N, D), (N, T, D) or (N, D, h, w)")
+    rows = maps.float().flatten(2).mT if maps.ndim == 4 else maps.float()  # (N, h x w, D)
+    if rows.ndim == 3:
+        rows = rows.mean(1) if pool == "mean" else rows.amax(1)
+    return rows  # type: ignore[no-any-return]
 
 
 def read_pth(path: Path) -> Tensors:
@@ -176,7 +169,8 @@ def read_pth(path: Path) -> Tensors:
         with regular_file(path, LARGEST_TENSORS_BYTES) as file:
             state = torch.load(file, map_location="cpu", weights_only=True)
         state = state.get("state_dict", state)
-        tensors = {name: value.detach() for name, value in state.items() if torch.is_tensor(value)}
+        tensors = {name: value for name, value in state.items() if torch.is_tensor(value)}
+        tensors = {k: v.float() if v.is_floating_point() else v for k, v in tensors.items()}
         if not tensors:
             raise ValueError("there is no tensor in it")
     except Exception as error:  # damaged files raise nearly every type
@@ -184,11 +178,7 @@ def read_pth(path: Path) -> Tensors:
             f"{str(path)!r} cannot be used: {' '.join(str(error).split())[:200]}. Expected the "
             "tensors of module.state_dict(); anything else may run code, and is not read."
         ) from error
-    plain = {torch.bfloat16: torch.float32}
-    return {
-        str(name): value.to(plain.get(value.dtype, value.dtype)).contiguous().numpy()
-        for name, value in tensors.items()
-    }
+    return {str(name): value.contiguous().numpy() for name, value in tensors.items()}
 
 
 def _made(source: nn.Module | str | Path, text: str) -> Backbone:

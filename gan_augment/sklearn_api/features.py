@@ -11,13 +11,15 @@ import itertools
 import os
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.linear_model import LogisticRegression
+from sklearn.neural_network import MLPClassifier
 
 from gan_augment.data.arrays import to_uint8
 from gan_augment.data.contract import LabelledImages
@@ -35,17 +37,16 @@ if TYPE_CHECKING:
 
 MOST_CACHED_BYTES = 2 << 30
 _VERSION = 1  # of what is kept: another one finds nothing of before
-_PAGE_BYTES = 4096
-_OPENED = (
-    "PRAGMA journal_mode = WAL",
-    "PRAGMA synchronous = NORMAL",  # no row waits for the disk
-    "CREATE TABLE IF NOT EXISTS kept (settings BLOB, pixels BLOB, features BLOB, "
-    "UNIQUE (settings, pixels))",
-    "PRAGMA max_page_count = {most}",
-    "DELETE FROM kept WHERE rowid <= (SELECT (3 * min(rowid) + max(rowid)) / 4 FROM kept) AND "
-    "(SELECT page_count - freelist_count FROM pragma_page_count, pragma_freelist_count) > "
-    "{most} * 3 / 4",
-)
+_OPENED = """
+PRAGMA journal_mode = WAL;
+PRAGMA synchronous = NORMAL;
+PRAGMA max_page_count = {pages};
+CREATE TABLE IF NOT EXISTS kept
+    (settings BLOB, pixels BLOB, features BLOB, UNIQUE (settings, pixels));
+DELETE FROM kept WHERE rowid <= (SELECT (3 * min(rowid) + max(rowid)) / 4 FROM kept) AND
+    {pages} * 3 < 4 * (SELECT page_count - freelist_count
+    FROM pragma_page_count, pragma_freelist_count);
+"""
 _FASTER = 1.1  # than float32 bf16 has to be, or it is not worth its rounding
 _CPU_BATCH, _GPU_BATCH = 8, 64  # above 8 the maps of 224 px leave a core's cache
 
@@ -84,19 +85,15 @@ class FrozenFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     Attributes
     ----------
-    image_size_ : tuple (H, W)
-    precision_ : str
-    n_features_out_ : int
+    image_size_, precision_, n_features_out_ : tuple (H, W), str, int
     sha256_ : str
         Of the network; another one in the place of its file is refused.
 
     Raises
     ------
-    UsageError, ModelFileError
-        For parameters, and files of weights that are missing (the message says where they come
-        from) or do not fit.
-    DataError
-        For images that cannot be read.
+    UsageError, ModelFileError, DataError
+        For parameters; for files of weights that are missing (the message says where they come
+        from) or do not fit; for images that cannot be read.
 
     Notes
     -----
@@ -178,7 +175,7 @@ class FrozenFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
                 else:
                     rows[row] = cached
             if waiting and (image is None or len(waiting) == size):
-                forward = forward or _Forward(self, self._same())
+                forward = forward or _Forward(self, _loaded(self.backbone))
                 rows[list(waiting)] = forward(np.stack([image for _, image in waiting.values()]))
                 for index, (digest, _) in waiting.items():
                     kept.add(digest, rows[index])
@@ -207,13 +204,6 @@ class FrozenFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
         return _Kept(home / "gan-augment" if self.cache else None, named)
 
-    def _same(self) -> Backbone:
-        """The network of the fit. Raises UsageError where its file is another by now."""
-        backbone = _loaded(self.backbone)
-        if backbone.sha256 != self.sha256_:
-            raise UsageError(f"{self.backbone!s} has changed since the fit; put it back, or fit")
-        return backbone
-
     def _pixels(self, images: Any) -> tuple[int, Iterator[NDArray[np.uint8]]]:
         """How many images, and each as (H, W, 3) of the network's size."""
         size = self.image_size_
@@ -225,8 +215,7 @@ class FrozenFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             images = images.pixels
         values = np.asarray(images)
         if values.dtype.kind in "OUT" and values.ndim and isinstance(values.flat[0], str | Path):
-            paths = [Path(path) for path in values.flat]
-            return len(paths), map(_coloured, _decoded(paths, size))
+            return values.size, _decoded([Path(path) for path in values.flat], size)
         pixels, _ = to_uint8(values)
         return len(pixels), (_coloured(resize_image(one, size)) for one in pixels)
 
@@ -240,6 +229,8 @@ class _Forward:
         self._pool, self._precision = features.pool, features.precision_
         self._size = features.image_size_
         self._machine, self._batch = _machine_and_batch(features)
+        if backbone.sha256 != features.sha256_:
+            raise UsageError(f"{features.backbone} has changed since the fit; put it back, or fit")
         self._network = backbone.network.to(self._machine.device)
         self._network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         given = (features.mean, backbone.mean), (features.std, backbone.std)
@@ -295,10 +286,9 @@ class _Kept:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600))
             self._db = sqlite3.connect(file, timeout=60, isolation_level=None)
+            self._db.executescript(_OPENED.format(pages=MOST_CACHED_BYTES // 4096))
         except (OSError, sqlite3.Error) as error:
-            warn(f"features are not kept in {str(folder)!r} ({error}); cache=False avoids this")
-        for query in _OPENED:
-            self._ask(query.format(most=MOST_CACHED_BYTES // _PAGE_BYTES))
+            self._fail(error)
 
     def __del__(self) -> None:
         if self._db is not None:
@@ -324,9 +314,19 @@ class _Kept:
         try:
             return [] if self._db is None else self._db.execute(query, values).fetchall()
         except sqlite3.Error as error:
-            warn(f"features are kept no longer ({error}); remove the file, or set cache=False")
-            self._db = None
+            self._fail(error)
             return []
+
+    def _fail(self, error: Exception) -> None:
+        warn(f"features are kept no longer ({error}); remove the file, or set cache=False")
+        self._db = None
+
+
+def feature_head(learner: Any) -> Any:
+    """Make "logistic" (None) or "mlp" for hundreds of dense columns; others are as they are."""
+    if learner in (None, "logistic"):
+        return LogisticRegression(C=0.01, max_iter=500)
+    return MLPClassifier((128,), alpha=1.0, tol=1e-3) if learner == "mlp" else learner
 
 
 def _machine_and_batch(features: FrozenFeatures) -> tuple[ComputeConfig, int]:
@@ -345,23 +345,20 @@ def _loaded(backbone: Any) -> Backbone:
 
     if not isinstance(backbone, str | Path):
         return load_backbone(backbone)
-    files = [Path(part) for part in str(backbone).split(":") if Path(part).is_file()]
-    return _load(str(backbone), *((f.stat().st_size, f.stat().st_mtime_ns) for f in files))
+    files = [Path(part).stat() for part in str(backbone).split(":") if Path(part).is_file()]
+    return _once(load_backbone, str(backbone), *((f.st_size, f.st_mtime_ns) for f in files))
 
 
 @functools.lru_cache(maxsize=2)
-def _load(backbone: str, *_: object) -> Backbone:
-    from gan_augment.networks.backbones import load_backbone
-
-    return load_backbone(backbone)
+def _once(load: Callable[[str], Backbone], backbone: str, *_: object) -> Backbone:
+    return load(backbone)
 
 
 def _decoded(paths: list[Path], size: tuple[int, int]) -> Iterator[NDArray[np.uint8]]:
-    """The images of files, in order. Raises DataError for one that cannot be read."""
     for path, (facts, image) in zip(paths, decode_files(paths, size), strict=True):
         if image is None:
             raise DataError(f"{str(path)!r} cannot be used: {facts['reason']}")
-        yield image
+        yield _coloured(image)
 
 
 def _coloured(image: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from gan_augment.data.contract import LabelledImages, LabelledTable
 from gan_augment.data.images.reader import data_sha256, read_images
 from gan_augment.data.tables import PARQUET_SUFFIXES
 from gan_augment.errors import UsageError
@@ -14,35 +15,22 @@ from gan_augment.progress import Progress
 from gan_augment.storage import new_files, write_file
 from gan_augment.workflows.outputs import Result, check_apart, output_file
 
+if TYPE_CHECKING:
+    from gan_augment.sklearn_api.features import FrozenFeatures
+
 
 @dataclass(frozen=True)
 class EmbedResult(Result):
-    """What `embed` wrote, and from what."""
+    """What was written: `rows` images of `features` columns, or `rows` tensors of weights."""
 
     out: Path
-    images: int
+    rows: int
     features: int
-    image_size: tuple[int, int]
-    precision: str
-    seconds: float
+    how: str
 
     def lines(self) -> list[str]:
         """The same for people."""
-        height, width = self.image_size
-        how = f"at {width} x {height} px, {self.precision}"
-        return [f"{self.images} images, {self.features} features each, {how}: {self.seconds:.0f} s"]
-
-
-@dataclass(frozen=True)
-class ConvertedWeights(Result):
-    """The file of weights that `convert_weights` wrote."""
-
-    out: Path
-    tensors: int
-
-    def lines(self) -> list[str]:
-        """The same for people."""
-        return [f"{self.tensors} tensors; use it as --backbone {self.out}"]
+        return [self.how]
 
 
 def embed(
@@ -86,21 +74,38 @@ def embed(
     with output_file(out, "embed", resume=resume, overwrite=overwrite) as output:
         output.describe({"data": data_sha256(read.data), **how, "pool": features.pool})
         if not output.finished:
-            frame = _frame(read.data, features.embed(read.data, progress))
             from gan_augment.data.tables.export import ParquetFormat, ParquetRows
 
+            table = embedded(read.data, features, progress)
+            groups = [-1] * len(table) if table.groups is None else table.groups.tolist()
+            ids = table.ids.tolist()
+            frame = table.frame
+            frame.insert(0, "label", [table.names[label] for label in table.labels])
+            alone = zip(groups, ids, strict=True)  # a group of its own
+            frame.insert(1, "group", [one if g < 0 else f"group-{g:06d}" for g, one in alone])
+            frame.insert(2, "id", ids)
             with new_files(out, replace=output.replaces is not None) as (file,):
                 rows = ParquetRows(file, ParquetFormat.plain(frame))
                 rows.add(frame)
                 rows.end()
                 output.write_record({out.name: file.sha256})
-    seconds, width = time.monotonic() - started_s, features.n_features_out_
-    return EmbedResult(out, len(read.data), width, size, features.precision_, seconds)
+    n, width, seconds = len(read.data), features.n_features_out_, time.monotonic() - started_s
+    told = (
+        f"{n} images at {size[1]} x {size[0]} px, {features.precision_}, to {width} features each"
+    )
+    return EmbedResult(out, n, width, f"{told}: {seconds:.0f} s")
 
 
-def convert_weights(
-    source: str | Path, out: str | Path, *, overwrite: bool = False
-) -> ConvertedWeights:
+def embedded(data: LabelledImages, features: FrozenFeatures, progress: Progress) -> LabelledTable:
+    """The features of images as a table with the same labels, ids and groups."""
+    import pandas as pd
+
+    rows = features.embed(data, progress)
+    frame = pd.DataFrame(rows, columns=features.get_feature_names_out())
+    return LabelledTable(frame, data.labels, data.ids, data.groups, data.class_names)
+
+
+def convert_weights(source: str | Path, out: str | Path, *, overwrite: bool = False) -> EmbedResult:
     """Write the tensors of a .pth file as .safetensors. No code in it is run: weights alone."""
     from gan_augment.networks.backbones import read_pth
     from gan_augment.storage.bundle import tensors_bytes
@@ -110,17 +115,4 @@ def convert_weights(
         raise UsageError(f"OUT {str(out)!r}: weights are written as .safetensors; name such a file")
     tensors = read_pth(Path(source))
     write_file(out, tensors_bytes(tensors), replace=overwrite)
-    return ConvertedWeights(out, len(tensors))
-
-
-def _frame(data: Any, rows: Any) -> Any:
-    """A frame with label, group and id before the features; a row that stands alone is a group."""
-    import pandas as pd
-
-    frame = pd.DataFrame(rows, columns=[f"feature_{i}" for i in range(rows.shape[1])])
-    groups = [-1] * len(data) if data.groups is None else data.groups.tolist()
-    named = zip(groups, data.ids.tolist(), strict=True)
-    frame.insert(0, "label", [data.names[label] for label in data.labels])
-    frame.insert(1, "group", [id_ if g < 0 else f"group-{g:06d}" for g, id_ in named])
-    frame.insert(2, "id", data.ids.tolist())
-    return frame
+    return EmbedResult(out, len(tensors), 0, f"{len(tensors)} tensors; use it as --backbone {out}")

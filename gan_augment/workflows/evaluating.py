@@ -7,7 +7,7 @@ The measuring and judging is `gan_augment.evaluation`'s.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,8 @@ from gan_augment.progress import Progress
 from gan_augment.report.html import is_report
 from gan_augment.storage import clean_stale, write_errors, write_file
 from gan_augment.training.callbacks import interruptible
-from gan_augment.workflows.kinds import ImageKind, Kind, read_data
+from gan_augment.workflows.embedding import embedded
+from gan_augment.workflows.kinds import ImageKind, read_data
 from gan_augment.workflows.outputs import check_apart, new_run_folder
 
 if TYPE_CHECKING:
@@ -67,12 +68,16 @@ class EvaluationRun(WrittenReport):
 
 
 def plan_evaluation(
-    data: str | Path, options: EvaluationOptions | None = None, *, test: str | Path | None = None
+    data: str | Path,
+    options: EvaluationOptions | None = None,
+    *,
+    test: str | Path | None = None,
+    features: str | Path | None = None,
 ) -> Plan:
-    """Read the data and decide all that `evaluate` would decide. Writes nothing."""
-    options = options or EvaluationOptions()
-    kind, tested = _read(Path(data), test, options, Progress())
-    return prepare(kind.data, options, test=None if tested is None else tested.data)
+    """Read the data and decide all that `evaluate` would decide. Writes nothing of it."""
+    options, progress = options or EvaluationOptions(), Progress()
+    rows, tested, options = _read(Path(data), test, options, features, progress)
+    return prepare(rows.data, options, test=None if tested is None else tested.data)
 
 
 def evaluate(
@@ -81,6 +86,7 @@ def evaluate(
     options: EvaluationOptions | None = None,
     *,
     test: str | Path | None = None,
+    features: str | Path | None = None,
     resume: bool = False,
     overwrite: bool = False,
     progress: Progress | None = None,
@@ -91,8 +97,9 @@ def evaluate(
     `-2`, `-3`. resume: go on with what `out` began, to the very bytes of an undisturbed run.
     overwrite: replace an earlier evaluation. test: data of the same kind to test on, with `data` to
     train on; by default the test (or val) folder beside train in `data`, unless the options name
-    folds. Raises StopRequested for Ctrl-C and SIGTERM, what was
-    done being kept, and GanAugmentError.
+    folds. features: a backbone of `FrozenFeatures`: images are judged as rows of its features, by
+    the learner "logistic" (the default), "mlp" or one's own. Raises StopRequested for Ctrl-C and
+    SIGTERM, what was done being kept, and GanAugmentError.
     """
     options, progress = options or EvaluationOptions(), progress or Progress()
     started_s = time.monotonic()
@@ -100,11 +107,11 @@ def evaluate(
         raise UsageError("--resume needs --out, the folder of the evaluation that was stopped")
     folder = new_run_folder(data, "reports") if out is None else Path(out)
     check_apart(Path(data), folder)
-    kind, tested = _read(Path(data), test, options, progress)
-    of_test = () if tested is None else (f"test rows: {note}" for note in tested.read.notes)
+    rows, tested, options = _read(Path(data), test, options, features, progress)
+    of_test = () if tested is None else (f"test rows: {note}" for note in tested.notes)
 
     def show(plan: Plan) -> None:
-        for line in (*kind.read.notes, *of_test, *plan.lines()):
+        for line in (*rows.notes, *of_test, *plan.lines()):
             progress.note(line)
 
     def hint() -> str:
@@ -112,7 +119,7 @@ def evaluate(
 
     with interruptible(hint):
         result = run(
-            kind.data,
+            rows.data,
             options,
             test=None if tested is None else tested.data,
             out=folder,
@@ -125,19 +132,44 @@ def evaluate(
     return EvaluationRun(result, folder)
 
 
+@dataclass(frozen=True)
+class _Rows:
+    """Labelled rows, and sentences on them."""
+
+    data: Any
+    notes: tuple[str, ...]
+
+
 def _read(
-    data: Path, test: str | Path | None, options: EvaluationOptions, progress: Progress
-) -> tuple[Kind, Kind | None]:
-    """The rows to learn from, and those of a test set of its own, images as large as the others."""
-    kind, fit = read_data(data, options.fit, progress), options.fit
+    data: Path,
+    test: str | Path | None,
+    options: EvaluationOptions,
+    features: str | Path | None,
+    progress: Progress,
+) -> tuple[_Rows, _Rows | None, EvaluationOptions]:
+    """The rows to learn from, those of a test set of its own, as large, and how to judge them."""
+    fit, frozen = options.fit, None
+    if features is not None:
+        from gan_augment.sklearn_api.features import FrozenFeatures, feature_head
+
+        if fit.target is not None:
+            raise UsageError("--features are of images, and --target names a column of a table")
+        how: dict[str, Any] = {n: getattr(fit, n) for n in ("image_size", "device", "precision")}
+        frozen = FrozenFeatures(features, **how).fit()
+        fit = fit.model_copy(update={"image_size": frozen.image_size_})
+        options = options.model_copy(update={"learner": feature_head(options.learner)})
+    kinds = [read_data(data, fit, progress)]
     if test is None and fit.target is None and data.is_dir() and options.folds is None:
         parts = parts_of(data)
         test = next((parts[name] for name in PARTS if name in parts and name != "train"), None)
-    if test is None:
-        return kind, None
-    if isinstance(kind, ImageKind):
-        fit = fit.model_copy(update={"image_size": kind.data.image_shape[:2]})
-    return kind, read_data(Path(test), fit, progress)
+    if test is not None:
+        if isinstance(kinds[0], ImageKind):
+            fit = fit.model_copy(update={"image_size": kinds[0].data.image_shape[:2]})
+        kinds.append(read_data(Path(test), fit, progress))
+    rows = [_Rows(kind.data, kind.read.notes) for kind in kinds]
+    if frozen is not None:
+        rows = [replace(one, data=embedded(one.data, frozen, progress)) for one in rows]
+    return rows[0], rows[1] if test is not None else None, options
 
 
 def report(

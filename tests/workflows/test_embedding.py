@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from gan_augment import FrozenFeatures, UsageError, workflows
+from gan_augment import EvaluationOptions, FitOptions, FrozenFeatures, UsageError, workflows
 from gan_augment.errors import OutputExistsError, ResumeMismatchError
 from gan_augment.networks.backbones import EfficientNetLite0
 from gan_augment_cli.app import app
@@ -45,7 +46,7 @@ def embed(photos: Path, out: Path, **more: bool) -> workflows.embedding.EmbedRes
 
 def test_a_row_an_image_with_its_label_group_and_path(photos: Path, tmp_path: Path) -> None:
     result = embed(photos, tmp_path / "rows.parquet")
-    assert (result.images, result.features, result.image_size) == (11, 4, (16, 16))
+    assert (result.rows, result.features) == (11, 4)
     frame = pd.read_parquet(result.out)
     assert frame.columns.tolist() == ["label", "group", "id", *(f"feature_{i}" for i in range(4))]
     assert frame["label"].value_counts().to_dict() == {"common": 7, "rare": 4}
@@ -95,3 +96,20 @@ def test_the_command_asks_for_a_network(photos: Path, tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["embed", str(photos), str(tmp_path / "rows.parquet")])
     assert done.exit_code == 2
     assert "--backbone lite0.safetensors" in done.stderr
+
+
+@pytest.mark.slow
+def test_evaluate_judges_images_by_their_features(photos: Path, tmp_path: Path) -> None:
+    folder = write_images(tmp_path / "more", {"common": 30, "rare": 8})
+    words = ("--features", f"{tmp_path}/nets.py:make", "--image-size", 16, "--arms", "oversample")
+    how = ("--folds", 2, "--repeats", 1, "--n-jobs", 1, "--no-diagnostics", "--quiet")
+    for learner in ("logistic", "mlp"):
+        out = tmp_path / learner
+        asked = ["evaluate", folder, *words, *how, "--learner", learner, "--out", out]
+        done = CliRunner().invoke(app, [str(word) for word in asked], prog_name="gan-augment")
+        assert done.exit_code == 0, done.stderr
+        result = json.loads((out / "result.json").read_text())
+        assert list(result["arms"]) == ["none", "oversample", "gan"]
+    options = EvaluationOptions(fit=FitOptions(target="label"))
+    with pytest.raises(UsageError, match="--features are of images"):
+        workflows.evaluate(folder, tmp_path / "no", options, features="nets.py:make")

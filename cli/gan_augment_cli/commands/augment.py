@@ -281,33 +281,17 @@ def embed(
     A row an image: label, group, id, feature_0, ....
     """
     with outcome.exit_codes(ctx):
-        result: Any
+        others = ("data", "out", "image_size", "convert", "verbose", "as_json", "quiet")
+        how: dict[str, Any] = {k: v for k, v in ctx.params.items() if k not in others}
+        if image_size is not None:
+            how["image_size"] = o.read(image_size, o.height_width, "--image-size")
         with shown_progress(quiet=quiet) as progress:
             if convert:
                 result = workflows.convert_weights(data, out, overwrite=overwrite)
             elif backbone is None:
                 raise UsageError("name the pretrained network: --backbone lite0.safetensors, say")
             else:
-                size = (
-                    None
-                    if image_size is None
-                    else o.read(image_size, o.height_width, "--image-size")
-                )
-                result = workflows.embed(
-                    data,
-                    out,
-                    backbone=backbone,
-                    image_size=size,
-                    resize=resize,
-                    device=device,
-                    precision=precision,
-                    workers=workers,
-                    skip_bad=skip_bad,
-                    cache=cache,
-                    resume=resume,
-                    overwrite=overwrite,
-                    progress=progress,
-                )
+                result = workflows.embed(data, out, progress=progress, **how)
         outcome.print_result(ctx, result, out)
         if not convert:
             columns = "--target label --group group --id id"

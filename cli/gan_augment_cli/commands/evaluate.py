@@ -124,6 +124,14 @@ def evaluate(
     datetime: o.Datetime = None,
     id: o.Ids = None,  # noqa: A002  (the name of the option)
     schema: o.Schema = None,
+    features: Annotated[
+        str | None,
+        o.option(
+            "--features",
+            "Judge images as rows of a pretrained network's features, by --learner logistic or "
+            "mlp: a --backbone of embed.",
+        ),
+    ] = None,
     recipe: o.RecipeName = "auto",
     image_size: o.ImageSize = None,
     resize: o.Resize = "squeeze",
@@ -164,7 +172,7 @@ def evaluate(
     with outcome.exit_codes(ctx):
         settings = _options(ctx)
         if dry_run:
-            plan = workflows.plan_evaluation(data, settings, test=test)
+            plan = workflows.plan_evaluation(data, settings, test=test, features=features)
             outcome.print_plan(ctx, plan.lines(), plan=plan.to_dict())
             return
         with shown_progress(quiet=quiet) as progress:
@@ -173,6 +181,7 @@ def evaluate(
                 out,
                 settings,
                 test=test,
+                features=features,
                 resume=resume,
                 overwrite=overwrite,
                 progress=progress,
@@ -181,7 +190,7 @@ def evaluate(
     if _fails(result.verdict, fail_on):
         typer.echo(f"the verdict is {result.verdict}: --fail-on {fail_on}", err=True)
         raise typer.Exit(FAILED_ON)
-    if result.verdict in HELPFUL:
+    if result.verdict in HELPFUL and features is None:
         columns = "" if target is None else f" --target {shlex.quote(target)}"
         to = "OUT" if target is None else f"OUT{data.suffix}"
         named = "" if classes == "rare" else f" --classes {shlex.quote(classes)}"
