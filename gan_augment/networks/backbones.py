@@ -193,8 +193,7 @@ def _made(source: nn.Module | str | Path, text: str) -> Backbone:
     if text.startswith("timm:"):
         return _of_timm(text)
     check_there(Path(text), _WHERE_FROM)
-    with torch.device("meta"):  # no first weights, which would be drawn
-        network = EfficientNetLite0()
+    network = EfficientNetLite0()
     _fill(network, Path(text), "EfficientNet-Lite0")
     return Backbone(network, mean=(127 / 255,), std=(128 / 255,))
 

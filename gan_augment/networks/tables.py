@@ -122,10 +122,10 @@ class ResidualRowGenerator(nn.Module):
         mask = torch.zeros(layout.width)
         mask[list(layout.numbers)] = 1
         self.register_buffer("numbers", mask, persistent=False)
-        one_hot = torch.zeros(layout.width)
+        certainty = torch.ones(layout.width)  # arithmetic here imports a compiler on meta, in 2 s
         for start, stop in layout.choices:
-            one_hot[start:stop] = 1
-        self.register_buffer("certainty", 1 + (CERTAIN - 1) * one_hot, persistent=False)
+            certainty[start:stop] = CERTAIN
+        self.register_buffer("certainty", certainty, persistent=False)
         self.embed = new_embedding(classes, embedding)
         self.body = RowMLP(2 * layout.width + code + embedding, width, normalised=True)
         self.residual = nn.Linear(width, layout.width)
