@@ -181,7 +181,7 @@ class FrozenFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
                     kept.add(digest, rows[index])
                 done += len(waiting)
                 rate = done / (time.monotonic() - began_s)
-                if done == size:
+                if done == size and row + 1 < n:
                     progress.note(f"{rate:.3g} images/s: about {(n - row) / rate:.0f} s to go")
                 progress.advance(min(row + 1, n), f"{rate:.3g} images/s")
                 waiting.clear()
@@ -213,7 +213,10 @@ class FrozenFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             images = images.data
         if isinstance(images, LabelledImages):
             images = images.pixels
-        values = np.asarray(images)
+        try:
+            values = np.asarray(images)
+        except ValueError:
+            raise DataError("X holds images of several sizes; give their paths instead") from None
         if values.dtype.kind in "OUT" and values.ndim and isinstance(values.flat[0], str | Path):
             return values.size, _decoded([Path(path) for path in values.flat], size)
         pixels, _ = to_uint8(values)

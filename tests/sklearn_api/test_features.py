@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import sqlite3
 import stat
 from collections.abc import Callable
@@ -306,6 +307,22 @@ def test_a_file_that_is_no_image_is_named(tmp_path: Path) -> None:
     (tmp_path / "broken.jpg").write_bytes(b"no JPEG")
     with pytest.raises(DataError, match=r"broken.jpg' cannot be used: it is not"):
         tiny(cache=False).fit().transform([tmp_path / "broken.jpg"])
+
+
+def test_arrays_of_several_sizes_are_refused_with_the_cure(images: NDArray[np.uint8]) -> None:
+    with pytest.raises(DataError, match="give their paths instead"):
+        tiny(cache=False).fit().transform([images[0], images[1][:9]])
+
+
+def test_a_fitted_transformer_holds_no_network_and_needs_none_for_what_is_kept(
+    images: NDArray[np.uint8], lite0: Path
+) -> None:
+    features = FrozenFeatures(lite0, image_size=32, precision="float32").fit()
+    rows = features.transform(images[:3])
+    sent = pickle.dumps(features)
+    lite0.unlink()
+    assert len(sent) < 10_000
+    assert np.array_equal(pickle.loads(sent).transform(images[:3]), rows)  # noqa: S301
 
 
 def test_a_pickle_of_more_than_tensors_is_not_read(tmp_path: Path) -> None:
