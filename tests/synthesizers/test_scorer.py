@@ -11,7 +11,7 @@ from gan_augment.classifiers.small_cnn import train_classifier
 from gan_augment.data.pixels import to_network
 from gan_augment.devices import compute_config
 from gan_augment.recipes import GeneratorSettings, Recipe
-from gan_augment.synthesizers.scorer import ImageScorer, _weights
+from gan_augment.synthesizers.scorer import ImageScorer, class_weights
 from gan_augment.training.images import build
 
 pytestmark = pytest.mark.slow
@@ -96,10 +96,10 @@ def test_classes_of_100_rows_are_compared_with_held_out_rows_only(scorer):
 
 def test_classes_topped_up_share_half_the_weight():
     names = ("a", "b", "c", "d")
-    assert _weights([0, 1, 2, 3], names, ["b"]) == pytest.approx(
+    assert class_weights([0, 1, 2, 3], names, ["b"]) == pytest.approx(
         {0: 1 / 6, 1: 0.5, 2: 1 / 6, 3: 1 / 6}
     )
-    assert _weights([0, 1], names, ["a", "b"]) == {0: 0.5, 1: 0.5}
+    assert class_weights([0, 1], names, ["a", "b"]) == {0: 0.5, 1: 0.5}
 
 
 def test_scoring_leaves_the_thread_count_alone(scorer):
