@@ -269,11 +269,12 @@ def picture(lines: list[dict[str, Any]], path: Path) -> None:
 
     shown = {(line["set"], line["row"]): line for line in lines if "samples" in line}
     names = ["real rows", *(name for name in SETTINGS if ("ring", name) in shown)]
+    sets = [which for which in MIXTURES if any(which == known for known, _ in shown)]
     deep = -(-len(names) // COLUMNS)
-    size = (COLUMNS * SIDE_PX, 2 * deep * SIDE_PX)
+    size = (COLUMNS * SIDE_PX, len(sets) * deep * SIDE_PX)
     image = Image.new("L", size, 255)
     pen = ImageDraw.Draw(image)
-    for at, (which, name) in enumerate((w, n) for w in MIXTURES for n in names):
+    for at, (which, name) in enumerate((w, n) for w in sets for n in names):
         row, column = divmod(at % len(names), COLUMNS)
         left, top = column * SIDE_PX, (row + deep * (at >= len(names))) * SIDE_PX
         line, mixture = shown.get((which, name)), MIXTURES[which]
