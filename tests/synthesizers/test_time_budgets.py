@@ -59,7 +59,7 @@ def large(monkeypatch: pytest.MonkeyPatch) -> LabelledImages:
     """Pictures whose fit takes long; nobody may begin it."""
     monkeypatch.setattr(image_gan, "prepare", lambda *_: pytest.fail("the fit was begun"))
     rng = np.random.default_rng(0)
-    pixels = rng.integers(0, 256, (40, 96, 96, 3), dtype=np.uint8)
+    pixels = rng.integers(0, 256, (40, 128, 128, 3), dtype=np.uint8)
     ids = np.array([f"row-{i}" for i in range(40)])
     return LabelledImages(pixels, np.repeat([0, 1], [32, 8]), ids, class_names=("good", "bad"))
 
@@ -68,7 +68,7 @@ def large(monkeypatch: pytest.MonkeyPatch) -> LabelledImages:
 def test_large_pictures_are_refused_before_the_fit_in_the_time_of_a_few_rows(monkeypatch) -> None:
     data, began_s = large(monkeypatch), time.process_time()
     with pytest.raises(UsageError, match=r"buys \d+ steps here, .* --budget \d+m"):
-        ImageGAN(budget_s=20.0, device="cpu", threads=1).fit(data)
+        ImageGAN(budget_s=6.0, device="cpu", threads=1).fit(data)
     assert time.process_time() - began_s < 12  # a step of 16 rows, its classifier, torch's imports
 
 
