@@ -41,12 +41,13 @@ def lazy_optimiser(
     """
     objective = recipe.objective
     settings: OptimiserSettings = getattr(recipe, f"{network}_optimiser")
-    of_d = {
-        objective.r1_every: objective.r1 + objective.r2,
-        objective.penalty_every: objective.gradient_penalty + objective.dragan,
-    }
-    of_g = {objective.path_every: objective.path_length}
-    every = min((k for k, w in (of_g if network == "generator" else of_d).items() if w), default=1)
+    of_d = (
+        (objective.r1_every, objective.r1 + objective.r2),
+        (objective.penalty_every, objective.gradient_penalty + objective.dragan),
+    )
+    of_g = ((objective.path_every, objective.path_length),)
+    weighted = of_g if network == "generator" else of_d
+    every = min((k for k, weight in weighted if weight), default=1)
     if not objective.lazy_rates or every == 1:
         return settings
     c = every / (every + 1)

@@ -130,6 +130,9 @@ def test_lazy_rates_are_k_by_k_plus_1_and_betas_to_that_power():
     assert lazy.rate == pytest.approx(plain.rate * 16 / 17)
     assert lazy.betas == pytest.approx((0.0, plain.betas[1] ** (16 / 17)))
     assert lazy_optimiser(recipe, "generator") == recipe.generator_optimiser
+    objective |= {"penalty_every": 16}  # of a penalty that is off, and as often
+    both = recipe.model_copy(update={"objective": recipe.objective.model_copy(update=objective)})
+    assert lazy_optimiser(both, "discriminator") == lazy
 
 
 @pytest.mark.parametrize("level", [0, 1])
