@@ -56,7 +56,7 @@ AUTO = "anchored"
 CHOOSE = "choose"
 """In place of a recipe's name: whichever of CANDIDATES short fits on the data prefer."""
 CANDIDATES: Mapping[DataKind, tuple[str, ...]] = {
-    "image": (AUTO, "free", "lsgan", "hinge-sn", "wgan-gp"),
+    "image": (AUTO, "free", "dcgan", "egan", "wgan-gp"),
     "table": ("gaussian", AUTO, "free", "wgan-gp", "class-by-class"),
 }
 

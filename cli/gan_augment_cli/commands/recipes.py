@@ -35,18 +35,11 @@ def recipes(
             values = resolve_recipe(name, data).model_dump(mode="json")
             shown = _Shown(values, to_toml(values).splitlines())
         else:
-            costs, wide = COSTS[data], max(map(len, RECIPES[data]))
+            wide = max(map(len, RECIPES[data]))
+            rows = [(name, COSTS[data].get(name), *ABOUT[name]) for name in RECIPES[data]]
             shown = _Shown(
-                {
-                    name: {"good_for": good, "source": by, "cost": costs.get(name)}
-                    for name in RECIPES[data]
-                    for good, by in [ABOUT[name]]
-                },
-                [
-                    f"{name:<{wide}}  {_times(costs.get(name)):>5}  {good} ({by})"
-                    for name in RECIPES[data]
-                    for good, by in [ABOUT[name]]
-                ],
+                {one: {"good_for": good, "source": by, "cost": c} for one, c, good, by in rows},
+                [f"{one:<{wide}}  {_times(c):>5}  {good} ({by})" for one, c, good, by in rows],
             )
         outcome.print_report(ctx, shown)
 
