@@ -72,7 +72,13 @@ MEASURES = (
     "kernel",
     "inception",
 )
-HEADS = ("rare recall", "balanced accuracy", "the same corrected")
+HEADS = ("rare recall", "balanced accuracy", "rare recall, corrected", "accuracy, corrected")
+CLASSIFIED = (
+    "rare_recall",
+    "balanced_accuracy",
+    "corrected_rare_recall",
+    "corrected_balanced_accuracy",
+)
 
 
 def digits(folder: Path, seed: int) -> Task:
@@ -249,7 +255,7 @@ def _cells(recipe: str, here: Sequence[Mapping[str, Any]], own: Sequence[Any]) -
     for name in MEASURES:
         values = [line[name] for line in here if line.get(name) is not None]
         shown.append(f"{mean(values):.3g}" if values else "")
-    for name in ("rare_recall", "balanced_accuracy", "corrected_balanced_accuracy"):
+    for name in CLASSIFIED:
         values = [line[name] for line in here if name in line]
         cell = f"{100 * mean(values):.1f}" if values else "diverged"
         for letter, rival in (("r", "repeats"), ("n", "none")):
@@ -259,7 +265,7 @@ def _cells(recipe: str, here: Sequence[Mapping[str, Any]], own: Sequence[Any]) -
                 for line in here
                 if line["seed"] in against and name in line
             ]
-            if pairs and recipe not in BASELINES:
+            if pairs and recipe != rival:
                 cell += f"; {letter} {100 * mean(pairs):+.1f}"
         shown.append(cell)
     return shown
