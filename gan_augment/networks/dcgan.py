@@ -74,7 +74,7 @@ class DCGANDiscriminator(ImageDiscriminator):
         entries = (before + minibatch_std) * geometry.base[0] * geometry.base[1]
         self.set_verdict(geometry, classes, entries, condition, normalised)
 
-    def seen(self, x: Tensor) -> Tensor:
+    def trunk(self, x: Tensor) -> Tensor:
         """The base map of each image, flat."""
         x = self.layers(x)
         return (with_minibatch_std(x) if self.minibatch_std else x).flatten(1)

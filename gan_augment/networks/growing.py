@@ -198,7 +198,7 @@ class GrowingDiscriminator(ImageDiscriminator, Growing):
             for module in [m for m in self.modules() if isinstance(m, nn.Conv2d | nn.Linear)]:
                 spectrally_normalised(module)
 
-    def seen(self, x: Tensor) -> Tensor:
+    def trunk(self, x: Tensor) -> Tensor:
         """phi (N, width)."""
         finest, alpha = self.place()
         x = halved(x, self.stages - finest)

@@ -204,9 +204,9 @@ class ImageDiscriminator(nn.Module):
         if self.embed_map is not None:
             label = self.embed_map(y).view(-1, 1, *self.padded).to(x.dtype)
             x = torch.cat([x, label], dim=1)
-        return self.seen(x)
+        return self.trunk(x)
 
-    def seen(self, x: Tensor) -> Tensor:
+    def trunk(self, x: Tensor) -> Tensor:
         """phi (N, width) of images, with the map of the class where there is one."""
         raise NotImplementedError
 
@@ -242,7 +242,7 @@ class Discriminator(ImageDiscriminator):
         normalised = functools.partial(spectrally_normalised, enabled=spectral_norm)
         self.set_verdict(geometry, classes, before, condition, normalised)
 
-    def seen(self, x: Tensor) -> Tensor:
+    def trunk(self, x: Tensor) -> Tensor:
         """Sums over the last maps, (N, width)."""
         for convolution in self.stages:
             x = F.leaky_relu(convolution(x), 0.2, inplace=True)

@@ -194,15 +194,15 @@ class FrozenFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """Name the columns feature_0, feature_1, ...."""
         return np.array([f"feature_{i}" for i in range(self.n_features_out_)], dtype=object)
 
-    def _kept(self, precision: str) -> _Kept:
+    def _kept(self, precision: str) -> _FeatureCache:
         """What was computed before with this network, these settings and this precision."""
         machine, batch = _machine_and_batch(self)
         settings = (_VERSION, self.sha256_, self.image_size_, self.mean, self.std, self.pool)
         named = repr((*settings, batch, precision, machine.device.type))
         if isinstance(self.cache, str | Path):
-            return _Kept(Path(self.cache), named)
+            return _FeatureCache(Path(self.cache), named)
         home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-        return _Kept(home / "gan-augment" if self.cache else None, named)
+        return _FeatureCache(home / "gan-augment" if self.cache else None, named)
 
     def _pixels(self, images: Any) -> tuple[int, Iterator[NDArray[np.uint8]]]:
         """How many images, and each as (H, W, 3) of the network's size."""
@@ -272,7 +272,7 @@ class _Forward:
         return "bf16" if took_s and took_s["bf16"] * _FASTER < took_s["float32"] else "float32"
 
 
-class _Kept:
+class _FeatureCache:
     """Rows of features by their settings and the sha256 of their pixels, in one SQLite file.
 
     A file of which three quarters are full loses its oldest quarter. Where it cannot be used that

@@ -76,7 +76,8 @@ def path_length(
     for network in [m for m in state.generator.modules() if isinstance(m, StyleGenerator)]:
         z = torch.from_numpy(rng.standard_normal((len(y), network.noise_width), dtype=np.float32))
         z = z.to(y.device)
-        w = network.mapping(z[:, : network.code], y % len(network.means))
+        label = y % len(network.means)  # of a network for one class alone it is 0
+        w = network.mapping(z[:, : network.code], label)
         styles = w.expand(len(network.layers), -1, -1)
         images = network.draw(styles, z[:, 2 * network.code + 2 :])
         pixels = rng.standard_normal(tuple(images.shape), dtype=np.float32)
