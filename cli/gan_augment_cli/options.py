@@ -28,7 +28,8 @@ PANELS = {
     "Top-up": "counts to synthetic_share companions resize_originals",
     "Evaluation": "test learner features metric delta folds repeats arms sampler updates "
     "diagnostics extractor fail_on",
-    "Running": "threads workers n_jobs allow_code cache resume force config dry_run verbose help",
+    "Running": "threads workers shard n_jobs allow_code cache resume force config dry_run verbose "
+    "help",
     "Output": "",
 }
 """{panel of --help: the parameters in it}; all others are in the last."""

@@ -272,7 +272,8 @@ class ImageGAN(GAN[LabelledImages, ModelMeta]):
     def sample_block(self, name: str, number: int, random_state: int = 0) -> NDArray[np.uint8]:
         """The accepted of one block of a class's candidates, uint8 (0 .. 64, H, W, C).
 
-        The blocks 0, 1, ... behind each other are the endless sequence of the class.
+        The blocks 0, 1, ... behind each other are the endless sequence of the class; with a
+        selection its first 1,024, and `selection.first_block` says where the next ones begin.
         """
         return self._fitted()._sampler.block(self._label(name), name, number, random_state)
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -32,6 +32,8 @@ CRITERIA = ("label", "outlier", "copy", "logit", "artefacts")
 """In the order of trial: the first that a candidate fails is the reason of its rejection."""
 
 Pixels = NDArray[np.uint8]
+SPAN = 16 * BLOCK
+"""Samples that are drawn without knowing of any before them, so that shards can share a class."""
 PATIENCE_BLOCKS = 16
 HOPELESS = 0.02
 PREFIX = "selection"
@@ -195,8 +197,8 @@ def _column(values: tuple[float, ...]) -> NDArray[np.float64]:
 class SampleSequence:
     """The accepted samples of each class, in a fixed order; all candidates without a selection.
 
-    Sample i is the i-th accepted candidate, whoever draws it: how many each block holds is
-    remembered.
+    Samples come in spans of 1,024. Sample i of a span is the i-th accepted of the span's own
+    candidates, whoever draws it: how many each block holds is remembered.
     """
 
     def __init__(self, sampler: BlockSampler, selection: Selection | None) -> None:
@@ -213,16 +215,26 @@ class SampleSequence:
             return self.sampler.rows(label, name, start, stop, seed)
         self.selection.check_served(name)
         parts = [np.empty((0, *self.sampler.geometry.shape), dtype=np.uint8)]
+        for span in range(start // SPAN, -(-stop // SPAN)):
+            before = span * SPAN
+            place = max(start - before, 0), min(stop - before, SPAN)
+            parts += self._of_span(label, name, span, *place, seed)
+        return np.concatenate(parts)
+
+    def _of_span(
+        self, label: int, name: str, span: int, start: int, stop: int, seed: int
+    ) -> Iterator[Pixels]:
+        """Accepted candidates [start, stop) of a span, by block."""
         accepted, first = self._accepted.setdefault((label, seed), {}), 0
-        for number in itertools.count():
+        begin = first_block(span, selecting=True)
+        for number in itertools.count(begin):
             if first >= stop:
                 break
             if number not in accepted or first + accepted[number] > start:
                 drawn = self.block(label, name, number, seed)
-                parts.append(drawn[max(start - first, 0) : stop - first])
+                yield drawn[max(start - first, 0) : stop - first]
             first += accepted[number]
-            check_going_on(name, first, number + 1)
-        return np.concatenate(parts)
+            check_going_on(name, first, number + 1 - begin)
 
     def block(self, label: int, name: str, number: int, seed: int) -> Pixels:
         """The accepted of candidates [64 number, 64 number + 64) of a class; raises as `rows`."""
@@ -246,6 +258,15 @@ class SampleSequence:
     def arrays(self) -> Arrays:
         """What is saved of the sampler and of the selection."""
         return self.sampler.arrays() | (self.selection.arrays() if self.selection else {})
+
+
+def first_block(span: int, *, selecting: bool) -> int:
+    """Return the first block of a span; those of a selected span go on as long as it takes.
+
+    >>> first_block(2, selecting=False), first_block(1, selecting=True) > 10**6
+    (32, True)
+    """
+    return span << 20 if selecting else span * (SPAN // BLOCK)
 
 
 def check_going_on(name: str, accepted: int, blocks: int) -> None:

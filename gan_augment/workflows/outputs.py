@@ -22,7 +22,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from gan_augment.data.images.png_folder import MANIFEST, ManifestRow, read_manifest, write_manifest
-from gan_augment.data.tables import manifest_path
+from gan_augment.data.tables import PART, manifest_path
 from gan_augment.errors import (
     DataError,
     OutputExistsError,
@@ -45,7 +45,6 @@ from gan_augment.training.callbacks import interruptible
 
 RECORD = ".gan-augment.json"
 PLANNED = ".manifest.csv"
-_HIDDEN = {RECORD, PLANNED, LOCK_FILE}
 
 CONFIG = "config.toml"
 HISTORY = "history.jsonl"
@@ -124,6 +123,12 @@ class Output:
         return self.path.with_name(f".{self.path.name}.gan-augment.json")
 
     @property
+    def _other_records(self) -> Iterator[Path]:
+        """The records of other shards of the same output, beside this one's."""
+        parts = ".part-*-of-*.parquet.gan-augment.json" if PART.fullmatch(self.path.name) else ""
+        return self.path.parent.glob(parts) if parts else iter(())
+
+    @property
     def goes_on(self) -> bool:
         """Whether a stopped call leaves something to go on with."""
         return "run" in self.notes or self.path.exists()  # an earlier one, or ours already
@@ -136,16 +141,19 @@ class Output:
     def describe(self, made_from: Mapping[str, Any], **notes: str) -> None:
         """Record what the output is made from, and notes that a resumed call needs.
 
-        Raises ResumeMismatchError where a stopped call was made from something else.
+        Raises ResumeMismatchError where a stopped call, or another shard of the output, was made
+        from something else.
         """
-        self._made_from = json.loads(json.dumps(made_from))  # lists for tuples, as they read back
-        if self._before and self._before.made_from != self._made_from:
-            stored, now = self._before.made_from, self._made_from
-            changed = [name for name in now if stored.get(name) != now[name]]
-            raise ResumeMismatchError(
-                f"{str(self.path)!r} was begun with another {' and another '.join(changed)}; "
-                f"give the same as then, or --overwrite, or another {self.place}."
-            )
+        now = self._made_from = json.loads(json.dumps(made_from))  # lists, as tuples read back
+        others = (_read_record(r, self.path, self.command, self.place) for r in self._other_records)
+        for record in (self._before, *others):
+            stored = record.made_from if record else now
+            if stored != now:
+                changed = [name for name in now if stored.get(name) != now[name]]
+                raise ResumeMismatchError(
+                    f"{str(self.path)!r} was begun with another {' and another '.join(changed)}; "
+                    f"give the same as then, or --overwrite, or another {self.place}."
+                )
         self.notes |= notes
         self.write_record({} if self._before is None else self._before.written)
 
@@ -174,16 +182,23 @@ class FolderOutput(Output):
         *,
         resuming: bool,
         replacing: bool,
+        shard: str = "",
     ) -> None:
         going = before is not None and before.replaces is not None
         super().__init__(path, command, before, {} if replacing or going else None)
         self.resuming = resuming
-        self._owned = {row.path: row for row in _listed(path)}
+        self._shard = shard
+        self._record, self._planned, self._manifest = _names(shard)
+        self._owned = {row.path: row for row in _listed(path, shard)}
 
     @property
     def record(self) -> Path:
         """Return where the record lies: hidden in the folder."""
-        return self.path / RECORD
+        return self.path / self._record
+
+    @property
+    def _other_records(self) -> Iterator[Path]:
+        return self.path.glob(_names("*")[0]) if self._shard else iter(())
 
     def describe(self, made_from: Mapping[str, Any], **notes: str) -> None:
         """As `Output.describe`; an output that is replaced goes now that the new one is known.
@@ -192,7 +207,7 @@ class FolderOutput(Output):
         """
         super().describe(made_from, **notes)
         if self.replaces is not None:
-            _remove_listed(self.path, self._owned)
+            _remove_listed(self.path, self._owned, self._shard)
             self.replaces, self._owned = None, {}
             self.write_record({})
 
@@ -204,7 +219,7 @@ class FolderOutput(Output):
         for name in sorted({row.path.split("/")[0] for row in rows}):
             if (self.path / name).is_symlink():
                 raise OutputExistsError(f"{str(self.path / name)!r} is a link; remove it first.")
-        clean_stale(self.path, {MANIFEST})
+        clean_stale(self.path, {self._manifest})
         _clean_stale(self.path, {row.path for row in rows})
         for row in rows:
             if row.path not in self._owned and (self.path / row.path).exists():
@@ -213,7 +228,7 @@ class FolderOutput(Output):
                     "move it away, or choose another folder. Nothing was written."
                 )
         self._owned |= {row.path: row for row in rows}
-        write_manifest(self.path / PLANNED, self._owned.values())
+        write_manifest(self.path / self._planned, self._owned.values())
 
     def check_room(self, needed_bytes: int, files: int = 2) -> None:
         """As `Output.check_room`; what lies there already is replaced or stays."""
@@ -232,20 +247,33 @@ class FolderOutput(Output):
                 f"{len(gone)} files of {str(self.path)!r} are gone, such as {gone[0]!r}: they were "
                 "moved or removed while it was written. --resume writes them again."
             )
-        write_manifest(self.path / MANIFEST, rows, replace=self.resuming)
+        write_manifest(self.path / self._manifest, rows, replace=self.resuming)
         with write_errors(self.path):
             for name in self._owned.keys() - {row.path for row in rows}:
                 if _is_inside(self.path, name):
                     (self.path / name).unlink(missing_ok=True)
-            (self.path / PLANNED).unlink(missing_ok=True)
+            (self.path / self._planned).unlink(missing_ok=True)
+
+
+def _names(shard: str) -> tuple[str, str, str]:
+    """The names of an output's record, its plan and its manifest, or of those of a shard of it."""
+    if not shard:
+        return RECORD, PLANNED, MANIFEST
+    return f".gan-augment-{shard}.json", f".manifest-{shard}.csv", f"manifest-{shard}.csv"
 
 
 @contextlib.contextmanager
 def output_folder(
-    path: Path, command: str, *, resume: bool = False, overwrite: bool = False
+    path: Path,
+    command: str,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    shard: str = "",
 ) -> Iterator[FolderOutput]:
     """Hold `path` for one command: a new or empty folder, or what `resume` or `overwrite` allow.
 
+    shard: "00003-of-00016" holds that shard of the output alone, beside others.
     Overwriting removes the files that our manifest lists, and no other, once the output is
     described. A folder that was made here and stays empty is removed. An interruption is raised
     again as StopRequested with the way on.
@@ -253,24 +281,26 @@ def output_folder(
     """
     path = Path(path)
     hint = "what is finished was kept; the same command with --resume goes on"
-    with interruptible(lambda: hint), hold_folder(path):
-        clean_stale(path, {RECORD, PLANNED})
-        before = _read_record(path / RECORD, path, command, "folder") if resume else None
-        foreign = any(entry.name not in _HIDDEN for entry in path.iterdir())
+    record, planned, _ = _names(shard)
+    lock = f"{LOCK_FILE}-{shard}" if shard else LOCK_FILE
+    with interruptible(lambda: hint), hold_folder(path, lock):
+        clean_stale(path, {record, planned})
+        before = _read_record(path / record, path, command, "folder") if resume else None
+        foreign = _is_filled(path, shard)
         if resume and before is None and foreign:
             raise ResumeMismatchError(
                 f"{str(path)!r} holds files, but was not begun by `{command}`; choose another "
                 "folder."
             )
         if overwrite and not resume:
-            _check_replaceable(path, foreign)
+            _check_replaceable(path, foreign, shard)
         elif foreign and not resume:
             raise OutputExistsError(
                 f"{str(path)!r} is not empty. Choose another folder, or --resume to go on "
                 "where a stopped run was, or --overwrite to replace what is in it."
             )
         yield FolderOutput(
-            path, command, before, resuming=resume, replacing=overwrite and not resume
+            path, command, before, resuming=resume, replacing=overwrite and not resume, shard=shard
         )
 
 
@@ -440,14 +470,22 @@ def _read_record(path: Path, out: Path, command: str, place: str) -> OutputRecor
     return record
 
 
-def _listed(path: Path) -> list[ManifestRow]:
-    files = (path / name for name in (PLANNED, MANIFEST))
+def _is_filled(path: Path, shard: str) -> bool:
+    """Whether a folder holds files; beside other shards, files of this one."""
+    names = {entry.name for entry in path.iterdir()}
+    if shard and any(path.glob(_names("*")[0])):
+        return not names.isdisjoint(_names(shard)[1:])
+    return any(not name.startswith(LOCK_FILE) for name in names - {*_names(shard)[:2]})
+
+
+def _listed(path: Path, shard: str = "") -> list[ManifestRow]:
+    files = (path / name for name in _names(shard)[1:])
     return [row for file in files if file.is_file() for row in read_manifest(file)]
 
 
-def _check_replaceable(path: Path, foreign: bool) -> None:
+def _check_replaceable(path: Path, foreign: bool, shard: str) -> None:
     try:
-        rows = _listed(path)
+        rows = _listed(path, shard)
     except DataError as error:
         raise OutputExistsError(f"{error} Nothing was removed; choose another folder.") from None
     if not rows and foreign:
@@ -457,7 +495,7 @@ def _check_replaceable(path: Path, foreign: bool) -> None:
         )
 
 
-def _remove_listed(path: Path, listed: Collection[str]) -> None:
+def _remove_listed(path: Path, listed: Collection[str], shard: str) -> None:
     """Remove the files that our manifests list, then the folders that this leaves empty."""
     folders = set()
     with write_errors(path):
@@ -469,7 +507,7 @@ def _remove_listed(path: Path, listed: Collection[str]) -> None:
         for folder in folders - {path}:
             with contextlib.suppress(OSError):
                 folder.rmdir()
-        for name in (PLANNED, MANIFEST):  # that list the files, last
+        for name in _names(shard)[1:]:  # that list the files, last
             (path / name).unlink(missing_ok=True)
 
 

@@ -1,12 +1,14 @@
 """`sample`: exact counts from a trained run, the same bytes every time, into a folder or a file.
 
-Images are drawn in blocks, in this process or in workers of one thread each.
+Images are drawn in blocks, in this process or in workers of one thread each. A shard is a share of
+the same sample, so that other processes and machines can draw the rest.
 """
 
 from __future__ import annotations
 
 import os
 import platform
+import re
 import reprlib
 import time
 import warnings
@@ -14,8 +16,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from pydantic import ValidationError
@@ -69,12 +72,88 @@ if TYPE_CHECKING:
 __all__ = ["SampleResult", "sample"]
 
 BLOCK_ROWS = 64
-BLOCKS_A_ROUND = 64  # of a class: selection may leave fewer images of a block
+BLOCKS_A_ROUND = 256  # then workers that selection kept waiting are waited for
+SPAN_ROWS = 16 * BLOCK_ROWS  # of a class, drawn without knowing of any before them
 IMAGES_A_WORKER = 5000  # a worker needs seconds to load torch and the model
 ROWS_AT_ONCE = 16_384  # of a table: whole blocks of its sampler
 
 SavedModel = tuple[str, str, bool]
 """The folder of a model, its sha256, and whether code of the user's may be run for it."""
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Holds one of several equal parts of a sample: `number` of `of`, counted from 1.
+
+    >>> Shard.of_text("3/16").name
+    '00003-of-00016'
+    """
+
+    number: int
+    of: int
+
+    @classmethod
+    def of_text(cls, text: str) -> Shard:
+        """Read "3/16". Raises UsageError."""
+        found = re.fullmatch(r"(\d{1,5})/(\d{1,5})", text)
+        number, of = map(int, found.groups()) if found else (0, 0)
+        if not 1 <= number <= of:
+            raise UsageError(
+                f"shard {reprlib.repr(text)}; expected a number and how many there are, such as "
+                "3/16, from 1/16 to 16/16"
+            )
+        return cls(number, of)
+
+    @property
+    def name(self) -> str:
+        """Return what its files are called by."""
+        return f"{self.number:05d}-of-{self.of:05d}"
+
+
+WHOLE = Shard(1, 1)
+
+
+class Piece(NamedTuple):
+    """Images or rows [start, stop) of the endless sequence of a class."""
+
+    label: str
+    start: int
+    stop: int
+
+
+def image_pieces(counts: Mapping[str, int], shard: Shard) -> list[Piece]:
+    """Return what a shard draws of images: spans of a class, dealt to the shards in turn.
+
+    >>> [tuple(piece) for piece in image_pieces({"a": 1500, "b": 10}, Shard(1, 2))]
+    [('a', 0, 1024), ('b', 0, 10)]
+    """
+    starts = ((name, start) for name, n in counts.items() for start in range(0, n, SPAN_ROWS))
+    spans = [Piece(name, start, min(start + SPAN_ROWS, counts[name])) for name, start in starts]
+    return spans[shard.number - 1 :: shard.of]
+
+
+def row_pieces(counts: Mapping[str, int], shard: Shard) -> tuple[list[Piece], int]:
+    """Return what a shard draws of a table, and how many rows other shards draw before it.
+
+    All rows stand class by class, and are cut into equal shares.
+
+    >>> pieces, before = row_pieces({"a": 5, "b": 4}, Shard(2, 3))
+    >>> [tuple(piece) for piece in pieces], before
+    ([('a', 3, 5), ('b', 0, 1)], 3)
+    """
+    total = sum(counts.values())
+    first, last = (total * number // shard.of for number in (shard.number - 1, shard.number))
+    pieces, before = list[Piece](), 0
+    for name, n in counts.items():
+        start, stop = max(first - before, 0), min(last - before, n)
+        if start < stop:
+            pieces.append(Piece(name, start, stop))
+        before += n
+    return pieces, first
+
+
+def _rows(pieces: Sequence[Piece]) -> int:
+    return sum(piece.stop - piece.start for piece in pieces)
 
 
 @dataclass(frozen=True)
@@ -118,6 +197,7 @@ def sample(
     workers: int | None = None,
     mark: bool = False,
     escape_formulas: bool = False,
+    shard: str | None = None,
     overwrite: bool = False,
     resume: bool = False,
     allow_code: bool = False,
@@ -140,6 +220,11 @@ def sample(
         Processes that draw images; None is one for every 5,000 images, at most one a core.
     mark, escape_formulas
         Of tables, see `augment`.
+    shard
+        "3/16": the third of 16 shares of the same images or rows, which as many calls draw, in any
+        order and anywhere. All write into the folder `out`. Images are called as in the whole, and
+        are listed in `manifest-00003-of-00016.csv`; rows are `part-00003-of-00016.parquet`, and
+        the parts in the order of their names are the whole.
     resume
         Go on where a stopped call was: images that are whole stay, a table is written anew.
     allow_code
@@ -162,26 +247,36 @@ def sample(
     check_code(meta.recipe, allowed=allow_code)
     target_counts = counts_to_draw(meta, counts, classes)
     started_s, kept = time.monotonic(), 0
+    share = WHOLE if shard is None else Shard.of_text(shard)
+    made_from = {"model": model_sha256(run), "seed": seed, "counts": target_counts}
+    made_from |= {} if shard is None else {"shards": share.of}
     if isinstance(meta, TableMeta):
-        check_out(out)
+        file = out if shard is None else out / f"part-{share.name}.parquet"
+        check_out(file)
         flags = {"mark": mark, "escape_formulas": escape_formulas}
-        with output_file(out, "sample", resume=resume, overwrite=overwrite) as output:
-            output.describe({**_made_from(run, target_counts, seed), **flags})
+        pieces, before = row_pieces(target_counts, share)
+        with output_file(file, "sample", resume=resume, overwrite=overwrite) as output:
+            output.describe(made_from | flags)
             if output.finished:
-                progress.note(f"{str(out)!r} is finished; nothing is left to draw")
-                kept = sum(target_counts.values())
+                progress.note(f"{str(file)!r} is finished; nothing is left to draw")
+                kept = _rows(pieces)
             else:
-                _write_table(output, run, target_counts, seed, progress, **flags)
+                _write_table(output, run, pieces, before, seed, progress, **flags)
     else:
         if mark or escape_formulas:
             raise UsageError("marks and escaped formulas are for tables, and this run is of images")
         check_png_channels(meta.image_shape[2])
         check_planned(sum(target_counts.values()))
-        with output_folder(out, "sample", resume=resume, overwrite=overwrite) as folder:
-            kept = _write_folder(folder, run, target_counts, seed, workers, progress, allow_code)
+        pieces, held = image_pieces(target_counts, share), "" if shard is None else share.name
+        with output_folder(out, "sample", resume=resume, overwrite=overwrite, shard=held) as folder:
+            folder.describe(made_from)
+            kept = _write_folder(
+                folder, run, target_counts, share, seed, workers, progress, allow_code
+            )
+    drawn = {name: _rows([p for p in pieces if p.label == name]) for name in target_counts}
     seconds = time.monotonic() - started_s
     unit = "rows" if isinstance(meta, TableMeta) else "images"
-    return SampleResult(out, run, target_counts, kept, seed, seconds, unit)
+    return SampleResult(out, run, drawn, kept, seed, seconds, unit)
 
 
 def counts_to_draw(
@@ -219,6 +314,7 @@ def write_images(
     out: Path,
     paths: Mapping[str, Sequence[str]],
     *,
+    shard: Shard = WHOLE,
     gan: ImageGAN | None = None,
     seed: int,
     workers: int | None = None,
@@ -228,20 +324,23 @@ def write_images(
 ) -> tuple[int, dict[str, str]]:
     """Write the images of every class, `paths` = {class: paths below `out`, in order}.
 
-    Image i of a class is its i-th candidate that selection keeps: the same bytes whatever the
-    number of workers. model: the folder of the saved model; gan: the same in memory, if it is
-    there. workers: processes of one thread each; 1 is this process, None one for every 5,000
-    images, at most one a core. keep: leave files that are whole. allow_code: as in `sample`.
-    advance: is told how many are done.
+    Image i of a span of 1,024 is its i-th candidate that selection keeps: the same bytes whatever
+    the number of workers. model: the folder of the saved model; gan: the same in memory, if it is
+    there. shard: its share of the images alone. workers: processes of one thread each; 1 is this
+    process, None one for every 5,000 images, at most one a core. keep: leave files that are whole.
+    allow_code: as in `sample`. advance: is told how many are done.
 
     Returns how many images were there before, and {class that the model refuses: why}; a refused
     class leaves no file, the others go on.
     """
     meta = gan.meta_ if gan else load_meta(model, NAME, schema=ModelMeta)
-    selecting = meta.selection is not None
-    lines = [_ClassImages(name, out, own, keep, selecting) for name, own in paths.items() if own]
-    missing = sum(len(line.missing) for line in lines)
-    before = sum(len(line.paths) for line in lines) - missing
+    selecting, refused = meta.selection is not None, dict[str, str]()
+    spans = [
+        _Span(out, paths[label][start:stop], label, start // SPAN_ROWS, keep, selecting, refused)
+        for label, start, stop in image_pieces({c: len(own) for c, own in paths.items()}, shard)
+    ]
+    missing = sum(len(span.missing) for span in spans)
+    before = sum(len(span.paths) for span in spans) - missing
     advance(before)
     if missing:
         processes = _worker_count(missing, workers)
@@ -250,24 +349,38 @@ def write_images(
             source = str(model.resolve()), bundle_sha256(model), allow_code
         else:
             source = gan or _load(model, allow_code)
-        _draw(lines, source, seed, processes, lambda done: advance(before + done))
-    return before, {line.name: line.refused for line in lines if line.refused}
+        _draw(spans, source, seed, processes, lambda done: advance(before + done))
+    with write_errors(out):
+        for path in (path for span in spans if span.label in refused for path in span.paths):
+            (out / path).unlink(missing_ok=True)
+    return before, refused
 
 
-class _ClassImages:
-    """One class on its way: its blocks are drawn anywhere, and placed here in their order.
+class _Span:
+    """A span of a class on its way: its blocks are drawn anywhere, and placed here in their order.
 
     What is there is passed over: all of it, or whole blocks where every candidate is kept.
+    refused: {class: why}, of all spans together.
     """
 
     def __init__(
-        self, name: str, out: Path, paths: Sequence[str], keep: bool, selecting: bool
+        self,
+        out: Path,
+        paths: Sequence[str],
+        label: str,
+        number: int,
+        keep: bool,
+        selecting: bool,
+        refused: dict[str, str],
     ) -> None:
-        self.name, self.out, self.paths = name, out, paths
+        from gan_augment.synthesizers.selection import first_block
+
+        self.out, self.paths, self.label = out, paths, label
+        self.first_block = first_block(number, selecting=selecting)
         places = enumerate(paths)
         self.missing = {i for i, p in places if not (keep and is_whole_png(out / p))}
         self.blocks = self.images = 0
-        self.refused = ""
+        self.refused = refused
         if not self.missing:
             self.images = len(paths)
         elif not selecting:
@@ -277,29 +390,27 @@ class _ClassImages:
     def next_blocks(self) -> range:
         """The blocks of the next round: as many as may do, by what those before gave."""
         left = len(self.paths) - self.images
-        if self.refused or left <= 0:
+        if self.label in self.refused or left <= 0:
             return range(0)
         rate = max(self.images // self.blocks, 1) if self.blocks else BLOCK_ROWS
-        return range(self.blocks, self.blocks + min(-(-left // rate), BLOCKS_A_ROUND))
+        first = self.first_block + self.blocks
+        return range(first, first + -(-left // rate))
 
     def place(self, images: Sequence[bytes] | str) -> int:
         """Write the images of the next block, or learn why there are none; how many are done."""
         from gan_augment.synthesizers.selection import check_going_on
 
-        if self.refused or self.images >= len(self.paths):
+        if self.label in self.refused or self.images >= len(self.paths):
             return 0
         first = self.images
         try:
             if isinstance(images, str):
                 raise TooFewAcceptedError(images)
             self.blocks, self.images = self.blocks + 1, first + len(images)
-            check_going_on(self.name, self.images, self.blocks)
+            check_going_on(self.label, self.images, self.blocks)
         except TooFewAcceptedError as error:
-            self.refused = str(error)
-            with write_errors(self.out):
-                for path in self.paths:
-                    (self.out / path).unlink(missing_ok=True)
-            return len(self.missing)
+            self.refused[self.label] = str(error)
+            return 0
         done = 0
         for place, content in enumerate(images[: len(self.paths) - first], first):
             if place in self.missing:
@@ -310,7 +421,7 @@ class _ClassImages:
 
 
 def _draw(
-    lines: Sequence[_ClassImages],
+    spans: Sequence[_Span],
     source: ImageGAN | SavedModel,
     seed: int,
     processes: int,
@@ -321,22 +432,26 @@ def _draw(
     from joblib.externals.loky.process_executor import TerminatedWorkerError
 
     done, parent = 0, (os.getpid(), platform.node())
-    missing = sum(len(line.missing) for line in lines)
+    missing = sum(len(span.missing) for span in spans)
     with warnings.catch_warnings(), parallel_config("loky", inner_max_num_threads=1):
         # joblib replaces a worker that has grown by 300 MB, and warns: no news
         warnings.filterwarnings("ignore", "A worker stopped while some jobs", UserWarning)
-        while turns := [(line, number) for line in lines for number in line.next_blocks()]:
-            tasks = (delayed(_block)(source, line.name, n, seed, *parent) for line, n in turns)
+        while turns := list(islice(_turns(spans), BLOCKS_A_ROUND)):
+            tasks = (delayed(_block)(source, span.label, n, seed, *parent) for span, n in turns)
             try:
                 with closing(Parallel(processes, return_as="generator")(tasks)) as blocks:
-                    for (line, _), images in zip(turns, blocks, strict=True):
+                    for (span, _), images in zip(turns, blocks, strict=True):
                         if not done and isinstance(images, list) and images:
                             each_bytes = sum(map(len, images)) // len(images)
-                            check_room(line.out, each_bytes * missing, missing)
-                        done += line.place(images)
+                            check_room(span.out, each_bytes * missing, missing)
+                        done += span.place(images)
                         advance(done)
             except TerminatedWorkerError as error:
                 raise GanAugmentError(f"a worker ended early: {error}") from None
+
+
+def _turns(spans: Sequence[_Span]) -> Iterator[tuple[_Span, int]]:
+    return ((span, number) for span in spans for number in span.next_blocks())
 
 
 def _block(
@@ -374,27 +489,29 @@ def _write_folder(
     folder: FolderOutput,
     run: Path,
     target_counts: Mapping[str, int],
+    shard: Shard,
     seed: int,
     workers: int | None,
     progress: Progress,
     allow_code: bool,
 ) -> int:
     """Write the images and the manifest; the number of images that were there before."""
-    folder.check_room(0, sum(target_counts.values()))
+    pieces = image_pieces(target_counts, shard)
+    folder.check_room(0, _rows(pieces))
     below = safe_names(target_counts)
     paths = {c: [f"{below[c]}/{i:06d}.png" for i in range(n)] for c, n in target_counts.items()}
     rows = [
-        ManifestRow(path, name, "synthetic", run.name, index)
-        for name, own in paths.items()
-        for index, path in enumerate(own)
+        ManifestRow(paths[name][index], name, "synthetic", run.name, index)
+        for name, start, stop in pieces
+        for index in range(start, stop)
     ]
-    folder.describe(_made_from(run, target_counts, seed))
     folder.plan(rows)
     progress.phase("sampling", len(rows))
     before, refused = write_images(
         model_folder(run),
         folder.path,
         paths,
+        shard=shard,
         seed=seed,
         workers=workers,
         keep=folder.resuming,
@@ -407,14 +524,11 @@ def _write_folder(
     return before
 
 
-def _made_from(run: Path, target_counts: Mapping[str, int], seed: int) -> dict[str, Any]:
-    return {"model": model_sha256(run), "seed": seed, "counts": dict(target_counts)}
-
-
 def _write_table(
     output: Output,
     run: Path,
-    target_counts: Mapping[str, int],
+    pieces: Sequence[Piece],
+    first_id: int,
     seed: int,
     progress: Progress,
     *,
@@ -423,7 +537,7 @@ def _write_table(
 ) -> None:
     from gan_augment.synthesizers.tabular_gan import TabularGAN
 
-    gan, total = TabularGAN.load(model_folder(run)), sum(target_counts.values())
+    gan, total = TabularGAN.load(model_folder(run)), _rows(pieces)
     example = joined(
         gan.sample_range(next(iter(gan.classes_)), 0, 1), np.zeros(1, int), gan.schema_
     )
@@ -432,7 +546,7 @@ def _write_table(
         output.path,
         _file_format(run),
         example,
-        _table_rows(gan, target_counts, seed, run.name),
+        _table_rows(gan, pieces, first_id, seed, run.name),
         mark=mark,
         escape_formulas=escape_formulas,
         replace=output.replaces is not None,
@@ -443,17 +557,16 @@ def _write_table(
 
 
 def _table_rows(
-    gan: TabularGAN, target_counts: Mapping[str, int], seed: int, model: str
+    gan: TabularGAN, pieces: Sequence[Piece], first_id: int, seed: int, model: str
 ) -> Iterator[NewRows]:
-    """Rows of every class in chunks; ids are numbered through."""
-    number, names = 0, list(gan.classes_)
-    for name, n in target_counts.items():
-        labels = np.full(min(n, ROWS_AT_ONCE), names.index(name), dtype=np.int64)
-        for start in range(0, n, ROWS_AT_ONCE):
-            stop = min(start + ROWS_AT_ONCE, n)
+    """Rows of every piece in chunks; ids are numbered through from `first_id` on."""
+    number, names = first_id, list(gan.classes_)
+    for name, first, last in pieces:
+        for start in range(first, last, ROWS_AT_ONCE):
+            stop = min(start + ROWS_AT_ONCE, last)
             frame = gan.sample_range(name, start, stop, random_state=seed, first_id=number)
-            whole = joined(frame, labels[: stop - start], gan.schema_)
-            yield NewRows(whole, name, "synthetic", model, start)
+            labels = np.full(stop - start, names.index(name), dtype=np.int64)
+            yield NewRows(joined(frame, labels, gan.schema_), name, "synthetic", model, start)
             number += stop - start
 
 

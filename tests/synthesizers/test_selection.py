@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from gan_augment import ImageGAN, LabelledImages
 from gan_augment.classifiers.small_cnn import train_classifier
@@ -35,7 +36,9 @@ from gan_augment.synthesizers.selection import (
     Selection,
     check_going_on,
     failed,
+    first_block,
 )
+from gan_augment.workflows.sampling import sample
 
 EASY = SelectionSettings(label=0, outlier=0, logit=0.4)
 """D alone decides, so that every class keeps some and rejects some however short the training."""
@@ -313,3 +316,16 @@ def test_no_fold_s_classifier_learns_a_row_that_the_other_fold_s_one_learns(data
     selected(gan, data)
     assert learned[0].isdisjoint(learned[1])
     assert learned[0] | learned[1] == set(data.ids.tolist())
+
+
+@pytest.mark.slow
+def test_spans_of_a_selected_class_are_drawn_without_those_before_them(gan, tmp_path):
+    whole = gan.sample({"bad": 1100}).pixels
+    gan.save(tmp_path / "run" / "model")
+    again = ImageGAN.load(tmp_path / "run" / "model", threads=1)
+    assert np.array_equal(again.sample_range("bad", 1000, 1100), whole[1000:])
+    assert np.array_equal(again.sample_block("bad", first_block(1, selecting=True))[0], whole[1024])
+    for shard in ("2/2", "1/2"):
+        sample(tmp_path / "run", tmp_path / "out", counts={"bad": 1100}, shard=shard)
+    drawn = sorted((tmp_path / "out" / "bad").iterdir())
+    assert np.array_equal(np.stack([np.asarray(Image.open(png)) for png in drawn]), whole.squeeze())

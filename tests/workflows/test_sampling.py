@@ -121,7 +121,7 @@ def test_an_error_of_a_worker_is_told_as_it_is(run, tmp_path):
 
 def test_a_stopped_run_goes_on_and_ends_the_same(run, tmp_path, monkeypatch):
     sample(run, tmp_path / "whole", counts={"odd": 130})
-    real, calls = sampling._ClassImages.place, []
+    real, calls = sampling._Span.place, []
 
     def stopping(*args):
         calls.append(args)
@@ -129,7 +129,7 @@ def test_a_stopped_run_goes_on_and_ends_the_same(run, tmp_path, monkeypatch):
             raise KeyboardInterrupt
         return real(*args)
 
-    monkeypatch.setattr(sampling._ClassImages, "place", stopping)
+    monkeypatch.setattr(sampling._Span, "place", stopping)
     with pytest.raises(StopRequested):
         sample(run, tmp_path / "cut", counts={"odd": 130})
     damaged = tmp_path / "cut" / "odd" / "000003.png"

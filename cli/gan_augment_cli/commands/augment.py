@@ -106,6 +106,10 @@ def sample(
     ] = None,
     seed: o.Seed = 0,
     workers: o.Workers = None,
+    shard: Annotated[
+        str | None,
+        o.option("--shard", "3/16: this share alone, into the folder OUT; other calls the others."),
+    ] = None,
     mark: o.Mark = False,
     escape_formulas: o.EscapeFormulas = False,
     allow_code: o.AllowCode = False,
@@ -135,6 +139,7 @@ def sample(
                 classes=classes,
                 seed=seed,
                 workers=workers,
+                shard=shard,
                 mark=mark,
                 escape_formulas=escape_formulas,
                 allow_code=allow_code,

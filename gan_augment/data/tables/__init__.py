@@ -5,6 +5,7 @@ Here: what their modules share and need no pandas for.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Literal
 
@@ -17,6 +18,8 @@ CSV_SUFFIXES = (".csv", ".tsv", ".txt")
 PARQUET_SUFFIXES = (".parquet", ".pq")
 TABLE_SUFFIXES = CSV_SUFFIXES + PARQUET_SUFFIXES
 MOST_COLUMNS = 50_000
+PART = re.compile(r"part-\d{5}-of-\d{5}\.parquet")
+"""The name of one shard of a table."""
 
 
 def check_width(columns: int, where: str = "the table") -> None:
@@ -30,7 +33,12 @@ def check_width(columns: int, where: str = "the table") -> None:
 def manifest_path(out: Path) -> Path:
     """Return where the manifest of an output file lies.
 
+    That of a shard begins with an underscore, so that readers of folders pass it over.
+
     >>> manifest_path(Path("more.csv")).name
     'more.csv.manifest.csv'
+    >>> manifest_path(Path("out/part-00003-of-00016.parquet")).name
+    '_part-00003-of-00016.parquet.manifest.csv'
     """
-    return out.with_name(f"{out.name}.manifest.csv")
+    hidden = "_" if PART.fullmatch(out.name) else ""
+    return out.with_name(f"{hidden}{out.name}.manifest.csv")
