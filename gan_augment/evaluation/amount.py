@@ -22,12 +22,14 @@ from gan_augment.data.tables.schema import Overrides, TableSchema
 from gan_augment.data.topup_plan import TopUpPlan, plan_topup
 from gan_augment.errors import DataError, DivergedError, UsageError, did_you_mean
 from gan_augment.randomness import derived_seed
-from gan_augment.recipes import DataKind
+from gan_augment.recipes import RECIPES, DataKind
 from gan_augment.synthesizers.base import Data, Synthesizer
 from gan_augment.synthesizers.baselines import GaussianSmote, Repeats, Smote, TunedSmote
 from gan_augment.synthesizers.topup import Added, added_rows
 
-Source = Literal["none", "repeats", "smote", "gan", "gaussian_smote", "smote_tuned"]
+Source = Literal[
+    "none", "repeats", "smote", "gan", "gaussian_smote", "smote_tuned", "gaussian_borrow"
+]
 SOURCES: tuple[Source, ...] = ("repeats", "smote", "gan")
 """Those that `LADDER` holds; the others are arms of an evaluation."""
 TO = (0.1, 0.25, 0.5, 1.0)
@@ -272,7 +274,7 @@ def plain_makers(
     overrides: Overrides | None = None,
     missing: Literal["raise", "fill"] = "raise",
 ) -> dict[str, Maker[Any]]:
-    """Return makers of the sources that learn nothing: repeats, and SMOTE in its three forms.
+    """Return makers of what learns nothing: repeats, SMOTE in three forms, Gaussian borrow.
 
     classes: those that may be topped up; SMOTE takes 5 neighbours, or as many as the smallest class
     of two rows or more has. overrides: kinds of columns that the user decides. missing: what SMOTE
@@ -294,8 +296,17 @@ def plain_makers(
             data, schema=infer_schema(data.frame, overrides)
         )
 
+    def borrow(data: Any, seed: int) -> Synthesizer[Any]:
+        from gan_augment.synthesizers.tabular_gan import TabularGAN
+
+        features = RECIPES["table"]["features"]
+        settings = features.generator.model_copy(update={"borrowed": 0.0, "reach": 1.0})
+        recipe = features.model_copy(update={"generator": settings})
+        gan = TabularGAN(recipe=recipe, classes="all", device="cpu", threads=1, random_state=seed)
+        return gan.fit(data, schema=infer_schema(data.frame, overrides))
+
     rivals = {"gaussian_smote": by(GaussianSmote), "smote_tuned": by(TunedSmote)}
-    return {"repeats": repeats, "smote": smote, **rivals}
+    return {"repeats": repeats, "smote": smote, **rivals, "gaussian_borrow": borrow}
 
 
 def _rung(amount: Amount) -> tuple[float, int]:

@@ -16,7 +16,7 @@ REAL_SHARES = (0.25, 0.5)
 
 RIVALS = ("balanced_softmax", "mixup", "mixup_balanced_softmax", "cmo", "trivial_augment")
 """Arms of the other methods of training a network, called as these are."""
-TABLE_RIVALS: tuple[Source, ...] = ("gaussian_smote", "smote_tuned")
+TABLE_RIVALS: tuple[Source, ...] = ("gaussian_smote", "smote_tuned", "gaussian_borrow")
 """Arms of tables: rows of these to parity, called as they are."""
 ON_TOP = {f"gan+{method}": method for method in RIVALS}
 """{arm: method} of the GAN's rows to parity under each of them."""

@@ -20,8 +20,9 @@ CHEAP_ARMS = ("class_weight", "oversample", "smote")
 DEFAULT_ARMS = ("none", *CHEAP_ARMS, *RIVALS, "gan", *ON_TOP, "auto")
 """Other methods of training, and the GAN's rows under each, are of the small CNN alone."""
 EXTRA_ARMS = (*TABLE_RIVALS, "gan_parity", "permuted", "plain")
-"""Of `arms="all"`: of tables, Gaussian SMOTE and SMOTE of a tuned k; parity without a choice, a GAN
-fitted on permuted labels, and for the small CNN no help without classical augmentation."""
+"""Of `arms="all"`: of tables, Gaussian SMOTE, SMOTE of a tuned k and Gaussian borrow; parity
+without a choice, a GAN fitted on permuted labels, and for the small CNN no help without classical
+augmentation."""
 ARMS = (*DEFAULT_ARMS, *EXTRA_ARMS)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -82,3 +83,26 @@ def mixture_weights(
         weights[own] = 0
         weights[own, 0] = 1
     return weights
+
+
+def lenders_of(
+    codes: Mapping[int, NDArray[np.float32]],
+    label: int,
+    most: int,
+    sizes: Mapping[int, int] | None = None,
+) -> tuple[int, ...]:
+    """The classes that lend a class their variation: of those of at least twice its rows, the
+    `most` whose mean code is nearest; none for a class as large as any.
+
+    sizes: {label: rows}, where `codes` are of some only. A shirt varies as coats do, hardly as
+    shoes do.
+
+    >>> codes = {0: np.zeros((9, 1)), 1: np.ones((8, 1)), 2: np.full((4, 1), 0.9)}
+    >>> lenders_of(codes, 2, most=1), lenders_of(codes, 0, most=1)
+    ((1,), ())
+    """
+    sizes = sizes or {other: len(rows) for other, rows in codes.items()}
+    large = [other for other in codes if sizes[other] >= 2 * sizes[label]]
+    centre = codes[label].mean(axis=0)
+    apart = {other: float(np.linalg.norm(codes[other].mean(axis=0) - centre)) for other in large}
+    return tuple(sorted(large, key=lambda other: (apart[other], other))[:most])

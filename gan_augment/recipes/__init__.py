@@ -106,9 +106,9 @@ def table_recipe(requested: str | Recipe, steps: int | None, budget_s: float | N
     recipe = resolve_recipe(
         "gaussian" if requested == "auto" and not trained else requested, "table"
     )
-    if recipe.generator.kind == "gaussian" and trained:
+    if trained and not recipe.generator.trained:
         raise UsageError(
-            "the recipe 'gaussian' is not trained; take 'anchored', or no steps and budget"
+            f"the recipe {recipe.name!r} is not trained; take 'anchored', or no steps and budget"
         )
     if recipe.generator.kind == "free" and steps == 0:
         raise UsageError("a free generator of 0 steps is noise; give it steps, or take 'anchored'")
@@ -139,9 +139,9 @@ def with_options(recipe: Recipe, options: FitOptions) -> Recipe:
     given = ["--" + name.replace("_", "-") for name in names if getattr(options, name)]
     if not given:
         return recipe
-    if recipe.generator.kind == "gaussian":
+    if not recipe.generator.trained:
         raise UsageError(
-            f"{', '.join(given)}: the recipe 'gaussian' is not trained; take --recipe anchored"
+            f"{', '.join(given)}: the recipe {recipe.name!r} is not trained; take --recipe anchored"
         )
     optimiser = {"name": options.optimiser, "rate": options.rate}
     changes: dict[str, dict[str, Any]] = {

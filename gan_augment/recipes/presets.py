@@ -65,6 +65,15 @@ TABLE_GAUSSIAN = TABLE_ANCHORED.model_copy(
     }
 )
 
+TABLE_FEATURES = TABLE_ANCHORED.model_copy(
+    update={
+        "name": "features",
+        "generator": TABLE_ANCHORED.generator.model_copy(
+            update={"kind": "features", "neighbours": 5, "borrowed": 0.5, "lenders": 2}
+        ),
+    }
+)
+
 _ADAM = {"rate": 2e-4, "betas": (0.5, 0.999)}
 _PUBLISHED: dict[str, Mapping[str, Any]] = {
     # {recipe: objective, both optimisers, changes of D and of the game, more}; D has no spectral
@@ -195,6 +204,10 @@ ABOUT: Mapping[str, tuple[str, str]] = {
     "anchored": ("the default of images: starts between real rows, borrows variation", "own"),
     "free": ("from noise alone, for some hundred rows a class and more", "own"),
     "gaussian": ("the default of tables: rows around near rows, not trained", "own"),
+    "features": (
+        "for 128 to 2,048 dense columns: borrows the spread of near larger classes, not trained",
+        "own; Yang et al. 2021",
+    ),
     "minimax": ("the original game; stalls where D is sure", "Goodfellow et al. 2014, eq. 1"),
     "nonsaturating": (
         "G maximises E log D(G(z)), D's second term is log(1 - D)",
@@ -282,6 +295,7 @@ RECIPES: Mapping[DataKind, Mapping[str, Recipe]] = {
     },
     "table": {
         "gaussian": TABLE_GAUSSIAN,
+        "features": TABLE_FEATURES,
         "anchored": TABLE_ANCHORED,
         "free": TABLE_FREE,
         **{name: _published(name, TABLE_FREE) for name in _PUBLISHED},

@@ -40,7 +40,9 @@ class ScheduleSettings(Frozen):
 class GeneratorSettings(Frozen):
     """The generator: `anchored` starts between two real rows, `free` from noise alone.
 
-    `gaussian`, of tables, is not trained: rows are drawn from the normal of a row's neighbourhood.
+    Of tables two are not trained: `gaussian` draws rows from the normal of a row's neighbourhood,
+    `features`, for hundreds of dense columns, moves a row as rows of its class and of near larger
+    ones differ.
 
     network: of images; `default`, `dcgan`, `growing` (PGGAN's), `style` (StyleGAN's), or
     "file.py:name" of one's own. skip_code: every block is modulated by the code as well as by the
@@ -52,14 +54,16 @@ class GeneratorSettings(Frozen):
     doubling towards the base up to max_width (encoder_*: of the encoder); sigma: noise added to a
     code; extrapolation, reach: how the rows of an anchored sample are mixed (`networks.inputs`);
     borrowed: share of the samples of a class that take their variation from `lenders` larger ones
-    (half as large a share of them in training). Tables: width of both hidden layers; the second
-    row is one of the `neighbours` nearest of the class; its levels are those of the `nearer` of the
-    two rows or the neighbours' majority `vote` (SMOTE-NC); strength: share of the learned residual
+    (half as large a share of them in training); of `features` that share is moved as two near rows
+    of a lender differ, the others by the calibrated normal, all times reach. Tables: width of both
+    hidden layers; the second row is one of the `neighbours` nearest of the class; its levels are
+    those of the `nearer` of the two rows or the neighbours' majority `vote` (SMOTE-NC); strength:
+    share of the learned residual
     in what is sampled; jitter: noise on the rows of classes too small to learn, in standard
     deviations within classes.
     """
 
-    kind: Literal["anchored", "free", "gaussian"] = "anchored"
+    kind: Literal["anchored", "free", "gaussian", "features"] = "anchored"
     network: str = "default"
     skip_code: bool = False
     style_mixing: float = Field(default=0.9, ge=0, le=1)
@@ -79,6 +83,11 @@ class GeneratorSettings(Frozen):
     levels: Literal["nearer", "vote"] = "nearer"
     strength: float = Field(default=0.5, ge=0, le=1)
     jitter: float = Field(default=0.2, ge=0, le=1)
+
+    @property
+    def trained(self) -> bool:
+        """Whether the kind has anything to train."""
+        return self.kind in ("anchored", "free")
 
 
 class DiscriminatorSettings(Frozen):
@@ -257,9 +266,9 @@ class Recipe(Frozen):
         return {name: value for name, value in values.items() if name != "borrowing"}
 
     @model_validator(mode="after")
-    def _gaussian_for_tables(self) -> Self:
-        if self.generator.kind == "gaussian" and self.data == "image":
-            raise ValueError("the generator 'gaussian' is for tables")
+    def _untrained_for_tables(self) -> Self:
+        if not self.generator.trained and self.data == "image":
+            raise ValueError(f"the generator {self.generator.kind!r} is for tables")
         return self
 
     @property

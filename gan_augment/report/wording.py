@@ -26,6 +26,7 @@ ARMS = {
     "smote": "SMOTE",
     "gaussian_smote": "Gaussian SMOTE",
     "smote_tuned": "SMOTE of a tuned k",
+    "gaussian_borrow": "Gaussian borrow",
     "gan": "the GAN’s rows",
     "auto": "chosen by itself",
     "gan_parity": "the GAN’s rows to parity",

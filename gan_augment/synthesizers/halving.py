@@ -306,7 +306,7 @@ def choose_recipe(
         recipe = recipes[name].model_copy(update={"stop": StopSettings()})
         settings = {
             "recipe": recipe,
-            "steps": None if recipe.generator.kind == "gaussian" else steps,
+            "steps": steps if recipe.generator.trained else None,
             "random_state": prototype.random_state + seed,
             **({"selection": False} if isinstance(data, LabelledImages) else {}),
         }

@@ -213,7 +213,7 @@ class TableMeta(Frozen):
 
     classes: {name: training rows seen at fit}, in label order. table: its columns. few: classes
     whose rows are only jittered (2 to 9 rows) or repeated (1), {name: rows}. anchors: encoded
-    training rows inside. chosen: "gaussian", "interpolation" or "step N", reason: why.
+    training rows inside. chosen: "gaussian", "features", "interpolation" or "step N", reason: why.
     Schema 1 had the figures of trials beside them, which are gone.
     """
 

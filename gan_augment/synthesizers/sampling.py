@@ -30,7 +30,13 @@ from gan_augment.data.tables.schema import Name
 from gan_augment.devices import ComputeConfig
 from gan_augment.errors import DataError, UsageError
 from gan_augment.networks.geometry import Geometry
-from gan_augment.networks.inputs import Anchors, GeneratorInput, RowAnchors, mixture_weights
+from gan_augment.networks.inputs import (
+    Anchors,
+    GeneratorInput,
+    RowAnchors,
+    lenders_of,
+    mixture_weights,
+)
 from gan_augment.randomness import generator as random_generator
 from gan_augment.recipes import GeneratorSettings
 from gan_augment.training.parts import Arrays, network_arrays
@@ -278,29 +284,6 @@ def drawn_codes(
     return np.stack(drawn)
 
 
-def lenders_of(
-    codes: Mapping[int, NDArray[np.float32]],
-    label: int,
-    most: int,
-    sizes: Mapping[int, int] | None = None,
-) -> tuple[int, ...]:
-    """The classes that lend a class their variation: of those of at least twice its rows, the
-    `most` whose mean code is nearest; none for a class as large as any.
-
-    sizes: {label: rows}, where `codes` are of some only. A shirt varies as coats do, hardly as
-    shoes do.
-
-    >>> codes = {0: np.zeros((9, 1)), 1: np.ones((8, 1)), 2: np.full((4, 1), 0.9)}
-    >>> lenders_of(codes, 2, most=1), lenders_of(codes, 0, most=1)
-    ((1,), ())
-    """
-    sizes = sizes or {other: len(rows) for other, rows in codes.items()}
-    large = [other for other in codes if sizes[other] >= 2 * sizes[label]]
-    centre = codes[label].mean(axis=0)
-    apart = {other: float(np.linalg.norm(codes[other].mean(axis=0) - centre)) for other in large}
-    return tuple(sorted(large, key=lambda other: (apart[other], other))[:most])
-
-
 def _pairs(
     n: NDArray[np.int64], rng: np.random.Generator
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -373,8 +356,7 @@ class RowSampler:
             if free:
                 rows: Tensor = self.network(z, y)
             else:
-                drawn = self._around if self.settings.kind == "gaussian" else self._starts
-                starts = drawn(start, stop, rng)
+                starts = self._drawn(label, start, stop, rng)
                 rows = self.network(z, y, starts, self.settings.strength)
         encoded: NDArray[np.float32] = rows.float().cpu().numpy()
         return encoded
@@ -390,6 +372,8 @@ class RowSampler:
         }
         if self.anchors.votes is not None:
             arrays["anchors/votes"] = self.anchors.votes
+        if self.anchors.lenders is not None:
+            arrays["anchors/lenders"] = self.anchors.lenders
         for number, column in enumerate(self.encoding.columns.values()):
             for name, value in _column_arrays(column).items():
                 arrays[f"columns/{number}/{name}"] = value
@@ -417,6 +401,14 @@ class RowSampler:
         noise = rng.standard_normal(rows.shape, dtype=np.float32)
         jitter = np.float32(self.settings.jitter)
         return rows + jitter * self._spread * noise
+
+    def _drawn(self, label: int, start: int, stop: int, rng: np.random.Generator) -> RowAnchors:
+        """Where the rows of a block start, or, of a kind that is not trained, what they are."""
+        if self.settings.kind == "features":
+            return self._moved(label, rng)
+        return (self._around if self.settings.kind == "gaussian" else self._starts)(
+            start, stop, rng
+        )
 
     def _starts(self, start: int, stop: int, rng: np.random.Generator) -> RowAnchors:
         """Where the rows of a block start: an anchor, one of its neighbours, how far between."""
@@ -447,6 +439,41 @@ class RowSampler:
             mean = hoods.mean(axis=1)
             moved = np.einsum("nk,nkd->nd", z[part], hoods - mean[:, None])
             rows[part, numbers] = mean + moved / np.float32(near.shape[1] ** 0.5)
+        return self._as_they_are(rows)
+
+    def _moved(self, label: int, rng: np.random.Generator) -> RowAnchors:
+        """Rows of a class, their numbers moved as rows of it and of its L lenders differ.
+
+        A row x of class c becomes x + reach d. Of the share `borrowed` d = b - a, two near rows of
+        one lender; of the others d ~ N(0, S) by the calibrated covariance, S = (S_c + sum S_l) /
+        (1 + L), drawn as sum z_i (x_i - m) / sqrt(n (1 + L)) over the n rows of each class, of mean
+        m, z ~ N(0, 1): no matrix is made, and a class of few rows has the spread of many. Sources:
+        Yang, Liu & Xu 2021, "Free lunch for few-shot learning: distribution calibration", eq. 5-6,
+        whose mean is left out, since it draws rows of a class to its lenders; Schwartz et al. 2018,
+        "Delta-encoder", for differences within other classes.
+        """
+        numbers, (start, stop) = list(self.encoding.numbers), self.anchors.of(label)
+        rows = self.anchors.rows[start + rng.integers(stop - start, size=ROW_BLOCK)]
+        assert self.anchors.lenders is not None
+        lenders = [self.anchors.of(int(one)) for one in self.anchors.lenders[label] if one >= 0]
+        borrows = rng.random(ROW_BLOCK) < (self.settings.borrowed if lenders else 0.0)
+        moves = np.zeros((ROW_BLOCK, len(numbers)), dtype=np.float32)
+        spans = [(start, stop), *lenders]
+        for first, last in spans:
+            own = self.anchors.rows[first:last, numbers]
+            z = rng.standard_normal((ROW_BLOCK, len(own)), dtype=np.float32)
+            moves += z @ (own - own.mean(axis=0)) / np.float32((len(own) * len(spans)) ** 0.5)
+        if borrows.any():
+            first, last = np.array(lenders)[rng.integers(len(lenders), size=ROW_BLOCK)].T
+            one, near = rng.integers(first, last), self.anchors.neighbours
+            other = near[one, rng.integers(near.shape[1], size=ROW_BLOCK)]
+            apart = self.anchors.rows[other] - self.anchors.rows[one]
+            moves[borrows] = apart[borrows][:, numbers]
+        rows[:, numbers] += np.float32(self.settings.reach) * moves
+        return self._as_they_are(self.encoding.without_spikes(rows))
+
+    def _as_they_are(self, rows: NDArray[np.float32]) -> RowAnchors:
+        """Rows that the network leaves alone."""
         drawn = torch.from_numpy(rows).to(self.compute.device)
         return RowAnchors(drawn, drawn, drawn, torch.zeros(ROW_BLOCK, device=drawn.device))
 

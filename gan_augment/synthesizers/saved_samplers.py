@@ -92,6 +92,8 @@ def load_row_sampler(
     encoding = _encoding(arrays, meta)
     _check_writable(encoding, meta.table)
     anchors = _anchors(arrays, encoding, len(meta.classes))
+    lends = meta.recipe.generator.kind == "features"
+    _check(not lends or anchors.lenders is not None, "this table model holds no anchors/lenders")
     _check_memory(4 * 4.0 * ROW_BLOCK * encoding.width, "rows")
     network = restored_network(
         lambda: new_row_generator(meta.recipe, layout_of(encoding), len(meta.classes)),
@@ -200,6 +202,8 @@ def _anchors(
     fitting = [(rows, np.float32, (n, encoding.width)), (labels, np.int64, (n,))]
     fitting += [(near, np.int64, (n, *near.shape[1:2]))]
     fitting += [] if votes is None else [(votes, np.float32, (n, encoding.width))]
+    lend = own.get("lenders")
+    fitting += [] if lend is None else [(lend, np.int64, (classes, *lend.shape[1:2]))]
     right = all(array.dtype == kind and array.shape == shape for array, kind, shape in fitting)
     right = right and near.ndim == 2 and near.shape[1] >= 1
     _check(right, "the saved anchor rows do not fit the columns of this model")
@@ -210,4 +214,8 @@ def _anchors(
         there = neighbours.min() >= 0 and neighbours.max() < n
         _check(there, "a saved anchor row names a neighbour that is not there")
     voted = None if votes is None else votes.astype(np.float32)
-    return AnchorRows(rows.astype(np.float32), label, neighbours, voted)
+    lenders = None if lend is None else lend.astype(np.int64)
+    if lenders is not None:
+        held = np.isin(lenders, [-1, *np.unique(label)])
+        _check(bool(held.all()), "the saved anchor rows have a lender without rows")
+    return AnchorRows(rows.astype(np.float32), label, neighbours, voted, lenders)

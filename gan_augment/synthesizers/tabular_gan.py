@@ -59,6 +59,11 @@ if TYPE_CHECKING:
 
 MARKS = 2
 """Looks at a trained generator: after each half of the run."""
+_DRAWN = {
+    "anchored": "between near rows of a class",
+    "gaussian": "around near rows of a class",
+    "features": "around rows of a class, by its spread and that of near larger classes",
+}
 SMALLEST_SPREAD = 0.3
 """Generated spread over the real one, below which a generator has collapsed."""
 
@@ -72,8 +77,9 @@ class TabularGAN(GAN[LabelledTable, TableMeta]):
     recipe
         "auto" ("gaussian", and "anchored" where steps or a budget are given), "gaussian" (nothing
         is trained: a row is drawn from the normal distribution of a real row and its nearest of the
-        class), "anchored", "free" or another name, the path of a .toml file, or a Recipe; "choose"
-        takes what short fits prefer, for which half of a budget goes.
+        class), "features" (neither is it: hundreds of dense columns, whose spread a class borrows
+        from near larger ones), "anchored", "free" or another name, the path of a .toml file, or a
+        Recipe; "choose" takes what short fits prefer, for which half of a budget goes.
     steps
         Generator steps; 0 of "anchored" is interpolation. None is the recipe's own number.
     budget_s
@@ -261,7 +267,7 @@ class TabularGAN(GAN[LabelledTable, TableMeta]):
 
     def _own_steps(self, recipe: Recipe) -> int:
         """Generator steps where no budget says how many."""
-        if recipe.generator.kind == "gaussian":
+        if not recipe.generator.trained:
             return 0
         return recipe.steps if self.steps is None else self.steps
 
@@ -374,9 +380,9 @@ class SpreadScorer:
 def _kept(best: Best, steps: int, recipe: Recipe) -> tuple[str, str]:
     """What is sampled from, in a word or two, and why."""
     if not steps:
-        around = recipe.generator.kind == "gaussian"
-        why = f"rows are drawn {'around' if around else 'between'} near rows of a class"
-        return "gaussian" if around else "interpolation", f"nothing was trained: {why}"
+        kind = recipe.generator.kind
+        chosen: str = "interpolation" if recipe.generator.trained else kind
+        return chosen, f"nothing was trained: rows are drawn {_DRAWN.get(kind, _DRAWN['anchored'])}"
     if not best.arrays:
         return f"step {steps}", "no generator had enough spread: the last one is kept all the same"
     chosen = f"step {best.step}" if best.step else "interpolation"

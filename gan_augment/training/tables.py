@@ -7,7 +7,7 @@ adds what interpolation lacks.
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import numpy as np
@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from gan_augment.data.batches import Batch, RowBatches
-from gan_augment.data.tables.encoding import AnchorRows, TableEncoding, anchor_rows
+from gan_augment.data.tables.encoding import AnchorRows, TableEncoding, anchor_rows, whitened
 from gan_augment.devices import ComputeConfig
 from gan_augment.losses.adversarial import LOSSES
 from gan_augment.networks.ensembles import new_discriminators, new_generators
-from gan_augment.networks.inputs import GeneratorInput, RowAnchors
+from gan_augment.networks.inputs import GeneratorInput, RowAnchors, lenders_of
 from gan_augment.networks.tables import (
     FreeRowGenerator,
     ResidualRowGenerator,
@@ -78,7 +78,10 @@ class EncodedTable:
 
 
 def class_anchors(table: EncodedTable, recipe: Recipe, seed: int) -> AnchorRows:
-    """The rows that samples of each class start from, 4,096 of a class at most."""
+    """The rows that samples of each class start from, 4,096 of a class at most.
+
+    Of `features` near is what is near in whitened space, as are the classes that lend.
+    """
     chosen = []
     for label in np.unique(table.labels):
         own = np.flatnonzero(table.labels == label)
@@ -88,14 +91,26 @@ def class_anchors(table: EncodedTable, recipe: Recipe, seed: int) -> AnchorRows:
         chosen.append(own)
     rows, settings = np.concatenate(chosen), recipe.generator
     around = min(max(5, len(table.encoding.numbers) + 1), MOST_AROUND)
-    return anchor_rows(
+    points = None
+    if settings.kind == "features":
+        points = whitened(table.rows[rows][:, list(table.encoding.numbers)])
+    anchors = anchor_rows(
         table.rows[rows],
         table.labels[rows],
         around if settings.kind == "gaussian" else settings.neighbours,
         choices=table.encoding.choices,
         vectors=table.encoding.vectors,
         vote=settings.levels == "vote",
+        points=points,
     )
+    if points is None:
+        return anchors
+    codes = {int(label): points[table.labels[rows] == label] for label in anchors.labels}
+    lenders = np.full((table.classes, settings.lenders), -1)
+    for label in codes:
+        lent = lenders_of(codes, label, settings.lenders)
+        lenders[label, : len(lent)] = lent
+    return replace(anchors, lenders=lenders)
 
 
 def build_table(recipe: Recipe, table: EncodedTable, anchors: AnchorRows) -> Parts:

@@ -268,7 +268,7 @@ def _with_choice(data: Kind, progress: Stopwatch) -> Kind:
     how = (data.data, progress.started_s, progress, StopFlag(), data.unlabelled)
     recipe = chosen_recipe(gan, *how, **schema)
     assert recipe is not None
-    untrained = {"steps": None, "budget_s": None} if recipe.generator.kind == "gaussian" else {}
+    untrained = {} if recipe.generator.trained else {"steps": None, "budget_s": None}
     options = data.options.model_copy(update={"recipe": recipe, **untrained})
     return replace(data, options=options)
 

@@ -291,7 +291,7 @@ class TableKind(_Kind):
 
     def own_length(self, recipe: Recipe) -> str:
         """How long a fit trains where neither steps nor a budget are given."""
-        if recipe.generator.kind == "gaussian":
+        if not recipe.generator.trained:
             return "nothing is trained (--steps and --budget train)"
         return f"{recipe.steps} steps (the recipe's own)"
 

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import norm
+from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
 
 from gan_augment.data.tables.columns import plain
@@ -22,6 +23,7 @@ from gan_augment.data.tables.encoding import (
     fit_numeric,
     nearest_level,
     nearest_rows,
+    whitened,
 )
 from gan_augment.data.tables.inference import infer_schema
 from gan_augment.errors import DataError
@@ -328,6 +330,23 @@ def test_a_row_is_never_its_own_neighbour_even_among_copies():
     found = nearest_rows(rows, 4)
     for row, others in enumerate(found):
         assert sorted(others) == [other for other in range(5) if other != row]
+
+
+@pytest.mark.parametrize("shape", [(400, 30), (120, 200)])
+def test_whitened_rows_are_the_scores_of_sklearns_pca_of_as_many_components(shape):
+    mixed = np.random.default_rng(0).standard_normal((shape[1], shape[1]))
+    rows = (rows_of(shape[0], shape[1]) @ mixed).astype(np.float32)
+    found = whitened(rows)
+    pca = PCA(found.shape[1], whiten=True, svd_solver="full").fit(rows.astype(np.float64))
+    expected = pca.transform(rows) * np.sqrt(len(rows) / (len(rows) - 1))
+    np.testing.assert_allclose(np.abs(found), np.abs(expected), atol=1e-3)
+    np.testing.assert_allclose(np.cov(found.T, bias=True), np.eye(found.shape[1]), atol=1e-3)
+    held = pca.explained_variance_ratio_.sum()
+    assert held >= 0.95 or found.shape[1] == shape[0] // 4
+
+
+def test_equal_rows_are_whitened_to_zeros():
+    assert not whitened(np.ones((9, 4), dtype=np.float32)).any()
 
 
 def test_fewer_rows_than_neighbours_are_repeated_in_order():

@@ -54,7 +54,11 @@ GAN = ("none", "gan")
         (GAN, {"to": (1.0,), "samplers": ("own",)}, "none gan@1 sampler:own"),
         (GAN, {"to": (1.0,), "curves": True}, "none gan@1 real@0.25 real@0.5"),
         ((*GAN, "class_weight"), {"to": (1.0,), "weighs": False}, "none gan@1"),
-        ((*GAN, *TABLE_RIVALS), {"to": (0.5,)}, "none gan@0.5 gaussian_smote@1 smote_tuned@1"),
+        (
+            (*GAN, *TABLE_RIVALS),
+            {"to": (0.5,)},
+            "none gan@0.5 " + " ".join(f"{a}@1" for a in TABLE_RIVALS),
+        ),
         ((*GAN, "mixup"), {"to": (1.0,)}, "none gan@1"),  # of a learner that does not know it
         ((*GAN, "mixup", "cmo"), {"methods": METHODS}, "none gan@0.5 gan@1 repeats@1+mixup cmo"),
         (

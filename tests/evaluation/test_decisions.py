@@ -8,6 +8,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.optimize import minimize
+from scipy.special import softmax
+from sklearn.linear_model import LogisticRegression
 
 from gan_augment.errors import DataError
 from gan_augment.evaluation.decisions import (
@@ -84,6 +87,28 @@ def test_a_correction_is_bayes_rule_for_two_gaussians():
     exact = likelihood * RARE / (likelihood * RARE).sum(axis=1, keepdims=True)
     even = likelihood / likelihood.sum(axis=1, keepdims=True)
     assert corrected(even, EVEN, RARE) == pytest.approx(exact)
+
+
+def test_a_corrected_logistic_regression_is_one_trained_by_balanced_softmax():
+    """Ren et al. 2020 add log shares to the logits in training; a free intercept takes them up."""
+    rng, k, c = np.random.default_rng(0), 3, 0.05
+    y = np.repeat(np.arange(k), [80, 15, 5])
+    x = rng.standard_normal((len(y), 4)) + np.eye(k, 4)[y]
+    shares = np.bincount(y) / len(y)
+
+    def balanced_softmax(flat):
+        weights = flat.reshape(5, k)
+        logits = x @ weights[:4] + weights[4] + np.log(shares)
+        p = softmax(logits, axis=1)
+        error = (p - np.eye(k)[y]) * c
+        loss = -c * np.log(p[np.arange(len(y)), y]).sum() + 0.5 * (weights[:4] ** 2).sum()
+        slope = np.concatenate([x.T @ error + weights[:4], error.sum(axis=0)[None]])
+        return loss, slope.ravel()
+
+    best = minimize(balanced_softmax, np.zeros(5 * k), jac=True, tol=1e-12).x.reshape(5, k)
+    exact = softmax(x @ best[:4] + best[4], axis=1)
+    plain = LogisticRegression(C=c, tol=1e-10, max_iter=1000).fit(x, y).predict_proba(x)
+    np.testing.assert_allclose(corrected(plain, shares, np.full(k, 1 / k)), exact, atol=1e-4)
 
 
 def test_a_class_that_was_not_trained_on_stays_at_0():

@@ -8,10 +8,11 @@ import torch
 
 from gan_augment import ImageGAN
 from gan_augment.devices import compute_config
+from gan_augment.networks.inputs import lenders_of
 from gan_augment.progress import Progress
 from gan_augment.storage import load_bundle
 from gan_augment.synthesizers import image_gan, sampling
-from gan_augment.synthesizers.sampling import BLOCK, drawn_codes, lenders_of
+from gan_augment.synthesizers.sampling import BLOCK, drawn_codes
 
 pytestmark = pytest.mark.usefixtures("quick_scoring")
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import itertools
+import time
+from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from pandas.testing import assert_frame_equal
 
 from gan_augment import TabularGAN
 from gan_augment.data.contract import LabelledTable
+from gan_augment.data.tables.reader import read_frame
 from gan_augment.devices import compute_config
 from gan_augment.errors import DivergedError, ResumeMismatchError, UsageError
 from gan_augment.recipes import RECIPES, Recipe
@@ -116,6 +120,91 @@ def test_rows_by_default_have_the_mean_and_covariance_of_a_neighbourhood(small_t
     np.testing.assert_allclose(np.cov(made[:, numbers].T), expected, atol=0.03)
     levels = np.delete(made, numbers, axis=1).mean(axis=0)
     np.testing.assert_allclose(levels, np.delete(own, numbers, axis=1).mean(axis=0), atol=0.02)
+
+
+def dense(counts, columns=20, seed=0):
+    """Classes of correlated numbers, one far from the others in each column of its own."""
+    rng = np.random.default_rng(seed)
+    rows = [
+        rng.standard_normal((n, columns)) @ rng.standard_normal((columns, columns))
+        + 3 * np.eye(columns)[label]
+        for label, n in enumerate(counts.values())
+    ]
+    frame = pd.DataFrame(np.concatenate(rows), columns=[f"f{i}" for i in range(columns)])
+    return read_frame(frame, y=np.repeat(list(counts), list(counts.values())))
+
+
+def features_recipe(**settings):
+    recipe = RECIPES["table"]["features"]
+    return recipe.model_copy(update={"generator": recipe.generator.model_copy(update=settings)})
+
+
+def blocks(gan, label, n=20):
+    made = [gan._sampler.block(label, "few", block, 0) for block in range(n)]
+    return np.concatenate(made).astype(np.float64)
+
+
+def test_rows_of_features_have_the_calibrated_covariance_around_their_anchors():
+    """Yang et al. 2021: the mean of the covariances of the class and of its two lenders."""
+    read = dense({"few": 25, "one": 60, "two": 70, "three": 80})
+    gan = TabularGAN(recipe=features_recipe(borrowed=0.0, reach=0.5), threads=1).fit(read.table)
+    anchors, few = gan._sampler.anchors, read.table.names.index("few")
+    rows = {k: anchors.rows[slice(*anchors.of(k))].astype(np.float64) for k in range(4)}
+    lenders = anchors.lenders[few].tolist()
+    assert few not in lenders
+    assert len(set(lenders)) == 2
+    calibrated = np.mean([np.cov(rows[k].T, bias=True) for k in (few, *lenders)], axis=0)
+    expected = np.cov(rows[few].T, bias=True) + 0.5**2 * calibrated  # of the anchors, of the moves
+    made = blocks(gan, few)
+    np.testing.assert_allclose(made.mean(axis=0), rows[few].mean(axis=0), atol=0.05)
+    np.testing.assert_allclose(np.cov(made.T), expected, atol=0.06)
+
+
+def test_a_borrowed_move_is_the_difference_of_two_near_rows_of_a_lender():
+    read = dense({"few": 12, "many": 40})
+    gan = TabularGAN(recipe=features_recipe(borrowed=1.0, reach=1.0), threads=1).fit(read.table)
+    anchors, few = gan._sampler.anchors, read.table.names.index("few")
+    many = 1 - few
+    assert anchors.lenders.tolist() == [[many, -1] if k == few else [-1, -1] for k in range(2)]
+    start, stop = anchors.of(many)
+    pairs = anchors.rows[anchors.neighbours[start:stop]] - anchors.rows[start:stop, None]
+    starts = anchors.rows[slice(*anchors.of(few))]
+    reached = (starts[:, None] + pairs.reshape(-1, 20)[None]).reshape(-1, 20)
+    made = blocks(gan, few, 1)[:50]
+    apart = np.abs(made[:, None] - reached[None]).max(axis=2).min(axis=1)
+    assert apart.max() < 1e-5
+
+
+def test_a_saved_model_of_features_draws_the_same_rows_and_longer_sequences_begin_alike(tmp_path):
+    read = dense({"few": 12, "one": 40, "two": 50}, columns=128)
+    read = replace(read, table=replace(read.table, frame=read.table.frame.clip(lower=0)))
+    gan = TabularGAN(recipe="features", threads=1, device="cpu").fit(read.table)
+    assert gan.meta_.chosen == "features"
+    gan.save(tmp_path / "model")
+    loaded = TabularGAN.load(tmp_path / "model", device="cpu")
+    counts = {"few": 30, "one": 5}
+    assert_frame_equal(loaded.sample(counts).frame, gan.sample(counts).frame)
+    assert_frame_equal(gan.sample({"few": 10}).frame, gan.sample({"few": 30}).frame[:10])
+
+
+def test_cells_that_stood_on_a_spike_move_as_others_do():
+    read = dense({"few": 14, "many": 60})
+    frame = read.table.frame.clip(lower=0)  # half of the cells are zeros, as behind a ReLU
+    read = read_frame(frame, y=np.array(read.table.names)[read.table.labels])
+    made = TabularGAN(recipe="features", threads=1).fit(read.table).sample({"few": 500}).frame
+    assert ((made.to_numpy() == 0).mean(axis=0) > 0.05).mean() > 0.9
+    own = frame[:14].to_numpy() == 0
+    always = own.all(axis=0)
+    assert not always.any() or (made.to_numpy()[:, always] > 0).any()
+    assert ((made.to_numpy() >= 0) & (made.to_numpy() <= frame.to_numpy().max(axis=0))).all()
+
+
+@pytest.mark.slow
+def test_two_thousand_rows_of_1280_features_are_fitted_in_seconds_of_one_core():
+    read = dense({"few": 100, "one": 900, "two": 1_000}, columns=1_280)
+    began_s = time.process_time()
+    TabularGAN(recipe="features", threads=1, device="cpu").fit(read.table, schema=read.schema)
+    assert time.process_time() - began_s < 20
 
 
 def test_the_widest_table_is_drawn_in_parts_that_fit(monkeypatch, small_table):

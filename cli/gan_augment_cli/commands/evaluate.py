@@ -67,7 +67,7 @@ def evaluate(
         o.option(
             "--arms",
             "default, all, or some of class_weight, oversample, smote, auto, gan_parity, permuted, "
-            "for tables gaussian_smote, smote_tuned, "
+            "for tables gaussian_smote, smote_tuned, gaussian_borrow, "
             "with commas, and for the CNN plain, balanced_softmax, mixup, mixup_balanced_softmax, "
             "cmo, trivial_augment, gan+mixup and its like; none and gan always. Named ones are "
             "not left out; of images, auto brings inner folds.",

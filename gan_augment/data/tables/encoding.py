@@ -33,6 +33,8 @@ MOST_COUNTED = 1 << 23
 DISTANCES_AT_ONCE = 1 << 22
 ROWS_AT_ONCE = 1_024
 PAIRS_AT_ONCE = 1 << 24
+WHITENED_SHARE = 0.95
+MOST_COMPONENTS = 256
 
 Floats = NDArray[np.float64]
 Matrix = NDArray[np.float32]
@@ -177,6 +179,18 @@ class TableEncoding:
             for start, stop, column in self._spans()
             if isinstance(column, LevelColumn) and column.embedding is not None
         )
+
+    def without_spikes(self, rows: Matrix) -> Matrix:
+        """Make cells (N, width) that stand on a spike numbers like others, in place; missing stay.
+
+        A moved row is a number again, also where its anchor stood on a spike.
+        """
+        for start, _, column in self._spans():
+            if isinstance(column, NumericColumn) and column.spikes:
+                last = start + 2 + len(column.spikes)
+                rows[:, start + 1] = rows[:, start + 1 : last].sum(axis=1)
+                rows[:, start + 2 : last] = 0
+        return rows
 
     @property
     def numbers(self) -> tuple[int, ...]:
@@ -371,13 +385,15 @@ class AnchorRows:
 
     rows: float32 (N, width). labels: int64 (N,), ascending. neighbours: int64 (N, k), row numbers
     of the class; a row of a class of one is its own. votes: the rows with the level that most of
-    the neighbours hold, or None where samples take the nearer row's.
+    the neighbours hold, or None where samples take the nearer row's. lenders: int64 (classes, L),
+    the classes that lend each its spread, -1 where they are fewer; None where none lends.
     """
 
     rows: Matrix
     labels: NDArray[np.int64]
     neighbours: NDArray[np.int64]
     votes: Matrix | None = None
+    lenders: NDArray[np.int64] | None = None
 
     def of(self, label: int) -> tuple[int, int]:
         """Return [start, stop) of the rows of a class."""
@@ -393,20 +409,23 @@ def anchor_rows(
     choices: Spans,
     vectors: Spans,
     vote: bool = False,
+    points: Matrix | None = None,
 ) -> AnchorRows:
     """Sort the rows by class, each with its k nearest of the class (all, where it has fewer).
 
     choices, vectors: where one-hots and vectors of levels stand. vote: levels by SMOTE-NC's vote.
+    points: where each row lies, by default at its own entries.
     """
     order = np.argsort(labels, kind="stable")
     rows, labels = np.ascontiguousarray(rows[order]), labels[order]
     weights = np.ones(rows.shape[1], dtype=np.float32)
     for start, stop in choices:
         weights[start:stop] = np.sqrt(0.5)
+    points = rows * weights if points is None else points[order]
     neighbours = np.empty((len(rows), k), dtype=np.int64)
     for label in np.unique(labels):
         start, stop = np.searchsorted(labels, [label, label + 1])
-        neighbours[start:stop] = start + nearest_rows(rows[start:stop] * weights, k)
+        neighbours[start:stop] = start + nearest_rows(points[start:stop], k)
     votes = _voted(rows, neighbours, [*choices, *vectors]) if vote else None
     return AnchorRows(rows, labels, neighbours, votes)
 
@@ -430,6 +449,24 @@ def nearest_rows(rows: Matrix, k: int) -> NDArray[np.int64]:
         inner = np.argsort(np.take_along_axis(distances, few, axis=1), axis=1, kind="stable")
         nearest[start : start + len(part)] = np.take_along_axis(few, inner, axis=1)
     return nearest[:, np.arange(k) % others]
+
+
+def whitened(rows: Matrix) -> Matrix:
+    """Whiten numbers (N, d) as (N, k): the scores of their principal components, of variance 1.
+
+    k is the least that holds 95 % of the variance, at most 256 and N / 4: all components of N rows
+    have them equally far from each other. With the centred X = U s V^T it is sqrt(N) U. Source:
+    Jolliffe 2002, "Principal component analysis", sections 3.5 and 6.1.
+    """
+    centred = rows.astype(np.float64) - rows.mean(axis=0, dtype=np.float64)
+    wide = rows.shape[1] > len(rows)
+    variances, axes = np.linalg.eigh(centred @ centred.T if wide else centred.T @ centred)
+    variances, axes = np.maximum(variances[::-1], 0), axes[:, ::-1]
+    enough = np.searchsorted(np.cumsum(variances), WHITENED_SHARE * variances.sum()) + 1
+    k = max(1, min(int(enough), MOST_COMPONENTS, len(rows) // 4))
+    scores = axes[:, :k] if wide else centred @ axes[:, :k]
+    spread = np.sqrt((scores**2).mean(axis=0))
+    return (scores / np.where(spread > 0, spread, 1)).astype(np.float32)
 
 
 def _voted(rows: Matrix, neighbours: NDArray[np.int64], spans: Spans) -> Matrix:
