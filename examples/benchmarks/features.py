@@ -203,7 +203,7 @@ def _rounded(found: Mapping[str, float]) -> dict[str, float]:
 HEAD = """# Rows in the feature space of a frozen network
 
 Made by `features.py`; every classifier is a line of `features.jsonl`. Rare recall / balanced
-accuracy / accuracy in percent on real rows that nothing saw, means over five splits. Corrected:
+accuracy / accuracy in percent on real rows that nothing saw, means over the splits. Corrected:
 scores minus the log of the class shares trained on. In bold the best cheap arm of a head by
 corrected balanced accuracy. Then points of corrected balanced accuracy over that arm and over
 repeats (the size-matched null), with the 95 % t interval over the splits. `gan` is the recipe

@@ -69,7 +69,7 @@ TABLE_FEATURES = TABLE_ANCHORED.model_copy(
     update={
         "name": "features",
         "generator": TABLE_ANCHORED.generator.model_copy(
-            update={"kind": "features", "neighbours": 5, "borrowed": 0.5, "lenders": 2}
+            update={"kind": "features", "neighbours": 5, "borrowed": 0.5, "reach": 0.5}
         ),
     }
 )

@@ -98,7 +98,8 @@ def evaluate(
     overwrite: replace an earlier evaluation. test: data of the same kind to test on, with `data` to
     train on; by default the test (or val) folder beside train in `data`, unless the options name
     folds. features: a backbone of `FrozenFeatures`: images are judged as rows of its features, by
-    the learner "logistic" (the default), "mlp" or one's own. Raises StopRequested for Ctrl-C and
+    the learner "logistic" (the default), "mlp" or one's own, and rows are by default those of the
+    recipe "features". Raises StopRequested for Ctrl-C and
     SIGTERM, what was done being kept, and GanAugmentError.
     """
     options, progress = options or EvaluationOptions(), progress or Progress()
@@ -156,8 +157,12 @@ def _read(
             raise UsageError("--features are of images, and --target names a column of a table")
         how: dict[str, Any] = {n: getattr(fit, n) for n in ("image_size", "device", "precision")}
         frozen = FrozenFeatures(features, **how).fit()
+        untrained = fit.recipe == "auto" and not (fit.steps or fit.budget_s)
+        recipe = "features" if untrained else fit.recipe
+        changes = {"learner": feature_head(options.learner)}
+        changes["fit"] = fit.model_copy(update={"recipe": recipe})
+        options = options.model_copy(update=changes)
         fit = fit.model_copy(update={"image_size": frozen.image_size_})
-        options = options.model_copy(update={"learner": feature_head(options.learner)})
     kinds = [read_data(data, fit, progress)]
     if test is None and fit.target is None and data.is_dir() and options.folds is None:
         parts = parts_of(data)

@@ -25,6 +25,7 @@ from gan_augment.evaluation.amount import (
     plan_for,
     score_amounts,
 )
+from gan_augment.recipes import RECIPES
 
 PARITY = Amount("gan", 1.0)
 
@@ -163,6 +164,17 @@ def test_held_rows_are_never_seen_nor_what_is_added_made_from_them():
     assert set(found.figures["score"]) == {
         a for a in LADDER if a == NOTHING or (a.source in ("repeats", "smote") and a.to > 0.2)
     }
+
+
+def test_gaussian_borrow_is_the_recipe_features_with_the_calibrated_covariance_alone():
+    data = table({"ill": 12, "well": 60})
+    made = plain_makers(["ill"])["gaussian_borrow"](data, 3).sample({"ill": 40}, random_state=1)
+    recipe = RECIPES["table"]["features"]
+    settings = recipe.generator.model_copy(update={"borrowed": 0.0, "reach": 1.0})
+    recipe = recipe.model_copy(update={"generator": settings})
+    gan = TabularGAN(recipe=recipe, threads=1, device="cpu", random_state=3).fit(data)
+    assert made.frame.equals(gan.sample({"ill": 40}, random_state=1).frame)
+    assert made.counts["ill"] == 40
 
 
 def test_synthesizers_are_fitted_on_the_rows_seen_alone():

@@ -64,7 +64,9 @@ SHORT = options(
     diagnostics=False,
 )
 GAN, SMOTE = (Candidate("amount", Amount(source, 1.0)) for source in ("gan", "smote"))
-REPEATS = Candidate("amount", Amount("repeats", 1.0))
+REPEATS, BORROW = (
+    Candidate("amount", Amount(source, 1.0)) for source in ("repeats", "gaussian_borrow")
+)
 
 
 def setup_of(data: LabelledTable | None = None, **more: Any) -> Setup[Any]:
@@ -176,13 +178,15 @@ def test_a_learner_without_scores_has_the_default_decision_only() -> None:
     assert all(figure is not None for figure in line["inner"])
 
 
-@pytest.mark.parametrize("candidate", [NONE, REPEATS, SMOTE, GAN])
+@pytest.mark.parametrize("candidate", [NONE, REPEATS, SMOTE, BORROW, GAN])
 def test_missing_cells_are_taken_by_every_source(candidate: Candidate) -> None:
     line = cell(setup_of(table(missing=0.3)), candidate)
     assert line["error"] is None
 
 
-@pytest.mark.parametrize("candidate", [NONE, REPEATS, SMOTE, GAN, Candidate("real", share=0.25)])
+@pytest.mark.parametrize(
+    "candidate", [NONE, REPEATS, SMOTE, BORROW, GAN, Candidate("real", share=0.25)]
+)
 def test_a_class_of_two_rows_is_trained_on_and_judged_in_no_macro_figure(
     candidate: Candidate,
 ) -> None:

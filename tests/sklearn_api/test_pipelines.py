@@ -17,7 +17,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.utils import estimator_html_repr
 
 import gan_augment
-from gan_augment import GANAugmenter, Pipeline, make_pipeline
+from gan_augment import AugmentedClassifier, GANAugmenter, Pipeline, make_pipeline
 
 
 def test_the_pipeline_is_that_of_imbalanced_learn() -> None:
@@ -43,6 +43,18 @@ def test_rows_are_added_in_fit_and_never_in_predict(quick, numbers) -> None:
     assert model.predict(X).shape == y.shape
     assert model[1].n_generated_ == 10
     assert 0.7 < model.score(X, y) <= 1
+
+
+def test_the_recipe_of_features_serves_a_pipeline_its_folds_and_the_augmented_classifier() -> None:
+    rng = np.random.default_rng(0)
+    y = np.repeat(["few", "one", "two"], [14, 40, 50])
+    X = np.maximum(rng.normal(size=(104, 128)) + (y == "few")[:, None], 0)
+    augmenter = GANAugmenter(recipe="features")
+    model = make_pipeline(StandardScaler(), augmenter, LogisticRegression(C=0.01)).fit(X, y)
+    assert model[1].n_generated_ == 23
+    assert cross_val_score(model, X, y, cv=2).mean() > 0.5
+    whole = AugmentedClassifier(LogisticRegression(C=0.01), augmenter).fit(X, y)
+    assert set(whole.predict(X)) == set(y)
 
 
 def test_a_grid_over_the_classifier_trains_one_model_a_fold(

@@ -110,6 +110,11 @@ def test_evaluate_judges_images_by_their_features(photos: Path, tmp_path: Path) 
         assert done.exit_code == 0, done.stderr
         result = json.loads((out / "result.json").read_text())
         assert list(result["arms"]) == ["none", "oversample", "gan"]
+    backbone = f"{tmp_path}/nets.py:make"
+    for given, recipe in (({}, "features"), ({"steps": 5}, "auto"), ({"recipe": "free"}, "free")):
+        fit = FitOptions(image_size=(16, 16), **given)
+        plan = workflows.plan_evaluation(folder, EvaluationOptions(fit=fit), features=backbone)
+        assert plan.setup.generator.recipe == recipe
     options = EvaluationOptions(fit=FitOptions(target="label"))
     with pytest.raises(UsageError, match="--features are of images"):
         workflows.evaluate(folder, tmp_path / "no", options, features="nets.py:make")
