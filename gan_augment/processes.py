@@ -1,4 +1,4 @@
-"""The process and its workers: cores, memory, and how a worker is started."""
+"""The process and its workers: cores, memory, how a worker is started, joblib's other engines."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ import resource
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
+
+from gan_augment.errors import UsageError
 
 _GROUP_LIMITS = (
     Path("/sys/fs/cgroup/memory.max"),
@@ -23,6 +26,8 @@ _GROUP_QUOTAS = (
     (Path("/sys/fs/cgroup/cpu/cpu.cfs_quota_us"), Path("/sys/fs/cgroup/cpu/cpu.cfs_period_us")),
 )
 _LOOK_S = 0.5
+CONNECT_S = 10.0
+"""For which the scheduler of a cluster is waited."""
 ways_on: list[Callable[[], str]] = []
 """How to go on with what this process does, were it ended now; the outermost work first."""
 _ROOT = Path(__file__).resolve().parents[1]
@@ -100,6 +105,66 @@ def end_with_parent(parent: int, machine: str) -> None:
         os._exit(1)
 
     threading.Thread(target=watch, name="end with the parent", daemon=True).start()
+
+
+@contextlib.contextmanager
+def joblib_engine(backend: str | None, address: str | None) -> Iterator[None]:
+    """Let joblib work on a dask cluster in the block, by the address of its scheduler.
+
+    backend: "dask", or None for joblib's own setting. Raises UsageError where there is no such
+    cluster, or its workers have other versions of what results depend on.
+    """
+    if backend is None:
+        if address is not None:
+            raise UsageError(f"--address {address!r} is of a cluster; give --backend dask with it")
+        yield
+        return
+    if backend != "dask":
+        raise UsageError(
+            f"--backend {backend!r}; expected dask. Other engines of joblib (ray, spark) are set "
+            "in Python: with joblib.parallel_config(...), around gan_augment.evaluate."
+        )
+    if address is None:
+        raise UsageError("--backend dask needs --address, such as tcp://10.0.0.1:8786")
+    try:
+        from dask.distributed import Client
+        from joblib import parallel_config
+    except ImportError:
+        raise UsageError("--backend dask needs dask: pip install 'gan-augment[dask]'") from None
+    try:
+        client = Client(address, timeout=CONNECT_S)  # type: ignore[no-untyped-call]
+    except (OSError, ValueError) as error:
+        raise UsageError(
+            f"no dask scheduler answers at {address!r} ({type(error).__name__}); start one with "
+            "`dask scheduler`, and workers with `dask worker ADDRESS --nthreads 1`"
+        ) from None
+    with client:
+        _check_workers(client.run(_versions), address)
+        with parallel_config("dask"):
+            yield
+
+
+def _check_workers(workers: Mapping[str, Mapping[str, str]], address: str) -> None:
+    """Raise UsageError where there are no workers, or one differs in what results depend on."""
+    if not workers:
+        raise UsageError(f"the cluster at {address!r} has no workers; start some and try again")
+    here = _versions()
+    for worker, there in workers.items():
+        differ = [
+            f"{name} {there[name]} (here {here[name]})"
+            for name in here
+            if there[name] != here[name]
+        ]
+        if differ:
+            raise UsageError(f"the dask worker {worker} has {', '.join(differ)}; install the same")
+
+
+def _versions() -> dict[str, str]:
+    """What results depend on. Without this package on a worker it is told so there."""
+    found = {"Python": platform.python_version()}
+    for name in ("gan-augment", "torch", "numpy", "scikit-learn", "pandas"):
+        found[name] = version(name)
+    return found
 
 
 @contextlib.contextmanager

@@ -25,11 +25,11 @@ PANELS = {
     "Training": "recipe recipes steps budget gan_budget until patience d_steps optimiser rate "
     "schedule selection seed device precision model seconds table backbone "
     "convert",
-    "Top-up": "counts to synthetic_share companions resize_originals",
+    "Top-up": "counts to synthetic_share companions match resize_originals",
     "Evaluation": "test learner features metric delta folds repeats arms sampler updates "
     "diagnostics extractor fail_on",
-    "Running": "threads workers shard n_jobs allow_code cache resume force config dry_run verbose "
-    "help",
+    "Running": "threads workers shard n_jobs backend address allow_code cache resume force config "
+    "dry_run verbose help",
     "Output": "",
 }
 """{panel of --help: the parameters in it}; all others are in the last."""

@@ -16,6 +16,8 @@ REAL_SHARES = (0.25, 0.5)
 
 RIVALS = ("balanced_softmax", "mixup", "mixup_balanced_softmax", "cmo", "trivial_augment")
 """Arms of the other methods of training a network, called as these are."""
+FEATURES = "features"
+"""The arm, and the method, of a plain head on a pretrained network's features of the same rows."""
 TABLE_RIVALS: tuple[Source, ...] = ("gaussian_smote", "smote_tuned", "gaussian_borrow")
 """Arms of tables: rows of these to parity, called as they are."""
 ON_TOP = {f"gan+{method}": method for method in RIVALS}
@@ -124,6 +126,7 @@ BY_METHOD: Mapping[str, Candidate] = {
     "mixup_balanced_softmax": Candidate("none", method="mixup_balanced_softmax"),
     "cmo": Candidate("none", method="cmo"),
     "trivial_augment": Candidate("amount", _REPEATS, method="trivial_augment"),
+    FEATURES: Candidate("none", method=FEATURES),
     **{arm: Candidate("amount", _GAN, method=method) for arm, method in ON_TOP.items()},
 }
 """{arm: candidate} of arms with a method of training of their own."""

@@ -1,11 +1,12 @@
 """Downstream classifiers, by which a top-up is judged: of tables, of images, of the user's own.
 
-What one is trained on is a `Training`; `learner_of` finds the one that is meant. Nothing is split,
-topped up or judged here.
+What one is trained on is a `Training`; `learner_of` finds the one that is meant. A network may have
+`PretrainedRows` beside it, for an arm of its own. Nothing is split, topped up or judged here.
 """
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -22,7 +23,7 @@ from gan_augment.data.contract import LabelledImages, LabelledTable
 from gan_augment.data.tables.inference import infer_schema
 from gan_augment.data.tables.schema import Overrides, TableSchema
 from gan_augment.errors import DataError, UsageError, did_you_mean
-from gan_augment.evaluation.arms import RIVALS
+from gan_augment.evaluation.arms import FEATURES, RIVALS
 from gan_augment.evaluation.decisions import Scores
 from gan_augment.evaluation.estimators import (
     FittedEstimator,
@@ -236,38 +237,97 @@ class EstimatorLearner:
         return FittedEstimator(estimator, known, self.name, argmax=self.named, matrix=matrix)
 
 
+def feature_head(learner: Any = None) -> Any:
+    """Make "logistic" (None) or "mlp" for hundreds of dense columns; others are as they are."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.neural_network import MLPClassifier
+
+    if learner in (None, "logistic"):
+        return LogisticRegression(C=0.01, max_iter=500)
+    return MLPClassifier((128,), alpha=1.0, tol=1e-3) if learner == "mlp" else learner
+
+
+@dataclass(frozen=True, eq=False)
+class PretrainedRows:
+    """Features of images by a pretrained network, which has seen none of their labels.
+
+    name: of the network. ids: (N,), of the images. values: float32 (N, D).
+    """
+
+    name: str
+    ids: NDArray[np.str_]
+    values: NDArray[np.float32]
+
+    def described(self) -> dict[str, Any]:
+        """Return the network's name and what tells the features from others; JSON-ready."""
+        return {"backbone": self.name, "sha256": hashlib.sha256(self.values.tobytes()).hexdigest()}
+
+    def of(self, data: LabelledImages) -> LabelledTable:
+        """Return the features of images that are among these, with the same labels."""
+        import pandas as pd
+
+        place = pd.Index(self.ids).get_indexer(pd.Index(data.ids))
+        frame = pd.DataFrame(self.values[place])
+        return LabelledTable(frame, data.labels, data.ids, data.groups, data.class_names)
+
+    def fit(self, training: Training[LabelledImages], seed: int) -> FittedPretrained:
+        """Train the logistic head on the features of the real rows, nothing added."""
+        rows = self.of(training.real)
+        head: Any = learner_of(feature_head(), rows)
+        return FittedPretrained(head.fit(Training(rows, rows), seed), self)
+
+
+@dataclass(frozen=True)
+class FittedPretrained:
+    """A head on a pretrained network's features, which scores images."""
+
+    head: FittedEstimator
+    rows: PretrainedRows
+
+    def scores(self, data: Any) -> Scores:
+        """Score N images by the probabilities of the head."""
+        return self.head.scores(self.rows.of(data))
+
+
 @dataclass(frozen=True)
 class NetworkLearner:
     """A network trained for a fixed number of updates: more rows are not more training.
 
     train: of the user, or None for the small CNN of `classifiers/small_cnn.py`, whose pictures go
-    through `augment.classical.small_changes`.
+    through `augment.classical.small_changes`. pretrained: the rows' features, of the arm that
+    trains no network, None without.
     """
 
     name: str
     updates: int
     train: TrainingFunction | UserCode | None = None
+    pretrained: PretrainedRows | None = None
 
     weighs = True
     balances = False
 
     @property
     def methods(self) -> tuple[str, ...]:
-        """List the methods of METHODS that it knows: a training of one's own is its own."""
-        return METHODS if self.train is None else ()
+        """List the methods that it knows: a training of one's own is its own."""
+        more = () if self.pretrained is None else (FEATURES,)
+        return (*(METHODS if self.train is None else ()), *more)
 
     def described(self) -> dict[str, Any]:
         """Return name and updates, of the CNN how it is trained, of a user's file its sha256."""
         params = {"network": "SmallCNN", "augmentation": "small_changes"}
+        pretrained = {} if self.pretrained is None else {FEATURES: self.pretrained.described()}
         return {
             "name": self.name,
             "params": params if self.train is None else {},
             "updates": self.updates,
             **_sha256_of(self.train),
+            **pretrained,
         }
 
-    def fit(self, training: Training[Any], seed: int) -> FittedNetwork:
+    def fit(self, training: Training[Any], seed: int) -> Fitted:
         """Train from scratch; the same arguments give the same scores. Raises DataError."""
+        if training.method == FEATURES and self.pretrained is not None:
+            return self.pretrained.fit(training, seed)
         data: LabelledImages = training.data
         known, _ = _known_labels(data)
         learner_seed = derived_seed(seed, "learner")
@@ -398,6 +458,6 @@ def _weights(training: Training[Any]) -> NDArray[np.float32] | None:
     return weights
 
 
-Fitted = FittedEstimator | FittedNetwork
+Fitted = FittedEstimator | FittedNetwork | FittedPretrained
 Learner = EstimatorLearner | NetworkLearner
 """A classifier that can be trained as often as asked, pickled in between."""

@@ -10,15 +10,16 @@ from pydantic import ConfigDict, Field, ValidationInfo, field_validator, model_v
 from gan_augment.config import MOST, MOST_PROCESSES, FitOptions, Seconds, TopUp
 from gan_augment.errors import UsageError, did_you_mean
 from gan_augment.evaluation.amount import TO
-from gan_augment.evaluation.arms import ON_TOP, RIVALS, TABLE_RIVALS
+from gan_augment.evaluation.arms import FEATURES, ON_TOP, RIVALS, TABLE_RIVALS
 from gan_augment.evaluation.figures import METRICS
 from gan_augment.evaluation.user_code import new_sampler
 from gan_augment.settings import Frozen
 from gan_augment.user_code import UserCode
 
 CHEAP_ARMS = ("class_weight", "oversample", "smote")
-DEFAULT_ARMS = ("none", *CHEAP_ARMS, *RIVALS, "gan", *ON_TOP, "auto")
-"""Other methods of training, and the GAN's rows under each, are of the small CNN alone."""
+DEFAULT_ARMS = ("none", *CHEAP_ARMS, *RIVALS, FEATURES, "gan", *ON_TOP, "auto")
+"""Other methods of training, and the GAN's rows under each, are of the small CNN alone; features of
+images for which there are some."""
 EXTRA_ARMS = (*TABLE_RIVALS, "gan_parity", "permuted", "plain")
 """Of `arms="all"`: of tables, Gaussian SMOTE, SMOTE of a tuned k and Gaussian borrow; parity
 without a choice, a GAN fitted on permuted labels, and for the small CNN no help without classical

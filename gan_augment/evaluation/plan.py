@@ -14,7 +14,7 @@ from typing import Any, Generic, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_augment.data.contract import LabelledTable
+from gan_augment.data.contract import LabelledImages, LabelledTable
 from gan_augment.data.tables.inference import infer_schema
 from gan_augment.data.tables.schema import Overrides, TableSchema
 from gan_augment.devices import Precision
@@ -110,6 +110,7 @@ class Setup(Generic[Data]):
 
     generator: unfitted. rare: the classes that are topped up. overrides: what columns are, for
     learner and generators alike. requested: what a journal of it begins with, beside the design.
+    photos: of rows of features, small, to show what generated ones are near to.
     """
 
     options: EvaluationOptions
@@ -121,6 +122,12 @@ class Setup(Generic[Data]):
     design: Design
     overrides: Overrides = field(default_factory=Overrides)
     requested: Mapping[str, Any] = field(default_factory=dict)
+    photos: LabelledImages | None = None
+
+    def __sizeof__(self) -> int:
+        """Count the bytes of the rows: engines send an argument this large once to a worker."""
+        data: Any = self.data
+        return int(data.frame.memory_usage().sum() if self.table else data.pixels.nbytes)
 
     @property
     def header(self) -> dict[str, Any]:

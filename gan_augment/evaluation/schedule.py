@@ -9,14 +9,14 @@ import time
 import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import CancelledError
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from joblib import effective_n_jobs
 
-from gan_augment.errors import UsageError
+from gan_augment.errors import GanAugmentError, UsageError
 from gan_augment.evaluation.arm_results import ArmResults
 from gan_augment.evaluation.arms import ALL_GENERATED, NONE, Candidate
 from gan_augment.evaluation.diagnosis.folds import SOURCE, diagnose_split, diagnosed_splits
@@ -30,6 +30,8 @@ from gan_augment.storage.journal import Journal, Key, Line, key_of
 from gan_augment.synthesizers.base import Data
 from gan_augment.synthesizers.time_budget import TIMING_SHARE
 
+MOST_LOSSES = 2
+"""Of workers in succession, with nothing done between them, before an evaluation ends."""
 SLACK = 1.1
 """Times the time that is left, what the rest may be forecast to take before anything is left out:
 the first units of a process take longer than the others."""
@@ -41,11 +43,20 @@ SHORT_BUDGET_S, SHORT_TIMING_S = 600.0, 3.0
 
 @dataclass(frozen=True)
 class Task:
-    """One line of the journal that is to be made. key: the line's. needs: of kept generators."""
+    """One line of the journal that is to be made.
+
+    key: the line's. work: makes it of the setup, which travels apart, and `about`. needs: lines of
+    kept generators.
+    """
 
     key: Key
-    run: Callable[[], Any]
+    work: Callable[..., Any]
+    about: tuple[Any, ...] = ()
     needs: tuple[Key, ...] = ()
+
+    def run(self, setup: Setup[Any]) -> Any:
+        """Do the work."""
+        return self.work(setup, *self.about)
 
 
 class Pace:
@@ -141,8 +152,8 @@ def run(
     kept; UsageError where time was up before two folds were judged.
     """
 
-    def do(tasks: Sequence[Task], phase: str) -> None:
-        _do(tasks, journal, n_jobs, progress, phase, pace)
+    def do(setup: Setup[Data], tasks: Sequence[Task], phase: str) -> None:
+        _do(setup, tasks, journal, n_jobs, progress, phase, pace)
 
     splits = setup.protocol.splits
     each = len(splits) if pace is None else effective_n_jobs(n_jobs)
@@ -167,7 +178,7 @@ def _judge_splits(
     setup: Setup[Data],
     splits: Sequence[Split],
     journal: Journal,
-    do: Callable[[Sequence[Task], str], None],
+    do: Callable[[Setup[Data], Sequence[Task], str], None],
     folder: Path,
 ) -> None:
     """Fit and judge everything in some splits."""
@@ -200,31 +211,32 @@ def _judge_splits(
     if setup.keeps_generators and (lacks(cells) or lacks(of_share())):
         journal.forget(lambda line: _lost(line, folder))
         free: list[Task] = [task for task in cells if not task.needs]  # for idle processes
-        do([*generators((OUTER,)), *free], "fitting generators and learners")
-        do(generators(INNER if setup.design.inner else ()), "fitting generators of inner parts")
-    do(cells, "fitting and judging learners")
+        do(setup, [*generators((OUTER,)), *free], "fitting generators and learners")
+        inner = generators(INNER if setup.design.inner else ())
+        do(setup, inner, "fitting generators of inner parts")
+    do(setup, cells, "fitting and judging learners")
     if not lacks(cells):
-        do(of_share(), "varying the share of generated rows")
+        do(setup, of_share(), "varying the share of generated rows")
 
 
 def _diagnose(
     setup: Setup[Data],
     journal: Journal,
-    do: Callable[[Sequence[Task], str], None],
+    do: Callable[[Setup[Data], Sequence[Task], str], None],
     folder: Path,
 ) -> None:
     """Look at what was generated in the splits that are kept."""
     splits = diagnosed_splits(setup)
     looks = [
-        Task(_look(one), partial(diagnose_split, setup, one, folder), _needed(setup, one, SOURCE))
+        Task(_look(one), diagnose_split, (one, folder), _needed(setup, one, SOURCE))
         for one in splits
     ]
     if setup.keeps_generators and any(journal.get(look.key) is None for look in looks):
         fitted = [_generator(setup, split, OUTER, SOURCE, folder) for split in splits]
         keys = {task.key for task in fitted}
         journal.forget(lambda line: key_of(line) in keys and _lost(line, folder))
-        do(fitted, "fitting generators that were lost")
-    do(looks, "looking at what was generated")
+        do(setup, fitted, "fitting generators that were lost")
+    do(setup, looks, "looking at what was generated")
 
 
 def costs_of(setup: Setup[Any], n_jobs: int | None, processes: int) -> Costs:
@@ -236,11 +248,11 @@ def costs_of(setup: Setup[Any], n_jobs: int | None, processes: int) -> Costs:
     within_s = math.inf if budget_s is None else TIMING_SHARE * budget_s
     if within_s < TIMING_SHARE * SHORT_BUDGET_S:
         within_s = min(within_s, SHORT_TIMING_S)
-    timing = partial(Costs.timed, setup, within_s)
+    timing = Task((), Costs.timed, (within_s,))
     if setup.table or setup.options.fit.steps or within_s < WORKERS_START_S:
-        return timing()
-    tasks = [Task((), timing)] * min(processes, setup.fits.learners)
-    timed: Iterator[Costs] = _lines(tasks, n_jobs)
+        return Costs.timed(setup, within_s)
+    tasks = [timing] * min(processes, setup.fits.learners)
+    timed: Iterator[Costs] = _lines(setup, tasks, n_jobs)
     return max(timed, key=lambda costs: costs.learner_s)
 
 
@@ -258,13 +270,13 @@ def _lost(line: Line, folder: Path) -> bool:
 
 def _generator(setup: Setup[Data], split: Split, level: str, source: str, folder: Path) -> Task:
     key = ("generator", split.repeat, split.fold, f"{source} {level}")
-    return Task(key, partial(fit_generator, setup, split, level, source, folder))
+    return Task(key, fit_generator, (split, level, source, folder))
 
 
 def _cell(setup: Setup[Data], split: Split, candidate: Candidate, folder: Path) -> Task:
     key = ("cell", split.repeat, split.fold, candidate.key)
     needs = _needed(setup, split, candidate.generated)
-    return Task(key, partial(run_cell, setup, split, candidate, folder), needs)
+    return Task(key, run_cell, (split, candidate, folder), needs)
 
 
 def _needed(setup: Setup[Any], split: Split, source: str | None) -> tuple[Key, ...]:
@@ -277,6 +289,7 @@ def _needed(setup: Setup[Any], split: Split, source: str | None) -> tuple[Key, .
 
 
 def _do(
+    setup: Setup[Any],
     tasks: Sequence[Task],
     journal: Journal,
     n_jobs: int | None,
@@ -286,42 +299,62 @@ def _do(
 ) -> None:
     """Do every task whose line is not there yet, as far as a pace admits them.
 
-    One whose generators are not there is not done either: the time was up before them.
+    One whose generators are not there is not done either: the time was up before them. What a
+    worker had when it was lost, the rows that a cluster's engine kept there too, is begun again.
     """
-    left = [task for task in tasks if journal.get(task.key) is None]
-    left = [task for task in left if all(map(journal.get, task.needs))]
-    if not left:
-        return
-    progress.phase(phase, len(tasks))
-    done = len(tasks) - len(left)
-    with warnings.catch_warnings():
-        # joblib replaces a worker that has grown by 300 MB, and warns in a thread of its own: no
-        # news, and where warnings are errors that thread would end, and nobody take in results
-        warnings.filterwarnings("ignore", "A worker stopped while some jobs", UserWarning)
-        for line in _lines((task for task in left if not pace or pace.admits(task)), n_jobs):
-            journal.append(line)
-            done += 1
-            progress.advance(done)
-            if pace:
-                pace.plan_again()
+    from joblib.externals.loky.process_executor import TerminatedWorkerError
+
+    losses = 0
+    while True:
+        left = [task for task in tasks if journal.get(task.key) is None]
+        left = [task for task in left if all(map(journal.get, task.needs))]
+        if not left:
+            return
+        progress.phase(phase, len(tasks))
+        done = len(tasks) - len(left)
+        admitted = (task for task in left if not pace or pace.admits(task))
+        try:
+            with warnings.catch_warnings():
+                # joblib replaces a worker that has grown by 300 MB, and warns in a thread of its
+                # own: no news, and where warnings are errors that thread would end, and nobody
+                # take in results
+                warnings.filterwarnings("ignore", "A worker stopped while some jobs", UserWarning)
+                for line in _lines(setup, admitted, n_jobs):
+                    journal.append(line)
+                    done, losses = done + 1, 0
+                    progress.advance(done)
+                    if pace:
+                        pace.plan_again()
+        except (TerminatedWorkerError, CancelledError) as error:
+            reason, losses = " ".join(str(error).split()), losses + 1
+            if losses > MOST_LOSSES:
+                raise GanAugmentError(
+                    f"a worker ended early for the third time: {reason}"
+                ) from None
+            progress.warn(f"a worker ended early, its fits are begun again: {reason}")
+        else:
+            return
 
 
 def _look(split: Split) -> Key:
     return "diagnosis", split.repeat, split.fold, f"{SOURCE} {OUTER}"
 
 
-def _lines(tasks: Iterable[Task], n_jobs: int | None) -> Iterator[Any]:
-    """Yield the lines of the tasks as each is done, in this process or in others."""
+def _lines(setup: Setup[Any], tasks: Iterable[Task], n_jobs: int | None) -> Iterator[Any]:
+    """Yield the lines of the tasks as each is done, in this process or by joblib's engine."""
     if n_jobs == 1:
-        yield from (task.run() for task in tasks)
+        yield from (task.run(setup) for task in tasks)
         return
     from joblib import Parallel, delayed
+    from joblib.parallel import get_active_backend
 
     side_by_side = Parallel(n_jobs=n_jobs, return_as="generator_unordered", batch_size=1)
-    here = os.getpid(), platform.node()
-    yield from side_by_side(delayed(_run)(task, *here) for task in tasks)
+    own = type(get_active_backend()[0]).__name__ == "LokyBackend"  # whose workers are children
+    parent = (os.getpid(), platform.node()) if own else None
+    yield from side_by_side(delayed(_run)(setup, task, parent) for task in tasks)
 
 
-def _run(task: Task, parent: int, machine: str) -> Any:
-    end_with_parent(parent, machine)
-    return task.run()
+def _run(setup: Setup[Any], task: Task, parent: tuple[int, str] | None) -> Any:
+    if parent:
+        end_with_parent(*parent)
+    return task.run(setup)

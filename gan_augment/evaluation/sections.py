@@ -21,7 +21,14 @@ import numpy as np
 from gan_augment.data.splits import unit_of_rows
 from gan_augment.evaluation.amount import Amount, Source
 from gan_augment.evaluation.arm_results import ArmResult, ArmResults, Column
-from gan_augment.evaluation.arms import ALL_GENERATED, ON_TOP, REAL_SHARES, RIVALS, Candidate
+from gan_augment.evaluation.arms import (
+    ALL_GENERATED,
+    FEATURES,
+    ON_TOP,
+    REAL_SHARES,
+    RIVALS,
+    Candidate,
+)
 from gan_augment.evaluation.diagnosis.folds import (
     diagnostics_section,
     pictures_section,
@@ -190,7 +197,8 @@ def verdict_section(results: ArmResults[Any], *, copied: bool) -> dict[str, Any]
         if name in results.arms and rival in results.arms:
             change = results.primary(results.arms[name], results.arms[rival])
             on_top |= {} if change is None else {rival: change}
-    known = (*CHEAP_ARMS, *(arm for arm in RIVALS if arm in setup.learner.methods))
+    methods = (arm for arm in (*RIVALS, FEATURES) if arm in setup.learner.methods)
+    known = (*CHEAP_ARMS, *methods)
     facts = VerdictFacts(
         metric=setup.options.metric,
         delta=setup.options.delta,

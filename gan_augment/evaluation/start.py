@@ -30,11 +30,11 @@ from gan_augment.data.tables.schema import Overrides
 from gan_augment.data.topup_plan import choose_classes
 from gan_augment.errors import DataError, OutputExistsError, ResumeMismatchError, UsageError
 from gan_augment.evaluation.amount import Amount, plan_for
-from gan_augment.evaluation.arms import TABLE_RIVALS
+from gan_augment.evaluation.arms import FEATURES, TABLE_RIVALS
 from gan_augment.evaluation.diagnosis.features import user_features
 from gan_augment.evaluation.figures import OF_RANKS
 from gan_augment.evaluation.generators import MODELS, generator_of, unfitted_twin
-from gan_augment.evaluation.learners import learner_of
+from gan_augment.evaluation.learners import Learner, NetworkLearner, PretrainedRows, learner_of
 from gan_augment.evaluation.options import EvaluationOptions
 from gan_augment.evaluation.plan import OUTER, Design, Plan, Setup, designed
 from gan_augment.evaluation.protocol import INNER_FOLDS, plan_protocol, with_test_rows
@@ -48,6 +48,7 @@ from gan_augment.storage.journal import Journal
 from gan_augment.storage.lock import LOCK_FILE
 
 AnyData = LabelledImages | LabelledTable
+Features = tuple[str, NDArray[np.float32]]
 
 JOURNAL = "journal.jsonl"
 REPORT_S = 3.0
@@ -61,6 +62,8 @@ def evaluate(
     options: EvaluationOptions | None = None,
     *,
     test: AnyData | None = None,
+    features: Features | None = None,
+    photos: LabelledImages | None = None,
     out: str | Path | None = None,
     resume: bool = False,
     overwrite: bool = False,
@@ -77,6 +80,11 @@ def evaluate(
     test
         Rows of the same classes to test on, of images of the same shape; `data` is then not split
         but trains, one generator is fitted, and repeats are seeds of the learner.
+    features
+        Of images: the name of a pretrained network, and its features of the rows of `data`, then of
+        those of `test`, float32 (N, D). They are an arm, which a verdict has to beat.
+    photos
+        Of rows that are features of photos, with the same ids: what the report shows of them.
     out, resume, overwrite
         A folder for the journal, kept generators and the result, None for none on disk; whether to
         go on with the journal there, to the very bytes of an undisturbed run, or to replace it.
@@ -99,7 +107,8 @@ def evaluate(
         journal = Journal(folder / JOURNAL if out is not None else None)
         if resume:
             journal.read()
-        plan = prepare(data, options, journal.header, progress, test=test, started_s=started_s)
+        more: dict[str, Any] = {"test": test, "features": features, "started_s": started_s}
+        plan = prepare(data, options, journal.header, progress, photos=photos, **more)
         if journal.header is None:
             journal.append(plan.setup.header)
         if on_plan:
@@ -128,13 +137,14 @@ def prepare(
     progress: Progress | None = None,
     *,
     test: AnyData | None = None,
+    features: Features | None = None,
+    photos: LabelledImages | None = None,
     started_s: float | None = None,
 ) -> Plan:
     """Decide everything that is decided before the first fit; time a few fits to plan.
 
     header: of a journal to go on with; its design is kept, and it must be of the same evaluation.
-    started_s: when the budget began, by `time.monotonic()`; None is now.
-    Raises as `evaluate` does.
+    features, photos, started_s: as of `evaluate`. Raises as it does.
     """
     started_s = time.monotonic() if started_s is None else started_s
     tested = None
@@ -166,15 +176,17 @@ def prepare(
         curves=options.curves,
         steps=options.fit.steps,
     )
+    learner = learner_of(options.learner, data, updates=options.updates, overrides=kinds)
     setup = Setup[Any](
         options=options,
         data=data,
         protocol=protocol,
-        learner=learner_of(options.learner, data, updates=options.updates, overrides=kinds),
+        learner=_with_features(learner, data, features),
         generator=generator_of(options, data, rare),
         rare=rare,
         design=everything,
         overrides=kinds,
+        photos=photos,
     )
     _check_methods(setup)
     requested = _requested(setup, duplicates, columns)
@@ -201,6 +213,20 @@ def prepare(
     return Plan(setup, seconds, processes, tuple(notes), costs)
 
 
+def _with_features(learner: Learner, data: AnyData, features: Features | None) -> Learner:
+    """Return the learner with a pretrained network's features of the rows beside it."""
+    if features is None:
+        return learner
+    name, values = features
+    if not isinstance(learner, NetworkLearner):
+        raise UsageError(
+            f"features of the pretrained network {name} are compared with a network that is "
+            f"trained on images, and the learner is {learner.name}"
+        )
+    assert len(values) == len(data)
+    return replace(learner, pretrained=PretrainedRows(name, data.ids, values))
+
+
 def _check_methods(setup: Setup[Any]) -> None:
     """Raise UsageError for an arm that was named and that this learner cannot have."""
     absent = [name for name in setup.options.arm_names if name not in setup.arms]
@@ -211,6 +237,8 @@ def _check_methods(setup: Setup[Any]) -> None:
         )
         if absent[0] in TABLE_RIVALS:
             why = "adds rows to tables, and the data is images; leave it out"
+        if absent[0] == FEATURES:
+            why = "is a pretrained network's; name its file with --backbone (backbone)"
         raise UsageError(f"the arm {absent[0]!r} {why}")
 
 

@@ -37,6 +37,7 @@ ARMS = {
     "mixup_balanced_softmax": "mixup with balanced softmax",
     "cmo": "pasted patches (CMO)",
     "trivial_augment": "repeats with TrivialAugment",
+    "features": "features of a pretrained network",
     "gan+balanced_softmax": "the GAN’s rows, balanced softmax",
     "gan+mixup": "the GAN’s rows with mixup",
     "gan+mixup_balanced_softmax": "the GAN’s rows, mixup with balanced softmax",

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gan_augment.data.contract import LabelledImages, LabelledTable
 from gan_augment.data.images.reader import ReadImages
@@ -21,6 +22,7 @@ from gan_augment.sklearn_api.augmenter import (
     checked_parameters,
     threads,
 )
+from gan_augment.sklearn_api.features import FrozenFeatures
 from gan_augment.sklearn_api.inputs import (
     ClassLabels,
     categorical_overrides,
@@ -62,6 +64,7 @@ def evaluate(
     group_duplicates: bool = False,
     diagnostics: bool = True,
     extractor: Any = None,
+    backbone: Any = None,
     seed: int = 0,
     n_jobs: int | None = None,
     out: str | Path | None = None,
@@ -110,7 +113,8 @@ def evaluate(
     arms
         "default", "all", or some of "class_weight", "oversample", "smote", "auto", "gan_parity",
         "permuted" beside "none" and "gan"; for the CNN also "plain", "balanced_softmax", "mixup",
-        "mixup_balanced_softmax", "cmo", "trivial_augment", and "gan+mixup" and its like. Those that
+        "mixup_balanced_softmax", "cmo", "trivial_augment", and "gan+mixup" and its like; with a
+        backbone "features". Those that
         are named are not left out; of images "auto" brings inner folds.
     steps, gan_budget
         Of every fit of the GAN: steps, or seconds or a text such as "90s", turned into steps once.
@@ -134,6 +138,9 @@ def evaluate(
     extractor
         Features to look through: a torch module, or a function of uint8 images (n, H, W, C) or of a
         frame, that gives (n, d).
+    backbone
+        Of images: a `FrozenFeatures`, or what it takes as its backbone. A plain head on its
+        features of the same images, nothing added, is an arm that the GAN's rows must beat.
     seed
         The same seed, data and steps give the same result, byte for byte, whatever n_jobs is; a
         budget is turned into steps and fits by the time they take, once.
@@ -214,11 +221,23 @@ def evaluate(
         rows,
         options,
         test=tested,
+        features=None if backbone is None else _pretrained(backbone, rows, tested),
         out=out,
         resume=resume,
         overwrite=overwrite,
         progress=progress or StderrProgress("evaluate"),
     )
+
+
+def _pretrained(backbone: Any, *data: Any) -> tuple[str, NDArray[np.float32]]:
+    """Name a pretrained network, and return its features of images, float32 (N, D)."""
+    features = backbone if isinstance(backbone, FrozenFeatures) else FrozenFeatures(backbone)
+    given = [one for one in data if one is not None]
+    if not all(isinstance(one, LabelledImages) for one in given):
+        raise UsageError("a backbone is for images, and the data is a table; leave it out")
+    name = features.backbone
+    name = Path(name).name if isinstance(name, str | Path) else type(name).__name__
+    return name, np.concatenate([features.fit_transform(one) for one in given])
 
 
 def _labelled(data: Any, y: Any, augmenter: Any) -> tuple[Data, ClassLabels, Overrides]:

@@ -18,8 +18,6 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.linear_model import LogisticRegression
-from sklearn.neural_network import MLPClassifier
 
 from gan_augment.data.arrays import to_uint8
 from gan_augment.data.contract import LabelledImages
@@ -323,13 +321,6 @@ class _FeatureCache:
     def _fail(self, error: Exception) -> None:
         warn(f"features are kept no longer ({error}); remove the file, or set cache=False")
         self._db = None
-
-
-def feature_head(learner: Any) -> Any:
-    """Make "logistic" (None) or "mlp" for hundreds of dense columns; others are as they are."""
-    if learner in (None, "logistic"):
-        return LogisticRegression(C=0.01, max_iter=500)
-    return MLPClassifier((128,), alpha=1.0, tol=1e-3) if learner == "mlp" else learner
 
 
 def _machine_and_batch(features: FrozenFeatures) -> tuple[ComputeConfig, int]:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import re
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import pairwise
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 
@@ -34,6 +35,7 @@ from gan_augment.data.images.png_folder import (
     safe_names,
     write_part,
 )
+from gan_augment.data.images.resize import resize_image
 from gan_augment.data.images.sources import root_of
 from gan_augment.data.tables import TABLE_SUFFIXES, manifest_path
 from gan_augment.data.tables.columns import joined, with_new_ids
@@ -81,6 +83,7 @@ if TYPE_CHECKING:
 
 __all__ = ["AugmentResult", "augment", "count_lines", "plan_augment"]
 
+Match = Literal["originals", "model"]
 LARGER = 1.5  # originals beyond this many times the model's size look sharper than it can draw
 _OURS = re.compile(r"(synthetic|repeat)-[0-9]{6}", re.IGNORECASE)
 _NOT_OF_THE_OUTPUT = {"workers", "threads", "device", "skip_bad"}
@@ -153,6 +156,7 @@ def augment(
     model: str | Path | None = None,
     top_up: TopUp | None = None,
     options: FitOptions | None = None,
+    match: Match | None = None,
     resize_originals: bool = False,
     mark: bool = False,
     escape_formulas: bool = False,
@@ -178,8 +182,12 @@ def augment(
         where `fit` puts it). With a model, classes "rare" means those it was fitted for.
     top_up
         How many rows of which origin.
+    match
+        Write all images as PNG files alike, so that sharpness does not tell which are generated:
+        "model", at the model's size; "originals", through that size at the median one of DATA.
+        None copies the originals, and generated images are of the model's size.
     resize_originals
-        Write the originals at the model's size, as PNG.
+        Old name of `match="model"`.
     mark
         Write a table with a last column `synthetic`.
     escape_formulas
@@ -206,16 +214,16 @@ def augment(
     if meta:
         check_code(meta.recipe, allowed=allow_code)
         options = options_of_model(options, meta)
-    flags: dict[str, bool] = {"resize_originals": resize_originals}
-    if options.target is not None:
-        flags = {"mark": mark, "escape_formulas": escape_formulas}
-    elif mark or escape_formulas:
-        raise UsageError("marks and escaped formulas are for tables: name the --target COLUMN")
+    if resize_originals:
+        warnings.warn("resize_originals=True is now match='model'", FutureWarning, stacklevel=2)
+        match = match or "model"
+    flags = _flags(options, match, mark, escape_formulas)
     with _output(source, out, options)(resume=resume, overwrite=overwrite) as output:
         read = _read(source, out, options, meta, mark=mark, progress=progress)
         # a top-up that makes no sense is refused before anything is trained
         plan, gan, trained = _plan(read, top_up), None, None
-        _check_room(output, source, read, plan, resized=resize_originals)
+        size = _size_written(read, match)
+        _check_room(output, source, read, plan, size)
         made_from = _made_from(read, top_up, flags, model)
         if model and meta:
             trained = Path(model)
@@ -235,20 +243,12 @@ def augment(
             meta = gan.meta_ if gan else read_meta(trained)
         job = _TopUp(read, _plan(read, top_up, meta), progress)
         if isinstance(meta, ModelMeta):
-            _warn_of_model(job, meta, top_up, resized=resize_originals)
+            _warn_of_model(job, meta, top_up, alike=size is not None)
         job.warn_of_refused(job.plan.refused)
         if isinstance(output, FolderOutput):
             images = cast("ImageGAN | None", gan)
             allow_code |= model is None  # of a run that the options trained
-            _write_folder(
-                output,
-                job,
-                source,
-                trained,
-                images,
-                resized=resize_originals,
-                allow_code=allow_code,
-            )
+            _write_folder(output, job, source, trained, images, size=size, allow_code=allow_code)
         elif output.finished:
             progress.note(f"{str(out)!r} is finished; nothing is left to write")
         else:
@@ -293,13 +293,36 @@ def _plan(data: Kind, top_up: TopUp, meta: Meta | None = None) -> TopUpPlan:
     return plan.refuse(images.refuses) if images else plan
 
 
+def _flags(
+    options: FitOptions, match: Match | None, mark: bool, escape_formulas: bool
+) -> dict[str, Any]:
+    """How rows of this kind are written. Raises UsageError for what is of the other kind."""
+    if match not in (None, "model", "originals"):
+        raise UsageError(f"match={match!r}; expected 'model' or 'originals'")
+    if options.target is None:
+        if mark or escape_formulas:
+            raise UsageError("marks and escaped formulas are for tables: name the --target COLUMN")
+        return {"match": match}
+    if match is not None:
+        raise UsageError(f"match={match!r} is of images, and the data is a table")
+    return {"mark": mark, "escape_formulas": escape_formulas}
+
+
+def _size_written(read: Kind, match: Match | None) -> tuple[int, int] | None:
+    """(height, width) px of all images that are written; None where originals are copied."""
+    if match is None or not isinstance(read, ImageKind):
+        return None
+    median = read.read.scan.sizes.get("median") if match == "originals" else None
+    return median or read.data.image_shape[:2]
+
+
 def _check_room(
-    output: Output, source: Path, read: Kind, plan: TopUpPlan, *, resized: bool
+    output: Output, source: Path, read: Kind, plan: TopUpPlan, size: tuple[int, int] | None
 ) -> None:
     """Refuse a top-up that the disk cannot hold: rows and copied files are taken for mean ones."""
     rows = len(read.data)
     if isinstance(read, ImageKind):
-        each_bytes = _Originals(source, read.data, resized=resized).bytes_each
+        each_bytes = _Originals(source, read.data, size).bytes_each
         repeats = sum(counts["repeat"] for counts in plan.counts.values())
         output.check_room(each_bytes * (rows + repeats), rows + plan.added)
     else:
@@ -384,19 +407,19 @@ def _trained(
     return gan, digest
 
 
-def _warn_of_model(job: _TopUp, meta: ModelMeta, top_up: TopUp, *, resized: bool) -> None:
+def _warn_of_model(job: _TopUp, meta: ModelMeta, top_up: TopUp, *, alike: bool) -> None:
     """Say that it advises no generated images, and that they are smaller than the originals."""
     assert isinstance(job.data, ImageKind)
     if top_up.synthetic_share == "auto" and meta.advised_share == 0:
         job.warn(meta.advice())
-    if resized:
+    if alike:
         return
     median, (height, width, _) = job.data.read.scan.sizes.get("median"), meta.image_shape
     if job.plan.generated and median and max(median[0] / height, median[1] / width) > LARGER:
         job.warn(
             f"the originals are {median[1]} x {median[0]} px (median), the synthetic images "
             f"{width} x {height} px: sharpness tells them apart, and a classifier may learn that. "
-            "Pass --resize-originals (resize_originals=True), or train at a larger --image-size."
+            "Pass --match model or --match originals (match=), or train at a larger --image-size."
         )
 
 
@@ -407,13 +430,13 @@ def _write_folder(
     run: Path | None,
     gan: ImageGAN | None,
     *,
-    resized: bool,
+    size: tuple[int, int] | None,
     allow_code: bool,
 ) -> None:
     """Synthetic images first, since a refusal changes what is repeated; then the real ones."""
     assert isinstance(job.data, ImageKind)
     data, progress = job.data.data, job.progress
-    originals = _Originals(source, data, resized=resized)
+    originals = _Originals(source, data, size)
     model = run.name if run else ""
     rows = _folder_rows(job, data, originals.names, model)
     output.plan([row for row, _ in rows])
@@ -431,6 +454,7 @@ def _write_folder(
             gan=gan,
             seed=job.data.options.seed,
             workers=job.data.options.workers,
+            size=size,
             keep=output.resuming,
             allow_code=allow_code,
             advance=progress.advance,
@@ -543,17 +567,17 @@ def _new_rows(job: _TopUp, gan: TabularGAN | None, model: str) -> Iterator[NewRo
 class _Originals:
     """The images of DATA by row: files are copied under their own names, arrays become PNG files.
 
-    resized: images at the model's size become PNG files instead.
+    size: (height, width) px; the images, at the model's size, become PNG files of that one instead.
     """
 
-    def __init__(self, source: Path, data: LabelledImages, *, resized: bool) -> None:
+    def __init__(self, source: Path, data: LabelledImages, size: tuple[int, int] | None) -> None:
         arrays = source.suffix.lower() == ".npz" and source.is_file()
         ids, root = data.ids.tolist(), root_of(source)
         self._files = [root / id_ for id_ in ids]
-        self._pixels = data.pixels if resized else None
+        self._size, self._pixels = size, data.pixels if size else None
         if arrays:
             ids = [safe_name(id_) for id_ in ids]
-            self._pixels = data.pixels if resized else to_uint8(read_npz(source)["x"])[0]
+            self._pixels = data.pixels if size else to_uint8(read_npz(source)["x"])[0]
         if self._pixels is not None:
             ids = [id_ if id_.lower().endswith(".png") else f"{id_}.png" for id_ in ids]
         self.names = file_names(ids, data.labels.tolist())
@@ -569,7 +593,8 @@ class _Originals:
         """Put the image of a row at `path`; with `keep`, a whole file there is left."""
         if self._pixels is not None:
             if not (keep and is_whole_png(path)):
-                write_part(path, png_bytes(self._pixels[row]))
+                image = self._pixels[row]
+                write_part(path, png_bytes(resize_image(image, self._size or image.shape[:2])))
             return
         source = self._files[row]
         try:

@@ -7,17 +7,25 @@ The measuring and judging is `gan_augment.evaluation`'s.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from gan_augment.config import FitOptions
+from gan_augment.data.contract import LabelledImages
+from gan_augment.data.images.resize import model_size, resize_batch
 from gan_augment.data.images.sources import PARTS, parts_of
-from gan_augment.errors import OutputExistsError, UsageError
+from gan_augment.errors import DataError, OutputExistsError, UsageError
 from gan_augment.evaluation.options import EvaluationOptions
 from gan_augment.evaluation.result import REPORT, EvaluationResult
 from gan_augment.evaluation.start import JOURNAL, prepare
 from gan_augment.evaluation.start import evaluate as run
 from gan_augment.input_files import read_regular
+from gan_augment.processes import joblib_engine
 from gan_augment.progress import Progress
 from gan_augment.report.html import is_report
 from gan_augment.storage import clean_stale, write_errors, write_file
@@ -29,6 +37,8 @@ from gan_augment.workflows.outputs import check_apart, new_run_folder
 if TYPE_CHECKING:
     from gan_augment.evaluation.plan import Plan
 
+SMALL_PX, SMALL_ENLARGED = 64, 128
+"""Pictures of so many px at most go to a pretrained network at that size."""
 _HINT = "what is finished was kept; go on with the same command, --out {} and --resume"
 
 
@@ -73,11 +83,12 @@ def plan_evaluation(
     *,
     test: str | Path | None = None,
     features: str | Path | None = None,
+    backbone: str | Path | None = None,
 ) -> Plan:
     """Read the data and decide all that `evaluate` would decide. Writes nothing of it."""
     options, progress = options or EvaluationOptions(), Progress()
-    rows, tested, options = _read(Path(data), test, options, features, progress)
-    return prepare(rows.data, options, test=None if tested is None else tested.data)
+    read = _read(Path(data), test, options, features, backbone, progress)
+    return prepare(read.data, read.options, test=read.test, features=read.features)
 
 
 def evaluate(
@@ -87,6 +98,9 @@ def evaluate(
     *,
     test: str | Path | None = None,
     features: str | Path | None = None,
+    backbone: str | Path | None = None,
+    backend: str | None = None,
+    address: str | None = None,
     resume: bool = False,
     overwrite: bool = False,
     progress: Progress | None = None,
@@ -99,7 +113,9 @@ def evaluate(
     train on; by default the test (or val) folder beside train in `data`, unless the options name
     folds. features: a backbone of `FrozenFeatures`: images are judged as rows of its features, by
     the learner "logistic" (the default), "mlp" or one's own, and rows are by default those of the
-    recipe "features". Raises StopRequested for Ctrl-C and
+    recipe "features". backbone: one whose features of the same photos are an arm beside the network
+    that is trained. backend, address: "dask" and its scheduler, which fits on a cluster whose
+    workers see `out`. Raises StopRequested for Ctrl-C and
     SIGTERM, what was done being kept, and GanAugmentError.
     """
     options, progress = options or EvaluationOptions(), progress or Progress()
@@ -108,21 +124,22 @@ def evaluate(
         raise UsageError("--resume needs --out, the folder of the evaluation that was stopped")
     folder = new_run_folder(data, "reports") if out is None else Path(out)
     check_apart(Path(data), folder)
-    rows, tested, options = _read(Path(data), test, options, features, progress)
-    of_test = () if tested is None else (f"test rows: {note}" for note in tested.notes)
+    read = _read(Path(data), test, options, features, backbone, progress)
 
     def show(plan: Plan) -> None:
-        for line in (*rows.notes, *of_test, *plan.lines()):
+        for line in (*read.notes, *plan.lines()):
             progress.note(line)
 
     def hint() -> str:
         return _HINT.format(folder) if (folder / JOURNAL).is_file() else ""
 
-    with interruptible(hint):
+    with interruptible(hint), joblib_engine(backend, address):
         result = run(
-            rows.data,
-            options,
-            test=None if tested is None else tested.data,
+            read.data,
+            read.options,
+            test=read.test,
+            features=read.features,
+            photos=read.photos,
             out=folder,
             resume=resume,
             overwrite=overwrite,
@@ -134,11 +151,16 @@ def evaluate(
 
 
 @dataclass(frozen=True)
-class _Rows:
-    """Labelled rows, and sentences on them."""
+class _Read:
+    """What is evaluated. test: rows of a set of its own, as large as the others. photos: where rows
+    are features, what they are of, small."""
 
     data: Any
+    test: Any
     notes: tuple[str, ...]
+    options: EvaluationOptions
+    features: tuple[str, NDArray[np.float32]] | None = None
+    photos: LabelledImages | None = None
 
 
 def _read(
@@ -146,15 +168,23 @@ def _read(
     test: str | Path | None,
     options: EvaluationOptions,
     features: str | Path | None,
+    backbone: str | Path | None,
     progress: Progress,
-) -> tuple[_Rows, _Rows | None, EvaluationOptions]:
-    """The rows to learn from, those of a test set of its own, as large, and how to judge them."""
+) -> _Read:
+    """The rows to learn from, those to test on, their features, and how to judge them."""
     fit, frozen = options.fit, None
+    if None not in (features, backbone):
+        raise UsageError(
+            "--features judges photos as rows of features, --backbone compares such rows with "
+            "pictures; give one of them"
+        )
+    if fit.target is not None and (features or backbone) is not None:
+        given = "--features" if features is not None else "--backbone"
+        raise UsageError(f"{given} is for images, and --target names a column of a table")
     if features is not None:
-        from gan_augment.sklearn_api.features import FrozenFeatures, feature_head
+        from gan_augment.evaluation.learners import feature_head
+        from gan_augment.sklearn_api.features import FrozenFeatures
 
-        if fit.target is not None:
-            raise UsageError("--features are of images, and --target names a column of a table")
         how: dict[str, Any] = {n: getattr(fit, n) for n in ("image_size", "device", "precision")}
         frozen = FrozenFeatures(features, **how).fit()
         untrained = fit.recipe == "auto" and not (fit.steps or fit.budget_s)
@@ -171,10 +201,42 @@ def _read(
         if isinstance(kinds[0], ImageKind):
             fit = fit.model_copy(update={"image_size": kinds[0].data.image_shape[:2]})
         kinds.append(read_data(Path(test), fit, progress))
-    rows = [_Rows(kind.data, kind.read.notes) for kind in kinds]
+    rows: list[Any] = [kind.data for kind in kinds]
+    photos = None
     if frozen is not None:
-        rows = [replace(one, data=embedded(one.data, frozen, progress)) for one in rows]
-    return rows[0], rows[1] if test is not None else None, options
+        side = model_size([rows[0].image_shape[:2]])
+        photos = replace(rows[0], pixels=resize_batch(rows[0].pixels, side))
+        rows = [embedded(one, frozen, progress) for one in rows]
+    notes = (*kinds[0].notes, *(f"test rows: {note}" for kind in kinds[1:] for note in kind.notes))
+    pretrained = None
+    if backbone is not None:
+        sources = [data, *([Path(test)] if test is not None else [])]
+        pretrained = _pretrained(backbone, sources, kinds, fit, progress)
+    tested = rows[1] if test is not None else None
+    return _Read(rows[0], tested, notes, options, pretrained, photos)
+
+
+def _pretrained(
+    backbone: str | Path,
+    sources: Sequence[Path],
+    kinds: Sequence[Any],
+    fit: FitOptions,
+    progress: Progress,
+) -> tuple[str, NDArray[np.float32]]:
+    """A network's name, and its features of the same images: as large as it wants them, small
+    pictures enlarged to 128 px, float32 (N, D)."""
+    from gan_augment.sklearn_api.features import FrozenFeatures
+
+    median = kinds[0].read.scan.sizes.get("median") or kinds[0].data.image_shape[:2]
+    size = (SMALL_ENLARGED, SMALL_ENLARGED) if max(median) <= SMALL_PX else None
+    frozen = FrozenFeatures(backbone, image_size=size, device=fit.device).fit()
+    larger, values = fit.model_copy(update={"image_size": frozen.image_size_}), []
+    for source, kind in zip(sources, kinds, strict=True):
+        images = read_data(source, larger, progress).data
+        if images.ids.tolist() != kind.data.ids.tolist():
+            raise DataError(f"{str(source)!r} changed while it was read; begin again")
+        values.append(frozen.embed(images, progress))
+    return Path(backbone).name, np.concatenate(values)
 
 
 def report(

@@ -32,6 +32,7 @@ from gan_augment.data.images.png_folder import (
     safe_names,
     write_part,
 )
+from gan_augment.data.images.resize import resize_batch
 from gan_augment.data.tables.columns import joined
 from gan_augment.data.tables.export import (
     FileFormat,
@@ -318,6 +319,7 @@ def write_images(
     gan: ImageGAN | None = None,
     seed: int,
     workers: int | None = None,
+    size: tuple[int, int] | None = None,
     keep: bool = False,
     allow_code: bool = False,
     advance: Callable[[int], None] = lambda done: None,
@@ -327,7 +329,8 @@ def write_images(
     Image i of a span of 1,024 is its i-th candidate that selection keeps: the same bytes whatever
     the number of workers. model: the folder of the saved model; gan: the same in memory, if it is
     there. shard: its share of the images alone. workers: processes of one thread each; 1 is this
-    process, None one for every 5,000 images, at most one a core. keep: leave files that are whole.
+    process, None one for every 5,000 images, at most one a core. size: (height, width) px to
+    write them at, None for the model's. keep: leave files that are whole.
     allow_code: as in `sample`. advance: is told how many are done.
 
     Returns how many images were there before, and {class that the model refuses: why}; a refused
@@ -349,7 +352,7 @@ def write_images(
             source = str(model.resolve()), bundle_sha256(model), allow_code
         else:
             source = gan or _load(model, allow_code)
-        _draw(spans, source, seed, processes, lambda done: advance(before + done))
+        _draw(spans, source, seed, size, processes, lambda done: advance(before + done))
     with write_errors(out):
         for path in (path for span in spans if span.label in refused for path in span.paths):
             (out / path).unlink(missing_ok=True)
@@ -424,6 +427,7 @@ def _draw(
     spans: Sequence[_Span],
     source: ImageGAN | SavedModel,
     seed: int,
+    size: tuple[int, int] | None,
     processes: int,
     advance: Callable[[int], None],
 ) -> None:
@@ -437,7 +441,8 @@ def _draw(
         # joblib replaces a worker that has grown by 300 MB, and warns: no news
         warnings.filterwarnings("ignore", "A worker stopped while some jobs", UserWarning)
         while turns := list(islice(_turns(spans), BLOCKS_A_ROUND)):
-            tasks = (delayed(_block)(source, span.label, n, seed, *parent) for span, n in turns)
+            how = (seed, size, *parent)
+            tasks = (delayed(_block)(source, span.label, n, *how) for span, n in turns)
             try:
                 with closing(Parallel(processes, return_as="generator")(tasks)) as blocks:
                     for (span, _), images in zip(turns, blocks, strict=True):
@@ -455,7 +460,13 @@ def _turns(spans: Sequence[_Span]) -> Iterator[tuple[_Span, int]]:
 
 
 def _block(
-    source: ImageGAN | SavedModel, name: str, number: int, seed: int, parent: int, machine: str
+    source: ImageGAN | SavedModel,
+    name: str,
+    number: int,
+    seed: int,
+    size: tuple[int, int] | None,
+    parent: int,
+    machine: str,
 ) -> list[bytes] | str:
     """One block of a class as the bytes of PNG files, or why the class is refused."""
     end_with_parent(parent, machine)
@@ -464,7 +475,8 @@ def _block(
         pixels = gan.sample_block(name, number, seed)
     except TooFewAcceptedError as error:  # of one class: the others go on
         return str(error)
-    return [png_bytes(image, synthetic=True) for image in pixels]
+    sized = pixels if size is None else resize_batch(pixels, size)
+    return [png_bytes(image, synthetic=True) for image in sized]
 
 
 @lru_cache(maxsize=1)

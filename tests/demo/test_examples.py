@@ -25,6 +25,7 @@ SAYS = {
     "09_own_training_function.py": "the verdict: INSUFFICIENT DATA",
     "10_evaluate_report.py": "gan minus none is",
     "11_metrics.py": "expected: 0.97",
+    "12_photos.py": "128 photos, 64 features each",
 }
 SAME_NUMBERS = {"11_metrics.py"}  # nothing is trained
 SAME_WORDS = {
@@ -61,7 +62,13 @@ def test_every_picture_of_the_gallery_is_there_small_and_shown() -> None:
     assert [path for path in pictures if path.stat().st_size > 100_000] == []
 
 
-RUN_IN_THE_GATE = {"01_folder.py", "04_table.py", "05_pipeline_grid.py", "07_training_script.py"}
+RUN_IN_THE_GATE = {
+    "01_folder.py",
+    "04_table.py",
+    "05_pipeline_grid.py",
+    "07_training_script.py",
+    "12_photos.py",
+}
 MARKED = [
     pytest.param(name, marks=pytest.mark.slow if name in RUN_IN_THE_GATE else pytest.mark.campaign)
     for name in sorted(SAYS)

@@ -141,8 +141,7 @@ def test_a_verdict_says_on_how_many_folds_it_rests(monkeypatch: pytest.MonkeyPat
 
 def test_a_unit_without_its_generator_is_not_done(monkeypatch: pytest.MonkeyPatch) -> None:
     journal, done = Journal(), list[str]()
-    waiting = Task(
-        ("cell", 0, 0, "gan@1"), lambda: done.append("cell"), (("generator", 0, 0, "g"),)
-    )
-    schedule._do([waiting], journal, 1, Progress(), "fitting", None)
+    needs = (("generator", 0, 0, "g"),)
+    waiting = Task(("cell", 0, 0, "gan@1"), lambda _: done.append("cell"), needs=needs)
+    schedule._do(None, [waiting], journal, 1, Progress(), "fitting", None)
     assert not done

@@ -108,20 +108,56 @@ def test_larger_originals_bring_one_warning_with_the_cure(run, make_classes, tmp
     result = augment(data, tmp_path / "out", model=run)
     (warning,) = result.warnings
     assert "24 x 24 px" in warning
-    assert "--resize-originals" in warning
+    assert "--match model or --match originals" in warning
 
 
 def test_resized_originals_are_png_files_of_the_model_s_size(run, make_classes, tmp_path):
     data = make_classes(tmp_path / "data", {"good": 9, "bad_part": 2}, side=24)
     jpeg = data / "good" / "photo.jpg"
     Image.new("L", (24, 24), 99).save(jpeg)
-    result = augment(data, tmp_path / "out", model=run, resize_originals=True)
+    result = augment(data, tmp_path / "out", model=run, match="model")
     assert result.warnings == ()
     for path in (tmp_path / "out").rglob("*.png"):
         with Image.open(path) as image:
             assert image.size == (8, 8)
     with Image.open(tmp_path / "out" / "good" / "photo.jpg.png") as image:
         assert image.text == {"Software": "gan-augment"}
+
+
+def test_matched_originals_have_been_through_the_model_s_size_and_all_have_their_own(
+    run, make_classes, tmp_path
+):
+    data = make_classes(tmp_path / "data", {"good": 9, "bad_part": 2}, side=24)
+    result = augment(data, tmp_path / "out", model=run, match="originals")
+    assert result.warnings == ()
+    rows = read_manifest(tmp_path / "out" / "manifest.csv")
+    assert {row.origin for row in rows} >= {"real", "repeat", "synthetic"}
+    pictures = {row.path: np.asarray(Image.open(tmp_path / "out" / row.path)) for row in rows}
+    assert {picture.shape for picture in pictures.values()} == {(24, 24)}
+    real = next(row for row in rows if row.origin == "real")
+    with Image.open(data / real.source) as original:
+        small = original.resize((8, 8), Image.Resampling.BICUBIC)
+    expected = small.resize((24, 24), Image.Resampling.BICUBIC)
+    assert np.array_equal(pictures[real.path], np.asarray(expected))
+    synthetic = next(row for row in rows if row.origin == "synthetic")
+    drawn = ImageGAN.load(run / "model", threads=1).sample({synthetic.label: synthetic.index + 1})
+    grown = Image.fromarray(drawn.pixels[-1, ..., 0]).resize((24, 24), Image.Resampling.BICUBIC)
+    assert np.array_equal(pictures[synthetic.path], np.asarray(grown))
+
+
+def test_the_old_name_of_matching_warns_once_and_does_the_same(run, make_classes, tmp_path):
+    data = make_classes(tmp_path / "data", {"good": 9, "bad_part": 2}, side=24)
+    with pytest.warns(FutureWarning, match="match='model'"):
+        augment(data, tmp_path / "old", model=run, resize_originals=True)
+    augment(data, tmp_path / "new", model=run, match="model")
+    assert files(tmp_path / "old") == files(tmp_path / "new")
+
+
+@pytest.mark.parametrize("match", ["bigger", ""])
+def test_a_way_to_match_that_there_is_not_is_a_usage_error(run, make_classes, tmp_path, match):
+    data = make_classes(tmp_path / "data", {"good": 9, "bad_part": 2})
+    with pytest.raises(UsageError, match="'model' or 'originals'"):
+        augment(data, tmp_path / "out", model=run, match=match)
 
 
 def test_arrays_come_out_as_png_files_of_their_own_size(run, tmp_path):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import json
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from PIL import Image
 from typer.testing import CliRunner
 
 from gan_augment import EvaluationOptions, FitOptions, FrozenFeatures, UsageError, workflows
@@ -116,5 +119,42 @@ def test_evaluate_judges_images_by_their_features(photos: Path, tmp_path: Path) 
         plan = workflows.plan_evaluation(folder, EvaluationOptions(fit=fit), features=backbone)
         assert plan.setup.generator.recipe == recipe
     options = EvaluationOptions(fit=FitOptions(target="label"))
-    with pytest.raises(UsageError, match="--features are of images"):
+    with pytest.raises(UsageError, match="--features is for images"):
         workflows.evaluate(folder, tmp_path / "no", options, features="nets.py:make")
+    with pytest.raises(UsageError, match="give one of them"):
+        workflows.evaluate(folder, tmp_path / "no", features="a.py:make", backbone="b.py:make")
+
+
+@pytest.mark.slow
+def test_evaluate_compares_drawn_images_with_features_of_the_photos(
+    photos: Path, tmp_path: Path
+) -> None:
+    folder = write_images(tmp_path / "more", {"common": 30, "rare": 8})
+    words = ("--backbone", f"{tmp_path}/nets.py:make", "--arms", "features", "--steps", 2)
+    how = ("--folds", 2, "--updates", 5, "--n-jobs", 1, "--no-diagnostics", "--quiet")
+    asked = ["evaluate", folder, *words, *how, "--out", tmp_path / "out"]
+    done = CliRunner().invoke(app, [str(word) for word in asked], prog_name="gan-augment")
+    assert done.exit_code == 0, done.stderr
+    result = json.loads((tmp_path / "out" / "result.json").read_text())
+    assert list(result["arms"]) == ["none", "features", "gan"]
+    assert result["protocol"]["learner"]["features"]["backbone"] == "nets.py:make"
+    assert "features of a pretrained network" in (tmp_path / "out" / "report.html").read_text()
+
+
+@pytest.mark.slow
+def test_the_report_of_features_shows_the_nearest_photos_and_says_that_nothing_is_drawn(
+    photos: Path, tmp_path: Path
+) -> None:
+    folder = write_images(tmp_path / "more", {"common": 30, "rare": 8})
+    options = EvaluationOptions.checked(
+        {"fit": {"image_size": (16, 16)}, "arms": "oversample", "folds": 2, "repeats": 1}, "options"
+    )
+    backbone = f"{tmp_path}/nets.py:make"
+    run = workflows.evaluate(folder, tmp_path / "out", options, features=backbone)
+    shown = run.evaluation.to_dict()["pictures"]
+    assert (shown["kind"], shown["height"], shown["width"]) == ("photos", 16, 16)
+    assert set(shown["classes"]) == {"common", "rare"}
+    strip = Image.open(BytesIO(base64.b64decode(shown["classes"]["rare"]["nearest"])))
+    assert strip.size == (8 * 17 - 1, 16)
+    assert "generated" not in shown["classes"]["rare"]
+    assert "<b>nothing is drawn</b>" in (run.out / "report.html").read_text()

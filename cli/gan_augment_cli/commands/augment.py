@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -174,8 +174,16 @@ def augment(
             "Whether the other classes get generated samples too.  [default: measured best]",
         ),
     ] = None,
+    match: Annotated[
+        Literal["originals", "model"] | None,
+        o.option(
+            "--match",
+            "Write all images alike: at the model's size, or through it at the originals'. "
+            "[default: originals are copied]",
+        ),
+    ] = None,
     resize_originals: Annotated[
-        bool, o.option("--resize-originals", "Write the originals at the model's size.")
+        bool, o.option("--resize-originals", "Old name of --match model.", hidden=True)
     ] = False,
     mark: o.Mark = False,
     escape_formulas: o.EscapeFormulas = False,
@@ -245,6 +253,7 @@ def augment(
                 model=model,
                 top_up=top_up,
                 options=settings,
+                match=match,
                 resize_originals=resize_originals,
                 mark=mark,
                 escape_formulas=escape_formulas,

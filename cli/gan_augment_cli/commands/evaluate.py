@@ -144,6 +144,20 @@ def evaluate(
     n_jobs: Annotated[
         int, o.option("--n-jobs", "Processes of one thread each; -1: as many as cores.")
     ] = -1,
+    backbone: Annotated[
+        str | None,
+        o.option(
+            "--backbone",
+            "A pretrained network (as of embed), whose features of the same photos are an arm: "
+            "the GAN must beat them.",
+        ),
+    ] = None,
+    backend: Annotated[
+        str | None, o.option("--backend", "dask: fits on a cluster, whose workers see --out.")
+    ] = None,
+    address: Annotated[
+        str | None, o.option("--address", "Of its scheduler, such as tcp://10.0.0.1:8786.")
+    ] = None,
     skip_bad: o.SkipBad = False,
     fail_on: Annotated[
         FailOn | None,
@@ -172,7 +186,9 @@ def evaluate(
     with outcome.exit_codes(ctx):
         settings = _options(ctx)
         if dry_run:
-            plan = workflows.plan_evaluation(data, settings, test=test, features=features)
+            plan = workflows.plan_evaluation(
+                data, settings, test=test, features=features, backbone=backbone
+            )
             outcome.print_plan(ctx, plan.lines(), plan=plan.to_dict())
             return
         with shown_progress(quiet=quiet) as progress:
@@ -182,6 +198,9 @@ def evaluate(
                 settings,
                 test=test,
                 features=features,
+                backbone=backbone,
+                backend=backend,
+                address=address,
                 resume=resume,
                 overwrite=overwrite,
                 progress=progress,

@@ -178,7 +178,7 @@ def _diagnosis(setup: Setup[Data], split: Split, folder: Path) -> dict[str, Any]
         "classes": sets.class_figures(learned, fitted),
         "refused": refused,
         "beyond": list(generated)[MOST_CLASSES:],
-        "pictures": pictures(sets, learned) if split.fold == 0 else None,
+        "pictures": pictures(sets, learned, setup.photos) if split.fold == 0 else None,
         "seen": {"diagnosis": seen(level.part.ids)},
     }
 

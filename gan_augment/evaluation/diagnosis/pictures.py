@@ -1,6 +1,7 @@
 """What a report shows of generated rows: strips of images, or histograms of a table's columns.
 
-Images stand beside their nearest real ones, as PNG; columns beside how strongly two go together.
+Images stand beside their nearest real ones, as PNG; rows of a pretrained network's features are
+shown as the photos that they are nearest to; columns beside how strongly two go together.
 """
 
 from __future__ import annotations
@@ -34,9 +35,13 @@ _CODES = ("categorical", "boolean")
 Floats = NDArray[np.float64]
 
 
-def pictures(sets: ComparisonSets[Any], learned: FeatureMap) -> dict[str, Any]:
-    """Draw what is shown: strips of images, or histograms of columns."""
-    return histograms(sets) if isinstance(sets.real, LabelledTable) else strips(sets, learned)
+def pictures(
+    sets: ComparisonSets[Any], learned: FeatureMap, photos: LabelledImages | None = None
+) -> dict[str, Any]:
+    """Draw what is shown: strips of images, or of photos that rows are of, or histograms."""
+    if isinstance(sets.real, LabelledImages):
+        return strips(sets, learned)
+    return histograms(sets) if photos is None else photo_strips(sets, learned, photos)
 
 
 def strips(sets: ComparisonSets[LabelledImages], learned: FeatureMap) -> dict[str, Any]:
@@ -65,6 +70,27 @@ def strips(sets: ComparisonSets[LabelledImages], learned: FeatureMap) -> dict[st
             break
         classes[name] = strip
     return {"kind": "images", "shown": SHOWN, "height": height, "width": width, "classes": classes}
+
+
+def photo_strips(
+    sets: ComparisonSets[LabelledTable], learned: FeatureMap, photos: LabelledImages
+) -> dict[str, Any]:
+    """Draw per class, side by side: photos of real rows, and for each of the first generated rows,
+    of which there is no picture, the photo of the training row that is nearest to it."""
+    height, width, _ = photos.image_shape
+    place, classes = {id_: row for row, id_ in enumerate(photos.ids.tolist())}, {}
+    for name, generated in list(sets.generated.items())[:MOST_IMAGE_CLASSES]:
+        own = sets.of_class(sets.real, name)
+        shown = generated.take(np.arange(min(len(generated), SHOWN)))
+        nearest, distances = nearest_rows(learned.of(shown), learned.of(own))
+        rng = generator(sets.seed, "diagnosis strips", name)
+        drawn = np.sort(rng.permutation(len(own))[:SHOWN])
+        strip = {
+            key: _strip(photos.pixels[[place[id_] for id_ in own.ids[rows]]], synthetic=False)
+            for key, rows in (("real", drawn), ("nearest", nearest))
+        }
+        classes[name] = {**strip, "distances": [round(float(d), 4) for d in distances]}
+    return {"kind": "photos", "shown": SHOWN, "height": height, "width": width, "classes": classes}
 
 
 def histograms(sets: ComparisonSets[LabelledTable]) -> dict[str, Any]:
