@@ -59,6 +59,7 @@ CIFAR_RARE = ((1, 3, 5), (0, 2, 8), (4, 6, 7), (1, 2, 9), (0, 3, 8))
 SIGNS_RARE = (1, 2, 5)
 HEADS = ("logistic", "mlp")
 CHEAP = ("none", "weights", "repeats", "smote", "gaussian_borrow")
+CORRECTED = "corrected_balanced_accuracy"
 OURS, UPDATES, CNN_METHOD = "gan", 700, "balanced_softmax"
 SCREEN = {f"borrowed={b:g}, reach={r:g}": (b, r) for b in (0.0, 0.5) for r in (0.5, 1.0)}
 Line = dict[str, Any]
@@ -211,7 +212,7 @@ repeats (the size-matched null), with the 95 % t interval over the splits. `gan`
 
 def lines_of(lines: Sequence[Line]) -> list[str]:
     """The figures as Markdown."""
-    out = [HEAD]
+    out = [HEAD, "", *_overview(lines)]
     for task in dict.fromkeys(line["task"] for line in lines):
         out += ["", f"## {task}, features at {SIZES[task]} px", ""]
         out += ["| head, arm (splits) | own | corrected | minus the best cheap | minus repeats |"]
@@ -222,10 +223,32 @@ def lines_of(lines: Sequence[Line]) -> list[str]:
     return out
 
 
+def _overview(lines: Sequence[Line]) -> Iterator[str]:
+    """Balanced accuracy, a line a set and head: as it is, then corrected, and the CNN's."""
+    arms = (*CHEAP, OURS)
+    yield f"| balanced accuracy | as it is | {' | '.join(arms)} | gan minus the best cheap | CNN |"
+    yield f"|{'---|' * (len(arms) + 4)}"
+    for task in dict.fromkeys(line["task"] for line in lines):
+        of = {head: [o for o in lines if (o["task"], o["head"]) == (task, head)] for head in HEADS}
+        cnn = [line for line in lines if (line["task"], line["head"]) == (task, "cnn")]
+        network = f"{100 * _mean(cnn, CNN_METHOD, CORRECTED):.1f}" if cnn else ""
+        for head, mine in of.items():
+            if len({sum(line["arm"] == arm for line in mine) for arm in arms}) > 1 or not mine:
+                continue  # of a run that has not ended
+            levels = [_mean(mine, "none", "balanced_accuracy")]
+            levels += [_mean(mine, arm, CORRECTED) for arm in arms]
+            shown = [f"{100 * level:.1f}" for level in levels]
+            gain = _gain(mine, OURS, _best(mine))
+            yield f"| {task}, {head} | {' | '.join(shown)} | {gain} | {network} |"
+
+
+def _best(lines: Sequence[Line]) -> str | None:
+    known = [arm for arm in CHEAP if any(line["arm"] == arm for line in lines)]
+    return max(known, key=lambda arm: _mean(lines, arm, CORRECTED), default=None)
+
+
 def _rows(lines: Sequence[Line], head: str) -> Iterator[str]:
-    arms = list(dict.fromkeys(line["arm"] for line in lines))
-    level = {arm: _mean(lines, arm, "corrected_balanced_accuracy") for arm in arms}
-    best = max((arm for arm in arms if arm in CHEAP), key=lambda arm: level[arm], default=None)
+    arms, best = list(dict.fromkeys(line["arm"] for line in lines)), _best(lines)
     for arm in arms:
         n = sum(line["arm"] == arm for line in lines)
         shown = f"{head}, " + (f"**{arm}**" if arm == best else arm) + f" ({n})"
@@ -244,11 +267,7 @@ def _mean(lines: Sequence[Line], arm: str, figure: str) -> float:
 def _gain(lines: Sequence[Line], arm: str, rival: str | None) -> str:
     """Points of corrected balanced accuracy over a rival, split by split, with the interval."""
     of = {
-        one: {
-            line["seed"]: line["corrected_balanced_accuracy"]
-            for line in lines
-            if line["arm"] == one
-        }
+        one: {line["seed"]: line[CORRECTED] for line in lines if line["arm"] == one}
         for one in (arm, rival)
     }
     found = compared([[of[arm][seed] - of[rival][seed]] for seed in of[arm] if seed in of[rival]])
