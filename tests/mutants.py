@@ -136,6 +136,11 @@ FAULTS = {
     ("networks/inputs.py", "synthesizers/test_image_gan.py"): (
         ("sizes[other] >= 2 * sizes[label]", "sizes[other] >= sizes[label]"),
     ),
+    ("synthesizers/sampling.py", "synthesizers/test_table_runs.py"): (
+        ("(len(own) * len(spans)) ** 0.5", "len(own) ** 0.5"),
+        ("self.settings.reach) * moves", "1.0) * moves"),
+        ("moves[borrows] = apart[borrows]", "moves[~borrows] = apart[~borrows]"),
+    ),
     ("synthesizers/scorer.py", "synthesizers/test_scorer.py"): (
         ("max(kernel_distance(real, fake), 0.0)", "kernel_distance(real, fake)"),
     ),
