@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from gan_augment.data.contract import LabelledImages, LabelledTable
     from gan_augment.data.images.reader import read_images
     from gan_augment.data.tables.reader import read_frame, read_table
+    from gan_augment.distributed import all_ranks
     from gan_augment.errors import DataError, GanAugmentError, UsageError
     from gan_augment.evaluation.amount import Amount
     from gan_augment.evaluation.options import EvaluationOptions
@@ -40,6 +41,7 @@ _NAMES = {
     "data.contract": ("LabelledImages", "LabelledTable"),
     "data.images.reader": ("read_images",),
     "data.tables.reader": ("read_frame", "read_table"),
+    "distributed": ("all_ranks",),
     "errors": ("DataError", "GanAugmentError", "UsageError"),
     "evaluation.amount": ("Amount",),
     "evaluation.options": ("EvaluationOptions",),
@@ -74,6 +76,7 @@ __all__ = [
     "TopUp",
     "UsageError",
     "__version__",
+    "all_ranks",
     "augment_loader",
     "evaluate",
     "make_pipeline",

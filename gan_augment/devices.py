@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
 
+from gan_augment.distributed import world
 from gan_augment.errors import UsageError
 from gan_augment.processes import available_cores, available_threads
 
@@ -79,10 +81,17 @@ def threads(count: int) -> Iterator[None]:
 
 
 def _device(requested: str) -> tuple[torch.device, str]:
+    if requested in ("auto", "cuda") and torch.cuda.is_available() and world().size > 1:
+        return _device_of_rank(), "the GPU of this rank"
     if requested == "auto":
         if torch.cuda.is_available():
             return torch.device("cuda"), f"a GPU is there ({torch.cuda.get_device_name()})"
         return torch.device("cpu"), "no GPU found"
+    if requested.startswith("cuda:") and world().size > 1:
+        raise UsageError(
+            f"device {requested!r} would be that of every rank; with several ranks give cuda or "
+            "auto: each takes the GPU of its own number (LOCAL_RANK)"
+        )
     device = None
     with contextlib.suppress(RuntimeError):
         device = torch.device(requested)
@@ -94,6 +103,16 @@ def _device(requested: str) -> tuple[torch.device, str]:
             "Use --device cpu."
         )
     return device, "as asked"
+
+
+def _device_of_rank() -> torch.device:
+    number, there = int(os.environ.get("LOCAL_RANK") or 0), torch.cuda.device_count()
+    if number >= there:
+        raise UsageError(
+            f"rank {world().rank} is number {number} on its machine, which has {there} GPUs; start "
+            "as many ranks as there are GPUs (--nproc-per-node, --processes), or give --device cpu"
+        )
+    return torch.device("cuda", number)
 
 
 def _native_bf16() -> str:

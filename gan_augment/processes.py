@@ -10,7 +10,8 @@ import resource
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -79,6 +80,53 @@ def worker_environment() -> dict[str, str]:
     paths = [] if _ROOT.name.endswith("-packages") else [str(_ROOT)]
     paths += filter(None, [os.environ.get("PYTHONPATH")])
     return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"}
+
+
+def ranks_started() -> int:
+    """Count the processes that torchrun started with this one, which trains with them; else 1."""
+    return int(os.environ.get("WORLD_SIZE") or 1) if "RANK" in os.environ else 1
+
+
+def follows() -> bool:
+    """Return whether this process is one of several ranks and not rank 0, which speaks."""
+    return ranks_started() > 1 and int(os.environ["RANK"]) > 0
+
+
+def restarts() -> tuple[int, int]:
+    """Return how often torchrun started these ranks again, and how often it may."""
+    names = ("TORCHELASTIC_RESTART_COUNT", "TORCHELASTIC_MAX_RESTARTS")
+    done, most = (int(os.environ.get(name) or 0) for name in names)
+    return (done, most) if ranks_started() > 1 else (0, 0)
+
+
+def run_ranks(count: int, module: str, arguments: Sequence[str]) -> int:
+    """Run a module as so many ranks on this machine, by torchrun's agent; the exit code of all.
+
+    It is -9 where one was killed. A signal is passed on to all of them.
+    """
+    from torch.distributed.elastic.multiprocessing import SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, available_cores() // count)))
+    config = LaunchConfig(
+        min_nodes=1,
+        max_nodes=1,
+        nproc_per_node=count,
+        run_id=uuid.uuid4().hex,
+        rdzv_backend="c10d",
+        rdzv_endpoint="localhost:0",
+        local_addr="localhost",
+        max_restarts=0,
+    )
+    python, *command = worker_command(module)
+    try:
+        elastic_launch(config, python)(*command, *arguments)
+    except ChildFailedError as error:
+        return int(min(error.failures.values(), key=lambda one: one.timestamp).exitcode)
+    except SignalException as stop:
+        return 128 + int(stop.sigval)
+    return 0
 
 
 @cache

@@ -28,8 +28,8 @@ PANELS = {
     "Top-up": "counts to synthetic_share companions match resize_originals",
     "Evaluation": "test learner features metric delta folds repeats arms sampler updates "
     "diagnostics extractor fail_on",
-    "Running": "threads workers shard n_jobs backend address allow_code cache resume force config "
-    "dry_run verbose help",
+    "Running": "threads processes workers shard n_jobs backend address allow_code cache resume "
+    "force config dry_run verbose help",
     "Output": "",
 }
 """{panel of --help: the parameters in it}; all others are in the last."""
@@ -151,6 +151,10 @@ Precision = Annotated[
 ]
 Threads = Annotated[int | None, option("--threads", "Of the training process.", min=1)]
 Workers = Annotated[int | None, option("--workers", "Processes that read or sample.", min=1)]
+Processes = Annotated[
+    int | None,
+    option("--processes", "Train with so many processes of this machine, as torchrun does.", min=1),
+]
 SkipBad = Annotated[
     bool,
     option(

@@ -17,10 +17,12 @@ from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
-from gan_augment.processes import ways_on
+from gan_augment.processes import ranks_started, ways_on
 
 GRACE_S = 1.2
 """For a step, a checkpoint and the usual way out, of the two seconds that are promised."""
+RANKS_GRACE_S = 20.0
+"""Of a rank, which must hear of it from another; torchrun's agent waits for 30 s."""
 LEAVING_S = 0.5
 """After the last line, for what libraries do when a process ends."""
 
@@ -65,7 +67,7 @@ def _end_late(reading: int) -> None:
     number = 0
     while number not in (signal.SIGINT, signal.SIGTERM):
         number = os.read(reading, 1)[0]
-    if not said.wait(GRACE_S):
+    if not said.wait(GRACE_S if ranks_started() == 1 else RANKS_GRACE_S):
         interrupted(ways_on[0]() if ways_on else "", number)
         if sys.stderr.isatty():
             sys.stderr.write("\x1b[?25h")  # a bar of progress hides the cursor

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gan_augment.distributed import batch_variance, gathered
 from gan_augment.networks.geometry import Geometry
 from gan_augment.networks.inputs import Anchors, GeneratorInput
 from gan_augment.networks.layers import (
@@ -150,7 +151,7 @@ class AnchoredGenerator(nn.Module):
         anchors = inputs.source
         if not isinstance(anchors, Anchors):
             raise TypeError("an anchored generator needs GeneratorInput.source, rows of the class")
-        codes = self.encode(anchors.rows)
+        codes = gathered(self.encode(anchors.rows))  # of all ranks, for mixtures across them
         mixed = torch.einsum("nk,nkc->nc", anchors.weight.to(codes.dtype), codes[anchors.index])
         return mixed + self.sigma * inputs.z
 
@@ -258,6 +259,6 @@ def with_minibatch_std(x: Tensor) -> Tensor:
     It is the mean over C, H, W of sqrt(var + 1e-8), biased variance over the batch.
     Source: Karras et al. 2018, section 3.
     """
-    deviation = (x.float().var(dim=0, unbiased=False) + 1e-8).sqrt().mean()
+    deviation = (batch_variance(x.float()) + 1e-8).sqrt().mean()
     one_map = deviation.to(x.dtype).expand(len(x), 1, *x.shape[2:])
     return torch.cat([x, one_map], dim=1)

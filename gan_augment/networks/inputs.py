@@ -24,6 +24,10 @@ class Anchors:
     index: Tensor
     weight: Tensor
 
+    def of(self, rows: slice) -> Anchors:
+        """Those of some samples, with the rows at the same places."""
+        return Anchors(self.rows[rows], self.index[rows], self.weight[rows])
+
 
 @dataclass(frozen=True)
 class RowAnchors:
@@ -38,6 +42,11 @@ class RowAnchors:
     levels: Tensor
     position: Tensor
 
+    def of(self, rows: slice) -> RowAnchors:
+        """Those of some samples."""
+        each = (self.first, self.second, self.levels, self.position)
+        return RowAnchors(*(tensor[rows] for tensor in each))
+
 
 @dataclass(frozen=True)
 class GeneratorInput:
@@ -46,6 +55,11 @@ class GeneratorInput:
     z: Tensor
     y: Tensor
     source: Anchors | RowAnchors | None = None
+
+    def of(self, rows: slice) -> GeneratorInput:
+        """That of some samples."""
+        source = None if self.source is None else self.source.of(rows)
+        return GeneratorInput(self.z[rows], self.y[rows], source)
 
 
 def mixture_weights(

@@ -32,13 +32,15 @@ from gan_augment.storage import bundle_bytes, load_bundle, read_bundle_bytes, sa
 from gan_augment.synthesizers.model_file import NAME, ModelMeta, TableMeta
 
 if TYPE_CHECKING:
+    from gan_augment.data.batches import Batches
     from gan_augment.devices import ComputeConfig, Precision
+    from gan_augment.distributed import World
     from gan_augment.progress import Progress
     from gan_augment.synthesizers.time_budget import Forecast
-    from gan_augment.training.callbacks import Callback
+    from gan_augment.training.callbacks import Callback, StopFlag
     from gan_augment.training.checkpoint import RunSaver
     from gan_augment.training.loop import Run
-    from gan_augment.training.parts import Arrays
+    from gan_augment.training.parts import Arrays, Parts
 
 Data = TypeVar("Data", LabelledImages, LabelledTable)
 Meta = TypeVar("Meta", ModelMeta, TableMeta)
@@ -94,6 +96,7 @@ class GAN(ABC, Generic[Data, Meta]):
     _rows: ClassVar[Any]  # LabelledImages or LabelledTable
     _description: ClassVar[type[ModelMeta] | type[TableMeta]]
     _cure_of_no_spread: ClassVar[str]
+    _scores: ClassVar[int]  # of a run
 
     def as_chosen(self, random_state: int = 0) -> Self:
         """An unfitted twin of the recipe and steps that were chosen, for parts of the same data.
@@ -241,12 +244,14 @@ class GAN(ABC, Generic[Data, Meta]):
         A run that diverged after a generator was scored gives its error back, for `fit` to raise
         once the best generator is kept; without one it raises.
         """
+        from gan_augment.training.checkpoint import join_ranks
         from gan_augment.training.loop import train
         from gan_augment.training.parts import load_network
 
         if saver and resume:
             saver.resume(progress)
         begin(run)
+        join_ranks(run)
         if on_steps:
             on_steps(run.steps, run.parts.compute)
         progress.phase("training", run.steps)
@@ -265,6 +270,67 @@ class GAN(ABC, Generic[Data, Meta]):
         else:
             progress.warn(f"no scored generator had enough spread{self._cure_of_no_spread}")
         return diverged
+
+    def _agree(self, sha256: str) -> World:
+        """The ranks that fit together, once all of them have the same data and settings."""
+        from gan_augment import __version__
+        from gan_augment.distributed import world
+
+        own = {"callbacks", "device", "threads"}
+        names = (k for k in vars(self) if not (k.endswith("_") or k.startswith("_") or k in own))
+        settings = {name: getattr(self, name) for name in names}
+        ranks = world()
+        ranks.agree(data=sha256, settings=settings, version=__version__)
+        return ranks
+
+    def _lead(self, ranks: World, recipe: Recipe, steps: int, compute: ComputeConfig) -> None:
+        """Tell the other ranks how to train with this one."""
+        from gan_augment.training.parts import row_unit
+
+        if steps:
+            ranks.check_batch(recipe.batch, row_unit(recipe))
+        settings = {"precision": compute.precision, "threads": compute.threads}
+        ranks.tell({"recipe": recipe.model_dump(mode="json"), "steps": steps, **settings})
+
+    def _follow(
+        self,
+        ranks: World,
+        stop: StopFlag,
+        parts_of: Callable[[Recipe, ComputeConfig], tuple[Parts, Batches]],
+    ) -> Self:
+        """Train with rank 0, which leads, and take over what it makes of that.
+
+        parts_of(recipe, compute): what is trained, and its batches.
+        """
+        from gan_augment import devices
+        from gan_augment.progress import Progress
+        from gan_augment.training.checkpoint import share_bundle
+        from gan_augment.training.loop import Run
+        from gan_augment.training.parts import new_state
+
+        how, diverged = ranks.told("has prepared the training"), None
+        compute = devices.compute_config(self.device, how["precision"], how["threads"])
+        if how["steps"]:
+            with devices.threads(compute.threads):
+                parts, batches = parts_of(Recipe.model_validate(how["recipe"]), compute)
+                state = new_state(parts, checked_seed(self.random_state))
+                scorer: Any = None  # rank 0 has it
+                run = Run(parts, batches, state, how["steps"], scorer, stop=stop)
+                run.scores = self._scores
+                diverged = self._train(run, None, False, None, Progress())
+        arrays, meta = share_bundle(ranks, None, self._description, "has selected and described")
+        self._restore(arrays, meta, devices.compute_config)
+        if diverged:
+            raise diverged
+        return self
+
+    def _share(self, ranks: World) -> None:
+        """Give the other ranks what was learned."""
+        from gan_augment.training.checkpoint import share_bundle
+
+        if ranks.size > 1:
+            arrays, meta, _ = self._bundle()
+            share_bundle(ranks, (arrays, meta), self._description, "")
 
     @staticmethod
     def _facts(

@@ -12,10 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gan_augment import devices
+from gan_augment.data.batches import PairedBatches
 from gan_augment.data.contract import LabelledImages
 from gan_augment.data.images.reader import data_sha256
 from gan_augment.data.splits import hold_out
 from gan_augment.devices import ComputeConfig, Precision, compute_config  # noqa: F401  (pdoc)
+from gan_augment.distributed import alone
 from gan_augment.errors import DataError, UsageError
 from gan_augment.networks.ensembles import mix_generators
 from gan_augment.progress import Progress
@@ -132,6 +134,7 @@ class ImageGAN(GAN[LabelledImages, ModelMeta]):
 
     _rows = LabelledImages
     _description = ModelMeta
+    _scores = SCORES_A_RUN
     _cure_of_no_spread = (
         " (or too many were copies); the last one is kept. Look at samples.png before using it; "
         "more steps or more rows of the class may cure it."
@@ -192,7 +195,19 @@ class ImageGAN(GAN[LabelledImages, ModelMeta]):
         progress, stop = progress or Progress(), stop or StopFlag()
         started_s = time.monotonic() if started_s is None else started_s
         seed, topped_up = self._checked(data)
-        self._choice = chosen_recipe(self, data, started_s, progress, stop, unlabelled)
+        sha256 = fingerprint or data_sha256(data, unlabelled)
+        ranks = self._agree(sha256)
+        if not ranks.leads:
+
+            def parts_of(recipe: Recipe, compute: ComputeConfig) -> tuple[Parts, PairedBatches]:
+                parts = build(recipe, data.image_shape, len(data.names), compute)
+                rows, _ = hold_out(data, seed=seed)
+                more = unlabelled.pixels if unlabelled else None
+                return parts, training_batches(data, parts, rows, more)
+
+            return self._follow(ranks, stop, parts_of)
+        with alone():
+            self._choice = chosen_recipe(self, data, started_s, progress, stop, unlabelled)
         parts = self._parts(data, compute_config(self.device, self.precision, self.threads))
         _check_unlabelled(parts.recipe, data, unlabelled)
         budget_s = self.budget_s if self.steps is None else None
@@ -227,6 +242,7 @@ class ImageGAN(GAN[LabelledImages, ModelMeta]):
             )
         if stop.signal is not None:
             raise StopRequested(stop.signal)
+        self._lead(ranks, parts.recipe, steps, parts.compute)
         with devices.threads(parts.compute.threads):
             run = Run(
                 parts=parts,
@@ -237,7 +253,6 @@ class ImageGAN(GAN[LabelledImages, ModelMeta]):
                 callbacks=[*self.callbacks, ProgressCallback(progress)],
                 stop=stop,
             )
-            sha256 = fingerprint or data_sha256(data, unlabelled)
             saver = RunSaver(checkpoints, run, sha256, force) if checkpoints else None
             diverged = self._train(run, saver, resume, on_steps, progress)
         if lost := variety_lost(parts.recipe, run.best.parts):
@@ -259,6 +274,7 @@ class ImageGAN(GAN[LabelledImages, ModelMeta]):
         self._describe(ModelMeta.model_validate(facts))
         with devices.threads(1):
             self._try_out(data, ready.train, run, progress)
+        self._share(ranks)
         if diverged:
             raise diverged
         return self

@@ -22,6 +22,7 @@ from gan_augment.data.tables.inference import infer_schema
 from gan_augment.data.tables.reader import unlabelled_table
 from gan_augment.data.tables.schema import Name, TableSchema
 from gan_augment.devices import ComputeConfig, Precision, compute_config
+from gan_augment.distributed import alone
 from gan_augment.errors import DataError
 from gan_augment.input_files import memory_problem
 from gan_augment.metrics.densities import density_and_coverage
@@ -129,6 +130,7 @@ class TabularGAN(GAN[LabelledTable, TableMeta]):
 
     _rows = LabelledTable
     _description = TableMeta
+    _scores = MARKS
     _cure_of_no_spread = (
         "; the last one is kept. More rows of the class, or --recipe anchored, may cure it."
     )
@@ -158,22 +160,34 @@ class TabularGAN(GAN[LabelledTable, TableMeta]):
         progress, stop = progress or Progress(), stop or StopFlag()
         started_s = time.monotonic() if started_s is None else started_s
         seed, topped_up = self._checked(data, least_steps=0)
-        self._choice = chosen_recipe(
-            self, data, started_s, progress, stop, unlabelled, schema=schema
-        )
-        rare = {data.names.index(name): name for name in topped_up}
-        recipe, compute = self._recipe(), self._compute()
-        schema = schema or infer_schema(data.frame)
-        with devices.threads(compute.threads):
-            table = encoded_table(data, schema, compute, seed)
+        sha256 = fingerprint or table_sha256(data, unlabelled)
+        columns = schema or infer_schema(data.frame)
+
+        def parts_of(
+            recipe: Recipe, compute: ComputeConfig
+        ) -> tuple[Parts, RowBatches, EncodedTable, AnchorRows]:
+            table = encoded_table(data, columns, compute, seed)
             anchors = class_anchors(table, recipe, seed)
-            parts = build_table(recipe, table, anchors)
             more = None
             if unlabelled is not None:
                 check_unlabelled(recipe)
-                more = table.encoding.encode(_cells(unlabelled, schema))
+                more = table.encoding.encode(_cells(unlabelled, columns))
             batches = anchor_batches(recipe, table, anchors, more)
+            return build_table(recipe, table, anchors), batches, table, anchors
+
+        ranks = self._agree(sha256)
+        if not ranks.leads:
+            return self._follow(ranks, stop, lambda *how: parts_of(*how)[:2])
+        with alone():
+            self._choice = chosen_recipe(
+                self, data, started_s, progress, stop, unlabelled, schema=schema
+            )
+        rare = {data.names.index(name): name for name in topped_up}
+        recipe, compute = self._recipe(), self._compute()
+        with devices.threads(compute.threads):
+            parts, batches, table, anchors = parts_of(recipe, compute)
             steps = self._steps(parts, batches, started_s, progress)
+            self._lead(ranks, recipe, steps, compute)
             callbacks = [*self.callbacks, ProgressCallback(progress, "rows")]
             scorer = SpreadScorer(recipe, steps, table, anchors, rare)
             run = Run(
@@ -186,7 +200,6 @@ class TabularGAN(GAN[LabelledTable, TableMeta]):
                 stop=stop,
                 scores=MARKS,
             )
-            sha256 = fingerprint or table_sha256(data, unlabelled)
             saver = RunSaver(checkpoints, run, sha256, force) if checkpoints else None
             diverged = self._train(run, saver, resume, on_steps, progress, scorer.begin)
         mix_generators(run.state.average, scorer.coverage)
@@ -197,7 +210,7 @@ class TabularGAN(GAN[LabelledTable, TableMeta]):
         chosen, reason = _kept(run.best, steps, recipe)
         progress.note(reason)
         facts = self._facts(data, run, topped_up, sha256) | {
-            "table": schema,
+            "table": columns,
             "few": {name: n for name, n in data.counts.items() if 0 < n < FEW_ROWS},
             "chosen": chosen,
             "reason": reason,
@@ -206,6 +219,7 @@ class TabularGAN(GAN[LabelledTable, TableMeta]):
         facts["score"]["value"] = None  # the later one is kept, which is no score
         self._sampler = sampler
         self._describe(TableMeta.model_validate(facts))
+        self._share(ranks)
         if diverged:
             raise diverged
         return self

@@ -13,24 +13,34 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from gan_augment.distributed import World, synchronise
 from gan_augment.errors import ModelFileError, ResumeMismatchError, UsageError
 from gan_augment.progress import Progress
 from gan_augment.recipes import Recipe
 from gan_augment.settings import Frozen
-from gan_augment.storage import clean_stale, load_bundle, load_meta, save_bundle, write_errors
+from gan_augment.storage import (
+    bundle_bytes,
+    clean_stale,
+    load_bundle,
+    load_meta,
+    read_bundle_bytes,
+    save_bundle,
+    write_errors,
+)
 from gan_augment.training.loop import Run
 from gan_augment.training.monitor import Best
-from gan_augment.training.parts import TrainState, below, load_state, state_arrays
+from gan_augment.training.parts import Arrays, TrainState, below, load_state, state_arrays
 
 NAME = "checkpoint"
 KEPT = 2
 CHECKPOINT_EVERY_S = 60.0
+Meta = TypeVar("Meta")
 _FOLDER = re.compile(r"step-(?P<step>[0-9]{1,15})")
 
 
@@ -148,13 +158,8 @@ class RunSaver:
 
         With those a resumed run goes back to where an undisturbed one would.
         """
-        arrays = state_arrays(state) | {f"best/{k}": v for k, v in best.arrays.items()}
-        good = self._run.last_good
-        if good and not np.array_equal(good["counters"], arrays["counters"]):
-            arrays |= {f"good/{k}": v for k, v in good.items()}
-        scored = {"value": best.value, "parts": dict(best.parts)} if best.arrays else None
-        values = self._identity() | {"best_step": best.step, "best": scored}
-        values["healthy"] = dict(self._run.watch.healthy)
+        arrays, values = _progress(self._run)
+        values |= self._identity()
         self._store.save(state.step, arrays, values, best=best.step == state.step)
         self._saved_s = time.monotonic()
 
@@ -179,18 +184,8 @@ class RunSaver:
                 f"this run was begun with another {' and '.join(odd)}; resumed, it would be "
                 "neither. Start a new run, or give --force to go on all the same."
             )
-        run, tensors = self._run, checkpoint.tensors
-        load_state(run.state, tensors)
-        run.last_good = below(tensors, "good")
-        run.watch.healthy = {str(k): float(v) for k, v in saved.get("healthy", {}).items()}
-        scored = saved.get("best") or {"value": math.inf, "parts": {}}
-        run.best = Best(
-            value=float(scored["value"]),
-            step=int(saved["best_step"]),
-            parts=dict(scored["parts"]),
-            arrays=below(tensors, "best"),
-        )
-        progress.note(f"resumed at step {run.state.step} of {run.steps}")
+        _take_up(self._run, checkpoint.tensors, saved)
+        progress.note(f"resumed at step {self._run.state.step} of {self._run.steps}")
 
     def _identity(self) -> dict[str, object]:
         """The settings that must be equal for a run to go on as it began."""
@@ -203,3 +198,53 @@ class RunSaver:
             "precision": parts.compute.precision,
             "number of threads": parts.compute.threads,
         }
+
+
+def _progress(run: Run) -> tuple[Arrays, dict[str, Any]]:
+    """How far a run is: its state, its best generator, where to go back to."""
+    best, good = run.best, run.last_good
+    arrays = state_arrays(run.state) | {f"best/{k}": v for k, v in best.arrays.items()}
+    if good and not np.array_equal(good["counters"], arrays["counters"]):
+        arrays |= {f"good/{k}": v for k, v in good.items()}
+    scored = {"value": best.value, "parts": dict(best.parts)} if best.arrays else None
+    healthy = dict(run.watch.healthy)
+    return arrays, {"best_step": best.step, "best": scored, "healthy": healthy}
+
+
+def _take_up(run: Run, tensors: Arrays, saved: Mapping[str, Any]) -> None:
+    """Go on from what `_progress` gave."""
+    load_state(run.state, tensors)
+    run.last_good = below(tensors, "good")
+    run.watch.healthy = {str(k): float(v) for k, v in saved.get("healthy", {}).items()}
+    scored = saved.get("best") or {"value": math.inf, "parts": {}}
+    run.best = Best(
+        value=float(scored["value"]),
+        step=int(saved["best_step"]),
+        parts=dict(scored["parts"]),
+        arrays=below(tensors, "best"),
+    )
+
+
+def join_ranks(run: Run) -> None:
+    """Begin a run on all ranks of its world where rank 0 is, as one."""
+    if run.world.size == 1:
+        return
+    for network in (run.state.generator, run.state.discriminator):
+        synchronise(network)
+    where = _progress(run) if run.world.leads else None
+    arrays, values = share_bundle(run.world, where, dict, "begins to train")
+    if not run.world.leads:
+        _take_up(run, arrays, values)
+
+
+def share_bundle(
+    world: World,
+    bundle: tuple[Mapping[str, NDArray[Any]], Mapping[str, Any]] | None,
+    schema: type[Meta],
+    doing: str,
+) -> tuple[Arrays, Meta]:
+    """The arrays and the description that rank 0 has, on all ranks; doing: what it does before."""
+    files = bundle_bytes(*bundle) if bundle else {}
+    names = world.first(lambda: [*files], doing)
+    here = {name: world.share_bytes(files.get(name, b""), doing) for name in names}
+    return read_bundle_bytes(here, schema=schema)

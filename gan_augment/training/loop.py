@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 from gan_augment.data.batches import Batches
+from gan_augment.distributed import World, world
 from gan_augment.errors import DivergedError
 from gan_augment.training.callbacks import Callback, StopFlag, StopRequested
 from gan_augment.training.monitor import (
@@ -24,6 +25,7 @@ from gan_augment.training.parts import (
     Parts,
     TrainState,
     load_state,
+    row_unit,
     state_arrays,
 )
 from gan_augment.training.schedule import (
@@ -43,6 +45,7 @@ ROLLBACKS_ALLOWED = 3
 class Run:
     """One run: its parts, data, state, and who watches.
 
+    world: the ranks that train it together; rank 0 scores, saves and tells.
     save(state, best): writes a checkpoint; called at each score, when `checkpoint_due()` says so,
     and on a stop. scores: how often the averaged generator is scored in a run.
     last_good: where a rollback goes, the state at the last score that found nothing wrong.
@@ -63,6 +66,7 @@ class Run:
     watch: SpreadWatch = field(default_factory=SpreadWatch)
     last_good: Arrays = field(default_factory=dict)
     ended: str = ""
+    world: World = field(default_factory=world)
 
     @property
     def trained(self) -> int:
@@ -99,8 +103,9 @@ def train(run: Run) -> Best:
                 _tell(run, {"event": "stop", "step": state.step, "reason": run.ended})
         if scored or (observed and run.checkpoint_due()):
             run.save(state, run.best)
-        if run.stop.signal is not None and state.step < run.steps and not run.ended:
-            _leave(run, losses)
+        heard = run.world.heard(run.stop.signal)
+        if heard is not None and state.step < run.steps and not run.ended:
+            _leave(run, losses, heard)
     return run.best
 
 
@@ -115,7 +120,8 @@ def one_step(run: Run) -> Losses:
         run.batches.at(state.noise_seed, state.step, turn) for turn in reversed(range(turns))
     ]
     state.generator.train()
-    losses = (first or parts.step)(state, parts, batches)
+    with run.world.sharing(recipe.batch, row_unit(recipe)):
+        losses = (first or parts.step)(state, parts, batches)
     follow(state.average, state.generator, ema_decay(state.step * recipe.batch, recipe.batch))
     state.step += 1
     return losses
@@ -173,7 +179,7 @@ def _observe(run: Run, losses: Losses, clock: _Clock, scored: bool) -> _Trouble 
 
 def _score(run: Run) -> Score:
     state, began_s = run.state, time.monotonic()
-    score = run.scorer.score(state.average)
+    score = Score(**run.world.first(lambda: asdict(run.scorer.score(state.average)), "has scored"))
     is_best = run.best.offer(score, state)
     _tell(
         run,
@@ -215,11 +221,12 @@ def _roll_back(run: Run, trouble: _Trouble) -> None:
     )
 
 
-def _leave(run: Run, losses: Losses) -> None:
+def _leave(run: Run, losses: Losses, signal: int) -> None:
     if all_finite(run.state, losses):
         run.save(run.state, run.best)
-    _tell(run, {"event": "stop", "step": run.state.step, "reason": f"signal {run.stop.signal}"})
-    raise StopRequested(run.stop.signal or 2)
+    _tell(run, {"event": "stop", "step": run.state.step, "reason": f"signal {signal}"})
+    run.world.meet()  # whoever leaves first ends the others
+    raise StopRequested(signal)
 
 
 def _tell_step(run: Run, losses: Losses, clock: _Clock) -> None:

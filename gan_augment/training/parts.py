@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -124,6 +125,17 @@ class TrainState:
     def discriminator_optimiser(self) -> torch.optim.Optimizer:
         """The discriminator's."""
         return _new_optimiser(lazy_optimiser(self.recipe, "discriminator"), self.discriminator)
+
+
+def row_unit(recipe: Recipe) -> int:
+    """The rows that ranks never part: same-class pairs, a pair a generator, packs, rows to compare.
+
+    >>> from gan_augment.recipes import RECIPES
+    >>> row_unit(RECIPES["image"]["anchored"]), row_unit(RECIPES["image"]["egan"])
+    (2, 4)
+    """
+    compared = round(1 / recipe.objective.reconstructed)
+    return math.lcm(2 * recipe.game.generators, recipe.discriminator.pack, compared)
 
 
 def new_state(parts: Parts, seed: int) -> TrainState:

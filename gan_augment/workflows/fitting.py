@@ -16,7 +16,9 @@ from typing import Any
 from gan_augment.config import FitOptions, TopUp
 from gan_augment.data.topup_plan import choose_classes, explain_rare, plan_topup
 from gan_augment.devices import ComputeConfig
+from gan_augment.distributed import World, all_ranks, world
 from gan_augment.errors import DivergedError, ModelFileError, ResumeMismatchError, UsageError
+from gan_augment.processes import restarts
 from gan_augment.progress import Progress, Stopwatch
 from gan_augment.recipes import CHOOSE, Recipe, resolve_recipe, with_options
 from gan_augment.settings import read_toml, to_toml
@@ -44,6 +46,7 @@ from gan_augment.workflows.outputs import (
     RUN_FILES,
     Result,
     check_apart,
+    is_run,
     new_run_folder,
     remove_named,
     run_folder,
@@ -206,17 +209,45 @@ def fit(
         Those of `gan_augment.errors`; "rare" where no class is rare is a NoRareClassError.
     StopRequested
         After Ctrl-C and SIGTERM, once a checkpoint is saved.
+
+    Notes
+    -----
+    Under torchrun all ranks train as one, and rank 0 writes; ranks that torchrun started again go
+    on with the run in `out`.
     """
-    return fit_model(
-        data,
-        out,
-        options or FitOptions(),
-        resume=resume,
-        overwrite=overwrite,
-        force=force,
-        progress=progress or Progress(),
-        callbacks=callbacks,
-    )[0]
+    options, (again, most) = options or FitOptions(), restarts()
+    if most and out is None:
+        raise UsageError("name the run's folder, --out RUN: ranks started again would not know it")
+    resume = resume or (again > 0 and out is not None and is_run(Path(out)))
+    with all_ranks() as ranks:
+        ranks.agree(settings=options.model_dump(mode="json", exclude={"device", "workers"}))
+        if not ranks.leads:
+            return _assist(data, ranks)
+        result, _ = fit_model(
+            data,
+            out,
+            options,
+            resume=resume,
+            overwrite=overwrite,
+            force=force,
+            progress=progress or Progress(),
+            callbacks=callbacks,
+        )
+        ranks.tell(result.to_dict())
+    return result
+
+
+def _assist(source: str | Path, ranks: World) -> FitResult:
+    """Train with rank 0, which has the run's folder."""
+    if options := ranks.told("has read the data"):
+        data = read_data(source, FitOptions.model_validate(options))
+        with interruptible(lambda: ""), stop_on_signals() as stop:
+            gan: Any = data.generator(())
+            gan.fit(data.data, stop=stop, fingerprint=data.sha256, **data.fit_arguments())
+    values = ranks.told("has written the model")
+    paths = {name: Path(values[name]) for name in ("run", "samples")}
+    lists = {name: tuple(values[name]) for name in ("found", "warnings")}
+    return FitResult(**{**values, **paths, **lists})
 
 
 def fit_model(
@@ -249,6 +280,7 @@ def fit_model(
         plan = _plan(source, data, run)
         if resume and not force and (done := _finished(plan)):
             progress.note(f"{str(run)!r} is finished; nothing is left to train")
+            world().tell(None)
             return done, None
         for line in plan.lines():
             progress.note(line)
@@ -256,6 +288,7 @@ def fit_model(
             remove_named(run, RUN_FILES)
         again = ["gan-augment", "fit", plan.source, "--out", str(run), "--resume"]
         hint = f"go on with: {shlex.join(again)}"
+        world().tell(plan.data.options.model_dump(mode="json"))
         with interruptible(lambda: hint), stop_on_signals() as stop:
             return _train(plan, callbacks, watch, stop, resume=resume, force=force)
 

@@ -26,9 +26,9 @@ SIZES = {
 }
 
 
-def toy(data: str, name: str) -> Run:
-    """A toy run of a recipe: small networks, all else as it is."""
-    values = RECIPES[data][name].model_dump() | {"batch": 8, "steps": 10}
+def toy(data: str, name: str, **changes) -> Run:
+    """A toy run of a recipe: small networks, all else as it is but for the changes."""
+    values = RECIPES[data][name].model_dump() | {"batch": 8, "steps": 10} | changes
     for part, sizes in SIZES.items():
         values[part] |= sizes
     return (image_run if data == "image" else table_run)(**values)

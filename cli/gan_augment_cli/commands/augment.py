@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -13,9 +14,14 @@ import typer
 
 from gan_augment import workflows
 from gan_augment.errors import UsageError
+from gan_augment.processes import follows, ranks_started, run_ranks
 from gan_augment_cli import options as o
 from gan_augment_cli import outcome
 from gan_augment_cli.console import shown_progress
+
+KILLED = -9
+RESTARTS = 3
+"""Of the processes of a fit, after one was killed."""
 
 
 def fit(
@@ -49,6 +55,7 @@ def fit(
     device: o.Device = "auto",
     precision: o.Precision = "auto",
     threads: o.Threads = None,
+    processes: o.Processes = None,
     workers: o.Workers = None,
     skip_bad: o.SkipBad = False,
     resume: o.Resume = False,
@@ -76,7 +83,9 @@ def fit(
             stored = plan.data.options.model_dump(mode="json") if resume else {}
             outcome.print_plan(ctx, plan.lines(), stored, plan=plan.to_dict())
             return
-        with shown_progress(quiet=quiet) as progress:
+        if processes and processes > 1 and ranks_started() == 1:
+            raise typer.Exit(_in_processes(processes, data, out))
+        with shown_progress(quiet=quiet or follows()) as progress:
             result = workflows.fit(
                 data,
                 out,
@@ -86,10 +95,26 @@ def fit(
                 force=force,
                 progress=progress,
             )
+        if follows():
+            return
         outcome.print_result(ctx, result, result.run)
         run, out_name = shlex.quote(str(result.run)), f"OUT{data.suffix if target else ''}"
         again = f"gan-augment augment {shlex.quote(str(data))} {out_name} --model {run}"
         outcome.print_next(ctx, again)
+
+
+def _in_processes(count: int, data: Path, out: Path | None) -> int:
+    """Run this command as so many ranks; where one is killed, again from its last checkpoint."""
+    from gan_augment.workflows.outputs import is_run, new_run_folder
+
+    run = out or new_run_folder(data)
+    arguments, code = [*sys.argv[1:], "--out", str(run)], KILLED
+    for _ in range(1 + RESTARTS):
+        code = run_ranks(count, "gan_augment_cli", arguments)
+        if code != KILLED:
+            break
+        arguments += ["--resume"] if is_run(run) and "--resume" not in arguments else []
+    return code if code >= 0 else 128 - code
 
 
 def sample(
