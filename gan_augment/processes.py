@@ -187,7 +187,7 @@ def joblib_engine(backend: str | None, address: str | None) -> Iterator[None]:
             "`dask scheduler`, and workers with `dask worker ADDRESS --nthreads 1`"
         ) from None
     with client:
-        _check_workers(client.run(_versions), address)
+        _check_workers(client.run(versions), address)
         with parallel_config("dask"):
             yield
 
@@ -196,7 +196,7 @@ def _check_workers(workers: Mapping[str, Mapping[str, str]], address: str) -> No
     """Raise UsageError where there are no workers, or one differs in what results depend on."""
     if not workers:
         raise UsageError(f"the cluster at {address!r} has no workers; start some and try again")
-    here = _versions()
+    here = versions()
     for worker, there in workers.items():
         differ = [
             f"{name} {there[name]} (here {here[name]})"
@@ -207,7 +207,7 @@ def _check_workers(workers: Mapping[str, Mapping[str, str]], address: str) -> No
             raise UsageError(f"the dask worker {worker} has {', '.join(differ)}; install the same")
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
     """What results depend on. Without this package on a worker it is told so there."""
     found = {"Python": platform.python_version()}
     for name in ("gan-augment", "torch", "numpy", "scikit-learn", "pandas"):

@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from gan_augment.data.contract import LabelledImages, LabelledRows, LabelledTable
 from gan_augment.data.topup_plan import choose_classes
 from gan_augment.errors import DivergedError, NotFittedError, UsageError, unknown_class, warn
+from gan_augment.processes import versions
 from gan_augment.recipes import Recipe, StopSettings
 from gan_augment.storage import bundle_bytes, load_bundle, read_bundle_bytes, save_bundle
 from gan_augment.synthesizers.model_file import NAME, ModelMeta, TableMeta
@@ -273,14 +274,14 @@ class GAN(ABC, Generic[Data, Meta]):
 
     def _agree(self, sha256: str) -> World:
         """The ranks that fit together, once all of them have the same data and settings."""
-        from gan_augment import __version__
         from gan_augment.distributed import world
 
         own = {"callbacks", "device", "threads"}
         names = (k for k in vars(self) if not (k.endswith("_") or k.startswith("_") or k in own))
         settings = {name: getattr(self, name) for name in names}
         ranks = world()
-        ranks.agree(data=sha256, settings=settings, version=__version__)
+        installed = {"set of installed versions": versions()}
+        ranks.agree(data=sha256, settings=settings, **installed)
         return ranks
 
     def _lead(self, ranks: World, recipe: Recipe, steps: int, compute: ComputeConfig) -> None:
