@@ -130,8 +130,8 @@ def test_a_worker_killed_twice_is_tried_again_elsewhere(cluster, alone, tmp_path
 
 
 def test_workers_of_other_versions_are_refused_by_name(cluster, monkeypatch):
-    real = processes._versions
-    monkeypatch.setattr(processes, "_versions", lambda: real() | {"numpy": "1.0"})
+    real = processes.versions
+    monkeypatch.setattr(processes, "versions", lambda: real() | {"numpy": "1.0"})
     address = cluster.scheduler_address
     with pytest.raises(UsageError, match=r"numpy .* \(here 1.0\)"):
         processes._check_workers({"tcp://a": real()}, address)
