@@ -40,10 +40,21 @@ class Warned(Progress):
     def warn(self, text: str) -> None:
         self.lines.append(text)
 
+    note = warn
+
+
+def test_a_budget_for_large_images_says_what_others_took() -> None:
+    said = Warned()
+    check_useful(400, 60.0, 10.0, 0.1, 16, said, (48, 64))
+    (line,) = said.lines
+    assert line.startswith(
+        "a budget of 60 s buys 400 steps here, at 64 x 48 px; a CNN told samples"
+    )
+
 
 def test_a_budget_of_few_steps_says_which_budget_and_size_would_do() -> None:
     said = Warned()
-    check_useful(400, 60.0, 10.0, 0.1, 16, said, (64, 48))
+    check_useful(400, 60.0, 10.0, 0.1, 16, said, (60, 48))
     assert said.lines == []
     check_useful(30, 60.0, 40.0, 0.5, 16, said, (64, 48))
     assert said.lines == [
