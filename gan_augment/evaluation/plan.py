@@ -39,6 +39,9 @@ OUTER = "outer"
 INNER = ("inner0", "inner1", "inner2")
 IMAGE_BUDGET_S = 1800.0
 """Of an evaluation of images about whose time nothing is said."""
+FEATURES_BUDGET_S = 180.0
+"""The same of rows of features, once they are there: 1,000 photos are judged in 5 minutes then. It
+takes longer, and is not refused, where even the least does."""
 WORTH_JUDGING, LEAST_GAN_S = 0.4, 60.0
 """A generator of images that gets fewer is not worth judging: other things are left out first. The
 seconds are what it gets where nothing more can be left out."""
@@ -360,9 +363,7 @@ def designed(setup: Setup[Any], costs: Costs, processes: int, begun_s: float = 0
     full, fit, gans = setup.design, setup.options.fit, costs.generators
     named = setup.options.arms not in ("default", "all")
     with_inner = setup.table or (named and "auto" in setup.arms)
-    budget_s = setup.options.budget_s
-    if not (setup.table or fit.steps or fit.budget_s or budget_s):
-        budget_s = IMAGE_BUDGET_S
+    budget_s, begun_s = _budget_s(setup, begun_s)
     if gans is not None and fit.budget_s and not fit.steps:
         full = full.model_copy(update={"steps": gans.steps_within(fit.budget_s)})
     if not with_inner and (budget_s is None or gans is None):  # nobody said that there is time
@@ -400,6 +401,16 @@ def _optional(setup: Setup[Any]) -> list[str]:
     """List the arms that may be left out to save time, in their order."""
     named = setup.options.arms not in ("default", "all")
     return [] if setup.table or named else [n for n in OPTIONAL_ARMS if n in setup.arms]
+
+
+def _budget_s(setup: Setup[Any], begun_s: float) -> tuple[float | None, float]:
+    """The seconds for all of it, and those that are gone; about which nothing may be said."""
+    fit = setup.options.fit
+    if setup.options.budget_s is not None or fit.steps or fit.budget_s:
+        return setup.options.budget_s, begun_s
+    if setup.photos is not None:
+        return FEATURES_BUDGET_S, 0.0  # from when the features are there
+    return None if setup.table else IMAGE_BUDGET_S, begun_s
 
 
 def _check_forced(setup: Setup[Any], missing_s: float) -> None:
