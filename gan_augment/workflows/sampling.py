@@ -270,10 +270,8 @@ def sample(
         check_planned(sum(target_counts.values()))
         pieces, held = image_pieces(target_counts, share), "" if shard is None else share.name
         with output_folder(out, "sample", resume=resume, overwrite=overwrite, shard=held) as folder:
-            folder.describe(made_from)
-            kept = _write_folder(
-                folder, run, target_counts, share, seed, workers, progress, allow_code
-            )
+            how = (seed, workers, progress, allow_code)
+            kept = _write_folder(folder, made_from, run, target_counts, share, *how)
     drawn = {name: _rows([p for p in pieces if p.label == name]) for name in target_counts}
     seconds = time.monotonic() - started_s
     unit = "rows" if isinstance(meta, TableMeta) else "images"
@@ -499,6 +497,7 @@ def _worker_count(images: int, requested: int | None) -> int:
 
 def _write_folder(
     folder: FolderOutput,
+    made_from: Mapping[str, Any],
     run: Path,
     target_counts: Mapping[str, int],
     shard: Shard,
@@ -517,6 +516,7 @@ def _write_folder(
         for name, start, stop in pieces
         for index in range(start, stop)
     ]
+    folder.describe(made_from)
     folder.plan(rows)
     progress.phase("sampling", len(rows))
     before, refused = write_images(

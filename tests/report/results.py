@@ -123,12 +123,13 @@ def many_classes(n: int) -> Result:
              for i in range(n)]  # fmt: skip
     found["data"]["classes"] = {name: 10 + i for i, name in enumerate(names)}
     found["data"]["rare"] = names[::3]
+    decision = found["declared"]["decision"]
     for arm in found["arms"].values():
-        old = next(iter(arm["per_class"]["tuned"].values()))
-        arm["per_class"] = {kind: dict.fromkeys(names, old) for kind in ("default", "tuned")}
+        old = next(iter(arm["per_class"][decision].values()))
+        arm["per_class"] = {kind: dict.fromkeys(names, old) for kind in ("default", decision)}
         arm["rows"] = dict.fromkeys(names, next(iter(arm["rows"].values())))
         arm["average_precision"] = {}
-        arm["confusion"] = {"default": None, "tuned": np.eye(n, dtype=int).tolist()}
+        arm["confusion"] = {"default": None, decision: np.eye(n, dtype=int).tolist()}
     rail = found["verdict"]["guardrails"]["accuracy"]
     found["verdict"]["guardrails"] = {f"recall of {name}": rail for name in names}
     found["diagnostics"] = diagnostics(names[:30])
