@@ -35,7 +35,7 @@ from gan_augment.training import loop
 from gan_augment.training.callbacks import StopRequested
 from gan_augment.workflows import fitting
 from gan_augment.workflows.fitting import fit, plan_fit
-from gan_augment.workflows.outputs import run_folder
+from gan_augment.workflows.outputs import Result, run_folder
 from tests.workflows.conftest import Notes, StopAt, contents
 
 pytestmark = pytest.mark.slow
@@ -151,7 +151,11 @@ def test_the_same_call_gives_the_same_model_and_picture(data, whole, tmp_path):
 
 def test_a_run_is_named_after_its_data_then_numbered(data, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    begun = lambda plan, *_, **__: (plan.run.joinpath("x").touch(), None)  # noqa: E731
+
+    def begun(plan, *_, **__):
+        (plan.run / "x").touch()
+        return Result(), None
+
     monkeypatch.setattr(fitting, "_train", begun)
     for _ in range(3):
         fit(data, options=QUICK)
