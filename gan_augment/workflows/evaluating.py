@@ -193,7 +193,7 @@ def _read(
         changes["fit"] = fit.model_copy(update={"recipe": recipe})
         options = options.model_copy(update=changes)
         fit = fit.model_copy(update={"image_size": frozen.image_size_})
-    kinds = [read_data(data, fit, progress)]
+    kinds: list[Any] = [read_data(data, fit, progress)]
     if test is None and fit.target is None and data.is_dir() and options.folds is None:
         parts = parts_of(data)
         test = next((parts[name] for name in PARTS if name in parts and name != "train"), None)
@@ -204,7 +204,7 @@ def _read(
     rows: list[Any] = [kind.data for kind in kinds]
     photos = None
     if frozen is not None:
-        side = model_size([rows[0].image_shape[:2]])
+        side = model_size([kinds[0].read.scan.sizes["median"]])  # what they are of, not squeezed
         photos = replace(rows[0], pixels=resize_batch(rows[0].pixels, side))
         rows = [embedded(one, frozen, progress) for one in rows]
     notes = (*kinds[0].notes, *(f"test rows: {note}" for kind in kinds[1:] for note in kind.notes))

@@ -10,14 +10,16 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from PIL import Image
 
-from gan_augment.data.contract import LabelledImages
+from gan_augment.data.contract import LabelledImages, LabelledTable
 from gan_augment.data.tables.inference import infer_schema
 from gan_augment.data.tables.reader import read_frame
 from gan_augment.errors import DataError, ResumeMismatchError, UsageError
+from gan_augment.evaluation.diagnosis import pictures as drawing
 from gan_augment.evaluation.diagnosis.comparison import (
     ComparisonSets,
     as_json,
@@ -30,7 +32,7 @@ from gan_augment.evaluation.diagnosis.features import (
     user_features,
 )
 from gan_augment.evaluation.diagnosis.folds import averaged, copied
-from gan_augment.evaluation.diagnosis.pictures import association, histograms, strips
+from gan_augment.evaluation.diagnosis.pictures import association, histograms, photo_strips, strips
 from gan_augment.evaluation.start import evaluate
 from tests.evaluation.drawn import Noisy, NoisyPictures, changed, digits, options, table
 
@@ -216,6 +218,24 @@ def test_the_nearest_real_row_of_a_copy_is_the_row_itself() -> None:
     assert np.array_equal(np.asarray(same[0]), np.asarray(same[1]))
 
 
+def test_rows_of_features_are_shown_as_photos_within_what_a_page_may_hold(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    photos = digits()
+    frame = pd.DataFrame(photos.pixels.reshape(len(photos), -1).astype(float))
+    rows = LabelledTable(frame, photos.labels, photos.ids, class_names=photos.names)
+    twos = np.flatnonzero(photos.labels == 2)
+    copies = {n: replace(rows.take(twos[[4, 1]]), ids=np.array(["a", "b"])) for n in ("2", "1")}
+    flat = FeatureMap("columns", None, lambda table: table.frame.to_numpy())
+    sides = ComparisonSets[LabelledTable](rows, rows, copies, {}, None, seed=0)
+    shown = photo_strips(sides, flat, photos)["classes"]
+    assert (list(shown), shown["2"]["distances"]) == (["2", "1"], [0.0, 0.0])
+    nearest = np.asarray(Image.open(io.BytesIO(base64.b64decode(shown["2"]["nearest"]))))
+    assert np.array_equal(nearest[:, :8], photos.pixels[twos[4], ..., 0])
+    monkeypatch.setattr(drawing, "MOST_BYTES", len(shown["2"]["real"] + shown["2"]["nearest"]))
+    assert list(photo_strips(sides, flat, photos)["classes"]) == ["2"]
+
+
 def test_associations_by_hand() -> None:
     a, b = np.array([0.0, 0, 1, 1]), np.array([1.0, 2, 3, 4])
     assert association(b, b**3, codes=(False, False)) == 1.0
@@ -228,8 +248,6 @@ def test_associations_by_hand() -> None:
 
 
 def test_histograms_hold_the_shares_of_bins_levels_moments_and_missing_cells() -> None:
-    import pandas as pd
-
     frame = pd.DataFrame(
         {
             "size": np.r_[np.linspace(0, 16, 31), np.nan],

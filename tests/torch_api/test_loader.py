@@ -6,11 +6,15 @@ import inspect
 from itertools import chain
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
+from sklearn.linear_model import LogisticRegression
 from torch.utils.data import (
     BatchSampler,
     DataLoader,
+    Dataset,
     DistributedSampler,
     RandomSampler,
     Sampler,
@@ -20,11 +24,38 @@ from torch.utils.data import (
 )
 from torch_items import Items
 
-from gan_augment import AugmentedDataset, GANAugmenter, ImageGAN, Repeats, augment_loader
+from gan_augment import (
+    AugmentedDataset,
+    FrozenFeatures,
+    GANAugmenter,
+    ImageGAN,
+    Repeats,
+    augment_loader,
+    make_pipeline,
+)
 from gan_augment.errors import UsageError
 from gan_augment.torch_api.samplers import BalancedSampler
 
 pytestmark = pytest.mark.usefixtures("global_generators_stay")
+
+
+class Folder(Dataset):
+    """What torchvision's ImageFolder is: a folder a class, `samples`, `targets` and `classes`."""
+
+    def __init__(self, root: Path) -> None:
+        self.classes = sorted(entry.name for entry in root.iterdir() if entry.is_dir())
+        found = [(p, k) for k, c in enumerate(self.classes) for p in sorted((root / c).iterdir())]
+        self.samples = [(str(path), number) for path, number in found]
+        self.targets = [number for _, number in found]
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, row: int) -> tuple[torch.Tensor, int]:
+        path, number = self.samples[row]
+        with Image.open(path) as image:
+            pixels = np.asarray(image.convert("RGB"), dtype=np.float32) / 255
+        return torch.from_numpy(pixels).permute(2, 0, 1), number
 
 
 def collate(items):
@@ -52,6 +83,28 @@ def test_an_epoch_is_as_long_and_balanced(images: TensorDataset, gan: ImageGAN) 
     for _ in range(3):
         labels = torch.cat([y for _, y in new]).bincount(minlength=8)
         assert sorted(labels[[0, 3, 7]].tolist()) == [18, 19, 19]  # 56 by three
+
+
+def test_an_image_folder_goes_through_a_frozen_network_and_through_a_loader_as_it_is(
+    tmp_path: Path,
+) -> None:
+    rng = np.random.default_rng(0)
+    for name, count in {"cat": 20, "dog": 4}.items():
+        (tmp_path / name).mkdir()
+        for i in range(count):
+            pixels = rng.integers(0, 256, (12, 16, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(tmp_path / name / f"{i:02d}.jpg")
+    (tmp_path / "manifest.csv").write_text("path,label\n")  # as `augment` writes one: no class
+    folder = Folder(tmp_path)
+    paths, numbers = zip(*folder.samples, strict=True)
+    network = FrozenFeatures(torch.nn.Conv2d(3, 4, 3), image_size=16, cache=False)
+    model = make_pipeline(network, LogisticRegression())
+    model.fit(list(paths), [folder.classes[number] for number in numbers])
+    assert model.predict(list(paths)).shape == (24,)
+    loader = augment_loader(DataLoader(folder, batch_size=8, shuffle=True), Repeats())
+    images, labels = map(torch.cat, zip(*loader, strict=True))
+    assert (images.shape, images.dtype) == ((24, 3, 12, 16), torch.float32)
+    assert labels.bincount().tolist() == [12, 12]
 
 
 def test_no_item_comes_twice_in_an_epoch_and_epochs_differ(images: TensorDataset) -> None:

@@ -152,9 +152,9 @@ def test_the_report_of_features_shows_the_nearest_photos_and_says_that_nothing_i
     backbone = f"{tmp_path}/nets.py:make"
     run = workflows.evaluate(folder, tmp_path / "out", options, features=backbone)
     shown = run.evaluation.to_dict()["pictures"]
-    assert (shown["kind"], shown["height"], shown["width"]) == ("photos", 16, 16)
+    assert (shown["kind"], shown["height"], shown["width"]) == ("photos", 12, 12)  # their own size
     assert set(shown["classes"]) == {"common", "rare"}
     strip = Image.open(BytesIO(base64.b64decode(shown["classes"]["rare"]["nearest"])))
-    assert strip.size == (8 * 17 - 1, 16)
+    assert strip.size == (8 * 13 - 1, 12)
     assert "generated" not in shown["classes"]["rare"]
     assert "<b>nothing is drawn</b>" in (run.out / "report.html").read_text()

@@ -78,7 +78,8 @@ def photo_strips(
     """Draw per class, side by side: photos of real rows, and for each of the first generated rows,
     of which there is no picture, the photo of the training row that is nearest to it."""
     height, width, _ = photos.image_shape
-    place, classes = {id_: row for row, id_ in enumerate(photos.ids.tolist())}, {}
+    place = {id_: row for row, id_ in enumerate(photos.ids.tolist())}
+    classes, spent = dict[str, Any](), 0
     for name, generated in list(sets.generated.items())[:MOST_IMAGE_CLASSES]:
         own = sets.of_class(sets.real, name)
         shown = generated.take(np.arange(min(len(generated), SHOWN)))
@@ -89,6 +90,9 @@ def photo_strips(
             key: _strip(photos.pixels[[place[id_] for id_ in own.ids[rows]]], synthetic=False)
             for key, rows in (("real", drawn), ("nearest", nearest))
         }
+        spent += sum(map(len, strip.values()))
+        if spent > MOST_BYTES:
+            break
         classes[name] = {**strip, "distances": [round(float(d), 4) for d in distances]}
     return {"kind": "photos", "shown": SHOWN, "height": height, "width": width, "classes": classes}
 
