@@ -1,6 +1,6 @@
-"""One rank of two that train every recipe in turn, in float64, and what one process makes of each.
+"""One rank of two that train every recipe in turn, and what one process makes of each.
 
-    python ranks.py FOLDER STEPS RANK
+    python ranks.py FOLDER STEPS RANK [64 or 32 bits] [whole]
 
 Each rank trains every other recipe alone first, then all with the other; `FOLDER/<rank>.npz`.
 """
@@ -40,8 +40,8 @@ def trained(data: str, name: str, steps: int, **changes) -> dict[str, np.ndarray
     run = toy(data, name, **changes)
     run.steps, state = 50, run.state
     for network in (state.generator, state.discriminator, state.average):
-        network.double()
-    state.numbers = {name: number.double() for name, number in state.numbers.items()}
+        network.to(torch.float32)  # which may be float64
+    state.numbers = {name: number.to(torch.float32) for name, number in state.numbers.items()}
     join_ranks(run)
     for _ in range(steps):
         one_step(run)
@@ -71,16 +71,18 @@ def odd_facts(world) -> dict[str, str]:
     return said
 
 
-def main(folder: Path, steps: int, rank: int) -> None:
+def main(folder: Path, steps: int, rank: int, bits: int = 64, whole: str = "") -> None:
+    """whole: with as many long D steps as WGAN has."""
     torch.set_num_threads(1)
-    compute_in_float64()
+    if bits == 64:
+        compute_in_float64()
     from gan_augment.distributed import all_ranks
     from gan_augment.recipes import RECIPES
     from tests.training.test_recipes import TRAINED
 
     def changes(data: str, name: str) -> dict:
         game = RECIPES[data][name].game.model_dump()
-        return {"game": game | {"long_d_steps": 3 * bool(game["long_d_steps"])}}
+        return {} if whole else {"game": game | {"long_d_steps": 3 * bool(game["long_d_steps"])}}
 
     found = {}
     for data, name in TRAINED[rank::2]:
@@ -99,4 +101,4 @@ def main(folder: Path, steps: int, rank: int) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), *map(int, sys.argv[2:4]))
+    main(Path(sys.argv[1]), *map(int, sys.argv[2:5]), *sys.argv[5:])
