@@ -147,7 +147,7 @@ def check_useful(
     what = f"a budget of {budget_s:g} s buys {steps} steps here"
     if steps >= useful:
         if size and max(size) >= LARGE_PX:
-            progress.note(f"{what}, at {size[1]} x {size[0]} px; {LARGE_MEASURED}")
+            progress.note(bought_in_words(steps, budget_s, size))
         return
     needed_s = fixed_s + useful * step_s
     cure = f"--budget {duration(1.1 * needed_s)} (budget_s=)"
@@ -160,6 +160,16 @@ def check_useful(
     if steps < SMALLEST_RUN_STEPS:
         raise UsageError(f"{what}, and a run has {SMALLEST_RUN_STEPS} at least; {cure}")
     progress.warn(f"{what}, and fewer than {useful} are hardly of use; {cure}")
+
+
+def bought_in_words(steps: int, budget_s: float, size: Sequence[int]) -> str:
+    """Say how many steps of large images, (height, width) px, a budget buys, and what others took.
+
+    >>> bought_in_words(400, 60.0, (48, 64))[:53]
+    'a budget of 60 s buys 400 steps here, at 64 x 48 px; '
+    """
+    bought = f"a budget of {budget_s:g} s buys {steps} steps here"
+    return f"{bought}, at {size[1]} x {size[0]} px; {LARGE_MEASURED}"
 
 
 def duration(seconds: float) -> str:

@@ -36,7 +36,7 @@ from gan_augment.training.callbacks import (
 )
 from gan_augment.training.checkpoint import CheckpointStore
 from gan_augment.workflows.diagnosis import installed_version
-from gan_augment.workflows.kinds import Kind, Meta, kept_lines, read_data, read_meta
+from gan_augment.workflows.kinds import ImageKind, Kind, Meta, kept_lines, read_data, read_meta
 from gan_augment.workflows.outputs import (
     CHECKPOINTS,
     CONFIG,
@@ -69,15 +69,23 @@ _PHASES = {
 }
 
 
+MOST_TIMED_S = 10.0
+"""Of a plan, which is to be there soon."""
+
+
 @dataclass(frozen=True)
 class FitPlan:
-    """What a fit would do: its data, its recipe, its machine, its folder."""
+    """What a fit would do: its data, its recipe, its machine, its folder.
+
+    bought: what a budget buys of large images, in words, where that was timed.
+    """
 
     source: str
     run: Path
     data: Kind
     recipe: Recipe
     machine: ComputeConfig
+    bought: str = ""
 
     @property
     def counts(self) -> dict[str, int]:
@@ -92,7 +100,7 @@ class FitPlan:
     @property
     def notes(self) -> tuple[str, ...]:
         """Sentences on the data."""
-        return self.data.notes
+        return (*self.data.notes, *filter(None, [self.bought]))
 
     @property
     def length(self) -> str:
@@ -174,7 +182,8 @@ def plan_fit(
     run, options = _run_path(data, out, resume), options or FitOptions()
     if resume:
         options = _begun_with(run, options, force=False)
-    return _plan(data, read_data(data, options), run)
+    plan = _plan(data, read_data(data, options), run)
+    return replace(plan, bought=_bought(plan.data))
 
 
 def fit(
@@ -397,6 +406,21 @@ def _plan(source: str | Path, data: Kind, run: Path) -> FitPlan:
     plan = FitPlan(str(source), run, data, recipe=data.recipe(), machine=data.machine())
     _ = plan.topped_up, data.unlabelled  # what is unknown is refused before anything is written
     return plan
+
+
+def _bought(data: Kind) -> str:
+    """Time a few steps of large images, and say how many the budget has time for; "" of others."""
+    from gan_augment.synthesizers.time_budget import LARGE_PX, TIMING_SHARE, bought_in_words
+
+    options, budget_s = data.options, data.options.budget_s
+    timed = budget_s is not None and options.steps is None and options.recipe != CHOOSE
+    if budget_s is None or not timed or not isinstance(data, ImageKind):
+        return ""
+    size = data.data.image_shape[:2]
+    if max(size) < LARGE_PX:
+        return ""
+    forecast = data.generator().forecast(data.data, min(TIMING_SHARE * budget_s, MOST_TIMED_S))
+    return bought_in_words(forecast.steps_within(budget_s), budget_s, size)
 
 
 def _run_path(data: str | Path, out: str | Path | None, resume: bool) -> Path:

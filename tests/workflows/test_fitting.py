@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import platform
+import re
 import shutil
 import signal
 import subprocess
@@ -297,6 +298,16 @@ def test_a_plan_says_what_a_fit_would_do_and_writes_nothing(data, tmp_path, monk
     assert plan.counts == COUNTS
     assert json.loads(json.dumps(plan.to_dict()))["image_shape"] == [8, 8, 1]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_plan_of_large_images_says_what_its_budget_buys(make_classes, tmp_path):
+    budget = FitOptions(budget_s=5.0, device="cpu", precision="float32", workers=1)
+    folder = make_classes(tmp_path / "large", {"good": 9, "bad": 2}, side=64)
+    plan = plan_fit(folder, budget)
+    assert plan.bought in plan.lines()
+    assert re.match(r"a budget of 5 s buys \d+ steps here, at 64 x 64 px; ", plan.bought)
+    for other in (budget.model_copy(update={"image_size": (60, 60)}), QUICK):
+        assert plan_fit(folder, other).bought == ""
 
 
 # Stopped, and resumed
