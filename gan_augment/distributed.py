@@ -13,6 +13,7 @@ import hashlib
 import json
 import logging
 import os
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -270,7 +271,9 @@ def _hash(value: object) -> str:
 
 
 def _line(error: Exception) -> str:
-    return " ".join(str(error).split("Exception raised")[0].split())[:200]
+    """What the engine says, without where in its sources."""
+    words = str(error).split("Exception raised")[0].split(". This is")[0]
+    return " ".join(re.sub(r"^\[[^\]]*\]", "", words).split())[:120]
 
 
 @contextlib.contextmanager

@@ -22,11 +22,13 @@ from gan_augment.processes import ranks_started, ways_on
 GRACE_S = 1.2
 """For a step, a checkpoint and the usual way out, of the two seconds that are promised."""
 RANKS_GRACE_S = 20.0
-"""Of a rank, which must hear of it from another; torchrun's agent waits for 30 s."""
+"""For ranks, which tell each other and wait for the one that saves; torchrun waits for 30 s."""
 LEAVING_S = 0.5
 """After the last line, for what libraries do when a process ends."""
 
 said = threading.Event()
+has_ranks = threading.Event()
+"""This process has started ranks, which save and speak for it."""
 
 
 class Terminated(KeyboardInterrupt):
@@ -67,7 +69,7 @@ def _end_late(reading: int) -> None:
     number = 0
     while number not in (signal.SIGINT, signal.SIGTERM):
         number = os.read(reading, 1)[0]
-    if not said.wait(GRACE_S if ranks_started() == 1 else RANKS_GRACE_S):
+    if not said.wait(RANKS_GRACE_S if ranks_started() > 1 or has_ranks.is_set() else GRACE_S):
         interrupted(ways_on[0]() if ways_on else "", number)
         if sys.stderr.isatty():
             sys.stderr.write("\x1b[?25h")  # a bar of progress hides the cursor

@@ -16,7 +16,7 @@ from gan_augment import workflows
 from gan_augment.errors import UsageError
 from gan_augment.processes import follows, ranks_started, run_ranks
 from gan_augment_cli import options as o
-from gan_augment_cli import outcome
+from gan_augment_cli import outcome, signals
 from gan_augment_cli.console import shown_progress
 
 KILLED = -9
@@ -107,6 +107,7 @@ def _in_processes(count: int, data: Path, out: Path | None) -> int:
     """Run this command as so many ranks; where one is killed, again from its last checkpoint."""
     from gan_augment.workflows.outputs import is_run, new_run_folder
 
+    signals.has_ranks.set()
     run = out or new_run_folder(data)
     arguments, code = [*sys.argv[1:], "--out", str(run)], KILLED
     for _ in range(1 + RESTARTS):

@@ -1,0 +1,77 @@
+"""`fit` by several processes: what one process makes, one voice, and nothing lost to a signal."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+FIT = ["rows.csv", "--target", "y", "--recipe", "anchored", "--json"]
+COMMAND = [sys.executable, "-m", "gan_augment_cli", "fit", *FIT, "--processes", "2"]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a small table."""
+    folder, rng = tmp_path_factory.mktemp("ranks"), np.random.default_rng(0)
+    lines = [f"{rng.normal():.4f},{rng.exponential():.4f},{'ab'[i % 10 == 0]}" for i in range(60)]
+    (folder / "rows.csv").write_text("\n".join(["x,z,y", *lines]) + "\n")
+    return folder
+
+
+def learned(run: Path) -> dict[str, np.ndarray]:
+    arrays = load_file(run / "model" / "tensors.safetensors")
+    del arrays["network/residual.bias"]  # it cancels in a row: its gradient is only rounding
+    return arrays
+
+
+@pytest.mark.slow
+def test_processes_make_what_one_makes_and_one_of_them_speaks(place, start_command):
+    one = start_command("fit", *FIT, "--steps", 20, "--out", "one", cwd=place)
+    command = [*COMMAND, "--steps", "20", "--out", "two"]
+    two = subprocess.run(command, cwd=place, capture_output=True, text=True)
+    assert (one.returncode, two.returncode) == (0, 0), two.stderr
+    assert two.stdout.count("{") == one.stdout.count("{")
+    assert two.stderr.count("20 steps; run folder") == 1
+    arrays = learned(place / "two")
+    for name, array in learned(place / "one").items():
+        np.testing.assert_allclose(arrays[name], array, atol=1e-4, err_msg=name)
+
+
+@pytest.mark.slow
+def test_sigterm_to_one_rank_saves_and_ends_all_and_one_process_goes_on(place, start_command):
+    command = [*COMMAND, "--steps", "300", "--out", "cut"]
+    fit = subprocess.Popen(command, cwd=place, stdout=-1, stderr=-1, text=True)
+    history = place / "cut" / "history.jsonl"
+    until_s = time.monotonic() + 300
+    while not (history.exists() and '"step": 20,' in history.read_text()):
+        assert fit.poll() is None, fit.communicate()
+        assert time.monotonic() < until_s
+        time.sleep(0.1)
+    os.kill(ranks_of(fit.pid)[1], signal.SIGTERM)
+    _, said = fit.communicate(timeout=120)
+    assert fit.returncode == 143, said
+    assert said.count("error: interrupted; go on with: gan-augment fit") == 1
+    again = start_command("fit", *FIT, "--out", "cut", "--resume", cwd=place)
+    assert again.returncode == 0, again.stderr
+    assert "resumed at step " in again.stderr
+    assert json.loads(again.stdout)["steps"] == 300
+
+
+def ranks_of(agent: int) -> list[int]:
+    """The processes that it started, in the order of their ranks."""
+    files = [*Path(f"/proc/{agent}/task").glob("*/children")]
+    found = {}
+    for child in [int(child) for file in files for child in file.read_text().split()]:
+        for variable in Path(f"/proc/{child}/environ").read_bytes().split(b"\0"):
+            if variable.startswith(b"RANK="):
+                found[int(variable[5:])] = child
+    return [found[rank] for rank in sorted(found)]
