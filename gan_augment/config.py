@@ -64,6 +64,8 @@ class FitOptions(Frozen):
         The column of labels; with one the data is a table.
     columns : dict of {column: kind}
         Kinds that are not inferred (`data.tables.schema.Overrides`).
+    most_rows : int
+        Of a Parquet file of more rows so many are read, all of small classes among them.
     classes : str or tuple of str
         "rare", "all" or names.
     steps, budget_s : int and float, optional
@@ -83,6 +85,7 @@ class FitOptions(Frozen):
 
     target: str | None = None
     columns: dict[str | int, str] = Field(default_factory=dict)
+    most_rows: int = Field(default=1_000_000, ge=1_000, le=MOST)
     classes: str | tuple[str, ...] = "rare"
     recipe: str | Recipe = "auto"
     steps: int | None = Field(default=None, ge=0, le=MOST)
@@ -106,7 +109,15 @@ class FitOptions(Frozen):
     skip_bad: bool = False
 
     _numbers = field_validator(
-        "steps", "patience", "d_steps", "rate", "seed", "threads", "workers", mode="before"
+        "most_rows",
+        "steps",
+        "patience",
+        "d_steps",
+        "rate",
+        "seed",
+        "threads",
+        "workers",
+        mode="before",
     )(_check_number)
 
     @field_validator("until")

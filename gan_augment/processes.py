@@ -7,6 +7,7 @@ import math
 import os
 import platform
 import resource
+import socket
 import sys
 import threading
 import time
@@ -15,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from gan_augment.errors import UsageError
 
@@ -180,6 +182,7 @@ def joblib_engine(backend: str | None, address: str | None) -> Iterator[None]:
     except ImportError:
         raise UsageError("--backend dask needs dask: pip install 'gan-augment[dask]'") from None
     try:
+        _reach(address)
         client = Client(address, timeout=CONNECT_S)  # type: ignore[no-untyped-call]
     except (OSError, ValueError) as error:
         raise UsageError(
@@ -190,6 +193,20 @@ def joblib_engine(backend: str | None, address: str | None) -> Iterator[None]:
         _check_workers(client.run(versions), address)
         with parallel_config("dask"):
             yield
+
+
+def _reach(address: str) -> None:
+    """Raise OSError or ValueError where nothing listens at an address of dask.
+
+    The client itself would go on trying in a thread of its own.
+    """
+    scheme, _, place = address.rpartition("://")
+    if scheme not in ("", "tcp", "tls"):
+        return
+    found = urlsplit(f"//{place}")
+    if not found.hostname or found.port is None:
+        raise ValueError("a host and a port are missing")
+    socket.create_connection((found.hostname, found.port), CONNECT_S).close()
 
 
 def _check_workers(workers: Mapping[str, Mapping[str, str]], address: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +16,11 @@ from gan_augment.input_files import memory_problem
 from gan_augment.randomness import generator
 from gan_augment.recipes import DataKind
 
-ORIGINS = ("real", "repeat", "synthetic", "companion")
+AddedOrigin = Literal["repeat", "synthetic", "companion"]
+ORIGINS = ("real", *get_args(AddedOrigin))
 TOO_FEW_ROWS = "it has 1 row, and a generator needs 2"
-BYTES_A_ROW = 500  # of a plan, the path of a file included
+BYTES_A_ROW: dict[DataKind, int] = {"image": 500, "table": 60}
+"""Of a plan; of images with the path of a file."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,15 @@ class Layout:
             source=np.concatenate([np.arange(len(labels)), self.source]),
             index=np.concatenate([index, self.index]),
         )
+
+
+@dataclass(frozen=True)
+class Block:
+    """Holds added rows of one class and origin. source: int64 (n,), as of `Layout`."""
+
+    label: int
+    origin: AddedOrigin
+    source: NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,20 +174,25 @@ ClassPlan(real=7, repeats=93, synthetic=0, companions=0))
         if self.refused:
             warn(refusals_in_words(self.refused, unit))
 
+    def blocks(self, labels: NDArray[np.int64], seed: int) -> Iterator[Block]:
+        """Yield what is added to real rows with these labels, int64 (N,), in order."""
+        for number, (name, end) in enumerate(self.classes.items()):
+            if end.repeats:
+                own = np.flatnonzero(labels == number)
+                yield Block(number, "repeat", repeated_rows(own, end.repeats, name, seed))
+            if end.generated:
+                generated: AddedOrigin = "companion" if end.companions else "synthetic"
+                yield Block(number, generated, np.broadcast_to(np.int64(-1), end.generated))
+
     def layout(self, labels: NDArray[np.int64], seed: int) -> Layout:
         """Return every row that is added to real rows with these labels, int64 (N,), in order."""
-        label, origin, source, index = [], [], [], []
-        for number, (name, end) in enumerate(self.classes.items()):
-            repeats = np.empty(0, dtype=np.int64)
-            if end.repeats:
-                repeats = repeated_rows(np.flatnonzero(labels == number), end.repeats, name, seed)
-            label.append(np.full(end.added, number, dtype=np.int64))
-            origin.append(np.full(end.repeats, "repeat", dtype="U9"))
-            generated = "companion" if end.companions else "synthetic"
-            origin.append(np.full(end.generated, generated, dtype="U9"))
-            source += [repeats, np.full(end.generated, -1, dtype=np.int64)]
-            index += [np.arange(end.repeats), np.arange(end.generated)]
-        return Layout(*(np.concatenate(part) for part in (label, origin, source, index)))
+        blocks = [Block(0, "repeat", np.empty(0, np.int64)), *self.blocks(labels, seed)]
+        return Layout(
+            label=np.concatenate([np.full(len(b.source), b.label) for b in blocks]),
+            origin=np.concatenate([np.full(len(b.source), b.origin, "U9") for b in blocks]),
+            source=np.concatenate([b.source for b in blocks]),
+            index=np.concatenate([np.arange(len(b.source)) for b in blocks]),
+        )
 
 
 def repeated_rows(rows: NDArray[np.int64], n: int, name: str, seed: int) -> NDArray[np.int64]:
@@ -326,7 +343,7 @@ ClassPlan(real=100, repeats=0, synthetic=0, companions=80))
         goal = _goal(counts, top_up.to)
         added = {name: max(goal - counts[name], 0) for name in classes}
         exact = isinstance(top_up.to, int) if exact is None else exact
-    check_planned(sum(added.values()))
+    check_planned(sum(added.values()), kind)
     ends = {name: ClassPlan(real=n) for name, n in counts.items()}
     rows = beside_companions(counts, added, share) if companions and not exact else added
     for name, n in rows.items():
@@ -339,9 +356,9 @@ ClassPlan(real=100, repeats=0, synthetic=0, companions=80))
     return plan.refuse(lone) if lone else plan
 
 
-def check_planned(rows: int) -> None:
+def check_planned(rows: int, kind: DataKind = "image") -> None:
     """Raise UsageError for more new rows than even their list would fit into memory."""
-    if problem := memory_problem(BYTES_A_ROW * rows):
+    if problem := memory_problem(BYTES_A_ROW[kind] * rows):
         raise UsageError(f"the list of the rows to add alone needs {problem}; take fewer")
 
 

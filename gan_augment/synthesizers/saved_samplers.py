@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -120,8 +121,12 @@ def _discriminator(
 
 
 def _encoding(arrays: Mapping[str, NDArray[np.generic]], meta: TableMeta) -> TableEncoding:
+    own: dict[str, dict[str, NDArray[np.generic]]] = defaultdict(dict)
+    for name, array in below(arrays, "columns").items():
+        number, _, rest = name.partition("/")
+        own[number][rest] = array
     columns: dict[str | int, EncodedColumn] = {
-        facts.name: _column(facts, below(arrays, f"columns/{number}"))
+        facts.name: _column(facts, own[str(number)])
         for number, facts in enumerate(meta.table.learned)
     }
     if len(columns) < max(len(meta.table.learned), 1):

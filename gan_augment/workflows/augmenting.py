@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import pairwise
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -41,7 +40,6 @@ from gan_augment.data.tables import TABLE_SUFFIXES, manifest_path
 from gan_augment.data.tables.columns import joined, with_new_ids
 from gan_augment.data.tables.csv import MARK
 from gan_augment.data.tables.export import (
-    AddedOrigin,
     FileFormat,
     NewRows,
     check_mark,
@@ -289,7 +287,7 @@ def _plan(data: Kind, top_up: TopUp, meta: Meta | None = None) -> TopUpPlan:
     """How every class ends; of a known model as it advises, and without what it refuses."""
     images = meta if isinstance(meta, ModelMeta) else None
     advised = images.advised_share if images else None
-    plan = plan_topup(data.data.counts, top_up, data.topped_up, data.name, advised)
+    plan = plan_topup(data.counts, top_up, data.topped_up, data.name, advised)
     return plan.refuse(images.refuses) if images else plan
 
 
@@ -320,7 +318,7 @@ def _check_room(
     output: Output, source: Path, read: Kind, plan: TopUpPlan, size: tuple[int, int] | None
 ) -> None:
     """Refuse a top-up that the disk cannot hold: rows and copied files are taken for mean ones."""
-    rows = len(read.data)
+    rows = sum(read.counts.values())
     if isinstance(read, ImageKind):
         each_bytes = _Originals(source, read.data, size).bytes_each
         repeats = sum(counts["repeat"] for counts in plan.counts.values())
@@ -357,7 +355,7 @@ def _read(
     progress: Progress,
 ) -> Kind:
     """The data; an error where it cannot be written to `out`, or is not of the model."""
-    read = read_data(source, options, progress)
+    read = read_data(source, options, progress, sampled=True)
     if isinstance(read, ImageKind):
         check_png_channels(read.data.image_shape[2])
     else:
@@ -373,7 +371,7 @@ def _made_from(
     read: Kind, top_up: TopUp, flags: Mapping[str, bool], model: str | Path | None
 ) -> dict[str, Any]:
     """What decides the output; a resumed call must give the same."""
-    of_tables = set() if isinstance(read, TableKind) else {"target", "columns"}
+    of_tables = set() if isinstance(read, TableKind) else {"target", "columns", "most_rows"}
     excluded = _NOT_OF_THE_OUTPUT | of_tables
     return {
         "data": read.sha256,
@@ -542,26 +540,22 @@ def _new_rows(job: _TopUp, gan: TabularGAN | None, model: str) -> Iterator[NewRo
     """The rows of the plan's layout, in chunks of one class and origin."""
     assert isinstance(job.data, TableKind)
     data, schema, seed = job.data.data, job.data.read.schema, job.data.options.seed
-    layout = job.plan.layout(data.labels, seed)
-    if not len(layout):
-        return
-    same = (layout.label[1:] == layout.label[:-1]) & (layout.origin[1:] == layout.origin[:-1])
-    bounds = [0, *(np.flatnonzero(~same) + 1).tolist(), len(layout)]
-    for first, last in pairwise(bounds):
-        for start in range(first, last, ROWS_AT_ONCE):
-            stop = min(start + ROWS_AT_ONCE, last)
-            name, index = data.names[layout.label[start]], int(layout.index[start])
-            origin, rows = cast(AddedOrigin, str(layout.origin[start])), layout.source[start:stop]
+    done = 0
+    for block in job.plan.blocks(data.labels, seed):
+        name = data.names[block.label]
+        for start in range(0, len(block.source), ROWS_AT_ONCE):
+            rows = block.source[start : start + ROWS_AT_ONCE]
             source: str | list[str] = model
-            if origin == "repeat":
+            if block.origin == "repeat":
                 frame = data.frame.iloc[rows].reset_index(drop=True)
                 source = data.ids[rows].tolist()
             else:
                 assert gan is not None
-                frame = gan.sample_range(name, index, index + stop - start, random_state=seed)
-            frame = with_new_ids(frame, schema, data.frame, start)
-            whole = joined(frame, layout.label[start:stop], schema)
-            yield NewRows(whole, name, origin, source, index)
+                frame = gan.sample_range(name, start, start + len(rows), random_state=seed)
+            frame = with_new_ids(frame, schema, data.frame, done)
+            whole = joined(frame, np.full(len(rows), block.label), schema)
+            yield NewRows(whole, name, block.origin, source, start)
+            done += len(rows)
 
 
 class _Originals:

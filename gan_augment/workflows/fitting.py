@@ -90,7 +90,7 @@ class FitPlan:
     @property
     def counts(self) -> dict[str, int]:
         """{class: rows}."""
-        return self.data.data.counts
+        return dict(self.data.counts)
 
     @property
     def topped_up(self) -> tuple[str, ...]:
@@ -182,7 +182,7 @@ def plan_fit(
     run, options = _run_path(data, out, resume), options or FitOptions()
     if resume:
         options = _begun_with(run, options, force=False)
-    plan = _plan(data, read_data(data, options), run)
+    plan = _plan(data, read_data(data, options, sampled=True), run)
     return replace(plan, bought=_bought(plan.data))
 
 
@@ -249,7 +249,7 @@ def fit(
 def _assist(source: str | Path, ranks: World) -> FitResult:
     """Train with rank 0, which has the run's folder."""
     if options := ranks.told("has read the data"):
-        data = read_data(source, FitOptions.model_validate(options))
+        data = read_data(source, FitOptions.model_validate(options), sampled=True)
         with interruptible(lambda: ""), stop_on_signals() as stop:
             gan: Any = data.generator(())
             gan.fit(data.data, stop=stop, fingerprint=data.sha256, **data.fit_arguments())
@@ -280,11 +280,11 @@ def fit_model(
     with run_folder(run, resume=resume, overwrite=overwrite):
         if resume:
             options = _begun_with(run, requested, force=force)
-        data = data or read_data(source, options, progress)
+        data = data or read_data(source, options, progress, sampled=True)
         if options.recipe == CHOOSE:
             data = _with_choice(data, watch)
         if resume:
-            options = _check_classes(run, options, requested, data.data.counts, force=force)
+            options = _check_classes(run, options, requested, data.counts, force=force)
             data = replace(data, options=options)
         plan = _plan(source, data, run)
         if resume and not force and (done := _finished(plan)):

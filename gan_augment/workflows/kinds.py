@@ -10,9 +10,10 @@ from __future__ import annotations
 import statistics
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -80,6 +81,11 @@ class _Kind(ABC):
         """The labelled rows."""
 
     @property
+    def counts(self) -> Mapping[str, int]:
+        """Rows a class, also those of a large table that were not read."""
+        return self.data.counts
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """Sentences on the data."""
         return self.read.notes
@@ -87,7 +93,7 @@ class _Kind(ABC):
     @cached_property
     def topped_up(self) -> tuple[str, ...]:
         """The classes that the options select."""
-        return choose_classes(self.options.classes, self.data.counts)
+        return choose_classes(self.options.classes, self.counts)
 
     def _settings(self, callbacks: Sequence[Callback]) -> dict[str, Any]:
         """Settings that both kinds of generator take."""
@@ -229,11 +235,16 @@ class TableKind(_Kind):
         return self.read.table
 
     @property
+    def counts(self) -> Mapping[str, int]:
+        """Rows a class, of the whole file."""
+        return self.read.counts
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """Sentences on the data, and which classes are too small to be learned."""
         from gan_augment.synthesizers.sampling import FEW_ROWS
 
-        few = {name: n for name, n in self.data.counts.items() if 0 < n < FEW_ROWS}
+        few = {name: n for name, n in self.counts.items() if 0 < n < FEW_ROWS}
         listed = ", ".join(f"{name} ({n})" for name, n in few.items())
         small = f"too small to be learned: {listed}; their rows are jittered, a lone one repeated"
         return (*self.read.notes, small) if few else self.read.notes
@@ -243,7 +254,9 @@ class TableKind(_Kind):
         """The fingerprint of the data."""
         from gan_augment.data.tables.columns import table_sha256
 
-        return table_sha256(self.data, self.unlabelled)
+        known = table_sha256(self.data, self.unlabelled)
+        both = f"{known} {self.read.whole.sha256}" if self.read.whole else ""
+        return sha256(both.encode()).hexdigest() if both else known
 
     @cached_property
     def unlabelled(self) -> LabelledTable | None:
@@ -258,7 +271,7 @@ class TableKind(_Kind):
 
     def line(self) -> str:
         """How many rows, and columns of which kind, for people."""
-        n, classes = len(self.data), len(self.data.names)
+        n, classes = sum(self.counts.values()), len(self.data.names)
         schema = self.read.schema
         return f"{n} rows of {classes} classes; {len(schema.columns)} columns: {kinds_of(schema)}"
 
@@ -361,10 +374,15 @@ Kind = ImageKind | TableKind
 
 
 def read_data(
-    source: str | Path, options: FitOptions, progress: Progress | None = None
+    source: str | Path,
+    options: FitOptions,
+    progress: Progress | None = None,
+    *,
+    sampled: bool = False,
 ) -> ImageKind | TableKind:
     """Read labelled images, or with `options.target` a table. Nothing is written.
 
+    sampled: only `options.most_rows` rows of a Parquet file of more, as `read_table` chooses them.
     Raises DataError where the data cannot be used, UsageError where the options are of the other
     kind.
     """
@@ -385,13 +403,16 @@ def read_data(
     _check_table(source, options)
     (progress or Progress()).phase("reading the table")
     columns = Overrides.checked({"columns": options.columns}, "column kinds")
-    return TableKind(read_table(source, options.target, columns), options)
+    most = options.most_rows if sampled else None
+    return TableKind(read_table(source, options.target, columns, most_rows=most), options)
 
 
 def check_no_table(source: Path, options: FitOptions) -> None:
     """Raise UsageError for what can only be a table, where no target is named."""
     if options.columns:
         raise UsageError("kinds of columns were given and no table: name its --target COLUMN")
+    if options.most_rows != FitOptions().most_rows:
+        raise UsageError("--most-rows is of a table, and none was given: name its --target COLUMN")
     if source.is_file() and source.suffix.lower() in set(TABLE_SUFFIXES) - {".csv"}:
         raise UsageError(
             f"{str(source)!r} is a table; say which column holds the labels, with --target COLUMN. "

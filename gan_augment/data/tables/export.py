@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -29,13 +29,13 @@ from gan_augment.data.tables.csv import (
     plain_format,
 )
 from gan_augment.data.tables.text import escaped
+from gan_augment.data.topup_plan import AddedOrigin
 from gan_augment.errors import DataError, ModelFileError, UsageError
 from gan_augment.settings import Frozen
 from gan_augment.storage import check_room, new_files
 from gan_augment.storage.files import NewFile
 
 MANIFEST_COLUMNS = ("row", "label", "origin", "source", "index")
-AddedOrigin = Literal["repeat", "synthetic", "companion"]
 ROWS_A_GROUP = 131_072
 _MANIFEST = Dialect(terminator="\r\n")
 

@@ -5,7 +5,10 @@ CSV files are read in `csv.py`; nothing is written here.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -21,26 +24,49 @@ from gan_augment.data.tables import PARQUET_SUFFIXES, TABLE_SUFFIXES, check_widt
 from gan_augment.data.tables.columns import plain, row_hashes
 from gan_augment.data.tables.containers import arrow_frame, as_frame, as_series
 from gan_augment.data.tables.csv import read_csv
-from gan_augment.data.tables.export import ParquetFormat, ParquetSource, Source
+from gan_augment.data.tables.export import (
+    ROWS_A_GROUP,
+    ParquetFormat,
+    ParquetSource,
+    Source,
+)
 from gan_augment.data.tables.inference import (
     column_names,
     infer_column,
     infer_schema,
     read_target,
 )
-from gan_augment.data.tables.schema import Name, Overrides, TableSchema, matching_name
+from gan_augment.data.tables.schema import Column, Name, Overrides, TableSchema, matching_name
 from gan_augment.errors import DataError, UsageError
 from gan_augment.input_files import memory_problem, regular_file
+from gan_augment.randomness import generator
+
+
+@dataclass(frozen=True)
+class WholeFile:
+    """What a file holds of which some rows were read. sha256: of its description, not its cells."""
+
+    counts: dict[str, int]
+    sha256: str
 
 
 @dataclass(frozen=True)
 class ReadTable:
-    """A table, its schema (target included), sentences for people, and the file if it was one."""
+    """A table, its schema (target included), sentences for people, and the file if it was one.
+
+    whole: where only some of the file's rows are in the table.
+    """
 
     table: LabelledTable
     schema: TableSchema
     notes: tuple[str, ...] = ()
     source: Source | None = None
+    whole: WholeFile | None = None
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """{class: rows of the file}."""
+        return self.whole.counts if self.whole else self.table.counts
 
 
 def read_frame(
@@ -102,10 +128,16 @@ def read_frame(
 
 
 def read_table(
-    path: str | Path, target: Name | None = None, overrides: Overrides | None = None
+    path: str | Path,
+    target: Name | None = None,
+    overrides: Overrides | None = None,
+    *,
+    most_rows: int | None = None,
 ) -> ReadTable:
     """Read a `.csv`, `.tsv` or `.parquet` file as `read_frame` reads a frame; nothing is written.
 
+    most_rows: of a Parquet file of more rows only so many are held, chosen by `sampled_rows`, and
+    a note says how many of which class; ids are those of the file, and `counts` counts all.
     Raises DataError, or UsageError for other files and without a target.
     """
     path = Path(path)
@@ -118,6 +150,8 @@ def read_table(
     frame: pd.DataFrame
     source: Source
     if suffix in PARQUET_SUFFIXES:
+        if most_rows is not None and 0 < most_rows < _rows_of(path):
+            return _read_sampled(path, target, overrides, most_rows)
         frame, source = read_parquet(path)
     else:
         frame, source = read_csv(path)
@@ -150,20 +184,127 @@ def unlabelled_table(frame: pd.DataFrame) -> LabelledTable:
 
 def read_parquet(path: Path) -> tuple[pd.DataFrame, ParquetSource]:
     """Read a Parquet file as a frame of Arrow dtypes. Raises DataError."""
+    with _parquet(path) as file:
+        _check_memory(path, file, file.metadata.num_rows)
+        table = file.read()
+        return arrow_frame(table), ParquetSource(path, len(table), ParquetFormat.of_file(file))
+
+
+def sampled_rows(labels: NDArray[np.int64], names: Sequence[str], most: int) -> NDArray[np.int64]:
+    """Choose at most about `most` rows by their labels (N,), ascending: small classes whole.
+
+    Of the rest every class has its share of `most` / 2 rows, but `most` / (2 K) of K classes at
+    least, drawn with a fixed seed.
+
+    >>> labels = np.repeat([0, 1, 2], [90_000, 9_960, 40])
+    >>> np.bincount(labels[sampled_rows(labels, ["plain", "bent", "torn"], 6_000)])
+    array([2700, 1000,   40])
+    """
+    counts = np.bincount(labels, minlength=len(names))
+    kept = np.maximum(counts * most // (2 * len(labels)), most // (2 * len(names)))
+    rows = []
+    for label, (name, n) in enumerate(zip(names, kept.tolist(), strict=True)):
+        own = np.flatnonzero(labels == label)
+        if n < len(own):
+            own = generator(0, "rows of a large table", name).choice(own, n, replace=False)
+        rows.append(own)
+    return np.sort(np.concatenate(rows))
+
+
+def _read_sampled(
+    path: Path, target: Name, overrides: Overrides | None, most_rows: int
+) -> ReadTable:
+    """Read the column of the labels whole, then some rows, group by group, then the ids' ends."""
+    with _parquet(path) as file:
+        names = file.schema_arrow.names
+        position = names.index(matching_name(target, names, "the target column is not there: "))
+        classes = read_target(arrow_frame(file.read([names[position]])).iloc[:, 0], position)
+        rows = sampled_rows(classes.labels, classes.class_names, most_rows)
+        _check_memory(path, file, len(rows))
+        parts, start = [], 0
+        for batch in file.iter_batches(ROWS_A_GROUP):
+            first, stop = np.searchsorted(rows, (start, start + len(batch)))
+            parts.append(pa.table(batch).take(rows[first:stop] - start))
+            start += len(batch)
+        known = overrides.columns if overrides else {}
+        counters = {name: "id" for name in _counters(file) if name != names[position]}
+        kinds = Overrides(columns={**counters, **known})
+        read = read_frame(arrow_frame(pa.concat_tables(parts)), target, kinds)
+        columns = tuple(_of_all_rows(file, column) for column in read.schema.columns)
+        n = np.bincount(classes.labels, minlength=len(classes.class_names)).tolist()
+        counts = {name: n[classes.class_names.index(name)] for name in read.table.names}
+        described = sha256(repr(file.metadata.to_dict()).encode()).hexdigest()
+        source = ParquetSource(path, start, ParquetFormat.of_file(file))
+    chosen = {name: n for name, n in read.table.counts.items() if n < counts[name]}
+    listed = ", ".join(f"{n:,} of {counts[name]:,} of {name}" for name, n in chosen.items())
+    note = (
+        f"learned from {len(rows):,} of {start:,} rows: {listed}, and all of the other classes; "
+        "--most-rows reads more"
+    )
+    ids = np.array([f"row-{row:06d}" for row in rows.tolist()])
+    return ReadTable(
+        replace(read.table, ids=ids),
+        read.schema.model_copy(update={"columns": columns}),
+        (note, *read.notes),
+        source,
+        WholeFile(counts, described),
+    )
+
+
+def _counters(file: pq.ParquetFile) -> list[str]:
+    """Name the columns of whole numbers each of which is one from the last, through all rows."""
+    names = [field.name for field in file.schema_arrow if pa.types.is_integer(field.type)]
+    ends: dict[str, Any] = {}
+    for batch in file.iter_batches(ROWS_A_GROUP, columns=names) if names else ():
+        for name in list(names):
+            cells = batch.column(name)
+            values = cells.fill_null(0).to_numpy()
+            values = np.concatenate([ends.get(name, values[:0]), values])
+            steps, ends[name] = np.diff(values), values[-2:]
+            down = np.array(-1).astype(steps.dtype)
+            if cells.null_count or not ((steps == 1).all() or (steps == down).all()):
+                names.remove(name)
+        if not names:
+            break
+    return names
+
+
+def _of_all_rows(file: pq.ParquetFile, column: Column) -> Column:
+    """An id with the ends of its numbers in the whole file, since new ones follow these."""
+    if column.refill not in ("integers", "strings"):
+        return column
+    last, low = int(column.last or 0), int(column.low or 0)
+    for batch in file.iter_batches(ROWS_A_GROUP, columns=[str(column.name)]):
+        part = infer_column(arrow_frame(pa.table(batch)).iloc[:, 0], column.name, "id")
+        if part.refill == column.refill:
+            last, low = max(last, int(part.last or 0)), min(low, int(part.low or 0))
+    ends = {"low": low, "high": last} if column.refill == "integers" else {}
+    return column.model_copy(update={"last": last, **ends})
+
+
+def _rows_of(path: Path) -> int:
+    with _parquet(path) as file:
+        return int(file.metadata.num_rows)
+
+
+def _check_memory(path: Path, file: pq.ParquetFile, rows: int) -> None:
+    check_width(file.metadata.num_columns, repr(str(path)))
+    cells = rows * file.metadata.num_columns
+    if problem := memory_problem(8 * cells):
+        raise DataError(f"{str(path)!r} holds {cells:,} cells, which need {problem}")
+
+
+@contextmanager
+def _parquet(path: Path) -> Iterator[pq.ParquetFile]:
+    """Open a file. Raises DataError where it cannot be read."""
     try:
         with regular_file(path) as opened:
-            file = pq.ParquetFile(opened)
-            check_width(file.metadata.num_columns, repr(str(path)))
-            cells = file.metadata.num_rows * file.metadata.num_columns
-            if problem := memory_problem(8 * cells):
-                raise DataError(f"{str(path)!r} holds {cells:,} cells, which need {problem}")
-            table = file.read()
+            yield pq.ParquetFile(opened)
     except OSError as error:
         why = error.strerror or error
         raise DataError(f"{str(path)!r} cannot be read: {why}") from None
     except pa.ArrowException as error:
         raise DataError(f"{str(path)!r} is no readable Parquet file: {error}") from None
-    return arrow_frame(table), ParquetSource(path, len(table), ParquetFormat.of_file(file))
 
 
 def _without_target(overrides: Overrides | None, target: Name) -> Overrides | None:
