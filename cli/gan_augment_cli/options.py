@@ -20,8 +20,8 @@ DEFAULT_BUDGET = "5m"
 COLUMN_KINDS = ("categorical", "numeric", "datetime", "id")
 
 PANELS = {
-    "Data": "data path run result target categorical numeric datetime id schema classes image_size "
-    "resize flips skip_bad unlabelled group time gap group_duplicates against",
+    "Data": "data path run result target categorical numeric datetime id schema most_rows classes "
+    "image_size resize flips skip_bad unlabelled group time gap group_duplicates against",
     "Training": "recipe recipes steps budget gan_budget until patience d_steps optimiser rate "
     "schedule selection seed device precision model seconds table backbone "
     "convert",
@@ -123,6 +123,9 @@ EscapeFormulas = Annotated[
         "Put ' before new texts, names of columns and cells of the manifest that a spreadsheet "
         "would compute (these levels change); DATA's own lines stay.",
     ),
+]
+MostRows = Annotated[
+    int, option("--most-rows", "Of a Parquet file of more rows, learn from so many.", min=1000)
 ]
 ImageSize = Annotated[
     str | None, option("--image-size", "Size the model works at, HEIGHTxWIDTH px.")

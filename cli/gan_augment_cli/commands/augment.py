@@ -36,6 +36,7 @@ def fit(
     datetime: o.Datetime = None,
     id: o.Ids = None,  # noqa: A002  (the name of the option)
     schema: o.Schema = None,
+    most_rows: o.MostRows = 1_000_000,
     classes: o.Classes = "rare",
     unlabelled: o.Unlabelled = None,
     recipe: o.RecipeName = "auto",
@@ -219,6 +220,7 @@ def augment(
     datetime: o.Datetime = None,
     id: o.Ids = None,  # noqa: A002  (the name of the option)
     schema: o.Schema = None,
+    most_rows: o.MostRows = 1_000_000,
     classes: o.Classes = "rare",
     unlabelled: o.Unlabelled = None,
     recipe: o.RecipeName = "auto",

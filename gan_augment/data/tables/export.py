@@ -269,7 +269,8 @@ def _entries(part: NewRows, row: int) -> Iterator[tuple[object, ...]]:
 
 def _lines(entries: Iterable[Sequence[object]], *, escape_formulas: bool = False) -> bytes:
     text = (lambda cell: escaped(str(cell))) if escape_formulas else str
-    lines = (",".join(_MANIFEST.quoted(map(text, cells))) + "\r\n" for cells in entries)
+    cells = iter(_MANIFEST.quoted([text(cell) for entry in entries for cell in entry]))
+    lines = (",".join(row) + "\r\n" for row in zip(*[cells] * len(MANIFEST_COLUMNS), strict=True))
     return "".join(lines).encode("utf-8", "surrogatepass")
 
 
