@@ -1,8 +1,11 @@
-"""What several processes give: the speed of two ranks, how equal they are to one, what kills leave.
+"""Past one machine: speed and equality of ranks, what kills leave, large tables, shards, costs.
 
     python examples/benchmarks/scale.py speed [--recipes anchored,free]
     python examples/benchmarks/scale.py equality
     python examples/benchmarks/scale.py kills [--count 20]
+    python examples/benchmarks/scale.py topup
+    python examples/benchmarks/scale.py shards
+    python examples/benchmarks/scale.py costs
 
 Each writes its own part of `scale.json` beside it (or --out FILE). Ranks have one thread each. A
 busy machine halves a rate; seconds of the processor, told beside those of the clock, are steadier.
@@ -11,26 +14,37 @@ busy machine halves a rate; seconds of the processor, told beside those of the c
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import platform
 import random
+import shutil
 import signal
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 SIDE, BATCH, ROWS = 32, 128, 600
 WARM_UP, STEPS, ROUNDS = 2, 10, 3
 FIT_STEPS = 400
+TOPUP_ROWS = (1_000_000, 2_000_000, 5_000_000, 10_000_000)
+SAMPLED = {"rows": (100_000, 1_000_000), "images": (10_000, 100_000)}
+SHARDS, PROCESSES = 16, 4
+COMMAND = [sys.executable, "-m", "gan_augment_cli"]
 
 
 def torchrun(ranks: int, restarts: int = 0) -> list[str]:
@@ -54,7 +68,7 @@ def median(values: list[float]) -> dict[str, float]:
     }
 
 
-def steps(recipe: str, out: Path, batch: int) -> None:
+def steps(recipe: str, out: Path, batch: int, side: int = SIDE, classes: int = 10) -> None:
     """Time steps of the real loop on this rank: by the clock, by the processor, in sums."""
     import torch
     import torch.distributed as dist
@@ -70,9 +84,9 @@ def steps(recipe: str, out: Path, batch: int) -> None:
     from gan_augment.training.parts import new_state
 
     rng = np.random.default_rng(0)
-    pixels = rng.integers(0, 256, (ROWS, SIDE, SIDE, 3), dtype=np.uint8)
+    pixels = rng.integers(0, 256, (ROWS, side, side, 3), dtype=np.uint8)
     ids = np.array([f"row-{i}" for i in range(ROWS)])
-    data = LabelledImages(pixels, np.arange(ROWS) % 10, ids)
+    data = LabelledImages(pixels, np.arange(ROWS) % classes, ids)
     settings = resolve_recipe(recipe).model_copy(update={"batch": batch})
     spent = {"sums": 0, "in sums_s": 0.0, "numbers summed": 0}
     real = dist.all_reduce
@@ -274,22 +288,241 @@ def model(run: Path) -> bytes:
     return (run / "model" / "tensors.safetensors").read_bytes()
 
 
+def topup() -> dict[str, Any]:
+    """Top up Parquet files of one to ten million rows: seconds, and the most memory at any time."""
+    told: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        for rows in TOPUP_ROWS:
+            payments(folder / "rows.parquet", rows)
+            out = folder / "out.parquet"
+            words = ["augment", "rows.parquet", "out.parquet", "--target", "kind", "--quiet"]
+            words += ["--run", "run", "--most-rows", "500000"]
+            spent = measured([*COMMAND, *words], folder)
+            added = pq.ParquetFile(out).metadata.num_rows - rows
+            told[f"{rows:,} rows"] = spent | {"rows added": added}
+            print(rows, told[f"{rows:,} rows"])
+            for name in ("out.parquet", "out.parquet.manifest.csv", "rows.parquet"):
+                (folder / name).unlink()
+            shutil.rmtree(folder / "run")
+    for clock in ("wall_s", "cpu_s"):
+        seconds = [one[clock] for one in told.values() if clock in one]
+        slope, start = np.polyfit(TOPUP_ROWS, seconds, 1)
+        line = start + slope * np.array(TOPUP_ROWS)
+        told[f"a line of {clock}"] = {
+            "at no row": round(start, 2),
+            "a million rows": round(slope * 1e6, 2),
+            "farthest from it": round(float(np.abs(np.array(seconds) / line - 1).max()), 3),
+        }
+    return told
+
+
+def payments(path: Path, rows: int) -> None:
+    """Write a Parquet file of eight columns and a class, one row in a thousand of the rare one."""
+    rng, writer = np.random.default_rng(0), None
+    for start in range(0, rows, 250_000):
+        n = min(250_000, rows - start)
+        kind = np.where(rng.random(n) < 0.001, "fraud", "fine")
+        columns = {
+            "number": np.arange(start, start + n),
+            "amount": np.round(rng.gamma(2.0, 50.0, n) + 80 * (kind == "fraud"), 2),
+            "hour": rng.integers(0, 24, n),
+            "age": rng.normal(40, 12, n),
+            "country": rng.choice(["DE", "ES", "FR", "IT"], n),
+            "shop": rng.choice([f"shop-{i}" for i in range(40)], n),
+            "first": rng.normal(size=n),
+            "second": rng.normal(size=n),
+            "kind": kind,
+        }
+        table = pa.table(columns)
+        writer = writer or pq.ParquetWriter(path, table.schema)
+        writer.write_table(table)
+    assert writer is not None
+    writer.close()
+
+
+def shards() -> dict[str, Any]:
+    """Draw samples by 16 shards in 4 processes and by one; compare what was written, and memory."""
+    told: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        payments(folder / "rows.parquet", 20_000)
+        rng = np.random.default_rng(0)
+        pixels = rng.integers(0, 256, (400, SIDE, SIDE, 3), dtype=np.uint8)
+        np.savez(folder / "images.npz", x=pixels, y=np.arange(400) % 2)
+        fits = {"rows": ["rows.parquet", "--target", "kind"]}
+        fits["images"] = ["images.npz", "--steps", "10", "--classes", "all", "--no-selection"]
+        for unit, words in fits.items():
+            measured([*COMMAND, "fit", *words, "--out", f"{unit}-run", "--quiet"], folder)
+            for n in SAMPLED[unit]:
+                out = {"rows": "whole.parquet", "images": "whole"}[unit]
+                sample = [*COMMAND, "sample", f"{unit}-run", "--counts", str(n // 2), "--quiet"]
+                whole = measured([*sample, out], folder)
+                parts = [
+                    [*sample, "parts", "--shard", f"{i}/{SHARDS}"] for i in range(1, SHARDS + 1)
+                ]
+                began_s = time.monotonic()
+                with ThreadPoolExecutor(PROCESSES) as pool:
+                    each = list(pool.map(lambda part: measured(part, folder), parts))
+                told[f"{n:,} {unit}"] = {
+                    "equal": digest(folder / out) == digest(folder / "parts"),
+                    "one process": whole,
+                    "shards wall_s": round(time.monotonic() - began_s, 1),
+                    "most MiB of a shard": max(one["MiB"] for one in each),
+                }
+                print(n, unit, told[f"{n:,} {unit}"])
+                for left in (folder / "parts", folder / "whole"):
+                    shutil.rmtree(left, ignore_errors=True)
+    return {"shards": SHARDS, "processes": PROCESSES} | told
+
+
+def digest(out: Path) -> str:
+    """The sha256 of all rows of Parquet in order, or of the names and bytes of all images."""
+    total = hashlib.sha256()
+    if out.suffix or any(out.glob("part-*")):
+        for file in [out] if out.suffix else sorted(out.glob("part-*")):
+            frame = pd.read_parquet(file)
+            total.update(pd.util.hash_pandas_object(frame, index=False).to_numpy().tobytes())
+        return total.hexdigest()
+    for file in sorted(out.rglob("*.png")):
+        total.update(str(file.relative_to(out)).encode() + file.read_bytes())
+    return total.hexdigest()
+
+
+def measured(command: list[str], folder: Path) -> dict[str, float]:
+    """Run a command: seconds of the clock and of the processor, and its most memory."""
+    began_s = time.monotonic()
+    process = subprocess.Popen(command, cwd=folder, env=environment(), stdout=subprocess.DEVNULL)
+    _, status, used = os.wait4(process.pid, 0)
+    if status:
+        raise SystemExit(f"{' '.join(command)} ended with {status}")
+    return {
+        "wall_s": round(time.monotonic() - began_s, 1),
+        "cpu_s": round(used.ru_utime + used.ru_stime, 1),
+        "MiB": round(used.ru_maxrss / 1024),
+    }
+
+
+def costs() -> dict[str, Any]:
+    """Seconds of one thread of each command at four sizes, and the power of the size in them."""
+    from gan_augment import LabelledImages, TabularGAN, evaluate
+    from gan_augment.data.tables.reader import read_frame
+
+    rng = np.random.default_rng(0)
+
+    def table(rows: int, classes: int = 2, columns: int = 8) -> Any:
+        x = pd.DataFrame(rng.normal(size=(rows, columns))).rename(columns=str)
+        return read_frame(x, y=np.arange(rows) % classes).table
+
+    def images(rows: int, side: int, classes: int = 2) -> LabelledImages:
+        pixels = rng.integers(0, 256, (rows, side, side, 3), dtype=np.uint8)
+        labels = np.arange(rows) % classes
+        return LabelledImages(pixels, labels, np.array([f"row-{i}" for i in range(rows)]))
+
+    def step(side: int, classes: int = 2) -> float:
+        with tempfile.TemporaryDirectory() as folder:
+            timed = [sys.executable, __file__, "steps", "--recipes", "anchored", "--out", folder]
+            of = ["--count", "64", "--side", str(side), "--classes", str(classes)]
+            subprocess.run([*timed, *of], env=environment(), check=True)
+            (file,) = Path(folder).glob("*.json")
+            return float(json.loads(file.read_text())["cpu_s"])
+
+    def cpu_s(work: Callable[[], Any]) -> float:
+        began_s = time.process_time()
+        work()
+        return time.process_time() - began_s
+
+    def drawn(side: int, n: int) -> float:
+        from gan_augment import ImageGAN
+
+        gan = ImageGAN(steps=2, selection=False, threads=1, random_state=0, classes="all")
+        gan.fit(images(64, side))
+        return cpu_s(lambda: gan.sample({"0": n}))
+
+    def judged(rows: int) -> float:
+        made = table(rows)
+        asked: dict[str, Any] = {"learner": "logistic", "folds": 3, "repeats": 1, "n_jobs": 1}
+        asked |= {"arms": ("none", "oversample", "gan"), "classes": ("1",), "random_state": 0}
+        return cpu_s(lambda: evaluate(made.frame, made.labels.astype(str), **asked))
+
+    fitted = TabularGAN(classes="all", random_state=0).fit(table(2_000))
+    works: dict[str, tuple[tuple[int, ...], Callable[[int], float]]] = {
+        "a step of a fit of images, px a side": ((16, 24, 32, 48), step),
+        "a step of a fit of images, classes": ((2, 8, 32, 128), lambda k: step(16, k)),
+        "1,000 images drawn, px a side": ((16, 24, 32, 48), lambda side: drawn(side, 1_000)),
+        "images of 16 px drawn": ((1_000, 2_000, 4_000, 8_000), lambda n: drawn(16, n)),
+        "a fit of a table, rows": (
+            (10_000, 30_000, 100_000, 300_000),
+            lambda n: (lambda t: cpu_s(lambda: TabularGAN(classes="all").fit(t)))(table(n)),
+        ),
+        "a fit of a table of 20,000 rows, classes": (
+            (2, 8, 32, 128),
+            lambda k: (lambda t: cpu_s(lambda: TabularGAN(classes="all").fit(t)))(table(20_000, k)),
+        ),
+        "rows drawn": (
+            (10_000, 30_000, 100_000, 300_000),
+            lambda n: cpu_s(lambda: fitted.sample({"0": n})),
+        ),
+        "an evaluation of a table, rows": ((1_000, 3_000, 10_000, 30_000), judged),
+    }
+    told: dict[str, Any] = {}
+    for name, (sizes, work) in works.items():
+        seconds = [statistics.median(work(size) for _ in range(3)) for size in sizes]
+        power = float(np.polyfit(np.log(sizes), np.log(seconds), 1)[0])
+        told[name] = {
+            "cpu_s": dict(zip(map(str, sizes), (round(s, 4) for s in seconds), strict=True)),
+            "power": round(power, 2),
+            "power of the last two": round(
+                float(np.log(seconds[-1] / seconds[-2]) / np.log(sizes[-1] / sizes[-2])), 2
+            ),
+        }
+        print(name, told[name])
+    return told | {"gloo": gloo_rate()}
+
+
+def gloo_rate() -> dict[str, float]:
+    """Seconds of a sum of 10 MB by two ranks over loopback, and of one number."""
+    code = (
+        "import torch, time, torch.distributed as d; d.init_process_group('gloo');"
+        "f = lambda n: (lambda t: ([d.all_reduce(t) for _ in range(5)], d.barrier(),"
+        " time.perf_counter(), [d.all_reduce(t) for _ in range(20)], time.perf_counter()))"
+        "(torch.ones(n)); r = [f(n) for n in (1, 2_500_000)];"
+        "d.get_rank() or print([(e - b) / 20 for _, _, b, _, e in r], flush=True)"
+    )
+    with tempfile.NamedTemporaryFile("w", suffix=".py") as file:
+        file.write(code)
+        file.flush()
+        ran = subprocess.run(
+            [*torchrun(2), file.name], env=environment(), check=True, capture_output=True, text=True
+        )
+    one, many = json.loads(ran.stdout)
+    return {"one number, s": round(one, 6), "10 MB, s": round(many, 5)}
+
+
+PARTS: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
+    "speed": lambda chosen: speed(chosen.recipes.split(",")),
+    "equality": lambda chosen: equality(),
+    "kills": lambda chosen: kills(chosen.count),
+    "topup": lambda chosen: topup(),
+    "shards": lambda chosen: shards(),
+    "costs": lambda chosen: costs(),
+}
+
+
 def main() -> None:
     """Run one part and put it into the file."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("part", choices=["speed", "equality", "kills", "steps"])
+    parser.add_argument("part", choices=[*PARTS, "steps"])
     parser.add_argument("--recipes", default="anchored,free")
     parser.add_argument("--count", type=int, default=20)
+    parser.add_argument("--side", type=int, default=SIDE)
+    parser.add_argument("--classes", type=int, default=10)
     parser.add_argument("--out", type=Path, default=HERE / "scale.json")
     chosen = parser.parse_args()
     if chosen.part == "steps":
-        steps(chosen.recipes, chosen.out, chosen.count)
+        steps(chosen.recipes, chosen.out, chosen.count, chosen.side, chosen.classes)
         return
-    found = {
-        "speed": lambda: speed(chosen.recipes.split(",")),
-        "equality": equality,
-        "kills": lambda: kills(chosen.count),
-    }[chosen.part]()
+    found = PARTS[chosen.part](chosen)
     whole = json.loads(chosen.out.read_text()) if chosen.out.exists() else {}
     machine = {"processor": platform.processor() or platform.machine(), "cores": os.cpu_count()}
     whole |= {chosen.part: found | {"date": time.strftime("%Y-%m-%d"), **machine}}

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gan_augment.data.contract import LabelledImages, LabelledTable
-from gan_augment.data.tables.columns import Plain, plain
+from gan_augment.data.tables.columns import Plain, plain_columns
 from gan_augment.data.tables.schema import TableSchema
 from gan_augment.errors import DataError, GanAugmentError, UsageError
 from gan_augment.evaluation.decisions import Kind, Scores
@@ -301,7 +301,7 @@ def params_of(estimator: Any) -> Mapping[str, Any]:
 
 
 def _cells(table: LabelledTable, schema: TableSchema) -> list[Plain]:
-    return [plain(table.frame[column.name], column) for column in schema.learned]
+    return list(plain_columns(table.frame, schema.learned).values())
 
 
 def _scale(cells: Plain) -> tuple[float, float, float]:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from gan_augment.data.contract import LabelledImages, LabelledTable
-from gan_augment.data.tables.columns import plain
+from gan_augment.data.tables.columns import plain_columns
 from gan_augment.data.tables.inference import infer_schema
 from gan_augment.data.tables.schema import TableSchema
 from gan_augment.errors import LeakError
@@ -139,11 +139,12 @@ def _keys(data: AnyData, schema: TableSchema | None) -> list[bytes]:
         return [hashlib.blake2b(row.data, digest_size=16).digest() for row in pixels]
     assert schema is not None
     cells = np.empty((len(data), len(schema.learned)))
+    known = plain_columns(data.frame, schema.learned)
     for number, column in enumerate(schema.learned):
-        series = data.frame[column.name]
-        values = plain(series, column).astype(np.float64)
+        values = known[column.name].astype(np.float64)
         if column.kind in ("categorical", "boolean"):
-            values[(values < 0) & series.notna().to_numpy(dtype=bool)] = -2  # a level never seen
+            there = data.frame[column.name].notna().to_numpy(dtype=bool)
+            values[(values < 0) & there] = -2  # a level never seen
         cells[:, number] = values
     cells += 0.0  # no -0.0
     cells[np.isnan(cells)] = np.nan

@@ -10,17 +10,18 @@ import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from joblib import effective_n_jobs
 
 from gan_augment.errors import GanAugmentError, UsageError
+from gan_augment.evaluation.amount import Amount
 from gan_augment.evaluation.arm_results import ArmResults
 from gan_augment.evaluation.arms import ALL_GENERATED, NONE, Candidate
 from gan_augment.evaluation.diagnosis.folds import SOURCE, diagnose_split, diagnosed_splits
-from gan_augment.evaluation.fits import run_cell
+from gan_augment.evaluation.fits import run_cell, training_set
 from gan_augment.evaluation.generators import fit_generator
 from gan_augment.evaluation.plan import INNER, OUTER, Costs, Plan, Setup, finished, shrunk
 from gan_augment.evaluation.protocol import Split
@@ -243,6 +244,7 @@ def costs_of(setup: Setup[Any], n_jobs: int | None, processes: int) -> Costs:
     """Time a few fits; of images in as many processes as there will be, unless steps were given.
 
     Beside each other they are slower than alone, and of images a budget decides by these times.
+    Rows of features take as long to make as to learn: the time of a fit is that of both then.
     """
     budget_s = setup.options.budget_s
     within_s = math.inf if budget_s is None else TIMING_SHARE * budget_s
@@ -250,7 +252,13 @@ def costs_of(setup: Setup[Any], n_jobs: int | None, processes: int) -> Costs:
         within_s = min(within_s, SHORT_TIMING_S)
     timing = Task((), Costs.timed, (within_s,))
     if setup.table or setup.options.fit.steps or within_s < WORKERS_START_S:
-        return Costs.timed(setup, within_s)
+        costs = Costs.timed(setup, within_s)
+        if setup.photos is None or "smote" not in setup.arms:
+            return costs
+        level, began_s = setup.levels(setup.protocol.splits[0])[OUTER], time.perf_counter()
+        training_set(setup, level, Candidate("amount", Amount("smote", 1.0)), Path())
+        made_s = time.perf_counter() - began_s
+        return replace(costs, learner_s=costs.learner_s + made_s, spent_s=costs.spent_s + made_s)
     tasks = [timing] * min(processes, setup.fits.learners)
     timed: Iterator[Costs] = _lines(setup, tasks, n_jobs)
     return max(timed, key=lambda costs: costs.learner_s)

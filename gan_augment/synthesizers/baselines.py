@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from gan_augment.data.contract import LabelledImages, LabelledTable
 from gan_augment.data.splits import judging_folds
-from gan_augment.data.tables.columns import Plain, output_frame, plain
+from gan_augment.data.tables.columns import Plain, output_frame, plain_columns
 from gan_augment.data.tables.inference import infer_schema
 from gan_augment.data.tables.schema import Name, TableSchema
 from gan_augment.data.topup_plan import repeated_rows
@@ -118,7 +118,7 @@ class Smote(Generic[Data]):
         self, data: LabelledTable, schema: TableSchema
     ) -> tuple[NDArray[np.floating], NDArray[np.bool_]]:
         """(cells (N, learned columns), which columns are codes of levels)."""
-        values = {column.name: plain(data.frame[column.name], column) for column in schema.learned}
+        values = plain_columns(data.frame, schema.learned)
         holed = [name for name, cells in values.items() if _missing(cells).any()]
         if self.missing == "fill":
             values = {name: _filled(cells) for name, cells in values.items()}

@@ -19,7 +19,7 @@ import numpy as np
 from gan_augment.classifiers.small_cnn import random_features, train_classifier
 from gan_augment.data.contract import LabelledImages, LabelledTable
 from gan_augment.data.splits import judging_folds
-from gan_augment.data.tables.columns import plain
+from gan_augment.data.tables.columns import plain_columns
 from gan_augment.data.tables.encoding import fit_encoding
 from gan_augment.data.tables.inference import infer_schema
 from gan_augment.data.tables.schema import TableSchema
@@ -248,7 +248,7 @@ def held_out_score(
         known = schema or infer_schema(seen.frame)
 
         def cells(frame: Any) -> dict[Any, Any]:
-            return {column.name: plain(frame[column.name], column) for column in known.learned}
+            return dict(plain_columns(frame, known.learned))
 
         encoding = fit_encoding(cells(seen.frame), known, seen.labels, 0)
         spaces = [lambda frame: encoding.encode(cells(frame))]

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from gan_augment import devices
 from gan_augment.data.batches import RowBatches
 from gan_augment.data.contract import LabelledTable
-from gan_augment.data.tables.columns import Plain, output_frame, plain, table_sha256
+from gan_augment.data.tables.columns import Plain, output_frame, plain_columns, table_sha256
 from gan_augment.data.tables.encoding import AnchorRows, encoded_width, fit_encoding
 from gan_augment.data.tables.inference import infer_schema
 from gan_augment.data.tables.reader import unlabelled_table
@@ -440,7 +440,7 @@ def _cells(data: LabelledTable, schema: TableSchema) -> dict[Name, Plain]:
             f"the schema is of columns {list(schema.names)[:10]}, the table has {names[:10]}; "
             "infer the schema of this table"
         )
-    cells = {column.name: plain(data.frame[column.name], column) for column in schema.learned}
+    cells = plain_columns(data.frame, schema.learned)
     for column in schema.learned:
         own = cells[column.name]
         unknown = int((np.isnan(own) if own.dtype.kind == "f" else own < 0).sum())

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pytest
 from pandas.testing import assert_frame_equal, assert_series_equal
 
-from gan_augment.data.tables.columns import joined, output_frame, plain, restored
+from gan_augment.data.tables.columns import joined, output_frame, plain, plain_columns, restored
 from gan_augment.data.tables.inference import infer_column, infer_schema
 from gan_augment.data.tables.reader import read_frame
 from gan_augment.data.tables.schema import Column, ColumnKind, Overrides, TableSchema
@@ -351,3 +351,30 @@ def test_a_dtype_without_room_for_a_missing_cell_gets_none():
     column = infer_schema(pd.DataFrame({"a": [True, False] * 9})).columns[0]
     with pytest.raises(AssertionError, match="no room"):
         restored(np.array([-1, 0]), column)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_many_floats_are_read_and_made_at_once_as_one_by_one(dtype):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.normal(size=(40, 5)).astype(dtype), columns=list("abcde"))
+    frame.iloc[3, 2], frame.iloc[4, 1] = np.nan, -0.0
+    schema = infer_schema(frame)
+    at_once = plain_columns(frame, schema.learned)
+    one_by_one = {column.name: plain(frame[column.name], column) for column in schema.learned}
+    for name, cells in one_by_one.items():
+        np.testing.assert_array_equal(at_once[name], cells)
+        assert at_once[name].dtype == cells.dtype
+    values = {name: rng.normal(scale=5, size=40) for name in "abcde"}
+    values["c"][7] = np.nan
+    made = output_frame(values, schema, 40)
+    each = {column.name: restored(values[column.name], column) for column in schema.columns}
+    pd.testing.assert_frame_equal(made, pd.DataFrame(each))
+    assert len(made._mgr.blocks) == 1
+
+
+def test_a_frame_of_other_types_than_its_schema_is_read_one_by_one():
+    frame = pd.DataFrame({"a": [0.1, 1 / 3, 0.7], "b": [1 / 7, 2.5, 3.5]})
+    schema = infer_schema(frame)
+    other = frame.astype({"a": "Float64", "b": object})
+    for name, cells in plain_columns(other, schema.learned).items():
+        np.testing.assert_array_equal(cells, frame[name])

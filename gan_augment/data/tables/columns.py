@@ -198,6 +198,17 @@ def plain(series: pd.Series, column: Column) -> Plain:
     return distance
 
 
+def plain_columns(frame: pd.DataFrame, columns: Sequence[Column]) -> dict[Name, Plain]:
+    """Return {name: `plain` of the cells}; at once where all are floats of NumPy's, 30 times so."""
+    names = [column.name for column in columns]
+    if len(names) > 1 and all(map(_is_float, columns)):
+        rows = frame[names]
+        if all(isinstance(dtype, np.dtype) and dtype.kind == "f" for dtype in rows.dtypes):
+            cells = np.ascontiguousarray(rows.to_numpy(np.float64).T)
+            return dict(zip(names, cells, strict=True))
+    return {column.name: plain(frame[column.name], column) for column in columns}
+
+
 def restored(values: ArrayLike, column: Column) -> pd.Series:
     """Turn cells (N,) as of `plain` into a series of exactly `column.dtype`, named as the column.
 
@@ -222,6 +233,14 @@ def output_frame(
     values: (n,) as of `plain`, for every learned column. Constants are filled in; ids are refilled,
     the rows being the synthetic rows number `first`, `first` + 1, ....
     """
+    if len({column.dtype for column in schema.columns}) == 1 and all(
+        map(_is_float, schema.columns)
+    ):
+        low, high = ([getattr(c, end) or 0 for c in schema.columns] for end in ("low", "high"))
+        numbers = np.stack([np.asarray(values[name]) for name in schema.names], axis=1)
+        near = np.clip(numbers.astype(np.float64), low, high) + 0.0  # as one by one
+        dtype = schema.columns[0].pandas_dtype
+        return pd.DataFrame(near.astype(dtype), columns=list(schema.names), copy=False)
     series = {
         column.name: _new_ids(column, column.pandas_dtype, n, first)
         if column.kind == "id"
@@ -503,6 +522,12 @@ def as_scalar(value: Any) -> object | None:
         return value  # type: ignore[no-any-return]
     plain = (kind for kind in (str, bool, int, float) if isinstance(value, kind))
     return next((kind(value) for kind in plain), None)  # enumerations and the like
+
+
+def _is_float(column: Column) -> bool:
+    """Tell whether the cells are plain floats of NumPy's, of any digits."""
+    exact = column.integer or column.decimals is not None or column.text or column.python
+    return column.kind == "numeric" and not exact and column.dtype in ("float32", "float64")
 
 
 def _distance(numbers: Numbers, origin: int) -> NDArray[np.float64]:
