@@ -358,16 +358,23 @@ def test_many_floats_are_read_and_made_at_once_as_one_by_one(dtype):
     rng = np.random.default_rng(0)
     frame = pd.DataFrame(rng.normal(size=(40, 5)).astype(dtype), columns=list("abcde"))
     frame.iloc[3, 2], frame.iloc[4, 1] = np.nan, -0.0
+    frame["whole"], frame["tenths"] = rng.integers(-2, 9, (2, 40)).astype(dtype) / [[1], [10]]
+    frame = frame.astype(dtype)
+    frame["same"], frame["none"] = np.array(0.3, dtype), np.array(np.nan, dtype)
     schema = infer_schema(frame)
     at_once = plain_columns(frame, schema.learned)
     one_by_one = {column.name: plain(frame[column.name], column) for column in schema.learned}
     for name, cells in one_by_one.items():
         np.testing.assert_array_equal(at_once[name], cells)
         assert at_once[name].dtype == cells.dtype
-    values = {name: rng.normal(scale=5, size=40) for name in "abcde"}
+    names = [column.name for column in schema.learned]
+    values = {name: rng.normal(scale=5, size=40) for name in names}
     values["c"][7] = np.nan
     made = output_frame(values, schema, 40)
-    each = {column.name: restored(values[column.name], column) for column in schema.columns}
+    each = {
+        column.name: restored(values.get(column.name, np.zeros(40)), column)
+        for column in schema.columns
+    }
     pd.testing.assert_frame_equal(made, pd.DataFrame(each))
     assert len(made._mgr.blocks) == 1
 

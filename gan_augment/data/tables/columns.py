@@ -233,14 +233,18 @@ def output_frame(
     values: (n,) as of `plain`, for every learned column. Constants are filled in; ids are refilled,
     the rows being the synthetic rows number `first`, `first` + 1, ....
     """
-    if len({column.dtype for column in schema.columns}) == 1 and all(
-        map(_is_float, schema.columns)
-    ):
-        low, high = ([getattr(c, end) or 0 for c in schema.columns] for end in ("low", "high"))
-        numbers = np.stack([np.asarray(values[name]) for name in schema.names], axis=1)
-        near = np.clip(numbers.astype(np.float64), low, high) + 0.0  # as one by one
-        dtype = schema.columns[0].pandas_dtype
-        return pd.DataFrame(near.astype(dtype), columns=list(schema.names), copy=False)
+    columns = schema.columns
+    if len({column.dtype for column in columns}) == 1 and all(map(_is_float, columns)):
+        constants = {c.name: np.full(n, (*c.levels, np.nan)[0]) for c in columns if not c.learned}
+        every: Any = {**values, **constants}
+        numbers = np.stack([_digits(every[c.name], c.decimals) for c in columns], axis=1)
+        low, high = (
+            [getattr(c, end) or 0 if c.learned else endless for c in columns]
+            for end, endless in (("low", -np.inf), ("high", np.inf))
+        )
+        near = np.clip(numbers, low, high) + 0.0  # no -0.0
+        names, dtype = [column.name for column in columns], columns[0].pandas_dtype
+        return pd.DataFrame(near.astype(dtype), columns=names, copy=False)
     series = {
         column.name: _new_ids(column, column.pandas_dtype, n, first)
         if column.kind == "id"
@@ -525,9 +529,15 @@ def as_scalar(value: Any) -> object | None:
 
 
 def _is_float(column: Column) -> bool:
-    """Tell whether the cells are plain floats of NumPy's, of any digits."""
-    exact = column.integer or column.decimals is not None or column.text or column.python
-    return column.kind == "numeric" and not exact and column.dtype in ("float32", "float64")
+    """Tell whether the cells are plain floats of NumPy's, or all the same one."""
+    known = column.kind in ("numeric", "constant") and column.dtype in ("float32", "float64")
+    return known and not (column.text or column.python or column.unit)
+
+
+def _digits(values: ArrayLike, decimals: int | None) -> NDArray[np.float64]:
+    """Round to so many digits after the point; None: as they are."""
+    numbers = np.asarray(values, dtype=np.float64)
+    return numbers if decimals is None else np.round(numbers, decimals)
 
 
 def _distance(numbers: Numbers, origin: int) -> NDArray[np.float64]:
