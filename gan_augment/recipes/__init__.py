@@ -120,10 +120,15 @@ def tells_classes(recipe: Recipe) -> bool:
     return recipe.discriminator.condition in ("auxiliary", "classes")
 
 
+def takes_unlabelled(recipe: Recipe) -> bool:
+    """Whether a recipe's D can judge rows whose class nobody knows."""
+    by_class = recipe.game.by_class or recipe.objective.loss == "relativistic"
+    return not by_class and recipe.discriminator.condition not in ("projection", "concatenation")
+
+
 def check_unlabelled(recipe: Recipe) -> None:
     """Raise UsageError where a recipe's D cannot judge rows whose class nobody knows."""
-    by_class = recipe.game.by_class or recipe.objective.loss == "relativistic"
-    if recipe.discriminator.condition in ("projection", "concatenation") or by_class:
+    if not takes_unlabelled(recipe):
         raise UsageError(
             f"unlabelled rows were given, and the discriminator of the recipe {recipe.name!r} asks "
             "for the class of every row; take 'semi-supervised' or 'acgan', or leave them out"

@@ -27,7 +27,15 @@ from gan_augment.data.topup_plan import choose_classes
 from gan_augment.errors import DataError, DivergedError, UsageError
 from gan_augment.metrics.distances import kernel_distance
 from gan_augment.progress import Progress
-from gan_augment.recipes import AUTO, CANDIDATES, CHOOSE, RECIPES, Recipe, StopSettings
+from gan_augment.recipes import (
+    AUTO,
+    CANDIDATES,
+    CHOOSE,
+    RECIPES,
+    Recipe,
+    StopSettings,
+    takes_unlabelled,
+)
 from gan_augment.storage.journal import Journal, Line
 from gan_augment.synthesizers import scorer, time_budget
 from gan_augment.synthesizers.time_budget import Forecast
@@ -286,13 +294,15 @@ def choose_recipe(
     journal: Journal | None = None,
     save: Callable[[Any, str], None] = lambda gan, name: None,
     force: bool = False,
+    unlabelled: AnyData | None = None,
     **arguments: Any,
 ) -> dict[str, Any]:
     """Choose among recipes for a generator like `prototype`, whose other settings they share.
 
     measure_of: makes the measure of rows to train on and rows held out. most: steps of the last
     round, of a budget at most. journal: what a stopped call has done. save: told of each generator
-    and the name of its trial. force: begin although the budget is too short. arguments: of `fit`.
+    and the name of its trial. force: begin although the budget is too short. unlabelled: for those
+    recipes that take such rows. arguments: of `fit`.
     Raises DataError for too few rows, UsageError for too short a budget, DivergedError where
     nothing else was left, StopRequested.
     """
@@ -310,8 +320,9 @@ def choose_recipe(
             "random_state": prototype.random_state + seed,
             **({"selection": False} if isinstance(data, LabelledImages) else {}),
         }
-        common = {"classes": topped_up, "budget_s": None, "precision": precision, "threads": 1}
-        return replace(prototype, **settings, **common, callbacks=())
+        common = {"classes": topped_up, "budget_s": None, "precision": precision}
+        threads = prototype.threads or 1
+        return replace(prototype, **settings, **common, threads=threads, callbacks=())
 
     def timed(name: str) -> dict[str, Any]:
         within_s = min(6.0, time_budget.TIMING_SHARE * (budget_s or 600) / len(recipes))
@@ -326,7 +337,8 @@ def choose_recipe(
         began_s, score = time.monotonic(), math.nan
         gan = unfitted(name, steps, seed, plan.speeds[name].precision)
         try:
-            gan.fit(train, stop=stop, **arguments)
+            more = {"unlabelled": unlabelled} if takes_unlabelled(recipes[name]) else {}
+            gan.fit(train, stop=stop, **arguments, **more)
             score = measure(gan, seed)
             save(gan, "-".join(quote(str(part), "") for part in (name, steps, seed)))
         except DivergedError as error:
@@ -365,12 +377,14 @@ def chosen_recipe(
     progress: Progress,
     stop: StopFlag,
     unlabelled: object = None,
+    vary: Callable[[Recipe], Recipe] = lambda recipe: recipe,
     **arguments: Any,
 ) -> Recipe | None:
     """Choose for a generator whose recipe is "choose" among the usual ones, None for any other.
 
     It takes half of the generator's budget, or, without one, as long as rounds take whose last fits
-    have a quarter of its steps. Raises what `choose_recipe` does, and UsageError where there are
+    have a quarter of its steps. vary: gives a trained recipe other settings, tried and chosen.
+    Raises what `choose_recipe` does, and UsageError where there are
     unlabelled rows.
     """
     if gan.recipe != CHOOSE:
@@ -378,7 +392,8 @@ def chosen_recipe(
     if unlabelled is not None:
         raise UsageError("recipe 'choose' takes no unlabelled rows; name a recipe that does")
     known = RECIPES["image" if isinstance(data, LabelledImages) else "table"]
-    recipes = {name: known[name] for name in CANDIDATES[known[AUTO].data]}
+    tried = {name: known[name] for name in CANDIDATES[known[AUTO].data]}
+    recipes = {name: vary(r) if r.generator.trained else r for name, r in tried.items()}
     topped_up = choose_classes(gan.classes, data.counts)
     budget_s, most = None if gan.steps else gan.budget_s, gan.steps or known[AUTO].steps
     found = choose_recipe(

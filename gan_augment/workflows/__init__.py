@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from gan_augment.workflows.augmenting import augment as augment
     from gan_augment.workflows.augmenting import plan_augment as plan_augment
     from gan_augment.workflows.choosing import choose as choose
+    from gan_augment.workflows.choosing import plan_choice as plan_choice
     from gan_augment.workflows.compare_model import inspect_against as inspect_against
     from gan_augment.workflows.demonstration import demo as demo
     from gan_augment.workflows.demonstration import demo_table as demo_table
@@ -42,6 +43,7 @@ _HOMES = {
     "inspect_data": "inspection",
     "inspect_run": "inspection",
     "plan_augment": "augmenting",
+    "plan_choice": "choosing",
     "plan_evaluation": "evaluating",
     "plan_fit": "fitting",
     "report": "evaluating",

@@ -25,7 +25,15 @@ from gan_augment.evaluation.decisions import correction
 from gan_augment.evaluation.learners import Training, learner_of
 from gan_augment.input_files import read_regular
 from gan_augment.progress import Progress
-from gan_augment.recipes import CANDIDATES, RECIPES, resolve_recipe, with_options
+from gan_augment.recipes import (
+    CANDIDATES,
+    RECIPES,
+    Recipe,
+    check_unlabelled,
+    resolve_recipe,
+    takes_unlabelled,
+    with_options,
+)
 from gan_augment.report.html import render_choice
 from gan_augment.settings import to_toml
 from gan_augment.storage import write_file
@@ -38,7 +46,9 @@ from gan_augment.synthesizers.halving import (
     Measure,
     aligned,
     choose_recipe,
+    held_out,
     held_out_score,
+    round_sizes,
 )
 from gan_augment.synthesizers.topup import added_rows, with_added
 from gan_augment.training.callbacks import interruptible, stop_on_signals
@@ -64,12 +74,16 @@ Metric = Literal["score", "downstream"]
 
 @dataclass(frozen=True)
 class ChoiceResult(Result):
-    """Which recipe was chosen, why, and the folder that shows it: all of choice.json is `found`."""
+    """Which recipe was chosen, why, and the folder that shows it: all of choice.json is `found`.
+
+    unlabelled: whether the winner takes rows of no known class.
+    """
 
     out: Path
     winner: str
     why: str
     found: Mapping[str, Any]
+    unlabelled: bool = False
 
     def lines(self) -> list[str]:
         """The same for people."""
@@ -118,14 +132,8 @@ def choose(
         raise UsageError("--resume needs --out, the folder of the choice that was stopped")
     folder = new_run_folder(data, "choices") if out is None else Path(out)
     check_apart(Path(data), folder)
-    names = _named(recipes, options)
-    chosen = {
-        one.name: with_options(one, options)
-        for one in (resolve_recipe(name, options.data_kind) for name in names)
-    }
-    if len(chosen) < max(2, len(names)):
-        raise UsageError(f"--recipes {','.join(names)}: expected two or more, each once")
-    kind = read_data(data, options, progress)
+    chosen = _recipes(recipes, options)
+    kind = _kind(data, options, chosen, progress)
     budget_s = options.budget_s or 1200.0
     header = {
         "kind": "header",
@@ -133,6 +141,7 @@ def choose(
         "metric": metric,
         "topped_up": list(kind.topped_up),
         "seed": options.seed,
+        "threads": options.threads or 1,
         "data_sha256": kind.sha256,
     }
     hint = "finished trials were kept; the same command with --out and --resume goes on"
@@ -148,7 +157,7 @@ def choose(
         else:
             remove_named(folder, FILES)
             journal.append(header)
-        for line in (kind.line(), f"choosing among {', '.join(chosen)}; folder {folder}"):
+        for line in _lines(kind, chosen, folder):
             progress.note(line)
 
         def save(gan: Any, name: str) -> None:
@@ -172,7 +181,11 @@ def choose(
                     journal=journal,
                     save=save,
                     force=force,
-                    **{name: value for name, value in kind.fit_arguments().items() if value},
+                    **{
+                        name: value
+                        for name, value in kind.fit_arguments().items()
+                        if value is not None
+                    },
                 )
             except (DataError, UsageError):
                 if not any(line["kind"] == "trial" for line in journal.lines()):
@@ -185,7 +198,62 @@ def choose(
         recipe = chosen[found["winner"]].model_dump(mode="json")
         write_file(folder / RECIPE, to_toml(recipe).encode())
         write_file(folder / PAGE, render_choice(found, pictures).encode())
-    return ChoiceResult(folder, found["winner"], found["why"], found)
+    taken = takes_unlabelled(chosen[found["winner"]])
+    return ChoiceResult(folder, found["winner"], found["why"], found, taken)
+
+
+def plan_choice(
+    data: str | Path,
+    out: str | Path | None = None,
+    options: FitOptions | None = None,
+    *,
+    recipes: str | Sequence[str] = (),
+) -> tuple[list[str], dict[str, Any]]:
+    """What `choose` would try on the data, in lines for people and as values. Nothing is written.
+
+    Raises what `choose` raises before it times anything.
+    """
+    options = options or FitOptions()
+    folder = new_run_folder(data, "choices") if out is None else Path(out)
+    check_apart(Path(data), folder)
+    chosen = _recipes(recipes, options)
+    kind = _kind(data, options, chosen, Progress())
+    held_out(kind.data, kind.topped_up, options.seed)
+    values = {"recipes": [*chosen], "rounds": round_sizes(len(chosen)), "folder": str(folder)}
+    return _lines(kind, chosen, folder), values | {"topped_up": [*kind.topped_up], **kind.facts()}
+
+
+def _lines(kind: Kind, chosen: Mapping[str, Recipe], folder: Path) -> list[str]:
+    sizes = ", then ".join(map(str, round_sizes(len(chosen))))
+    return [
+        kind.line(),
+        f"topped up: {', '.join(kind.topped_up)}",
+        f"choosing among {', '.join(chosen)}; rounds of {sizes}; folder {folder}",
+    ]
+
+
+def _recipes(recipes: str | Sequence[str], options: FitOptions) -> dict[str, Recipe]:
+    """Return what is tried, by name, as the options say. Raises UsageError for fewer than two."""
+    names = _named(recipes, options)
+    chosen = {
+        one.name: with_options(one, options)
+        for one in (resolve_recipe(name, options.data_kind) for name in names)
+    }
+    if len(chosen) < max(2, len(names)):
+        raise UsageError(f"--recipes {','.join(names)}: expected two or more, each once")
+    return chosen
+
+
+def _kind(
+    data: str | Path, options: FitOptions, chosen: Mapping[str, Recipe], progress: Progress
+) -> Kind:
+    """Read the data; with unlabelled rows as for the first recipe that takes such."""
+    if options.unlabelled is not None:
+        taker = next((r for r in chosen.values() if takes_unlabelled(r)), None)
+        if taker is None:
+            check_unlabelled(next(iter(chosen.values())))
+        options = options.model_copy(update={"recipe": taker})
+    return read_data(data, options, progress)
 
 
 def _named(recipes: str | Sequence[str], options: FitOptions) -> Sequence[str]:

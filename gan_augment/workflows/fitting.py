@@ -55,6 +55,7 @@ from gan_augment.workflows.outputs import (
 __all__ = ["FitPlan", "FitResult", "fit", "fit_model", "plan_fit"]
 
 _VERSIONS = ("gan-augment", "torch", "numpy", "pandas", "pillow", "scikit-learn")
+_OF_OPTIMISERS = ("d_steps", "optimiser", "rate", "schedule")
 _FREE = {"budget_s", "workers", "skip_bad", "device", "recipe", "classes", "flips"}
 
 _PHASES = {
@@ -308,9 +309,11 @@ def _with_choice(data: Kind, progress: Stopwatch) -> Kind:
     gan = replace(usual.generator(), recipe=CHOOSE)
     schema = {} if data.name == "image" else {"schema": data.fit_arguments()["schema"]}
     how = (data.data, progress.started_s, progress, StopFlag(), data.unlabelled)
-    recipe = chosen_recipe(gan, *how, **schema)
+    given = data.options
+    recipe = chosen_recipe(gan, *how, vary=lambda one: with_options(one, given), **schema)
     assert recipe is not None
-    untrained = {} if recipe.generator.trained else {"steps": None, "budget_s": None}
+    of_training = ("steps", "budget_s", "until", "patience", *_OF_OPTIMISERS)
+    untrained = {} if recipe.generator.trained else dict.fromkeys(of_training)
     options = data.options.model_copy(update={"recipe": recipe, **untrained})
     return replace(data, options=options)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,11 +13,12 @@ from gan_augment.config import FitOptions
 from gan_augment.errors import DataError, OutputExistsError, ResumeMismatchError, UsageError
 from gan_augment.settings import read_toml
 from gan_augment.synthesizers import halving, scorer
+from gan_augment.synthesizers.image_gan import ImageGAN
 from gan_augment.synthesizers.tabular_gan import TabularGAN
 from gan_augment.synthesizers.time_budget import Forecast
 from gan_augment.training.callbacks import StopRequested
 from gan_augment.workflows import choosing
-from gan_augment.workflows.choosing import choose
+from gan_augment.workflows.choosing import choose, plan_choice
 from gan_augment.workflows.fitting import fit, plan_fit
 from tests.workflows.conftest import StopAt, contents, write_classes
 
@@ -122,6 +124,56 @@ def test_a_choice_of_images_by_a_classifier_shows_samples(tmp_path):
     assert {"anchored", "lsgan"} == {trial["recipe"] for trial in found.found["trials"]}
     assert "data:image/png" in (found.out / "index.html").read_text()
     assert (found.out / "samples.png").is_file()
+
+
+@pytest.fixture
+def fits(monkeypatch) -> list[tuple[Any, dict[str, Any]]]:
+    """Every generator that is fitted, with what its fit was given."""
+    seen: list[tuple[Any, dict[str, Any]]] = []
+    for kind in (TabularGAN, ImageGAN):
+        real = kind.fit
+
+        def fit_seen(gan, data, *, _real=real, **given):
+            seen.append((gan, given))
+            return _real(gan, data, **given)
+
+        monkeypatch.setattr(kind, "fit", fit_seen)
+    return seen
+
+
+@pytest.mark.slow
+def test_options_of_a_fit_that_chooses_are_those_of_its_trials(table_file, tmp_path, fits):
+    options = FitOptions(
+        target="fraud", device="cpu", recipe="choose", steps=80, rate=3e-3, threads=2
+    )
+    fit(table_file, tmp_path / "run", options)
+    trained = [gan for gan, _ in fits if gan.recipe.generator.trained]
+    assert len(trained) > 3
+    assert {gan.recipe.generator_optimiser.rate for gan in trained} == {3e-3}
+    assert {gan.threads for gan, _ in fits} == {2}
+
+
+@pytest.mark.slow
+def test_rows_of_no_class_go_to_the_recipes_that_take_them(tmp_path, fits):
+    data = write_classes(tmp_path / "parts", {"good": 40, "bad": 9})
+    more = write_classes(tmp_path / "more", {"any": 12})
+    options = FitOptions(device="cpu", budget_s=600, unlabelled=str(more))
+    found = choose(data, tmp_path / "out", options, recipes=["semi-supervised", "lsgan"])
+    given = {(gan.recipe.name, len(more.get("unlabelled") or ())) for gan, more in fits}
+    assert ("semi-supervised", 12) in given
+    assert {n for name, n in given if name != "semi-supervised"} == {0}
+    assert found.unlabelled == (found.winner == "semi-supervised")
+    with pytest.raises(UsageError, match="unlabelled rows were given"):
+        choose(data, tmp_path / "none", options, recipes=["anchored", "free"])
+
+
+def test_a_plan_of_a_choice_writes_nothing(table_file, tmp_path):
+    before = contents(table_file.parent)
+    lines, values = plan_choice(table_file, tmp_path / "out", TABLE, recipes=NAMES)
+    assert "choosing among gaussian, anchored, free; rounds of 3, then 2" in lines[-1]
+    assert values["rounds"] == [3, 2]
+    assert contents(table_file.parent) == before
+    assert not (tmp_path / "out").exists()
 
 
 def test_what_is_no_choice_is_refused(table_file, data_folder, tmp_path, whole):

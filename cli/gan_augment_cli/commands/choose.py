@@ -39,18 +39,21 @@ def choose(
     id: o.Ids = None,  # noqa: A002  (the name of the option)
     schema: o.Schema = None,
     classes: o.Classes = "rare",
+    unlabelled: o.Unlabelled = None,
     image_size: o.ImageSize = None,
     resize: o.Resize = "squeeze",
     flips: o.Flips = False,
     seed: o.Seed = 0,
     device: o.Device = "auto",
     precision: o.Precision = "auto",
+    threads: o.Threads = None,
     workers: o.Workers = None,
     skip_bad: o.SkipBad = False,
     resume: o.Resume = False,
     overwrite: o.Overwrite = False,
     force: Annotated[bool, o.option("--force", "Begin although the budget is too short.")] = False,
     config: o.Config = None,
+    dry_run: o.DryRun = False,
     verbose: o.Verbose = False,
     as_json: o.AsJson = False,
     quiet: o.Quiet = False,
@@ -66,6 +69,10 @@ def choose(
         from gan_augment.settings import COMMAND_LINE
 
         settings = FitOptions.checked(o.fit_settings(ctx) | {"budget_s": budget}, COMMAND_LINE)
+        if dry_run:
+            lines, values = workflows.plan_choice(data, out, settings, recipes=o.names(recipes))
+            outcome.print_plan(ctx, lines, plan=values)
+            return
         with shown_progress(quiet=quiet) as progress:
             result = workflows.choose(
                 data,
@@ -81,4 +88,6 @@ def choose(
         outcome.print_result(ctx, result, result.out)
         column = f" --target {shlex.quote(target)}" if target else ""
         taken = f" --recipe {shlex.quote(str(result.out / 'recipe.toml'))}"
+        if unlabelled and result.unlabelled:
+            taken += f" --unlabelled {shlex.quote(unlabelled)}"
         outcome.print_next(ctx, f"gan-augment fit {shlex.quote(str(data))}{column}{taken}")
