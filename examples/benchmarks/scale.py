@@ -442,7 +442,7 @@ def costs() -> dict[str, Any]:
     def judged(rows: int) -> float:
         made = table(rows)
         asked: dict[str, Any] = {"learner": "logistic", "folds": 3, "repeats": 1, "n_jobs": 1}
-        asked |= {"arms": ("none", "oversample", "gan"), "classes": ("1",), "random_state": 0}
+        asked |= {"arms": ("none", "oversample", "gan"), "classes": ("1",), "seed": 0}
         return cpu_s(lambda: evaluate(made.frame, made.labels.astype(str), **asked))
 
     fitted = TabularGAN(classes="all", random_state=0).fit(table(2_000))
