@@ -45,14 +45,24 @@ def file(frame: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_small_classes_are_read_whole_and_rows_keep_their_numbers(file, frame):
     read = read_table(file, "kind", most_rows=MOST)
     assert read.counts == {"bent": 970, "plain": 19_000, "torn": 30}
-    assert read.table.counts == {"bent": 333, "plain": 950, "torn": 30}
-    assert "1,313 of 20,000 rows: 333 of 970 of bent, 950 of 19,000 of plain" in read.notes[0]
+    assert read.table.counts == {"bent": 970, "plain": 1_000, "torn": 30}
+    assert "2,000 of 20,000 rows: 1,000 of 19,000 of plain, and all of" in read.notes[0]
     rows = [int(id_.removeprefix("row-")) for id_ in read.table.ids]
     assert rows == sorted(set(rows))
     expected = frame.iloc[rows]
     assert (read.table.frame["wear"].to_numpy() == expected["wear"]).all()
     names = np.array(read.table.names)[read.table.labels]
     assert (names == expected["kind"]).all()
+
+
+def test_rare_classes_that_are_more_than_half_share_it(frame, tmp_path):
+    sizes = [19_000, 3_000, 700]
+    kinds = pd.DataFrame({"x": np.arange(sum(sizes)) / 7, "kind": np.repeat(list("abc"), sizes)})
+    kinds.to_parquet(tmp_path / "t.parquet", index=False)
+    found = read_table(tmp_path / "t.parquet", "kind", most_rows=MOST)
+    assert found.table.counts == {"a": 1_000, "b": 500, "c": 500}
+    assert "500 of 700 of c" in found.notes[0]
+    assert "other classes" not in found.notes[0]
 
 
 def test_ids_are_those_of_the_whole_file(file):
@@ -91,9 +101,9 @@ def test_the_plan_and_the_fit_say_what_is_learned_from(file, tmp_path):
     plan = plan_fit(file, OPTIONS, tmp_path / "run")
     assert plan.counts == {"bent": 970, "plain": 19_000, "torn": 30}
     assert any(line.startswith("20000 rows of 3 classes") for line in plan.lines())
-    assert any("learned from 1,313 of 20,000 rows" in line for line in plan.lines())
+    assert any("learned from 2,000 of 20,000 rows" in line for line in plan.lines())
     result = fit(file, tmp_path / "run", OPTIONS)
-    assert any("learned from 1,313" in line for line in result.warnings)
+    assert any("learned from 2,000" in line for line in result.warnings)
 
 
 def test_a_top_up_counts_and_keeps_all_rows_and_numbers_on(file, frame, tmp_path):

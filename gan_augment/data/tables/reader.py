@@ -37,6 +37,7 @@ from gan_augment.data.tables.inference import (
     read_target,
 )
 from gan_augment.data.tables.schema import Column, Name, Overrides, TableSchema, matching_name
+from gan_augment.data.topup_plan import rare_classes
 from gan_augment.errors import DataError, UsageError
 from gan_augment.input_files import memory_problem, regular_file
 from gan_augment.randomness import generator
@@ -191,22 +192,28 @@ def read_parquet(path: Path) -> tuple[pd.DataFrame, ParquetSource]:
 
 
 def sampled_rows(labels: NDArray[np.int64], names: Sequence[str], most: int) -> NDArray[np.int64]:
-    """Choose at most about `most` rows by their labels (N,), ascending: small classes whole.
+    """Choose at most about `most` rows by their labels (N,), ascending: those of rare classes first.
 
-    Of the rest every class has its share of `most` / 2 rows, but `most` / (2 K) of K classes at
-    least, drawn with a fixed seed.
+    Half of them at most, the smallest class first and none more than an equal part of what is left;
+    the other classes share the rest by their sizes. Rows are drawn with a fixed seed.
 
     >>> labels = np.repeat([0, 1, 2], [90_000, 9_960, 40])
     >>> np.bincount(labels[sampled_rows(labels, ["plain", "bent", "torn"], 6_000)])
-    array([2700, 1000,   40])
+    array([3000, 2960,   40])
     """
-    counts = np.bincount(labels, minlength=len(names))
-    kept = np.maximum(counts * most // (2 * len(labels)), most // (2 * len(names)))
-    rows = []
-    for label, (name, n) in enumerate(zip(names, kept.tolist(), strict=True)):
+    counts = dict(zip(names, np.bincount(labels, minlength=len(names)).tolist(), strict=True))
+    rare = sorted(rare_classes(counts), key=lambda name: counts[name])
+    kept, left = dict[str, int](), most // 2
+    for number, name in enumerate(rare):
+        kept[name] = min(counts[name], left // (len(rare) - number))
+        left -= kept[name]
+    others = sum(n for name, n in counts.items() if name not in kept)
+    rest, rows = most - sum(kept.values()), []
+    for label, (name, n) in enumerate(counts.items()):
         own = np.flatnonzero(labels == label)
-        if n < len(own):
-            own = generator(0, "rows of a large table", name).choice(own, n, replace=False)
+        share = kept.get(name, max(1, n * rest // max(others, 1)))
+        if share < n:
+            own = generator(0, "rows of a large table", name).choice(own, share, replace=False)
         rows.append(own)
     return np.sort(np.concatenate(rows))
 
@@ -237,9 +244,10 @@ def _read_sampled(
         source = ParquetSource(path, start, ParquetFormat.of_file(file))
     chosen = {name: n for name, n in read.table.counts.items() if n < counts[name]}
     listed = ", ".join(f"{n:,} of {counts[name]:,} of {name}" for name, n in chosen.items())
+    others = ", and all of the other classes" if len(chosen) < len(counts) else ""
     note = (
-        f"learned from {len(rows):,} of {start:,} rows: {listed}, and all of the other classes; "
-        "--most-rows reads more"
+        f"learned from {len(rows):,} of {start:,} rows: {listed}{others}; --most-rows (most_rows=) "
+        "reads more"
     )
     ids = np.array([f"row-{row:06d}" for row in rows.tolist()])
     return ReadTable(
