@@ -192,7 +192,7 @@ def read_parquet(path: Path) -> tuple[pd.DataFrame, ParquetSource]:
 
 
 def sampled_rows(labels: NDArray[np.int64], names: Sequence[str], most: int) -> NDArray[np.int64]:
-    """Choose at most about `most` rows by their labels (N,), ascending: those of rare classes first.
+    """Choose about `most` rows by their labels (N,), ascending: those of rare classes first.
 
     Half of them at most, the smallest class first and none more than an equal part of what is left;
     the other classes share the rest by their sizes. Rows are drawn with a fixed seed.
