@@ -15,6 +15,7 @@ import logging
 import os
 import re
 import time
+import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -242,11 +243,13 @@ def _as_world(own: World) -> Iterator[None]:
 def _join() -> World:
     """Make or take the process group, with a store for messages."""
     if dist.is_initialized():
-        store = dist.distributed_c10d._get_default_store()
-        return World(dist.get_rank(), dist.get_world_size(), PrefixStore("fits", store))
+        rank, size = dist.get_rank(), dist.get_world_size()
+        store = _unused(dist.distributed_c10d._get_default_store(), rank, size)
+        return World(rank, size, PrefixStore("fits", store))
     try:
         limit = timedelta(seconds=WAIT_S)
         store, rank, size = next(iter(rendezvous("env://", timeout=limit)))
+        store = _unused(store, rank, size)
         if torch.cuda.is_available():
             torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", 0)))
         dist.init_process_group(store=store, rank=rank, world_size=size, timeout=limit)
@@ -259,6 +262,27 @@ def _join() -> World:
             f"{cause}; choose another MASTER_PORT, or let torchrun --standalone choose one"
         ) from None
     return World(rank, size, PrefixStore("fits", store))
+
+
+def _unused(store: Any, rank: int, size: int) -> Any:
+    """A part of a store that no earlier start of the ranks has written to.
+
+    torchrun keeps the store of ranks that it starts again, and what is in it names dead ones. So
+    each says that it is here by a word of its own, and rank 0 goes on once all have read theirs.
+    """
+    own, said, first, until_s = uuid.uuid4().hex, "", "", time.monotonic() + WAIT_S
+    store.set(f"here/{rank}", own)
+    while not first or not (rank or store.check([f"{own}/{other}" for other in range(size)])):
+        if time.monotonic() > until_s:
+            raise RuntimeError("not all ranks came")
+        if not rank:
+            store.set("here", " ".join(store.get(f"here/{r}").decode() for r in range(size)))
+        said = store.get("here").decode()
+        if own in said and not first:
+            first = said.split()[0]
+            store.set(f"{first}/{rank}", "")
+        time.sleep(_LOOKS_S[0])
+    return PrefixStore(first, store)
 
 
 def _plain(value: Any) -> Any:

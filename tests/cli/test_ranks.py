@@ -66,6 +66,29 @@ def test_sigterm_to_one_rank_saves_and_ends_all_and_one_process_goes_on(place, s
     assert json.loads(again.stdout)["steps"] == 300
 
 
+@pytest.mark.slow
+def test_ranks_that_torchrun_starts_again_meet_anew_and_go_on(place):
+    torchrun = ["-m", "torch.distributed.run", "--standalone", "--local-addr=localhost"]
+    torchrun += ["--nproc-per-node=2", "--max-restarts=2", *COMMAND[1:-2]]
+    fit = subprocess.Popen(
+        [sys.executable, *torchrun, "--steps", "300", "--out", "again"],
+        cwd=place,
+        stdout=-1,
+        stderr=-1,
+        text=True,
+    )
+    history = place / "again" / "history.jsonl"
+    until_s = time.monotonic() + 300
+    while not (history.exists() and '"step": 20,' in history.read_text()):
+        assert fit.poll() is None, fit.communicate()
+        assert time.monotonic() < until_s
+        time.sleep(0.1)
+    os.kill(ranks_of(fit.pid)[0], signal.SIGKILL)
+    told, said = fit.communicate(timeout=200)
+    assert fit.returncode == 0, said
+    assert json.loads(told)["steps"] == 300
+
+
 def ranks_of(agent: int) -> list[int]:
     """The processes that it started, in the order of their ranks."""
     files = [*Path(f"/proc/{agent}/task").glob("*/children")]
