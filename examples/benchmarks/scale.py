@@ -201,7 +201,7 @@ def equality() -> dict[str, Any]:
     return found
 
 
-def kills(count: int, seed: int = 0) -> dict[str, Any]:
+def kills(count: int, names: list[str], seed: int = 0) -> dict[str, Any]:
     """Kill a rank at random moments, 9 and 15, and compare what is left with an undisturbed run."""
     import pandas as pd
 
@@ -214,7 +214,7 @@ def kills(count: int, seed: int = 0) -> dict[str, Any]:
         whole, _ = fit(folder, "whole")
         training_s = trained_s(whole)
         told: dict[str, Any] = {"steps": FIT_STEPS, "seconds of training": round(training_s, 1)}
-        for number in (signal.SIGKILL, signal.SIGTERM):
+        for number in (signal.Signals[name] for name in names):
             equal = saved = ended = 0
             for k in range(count):
                 after_s = rng.uniform(0, training_s)
@@ -502,7 +502,7 @@ def gloo_rate() -> dict[str, float]:
 PARTS: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
     "speed": lambda chosen: speed(chosen.recipes.split(",")),
     "equality": lambda chosen: equality(),
-    "kills": lambda chosen: kills(chosen.count),
+    "kills": lambda chosen: kills(chosen.count, chosen.signals.split(",")),
     "topup": lambda chosen: topup(),
     "shards": lambda chosen: shards(),
     "costs": lambda chosen: costs(),
@@ -515,6 +515,7 @@ def main() -> None:
     parser.add_argument("part", choices=[*PARTS, "steps"])
     parser.add_argument("--recipes", default="anchored,free")
     parser.add_argument("--count", type=int, default=20)
+    parser.add_argument("--signals", default="SIGKILL,SIGTERM")
     parser.add_argument("--side", type=int, default=SIDE)
     parser.add_argument("--classes", type=int, default=10)
     parser.add_argument("--out", type=Path, default=HERE / "scale.json")
@@ -525,7 +526,8 @@ def main() -> None:
     found = PARTS[chosen.part](chosen)
     whole = json.loads(chosen.out.read_text()) if chosen.out.exists() else {}
     machine = {"processor": platform.processor() or platform.machine(), "cores": os.cpu_count()}
-    whole |= {chosen.part: found | {"date": time.strftime("%Y-%m-%d"), **machine}}
+    known = whole.get(chosen.part, {}) if chosen.part == "kills" else {}
+    whole |= {chosen.part: known | found | {"date": time.strftime("%Y-%m-%d"), **machine}}
     chosen.out.write_text(json.dumps(whole, indent=1) + "\n")
 
 
