@@ -215,18 +215,20 @@ def kills(count: int, names: list[str], seed: int = 0) -> dict[str, Any]:
         training_s = trained_s(whole)
         told: dict[str, Any] = {"steps": FIT_STEPS, "seconds of training": round(training_s, 1)}
         for number in (signal.Signals[name] for name in names):
-            equal = saved = ended = 0
+            equal = saved = ended = unbegun = 0
             for k in range(count):
                 after_s = rng.uniform(0, training_s)
                 name = f"{number.name}-{k}"
                 run, codes = fit(folder, name, number, after_s, rng.randrange(2))
                 ended += all(code == 128 + signal.SIGTERM for code in codes)
-                saved += any((run / "checkpoints").glob("step-*"))
+                saved += (state := any((run / "checkpoints").glob("step-*")))
+                unbegun += not state and '"stop"' not in (run / "history.jsonl").read_text()
                 if number == signal.SIGTERM and not (run / "model").is_dir():
                     run, _ = fit(folder, name, resume=True)
                 equal += model(run) == model(whole)
                 print(number.name, k, f"after {after_s:.1f} s", equal, saved, codes)
             told[number.name] = {"runs": count, "equal": equal, "with a saved state": saved}
+            told[number.name] |= {"stopped before the first step": unbegun}
             if number == signal.SIGTERM:
                 told[number.name]["all ranks ended with 143, or were done"] = ended
     return told
