@@ -373,8 +373,8 @@ def shards() -> dict[str, Any]:
                     "most MiB of a shard": max(one["MiB"] for one in each),
                 }
                 print(n, unit, told[f"{n:,} {unit}"])
-                for left in (folder / "parts", folder / "whole"):
-                    shutil.rmtree(left, ignore_errors=True)
+                for left in [folder / "parts", *folder.glob("whole*")]:
+                    left.unlink() if left.is_file() else shutil.rmtree(left)
     return {"shards": SHARDS, "processes": PROCESSES} | told
 
 
