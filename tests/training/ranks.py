@@ -7,6 +7,7 @@ Each rank trains every other recipe alone first, then all with the other; `FOLDE
 
 from __future__ import annotations
 
+import os
 import sys
 from datetime import timedelta
 from pathlib import Path
@@ -102,3 +103,5 @@ def main(folder: Path, steps: int, rank: int, bits: int = 64, whole: str = "") -
 
 if __name__ == "__main__":
     main(Path(sys.argv[1]), *map(int, sys.argv[2:5]), *sys.argv[5:])
+    sys.stderr.flush()
+    os._exit(0)  # a process group that ends with its process was seen to abort it
