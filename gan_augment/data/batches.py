@@ -110,7 +110,10 @@ class Batches:
 
 
 class PairedBatches(Batches):
-    """Batches of images, edge-padded to `padded` px; their pixels are read in place."""
+    """Batches of images, edge-padded to `padded` px; their pixels are read in place.
+
+    partners: int64 (N,), for each row another one, whose channels come behind its own; or None.
+    """
 
     def __init__(
         self,
@@ -122,6 +125,7 @@ class PairedBatches(Batches):
         device: torch.device,
         among: NDArray[np.int64] | None = None,
         unlabelled: NDArray[np.uint8] | None = None,
+        partners: NDArray[np.int64] | None = None,
     ) -> None:
         super().__init__(
             data.labels,
@@ -132,10 +136,12 @@ class PairedBatches(Batches):
             among=among,
             unlabelled=unlabelled,
         )
-        self._pixels, self._padded = data.pixels, padded
+        self._pixels, self._padded, self._partners = data.pixels, padded, partners
 
     def _features(self, index: NDArray[np.int64], step: int) -> Tensor:
         x = self._on_device(self._pixels[index])
+        if self._partners is not None:
+            x = torch.cat([x, self._on_device(self._pixels[self._partners[index]])], dim=1)
         if step % _DROP_PAGES_EVERY == 0:
             drop_pages(self._pixels)
         return x

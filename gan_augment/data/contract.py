@@ -57,12 +57,15 @@ class LabelledRows:
         """The given rows, in the given order, ids and groups with them."""
         index = np.asarray(rows, dtype=np.int64)
         features = getattr(self, self._features)
+        sources = getattr(self, "sources", None)
+        more = {} if sources is None else {"sources": sources[index]}
         taken: Self = replace(  # type: ignore[type-var]  # both subclasses are dataclasses
             self,
             labels=self.labels[index],
             ids=self.ids[index],
             groups=None if self.groups is None else self.groups[index],
             **{self._features: getattr(features, "iloc", features)[index]},
+            **more,
         )
         return taken
 
@@ -77,7 +80,8 @@ class LabelledImages(LabelledRows):
     """Labelled pictures of one size.
 
     pixels: uint8 0..255, (N, H, W, C), any C >= 1, H and W >= 8 px; in memory or memory-mapped.
-    labels, ids, groups, class_names: as in `LabelledRows`.
+    labels, ids, groups, class_names: as in `LabelledRows`. sources: of generated images that were
+    drawn from real ones, the id of each one's, (N,); else None.
     Raises DataError on construction where these do not hold. Never copies or changes the arrays.
     """
 
@@ -87,6 +91,7 @@ class LabelledImages(LabelledRows):
     ids: NDArray[np.str_]
     groups: NDArray[np.int64] | None = None
     class_names: tuple[str, ...] | None = None
+    sources: NDArray[np.str_] | None = None
 
     @property
     def image_shape(self) -> tuple[int, int, int]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -49,12 +50,40 @@ class RowAnchors:
 
 
 @dataclass(frozen=True)
+class SourceRows:
+    """The real row that each of N samples starts from.
+
+    rows: images (N, C, H, W) float -1..1. labels: int64 (N,), their classes, where they are known.
+    styles: a row of the class asked for, (N, C, H, W), of kinds that take its style. masks: of
+    those that redraw a region, (N, 1, H, W), 1 in it and 0 elsewhere.
+    """
+
+    rows: Tensor
+    labels: Tensor | None = None
+    styles: Tensor | None = None
+    masks: Tensor | None = None
+
+    def of(self, rows: slice) -> SourceRows:
+        """Those of some samples."""
+        return self._with(lambda part: part[rows])
+
+    def to(self, device: torch.device) -> SourceRows:
+        """The same on a device."""
+        return self._with(lambda part: part.to(device))
+
+    def _with(self, change: Callable[[Tensor], Tensor]) -> SourceRows:
+        more = (self.labels, self.styles, self.masks)
+        changed = (None if part is None else change(part) for part in more)
+        return SourceRows(change(self.rows), *changed)
+
+
+@dataclass(frozen=True)
 class GeneratorInput:
     """What a sample is made of. z: standard normal (N, code); y: int64 (N,); source: its start."""
 
     z: Tensor
     y: Tensor
-    source: Anchors | RowAnchors | None = None
+    source: Anchors | RowAnchors | SourceRows | None = None
 
     def of(self, rows: slice) -> GeneratorInput:
         """That of some samples."""

@@ -19,6 +19,7 @@ from gan_augment.recipes.settings import (
     OptimiserSettings,
     Recipe,
     ScheduleSettings,
+    SelectionSettings,
 )
 
 ANCHORED = Recipe(
@@ -177,13 +178,64 @@ _OF_NETWORKS: dict[str, Mapping[str, Any]] = {
         "d_steps": 2,
     },
 }
+_BY_ROWS: dict[str, Mapping[str, Any]] = {
+    "stargan": {
+        "objective": {"loss": "wasserstein", "gradient_penalty": 10.0, "cycle": 10.0},
+        "optimiser": {"rate": 1e-4, "betas": (0.5, 0.999)},
+        "generator": {"kind": "translated"},
+        "discriminator": {"condition": "auxiliary"},
+        "d_steps": 5,
+    },
+    "cyclegan": {
+        "objective": {"loss": "least-squares", "cycle": 10.0, "identity": 5.0},
+        "optimiser": _ADAM,
+        "generator": {"kind": "translated"},
+        "discriminator": {"condition": "none"},
+        "game": {"by_class": True, "pool": 50},
+        "schedule": ScheduleSettings(hold=0.5),
+    },
+    "pix2pix": {
+        "objective": {"loss": "non-saturating", "reconstruction": 100.0},
+        "optimiser": _ADAM,
+        "generator": {"kind": "paired"},
+        "selection": SelectionSettings(logit=0.0),  # D judges pairs
+    },
+    "adain": {
+        "objective": {"adversary": 0.0, "content": 1.0, "style": 10.0, "reconstruct_only": 0.4},
+        "optimiser": {"rate": 1e-3, "betas": (0.9, 0.999)},
+        "generator": {"kind": "styled"},
+        "selection": SelectionSettings(logit=0.0),
+    },
+    "fourier": {
+        "optimiser": _ADAM,
+        "generator": {"kind": "fourier"},
+        "selection": SelectionSettings(logit=0.0),
+    },
+    "inpaint": {
+        "objective": {"loss": "hinge", "reconstruction": 10.0},
+        "optimiser": {"rate": 4e-4, "betas": (0.0, 0.99)},
+        "generator": {"kind": "inpainted"},
+        "discriminator": {"spectral_norm": True},
+    },
+    "srgan": {
+        "objective": {
+            "loss": "non-saturating",
+            "adversary": 1e-3,
+            "reconstruction": 1.0,
+            "reconstruct_only": 0.5,
+        },
+        "optimiser": {"rate": 1e-3, "betas": (0.9, 0.99)},
+        "generator": {"kind": "enlarged"},
+        "discriminator": {"condition": "none"},
+    },
+}
 
 
 def _published(name: str, base: Recipe) -> Recipe:
     """A recipe of the literature, on the networks of `base` unless it names others."""
-    settings = dict((_PUBLISHED | _OF_NETWORKS)[name])
+    settings = dict((_PUBLISHED | _OF_NETWORKS | _BY_ROWS)[name])
     optimiser = OptimiserSettings(**settings.pop("optimiser"))
-    objective = {"reconstruct_only": 0.0, **settings.pop("objective")}
+    objective = {"reconstruct_only": 0.0, **settings.pop("objective", {})}
     of_d = {"spectral_norm": False, "minibatch_std": False, **settings.pop("discriminator", {})}
     return base.model_copy(
         update={
@@ -198,6 +250,15 @@ def _published(name: str, base: Recipe) -> Recipe:
             **settings,
         }
     )
+
+
+_FROM_ROWS = FREE.model_copy(
+    update={
+        "generator": GeneratorSettings(kind="translated", width=32, max_width=96),
+        "batch": 16,
+    }
+)
+"""What recipes whose samples start from one row have in common."""
 
 
 ABOUT: Mapping[str, tuple[str, str]] = {
@@ -238,6 +299,19 @@ ABOUT: Mapping[str, tuple[str, str]] = {
     "pggan": ("networks grow from the base to the full side", "Karras et al. 2018"),
     "stylegan": ("styles for layers, noise for details, truncation", "Karras et al. 2020"),
     "biggan-lite": ("the noise enters every block; hinge, spectral norm", "Brock et al. 2019"),
+    "stargan": (
+        "draws a row of any class as another one; the default of translate",
+        "Choi et al. 2018",
+    ),
+    "cyclegan": ("the same between one pair of classes", "Zhu et al. 2017"),
+    "pix2pix": ("the same, where pairs of files have one name", "Isola et al. 2017"),
+    "adain": ("a row with the style of a row of the class", "Huang & Belongie 2017"),
+    "fourier": (
+        "a row with low frequencies of a row of the class; not trained",
+        "Yang & Soatto 2020",
+    ),
+    "inpaint": ("a row with a region redrawn, masks drawn or given", "Pathak et al. 2016"),
+    "srgan": ("a row at 2 or 4 times the side, whatever its class", "Ledig et al. 2017"),
 }
 """{recipe: (what it is good for, its source)}."""
 
@@ -292,6 +366,7 @@ RECIPES: Mapping[DataKind, Mapping[str, Recipe]] = {
         "anchored": ANCHORED,
         "free": FREE,
         **{name: _published(name, FREE) for name in (*_PUBLISHED, *_OF_NETWORKS)},
+        **{name: _published(name, _FROM_ROWS) for name in _BY_ROWS},
     },
     "table": {
         "gaussian": TABLE_GAUSSIAN,

@@ -12,6 +12,18 @@ from gan_augment.settings import Frozen
 from gan_augment.user_code import is_code
 
 DataKind = Literal["image", "table"]
+GeneratorKind = Literal[
+    "anchored",
+    "free",
+    "gaussian",
+    "features",
+    "translated",
+    "paired",
+    "styled",
+    "fourier",
+    "inpainted",
+    "enlarged",
+]
 OptimiserName = Literal["adam", "adamw", "rmsprop", "sgd"]
 ScheduleName = Literal["constant", "linear", "cosine"]
 
@@ -29,16 +41,25 @@ class OptimiserSettings(Frozen):
 class ScheduleSettings(Frozen):
     """The rate's multiplier over the run: constant, linear or cosine to `end`, after a warm-up.
 
-    Unit of `warmup`: share of the run, 0..1; the rate rises linearly over it.
+    Unit of `warmup`: share of the run, 0..1; the rate rises linearly over it. hold: share of the
+    rest over which it stays before it falls.
     """
 
     name: ScheduleName = "linear"
     warmup: float = Field(default=0.0, ge=0, lt=1)
+    hold: float = Field(default=0.0, ge=0, lt=1)
     end: float = Field(default=0.0, ge=0, le=1)
 
 
 class GeneratorSettings(Frozen):
     """The generator: `anchored` starts between two real rows, `free` from noise alone.
+
+    Six kinds of images start from one real row each. Of a row of another class: `translated` draws
+    it as the class asked for, `paired` too, learned from pairs of rows; `styled` and `fourier`
+    (which is not trained) give it the style of a row of the class asked for, the first by moments
+    of its own features, the second by amplitudes of frequencies up to `band`. Of a row of the class
+    itself: `inpainted` redraws a region, `enlarged` its copy of 1 / `scale` of the side. blocks:
+    residual ones of these networks.
 
     Of tables two are not trained: `gaussian` draws rows from the normal of a row's neighbourhood,
     `features`, for hundreds of dense columns, moves a row as rows of its class and of near larger
@@ -63,7 +84,7 @@ class GeneratorSettings(Frozen):
     deviations within classes.
     """
 
-    kind: Literal["anchored", "free", "gaussian", "features"] = "anchored"
+    kind: GeneratorKind = "anchored"
     network: str = "default"
     skip_code: bool = False
     style_mixing: float = Field(default=0.9, ge=0, le=1)
@@ -83,11 +104,24 @@ class GeneratorSettings(Frozen):
     levels: Literal["nearer", "vote"] = "nearer"
     strength: float = Field(default=0.5, ge=0, le=1)
     jitter: float = Field(default=0.2, ge=0, le=1)
+    blocks: int = Field(default=3, ge=0, le=32)
+    band: float = Field(default=0.1, gt=0, le=0.5)
+    scale: Literal[2, 4] = 2
 
     @property
     def trained(self) -> bool:
         """Whether the kind has anything to train."""
-        return self.kind in ("anchored", "free")
+        return self.kind not in ("gaussian", "features", "fourier")
+
+    @property
+    def from_rows(self) -> bool:
+        """Whether a sample starts from one real row."""
+        return self.from_others or self.kind in ("inpainted", "enlarged")
+
+    @property
+    def from_others(self) -> bool:
+        """Whether that row is of another class than the sample."""
+        return self.kind in ("translated", "paired", "styled", "fourier")
 
 
 class DiscriminatorSettings(Frozen):
@@ -128,6 +162,12 @@ class ObjectiveSettings(Frozen):
     over classes. adversary: weight of what G minimises against D. classes: weight of the cross
     entropy of a D that tells the classes. path_length: weight of StyleGAN's, every `path_every`
     G steps with so many times the weight.
+
+    Where samples start from one row: reconstruction is the weight of the mean absolute error beside
+    the row that is known (`paired`, `inpainted`, `enlarged`), reconstruct_only the share of the run
+    without the adversary (of `styled` that of encoder and decoder alone). cycle: weight of the mean
+    absolute error of a row drawn as another class and back; identity: of a row drawn as its own.
+    content, style: weights of squared errors, of features and of their moments.
     """
 
     loss: Literal[
@@ -153,6 +193,10 @@ class ObjectiveSettings(Frozen):
     classes: float = Field(default=1.0, ge=0)
     path_length: float = Field(default=0.0, ge=0)
     path_every: int = Field(default=4, ge=1)
+    cycle: float = Field(default=0.0, ge=0)
+    identity: float = Field(default=0.0, ge=0)
+    content: float = Field(default=0.0, ge=0)
+    style: float = Field(default=0.0, ge=0)
 
 
 class GameSettings(Frozen):
@@ -165,7 +209,8 @@ class GameSettings(Frozen):
     generators, discriminators: of each so many, every one against all (EGAN); `aggregate` is what G
     minimises of its losses against each D. by_class: a pair of them for every class, which never
     sees another class. grow: share of the run over which networks grow from the base to the full
-    side (PGGAN).
+    side (PGGAN). pool: of each class so many past samples, which D is shown in place of half of the
+    new ones (CycleGAN).
     """
 
     long_d_steps: int = Field(default=0, ge=0, le=1000)
@@ -179,6 +224,7 @@ class GameSettings(Frozen):
     aggregate: Literal["mean", "softmax"] = "mean"
     by_class: bool = False
     grow: float = Field(default=0.0, ge=0, lt=1)
+    pool: int = Field(default=0, ge=0, le=10_000)
 
 
 class StopSettings(Frozen):
@@ -266,9 +312,34 @@ class Recipe(Frozen):
         return {name: value for name, value in values.items() if name != "borrowing"}
 
     @model_validator(mode="after")
-    def _untrained_for_tables(self) -> Self:
-        if not self.generator.trained and self.data == "image":
-            raise ValueError(f"the generator {self.generator.kind!r} is for tables")
+    def _kind_of_the_data(self) -> Self:
+        kind = self.generator.kind
+        if kind in ("gaussian", "features") and self.data == "image":
+            raise ValueError(f"the generator {kind!r} is for tables")
+        if self.generator.from_rows and self.data == "table":
+            raise ValueError(f"the generator {kind!r} is for images")
+        return self
+
+    @model_validator(mode="after")
+    def _terms_of_rows(self) -> Self:
+        """Refuse what only samples that start from one row have, where they do not."""
+        objective, kind = self.objective, self.generator.kind
+        refused = {
+            "objective.cycle, objective.identity": (
+                objective.cycle + objective.identity > 0 and kind != "translated"
+            ),
+            "game.pool": self.game.pool > 0 and kind != "translated",
+            "objective.content, objective.style": (
+                objective.content + objective.style > 0 and kind != "styled"
+            ),
+        }
+        if named := [text for text, set_here in refused.items() if set_here]:
+            raise ValueError(f"{named[0]}: not of a generator of the kind {kind!r}")
+        if self.generator.from_rows and self.generator.network != "default":
+            raise ValueError(
+                f"a generator of the kind {kind!r} has a network of its own; leave "
+                f"generator.network = {self.generator.network!r} out"
+            )
         return self
 
     @property
@@ -325,7 +396,8 @@ class Recipe(Frozen):
         refused = {
             "game.by_class and several generators or discriminators": game.by_class and several,
             "several generators, or some by class, that start from rows (kind 'free' does not)": (
-                self.generator.kind != "free" and (game.by_class or game.generators > 1)
+                (self.generator.kind not in ("free", "translated") and game.by_class)
+                or (self.generator.kind != "free" and game.generators > 1)
             ),
             "game.by_class or several discriminators, and a discriminator that tells classes or "
             "shows its features (feature_matching)": (
@@ -347,6 +419,9 @@ class Recipe(Frozen):
             "game.grow and a network that does not grow (generator.network and "
             "discriminator.network = 'growing' do)": (
                 game.grow > 0 and {self.generator.network, of_d.network} != {"growing"}
+            ),
+            "game.unrolled or game.grow, and samples that start from one row": (
+                self.generator.from_rows and (game.unrolled > 0 or game.grow > 0)
             ),
             "game.unrolled and game.by_class": game.unrolled > 0 and game.by_class,
             "game.unrolled and an optimiser of D that is not adam or sgd without momentum": (

@@ -116,7 +116,11 @@ class GAN(ABC, Generic[Data, Meta]):
         )
 
     def sample(
-        self, counts: Mapping[str, int], random_state: int = 0, source: Data | None = None
+        self,
+        counts: Mapping[str, int],
+        random_state: int = 0,
+        source: Data | None = None,
+        masks: NDArray[np.uint8] | None = None,
     ) -> Data:
         """Exactly `counts` = {class: n} new rows in that order, ids "synthetic-<class>-000000".
 
@@ -131,24 +135,28 @@ class GAN(ABC, Generic[Data, Meta]):
         random_state
             The seed of the rows, an int >= 0.
         source
-            Rows to start from instead of the model's own; no recipe takes any yet.
+            Rows to start from instead of the model's own training rows, for recipes that start from
+            rows (`ABOUT` in `gan_augment.recipes`): of the model's size, of any classes; "srgan"
+            takes them at the smaller size. They are taken in their order.
+        masks
+            For "inpaint", uint8 (N, H, W), not 0 where a source row is to be redrawn; None draws
+            rectangles.
 
         Raises
         ------
         UnknownClassError, UsageError
-            A class that the model does not know; a negative count, a source.
+            A class that the model does not know; a negative count; a source that does not fit.
         DataError, TooFewAcceptedError
-            A class without a training row; a class that selection cannot serve.
+            A class without a training row; a class that selection cannot serve, or that there are
+            too few rows to start from for.
         """
-        if source is not None:
-            raise UsageError("no recipe of this version starts from given rows; leave out `source`")
         names = tuple(self._fitted().classes_)
         counts = checked_counts(counts)
         of_class = np.array([self._label(name) for name in counts], np.int64)
         self._check_served([name for name, n in counts.items() if n])
-        features = self._draw(counts, random_state)
+        features, more = self._draw(counts, random_state, source, masks)
         labels = np.repeat(of_class, np.array([*counts.values()], np.int64))
-        rows: Data = self._rows(features, labels, sample_ids(counts), class_names=names)
+        rows: Data = self._rows(features, labels, sample_ids(counts), class_names=names, **more)
         return rows
 
     def save(self, folder: str | Path) -> None:
@@ -210,8 +218,18 @@ class GAN(ABC, Generic[Data, Meta]):
         """
 
     @abstractmethod
-    def _draw(self, counts: Mapping[str, int], random_state: int) -> Any:
-        """Draw the pixels or the frame of `sample`."""
+    def _draw(
+        self, counts: Mapping[str, int], random_state: int, source: Any, masks: Any
+    ) -> tuple[Any, dict[str, Any]]:
+        """Draw the pixels or the frame of `sample`, and what else its rows hold, by name."""
+
+    def _refuse_source(self, *given: object) -> None:
+        """Raise UsageError where rows to start from were given to a model that takes none."""
+        if any(one is not None for one in given):
+            raise UsageError(
+                f"the recipe {self.recipe_.name!r} does not start from given rows; leave out "
+                "`source` and `masks`, or fit with 'stargan' or another recipe that does"
+            )
 
     @abstractmethod
     def _loaded(self, arrays: SavedArrays, meta: Any, choose: ChooseCompute) -> Any:

@@ -98,7 +98,7 @@ def select(
             name = data.names[label]
             drawn = sampler.rows(label, name, 0, blocks * BLOCK, seed, stream)
             scores = critics.scores(drawn, label)
-            thresholds = _thresholds(settings, unseen[label], scores, sampler.codes is None)
+            thresholds = _thresholds(settings, unseen[label], scores, not sampler.near_rows)
             reasons = failed(scores, thresholds)
             records[label] = _class_selection(name, thresholds, reasons)
             accepted[label] = drawn[reasons == ""]

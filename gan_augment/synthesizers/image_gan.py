@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -35,6 +36,7 @@ from gan_augment.synthesizers.sampling import BlockSampler
 from gan_augment.synthesizers.saved_samplers import load_block_sampler
 from gan_augment.synthesizers.scorer import judge_s, prepare, score_s, training_batches
 from gan_augment.synthesizers.selection import SampleSequence, Selection, load_selection
+from gan_augment.synthesizers.source_rows import check_rows, kept_a_class
 from gan_augment.synthesizers.time_budget import (
     PROBE_S,
     SMALLEST_RUN_STEPS,
@@ -201,19 +203,22 @@ class ImageGAN(GAN[LabelledImages, ModelMeta]):
 
             def parts_of(recipe: Recipe, compute: ComputeConfig) -> tuple[Parts, PairedBatches]:
                 parts = build(recipe, data.image_shape, len(data.names), compute)
-                rows, _ = hold_out(data, seed=seed)
+                own = check_rows(recipe, data)
+                rows, _ = hold_out(own, seed=seed)
                 more = unlabelled.pixels if unlabelled else None
-                return parts, training_batches(data, parts, rows, more)
+                return parts, training_batches(own, parts, rows, more)
 
             return self._follow(ranks, stop, parts_of)
         with alone():
             self._choice = chosen_recipe(self, data, started_s, progress, stop, unlabelled)
+        data = check_rows(resolve_recipe(self._choice or self.recipe), data)
         parts = self._parts(data, compute_config(self.device, self.precision, self.threads))
         _check_unlabelled(parts.recipe, data, unlabelled)
-        budget_s = self.budget_s if self.steps is None else None
+        trained = parts.recipe.generator.trained
+        budget_s = self.budget_s if self.steps is None and trained else None
         timing = None
         by_default = self.precision == "auto" and parts.compute.precision == "bf16"
-        if budget_s is not None or (self.steps is None and by_default):
+        if budget_s is not None or (self.steps is None and by_default and trained):
             progress.phase("timing a few steps")
             may_choose = budget_s is not None and self.threads is None
             may_choose &= parts.compute.device.type == "cpu"
@@ -231,7 +236,7 @@ class ImageGAN(GAN[LabelledImages, ModelMeta]):
             ready = prepare(
                 data, parts, topped_up, seed, progress, unlabelled.pixels if unlabelled else None
             )
-        steps = self.steps or parts.recipe.steps
+        steps = (self.steps or parts.recipe.steps) if trained else 0
         if timing and budget_s is not None:
             now_s = time.monotonic()
             left_s = budget_s - (now_s - started_s)
@@ -267,7 +272,7 @@ class ImageGAN(GAN[LabelledImages, ModelMeta]):
             "original_size": original_size,
             "resize": resize,
             "chosen": _chosen(run),
-            "anchors": sum(len(codes) for codes in (sampler.codes or {}).values()),
+            "anchors": sampler.rows_held,
             "artefacts": artefacts,
             "selection": selection.record if selection else None,
         }
@@ -293,6 +298,34 @@ class ImageGAN(GAN[LabelledImages, ModelMeta]):
         """
         return self._fitted()._sampler.block(self._label(name), name, number, random_state)
 
+    def block_sources(
+        self, name: str, number: int, random_state: int = 0
+    ) -> NDArray[np.str_] | None:
+        """The ids of the rows that the samples of `sample_block` start from; None if from none."""
+        if self._fitted()._sampler.sampler.sources is None:
+            return None
+        return self._sampler.block_sources(self._label(name), name, number, random_state)
+
+    def starting_from(
+        self, source: LabelledImages, masks: NDArray[np.uint8] | None = None
+    ) -> ImageGAN:
+        """The same model, its samples from other rows; see `sample`. Raises UsageError."""
+        pool = self._fitted()._sampler.sampler.sources
+        if pool is None:
+            self._refuse_source(source)
+            raise AssertionError
+        gan = copy.copy(self)
+        gan._sampler = self._sampler.starting_from(
+            pool.replaced(source, tuple(self.classes_), masks)
+        )
+        return gan
+
+    def check_counts(self, counts: Mapping[str, int]) -> None:
+        """Refuse more samples than there are rows to start from, where a row makes one."""
+        pool = self._fitted()._sampler.sampler.sources
+        if pool is not None:
+            pool.check(counts, tuple(self.classes_))
+
     def predict_proba(self, pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
         """What a discriminator that tells the classes says of images, (N, K), in `classes_` order.
 
@@ -314,10 +347,12 @@ class ImageGAN(GAN[LabelledImages, ModelMeta]):
     def forecast(self, data: LabelledImages, within_s: float = math.inf) -> Forecast:
         """Time what a fit on `data` does, without fitting, in about `within_s` seconds at most."""
         self._checked(data)
+        data = check_rows(resolve_recipe(self._choice or self.recipe), data)
         parts = self._parts(data, compute_config(self.device, self.precision, 1))
         with devices.threads(1):
             timing = self._timing(parts, data, within_s, may_choose=False)
         steps, judge_s = self.steps or parts.recipe.steps, timing.judge_s
+        steps = steps if parts.recipe.generator.trained else 0
         fixed_s = judge_s + self._beside_s(timing, judge_s)
         fixed_s += usefulness_s(self._updates(steps, timing.rows), judge_s)
         return Forecast(steps, fixed_s, timing.step_s, timing.parts.compute.precision)
@@ -340,17 +375,19 @@ class ImageGAN(GAN[LabelledImages, ModelMeta]):
             tried.append(replace(parts, compute=replace(compute, precision="float32")))
         rows, _ = hold_out(data, seed=self.random_state)
         batches = training_batches(data, parts, rows)
-        tries = len(tried) * (compute.threads.bit_length() if may_choose else 1)
+        if not parts.recipe.generator.trained:
+            tried = []
+        tries = max(len(tried), 1) * (compute.threads.bit_length() if may_choose else 1)
         speeds = {
             (one.compute.precision, n): step_s
             for one in tried
             for n, step_s in thread_speeds(
                 one, batches, min(PROBE_S, within_s / 2 / tries), may_choose
             ).items()
-        }
+        } or {(compute.precision, compute.threads): 0.0}
         precision, threads = best = min(speeds, key=lambda each: speeds[each])
         said = ", ".join(
-            f"{parts.recipe.batch / step_s:.0f} images/s with {n}"
+            f"{parts.recipe.batch / max(step_s, 1e-9):.0f} images/s with {n}"
             + f" in {name}" * (len(tried) > 1)
             for (name, n), step_s in speeds.items()
         )
@@ -429,9 +466,32 @@ class ImageGAN(GAN[LabelledImages, ModelMeta]):
         if found:
             progress.note(f"{found.in_words()}; {self.meta_.advice()}")
 
-    def _draw(self, counts: Mapping[str, int], random_state: int) -> NDArray[np.uint8]:
+    def _draw(
+        self,
+        counts: Mapping[str, int],
+        random_state: int,
+        source: LabelledImages | None,
+        masks: NDArray[np.uint8] | None,
+    ) -> tuple[NDArray[np.uint8], dict[str, Any]]:
+        if source is not None:
+            gan = self.starting_from(source, masks)
+            return gan._draw(counts, random_state, None, None)
+        self._refuse_masks(masks)
+        self.check_counts(counts)
         drawn = [self.sample_range(name, 0, n, random_state) for name, n in counts.items()]
-        return np.concatenate([*drawn, np.empty((0, *self.image_shape_), np.uint8)])
+        pixels = np.concatenate([*drawn, np.empty((0, *self.image_shape_), np.uint8)])
+        if self._sampler.sampler.sources is None:
+            return pixels, {}
+        sequence, nothing = self._sampler, np.empty(0, dtype=np.str_)
+        ids = [
+            sequence.row_sources(self._label(name), name, 0, n, random_state)
+            for name, n in counts.items()
+        ]
+        return pixels, {"sources": np.concatenate([*ids, nothing])}
+
+    def _refuse_masks(self, masks: NDArray[np.uint8] | None) -> None:
+        if masks is not None:
+            raise UsageError("masks say where the rows of `source` are redrawn; give these as well")
 
     def _check_served(self, names: Sequence[str]) -> None:
         if self._sampler.selection is not None:
@@ -474,11 +534,11 @@ class Timing:
 
 
 def _sampler_of(data: LabelledImages, rows: NDArray[np.int64], run: Run) -> BlockSampler:
-    """The averaged generator with the codes of its anchor rows, some of the training rows."""
-    anchors = {
-        label: rows[data.labels[rows] == label][:ANCHORS_KEPT_A_CLASS]
-        for label in range(len(data.names))
-    }
+    """The averaged generator with its anchor rows, or their codes, some of the training rows."""
+    most = ANCHORS_KEPT_A_CLASS
+    if run.parts.recipe.generator.from_rows:
+        most = kept_a_class(data.image_shape, len(data.names))
+    anchors = {label: rows[data.labels[rows] == label][:most] for label in range(len(data.names))}
     sizes = dict(enumerate(data.counts.values()))
     told = tells_classes(run.parts.recipe)
     return BlockSampler.of(

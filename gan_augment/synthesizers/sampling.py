@@ -39,6 +39,7 @@ from gan_augment.networks.inputs import (
 )
 from gan_augment.randomness import generator as random_generator
 from gan_augment.recipes import GeneratorSettings
+from gan_augment.synthesizers.source_rows import Dealt, SourcePool
 from gan_augment.training.parts import Arrays, network_arrays
 from gan_augment.training.tables import (
     AnchorTensors,
@@ -108,6 +109,8 @@ def _part(inputs: GeneratorInput, rows: slice) -> GeneratorInput:
     source = inputs.source
     if isinstance(source, Anchors):
         source = Anchors(source.rows, source.index[rows], source.weight[rows])
+    elif source is not None:
+        source = source.of(rows)
     return GeneratorInput(inputs.z[rows], inputs.y[rows], source)
 
 
@@ -119,6 +122,7 @@ class BlockSampler:
     discriminator: as training left it, where it tells the classes.
     settings: the recipe's, which say how many numbers a code has and how codes are mixed.
     sizes: {label: rows}, of classes of which `codes` holds a part; None where they are all there.
+    sources: the rows that samples start from, of kinds that start from one.
     """
 
     network: nn.Module
@@ -128,6 +132,7 @@ class BlockSampler:
     codes: dict[int, NDArray[np.float32]] | None
     sizes: Mapping[int, int] | None = None
     discriminator: nn.Module | None = None
+    sources: SourcePool | None = None
 
     @classmethod
     def of(
@@ -145,7 +150,19 @@ class BlockSampler:
             anchored = cast("AnchoredGenerator", network)
             codes = encode_anchors(anchored, data.pixels, anchors, geometry, parts.compute)
         settings = parts.recipe.generator
-        return cls(network, geometry, parts.compute, settings, codes, sizes, discriminator)
+        sources = SourcePool.of(data, anchors, settings) if settings.from_rows else None
+        return cls(network, geometry, parts.compute, settings, codes, sizes, discriminator, sources)
+
+    @property
+    def rows_held(self) -> int:
+        """How many training rows it holds, as codes or as they are."""
+        kept = self.sources.pixels if self.sources else (self.codes or {})
+        return sum(len(rows) for rows in kept.values())
+
+    @property
+    def near_rows(self) -> bool:
+        """Whether samples lie near training rows by design."""
+        return self.codes is not None or self.sources is not None
 
     def rows(
         self, label: int, name: str, start: int, stop: int, seed: int, stream: str = "sample"
@@ -163,7 +180,11 @@ class BlockSampler:
     ) -> NDArray[np.uint8]:
         """Candidates [64 number, 64 number + 64) of a class; DataError if nothing anchors it."""
         rng = random_generator(seed, stream, name, number)
-        inputs, parts = self._inputs(label, name, rng), []
+        if self.sources is None:
+            inputs = self._inputs(label, name, rng)
+        else:
+            inputs = self._from_rows(self.dealt(label, name, number, seed, stream), label, rng)
+        parts = []
         at_once = images_at_once(self.geometry, self.settings)
         with torch.inference_mode(), self.compute.autocast():
             for start in range(0, BLOCK, at_once):
@@ -175,7 +196,13 @@ class BlockSampler:
         """The network's weights below "network/", the codes of each label's rows below "codes/"."""
         arrays = {f"network/{k}": v for k, v in network_arrays(self.network).items()}
         arrays |= _discriminator_arrays(self.discriminator)
+        arrays |= self.sources.arrays() if self.sources else {}
         return arrays | {f"codes/{label}": codes for label, codes in (self.codes or {}).items()}
+
+    def dealt(self, label: int, name: str, number: int, seed: int, stream: str = "sample") -> Dealt:
+        """The rows that a block starts from, with their ids."""
+        assert self.sources is not None
+        return self.sources.deal(label, name, number, seed, stream, BLOCK)
 
     def class_probabilities(self, pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
         """p(class | image) of images (N, H, W, C) by the discriminator, (N, K)."""
@@ -209,6 +236,12 @@ class BlockSampler:
             torch.from_numpy(weight).to(device),
         )
         return GeneratorInput(z.to(device), y, anchors)
+
+    def _from_rows(self, dealt: Dealt, label: int, rng: np.random.Generator) -> GeneratorInput:
+        device, width = self.compute.device, cast(int, self.network.noise_width)
+        z = torch.from_numpy(rng.standard_normal((BLOCK, width), dtype=np.float32))
+        y = torch.full((BLOCK,), label, device=device)
+        return GeneratorInput(z.to(device), y, dealt.rows.to(device))
 
     @cached_property
     def _lenders(self) -> dict[int, tuple[int, ...]]:

@@ -34,6 +34,7 @@ from gan_augment.synthesizers.sampling import (
     image_bytes,
     images_at_once,
 )
+from gan_augment.synthesizers.source_rows import load_pool
 from gan_augment.training.parts import Arrays, below, restored_network
 from gan_augment.training.tables import layout_of, new_row_discriminator, new_row_generator
 
@@ -58,12 +59,15 @@ def load_block_sampler(
         codes = rows_by_label(arrays, "codes", len(meta.classes), meta.recipe.generator.code)
         if not codes:
             raise ModelFileError("this anchored model holds no anchors, so it cannot sample")
+    sources = None
+    if settings.from_rows:
+        sources = load_pool(arrays, settings, geometry, len(meta.classes))
     sizes = dict(enumerate(meta.classes.values()))
     discriminator = _discriminator(
         arrays, meta, compute, lambda: new_discriminator(meta.recipe, geometry, len(meta.classes))
     )
     return BlockSampler(
-        network, geometry, compute, meta.recipe.generator, codes, sizes, discriminator
+        network, geometry, compute, meta.recipe.generator, codes, sizes, discriminator, sources
     )
 
 

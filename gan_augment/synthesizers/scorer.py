@@ -21,6 +21,7 @@ from gan_augment.networks.geometry import Geometry
 from gan_augment.progress import Progress
 from gan_augment.randomness import derived_seed, generator
 from gan_augment.synthesizers.sampling import BLOCK, BlockSampler
+from gan_augment.synthesizers.source_rows import partners
 from gan_augment.synthesizers.time_budget import seconds_by_parts
 from gan_augment.training.monitor import COLLAPSE_SPREAD, Score
 from gan_augment.training.parts import Parts
@@ -113,7 +114,7 @@ class ImageScorer:
                 threshold = copy_threshold(reference.train)
                 copies = copied_share(features[0], reference.train, threshold)
                 parts[f"{name}/copies"] = round(copies, 4)
-                eligible &= sampler.codes is not None or copies <= COPIES_ALLOWED
+                eligible &= sampler.near_rows or copies <= COPIES_ALLOWED
             if name in self._topped_up:
                 watched[name] = spread
                 eligible &= spread >= COLLAPSE_SPREAD
@@ -215,6 +216,10 @@ def training_batches(
     data: LabelledImages, parts: Parts, rows: Rows, unlabelled: Pixels | None = None
 ) -> PairedBatches:
     """The batches of a recipe among the given rows, with rows of no class if there are any."""
+    other = None
+    if parts.recipe.generator.kind == "paired":
+        other = partners(data)
+        rows = rows[other[rows] >= 0]
     return PairedBatches(
         data,
         size=parts.recipe.batch,
@@ -223,6 +228,7 @@ def training_batches(
         device=parts.compute.device,
         among=rows,
         unlabelled=unlabelled,
+        partners=other,
     )
 
 

@@ -25,6 +25,7 @@ from gan_augment.networks.layers import split_verdict
 from gan_augment.synthesizers.model_file import ModelMeta, SelectionRecord, Thresholds
 from gan_augment.synthesizers.sampling import BLOCK, BlockSampler
 from gan_augment.synthesizers.saved_samplers import rows_by_label
+from gan_augment.synthesizers.source_rows import SourcePool
 from gan_augment.training.images import new_discriminator
 from gan_augment.training.parts import Arrays, below, network_arrays, restored_network
 
@@ -204,16 +205,18 @@ class SampleSequence:
     def __init__(self, sampler: BlockSampler, selection: Selection | None) -> None:
         self.sampler = sampler
         self.selection = selection
-        self._accepted: dict[tuple[int, int], dict[int, int]] = {}
+        self._accepted: dict[tuple[int, int], dict[int, NDArray[np.bool_]]] = {}
 
     def rows(self, label: int, name: str, start: int, stop: int, seed: int) -> Pixels:
         """Accepted candidates [start, stop) of a class, uint8 (stop - start, H, W, C).
 
         Raises TooFewAcceptedError for a class that is refused, DataError if nothing anchors it.
         """
-        if self.selection is None:
+        sources = self.sampler.sources
+        if self.selection is None and not (sources and sources.once):
             return self.sampler.rows(label, name, start, stop, seed)
-        self.selection.check_served(name)
+        if self.selection is not None:
+            self.selection.check_served(name)
         parts = [np.empty((0, *self.sampler.geometry.shape), dtype=np.uint8)]
         for span in range(start // SPAN, -(-stop // SPAN)):
             before = span * SPAN
@@ -226,14 +229,14 @@ class SampleSequence:
     ) -> Iterator[Pixels]:
         """Accepted candidates [start, stop) of a span, by block."""
         accepted, first = self._accepted.setdefault((label, seed), {}), 0
-        begin = first_block(span, selecting=True)
+        begin = first_block(span, selecting=self.selection is not None)
         for number in itertools.count(begin):
             if first >= stop:
                 break
-            if number not in accepted or first + accepted[number] > start:
+            if number not in accepted or first + accepted[number].sum() > start:
                 drawn = self.block(label, name, number, seed)
                 yield drawn[max(start - first, 0) : stop - first]
-            first += accepted[number]
+            first += int(accepted[number].sum())
             check_going_on(name, first, number + 1 - begin)
 
     def block(self, label: int, name: str, number: int, seed: int) -> Pixels:
@@ -241,9 +244,34 @@ class SampleSequence:
         if self.selection is not None:
             self.selection.check_served(name)
         drawn, reasons = self.with_reasons(label, name, number, seed)
+        self._accepted.setdefault((label, seed), {})[number] = reasons == ""
         accepted: Pixels = drawn[reasons == ""]
-        self._accepted.setdefault((label, seed), {})[number] = len(accepted)
         return accepted
+
+    def block_sources(self, label: int, name: str, number: int, seed: int) -> NDArray[np.str_]:
+        """The ids of the rows that the samples of `block` start from, (n,)."""
+        if number not in self._accepted.get((label, seed), {}):
+            self.block(label, name, number, seed)
+        accepted = self._accepted[label, seed][number]
+        ids: NDArray[np.str_] = self.sampler.dealt(label, name, number, seed).ids[accepted]
+        return ids
+
+    def row_sources(
+        self, label: int, name: str, start: int, stop: int, seed: int
+    ) -> NDArray[np.str_]:
+        """The ids of the rows that samples [start, stop) of a class start from, (stop - start,)."""
+        parts = [np.empty(0, dtype=np.str_)]
+        for span in range(start // SPAN, -(-stop // SPAN)):
+            first, number = span * SPAN, first_block(span, selecting=self.selection is not None)
+            while first < min(stop, (span + 1) * SPAN):
+                ids = self.block_sources(label, name, number, seed)
+                parts.append(ids[max(start - first, 0) : min(stop, (span + 1) * SPAN) - first])
+                first, number = first + len(ids), number + 1
+        return np.concatenate(parts)
+
+    def starting_from(self, sources: SourcePool) -> SampleSequence:
+        """The samples that start from other rows."""
+        return SampleSequence(replace(self.sampler, sources=sources), self.selection)
 
     def with_reasons(
         self, label: int, name: str, number: int, seed: int
@@ -251,9 +279,13 @@ class SampleSequence:
         """A whole block of candidates, and why each is rejected ("" where it is not), (64,)."""
         with devices.threads(1):
             drawn = self.sampler.block(label, name, number, seed)
-            if self.selection is None or name not in self.selection.record.classes:
-                return drawn, np.full(len(drawn), "", dtype="U9")
-            return drawn, self.selection.reasons(drawn, label)
+            reasons = np.full(len(drawn), "", dtype="U9")
+            if self.selection is not None and name in self.selection.record.classes:
+                reasons = self.selection.reasons(drawn, label)
+        if self.sampler.sources is not None:
+            dealt = self.sampler.dealt(label, name, number, seed)
+            reasons[~dealt.fresh & (reasons == "")] = "row again"
+        return drawn, reasons
 
     def arrays(self) -> Arrays:
         """What is saved of the sampler and of the selection."""

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence  # noqa: F401  (pdoc)
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import torch
@@ -305,9 +305,12 @@ class TabularGAN(GAN[LabelledTable, TableMeta]):
             )
         return steps
 
-    def _draw(self, counts: Mapping[str, int], random_state: int) -> DataFrame:
+    def _draw(
+        self, counts: Mapping[str, int], random_state: int, source: object, masks: object
+    ) -> tuple[DataFrame, dict[str, Any]]:
         import pandas as pd
 
+        self._refuse_source(source, masks)
         frames, done = [], 0
         for name, n in counts.items():
             frames.append(self.sample_range(name, 0, n, random_state, first_id=done))
@@ -315,7 +318,7 @@ class TabularGAN(GAN[LabelledTable, TableMeta]):
         filled = [f for f in frames if len(f)] or [
             self.sample_range(next(iter(self.classes_)), 0, 0)
         ]
-        return pd.concat(filled, ignore_index=True)
+        return pd.concat(filled, ignore_index=True), {}
 
     def _loaded(self, arrays: SavedArrays, meta: TableMeta, choose: ChooseCompute) -> RowSampler:
         compute = choose(self.device, "float32", self.threads or 1)

@@ -20,7 +20,7 @@ from gan_augment.data.batches import Batch
 from gan_augment.devices import ComputeConfig
 from gan_augment.errors import ModelFileError
 from gan_augment.losses.adversarial import AdversarialLoss
-from gan_augment.networks.inputs import GeneratorInput
+from gan_augment.networks.inputs import GeneratorInput, SourceRows
 from gan_augment.networks.layers import initialise
 from gan_augment.networks.own import OwnNetwork
 from gan_augment.randomness import derived_seed
@@ -33,10 +33,11 @@ Arrays = dict[str, NDArray[np.generic]]
 
 @dataclass(frozen=True)
 class GeneratorOutput:
-    """The samples of a batch: x, and the codes (N, code) they were decoded from, if any."""
+    """The samples of a batch: x, and the codes (N, code) or rows that they were drawn from."""
 
     x: Tensor
     codes: Tensor | None = None
+    source: SourceRows | None = None
 
 
 Step = Callable[["TrainState", "Parts", Sequence[Batch]], Losses]
@@ -56,6 +57,7 @@ class Parts:
     step: one step of the method. first_step: that of the first `first_share` of a run, or None.
     augment(parts, state, x, which, turn): x as D sees it, by draws of its own.
     generator_terms: what G minimises beside the adversary.
+    numbers: more that steps carry along, {name: shape}, zeros at first.
     """
 
     recipe: Recipe
@@ -71,6 +73,7 @@ class Parts:
     generator_terms: tuple[GeneratorTerm, ...] = ()
     first_step: Step | None = None
     first_share: float = 0.0
+    numbers: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
     def new_networks(self, seed: int) -> tuple[nn.Module, nn.Module]:
         """Generator and discriminator with their first weights, a pure function."""
@@ -92,7 +95,7 @@ class TrainState:
 
     step: generator steps done. retries: rollbacks so far; it enters every random stream and
     halves the rates.
-    numbers: () tensors that steps carry along (adaptive probability, running logit means).
+    numbers: tensors that steps carry along (adaptive probability, running logit means, a pool).
     progress: the part of the run that is done, 0..1; the loop sets it before each step.
     """
 
@@ -150,7 +153,7 @@ def new_state(parts: Parts, seed: int) -> TrainState:
         "d_steps_seen": torch.zeros((), device=device),
         "path_length": torch.zeros((), device=device),
         "d_accuracy": torch.full((), 0.5, device=device),
-    }
+    } | {name: torch.zeros(shape, device=device) for name, shape in parts.numbers.items()}
     return TrainState(
         seed=seed,
         generator=generator,

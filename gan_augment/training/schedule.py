@@ -19,7 +19,8 @@ MOST_BALANCING_STEPS = 5
 def rate_multiplier(schedule: ScheduleSettings, progress: float) -> float:
     """The factor on every learning rate at `progress` in 0..1 of the run.
 
-    Linear warm-up from 0 over the first `warmup`, then constant, linear or half a cosine to `end`.
+    Linear warm-up from 0 over the first `warmup`, then constant, linear or half a cosine to `end`,
+    after `hold` of what is left.
 
     >>> rate_multiplier(ScheduleSettings(name="linear", warmup=0.5, end=0.5), 0.75)
     0.75
@@ -29,6 +30,7 @@ def rate_multiplier(schedule: ScheduleSettings, progress: float) -> float:
     if schedule.name == "constant":
         return 1.0
     after = (progress - schedule.warmup) / (1 - schedule.warmup)
+    after = max(0.0, (after - schedule.hold) / (1 - schedule.hold))
     falling = 1 - after if schedule.name == "linear" else (1 + math.cos(math.pi * after)) / 2
     return schedule.end + (1 - schedule.end) * falling
 

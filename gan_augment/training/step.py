@@ -78,7 +78,8 @@ def discriminator_step(
     loss = total = parts.loss.discriminator(real, fake)
     total = total + _class_term(parts, real_classes, batch.y)
     total = total + objective.drift * real.square().mean()
-    if parts.recipe.discriminator.condition == "auxiliary":
+    told = parts.recipe.discriminator.condition == "auxiliary"
+    if told and not parts.recipe.generator.from_rows:  # else D would learn what did not arrive
         total = total + _class_term(parts, fake_classes, batch.y)
     images_seen = state.step * len(batch.y)
     if objective.lecam and images_seen >= objective.lecam_from_images:

@@ -1,0 +1,255 @@
+"""The networks that draw an image from another one: translators, style, enlargement, frequencies.
+
+What a sample starts from is in `inputs.SourceRows`.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from gan_augment.networks.ensembles import ByClass
+from gan_augment.networks.geometry import Geometry
+from gan_augment.networks.inputs import GeneratorInput, SourceRows
+from gan_augment.networks.layers import new_embedding
+from gan_augment.recipes import GeneratorSettings
+
+HALVINGS = 2
+"""Of the side, before the residual blocks; one where it is under 16 px."""
+
+
+class FromRows(nn.Module):
+    """A network that draws from rows, as generators are called. noise_width: entries of z."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+        self.noise_width = int(getattr(network, "noise_width", 0))
+
+    def forward(self, inputs: GeneratorInput) -> Tensor:
+        """One image a row. Raises TypeError without rows."""
+        source, network = inputs.source, self.network
+        if not isinstance(source, SourceRows):
+            raise TypeError("this generator needs GeneratorInput.source, rows to start from")
+        images: Tensor
+        if source.styles is not None:
+            images = network(source.rows, source.styles)
+        elif isinstance(network, SuperResolver):
+            images = network(source.rows)
+        elif isinstance(network, ByClass):
+            images = network(source.rows, inputs.y)
+        else:
+            images = network(source.rows, inputs.y, inputs.z, source.masks)
+        return images
+
+
+class ResidualBlock(nn.Module):
+    """x + c(d(relu(n(c x)))) with instance norms n, if `normalised`, and dropped channels d."""
+
+    def __init__(self, channels: int, *, normalised: bool = True) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(channels, channels, 3, padding=1, bias=not normalised)
+        self.second = nn.Conv2d(channels, channels, 3, padding=1, bias=not normalised)
+        self.norm = nn.InstanceNorm2d(channels) if normalised else nn.Identity()
+
+    def forward(self, x: Tensor, kept: Tensor | None = None) -> Tensor:
+        """x (N, C, H, W); kept (N, C, 1, 1): 0 for a channel that is dropped."""
+        h = F.relu(self.norm(self.first(x)))
+        if kept is not None:
+            h = h * kept
+        moved: Tensor = x + self.norm(self.second(h))
+        return moved
+
+
+class Translator(nn.Module):
+    """An image as one of another class, (N, C, H, W) and y (N,) to (N, C, H, W), -1..1.
+
+    Halved twice, residual blocks, doubled twice, with instance norms. The class is told to the
+    first layer, as constant maps beside the image are (Choi et al. 2018): that layer has no
+    instance norm behind it, which would take out whatever is constant, and the class with it.
+
+    dropping: z says which half of the channels the blocks drop, also when sampling: the only noise
+    of such a network (Isola et al. 2017). masked: images are empty where masks are 1, and drawn
+    there alone. Sources: Zhu et al. 2017 (CycleGAN); Choi et al. 2018 (StarGAN).
+    """
+
+    def __init__(
+        self,
+        geometry: Geometry,
+        classes: int,
+        settings: GeneratorSettings,
+        *,
+        dropping: bool = False,
+        masked: bool = False,
+    ) -> None:
+        super().__init__()
+        channels, width = geometry.shape[2], settings.width
+        widths = [min(settings.max_width, width << k) for k in range(_halvings(geometry) + 1)]
+        self.masked, self.dropping = masked, dropping
+        self.noise_width = widths[-1] if dropping else 0
+        self.embed = new_embedding(classes, settings.embedding)
+        self.told = nn.Linear(settings.embedding, width)
+        self.first = nn.Conv2d(channels + masked, width, 3, padding=1)
+        self.down = nn.ModuleList(
+            nn.Sequential(
+                nn.Conv2d(before, after, 4, stride=2, padding=1, bias=False),
+                nn.InstanceNorm2d(after),
+                nn.ReLU(),
+            )
+            for before, after in pairwise(widths)
+        )
+        self.blocks = nn.ModuleList(ResidualBlock(widths[-1]) for _ in range(settings.blocks))
+        self.up = nn.ModuleList(
+            nn.Sequential(
+                nn.Conv2d(before, after, 3, padding=1, bias=False),
+                nn.InstanceNorm2d(after),
+                nn.ReLU(),
+            )
+            for before, after in pairwise(widths[::-1])
+        )
+        self.last = nn.Conv2d(width, channels, 3, padding=1)
+
+    def forward(
+        self, x: Tensor, y: Tensor, z: Tensor | None = None, masks: Tensor | None = None
+    ) -> Tensor:
+        """Images as class y; z (N, noise_width) and masks (N, 1, H, W) where they are taken."""
+        before = x
+        if self.masked:
+            if masks is None:
+                raise TypeError("a network that redraws a region needs SourceRows.masks")
+            masks = masks.to(x.dtype)
+            x = torch.cat([x * (1 - masks), masks], dim=1)
+        told = self.told(self.embed(y))[:, :, None, None]
+        h = F.relu(self.first(x) + told)
+        kept = 2.0 * (z > 0)[:, :, None, None] if self.dropping and z is not None else None
+        for layer in self.down:
+            h = layer(h)
+        for block in self.blocks:
+            h = block(h, kept)
+        for layer in self.up:
+            h = layer(F.interpolate(h, scale_factor=2, mode="nearest"))
+        images: Tensor = torch.tanh(self.last(h))
+        return images if masks is None else torch.where(masks > 0, images, before.to(images.dtype))
+
+
+class Restyler(nn.Module):
+    """A row with the style of another one: (N, C, H, W) both -> (N, C, H, W), -1..1.
+
+    The mean and deviation of each feature map become those of the style's maps (`adain`). Our own
+    encoder takes the place of a downloaded one; without norms, since they would take the style out.
+    Source: Huang & Belongie 2017, "Arbitrary Style Transfer in Real-time".
+    """
+
+    def __init__(self, geometry: Geometry, settings: GeneratorSettings) -> None:
+        super().__init__()
+        channels, width = geometry.shape[2], settings.width
+        widths = [min(settings.max_width, width << k) for k in range(_halvings(geometry) + 1)]
+        self.encoder = nn.ModuleList([nn.Conv2d(channels, width, 3, padding=1)])
+        for before, after in pairwise(widths):
+            self.encoder.append(nn.Conv2d(before, after, 4, stride=2, padding=1))
+        self.blocks = nn.ModuleList(
+            ResidualBlock(widths[-1], normalised=False) for _ in range(settings.blocks)
+        )
+        self.up = nn.ModuleList(
+            nn.Conv2d(before, after, 3, padding=1) for before, after in pairwise(widths[::-1])
+        )
+        self.last = nn.Conv2d(width, channels, 3, padding=1)
+
+    def features(self, x: Tensor) -> list[Tensor]:
+        """The maps of each level of the encoder, the finest first."""
+        levels = []
+        for layer in self.encoder:
+            x = F.leaky_relu(layer(x), 0.2)
+            levels.append(x)
+        return levels
+
+    def forward(self, rows: Tensor, styles: Tensor) -> Tensor:
+        """The rows in the style of others."""
+        h = adain(self.features(rows)[-1], self.features(styles)[-1])
+        for block in self.blocks:
+            h = block(h)
+        for layer in self.up:
+            h = F.relu(layer(F.interpolate(h, scale_factor=2, mode="nearest")))
+        images: Tensor = torch.tanh(self.last(h))
+        return images
+
+
+class SuperResolver(nn.Module):
+    """Images (N, C, h, w) at `scale` times the side: bicubic, plus a learned residual.
+
+    The residual begins at zero: before training it is bicubic. Knows no class, and any side.
+    Sources: Ledig et al. 2017 (SRGAN), without norms as in Lim et al. 2017 (EDSR).
+    """
+
+    def __init__(self, channels: int, settings: GeneratorSettings) -> None:
+        super().__init__()
+        self.scale, width = settings.scale, settings.width
+        self.first = nn.Conv2d(channels, width, 3, padding=1)
+        self.blocks = nn.ModuleList(
+            ResidualBlock(width, normalised=False) for _ in range(settings.blocks)
+        )
+        self.up = nn.ModuleList(
+            nn.Conv2d(width, 4 * width, 3, padding=1) for _ in range(self.scale.bit_length() - 1)
+        )
+        self.residual = nn.Conv2d(width, channels, 3, padding=1)
+
+    def forward(self, low: Tensor) -> Tensor:
+        """The images enlarged."""
+        h = F.leaky_relu(self.first(low), 0.2)
+        for block in self.blocks:
+            h = block(h)
+        for layer in self.up:
+            h = F.leaky_relu(F.pixel_shuffle(layer(h), 2), 0.2)
+        images: Tensor = enlarged(low, self.scale) + self.residual(h)
+        return images
+
+
+class FrequencyMixer(nn.Module):
+    """A row with the amplitudes of another one at low frequencies, and its own phases.
+
+    Frequencies up to `band` cycles a pixel in both directions. Nothing is trained. Source: Yang &
+    Soatto 2020, "FDA: Fourier Domain Adaptation", eq. 3.
+    """
+
+    def __init__(self, band: float) -> None:
+        super().__init__()
+        self.band = band
+
+    def forward(self, rows: Tensor, styles: Tensor) -> Tensor:
+        """(N, C, H, W) both, -1..1 -> the same; what leaves the range is cut."""
+        waves, others = torch.fft.fft2(rows.float()), torch.fft.fft2(styles.float())
+        near = [torch.fft.fftfreq(side, device=rows.device).abs() for side in rows.shape[2:]]
+        low = (near[0][:, None] <= self.band) & (near[1][None] <= self.band)
+        mixed = torch.polar(torch.where(low, others.abs(), waves.abs()), waves.angle())
+        images: Tensor = torch.fft.ifft2(mixed).real.clamp(-1, 1)
+        return images
+
+
+def adain(content: Tensor, style: Tensor) -> Tensor:
+    """sigma_s (x - mu_c) / sigma_c + mu_s by map, (N, C, h, w); mu, sigma as in `moments`."""
+    mean, deviation = moments(content)
+    to_mean, to_deviation = moments(style)
+    return (content - mean) / deviation * to_deviation + to_mean
+
+
+def moments(maps: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and sqrt(var + 1e-5), unbiased, of each map: (N, C, h, w) -> (N, C, 1, 1) both."""
+    variance, mean = torch.var_mean(maps, dim=(2, 3), keepdim=True)
+    return mean, (variance + 1e-5).sqrt()
+
+
+def lowered(images: Tensor, scale: int) -> Tensor:
+    """Images at 1 / scale of the side, each pixel the mean of those that it stands for."""
+    return F.avg_pool2d(images, scale)
+
+
+def enlarged(images: Tensor, scale: int) -> Tensor:
+    """Images at scale times the side, bicubic."""
+    return F.interpolate(images, scale_factor=scale, mode="bicubic", align_corners=False)
+
+
+def _halvings(geometry: Geometry) -> int:
+    return min(HALVINGS, geometry.stages)

@@ -1,0 +1,303 @@
+"""The methods whose samples start from one real row: what is drawn, and what holds it to the row.
+
+A batch is of the classes asked for; each of its samples starts from a row of another class in the
+batch, or from its own row, at less of the side or without a region.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from gan_augment.data.batches import Batch
+from gan_augment.data.pixels import cropped, edge_padded
+from gan_augment.distributed import gathered, own_rows, weighted
+from gan_augment.networks.ensembles import ByClass
+from gan_augment.networks.geometry import Geometry
+from gan_augment.networks.inputs import GeneratorInput, SourceRows
+from gan_augment.networks.translation import (
+    FrequencyMixer,
+    FromRows,
+    Restyler,
+    SuperResolver,
+    Translator,
+    lowered,
+    moments,
+)
+from gan_augment.randomness import generator
+from gan_augment.recipes import Recipe
+from gan_augment.training.parts import GeneratorOutput, Losses, Parts, TrainState
+from gan_augment.training.step import (
+    discriminator_step,
+    earlier_d_steps,
+    generate,
+    generator_step,
+    update_generator,
+)
+
+LEAST_MASK, MOST_MASK = 0.25, 0.6
+"""Of each side, what a drawn mask covers."""
+
+
+def new_from_rows(recipe: Recipe, geometry: Geometry, classes: int) -> FromRows:
+    """The generator of a recipe whose samples start from one row, its weights not yet set."""
+    settings, channels = recipe.generator, geometry.shape[2]
+    match settings.kind:
+        case "styled":
+            return FromRows(Restyler(geometry, settings))
+        case "fourier":
+            return FromRows(FrequencyMixer(settings.band))
+        case "enlarged":
+            return FromRows(SuperResolver(channels, settings))
+    kind, new = settings.kind, functools.partial(Translator, geometry, settings=settings)
+    if recipe.game.by_class:
+        return FromRows(ByClass([new(classes=1) for _ in range(classes)]))
+    masked = kind == "inpainted"
+    return FromRows(new(classes=classes, dropping=masked or kind == "paired", masked=masked))
+
+
+def with_rows(parts: Parts, geometry: Geometry, classes: int, width: int) -> Parts:
+    """The parts of a method, of samples that start from one row each."""
+    recipe, objective = parts.recipe, parts.recipe.objective
+    kind, pool = recipe.generator.kind, recipe.game.pool
+    shape = (classes, pool, geometry.shape[2], *geometry.padded)
+    terms = {
+        cycle_term: objective.cycle,
+        identity_term: objective.identity,
+        style_term: objective.content + objective.style,
+        known_row_term: objective.reconstruction * (kind in ("paired", "inpainted", "enlarged")),
+    }
+    held = (*(term for term, weight in terms.items() if weight), *parts.generator_terms)
+    steps = {"styled": (style_step, autoencoding_step), "enlarged": (parts.step, terms_step)}
+    step, first = steps.get(kind, (pooled_step if pool else parts.step, terms_step))
+    return replace(
+        parts,
+        draw=functools.partial(draw_rows, recipe, geometry, width),
+        make=functools.partial(make_from_rows, recipe, geometry),
+        step=step,
+        generator_terms=held,
+        first_step=first,
+        first_share=objective.reconstruct_only if held else 0.0,
+        numbers={"pool": shape, "pooled": (classes,)} if pool else {},
+    )
+
+
+def draw_rows(
+    recipe: Recipe, geometry: Geometry, width: int, seed: int, step: int, turn: int, batch: Batch
+) -> GeneratorInput:
+    """The row that each sample of a batch starts from, with what else its kind takes of rows."""
+    rng, n, kind = generator(seed, "noise", step, turn), len(batch.y), recipe.generator.kind
+    z = torch.from_numpy(rng.standard_normal((n, width), dtype=np.float32)).to(batch.y.device)
+    if kind == "paired":
+        source = SourceRows(batch.x.chunk(2, dim=1)[1])
+    elif kind == "enlarged":
+        inner = cropped(batch.x, geometry.shape[:2])
+        source = SourceRows(lowered(inner, recipe.generator.scale))
+    elif kind == "inpainted":
+        masks = torch.from_numpy(drawn_masks(n, geometry.padded, rng)).to(batch.x)
+        source = SourceRows(batch.x, batch.y, masks=masks)
+    else:
+        others = torch.from_numpy(rows_of_others(batch.y.cpu().numpy(), rng)).to(batch.y.device)
+        styles = batch.x if kind == "styled" else None
+        source = SourceRows(batch.x[others], batch.y[others], styles)
+    return GeneratorInput(z, batch.y, source)
+
+
+def rows_of_others(labels: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
+    """For each row of a batch another one of another class, at random, (N,); of its own class, or
+    itself, where there is no other.
+
+    >>> rows_of_others(np.array([0, 0, 1]), np.random.default_rng(0)).tolist()[:2]
+    [2, 2]
+    """
+    order = rng.random((len(labels), len(labels)))
+    order += labels[:, None] == labels[None]
+    order += np.eye(len(labels))
+    others: NDArray[np.int64] = order.argmin(axis=1)
+    return others
+
+
+def drawn_masks(n: int, size: tuple[int, int], rng: np.random.Generator) -> NDArray[np.float32]:
+    """n rectangles at random, (n, 1, H, W): 1 in it, a quarter to .6 of each side long, else 0."""
+    masks = np.ones((n, 1, *size), dtype=np.float32)
+    for axis, side in enumerate(size, start=2):
+        share = LEAST_MASK + (MOST_MASK - LEAST_MASK) * rng.random(n)
+        length = np.maximum(np.round(share * side), 1).astype(np.int64)
+        first = (rng.random(n) * (side - length + 1)).astype(np.int64)
+        place = np.arange(side)
+        inside = (place >= first[:, None]) & (place < (first + length)[:, None])  # (n, side)
+        masks *= inside.reshape(n, 1, *(side if k == axis else 1 for k in (2, 3)))
+    return masks
+
+
+def make_from_rows(
+    recipe: Recipe, geometry: Geometry, network: nn.Module, inputs: GeneratorInput
+) -> GeneratorOutput:
+    """The samples as D sees them, of `paired` with the row that each starts from behind."""
+    source = inputs.source
+    if not isinstance(source, SourceRows):
+        raise TypeError("expected GeneratorInput.source, rows to start from")
+    images: Tensor = network(inputs)
+    if recipe.generator.kind == "paired":
+        images = torch.cat([images, source.rows.to(images.dtype)], dim=1)
+    elif recipe.generator.kind == "enlarged":
+        images = edge_padded(images, geometry.padded)
+    return GeneratorOutput(images, source=source)
+
+
+def cycle_term(
+    state: TrainState, parts: Parts, batch: Batch, output: GeneratorOutput
+) -> tuple[Tensor, Losses]:
+    """cycle * E|G(G(x, y), y_x) - x|, of rows x and their classes y_x; unit of the error: -1..1.
+
+    Sources: Zhu et al. 2017, eq. 2; Choi et al. 2018, eq. 4.
+    """
+    source = output.source
+    if source is None or source.labels is None:
+        raise TypeError("only samples that start from rows of known classes go back to them")
+    back = _drawn(state, parts, output.x, source.labels)
+    error = _mean_error(back, source.rows, batch)
+    return parts.recipe.objective.cycle * error, {"cycle": error.detach()}
+
+
+def identity_term(
+    state: TrainState, parts: Parts, batch: Batch, output: GeneratorOutput
+) -> tuple[Tensor, Losses]:
+    """identity * E|G(x, y) - x|, of rows of class y already. Source: Zhu et al. 2017, 5.2."""
+    own = batch.own
+    error = _mean_error(_drawn(state, parts, own.x, own.y), own.x, batch)
+    return parts.recipe.objective.identity * error, {"identity": error.detach()}
+
+
+def known_row_term(
+    state: TrainState, parts: Parts, batch: Batch, output: GeneratorOutput
+) -> tuple[Tensor, Losses]:
+    """reconstruction * E|G - x|, where the row x is known. Source: Isola et al. 2017, eq. 3."""
+    error = _mean_error(output.x, batch.own.x, batch)
+    return parts.recipe.objective.reconstruction * error, {"reconstruction": error.detach()}
+
+
+def style_term(
+    state: TrainState, parts: Parts, batch: Batch, output: GeneratorOutput
+) -> tuple[Tensor, Losses]:
+    """content * E|E(G) - t|^2 + style * sum over levels E|mu - mu_s|^2 + E|sigma - sigma_s|^2.
+
+    t: the code that was decoded, E the encoder, its last level where no other is named. Source:
+    Huang & Belongie 2017, eq. 11 to 13.
+    """
+    source, network = output.source, _network(state)
+    if source is None or source.styles is None or not isinstance(network, Restyler):
+        raise TypeError("only a Restyler's samples have styles")
+    objective, part = parts.recipe.objective, (len(output.x), len(batch.y))
+    with parts.compute.autocast():
+        levels = [level.float() for level in network.features(output.x)]
+        with torch.no_grad():
+            wanted = [moments(level.float()) for level in network.features(source.styles)]
+            own = network.features(source.rows)[-1].float()
+            target = (own - moments(own)[0]) / moments(own)[1] * wanted[-1][1] + wanted[-1][0]
+    content = weighted(F.mse_loss(levels[-1], target), *part)
+    style = torch.stack(
+        [
+            weighted(F.mse_loss(mine, theirs), *part)
+            for level, theirs_of in zip(levels, wanted, strict=True)
+            for mine, theirs in zip(moments(level), theirs_of, strict=True)
+        ]
+    ).sum()
+    total = objective.content * content + objective.style * style
+    return total, {"content": content.detach(), "style": style.detach()}
+
+
+def terms_step(state: TrainState, parts: Parts, batches: Sequence[Batch]) -> Losses:
+    """One update of G by what holds it to rows, before the adversary joins."""
+    batch = batches[-1]
+    return _terms_alone(state, parts, batch, generate(state, parts, batch))
+
+
+def autoencoding_step(state: TrainState, parts: Parts, batches: Sequence[Batch]) -> Losses:
+    """One update of a Restyler's encoder and decoder: a row in its own style is itself."""
+    own = batches[-1].own
+    with parts.compute.autocast():
+        images = _network(state)(own.x, own.x)
+    error = _mean_error(images, own.x, batches[-1])
+    update_generator(state, error)
+    return {"reconstruction": error.detach()}
+
+
+def style_step(state: TrainState, parts: Parts, batches: Sequence[Batch]) -> Losses:
+    """One update of a Restyler's decoder; the encoder stays, or it would make styles equal."""
+    network, batch = _network(state), batches[-1]
+    if not isinstance(network, Restyler):
+        raise TypeError(f"expected a Restyler, not {type(network).__name__}")
+    network.encoder.requires_grad_(False)
+    losses = _terms_alone(state, parts, batch, generate(state, parts, batch))
+    network.encoder.requires_grad_(True)
+    return losses
+
+
+def pooled_step(state: TrainState, parts: Parts, batches: Sequence[Batch]) -> Losses:
+    """G's step, then D's on a pool of past samples. Source: Zhu et al. 2017, section 4."""
+    earlier_d_steps(state, parts, batches)
+    batch = batches[-1]
+    output = generate(state, parts, batch)
+    losses = generator_step(state, parts, batch, output)
+    new = gathered(output.x.detach(), len(batch.y)).float()
+    rng = generator(state.noise_seed, "pool", state.step)
+    shown = from_pool(state.numbers["pool"], state.numbers["pooled"], new, batch.y, rng)
+    return losses | discriminator_step(state, parts, batch, GeneratorOutput(shown[own_rows()]))
+
+
+@torch.no_grad()
+def from_pool(
+    pool: Tensor, held: Tensor, new: Tensor, labels: Tensor, rng: np.random.Generator
+) -> Tensor:
+    """Samples to show D, (N, C, H, W): new ones, or with probability 1/2 past ones of their class.
+
+    pool (K, most, C, H, W) takes in the new ones: as they come until it holds `most` of a class,
+    held (K,), then in the places of those that it gives.
+    """
+    shown = new.clone()
+    for row, label in enumerate(labels.tolist()):
+        n = int(held[label])
+        if n < pool.shape[1]:
+            pool[label, n] = new[row]
+            held[label] += 1
+        elif rng.random() < 0.5:
+            place = int(rng.integers(n))
+            shown[row] = pool[label, place]
+            pool[label, place] = new[row]
+    return shown
+
+
+def _terms_alone(state: TrainState, parts: Parts, batch: Batch, output: GeneratorOutput) -> Losses:
+    """One update of G by its terms alone."""
+    each = [term(state, parts, batch, output) for term in parts.generator_terms]
+    loss = torch.stack([weighted_term for weighted_term, _ in each]).sum()
+    update_generator(state, loss)
+    return {"g_loss": loss.detach()} | {k: v for _, told in each for k, v in told.items()}
+
+
+def _drawn(state: TrainState, parts: Parts, rows: Tensor, labels: Tensor) -> Tensor:
+    """Rows (N, C, H, W) drawn as classes (N,)."""
+    with parts.compute.autocast():
+        z = rows.new_zeros(len(rows), 0)
+        images: Tensor = state.generator(GeneratorInput(z, labels, SourceRows(rows)))
+    return images
+
+
+def _mean_error(images: Tensor, rows: Tensor, batch: Batch) -> Tensor:
+    """E|images - rows| of the whole batch, of which this process may have a part."""
+    return weighted(F.l1_loss(images.float(), rows.float()), len(rows), len(batch.y))
+
+
+def _network(state: TrainState) -> nn.Module:
+    network = state.generator
+    if not isinstance(network, FromRows):
+        raise TypeError(f"expected a generator that starts from rows, not {type(network).__name__}")
+    return network.network
