@@ -79,6 +79,9 @@ class FitOptions(Frozen):
         D steps of a G step; the name and the rate of both optimisers; how the rate falls.
     unlabelled : str, optional
         A folder of images, or a table, of rows whose class nobody knows (`ImageGAN.fit`).
+    super_resolve : int, optional
+        2 or 4: a second model, a super-resolver, is fitted to the images at so many times the
+        model's side, a quarter as many steps; `sample` and `augment` draw at that side with it.
     selection : bool
         Whether only generated images worth keeping are returned; rows of tables always are.
     """
@@ -100,6 +103,7 @@ class FitOptions(Frozen):
     resize: Literal["squeeze", "crop", "pad"] = "squeeze"
     flips: bool = False
     unlabelled: str | None = None
+    super_resolve: Literal[2, 4] | None = None
     selection: StrictBool = True
     seed: int = Field(default=0, ge=0, lt=2**62)
     device: str = "auto"

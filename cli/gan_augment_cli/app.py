@@ -80,6 +80,7 @@ COMMANDS = (
     augment.augment,
     augment.fit,
     augment.sample,
+    augment.translate,
     augment.embed,
     evaluate.evaluate,
     evaluate.report,

@@ -15,17 +15,21 @@ from gan_augment_cli.console import say_more
 if TYPE_CHECKING:
     from gan_augment.config import FitOptions, TopUp
 
-COMMANDS = ("augment", "choose", "fit", "sample", "evaluate", "inspect", "demo")
+COMMANDS = (
+    *("augment", "choose", "fit", "sample", "translate"),
+    *("evaluate", "inspect", "demo"),
+)
 DEFAULT_BUDGET = "5m"
 COLUMN_KINDS = ("categorical", "numeric", "datetime", "id")
 
 PANELS = {
     "Data": "data path run result target categorical numeric datetime id schema most_rows classes "
-    "image_size resize flips skip_bad unlabelled group time gap group_duplicates against",
+    "image_size resize flips skip_bad unlabelled group time gap group_duplicates against domain masks "
+    "from_",
     "Training": "recipe recipes steps budget gan_budget until patience d_steps optimiser rate "
     "schedule selection seed device precision model seconds table backbone "
     "convert",
-    "Top-up": "counts to synthetic_share companions match resize_originals",
+    "Top-up": "counts to synthetic_share companions match resize_originals super_resolve",
     "Evaluation": "test learner features metric delta folds repeats arms sampler updates "
     "diagnostics extractor fail_on",
     "Running": "threads processes workers shard n_jobs backend address allow_code cache resume "
@@ -143,6 +147,12 @@ Backbone = Annotated[
     ),
 ]
 Cache = Annotated[bool, option("--cache/--no-cache", "Whether features are kept for later calls.")]
+SuperResolve = Annotated[
+    int | None,
+    option(
+        "--super-resolve", "2 or 4: draw images at so many times the model's side.", min=2, max=4
+    ),
+]
 Selection = Annotated[
     bool,
     option("--selection/--no-selection", "Whether to give only generated images worth keeping."),
@@ -239,7 +249,7 @@ def fit_options(ctx: typer.Context) -> FitOptions:
 
     params = ctx.params
     chosen = fit_settings(ctx)
-    budget = params["budget"] or (None if params["target"] is not None else DEFAULT_BUDGET)
+    budget = params["budget"] or (None if params.get("target") is not None else DEFAULT_BUDGET)
     if params["steps"] is None and budget is not None:
         chosen["budget_s"] = read(budget, seconds, "--budget")
     return FitOptions.checked(chosen, COMMAND_LINE)

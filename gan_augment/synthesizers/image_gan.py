@@ -320,6 +320,18 @@ class ImageGAN(GAN[LabelledImages, ModelMeta]):
         )
         return gan
 
+    def enlarged(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Images (N, h, w, C) of the smaller side at the model's, of a model of "srgan"."""
+        sampler = self._fitted()._sampler.sampler
+        scale = self.recipe_.generator.scale
+        smaller = (*(side // scale for side in self.image_shape_[:2]), self.image_shape_[2])
+        if self.recipe_.generator.kind != "enlarged" or pixels.shape[1:] != smaller:
+            raise UsageError(
+                f"the images are of shape {pixels.shape[1:]}, and only a model of 'srgan' enlarges "
+                f"images, of 1/{scale} of its side {self.image_shape_}"
+            )
+        return sampler.of_rows(pixels)
+
     def check_counts(self, counts: Mapping[str, int]) -> None:
         """Refuse more samples than there are rows to start from, where a row makes one."""
         pool = self._fitted()._sampler.sampler.sources

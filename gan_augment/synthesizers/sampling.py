@@ -34,6 +34,7 @@ from gan_augment.networks.inputs import (
     Anchors,
     GeneratorInput,
     RowAnchors,
+    SourceRows,
     lenders_of,
     mixture_weights,
 )
@@ -191,6 +192,20 @@ class BlockSampler:
                 images: Tensor = self.network(_part(inputs, slice(start, start + at_once)))
                 parts.append(to_pixels(images, self.geometry.shape[:2]))
         return np.concatenate(parts)
+
+    def of_rows(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """What an enlarging network makes of each of some images (N, h, w, C)."""
+        made = [np.empty((0, *self.geometry.shape), dtype=np.uint8)]
+        with devices.threads(1), torch.inference_mode(), self.compute.autocast():
+            for start in range(0, len(pixels), BLOCK):
+                part = pixels[start : start + BLOCK]
+                rows = to_network(part, part.shape[1:3]).to(self.compute.device)
+                y = torch.zeros(len(part), dtype=torch.long, device=rows.device)
+                images = self.network(
+                    GeneratorInput(rows.new_zeros(len(part), 0), y, SourceRows(rows))
+                )
+                made.append(to_pixels(images, self.geometry.shape[:2]))
+        return np.concatenate(made)
 
     def arrays(self) -> Arrays:
         """The network's weights below "network/", the codes of each label's rows below "codes/"."""

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from gan_augment.workflows.inspection import inspect_data as inspect_data
     from gan_augment.workflows.inspection import inspect_run as inspect_run
     from gan_augment.workflows.sampling import sample as sample
+    from gan_augment.workflows.translating import plan_translate as plan_translate
+    from gan_augment.workflows.translating import translate as translate
 
 # No module is called as its function is, or importing the module would hide the function.
 _HOMES = {
@@ -46,8 +48,10 @@ _HOMES = {
     "plan_choice": "choosing",
     "plan_evaluation": "evaluating",
     "plan_fit": "fitting",
+    "plan_translate": "translating",
     "report": "evaluating",
     "sample": "sampling",
+    "translate": "translating",
 }
 
 __all__ = [*_HOMES]

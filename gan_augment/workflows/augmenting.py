@@ -32,6 +32,7 @@ from gan_augment.data.images.png_folder import (
     png_bytes,
     safe_name,
     safe_names,
+    with_sources,
     write_part,
 )
 from gan_augment.data.images.resize import resize_image
@@ -47,7 +48,7 @@ from gan_augment.data.tables.export import (
     write_table,
 )
 from gan_augment.data.topup_plan import ORIGINS, TopUpPlan, plan_topup, refusals_in_words
-from gan_augment.errors import DataError, ResumeMismatchError, UsageError
+from gan_augment.errors import DataError, UsageError
 from gan_augment.progress import Progress
 from gan_augment.synthesizers import model_folder
 from gan_augment.synthesizers.base import check_code
@@ -61,9 +62,10 @@ from gan_augment.workflows.kinds import (
     options_of_model,
     read_data,
     read_meta,
+    resolver_folder,
 )
 from gan_augment.workflows.outputs import (
-    CONFIG,
+    NOT_OF_THE_OUTPUT,
     FolderOutput,
     Output,
     Result,
@@ -73,7 +75,10 @@ from gan_augment.workflows.outputs import (
     output_file,
     output_folder,
 )
-from gan_augment.workflows.sampling import ROWS_AT_ONCE, write_images
+from gan_augment.workflows.sampling import (
+    ROWS_AT_ONCE,
+    write_images,
+)
 
 if TYPE_CHECKING:
     from gan_augment.synthesizers.image_gan import ImageGAN
@@ -84,7 +89,6 @@ __all__ = ["AugmentResult", "augment", "count_lines", "plan_augment"]
 Match = Literal["originals", "model"]
 LARGER = 1.5  # originals beyond this many times the model's size look sharper than it can draw
 _OURS = re.compile(r"(synthetic|repeat)-[0-9]{6}", re.IGNORECASE)
-_NOT_OF_THE_OUTPUT = {"workers", "threads", "device", "skip_bad"}
 
 
 @dataclass(frozen=True)
@@ -225,6 +229,8 @@ def augment(
         made_from = _made_from(read, top_up, flags, model)
         if model and meta:
             trained = Path(model)
+            if options.super_resolve and isinstance(meta, ModelMeta):
+                resolver_folder(model_folder(trained), options.super_resolve)
             output.describe(made_from)
             for note in read.read.notes:
                 progress.note(note)
@@ -234,9 +240,10 @@ def augment(
             trained = Path(output.notes.get("run") or run or new_run_folder(source))
             check_apart(source, trained)
             output.describe(made_from, run=str(trained))
-            gan, digest = _trained(
-                output, source, trained, read, overwrite and run is not None, progress
-            )
+            from gan_augment.workflows.fitting import model_for_output
+
+            replacing = overwrite and run is not None
+            gan, digest = model_for_output(output, source, trained, read, replacing, progress)
             output.describe(made_from, trained=digest)
             meta = gan.meta_ if gan else read_meta(trained)
         job = _TopUp(read, _plan(read, top_up, meta), progress)
@@ -372,7 +379,7 @@ def _made_from(
 ) -> dict[str, Any]:
     """What decides the output; a resumed call must give the same."""
     of_tables = set() if isinstance(read, TableKind) else {"target", "columns", "most_rows"}
-    excluded = _NOT_OF_THE_OUTPUT | of_tables
+    excluded = NOT_OF_THE_OUTPUT | of_tables
     return {
         "data": read.sha256,
         "top-up": top_up.model_dump(mode="json"),
@@ -380,29 +387,6 @@ def _made_from(
         **flags,
         "model": model_sha256(model) if model else None,
     }
-
-
-def _trained(
-    output: Output, source: Path, run: Path, read: Kind, overwrite: bool, progress: Progress
-) -> tuple[ImageGAN | TabularGAN | None, str]:
-    """Fit a model of this data into `run`, or finish what a stopped call began there.
-
-    Returns the generator, None where the stopped call had finished it, and the model's fingerprint.
-    Raises ResumeMismatchError where the run is another by now.
-    """
-    from gan_augment.workflows.fitting import fit_model
-
-    begun = output.resuming and (run / CONFIG).is_file()
-    gan = fit_model(
-        source, run, read.options, resume=begun, overwrite=overwrite, data=read, progress=progress
-    )[1]
-    digest = model_sha256(run)
-    if output.notes.get("trained", digest) != digest:
-        raise ResumeMismatchError(
-            f"the run {str(run)!r} was changed since {str(output.path)!r} was begun from it; "
-            "give --overwrite, or choose another folder."
-        )
-    return gan, digest
 
 
 def _warn_of_model(job: _TopUp, meta: ModelMeta, top_up: TopUp, *, alike: bool) -> None:
@@ -413,6 +397,7 @@ def _warn_of_model(job: _TopUp, meta: ModelMeta, top_up: TopUp, *, alike: bool) 
     if alike:
         return
     median, (height, width, _) = job.data.read.scan.sizes.get("median"), meta.image_shape
+    height, width = (side * (job.data.options.super_resolve or 1) for side in (height, width))
     if job.plan.generated and median and max(median[0] / height, median[1] / width) > LARGER:
         job.warn(
             f"the originals are {median[1]} x {median[0]} px (median), the synthetic images "
@@ -453,6 +438,7 @@ def _write_folder(
             seed=job.data.options.seed,
             workers=job.data.options.workers,
             size=size,
+            super_resolve=job.data.options.super_resolve,
             keep=output.resuming,
             allow_code=allow_code,
             advance=progress.advance,
@@ -467,7 +453,7 @@ def _write_folder(
     for done, (row, original) in enumerate(copies, 1):
         originals.write(original, output.path / row.path, output.resuming)
         progress.advance(done)
-    output.finish([row for row, _ in rows])
+    output.finish(with_sources(output.path, [row for row, _ in rows]))
 
 
 def _folder_rows(

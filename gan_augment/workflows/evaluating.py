@@ -193,14 +193,18 @@ def _read(
         changes["fit"] = fit.model_copy(update={"recipe": recipe})
         options = options.model_copy(update=changes)
         fit = fit.model_copy(update={"image_size": frozen.image_size_})
-    kinds: list[Any] = [read_data(data, fit, progress)]
+    named = (options.group,) if isinstance(options.group, str) and fit.target is None else ()
+    kinds: list[Any] = [read_data(data, fit, progress, more=named)]
     if test is None and fit.target is None and data.is_dir() and options.folds is None:
         parts = parts_of(data)
         test = next((parts[name] for name in PARTS if name in parts and name != "train"), None)
     if test is not None:
         if isinstance(kinds[0], ImageKind):
             fit = fit.model_copy(update={"image_size": kinds[0].data.image_shape[:2]})
-        kinds.append(read_data(Path(test), fit, progress))
+        kinds.append(read_data(Path(test), fit, progress, more=named))
+    if named:  # a manifest's column: its values, of all rows
+        values = [value for kind in kinds for value in kind.read.columns[named[0]]]
+        options = options.model_copy(update={"group": np.array(values)})
     rows: list[Any] = [kind.data for kind in kinds]
     photos = None
     if frozen is not None:

@@ -36,14 +36,24 @@ from gan_augment.training.callbacks import (
 )
 from gan_augment.training.checkpoint import CheckpointStore
 from gan_augment.workflows.diagnosis import installed_version
-from gan_augment.workflows.kinds import ImageKind, Kind, Meta, kept_lines, read_data, read_meta
+from gan_augment.workflows.kinds import (
+    ImageKind,
+    Kind,
+    Meta,
+    kept_lines,
+    model_sha256,
+    read_data,
+    read_meta,
+)
 from gan_augment.workflows.outputs import (
     CHECKPOINTS,
     CONFIG,
     ENVIRONMENT,
     HISTORY,
     MODEL,
+    RESOLVER,
     RUN_FILES,
+    Output,
     Result,
     check_apart,
     is_run,
@@ -303,6 +313,27 @@ def fit_model(
             return _train(plan, callbacks, watch, stop, resume=resume, force=force)
 
 
+def model_for_output(
+    output: Output, source: Path, run: Path, read: Kind, overwrite: bool, progress: Progress
+) -> tuple[ImageGAN | TabularGAN | None, str]:
+    """Fit a model of this data into `run`, or finish what a stopped call began there.
+
+    Returns the generator, None where the stopped call had finished it, and the model's fingerprint.
+    Raises ResumeMismatchError where the run is another by now.
+    """
+    begun = output.resuming and (run / CONFIG).is_file()
+    gan = fit_model(
+        source, run, read.options, resume=begun, overwrite=overwrite, data=read, progress=progress
+    )[1]
+    digest = model_sha256(run)
+    if output.notes.get("trained", digest) != digest:
+        raise ResumeMismatchError(
+            f"the run {str(run)!r} was changed since {str(output.path)!r} was begun from it; "
+            "give --overwrite, or choose another folder."
+        )
+    return gan, digest
+
+
 def _with_choice(data: Kind, progress: Stopwatch) -> Kind:
     """The data with the recipe that suits it in its options."""
     usual = replace(data, options=data.options.model_copy(update={"recipe": "auto"}))
@@ -362,10 +393,49 @@ def _train(
         raise
     progress.phase("writing the model")
     data.write_run(run, gan)
+    if data.options.super_resolve:
+        _fit_resolver(plan, steps=gan.steps_, progress=progress, stop=stop)
     progress.stop()
     spent = _seconds(progress)
     progress.note("time: " + ", ".join(f"{name} {spent_s:g} s" for name, spent_s in spent.items()))
     return replace(_result(plan, gan.meta_), seconds=spent), gan
+
+
+def _fit_resolver(plan: FitPlan, *, steps: int, progress: Progress, stop: StopFlag) -> None:
+    """Fit and save the super-resolver of a run of images, at a multiple of the model's side.
+
+    steps: of the model; the resolver trains a quarter as many, of its own cost.
+    """
+    data = plan.data
+    assert isinstance(data, ImageKind)
+    scale, (height, width, _) = data.options.super_resolve, data.data.image_shape
+    assert scale is not None
+    size = {"image_size": (scale * height, scale * width)}
+    larger = read_data(plan.source, data.options.model_copy(update=size), progress)
+    assert isinstance(larger, ImageKind)
+    original = data.read.scan.sizes.get("median", size["image_size"])
+    if min(original) < scale * min(height, width):
+        progress.warn(
+            f"the originals are {original[1]} x {original[0]} px (median), less than {scale} times "
+            "the model's side: nothing sharper can be learned from them"
+        )
+    srgan = resolve_recipe("srgan")
+    generator = srgan.generator.model_copy(update={"scale": scale})
+    options = data.options
+    gan = ImageGAN(
+        recipe=srgan.model_copy(update={"generator": generator}),
+        steps=max(steps // 4, 20),
+        classes="all",
+        device=options.device,
+        precision=options.precision,
+        threads=options.threads,
+        random_state=options.seed,
+        selection=False,
+    )
+    progress.note(f"fitting a super-resolver to {scale * width} x {scale * height} px")
+    gan.fit(larger.data, progress=progress, stop=stop)
+    remove_named(plan.run, [RESOLVER])
+    gan.save(plan.run / RESOLVER)
 
 
 def _seconds(progress: Stopwatch) -> dict[str, float]:

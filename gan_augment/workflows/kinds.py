@@ -45,7 +45,7 @@ from gan_augment.storage.bundle import bundle_sha256, load_meta
 from gan_augment.synthesizers import model_folder
 from gan_augment.synthesizers.base import check_length
 from gan_augment.synthesizers.model_file import NAME, ModelMeta, TableMeta
-from gan_augment.workflows.outputs import FILE_FORMAT, MODEL, SAMPLES, TABLE_SAMPLES
+from gan_augment.workflows.outputs import FILE_FORMAT, MODEL, RESOLVER, SAMPLES, TABLE_SAMPLES
 
 if TYPE_CHECKING:
     from gan_augment.data.tables.export import FileFormat
@@ -58,7 +58,9 @@ if TYPE_CHECKING:
 IMAGES_A_CLASS = 12
 ROWS_A_CLASS = 5
 CLASSES_SHOWN = 50
-_OF_IMAGES = ("image_size", "resize", "flips", "skip_bad", "until", "patience")
+MODEL_SHARE = 0.6
+"""Of a budget that a super-resolver has a part of."""
+_OF_IMAGES = ("image_size", "resize", "flips", "skip_bad", "until", "patience", "super_resolve")
 _FAMILIES = {
     "number": ("int", "uint", "float", "double", "halffloat", "decimal"),
     "boolean": ("bool",),
@@ -99,6 +101,8 @@ class _Kind(ABC):
         """Settings that both kinds of generator take."""
         names = ("steps", "budget_s", "device", "precision", "threads")
         own = {name: getattr(self.options, name) for name in names}
+        if self.options.super_resolve and own["budget_s"]:
+            own["budget_s"] *= MODEL_SHARE
         seed = {"random_state": self.options.seed, "callbacks": callbacks}
         return {"classes": self.topped_up, **own, **seed}
 
@@ -379,10 +383,12 @@ def read_data(
     progress: Progress | None = None,
     *,
     sampled: bool = False,
+    more: Sequence[str] = (),
 ) -> ImageKind | TableKind:
     """Read labelled images, or with `options.target` a table. Nothing is written.
 
     sampled: only `options.most_rows` rows of a Parquet file of more, as `read_table` chooses them.
+    more: of a manifest of images, columns beside its own.
     Raises DataError where the data cannot be used, UsageError where the options are of the other
     kind.
     """
@@ -395,6 +401,7 @@ def read_data(
             resize=options.resize,
             skip_bad=options.skip_bad,
             workers=options.workers,
+            columns=more,
             progress=progress,
         )
         return ImageKind(read, options)
@@ -442,6 +449,22 @@ def kept_lines(meta: Meta) -> list[str]:
 def model_sha256(run: str | Path) -> str:
     """The fingerprint of a run's model, arrays included."""
     return bundle_sha256(model_folder(Path(run)))
+
+
+def resolver_folder(model: Path, scale: int) -> Path:
+    """The super-resolver beside a model. Raises UsageError where there is none of that scale."""
+    folder = model.parent / RESOLVER
+    found = None
+    if (folder / f"{NAME}.json").is_file():
+        found = load_meta(folder, NAME, schema=ModelMeta).recipe.generator.scale
+    if found != scale:
+        has = "none" if found is None else f"one of {found} times the side"
+        raise UsageError(
+            f"--super-resolve {scale} needs a run with such a super-resolver, and "
+            f"{str(model.parent)!r} has {has}: fit with --super-resolve {scale}, or give it to "
+            "augment, which fits both"
+        )
+    return folder
 
 
 def options_of_model(options: FitOptions, meta: Meta) -> FitOptions:

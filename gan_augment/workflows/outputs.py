@@ -55,10 +55,25 @@ FILE_FORMAT = "format.json"
 ENVIRONMENT = "environment.json"
 MODEL = "model"
 CHECKPOINTS = "checkpoints"
+RESOLVER = "super-resolver"
 RUN_FILES = (
-    *(MODEL, CHECKPOINTS, HISTORY, ENVIRONMENT, SAMPLES, CANDIDATES, TABLE_SAMPLES, FILE_FORMAT),
+    *(
+        MODEL,
+        RESOLVER,
+        CHECKPOINTS,
+        HISTORY,
+        ENVIRONMENT,
+        SAMPLES,
+        CANDIDATES,
+        TABLE_SAMPLES,
+        FILE_FORMAT,
+    ),
     CONFIG,  # the sign that a folder is a run goes last
 )
+
+
+NOT_OF_THE_OUTPUT = {"workers", "threads", "device", "skip_bad"}
+"""Options that change how, and not what, is written."""
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from gan_augment.config import MOST, TopUp
@@ -30,6 +31,7 @@ from gan_augment.data.images.png_folder import (
     is_whole_png,
     png_bytes,
     safe_names,
+    with_sources,
     write_part,
 )
 from gan_augment.data.images.resize import resize_batch
@@ -56,7 +58,7 @@ from gan_augment.storage.bundle import bundle_sha256, load_meta
 from gan_augment.synthesizers import model_folder
 from gan_augment.synthesizers.base import check_code
 from gan_augment.synthesizers.model_file import NAME, ModelMeta, TableMeta
-from gan_augment.workflows.kinds import Meta, model_sha256, read_meta
+from gan_augment.workflows.kinds import Meta, model_sha256, read_meta, resolver_folder
 from gan_augment.workflows.outputs import (
     FILE_FORMAT,
     FolderOutput,
@@ -199,6 +201,7 @@ def sample(
     mark: bool = False,
     escape_formulas: bool = False,
     shard: str | None = None,
+    super_resolve: int | None = None,
     overwrite: bool = False,
     resume: bool = False,
     allow_code: bool = False,
@@ -226,6 +229,9 @@ def sample(
         order and anywhere. All write into the folder `out`. Images are called as in the whole, and
         are listed in `manifest-00003-of-00016.csv`; rows are `part-00003-of-00016.parquet`, and
         the parts in the order of their names are the whole.
+    super_resolve
+        2 or 4: images of so many times the model's side, by a run that was fitted with it
+        (`FitOptions.super_resolve`).
     resume
         Go on where a stopped call was: images that are whole stay, a table is written anew.
     allow_code
@@ -251,6 +257,12 @@ def sample(
     share = WHOLE if shard is None else Shard.of_text(shard)
     made_from = {"model": model_sha256(run), "seed": seed, "counts": target_counts}
     made_from |= {} if shard is None else {"shards": share.of}
+    if super_resolve is not None:
+        of_images = isinstance(meta, ModelMeta)
+        if not of_images:
+            raise UsageError("--super-resolve is for images, and this run is of a table")
+        folder_of_it = resolver_folder(model_folder(run), super_resolve)
+        made_from["super-resolver"] = bundle_sha256(folder_of_it)
     if isinstance(meta, TableMeta):
         file = out if shard is None else out / f"part-{share.name}.parquet"
         check_out(file)
@@ -270,7 +282,7 @@ def sample(
         check_planned(sum(target_counts.values()))
         pieces, held = image_pieces(target_counts, share), "" if shard is None else share.name
         with output_folder(out, "sample", resume=resume, overwrite=overwrite, shard=held) as folder:
-            how = (seed, workers, progress, allow_code)
+            how = (seed, workers, progress, allow_code, super_resolve)
             kept = _write_folder(folder, made_from, run, target_counts, share, *how)
     drawn = {name: _rows([p for p in pieces if p.label == name]) for name in target_counts}
     seconds = time.monotonic() - started_s
@@ -318,6 +330,7 @@ def write_images(
     seed: int,
     workers: int | None = None,
     size: tuple[int, int] | None = None,
+    super_resolve: int | None = None,
     keep: bool = False,
     allow_code: bool = False,
     advance: Callable[[int], None] = lambda done: None,
@@ -328,7 +341,8 @@ def write_images(
     the number of workers. model: the folder of the saved model; gan: the same in memory, if it is
     there. shard: its share of the images alone. workers: processes of one thread each; 1 is this
     process, None one for every 5,000 images, at most one a core. size: (height, width) px to
-    write them at, None for the model's. keep: leave files that are whole.
+    write them at, None for the model's. super_resolve: draw them at so many times the model's side,
+    by the super-resolver beside the model. keep: leave files that are whole.
     allow_code: as in `sample`. advance: is told how many are done.
 
     Returns how many images were there before, and {class that the model refuses: why}; a refused
@@ -350,7 +364,12 @@ def write_images(
             source = str(model.resolve()), bundle_sha256(model), allow_code
         else:
             source = gan or _load(model, allow_code)
-        _draw(spans, source, seed, size, processes, lambda done: advance(before + done))
+        resolver = None
+        if super_resolve is not None:
+            folder = resolver_folder(model, super_resolve)
+            resolver = str(folder.resolve()), bundle_sha256(folder)
+        shown = lambda done: advance(before + done)  # noqa: E731
+        _draw(spans, source, seed, size, resolver, processes, shown)
     with write_errors(out):
         for path in (path for span in spans if span.label in refused for path in span.paths):
             (out / path).unlink(missing_ok=True)
@@ -426,6 +445,7 @@ def _draw(
     source: ImageGAN | SavedModel,
     seed: int,
     size: tuple[int, int] | None,
+    resolver: tuple[str, str] | None,
     processes: int,
     advance: Callable[[int], None],
 ) -> None:
@@ -439,7 +459,7 @@ def _draw(
         # joblib replaces a worker that has grown by 300 MB, and warns: no news
         warnings.filterwarnings("ignore", "A worker stopped while some jobs", UserWarning)
         while turns := list(islice(_turns(spans), BLOCKS_A_ROUND)):
-            how = (seed, size, *parent)
+            how = (seed, size, resolver, *parent)
             tasks = (delayed(_block)(source, span.label, n, *how) for span, n in turns)
             try:
                 with closing(Parallel(processes, return_as="generator")(tasks)) as blocks:
@@ -463,6 +483,7 @@ def _block(
     number: int,
     seed: int,
     size: tuple[int, int] | None,
+    resolver: tuple[str, str] | None,
     parent: int,
     machine: str,
 ) -> list[bytes] | str:
@@ -473,11 +494,22 @@ def _block(
         pixels = gan.sample_block(name, number, seed)
     except TooFewAcceptedError as error:  # of one class: the others go on
         return str(error)
+    ids = gan.block_sources(name, number, seed)
+    if resolver is not None:
+        pixels = resolved(pixels, *resolver)
     sized = pixels if size is None else resize_batch(pixels, size)
-    return [png_bytes(image, synthetic=True) for image in sized]
+    return [
+        png_bytes(image, synthetic=True, source="" if ids is None else str(ids[place]))
+        for place, image in enumerate(sized)
+    ]
 
 
-@lru_cache(maxsize=1)
+def resolved(pixels: NDArray[np.uint8], folder: str, sha256: str) -> NDArray[np.uint8]:
+    """Images at a multiple of their side, by the super-resolver that is saved in a folder."""
+    return _loaded(folder, sha256, False).enlarged(pixels)
+
+
+@lru_cache(maxsize=2)
 def _loaded(folder: str, sha256: str, allow_code: bool) -> ImageGAN:
     """The model in a folder, loaded once a worker; `sha256` tells it from an earlier one."""
     return _load(Path(folder), allow_code)
@@ -505,6 +537,7 @@ def _write_folder(
     workers: int | None,
     progress: Progress,
     allow_code: bool,
+    super_resolve: int | None,
 ) -> int:
     """Write the images and the manifest; the number of images that were there before."""
     pieces = image_pieces(target_counts, shard)
@@ -526,11 +559,13 @@ def _write_folder(
         shard=shard,
         seed=seed,
         workers=workers,
+        super_resolve=super_resolve,
         keep=folder.resuming,
         allow_code=allow_code,
         advance=progress.advance,
     )
-    folder.finish([row for row in rows if row.label not in refused])
+    written = [row for row in rows if row.label not in refused]
+    folder.finish(with_sources(folder.path, written))
     if refused:
         raise TooFewAcceptedError("; ".join(refused.values()))
     return before

@@ -1,6 +1,7 @@
 """`gan-augment fit` learns, `sample` draws from a run, `augment` does both and adds DATA's rows.
 
-`embed` writes images as the features of a pretrained network.
+`translate` draws images of one class as of another; `embed` writes images as the features of a
+pretrained network.
 """
 
 from __future__ import annotations
@@ -51,6 +52,7 @@ def fit(
     image_size: o.ImageSize = None,
     resize: o.Resize = "squeeze",
     flips: o.Flips = False,
+    super_resolve: o.SuperResolve = None,
     selection: o.Selection = True,
     seed: o.Seed = 0,
     device: o.Device = "auto",
@@ -137,6 +139,7 @@ def sample(
         str | None,
         o.option("--shard", "3/16: this share alone, into the folder OUT; other calls the others."),
     ] = None,
+    super_resolve: o.SuperResolve = None,
     mark: o.Mark = False,
     escape_formulas: o.EscapeFormulas = False,
     allow_code: o.AllowCode = False,
@@ -167,6 +170,7 @@ def sample(
                 seed=seed,
                 workers=workers,
                 shard=shard,
+                super_resolve=super_resolve,
                 mark=mark,
                 escape_formulas=escape_formulas,
                 allow_code=allow_code,
@@ -235,6 +239,7 @@ def augment(
     image_size: o.ImageSize = None,
     resize: o.Resize = "squeeze",
     flips: o.Flips = False,
+    super_resolve: o.SuperResolve = None,
     selection: o.Selection = True,
     seed: o.Seed = 0,
     device: o.Device = "auto",
@@ -293,6 +298,101 @@ def augment(
             )
         outcome.print_result(ctx, result, out)
         outcome.print_next(ctx, f"train your classifier on {shlex.quote(str(out))} as on DATA")
+
+
+def translate(
+    ctx: typer.Context,
+    data: o.Data,
+    out: o.OutFolder,
+    from_: Annotated[
+        str,
+        o.option("--from", "Classes whose images are drawn, with commas, or all (others)."),
+    ],
+    to: Annotated[str, o.option("--to", "Classes that they are drawn as, with commas.")],
+    counts: Annotated[
+        str | None,
+        o.option(
+            "--counts",
+            "100, or owl=30,wren=20.  [default: level with the largest class, at most half of the "
+            "images to start from]",
+        ),
+    ] = None,
+    domain: Annotated[
+        str | None,
+        o.option(
+            "--domain",
+            "A column of a manifest (scanner, site): from one value of it to another; classes "
+            "stay.",
+        ),
+    ] = None,
+    masks: Annotated[
+        Path | None,
+        o.option(
+            "--masks", "A folder of images called as DATA's, not black where to redraw (inpaint)."
+        ),
+    ] = None,
+    model: Annotated[Path | None, o.option("--model", "Draw with this run; do not train.")] = None,
+    run: Annotated[
+        Path | None, o.option("--run", "Where the trained run goes.  [default: as in fit]")
+    ] = None,
+    recipe: Annotated[
+        str,
+        o.option(
+            "--recipe", "stargan, cyclegan, pix2pix, adain, fourier, inpaint or a .toml file."
+        ),
+    ] = "stargan",
+    steps: o.Steps = None,
+    budget: o.Budget = None,
+    image_size: o.ImageSize = None,
+    resize: o.Resize = "squeeze",
+    selection: o.Selection = True,
+    seed: o.Seed = 0,
+    device: o.Device = "auto",
+    precision: o.Precision = "auto",
+    threads: o.Threads = None,
+    workers: o.Workers = None,
+    skip_bad: o.SkipBad = False,
+    allow_code: o.AllowCode = False,
+    resume: o.Resume = False,
+    overwrite: o.Overwrite = False,
+    config: o.Config = None,
+    dry_run: o.DryRun = False,
+    verbose: o.Verbose = False,
+    as_json: o.AsJson = False,
+    quiet: o.Quiet = False,
+) -> None:
+    """Draw images of one class as of another.
+
+    Writes OUT/<class>/000000.png, ... and OUT/manifest.csv, which names the image of DATA that each
+    was drawn from. Samples that do not arrive at their class, by classifiers, are dropped. With
+    --domain a row keeps its class and changes its scanner, site or camera.
+    """
+    with outcome.exit_codes(ctx):
+        drawn: dict[str, Any] = {
+            "source": "all" if from_ == "all" else o.names(from_),
+            "to": o.names(to),
+            "counts": None if counts is None else o.read(counts, o.row_counts, "--counts"),
+            "domain": domain,
+            "model": model,
+            "options": o.fit_options(ctx),
+        }
+        if dry_run:
+            plan = workflows.plan_translate(data, **drawn)
+            outcome.print_plan(ctx, plan.lines(), plan=plan.to_dict())
+            return
+        with shown_progress(quiet=quiet) as progress:
+            result = workflows.translate(
+                data,
+                out,
+                masks=masks,
+                run=run,
+                resume=resume,
+                overwrite=overwrite,
+                allow_code=allow_code,
+                progress=progress,
+                **drawn,
+            )
+        outcome.print_result(ctx, result, out)
 
 
 def embed(

@@ -7,8 +7,8 @@ import hashlib
 import io
 import json
 import unicodedata
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -32,6 +32,7 @@ _RESERVED = frozenset(  # our own manifest, and the devices of Windows
     + [f"{port}{n}" for port in ("com", "lpt") for n in range(10)]
 )
 _CUT_MARK = "%~"  # no percent escape, so that a cut name is no other's
+SOURCE = "Source"
 _PNG_START = b"\x89PNG\r\n\x1a\n"
 _PNG_END = b"\x00\x00\x00\x00IEND\xaeB\x60\x82"
 
@@ -62,20 +63,29 @@ def check_png_channels(channels: int) -> None:
         )
 
 
-def png_bytes(pixels: NDArray[np.uint8], *, synthetic: bool = False) -> bytes:
+def png_bytes(pixels: NDArray[np.uint8], *, synthetic: bool = False, source: str = "") -> bytes:
     """An image (H, W, C), uint8, C in {1, 3, 4}, as the bytes of a PNG file; lossless.
 
-    The text chunk `Software` names this library; a generated image also holds `Synthetic: true`.
+    The text chunk `Software` names this library; a generated image also holds `Synthetic: true`,
+    and `Source`, the id of the row that it was drawn from, if it was from one.
     """
     check_png_channels(pixels.shape[2])
     text = PngImagePlugin.PngInfo()
     text.add_text("Software", "gan-augment")
     if synthetic:
         text.add_text("Synthetic", "true")
+    if source:
+        text.add_itxt(SOURCE, source)
     file = io.BytesIO()
     image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
     image.save(file, "PNG", pnginfo=text)
     return file.getvalue()
+
+
+def png_source(path: Path) -> str:
+    """The id of the row that a PNG file of ours was drawn from; "" for none."""
+    with Image.open(path, formats=["PNG"]) as image:
+        return str(image.info.get(SOURCE, ""))
 
 
 def write_png(path: Path, pixels: NDArray[np.uint8], *, synthetic: bool = False) -> None:
@@ -108,6 +118,16 @@ def write_manifest(path: Path, rows: Iterable[ManifestRow], *, replace: bool = T
         scores = json.dumps(dict(row.scores)) if row.scores else ""
         writer.writerow([row.path, row.label, row.origin, row.source, index, scores])
     write_file(path, text.getvalue().encode("utf-8", "surrogatepass"), replace=replace)
+
+
+def with_sources(folder: Path, rows: Sequence[ManifestRow]) -> list[ManifestRow]:
+    """Rows of a manifest, generated ones with the ids of the rows that their files name, if any."""
+    return [
+        replace(row, source=png_source(folder / row.path) or row.source)
+        if row.origin in ("synthetic", "companion")
+        else row
+        for row in rows
+    ]
 
 
 def read_manifest(path: Path) -> list[ManifestRow]:

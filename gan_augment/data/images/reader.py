@@ -6,7 +6,8 @@ Every file is decoded once, in worker processes with limits, and comes to the mo
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -41,11 +42,15 @@ _MOST_CHANNELS = 4  # of a decoded file
 
 @dataclass(frozen=True)
 class ReadImages:
-    """Labelled images at the model's size, what the scan found, and sentences for people."""
+    """Labelled images at the model's size, what the scan found, and sentences for people.
+
+    columns: of a manifest, {column: a value a row} of those that were asked for.
+    """
 
     data: LabelledImages
     scan: Scan
     notes: tuple[str, ...]
+    columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def read_images(
@@ -57,6 +62,7 @@ def read_images(
     workers: int | None = None,
     map_above: int | None = None,
     labelled: bool = True,
+    columns: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> ReadImages:
     """Read a folder of class folders, a `.csv` manifest or an `.npz` file, and leave it as it is.
@@ -81,6 +87,8 @@ def read_images(
         process and mapped from there, read-only. None: 1 GiB, or $GAN_AUGMENT_MAP_ABOVE in MiB.
     labelled
         False for a folder with images at any depth, whose classes nobody knows.
+    columns
+        Of a manifest, more columns whose values are given back.
     progress
         Receives phases and counts.
 
@@ -102,12 +110,17 @@ def read_images(
     size = None if image_size is None else checked_size(image_size)
     path, progress = Path(source), progress or Progress()
     check_there(path, "a folder of classes, a .csv or an .npz")
+    if columns and path.suffix.lower() != ".csv":
+        raise UsageError(
+            f"{columns[0]!r} names a column, and {str(path)!r} has none; list the images in a "
+            f"manifest .csv of path,label,{columns[0]}"
+        )
     if path.is_dir():
         listing = list_folder(path) if labelled else list_unlabelled(path)
     elif path.suffix.lower() == ".npz":
         return _read_npz(path, size, how, progress)
     elif path.suffix.lower() == ".csv":
-        listing = list_manifest(path)
+        listing = list_manifest(path, columns)
     else:
         raise UsageError(f"{str(path)!r} is neither a folder of classes nor a .csv or .npz file")
     size = size or _size_by_headers(listing, workers, progress)
@@ -197,7 +210,11 @@ def _decoded(
         ids=[entry.path for entry in entries],
         digests=[entry.sha256 for entry in entries],
     )
-    return ReadImages(data, scan, (*listing.notes, *scan_notes(scan)))
+    told = {
+        name: tuple(values.get(entry.path, "") for entry in entries)
+        for name, values in listing.columns.items()
+    }
+    return ReadImages(data, scan, (*listing.notes, *scan_notes(scan)), told)
 
 
 def _mapped(images: NDArray[np.uint8], channels: int) -> NDArray[np.uint8]:

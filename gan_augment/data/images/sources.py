@@ -9,11 +9,12 @@ import csv
 import io
 import os
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from gan_augment.data.labels import in_order, name_problem
-from gan_augment.errors import DataError, UsageError
+from gan_augment.errors import DataError, UsageError, did_you_mean
 from gan_augment.input_files import read_regular
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".dib", ".tif", ".tiff")
@@ -21,6 +22,7 @@ LONGEST_PATH = 512  # characters below the root; ids are arrays of fixed width
 UNLABELLED = "unlabelled"
 PARTS = ("train", "test", "val", "valid", "validation")
 _MOST_MANIFEST_BYTES = 1 << 30
+_OURS = ("path", "label", "origin", "source", "index", "scores")  # of outputs of this library
 
 
 @dataclass
@@ -28,13 +30,15 @@ class Listing:
     """Files below `root`, by their path below it with forward slashes.
 
     files: those that should be images, (path, label, group or ""). rejected: {path: (label,
-    reason)}. notes: sentences for people.
+    reason)}. notes: sentences for people. columns: of a manifest those that were asked for beside
+    its own, {column: {path: value}}.
     """
 
     root: Path
     files: list[tuple[str, str, str]] = field(default_factory=list)
     rejected: dict[str, tuple[str, str]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    columns: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def add(self, path: str, label: str, group: str = "") -> None:
         """List a file, or reject it where it may not even be opened."""
@@ -107,24 +111,33 @@ def list_unlabelled(folder: Path) -> Listing:
     return listing
 
 
-def list_manifest(manifest: Path) -> Listing:
+def list_manifest(manifest: Path, columns: Sequence[str] = ()) -> Listing:
     """List the image files that a CSV names, with its labels and groups.
 
-    The CSV is UTF-8 with the header `path,label` or `path,label,group`, in any order. Paths are
-    relative to its folder; those that leave it, or name nothing, are rejected; a line that repeats
-    another is noted. An empty group means that the row stands alone.
+    The CSV is UTF-8 with the header `path,label` or `path,label,group`, and `columns` whose values
+    are kept, in any order. Paths are relative to its folder; those that leave it, or name nothing,
+    are rejected; a line that repeats another is noted. An empty group means that the row stands
+    alone. In the manifest of an output of ours rows that show one original are a group: itself, its
+    repeats and what was drawn from it.
     Raises UsageError for other columns, DataError for a file that is no such CSV.
     """
-    listing = Listing(manifest.resolve().parent)
+    listing = Listing(manifest.resolve().parent, columns={name: {} for name in columns})
     labels: dict[str, str] = {}
     lines = 0
     try:
         rows = csv.DictReader(io.StringIO(_text(manifest)), strict=True, skipinitialspace=True)
         rows.fieldnames = [name.strip() for name in rows.fieldnames or ()]
-        _check_columns(manifest, list(rows.fieldnames))
-        for row in rows:
+        names = list(rows.fieldnames)
+        _check_columns(manifest, names, columns)
+        told = list(rows)
+        ours = set(names) == set(_OURS)
+        real = {row["source"] for row in told if row["origin"] == "real"} if ours else set()
+        for row in told:
             lines += 1
-            _add_row(listing, labels, row, f"{manifest.name}, line {rows.line_num}")
+            if ours:
+                source = row["source"] or ""
+                row["group"] = source if source in real or "/" in source else ""
+            _add_row(listing, labels, row, f"{manifest.name}, line {lines + 1}")
     except csv.Error as error:
         raise DataError(f"{str(manifest)!r} is no readable CSV file: {error}") from None
     if lines > len(labels):
@@ -220,13 +233,20 @@ def _text(manifest: Path) -> str:
         raise DataError(f"{str(manifest)!r} cannot be read: {error.strerror}") from None
 
 
-def _check_columns(manifest: Path, columns: list[str]) -> None:
-    if sorted(columns) in (["label", "path"], ["group", "label", "path"]):
-        return
+def _check_columns(manifest: Path, columns: list[str], more: Sequence[str]) -> None:
     listed = ", ".join(repr(name) for name in columns[:12]) or "none"
+    if absent := [name for name in more if name not in columns]:
+        raise UsageError(
+            f"{str(manifest)!r} has no column {absent[0]!r}; it has {listed}."
+            f"{did_you_mean(absent[0], columns)}"
+        )
+    own = sorted(name for name in columns if name not in more or name in ("path", "label"))
+    if own in (["label", "path"], ["group", "label", "path"]) or set(columns) == set(_OURS):
+        return
     raise UsageError(
         f"{str(manifest)!r} has the columns {listed}. A list of images has the columns path,label "
-        "or path,label,group; a table of numbers and categories needs --target COLUMN."
+        "or path,label,group, and others only where an option names them (--group, --domain); a "
+        "table of numbers and categories needs --target COLUMN."
     )
 
 
@@ -243,6 +263,8 @@ def _add_row(listing: Listing, labels: dict[str, str], row: dict[str, str], wher
     if labels.setdefault(path, label) != label:
         raise DataError(f"{where}: {path!r} is labelled {label!r} here, {labels[path]!r} before")
     listing.add(path, label, row.get("group") or "")
+    for name, values in listing.columns.items():
+        values[path] = row.get(name) or ""
 
 
 def _below(root: Path, file: str) -> str:
