@@ -24,8 +24,8 @@ COLUMN_KINDS = ("categorical", "numeric", "datetime", "id")
 
 PANELS = {
     "Data": "data path run result target categorical numeric datetime id schema most_rows classes "
-    "image_size resize flips skip_bad unlabelled group time gap group_duplicates against domain masks "
-    "from_",
+    "image_size resize flips skip_bad unlabelled group time gap group_duplicates against domain "
+    "masks from_",
     "Training": "recipe recipes steps budget gan_budget until patience d_steps optimiser rate "
     "schedule selection seed device precision model seconds table backbone "
     "convert",

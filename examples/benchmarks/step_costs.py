@@ -62,7 +62,7 @@ Costs = Mapping[str, Any]
 def recipes_of(what: str) -> dict[str, Recipe]:
     """The recipes that are trained, of images or of tables."""
     found = RECIPES["table" if what == TABLE else "image"]
-    return {name: one for name, one in found.items() if one.generator.kind != "gaussian"}
+    return {name: one for name, one in found.items() if one.generator.trained}
 
 
 class Unscored:
@@ -78,7 +78,8 @@ def image_run(recipe: Recipe, shape: tuple[int, int, int], precision: str) -> Ru
     n = CLASSES * ROWS_A_CLASS
     pixels = np.random.default_rng(0).integers(0, 256, (n, *shape), dtype=np.uint8)
     labels, names = np.arange(n) % CLASSES, tuple(f"class-{k}" for k in range(CLASSES))
-    data = LabelledImages(pixels, labels, np.array([f"row-{i}" for i in range(n)]), None, names)
+    ids = np.array([f"{i % CLASSES}/{i // CLASSES}.png" for i in range(n)])  # pairs, for pix2pix
+    data = LabelledImages(pixels, labels, ids, None, names)
     parts = build(recipe, shape, CLASSES, compute_config("cpu", precision, 1))
     batches = training_batches(data, parts, np.arange(n))
     return Run(parts, batches, new_state(parts, 0), recipe.steps, Unscored())
