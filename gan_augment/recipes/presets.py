@@ -337,6 +337,12 @@ COSTS: Mapping[DataKind, Mapping[str, float]] = {
         "pggan": 9.2,
         "stylegan": 9.0,
         "biggan-lite": 3.1,
+        "stargan": 9.4,
+        "cyclegan": 9.4,
+        "pix2pix": 2.3,
+        "adain": 1.8,
+        "inpaint": 2.5,
+        "srgan": 0.68,
     },
     "table": {
         "anchored": 1.0,
