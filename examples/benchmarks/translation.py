@@ -170,7 +170,7 @@ def resolved(which: str, seed: int, folder: Path) -> dict[str, Any]:
     seen = np.isin(unit, units[: len(units) // 2])
     train = images.take(rng.permutation(np.flatnonzero(seen))[:2000])
     unseen = images.take(rng.permutation(np.flatnonzero(~seen))[:500])
-    height, width, channels = images.image_shape
+    height, width, _ = images.image_shape
     costs = json.loads(COSTS.read_text())["32x32x3"]["recipes"]["srgan"]
     steps = steps_within(RECIPES["image"]["srgan"], costs, BUDGET_S)
     steps = max(steps * 32 * 32 // (height * width), 100)
