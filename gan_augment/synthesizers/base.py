@@ -148,8 +148,7 @@ class GAN(ABC, Generic[Data, Meta]):
         self._check_served([name for name, n in counts.items() if n])
         features = self._draw(counts, random_state)
         labels = np.repeat(of_class, np.array([*counts.values()], np.int64))
-        rows: Data = self._rows(features, labels, sample_ids(counts), class_names=names)
-        return rows
+        return self._labelled(features, labels, sample_ids(counts), names)
 
     def save(self, folder: str | Path) -> None:
         """Write the model as a new folder: safetensors and JSON, whole or not at all."""
@@ -212,6 +211,17 @@ class GAN(ABC, Generic[Data, Meta]):
     @abstractmethod
     def _draw(self, counts: Mapping[str, int], random_state: int) -> Any:
         """Draw the pixels or the frame of `sample`."""
+
+    def _labelled(
+        self,
+        features: Any,
+        labels: NDArray[np.int64],
+        ids: NDArray[np.str_],
+        names: tuple[str, ...],
+    ) -> Data:
+        """Make labelled data of what was drawn."""
+        rows: Data = self._rows(features, labels, ids, class_names=names)
+        return rows
 
     @abstractmethod
     def _loaded(self, arrays: SavedArrays, meta: Any, choose: ChooseCompute) -> Any:

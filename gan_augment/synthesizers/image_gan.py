@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from gan_augment import devices
 from gan_augment.data.batches import PairedBatches
-from gan_augment.data.contract import LabelledImages
+from gan_augment.data.contract import LabelledImages, LabelledSignals
 from gan_augment.data.images.reader import data_sha256
+from gan_augment.data.pixels import pixel_dtype
 from gan_augment.data.splits import hold_out
 from gan_augment.devices import ComputeConfig, Precision, compute_config  # noqa: F401  (pdoc)
 from gan_augment.distributed import alone
@@ -271,6 +272,8 @@ class ImageGAN(GAN[LabelledImages, ModelMeta]):
             "artefacts": artefacts,
             "selection": selection.record if selection else None,
         }
+        if isinstance(data, LabelledSignals):
+            facts |= {"kind": "signal", "scale": data.scale, "rate": data.rate}
         self._describe(ModelMeta.model_validate(facts))
         with devices.threads(1):
             self._try_out(data, ready.train, run, progress)
@@ -279,13 +282,11 @@ class ImageGAN(GAN[LabelledImages, ModelMeta]):
             raise diverged
         return self
 
-    def sample_range(
-        self, name: str, start: int, stop: int, random_state: int = 0
-    ) -> NDArray[np.uint8]:
+    def sample_range(self, name: str, start: int, stop: int, random_state: int = 0) -> NDArray[Any]:
         """Rows [start, stop) of the endless sequence of a class, uint8 (stop - start, H, W, C)."""
         return self._fitted()._sampler.rows(self._label(name), name, start, stop, random_state)
 
-    def sample_block(self, name: str, number: int, random_state: int = 0) -> NDArray[np.uint8]:
+    def sample_block(self, name: str, number: int, random_state: int = 0) -> NDArray[Any]:
         """The accepted of one block of a class's candidates, uint8 (0 .. 64, H, W, C).
 
         The blocks 0, 1, ... behind each other are the endless sequence of the class; with a
@@ -293,21 +294,23 @@ class ImageGAN(GAN[LabelledImages, ModelMeta]):
         """
         return self._fitted()._sampler.block(self._label(name), name, number, random_state)
 
-    def predict_proba(self, pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
+    def predict_proba(self, pixels: NDArray[Any]) -> NDArray[np.float64]:
         """What a discriminator that tells the classes says of images, (N, K), in `classes_` order.
 
         pixels: uint8 (N, H, W, C). Raises UsageError for recipes whose D does not tell classes.
         """
-        if pixels.shape[1:] != self._fitted().image_shape_ or pixels.dtype != np.uint8:
+        shape = self._fitted().image_shape_
+        if pixels.shape[1:] != shape or pixels.dtype != pixel_dtype(shape):
             raise UsageError(
-                f"the images are {pixels.dtype} {pixels.shape}; expected uint8 "
+                f"the images are {pixels.dtype} {pixels.shape}; expected "
+                f"{np.dtype(pixel_dtype(shape))} "
                 f"(N, {', '.join(map(str, self.image_shape_))})"
             )
         return self._sampler.sampler.class_probabilities(pixels)
 
     def judged_block(
         self, name: str, number: int, random_state: int = 0
-    ) -> tuple[NDArray[np.uint8], NDArray[np.str_]]:
+    ) -> tuple[NDArray[Any], NDArray[np.str_]]:
         """All 64 candidates of a block, and what each fails in selection, "" for none, (64,)."""
         return self._fitted()._sampler.with_reasons(self._label(name), name, number, random_state)
 
@@ -429,9 +432,22 @@ class ImageGAN(GAN[LabelledImages, ModelMeta]):
         if found:
             progress.note(f"{found.in_words()}; {self.meta_.advice()}")
 
-    def _draw(self, counts: Mapping[str, int], random_state: int) -> NDArray[np.uint8]:
+    def _draw(self, counts: Mapping[str, int], random_state: int) -> NDArray[Any]:
         drawn = [self.sample_range(name, 0, n, random_state) for name, n in counts.items()]
-        return np.concatenate([*drawn, np.empty((0, *self.image_shape_), np.uint8)])
+        shape = self.image_shape_
+        return np.concatenate([*drawn, np.empty((0, *shape), pixel_dtype(shape))])
+
+    def _labelled(
+        self,
+        features: Any,
+        labels: NDArray[np.int64],
+        ids: NDArray[np.str_],
+        names: tuple[str, ...],
+    ) -> LabelledImages:
+        if self.meta_.scale is None:
+            return super()._labelled(features, labels, ids, names)
+        scale, rate = self.meta_.scale, self.meta_.rate
+        return LabelledSignals(features, labels, ids, None, names, scale, rate)
 
     def _check_served(self, names: Sequence[str]) -> None:
         if self._sampler.selection is not None:

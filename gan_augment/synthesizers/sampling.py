@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from gan_augment import devices
-from gan_augment.data.pixels import to_network, to_pixels
+from gan_augment.data.pixels import pixel_dtype, to_network, to_pixels
 from gan_augment.data.tables.encoding import (
     AnchorRows,
     EncodedColumn,
@@ -152,7 +152,7 @@ class BlockSampler:
     ) -> NDArray[np.uint8]:
         """Candidates [start, stop) of a class, uint8 (stop - start, H, W, C)."""
         if stop <= start:
-            return np.empty((0, *self.geometry.shape), dtype=np.uint8)
+            return np.empty((0, *self.geometry.shape), pixel_dtype(self.geometry.shape))
         drawn, place = blocks_between(
             lambda number: self.block(label, name, number, seed, stream), BLOCK, start, stop
         )

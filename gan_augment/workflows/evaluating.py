@@ -31,7 +31,7 @@ from gan_augment.report.html import is_report
 from gan_augment.storage import clean_stale, write_errors, write_file
 from gan_augment.training.callbacks import interruptible
 from gan_augment.workflows.embedding import embedded
-from gan_augment.workflows.kinds import ImageKind, read_data
+from gan_augment.workflows.kinds import ImageKind, SignalKind, read_data
 from gan_augment.workflows.outputs import check_apart, new_run_folder
 
 if TYPE_CHECKING:
@@ -194,11 +194,13 @@ def _read(
         options = options.model_copy(update=changes)
         fit = fit.model_copy(update={"image_size": frozen.image_size_})
     kinds: list[Any] = [read_data(data, fit, progress)]
+    if isinstance(kinds[0], SignalKind) and (features or backbone) is not None:
+        raise UsageError("--features and --backbone are for images, and the data is signals")
     if test is None and fit.target is None and data.is_dir() and options.folds is None:
         parts = parts_of(data)
         test = next((parts[name] for name in PARTS if name in parts and name != "train"), None)
     if test is not None:
-        if isinstance(kinds[0], ImageKind):
+        if isinstance(kinds[0], ImageKind) and not isinstance(kinds[0], SignalKind):
             fit = fit.model_copy(update={"image_size": kinds[0].data.image_shape[:2]})
         kinds.append(read_data(Path(test), fit, progress))
     rows: list[Any] = [kind.data for kind in kinds]

@@ -1,4 +1,4 @@
-"""The two kinds of data as the commands see them: labelled images and labelled tables.
+"""The kinds of data as the commands see them: labelled images, signals and tables.
 
 `read_data` reads one, `Kind` is what commands know of it: what it holds, how a generator learns it,
 what of a run shows it, and whether a saved model is one of this data. A further kind is a further
@@ -25,6 +25,7 @@ from gan_augment.data.contract import LabelledImages, LabelledTable
 from gan_augment.data.images.contact_sheet import SheetRow, contact_sheet
 from gan_augment.data.images.png_folder import png_bytes
 from gan_augment.data.images.reader import ReadImages, data_sha256, read_images
+from gan_augment.data.signals import ReadSignals, holds_signals, read_signals
 from gan_augment.data.tables import TABLE_SUFFIXES
 from gan_augment.data.tables.schema import Overrides, TableSchema
 from gan_augment.data.topup_plan import choose_classes
@@ -58,7 +59,7 @@ if TYPE_CHECKING:
 IMAGES_A_CLASS = 12
 ROWS_A_CLASS = 5
 CLASSES_SHOWN = 50
-_OF_IMAGES = ("image_size", "resize", "flips", "skip_bad", "until", "patience")
+_OF_IMAGES = ("image_size", "resize", "flips", "skip_bad", "until", "patience", "window")
 _FAMILIES = {
     "number": ("int", "uint", "float", "double", "halffloat", "decimal"),
     "boolean": ("bool",),
@@ -70,9 +71,9 @@ Meta = ModelMeta | TableMeta
 
 
 class _Kind(ABC):
-    """What both kinds of data share: which classes are topped up, settings of a generator."""
+    """What all kinds of data share: which classes are topped up, settings of a generator."""
 
-    read: ReadImages | ReadTable
+    read: ReadImages | ReadSignals | ReadTable
     options: FitOptions
 
     @property
@@ -118,7 +119,7 @@ class _Kind(ABC):
 class ImageKind(_Kind):
     """Labelled images that were read with the options of a fit."""
 
-    read: ReadImages
+    read: ReadImages | ReadSignals
     options: FitOptions
     name: ClassVar[DataKind] = "image"
     unit: ClassVar[str] = "images"
@@ -126,7 +127,7 @@ class ImageKind(_Kind):
 
     @property
     def data(self) -> LabelledImages:
-        """The images, at the size that a model works at."""
+        """The images, at the size that a model works at; of signals the windows."""
         return self.read.data
 
     @cached_property
@@ -199,6 +200,8 @@ class ImageKind(_Kind):
         """Raise DataError where the images have other classes or channels than the model."""
         assert isinstance(meta, ModelMeta)
         _check_classes(self.data.names, meta)
+        if meta.kind != "image":
+            raise DataError("the data is images, the model makes signals; fit a model to it.")
         channels, known = self.data.image_shape[2], meta.image_shape[2]
         if channels != known:
             raise DataError(
@@ -217,6 +220,57 @@ class ImageKind(_Kind):
             note = "1 real row" if count == 1 else f"{count:,} real rows"
             rows.append(SheetRow(name, note, self.data.pixels[shown], samples))
         return png_bytes(contact_sheet(rows, columns=IMAGES_A_CLASS))
+
+
+@dataclass(frozen=True)
+class SignalKind(ImageKind):
+    """Labelled windows of signals, which a generator learns as images one pixel high."""
+
+    unit: ClassVar[str] = "windows"
+
+    @property
+    def signals(self) -> ReadSignals:
+        """What was read."""
+        assert isinstance(self.read, ReadSignals)
+        return self.read
+
+    @cached_property
+    def unlabelled(self) -> LabelledImages | None:
+        """None: signals without a class are not taken."""
+        if self.options.unlabelled is not None:
+            raise UsageError("--unlabelled is of images and tables, and the data is signals")
+        return None
+
+    def line(self) -> str:
+        """How many windows of which length, for people."""
+        _, length, channels = self.data.image_shape
+        n, classes, rate = len(self.data), len(self.data.names), self.signals.data.rate
+        each = "" if rate is None else f" at {rate} Hz ({length / rate:.3g} s)"
+        return f"{n} windows of {classes} classes, {length} samples{each}, channels {channels}"
+
+    def facts(self) -> dict[str, Any]:
+        """The same for JSON."""
+        _, length, channels = self.data.image_shape
+        return {"length": length, "channels": channels, "rate": self.signals.data.rate}
+
+    def fit_arguments(self) -> dict[str, Any]:
+        """What `ImageGAN.fit` wants to know beside the signals."""
+        return {"unlabelled": self.unlabelled}
+
+    def check_model(self, meta: Meta) -> None:
+        """Raise DataError where the windows have other classes or another shape than the model."""
+        assert isinstance(meta, ModelMeta)
+        _check_classes(self.data.names, meta)
+        (_, length, channels), known = self.data.image_shape, meta.image_shape
+        if (1, length, channels) != known or self.signals.data.rate != meta.rate:
+            theirs = "images"
+            if meta.kind == "signal":
+                theirs = f"windows of {known[1]} samples, {known[2]} channels, rate {meta.rate}"
+            raise DataError(
+                f"the data has windows of {length} samples, {channels} channels, rate "
+                f"{self.signals.data.rate}, the model makes {theirs}; cut them alike with --window "
+                "(window=), or fit a model to them."
+            )
 
 
 @dataclass(frozen=True)
@@ -370,7 +424,7 @@ class TableKind(_Kind):
         return how.first_line() + format_rows(frame, how)
 
 
-Kind = ImageKind | TableKind
+Kind = ImageKind | SignalKind | TableKind
 
 
 def read_data(
@@ -379,8 +433,8 @@ def read_data(
     progress: Progress | None = None,
     *,
     sampled: bool = False,
-) -> ImageKind | TableKind:
-    """Read labelled images, or with `options.target` a table. Nothing is written.
+) -> ImageKind | SignalKind | TableKind:
+    """Read labelled images or signals, or with `options.target` a table. Nothing is written.
 
     sampled: only `options.most_rows` rows of a Parquet file of more, as `read_table` chooses them.
     Raises DataError where the data cannot be used, UsageError where the options are of the other
@@ -389,6 +443,8 @@ def read_data(
     source = Path(source)
     if options.target is None:
         check_no_table(source, options)
+        if options.window is not None or holds_signals(source):
+            return SignalKind(_read_signals(source, options, progress), options)
         read = read_images(
             source,
             image_size=options.image_size,
@@ -405,6 +461,21 @@ def read_data(
     columns = Overrides.checked({"columns": options.columns}, "column kinds")
     most = options.most_rows if sampled else None
     return TableKind(read_table(source, options.target, columns, most_rows=most), options)
+
+
+def _read_signals(source: Path, options: FitOptions, progress: Progress | None) -> ReadSignals:
+    check_there(source, "a folder of classes of .npy or .wav files, or an .npz")
+    if options.image_size is not None or options.resize != "squeeze":
+        raise UsageError(
+            f"--image-size and --resize are for images, and {str(source)!r} is signals; --window "
+            "cuts those to a length"
+        )
+    return read_signals(source, window=options.window, skip_bad=options.skip_bad, progress=progress)
+
+
+def unit_of(meta: Meta) -> str:
+    """What a model makes: "images", "windows" or "rows"."""
+    return {"image": "images", "signal": "windows", "table": "rows"}[meta.kind]
 
 
 def check_no_table(source: Path, options: FitOptions) -> None:
@@ -454,7 +525,9 @@ def options_of_model(options: FitOptions, meta: Meta) -> FitOptions:
         if options.target is not None:
             raise UsageError("the model is of images, and --target names a column of a table")
         height, width, _ = meta.image_shape
-        size = {"image_size": (height, width), "resize": meta.resize}
+        size: dict[str, Any] = {"image_size": (height, width), "resize": meta.resize}
+        if meta.kind == "signal":
+            size = {}
         return options.model_copy(update={**size, "classes": classes})
     target = meta.table.target
     assert target is not None  # a run is fitted to a file

@@ -24,6 +24,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from gan_augment.config import MOST, TopUp
+from gan_augment.data.contract import from_unit
 from gan_augment.data.images.png_folder import (
     ManifestRow,
     check_png_channels,
@@ -33,6 +34,7 @@ from gan_augment.data.images.png_folder import (
     write_part,
 )
 from gan_augment.data.images.resize import resize_batch
+from gan_augment.data.signals import file_bytes, is_whole_signal, suffix_of
 from gan_augment.data.tables.columns import joined
 from gan_augment.data.tables.export import (
     FileFormat,
@@ -56,7 +58,7 @@ from gan_augment.storage.bundle import bundle_sha256, load_meta
 from gan_augment.synthesizers import model_folder
 from gan_augment.synthesizers.base import check_code
 from gan_augment.synthesizers.model_file import NAME, ModelMeta, TableMeta
-from gan_augment.workflows.kinds import Meta, model_sha256, read_meta
+from gan_augment.workflows.kinds import Meta, model_sha256, read_meta, unit_of
 from gan_augment.workflows.outputs import (
     FILE_FORMAT,
     FolderOutput,
@@ -206,6 +208,8 @@ def sample(
 ) -> SampleResult:
     """Write `out/<class>/000000.png`, ... and `out/manifest.csv` with images of a trained run.
 
+    Windows of signals are .npy files, or .wav files where the run learned from such.
+
     Of a run on a table it writes rows into the file `out`: a CSV as the one that the run learned
     from, or a Parquet file with its schema. Image or row i of a class depends on the run, the seed
     and i only, but for id-like columns, which are numbered through the whole file.
@@ -265,8 +269,12 @@ def sample(
                 _write_table(output, run, pieces, before, seed, progress, **flags)
     else:
         if mark or escape_formulas:
-            raise UsageError("marks and escaped formulas are for tables, and this run is of images")
-        check_png_channels(meta.image_shape[2])
+            unit = unit_of(meta)
+            raise UsageError(
+                f"marks and escaped formulas are for tables, and this run is of {unit}"
+            )
+        if meta.kind == "image":
+            check_png_channels(meta.image_shape[2])
         check_planned(sum(target_counts.values()))
         pieces, held = image_pieces(target_counts, share), "" if shard is None else share.name
         with output_folder(out, "sample", resume=resume, overwrite=overwrite, shard=held) as folder:
@@ -274,8 +282,7 @@ def sample(
             kept = _write_folder(folder, made_from, run, target_counts, share, *how)
     drawn = {name: _rows([p for p in pieces if p.label == name]) for name in target_counts}
     seconds = time.monotonic() - started_s
-    unit = "rows" if isinstance(meta, TableMeta) else "images"
-    return SampleResult(out, run, drawn, kept, seed, seconds, unit)
+    return SampleResult(out, run, drawn, kept, seed, seconds, unit_of(meta))
 
 
 def counts_to_draw(
@@ -285,7 +292,7 @@ def counts_to_draw(
 
     Raises UnknownClassError, and UsageError where the numbers make no sense or nothing is left.
     """
-    unit = "rows" if isinstance(meta, TableMeta) else "images"
+    unit = unit_of(meta)
     if isinstance(counts, Mapping):
         if classes is not None:
             raise UsageError("counts by class and classes were both given; the counts name them")
@@ -357,6 +364,16 @@ def write_images(
     return before, refused
 
 
+def suffix_of_files(meta: ModelMeta) -> str:
+    """ ".png" of images, ".wav" of signals that have a rate, ".npy" of others."""
+    return ".png" if meta.kind == "image" else suffix_of(meta.rate)
+
+
+def is_whole(path: Path) -> bool:
+    """Whether a file of an image or a signal that was written here is whole."""
+    return is_whole_png(path) if path.suffix == ".png" else is_whole_signal(path)
+
+
 class _Span:
     """A span of a class on its way: its blocks are drawn anywhere, and placed here in their order.
 
@@ -379,7 +396,7 @@ class _Span:
         self.out, self.paths, self.label = out, paths, label
         self.first_block = first_block(number, selecting=selecting)
         places = enumerate(paths)
-        self.missing = {i for i, p in places if not (keep and is_whole_png(out / p))}
+        self.missing = {i for i, p in places if not (keep and is_whole(out / p))}
         self.blocks = self.images = 0
         self.refused = refused
         if not self.missing:
@@ -466,13 +483,16 @@ def _block(
     parent: int,
     machine: str,
 ) -> list[bytes] | str:
-    """One block of a class as the bytes of PNG files, or why the class is refused."""
+    """One block of a class as the bytes of its files, or why the class is refused."""
     end_with_parent(parent, machine)
     gan = _loaded(*source) if isinstance(source, tuple) else source
     try:
         pixels = gan.sample_block(name, number, seed)
     except TooFewAcceptedError as error:  # of one class: the others go on
         return str(error)
+    meta = gan.meta_
+    if meta.scale is not None:
+        return [file_bytes(values, meta.rate) for values in from_unit(pixels, meta.scale)]
     sized = pixels if size is None else resize_batch(pixels, size)
     return [png_bytes(image, synthetic=True) for image in sized]
 
@@ -510,7 +530,10 @@ def _write_folder(
     pieces = image_pieces(target_counts, shard)
     folder.check_room(0, _rows(pieces))
     below = safe_names(target_counts)
-    paths = {c: [f"{below[c]}/{i:06d}.png" for i in range(n)] for c, n in target_counts.items()}
+    meta = read_meta(run)
+    assert isinstance(meta, ModelMeta)
+    suffix = suffix_of_files(meta)
+    paths = {c: [f"{below[c]}/{i:06d}{suffix}" for i in range(n)] for c, n in target_counts.items()}
     rows = [
         ManifestRow(paths[name][index], name, "synthetic", run.name, index)
         for name, start, stop in pieces

@@ -9,6 +9,7 @@ import csv
 import io
 import os
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -35,6 +36,7 @@ class Listing:
     files: list[tuple[str, str, str]] = field(default_factory=list)
     rejected: dict[str, tuple[str, str]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    suffixes: Sequence[str] = SUFFIXES
 
     def add(self, path: str, label: str, group: str = "") -> None:
         """List a file, or reject it where it may not even be opened."""
@@ -71,7 +73,7 @@ def root_of(source: Path) -> Path:
     return parts_of(source).get("train", source) if source.is_dir() else source.resolve().parent
 
 
-def list_folder(folder: Path) -> Listing:
+def list_folder(folder: Path, suffixes: Sequence[str] = SUFFIXES) -> Listing:
     """List the image files of a folder of class folders, at any depth below each class, sorted.
 
     The class is the first folder below the root. Hidden names and files with other suffixes are
@@ -80,7 +82,7 @@ def list_folder(folder: Path) -> Listing:
     Raises DataError where there is no class folder or a class has a name that cannot be kept.
     """
     parts = parts_of(folder)
-    listing = Listing(root_of(folder).resolve())
+    listing = Listing(root_of(folder).resolve(), suffixes=suffixes)
     if parts:
         others = ", ".join(name for name in PARTS if name in parts and name != "train")
         listing.notes.append(f"{folder.name} is divided into train and {others}: train is taken")
@@ -142,7 +144,7 @@ def _class_folders(listing: Listing) -> tuple[str, ...]:
         if entry.name.startswith("."):
             continue
         if not entry.is_dir():
-            loose += entry.suffix.lower() in SUFFIXES
+            loose += entry.suffix.lower() in listing.suffixes
         elif entry.is_symlink():
             listing.rejected[_printable(entry.name)] = ("", "it is a link to a folder; not entered")
         elif problem := name_problem(entry.name):
@@ -179,7 +181,7 @@ def _files_below(listing: Listing, name: str, ignored: Counter[str]) -> list[str
             listing.rejected[_printable(str(below / linked))] = (name, reason)
         for file in sorted(f for f in files if not f.startswith(".")):
             suffix = Path(file).suffix.lower()
-            if suffix in SUFFIXES:
+            if suffix in listing.suffixes:
                 paths.append(str(below / file))
             else:
                 ignored[_printable(suffix)] += 1
