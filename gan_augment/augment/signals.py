@@ -41,14 +41,16 @@ def change_signals(x: Windows, rng: np.random.Generator) -> Windows:
 def jittered(x: Windows, chosen: NDArray[np.bool_], rng: np.random.Generator) -> Windows:
     """Normal noise added, of `JITTER` times the deviation of each channel of a window."""
     spread = JITTER * x.std(axis=2, keepdims=True) * chosen[:, :, None, None]
-    return x + spread * rng.standard_normal(x.shape, dtype=np.float32)
+    noise: Windows = spread * rng.standard_normal(x.shape, dtype=np.float32)
+    return x + noise
 
 
 def scaled(x: Windows, chosen: NDArray[np.bool_], rng: np.random.Generator) -> Windows:
     """Each channel larger or smaller around its mean, by up to `SCALE`."""
     factor = 1 + chosen * rng.uniform(-SCALE, SCALE, (len(x), x.shape[3]))
     mean = x.mean(axis=2, keepdims=True)
-    return (mean + (x - mean) * factor[:, None, None].astype(np.float32)).astype(np.float32)
+    changed: Windows = mean + (x - mean) * factor[:, None, None].astype(np.float32)
+    return changed
 
 
 def warped(length: int, chosen: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.float64]:

@@ -19,7 +19,10 @@ from gan_augment.errors import DataError
 from gan_augment.input_files import memory_problem, regular_file
 
 _log = logging.getLogger(__name__)
-_KEYS = "x or images (N, H, W[, C]), or signals (N, C, L), y or labels (N,), and if wanted class_names, groups, ids"
+_KEYS = (
+    "x or images (N, H, W[, C]), or signals (N, C, L), y or labels (N,), and if wanted "
+    "class_names, groups, ids"
+)
 _BLOCK = 1024  # rows converted at a time, so that no float copy of everything exists
 DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, ValueError, TypeError, KeyError, RuntimeError)
 """What NumPy and zipfile raise for a file that is damaged or something else."""

@@ -102,7 +102,7 @@ class LabelledImages(LabelledRows):
 
     def rounded(self, cells: NDArray[np.floating]) -> NDArray[Any]:
         """Numbers (n, H W C) in the unit of the pixels as pixels (n, H, W, C)."""
-        pixels = np.clip(np.rint(cells), 0, 255).astype(np.uint8)
+        pixels: NDArray[np.uint8] = np.clip(np.rint(cells), 0, 255).astype(np.uint8)
         return pixels.reshape(-1, *self.image_shape)
 
     def _check_features(self) -> None:
@@ -174,7 +174,8 @@ class LabelledSignals(LabelledImages):
 
     def rounded(self, cells: NDArray[np.floating]) -> NDArray[Any]:
         """Numbers (n, L C) in the unit of the pixels as pixels (n, 1, L, C)."""
-        return cells.astype(np.float32).reshape(-1, *self.image_shape)
+        pixels: NDArray[np.float32] = cells.astype(np.float32).reshape(-1, *self.image_shape)
+        return pixels
 
     def _check_features(self) -> None:
         pixels = self.pixels

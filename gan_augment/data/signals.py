@@ -78,8 +78,8 @@ def from_signals(
     rows = np.arange(len(values)).astype(np.str_)
     made = LabelledSignals.of(values, np.zeros(len(values), np.int64), rows, scale=scale, rate=rate)
     make = partial(LabelledSignals, scale=made.scale, rate=rate)
-    known = {"groups": groups, "class_names": class_names, "ids": ids}
-    return cast(LabelledSignals, label_pixels(made.pixels, y, make=make, **known))
+    data = label_pixels(made.pixels, y, groups=groups, class_names=class_names, ids=ids, make=make)
+    return cast(LabelledSignals, data)
 
 
 def checked_values(x: ArrayLike) -> Values:
@@ -149,7 +149,8 @@ def read_signals(
     """Read an .npz of signals (N, C, L), or a folder a class of .npy (C, L) or .wav files.
 
     window: samples; recordings are cut into windows of so many, one behind another, that share a
-    group. Without it all are of one length. What is silent is left out. scale: as in `from_signals`.
+    group. Without it all are of one length. Silent windows are left out. scale: as in
+    `from_signals`.
     Raises DataError, UnreadableFilesError and UsageError, each with what to do.
 
     >>> import tempfile
@@ -315,8 +316,9 @@ def _windows(
         kept = np.flatnonzero(~_silent(cut))
         silent += len(cut) - len(kept)
         parts.append(cut[kept])
-        stem, suffix = os.path.splitext(path)
-        ids += [path if window is None else f"{stem}-{at:06d}{suffix}" for at in kept.tolist()]
+        whole, suffix = window is None, Path(path).suffix
+        stem = path.removesuffix(suffix)
+        ids += [path if whole else f"{stem}-{at:06d}{suffix}" for at in kept.tolist()]
     recordings = [p for p, one in zip(used, parts, strict=True) for _ in one]
     labels = [label_of[path] for path in recordings]
     return np.concatenate(parts), ids, labels, None if window is None else recordings, silent
@@ -363,7 +365,7 @@ def _read_wav(file: Any) -> tuple[NDArray[Any], int]:
 
 def _soundfile() -> Any:
     try:
-        import soundfile
+        import soundfile  # type: ignore[import-untyped,import-not-found,unused-ignore]
     except ImportError:
         raise UsageError(
             ".wav files need the package soundfile: pip install 'gan-augment[signals]'"

@@ -1,4 +1,4 @@
-"""Pictures of signals to look at: the wave of each window above its spectrum, a colour a channel."""
+"""Pictures of signals: the wave of each window above its spectrum, a colour a channel."""
 
 from __future__ import annotations
 

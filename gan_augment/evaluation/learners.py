@@ -58,7 +58,8 @@ EVEN_PARTS = {"balanced_softmax": 1.0, "mixup_balanced_softmax": 1.0, "cmo": 0.5
 
 Pixels = NDArray[Any]
 Predictor = Callable[[Pixels], Any]
-"""uint8 (n, H, W, C), of signals float32 (n, 1, L, C) -> logits (n, K), an array or a torch tensor on any device."""
+"""uint8 (n, H, W, C), of signals float32 (n, 1, L, C) -> logits (n, K), an array or a torch tensor
+on any device."""
 
 
 @dataclass(frozen=True)

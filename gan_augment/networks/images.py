@@ -251,8 +251,8 @@ class Discriminator(ImageDiscriminator):
 
     def trunk(self, x: Tensor) -> Tensor:
         """Sums over the last maps, (N, width)."""
-        for convolution in self.stages:
-            x = F.leaky_relu(convolution(x), 0.2, inplace=True)
+        for stage in self.stages:
+            x = F.leaky_relu(stage(x), 0.2, inplace=True)
         if self.minibatch_std:
             x = with_minibatch_std(x)
         x = F.leaky_relu(self.last(x), 0.2, inplace=True)

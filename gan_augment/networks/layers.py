@@ -25,21 +25,20 @@ def convolution(
     geometry: Geometry, before: int, after: int, kernel: int, *, stride: int = 1, bias: bool = True
 ) -> nn.Conv2d:
     """k x k, or 1 x k of a signal, that keeps the side, or halves it with a stride of 2."""
-    return nn.Conv2d(before, after, **_sides(geometry, kernel, stride), bias=bias)
+    sides, strides, margins = _sides(geometry, kernel, stride)
+    return nn.Conv2d(before, after, sides, strides, margins, bias=bias)
 
 
 def transposed_convolution(geometry: Geometry, before: int, after: int) -> nn.ConvTranspose2d:
     """4 x 4, or 1 x 4 of a signal, to twice the side."""
-    return nn.ConvTranspose2d(before, after, **_sides(geometry, 4, 2), bias=False)
+    sides, strides, margins = _sides(geometry, 4, 2)
+    return nn.ConvTranspose2d(before, after, sides, strides, margins, bias=False)
 
 
-def _sides(geometry: Geometry, kernel: int, stride: int) -> dict[str, tuple[int, int]]:
-    margin, flat = (kernel - 1) // 2, geometry.signal
-    return {
-        "kernel_size": (1 if flat else kernel, kernel),
-        "stride": (1 if flat else stride, stride),
-        "padding": (0 if flat else margin, margin),
-    }
+def _sides(geometry: Geometry, kernel: int, stride: int) -> list[tuple[int, int]]:
+    """(height, width) of the kernel, of the stride, and of the padding."""
+    sides = [(kernel, 1), (stride, 1), ((kernel - 1) // 2, 0)]
+    return [(alone if geometry.signal else side, side) for side, alone in sides]
 
 
 def factors(x: Tensor, factor: int = 2) -> tuple[int, int]:
@@ -67,7 +66,9 @@ def shuffled(x: Tensor) -> Tensor:
     """
     if x.shape[2] > 1:
         return F.pixel_shuffle(x, 2)
-    return x.unflatten(1, (-1, 2)).permute(0, 1, 3, 4, 2).flatten(3)
+    n, channels, height, length = x.shape
+    pairs = x.reshape(n, channels // 2, 2, height, length).permute(0, 1, 3, 4, 2)
+    return pairs.flatten(3)  # (N, C, 1, L, 2) -> (N, C, 1, 2 L)
 
 
 class SpectralNorm(nn.Module):
@@ -179,12 +180,12 @@ def new_embedding(rows: int, width: int) -> nn.Embedding:
 def initialise(network: nn.Module, seed: int) -> None:
     """Set every weight: He-normal for convolutions and linear layers, biases 0, embeddings N(0, 1).
 
-    The subpixels of a shuffle, four or of a signal two, begin equal, so that no checkerboard is there to unlearn (Aitken
-    et al. 2017). Modulations of conditional norms and class projections of rows begin at
-    N(0, .02), residuals at 0, the vectors of spectral normalisation random. In a module that has a
-    `first_std`, weights and scales of norms begin with that deviation, whatever they are of.
-    Networks of the user's own stay as they are.
-    Source: He et al. 2015, eq. 10, with the slope of a ReLU.
+    The subpixels of a shuffle, four or of a signal two, begin equal, so that no checkerboard is
+    there to unlearn (Aitken et al. 2017). Modulations of conditional norms and class projections of
+    rows begin at N(0, .02), residuals at 0, the vectors of spectral normalisation random. In a
+    module that has a `first_std`, weights and scales of norms begin with that deviation, whatever
+    they are of. Networks of the user's own stay as they are. Source: He et al. 2015, eq. 10, with
+    the slope of a ReLU.
     """
     rng = torch.Generator().manual_seed(seed)
     modules = network.named_modules()

@@ -141,7 +141,8 @@ class ModelMeta(Frozen):
     classes: {name: training rows seen at fit}, in label order. image_shape, original_size: px.
     anchors: encoded training rows inside (0: none). chosen: "interpolation" or "step N".
     selection: None where every candidate is accepted. artefacts, usefulness: None where it was not
-    tried. scale, rate: of signals, as in `LabelledSignals`. Schema 1 had neither of the three, schema 2 no usefulness.
+    tried. scale, rate: of signals, as in `LabelledSignals`. Schema 1 had neither of the first
+    three, schema 2 no usefulness.
     """
 
     format: Literal["gan-augment model"] = "gan-augment model"

@@ -484,8 +484,9 @@ def _folder_rows(
     """
     layout = job.plan.layout(data.labels, job.data.options.seed).behind(data.labels)
     folders = safe_names(job.plan)
-    signals = isinstance(job.data, SignalKind)
-    suffix = suffix_of(job.data.signals.data.rate) if signals else ".png"
+    suffix = ".png"
+    if isinstance(job.data, SignalKind):
+        suffix = suffix_of(job.data.signals.data.rate)
     rows: list[tuple[ManifestRow, int | None]] = []
     for place in np.argsort(layout.label, kind="stable").tolist():
         label = data.names[layout.label[place]]
