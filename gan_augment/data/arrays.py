@@ -190,7 +190,7 @@ def _check_range(values: NDArray[np.generic], least: float, most: float) -> None
         return
     cure = "divide by its white (65535 for 16 bits) so that they are floats in 0..1"
     if least < 0:
-        cure = "for -1..1 pass (x + 1) / 2; signals (N, C, L) go by the name signals"
+        cure = "of signals (N, C, L) call the array signals; for -1..1 pass (x + 1) / 2"
     raise DataError(
         f"{values.dtype} pixels from {least:g} to {most:g}; expected 0..1 or 0..255: {cure}"
     )

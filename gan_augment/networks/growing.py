@@ -114,11 +114,13 @@ def level_widths(
 class Convolutions(nn.Module):
     """3x3 convolutions with LeakyReLU .2, in the generator each with a pixel norm."""
 
-    def __init__(self, geometry: Geometry, widths: list[int], *, normalised: bool) -> None:
+    def __init__(self, widths: list[int], *, normalised: bool, signal: bool = False) -> None:
         super().__init__()
         self.normalised = normalised
         pairs = itertools.pairwise(widths)
-        self.layers = nn.ModuleList(equalised(convolution(geometry, a, b, 3)) for a, b in pairs)
+        self.layers = nn.ModuleList(
+            equalised(convolution(a, b, 3, signal=signal)) for a, b in pairs
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, first width, H, W) -> (N, last width, H, W)."""
@@ -145,7 +147,7 @@ class GrowingGenerator(Growing):
         self.start = equalised(nn.Linear(code + embedding, widths[0] * pixels))
         befores = [[widths[0]], *([w, after] for w, after in itertools.pairwise(widths))]
         self.levels = nn.ModuleList(
-            Convolutions(geometry, [*before, after], normalised=True)
+            Convolutions([*before, after], normalised=True, signal=geometry.signal)
             for before, after in zip(befores, widths, strict=True)
         )
         self.to_rgb = nn.ModuleList(
@@ -183,11 +185,11 @@ class GrowingDiscriminator(ImageDiscriminator, Growing):
         channels = geometry.shape[2] + (condition == "concatenation")
         self.from_rgb = nn.ModuleList(equalised(nn.Conv2d(channels, w, 1)) for w in widths)
         self.levels = nn.ModuleList(
-            Convolutions(geometry, [w, w, before], normalised=False)
+            Convolutions([w, w, before], normalised=False, signal=geometry.signal)
             for before, w in itertools.pairwise(widths)
         )
         ends = [widths[0] + minibatch_std, widths[0]]
-        self.last = Convolutions(geometry, ends, normalised=False)
+        self.last = Convolutions(ends, normalised=False, signal=geometry.signal)
         pixels = geometry.base[0] * geometry.base[1]
         self.dense = equalised(nn.Linear(widths[0] * pixels, widths[0]))
         equal = functools.partial(equalised, gain=1.0)

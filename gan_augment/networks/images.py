@@ -40,7 +40,7 @@ class Encoder(nn.Module):
         before = geometry.shape[2]
         for after in geometry.widths(width, max_width):
             layers += [
-                convolution(geometry, before, after, 4, stride=2, bias=False),
+                convolution(before, after, 4, signal=geometry.signal, stride=2, bias=False),
                 nn.BatchNorm2d(after),
                 nn.LeakyReLU(0.2, inplace=True),
             ]
@@ -62,13 +62,13 @@ class DecoderBlock(nn.Module):
     """
 
     def __init__(
-        self, geometry: Geometry, before: int, after: int, embedding: int, upsample: bool
+        self, before: int, after: int, embedding: int, upsample: bool, signal: bool = False
     ) -> None:
         super().__init__()
         self.upsample = upsample
         narrow = before != after
         self.reduce = nn.Conv2d(before, after, 1, bias=False) if narrow else nn.Identity()
-        self.convolution = convolution(geometry, after, after, 3, bias=False)
+        self.convolution = convolution(after, after, 3, signal=signal, bias=False)
         self.norm = ConditionalBatchNorm(after, embedding)
 
     def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
@@ -99,16 +99,17 @@ class Decoder(nn.Module):
     ) -> None:
         super().__init__()
         self.base, self.noise_width, self.skip_code = geometry.base, code, skip_code
+        signal = geometry.signal
         widths = geometry.widths(width, max_width)[::-1]  # coarsest first
         self.embed = new_embedding(classes, embedding)
         self.start = nn.Linear(code + embedding, widths[0] * geometry.base[0] * geometry.base[1])
         modulating = embedding + code * skip_code
-        blocks = [DecoderBlock(geometry, widths[0], widths[0], modulating, upsample=False)]
+        blocks = [DecoderBlock(widths[0], widths[0], modulating, upsample=False, signal=signal)]
         for before, after in pairwise(widths):
-            blocks.append(DecoderBlock(geometry, before, after, modulating, upsample=True))
+            blocks.append(DecoderBlock(before, after, modulating, upsample=True, signal=signal))
         self.blocks = nn.ModuleList(blocks)
-        parts = 2 if geometry.signal else 4
-        self.to_pixels = convolution(geometry, widths[-1], geometry.shape[2] * parts, 3)
+        pixels = geometry.shape[2] * (2 if signal else 4)
+        self.to_pixels = convolution(widths[-1], pixels, 3, signal=signal)
 
     def forward(self, z: Tensor, y: Tensor) -> Tensor:
         """One image a row."""
@@ -241,10 +242,10 @@ class Discriminator(ImageDiscriminator):
         self.stages = nn.ModuleList()
         before = geometry.shape[2] + (condition == "concatenation")
         for after in geometry.widths(width, max_width):
-            layer = convolution(geometry, before, after, 4, stride=2)
+            layer = convolution(before, after, 4, signal=geometry.signal, stride=2)
             self.stages.append(spectrally_normalised(layer, spectral_norm))
             before = after
-        last = convolution(geometry, before + int(minibatch_std), before, 3)
+        last = convolution(before + int(minibatch_std), before, 3, signal=geometry.signal)
         self.last = spectrally_normalised(last, spectral_norm)
         normalised = functools.partial(spectrally_normalised, enabled=spectral_norm)
         self.set_verdict(geometry, classes, before, condition, normalised)

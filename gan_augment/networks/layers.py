@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils import parametrize
 
-from gan_augment.networks.geometry import Geometry
 from gan_augment.networks.own import OwnNetwork
 
 Module = TypeVar("Module", bound=nn.Module)
@@ -22,23 +21,29 @@ Condition = Literal["projection", "concatenation", "none", "auxiliary", "classes
 
 
 def convolution(
-    geometry: Geometry, before: int, after: int, kernel: int, *, stride: int = 1, bias: bool = True
+    before: int,
+    after: int,
+    kernel: int,
+    *,
+    signal: bool = False,
+    stride: int = 1,
+    bias: bool = True,
 ) -> nn.Conv2d:
     """k x k, or 1 x k of a signal, that keeps the side, or halves it with a stride of 2."""
-    sides, strides, margins = _sides(geometry, kernel, stride)
+    sides, strides, margins = _sides(kernel, stride, signal)
     return nn.Conv2d(before, after, sides, strides, margins, bias=bias)
 
 
-def transposed_convolution(geometry: Geometry, before: int, after: int) -> nn.ConvTranspose2d:
+def transposed_convolution(before: int, after: int, *, signal: bool) -> nn.ConvTranspose2d:
     """4 x 4, or 1 x 4 of a signal, to twice the side."""
-    sides, strides, margins = _sides(geometry, 4, 2)
+    sides, strides, margins = _sides(4, 2, signal)
     return nn.ConvTranspose2d(before, after, sides, strides, margins, bias=False)
 
 
-def _sides(geometry: Geometry, kernel: int, stride: int) -> list[tuple[int, int]]:
+def _sides(kernel: int, stride: int, signal: bool) -> list[tuple[int, int]]:
     """(height, width) of the kernel, of the stride, and of the padding."""
     sides = [(kernel, 1), (stride, 1), ((kernel - 1) // 2, 0)]
-    return [(alone if geometry.signal else side, side) for side, alone in sides]
+    return [(alone if signal else side, side) for side, alone in sides]
 
 
 def factors(x: Tensor, factor: int = 2) -> tuple[int, int]:

@@ -56,18 +56,18 @@ class ModulatedConvolution(nn.Module):
 
     def __init__(
         self,
-        geometry: Geometry,
         before: int,
         after: int,
         code: int,
         kernel: int = 3,
         *,
         demodulated: bool = True,
+        signal: bool = False,
     ) -> None:
         super().__init__()
         self.demodulated = demodulated
         self.affine = equalised(nn.Linear(code, before), gain=1.0)
-        layer = convolution(geometry, before, after, kernel, bias=False)
+        layer = convolution(before, after, kernel, signal=signal, bias=False)
         self.convolution = equalised(layer, gain=1.0)
         self.bias = nn.Parameter(torch.zeros(after))
 
@@ -102,21 +102,20 @@ class StyleGenerator(nn.Module):
         super().__init__()
         code, embedding = settings.code, settings.embedding
         self.code, self.mixing, self.truncation = code, settings.style_mixing, settings.truncation
-        widths = level_widths(geometry, settings)
+        widths, flat = level_widths(geometry, settings), geometry.signal
         self.mapping = Mapping(classes, code, embedding)
         self.constant = nn.Parameter(torch.zeros(1, widths[0], *geometry.base))
         pairs = [(widths[0], widths[0])]
         for before, after in pairwise(widths):
             pairs += [(before, after), (after, after)]
-        self.layers = nn.ModuleList(ModulatedConvolution(geometry, a, b, code) for a, b in pairs)
+        self.layers = nn.ModuleList(ModulatedConvolution(a, b, code, signal=flat) for a, b in pairs)
         self.to_rgb = nn.ModuleList(
-            ModulatedConvolution(geometry, w, geometry.shape[2], code, 1, demodulated=False)
+            ModulatedConvolution(w, geometry.shape[2], code, 1, demodulated=False, signal=flat)
             for w in widths
         )
         self.strength = nn.Parameter(torch.zeros(len(pairs)))
         levels = [(layer + 1) // 2 for layer in range(len(pairs))]
         height, width = geometry.base
-        flat = geometry.signal
         self.sizes = [(height * (1 if flat else 2**n), width * 2**n) for n in levels]
         self.noise_sizes = [height * width for height, width in self.sizes]
         self.noise_width = 2 * code + 2 + sum(self.noise_sizes)

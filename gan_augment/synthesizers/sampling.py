@@ -164,11 +164,11 @@ class BlockSampler:
         """Candidates [64 number, 64 number + 64) of a class; DataError if nothing anchors it."""
         rng = random_generator(seed, stream, name, number)
         inputs, parts = self._inputs(label, name, rng), []
-        at_once = images_at_once(self.geometry, self.settings)
+        at_once, size = images_at_once(self.geometry, self.settings), self.geometry.shape[:2]
         with torch.inference_mode(), self.compute.autocast():
             for start in range(0, BLOCK, at_once):
                 images: Tensor = self.network(_part(inputs, slice(start, start + at_once)))
-                parts.append(to_pixels(images, self.geometry.shape[:2]))
+                parts.append(to_pixels(images, size, signal=self.geometry.signal))
         return np.concatenate(parts)
 
     def arrays(self) -> Arrays:

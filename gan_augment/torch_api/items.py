@@ -163,7 +163,7 @@ class SeededTransform:
         self._seed = seed
         self.composed = is_compose(function)
         if self.composed and not isinstance(picture, ImageFormat):
-            raise UsageError("the transform is for images, and the items are no images")
+            raise UsageError("the transform is for images, and the items are vectors or signals")
 
     def of_values(self, values: Sequence[Any], rows: NDArray[np.int64], epoch: int) -> list[Any]:
         """Pictures as items hold them, transformed; `rows`: the items' indices, 0 or more."""
