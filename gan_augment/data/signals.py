@@ -365,7 +365,7 @@ def _read_wav(file: Any) -> tuple[NDArray[Any], int]:
 
 def _soundfile() -> Any:
     try:
-        import soundfile  # type: ignore[import-untyped,import-not-found,unused-ignore]
+        import soundfile
     except ImportError:
         raise UsageError(
             ".wav files need the package soundfile: pip install 'gan-augment[signals]'"

@@ -90,6 +90,7 @@ class Training(Generic[Data]):
 class TrainingFunction(Protocol):
     """A training of one's own, as an evaluation calls it; `examples/09_own_training_function.py`.
 
+    data: of signals `LabelledSignals`, with `values` (N, C, L) beside pixels (N, 1, L, C).
     It makes a network, trains it on the rows of `data` for exactly `updates` optimiser steps, every
     row drawn equally often, and returns what predicts. Whatever is random must follow from `seed`;
     the global generators of Python, NumPy and torch are seeded with it, and put back afterwards.

@@ -83,12 +83,12 @@ class ArtefactRecord(Frozen):
     rows: PositiveInt
     classes: dict[str, float]
 
-    def in_words(self) -> str:
-        """What it means, for people."""
+    def in_words(self, unit: str) -> str:
+        """What it means, for people. unit: what is told apart."""
         worst = max(self.classes, key=lambda name: self.classes[name])
         return (
             f"real or synthetic: a small CNN is right on {self.accuracy:.0%} of {2 * self.rows} "
-            "images (50% is guessing, at 100% artefacts give every image away), most in "
+            f"{unit} (50% is guessing, at 100% artefacts give every image away), most in "
             f"{worst!r} ({self.classes[worst]:.0%})"
         )
 
@@ -185,6 +185,11 @@ class ModelMeta(Frozen):
         return {k: v for k, v in values.items() if own or k not in ("scale", "rate")}
 
     @property
+    def unit(self) -> str:
+        """What the model makes."""
+        return "images" if self.kind == "image" else "windows"
+
+    @property
     def refuses(self) -> dict[str, str]:
         """{class: why} of the classes that are refused."""
         classes = {} if self.selection is None else self.selection.classes
@@ -210,9 +215,9 @@ class ModelMeta(Frozen):
         why = "generated rows are not shown to help without harm"
         if self.usefulness is None:
             why = "what generated rows add was not tried (too few steps, or no class to generate)"
-            why = why if self.version == 3 else "they are too easily told from real images"
+            why = why if self.version == 3 else f"they are too easily told from real {self.unit}"
         return (
-            f"advised synthetic share: 0, since {why}; a top-up repeats real images unless "
+            f"advised synthetic share: 0, since {why}; a top-up repeats real {self.unit} unless "
             "synthetic_share (--synthetic-share) says otherwise"
         )
 

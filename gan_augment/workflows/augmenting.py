@@ -17,10 +17,8 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gan_augment.config import FitOptions, TopUp
-from gan_augment.data.arrays import read_npz, to_uint8
 from gan_augment.data.contract import LabelledImages
 from gan_augment.data.images.png_folder import (
     LONGEST_BYTES,
@@ -29,14 +27,11 @@ from gan_augment.data.images.png_folder import (
     Origin,
     check_png_channels,
     folded,
-    png_bytes,
     safe_name,
     safe_names,
     write_part,
 )
-from gan_augment.data.images.resize import resize_image
 from gan_augment.data.images.sources import root_of
-from gan_augment.data.signals import file_bytes, suffix_of
 from gan_augment.data.tables import TABLE_SUFFIXES, manifest_path
 from gan_augment.data.tables.columns import joined, with_new_ids
 from gan_augment.data.tables.csv import MARK
@@ -378,6 +373,7 @@ def _made_from(
     """What decides the output; a resumed call must give the same."""
     of_tables = set() if isinstance(read, TableKind) else {"target", "columns", "most_rows"}
     excluded = _NOT_OF_THE_OUTPUT | of_tables
+    excluded |= {"window"} if read.options.window is None else set()  # earlier ones had none
     return {
         "data": read.sha256,
         "top-up": top_up.model_dump(mode="json"),
@@ -483,10 +479,8 @@ def _folder_rows(
     Class by class: real ones, repeats, generated ones.
     """
     layout = job.plan.layout(data.labels, job.data.options.seed).behind(data.labels)
-    folders = safe_names(job.plan)
-    suffix = ".png"
-    if isinstance(job.data, SignalKind):
-        suffix = suffix_of(job.data.signals.data.rate)
+    assert isinstance(job.data, ImageKind)
+    folders, suffix = safe_names(job.plan), job.data.suffix
     rows: list[tuple[ManifestRow, int | None]] = []
     for place in np.argsort(layout.label, kind="stable").tolist():
         label = data.names[layout.label[place]]
@@ -574,40 +568,29 @@ class _Originals:
     """
 
     def __init__(self, source: Path, read: ImageKind, size: tuple[int, int] | None) -> None:
-        arrays, data = source.suffix.lower() == ".npz" and source.is_file(), read.data
+        data, self._read, self._size = read.data, read, size
         ids, root = data.ids.tolist(), root_of(source)
         self._files = [root / id_ for id_ in ids]
-        self._size, self._rate, suffix = size, None, ".png"
-        self._pixels: NDArray[Any] | None = data.pixels if size else None
-        if arrays:
+        if source.suffix.lower() == ".npz" and source.is_file():
             ids = [safe_name(id_) for id_ in ids]
-        if isinstance(read, SignalKind):
-            self._rate = read.signals.data.rate
-            suffix = suffix_of(self._rate)
-            self._pixels = read.signals.values if arrays or read.signals.cut else None
-        elif arrays and not size:
-            self._pixels = to_uint8(read_npz(source)["x"])[0]
-        if self._pixels is not None:
-            ids = [id_ if id_.lower().endswith(suffix) else f"{id_}{suffix}" for id_ in ids]
+        self._rows = read.rows_to_write(source, size)
+        if self._rows is not None:
+            end = read.suffix
+            ids = [id_ if id_.lower().endswith(end) else f"{id_}{end}" for id_ in ids]
         self.names = file_names(ids, data.labels.tolist())
 
     @property
     def bytes_each(self) -> int:
         """Of a file that is copied, on average; 0 where files are made."""
-        files = self._files if self._pixels is None else []
+        files = self._files if self._rows is None else []
         sizes: list[int] = [file.stat().st_size for file in files if file.is_file()]
         return sum(sizes) // max(len(sizes), 1)
 
     def write(self, row: int, path: Path, keep: bool) -> None:
         """Put the image of a row at `path`; with `keep`, a whole file there is left."""
-        if self._pixels is not None:
+        if self._rows is not None:
             if not (keep and is_whole(path)):
-                image = self._pixels[row]
-                if path.suffix == ".png":
-                    content = png_bytes(resize_image(image, self._size or image.shape[:2]))
-                else:
-                    content = file_bytes(image, self._rate)
-                write_part(path, content)
+                write_part(path, self._read.file_content(self._rows[row], self._size))
             return
         source = self._files[row]
         try:

@@ -21,11 +21,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gan_augment.config import FitOptions
+from gan_augment.data.arrays import read_npz, to_uint8
 from gan_augment.data.contract import LabelledImages, LabelledTable
 from gan_augment.data.images.contact_sheet import SheetRow, contact_sheet
 from gan_augment.data.images.png_folder import png_bytes
 from gan_augment.data.images.reader import ReadImages, data_sha256, read_images
-from gan_augment.data.signals import ReadSignals, holds_signals, read_signals
+from gan_augment.data.images.resize import resize_image
+from gan_augment.data.signals import (
+    ReadSignals,
+    file_bytes,
+    holds_signals,
+    read_signals,
+    suffix_of,
+)
 from gan_augment.data.tables import TABLE_SUFFIXES
 from gan_augment.data.tables.schema import Overrides, TableSchema
 from gan_augment.data.topup_plan import choose_classes
@@ -124,6 +132,24 @@ class ImageKind(_Kind):
     name: ClassVar[DataKind] = "image"
     unit: ClassVar[str] = "images"
     samples: ClassVar[str] = SAMPLES
+
+    @property
+    def suffix(self) -> str:
+        """Of the files that are written."""
+        return ".png"
+
+    def rows_to_write(self, source: Path, size: tuple[int, int] | None) -> NDArray[Any] | None:
+        """Rows whose originals become new files; None where the files of `source` are copied.
+
+        size: (height, width) px of all files, None for that of each original.
+        """
+        if size is None and source.suffix.lower() == ".npz" and source.is_file():
+            return to_uint8(read_npz(source)["x"])[0]
+        return None if size is None else self.data.pixels
+
+    def file_content(self, row: NDArray[Any], size: tuple[int, int] | None) -> bytes:
+        """The bytes of the file of one of these rows."""
+        return png_bytes(resize_image(row, size or row.shape[:2]))
 
     @property
     def data(self) -> LabelledImages:
@@ -233,6 +259,19 @@ class SignalKind(ImageKind):
         """What was read."""
         assert isinstance(self.read, ReadSignals)
         return self.read
+
+    @property
+    def suffix(self) -> str:
+        """Of the files that are written: .wav where the data has a rate, else .npy."""
+        return suffix_of(self.signals.data.rate)
+
+    def rows_to_write(self, source: Path, size: tuple[int, int] | None) -> NDArray[Any] | None:
+        """Windows of arrays and of longer recordings, (N, C, L); other files are copied."""
+        return self.signals.values if source.is_file() or self.signals.cut else None
+
+    def file_content(self, row: NDArray[Any], size: tuple[int, int] | None) -> bytes:
+        """The bytes of the file of a window (C, L)."""
+        return file_bytes(row, self.signals.data.rate)
 
     @cached_property
     def unlabelled(self) -> LabelledImages | None:
@@ -475,7 +514,7 @@ def _read_signals(source: Path, options: FitOptions, progress: Progress | None) 
 
 def unit_of(meta: Meta) -> str:
     """What a model makes: "images", "windows" or "rows"."""
-    return {"image": "images", "signal": "windows", "table": "rows"}[meta.kind]
+    return "rows" if isinstance(meta, TableMeta) else meta.unit
 
 
 def check_no_table(source: Path, options: FitOptions) -> None:
@@ -506,7 +545,8 @@ def kept_lines(meta: Meta) -> list[str]:
     first = "no scored generator was fit to keep; the last one was"
     if meta.score.value is not None:
         first = f"kept: {meta.chosen} (held-out score {meta.score.value:.4g}, lower is better)"
-    found = [one.in_words() for one in (meta.artefacts, meta.usefulness) if one]
+    found = [meta.artefacts.in_words(meta.unit)] if meta.artefacts else []
+    found += [meta.usefulness.in_words()] if meta.usefulness else []
     return [first, *meta.selection_lines(), *found, *([meta.advice()] if meta.selection else [])]
 
 
