@@ -226,43 +226,36 @@ def _check_length(shape: tuple[int, ...]) -> None:
 def _read_npz(path: Path, window: int | None, scale: Scale | None) -> ReadSignals:
     arrays = read_npz(path)
     x, notes = checked_values(arrays.pop("x")), list[str]()
-    source = np.arange(len(x))
+    known = {name: np.asarray(arrays[name]) for name in ("y", "groups", "ids") if name in arrays}
+    for name, values in known.items():
+        if values.shape[:1] != (len(x),):
+            raise DataError(
+                f"{path.name} holds {len(x)} signals and {name} of shape {values.shape}; expected "
+                "one value a signal"
+            )
+    rows = np.arange(len(x))
     if window is not None:
         if window > x.shape[2]:
             raise DataError(_too_short(f"{path.name}: each signal", x.shape[2], window))
-        n = x.shape[2] // window
-        source = source.repeat(n)
+        known.setdefault("groups", rows)
+        rows = rows.repeat(x.shape[2] // window)
         x = np.concatenate([windows_of(one, window) for one in x])
-    kept = ~_silent(x)
-    if not kept.any():
+    kept = np.flatnonzero(~_silent(x))
+    if not len(kept):
         raise DataError(f"{str(path)!r} is silent: every window is one value. Record it again.")
-    if not kept.all():
-        notes.append(f"left out {int((~kept).sum())} silent windows of {len(x)}")
-    x, source = x[kept], source[kept]
-    arrays["y"] = _rows_of(arrays["y"], source)
-    groups = arrays.get("groups")
-    if window is not None and groups is None:
-        groups = source
-    elif groups is not None:
-        groups = _rows_of(groups, source)
-    if window is not None and "ids" in arrays:
-        ids = [f"{arrays['ids'][row]}-{at:06d}" for at, row in enumerate(source.tolist())]
-        arrays["ids"] = np.array(ids)
-    elif "ids" in arrays:
-        arrays["ids"] = _rows_of(arrays["ids"], source)
-    data = from_signals(x, arrays.pop("y"), **arrays | {"groups": groups}, scale=scale)
+    if len(kept) < len(x):
+        notes.append(f"left out {len(x) - len(kept)} silent windows of {len(x)}")
+    x, known = x[kept], {name: values[rows[kept]] for name, values in known.items()}
+    if window is not None and "ids" in known:
+        ids = zip(known["ids"].tolist(), kept.tolist(), strict=True)
+        known["ids"] = np.array([f"{id_}-{at:06d}" for id_, at in ids])
+    y, names = known.pop("y"), arrays.get("class_names")
+    data = from_signals(x, y, **known, class_names=names, scale=scale)
     entries = tuple(
         Entry(str(id_), data.names[label], "", x.shape[2], x.shape[1], "array", str(id_), 0)
         for id_, label in zip(data.ids, data.labels, strict=True)
     )
     return ReadSignals(data, x, Scan(entries=entries), tuple(notes), cut=window is not None)
-
-
-def _rows_of(values: Any, rows: NDArray[np.int64]) -> NDArray[Any]:
-    """The rows of an array beside the signals, where it is one a signal; else as it is."""
-    array = np.asarray(values)
-    fits = array.ndim == 1 and len(array) > int(rows.max(initial=-1))
-    return array[rows] if fits else array
 
 
 def _read_folder(

@@ -98,6 +98,21 @@ def test_windows_of_an_npz_share_the_group_of_their_recording(tmp_path):
     np.testing.assert_array_equal(read.values[1], tones()[0, :, 20:40])
 
 
+def test_an_npz_keeps_groups_ids_and_names_of_its_signals(tmp_path):
+    x = tones()
+    x[5] = 1
+    more = {"ids": list("uvwxyz"), "groups": [7, 7, 8, 8, 9, 9], "class_names": ["cat", "dog"]}
+    np.savez(tmp_path / "a.npz", x=x, y=[0, 0, 0, 0, 1, 1], **more)
+    read = read_signals(tmp_path / "a.npz", window=32)
+    assert read.data.counts == {"cat": 8, "dog": 2}
+    assert read.data.groups.tolist() == [0] * 4 + [1] * 4 + [2] * 2
+    assert read.data.ids.tolist()[-2:] == ["y-000008", "y-000009"]
+    assert read.notes == ("left out 2 silent windows of 12",)
+    np.savez(tmp_path / "b.npz", x=x, y=[0, 1])
+    with pytest.raises(DataError, match="6 signals and y of shape"):
+        read_signals(tmp_path / "b.npz")
+
+
 def test_a_folder_a_class_of_npy_files_is_read(tmp_path):
     read = read_signals(folder_of(tmp_path, a=tones(), b=tones(2, seed=1)[:, 0]), skip_bad=True)
     assert read.data.counts == {"a": 6}  # b has one channel, a two

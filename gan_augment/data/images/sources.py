@@ -38,6 +38,11 @@ class Listing:
     notes: list[str] = field(default_factory=list)
     suffixes: Sequence[str] = SUFFIXES
 
+    @property
+    def what(self) -> str:
+        """What the files are."""
+        return "images" if self.suffixes == SUFFIXES else "signals"
+
     def add(self, path: str, label: str, group: str = "") -> None:
         """List a file, or reject it where it may not even be opened."""
         problem = _file_problem(self.root, path)
@@ -92,10 +97,12 @@ def list_folder(folder: Path, suffixes: Sequence[str] = SUFFIXES) -> Listing:
         for path in _files_below(listing, name, ignored):
             listing.add(path, name)
         if len(listing.files) + len(listing.rejected) == before:
-            listing.notes.append(f"folder {name!r} holds no image file; it is not taken as a class")
+            listing.notes.append(
+                f"folder {name!r} holds no {listing.what[:-1]} file; it is not taken as a class"
+            )
     if ignored:
         kinds = ", ".join(f"{suffix or 'no suffix'} ({n})" for suffix, n in ignored.most_common(8))
-        listing.notes.append(f"files ignored, since they are no images by name: {kinds}")
+        listing.notes.append(f"files ignored, since they are no {listing.what} by name: {kinds}")
     return listing
 
 
@@ -155,12 +162,14 @@ def _class_folders(listing: Listing) -> tuple[str, ...]:
         else:
             names.append(entry.name)
     if loose:
-        listing.notes.append(f"images beside the class folders, so without a class: {loose}")
+        listing.notes.append(
+            f"{listing.what} beside the class folders, so without a class: {loose}"
+        )
     if not names:
-        content = f"{loose} images without a class folder" if loose else "no folder at all"
+        content = f"{loose} {listing.what} without a class folder" if loose else "no folder at all"
         raise DataError(
-            f"{str(listing.root)!r} holds {content}; expected a folder per class with images in "
-            "it: CLASS/NAME.png"
+            f"{str(listing.root)!r} holds {content}; expected a folder per class with "
+            f"{listing.what} in it: CLASS/NAME{listing.suffixes[0]}"
         )
     return in_order(names)
 
