@@ -226,7 +226,9 @@ def _check_length(shape: tuple[int, ...]) -> None:
 def _read_npz(path: Path, window: int | None, scale: Scale | None) -> ReadSignals:
     arrays = read_npz(path)
     x, notes = checked_values(arrays.pop("x")), list[str]()
-    known = {name: np.asarray(arrays[name]) for name in ("y", "groups", "ids") if name in arrays}
+    known: dict[str, Any] = {
+        name: np.asarray(arrays[name]) for name in ("y", "groups", "ids") if name in arrays
+    }
     for name, values in known.items():
         if values.shape[:1] != (len(x),):
             raise DataError(
