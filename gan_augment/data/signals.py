@@ -279,6 +279,9 @@ def _read_folder(
         except DataError as error:
             rejected[path] = (label, str(error))
         progress.advance(done)
+    longest = max((values.shape[1] for values, _ in found.values()), default=0)
+    if window is not None and 0 < longest < window:
+        raise DataError(_too_short("the longest recording", longest, window))
     label_of = {path: label for path, label, _ in listing.files}
     rejected |= {p: (label_of[p], why) for p, why in _odd_ones(found, window).items()}
     used = {path: one for path, one in found.items() if path not in rejected}

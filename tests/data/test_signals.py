@@ -157,8 +157,11 @@ def test_lengths_that_differ_are_told_with_the_window_that_cures(tmp_path):
 
 def test_a_window_longer_than_the_recording_is_told(tmp_path):
     source = folder_of(tmp_path, a=tones(3), b=tones(3, seed=1))
-    with pytest.raises(UnreadableFilesError, match="64 samples, fewer than a --window of 100"):
+    with pytest.raises(DataError, match="longest recording has 64 samples, fewer than a --window"):
         read_signals(source, window=100)
+    np.save(source / "a" / "short.npy", tones(1, length=40)[0])
+    told = read_signals(source, window=64).notes[0]
+    assert "'a/short.npy': it has 40 samples, fewer than a --window of 64" in told
     np.savez(tmp_path / "x.npz", x=tones(), y=list("aaaabb"))
     with pytest.raises(DataError, match="64 samples, fewer than a --window of 100"):
         read_signals(tmp_path / "x.npz", window=100)
