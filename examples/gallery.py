@@ -26,6 +26,7 @@ STEPS = {
     "02_arrays.py": 600,
     "03_tensorboard_callback.py": 600,
     "06_image_array_pipeline.py": 600,
+    "13_signals.py": 600,
 }
 PICTURES = {  # where an example leaves its picture, and what can be seen on it
     "01_folder.py": ("run/samples.png", "real bars, crosses and rings, generated ones under each"),
@@ -34,6 +35,7 @@ PICTURES = {  # where an example leaves its picture, and what can be seen on it
     "06_image_array_pipeline.py": ("eights.png", "twenty real 8s above forty generated ones"),
     "10_evaluate_report.py": ("report.html", "the top of a report: verdict, warnings, arms"),
     "11_metrics.py": ("moons.png", "rows of four generators over two half moons of real rows"),
+    "13_signals.py": ("run/samples.png", "waves and spectra of real beats, made ones under each"),
 }
 MOST_LINES = 48
 

@@ -21,8 +21,9 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from gan_augment.config import FitOptions, TopUp
-    from gan_augment.data.contract import LabelledImages, LabelledTable
+    from gan_augment.data.contract import LabelledImages, LabelledSignals, LabelledTable
     from gan_augment.data.images.reader import read_images
+    from gan_augment.data.signals import read_signals
     from gan_augment.data.tables.reader import read_frame, read_table
     from gan_augment.distributed import all_ranks
     from gan_augment.errors import DataError, GanAugmentError, UsageError
@@ -38,8 +39,9 @@ if TYPE_CHECKING:
 
 _NAMES = {
     "config": ("FitOptions", "TopUp"),
-    "data.contract": ("LabelledImages", "LabelledTable"),
+    "data.contract": ("LabelledImages", "LabelledSignals", "LabelledTable"),
     "data.images.reader": ("read_images",),
+    "data.signals": ("read_signals",),
     "data.tables.reader": ("read_frame", "read_table"),
     "distributed": ("all_ranks",),
     "errors": ("DataError", "GanAugmentError", "UsageError"),
@@ -67,6 +69,7 @@ __all__ = [
     "GanAugmentError",
     "ImageGAN",
     "LabelledImages",
+    "LabelledSignals",
     "LabelledTable",
     "Pipeline",
     "Repeats",
@@ -82,6 +85,7 @@ __all__ = [
     "make_pipeline",
     "read_frame",
     "read_images",
+    "read_signals",
     "read_table",
 ]
 

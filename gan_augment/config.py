@@ -72,6 +72,8 @@ class FitOptions(Frozen):
         Training steps, or seconds; steps win. 0 steps train nothing (tables only).
     image_size : tuple of int, optional
         (height, width) in pixels.
+    window : int, optional
+        Of signals, samples: recordings are cut into windows of so many.
     until, patience : str and int, optional
         "score=0.2" ends a run of images at that held-out score; so many scores in a row without a
         better one end it too. Both and the next ones are the recipe's where they are None.
@@ -101,6 +103,7 @@ class FitOptions(Frozen):
     schedule: ScheduleName | None = None
     image_size: tuple[int, int] | None = None
     resize: Literal["squeeze", "crop", "pad"] = "squeeze"
+    window: int | None = Field(default=None, ge=1, le=MOST)
     flips: bool = False
     unlabelled: str | None = None
     super_resolve: Literal[2, 4] | None = None
@@ -116,6 +119,7 @@ class FitOptions(Frozen):
         "most_rows",
         "steps",
         "patience",
+        "window",
         "d_steps",
         "rate",
         "seed",

@@ -24,8 +24,8 @@ COLUMN_KINDS = ("categorical", "numeric", "datetime", "id")
 
 PANELS = {
     "Data": "data path run result target categorical numeric datetime id schema most_rows classes "
-    "image_size resize flips skip_bad unlabelled group time gap group_duplicates against domain "
-    "masks from_",
+    "image_size resize window flips skip_bad unlabelled group time gap group_duplicates against "
+    "domain masks from_",
     "Training": "recipe recipes steps budget gan_budget until patience d_steps optimiser rate "
     "schedule selection seed device precision model seconds table backbone "
     "convert",
@@ -52,8 +52,8 @@ Data = Annotated[
     typer.Argument(
         metavar="DATA",
         show_default=False,
-        help="A folder with a folder per class, a .npz file, a .csv of path,label[,group]; or "
-        "with --target a table, .csv or .parquet.",
+        help="A folder with a folder per class (images, or signals as .npy or .wav), a .npz file, "
+        "a .csv of path,label[,group]; or with --target a table, .csv or .parquet.",
     ),
 ]
 OutFolder = Annotated[
@@ -136,6 +136,10 @@ ImageSize = Annotated[
 ]
 Resize = Annotated[
     Literal["squeeze", "crop", "pad"], option("--resize", "How other aspects are made to fit.")
+]
+Window = Annotated[
+    int | None,
+    option("--window", "Samples: signals are cut into windows of so many, one behind another."),
 ]
 Flips = Annotated[bool, option("--flips/--no-flips", "Whether a mirror image keeps its label.")]
 Backbone = Annotated[

@@ -102,7 +102,7 @@ def _holes(
     """(n, 1, H, W): one rectangle of `share` of each side in every chosen image."""
     masks = []
     for side in size:
-        length = round(share * side)
+        length = round(share * side) if side > 1 else 1  # of a signal all of its height
         start = rng.integers(0, side - length + 1, len(chosen))[:, None]
         lines = np.arange(side)[None, :]
         masks.append((lines >= start) & (lines < start + length))

@@ -1,6 +1,7 @@
 """A small CNN, the classifier behind scores and selection; a frozen random one beside it.
 
-Trained for a fixed number of updates on uint8 images of any size and channels from 8 px up.
+Trained for a fixed number of updates on uint8 images of any size and channels from 8 px up, or on
+signals, float32 images one pixel high, by convolutions along their length.
 One thread always: beside other work two were ten times slower, and the bytes never depend on it.
 No generator, no metrics, no files.
 """
@@ -9,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -17,12 +18,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gan_augment.augment.signals import change_signals
 from gan_augment.data.contract import LabelledImages
+from gan_augment.data.pixels import unit_range
 from gan_augment.devices import threads
 from gan_augment.errors import DataError
 from gan_augment.randomness import derived_seed, generator
 
-Pixels = NDArray[np.uint8]
+Pixels = NDArray[Any]
 Augmentation = Callable[[Pixels, np.random.Generator], Pixels]
 """(uint8 (N, H, W, C), generator) -> uint8 (N, H, W, C); never changes what it is given."""
 
@@ -45,7 +48,10 @@ def shift_and_light(
     Shapes: pixels uint8 (N, H, W, C) -> uint8 (N, H, W, C), a new array.
     shift: largest move, share of each side (at least 1 px unless 0); the edge pixels are repeated.
     light: largest change of brightness (share of 0..255) and of contrast (a factor 1 +- light).
+    Signals, float32 (N, 1, L, C), are changed as `change_signals` does.
     """
+    if pixels.dtype != np.uint8:
+        return change_signals(pixels, rng)
     n, height, width, _ = pixels.shape
     moved = np.empty_like(pixels) if shift > 0 else pixels
     if shift > 0:
@@ -150,7 +156,7 @@ def train_classifier(
         pixels = data.pixels[rows]
         if augment is not None:
             pixels = augment(pixels, generator(seed, stream, step))
-        return _to_input(pixels)
+        return unit_range(pixels)
 
     network = _new_network(data, derived_seed(seed, "judge-weights"))
     optimiser = torch.optim.AdamW(network.parameters(), lr=RATE, weight_decay=1e-2, foreach=True)
@@ -196,16 +202,24 @@ def random_features(
 
 
 def _convolution_layers(shape: tuple[int, int, int], grid: int) -> nn.Sequential:
-    """Three stages of convolution, batch norm, ReLU, averaged to grid x grid x 64 numbers."""
+    """Three stages of convolution, batch norm, ReLU, averaged to grid x grid x 64 numbers.
+
+    Of signals the grid's places are along the length.
+    """
     height, width, channels = shape
-    halvings = min(4, max(1, round(math.log2(min(height, width) / 4))))
+    flat = height == 1
+    places = (1, grid * grid) if flat else (grid, grid)
+    shorter = width / 4 if flat else min(height, width)
+    halvings = min(4, max(1, round(math.log2(shorter / 4))))
     layers: list[nn.Module] = []
     for wide, stride in zip(_WIDTHS, _STRIDES[halvings], strict=True):
         side = 5 if stride == 4 else 3
-        layers += [nn.Conv2d(channels, wide, side, stride, side // 2, bias=False)]
+        sides, steps = (1 if flat else side, side), (1 if flat else stride, stride)
+        margins = (sides[0] // 2, side // 2)
+        layers += [nn.Conv2d(channels, wide, sides, steps, margins, bias=False)]
         layers += [nn.BatchNorm2d(wide), nn.ReLU()]
         channels = wide
-    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(grid), nn.Flatten())
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(places), nn.Flatten())
 
 
 def _new_network(data: LabelledImages, seed: int) -> nn.Sequential:
@@ -248,10 +262,12 @@ def _pasted(x: Tensor, others: Tensor, rng: np.random.Generator) -> tuple[Tensor
     (CMO): CutMix whose patches are drawn from rows weighed by 1 / rows of their class.
     """
     height, width = x.shape[2:]
-    side = math.sqrt(1 - rng.beta(1, 1))
+    share = 1 - rng.beta(1, 1)
+    side = share if height == 1 else math.sqrt(share)
     spans = []
     for length in (height, width):
         centre, half = int(rng.integers(length)), int(side * length) // 2
+        half = half if length > 1 else 1  # of a signal all of its height
         spans.append(slice(max(0, centre - half), min(length, centre + half)))
     box = (slice(None), slice(None), *spans)
     x = x.clone(memory_format=torch.preserve_format)
@@ -296,14 +312,8 @@ def _rate_factor(step: int, steps: int) -> float:
     return 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))
 
 
-def _to_input(pixels: Pixels) -> Tensor:
-    """uint8 0..255 (N, H, W, C) -> float32 -1..1 (N, C, H, W), laid out with channels last."""
-    x = torch.from_numpy(np.ascontiguousarray(pixels)).permute(0, 3, 1, 2)
-    return x.float().div_(127.5).sub_(1)
-
-
 def _in_blocks(network: nn.Module, pixels: Pixels) -> NDArray[np.float32]:
     with threads(1), torch.inference_mode():
         starts = range(0, max(1, len(pixels)), _BLOCK)
-        parts = [network(_to_input(pixels[s : s + _BLOCK])).numpy() for s in starts]
+        parts = [network(unit_range(pixels[s : s + _BLOCK])).numpy() for s in starts]
     return np.concatenate(parts)

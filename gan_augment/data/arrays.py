@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,12 @@ from gan_augment.errors import DataError
 from gan_augment.input_files import memory_problem, regular_file
 
 _log = logging.getLogger(__name__)
-_KEYS = "x or images (N, H, W[, C]), y or labels (N,), and if wanted class_names, groups, ids"
+_KEYS = (
+    "x or images (N, H, W[, C]), or signals (N, C, L), y or labels (N,), and if wanted "
+    "class_names, groups, ids"
+)
 _BLOCK = 1024  # rows converted at a time, so that no float copy of everything exists
-_DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, ValueError, TypeError, KeyError, RuntimeError)
+DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, ValueError, TypeError, KeyError, RuntimeError)
 """What NumPy and zipfile raise for a file that is damaged or something else."""
 FAINT = 64
 """Images whose brightest pixel is below this are called dark."""
@@ -53,17 +56,19 @@ def from_arrays(
 
 
 def label_pixels(
-    pixels: NDArray[np.uint8],
+    pixels: NDArray[Any],
     y: ArrayLike,
     *,
     groups: ArrayLike | None = None,
     class_names: Sequence[str] | NDArray[np.generic] | None = None,
     ids: ArrayLike | None = None,
     digests: Sequence[str] | None = None,
+    make: Callable[..., LabelledImages] = LabelledImages,
 ) -> LabelledImages:
     """Labelled images from uint8 pixels (N, H, W, C) and labels in the user's terms.
 
-    digests: one a row, of the originals where the pixels were resized; else of the pixels.
+    digests: one a row, of the originals where the pixels were resized; else of the pixels. make:
+    of signals, what makes labelled ones.
     """
     names = None if class_names is None else [str(name) for name in np.ravel(class_names)]
     labels, class_names = encode_labels(y, names)
@@ -74,7 +79,7 @@ def label_pixels(
     same = same_rows([digest(image) for image in pixels] if digests is None else digests)
     if ids is None:
         ids = [f"row-{row:06d}" for row in range(len(labels))]
-    return LabelledImages(
+    return make(
         pixels=pixels,
         labels=labels,
         ids=np.asarray(ids).astype(np.str_),
@@ -94,7 +99,7 @@ def read_npz(path: Path) -> dict[str, Any]:
             archive = np.load(file, allow_pickle=False)
             if not isinstance(archive, np.lib.npyio.NpzFile):
                 raise zipfile.BadZipFile("it is a single array")
-            keys = {"x": _one_of(path, archive.files, "x", "images")}
+            keys = {"x": _one_of(path, archive.files, "x", "images", "signals")}
             keys["y"] = _one_of(path, archive.files, "y", "labels")
             keys |= {name: name for name in ("class_names", "groups", "ids") if name in archive}
             assert archive.zip is not None
@@ -111,7 +116,7 @@ def read_npz(path: Path) -> dict[str, Any]:
         raise DataError(f"{str(path)!r} does not fit into memory") from None
     except OSError as error:
         raise DataError(f"{str(path)!r} cannot be read: {error.strerror or error}") from None
-    except _DAMAGED as error:
+    except DAMAGED as error:
         if "Object arrays" in str(error):
             raise DataError(
                 f"{str(path)!r} holds Python objects; save them as numbers or text: y.astype(str)"
@@ -185,7 +190,7 @@ def _check_range(values: NDArray[np.generic], least: float, most: float) -> None
         return
     cure = "divide by its white (65535 for 16 bits) so that they are floats in 0..1"
     if least < 0:
-        cure = "for -1..1 pass (x + 1) / 2"
+        cure = "of signals (N, C, L) call the array signals; for -1..1 pass (x + 1) / 2"
     raise DataError(
         f"{values.dtype} pixels from {least:g} to {most:g}; expected 0..1 or 0..255: {cure}"
     )

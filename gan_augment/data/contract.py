@@ -1,10 +1,13 @@
-"""The shapes of data inside: `LabelledImages`, `LabelledTable`. Readers make them from anything."""
+"""The shapes of data inside: `LabelledImages`, `LabelledSignals`, `LabelledTable`.
+
+Readers make them from anything.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar, Self, final
+from typing import TYPE_CHECKING, Any, ClassVar, Self, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +18,10 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 SMALLEST_SIDE_PX = 8
+SHORTEST_WINDOW = 16
+"""Samples of a window of a signal."""
+Scale = tuple[tuple[float, float], ...]
+"""Of each channel of signals, the values that are -1 and 1 inside."""
 
 
 class LabelledRows:
@@ -74,7 +81,6 @@ class LabelledRows:
         raise NotImplementedError
 
 
-@final
 @dataclass(frozen=True)
 class LabelledImages(LabelledRows):
     """Labelled pictures of one size.
@@ -86,7 +92,7 @@ class LabelledImages(LabelledRows):
     """
 
     _features = "pixels"
-    pixels: NDArray[np.uint8]
+    pixels: NDArray[Any]
     labels: NDArray[np.int64]
     ids: NDArray[np.str_]
     groups: NDArray[np.int64] | None = None
@@ -98,6 +104,11 @@ class LabelledImages(LabelledRows):
         """(height, width, channels) in px, px, channels."""
         height, width, channels = self.pixels.shape[1:]
         return int(height), int(width), int(channels)
+
+    def rounded(self, cells: NDArray[np.floating]) -> NDArray[Any]:
+        """Numbers (n, H W C) in the unit of the pixels as pixels (n, H, W, C)."""
+        pixels: NDArray[np.uint8] = np.clip(np.rint(cells), 0, 255).astype(np.uint8)
+        return pixels.reshape(-1, *self.image_shape)
 
     def _check_features(self) -> None:
         pixels = self.pixels
@@ -112,6 +123,93 @@ class LabelledImages(LabelledRows):
                 f"channels; expected at least {SMALLEST_SIDE_PX} px a side and one channel. "
                 "Enlarge them first."
             )
+
+
+@final
+@dataclass(frozen=True)
+class LabelledSignals(LabelledImages):
+    """Labelled windows of signals, all of one length: for the networks, pictures one pixel high.
+
+    pixels: float32 -1..1, (N, 1, L, C), L >= 16 samples; `of` makes them of values (N, C, L) in a
+    unit of one's own, and `values` gives these back.
+    scale: of each channel, the values that are -1 and 1. rate: samples a second, where known (Hz).
+    labels, ids, groups, class_names: as in `LabelledRows`.
+    Raises DataError on construction where these do not hold.
+
+    >>> beats = np.sin(np.arange(64)).reshape(2, 1, 32)
+    >>> data = LabelledSignals.of(beats, np.array([0, 1]), np.array(["a", "b"]))
+    >>> data.image_shape, data.values.shape, bool(np.allclose(data.values, beats))
+    ((1, 32, 1), (2, 1, 32), True)
+    """
+
+    scale: Scale = ()
+    rate: int | None = None
+
+    @classmethod
+    def of(
+        cls,
+        values: NDArray[Any],
+        labels: NDArray[np.int64],
+        ids: NDArray[np.str_],
+        groups: NDArray[np.int64] | None = None,
+        class_names: tuple[str, ...] | None = None,
+        *,
+        scale: Scale | None = None,
+        rate: int | None = None,
+    ) -> Self:
+        """From values (N, C, L) in any unit; scale: None takes the range of each channel."""
+        if values.ndim != 3:
+            raise DataError(f"signals have shape {values.shape}; expected (N, channels, length)")
+        if scale is None:
+            low, high = values.min(axis=(0, 2)), values.max(axis=(0, 2))
+            scale = tuple(
+                (float(a), float(b) if b > a else float(a) + 1.0)
+                for a, b in zip(low, high, strict=True)
+            )
+        unit = to_unit(values, scale)
+        return cls(unit, labels, ids, groups, class_names, scale=scale, rate=rate)
+
+    @property
+    def values(self) -> NDArray[np.float32]:
+        """The signals in their own unit, float32 (N, C, L)."""
+        return from_unit(self.pixels, self.scale)
+
+    def scaled_as(self, scale: Scale) -> Self:
+        """The same signals, with other values as -1 and 1."""
+        return replace(self, pixels=to_unit(self.values, scale), scale=scale)
+
+    def rounded(self, cells: NDArray[np.floating]) -> NDArray[Any]:
+        """Numbers (n, L C) in the unit of the pixels as pixels (n, 1, L, C)."""
+        pixels: NDArray[np.float32] = cells.astype(np.float32).reshape(-1, *self.image_shape)
+        return pixels
+
+    def _check_features(self) -> None:
+        pixels = self.pixels
+        if pixels.dtype != np.float32 or pixels.ndim != 4 or pixels.shape[1] != 1:
+            raise DataError(
+                f"signals are {pixels.dtype} of shape {pixels.shape}; expected float32 of shape "
+                "(N, 1, L, C). LabelledSignals.of takes values (N, C, L)."
+            )
+        if pixels.shape[2] < SHORTEST_WINDOW or len(self.scale) != pixels.shape[3]:
+            raise DataError(
+                f"windows of {pixels.shape[2]} samples with {pixels.shape[3]} channels, "
+                f"{len(self.scale)} of known scale; expected {SHORTEST_WINDOW} samples or more. "
+                "Take longer windows."
+            )
+
+
+def to_unit(values: NDArray[Any], scale: Scale) -> NDArray[np.float32]:
+    """Signals (N, C, L) in their own unit -> float32 (N, 1, L, C), `scale` being -1..1."""
+    low, high = np.array(scale, dtype=np.float64).T[:, :, None]  # (C, 1) each
+    unit = ((values - low) * (2 / (high - low)) - 1).astype(np.float32)
+    return np.ascontiguousarray(unit.transpose(0, 2, 1)[:, None])
+
+
+def from_unit(pixels: NDArray[np.float32], scale: Scale) -> NDArray[np.float32]:
+    """Undo `to_unit`: float32 (N, 1, L, C) -> float32 (N, C, L)."""
+    low, high = np.array(scale, dtype=np.float64).T[:, :, None]
+    values = (pixels[:, 0].transpose(0, 2, 1).astype(np.float64) + 1) * ((high - low) / 2) + low
+    return np.ascontiguousarray(values, dtype=np.float32)
 
 
 @final

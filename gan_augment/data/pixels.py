@@ -1,6 +1,11 @@
-"""The one place where pixels change scale: uint8 0..255 in arrays, float32 -1..1 in networks."""
+"""The one place where pixels change scale: uint8 0..255 in arrays, float32 -1..1 in networks.
+
+Signals, images one pixel high, are float32 -1..1 in both.
+"""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 import torch
@@ -9,20 +14,34 @@ from torch import Tensor
 from torch.nn import functional as F
 
 
-def to_network(pixels: NDArray[np.uint8], padded: tuple[int, int]) -> Tensor:
-    """uint8 (N, H, W, C) 0..255 -> float32 (N, C, H', W') -1..1, edge-padded to `padded` px.
+def pixel_dtype(shape: tuple[int, ...]) -> type[np.uint8 | np.float32]:
+    """uint8 for images (H, W, C), float32 for signals (1, L, C)."""
+    return np.float32 if shape[0] == 1 else np.uint8
+
+
+def unit_range(pixels: NDArray[Any]) -> Tensor:
+    """uint8 (N, H, W, C) 0..255, or float32 -1..1 -> float32 (N, C, H, W) -1..1."""
+    x = torch.from_numpy(np.ascontiguousarray(pixels)).permute(0, 3, 1, 2)  # (N, C, H, W)
+    x = x.to(torch.float32, copy=True)
+    return x.div_(127.5).sub_(1) if pixels.dtype == np.uint8 else x
+
+
+def to_network(pixels: NDArray[Any], padded: tuple[int, int]) -> Tensor:
+    """Pixels (N, H, W, C) -> float32 (N, C, H', W') -1..1, edge-padded to `padded` px.
 
     Channels last in memory, which CPU convolutions read fastest.
     """
-    x = torch.from_numpy(np.ascontiguousarray(pixels)).permute(0, 3, 1, 2)  # (N, C, H, W)
-    x = edge_padded(x.to(torch.float32).div_(127.5).sub_(1), padded)
+    x = edge_padded(unit_range(pixels), padded)
     return x.contiguous(memory_format=torch.channels_last)
 
 
-def to_pixels(x: Tensor, size: tuple[int, int]) -> NDArray[np.uint8]:
-    """Float (N, C, H', W') -1..1 -> uint8 (N, H, W, C) 0..255: cropped to `size`, rounded."""
+def to_pixels(x: Tensor, size: tuple[int, int], *, signal: bool = False) -> NDArray[Any]:
+    """Float (N, C, H', W') -1..1 -> uint8 (N, H, W, C) 0..255: cropped to `size`, rounded.
+
+    Of signals float32 -1..1.
+    """
     x = cropped(x, size).float()
-    x = x.add(1).mul_(127.5).round_().clamp_(0, 255).to(torch.uint8)
+    x = x.clamp(-1, 1) if signal else x.add(1).mul_(127.5).round_().clamp_(0, 255).to(torch.uint8)
     return x.permute(0, 2, 3, 1).contiguous().cpu().numpy()
 
 

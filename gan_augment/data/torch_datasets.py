@@ -34,11 +34,13 @@ from gan_augment.data.images.resize import (
     resize_image,
 )
 from gan_augment.data.labels import check_classes, encode_labels
+from gan_augment.data.signals import from_signals
 from gan_augment.data.torch_items import (
     ImageFormat,
     ItemFormat,
     Key,
     Normalize,
+    SignalFormat,
     VectorFormat,
     item_format,
     plain_label,
@@ -66,8 +68,8 @@ class DatasetFacts:
 
     @property
     def kind(self) -> DataKind:
-        """Images, or vectors as rows of a table."""
-        return "image" if isinstance(self.format.picture, ImageFormat) else "table"
+        """Images and signals, or vectors as rows of a table."""
+        return "table" if isinstance(self.format.picture, VectorFormat) else "image"
 
     @property
     def counts(self) -> dict[str, int]:
@@ -83,6 +85,7 @@ def read_dataset(
     keys: tuple[Key, Key] | None = None,
     image_size: tuple[int, int] | None = None,
     known: ItemFormat | None = None,
+    signal: bool = False,
 ) -> tuple[LabelledImages | LabelledTable, ItemFormat]:
     """Decode every item of a map-style torch dataset, or of a loader's (its subset, if it has one).
 
@@ -92,7 +95,8 @@ def read_dataset(
 
     What items may be, normalize and keys: see `AugmentedDataset`. image_size: (height, width) px;
     None keeps the items' own where it is one of at most 64 px, else `resize.model_size`. known: the
-    format, where `describe_dataset` returned it already. Raises DataError and UsageError.
+    format, where `describe_dataset` returned it already. signal: items are signals (C, L). Raises
+    DataError and UsageError.
 
     >>> import torch
     >>> from torch.utils.data import TensorDataset
@@ -104,7 +108,7 @@ def read_dataset(
     size = None if image_size is None else checked_size(image_size)
     with preserve_global_generators():
         dataset = map_style(source)
-        form = known or _format_of(dataset, keys, normalize)
+        form = known or _format_of(dataset, keys, normalize, signal)
         picture, values, images = form.picture, [], []
         if size is None and isinstance(picture, ImageFormat):
             fits = not picture.varies and max(picture.size) <= LONGEST_SIDE_PX
@@ -113,7 +117,7 @@ def read_dataset(
             item = dataset[row]
             values.append(item[form.label])
             try:
-                image = picture.encode(item[form.image])
+                image: NDArray[Any] = picture.encode(item[form.image])
             except DataError as error:
                 raise DataError(f"item {row}: {error}") from None
             images.append(image if size is None else resize_image(image, size))
@@ -123,12 +127,19 @@ def read_dataset(
 
         plain = [plain_label(value, "an item") for value in values]
         return read_frame(np.stack(images), y=plain).table, facts.format
+    if isinstance(picture, SignalFormat):
+        signals = from_signals(np.stack(images), facts.labels, class_names=facts.names)
+        return signals, facts.format
     data = label_pixels(np.stack(images), facts.labels, class_names=facts.names)
     return data, facts.format
 
 
 def describe_dataset(
-    source: Any, *, normalize: Normalize | None = None, keys: tuple[Key, Key] | None = None
+    source: Any,
+    *,
+    normalize: Normalize | None = None,
+    keys: tuple[Key, Key] | None = None,
+    signal: bool = False,
 ) -> DatasetFacts:
     """Labels and format of a dataset; its items are decoded only if it does not declare labels.
 
@@ -143,7 +154,7 @@ def describe_dataset(
     """
     with preserve_global_generators():
         dataset = map_style(source)
-        form = _format_of(dataset, keys, normalize)
+        form = _format_of(dataset, keys, normalize, signal)
         key = form.label
         declared = _declared_labels(dataset)
         if declared is not None:
@@ -229,10 +240,11 @@ def _one_a_row(values: Any, n: int) -> list[Any] | None:
 
 
 def _format_of(
-    dataset: Any, keys: tuple[Key, Key] | None, normalize: Normalize | None
+    dataset: Any, keys: tuple[Key, Key] | None, normalize: Normalize | None, signal: bool
 ) -> ItemFormat:
     """What the items look like, by a few of them."""
-    form = item_format([dataset[row] for row in _spread(len(dataset), _SAMPLED)], normalize, keys)
+    items = [dataset[row] for row in _spread(len(dataset), _SAMPLED)]
+    form = item_format(items, normalize, keys, signal=signal)
     rows = range(min(len(dataset), _READ_TWICE))
     read = form.picture.encode
     once, again = ([read(dataset[row][form.image]) for row in rows] for _ in range(2))

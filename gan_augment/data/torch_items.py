@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from gan_augment.data.contract import SHORTEST_WINDOW, SMALLEST_SIDE_PX
 from gan_augment.errors import DataError, UsageError
 
 Key = Hashable
@@ -159,7 +160,36 @@ class VectorFormat(_NumberFormat):
         return self._rows(rows.astype(self.array_dtype))
 
 
-Picture = ImageFormat | VectorFormat
+@dataclass(frozen=True, kw_only=True)
+class SignalFormat(_NumberFormat):
+    """How items hold a signal: an array or a tensor of `shape` (C, L), or (L,) of one channel."""
+
+    shape: tuple[int, ...]
+
+    @property
+    def channels_length(self) -> tuple[int, int]:
+        """(C, L)."""
+        return (1, self.shape[0]) if len(self.shape) == 1 else (self.shape[0], self.shape[1])
+
+    def encode(self, value: Any) -> NDArray[np.float32]:
+        """One signal as float32 (C, L), in its own unit."""
+        array = _as_array(value)
+        if array.shape != self.shape:
+            raise DataError(
+                f"an item is a signal of shape {array.shape}, and others are of {self.shape}; cut "
+                "windows of one length in the dataset"
+            )
+        return array.astype(np.float32).reshape(self.channels_length)
+
+    def decode(self, values: NDArray[np.float32]) -> list[Any]:
+        """Signals (N, C, L) as N values of the items' own kind; whole numbers are rounded."""
+        if self.array_dtype.kind in "iu":
+            limits = np.iinfo(self.array_dtype)
+            values = np.clip(np.rint(values), limits.min, limits.max)
+        return self._rows(values.astype(self.array_dtype).reshape(len(values), *self.shape))
+
+
+Picture = ImageFormat | SignalFormat | VectorFormat
 
 
 @dataclass(frozen=True)
@@ -214,12 +244,17 @@ class ItemFormat:
 
 
 def item_format(
-    items: Sequence[Any], normalize: Normalize | None = None, keys: tuple[Key, Key] | None = None
+    items: Sequence[Any],
+    normalize: Normalize | None = None,
+    keys: tuple[Key, Key] | None = None,
+    *,
+    signal: bool = False,
 ) -> ItemFormat:
     """What the items of a dataset look like, by a few of them.
 
     normalize: the (mean, std) that the dataset applies to its images. keys: (image, label) of items
-    that are dicts; None is "image" and "label". Raises DataError and UsageError for items that are
+    that are dicts; None is "image" and "label". signal: they are signals (C, L), as all of fewer
+    channels than images have pixels a side are. Raises DataError and UsageError for items that are
     neither pairs nor dicts, and for images of a kind or range that is not known.
 
     >>> item_format([{"path": "a.png", "image": np.zeros((8, 8)), "label": 3}]).others
@@ -242,7 +277,7 @@ def item_format(
             "(columns,)"
         )
     plain_label(item[label], f"item 0 (part {label!r})")
-    return ItemFormat(type(item), listed, image, label, _picture_format(values, normalize))
+    return ItemFormat(type(item), listed, image, label, _picture_format(values, normalize, signal))
 
 
 def pair_format(picture: Picture, labels: Sequence[Any]) -> ItemFormat:
@@ -316,7 +351,7 @@ def _check_pair(item: Any, keys: object) -> None:
         )
 
 
-def _picture_format(values: Sequence[Any], normalize: Normalize | None) -> Picture:
+def _picture_format(values: Sequence[Any], normalize: Normalize | None, signal: bool) -> Picture:
     """How the images or vectors are held. Raises DataError where they are of several kinds."""
     kinds = {_kind(value) for value in values}
     if len(kinds) > 1:
@@ -330,11 +365,23 @@ def _picture_format(values: Sequence[Any], normalize: Normalize | None) -> Pictu
         return _pil_format(values)
     if _as_array(first).dtype.kind not in "biuf":
         raise DataError(f"the items hold {first.dtype}; expected numbers")
+    if signal or _looks_like_signal(first.shape):
+        if first.ndim > 2 or normalize is not None:
+            raise UsageError(
+                f"the items are signals of shape {tuple(first.shape)}; expected (channels, length) "
+                "or (length,), and no normalize, which is for images"
+            )
+        return SignalFormat(shape=tuple(first.shape), like=_empty_like(first))
     if first.ndim > 1:
         return _array_format(values, normalize)
     if normalize is not None:
         raise UsageError("normalize is for images, and the items are vectors")
     return VectorFormat(length=len(first), like=_empty_like(first))
+
+
+def _looks_like_signal(shape: tuple[int, ...]) -> bool:
+    """Whether two axes are channels and length, since no image is so low."""
+    return len(shape) == 2 and shape[0] < SMALLEST_SIDE_PX and shape[1] >= SHORTEST_WINDOW
 
 
 def _kind(value: Any) -> str:

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_augment.data.contract import LabelledImages, LabelledTable
+from gan_augment.data.contract import LabelledImages, LabelledSignals, LabelledTable
 from gan_augment.data.tables.columns import Plain, plain_columns
 from gan_augment.data.tables.schema import TableSchema
 from gan_augment.errors import DataError, GanAugmentError, UsageError
@@ -233,7 +233,12 @@ def fit_estimator(
 
 
 def rows_for_estimator(data: LabelledImages | LabelledTable, matrix: TableMatrix | None) -> Any:
-    """Return rows as an estimator gets them: a frame, a matrix, or float32 pixels in 0..1."""
+    """Return rows as an estimator gets them: a frame, a matrix, or float32 pixels in 0..1.
+
+    Signals, (N, L C), are in -1..1.
+    """
+    if isinstance(data, LabelledSignals):
+        return data.pixels.reshape(len(data), -1)
     if isinstance(data, LabelledImages):
         return data.pixels.reshape(len(data), -1).astype(np.float32) / np.float32(255)
     return data.frame if matrix is None else matrix.of(data)

@@ -299,8 +299,7 @@ def _read_back(part: Data, x: Any, y: NDArray[Any], name: str) -> Data:
     labels = np.array([known[str(one)] for one in y.tolist()], dtype=np.int64)
     ids = np.array([f"resampled-{row:06d}" for row in range(len(labels))], dtype=np.str_)
     if isinstance(part, LabelledImages):
-        values = np.clip(np.rint(np.asarray(x, dtype=np.float64)), 0, 255).astype(np.uint8)
-        pixels = values.reshape(-1, *part.image_shape)  # (M, H, W, C)
+        pixels = part.rounded(np.asarray(x, dtype=np.float64))
         return replace(part, pixels=pixels, labels=labels, ids=ids, groups=None)
     import pandas as pd
 

@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 
 from gan_augment import devices
 from gan_augment.augment.classical import augment_batch, small_changes, trivial_pipeline
-from gan_augment.classifiers.small_cnn import SmallCNN, train_classifier
-from gan_augment.data.contract import LabelledImages, LabelledTable
+from gan_augment.augment.signals import change_signals
+from gan_augment.classifiers.small_cnn import Augmentation, SmallCNN, train_classifier
+from gan_augment.data.contract import LabelledImages, LabelledSignals, LabelledTable
 from gan_augment.data.tables.inference import infer_schema
 from gan_augment.data.tables.schema import Overrides, TableSchema
 from gan_augment.errors import DataError, UsageError, did_you_mean
@@ -55,9 +56,10 @@ in its loss, with mixed images, and with TrivialAugment in place of the classica
 # CMO: half of the batches but for the first and last 1.5 %, times the mean area of a patch, .3
 EVEN_PARTS = {"balanced_softmax": 1.0, "mixup_balanced_softmax": 1.0, "cmo": 0.5 * 0.97 * 0.3}
 
-Pixels = NDArray[np.uint8]
+Pixels = NDArray[Any]
 Predictor = Callable[[Pixels], Any]
-"""uint8 (n, H, W, C) -> logits (n, K), an array or a torch tensor on any device."""
+"""uint8 (n, H, W, C), of signals float32 (n, 1, L, C) -> logits (n, K), an array or a torch tensor
+on any device."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,7 @@ class Training(Generic[Data]):
 class TrainingFunction(Protocol):
     """A training of one's own, as an evaluation calls it; `examples/09_own_training_function.py`.
 
+    data: of signals `LabelledSignals`, with `values` (N, C, L) beside pixels (N, 1, L, C).
     It makes a network, trains it on the rows of `data` for exactly `updates` optimiser steps, every
     row drawn equally often, and returns what predicts. Whatever is random must follow from `seed`;
     the global generators of Python, NumPy and torch are seeded with it, and put back afterwards.
@@ -154,7 +157,8 @@ def learner_of(
         source = UserCode.of(source)
     name = str(source)
     if images and ours:
-        return NetworkLearner(name, updates or UPDATES)
+        signals = isinstance(data, LabelledSignals)
+        return NetworkLearner(name, updates or UPDATES, signals=signals)
     if images and _trains(loaded(source)):
         if not isinstance(source, UserCode):
             name = _name(source)
@@ -295,13 +299,14 @@ class NetworkLearner:
 
     train: of the user, or None for the small CNN of `classifiers/small_cnn.py`, whose pictures go
     through `augment.classical.small_changes`. pretrained: the rows' features, of the arm that
-    trains no network, None without.
+    trains no network, None without. signals: it is of signals, which `augment.signals` changes.
     """
 
     name: str
     updates: int
     train: TrainingFunction | UserCode | None = None
     pretrained: PretrainedRows | None = None
+    signals: bool = False
 
     weighs = True
     balances = False
@@ -310,11 +315,13 @@ class NetworkLearner:
     def methods(self) -> tuple[str, ...]:
         """List the methods that it knows: a training of one's own is its own."""
         more = () if self.pretrained is None else (FEATURES,)
-        return (*(METHODS if self.train is None else ()), *more)
+        known = [m for m in METHODS if not (self.signals and m == "trivial_augment")]
+        return (*(known if self.train is None else ()), *more)
 
     def described(self) -> dict[str, Any]:
         """Return name and updates, of the CNN how it is trained, of a user's file its sha256."""
-        params = {"network": "SmallCNN", "augmentation": "small_changes"}
+        augmentation = "change_signals" if self.signals else "small_changes"
+        params = {"network": "SmallCNN", "augmentation": augmentation}
         pretrained = {} if self.pretrained is None else {FEATURES: self.pretrained.described()}
         return {
             "name": self.name,
@@ -399,7 +406,10 @@ def small_cnn(training: Training[Any], seed: int, updates: int) -> SmallCNN:
     """Train the default learner's network on the rows for so many updates."""
     data: LabelledImages = training.data
     method = training.method
-    augment = None if method == "plain" else small_changes
+    signals = isinstance(data, LabelledSignals)
+    augment: Augmentation | None = change_signals if signals else small_changes
+    if method == "plain":
+        augment = None
     if method == "trivial_augment":
         augment = partial(augment_batch, trivial_pipeline(data.image_shape))
     return train_classifier(

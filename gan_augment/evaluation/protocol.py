@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_augment.data.contract import LabelledImages, LabelledTable
+from gan_augment.data.contract import LabelledImages, LabelledSignals, LabelledTable
 from gan_augment.data.splits import judging_folds, unit_of_rows
 from gan_augment.errors import DataError, UsageError
 from gan_augment.randomness import derived_seed
@@ -205,6 +205,8 @@ def _features_of_both(data: Any, test: Any) -> dict[str, Any]:
                 f"the test images are of {test.image_shape} (height, width, channels), the others "
                 f"of {data.image_shape}; make them alike"
             )
+        if isinstance(data, LabelledSignals):
+            test = test.scaled_as(data.scale)
         return {"pixels": np.concatenate([data.pixels, test.pixels])}
     import pandas as pd
 

@@ -20,7 +20,7 @@ import numpy as np
 from joblib import effective_n_jobs
 from numpy.typing import NDArray
 
-from gan_augment.data.contract import LabelledImages, LabelledTable
+from gan_augment.data.contract import LabelledImages, LabelledSignals, LabelledTable
 from gan_augment.data.groups import digest, group_codes, join_groups, near_duplicates, same_rows
 from gan_augment.data.images.reader import data_sha256
 from gan_augment.data.tables.columns import row_hashes, table_sha256
@@ -326,7 +326,8 @@ def _duplicates_grouped(
     """
     if isinstance(data, LabelledImages):
         same = same_rows([digest(image) for image in data.pixels])
-        near = near_duplicates(data.pixels)
+        signals = isinstance(data, LabelledSignals)  # beats of one heart are all near
+        near = [] if signals else near_duplicates(data.pixels)
         exact, close = sum(map(len, same)), sum(map(len, near))
         counts: dict[str, Any] = {"exact": exact, "near": close, "grouped": True}
         groups = join_groups(len(data), [*same, *near], data.groups)

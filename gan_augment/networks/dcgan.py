@@ -12,7 +12,12 @@ from torch import Tensor, nn
 
 from gan_augment.networks.geometry import Geometry
 from gan_augment.networks.images import ImageDiscriminator, with_minibatch_std
-from gan_augment.networks.layers import new_embedding, spectrally_normalised
+from gan_augment.networks.layers import (
+    convolution,
+    new_embedding,
+    spectrally_normalised,
+    transposed_convolution,
+)
 from gan_augment.recipes import DiscriminatorSettings, GeneratorSettings
 
 FIRST_STD = 0.02
@@ -39,7 +44,7 @@ class DCGANGenerator(nn.Module):
         self.start = nn.Linear(code + embedding, widths[0] * pixels, bias=False)
         layers: list[nn.Module] = []
         for before, after in zip(widths, [*widths[1:], geometry.shape[2]], strict=True):
-            up = nn.ConvTranspose2d(before, after, 4, stride=2, padding=1, bias=False)
+            up = transposed_convolution(before, after, signal=geometry.signal)
             layers += [nn.BatchNorm2d(before), nn.ReLU(inplace=True), up]
         self.layers = nn.Sequential(*layers)
 
@@ -66,7 +71,7 @@ class DCGANDiscriminator(ImageDiscriminator):
         layers: list[nn.Module] = []
         before = geometry.shape[2] + (condition == "concatenation")
         for after in geometry.widths(settings.width, settings.max_width):
-            down = nn.Conv2d(before, after, 4, stride=2, padding=1, bias=not layers)
+            down = convolution(before, after, 4, signal=geometry.signal, stride=2, bias=not layers)
             norm = [nn.BatchNorm2d(after)] if layers else []
             layers += [normalised(down), *norm, nn.LeakyReLU(0.2, inplace=True)]
             before = after

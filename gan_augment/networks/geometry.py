@@ -5,11 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 SMALLEST_BASE_PX = 4
+SMALLEST_SIGNAL_BASE = 8
+"""Samples of the coarsest map of a signal; a square map of 4 px has 16 places."""
 
 
 @dataclass(frozen=True)
 class Geometry:
     """The resolutions of a network for images of `shape` = (height, width, channels).
+
+    Signals are images one pixel high, (1, length, channels): only their length is halved.
 
     stages: how often the side is halved.
     base: (h, w) px of the coarsest map, the smaller side 4 to 8 px.
@@ -20,6 +24,8 @@ class Geometry:
     ((7, 7), 2)
     >>> Geometry.of((30, 45, 3)).padded
     (32, 48)
+    >>> Geometry.of((1, 100, 2)).base, Geometry.of((1, 100, 2)).padded
+    ((1, 13), (1, 104))
     """
 
     shape: tuple[int, int, int]
@@ -29,14 +35,24 @@ class Geometry:
 
     @classmethod
     def of(cls, shape: tuple[int, int, int]) -> Geometry:
-        """The pyramid for one image shape: as many halvings as leave 4 px of the smaller side."""
+        """The pyramid for one shape: as many halvings as leave 4 px of the smaller side, or 8
+        samples of a signal."""
         height, width, _ = shape
+        signal = height == 1
+        side, least = (
+            (width, SMALLEST_SIGNAL_BASE) if signal else (min(height, width), SMALLEST_BASE_PX)
+        )
         stages = 1
-        while min(height, width) >= SMALLEST_BASE_PX * 2 ** (stages + 1):
+        while side >= least * 2 ** (stages + 1):
             stages += 1
         unit = 2**stages
         base = (-(-height // unit), -(-width // unit))
-        return cls(shape, stages, base, (base[0] * unit, base[1] * unit))
+        return cls(shape, stages, base, (1 if signal else base[0] * unit, base[1] * unit))
+
+    @property
+    def signal(self) -> bool:
+        """Whether the networks are of one dimension."""
+        return self.shape[0] == 1
 
     def widths(self, width: int, max_width: int) -> list[int]:
         """Channels of each stage from the finest (half the side), doubling up to `max_width`."""

@@ -18,7 +18,14 @@ from torch.nn.utils import parametrize
 
 from gan_augment.networks.geometry import Geometry
 from gan_augment.networks.images import ImageDiscriminator, with_minibatch_std
-from gan_augment.networks.layers import Module, new_embedding, spectrally_normalised
+from gan_augment.networks.layers import (
+    Module,
+    convolution,
+    doubled,
+    halved,
+    new_embedding,
+    spectrally_normalised,
+)
 from gan_augment.recipes import DiscriminatorSettings, GeneratorSettings
 
 
@@ -87,16 +94,6 @@ def level_at(progress: float, grow: float, stages: int) -> float:
     return whole + max(2 * part - 1, 0.0)
 
 
-def doubled(x: Tensor, times: int = 1) -> Tensor:
-    """Every pixel as 2^times by 2^times of them."""
-    return F.interpolate(x, scale_factor=2**times, mode="nearest") if times else x
-
-
-def halved(x: Tensor, times: int = 1) -> Tensor:
-    """Means of 2^times by 2^times pixels."""
-    return F.avg_pool2d(x, 2**times) if times else x
-
-
 def faded(x: Tensor, level: float, stages: int) -> Tensor:
     """Reals (N, C, H, W) as a network of `level` can draw them: (1 - a) up(down(x)) + a x."""
     finest, alpha = place(level)
@@ -117,11 +114,13 @@ def level_widths(
 class Convolutions(nn.Module):
     """3x3 convolutions with LeakyReLU .2, in the generator each with a pixel norm."""
 
-    def __init__(self, widths: list[int], *, normalised: bool) -> None:
+    def __init__(self, widths: list[int], *, normalised: bool, signal: bool = False) -> None:
         super().__init__()
         self.normalised = normalised
         pairs = itertools.pairwise(widths)
-        self.layers = nn.ModuleList(equalised(nn.Conv2d(a, b, 3, padding=1)) for a, b in pairs)
+        self.layers = nn.ModuleList(
+            equalised(convolution(a, b, 3, signal=signal)) for a, b in pairs
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, first width, H, W) -> (N, last width, H, W)."""
@@ -148,7 +147,7 @@ class GrowingGenerator(Growing):
         self.start = equalised(nn.Linear(code + embedding, widths[0] * pixels))
         befores = [[widths[0]], *([w, after] for w, after in itertools.pairwise(widths))]
         self.levels = nn.ModuleList(
-            Convolutions([*before, after], normalised=True)
+            Convolutions([*before, after], normalised=True, signal=geometry.signal)
             for before, after in zip(befores, widths, strict=True)
         )
         self.to_rgb = nn.ModuleList(
@@ -186,10 +185,11 @@ class GrowingDiscriminator(ImageDiscriminator, Growing):
         channels = geometry.shape[2] + (condition == "concatenation")
         self.from_rgb = nn.ModuleList(equalised(nn.Conv2d(channels, w, 1)) for w in widths)
         self.levels = nn.ModuleList(
-            Convolutions([w, w, before], normalised=False)
+            Convolutions([w, w, before], normalised=False, signal=geometry.signal)
             for before, w in itertools.pairwise(widths)
         )
-        self.last = Convolutions([widths[0] + minibatch_std, widths[0]], normalised=False)
+        ends = [widths[0] + minibatch_std, widths[0]]
+        self.last = Convolutions(ends, normalised=False, signal=geometry.signal)
         pixels = geometry.base[0] * geometry.base[1]
         self.dense = equalised(nn.Linear(widths[0] * pixels, widths[0]))
         equal = functools.partial(equalised, gain=1.0)

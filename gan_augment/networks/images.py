@@ -17,7 +17,10 @@ from gan_augment.networks.inputs import Anchors, GeneratorInput
 from gan_augment.networks.layers import (
     Condition,
     ConditionalBatchNorm,
+    convolution,
+    doubled,
     new_embedding,
+    shuffled,
     spectrally_normalised,
     verdict,
 )
@@ -37,7 +40,7 @@ class Encoder(nn.Module):
         before = geometry.shape[2]
         for after in geometry.widths(width, max_width):
             layers += [
-                nn.Conv2d(before, after, 4, stride=2, padding=1, bias=False),
+                convolution(before, after, 4, signal=geometry.signal, stride=2, bias=False),
                 nn.BatchNorm2d(after),
                 nn.LeakyReLU(0.2, inplace=True),
             ]
@@ -58,19 +61,21 @@ class DecoderBlock(nn.Module):
     channels then.
     """
 
-    def __init__(self, before: int, after: int, embedding: int, upsample: bool) -> None:
+    def __init__(
+        self, before: int, after: int, embedding: int, upsample: bool, signal: bool = False
+    ) -> None:
         super().__init__()
         self.upsample = upsample
         narrow = before != after
         self.reduce = nn.Conv2d(before, after, 1, bias=False) if narrow else nn.Identity()
-        self.convolution = nn.Conv2d(after, after, 3, padding=1, bias=False)
+        self.convolution = convolution(after, after, 3, signal=signal, bias=False)
         self.norm = ConditionalBatchNorm(after, embedding)
 
     def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
         """(N, before, H, W), (N, E) -> (N, after, H or 2H, W or 2W)."""
         x = self.reduce(x)
         if self.upsample:
-            x = F.interpolate(x, scale_factor=2, mode="nearest")
+            x = doubled(x)
         return F.relu(self.norm(self.convolution(x), embedding), inplace=True)
 
 
@@ -94,15 +99,17 @@ class Decoder(nn.Module):
     ) -> None:
         super().__init__()
         self.base, self.noise_width, self.skip_code = geometry.base, code, skip_code
+        signal = geometry.signal
         widths = geometry.widths(width, max_width)[::-1]  # coarsest first
         self.embed = new_embedding(classes, embedding)
         self.start = nn.Linear(code + embedding, widths[0] * geometry.base[0] * geometry.base[1])
         modulating = embedding + code * skip_code
-        blocks = [DecoderBlock(widths[0], widths[0], modulating, upsample=False)]
+        blocks = [DecoderBlock(widths[0], widths[0], modulating, upsample=False, signal=signal)]
         for before, after in pairwise(widths):
-            blocks.append(DecoderBlock(before, after, modulating, upsample=True))
+            blocks.append(DecoderBlock(before, after, modulating, upsample=True, signal=signal))
         self.blocks = nn.ModuleList(blocks)
-        self.to_pixels = nn.Conv2d(widths[-1], geometry.shape[2] * 4, 3, padding=1)
+        pixels = geometry.shape[2] * (2 if signal else 4)
+        self.to_pixels = convolution(widths[-1], pixels, 3, signal=signal)
 
     def forward(self, z: Tensor, y: Tensor) -> Tensor:
         """One image a row."""
@@ -114,7 +121,7 @@ class Decoder(nn.Module):
         )  # (N, width, h, w), channels last in memory
         for block in self.blocks:
             h = block(h, both if self.skip_code else embedding)
-        return torch.tanh(F.pixel_shuffle(self.to_pixels(h), 2))
+        return torch.tanh(shuffled(self.to_pixels(h)))
 
 
 class FreeGenerator(nn.Module):
@@ -235,18 +242,18 @@ class Discriminator(ImageDiscriminator):
         self.stages = nn.ModuleList()
         before = geometry.shape[2] + (condition == "concatenation")
         for after in geometry.widths(width, max_width):
-            layer = nn.Conv2d(before, after, 4, stride=2, padding=1)
+            layer = convolution(before, after, 4, signal=geometry.signal, stride=2)
             self.stages.append(spectrally_normalised(layer, spectral_norm))
             before = after
-        last = nn.Conv2d(before + int(minibatch_std), before, 3, padding=1)
+        last = convolution(before + int(minibatch_std), before, 3, signal=geometry.signal)
         self.last = spectrally_normalised(last, spectral_norm)
         normalised = functools.partial(spectrally_normalised, enabled=spectral_norm)
         self.set_verdict(geometry, classes, before, condition, normalised)
 
     def trunk(self, x: Tensor) -> Tensor:
         """Sums over the last maps, (N, width)."""
-        for convolution in self.stages:
-            x = F.leaky_relu(convolution(x), 0.2, inplace=True)
+        for stage in self.stages:
+            x = F.leaky_relu(stage(x), 0.2, inplace=True)
         if self.minibatch_std:
             x = with_minibatch_std(x)
         x = F.leaky_relu(self.last(x), 0.2, inplace=True)

@@ -1,4 +1,7 @@
-"""Conditional and spectral normalisation as layers, and the first weights of any network."""
+"""Convolutions of either dimension, normalisation as layers, and the first weights of networks.
+
+Signals are maps one pixel high: their kernels, strides, doubling and shuffling are of the length.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from typing import Literal, TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torch.nn.utils import parametrize
 
 from gan_augment.networks.own import OwnNetwork
@@ -14,6 +18,62 @@ from gan_augment.networks.own import OwnNetwork
 Module = TypeVar("Module", bound=nn.Module)
 Condition = Literal["projection", "concatenation", "none", "auxiliary", "classes"]
 """How a discriminator hears of the class (`DiscriminatorSettings`)."""
+
+
+def convolution(
+    before: int,
+    after: int,
+    kernel: int,
+    *,
+    signal: bool = False,
+    stride: int = 1,
+    bias: bool = True,
+) -> nn.Conv2d:
+    """k x k, or 1 x k of a signal, that keeps the side, or halves it with a stride of 2."""
+    sides, strides, margins = _sides(kernel, stride, signal)
+    return nn.Conv2d(before, after, sides, strides, margins, bias=bias)
+
+
+def transposed_convolution(before: int, after: int, *, signal: bool) -> nn.ConvTranspose2d:
+    """4 x 4, or 1 x 4 of a signal, to twice the side."""
+    sides, strides, margins = _sides(4, 2, signal)
+    return nn.ConvTranspose2d(before, after, sides, strides, margins, bias=False)
+
+
+def _sides(kernel: int, stride: int, signal: bool) -> list[tuple[int, int]]:
+    """(height, width) of the kernel, of the stride, and of the padding."""
+    sides = [(kernel, 1), (stride, 1), ((kernel - 1) // 2, 0)]
+    return [(alone if signal else side, side) for side, alone in sides]
+
+
+def factors(x: Tensor, factor: int = 2) -> tuple[int, int]:
+    """(factor, factor) for maps (N, C, H, W), (1, factor) for those of signals, (N, C, 1, L)."""
+    return (1 if x.shape[2] == 1 else factor), factor
+
+
+def doubled(x: Tensor, times: int = 1) -> Tensor:
+    """Every pixel as 2^times by 2^times of them."""
+    if not times:
+        return x
+    sides = tuple(float(side) for side in factors(x, 2**times))
+    return F.interpolate(x, scale_factor=sides, mode="nearest")
+
+
+def halved(x: Tensor, times: int = 1) -> Tensor:
+    """Means of 2^times by 2^times pixels."""
+    return F.avg_pool2d(x, factors(x, 2**times)) if times else x
+
+
+def shuffled(x: Tensor) -> Tensor:
+    """(N, 4 C, H, W) -> (N, C, 2 H, 2 W), of signals (N, 2 C, 1, L) -> (N, C, 1, 2 L).
+
+    Source: Shi et al. 2016, "Real-Time Single Image and Video Super-Resolution".
+    """
+    if x.shape[2] > 1:
+        return F.pixel_shuffle(x, 2)
+    n, channels, height, length = x.shape
+    pairs = x.reshape(n, channels // 2, 2, height, length).permute(0, 1, 3, 4, 2)
+    return pairs.flatten(3)  # (N, C, 1, L, 2) -> (N, C, 1, 2 L)
 
 
 class SpectralNorm(nn.Module):
@@ -125,12 +185,12 @@ def new_embedding(rows: int, width: int) -> nn.Embedding:
 def initialise(network: nn.Module, seed: int) -> None:
     """Set every weight: He-normal for convolutions and linear layers, biases 0, embeddings N(0, 1).
 
-    The four subpixels of a shuffle begin equal, so that no checkerboard is there to unlearn (Aitken
-    et al. 2017). Modulations of conditional norms and class projections of rows begin at
-    N(0, .02), residuals at 0, the vectors of spectral normalisation random. In a module that has a
-    `first_std`, weights and scales of norms begin with that deviation, whatever they are of.
-    Networks of the user's own stay as they are.
-    Source: He et al. 2015, eq. 10, with the slope of a ReLU.
+    The subpixels of a shuffle, four or of a signal two, begin equal, so that no checkerboard is
+    there to unlearn (Aitken et al. 2017). Modulations of conditional norms and class projections of
+    rows begin at N(0, .02), residuals at 0, the vectors of spectral normalisation random. In a
+    module that has a `first_std`, weights and scales of norms begin with that deviation, whatever
+    they are of. Networks of the user's own stay as they are. Source: He et al. 2015, eq. 10, with
+    the slope of a ReLU.
     """
     rng = torch.Generator().manual_seed(seed)
     modules = network.named_modules()
@@ -139,8 +199,9 @@ def initialise(network: nn.Module, seed: int) -> None:
         if name.startswith(own):
             continue
         _fill(network, name, weight, rng)
-        if name.endswith("to_pixels.weight"):  # (C * 4, in, 3, 3)
-            weight.copy_(weight[::4].repeat_interleave(4, dim=0))
+        if name.endswith("to_pixels.weight"):  # (C * 4, in, 3, 3), or (C * 2, in, 1, 3)
+            parts = 4 if weight.shape[2] > 1 else 2
+            weight.copy_(weight[::parts].repeat_interleave(parts, dim=0))
     for name, buffer in network.named_buffers():
         if name.endswith("left") and not name.startswith(own):  # spectral norm's vector
             buffer.normal_(generator=rng)

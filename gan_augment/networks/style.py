@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from gan_augment.distributed import summed
 from gan_augment.networks.geometry import Geometry
 from gan_augment.networks.growing import equalised, level_widths, pixel_norm
-from gan_augment.networks.layers import new_embedding
+from gan_augment.networks.layers import convolution, factors, new_embedding
 from gan_augment.recipes import GeneratorSettings
 
 MAPPING_LAYERS = 4
@@ -55,12 +55,19 @@ class ModulatedConvolution(nn.Module):
     """
 
     def __init__(
-        self, before: int, after: int, code: int, kernel: int = 3, *, demodulated: bool = True
+        self,
+        before: int,
+        after: int,
+        code: int,
+        kernel: int = 3,
+        *,
+        demodulated: bool = True,
+        signal: bool = False,
     ) -> None:
         super().__init__()
         self.demodulated = demodulated
         self.affine = equalised(nn.Linear(code, before), gain=1.0)
-        layer = nn.Conv2d(before, after, kernel, padding=kernel // 2, bias=False)
+        layer = convolution(before, after, kernel, signal=signal, bias=False)
         self.convolution = equalised(layer, gain=1.0)
         self.bias = nn.Parameter(torch.zeros(after))
 
@@ -95,19 +102,21 @@ class StyleGenerator(nn.Module):
         super().__init__()
         code, embedding = settings.code, settings.embedding
         self.code, self.mixing, self.truncation = code, settings.style_mixing, settings.truncation
-        widths = level_widths(geometry, settings)
+        widths, flat = level_widths(geometry, settings), geometry.signal
         self.mapping = Mapping(classes, code, embedding)
         self.constant = nn.Parameter(torch.zeros(1, widths[0], *geometry.base))
         pairs = [(widths[0], widths[0])]
         for before, after in pairwise(widths):
             pairs += [(before, after), (after, after)]
-        self.layers = nn.ModuleList(ModulatedConvolution(a, b, code) for a, b in pairs)
+        self.layers = nn.ModuleList(ModulatedConvolution(a, b, code, signal=flat) for a, b in pairs)
         self.to_rgb = nn.ModuleList(
-            ModulatedConvolution(w, geometry.shape[2], code, 1, demodulated=False) for w in widths
+            ModulatedConvolution(w, geometry.shape[2], code, 1, demodulated=False, signal=flat)
+            for w in widths
         )
         self.strength = nn.Parameter(torch.zeros(len(pairs)))
         levels = [(layer + 1) // 2 for layer in range(len(pairs))]
-        self.sizes = [tuple(side * 2**level for side in geometry.base) for level in levels]
+        height, width = geometry.base
+        self.sizes = [(height * (1 if flat else 2**n), width * 2**n) for n in levels]
         self.noise_sizes = [height * width for height, width in self.sizes]
         self.noise_width = 2 * code + 2 + sum(self.noise_sizes)
         self.register_buffer("means", torch.zeros(classes, code))
@@ -156,4 +165,5 @@ class StyleGenerator(nn.Module):
 
 
 def _doubled(x: Tensor) -> Tensor:
-    return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
+    sides = tuple(float(side) for side in factors(x))
+    return F.interpolate(x, scale_factor=sides, mode="bilinear", align_corners=False)

@@ -49,7 +49,8 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
     """Top up rare classes with GAN samples, as a step of an imbalanced-learn pipeline.
 
     Real rows come first and in order, as they were given; behind them repeats of real rows and
-    generated ones, class by class. Images are arrays of pixels, everything else is a table.
+    generated ones, class by class. Images are arrays of pixels, everything else is a table, unless
+    `kind` says that it is signals.
 
     Parameters
     ----------
@@ -77,6 +78,8 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
         A time instead: seconds, or a text such as "90s", "10m", "1h30m". `steps` wins if both.
     image_shape : tuple (H, W) or (H, W, C), default=None
         Of images that come flattened, (N, H x W x C). Not needed for (N, H, W) and (N, H, W, C).
+    kind : {"auto", "signal"}, default="auto"
+        "signal" reads X as signals (N, channels, length), or (N, length) of one channel.
     categorical_features : "infer", list or mask, default="infer"
         Columns of a table that hold levels, by name, number or mask, whatever they look like. All
         others are inferred: numbers are numbers, texts and categories are levels.
@@ -175,6 +178,7 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
         steps: int | None = None,
         budget: float | str | None = None,
         image_shape: tuple[int, ...] | None = None,
+        kind: Literal["auto", "signal"] = "auto",
         categorical_features: ArrayLike | str | None = "infer",
         selection: str | bool | None = "auto",
         device: str = "auto",
@@ -191,6 +195,7 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
         self.steps = steps
         self.budget = budget
         self.image_shape = image_shape
+        self.kind = kind
         self.categorical_features = categorical_features
         self.selection = selection
         self.device = device
@@ -214,9 +219,7 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
         self
         """
         options, _ = checked_parameters(self.get_params(deep=False))  # before X is read
-        parsed = read_labelled(X, y) or read_input(
-            X, y, image_shape=self.image_shape, categorical_features=self.categorical_features
-        )
+        parsed = read_labelled(X, y, kind=self.kind) or self._read(X, y)
         self._count_features(parsed)
         added: dict[str, int] = {}
         present = [name for name, n in parsed.data.counts.items() if n]
@@ -234,7 +237,8 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
         Parameters
         ----------
         X : images, (N, H, W) or (N, H, W, C), or flattened (N, H x W x C) with `image_shape`;
-            uint8, bool, or numbers in 0..1 or 0..255. Or a table (N, columns): an array, a list of
+            uint8, bool, or numbers in 0..1 or 0..255. With kind="signal" signals, (N, C, L) or (N,
+            L), any numbers. Or a table (N, columns): an array, a list of
             rows, a pandas or polars frame, an Arrow table, or a sparse matrix (made dense up to
             256 MiB); missing cells, texts, categories and moments are welcome.
         y : (N,) labels: text, whole numbers or booleans, in a list, array, series or frame of one
@@ -249,9 +253,7 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
         A class of one row is filled with repeats of it, and a warning names it.
         """
         options, top_up = checked_parameters(self.get_params(deep=False))
-        parsed = read_input(
-            X, y, image_shape=self.image_shape, categorical_features=self.categorical_features
-        )
+        parsed = self._read(X, y)
         self._count_features(parsed)
         labels, data = parsed.output.labels, cast(Any, parsed.data)
         strategy = self.sampling_strategy  # sizes are exact, "as many as another class" is not
@@ -367,6 +369,15 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
                 augmenter.feature_names_in_ = np.array(face.feature_names, dtype=object)
         return augmenter
 
+    def _read(self, X: Any, y: Any) -> ParsedInput:
+        return read_input(
+            X,
+            y,
+            image_shape=self.image_shape,
+            categorical_features=self.categorical_features,
+            kind=self.kind,
+        )
+
     def _model(self) -> GAN:
         if not hasattr(self, "synthesizer_"):
             raise NotFittedError(
@@ -458,6 +469,11 @@ def checked_parameters(params: Mapping[str, Any]) -> tuple[FitOptions, TopUp]:
     if not isinstance(verbose, int) or verbose < 0:
         raise UsageError(f"verbose={verbose!r}; expected 0 (warnings alone) or 1 (notes too)")
     checked_callbacks(plain["callbacks"])
+    if plain.get("kind", "auto") not in ("auto", "signal"):
+        raise UsageError(
+            f"kind={plain['kind']!r}; expected 'auto' (images and tables, told apart by their "
+            "dimensions) or 'signal'"
+        )
     if selection is None or isinstance(selection, str):
         selection = {"auto": True, "off": False, None: False}.get(selection, selection)
     values = {
@@ -521,12 +537,12 @@ def _warn_if_long(data: LabelledImages, options: FitOptions) -> None:
     from gan_augment.data.images.resize import LONGEST_SIDE_PX
 
     length_given = options.steps is not None or options.budget_s is not None
-    if length_given or max(data.image_shape[:2]) <= LONGEST_SIDE_PX:
+    height, width, _ = data.image_shape
+    if length_given or height == 1 or max(height, width) <= LONGEST_SIDE_PX:
         return
     from gan_augment.devices import compute_config
 
     if compute_config(options.device).device.type == "cpu":
-        height, width, _ = data.image_shape
         warn(
             f"images of {height} x {width} px take long to train on without a GPU; make them "
             f"smaller (at most {LONGEST_SIDE_PX} px a side), or give steps or a budget, such as "

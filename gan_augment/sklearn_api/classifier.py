@@ -220,6 +220,7 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  
             X,
             y,
             image_shape=augmenter.image_shape,
+            kind=augmenter.kind,
             categorical_features=augmenter.categorical_features,
         )
         if groups is not None:

@@ -266,7 +266,11 @@ def _labelled(data: Any, y: Any, augmenter: Any) -> tuple[Data, ClassLabels, Ove
         overrides = categorical_overrides(ours.categorical_features, column_names(read.table.frame))
         return read.table, form, overrides
     parsed = read_input(
-        data, y, image_shape=ours.image_shape, categorical_features=ours.categorical_features
+        data,
+        y,
+        image_shape=ours.image_shape,
+        categorical_features=ours.categorical_features,
+        kind=ours.kind,
     )
     return parsed.data, parsed.labels, parsed.overrides
 

@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gan_augment.data.arrays import FAINT, label_pixels, to_uint8
-from gan_augment.data.contract import LabelledImages, LabelledTable
+from gan_augment.data.contract import LabelledImages, LabelledSignals, LabelledTable
+from gan_augment.data.signals import from_signals
 from gan_augment.data.tables.containers import (
     as_frame,
     as_series,
@@ -44,7 +45,7 @@ from gan_augment.recipes import DataKind
 
 Label = Any
 """A label as the user has it: text, a whole number, a boolean, a whole float."""
-Scale = Literal["bool", "0..1", "0..255"]
+Scale = Literal["bool", "0..1", "0..255", "signal"]
 Data = LabelledImages | LabelledTable
 
 
@@ -102,10 +103,10 @@ class ClassLabels:
 
 @dataclass(frozen=True)
 class PixelFormat:
-    """Holds how images came.
+    """Holds how images or signals came.
 
-    shape: of one, (H, W), (H, W, C) or, flattened, (H x W x C,). dtype: NumPy's, as text. scale:
-    which numbers are black and white.
+    shape: of one, (H, W), (H, W, C) or, flattened, (H x W x C,); of signals (C, L) or (L,). dtype:
+    NumPy's, as text. scale: which numbers are black and white; "signal" where they are no pixels.
     """
 
     __pydantic_config__: ClassVar = {"extra": "ignore"}  # earlier versions saved more beside these
@@ -122,6 +123,14 @@ class PixelFormat:
         else:
             values = (pixels if self.scale == "0..255" else pixels / 255.0).astype(self.dtype)
         return values.reshape(-1, *self.shape)  # (M, H, W, C) -> (M, ...)
+
+    def of_signals(self, values: NDArray[np.float32]) -> NDArray[Any]:
+        """Return float32 (M, C, L) in the own dtype and shape; whole numbers are rounded."""
+        dtype = np.dtype(self.dtype)
+        if dtype.kind in "iu":
+            limits = np.iinfo(dtype)
+            values = np.clip(np.rint(values.astype(np.float64)), limits.min, limits.max)
+        return values.astype(dtype).reshape(-1, *self.shape)  # (M, C, L) -> (M, ...)
 
 
 @dataclass(frozen=True)
@@ -142,7 +151,10 @@ class OutputFormat:
         if isinstance(data, LabelledTable):
             return rows_like(self.template, data.frame, self.sparse)
         assert self.pixels is not None, "images were made where X is a table"
-        values = self.pixels.scaled(data.pixels)
+        if isinstance(data, LabelledSignals):
+            values = self.pixels.of_signals(data.values)
+        else:
+            values = self.pixels.scaled(data.pixels)
         if isinstance(self.template, list):
             return values.tolist()
         if self.template is None or isinstance(self.template, np.ndarray):
@@ -175,7 +187,7 @@ class ParsedInput:
 
     @property
     def kind(self) -> DataKind:
-        """Return whether X is images or a table."""
+        """Return whether X is images (signals are, for recipes) or a table."""
         return "image" if isinstance(self.data, LabelledImages) else "table"
 
     @cached_property
@@ -244,11 +256,13 @@ def read_input(
     *,
     image_shape: ArrayLike | None = None,
     categorical_features: ArrayLike | str | None = "infer",
+    kind: str = "auto",
 ) -> ParsedInput:
     """Read X and y (`GANAugmenter.fit_resample` says which); they are not changed.
 
-    Arrays of three or four dimensions are images, and flattened ones with `image_shape`; all else
-    is a table. Raises DataError, or UsageError for parameters that do not fit X.
+    Of the kind "signal" X is signals (N, C, L) or (N, L). Else arrays of three or four dimensions
+    are images, and flattened ones with `image_shape`; all else is a table. Raises DataError, or
+    UsageError for parameters that do not fit X.
     """
     if _is_dataset(x) or isinstance(x, LabelledImages | LabelledTable):
         raise UsageError(
@@ -258,6 +272,8 @@ def read_input(
         )
     x, y = plain_container(x), plain_container(y)
     dimensions, n = dimensions_of(x)
+    if kind == "signal":
+        return _read_signals(x, y, n, image_shape)
     _check_dimensions(x, dimensions, n)
     shape = None if image_shape is None else _checked_shape(image_shape)
     target, labels, y = _read_labels(y, n)
@@ -279,13 +295,13 @@ def read_input(
     return ParsedInput(table, output, x, y, target, overrides)
 
 
-def read_labelled(x: Any, y: Any = None) -> ParsedInput | None:
+def read_labelled(x: Any, y: Any = None, *, kind: str = "auto") -> ParsedInput | None:
     """Read data that brings its labels; None where X brings none.
 
     That is labelled data, a torch dataset or a loader, of which every item is decoded; input that
-    is parsed already comes back as it is. Rows drawn for it are uint8 images (N, H, W, C), or
-    pandas frames. Raises UsageError for a `y` beside it, DataError for a dataset that holds neither
-    images nor rows.
+    is parsed already comes back as it is. Rows drawn for it are uint8 images (N, H, W, C), float32
+    signals (N, C, L), or pandas frames. kind: "signal" where items are such. Raises UsageError for
+    a `y` beside it, DataError for a dataset that holds neither images nor rows.
     """
     if not isinstance(x, LabelledImages | LabelledTable | ParsedInput) and not _is_dataset(x):
         return None
@@ -299,7 +315,7 @@ def read_labelled(x: Any, y: Any = None) -> ParsedInput | None:
         return ParsedInput(x, plain_output(x, ClassLabels.of(x.names, x.names)))
     from gan_augment.data.torch_datasets import read_dataset
 
-    data, form = read_dataset(x)
+    data, form = read_dataset(x, signal=kind == "signal")
     labels = ClassLabels.of(data.names, tuple(map(python_scalar, form.labels)))
     return ParsedInput(data, plain_output(data, labels))
 
@@ -308,6 +324,8 @@ def plain_output(source: Any, labels: ClassLabels) -> OutputFormat:
     """Return rows as uint8 images (N, H, W, C) or pandas frames, of labelled data or a GAN."""
     shape = getattr(source, "image_shape_", getattr(source, "image_shape", None))
     pixels = None if shape is None else PixelFormat(shape, "|u1", "0..255")
+    if shape is not None and shape[0] == 1:  # a signal: (1, L, C) -> (C, L)
+        pixels = PixelFormat((shape[2], shape[1]), "<f4", "signal")
     return OutputFormat(labels, pixels=pixels)
 
 
@@ -469,6 +487,28 @@ def _read_images(
     data = label_pixels(pixels, codes, class_names=labels.names)
     pixel_format = PixelFormat(values.shape[1:], values.dtype.str, scale)
     return data, OutputFormat(labels, template_of(x), pixel_format, getattr(x, "format", ""))
+
+
+def _read_signals(x: Any, y: Any, n: int, image_shape: Any) -> ParsedInput:
+    """Read X (N, C, L), or (N, L) of one channel. Raises DataError, UsageError for a shape."""
+    if image_shape is not None:
+        raise UsageError(f"image_shape={image_shape!r} is of images, and kind='signal'; leave it")
+    if not n:
+        raise DataError("X has 0 sample(s) while a minimum of 1 is required.")
+    target, labels, y = _read_labels(y, n)
+    try:
+        values = np.asarray(x)
+    except ValueError:
+        values = np.empty(0, dtype=object)  # of different lengths
+    data = from_signals(values, target.labels, class_names=labels.names)
+    silent = int((data.pixels.std(axis=2) == 0).all(axis=(1, 2)).sum())
+    if silent:
+        warn(
+            f"{silent} of {n} signals of X are silent (one value alone); the generator learns "
+            "that. Leave them out."
+        )
+    pixels = PixelFormat(values.shape[1:], values.dtype.str, "signal")
+    return ParsedInput(data, OutputFormat(labels, template_of(x), pixels), x, y)
 
 
 def _checked_shape(image_shape: Any) -> tuple[int, ...]:

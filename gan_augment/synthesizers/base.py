@@ -156,8 +156,7 @@ class GAN(ABC, Generic[Data, Meta]):
         self._check_served([name for name, n in counts.items() if n])
         features, more = self._draw(counts, random_state, source, masks)
         labels = np.repeat(of_class, np.array([*counts.values()], np.int64))
-        rows: Data = self._rows(features, labels, sample_ids(counts), class_names=names, **more)
-        return rows
+        return self._labelled(features, labels, sample_ids(counts), names, more)
 
     def save(self, folder: str | Path) -> None:
         """Write the model as a new folder: safetensors and JSON, whole or not at all."""
@@ -230,6 +229,18 @@ class GAN(ABC, Generic[Data, Meta]):
                 f"the recipe {self.recipe_.name!r} does not start from given rows; leave out "
                 "`source` and `masks`, or fit with 'stargan' or another recipe that does"
             )
+
+    def _labelled(
+        self,
+        features: Any,
+        labels: NDArray[np.int64],
+        ids: NDArray[np.str_],
+        names: tuple[str, ...],
+        more: dict[str, Any],
+    ) -> Data:
+        """Make labelled data of what was drawn."""
+        rows: Data = self._rows(features, labels, ids, class_names=names, **more)
+        return rows
 
     @abstractmethod
     def _loaded(self, arrays: SavedArrays, meta: Any, choose: ChooseCompute) -> Any:

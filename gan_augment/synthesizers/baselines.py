@@ -157,7 +157,7 @@ class Smote(Generic[Data]):
         """Rows (n, columns) of numbers and codes as what was fitted."""
         data: Data = self._data
         if isinstance(data, LabelledImages):
-            pixels = np.rint(cells).astype(np.uint8).reshape(-1, *data.image_shape)  # (n, H, W, C)
+            pixels = data.rounded(cells)
             return replace(data, pixels=pixels, labels=labels, ids=ids, groups=None)
         values: dict[Name, Plain] = {
             column.name: cells[:, i].astype(np.int32)
@@ -253,7 +253,7 @@ class GaussianSmote(Smote[Data]):
         z = rng.standard_normal(hoods.shape[:2]) / np.sqrt(hoods.shape[1])
         rows[:, numbers] = mean + np.einsum("nk,nkd->nd", z, apart)
         rows[:, self._levels] = _most_common(hoods[:, :, self._levels])
-        return rows.clip(0, 255) if isinstance(self._data, LabelledImages) else rows
+        return rows
 
 
 class TunedSmote(Smote[Data]):

@@ -106,13 +106,13 @@ def select(
 
     records, accepted = calibrated("calibration")
     if settings.real and (pairs := pairs_of(data, rows, folds, accepted, seed)):
-        detector = train_detector(pairs, derived_seed(seed, "selector"))
+        detector = train_detector(data, pairs, derived_seed(seed, "selector"))
         critics = replace(critics, real=detector)
         progress.advance(FOLDS + 1)
         records, accepted = calibrated("calibration again")
     artefacts = None
     if pairs := pairs_of(data, rows, folds, accepted, seed):
-        detector = train_detector(pairs, derived_seed(seed, "artefacts"))
+        detector = train_detector(data, pairs, derived_seed(seed, "artefacts"))
         artefacts = detectability(data.names, pairs, detector)
     classes = {
         name: records.get(label, ClassSelection(refused=_too_few_rows(name, int(counts[label]))))
@@ -270,17 +270,22 @@ def pairs_of(
     return pairs
 
 
-def train_detector(pairs: Pairs, seed: int) -> SmallCNN:
-    """A small CNN of two classes, real (0) and synthetic (1), of the first half of the pairs."""
+def train_detector(data: LabelledImages, pairs: Pairs, seed: int) -> SmallCNN:
+    """A small CNN of two classes, real (0) and synthetic (1), of the first half of the pairs.
+
+    data: what the pairs are of, images or signals.
+    """
     sides = [
         np.concatenate([pair[side][: len(pair[side]) // 2] for pair in pairs.values()])
         for side in (0, 1)
     ]
     n = len(sides[0])
-    both = LabelledImages(
+    both = replace(
+        data,
         pixels=np.concatenate(sides),
         labels=np.repeat([0, 1], n).astype(np.int64),
         ids=np.array([f"pair-{i:06d}" for i in range(2 * n)]),
+        groups=None,
         class_names=("real", "synthetic"),
     )
     return train_classifier(both, steps=_steps(2 * n), seed=seed)

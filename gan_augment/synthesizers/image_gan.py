@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from gan_augment import devices
 from gan_augment.data.batches import PairedBatches
-from gan_augment.data.contract import LabelledImages
+from gan_augment.data.contract import LabelledImages, LabelledSignals
 from gan_augment.data.images.reader import data_sha256
+from gan_augment.data.pixels import pixel_dtype
 from gan_augment.data.splits import hold_out
 from gan_augment.devices import ComputeConfig, Precision, compute_config  # noqa: F401  (pdoc)
 from gan_augment.distributed import alone
@@ -276,6 +277,8 @@ class ImageGAN(GAN[LabelledImages, ModelMeta]):
             "artefacts": artefacts,
             "selection": selection.record if selection else None,
         }
+        if isinstance(data, LabelledSignals):
+            facts |= {"kind": "signal", "scale": data.scale, "rate": data.rate}
         self._describe(ModelMeta.model_validate(facts))
         with devices.threads(1):
             self._try_out(data, ready.train, run, progress)
@@ -284,13 +287,11 @@ class ImageGAN(GAN[LabelledImages, ModelMeta]):
             raise diverged
         return self
 
-    def sample_range(
-        self, name: str, start: int, stop: int, random_state: int = 0
-    ) -> NDArray[np.uint8]:
+    def sample_range(self, name: str, start: int, stop: int, random_state: int = 0) -> NDArray[Any]:
         """Rows [start, stop) of the endless sequence of a class, uint8 (stop - start, H, W, C)."""
         return self._fitted()._sampler.rows(self._label(name), name, start, stop, random_state)
 
-    def sample_block(self, name: str, number: int, random_state: int = 0) -> NDArray[np.uint8]:
+    def sample_block(self, name: str, number: int, random_state: int = 0) -> NDArray[Any]:
         """The accepted of one block of a class's candidates, uint8 (0 .. 64, H, W, C).
 
         The blocks 0, 1, ... behind each other are the endless sequence of the class; with a
@@ -338,21 +339,23 @@ class ImageGAN(GAN[LabelledImages, ModelMeta]):
         if pool is not None:
             pool.check(counts, tuple(self.classes_))
 
-    def predict_proba(self, pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
+    def predict_proba(self, pixels: NDArray[Any]) -> NDArray[np.float64]:
         """What a discriminator that tells the classes says of images, (N, K), in `classes_` order.
 
         pixels: uint8 (N, H, W, C). Raises UsageError for recipes whose D does not tell classes.
         """
-        if pixels.shape[1:] != self._fitted().image_shape_ or pixels.dtype != np.uint8:
+        shape = self._fitted().image_shape_
+        if pixels.shape[1:] != shape or pixels.dtype != pixel_dtype(shape):
             raise UsageError(
-                f"the images are {pixels.dtype} {pixels.shape}; expected uint8 "
+                f"the images are {pixels.dtype} {pixels.shape}; expected "
+                f"{np.dtype(pixel_dtype(shape))} "
                 f"(N, {', '.join(map(str, self.image_shape_))})"
             )
         return self._sampler.sampler.class_probabilities(pixels)
 
     def judged_block(
         self, name: str, number: int, random_state: int = 0
-    ) -> tuple[NDArray[np.uint8], NDArray[np.str_]]:
+    ) -> tuple[NDArray[Any], NDArray[np.str_]]:
         """All 64 candidates of a block, and what each fails in selection, "" for none, (64,)."""
         return self._fitted()._sampler.with_reasons(self._label(name), name, number, random_state)
 
@@ -484,14 +487,15 @@ class ImageGAN(GAN[LabelledImages, ModelMeta]):
         random_state: int,
         source: LabelledImages | None,
         masks: NDArray[np.uint8] | None,
-    ) -> tuple[NDArray[np.uint8], dict[str, Any]]:
+    ) -> tuple[NDArray[Any], dict[str, Any]]:
         if source is not None:
             gan = self.starting_from(source, masks)
             return gan._draw(counts, random_state, None, None)
         self._refuse_masks(masks)
         self.check_counts(counts)
         drawn = [self.sample_range(name, 0, n, random_state) for name, n in counts.items()]
-        pixels = np.concatenate([*drawn, np.empty((0, *self.image_shape_), np.uint8)])
+        shape = self.image_shape_
+        pixels = np.concatenate([*drawn, np.empty((0, *shape), pixel_dtype(shape))])
         if self._sampler.sampler.sources is None:
             return pixels, {}
         sequence, nothing = self._sampler, np.empty(0, dtype=np.str_)
@@ -504,6 +508,19 @@ class ImageGAN(GAN[LabelledImages, ModelMeta]):
     def _refuse_masks(self, masks: NDArray[np.uint8] | None) -> None:
         if masks is not None:
             raise UsageError("masks say where the rows of `source` are redrawn; give these as well")
+
+    def _labelled(
+        self,
+        features: Any,
+        labels: NDArray[np.int64],
+        ids: NDArray[np.str_],
+        names: tuple[str, ...],
+        more: dict[str, Any],
+    ) -> LabelledImages:
+        if self.meta_.scale is None:
+            return super()._labelled(features, labels, ids, names, more)
+        scale, rate = self.meta_.scale, self.meta_.rate
+        return LabelledSignals(features, labels, ids, None, names, scale=scale, rate=rate)
 
     def _check_served(self, names: Sequence[str]) -> None:
         if self._sampler.selection is not None:

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
+from pydantic import (
+    Field,
+    NonNegativeInt,
+    PositiveInt,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from gan_augment.config import TopUp
+from gan_augment.data.contract import Scale
 from gan_augment.data.tables.schema import TableSchema
 from gan_augment.recipes import Recipe
 from gan_augment.settings import Frozen
@@ -75,12 +83,12 @@ class ArtefactRecord(Frozen):
     rows: PositiveInt
     classes: dict[str, float]
 
-    def in_words(self) -> str:
-        """What it means, for people."""
+    def in_words(self, unit: str) -> str:
+        """What it means, for people. unit: what is told apart."""
         worst = max(self.classes, key=lambda name: self.classes[name])
         return (
             f"real or synthetic: a small CNN is right on {self.accuracy:.0%} of {2 * self.rows} "
-            "images (50% is guessing, at 100% artefacts give every image away), most in "
+            f"{unit} (50% is guessing, at 100% artefacts give every image away), most in "
             f"{worst!r} ({self.classes[worst]:.0%})"
         )
 
@@ -128,17 +136,18 @@ class UsefulnessRecord(Frozen):
 
 
 class ModelMeta(Frozen):
-    """The JSON of a saved image model.
+    """The JSON of a saved model of images, or of signals, which are images one pixel high.
 
     classes: {name: training rows seen at fit}, in label order. image_shape, original_size: px.
     anchors: encoded training rows inside (0: none). chosen: "interpolation" or "step N".
     selection: None where every candidate is accepted. artefacts, usefulness: None where it was not
-    tried. Schema 1 had neither of the three, schema 2 no usefulness.
+    tried. scale, rate: of signals, as in `LabelledSignals`. Schema 1 had neither of the first
+    three, schema 2 no usefulness.
     """
 
     format: Literal["gan-augment model"] = "gan-augment model"
     version: Literal[1, 2, 3] = Field(default=3, alias="schema")
-    kind: Literal["image"] = "image"
+    kind: Literal["image", "signal"] = "image"
     classes: dict[str, NonNegativeInt]
     topped_up: tuple[str, ...]
     image_shape: tuple[Side, Side, Side]
@@ -156,6 +165,29 @@ class ModelMeta(Frozen):
     selection: SelectionRecord | None = None
     artefacts: ArtefactRecord | None = None
     usefulness: UsefulnessRecord | None = None
+    scale: Scale | None = None
+    rate: PositiveInt | None = None
+
+    @model_validator(mode="after")
+    def _is_of_its_kind(self) -> Self:
+        height, _, channels = self.image_shape
+        signal = self.kind == "signal"
+        fits = height == 1 and len(self.scale or ()) == channels if signal else self.scale is None
+        low_high = self.scale or ()
+        if not fits or signal != (height == 1) or not all(low < high for low, high in low_high):
+            raise ValueError(f"no {self.kind} is of shape {self.image_shape} and this scale")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_others_fields(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        values: dict[str, Any] = dump(self)
+        own = self.kind == "signal"
+        return {k: v for k, v in values.items() if own or k not in ("scale", "rate")}
+
+    @property
+    def unit(self) -> str:
+        """What the model makes."""
+        return "images" if self.kind == "image" else "windows"
 
     @property
     def refuses(self) -> dict[str, str]:
@@ -183,9 +215,9 @@ class ModelMeta(Frozen):
         why = "generated rows are not shown to help without harm"
         if self.usefulness is None:
             why = "what generated rows add was not tried (too few steps, or no class to generate)"
-            why = why if self.version == 3 else "they are too easily told from real images"
+            why = why if self.version == 3 else f"they are too easily told from real {self.unit}"
         return (
-            f"advised synthetic share: 0, since {why}; a top-up repeats real images unless "
+            f"advised synthetic share: 0, since {why}; a top-up repeats real {self.unit} unless "
             "synthetic_share (--synthetic-share) says otherwise"
         )
 

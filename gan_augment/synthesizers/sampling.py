@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from gan_augment import devices
-from gan_augment.data.pixels import to_network, to_pixels
+from gan_augment.data.pixels import pixel_dtype, to_network, to_pixels
 from gan_augment.data.tables.encoding import (
     AnchorRows,
     EncodedColumn,
@@ -170,7 +170,7 @@ class BlockSampler:
     ) -> NDArray[np.uint8]:
         """Candidates [start, stop) of a class, uint8 (stop - start, H, W, C)."""
         if stop <= start:
-            return np.empty((0, *self.geometry.shape), dtype=np.uint8)
+            return np.empty((0, *self.geometry.shape), pixel_dtype(self.geometry.shape))
         drawn, place = blocks_between(
             lambda number: self.block(label, name, number, seed, stream), BLOCK, start, stop
         )
@@ -186,11 +186,11 @@ class BlockSampler:
         else:
             inputs = self._from_rows(self.dealt(label, name, number, seed, stream), label, rng)
         parts = []
-        at_once = images_at_once(self.geometry, self.settings)
+        at_once, size = images_at_once(self.geometry, self.settings), self.geometry.shape[:2]
         with torch.inference_mode(), self.compute.autocast():
             for start in range(0, BLOCK, at_once):
                 images: Tensor = self.network(_part(inputs, slice(start, start + at_once)))
-                parts.append(to_pixels(images, self.geometry.shape[:2]))
+                parts.append(to_pixels(images, size, signal=self.geometry.signal))
         return np.concatenate(parts)
 
     def of_rows(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:

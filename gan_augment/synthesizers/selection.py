@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,7 +17,7 @@ from torch import nn
 
 from gan_augment import devices
 from gan_augment.classifiers.small_cnn import FEATURES, SmallCNN, new_layers
-from gan_augment.data.pixels import to_network
+from gan_augment.data.pixels import pixel_dtype, to_network
 from gan_augment.devices import ComputeConfig
 from gan_augment.errors import DataError, ModelFileError, TooFewAcceptedError
 from gan_augment.metrics.copies import nearest_distances
@@ -32,7 +33,7 @@ from gan_augment.training.parts import Arrays, below, network_arrays, restored_n
 CRITERIA = ("label", "outlier", "copy", "logit", "artefacts")
 """In the order of trial: the first that a candidate fails is the reason of its rejection."""
 
-Pixels = NDArray[np.uint8]
+Pixels = NDArray[Any]
 SPAN = 16 * BLOCK
 """Samples that are drawn without knowing of any before them, so that shards can share a class."""
 PATIENCE_BLOCKS = 16
@@ -217,7 +218,8 @@ class SampleSequence:
             return self.sampler.rows(label, name, start, stop, seed)
         if self.selection is not None:
             self.selection.check_served(name)
-        parts = [np.empty((0, *self.sampler.geometry.shape), dtype=np.uint8)]
+        shape = self.sampler.geometry.shape
+        parts = [np.empty((0, *shape), pixel_dtype(shape))]
         for span in range(start // SPAN, -(-stop // SPAN)):
             before = span * SPAN
             place = max(start - before, 0), min(stop - before, SPAN)

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from gan_augment.data.contract import LabelledImages
+from gan_augment.data.contract import LabelledImages, LabelledSignals
 from gan_augment.data.groups import join_groups
 from gan_augment.data.pixels import edge_padded, to_network
 from gan_augment.errors import DataError, ModelFileError, TooFewAcceptedError, UsageError
@@ -277,6 +277,11 @@ def check_rows(recipe: Recipe, data: LabelledImages) -> LabelledImages:
     """
     settings, (height, width, _) = recipe.generator, data.image_shape
     held = [name for name, n in data.counts.items() if n]
+    if settings.from_rows and isinstance(data, LabelledSignals):
+        raise UsageError(
+            f"the recipe {recipe.name!r} is for images, and the data is signals; take 'anchored', "
+            "'free' or another recipe that draws from noise"
+        )
     if settings.from_others and len(held) < 2:
         raise DataError(
             f"the recipe {recipe.name!r} draws rows of one class as another, and the data has "

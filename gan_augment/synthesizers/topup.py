@@ -127,7 +127,7 @@ def _gathered(
     labels, source = layout.label, layout.source
     generated = source < 0
     if isinstance(data, LabelledImages):
-        pixels = np.empty((len(layout), *data.image_shape), dtype=np.uint8)
+        pixels = np.empty((len(layout), *data.image_shape), dtype=data.pixels.dtype)
         pixels[~generated] = data.pixels[source[~generated]]
         pixels[generated] = np.concatenate([data.pixels[:0], *(part.pixels for part in samples)])
         return replace(data, pixels=pixels, labels=labels, ids=ids, groups=None)

@@ -21,6 +21,7 @@ from gan_augment.data.torch_items import (
     Key,
     Normalize,
     Picture,
+    SignalFormat,
     VectorFormat,
     pair_format,
     plain_label,
@@ -60,7 +61,8 @@ class AugmentedDataset(EpochItems):
     ----------
     dataset
         A map-style torch dataset whose items are tuples or lists (image, label), or dicts. An image
-        is a PIL image, an array (H, W, C), a tensor (C, H, W), or a vector.
+        is a PIL image, an array (H, W, C), a tensor (C, H, W), or a vector. Arrays and tensors (C,
+        L) are signals where the augmenter is of such (`kind="signal"`), or C < 8.
     augmenter
         GANAugmenter, ImageGAN, TabularGAN, Repeats, Smote, anything that samples, or the folder of
         a saved run. One that is not fitted yet is fitted here on the dataset's items, which may
@@ -150,7 +152,8 @@ class AugmentedDataset(EpochItems):
         top_up = TopUp.checked(values, "AugmentedDataset")
         self.dataset = _wrapped(dataset)
         model = fitted_model(augmenter)
-        facts = describe_dataset(self.dataset, normalize=normalize, keys=keys)
+        signal = _makes_signals(augmenter, model)
+        facts = describe_dataset(self.dataset, normalize=normalize, keys=keys, signal=signal)
         picture = facts.format.picture
         self._transform = None if transform is None else SeededTransform(transform, picture, seed)
         generates = top_up.resolved(facts.kind)[0] > 0
@@ -198,6 +201,14 @@ class AugmentedDataset(EpochItems):
         shape = self._generated.shape
         if shape is None:
             return
+        if isinstance(picture, SignalFormat) or len(shape) == 2:
+            expected = getattr(picture, "channels_length", "no signals")
+            if shape != expected:
+                raise DataError(
+                    f"the model makes {shape}, and the items are {expected} (channels and samples "
+                    "of signals); fit a model to this data"
+                )
+            return
         if isinstance(picture, VectorFormat):
             if shape != (picture.length,):
                 raise DataError(
@@ -218,6 +229,12 @@ class AugmentedDataset(EpochItems):
             )
 
 
+def _makes_signals(augmenter: Any, model: Any) -> bool:
+    """Whether an augmenter is, or its model makes, of signals."""
+    kind = getattr(getattr(model, "meta_", None), "kind", getattr(augmenter, "kind", ""))
+    return bool(kind == "signal")
+
+
 def _wrapped(dataset: Any) -> Any:
     if isinstance(dataset, DataLoader):
         raise UsageError(
@@ -232,9 +249,10 @@ def _wrapped(dataset: Any) -> Any:
 class SyntheticDataset(EpochItems):
     """Generated items of a saved run or a fitted model: (image, label), without the original data.
 
-    Images are float32 tensors (C, H, W) in 0..1, rows of a table float32 tensors (columns,), whose
-    columns must be numbers. Labels are ints, indices into `classes`, the model's in its own order;
-    they are the labels of the data where those were 0, 1, ....
+    Images are float32 tensors (C, H, W) in 0..1, signals (C, L) in their own unit, rows of a table
+    float32 tensors (columns,), whose columns must be numbers. Labels are ints, indices into
+    `classes`, the model's in its own order; they are the labels of the data where those were 0, 1,
+    ....
 
     Parameters
     ----------
@@ -344,6 +362,10 @@ def _picture(
         if normalize is not None or image_size is not None:
             raise UsageError("normalize and image_size are for images; the model is of a table")
         return VectorFormat(like=torch.empty(0), length=shape[0])
+    if len(shape) == 2:
+        if normalize is not None or image_size is not None:
+            raise UsageError("normalize and image_size are for images; the model is of signals")
+        return SignalFormat(like=torch.empty(0), shape=shape)
     height, width, channels = shape
     size = (height, width) if image_size is None else checked_size(image_size)
     return tensor_images(size, channels, normalize)

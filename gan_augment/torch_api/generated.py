@@ -13,7 +13,7 @@ from typing import IO, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_augment.data.contract import LabelledImages
+from gan_augment.data.contract import LabelledImages, LabelledSignals, from_unit
 from gan_augment.data.images.memmap import TemporaryFolder
 from gan_augment.errors import (
     DataError,
@@ -89,7 +89,7 @@ class GeneratedRows:
 
     @property
     def shape(self) -> tuple[int, ...] | None:
-        """Of one row, (H, W, C) or (columns,); None if there are none."""
+        """Of one row, (H, W, C), of signals (C, L), or (columns,); None if there are none."""
         return None if self._like is None or not self.counts else self._like.shape[1:]
 
     def prepare(self, epoch: int) -> None:
@@ -183,7 +183,9 @@ class GeneratedRows:
         assert model is not None
         if dtype is None and n > CHUNK and hasattr(model, "sample_range"):
             for start in range(0, n, CHUNK):
-                yield model.sample_range(name, start, min(start + CHUNK, n), seed)
+                part = model.sample_range(name, start, min(start + CHUNK, n), seed)
+                scale = getattr(getattr(model, "meta_", None), "scale", None)
+                yield part if scale is None else from_unit(part, scale)
             return
         samples = model.sample({name: n}, random_state=seed)
         if isinstance(samples, LabelledImages) != (dtype is None):
@@ -193,7 +195,7 @@ class GeneratedRows:
                 f"the model makes {drawn}, and the items are {expected}; fit one to this data"
             )
         if dtype is None:
-            yield samples.pixels
+            yield samples.values if isinstance(samples, LabelledSignals) else samples.pixels
             return
         kinds_of = samples.frame.dtypes.items()
         text = [str(column) for column, kind in kinds_of if kind.kind not in "biuf"]

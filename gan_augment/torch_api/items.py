@@ -163,12 +163,13 @@ class SeededTransform:
         self._seed = seed
         self.composed = is_compose(function)
         if self.composed and not isinstance(picture, ImageFormat):
-            raise UsageError("the transform is for images, and the items are vectors")
+            raise UsageError("the transform is for images, and the items are vectors or signals")
 
     def of_values(self, values: Sequence[Any], rows: NDArray[np.int64], epoch: int) -> list[Any]:
         """Pictures as items hold them, transformed; `rows`: the items' indices, 0 or more."""
         if self.composed:
-            return self.of_pixels([self._picture.encode(v) for v in values], rows, epoch)
+            pixels: list[NDArray[Any]] = [self._picture.encode(value) for value in values]
+            return self.of_pixels(pixels, rows, epoch)
         transformed = []
         with preserve_global_generators():
             for value, row in zip(values, rows.tolist(), strict=True):

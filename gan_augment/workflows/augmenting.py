@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import numpy as np
 
 from gan_augment.config import FitOptions, TopUp
-from gan_augment.data.arrays import read_npz, to_uint8
 from gan_augment.data.contract import LabelledImages
 from gan_augment.data.images.png_folder import (
     LONGEST_BYTES,
@@ -28,14 +27,11 @@ from gan_augment.data.images.png_folder import (
     Origin,
     check_png_channels,
     folded,
-    is_whole_png,
-    png_bytes,
     safe_name,
     safe_names,
     with_sources,
     write_part,
 )
-from gan_augment.data.images.resize import resize_image
 from gan_augment.data.images.sources import root_of
 from gan_augment.data.tables import TABLE_SUFFIXES, manifest_path
 from gan_augment.data.tables.columns import joined, with_new_ids
@@ -57,12 +53,12 @@ from gan_augment.workflows.kinds import (
     ImageKind,
     Kind,
     Meta,
+    SignalKind,
     TableKind,
     model_sha256,
     options_of_model,
     read_data,
     read_meta,
-    resolver_folder,
 )
 from gan_augment.workflows.outputs import (
     NOT_OF_THE_OUTPUT,
@@ -74,11 +70,9 @@ from gan_augment.workflows.outputs import (
     new_run_folder,
     output_file,
     output_folder,
+    resolver_folder,
 )
-from gan_augment.workflows.sampling import (
-    ROWS_AT_ONCE,
-    write_images,
-)
+from gan_augment.workflows.sampling import ROWS_AT_ONCE, is_whole, write_images
 
 if TYPE_CHECKING:
     from gan_augment.synthesizers.image_gan import ImageGAN
@@ -317,6 +311,8 @@ def _size_written(read: Kind, match: Match | None) -> tuple[int, int] | None:
     """(height, width) px of all images that are written; None where originals are copied."""
     if match is None or not isinstance(read, ImageKind):
         return None
+    if isinstance(read, SignalKind):
+        raise UsageError(f"match={match!r} is of images, and the data is signals")
     median = read.read.scan.sizes.get("median") if match == "originals" else None
     return median or read.data.image_shape[:2]
 
@@ -327,7 +323,7 @@ def _check_room(
     """Refuse a top-up that the disk cannot hold: rows and copied files are taken for mean ones."""
     rows = sum(read.counts.values())
     if isinstance(read, ImageKind):
-        each_bytes = _Originals(source, read.data, size).bytes_each
+        each_bytes = _Originals(source, read, size).bytes_each
         repeats = sum(counts["repeat"] for counts in plan.counts.values())
         output.check_room(each_bytes * (rows + repeats), rows + plan.added)
     else:
@@ -364,7 +360,8 @@ def _read(
     """The data; an error where it cannot be written to `out`, or is not of the model."""
     read = read_data(source, options, progress, sampled=True)
     if isinstance(read, ImageKind):
-        check_png_channels(read.data.image_shape[2])
+        if not isinstance(read, SignalKind):
+            check_png_channels(read.data.image_shape[2])
     else:
         check_out(out, read.read.source)
         if mark:
@@ -380,6 +377,7 @@ def _made_from(
     """What decides the output; a resumed call must give the same."""
     of_tables = set() if isinstance(read, TableKind) else {"target", "columns", "most_rows"}
     excluded = NOT_OF_THE_OUTPUT | of_tables
+    excluded |= {"window"} if read.options.window is None else set()  # earlier ones had none
     return {
         "data": read.sha256,
         "top-up": top_up.model_dump(mode="json"),
@@ -394,7 +392,7 @@ def _warn_of_model(job: _TopUp, meta: ModelMeta, top_up: TopUp, *, alike: bool) 
     assert isinstance(job.data, ImageKind)
     if top_up.synthetic_share == "auto" and meta.advised_share == 0:
         job.warn(meta.advice())
-    if alike:
+    if alike or isinstance(job.data, SignalKind):
         return
     median, (height, width, _) = job.data.read.scan.sizes.get("median"), meta.image_shape
     height, width = (side * (job.data.options.super_resolve or 1) for side in (height, width))
@@ -419,7 +417,7 @@ def _write_folder(
     """Synthetic images first, since a refusal changes what is repeated; then the real ones."""
     assert isinstance(job.data, ImageKind)
     data, progress = job.data.data, job.progress
-    originals = _Originals(source, data, size)
+    originals = _Originals(source, job.data, size)
     model = run.name if run else ""
     rows = _folder_rows(job, data, originals.names, model)
     output.plan([row for row, _ in rows])
@@ -464,7 +462,8 @@ def _folder_rows(
     Class by class: real ones, repeats, generated ones.
     """
     layout = job.plan.layout(data.labels, job.data.options.seed).behind(data.labels)
-    folders = safe_names(job.plan)
+    assert isinstance(job.data, ImageKind)
+    folders, suffix = safe_names(job.plan), job.data.suffix
     rows: list[tuple[ManifestRow, int | None]] = []
     for place in np.argsort(layout.label, kind="stable").tolist():
         label = data.names[layout.label[place]]
@@ -475,7 +474,7 @@ def _folder_rows(
         elif origin == "repeat":
             file, from_, number = repeat_name(index, names[row]), str(data.ids[row]), index
         else:
-            file, from_, number = f"synthetic-{index:06d}.png", model, index
+            file, from_, number = f"synthetic-{index:06d}{suffix}", model, index
         path = f"{folders[label]}/{file}"
         rows.append((ManifestRow(path, label, origin, from_, number), row if row >= 0 else None))
     return rows
@@ -548,33 +547,33 @@ class _Originals:
     """The images of DATA by row: files are copied under their own names, arrays become PNG files.
 
     size: (height, width) px; the images, at the model's size, become PNG files of that one instead.
+    Of signals, arrays and windows of longer recordings become .npy or .wav files.
     """
 
-    def __init__(self, source: Path, data: LabelledImages, size: tuple[int, int] | None) -> None:
-        arrays = source.suffix.lower() == ".npz" and source.is_file()
+    def __init__(self, source: Path, read: ImageKind, size: tuple[int, int] | None) -> None:
+        data, self._read, self._size = read.data, read, size
         ids, root = data.ids.tolist(), root_of(source)
         self._files = [root / id_ for id_ in ids]
-        self._size, self._pixels = size, data.pixels if size else None
-        if arrays:
+        if source.suffix.lower() == ".npz" and source.is_file():
             ids = [safe_name(id_) for id_ in ids]
-            self._pixels = data.pixels if size else to_uint8(read_npz(source)["x"])[0]
-        if self._pixels is not None:
-            ids = [id_ if id_.lower().endswith(".png") else f"{id_}.png" for id_ in ids]
+        self._rows = read.rows_to_write(source, size)
+        if self._rows is not None:
+            end = read.suffix
+            ids = [id_ if id_.lower().endswith(end) else f"{id_}{end}" for id_ in ids]
         self.names = file_names(ids, data.labels.tolist())
 
     @property
     def bytes_each(self) -> int:
         """Of a file that is copied, on average; 0 where files are made."""
-        files = self._files if self._pixels is None else []
+        files = self._files if self._rows is None else []
         sizes: list[int] = [file.stat().st_size for file in files if file.is_file()]
         return sum(sizes) // max(len(sizes), 1)
 
     def write(self, row: int, path: Path, keep: bool) -> None:
         """Put the image of a row at `path`; with `keep`, a whole file there is left."""
-        if self._pixels is not None:
-            if not (keep and is_whole_png(path)):
-                image = self._pixels[row]
-                write_part(path, png_bytes(resize_image(image, self._size or image.shape[:2])))
+        if self._rows is not None:
+            if not (keep and is_whole(path)):
+                write_part(path, self._read.file_content(self._rows[row], self._size))
             return
         source = self._files[row]
         try:

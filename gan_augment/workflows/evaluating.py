@@ -31,7 +31,7 @@ from gan_augment.report.html import is_report
 from gan_augment.storage import clean_stale, write_errors, write_file
 from gan_augment.training.callbacks import interruptible
 from gan_augment.workflows.embedding import embedded
-from gan_augment.workflows.kinds import ImageKind, read_data
+from gan_augment.workflows.kinds import ImageKind, SignalKind, read_data
 from gan_augment.workflows.outputs import check_apart, new_run_folder
 
 if TYPE_CHECKING:
@@ -173,14 +173,7 @@ def _read(
 ) -> _Read:
     """The rows to learn from, those to test on, their features, and how to judge them."""
     fit, frozen = options.fit, None
-    if None not in (features, backbone):
-        raise UsageError(
-            "--features judges photos as rows of features, --backbone compares such rows with "
-            "pictures; give one of them"
-        )
-    if fit.target is not None and (features or backbone) is not None:
-        given = "--features" if features is not None else "--backbone"
-        raise UsageError(f"{given} is for images, and --target names a column of a table")
+    _check_pretrained(fit, features, backbone)
     if features is not None:
         from gan_augment.evaluation.learners import feature_head
         from gan_augment.sklearn_api.features import FrozenFeatures
@@ -195,11 +188,13 @@ def _read(
         fit = fit.model_copy(update={"image_size": frozen.image_size_})
     named = (options.group,) if isinstance(options.group, str) and fit.target is None else ()
     kinds: list[Any] = [read_data(data, fit, progress, more=named)]
+    if isinstance(kinds[0], SignalKind) and (features or backbone) is not None:
+        raise UsageError("--features and --backbone are for images, and the data is signals")
     if test is None and fit.target is None and data.is_dir() and options.folds is None:
         parts = parts_of(data)
         test = next((parts[name] for name in PARTS if name in parts and name != "train"), None)
     if test is not None:
-        if isinstance(kinds[0], ImageKind):
+        if isinstance(kinds[0], ImageKind) and not isinstance(kinds[0], SignalKind):
             fit = fit.model_copy(update={"image_size": kinds[0].data.image_shape[:2]})
         kinds.append(read_data(Path(test), fit, progress, more=named))
     if named:  # a manifest's column: its values, of all rows
@@ -218,6 +213,20 @@ def _read(
         pretrained = _pretrained(backbone, sources, kinds, fit, progress)
     tested = rows[1] if test is not None else None
     return _Read(rows[0], tested, notes, options, pretrained, photos)
+
+
+def _check_pretrained(
+    fit: FitOptions, features: str | Path | None, backbone: str | Path | None
+) -> None:
+    """Raise UsageError for two pretrained networks, and for one beside a table."""
+    if None not in (features, backbone):
+        raise UsageError(
+            "--features judges photos as rows of features, --backbone compares such rows with "
+            "pictures; give one of them"
+        )
+    if fit.target is not None and (features or backbone) is not None:
+        given = "--features" if features is not None else "--backbone"
+        raise UsageError(f"{given} is for images, and --target names a column of a table")
 
 
 def _pretrained(

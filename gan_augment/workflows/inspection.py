@@ -18,6 +18,7 @@ from gan_augment.data.images.contact_sheet import SheetRow, contact_sheet
 from gan_augment.data.images.png_folder import png_bytes
 from gan_augment.data.images.reader import read_images
 from gan_augment.data.images.scan import Scan, refuse_bad
+from gan_augment.data.signals import holds_signals
 from gan_augment.data.tables.encoding import encoded_width
 from gan_augment.data.topup_plan import explain_rare, rare_classes
 from gan_augment.errors import OutputExistsError, UnreadableFilesError, UsageError
@@ -35,6 +36,7 @@ from gan_augment.workflows.kinds import (
     model_sha256,
     read_data,
     read_meta,
+    unit_of,
 )
 from gan_augment.workflows.outputs import CANDIDATES
 
@@ -104,7 +106,7 @@ class RunReport:
         facts, notes = self.facts, []
         if n := facts.anchors:
             rows = "1 training row" if n == 1 else f"{n} training rows"
-            unit = "images" if isinstance(facts, ModelMeta) else "rows"
+            unit = unit_of(facts)
             notes.append(
                 f"this model contains {rows} in encoded form and can draw {unit} close to them: "
                 "share it only with those who may see the training data"
@@ -146,6 +148,9 @@ class RunReport:
         if isinstance(facts, ModelMeta):
             height, width, channels = facts.image_shape
             files = ""
+            if facts.kind == "signal":
+                rate = "" if facts.rate is None else f", {facts.rate} a second"
+                return [f"signals: {width} samples{rate}, {channels} channels"]
             if facts.original_size is not None:
                 files = " (the files: {1} x {0} px, {2})".format(*facts.original_size, facts.resize)
             return [f"images: {width} x {height} px, {channels} channels{files}"]
@@ -160,11 +165,13 @@ def inspect_data(
     target: str | None = None,
     columns: Mapping[str, str] | None = None,
     workers: int | None = None,
+    window: int | None = None,
     skip_bad: bool = False,
     progress: Progress | None = None,
 ) -> DataReport:
     """Say what is in a folder of classes, a manifest or an `.npz`, decoding every file once.
 
+    window: samples that signals are cut to.
     With `target`, the column of labels, it is a table; columns: {column: kind}, where the kind is
     not to be inferred.
     Files that cannot be used are listed, not raised for; where a fit would stop for them (see
@@ -179,12 +186,20 @@ def inspect_data(
     >>> report.rare, report.facts["image_size"]
     (('1',), [8, 8])
     """
-    options = FitOptions(target=target, columns=dict(columns or {}), skip_bad=skip_bad)
+    options = FitOptions(
+        target=target, columns=dict(columns or {}), skip_bad=skip_bad, window=window
+    )
     if target is not None:
         table = read_data(source, options, progress)
         assert isinstance(table, TableKind)
         return _table_report(str(source), table.read)
     check_no_table(Path(source), options)
+    if window is not None or holds_signals(Path(source)):
+        kind = read_data(source, options, progress)
+        lines = [kind.line()]
+        return DataReport(
+            str(source), kind.unit, dict(kind.counts), kind.facts(), lines, kind.notes
+        )
     read = read_images(source, skip_bad=True, workers=workers, progress=progress)
     scan, problem = read.scan, None
     try:

@@ -1,4 +1,4 @@
-"""The two kinds of data as the commands see them: labelled images and labelled tables.
+"""The kinds of data as the commands see them: labelled images, signals and tables.
 
 `read_data` reads one, `Kind` is what commands know of it: what it holds, how a generator learns it,
 what of a run shows it, and whether a saved model is one of this data. A further kind is a further
@@ -21,10 +21,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gan_augment.config import FitOptions
+from gan_augment.data.arrays import read_npz, to_uint8
 from gan_augment.data.contract import LabelledImages, LabelledTable
 from gan_augment.data.images.contact_sheet import SheetRow, contact_sheet
 from gan_augment.data.images.png_folder import png_bytes
 from gan_augment.data.images.reader import ReadImages, data_sha256, read_images
+from gan_augment.data.images.resize import resize_image
+from gan_augment.data.signals import (
+    ReadSignals,
+    file_bytes,
+    holds_signals,
+    read_signals,
+    suffix_of,
+)
 from gan_augment.data.tables import TABLE_SUFFIXES
 from gan_augment.data.tables.schema import Overrides, TableSchema
 from gan_augment.data.topup_plan import choose_classes
@@ -45,7 +54,7 @@ from gan_augment.storage.bundle import bundle_sha256, load_meta
 from gan_augment.synthesizers import model_folder
 from gan_augment.synthesizers.base import check_length
 from gan_augment.synthesizers.model_file import NAME, ModelMeta, TableMeta
-from gan_augment.workflows.outputs import FILE_FORMAT, MODEL, RESOLVER, SAMPLES, TABLE_SAMPLES
+from gan_augment.workflows.outputs import FILE_FORMAT, MODEL, SAMPLES, TABLE_SAMPLES
 
 if TYPE_CHECKING:
     from gan_augment.data.tables.export import FileFormat
@@ -60,7 +69,10 @@ ROWS_A_CLASS = 5
 CLASSES_SHOWN = 50
 MODEL_SHARE = 0.6
 """Of a budget that a super-resolver has a part of."""
-_OF_IMAGES = ("image_size", "resize", "flips", "skip_bad", "until", "patience", "super_resolve")
+_OF_IMAGES = (
+    *("image_size", "resize", "flips", "skip_bad", "until", "patience"),
+    *("window", "super_resolve"),
+)
 _FAMILIES = {
     "number": ("int", "uint", "float", "double", "halffloat", "decimal"),
     "boolean": ("bool",),
@@ -72,9 +84,9 @@ Meta = ModelMeta | TableMeta
 
 
 class _Kind(ABC):
-    """What both kinds of data share: which classes are topped up, settings of a generator."""
+    """What all kinds of data share: which classes are topped up, settings of a generator."""
 
-    read: ReadImages | ReadTable
+    read: ReadImages | ReadSignals | ReadTable
     options: FitOptions
 
     @property
@@ -122,15 +134,33 @@ class _Kind(ABC):
 class ImageKind(_Kind):
     """Labelled images that were read with the options of a fit."""
 
-    read: ReadImages
+    read: ReadImages | ReadSignals
     options: FitOptions
     name: ClassVar[DataKind] = "image"
     unit: ClassVar[str] = "images"
     samples: ClassVar[str] = SAMPLES
 
     @property
+    def suffix(self) -> str:
+        """Of the files that are written."""
+        return ".png"
+
+    def rows_to_write(self, source: Path, size: tuple[int, int] | None) -> NDArray[Any] | None:
+        """Rows whose originals become new files; None where the files of `source` are copied.
+
+        size: (height, width) px of all files, None for that of each original.
+        """
+        if size is None and source.suffix.lower() == ".npz" and source.is_file():
+            return to_uint8(read_npz(source)["x"])[0]
+        return None if size is None else self.data.pixels
+
+    def file_content(self, row: NDArray[Any], size: tuple[int, int] | None) -> bytes:
+        """The bytes of the file of one of these rows."""
+        return png_bytes(resize_image(row, size or row.shape[:2]))
+
+    @property
     def data(self) -> LabelledImages:
-        """The images, at the size that a model works at."""
+        """The images, at the size that a model works at; of signals the windows."""
         return self.read.data
 
     @cached_property
@@ -203,6 +233,8 @@ class ImageKind(_Kind):
         """Raise DataError where the images have other classes or channels than the model."""
         assert isinstance(meta, ModelMeta)
         _check_classes(self.data.names, meta)
+        if meta.kind != "image":
+            raise DataError("the data is images, the model makes signals; fit a model to it.")
         channels, known = self.data.image_shape[2], meta.image_shape[2]
         if channels != known:
             raise DataError(
@@ -221,6 +253,70 @@ class ImageKind(_Kind):
             note = "1 real row" if count == 1 else f"{count:,} real rows"
             rows.append(SheetRow(name, note, self.data.pixels[shown], samples))
         return png_bytes(contact_sheet(rows, columns=IMAGES_A_CLASS))
+
+
+@dataclass(frozen=True)
+class SignalKind(ImageKind):
+    """Labelled windows of signals, which a generator learns as images one pixel high."""
+
+    unit: ClassVar[str] = "windows"
+
+    @property
+    def signals(self) -> ReadSignals:
+        """What was read."""
+        assert isinstance(self.read, ReadSignals)
+        return self.read
+
+    @property
+    def suffix(self) -> str:
+        """Of the files that are written: .wav where the data has a rate, else .npy."""
+        return suffix_of(self.signals.data.rate)
+
+    def rows_to_write(self, source: Path, size: tuple[int, int] | None) -> NDArray[Any] | None:
+        """Windows of arrays and of longer recordings, (N, C, L); other files are copied."""
+        return self.signals.values if source.is_file() or self.signals.cut else None
+
+    def file_content(self, row: NDArray[Any], size: tuple[int, int] | None) -> bytes:
+        """The bytes of the file of a window (C, L)."""
+        return file_bytes(row, self.signals.data.rate)
+
+    @cached_property
+    def unlabelled(self) -> LabelledImages | None:
+        """None: signals without a class are not taken."""
+        if self.options.unlabelled is not None:
+            raise UsageError("--unlabelled is of images and tables, and the data is signals")
+        return None
+
+    def line(self) -> str:
+        """How many windows of which length, for people."""
+        _, length, channels = self.data.image_shape
+        n, classes, rate = len(self.data), len(self.data.names), self.signals.data.rate
+        each = "" if rate is None else f" at {rate} Hz ({length / rate:.3g} s)"
+        return f"{n} windows of {classes} classes, {length} samples{each}, channels {channels}"
+
+    def facts(self) -> dict[str, Any]:
+        """The same for JSON."""
+        _, length, channels = self.data.image_shape
+        return {"length": length, "channels": channels, "rate": self.signals.data.rate}
+
+    def fit_arguments(self) -> dict[str, Any]:
+        """What `ImageGAN.fit` wants to know beside the signals."""
+        return {"unlabelled": self.unlabelled}
+
+    def check_model(self, meta: Meta) -> None:
+        """Raise DataError where the windows have other classes or another shape than the model."""
+        assert isinstance(meta, ModelMeta)
+        _check_classes(self.data.names, meta)
+        (_, length, channels), known = self.data.image_shape, meta.image_shape
+        if (1, length, channels) != known or self.signals.data.rate != meta.rate:
+            theirs = "images"
+            if meta.kind == "signal":
+                theirs = f"windows of {known[1]} samples, {known[2]} channels, rate {meta.rate}"
+            raise DataError(
+                f"the data has windows of {length} samples, {channels} channels, rate "
+                f"{self.signals.data.rate}, the model makes {theirs}; cut them alike with --window "
+                "(window=), or fit a model to them."
+            )
 
 
 @dataclass(frozen=True)
@@ -374,7 +470,7 @@ class TableKind(_Kind):
         return how.first_line() + format_rows(frame, how)
 
 
-Kind = ImageKind | TableKind
+Kind = ImageKind | SignalKind | TableKind
 
 
 def read_data(
@@ -384,8 +480,8 @@ def read_data(
     *,
     sampled: bool = False,
     more: Sequence[str] = (),
-) -> ImageKind | TableKind:
-    """Read labelled images, or with `options.target` a table. Nothing is written.
+) -> ImageKind | SignalKind | TableKind:
+    """Read labelled images or signals, or with `options.target` a table. Nothing is written.
 
     sampled: only `options.most_rows` rows of a Parquet file of more, as `read_table` chooses them.
     more: of a manifest of images, columns beside its own.
@@ -395,6 +491,8 @@ def read_data(
     source = Path(source)
     if options.target is None:
         check_no_table(source, options)
+        if options.window is not None or holds_signals(source):
+            return SignalKind(_read_signals(source, options, progress), options)
         read = read_images(
             source,
             image_size=options.image_size,
@@ -412,6 +510,21 @@ def read_data(
     columns = Overrides.checked({"columns": options.columns}, "column kinds")
     most = options.most_rows if sampled else None
     return TableKind(read_table(source, options.target, columns, most_rows=most), options)
+
+
+def _read_signals(source: Path, options: FitOptions, progress: Progress | None) -> ReadSignals:
+    check_there(source, "a folder of classes of .npy or .wav files, or an .npz")
+    if options.image_size is not None or options.resize != "squeeze":
+        raise UsageError(
+            f"--image-size and --resize are for images, and {str(source)!r} is signals; --window "
+            "cuts those to a length"
+        )
+    return read_signals(source, window=options.window, skip_bad=options.skip_bad, progress=progress)
+
+
+def unit_of(meta: Meta) -> str:
+    """What a model makes: "images", "windows" or "rows"."""
+    return "rows" if isinstance(meta, TableMeta) else meta.unit
 
 
 def check_no_table(source: Path, options: FitOptions) -> None:
@@ -442,29 +555,14 @@ def kept_lines(meta: Meta) -> list[str]:
     first = "no scored generator was fit to keep; the last one was"
     if meta.score.value is not None:
         first = f"kept: {meta.chosen} (held-out score {meta.score.value:.4g}, lower is better)"
-    found = [one.in_words() for one in (meta.artefacts, meta.usefulness) if one]
+    found = [meta.artefacts.in_words(meta.unit)] if meta.artefacts else []
+    found += [meta.usefulness.in_words()] if meta.usefulness else []
     return [first, *meta.selection_lines(), *found, *([meta.advice()] if meta.selection else [])]
 
 
 def model_sha256(run: str | Path) -> str:
     """The fingerprint of a run's model, arrays included."""
     return bundle_sha256(model_folder(Path(run)))
-
-
-def resolver_folder(model: Path, scale: int) -> Path:
-    """The super-resolver beside a model. Raises UsageError where there is none of that scale."""
-    folder = model.parent / RESOLVER
-    found = None
-    if (folder / f"{NAME}.json").is_file():
-        found = load_meta(folder, NAME, schema=ModelMeta).recipe.generator.scale
-    if found != scale:
-        has = "none" if found is None else f"one of {found} times the side"
-        raise UsageError(
-            f"--super-resolve {scale} needs a run with such a super-resolver, and "
-            f"{str(model.parent)!r} has {has}: fit with --super-resolve {scale}, or give it to "
-            "augment, which fits both"
-        )
-    return folder
 
 
 def options_of_model(options: FitOptions, meta: Meta) -> FitOptions:
@@ -477,7 +575,9 @@ def options_of_model(options: FitOptions, meta: Meta) -> FitOptions:
         if options.target is not None:
             raise UsageError("the model is of images, and --target names a column of a table")
         height, width, _ = meta.image_shape
-        size = {"image_size": (height, width), "resize": meta.resize}
+        size: dict[str, Any] = {"image_size": (height, width), "resize": meta.resize}
+        if meta.kind == "signal":
+            size = {}
         return options.model_copy(update={**size, "classes": classes})
     target = meta.table.target
     assert target is not None  # a run is fitted to a file

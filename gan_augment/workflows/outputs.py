@@ -40,7 +40,9 @@ from gan_augment.storage import (
     write_errors,
     write_file,
 )
+from gan_augment.storage.bundle import load_meta
 from gan_augment.storage.lock import LOCK_FILE
+from gan_augment.synthesizers.model_file import NAME, ModelMeta
 from gan_augment.training.callbacks import interruptible
 
 RECORD = ".gan-augment.json"
@@ -541,3 +543,19 @@ def _is_inside(path: Path, name: str) -> bool:
     parts = PurePosixPath(name).parts
     plain = len(parts) == 2 and ".." not in parts and not PurePosixPath(name).is_absolute()
     return plain and "\0" not in name and not (path / parts[0]).is_symlink()
+
+
+def resolver_folder(model: Path, scale: int) -> Path:
+    """The super-resolver beside a model. Raises UsageError where there is none of that scale."""
+    folder = model.parent / RESOLVER
+    found = None
+    if (folder / f"{NAME}.json").is_file():
+        found = load_meta(folder, NAME, schema=ModelMeta).recipe.generator.scale
+    if found != scale:
+        has = "none" if found is None else f"one of {found} times the side"
+        raise UsageError(
+            f"--super-resolve {scale} needs a run with such a super-resolver, and "
+            f"{str(model.parent)!r} has {has}: fit with --super-resolve {scale}, or give it to "
+            "augment, which fits both"
+        )
+    return folder

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import platform
-import re
 import reprlib
 import time
 import warnings
@@ -18,13 +17,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from gan_augment.config import MOST, TopUp
+from gan_augment.data.contract import from_unit
 from gan_augment.data.images.png_folder import (
     ManifestRow,
     check_png_channels,
@@ -35,6 +35,7 @@ from gan_augment.data.images.png_folder import (
     write_part,
 )
 from gan_augment.data.images.resize import resize_batch
+from gan_augment.data.signals import file_bytes, is_whole_signal, suffix_of
 from gan_augment.data.tables.columns import joined
 from gan_augment.data.tables.export import (
     FileFormat,
@@ -58,7 +59,12 @@ from gan_augment.storage.bundle import bundle_sha256, load_meta
 from gan_augment.synthesizers import model_folder
 from gan_augment.synthesizers.base import check_code
 from gan_augment.synthesizers.model_file import NAME, ModelMeta, TableMeta
-from gan_augment.workflows.kinds import Meta, model_sha256, read_meta, resolver_folder
+from gan_augment.workflows.kinds import (
+    Meta,
+    model_sha256,
+    read_meta,
+    unit_of,
+)
 from gan_augment.workflows.outputs import (
     FILE_FORMAT,
     FolderOutput,
@@ -66,7 +72,9 @@ from gan_augment.workflows.outputs import (
     Result,
     output_file,
     output_folder,
+    resolver_folder,
 )
+from gan_augment.workflows.shards import SPAN_ROWS, WHOLE, Piece, Shard, image_pieces, row_pieces
 
 if TYPE_CHECKING:
     from gan_augment.synthesizers.image_gan import ImageGAN
@@ -76,83 +84,11 @@ __all__ = ["SampleResult", "sample"]
 
 BLOCK_ROWS = 64
 BLOCKS_A_ROUND = 256  # then workers that selection kept waiting are waited for
-SPAN_ROWS = 16 * BLOCK_ROWS  # of a class, drawn without knowing of any before them
 IMAGES_A_WORKER = 5000  # a worker needs seconds to load torch and the model
 ROWS_AT_ONCE = 16_384  # of a table: whole blocks of its sampler
 
 SavedModel = tuple[str, str, bool]
 """The folder of a model, its sha256, and whether code of the user's may be run for it."""
-
-
-@dataclass(frozen=True)
-class Shard:
-    """Holds one of several equal parts of a sample: `number` of `of`, counted from 1.
-
-    >>> Shard.of_text("3/16").name
-    '00003-of-00016'
-    """
-
-    number: int
-    of: int
-
-    @classmethod
-    def of_text(cls, text: str) -> Shard:
-        """Read "3/16". Raises UsageError."""
-        found = re.fullmatch(r"(\d{1,5})/(\d{1,5})", text)
-        number, of = map(int, found.groups()) if found else (0, 0)
-        if not 1 <= number <= of:
-            raise UsageError(
-                f"shard {reprlib.repr(text)}; expected a number and how many there are, such as "
-                "3/16, from 1/16 to 16/16"
-            )
-        return cls(number, of)
-
-    @property
-    def name(self) -> str:
-        """Return what its files are called by."""
-        return f"{self.number:05d}-of-{self.of:05d}"
-
-
-WHOLE = Shard(1, 1)
-
-
-class Piece(NamedTuple):
-    """Images or rows [start, stop) of the endless sequence of a class."""
-
-    label: str
-    start: int
-    stop: int
-
-
-def image_pieces(counts: Mapping[str, int], shard: Shard) -> list[Piece]:
-    """Return what a shard draws of images: spans of a class, dealt to the shards in turn.
-
-    >>> [tuple(piece) for piece in image_pieces({"a": 1500, "b": 10}, Shard(1, 2))]
-    [('a', 0, 1024), ('b', 0, 10)]
-    """
-    starts = ((name, start) for name, n in counts.items() for start in range(0, n, SPAN_ROWS))
-    spans = [Piece(name, start, min(start + SPAN_ROWS, counts[name])) for name, start in starts]
-    return spans[shard.number - 1 :: shard.of]
-
-
-def row_pieces(counts: Mapping[str, int], shard: Shard) -> tuple[list[Piece], int]:
-    """Return what a shard draws of a table, and how many rows other shards draw before it.
-
-    All rows stand class by class, and are cut into equal shares.
-
-    >>> pieces, before = row_pieces({"a": 5, "b": 4}, Shard(2, 3))
-    >>> [tuple(piece) for piece in pieces], before
-    ([('a', 3, 5), ('b', 0, 1)], 3)
-    """
-    total = sum(counts.values())
-    first, last = (total * number // shard.of for number in (shard.number - 1, shard.number))
-    pieces, before = list[Piece](), 0
-    for name, n in counts.items():
-        start, stop = max(first - before, 0), min(last - before, n)
-        if start < stop:
-            pieces.append(Piece(name, start, stop))
-        before += n
-    return pieces, first
 
 
 def _rows(pieces: Sequence[Piece]) -> int:
@@ -208,6 +144,8 @@ def sample(
     progress: Progress | None = None,
 ) -> SampleResult:
     """Write `out/<class>/000000.png`, ... and `out/manifest.csv` with images of a trained run.
+
+    Windows of signals are .npy files, or .wav files where the run learned from such.
 
     Of a run on a table it writes rows into the file `out`: a CSV as the one that the run learned
     from, or a Parquet file with its schema. Image or row i of a class depends on the run, the seed
@@ -277,8 +215,12 @@ def sample(
                 _write_table(output, run, pieces, before, seed, progress, **flags)
     else:
         if mark or escape_formulas:
-            raise UsageError("marks and escaped formulas are for tables, and this run is of images")
-        check_png_channels(meta.image_shape[2])
+            unit = unit_of(meta)
+            raise UsageError(
+                f"marks and escaped formulas are for tables, and this run is of {unit}"
+            )
+        if meta.kind == "image":
+            check_png_channels(meta.image_shape[2])
         check_planned(sum(target_counts.values()))
         pieces, held = image_pieces(target_counts, share), "" if shard is None else share.name
         with output_folder(out, "sample", resume=resume, overwrite=overwrite, shard=held) as folder:
@@ -286,8 +228,7 @@ def sample(
             kept = _write_folder(folder, made_from, run, target_counts, share, *how)
     drawn = {name: _rows([p for p in pieces if p.label == name]) for name in target_counts}
     seconds = time.monotonic() - started_s
-    unit = "rows" if isinstance(meta, TableMeta) else "images"
-    return SampleResult(out, run, drawn, kept, seed, seconds, unit)
+    return SampleResult(out, run, drawn, kept, seed, seconds, unit_of(meta))
 
 
 def counts_to_draw(
@@ -297,7 +238,7 @@ def counts_to_draw(
 
     Raises UnknownClassError, and UsageError where the numbers make no sense or nothing is left.
     """
-    unit = "rows" if isinstance(meta, TableMeta) else "images"
+    unit = unit_of(meta)
     if isinstance(counts, Mapping):
         if classes is not None:
             raise UsageError("counts by class and classes were both given; the counts name them")
@@ -376,6 +317,16 @@ def write_images(
     return before, refused
 
 
+def suffix_of_files(meta: ModelMeta) -> str:
+    """ ".png" of images, ".wav" of signals that have a rate, ".npy" of others."""
+    return ".png" if meta.kind == "image" else suffix_of(meta.rate)
+
+
+def is_whole(path: Path) -> bool:
+    """Whether a file of an image or a signal that was written here is whole."""
+    return is_whole_png(path) if path.suffix == ".png" else is_whole_signal(path)
+
+
 class _Span:
     """A span of a class on its way: its blocks are drawn anywhere, and placed here in their order.
 
@@ -398,7 +349,7 @@ class _Span:
         self.out, self.paths, self.label = out, paths, label
         self.first_block = first_block(number, selecting=selecting)
         places = enumerate(paths)
-        self.missing = {i for i, p in places if not (keep and is_whole_png(out / p))}
+        self.missing = {i for i, p in places if not (keep and is_whole(out / p))}
         self.blocks = self.images = 0
         self.refused = refused
         if not self.missing:
@@ -487,14 +438,16 @@ def _block(
     parent: int,
     machine: str,
 ) -> list[bytes] | str:
-    """One block of a class as the bytes of PNG files, or why the class is refused."""
+    """One block of a class as the bytes of its files, or why the class is refused."""
     end_with_parent(parent, machine)
     gan = _loaded(*source) if isinstance(source, tuple) else source
     try:
         pixels = gan.sample_block(name, number, seed)
     except TooFewAcceptedError as error:  # of one class: the others go on
         return str(error)
-    ids = gan.block_sources(name, number, seed)
+    ids, meta = gan.block_sources(name, number, seed), gan.meta_
+    if meta.scale is not None:
+        return [file_bytes(values, meta.rate) for values in from_unit(pixels, meta.scale)]
     if resolver is not None:
         pixels = resolved(pixels, *resolver)
     sized = pixels if size is None else resize_batch(pixels, size)
@@ -543,7 +496,10 @@ def _write_folder(
     pieces = image_pieces(target_counts, shard)
     folder.check_room(0, _rows(pieces))
     below = safe_names(target_counts)
-    paths = {c: [f"{below[c]}/{i:06d}.png" for i in range(n)] for c, n in target_counts.items()}
+    meta = read_meta(run)
+    assert isinstance(meta, ModelMeta)
+    suffix = suffix_of_files(meta)
+    paths = {c: [f"{below[c]}/{i:06d}{suffix}" for i in range(n)] for c, n in target_counts.items()}
     rows = [
         ManifestRow(paths[name][index], name, "synthetic", run.name, index)
         for name, start, stop in pieces

@@ -21,7 +21,7 @@ from gan_augment.data.images.png_folder import (
     safe_names,
     with_sources,
 )
-from gan_augment.data.images.reader import read_images
+from gan_augment.data.images.reader import ReadImages, read_images
 from gan_augment.errors import (
     DataError,
     TooFewAcceptedError,
@@ -246,7 +246,8 @@ def _plan(
     _check_recipe(recipe.name, recipe.generator.kind, of="the call")
     more = () if domain is None else (domain,)
     kind = read_data(origin, options, progress, more=more)
-    assert isinstance(kind, ImageKind)
+    if not isinstance(kind, ImageKind) or not isinstance(kind.read, ReadImages):
+        raise UsageError("translation is for images, and the data is signals")
     check_png_channels(kind.data.image_shape[2])
     rows, classes = kind.data, kind.data
     if domain is not None:
@@ -254,9 +255,7 @@ def _plan(
     starts, ends = _named(source, to, classes)
     if recipe.game.by_class or recipe.generator.kind == "paired":
         rows, classes = _one_pair(rows, classes, starts, ends, recipe.name)
-    for name in ends if meta else ():
-        if meta and name not in meta.classes:
-            raise unknown_class(name, meta.classes)
+    _check_known(ends, meta)
     from_rows = np.isin(classes.labels, [classes.names.index(name) for name in starts])
     sources = _sources(rows, np.flatnonzero(from_rows), ends, keeps_class=domain is not None)
     if not sources:
@@ -265,8 +264,15 @@ def _plan(
     if recipe.generator.kind == "translated":
         _check_once(wanted, sources, recipe.name)
     options = options.model_copy(update={"classes": tuple(ends)})
-    fitted = replace(kind, read=replace(kind.read, data=classes), options=options)
+    fitted = ImageKind(replace(kind.read, data=classes), options)
     return TranslationPlan(fitted, sources, wanted)
+
+
+def _check_known(names: Sequence[str], meta: ModelMeta | None) -> None:
+    """Raise UnknownClassError for a class that a model does not draw."""
+    for name in names:
+        if meta is not None and name not in meta.classes:
+            raise unknown_class(name, meta.classes)
 
 
 def _one_pair(

@@ -26,6 +26,7 @@ SAYS = {
     "10_evaluate_report.py": "gan minus none is",
     "11_metrics.py": "expected: 0.97",
     "12_photos.py": "128 photos, 64 features each",
+    "13_signals.py": "in memory: ",
 }
 SAME_NUMBERS = {"11_metrics.py"}  # nothing is trained
 SAME_WORDS = {
@@ -68,6 +69,7 @@ RUN_IN_THE_GATE = {
     "05_pipeline_grid.py",
     "07_training_script.py",
     "12_photos.py",
+    "13_signals.py",
 }
 MARKED = [
     pytest.param(name, marks=pytest.mark.slow if name in RUN_IN_THE_GATE else pytest.mark.campaign)

@@ -244,7 +244,7 @@ def test_the_judge_is_never_fooled_by_marks_and_guesses_without(make_images):
     found = {}
     for name, kept in (("alike", alike), ("marked", marked)):
         pairs = paired(data, kept)
-        found[name] = detectability(data.names, pairs, train_detector(pairs, 0))
+        found[name] = detectability(data.names, pairs, train_detector(data, pairs, 0))
     assert found["marked"].accuracy > 0.97
     assert set(found["marked"].classes) == {"good", "bad"}
     assert 0.3 < found["alike"].accuracy < 0.7

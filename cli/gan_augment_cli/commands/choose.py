@@ -42,6 +42,7 @@ def choose(
     unlabelled: o.Unlabelled = None,
     image_size: o.ImageSize = None,
     resize: o.Resize = "squeeze",
+    window: o.Window = None,
     flips: o.Flips = False,
     seed: o.Seed = 0,
     device: o.Device = "auto",

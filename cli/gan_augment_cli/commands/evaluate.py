@@ -135,6 +135,7 @@ def evaluate(
     recipe: o.RecipeName = "auto",
     image_size: o.ImageSize = None,
     resize: o.Resize = "squeeze",
+    window: o.Window = None,
     flips: o.Flips = False,
     selection: o.Selection = True,
     seed: o.Seed = 0,

@@ -27,6 +27,7 @@ def inspect(
     datetime: o.Datetime = None,
     id: o.Ids = None,  # noqa: A002  (the name of the option)
     schema: o.Schema = None,
+    window: o.Window = None,
     samples: Annotated[
         bool,
         o.option(
@@ -89,6 +90,7 @@ def inspect(
                 target=target,
                 columns=o.column_kinds(ctx),
                 workers=workers,
+                window=window,
                 skip_bad=skip_bad,
                 progress=progress,
             )

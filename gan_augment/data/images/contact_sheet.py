@@ -11,10 +11,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
+
+from gan_augment.data.waves import wave_pictures
 
 TILE_PX = 48
 GAP_PX = 2
@@ -38,14 +41,18 @@ class SheetRow:
     """What is shown of one class: its name, a note behind it, two strips of images (n, H, W, C).
 
     Real images above synthetic ones; with `reasons`, what selection keeps above what it rejects,
-    and why below each.
+    and why below each. Of signals, float32 (n, 1, L, C), their waves and spectra are shown.
     """
 
     name: str
     note: str
-    above: NDArray[np.uint8]
-    below: NDArray[np.uint8]
+    above: NDArray[Any]
+    below: NDArray[Any]
     reasons: Sequence[str] | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("above", "below"):
+            object.__setattr__(self, name, as_pictures(getattr(self, name)))
 
     @property
     def strips(self) -> tuple[_Strip, _Strip]:
@@ -101,6 +108,11 @@ def _draw_class(
         for place, caption in zip(lefts, captions, strict=False):
             draw.text((place, top + tile[0]), caption, FAINT, _font(11))
         top += tile[0] + (CAPTION_PX if captions else 0) + STRIP_GAP_PX
+
+
+def as_pictures(pixels: NDArray[Any]) -> NDArray[np.uint8]:
+    """Images as they are; signals, float32 (n, 1, L, C), as pictures of waves and spectra."""
+    return pixels if pixels.dtype == np.uint8 else wave_pictures(pixels)
 
 
 def as_rgb(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gan_augment.data.arrays import label_pixels, read_npz, to_uint8
-from gan_augment.data.contract import LabelledImages
+from gan_augment.data.contract import LabelledImages, LabelledSignals
 from gan_augment.data.groups import digest
 from gan_augment.data.images.memmap import TemporaryImages, drop_pages, map_above_bytes
 from gan_augment.data.images.pool import decode_files
@@ -135,6 +135,8 @@ def data_sha256(data: LabelledImages, unlabelled: LabelledImages | None = None) 
         drop_pages(data.pixels)
     total.update(np.ascontiguousarray(data.labels.astype("<i8")).data)
     total.update("\0".join(data.ids.tolist()).encode())
+    if isinstance(data, LabelledSignals):
+        total.update(repr((data.scale, data.rate)).encode())
     if data.groups is not None:  # they decide what is held out
         total.update(b"\0groups" + np.ascontiguousarray(data.groups.astype("<i8")).tobytes())
     if unlabelled is not None:

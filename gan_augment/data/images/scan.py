@@ -121,7 +121,7 @@ def refuse_bad(scan: Scan, skip_bad: bool) -> None:
         files = len(scan.entries) + len(scan.rejected)
         raise UnreadableFilesError(
             f"{len(bad)} of {files} files cannot be used, more than may be left out "
-            "silently (a class keeps two images and loses at most one file or 5 %): "
+            "silently (a class keeps two files and loses at most one file or 5 %): "
             f"{_listed(scan, bad, 10)}. "
             "Repair or remove them, or pass --skip-bad (skip_bad=True)."
         )

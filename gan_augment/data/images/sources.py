@@ -39,6 +39,12 @@ class Listing:
     rejected: dict[str, tuple[str, str]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     columns: dict[str, dict[str, str]] = field(default_factory=dict)
+    suffixes: Sequence[str] = SUFFIXES
+
+    @property
+    def what(self) -> str:
+        """What the files are."""
+        return "images" if self.suffixes == SUFFIXES else "signals"
 
     def add(self, path: str, label: str, group: str = "") -> None:
         """List a file, or reject it where it may not even be opened."""
@@ -75,7 +81,7 @@ def root_of(source: Path) -> Path:
     return parts_of(source).get("train", source) if source.is_dir() else source.resolve().parent
 
 
-def list_folder(folder: Path) -> Listing:
+def list_folder(folder: Path, suffixes: Sequence[str] = SUFFIXES) -> Listing:
     """List the image files of a folder of class folders, at any depth below each class, sorted.
 
     The class is the first folder below the root. Hidden names and files with other suffixes are
@@ -84,7 +90,7 @@ def list_folder(folder: Path) -> Listing:
     Raises DataError where there is no class folder or a class has a name that cannot be kept.
     """
     parts = parts_of(folder)
-    listing = Listing(root_of(folder).resolve())
+    listing = Listing(root_of(folder).resolve(), suffixes=suffixes)
     if parts:
         others = ", ".join(name for name in PARTS if name in parts and name != "train")
         listing.notes.append(f"{folder.name} is divided into train and {others}: train is taken")
@@ -94,10 +100,12 @@ def list_folder(folder: Path) -> Listing:
         for path in _files_below(listing, name, ignored):
             listing.add(path, name)
         if len(listing.files) + len(listing.rejected) == before:
-            listing.notes.append(f"folder {name!r} holds no image file; it is not taken as a class")
+            listing.notes.append(
+                f"folder {name!r} holds no {listing.what[:-1]} file; it is not taken as a class"
+            )
     if ignored:
         kinds = ", ".join(f"{suffix or 'no suffix'} ({n})" for suffix, n in ignored.most_common(8))
-        listing.notes.append(f"files ignored, since they are no images by name: {kinds}")
+        listing.notes.append(f"files ignored, since they are no {listing.what} by name: {kinds}")
     return listing
 
 
@@ -155,7 +163,7 @@ def _class_folders(listing: Listing) -> tuple[str, ...]:
         if entry.name.startswith("."):
             continue
         if not entry.is_dir():
-            loose += entry.suffix.lower() in SUFFIXES
+            loose += entry.suffix.lower() in listing.suffixes
         elif entry.is_symlink():
             listing.rejected[_printable(entry.name)] = ("", "it is a link to a folder; not entered")
         elif problem := name_problem(entry.name):
@@ -166,12 +174,14 @@ def _class_folders(listing: Listing) -> tuple[str, ...]:
         else:
             names.append(entry.name)
     if loose:
-        listing.notes.append(f"images beside the class folders, so without a class: {loose}")
+        listing.notes.append(
+            f"{listing.what} beside the class folders, so without a class: {loose}"
+        )
     if not names:
-        content = f"{loose} images without a class folder" if loose else "no folder at all"
+        content = f"{loose} {listing.what} without a class folder" if loose else "no folder at all"
         raise DataError(
-            f"{str(listing.root)!r} holds {content}; expected a folder per class with images in "
-            "it: CLASS/NAME.png"
+            f"{str(listing.root)!r} holds {content}; expected a folder per class with "
+            f"{listing.what} in it: CLASS/NAME{listing.suffixes[0]}"
         )
     return in_order(names)
 
@@ -192,7 +202,7 @@ def _files_below(listing: Listing, name: str, ignored: Counter[str]) -> list[str
             listing.rejected[_printable(str(below / linked))] = (name, reason)
         for file in sorted(f for f in files if not f.startswith(".")):
             suffix = Path(file).suffix.lower()
-            if suffix in SUFFIXES:
+            if suffix in listing.suffixes:
                 paths.append(str(below / file))
             else:
                 ignored[_printable(suffix)] += 1

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gan_augment.data.contract import LabelledImages, LabelledTable
+from gan_augment.data.images.contact_sheet import as_pictures
 from gan_augment.data.images.png_folder import png_bytes
 from gan_augment.data.tables.columns import Plain, plain, restored
 from gan_augment.data.tables.schema import Column
@@ -50,7 +51,7 @@ def strips(sets: ComparisonSets[LabelledImages], learned: FeatureMap) -> dict[st
 
     Images with other than 1, 3 or 4 channels show the first.
     """
-    height, width, _ = sets.real.image_shape
+    height, width, _ = as_pictures(sets.real.pixels[:1]).shape[1:]
     classes: dict[str, Any] = {}
     spent = 0
     for name, generated in list(sets.generated.items())[:MOST_IMAGE_CLASSES]:
@@ -142,8 +143,9 @@ def association(first: Floats, second: Floats, *, codes: tuple[bool, bool]) -> f
     return min(1.0, round(float(value), 12))
 
 
-def _strip(pixels: NDArray[np.uint8], *, synthetic: bool) -> str:
-    """(n, H, W, C) side by side, a pixel apart, as a PNG in base64."""
+def _strip(pixels: NDArray[Any], *, synthetic: bool) -> str:
+    """(n, H, W, C) side by side, a pixel apart, as a PNG in base64; signals as their waves."""
+    pixels = as_pictures(pixels)
     n, height, width, channels = pixels.shape
     if channels not in (1, 3, 4):
         pixels, channels = pixels[..., :1], 1

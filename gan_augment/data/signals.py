@@ -1,0 +1,439 @@
+"""Signals that a user has as `LabelledSignals`: arrays, an .npz, a folder of .npy or .wav files.
+
+Also a window as the bytes of such a file. soundfile, for .wav, has its one door here.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import zipfile
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from gan_augment.data.arrays import DAMAGED, label_pixels, read_npz
+from gan_augment.data.contract import (
+    SHORTEST_WINDOW,
+    SMALLEST_SIDE_PX,
+    LabelledSignals,
+    Scale,
+)
+from gan_augment.data.images.scan import Entry, Scan, refuse_bad, scan_notes
+from gan_augment.data.images.sources import SUFFIXES as IMAGE_SUFFIXES
+from gan_augment.data.images.sources import Listing, list_folder
+from gan_augment.errors import DataError, UsageError
+from gan_augment.input_files import memory_problem, regular_file
+from gan_augment.progress import Progress
+
+SUFFIXES = (".npy", ".wav")
+FULL_SCALE = 0.999
+"""Of the range of a .wav file, from where on a sample may be clipped."""
+CLIPPED = 0.01
+"""The share of such samples from which a recording is told of."""
+Values = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class ReadSignals:
+    """Labelled windows, what the scan of the files found, and sentences for people.
+
+    values: the windows as they were read, float32 (N, C, L). cut: whether windows are parts of
+    recordings; else each is a file, or a row of an array.
+    """
+
+    data: LabelledSignals
+    values: Values
+    scan: Scan
+    notes: tuple[str, ...]
+    cut: bool
+
+
+def from_signals(
+    x: ArrayLike,
+    y: ArrayLike,
+    *,
+    groups: ArrayLike | None = None,
+    class_names: Sequence[str] | None = None,
+    ids: ArrayLike | None = None,
+    scale: Scale | None = None,
+    rate: int | None = None,
+) -> LabelledSignals:
+    """Labelled signals from an array (N, C, L), or (N, L) of one channel; it is not changed.
+
+    y: (N,) str, int, bool or float. groups: (N,) of any kind, or None; equal windows share one.
+    scale: of each channel the values that are -1 and 1; None takes its range. Raises DataError.
+
+    >>> data = from_signals(np.random.default_rng(0).normal(size=(3, 2, 64)), ["a", "b", "a"])
+    >>> data.values.shape, data.counts
+    ((3, 2, 64), {'a': 2, 'b': 1})
+    """
+    values = checked_values(x)
+    rows = np.arange(len(values)).astype(np.str_)
+    made = LabelledSignals.of(values, np.zeros(len(values), np.int64), rows, scale=scale, rate=rate)
+    make = partial(LabelledSignals, scale=made.scale, rate=rate)
+    data = label_pixels(made.pixels, y, groups=groups, class_names=class_names, ids=ids, make=make)
+    return cast(LabelledSignals, data)
+
+
+def checked_values(x: ArrayLike) -> Values:
+    """Signals as float32 (N, C, L), L >= 16. Raises DataError for anything else."""
+    try:
+        values = np.asarray(x)
+    except ValueError:
+        values = np.empty(0, dtype=object)
+    if values.dtype.kind == "O":
+        raise DataError(
+            "the signals are of different lengths (an object array); expected one length, (N, "
+            "channels, length). Cut windows of one length first."
+        )
+    if values.dtype.kind not in "biuf":
+        raise DataError(f"the signals are {values.dtype}; expected numbers. Convert them to float.")
+    if values.ndim == 2:
+        values = values[:, None]  # (N, L) -> (N, 1, L)
+    if values.ndim != 3 or 0 in values.shape:
+        raise DataError(
+            f"the signals have shape {values.shape}; expected (N, channels, length), or (N, "
+            "length) of one channel. Reshape them."
+        )
+    _check_length(values.shape[1:])
+    if not np.isfinite(values).all():
+        raise DataError(
+            "the signals hold NaN or infinite values; expected finite numbers. Fill or cut the "
+            "gaps first (numpy.nan_to_num)."
+        )
+    return values.astype(np.float32, copy=False)
+
+
+def holds_signals(source: Path) -> bool:
+    """Whether a folder holds .npy or .wav files and no image, or an .npz signals by its header.
+
+    Signals are an array called `signals`, or an `x` (N, C, L) of fewer channels than images have
+    pixels a side.
+    """
+    if source.is_dir():
+        found = {Path(f).suffix.lower() for _, _, files in os.walk(source) for f in files}
+        return bool(found & set(SUFFIXES)) and not found & set(IMAGE_SUFFIXES)
+    if source.suffix.lower() != ".npz":
+        return False
+    try:
+        with regular_file(source) as file, zipfile.ZipFile(file) as archive:
+            if "signals.npy" in archive.namelist():
+                return True
+            with archive.open("x.npy") as member:
+                version = np.lib.format.read_magic(member)
+                read = np.lib.format.read_array_header_1_0
+                if version != (1, 0):
+                    read = np.lib.format.read_array_header_2_0
+                shape, _, _ = read(member)
+    except (OSError, *DAMAGED):
+        return False
+    few = len(shape) == 3 and 1 <= shape[1] < SMALLEST_SIDE_PX
+    return bool(few and shape[2] >= SHORTEST_WINDOW)
+
+
+def read_signals(
+    source: str | Path,
+    *,
+    window: int | None = None,
+    skip_bad: bool = False,
+    scale: Scale | None = None,
+    progress: Progress | None = None,
+) -> ReadSignals:
+    """Read an .npz of signals (N, C, L), or a folder a class of .npy (C, L) or .wav files.
+
+    window: samples; recordings are cut into windows of so many, one behind another, that share a
+    group. Without it all are of one length. Silent windows are left out. scale: as in
+    `from_signals`.
+    Raises DataError, UnreadableFilesError and UsageError, each with what to do.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     x = np.random.default_rng(0).normal(size=(9, 2, 100))
+    ...     np.savez(folder + "/beats.npz", x=x, y=[0] * 8 + [1])
+    ...     read = read_signals(folder + "/beats.npz", window=50)
+    >>> read.data.counts, read.data.values.shape
+    ({'0': 16, '1': 2}, (18, 2, 50))
+    """
+    path, progress = Path(source), progress or Progress()
+    if window is not None and window < SHORTEST_WINDOW:
+        raise UsageError(f"--window {window}; expected {SHORTEST_WINDOW} samples or more")
+    if path.suffix.lower() == ".npz" and path.is_file():
+        progress.phase("reading arrays")
+        return _read_npz(path, window, scale)
+    if not path.is_dir():
+        raise UsageError(
+            f"{str(path)!r} is no signals that are known; expected a folder of classes of .npy or "
+            ".wav files, or an .npz of x (N, channels, length) and y (N,)"
+        )
+    return _read_folder(list_folder(path, SUFFIXES), window, skip_bad, scale, progress)
+
+
+def file_bytes(values: Values, rate: int | None) -> bytes:
+    """A window (C, L) as the bytes of a file: .wav of 32-bit floats with a rate, else .npy."""
+    file = io.BytesIO()
+    if rate is None:
+        np.save(file, np.ascontiguousarray(values, dtype=np.float32), allow_pickle=False)
+    else:
+        _soundfile().write(file, values.T, rate, format="WAV", subtype="FLOAT")
+    return file.getvalue()
+
+
+def suffix_of(rate: int | None) -> str:
+    """ ".wav" of what has a rate, ".npy" of all else."""
+    return ".npy" if rate is None else ".wav"
+
+
+def is_whole_signal(path: Path) -> bool:
+    """Whether a file that `file_bytes` wrote is whole (a power cut leaves empty or cut files)."""
+    try:
+        _read_file(path)
+    except (DataError, OSError):
+        return False
+    return True
+
+
+def windows_of(values: Values, window: int) -> Values:
+    """Cut a recording (C, L) into windows (n, C, window), one behind another; the rest goes.
+
+    >>> windows_of(np.zeros((2, 100), np.float32), 30).shape
+    (3, 2, 30)
+    """
+    n = values.shape[1] // window
+    return values[:, : n * window].reshape(len(values), n, window).transpose(1, 0, 2)
+
+
+def _check_length(shape: tuple[int, ...]) -> None:
+    """Raise DataError for a window (C, L) that is too short, or looks transposed."""
+    channels, length = shape
+    if length >= SHORTEST_WINDOW and channels <= length:
+        return
+    cure = "Take longer windows."
+    if channels > length:
+        cure = "If that is (length, channels), transpose: x.swapaxes(-1, -2)."
+    raise DataError(
+        f"signals of {channels} channels and {length} samples; expected (channels, length), with "
+        f"{SHORTEST_WINDOW} samples or more, and more samples than channels. {cure}"
+    )
+
+
+def _read_npz(path: Path, window: int | None, scale: Scale | None) -> ReadSignals:
+    arrays = read_npz(path)
+    x, notes = checked_values(arrays.pop("x")), list[str]()
+    known: dict[str, Any] = {
+        name: np.asarray(arrays[name]) for name in ("y", "groups", "ids") if name in arrays
+    }
+    for name, values in known.items():
+        if values.shape[:1] != (len(x),):
+            raise DataError(
+                f"{path.name} holds {len(x)} signals and {name} of shape {values.shape}; expected "
+                "one value a signal"
+            )
+    rows = np.arange(len(x))
+    if window is not None:
+        if window > x.shape[2]:
+            raise DataError(_too_short(f"{path.name}: each signal", x.shape[2], window))
+        known.setdefault("groups", rows)
+        rows = rows.repeat(x.shape[2] // window)
+        x = np.concatenate([windows_of(one, window) for one in x])
+    kept = np.flatnonzero(~_silent(x))
+    if not len(kept):
+        raise DataError(f"{str(path)!r} is silent: every window is one value. Record it again.")
+    if len(kept) < len(x):
+        notes.append(f"left out {len(x) - len(kept)} silent windows of {len(x)}")
+    x, known = x[kept], {name: values[rows[kept]] for name, values in known.items()}
+    if window is not None and "ids" in known:
+        ids = zip(known["ids"].tolist(), kept.tolist(), strict=True)
+        known["ids"] = np.array([f"{id_}-{at:06d}" for id_, at in ids])
+    y, names = known.pop("y"), arrays.get("class_names")
+    data = from_signals(x, y, **known, class_names=names, scale=scale)
+    entries = tuple(
+        Entry(str(id_), data.names[label], "", x.shape[2], x.shape[1], "array", str(id_), 0)
+        for id_, label in zip(data.ids, data.labels, strict=True)
+    )
+    return ReadSignals(data, x, Scan(entries=entries), tuple(notes), cut=window is not None)
+
+
+def _read_folder(
+    listing: Listing, window: int | None, skip_bad: bool, scale: Scale | None, progress: Progress
+) -> ReadSignals:
+    if not listing.files and not listing.rejected:
+        raise DataError(
+            f"{str(listing.root)!r} holds no .npy or .wav file: expected CLASS/NAME.wav"
+        )
+    size = sum((listing.root / path).stat().st_size for path, *_ in listing.files)
+    if problem := memory_problem(4.0 * size):
+        raise DataError(f"the signals need about {problem}; take fewer files")
+    progress.phase("reading signals", len(listing.files))
+    found: dict[str, tuple[Values, int | None]] = {}
+    rejected = dict(listing.rejected)
+    for done, (path, label, _) in enumerate(listing.files, 1):
+        try:
+            found[path] = _read_file(listing.root / path)
+        except DataError as error:
+            rejected[path] = (label, str(error))
+        progress.advance(done)
+    longest = max((values.shape[1] for values, _ in found.values()), default=0)
+    if window is not None and 0 < longest < window:
+        raise DataError(_too_short("the longest recording", longest, window))
+    label_of = {path: label for path, label, _ in listing.files}
+    rejected |= {p: (label_of[p], why) for p, why in _odd_ones(found, window).items()}
+    used = {path: one for path, one in found.items() if path not in rejected}
+    entries = tuple(
+        Entry(p, label_of[p], "", v.shape[1], len(v), Path(p).suffix, p, v.nbytes)
+        for p, (v, _) in used.items()
+    )
+    reasons = {path: reason for path, (_, reason) in rejected.items()}
+    labels = {path: label for path, (label, _) in rejected.items()}
+    scan = Scan(entries, reasons, labels, channels=entries[0].height if entries else 1)
+    refuse_bad(scan, skip_bad)
+    if window is None:
+        _check_lengths({path: v.shape[1] for path, (v, _) in used.items()})
+    notes = [*listing.notes, *scan_notes(scan), *_clipping_notes(used)]
+    x, ids, y, groups, silent = _windows(used, label_of, window)
+    if silent:
+        notes.append(f"left out {silent} silent windows of {silent + len(ids)}")
+    rate = next(iter(used.values()))[1]
+    data = from_signals(x, y, groups=groups, ids=ids, scale=scale, rate=rate)
+    return ReadSignals(data, x, scan, tuple(notes), cut=window is not None)
+
+
+def _windows(
+    used: dict[str, tuple[Values, int | None]], label_of: dict[str, str], window: int | None
+) -> tuple[Values, list[str], list[str], list[str] | None, int]:
+    """(windows (N, C, L), ids, labels, the recording of each or None, silent ones left out)."""
+    parts, ids, silent = [], [], 0
+    for path, (values, _) in used.items():
+        cut = values[None] if window is None else windows_of(values, window)
+        kept = np.flatnonzero(~_silent(cut))
+        silent += len(cut) - len(kept)
+        parts.append(cut[kept])
+        whole, suffix = window is None, Path(path).suffix
+        stem = path.removesuffix(suffix)
+        ids += [path if whole else f"{stem}-{at:06d}{suffix}" for at in kept.tolist()]
+    recordings = [p for p, one in zip(used, parts, strict=True) for _ in one]
+    labels = [label_of[path] for path in recordings]
+    return np.concatenate(parts), ids, labels, None if window is None else recordings, silent
+
+
+def _read_file(path: Path) -> tuple[Values, int | None]:
+    """(float32 (C, L), samples a second or None) of a .npy or .wav file. Raises DataError."""
+    try:
+        with regular_file(path) as file:
+            if path.suffix.lower() == ".wav":
+                values, rate = _read_wav(file)
+            else:
+                values, rate = np.load(file, allow_pickle=False), None
+    except OSError as error:
+        raise DataError(f"it cannot be read: {error.strerror or error}") from None
+    except MemoryError:
+        raise DataError("it does not fit into memory") from None
+    except DAMAGED as error:
+        raise DataError(f"it is no intact {path.suffix} file: {error}") from None
+    if not isinstance(values, np.ndarray) or values.dtype.kind not in "biuf":
+        raise DataError("it holds no numbers; expected (channels, length) or (length,)")
+    values = values[None] if values.ndim == 1 else values
+    if values.ndim != 2 or not values.size:
+        raise DataError(f"it has shape {values.shape}; expected (channels, length) or (length,)")
+    _check_length(values.shape)
+    if not np.isfinite(values).all():
+        raise DataError("it holds NaN or infinite values; fill or cut the gaps first")
+    if np.ptp(values) == 0:
+        raise DataError(
+            f"it is silent (every sample is {float(values.flat[0]):g}); record it again or leave "
+            "it out"
+        )
+    return values.astype(np.float32), rate
+
+
+def _read_wav(file: Any) -> tuple[NDArray[Any], int]:
+    soundfile = _soundfile()
+    try:
+        values, rate = soundfile.read(file, dtype="float32", always_2d=True)
+    except soundfile.LibsndfileError as error:
+        raise DataError(f"it is no audio that libsndfile reads: {error}") from None
+    return values.T, int(rate)
+
+
+def _soundfile() -> Any:
+    try:
+        import soundfile
+    except ImportError:
+        raise UsageError(
+            ".wav files need the package soundfile: pip install 'gan-augment[signals]'"
+        ) from None
+    return soundfile
+
+
+def _odd_ones(found: dict[str, tuple[Values, int | None]], window: int | None) -> dict[str, str]:
+    """{path: why it cannot be used} of recordings with another rate or other channels than most,
+    or that are shorter than a window."""
+    rates = Counter(rate for _, rate in found.values())
+    channels = Counter(len(values) for values, _ in found.values())
+    odd = {}
+    for path, (values, rate) in found.items():
+        usual, wide = rates.most_common(1)[0][0], channels.most_common(1)[0][0]
+        if rate != usual:
+            odd[path] = (
+                f"it has {_hertz(rate)}, and most files have {_hertz(usual)}; resample it "
+                "(scipy.signal.resample_poly) or leave it out"
+            )
+        elif len(values) != wide:
+            odd[path] = (
+                f"it has {len(values)} channels, and most files have {wide}; mix or split it"
+            )
+        elif window is not None and values.shape[1] < window:
+            odd[path] = _too_short("it", values.shape[1], window)
+    return odd
+
+
+def _hertz(rate: int | None) -> str:
+    return "no rate" if rate is None else f"{rate} samples a second"
+
+
+def _too_short(what: str, length: int, window: int) -> str:
+    return (
+        f"{what} has {length} samples, fewer than a --window of {window}; take a --window of at "
+        f"most {length}, or leave it out"
+    )
+
+
+def _check_lengths(length_of: dict[str, int]) -> None:
+    """Raise DataError where recordings are of several lengths and nothing cuts them."""
+    shortest, longest = (choose(length_of, key=lambda p: length_of[p]) for choose in (min, max))
+    if length_of[shortest] != length_of[longest]:
+        raise DataError(
+            f"the signals are {length_of[shortest]} ({shortest!r}) to {length_of[longest]} "
+            f"({longest!r}) samples long; expected one length. Cut windows with --window "
+            f"{length_of[shortest]} (window=), or fewer samples."
+        )
+
+
+def _clipping_notes(used: dict[str, tuple[Values, int | None]]) -> list[str]:
+    """A sentence on recordings whose loudest samples are cut off; of .wav, whose range is known."""
+    clipped = {
+        path: float((np.abs(values) >= FULL_SCALE).mean())
+        for path, (values, rate) in used.items()
+        if rate is not None
+    }
+    clipped = {path: share for path, share in clipped.items() if share >= CLIPPED}
+    if not clipped:
+        return []
+    worst = max(clipped, key=lambda path: clipped[path])
+    return [
+        f"{len(clipped)} of {len(used)} recordings are clipped (most: {worst!r}, "
+        f"{clipped[worst]:.0%} of its samples at full scale; expected under {CLIPPED:.0%}): the "
+        "generator learns that; record at a lower level, or leave them out"
+    ]
+
+
+def _silent(x: Values) -> NDArray[np.bool_]:
+    """Which windows (n, C, L) hold one value alone in each channel."""
+    silent: NDArray[np.bool_] = (np.ptp(x, axis=2) == 0).all(axis=1)
+    return silent
