@@ -1,0 +1,245 @@
+"""Samples that start from a row: closed forms of each term, the pool, what the networks keep."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+from gan_augment.networks.geometry import Geometry
+from gan_augment.networks.inputs import GeneratorInput, SourceRows
+from gan_augment.networks.layers import initialise
+from gan_augment.networks.translation import (
+    FrequencyMixer,
+    Restyler,
+    SuperResolver,
+    adain,
+    lowered,
+    moments,
+)
+from gan_augment.recipes import RECIPES, GeneratorSettings, Recipe, ScheduleSettings
+from gan_augment.training.loop import one_step
+from gan_augment.training.parts import GeneratorOutput, state_arrays
+from gan_augment.training.schedule import rate_multiplier
+from gan_augment.training.step import discriminator_step, generate
+from gan_augment.training.translation import (
+    LEAST_MASK,
+    MOST_MASK,
+    cycle_term,
+    drawn_masks,
+    from_pool,
+    identity_term,
+    known_row_term,
+    new_from_rows,
+)
+from tests.training.test_recipes import toy
+
+FROM_ROWS = [name for name, one in RECIPES["image"].items() if one.generator.from_rows]
+GRID = Geometry.of((16, 16, 1))
+RNG = torch.Generator().manual_seed(0)
+
+
+class Same(torch.nn.Module):
+    """A generator that gives back what it is given."""
+
+    def forward(self, inputs: GeneratorInput) -> torch.Tensor:
+        return inputs.source.rows
+
+
+def network_of(name: str, classes: int = 2, seed: int = 0):
+    network = new_from_rows(RECIPES["image"][name], GRID, classes)
+    initialise(network, seed)
+    return network.eval()
+
+
+def rows(n: int, side: int = 16) -> torch.Tensor:
+    return torch.rand(n, 1, side, side, generator=RNG) * 2 - 1
+
+
+def test_identity_maps_have_no_cycle_and_no_identity_term():
+    run = toy("image", "cyclegan")
+    batch = run.batches.at(0, 0)
+    source = SourceRows(batch.x, batch.y)
+    run.state.generator = Same()
+    output = GeneratorOutput(batch.x, source=source)
+    for term in (cycle_term, identity_term):
+        loss, _ = term(run.state, run.parts, batch, output)
+        assert float(loss) == 0
+    moved = GeneratorOutput(batch.x + 0.25, source=source)
+    loss, told = cycle_term(run.state, run.parts, batch, moved)
+    assert float(told["cycle"]) == pytest.approx(0.25, abs=1e-6)
+    assert float(loss) == pytest.approx(2.5, abs=1e-5)  # lambda 10
+
+
+def test_a_known_row_costs_its_mean_absolute_error():
+    run = toy("image", "srgan")
+    batch = run.batches.at(0, 0)
+    output = GeneratorOutput(batch.x - 0.5, source=SourceRows(batch.x))
+    loss, _ = known_row_term(run.state, run.parts, batch, output)
+    assert float(loss) == pytest.approx(0.5, abs=1e-6)
+
+
+def test_the_pool_holds_so_many_of_each_class_and_shows_half_past_ones():
+    pool, held = torch.zeros(2, 50, 1, 1, 1), torch.zeros(2)
+    labels = torch.zeros(100, dtype=torch.long)
+    rng = np.random.default_rng(0)
+    first = torch.arange(1.0, 101.0).view(100, 1, 1, 1)
+    shown = from_pool(pool, held, first, labels, rng)
+    assert held.tolist() == [50, 0]
+    assert torch.equal(shown[:50], first[:50])
+    new = torch.arange(101.0, 1101.0).view(1000, 1, 1, 1)
+    shown = from_pool(pool, held, new, torch.zeros(1000, dtype=torch.long), rng)
+    past = float((shown != new).float().mean())
+    assert 0.45 < past < 0.55
+    assert set(pool[0].flatten().tolist()) <= set(range(1, 1101))
+    assert not pool[1].any()
+
+
+def test_a_sample_is_shown_by_the_pool_of_its_own_class():
+    pool, held = torch.zeros(2, 3, 1, 1, 1), torch.zeros(2)
+    labels = torch.arange(400) % 2
+    shown = from_pool(
+        pool, held, labels.float().view(-1, 1, 1, 1), labels, np.random.default_rng(0)
+    )
+    assert torch.equal(shown.flatten(), labels.float())
+
+
+def test_the_pool_is_in_the_checkpoint():
+    run = toy("image", "cyclegan")
+    for _ in range(3):
+        one_step(run)
+    arrays = state_arrays(run.state)
+    assert arrays["numbers/pool"].shape == (2, 50, 1, 8, 8)
+    assert arrays["numbers/pooled"].sum() == 3 * 8
+    assert np.abs(arrays["numbers/pool"]).sum() > 0
+
+
+def test_moments_become_those_of_the_style():
+    content, style = rows(3), 3 * rows(3) + 1
+    mean, deviation = moments(adain(content, style))
+    assert torch.allclose(mean, moments(style)[0], atol=1e-5)
+    assert torch.allclose(deviation, moments(style)[1], atol=1e-3)
+    assert torch.allclose(adain(content, content), content, atol=1e-5)
+
+
+def test_a_whole_band_gives_the_amplitudes_of_the_style():
+    content, style = rows(2) / 8, rows(2) / 8
+    mixed = FrequencyMixer(0.5)(content, style)
+    assert torch.allclose(torch.fft.fft2(mixed).abs(), torch.fft.fft2(style).abs(), atol=1e-3)
+    assert torch.allclose(FrequencyMixer(0.1)(content, content), content, atol=1e-5)
+    far = torch.fft.fft2(FrequencyMixer(0.1)(content, style)).abs()
+    assert torch.allclose(far[..., 5, 5], torch.fft.fft2(content).abs()[..., 5, 5], atol=1e-3)
+
+
+@pytest.mark.parametrize("scale", [2, 4])
+def test_before_training_an_enlargement_is_bicubic(scale):
+    network = SuperResolver(1, GeneratorSettings(kind="enlarged", width=8, scale=scale))
+    initialise(network, 0)
+    low = rows(2, 8)
+    expected = F.interpolate(low, scale_factor=scale, mode="bicubic", align_corners=False)
+    assert torch.equal(network(low), expected)
+    assert torch.allclose(lowered(torch.full((1, 1, 8, 8), 0.3), scale), torch.tensor(0.3))
+
+
+def test_no_norm_takes_the_class_out_again():
+    network, row = network_of("stargan"), rows(1)
+    drawn = [
+        network(GeneratorInput(torch.zeros(1, 0), torch.tensor([k]), SourceRows(row)))
+        for k in (0, 1)
+    ]
+    assert float((drawn[0] - drawn[1]).abs().mean()) > 0.02
+
+
+def test_outside_of_a_mask_a_row_stays_bit_for_bit():
+    network, row = network_of("inpaint"), rows(2)
+    masks = torch.zeros(2, 1, 16, 16)
+    masks[:, :, 4:9, 3:12] = 1
+    inputs = GeneratorInput(
+        torch.randn(2, network.noise_width), torch.tensor([0, 1]), SourceRows(row, masks=masks)
+    )
+    drawn, inside = network(inputs), masks.bool()
+    assert torch.equal(drawn[~inside], row[~inside])
+    assert (drawn[inside] != row[inside]).any()
+    changed = SourceRows(torch.where(inside, torch.rand(()), row), masks=masks)
+    again = network(GeneratorInput(inputs.z, inputs.y, changed))
+    assert torch.equal(again[inside], drawn[inside])  # what was there is not looked at
+
+
+def test_drawn_masks_are_rectangles_of_a_quarter_to_three_fifths_of_a_side():
+    masks = drawn_masks(200, (20, 30), np.random.default_rng(0))
+    for axis, side in ((2, 20), (1, 30)):
+        lengths = masks[:, 0].max(axis=axis).sum(axis=1)
+        assert lengths.min() >= LEAST_MASK * side - 1
+        assert lengths.max() <= MOST_MASK * side + 1
+    heights, widths = masks[:, 0].max(axis=2).sum(axis=1), masks[:, 0].max(axis=1).sum(axis=1)
+    assert np.array_equal(masks.sum(axis=(1, 2, 3)), heights * widths)
+
+
+def test_dropout_stays_on_when_sampling_and_is_a_function_of_the_noise():
+    network, row, y = network_of("pix2pix"), rows(1), torch.tensor([0])
+    z = torch.randn(2, 1, network.noise_width, generator=RNG)
+    drawn = [network(GeneratorInput(one, y, SourceRows(row))) for one in (z[0], z[0], z[1])]
+    assert torch.equal(drawn[0], drawn[1])
+    assert not torch.equal(drawn[0], drawn[2])
+
+
+def test_the_discriminator_of_pairs_sees_both_images():
+    run = toy("image", "pix2pix")
+    batch = run.batches.at(0, 0)
+    output = generate(run.state, run.parts, batch)
+    assert output.x.shape == batch.x.shape == (8, 2, 8, 8)
+    assert torch.equal(output.x[:, 1], batch.x[:, 1])  # the row that each starts from
+
+
+def test_stargan_does_not_teach_d_the_class_of_what_may_not_have_arrived(monkeypatch):
+    told = []
+    monkeypatch.setattr(
+        "gan_augment.training.step._class_term",
+        lambda parts, classes, y: told.append(classes) or 0.0,
+    )
+    for name, terms in (("stargan", 1), ("acgan", 2)):
+        told.clear()
+        run = toy("image", name)
+        batch = run.batches.at(0, 0)
+        discriminator_step(run.state, run.parts, batch, generate(run.state, run.parts, batch))
+        assert len(told) == terms
+
+
+def test_the_encoder_stays_once_styles_are_compared():
+    run = toy("image", "adain", objective={**RECIPES["image"]["adain"].objective.model_dump()})
+    network = run.state.generator.network
+    assert isinstance(network, Restyler)
+
+    def weights(part) -> list[torch.Tensor]:
+        return [weight.detach().clone() for weight in part.parameters()]
+
+    for _ in range(4):  # of ten: encoder and decoder alone
+        one_step(run)
+    encoder, last = weights(network.encoder), weights(network.last)
+    one_step(run)
+    assert all(map(torch.equal, encoder, weights(network.encoder)))
+    assert not all(map(torch.equal, last, weights(network.last)))
+
+
+def test_a_held_rate_falls_in_the_second_half():
+    schedule = ScheduleSettings(hold=0.5)
+    rates = [rate_multiplier(schedule, p) for p in (0.0, 0.3, 0.5, 0.75, 1.0)]
+    assert rates == [1.0, 1.0, 1.0, 0.5, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes", "said"),
+    [
+        ("free", {"objective": {"cycle": 1.0}}, "objective.cycle"),
+        ("styled", {"game": {"pool": 5}}, "game.pool"),
+        ("translated", {"objective": {"style": 1.0}}, "objective.content"),
+        ("translated", {"data": "table"}, "is for images"),
+        ("inpainted", {"game": {"by_class": True}}, "start from rows"),
+        ("translated", {"game": {"unrolled": 2}}, "go together"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(kind, changes, said):
+    values = {"generator": {"kind": kind}, "discriminator": {"condition": "none"}, **changes}
+    with pytest.raises(ValueError, match=said):
+        Recipe.model_validate(values)
