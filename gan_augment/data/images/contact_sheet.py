@@ -1,7 +1,7 @@
 """One picture of many small ones: per class two strips, of real images above synthetic ones.
 
-Or of what selection keeps above what it rejects, each with the reason below it. Signals are shown as
-their waves above their spectra.
+Or of what selection keeps above what it rejects, each with the reason below it. Signals are shown
+as their waves above their spectra.
 """
 
 from __future__ import annotations
