@@ -249,7 +249,7 @@ def _requested(
     data, options, protocol = setup.data, setup.options, setup.protocol
     requested = {
         "data": table_sha256(data) if setup.table else data_sha256(data),
-        "kind": "table" if setup.table else "image",
+        "kind": "table" if setup.table else "signal" if data.image_shape[0] == 1 else "image",
         "seed": options.fit.seed,
         "duplicates": duplicates,
         "classes": list(setup.rare),

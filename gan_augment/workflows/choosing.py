@@ -17,7 +17,7 @@ from urllib.parse import quote
 import numpy as np
 
 from gan_augment.config import FitOptions, TopUp
-from gan_augment.data.images.contact_sheet import SheetRow, contact_sheet
+from gan_augment.data.images.contact_sheet import SheetRow, as_pictures, contact_sheet
 from gan_augment.data.images.png_folder import png_bytes
 from gan_augment.data.topup_plan import plan_topup
 from gan_augment.errors import DataError, ResumeMismatchError, UsageError
@@ -316,7 +316,9 @@ def _pictures(folder: Path, kind: Kind, found: Mapping[str, Any]) -> dict[str, d
             note = f"{trial['recipe']}, {trial['steps']} steps"
             rows.append(SheetRow(name, note, strip["real"], drawn))
         strips[name] = {
-            who: base64.b64encode(png_bytes(np.concatenate([*images], axis=1))).decode()
+            who: base64.b64encode(
+                png_bytes(np.concatenate([*as_pictures(images)], axis=1))
+            ).decode()
             for who, images in strip.items()
         }
     write_file(folder / SAMPLES, png_bytes(contact_sheet(rows)))

@@ -5,8 +5,13 @@ import pytest
 
 from gan_augment import LabelledSignals, read_signals
 from gan_augment.augment.signals import change_signals, read_at, warped
+from gan_augment.data.images.contact_sheet import (
+    FLOOR_DB,
+    SIGNAL_PX,
+    spectrum,
+    wave_pictures,
+)
 from gan_augment.data.signals import from_signals, holds_signals
-from gan_augment.data.waves import FLOOR_DB, WIDTH_PX, spectrum, wave_pictures
 from gan_augment.errors import DataError, GanAugmentError, UnreadableFilesError, UsageError
 
 
@@ -239,6 +244,6 @@ def test_a_spectrum_peaks_at_the_frequency_of_a_tone():
 def test_a_picture_shows_each_channel_in_its_colour():
     picture = wave_pictures(from_signals(tones(2), [0, 1]).pixels)
     assert picture.shape[0] == 2
-    assert picture.shape[2:] == (WIDTH_PX, 3)
+    assert picture.shape[2:] == (SIGNAL_PX, 3)
     colours = {tuple(pixel) for pixel in picture[0].reshape(-1, 3).tolist()}
     assert {(29, 98, 178), (178, 43, 29)} <= colours

@@ -211,7 +211,9 @@ def test_an_evaluation_of_signals_has_smote_and_pictures_of_waves(archive, tmp_p
     arms = set(result.to_dict()["arms"])
     assert {"none", "gan", "smote", "oversample"} <= arms
     assert "trivial_augment" not in arms
-    assert (tmp_path / "report" / "report.html").read_text().count("data:image/png") >= 2
+    page = (tmp_path / "report" / "report.html").read_text()
+    assert page.count("data:image/png") >= 2
+    assert "26 windows of 2 classes" in page
 
 
 def test_smote_and_repeats_of_windows_stay_windows():
