@@ -129,7 +129,7 @@ def test_no_modules_import_each_other_and_few_are_small_with_one_importer() -> N
     sizes = house.sizes(ROOT)
     assert sizes["circles"] == []
     assert len(sizes["modules under 100 lines with one importer"]) <= 10
-    assert sizes["files"] <= 177  # three for the features of pretrained networks, two for signals
+    assert sizes["files"] <= 182  # three for pretrained features, two for signals, five for rows
 
 
 def test_every_place_that_the_readme_names_exists() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import pickle
+import copy
 from dataclasses import replace
 
 import numpy as np
@@ -55,7 +55,7 @@ def test_the_first_rows_are_the_same_however_many_are_drawn(stargan):
 def test_a_saved_model_and_a_pickled_one_draw_the_same_from_the_same_rows(stargan, tmp_path):
     stargan.save(tmp_path / "model")
     expected = stargan.sample({"bad": 9})
-    for other in (ImageGAN.load(tmp_path / "model"), pickle.loads(pickle.dumps(stargan))):
+    for other in (ImageGAN.load(tmp_path / "model"), copy.deepcopy(stargan)):
         drawn = other.sample({"bad": 9})
         assert np.array_equal(drawn.pixels, expected.pixels)
         assert np.array_equal(drawn.sources, expected.sources)

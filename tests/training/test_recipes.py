@@ -67,7 +67,10 @@ def test_steps_move_both_networks(data, name):
     for _ in range(10):  # the first ones of `anchored` reconstruct alone
         one_step(run)
     after = state_arrays(run.state)
-    for part in ("generator/", "discriminator/"):
+    parts = (
+        ("generator/", "discriminator/") if run.parts.recipe.name != "adain" else ("generator/",)
+    )
+    for part in parts:  # no adversary compares styles
         moved = [
             k for k in before if k.startswith(part) and not np.array_equal(before[k], after[k])
         ]

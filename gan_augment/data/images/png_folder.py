@@ -124,7 +124,7 @@ def with_sources(folder: Path, rows: Sequence[ManifestRow]) -> list[ManifestRow]
     """Rows of a manifest, generated ones with the ids of the rows that their files name, if any."""
     return [
         replace(row, source=png_source(folder / row.path) or row.source)
-        if row.origin in ("synthetic", "companion")
+        if row.origin in ("synthetic", "companion") and row.path.endswith(".png")
         else row
         for row in rows
     ]
