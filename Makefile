@@ -38,7 +38,7 @@ faults: $(VENV)/installed-dev
 faults-full: $(VENV)/installed-dev
 	OMP_NUM_THREADS=1 $(RUN) tests.faults --full --out examples/benchmarks/faults.json
 
-# Whether the tests catch some forty small faults, each put into the code and taken out again.
+# Whether the tests catch some fifty small faults, each put into the code and taken out again.
 mutants: $(VENV)/installed-dev
 	$(VENV)/bin/python tests/mutants.py
 

@@ -46,6 +46,25 @@ FAULTS = {
         ("torch.lerp(fake, real,", "torch.lerp(real, fake,"),
         ("F.relu(mean_real.detach() - fake)", "F.relu(mean_fake.detach() - fake)"),
     ),
+    # samples that start from a row
+    ("training/translation.py", "training/test_translation.py"): (
+        ("return parts.recipe.objective.cycle * error", "return error"),
+        ("elif rng.random() < 0.5:", "elif rng.random() < 0.9:"),
+        ("network.encoder.requires_grad_(False)", "network.encoder.requires_grad_(True)"),
+    ),
+    ("networks/translation.py", "training/test_translation.py"): (
+        ("h = F.relu(self.first(x) + told)", "h = F.relu(self.first(x))"),
+        ("(content - mean) / deviation * to_deviation", "(content - mean) * to_deviation"),
+        ("kept = 2.0 * (z > 0)", "kept = 2.0 * (z > z.min())"),
+    ),
+    ("synthesizers/source_rows.py", "synthesizers/test_source_rows.py"): (
+        ("if other != label)", "if other >= 0)"),
+        ("fresh = (place < last) if strict", "fresh = (place < 10**9) if strict"),
+        ("span * SPAN_CANDIDATES + n * block", "n * block"),
+    ),
+    ("data/images/sources.py", "workflows/test_translating.py"): (
+        ("source if source in real", "source if source not in real"),
+    ),
     # steps, schedules, batches and what a generator is given
     ("training/step.py", "training/test_step.py"): (
         ("samples = output.x.detach()", "samples = output.x"),
