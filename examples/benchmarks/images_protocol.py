@@ -103,15 +103,17 @@ def magnetic_tiles(folder: Path, seed: int, side: int = 32) -> Task:
     return by_groups(folder, f"magnetic_tile_{side}", seed, (1, 2, 3, 4, 5), None)
 
 
-def cifar(folder: Path, seed: int, rare: tuple[int, ...] | None = None) -> Task:
-    """Seven classes of 500 rows and three of 30, tested on the source's test rows."""
+def cifar(
+    folder: Path, seed: int, rare: tuple[int, ...] | None = None, others: int = OTHER_ROWS
+) -> Task:
+    """Seven classes of `others` rows and three of 30, tested on the source's test rows."""
     images, rare = read(folder / "cifar10_dev.npz"), rare or CIFAR_RARE[seed]
     with np.load(folder / "cifar10_dev.npz") as arrays:
         is_test = arrays["split"] == 1
     rng, train = np.random.default_rng(seed), []
     for label in range(len(images.names)):
         own = rng.permutation(np.flatnonzero((images.labels == label) & ~is_test))
-        train.append(own[: RARE_ROWS if label in rare else OTHER_ROWS])
+        train.append(own[: RARE_ROWS if label in rare else others])
     unseen = images.take(np.flatnonzero(is_test))
     return Task("cifar10_dev", seed, images.take(np.concatenate(train)), unseen, unseen, rare)
 

@@ -12,7 +12,9 @@ is off). Measured on rows that no fit saw: `images_protocol.py` says what agreem
 and told apart are; Frechet distance and kernel distance in the features of its judge, and the
 Inception score by its classes, of as many samples of each class as there are test rows; a small
 CNN's figures with the rows on top, half of what is added to parity, as against repeats and as
-against nothing. The score is the library's held-out one, by which it keeps a generator.
+against nothing. The score is the library's held-out one, by which it keeps a generator. The arm `choose` is
+the recipe that `gan-augment choose` names within five times the seconds of a fit: its line is that
+of this recipe. Recipes whose samples start from one row are compared in `translation.py`.
 
 A line of the journal is a fit; samples are kept under --work. Two processes with the same words
 share the work: each takes what no other has, and a run that was stopped goes on.
@@ -52,14 +54,18 @@ from step_costs import RESULT as COSTS
 from step_costs import steps_within
 
 from gan_augment import ImageGAN, LabelledImages
+from gan_augment.config import FitOptions
 from gan_augment.errors import DivergedError, SmallSampleWarning
 from gan_augment.metrics import inception_score, kernel_distance
 from gan_augment.metrics.distances import frechet_between
 from gan_augment.recipes import RECIPES
 from gan_augment.storage import write_file
+from gan_augment.workflows import choose
 
 HERE = Path(__file__).parent
 BASELINES = ("none", "repeats")
+CHOOSE, CHOICES = "choose", 5.0  # times the seconds of a fit
+COMPARED = tuple(name for name, one in RECIPES["image"].items() if not one.generator.from_rows)
 UPDATES, DRAWN, SHARE, SHOWN = 700, 500, 0.5, 4
 MEASURES = (
     "score",
@@ -192,6 +198,10 @@ def line_of(which: str, recipe: str, seed: int, asked: argparse.Namespace) -> di
     if recipe in BASELINES:
         rows = task.train if recipe == "none" else training_set(task, None, 0.0, False)
         return rounded(classified(task, rows, seed, UPDATES))
+    if recipe == CHOOSE:
+        named = chosen(which, seed, asked, task)
+        known = Journal(asked.journal).find(set=which, recipe=named, seed=seed)
+        return {**(known or line_of(which, named, seed, asked)), "recipe": CHOOSE, "named": named}
     facts = samples_of(which, recipe, seed, asked.work, task)
     made = facts.pop("samples")
     if made is None:
@@ -200,6 +210,17 @@ def line_of(which: str, recipe: str, seed: int, asked: argparse.Namespace) -> di
     found["told_apart"] = told_apart(task, made)
     found |= classified(task, training_set(task, made, SHARE, True), seed, UPDATES)
     return facts | rounded(found)
+
+
+def chosen(which: str, seed: int, asked: argparse.Namespace, task: Task) -> str:
+    """The recipe that `choose` names for the training rows of a draw."""
+    rows = asked.work / f"{which}-{seed}-rows.npz"
+    train = task.train
+    np.savez(rows, x=train.pixels, y=train.labels, class_names=np.array(train.names))
+    budget_s = CHOICES * SETS[which].budget_s
+    options = FitOptions(classes=tuple(task.rare_names), budget_s=budget_s, seed=seed, threads=1)
+    out = asked.work / f"{which}-{seed}-choice"
+    return choose(rows, out, options, overwrite=out.exists(), force=True).winner
 
 
 def rounded(found: Mapping[str, float]) -> dict[str, float]:
@@ -242,7 +263,7 @@ def table(lines: Sequence[Mapping[str, Any]]) -> list[str]:
         out += ["", f"## {which}, {one.budget_s:g} s a fit", ""]
         heads = ["recipe (seeds)", "steps", *(name.replace("_", " ") for name in MEASURES), *HEADS]
         out += [f"| {' | '.join(heads)} |", "|" + "---|" * len(heads)]
-        for recipe in (*BASELINES, *RECIPES["image"]):
+        for recipe in (*BASELINES, *COMPARED, CHOOSE):
             here = [line for line in own if line["recipe"] == recipe]
             if here:
                 out.append(f"| {' | '.join(_cells(recipe, here, own))} |")
@@ -251,7 +272,8 @@ def table(lines: Sequence[Mapping[str, Any]]) -> list[str]:
 
 def _cells(recipe: str, here: Sequence[Mapping[str, Any]], own: Sequence[Any]) -> list[str]:
     steps = [line["steps"] for line in here if "steps" in line]
-    shown = [f"{recipe} ({len(here)})", f"{steps[0]:,}" if steps else ""]
+    named = ", ".join(line["named"] for line in here if "named" in line)
+    shown = [f"{recipe}{named and ': '}{named} ({len(here)})", f"{steps[0]:,}" if steps else ""]
     for name in MEASURES:
         values = [line[name] for line in here if line.get(name) is not None]
         shown.append(f"{mean(values):.3g}" if values else "")
@@ -277,7 +299,7 @@ def picture(which: str, asked: argparse.Namespace, seed: int = 0) -> None:
 
     task, _ = drawn_task(which, seed, asked.data)
     rows = {"real rows": {n: task.train.pixels[task.train.labels == k] for k, n in _rare(task)}}
-    for recipe in RECIPES["image"]:
+    for recipe in COMPARED:
         if (asked.work / f"{which}-{recipe}-{seed}.npz").is_file():
             rows[recipe] = samples_of(which, recipe, seed, asked.work, task)["samples"]
     side, label_px = task.train.image_shape[0], 120
@@ -307,7 +329,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, help="folder of samples, outside of git")
     parser.add_argument("--journal", type=Path, default=HERE / "recipes_compare.jsonl")
     parser.add_argument("--only", default=",".join(SETS))
-    parser.add_argument("--recipes", default=",".join([*BASELINES, *RECIPES["image"]]))
+    parser.add_argument("--recipes", default=",".join([*BASELINES, *COMPARED, CHOOSE]))
     parser.add_argument("--seeds", default="0,1")
     asked = parser.parse_args()
     if asked.what == "table":
