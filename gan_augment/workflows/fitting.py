@@ -458,6 +458,7 @@ def _finished(plan: FitPlan) -> FitResult | None:
     except ModelFileError:
         return None
     same = meta.steps == steps and meta.data_sha256 == plan.data.sha256
+    same &= plan.data.options.super_resolve is None or (plan.run / RESOLVER).is_dir()
     return _result(plan, meta) if same else None
 
 

@@ -524,6 +524,8 @@ def _read_signals(source: Path, options: FitOptions, progress: Progress | None) 
 
 def unit_of(meta: Meta) -> str:
     """What a model makes: "images", "windows" or "rows"."""
+    if options.super_resolve is not None:
+        raise UsageError("--super-resolve is for images, and the data is signals; leave it out")
     return "rows" if isinstance(meta, TableMeta) else meta.unit
 
 
