@@ -14,7 +14,7 @@ Inception score by its classes, of as many samples of each class as there are te
 CNN's figures with the rows on top, half of what is added to parity, as against repeats and as
 against nothing. The score is the library's held-out one, by which it keeps a generator. The arm
 `choose` is the recipe that `gan-augment choose` names within five times the seconds of a fit; its
-line is that of the recipe. Recipes whose samples start from one row are compared in `translation.py`.
+line is that of the recipe. Recipes whose samples start from one row are in `translation.py`.
 
 A line of the journal is a fit; samples are kept under --work. Two processes with the same words
 share the work: each takes what no other has, and a run that was stopped goes on.

@@ -514,6 +514,8 @@ def read_data(
 
 def _read_signals(source: Path, options: FitOptions, progress: Progress | None) -> ReadSignals:
     check_there(source, "a folder of classes of .npy or .wav files, or an .npz")
+    if options.super_resolve is not None:
+        raise UsageError("--super-resolve is for images, and the data is signals; leave it out")
     if options.image_size is not None or options.resize != "squeeze":
         raise UsageError(
             f"--image-size and --resize are for images, and {str(source)!r} is signals; --window "
@@ -524,8 +526,6 @@ def _read_signals(source: Path, options: FitOptions, progress: Progress | None) 
 
 def unit_of(meta: Meta) -> str:
     """What a model makes: "images", "windows" or "rows"."""
-    if options.super_resolve is not None:
-        raise UsageError("--super-resolve is for images, and the data is signals; leave it out")
     return "rows" if isinstance(meta, TableMeta) else meta.unit
 
 
