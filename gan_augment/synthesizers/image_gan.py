@@ -73,7 +73,7 @@ class ImageGAN(GAN[LabelledImages, ModelMeta]):
     Parameters
     ----------
     recipe
-        "auto", "anchored", "free" or another name, the path of a .toml file, or a Recipe; "choose"
+        "auto", "anchored", "free", "stargan" or another name, the path of a .toml file, or a Recipe; "choose"
         takes what short fits prefer (`halving.py`), for which half of a budget goes.
     steps
         Generator steps; None is the recipe's own number.
@@ -108,8 +108,8 @@ class ImageGAN(GAN[LabelledImages, ModelMeta]):
 
     Notes
     -----
-    An anchored model contains encoded training rows, and selection features of some; share it as
-    you would share the data.
+    An anchored model contains encoded training rows, one whose samples start from a row ("stargan")
+    some as they are, and selection features of some; share it as you would share the data.
 
     Examples
     --------

@@ -107,8 +107,9 @@ class RunReport:
         if n := facts.anchors:
             rows = "1 training row" if n == 1 else f"{n} training rows"
             unit = unit_of(facts)
+            how = "as they are" if facts.recipe.generator.from_rows else "in encoded form"
             notes.append(
-                f"this model contains {rows} in encoded form and can draw {unit} close to them: "
+                f"this model contains {rows} {how} and can draw {unit} close to them: "
                 "share it only with those who may see the training data"
             )
         if isinstance(facts, ModelMeta) and facts.selection and (n := facts.selection.compared):
