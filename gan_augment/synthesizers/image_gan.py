@@ -73,8 +73,8 @@ class ImageGAN(GAN[LabelledImages, ModelMeta]):
     Parameters
     ----------
     recipe
-        "auto", "anchored", "free", "stargan" or another name, the path of a .toml file, or a Recipe; "choose"
-        takes what short fits prefer (`halving.py`), for which half of a budget goes.
+        "auto", "anchored", "free", "stargan" or another name, the path of a .toml file, or a
+        Recipe; "choose" takes what short fits prefer (`halving.py`), for half of a budget.
     steps
         Generator steps; None is the recipe's own number.
     budget_s
