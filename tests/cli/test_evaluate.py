@@ -278,4 +278,4 @@ def test_images_are_evaluated_too(
     assert told["result"]["data"]["kind"] == "image"
     assert set(told["result"]["arms"]) == {"none", "oversample", "gan"}
     refused = command("evaluate", photos, "--group", "patient", "--out", "other")
-    assert (refused.returncode, "images have none" in refused.stderr) == (2, True)
+    assert (refused.returncode, "list the images in a manifest" in refused.stderr) == (2, True)
