@@ -55,7 +55,7 @@ FAULTS = {
     ("networks/translation.py", "training/test_translation.py"): (
         ("h = F.relu(self.first(x) + told)", "h = F.relu(self.first(x))"),
         ("(content - mean) / deviation * to_deviation", "(content - mean) * to_deviation"),
-        ("kept = 2.0 * (z > 0)", "kept = 2.0 * (z > z.min())"),
+        ("if self.dropping and z is not None", "if self.dropping and self.training"),
     ),
     ("synthesizers/source_rows.py", "synthesizers/test_source_rows.py"): (
         ("if other != label)", "if other >= 0)"),

@@ -12,7 +12,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from gan_augment.config import FitOptions, TopUp
-from gan_augment.data.images.png_folder import png_source, read_manifest
+from gan_augment.data.images.png_folder import png_source, read_manifest, write_png
 from gan_augment.data.images.reader import read_images
 from gan_augment.errors import (
     DataError,
@@ -191,6 +191,18 @@ def test_rows_that_show_one_original_are_a_group_of_the_output(data, tmp_path):
     assert drawn
     for path in [*drawn, *(p for p, row in rows.items() if row.origin == "repeat")]:
         assert group_of[path] == group_of[real[rows[path].source]] >= 0
+
+
+def test_what_a_model_drew_from_noise_stands_alone_in_a_manifest(data, tmp_path):
+    lines = ["path,label,origin,source,index,scores"]
+    told = [("real", "row-1"), ("repeat", "row-1"), ("synthetic", "row-1"), ("synthetic", "photos")]
+    for i, (origin, source) in enumerate([*told, ("synthetic", "photos")]):
+        write_png(tmp_path / f"{i}.png", np.full((8, 8, 1), 40 * i, np.uint8))
+        lines.append(f"{i}.png,good,{origin},{source},,")
+    (tmp_path / "manifest.csv").write_text("\n".join(lines) + "\n")
+    groups = read_images(tmp_path / "manifest.csv").data.groups.tolist()
+    assert groups[0] == groups[1] == groups[2] >= 0
+    assert groups[3:] == [-1, -1]
 
 
 def test_a_run_draws_at_twice_its_side_if_it_was_fitted_so(data, tmp_path):
