@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import pickle
 from dataclasses import replace
 
 import numpy as np
@@ -11,8 +12,17 @@ import pytest
 from gan_augment import ImageGAN, LabelledImages
 from gan_augment.errors import DataError, ModelFileError, TooFewAcceptedError, UsageError
 from gan_augment.networks.geometry import Geometry
-from gan_augment.recipes import GeneratorSettings
-from gan_augment.synthesizers.source_rows import SPAN_CANDIDATES, SourcePool, load_pool
+from gan_augment.recipes import GeneratorSettings, SelectionSettings, resolve_recipe
+from gan_augment.storage import load_bundle
+from gan_augment.synthesizers.selection import SampleSequence
+from gan_augment.synthesizers.source_rows import (
+    SPAN_CANDIDATES,
+    SourcePool,
+    check_rows,
+    kept_a_class,
+    load_pool,
+    partners,
+)
 from tests.synthesizers.conftest import quick_scores, toy_images
 
 COUNTS = {"good": 40, "odd": 30, "bad": 8}
@@ -181,3 +191,159 @@ def test_saved_rows_that_do_not_fit_are_refused(damage):
         arrays = {}
     with pytest.raises(ModelFileError):
         load_pool(arrays, settings, grid, 2)
+
+
+def test_a_pickle_draws_the_same_from_the_same_rows(stargan):
+    other = pickle.loads(pickle.dumps(stargan))  # noqa: S301
+    drawn, expected = other.sample({"odd": 7}, 3), stargan.sample({"odd": 7}, 3)
+    assert np.array_equal(drawn.pixels, expected.pixels)
+    assert np.array_equal(drawn.sources, expected.sources)
+
+
+def test_another_seed_deals_the_rows_in_another_order(stargan):
+    one, other = (stargan.sample({"bad": 70}, seed).sources for seed in (0, 1))
+    assert set(one) == set(other)
+    assert not np.array_equal(one, other)
+
+
+def test_a_count_of_none_has_no_source_and_none_is_dealt_for_another_class(stargan):
+    drawn = stargan.sample({"bad": 0, "odd": 2, "good": 0})
+    assert len(drawn) == len(drawn.sources) == 2
+    assert np.array_equal(drawn.sources, stargan.sample({"odd": 2}).sources)
+
+
+def test_what_selection_keeps_still_names_its_row_and_a_row_is_kept_once():
+    picky = SelectionSettings(label=0, outlier=0, copy_guard=0, logit=0.4)
+    recipe = resolve_recipe("stargan").model_copy(update={"selection": picky})
+    gan = fitted(recipe, selection=True, advise=False)
+    every = SampleSequence(gan._sampler.sampler, None)
+    label = list(gan.classes_).index("bad")
+    ids = every.row_sources(label, "bad", 0, gan._sampler.sampler.sources.size(label), 0)
+    pixels = every.rows(label, "bad", 0, len(ids), 0)
+    image_of = dict(zip(ids.tolist(), pixels, strict=True))
+    drawn = gan.sample({"bad": 20})
+    assert len(set(drawn.sources.tolist())) == 20
+    for image, source in zip(drawn.pixels, drawn.sources.tolist(), strict=True):
+        assert np.array_equal(image, image_of[source])
+    assert drawn.sources.tolist() != ids[:20].tolist()  # some were dropped
+    with pytest.raises(TooFewAcceptedError, match="rows are there to start from"):
+        gan.sample({"bad": len(ids)})
+
+
+def test_given_rows_of_a_class_are_not_drawn_as_their_own(stargan):
+    own = toy_images({"good": 1, "odd": 1, "bad": 3})
+    assert set(stargan.sample({"bad": 2}, source=own).sources) == set(own.ids[:2])
+    with pytest.raises(DataError, match="no row of another class that samples of 'bad'"):
+        stargan.sample({"bad": 1}, source=own.take([2, 3, 4]))
+
+
+def test_given_rows_leave_the_model_as_it_was(stargan):
+    before = stargan.sample({"bad": 4})
+    stargan.sample({"bad": 4}, source=toy_images({"good": 9}))
+    after = stargan.sample({"bad": 4})
+    assert np.array_equal(before.pixels, after.pixels)
+    assert np.array_equal(before.sources, after.sources)
+
+
+def test_more_than_the_given_rows_are_refused(stargan):
+    with pytest.raises(TooFewAcceptedError, match=r"4 samples of 'bad'.*3 rows"):
+        stargan.sample({"bad": 4}, source=toy_images({"good": 3}))
+
+
+@pytest.mark.parametrize("shape", [(1, 8, 8), (2, 8, 9), (2, 8, 8, 1)])
+def test_masks_of_another_shape_are_refused_in_one_line(shape):
+    gan, source = fitted("inpaint"), toy_images({"good": 2})
+    with pytest.raises(UsageError, match=r"expected \(2, 8, 8\)") as caught:
+        gan.sample({"bad": 1}, source=source, masks=np.ones(shape, np.uint8))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("recipe", ["adain", "fourier"])
+def test_a_row_is_drawn_in_many_styles(recipe):
+    data = toy_images(COUNTS)
+    drawn = fitted(recipe).sample({"bad": 140})
+    class_of = dict(zip(data.ids.tolist(), data.labels.tolist(), strict=True))
+    assert 2 not in {class_of[id_] for id_ in drawn.sources.tolist()}
+    first, second = drawn.pixels[:70], drawn.pixels[70:]
+    assert drawn.sources[:70].tolist() == drawn.sources[70:].tolist()
+    assert (first != second).any(axis=(1, 2, 3)).mean() > 0.5
+
+
+def test_an_enlarging_model_takes_rows_at_the_smaller_side():
+    gan = fitted("srgan", toy_images(COUNTS, side=16))
+    small = toy_images({"good": 3}, side=8)
+    drawn = gan.sample({"good": 3}, source=small)
+    assert np.array_equal(drawn.pixels, gan.enlarged(small.pixels))
+    with pytest.raises(UsageError, match=r"starts from \(8, 8, 1\)"):
+        gan.sample({"good": 1}, source=toy_images({"good": 3}, side=16))
+
+
+# pairs
+
+
+def test_partners_share_a_group_with_those_that_shared_one_already():
+    data = replace(pair((3, 2)), groups=np.array([7, 7, -1, -1, -1]))
+    assert partners(data).tolist() == [3, 4, -1, 0, 1]
+    groups = check_rows(resolve_recipe("pix2pix"), data).groups
+    assert groups[0] == groups[1] == groups[3] == groups[4] >= 0  # by 7 and by two pairs
+    assert groups[2] == -1
+    apart = check_rows(resolve_recipe("pix2pix"), pair((3, 2))).groups
+    assert apart[0] == apart[3] != apart[1] == apart[4]
+
+
+def test_other_recipes_leave_groups_alone():
+    data = toy_images(COUNTS)
+    assert check_rows(resolve_recipe("stargan"), data) is data
+
+
+@pytest.mark.parametrize("recipe", ["stargan", "adain", "fourier", "cyclegan"])
+def test_a_recipe_from_other_classes_needs_two_with_rows(recipe):
+    data = replace(toy_images({"good": 9}), class_names=("good", "bad"))
+    with pytest.raises(DataError, match="the data has 1 class with rows"):
+        check_rows(resolve_recipe(recipe), data)
+
+
+# saved rows
+
+
+def forget(arrays, name: str) -> None:
+    del arrays[name]
+
+
+DAMAGES = {
+    "a class that is not there": lambda a: a.update({"sources/9": a["sources/0"]}),
+    "another shape": lambda a: a.update({"sources/0": a["sources/0"][:, :7]}),
+    "another type": lambda a: a.update({"sources/0": a["sources/0"].astype(np.float32)}),
+    "no row": lambda a: a.update({"sources/0": a["sources/0"][:0]}),
+    "a row too few": lambda a: a.update({"sources/0": a["sources/0"][:-1]}),
+    "no ids": lambda a: forget(a, "source-ids/0"),
+    "ids of another type": lambda a: a.update({"source-ids/0": np.zeros(3, np.int64)}),
+    "no text": lambda a: a.update({"source-ids/0": np.full(9, 255, np.uint8)}),
+    "a name that is no number": lambda a: a.update({"sources/x": a["sources/0"]}),
+    "nothing": lambda a: [forget(a, k) for k in list(a) if k.startswith("source")],
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_model_with_damaged_rows_is_refused(stargan, tmp_path, refusal, damage):
+    stargan.save(tmp_path / "model")
+    arrays, meta = load_bundle(tmp_path / "model", schema=dict)
+    assert {"sources/0", "source-ids/0"} <= arrays.keys()
+    DAMAGES[damage](arrays)
+    said = refusal(ImageGAN, arrays, meta)
+    assert "rows" in said
+
+
+def test_large_images_are_kept_in_smaller_numbers_and_never_under_64():
+    assert kept_a_class((8, 8, 1), 2) == 4096
+    assert kept_a_class((1024, 1024, 3), 2) == 64
+    assert kept_a_class((256, 256, 3), 10) == (1 << 28) // (256 * 256 * 3) // 10
+
+
+def test_a_model_says_how_many_rows_it_holds_and_holds_no_more(monkeypatch):
+    monkeypatch.setattr("gan_augment.synthesizers.image_gan.kept_a_class", lambda *_: 6)
+    gan = fitted("stargan")
+    assert gan.meta_.anchors == 18
+    assert len(set(gan.sample({"bad": 12}).sources)) == 12
+    with pytest.raises(TooFewAcceptedError, match="12 rows"):
+        gan.sample({"bad": 13})

@@ -12,6 +12,7 @@ from gan_augment.networks.inputs import GeneratorInput, SourceRows
 from gan_augment.networks.layers import initialise
 from gan_augment.networks.translation import (
     FrequencyMixer,
+    FromRows,
     Restyler,
     SuperResolver,
     adain,
@@ -20,20 +21,25 @@ from gan_augment.networks.translation import (
 )
 from gan_augment.recipes import RECIPES, GeneratorSettings, Recipe, ScheduleSettings
 from gan_augment.training.loop import one_step
-from gan_augment.training.parts import GeneratorOutput, state_arrays
+from gan_augment.training.parts import GeneratorOutput, load_state, state_arrays
 from gan_augment.training.schedule import rate_multiplier
 from gan_augment.training.step import discriminator_step, generate
 from gan_augment.training.translation import (
     LEAST_MASK,
     MOST_MASK,
+    autoencoding_step,
     cycle_term,
     drawn_masks,
     from_pool,
     identity_term,
     known_row_term,
     new_from_rows,
+    rows_of_others,
+    style_step,
+    style_term,
 )
 from tests.training.test_recipes import toy
+from tests.training.toy_runs import image_run
 
 FROM_ROWS = [name for name, one in RECIPES["image"].items() if one.generator.from_rows]
 GRID = Geometry.of((16, 16, 1))
@@ -243,3 +249,236 @@ def test_settings_that_make_no_sense_are_refused(kind, changes, said):
     values = {"generator": {"kind": kind}, "discriminator": {"condition": "none"}, **changes}
     with pytest.raises(ValueError, match=said):
         Recipe.model_validate(values)
+
+
+class Moved(torch.nn.Module):
+    """A translator that gives a row back, moved by a number."""
+
+    def __init__(self, by: float) -> None:
+        super().__init__()
+        self.by = by
+
+    def forward(self, rows, *_):
+        return rows + self.by
+
+
+def moved(state, arrays) -> set[str]:
+    """The names of what differs from earlier arrays of a state."""
+    after = state_arrays(state)
+    return {name for name in arrays if not np.array_equal(arrays[name], after[name])}
+
+
+# what holds a sample to its row
+
+
+def test_terms_of_a_map_that_moves_every_pixel_by_a_quarter_are_worked_by_hand():
+    run = toy("image", "cyclegan")
+    run.state.generator = FromRows(Moved(0.25))
+    batch = run.batches.at(0, 0)
+    output = generate(run.state, run.parts, batch)
+    cycle, told = cycle_term(run.state, run.parts, batch, output)
+    assert cycle.item() == pytest.approx(10 * 0.5)  # there and back
+    assert told["cycle"].item() == pytest.approx(0.5)
+    identity, _ = identity_term(run.state, run.parts, batch, output)
+    assert identity.item() == pytest.approx(5 * 0.25)
+
+
+def test_a_cycle_goes_back_to_the_class_that_a_row_came_from():
+    run, asked = toy("image", "stargan"), []
+
+    class Watched(Moved):
+        def forward(self, rows, y, *more):
+            asked.append(y)
+            return rows
+
+    run.state.generator = FromRows(Watched(0.0))
+    batch = run.batches.at(0, 0)
+    output = generate(run.state, run.parts, batch)
+    cycle_term(run.state, run.parts, batch, output)
+    assert torch.equal(asked[0], batch.y)
+    assert torch.equal(asked[1], output.source.labels)
+    assert (asked[0] != asked[1]).any()
+
+
+@pytest.mark.parametrize(("name", "weight"), [("pix2pix", 100.0), ("inpaint", 10.0)])
+def test_the_error_beside_a_known_row_is_the_mean_absolute_one(name, weight):
+    run = toy("image", name)
+    batch = run.batches.at(0, 0)
+    output = GeneratorOutput(batch.x + 0.5)
+    loss, told = known_row_term(run.state, run.parts, batch, output)
+    assert told["reconstruction"].item() == pytest.approx(0.5)
+    assert loss.item() == pytest.approx(weight * 0.5)
+
+
+def test_a_row_in_its_own_style_costs_no_style():
+    run = toy("image", "adain")
+    batch = run.batches.at(0, 0)
+    same = GeneratorOutput(batch.x, source=SourceRows(batch.x, styles=batch.x))
+    loss, told = style_term(run.state, run.parts, batch, same)
+    assert loss.item() == pytest.approx(0, abs=1e-6)
+    other = SourceRows(batch.x, styles=batch.x.flip(0) + 0.5)
+    _, told = style_term(run.state, run.parts, batch, GeneratorOutput(batch.x, source=other))
+    assert told["style"] > 1e-4
+    assert told["content"] > 1e-6
+
+
+# where samples start
+
+
+def test_rows_come_from_other_classes_and_never_from_themselves():
+    labels, rng = np.array([0, 0, 0, 1, 1, 2]), np.random.default_rng(0)
+    each = np.stack([rows_of_others(labels, rng) for _ in range(200)])
+    assert (labels[each] != labels).all()
+    for row, label in enumerate(labels):
+        assert set(each[:, row]) == set(np.flatnonzero(labels != label))
+
+
+def test_a_class_alone_in_a_batch_starts_from_its_other_rows():
+    others = rows_of_others(np.zeros(4, dtype=np.int64), np.random.default_rng(0))
+    assert (others != np.arange(4)).all()
+    assert rows_of_others(np.array([0]), np.random.default_rng(0)).tolist() == [0]
+
+
+def test_what_each_kind_starts_from():
+    drawn = {}
+    for name in ("stargan", "adain", "inpaint", "srgan", "pix2pix"):
+        run = toy("image", name)
+        batch = run.batches.at(0, 0)
+        drawn[name] = batch, run.parts.draw(0, 0, 0, batch).source
+    batch, source = drawn["stargan"]
+    assert len(set(batch.y.tolist())) == 2
+    assert (source.labels != batch.y).all()
+    batch, source = drawn["adain"]
+    assert torch.equal(source.styles, batch.x)
+    batch, source = drawn["inpaint"]
+    assert torch.equal(source.rows, batch.x)
+    assert source.masks.shape == (len(batch.y), 1, 8, 8)
+    batch, source = drawn["srgan"]
+    assert torch.equal(source.rows, lowered(batch.x, 2))
+    batch, source = drawn["pix2pix"]
+    assert torch.equal(source.rows, batch.x[:, 1:])
+
+
+# the pool
+
+
+def test_the_pool_is_as_large_as_the_recipe_says_and_is_in_the_checkpoint():
+    assert RECIPES["image"]["cyclegan"].game.pool == 50
+    run = toy("image", "cyclegan", game={"by_class": True, "pool": 5})
+    assert run.state.numbers["pool"].shape == (2, 5, 1, 8, 8)
+    for _ in range(6):
+        one_step(run)
+    saved = state_arrays(run.state)
+    assert saved["numbers/pooled"].tolist() == [5, 5]
+    assert (np.abs(saved["numbers/pool"]).max(axis=(2, 3, 4)) > 0).all()
+    other = toy("image", "cyclegan", game={"by_class": True, "pool": 5})
+    load_state(other.state, saved)
+    assert torch.equal(other.state.numbers["pool"], run.state.numbers["pool"])
+    assert other.state.numbers["pooled"].tolist() == [5, 5]
+
+
+def test_a_pool_learns_nothing_of_the_caller_and_a_recipe_without_one_has_none():
+    new = torch.ones(2, 1, 2, 2)
+    from_pool(torch.zeros(1, 1, 1, 2, 2), torch.ones(1), new, torch.tensor([0, 0]), _Tails())
+    assert torch.equal(new, torch.ones(2, 1, 2, 2))
+    assert "pool" not in toy("image", "stargan").state.numbers
+
+
+class _Tails:
+    """A generator of random numbers that always shows a past sample, the first."""
+
+    def random(self) -> float:
+        return 0.0
+
+    def integers(self, n: int) -> int:
+        return 0
+
+
+def test_a_past_sample_gives_its_place_to_the_new_one():
+    pool, held = torch.full((1, 2, 1, 1, 1), 7.0), torch.tensor([2.0])
+    new = torch.tensor([1.0, 2.0]).view(2, 1, 1, 1)
+    shown = from_pool(pool, held, new, torch.tensor([0, 0]), _Tails())
+    assert shown.flatten().tolist() == [7, 1]  # the second one is shown the first
+    assert pool.flatten().tolist() == [2, 7]
+
+
+# which networks a step moves
+
+
+def test_the_encoder_stays_while_styles_are_learned_and_moves_before():
+    run = toy("image", "adain")
+    batch, before = run.batches.at(0, 0), state_arrays(run.state)
+    autoencoding_step(run.state, run.parts, [batch])
+    assert any("generator/network.encoder" in name for name in moved(run.state, before))
+    before = state_arrays(run.state)
+    for _ in range(3):
+        style_step(run.state, run.parts, [batch])
+    changed = {name for name in moved(run.state, before) if name.startswith("generator/")}
+    assert changed
+    assert not any("encoder" in name for name in changed)
+    assert all(weight.requires_grad for weight in run.state.generator.parameters())
+
+
+def test_adain_learns_to_decode_for_its_share_of_the_run_and_styles_then():
+    run = toy("image", "adain")  # .4 of 10 steps
+    told = [sorted(one_step(run)) for _ in range(10)]
+    assert all("reconstruction" in losses for losses in told[:4])
+    assert all({"content", "style"} <= set(losses) for losses in told[4:])
+
+
+def test_srgan_learns_the_error_alone_for_half_of_the_run():
+    run = toy("image", "srgan")
+    before = state_arrays(run.state)
+    for _ in range(5):
+        one_step(run)
+    assert not any(name.startswith("discriminator/") for name in moved(run.state, before))
+    for _ in range(5):
+        one_step(run)
+    assert any(name.startswith("discriminator/") for name in moved(run.state, before))
+
+
+@pytest.mark.parametrize(
+    ("name", "loss"),
+    [
+        ("stargan", "cycle"),
+        ("cyclegan", "cycle"),
+        ("pix2pix", "reconstruction"),
+        ("inpaint", "reconstruction"),
+        ("adain", "reconstruction"),
+    ],
+)
+def test_the_error_beside_the_row_falls(name, loss):
+    run = toy("image", name, steps=1000)  # of adain the first 400 decode alone
+    losses = [float(one_step(run)[loss]) for _ in range(60)]
+    assert np.mean(losses[-10:]) < 0.9 * np.mean(losses[:10])
+
+
+# schedules and settings
+
+
+def test_a_held_rate_is_constant_to_the_half_and_then_falls_linearly():
+    assert RECIPES["image"]["cyclegan"].schedule == ScheduleSettings(hold=0.5)
+    schedule = ScheduleSettings(hold=0.5)
+    rates = [rate_multiplier(schedule, progress) for progress in (0, 0.25, 0.5, 0.75, 0.9, 1)]
+    assert rates == pytest.approx([1, 1, 1, 0.5, 0.2, 0])
+    warm = ScheduleSettings(warmup=0.2, hold=0.5, end=0.1)
+    rates = [rate_multiplier(warm, progress) for progress in (0.1, 0.2, 0.6, 0.8, 1)]
+    assert rates == pytest.approx([0.5, 1, 1, 0.55, 0.1])
+
+
+def test_a_translator_trains_in_bf16():
+    values = RECIPES["image"]["stargan"].model_dump() | {"batch": 8, "d_steps": 1}
+    values["generator"] |= {"width": 8, "max_width": 8}
+    values["discriminator"] |= {"width": 8, "max_width": 8}
+    run = image_run(precision="bf16", **values)
+    losses = [one_step(run) for _ in range(3)]
+    assert all(torch.isfinite(value) for told in losses for value in told.values())
+
+
+def test_samples_of_unknown_rows_go_back_nowhere():
+    run = toy("image", "stargan")
+    batch = run.batches.at(0, 0)
+    with pytest.raises(TypeError, match="known classes"):
+        cycle_term(run.state, run.parts, batch, GeneratorOutput(batch.x))
+    with pytest.raises(TypeError, match="rows to start from"):
+        run.parts.make(run.state.generator, GeneratorInput(torch.zeros(8, 0), batch.y))

@@ -1,0 +1,228 @@
+"""Networks that draw an image from another one: closed forms, masks, noise, what stays put."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+from gan_augment.devices import compute_config
+from gan_augment.networks.geometry import Geometry
+from gan_augment.networks.inputs import GeneratorInput, SourceRows
+from gan_augment.networks.translation import (
+    FrequencyMixer,
+    FromRows,
+    SuperResolver,
+    Translator,
+    adain,
+    lowered,
+    moments,
+)
+from gan_augment.recipes import RECIPES, GeneratorSettings, Recipe
+from gan_augment.training.images import build
+
+SMALL = GeneratorSettings(kind="translated", embedding=4, width=8, max_width=16)
+NAMES = ["stargan", "cyclegan", "pix2pix", "adain", "fourier", "inpaint", "srgan"]
+SHAPES = [(8, 8, 1), (20, 12, 3), (33, 17, 4)]
+
+
+def noise(seed: int, *shape: int) -> torch.Tensor:
+    """Images of -1 to 1 at random."""
+    return 2 * torch.rand(shape, generator=torch.Generator().manual_seed(seed)) - 1
+
+
+def small(name: str) -> Recipe:
+    """A recipe of small networks."""
+    values = RECIPES["image"][name].model_dump()
+    values["generator"] |= {"code": 8, "embedding": 4, "width": 8, "max_width": 8}
+    values["discriminator"] |= {"width": 8, "max_width": 8}
+    return Recipe.model_validate(values)
+
+
+def networks(name: str, shape=(8, 8, 1), classes: int = 2):
+    """G and D of a recipe with their first weights."""
+    return build(small(name), shape, classes, compute_config("cpu", "float32", 1)).new_networks(0)
+
+
+def rows_for(name: str, shape: tuple[int, int, int], n: int = 3) -> SourceRows:
+    """Rows that the generator of a recipe may start from."""
+    channels, (height, width) = shape[2], Geometry.of(shape).padded
+    rows = noise(0, n, channels, height, width)
+    if name == "srgan":
+        return SourceRows(lowered(rows, 2))
+    masks = torch.zeros(n, 1, height, width)
+    masks[:, :, 2:5, 1:4] = 1
+    return SourceRows(
+        rows,
+        styles=rows.flip(0) if name in ("adain", "fourier") else None,
+        masks=masks if name == "inpaint" else None,
+    )
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("name", NAMES)
+def test_rows_of_every_shape_become_images_of_that_shape(name, shape):
+    g, _ = networks(name, shape)
+    source = rows_for(name, shape)
+    images = g(GeneratorInput(torch.randn(3, g.noise_width), torch.tensor([0, 1, 1]), source))
+    side = 2 if name == "srgan" else 1
+    assert images.shape == (*source.rows.shape[:2], *(side * k for k in source.rows.shape[2:]))
+    assert torch.isfinite(images).all()
+
+
+def test_a_generator_without_rows_says_what_it_needs():
+    g, _ = networks("stargan")
+    with pytest.raises(TypeError, match="rows to start from"):
+        g(GeneratorInput(torch.zeros(1, 0), torch.tensor([0])))
+
+
+@pytest.mark.parametrize("name", ["stargan", "pix2pix", "inpaint"])
+def test_no_norm_takes_the_class_out_again(name):
+    g, _ = networks(name, classes=3)
+    z, source = torch.ones(3, g.noise_width), rows_for(name, (8, 8, 1))
+    images = [g.eval()(GeneratorInput(z, torch.full((3,), y), source)) for y in range(3)]
+    for one, other in ((0, 1), (0, 2), (1, 2)):
+        assert (images[one] - images[other]).abs().amax(dim=(1, 2, 3)).min() > 1e-3
+
+
+def test_by_class_a_row_is_drawn_by_the_network_of_the_class_asked_for():
+    g, _ = networks("cyclegan")
+    source = rows_for("cyclegan", (8, 8, 1))
+    both = g(GeneratorInput(torch.zeros(3, 0), torch.tensor([0, 1, 1]), source))
+    members = g.network.members
+    one, other = (network(source.rows, torch.zeros(3, dtype=torch.long)) for network in members)
+    torch.testing.assert_close(both, torch.stack([one[0], other[1], other[2]]))
+
+
+def test_adain_is_worked_by_hand_and_leaves_maps_of_their_own_style():
+    content, style = torch.tensor([[[[1.0, 3.0]]]]), torch.tensor([[[[10.0, 30.0]]]])
+    assert adain(content, style).flatten().tolist() == pytest.approx([10, 30], abs=1e-3)
+    torch.testing.assert_close(adain(content, content), content)
+
+
+def test_an_even_map_has_the_least_deviation_and_no_infinite_one():
+    even = torch.full((1, 1, 4, 4), 0.5)
+    assert moments(even)[1].item() == pytest.approx(1e-5**0.5)
+    assert torch.isfinite(adain(even, noise(0, 1, 1, 4, 4))).all()
+
+
+# frequencies
+
+
+def test_a_band_of_one_half_gives_the_amplitudes_of_the_style_and_keeps_the_phases():
+    rows, styles = 0.3 * noise(0, 2, 3, 8, 6), 0.3 * noise(1, 2, 3, 8, 6)
+    mixed = FrequencyMixer(0.5)(rows, styles)
+    assert mixed.abs().max() < 1  # nothing was cut
+    waves, own, others = (torch.fft.fft2(x) for x in (mixed, rows, styles))
+    torch.testing.assert_close(waves.abs(), others.abs(), rtol=1e-3, atol=1e-4)
+    turned = waves * own.conj()
+    torch.testing.assert_close(turned.real, waves.abs() * own.abs(), rtol=1e-3, atol=1e-3)
+
+
+def test_frequencies_beyond_the_band_are_the_rows_own_and_the_mean_is_the_styles():
+    rows, styles = 0.3 * noise(0, 2, 1, 16, 16), 0.3 * noise(1, 2, 1, 16, 16) + 0.2
+    mixed = FrequencyMixer(0.1)(rows + 0.1, styles)
+    waves, own = torch.fft.fft2(mixed), torch.fft.fft2(rows + 0.1)
+    near = np.abs(np.fft.fftfreq(16)) <= 0.1
+    low = torch.from_numpy(near[:, None] & near[None])
+    torch.testing.assert_close(waves[..., ~low], own[..., ~low], rtol=1e-3, atol=1e-3)
+    assert not torch.allclose(waves[..., low].abs(), own[..., low].abs(), rtol=0.01)
+    torch.testing.assert_close(mixed.mean(dim=(2, 3)), styles.mean(dim=(2, 3)))
+
+
+@pytest.mark.parametrize("band", [0.01, 0.1, 0.5])
+def test_a_row_with_its_own_frequencies_stays(band):
+    rows = noise(0, 2, 3, 9, 7)
+    torch.testing.assert_close(FrequencyMixer(band)(rows, rows), rows)
+
+
+# enlargement
+
+
+@pytest.mark.parametrize("scale", [2, 4])
+@pytest.mark.parametrize("side", [(4, 4), (7, 5)])
+def test_a_super_resolver_is_bicubic_before_training(scale, side):
+    values = small("srgan").model_dump()
+    values["generator"] |= {"scale": scale}
+    recipe = Recipe.model_validate(values)
+    shape = (scale * side[0], scale * side[1], 3)
+    g, _ = build(recipe, shape, 2, compute_config("cpu", "float32", 1)).new_networks(0)
+    rows = noise(0, 2, 3, *side)
+    images = g(GeneratorInput(torch.zeros(2, 0), torch.tensor([0, 1]), SourceRows(rows)))
+    expected = F.interpolate(rows, shape[:2], mode="bicubic", align_corners=False)
+    torch.testing.assert_close(images, expected)
+
+
+def test_lowered_pixels_are_means_of_those_that_they_stand_for():
+    images = torch.arange(32, dtype=torch.float32).view(1, 2, 4, 4)
+    assert lowered(images, 2)[0, 0].tolist() == [[2.5, 4.5], [10.5, 12.5]]
+    assert lowered(images, 4).flatten().tolist() == [7.5, 23.5]
+
+
+def test_a_super_resolver_takes_any_side():
+    network = SuperResolver(1, SMALL.model_copy(update={"kind": "enlarged", "scale": 4}))
+    assert network(noise(0, 1, 1, 3, 11)).shape == (1, 1, 12, 44)
+
+
+# masks and noise
+
+
+def test_a_network_that_redraws_a_region_needs_to_know_which():
+    g, _ = networks("inpaint")
+    rows = SourceRows(noise(0, 1, 1, 8, 8))
+    with pytest.raises(TypeError, match=r"SourceRows\.masks"):
+        g(GeneratorInput(torch.zeros(1, g.noise_width), torch.tensor([0]), rows))
+
+
+@pytest.mark.parametrize("name", ["pix2pix", "inpaint"])
+def test_dropped_channels_are_the_noise_also_when_sampling_and_z_says_which(name):
+    g, _ = networks(name)
+    g.eval()
+    source, y = rows_for(name, (8, 8, 1)), torch.tensor([0, 1, 1])
+    z = torch.ones(3, g.noise_width)
+    other = z.clone()
+    other[:, : g.noise_width // 2] = -1
+    images = g(GeneratorInput(z, y, source))
+    assert torch.equal(images, g(GeneratorInput(z, y, source)))
+    assert torch.equal(images, g(GeneratorInput(5 * z, y, source)))  # the sign alone counts
+    assert not torch.allclose(images, g(GeneratorInput(other, y, source)))
+
+
+@pytest.mark.parametrize("name", ["stargan", "cyclegan", "adain", "fourier", "srgan"])
+def test_other_networks_have_no_noise(name):
+    g, _ = networks(name)
+    assert g.noise_width == 0
+
+
+def test_small_sides_are_halved_once_and_larger_ones_twice():
+    for side, halvings in ((8, 1), (16, 2), (64, 2)):
+        network = Translator(Geometry.of((side, side, 1)), 2, SMALL)
+        assert (len(network.down), len(network.up)) == (halvings, halvings)
+
+
+def test_d_of_pairs_sees_both_images():
+    _, d = networks("pix2pix", (8, 8, 3))
+    y, pair = torch.tensor([0, 1]), noise(0, 2, 6, 8, 8)
+    said, other = d.eval()(pair, y), pair.clone()
+    other[:, 3:] = -other[:, 3:]
+    assert said.shape == (2,)
+    assert not torch.allclose(said, d(other, y))
+    with pytest.raises(RuntimeError, match="channels"):
+        d(pair[:, :3], y)
+
+
+def test_rows_are_taken_apart_and_moved_with_all_that_belongs_to_them():
+    rows, parts = noise(0, 3, 1, 8, 8), torch.arange(3)
+    source = SourceRows(rows, parts, rows + 1, rows + 2)
+    own = source.of(slice(1, 3)).to(torch.device("cpu"))
+    assert torch.equal(own.rows, rows[1:])
+    assert own.labels.tolist() == [1, 2]
+    assert torch.equal(own.styles, rows[1:] + 1)
+    assert torch.equal(own.masks, rows[1:] + 2)
+    assert SourceRows(rows).of(slice(1)).styles is None
+
+
+def test_a_wrapped_network_tells_the_width_of_its_noise():
+    dropping = Translator(Geometry.of((8, 8, 1)), 2, SMALL, dropping=True)
+    assert FromRows(dropping).noise_width == dropping.blocks[0].first.out_channels
