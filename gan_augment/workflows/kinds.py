@@ -492,6 +492,10 @@ def read_data(
     if options.target is None:
         check_no_table(source, options)
         if options.window is not None or holds_signals(source):
+            if more:
+                raise UsageError(
+                    f"{more[0]!r} names a column, and {str(source)!r} is signals, which have none"
+                )
             return SignalKind(_read_signals(source, options, progress), options)
         read = read_images(
             source,

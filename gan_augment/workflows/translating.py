@@ -375,7 +375,8 @@ def _counts(
         of_model = ends if keeps_class else [label]
         half = max(len(rows) // 2, 1)
         usual = half if keeps_class else min(max(max(known.values()) - known[label], 1), half)
-        n = counts.get(label, 0) if isinstance(counts, Mapping) else counts or usual
+        every = usual if counts is None else counts
+        n = every.get(label, 0) if isinstance(every, Mapping) else every
         if isinstance(n, bool) or not isinstance(n, int) or not 0 <= n <= MOST:
             raise UsageError(f"{n!r} images of {label!r}; expected a whole number, 0 to {MOST:,}")
         if n:

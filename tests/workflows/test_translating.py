@@ -16,6 +16,8 @@ from gan_augment.data.images.png_folder import png_source, read_manifest, write_
 from gan_augment.data.images.reader import read_images
 from gan_augment.errors import (
     DataError,
+    OutputExistsError,
+    ResumeMismatchError,
     TooFewAcceptedError,
     UnknownClassError,
     UsageError,
@@ -224,21 +226,6 @@ def test_a_run_draws_at_twice_its_side_if_it_was_fitted_so(data, tmp_path):
         sample(tmp_path / "plain", tmp_path / "t", counts={"odd": 2}, super_resolve=2)
 
 
-def test_an_evaluation_by_a_column_holds_out_whole_sites(by_site):
-    text = by_site.read_text().splitlines()
-    sites = [text[0], *(f"{line[:-1]}{i % 12}" for i, line in enumerate(text[1:]))]
-    by_site.write_text("\n".join(sites) + "\n")
-    options = EvaluationOptions(group="site", folds=2, fit=OPTIONS)
-    plan = plan_evaluation(by_site, options)
-    site = {row["path"]: row["site"] for row in csv.DictReader(by_site.read_text().splitlines())}
-    groups = plan.setup.data.groups
-    for value in set(site.values()):
-        own = {
-            int(g) for g, id_ in zip(groups, plan.setup.data.ids, strict=True) if site[id_] == value
-        }
-        assert len(own) == 1
-
-
 def test_the_command_draws_and_says_what_it_would(data, tmp_path):
     arguments = [
         "translate",
@@ -258,3 +245,271 @@ def test_the_command_draws_and_says_what_it_would(data, tmp_path):
     assert done.exit_code == 0, done.output
     assert json.loads(done.stdout)["counts"] == {"bad_part": 4}
     assert len(contents(tmp_path / "out")) >= 5
+
+
+# more of translate
+
+
+def drawn_from(out: Path) -> list[str]:
+    """The sources of an output, in the order of its manifest."""
+    return [row.source for row in read_manifest(out / "manifest.csv")]
+
+
+@pytest.fixture(scope="module")
+def translator(data, tmp_path_factory) -> Path:
+    """A run of stargan of two steps."""
+    run = tmp_path_factory.mktemp("runs") / "stargan"
+    fit(data, run, OPTIONS.model_copy(update={"recipe": "stargan"}))
+    return run
+
+
+def test_each_row_makes_one_image_and_all_of_them_make_no_more(data, translator, tmp_path):
+    how = {"source": ["odd"], "to": "bad_part", "model": translator, "options": OPTIONS}
+    translate(data, tmp_path / "out", counts=12, **how)
+    sources = drawn_from(tmp_path / "out")
+    assert sorted(sources) == sorted(f"odd/image {i}.png" for i in range(12))
+    with pytest.raises(TooFewAcceptedError, match="13 images"):
+        translate(data, tmp_path / "more", counts=13, **how)
+
+
+def test_a_row_is_given_styles_as_often_as_asked(data, tmp_path):
+    how = {"source": "odd", "to": "bad_part", "counts": 30, "options": by("adain")}
+    translate(data, tmp_path / "out", run=tmp_path / "run", **how)
+    assert len(set(drawn_from(tmp_path / "out"))) == 12
+    assert len(files(tmp_path / "out")) == 31
+
+
+@pytest.mark.parametrize("form", ["manifest.csv", "arrays.npz"])
+def test_sources_without_a_folder_are_grouped_too(make_classes, tmp_path, form):
+    read = read_images(make_classes(tmp_path / "data", {"a": 6, "b": 4})).data
+    source = tmp_path / form
+    names = np.array(["a", "b"])[read.labels]
+    if form == "arrays.npz":
+        np.savez(source, x=read.pixels, y=names)
+    else:
+        for i, pixels in enumerate(read.pixels):
+            write_png(tmp_path / f"{i}.png", pixels)
+        lines = [f"{i}.png,{name}" for i, name in enumerate(names)]
+        source.write_text("\n".join(["path,label", *lines]) + "\n")
+    how = {"source": "a", "to": "b", "counts": 12, "options": by("fourier")}
+    translate(source, tmp_path / "out", run=tmp_path / "run", **how)
+    sources = drawn_from(tmp_path / "out")
+    assert sources[:6] == sources[6:]  # in turn
+    assert "/" not in "".join(sources)
+    manifest = tmp_path / "out" / "manifest.csv"
+    manifest.write_text(manifest.read_text().replace("000011.png,b", "000011.png,a"))
+    again = read_images(manifest).data
+    group_of = dict(zip(again.ids.tolist(), again.groups.tolist(), strict=True))
+    for i in range(6):
+        assert group_of[f"b/{i:06d}.png"] == group_of[f"b/{i + 6:06d}.png"] >= 0
+    assert len(set(group_of.values())) == 6
+
+
+def test_pairs_are_learned_from_files_of_one_name(data, tmp_path):
+    how = {"source": "odd", "to": "bad_part", "counts": 6, "options": by("pix2pix")}
+    result = translate(data, tmp_path / "out", run=tmp_path / "run", **how)
+    assert result.counts == {"bad_part": 6}
+    assert {source.split("/")[0] for source in drawn_from(tmp_path / "out")} == {"odd"}
+    renamed = tmp_path / "renamed"
+    for name in ("odd", "bad_part"):
+        (renamed / name).mkdir(parents=True)
+        for path in (data / name).iterdir():
+            (renamed / name / f"{name}-{path.name}").write_bytes(path.read_bytes())
+    with pytest.raises(DataError, match="expected pairs"):
+        translate(renamed, tmp_path / "two", run=tmp_path / "run-2", **how)
+
+
+def test_an_output_that_is_there_is_kept_unless_it_may_be_overwritten(data, translator, tmp_path):
+    how = {"source": "good", "to": "odd", "model": translator, "options": OPTIONS}
+    translate(data, tmp_path / "out", counts=5, **how)
+    before = contents(tmp_path / "out")
+    with pytest.raises(OutputExistsError):
+        translate(data, tmp_path / "out", counts=2, **how)
+    with pytest.raises(ResumeMismatchError, match="counts"):
+        translate(data, tmp_path / "out", counts=2, resume=True, **how)
+    assert contents(tmp_path / "out") == before
+    translate(data, tmp_path / "out", counts=2, overwrite=True, **how)
+    assert set(files(tmp_path / "out")) == {"odd/000000.png", "odd/000001.png", "manifest.csv"}
+    assert translate(data, tmp_path / "out", counts=2, resume=True, **how).kept == 2
+
+
+def test_the_data_is_only_read_and_is_no_place_for_an_output(data, translator, tmp_path):
+    before = contents(data)
+    how = {"source": "good", "to": "odd", "counts": 2, "model": translator, "options": OPTIONS}
+    translate(data, tmp_path / "out", **how)
+    with pytest.raises(UsageError):
+        translate(data, data / "out", **how)
+    assert contents(data) == before
+
+
+def test_a_plan_writes_nothing_and_says_what_is_drawn(data, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    how = {"source": "all", "to": ["odd", "bad_part"], "options": OPTIONS}
+    plan = plan_translate(data, counts={"odd": 4, "bad_part": 0}, **how)
+    assert plan.to_dict() == {"counts": {"odd": {"odd": 4}}, "sources": {"odd": 30, "bad_part": 30}}
+    assert plan.lines() == ["4 images of odd, from 30 rows"]
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("counts", [0, {"odd": 0}, {}])
+def test_a_count_of_nothing_is_not_taken_for_the_usual_one(data, counts):
+    with pytest.raises(UsageError, match="nothing to draw"):
+        plan_translate(data, source="good", to="odd", counts=counts, options=OPTIONS)
+
+
+@pytest.mark.parametrize("counts", [{"odd": 1.5}, {"odd": True}, {"odd": -1}, True, 2.0])
+def test_counts_that_are_no_whole_numbers_are_refused(data, counts):
+    with pytest.raises(UsageError, match="whole number"):
+        plan_translate(data, source="good", to="odd", counts=counts, options=OPTIONS)
+
+
+def test_counts_of_a_class_that_is_not_drawn_are_refused(data):
+    with pytest.raises(UnknownClassError, match="good"):
+        plan_translate(data, source="good", to="odd", counts={"good": 3}, options=OPTIONS)
+
+
+def test_a_model_draws_the_classes_it_knows_alone(translator, make_classes, tmp_path):
+    more = make_classes(tmp_path / "data", {"good": 6, "new": 6})
+    how = {"counts": 2, "model": translator, "options": OPTIONS}
+    with pytest.raises(UnknownClassError, match="new"):
+        translate(more, tmp_path / "out", source="good", to="new", **how)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_model_of_rows_draws_a_class_that_the_data_has_no_image_of_from_a_new_one(
+    translator, make_classes, tmp_path
+):
+    more = make_classes(tmp_path / "data", {"new": 6, "odd": 3})
+    how = {"counts": 6, "model": translator, "options": OPTIONS}
+    translate(more, tmp_path / "out", source="new", to="odd", **how)
+    assert sorted(drawn_from(tmp_path / "out")) == [f"new/image {i}.png" for i in range(6)]
+
+
+def test_a_model_that_draws_from_noise_translates_nothing(run, data, tmp_path):
+    with pytest.raises(UsageError, match="no row as of another class"):
+        translate(data, tmp_path / "out", source="good", to="odd", model=run, options=OPTIONS)
+
+
+def lines_changed(manifest: Path, change) -> Path:
+    """The manifest with the site of each line changed, (line number, site) -> site."""
+    head, *lines = manifest.read_text().splitlines()
+    changed = [
+        ",".join([*line.split(",")[:2], change(i, line.split(",")[2])])
+        for i, line in enumerate(lines)
+    ]
+    manifest.write_text("\n".join([head, *changed]) + "\n")
+    return manifest
+
+
+def test_a_domain_is_a_column_that_every_row_has_and_of_two_values(by_site, tmp_path):
+    how = {"source": "A", "to": "B", "options": OPTIONS}
+    with pytest.raises(UsageError, match="Did you mean 'site'"):
+        translate(by_site, tmp_path / "out", domain="sites", **how)
+    lines_changed(by_site, lambda i, site: "" if i == 3 else site)
+    with pytest.raises(DataError, match="has no site"):
+        translate(by_site, tmp_path / "out", domain="site", **how)
+    lines_changed(by_site, lambda i, site: "A")
+    with pytest.raises(DataError, match="all rows are of one site"):
+        translate(by_site, tmp_path / "out", domain="site", **how)
+    with pytest.raises(UsageError, match="only where an option names them"):
+        translate(by_site, tmp_path / "out", source="good", to="odd", options=OPTIONS)
+    assert not (tmp_path / "out").exists()
+
+
+def test_several_domains_are_drawn_beside_each_other_in_the_folder_of_a_class(by_site, tmp_path):
+    how = {"source": "A", "to": ["B", "C"], "domain": "site", "options": OPTIONS}
+    counts = {"good": 10, "bad_part": 1}  # good has ten rows of A
+    result = translate(by_site, tmp_path / "out", run=tmp_path / "run", counts=counts, **how)
+    assert result.counts == {"good": 20, "bad_part": 2}
+    rows = read_manifest(tmp_path / "out" / "manifest.csv")
+    for start in ("B-", "C-"):
+        own = [row for row in rows if row.path.startswith(f"good/{start}")]
+        assert len({row.source for row in own}) == len(own) == 10
+        assert {row.label for row in own} == {"good"}
+    with pytest.raises(TooFewAcceptedError, match="11 images of 'good'"):
+        translate(by_site, tmp_path / "more", counts={"good": 11}, **how)
+
+
+def test_a_mask_that_is_all_black_is_refused(data, tmp_path):
+    for path in (data / "odd").iterdir():
+        (tmp_path / "masks" / "odd").mkdir(parents=True, exist_ok=True)
+        black = Image.fromarray(np.zeros((8, 8), np.uint8))
+        black.save(tmp_path / "masks" / "odd" / path.name)
+    how = {"source": "odd", "to": "good", "counts": 2, "options": by("inpaint")}
+    with pytest.raises(DataError, match="all black"):
+        translate(data, tmp_path / "out", masks=tmp_path / "masks", run=tmp_path / "run", **how)
+    assert not (tmp_path / "run").exists()
+
+
+# models that start from rows, in other commands
+
+
+@pytest.mark.slow
+def test_sample_of_such_a_model_names_sources_too_and_workers_write_the_same(
+    translator, data, tmp_path
+):
+    for n in (1, 2):
+        counts = {"bad_part": 42, "odd": 35}  # all rows of other classes
+        sample(translator, tmp_path / str(n), counts=counts, workers=n)
+    assert files(tmp_path / "1") == files(tmp_path / "2")
+    rows = read_manifest(tmp_path / "1" / "manifest.csv")
+    for label, others in (("bad_part", 42), ("odd", 35)):
+        sources = [row.source for row in rows if row.label == label]
+        assert len(set(sources)) == others
+        assert all((data / source).is_file() and not source.startswith(label) for source in sources)
+    with pytest.raises(TooFewAcceptedError, match="42 rows are there"):
+        sample(translator, tmp_path / "more", counts={"bad_part": 43, "odd": 1})
+    assert set(files(tmp_path / "more")) == {"odd/000000.png", "manifest.csv"}
+
+
+def test_a_topped_up_folder_has_exact_counts_and_every_origin_in_its_manifest(
+    data, translator, tmp_path
+):
+    half = TopUp(synthetic_share=0.5, companions=False)
+    result = augment(data, tmp_path / "out", model=translator, options=OPTIONS, top_up=half)
+    assert result.counts["bad_part"] == {"real": 5, "repeat": 12, "synthetic": 13, "companion": 0}
+    rows = read_manifest(tmp_path / "out" / "manifest.csv")
+    drawn = [row.source for row in rows if row.origin == "synthetic"]
+    assert len(set(drawn)) == 13
+    assert all((data / source).is_file() for source in drawn)
+
+
+@pytest.mark.slow
+def test_a_super_resolver_of_another_scale_is_told_and_workers_use_it_too(data, tmp_path):
+    options = OPTIONS.model_copy(update={"super_resolve": 2})
+    fit(data, tmp_path / "run", options)
+    for n in (1, 2):
+        counts = {"odd": 70, "good": 3}
+        sample(tmp_path / "run", tmp_path / str(n), counts=counts, workers=n, super_resolve=2)
+    assert files(tmp_path / "1") == files(tmp_path / "2")
+    assert {size_of(path) for path in (tmp_path / "1").rglob("*.png")} == {(16, 16)}
+    with pytest.raises(UsageError, match="has one of 2 times the side"):
+        sample(tmp_path / "run", tmp_path / "four", counts=2, super_resolve=4)
+    sample(tmp_path / "run", tmp_path / "plain", counts={"odd": 2})
+    assert size_of(tmp_path / "plain" / "odd" / "000000.png") == (8, 8)
+    four = OPTIONS.model_copy(update={"super_resolve": 4})
+    with pytest.raises(UsageError, match="has one of 2 times"):
+        augment(data, tmp_path / "other", model=tmp_path / "run", options=four)
+    assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.slow
+def test_an_evaluation_by_a_column_holds_out_whole_sites(by_site):
+    sites = lines_changed(by_site, lambda i, site: f"s{i % 12}")
+    plan = plan_evaluation(sites, EvaluationOptions(group="site", folds=2, fit=OPTIONS))
+    site_of = {row["path"]: row["site"] for row in csv.DictReader(sites.read_text().splitlines())}
+    names = np.array([site_of[id_] for id_ in plan.setup.data.ids])
+    assert plan.setup.protocol.splits
+    assert plan.setup.protocol.kind == "groups"
+    for split in plan.setup.protocol.splits:
+        assert not set(names[split.train]) & set(names[split.test])
+
+
+def test_signals_have_no_column_to_group_by(tmp_path):
+    rng = np.random.default_rng(0)
+    for name, n in (("calm", 12), ("beat", 6)):
+        (tmp_path / "s" / name).mkdir(parents=True)
+        for i in range(n):
+            np.save(tmp_path / "s" / name / f"{i}.npy", rng.normal(size=(1, 64)).astype("float32"))
+    with pytest.raises(UsageError, match=r"'site' names a column, and .* is signals"):
+        plan_evaluation(tmp_path / "s", EvaluationOptions(group="site", fit=OPTIONS))

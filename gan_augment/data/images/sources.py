@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -144,13 +145,20 @@ def list_manifest(manifest: Path, columns: Sequence[str] = ()) -> Listing:
             lines += 1
             if ours:
                 source = row["source"] or ""
-                row["group"] = source if source in real or "/" in source else ""
+                row["group"] = source if source in real or _is_id(source) else ""
             _add_row(listing, labels, row, f"{manifest.name}, line {lines + 1}")
     except csv.Error as error:
         raise DataError(f"{str(manifest)!r} is no readable CSV file: {error}") from None
     if lines > len(labels):
         listing.notes.append(f"lines that repeat another, taken once: {lines - len(labels)}")
     return listing
+
+
+def _is_id(source: str) -> bool:
+    """Whether it is the id of a row, of a file or by default of an array, not the name of a run."""
+    path = PurePosixPath(source)
+    is_row = re.fullmatch(r"row-[0-9]{6,}", source) is not None
+    return is_row or len(path.parts) > 1 or path.suffix.lower() in SUFFIXES
 
 
 def _class_folders(listing: Listing) -> tuple[str, ...]:
