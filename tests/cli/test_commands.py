@@ -160,3 +160,53 @@ def test_a_class_that_selection_cannot_serve_ends_sample_with_3_and_the_cure(
     assert (tmp_path / "kept.png").is_file()
     assert command("inspect", photos, "--samples").returncode == 2
     assert command("inspect", "run", "--out", "more.png").returncode == 2
+
+
+def test_translate_says_what_it_would_draw_and_writes_nothing(command, photos, tmp_path):
+    arguments = ("translate", photos, "out", "--from", "common", "--to", "rare", "--dry-run")
+    shown = command(*arguments)
+    assert shown.returncode == 0, shown.stderr
+    assert "15 images of rare, from 30 rows" in shown.stdout
+    planned = answer(command(*arguments, "--counts", "rare=4", "--json"))
+    assert planned["plan"] == {"counts": {"rare": {"rare": 4}}, "sources": {"rare": 30}}
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_translate_prints_the_folder_last_and_its_run_draws_the_same_again(
+    command, photos, tmp_path
+):
+    before = contents(photos)
+    arguments = ("--from", "all", "--to", "rare", "--counts", 5)
+    drawn = command("translate", photos, "out", *arguments, "--steps", 2, "--run", "run")
+    assert drawn.returncode == 0, drawn.stderr
+    assert drawn.stdout.splitlines()[-1] == "out"
+    assert "5 images by stargan" in drawn.stdout
+    told = answer(command("translate", photos, "two", *arguments, "--model", "run", "--json"))
+    assert (told["command"], told["counts"]) == ("translate", {"rare": 5})
+    out, two = (
+        {k: v for k, v in contents(tmp_path / name).items() if k.endswith(("png", "csv"))}
+        for name in ("out", "two")
+    )
+    assert len(out) == 6
+    assert out == two
+    assert contents(photos) == before
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("--from", "common", "--to", "rarer"), 3, "Did you mean 'rare'?"),
+        (("--from", "rare", "--to", "rare"), 2, "different classes"),
+        (("--from", "rare", "--to", "common", "--counts", 7), 3, "6 rows are there"),
+        (("--from", "rare", "--to", "common", "--recipe", "anchored"), 2, "stargan, cyclegan"),
+        (("--from", "rare", "--to", "common", "--domain", "site"), 2, "'site' names a column"),
+        (("--from", "rare", "--to", "common", "--counts", 0), 2, "nothing to draw"),
+    ],
+)
+def test_translate_refuses_in_one_line_before_it_trains(
+    command, photos, tmp_path, words, code, said
+):
+    refused = command("translate", photos, "out", *words, "--steps", 2)
+    assert refused.returncode == code, refused.stderr
+    assert said in refused.stderr.splitlines()[-1]
+    assert list(tmp_path.iterdir()) == []
