@@ -317,7 +317,7 @@ DAMAGES = {
     "no row": lambda a: a.update({"sources/0": a["sources/0"][:0]}),
     "a row too few": lambda a: a.update({"sources/0": a["sources/0"][:-1]}),
     "no ids": lambda a: forget(a, "source-ids/0"),
-    "ids of another type": lambda a: a.update({"source-ids/0": np.zeros(3, np.int64)}),
+    "ids of another type": lambda a: a.update({"source-ids/0": a["source-ids/0"].view(np.int8)}),
     "no text": lambda a: a.update({"source-ids/0": np.full(9, 255, np.uint8)}),
     "a name that is no number": lambda a: a.update({"sources/x": a["sources/0"]}),
     "nothing": lambda a: [forget(a, k) for k in list(a) if k.startswith("source")],

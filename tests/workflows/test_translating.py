@@ -24,6 +24,7 @@ from gan_augment.errors import (
 )
 from gan_augment.evaluation.options import EvaluationOptions
 from gan_augment.synthesizers import scorer
+from gan_augment.synthesizers.image_gan import ImageGAN
 from gan_augment.training.callbacks import StopRequested
 from gan_augment.workflows import augment, fit, plan_evaluation, plan_translate, sample, translate
 from gan_augment.workflows import translating as room
@@ -460,6 +461,18 @@ def test_sample_of_such_a_model_names_sources_too_and_workers_write_the_same(
     with pytest.raises(TooFewAcceptedError, match="42 rows are there"):
         sample(translator, tmp_path / "more", counts={"bad_part": 43, "odd": 1})
     assert set(files(tmp_path / "more")) == {"odd/000000.png", "manifest.csv"}
+
+
+@pytest.mark.slow
+def test_files_name_what_the_model_says_in_every_block(make_classes, tmp_path):
+    data = make_classes(tmp_path / "data", {"good": 80, "odd": 12})
+    fit(data, tmp_path / "run", by("stargan"))
+    sample(tmp_path / "run", tmp_path / "out", counts={"odd": 70}, seed=3)
+    gan = ImageGAN.load(tmp_path / "run" / "model", device="cpu", threads=1)
+    expected = gan.sample({"odd": 70}, random_state=3)
+    assert drawn_from(tmp_path / "out") == expected.sources.tolist()
+    with Image.open(tmp_path / "out" / "odd" / "000069.png") as image:
+        assert np.array_equal(np.asarray(image), expected.pixels[69, ..., 0])
 
 
 def test_a_topped_up_folder_has_exact_counts_and_every_origin_in_its_manifest(
