@@ -187,14 +187,14 @@ _BY_ROWS: dict[str, Mapping[str, Any]] = {
         "objective": {"loss": "hinge", "cycle": 10.0},
         "optimiser": {"rate": 8e-4, "betas": (0.0, 0.99)},
         "generator_optimiser": OptimiserSettings(rate=4e-4, betas=(0.5, 0.99)),
-        "generator": {"kind": "translated"},
+        "generator": {"kind": "translation"},
         "discriminator": {"condition": "auxiliary", "spectral_norm": True},
         "selection": _ARRIVED,
     },
     "cyclegan": {
         "objective": {"loss": "least-squares", "cycle": 10.0, "identity": 5.0},
         "optimiser": _ADAM,
-        "generator": {"kind": "translated"},
+        "generator": {"kind": "translation"},
         "discriminator": {"condition": "none"},
         "game": {"by_class": True, "pool": 50},
         "schedule": ScheduleSettings(hold=0.5),
@@ -203,13 +203,13 @@ _BY_ROWS: dict[str, Mapping[str, Any]] = {
     "pix2pix": {
         "objective": {"loss": "non-saturating", "reconstruction": 100.0},
         "optimiser": _ADAM,
-        "generator": {"kind": "paired"},
+        "generator": {"kind": "pairs"},
         "selection": _ARRIVED.model_copy(update={"logit": 0.0}),  # D judges pairs
     },
     "adain": {
         "objective": {"adversary": 0.0, "content": 1.0, "style": 10.0, "reconstruct_only": 0.4},
         "optimiser": {"rate": 1e-3, "betas": (0.9, 0.999)},
-        "generator": {"kind": "styled"},
+        "generator": {"kind": "style"},
         "selection": _ARRIVED.model_copy(update={"logit": 0.0}),
     },
     "fourier": {
@@ -220,7 +220,7 @@ _BY_ROWS: dict[str, Mapping[str, Any]] = {
     "inpaint": {
         "objective": {"loss": "hinge", "reconstruction": 10.0},
         "optimiser": {"rate": 4e-4, "betas": (0.0, 0.99)},
-        "generator": {"kind": "inpainted"},
+        "generator": {"kind": "inpainting"},
         "discriminator": {"spectral_norm": True},
     },
     "srgan": {
@@ -231,7 +231,7 @@ _BY_ROWS: dict[str, Mapping[str, Any]] = {
             "reconstruct_only": 0.5,
         },
         "optimiser": {"rate": 1e-3, "betas": (0.9, 0.99)},
-        "generator": {"kind": "enlarged"},
+        "generator": {"kind": "super-resolution"},
         "discriminator": {"condition": "none"},
     },
 }
@@ -260,7 +260,7 @@ def _published(name: str, base: Recipe) -> Recipe:
 
 _FROM_ROWS = FREE.model_copy(
     update={
-        "generator": GeneratorSettings(kind="translated", width=32, max_width=96),
+        "generator": GeneratorSettings(kind="translation", width=32, max_width=96),
         "batch": 16,
     }
 )

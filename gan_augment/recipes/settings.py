@@ -17,12 +17,12 @@ GeneratorKind = Literal[
     "free",
     "gaussian",
     "features",
-    "translated",
-    "paired",
-    "styled",
+    "translation",
+    "pairs",
+    "style",
     "fourier",
-    "inpainted",
-    "enlarged",
+    "inpainting",
+    "super-resolution",
 ]
 OptimiserName = Literal["adam", "adamw", "rmsprop", "sgd"]
 ScheduleName = Literal["constant", "linear", "cosine"]
@@ -54,11 +54,11 @@ class ScheduleSettings(Frozen):
 class GeneratorSettings(Frozen):
     """The generator: `anchored` starts between two real rows, `free` from noise alone.
 
-    Six kinds of images start from one real row each. Of a row of another class: `translated` draws
-    it as the class asked for, `paired` too, learned from pairs of rows; `styled` and `fourier`
+    Six kinds of images start from one real row each. Of a row of another class: `translation` draws
+    it as the class asked for, `pairs` too, learned from pairs of rows; `style` and `fourier`
     (which is not trained) give it the style of a row of the class asked for, the first by moments
     of its own features, the second by amplitudes of frequencies up to `band`. Of a row of the class
-    itself: `inpainted` redraws a region, `enlarged` its copy of 1 / `scale` of the side. blocks:
+    itself: `inpainting` redraws a region, `super-resolution` its copy of 1 / `scale` of the side. blocks:
     residual ones of these networks.
 
     Of tables two are not trained: `gaussian` draws rows from the normal of a row's neighbourhood,
@@ -116,12 +116,12 @@ class GeneratorSettings(Frozen):
     @property
     def from_rows(self) -> bool:
         """Whether a sample starts from one real row."""
-        return self.from_others or self.kind in ("inpainted", "enlarged")
+        return self.from_others or self.kind in ("inpainting", "super-resolution")
 
     @property
     def from_others(self) -> bool:
         """Whether that row is of another class than the sample."""
-        return self.kind in ("translated", "paired", "styled", "fourier")
+        return self.kind in ("translation", "pairs", "style", "fourier")
 
 
 class DiscriminatorSettings(Frozen):
@@ -164,8 +164,8 @@ class ObjectiveSettings(Frozen):
     G steps with so many times the weight.
 
     Where samples start from one row: reconstruction is the weight of the mean absolute error beside
-    the row that is known (`paired`, `inpainted`, `enlarged`), reconstruct_only the share of the run
-    without the adversary (of `styled` that of encoder and decoder alone). cycle: weight of the mean
+    the row that is known (`pairs`, `inpainting`, `super-resolution`), reconstruct_only the share of the run
+    without the adversary (of `style` that of encoder and decoder alone). cycle: weight of the mean
     absolute error of a row drawn as another class and back; identity: of a row drawn as its own.
     content, style: weights of squared errors, of features and of their moments.
     """
@@ -326,11 +326,11 @@ class Recipe(Frozen):
         objective, kind = self.objective, self.generator.kind
         refused = {
             "objective.cycle, objective.identity": (
-                objective.cycle + objective.identity > 0 and kind != "translated"
+                objective.cycle + objective.identity > 0 and kind != "translation"
             ),
-            "game.pool": self.game.pool > 0 and kind != "translated",
+            "game.pool": self.game.pool > 0 and kind != "translation",
             "objective.content, objective.style": (
-                objective.content + objective.style > 0 and kind != "styled"
+                objective.content + objective.style > 0 and kind != "style"
             ),
         }
         if named := [text for text, set_here in refused.items() if set_here]:
@@ -396,7 +396,7 @@ class Recipe(Frozen):
         refused = {
             "game.by_class and several generators or discriminators": game.by_class and several,
             "several generators, or some by class, that start from rows (kind 'free' does not)": (
-                (self.generator.kind not in ("free", "translated") and game.by_class)
+                (self.generator.kind not in ("free", "translation") and game.by_class)
                 or (self.generator.kind != "free" and game.generators > 1)
             ),
             "game.by_class or several discriminators, and a discriminator that tells classes or "

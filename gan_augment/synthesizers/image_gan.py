@@ -326,7 +326,7 @@ class ImageGAN(GAN[LabelledImages, ModelMeta]):
         sampler = self._fitted()._sampler.sampler
         scale = self.recipe_.generator.scale
         smaller = (*(side // scale for side in self.image_shape_[:2]), self.image_shape_[2])
-        if self.recipe_.generator.kind != "enlarged" or pixels.shape[1:] != smaller:
+        if self.recipe_.generator.kind != "super-resolution" or pixels.shape[1:] != smaller:
             raise UsageError(
                 f"the images are of shape {pixels.shape[1:]}, and only a model of 'srgan' enlarges "
                 f"images, of 1/{scale} of its side {self.image_shape_}"

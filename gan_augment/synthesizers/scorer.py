@@ -217,7 +217,7 @@ def training_batches(
 ) -> PairedBatches:
     """The batches of a recipe among the given rows, with rows of no class if there are any."""
     other = None
-    if parts.recipe.generator.kind == "paired":
+    if parts.recipe.generator.kind == "pairs":
         other = partners(data)
         rows = rows[other[rows] >= 0]
     return PairedBatches(

@@ -82,7 +82,7 @@ class SourcePool:
     def replaced(self, source: LabelledImages, names: Sequence[str], masks: Pixels | None) -> Self:
         """The pool of rows that the user gives. Raises UsageError where they do not fit."""
         expected, kind = self.geometry.shape, self.settings.kind
-        if kind == "enlarged":
+        if kind == "super-resolution":
             height, width, channels = expected
             expected = (height // self.settings.scale, width // self.settings.scale, channels)
         if source.image_shape != expected:
@@ -90,7 +90,7 @@ class SourcePool:
                 f"the source rows are of shape {source.image_shape}, and the model starts from "
                 f"{expected} (height, width, channels); bring them to that"
             )
-        if masks is not None and kind != "inpainted":
+        if masks is not None and kind != "inpainting":
             raise UsageError("masks are for the recipe 'inpaint'; leave them out")
         if masks is not None and masks.shape != source.pixels.shape[:3]:
             raise UsageError(
@@ -106,13 +106,13 @@ class SourcePool:
     @property
     def once(self) -> bool:
         """Whether a row makes one sample of a class alone: without noise, styles and masks."""
-        return self.settings.kind in ("translated", "enlarged")
+        return self.settings.kind in ("translation", "super-resolution")
 
     def labels_for(self, label: int) -> tuple[int, ...]:
         """The classes whose rows samples of a class start from."""
         if self.settings.from_others:
             return tuple(other for other in self.pixels if other != label)
-        anywhere = self.given and self.settings.kind == "inpainted"
+        anywhere = self.given and self.settings.kind == "inpainting"
         return tuple(other for other in self.pixels if anywhere or other == label)
 
     def size(self, label: int) -> int:
@@ -154,7 +154,7 @@ class SourcePool:
         index = order[place % rows]
         pixels, ids, masks = self._taken(labels, index)
         styles = None
-        if self.settings.kind in ("styled", "fourier"):
+        if self.settings.kind in ("style", "fourier"):
             own = self.styles.get(label)
             if own is None:
                 raise DataError(f"class {name!r} has no row to take the style of")
@@ -194,14 +194,14 @@ class SourcePool:
         self, pixels: Pixels, styles: Pixels | None, masks: Pixels | None, rng: np.random.Generator
     ) -> SourceRows:
         kind, geometry = self.settings.kind, self.geometry
-        if kind == "enlarged":
+        if kind == "super-resolution":
             if self.given:
                 return SourceRows(to_network(pixels, pixels.shape[1:3]))
             whole = to_network(pixels, geometry.shape[:2])
             return SourceRows(lowered(whole, self.settings.scale))
         rows = to_network(pixels, geometry.padded)
         regions = None
-        if kind == "inpainted" and masks is None:
+        if kind == "inpainting" and masks is None:
             regions = torch.from_numpy(drawn_masks(len(pixels), geometry.padded, rng))
         elif masks is not None:
             inside = torch.from_numpy((masks > 0).astype(np.float32))[:, None]
@@ -287,18 +287,18 @@ def check_rows(recipe: Recipe, data: LabelledImages) -> LabelledImages:
             f"the recipe {recipe.name!r} draws rows of one class as another, and the data has "
             f"{len(held)} class{'es' * (len(held) != 1)} with rows; add another one"
         )
-    of_two = settings.kind == "paired" or (settings.from_rows and recipe.game.by_class)
+    of_two = settings.kind == "pairs" or (settings.from_rows and recipe.game.by_class)
     if of_two and len(data.names) != 2:
         raise UsageError(
             f"the recipe {recipe.name!r} is for one pair of classes, and the data has "
             f"{len(data.names)}: take 'stargan', or `translate --from A --to B`"
         )
-    if settings.kind == "enlarged" and (height % settings.scale or width % settings.scale):
+    if settings.kind == "super-resolution" and (height % settings.scale or width % settings.scale):
         raise UsageError(
             f"images of {width} x {height} px cannot be {settings.scale} times another size; take "
             f"an --image-size whose sides are multiples of {settings.scale}"
         )
-    if settings.kind != "paired":
+    if settings.kind != "pairs":
         return data
     other = partners(data)
     pairs = np.flatnonzero(other >= 0)

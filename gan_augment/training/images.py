@@ -131,7 +131,7 @@ def new_generator(
 def new_discriminator(recipe: Recipe, geometry: Geometry, classes: int) -> nn.Module:
     """The discriminator that a recipe names, its weights not yet set; of pairs, on both images."""
     settings = recipe.discriminator
-    if recipe.generator.kind == "paired":
+    if recipe.generator.kind == "pairs":
         height, width, channels = geometry.shape
         geometry = replace(geometry, shape=(height, width, 2 * channels))
 

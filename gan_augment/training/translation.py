@@ -50,17 +50,17 @@ def new_from_rows(recipe: Recipe, geometry: Geometry, classes: int) -> FromRows:
     """The generator of a recipe whose samples start from one row, its weights not yet set."""
     settings, channels = recipe.generator, geometry.shape[2]
     match settings.kind:
-        case "styled":
+        case "style":
             return FromRows(Restyler(geometry, settings))
         case "fourier":
             return FromRows(FrequencyMixer(settings.band))
-        case "enlarged":
+        case "super-resolution":
             return FromRows(SuperResolver(channels, settings))
     kind, new = settings.kind, functools.partial(Translator, geometry, settings=settings)
     if recipe.game.by_class:
         return FromRows(ByClass([new(classes=1) for _ in range(classes)]))
-    masked = kind == "inpainted"
-    return FromRows(new(classes=classes, dropping=masked or kind == "paired", masked=masked))
+    masked = kind == "inpainting"
+    return FromRows(new(classes=classes, dropping=masked or kind == "pairs", masked=masked))
 
 
 def with_rows(parts: Parts, geometry: Geometry, classes: int, width: int) -> Parts:
@@ -72,10 +72,10 @@ def with_rows(parts: Parts, geometry: Geometry, classes: int, width: int) -> Par
         cycle_term: objective.cycle,
         identity_term: objective.identity,
         style_term: objective.content + objective.style,
-        known_row_term: objective.reconstruction * (kind in ("paired", "inpainted", "enlarged")),
+        known_row_term: objective.reconstruction * (kind in ("pairs", "inpainting", "super-resolution")),
     }
     held = (*(term for term, weight in terms.items() if weight), *parts.generator_terms)
-    steps = {"styled": (style_step, autoencoding_step), "enlarged": (parts.step, terms_step)}
+    steps = {"style": (style_step, autoencoding_step), "super-resolution": (parts.step, terms_step)}
     step, first = steps.get(kind, (pooled_step if pool else parts.step, terms_step))
     return replace(
         parts,
@@ -95,17 +95,17 @@ def draw_rows(
     """The row that each sample of a batch starts from, with what else its kind takes of rows."""
     rng, n, kind = generator(seed, "noise", step, turn), len(batch.y), recipe.generator.kind
     z = torch.from_numpy(rng.standard_normal((n, width), dtype=np.float32)).to(batch.y.device)
-    if kind == "paired":
+    if kind == "pairs":
         source = SourceRows(batch.x.chunk(2, dim=1)[1])
-    elif kind == "enlarged":
+    elif kind == "super-resolution":
         inner = cropped(batch.x, geometry.shape[:2])
         source = SourceRows(lowered(inner, recipe.generator.scale))
-    elif kind == "inpainted":
+    elif kind == "inpainting":
         masks = torch.from_numpy(drawn_masks(n, geometry.padded, rng)).to(batch.x)
         source = SourceRows(batch.x, batch.y, masks=masks)
     else:
         others = torch.from_numpy(rows_of_others(batch.y.cpu().numpy(), rng)).to(batch.y.device)
-        styles = batch.x if kind == "styled" else None
+        styles = batch.x if kind == "style" else None
         source = SourceRows(batch.x[others], batch.y[others], styles)
     return GeneratorInput(z, batch.y, source)
 
@@ -140,14 +140,14 @@ def drawn_masks(n: int, size: tuple[int, int], rng: np.random.Generator) -> NDAr
 def make_from_rows(
     recipe: Recipe, geometry: Geometry, network: nn.Module, inputs: GeneratorInput
 ) -> GeneratorOutput:
-    """The samples as D sees them, of `paired` with the row that each starts from behind."""
+    """The samples as D sees them, of `pairs` with the row that each starts from behind."""
     source = inputs.source
     if not isinstance(source, SourceRows):
         raise TypeError("expected GeneratorInput.source, rows to start from")
     images: Tensor = network(inputs)
-    if recipe.generator.kind == "paired":
+    if recipe.generator.kind == "pairs":
         images = torch.cat([images, source.rows.to(images.dtype)], dim=1)
-    elif recipe.generator.kind == "enlarged":
+    elif recipe.generator.kind == "super-resolution":
         images = edge_padded(images, geometry.padded)
     return GeneratorOutput(images, source=source)
 

@@ -218,7 +218,7 @@ def _meta(model: str | Path | None, *, allow_code: bool) -> ModelMeta | None:
 
 
 def _check_recipe(name: str, kind: str, of: str) -> None:
-    if kind not in ("translated", "paired", "styled", "fourier", "inpainted"):
+    if kind not in ("translation", "pairs", "style", "fourier", "inpainting"):
         raise UsageError(
             f"{of} has the recipe {name!r}, which draws no row as of another class; expected "
             "stargan, cyclegan, pix2pix, adain, fourier or inpaint"
@@ -253,7 +253,7 @@ def _plan(
     if domain is not None:
         classes = _by_domain(rows, kind.read.columns[domain], domain)
     starts, ends = _named(source, to, classes)
-    if recipe.game.by_class or recipe.generator.kind == "paired":
+    if recipe.game.by_class or recipe.generator.kind == "pairs":
         rows, classes = _one_pair(rows, classes, starts, ends, recipe.name)
     _check_known(ends, meta)
     from_rows = np.isin(classes.labels, [classes.names.index(name) for name in starts])
@@ -261,7 +261,7 @@ def _plan(
     if not sources:
         raise DataError(f"{', '.join(starts)} hold no row to start from")
     wanted = _counts(counts, sources, ends, classes.counts, keeps_class=domain is not None)
-    if recipe.generator.kind == "translated":
+    if recipe.generator.kind == "translation":
         _check_once(wanted, sources, recipe.name)
     options = options.model_copy(update={"classes": tuple(ends)})
     fitted = ImageKind(replace(kind.read, data=classes), options)
@@ -391,7 +391,7 @@ def _regions(
 ) -> dict[str, NDArray[np.uint8]]:
     """{class of the output: masks of its source rows, uint8 (n, H, W)}."""
     kind = plan.kind
-    if kind.recipe().generator.kind != "inpainted":
+    if kind.recipe().generator.kind != "inpainting":
         raise UsageError("--masks is for the recipe inpaint, which redraws a region; leave it out")
     read = read_images(
         masks,

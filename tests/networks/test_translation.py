@@ -22,7 +22,7 @@ from gan_augment.networks.translation import (
 from gan_augment.recipes import RECIPES, GeneratorSettings, Recipe
 from gan_augment.training.images import build
 
-SMALL = GeneratorSettings(kind="translated", embedding=4, width=8, max_width=16)
+SMALL = GeneratorSettings(kind="translation", embedding=4, width=8, max_width=16)
 NAMES = ["stargan", "cyclegan", "pix2pix", "adain", "fourier", "inpaint", "srgan"]
 SHAPES = [(8, 8, 1), (20, 12, 3), (33, 17, 4)]
 
@@ -161,7 +161,7 @@ def test_lowered_pixels_are_means_of_those_that_they_stand_for():
 
 
 def test_a_super_resolver_takes_any_side():
-    network = SuperResolver(1, SMALL.model_copy(update={"kind": "enlarged", "scale": 4}))
+    network = SuperResolver(1, SMALL.model_copy(update={"kind": "super-resolution", "scale": 4}))
     assert network(noise(0, 1, 1, 3, 11)).shape == (1, 1, 12, 44)
 
 

@@ -159,7 +159,7 @@ def test_selected_spans_have_rows_of_their_own():
     pixels = np.zeros((n, 8, 8, 1), np.uint8)
     ids = np.array([f"row-{i}" for i in range(n)])
     pool = SourcePool(
-        GeneratorSettings(kind="translated"), Geometry.of((8, 8, 1)), {0: pixels}, {0: ids}
+        GeneratorSettings(kind="translation"), Geometry.of((8, 8, 1)), {0: pixels}, {0: ids}
     )
     spans = [
         {
@@ -177,7 +177,7 @@ def test_selected_spans_have_rows_of_their_own():
 
 @pytest.mark.parametrize("damage", ["shape", "ids", "none"])
 def test_saved_rows_that_do_not_fit_are_refused(damage):
-    settings, grid = GeneratorSettings(kind="translated"), Geometry.of((8, 8, 1))
+    settings, grid = GeneratorSettings(kind="translation"), Geometry.of((8, 8, 1))
     pool = SourcePool(
         settings, grid, {0: np.zeros((2, 8, 8, 1), np.uint8)}, {0: np.array(["a", "b"])}
     )

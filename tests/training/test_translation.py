@@ -140,7 +140,7 @@ def test_a_whole_band_gives_the_amplitudes_of_the_style():
 
 @pytest.mark.parametrize("scale", [2, 4])
 def test_before_training_an_enlargement_is_bicubic(scale):
-    network = SuperResolver(1, GeneratorSettings(kind="enlarged", width=8, scale=scale))
+    network = SuperResolver(1, GeneratorSettings(kind="super-resolution", width=8, scale=scale))
     initialise(network, 0)
     low = rows(2, 8)
     expected = F.interpolate(low, scale_factor=scale, mode="bicubic", align_corners=False)
@@ -238,11 +238,11 @@ def test_a_held_rate_falls_in_the_second_half():
     ("kind", "changes", "said"),
     [
         ("free", {"objective": {"cycle": 1.0}}, "objective.cycle"),
-        ("styled", {"game": {"pool": 5}}, "game.pool"),
-        ("translated", {"objective": {"style": 1.0}}, "objective.content"),
-        ("translated", {"data": "table"}, "is for images"),
-        ("inpainted", {"game": {"by_class": True}}, "start from rows"),
-        ("translated", {"game": {"unrolled": 2}}, "go together"),
+        ("style", {"game": {"pool": 5}}, "game.pool"),
+        ("translation", {"objective": {"style": 1.0}}, "objective.content"),
+        ("translation", {"data": "table"}, "is for images"),
+        ("inpainting", {"game": {"by_class": True}}, "start from rows"),
+        ("translation", {"game": {"unrolled": 2}}, "go together"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(kind, changes, said):
