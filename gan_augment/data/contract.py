@@ -38,6 +38,7 @@ class LabelledRows:
     groups: NDArray[np.int64] | None
     class_names: tuple[str, ...] | None
     _features: ClassVar[str]  # the field that holds the pixels or the frame
+    _optional: ClassVar[tuple[str, ...]] = ("groups",)  # (N,) or None
 
     def __post_init__(self) -> None:
         if self.class_names is None:
@@ -64,17 +65,22 @@ class LabelledRows:
         """The given rows, in the given order, ids and groups with them."""
         index = np.asarray(rows, dtype=np.int64)
         features = getattr(self, self._features)
-        sources = getattr(self, "sources", None)
-        more = {} if sources is None else {"sources": sources[index]}
+        known = {name: getattr(self, name) for name in self._optional}
         taken: Self = replace(  # type: ignore[type-var]  # both subclasses are dataclasses
             self,
             labels=self.labels[index],
             ids=self.ids[index],
-            groups=None if self.groups is None else self.groups[index],
             **{self._features: getattr(features, "iloc", features)[index]},
-            **more,
+            **{name: None if rows is None else rows[index] for name, rows in known.items()},
         )
         return taken
+
+    def with_rows(self, features: Any, labels: NDArray[np.int64], ids: NDArray[np.str_]) -> Self:
+        """Other rows of the same classes, of which no group and no source is known."""
+        rows = {self._features: features, "labels": labels, "ids": ids}
+        unknown = dict.fromkeys(self._optional)
+        made: Self = replace(self, **rows, **unknown)  # type: ignore[type-var]
+        return made
 
     def _check_features(self) -> None:
         """Raise DataError unless the pixels or the frame are as they must be."""
@@ -92,6 +98,7 @@ class LabelledImages(LabelledRows):
     """
 
     _features = "pixels"
+    _optional = ("groups", "sources")
     pixels: NDArray[Any]
     labels: NDArray[np.int64]
     ids: NDArray[np.str_]
@@ -111,7 +118,9 @@ class LabelledImages(LabelledRows):
         return pixels.reshape(-1, *self.image_shape)
 
     def _check_features(self) -> None:
-        pixels = self.pixels
+        pixels, sources = self.pixels, self.sources
+        if sources is not None and sources.shape != self.labels.shape:
+            raise DataError(f"sources have shape {sources.shape}; expected {self.labels.shape}")
         if pixels.dtype != np.uint8 or pixels.ndim != 4:
             raise DataError(
                 f"pixels are {pixels.dtype} of shape {pixels.shape}; expected uint8 of shape "

@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Hashable, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from gan_augment.data.contract import LabelledImages
 from gan_augment.errors import DataError
 
 ALIKE, DETAIL_ALIKE = 0.995, 0.96
@@ -59,6 +61,14 @@ def join_groups(
     codes = np.full(n, -1, dtype=np.int64)
     codes[joined] = np.argsort(np.argsort(first))[inverse]  # in the order of their first rows
     return codes
+
+
+def grouped_by_source(data: LabelledImages) -> LabelledImages:
+    """Put a row and all that was drawn from it (`LabelledImages.sources`) into one group."""
+    if data.sources is None:
+        return data
+    originals = [source or id_ for id_, source in zip(data.ids, data.sources, strict=True)]
+    return replace(data, groups=join_groups(len(data), same_rows(originals), data.groups))
 
 
 def group_codes(groups: ArrayLike | None, n: int) -> NDArray[np.int64] | None:

@@ -35,13 +35,17 @@ def to_network(pixels: NDArray[Any], padded: tuple[int, int]) -> Tensor:
     return x.contiguous(memory_format=torch.channels_last)
 
 
-def to_pixels(x: Tensor, size: tuple[int, int], *, signal: bool = False) -> NDArray[Any]:
+def to_pixels(x: Tensor, size: tuple[int, int]) -> NDArray[Any]:
     """Float (N, C, H', W') -1..1 -> uint8 (N, H, W, C) 0..255: cropped to `size`, rounded.
 
-    Of signals float32 -1..1.
+    Of signals, one pixel high, float32 -1..1.
     """
     x = cropped(x, size).float()
-    x = x.clamp(-1, 1) if signal else x.add(1).mul_(127.5).round_().clamp_(0, 255).to(torch.uint8)
+    x = (
+        x.clamp(-1, 1)
+        if size[0] == 1
+        else x.add(1).mul_(127.5).round_().clamp_(0, 255).to(torch.uint8)
+    )
     return x.permute(0, 2, 3, 1).contiguous().cpu().numpy()
 
 

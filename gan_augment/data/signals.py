@@ -118,8 +118,9 @@ def holds_signals(source: Path) -> bool:
     pixels a side.
     """
     if source.is_dir():
-        found = {Path(f).suffix.lower() for _, _, files in os.walk(source) for f in files}
-        return bool(found & set(SUFFIXES)) and not found & set(IMAGE_SUFFIXES)
+        suffixes = (Path(f).suffix.lower() for _, _, files in os.walk(source) for f in files)
+        first = next((s for s in suffixes if s in (*SUFFIXES, *IMAGE_SUFFIXES)), "")
+        return first in SUFFIXES and not any(suffix in IMAGE_SUFFIXES for suffix in suffixes)
     if source.suffix.lower() != ".npz":
         return False
     try:

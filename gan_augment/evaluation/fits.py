@@ -10,7 +10,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -300,11 +299,11 @@ def _read_back(part: Data, x: Any, y: NDArray[Any], name: str) -> Data:
     ids = np.array([f"resampled-{row:06d}" for row in range(len(labels))], dtype=np.str_)
     if isinstance(part, LabelledImages):
         pixels = part.rounded(np.asarray(x, dtype=np.float64))
-        return replace(part, pixels=pixels, labels=labels, ids=ids, groups=None)
+        return part.with_rows(pixels, labels, ids)
     import pandas as pd
 
     frame = pd.DataFrame(x, columns=part.frame.columns).reset_index(drop=True)
-    return replace(part, frame=frame, labels=labels, ids=ids, groups=None)
+    return part.with_rows(frame, labels, ids)
 
 
 def _rows(

@@ -547,7 +547,11 @@ class Plan:
         units = ", ".join(f"{name} ({n} {protocol.unit})" for name, n in self.rare_units.items())
         if fits.generators:
             trained = "the recipe's own steps each" if steps is None else f"{steps:,} steps each"
-            if isinstance(setup.generator, TabularGAN) and setup.generator.untrained and not steps:
+            if (
+                isinstance(setup.generator, ImageGAN | TabularGAN)
+                and setup.generator.untrained
+                and not steps
+            ):
                 trained = "untrained"
             generators = f"{fits.generators} generator fits ({trained}), "
         dealt = f"{protocol.folds} folds x {setup.design.repeats}"

@@ -21,7 +21,14 @@ from joblib import effective_n_jobs
 from numpy.typing import NDArray
 
 from gan_augment.data.contract import LabelledImages, LabelledSignals, LabelledTable
-from gan_augment.data.groups import digest, group_codes, join_groups, near_duplicates, same_rows
+from gan_augment.data.groups import (
+    digest,
+    group_codes,
+    grouped_by_source,
+    join_groups,
+    near_duplicates,
+    same_rows,
+)
 from gan_augment.data.images.reader import data_sha256
 from gan_augment.data.tables.columns import row_hashes, table_sha256
 from gan_augment.data.tables.inference import infer_schema
@@ -249,7 +256,11 @@ def _requested(
     data, options, protocol = setup.data, setup.options, setup.protocol
     requested = {
         "data": table_sha256(data) if setup.table else data_sha256(data),
-        "kind": "table" if setup.table else "signal" if data.image_shape[0] == 1 else "image",
+        "kind": "table"
+        if setup.table
+        else "signal"
+        if isinstance(data, LabelledSignals)
+        else "image",
         "seed": options.fit.seed,
         "duplicates": duplicates,
         "classes": list(setup.rare),
@@ -325,6 +336,7 @@ def _duplicates_grouped(
     Images: always, near duplicates too. Tables: exact repeats, where `group_duplicates` says so.
     """
     if isinstance(data, LabelledImages):
+        data = grouped_by_source(data)
         same = same_rows([digest(image) for image in data.pixels])
         signals = isinstance(data, LabelledSignals)  # beats of one heart are all near
         near = [] if signals else near_duplicates(data.pixels)

@@ -227,6 +227,7 @@ def test_another_table_is_a_usage_error_that_says_both_ways(tmp_path, header):
     [
         ("a.png\n", "line 2: expected one value"),
         ("a.png,x,y\n", "line 2: expected one value"),
+        ("a.png,x\n\na.png,x,y\n", "line 4: expected one value"),
         (",x\n", "line 2"),
         ("a.png,\n", "empty"),
         ('a.png,"x\ny"\n', "control characters"),

@@ -121,13 +121,15 @@ def write_manifest(path: Path, rows: Iterable[ManifestRow], *, replace: bool = T
 
 
 def with_sources(folder: Path, rows: Sequence[ManifestRow]) -> list[ManifestRow]:
-    """Rows of a manifest, generated ones with the ids of the rows that their files name, if any."""
-    return [
-        replace(row, source=png_source(folder / row.path) or row.source)
-        if row.origin in ("synthetic", "companion") and row.path.endswith(".png")
-        else row
-        for row in rows
-    ]
+    """Give the generated rows of a manifest the ids of the rows that their files were drawn from.
+
+    They are of one model: where the first names none, none does.
+    """
+    drawn = [row for row in rows if row.origin in ("synthetic", "companion")]
+    if not drawn or not drawn[0].path.endswith(".png") or not png_source(folder / drawn[0].path):
+        return list(rows)
+    source_of = {row.path: png_source(folder / row.path) for row in drawn}
+    return [replace(row, source=source_of.get(row.path, row.source)) for row in rows]
 
 
 def read_manifest(path: Path) -> list[ManifestRow]:

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from gan_augment.data.images.png_folder import COLUMNS
 from gan_augment.data.labels import in_order, name_problem
 from gan_augment.errors import DataError, UsageError, did_you_mean
 from gan_augment.input_files import read_regular
@@ -23,7 +24,6 @@ LONGEST_PATH = 512  # characters below the root; ids are arrays of fixed width
 UNLABELLED = "unlabelled"
 PARTS = ("train", "test", "val", "valid", "validation")
 _MOST_MANIFEST_BYTES = 1 << 30
-_OURS = ("path", "label", "origin", "source", "index", "scores")  # of outputs of this library
 
 
 @dataclass
@@ -138,20 +138,25 @@ def list_manifest(manifest: Path, columns: Sequence[str] = ()) -> Listing:
         rows.fieldnames = [name.strip() for name in rows.fieldnames or ()]
         names = list(rows.fieldnames)
         _check_columns(manifest, names, columns)
-        told = list(rows)
-        ours = set(names) == set(_OURS)
-        real = {row["source"] for row in told if row["origin"] == "real"} if ours else set()
-        for row in told:
+        entries = [(rows.line_num, row) for row in rows]
+        if set(names) == set(COLUMNS):  # an output of this library
+            _group_by_source([row for _, row in entries])
+        for line, row in entries:
             lines += 1
-            if ours:
-                source = row["source"] or ""
-                row["group"] = source if source in real or _is_id(source) else ""
-            _add_row(listing, labels, row, f"{manifest.name}, line {lines + 1}")
+            _add_row(listing, labels, row, f"{manifest.name}, line {line}")
     except csv.Error as error:
         raise DataError(f"{str(manifest)!r} is no readable CSV file: {error}") from None
     if lines > len(labels):
         listing.notes.append(f"lines that repeat another, taken once: {lines - len(labels)}")
     return listing
+
+
+def _group_by_source(rows: Sequence[dict[str, str]]) -> None:
+    """Give rows that show one original, or were drawn from it, its id as their group."""
+    real = {row["source"] for row in rows if row["origin"] == "real"}
+    for row in rows:
+        source = row["source"] or ""
+        row["group"] = source if source in real or _is_id(source) else ""
 
 
 def _is_id(source: str) -> bool:
@@ -259,7 +264,7 @@ def _check_columns(manifest: Path, columns: list[str], more: Sequence[str]) -> N
             f"{did_you_mean(absent[0], columns)}"
         )
     own = sorted(name for name in columns if name not in more or name in ("path", "label"))
-    if own in (["label", "path"], ["group", "label", "path"]) or set(columns) == set(_OURS):
+    if own in (["label", "path"], ["group", "label", "path"]) or set(columns) == set(COLUMNS):
         return
     raise UsageError(
         f"{str(manifest)!r} has the columns {listed}. A list of images has the columns path,label "

@@ -8,7 +8,6 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -279,7 +278,7 @@ def _joined(generated: Mapping[str, Any], most: Mapping[str, int]) -> Any:
     ids = np.array([f"generated-{row:06d}" for row in range(len(labels))], dtype=np.str_)
     if isinstance(first, LabelledImages):
         pixels = np.concatenate([piece.pixels for piece in pieces])
-        return replace(first, pixels=pixels, labels=labels, ids=ids, groups=None)
+        return first.with_rows(pixels, labels, ids)
     import pandas as pd
 
     frame = pd.concat([piece.frame for piece in pieces], ignore_index=True)
