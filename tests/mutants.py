@@ -58,9 +58,9 @@ FAULTS = {
         ("if self.dropping and z is not None", "if self.dropping and self.training"),
     ),
     ("synthesizers/source_rows.py", "synthesizers/test_source_rows.py"): (
-        ("if other != label)", "if other >= 0)"),
-        ("fresh = (place < last) if strict", "fresh = (place < 10**9) if strict"),
-        ("span * SPAN_CANDIDATES + n * block", "n * block"),
+        ("np.flatnonzero(self.labels != label)", "np.arange(len(self.labels))"),
+        ("fresh = (place < len(rows))", "fresh = (place < 10**9)"),
+        ("if self.own is None:", "if self.own is not None:"),
     ),
     ("data/images/sources.py", "workflows/test_translating.py"): (
         ("source if source in real", "source if source not in real"),

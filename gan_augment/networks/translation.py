@@ -21,7 +21,7 @@ HALVINGS = 2
 """Of the side, before the residual blocks; one where it is under 16 px."""
 
 
-class FromRows(nn.Module):
+class TranslationGenerator(nn.Module):
     """A network that draws from rows, as generators are called. noise_width: entries of z."""
 
     def __init__(self, network: nn.Module) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from typing import Literal, Self
 
@@ -11,6 +12,7 @@ from gan_augment.errors import did_you_mean
 from gan_augment.settings import Frozen
 from gan_augment.user_code import is_code
 
+SPAN = 1024
 DataKind = Literal["image", "table"]
 GeneratorKind = Literal[
     "anchored",
@@ -58,8 +60,8 @@ class GeneratorSettings(Frozen):
     it as the class asked for, `pairs` too, learned from pairs of rows; `style` and `fourier`
     (which is not trained) give it the style of a row of the class asked for, the first by moments
     of its own features, the second by amplitudes of frequencies up to `band`. Of a row of the class
-    itself: `inpainting` redraws a region, `super-resolution` its copy of 1 / `scale` of the side. blocks:
-    residual ones of these networks.
+    itself: `inpainting` redraws a region, `super-resolution` its copy of 1 / `scale` of the side.
+    blocks: residual ones of these networks.
 
     Of tables two are not trained: `gaussian` draws rows from the normal of a row's neighbourhood,
     `features`, for hundreds of dense columns, moves a row as rows of its class and of near larger
@@ -119,6 +121,19 @@ class GeneratorSettings(Frozen):
         return self.from_others or self.kind in ("inpainting", "super-resolution")
 
     @property
+    def span(self) -> int:
+        """Samples of a class that are drawn without knowing of any before them, 1,024.
+
+        All of them where a row makes one sample: else two spans might start from one row.
+        """
+        return sys.maxsize if self.once else SPAN
+
+    @property
+    def once(self) -> bool:
+        """Whether a row makes one sample of a class alone: without noise, styles and masks."""
+        return self.kind in ("translation", "super-resolution")
+
+    @property
     def from_others(self) -> bool:
         """Whether that row is of another class than the sample."""
         return self.kind in ("translation", "pairs", "style", "fourier")
@@ -160,13 +175,15 @@ class ObjectiveSettings(Frozen):
     reconstruct_only: share of the run before the adversary joins (these four: anchored images
     only). feature_matching: weight of the squared distance of D's mean features, real to fake, mean
     over classes. adversary: weight of what G minimises against D. classes: weight of the cross
-    entropy of a D that tells the classes. path_length: weight of StyleGAN's, every `path_every`
-    G steps with so many times the weight.
+    entropy of a D that tells the classes; fake_classes: whether an auxiliary D learns the classes
+    of fakes as well (ACGAN), or of reals alone (StarGAN). path_length: weight of StyleGAN's, every
+    `path_every` G steps with so many times the weight.
 
     Where samples start from one row: reconstruction is the weight of the mean absolute error beside
-    the row that is known (`pairs`, `inpainting`, `super-resolution`), reconstruct_only the share of the run
-    without the adversary (of `style` that of encoder and decoder alone). cycle: weight of the mean
-    absolute error of a row drawn as another class and back; identity: of a row drawn as its own.
+    the row that is known (`pairs`, `inpainting`, `super-resolution`), reconstruct_only the share of
+    the run without the adversary (of `style` that of encoder and decoder alone). cycle: weight of
+    the mean absolute error of a row drawn as another class and back; identity: of a row drawn as
+    its own.
     content, style: weights of squared errors, of features and of their moments.
     """
 
@@ -191,6 +208,7 @@ class ObjectiveSettings(Frozen):
     reconstruct_only: float = Field(default=0.16, ge=0, lt=1)
     feature_matching: float = Field(default=0.0, ge=0)
     classes: float = Field(default=1.0, ge=0)
+    fake_classes: bool = True
     path_length: float = Field(default=0.0, ge=0)
     path_every: int = Field(default=4, ge=1)
     cycle: float = Field(default=0.0, ge=0)

@@ -94,7 +94,6 @@ class GAN(ABC, Generic[Data, Meta]):
 
     _choice: Recipe | None = field(init=False, default=None)  # of a fit whose recipe is "choose"
 
-    _rows: ClassVar[Any]  # LabelledImages or LabelledTable
     _description: ClassVar[type[ModelMeta] | type[TableMeta]]
     _cure_of_no_spread: ClassVar[str]
     _scores: ClassVar[int]  # of a run
@@ -156,7 +155,8 @@ class GAN(ABC, Generic[Data, Meta]):
         self._check_served([name for name, n in counts.items() if n])
         features, more = self._draw(counts, random_state, source, masks)
         labels = np.repeat(of_class, np.array([*counts.values()], np.int64))
-        return self._labelled(features, labels, sample_ids(counts), names, more)
+        rows: Data = self._rows(features, labels, sample_ids(counts), class_names=names, **more)
+        return rows
 
     def save(self, folder: str | Path) -> None:
         """Write the model as a new folder: safetensors and JSON, whole or not at all."""
@@ -216,31 +216,23 @@ class GAN(ABC, Generic[Data, Meta]):
         Raises what `fit` raises for settings and data that it refuses.
         """
 
+    @property
+    @abstractmethod
+    def _rows(self) -> Callable[..., Data]:
+        """Say what makes labelled rows of what is drawn."""
+
     @abstractmethod
     def _draw(
         self, counts: Mapping[str, int], random_state: int, source: Any, masks: Any
     ) -> tuple[Any, dict[str, Any]]:
         """Draw the pixels or the frame of `sample`, and what else its rows hold, by name."""
 
-    def _refuse_source(self, *given: object) -> None:
-        """Raise UsageError where rows to start from were given to a model that takes none."""
-        if any(one is not None for one in given):
-            raise UsageError(
-                f"the recipe {self.recipe_.name!r} does not start from given rows; leave out "
-                "`source` and `masks`, or fit with 'stargan' or another recipe that does"
-            )
-
-    def _labelled(
-        self,
-        features: Any,
-        labels: NDArray[np.int64],
-        ids: NDArray[np.str_],
-        names: tuple[str, ...],
-        more: dict[str, Any],
-    ) -> Data:
-        """Make labelled data of what was drawn."""
-        rows: Data = self._rows(features, labels, ids, class_names=names, **more)
-        return rows
+    def _takes_no_source(self) -> UsageError:
+        """Make the error for rows to start from that a model takes none of."""
+        return UsageError(
+            f"the recipe {self.recipe_.name!r} does not start from given rows; leave out `source` "
+            "and `masks`, or fit with 'stargan' or another recipe that does"
+        )
 
     @abstractmethod
     def _loaded(self, arrays: SavedArrays, meta: Any, choose: ChooseCompute) -> Any:

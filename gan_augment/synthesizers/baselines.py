@@ -158,7 +158,7 @@ class Smote(Generic[Data]):
         data: Data = self._data
         if isinstance(data, LabelledImages):
             pixels = data.rounded(cells)
-            return replace(data, pixels=pixels, labels=labels, ids=ids, groups=None)
+            return data.with_rows(pixels, labels, ids)
         values: dict[Name, Plain] = {
             column.name: cells[:, i].astype(np.int32)
             if self._levels[i]
@@ -166,7 +166,7 @@ class Smote(Generic[Data]):
             for i, column in enumerate(self.schema_.learned)
         }
         frame = output_frame(values, self.schema_, len(cells))
-        return replace(data, frame=frame, labels=labels, ids=ids, groups=None)
+        return data.with_rows(frame, labels, ids)
 
     def _grown(
         self, requested: Mapping[int, int], random_state: int

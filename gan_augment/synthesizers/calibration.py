@@ -280,14 +280,10 @@ def train_detector(data: LabelledImages, pairs: Pairs, seed: int) -> SmallCNN:
         for side in (0, 1)
     ]
     n = len(sides[0])
-    both = replace(
-        data,
-        pixels=np.concatenate(sides),
-        labels=np.repeat([0, 1], n).astype(np.int64),
-        ids=np.array([f"pair-{i:06d}" for i in range(2 * n)]),
-        groups=None,
-        class_names=("real", "synthetic"),
-    )
+    labels = np.repeat([0, 1], n).astype(np.int64)
+    ids = np.array([f"pair-{i:06d}" for i in range(2 * n)])
+    of_two = replace(data.take([]), class_names=("real", "synthetic"))
+    both = of_two.with_rows(np.concatenate(sides), labels, ids)
     return train_classifier(both, steps=_steps(2 * n), seed=seed)
 
 

@@ -24,6 +24,7 @@ from gan_augment.errors import DataError, UsageError
 from gan_augment.networks.ensembles import mix_generators
 from gan_augment.progress import Progress
 from gan_augment.recipes import (
+    CHOOSE,
     Recipe,
     check_unlabelled,
     resolve_recipe,
@@ -37,7 +38,7 @@ from gan_augment.synthesizers.sampling import BlockSampler
 from gan_augment.synthesizers.saved_samplers import load_block_sampler
 from gan_augment.synthesizers.scorer import judge_s, prepare, score_s, training_batches
 from gan_augment.synthesizers.selection import SampleSequence, Selection, load_selection
-from gan_augment.synthesizers.source_rows import check_rows, kept_a_class
+from gan_augment.synthesizers.source_rows import checked_data, kept_a_class
 from gan_augment.synthesizers.time_budget import (
     PROBE_S,
     SMALLEST_RUN_STEPS,
@@ -135,7 +136,6 @@ class ImageGAN(GAN[LabelledImages, ModelMeta]):
     refuses_: dict[str, str] = field(init=False)
     _sampler: SampleSequence = field(init=False)
 
-    _rows = LabelledImages
     _description = ModelMeta
     _scores = SCORES_A_RUN
     _cure_of_no_spread = (
@@ -197,14 +197,14 @@ class ImageGAN(GAN[LabelledImages, ModelMeta]):
         """
         progress, stop = progress or Progress(), stop or StopFlag()
         started_s = time.monotonic() if started_s is None else started_s
-        seed, topped_up = self._checked(data)
+        seed, topped_up = self._checked(data, least_steps=0 if self.untrained else 1)
         sha256 = fingerprint or data_sha256(data, unlabelled)
         ranks = self._agree(sha256)
         if not ranks.leads:
 
             def parts_of(recipe: Recipe, compute: ComputeConfig) -> tuple[Parts, PairedBatches]:
                 parts = build(recipe, data.image_shape, len(data.names), compute)
-                own = check_rows(recipe, data)
+                own = checked_data(recipe, data)
                 rows, _ = hold_out(own, seed=seed)
                 more = unlabelled.pixels if unlabelled else None
                 return parts, training_batches(own, parts, rows, more)
@@ -212,14 +212,14 @@ class ImageGAN(GAN[LabelledImages, ModelMeta]):
             return self._follow(ranks, stop, parts_of)
         with alone():
             self._choice = chosen_recipe(self, data, started_s, progress, stop, unlabelled)
-        data = check_rows(resolve_recipe(self._choice or self.recipe), data)
+        data = checked_data(resolve_recipe(self._choice or self.recipe), data)
         parts = self._parts(data, compute_config(self.device, self.precision, self.threads))
         _check_unlabelled(parts.recipe, data, unlabelled)
-        trained = parts.recipe.generator.trained
-        budget_s = self.budget_s if self.steps is None and trained else None
+        untrained = self.untrained
+        budget_s = self.budget_s if self.steps is None and not untrained else None
         timing = None
         by_default = self.precision == "auto" and parts.compute.precision == "bf16"
-        if budget_s is not None or (self.steps is None and by_default and trained):
+        if budget_s is not None or (self.steps is None and by_default and not untrained):
             progress.phase("timing a few steps")
             may_choose = budget_s is not None and self.threads is None
             may_choose &= parts.compute.device.type == "cpu"
@@ -237,7 +237,7 @@ class ImageGAN(GAN[LabelledImages, ModelMeta]):
             ready = prepare(
                 data, parts, topped_up, seed, progress, unlabelled.pixels if unlabelled else None
             )
-        steps = (self.steps or parts.recipe.steps) if trained else 0
+        steps = 0 if untrained else self.steps or parts.recipe.steps
         if timing and budget_s is not None:
             now_s = time.monotonic()
             left_s = budget_s - (now_s - started_s)
@@ -313,12 +313,9 @@ class ImageGAN(GAN[LabelledImages, ModelMeta]):
         """The same model, its samples from other rows; see `sample`. Raises UsageError."""
         pool = self._fitted()._sampler.sampler.sources
         if pool is None:
-            self._refuse_source(source)
-            raise AssertionError
+            raise self._takes_no_source()
         gan = copy.copy(self)
-        gan._sampler = self._sampler.starting_from(
-            pool.replaced(source, tuple(self.classes_), masks)
-        )
+        gan._sampler = self._sampler.starting_from(pool.beside(source, [*self.classes_], masks))
         return gan
 
     def enlarged(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -337,7 +334,7 @@ class ImageGAN(GAN[LabelledImages, ModelMeta]):
         """Refuse more samples than there are rows to start from, where a row makes one."""
         pool = self._fitted()._sampler.sampler.sources
         if pool is not None:
-            pool.check(counts, tuple(self.classes_))
+            pool.check(counts, [*self.classes_])
 
     def predict_proba(self, pixels: NDArray[Any]) -> NDArray[np.float64]:
         """What a discriminator that tells the classes says of images, (N, K), in `classes_` order.
@@ -362,15 +359,28 @@ class ImageGAN(GAN[LabelledImages, ModelMeta]):
     def forecast(self, data: LabelledImages, within_s: float = math.inf) -> Forecast:
         """Time what a fit on `data` does, without fitting, in about `within_s` seconds at most."""
         self._checked(data)
-        data = check_rows(resolve_recipe(self._choice or self.recipe), data)
+        data = checked_data(resolve_recipe(self._choice or self.recipe), data)
         parts = self._parts(data, compute_config(self.device, self.precision, 1))
+        if self.untrained:
+            rows, _ = hold_out(data, seed=self.random_state)
+            fixed_s = judge_s(data, rows, min(PROBE_S, within_s / 4))
+            return Forecast(0, fixed_s + self.selection * selection_s(len(rows), fixed_s), 0.0)
         with devices.threads(1):
             timing = self._timing(parts, data, within_s, may_choose=False)
-        steps, judge_s = self.steps or parts.recipe.steps, timing.judge_s
-        steps = steps if parts.recipe.generator.trained else 0
-        fixed_s = judge_s + self._beside_s(timing, judge_s)
-        fixed_s += usefulness_s(self._updates(steps, timing.rows), judge_s)
+        steps, trained_s = self.steps or parts.recipe.steps, timing.judge_s
+        fixed_s = trained_s + self._beside_s(timing, trained_s)
+        fixed_s += usefulness_s(self._updates(steps, timing.rows), trained_s)
         return Forecast(steps, fixed_s, timing.step_s, timing.parts.compute.precision)
+
+    @property
+    def untrained(self) -> bool:
+        """Whether a fit with these settings trains no generator."""
+        recipe = self._choice or self.recipe
+        return recipe != CHOOSE and not resolve_recipe(recipe).generator.trained
+
+    @property
+    def _rows(self) -> type[LabelledImages]:
+        return LabelledImages if self.meta_.scale is None else LabelledSignals
 
     def _parts(self, data: LabelledImages, compute: ComputeConfig) -> Parts:
         return build(
@@ -390,19 +400,17 @@ class ImageGAN(GAN[LabelledImages, ModelMeta]):
             tried.append(replace(parts, compute=replace(compute, precision="float32")))
         rows, _ = hold_out(data, seed=self.random_state)
         batches = training_batches(data, parts, rows)
-        if not parts.recipe.generator.trained:
-            tried = []
-        tries = max(len(tried), 1) * (compute.threads.bit_length() if may_choose else 1)
+        tries = len(tried) * (compute.threads.bit_length() if may_choose else 1)
         speeds = {
             (one.compute.precision, n): step_s
             for one in tried
             for n, step_s in thread_speeds(
                 one, batches, min(PROBE_S, within_s / 2 / tries), may_choose
             ).items()
-        } or {(compute.precision, compute.threads): 0.0}
+        }
         precision, threads = best = min(speeds, key=lambda each: speeds[each])
         said = ", ".join(
-            f"{parts.recipe.batch / max(step_s, 1e-9):.0f} images/s with {n}"
+            f"{parts.recipe.batch / step_s:.0f} images/s with {n}"
             + f" in {name}" * (len(tried) > 1)
             for (name, n), step_s in speeds.items()
         )
@@ -491,11 +499,14 @@ class ImageGAN(GAN[LabelledImages, ModelMeta]):
         if source is not None:
             gan = self.starting_from(source, masks)
             return gan._draw(counts, random_state, None, None)
-        self._refuse_masks(masks)
+        if masks is not None:
+            raise UsageError("masks say where the rows of `source` are redrawn; give these as well")
         self.check_counts(counts)
         drawn = [self.sample_range(name, 0, n, random_state) for name, n in counts.items()]
         shape = self.image_shape_
         pixels = np.concatenate([*drawn, np.empty((0, *shape), pixel_dtype(shape))])
+        if self.meta_.scale is not None:
+            return pixels, {"scale": self.meta_.scale, "rate": self.meta_.rate}
         if self._sampler.sampler.sources is None:
             return pixels, {}
         sequence, nothing = self._sampler, np.empty(0, dtype=np.str_)
@@ -504,23 +515,6 @@ class ImageGAN(GAN[LabelledImages, ModelMeta]):
             for name, n in counts.items()
         ]
         return pixels, {"sources": np.concatenate([*ids, nothing])}
-
-    def _refuse_masks(self, masks: NDArray[np.uint8] | None) -> None:
-        if masks is not None:
-            raise UsageError("masks say where the rows of `source` are redrawn; give these as well")
-
-    def _labelled(
-        self,
-        features: Any,
-        labels: NDArray[np.int64],
-        ids: NDArray[np.str_],
-        names: tuple[str, ...],
-        more: dict[str, Any],
-    ) -> LabelledImages:
-        if self.meta_.scale is None:
-            return super()._labelled(features, labels, ids, names, more)
-        scale, rate = self.meta_.scale, self.meta_.rate
-        return LabelledSignals(features, labels, ids, None, names, scale=scale, rate=rate)
 
     def _check_served(self, names: Sequence[str]) -> None:
         if self._sampler.selection is not None:

@@ -40,7 +40,7 @@ from gan_augment.networks.inputs import (
 )
 from gan_augment.randomness import generator as random_generator
 from gan_augment.recipes import GeneratorSettings
-from gan_augment.synthesizers.source_rows import Dealt, SourcePool
+from gan_augment.synthesizers.source_rows import SourceBlock, SourcePool
 from gan_augment.training.parts import Arrays, network_arrays
 from gan_augment.training.tables import (
     AnchorTensors,
@@ -157,8 +157,9 @@ class BlockSampler:
     @property
     def rows_held(self) -> int:
         """How many training rows it holds, as codes or as they are."""
-        kept = self.sources.pixels if self.sources else (self.codes or {})
-        return sum(len(rows) for rows in kept.values())
+        if self.sources is not None:
+            return len(self.sources.labels)
+        return sum(len(codes) for codes in (self.codes or {}).values())
 
     @property
     def near_rows(self) -> bool:
@@ -184,13 +185,14 @@ class BlockSampler:
         if self.sources is None:
             inputs = self._inputs(label, name, rng)
         else:
-            inputs = self._from_rows(self.dealt(label, name, number, seed, stream), label, rng)
+            block = self.source_block(label, name, number, seed, stream)
+            inputs = self._from_rows(self.sources.tensors(block, label, rng), label, rng)
         parts = []
         at_once, size = images_at_once(self.geometry, self.settings), self.geometry.shape[:2]
         with torch.inference_mode(), self.compute.autocast():
             for start in range(0, BLOCK, at_once):
                 images: Tensor = self.network(_part(inputs, slice(start, start + at_once)))
-                parts.append(to_pixels(images, size, signal=self.geometry.signal))
+                parts.append(to_pixels(images, size))
         return np.concatenate(parts)
 
     def of_rows(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -214,10 +216,12 @@ class BlockSampler:
         arrays |= self.sources.arrays() if self.sources else {}
         return arrays | {f"codes/{label}": codes for label, codes in (self.codes or {}).items()}
 
-    def dealt(self, label: int, name: str, number: int, seed: int, stream: str = "sample") -> Dealt:
-        """The rows that a block starts from, with their ids."""
+    def source_block(
+        self, label: int, name: str, number: int, seed: int, stream: str = "sample"
+    ) -> SourceBlock:
+        """Say which rows the candidates of a block start from."""
         assert self.sources is not None
-        return self.sources.deal(label, name, number, seed, stream, BLOCK)
+        return self.sources.block(label, name, number, seed, stream, BLOCK)
 
     def class_probabilities(self, pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
         """p(class | image) of images (N, H, W, C) by the discriminator, (N, K)."""
@@ -252,11 +256,13 @@ class BlockSampler:
         )
         return GeneratorInput(z.to(device), y, anchors)
 
-    def _from_rows(self, dealt: Dealt, label: int, rng: np.random.Generator) -> GeneratorInput:
+    def _from_rows(
+        self, source: SourceRows, label: int, rng: np.random.Generator
+    ) -> GeneratorInput:
         device, width = self.compute.device, cast(int, self.network.noise_width)
         z = torch.from_numpy(rng.standard_normal((BLOCK, width), dtype=np.float32))
         y = torch.full((BLOCK,), label, device=device)
-        return GeneratorInput(z.to(device), y, dealt.rows.to(device))
+        return GeneratorInput(z.to(device), y, source.to(device))
 
     @cached_property
     def _lenders(self) -> dict[int, tuple[int, ...]]:

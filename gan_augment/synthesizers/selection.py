@@ -23,6 +23,7 @@ from gan_augment.errors import DataError, ModelFileError, TooFewAcceptedError
 from gan_augment.metrics.copies import nearest_distances
 from gan_augment.networks.geometry import Geometry
 from gan_augment.networks.layers import split_verdict
+from gan_augment.recipes.settings import SPAN
 from gan_augment.synthesizers.model_file import ModelMeta, SelectionRecord, Thresholds
 from gan_augment.synthesizers.sampling import BLOCK, BlockSampler
 from gan_augment.synthesizers.saved_samplers import rows_by_label
@@ -34,8 +35,6 @@ CRITERIA = ("label", "outlier", "copy", "logit", "artefacts")
 """In the order of trial: the first that a candidate fails is the reason of its rejection."""
 
 Pixels = NDArray[Any]
-SPAN = 16 * BLOCK
-"""Samples that are drawn without knowing of any before them, so that shards can share a class."""
 PATIENCE_BLOCKS = 16
 HOPELESS = 0.02
 PREFIX = "selection"
@@ -207,22 +206,22 @@ class SampleSequence:
         self.sampler = sampler
         self.selection = selection
         self._accepted: dict[tuple[int, int], dict[int, NDArray[np.bool_]]] = {}
+        self._span = sampler.settings.span
 
     def rows(self, label: int, name: str, start: int, stop: int, seed: int) -> Pixels:
         """Accepted candidates [start, stop) of a class, uint8 (stop - start, H, W, C).
 
         Raises TooFewAcceptedError for a class that is refused, DataError if nothing anchors it.
         """
-        sources = self.sampler.sources
-        if self.selection is None and not (sources and sources.once):
+        if self.selection is None and not self.sampler.settings.once:
             return self.sampler.rows(label, name, start, stop, seed)
         if self.selection is not None:
             self.selection.check_served(name)
         shape = self.sampler.geometry.shape
         parts = [np.empty((0, *shape), pixel_dtype(shape))]
-        for span in range(start // SPAN, -(-stop // SPAN)):
-            before = span * SPAN
-            place = max(start - before, 0), min(stop - before, SPAN)
+        for span in range(start // self._span, -(-stop // self._span)):
+            before = span * self._span
+            place = max(start - before, 0), min(stop - before, self._span)
             parts += self._of_span(label, name, span, *place, seed)
         return np.concatenate(parts)
 
@@ -252,10 +251,14 @@ class SampleSequence:
 
     def block_sources(self, label: int, name: str, number: int, seed: int) -> NDArray[np.str_]:
         """The ids of the rows that the samples of `block` start from, (n,)."""
-        if number not in self._accepted.get((label, seed), {}):
-            self.block(label, name, number, seed)
-        accepted = self._accepted[label, seed][number]
-        ids: NDArray[np.str_] = self.sampler.dealt(label, name, number, seed).ids[accepted]
+        assert self.sampler.sources is not None
+        block = self.sampler.source_block(label, name, number, seed)
+        accepted = block.fresh
+        if self.selection is not None:
+            if number not in self._accepted.get((label, seed), {}):
+                self.block(label, name, number, seed)
+            accepted = self._accepted[label, seed][number]
+        ids: NDArray[np.str_] = self.sampler.sources.ids[block.index[accepted]]
         return ids
 
     def row_sources(
@@ -263,11 +266,12 @@ class SampleSequence:
     ) -> NDArray[np.str_]:
         """The ids of the rows that samples [start, stop) of a class start from, (stop - start,)."""
         parts = [np.empty(0, dtype=np.str_)]
-        for span in range(start // SPAN, -(-stop // SPAN)):
-            first, number = span * SPAN, first_block(span, selecting=self.selection is not None)
-            while first < min(stop, (span + 1) * SPAN):
+        for span in range(start // self._span, -(-stop // self._span)):
+            number = first_block(span, selecting=self.selection is not None)
+            first, end = span * self._span, min(stop, (span + 1) * self._span)
+            while first < end:
                 ids = self.block_sources(label, name, number, seed)
-                parts.append(ids[max(start - first, 0) : min(stop, (span + 1) * SPAN) - first])
+                parts.append(ids[max(start - first, 0) : end - first])
                 first, number = first + len(ids), number + 1
         return np.concatenate(parts)
 
@@ -285,8 +289,8 @@ class SampleSequence:
             if self.selection is not None and name in self.selection.record.classes:
                 reasons = self.selection.reasons(drawn, label)
         if self.sampler.sources is not None:
-            dealt = self.sampler.dealt(label, name, number, seed)
-            reasons[~dealt.fresh & (reasons == "")] = "row again"
+            fresh = self.sampler.source_block(label, name, number, seed).fresh
+            reasons[~fresh & (reasons == "")] = "row again"
         return drawn, reasons
 
     def arrays(self) -> Arrays:
@@ -300,7 +304,7 @@ def first_block(span: int, *, selecting: bool) -> int:
     >>> first_block(2, selecting=False), first_block(1, selecting=True) > 10**6
     (32, True)
     """
-    return span << 20 if selecting else span * (SPAN // BLOCK)
+    return span << 20 if selecting else span * SPAN // BLOCK
 
 
 def check_going_on(name: str, accepted: int, blocks: int) -> None:

@@ -1,20 +1,20 @@
-"""The real rows that samples of a translating model start from: kept by class, dealt out in turn.
+"""The real rows that samples of a translating model start from, and which of them a block has.
 
-A network without noise makes of a row one sample of a class and no other: each row is dealt once.
+A network without noise makes of a row one sample of a class and no other: it has each row once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Self
+from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from gan_augment.data.contract import LabelledImages, LabelledSignals
-from gan_augment.data.groups import join_groups
+from gan_augment.data.groups import grouped_by_source, join_groups
 from gan_augment.data.pixels import edge_padded, to_network
 from gan_augment.errors import DataError, ModelFileError, TooFewAcceptedError, UsageError
 from gan_augment.networks.geometry import Geometry
@@ -28,40 +28,38 @@ from gan_augment.training.translation import drawn_masks
 KEPT_BYTES = 1 << 28
 """Of the rows that a model keeps."""
 KEPT_A_CLASS = 4096
-SPAN_CANDIDATES = 2048
-"""Rows that each span of 1,024 samples has for itself, where a row is dealt once."""
-SELECTED_SPAN = 1 << 20
-"""Blocks between the first blocks of spans of which samples are selected (`selection`)."""
 
 Pixels = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
-class Dealt:
-    """The rows that a block starts from. ids: (n,). fresh: (n,), False for one dealt before."""
+class SourceBlock:
+    """Which rows of a pool the candidates of a block start from.
 
-    rows: SourceRows
-    ids: NDArray[np.str_]
+    index: int64 (n,), into the pool. fresh: (n,), False for a row that an earlier candidate had,
+    where a row makes one sample of a class alone.
+    """
+
+    index: NDArray[np.int64]
     fresh: NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
 class SourcePool:
-    """Rows to start from.
+    """Rows to start from, the model's own or the user's.
 
-    pixels: {label: uint8 (n, H, W, C)}, -1 for rows of classes that the model does not know; of
-    given rows of a model that enlarges, at the smaller side. ids: {label: (n,)}. styles: rows of
-    each class to take the style of. masks: {label: uint8 (n, H, W)}, not 0 where a row is to be
-    redrawn; None to draw them. given: whether they are the user's own choice.
+    pixels: uint8 (M, H, W, C), of the user's rows for a super-resolver at the smaller side. labels:
+    int64 (M,), -1 for a class that the model does not know. ids: (M,). masks: uint8 (M, H, W), not
+    0 where a row is to be redrawn; None to draw them. own: beside the user's rows the model's.
     """
 
     settings: GeneratorSettings
     geometry: Geometry
-    pixels: Mapping[int, Pixels]
-    ids: Mapping[int, NDArray[np.str_]]
-    styles: Mapping[int, Pixels] = field(default_factory=dict)
-    masks: Mapping[int, Pixels] | None = None
-    given: bool = False
+    pixels: Pixels
+    labels: NDArray[np.int64]
+    ids: NDArray[np.str_]
+    masks: Pixels | None = None
+    own: SourcePool | None = None
 
     @classmethod
     def of(
@@ -69,18 +67,19 @@ class SourcePool:
         data: LabelledImages,
         rows_of: Mapping[int, NDArray[np.int64]],
         settings: GeneratorSettings,
-        *,
-        masks: Pixels | None = None,
     ) -> SourcePool:
-        """Some rows of labelled images, {label: rows}, as the pool of a model."""
-        rows_of = {label: rows for label, rows in rows_of.items() if len(rows)}
-        pixels = {label: data.pixels[rows] for label, rows in rows_of.items()}
-        ids = {label: data.ids[rows] for label, rows in rows_of.items()}
-        regions = None if masks is None else {k: masks[rows] for k, rows in rows_of.items()}
-        return cls(settings, Geometry.of(data.image_shape), pixels, ids, pixels, regions)
+        """Take some rows of labelled images, {label: rows}, as the pool of a model."""
+        rows = np.concatenate([*rows_of.values(), np.empty(0, dtype=np.int64)])
+        geometry = Geometry.of(data.image_shape)
+        return cls(settings, geometry, data.pixels[rows], data.labels[rows], data.ids[rows])
 
-    def replaced(self, source: LabelledImages, names: Sequence[str], masks: Pixels | None) -> Self:
-        """The pool of rows that the user gives. Raises UsageError where they do not fit."""
+    def beside(
+        self, source: LabelledImages, names: Sequence[str], masks: Pixels | None
+    ) -> SourcePool:
+        """Make the pool of rows that the user gives to a model of the classes `names`.
+
+        Raises UsageError where rows or masks do not fit.
+        """
         expected, kind = self.geometry.shape, self.settings.kind
         if kind == "super-resolution":
             height, width, channels = expected
@@ -97,130 +96,101 @@ class SourcePool:
                 f"masks are of shape {masks.shape}; expected {source.pixels.shape[:3]}, one a row"
             )
         label_of = {name: label for label, name in enumerate(names)}
-        labels = np.array([label_of.get(name, -1) for name in source.names] or [-1])
-        labels = labels[source.labels]
-        rows_of = {int(label): np.flatnonzero(labels == label) for label in np.unique(labels)}
-        own = SourcePool.of(source, rows_of, self.settings, masks=masks)
-        return replace(self, pixels=own.pixels, ids=own.ids, masks=own.masks, given=True)
+        known = np.array([label_of.get(name, -1) for name in source.names], dtype=np.int64)
+        labels = known[source.labels]
+        own = self.own or self
+        return SourcePool(
+            self.settings, self.geometry, source.pixels, labels, source.ids, masks, own
+        )
 
-    @property
-    def once(self) -> bool:
-        """Whether a row makes one sample of a class alone: without noise, styles and masks."""
-        return self.settings.kind in ("translation", "super-resolution")
-
-    def labels_for(self, label: int) -> tuple[int, ...]:
-        """The classes whose rows samples of a class start from."""
+    def rows_for(self, label: int) -> NDArray[np.int64]:
+        """List the rows that samples of a class start from: those of other classes, or its own."""
         if self.settings.from_others:
-            return tuple(other for other in self.pixels if other != label)
-        anywhere = self.given and self.settings.kind == "inpainting"
-        return tuple(other for other in self.pixels if anywhere or other == label)
-
-    def size(self, label: int) -> int:
-        """How many rows samples of a class start from."""
-        return sum(len(self.pixels[other]) for other in self.labels_for(label))
+            return np.flatnonzero(self.labels != label)
+        if self.own is not None and self.settings.kind == "inpainting":  # whatever the user chose
+            return np.arange(len(self.labels))
+        return np.flatnonzero(self.labels == label)
 
     def check(self, counts: Mapping[str, int], names: Sequence[str]) -> None:
-        """Refuse what there are too few rows for: DataError for none, TooFewAcceptedError."""
+        """Raise DataError or TooFewAcceptedError for classes with no row, or too few, to start."""
         for name, n in counts.items():
-            rows = self.size(names.index(name))
+            rows = len(self.rows_for(names.index(name)))
             if n and not rows:
-                others = "another class" if self.settings.from_others else "the class"
-                raise DataError(
-                    f"there is no row of {others} that samples of {name!r} could start from; fit "
-                    "with such rows, or give them as `source`"
-                )
-            if self.once and n > rows:
-                raise TooFewAcceptedError(_too_few(name, n, rows))
+                raise self._without_rows(name)
+            if self.settings.once and n > rows:
+                raise TooFewAcceptedError(_too_few(name, f"{n:,}", rows))
 
-    def deal(self, label: int, name: str, number: int, seed: int, stream: str, n: int) -> Dealt:
-        """The rows that the n candidates of block `number` of a class start from.
+    def block(
+        self, label: int, name: str, number: int, seed: int, stream: str, n: int
+    ) -> SourceBlock:
+        """Say which rows the n candidates of block `number` of a class start from.
 
-        They come in an order drawn for the class, given ones as they are, in the next round again;
-        a row that may be dealt once is not fresh then. Raises DataError where there is none,
-        TooFewAcceptedError where no fresh one is left.
+        The user's rows in their order, the model's in one drawn for the class; then from the first
+        again, which are not fresh where a row makes one sample of a class. Raises DataError where
+        there is no row, TooFewAcceptedError where no fresh one is left.
         """
-        labels, rows = self.labels_for(label), self.size(label)
-        if not rows:
-            self.check({name: 1}, [*[""] * label, name])
-        rng = generator(seed, stream, "source rows", name, number)
-        place, last = self._place(number, n, rows)
-        strict = self.once and stream == "sample"
-        fresh = (place < last) if strict else np.ones(n, dtype=np.bool_)
+        rows = self.rows_for(label)
+        if not len(rows):
+            raise self._without_rows(name)
+        if self._styles and label not in (self.own or self).labels:
+            raise DataError(f"class {name!r} has no row to take the style of; fit with some")
+        if self.own is None:
+            rows = generator(seed, stream, "source order", name).permutation(rows)
+        place = n * number + np.arange(n)
+        once = self.settings.once and stream == "sample"  # scores and thresholds may repeat rows
+        fresh = (place < len(rows)) | (not once)
         if not fresh.any():
-            raise TooFewAcceptedError(_too_few(name, None, rows))
-        order = np.arange(rows)
-        if not self.given:
-            order = generator(seed, stream, "source order", name).permutation(rows)
-        index = order[place % rows]
-        pixels, ids, masks = self._taken(labels, index)
-        styles = None
-        if self.settings.kind in ("style", "fourier"):
-            own = self.styles.get(label)
-            if own is None:
-                raise DataError(f"class {name!r} has no row to take the style of")
-            styles = own[rng.integers(len(own), size=n)]
-        return Dealt(self._tensors(pixels, styles, masks, rng), ids, fresh)
+            raise TooFewAcceptedError(_too_few(name, "more", len(rows)))
+        return SourceBlock(rows[place % len(rows)], fresh)
+
+    def tensors(self, block: SourceBlock, label: int, rng: np.random.Generator) -> SourceRows:
+        """Make the input of the network; styles are rows of class `label`, drawn like masks."""
+        kind, geometry, pixels = self.settings.kind, self.geometry, self.pixels[block.index]
+        if kind == "super-resolution":
+            low = to_network(pixels, pixels.shape[1:3])
+            return SourceRows(low if self.own else lowered(low, self.settings.scale))
+        styles = masks = None
+        if self._styles:
+            own = self.own or self
+            rows = np.flatnonzero(own.labels == label)
+            drawn = rows[rng.integers(len(rows), size=len(pixels))]
+            styles = to_network(own.pixels[drawn], geometry.padded)
+        if self.masks is not None:
+            inside = (self.masks[block.index] > 0).astype(np.float32)[:, None]
+            masks = edge_padded(torch.from_numpy(inside), geometry.padded)
+        elif kind == "inpainting":
+            masks = torch.from_numpy(drawn_masks(len(pixels), geometry.padded, rng))
+        return SourceRows(to_network(pixels, geometry.padded), None, styles, masks)
 
     def arrays(self) -> Arrays:
-        """Pixels below "sources/", ids as UTF-8 bytes, parted by 0, below "source-ids/"."""
-        arrays: Arrays = {f"sources/{label}": rows for label, rows in self.pixels.items()}
-        for label, ids in self.ids.items():
-            text = "\0".join(ids.tolist()).encode()
-            arrays[f"source-ids/{label}"] = np.frombuffer(text, dtype=np.uint8).copy()
-        return arrays
+        """List what is saved below "sources/"; ids as UTF-8 bytes, parted by 0."""
+        ids = np.frombuffer("\0".join(self.ids.tolist()).encode(), dtype=np.uint8).copy()
+        parts: Arrays = {"pixels": self.pixels, "labels": self.labels, "ids": ids}
+        return {f"sources/{name}": array for name, array in parts.items()}
 
-    def _place(self, number: int, n: int, rows: int) -> tuple[NDArray[np.int64], int]:
-        """Where in the order the candidates of a block stand, (n,), and where their span ends."""
-        span, block = divmod(number, SELECTED_SPAN)
-        last = rows
-        if span:
-            last = min(rows, (span + 1) * SPAN_CANDIDATES)
-        return span * SPAN_CANDIDATES + n * block + np.arange(n), last
+    @property
+    def _styles(self) -> bool:
+        """Whether samples take the style of rows of their class."""
+        return self.settings.kind in ("style", "fourier")
 
-    def _taken(
-        self, labels: Sequence[int], index: NDArray[np.int64]
-    ) -> tuple[Pixels, NDArray[np.str_], Pixels | None]:
-        """Pixels, ids and masks of rows by their number in all rows of some classes."""
-        starts = np.cumsum([0, *(len(self.pixels[label]) for label in labels)])
-        which = np.searchsorted(starts, index, side="right") - 1
-        each = [(labels[w], int(i - starts[w])) for w, i in zip(which, index, strict=True)]
-        ids = np.array([str(self.ids[label][row]) for label, row in each])
-        pixels = np.stack([self.pixels[label][row] for label, row in each])
-        if self.masks is None:
-            return pixels, ids, None
-        return pixels, ids, np.stack([self.masks[label][row] for label, row in each])
-
-    def _tensors(
-        self, pixels: Pixels, styles: Pixels | None, masks: Pixels | None, rng: np.random.Generator
-    ) -> SourceRows:
-        kind, geometry = self.settings.kind, self.geometry
-        if kind == "super-resolution":
-            if self.given:
-                return SourceRows(to_network(pixels, pixels.shape[1:3]))
-            whole = to_network(pixels, geometry.shape[:2])
-            return SourceRows(lowered(whole, self.settings.scale))
-        rows = to_network(pixels, geometry.padded)
-        regions = None
-        if kind == "inpainting" and masks is None:
-            regions = torch.from_numpy(drawn_masks(len(pixels), geometry.padded, rng))
-        elif masks is not None:
-            inside = torch.from_numpy((masks > 0).astype(np.float32))[:, None]
-            regions = edge_padded(inside, geometry.padded)
-        with_style = None if styles is None else to_network(styles, geometry.padded)
-        return SourceRows(rows, None, with_style, regions)
+    def _without_rows(self, name: str) -> DataError:
+        others = "another class" if self.settings.from_others else "the class"
+        return DataError(
+            f"there is no row of {others} that samples of {name!r} could start from; fit with such "
+            "rows, or give them as `source`"
+        )
 
 
-def _too_few(name: str, wanted: int | None, rows: int) -> str:
-    more = "more" if wanted is None else f"{wanted:,}"
+def _too_few(name: str, samples: str, rows: int) -> str:
     return (
-        f"{more} samples of {name!r} were asked for, and {rows:,} rows are there to start from, "
+        f"{samples} samples of {name!r} were asked for, and {rows:,} rows are there to start from, "
         "each of which makes one (or none, where selection drops it): ask for fewer, add rows, or "
         "take --recipe adain, which draws a row in many styles"
     )
 
 
 def kept_a_class(shape: tuple[int, int, int], classes: int) -> int:
-    """How many rows of each class a model keeps to start from.
+    """Say how many rows of each class a model keeps to start from.
 
     >>> kept_a_class((28, 28, 1), 10), kept_a_class((64, 64, 3), 10)
     (4096, 2184)
@@ -234,47 +204,47 @@ def load_pool(
     geometry: Geometry,
     classes: int,
 ) -> SourcePool:
-    """The rows that a model kept; ModelFileError where they are not of its shape."""
-    pixels, ids = {}, {}
-    texts = below(arrays, "source-ids")
-    for key, rows in below(arrays, "sources").items():
-        label = int(key) if key.isdecimal() else -1
-        text = texts.get(key)
-        right = rows.dtype == np.uint8 and rows.shape[1:] == geometry.shape and len(rows) > 0
-        if not (0 <= label < classes and right and text is not None and text.dtype == np.uint8):
-            raise ModelFileError(f"the saved rows sources/{key} belong to no class of this model")
-        pixels[label] = np.array(rows, dtype=np.uint8)
-        ids[label] = np.array(bytes(text).decode(errors="replace").split("\0"))
-        if len(ids[label]) != len(rows):
-            raise ModelFileError(f"the saved rows sources/{key} have {len(ids[label])} ids")
-    if not pixels:
+    """Read the rows that a model kept; ModelFileError where they are not of its shape."""
+    saved = below(arrays, "sources")
+    pixels, labels, text = (saved.get(name) for name in ("pixels", "labels", "ids"))
+    if pixels is None or labels is None or text is None or not len(pixels):
         raise ModelFileError("this model starts from rows and holds none, so it cannot sample")
-    return SourcePool(settings, geometry, pixels, ids, pixels)
+    ids = np.array(bytes(text).decode(errors="replace").split("\0"))
+    fits = pixels.dtype == np.uint8 and pixels.shape[1:] == geometry.shape
+    fits &= (
+        text.dtype == np.uint8
+        and labels.dtype == np.int64
+        and labels.shape == ids.shape == (len(pixels),)
+    )
+    if not (fits and labels.min() >= 0 and labels.max() < classes):
+        raise ModelFileError(
+            f"the saved rows of shape {pixels.shape}, with {len(ids)} ids, are of no class of this "
+            "model"
+        )
+    return SourcePool(settings, geometry, pixels.astype(np.uint8), labels.astype(np.int64), ids)
 
 
 def partners(data: LabelledImages) -> NDArray[np.int64]:
-    """For each row that of the other class whose file has the same name, -1 for none, (N,).
+    """Find for each row that of the other class whose file has the same name, -1 for none, (N,).
 
     >>> ids = np.array(["a/1.png", "a/2.png", "b/1.png"])
     >>> pixels = np.zeros((3, 8, 8, 1), np.uint8)
     >>> partners(LabelledImages(pixels, np.array([0, 0, 1]), ids)).tolist()
     [2, -1, 0]
     """
-    names = [str(id_).rpartition("/")[2].rpartition(".")[0] or str(id_) for id_ in data.ids]
-    places: dict[tuple[int, str], int] = {}
-    for row, (label, name) in enumerate(zip(data.labels.tolist(), names, strict=True)):
-        places.setdefault((label, name), row)
-    found = [
-        places.get((1 - label, name), -1)
-        for label, name in zip(data.labels.tolist(), names, strict=True)
-    ]
-    return np.array(found, dtype=np.int64)
+    rows = zip(data.labels.tolist(), data.ids.tolist(), strict=True)
+    files = [(label, PurePosixPath(id_).stem) for label, id_ in rows]
+    row_of = {file: row for row, file in reversed(list(enumerate(files)))}  # the first of a name
+    other = [row_of.get((1 - label, stem), -1) for label, stem in files]
+    return np.array(other, dtype=np.int64)
 
 
-def check_rows(recipe: Recipe, data: LabelledImages) -> LabelledImages:
-    """The data, of pairs in one group each; raises UsageError or DataError where a recipe whose
-    samples start from rows cannot be fitted to it.
+def checked_data(recipe: Recipe, data: LabelledImages) -> LabelledImages:
+    """Check that a recipe can be fitted to data, and keep what belongs together in one group.
+
+    That is a row and what was drawn from it, and pairs of files. Raises UsageError or DataError.
     """
+    data = grouped_by_source(data)
     settings, (height, width, _) = recipe.generator, data.image_shape
     held = [name for name, n in data.counts.items() if n]
     if settings.from_rows and isinstance(data, LabelledSignals):

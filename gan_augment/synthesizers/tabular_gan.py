@@ -128,7 +128,6 @@ class TabularGAN(GAN[LabelledTable, TableMeta]):
     schema_: TableSchema = field(init=False)
     _sampler: RowSampler = field(init=False)
 
-    _rows = LabelledTable
     _description = TableMeta
     _scores = MARKS
     _cure_of_no_spread = (
@@ -272,6 +271,10 @@ class TabularGAN(GAN[LabelledTable, TableMeta]):
         return Forecast(self._own_steps(recipe), fixed_s, step_s)
 
     @property
+    def _rows(self) -> type[LabelledTable]:
+        return LabelledTable
+
+    @property
     def untrained(self) -> bool:
         """Whether a fit with these settings trains nothing."""
         return self._own_steps(self._recipe()) == 0
@@ -310,7 +313,8 @@ class TabularGAN(GAN[LabelledTable, TableMeta]):
     ) -> tuple[DataFrame, dict[str, Any]]:
         import pandas as pd
 
-        self._refuse_source(source, masks)
+        if source is not None or masks is not None:
+            raise self._takes_no_source()
         frames, done = [], 0
         for name, n in counts.items():
             frames.append(self.sample_range(name, 0, n, random_state, first_id=done))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Generic
 
 import numpy as np
@@ -73,11 +73,11 @@ def with_added(data: Data, added: Added[Data]) -> Data:
     ids = np.concatenate([data.ids, added.data.ids])
     if isinstance(data, LabelledImages):
         pixels = np.concatenate([data.pixels, added.data.pixels])
-        return replace(data, pixels=pixels, labels=labels, ids=ids, groups=None)
+        return data.with_rows(pixels, labels, ids)
     import pandas as pd
 
     frame = pd.concat([data.frame, added.data.frame], ignore_index=True)
-    return replace(data, frame=frame, labels=labels, ids=ids, groups=None)
+    return data.with_rows(frame, labels, ids)
 
 
 def advised_share(model: object, requested: object) -> float | None:
@@ -130,7 +130,7 @@ def _gathered(
         pixels = np.empty((len(layout), *data.image_shape), dtype=data.pixels.dtype)
         pixels[~generated] = data.pixels[source[~generated]]
         pixels[generated] = np.concatenate([data.pixels[:0], *(part.pixels for part in samples)])
-        return replace(data, pixels=pixels, labels=labels, ids=ids, groups=None)
+        return data.with_rows(pixels, labels, ids)
     import pandas as pd
 
     order = np.where(generated, len(data) + np.cumsum(generated) - 1, source)
@@ -138,4 +138,4 @@ def _gathered(
     frame = whole.iloc[order].reset_index(drop=True)
     if schema is not None and any(column.kind == "id" for column in schema.columns):
         frame = with_new_ids(frame, schema, data.frame, 0)
-    return replace(data, frame=frame, labels=labels, ids=ids, groups=None)
+    return data.with_rows(frame, labels, ids)

@@ -35,7 +35,7 @@ from gan_augment.networks.images import (
 from gan_augment.networks.inputs import Anchors, GeneratorInput, mixture_weights
 from gan_augment.networks.own import OwnNetwork, own_network
 from gan_augment.networks.style import StyleGenerator
-from gan_augment.networks.translation import FromRows
+from gan_augment.networks.translation import TranslationGenerator
 from gan_augment.randomness import generator
 from gan_augment.recipes import DiscriminatorSettings, GeneratorSettings, Recipe
 from gan_augment.training.parts import GeneratorOutput, Losses, Parts, Step, TrainState
@@ -46,7 +46,7 @@ from gan_augment.training.step import (
     generate,
     update_generator,
 )
-from gan_augment.training.translation import new_from_rows, with_rows
+from gan_augment.training.translation import new_translator, translation_parts
 from gan_augment.user_code import is_code
 
 GENERATORS: Mapping[str, type[DCGANGenerator | GrowingGenerator | StyleGenerator]] = {
@@ -95,7 +95,7 @@ def build(
     if recipe.generator.kind == "free":
         return free
     if recipe.generator.from_rows:
-        return with_rows(free, geometry, classes, noise_width)
+        return translation_parts(free, geometry, classes, noise_width)
     return replace(
         free,
         draw=functools.partial(draw_mixtures, recipe),
@@ -108,11 +108,11 @@ def build(
 
 def new_generator(
     recipe: Recipe, geometry: Geometry, classes: int
-) -> FreeGenerator | AnchoredGenerator | FromRows:
+) -> FreeGenerator | AnchoredGenerator | TranslationGenerator:
     """The generator that a recipe names, its weights not yet set."""
     settings = recipe.generator
     if settings.from_rows:
-        return new_from_rows(recipe, geometry, classes)
+        return new_translator(recipe, geometry, classes)
 
     def decoder(classes: int) -> nn.Module:
         if is_code(settings.network):

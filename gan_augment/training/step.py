@@ -78,8 +78,7 @@ def discriminator_step(
     loss = total = parts.loss.discriminator(real, fake)
     total = total + _class_term(parts, real_classes, batch.y)
     total = total + objective.drift * real.square().mean()
-    told = parts.recipe.discriminator.condition == "auxiliary"
-    if told and not parts.recipe.generator.from_rows:  # else D would learn what did not arrive
+    if parts.recipe.discriminator.condition == "auxiliary" and objective.fake_classes:
         total = total + _class_term(parts, fake_classes, batch.y)
     images_seen = state.step * len(batch.y)
     if objective.lecam and images_seen >= objective.lecam_from_images:

@@ -24,9 +24,9 @@ from gan_augment.networks.geometry import Geometry
 from gan_augment.networks.inputs import GeneratorInput, SourceRows
 from gan_augment.networks.translation import (
     FrequencyMixer,
-    FromRows,
     Restyler,
     SuperResolver,
+    TranslationGenerator,
     Translator,
     lowered,
     moments,
@@ -46,24 +46,26 @@ LEAST_MASK, MOST_MASK = 0.25, 0.6
 """Of each side, what a drawn mask covers."""
 
 
-def new_from_rows(recipe: Recipe, geometry: Geometry, classes: int) -> FromRows:
+def new_translator(recipe: Recipe, geometry: Geometry, classes: int) -> TranslationGenerator:
     """The generator of a recipe whose samples start from one row, its weights not yet set."""
     settings, channels = recipe.generator, geometry.shape[2]
     match settings.kind:
         case "style":
-            return FromRows(Restyler(geometry, settings))
+            return TranslationGenerator(Restyler(geometry, settings))
         case "fourier":
-            return FromRows(FrequencyMixer(settings.band))
+            return TranslationGenerator(FrequencyMixer(settings.band))
         case "super-resolution":
-            return FromRows(SuperResolver(channels, settings))
+            return TranslationGenerator(SuperResolver(channels, settings))
     kind, new = settings.kind, functools.partial(Translator, geometry, settings=settings)
     if recipe.game.by_class:
-        return FromRows(ByClass([new(classes=1) for _ in range(classes)]))
+        return TranslationGenerator(ByClass([new(classes=1) for _ in range(classes)]))
     masked = kind == "inpainting"
-    return FromRows(new(classes=classes, dropping=masked or kind == "pairs", masked=masked))
+    return TranslationGenerator(
+        new(classes=classes, dropping=masked or kind == "pairs", masked=masked)
+    )
 
 
-def with_rows(parts: Parts, geometry: Geometry, classes: int, width: int) -> Parts:
+def translation_parts(parts: Parts, geometry: Geometry, classes: int, width: int) -> Parts:
     """The parts of a method, of samples that start from one row each."""
     recipe, objective = parts.recipe, parts.recipe.objective
     kind, pool = recipe.generator.kind, recipe.game.pool
@@ -72,15 +74,19 @@ def with_rows(parts: Parts, geometry: Geometry, classes: int, width: int) -> Par
         cycle_term: objective.cycle,
         identity_term: objective.identity,
         style_term: objective.content + objective.style,
-        known_row_term: objective.reconstruction * (kind in ("pairs", "inpainting", "super-resolution")),
+        pixel_term: objective.reconstruction
+        * (kind in ("pairs", "inpainting", "super-resolution")),
     }
     held = (*(term for term, weight in terms.items() if weight), *parts.generator_terms)
-    steps = {"style": (style_step, autoencoding_step), "super-resolution": (parts.step, terms_step)}
-    step, first = steps.get(kind, (pooled_step if pool else parts.step, terms_step))
+    step, first = parts.step, terms_step
+    if kind == "style":
+        step, first = style_step, autoencoding_step
+    elif pool:
+        step = pooled_step
     return replace(
         parts,
         draw=functools.partial(draw_rows, recipe, geometry, width),
-        make=functools.partial(make_from_rows, recipe, geometry),
+        make=functools.partial(make_images, recipe, geometry),
         step=step,
         generator_terms=held,
         first_step=first,
@@ -137,7 +143,7 @@ def drawn_masks(n: int, size: tuple[int, int], rng: np.random.Generator) -> NDAr
     return masks
 
 
-def make_from_rows(
+def make_images(
     recipe: Recipe, geometry: Geometry, network: nn.Module, inputs: GeneratorInput
 ) -> GeneratorOutput:
     """The samples as D sees them, of `pairs` with the row that each starts from behind."""
@@ -176,7 +182,7 @@ def identity_term(
     return parts.recipe.objective.identity * error, {"identity": error.detach()}
 
 
-def known_row_term(
+def pixel_term(
     state: TrainState, parts: Parts, batch: Batch, output: GeneratorOutput
 ) -> tuple[Tensor, Losses]:
     """reconstruction * E|G - x|, where the row x is known. Source: Isola et al. 2017, eq. 3."""
@@ -298,6 +304,6 @@ def _mean_error(images: Tensor, rows: Tensor, batch: Batch) -> Tensor:
 
 def _network(state: TrainState) -> nn.Module:
     network = state.generator
-    if not isinstance(network, FromRows):
+    if not isinstance(network, TranslationGenerator):
         raise TypeError(f"expected a generator that starts from rows, not {type(network).__name__}")
     return network.network

@@ -377,7 +377,8 @@ def _made_from(
     """What decides the output; a resumed call must give the same."""
     of_tables = set() if isinstance(read, TableKind) else {"target", "columns", "most_rows"}
     excluded = NOT_OF_THE_OUTPUT | of_tables
-    excluded |= {"window"} if read.options.window is None else set()  # earlier ones had none
+    new = {"window", "super_resolve"}  # earlier outputs know none of them
+    excluded |= {name for name in new if getattr(read.options, name) is None}
     return {
         "data": read.sha256,
         "top-up": top_up.model_dump(mode="json"),

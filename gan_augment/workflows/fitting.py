@@ -16,7 +16,7 @@ from typing import Any
 from gan_augment.config import FitOptions, TopUp
 from gan_augment.data.topup_plan import choose_classes, explain_rare, plan_topup
 from gan_augment.devices import ComputeConfig
-from gan_augment.distributed import World, all_ranks, world
+from gan_augment.distributed import World, all_ranks, alone, world
 from gan_augment.errors import DivergedError, ModelFileError, ResumeMismatchError, UsageError
 from gan_augment.processes import restarts
 from gan_augment.progress import Progress, Stopwatch
@@ -433,7 +433,8 @@ def _fit_resolver(plan: FitPlan, *, steps: int, progress: Progress, stop: StopFl
         selection=False,
     )
     progress.note(f"fitting a super-resolver to {scale * width} x {scale * height} px")
-    gan.fit(larger.data, progress=progress, stop=stop)
+    with alone():  # other ranks wait for what is written
+        gan.fit(larger.data, progress=progress, stop=stop)
     remove_named(plan.run, [RESOLVER])
     gan.save(plan.run / RESOLVER)
 

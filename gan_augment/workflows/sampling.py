@@ -74,7 +74,7 @@ from gan_augment.workflows.outputs import (
     output_folder,
     resolver_folder,
 )
-from gan_augment.workflows.shards import SPAN_ROWS, WHOLE, Piece, Shard, image_pieces, row_pieces
+from gan_augment.workflows.shards import WHOLE, Piece, Shard, image_pieces, row_pieces
 
 if TYPE_CHECKING:
     from gan_augment.synthesizers.image_gan import ImageGAN
@@ -196,11 +196,11 @@ def sample(
     made_from = {"model": model_sha256(run), "seed": seed, "counts": target_counts}
     made_from |= {} if shard is None else {"shards": share.of}
     if super_resolve is not None:
-        of_images = isinstance(meta, ModelMeta)
-        if not of_images:
-            raise UsageError("--super-resolve is for images, and this run is of a table")
-        folder_of_it = resolver_folder(model_folder(run), super_resolve)
-        made_from["super-resolver"] = bundle_sha256(folder_of_it)
+        if meta.kind != "image":
+            raise UsageError(f"--super-resolve is for images, and this run is of {unit_of(meta)}")
+        made_from["super-resolver"] = bundle_sha256(
+            resolver_folder(model_folder(run), super_resolve)
+        )
     if isinstance(meta, TableMeta):
         file = out if shard is None else out / f"part-{share.name}.parquet"
         check_out(file)
@@ -222,10 +222,11 @@ def sample(
         if meta.kind == "image":
             check_png_channels(meta.image_shape[2])
         check_planned(sum(target_counts.values()))
-        pieces, held = image_pieces(target_counts, share), "" if shard is None else share.name
-        with output_folder(out, "sample", resume=resume, overwrite=overwrite, shard=held) as folder:
+        pieces = image_pieces(target_counts, share, meta.recipe.generator.span)
+        part = "" if shard is None else share.name
+        with output_folder(out, "sample", resume=resume, overwrite=overwrite, shard=part) as folder:
             how = (seed, workers, progress, allow_code, super_resolve)
-            kept = _write_folder(folder, made_from, run, target_counts, share, *how)
+            kept = _write_folder(folder, made_from, run, meta, pieces, target_counts, share, *how)
     drawn = {name: _rows([p for p in pieces if p.label == name]) for name in target_counts}
     seconds = time.monotonic() - started_s
     return SampleResult(out, run, drawn, kept, seed, seconds, unit_of(meta))
@@ -291,9 +292,12 @@ def write_images(
     """
     meta = gan.meta_ if gan else load_meta(model, NAME, schema=ModelMeta)
     selecting, refused = meta.selection is not None, dict[str, str]()
+    span = meta.recipe.generator.span
     spans = [
-        _Span(out, paths[label][start:stop], label, start // SPAN_ROWS, keep, selecting, refused)
-        for label, start, stop in image_pieces({c: len(own) for c, own in paths.items()}, shard)
+        _Span(out, paths[label][start:stop], label, start // span, keep, selecting, refused)
+        for label, start, stop in image_pieces(
+            {c: len(own) for c, own in paths.items()}, shard, span
+        )
     ]
     missing = sum(len(span.missing) for span in spans)
     before = sum(len(span.paths) for span in spans) - missing
@@ -309,8 +313,8 @@ def write_images(
         if super_resolve is not None:
             folder = resolver_folder(model, super_resolve)
             resolver = str(folder.resolve()), bundle_sha256(folder)
-        shown = lambda done: advance(before + done)  # noqa: E731
-        _draw(spans, source, seed, size, resolver, processes, shown)
+        how = (seed, size, resolver, processes)
+        _draw(spans, source, *how, lambda done: advance(before + done))
     with write_errors(out):
         for path in (path for span in spans if span.label in refused for path in span.paths):
             (out / path).unlink(missing_ok=True)
@@ -484,6 +488,8 @@ def _write_folder(
     folder: FolderOutput,
     made_from: Mapping[str, Any],
     run: Path,
+    meta: ModelMeta,
+    pieces: Sequence[Piece],
     target_counts: Mapping[str, int],
     shard: Shard,
     seed: int,
@@ -493,11 +499,8 @@ def _write_folder(
     super_resolve: int | None,
 ) -> int:
     """Write the images and the manifest; the number of images that were there before."""
-    pieces = image_pieces(target_counts, shard)
     folder.check_room(0, _rows(pieces))
     below = safe_names(target_counts)
-    meta = read_meta(run)
-    assert isinstance(meta, ModelMeta)
     suffix = suffix_of_files(meta)
     paths = {c: [f"{below[c]}/{i:06d}{suffix}" for i in range(n)] for c, n in target_counts.items()}
     rows = [

@@ -10,9 +10,6 @@ from typing import NamedTuple
 
 from gan_augment.errors import UsageError
 
-SPAN_ROWS = 1024
-"""Of a class, drawn without knowing of any before them."""
-
 
 @dataclass(frozen=True)
 class Shard:
@@ -54,14 +51,16 @@ class Piece(NamedTuple):
     stop: int
 
 
-def image_pieces(counts: Mapping[str, int], shard: Shard) -> list[Piece]:
+def image_pieces(counts: Mapping[str, int], shard: Shard, span: int) -> list[Piece]:
     """Return what a shard draws of images: spans of a class, dealt to the shards in turn.
 
-    >>> [tuple(piece) for piece in image_pieces({"a": 1500, "b": 10}, Shard(1, 2))]
+    span: images of a class that are drawn without knowing of any before them.
+
+    >>> [tuple(piece) for piece in image_pieces({"a": 1500, "b": 10}, Shard(1, 2), 1024)]
     [('a', 0, 1024), ('b', 0, 10)]
     """
-    starts = ((name, start) for name, n in counts.items() for start in range(0, n, SPAN_ROWS))
-    spans = [Piece(name, start, min(start + SPAN_ROWS, counts[name])) for name, start in starts]
+    starts = ((name, start) for name, n in counts.items() for start in range(0, n, span))
+    spans = [Piece(name, start, min(start + span, counts[name])) for name, start in starts]
     return spans[shard.number - 1 :: shard.of]
 
 

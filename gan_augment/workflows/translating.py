@@ -5,10 +5,11 @@ Which rows a sample starts from is in `synthesizers/source_rows.py`; training in
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -177,7 +178,7 @@ def translate(
             replacing = overwrite and run is not None
             gan, digest = model_for_output(output, origin, trained, plan.kind, replacing, progress)
             output.describe(made_from, trained=digest)
-        gan = _loaded(trained, gan, plan.kind.options)
+        gan = cast("ImageGAN | None", gan) or _load(trained, plan.kind.options)
         kept = _write(output, plan, gan, trained, regions, progress)
     chosen = gan.meta_.selection.classes if gan.meta_.selection else {}
     names = {name for of_model in plan.counts.values() for name in of_model}
@@ -427,8 +428,6 @@ def _made_from(
     regions: Mapping[str, NDArray[np.uint8]],
 ) -> dict[str, Any]:
     """What decides the output; a resumed call must give the same."""
-    import hashlib
-
     excluded = NOT_OF_THE_OUTPUT | {"target", "columns", "most_rows"}
     seen = hashlib.sha256()
     for label, masks in regions.items():
@@ -444,15 +443,11 @@ def _made_from(
     }
 
 
-def _loaded(run: Path, gan: Any, options: FitOptions) -> ImageGAN:
+def _load(run: Path, options: FitOptions) -> ImageGAN:
     from gan_augment.synthesizers.image_gan import ImageGAN
 
-    if gan is not None:
-        fitted: ImageGAN = gan
-        return fitted
-    return ImageGAN.load(
-        model_folder(run), device=options.device, threads=options.threads, allow_code=True
-    )
+    how: dict[str, Any] = {"device": options.device, "threads": options.threads}
+    return ImageGAN.load(model_folder(run), **how, allow_code=True)  # as `_meta` was allowed to
 
 
 def _write(

@@ -47,6 +47,16 @@ def test_processes_make_what_one_makes_and_one_of_them_speaks(place, start_comma
 
 
 @pytest.mark.slow
+def test_one_process_fits_the_super_resolver_and_the_others_wait(photos, tmp_path):
+    fit = [sys.executable, "-m", "gan_augment_cli", "fit", str(photos), "--steps", "2"]
+    fit += ["--processes", "2", "--super-resolve", "2", "--out", "run"]
+    done = subprocess.run(fit, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("fitting a super-resolver to 24 x 24 px") == 1
+    assert (tmp_path / "run" / "super-resolver" / "model.json").is_file()
+
+
+@pytest.mark.slow
 def test_sigterm_to_one_rank_saves_and_ends_all_and_one_process_goes_on(place, start_command):
     command = [*COMMAND, "--steps", "300", "--out", "cut"]
     fit = subprocess.Popen(command, cwd=place, stdout=-1, stderr=-1, text=True)

@@ -12,8 +12,8 @@ from gan_augment.networks.geometry import Geometry
 from gan_augment.networks.inputs import GeneratorInput, SourceRows
 from gan_augment.networks.translation import (
     FrequencyMixer,
-    FromRows,
     SuperResolver,
+    TranslationGenerator,
     Translator,
     adain,
     lowered,
@@ -225,4 +225,4 @@ def test_rows_are_taken_apart_and_moved_with_all_that_belongs_to_them():
 
 def test_a_wrapped_network_tells_the_width_of_its_noise():
     dropping = Translator(Geometry.of((8, 8, 1)), 2, SMALL, dropping=True)
-    assert FromRows(dropping).noise_width == dropping.blocks[0].first.out_channels
+    assert TranslationGenerator(dropping).noise_width == dropping.blocks[0].first.out_channels

@@ -10,17 +10,13 @@ import numpy as np
 import pytest
 
 from gan_augment import ImageGAN, LabelledImages
-from gan_augment.errors import DataError, ModelFileError, TooFewAcceptedError, UsageError
-from gan_augment.networks.geometry import Geometry
-from gan_augment.recipes import GeneratorSettings, SelectionSettings, resolve_recipe
+from gan_augment.errors import DataError, TooFewAcceptedError, UsageError
+from gan_augment.recipes import SelectionSettings, resolve_recipe
 from gan_augment.storage import load_bundle
 from gan_augment.synthesizers.selection import SampleSequence
 from gan_augment.synthesizers.source_rows import (
-    SPAN_CANDIDATES,
-    SourcePool,
-    check_rows,
+    checked_data,
     kept_a_class,
-    load_pool,
     partners,
 )
 from tests.synthesizers.conftest import quick_scores, toy_images
@@ -142,6 +138,14 @@ def test_nothing_is_trained_by_fourier():
     assert len(set(gan.sample({"bad": 100}).sources.tolist())) == 70
 
 
+def test_no_steps_may_be_asked_of_a_recipe_that_trains_nothing_and_of_no_other():
+    assert fitted("fourier", steps=0).steps_ == 0  # as the evaluator asks
+    forecast = ImageGAN(recipe="fourier", **TINY).forecast(toy_images(COUNTS), 1.0)
+    assert (forecast.steps, forecast.step_s) == (0, 0.0)
+    with pytest.raises(UsageError, match="steps"):
+        fitted("stargan", steps=0)
+
+
 def test_an_odd_side_cannot_be_twice_another():
     with pytest.raises(UsageError, match="multiples of 2"):
         fitted("srgan", toy_images(COUNTS, side=9))
@@ -154,43 +158,40 @@ def test_enlarging_takes_the_smaller_side():
         gan.enlarged(toy_images({"good": 1}, side=16).pixels)
 
 
-def test_selected_spans_have_rows_of_their_own():
-    n = 3 * SPAN_CANDIDATES
-    pixels = np.zeros((n, 8, 8, 1), np.uint8)
-    ids = np.array([f"row-{i}" for i in range(n)])
-    pool = SourcePool(
-        GeneratorSettings(kind="translation"), Geometry.of((8, 8, 1)), {0: pixels}, {0: ids}
-    )
-    spans = [
-        {
-            id_
-            for block in range(SPAN_CANDIDATES // 64)
-            for id_ in pool.deal(1, "b", (span << 20) + block, 0, "sample", 64).ids.tolist()
-        }
-        for span in range(3)
-    ]
-    assert [len(span) for span in spans] == [SPAN_CANDIDATES] * 3
-    assert len(set.union(*spans)) == n
-    with pytest.raises(TooFewAcceptedError, match="rows are there"):
-        pool.deal(1, "b", 3 << 20, 0, "sample", 64)
+def test_a_row_makes_one_sample_also_where_selection_drops_half_of_more_than_a_span():
+    selection = SelectionSettings(label=0, label_least=0, outlier=0, copy_guard=0, logit=0.5)
+    recipe = resolve_recipe("stargan").model_copy(update={"selection": selection})
+    data = toy_images({"good": 1500, "odd": 1500, "bad": 8})
+    gan = fitted(recipe, data, selection=True, advise=False)
+    assert 0.3 < gan.meta_.selection.classes["bad"].acceptance < 0.7
+    drawn = gan.sample({"bad": 1200})
+    assert len(set(drawn.sources.tolist())) == 1200
+    assert np.array_equal(drawn.pixels[:9], gan.sample({"bad": 9}).pixels)
 
 
-@pytest.mark.parametrize("damage", ["shape", "ids", "none"])
-def test_saved_rows_that_do_not_fit_are_refused(damage):
-    settings, grid = GeneratorSettings(kind="translation"), Geometry.of((8, 8, 1))
-    pool = SourcePool(
-        settings, grid, {0: np.zeros((2, 8, 8, 1), np.uint8)}, {0: np.array(["a", "b"])}
-    )
-    arrays = pool.arrays()
-    assert load_pool(arrays, settings, grid, 2).ids[0].tolist() == ["a", "b"]
-    if damage == "shape":
-        arrays["sources/0"] = np.zeros((2, 9, 8, 1), np.uint8)
-    elif damage == "ids":
-        arrays["source-ids/0"] = np.frombuffer(b"a", np.uint8)
-    else:
-        arrays = {}
-    with pytest.raises(ModelFileError):
-        load_pool(arrays, settings, grid, 2)
+def test_given_rows_of_several_classes_keep_their_order_and_masks_go_with_them():
+    data, gan = toy_images(COUNTS), fitted("inpaint")
+    source = data.take([41, 0, 72, 1])
+    masks = np.zeros((4, 8, 8), np.uint8)
+    for row in range(4):
+        masks[row, 2 * row : 2 * row + 2] = 1
+    drawn = gan.sample({"bad": 4}, source=source, masks=masks)
+    assert drawn.sources.tolist() == source.ids.tolist()
+    outside = masks == 0
+    assert np.array_equal(drawn.pixels[outside], source.pixels[outside])
+
+
+def test_what_was_drawn_from_a_row_stays_with_it():
+    data = toy_images({"good": 3, "bad": 2})
+    none = replace(data, sources=np.array(["", "", "", "", ""]))
+    assert checked_data(resolve_recipe("anchored"), none).groups is None
+    original = str(data.ids[0])
+    drawn = replace(data, sources=np.array(["", "", "", original, ""]))
+    groups = checked_data(resolve_recipe("anchored"), drawn).groups
+    assert groups[0] == groups[3] >= 0
+    assert (groups[[1, 2, 4]] == -1).all()
+    with pytest.raises(DataError, match="sources have shape"):
+        replace(data, sources=np.array(["a"]))
 
 
 def test_a_pickle_draws_the_same_from_the_same_rows(stargan):
@@ -218,7 +219,7 @@ def test_what_selection_keeps_still_names_its_row_and_a_row_is_kept_once():
     gan = fitted(recipe, selection=True, advise=False)
     every = SampleSequence(gan._sampler.sampler, None)
     label = list(gan.classes_).index("bad")
-    ids = every.row_sources(label, "bad", 0, gan._sampler.sampler.sources.size(label), 0)
+    ids = every.row_sources(label, "bad", 0, len(gan._sampler.sampler.sources.rows_for(label)), 0)
     pixels = every.rows(label, "bad", 0, len(ids), 0)
     image_of = dict(zip(ids.tolist(), pixels, strict=True))
     drawn = gan.sample({"bad": 20})
@@ -284,23 +285,23 @@ def test_an_enlarging_model_takes_rows_at_the_smaller_side():
 def test_partners_share_a_group_with_those_that_shared_one_already():
     data = replace(pair((3, 2)), groups=np.array([7, 7, -1, -1, -1]))
     assert partners(data).tolist() == [3, 4, -1, 0, 1]
-    groups = check_rows(resolve_recipe("pix2pix"), data).groups
+    groups = checked_data(resolve_recipe("pix2pix"), data).groups
     assert groups[0] == groups[1] == groups[3] == groups[4] >= 0  # by 7 and by two pairs
     assert groups[2] == -1
-    apart = check_rows(resolve_recipe("pix2pix"), pair((3, 2))).groups
+    apart = checked_data(resolve_recipe("pix2pix"), pair((3, 2))).groups
     assert apart[0] == apart[3] != apart[1] == apart[4]
 
 
 def test_other_recipes_leave_groups_alone():
     data = toy_images(COUNTS)
-    assert check_rows(resolve_recipe("stargan"), data) is data
+    assert checked_data(resolve_recipe("stargan"), data) is data
 
 
 @pytest.mark.parametrize("recipe", ["stargan", "adain", "fourier", "cyclegan"])
 def test_a_recipe_from_other_classes_needs_two_with_rows(recipe):
     data = replace(toy_images({"good": 9}), class_names=("good", "bad"))
     with pytest.raises(DataError, match="the data has 1 class with rows"):
-        check_rows(resolve_recipe(recipe), data)
+        checked_data(resolve_recipe(recipe), data)
 
 
 # saved rows
@@ -311,15 +312,16 @@ def forget(arrays, name: str) -> None:
 
 
 DAMAGES = {
-    "a class that is not there": lambda a: a.update({"sources/9": a["sources/0"]}),
-    "another shape": lambda a: a.update({"sources/0": a["sources/0"][:, :7]}),
-    "another type": lambda a: a.update({"sources/0": a["sources/0"].astype(np.float32)}),
-    "no row": lambda a: a.update({"sources/0": a["sources/0"][:0]}),
-    "a row too few": lambda a: a.update({"sources/0": a["sources/0"][:-1]}),
-    "no ids": lambda a: forget(a, "source-ids/0"),
-    "ids of another type": lambda a: a.update({"source-ids/0": a["source-ids/0"].view(np.int8)}),
-    "no text": lambda a: a.update({"source-ids/0": np.full(9, 255, np.uint8)}),
-    "a name that is no number": lambda a: a.update({"sources/x": a["sources/0"]}),
+    "a class that is not there": lambda a: a.update({"sources/labels": a["sources/labels"] + 9}),
+    "a class below all": lambda a: a.update({"sources/labels": a["sources/labels"] - 9}),
+    "another shape": lambda a: a.update({"sources/pixels": a["sources/pixels"][:, :7]}),
+    "another type": lambda a: a.update({"sources/pixels": a["sources/pixels"].astype(np.float32)}),
+    "no row": lambda a: a.update({"sources/pixels": a["sources/pixels"][:0]}),
+    "a row too few": lambda a: a.update({"sources/pixels": a["sources/pixels"][:-1]}),
+    "a label too few": lambda a: a.update({"sources/labels": a["sources/labels"][:-1]}),
+    "no ids": lambda a: forget(a, "sources/ids"),
+    "ids of another type": lambda a: a.update({"sources/ids": a["sources/ids"].view(np.int8)}),
+    "no text": lambda a: a.update({"sources/ids": np.full(9, 255, np.uint8)}),
     "nothing": lambda a: [forget(a, k) for k in list(a) if k.startswith("source")],
 }
 
@@ -328,7 +330,7 @@ DAMAGES = {
 def test_a_model_with_damaged_rows_is_refused(stargan, tmp_path, refusal, damage):
     stargan.save(tmp_path / "model")
     arrays, meta = load_bundle(tmp_path / "model", schema=dict)
-    assert {"sources/0", "source-ids/0"} <= arrays.keys()
+    assert {"sources/pixels", "sources/labels", "sources/ids"} <= arrays.keys()
     DAMAGES[damage](arrays)
     said = refusal(ImageGAN, arrays, meta)
     assert "rows" in said

@@ -12,9 +12,9 @@ from gan_augment.networks.inputs import GeneratorInput, SourceRows
 from gan_augment.networks.layers import initialise
 from gan_augment.networks.translation import (
     FrequencyMixer,
-    FromRows,
     Restyler,
     SuperResolver,
+    TranslationGenerator,
     adain,
     lowered,
     moments,
@@ -32,8 +32,8 @@ from gan_augment.training.translation import (
     drawn_masks,
     from_pool,
     identity_term,
-    known_row_term,
-    new_from_rows,
+    new_translator,
+    pixel_term,
     rows_of_others,
     style_step,
     style_term,
@@ -54,7 +54,7 @@ class Same(torch.nn.Module):
 
 
 def network_of(name: str, classes: int = 2, seed: int = 0):
-    network = new_from_rows(RECIPES["image"][name], GRID, classes)
+    network = new_translator(RECIPES["image"][name], GRID, classes)
     initialise(network, seed)
     return network.eval()
 
@@ -82,7 +82,7 @@ def test_a_known_row_costs_its_mean_absolute_error():
     run = toy("image", "srgan")
     batch = run.batches.at(0, 0)
     output = GeneratorOutput(batch.x - 0.5, source=SourceRows(batch.x))
-    loss, _ = known_row_term(run.state, run.parts, batch, output)
+    loss, _ = pixel_term(run.state, run.parts, batch, output)
     assert float(loss) == pytest.approx(0.5, abs=1e-6)
 
 
@@ -273,7 +273,7 @@ def moved(state, arrays) -> set[str]:
 
 def test_terms_of_a_map_that_moves_every_pixel_by_a_quarter_are_worked_by_hand():
     run = toy("image", "cyclegan")
-    run.state.generator = FromRows(Moved(0.25))
+    run.state.generator = TranslationGenerator(Moved(0.25))
     batch = run.batches.at(0, 0)
     output = generate(run.state, run.parts, batch)
     cycle, told = cycle_term(run.state, run.parts, batch, output)
@@ -291,7 +291,7 @@ def test_a_cycle_goes_back_to_the_class_that_a_row_came_from():
             asked.append(y)
             return rows
 
-    run.state.generator = FromRows(Watched(0.0))
+    run.state.generator = TranslationGenerator(Watched(0.0))
     batch = run.batches.at(0, 0)
     output = generate(run.state, run.parts, batch)
     cycle_term(run.state, run.parts, batch, output)
@@ -305,7 +305,7 @@ def test_the_error_beside_a_known_row_is_the_mean_absolute_one(name, weight):
     run = toy("image", name)
     batch = run.batches.at(0, 0)
     output = GeneratorOutput(batch.x + 0.5)
-    loss, told = known_row_term(run.state, run.parts, batch, output)
+    loss, told = pixel_term(run.state, run.parts, batch, output)
     assert told["reconstruction"].item() == pytest.approx(0.5)
     assert loss.item() == pytest.approx(weight * 0.5)
 

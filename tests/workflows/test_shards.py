@@ -8,7 +8,9 @@ import pytest
 from gan_augment.data.images.png_folder import read_manifest
 from gan_augment.errors import FolderInUseError, OutputExistsError, ResumeMismatchError, UsageError
 from gan_augment.storage import hold_folder
+from gan_augment.synthesizers.image_gan import ImageGAN
 from gan_augment.workflows.sampling import sample
+from tests.synthesizers.conftest import quick_scores, toy_images
 from tests.workflows.conftest import contents, files
 
 MANY = {"odd": 1100, "good": 3, "bad_part": 1030}
@@ -43,6 +45,21 @@ def test_more_shards_than_there_is_to_draw_leave_some_empty(run, tmp_path):
     ]
     assert [result.counts["odd"] for result in results] == [2, 0, 0]
     assert len(images(tmp_path / "out")) == 2
+
+
+def test_a_class_whose_rows_make_one_sample_each_is_of_one_shard(tmp_path):
+    how = {"steps": 1, "device": "cpu", "threads": 1, "precision": "float32", "selection": False}
+    data = toy_images({"good": 1200, "odd": 1100, "bad": 8})
+    with quick_scores():
+        ImageGAN(recipe="stargan", **how).fit(data).save(tmp_path / "run" / "model")
+    counts = {"bad": 1100, "odd": 20}
+    drawn = [
+        sample(tmp_path / "run", tmp_path / "out", counts=counts, shard=f"{number}/2").counts
+        for number in (1, 2)
+    ]
+    assert drawn == [{"bad": 1100, "odd": 0}, {"bad": 0, "odd": 20}]
+    rows = read_manifest(tmp_path / "out" / "manifest-00001-of-00002.csv")
+    assert len({row.source for row in rows}) == 1100
 
 
 def test_parts_of_a_table_in_the_order_of_their_names_are_the_whole(table_run, tmp_path):
