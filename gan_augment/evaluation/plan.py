@@ -374,7 +374,7 @@ def designed(setup: Setup[Any], costs: Costs, processes: int, begun_s: float = 0
     designs = list(_smaller(full, _optional(setup), with_inner, setup.options.repeats is not None))
     took_s = [partial(costs.seconds, replace(setup, design=d), processes) for d in designs]
     over = "nothing more can be left out: it will take longer than the budget"
-    if setup.table or full.steps is not None or gans is None:
+    if setup.table or full.steps is not None or gans is None or not gans.steps:
         fitting = (d for d, seconds in zip(designs, took_s, strict=True) if seconds() <= budget_s)
         if (design := next(fitting, None)) is None:
             _check_forced(setup, took_s[-1]() - budget_s)

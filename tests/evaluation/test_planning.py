@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from gan_augment import ImageGAN, TabularGAN
+from gan_augment.errors import UsageError
 from gan_augment.evaluation.arms import ON_TOP
 from gan_augment.evaluation.learners import learner_of
 from gan_augment.evaluation.options import EvaluationOptions
@@ -186,6 +187,19 @@ def test_every_gan_of_images_gets_its_steps_before_any_arm_that_nobody_named() -
     assert set(idle.no_arms) == set(ON_TOP)  # a third fit leaves the second process idle
     named = changed(CNN, arms=("cmo", "smote"), budget_s=100.0)
     assert planned(named, OF_IMAGES).no_arms == ()
+
+
+def test_images_of_a_recipe_that_trains_nothing_are_planned_within_the_budget_too() -> None:
+    costs = Costs(4.0, Forecast(steps=0, fixed_s=2.0, step_s=0.0))
+    full = planned(changed(CNN, budget_s=10_000.0), costs)
+    assert (full.inner, full.curves, full.no_arms) == (True, True, ())
+    for budget_s in (400.0, 100.0):
+        asked = changed(CNN, budget_s=budget_s)
+        design = planned(asked, costs)
+        assert not design.inner
+        assert costs.seconds(replace(undesigned(asked), design=design)) <= budget_s
+    with pytest.raises(UsageError, match="has no room for the least that gives a verdict"):
+        planned(changed(CNN, budget_s=20.0, force=False), costs)
 
 
 def test_a_forecast_waits_for_generators_side_by_side_and_fits_the_rest_beside_them() -> None:
