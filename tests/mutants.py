@@ -65,6 +65,17 @@ FAULTS = {
     ("data/images/sources.py", "workflows/test_translating.py"): (
         ("source if source in real", "source if source not in real"),
     ),
+    ("data/images/sources.py", "images/test_folders.py::test_a_broken_line_is_named"): (
+        ("(rows.line_num, row) for row in rows", "(n, row) for n, row in enumerate(rows, 2)"),
+    ),
+    ("recipes/settings.py", "synthesizers/test_source_rows.py workflows/test_shards.py"): (
+        ("return sys.maxsize if self.once else SPAN", "return SPAN"),
+    ),
+    (
+        "evaluation/plan.py",
+        "evaluation/test_planning.py"
+        "::test_images_of_a_recipe_that_trains_nothing_are_planned_within_the_budget_too",
+    ): ((" or gans is None or not gans.steps:", " or gans is None:"),),
     # steps, schedules, batches and what a generator is given
     ("training/step.py", "training/test_step.py"): (
         ("samples = output.x.detach()", "samples = output.x"),
