@@ -250,11 +250,10 @@ def table(lines: Sequence[Mapping[str, Any]]) -> list[str]:
         "# Every recipe of images for the same seconds",
         "",
         "Made by `recipes_compare.py`, which says what each number is and how it is measured; "
-        "every fit is in `recipes_compare.jsonl`. Means over seeds. Steps: what the seconds of one "
-        "idle thread buy. Score, Frechet and kernel distance: less is better; told apart: .5 is "
-        "best; spread: 1 is that of real rows. Then, of a small CNN in percent and in points over "
-        f"repeats (r) and over nothing added (n): {', '.join(HEADS)}. Few seeds: what a point is "
-        "worth, the differences between seeds in the journal say.",
+        "every fit is in `recipes_compare.jsonl`. Means over seeds ± half of their range. Steps: "
+        "what the seconds of one idle thread buy. Score, Frechet and kernel distance: less is "
+        "better; told apart: .5 is best; spread: 1 is that of real rows. Then, of a small CNN in "
+        f"percent and in points over repeats (r) and over nothing added (n): {', '.join(HEADS)}.",
     ]
     for which, one in SETS.items():
         own = [line for line in lines if line["set"] == which]
@@ -276,7 +275,7 @@ def _cells(recipe: str, here: Sequence[Mapping[str, Any]], own: Sequence[Any]) -
     shown = [f"{recipe}{named and ': '}{named} ({len(here)})", f"{steps[0]:,}" if steps else ""]
     for name in MEASURES:
         values = [line[name] for line in here if line.get(name) is not None]
-        shown.append(f"{mean(values):.3g}" if values else "")
+        shown.append(f"{mean(values):.3g}{_half_range(values, 2)}" if values else "")
     for name in CLASSIFIED:
         values = [line[name] for line in here if name in line]
         cell = f"{100 * mean(values):.1f}" if values else "diverged"
@@ -288,9 +287,18 @@ def _cells(recipe: str, here: Sequence[Mapping[str, Any]], own: Sequence[Any]) -
                 if line["seed"] in against and name in line
             ]
             if pairs and recipe != rival:
-                cell += f"; {letter} {100 * mean(pairs):+.1f}"
+                points = [100 * pair for pair in pairs]
+                cell += f"; {letter} {mean(points):+.1f}{_half_range(points)}"
         shown.append(cell)
     return shown
+
+
+def _half_range(values: Sequence[float], digits: int | None = None) -> str:
+    """Half of the range, to so many digits or to a tenth, behind a ±; nothing of a single value."""
+    if len(values) < 2:
+        return ""
+    half = (max(values) - min(values)) / 2
+    return f" ± {half:.1f}" if digits is None else f" ± {half:.{digits}g}"
 
 
 def picture(which: str, asked: argparse.Namespace, seed: int = 0) -> None:

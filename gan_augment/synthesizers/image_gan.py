@@ -48,7 +48,13 @@ from gan_augment.synthesizers.time_budget import (
     steps_within,
     thread_speeds,
 )
-from gan_augment.synthesizers.usefulness import SEEDS, updates_within, usefulness, usefulness_s
+from gan_augment.synthesizers.usefulness import (
+    LEAST_IMAGES,
+    SEEDS,
+    updates_within,
+    usefulness,
+    usefulness_s,
+)
 from gan_augment.training.callbacks import (
     Callback,  # noqa: F401  (pdoc)
     ProgressCallback,
@@ -92,8 +98,9 @@ class ImageGAN(GAN[LabelledImages, ModelMeta]):
         Whether only samples worth keeping are given, by the recipe's `selection`; a class of under
         8 images, or of which under a tenth is accepted, is refused. False keeps every candidate.
     advise
-        Whether what generated rows add is tried at the end of a fit of 1,920 steps and more, unless
-        selection is off: 15 % of the time at 28 px (`synthesizers/usefulness.py`).
+        Whether what generated rows add is tried at the end of a fit of 1,920 steps and more, or of
+        a recipe that trains nothing, unless selection is off: 15 % of the time at 28 px
+        (`synthesizers/usefulness.py`).
 
     Attributes
     ----------
@@ -140,7 +147,7 @@ class ImageGAN(GAN[LabelledImages, ModelMeta]):
     _scores = SCORES_A_RUN
     _cure_of_no_spread = (
         " (or too many were copies); the last one is kept. Look at samples.png before using it; "
-        "more steps or more rows of the class may cure it."
+        "more steps, more rows of the class, or another recipe may cure it."
     )
 
     def fit(
@@ -212,7 +219,7 @@ class ImageGAN(GAN[LabelledImages, ModelMeta]):
             return self._follow(ranks, stop, parts_of)
         with alone():
             self._choice = chosen_recipe(self, data, started_s, progress, stop, unlabelled)
-        data = checked_data(resolve_recipe(self._choice or self.recipe), data)
+        data = checked_data(self._resolved, data)
         parts = self._parts(data, compute_config(self.device, self.precision, self.threads))
         _check_unlabelled(parts.recipe, data, unlabelled)
         untrained = self.untrained
@@ -359,12 +366,14 @@ class ImageGAN(GAN[LabelledImages, ModelMeta]):
     def forecast(self, data: LabelledImages, within_s: float = math.inf) -> Forecast:
         """Time what a fit on `data` does, without fitting, in about `within_s` seconds at most."""
         self._checked(data)
-        data = checked_data(resolve_recipe(self._choice or self.recipe), data)
+        data = checked_data(self._resolved, data)
         parts = self._parts(data, compute_config(self.device, self.precision, 1))
         if self.untrained:
             rows, _ = hold_out(data, seed=self.random_state)
-            fixed_s = judge_s(data, rows, min(PROBE_S, within_s / 4))
-            return Forecast(0, fixed_s + self.selection * selection_s(len(rows), fixed_s), 0.0)
+            classifier_s = judge_s(data, rows, min(PROBE_S, within_s / 4))
+            fixed_s = classifier_s + self.selection * selection_s(len(rows), classifier_s)
+            fixed_s += usefulness_s(self._updates(0, len(rows)), classifier_s)
+            return Forecast(0, fixed_s, 0.0)
         with devices.threads(1):
             timing = self._timing(parts, data, within_s, may_choose=False)
         steps, trained_s = self.steps or parts.recipe.steps, timing.judge_s
@@ -375,17 +384,18 @@ class ImageGAN(GAN[LabelledImages, ModelMeta]):
     @property
     def untrained(self) -> bool:
         """Whether a fit with these settings trains no generator."""
-        recipe = self._choice or self.recipe
-        return recipe != CHOOSE and not resolve_recipe(recipe).generator.trained
+        return (self._choice or self.recipe) != CHOOSE and not self._resolved.generator.trained
+
+    @property
+    def _resolved(self) -> Recipe:
+        return resolve_recipe(self._choice or self.recipe)
 
     @property
     def _rows(self) -> type[LabelledImages]:
         return LabelledImages if self.meta_.scale is None else LabelledSignals
 
     def _parts(self, data: LabelledImages, compute: ComputeConfig) -> Parts:
-        return build(
-            resolve_recipe(self._choice or self.recipe), data.image_shape, len(data.names), compute
-        )
+        return build(self._resolved, data.image_shape, len(data.names), compute)
 
     def _timing(
         self, parts: Parts, data: LabelledImages, within_s: float, may_choose: bool
@@ -462,7 +472,8 @@ class ImageGAN(GAN[LabelledImages, ModelMeta]):
         """The updates of each classifier that tries generated rows out, 0 where none does."""
         if not (self.selection and self.advise):
             return 0
-        return updates_within(steps * resolve_recipe(self._choice or self.recipe).batch, rows)
+        drawn = LEAST_IMAGES if self.untrained else steps * self._resolved.batch
+        return updates_within(drawn, rows)
 
     def _try_out(
         self, data: LabelledImages, rows: NDArray[np.int64], run: Run, progress: Progress

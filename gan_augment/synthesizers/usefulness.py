@@ -32,7 +32,7 @@ from gan_augment.synthesizers.scorer import SCORER_STEPS, at_most_a_class
 from gan_augment.synthesizers.topup import added_rows, with_added
 
 SHARE, SEEDS, EPOCHS = 0.5, 2, 60
-LEAST_UPDATES, MOST_UPDATES = 90, 300
+LEAST_IMAGES, MOST_UPDATES = 30_720, 300
 UPDATES_AN_IMAGE = 3 / 1024  # of eight CNNs: 15 % of a fit
 WIDE = 1.282  # standard errors to each side of an interval of 80 %
 
@@ -46,8 +46,9 @@ def updates_within(images: int, rows: int) -> int:
     >>> updates_within(25_600, 2000), updates_within(51_200, 2000), updates_within(256_000, 2000)
     (0, 150, 300)
     """
-    updates = min(MOST_UPDATES, int(UPDATES_AN_IMAGE * images))
-    return min(updates, max(EPOCHS * rows // 128, 60)) if updates >= LEAST_UPDATES else 0
+    if images < LEAST_IMAGES:
+        return 0
+    return min(MOST_UPDATES, int(UPDATES_AN_IMAGE * images), max(EPOCHS * rows // 128, 60))
 
 
 def usefulness_s(updates: int, scorer_s: float) -> float:

@@ -116,10 +116,10 @@ class FitPlan:
     @property
     def length(self) -> str:
         """How long it trains, in words."""
-        options = self.data.options
-        if options.steps is not None:
+        options, trained = self.data.options, self.recipe.generator.trained
+        if trained and options.steps is not None:
             return f"{options.steps} steps"
-        if options.budget_s is not None:
+        if trained and options.budget_s is not None:
             return f"as many steps as fit into {options.budget_s:g} s"
         return self.data.own_length(self.recipe)
 

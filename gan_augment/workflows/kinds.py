@@ -207,6 +207,8 @@ class ImageKind(_Kind):
 
     def own_length(self, recipe: Recipe) -> str:
         """How long a fit trains where neither steps nor a budget are given."""
+        if not recipe.generator.trained:
+            return "nothing is trained"
         return f"{recipe.steps} steps (the recipe's own)"
 
     def generator(self, callbacks: Sequence[Callback] = ()) -> ImageGAN:

@@ -300,6 +300,12 @@ def test_a_plan_says_what_a_fit_would_do_and_writes_nothing(data, tmp_path, monk
     assert list(tmp_path.iterdir()) == []
 
 
+def test_the_plan_of_a_recipe_that_is_not_trained_speaks_of_no_steps(data_folder):
+    for more in ({}, {"steps": 3}, {"budget_s": 60.0}):
+        plan = plan_fit(data_folder, FitOptions(recipe="fourier", **more))
+        assert plan.length == "nothing is trained"
+
+
 def test_a_plan_of_large_images_says_what_its_budget_buys(make_classes, tmp_path):
     budget = FitOptions(budget_s=5.0, device="cpu", precision="float32", workers=1)
     folder = make_classes(tmp_path / "large", {"good": 9, "bad": 2}, side=64)
