@@ -310,6 +310,8 @@ def picture(which: str, asked: argparse.Namespace, seed: int = 0) -> None:
     for recipe in COMPARED:
         if (asked.work / f"{which}-{recipe}-{seed}.npz").is_file():
             rows[recipe] = samples_of(which, recipe, seed, asked.work, task)["samples"]
+    if len(rows) == 1:
+        raise SystemExit(f"no samples of {which}, seed {seed}, lie below {asked.work}")
     side, label_px = task.train.image_shape[0], 120
     zoom = math.ceil(32 / side)
     cell = zoom * side + 2
