@@ -102,8 +102,8 @@ def test_every_grey_value_survives_the_round_trip(size, padded):
 
 
 def test_values_are_rounded_and_clipped_never_wrapped():
-    x = torch.tensor([-3.0, 3.0, 0.6 / 127.5 - 1, 0.4 / 127.5 - 1]).view(4, 1, 1, 1)
-    assert to_pixels(x, (1, 1)).flatten().tolist() == [0, 255, 1, 0]
+    x = torch.tensor([-3.0, 3.0, 0.6 / 127.5 - 1, 0.4 / 127.5 - 1]).view(1, 1, 2, 2)
+    assert to_pixels(x, (2, 2)).flatten().tolist() == [0, 255, 1, 0]
 
 
 def test_padding_repeats_the_edge():
