@@ -1,5 +1,6 @@
 """A topped-up folder: exact counts, the user's files untouched, and every file accounted for."""
 
+import json
 import shutil
 
 import numpy as np
@@ -26,6 +27,7 @@ from gan_augment.training.callbacks import StopRequested
 from gan_augment.workflows import augmenting
 from gan_augment.workflows.augmenting import augment, file_names, repeat_name
 from gan_augment.workflows.fitting import fit
+from gan_augment.workflows.outputs import RECORD
 from tests.workflows.conftest import files
 
 HALF = TopUp(synthetic_share=0.5, companions=False)
@@ -293,6 +295,20 @@ def test_where_nothing_is_to_be_generated_nothing_is_trained(data_folder, tmp_pa
     next((tmp_path / "out" / "bad_part").glob("repeat-*")).unlink()
     assert augment(data_folder, "out", top_up=repeats, resume=True).run is None
     assert files(tmp_path / "out") == written
+
+
+def test_an_output_begun_before_there_were_windows_and_larger_images_is_resumed(
+    data_folder, tmp_path
+):
+    repeats = TopUp(synthetic_share=0, companions=False)
+    augment(data_folder, tmp_path / "out", top_up=repeats)
+    record = tmp_path / "out" / RECORD
+    begun_with = json.loads(record.read_text())["made_from"]["options"]
+    assert "steps" in begun_with
+    assert not {"window", "super_resolve"} & begun_with.keys()
+    larger = FitOptions(super_resolve=2)
+    with pytest.raises(ResumeMismatchError, match="options"):
+        augment(data_folder, tmp_path / "out", top_up=repeats, options=larger, resume=True)
 
 
 @pytest.mark.slow
