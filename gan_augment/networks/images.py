@@ -144,23 +144,31 @@ class AnchoredGenerator(nn.Module):
     code = sum_k w_k E(a_k) + sigma z; image = G(code, y). Two rows of the class, weighted
     1 - lambda and lambda: interpolation of autoencoder codes as in DeepSMOTE (Dablain et al. 2021),
     made real by an adversary. A row, and the difference of two rows of another class: that class's
-    variation, borrowed, as in the delta-encoder (Schwartz et al. 2018).
+    variation, borrowed, as in the delta-encoder (Schwartz et al. 2018). row_styles: the decoder
+    mixes styles, and takes the finer ones from the second row of a sample.
     """
 
-    def __init__(self, encoder: Encoder, decoder: nn.Module, sigma: float) -> None:
+    def __init__(
+        self, encoder: Encoder, decoder: nn.Module, sigma: float, row_styles: bool = False
+    ) -> None:
         super().__init__()
         self.encoder = encoder
         self.decoder = decoder
-        self.sigma, self.noise_width = sigma, encoder.head.out_features
+        self.row_styles = row_styles
+        self.sigma, self.width = sigma, encoder.head.out_features
+        self.noise_width = self.width + 2 * row_styles
 
-    def code(self, inputs: GeneratorInput) -> Tensor:
-        """(N, code): mixed codes with noise. Raises TypeError without anchors."""
+    def draw(self, inputs: GeneratorInput) -> tuple[Tensor, Tensor]:
+        """Images, and the mixed codes with noise behind them (N, code). TypeError without rows."""
         anchors = inputs.source
         if not isinstance(anchors, Anchors):
             raise TypeError("an anchored generator needs GeneratorInput.source, rows of the class")
         codes = gathered(self.encode(anchors.rows))  # of all ranks, for mixtures across them
         mixed = torch.einsum("nk,nkc->nc", anchors.weight.to(codes.dtype), codes[anchors.index])
-        return mixed + self.sigma * inputs.z
+        code = told = mixed + self.sigma * inputs.z[:, : self.width]
+        if self.row_styles:
+            told = torch.cat([code, codes[anchors.index[:, 1]], inputs.z[:, self.width :]], dim=1)
+        return self.decoder(told, inputs.y), code
 
     def encode(self, rows: Tensor) -> Tensor:
         """Images to codes; codes stay as they are."""
@@ -171,8 +179,7 @@ class AnchoredGenerator(nn.Module):
 
     def forward(self, inputs: GeneratorInput) -> Tensor:
         """Decode the mixed code as class y."""
-        images: Tensor = self.decoder(self.code(inputs), inputs.y)
-        return images
+        return self.draw(inputs)[0]
 
 
 class ImageDiscriminator(nn.Module):

@@ -90,9 +90,10 @@ class StyleGenerator(nn.Module):
     """z (N, noise_width), y int64 (N,) -> (N, C, H, W) of the padded size; no tanh.
 
     z: a code, the code of a second style, how styles are mixed (2 entries), and each layer's noise.
-    Of z the code alone may be given: no noise then, and no mixing. In training a share `mixing` of
-    the samples takes the second style from some layer on. `means` (K, code) are running means of
-    styles; when evaluating, w is at mean + truncation (w - mean) of its class.
+    In training a share `mixing` of the samples takes the second style from some layer on. Codes of
+    real rows come without noise, and then so when evaluating, too; a code alone is not mixed.
+    `means` (K, code) are running means of styles; when evaluating, w is at mean + truncation
+    (w - mean) of its class.
     """
 
     first_std = 1.0
@@ -123,20 +124,22 @@ class StyleGenerator(nn.Module):
 
     def forward(self, z: Tensor, y: Tensor) -> Tensor:
         """One image a row."""
-        code, noise = z[:, : self.code], z[:, 2 * self.code + 2 :]
-        w = self.mapping(code, y)
-        if not self.training:
-            w = torch.lerp(self.means[y].to(w.dtype), w, self.truncation)
-            return self.draw(w.expand(len(self.layers), -1, -1), noise)
-        self._follow(w.detach().float(), y)
+        code, second = z[:, : self.code], z[:, self.code : 2 * self.code]
+        noise, w = z[:, 2 * self.code + 2 :], self.style(code, y)
+        if self.training:
+            self._follow(w.detach().float(), y)
         styles = w.expand(len(self.layers), -1, -1)
-        if self.mixing and z.shape[1] > self.code:
-            other = self.mapping(z[:, self.code : 2 * self.code], y)
+        if self.mixing and second.shape[1] and (self.training or not noise.shape[1]):
             mixed, place = torch.special.ndtr(z[:, 2 * self.code :][:, :2].float()).T  # uniform
             place = torch.where(mixed < self.mixing, 1 + place * (len(self.layers) - 1), 1e9)
             finer = torch.arange(len(self.layers), device=z.device)[:, None] >= place.floor()
-            styles = torch.where(finer[:, :, None], other, styles)
+            styles = torch.where(finer[:, :, None], self.style(second, y), styles)
         return self.draw(styles, noise)
+
+    def style(self, code: Tensor, y: Tensor) -> Tensor:
+        """w (N, code) of codes; when evaluating, nearer to the mean of its class y (N,)."""
+        w: Tensor = self.mapping(code, y)
+        return w if self.training else torch.lerp(self.means[y].to(w.dtype), w, self.truncation)
 
     def draw(self, styles: Tensor, noise: Tensor) -> Tensor:
         """Images of styles (layers, N, code), with noise (N, entries), or (N, 0) for none."""

@@ -70,8 +70,8 @@ class GeneratorSettings(Frozen):
     network: of images; `default`, `dcgan`, `growing` (PGGAN's), `style` (StyleGAN's), or
     "file.py:name" of one's own. skip_code: every block is modulated by the code as well as by the
     class (BigGAN). Of `style`: style_mixing is the share of the samples in training whose finer
-    layers take another code; truncation the share of a code's way from its class's mean that is
-    gone when sampling, 1 for all of it.
+    layers take another code, anchored that of the second row, and when sampling, too; truncation
+    the share of a code's way from its class's mean that is gone when sampling, 1 for all of it.
 
     code: size of z. embedding: size of a class's. Images: width is the channels at half the side,
     doubling towards the base up to max_width (encoder_*: of the encoder); sigma: noise added to a
@@ -114,6 +114,11 @@ class GeneratorSettings(Frozen):
     def trained(self) -> bool:
         """Whether the kind has anything to train."""
         return self.kind not in ("gaussian", "features", "fourier")
+
+    @property
+    def row_styles(self) -> bool:
+        """Whether a sample of real rows takes its finer styles from another one of them."""
+        return (self.kind, self.network) == ("anchored", "style")
 
     @property
     def from_rows(self) -> bool:

@@ -125,7 +125,7 @@ def new_generator(
     if settings.kind == "free":
         return FreeGenerator(new_generators(recipe.game, classes, decoder))
     encoder = Encoder(geometry, settings.code, settings.encoder_width, settings.encoder_max_width)
-    return AnchoredGenerator(encoder, decoder(classes), settings.sigma)
+    return AnchoredGenerator(encoder, decoder(classes), settings.sigma, settings.row_styles)
 
 
 def new_discriminator(recipe: Recipe, geometry: Geometry, classes: int) -> nn.Module:
@@ -186,16 +186,19 @@ def decode_noise(network: nn.Module, inputs: GeneratorInput) -> GeneratorOutput:
 def draw_mixtures(recipe: Recipe, seed: int, step: int, turn: int, batch: Batch) -> GeneratorInput:
     """Each row mixed with its same-class partner, or moved as another pair of the batch differs.
 
-    Every k-th sample stays at its row, to be compared with it.
+    Every k-th sample stays at its row, in its own style, to be compared with it.
     """
     rng, n, device = generator(seed, "noise", step, turn), len(batch.y), batch.y.device
-    z = torch.from_numpy(rng.standard_normal((n, recipe.generator.code), dtype=np.float32))
+    width = recipe.generator.code + 2 * recipe.generator.row_styles
+    z = torch.from_numpy(rng.standard_normal((n, width), dtype=np.float32))
     rows = reconstructed_rows(recipe)
     z[rows] *= RECONSTRUCTION_NOISE
     borrowed = BORROWED_IN_TRAINING * recipe.generator.borrowed
     weight = mixture_weights(recipe.generator, n, rng, borrowed=borrowed, own=rows)
     first = np.arange(n)
     index = [first, first ^ 1]
+    if recipe.generator.row_styles:
+        index[1][rows] = first[rows]
     if weight.shape[1] > 2:
         pair = 2 * rng.integers(n // 2, size=n)  # two rows of one class, whichever it is
         index += [pair, pair + 1]
@@ -211,8 +214,7 @@ def decode_mixtures(network: nn.Module, inputs: GeneratorInput) -> GeneratorOutp
     """The images, and the codes that they were decoded from."""
     if not isinstance(network, AnchoredGenerator):
         raise TypeError(f"expected an AnchoredGenerator, not {type(network).__name__}")
-    codes = network.code(inputs)
-    return GeneratorOutput(network.decoder(codes, inputs.y), codes)
+    return GeneratorOutput(*network.draw(inputs))
 
 
 def reconstruction_term(

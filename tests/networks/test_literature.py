@@ -16,11 +16,12 @@ from gan_augment.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from gan_augment.networks.geometry import Geometry
 from gan_augment.networks.growing import equalised, faded
 from gan_augment.networks.images import with_minibatch_std
+from gan_augment.networks.inputs import Anchors, GeneratorInput
 from gan_augment.networks.style import ModulatedConvolution
 from gan_augment.recipes import RECIPES, DiscriminatorSettings, GeneratorSettings, Recipe
 from gan_augment.synthesizers.image_gan import ImageGAN
 from gan_augment.synthesizers.time_budget import step_seconds
-from gan_augment.training.images import build
+from gan_augment.training.images import build, reconstructed_rows
 from gan_augment.training.loop import one_step
 from gan_augment.training.parts import GeneratorOutput
 from gan_augment.training.published import path_length, slope_lengths
@@ -258,9 +259,36 @@ def test_path_lengths_come_every_fourth_step_with_four_times_the_weight():
     assert float(run.state.numbers["path_length"]) > 0
 
 
-def test_an_anchored_generator_may_draw_with_styles():
+def anchored_style(**changes):
     values = RECIPES["image"]["anchored"].model_dump() | {"steps": 10, "batch": 8}
-    values["generator"] |= {"network": "style", "code": 8, "width": 8, "max_width": 8}
-    run = image_run(**values)
+    values["generator"] |= {"network": "style", "code": 8, "width": 8, "max_width": 8, **changes}
+    return image_run(**values)
+
+
+def test_an_anchored_generator_may_draw_with_styles():
+    run = anchored_style()
     losses = [float(one_step(run).get("reconstruction", 0)) for _ in range(8)]
     assert losses[-1] < losses[0]
+
+
+@pytest.mark.parametrize("mixing", [0.0, 1.0])
+def test_a_real_row_is_drawn_in_the_style_of_another_one_when_sampling_too(mixing):
+    g = anchored_style(style_mixing=mixing, sigma=0.0).state.generator.eval()
+    codes = torch.randn(3, 8, generator=torch.Generator().manual_seed(1))
+    row, weight = torch.tensor([[0, 0], [0, 1], [0, 2]]), torch.tensor([[1.0, 0.0]] * 3)
+    z, y = torch.zeros(3, g.noise_width), torch.zeros(3, dtype=torch.long)
+    images = g(GeneratorInput(z, y, Anchors(codes, row, weight)))
+    assert torch.equal(images[0], images[1]) == torch.equal(images[0], images[2]) == (mixing == 0)
+    alone = g.decoder(codes[:1], y[:1])
+    torch.testing.assert_close(images[:1], alone)
+
+
+def test_rows_that_are_compared_with_themselves_keep_their_own_style():
+    run = anchored_style(style_mixing=1.0)
+    batch = run.batches.at(0, 0)
+    inputs = run.parts.draw(0, 0, 0, batch)
+    own = reconstructed_rows(run.parts.recipe)
+    assert torch.equal(inputs.source.index[own, 0], inputs.source.index[own, 1])
+    others = inputs.source.index[1::2]
+    assert torch.equal(others[:, 0] ^ 1, others[:, 1])
+    assert inputs.z.shape[1] == 8 + 2

@@ -94,7 +94,7 @@ def test_a_weight_of_one_is_the_row_itself_and_a_difference_moves_it():
     index = torch.tensor([[0, 1, 1, 0]] * 3)
     weight = torch.tensor([[1.0, 0, 0, 0], [0, 1, 0, 0], [1, 0, 0.5, -0.5]])
     anchors = Anchors(codes, index, weight)
-    made = network.code(GeneratorInput(torch.zeros(3, 6), torch.tensor([0, 0, 0]), anchors))
+    _, made = network.draw(GeneratorInput(torch.zeros(3, 6), torch.tensor([0, 0, 0]), anchors))
     torch.testing.assert_close(made, torch.stack([*codes, codes.mean(dim=0)]))
 
 
