@@ -39,10 +39,15 @@ class Reportable(Protocol):
 
 def print_report(ctx: typer.Context, report: Reportable) -> None:
     """Print what was found, as lines or as one object."""
+    print_values(ctx, report.to_dict(), report.lines())
+
+
+def print_values(ctx: typer.Context, values: Mapping[str, Any], lines: Sequence[str]) -> None:
+    """Print values as one object, or the lines that say the same."""
     if ctx.params["as_json"]:
-        _print_json(ctx, report.to_dict())
+        _print_json(ctx, values)
     else:
-        _print_lines(report.lines())
+        _print_lines(lines)
 
 
 def print_result(ctx: typer.Context, result: Reportable, path: Path) -> None:

@@ -9,7 +9,7 @@ whole, or cut to so many training rows. Every arm in every cell is a line of a j
 result (or --journal FILE), so that a stopped run goes on where it was; --again runs the named arms
 anew, --report only tells what the journal holds. Each process computes with one thread. Prints the
 figures, writes them as JSON and, for reading, as Markdown. How: `tables_protocol.py`; which rows:
-`tables_ours.py`, whose screened ideas are arms, too.
+`tables_ours.py`, whose screened ideas and the recipes of tables by name are arms, too.
 """
 
 from __future__ import annotations

@@ -19,6 +19,7 @@ from gan_augment.data.splits import judging_folds
 from gan_augment.data.tables.columns import output_frame
 from gan_augment.data.tables.reader import ReadTable, read_frame
 from gan_augment.data.tables.schema import Overrides
+from gan_augment.recipes import RECIPES
 from gan_augment.synthesizers.baselines import GaussianSmote, Repeats, Smote, TunedSmote
 from gan_augment.synthesizers.sampling import FEW_ROWS
 from gan_augment.synthesizers.tabular_gan import TabularGAN
@@ -89,9 +90,10 @@ class Rows:
         """Rows to parity. k: neighbours of the tuned SMOTE, chosen here where none is given."""
         if arm == "none":
             return None
-        if arm in ("ours", "interpolation"):
-            gan = self._gan if arm == "interpolation" else _new(self._y, self._seed)
-            if arm == "ours":
+        if arm in ("ours", "interpolation", *RECIPES["table"]):
+            gan = self._gan
+            if arm != "interpolation":
+                gan = replace(_new(self._y, self._seed), recipe="auto" if arm == "ours" else arm)
                 gan.fit(self._read.table, schema=self._read.schema)
             return _topped_up(gan, self._read, self._y, self._seed, {})
         if arm in IDEAS:

@@ -58,8 +58,10 @@ def minimax_g(real: Tensor, fake: Tensor) -> Tensor:
 
 
 def non_saturating_g(real: Tensor, fake: Tensor) -> Tensor:
-    """E softplus(-s_f), whose gradient lives where D is sure.
+    """E softplus(-s_f), whose gradient lives where D is sure: G maximises E log D(G(z)).
 
+    A founding text of this library prints both of the game's terms wrong: D's second one is
+    E log(1 - D(G(z))), and G does not minimise E log D(G(z)).
     Shapes: (M,) -> (). Source: Goodfellow et al. 2014, section 3.
     """
     return F.softplus(-fake).mean()

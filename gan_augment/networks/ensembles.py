@@ -110,19 +110,15 @@ def mix_generators(network: nn.Module, coverage: Callable[[nn.Module], Tensor]) 
 
 def new_generators(game: GameSettings, classes: int, new: Callable[[int], nn.Module]) -> nn.Module:
     """The generator of a game; new(classes) makes one."""
-    if game.by_class:
-        return ByClass([new(1) for _ in range(classes)])
     if game.generators > 1:
         return Generators([new(classes) for _ in range(game.generators)], classes)
-    return new(classes)
+    return ByClass([new(1) for _ in range(classes)]) if game.by_class else new(classes)
 
 
 def new_discriminators(
     game: GameSettings, classes: int, new: Callable[[int], nn.Module]
 ) -> nn.Module:
     """The discriminator of a game; new(classes) makes one."""
-    if game.by_class:
-        return ByClass([new(1) for _ in range(classes)])
     if game.discriminators > 1:
         return Discriminators([new(classes) for _ in range(game.discriminators)])
-    return new(classes)
+    return ByClass([new(1) for _ in range(classes)]) if game.by_class else new(classes)

@@ -51,12 +51,10 @@ def factors(x: Tensor, factor: int = 2) -> tuple[int, int]:
     return (1 if x.shape[2] == 1 else factor), factor
 
 
-def doubled(x: Tensor, times: int = 1) -> Tensor:
-    """Every pixel as 2^times by 2^times of them."""
-    if not times:
-        return x
+def doubled(x: Tensor, times: int = 1, mode: str = "nearest") -> Tensor:
+    """Every pixel as 2^times by 2^times of them, or what is between them with "bilinear"."""
     sides = tuple(float(side) for side in factors(x, 2**times))
-    return F.interpolate(x, scale_factor=sides, mode="nearest")
+    return F.interpolate(x, scale_factor=sides, mode=mode) if times else x
 
 
 def halved(x: Tensor, times: int = 1) -> Tensor:

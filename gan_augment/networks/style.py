@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from gan_augment.distributed import summed
 from gan_augment.networks.geometry import Geometry
 from gan_augment.networks.growing import equalised, level_widths, pixel_norm
-from gan_augment.networks.layers import convolution, factors, new_embedding
+from gan_augment.networks.layers import convolution, doubled, new_embedding
 from gan_augment.recipes import GeneratorSettings
 
 MAPPING_LAYERS = 4
@@ -148,14 +148,14 @@ class StyleGenerator(nn.Module):
         of_layers = torch.split(noise, self.noise_sizes, dim=1) if noise.shape[1] else ()
         for number, layer in enumerate(self.layers):
             if number % 2:
-                h = _doubled(h)
+                h = doubled(h, mode="bilinear")
             added: Tensor | float = 0.0
             if of_layers:
                 added = self.strength[number] * of_layers[number].view(-1, 1, *self.sizes[number])
             h = F.leaky_relu(layer(h, styles[number], added), 0.2) * 2**0.5
             if number % 2 == 0:
                 colours = self.to_rgb[number // 2](h, styles[number])
-                image = _doubled(image) + colours if number else colours
+                image = doubled(image, mode="bilinear") + colours if number else colours
         return image
 
     @torch.no_grad()
@@ -165,8 +165,3 @@ class StyleGenerator(nn.Module):
         count = summed(member.sum(dim=0)[:, None])
         here = summed(member.T @ w) / count.clamp_min(1)
         self.means.lerp_(here, MEAN_RATE * (count > 0).to(w.dtype).expand_as(here))
-
-
-def _doubled(x: Tensor) -> Tensor:
-    sides = tuple(float(side) for side in factors(x))
-    return F.interpolate(x, scale_factor=sides, mode="bilinear", align_corners=False)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gan_augment.errors import UsageError, did_you_mean
-from gan_augment.recipes.presets import ABOUT, COSTS, RECIPES
+from gan_augment.recipes.presets import ABOUT, RECIPES
 from gan_augment.recipes.settings import (
     AugmentSettings,
     DataKind,
@@ -32,7 +32,6 @@ __all__ = [
     "AUTO",
     "CANDIDATES",
     "CHOOSE",
-    "COSTS",
     "RECIPES",
     "AugmentSettings",
     "DataKind",
@@ -48,6 +47,7 @@ __all__ = [
     "check_unlabelled",
     "resolve_recipe",
     "table_recipe",
+    "takes_unlabelled",
     "tells_classes",
     "with_options",
 ]

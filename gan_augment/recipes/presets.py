@@ -8,7 +8,7 @@ them: else D learns few rows by heart. Those about networks are for images alone
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from gan_augment.recipes.settings import (
     DataKind,
@@ -52,28 +52,17 @@ TABLE_ANCHORED = Recipe(
     steps=600,
     batch=256,
 )
-TABLE_FREE = TABLE_ANCHORED.model_copy(
-    update={
-        "name": "free",
-        "generator": TABLE_ANCHORED.generator.model_copy(update={"kind": "free"}),
-    }
-)
 
-TABLE_GAUSSIAN = TABLE_ANCHORED.model_copy(
-    update={
-        "name": "gaussian",
-        "generator": TABLE_ANCHORED.generator.model_copy(update={"kind": "gaussian"}),
-    }
-)
 
-TABLE_FEATURES = TABLE_ANCHORED.model_copy(
-    update={
-        "name": "features",
-        "generator": TABLE_ANCHORED.generator.model_copy(
-            update={"kind": "features", "neighbours": 5, "borrowed": 0.5, "reach": 0.5}
-        ),
-    }
-)
+def _of_kind(name: str, **generator: Any) -> Recipe:
+    """The anchored recipe of tables with another kind of generator."""
+    generated = TABLE_ANCHORED.generator.model_copy(update=generator)
+    return TABLE_ANCHORED.model_copy(update={"name": name, "generator": generated})
+
+
+TABLE_FREE = _of_kind("free", kind="free")
+TABLE_GAUSSIAN = _of_kind("gaussian", kind="gaussian")
+TABLE_FEATURES = _of_kind("features", kind="features", neighbours=5, borrowed=0.5, reach=0.5)
 
 _ADAM = {"rate": 2e-4, "betas": (0.5, 0.999)}
 _PUBLISHED: dict[str, Mapping[str, Any]] = {
@@ -267,111 +256,110 @@ _TRANSLATION_BASE = FREE.model_copy(
 """What recipes whose samples start from one row have in common."""
 
 
-ABOUT: Mapping[str, tuple[str, str]] = {
-    "anchored": ("the default of images: starts between real rows, borrows variation", "own"),
-    "free": ("from noise alone, for some hundred rows a class and more", "own"),
-    "gaussian": ("the default of tables: rows around near rows, not trained", "own"),
-    "features": (
+class About(NamedTuple):
+    """What `gan-augment recipes` says of a recipe.
+
+    image, table: seconds of a step, on its own batch, over those of `anchored`, of images of 28 px
+    and of tables; one thread, measured by `examples/benchmarks/step_costs.py`.
+    """
+
+    good_for: str
+    source: str
+    image: float | None = None
+    table: float | None = None
+
+
+ABOUT: Mapping[str, About] = {
+    "anchored": About(
+        "the default of images: starts between real rows, borrows variation", "own", 1.0, 1.0
+    ),
+    "free": About("from noise alone, for some hundred rows a class and more", "own", 2.3, 0.84),
+    "gaussian": About("the default of tables: rows around near rows, not trained", "own"),
+    "features": About(
         "for 128 to 2,048 dense columns: borrows the spread of near larger classes, not trained",
         "own; Yang et al. 2021",
     ),
-    "minimax": ("the original game; stalls where D is sure", "Goodfellow et al. 2014, eq. 1"),
-    "nonsaturating": (
+    "minimax": About(
+        "the original game; stalls where D is sure", "Goodfellow et al. 2014, eq. 1", 1.9, 0.69
+    ),
+    "nonsaturating": About(
         "G maximises E log D(G(z)), D's second term is log(1 - D)",
         "Goodfellow et al. 2014, section 3",
+        1.9,
+        0.67,
     ),
-    "lsgan": ("squared errors; a gradient also far from the border", "Mao et al. 2017"),
-    "wgan-gp": ("steady and slow: five D steps with a gradient penalty", "Gulrajani et al. 2017"),
-    "hinge-sn": ("hinge, projection and spectral norm, five D steps", "Miyato et al. 2018"),
-    "relativistic-r1r2": ("real beside fake, both zero-centred penalties", "Huang et al. 2024"),
-    "cgan": ("the class joined with what D sees; the original game", "Mirza & Osindero 2014"),
-    "acgan": (
+    "lsgan": About(
+        "squared errors; a gradient also far from the border", "Mao et al. 2017", 1.9, 0.69
+    ),
+    "wgan-gp": About(
+        "steady and slow: five D steps with a gradient penalty", "Gulrajani et al. 2017", 12.0, 3.5
+    ),
+    "hinge-sn": About(
+        "hinge, projection and spectral norm, five D steps", "Miyato et al. 2018", 6.3, 3.2
+    ),
+    "relativistic-r1r2": About(
+        "real beside fake, both zero-centred penalties", "Huang et al. 2024", 4.2, 1.2
+    ),
+    "cgan": About(
+        "the class joined with what D sees; the original game", "Mirza & Osindero 2014", 2.0, 0.7
+    ),
+    "acgan": About(
         "D tells the class as well: clear classes, but less variety within each",
         "Odena et al. 2017",
+        1.9,
+        0.77,
     ),
-    "wgan": ("clipped weights, RMSprop, long D steps at times; very slow", "Arjovsky et al. 2017"),
-    "sgan": ("D is held back while it wins, and has more steps while it loses", "own"),
-    "unrolled": ("G looks five steps of D ahead; against collapse", "Metz et al. 2017"),
-    "egan": (
+    "wgan": About(
+        "clipped weights, RMSprop, long D steps at times; very slow",
+        "Arjovsky et al. 2017",
+        6.5,
+        4.4,
+    ),
+    "sgan": About(
+        "D is held back while it wins, and has more steps while it loses", "own", 3.8, 1.5
+    ),
+    "unrolled": About(
+        "G looks five steps of D ahead; against collapse", "Metz et al. 2017", 14.0, 5.5
+    ),
+    "egan": About(
         "two generators against two discriminators; each class from whichever covers it",
         "Durugkar et al. 2017; Ghosh et al. 2018",
+        2.9,
+        1.3,
     ),
-    "class-by-class": ("a pair of networks a class; for classes of many rows", "own"),
-    "semi-supervised": (
+    "class-by-class": About(
+        "a pair of networks a class; for classes of many rows", "own", 4.2, 2.6
+    ),
+    "semi-supervised": About(
         "D is a classifier of K classes and fakes; learns from unlabelled rows too",
         "Salimans et al. 2016",
+        2.0,
+        0.83,
     ),
-    "dcgan": ("strided convolutions and batch norm in both networks", "Radford et al. 2016"),
-    "pggan": ("networks grow from the base to the full side", "Karras et al. 2018"),
-    "stylegan": ("styles for layers, noise for details, truncation", "Karras et al. 2020"),
-    "biggan-lite": ("the noise enters every block; hinge, spectral norm", "Brock et al. 2019"),
-    "stargan": (
-        "draws a row of any class as another one; the default of translate",
-        "Choi et al. 2018",
+    "dcgan": About(
+        "strided convolutions and batch norm in both networks", "Radford et al. 2016", 2.5
     ),
-    "cyclegan": ("the same between one pair of classes", "Zhu et al. 2017"),
-    "pix2pix": ("the same, where pairs of files have one name", "Isola et al. 2017"),
-    "adain": ("a row with the style of a row of the class", "Huang & Belongie 2017"),
-    "fourier": (
-        "a row with low frequencies of a row of the class; not trained",
-        "Yang & Soatto 2020",
+    "pggan": About("networks grow from the base to the full side", "Karras et al. 2018", 9.2),
+    "stylegan": About(
+        "styles for layers, noise for details, truncation", "Karras et al. 2020", 9.0
     ),
-    "inpaint": ("a row with a region redrawn, masks drawn or given", "Pathak et al. 2016"),
-    "srgan": ("a row at 2 or 4 times the side, whatever its class", "Ledig et al. 2017"),
+    "biggan-lite": About(
+        "the noise enters every block; hinge, spectral norm", "Brock et al. 2019", 3.1
+    ),
+    "stargan": About(
+        "draws a row of any class as another one; the default of translate", "Choi et al. 2018", 4.0
+    ),
+    "cyclegan": About("the same between one pair of classes", "Zhu et al. 2017", 9.4),
+    "pix2pix": About("the same, where pairs of files have one name", "Isola et al. 2017", 2.3),
+    "adain": About("a row with the style of a row of the class", "Huang & Belongie 2017", 1.8),
+    "fourier": About(
+        "a row with low frequencies of a row of the class; not trained", "Yang & Soatto 2020"
+    ),
+    "inpaint": About(
+        "a row with a region redrawn, masks drawn or given", "Pathak et al. 2016", 2.5
+    ),
+    "srgan": About("a row at 2 or 4 times the side, whatever its class", "Ledig et al. 2017", 0.68),
 }
-"""{recipe: (what it is good for, its source)}."""
-
-COSTS: Mapping[DataKind, Mapping[str, float]] = {
-    "image": {
-        "anchored": 1.0,
-        "free": 2.3,
-        "minimax": 1.9,
-        "nonsaturating": 1.9,
-        "lsgan": 1.9,
-        "wgan-gp": 12.0,
-        "hinge-sn": 6.3,
-        "relativistic-r1r2": 4.2,
-        "cgan": 2.0,
-        "acgan": 1.9,
-        "wgan": 6.5,
-        "sgan": 3.8,
-        "unrolled": 14.0,
-        "egan": 2.9,
-        "class-by-class": 4.2,
-        "semi-supervised": 2.0,
-        "dcgan": 2.5,
-        "pggan": 9.2,
-        "stylegan": 9.0,
-        "biggan-lite": 3.1,
-        "stargan": 4.0,
-        "cyclegan": 9.4,
-        "pix2pix": 2.3,
-        "adain": 1.8,
-        "inpaint": 2.5,
-        "srgan": 0.68,
-    },
-    "table": {
-        "anchored": 1.0,
-        "free": 0.84,
-        "minimax": 0.69,
-        "nonsaturating": 0.67,
-        "lsgan": 0.69,
-        "wgan-gp": 3.5,
-        "hinge-sn": 3.2,
-        "relativistic-r1r2": 1.2,
-        "cgan": 0.7,
-        "acgan": 0.77,
-        "wgan": 4.4,
-        "sgan": 1.5,
-        "unrolled": 5.5,
-        "egan": 1.3,
-        "class-by-class": 2.6,
-        "semi-supervised": 0.83,
-    },
-}
-"""{recipe: seconds of a step, on its own batch, over those of `anchored`; images of 28 px.
-
-One thread; measured by `examples/benchmarks/step_costs.py`."""
 
 RECIPES: Mapping[DataKind, Mapping[str, Recipe]] = {
     "image": {

@@ -334,37 +334,6 @@ class Recipe(Frozen):
             )
         return {name: value for name, value in values.items() if name != "borrowing"}
 
-    @model_validator(mode="after")
-    def _kind_of_the_data(self) -> Self:
-        kind = self.generator.kind
-        if kind in ("gaussian", "features") and self.data == "image":
-            raise ValueError(f"the generator {kind!r} is for tables")
-        if self.generator.from_rows and self.data == "table":
-            raise ValueError(f"the generator {kind!r} is for images")
-        return self
-
-    @model_validator(mode="after")
-    def _terms_of_rows(self) -> Self:
-        """Refuse what only samples that start from one row have, where they do not."""
-        objective, kind = self.objective, self.generator.kind
-        refused = {
-            "objective.cycle, objective.identity": (
-                objective.cycle + objective.identity > 0 and kind != "translation"
-            ),
-            "game.pool": self.game.pool > 0 and kind != "translation",
-            "objective.content, objective.style": (
-                objective.content + objective.style > 0 and kind != "style"
-            ),
-        }
-        if named := [text for text, set_here in refused.items() if set_here]:
-            raise ValueError(f"{named[0]}: not of a generator of the kind {kind!r}")
-        if self.generator.from_rows and self.generator.network != "default":
-            raise ValueError(
-                f"a generator of the kind {kind!r} has a network of its own; leave "
-                f"generator.network = {self.generator.network!r} out"
-            )
-        return self
-
     @property
     def code(self) -> tuple[str, ...]:
         """The networks of one's own, each as "file.py:name" and, once resolved, its sha256."""
@@ -373,45 +342,68 @@ class Recipe(Frozen):
         )
 
     @model_validator(mode="after")
-    def _known_networks(self) -> Self:
-        of_d = ("default", "dcgan", "growing")
+    def _consistent(self) -> Self:
+        """Refuse settings that contradict each other, in words."""
+        for refused in (self._of_the_kind, self._of_networks, self._of_the_game, self._of_slopes):
+            if text := next((text for text, bad in refused().items() if bad), None):
+                raise ValueError(text)
+        return self
+
+    def _of_the_kind(self) -> dict[str, bool]:
+        """What is of other data or of another kind of generator, {why: whether it is so}."""
+        objective, kind, from_rows = self.objective, self.generator.kind, self.generator.from_rows
+        other, table = f"not of a generator of the kind {kind!r}", self.data == "table"
+        return {
+            f"the generator {kind!r} is for tables": kind in ("gaussian", "features") and not table,
+            f"the generator {kind!r} is for images": from_rows and table,
+            f"objective.cycle, objective.identity: {other}": (
+                objective.cycle + objective.identity > 0 and kind != "translation"
+            ),
+            f"game.pool: {other}": self.game.pool > 0 and kind != "translation",
+            f"objective.content, objective.style: {other}": (
+                objective.content + objective.style > 0 and kind != "style"
+            ),
+            f"a generator of the kind {kind!r} has a network of its own; leave generator.network = "
+            f"{self.generator.network!r} out": from_rows and self.generator.network != "default",
+            "discriminator.pack is for tables": self.discriminator.pack > 1 and not table,
+            "discriminator.minibatch_std and generator.skip_code are for images": (
+                table and (self.discriminator.minibatch_std or self.generator.skip_code)
+            ),
+            "stop.score and stop.patience are for images: of a table the later generator is the "
+            "better one (it has no held-out score); choose its length by steps": (
+                table and (self.stop.score > 0 or self.stop.patience > 0)
+            ),
+            f"batch {self.batch} is odd; batches are made of same-class pairs": self.batch % 2 == 1,
+        }
+
+    def _of_networks(self) -> dict[str, bool]:
+        """Networks that are not there, or not for this."""
+        of_d, refused = ("default", "dcgan", "growing"), dict[str, bool]()
         for part, network, known in (
             ("generator", self.generator.network, (*of_d, "style")),
             ("discriminator", self.discriminator.network, of_d),
         ):
-            if self.data == "table" and network != "default":
-                raise ValueError(
-                    f"{part}.network = {network!r} is for images; leave it out for tables"
-                )
-            if network not in known and not is_code(network):
-                raise ValueError(
-                    f"there is no {part}.network {network!r}; expected one of {', '.join(known)}, "
-                    f"or file.py:name of your own.{did_you_mean(network, known)}"
-                )
-        return self
-
-    @model_validator(mode="after")
-    def _own_discriminator(self) -> Self:
+            here = f"{part}.network = {network!r}"
+            refused |= {
+                f"{here} is for images; leave it out for tables": (
+                    self.data == "table" and network != "default"
+                ),
+                f"there is no {part}.network {network!r}; expected one of {', '.join(known)}, or "
+                f"file.py:name of your own.{did_you_mean(network, known)}": (
+                    network not in known and not is_code(network)
+                ),
+            }
         tells = self.discriminator.condition in ("auxiliary", "classes")
-        if is_code(self.discriminator.network) and (tells or self.objective.feature_matching):
-            raise ValueError(
-                "a discriminator of your own gives one logit a row: leave out "
-                "objective.feature_matching and the conditions auxiliary and classes"
+        return refused | {
+            "a discriminator of your own gives one logit a row: leave out "
+            "objective.feature_matching and the conditions auxiliary and classes": (
+                is_code(self.discriminator.network)
+                and (tells or self.objective.feature_matching > 0)
             )
-        return self
+        }
 
-    @model_validator(mode="after")
-    def _stop_of_images(self) -> Self:
-        if self.data == "table" and (self.stop.score or self.stop.patience):
-            raise ValueError(
-                "stop.score and stop.patience are for images: of a table the later generator is "
-                "the better one (it has no held-out score); choose its length by steps"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _one_game(self) -> Self:
-        """Refuse games that do not go together."""
+    def _of_the_game(self) -> dict[str, bool]:
+        """Games that do not go together."""
         game, objective, of_d = self.game, self.objective, self.discriminator
         several = max(game.generators, game.discriminators) > 1
         tells = of_d.condition in ("auxiliary", "classes")
@@ -447,6 +439,9 @@ class Recipe(Frozen):
                 self.generator.from_rows and (game.unrolled > 0 or game.grow > 0)
             ),
             "game.unrolled and game.by_class": game.unrolled > 0 and game.by_class,
+            "game.balance = 'weight and steps', which counts D's steps itself, and d_steps": (
+                game.balance == "weight and steps" and self.d_steps != 1
+            ),
             "game.unrolled and an optimiser of D that is not adam or sgd without momentum": (
                 game.unrolled > 0
                 and (
@@ -455,31 +450,20 @@ class Recipe(Frozen):
                 )
             ),
         }
-        if named := [text for text, set_here in refused.items() if set_here]:
-            raise ValueError(f"{named[0]} do not go together")
-        return self
+        return {f"{text} do not go together": bad for text, bad in refused.items()}
 
-    @model_validator(mode="after")
-    def _even_batch(self) -> Self:
-        if self.batch % 2:
-            raise ValueError(f"batch {self.batch} is odd; batches are made of same-class pairs")
-        return self
-
-    @model_validator(mode="after")
-    def _one_hold_on_the_slope(self) -> Self:
+    def _of_slopes(self) -> dict[str, bool]:
         """Clipping, WGAN-GP and spectral norm are three ways to one end, and undo each other."""
-        objective = self.objective
         holds = {
-            "objective.clip": objective.clip > 0,
-            "objective.gradient_penalty": objective.gradient_penalty > 0,
+            "objective.clip": self.objective.clip > 0,
+            "objective.gradient_penalty": self.objective.gradient_penalty > 0,
             "discriminator.spectral_norm": self.discriminator.spectral_norm,
         }
         named = [name for name, set_here in holds.items() if set_here]
-        if len(named) > 1:
-            raise ValueError(
-                f"{' and '.join(named)} each hold the slope of D and undo each other; keep one "
-                "(spectral_norm is true unless a recipe says false)"
-            )
-        if objective.loss == "wasserstein" and not named:
-            raise ValueError(f"the wasserstein loss needs one of {', '.join(holds)}")
-        return self
+        return {
+            f"{' and '.join(named)} each hold the slope of D and undo each other; keep one "
+            "(spectral_norm is true unless a recipe says false)": len(named) > 1,
+            f"the wasserstein loss needs one of {', '.join(holds)}": (
+                self.objective.loss == "wasserstein" and not named
+            ),
+        }

@@ -171,7 +171,8 @@ def decide(
 ) -> dict[str, Any]:
     """Choose one of the last round: of those within noise of the best the cheapest.
 
-    The noise is that of two seeds, pooled over both recipes and the last two rounds.
+    The noise is that of two seeds, pooled over both recipes and the last two rounds; without second
+    seeds it is unknown, which the reason says.
     """
     last = [trial for trial in trials if trial["steps"] == rounds[-1]["steps"]]
     losses = {name: _loss(last, name) for name in ranked}
@@ -184,8 +185,12 @@ def decide(
     tied = [name for name in ranked if losses[name] - losses[ranked[0]] <= noise]
     winner = min(tied, key=lambda name: step_ms[name])
     within = f"two standard errors of a difference are {noise:.2g}"
+    if not of_seeds:
+        within = "with one seed each nothing tells how much of it is noise"
     why = f"{winner} is ahead of {ranked[1]} by {losses[ranked[1]] - losses[winner]:.2g}; {within}"
-    if len(tied) > 1:
+    if losses[ranked[1]] == math.inf:
+        why = f"{ranked[1]} diverged in the last round, {winner} did not"
+    elif len(tied) > 1:
         why = f"{' and '.join(tied)} are within noise ({within}); {winner} is the cheapest"
     found = {"winner": winner, "tied": tied, "why": why, "noise": noise, "rounds": [*rounds]}
     return found | {"trials": [*trials], "table": standings(rounds, trials, step_ms)}
@@ -316,7 +321,7 @@ def choose_recipe(
         recipe = recipes[name].model_copy(update={"stop": StopSettings()})
         settings = {
             "recipe": recipe,
-            "steps": steps if recipe.generator.trained else None,
+            "steps": min(steps, recipe.steps) if recipe.generator.trained else None,
             "random_state": prototype.random_state + seed,
             **({"selection": False} if isinstance(data, LabelledImages) else {}),
         }

@@ -45,6 +45,7 @@ from gan_augment.synthesizers.time_budget import (
     TIMING_SHARE,
     Forecast,
     check_useful,
+    opening_s,
     steps_within,
     thread_speeds,
 )
@@ -64,13 +65,11 @@ from gan_augment.training.callbacks import (
 from gan_augment.training.checkpoint import CheckpointStore, RunSaver
 from gan_augment.training.images import build
 from gan_augment.training.loop import Run
-from gan_augment.training.monitor import SCORES_A_RUN
+from gan_augment.training.monitor import SCORES_A_RUN, variety_lost
 from gan_augment.training.parts import Parts, new_state
 
 ANCHORS_KEPT_A_CLASS = 4096
 DEFAULT_BUDGET_S = 300.0
-VARIED = 0.6
-"""The spread of a class under which an auxiliary classifier is said to have cost variety."""
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -439,8 +438,9 @@ class ImageGAN(GAN[LabelledImages, ModelMeta]):
         )
 
     def _beside_s(self, timing: Timing, judge_s: float) -> float:
-        """Seconds of the scores of a run, and of selection, if it is on."""
+        """Seconds of the scores of a run, of what opens it, and of selection, if it is on."""
         scores_s = (SCORES_A_RUN + 1) * timing.score_s
+        scores_s += opening_s(timing.parts.recipe, timing.step_s)
         return scores_s + self.selection * selection_s(timing.rows, judge_s)
 
     def _steps(self, timing: Timing, judge_s: float, left_s: float) -> int:
@@ -595,29 +595,6 @@ def _check_unlabelled(
                 f"the unlabelled images are of shape {unlabelled.image_shape}, the labelled ones "
                 f"of {data.image_shape} (height, width, channels); bring them to one shape"
             )
-
-
-def variety_lost(recipe: Recipe, parts: Mapping[str, float]) -> str:
-    """Say of which classes an ACGAN's samples are too much alike; "" for none and other recipes.
-
-    parts: of the score of the generator that was kept.
-
-    >>> from gan_augment.recipes import RECIPES
-    >>> parts = {"crack/spread": 0.41, "good/spread": 0.9, "good/distance": 0.1}
-    >>> variety_lost(RECIPES["image"]["acgan"], parts)[:51]
-    "an auxiliary classifier's trap: samples of 'crack' "
-    >>> variety_lost(RECIPES["image"]["free"], parts)
-    ''
-    """
-    spreads = {k.removesuffix("/spread"): v for k, v in parts.items() if k.endswith("/spread")}
-    name = min(spreads, key=lambda name: spreads[name], default="")
-    if recipe.discriminator.condition != "auxiliary" or spreads.get(name, 1.0) >= VARIED:
-        return ""
-    return (
-        f"an auxiliary classifier's trap: samples of {name!r} differ {spreads[name]:.2f} times as "
-        "much as its real rows do; a class that is easy to tell pays better than variety. "
-        "--recipe hinge-sn, egan or anchored keep more"
-    )
 
 
 def _chosen(run: Run) -> str:

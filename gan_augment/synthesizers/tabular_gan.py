@@ -40,13 +40,14 @@ from gan_augment.synthesizers.time_budget import (
     SMALLEST_RUN_STEPS,
     Forecast,
     check_useful,
+    opening_s,
     step_seconds,
     steps_within,
 )
 from gan_augment.training.callbacks import Callback, ProgressCallback, StopFlag  # noqa: F401  (pdoc)
 from gan_augment.training.checkpoint import CheckpointStore, RunSaver
 from gan_augment.training.loop import Run
-from gan_augment.training.monitor import Best, Score, score_steps
+from gan_augment.training.monitor import Best, Score, score_steps, variety_lost
 from gan_augment.training.parts import Parts, new_state
 from gan_augment.training.tables import (
     EncodedTable,
@@ -201,6 +202,8 @@ class TabularGAN(GAN[LabelledTable, TableMeta]):
             )
             saver = RunSaver(checkpoints, run, sha256, force) if checkpoints else None
             diverged = self._train(run, saver, resume, on_steps, progress, scorer.begin)
+        if lost := variety_lost(recipe, scorer.spreads):
+            progress.warn(lost)
         mix_generators(run.state.average, scorer.coverage)
         sampler = RowSampler.of(run.state.average, anchors, table, recipe.generator)
         if tells_classes(recipe):
@@ -268,6 +271,7 @@ class TabularGAN(GAN[LabelledTable, TableMeta]):
             return Forecast(0, fixed_s, 0.0)
         parts, batches = build_table(recipe, table, anchors), anchor_batches(recipe, table, anchors)
         step_s = step_seconds(parts, batches, 1, min(ROW_PROBE_S, within_s))
+        fixed_s += opening_s(recipe, step_s)
         return Forecast(self._own_steps(recipe), fixed_s, step_s)
 
     @property
@@ -298,7 +302,7 @@ class TabularGAN(GAN[LabelledTable, TableMeta]):
             step_s = step_seconds(
                 parts, batches, parts.compute.threads, min(ROW_PROBE_S, self.budget_s / 20)
             )
-            spent_s = time.monotonic() - started_s
+            spent_s = time.monotonic() - started_s + opening_s(parts.recipe, step_s)
             steps = steps_within(self.budget_s - spent_s, step_s)
             check_useful(steps, self.budget_s, spent_s, step_s, parts.recipe.batch, progress)
             steps = max(SMALLEST_RUN_STEPS, steps)
@@ -341,7 +345,8 @@ class SpreadScorer:
     """Prefers the later generator of a run; one that has collapsed is not eligible.
 
     anchors: the training rows of all classes, whose spread is the real one. topped_up: {label:
-    name} of the classes that are looked at.
+    name} of the classes that are looked at. spreads: {"class/spread": ratio to that of real rows}
+    at the last score.
     """
 
     def __init__(
@@ -356,6 +361,7 @@ class SpreadScorer:
         self._anchors, self._topped_up = anchors, topped_up
         self._due = sorted(score_steps(steps, 0, MARKS))
         self._scores = 0
+        self.spreads: dict[str, float] = {}
 
     def begin(self, run: Run) -> None:
         """Offer the interpolation before the first step; or take up a resumed run."""
@@ -383,8 +389,7 @@ class SpreadScorer:
         return covered
 
     def _spread(self, network: nn.Module) -> float:
-        """The smallest ratio of generated to real spread over the classes to top up."""
-        ratios = [1.0]
+        """The smallest ratio of generated to real spread over the classes to top up, 1 at most."""
         sampler = RowSampler.of(network, self._anchors, self._table, self._settings)
         for label, name in self._topped_up.items():
             start, stop = self._anchors.of(label)
@@ -394,8 +399,9 @@ class SpreadScorer:
             generated = sampler.block(label, name, 0, 0, "spread").std(axis=0)
             moving = real > 1e-6
             if moving.any():
-                ratios.append(float(np.median(generated[moving] / real[moving])))
-        return min(ratios)
+                ratio = float(np.median(generated[moving] / real[moving]))
+                self.spreads[f"{name}/spread"] = ratio
+        return min([1.0, *self.spreads.values()])
 
 
 def _kept(best: Best, steps: int, recipe: Recipe) -> tuple[str, str]:

@@ -15,7 +15,9 @@ from gan_augment.data.batches import Batches
 from gan_augment.devices import Precision
 from gan_augment.errors import UsageError
 from gan_augment.progress import Progress
+from gan_augment.recipes import Recipe
 from gan_augment.training.parts import Parts, Step, new_state
+from gan_augment.training.schedule import MOST_BALANCING_STEPS
 
 TIMING_SHARE = 0.1
 """Of a budget, what timing may take."""
@@ -80,9 +82,13 @@ def thread_speeds(
 def step_seconds(parts: Parts, batches: Batches, threads: int, probe_s: float) -> float:
     """The mean time of a step over a whole run, on so many threads, tried for `probe_s` seconds.
 
-    Of a step that takes long a part of its batch is timed.
+    Of a step that takes long a part of its batch is timed. A step that has as many D steps as the
+    game's balance asks for is timed with the most; WGAN's long ones that come again are a part of
+    the mean, those that a run begins with are not (`opening_s`).
     """
     recipe, state = parts.recipe, new_state(parts, seed=0)
+    steps_are_balanced = recipe.game.balance == "weight and steps"
+    turns = MOST_BALANCING_STEPS if steps_are_balanced else recipe.d_steps
     state.progress = 1.0  # networks that grow are timed at their full side
     _ = state.generator_optimiser, state.discriminator_optimiser  # torch imports for seconds
 
@@ -107,11 +113,30 @@ def step_seconds(parts: Parts, batches: Batches, threads: int, probe_s: float) -
         return (time.monotonic() - started_s) / done
 
     with devices.threads(threads):
-        step_s = seconds_each(parts.step, recipe.d_steps, probe_s)
+        step_s = seconds_each(parts.step, turns, probe_s)
+        step_s *= 1 + _long_step(recipe) / recipe.game.long_every
         if parts.first_step is None:
             return step_s
         share = parts.first_share
         return (1 - share) * step_s + share * seconds_each(parts.first_step, 1, probe_s / 2)
+
+
+def opening_s(recipe: Recipe, step_s: float) -> float:
+    """The seconds that the long D steps a run begins with (WGAN's) take, beside steps of `step_s`.
+
+    >>> from gan_augment.recipes import RECIPES
+    >>> wgan = RECIPES["image"]["wgan"]
+    >>> round(opening_s(wgan, 0.6), 3), opening_s(RECIPES["image"]["free"], 0.6)
+    (230.141, 0.0)
+    """
+    each = _long_step(recipe)
+    return recipe.game.long_first * each / (1 + each / recipe.game.long_every) * step_s
+
+
+def _long_step(recipe: Recipe) -> float:
+    """How many plain steps a long one takes beside its own, a step of G counting as one of D."""
+    longer = recipe.game.long_d_steps - recipe.d_steps if recipe.game.long_d_steps else 0
+    return max(longer, 0) / (recipe.d_steps + 1)
 
 
 def steps_within(

@@ -115,7 +115,9 @@ def one_step(run: Run) -> Losses:
     state.progress = state.step / run.steps
     _set_rates(state, parts, state.progress)
     first = parts.first_step if state.step < parts.first_steps(run.steps) else None
-    turns = 1 if first else d_steps_at(recipe, state.step, float(state.numbers["d_accuracy"]))
+    balanced = recipe.game.balance != "none"
+    accuracy = float(state.numbers["d_accuracy"]) if balanced else 0.5
+    turns = 1 if first else d_steps_at(recipe, state.step, accuracy)
     batches = [
         run.batches.at(state.noise_seed, state.step, turn) for turn in reversed(range(turns))
     ]

@@ -22,8 +22,9 @@ from gan_augment.training.step import (
     discriminator_step,
     earlier_d_steps,
     generate,
+    generator_loss,
+    generator_step,
     of_all,
-    update_generator,
 )
 
 ADAM_EPSILON = 1e-8
@@ -110,13 +111,17 @@ def unrolled_step(state: TrainState, parts: Parts, batches: Sequence[Batch]) -> 
     earlier_d_steps(state, parts, batches)
     batch = batches[-1]
     output = generate(state, parts, batch)
-    loss = unrolled_loss(state, parts, batch, output)
-    update_generator(state, loss)
-    return {"g_loss": loss.detach()} | discriminator_step(state, parts, batch, output)
+    losses = generator_step(state, parts, batch, output, unrolled_loss)
+    return losses | discriminator_step(state, parts, batch, output)
 
 
 def unrolled_loss(state: TrainState, parts: Parts, batch: Batch, output: GeneratorOutput) -> Tensor:
-    """L_G (), with a graph through the K steps of D; its weights, moments and buffers stay."""
+    """L_G (), with a graph through the K steps of D; its weights, moments and buffers stay.
+
+    Where G minimises nothing against D it is 0.
+    """
+    if not parts.recipe.objective.adversary:
+        return output.x.new_zeros((), dtype=torch.float32)
     network, settings = state.discriminator, parts.recipe.discriminator_optimiser
     own = batch.own
     real = parts.augment(parts, state, own.x, "real", 0)
@@ -137,8 +142,9 @@ def unrolled_loss(state: TrainState, parts: Parts, batch: Batch, output: Generat
         slopes = averaged(torch.autograd.grad(loss, weights, create_graph=True))
         rate = float(state.discriminator_optimiser.param_groups[0]["lr"])
         weights, moments = moved(weights, slopes, moments, settings, rate, steps_done + k)
-    sees_reals = parts.loss.generator_sees_reals
-    return parts.loss.generator(logits(real) if sees_reals else real.new_zeros(0), logits(fake))
+    fakes = logits(fake)
+    beside = logits(real) if parts.loss.generator_sees_reals else fakes[:0]
+    return parts.recipe.objective.adversary * generator_loss(parts, beside, fakes)
 
 
 def moved(
@@ -151,8 +157,12 @@ def moved(
 ) -> tuple[list[Tensor], Moments]:
     """Weights and moments after a step of SGD or Adam, as a function that has gradients.
 
+    Weight decay is a part of the slope, as in PyTorch's.
+
     Source: Kingma & Ba 2015, algorithm 1; step counts from 1.
     """
+    decay = settings.weight_decay
+    slopes = [slope + decay * w for w, slope in zip(weights, slopes, strict=True)]
     if settings.name == "sgd":
         return [w - rate * g for w, g in zip(weights, slopes, strict=True)], moments
     first, second = settings.betas

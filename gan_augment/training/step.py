@@ -31,6 +31,8 @@ ADAPT_EVERY_STEPS = 4
 ADAPT_IMAGES = 20_000
 
 Formula = Callable[[Critic, Tensor, Tensor], Tensor]
+Against = Callable[[TrainState, Parts, Batch, GeneratorOutput], Tensor]
+"""What G minimises against D, ()."""
 
 
 def adversarial_step(state: TrainState, parts: Parts, batches: Sequence[Batch]) -> Losses:
@@ -96,13 +98,20 @@ def discriminator_step(
 
 
 def generator_step(
-    state: TrainState, parts: Parts, batch: Batch, output: GeneratorOutput
+    state: TrainState,
+    parts: Parts,
+    batch: Batch,
+    output: GeneratorOutput,
+    against: Against | None = None,
 ) -> Losses:
-    """One update of G (and its encoder) on samples it just output. Leaves D's side alone."""
+    """One update of G (and its encoder) on samples it just output. Leaves D's side alone.
+
+    against: what G minimises against D, by default D as it is.
+    """
     weights = list(state.discriminator.parameters())
     for weight in weights:
         weight.requires_grad_(False)
-    loss = _against(state, parts, batch, output)
+    loss = (against or against_d)(state, parts, batch, output)
     losses = {"g_loss": loss.detach()}
     for term in parts.generator_terms:
         weighted, more = term(state, parts, batch, output)
@@ -136,19 +145,26 @@ def of_all(parts: Parts, told: Tensor) -> Tensor:
     return gathered(of_each).transpose(0, 1).flatten(0, 1)
 
 
-def _against(state: TrainState, parts: Parts, batch: Batch, output: GeneratorOutput) -> Tensor:
+def against_d(state: TrainState, parts: Parts, batch: Batch, output: GeneratorOutput) -> Tensor:
     """What G minimises against D: the adversarial loss, and the class that an ACGAN's D tells."""
-    objective = parts.recipe.objective
-    if not objective.adversary:
+    weight = parts.recipe.objective.adversary
+    if not weight:
         return output.x.new_zeros((), dtype=torch.float32)
-    game = parts.recipe.game
     fake, classes = verdict(state, parts, output.x, batch.own.y, "improved")
-    beside = _beside(state, parts, batch, fake)
-    of_each = [beside.tensor_split(game.discriminators), fake.tensor_split(game.discriminators)]
+    loss = generator_loss(parts, _beside(state, parts, batch, fake), fake)
+    return weight * (loss + _class_term(parts, classes, batch.y))
+
+
+def generator_loss(parts: Parts, real: Tensor, fake: Tensor) -> Tensor:
+    """G's loss () by the logits of every discriminator, (J N,) each; real: where it sees any.
+
+    Source of the mean and the softmax over discriminators: Durugkar et al. 2017, section 3.
+    """
+    game = parts.recipe.game
+    of_each = [real.tensor_split(game.discriminators), fake.tensor_split(game.discriminators)]
     losses = torch.stack([parts.loss.generator(*each) for each in zip(*of_each, strict=True)])
     weights = losses.detach().softmax(dim=0) if game.aggregate == "softmax" else 1 / len(losses)
-    loss = (weights * losses).sum()
-    return objective.adversary * (loss + _class_term(parts, classes, batch.y))
+    return (weights * losses).sum()
 
 
 def _class_term(parts: Parts, classes: Tensor | None, y: Tensor) -> Tensor | float:

@@ -233,12 +233,25 @@ def _lines(kind: Kind, chosen: Mapping[str, Recipe], folder: Path) -> list[str]:
 
 
 def _recipes(recipes: str | Sequence[str], options: FitOptions) -> dict[str, Recipe]:
-    """Return what is tried, by name, as the options say. Raises UsageError for fewer than two."""
-    names = _named(recipes, options)
+    """Return what is tried, by name, as the options say.
+
+    "all" leaves out those whose samples start from rows, which are no rivals of the others. Raises
+    UsageError for one of them, and for fewer than two.
+    """
+    kind = options.data_kind
+    if recipes == "all" or list(recipes) == ["all"]:
+        names: Sequence[str] = [n for n, r in RECIPES[kind].items() if not r.generator.from_rows]
+    else:
+        names = [recipes] if isinstance(recipes, str) else recipes or CANDIDATES[kind]
     chosen = {
         one.name: with_options(one, options)
         for one in (resolve_recipe(name, options.data_kind) for name in names)
     }
+    if from_rows := [name for name, one in chosen.items() if one.generator.from_rows]:
+        raise UsageError(
+            f"--recipes {from_rows[0]}: its samples start from real rows and are as many as "
+            "these, and choose compares recipes that draw any number; `translate` draws them."
+        )
     if len(chosen) < max(2, len(names)):
         raise UsageError(f"--recipes {','.join(names)}: expected two or more, each once")
     return chosen
@@ -254,12 +267,6 @@ def _kind(
             check_unlabelled(next(iter(chosen.values())))
         options = options.model_copy(update={"recipe": taker})
     return read_data(data, options, progress)
-
-
-def _named(recipes: str | Sequence[str], options: FitOptions) -> Sequence[str]:
-    if recipes == "all" or list(recipes) == ["all"]:
-        return tuple(RECIPES[options.data_kind])
-    return [recipes] if isinstance(recipes, str) else recipes or CANDIDATES[options.data_kind]
 
 
 def _is_choice(folder: Path) -> bool:

@@ -56,6 +56,19 @@ def test_fit_prints_the_run_last_and_the_next_command(command, parts, tmp_path):
     }
 
 
+def test_choose_names_a_recipe_and_the_fit_that_takes_it(command, parts, tmp_path):
+    flags = ("--target", "kind", "--recipes", "gaussian,free", "--budget", "9s", "--force")
+    planned = answer(command("choose", parts, *flags[:4], "--dry-run", "--json"))
+    assert planned["plan"]["recipes"] == ["gaussian", "free"]
+    assert not (tmp_path / "choices").exists()
+    chosen = command("choose", parts, *flags)
+    assert chosen.returncode == 0, chosen.stderr
+    folder, following = chosen.stdout.splitlines()[-1], chosen.stderr.splitlines()[-1]
+    assert folder == "choices/parts"
+    assert {path.name for path in (tmp_path / folder).iterdir()} >= {"recipe.toml", "index.html"}
+    assert following.endswith("parts.csv --target kind --recipe choices/parts/recipe.toml")
+
+
 def test_augment_makes_one_file_that_begins_with_the_original(command, parts, tmp_path):
     told = answer(command("augment", parts, "out.csv", "--target", "kind", "--steps", 2, "--json"))
     assert (told["out"], told["manifest"]) == ("out.csv", "out.csv.manifest.csv")

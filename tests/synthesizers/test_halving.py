@@ -8,9 +8,10 @@ from gan_augment.data.contract import LabelledTable
 from gan_augment.errors import DataError, DivergedError, UsageError
 from gan_augment.progress import Progress
 from gan_augment.recipes import RECIPES
-from gan_augment.synthesizers.halving import Plan, halve, held_out
+from gan_augment.synthesizers.halving import Plan, choose_recipe, halve, held_out
 from gan_augment.synthesizers.tabular_gan import TabularGAN
 from gan_augment.synthesizers.time_budget import Forecast
+from gan_augment.training.callbacks import StopFlag
 
 SCORES = {"a": 0.5, "b": 0.4, "c": 0.3, "d": 0.2, "e": 0.1}
 
@@ -54,6 +55,41 @@ def test_within_noise_the_cheapest_wins_and_that_is_said():
     assert found["tied"] == ["e", "d"]
     assert found["winner"] == "d"
     assert "within noise" in found["why"]
+
+
+def test_one_seed_each_tells_no_noise_and_that_is_said():
+    found = halved({"a": 1.0, "b": 2.0, "c": 3.0}, left_s=2.0)
+    assert {one["seed"] for one in found["trials"]} == {0}
+    assert "nothing tells how much of it is noise" in found["why"]
+
+
+def test_a_rival_that_diverged_at_last_is_named_instead_of_a_distance():
+    assert halved({"a": 1.0, "b": None})["why"] == "b diverged in the last round, a did not"
+
+
+def test_no_trial_has_more_steps_than_its_recipe(monkeypatch):
+    steps = []
+
+    def fit(gan, data, **how):
+        steps.append((gan.recipe.name, gan.steps))
+        return gan
+
+    speed = Forecast(600, 0.0, 0.001)
+    monkeypatch.setattr(TabularGAN, "forecast", lambda *_: speed)
+    monkeypatch.setattr(TabularGAN, "fit", fit)
+    short = RECIPES["table"]["free"].model_copy(update={"steps": 30})
+    choose_recipe(
+        TabularGAN(device="cpu", threads=1),
+        table({"common": 80, "rare": 20}),
+        {"anchored": RECIPES["table"]["anchored"], "free": short},
+        lambda train, held: lambda gan, seed: 0.0,
+        most=600,
+        budget_s=None,
+        started_s=0.0,
+        progress=Progress(),
+        stop=StopFlag(),
+    )
+    assert set(steps[1:]) == {("anchored", 600), ("free", 30)}
 
 
 def test_a_recipe_that_diverged_is_out_and_nothing_else_is_an_error():

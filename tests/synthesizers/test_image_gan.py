@@ -13,6 +13,7 @@ from gan_augment.progress import Progress
 from gan_augment.storage import load_bundle
 from gan_augment.synthesizers import image_gan, sampling
 from gan_augment.synthesizers.sampling import BLOCK, drawn_codes
+from gan_augment.training import monitor
 
 pytestmark = pytest.mark.usefixtures("quick_scoring")
 
@@ -41,7 +42,7 @@ def test_a_free_generator_contains_no_row_and_keeps_the_same_promises(toy, tmp_p
 
 @pytest.mark.slow
 def test_an_auxiliary_classifier_that_cost_variety_is_said_at_the_end_of_the_fit(toy, monkeypatch):
-    monkeypatch.setattr(image_gan, "VARIED", 99.0)  # whatever a few steps leave is too little
+    monkeypatch.setattr(monitor, "VARIED", 99.0)  # whatever a few steps leave is too little
     told: list[str] = []
 
     class Listener(Progress):

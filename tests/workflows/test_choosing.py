@@ -11,6 +11,7 @@ import pytest
 
 from gan_augment.config import FitOptions
 from gan_augment.errors import DataError, OutputExistsError, ResumeMismatchError, UsageError
+from gan_augment.recipes import RECIPES
 from gan_augment.settings import read_toml
 from gan_augment.synthesizers import halving, scorer
 from gan_augment.synthesizers.image_gan import ImageGAN
@@ -174,6 +175,16 @@ def test_a_plan_of_a_choice_writes_nothing(table_file, tmp_path):
     assert values["rounds"] == [3, 2]
     assert contents(table_file.parent) == before
     assert not (tmp_path / "out").exists()
+
+
+def test_all_recipes_are_those_that_draw_any_number_of_rows(data_folder, table_file, tmp_path):
+    _, values = plan_choice(data_folder, tmp_path / "out", recipes="all")
+    named = RECIPES["image"].items()
+    assert values["recipes"] == [name for name, one in named if not one.generator.from_rows]
+    _, values = plan_choice(table_file, tmp_path / "out", TABLE, recipes=["all"])
+    assert values["recipes"] == [*RECIPES["table"]]
+    with pytest.raises(UsageError, match="stargan: its samples start from real rows"):
+        plan_choice(data_folder, tmp_path / "out", recipes=["anchored", "stargan"])
 
 
 def test_what_is_no_choice_is_refused(table_file, data_folder, tmp_path, whole):

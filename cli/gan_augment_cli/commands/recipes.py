@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import typer
@@ -28,36 +27,17 @@ def recipes(
     paper that it is from.
     """
     with outcome.exit_codes(ctx):
-        from gan_augment.recipes import ABOUT, COSTS, RECIPES, resolve_recipe
+        from gan_augment.recipes import ABOUT, RECIPES, resolve_recipe
         from gan_augment.settings import to_toml
 
         if name is not None:
-            values = resolve_recipe(name, data).model_dump(mode="json")
-            shown = _Shown(values, to_toml(values).splitlines())
-        else:
-            wide = max(map(len, RECIPES[data]))
-            rows = [(name, COSTS[data].get(name), *ABOUT[name]) for name in RECIPES[data]]
-            shown = _Shown(
-                {one: {"good_for": good, "source": by, "cost": c} for one, c, good, by in rows},
-                [f"{one:<{wide}}  {_times(c):>5}  {good} ({by})" for one, c, good, by in rows],
-            )
-        outcome.print_report(ctx, shown)
-
-
-def _times(cost: float | None) -> str:
-    """A cost as it is printed; of a recipe that trains nothing a dash."""
-    return "-" if cost is None else f"{cost:.2g}x"
-
-
-@dataclass(frozen=True)
-class _Shown:
-    values: dict[str, Any]
-    text: list[str]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Ready for JSON."""
-        return self.values
-
-    def lines(self) -> list[str]:
-        """For people; of a recipe its TOML."""
-        return self.text
+            settings = resolve_recipe(name, data).model_dump(mode="json")
+            outcome.print_values(ctx, settings, to_toml(settings).splitlines())
+            return
+        wide, values, lines = max(map(len, RECIPES[data])), dict[str, Any](), list[str]()
+        for one in RECIPES[data]:
+            about, cost = ABOUT[one], getattr(ABOUT[one], data)
+            values[one] = {"good_for": about.good_for, "source": about.source, "cost": cost}
+            times = f"{cost:.2g}x" if cost else "-"  # nothing is trained
+            lines.append(f"{one:<{wide}}  {times:>5}  {about.good_for} ({about.source})")
+        outcome.print_values(ctx, values, lines)
