@@ -130,11 +130,9 @@ def choose(
     options = options or FitOptions()
     if resume and out is None:
         raise UsageError("--resume needs --out, the folder of the choice that was stopped")
-    folder = new_run_folder(data, "choices") if out is None else Path(out)
-    check_apart(Path(data), folder)
-    chosen = _recipes(recipes, options)
-    kind = _kind(data, options, chosen, progress)
+    folder, chosen, kind = _inputs(data, out, options, recipes, progress)
     budget_s = options.budget_s or 1200.0
+    generator = replace(kind, options=options.model_copy(update={"recipe": "auto"})).generator()
     header = {
         "kind": "header",
         "recipes": {name: one.model_dump(mode="json") for name, one in chosen.items()},
@@ -146,17 +144,7 @@ def choose(
     }
     hint = "finished trials were kept; the same command with --out and --resume goes on"
     with run_folder(folder, resume=resume, overwrite=overwrite, ours=_is_choice):
-        journal = Journal(folder / JOURNAL, KEY)
-        if resume:
-            journal.read()
-            if journal.header != json.loads(json.dumps(header)):
-                raise ResumeMismatchError(
-                    f"{str(folder)!r} was begun with other data or settings; give the same as "
-                    "then, or --overwrite, or another --out."
-                )
-        else:
-            remove_named(folder, FILES)
-            journal.append(header)
+        journal = _journal(folder, header, resume)
         for line in _lines(kind, chosen, folder):
             progress.note(line)
 
@@ -167,9 +155,7 @@ def choose(
         with interruptible(lambda: hint), stop_on_signals() as stop:
             try:
                 found = choose_recipe(
-                    replace(
-                        kind, options=options.model_copy(update={"recipe": "auto"})
-                    ).generator(),
+                    generator,
                     kind.data,
                     chosen,
                     _measure(kind, metric),
@@ -181,11 +167,7 @@ def choose(
                     journal=journal,
                     save=save,
                     force=force,
-                    **{
-                        name: value
-                        for name, value in kind.fit_arguments().items()
-                        if value is not None
-                    },
+                    **kind.fit_arguments(),
                 )
             except (DataError, UsageError):
                 if not any(line["kind"] == "trial" for line in journal.lines()):
@@ -214,13 +196,48 @@ def plan_choice(
     Raises what `choose` raises before it times anything.
     """
     options = options or FitOptions()
-    folder = new_run_folder(data, "choices") if out is None else Path(out)
-    check_apart(Path(data), folder)
-    chosen = _recipes(recipes, options)
-    kind = _kind(data, options, chosen, Progress())
+    folder, chosen, kind = _inputs(data, out, options, recipes, Progress())
     held_out(kind.data, kind.topped_up, options.seed)
     values = {"recipes": [*chosen], "rounds": round_sizes(len(chosen)), "folder": str(folder)}
     return _lines(kind, chosen, folder), values | {"topped_up": [*kind.topped_up], **kind.facts()}
+
+
+def _inputs(
+    data: str | Path,
+    out: str | Path | None,
+    options: FitOptions,
+    recipes: str | Sequence[str],
+    progress: Progress,
+) -> tuple[Path, dict[str, Recipe], Kind]:
+    """Return the folder to write, the recipes by name, and the data as it was read.
+
+    Unlabelled rows are read as for the first recipe that takes such.
+    """
+    folder = new_run_folder(data, "choices") if out is None else Path(out)
+    check_apart(Path(data), folder)
+    chosen = _recipes(recipes, options)
+    if options.unlabelled is not None:
+        taker = next((one for one in chosen.values() if takes_unlabelled(one)), None)
+        if taker is None:
+            check_unlabelled(next(iter(chosen.values())))
+        options = options.model_copy(update={"recipe": taker})
+    return folder, chosen, read_data(data, options, progress)
+
+
+def _journal(folder: Path, header: dict[str, Any], resume: bool) -> Journal:
+    """Begin the journal of a choice, or read it. Raises ResumeMismatchError for another header."""
+    journal = Journal(folder / JOURNAL, KEY)
+    if not resume:
+        remove_named(folder, FILES)
+        journal.append(header)
+        return journal
+    journal.read()
+    if journal.header != json.loads(json.dumps(header)):
+        raise ResumeMismatchError(
+            f"{str(folder)!r} was begun with other data or settings; give the same as then, or "
+            "--overwrite, or another --out."
+        )
+    return journal
 
 
 def _lines(kind: Kind, chosen: Mapping[str, Recipe], folder: Path) -> list[str]:
@@ -255,18 +272,6 @@ def _recipes(recipes: str | Sequence[str], options: FitOptions) -> dict[str, Rec
     if len(chosen) < max(2, len(names)):
         raise UsageError(f"--recipes {','.join(names)}: expected two or more, each once")
     return chosen
-
-
-def _kind(
-    data: str | Path, options: FitOptions, chosen: Mapping[str, Recipe], progress: Progress
-) -> Kind:
-    """Read the data; with unlabelled rows as for the first recipe that takes such."""
-    if options.unlabelled is not None:
-        taker = next((r for r in chosen.values() if takes_unlabelled(r)), None)
-        if taker is None:
-            check_unlabelled(next(iter(chosen.values())))
-        options = options.model_copy(update={"recipe": taker})
-    return read_data(data, options, progress)
 
 
 def _is_choice(folder: Path) -> bool:
