@@ -58,8 +58,8 @@ class Task:
         return [self.train.names[label] for label in self.rare]
 
 
-def fashion(folder: Path, seed: int, others: int = OTHER_ROWS) -> Task:
-    """Seven classes of `others` rows, three of 30. Seeds of SCREENED see 700 a class alone."""
+def fashion(folder: Path, seed: int, others: int = OTHER_ROWS, rare_rows: int = RARE_ROWS) -> Task:
+    """Seven classes of `others` rows, three of `rare_rows`. Seeds of SCREENED see 700 alone."""
     images = read(folder / f"{FASHION}.npz")
     choosing = seed in SCREENED
     rare = SCREENED[seed] if choosing else CONFIRMED[seed]
@@ -69,7 +69,7 @@ def fashion(folder: Path, seed: int, others: int = OTHER_ROWS) -> Task:
         shuffled = fixed.permutation(np.flatnonzero(images.labels == label))
         kept, last = shuffled[:CHOOSING_ROWS], shuffled[CHOOSING_ROWS:]
         drawn = rng.permutation(kept)
-        n = RARE_ROWS if label in rare else others
+        n = rare_rows if label in rare else others
         train.append(drawn[:n])
         rest = drawn[n : n + 300] if choosing else drawn[n:]
         test.append(rest if choosing else last)

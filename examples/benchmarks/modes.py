@@ -47,7 +47,7 @@ from gan_augment.training.published import unrolled_step
 from gan_augment.training.step import adversarial_step, feature_matching
 
 ROWS, SAMPLES, COVERED, SHOWN = 20_000, 2_500, 20, 300
-STEPS, BATCH, CODE, WIDTH = 6_000, 256, 16, 128
+STEPS, LONGER, BATCH, CODE, WIDTH = 6_000, 25_000, 256, 16, 128
 HERE = Path(__file__).parent
 SIDE_PX, COLUMNS = 150, 5
 
@@ -85,13 +85,14 @@ MIXTURES = {
 class Setting:
     """A row of the table: a recipe, and what was changed in it, in numbers and in words.
 
-    tanh: in place of ReLU, in both networks.
+    tanh: in place of ReLU, in both networks. steps: of G.
     """
 
     recipe: str
     changes: Mapping[str, Any]
     why: str = ""
     tanh: bool = False
+    steps: int = STEPS
 
 
 AS_NAMED = (
@@ -127,13 +128,16 @@ SETTINGS: Mapping[str, Setting] = {
         "tanh for ReLU in both networks",
         tanh=True,
     ),
-    "egan 8x2": Setting("egan", {"game": {"generators": 8}}, "eight generators in place of two"),
+    "egan 2x2": Setting("egan", {"game": {"generators": 2}}, "two generators in place of eight"),
+    "unrolled longer": Setting("unrolled", {}, f"{LONGER:,} steps, as in its paper", steps=LONGER),
+    "minimax longer": Setting("minimax", {}, f"{LONGER:,} steps", steps=LONGER),
 }
 
 
 def toy_recipe(setting: Setting) -> Recipe:
     """The recipe with its changes, {part: {name: value}} or {name: value}."""
-    values = RECIPES["table"][setting.recipe].model_dump() | {"steps": STEPS, "batch": BATCH}
+    values = RECIPES["table"][setting.recipe].model_dump() | {"batch": BATCH}
+    values["steps"] = setting.steps
     values["generator"] |= {"code": CODE}
     told = values["discriminator"]["condition"]
     values["discriminator"] |= {"condition": told if told == "classes" else "none"}
