@@ -9,7 +9,8 @@ whole, or cut to so many training rows. Every arm in every cell is a line of a j
 result (or --journal FILE), so that a stopped run goes on where it was; --again runs the named arms
 anew, --report only tells what the journal holds. Each process computes with one thread. Prints the
 figures, writes them as JSON and, for reading, as Markdown. How: `tables_protocol.py`; which rows:
-`tables_ours.py`, whose screened ideas and the recipes of tables by name are arms, too.
+`tables_ours.py`, whose screened ideas are arms, too, and so are the recipes of tables by name and
+`choose` (fits of 40 s).
 """
 
 from __future__ import annotations
@@ -58,6 +59,7 @@ def run(data: Path, item: Item) -> list[dict]:
                 added = [*(of.of(arm, rows[-1].chosen_k) for of in rows[:-1]), *added]
                 record |= {"scores": protocol.judged(levels, added, info, seed)}
                 record |= {"add_s": round(made_s, 3), "k": rows[-1].chosen_k}
+                record |= {"recipe": rows[-1].chosen_recipe} if arm == "choose" else {}
             except Exception as error:  # noqa: BLE001  whatever an arm raises, the others go on
                 text = " ".join(str(error).split())[:300]
                 record |= {"error": f"{type(error).__name__}: {text}"}

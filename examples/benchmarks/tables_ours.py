@@ -19,12 +19,12 @@ from gan_augment.data.splits import judging_folds
 from gan_augment.data.tables.columns import output_frame
 from gan_augment.data.tables.reader import ReadTable, read_frame
 from gan_augment.data.tables.schema import Overrides
-from gan_augment.recipes import RECIPES
+from gan_augment.recipes import CHOOSE, RECIPES
 from gan_augment.synthesizers.baselines import GaussianSmote, Repeats, Smote, TunedSmote
 from gan_augment.synthesizers.sampling import FEW_ROWS
 from gan_augment.synthesizers.tabular_gan import TabularGAN
 
-TARGET = "target"
+TARGET, CHOICE_S = "target", 40.0  # seconds of a fit that chooses its recipe
 Added = tuple[pd.DataFrame, np.ndarray]
 
 
@@ -85,16 +85,20 @@ class Rows:
         self._sampler = self._gan._sampler
         self._anchors = self._sampler.anchors
         self.chosen_k: int | None = None
+        self.chosen_recipe = ""
 
     def of(self, arm: str, k: int | None = None) -> Added | None:
         """Rows to parity. k: neighbours of the tuned SMOTE, chosen here where none is given."""
         if arm == "none":
             return None
-        if arm in ("ours", "interpolation", *RECIPES["table"]):
+        if arm in ("ours", "interpolation", CHOOSE, *RECIPES["table"]):
             gan = self._gan
             if arm != "interpolation":
-                gan = replace(_new(self._y, self._seed), recipe="auto" if arm == "ours" else arm)
+                budget_s = CHOICE_S if arm == CHOOSE else None
+                recipe = "auto" if arm == "ours" else arm
+                gan = replace(_new(self._y, self._seed), recipe=recipe, budget_s=budget_s)
                 gan.fit(self._read.table, schema=self._read.schema)
+                self.chosen_recipe = gan.meta_.recipe.name
             return _topped_up(gan, self._read, self._y, self._seed, {})
         if arm in IDEAS:
             return self._half_repeats(arm)
