@@ -24,6 +24,7 @@ from gan_augment.networks.layers import (
     spectrally_normalised,
     verdict,
 )
+from gan_augment.recipes import DiscriminatorSettings, GeneratorSettings
 
 
 class Encoder(nn.Module):
@@ -87,20 +88,12 @@ class Decoder(nn.Module):
     the rest. skip_code: the code modulates every block beside the class (Brock et al. 2019).
     """
 
-    def __init__(
-        self,
-        geometry: Geometry,
-        classes: int,
-        code: int,
-        embedding: int,
-        width: int,
-        max_width: int,
-        skip_code: bool = False,
-    ) -> None:
+    def __init__(self, geometry: Geometry, classes: int, settings: GeneratorSettings) -> None:
         super().__init__()
+        code, embedding, skip_code = settings.code, settings.embedding, settings.skip_code
         self.base, self.noise_width, self.skip_code = geometry.base, code, skip_code
         signal = geometry.signal
-        widths = geometry.widths(width, max_width)[::-1]  # coarsest first
+        widths = geometry.widths(settings.width, settings.max_width)[::-1]  # coarsest first
         self.embed = new_embedding(classes, embedding)
         self.start = nn.Linear(code + embedding, widths[0] * geometry.base[0] * geometry.base[1])
         modulating = embedding + code * skip_code
@@ -233,29 +226,19 @@ class Discriminator(ImageDiscriminator):
     deviation as one more map: Karras et al. 2018.
     """
 
-    def __init__(
-        self,
-        geometry: Geometry,
-        classes: int,
-        *,
-        width: int,
-        max_width: int,
-        condition: Condition = "projection",
-        spectral_norm: bool = True,
-        minibatch_std: bool = False,
-    ) -> None:
+    def __init__(self, geometry: Geometry, classes: int, settings: DiscriminatorSettings) -> None:
         super().__init__()
-        self.minibatch_std = minibatch_std
+        self.minibatch_std = settings.minibatch_std
+        normalised = functools.partial(spectrally_normalised, enabled=settings.spectral_norm)
         self.stages = nn.ModuleList()
-        before = geometry.shape[2] + (condition == "concatenation")
-        for after in geometry.widths(width, max_width):
+        before = geometry.shape[2] + (settings.condition == "concatenation")
+        for after in geometry.widths(settings.width, settings.max_width):
             layer = convolution(before, after, 4, signal=geometry.signal, stride=2)
-            self.stages.append(spectrally_normalised(layer, spectral_norm))
+            self.stages.append(normalised(layer))
             before = after
-        last = convolution(before + int(minibatch_std), before, 3, signal=geometry.signal)
-        self.last = spectrally_normalised(last, spectral_norm)
-        normalised = functools.partial(spectrally_normalised, enabled=spectral_norm)
-        self.set_verdict(geometry, classes, before, condition, normalised)
+        last = convolution(before + self.minibatch_std, before, 3, signal=geometry.signal)
+        self.last = normalised(last)
+        self.set_verdict(geometry, classes, before, settings.condition, normalised)
 
     def trunk(self, x: Tensor) -> Tensor:
         """Sums over the last maps, (N, width)."""

@@ -49,12 +49,14 @@ from gan_augment.training.step import (
 from gan_augment.training.translation import new_translator, translation_parts
 from gan_augment.user_code import is_code
 
-GENERATORS: Mapping[str, type[DCGANGenerator | GrowingGenerator | StyleGenerator]] = {
+GENERATORS: Mapping[str, type[Decoder | DCGANGenerator | GrowingGenerator | StyleGenerator]] = {
+    "default": Decoder,
     "dcgan": DCGANGenerator,
     "growing": GrowingGenerator,
     "style": StyleGenerator,
 }
-DISCRIMINATORS: Mapping[str, type[DCGANDiscriminator | GrowingDiscriminator]] = {
+DISCRIMINATORS: Mapping[str, type[Discriminator | DCGANDiscriminator | GrowingDiscriminator]] = {
+    "default": Discriminator,
     "dcgan": DCGANDiscriminator,
     "growing": GrowingDiscriminator,
 }
@@ -117,10 +119,7 @@ def new_generator(
     def decoder(classes: int) -> nn.Module:
         if is_code(settings.network):
             return _own(recipe, settings, geometry, classes)
-        if settings.network != "default":
-            return GENERATORS[settings.network](geometry, classes, settings)
-        sizes = (settings.code, settings.embedding, settings.width, settings.max_width)
-        return Decoder(geometry, classes, *sizes, settings.skip_code)
+        return GENERATORS[settings.network](geometry, classes, settings)
 
     if settings.kind == "free":
         return FreeGenerator(new_generators(recipe.game, classes, decoder))
@@ -138,17 +137,7 @@ def new_discriminator(recipe: Recipe, geometry: Geometry, classes: int) -> nn.Mo
     def discriminator(classes: int) -> nn.Module:
         if is_code(settings.network):
             return _own(recipe, settings, geometry, classes)
-        if settings.network != "default":
-            return DISCRIMINATORS[settings.network](geometry, classes, settings)
-        return Discriminator(
-            geometry,
-            classes,
-            width=settings.width,
-            max_width=settings.max_width,
-            condition=settings.condition,
-            spectral_norm=settings.spectral_norm,
-            minibatch_std=settings.minibatch_std,
-        )
+        return DISCRIMINATORS[settings.network](geometry, classes, settings)
 
     return new_discriminators(recipe.game, classes, discriminator)
 

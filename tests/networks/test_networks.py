@@ -18,20 +18,22 @@ from gan_augment.networks.images import (
 )
 from gan_augment.networks.inputs import Anchors, GeneratorInput, mixture_weights
 from gan_augment.networks.layers import initialise, spectrally_normalised
-from gan_augment.recipes import GeneratorSettings, Recipe
+from gan_augment.recipes import DiscriminatorSettings, GeneratorSettings, Recipe
 from gan_augment.training.images import build
 
 SHAPES = [(8, 8, 1), (28, 28, 1), (20, 32, 3), (33, 17, 2), (64, 48, 4)]
 
 
 def decoder(shape=(8, 8, 1), classes=3) -> Decoder:
-    network = Decoder(Geometry.of(shape), classes, code=6, embedding=4, width=8, max_width=16)
+    sizes = GeneratorSettings(code=6, embedding=4, width=8, max_width=16)
+    network = Decoder(Geometry.of(shape), classes, sizes)
     initialise(network, 0)
     return network.eval()
 
 
 def discriminator(shape=(8, 8, 1), classes=3, **more) -> Discriminator:
-    network = Discriminator(Geometry.of(shape), classes, width=8, max_width=16, **more)
+    settings = DiscriminatorSettings(width=8, max_width=16, **more)
+    network = Discriminator(Geometry.of(shape), classes, settings)
     initialise(network, 0)
     return network.eval()
 
