@@ -246,6 +246,30 @@ def rows_of(found: Mapping[str, Costs]) -> Iterator[str]:
         )
 
 
+def markdown(result: Mapping[str, Any]) -> str:
+    """The ratios and the memory of every recipe at each size, for reading."""
+    sizes = [what for what in (*SHAPES, TABLE) if what in result]
+    heads = [f"{what}: x, a row, MB" for what in sizes]
+    lines = [
+        "# What a step of each recipe costs",
+        "",
+        "Made by `step_costs.py`, which says how: processor seconds of a step on the recipe's own",
+        "batch over one of `anchored`, in turns with it on one thread; the same by rows drawn; and",
+        "the memory that networks and two steps take at their most.",
+        "",
+        f"| recipe | {' | '.join(heads)} |",
+        "|---" * (1 + len(sizes)) + "|",
+    ]
+    for name in dict.fromkeys(name for what in sizes for name in result[what]["recipes"]):
+        known = [result[what]["recipes"].get(name) for what in sizes]
+        cells = [
+            f"{own['ratio']:.2g}, {own['ratio_a_row']:.2g}, {own['memory_mb']:.0f}" if own else ""
+            for own in known
+        ]
+        lines.append(f"| {' | '.join([name, *cells])} |")
+    return "\n".join(lines) + "\n"
+
+
 def main() -> None:
     """Measure, print, write; what is not measured stays as it was."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -269,6 +293,7 @@ def main() -> None:
         merged = {name: merged[name] for name in every if name in merged}
         result[what] = {"precision": "float32" if what == TABLE else precision, "recipes": merged}
         write_file(asked.out, (json.dumps(result, indent=1) + "\n").encode())
+        write_file(asked.out.with_suffix(".md"), markdown(result).encode())
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
     python examples/benchmarks/tables.py --data DIR [--out examples/benchmarks/tables.json]
         [--tables a,b] [--sizes all,20] [--seeds 1] [--jobs 1] [--arms none,repeats,ours]
-        [--again ours] [--report]
+        [--again ours] [--own-decision] [--report]
 
 DIR holds index.json and the tables it names. A cell is a table, a size and a seed: the rare classes
 whole, or cut to so many training rows. Every arm in every cell is a line of a journal beside the
@@ -16,6 +16,7 @@ figures, writes them as JSON and, for reading, as Markdown. How: `tables_protoco
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import os
 import platform
@@ -35,8 +36,11 @@ PACKAGES = ("numpy", "pandas", "scikit-learn", "imbalanced-learn", "torch")
 Item = tuple[str, int, str]
 
 
-def run(data: Path, item: Item) -> list[dict]:
-    """Some arms in one cell, a record each. Runs in a process of its own."""
+def run(data: Path, item: Item, inner: bool = True) -> list[dict]:
+    """Some arms in one cell, a record each. Runs in a process of its own.
+
+    inner: whether decisions are tuned on inner parts.
+    """
     import tables_protocol as protocol
     from tables_ours import Rows
     from threadpoolctl import threadpool_limits
@@ -48,7 +52,7 @@ def run(data: Path, item: Item) -> list[dict]:
     if size != "all":
         train = protocol.cut_rare(train, info.rare, int(size), seed)
     with threadpool_limits(1):
-        levels = protocol.levels_of(train, test, info, seed)
+        levels = protocol.levels_of(train, test, info, seed, inner)
         rows = [Rows(at.train.X, at.train.y, info.categorical, seed) for at in levels]
         found = []
         for arm in arms.split(","):
@@ -162,6 +166,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--sizes", type=lambda text: text.split(","), default=SIZES)
     parser.add_argument("--arms", type=lambda text: text.split(","), default=ARMS)
     parser.add_argument("--report", action="store_true", help="of what the journal holds")
+    parser.add_argument("--own-decision", action="store_true", help="tune none: a quarter the time")
     parser.add_argument("--again", type=lambda text: text.split(","), default=[])
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=1)
@@ -181,7 +186,8 @@ def main() -> None:
     items = [item for seed in range(asked.seeds) for item in cells(asked, tables, seed)]
     journal = Journal(asked.journal, asked.again)
     if not asked.report:
-        measure(journal, asked.data, items, asked.jobs)
+        work = functools.partial(run, inner=not asked.own_decision)
+        measure(journal, asked.data, items, asked.jobs, work)
     records = sorted(journal.records, key=lambda r: (r["table"], r["seed"], r["arm"]))
     result = report(records)
     text = markdown(records)

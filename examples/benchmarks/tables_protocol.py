@@ -389,8 +389,15 @@ class Level:
         return cls(train, known, asked, held.y, fitted)
 
 
-def levels_of(train: Half, test: Half, info: TableInfo, seed: int) -> list[Level]:
-    """Three inner parts of the training rows, which tune decisions, and then the outer one."""
+def levels_of(
+    train: Half, test: Half, info: TableInfo, seed: int, inner: bool = True
+) -> list[Level]:
+    """Three inner parts of the training rows, which tune decisions, and then the outer one.
+
+    inner: whether decisions are tuned at all.
+    """
+    if not inner:
+        return [Level.of(train, test, info)]
     names = np.unique(train.y)
     labels = np.searchsorted(names, train.y)
     folds = judging_folds(labels, None, folds=3, seed=seed)
@@ -412,7 +419,8 @@ def judged(
     """{learner: {metric: value}}, those of the tuned decision as "tuned balanced_accuracy" ...
 
     added: rows to train on beside the real ones, a level each. The tuned decision is the
-    evaluator's: a threshold or a tau, chosen on the inner parts, once for each metric.
+    evaluator's: a threshold or a tau, chosen on the inner parts, once for each metric; without
+    inner parts there is none.
     """
     names = np.unique(levels[-1].train.y)
     found = {}
@@ -425,9 +433,11 @@ def judged(
         present = np.flatnonzero(np.bincount(outer.labels, minlength=len(names)))
         values = {}
         for metric in METRICS[:2]:
-            decision = tune(parts[:-1], metric, present.tolist())
-            tuned = decision.called(outer.scores, outer.trained, outer.real)
-            for words, called in (("", outer.scores.called), ("tuned ", tuned)):
+            decided = {"": outer.scores.called}
+            if len(parts) > 1:
+                decision = tune(parts[:-1], metric, present.tolist())
+                decided["tuned "] = decision.called(outer.scores, outer.trained, outer.real)
+            for words, called in decided.items():
                 counts = confusion(outer.labels, called, len(names))
                 values[words + metric] = figure(metric, counts, present.tolist())
         ranked = [

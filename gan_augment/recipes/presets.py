@@ -331,7 +331,7 @@ ABOUT: Mapping[str, About] = {
         "several generators against two discriminators; each class from whichever covers it",
         "Durugkar et al. 2017; Ghosh et al. 2018",
         2.9,
-        1.3,
+        1.8,
     ),
     "class-by-class": About(
         "a pair of networks a class; for classes of many rows", "own", 4.2, 2.6
