@@ -337,7 +337,8 @@ def test_the_real_step_of_an_unrolled_d_is_from_its_old_weights(network):
 @pytest.mark.parametrize("adversary", [0.0, 2.0])
 def test_an_unrolled_g_pays_its_other_terms_and_the_weight_of_the_adversary(adversary):
     objective = {"loss": "non-saturating", "feature_matching": 3.0, "adversary": adversary}
-    state, parts = begun("anchored", objective=objective, game={"unrolled": 2})
+    still = {"spectral_norm": False}  # whose vectors move with every call
+    state, parts = begun("anchored", objective=objective, game={"unrolled": 2}, discriminator=still)
     batch = rows()
     output = generate(state, parts, batch)
     due = adversary * unrolled_loss(state, with_objective(parts, adversary=1.0), batch, output)
@@ -391,16 +392,12 @@ def test_softmax_weighs_the_discriminator_that_g_loses_more_against(aggregate, s
     assert fake.grad.tolist() == pytest.approx(slopes, abs=1e-5)
 
 
-def uneven(network: nn.Module) -> None:
-    """Let the first of two generators make a third of class 0, and all of class 1."""
-    network.mixing.copy_(torch.tensor([[1 / 3, 2 / 3], [1.0, 0.0]]))
-
-
-@pytest.mark.slow
 def test_several_generators_of_images_are_saved_and_loaded(tmp_path, monkeypatch):
     monkeypatch.setattr(scorer, "SCORER_STEPS", 2)
     settings = {"steps": 2, "device": "cpu", "threads": 1, "selection": False}
     gan = ImageGAN(recipe=small("egan"), **settings).fit(toy_images())
+    mixing = gan._sampler.sampler.network.decoder.mixing  # of two steps it is even
+    mixing.copy_(torch.tensor([[0.25, 0.75], [1.0, 0.0]]))
     gan.save(tmp_path / "model")
     again = ImageGAN.load(tmp_path / "model", device="cpu")
     one, other = (model.sample({"square": 40, "dark": 40}) for model in (gan, again))
@@ -514,9 +511,9 @@ class Race:
 
 
 def test_a_d_that_would_win_is_held_near_three_right_in_four():
-    plain, _ = Race("none", rate=1.0, pace=0.8 * PACE).ran(120, last=40)
+    plain, _ = Race("none", rate=1.0, pace=0.8 * PACE).ran(60, last=40)
     race = Race("weight and steps", rate=1.0, pace=0.8 * PACE)
-    held, d_steps = race.ran(240, last=40)
+    held, d_steps = race.ran(160, last=40)
     assert plain > 0.95
     # where accuracy 1 - w / 4 meets the threshold's lag, w = .82: .795
     assert held == pytest.approx(0.795, abs=0.03)
@@ -526,8 +523,8 @@ def test_a_d_that_would_win_is_held_near_three_right_in_four():
 
 def test_a_d_that_would_lose_has_several_steps_a_step_of_g():
     weak = {"rate": 0.1, "pace": 0.1 * 3 * PACE}
-    plain, one = Race("none", **weak).ran(120, last=40)
-    helped, d_steps = Race("weight and steps", **weak).ran(160, last=40)
+    plain, one = Race("none", **weak).ran(60, last=40)
+    helped, d_steps = Race("weight and steps", **weak).ran(100, last=40)
     assert (plain, one) == (pytest.approx(0.5, abs=0.02), 1)
     assert 2 <= d_steps <= 4
     assert helped > 0.55
