@@ -113,6 +113,37 @@ FAULTS = {
         ("torch.from_numpy(shares).float().log() if", "torch.from_numpy(shares * 0).float() if"),
         ("return x, 1 - area / (height * width)", "return x, area / (height * width)"),
     ),
+    # the traps of published recipes
+    ("training/published.py", "training/test_traps.py"): (
+        ("replace(b, x=seen(b.x),", "replace(b, x=b.x,"),
+        ("objective.path_length * objective.path_every * term", "objective.path_length * term"),
+        ("{name: buffer.clone() for", "{name: buffer for"),
+        (
+            "generator_step(state, parts, batch, output, unrolled_loss)",
+            "generator_step(state, parts, batch, output)",
+        ),
+        ("slope + decay * w for", "slope for"),
+    ),
+    ("training/step.py", "training/test_traps.py"): (
+        ("""== "auxiliary" and objective.fake_classes:""", """== "auxiliary":"""),
+        ("(loss + _class_term(parts, classes, batch.y))", "loss"),
+        ("objective.drift * real.square().mean()", "objective.drift * fake.square().mean()"),
+        ("""uniform("gradient_penalty", len(real))""", """uniform("gradient_penalty", 1)"""),
+        ("losses.detach().softmax(dim=0)", "(-losses.detach()).softmax(dim=0)"),
+    ),
+    ("networks/ensembles.py", "training/test_traps.py"): (
+        ("torch.full((classes, n), 1 / n))", "torch.full((classes, n), 1 / n), persistent=False)"),
+    ),
+    ("networks/growing.py", "training/test_traps.py"): (
+        ("x.square().mean(dim=1, keepdim=True)", "x.square().sum(dim=1, keepdim=True)"),
+    ),
+    ("networks/style.py", "training/test_traps.py"): (
+        ("torch.cat([pixel_norm(z),", "torch.cat([z,"),
+        ("MEAN_RATE * (count > 0).to(w.dtype).expand_as(here)", "MEAN_RATE"),
+    ),
+    ("networks/dcgan.py", "training/test_traps.py"): (
+        ("[nn.BatchNorm2d(after)]", "[nn.BatchNorm2d(after, 0.8)]"),
+    ),
     # top-up plans and encoded tables
     ("data/topup_plan.py", "data/test_topup_plan.py"): (
         (") * n < rows)", ") * n <= rows)"),

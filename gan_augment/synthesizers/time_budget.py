@@ -127,7 +127,7 @@ def opening_s(recipe: Recipe, step_s: float) -> float:
     >>> from gan_augment.recipes import RECIPES
     >>> wgan = RECIPES["image"]["wgan"]
     >>> round(opening_s(wgan, 0.6), 3), opening_s(RECIPES["image"]["free"], 0.6)
-    (230.141, 0.0)
+    (230.21, 0.0)
     """
     each = _long_step(recipe)
     return recipe.game.long_first * each / (1 + each / recipe.game.long_every) * step_s

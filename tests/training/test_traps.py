@@ -127,6 +127,14 @@ def test_dcgans_running_means_move_by_the_reals_and_then_by_the_fakes():
     torch.testing.assert_close(norm.running_mean, 0.9 * 0.1 * real + 0.1 * fake)
 
 
+def test_dcgans_batch_norms_have_the_constants_of_their_paper():
+    state, _ = begun("dcgan")
+    networks = (state.generator, state.discriminator)
+    norms = [m for network in networks for m in network.modules() if isinstance(m, nn.BatchNorm2d)]
+    # a widely copied script gives .8 for what it takes for the momentum
+    assert {(norm.eps, norm.momentum) for norm in norms} == {(1e-5, 0.1)}
+
+
 # acgan
 
 
