@@ -137,7 +137,8 @@ def halve(plan: Plan, fit: Callable[[str, int, int], Line], progress: Progress) 
         sizes, here = round_sizes(len(left)), list[Line]()
         steps = max(time_budget.SMALLEST_RUN_STEPS, plan.steps(left, sizes))
         if rounds and steps <= rounds[-1]["steps"]:
-            progress.warn("the time is out before the last round: those so far decide")
+            out = "steps are too few for" if plan.left_s is None else "the time is out before"
+            progress.warn(f"{out} the last round: those so far decide")
             break
         seeds = SEEDS if len(sizes) <= ROUNDS_OF_SEEDS else 1
         rounds.append({"steps": steps, "seeds": seeds, "recipes": [*left]})

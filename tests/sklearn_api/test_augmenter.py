@@ -19,6 +19,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from gan_augment import GANAugmenter, ImageGAN, LabelledImages, TabularGAN, read_frame
 from gan_augment.data.arrays import from_arrays
 from gan_augment.errors import NotFittedError
+from gan_augment.recipes import CANDIDATES
 from gan_augment.sklearn_api.augmenter import checked_parameters, threads
 
 THREE = np.array(["a"] * 40 + ["b"] * 12 + ["c"] * 4)
@@ -228,6 +229,14 @@ def test_callbacks_are_told_and_a_lone_one_needs_no_list(quick) -> None:
     quick(callbacks=callback).fit(ROWS, THREE)
     assert [event["step"] for event in events] == 2 * steps
     assert max(steps) == 2
+
+
+@pytest.mark.slow
+def test_a_recipe_may_be_chosen_before_the_fit() -> None:
+    labels = np.array(["a"] * 40 + ["b"] * 16)
+    augmenter = GANAugmenter(recipe="choose", steps=320, random_state=0, device="cpu")
+    assert added(augmenter, labels) == {"a": 0, "b": 24}
+    assert augmenter.synthesizer_.meta_.recipe.name in CANDIDATES["table"]
 
 
 def test_a_budget_is_text_or_seconds_and_steps_win() -> None:

@@ -16,7 +16,7 @@ from gan_augment.training.callbacks import StopFlag
 SCORES = {"a": 0.5, "b": 0.4, "c": 0.3, "d": 0.2, "e": 0.1}
 
 
-def halved(scores=SCORES, noise=0.0, slow=(), **plan):
+def halved(scores=SCORES, noise=0.0, slow=(), progress=None, **plan):
     """The result of rounds whose scores are known, a noise between the seeds added."""
 
     def fit(name, steps, seed):
@@ -25,7 +25,7 @@ def halved(scores=SCORES, noise=0.0, slow=(), **plan):
         return {"recipe": name, "steps": steps, "seed": seed, "score": score, "seconds": 1.0}
 
     speeds = {name: Forecast(100, 0.5, 0.02 if name in slow else 0.01) for name in scores}
-    return halve(Plan(speeds, 0.1, **{"most": 400, **plan}), fit, Progress())
+    return halve(Plan(speeds, 0.1, **{"most": 400, **plan}), fit, progress or Progress())
 
 
 def table(counts: dict[str, int], groups=None) -> LabelledTable:
@@ -55,6 +55,19 @@ def test_within_noise_the_cheapest_wins_and_that_is_said():
     assert found["tied"] == ["e", "d"]
     assert found["winner"] == "d"
     assert "within noise" in found["why"]
+
+
+def test_a_round_that_would_have_no_more_steps_is_left_out_and_the_reason_is_named():
+    class Listener(Progress):
+        told = ""
+
+        def warn(self, text: str) -> None:
+            self.told = text
+
+    listener = Listener()
+    found = halved(most=20, progress=listener)
+    assert len(found["rounds"]) == 1
+    assert listener.told == "steps are too few for the last round: those so far decide"
 
 
 def test_one_seed_each_tells_no_noise_and_that_is_said():

@@ -10,6 +10,7 @@ from gan_augment import ImageGAN
 from gan_augment.devices import compute_config
 from gan_augment.networks.inputs import lenders_of
 from gan_augment.progress import Progress
+from gan_augment.recipes import CANDIDATES
 from gan_augment.storage import load_bundle
 from gan_augment.synthesizers import image_gan, sampling
 from gan_augment.synthesizers.sampling import BLOCK, drawn_codes
@@ -38,6 +39,14 @@ def test_a_free_generator_contains_no_row_and_keeps_the_same_promises(toy, tmp_p
     gan.save(tmp_path / "model")
     loaded = ImageGAN.load(tmp_path / "model", device="cpu")
     assert np.array_equal(loaded.sample({"ugly": 5}).pixels, gan.sample({"ugly": 70}).pixels[:5])
+
+
+@pytest.mark.slow
+def test_a_generator_that_chooses_is_of_the_usual_recipes(toy):
+    gan = ImageGAN(recipe="choose", steps=90, device="cpu", threads=1, selection=False).fit(toy)
+    assert gan.recipe == "choose"
+    assert gan.meta_.recipe.name in CANDIDATES["image"]
+    assert gan.sample({"ugly": 3}).counts["ugly"] == 3
 
 
 @pytest.mark.slow
