@@ -14,6 +14,7 @@ from gan_augment.recipes import CANDIDATES
 from gan_augment.storage import load_bundle
 from gan_augment.synthesizers import image_gan, sampling
 from gan_augment.synthesizers.sampling import BLOCK, drawn_codes
+from gan_augment.synthesizers.time_budget import Forecast
 from gan_augment.training import monitor
 
 pytestmark = pytest.mark.usefixtures("quick_scoring")
@@ -44,6 +45,7 @@ def test_a_free_generator_contains_no_row_and_keeps_the_same_promises(toy, tmp_p
 @pytest.mark.slow
 def test_a_generator_that_chooses_is_of_the_usual_recipes(toy, monkeypatch):
     monkeypatch.setitem(CANDIDATES, "image", ("anchored", "free"))
+    monkeypatch.setattr(ImageGAN, "forecast", lambda *_: Forecast(80, 0.1, 0.01))
     settings = {"device": "cpu", "threads": 1, "selection": False}
     gan = ImageGAN(recipe="choose", steps=80, classes=["good"], **settings).fit(toy)
     assert gan.recipe == "choose"
