@@ -7,7 +7,7 @@ prose, and where all of it stands, is in `templates/`, which escape every text.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
 
@@ -51,13 +51,16 @@ def fragment(result: Result) -> str:
     return _filled("fragment.html", result, {})
 
 
-def render_choice(found: Result, pictures: Mapping[str, Mapping[str, str]]) -> str:
+def render_choice(
+    found: Result, samples: Mapping[str, Mapping[str, str | Sequence[Sequence[str]]]]
+) -> str:
     """Write the page of a choice of recipe, as in choice.json.
 
-    pictures: {class: {"real" or a recipe: images side by side, a PNG in base64}}.
+    samples: {class: {"real" or a recipe: images side by side, a PNG in base64, or rows of texts,
+    the names of columns first}}.
     """
     page = _environment().get_template("choice.html")
-    return page.render(found=found, pictures=pictures, version=version("gan-augment"))
+    return page.render(found=found, samples=samples, version=version("gan-augment"))
 
 
 def is_report(page: bytes) -> bool:

@@ -17,6 +17,7 @@ from urllib.parse import quote
 import numpy as np
 
 from gan_augment.config import FitOptions, TopUp
+from gan_augment.data.contract import LabelledImages
 from gan_augment.data.images.contact_sheet import SheetRow, as_pictures, contact_sheet
 from gan_augment.data.images.png_folder import png_bytes
 from gan_augment.data.topup_plan import plan_topup
@@ -52,7 +53,7 @@ from gan_augment.synthesizers.halving import (
 )
 from gan_augment.synthesizers.topup import added_rows, with_added
 from gan_augment.training.callbacks import interruptible, stop_on_signals
-from gan_augment.workflows.kinds import IMAGES_A_CLASS, Kind, read_data
+from gan_augment.workflows.kinds import IMAGES_A_CLASS, ROWS_A_CLASS, Kind, read_data
 from gan_augment.workflows.outputs import (
     SAMPLES,
     Result,
@@ -66,6 +67,7 @@ JOURNAL, TRIALS, CHOICE, RECIPE, PAGE = (
     *("journal.jsonl", "trials", "choice.json", "recipe.toml", "index.html"),
 )
 FILES = (TRIALS, CHOICE, RECIPE, PAGE, SAMPLES, JOURNAL)
+COLUMNS_SHOWN = 12
 UPDATES = 300
 """Of the small CNN of `metric="downstream"`."""
 
@@ -174,12 +176,12 @@ def choose(
                     remove_named(folder, FILES)  # nothing to go on with
                 raise
             found |= {"metric": metric, "budget_s": budget_s, "data": str(data), **kind.facts()}
-            pictures = _pictures(folder, kind, found) if kind.name == "image" else {}
+            samples = _samples(folder, kind, found)
         found["seconds"] = round(time.monotonic() - started_s, 1)
         write_file(folder / CHOICE, (json.dumps(found, indent=1) + "\n").encode())
         recipe = chosen[found["winner"]].model_dump(mode="json")
         write_file(folder / RECIPE, to_toml(recipe).encode())
-        write_file(folder / PAGE, render_choice(found, pictures).encode())
+        write_file(folder / PAGE, render_choice(found, samples).encode())
     taken = takes_unlabelled(chosen[found["winner"]])
     return ChoiceResult(folder, found["winner"], found["why"], found, taken)
 
@@ -311,27 +313,41 @@ def downstream(train: AnyData, held: AnyData, kind: Kind) -> Measure:
     return lambda gan, seed: 100 * (repeats[seed] - accuracy(gan, seed))
 
 
-def _pictures(folder: Path, kind: Kind, found: Mapping[str, Any]) -> dict[str, dict[str, str]]:
-    """Draw samples of the last rounds' recipes: samples.png, and {class: {recipe: PNG, base64}}."""
+def _samples(folder: Path, kind: Kind, found: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Draw samples of the last rounds, {class: {"real" or a recipe: as the page shows them}}.
+
+    Images side by side are a PNG in base64, and stand in samples.png, too; rows of a table are
+    lists of texts, the names of columns first.
+    """
     last = {trial["recipe"]: trial for trial in found["trials"] if trial["score"] is not None}
-    shown = [name for one in found["rounds"][-2:] for name in one["recipes"] if name in last]
-    trials = [last[name] for name in dict.fromkeys(shown)]
+    named = [name for one in found["rounds"][-2:] for name in one["recipes"] if name in last]
+    trials = [last[name] for name in dict.fromkeys(named)]
     paths = [folder / TRIALS / "-".join(quote(str(one[key]), "") for key in KEY) for one in trials]
     gans: list[Any] = [load_model(path, threads=1, allow_code=True) for path in paths]
     data: Any = kind.data
-    rows, strips = [], dict[str, dict[str, str]]()
+    images = isinstance(data, LabelledImages)
+    n, shown = (IMAGES_A_CLASS, _side_by_side) if images else (ROWS_A_CLASS, _texts)
+    sheet, samples = [], dict[str, dict[str, Any]]()
     for name in kind.topped_up:
-        own = data.pixels[data.labels == data.names.index(name)]
-        strip = {"real": own[:IMAGES_A_CLASS]}
+        own = data.take(np.flatnonzero(data.labels == data.names.index(name))[:n])
+        drawn = {"real": own.pixels if images else own.frame}
         for trial, gan in zip(trials, gans, strict=True):
-            drawn = strip[trial["recipe"]] = gan.sample_range(name, 0, IMAGES_A_CLASS)
+            drawn[trial["recipe"]] = made = gan.sample_range(name, 0, n)
             note = f"{trial['recipe']}, {trial['steps']} steps"
-            rows.append(SheetRow(name, note, strip["real"], drawn))
-        strips[name] = {
-            who: base64.b64encode(
-                png_bytes(np.concatenate([*as_pictures(images)], axis=1))
-            ).decode()
-            for who, images in strip.items()
-        }
-    write_file(folder / SAMPLES, png_bytes(contact_sheet(rows)))
-    return strips
+            sheet += [SheetRow(name, note, own.pixels, made)] if images else []
+        samples[name] = {who: shown(rows) for who, rows in drawn.items()}
+    if images:
+        write_file(folder / SAMPLES, png_bytes(contact_sheet(sheet)))
+    return samples
+
+
+def _side_by_side(images: Any) -> str:
+    whole = np.concatenate([*as_pictures(images)], axis=1)
+    return base64.b64encode(png_bytes(whole)).decode()
+
+
+def _texts(frame: Any) -> list[list[str]]:
+    """Return the first columns of a frame as texts, their names first."""
+    part = frame.iloc[:, :COLUMNS_SHOWN]
+    cells = part.map(lambda cell: f"{cell:.4g}" if isinstance(cell, float) else str(cell))
+    return [[str(name) for name in part.columns], *cells.to_numpy().tolist()]

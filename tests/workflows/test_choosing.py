@@ -66,6 +66,10 @@ def test_a_choice_leaves_the_winner_its_trials_and_a_page(whole):
     }
     page = (whole / "index.html").read_text()
     assert found["why"] in page
+    shown = re.findall(r"<caption>(.*?)</caption>", page)
+    assert shown[0] == "real"
+    assert set(shown[1:]) <= set(NAMES)
+    assert len(shown) > 2
     assert not re.findall(r"(?:src|href)=\"(?!data:)", page)
     assert "<script" not in page
 
