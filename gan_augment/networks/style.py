@@ -21,7 +21,7 @@ from gan_augment.recipes import GeneratorSettings
 
 MAPPING_LAYERS = 4
 MAPPING_RATE = 0.1
-"""Of the other layers' rate; .01, for runs a thousand times as long, was slower on digits."""
+"""Of the other layers' rate; the paper's .01 is for runs a thousand times as long."""
 MEAN_RATE = 0.01
 """How far a class's mean style moves towards that of a batch."""
 

@@ -136,7 +136,7 @@ _OF_NETWORKS: dict[str, Mapping[str, Any]] = {
         "optimiser": _ADAM,
         "generator": {"network": "dcgan"},
         "discriminator": {"network": "dcgan"},
-        "d_steps": 2,  # with the paper's 1 three fits to digits of 8 px lost a class
+        "d_steps": 2,  # with the paper's 1 digits of 8 px were worse (`recipes_compare.md`)
     },
     "pggan": {
         "objective": {"loss": "wasserstein", "gradient_penalty": 10.0, "drift": 1e-3},
@@ -148,7 +148,7 @@ _OF_NETWORKS: dict[str, Mapping[str, Any]] = {
     "stylegan": {
         "objective": {
             "loss": "non-saturating",
-            "r1": 0.1,  # the paper's 10, of 1024 px, drowned the digits of 8 px
+            "r1": 0.1,  # the paper's 10 is for 1024 px
             "r1_every": 16,
             "path_length": 2.0,
             "path_every": 4,
