@@ -8,10 +8,11 @@ Ring: 8 Gaussians of standard deviation .02 on a circle of radius 2; grid: 25 of
 et al. 2017; Lin et al. 2018). Every recipe is the library's, of tables, as it is named, with the
 library's step, schedule and averaged generator; only its networks are plain ReLU networks of two
 hidden layers for two numbers, and there is one class. SETTINGS says what else was changed, where a
-paper has settings of its own for these toys or a row is an addition. A sample is good within 3
-standard deviations of a mode, and a mode is covered if 20 of 2,500 samples are good there. A line
-of the journal is a run; a set of runs that was stopped goes on. `table` writes `modes.md` and
-`modes.png`.
+paper has settings of its own for these toys or a row is an addition. What differs from
+`nonsaturating` by the class alone (`cgan`, `acgan`, `class-by-class`) has no row of its own. A
+sample is good within 3 standard deviations of a mode, and a mode is covered if 20 of 2,500 samples
+are good there. A line of the journal is a run; a set of runs that was stopped goes on. `table`
+writes `modes.md` and `modes.png`.
 """
 
 from __future__ import annotations

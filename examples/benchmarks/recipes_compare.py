@@ -13,10 +13,11 @@ and told apart are; Frechet distance and kernel distance in the features of its 
 Inception score by its classes, of as many samples of each class as there are test rows; a small
 CNN's figures with the rows on top, half of what is added to parity, as against repeats and as
 against nothing. The score is the library's held-out one, by which it keeps a generator. The arm
-`choose` is the recipe that `gan-augment choose` names within five times the seconds of a fit; its
-line is that of the recipe. A recipe with other D steps (`hinge-sn/1`) has as many more or fewer
-steps as D and G steps together are the same. `many` is Fashion-MNIST with 200 rows in the three
-classes and 500 in the others. Recipes whose samples start from one row are in `translation.py`.
+`choose` is the recipe that `gan-augment choose` names within five times the seconds of a fit, and
+`choose others` what it names where `anchored` is left out; their lines are those of the recipes.
+A recipe with other D steps (`hinge-sn/1`) has as many more or fewer steps as keep the steps of both
+networks together the same. `many` is Fashion-MNIST with 200 rows in the three classes and 500 in
+the others. Recipes whose samples start from one row are in `translation.py`.
 
 A line of the journal is a fit; samples are kept under --work. Two processes with the same words
 share the work: each takes what no other has, and a run that was stopped goes on.
@@ -61,13 +62,13 @@ from gan_augment.devices import compute_config
 from gan_augment.errors import DivergedError, SmallSampleWarning
 from gan_augment.metrics import inception_score, kernel_distance
 from gan_augment.metrics.distances import frechet_between
-from gan_augment.recipes import RECIPES
+from gan_augment.recipes import AUTO, CANDIDATES, RECIPES
 from gan_augment.storage import write_file
 from gan_augment.workflows import choose
 
 HERE = Path(__file__).parent
 BASELINES = ("none", "repeats")
-CHOOSE, CHOICES = "choose", 5.0  # times the seconds of a fit
+CHOOSE, OTHERS, CHOICES = "choose", "choose others", 5.0  # times the seconds of a fit
 COMPARED = tuple(name for name, one in RECIPES["image"].items() if not one.generator.from_rows)
 UPDATES, DRAWN, SHARE, SHOWN = 700, 500, 0.5, 4
 MEASURES = (
@@ -207,10 +208,10 @@ def line_of(which: str, recipe: str, seed: int, asked: argparse.Namespace) -> di
     if recipe in BASELINES:
         rows = task.train if recipe == "none" else training_set(task, None, 0.0, False)
         return rounded(classified(task, rows, seed, UPDATES))
-    if recipe == CHOOSE:
-        named = chosen(which, seed, asked, task)
+    if recipe in (CHOOSE, OTHERS):
+        named = chosen(which, seed, asked, task, recipe == OTHERS)
         known = Journal(asked.journal).find(set=which, recipe=named, seed=seed)
-        return {**(known or line_of(which, named, seed, asked)), "recipe": CHOOSE, "named": named}
+        return {**(known or line_of(which, named, seed, asked)), "recipe": recipe, "named": named}
     facts = samples_of(which, recipe, seed, asked.work, task)
     made = facts.pop("samples")
     if made is None:
@@ -221,15 +222,17 @@ def line_of(which: str, recipe: str, seed: int, asked: argparse.Namespace) -> di
     return facts | rounded(found)
 
 
-def chosen(which: str, seed: int, asked: argparse.Namespace, task: Task) -> str:
-    """The recipe that `choose` names for the training rows of a draw."""
+def chosen(which: str, seed: int, asked: argparse.Namespace, task: Task, others: bool) -> str:
+    """The recipe that `choose` names for the training rows of a draw; others: without the auto."""
     rows = asked.work / f"{which}-{seed}-rows.npz"
     train = task.train
     np.savez(rows, x=train.pixels, y=train.labels, class_names=np.array(train.names))
     budget_s = CHOICES * SETS[which].budget_s
     options = FitOptions(classes=tuple(task.rare_names), budget_s=budget_s, seed=seed, threads=1)
-    out = asked.work / f"{which}-{seed}-choice"
-    return choose(rows, out, options, overwrite=out.exists(), force=True).winner
+    out = asked.work / f"{which}-{seed}-choice{'-others' * others}"
+    usual = CANDIDATES["image"]
+    named = [name for name in usual if name != AUTO] if others else usual
+    return choose(rows, out, options, recipes=named, overwrite=out.exists(), force=True).winner
 
 
 def rounded(found: Mapping[str, float]) -> dict[str, float]:
@@ -273,7 +276,7 @@ def table(lines: Sequence[Mapping[str, Any]]) -> list[str]:
         heads = ["recipe (seeds)", "steps", *(name.replace("_", " ") for name in MEASURES), *HEADS]
         out += [f"| {' | '.join(heads)} |", "|" + "---|" * len(heads)]
         varied = dict.fromkeys(line["recipe"] for line in own if "/" in line["recipe"])
-        for recipe in (*BASELINES, *COMPARED, *sorted(varied), CHOOSE):
+        for recipe in (*BASELINES, *COMPARED, *sorted(varied), CHOOSE, OTHERS):
             here = [line for line in own if line["recipe"] == recipe]
             if here:
                 out.append(f"| {' | '.join(_cells(recipe, here, own))} |")
