@@ -10,7 +10,7 @@ result (or --journal FILE), so that a stopped run goes on where it was; --again 
 anew, --report only tells what the journal holds. Each process computes with one thread. Prints the
 figures, writes them as JSON and, for reading, as Markdown. How: `tables_protocol.py`; which rows:
 `tables_ours.py`, whose screened ideas are arms, too, and so are the recipes of tables by name and
-`choose` (fits of 40 s).
+`choose` (fits of 120 s).
 """
 
 from __future__ import annotations

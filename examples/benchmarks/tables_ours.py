@@ -24,7 +24,7 @@ from gan_augment.synthesizers.baselines import GaussianSmote, Repeats, Smote, Tu
 from gan_augment.synthesizers.sampling import FEW_ROWS
 from gan_augment.synthesizers.tabular_gan import TabularGAN
 
-TARGET, CHOICE_S = "target", 40.0  # seconds of a fit that chooses its recipe
+TARGET, CHOICE_S = "target", 120.0  # seconds of a fit that chooses its recipe
 Added = tuple[pd.DataFrame, np.ndarray]
 
 

@@ -49,6 +49,8 @@ SEEDS, ROUNDS_OF_SEEDS = 2, 2
 NOISE = 2.0
 """Standard errors of a difference, within which two recipes are the same."""
 LEAST_HELD_OUT = 2
+CHOICE_SHARE = 0.5
+"""Of a generator's budget that goes into choosing its recipe."""
 
 AnyData = LabelledImages | LabelledTable
 Measure = Callable[[Any, int], float]
@@ -69,7 +71,7 @@ class Plan:
     """How many steps rounds have: what is left of a budget holds, at most `most` in the last one.
 
     speeds: how long fits of each recipe take, `pace` times as long as forecast. left_s: None where
-    there is no budget.
+    there is no budget. share: of the user's budget, what the choice may take.
     """
 
     speeds: dict[str, Forecast]
@@ -77,6 +79,7 @@ class Plan:
     most: int
     left_s: float | None = None
     pace: float = 1.0
+    share: float = 1.0
 
     def work(self, recipes: Iterable[str], sizes: Sequence[int]) -> tuple[float, float]:
         """Return the seconds of rounds beside their steps, and those of a step of the first one.
@@ -111,6 +114,7 @@ class Plan:
         sizes, usual = round_sizes(len(recipes)), CANDIDATES[next(iter(recipes.values())).data]
         batch, (fixed_s, step_s) = max(x.batch for x in recipes.values()), self.work(recipes, sizes)
         fixed_s, steps = fixed_s + budget_s - self.left_s, self.steps(recipes, sizes)
+        budget_s, fixed_s, step_s = (s / self.share for s in (budget_s, fixed_s, step_s))
         try:
             time_budget.check_useful(steps, budget_s, fixed_s, step_s, batch, progress, size)
         except UsageError as error:
@@ -297,6 +301,7 @@ def choose_recipe(
     started_s: float,
     progress: Progress,
     stop: StopFlag,
+    share: float = 1.0,
     journal: Journal | None = None,
     save: Callable[[Any, str], None] = lambda gan, name: None,
     force: bool = False,
@@ -306,7 +311,8 @@ def choose_recipe(
     """Choose among recipes for a generator like `prototype`, whose other settings they share.
 
     measure_of: makes the measure of rows to train on and rows held out. most: steps of the last
-    round, of a budget at most. journal: what a stopped call has done. save: told of each generator
+    round, of a budget at most. share: of the user's budget, which refusals speak of, what budget_s
+    is. journal: what a stopped call has done. save: told of each generator
     and the name of its trial. force: begin although the budget is too short. unlabelled: for those
     recipes that take such rows. arguments: of `fit`.
     Raises DataError for too few rows, UsageError for too short a budget, DivergedError where
@@ -366,7 +372,9 @@ def choose_recipe(
         timing |= {"score_s": now_s - began_s, "spent_s": now_s - started_s}
         journal.append(timing)
     speeds = {name: Forecast(**speed) for name, speed in timing["speeds"].items()}
-    plan = Plan(speeds, timing["score_s"], most, budget_s and budget_s - timing["spent_s"])
+    plan = Plan(
+        speeds, timing["score_s"], most, budget_s and budget_s - timing["spent_s"], share=share
+    )
     try:
         plan.check(budget_s, recipes, getattr(data, "image_shape", ())[:2], progress)
     except UsageError as error:
@@ -408,7 +416,8 @@ def chosen_recipe(
         recipes,
         lambda train, held: held_out_score(train, held, topped_up, **arguments),
         most=most if budget_s else math.ceil(most / 4),
-        budget_s=budget_s and budget_s / 2,
+        budget_s=budget_s and budget_s * CHOICE_SHARE,
+        share=CHOICE_SHARE,
         started_s=started_s,
         progress=progress,
         stop=stop,

@@ -1,5 +1,7 @@
 """Successive halving: who survives, what a tie does, what a budget holds, what is held out."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -129,6 +131,19 @@ def test_a_budget_of_too_few_steps_is_refused_with_one_that_would_do():
     plan = Plan(dict.fromkeys(recipes, Forecast(9, 1.0, 0.1)), 0.1, 4000, 20.0)
     with pytest.raises(UsageError, match=r"--budget .* or --recipes gaussian,anchored"):
         plan.check(20.0, recipes, (), Progress())
+
+
+def test_a_refused_budget_is_the_users_of_which_a_choice_has_a_part():
+    recipes = dict(list(RECIPES["table"].items())[:2])
+    speeds = dict.fromkeys(recipes, Forecast(9, 1.0, 0.1))
+    with pytest.raises(UsageError) as whole:
+        Plan(speeds, 0.1, 4000, 8.0).check(8.0, recipes, (), Progress())
+    with pytest.raises(UsageError) as half:
+        Plan(speeds, 0.1, 4000, 8.0, share=0.5).check(8.0, recipes, (), Progress())
+    assert "a budget of 8 s" in str(whole.value)
+    assert "a budget of 16 s" in str(half.value)
+    needed = [int(re.search(r"--budget (\d+)s", str(one.value))[1]) for one in (whole, half)]
+    assert needed[1] == pytest.approx(2 * needed[0], abs=10)
 
 
 def test_a_quarter_of_each_class_is_held_out_and_groups_stay_whole():
