@@ -10,7 +10,7 @@ from gan_augment.data.contract import LabelledTable
 from gan_augment.errors import DataError, DivergedError, UsageError
 from gan_augment.progress import Progress
 from gan_augment.recipes import RECIPES
-from gan_augment.synthesizers.halving import Plan, choose_recipe, halve, held_out
+from gan_augment.synthesizers.halving import Plan, aligned, choose_recipe, halve, held_out
 from gan_augment.synthesizers.tabular_gan import TabularGAN
 from gan_augment.synthesizers.time_budget import Forecast
 from gan_augment.training.callbacks import StopFlag
@@ -50,6 +50,22 @@ def test_the_last_two_rounds_have_two_seeds():
     found = halved()
     assert [one["seeds"] for one in found["rounds"]] == [1, 2, 2]
     assert len(found["trials"]) == 5 + 6 + 4
+
+
+def test_the_live_table_has_scores_by_round_and_survivors_first():
+    shown = []
+
+    class Listener(Progress):
+        def advance(self, done: int, text: str = "") -> None:
+            shown.append(text)
+
+    found = halved(progress=Listener())
+    assert found["table"][0] == ["recipe", "ms a step", "100 steps", "200 steps", "400 steps"]
+    assert {row[0] for row in found["table"][1:3]} == {"d", "e"}
+    assert found["table"][-1][3:] == ["", ""]
+    news, *table = shown[-1].splitlines()
+    assert news == "d, 400 steps, seed 1: score 0.2 in 1.0 s"
+    assert table == aligned(found["table"])
 
 
 def test_within_noise_the_cheapest_wins_and_that_is_said():
