@@ -11,7 +11,7 @@ import pytest
 from gan_augment.recipes import ABOUT, RECIPES, Recipe, resolve_recipe
 from gan_augment.settings import to_toml
 from gan_augment.training.loop import Run, one_step
-from gan_augment.training.parts import state_arrays
+from gan_augment.training.parts import row_unit, state_arrays
 from tests.training.test_loop import resumed_as_whole
 from tests.training.toy_runs import image_run, table_run
 
@@ -28,7 +28,8 @@ SIZES = {
 
 def toy(data: str, name: str, **changes) -> Run:
     """A toy run of a recipe: small networks, all else as it is but for the changes."""
-    values = RECIPES[data][name].model_dump() | {"batch": 8, "steps": 10} | changes
+    batch = max(8, 2 * row_unit(RECIPES[data][name]))  # for two ranks
+    values = RECIPES[data][name].model_dump() | {"batch": batch, "steps": 10} | changes
     for part, sizes in SIZES.items():
         values[part] |= sizes
     return (image_run if data == "image" else table_run)(**values)
