@@ -130,8 +130,7 @@ SETTINGS: Mapping[str, Setting] = {
         tanh=True,
     ),
     "egan 2x2": Setting("egan", {"game": {"generators": 2}}, "two generators in place of eight"),
-    "unrolled longer": Setting("unrolled", {}, f"{LONGER:,} steps, as in its paper", steps=LONGER),
-    "minimax longer": Setting("minimax", {}, f"{LONGER:,} steps", steps=LONGER),
+    "minimax longer": Setting("minimax", {}, f"{LONGER:,} steps, one seed", steps=LONGER),
 }
 
 
