@@ -146,6 +146,8 @@ def by_size(records: Records) -> dict[str, dict]:
 def markdown(records: Records) -> str:
     """The differences and the means of every cell, for reading."""
     seeds = len({record["seed"] for record in records})
+    scored = {m for r in records for values in r.get("scores", {}).values() for m in values}
+    metrics = [metric for metric in DECIDED if metric in scored]  # some runs tune no decision
     lines = [
         "# Tables",
         "",
@@ -161,9 +163,9 @@ def markdown(records: Records) -> str:
     for size, others in by_size(records).items():
         words = {"all": "Rare classes whole", EVERY: "All sizes together"}
         lines += [f"## {words.get(size, f'{size} rows of each rare class')}", ""]
-        rows = {other: [_points(d) for d in by.values()] for other, by in others.items()}
-        lines += [*_table(["ours minus", *DECIDED], rows), ""]
-    for metric in DECIDED:
+        rows = {other: [_points(by[metric]) for metric in metrics] for other, by in others.items()}
+        lines += [*_table(["ours minus", *metrics], rows), ""]
+    for metric in metrics:
         lines += [f"## {metric}: mean over seeds and learners, by cell", ""]
         means = grid(records, metric).groupby("table").mean()
         rows = {t: [_cell(v, row) for v in row] for t, row in means.iterrows()}
