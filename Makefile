@@ -9,7 +9,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python -m
 LOCK := $(VENV)/constraints.txt
 WHEEL := build/wheel
-PAGES := gan_augment gan_augment.workflows gan_augment.sklearn_api gan_augment.torch_api \
+PAGES := gan_augment gan_augment.commands gan_augment.sklearn_api gan_augment.torch_api \
 	gan_augment.metrics gan_augment.report.html gan_augment.evaluation.result \
 	gan_augment.data.arrays gan_augment.errors gan_augment.recipes \
 	gan_augment.training.callbacks

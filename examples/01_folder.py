@@ -13,7 +13,7 @@ from pathlib import Path
 from PIL import Image
 from shapes import drawn
 
-from gan_augment import FitOptions, TopUp, workflows
+from gan_augment import FitOptions, TopUp, commands
 
 
 def main(out: Path, steps: int = 60) -> None:
@@ -24,8 +24,8 @@ def main(out: Path, steps: int = 60) -> None:
         Image.fromarray(picture).save(path)
     # 60 steps take seconds and make nothing that selection would keep; thousands do.
     options = FitOptions(steps=steps, threads=1, selection=False)
-    fitted = workflows.fit(out / "photos", out / "run", options)
-    filled = workflows.augment(
+    fitted = commands.fit(out / "photos", out / "run", options)
+    filled = commands.augment(
         out / "photos", out / "topped-up", model=fitted.run, top_up=TopUp(to="majority")
     )
     print(*fitted.lines(), *filled.lines(), f"topped-up folder: {filled.out}", sep="\n")

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from beats import made
 
-from gan_augment import FitOptions, GANAugmenter, TopUp, read_signals, workflows
+from gan_augment import FitOptions, GANAugmenter, TopUp, commands, read_signals
 
 
 def main(out: Path, steps: int = 60) -> None:
@@ -24,7 +24,7 @@ def main(out: Path, steps: int = 60) -> None:
     np.savez(out / "beats.npz", x=x, y=y)
 
     options = FitOptions(steps=steps, selection=False)
-    result = workflows.augment(
+    result = commands.augment(
         out / "beats.npz",
         out / "topped-up",
         options=options,

@@ -1,6 +1,6 @@
 """Top up rare classes with GAN samples. Names load what they need on first use; nothing heavy here.
 
-Beside them: `gan_augment.workflows`, what each command does; `gan_augment.metrics`, diagnostics on
+Beside them: `gan_augment.commands`, what each command does; `gan_augment.metrics`, diagnostics on
 arrays, and FID; `gan_augment.evaluation.result`, what an evaluation found, and
 `gan_augment.report.html`, its page; `gan_augment.recipes`, every setting of a recipe;
 `gan_augment.training.callbacks`, what a callback is told; `gan_augment.data.arrays`, arrays in;
@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from gan_augment.config import FitOptions, TopUp
     from gan_augment.data.contract import LabelledImages, LabelledSignals, LabelledTable
     from gan_augment.data.images.reader import read_images
     from gan_augment.data.signals import read_signals
@@ -29,16 +28,17 @@ if TYPE_CHECKING:
     from gan_augment.errors import DataError, GanAugmentError, UsageError
     from gan_augment.evaluation.amount import Amount
     from gan_augment.evaluation.options import EvaluationOptions
+    from gan_augment.generators.baselines import Repeats, Smote
+    from gan_augment.generators.image_gan import ImageGAN
+    from gan_augment.generators.tabular_gan import TabularGAN
+    from gan_augment.options import FitOptions, TopUp
     from gan_augment.sklearn_api import AugmentedClassifier, GANAugmenter, Pipeline, make_pipeline
     from gan_augment.sklearn_api.evaluating import evaluate
     from gan_augment.sklearn_api.features import FrozenFeatures
-    from gan_augment.synthesizers.baselines import Repeats, Smote
-    from gan_augment.synthesizers.image_gan import ImageGAN
-    from gan_augment.synthesizers.tabular_gan import TabularGAN
     from gan_augment.torch_api import AugmentedDataset, SyntheticDataset, augment_loader
 
 _NAMES = {
-    "config": ("FitOptions", "TopUp"),
+    "options": ("FitOptions", "TopUp"),
     "data.contract": ("LabelledImages", "LabelledSignals", "LabelledTable"),
     "data.images.reader": ("read_images",),
     "data.signals": ("read_signals",),
@@ -50,9 +50,9 @@ _NAMES = {
     "sklearn_api": ("AugmentedClassifier", "GANAugmenter", "Pipeline", "make_pipeline"),
     "sklearn_api.evaluating": ("evaluate",),
     "sklearn_api.features": ("FrozenFeatures",),
-    "synthesizers.baselines": ("Repeats", "Smote"),
-    "synthesizers.image_gan": ("ImageGAN",),
-    "synthesizers.tabular_gan": ("TabularGAN",),
+    "generators.baselines": ("Repeats", "Smote"),
+    "generators.image_gan": ("ImageGAN",),
+    "generators.tabular_gan": ("TabularGAN",),
     "torch_api": ("AugmentedDataset", "SyntheticDataset", "augment_loader"),
 }
 _HOMES = {name: f"gan_augment.{home}" for home, names in _NAMES.items() for name in names}

@@ -2,7 +2,7 @@
 
 The engine is torch.distributed, and torchrun starts the ranks; where there is one process all of
 this does nothing. What a step adds up is in `training/step.py`, who does what in
-`synthesizers/base.py`.
+`generators/base.py`.
 """
 
 from __future__ import annotations

@@ -57,18 +57,18 @@ FAULTS = {
         ("(content - mean) / deviation * to_deviation", "(content - mean) * to_deviation"),
         ("if self.dropping and z is not None", "if self.dropping and self.training"),
     ),
-    ("synthesizers/source_rows.py", "synthesizers/test_source_rows.py"): (
+    ("generators/source_rows.py", "generators/test_source_rows.py"): (
         ("np.flatnonzero(self.labels != label)", "np.arange(len(self.labels))"),
         ("fresh = (place < len(rows))", "fresh = (place < 10**9)"),
         ("if self.own is None:", "if self.own is not None:"),
     ),
-    ("data/images/sources.py", "workflows/test_translating.py"): (
+    ("data/images/sources.py", "commands/test_translating.py"): (
         ("source if source in real", "source if source not in real"),
     ),
     ("data/images/sources.py", "images/test_folders.py::test_a_broken_line_is_named"): (
         ("(rows.line_num, row) for row in rows", "(n, row) for n, row in enumerate(rows, 2)"),
     ),
-    ("recipes/settings.py", "synthesizers/test_source_rows.py workflows/test_shards.py"): (
+    ("recipes/settings.py", "generators/test_source_rows.py commands/test_shards.py"): (
         ("return sys.maxsize if self.once else SPAN", "return SPAN"),
     ),
     (
@@ -109,7 +109,7 @@ FAULTS = {
     ("data/splits.py", "data/test_rows.py"): (
         ("unit_of_rows(data.groups, len(data)).tolist()", "unit_of_rows(None, len(data)).tolist()"),
     ),
-    ("classifiers/small_cnn.py", "classifiers/test_small_cnn.py"): (
+    ("classifier.py", "training/test_classifier_network.py"): (
         ("torch.from_numpy(shares).float().log() if", "torch.from_numpy(shares * 0).float() if"),
         ("return x, 1 - area / (height * width)", "return x, area / (height * width)"),
     ),
@@ -180,13 +180,13 @@ FAULTS = {
         ("part: Data = data.take(seen)", "part: Data = data"),
     ),
     # what is kept of a run, and of its samples
-    ("synthesizers/selection.py", "synthesizers/test_selection.py"): (
+    ("generators/selection.py", "generators/test_selection.py"): (
         (".all(axis=0),\n", ".any(axis=0),\n"),
         ("| (scores.distance == 0)", ""),
     ),
     (
-        "synthesizers/calibration.py",
-        "synthesizers/test_selection.py"
+        "generators/calibration.py",
+        "generators/test_selection.py"
         "::test_no_fold_s_classifier_learns_a_row_that_the_other_fold_s_one_learns",
     ): (
         (
@@ -194,15 +194,15 @@ FAULTS = {
             "seen, unseen = rows, rows[folds == fold]",
         ),
     ),
-    ("networks/inputs.py", "synthesizers/test_image_gan.py"): (
+    ("networks/inputs.py", "generators/test_image_gan.py"): (
         ("sizes[other] >= 2 * sizes[label]", "sizes[other] >= sizes[label]"),
     ),
-    ("synthesizers/sampling.py", "synthesizers/test_table_runs.py"): (
+    ("generators/sampling.py", "generators/test_table_runs.py"): (
         ("(len(own) * len(spans)) ** 0.5", "len(own) ** 0.5"),
         ("self.settings.reach) * moves", "1.0) * moves"),
         ("moves[borrows] = apart[borrows]", "moves[~borrows] = apart[~borrows]"),
     ),
-    ("synthesizers/scorer.py", "synthesizers/test_scorer.py"): (
+    ("generators/scorer.py", "generators/test_scorer.py"): (
         ("max(kernel_distance(real, fake), 0.0)", "kernel_distance(real, fake)"),
     ),
     # metrics

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gan_augment import processes
-from gan_augment.devices import compute_config
+from gan_augment.machine import compute_config
 
 
 @pytest.fixture

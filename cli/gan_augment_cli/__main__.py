@@ -4,7 +4,7 @@ import os
 import sys
 
 from gan_augment.processes import ranks_started
-from gan_augment_cli.signals import hear_signals, interrupted
+from gan_augment_cli.os_signals import hear_signals, interrupted
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 import gan_augment
-from gan_augment import workflows
+from gan_augment import commands
 from gan_augment.errors import did_you_mean
 from gan_augment_cli import options as o
 from gan_augment_cli import outcome
@@ -41,7 +41,7 @@ def doctor(ctx: typer.Context, verbose: o.Verbose = False, as_json: o.AsJson = F
     precision. Exits with 1 if something needed does not work.
     """
     with outcome.exit_codes(ctx), shown_progress(quiet=as_json) as progress:
-        diagnosis = workflows.doctor(progress)
+        diagnosis = commands.doctor(progress)
     outcome.print_report(ctx, diagnosis)
     if not diagnosis.healthy:
         raise typer.Exit(1)
@@ -70,9 +70,9 @@ def demo(
         with shown_progress(quiet=quiet) as progress:
             how: dict[str, Any] = {"steps": steps, "overwrite": overwrite, "progress": progress}
             if table:
-                result = workflows.demo_table(out, **how)
+                result = commands.demo_table(out, **how)
             else:
-                result = workflows.demo(out, seconds=seconds, **how)
+                result = commands.demo(out, seconds=seconds, **how)
         outcome.print_result(ctx, result, out)
 
 

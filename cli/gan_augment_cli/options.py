@@ -13,7 +13,7 @@ from gan_augment.errors import UsageError, did_you_mean
 from gan_augment_cli.console import say_more
 
 if TYPE_CHECKING:
-    from gan_augment.config import FitOptions, TopUp
+    from gan_augment.options import FitOptions, TopUp
 
 COMMANDS = (
     *("augment", "choose", "fit", "sample", "translate"),
@@ -248,7 +248,7 @@ def choices(ctx: typer.Context) -> dict[str, dict[str, Any]]:
 
 def fit_options(ctx: typer.Context) -> FitOptions:
     """The settings of a fit from the options of the command; `--steps` silences `--budget`."""
-    from gan_augment.config import FitOptions, seconds
+    from gan_augment.options import FitOptions, seconds
     from gan_augment.settings import COMMAND_LINE
 
     params = ctx.params
@@ -261,7 +261,7 @@ def fit_options(ctx: typer.Context) -> FitOptions:
 
 def fit_settings(ctx: typer.Context) -> dict[str, Any]:
     """What of a fit's settings the command's options say, but for the budget."""
-    from gan_augment.config import FitOptions
+    from gan_augment.options import FitOptions
 
     params = ctx.params
     chosen = {
@@ -287,7 +287,7 @@ def column_kinds(ctx: typer.Context) -> dict[str, str]:
 
 def top_up(ctx: typer.Context) -> TopUp:
     """The two numbers and the switch of a top-up from the options of the command."""
-    from gan_augment.config import TopUp
+    from gan_augment.options import TopUp
     from gan_augment.settings import COMMAND_LINE
 
     params = ctx.params

@@ -18,7 +18,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from gan_augment.errors import GanAugmentError, LeaderFailedError, WriteFailedError
 from gan_augment.processes import follows
-from gan_augment_cli import signals
+from gan_augment_cli import os_signals
 from gan_augment_cli.console import printable
 from gan_augment_cli.options import PANELS, choices
 
@@ -102,14 +102,14 @@ def _print_lines(lines: Sequence[str]) -> None:
 @contextmanager
 def exit_codes(ctx: typer.Context) -> Iterator[None]:
     """Turn the library's errors and interruptions into one line and the documented exit code."""
-    before = signal.signal(signal.SIGTERM, signals.terminated)
-    signals.said.clear()
-    signals.last_words.append(partial(_failed, ctx, "Interrupted"))
+    before = signal.signal(signal.SIGTERM, os_signals.terminated)
+    os_signals.said.clear()
+    os_signals.last_words.append(partial(_failed, ctx, "Interrupted"))
     try:
         yield
     except KeyboardInterrupt as stop:
         number = int(getattr(stop, "signal", signal.SIGINT))
-        signals.interrupted(getattr(stop, "resume_hint", ""), number)
+        os_signals.interrupted(getattr(stop, "resume_hint", ""), number)
         raise typer.Exit(128 + number) from None
     except (typer.Exit, typer.BadParameter, BrokenPipeError):
         raise
@@ -118,7 +118,7 @@ def exit_codes(ctx: typer.Context) -> Iterator[None]:
             raise
         raise _failed(ctx, type(error).__name__, *last_words(error)) from None
     finally:
-        signals.last_words.pop()
+        os_signals.last_words.pop()
         signal.signal(signal.SIGTERM, before)
 
 

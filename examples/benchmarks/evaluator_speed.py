@@ -32,11 +32,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from gan_augment.config import FitOptions
 from gan_augment.data.contract import LabelledTable
 from gan_augment.data.tables.reader import read_frame
 from gan_augment.evaluation.options import EvaluationOptions
 from gan_augment.evaluation.start import evaluate
+from gan_augment.options import FitOptions
 
 ROWS, RARE = 5000, 250
 

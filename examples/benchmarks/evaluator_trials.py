@@ -38,13 +38,13 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 from gan_augment import LabelledTable
-from gan_augment.config import FitOptions
 from gan_augment.errors import LeakError
 from gan_augment.evaluation.arm_results import ArmResult
 from gan_augment.evaluation.options import CHEAP_ARMS, EvaluationOptions
 from gan_augment.evaluation.schedule import run
 from gan_augment.evaluation.sections import build_result
 from gan_augment.evaluation.start import evaluate, prepare
+from gan_augment.options import FitOptions
 from gan_augment.progress import Progress
 from gan_augment.storage.journal import Journal
 

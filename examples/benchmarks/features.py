@@ -43,14 +43,14 @@ from images_protocol import figures as figures_of
 from images_rivals import FIGURES, Journal
 
 from gan_augment import FrozenFeatures, LabelledImages, LabelledTable, TabularGAN
+from gan_augment.commands.embedding import embedded
 from gan_augment.data.tables.inference import infer_schema
 from gan_augment.evaluation.amount import Amount, plain_makers, plan_for, rows_of
 from gan_augment.evaluation.learners import Training, feature_head, learner_of
+from gan_augment.generators.topup import with_added
 from gan_augment.progress import Progress
 from gan_augment.recipes import RECIPES, Recipe
 from gan_augment.storage import write_file
-from gan_augment.synthesizers.topup import with_added
-from gan_augment.workflows.embedding import embedded
 
 HERE = Path(__file__).parent
 SIZES = {"magnetic_tile_64": 128, "cifar10_dev": 64, "gtsrb_dev_32": 64, "blood_cells_32": 64}

@@ -196,7 +196,7 @@ def walk(repository: Path) -> dict[str, Any]:
     import pandas as pd
 
     from gan_augment import FitOptions, GANAugmenter
-    from gan_augment.workflows import augment
+    from gan_augment.commands import augment
 
     rng = np.random.default_rng(0)
     frame = pd.DataFrame({"a": rng.normal(size=60), "b": rng.integers(0, 9, 60)})

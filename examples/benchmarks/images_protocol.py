@@ -18,13 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gan_augment import LabelledImages, TopUp
-from gan_augment.classifiers.small_cnn import SmallCNN, train_classifier
+from gan_augment.classifier import SmallCNN, train_classifier
 from gan_augment.data.topup_plan import plan_topup
 from gan_augment.evaluation.learners import Training, small_cnn
+from gan_augment.generators.baselines import Repeats
+from gan_augment.generators.topup import added_rows, with_added
 from gan_augment.metrics.copies import copied_share, copy_threshold
 from gan_augment.metrics.distances import mean_pairwise_distance
-from gan_augment.synthesizers.baselines import Repeats
-from gan_augment.synthesizers.topup import added_rows, with_added
 
 Pixels = NDArray[np.uint8]
 Rows = NDArray[np.int64]

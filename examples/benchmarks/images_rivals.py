@@ -30,9 +30,9 @@ from images_protocol import training_set as topped_up
 from gan_augment import ImageGAN, LabelledImages
 from gan_augment.errors import DivergedError, TooFewAcceptedError
 from gan_augment.evaluation.arms import RIVALS
+from gan_augment.generators.model_file import UsefulnessRecord
 from gan_augment.recipes import resolve_recipe
 from gan_augment.storage import write_file
-from gan_augment.synthesizers.model_file import UsefulnessRecord
 
 SHORT, LENGTHS, STEPS, DRAWN = 700, (700, 1400, 2800, 5600), 5000, 1000
 CHEAP = ("none", "repeats", *RIVALS)

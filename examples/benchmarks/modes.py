@@ -33,12 +33,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from gan_augment.data.batches import RowBatches
-from gan_augment.devices import compute_config
 from gan_augment.losses.adversarial import LOSSES
+from gan_augment.machine import compute_config
 from gan_augment.networks.ensembles import new_discriminators, new_generators
 from gan_augment.networks.layers import spectrally_normalised, verdict
-from gan_augment.randomness import generator
 from gan_augment.recipes import RECIPES, DiscriminatorSettings, Recipe
+from gan_augment.rng import rng_for
 from gan_augment.storage import write_file
 from gan_augment.training.images import draw_noise
 from gan_augment.training.loop import Run, one_step
@@ -62,7 +62,7 @@ class Mixture:
 
     def rows(self, n: int, seed: int) -> NDArray[np.float32]:
         """(n, 2) rows."""
-        rng = generator(seed, "mixture")
+        rng = rng_for(seed, "mixture")
         around = self.centres[rng.integers(len(self.centres), size=n)]
         return (around + self.deviation * rng.standard_normal((n, 2))).astype(np.float32)
 
@@ -231,7 +231,7 @@ def trained(name: str, which: str, seed: int) -> dict[str, Any]:
         one_step(run)
     trained_s = time.process_time() - began_s
     network = run.state.average.eval()
-    z = generator(seed, "toy samples").standard_normal((SAMPLES, network.noise_width))
+    z = rng_for(seed, "toy samples").standard_normal((SAMPLES, network.noise_width))
     with torch.inference_mode():
         drawn = network(torch.from_numpy(z).float(), torch.zeros(SAMPLES, dtype=torch.long))
     samples = drawn.numpy()

@@ -57,14 +57,14 @@ from step_costs import RESULT as COSTS
 from step_costs import steps_within
 
 from gan_augment import ImageGAN, LabelledImages
-from gan_augment.config import FitOptions
-from gan_augment.devices import compute_config
+from gan_augment.commands import choose
 from gan_augment.errors import DivergedError, SmallSampleWarning
+from gan_augment.machine import compute_config
 from gan_augment.metrics import inception_score, kernel_distance
 from gan_augment.metrics.distances import frechet_between
+from gan_augment.options import FitOptions
 from gan_augment.recipes import AUTO, CANDIDATES, RECIPES
 from gan_augment.storage import write_file
-from gan_augment.workflows import choose
 
 HERE = Path(__file__).parent
 BASELINES = ("none", "repeats")

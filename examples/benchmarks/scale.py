@@ -75,7 +75,7 @@ def steps(recipe: str, out: Path, batch: int, side: int = SIDE, classes: int = 1
 
     from gan_augment import LabelledImages, all_ranks
     from gan_augment.data.batches import PairedBatches
-    from gan_augment.devices import compute_config, threads
+    from gan_augment.machine import compute_config, threads
     from gan_augment.networks.geometry import Geometry
     from gan_augment.recipes import resolve_recipe
     from gan_augment.training.checkpoint import join_ranks

@@ -35,8 +35,8 @@ from beats import made
 from gan_augment import ImageGAN, LabelledImages, Repeats, Smote, TopUp
 from gan_augment.data.signals import from_signals
 from gan_augment.data.topup_plan import plan_topup
+from gan_augment.generators.topup import added_rows, with_added
 from gan_augment.storage import write_file
-from gan_augment.synthesizers.topup import added_rows, with_added
 
 HERE = Path(__file__).parent
 COUNTS = {"bundle": 1000, "fusion": 30, "normal": 1000, "premature": 30, "ventricular": 1000}

@@ -39,10 +39,10 @@ from gan_augment import LabelledImages
 from gan_augment.data.tables.columns import plain
 from gan_augment.data.tables.encoding import fit_encoding
 from gan_augment.data.tables.inference import infer_schema
-from gan_augment.devices import compute_config
+from gan_augment.generators.scorer import training_batches
+from gan_augment.machine import compute_config
 from gan_augment.recipes import AUTO, RECIPES, Recipe
 from gan_augment.storage import write_file
-from gan_augment.synthesizers.scorer import training_batches
 from gan_augment.training.images import build
 from gan_augment.training.loop import Run, one_step
 from gan_augment.training.monitor import Score

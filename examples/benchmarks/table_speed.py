@@ -30,7 +30,7 @@ from memory import watched
 
 from gan_augment.data.tables.reader import read_frame
 from gan_augment.data.tables.schema import Overrides
-from gan_augment.synthesizers.tabular_gan import TabularGAN
+from gan_augment.generators.tabular_gan import TabularGAN
 from gan_augment.training import loop
 
 ADULT_TRAIN, TARGET = 32_561, "target"

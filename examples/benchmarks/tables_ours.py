@@ -13,16 +13,16 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
 from tables_protocol import to_parity
 
-from gan_augment.config import TopUp
 from gan_augment.data.contract import LabelledTable
 from gan_augment.data.splits import judging_folds
 from gan_augment.data.tables.columns import output_frame
 from gan_augment.data.tables.reader import ReadTable, read_frame
 from gan_augment.data.tables.schema import Overrides
+from gan_augment.generators.baselines import GaussianSmote, Repeats, Smote, TunedSmote
+from gan_augment.generators.sampling import FEW_ROWS
+from gan_augment.generators.tabular_gan import TabularGAN
+from gan_augment.options import TopUp
 from gan_augment.recipes import CHOOSE, RECIPES
-from gan_augment.synthesizers.baselines import GaussianSmote, Repeats, Smote, TunedSmote
-from gan_augment.synthesizers.sampling import FEW_ROWS
-from gan_augment.synthesizers.tabular_gan import TabularGAN
 
 TARGET, CHOICE_S = "target", 120.0  # seconds of a fit that chooses its recipe
 Added = tuple[pd.DataFrame, np.ndarray]

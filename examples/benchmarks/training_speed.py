@@ -25,10 +25,10 @@ from torch.utils.flop_counter import FlopCounterMode
 from gan_augment.data.batches import PairedBatches
 from gan_augment.data.contract import LabelledImages
 from gan_augment.data.images.png_folder import png_bytes
-from gan_augment.devices import compute_config, threads
+from gan_augment.generators.sampling import BlockSampler, encode_anchors
+from gan_augment.machine import compute_config, threads
 from gan_augment.networks.geometry import Geometry
 from gan_augment.recipes import resolve_recipe
-from gan_augment.synthesizers.sampling import BlockSampler, encode_anchors
 from gan_augment.training.images import build
 from gan_augment.training.loop import Run, one_step
 from gan_augment.training.monitor import Score

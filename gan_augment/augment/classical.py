@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch.nn import functional as F
 
 from gan_augment.errors import UsageError
-from gan_augment.randomness import generator
+from gan_augment.rng import rng_for
 
 
 class Pipeline(Protocol):
@@ -101,7 +101,7 @@ def seed_pipeline(pipeline: Pipeline, seed: int) -> None:
     Not by `Compose.set_random_seed`, which gives every step the same numbers: of two steps with
     p=.8 both would be left out of a fifth of all pictures, not of a twenty-fifth.
     """
-    pipeline.set_random_state(generator(seed, "pipeline"), Random(seed))
+    pipeline.set_random_state(rng_for(seed, "pipeline"), Random(seed))
 
 
 def augment_batch(

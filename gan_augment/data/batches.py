@@ -15,7 +15,7 @@ from gan_augment.data.contract import LabelledImages
 from gan_augment.data.images.memmap import drop_pages
 from gan_augment.data.pixels import to_network
 from gan_augment.distributed import own_rows
-from gan_augment.randomness import generator
+from gan_augment.rng import rng_for
 
 _DROP_PAGES_EVERY = 16  # of 64 rows: at most 64 MiB of a mapped file count as the process's own
 
@@ -79,12 +79,12 @@ class Batches:
 
     def at(self, seed: int, step: int, turn: int = 0) -> Batch:
         """The batch of one step; `turn` counts D steps inside one G step."""
-        index = self._drawn(generator(seed, "batches", step, turn))
+        index = self._drawn(rng_for(seed, "batches", step, turn))
         y = torch.from_numpy(self._labels[index]).to(self._device)
         batch = Batch(self._features(index, step), y, index)
         if self._unlabelled is None:
             return batch
-        rng = generator(seed, "unlabelled", step, turn)
+        rng = rng_for(seed, "unlabelled", step, turn)
         drawn = self._unlabelled[rng.integers(len(self._unlabelled), size=self._size)]
         return replace(batch, unlabelled=self._on_device(drawn))
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gan_augment.data.contract import LabelledImages
-from gan_augment.randomness import generator
+from gan_augment.rng import rng_for
 
 
 def hold_out(
@@ -60,7 +60,7 @@ def fold_of_rows(
     dealt = np.empty(len(first), dtype=np.int64)
     for label in np.unique(labels[first]):
         own = np.flatnonzero(labels[first] == label)
-        order = generator(seed, "folds", int(label)).permutation(own)
+        order = rng_for(seed, "folds", int(label)).permutation(own)
         dealt[order] = (np.arange(len(own)) + label) % folds
     return dealt[unit]
 

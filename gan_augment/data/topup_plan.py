@@ -10,11 +10,11 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_augment.config import TopUp
 from gan_augment.errors import DataError, NoRareClassError, UsageError, unknown_class, warn
 from gan_augment.input_files import memory_problem
-from gan_augment.randomness import generator
+from gan_augment.options import TopUp
 from gan_augment.recipes import DataKind
+from gan_augment.rng import rng_for
 
 AddedOrigin = Literal["repeat", "synthetic", "companion"]
 ORIGINS = ("real", *get_args(AddedOrigin))
@@ -203,7 +203,7 @@ def repeated_rows(rows: NDArray[np.int64], n: int, name: str, seed: int) -> NDAr
     >>> repeated_rows(np.array([7]), 3, "bad", seed=0)
     array([7, 7, 7])
     """
-    return np.resize(generator(seed, "repeats", name).permutation(rows), n).astype(np.int64)
+    return np.resize(rng_for(seed, "repeats", name).permutation(rows), n).astype(np.int64)
 
 
 def refusals_in_words(refused: Mapping[str, str], unit: str = "rows") -> str:

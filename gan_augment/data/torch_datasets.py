@@ -46,8 +46,8 @@ from gan_augment.data.torch_items import (
     plain_label,
 )
 from gan_augment.errors import DataError, warn
-from gan_augment.randomness import preserve_global_generators
 from gan_augment.recipes import DataKind
+from gan_augment.rng import preserve_global_generators
 
 _log = logging.getLogger(__name__)
 _SAMPLED = 16  # items that tell what all look like

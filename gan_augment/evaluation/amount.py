@@ -14,18 +14,18 @@ from typing import Any, Generic, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_augment.config import TopUp
 from gan_augment.data.contract import LabelledImages, LabelledTable
 from gan_augment.data.splits import judging_folds
 from gan_augment.data.tables.inference import infer_schema
 from gan_augment.data.tables.schema import Overrides, TableSchema
 from gan_augment.data.topup_plan import TopUpPlan, plan_topup
 from gan_augment.errors import DataError, DivergedError, UsageError, did_you_mean
-from gan_augment.randomness import derived_seed
+from gan_augment.generators.base import Data, Synthesizer
+from gan_augment.generators.baselines import GaussianSmote, Repeats, Smote, TunedSmote
+from gan_augment.generators.topup import Added, added_rows
+from gan_augment.options import TopUp
 from gan_augment.recipes import RECIPES, DataKind
-from gan_augment.synthesizers.base import Data, Synthesizer
-from gan_augment.synthesizers.baselines import GaussianSmote, Repeats, Smote, TunedSmote
-from gan_augment.synthesizers.topup import Added, added_rows
+from gan_augment.rng import derived_seed
 
 Source = Literal[
     "none", "repeats", "smote", "gan", "gaussian_smote", "smote_tuned", "gaussian_borrow"
@@ -297,7 +297,7 @@ def plain_makers(
         )
 
     def borrow(data: Any, seed: int) -> Synthesizer[Any]:
-        from gan_augment.synthesizers.tabular_gan import TabularGAN
+        from gan_augment.generators.tabular_gan import TabularGAN
 
         features = RECIPES["table"]["features"]
         settings = features.generator.model_copy(update={"borrowed": 0.0, "reach": 1.0})

@@ -22,9 +22,9 @@ from gan_augment.evaluation.statistics import (
     one_flip,
     paired_bootstrap,
 )
-from gan_augment.randomness import derived_seed
+from gan_augment.generators.base import Data
+from gan_augment.rng import derived_seed
 from gan_augment.storage.journal import Journal, Line, unpack_labels
-from gan_augment.synthesizers.base import Data
 
 Column = Literal["default", "tuned", "corrected"]
 Place = tuple[int, int]

@@ -24,7 +24,7 @@ from gan_augment.data.tables.schema import TableSchema
 from gan_augment.errors import DataError, GanAugmentError, UsageError
 from gan_augment.evaluation.decisions import Kind, Scores
 from gan_augment.evaluation.user_code import loaded
-from gan_augment.randomness import derived_seed
+from gan_augment.rng import derived_seed
 
 Labels = NDArray[np.int64]
 Matrix = NDArray[np.float32]

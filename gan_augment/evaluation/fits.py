@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_augment import devices
+from gan_augment import machine
 from gan_augment.data.contract import LabelledImages, LabelledTable
 from gan_augment.data.splits import unit_of_rows
 from gan_augment.errors import DataError, LeakError
@@ -37,10 +37,10 @@ from gan_augment.evaluation.learners import Fitted, Training
 from gan_augment.evaluation.plan import OUTER, Setup, TrainTestPart
 from gan_augment.evaluation.protocol import Split
 from gan_augment.evaluation.user_code import new_sampler
-from gan_augment.randomness import generator
+from gan_augment.generators.base import Data, Synthesizer
+from gan_augment.generators.topup import Added, with_added
+from gan_augment.rng import rng_for
 from gan_augment.storage.journal import Line, packed_labels
-from gan_augment.synthesizers.base import Data, Synthesizer
-from gan_augment.synthesizers.topup import Added, with_added
 
 ORIGINS = ("real", "repeat", "synthetic", "companion")
 _MOST_SEED = 2**32 - 1
@@ -59,7 +59,7 @@ def run_cell(setup: Setup[Data], split: Split, candidate: Candidate, folder: Pat
         "candidate": candidate.key,
     }
     spent_s = {"make": 0.0, "fit": 0.0, "predict": 0.0}
-    with one_thread(), devices.threads(1):
+    with one_thread(), machine.threads(1):
         try:
             results = _judged(setup, split, candidate, folder, spent_s)
         except LeakError:
@@ -257,7 +257,7 @@ def _fewer(setup: Setup[Data], part: Data, split: Split, share: float) -> NDArra
     for name in setup.rare:
         own = np.flatnonzero(part.labels == part.names.index(name))
         units = np.unique(unit[own])
-        rng = generator(setup.options.fit.seed, "evaluation-real", split.repeat, split.fold, name)
+        rng = rng_for(setup.options.fit.seed, "evaluation-real", split.repeat, split.fold, name)
         order = rng.permutation(units)
         first = order[: max(2, round(share * len(order)))]
         chosen[own] = np.isin(unit[own], first)

@@ -23,13 +23,13 @@ from gan_augment.evaluation.options import EvaluationOptions
 from gan_augment.evaluation.plan import OUTER, Setup, TrainTestPart
 from gan_augment.evaluation.protocol import Split
 from gan_augment.evaluation.user_code import UserGenerator, check_generator
-from gan_augment.randomness import generator
+from gan_augment.generators import load_model
+from gan_augment.generators.base import Data, Synthesizer
+from gan_augment.generators.image_gan import ImageGAN
+from gan_augment.generators.tabular_gan import TabularGAN
 from gan_augment.recipes import resolve_recipe, with_options
+from gan_augment.rng import rng_for
 from gan_augment.storage.journal import Line
-from gan_augment.synthesizers import load_model
-from gan_augment.synthesizers.base import Data, Synthesizer
-from gan_augment.synthesizers.image_gan import ImageGAN
-from gan_augment.synthesizers.tabular_gan import TabularGAN
 
 MOST_POINTS = 100
 _LOSSES = ("reconstruction", "d_loss", "g_loss")
@@ -194,7 +194,7 @@ def _training_rows(setup: Setup[Data], level: TrainTestPart[Data], source: str) 
     part: Data = level.part
     if source != "permuted":
         return part
-    rng = generator(setup.seed_of("permuted", level.split, level.name), "permuted")
+    rng = rng_for(setup.seed_of("permuted", level.split, level.name), "permuted")
     return replace(part, labels=np.asarray(rng.permutation(part.labels), dtype=np.int64))
 
 

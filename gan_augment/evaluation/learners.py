@@ -16,10 +16,10 @@ from typing import Any, Generic, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_augment import devices
+from gan_augment import machine
 from gan_augment.augment.classical import augment_batch, small_changes, trivial_pipeline
 from gan_augment.augment.signals import change_signals
-from gan_augment.classifiers.small_cnn import Augmentation, SmallCNN, train_classifier
+from gan_augment.classifier import Augmentation, SmallCNN, train_classifier
 from gan_augment.data.contract import LabelledImages, LabelledSignals, LabelledTable
 from gan_augment.data.tables.inference import infer_schema
 from gan_augment.data.tables.schema import Overrides, TableSchema
@@ -40,8 +40,8 @@ from gan_augment.evaluation.estimators import (
     weighing_of,
 )
 from gan_augment.evaluation.user_code import described, loaded
-from gan_augment.randomness import derived_seed, preserve_global_generators, seed_global_generators
-from gan_augment.synthesizers.base import Data
+from gan_augment.generators.base import Data
+from gan_augment.rng import derived_seed, preserve_global_generators, seed_global_generators
 from gan_augment.user_code import UserCode
 
 TABLE_DEFAULT, IMAGE_DEFAULT = "boosting", "cnn"
@@ -343,7 +343,7 @@ class NetworkLearner:
             return FittedNetwork(network.logits, known, self.name, network)
         train: TrainingFunction = loaded(self.train)
         fails = failures_named(self.name, f"its training on {len(data)} rows")
-        with devices.threads(1), preserve_global_generators(), fails:
+        with machine.threads(1), preserve_global_generators(), fails:
             seed_global_generators(learner_seed)
             predict = train(
                 data, seed=learner_seed, updates=self.updates, weights=_weights(training)
@@ -389,7 +389,7 @@ class FittedNetwork:
         filled = np.minimum(np.arange(_BLOCK), len(pixels) - 1)
         pixels = pixels[filled]
         fails = failures_named(self.name, "its predictions")
-        with devices.threads(1), preserve_global_generators(), torch.no_grad(), fails:
+        with machine.threads(1), preserve_global_generators(), torch.no_grad(), fails:
             output = self.predict(np.ascontiguousarray(pixels))
         if isinstance(output, torch.Tensor):
             output = output.detach().cpu().double().numpy()

@@ -7,12 +7,12 @@ from typing import Any, Self
 
 from pydantic import ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
-from gan_augment.config import MOST, MOST_PROCESSES, FitOptions, Seconds, TopUp
 from gan_augment.errors import UsageError, did_you_mean
 from gan_augment.evaluation.amount import TO
 from gan_augment.evaluation.arms import FEATURES, ON_TOP, RIVALS, TABLE_RIVALS
 from gan_augment.evaluation.figures import METRICS
 from gan_augment.evaluation.user_code import new_sampler
+from gan_augment.options import MOST, MOST_PROCESSES, FitOptions, Seconds, TopUp
 from gan_augment.settings import Frozen
 from gan_augment.user_code import UserCode
 

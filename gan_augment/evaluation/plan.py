@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from gan_augment.data.contract import LabelledImages, LabelledTable
 from gan_augment.data.tables.inference import infer_schema
 from gan_augment.data.tables.schema import Overrides, TableSchema
-from gan_augment.devices import Precision
 from gan_augment.errors import UsageError
 from gan_augment.evaluation.amount import Amount, plan_for
 from gan_augment.evaluation.arms import BY_METHOD, TABLE_RIVALS, Candidate, candidates_of
@@ -27,13 +26,14 @@ from gan_augment.evaluation.learners import Learner, NetworkLearner, Training
 from gan_augment.evaluation.options import EvaluationOptions
 from gan_augment.evaluation.protocol import INNER_FOLDS, Protocol, Split, inner_folds
 from gan_augment.evaluation.statistics import Contrast, expected_error
-from gan_augment.randomness import derived_seed
+from gan_augment.generators.base import Data
+from gan_augment.generators.image_gan import ImageGAN
+from gan_augment.generators.tabular_gan import TabularGAN
+from gan_augment.generators.time_budget import Forecast, duration, seconds_by_parts
+from gan_augment.machine import Precision
 from gan_augment.report.wording import percent
+from gan_augment.rng import derived_seed
 from gan_augment.settings import Frozen
-from gan_augment.synthesizers.base import Data
-from gan_augment.synthesizers.image_gan import ImageGAN
-from gan_augment.synthesizers.tabular_gan import TabularGAN
-from gan_augment.synthesizers.time_budget import Forecast, duration, seconds_by_parts
 
 OUTER = "outer"
 INNER = ("inner0", "inner1", "inner2")

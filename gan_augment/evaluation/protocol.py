@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from gan_augment.data.contract import LabelledImages, LabelledSignals, LabelledTable
 from gan_augment.data.splits import judging_folds, unit_of_rows
 from gan_augment.errors import DataError, UsageError
-from gan_augment.randomness import derived_seed
-from gan_augment.synthesizers.base import Data
+from gan_augment.generators.base import Data
+from gan_augment.rng import derived_seed
 
 FEWEST_UNITS = 4
 """Rows, or groups, below which a class cannot be judged: two folds of two."""

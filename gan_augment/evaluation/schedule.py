@@ -25,11 +25,11 @@ from gan_augment.evaluation.fits import run_cell, training_set
 from gan_augment.evaluation.generators import fit_generator
 from gan_augment.evaluation.plan import INNER, OUTER, Costs, Plan, Setup, finished, shrunk
 from gan_augment.evaluation.protocol import Split
+from gan_augment.generators.base import Data
+from gan_augment.generators.time_budget import TIMING_SHARE
 from gan_augment.processes import end_with_parent
 from gan_augment.progress import Progress
 from gan_augment.storage.journal import Journal, Key, Line, key_of
-from gan_augment.synthesizers.base import Data
-from gan_augment.synthesizers.time_budget import TIMING_SHARE
 
 MOST_LOSSES = 2
 """Of workers in succession, with nothing done between them, before an evaluation ends."""

@@ -54,12 +54,12 @@ from gan_augment.evaluation.verdict import (
     decide,
     guardrails,
 )
-from gan_augment.randomness import derived_seed
+from gan_augment.generators.base import Data
 from gan_augment.report.wording import METRICS as NAMES
 from gan_augment.report.wording import percent
 from gan_augment.report.wording import points as points_of
+from gan_augment.rng import derived_seed
 from gan_augment.storage.journal import Journal
-from gan_augment.synthesizers.base import Data
 
 FARTHEST = 2.0
 """Doublings of the rare rows beyond which a gain is not priced: nothing was measured there."""

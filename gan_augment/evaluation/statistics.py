@@ -16,7 +16,7 @@ from gan_augment.data.splits import unit_of_rows
 from gan_augment.errors import UsageError
 from gan_augment.evaluation.decisions import Labels
 from gan_augment.evaluation.figures import OF_RANKS, confusion, figure, figures_of
-from gan_augment.randomness import generator
+from gan_augment.rng import rng_for
 
 CERTAIN, POWER = 0.95, 0.80
 DISAGREEMENT = 0.1
@@ -267,7 +267,7 @@ def paired_bootstrap(
         csr_array((once, (unit, (labels * classes + called)[rows])), shape=size)
         for called in (called_a, called_b)
     ]
-    chance = generator(seed, "paired-bootstrap")
+    chance = rng_for(seed, "paired-bootstrap")
     drawn, step = [], max(1, _CHUNK // max(size))
     for start in range(0, draws, step):
         weights = chance.multinomial(units, shares, size=min(step, draws - start))

@@ -15,7 +15,7 @@ from sklearn.base import clone
 from gan_augment.data.contract import LabelledImages, LabelledTable
 from gan_augment.errors import DataError, UsageError
 from gan_augment.evaluation.leaks import check_unfitted
-from gan_augment.synthesizers.base import Data
+from gan_augment.generators.base import Data
 from gan_augment.user_code import UserCode
 
 _WITHOUT_EFFECT = ("threads", "callbacks", "n_jobs", "verbose", "memory")

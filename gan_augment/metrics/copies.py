@@ -19,7 +19,7 @@ from gan_augment.metrics.distances import (
     squared_distances,
 )
 from gan_augment.metrics.two_sample import Proportion
-from gan_augment.randomness import generator
+from gan_augment.rng import rng_for
 
 _FEWEST = 10
 
@@ -118,7 +118,7 @@ def nearer_share(
     """
     a, b, other = feature_sets(real=real, synthetic=synthetic, held_out=held_out)
     n = min(len(a), len(other))
-    rng = generator(seed, "nearer share", n)
+    rng = rng_for(seed, "nearer share", n)
     at_real, to_real = nearest_rows(b, draw_rows(a, n, rng))
     at_other, to_other = nearest_rows(b, draw_rows(other, n, rng))
     won = (to_real < to_other) + 0.5 * (to_real == to_other)

@@ -38,7 +38,7 @@ from gan_augment.metrics.distances import (
     spread_ratio,
 )
 from gan_augment.metrics.two_sample import two_sample_test
-from gan_augment.randomness import generator
+from gan_augment.rng import rng_for
 
 _MOST = 1_000
 """Rows of each set that are looked at: neighbours and permutations cost the square of it."""
@@ -81,7 +81,7 @@ class _Sets:
 
     def cut(self, name: str) -> Rows:
         """At most 1,000 rows of a set, drawn."""
-        return draw_rows(getattr(self, name), _MOST, generator(self.seed, "diagnose", name))
+        return draw_rows(getattr(self, name), _MOST, rng_for(self.seed, "diagnose", name))
 
 
 def diagnose(
@@ -153,7 +153,7 @@ def _at_equal_size(sets: _Sets, figure: _Metric, **more: Any) -> Figure:
     m = _equal_size(sets)
 
     def mean(real: Rows, rows: Rows) -> float:
-        rng = generator(sets.seed, "diagnose", "equal size", m)
+        rng = rng_for(sets.seed, "diagnose", "equal size", m)
         draws = 1 if len(rows) == m else _DRAWS
         return float(np.mean([figure(real, draw_rows(rows, m, rng)) for _ in range(draws)]))
 

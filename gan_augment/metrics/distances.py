@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gan_augment.errors import DataError, SmallSampleWarning, UsageError, warn
-from gan_augment.randomness import generator
+from gan_augment.rng import rng_for
 
 Rows = NDArray[np.float64]
 """Features (N, d)."""
@@ -230,7 +230,7 @@ def _labellings(n: int, of: int, seed: int, permutations: int) -> Rows:
     """Who counts as real, (of, 1 + permutations): as it is, then at random."""
     labels = np.zeros((of, 1 + permutations))
     labels[:n, 0] = 1
-    rng = generator(seed, "kernel test", n, of)
+    rng = rng_for(seed, "kernel test", n, of)
     for column in range(1, 1 + permutations):
         labels[rng.permutation(of)[:n], column] = 1
     return labels

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from gan_augment.errors import DataError, ModelFileError, SmallSampleWarning, UsageError, warn
 from gan_augment.metrics.distances import Rows, feature_rows, frechet_distance, in_order
-from gan_augment.randomness import generator
+from gan_augment.rng import rng_for
 
 if TYPE_CHECKING:
     from torch import nn
@@ -129,7 +129,7 @@ def inception_score(probabilities: ArrayLike, splits: int = 10, *, seed: int = 0
     limit = inception_score_limit(len(rows), splits)
     if limit:
         warn(limit, SmallSampleWarning)
-    order = generator(seed, "inception score", len(rows)).permutation(len(rows))
+    order = rng_for(seed, "inception score", len(rows)).permutation(len(rows))
     parts = np.array_split(in_order(rows)[order], splits)
     scores = [_score_of_part(part) for part in parts]
     return InceptionScore(float(np.mean(scores)), float(np.std(scores)))

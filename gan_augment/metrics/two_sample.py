@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from gan_augment.errors import DataError, UsageError
 from gan_augment.metrics.distances import draw_rows, feature_sets
-from gan_augment.randomness import generator
+from gan_augment.rng import rng_for
 
 _FOLDS = 5
 
@@ -103,7 +103,7 @@ def two_sample_test(
     """
     a, b = feature_sets(4, real=real, synthetic=synthetic)
     n = min(len(a), len(b))
-    rng = generator(seed, "two sample", n)
+    rng = rng_for(seed, "two sample", n)
     x = np.concatenate([draw_rows(a, n, rng), draw_rows(b, n, rng)])
     y = np.repeat([0, 1], n)
     fold = np.concatenate([rng.permutation(n) % _FOLDS for _ in range(2)])

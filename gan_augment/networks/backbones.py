@@ -15,10 +15,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gan_augment.devices import threads
 from gan_augment.errors import GanAugmentError, ModelFileError, UsageError
 from gan_augment.input_files import check_there, regular_file
-from gan_augment.randomness import preserve_global_generators
+from gan_augment.machine import threads
+from gan_augment.rng import preserve_global_generators
 from gan_augment.storage.bundle import LARGEST_TENSORS_BYTES, Tensors, read_tensors
 from gan_augment.user_code import UserCode, is_code
 

@@ -25,7 +25,7 @@ from gan_augment.settings import read_toml
 from gan_augment.user_code import UserCode, is_code
 
 if TYPE_CHECKING:
-    from gan_augment.config import FitOptions
+    from gan_augment.options import FitOptions
 
 __all__ = [
     "ABOUT",

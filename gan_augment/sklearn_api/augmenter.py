@@ -15,15 +15,17 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import validate_data
 
-from gan_augment.config import FitOptions, TopUp
 from gan_augment.data.contract import LabelledImages
 from gan_augment.data.tables.schema import Column, TableSchema
 from gan_augment.data.topup_plan import plan_topup
 from gan_augment.errors import DivergedError, NotFittedError, UsageError, warn
+from gan_augment.generators.base import checked_seed
+from gan_augment.generators.topup import added_rows, advised_share
+from gan_augment.options import FitOptions, TopUp
 from gan_augment.processes import available_cores
 from gan_augment.progress import StderrProgress
-from gan_augment.randomness import derived_seed
 from gan_augment.recipes import Recipe
+from gan_augment.rng import derived_seed
 from gan_augment.sklearn_api import saved
 from gan_augment.sklearn_api.inputs import (
     Label,
@@ -33,13 +35,11 @@ from gan_augment.sklearn_api.inputs import (
     read_labelled,
 )
 from gan_augment.sklearn_api.sampling_strategy import rows_to_add
-from gan_augment.synthesizers.base import checked_seed
-from gan_augment.synthesizers.topup import added_rows, advised_share
 from gan_augment.training.callbacks import Callback
 
 if TYPE_CHECKING:
+    from gan_augment.generators.tabular_gan import TabularGAN
     from gan_augment.sklearn_api.saved import GAN
-    from gan_augment.synthesizers.tabular_gan import TabularGAN
 
 MOST_SEED = 2**31 - 1
 _SHARED_SETTINGS = ("recipe", "steps", "budget_s", "device", "threads")  # of options and GANs
@@ -408,8 +408,8 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
 
         If training diverges the best generator before that is used, with a warning.
         """
-        from gan_augment.synthesizers.image_gan import ImageGAN
-        from gan_augment.synthesizers.tabular_gan import TabularGAN
+        from gan_augment.generators.image_gan import ImageGAN
+        from gan_augment.generators.tabular_gan import TabularGAN
 
         settings: dict[str, Any] = {
             **{name: getattr(options, name) for name in _SHARED_SETTINGS},
@@ -540,7 +540,7 @@ def _warn_if_long(data: LabelledImages, options: FitOptions) -> None:
     height, width, _ = data.image_shape
     if length_given or height == 1 or max(height, width) <= LONGEST_SIDE_PX:
         return
-    from gan_augment.devices import compute_config
+    from gan_augment.machine import compute_config
 
     if compute_config(options.device).device.type == "cpu":
         warn(

@@ -40,10 +40,10 @@ from gan_augment.evaluation.amount import (
     plan_for,
     score_amounts,
 )
+from gan_augment.generators.topup import Added, added_rows
 from gan_augment.sklearn_api.augmenter import GANAugmenter, checked_parameters, draw_seed
 from gan_augment.sklearn_api.inputs import ParsedInput, read_input
 from gan_augment.sklearn_api.sampling_strategy import rows_to_add
-from gan_augment.synthesizers.topup import Added, added_rows
 
 Labels = NDArray[Any]
 PRIMARY = "balanced_accuracy"

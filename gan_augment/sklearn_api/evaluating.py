@@ -16,6 +16,8 @@ from gan_augment.data.tables.reader import ReadTable, read_frame
 from gan_augment.data.tables.schema import Overrides
 from gan_augment.errors import UsageError
 from gan_augment.evaluation.options import EvaluationOptions
+from gan_augment.generators.image_gan import ImageGAN
+from gan_augment.generators.tabular_gan import TabularGAN
 from gan_augment.progress import Progress, StderrProgress
 from gan_augment.sklearn_api.augmenter import (
     GANAugmenter,
@@ -30,8 +32,6 @@ from gan_augment.sklearn_api.inputs import (
     read_labelled,
 )
 from gan_augment.sklearn_api.sampling_strategy import rows_to_add
-from gan_augment.synthesizers.image_gan import ImageGAN
-from gan_augment.synthesizers.tabular_gan import TabularGAN
 
 if TYPE_CHECKING:
     from gan_augment.evaluation.result import EvaluationResult
@@ -245,7 +245,7 @@ def _labelled(data: Any, y: Any, augmenter: Any) -> tuple[Data, ClassLabels, Ove
     if isinstance(data, str | Path):
         raise UsageError(
             f"data is the path {str(data)!r}; read it first, with gan_augment.read_images(path) or "
-            "gan_augment.read_table(path, target), or take gan_augment.workflows.evaluate"
+            "gan_augment.read_table(path, target), or take gan_augment.commands.evaluate"
         )
     if isinstance(data, ReadImages | ReadTable):
         if y is not None:

@@ -30,7 +30,7 @@ from gan_augment.progress import Progress, StderrProgress
 if TYPE_CHECKING:
     from torch import nn
 
-    from gan_augment.devices import ComputeConfig
+    from gan_augment.machine import ComputeConfig
     from gan_augment.networks.backbones import Backbone
 
 MOST_CACHED_BYTES = 2 << 30
@@ -324,7 +324,7 @@ class _FeatureCache:
 
 
 def _machine_and_batch(features: FrozenFeatures) -> tuple[ComputeConfig, int]:
-    from gan_augment.devices import compute_config
+    from gan_augment.machine import compute_config
 
     machine = compute_config(features.device)
     usual = _CPU_BATCH if machine.device.type == "cpu" else _GPU_BATCH

@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt
 from gan_augment.data.tables.columns import restored
 from gan_augment.data.tables.schema import Name, Scalar
 from gan_augment.errors import ModelFileError, OutputExistsError
+from gan_augment.generators import load_model, model_folder
 from gan_augment.settings import Frozen
 from gan_augment.sklearn_api.inputs import (
     ClassLabels,
@@ -29,11 +30,10 @@ from gan_augment.sklearn_api.inputs import (
 )
 from gan_augment.storage import new_folder, write_file
 from gan_augment.storage.bundle import read_json
-from gan_augment.synthesizers import load_model, model_folder
 
 if TYPE_CHECKING:
-    from gan_augment.synthesizers.image_gan import ImageGAN
-    from gan_augment.synthesizers.tabular_gan import TabularGAN
+    from gan_augment.generators.image_gan import ImageGAN
+    from gan_augment.generators.tabular_gan import TabularGAN
 
     GAN = ImageGAN | TabularGAN
 

@@ -1,6 +1,6 @@
 """What long work has done so far, a line of JSON each: appended, synced, read after a kill.
 
-Lines are never changed. What they mean is in `evaluation/` and `synthesizers/halving.py`.
+Lines are never changed. What they mean is in `evaluation/` and `generators/halving.py`.
 """
 
 from __future__ import annotations

@@ -12,7 +12,6 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
-from gan_augment.config import TopUp
 from gan_augment.data.images.resize import checked_size
 from gan_augment.data.labels import encode_labels
 from gan_augment.data.topup_plan import TopUpPlan, choose_classes, plan_topup
@@ -35,8 +34,9 @@ from gan_augment.errors import (
     unknown_class,
     warn,
 )
-from gan_augment.synthesizers.base import checked_counts, checked_seed
-from gan_augment.synthesizers.topup import advised_share
+from gan_augment.generators.base import checked_counts, checked_seed
+from gan_augment.generators.topup import advised_share
+from gan_augment.options import TopUp
 from gan_augment.torch_api.generated import (
     GeneratedRows,
     Sampling,

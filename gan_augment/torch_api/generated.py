@@ -22,10 +22,10 @@ from gan_augment.errors import (
     TooFewAcceptedError,
     UsageError,
 )
-from gan_augment.randomness import derived_seed
+from gan_augment.generators import load_model
+from gan_augment.generators.topup import check_known
+from gan_augment.rng import derived_seed
 from gan_augment.storage import check_room, clean_stale, write_errors
-from gan_augment.synthesizers import load_model
-from gan_augment.synthesizers.topup import check_known
 
 CHUNK = 8192  # images of a class that are in memory at once, where a model draws them in pieces
 KEPT = 2  # epochs on disk: the last may still be read while the next is begun

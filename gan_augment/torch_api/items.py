@@ -17,7 +17,7 @@ from gan_augment.augment.classical import Pipeline, seed_pipeline
 from gan_augment.data.images.resize import resize_batch
 from gan_augment.data.torch_items import ImageFormat, ItemFormat, Picture
 from gan_augment.errors import UsageError
-from gan_augment.randomness import derived_seed, preserve_global_generators, seed_global_generators
+from gan_augment.rng import derived_seed, preserve_global_generators, seed_global_generators
 from gan_augment.torch_api.generated import GeneratedRows
 from gan_augment.torch_api.samplers import BalancedSampler, Index, checked_whole
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch.utils.data import DistributedSampler, Sampler
 
 from gan_augment.errors import UsageError
-from gan_augment.randomness import generator
+from gan_augment.rng import rng_for
 
 Index = tuple[int, int]
 """(epoch, item): what our samplers yield, so that a worker knows the epoch without being told."""
@@ -32,7 +32,7 @@ def balanced_draw(
     """
     counts = np.bincount(labels)
     items_of = np.split(np.argsort(labels, kind="stable"), np.cumsum(counts)[:-1])
-    rng = generator(seed, "draws", epoch)
+    rng = rng_for(seed, "draws", epoch)
     whole, rest = divmod(length, len(labels))
     parts = [
         rng.permutation(own)[:share] if 0 < share < len(own) else own[:share]

@@ -18,9 +18,9 @@ from torch.nn import functional as F
 
 from gan_augment.augment.diff_augment import apply, draw_moves
 from gan_augment.data.batches import Batch
-from gan_augment.devices import ComputeConfig
 from gan_augment.distributed import all_rows, own_rows, weighted
 from gan_augment.losses.adversarial import LOSSES
+from gan_augment.machine import ComputeConfig
 from gan_augment.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from gan_augment.networks.ensembles import new_discriminators, new_generators
 from gan_augment.networks.geometry import Geometry
@@ -36,8 +36,8 @@ from gan_augment.networks.inputs import Anchors, GeneratorInput, mixture_weights
 from gan_augment.networks.own import OwnNetwork, own_network
 from gan_augment.networks.style import StyleGenerator
 from gan_augment.networks.translation import TranslationGenerator
-from gan_augment.randomness import generator
 from gan_augment.recipes import DiscriminatorSettings, GeneratorSettings, Recipe
+from gan_augment.rng import rng_for
 from gan_augment.training.parts import GeneratorOutput, Losses, Parts, Step, TrainState
 from gan_augment.training.published import growing_step, path_length, unrolled_step
 from gan_augment.training.step import (
@@ -162,7 +162,7 @@ def _own(
 
 def draw_noise(width: int, seed: int, step: int, turn: int, batch: Batch) -> GeneratorInput:
     """The free method's input: standard normal noise (N, width) and the labels of the batch."""
-    rng = generator(seed, "noise", step, turn)
+    rng = rng_for(seed, "noise", step, turn)
     z = rng.standard_normal((len(batch.y), width), dtype=np.float32)
     return GeneratorInput(torch.from_numpy(z).to(batch.y.device), batch.y)
 
@@ -177,7 +177,7 @@ def draw_mixtures(recipe: Recipe, seed: int, step: int, turn: int, batch: Batch)
 
     Every k-th sample stays at its row, in its own style, to be compared with it.
     """
-    rng, n, device = generator(seed, "noise", step, turn), len(batch.y), batch.y.device
+    rng, n, device = rng_for(seed, "noise", step, turn), len(batch.y), batch.y.device
     width = recipe.generator.code + 2 * recipe.generator.row_styles
     z = torch.from_numpy(rng.standard_normal((n, width), dtype=np.float32))
     rows = reconstructed_rows(recipe)
@@ -239,7 +239,7 @@ def reconstructed_rows(recipe: Recipe) -> slice:
 
 def augment_images(parts: Parts, state: TrainState, x: Tensor, which: str, turn: int) -> Tensor:
     """x (N, C, H, W) as D sees it: moved, lit and cut with the adaptive probability."""
-    rng = generator(state.noise_seed, "augment", which, state.step, turn)
+    rng = rng_for(state.noise_seed, "augment", which, state.step, turn)
     probability = float(state.numbers["augment_probability"])
     size = (int(x.shape[2]), int(x.shape[3]))
     moves = draw_moves(parts.recipe.augment, size, all_rows(len(x)), probability, rng)

@@ -17,14 +17,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from gan_augment.data.batches import Batch
-from gan_augment.devices import ComputeConfig
 from gan_augment.errors import ModelFileError
 from gan_augment.losses.adversarial import AdversarialLoss
+from gan_augment.machine import ComputeConfig
 from gan_augment.networks.inputs import GeneratorInput, SourceRows
 from gan_augment.networks.layers import initialise
 from gan_augment.networks.own import OwnNetwork
-from gan_augment.randomness import derived_seed
 from gan_augment.recipes import OptimiserSettings, Recipe
+from gan_augment.rng import derived_seed
 from gan_augment.training.schedule import lazy_optimiser
 
 Losses = dict[str, Tensor]

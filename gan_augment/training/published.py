@@ -15,8 +15,8 @@ from gan_augment.distributed import averaged, gathered, own_rows
 from gan_augment.networks.growing import Growing, faded, level_at, place
 from gan_augment.networks.layers import split_verdict
 from gan_augment.networks.style import StyleGenerator
-from gan_augment.randomness import generator
 from gan_augment.recipes import OptimiserSettings
+from gan_augment.rng import rng_for
 from gan_augment.training.parts import GeneratorOutput, Losses, Parts, Step, TrainState
 from gan_augment.training.step import (
     discriminator_step,
@@ -76,7 +76,7 @@ def path_length(
         return output.x.new_zeros(()), {}
     half = max(len(batch.y) // 2, 1)
     own, y = own_rows(half), batch.y[:half][own_rows(half)]
-    rng, lengths = generator(state.noise_seed, "path length", state.step), []
+    rng, lengths = rng_for(state.noise_seed, "path length", state.step), []
     for network in [m for m in state.generator.modules() if isinstance(m, StyleGenerator)]:
         z = torch.from_numpy(rng.standard_normal((half, network.noise_width), dtype=np.float32))
         z = z.to(y.device)[own]

@@ -22,7 +22,7 @@ from gan_augment.losses.penalties import (
 )
 from gan_augment.networks.ensembles import Discriminators
 from gan_augment.networks.layers import split_verdict
-from gan_augment.randomness import generator
+from gan_augment.rng import rng_for
 from gan_augment.training.parts import GeneratorOutput, Losses, Parts, TrainState
 
 LECAM_DECAY = 0.99
@@ -270,7 +270,7 @@ def slope_penalties(
     objective, d_step = parts.recipe.objective, state.step * parts.recipe.d_steps + turn
 
     def uniform(name: str, *shape: int) -> Tensor:
-        rng = generator(state.noise_seed, name, state.step, turn)
+        rng = rng_for(state.noise_seed, name, state.step, turn)
         return torch.from_numpy(rng.random(shape, dtype=np.float32)).to(real.device)
 
     # name: weight, every so many D steps, formula, the points where D's slope is looked at

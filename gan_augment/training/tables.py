@@ -17,8 +17,8 @@ from torch import Tensor, nn
 
 from gan_augment.data.batches import Batch, RowBatches
 from gan_augment.data.tables.encoding import AnchorRows, TableEncoding, anchor_rows, whitened
-from gan_augment.devices import ComputeConfig
 from gan_augment.losses.adversarial import LOSSES
+from gan_augment.machine import ComputeConfig
 from gan_augment.networks.ensembles import new_discriminators, new_generators
 from gan_augment.networks.inputs import GeneratorInput, RowAnchors, lenders_of
 from gan_augment.networks.tables import (
@@ -27,8 +27,8 @@ from gan_augment.networks.tables import (
     RowDiscriminator,
     RowLayout,
 )
-from gan_augment.randomness import generator
 from gan_augment.recipes import Recipe
+from gan_augment.rng import rng_for
 from gan_augment.training.parts import GeneratorOutput, Parts
 from gan_augment.training.published import unrolled_step
 from gan_augment.training.step import adversarial_step, feature_matching
@@ -86,7 +86,7 @@ def class_anchors(table: EncodedTable, recipe: Recipe, seed: int) -> AnchorRows:
     for label in np.unique(table.labels):
         own = np.flatnonzero(table.labels == label)
         if len(own) > MOST_ANCHORS:
-            drawn = generator(seed, "anchors", int(label)).permutation(own)[:MOST_ANCHORS]
+            drawn = rng_for(seed, "anchors", int(label)).permutation(own)[:MOST_ANCHORS]
             own = np.sort(drawn)
         chosen.append(own)
     rows, settings = np.concatenate(chosen), recipe.generator
@@ -193,7 +193,7 @@ def draw(
     batch: Batch,
 ) -> GeneratorInput:
     """Noise (N, width) for the batch; for an anchored generator, each row and a neighbour of it."""
-    rng, n, device = generator(seed, "noise", step, turn), len(batch.y), batch.y.device
+    rng, n, device = rng_for(seed, "noise", step, turn), len(batch.y), batch.y.device
     z = torch.from_numpy(rng.standard_normal((n, width), dtype=np.float32))
     if recipe.generator.kind == "free":
         return GeneratorInput(z.to(device), batch.y)

@@ -31,8 +31,8 @@ from gan_augment.networks.translation import (
     lowered,
     moments,
 )
-from gan_augment.randomness import generator
 from gan_augment.recipes import Recipe
+from gan_augment.rng import rng_for
 from gan_augment.training.parts import GeneratorOutput, Losses, Parts, TrainState
 from gan_augment.training.step import (
     discriminator_step,
@@ -99,7 +99,7 @@ def draw_rows(
     recipe: Recipe, geometry: Geometry, width: int, seed: int, step: int, turn: int, batch: Batch
 ) -> GeneratorInput:
     """The row that each sample of a batch starts from, with what else its kind takes of rows."""
-    rng, n, kind = generator(seed, "noise", step, turn), len(batch.y), recipe.generator.kind
+    rng, n, kind = rng_for(seed, "noise", step, turn), len(batch.y), recipe.generator.kind
     z = torch.from_numpy(rng.standard_normal((n, width), dtype=np.float32)).to(batch.y.device)
     if kind == "pairs":
         source = SourceRows(batch.x.chunk(2, dim=1)[1])
@@ -254,7 +254,7 @@ def pooled_step(state: TrainState, parts: Parts, batches: Sequence[Batch]) -> Lo
     output = generate(state, parts, batch)
     losses = generator_step(state, parts, batch, output)
     new = gathered(output.x.detach(), len(batch.y)).float()
-    rng = generator(state.noise_seed, "pool", state.step)
+    rng = rng_for(state.noise_seed, "pool", state.step)
     shown = from_pool(state.numbers["pool"], state.numbers["pooled"], new, batch.y, rng)
     return losses | discriminator_step(state, parts, batch, GeneratorOutput(shown[own_rows()]))
 

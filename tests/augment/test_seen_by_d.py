@@ -6,12 +6,12 @@ import numpy as np
 import torch
 
 from gan_augment.augment.diff_augment import apply, draw_moves
-from gan_augment.randomness import generator
 from gan_augment.recipes import AugmentSettings
+from gan_augment.rng import rng_for
 
 
 def moves(settings: AugmentSettings, n: int = 64, probability: float = 1.0, seed: int = 0):
-    return draw_moves(settings, (16, 16), n, probability, generator(seed, "test"))
+    return draw_moves(settings, (16, 16), n, probability, rng_for(seed, "test"))
 
 
 def images(n: int = 64) -> torch.Tensor:

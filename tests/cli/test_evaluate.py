@@ -272,7 +272,7 @@ def test_groups_and_times_are_columns_that_no_learner_sees(command: Command, cel
 def test_images_are_evaluated_too(
     command: Command, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gan_augment.synthesizers.scorer.SCORER_STEPS", 10)  # not of its figures
+    monkeypatch.setattr("gan_augment.generators.scorer.SCORER_STEPS", 10)  # not of its figures
     flags = ("--folds", 2, "--steps", 2, "--updates", 4, "--arms", "none,oversample,gan")
     told = answer(command("evaluate", photos, *flags, "--out", "rep", "--json"))
     assert told["result"]["data"]["kind"] == "image"

@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from gan_augment.config import seconds
 from gan_augment.errors import UsageError
+from gan_augment.options import seconds
 from gan_augment_cli import options as values
 from tests.cli.conftest import answer
 

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gan_augment.config import TopUp
 from gan_augment.data.topup_plan import (
     ClassPlan,
     choose_classes,
@@ -19,6 +18,7 @@ from gan_augment.data.topup_plan import (
     repeated_rows,
 )
 from gan_augment.errors import DataError, NoRareClassError, UnknownClassError, UsageError
+from gan_augment.options import TopUp
 
 COUNTS = st.dictionaries(st.text("abcdef", min_size=1), st.integers(1, 5000), min_size=1)
 NO_COMPANIONS = TopUp(companions=False)

@@ -10,11 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gan_augment.data.topup_plan import rare_classes
-from gan_augment.errors import FolderInUseError, OutputExistsError
-from gan_augment.storage import hold_folder
-from gan_augment.workflows import demonstration
-from gan_augment.workflows.demonstration import (
+from gan_augment.commands import demonstration
+from gan_augment.commands.demonstration import (
     CELLS_ROWS,
     RARE_CELLS,
     RARE_DIGITS,
@@ -27,6 +24,9 @@ from gan_augment.workflows.demonstration import (
     rare_cells,
     rare_digits,
 )
+from gan_augment.data.topup_plan import rare_classes
+from gan_augment.errors import FolderInUseError, OutputExistsError
+from gan_augment.storage import hold_folder
 
 
 def test_three_digits_are_cut_to_twenty_rows_and_are_the_rare_ones():

@@ -25,8 +25,8 @@ from gan_augment.evaluation.learners import METHODS, learner_of
 from gan_augment.evaluation.options import DEFAULT_ARMS, EXTRA_ARMS, EvaluationOptions
 from gan_augment.evaluation.plan import Setup
 from gan_augment.evaluation.start import prepare
+from gan_augment.generators.baselines import Repeats
 from gan_augment.storage.journal import Journal
-from gan_augment.synthesizers.baselines import Repeats
 from tests.evaluation.drawn import Noisy, digits, options, table
 
 

@@ -15,9 +15,9 @@ from gan_augment.evaluation import schedule, start
 from gan_augment.evaluation.plan import Costs, Plan, Setup
 from gan_augment.evaluation.schedule import Pace, Task, run
 from gan_augment.evaluation.start import evaluate
+from gan_augment.generators.time_budget import Forecast
 from gan_augment.progress import Progress
 from gan_augment.storage.journal import Journal, Line
-from gan_augment.synthesizers.time_budget import Forecast
 from tests.evaluation.drawn import Noisy, changed, options, table
 from tests.evaluation.test_planning import undesigned
 

@@ -23,9 +23,9 @@ from gan_augment.evaluation.plan import Setup
 from gan_augment.evaluation.protocol import Split
 from gan_augment.evaluation.schedule import run
 from gan_augment.evaluation.start import evaluate, prepare
+from gan_augment.generators.baselines import Repeats
 from gan_augment.progress import Progress
 from gan_augment.storage.journal import Journal
-from gan_augment.synthesizers.baselines import Repeats
 from tests.evaluation.drawn import Noisy, changed, digits, drawn_again, options, table
 
 Ids = frozenset[str]

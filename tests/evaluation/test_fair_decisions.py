@@ -17,7 +17,7 @@ from gan_augment.data.tables.reader import read_frame
 from gan_augment.errors import DataError, LeakError
 from gan_augment.evaluation.learners import learner_of
 from gan_augment.evaluation.start import evaluate, prepare
-from gan_augment.synthesizers.baselines import Repeats
+from gan_augment.generators.baselines import Repeats
 from tests.evaluation.drawn import Noisy, changed, options, table
 
 SHORT = options(

@@ -17,7 +17,7 @@ from gan_augment.evaluation.leaks import (
     check_unfitted,
     copies,
 )
-from gan_augment.synthesizers.baselines import Repeats, Smote
+from gan_augment.generators.baselines import Repeats, Smote
 from tests.evaluation.drawn import pictures
 
 

@@ -19,8 +19,8 @@ from gan_augment.evaluation.options import EvaluationOptions
 from gan_augment.evaluation.plan import OPTIONAL_ARMS, Costs, Design, Setup, designed
 from gan_augment.evaluation.protocol import plan_protocol
 from gan_augment.evaluation.start import evaluate, prepare
+from gan_augment.generators.time_budget import Forecast
 from gan_augment.storage.journal import Journal
-from gan_augment.synthesizers.time_budget import Forecast
 from tests.evaluation.drawn import Noisy, changed, digits, options, table
 
 SHORT = options(learner="logistic", folds=2, repeats=1, n_jobs=1)

@@ -25,8 +25,8 @@ from gan_augment.evaluation.result import EvaluationResult, result_bytes
 from gan_augment.evaluation.schedule import all_generated
 from gan_augment.evaluation.sections import build_result, build_timings, worth_section
 from gan_augment.evaluation.statistics import Contrast, contrast
-from gan_augment.randomness import generator
 from gan_augment.report.terminal import lines as summary_lines
+from gan_augment.rng import rng_for
 from gan_augment.storage.journal import Journal, packed_labels, unpack_labels
 
 ARMS = ("none", "class_weight", "oversample", "smote", "gan", "auto")
@@ -75,7 +75,7 @@ def quality(candidate: Candidate) -> float:
 def cell_line(setup: Setup[LabelledTable], split: Any, candidate: Candidate) -> dict[str, Any]:
     """A cell as it might have come out."""
     where = (split.repeat, split.fold)
-    rng = generator(0, "cell", *where)  # the same luck for every candidate of a split
+    rng = rng_for(0, "cell", *where)  # the same luck for every candidate of a split
     labels = setup.data.labels[split.test]
     odds = rng.normal(size=len(labels)) + quality(candidate) * (2 * labels - 1)
     second = 1 / (1 + np.exp(-odds))

@@ -14,8 +14,8 @@ import numpy as np
 from gan_augment.storage import load_bundle
 from gan_augment.training.checkpoint import CheckpointStore
 from tests.cli.conftest import contents, write_images
+from tests.commands.conftest import write_table_file
 from tests.faults.disk import Ended, Fault, command, warm_up
-from tests.workflows.conftest import write_table_file
 
 _TIMED = ("environment.json", "history.jsonl", "journal.jsonl", "timings.json", "report.html")
 _LOGS = ("history.jsonl", "journal.jsonl")

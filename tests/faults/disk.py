@@ -212,7 +212,7 @@ def warm_up(*loaded: Ended) -> None:
             importlib.import_module(name)
     import torch
 
-    from gan_augment.synthesizers import scorer
+    from gan_augment.generators import scorer
 
     assert torch.get_num_threads() == 1, "set OMP_NUM_THREADS=1"
     scorer.SCORER_STEPS = 10  # what is scored does not matter here

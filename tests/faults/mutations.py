@@ -175,7 +175,7 @@ def in_a_child(function: Callable[[], Answer]) -> Answer:
 
 def save_toys(folder: Path) -> Answer:
     """Fit a model of images and one of a table of many kinds of columns, and save them."""
-    from tests.synthesizers.conftest import quick_scores, toy_images, toy_table
+    from tests.generators.conftest import quick_scores, toy_images, toy_table
 
     with quick_scores():
         pictures = toy_images({"good": 110, "bad": 6, "ugly": 5})

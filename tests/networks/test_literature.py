@@ -10,8 +10,10 @@ import torch
 from torch import nn
 
 from gan_augment.data.contract import LabelledImages
-from gan_augment.devices import compute_config
 from gan_augment.errors import UsageError
+from gan_augment.generators.image_gan import ImageGAN
+from gan_augment.generators.time_budget import step_seconds
+from gan_augment.machine import compute_config
 from gan_augment.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from gan_augment.networks.geometry import Geometry
 from gan_augment.networks.growing import equalised, faded
@@ -19,8 +21,6 @@ from gan_augment.networks.images import with_minibatch_std
 from gan_augment.networks.inputs import Anchors, GeneratorInput
 from gan_augment.networks.style import ModulatedConvolution
 from gan_augment.recipes import RECIPES, DiscriminatorSettings, GeneratorSettings, Recipe
-from gan_augment.synthesizers.image_gan import ImageGAN
-from gan_augment.synthesizers.time_budget import step_seconds
 from gan_augment.training.images import build, reconstructed_rows
 from gan_augment.training.loop import one_step
 from gan_augment.training.parts import GeneratorOutput

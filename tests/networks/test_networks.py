@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from gan_augment.devices import compute_config
+from gan_augment.machine import compute_config
 from gan_augment.networks.geometry import Geometry
 from gan_augment.networks.images import (
     AnchoredGenerator,

@@ -12,7 +12,7 @@ import torch
 from gan_augment.data.tables.columns import plain
 from gan_augment.data.tables.encoding import anchor_rows, fit_encoding
 from gan_augment.data.tables.inference import infer_schema
-from gan_augment.devices import compute_config
+from gan_augment.machine import compute_config
 from gan_augment.networks.inputs import GeneratorInput, RowAnchors
 from gan_augment.networks.layers import initialise
 from gan_augment.networks.tables import (

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gan_augment import devices, distributed
+from gan_augment import distributed, machine
 from gan_augment.data.batches import Batch
 from gan_augment.distributed import World, all_ranks, own_rows
 from gan_augment.errors import LostRankError, UsageError
@@ -103,7 +103,7 @@ def test_one_process_alone_computes_every_row_and_shares_with_nobody():
 def test_the_gpu_of_one_rank_is_not_that_of_all(monkeypatch):
     monkeypatch.setattr(distributed, "_world", World(1, 2))
     with pytest.raises(UsageError, match=r"'cuda:1' would be that of every rank.*cuda or auto"):
-        devices.compute_config("cuda:1")
+        machine.compute_config("cuda:1")
 
 
 def test_a_port_in_use_is_told_with_the_cure():

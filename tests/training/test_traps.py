@@ -21,17 +21,17 @@ from toy_runs import Events, image_run, table_run
 
 from gan_augment.data.batches import Batch
 from gan_augment.data.tables.reader import read_frame
-from gan_augment.devices import compute_config
 from gan_augment.errors import UsageError
+from gan_augment.generators import scorer
+from gan_augment.generators.image_gan import ImageGAN
+from gan_augment.generators.tabular_gan import TabularGAN
+from gan_augment.generators.time_budget import opening_s
 from gan_augment.losses.adversarial import minimax_g, non_saturating_g
+from gan_augment.machine import compute_config
 from gan_augment.networks.growing import pixel_norm
 from gan_augment.networks.inputs import GeneratorInput
 from gan_augment.networks.style import MEAN_RATE
 from gan_augment.recipes import RECIPES, OptimiserSettings, Recipe, resolve_recipe
-from gan_augment.synthesizers import scorer
-from gan_augment.synthesizers.image_gan import ImageGAN
-from gan_augment.synthesizers.tabular_gan import TabularGAN
-from gan_augment.synthesizers.time_budget import opening_s
 from gan_augment.training.images import build
 from gan_augment.training.loop import Run, one_step
 from gan_augment.training.parts import GeneratorOutput, Parts, TrainState, new_state

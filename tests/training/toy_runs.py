@@ -11,7 +11,7 @@ from gan_augment.data.contract import LabelledImages
 from gan_augment.data.tables.columns import plain
 from gan_augment.data.tables.encoding import AnchorRows, anchor_rows, fit_encoding
 from gan_augment.data.tables.inference import infer_schema
-from gan_augment.devices import compute_config
+from gan_augment.machine import compute_config
 from gan_augment.networks.geometry import Geometry
 from gan_augment.recipes import RECIPES, DiscriminatorSettings, GeneratorSettings, Recipe
 from gan_augment.training.images import build

@@ -13,11 +13,11 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from gan_augment import workflows
+from gan_augment import commands
 from gan_augment.errors import UsageError
 from gan_augment.processes import follows, ranks_started, run_ranks
 from gan_augment_cli import options as o
-from gan_augment_cli import outcome, signals
+from gan_augment_cli import os_signals, outcome
 from gan_augment_cli.console import shown_progress
 
 KILLED = -9
@@ -83,14 +83,14 @@ def fit(
     with outcome.exit_codes(ctx):
         settings = o.fit_options(ctx)
         if dry_run:
-            plan = workflows.plan_fit(data, settings, out, resume=resume)
+            plan = commands.plan_fit(data, settings, out, resume=resume)
             stored = plan.data.options.model_dump(mode="json") if resume else {}
             outcome.print_plan(ctx, plan.lines(), stored, plan=plan.to_dict())
             return
         if processes and processes > 1 and ranks_started() == 1:
             raise typer.Exit(_in_processes(processes, data, out))
         with shown_progress(quiet=quiet or follows()) as progress:
-            result = workflows.fit(
+            result = commands.fit(
                 data,
                 out,
                 settings,
@@ -109,9 +109,9 @@ def fit(
 
 def _in_processes(count: int, data: Path, out: Path | None) -> int:
     """Run this command as so many ranks; where one is killed, again from its last checkpoint."""
-    from gan_augment.workflows.outputs import is_run, new_run_folder
+    from gan_augment.commands.outputs import is_run, new_run_folder
 
-    signals.has_ranks.set()
+    os_signals.has_ranks.set()
     run = out or new_run_folder(data)
     arguments, code = [*sys.argv[1:], "--out", str(run)], KILLED
     for _ in range(1 + RESTARTS):
@@ -163,7 +163,7 @@ def sample(
             outcome.print_plan(ctx)
             return
         with shown_progress(quiet=quiet) as progress:
-            result = workflows.sample(
+            result = commands.sample(
                 run,
                 out,
                 counts=target_counts,
@@ -267,22 +267,22 @@ def augment(
     with outcome.exit_codes(ctx):
         settings, top_up = o.fit_options(ctx), o.top_up(ctx)
         if dry_run:
-            from gan_augment.workflows.augmenting import count_lines
+            from gan_augment.commands.augmenting import count_lines
 
             if model is None:
-                plan = workflows.plan_fit(data, settings, run)
+                plan = commands.plan_fit(data, settings, run)
                 counts, about = plan.ends(top_up), {"plan": plan.to_dict()}
                 drawn = any(ends["synthetic"] + ends["companion"] for ends in counts.values())
                 lines = plan.lines() if drawn else ["nothing is generated, so nothing is trained"]
             else:
-                ends = workflows.plan_augment(
+                ends = commands.plan_augment(
                     data, out, model=model, top_up=top_up, options=settings
                 )
                 counts, lines, about = ends.counts, [], {}
             outcome.print_plan(ctx, [*lines, *count_lines(counts)], counts=counts, **about)
             return
         with shown_progress(quiet=quiet) as progress:
-            result = workflows.augment(
+            result = commands.augment(
                 data,
                 out,
                 model=model,
@@ -379,11 +379,11 @@ def translate(
             "options": o.fit_options(ctx),
         }
         if dry_run:
-            plan = workflows.plan_translate(data, **drawn)
+            plan = commands.plan_translate(data, **drawn)
             outcome.print_plan(ctx, plan.lines(), plan=plan.to_dict())
             return
         with shown_progress(quiet=quiet) as progress:
-            result = workflows.translate(
+            result = commands.translate(
                 data,
                 out,
                 masks=masks,
@@ -431,11 +431,11 @@ def embed(
             how["image_size"] = o.read(image_size, o.height_width, "--image-size")
         with shown_progress(quiet=quiet) as progress:
             if convert:
-                result = workflows.convert_weights(data, out, overwrite=overwrite)
+                result = commands.convert_weights(data, out, overwrite=overwrite)
             elif backbone is None:
                 raise UsageError("name the pretrained network: --backbone lite0.safetensors, say")
             else:
-                result = workflows.embed(data, out, progress=progress, **how)
+                result = commands.embed(data, out, progress=progress, **how)
         outcome.print_result(ctx, result, out)
         if not convert:
             columns = "--target label --group group --id id"

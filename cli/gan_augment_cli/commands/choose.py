@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from gan_augment import workflows
+from gan_augment import commands
 from gan_augment_cli import options as o
 from gan_augment_cli import outcome
 from gan_augment_cli.console import shown_progress
@@ -66,16 +66,16 @@ def choose(
     look at; choice.json; the trials.
     """
     with outcome.exit_codes(ctx):
-        from gan_augment.config import FitOptions
+        from gan_augment.options import FitOptions
         from gan_augment.settings import COMMAND_LINE
 
         settings = FitOptions.checked(o.fit_settings(ctx) | {"budget_s": budget}, COMMAND_LINE)
         if dry_run:
-            lines, values = workflows.plan_choice(data, out, settings, recipes=o.names(recipes))
+            lines, values = commands.plan_choice(data, out, settings, recipes=o.names(recipes))
             outcome.print_plan(ctx, lines, plan=values)
             return
         with shown_progress(quiet=quiet) as progress:
-            result = workflows.choose(
+            result = commands.choose(
                 data,
                 out,
                 settings,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from gan_augment import workflows
+from gan_augment import commands
 from gan_augment_cli import options as o
 from gan_augment_cli import outcome
 from gan_augment_cli.console import shown_progress
@@ -187,13 +187,13 @@ def evaluate(
     with outcome.exit_codes(ctx):
         settings = _options(ctx)
         if dry_run:
-            plan = workflows.plan_evaluation(
+            plan = commands.plan_evaluation(
                 data, settings, test=test, features=features, backbone=backbone
             )
             outcome.print_plan(ctx, plan.lines(), plan=plan.to_dict())
             return
         with shown_progress(quiet=quiet) as progress:
-            result = workflows.evaluate(
+            result = commands.evaluate(
                 data,
                 out,
                 settings,
@@ -223,7 +223,7 @@ def _options(ctx: typer.Context) -> EvaluationOptions:
     """The settings of an evaluation; `--budget` is for all of it, `--gan-budget` for one fit of the
     generator, which `--steps` silences."""
     from gan_augment import EvaluationOptions
-    from gan_augment.config import seconds
+    from gan_augment.options import seconds
     from gan_augment.settings import COMMAND_LINE
 
     given = ctx.params
@@ -268,5 +268,5 @@ def report(
     The file needs nothing else: no script, no connection. evaluate writes it too.
     """
     with outcome.exit_codes(ctx):
-        written = workflows.report(result, out, overwrite=overwrite)
+        written = commands.report(result, out, overwrite=overwrite)
     outcome.print_result(ctx, written, written.out)

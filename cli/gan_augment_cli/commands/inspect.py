@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gan_augment import workflows
+from gan_augment import commands
 from gan_augment.errors import UsageError
 from gan_augment.input_files import check_there
 from gan_augment_cli import options as o
@@ -72,7 +72,7 @@ def inspect(
         _check_together(ctx, is_run)
         report: Any
         if against is not None:
-            report = workflows.inspect_against(
+            report = commands.inspect_against(
                 path,
                 against,
                 columns=o.column_kinds(ctx),
@@ -83,9 +83,9 @@ def inspect(
                 progress=progress,
             )
         elif is_run:
-            report = workflows.inspect_run(path, samples=samples, out=out)
+            report = commands.inspect_run(path, samples=samples, out=out)
         else:
-            report = workflows.inspect_data(
+            report = commands.inspect_data(
                 path,
                 target=target,
                 columns=o.column_kinds(ctx),

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from gan_augment.data.tables.schema import Name, TableSchema
 from gan_augment.errors import DataError
-from gan_augment.randomness import generator
+from gan_augment.rng import rng_for
 
 MOST_LEVELS_ONE_HOT = 32
 MOST_LEVELS = 100_000
@@ -267,7 +267,7 @@ def fit_encoding(
     for column in schema.learned:
         name, levels, own = column.name, len(column.levels), cells[column.name]
         if own.dtype.kind == "f":
-            rng = generator(seed, "encoding", str(name))
+            rng = rng_for(seed, "encoding", str(name))
             columns[name] = fit_numeric(own.astype(float), weights, rng, column.plain_spikes)
         elif levels > MOST_LEVELS:
             raise DataError(
@@ -336,7 +336,7 @@ def embed_levels(
     with the same things, or with nothing. Memory: entries x (values of all contexts), never rows x
     entries.
     """
-    apart = NOISE * generator(0, "levels", entries).standard_normal((entries, SIZE))
+    apart = NOISE * rng_for(0, "levels", entries).standard_normal((entries, SIZE))
     if not context:
         return apart.astype(np.float32)
     seen = np.bincount(entry, minlength=entries).astype(np.float64)

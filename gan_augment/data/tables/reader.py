@@ -40,7 +40,7 @@ from gan_augment.data.tables.schema import Column, Name, Overrides, TableSchema,
 from gan_augment.data.topup_plan import rare_classes
 from gan_augment.errors import DataError, UsageError
 from gan_augment.input_files import memory_problem, regular_file
-from gan_augment.randomness import generator
+from gan_augment.rng import rng_for
 
 
 @dataclass(frozen=True)
@@ -213,7 +213,7 @@ def sampled_rows(labels: NDArray[np.int64], names: Sequence[str], most: int) -> 
         own = np.flatnonzero(labels == label)
         share = kept.get(name, max(1, n * rest // max(others, 1)))
         if share < n:
-            own = generator(0, "rows of a large table", name).choice(own, share, replace=False)
+            own = rng_for(0, "rows of a large table", name).choice(own, share, replace=False)
         rows.append(own)
     return np.sort(np.concatenate(rows))
 

@@ -15,11 +15,11 @@ from gan_augment.evaluation.diagnosis.features import FeatureMap, random_feature
 from gan_augment.evaluation.leaks import copies
 from gan_augment.evaluation.learners import Fitted
 from gan_augment.evaluation.statistics import identical_chance
+from gan_augment.generators.base import Data, Synthesizer
 from gan_augment.metrics.diagnostics import Figure, copying, diagnose
 from gan_augment.metrics.distances import draw_rows
 from gan_augment.metrics.two_sample import class_fidelity
-from gan_augment.randomness import derived_seed, generator
-from gan_augment.synthesizers.base import Data, Synthesizer
+from gan_augment.rng import derived_seed, rng_for
 
 MOST_CLASSES = 20
 MOST_REAL = 1000
@@ -75,7 +75,7 @@ class ComparisonSets(Generic[Data]):
             n = min(len(rows) for rows in (features if some_held else features[:2]))
             for which, (pool, rows) in enumerate(zip(pools, features, strict=True)):
                 # rows that stand together in a file may be alike
-                pool.append(draw_rows(rows, n, generator(seed, "class", name, which)))
+                pool.append(draw_rows(rows, n, rng_for(seed, "class", name, which)))
         if not sum(len(rows) for rows in pools[0]):
             return Figure(
                 None, caveat="no class has generated rows and real ones to tell them from"
@@ -136,7 +136,7 @@ class ComparisonSets(Generic[Data]):
         """Take the rows of a class, at most so many of them, drawn."""
         rows = np.flatnonzero(data.labels == data.names.index(name))
         if most is not None and len(rows) > most:
-            rng = generator(self.seed, "diagnosis rows", name, len(rows))
+            rng = rng_for(self.seed, "diagnosis rows", name, len(rows))
             rows = np.sort(rng.permutation(rows)[:most])
         return data.take(rows)
 

@@ -19,7 +19,7 @@ from gan_augment.data.tables.schema import TableSchema
 from gan_augment.errors import DataError, UsageError
 from gan_augment.evaluation.estimators import TableMatrix, failures_named
 from gan_augment.evaluation.user_code import loaded
-from gan_augment.randomness import derived_seed, generator, preserve_global_generators
+from gan_augment.rng import derived_seed, preserve_global_generators, rng_for
 from gan_augment.user_code import UserCode
 
 RANDOM_WIDTH = 64
@@ -65,7 +65,7 @@ def random_features_of(part: AnyData, schema: TableSchema | None, seed: int) -> 
     max(0, x W + b), W and b normal.
     """
     if isinstance(part, LabelledImages):
-        from gan_augment.classifiers.small_cnn import random_features
+        from gan_augment.classifier import random_features
 
         network = random_features(part.image_shape, derived_seed(seed, "diagnosis"))
 
@@ -78,7 +78,7 @@ def random_features_of(part: AnyData, schema: TableSchema | None, seed: int) -> 
 
     def of_table(data: LabelledTable) -> NDArray[np.float64]:
         x = columns.of(data)
-        rng = generator(seed, "diagnosis", "random layer")
+        rng = rng_for(seed, "diagnosis", "random layer")
         weights = rng.standard_normal((x.shape[1], RANDOM_WIDTH)) / np.sqrt(x.shape[1])
         shifts = rng.standard_normal(RANDOM_WIDTH)
         features: NDArray[np.float64] = np.maximum(x @ weights + shifts, 0.0)  # (N, 64)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_augment import devices
+from gan_augment import machine
 from gan_augment.data.contract import LabelledImages, LabelledTable
 from gan_augment.errors import DataError, LeakError
 from gan_augment.evaluation.amount import plain_makers
@@ -35,10 +35,10 @@ from gan_augment.evaluation.learners import UPDATES, Fitted, Training, small_cnn
 from gan_augment.evaluation.plan import OUTER, Setup, TrainTestPart
 from gan_augment.evaluation.protocol import Split
 from gan_augment.evaluation.statistics import LEVEL
+from gan_augment.generators.base import Data
 from gan_augment.metrics.diagnostics import Figure
-from gan_augment.randomness import derived_seed
+from gan_augment.rng import derived_seed
 from gan_augment.storage.journal import Journal, Line
-from gan_augment.synthesizers.base import Data
 
 SOURCE = "gan"
 MOST_TRAINED = 2000
@@ -60,7 +60,7 @@ def diagnose_split(setup: Setup[Data], split: Split, folder: Path) -> Line:
     """
     began_s = time.perf_counter()
     facts: dict[str, Any]
-    with one_thread(), devices.threads(1):
+    with one_thread(), machine.threads(1):
         try:
             facts = {"error": None, **_diagnosis(setup, split, folder)}
         except LeakError:

@@ -21,7 +21,7 @@ from gan_augment.data.tables.schema import Column
 from gan_augment.evaluation.diagnosis.comparison import ComparisonSets
 from gan_augment.evaluation.diagnosis.features import FeatureMap
 from gan_augment.metrics.distances import nearest_rows
-from gan_augment.randomness import generator
+from gan_augment.rng import rng_for
 
 SHOWN = 8
 MOST_IMAGE_CLASSES = 12
@@ -58,7 +58,7 @@ def strips(sets: ComparisonSets[LabelledImages], learned: FeatureMap) -> dict[st
         own = sets.of_class(sets.real, name)
         shown = generated.take(np.arange(min(len(generated), SHOWN)))
         nearest, distances = nearest_rows(learned.of(shown), learned.of(own))
-        rng = generator(sets.seed, "diagnosis strips", name)
+        rng = rng_for(sets.seed, "diagnosis strips", name)
         drawn = np.sort(rng.permutation(len(own))[:SHOWN])
         strip = {
             "real": _strip(own.pixels[drawn], synthetic=False),
@@ -85,7 +85,7 @@ def photo_strips(
         own = sets.of_class(sets.real, name)
         shown = generated.take(np.arange(min(len(generated), SHOWN)))
         nearest, distances = nearest_rows(learned.of(shown), learned.of(own))
-        rng = generator(sets.seed, "diagnosis strips", name)
+        rng = rng_for(sets.seed, "diagnosis strips", name)
         drawn = np.sort(rng.permutation(len(own))[:SHOWN])
         strip = {
             key: _strip(photos.pixels[[place[id_] for id_ in own.ids[rows]]], synthetic=False)

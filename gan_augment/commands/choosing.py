@@ -1,0 +1,353 @@
+"""`choose`: try recipes on the data in rounds, into a folder with the winner's settings and a page.
+
+The rounds are `generators/halving.py`'s; the classifier of `metric="downstream"` is here.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import quote
+
+import numpy as np
+
+from gan_augment.commands.kinds import IMAGES_A_CLASS, ROWS_A_CLASS, Kind, read_data
+from gan_augment.commands.outputs import (
+    SAMPLES,
+    Result,
+    check_apart,
+    new_run_folder,
+    remove_named,
+    run_folder,
+)
+from gan_augment.data.contract import LabelledImages
+from gan_augment.data.images.contact_sheet import SheetRow, as_pictures, contact_sheet
+from gan_augment.data.images.png_folder import png_bytes
+from gan_augment.data.topup_plan import plan_topup
+from gan_augment.errors import DataError, ResumeMismatchError, UsageError
+from gan_augment.evaluation.decisions import correction
+from gan_augment.evaluation.learners import Training, learner_of
+from gan_augment.generators import load_model
+from gan_augment.generators.halving import (
+    KEY,
+    SEEDS,
+    AnyData,
+    Measure,
+    aligned,
+    choose_recipe,
+    held_out,
+    held_out_score,
+    round_sizes,
+)
+from gan_augment.generators.topup import added_rows, with_added
+from gan_augment.input_files import read_regular
+from gan_augment.options import FitOptions, TopUp
+from gan_augment.progress import Progress
+from gan_augment.recipes import (
+    CANDIDATES,
+    RECIPES,
+    Recipe,
+    check_unlabelled,
+    resolve_recipe,
+    takes_unlabelled,
+    with_options,
+)
+from gan_augment.report.html import render_choice
+from gan_augment.settings import to_toml
+from gan_augment.storage import write_file
+from gan_augment.storage.journal import Journal
+from gan_augment.training.callbacks import interruptible, stop_on_signals
+
+JOURNAL, TRIALS, CHOICE, RECIPE, PAGE = (
+    *("journal.jsonl", "trials", "choice.json", "recipe.toml", "index.html"),
+)
+FILES = (TRIALS, CHOICE, RECIPE, PAGE, SAMPLES, JOURNAL)
+COLUMNS_SHOWN = 12
+UPDATES = 300
+"""Of the small CNN of `metric="downstream"`."""
+
+Metric = Literal["score", "downstream"]
+
+
+@dataclass(frozen=True)
+class ChoiceResult(Result):
+    """Which recipe was chosen, why, and the folder that shows it: all of choice.json is `found`.
+
+    unlabelled: whether the winner takes rows of no known class.
+    """
+
+    out: Path
+    winner: str
+    why: str
+    found: Mapping[str, Any]
+    unlabelled: bool = False
+
+    def lines(self) -> list[str]:
+        """The same for people."""
+        table = aligned(self.found["table"])
+        return [*table, f"{self.winner}: {self.why}", f"look at {self.out / PAGE}"]
+
+
+def choose(
+    data: str | Path,
+    out: str | Path | None = None,
+    options: FitOptions | None = None,
+    *,
+    recipes: str | Sequence[str] = (),
+    metric: Metric = "score",
+    resume: bool = False,
+    overwrite: bool = False,
+    force: bool = False,
+    progress: Progress | None = None,
+) -> ChoiceResult:
+    """Fit recipes on a part of the rows, drop the worse half in each round, and name the best.
+
+    Parameters
+    ----------
+    data, options
+        As in `fit`; `budget_s` is for all of it, 20 minutes where it is None.
+    out
+        A folder, by default `choices/<name of data>`, then `-2`, `-3`.
+    recipes
+        Names and .toml files; "all"; none is the usual ones.
+    metric
+        "score", how far generated rows are from held-out ones; or "downstream", what they add to
+        a small classifier's balanced accuracy on these over repeats, in points.
+    resume, overwrite, force
+        Go on with what `out` began; replace it; begin although the budget is too short.
+
+    Raises
+    ------
+    GanAugmentError
+        Those of `gan_augment.errors`.
+    StopRequested
+        After Ctrl-C and SIGTERM; finished trials are kept.
+    """
+    started_s, progress = time.monotonic(), progress or Progress()
+    options = options or FitOptions()
+    if resume and out is None:
+        raise UsageError("--resume needs --out, the folder of the choice that was stopped")
+    folder, chosen, kind = _inputs(data, out, options, recipes, progress)
+    budget_s = options.budget_s or 1200.0
+    generator = replace(kind, options=options.model_copy(update={"recipe": "auto"})).generator()
+    header = {
+        "kind": "header",
+        "recipes": {name: one.model_dump(mode="json") for name, one in chosen.items()},
+        "metric": metric,
+        "topped_up": list(kind.topped_up),
+        "seed": options.seed,
+        "threads": options.threads or 1,
+        "data_sha256": kind.sha256,
+    }
+    hint = "finished trials were kept; the same command with --out and --resume goes on"
+    with run_folder(folder, resume=resume, overwrite=overwrite, ours=_is_choice):
+        journal = _journal(folder, header, resume)
+        for line in _lines(kind, chosen, folder):
+            progress.note(line)
+
+        def save(gan: Any, name: str) -> None:
+            remove_named(folder / TRIALS, [name])
+            gan.save(folder / TRIALS / name)
+
+        with interruptible(lambda: hint), stop_on_signals() as stop:
+            try:
+                found = choose_recipe(
+                    generator,
+                    kind.data,
+                    chosen,
+                    _measure(kind, metric),
+                    most=max(one.steps for one in chosen.values()),
+                    budget_s=budget_s,
+                    started_s=started_s,
+                    progress=progress,
+                    stop=stop,
+                    journal=journal,
+                    save=save,
+                    force=force,
+                    **kind.fit_arguments(),
+                )
+            except (DataError, UsageError):
+                if not any(line["kind"] == "trial" for line in journal.lines()):
+                    remove_named(folder, FILES)  # nothing to go on with
+                raise
+            found |= {"metric": metric, "budget_s": budget_s, "data": str(data), **kind.facts()}
+            samples = _samples(folder, kind, found)
+        found["seconds"] = round(time.monotonic() - started_s, 1)
+        write_file(folder / CHOICE, (json.dumps(found, indent=1) + "\n").encode())
+        recipe = chosen[found["winner"]].model_dump(mode="json")
+        write_file(folder / RECIPE, to_toml(recipe).encode())
+        write_file(folder / PAGE, render_choice(found, samples).encode())
+    taken = takes_unlabelled(chosen[found["winner"]])
+    return ChoiceResult(folder, found["winner"], found["why"], found, taken)
+
+
+def plan_choice(
+    data: str | Path,
+    out: str | Path | None = None,
+    options: FitOptions | None = None,
+    *,
+    recipes: str | Sequence[str] = (),
+) -> tuple[list[str], dict[str, Any]]:
+    """What `choose` would try on the data, in lines for people and as values. Nothing is written.
+
+    Raises what `choose` raises before it times anything.
+    """
+    options = options or FitOptions()
+    folder, chosen, kind = _inputs(data, out, options, recipes, Progress())
+    held_out(kind.data, kind.topped_up, options.seed)
+    values = {"recipes": [*chosen], "rounds": round_sizes(len(chosen)), "folder": str(folder)}
+    return _lines(kind, chosen, folder), values | {"topped_up": [*kind.topped_up], **kind.facts()}
+
+
+def _inputs(
+    data: str | Path,
+    out: str | Path | None,
+    options: FitOptions,
+    recipes: str | Sequence[str],
+    progress: Progress,
+) -> tuple[Path, dict[str, Recipe], Kind]:
+    """Return the folder to write, the recipes by name, and the data as it was read.
+
+    Unlabelled rows are read as for the first recipe that takes such.
+    """
+    folder = new_run_folder(data, "choices") if out is None else Path(out)
+    check_apart(Path(data), folder)
+    chosen = _recipes(recipes, options)
+    if options.unlabelled is not None:
+        taker = next((one for one in chosen.values() if takes_unlabelled(one)), None)
+        if taker is None:
+            check_unlabelled(next(iter(chosen.values())))
+        options = options.model_copy(update={"recipe": taker})
+    return folder, chosen, read_data(data, options, progress)
+
+
+def _journal(folder: Path, header: dict[str, Any], resume: bool) -> Journal:
+    """Begin the journal of a choice, or read it. Raises ResumeMismatchError for another header."""
+    journal = Journal(folder / JOURNAL, KEY)
+    if not resume:
+        remove_named(folder, FILES)
+        journal.append(header)
+        return journal
+    journal.read()
+    if journal.header != json.loads(json.dumps(header)):
+        raise ResumeMismatchError(
+            f"{str(folder)!r} was begun with other data or settings; give the same as then, or "
+            "--overwrite, or another --out."
+        )
+    return journal
+
+
+def _lines(kind: Kind, chosen: Mapping[str, Recipe], folder: Path) -> list[str]:
+    sizes = ", then ".join(map(str, round_sizes(len(chosen))))
+    return [
+        kind.line(),
+        f"topped up: {', '.join(kind.topped_up)}",
+        f"choosing among {', '.join(chosen)}; rounds of {sizes}; folder {folder}",
+    ]
+
+
+def _recipes(recipes: str | Sequence[str], options: FitOptions) -> dict[str, Recipe]:
+    """Return what is tried, by name, as the options say.
+
+    "all" leaves out those whose samples start from rows, which are no rivals of the others. Raises
+    UsageError for one of them, and for fewer than two.
+    """
+    kind = options.data_kind
+    if recipes == "all" or list(recipes) == ["all"]:
+        names: Sequence[str] = [n for n, r in RECIPES[kind].items() if not r.generator.from_rows]
+    else:
+        names = [recipes] if isinstance(recipes, str) else recipes or CANDIDATES[kind]
+    chosen = {
+        one.name: with_options(one, options)
+        for one in (resolve_recipe(name, options.data_kind) for name in names)
+    }
+    if from_rows := [name for name, one in chosen.items() if one.generator.from_rows]:
+        raise UsageError(
+            f"--recipes {from_rows[0]}: its samples start from real rows and are as many as "
+            "these, and choose compares recipes that draw any number; `translate` draws them."
+        )
+    if len(chosen) < max(2, len(names)):
+        raise UsageError(f"--recipes {','.join(names)}: expected two or more, each once")
+    return chosen
+
+
+def _is_choice(folder: Path) -> bool:
+    file, start = folder / JOURNAL, b'{"kind": "header", "recipes"'
+    return file.is_file() and read_regular(file).startswith(start)
+
+
+def _measure(kind: Kind, metric: Metric) -> Any:
+    """What makes the measure of a choice, of rows to train on and rows held out."""
+    schema = None if kind.name == "image" else kind.fit_arguments()["schema"]
+    if metric == "score":
+        return lambda train, held: held_out_score(train, held, kind.topped_up, schema)
+    return lambda train, held: downstream(train, held, kind)
+
+
+def downstream(train: AnyData, held: AnyData, kind: Kind) -> Measure:
+    """Make a measure of what generated rows add to a classifier, in points, the lower the better.
+
+    Its balanced accuracy on held-out rows, decided as if classes were even: of the training rows
+    with repeats minus with generated rows.
+    """
+    learner = learner_of(None, train, updates=UPDATES if kind.name == "image" else None)
+    real = np.bincount(train.labels, minlength=len(train.names)) / len(train)
+
+    def accuracy(gan: Any, seed: int) -> float:
+        top_up = TopUp() if gan else TopUp(synthetic_share=0)
+        plan = plan_topup(train.counts, top_up, kind.topped_up, kind.name)
+        added = added_rows(train, plan, gan, seed, warns=False)
+        whole: Any = with_added(train, added)
+        scores = learner.fit(Training(train, whole), seed).scores(held)
+        shares = np.bincount(whole.labels, minlength=len(real)) / len(whole)
+        called = correction(scores, "balanced_accuracy").called(scores, shares, real)
+        right = called == held.labels
+        return float(np.mean([right[held.labels == n].mean() for n in np.unique(held.labels)]))
+
+    repeats = [accuracy(None, seed) for seed in range(SEEDS)]
+    return lambda gan, seed: 100 * (repeats[seed] - accuracy(gan, seed))
+
+
+def _samples(folder: Path, kind: Kind, found: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Draw samples of the last rounds, {class: {"real" or a recipe: as the page shows them}}.
+
+    Images side by side are a PNG in base64, and stand in samples.png, too; rows of a table are
+    lists of texts, the names of columns first.
+    """
+    last = {trial["recipe"]: trial for trial in found["trials"] if trial["score"] is not None}
+    named = [name for one in found["rounds"][-2:] for name in one["recipes"] if name in last]
+    trials = [last[name] for name in dict.fromkeys(named)]
+    paths = [folder / TRIALS / "-".join(quote(str(one[key]), "") for key in KEY) for one in trials]
+    gans: list[Any] = [load_model(path, threads=1, allow_code=True) for path in paths]
+    data: Any = kind.data
+    images = isinstance(data, LabelledImages)
+    n, shown = (IMAGES_A_CLASS, _side_by_side) if images else (ROWS_A_CLASS, _texts)
+    sheet, samples = [], dict[str, dict[str, Any]]()
+    for name in kind.topped_up:
+        own = data.take(np.flatnonzero(data.labels == data.names.index(name))[:n])
+        drawn = {"real": own.pixels if images else own.frame}
+        for trial, gan in zip(trials, gans, strict=True):
+            drawn[trial["recipe"]] = made = gan.sample_range(name, 0, n)
+            note = f"{trial['recipe']}, {trial['steps']} steps"
+            sheet += [SheetRow(name, note, own.pixels, made)] if images else []
+        samples[name] = {who: shown(rows) for who, rows in drawn.items()}
+    if images:
+        write_file(folder / SAMPLES, png_bytes(contact_sheet(sheet)))
+    return samples
+
+
+def _side_by_side(images: Any) -> str:
+    whole = np.concatenate([*as_pictures(images)], axis=1)
+    return base64.b64encode(png_bytes(whole)).decode()
+
+
+def _texts(frame: Any) -> list[list[str]]:
+    """Return the first columns of a frame as texts, their names first."""
+    part = frame.iloc[:, :COLUMNS_SHOWN]
+    cells = part.map(lambda cell: f"{cell:.4g}" if isinstance(cell, float) else str(cell))
+    return [[str(name) for name in part.columns], *cells.to_numpy().tolist()]

@@ -1,0 +1,225 @@
+"""`demo`: the main job on data of scikit-learn by anyone's path, then measured by the evaluator.
+
+`demo` takes scanned digits, `demo_table` measured cells; both fit, augment and evaluate.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shlex
+import textwrap
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gan_augment.commands.augmenting import augment
+from gan_augment.commands.evaluating import evaluate
+from gan_augment.commands.fitting import fit
+from gan_augment.commands.outputs import Result, remove_named
+from gan_augment.data.images.png_folder import write_png
+from gan_augment.errors import OutputExistsError
+from gan_augment.evaluation.options import EvaluationOptions
+from gan_augment.options import FitOptions, TopUp
+from gan_augment.processes import available_cores
+from gan_augment.progress import Progress
+from gan_augment.rng import rng_for
+from gan_augment.storage import clean_stale, hold_folder, write_file
+from gan_augment.storage.lock import LOCK_FILE
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+RARE_DIGITS = ("3", "8", "9")  # alike, so that 20 rows leave something to gain
+RARE_ROWS, COMMON_ROWS = 20, 100
+RARE_CELLS, TARGET = "malignant", "diagnosis"
+CELLS_ROWS = 40
+EVALUATED_STEPS = 60  # of each of the evaluator's two generators
+SIGN = "demo.json"
+_FILES = ("report", "run", "digits", "topped-up")
+_TABLE_FILES = (
+    *("report", "run", "cells.csv", "topped-up.csv", "topped-up.csv.manifest.csv"),
+    ".topped-up.csv.gan-augment.json",
+)
+_WIDTH = 100
+
+
+@dataclass(frozen=True)
+class DemoResult(Result):
+    """What the demo wrote and what the evaluator said of it, in a word and a sentence.
+
+    data, run, topped_up, samples, report: where the data, the model, its filled copy, real beside
+    synthetic rows, and the short evaluation are. rare: the classes that were cut.
+    """
+
+    data: Path
+    run: Path
+    topped_up: Path
+    samples: Path
+    report: Path
+    rare: tuple[str, ...]
+    verdict: str
+    sentence: str
+
+    def lines(self) -> list[str]:
+        """The verdict, where things are, what to try next."""
+        table = self.data.suffix == ".csv"
+        yours = (
+            "your table      gan-augment augment TABLE.csv TOPPED-UP.csv --target COLUMN"
+            if table
+            else "your images     gan-augment augment PHOTOS TOPPED-UP   (a folder per class)"
+        )
+        target = f" --target {TARGET}" if table else ""
+        return [
+            *textwrap.wrap(self.sentence, _WIDTH, break_on_hyphens=False),
+            "This was a short evaluation of short fits: a hint, no proof. For all arms, run",
+            f"  gan-augment evaluate {shlex.quote(str(self.data))}{target}",
+            "",
+            f"the data        {self.data}   ({', '.join(self.rare)} made rare)",
+            f"the model       {self.run}",
+            f"topped up       {self.topped_up}",
+            f"look at it      {self.samples}",
+            f"the report      {self.report / 'report.html'}",
+            f"what it is      gan-augment inspect {shlex.quote(str(self.run))}",
+            yours,
+        ]
+
+
+def demo(
+    out: str | Path,
+    *,
+    seconds: float = 30.0,
+    steps: int | None = None,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> DemoResult:
+    """Cut three classes of digits to 20 rows, top them up, and measure whether that helps.
+
+    Writes `out`/digits (a folder per class), /run (the model), /topped-up, /report and /demo.json.
+    The GAN trains for `steps`, or for `seconds`; those of the evaluation train for 60 steps, or
+    `steps` if these are fewer. Raises OutputExistsError where `out` holds something; `overwrite`
+    replaces what an earlier demo wrote, and nothing else.
+    """
+    with _held(Path(out), overwrite, _FILES) as out:
+        pixels, labels = rare_digits()
+        for number, (image, label) in enumerate(zip(pixels, labels, strict=True)):
+            write_png(out / "digits" / label / f"digit-{number:04d}.png", image)
+        options = FitOptions(classes=RARE_DIGITS, steps=steps, budget_s=None if steps else seconds)
+        updates, arms = min(60, steps or 60), ("oversample", "gan")
+        return _run(out, "digits", options, progress, folds=2, updates=updates, arms=arms)
+
+
+def demo_table(
+    out: str | Path,
+    *,
+    steps: int | None = None,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> DemoResult:
+    """Cut the malignant cells of a breast-cancer table to 40 rows, top them up, and measure.
+
+    As `demo`, with `out`/cells.csv and /topped-up.csv. A GAN is trained only where `steps` are
+    given; else rows are drawn around near ones.
+    """
+    with _held(Path(out), overwrite, _TABLE_FILES) as out:
+        write_file(out / "cells.csv", rare_cells().to_csv(index=False).encode())
+        options = FitOptions(classes=(RARE_CELLS,), target=TARGET, steps=steps)
+        arms = ("oversample", "smote", "gan")
+        return _run(out, "cells.csv", options, progress, learner="logistic", folds=3, arms=arms)
+
+
+def rare_digits() -> tuple[NDArray[np.uint8], list[str]]:
+    """Images (N, 8, 8, 1) of scikit-learn's digits and their labels.
+
+    At most 100 of each digit, 20 of those that are made rare.
+    """
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    pixels = np.rint(digits.images * (255 / 16)).astype(np.uint8)[..., None]  # 0..16 -> 0..255
+    labels = digits.target.astype(str)
+    sizes = {name: RARE_ROWS if name in RARE_DIGITS else COMMON_ROWS for name in np.unique(labels)}
+    rows = _cut(labels, sizes)
+    return pixels[rows], labels[rows].tolist()
+
+
+def rare_cells() -> DataFrame:
+    """scikit-learn's breast-cancer table with 40 of the malignant cells and all benign ones."""
+    from sklearn.datasets import load_breast_cancer
+
+    source = load_breast_cancer(as_frame=True)
+    frame: DataFrame = source.data.copy()
+    frame[TARGET] = np.asarray(source.target_names)[source.target]
+    rows = _cut(frame[TARGET].to_numpy(), {"benign": len(frame), RARE_CELLS: CELLS_ROWS})
+    return frame.iloc[rows]
+
+
+def _cut(labels: NDArray[Any], sizes: dict[str, int]) -> NDArray[np.int64]:
+    """Rows of each class, at most as many as `sizes` says, in the order of the data."""
+    kept = [
+        rng_for(0, "demo-split", str(name)).permutation(np.flatnonzero(labels == name))[:n]
+        for name, n in sizes.items()
+    ]
+    return np.sort(np.concatenate(kept))
+
+
+def _run(
+    out: Path, data: str, options: FitOptions, progress: Progress | None, **settings: Any
+) -> DemoResult:
+    """Fit, augment and evaluate as a user would; `settings` are the evaluator's."""
+    topped_up = f"topped-up{Path(data).suffix}"
+    fitted = fit(out / data, out / "run", options, progress=progress)
+    augment(
+        out / data,
+        out / topped_up,
+        model=fitted.run,
+        top_up=TopUp(synthetic_share=0.5),  # to be looked at, whatever such a short fit advises
+        options=options,
+        progress=progress,
+    )
+    short = options.steps
+    if options.data_kind == "image":
+        short = min(EVALUATED_STEPS, options.steps or EVALUATED_STEPS)
+    quick = {"steps": short, "budget_s": None, "selection": False}
+    small = EvaluationOptions(
+        fit=options.model_copy(update=quick),
+        repeats=1,
+        to=(1.0,),
+        curves=False,
+        diagnostics=False,
+        n_jobs=min(2, available_cores()),
+        **settings,
+    )
+    measured = evaluate(out / data, out / "report", small, progress=progress)
+    result = DemoResult(
+        data=out / data,
+        run=fitted.run,
+        topped_up=out / topped_up,
+        samples=fitted.samples,
+        report=measured.out,
+        rare=tuple(options.classes),
+        verdict=measured.verdict,
+        sentence=measured.evaluation.sentence,
+    )
+    write_file(out / SIGN, (json.dumps(result.to_dict(), indent=1) + "\n").encode())
+    return result
+
+
+@contextlib.contextmanager
+def _held(out: Path, overwrite: bool, names: Sequence[str]) -> Iterator[Path]:
+    """Hold an empty folder; with `overwrite`, one whose earlier demo's files are removed."""
+    with hold_folder(out):
+        clean_stale(out, {SIGN})
+        ours = overwrite and (out / SIGN).is_file()
+        if not ours and any(entry.name != LOCK_FILE for entry in out.iterdir()):
+            raise OutputExistsError(
+                f"{str(out)!r} holds something already; expected a folder to be made, or with "
+                "--overwrite one that an earlier demo wrote. Name another folder."
+            )
+        remove_named(out, (*names, SIGN))
+        write_file(out / SIGN, b"{}\n")
+        yield out

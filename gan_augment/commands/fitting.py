@@ -1,0 +1,590 @@
+"""`fit`: read, plan, train in a run folder, show samples. `plan_fit`: only the plan.
+
+What depends on the kind of data is in `kinds.py`; which folder may be used in `outputs.py`.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from gan_augment.commands.installation import installed_version
+from gan_augment.commands.kinds import (
+    ImageKind,
+    Kind,
+    Meta,
+    kept_lines,
+    model_sha256,
+    read_data,
+    read_meta,
+)
+from gan_augment.commands.outputs import (
+    CHECKPOINTS,
+    CONFIG,
+    ENVIRONMENT,
+    HISTORY,
+    MODEL,
+    RESOLVER,
+    RUN_FILES,
+    Output,
+    Result,
+    check_apart,
+    is_run,
+    new_run_folder,
+    remove_named,
+    run_folder,
+)
+from gan_augment.data.topup_plan import choose_classes, explain_rare, plan_topup
+from gan_augment.distributed import World, all_ranks, alone, world
+from gan_augment.errors import DivergedError, ModelFileError, ResumeMismatchError, UsageError
+from gan_augment.generators.halving import chosen_recipe
+from gan_augment.generators.image_gan import ImageGAN
+from gan_augment.generators.model_file import NAME
+from gan_augment.generators.tabular_gan import TabularGAN
+from gan_augment.machine import ComputeConfig
+from gan_augment.options import FitOptions, TopUp
+from gan_augment.processes import restarts
+from gan_augment.progress import Progress, Stopwatch
+from gan_augment.recipes import CHOOSE, Recipe, resolve_recipe, with_options
+from gan_augment.settings import read_toml, to_toml
+from gan_augment.storage import load_bundle, write_file
+from gan_augment.training.callbacks import (
+    Callback,
+    HistoryFile,
+    StopFlag,
+    interruptible,
+    stop_on_signals,
+)
+from gan_augment.training.checkpoint import CheckpointStore
+
+__all__ = ["FitPlan", "FitResult", "fit", "fit_model", "plan_fit"]
+
+_VERSIONS = ("gan-augment", "torch", "numpy", "pandas", "pillow", "scikit-learn")
+_OF_OPTIMISERS = ("d_steps", "optimiser", "rate", "schedule")
+_FREE = {"budget_s", "workers", "skip_bad", "device", "recipe", "classes", "flips"}
+
+_PHASES = {
+    "timing a few steps": "timing",
+    "timing a few steps of each recipe": "timing",
+    "training": "training",
+    "training the classifier that scores the generator": "scoring",
+    "scoring": "scoring",
+    "choosing which samples are worth keeping": "selection",
+    "trying what generated rows add": "trial",
+    "writing the model": "writing",
+}
+
+
+MOST_TIMED_S = 10.0
+"""Of a plan, which is to be there soon."""
+
+
+@dataclass(frozen=True)
+class FitPlan:
+    """What a fit would do: its data, its recipe, its machine, its folder.
+
+    bought: what a budget buys of large images, in words, where that was timed.
+    """
+
+    source: str
+    run: Path
+    data: Kind
+    recipe: Recipe
+    machine: ComputeConfig
+    bought: str = ""
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """{class: rows}."""
+        return dict(self.data.counts)
+
+    @property
+    def topped_up(self) -> tuple[str, ...]:
+        """The classes that are topped up."""
+        return self.data.topped_up
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences on the data."""
+        return (*self.data.notes, *filter(None, [self.bought]))
+
+    @property
+    def length(self) -> str:
+        """How long it trains, in words."""
+        options, trained = self.data.options, self.recipe.generator.trained
+        if trained and options.steps is not None:
+            return f"{options.steps} steps"
+        if trained and options.budget_s is not None:
+            return f"as many steps as fit into {options.budget_s:g} s"
+        return self.data.own_length(self.recipe)
+
+    def ends(self, top_up: TopUp) -> dict[str, dict[str, int]]:
+        """How every class would end in a top-up, {class: {origin: rows}}."""
+        return plan_topup(self.counts, top_up, self.topped_up, self.data.name).counts
+
+    def to_dict(self) -> dict[str, Any]:
+        """Ready for JSON."""
+        return {
+            "source": self.source,
+            "run": str(self.run),
+            "classes": self.counts,
+            "topped_up": list(self.topped_up),
+            "why": explain_rare(self.counts),
+            **self.data.facts(),
+            "recipe": self.recipe.model_dump(mode="json"),
+            "machine": self.machine.line(),
+            "length": self.length,
+            "notes": list(self.notes),
+        }
+
+    def lines(self) -> list[str]:
+        """The same for people, the machine first."""
+        return [
+            self.machine.line(),
+            self.data.line(),
+            f"topped up: {', '.join(self.topped_up)}. {explain_rare(self.counts)}",
+            f"recipe {self.recipe.name}, {self.length}; run folder {self.run}",
+            *self.notes,
+        ]
+
+
+@dataclass(frozen=True)
+class FitResult(Result):
+    """What a fit left.
+
+    score: of the kept generator, lower is better; None: none was eligible. chosen: which generator
+    was kept; kept: and why, in words. samples: the file of real beside synthetic rows. found: of
+    images, what selection keeps and how easily they are told from real ones, in lines. seconds:
+    where time went, by phase.
+    """
+
+    run: Path
+    steps: int
+    score: float | None
+    chosen: str
+    samples: Path
+    kept: str
+    found: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    seconds: Mapping[str, float] = field(default_factory=dict)
+
+    def lines(self) -> list[str]:
+        """The same for people."""
+        length = f"{self.steps} steps; " if self.steps else ""
+        return [length + self.kept, *self.found, f"look at {self.samples}"]
+
+
+def plan_fit(
+    data: str | Path,
+    options: FitOptions | None = None,
+    out: str | Path | None = None,
+    *,
+    resume: bool = False,
+) -> FitPlan:
+    """Read the data and decide all that `fit` would decide before training. Writes nothing.
+
+    resume: with the settings that the run in `out` began with.
+    """
+    run, options = _run_path(data, out, resume), options or FitOptions()
+    if resume:
+        options = _begun_with(run, options, force=False)
+    plan = _plan(data, read_data(data, options, sampled=True), run)
+    return replace(plan, bought=_bought(plan.data))
+
+
+def fit(
+    data: str | Path,
+    out: str | Path | None = None,
+    options: FitOptions | None = None,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    force: bool = False,
+    progress: Progress | None = None,
+    callbacks: Sequence[Callback] = (),
+) -> FitResult:
+    """Train a generator into a run folder, on images or, with `options.target`, on a table.
+
+    Parameters
+    ----------
+    data
+        A folder of classes, an image manifest or an `.npz`; or a table as .csv or .parquet.
+    out
+        The run folder, by default `runs/<name of data>`, then `-2`, `-3`.
+    resume
+        Go on with what `out` began, with its settings, to the very bytes of an undisturbed run.
+    overwrite
+        Replace an earlier run, once the data is read and can be used.
+    force
+        Resume although data or settings changed.
+
+    Raises
+    ------
+    GanAugmentError
+        Those of `gan_augment.errors`; "rare" where no class is rare is a NoRareClassError.
+    StopRequested
+        After Ctrl-C and SIGTERM, once a checkpoint is saved.
+
+    Notes
+    -----
+    Under torchrun all ranks train as one, and rank 0 writes; ranks that torchrun started again go
+    on with the run in `out`.
+    """
+    options, (again, most) = options or FitOptions(), restarts()
+    if most and out is None:
+        raise UsageError("name the run's folder, --out RUN: ranks started again would not know it")
+    resume = resume or (again > 0 and out is not None and is_run(Path(out)))
+    with all_ranks() as ranks:
+        ranks.agree(settings=options.model_dump(mode="json", exclude={"device", "workers"}))
+        if not ranks.leads:
+            return _assist(data, ranks)
+        result, _ = fit_model(
+            data,
+            out,
+            options,
+            resume=resume,
+            overwrite=overwrite,
+            force=force,
+            progress=progress or Progress(),
+            callbacks=callbacks,
+        )
+        ranks.tell(result.to_dict())
+    return result
+
+
+def _assist(source: str | Path, ranks: World) -> FitResult:
+    """Train with rank 0, which has the run's folder."""
+    if options := ranks.told("has read the data"):
+        data = read_data(source, FitOptions.model_validate(options), sampled=True)
+        with interruptible(lambda: ""), stop_on_signals() as stop:
+            gan: Any = data.generator(())
+            gan.fit(data.data, stop=stop, fingerprint=data.sha256, **data.fit_arguments())
+    values = ranks.told("has written the model")
+    paths = {name: Path(values[name]) for name in ("run", "samples")}
+    lists = {name: tuple(values[name]) for name in ("found", "warnings")}
+    return FitResult(**{**values, **paths, **lists})
+
+
+def fit_model(
+    source: str | Path,
+    out: str | Path | None,
+    options: FitOptions,
+    *,
+    resume: bool,
+    overwrite: bool,
+    progress: Progress,
+    force: bool = False,
+    data: Kind | None = None,
+    callbacks: Sequence[Callback] = (),
+) -> tuple[FitResult, ImageGAN | TabularGAN | None]:
+    """As `fit`; beside the result the generator, None where a finished run was left as it is.
+
+    data: what `source` holds, where it was read already.
+    """
+    run, requested = _run_path(source, out, resume), options
+    progress = watch = Stopwatch(progress, "reading")
+    with run_folder(run, resume=resume, overwrite=overwrite):
+        if resume:
+            options = _begun_with(run, requested, force=force)
+        data = data or read_data(source, options, progress, sampled=True)
+        if options.recipe == CHOOSE:
+            data = _with_choice(data, watch)
+        if resume:
+            options = _check_classes(run, options, requested, data.counts, force=force)
+            data = replace(data, options=options)
+        plan = _plan(source, data, run)
+        if resume and not force and (done := _finished(plan)):
+            progress.note(f"{str(run)!r} is finished; nothing is left to train")
+            world().tell(None)
+            return done, None
+        for line in plan.lines():
+            progress.note(line)
+        if overwrite and not resume:
+            remove_named(run, RUN_FILES)
+        again = ["gan-augment", "fit", plan.source, "--out", str(run), "--resume"]
+        hint = f"go on with: {shlex.join(again)}"
+        world().tell(plan.data.options.model_dump(mode="json"))
+        with interruptible(lambda: hint), stop_on_signals() as stop:
+            return _train(plan, callbacks, watch, stop, resume=resume, force=force)
+
+
+def model_for_output(
+    output: Output, source: Path, run: Path, read: Kind, overwrite: bool, progress: Progress
+) -> tuple[ImageGAN | TabularGAN | None, str]:
+    """Fit a model of this data into `run`, or finish what a stopped call began there.
+
+    Returns the generator, None where the stopped call had finished it, and the model's fingerprint.
+    Raises ResumeMismatchError where the run is another by now.
+    """
+    begun = output.resuming and (run / CONFIG).is_file()
+    gan = fit_model(
+        source, run, read.options, resume=begun, overwrite=overwrite, data=read, progress=progress
+    )[1]
+    digest = model_sha256(run)
+    if output.notes.get("trained", digest) != digest:
+        raise ResumeMismatchError(
+            f"the run {str(run)!r} was changed since {str(output.path)!r} was begun from it; "
+            "give --overwrite, or choose another folder."
+        )
+    return gan, digest
+
+
+def _with_choice(data: Kind, progress: Stopwatch) -> Kind:
+    """The data with the recipe that suits it in its options."""
+    usual = replace(data, options=data.options.model_copy(update={"recipe": "auto"}))
+    gan = replace(usual.generator(), recipe=CHOOSE)
+    schema = {} if data.name == "image" else {"schema": data.fit_arguments()["schema"]}
+    how = (data.data, progress.started_s, progress, StopFlag(), data.unlabelled)
+    given = data.options
+    recipe = chosen_recipe(gan, *how, vary=lambda one: with_options(one, given), **schema)
+    assert recipe is not None
+    of_training = ("steps", "budget_s", "until", "patience", *_OF_OPTIMISERS)
+    untrained = {} if recipe.generator.trained else dict.fromkeys(of_training)
+    options = data.options.model_copy(update={"recipe": recipe, **untrained})
+    return replace(data, options=options)
+
+
+def _train(
+    plan: FitPlan,
+    callbacks: Sequence[Callback],
+    progress: Stopwatch,
+    stop: StopFlag,
+    *,
+    resume: bool,
+    force: bool,
+) -> tuple[FitResult, ImageGAN | TabularGAN]:
+    """Everything inside the run folder, which this process holds."""
+    run, data = plan.run, plan.data
+    store, history = CheckpointStore(run / CHECKPOINTS), HistoryFile(run / HISTORY)
+    if not resume:
+        _write_settings(plan, data.options.steps)
+
+    def begin(steps: int, machine: ComputeConfig) -> None:
+        """Settings and the tail of the history, which a refused resume must not have touched."""
+        newest = store.latest() if resume else None
+        history.begin(newest.step if newest else 0)
+        kept = resume and not force and data.options.steps is not None  # as it began, to the byte
+        if force:  # a model of other settings, whose steps may be those of the newest checkpoint
+            (run / data.samples).unlink(missing_ok=True)
+        _write_settings(replace(plan, machine=machine), steps, config=not kept)
+
+    gan: Any = data.generator([history, *callbacks])
+    try:
+        gan.fit(
+            data.data,
+            checkpoints=store,
+            resume=resume,
+            force=force,
+            on_steps=begin,
+            progress=progress,
+            stop=stop,
+            started_s=progress.started_s,
+            fingerprint=data.sha256,
+            **data.fit_arguments(),
+        )
+    except DivergedError:
+        if hasattr(gan, "meta_"):  # the best generator so far
+            data.write_run(run, gan)
+        raise
+    progress.phase("writing the model")
+    data.write_run(run, gan)
+    if data.options.super_resolve:
+        _fit_resolver(plan, steps=gan.steps_, progress=progress, stop=stop)
+    progress.stop()
+    spent = _seconds(progress)
+    progress.note("time: " + ", ".join(f"{name} {spent_s:g} s" for name, spent_s in spent.items()))
+    return replace(_result(plan, gan.meta_), seconds=spent), gan
+
+
+def _fit_resolver(plan: FitPlan, *, steps: int, progress: Progress, stop: StopFlag) -> None:
+    """Fit and save the super-resolver of a run of images, at a multiple of the model's side.
+
+    steps: of the model; the resolver trains a quarter as many, of its own cost.
+    """
+    data = plan.data
+    assert isinstance(data, ImageKind)
+    scale, (height, width, _) = data.options.super_resolve, data.data.image_shape
+    assert scale is not None
+    size = {"image_size": (scale * height, scale * width)}
+    larger = read_data(plan.source, data.options.model_copy(update=size), progress)
+    assert isinstance(larger, ImageKind)
+    original = data.read.scan.sizes.get("median", size["image_size"])
+    if min(original) < scale * min(height, width):
+        progress.warn(
+            f"the originals are {original[1]} x {original[0]} px (median), less than {scale} times "
+            "the model's side: nothing sharper can be learned from them"
+        )
+    srgan = resolve_recipe("srgan")
+    generator = srgan.generator.model_copy(update={"scale": scale})
+    options = data.options
+    gan = ImageGAN(
+        recipe=srgan.model_copy(update={"generator": generator}),
+        steps=max(steps // 4, 20),
+        classes="all",
+        device=options.device,
+        precision=options.precision,
+        threads=options.threads,
+        random_state=options.seed,
+        selection=False,
+    )
+    progress.note(f"fitting a super-resolver to {scale * width} x {scale * height} px")
+    with alone():  # other ranks wait for what is written
+        gan.fit(larger.data, progress=progress, stop=stop)
+    remove_named(plan.run, [RESOLVER])
+    gan.save(plan.run / RESOLVER)
+
+
+def _seconds(progress: Stopwatch) -> dict[str, float]:
+    """Sum the seconds of a fit's phases under few words, in their order."""
+    seconds = dict.fromkeys(("reading", *_PHASES.values()), 0.0)
+    for name, spent_s in progress.seconds.items():
+        beside = "trial" if name.startswith("round ") else "reading"
+        seconds[_PHASES.get(name, beside)] += spent_s
+    return {name: round(spent_s, 1) for name, spent_s in seconds.items()}
+
+
+def _finished(plan: FitPlan) -> FitResult | None:
+    """The result of a run that has nothing left to do, None for any other."""
+    steps = CheckpointStore(plan.run / CHECKPOINTS).newest_step
+    if steps is None or not (plan.run / plan.data.samples).is_file():
+        return None
+    try:
+        meta = read_meta(plan.run)
+        load_bundle(plan.run / MODEL, NAME, schema=dict)  # its arrays are whole
+    except ModelFileError:
+        return None
+    same = meta.steps == steps and meta.data_sha256 == plan.data.sha256
+    same &= plan.data.options.super_resolve is None or (plan.run / RESOLVER).is_dir()
+    return _result(plan, meta) if same else None
+
+
+def _result(plan: FitPlan, meta: Meta) -> FitResult:
+    kept, *others = kept_lines(meta)
+    return FitResult(
+        run=plan.run,
+        steps=meta.steps,
+        score=meta.score.value,
+        chosen=meta.chosen,
+        samples=plan.run / plan.data.samples,
+        kept=kept,
+        found=tuple(others),
+        warnings=plan.notes,
+    )
+
+
+def _plan(source: str | Path, data: Kind, run: Path) -> FitPlan:
+    plan = FitPlan(str(source), run, data, recipe=data.recipe(), machine=data.machine())
+    _ = plan.topped_up, data.unlabelled  # what is unknown is refused before anything is written
+    return plan
+
+
+def _bought(data: Kind) -> str:
+    """Time a few steps of large images, and say how many the budget has time for; "" of others."""
+    from gan_augment.generators.time_budget import LARGE_PX, TIMING_SHARE, bought_in_words
+
+    options, budget_s = data.options, data.options.budget_s
+    timed = budget_s is not None and options.steps is None and options.recipe != CHOOSE
+    if budget_s is None or not timed or not isinstance(data, ImageKind):
+        return ""
+    size = data.data.image_shape[:2]
+    if max(size) < LARGE_PX:
+        return ""
+    forecast = data.generator().forecast(data.data, min(TIMING_SHARE * budget_s, MOST_TIMED_S))
+    return bought_in_words(forecast.steps_within(budget_s), budget_s, size)
+
+
+def _run_path(data: str | Path, out: str | Path | None, resume: bool) -> Path:
+    if resume and out is None:
+        raise UsageError("--resume needs --out RUN, the folder of the run that was stopped")
+    run = new_run_folder(data) if out is None else Path(out)
+    check_apart(Path(data), run)
+    return run
+
+
+def _write_settings(plan: FitPlan, steps: int | None, *, config: bool = True) -> None:
+    """Write config.toml, what repeats and resumes the run, and environment.json, where it ran.
+
+    `steps` are known once a budget has become steps.
+    """
+    options = plan.data.options.model_copy(update={"steps": steps, "classes": plan.topped_up})
+    machine = plan.machine
+    values = {
+        "data": plan.source,
+        "fit": options.model_dump(mode="json", exclude={"recipe"}),
+        "resolved": {"precision": machine.precision, "threads": machine.threads},
+        "recipe": plan.recipe.model_dump(mode="json"),
+    }
+    if config:
+        write_file(plan.run / CONFIG, to_toml(values).encode("utf-8", "replace"))
+    environment = {
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "machine": machine.line(),
+        "versions": {name: installed_version(name) or "not installed" for name in _VERSIONS},
+    }
+    write_file(plan.run / ENVIRONMENT, (json.dumps(environment, indent=1) + "\n").encode())
+
+
+def _begun_with(run: Path, requested: FitOptions, *, force: bool) -> FitOptions:
+    """The settings a run began with, to be resumed with.
+
+    A setting must be the same or left at its default, or ResumeMismatchError is raised; with
+    `force` it replaces what was. Classes are compared once they are known, by `_check_classes`.
+    """
+    values = read_toml(run / CONFIG)
+    pinned = values["resolved"] if "steps" in values["fit"] else {}  # else nothing was trained
+    stored = FitOptions.checked({**values["fit"], **pinned}, str(run / CONFIG))
+    if "recipe" not in values["fit"]:
+        recipe = Recipe.checked(values["recipe"], str(run / CONFIG))
+        stored = stored.model_copy(update={"recipe": recipe})
+    changed = _changed(stored, requested)
+    if changed and not force:
+        raise _mismatch(run, stored, *next(iter(changed.items())))
+    free: dict[str, Any] = {
+        "workers": requested.workers,
+        "skip_bad": requested.skip_bad or stored.skip_bad,
+    }
+    if requested.device != "auto":
+        free["device"] = requested.device
+    return stored.model_copy(update=changed | free)
+
+
+def _check_classes(
+    run: Path, stored: FitOptions, requested: FitOptions, counts: Mapping[str, int], *, force: bool
+) -> FitOptions:
+    """Stored settings with the classes that are asked for: the same ones, unless forced."""
+    if requested.classes == FitOptions().classes:
+        return stored
+    classes = choose_classes(requested.classes, counts)
+    if set(classes) != set(stored.classes) and not force:
+        raise _mismatch(run, stored, "classes", classes)
+    return stored.model_copy(update={"classes": classes}) if force else stored
+
+
+def _changed(stored: FitOptions, requested: FitOptions) -> dict[str, Any]:
+    """{setting: value} of those that are requested to be different."""
+    defaults, changed = FitOptions(), {}
+    for name in sorted(set(FitOptions.model_fields) - _FREE):
+        value = getattr(requested, name)
+        if value not in (getattr(defaults, name), getattr(stored, name)):
+            changed[name] = value
+    if requested.flips and not stored.flips:
+        changed["flips"] = True
+    if requested.recipe not in (defaults.recipe, CHOOSE):
+        recipe = with_options(resolve_recipe(requested.recipe, stored.data_kind), stored)
+        if recipe != stored.recipe:
+            changed["recipe"] = recipe
+    return changed
+
+
+def _mismatch(run: Path, stored: FitOptions, name: str, value: object) -> ResumeMismatchError:
+    before, now = (getattr(each, "name", each) for each in (getattr(stored, name), value))
+    return ResumeMismatchError(
+        f"{str(run)!r} was begun with {name} = {before!r}, not {now!r}; leave it out, start a "
+        "new run, or give --force."
+    )

@@ -1,0 +1,325 @@
+"""`inspect`: what a data set holds, and what a trained run is. Changes nothing of either.
+
+Loads no torch, but for the picture of a run's candidates.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gan_augment.commands.kinds import (
+    CLASSES_SHOWN,
+    IMAGES_A_CLASS,
+    Meta,
+    TableKind,
+    check_no_table,
+    kept_lines,
+    model_sha256,
+    read_data,
+    read_meta,
+    unit_of,
+)
+from gan_augment.commands.outputs import CANDIDATES
+from gan_augment.data.images.contact_sheet import SheetRow, contact_sheet
+from gan_augment.data.images.png_folder import png_bytes
+from gan_augment.data.images.reader import read_images
+from gan_augment.data.images.scan import Scan, refuse_bad
+from gan_augment.data.signals import holds_signals
+from gan_augment.data.tables.encoding import encoded_width
+from gan_augment.data.topup_plan import explain_rare, rare_classes
+from gan_augment.errors import OutputExistsError, UnreadableFilesError, UsageError
+from gan_augment.generators import model_folder
+from gan_augment.generators.model_file import ModelMeta
+from gan_augment.options import FitOptions
+from gan_augment.progress import Progress
+from gan_augment.storage import clean_stale, write_file
+
+if TYPE_CHECKING:
+    from gan_augment.data.tables.reader import ReadTable
+    from gan_augment.generators.image_gan import ImageGAN
+
+__all__ = ["DataReport", "RunReport", "inspect_data", "inspect_run"]
+
+_FILES_LISTED = 20
+_MOST_BLOCKS = 8
+_OF_COLUMNS = {"name", "kind", "dtype", "missing", "why"}
+
+
+@dataclass(frozen=True)
+class DataReport:
+    """What one pass over the data found.
+
+    counts: {class: rows}. facts: what JSON says of this kind of data. details: what people read of
+    it, in lines. problem: why a fit would stop here, or None.
+    """
+
+    source: str
+    unit: str
+    counts: dict[str, int]
+    facts: dict[str, Any]
+    details: list[str]
+    notes: tuple[str, ...]
+    problem: str | None = None
+
+    @property
+    def rare(self) -> tuple[str, ...]:
+        """The classes that `--classes rare` means."""
+        return rare_classes(self.counts)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Ready for JSON."""
+        head = {"source": self.source, "classes": self.counts, "rare": list(self.rare)}
+        why = {"why": explain_rare(self.counts), "problem": self.problem}
+        return {**head, **why, **self.facts, "notes": list(self.notes)}
+
+    def lines(self) -> list[str]:
+        """The same for people."""
+        rows, classes = sum(self.counts.values()), len(self.counts)
+        return [
+            f"{self.source}: {rows} {self.unit} of {classes} classes",
+            *_class_lines(self.counts, self.rare, "rare"),
+            explain_rare(self.counts),
+            *self.details,
+            *(f"note: {note}" for note in self.notes),
+            *([f"a fit stops here: {self.problem}"] if self.problem else []),
+        ]
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """What a trained model is, as it was saved with it. samples: the picture that was drawn."""
+
+    run: str
+    sha256: str
+    facts: Meta
+    samples: str | None = None
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What somebody who passes the model on must know."""
+        facts, notes = self.facts, []
+        if n := facts.anchors:
+            rows = "1 training row" if n == 1 else f"{n} training rows"
+            unit = unit_of(facts)
+            how = "as they are" if facts.recipe.generator.from_rows else "in encoded form"
+            notes.append(
+                f"this model contains {rows} {how} and can draw {unit} close to them: "
+                "share it only with those who may see the training data"
+            )
+        if isinstance(facts, ModelMeta) and facts.selection and (n := facts.selection.compared):
+            notes.append(
+                f"its selection compares with features of {n} training rows, which are inside"
+            )
+        return tuple(notes)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Ready for JSON."""
+        values: dict[str, Any] = {"run": self.run, "model_sha256": self.sha256}
+        if isinstance(self.facts, ModelMeta):
+            values["samples"] = self.samples
+            values["advised_share"] = self.facts.advised_share
+        stored = json.loads(self.facts.model_dump_json(exclude={"format"}))  # NaN becomes null
+        return {**values, **stored, "warnings": list(self.warnings)}
+
+    def lines(self) -> list[str]:
+        """The same for people."""
+        facts = self.facts
+        return [
+            f"{self.run}: {facts.kind} model of {len(facts.classes)} classes",
+            *_class_lines(facts.classes, facts.topped_up, "topped up"),
+            *self._data_lines(),
+            f"recipe: {facts.recipe.name}, {facts.recipe.generator.kind} generator, "
+            f"{facts.steps} steps, seed {facts.seed}, {facts.precision}, threads {facts.threads}",
+            *kept_lines(facts),
+            f"data sha256: {facts.data_sha256}",
+            f"model sha256: {self.sha256}",
+            *(f"note: {warning}" for warning in self.warnings),
+            *([f"look at {self.samples}"] if self.samples else []),
+        ]
+
+    def _data_lines(self) -> list[str]:
+        """What the model was trained on: the size of images, or the columns of a table."""
+        facts = self.facts
+        if isinstance(facts, ModelMeta):
+            height, width, channels = facts.image_shape
+            files = ""
+            if facts.kind == "signal":
+                rate = "" if facts.rate is None else f", {facts.rate} a second"
+                return [f"signals: {width} samples{rate}, {channels} channels"]
+            if facts.original_size is not None:
+                files = " (the files: {1} x {0} px, {2})".format(*facts.original_size, facts.resize)
+            return [f"images: {width} x {height} px, {channels} channels{files}"]
+        few = ", ".join(f"{name} ({n})" for name, n in facts.few.items())
+        small = [f"too small to be learned, rows jittered: {few}"] if few else []
+        return [*small, *facts.table.lines()]
+
+
+def inspect_data(
+    source: str | Path,
+    *,
+    target: str | None = None,
+    columns: Mapping[str, str] | None = None,
+    workers: int | None = None,
+    window: int | None = None,
+    skip_bad: bool = False,
+    progress: Progress | None = None,
+) -> DataReport:
+    """Say what is in a folder of classes, a manifest or an `.npz`, decoding every file once.
+
+    window: samples that signals are cut to.
+    With `target`, the column of labels, it is a table; columns: {column: kind}, where the kind is
+    not to be inferred.
+    Files that cannot be used are listed, not raised for; where a fit would stop for them (see
+    `skip_bad`), the report says so. Raises DataError where there is nothing to read.
+
+    >>> import tempfile
+    >>> import numpy as np
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "parts.npz"
+    ...     np.savez(path, x=np.random.default_rng(0).random((24, 8, 8)), y=[0] * 20 + [1] * 4)
+    ...     report = inspect_data(path)
+    >>> report.rare, report.facts["image_size"]
+    (('1',), [8, 8])
+    """
+    options = FitOptions(
+        target=target, columns=dict(columns or {}), skip_bad=skip_bad, window=window
+    )
+    if target is not None:
+        table = read_data(source, options, progress)
+        assert isinstance(table, TableKind)
+        return _table_report(str(source), table.read)
+    check_no_table(Path(source), options)
+    if window is not None or holds_signals(Path(source)):
+        kind = read_data(source, options, progress)
+        lines = [kind.line()]
+        return DataReport(
+            str(source), kind.unit, dict(kind.counts), kind.facts(), lines, kind.notes
+        )
+    read = read_images(source, skip_bad=True, workers=workers, progress=progress)
+    scan, problem = read.scan, None
+    try:
+        refuse_bad(scan, skip_bad)
+    except UnreadableFilesError as error:
+        problem = str(error)
+    facts, details = scan.to_dict(), _image_lines(scan)
+    return DataReport(str(source), "images", scan.counts, facts, details, read.notes, problem)
+
+
+def inspect_run(
+    run: str | Path, *, samples: bool = False, out: str | Path | None = None
+) -> RunReport:
+    """Say what a trained run is: classes, sizes, recipe, data hash, scores, what it contains.
+
+    samples: draw what selection keeps and rejects of each class, and why, into the new .png `out`
+    or, without a name, into `candidates.png` of the run folder, where an earlier one is replaced.
+    Raises ModelFileError where there is no model, or its description is damaged; UsageError for
+    pictures of a table's run, OutputExistsError, WriteFailedError.
+    """
+    run = Path(run)
+    meta = read_meta(run)
+    drawn = str(_write_candidates(run, meta, out)) if samples else None
+    return RunReport(str(run), model_sha256(run), meta, drawn)
+
+
+def _write_candidates(run: Path, meta: Meta, out: str | Path | None) -> Path:
+    """Draw candidates of each class, topped-up ones first, 50 at most, into a PNG file.
+
+    Above those kept, below those rejected, each with the criterion that it fails. Of a class that
+    is refused this shows what selection makes of its candidates, though none would be given.
+    """
+    png = run / CANDIDATES if out is None else Path(out)
+    if not isinstance(meta, ModelMeta):
+        raise UsageError(f"the run {str(run)!r} is of a table; its rows are in samples.csv")
+    if png.suffix.lower() != ".png":
+        raise UsageError(f"{str(png)!r} is no name of a picture; expected one that ends in .png")
+    clean_stale(png.parent, {png.name})
+    if png.exists() and out is not None:
+        raise OutputExistsError(f"{str(png)!r} exists; name another file, or remove it")
+    from gan_augment.generators.image_gan import ImageGAN
+
+    gan = ImageGAN.load(model_folder(run), threads=1)
+    names = sorted(
+        (name for name, n in gan.classes_.items() if n), key=lambda name: name not in gan.topped_up_
+    )
+    rows = [_judged(gan, name) for name in names[:CLASSES_SHOWN]]
+    sheet = png_bytes(contact_sheet(rows, columns=IMAGES_A_CLASS))
+    write_file(png, sheet, replace=out is None)
+    return png
+
+
+def _judged(gan: ImageGAN, name: str) -> SheetRow:
+    """The first candidates of a class that are kept and that are rejected, 12 of each at most."""
+    drawn, reasons = gan.judged_block(name, 0)
+    for number in range(1, _MOST_BLOCKS):
+        rejected = int((reasons != "").sum())
+        fewest = min(rejected, len(reasons) - rejected)
+        if fewest >= IMAGES_A_CLASS or gan.meta_.selection is None:
+            break
+        more, why = gan.judged_block(name, number)
+        drawn, reasons = np.concatenate([drawn, more]), np.concatenate([reasons, why])
+    kept = reasons == ""
+    return SheetRow(
+        name,
+        _acceptance(gan.meta_, name),
+        drawn[kept][:IMAGES_A_CLASS],
+        drawn[~kept][:IMAGES_A_CLASS],
+        reasons[~kept][:IMAGES_A_CLASS].tolist(),
+    )
+
+
+def _acceptance(meta: ModelMeta, name: str) -> str:
+    record = None if meta.selection is None else meta.selection.classes.get(name)
+    if record is None:
+        return "no selection: every candidate is given"
+    if record.acceptance is None:
+        return "refused: too few rows to select by"
+    return f"{record.acceptance:.0%} kept" + (", so refused" if record.refused else "")
+
+
+def _class_lines(counts: Mapping[str, int], marked: tuple[str, ...], mark: str) -> list[str]:
+    """A line a class: its name, its rows, and the mark where it has one."""
+    wide = max((len(name) for name in counts), default=0)
+    return [
+        f"  {name:<{wide}}  {n:>7}{f'  {mark}' if name in marked else ''}"
+        for name, n in counts.items()
+    ]
+
+
+def _image_lines(scan: Scan) -> list[str]:
+    height, width = scan.image_size
+    modes = ", ".join(f"{mode} ({n})" for mode, n in scan.modes.items())
+    sizes = ", ".join(f"{name} {w} x {h}" for name, (h, w) in scan.sizes.items())
+    lines = [
+        f"sizes (width x height, px): {sizes}; modes: {modes}",
+        f"trained at {width} x {height} px with {scan.channels} channels",
+    ]
+    if n := len(scan.rejected):
+        listed = [f"  {p}: {reason}" for p, reason in list(scan.rejected.items())[:_FILES_LISTED]]
+        more = [f"  and {n - _FILES_LISTED} more"] if n > _FILES_LISTED else []
+        lines += [f"{n} file{'s' * (n != 1)} cannot be used:", *listed, *more]
+    return lines
+
+
+def _table_report(source: str, read: ReadTable) -> DataReport:
+    """The columns as a model would learn them, and what its networks would hold of the rows."""
+    table, schema, width = read.table, read.schema, encoded_width(read.schema)
+    n = 4 * width * len(table)
+    memory = f"{n / 2**20:,.1f} MiB" if n >= 2**20 else f"{n / 2**10:,.1f} KiB"
+    facts = {
+        "rows": len(table),
+        "target": None if schema.target is None else str(schema.target.name),
+        "columns": [
+            {**c.model_dump(mode="json", include=_OF_COLUMNS), "levels": len(c.levels)}
+            for c in schema.columns
+        ],
+        "encoded_width": width,
+        "encoded_bytes": n,
+    }
+    details = [*schema.lines(), f"a row becomes {width} numbers; {memory} in all"]
+    return DataReport(source, "rows", table.counts, facts, details, read.notes)

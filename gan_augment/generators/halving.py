@@ -1,0 +1,427 @@
+"""Successive halving over recipes: fits on a part of the training rows, scored on the others.
+
+Each round fits from scratch, with half the recipes and twice the steps of the one before; the last
+two with two seeds. No pages and no folders: those are of `commands/choosing.py`.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from statistics import mean, variance
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+
+from gan_augment.classifier import random_features, train_classifier
+from gan_augment.data.contract import LabelledImages, LabelledTable
+from gan_augment.data.splits import judging_folds
+from gan_augment.data.tables.columns import plain_columns
+from gan_augment.data.tables.encoding import fit_encoding
+from gan_augment.data.tables.inference import infer_schema
+from gan_augment.data.tables.schema import TableSchema
+from gan_augment.data.topup_plan import choose_classes
+from gan_augment.errors import DataError, DivergedError, UsageError
+from gan_augment.generators import scorer, time_budget
+from gan_augment.generators.time_budget import Forecast
+from gan_augment.metrics.distances import kernel_distance
+from gan_augment.progress import Progress
+from gan_augment.recipes import (
+    AUTO,
+    CANDIDATES,
+    CHOOSE,
+    RECIPES,
+    Recipe,
+    StopSettings,
+    takes_unlabelled,
+)
+from gan_augment.storage.journal import Journal, Line
+from gan_augment.training.callbacks import StopFlag, StopRequested
+
+KEY = ("recipe", "steps", "seed")
+"""Of a trial in a journal."""
+PARTS = 4
+"""One of so many parts of the rows is held out."""
+SEEDS, ROUNDS_OF_SEEDS = 2, 2
+NOISE = 2.0
+"""Standard errors of a difference, within which two recipes are the same."""
+LEAST_HELD_OUT = 2
+CHOICE_SHARE = 0.5
+"""Of a generator's budget that goes into choosing its recipe."""
+
+AnyData = LabelledImages | LabelledTable
+Measure = Callable[[Any, int], float]
+"""Scores a generator, given a seed, by held-out rows; the lower the better."""
+
+
+def round_sizes(recipes: int) -> list[int]:
+    """Return how many recipes each round has.
+
+    >>> round_sizes(5), round_sizes(17), round_sizes(2)
+    ([5, 3, 2], [17, 9, 5, 3, 2], [2])
+    """
+    return [recipes] if recipes <= 2 else [recipes, *round_sizes(math.ceil(recipes / 2))]
+
+
+@dataclass
+class Plan:
+    """How many steps rounds have: what is left of a budget holds, at most `most` in the last one.
+
+    speeds: how long fits of each recipe take, `pace` times as long as forecast. left_s: None where
+    there is no budget. share: of the user's budget, what the choice may take.
+    """
+
+    speeds: dict[str, Forecast]
+    score_s: float
+    most: int
+    left_s: float | None = None
+    pace: float = 1.0
+    share: float = 1.0
+
+    def work(self, recipes: Iterable[str], sizes: Sequence[int]) -> tuple[float, float]:
+        """Return the seconds of rounds beside their steps, and those of a step of the first one.
+
+        The slowest recipes are thought to survive.
+        """
+        each, fixed_s, step_s = [self.speeds[name] for name in recipes], 0.0, 0.0
+        for ahead, n in enumerate(sizes):
+            seeds = self.pace * (SEEDS if ahead >= len(sizes) - ROUNDS_OF_SEEDS else 1)
+            fixed_s += seeds * (n * self.score_s + sum(sorted(s.fixed_s for s in each)[-n:]))
+            step_s += seeds * 2**ahead * sum(sorted(s.step_s for s in each)[-n:])
+        return fixed_s, step_s
+
+    def steps(self, recipes: Iterable[str], sizes: Sequence[int]) -> int:
+        """Return the steps of the first of the rounds to come."""
+        steps: int = self.most // 2 ** (len(sizes) - 1)
+        if self.left_s is None:
+            return steps
+        fixed_s, step_s = self.work(recipes, sizes)
+        return min(steps, max(0, int((self.left_s - fixed_s) / max(step_s, 1e-9))))
+
+    def check(
+        self,
+        budget_s: float | None,
+        recipes: Mapping[str, Recipe],
+        size: Sequence[int],
+        progress: Progress,
+    ) -> None:
+        """Raise UsageError for a budget of which the first round has under 20 steps."""
+        if budget_s is None or self.left_s is None:
+            return
+        sizes, usual = round_sizes(len(recipes)), CANDIDATES[next(iter(recipes.values())).data]
+        batch, (fixed_s, step_s) = max(x.batch for x in recipes.values()), self.work(recipes, sizes)
+        fixed_s, steps = fixed_s + budget_s - self.left_s, self.steps(recipes, sizes)
+        budget_s, fixed_s, step_s = (s / self.share for s in (budget_s, fixed_s, step_s))
+        try:
+            time_budget.check_useful(steps, budget_s, fixed_s, step_s, batch, progress, size)
+        except UsageError as error:
+            fewer = f", or --recipes {','.join(usual)}" if len(recipes) > len(usual) else ""
+            raise UsageError(f"{error}{fewer}") from None
+
+    def learn(self, trials: Sequence[Line]) -> None:
+        """Take what trials of a round took from the budget, and as the pace of those to come."""
+        took_s = sum(trial["seconds"] for trial in trials)
+        said_s = (self.speeds[one["recipe"]].seconds(one["steps"]) + self.score_s for one in trials)
+        self.pace = took_s / max(sum(said_s), 1e-9)
+        self.left_s = None if self.left_s is None else self.left_s - took_s
+
+
+def halve(plan: Plan, fit: Callable[[str, int, int], Line], progress: Progress) -> dict[str, Any]:
+    """Run the rounds of the recipes of a plan and decide; JSON-ready.
+
+    fit: does a trial of (recipe, steps, seed): its score, None where it diverged, its seconds.
+    Raises DivergedError where every recipe of a round diverged.
+    """
+    left, rounds, trials = list(plan.speeds), list[Line](), list[Line]()
+    step_ms = {name: round(1000 * speed.step_s, 2) for name, speed in plan.speeds.items()}
+    while not rounds or len(rounds[-1]["recipes"]) > 2:
+        sizes, here = round_sizes(len(left)), list[Line]()
+        steps = max(time_budget.SMALLEST_RUN_STEPS, plan.steps(left, sizes))
+        if rounds and steps <= rounds[-1]["steps"]:
+            out = "steps are too few for" if plan.left_s is None else "the time is out before"
+            progress.warn(f"{out} the last round: those so far decide")
+            break
+        seeds = SEEDS if len(sizes) <= ROUNDS_OF_SEEDS else 1
+        rounds.append({"steps": steps, "seeds": seeds, "recipes": [*left]})
+        progress.phase(f"round {len(rounds)}, {steps} steps", len(left) * seeds)
+        for seed, name in [(seed, name) for seed in range(seeds) for name in left]:
+            spent_s = sum(one["seconds"] for one in here)
+            if seed and plan.left_s is not None and spent_s > plan.left_s:
+                break  # the seeds so far decide
+            here.append(fit(name, steps, seed))
+            known, took_s = here[-1]["score"], here[-1]["seconds"]
+            score = "diverged" if known is None else f"score {known:.4g}"
+            news = f"{name}, {steps} steps, seed {seed}: {score} in {took_s:.1f} s"
+            table = aligned(standings(rounds, [*trials, *here], step_ms))
+            progress.advance(len(here), "\n".join([news, *table]))
+            progress.note(news)
+        plan.learn(here)
+        trials += here
+        losses = {name: _loss(here, name) for name in left}
+        left.sort(key=lambda name: (losses[name], step_ms[name]))
+        if losses[left[0]] == math.inf:
+            raise DivergedError("every recipe of a round diverged; name others, or add rows")
+        left = left[: max(2, math.ceil(len(left) / 2))]
+    return decide(left, rounds, trials, step_ms)
+
+
+def decide(
+    ranked: Sequence[str],
+    rounds: Sequence[Line],
+    trials: Sequence[Line],
+    step_ms: Mapping[str, float],
+) -> dict[str, Any]:
+    """Choose one of the last round: of those within noise of the best the cheapest.
+
+    The noise is that of two seeds, pooled over both recipes and the last two rounds; without second
+    seeds it is unknown, which the reason says.
+    """
+    last = [trial for trial in trials if trial["steps"] == rounds[-1]["steps"]]
+    losses = {name: _loss(last, name) for name in ranked}
+    pairs: dict[tuple[str, int], list[float]] = {}
+    for one in trials:
+        if one["score"] is not None and one["recipe"] in ranked:
+            pairs.setdefault((one["recipe"], one["steps"]), []).append(one["score"])
+    of_seeds = [variance(pair) for pair in pairs.values() if len(pair) == SEEDS]
+    noise = NOISE * math.sqrt(2 / SEEDS * mean(of_seeds)) if of_seeds else 0.0
+    tied = [name for name in ranked if losses[name] - losses[ranked[0]] <= noise]
+    winner = min(tied, key=lambda name: step_ms[name])
+    within = f"two standard errors of a difference are {noise:.2g}"
+    if not of_seeds:
+        within = "with one seed each nothing tells how much of it is noise"
+    why = f"{winner} is ahead of {ranked[1]} by {losses[ranked[1]] - losses[winner]:.2g}; {within}"
+    if losses[ranked[1]] == math.inf:
+        why = f"{ranked[1]} diverged in the last round, {winner} did not"
+    elif len(tied) > 1:
+        why = f"{' and '.join(tied)} are within noise ({within}); {winner} is the cheapest"
+    found = {"winner": winner, "tied": tied, "why": why, "noise": noise, "rounds": [*rounds]}
+    return found | {"trials": [*trials], "table": standings(rounds, trials, step_ms)}
+
+
+def _loss(trials: Iterable[Line], name: str) -> float:
+    scores = [trial["score"] for trial in trials if trial["recipe"] == name]
+    return math.inf if None in scores else mean(scores)
+
+
+def standings(
+    rounds: Sequence[Line], trials: Sequence[Line], step_ms: Mapping[str, float]
+) -> list[list[str]]:
+    """Return texts by row, a header first: each recipe's mean score by round, survivors first."""
+    rows = []
+    for name, ms in step_ms.items():
+        own = [one for one in trials if one["recipe"] == name]
+        scores = [[one["score"] for one in own if one["steps"] == r["steps"]] for r in rounds]
+        texts = ["diverged" if None in s else f"{mean(s):.4g}" if s else "" for s in scores]
+        rows.append([name, f"{ms:g}", *texts])
+    rows.sort(key=lambda row: row.count(""))
+    return [["recipe", "ms a step", *(f"{one['steps']} steps" for one in rounds)], *rows]
+
+
+def aligned(table: Sequence[Sequence[str]]) -> list[str]:
+    """Return the rows of a table as lines of text.
+
+    >>> aligned([["recipe", "score"], ["free", "0.5"]])
+    ['recipe  score', 'free    0.5']
+    """
+    wide = [max(map(len, column)) for column in zip(*table, strict=True)]
+    return ["  ".join(map(str.ljust, row, wide)).rstrip() for row in table]
+
+
+def held_out(data: AnyData, topped_up: Sequence[str], seed: int) -> tuple[AnyData, AnyData]:
+    """Return the rows to train on, and a quarter of each class that is held out, groups whole.
+
+    Raises DataError where a class to top up has no two rows held out.
+    """
+    folds = judging_folds(data.labels, data.groups, folds=PARTS, seed=seed)
+    held = data.take(np.flatnonzero(folds == 0))
+    for name in topped_up:
+        if held.counts[name] < LEAST_HELD_OUT:
+            raise DataError(
+                f"{data.counts[name]} rows of {name!r} are too few to choose a recipe: a quarter "
+                f"is held out, {LEAST_HELD_OUT} at least. Add rows up to "
+                f"{PARTS * LEAST_HELD_OUT} (in as many groups, if in any), or name a --recipe."
+            )
+    return data.take(np.flatnonzero(folds != 0)), held
+
+
+def held_out_score(
+    train: AnyData, held: AnyData, topped_up: Sequence[str], schema: TableSchema | None = None
+) -> Measure:
+    """Return a measure of how far generated rows are from held-out ones.
+
+    The sum over classes of w_c times the unbiased kernel distance, which may be below 0: of images
+    in the features of a classifier and of a random network, of a table's rows as they are encoded;
+    standardised on training rows. Classes topped up share half the weight.
+    """
+    rows = np.arange(len(train))
+    seen: Any = train.take(scorer.at_most_a_class(train.labels, rows, scorer.SCORER_ROWS_A_CLASS))
+    spaces: list[Callable[[Any], Any]]
+    if isinstance(train, LabelledImages):
+        classifier = train_classifier(seen, steps=scorer.SCORER_STEPS, seed=0)
+        spaces = [classifier.features, random_features(train.image_shape, 0)]
+    else:
+        known = schema or infer_schema(seen.frame)
+
+        def cells(frame: Any) -> dict[Any, Any]:
+            return dict(plain_columns(frame, known.learned))
+
+        encoding = fit_encoding(cells(seen.frame), known, seen.labels, 0)
+        spaces = [lambda frame: encoding.encode(cells(frame))]
+    spaces = [scorer.standardised(space, getattr(seen, seen._features)) for space in spaces]
+    labels = np.flatnonzero(np.bincount(held.labels) >= LEAST_HELD_OUT).tolist()
+    weights = scorer.class_weights(labels, train.names, topped_up)
+    most = max(64, scorer.GENERATED_A_SCORE // len(labels))
+    real: dict[int, Any] = {}
+    for label in labels:
+        own = held.take(np.flatnonzero(held.labels == label)[:most])
+        real[label] = [space(getattr(own, own._features)) for space in spaces]
+
+    def measure(gan: Any, seed: int) -> float:
+        score = 0.0
+        for label, weight in weights.items():
+            drawn = gan.sample_range(train.names[label], 0, most, seed)
+            fakes = [space(drawn) for space in spaces]
+            score += weight * sum(map(kernel_distance, real[label], fakes))
+        return score
+
+    return measure
+
+
+def choose_recipe(
+    prototype: Any,
+    data: AnyData,
+    recipes: Mapping[str, Recipe],
+    measure_of: Callable[[AnyData, AnyData], Measure],
+    *,
+    most: int,
+    budget_s: float | None,
+    started_s: float,
+    progress: Progress,
+    stop: StopFlag,
+    share: float = 1.0,
+    journal: Journal | None = None,
+    save: Callable[[Any, str], None] = lambda gan, name: None,
+    force: bool = False,
+    unlabelled: AnyData | None = None,
+    **arguments: Any,
+) -> dict[str, Any]:
+    """Choose among recipes for a generator like `prototype`, whose other settings they share.
+
+    measure_of: makes the measure of rows to train on and rows held out. most: steps of the last
+    round, of a budget at most. share: of the user's budget, which refusals speak of, what budget_s
+    is. journal: what a stopped call has done. save: told of each generator
+    and the name of its trial. force: begin although the budget is too short. unlabelled: for those
+    recipes that take such rows. arguments: of `fit`.
+    Raises DataError for too few rows, UsageError for too short a budget, DivergedError where
+    nothing else was left, StopRequested.
+    """
+    journal = journal or Journal(names=KEY)
+    topped_up = choose_classes(prototype.classes, data.counts)
+    train, held = held_out(data, topped_up, prototype.random_state)
+    progress.phase("preparing the score")
+    measure = measure_of(train, held)
+
+    def unfitted(name: str, steps: int, seed: int, precision: str) -> Any:
+        recipe = recipes[name].model_copy(update={"stop": StopSettings()})
+        settings = {
+            "recipe": recipe,
+            "steps": min(steps, recipe.steps) if recipe.generator.trained else None,
+            "random_state": prototype.random_state + seed,
+            **({"selection": False} if isinstance(data, LabelledImages) else {}),
+        }
+        common = {"classes": topped_up, "budget_s": None, "precision": precision}
+        threads = prototype.threads or 1
+        return replace(prototype, **settings, **common, threads=threads, callbacks=())
+
+    def timed(name: str) -> dict[str, Any]:
+        within_s = min(6.0, time_budget.TIMING_SHARE * (budget_s or 600) / len(recipes))
+        return asdict(unfitted(name, most, 0, prototype.precision).forecast(train, within_s))
+
+    def fit(name: str, steps: int, seed: int) -> Line:
+        line: Line = {"kind": "trial", "recipe": name, "steps": steps, "seed": seed}
+        if known := journal.get(("trial", name, steps, seed)):
+            return known
+        if stop.signal is not None:
+            raise StopRequested(stop.signal)
+        began_s, score = time.monotonic(), math.nan
+        gan = unfitted(name, steps, seed, plan.speeds[name].precision)
+        try:
+            more = {"unlabelled": unlabelled} if takes_unlabelled(recipes[name]) else {}
+            gan.fit(train, stop=stop, **arguments, **more)
+            score = measure(gan, seed)
+            save(gan, "-".join(quote(str(part), "") for part in (name, steps, seed)))
+        except DivergedError as error:
+            progress.warn(f"{name}: {error}")
+        line["score"] = round(score, 6) if math.isfinite(score) else None
+        line["seconds"] = round(time.monotonic() - began_s, 3)
+        journal.append(line)
+        return line
+
+    timing = journal.get(("plan", None, None, None))
+    if timing is None:
+        progress.phase("timing a few steps of each recipe")
+        timing = {"kind": "plan", "speeds": {name: timed(name) for name in recipes}}
+        quickest = min(recipes, key=lambda name: timing["speeds"][name]["step_s"])
+        gan = unfitted(quickest, 1, 0, "float32").fit(train, stop=stop, **arguments)
+        began_s = time.monotonic()
+        measure(gan, 0)
+        now_s = time.monotonic()
+        timing |= {"score_s": now_s - began_s, "spent_s": now_s - started_s}
+        journal.append(timing)
+    speeds = {name: Forecast(**speed) for name, speed in timing["speeds"].items()}
+    plan = Plan(
+        speeds, timing["score_s"], most, budget_s and budget_s - timing["spent_s"], share=share
+    )
+    try:
+        plan.check(budget_s, recipes, getattr(data, "image_shape", ())[:2], progress)
+    except UsageError as error:
+        if not force:
+            raise
+        progress.warn(str(error))
+    return halve(plan, fit, progress)
+
+
+def chosen_recipe(
+    gan: Any,
+    data: AnyData,
+    started_s: float,
+    progress: Progress,
+    stop: StopFlag,
+    unlabelled: object = None,
+    vary: Callable[[Recipe], Recipe] = lambda recipe: recipe,
+    **arguments: Any,
+) -> Recipe | None:
+    """Choose for a generator whose recipe is "choose" among the usual ones, None for any other.
+
+    It takes half of the generator's budget, or, without one, as long as rounds take whose last fits
+    have a quarter of its steps. vary: gives a trained recipe other settings, tried and chosen.
+    Raises what `choose_recipe` does, and UsageError where there are
+    unlabelled rows.
+    """
+    if gan.recipe != CHOOSE:
+        return None
+    if unlabelled is not None:
+        raise UsageError("recipe 'choose' takes no unlabelled rows; name a recipe that does")
+    known = RECIPES["image" if isinstance(data, LabelledImages) else "table"]
+    tried = {name: known[name] for name in CANDIDATES[known[AUTO].data]}
+    recipes = {name: vary(r) if r.generator.trained else r for name, r in tried.items()}
+    topped_up = choose_classes(gan.classes, data.counts)
+    budget_s, most = None if gan.steps else gan.budget_s, gan.steps or known[AUTO].steps
+    found = choose_recipe(
+        gan,
+        data,
+        recipes,
+        lambda train, held: held_out_score(train, held, topped_up, **arguments),
+        most=most if budget_s else math.ceil(most / 4),
+        budget_s=budget_s and budget_s * CHOICE_SHARE,
+        share=CHOICE_SHARE,
+        started_s=started_s,
+        progress=progress,
+        stop=stop,
+        **arguments,
+    )
+    progress.note(f"recipe {found['winner']}: {found['why']}")
+    return recipes[found["winner"]]

@@ -1,0 +1,258 @@
+"""The held-out score of an image generator: kernel distances, spread, copies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from gan_augment.classifier import SmallCNN, random_features, train_classifier
+from gan_augment.data.batches import PairedBatches
+from gan_augment.data.contract import LabelledImages
+from gan_augment.data.splits import hold_out
+from gan_augment.generators.sampling import BLOCK, BlockSampler
+from gan_augment.generators.source_rows import partners
+from gan_augment.generators.time_budget import seconds_by_parts
+from gan_augment.metrics.copies import copied_share, copy_threshold
+from gan_augment.metrics.densities import density_and_coverage
+from gan_augment.metrics.distances import kernel_distance, mean_pairwise_distance
+from gan_augment.networks.geometry import Geometry
+from gan_augment.progress import Progress
+from gan_augment.rng import derived_seed, rng_for
+from gan_augment.training.monitor import COLLAPSE_SPREAD, Score
+from gan_augment.training.parts import Parts
+
+SCORER_STEPS = 300
+"""Updates of the classifier whose features the scorer compares."""
+SCORER_ROWS_A_CLASS = 2000
+GENERATED_A_SCORE = 2048
+ANCHORS_A_CLASS = 256
+REFERENCE_A_CLASS = 200
+COPIES_ALLOWED = 0.2
+SCORED_ROW = 0.1
+"""Times a row's part of a training step, what drawing or encoding it for a score takes: .1 of
+pictures of 16 px, less of larger ones."""
+
+Pixels = NDArray[np.uint8]
+Rows = NDArray[np.int64]
+Features = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What one class is compared with, by features of the classifier and of the random network.
+
+    train: features of training rows, where no rows of the class were held out to compare with.
+    """
+
+    label: int
+    features: tuple[Features, Features]
+    spread: float
+    train: Features | None
+    weight: float
+
+
+class ImageScorer:
+    """Scores an averaged generator; lower is better.
+
+    value = sum over classes of w_c (MMD^2 in the features of a classifier + MMD^2 in those of a
+    random network), both standardised on training rows; classes topped up share half the weight. A
+    class of 100 rows and more is compared with held-out rows, a smaller one with its training rows;
+    then its share of copies is counted, and for a free generator more than 20 % makes it ineligible
+    (samples of an anchored one are near training rows by design). A topped-up class whose spread is
+    under .3 of the real one's has collapsed: ineligible as well.
+    """
+
+    def __init__(
+        self,
+        data: LabelledImages,
+        train: Rows,
+        held_out: Rows,
+        *,
+        topped_up: Sequence[str],
+        classifier: SmallCNN,
+        parts: Parts,
+        seed: int,
+    ) -> None:
+        self._data, self._parts, self._seed = data, parts, seed
+        self._anchors = _rows_by_class(data, train, ANCHORS_A_CLASS, seed)
+        self._sizes = dict(enumerate(np.bincount(data.labels[train]).tolist()))
+        spaces = (classifier.features, random_features(data.image_shape, seed))
+        pool = np.concatenate([rows[:REFERENCE_A_CLASS] for rows in self._anchors.values()])
+        self._spaces = tuple(standardised(space, data.pixels[pool]) for space in spaces)
+        held_out_of = _rows_by_class(data, held_out, REFERENCE_A_CLASS, seed)
+        labels = [label for label, rows in self._anchors.items() if len(rows) >= 2]
+        weights = class_weights(labels, data.names, topped_up)
+        self._references = [
+            self._reference(label, held_out_of.get(label), weights[label]) for label in labels
+        ]
+        self._rows = _rows_a_class(len(labels))
+        self._topped_up = frozenset(topped_up)
+
+    def score(self, network: nn.Module) -> Score:
+        """Draw the same noise each time, compare class by class."""
+        sampler = BlockSampler.of(network, self._data, self._anchors, self._sizes, self._parts)
+        value, parts, eligible = 0.0, {}, True
+        watched: dict[str, float] = {}
+        for reference in self._references:
+            name = self._data.names[reference.label]
+            drawn = sampler.rows(reference.label, name, 0, self._rows, self._seed, "score")
+            features = [space(drawn) for space in self._spaces]
+            distance = sum(
+                max(kernel_distance(real, fake), 0.0)  # below 0, nearer than real rows: no merit
+                for real, fake in zip(reference.features, features, strict=True)
+            )
+            spread = mean_pairwise_distance(features[0]) / max(reference.spread, 1e-12)
+            value += reference.weight * distance
+            parts[f"{name}/distance"] = round(distance, 5)
+            parts[f"{name}/spread"] = round(spread, 4)
+            if reference.train is not None:
+                threshold = copy_threshold(reference.train)
+                copies = copied_share(features[0], reference.train, threshold)
+                parts[f"{name}/copies"] = round(copies, 4)
+                eligible &= sampler.near_rows or copies <= COPIES_ALLOWED
+            if name in self._topped_up:
+                watched[name] = spread
+                eligible &= spread >= COLLAPSE_SPREAD
+        return Score(round(value, 6), parts, eligible, watched)
+
+    def coverage(self, network: nn.Module) -> Tensor:
+        """The share of each class's real rows that samples of a generator cover, (K,)."""
+        sampler = BlockSampler.of(network, self._data, self._anchors, self._sizes, self._parts)
+        covered = torch.zeros(len(self._data.names))
+        for reference in self._references:
+            name = self._data.names[reference.label]
+            drawn = sampler.rows(reference.label, name, 0, self._rows, self._seed, "coverage")
+            features = self._spaces[0](drawn)
+            _, covered[reference.label] = density_and_coverage(reference.features[0], features)
+        return covered
+
+    def _reference(self, label: int, held_out: Rows | None, weight: float) -> Reference:
+        if held_out is not None and len(held_out) < 2:
+            held_out = None
+        rows = self._anchors[label][:REFERENCE_A_CLASS] if held_out is None else held_out
+        first, second = (space(self._data.pixels[rows]) for space in self._spaces)
+        train = first if held_out is None else None
+        return Reference(label, (first, second), mean_pairwise_distance(first), train, weight)
+
+
+def class_weights(
+    labels: Sequence[int], names: Sequence[str], topped_up: Sequence[str]
+) -> dict[int, float]:
+    """Half the weight to the topped-up classes, half to the others; all to one if alone."""
+    rare = [label for label in labels if names[label] in set(topped_up)]
+    others = [label for label in labels if label not in set(rare)]
+    sides = [side for side in (rare, others) if side]
+    return {label: 1 / len(sides) / len(side) for side in sides for label in side}
+
+
+def _rows_by_class(data: LabelledImages, rows: Rows, most: int, seed: int) -> dict[int, Rows]:
+    """Up to `most` of the given rows of each class, drawn without replacement, {label: (n,)}."""
+    chosen = {}
+    for label, name in enumerate(data.names):
+        own = rows[data.labels[rows] == label]
+        if len(own):
+            order = rng_for(seed, "score rows", name).permutation(len(own))
+            chosen[label] = own[order[:most]]
+    return chosen
+
+
+def standardised(
+    space: Callable[[Pixels], NDArray[np.float32]], pixels: Pixels
+) -> Callable[[Pixels], Features]:
+    """The feature map with mean 0 and deviation 1 of each feature on the given rows.
+
+    A feature that hardly varies there is scaled as if it varied a tenth as much as the others do,
+    or it would dominate the cubic kernel.
+    """
+    features = space(pixels).astype(np.float64)
+    mean, deviation = features.mean(axis=0), features.std(axis=0)
+    usual = float(np.sqrt(np.mean(deviation**2)))
+    scale = np.maximum(deviation, max(usual / 10, 1e-12))
+    return lambda x: (space(x).astype(np.float64) - mean) / scale
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What training needs beside the parts: the rows it may see, their batches, and a scorer."""
+
+    train: Rows
+    batches: PairedBatches
+    scorer: ImageScorer
+
+
+def prepare(
+    data: LabelledImages,
+    parts: Parts,
+    topped_up: Sequence[str],
+    seed: int,
+    progress: Progress,
+    unlabelled: Pixels | None = None,
+) -> Prepared:
+    """Hold out rows for scoring and train the scorer's classifier on the others; pure."""
+    rows, held_out = hold_out(data, seed=seed)
+    progress.phase("training the classifier that scores the generator", SCORER_STEPS)
+    seen = data.take(at_most_a_class(data.labels, rows, SCORER_ROWS_A_CLASS))
+    classifier = train_classifier(
+        seen, steps=SCORER_STEPS, seed=derived_seed(seed, "judge"), on_step=progress.advance
+    )
+    scorer = ImageScorer(
+        data,
+        rows,
+        held_out,
+        topped_up=topped_up,
+        classifier=classifier,
+        parts=parts,
+        seed=seed,
+    )
+    return Prepared(rows, training_batches(data, parts, rows, unlabelled), scorer)
+
+
+def training_batches(
+    data: LabelledImages, parts: Parts, rows: Rows, unlabelled: Pixels | None = None
+) -> PairedBatches:
+    """The batches of a recipe among the given rows, with rows of no class if there are any."""
+    other = None
+    if parts.recipe.generator.kind == "pairs":
+        other = partners(data)
+        rows = rows[other[rows] >= 0]
+    return PairedBatches(
+        data,
+        size=parts.recipe.batch,
+        power=parts.recipe.label_power,
+        padded=Geometry.of(data.image_shape).padded,
+        device=parts.compute.device,
+        among=rows,
+        unlabelled=unlabelled,
+        partners=other,
+    )
+
+
+def judge_s(data: LabelledImages, rows: Rows, within_s: float) -> float:
+    """Time the training of the scorer's classifier by some of its updates."""
+    seen = data.take(at_most_a_class(data.labels, rows, SCORER_ROWS_A_CLASS))
+    return seconds_by_parts(
+        lambda steps: train_classifier(seen, steps=steps, seed=0), SCORER_STEPS, within_s
+    )
+
+
+def score_s(data: LabelledImages, step_s_a_row: float) -> float:
+    """Forecast the seconds of a score from those of a step for each row of its batch."""
+    classes = int((np.bincount(data.labels) >= 2).sum())
+    anchors = np.minimum(np.bincount(data.labels), ANCHORS_A_CLASS).sum()
+    return SCORED_ROW * step_s_a_row * float(classes * _rows_a_class(classes) + anchors)
+
+
+def _rows_a_class(classes: int) -> int:
+    """How many images of each class a score draws, whole blocks."""
+    return BLOCK * min(max(GENERATED_A_SCORE // BLOCK // max(classes, 1), 1), 3)
+
+
+def at_most_a_class(labels: Rows, rows: Rows, most: int) -> Rows:
+    """The first `most` of the given rows of each class, in ascending order."""
+    first = [rows[labels[rows] == label][:most] for label in np.unique(labels[rows])]
+    return np.sort(np.concatenate(first))

@@ -1,0 +1,355 @@
+"""A topped-up folder: exact counts, the user's files untouched, and every file accounted for."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from gan_augment.commands import augmenting
+from gan_augment.commands.augmenting import augment, file_names, repeat_name
+from gan_augment.commands.fitting import fit
+from gan_augment.commands.outputs import RECORD
+from gan_augment.data.images.png_folder import folded, read_manifest
+from gan_augment.data.images.reader import read_images
+from gan_augment.errors import (
+    DataError,
+    NoRareClassError,
+    OutputExistsError,
+    ResumeMismatchError,
+    TooFewAcceptedError,
+    UnknownClassError,
+    UsageError,
+)
+from gan_augment.generators.image_gan import ImageGAN
+from gan_augment.options import FitOptions, TopUp
+from gan_augment.storage import load_bundle, save_bundle
+from gan_augment.training.callbacks import StopRequested
+from tests.commands.conftest import files
+
+HALF = TopUp(synthetic_share=0.5, companions=False)
+
+
+def test_the_output_holds_the_originals_byte_for_byte_and_exactly_what_was_asked(
+    run, data_folder, tmp_path
+):
+    before = files(data_folder)
+    result = augment(data_folder, tmp_path / "out", model=run, top_up=HALF)
+    assert result.counts["bad_part"] == {"real": 5, "repeat": 12, "synthetic": 13, "companion": 0}
+    written = files(tmp_path / "out")
+    assert before.items() <= written.items()
+    assert files(data_folder) == before
+    for i in range(13):
+        assert f"bad_part/synthetic-{i:06d}.png" in written
+    repeats = [name for name in written if name.startswith("bad_part/repeat-")]
+    assert len(repeats) == 12
+    for name in repeats:
+        original = name.split("/")[1].removeprefix("repeat-")[7:]
+        assert written[name] == before[f"bad_part/{original}"]
+
+
+def test_a_data_set_that_is_divided_already_is_topped_up_in_its_training_part(
+    run, data_folder, tmp_path
+):
+    for part in ("train", "test"):
+        shutil.copytree(data_folder, tmp_path / "parts" / part)
+    augment(tmp_path / "parts", tmp_path / "out", model=run, top_up=HALF)
+    augment(data_folder, tmp_path / "whole", model=run, top_up=HALF)
+    written, whole = files(tmp_path / "out"), files(tmp_path / "whole")
+    assert written.keys() == whole.keys()
+    assert files(data_folder).items() <= written.items()
+
+
+def test_the_manifest_lists_every_file_with_its_label_and_origin(run, data_folder, tmp_path):
+    augment(data_folder, tmp_path / "out", model=run)
+    rows = read_manifest(tmp_path / "out" / "manifest.csv")
+    assert {row.path for row in rows} == set(files(tmp_path / "out")) - {"manifest.csv"}
+    kinds = {(row.label, row.origin) for row in rows}
+    assert kinds == {
+        ("bad_part", "real"), ("bad_part", "repeat"), ("bad_part", "synthetic"),
+        ("good", "real"), ("good", "companion"), ("odd", "real"), ("odd", "companion"),
+    }  # fmt: skip
+    assert next(r.source for r in rows if r.origin == "repeat").startswith("bad_part/image ")
+
+
+def test_any_reader_of_class_folders_can_read_the_result(run, data_folder, tmp_path):
+    result = augment(data_folder, tmp_path / "out", model=run, top_up=HALF)
+    read = read_images(tmp_path / "out")
+    totals = {name: sum(counts.values()) for name, counts in result.counts.items()}
+    assert read.data.counts == totals == {"bad_part": 30, "good": 30, "odd": 12}
+
+
+def test_a_class_the_model_refuses_is_filled_with_repeats_and_recorded(
+    run, data_folder, tmp_path, monkeypatch
+):
+    def refuse(self, name, number, random_state=0):
+        raise TooFewAcceptedError(f"{name}: 0 of 100 accepted")
+
+    monkeypatch.setattr(ImageGAN, "sample_block", refuse)
+    result = augment(data_folder, tmp_path / "out", model=run, top_up=HALF)
+    assert result.counts["bad_part"] == {"real": 5, "repeat": 25, "synthetic": 0, "companion": 0}
+    assert "0 of 100" in result.refused["bad_part"]
+    assert any("filled with repeats" in warning for warning in result.warnings)
+    assert len(files(tmp_path / "out")) == 30 + 30 + 12 + 1
+    again = augment(data_folder, tmp_path / "out", model=run, top_up=HALF, resume=True)
+    assert again.counts == result.counts
+
+
+def test_a_class_of_one_image_is_filled_with_repeats(run, make_classes, tmp_path):
+    data = make_classes(tmp_path / "data", {"good": 9, "bad_part": 1})
+    result = augment(data, tmp_path / "out", model=run, top_up=HALF)
+    assert result.counts["bad_part"] == {"real": 1, "repeat": 8, "synthetic": 0, "companion": 0}
+    assert "a generator needs 2" in result.refused["bad_part"]
+
+
+def test_larger_originals_bring_one_warning_with_the_cure(run, make_classes, tmp_path):
+    data = make_classes(tmp_path / "data", {"good": 9, "bad_part": 2}, side=24)
+    result = augment(data, tmp_path / "out", model=run)
+    (warning,) = result.warnings
+    assert "24 x 24 px" in warning
+    assert "--match model or --match originals" in warning
+
+
+def test_resized_originals_are_png_files_of_the_model_s_size(run, make_classes, tmp_path):
+    data = make_classes(tmp_path / "data", {"good": 9, "bad_part": 2}, side=24)
+    jpeg = data / "good" / "photo.jpg"
+    Image.new("L", (24, 24), 99).save(jpeg)
+    result = augment(data, tmp_path / "out", model=run, match="model")
+    assert result.warnings == ()
+    for path in (tmp_path / "out").rglob("*.png"):
+        with Image.open(path) as image:
+            assert image.size == (8, 8)
+    with Image.open(tmp_path / "out" / "good" / "photo.jpg.png") as image:
+        assert image.text == {"Software": "gan-augment"}
+
+
+def test_matched_originals_have_been_through_the_model_s_size_and_all_have_their_own(
+    run, make_classes, tmp_path
+):
+    data = make_classes(tmp_path / "data", {"good": 9, "bad_part": 2}, side=24)
+    result = augment(data, tmp_path / "out", model=run, match="originals")
+    assert result.warnings == ()
+    rows = read_manifest(tmp_path / "out" / "manifest.csv")
+    assert {row.origin for row in rows} >= {"real", "repeat", "synthetic"}
+    pictures = {row.path: np.asarray(Image.open(tmp_path / "out" / row.path)) for row in rows}
+    assert {picture.shape for picture in pictures.values()} == {(24, 24)}
+    real = next(row for row in rows if row.origin == "real")
+    with Image.open(data / real.source) as original:
+        small = original.resize((8, 8), Image.Resampling.BICUBIC)
+    expected = small.resize((24, 24), Image.Resampling.BICUBIC)
+    assert np.array_equal(pictures[real.path], np.asarray(expected))
+    synthetic = next(row for row in rows if row.origin == "synthetic")
+    drawn = ImageGAN.load(run / "model", threads=1).sample({synthetic.label: synthetic.index + 1})
+    grown = Image.fromarray(drawn.pixels[-1, ..., 0]).resize((24, 24), Image.Resampling.BICUBIC)
+    assert np.array_equal(pictures[synthetic.path], np.asarray(grown))
+
+
+def test_the_old_name_of_matching_warns_once_and_does_the_same(run, make_classes, tmp_path):
+    data = make_classes(tmp_path / "data", {"good": 9, "bad_part": 2}, side=24)
+    with pytest.warns(FutureWarning, match="match='model'"):
+        augment(data, tmp_path / "old", model=run, resize_originals=True)
+    augment(data, tmp_path / "new", model=run, match="model")
+    assert files(tmp_path / "old") == files(tmp_path / "new")
+
+
+@pytest.mark.parametrize("match", ["bigger", ""])
+def test_a_way_to_match_that_there_is_not_is_a_usage_error(run, make_classes, tmp_path, match):
+    data = make_classes(tmp_path / "data", {"good": 9, "bad_part": 2})
+    with pytest.raises(UsageError, match="'model' or 'originals'"):
+        augment(data, tmp_path / "out", model=run, match=match)
+
+
+def test_arrays_come_out_as_png_files_of_their_own_size(run, tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (11, 16, 12, 1), dtype=np.uint8)
+    labels = np.array(["good"] * 9 + ["bad_part"] * 2)
+    np.savez(tmp_path / "data.npz", x=pixels, y=labels)
+    augment(tmp_path / "data.npz", tmp_path / "out", model=run, top_up=HALF)
+    with Image.open(tmp_path / "out" / "good" / "row-000003.png") as image:
+        np.testing.assert_array_equal(np.asarray(image), pixels[3, ..., 0])
+
+
+def test_a_manifest_of_files_in_other_folders_works(run, make_classes, tmp_path):
+    make_classes(tmp_path / "data", {"x": 4, "y": 2})
+    lines = [f"x/image {i}.png,good" for i in range(4)]
+    lines += [f"y/image {i}.png,bad_part" for i in range(2)]
+    (tmp_path / "data" / "list.csv").write_text("\n".join(["path,label", *lines]))
+    (tmp_path / "link.csv").symlink_to(tmp_path / "data" / "list.csv")
+    augment(tmp_path / "link.csv", tmp_path / "out", model=run)
+    written = files(tmp_path / "out")
+    source = (tmp_path / "data" / "y" / "image 1.png").read_bytes()
+    assert written["bad_part/image 1.png"] == source
+
+
+def test_hostile_class_names_stay_inside_the_output(run, make_classes, tmp_path):
+    rows = {"x": ("../../up", 2), "y": ("CON", 9), "z": ("a/b", 9)}
+    make_classes(tmp_path / "data", {name: n for name, (_, n) in rows.items()})
+    lines = [f"{x}/image {i}.png,{label}" for x, (label, n) in rows.items() for i in range(n)]
+    (tmp_path / "data" / "list.csv").write_text("\n".join(["path,label", *lines]))
+    arrays, meta = load_bundle(run / "model", schema=dict)
+    meta |= {"classes": {"../../up": 5, "CON": 30, "a/b": 12}, "topped_up": ["../../up"]}
+    save_bundle(tmp_path / "run" / "model", arrays, meta)
+    augment(tmp_path / "data" / "list.csv", tmp_path / "out", model=tmp_path / "run", top_up=HALF)
+    folders = {entry.name for entry in (tmp_path / "out").iterdir() if entry.is_dir()}
+    assert folders == {"%2E.%2F..%2Fup", "%43ON", "a%2Fb"}
+    labels = {row.label for row in read_manifest(tmp_path / "out" / "manifest.csv")}
+    assert labels == {"../../up", "CON", "a/b"}
+    assert {entry.name for entry in tmp_path.iterdir()} == {"data", "run", "out"}
+
+
+@pytest.mark.parametrize("out", ["data", "data/out", "."])
+def test_output_in_the_data_or_data_in_the_output_is_refused(run, make_classes, tmp_path, out):
+    make_classes(tmp_path / "data", {"good": 4, "bad_part": 2})
+    with pytest.raises(UsageError, match="lie in each other"):
+        augment(tmp_path / "data", tmp_path / out, model=run)
+    assert "out" not in {entry.name for entry in (tmp_path / "data").iterdir()}
+
+
+def test_a_link_to_the_data_is_the_data(run, make_classes, tmp_path):
+    make_classes(tmp_path / "data", {"good": 4, "bad_part": 2})
+    (tmp_path / "link").symlink_to(tmp_path / "data")
+    with pytest.raises(UsageError, match="lie in each other"):
+        augment(tmp_path / "data", tmp_path / "link" / "out", model=run)
+
+
+def test_data_that_the_model_does_not_know_is_refused_before_anything_is_written(
+    run, make_classes, tmp_path
+):
+    data = make_classes(tmp_path / "data", {"good": 9, "bad_part": 2, "new": 4})
+    with pytest.raises(DataError, match="not new"):
+        augment(data, tmp_path / "out", model=run)
+    assert not (tmp_path / "out").exists()
+
+
+def test_no_rare_class_is_an_error_before_anything_is_written(make_classes, tmp_path):
+    data = make_classes(tmp_path / "data", {"a": 4, "b": 4})
+    with pytest.raises(NoRareClassError):
+        augment(data, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_stopped_call_goes_on_and_ends_the_same(run, data_folder, tmp_path, monkeypatch):
+    augment(data_folder, tmp_path / "whole", model=run)
+    real = augmenting.write_images
+
+    def stopping(*args, **kwargs):
+        real(*args, **kwargs)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(augmenting, "write_images", stopping)
+        with pytest.raises(StopRequested):
+            augment(data_folder, tmp_path / "cut", model=run)
+    assert not (tmp_path / "cut" / "manifest.csv").exists()
+    with pytest.raises(OutputExistsError):
+        augment(data_folder, tmp_path / "cut", model=run)
+    with pytest.raises(ResumeMismatchError, match="top-up"):
+        augment(data_folder, tmp_path / "cut", model=run, top_up=HALF, resume=True)
+    augment(data_folder, tmp_path / "cut", model=run, resume=True)
+    assert files(tmp_path / "cut") == files(tmp_path / "whole")
+
+
+def test_overwriting_keeps_what_is_not_ours(run, data_folder, tmp_path):
+    out = tmp_path / "out"
+    augment(data_folder, out, model=run)
+    (out / "notes.txt").write_text("mine")
+    result = augment(data_folder, out, model=run, top_up=HALF, overwrite=True)
+    assert (out / "notes.txt").read_text() == "mine"
+    total = sum(sum(counts.values()) for counts in result.counts.values())
+    assert len(files(out)) == total + 2
+
+
+def test_overwriting_that_cannot_begin_leaves_the_earlier_output(run, data_folder, tmp_path):
+    out = tmp_path / "out"
+    augment(data_folder, out, model=run)
+    before = files(out)
+    nobody = FitOptions(classes="nobody")
+    with pytest.raises(UnknownClassError):
+        augment(data_folder, out, model=run, options=nobody, overwrite=True)
+    assert files(out) == before
+
+
+@pytest.mark.slow
+def test_a_run_that_changed_meanwhile_is_not_mixed_with_what_it_drew_before(data_folder, tmp_path):
+    options = FitOptions(steps=2, threads=1, precision="float32", selection=False)
+    asked = {"options": options, "run": tmp_path / "run"}
+    augment(data_folder, tmp_path / "out", **asked)
+    fit(data_folder, tmp_path / "run", options.model_copy(update={"seed": 1}), overwrite=True)
+    before = files(tmp_path / "out")
+    with pytest.raises(ResumeMismatchError, match="was changed since"):
+        augment(data_folder, tmp_path / "out", resume=True, **asked)
+    assert files(tmp_path / "out") == before
+
+
+def test_where_nothing_is_to_be_generated_nothing_is_trained(data_folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(ImageGAN, "fit", None)
+    monkeypatch.chdir(tmp_path)
+    repeats = TopUp(synthetic_share=0, companions=False)
+    result = augment(data_folder, "out", top_up=repeats)
+    assert result.run is None
+    assert not (tmp_path / "runs").exists()
+    assert result.counts["bad_part"] == {"real": 5, "repeat": 25, "synthetic": 0, "companion": 0}
+    written = files(tmp_path / "out")
+    next((tmp_path / "out" / "bad_part").glob("repeat-*")).unlink()
+    assert augment(data_folder, "out", top_up=repeats, resume=True).run is None
+    assert files(tmp_path / "out") == written
+
+
+def test_an_output_begun_before_there_were_windows_and_larger_images_is_resumed(
+    data_folder, tmp_path
+):
+    repeats = TopUp(synthetic_share=0, companions=False)
+    augment(data_folder, tmp_path / "out", top_up=repeats)
+    record = tmp_path / "out" / RECORD
+    begun_with = json.loads(record.read_text())["made_from"]["options"]
+    assert "steps" in begun_with
+    assert not {"window", "super_resolve"} & begun_with.keys()
+    larger = FitOptions(super_resolve=2)
+    with pytest.raises(ResumeMismatchError, match="options"):
+        augment(data_folder, tmp_path / "out", top_up=repeats, options=larger, resume=True)
+
+
+@pytest.mark.slow
+def test_without_a_model_one_is_trained_and_kept_and_a_finished_one_is_not_trained_again(
+    data_folder, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    options = FitOptions(steps=2, threads=1, precision="float32", selection=False)
+    result = augment(data_folder, "out", options=options)
+    assert result.run.as_posix() == "runs/parts"
+    model = (tmp_path / "runs" / "parts" / "model" / "manifest.json").read_bytes()
+    written = files(tmp_path / "out")
+    shutil.rmtree(tmp_path / "out" / "good")
+    monkeypatch.setattr(ImageGAN, "fit", None)
+    augment(data_folder, "out", options=options, resume=True)
+    assert files(tmp_path / "out") == written
+    assert (tmp_path / "runs" / "parts" / "model" / "manifest.json").read_bytes() == model
+
+
+parts = st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1)
+paths = st.lists(st.tuples(st.sampled_from("ab"), parts, parts).map("/".join), unique=True)
+
+
+@given(paths)
+def test_file_names_are_distinct_in_a_class_and_hold_no_separator(ids):
+    labels = [0 if id_.startswith("a") else 1 for id_ in ids]
+    names = file_names(ids, labels)
+    distinct = {(label, folded(name)) for label, name in zip(labels, names, strict=True)}
+    assert len(distinct) == len(ids)
+    assert not any("/" in name for name in names)
+
+
+@pytest.mark.parametrize("name", ["synthetic-000000.png", "repeat-000003-a.png"])
+def test_an_original_called_as_our_files_are_gets_another_name(name):
+    assert file_names([name, f"cat/{name}"], [0, 0]) != [name, name]
+    assert not any(n.startswith(("synthetic-0", "repeat-0")) for n in file_names([name], [0]))
+
+
+def test_the_name_of_a_repeat_stays_a_file_name_and_keeps_its_suffix():
+    name = repeat_name(7, "é" * 125 + ".png")
+    assert len(name.encode()) <= 255
+    assert name.startswith("repeat-000007-")
+    assert name.endswith(".png")
+    assert name != repeat_name(7, "é" * 126 + ".png")

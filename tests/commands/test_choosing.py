@@ -1,0 +1,218 @@
+"""The command `choose`: what it leaves, refuses, goes on with, and what its winner is good for."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gan_augment.commands import choosing
+from gan_augment.commands.choosing import choose, plan_choice
+from gan_augment.commands.fitting import fit, plan_fit
+from gan_augment.errors import DataError, OutputExistsError, ResumeMismatchError, UsageError
+from gan_augment.generators import halving, scorer
+from gan_augment.generators.image_gan import ImageGAN
+from gan_augment.generators.tabular_gan import TabularGAN
+from gan_augment.generators.time_budget import Forecast
+from gan_augment.options import FitOptions
+from gan_augment.recipes import RECIPES
+from gan_augment.settings import read_toml
+from gan_augment.training.callbacks import StopRequested
+from tests.commands.conftest import StopAt, contents, write_classes
+
+TABLE = FitOptions(target="fraud", device="cpu", budget_s=600)
+NAMES = ("gaussian", "anchored", "free")
+
+
+def known(folder: Path) -> dict:
+    """All that choice.json says, but for how long it took."""
+    found = json.loads((folder / "choice.json").read_text())
+    trials = [{**trial, "seconds": 0} for trial in found["trials"]]
+    return found | {"trials": trials, "seconds": 0}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def known_speeds():
+    """Forecasts that do not depend on the machine, and short fits: 25 steps, then 50."""
+    with pytest.MonkeyPatch.context() as patch:
+        speed = Forecast(100, 0.1, 0.01)
+        patch.setattr(TabularGAN, "forecast", lambda *_: speed)
+        plan = halving.Plan.steps
+        patch.setattr(
+            halving.Plan,
+            "steps",
+            lambda self, of, sizes: min(100 >> len(sizes), plan(self, of, sizes)),
+        )
+        patch.setattr(scorer, "SCORER_STEPS", 10)
+        patch.setattr(choosing, "UPDATES", 10)
+        yield
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory, table_file) -> Path:
+    folder = tmp_path_factory.mktemp("choices") / "out"
+    return choose(table_file, folder, TABLE, recipes=NAMES).out
+
+
+@pytest.mark.slow
+def test_a_choice_leaves_the_winner_its_trials_and_a_page(whole):
+    found = json.loads((whole / "choice.json").read_text())
+    assert read_toml(whole / "recipe.toml")["name"] == found["winner"]
+    assert {path.name for path in (whole / "trials").iterdir()} == {
+        f"{trial['recipe']}-{trial['steps']}-{trial['seed']}" for trial in found["trials"]
+    }
+    page = (whole / "index.html").read_text()
+    assert found["why"] in page
+    shown = re.findall(r"<caption>(.*?)</caption>", page)
+    assert shown[0] == "real"
+    assert set(shown[1:]) <= set(NAMES)
+    assert len(shown) > 2
+    assert not re.findall(r"(?:src|href)=\"(?!data:)", page)
+    assert "<script" not in page
+
+
+@pytest.mark.slow
+def test_a_resumed_choice_ends_as_an_undisturbed_one(whole, table_file, tmp_path, monkeypatch):
+    journal = (whole / "journal.jsonl").read_bytes().splitlines(keepends=True)
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "journal.jsonl").write_bytes(b"".join(journal[:6]) + journal[6][:20])  # torn
+    resumed = choose(table_file, out, TABLE, recipes=NAMES, resume=True)
+    assert known(resumed.out) == known(whole)
+
+
+@pytest.mark.slow
+def test_a_stopped_choice_keeps_its_trials_and_says_the_way_on(table_file, tmp_path, monkeypatch):
+    fitted = TabularGAN.fit
+
+    def stopped(gan, *args, **how):
+        if gan.recipe.name == "free":
+            gan.callbacks = [StopAt(3)]
+        return fitted(gan, *args, **how)
+
+    monkeypatch.setattr(TabularGAN, "fit", stopped)
+    with pytest.raises(StopRequested, match="--resume goes on"):
+        choose(table_file, tmp_path / "out", TABLE, recipes=NAMES)
+    assert (tmp_path / "out" / "journal.jsonl").read_text().count('"trial"') == 2
+
+
+@pytest.mark.slow
+def test_the_winners_toml_is_a_recipe_of_a_fit(whole, table_file, tmp_path):
+    options = FitOptions(target="fraud", device="cpu", recipe=str(whole / "recipe.toml"))
+    steps = None if read_toml(whole / "recipe.toml")["name"] == "gaussian" else 9
+    fit(table_file, tmp_path / "run", options.model_copy(update={"steps": steps}))
+
+
+def test_what_a_fit_would_choose_is_not_known_before(table_file):
+    with pytest.raises(UsageError, match=r"writes the recipe\.toml that can be named here"):
+        plan_fit(table_file, FitOptions(target="fraud", recipe="choose"))
+
+
+@pytest.mark.slow
+def test_a_fit_that_chooses_stores_the_winner(table_file, tmp_path):
+    options = FitOptions(target="fraud", device="cpu", recipe="choose", steps=80)
+    run = fit(table_file, tmp_path / "run", options).run
+    name = read_toml(run / "config.toml")["recipe"]["name"]
+    assert name in (*NAMES, "wgan-gp", "class-by-class")
+
+
+@pytest.mark.slow
+def test_a_choice_of_images_by_a_classifier_shows_samples(tmp_path):
+    data = write_classes(tmp_path / "parts", {"good": 40, "bad": 9})
+    options = FitOptions(device="cpu", budget_s=600)
+    found = choose(
+        data, tmp_path / "out", options, recipes=["anchored", "lsgan"], metric="downstream"
+    )
+    assert {"anchored", "lsgan"} == {trial["recipe"] for trial in found.found["trials"]}
+    assert "data:image/png" in (found.out / "index.html").read_text()
+    assert (found.out / "samples.png").is_file()
+
+
+@pytest.fixture
+def fits(monkeypatch) -> list[tuple[Any, dict[str, Any]]]:
+    """Every generator that is fitted, with what its fit was given."""
+    seen: list[tuple[Any, dict[str, Any]]] = []
+    for kind in (TabularGAN, ImageGAN):
+        real = kind.fit
+
+        def fit_seen(gan, data, *, _real=real, **given):
+            seen.append((gan, given))
+            return _real(gan, data, **given)
+
+        monkeypatch.setattr(kind, "fit", fit_seen)
+    return seen
+
+
+@pytest.mark.slow
+def test_options_of_a_fit_that_chooses_are_those_of_its_trials(table_file, tmp_path, fits):
+    options = FitOptions(
+        target="fraud", device="cpu", recipe="choose", steps=80, rate=3e-3, threads=2
+    )
+    fit(table_file, tmp_path / "run", options)
+    trained = [gan for gan, _ in fits if gan.recipe.generator.trained]
+    assert len(trained) > 3
+    assert {gan.recipe.generator_optimiser.rate for gan in trained} == {3e-3}
+    assert {gan.threads for gan, _ in fits} == {2}
+
+
+@pytest.mark.slow
+def test_rows_of_no_class_go_to_the_recipes_that_take_them(tmp_path, fits):
+    data = write_classes(tmp_path / "parts", {"good": 40, "bad": 9})
+    more = write_classes(tmp_path / "more", {"any": 12})
+    options = FitOptions(device="cpu", budget_s=600, unlabelled=str(more))
+    found = choose(data, tmp_path / "out", options, recipes=["semi-supervised", "lsgan"])
+    given = {(gan.recipe.name, len(more.get("unlabelled") or ())) for gan, more in fits}
+    assert ("semi-supervised", 12) in given
+    assert {n for name, n in given if name != "semi-supervised"} == {0}
+    assert found.unlabelled == (found.winner == "semi-supervised")
+    with pytest.raises(UsageError, match="unlabelled rows were given"):
+        choose(data, tmp_path / "none", options, recipes=["anchored", "free"])
+
+
+def test_a_plan_of_a_choice_writes_nothing(table_file, tmp_path):
+    before = contents(table_file.parent)
+    lines, values = plan_choice(table_file, tmp_path / "out", TABLE, recipes=NAMES)
+    assert "choosing among gaussian, anchored, free; rounds of 3, then 2" in lines[-1]
+    assert values["rounds"] == [3, 2]
+    assert contents(table_file.parent) == before
+    assert not (tmp_path / "out").exists()
+
+
+def test_all_recipes_are_those_that_draw_any_number_of_rows(data_folder, table_file, tmp_path):
+    _, values = plan_choice(data_folder, tmp_path / "out", recipes="all")
+    named = RECIPES["image"].items()
+    assert values["recipes"] == [name for name, one in named if not one.generator.from_rows]
+    _, values = plan_choice(table_file, tmp_path / "out", TABLE, recipes=["all"])
+    assert values["recipes"] == [*RECIPES["table"]]
+    with pytest.raises(UsageError, match="stargan: its samples start from real rows"):
+        plan_choice(data_folder, tmp_path / "out", recipes=["anchored", "stargan"])
+
+
+def test_what_is_no_choice_is_refused(table_file, data_folder, tmp_path, whole):
+    out = tmp_path / "out"
+    with pytest.raises(UsageError, match="Did you mean 'anchored'"):
+        choose(table_file, out, TABLE, recipes=["anchord", "free"])
+    with pytest.raises(UsageError, match="for tables, not for images"):
+        choose(data_folder, out, recipes=["gaussian", "free"])
+    with pytest.raises(UsageError, match="two or more"):
+        choose(table_file, out, TABLE, recipes=["free"])
+    with pytest.raises(DataError, match="too few to choose"):
+        choose(write_classes(tmp_path / "few", {"good": 30, "bad": 3}), out)
+    assert not out.exists()
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.txt").write_text("mine")
+    with pytest.raises(OutputExistsError):
+        choose(table_file, tmp_path / "mine", TABLE, overwrite=True)
+    with pytest.raises(ResumeMismatchError, match="other data or settings"):
+        choose(table_file, whole, TABLE, recipes=["gaussian", "free"], resume=True)
+
+
+def test_a_budget_that_holds_nothing_is_refused_and_the_data_stays(table_file, tmp_path):
+    before = contents(table_file.parent)
+    with pytest.raises(UsageError, match=r"--budget .* would do"):
+        choose(table_file, tmp_path / "out", TABLE.model_copy(update={"budget_s": 1.0}))
+    assert not (tmp_path / "out").exists()
+    assert contents(table_file.parent) == before

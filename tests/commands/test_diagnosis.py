@@ -1,0 +1,99 @@
+"""What `doctor` says of installations that lack something, and of machines with odd timings."""
+
+from __future__ import annotations
+
+from importlib import metadata
+
+import pytest
+
+from gan_augment.commands import installation
+from gan_augment.commands.installation import (
+    advice,
+    albumentations_words,
+    doctor,
+    requirements,
+)
+
+
+def without(monkeypatch, *gone: str, **others: str) -> None:
+    """Distributions that are not there, or are of other versions."""
+    real = metadata.version
+
+    def version(name: str) -> str:
+        if name in gone:
+            raise metadata.PackageNotFoundError(name)
+        return others.get(name) or real(name)
+
+    monkeypatch.setattr(metadata, "version", version)
+
+
+@pytest.fixture
+def no_trials(monkeypatch):
+    monkeypatch.setattr(installation, "_trials", lambda modules: ([], None))
+
+
+def test_everything_that_is_needed_is_listed_and_there(no_trials):
+    listed = {package.name: package for package in doctor().packages}
+    assert {"torch", "numpy", "pydantic", "albumentations", "pyarrow"} <= set(listed)
+    assert not [package.line() for package in listed.values() if package.problem]
+
+
+def test_extras_are_no_requirements(monkeypatch):
+    lines = ["torch>=2.10", "typer<1,>=0.26", 'polars>=1.20; extra == "dev"']
+    monkeypatch.setattr(metadata, "requires", lambda name: lines)
+    assert requirements() == {"torch": ">=2.10", "typer": "<1,>=0.26"}
+
+
+def test_what_is_missing_is_named_with_its_cure(monkeypatch, no_trials):
+    without(monkeypatch, "scipy")
+    report = doctor()
+    assert not report.healthy
+    assert report.problems == (
+        f'scipy: not installed; pip install "scipy{requirements()["scipy"]}"',
+    )
+
+
+def test_a_whole_installation_is_said_to_be_one(no_trials):
+    assert doctor().lines()[-1] == "everything that is needed is there and works"
+
+
+def test_a_version_outside_its_range_is_a_problem(monkeypatch, no_trials):
+    without(monkeypatch, torch="2.9.1+cpu")
+    assert doctor().problems == ('torch 2.9.1+cpu: expected >=2.10; pip install "torch>=2.10"',)
+
+
+@pytest.mark.parametrize(
+    ("owners", "words"),
+    [
+        (["albumentations"], "the MIT package answers"),
+        (["AlbumentationsX"], "pip uninstall albumentationsx"),
+        (["albumentationsx", "albumentations"], "pip uninstall albumentations albumentationsx"),
+        ([], "nothing answers"),
+    ],
+)
+def test_it_is_told_which_albumentations_answers(monkeypatch, owners, words):
+    monkeypatch.setattr(metadata, "packages_distributions", lambda: {"albumentations": owners})
+    assert words in albumentations_words()
+
+
+@pytest.mark.parametrize(
+    ("precision", "float32", "words"),
+    [
+        ("bf16", 300, "wrong here: float32 is 1.5 times as fast; pass --precision float32"),
+        ("float32", 100, "pass --precision bf16"),
+        ("bf16", 100, "right here: float32 is 0.50 times as fast"),
+    ],
+)
+def test_it_says_whether_the_rule_takes_the_faster_precision(precision, float32, words):
+    assert words in advice(precision, {"float32": float32, "bf16": 200})
+
+
+def test_nothing_is_advised_where_nothing_was_timed():
+    assert advice("", {}) == ""
+
+
+def test_what_takes_too_long_is_a_problem_and_ends(monkeypatch):
+    monkeypatch.setattr(installation, "LIMIT_S", 0.01)
+    problem = doctor().problems[-1]
+    assert problem.startswith("numpy")
+    assert "ends its process: it took longer than 0 s" in problem

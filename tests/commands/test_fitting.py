@@ -1,0 +1,598 @@
+"""A fit and its run folder: what it leaves, refuses, goes on with, and never loses."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import platform
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from gan_augment.commands import fitting
+from gan_augment.commands.fitting import fit, plan_fit
+from gan_augment.commands.outputs import Result, run_folder
+from gan_augment.errors import (
+    DivergedError,
+    NoRareClassError,
+    OutputExistsError,
+    ResumeMismatchError,
+    UnknownClassError,
+    UsageError,
+    WriteFailedError,
+)
+from gan_augment.generators import scorer
+from gan_augment.generators.image_gan import ImageGAN
+from gan_augment.options import FitOptions
+from gan_augment.recipes import Recipe, StopSettings, resolve_recipe
+from gan_augment.settings import read_toml
+from gan_augment.training import loop
+from gan_augment.training.callbacks import StopRequested
+from tests.commands.conftest import Notes, StopAt, contents
+
+pytestmark = pytest.mark.slow
+QUICK = FitOptions(steps=20, device="cpu", threads=1, precision="float32", selection=False)
+COUNTS = {"good": 24, "odd": 10, "bad": 4}
+
+
+def model(run: Path) -> dict[str, str]:
+    return contents(run / "model")
+
+
+def events(run: Path, kind: str) -> list[int]:
+    lines = (run / "history.jsonl").read_text().splitlines()
+    return [e["step"] for e in map(json.loads, lines) if e["event"] == kind]
+
+
+def stopped_at(step: int, data: Path, run: Path, options: FitOptions = QUICK) -> Path:
+    """A run folder of a fit that was stopped after `step`."""
+    with pytest.raises(StopRequested):
+        fit(data, run, options, callbacks=[StopAt(step, "score")])
+    return run
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick_judge():
+    """The judge learns for few steps: nothing here is about how good a score is."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(scorer, "SCORER_STEPS", 10)
+        yield
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory, make_classes) -> Path:
+    return make_classes(tmp_path_factory.mktemp("given") / "parts", COUNTS)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory, data) -> Path:
+    """The run of an undisturbed fit; a test that changes it copies it."""
+    return fit(data, tmp_path_factory.mktemp("whole") / "run", QUICK).run
+
+
+@pytest.fixture(scope="module")
+def cut(tmp_path_factory, data) -> Path:
+    """The run of the same fit, stopped at step 12; a test that changes it copies it."""
+    return stopped_at(12, data, tmp_path_factory.mktemp("cut") / "run")
+
+
+@pytest.fixture
+def run(cut, tmp_path) -> Path:
+    """The stopped run, to be changed."""
+    return Path(shutil.copytree(cut, tmp_path / "run"))
+
+
+@pytest.fixture
+def done(whole, tmp_path) -> Path:
+    """The finished run, to be changed."""
+    return Path(shutil.copytree(whole, tmp_path / "done"))
+
+
+@pytest.fixture
+def untrained(monkeypatch):
+    """Any training fails the test."""
+
+    def refuse(*args, **kwargs):
+        pytest.fail("it trained")
+
+    monkeypatch.setattr(ImageGAN, "fit", refuse)
+
+
+# What a run leaves
+
+
+def test_a_run_folder_holds_its_settings_history_model_checkpoints_and_samples(whole):
+    assert {entry.name for entry in whole.iterdir()} == {
+        *("config.toml", "environment.json", "history.jsonl", "samples.png"),
+        *("checkpoints", "model"),
+    }
+    assert "step-20" in {entry.name for entry in (whole / "checkpoints").iterdir()}
+
+
+def test_the_samples_are_a_picture_of_every_class(whole):
+    with Image.open(whole / "samples.png") as picture:
+        picture.load()
+        assert picture.mode == "RGB"
+        assert picture.height > len(COUNTS) * 2 * 48
+
+
+def test_every_tenth_of_the_run_is_scored_and_written_down_once(whole):
+    assert events(whole, "score") == sorted({3, *range(2, 21, 2)})
+    assert events(whole, "stop") == []
+
+
+def test_the_environment_names_neither_the_machine_nor_a_path(whole):
+    text = (whole / "environment.json").read_text()
+    assert set(json.loads(text)) == {"python", "system", "machine", "versions"}
+    assert platform.node() not in text
+    assert "/" not in text
+
+
+def test_the_data_is_not_written_into_and_global_numbers_stay(data, tmp_path):
+    before, numbers = contents(data), np.random.get_state()[1].tobytes()  # noqa: NPY002
+    fit(data, tmp_path / "run", QUICK.model_copy(update={"steps": 1}))
+    assert contents(data) == before
+    assert np.random.get_state()[1].tobytes() == numbers  # noqa: NPY002
+
+
+def test_the_same_call_gives_the_same_model_and_picture(data, whole, tmp_path):
+    again = fit(data, tmp_path / "again", QUICK).run
+    assert model(again) == model(whole)
+    assert contents(again)["samples.png"] == contents(whole)["samples.png"]
+
+
+def test_a_run_is_named_after_its_data_then_numbered(data, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def begun(plan, *_, **__):
+        (plan.run / "x").touch()
+        return Result(), None
+
+    monkeypatch.setattr(fitting, "_train", begun)
+    for _ in range(3):
+        fit(data, options=QUICK)
+    assert {p.name for p in Path("runs").iterdir()} == {"parts", "parts-2", "parts-3"}
+
+
+def test_the_steps_that_a_budget_became_repeat_the_run(data, tmp_path, monkeypatch):
+    few = "gan_augment.generators.image_gan.check_useful"
+    monkeypatch.setattr(few, lambda *_: None)  # one second is refused
+    budget = QUICK.model_copy(update={"steps": None, "budget_s": 1.0})
+    first = fit(data, tmp_path / "first", budget)
+    assert {"timing", "training", "scoring", "selection", "reading"} <= set(first.seconds)
+    assert min(first.seconds["timing"], first.seconds["scoring"]) > 0
+    settings = read_toml(first.run / "config.toml")
+    assert settings["fit"]["steps"] == first.steps
+    threads = settings["resolved"]["threads"]
+    repeat = QUICK.model_copy(update={"steps": first.steps, "threads": threads})
+    assert model(fit(data, tmp_path / "second", repeat).run) == model(first.run)
+
+
+@pytest.mark.parametrize(
+    "names", [('a,b "c"\\', "ünï ☃", "%2e%2e"), ("rare", "[fit]", "-x"), ("x" * 200, "'", "#")]
+)
+def test_odd_class_names_come_back_as_they_were(names, make_classes, tmp_path):
+    data = make_classes(tmp_path / "data", {"plain": 20, **dict.fromkeys(names, 2)})
+    quick = QUICK.model_copy(update={"steps": 1})
+    run = fit(data, tmp_path / "run", quick).run
+    assert set(ImageGAN.load(run / "model").topped_up_) == set(names)
+    assert set(read_toml(run / "config.toml")["fit"]["classes"]) == set(names)
+    shutil.rmtree(run / "model")
+    assert set(ImageGAN.load(fit(data, run, resume=True).run / "model").classes_) == {
+        "plain",
+        *names,
+    }
+
+
+@pytest.mark.parametrize("channels", [2, 5])
+def test_arrays_of_any_number_of_channels_can_be_fitted(channels, tmp_path):
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (24, 8, 8, channels), dtype=np.uint8)
+    np.savez(tmp_path / "data.npz", x=pixels, y=["a"] * 20 + ["b"] * 4)
+    quick = QUICK.model_copy(update={"steps": 1})
+    assert fit(tmp_path / "data.npz", tmp_path / "run", quick).samples.is_file()
+
+
+# What is refused, and planned
+
+
+def test_a_used_folder_is_refused_and_left_as_it_was(data, done, untrained):
+    before = contents(done)
+    with pytest.raises(OutputExistsError, match="--overwrite"):
+        fit(data, done, QUICK)
+    assert contents(done) == before
+
+
+def test_overwriting_replaces_a_run_and_keeps_what_is_not_its_own(data, done, whole):
+    (done / "notes.txt").write_text("mine")
+    other = QUICK.model_copy(update={"steps": 2, "seed": 1})
+    fit(data, done, other, overwrite=True)
+    assert (done / "notes.txt").read_text() == "mine"
+    assert {p.name for p in (done / "checkpoints").iterdir()} == {"step-1", "step-2"}
+    assert model(done) != model(whole)
+
+
+@pytest.mark.parametrize("config", [None, "", "name = 'mine'\n[model]\n", "no toml"])
+def test_a_folder_without_a_run_is_never_overwritten(data, tmp_path, config, untrained):
+    out = tmp_path / "project"
+    (out / "model").mkdir(parents=True)
+    (out / "model" / "mine.bin").write_bytes(b"mine")
+    (out / "db.old-2023").mkdir()
+    (out / "db.old-2023" / "mine.bin").write_bytes(b"mine")
+    if config is not None:
+        (out / "config.toml").write_text(config)
+    before = contents(out)
+    with pytest.raises(OutputExistsError, match="holds no run"):
+        fit(data, out, QUICK, overwrite=True)
+    with pytest.raises(ResumeMismatchError, match="holds no run"):
+        fit(data, out, QUICK, resume=True)
+    assert contents(out) == before
+
+
+def test_an_earlier_run_survives_an_overwriting_that_cannot_begin(data, done, make_classes):
+    before = contents(done)
+    with pytest.raises(UnknownClassError):
+        fit(data, done, QUICK.model_copy(update={"classes": "bda"}), overwrite=True)
+    even = make_classes(done.parent / "even", {"a": 4, "b": 4})
+    with pytest.raises(NoRareClassError):
+        fit(even, done, QUICK, overwrite=True)
+    assert contents(done) == before
+
+
+def test_a_run_is_never_written_into_the_data(data, make_classes, tmp_path, monkeypatch):
+    with pytest.raises(UsageError, match="beside it"):
+        fit(data, data / "run", QUICK)
+    here = make_classes(tmp_path / "here", COUNTS)
+    before = contents(here)
+    monkeypatch.chdir(here)
+    for what in (fit, plan_fit):
+        with pytest.raises(UsageError, match="beside it"):
+            what(".", options=QUICK)
+    assert contents(here) == before
+
+
+def test_a_class_that_is_not_there_is_named_with_the_nearest_one(data, tmp_path):
+    with pytest.raises(UnknownClassError, match="Did you mean 'bad'"):
+        fit(data, tmp_path / "run", QUICK.model_copy(update={"classes": "bda"}))
+    assert not (tmp_path / "run").exists()
+
+
+def test_images_of_no_steps_are_refused_before_a_folder_is_made(data, tmp_path):
+    for what in (fit, plan_fit):
+        with pytest.raises(UsageError, match="steps=0; expected a whole number of 1 or more"):
+            what(data, options=QUICK.model_copy(update={"steps": 0}), out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_no_rare_class_is_exit_code_3_with_the_counts(make_classes, tmp_path, command):
+    data = make_classes(tmp_path / "even", {"a": 4, "b": 4})
+    refused = command("fit", data, "--out", "run", "--steps", 1)
+    assert refused.returncode == 3
+    assert "'a'" in refused.stderr or "a (4)" in refused.stderr
+    assert "--classes" in refused.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_resuming_needs_the_folder_of_the_run(data):
+    with pytest.raises(UsageError, match="--out"):
+        fit(data, resume=True)
+
+
+def test_a_plan_says_what_a_fit_would_do_and_writes_nothing(data, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    plan = plan_fit(data, QUICK)
+    assert (plan.run.as_posix(), plan.topped_up, plan.length) == (
+        "runs/parts",
+        ("bad",),
+        "20 steps",
+    )
+    assert plan.counts == COUNTS
+    assert json.loads(json.dumps(plan.to_dict()))["image_shape"] == [8, 8, 1]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_plan_of_a_recipe_that_is_not_trained_speaks_of_no_steps(data_folder):
+    for more in ({}, {"steps": 3}, {"budget_s": 60.0}):
+        plan = plan_fit(data_folder, FitOptions(recipe="fourier", **more))
+        assert plan.length == "nothing is trained"
+
+
+def test_a_plan_of_large_images_says_what_its_budget_buys(make_classes, tmp_path):
+    budget = FitOptions(budget_s=5.0, device="cpu", precision="float32", workers=1)
+    folder = make_classes(tmp_path / "large", {"good": 9, "bad": 2}, side=64)
+    plan = plan_fit(folder, budget)
+    assert plan.bought in plan.lines()
+    assert re.match(r"a budget of 5 s buys \d+ steps here, at 64 x 64 px; ", plan.bought)
+    for other in (budget.model_copy(update={"image_size": (60, 60)}), QUICK):
+        assert plan_fit(folder, other).bought == ""
+
+
+# Stopped, and resumed
+
+
+def test_a_stopped_run_ends_as_an_undisturbed_one(data, run, whole):
+    assert not (run / "model").exists()
+    assert events(run, "stop") == [12]
+    fit(data, run, resume=True)
+    assert model(run) == model(whole)
+    assert contents(run)["samples.png"] == contents(whole)["samples.png"]
+    assert events(run, "score") == events(whole, "score")
+
+
+def test_the_settings_it_began_with_may_be_repeated(data, run, whole, monkeypatch):
+    asked = QUICK.model_copy(update={"classes": "bad", "recipe": "anchored", "workers": 1})
+    fit(data, run, asked, resume=True)
+    assert model(run) == model(whole)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"steps": 40}, {"seed": 1}, {"classes": "odd"}, {"recipe": "free"}, {"flips": True},
+     {"rate": 1e-4}, {"d_steps": 2}, {"precision": "bf16"}, {"threads": 2},
+     {"resize": "crop"}, {"image_size": (12, 12)}],
+    ids=lambda other: next(iter(other)),
+)  # fmt: skip
+def test_other_settings_are_refused_by_name_and_change_nothing(data, run, other, untrained):
+    before = contents(run)
+    with pytest.raises(ResumeMismatchError, match=next(iter(other))):
+        fit(data, run, FitOptions(**other), resume=True)
+    assert contents(run) == before
+
+
+def test_other_data_is_refused_and_changes_nothing(run, make_classes, tmp_path):
+    before = contents(run)
+    other = make_classes(tmp_path / "other", {**COUNTS, "bad": 3})
+    with pytest.raises(ResumeMismatchError, match=r"data.*--force"):
+        fit(other, run, resume=True)
+    assert contents(run) == before
+
+
+def test_force_goes_on_with_other_data_and_more_steps(run, make_classes, tmp_path):
+    other = make_classes(tmp_path / "other", {**COUNTS, "bad": 3})
+    heard = Notes()
+    longer = fit(other, run, FitOptions(steps=24), resume=True, force=True, progress=heard)
+    assert longer.steps == 24
+    assert "resumed at step 12 of 24" in heard.notes
+    assert ImageGAN.load(run / "model").classes_["bad"] == 3
+    assert read_toml(run / "config.toml")["fit"]["steps"] == 24
+
+
+def test_a_finished_run_is_not_trained_again_and_keeps_every_byte(data, done, untrained):
+    before, heard = contents(done), Notes()
+    result = fit(data, done, resume=True, progress=heard)
+    assert any("finished" in note for note in heard.notes)
+    assert contents(done) == before
+    assert (result.steps, result.score is not None) == (20, True)
+
+
+@pytest.mark.parametrize("lost", ["model", "samples.png", "model/tensors.safetensors"])
+def test_what_a_finished_run_lost_is_made_again_from_its_last_checkpoint(data, done, whole, lost):
+    path = done / lost
+    if path.parent == done:
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    else:
+        path.write_bytes(path.read_bytes()[:-9])
+    fit(data, done, resume=True)
+    assert model(done) == model(whole)
+    assert contents(done)["samples.png"] == contents(whole)["samples.png"]
+    assert events(done, "score") == events(whole, "score")
+
+
+def test_a_damaged_newest_checkpoint_falls_back_to_the_one_before_and_says_so(data, run, whole):
+    weights = run / "checkpoints" / "step-12" / "tensors.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-9])
+    heard = Notes()
+    fit(data, run, resume=True, progress=heard)
+    assert any("step-12 is damaged" in warning for warning in heard.warnings)
+    assert "resumed at step 10 of 20" in heard.notes
+    assert events(run, "score") == events(whole, "score")
+    assert model(run) == model(whole)
+
+
+def test_a_run_stopped_before_its_first_checkpoint_begins_again(data, run, whole):
+    shutil.rmtree(run / "checkpoints")
+    fit(data, run, resume=True)
+    assert model(run) == model(whole)
+    assert events(run, "score") == events(whole, "score")
+
+
+def test_a_torn_last_line_of_the_history_is_dropped(data, run, whole):
+    with (run / "history.jsonl").open("a") as file:
+        file.write('{"event": "sco')
+    fit(data, run, resume=True)
+    assert events(run, "score") == events(whole, "score")
+
+
+def test_training_that_diverges_leaves_the_best_generator_so_far(data, tmp_path, monkeypatch):
+    real = loop.train
+
+    def diverging(run):
+        run.steps, planned = 10, run.steps
+        real(run)
+        run.steps = planned
+        raise DivergedError("non-finite numbers")
+
+    monkeypatch.setattr(loop, "train", diverging)
+    with pytest.raises(DivergedError):
+        fit(data, tmp_path / "run", QUICK)
+    assert ImageGAN.load(tmp_path / "run" / "model").sample({"bad": 2}).counts["bad"] == 2
+    assert (tmp_path / "run" / "samples.png").is_file()
+
+
+def test_a_terminated_process_leaves_with_143_and_its_run_ends_as_an_undisturbed_one(
+    data, tmp_path, command
+):
+    arguments = ["fit", data, "--steps", 80, "--precision", "float32"]
+    line = [sys.executable, "-m", "gan_augment_cli", *map(str, arguments), "--out", "cut"]
+    with subprocess.Popen(line, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + 300
+        while not (tmp_path / "cut" / "checkpoints" / "step-16").exists():
+            assert time.monotonic() < deadline
+            assert process.poll() is None
+            time.sleep(0.02)
+        process.send_signal(signal.SIGTERM)
+        _, told = process.communicate(timeout=60)
+    assert process.returncode == 143
+    last = told.splitlines()[-1]
+    assert f"gan-augment fit {data} --out cut --resume" in last
+    assert not list(tmp_path.rglob("*.tmp-*"))
+    assert not (tmp_path / "cut" / "model").exists()
+    assert command("fit", data, "--out", "cut", "--resume").returncode == 0
+    assert command(*arguments, "--out", "whole").returncode == 0
+    assert model(tmp_path / "cut") == model(tmp_path / "whole")
+
+
+# A disk that refuses
+
+
+@pytest.fixture
+def refuse(monkeypatch):
+    """From the n-th call on, an os function fails with an error number."""
+
+    def install(function: str, number: int, nth: int = 1) -> None:
+        real, calls = getattr(os, function), []
+
+        def failing(*args, **kwargs):
+            calls.append(args)
+            if len(calls) >= nth:
+                raise OSError(number, os.strerror(number))
+            return real(*args, **kwargs)
+
+        monkeypatch.setattr(os, function, failing)
+
+    return install
+
+
+@pytest.mark.parametrize("function", ["mkdir", "open"])
+def test_a_read_only_place_is_exit_code_74_in_one_line(data, tmp_path, refuse, function):
+    refuse(function, errno.EROFS)
+    with pytest.raises(WriteFailedError, match="read-only") as caught:
+        fit(data, tmp_path / "run", QUICK)
+    assert (caught.value.exit_code, "\n" in str(caught.value)) == (74, False)
+
+
+@pytest.mark.parametrize("nth", [1, 2, 5, 9, 14])
+def test_a_full_disk_during_training_leaves_whole_checkpoints_to_go_on_from(
+    data, run, whole, monkeypatch, refuse, nth
+):
+    with monkeypatch.context():
+        refuse("fsync", errno.ENOSPC, nth)
+        with pytest.raises(WriteFailedError, match=r"[Ff]ree") as caught:
+            fit(data, run, resume=True)
+        monkeypatch.undo()
+    assert "\n" not in str(caught.value)
+    assert not list(run.rglob("*.tmp-*"))
+    fit(data, run, resume=True)
+    assert model(run) == model(whole)
+    assert events(run, "score") == events(whole, "score")
+
+
+def test_a_full_disk_at_the_history_is_said_in_one_line(data, run, whole, monkeypatch):
+    real = Path.open
+
+    def full(self, mode="r", *args, **kwargs):
+        if self.name == "history.jsonl" and mode == "a":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return real(self, mode, *args, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", full)
+        with pytest.raises(WriteFailedError, match=r"history\.jsonl"):
+            fit(data, run, resume=True)
+    fit(data, run, resume=True)
+    assert model(run) == model(whole)
+
+
+def test_a_full_disk_at_the_end_keeps_the_model_that_was_there(data, done, monkeypatch, refuse):
+    before, save = model(done), ImageGAN.save
+    (done / "samples.png").unlink()
+
+    def save_on_a_full_disk(gan, folder):
+        refuse("fsync", errno.ENOSPC)
+        save(gan, folder)
+
+    monkeypatch.setattr(ImageGAN, "save", save_on_a_full_disk)
+    with pytest.raises(WriteFailedError):
+        fit(data, done, resume=True)
+    assert model(done) == before
+
+
+def test_two_processes_never_train_into_one_folder(data, tmp_path, command):
+    with run_folder(tmp_path / "run", resume=False, overwrite=False):
+        refused = command("fit", data, "--out", "run", "--steps", 1)
+    assert refused.returncode == 75
+    assert not (tmp_path / "run").exists()
+
+
+# Ended before the last step
+
+
+@pytest.fixture(scope="module")
+def ended(tmp_path_factory, data) -> tuple[Path, Notes]:
+    """The run of a fit whose recipe is content with the first eligible generator."""
+    heard, out = Notes(), tmp_path_factory.mktemp("ended") / "run"
+    fit(data, out, QUICK.model_copy(update={"until": "score=1000000"}), progress=heard)
+    return out, heard
+
+
+def test_a_model_says_how_many_steps_were_trained_and_a_note_why_no_more(ended):
+    out, heard = ended
+    gan = ImageGAN.load(out / "model")
+    assert gan.steps_ == events(out, "stop")[0] < 20
+    assert gan.meta_.chosen in (f"step {gan.steps_}", "interpolation")
+    assert any(
+        note.startswith(f"ended at step {gan.steps_} of 20: the held-out") for note in heard.notes
+    )
+    twin = gan.as_chosen()
+    assert (twin.steps, twin.recipe.stop) == (gan.steps_, StopSettings())
+
+
+def test_a_resumed_run_that_had_ended_is_finished(data, ended, untrained):
+    before = contents(ended[0])
+    assert fit(data, ended[0], resume=True).steps == ImageGAN.load(ended[0] / "model").steps_
+    assert contents(ended[0]) == before
+
+
+def test_of_a_table_no_score_ends_a_run():
+    with pytest.raises(UsageError, match=r"stop\.patience are for images"):
+        Recipe.checked({"data": "table", "stop": {"patience": 3}}, "mine.toml")
+
+
+# Options of training
+
+
+def test_options_of_training_change_the_recipe_and_are_stored_with_the_run(data, ended, tmp_path):
+    options = FitOptions(
+        until="score=0.2", patience=3, d_steps=2, optimiser="sgd", rate=0.01, schedule="cosine"
+    )
+    recipe = plan_fit(data, options, tmp_path / "run").recipe
+    for optimiser in (recipe.generator_optimiser, recipe.discriminator_optimiser):
+        assert (optimiser.name, optimiser.rate) == ("sgd", 0.01)
+    assert (recipe.stop.score, recipe.stop.patience) == (0.2, 3)
+    assert (recipe.d_steps, recipe.schedule.name) == (2, "cosine")
+    assert recipe.objective == resolve_recipe("auto").objective
+    stored = read_toml(ended[0] / "config.toml")
+    assert (stored["fit"]["until"], stored["recipe"]["stop"]["score"]) == ("score=1000000", 1e6)
+
+
+def test_options_of_training_are_refused_where_nothing_is_trained_or_scored(tmp_path):
+    table = tmp_path / "parts.csv"
+    table.write_text("size,kind\n" + "".join(f"{i * i % 17},{'ab'[i % 2]}\n" for i in range(40)))
+    for options, why in (
+        ({"rate": 0.01}, "--rate: the recipe 'gaussian' is not trained"),
+        ({"patience": 2, "steps": 5}, "--patience: for images only"),
+    ):
+        with pytest.raises(UsageError, match=why):
+            plan_fit(table, FitOptions(target="kind", classes="all", **options))
+    plan = plan_fit(table, FitOptions(target="kind", classes="all", steps=5, rate=0.01))
+    assert plan.recipe.generator_optimiser.rate == 0.01
+    assert plan.data.generator().recipe == plan.recipe

@@ -1,0 +1,151 @@
+"""Inspecting says what is there, without torch, and hides nothing."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+
+from gan_augment.commands.inspection import inspect_data, inspect_run
+from gan_augment.errors import DataError, ModelFileError, UsageError
+
+
+def test_a_data_report_counts_classes_and_explains_the_rare_one(data_folder):
+    report = inspect_data(data_folder)
+    text = "\n".join(report.lines())
+    assert report.rare == ("bad_part",)
+    assert report.to_dict()["classes"] == {"bad_part": 5, "good": 30, "odd": 12}
+    assert "rare: bad_part (5); fewer than 7.833 rows" in text
+    assert "8 x 8" in text
+    json.dumps(report.to_dict(), allow_nan=False)
+
+
+def test_unusable_files_are_listed_with_the_reason_and_what_a_fit_would_say(tmp_path, data_folder):
+    for source in data_folder.rglob("*.png"):
+        target = tmp_path / source.relative_to(data_folder)
+        target.parent.mkdir(exist_ok=True)
+        target.write_bytes(source.read_bytes())
+    for name in ("x.png", "y.png"):
+        (tmp_path / "bad_part" / name).write_bytes(b"no image")
+    report = inspect_data(tmp_path)
+    assert set(report.to_dict()["rejected"]) == {"bad_part/x.png", "bad_part/y.png"}
+    assert "--skip-bad" in (report.problem or "")
+    assert any(line.startswith("  bad_part/x.png: ") for line in report.lines())
+    assert inspect_data(tmp_path, skip_bad=True).problem is None
+
+
+def test_nothing_to_read_is_an_error(tmp_path):
+    with pytest.raises(DataError):
+        inspect_data(tmp_path)
+
+
+def test_a_run_report_says_what_the_model_is_and_that_it_contains_training_rows(run):
+    report = inspect_run(run)
+    values = report.to_dict()
+    assert values["classes"] == {"bad_part": 5, "good": 30, "odd": 12}
+    assert values["topped_up"] == ["bad_part"]
+    assert values["anchors"] == 47
+    assert len(values["model_sha256"]) == 64
+    text = "\n".join(report.lines())
+    assert "contains 47 training rows in encoded form" in text
+    assert "8 x 8 px" in text
+    json.dumps(values, allow_nan=False)
+
+
+def test_a_damaged_model_is_refused_in_one_line(run, tmp_path):
+    (tmp_path / "model").mkdir()
+    for file in (run / "model").iterdir():
+        (tmp_path / "model" / file.name).write_bytes(file.read_bytes())
+    description = tmp_path / "model" / "model.json"
+    description.write_bytes(description.read_bytes().replace(b'"good"', b'"goof"'))
+    with pytest.raises(ModelFileError, match="checksum"):
+        inspect_run(tmp_path)
+
+
+def test_a_run_without_a_model_yet_says_so(tmp_path):
+    (tmp_path / "config.toml").write_text("")
+    with pytest.raises(ModelFileError, match="no model yet"):
+        inspect_run(tmp_path)
+
+
+@pytest.mark.slow
+def test_inspecting_loads_no_torch(run, data_folder):
+    code = (
+        "import sys; from gan_augment import commands;"
+        f"commands.inspect_run({str(run)!r}); commands.inspect_data({str(data_folder)!r});"
+        "sys.exit(any(m in sys.modules for m in ('torch', 'sklearn', 'pandas', 'albumentations')))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_report_shows_the_columns_the_classes_and_the_cost(table_file):
+    report = inspect_data(table_file, target="fraud")
+    told = json.loads(json.dumps(report.to_dict(), allow_nan=False))
+    assert told["classes"] == {"no": 48, "yes": 12}
+    assert told["rare"] == ["yes"]
+    assert {column["name"]: column["kind"] for column in told["columns"]} == {
+        "id": "id",
+        "amount": "numeric",
+        "place": "categorical",
+        "day": "datetime",
+        "is_new": "boolean",
+    }
+    assert told["encoded_bytes"] == 4 * told["encoded_width"] * 60
+    text = "\n".join(report.lines())
+    assert "rare: yes (12)" in text
+    assert "column 'id' is not learned" in text
+
+
+def test_kinds_can_be_said(table_file):
+    report = inspect_data(table_file, target="fraud", columns={"id": "categorical"})
+    assert report.to_dict()["columns"][0]["kind"] == "categorical"
+
+
+def test_rows_that_differ_in_their_class_alone_are_noted(table_file, tmp_path):
+    text = table_file.read_text()
+    first = text.splitlines()[1]
+    other = first.rpartition(";")[0] + (";no" if first.endswith("yes") else ";yes")
+    (tmp_path / "t.csv").write_text(f"{text}\n{other}\n")
+    report = inspect_data(tmp_path / "t.csv", target="fraud")
+    assert any("2 rows equal a row of another class" in note for note in report.to_dict()["notes"])
+
+
+def test_a_table_without_a_target_is_a_usage_error(tmp_path):
+    (tmp_path / "t.parquet").write_bytes(b"")
+    with pytest.raises(UsageError, match="--target"):
+        inspect_data(tmp_path / "t.parquet")
+    with pytest.raises(DataError, match="there is no"):
+        inspect_data(tmp_path / "none.csv", target="y")
+
+
+def test_a_run_report_says_what_was_kept_and_what_is_inside(table_run):
+    report = inspect_run(table_run)
+    told = json.loads(json.dumps(report.to_dict(), allow_nan=False))
+    assert told["kind"] == "table"
+    assert told["classes"] == {"no": 48, "yes": 12}
+    assert told["anchors"] == 60
+    text = "\n".join(report.lines())
+    assert "contains 60 training rows in encoded form" in text
+    assert "amount" in text
+
+
+@pytest.mark.parametrize("value", [None, -0.84271])
+def test_a_run_report_says_the_score_once(table_run, value):
+    report = inspect_run(table_run)
+    reason = "no class has enough rows" if value is None else "step 5 (0.843) was best"
+    score = report.facts.score.model_copy(update={"value": value})
+    facts = report.facts.model_copy(update={"chosen": "step 5", "reason": reason, "score": score})
+    kept = [line for line in replace(report, facts=facts).lines() if line.startswith("kept")]
+    assert kept == [f"kept: step 5; {reason}"]
+
+
+@pytest.mark.slow
+def test_inspecting_a_table_loads_no_torch(table_run, table_file):
+    code = (
+        "import sys; from gan_augment import commands;"
+        f"commands.inspect_run({str(table_run)!r});"
+        f"commands.inspect_data({str(table_file)!r}, target='fraud');"
+        "sys.exit(any(m in sys.modules for m in ('torch', 'sklearn', 'imblearn')))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,136 @@
+"""What a fit, `inspect` and `augment` say and do about what selection keeps."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from gan_augment import GANAugmenter, TopUp
+from gan_augment.commands.augmenting import augment, plan_augment
+from gan_augment.commands.fitting import FitResult, fit
+from gan_augment.commands.inspection import inspect_run
+from gan_augment.data.contract import LabelledImages
+from gan_augment.data.images.reader import read_images
+from gan_augment.errors import OutputExistsError, UsageError
+from gan_augment.generators.image_gan import ImageGAN
+from gan_augment.generators.model_file import UsefulnessRecord
+from gan_augment.options import FitOptions
+from gan_augment.recipes import SelectionSettings, resolve_recipe
+from gan_augment.storage import load_bundle, save_bundle
+from gan_augment.torch_api.dataset import planned
+from tests.commands.conftest import Notes
+
+pytestmark = pytest.mark.slow
+
+EASY = SelectionSettings(label=0, outlier=0, logit=0.4)
+
+
+@pytest.fixture(scope="module")
+def fitted(data_folder, tmp_path_factory) -> FitResult:
+    recipe = resolve_recipe("auto").model_copy(update={"selection": EASY})
+    options = FitOptions(recipe=recipe, steps=2, device="cpu", threads=1)
+    return fit(data_folder, tmp_path_factory.mktemp("selected") / "run", options)
+
+
+def marked(run: Path, folder: Path, gain: float, *, serves: bool = False) -> Path:
+    """The run's model, as if its generated rows had gained so much in every respect.
+
+    serves: as if no class were refused, which says nothing of what would be drawn.
+    """
+    arrays, meta = load_bundle(run / "model", schema=dict)
+    if serves:
+        for of_class in meta["selection"]["classes"].values():
+            of_class["refused"] = None
+    found = UsefulnessRecord(
+        share=0.5, rare_recall=(gain,) * 3, balanced_accuracy=(gain,) * 3, accuracy=(gain,) * 3,
+        seeds=2, updates=90, rows=60, rare_rows=5,
+    )  # fmt: skip
+    save_bundle(folder / "model", arrays, {**meta, "usefulness": found.model_dump()}, "model")
+    return folder
+
+
+def test_the_last_lines_of_a_fit_say_what_is_kept_and_what_that_means(fitted, tmp_path):
+    text = "\n".join(fitted.lines())
+    assert "odd       60% (dropped: 40% logit)" in text
+    assert "bad_part  refused: 5 training images of 'bad_part'" in text
+    assert "real or synthetic: a small CNN is right on " in text
+    assert "advised synthetic share: 0, since what generated rows add was not tried" in text
+    assert fitted.to_dict()["found"] == list(fitted.found)
+    assert "\n".join(fitted.found) in "\n".join(inspect_run(fitted.run).lines())
+
+
+def test_candidates_are_drawn_with_the_reason_of_rejection_and_nothing_is_replaced(
+    fitted, tmp_path
+):
+    png = tmp_path / "candidates.png"
+    report = inspect_run(fitted.run, samples=True, out=png)
+    assert f"look at {png}" in report.lines()
+    assert report.to_dict()["samples"] == str(png)
+    with Image.open(png) as image:
+        assert image.size[0] > 12 * 48
+    with pytest.raises(OutputExistsError):
+        inspect_run(fitted.run, samples=True, out=png)
+    with pytest.raises(UsageError, match=r"\.png"):
+        inspect_run(fitted.run, samples=True, out=tmp_path / "candidates.jpg")
+
+
+def test_of_a_table_no_candidates_are_drawn(table_run, tmp_path):
+    with pytest.raises(UsageError, match="of a table"):
+        inspect_run(table_run, samples=True, out=tmp_path / "x.png")
+
+
+def test_nothing_is_generated_where_rows_do_not_help_unless_asked(fitted, data_folder, tmp_path):
+    hopeless, heard = marked(fitted.run, tmp_path / "run", -0.1), Notes()
+    done = augment(data_folder, tmp_path / "out", model=hopeless, progress=heard)
+    assert {of["synthetic"] + of["companion"] for of in done.counts.values()} == {0}
+    assert done.counts["bad_part"] == {"real": 5, "repeat": 25, "synthetic": 0, "companion": 0}
+    assert "not shown to help" in done.warnings[0]
+    plan = plan_augment(data_folder, tmp_path / "planned", model=hopeless)
+    assert plan["bad_part"].repeats == 25
+    asked = TopUp(synthetic_share=0.5)
+    serving = marked(fitted.run, tmp_path / "serving", -0.1, serves=True)
+    again = plan_augment(data_folder, tmp_path / "planned", model=serving, top_up=asked)
+    assert again["bad_part"].synthetic > 0
+
+
+def test_the_default_share_is_kept_where_rows_help(fitted, data_folder, tmp_path):
+    fine = marked(fitted.run, tmp_path / "run", 0.1, serves=True)
+    plan = plan_augment(data_folder, tmp_path / "planned", model=fine)
+    assert plan["bad_part"].synthetic == plan["bad_part"].repeats > 0
+
+
+def test_a_lone_refused_class_is_filled_with_repeats_and_others_get_no_companions(
+    fitted, data_folder, tmp_path
+):
+    fine = marked(fitted.run, tmp_path / "run", 0.1)
+    done = augment(data_folder, tmp_path / "out", model=fine)
+    assert done.counts["bad_part"] == {"real": 5, "repeat": 25, "synthetic": 0, "companion": 0}
+    assert done.counts["good"]["companion"] == 0
+    assert "5 training images" in done.refused["bad_part"]
+
+
+class Facts:
+    """A dataset's facts, as far as a plan asks them."""
+
+    counts, kind = {"good": 30, "bad": 10}, "image"
+
+
+def test_a_loader_follows_the_advice_and_warns(fitted, tmp_path):
+    model = ImageGAN.load(marked(fitted.run, tmp_path / "run", -0.1) / "model", device="cpu")
+    with pytest.warns(UserWarning, match="not shown to help"):
+        plan = planned(Facts, TopUp(companions=False), ["bad"], model)
+    assert plan["bad"].synthetic == 0
+    assert planned(Facts, TopUp(synthetic_share=1.0), ["bad"], model)["bad"].synthetic > 0
+
+
+def test_an_augmenter_follows_the_advice_and_warns(fitted, data_folder, tmp_path):
+    folder = marked(fitted.run, tmp_path / "run", -0.1)
+    augmenter = GANAugmenter.load(folder / "model", device="cpu", n_jobs=1)
+    data = read_images(data_folder).data
+    assert isinstance(data, LabelledImages)
+    y = np.array(data.names)[data.labels]
+    with pytest.warns(UserWarning, match="not shown to help"):
+        _, labels = augmenter.fit_resample(data.pixels, y)
+    assert augmenter.n_generated_ == 0
+    assert len(labels) == 3 * 30

@@ -1,0 +1,205 @@
+"""A fit on a table leaves the run that one on images leaves, and goes on as one does."""
+
+import csv
+import json
+import shutil
+import signal
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from gan_augment.commands.fitting import fit, plan_fit
+from gan_augment.errors import (
+    DataError,
+    NoRareClassError,
+    ResumeMismatchError,
+    UsageError,
+)
+from gan_augment.options import FitOptions
+from gan_augment.settings import read_toml
+from gan_augment.training.callbacks import StopRequested
+from tests.commands.conftest import StopAt, contents
+
+QUICK = FitOptions(target="fraud", steps=9, device="cpu", threads=1)
+
+
+def model(run: Path) -> dict[str, str]:
+    return contents(run / "model")
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory, table_file) -> Path:
+    return fit(table_file, tmp_path_factory.mktemp("whole") / "run", QUICK).run
+
+
+@pytest.fixture(scope="module")
+def cut(tmp_path_factory, table_file) -> Path:
+    """The run of the same fit, stopped on its way."""
+    run = tmp_path_factory.mktemp("cut") / "run"
+    with pytest.raises(StopRequested, match="--resume") as stopped:
+        fit(table_file, run, QUICK, callbacks=[StopAt(3)])
+    assert stopped.value.signal == signal.SIGTERM
+    return run
+
+
+@pytest.fixture
+def run(cut, tmp_path) -> Path:
+    return Path(shutil.copytree(cut, tmp_path / "run"))
+
+
+def test_a_run_folder_holds_its_settings_history_model_format_and_samples(whole):
+    assert {entry.name for entry in whole.iterdir()} == {
+        *("config.toml", "environment.json", "history.jsonl", "samples.csv", "format.json"),
+        *("checkpoints", "model"),
+    }
+    settings = read_toml(whole / "config.toml")
+    assert (settings["fit"]["target"], settings["fit"]["steps"]) == ("fraud", 9)
+    assert settings["recipe"]["name"] == "anchored"
+
+
+def test_the_samples_show_real_rows_beside_synthetic_ones(whole, table_file):
+    text = (whole / "samples.csv").read_text()
+    rows = list(csv.DictReader(text.splitlines(), delimiter=";"))
+    assert list(rows[0]) == ["class", "origin", "id", "amount", "place", "day", "is_new"]
+    kinds = [(row["class"], row["origin"]) for row in rows]
+    assert list(dict.fromkeys(kinds)) == [
+        *(("yes", "real"), ("yes", "synthetic"), ("no", "real"), ("no", "synthetic")),
+    ]
+    lines = {line.rpartition(";")[0] for line in table_file.read_text().splitlines()}
+    real = [line for line in text.splitlines() if line.startswith("yes;real;")]
+    assert all(line.removeprefix("yes;real;") in lines for line in real)
+
+
+def test_the_same_call_gives_the_same_model_and_samples(table_file, whole, tmp_path):
+    again = fit(table_file, tmp_path / "again", QUICK).run
+    assert model(again) == model(whole)
+    assert (again / "samples.csv").read_bytes() == (whole / "samples.csv").read_bytes()
+
+
+def test_a_stopped_run_ends_as_an_undisturbed_one_with_no_more_than_resume(table_file, run, whole):
+    assert not (run / "model").exists()
+    fit(table_file, run, resume=True)
+    assert model(run) == model(whole)
+    for name in ("samples.csv", "config.toml"):
+        assert (run / name).read_bytes() == (whole / name).read_bytes()
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"target": "place"}, {"columns": {"id": "categorical"}}, {"seed": 1}, {"recipe": "free"}],
+)
+def test_other_settings_are_refused_when_a_run_is_resumed(table_file, run, changed):
+    with pytest.raises(ResumeMismatchError, match="was begun with"):
+        fit(table_file, run, QUICK.model_copy(update=changed), resume=True)
+
+
+def test_other_data_is_refused_when_a_run_is_resumed(table_file, run, tmp_path):
+    lines = table_file.read_text().splitlines()
+    (tmp_path / "other.csv").write_text("\n".join(lines[:-1]) + "\n")
+    with pytest.raises(ResumeMismatchError):
+        fit(tmp_path / "other.csv", run, resume=True)
+
+
+def test_a_plan_says_what_a_fit_would_do_and_writes_nothing(table_file, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    plan = plan_fit(table_file, FitOptions(target="fraud"))
+    told = json.loads(json.dumps(plan.to_dict()))
+    assert told["target"] == "fraud"
+    assert told["columns"] == {
+        "id": "id",
+        "amount": "numeric",
+        "place": "categorical",
+        "day": "datetime",
+        "is_new": "boolean",
+    }
+    assert "nothing is trained" in plan.length
+    text = "\n".join(plan.lines())
+    assert "60 rows of 2 classes; 5 columns: 1 id, 1 numeric" in text
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ({"recipe": "gaussian", "steps": 5}, "is not trained"),
+        ({"recipe": "gaussian", "budget_s": 5}, "is not trained"),
+        ({"recipe": "free", "steps": 0}, "noise"),
+    ],
+)
+def test_a_length_that_a_recipe_cannot_have_is_refused_before_a_folder_is_made(
+    table_file, tmp_path, values, says
+):
+    for what in (plan_fit, fit):
+        with pytest.raises(UsageError, match=says):
+            what(table_file, options=FitOptions(target="fraud", **values), out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_classes_too_small_to_be_learned_are_named(table_file, tmp_path):
+    lines = table_file.read_text().splitlines()
+    lines[1:4] = [line.rpartition(";")[0] + ";never" for line in lines[1:4]]
+    (tmp_path / "t.csv").write_text("\n".join(lines))
+    plan = plan_fit(tmp_path / "t.csv", FitOptions(target="fraud"))
+    assert any("too small to be learned: never (3)" in note for note in plan.notes)
+
+
+def test_a_parquet_file_is_a_table_too(table_file, tmp_path):
+    frame = pd.read_csv(table_file, sep=";")
+    frame.to_parquet(tmp_path / "t.parquet")
+    run = fit(tmp_path / "t.parquet", tmp_path / "run", QUICK).run
+    assert (run / "samples.csv").read_text().startswith("class,origin,id,amount")
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("t.parquet", "--target"), ("t.tsv", "--target"), ("t.csv", "path,label.*--target")],
+)
+def test_a_table_without_a_target_is_a_usage_error_that_says_both(name, message, tmp_path):
+    (tmp_path / name).write_text("a,b\n1,2\n")
+    with pytest.raises(UsageError, match=message):
+        fit(tmp_path / name, tmp_path / "run", FitOptions(steps=1))
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_target_and_images_are_a_usage_error(tmp_path):
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "x.npz").write_bytes(b"")
+    for name in ("photos", "x.npz"):
+        with pytest.raises(UsageError, match="--target names a column of a table"):
+            fit(tmp_path / name, tmp_path / "run", QUICK)
+
+
+@pytest.mark.parametrize(
+    "values", [{"image_size": (8, 8)}, {"flips": True}, {"resize": "crop"}, {"skip_bad": True}]
+)
+def test_options_of_images_are_refused_for_a_table(table_file, tmp_path, values):
+    with pytest.raises(UsageError, match="for images only"):
+        fit(table_file, tmp_path / "run", QUICK.model_copy(update=values))
+
+
+def test_kinds_of_columns_without_a_target_are_a_usage_error(table_file, tmp_path):
+    with pytest.raises(UsageError, match="--target"):
+        fit(table_file, tmp_path / "run", FitOptions(columns={"id": "numeric"}))
+
+
+def test_what_is_wrong_with_a_table_is_said_before_a_folder_is_made(table_file, tmp_path):
+    (tmp_path / "ragged.csv").write_text("a,fraud\n1,x\n2\n")
+    with pytest.raises(DataError, match="line 3"):
+        fit(tmp_path / "ragged.csv", tmp_path / "run", QUICK)
+    (tmp_path / "even.csv").write_text("a,fraud\n" + "1,x\n2,y\n" * 20)
+    with pytest.raises(NoRareClassError):
+        fit(tmp_path / "even.csv", tmp_path / "run", QUICK)
+    with pytest.raises(UsageError, match="Did you mean 'fraud'"):
+        fit(table_file, tmp_path / "run", QUICK.model_copy(update={"target": "fraus"}))
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+def test_a_run_that_was_stopped_is_resumed_to_the_same_model(big_table, tmp_path):
+    options = QUICK.model_copy(update={"steps": 12})
+    whole = fit(big_table, tmp_path / "whole", options).run
+    with pytest.raises(StopRequested):
+        fit(big_table, tmp_path / "cut", options, callbacks=[StopAt(4)])
+    fit(big_table, tmp_path / "cut", resume=True)
+    assert model(tmp_path / "cut") == model(whole)

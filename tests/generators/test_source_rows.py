@@ -1,0 +1,351 @@
+"""Models whose samples start from real rows: which rows, once each, kept, given, refused."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from gan_augment import ImageGAN, LabelledImages
+from gan_augment.errors import DataError, TooFewAcceptedError, UsageError
+from gan_augment.generators.selection import SampleSequence
+from gan_augment.generators.source_rows import (
+    checked_data,
+    kept_a_class,
+    partners,
+)
+from gan_augment.recipes import SelectionSettings, resolve_recipe
+from gan_augment.storage import load_bundle
+from tests.generators.conftest import quick_scores, toy_images
+
+COUNTS = {"good": 40, "odd": 30, "bad": 8}
+TINY = {"steps": 2, "device": "cpu", "threads": 1, "selection": False, "precision": "float32"}
+
+
+def fitted(recipe: str, data: LabelledImages | None = None, **more) -> ImageGAN:
+    with quick_scores():
+        return ImageGAN(recipe=recipe, **(TINY | more)).fit(data or toy_images(COUNTS))
+
+
+def pair(counts=(20, 20), names=None) -> LabelledImages:
+    """Two classes of files, by default with the same names."""
+    data = toy_images(dict(zip("ab", counts, strict=True)))
+    ids = [f"{k}/{i:04d}.png" for k, n in zip("ab", counts, strict=True) for i in range(n)]
+    return replace(data, ids=np.array(names or ids))
+
+
+@pytest.fixture(scope="module")
+def stargan() -> ImageGAN:
+    return fitted("stargan")
+
+
+def test_every_sample_names_the_row_of_another_class_that_it_was_drawn_from(stargan):
+    data = toy_images(COUNTS)
+    class_of = dict(zip(data.ids.tolist(), data.labels.tolist(), strict=True))
+    drawn = stargan.sample({"bad": 50, "good": 5})
+    assert len(set(drawn.sources[:50].tolist())) == 50  # each row once
+    assert {class_of[id_] for id_ in drawn.sources[:50]} == {0, 1}
+    assert {class_of[id_] for id_ in drawn.sources[50:]} == {1, 2}
+    assert drawn.take([3]).sources[0] == drawn.sources[3]
+
+
+def test_the_first_rows_are_the_same_however_many_are_drawn(stargan):
+    few, many = stargan.sample({"bad": 5}), stargan.sample({"bad": 70})
+    assert np.array_equal(few.pixels, many.pixels[:5])
+    assert np.array_equal(few.sources, many.sources[:5])
+
+
+def test_a_saved_model_and_a_pickled_one_draw_the_same_from_the_same_rows(stargan, tmp_path):
+    stargan.save(tmp_path / "model")
+    expected = stargan.sample({"bad": 9})
+    for other in (ImageGAN.load(tmp_path / "model"), copy.deepcopy(stargan)):
+        drawn = other.sample({"bad": 9})
+        assert np.array_equal(drawn.pixels, expected.pixels)
+        assert np.array_equal(drawn.sources, expected.sources)
+    assert stargan.meta_.anchors == sum(COUNTS.values())
+
+
+def test_more_samples_than_rows_are_refused_in_words(stargan):
+    assert len(stargan.sample({"bad": 70})) == 70  # all of the two other classes
+    with pytest.raises(TooFewAcceptedError, match=r"71 samples of 'bad'.*70 rows"):
+        stargan.sample({"bad": 71})
+
+
+def test_a_recipe_with_noise_of_its_own_goes_round_the_rows_again():
+    drawn = fitted("inpaint").sample({"bad": 20})
+    assert len(set(drawn.sources.tolist())) == 8  # its own rows
+    assert len({pixels.tobytes() for pixels in drawn.pixels}) == 20
+
+
+def test_given_rows_are_taken_in_their_order(stargan):
+    data = toy_images(COUNTS)
+    source = data.take(np.arange(12)[::-1])
+    drawn = stargan.sample({"bad": 12}, source=source)
+    assert drawn.sources.tolist() == source.ids.tolist()
+    strangers = replace(source, class_names=("new", "odd", "bad"))
+    assert stargan.sample({"bad": 3}, source=strangers).sources.tolist() == source.ids[:3].tolist()
+
+
+def test_given_masks_say_where_a_row_is_redrawn():
+    data = toy_images(COUNTS)
+    source, gan = data.take([0, 1]), fitted("inpaint")
+    masks = np.zeros((2, 8, 8), np.uint8)
+    masks[:, :3] = 255
+    drawn = gan.sample({"bad": 2}, source=source, masks=masks)
+    assert np.array_equal(drawn.pixels[:, 3:], source.pixels[:, 3:])
+    assert not np.array_equal(drawn.pixels[:, :3], source.pixels[:, :3])
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"source": toy_images({"good": 2}, side=16)}, r"of shape \(16, 16, 1\)"),
+        ({"source": toy_images({"good": 2}), "masks": np.ones((2, 8, 8), np.uint8)}, "'inpaint'"),
+        ({"masks": np.ones((2, 8, 8), np.uint8)}, "give these as well"),
+    ],
+)
+def test_rows_that_do_not_fit_are_refused(stargan, more, said):
+    with pytest.raises(UsageError, match=said):
+        stargan.sample({"bad": 1}, **more)
+
+
+def test_a_recipe_that_draws_from_noise_takes_no_rows():
+    data = toy_images(COUNTS)
+    with pytest.raises(UsageError, match=r"'anchored' does not start from given rows"):
+        fitted("anchored").sample({"bad": 1}, source=data)
+
+
+def test_pairs_are_files_of_one_name_and_stay_together():
+    gan = fitted("pix2pix", pair(), classes="all")
+    drawn = gan.sample({"a": 5})
+    assert all(id_.startswith("b/") for id_ in drawn.sources)
+    with pytest.raises(DataError, match=r"no file of 'a' has the name of one of 'b'"):
+        fitted("pix2pix", pair((2, 2), ["a/1", "a/2", "b/3", "b/4"]), classes="all")
+
+
+@pytest.mark.parametrize("recipe", ["cyclegan", "pix2pix"])
+def test_a_recipe_of_one_pair_refuses_three_classes(recipe):
+    with pytest.raises(UsageError, match=r"one pair of classes, and the data has 3"):
+        fitted(recipe)
+
+
+def test_nothing_is_trained_by_fourier():
+    gan = fitted("fourier", steps=None)
+    assert gan.steps_ == 0
+    assert len(set(gan.sample({"bad": 100}).sources.tolist())) == 70
+
+
+def test_no_steps_may_be_asked_of_a_recipe_that_trains_nothing_and_of_no_other():
+    assert fitted("fourier", steps=0).steps_ == 0  # as the evaluator asks
+    forecast = ImageGAN(recipe="fourier", **TINY).forecast(toy_images(COUNTS), 1.0)
+    assert (forecast.steps, forecast.step_s) == (0, 0.0)
+    with pytest.raises(UsageError, match="steps"):
+        fitted("stargan", steps=0)
+
+
+def test_an_odd_side_cannot_be_twice_another():
+    with pytest.raises(UsageError, match="multiples of 2"):
+        fitted("srgan", toy_images(COUNTS, side=9))
+
+
+def test_enlarging_takes_the_smaller_side():
+    gan, data = fitted("srgan", toy_images(COUNTS, side=16)), toy_images({"good": 3}, side=8)
+    assert gan.enlarged(data.pixels).shape == (3, 16, 16, 1)
+    with pytest.raises(UsageError, match="1/2 of its side"):
+        gan.enlarged(toy_images({"good": 1}, side=16).pixels)
+
+
+def test_a_row_makes_one_sample_also_where_selection_drops_half_of_more_than_a_span():
+    selection = SelectionSettings(label=0, label_least=0, outlier=0, copy_guard=0, logit=0.5)
+    recipe = resolve_recipe("stargan").model_copy(update={"selection": selection})
+    data = toy_images({"good": 1500, "odd": 1500, "bad": 8})
+    gan = fitted(recipe, data, selection=True, advise=False)
+    assert 0.3 < gan.meta_.selection.classes["bad"].acceptance < 0.7
+    drawn = gan.sample({"bad": 1200})
+    assert len(set(drawn.sources.tolist())) == 1200
+    assert np.array_equal(drawn.pixels[:9], gan.sample({"bad": 9}).pixels)
+
+
+def test_given_rows_of_several_classes_keep_their_order_and_masks_go_with_them():
+    data, gan = toy_images(COUNTS), fitted("inpaint")
+    source = data.take([41, 0, 72, 1])
+    masks = np.zeros((4, 8, 8), np.uint8)
+    for row in range(4):
+        masks[row, 2 * row : 2 * row + 2] = 1
+    drawn = gan.sample({"bad": 4}, source=source, masks=masks)
+    assert drawn.sources.tolist() == source.ids.tolist()
+    outside = masks == 0
+    assert np.array_equal(drawn.pixels[outside], source.pixels[outside])
+
+
+def test_what_was_drawn_from_a_row_stays_with_it():
+    data = toy_images({"good": 3, "bad": 2})
+    none = replace(data, sources=np.array(["", "", "", "", ""]))
+    assert checked_data(resolve_recipe("anchored"), none).groups is None
+    original = str(data.ids[0])
+    drawn = replace(data, sources=np.array(["", "", "", original, ""]))
+    groups = checked_data(resolve_recipe("anchored"), drawn).groups
+    assert groups[0] == groups[3] >= 0
+    assert (groups[[1, 2, 4]] == -1).all()
+    with pytest.raises(DataError, match="sources have shape"):
+        replace(data, sources=np.array(["a"]))
+
+
+def test_a_pickle_draws_the_same_from_the_same_rows(stargan):
+    other = pickle.loads(pickle.dumps(stargan))  # noqa: S301
+    drawn, expected = other.sample({"odd": 7}, 3), stargan.sample({"odd": 7}, 3)
+    assert np.array_equal(drawn.pixels, expected.pixels)
+    assert np.array_equal(drawn.sources, expected.sources)
+
+
+def test_another_seed_deals_the_rows_in_another_order(stargan):
+    one, other = (stargan.sample({"bad": 70}, seed).sources for seed in (0, 1))
+    assert set(one) == set(other)
+    assert not np.array_equal(one, other)
+
+
+def test_a_count_of_none_has_no_source_and_none_is_dealt_for_another_class(stargan):
+    drawn = stargan.sample({"bad": 0, "odd": 2, "good": 0})
+    assert len(drawn) == len(drawn.sources) == 2
+    assert np.array_equal(drawn.sources, stargan.sample({"odd": 2}).sources)
+
+
+def test_what_selection_keeps_still_names_its_row_and_a_row_is_kept_once():
+    picky = SelectionSettings(label=0, outlier=0, copy_guard=0, logit=0.4)
+    recipe = resolve_recipe("stargan").model_copy(update={"selection": picky})
+    gan = fitted(recipe, selection=True, advise=False)
+    every = SampleSequence(gan._sampler.sampler, None)
+    label = list(gan.classes_).index("bad")
+    ids = every.row_sources(label, "bad", 0, len(gan._sampler.sampler.sources.rows_for(label)), 0)
+    pixels = every.rows(label, "bad", 0, len(ids), 0)
+    image_of = dict(zip(ids.tolist(), pixels, strict=True))
+    drawn = gan.sample({"bad": 20})
+    assert len(set(drawn.sources.tolist())) == 20
+    for image, source in zip(drawn.pixels, drawn.sources.tolist(), strict=True):
+        assert np.array_equal(image, image_of[source])
+    assert drawn.sources.tolist() != ids[:20].tolist()  # some were dropped
+    with pytest.raises(TooFewAcceptedError, match="rows are there to start from"):
+        gan.sample({"bad": len(ids)})
+
+
+def test_given_rows_of_a_class_are_not_drawn_as_their_own(stargan):
+    own = toy_images({"good": 1, "odd": 1, "bad": 3})
+    assert set(stargan.sample({"bad": 2}, source=own).sources) == set(own.ids[:2])
+    with pytest.raises(DataError, match="no row of another class that samples of 'bad'"):
+        stargan.sample({"bad": 1}, source=own.take([2, 3, 4]))
+
+
+def test_given_rows_leave_the_model_as_it_was(stargan):
+    before = stargan.sample({"bad": 4})
+    stargan.sample({"bad": 4}, source=toy_images({"good": 9}))
+    after = stargan.sample({"bad": 4})
+    assert np.array_equal(before.pixels, after.pixels)
+    assert np.array_equal(before.sources, after.sources)
+
+
+def test_more_than_the_given_rows_are_refused(stargan):
+    with pytest.raises(TooFewAcceptedError, match=r"4 samples of 'bad'.*3 rows"):
+        stargan.sample({"bad": 4}, source=toy_images({"good": 3}))
+
+
+@pytest.mark.parametrize("shape", [(1, 8, 8), (2, 8, 9), (2, 8, 8, 1)])
+def test_masks_of_another_shape_are_refused_in_one_line(shape):
+    gan, source = fitted("inpaint"), toy_images({"good": 2})
+    with pytest.raises(UsageError, match=r"expected \(2, 8, 8\)") as caught:
+        gan.sample({"bad": 1}, source=source, masks=np.ones(shape, np.uint8))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("recipe", ["adain", "fourier"])
+def test_a_row_is_drawn_in_many_styles(recipe):
+    data = toy_images(COUNTS)
+    drawn = fitted(recipe).sample({"bad": 140})
+    class_of = dict(zip(data.ids.tolist(), data.labels.tolist(), strict=True))
+    assert 2 not in {class_of[id_] for id_ in drawn.sources.tolist()}
+    first, second = drawn.pixels[:70], drawn.pixels[70:]
+    assert drawn.sources[:70].tolist() == drawn.sources[70:].tolist()
+    assert (first != second).any(axis=(1, 2, 3)).mean() > 0.5
+
+
+def test_an_enlarging_model_takes_rows_at_the_smaller_side():
+    gan = fitted("srgan", toy_images(COUNTS, side=16))
+    small = toy_images({"good": 3}, side=8)
+    drawn = gan.sample({"good": 3}, source=small)
+    assert np.array_equal(drawn.pixels, gan.enlarged(small.pixels))
+    with pytest.raises(UsageError, match=r"starts from \(8, 8, 1\)"):
+        gan.sample({"good": 1}, source=toy_images({"good": 3}, side=16))
+
+
+# pairs
+
+
+def test_partners_share_a_group_with_those_that_shared_one_already():
+    data = replace(pair((3, 2)), groups=np.array([7, 7, -1, -1, -1]))
+    assert partners(data).tolist() == [3, 4, -1, 0, 1]
+    groups = checked_data(resolve_recipe("pix2pix"), data).groups
+    assert groups[0] == groups[1] == groups[3] == groups[4] >= 0  # by 7 and by two pairs
+    assert groups[2] == -1
+    apart = checked_data(resolve_recipe("pix2pix"), pair((3, 2))).groups
+    assert apart[0] == apart[3] != apart[1] == apart[4]
+
+
+def test_other_recipes_leave_groups_alone():
+    data = toy_images(COUNTS)
+    assert checked_data(resolve_recipe("stargan"), data) is data
+
+
+@pytest.mark.parametrize("recipe", ["stargan", "adain", "fourier", "cyclegan"])
+def test_a_recipe_from_other_classes_needs_two_with_rows(recipe):
+    data = replace(toy_images({"good": 9}), class_names=("good", "bad"))
+    with pytest.raises(DataError, match="the data has 1 class with rows"):
+        checked_data(resolve_recipe(recipe), data)
+
+
+# saved rows
+
+
+def forget(arrays, name: str) -> None:
+    del arrays[name]
+
+
+DAMAGES = {
+    "a class that is not there": lambda a: a.update({"sources/labels": a["sources/labels"] + 9}),
+    "a class below all": lambda a: a.update({"sources/labels": a["sources/labels"] - 9}),
+    "another shape": lambda a: a.update({"sources/pixels": a["sources/pixels"][:, :7]}),
+    "another type": lambda a: a.update({"sources/pixels": a["sources/pixels"].astype(np.float32)}),
+    "no row": lambda a: a.update({"sources/pixels": a["sources/pixels"][:0]}),
+    "a row too few": lambda a: a.update({"sources/pixels": a["sources/pixels"][:-1]}),
+    "a label too few": lambda a: a.update({"sources/labels": a["sources/labels"][:-1]}),
+    "no ids": lambda a: forget(a, "sources/ids"),
+    "ids of another type": lambda a: a.update({"sources/ids": a["sources/ids"].view(np.int8)}),
+    "no text": lambda a: a.update({"sources/ids": np.full(9, 255, np.uint8)}),
+    "nothing": lambda a: [forget(a, k) for k in list(a) if k.startswith("source")],
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_model_with_damaged_rows_is_refused(stargan, tmp_path, refusal, damage):
+    stargan.save(tmp_path / "model")
+    arrays, meta = load_bundle(tmp_path / "model", schema=dict)
+    assert {"sources/pixels", "sources/labels", "sources/ids"} <= arrays.keys()
+    DAMAGES[damage](arrays)
+    said = refusal(ImageGAN, arrays, meta)
+    assert "rows" in said
+
+
+def test_large_images_are_kept_in_smaller_numbers_and_never_under_64():
+    assert kept_a_class((8, 8, 1), 2) == 4096
+    assert kept_a_class((1024, 1024, 3), 2) == 64
+    assert kept_a_class((256, 256, 3), 10) == (1 << 28) // (256 * 256 * 3) // 10
+
+
+def test_a_model_says_how_many_rows_it_holds_and_holds_no_more(monkeypatch):
+    monkeypatch.setattr("gan_augment.generators.image_gan.kept_a_class", lambda *_: 6)
+    gan = fitted("stargan")
+    assert gan.meta_.anchors == 18
+    assert len(set(gan.sample({"bad": 12}).sources)) == 12
+    with pytest.raises(TooFewAcceptedError, match="12 rows"):
+        gan.sample({"bad": 13})

@@ -1,0 +1,229 @@
+"""The small CNN learns, repeats itself byte for byte, and leaves its surroundings alone."""
+
+import numpy as np
+import pytest
+import torch
+
+from gan_augment.classifier import random_features, shift_and_light, small_cnn, train_classifier
+from gan_augment.data.contract import LabelledImages
+from gan_augment.errors import DataError
+from gan_augment.evaluation.learners import EVEN_PARTS
+
+
+def stripes(
+    counts: tuple[int, ...] = (20, 20), shape: tuple[int, int, int] = (12, 10, 1)
+) -> LabelledImages:
+    """Class 0 has horizontal stripes, class 1 vertical ones; noise on both."""
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.arange(len(counts)), counts)
+    rows, columns = np.indices(shape[:2])
+    waves = [np.where(axis % 4 < 2, 60, 190) for axis in (rows, columns)]
+    clean = np.stack([waves[label] for label in labels])[..., None]
+    pixels = (clean + rng.integers(-40, 40, size=(len(labels), *shape))).astype(np.uint8)
+    names = tuple(f"class {k}" for k in range(len(counts)))
+    return LabelledImages(
+        pixels, labels, np.array([f"{i}" for i in range(len(labels))]), class_names=names
+    )
+
+
+def test_it_learns_what_a_person_sees_at_once() -> None:
+    classifier = train_classifier(stripes(), steps=30, seed=0, batch=16)
+    other = stripes((30, 30))
+    assert (classifier.predict(other.pixels) == other.labels).mean() > 0.95
+
+
+def test_the_same_arguments_give_the_same_bytes_and_another_seed_others() -> None:
+    data = stripes()
+    first, again, other = (train_classifier(data, steps=4, seed=s, batch=8) for s in (0, 0, 1))
+    assert first.logits(data.pixels).tobytes() == again.logits(data.pixels).tobytes()
+    assert first.logits(data.pixels).tobytes() != other.logits(data.pixels).tobytes()
+
+
+def test_the_number_of_threads_changes_nothing_and_comes_back() -> None:
+    data, before = stripes(), torch.get_num_threads()
+    logits = []
+    try:
+        for count in (1, 2):
+            torch.set_num_threads(count)
+            logits.append(train_classifier(data, steps=2, seed=0, batch=8).features(data.pixels))
+            assert torch.get_num_threads() == count
+    finally:
+        torch.set_num_threads(before)
+    assert logits[0].tobytes() == logits[1].tobytes()
+
+
+def test_global_generators_and_the_callers_arrays_stay_as_they_were() -> None:
+    data = stripes()
+    before = data.pixels.copy()
+    torch_state, numpy_state = torch.get_rng_state(), repr(np.random.get_state())  # noqa: NPY002
+    train_classifier(data, steps=2, seed=0, batch=8).predict(data.pixels)
+    random_features(data.image_shape, seed=0)
+    assert torch.equal(torch.get_rng_state(), torch_state)
+    assert repr(np.random.get_state()) == numpy_state  # noqa: NPY002
+    assert (data.pixels == before).all()
+
+
+@pytest.mark.parametrize("shape", [(8, 8, 1), (8, 13, 3), (21, 28, 4), (64, 48, 2), (9, 70, 5)])
+def test_any_size_and_channels_from_eight_px_work(shape: tuple[int, int, int]) -> None:
+    data = stripes((3, 3), shape)
+    classifier = train_classifier(data, steps=1, seed=0, batch=6)
+    assert classifier.features(data.pixels).shape == (6, 128)
+    assert classifier.logits(data.pixels).shape == (6, 2)
+    assert random_features(shape, seed=0)(data.pixels).shape == (6, 256)
+    assert classifier.predict(data.pixels[:0]).shape == (0,)
+
+
+def test_balanced_batches_draw_a_rare_class_as_often_as_the_common_one() -> None:
+    data = stripes((97, 3))
+    seen: list[np.ndarray] = []
+
+    def watch(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        seen.append(pixels)
+        return pixels
+
+    train_classifier(data, steps=10, seed=0, batch=32, augment=watch)
+    rare = {row.tobytes() for row in data.pixels[97:]}
+    share = np.mean([row.tobytes() in rare for row in np.concatenate(seen)])
+    assert 0.35 < share < 0.65
+
+
+def test_unbalanced_batches_show_every_row_equally_often() -> None:
+    data = stripes((9, 3))
+    seen: list[bytes] = []
+
+    def watch(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        seen.extend(row.tobytes() for row in pixels)
+        return pixels
+
+    train_classifier(data, steps=6, seed=0, batch=8, augment=watch, balanced=False)
+    assert sorted(seen.count(row.tobytes()) for row in data.pixels) == [4] * 12
+
+
+def test_weights_move_the_classifier_towards_a_class_and_equal_ones_change_nothing() -> None:
+    data = stripes((30, 6))
+    plain, even, towards = (
+        train_classifier(data, steps=5, seed=0, batch=12, balanced=False, weights=w)
+        for w in (None, np.ones(2, np.float32), np.array([1, 9], np.float32))
+    )
+    assert plain.logits(data.pixels).tobytes() == even.logits(data.pixels).tobytes()
+    gap = np.array([1, -1])
+    assert (towards.logits(data.pixels) @ gap).mean() < (plain.logits(data.pixels) @ gap).mean()
+
+
+def test_random_features_depend_on_the_seed_alone_and_not_on_the_batch() -> None:
+    data = stripes((200, 100), (8, 8, 3))
+    features = random_features((8, 8, 3), seed=5)
+    again = random_features((8, 8, 3), seed=5)
+    assert features(data.pixels).tobytes() == again(data.pixels).tobytes()
+    assert np.allclose(features(data.pixels)[:7], features(data.pixels[:7]), atol=1e-5)
+    assert not np.allclose(features(data.pixels), random_features((8, 8, 3), seed=6)(data.pixels))
+
+
+def test_a_class_without_rows_is_no_obstacle_and_one_image_is_an_error() -> None:
+    data = stripes((4, 0))
+    assert set(train_classifier(data, steps=3, seed=0, batch=4).predict(data.pixels)) == {0}
+    with pytest.raises(DataError, match="two images"):
+        train_classifier(data.take([0]), steps=1, seed=0)
+
+
+def test_shifts_keep_shape_and_caller_and_move_at_least_one_pixel() -> None:
+    pixels = np.zeros((50, 8, 8, 1), np.uint8)
+    pixels[:, 3, 3] = 200
+    moved = shift_and_light(pixels, np.random.default_rng(0), light=0)
+    assert pixels[0, 3, 3, 0] == 200
+    assert (moved.shape, moved.dtype) == (pixels.shape, np.uint8)
+    assert {tuple(np.argwhere(m[..., 0])[0]) for m in moved} == {
+        (y, x) for y in (2, 3, 4) for x in (2, 3, 4)
+    }
+    still = shift_and_light(pixels, np.random.default_rng(0), light=0, shift=0)
+    assert (still == pixels).all()
+
+
+def test_balanced_softmax_learns_the_decision_of_even_classes() -> None:
+    rng = np.random.default_rng(0)  # noise says nothing: the shares of the classes can be learned
+    noise, other = rng.integers(0, 256, size=(2, 2000, 8, 8, 1), dtype=np.uint8)
+    labels, ids = np.repeat([0, 1], [1800, 200]), np.array([str(i) for i in range(2000)])
+    data = LabelledImages(noise, labels, ids, class_names=("often", "rare"))
+    plain, even = (
+        train_classifier(data, steps=60, seed=0, balanced=False, balanced_softmax=b, augment=None)
+        for b in (False, True)
+    )
+    rare = [float(np.mean(c.probabilities_of(c.features(other))[:, 1])) for c in (plain, even)]
+    assert rare == pytest.approx([0.1, 0.5], abs=0.05)
+
+
+def test_the_first_update_of_balanced_softmax_is_that_of_its_equation() -> None:
+    data = stripes((6, 2))
+    trained = train_classifier(
+        data, steps=1, seed=0, batch=8, balanced=False, balanced_softmax=True, augment=None
+    )
+    # the head begins at 0: the gradient of -log(n_y e^0 / sum n e^0) by a bias is p - y, of a
+    # share p = n / N; AdamW's first step goes against its sign, and is 0 where shares are hit
+    head = trained.network[1]
+    assert abs(head.bias.detach().numpy()).max() < 1e-6
+    plain = train_classifier(data, steps=1, seed=0, batch=8, balanced=False, augment=None)
+    assert np.sign(plain.network[1].bias.detach().numpy()).tolist() == [1, -1]
+
+
+def test_mixed_images_and_losses_have_the_same_share() -> None:
+    x, others = torch.zeros(3, 1, 4, 4), torch.ones(3, 1, 4, 4)
+    mixed, share = small_cnn._mixed_up(x, others, np.random.default_rng(0))
+    assert torch.equal(mixed, torch.full_like(x, 1 - share))
+    shares = [small_cnn._mixed_up(x, others, np.random.default_rng(s))[1] for s in range(400)]
+    assert np.mean(shares) == pytest.approx(1 / 2, abs=0.04)  # Beta(1, 1) is uniform
+    assert np.var(shares) == pytest.approx(1 / 12, abs=0.01)
+
+
+def test_a_pasted_box_is_of_the_other_images_and_its_pixels_are_the_share() -> None:
+    x, others = torch.zeros(2, 3, 10, 12), torch.ones(2, 3, 10, 12)
+    areas = []
+    for seed in range(300):
+        pasted, share = small_cnn._pasted(x, others, np.random.default_rng(seed))
+        assert float(pasted.mean()) == pytest.approx(1 - share)
+        rows, columns = (pasted[0, 0].amax(axis).bool() for axis in (1, 0))
+        assert pasted[0, 0].sum() == rows.sum() * columns.sum()  # one box
+        areas.append(1 - share)
+    assert (x == 0).all()  # the images that were given stay
+    assert min(areas) < 0.02
+    assert max(areas) > 0.6
+    assert 0.2 < np.mean(areas) < 0.45  # half of the pixels, less what the edges cut off
+
+
+def test_patches_are_pasted_neither_at_the_start_nor_at_the_end() -> None:
+    pastes = [small_cnn._pastes(step, 200) for step in range(200)]
+    assert (pastes.index(True), 200 - pastes[::-1].index(True)) == (3, 197)
+
+
+@pytest.mark.parametrize("mix", ["mixup", "cmo"])
+def test_mixing_trains_learns_and_repeats_itself(mix: small_cnn.Mix) -> None:
+    data, other = stripes((30, 20)), stripes((30, 30))
+    plain, one, again = (
+        train_classifier(data, steps=100, seed=0, batch=16, balanced=False, mix=m)
+        for m in (None, mix, mix)
+    )
+    logits = [classifier.logits(data.pixels) for classifier in (plain, one, again)]
+    assert logits[1].tobytes() == logits[2].tobytes() != logits[0].tobytes()
+    assert (one.predict(other.pixels) == other.labels).mean() > 0.9
+
+
+def test_patches_come_from_every_class_as_often() -> None:
+    data, drawn = stripes((90, 10)), []
+
+    def watch(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        drawn.append(pixels)
+        return pixels
+
+    train_classifier(data, steps=40, seed=0, balanced=False, mix="cmo", augment=watch)
+    rare = {row.tobytes() for row in data.pixels[data.labels == 1]}
+    shares = [np.mean([row.tobytes() in rare for row in batch]) for batch in drawn]
+    patches = [share for share in shares if share > 0.3]
+    assert 10 < len(patches) < 30  # half of 40 batches
+    assert np.mean(patches) == pytest.approx(0.5, abs=0.05)
+    assert np.mean([share for share in shares if share <= 0.3]) == pytest.approx(0.1, abs=0.03)
+
+
+def test_the_part_of_pasted_patches_is_what_decisions_are_corrected_by() -> None:
+    x, others = torch.zeros(1, 1, 32, 32), torch.ones(1, 1, 32, 32)
+    rngs = (np.random.default_rng(seed) for seed in range(2000))
+    areas = [1 - small_cnn._pasted(x, others, rng)[1] for rng in rngs]
+    assert EVEN_PARTS["cmo"] == pytest.approx(0.5 * 0.97 * np.mean(areas), abs=0.01)
