@@ -27,10 +27,9 @@ import time
 import tokenize
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 ROOMS = ("gan_augment", "cli/gan_augment_cli")
 SMALL = 100
@@ -111,8 +110,7 @@ def circles(arrows: dict[str, set[str]]) -> list[list[str]]:
     return [group for group in groups if len(group) > 1]
 
 
-@dataclass(frozen=True)
-class Function:
+class Function(NamedTuple):
     """A function of the product: its place, its node, and the functions that name it."""
 
     module: str
