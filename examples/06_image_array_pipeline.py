@@ -55,9 +55,8 @@ def main(out: Path, steps: int = 60) -> None:
     print("drawn:", drawn.shape, drawn.dtype, set(labels.tolist()))
     rows = np.rint(255 * np.concatenate([train[y_train == 8], drawn])).astype(np.uint8)
     save_sheet(out / "eights.png", rows.reshape(3, 20, 8, 8), scale=5)
-    augmenter.save(out / "augmenter")
-    again, _ = GANAugmenter.load(out / "augmenter", n_jobs=1).sample({8: 40})
-    print("the saved augmenter draws the same pictures:", bool((again == drawn).all()))
+    augmenter.generator_.save(out / "model")
+    print("the model is saved as", out.name + "/model")
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
 import numpy as np
@@ -16,7 +15,6 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import validate_data
 
 from gan_augment.data.contract import LabelledImages
-from gan_augment.data.tables.schema import Column, TableSchema
 from gan_augment.data.topup_plan import plan_topup
 from gan_augment.errors import DivergedError, NotFittedError, UsageError, warn
 from gan_augment.generators.base import checked_seed
@@ -26,7 +24,6 @@ from gan_augment.processes import available_cores
 from gan_augment.progress import StderrProgress
 from gan_augment.recipes import Recipe
 from gan_augment.rng import derived_seed
-from gan_augment.sklearn_api import saved
 from gan_augment.sklearn_api.inputs import (
     Label,
     OutputFormat,
@@ -38,8 +35,10 @@ from gan_augment.sklearn_api.sampling_strategy import rows_to_add
 from gan_augment.training.callbacks import Callback
 
 if TYPE_CHECKING:
+    from gan_augment.generators.image_gan import ImageGAN
     from gan_augment.generators.tabular_gan import TabularGAN
-    from gan_augment.sklearn_api.saved import GAN
+
+    GAN = ImageGAN | TabularGAN
 
 MOST_SEED = 2**31 - 1
 _SHARED_SETTINGS = ("recipe", "steps", "budget_s", "device", "threads")  # of options and GANs
@@ -92,10 +91,6 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
     random_state : int, RandomState or None, default=None
         Drawn from once a fit: None is NumPy's global generator, as in scikit-learn. With an int the
         same data gives the same rows, byte for byte.
-    warm_start : bool, default=False
-        With True a fitted or loaded model that knows every class and has the same columns (names,
-        kinds, dtypes, constants) or image size is used as it is, whatever rows it was trained on;
-        where it does not fit, one is trained anew and a warning says why. `clone` drops models.
     callbacks : sequence of Callback or None, default=None
         Told every event of training. `clone` copies them, and so does a pipeline with memory.
     verbose : int, default=0
@@ -103,7 +98,7 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
 
     Attributes
     ----------
-    synthesizer_ : ImageGAN, TabularGAN or None
+    generator_ : ImageGAN, TabularGAN or None
         The fitted model; None where no generated row was asked for.
     sampling_strategy_ : dict
         {label: rows to add}, companions not counted.
@@ -160,7 +155,7 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
     ({1: 38}, 19)
     """
 
-    synthesizer_: GAN | None
+    generator_: GAN | None
     _output: OutputFormat
     _seed: int
 
@@ -184,7 +179,6 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
         device: str = "auto",
         n_jobs: int | None = None,
         random_state: int | np.random.RandomState | None = None,
-        warm_start: bool = False,
         callbacks: Sequence[Callback] | None = None,
         verbose: int = 0,
     ) -> None:
@@ -201,7 +195,6 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
         self.device = device
         self.n_jobs = n_jobs
         self.random_state = random_state
-        self.warm_start = warm_start
         self.callbacks = callbacks
         self.verbose = verbose
 
@@ -270,13 +263,13 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
         generates = bool(plan.generated)
         if generates:
             self._train(parsed, [name for name, n in lacking.items() if n], options)
-            advised = advised_share(self.synthesizer_, top_up.synthetic_share)
+            advised = advised_share(self.generator_, top_up.synthetic_share)
             plan = planned(advised=advised)
         else:
             self._remember(parsed, None, draw_seed(self.random_state))
         seed = derived_seed(self._seed, "fit_resample")  # `sample` is to draw other rows
         if generates or parsed.may_hold_ids:  # ids of repeated rows are numbered on
-            added = added_rows(data, plan, self.synthesizer_, seed, schema=parsed.schema)
+            added = added_rows(data, plan, self.generator_, seed, schema=parsed.schema)
             plan, layout = added.plan, added.layout
             result = parsed.followed_by(layout, added.data)
         else:
@@ -316,59 +309,6 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
         codes = np.array([labels.names.index(samples.names[i]) for i in samples.labels], dtype=int)
         return self._output.rows(samples), labels.take(codes)
 
-    def save(self, folder: str | Path) -> None:
-        """Write the fitted model, and what gives rows back as they came, as a folder.
-
-        safetensors and JSON, no pickle; `gan-augment sample` and `inspect` read it too. A callable
-        `sampling_strategy`, a RandomState, a Recipe and callbacks are not kept. Replaces what was
-        saved there before; raises OutputExistsError for a folder of anything else.
-        """
-        model, names = self._model(), getattr(self, "feature_names_in_", None)
-        saved.write(
-            Path(folder),
-            model,
-            self.get_params(deep=False),
-            self._output,
-            seed=self._seed,
-            feature_names=None if names is None else tuple(names.tolist()),
-            asked=tuple(getattr(self, "sampling_strategy_", {}).items()),
-        )
-
-    @classmethod
-    def load(
-        cls,
-        folder: str | Path,
-        *,
-        device: str = "auto",
-        n_jobs: int | None = None,
-        warm_start: bool = True,
-    ) -> Self:
-        """Read what `save` wrote, or a run of `gan-augment fit`, or a saved ImageGAN or TabularGAN.
-
-        warm_start: True, so that `fit_resample` uses the model as it is where it fits the data.
-        What `sample` draws comes back as NumPy arrays, or as pandas frames and series where X was
-        a frame of any kind. Of a run, images come back as uint8 (N, H, W, C).
-        Raises ModelFileError.
-        """
-        gan, output, face = saved.read(Path(folder), device=device, threads=threads(n_jobs))
-        augmenter = cls(device=device, n_jobs=n_jobs, warm_start=warm_start)
-        augmenter._output, augmenter.synthesizer_ = output, gan
-        augmenter.classes_ = np.unique(output.labels.values)
-        augmenter._seed = gan.meta_.seed if face is None else face.seed
-        if output.pixels is None:
-            table = cast("TabularGAN", gan)
-            augmenter.schema_ = table.schema_
-            augmenter.n_features_in_ = len(table.schema_.columns)
-        else:
-            augmenter.n_features_in_ = math.prod(output.pixels.shape)
-        if face is not None:
-            known = set(augmenter.get_params(deep=False)) - {"device", "n_jobs", "warm_start"}
-            augmenter.set_params(**{n: v for n, v in face.parameters.items() if n in known})
-            augmenter.sampling_strategy_ = dict(face.added)
-            if face.feature_names is not None:
-                augmenter.feature_names_in_ = np.array(face.feature_names, dtype=object)
-        return augmenter
-
     def _read(self, X: Any, y: Any) -> ParsedInput:
         return read_input(
             X,
@@ -379,27 +319,18 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
         )
 
     def _model(self) -> GAN:
-        if not hasattr(self, "synthesizer_"):
-            raise NotFittedError(
-                "this GANAugmenter is not fitted; call fit(X, y) or GANAugmenter.load(folder)"
-            )
-        if self.synthesizer_ is None:
+        if not hasattr(self, "generator_"):
+            raise NotFittedError("this GANAugmenter is not fitted; call fit(X, y) first")
+        if self.generator_ is None:
             raise NotFittedError(
                 "no generated row was to be added, so no model was trained; call fit(X, y), which "
                 "trains in any case, or raise synthetic_share"
             )
-        return self.synthesizer_
+        return self.generator_
 
     def _train(self, parsed: ParsedInput, names: Sequence[str], options: FitOptions) -> None:
-        """Train a model, or take the one at hand where `warm_start` allows it."""
-        gan = getattr(self, "synthesizer_", None) if self.warm_start else None
         seed = draw_seed(self.random_state)
-        if gan is not None and (why := mismatch(gan, parsed)):
-            warn(f"warm_start: trained anew, since {why}")
-            gan = None
-        if gan is None:
-            gan = self._fit_gan(parsed, names, options, seed)
-        self._remember(parsed, gan, seed)
+        self._remember(parsed, self._fit_gan(parsed, names, options, seed), seed)
 
     def _fit_gan(
         self, parsed: ParsedInput, names: Sequence[str], options: FitOptions, seed: int
@@ -436,7 +367,7 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
     def _remember(self, parsed: ParsedInput, synthesizer: GAN | None, seed: int) -> None:
         """Store what `sample` and the attributes need, but not the data."""
         self._seed, self._output = seed, parsed.output
-        self.synthesizer_ = synthesizer
+        self.generator_ = synthesizer
         self.classes_ = np.unique(parsed.output.labels.values)
         self.__dict__.pop("schema_", None)
         if synthesizer is not None and parsed.schema is not None:
@@ -548,37 +479,3 @@ def _warn_if_long(data: LabelledImages, options: FitOptions) -> None:
             f"smaller (at most {LONGEST_SIDE_PX} px a side), or give steps or a budget, such as "
             "budget='10m'"
         )
-
-
-def mismatch(gan: GAN, parsed: ParsedInput) -> str | None:
-    """Say why a fitted GAN cannot be used for this data; None where it can.
-
-    It must know every class by name, and have images of the same size and channels, or columns of
-    the same names, kinds and dtypes (of categories and constants the values too) in the same order.
-    """
-    data, schema = parsed.data, parsed.schema
-    unknown = [name for name, n in data.counts.items() if n and not gan.classes_.get(name)]
-    if unknown:
-        return f"the model does not know the class {unknown[0]!r}"
-    shapes = [getattr(gan, "image_shape_", None), getattr(data, "image_shape", None)]
-    if shapes[0] != shapes[1]:
-        knows, has = ("a table" if s is None else f"images of shape {s}" for s in shapes)
-        return f"the model knows {knows}, and X is {has}"
-    known: TableSchema | None = getattr(gan, "schema_", None)
-    if known is None or schema is None:
-        return None
-    if known.names != schema.names:
-        return "the model knows other columns, or in another order"
-    for mine, theirs in zip(known.columns, schema.columns, strict=True):
-        if _cells_of(mine) != _cells_of(theirs):
-            return (
-                f"the model knows column {mine.name!r} as {mine.kind} ({mine.dtype}), here it is "
-                f"{theirs.kind} ({theirs.dtype}), or of other values"
-            )
-    return None
-
-
-def _cells_of(column: Column) -> tuple[object, ...]:
-    """Return what must agree for cells of one column to stand in another."""
-    constant = column.levels if column.kind == "constant" else ()
-    return column.kind, column.dtype, column.categories, column.ordered, constant

@@ -367,9 +367,9 @@ class AmountTopUps:
 
     def gan(self) -> Any:
         """Return the augmenter's model of all rows, trained on first use."""
-        if getattr(self.augmenter, "synthesizer_", None) is None:
+        if getattr(self.augmenter, "generator_", None) is None:
             self.augmenter.fit(self.parsed)
-        return self.augmenter.synthesizer_
+        return self.augmenter.generator_
 
     def _gan_of(self, part: Any, seed: int) -> Any:
         twin = self.gan().as_chosen(seed)

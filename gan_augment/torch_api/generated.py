@@ -224,13 +224,13 @@ class GeneratedRows:
 def fitted_model(augmenter: Any) -> Sampling | None:
     """The fitted synthesizer of what a user passes; None where it is yet to be fitted.
 
-    augmenter: a synthesizer, an augmenter that keeps one in `synthesizer_`, or the folder of a run.
+    augmenter: a synthesizer, an augmenter that keeps one in `generator_`, or the folder of a run.
     Raises UsageError for what neither fits nor samples.
     """
     if isinstance(augmenter, str | Path):
         loaded: Any = load_model(augmenter)
         return loaded if isinstance(loaded.classes_, Mapping) else None
-    model = getattr(augmenter, "synthesizer_", augmenter)
+    model = getattr(augmenter, "generator_", augmenter)
     if isinstance(augmenter, type) or not (hasattr(model, "sample") or hasattr(augmenter, "fit")):
         a_class = isinstance(augmenter, type)
         name = f"the class {augmenter.__name__}" if a_class else f"a {type(augmenter).__name__}"
@@ -251,7 +251,7 @@ def fit_to(augmenter: Any, data: Any) -> Sampling:
     if model is None:
         raise NotFittedError(
             f"after fit, the {type(augmenter).__name__} has no `classes_` {{name: rows}}; expected "
-            "a synthesizer, or an augmenter with `synthesizer_`"
+            "a synthesizer, or an augmenter with `generator_`"
         )
     return model
 

@@ -2,16 +2,13 @@
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 from PIL import Image
 
-from gan_augment import GANAugmenter, TopUp
+from gan_augment import TopUp
 from gan_augment.commands.augmenting import augment, plan_augment
 from gan_augment.commands.fitting import FitResult, fit
 from gan_augment.commands.inspection import inspect_run
-from gan_augment.data.contract import LabelledImages
-from gan_augment.data.images.reader import read_images
 from gan_augment.errors import OutputExistsError, UsageError
 from gan_augment.generators.image_gan import ImageGAN
 from gan_augment.generators.model_file import UsefulnessRecord
@@ -122,15 +119,3 @@ def test_a_loader_follows_the_advice_and_warns(fitted, tmp_path):
         plan = planned(Facts, TopUp(companions=False), ["bad"], model)
     assert plan["bad"].synthetic == 0
     assert planned(Facts, TopUp(synthetic_share=1.0), ["bad"], model)["bad"].synthetic > 0
-
-
-def test_an_augmenter_follows_the_advice_and_warns(fitted, data_folder, tmp_path):
-    folder = marked(fitted.run, tmp_path / "run", -0.1)
-    augmenter = GANAugmenter.load(folder / "model", device="cpu", n_jobs=1)
-    data = read_images(data_folder).data
-    assert isinstance(data, LabelledImages)
-    y = np.array(data.names)[data.labels]
-    with pytest.warns(UserWarning, match="not shown to help"):
-        _, labels = augmenter.fit_resample(data.pixels, y)
-    assert augmenter.n_generated_ == 0
-    assert len(labels) == 3 * 30

@@ -228,7 +228,7 @@ def test_smote_and_repeats_of_windows_stay_windows():
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int16"])
-def test_the_augmenter_gives_signals_back_as_they_came(dtype, tmp_path):
+def test_the_augmenter_gives_signals_back_as_they_came(dtype):
     x, y = waves()
     x = (100 * x).astype(dtype)
     augmenter = GANAugmenter(
@@ -239,10 +239,7 @@ def test_the_augmenter_gives_signals_back_as_they_came(dtype, tmp_path):
     assert more.shape == (68, 2, 40)
     np.testing.assert_array_equal(more[:26], x)
     assert sorted(set(labels)) == ["calm", "fast"]
-    augmenter.save(tmp_path / "saved")
-    drawn, _ = GANAugmenter.load(tmp_path / "saved").sample({"fast": 3})
-    np.testing.assert_array_equal(drawn, augmenter.sample({"fast": 3})[0])
-    assert drawn.dtype == dtype
+    assert augmenter.sample({"fast": 3})[0].dtype == dtype
 
 
 def test_the_augmenter_takes_one_channel_without_its_axis():

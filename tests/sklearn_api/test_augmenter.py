@@ -88,8 +88,8 @@ def test_what_is_learned_is_in_attributes(quick) -> None:
     frame = pd.DataFrame(ROWS, columns=["x", "y", "z"])
     augmenter = quick()
     augmenter.fit_resample(frame, THREE)
-    assert isinstance(augmenter.synthesizer_, TabularGAN)
-    assert augmenter.synthesizer_.topped_up_ == ("b", "c")
+    assert isinstance(augmenter.generator_, TabularGAN)
+    assert augmenter.generator_.topped_up_ == ("b", "c")
     assert augmenter.classes_.tolist() == ["a", "b", "c"]
     assert augmenter.n_features_in_ == 3
     assert augmenter.feature_names_in_.tolist() == ["x", "y", "z"]
@@ -124,7 +124,7 @@ def test_nothing_is_trained_where_nothing_is_generated(params, y, quick, monkeyp
     monkeypatch.setattr(TabularGAN, "fit", None)
     augmenter = quick(**params)
     X, labels = augmenter.fit_resample(ROWS, y)
-    assert augmenter.synthesizer_ is None
+    assert augmenter.generator_ is None
     assert augmenter.n_generated_ == 0
     assert np.array_equal(X[:56], ROWS)
     assert X is not ROWS
@@ -237,7 +237,7 @@ def test_a_recipe_may_be_chosen_before_the_fit(monkeypatch) -> None:
     labels = np.array(["a"] * 40 + ["b"] * 16)
     augmenter = GANAugmenter(recipe="choose", steps=80, random_state=0, device="cpu")
     assert added(augmenter, labels) == {"a": 0, "b": 24}
-    assert augmenter.synthesizer_.meta_.recipe.name in CANDIDATES["table"]
+    assert augmenter.generator_.meta_.recipe.name in CANDIDATES["table"]
 
 
 def test_a_budget_is_text_or_seconds_and_steps_win() -> None:
@@ -294,5 +294,5 @@ def test_labelled_data_is_topped_up_in_the_classes_that_are_named(strategy, quic
     rng = np.random.default_rng(0)
     x, y = rng.random((36, 8, 8)), ["good"] * 20 + ["bad"] * 4 + ["ugly"] * 12
     augmenter = quick(sampling_strategy=strategy).fit(from_arrays(x, y))
-    assert augmenter.synthesizer_.topped_up_ == ("bad",)
+    assert augmenter.generator_.topped_up_ == ("bad",)
     assert set(augmenter.sampling_strategy_) == {"bad"}

@@ -136,7 +136,7 @@ def test_the_arguments_stay_unfitted_and_unchanged(blobs, quick):
     amount = Amount("repeats", 1.0)
     model = AugmentedClassifier(LogisticRegression(), quick(random_state=None), amount)
     model.fit(X, y)
-    assert not hasattr(model.augmenter, "synthesizer_")
+    assert not hasattr(model.augmenter, "generator_")
     assert not hasattr(model.estimator, "coef_")
     assert model.augmenter.random_state is None
     assert np.array_equal(X, before[0])
@@ -259,14 +259,14 @@ def test_an_amount_of_the_gan_brings_every_class_to_that_fraction(blobs, quick, 
     assert Counter(model.estimator_.seen_[1].tolist()) == {0: 96, 1: 48}
     assert Counter(model.origin_.tolist()) == {"real": 120, "repeat": 12, "synthetic": 12}
     assert model.amount_ == Amount("gan", 0.5)
-    assert hasattr(model.augmenter_, "synthesizer_")
+    assert hasattr(model.augmenter_, "generator_")
 
 
 @pytest.mark.parametrize("source", ["repeats", "smote"])
 def test_amounts_of_other_sources_train_no_generator(blobs, quick, source, recorder):
     X, y = blobs
     model = AugmentedClassifier(recorder(), quick(), amount=Amount(source, 1.0)).fit(X, y)
-    assert not hasattr(model.augmenter_, "synthesizer_")
+    assert not hasattr(model.augmenter_, "generator_")
     added = model.estimator_.seen_[0][120:]
     again = (added[:, None] == X[y == 1][None]).all(axis=2).any(axis=1)
     assert again.all() if source == "repeats" else not again.any()
@@ -333,7 +333,7 @@ def test_auto_trains_no_generator_where_nothing_can_be_added(blobs, quick):
     even = np.concatenate([np.flatnonzero(y == 0)[:24], np.flatnonzero(y == 1)])
     model = AugmentedClassifier(GaussianNB(), quick(), "auto").fit(X[even], y[even])
     assert model.amount_ == NOTHING
-    assert not hasattr(model.augmenter_, "synthesizer_")
+    assert not hasattr(model.augmenter_, "generator_")
 
 
 @pytest.mark.slow
@@ -350,7 +350,7 @@ def test_where_nothing_is_to_be_generated_no_generator_is_trained(blobs, quick):
     X, y = blobs
     for amount in (Amount("gan", 1.0), "auto"):
         model = AugmentedClassifier(GaussianNB(), quick(synthetic_share=0), amount).fit(X, y)
-        assert not hasattr(model.augmenter_, "synthesizer_")
+        assert not hasattr(model.augmenter_, "generator_")
     assert {a.source for a in model.amount_choice_.mean} == {"none", "repeats", "smote"}
 
 
@@ -365,4 +365,4 @@ def test_auto_sees_no_held_out_row_of_a_cross_validation(trained_on):
     found = cross_validate(model, X, y, cv=[rows], return_estimator=True, error_score="raise")
     seen = {row for data in trained_on for row in map(tuple, data.frame.to_numpy())}
     assert seen == set(map(tuple, X[:100]))
-    assert found["estimator"][0].augmenter_.synthesizer_.meta_.chosen == "step 4"
+    assert found["estimator"][0].augmenter_.generator_.meta_.chosen == "step 4"

@@ -52,7 +52,7 @@ def test_nothing_that_is_given_is_changed_nor_the_global_generators(blobs: Blobs
     assert np.array_equal(x, kept[0])
     assert np.array_equal(y, kept[1])
     assert not hasattr(learner, "coef_")
-    assert not hasattr(augmenter, "synthesizer_")
+    assert not hasattr(augmenter, "generator_")
     assert np.array_equal(np.random.get_state()[1], state)  # noqa: NPY002
     assert torch.equal(torch.get_rng_state(), drawn)
 

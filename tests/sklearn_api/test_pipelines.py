@@ -152,6 +152,6 @@ def test_parameters_are_stored_as_they_are_and_can_be_set() -> None:
         [
             "sampling_strategy", "synthetic_share", "companions", "recipe", "steps", "budget",
             "image_shape", "categorical_features", "selection", "device", "n_jobs", "random_state",
-            "warm_start", "callbacks", "verbose", "kind",
+            "callbacks", "verbose", "kind",
         ]
     )  # fmt: skip

@@ -136,7 +136,7 @@ def test_what_keeps_its_synthesizer_is_taken(images: TensorDataset) -> None:
     class Augmenter:
         def fit(self, X, y=None):
             self.classes_ = np.array([0, 3, 7])  # as scikit-learn has it
-            self.synthesizer_ = Repeats().fit(X)
+            self.generator_ = Repeats().fit(X)
             return self
 
     augmenter = Augmenter()
