@@ -1,18 +1,15 @@
-"""Diagnostics of generated rows over feature arrays (N, d), each usable alone. No files.
+"""Diagnostics of generated rows as functions of feature arrays (N, d).
 
-What compares a generator's rows with real ones takes the real rows first; `diagnose` and `copying`
-compute all of one class at once. DataError is raised on too few rows, unequal widths, and values
-that are not finite.
+Functions that compare a generator's rows with real rows take the real rows first. `diagnose` and
+`copying` compute all figures of one class. DataError is raised for too few rows, unequal widths,
+and values that are not finite.
 """
 
 from __future__ import annotations
 
 from gan_augment.metrics.copies import (
-    authenticity,
     copied_share,
     copy_threshold,
-    data_copying_limit,
-    data_copying_score,
     identical_share,
     nearer_share,
     nearest_distances,
@@ -43,37 +40,28 @@ from gan_augment.metrics.inception import (
 )
 from gan_augment.metrics.two_sample import (
     Proportion,
-    Score,
     class_fidelity,
-    gan_test,
-    gan_train,
     two_sample_test,
     wilson_interval,
 )
 
-# No module is called as a public function is, or importing the module would hide the function.
+# No module has the name of a public function: importing the module would hide the function.
 __all__ = [
     "Figure",
     "Inception",
     "InceptionScore",
     "Proportion",
-    "Score",
-    "authenticity",
     "class_fidelity",
     "copied_share",
     "copy_threshold",
     "copying",
     "coverage",
-    "data_copying_limit",
-    "data_copying_score",
     "density",
     "diagnose",
     "expected_coverage",
     "fid",
     "frechet_distance",
     "frechet_limit",
-    "gan_test",
-    "gan_train",
     "identical_share",
     "inception_score",
     "inception_score_limit",

@@ -1,7 +1,4 @@
-"""All diagnostics of one class, each beside its floor; what limits them is data, not a warning.
-
-Pure arrays: who extracts features and for which class is the caller's.
-"""
+"""All diagnostics of one class, each with its floor between real rows; no warnings."""
 
 from __future__ import annotations
 
@@ -13,11 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from gan_augment.metrics.copies import (
-    authenticity,
     copied_share,
     copy_threshold,
-    copying_score,
-    data_copying_limit,
     identical_share,
     nearer_share,
 )
@@ -41,10 +35,10 @@ from gan_augment.metrics.two_sample import two_sample_test
 from gan_augment.rng import rng_for
 
 _MOST = 1_000
-"""Rows of each set that are looked at: neighbours and permutations cost the square of it."""
+"""Rows of each set that are compared: neighbours and permutations cost the square of it."""
 
 _DRAWS = 5
-"""Draws that are averaged where the larger of two sets is cut to the size of the other."""
+"""Draws to average over where the larger of two sets is cut to the size of the smaller one."""
 
 _PERMUTATIONS = 199
 
@@ -53,11 +47,22 @@ _FEWEST_HELD_OUT = 10
 
 @dataclass(frozen=True)
 class Figure:
-    """One number of a class, with what it is to be read against.
+    """One figure of a class with the values to compare it with.
 
-    `value` is None where it cannot be computed, and `caveat` says why; `floor` is the same number
-    between real training rows and real held-out rows; `ideal` what a perfect generator has on
-    average; `interval` 95 %; `p` the chance of such a value if both sets had one distribution.
+    Parameters
+    ----------
+    value
+        None where it cannot be computed; `caveat` then gives the reason.
+    floor
+        The same figure between real training rows and real held-out rows.
+    ideal
+        The mean of a perfect generator.
+    interval
+        The 95 % interval.
+    p
+        The probability of such a value if both sets had one distribution.
+    caveat
+        What limits the value.
     """
 
     value: float | None
@@ -68,7 +73,7 @@ class Figure:
     caveat: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """The same as JSON holds it."""
+        """Convert to a dictionary for JSON."""
         return {**asdict(self), "interval": list(self.interval) if self.interval else None}
 
 
@@ -80,21 +85,35 @@ class _Sets:
     seed: int
 
     def cut(self, name: str) -> Rows:
-        """At most 1,000 rows of a set, drawn."""
+        """Draw at most 1,000 rows of a set."""
         return draw_rows(getattr(self, name), _MOST, rng_for(self.seed, "diagnose", name))
 
 
 def diagnose(
     real: ArrayLike, synthetic: ArrayLike, held_out: ArrayLike, *, seed: int = 0
 ) -> dict[str, Figure]:
-    """Compare the synthetic rows of one class with its real ones: eight figures by name.
+    """Compute eight figures that compare the synthetic rows of one class with its real rows.
 
-    Shapes: real (N, d), synthetic (M, d), held_out (H, d) real rows that no generator saw; any may
-    have 0 rows, then what needs it is None. At most 1,000 rows of each are drawn with the seed,
-    but for the Frechet distance, which takes all. It, recall and coverage depend on the number of
-    rows: value and floor are means over draws of equal size, min(M, H). The order of the rows does
-    not matter; nothing is warned.
+    Parameters
+    ----------
+    real
+        Training rows (N, d).
+    synthetic
+        Generated rows (M, d).
+    held_out
+        Real rows (H, d) that no generator saw. Each set may be empty; a figure that needs it then
+        has the value None.
+    seed
+        At most 1,000 rows of each set are drawn with it; the Frechet distance takes all rows. The
+        order of the rows does not matter.
 
+    Notes
+    -----
+    The Frechet distance, recall and coverage depend on the number of rows, so value and floor are
+    means over draws of equal size, min(M, H).
+
+    Examples
+    --------
     >>> figures = diagnose([[0.0], [4.0]], [[1.0], [3.0]], held_out=np.empty((0, 1)))
     >>> figures["spread"].value, figures["spread"].ideal, figures["spread"].floor
     (0.5, 1.0, None)
@@ -108,11 +127,11 @@ def diagnose(
 def copying(
     real: ArrayLike, synthetic: ArrayLike, held_out: ArrayLike, *, seed: int = 0
 ) -> dict[str, Figure]:
-    """Look whether the synthetic rows of one class repeat the rows that were learned from.
+    """Measure whether the synthetic rows of one class repeat their training rows.
 
-    Shapes, seed and errors as `diagnose`, but all training rows are looked at: a copy of any
-    counts. `near` are rows nearer to a training row than 99 % of the held-out rows are (without
-    held-out rows: than 99 % of the training rows are to each other).
+    Parameters are those of `diagnose`, but all training rows are compared: a copy of any counts.
+    The figure `near` is the share of rows nearer to a training row than 99 % of the held-out rows
+    are, or than 99 % of the training rows are to each other without held-out rows.
 
     >>> figures = copying([[0.0], [4.0]], [[0.0], [2.0]], held_out=[[1.0], [7.0]])
     >>> figures["identical"].value, figures["identical"].floor
@@ -128,7 +147,7 @@ def _sets(real: ArrayLike, synthetic: ArrayLike, held_out: ArrayLike, seed: int)
 
 
 def _figures(diagnostics: Mapping[str, _Diagnostic], sets: _Sets) -> dict[str, Figure]:
-    """Each figure by name; without rows enough, one that says so."""
+    """Compute each figure; with too few rows, return one whose caveat gives the reason."""
     names = ("real", "synthetic", "held-out")
     rows = (len(sets.real), len(sets.synthetic), len(sets.held_out))
     have = ", ".join(f"{n} {name}" for n, name in zip(rows, names, strict=True))
@@ -138,18 +157,18 @@ def _figures(diagnostics: Mapping[str, _Diagnostic], sets: _Sets) -> dict[str, F
             figures[key] = measure(sets)
             continue
         need = ", ".join(f"{n} {name}" for n, name in zip(least, names, strict=True) if n)
-        figures[key] = Figure(None, caveat=f"{have} rows; it needs {need}.")
+        figures[key] = Figure(None, caveat=f"{have} rows; the figure needs {need}.")
     return figures
 
 
 def _beside(sets: _Sets, figure: _Metric, least: int = 1, **more: Any) -> Figure:
-    """A metric of the synthetic rows; its floor is that of the held-out ones, from `least` on."""
+    """Compute a metric of the synthetic rows; its floor needs `least` held-out rows."""
     floor = figure(sets.real, sets.held_out) if len(sets.held_out) >= least else None
     return Figure(figure(sets.real, sets.synthetic), floor, **more)
 
 
 def _at_equal_size(sets: _Sets, figure: _Metric, **more: Any) -> Figure:
-    """The same of a metric that depends on the number of rows, as means over draws."""
+    """Compute a metric that depends on the number of rows, as means over draws of equal size."""
     m = _equal_size(sets)
 
     def mean(real: Rows, rows: Rows) -> float:
@@ -161,7 +180,7 @@ def _at_equal_size(sets: _Sets, figure: _Metric, **more: Any) -> Figure:
 
 
 def _equal_size(sets: _Sets) -> int:
-    """As many synthetic rows as held-out ones, where these can be measured at all."""
+    """Return the size of the smaller set, of those with at least two rows."""
     return min(len(rows) for rows in (sets.synthetic, sets.held_out) if len(rows) >= 2)
 
 
@@ -205,7 +224,7 @@ def _coverage(sets: _Sets) -> Figure:
 
 def _spread(sets: _Sets) -> Figure:
     if (sets.real == sets.real[0]).all():
-        return Figure(None, caveat="all real rows are equal: there is no spread to compare with.")
+        return Figure(None, caveat="all real rows are equal, so the ratio is undefined.")
     return _beside(sets, spread_ratio, 2, ideal=1.0)
 
 
@@ -223,15 +242,11 @@ def _identical(sets: _Sets) -> Figure:
 def _near(sets: _Sets) -> Figure:
     n = len(sets.held_out)
     threshold = copy_threshold(sets.real, sets.held_out if n else None)
-    few = f"what counts as near rests on {n} held-out rows."
+    few = f"the threshold rests on {n} held-out rows."
     if not n:
-        few = "no held-out rows: near is what training rows rarely are."
+        few = "no held-out rows: the threshold rests on the training rows."
     caveat = few if n < _FEWEST_HELD_OUT else None
     return _beside(sets, lambda real, rows: copied_share(rows, real, threshold), caveat=caveat)
-
-
-def _authenticity(sets: _Sets) -> Figure:
-    return _beside(sets, authenticity)
 
 
 def _nearer_share(sets: _Sets) -> Figure:
@@ -239,16 +254,10 @@ def _nearer_share(sets: _Sets) -> Figure:
     return Figure(value, ideal=0.5, interval=(low, high))
 
 
-def _data_copying(sets: _Sets) -> Figure:
-    score = copying_score(sets.real, sets.synthetic, sets.held_out)
-    caveat = data_copying_limit(len(sets.synthetic), len(sets.held_out))
-    return Figure(score, ideal=0.0, caveat=caveat)
-
-
 _Metric = Callable[[Rows, Rows], float]
-"""Real rows, and those to be measured."""
+"""Real rows and the rows to measure -> the figure."""
 _Diagnostic = tuple[Callable[[_Sets], Figure], tuple[int, int, int]]
-"""A figure, and the real, synthetic and held-out rows without which it cannot be computed."""
+"""A figure and the numbers of real, synthetic and held-out rows that it needs."""
 
 _DIAGNOSTICS: dict[str, _Diagnostic] = {
     "kernel_distance": (_kernel_distance, (2, 2, 0)),
@@ -264,7 +273,5 @@ _DIAGNOSTICS: dict[str, _Diagnostic] = {
 _COPYING: dict[str, _Diagnostic] = {
     "identical": (_identical, (1, 1, 0)),
     "near": (_near, (2, 1, 0)),
-    "authenticity": (_authenticity, (2, 1, 0)),
     "nearer_share": (_nearer_share, (1, 1, 1)),
-    "data_copying": (_data_copying, (1, 2, 2)),
 }

@@ -1,4 +1,4 @@
-"""FID and Inception score, by a network from a local file of known hash. Nothing is downloaded."""
+"""FID and Inception score by a network from a local file of known hash; nothing is downloaded."""
 
 from __future__ import annotations
 
@@ -19,28 +19,27 @@ if TYPE_CHECKING:
     from torch import nn
 
 SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
-"""Of weights-inception-2015-12-05-6726825d.pth, which torch-fidelity 0.2.0 released: the TensorFlow
-graph that the first FID was computed with, converted. pytorch-fid's file is the same one."""
+"""SHA-256 of weights-inception-2015-12-05-6726825d.pth, released with torch-fidelity 0.2.0: the
+TensorFlow graph of the first FID, converted. pytorch-fid uses the same file."""
 
 _BATCH = 32
-"""Images a pass, always: a float32 network gives other last bits at another batch size."""
-
+"""Images per pass, fixed: the last bits of a float32 network depend on the batch size."""
 
 _FEWEST = 5_000
-"""Images a split at which Inception scores are reported."""
+"""Images per split in published Inception scores."""
 
 
 class InceptionScore(NamedTuple):
-    """The mean over the splits, and their standard deviation (that of the population)."""
+    """The mean over the splits and their population standard deviation."""
 
     mean: float
     std: float
 
 
 class Inception:
-    """The features and probabilities that FID and the Inception score are computed from.
+    """The network that computes features for FID and probabilities for the Inception score.
 
-    The file is read once, its SHA-256 compared, and only then opened. Needs the extra
+    The file is read once and opened only if its SHA-256 is the expected one. Needs the extra
     `gan-augment[fid]` (torch-fidelity).
 
     Parameters
@@ -65,15 +64,15 @@ class Inception:
         self._network = _extractor(content).to(device)
 
     def features(self, images: NDArray[np.uint8]) -> Rows:
-        """Pooled features (N, 2048) of uint8 images (N, H, W, 3), (N, H, W, 1) or (N, H, W).
+        """Compute pooled features (N, 2048) of uint8 images (N, H, W, 3 or 1) or (N, H, W).
 
-        Grey images are shown in all three channels; any size is scaled to 299 x 299, bilinearly as
-        TensorFlow 1 did. Raises DataError for other shapes or types.
+        Grey images are repeated in three channels. Images are scaled to 299 x 299 bilinearly, as in
+        TensorFlow 1. Raises DataError for other shapes or types.
         """
         return self._run(images)[0]
 
     def probabilities(self, images: NDArray[np.uint8]) -> Rows:
-        """Class probabilities (N, 1008), of the last layer without its bias as published scores."""
+        """Compute class probabilities (N, 1008), without the last layer's bias as published."""
         logits = self._run(images)[1]
         shares = np.exp(logits - logits.max(axis=1, keepdims=True))
         normalised: Rows = shares / shares.sum(axis=1, keepdims=True)
@@ -99,8 +98,8 @@ class Inception:
 def fid(real: NDArray[np.uint8], synthetic: NDArray[np.uint8], inception: Inception) -> float:
     """Compute the Frechet distance of two sets of uint8 images in Inception's 2,048 features.
 
-    Comparable with published values where these used the same network, as many images (50,000
-    usually) and real images of the same size. Shapes: as `Inception.features`, two images at least.
+    Comparable with published values of the same network, number of images (usually 50,000) and size
+    of real images. Shapes as in `Inception.features`, at least two images.
     Source: Heusel et al. 2017, "GANs trained by a two time-scale update rule", eq. 6.
     Warns with SmallSampleWarning below 20,480 images.
     """
@@ -110,11 +109,11 @@ def fid(real: NDArray[np.uint8], synthetic: NDArray[np.uint8], inception: Incept
 def inception_score(probabilities: ArrayLike, splits: int = 10, *, seed: int = 0) -> InceptionScore:
     """Compute exp(mean_x KL(p(y|x) || p(y))) in equal parts of the images, drawn with the seed.
 
-    Shapes: probabilities (N, K), rows that sum to 1, N >= splits -> mean and deviation, 1..K. It
-    sees no real image, and knows the 1,008 things of ImageNet: on other pictures it says little.
+    Shapes: probabilities (N, K), rows that sum to 1, N >= splits -> mean and deviation, 1..K. The
+    score ignores real images and is meaningful only for pictures like those of ImageNet.
     Source: Salimans et al. 2016, "Improved techniques for training GANs", section 4.
-    Raises DataError where rows are no probabilities, UsageError on more splits than images.
-    Warns with SmallSampleWarning under 5,000 images a split.
+    Raises DataError unless rows are probabilities, UsageError for more splits than images.
+    Warns with SmallSampleWarning below 5,000 images per split.
 
     >>> import warnings
     >>> with warnings.catch_warnings(action="ignore"):
@@ -136,21 +135,21 @@ def inception_score(probabilities: ArrayLike, splits: int = 10, *, seed: int = 0
 
 
 def inception_score_limit(n: int, splits: int = 10) -> str | None:
-    """Say why an Inception score of n images means little; None from 5,000 images a split on."""
+    """Explain why an Inception score of n images means little; None from 5,000 images per split."""
     if n >= _FEWEST * splits:
         return None
     return (
-        f"Inception score of {n} images in {splits} splits falls short of its large-sample value: "
-        f"it is reported at {_FEWEST} a split. Compare only equal numbers, or use kernel_distance."
+        f"Inception score of {n} images in {splits} splits is below its large-sample value: "
+        f"published scores use {_FEWEST} per split. Compare equal numbers, or use kernel_distance."
     )
 
 
 def _verified(path: Path) -> bytes:
-    """The bytes of the one file that is trusted: it holds a pickle, which could run anything."""
+    """Read the one trusted file: it holds a pickle, and a pickle can run any code."""
     if not path.is_file():
         raise UsageError(
-            f"{path} is no file; expected weights-inception-2015-12-05-6726825d.pth. Nothing is "
-            "downloaded: fetch it from torch-fidelity's release v0.2.0 and give its path."
+            f"{path} does not exist; expected weights-inception-2015-12-05-6726825d.pth. "
+            "Nothing is downloaded: get it from torch-fidelity's release v0.2.0 first."
         )
     content = path.read_bytes()
     digest = hashlib.sha256(content).hexdigest()
@@ -170,8 +169,8 @@ def _extractor(content: bytes) -> nn.Module:
             f"the Inception network needs torch-fidelity ({error}). "
             "Install it: pip install 'gan-augment[fid]'."
         ) from error
-    # The bytes that were verified, not the path: nobody can change the file in between, and with
-    # no path at all torch-fidelity would download one.
+    # Pass the verified bytes: a path could be changed in between, and without either argument
+    # torch-fidelity would download a file.
     network: Any = FeatureExtractorInceptionV3(
         "inception-v3-compat",
         ["2048", "logits_unbiased"],
@@ -194,7 +193,7 @@ def _three_channels(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
         raise DataError(
             f"images have shape {np.shape(images)} and dtype {pixels.dtype}; expected uint8 0..255 "
             "as (N, H, W, 3) in colour, (N, H, W, 1) or (N, H, W) in grey, N >= 1. "
-            "Choose three channels of others yourself."
+            "Select three channels of other images first."
         )
     return np.broadcast_to(pixels, (*pixels.shape[:3], 3))
 

@@ -85,7 +85,7 @@ def test_a_set_covers_itself_and_shifts_or_scales_change_nothing() -> None:
         assert figure(REAL + 3, SYNTHETIC + 3) == pytest.approx(value, abs=1e-12)
 
 
-@pytest.mark.filterwarnings("ignore:.*to say anything")
+@pytest.mark.filterwarnings("ignore:.*too few")
 @pytest.mark.parametrize(("n", "m", "k"), [(30, 10, 5), (12, 40, 3), (8, 8, 1)])
 def test_expected_coverage_is_what_simulated_perfect_generators_have(
     n: int, m: int, k: int

@@ -66,12 +66,12 @@ def test_another_file_is_refused_with_both_hashes_and_never_opened(
     other.write_bytes(b"a pickle that runs code")
     monkeypatch.setitem(sys.modules, "torch_fidelity", None)
     found = hashlib.sha256(other.read_bytes()).hexdigest()
-    with pytest.raises(ModelFileError, match=f"{found}; expected {inception.SHA256}. It was not"):
+    with pytest.raises(ModelFileError, match=f"{found}.*{inception.SHA256}"):
         Inception(other)
 
 
 def test_no_file_is_a_usage_error_that_downloads_nothing(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"is no file.*Nothing is downloaded"):
+    with pytest.raises(UsageError, match="Nothing is downloaded"):
         Inception(tmp_path / "absent.pth")
 
 
