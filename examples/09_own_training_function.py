@@ -18,13 +18,14 @@ import torch
 from shapes import drawn
 from torch import nn
 
-from gan_augment import ImageGAN, LabelledImages, evaluate
+from gan_augment import ImageGAN, evaluate
+from gan_augment.kinds.kind import Labelled
 
 BATCH = 32
 
 
 def train(
-    data: LabelledImages, *, seed: int, updates: int, weights: np.ndarray | None
+    data: Labelled, *, seed: int, updates: int, weights: np.ndarray | None
 ) -> Callable[[np.ndarray], torch.Tensor]:
     """A small network trained for exactly `updates` steps, every row drawn equally often.
 

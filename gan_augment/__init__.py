@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from gan_augment.data.contract import LabelledImages, LabelledSignals, LabelledTable
     from gan_augment.data.images.reader import read_images
     from gan_augment.data.signals import read_signals
     from gan_augment.data.tables.reader import read_frame, read_table
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from gan_augment.generators.baselines import Repeats, Smote
     from gan_augment.generators.image_gan import ImageGAN
     from gan_augment.generators.tabular_gan import TabularGAN
+    from gan_augment.kinds.kind import Labelled
     from gan_augment.options import FitOptions, TopUp
     from gan_augment.sklearn_api import AugmentedClassifier, GANAugmenter, Pipeline, make_pipeline
     from gan_augment.sklearn_api.evaluating import evaluate
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 _NAMES = {
     "options": ("FitOptions", "TopUp"),
-    "data.contract": ("LabelledImages", "LabelledSignals", "LabelledTable"),
+    "kinds.kind": ("Labelled",),
     "data.images.reader": ("read_images",),
     "data.signals": ("read_signals",),
     "data.tables.reader": ("read_frame", "read_table"),
@@ -68,9 +68,7 @@ __all__ = [
     "GANAugmenter",
     "GanAugmentError",
     "ImageGAN",
-    "LabelledImages",
-    "LabelledSignals",
-    "LabelledTable",
+    "Labelled",
     "Pipeline",
     "Repeats",
     "Smote",

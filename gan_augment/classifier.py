@@ -19,9 +19,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gan_augment.augment.signals import change_signals
-from gan_augment.data.contract import LabelledImages
 from gan_augment.data.pixels import unit_range
 from gan_augment.errors import DataError
+from gan_augment.kinds.kind import Labelled
 from gan_augment.machine import threads
 from gan_augment.rng import derived_seed, rng_for
 
@@ -113,7 +113,7 @@ def new_layers(shape: tuple[int, int, int], classes: int) -> nn.Sequential:
 
 
 def train_classifier(
-    data: LabelledImages,
+    data: Labelled,
     *,
     steps: int,
     seed: int,
@@ -140,7 +140,8 @@ def train_classifier(
     >>> pixels = np.zeros((8, 8, 8, 1), np.uint8)
     >>> pixels[4:] = 255
     >>> ids = np.array([f"row-{i}" for i in range(8)])
-    >>> data = LabelledImages(pixels, np.repeat([0, 1], 4), ids, class_names=("dark", "light"))
+    >>> from gan_augment.kinds.image import IMAGE
+    >>> data = IMAGE.of(pixels, np.repeat([0, 1], 4), ids, class_names=("dark", "light"))
     >>> train_classifier(data, steps=20, seed=0, batch=8).predict(pixels).tolist()
     [0, 0, 0, 0, 1, 1, 1, 1]
     """
@@ -222,7 +223,7 @@ def _convolution_layers(shape: tuple[int, int, int], grid: int) -> nn.Sequential
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(places), nn.Flatten())
 
 
-def _new_network(data: LabelledImages, seed: int) -> nn.Sequential:
+def _new_network(data: Labelled, seed: int) -> nn.Sequential:
     """Trunk and head with their first weights, of generators of their own; the head's are 0."""
     with torch.random.fork_rng(devices=[]):  # layers draw from the global generator
         network = new_layers(data.image_shape, len(data.names))

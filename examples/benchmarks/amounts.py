@@ -26,7 +26,6 @@ from tables import Journal, as_json, made_with, measure
 from threadpoolctl import threadpool_limits
 
 from gan_augment import AugmentedClassifier, GANAugmenter
-from gan_augment.data.contract import LabelledTable
 from gan_augment.evaluation.amount import (
     LADDER,
     NOTHING,
@@ -35,6 +34,7 @@ from gan_augment.evaluation.amount import (
     Trial,
     choose_amount,
 )
+from gan_augment.kinds.kind import Labelled
 from gan_augment.sklearn_api.augmenter import draw_seed
 from gan_augment.sklearn_api.classifier import AmountTopUps
 from gan_augment.sklearn_api.inputs import read_input
@@ -96,7 +96,7 @@ def augmenter(info: protocol.TableInfo, seed: int) -> GANAugmenter:
 
 def _judged(
     train: protocol.Half,
-    trial: Trial[LabelledTable],
+    trial: Trial[Labelled],
     *,
     info: protocol.TableInfo,
     seed: int,

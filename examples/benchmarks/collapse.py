@@ -25,11 +25,12 @@ import numpy as np
 import torch
 from sklearn.datasets import load_digits
 
-from gan_augment import ImageGAN, LabelledImages
+from gan_augment import ImageGAN
 from gan_augment.data.arrays import from_arrays
 from gan_augment.data.images.contact_sheet import SheetRow, contact_sheet
 from gan_augment.data.images.png_folder import png_bytes
 from gan_augment.errors import DivergedError
+from gan_augment.kinds.kind import Labelled
 from gan_augment.recipes import RECIPES, Recipe
 from gan_augment.training.monitor import Best, Score, SpreadWatch
 from gan_augment.training.parts import TrainState, network_arrays
@@ -75,7 +76,7 @@ class LastOne(Best):
         return True
 
 
-def digits(seed: int = 0) -> LabelledImages:
+def digits(seed: int = 0) -> Labelled:
     """Digits of three rare classes and seven others."""
     source, rng = load_digits(), np.random.default_rng(seed)
     pixels = (source.images * 255 / 16).round().astype(np.uint8)[..., None]  # (N, 8, 8, 1)
@@ -110,7 +111,7 @@ class Events:
             self.seen.append(event)
 
 
-def trained(data: LabelledImages, recipe: Recipe, steps: int, seed: int) -> tuple[Any, Events]:
+def trained(data: Labelled, recipe: Recipe, steps: int, seed: int) -> tuple[Any, Events]:
     """A fit and what it said; the generator of a run that gave up is its best one."""
     events = Events()
     gan = ImageGAN(
@@ -130,7 +131,7 @@ def trained(data: LabelledImages, recipe: Recipe, steps: int, seed: int) -> tupl
     return gan, events
 
 
-def unwatched(data: LabelledImages, recipe: Recipe, steps: int, seed: int) -> tuple[Any, Events]:
+def unwatched(data: Labelled, recipe: Recipe, steps: int, seed: int) -> tuple[Any, Events]:
     """The same run with nobody watching; the generator is the last one."""
     with (
         mock.patch.object(SpreadWatch, "collapsed", return_value=None),

@@ -32,16 +32,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from gan_augment.data.contract import LabelledTable
 from gan_augment.data.tables.reader import read_frame
 from gan_augment.evaluation.options import EvaluationOptions
 from gan_augment.evaluation.start import evaluate
+from gan_augment.kinds.kind import Labelled
 from gan_augment.options import FitOptions
 
 ROWS, RARE = 5000, 250
 
 
-def cancer() -> tuple[LabelledTable, str]:
+def cancer() -> tuple[Labelled, str]:
     """(the table, the class to top up)."""
     from sklearn.datasets import load_breast_cancer
 
@@ -49,7 +49,7 @@ def cancer() -> tuple[LabelledTable, str]:
     return read_frame(X, y=y.map({0: "malignant", 1: "benign"})).table, "malignant"
 
 
-def drawn() -> tuple[LabelledTable, str]:
+def drawn() -> tuple[Labelled, str]:
     """Numbers and levels that tell a little of the class."""
     rng = np.random.default_rng(0)
     rare = rng.permutation(np.arange(ROWS) < RARE)

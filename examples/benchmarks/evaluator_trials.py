@@ -37,13 +37,14 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
-from gan_augment import LabelledTable
 from gan_augment.errors import LeakError
 from gan_augment.evaluation.arm_results import ArmResult
 from gan_augment.evaluation.options import CHEAP_ARMS, EvaluationOptions
 from gan_augment.evaluation.schedule import run
 from gan_augment.evaluation.sections import build_result
 from gan_augment.evaluation.start import evaluate, prepare
+from gan_augment.kinds.kind import Labelled
+from gan_augment.kinds.table import TABLE
 from gan_augment.options import FitOptions
 from gan_augment.progress import Progress
 from gan_augment.storage.journal import Journal
@@ -106,12 +107,12 @@ class PlantedGenerator:
     hoard: Any = None
     random_state: int = 0
 
-    def fit(self, data: LabelledTable) -> PlantedGenerator:
+    def fit(self, data: Labelled) -> PlantedGenerator:
         """Remember the rows."""
         self.data_, self.classes_ = data, data.counts
         return self
 
-    def sample(self, counts: dict[str, int], random_state: int = 0) -> LabelledTable:
+    def sample(self, counts: dict[str, int], random_state: int = 0) -> Labelled:
         """Exactly `counts`."""
         rng = np.random.default_rng([self.random_state % 2**32, random_state % 2**32])
         source = self.hoard if self.kind == "leak" else self.data_
@@ -128,10 +129,10 @@ class PlantedGenerator:
             labels += [label] * n
         ids = np.array([f"made-{i}" for i in range(len(labels))])
         whole = pd.concat(frames, ignore_index=True)
-        return LabelledTable(whole, np.array(labels), ids, class_names=self.data_.names)
+        return TABLE.of(whole, np.array(labels), ids, class_names=self.data_.names)
 
 
-def table(seed: Sequence[int], rare: int) -> LabelledTable:
+def table(seed: Sequence[int], rare: int) -> Labelled:
     """Two Gaussian classes, `rare` and 5 times as many rows, and the columns that plant."""
     rng = np.random.default_rng(seed)
     labels = np.repeat([0, 1], [COMMON * rare, rare])
@@ -143,7 +144,7 @@ def table(seed: Sequence[int], rare: int) -> LabelledTable:
     order = rng.permutation(len(labels))
     ids = np.array([f"row-{i}" for i in range(len(labels))])
     frame = frame.iloc[order].reset_index(drop=True)
-    return LabelledTable(frame, labels[order], ids, class_names=("common", "rare"))
+    return TABLE.of(frame, labels[order], ids, class_names=("common", "rare"))
 
 
 def options(kind: str, share: float, seed: int = 0, **more: Any) -> EvaluationOptions:
@@ -161,7 +162,7 @@ def options(kind: str, share: float, seed: int = 0, **more: Any) -> EvaluationOp
     )
 
 
-def judged(data: LabelledTable, asked: EvaluationOptions) -> dict[str, dict[str, Any]]:
+def judged(data: Labelled, asked: EvaluationOptions) -> dict[str, dict[str, Any]]:
     """What the evaluator says of 5 x 3 folds, and of the first 5 alone, by design."""
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -42,12 +42,13 @@ from images_protocol import (
 from images_protocol import figures as figures_of
 from images_rivals import FIGURES, Journal
 
-from gan_augment import FrozenFeatures, LabelledImages, LabelledTable, TabularGAN
+from gan_augment import FrozenFeatures, TabularGAN
 from gan_augment.commands.embedding import embedded
 from gan_augment.data.tables.inference import infer_schema
 from gan_augment.evaluation.amount import Amount, plain_makers, plan_for, rows_of
 from gan_augment.evaluation.learners import Training, feature_head, learner_of
 from gan_augment.generators.topup import with_added
+from gan_augment.kinds.kind import Labelled
 from gan_augment.progress import Progress
 from gan_augment.recipes import RECIPES, Recipe
 from gan_augment.storage import write_file
@@ -77,7 +78,7 @@ def draw(folder: Path, name: str, seed: int) -> Task:
     return task if seed in SEEDS else _left_out(task, read(folder / "cifar10_dev.npz"))
 
 
-def _left_out(task: Task, images: LabelledImages) -> Task:
+def _left_out(task: Task, images: Labelled) -> Task:
     """A task without its test rows: training rows that it leaves out take their place."""
     rng, kept = np.random.default_rng(task.seed), np.ones(len(task.train), dtype=bool)
     for label in set(range(len(task.train.names))) - set(task.rare):
@@ -93,8 +94,8 @@ class Features:
     """A task as features: what its heads are trained on and tested on."""
 
     task: Task
-    train: LabelledTable
-    test: LabelledTable
+    train: Labelled
+    test: Labelled
 
     @classmethod
     def of(cls, task: Task, backbone: Path) -> Features:
@@ -113,13 +114,13 @@ class Features:
         """The heads of `evaluate --features`."""
         return {head: learner_of(feature_head(head), self.train) for head in HEADS}
 
-    def training(self, arm: str, recipe: Recipe) -> Training[LabelledTable]:
+    def training(self, arm: str, recipe: Recipe) -> Training[Labelled]:
         """The rows of an arm, made as the evaluator makes them."""
         if arm in ("none", "weights"):
             return Training(self.train, self.train, balanced=arm == "weights")
         seed, rare = self.task.seed, [n for n in self.task.rare_names if self.train.counts[n]]
 
-        def ours(data: LabelledTable, seed: int) -> Any:
+        def ours(data: Labelled, seed: int) -> Any:
             gan = TabularGAN(recipe=recipe, classes=rare, device="cpu", threads=1)
             return replace(gan, random_state=seed).fit(data, schema=self.schema)
 
@@ -129,7 +130,7 @@ class Features:
         added = rows_of(plan, self.train, lambda: maker(self.train, seed), seed, self.schema)
         return Training(self.train, with_added(self.train, added) if added else self.train)
 
-    def judged(self, training: Training[LabelledTable], head: str) -> dict[str, float]:
+    def judged(self, training: Training[Labelled], head: str) -> dict[str, float]:
         """A head's recalls on the test rows, 0..1; corrected_*: with log shares subtracted."""
         scores = self.learners[head].fit(training, self.task.seed).scores(self.test)
         counts = np.bincount(training.data.labels, minlength=len(self.train.names))

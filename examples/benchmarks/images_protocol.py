@@ -17,12 +17,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_augment import LabelledImages, TopUp
+from gan_augment import TopUp
 from gan_augment.classifier import SmallCNN, train_classifier
 from gan_augment.data.topup_plan import plan_topup
 from gan_augment.evaluation.learners import Training, small_cnn
 from gan_augment.generators.baselines import Repeats
 from gan_augment.generators.topup import added_rows, with_added
+from gan_augment.kinds.image import IMAGE
+from gan_augment.kinds.kind import Labelled
 from gan_augment.metrics.copies import copied_share, copy_threshold
 from gan_augment.metrics.distances import mean_pairwise_distance
 
@@ -47,9 +49,9 @@ class Task:
 
     name: str
     seed: int
-    train: LabelledImages
-    unseen: LabelledImages
-    test: LabelledImages
+    train: Labelled
+    unseen: Labelled
+    test: Labelled
     rare: tuple[int, ...]
 
     @property
@@ -135,13 +137,13 @@ TASKS: Mapping[str, Callable[[Path, int], Task]] = {
 }
 
 
-def read(path: Path) -> LabelledImages:
+def read(path: Path) -> Labelled:
     """The images of an `.npz` of the data folder; a group of -1 stands alone."""
     with np.load(path) as found:
         names = tuple(str(name) for name in found["class_names"])
         groups = found["groups"]
-        return LabelledImages(
-            pixels=found["images"],
+        return IMAGE.of(
+            rows=found["images"],
             labels=found["labels"].astype(np.int64),
             ids=np.array([f"row-{row}" for row in range(len(found["labels"]))]),
             groups=groups.astype(np.int64) if (groups >= 0).any() else None,
@@ -156,26 +158,26 @@ class Drawn:
     rows: Mapping[str, Pixels]
     classes_: dict[str, int]
 
-    def fit(self, data: LabelledImages) -> Drawn:
+    def fit(self, data: Labelled) -> Drawn:
         """Nothing is learned."""
         return self
 
-    def sample(self, counts: Mapping[str, int], random_state: int = 0) -> LabelledImages:
+    def sample(self, counts: Mapping[str, int], random_state: int = 0) -> Labelled:
         """The first rows of each class."""
         names = tuple(self.classes_)
         pixels = np.concatenate([self.rows[name][:n] for name, n in counts.items()])
         labels = np.repeat([names.index(name) for name in counts], list(counts.values()))
         ids = np.array([f"drawn-{i}" for i in range(len(labels))])
-        return LabelledImages(pixels, labels.astype(np.int64), ids, class_names=names)
+        return IMAGE.of(pixels, labels.astype(np.int64), ids, class_names=names)
 
 
 def training_set(
     task: Task, made: Mapping[str, Pixels] | None, share: float, companions: bool
-) -> LabelledImages:
+) -> Labelled:
     """The training rows topped up to parity; `share` of what is added is of `made`."""
     if made is None:
         plan = plan_topup(task.train.counts, TopUp(synthetic_share=0.0), task.rare_names)
-        source: Any = Repeats[LabelledImages]().fit(task.train)
+        source: Any = Repeats[Labelled]().fit(task.train)
     else:
         top_up = TopUp(synthetic_share=share, companions=companions)
         plan = plan_topup(task.train.counts, top_up, task.rare_names)
@@ -184,7 +186,7 @@ def training_set(
 
 
 def classified(
-    task: Task, data: LabelledImages, seed: int, steps: int, method: str = ""
+    task: Task, data: Labelled, seed: int, steps: int, method: str = ""
 ) -> dict[str, float]:
     """A small CNN on `data` under classical augmentation: its recalls on the test rows, 0..1.
 
@@ -212,7 +214,7 @@ def figures(task: Task, logits: NDArray[np.floating]) -> dict[str, float]:
     }
 
 
-def present(data: LabelledImages) -> list[int]:
+def present(data: Labelled) -> list[int]:
     """The labels that have rows."""
     return [int(label) for label in np.unique(data.labels)]
 
@@ -289,7 +291,7 @@ def told_apart(task: Task, made: Mapping[str, Pixels]) -> float:
     labels = np.repeat([0, 1], half.sum())
     ids = np.array([f"row-{i}" for i in range(len(labels))])
     judge = train_classifier(
-        LabelledImages(pixels, labels, ids, class_names=("real", "generated")), steps=300, seed=3
+        IMAGE.of(pixels, labels, ids, class_names=("real", "generated")), steps=300, seed=3
     )
     right = [(judge.predict(side[~half]) == k).mean() for k, side in enumerate(sides)]
     return float(np.mean(right))

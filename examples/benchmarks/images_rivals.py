@@ -27,10 +27,11 @@ from images_figures import compared
 from images_protocol import TASKS, Judge, Task, classified, looked_at, present, told_apart
 from images_protocol import training_set as topped_up
 
-from gan_augment import ImageGAN, LabelledImages
+from gan_augment import ImageGAN
 from gan_augment.errors import DivergedError, TooFewAcceptedError
 from gan_augment.evaluation.arms import RIVALS
 from gan_augment.generators.model_file import UsefulnessRecord
+from gan_augment.kinds.kind import Labelled
 from gan_augment.recipes import resolve_recipe
 from gan_augment.storage import write_file
 
@@ -41,7 +42,7 @@ DRAWS = {"fashion_mnist": (0, 1, 2, 3, 4), "cifar10_dev": (0, 1)}
 Line = dict[str, Any]
 
 
-def training_set(task: Task, arm: str, samples: Mapping[str, Any] | None) -> LabelledImages:
+def training_set(task: Task, arm: str, samples: Mapping[str, Any] | None) -> Labelled:
     """The rows of an arm: as they are, repeated to parity, or topped up with generated ones."""
     if arm.startswith("gan"):
         return topped_up(task, samples, 0.5, True)

@@ -31,7 +31,7 @@ def told(folder: Path, seed: int, steps: int) -> dict[str, float]:
     """Fit and draw; {how the folder is written: balanced accuracy of the judge}."""
     task = magnetic_tiles(folder, seed, PHOTO_PX)
     unseen, own, model = task.unseen, (PHOTO_PX, PHOTO_PX), (MODEL_PX, MODEL_PX)
-    small = replace(task.train, pixels=resize_batch(task.train.pixels, model))
+    small = replace(task.train, rows=resize_batch(task.train.pixels, model))
     gan = ImageGAN(steps=steps, random_state=seed, threads=1, selection=False).fit(small)
     drawn = {name: gan.sample_range(name, 0, n, seed) for name, n in unseen.counts.items()}
     through = resize_batch(unseen.pixels, model)
@@ -42,7 +42,7 @@ def told(folder: Path, seed: int, steps: int) -> dict[str, float]:
     }
     found = {}
     for how, (pixels, size) in sides.items():
-        shown = replace(task, unseen=replace(unseen, pixels=pixels))
+        shown = replace(task, unseen=replace(unseen, rows=pixels))
         made = {name: resize_batch(images, size) for name, images in drawn.items()}
         found[how] = round(told_apart(shown, made), 4)
     return found

@@ -56,9 +56,10 @@ from images_rivals import Journal
 from step_costs import RESULT as COSTS
 from step_costs import steps_within
 
-from gan_augment import ImageGAN, LabelledImages
+from gan_augment import ImageGAN
 from gan_augment.commands import choose
 from gan_augment.errors import DivergedError, SmallSampleWarning
+from gan_augment.kinds.image import IMAGE
 from gan_augment.machine import compute_config
 from gan_augment.metrics import inception_score, kernel_distance
 from gan_augment.metrics.distances import frechet_between
@@ -99,7 +100,7 @@ def digits(folder: Path, seed: int) -> Task:
     pixels = np.rint(found.images * (255 / 16)).astype(np.uint8)[..., None]
     ids = np.array([f"row-{i}" for i in range(len(pixels))])
     names = tuple(str(k) for k in range(10))
-    rows = LabelledImages(pixels, found.target.astype(np.int64), ids, None, names)
+    rows = IMAGE.of(pixels, found.target.astype(np.int64), ids, None, names)
     train = [
         rng.permutation(np.flatnonzero(rows.labels == k))[: RARE_ROWS if k in rare else 100]
         for k in range(10)

@@ -73,8 +73,9 @@ def steps(recipe: str, out: Path, batch: int, side: int = SIDE, classes: int = 1
     import torch
     import torch.distributed as dist
 
-    from gan_augment import LabelledImages, all_ranks
+    from gan_augment import all_ranks
     from gan_augment.data.batches import PairedBatches
+    from gan_augment.kinds.image import IMAGE
     from gan_augment.machine import compute_config, threads
     from gan_augment.networks.geometry import Geometry
     from gan_augment.recipes import resolve_recipe
@@ -86,7 +87,7 @@ def steps(recipe: str, out: Path, batch: int, side: int = SIDE, classes: int = 1
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 256, (ROWS, side, side, 3), dtype=np.uint8)
     ids = np.array([f"row-{i}" for i in range(ROWS)])
-    data = LabelledImages(pixels, np.arange(ROWS) % classes, ids)
+    data = IMAGE.of(pixels, np.arange(ROWS) % classes, ids)
     settings = resolve_recipe(recipe).model_copy(update={"batch": batch})
     spent = {"sums": 0, "in sums_s": 0.0, "numbers summed": 0}
     real = dist.all_reduce
@@ -407,8 +408,10 @@ def measured(command: list[str], folder: Path) -> dict[str, float]:
 
 def costs() -> dict[str, Any]:
     """Seconds of one thread of each command at four sizes, and the power of the size in them."""
-    from gan_augment import LabelledImages, TabularGAN, evaluate
+    from gan_augment import TabularGAN, evaluate
     from gan_augment.data.tables.reader import read_frame
+    from gan_augment.kinds.image import IMAGE
+    from gan_augment.kinds.kind import Labelled
 
     rng = np.random.default_rng(0)
 
@@ -416,10 +419,10 @@ def costs() -> dict[str, Any]:
         x = pd.DataFrame(rng.normal(size=(rows, columns))).rename(columns=str)
         return read_frame(x, y=np.arange(rows) % classes).table
 
-    def images(rows: int, side: int, classes: int = 2) -> LabelledImages:
+    def images(rows: int, side: int, classes: int = 2) -> Labelled:
         pixels = rng.integers(0, 256, (rows, side, side, 3), dtype=np.uint8)
         labels = np.arange(rows) % classes
-        return LabelledImages(pixels, labels, np.array([f"row-{i}" for i in range(rows)]))
+        return IMAGE.of(pixels, labels, np.array([f"row-{i}" for i in range(rows)]))
 
     def step(side: int, classes: int = 2) -> float:
         with tempfile.TemporaryDirectory() as folder:

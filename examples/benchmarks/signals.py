@@ -32,10 +32,11 @@ from images_rivals import Journal
 sys.path.append(str(Path(__file__).parents[1]))
 from beats import made
 
-from gan_augment import ImageGAN, LabelledImages, Repeats, Smote, TopUp
+from gan_augment import ImageGAN, Repeats, Smote, TopUp
 from gan_augment.data.signals import from_signals
 from gan_augment.data.topup_plan import plan_topup
 from gan_augment.generators.topup import added_rows, with_added
+from gan_augment.kinds.kind import Labelled
 from gan_augment.storage import write_file
 
 HERE = Path(__file__).parent
@@ -70,7 +71,7 @@ def gan_of(task: Task, asked: argparse.Namespace, journal: Journal) -> ImageGAN:
     return ImageGAN.load(folder, threads=1)
 
 
-def rows_of(task: Task, arm: str, gan: ImageGAN | None) -> LabelledImages:
+def rows_of(task: Task, arm: str, gan: ImageGAN | None) -> Labelled:
     """The training rows of an arm."""
     if arm == "none":
         return task.train

@@ -35,11 +35,11 @@ import numpy as np
 import pandas as pd
 import torch
 
-from gan_augment import LabelledImages
 from gan_augment.data.tables.columns import plain
 from gan_augment.data.tables.encoding import fit_encoding
 from gan_augment.data.tables.inference import infer_schema
 from gan_augment.generators.scorer import training_batches
+from gan_augment.kinds.image import IMAGE
 from gan_augment.machine import compute_config
 from gan_augment.recipes import AUTO, RECIPES, Recipe
 from gan_augment.storage import write_file
@@ -51,7 +51,7 @@ from gan_augment.training.schedule import d_steps_at
 from gan_augment.training.tables import EncodedTable, anchor_batches, build_table, class_anchors
 
 SHAPES = {"8x8x1": (8, 8, 1), "28x28x1": (28, 28, 1), "32x32x3": (32, 32, 3)}
-TABLE = "table"
+ROWS = "table"
 CLASSES, ROWS_A_CLASS, COLUMNS = 10, 40, 20
 GROWTH = 8
 """Parts of the time in which a network grows that are timed apart."""
@@ -61,7 +61,7 @@ Costs = Mapping[str, Any]
 
 def recipes_of(what: str) -> dict[str, Recipe]:
     """The recipes that are trained, of images or of tables."""
-    found = RECIPES["table" if what == TABLE else "image"]
+    found = RECIPES["table" if what == ROWS else "image"]
     return {name: one for name, one in found.items() if one.generator.trained}
 
 
@@ -79,7 +79,7 @@ def image_run(recipe: Recipe, shape: tuple[int, int, int], precision: str) -> Ru
     pixels = np.random.default_rng(0).integers(0, 256, (n, *shape), dtype=np.uint8)
     labels, names = np.arange(n) % CLASSES, tuple(f"class-{k}" for k in range(CLASSES))
     ids = np.array([f"{i % CLASSES}/{i // CLASSES}.png" for i in range(n)])  # pairs, for pix2pix
-    data = LabelledImages(pixels, labels, ids, None, names)
+    data = IMAGE.of(pixels, labels, ids, None, names)
     parts = build(recipe, shape, CLASSES, compute_config("cpu", precision, 1))
     batches = training_batches(data, parts, np.arange(n))
     return Run(parts, batches, new_state(parts, 0), recipe.steps, Unscored())
@@ -100,7 +100,7 @@ def encoded() -> EncodedTable:
 
 def new_run(what: str, recipe: Recipe, precision: str) -> Run:
     """A run that has not begun."""
-    if what != TABLE:
+    if what != ROWS:
         return image_run(recipe, SHAPES[what], precision)
     table = encoded()
     anchors = class_anchors(table, recipe, 0)
@@ -205,7 +205,7 @@ def memory_mb(what: str, name: str, precision: str) -> float:
         return int(line.split()[1])
 
     small = new_run(
-        TABLE if what == TABLE else "8x8x1", recipe.model_copy(update={"batch": 4}), precision
+        ROWS if what == ROWS else "8x8x1", recipe.model_copy(update={"batch": 4}), precision
     )
     timed(small, [small.steps - 2, small.steps - 1])  # what is made once: code, kernels
     del small
@@ -248,7 +248,7 @@ def rows_of(found: Mapping[str, Costs]) -> Iterator[str]:
 
 def markdown(result: Mapping[str, Any]) -> str:
     """The ratios and the memory of every recipe at each size, for reading."""
-    sizes = [what for what in (*SHAPES, TABLE) if what in result]
+    sizes = [what for what in (*SHAPES, ROWS) if what in result]
     heads = [f"{what}: x, a row, MB" for what in sizes]
     lines = [
         "# What a step of each recipe costs",
@@ -275,7 +275,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--precision", default="auto")
-    parser.add_argument("--only", default=",".join([*SHAPES, TABLE]))
+    parser.add_argument("--only", default=",".join([*SHAPES, ROWS]))
     parser.add_argument("--recipes", default="", help="these alone; all others stay as they were")
     parser.add_argument("--out", type=Path, default=RESULT)
     asked = parser.parse_args()
@@ -291,7 +291,7 @@ def main() -> None:
         print("\n".join(rows_of(found)), flush=True)
         merged = {**known, **found, AUTO: known.get(AUTO, found[AUTO])}
         merged = {name: merged[name] for name in every if name in merged}
-        result[what] = {"precision": "float32" if what == TABLE else precision, "recipes": merged}
+        result[what] = {"precision": "float32" if what == ROWS else precision, "recipes": merged}
         write_file(asked.out, (json.dumps(result, indent=1) + "\n").encode())
         write_file(asked.out.with_suffix(".md"), markdown(result).encode())
 

@@ -13,7 +13,6 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
 from tables_protocol import to_parity
 
-from gan_augment.data.contract import LabelledTable
 from gan_augment.data.splits import judging_folds
 from gan_augment.data.tables.columns import output_frame
 from gan_augment.data.tables.reader import ReadTable, read_frame
@@ -21,6 +20,7 @@ from gan_augment.data.tables.schema import Overrides
 from gan_augment.generators.baselines import GaussianSmote, Repeats, Smote, TunedSmote
 from gan_augment.generators.sampling import FEW_ROWS
 from gan_augment.generators.tabular_gan import TabularGAN
+from gan_augment.kinds.kind import Labelled
 from gan_augment.options import TopUp
 from gan_augment.recipes import CHOOSE, RECIPES
 
@@ -61,7 +61,7 @@ def _topped_up(
     parts = [gan.sample(made, random_state=seed)]
     sample_s = time.perf_counter() - began_s
     if any(again.values()):
-        repeats: Repeats[LabelledTable] = Repeats()
+        repeats: Repeats[Labelled] = Repeats()
         parts.append(repeats.fit(read.table).sample(again, random_state=seed))
     rows = pd.concat([part.frame for part in parts], ignore_index=True)
     rows.attrs = facts | {"share": share, "sample_s": round(sample_s, 3)}
@@ -104,7 +104,7 @@ class Rows:
             return self._half_repeats(arm)
         data, asked = self._read.table, to_parity(self._y)
         least = min(n for name, n in data.counts.items() if name in asked and n > 1)
-        synthesizer: Repeats[LabelledTable] | Smote[LabelledTable] = Repeats()
+        synthesizer: Repeats[Labelled] | Smote[Labelled] = Repeats()
         if arm == "smote":
             synthesizer = Smote(min(5, least - 1), missing="fill")
         elif arm == "smote_tuned":
@@ -130,7 +130,7 @@ class Rows:
             )
         ]
         if few:  # a lone row is repeated, as the evaluator does
-            parts.append(Repeats[LabelledTable]().fit(data).sample(few, random_state=self._seed))
+            parts.append(Repeats[Labelled]().fit(data).sample(few, random_state=self._seed))
         return _joined(parts)
 
     def _half_repeats(self, arm: str) -> Added:
@@ -139,7 +139,7 @@ class Rows:
         made = {name: round(n * TopUp().resolved("table")[0]) for name, n in asked.items()}
         again = {name: n - made[name] for name, n in asked.items()}
         small = {n: m for n, m in made.items() if data.counts[n] < FEW_ROWS}
-        parts = [Repeats[LabelledTable]().fit(data).sample(again, random_state=self._seed)]
+        parts = [Repeats[Labelled]().fit(data).sample(again, random_state=self._seed)]
         parts.append(self._gan.sample(small, random_state=self._seed))
         frames = [part.frame for part in parts]
         names = [np.array(part.names, dtype=object)[part.labels] for part in parts]
@@ -234,6 +234,6 @@ class Rows:
         return rows
 
 
-def _joined(parts: list[LabelledTable]) -> Added:
+def _joined(parts: list[Labelled]) -> Added:
     rows = pd.concat([part.frame for part in parts], ignore_index=True)
     return rows, np.concatenate([np.array(part.names, dtype=object)[part.labels] for part in parts])

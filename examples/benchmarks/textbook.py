@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gan_augment.augment.diff_augment import apply, draw_moves
-from gan_augment.data.contract import LabelledImages
+from gan_augment.kinds.kind import Labelled
 from gan_augment.training.parts import Parts
 
 BATCH = 64
@@ -22,7 +22,7 @@ BATCH = 64
 class PlainBatches:
     """Random rows as float32 NCHW in -1..1."""
 
-    def __init__(self, data: LabelledImages) -> None:
+    def __init__(self, data: Labelled) -> None:
         pixels = data.pixels.transpose(0, 3, 1, 2).astype(np.float32) / 127.5 - 1
         self.x = torch.from_numpy(np.ascontiguousarray(pixels))
         self.y = torch.from_numpy(data.labels)
@@ -44,7 +44,7 @@ class TextbookLoop:
     reconstruction is half of the same decoded batch, as in the library's own step.
     """
 
-    def __init__(self, parts: Parts, data: LabelledImages, reuse: bool) -> None:
+    def __init__(self, parts: Parts, data: Labelled, reuse: bool) -> None:
         self.parts, self.reuse, self.batches = parts, reuse, PlainBatches(data)
         self.g, self.d = (
             n.to(memory_format=torch.contiguous_format) for n in parts.new_networks(1)
@@ -110,7 +110,7 @@ class DCGANLoop:
     once a step, judged detached for D, then again for G, as is usual.
     """
 
-    def __init__(self, data: LabelledImages, full_side: bool = False) -> None:
+    def __init__(self, data: Labelled, full_side: bool = False) -> None:
         channels = data.image_shape[2]
         widths = [64, 128, 256, 512] if full_side else [64, 128, 256]
         self.batches = PlainBatches(data)

@@ -23,9 +23,10 @@ from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 from gan_augment.data.batches import PairedBatches
-from gan_augment.data.contract import LabelledImages
 from gan_augment.data.images.png_folder import png_bytes
 from gan_augment.generators.sampling import BlockSampler, encode_anchors
+from gan_augment.kinds.image import IMAGE
+from gan_augment.kinds.kind import Labelled
 from gan_augment.machine import compute_config, threads
 from gan_augment.networks.geometry import Geometry
 from gan_augment.recipes import resolve_recipe
@@ -46,7 +47,7 @@ class NoScore:
         return Score(0.0)
 
 
-def load(folder: Path) -> LabelledImages:
+def load(folder: Path) -> Labelled:
     """A development subset: 30 rows of each rare class, 500 of each other."""
     arrays = np.load(folder / "cifar10_dev.npz")
     rng, rows = np.random.default_rng(0), []
@@ -55,10 +56,10 @@ def load(folder: Path) -> LabelledImages:
         rows.append(rng.permutation(np.flatnonzero(arrays["labels"] == label))[:most])
     index = np.concatenate(rows)
     ids = np.array([f"row-{i}" for i in index])
-    return LabelledImages(arrays["images"][index], arrays["labels"][index].astype(np.int64), ids)
+    return IMAGE.of(arrays["images"][index], arrays["labels"][index].astype(np.int64), ids)
 
 
-def ours(data: LabelledImages, precision: str, threads_: int) -> tuple[Run, Step]:
+def ours(data: Labelled, precision: str, threads_: int) -> tuple[Run, Step]:
     """Steps of the real loop in its adversarial phase: batches, augmentation, EMA and all."""
     compute = compute_config("cpu", precision, threads_)
     parts = build(resolve_recipe("auto"), data.image_shape, len(data.names), compute)
@@ -138,7 +139,7 @@ def largest_costs(step: Step, steps: int = 5) -> list[dict]:
     ]
 
 
-def sampling(run: Run, data: LabelledImages, rounds: int) -> dict[str, list]:
+def sampling(run: Run, data: Labelled, rounds: int) -> dict[str, list]:
     """images/s of whole blocks to uint8, and to PNG bytes, one thread."""
     parts: Parts = run.parts
     rows_of = {0: np.flatnonzero(data.labels == 0)}

@@ -51,10 +51,11 @@ from images_rivals import Journal
 from step_costs import RESULT as COSTS
 from step_costs import steps_within
 
-from gan_augment import ImageGAN, LabelledImages
+from gan_augment import ImageGAN
 from gan_augment.data.images.resize import resize_batch
 from gan_augment.data.pixels import to_network, to_pixels
 from gan_augment.errors import TooFewAcceptedError
+from gan_augment.kinds.kind import Labelled
 from gan_augment.networks.translation import enlarged, lowered
 from gan_augment.recipes import RECIPES
 from gan_augment.storage import write_file
@@ -127,7 +128,7 @@ def agreement(task: Task, judge: Judge, made: Mapping[str, Pixels]) -> float | N
     return mean(shares) if shares else None
 
 
-def topped_up(task: Task, made: Mapping[str, Pixels]) -> LabelledImages:
+def topped_up(task: Task, made: Mapping[str, Pixels]) -> Labelled:
     """Rows to parity, half of what is added generated, with companions; refused classes repeat."""
     rows = dict(made)
     for name, label in zip(task.train.names, range(len(task.train.names)), strict=True):

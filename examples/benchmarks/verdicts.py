@@ -26,12 +26,13 @@ import numpy as np
 from images_protocol import read
 
 import gan_augment
-from gan_augment import LabelledImages, read_table
+from gan_augment import read_table
 from gan_augment.evaluation.options import EvaluationOptions
 from gan_augment.evaluation.plan import Plan
 from gan_augment.evaluation.result import result_bytes
 from gan_augment.evaluation.start import evaluate
 from gan_augment.evaluation.verdict import CHEAP
+from gan_augment.kinds.kind import Labelled
 from gan_augment.storage import write_file
 
 TABLES = {
@@ -68,7 +69,7 @@ class Told:
     warn = note
 
 
-def images_of(name: str, data: Path) -> tuple[LabelledImages, list[str]]:
+def images_of(name: str, data: Path) -> tuple[Labelled, list[str]]:
     """The rows of a set, drawn with seed 0 and in the order of the file; its rare classes."""
     file, rare, others, few = IMAGES[name]
     whole = read(data / "images" / f"{file}.npz")

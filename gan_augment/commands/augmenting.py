@@ -42,7 +42,6 @@ from gan_augment.commands.outputs import (
     resolver_folder,
 )
 from gan_augment.commands.sampling import ROWS_AT_ONCE, is_whole, write_images
-from gan_augment.data.contract import LabelledImages
 from gan_augment.data.images.png_folder import (
     LONGEST_BYTES,
     MANIFEST,
@@ -71,6 +70,7 @@ from gan_augment.errors import DataError, UsageError
 from gan_augment.generators import model_folder
 from gan_augment.generators.base import check_code
 from gan_augment.generators.model_file import ModelMeta
+from gan_augment.kinds.kind import Labelled
 from gan_augment.options import FitOptions, TopUp
 from gan_augment.progress import Progress
 
@@ -456,7 +456,7 @@ def _write_folder(
 
 
 def _folder_rows(
-    job: _TopUp, data: LabelledImages, names: Sequence[str], model: str
+    job: _TopUp, data: Labelled, names: Sequence[str], model: str
 ) -> list[tuple[ManifestRow, int | None]]:
     """Every file of the output with the row of `data` that it shows, None for a generated one.
 

@@ -25,7 +25,6 @@ from gan_augment.commands.outputs import (
     remove_named,
     run_folder,
 )
-from gan_augment.data.contract import LabelledImages
 from gan_augment.data.images.contact_sheet import SheetRow, as_pictures, contact_sheet
 from gan_augment.data.images.png_folder import png_bytes
 from gan_augment.data.topup_plan import plan_topup
@@ -325,7 +324,7 @@ def _samples(folder: Path, kind: Kind, found: Mapping[str, Any]) -> dict[str, di
     paths = [folder / TRIALS / "-".join(quote(str(one[key]), "") for key in KEY) for one in trials]
     gans: list[Any] = [load_model(path, threads=1, allow_code=True) for path in paths]
     data: Any = kind.data
-    images = isinstance(data, LabelledImages)
+    images = not data.kind.tabular
     n, shown = (IMAGES_A_CLASS, _side_by_side) if images else (ROWS_A_CLASS, _texts)
     sheet, samples = [], dict[str, dict[str, Any]]()
     for name in kind.topped_up:

@@ -15,7 +15,6 @@ import numpy as np
 
 from gan_augment import machine
 from gan_augment.commands.kinds import options_of_model, read_data, read_meta
-from gan_augment.data.contract import LabelledImages
 from gan_augment.data.splits import fold_of_rows
 from gan_augment.data.tables.inference import infer_schema
 from gan_augment.errors import DataError
@@ -145,7 +144,7 @@ def _figures(
         )
     half = fold_of_rows(data.labels, data.groups, folds=2, seed=seed)
     real, held = (data.take(np.flatnonzero(half == side)) for side in (0, 1))
-    schema = None if isinstance(data, LabelledImages) else infer_schema(data.frame)
+    schema = None if not data.kind.tabular else infer_schema(data.frame)
     training = Training(real, real, balanced=True)
     fitted: Any = learner_of(None, real).fit(training, derived_seed(seed, "against"))
     learned = learned_features(real, schema, extractor, lambda: fitted.network)

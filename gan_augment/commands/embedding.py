@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gan_augment.commands.outputs import Result, check_apart, output_file
-from gan_augment.data.contract import LabelledImages, LabelledTable
-from gan_augment.data.images.reader import data_sha256, read_images
+from gan_augment.data.images.reader import read_images
 from gan_augment.data.tables import PARQUET_SUFFIXES
 from gan_augment.errors import UsageError
+from gan_augment.kinds.image import IMAGE
+from gan_augment.kinds.kind import Labelled
+from gan_augment.kinds.table import TABLE
 from gan_augment.progress import Progress
 from gan_augment.storage import new_files, write_file
 
@@ -72,7 +74,7 @@ def embed(
         progress.note(note)
     how = {"image_size": size, "resize": resize, "network": features.sha256_}
     with output_file(out, "embed", resume=resume, overwrite=overwrite) as output:
-        output.describe({"data": data_sha256(read.data), **how, "pool": features.pool})
+        output.describe({"data": IMAGE.sha256(read.data), **how, "pool": features.pool})
         if not output.finished:
             from gan_augment.data.tables.export import ParquetFormat, ParquetRows
 
@@ -96,13 +98,13 @@ def embed(
     return EmbedResult(out, n, width, f"{told}: {seconds:.0f} s")
 
 
-def embedded(data: LabelledImages, features: FrozenFeatures, progress: Progress) -> LabelledTable:
+def embedded(data: Labelled, features: FrozenFeatures, progress: Progress) -> Labelled:
     """The features of images as a table with the same labels, ids and groups."""
     import pandas as pd
 
     rows = features.embed(data, progress)
     frame = pd.DataFrame(rows, columns=features.get_feature_names_out())
-    return LabelledTable(frame, data.labels, data.ids, data.groups, data.class_names)
+    return TABLE.of(frame, data.labels, data.ids, data.groups, data.class_names)
 
 
 def convert_weights(source: str | Path, out: str | Path, *, overwrite: bool = False) -> EmbedResult:

@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from gan_augment.commands.embedding import embedded
 from gan_augment.commands.kinds import ImageKind, SignalKind, read_data
 from gan_augment.commands.outputs import check_apart, new_run_folder
-from gan_augment.data.contract import LabelledImages
 from gan_augment.data.images.resize import model_size, resize_batch
 from gan_augment.data.images.sources import PARTS, parts_of
 from gan_augment.errors import DataError, OutputExistsError, UsageError
@@ -27,6 +26,7 @@ from gan_augment.evaluation.result import REPORT, EvaluationResult
 from gan_augment.evaluation.start import JOURNAL, prepare
 from gan_augment.evaluation.start import evaluate as run
 from gan_augment.input_files import read_regular
+from gan_augment.kinds.kind import Labelled
 from gan_augment.options import FitOptions
 from gan_augment.processes import joblib_engine
 from gan_augment.progress import Progress
@@ -160,7 +160,7 @@ class _Read:
     notes: tuple[str, ...]
     options: EvaluationOptions
     features: tuple[str, NDArray[np.float32]] | None = None
-    photos: LabelledImages | None = None
+    photos: Labelled | None = None
 
 
 def _read(
@@ -204,7 +204,7 @@ def _read(
     photos = None
     if frozen is not None:
         side = model_size([kinds[0].read.scan.sizes["median"]])  # what they are of, not squeezed
-        photos = replace(rows[0], pixels=resize_batch(rows[0].pixels, side))
+        photos = replace(rows[0], rows=resize_batch(rows[0].pixels, side))
         rows = [embedded(one, frozen, progress) for one in rows]
     notes = (*kinds[0].notes, *(f"test rows: {note}" for kind in kinds[1:] for note in kind.notes))
     pretrained = None

@@ -217,8 +217,8 @@ def _timed_steps() -> Iterator[dict[str, Any]]:
     import numpy as np
 
     from gan_augment.data.batches import PairedBatches
-    from gan_augment.data.contract import LabelledImages
     from gan_augment.generators.time_budget import step_seconds
+    from gan_augment.kinds.image import IMAGE
     from gan_augment.machine import compute_config
     from gan_augment.networks.geometry import Geometry
     from gan_augment.recipes import resolve_recipe
@@ -229,7 +229,7 @@ def _timed_steps() -> Iterator[dict[str, Any]]:
     yield {"machine": rule.line(), "rule": rule.precision}
     shape, labels = (_SIDE_PX, _SIDE_PX, 3), np.arange(_ROWS) % _CLASSES
     pixels = rng_for(0, "doctor").integers(0, 256, (_ROWS, *shape), dtype=np.uint8)
-    data = LabelledImages(pixels, labels.astype(np.int64), np.arange(_ROWS).astype(np.str_))
+    data = IMAGE.of(pixels, labels.astype(np.int64), np.arange(_ROWS).astype(np.str_))
     for precision in ("float32", "bf16"):
         machine = compute_config(str(rule.device), precision, rule.threads)
         parts = build(recipe, shape, len(data.names), machine)

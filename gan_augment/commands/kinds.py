@@ -22,10 +22,9 @@ from numpy.typing import NDArray
 
 from gan_augment.commands.outputs import FILE_FORMAT, MODEL, SAMPLES, TABLE_SAMPLES
 from gan_augment.data.arrays import read_npz, to_uint8
-from gan_augment.data.contract import LabelledImages, LabelledTable
 from gan_augment.data.images.contact_sheet import SheetRow, contact_sheet
 from gan_augment.data.images.png_folder import png_bytes
-from gan_augment.data.images.reader import ReadImages, data_sha256, read_images
+from gan_augment.data.images.reader import ReadImages, read_images
 from gan_augment.data.images.resize import resize_image
 from gan_augment.data.signals import (
     ReadSignals,
@@ -42,6 +41,7 @@ from gan_augment.generators import model_folder
 from gan_augment.generators.base import check_length
 from gan_augment.generators.model_file import NAME, ModelMeta, TableMeta
 from gan_augment.input_files import check_there
+from gan_augment.kinds.kind import Labelled
 from gan_augment.options import FitOptions
 from gan_augment.progress import Progress
 from gan_augment.recipes import (
@@ -91,7 +91,7 @@ class _Kind(ABC):
 
     @property
     @abstractmethod
-    def data(self) -> LabelledImages | LabelledTable:
+    def data(self) -> Labelled:
         """The labelled rows."""
 
     @property
@@ -159,17 +159,17 @@ class ImageKind(_Kind):
         return png_bytes(resize_image(row, size or row.shape[:2]))
 
     @property
-    def data(self) -> LabelledImages:
+    def data(self) -> Labelled:
         """The images, at the size that a model works at; of signals the windows."""
         return self.read.data
 
     @cached_property
     def sha256(self) -> str:
         """The fingerprint of the data."""
-        return data_sha256(self.data, self.unlabelled)
+        return self.data.kind.sha256(self.data, self.unlabelled)
 
     @cached_property
-    def unlabelled(self) -> LabelledImages | None:
+    def unlabelled(self) -> Labelled | None:
         """The images without a class, at the size of the others, if there are any."""
         options = self.options
         if options.unlabelled is None:
@@ -186,13 +186,11 @@ class ImageKind(_Kind):
 
     def line(self) -> str:
         """How many images of which size, for people."""
-        height, width, channels = self.data.image_shape
-        n, classes = len(self.data), len(self.data.names)
-        return f"{n} images of {classes} classes, {width} x {height} px, channels {channels}"
+        return self.data.kind.describe(self.data)
 
     def facts(self) -> dict[str, Any]:
         """The same for JSON."""
-        return {"image_shape": list(self.data.image_shape)}
+        return self.data.kind.facts(self.data)
 
     def recipe(self) -> Recipe:
         """The recipe, with what the options say otherwise."""
@@ -272,7 +270,7 @@ class SignalKind(ImageKind):
     @property
     def suffix(self) -> str:
         """Of the files that are written: .wav where the data has a rate, else .npy."""
-        return suffix_of(self.signals.data.rate)
+        return suffix_of(self.signals.data.meta.rate)
 
     def rows_to_write(self, source: Path, size: tuple[int, int] | None) -> NDArray[Any] | None:
         """Windows of arrays and of longer recordings, (N, C, L); other files are copied."""
@@ -280,26 +278,14 @@ class SignalKind(ImageKind):
 
     def file_content(self, row: NDArray[Any], size: tuple[int, int] | None) -> bytes:
         """The bytes of the file of a window (C, L)."""
-        return file_bytes(row, self.signals.data.rate)
+        return file_bytes(row, self.signals.data.meta.rate)
 
     @cached_property
-    def unlabelled(self) -> LabelledImages | None:
+    def unlabelled(self) -> Labelled | None:
         """None: signals without a class are not taken."""
         if self.options.unlabelled is not None:
             raise UsageError("--unlabelled is of images and tables, and the data is signals")
         return None
-
-    def line(self) -> str:
-        """How many windows of which length, for people."""
-        _, length, channels = self.data.image_shape
-        n, classes, rate = len(self.data), len(self.data.names), self.signals.data.rate
-        each = "" if rate is None else f" at {rate} Hz ({length / rate:.3g} s)"
-        return f"{n} windows of {classes} classes, {length} samples{each}, channels {channels}"
-
-    def facts(self) -> dict[str, Any]:
-        """The same for JSON."""
-        _, length, channels = self.data.image_shape
-        return {"length": length, "channels": channels, "rate": self.signals.data.rate}
 
     def fit_arguments(self) -> dict[str, Any]:
         """What `ImageGAN.fit` wants to know beside the signals."""
@@ -310,14 +296,14 @@ class SignalKind(ImageKind):
         assert isinstance(meta, ModelMeta)
         _check_classes(self.data.names, meta)
         (_, length, channels), known = self.data.image_shape, meta.image_shape
-        if (1, length, channels) != known or self.signals.data.rate != meta.rate:
+        if (1, length, channels) != known or self.signals.data.meta.rate != meta.rate:
             theirs = "images"
             if meta.kind == "signal":
                 theirs = f"windows of {known[1]} samples, {known[2]} channels, rate {meta.rate}"
             raise DataError(
                 f"the data has windows of {length} samples, {channels} channels, rate "
-                f"{self.signals.data.rate}, the model makes {theirs}; cut them alike with --window "
-                "(window=), or fit a model to them."
+                f"{self.signals.data.meta.rate}, the model makes {theirs}; cut them alike with "
+                "--window (window=), or fit a model to them."
             )
 
 
@@ -332,7 +318,7 @@ class TableKind(_Kind):
     samples: ClassVar[str] = TABLE_SAMPLES
 
     @property
-    def data(self) -> LabelledTable:
+    def data(self) -> Labelled:
         """The rows."""
         return self.read.table
 
@@ -354,14 +340,12 @@ class TableKind(_Kind):
     @cached_property
     def sha256(self) -> str:
         """The fingerprint of the data."""
-        from gan_augment.data.tables.columns import table_sha256
-
-        known = table_sha256(self.data, self.unlabelled)
+        known = self.data.kind.sha256(self.data, self.unlabelled)
         both = f"{known} {self.read.whole.sha256}" if self.read.whole else ""
         return sha256(both.encode()).hexdigest() if both else known
 
     @cached_property
-    def unlabelled(self) -> LabelledTable | None:
+    def unlabelled(self) -> Labelled | None:
         """The rows without a class, if there are any."""
         from gan_augment.data.tables.reader import read_unlabelled
 

@@ -39,7 +39,6 @@ from gan_augment.commands.outputs import (
     resolver_folder,
 )
 from gan_augment.commands.shards import WHOLE, Piece, Shard, image_pieces, row_pieces
-from gan_augment.data.contract import from_unit
 from gan_augment.data.images.png_folder import (
     ManifestRow,
     check_png_channels,
@@ -70,6 +69,7 @@ from gan_augment.generators import model_folder
 from gan_augment.generators.base import check_code
 from gan_augment.generators.model_file import NAME, ModelMeta, TableMeta
 from gan_augment.input_files import read_regular
+from gan_augment.kinds.signal import from_unit
 from gan_augment.options import MOST, TopUp
 from gan_augment.processes import available_cores, end_with_parent
 from gan_augment.progress import Progress

@@ -30,7 +30,6 @@ from gan_augment.commands.outputs import (
     output_folder,
 )
 from gan_augment.commands.sampling import write_images
-from gan_augment.data.contract import LabelledImages
 from gan_augment.data.images.png_folder import (
     ManifestRow,
     check_png_channels,
@@ -47,6 +46,7 @@ from gan_augment.errors import (
 from gan_augment.generators import model_folder
 from gan_augment.generators.base import check_code
 from gan_augment.generators.model_file import ModelMeta
+from gan_augment.kinds.kind import Labelled
 from gan_augment.options import MOST, FitOptions
 from gan_augment.progress import Progress
 from gan_augment.recipes import resolve_recipe
@@ -91,7 +91,7 @@ class TranslationPlan:
     """
 
     kind: ImageKind
-    sources: Mapping[str, LabelledImages]
+    sources: Mapping[str, Labelled]
     counts: Mapping[str, Mapping[str, int]]
 
     def lines(self) -> list[str]:
@@ -277,12 +277,12 @@ def _check_known(names: Sequence[str], meta: ModelMeta | None) -> None:
 
 
 def _one_pair(
-    rows: LabelledImages,
-    classes: LabelledImages,
+    rows: Labelled,
+    classes: Labelled,
     starts: Sequence[str],
     ends: Sequence[str],
     recipe: str,
-) -> tuple[LabelledImages, LabelledImages]:
+) -> tuple[Labelled, Labelled]:
     """Both views of the data with the rows of one pair of classes alone. Raises UsageError."""
     if len(starts) != 1 or len(ends) != 1:
         raise UsageError(
@@ -295,7 +295,7 @@ def _one_pair(
 
 
 def _check_once(
-    wanted: Mapping[str, Mapping[str, int]], sources: Mapping[str, LabelledImages], recipe: str
+    wanted: Mapping[str, Mapping[str, int]], sources: Mapping[str, Labelled], recipe: str
 ) -> None:
     """Refuse, before a fit, more images than there are rows that make one each."""
     for label, of_model in wanted.items():
@@ -308,7 +308,7 @@ def _check_once(
             )
 
 
-def _by_domain(data: LabelledImages, values: Sequence[str], domain: str) -> LabelledImages:
+def _by_domain(data: Labelled, values: Sequence[str], domain: str) -> Labelled:
     """The data with domains for classes. Raises DataError for a row without one, and for one."""
     if "" in values:
         row = values.index("")
@@ -320,7 +320,7 @@ def _by_domain(data: LabelledImages, values: Sequence[str], domain: str) -> Labe
     return replace(data, labels=labels, class_names=tuple(names.tolist()))
 
 
-def _of_some(data: LabelledImages, names: Sequence[str]) -> LabelledImages:
+def _of_some(data: Labelled, names: Sequence[str]) -> Labelled:
     """The data, whose rows are of these classes alone, without the other names."""
     ordered = tuple(name for name in data.names if name in names)
     places = {data.names.index(name): place for place, name in enumerate(ordered)}
@@ -329,7 +329,7 @@ def _of_some(data: LabelledImages, names: Sequence[str]) -> LabelledImages:
 
 
 def _named(
-    source: str | Sequence[str], to: str | Sequence[str], data: LabelledImages
+    source: str | Sequence[str], to: str | Sequence[str], data: Labelled
 ) -> tuple[list[str], list[str]]:
     """Classes to start from and to draw. Raises UnknownClassError, UsageError."""
     ends = [to] if isinstance(to, str) else list(to)
@@ -349,8 +349,8 @@ def _named(
 
 
 def _sources(
-    rows: LabelledImages, index: NDArray[np.int64], ends: Sequence[str], *, keeps_class: bool
-) -> dict[str, LabelledImages]:
+    rows: Labelled, index: NDArray[np.int64], ends: Sequence[str], *, keeps_class: bool
+) -> dict[str, Labelled]:
     """{class of the output: rows to start from}: of its own class, or the same ones for all."""
     if not keeps_class:
         return dict.fromkeys(ends, rows.take(index)) if len(index) else {}
@@ -360,7 +360,7 @@ def _sources(
 
 def _counts(
     counts: Counts,
-    sources: Mapping[str, LabelledImages],
+    sources: Mapping[str, Labelled],
     ends: Sequence[str],
     known: Mapping[str, int],
     *,

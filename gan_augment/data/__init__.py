@@ -1,1 +1,1 @@
-"""Readers and splits: whatever a user has becomes `LabelledImages`. Start at `images/reader.py`."""
+"""Readers and splits: whatever a user has becomes `Labelled`. Start at `images/reader.py`."""

@@ -5,18 +5,19 @@ from __future__ import annotations
 import logging
 import zipfile
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gan_augment.data.contract import LabelledImages
 from gan_augment.data.groups import digest, group_codes, join_groups, same_rows
 from gan_augment.data.labels import encode_labels
 from gan_augment.errors import DataError
 from gan_augment.input_files import memory_problem, regular_file
+from gan_augment.kinds.image import IMAGE
+from gan_augment.kinds.kind import Labelled, Meta
 
 _log = logging.getLogger(__name__)
 _KEYS = (
@@ -36,7 +37,7 @@ def from_arrays(
     *,
     groups: ArrayLike | None = None,
     class_names: Sequence[str] | None = None,
-) -> LabelledImages:
+) -> Labelled:
     """Labelled images from arrays, by the rules of `to_uint8` and `encode_labels`.
 
     x: (N, H, W) or (N, H, W, C), at least 8 px a side. y: (N,) str, int, bool or float.
@@ -63,12 +64,12 @@ def label_pixels(
     class_names: Sequence[str] | NDArray[np.generic] | None = None,
     ids: ArrayLike | None = None,
     digests: Sequence[str] | None = None,
-    make: Callable[..., LabelledImages] = LabelledImages,
-) -> LabelledImages:
+    like: Labelled | None = None,
+) -> Labelled:
     """Labelled images from uint8 pixels (N, H, W, C) and labels in the user's terms.
 
-    digests: one a row, of the originals where the pixels were resized; else of the pixels. make:
-    of signals, what makes labelled ones.
+    digests: one per row, of the originals if the pixels were resized; else of the pixels.
+    like: labelled rows whose kind and meta the new ones take; None for images.
     """
     names = None if class_names is None else [str(name) for name in np.ravel(class_names)]
     labels, class_names = encode_labels(y, names)
@@ -79,12 +80,14 @@ def label_pixels(
     same = same_rows([digest(image) for image in pixels] if digests is None else digests)
     if ids is None:
         ids = [f"row-{row:06d}" for row in range(len(labels))]
-    return make(
-        pixels=pixels,
-        labels=labels,
-        ids=np.asarray(ids).astype(np.str_),
-        groups=join_groups(len(labels), same, group_codes(groups, len(labels))),
-        class_names=class_names,
+    return Labelled(
+        pixels,
+        labels,
+        np.asarray(ids).astype(np.str_),
+        join_groups(len(labels), same, group_codes(groups, len(labels))),
+        class_names,
+        kind=IMAGE if like is None else like.kind,
+        meta=Meta() if like is None else like.meta,
     )
 
 

@@ -10,8 +10,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gan_augment.data.contract import LabelledImages
 from gan_augment.errors import DataError
+from gan_augment.kinds.kind import Labelled
 
 ALIKE, DETAIL_ALIKE = 0.995, 0.96
 """Two pictures are one where they correlate so, and their detail (less a mean over 3 x 3 px) so."""
@@ -63,8 +63,8 @@ def join_groups(
     return codes
 
 
-def grouped_by_source(data: LabelledImages) -> LabelledImages:
-    """Put a row and all that was drawn from it (`LabelledImages.sources`) into one group."""
+def grouped_by_source(data: Labelled) -> Labelled:
+    """Put a row and all that was drawn from it (`Labelled.sources`) into one group."""
     if data.sources is None:
         return data
     originals = [source or id_ for id_, source in zip(data.ids, data.sources, strict=True)]

@@ -1,4 +1,4 @@
-"""Signals that a user has as `LabelledSignals`: arrays, an .npz, a folder of .npy or .wav files.
+"""Signals that a user has as `Labelled`: arrays, an .npz, a folder of .npy or .wav files.
 
 Also a window as the bytes of such a file. soundfile, for .wav, has its one door here.
 """
@@ -11,25 +11,21 @@ import zipfile
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gan_augment.data.arrays import DAMAGED, label_pixels, read_npz
-from gan_augment.data.contract import (
-    SHORTEST_WINDOW,
-    SMALLEST_SIDE_PX,
-    LabelledSignals,
-    Scale,
-)
 from gan_augment.data.images.scan import Entry, Scan, refuse_bad, scan_notes
 from gan_augment.data.images.sources import SUFFIXES as IMAGE_SUFFIXES
 from gan_augment.data.images.sources import Listing, list_folder
 from gan_augment.errors import DataError, UsageError
 from gan_augment.input_files import memory_problem, regular_file
+from gan_augment.kinds.image import SMALLEST_SIDE_PX
+from gan_augment.kinds.kind import Labelled, Scale
+from gan_augment.kinds.signal import SHORTEST_WINDOW, SIGNAL
 from gan_augment.progress import Progress
 
 SUFFIXES = (".npy", ".wav")
@@ -48,7 +44,7 @@ class ReadSignals:
     recordings; else each is a file, or a row of an array.
     """
 
-    data: LabelledSignals
+    data: Labelled
     values: Values
     scan: Scan
     notes: tuple[str, ...]
@@ -64,7 +60,7 @@ def from_signals(
     ids: ArrayLike | None = None,
     scale: Scale | None = None,
     rate: int | None = None,
-) -> LabelledSignals:
+) -> Labelled:
     """Labelled signals from an array (N, C, L), or (N, L) of one channel; it is not changed.
 
     y: (N,) str, int, bool or float. groups: (N,) of any kind, or None; equal windows share one.
@@ -76,10 +72,8 @@ def from_signals(
     """
     values = checked_values(x)
     rows = np.arange(len(values)).astype(np.str_)
-    made = LabelledSignals.of(values, np.zeros(len(values), np.int64), rows, scale=scale, rate=rate)
-    make = partial(LabelledSignals, scale=made.scale, rate=rate)
-    data = label_pixels(made.pixels, y, groups=groups, class_names=class_names, ids=ids, make=make)
-    return cast(LabelledSignals, data)
+    made = SIGNAL.of(values, np.zeros(len(values), np.int64), rows, scale=scale, rate=rate)
+    return label_pixels(made.rows, y, groups=groups, class_names=class_names, ids=ids, like=made)
 
 
 def checked_values(x: ArrayLike) -> Values:

@@ -8,12 +8,12 @@ from collections import defaultdict
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_augment.data.contract import LabelledImages
+from gan_augment.kinds.kind import Labelled
 from gan_augment.rng import rng_for
 
 
 def hold_out(
-    data: LabelledImages, *, seed: int, share: float = 0.1, smallest: int = 100, most: int = 200
+    data: Labelled, *, seed: int, share: float = 0.1, smallest: int = 100, most: int = 200
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """(training rows, held-out rows): ascending int64 indices into `data`, disjoint, complete.
 
@@ -33,7 +33,7 @@ def hold_out(
     return np.flatnonzero(~held_out).astype(np.int64), np.flatnonzero(held_out).astype(np.int64)
 
 
-def _units_in_drawn_order(data: LabelledImages, seed: int) -> list[list[int]]:
+def _units_in_drawn_order(data: Labelled, seed: int) -> list[list[int]]:
     """Groups and lone rows, ordered by a keyed hash of their first id."""
     units: dict[int, list[int]] = defaultdict(list)
     for row, unit in enumerate(unit_of_rows(data.groups, len(data)).tolist()):

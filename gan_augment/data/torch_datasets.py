@@ -26,7 +26,6 @@ from torch.utils.data import (
 )
 
 from gan_augment.data.arrays import label_pixels
-from gan_augment.data.contract import LabelledImages, LabelledTable
 from gan_augment.data.images.resize import (
     LONGEST_SIDE_PX,
     checked_size,
@@ -46,6 +45,7 @@ from gan_augment.data.torch_items import (
     plain_label,
 )
 from gan_augment.errors import DataError, warn
+from gan_augment.kinds.kind import Labelled
 from gan_augment.recipes import DataKind
 from gan_augment.rng import preserve_global_generators
 
@@ -86,7 +86,7 @@ def read_dataset(
     image_size: tuple[int, int] | None = None,
     known: ItemFormat | None = None,
     signal: bool = False,
-) -> tuple[LabelledImages | LabelledTable, ItemFormat]:
+) -> tuple[Labelled, ItemFormat]:
     """Decode every item of a map-style torch dataset, or of a loader's (its subset, if it has one).
 
     Gives the labelled data, and what the items look like.

@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from gan_augment.data.contract import SHORTEST_WINDOW, SMALLEST_SIDE_PX
 from gan_augment.errors import DataError, UsageError
+from gan_augment.kinds.image import SMALLEST_SIDE_PX
+from gan_augment.kinds.signal import SHORTEST_WINDOW
 
 Key = Hashable
 """A key of an item that is a dict, or a position in a pair."""

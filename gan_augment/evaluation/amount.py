@@ -14,7 +14,6 @@ from typing import Any, Generic, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_augment.data.contract import LabelledImages, LabelledTable
 from gan_augment.data.splits import judging_folds
 from gan_augment.data.tables.inference import infer_schema
 from gan_augment.data.tables.schema import Overrides, TableSchema
@@ -131,7 +130,7 @@ def plan_for(
     classes: the ones that may be topped up; those without a row are left. top_up: the share of
     generated rows and the companions where the source is "gan"; its `to` does not count.
     """
-    kind: DataKind = "image" if isinstance(data, LabelledImages) else "table"
+    kind: DataKind = data.kind.recipes
     names = [name for name in classes if data.counts[name]]
     if amount.source == "none":
         return plan_topup(data.counts, TopUp(), {})
@@ -286,7 +285,7 @@ def plain_makers(
 
     def smote(data: Any, seed: int) -> Synthesizer[Any]:
         least = min((n for n in (data.counts[c] for c in classes) if n > 1), default=2)
-        tabular = isinstance(data, LabelledTable)
+        tabular = data.kind.tabular
         schema = infer_schema(data.frame, overrides) if tabular else None
         near = min(SMOTE_NEIGHBOURS, least - 1)
         return Smote[Any](near, missing=missing).fit(data, schema=schema)

@@ -18,12 +18,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_augment.data.contract import LabelledImages, LabelledSignals, LabelledTable
 from gan_augment.data.tables.columns import Plain, plain_columns
 from gan_augment.data.tables.schema import TableSchema
 from gan_augment.errors import DataError, GanAugmentError, UsageError
 from gan_augment.evaluation.decisions import Kind, Scores
 from gan_augment.evaluation.user_code import loaded
+from gan_augment.kinds.kind import Labelled
 from gan_augment.rng import derived_seed
 
 Labels = NDArray[np.int64]
@@ -53,7 +53,7 @@ class TableMatrix:
     parts: tuple[tuple[float, float, float] | NDArray[np.int64], ...]
 
     @classmethod
-    def fitted(cls, real: LabelledTable, schema: TableSchema) -> TableMatrix:
+    def fitted(cls, real: Labelled, schema: TableSchema) -> TableMatrix:
         """Fit the encoding to the real rows."""
         parts = tuple(
             _level_places(cells, len(column.levels))
@@ -63,7 +63,7 @@ class TableMatrix:
         )
         return cls(schema, parts)
 
-    def of(self, table: LabelledTable) -> Matrix:
+    def of(self, table: Labelled) -> Matrix:
         """Encode rows of the same columns. Raises DataError where a column holds something else."""
         blocks: list[NDArray[Any]] = [np.empty((len(table), 0), dtype=np.float32)]
         for part, cells in zip(self.parts, _cells(table, self.schema), strict=True):
@@ -179,7 +179,7 @@ class FittedEstimator:
     argmax: bool
     matrix: TableMatrix | None = None
 
-    def scores(self, data: LabelledImages | LabelledTable) -> Scores:
+    def scores(self, data: Labelled) -> Scores:
         """Score N rows for K = len(data.names) classes; one that it never saw has probability 0."""
         x, classes = rows_for_estimator(data, self.matrix), len(data.names)
         with one_thread(), failures_named(self.name, "its predictions"):
@@ -232,16 +232,12 @@ def fit_estimator(
         estimator.fit(x, y, **arguments)
 
 
-def rows_for_estimator(data: LabelledImages | LabelledTable, matrix: TableMatrix | None) -> Any:
+def rows_for_estimator(data: Labelled, matrix: TableMatrix | None) -> Any:
     """Return rows as an estimator gets them: a frame, a matrix, or float32 pixels in 0..1.
 
     Signals, (N, L C), are in -1..1.
     """
-    if isinstance(data, LabelledSignals):
-        return data.pixels.reshape(len(data), -1)
-    if isinstance(data, LabelledImages):
-        return data.pixels.reshape(len(data), -1).astype(np.float32) / np.float32(255)
-    return data.frame if matrix is None else matrix.of(data)
+    return data.kind.features(data) if matrix is None else matrix.of(data)
 
 
 @contextmanager
@@ -305,7 +301,7 @@ def params_of(estimator: Any) -> Mapping[str, Any]:
     return params
 
 
-def _cells(table: LabelledTable, schema: TableSchema) -> list[Plain]:
+def _cells(table: Labelled, schema: TableSchema) -> list[Plain]:
     return list(plain_columns(table.frame, schema.learned).values())
 
 

@@ -17,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gan_augment import machine
-from gan_augment.data.contract import LabelledImages, LabelledTable
 from gan_augment.data.splits import unit_of_rows
 from gan_augment.errors import DataError, LeakError
 from gan_augment.evaluation.amount import plain_makers, plan_for, rows_of
@@ -39,6 +38,7 @@ from gan_augment.evaluation.protocol import Split
 from gan_augment.evaluation.user_code import new_sampler
 from gan_augment.generators.base import Data, Synthesizer
 from gan_augment.generators.topup import Added, with_added
+from gan_augment.kinds.kind import Labelled
 from gan_augment.rng import rng_for
 from gan_augment.storage.journal import Line, packed_labels
 
@@ -272,12 +272,7 @@ def _resampled(setup: Setup[Data], level: TrainTestPart[Data], name: str) -> Tra
     if "random_state" in sampler.get_params():
         sampler.set_params(random_state=seed)
     names = np.array(part.names, dtype=object)
-    x: Any = (
-        part.pixels.reshape(len(part), -1)  # (N, H W C)
-        if isinstance(part, LabelledImages)
-        else part.frame.reset_index(drop=True)
-    )
-    more, y = sampler.fit_resample(x, names[part.labels])
+    more, y = sampler.fit_resample(part.kind.flat(part), names[part.labels])
     data = _read_back(part, more, np.asarray(y), name)
     rows = _rows(part)
     for name, n in data.counts.items():
@@ -297,18 +292,10 @@ def _read_back(part: Data, x: Any, y: NDArray[Any], name: str) -> Data:
         )
     labels = np.array([known[str(one)] for one in y.tolist()], dtype=np.int64)
     ids = np.array([f"resampled-{row:06d}" for row in range(len(labels))], dtype=np.str_)
-    if isinstance(part, LabelledImages):
-        pixels = part.rounded(np.asarray(x, dtype=np.float64))
-        return part.with_rows(pixels, labels, ids)
-    import pandas as pd
-
-    frame = pd.DataFrame(x, columns=part.frame.columns).reset_index(drop=True)
-    return part.with_rows(frame, labels, ids)
+    return part.with_rows(part.kind.from_flat(x, part), labels, ids)
 
 
-def _rows(
-    part: LabelledImages | LabelledTable, added: Added[Any] | None = None
-) -> dict[str, dict[str, int]]:
+def _rows(part: Labelled, added: Added[Any] | None = None) -> dict[str, dict[str, int]]:
     rows = {name: {**dict.fromkeys(ORIGINS, 0), "real": n} for name, n in part.counts.items()}
     if added is not None:
         names = np.array(part.names)[added.data.labels].tolist()

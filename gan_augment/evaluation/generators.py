@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 
-from gan_augment.data.contract import LabelledImages, LabelledTable
 from gan_augment.errors import DataError, DivergedError, OutputExistsError, UsageError
 from gan_augment.evaluation.leaks import check_unfitted
 from gan_augment.evaluation.options import EvaluationOptions
@@ -27,6 +26,7 @@ from gan_augment.generators import load_model
 from gan_augment.generators.base import Data, Synthesizer
 from gan_augment.generators.image_gan import ImageGAN
 from gan_augment.generators.tabular_gan import TabularGAN
+from gan_augment.kinds.kind import Labelled
 from gan_augment.recipes import resolve_recipe, with_options
 from gan_augment.rng import rng_for
 from gan_augment.storage.journal import Line
@@ -85,14 +85,12 @@ def _thinned(points: Points) -> Points:
 MODELS = "models"
 
 
-def generator_of(
-    options: EvaluationOptions, data: LabelledImages | LabelledTable, rare: tuple[str, ...]
-) -> Any:
+def generator_of(options: EvaluationOptions, data: Labelled, rare: tuple[str, ...]) -> Any:
     """Return the generator to evaluate, unfitted, with the settings of the options.
 
     Raises UsageError for what is no generator of this data, LeakError for a fitted plug-in.
     """
-    gan, fit, images = options.generator, options.fit, isinstance(data, LabelledImages)
+    gan, fit, images = options.generator, options.fit, not data.kind.tabular
     if gan is None:
         settings: dict[str, Any] = {"device": fit.device, "precision": fit.precision}
         resolved = resolve_recipe(fit.recipe, "image" if images else "table")

@@ -13,18 +13,18 @@ from typing import Any
 
 import numpy as np
 
-from gan_augment.data.contract import LabelledImages, LabelledTable
 from gan_augment.data.tables.columns import plain_columns
 from gan_augment.data.tables.inference import infer_schema
 from gan_augment.data.tables.schema import TableSchema
 from gan_augment.errors import LeakError
+from gan_augment.kinds.kind import Labelled
 
 Z = 3.3
 """Standard errors before a leak is called one: by chance once in 2,000 times."""
 FEWEST = 2
 """Different held-out rows; one alone may be chance wherever cells are rounded."""
 
-AnyData = LabelledImages | LabelledTable
+AnyData = Labelled
 
 
 def copies(
@@ -129,12 +129,12 @@ def _twins(trained: list[bytes], tested: list[bytes], own: Any, more: int = 0) -
 
 
 def _schema_of(data: AnyData) -> TableSchema | None:
-    return infer_schema(data.frame) if isinstance(data, LabelledTable) else None
+    return infer_schema(data.frame) if data.kind.tabular else None
 
 
 def _keys(data: AnyData, schema: TableSchema | None) -> list[bytes]:
     """Return bytes that are equal for rows that show the same."""
-    if isinstance(data, LabelledImages):
+    if not data.kind.tabular:
         pixels = np.ascontiguousarray(data.pixels).reshape(len(data), math.prod(data.image_shape))
         return [hashlib.blake2b(row.data, digest_size=16).digest() for row in pixels]
     assert schema is not None

@@ -20,7 +20,6 @@ from gan_augment import machine
 from gan_augment.augment.classical import augment_batch, small_changes, trivial_pipeline
 from gan_augment.augment.signals import change_signals
 from gan_augment.classifier import Augmentation, SmallCNN, train_classifier
-from gan_augment.data.contract import LabelledImages, LabelledSignals, LabelledTable
 from gan_augment.data.tables.inference import infer_schema
 from gan_augment.data.tables.schema import Overrides, TableSchema
 from gan_augment.errors import DataError, UsageError, did_you_mean
@@ -41,6 +40,9 @@ from gan_augment.evaluation.estimators import (
 )
 from gan_augment.evaluation.user_code import described, loaded
 from gan_augment.generators.base import Data
+from gan_augment.kinds.kind import Labelled
+from gan_augment.kinds.signal import SIGNAL
+from gan_augment.kinds.table import TABLE
 from gan_augment.rng import derived_seed, preserve_global_generators, seed_global_generators
 from gan_augment.user_code import UserCode
 
@@ -90,7 +92,7 @@ class Training(Generic[Data]):
 class TrainingFunction(Protocol):
     """A training of one's own, as an evaluation calls it; `examples/09_own_training_function.py`.
 
-    data: of signals `LabelledSignals`, with `values` (N, C, L) beside pixels (N, 1, L, C).
+    data: of signals `Labelled`, with `values` (N, C, L) beside pixels (N, 1, L, C).
     It makes a network, trains it on the rows of `data` for exactly `updates` optimiser steps, every
     row drawn equally often, and returns what predicts. Whatever is random must follow from `seed`;
     the global generators of Python, NumPy and torch are seeded with it, and put back afterwards.
@@ -100,7 +102,7 @@ class TrainingFunction(Protocol):
 
     def __call__(
         self,
-        data: LabelledImages,
+        data: Labelled,
         *,
         seed: int,
         updates: int,
@@ -110,7 +112,7 @@ class TrainingFunction(Protocol):
 
 def learner_of(
     source: Any,
-    data: LabelledImages | LabelledTable,
+    data: Labelled,
     *,
     updates: int | None = None,
     overrides: Overrides | None = None,
@@ -143,7 +145,7 @@ def learner_of(
     >>> learner.fit(Training(table, table), seed=0).scores(table).values.shape
     (12, 2)
     """
-    images = isinstance(data, LabelledImages)
+    images = not data.kind.tabular
     names = (IMAGE_DEFAULT,) if images else (TABLE_DEFAULT, "logistic", "forest", "neighbours")
     if source is None:
         source = names[0]
@@ -157,7 +159,7 @@ def learner_of(
         source = UserCode.of(source)
     name = str(source)
     if images and ours:
-        signals = isinstance(data, LabelledSignals)
+        signals = data.kind is SIGNAL
         return NetworkLearner(name, updates or UPDATES, signals=signals)
     if images and _trains(loaded(source)):
         if not isinstance(source, UserCode):
@@ -173,11 +175,11 @@ def learner_of(
             f"updates={updates}: {name} is not trained by updates; "
             f"leave it out, or give for images a function train(data, *, {', '.join(_ARGUMENTS)})"
         )
-    encoded = isinstance(data, LabelledTable) and not takes_rows_as_they_are(example)
+    encoded = data.kind.tabular and not takes_rows_as_they_are(example)
     return EstimatorLearner(
         name=name,
         source=source,
-        schema=infer_schema(data.frame, overrides) if encoded else None,  # type: ignore[union-attr]
+        schema=infer_schema(data.frame, overrides) if encoded else None,
         weighing=weighing_of(example),
         balances=balances(example),
         named=ours,
@@ -266,15 +268,15 @@ class PretrainedRows:
         """Return the network's name and what tells the features from others; JSON-ready."""
         return {"backbone": self.name, "sha256": hashlib.sha256(self.values.tobytes()).hexdigest()}
 
-    def of(self, data: LabelledImages) -> LabelledTable:
+    def of(self, data: Labelled) -> Labelled:
         """Return the features of images that are among these, with the same labels."""
         import pandas as pd
 
         place = pd.Index(self.ids).get_indexer(pd.Index(data.ids))
         frame = pd.DataFrame(self.values[place])
-        return LabelledTable(frame, data.labels, data.ids, data.groups, data.class_names)
+        return TABLE.of(frame, data.labels, data.ids, data.groups, data.class_names)
 
-    def fit(self, training: Training[LabelledImages], seed: int) -> FittedPretrained:
+    def fit(self, training: Training[Labelled], seed: int) -> FittedPretrained:
         """Train the logistic head on the features of the real rows, nothing added."""
         rows = self.of(training.real)
         head: Any = learner_of(feature_head(), rows)
@@ -335,7 +337,7 @@ class NetworkLearner:
         """Train from scratch; the same arguments give the same scores. Raises DataError."""
         if training.method == FEATURES and self.pretrained is not None:
             return self.pretrained.fit(training, seed)
-        data: LabelledImages = training.data
+        data: Labelled = training.data
         known, _ = _known_labels(data)
         learner_seed = derived_seed(seed, "learner")
         if self.train is None:
@@ -404,9 +406,9 @@ class FittedNetwork:
 
 def small_cnn(training: Training[Any], seed: int, updates: int) -> SmallCNN:
     """Train the default learner's network on the rows for so many updates."""
-    data: LabelledImages = training.data
+    data: Labelled = training.data
     method = training.method
-    signals = isinstance(data, LabelledSignals)
+    signals = data.kind is SIGNAL
     augment: Augmentation | None = change_signals if signals else small_changes
     if method == "plain":
         augment = None
@@ -462,7 +464,7 @@ def _weights(training: Training[Any]) -> NDArray[np.float32] | None:
         return None
     from sklearn.utils.class_weight import compute_class_weight
 
-    data: LabelledImages = training.data
+    data: Labelled = training.data
     known, weights = np.unique(data.labels), np.zeros(len(data.names), dtype=np.float32)
     weights[known] = compute_class_weight("balanced", classes=known, y=data.labels)
     return weights

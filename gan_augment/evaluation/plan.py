@@ -14,7 +14,6 @@ from typing import Any, Generic, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_augment.data.contract import LabelledImages, LabelledTable
 from gan_augment.data.tables.inference import infer_schema
 from gan_augment.data.tables.schema import Overrides, TableSchema
 from gan_augment.errors import UsageError
@@ -30,6 +29,7 @@ from gan_augment.generators.base import Data
 from gan_augment.generators.image_gan import ImageGAN
 from gan_augment.generators.tabular_gan import TabularGAN
 from gan_augment.generators.time_budget import Forecast, duration, seconds_by_parts
+from gan_augment.kinds.kind import Labelled
 from gan_augment.machine import Precision
 from gan_augment.report.wording import percent
 from gan_augment.rng import derived_seed
@@ -104,7 +104,7 @@ class TrainTestPart(Generic[Data]):
     def schema(self) -> TableSchema | None:
         """Infer what the columns of the part are from it alone; None for images."""
         part = self.part
-        return infer_schema(part.frame, self.overrides) if isinstance(part, LabelledTable) else None
+        return infer_schema(part.frame, self.overrides) if part.kind.tabular else None
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ class Setup(Generic[Data]):
     design: Design
     overrides: Overrides = field(default_factory=Overrides)
     requested: Mapping[str, Any] = field(default_factory=dict)
-    photos: LabelledImages | None = None
+    photos: Labelled | None = None
 
     def __sizeof__(self) -> int:
         """Count the bytes of the rows: engines send an argument this large once to a worker."""
@@ -141,7 +141,7 @@ class Setup(Generic[Data]):
     @property
     def table(self) -> bool:
         """Tell whether the rows are a table's."""
-        return isinstance(self.data, LabelledTable)
+        return self.data.kind.tabular
 
     @property
     def learned(self) -> Data:

@@ -11,10 +11,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_augment.data.contract import LabelledImages, LabelledSignals, LabelledTable
 from gan_augment.data.splits import judging_folds, unit_of_rows
 from gan_augment.errors import DataError, UsageError
 from gan_augment.generators.base import Data
+from gan_augment.kinds.kind import Labelled
 from gan_augment.rng import derived_seed
 
 FEWEST_UNITS = 4
@@ -78,7 +78,7 @@ class Protocol:
 
 
 def plan_protocol(
-    data: LabelledImages | LabelledTable,
+    data: Labelled,
     judged: Sequence[str],
     *,
     folds: int | None = None,
@@ -98,12 +98,13 @@ def plan_protocol(
     Raises DataError where no class can be judged, UsageError for folds that the data cannot fill.
 
     >>> pixels, ids = np.zeros((12, 8, 8, 1), np.uint8), np.array([f"r{i}" for i in range(12)])
-    >>> data = LabelledImages(pixels, np.repeat([0, 1], [8, 4]), ids, class_names=("good", "bad"))
+    >>> from gan_augment.kinds.image import IMAGE
+    >>> data = IMAGE.of(pixels, np.repeat([0, 1], [8, 4]), ids, class_names=("good", "bad"))
     >>> plan = plan_protocol(data, ["bad"])
     >>> plan.folds, [len(split.test) for split in plan.splits], plan.evaluated
     (2, [6, 6], ('good', 'bad'))
     """
-    kind = "image" if isinstance(data, LabelledImages) else "table"
+    kind = data.kind.recipes
     units = _units(data if tested is None else data.take(np.flatnonzero(tested)))
     unit = _unit_word(data)
     left_out = {
@@ -192,60 +193,29 @@ def with_test_rows(data: Data, test: Data) -> tuple[Data, NDArray[np.bool_]]:
         labels=np.concatenate([data.labels, own[test.labels]]),
         ids=np.concatenate([data.ids, np.char.add("test: ", test.ids)]),
         groups=groups,
-        **_features_of_both(data, test),
+        rows=data.kind.joined(data, test),
     )
     return rows, np.arange(len(rows)) >= len(data)
 
 
-def _features_of_both(data: Any, test: Any) -> dict[str, Any]:
-    """Put the pixels or the frames of both under each other, by the name of their field."""
-    if isinstance(data, LabelledImages):
-        if data.image_shape != test.image_shape:
-            raise DataError(
-                f"the test images are of {test.image_shape} (height, width, channels), the others "
-                f"of {data.image_shape}; make them alike"
-            )
-        if isinstance(data, LabelledSignals):
-            test = test.scaled_as(data.scale)
-        return {"pixels": np.concatenate([data.pixels, test.pixels])}
-    import pandas as pd
-
-    columns = list(data.frame.columns)
-    lacking = [str(name) for name in columns if name not in test.frame.columns]
-    if lacking:
-        raise DataError(f"the test rows lack the columns {', '.join(lacking)}")
-    for name in columns:
-        own, other = data.frame[name].dropna(), test.frame[name].dropna()
-        numbers = [pd.api.types.is_numeric_dtype(cells.dtype) for cells in (own, other)]
-        if len(own) and len(other) and numbers[0] != numbers[1]:
-            what = [f"{'numbers' if n else 'texts'}, such as" for n in numbers]
-            raise DataError(
-                f"the column {str(name)!r} holds {what[0]} {own.iloc[0]} in the data, and "
-                f"{what[1]} {other.iloc[0]} in the test rows; write it alike in both"
-            )
-    return {"frame": pd.concat([data.frame, test.frame[columns]], ignore_index=True)}
-
-
-def _apart_from(
-    data: LabelledImages | LabelledTable, tested: NDArray[np.bool_]
-) -> NDArray[np.int64]:
+def _apart_from(data: Labelled, tested: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Select the rows that are not tested and share a group with none that is."""
     unit = unit_of_rows(data.groups, len(data))
     return np.flatnonzero(~tested & ~np.isin(unit, unit[tested]))
 
 
-def inner_folds(data: LabelledImages | LabelledTable, seed: int) -> NDArray[np.int64]:
+def inner_folds(data: Labelled, seed: int) -> NDArray[np.int64]:
     """Return int64 (N,): the inner fold 0, 1 or 2 of each training row, -1: held out in none."""
     return judging_folds(data.labels, data.groups, folds=INNER_FOLDS, seed=seed)
 
 
-def _unit_word(data: LabelledImages | LabelledTable) -> Literal["rows", "groups"]:
+def _unit_word(data: Labelled) -> Literal["rows", "groups"]:
     """Name the independent units: rows where most stand alone, a few repeats aside."""
     grouped = data.groups is not None and float((data.groups >= 0).mean()) > 0.5
     return "groups" if grouped else "rows"
 
 
-def _units(data: LabelledImages | LabelledTable) -> dict[str, int]:
+def _units(data: Labelled) -> dict[str, int]:
     """Count the independent rows of each class: a group counts once."""
     unit = unit_of_rows(data.groups, len(data))
     units = {
@@ -254,7 +224,7 @@ def _units(data: LabelledImages | LabelledTable) -> dict[str, int]:
     return {name: n for name, n in units.items() if n}
 
 
-def _dealt(data: LabelledImages | LabelledTable, folds: int, repeat: int, seed: int) -> list[Split]:
+def _dealt(data: Labelled, folds: int, repeat: int, seed: int) -> list[Split]:
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
     drawn = derived_seed(seed, "evaluation-splits", repeat) % _MOST_SEED
@@ -270,9 +240,7 @@ def _dealt(data: LabelledImages | LabelledTable, folds: int, repeat: int, seed: 
     return [Split(repeat, fold, *_ascending(pair)) for fold, pair in enumerate(pairs)]
 
 
-def _forward(
-    data: LabelledImages | LabelledTable, times: NDArray[Any], folds: int, gap: int
-) -> list[Split]:
+def _forward(data: Labelled, times: NDArray[Any], folds: int, gap: int) -> list[Split]:
     """Cut blocks of equal size in time; what came before each trains, `gap` rows left out.
 
     Rows of the same time as the first tested one, and of its groups, never train.
@@ -297,7 +265,7 @@ def _forward(
     return splits
 
 
-def _check_training(data: LabelledImages | LabelledTable, splits: Sequence[Split]) -> None:
+def _check_training(data: Labelled, splits: Sequence[Split]) -> None:
     for split in splits:
         if len(np.unique(data.labels[split.train])) < 2:
             raise DataError(

@@ -20,17 +20,13 @@ import numpy as np
 from joblib import effective_n_jobs
 from numpy.typing import NDArray
 
-from gan_augment.data.contract import LabelledImages, LabelledSignals, LabelledTable
 from gan_augment.data.groups import (
-    digest,
     group_codes,
     grouped_by_source,
     join_groups,
     near_duplicates,
     same_rows,
 )
-from gan_augment.data.images.reader import data_sha256
-from gan_augment.data.tables.columns import row_hashes, table_sha256
 from gan_augment.data.tables.inference import infer_schema
 from gan_augment.data.tables.reader import moments, set_aside
 from gan_augment.data.tables.schema import Overrides
@@ -49,12 +45,14 @@ from gan_augment.evaluation.result import REPORT, RESULT, TIMINGS, EvaluationRes
 from gan_augment.evaluation.schedule import Pace, costs_of, run
 from gan_augment.evaluation.sections import build_result, build_timings
 from gan_augment.evaluation.user_code import fingerprint
+from gan_augment.kinds.kind import Labelled
+from gan_augment.kinds.signal import SIGNAL
 from gan_augment.progress import Progress
 from gan_augment.storage import clean_stale, hold_folder, write_errors
 from gan_augment.storage.journal import Journal
 from gan_augment.storage.lock import LOCK_FILE
 
-AnyData = LabelledImages | LabelledTable
+AnyData = Labelled
 Features = tuple[str, NDArray[np.float32]]
 
 JOURNAL = "journal.jsonl"
@@ -70,7 +68,7 @@ def evaluate(
     *,
     test: AnyData | None = None,
     features: Features | None = None,
-    photos: LabelledImages | None = None,
+    photos: Labelled | None = None,
     out: str | Path | None = None,
     resume: bool = False,
     overwrite: bool = False,
@@ -145,7 +143,7 @@ def prepare(
     *,
     test: AnyData | None = None,
     features: Features | None = None,
-    photos: LabelledImages | None = None,
+    photos: Labelled | None = None,
     started_s: float | None = None,
 ) -> Plan:
     """Decide everything that is decided before the first fit; time a few fits to plan.
@@ -161,7 +159,7 @@ def prepare(
                 f"{options.metric} has no interval on a test set of its own; take another --metric "
                 "(metric), or leave --test (test) out"
             )
-        data, tested = with_test_rows(data, test)  # type: ignore[type-var]
+        data, tested = with_test_rows(data, test)
     data, times, columns = _with_groups_and_times(data, options)
     data, duplicates, notes = _duplicates_grouped(data, options)
     own = data if tested is None else data.take(np.flatnonzero(~tested))
@@ -255,12 +253,8 @@ def _requested(
     """Describe an evaluation, JSON-ready: a journal of another one is not gone on with."""
     data, options, protocol = setup.data, setup.options, setup.protocol
     requested = {
-        "data": table_sha256(data) if setup.table else data_sha256(data),
-        "kind": "table"
-        if setup.table
-        else "signal"
-        if isinstance(data, LabelledSignals)
-        else "image",
+        "data": data.kind.sha256(data),
+        "kind": data.kind.name,
         "seed": options.fit.seed,
         "duplicates": duplicates,
         "classes": list(setup.rare),
@@ -296,19 +290,19 @@ def _with_groups_and_times(
     asked = {"group": options.group, "time": options.time}
     names = {key: name for key, name in asked.items() if isinstance(name, str | int)}
     times = None
-    if names and isinstance(data, LabelledImages):
+    if names and not data.kind.tabular:
         key, name = next(iter(names.items()))
         raise UsageError(
             f"{key} {name!r} names a column, and images have none; pass one value an image, (N,), "
             "or list the images in a manifest .csv of path,label,group"
         )
-    if names and isinstance(data, LabelledTable):
+    if names and data.kind.tabular:
         data, times = set_aside(data, **names)
     if options.time is not None and "time" not in names:
         times = _times(options.time, len(data))
     if options.group is not None and "group" not in names:
         same: list[list[int]] = []
-        if isinstance(data, LabelledImages) and data.groups is not None:  # the same pictures
+        if not data.kind.tabular and data.groups is not None:  # the same pictures
             own = data.groups
             same = [np.flatnonzero(own == g).tolist() for g in np.unique(own[own >= 0])]
         codes = group_codes(options.group, len(data))
@@ -335,16 +329,16 @@ def _duplicates_grouped(
 
     Images: always, near duplicates too. Tables: exact repeats, where `group_duplicates` says so.
     """
-    if isinstance(data, LabelledImages):
+    if not data.kind.tabular:
         data = grouped_by_source(data)
-        same = same_rows([digest(image) for image in data.pixels])
-        signals = isinstance(data, LabelledSignals)  # beats of one heart are all near
+        same = same_rows(data.kind.row_keys(data))
+        signals = data.kind is SIGNAL  # beats of one heart are all near
         near = [] if signals else near_duplicates(data.pixels)
         exact, close = sum(map(len, same)), sum(map(len, near))
         counts: dict[str, Any] = {"exact": exact, "near": close, "grouped": True}
         groups = join_groups(len(data), [*same, *near], data.groups)
     else:
-        same = same_rows([str(value) for value in row_hashes(data.frame).tolist()])
+        same = same_rows(data.kind.row_keys(data))
         exact, close = sum(map(len, same)), 0
         counts = {"exact": exact, "grouped": options.group_duplicates}
         groups = data.groups
@@ -382,7 +376,7 @@ def _kinds(data: AnyData, chosen: Overrides) -> Overrides:
 
     Fewer rows may look otherwise: a text that differs in nearly all of them is taken for an id.
     """
-    if isinstance(data, LabelledImages):
+    if not data.kind.tabular:
         return chosen
     schema = infer_schema(data.frame, chosen)
     kinds = {column.name: column.kind for column in schema.columns if column.kind != "constant"}

@@ -12,10 +12,10 @@ from typing import Any, Generic, Self
 import numpy as np
 from sklearn.base import clone
 
-from gan_augment.data.contract import LabelledImages, LabelledTable
 from gan_augment.errors import DataError, UsageError
 from gan_augment.evaluation.leaks import check_unfitted
 from gan_augment.generators.base import Data
+from gan_augment.kinds.kind import Labelled
 from gan_augment.user_code import UserCode
 
 _WITHOUT_EFFECT = ("threads", "callbacks", "n_jobs", "verbose", "memory")
@@ -149,6 +149,6 @@ def _json(value: Any) -> Any:
     return type(value).__name__ if " at 0x" in text else text
 
 
-def _shape(data: LabelledImages | LabelledTable) -> Any:
+def _shape(data: Labelled) -> Any:
     """Return what rows have in common: sizes of an image, or names of columns."""
-    return data.image_shape if isinstance(data, LabelledImages) else list(data.frame.columns)
+    return data.kind.shape(data)

@@ -24,10 +24,10 @@ from typing import (
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_augment.data.contract import LabelledImages, LabelledRows, LabelledTable
 from gan_augment.data.topup_plan import choose_classes
 from gan_augment.errors import DivergedError, NotFittedError, UsageError, unknown_class, warn
 from gan_augment.generators.model_file import NAME, ModelMeta, TableMeta
+from gan_augment.kinds.kind import Kind, Labelled
 from gan_augment.processes import versions
 from gan_augment.recipes import Recipe, StopSettings
 from gan_augment.storage import bundle_bytes, load_bundle, read_bundle_bytes, save_bundle
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from gan_augment.training.loop import Run
     from gan_augment.training.parts import Arrays, Parts
 
-Data = TypeVar("Data", LabelledImages, LabelledTable)
+Data = TypeVar("Data", Labelled, Labelled)
 Meta = TypeVar("Meta", ModelMeta, TableMeta)
 SavedArrays = Mapping[str, NDArray[np.generic]]
 ChooseCompute = Callable[[str, "Precision", int | None], "ComputeConfig"]
@@ -155,8 +155,8 @@ class GAN(ABC, Generic[Data, Meta]):
         self._check_served([name for name, n in counts.items() if n])
         features, more = self._draw(counts, random_state, source, masks)
         labels = np.repeat(of_class, np.array([*counts.values()], np.int64))
-        rows: Data = self._rows(features, labels, sample_ids(counts), class_names=names, **more)
-        return rows
+        ids = sample_ids(counts)
+        return Labelled(features, labels, ids, None, names, kind=self._kind, **more)
 
     def save(self, folder: str | Path) -> None:
         """Write the model as a new folder: safetensors and JSON, whole or not at all."""
@@ -218,8 +218,8 @@ class GAN(ABC, Generic[Data, Meta]):
 
     @property
     @abstractmethod
-    def _rows(self) -> Callable[..., Data]:
-        """Say what makes labelled rows of what is drawn."""
+    def _kind(self) -> Kind:
+        """The kind of data that the model draws."""
 
     @abstractmethod
     def _draw(
@@ -356,7 +356,7 @@ class GAN(ABC, Generic[Data, Meta]):
 
     @staticmethod
     def _facts(
-        data: LabelledRows, run: Run, topped_up: tuple[str, ...], data_sha256: str
+        data: Labelled, run: Run, topped_up: tuple[str, ...], data_sha256: str
     ) -> dict[str, Any]:
         """Say what the descriptions of both kinds hold, by field."""
         parts, best = run.parts, run.best

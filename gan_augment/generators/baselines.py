@@ -13,7 +13,6 @@ from typing import Any, Generic, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_augment.data.contract import LabelledImages, LabelledTable
 from gan_augment.data.splits import judging_folds
 from gan_augment.data.tables.columns import Plain, output_frame, plain_columns
 from gan_augment.data.tables.inference import infer_schema
@@ -21,6 +20,7 @@ from gan_augment.data.tables.schema import Name, TableSchema
 from gan_augment.data.topup_plan import repeated_rows
 from gan_augment.errors import DataError, NotFittedError, UsageError, unknown_class
 from gan_augment.generators.base import Data, checked_counts, sample_ids
+from gan_augment.kinds.kind import Labelled
 from gan_augment.rng import derived_seed, rng_for
 
 MOST_SEED = 2**32 - 1
@@ -33,10 +33,10 @@ class Repeats(Generic[Data]):
     Keeps a reference to the training data; a repeat keeps the group of its row.
 
     >>> import numpy as np
-    >>> from gan_augment import LabelledImages
+    >>> from gan_augment.kinds.image import IMAGE
     >>> pixels = np.zeros((3, 8, 8, 1), dtype=np.uint8)
     >>> ids = np.array(["a", "b", "c"])
-    >>> data = LabelledImages(pixels, np.array([0, 0, 1]), ids, class_names=("good", "bad"))
+    >>> data = IMAGE.of(pixels, np.array([0, 0, 1]), ids, class_names=("good", "bad"))
     >>> Repeats().fit(data).sample({"bad": 2}).ids.tolist()
     ['synthetic-bad-000000', 'synthetic-bad-000001']
     """
@@ -61,10 +61,8 @@ class Repeats(Generic[Data]):
             rows.append(repeated_rows(own, n, name, random_state))
         again, ids = np.concatenate(rows), sample_ids(counts)
         labels, groups = data.labels[again], None if data.groups is None else data.groups[again]
-        if isinstance(data, LabelledImages):
-            return replace(data, pixels=data.pixels[again], labels=labels, ids=ids, groups=groups)
-        frame = data.frame.iloc[again].reset_index(drop=True)
-        return replace(data, frame=frame, labels=labels, ids=ids, groups=groups)
+        drawn = data.kind.concat([data.kind.take(data.rows, again)])
+        return replace(data, rows=drawn, labels=labels, ids=ids, groups=groups)
 
 
 class Smote(Generic[Data]):
@@ -79,10 +77,10 @@ class Smote(Generic[Data]):
     class of `k_neighbors` rows or fewer. Source: Chawla et al. 2002, "SMOTE".
 
     >>> import numpy as np, pandas as pd
-    >>> from gan_augment.data.contract import LabelledTable
+    >>> from gan_augment.kinds.table import TABLE
     >>> frame = pd.DataFrame({"x": np.arange(12) / 8, "colour": list("rgb") * 4})
     >>> ids = np.array([f"row-{i}" for i in range(12)])
-    >>> data = LabelledTable(frame, np.repeat([0, 1], 6), ids, class_names=("good", "bad"))
+    >>> data = TABLE.of(frame, np.repeat([0, 1], 6), ids, class_names=("good", "bad"))
     >>> rows = Smote().fit(data).sample({"bad": 4})
     >>> rows.counts, bool(rows.frame["x"].between(0.75, 1.375).all())
     ({'good': 0, 'bad': 4}, True)
@@ -105,8 +103,8 @@ class Smote(Generic[Data]):
         """
         if self.k_neighbors < 1:
             raise UsageError(f"k_neighbors={self.k_neighbors}; expected 1 or more")
-        if isinstance(data, LabelledImages):
-            self._X = data.pixels.reshape(len(data), -1).astype(np.float32)  # (N, H W C)
+        if not data.kind.tabular:
+            self._X = data.kind.flat(data).astype(np.float32)  # (N, H W C)
             self._levels = np.zeros(self._X.shape[1], dtype=bool)
         else:
             self._X, self._levels = self._numbers(data, schema or infer_schema(data.frame))
@@ -115,7 +113,7 @@ class Smote(Generic[Data]):
         return self
 
     def _numbers(
-        self, data: LabelledTable, schema: TableSchema
+        self, data: Labelled, schema: TableSchema
     ) -> tuple[NDArray[np.floating], NDArray[np.bool_]]:
         """(cells (N, learned columns), which columns are codes of levels)."""
         values = plain_columns(data.frame, schema.learned)
@@ -156,9 +154,8 @@ class Smote(Generic[Data]):
     ) -> Data:
         """Rows (n, columns) of numbers and codes as what was fitted."""
         data: Data = self._data
-        if isinstance(data, LabelledImages):
-            pixels = data.rounded(cells)
-            return data.with_rows(pixels, labels, ids)
+        if not data.kind.tabular:
+            return data.with_rows(data.kind.from_flat(cells, data), labels, ids)
         values: dict[Name, Plain] = {
             column.name: cells[:, i].astype(np.int32)
             if self._levels[i]
@@ -268,7 +265,7 @@ class TunedSmote(Smote[Data]):
 
     def fit(self, data: Data, *, schema: TableSchema | None = None) -> Self:
         """Choose k, then do as `Smote.fit` does."""
-        super().fit(data, schema=schema)  # type: ignore[arg-type]  # a constrained type variable
+        super().fit(data, schema=schema)
         folds = judging_folds(data.labels, data.groups, folds=3, seed=0)
         splits = [(folds != fold, folds == fold) for fold in range(3)]
         known = [split for split in splits if split[1].any() and len(np.unique(data.labels)) > 1]

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from torch import nn
 
 from gan_augment.classifier import SmallCNN, train_classifier
-from gan_augment.data.contract import LabelledImages
 from gan_augment.data.splits import judging_folds
 from gan_augment.generators.model_file import (
     ArtefactRecord,
@@ -36,6 +35,7 @@ from gan_augment.generators.selection import (
     failed,
     p_real,
 )
+from gan_augment.kinds.kind import Labelled
 from gan_augment.metrics.copies import nearest_distances
 from gan_augment.progress import Progress
 from gan_augment.recipes import SelectionSettings
@@ -68,7 +68,7 @@ class Unseen:
 
 
 def select(
-    data: LabelledImages,
+    data: Labelled,
     rows: NDArray[np.int64],
     sampler: BlockSampler,
     discriminator: nn.Module,
@@ -124,7 +124,7 @@ def select(
     return Selection(critics, record, data.names), artefacts
 
 
-def folds_of(data: LabelledImages, rows: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
+def folds_of(data: Labelled, rows: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
     """The fold of each of the given rows in selection, -1 for those that every classifier saw."""
     return judging_folds(
         data.labels[rows],
@@ -145,7 +145,7 @@ def selection_s(rows: int, scorer_s: float) -> float:
 
 
 def _critics(
-    data: LabelledImages,
+    data: Labelled,
     rows: NDArray[np.int64],
     folds: NDArray[np.int64],
     served: list[int],
@@ -245,7 +245,7 @@ def _steps(rows: int) -> int:
 
 
 def pairs_of(
-    data: LabelledImages,
+    data: Labelled,
     rows: NDArray[np.int64],
     folds: NDArray[np.int64],
     generated: Mapping[int, Pixels],
@@ -270,7 +270,7 @@ def pairs_of(
     return pairs
 
 
-def train_detector(data: LabelledImages, pairs: Pairs, seed: int) -> SmallCNN:
+def train_detector(data: Labelled, pairs: Pairs, seed: int) -> SmallCNN:
     """A small CNN of two classes, real (0) and synthetic (1), of the first half of the pairs.
 
     data: what the pairs are of, images or signals.

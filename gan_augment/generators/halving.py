@@ -17,7 +17,6 @@ from urllib.parse import quote
 import numpy as np
 
 from gan_augment.classifier import random_features, train_classifier
-from gan_augment.data.contract import LabelledImages, LabelledTable
 from gan_augment.data.splits import judging_folds
 from gan_augment.data.tables.columns import plain_columns
 from gan_augment.data.tables.encoding import fit_encoding
@@ -27,6 +26,7 @@ from gan_augment.data.topup_plan import choose_classes
 from gan_augment.errors import DataError, DivergedError, UsageError
 from gan_augment.generators import scorer, time_budget
 from gan_augment.generators.time_budget import Forecast
+from gan_augment.kinds.kind import Labelled
 from gan_augment.metrics.distances import kernel_distance
 from gan_augment.progress import Progress
 from gan_augment.recipes import (
@@ -52,7 +52,7 @@ LEAST_HELD_OUT = 2
 CHOICE_SHARE = 0.5
 """Of a generator's budget that goes into choosing its recipe."""
 
-AnyData = LabelledImages | LabelledTable
+AnyData = Labelled
 Measure = Callable[[Any, int], float]
 """Scores a generator, given a seed, by held-out rows; the lower the better."""
 
@@ -259,7 +259,7 @@ def held_out_score(
     rows = np.arange(len(train))
     seen: Any = train.take(scorer.at_most_a_class(train.labels, rows, scorer.SCORER_ROWS_A_CLASS))
     spaces: list[Callable[[Any], Any]]
-    if isinstance(train, LabelledImages):
+    if not train.kind.tabular:
         classifier = train_classifier(seen, steps=scorer.SCORER_STEPS, seed=0)
         spaces = [classifier.features, random_features(train.image_shape, 0)]
     else:
@@ -270,14 +270,14 @@ def held_out_score(
 
         encoding = fit_encoding(cells(seen.frame), known, seen.labels, 0)
         spaces = [lambda frame: encoding.encode(cells(frame))]
-    spaces = [scorer.standardised(space, getattr(seen, seen._features)) for space in spaces]
+    spaces = [scorer.standardised(space, seen.rows) for space in spaces]
     labels = np.flatnonzero(np.bincount(held.labels) >= LEAST_HELD_OUT).tolist()
     weights = scorer.class_weights(labels, train.names, topped_up)
     most = max(64, scorer.GENERATED_A_SCORE // len(labels))
     real: dict[int, Any] = {}
     for label in labels:
         own = held.take(np.flatnonzero(held.labels == label)[:most])
-        real[label] = [space(getattr(own, own._features)) for space in spaces]
+        real[label] = [space(own.rows) for space in spaces]
 
     def measure(gan: Any, seed: int) -> float:
         score = 0.0
@@ -330,7 +330,7 @@ def choose_recipe(
             "recipe": recipe,
             "steps": min(steps, recipe.steps) if recipe.generator.trained else None,
             "random_state": prototype.random_state + seed,
-            **({"selection": False} if isinstance(data, LabelledImages) else {}),
+            **({"selection": False} if not data.kind.tabular else {}),
         }
         common = {"classes": topped_up, "budget_s": None, "precision": precision}
         threads = prototype.threads or 1
@@ -405,7 +405,7 @@ def chosen_recipe(
         return None
     if unlabelled is not None:
         raise UsageError("recipe 'choose' takes no unlabelled rows; name a recipe that does")
-    known = RECIPES["image" if isinstance(data, LabelledImages) else "table"]
+    known = RECIPES[data.kind.recipes]
     tried = {name: known[name] for name in CANDIDATES[known[AUTO].data]}
     recipes = {name: vary(r) if r.generator.trained else r for name, r in tried.items()}
     topped_up = choose_classes(gan.classes, data.counts)

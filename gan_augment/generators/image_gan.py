@@ -14,8 +14,6 @@ from numpy.typing import NDArray
 
 from gan_augment import machine
 from gan_augment.data.batches import PairedBatches
-from gan_augment.data.contract import LabelledImages, LabelledSignals
-from gan_augment.data.images.reader import data_sha256
 from gan_augment.data.pixels import pixel_dtype
 from gan_augment.data.splits import hold_out
 from gan_augment.distributed import alone
@@ -46,6 +44,9 @@ from gan_augment.generators.usefulness import (
     usefulness,
     usefulness_s,
 )
+from gan_augment.kinds.image import IMAGE
+from gan_augment.kinds.kind import Kind, Labelled, Meta
+from gan_augment.kinds.signal import SIGNAL
 from gan_augment.machine import ComputeConfig, Precision, compute_config  # noqa: F401  (pdoc)
 from gan_augment.networks.ensembles import mix_generators
 from gan_augment.progress import Progress
@@ -73,7 +74,7 @@ DEFAULT_BUDGET_S = 300.0
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class ImageGAN(GAN[LabelledImages, ModelMeta]):
+class ImageGAN(GAN[Labelled, ModelMeta]):
     """A class-conditional GAN on images, trained on all classes to top up the rare ones.
 
     Parameters
@@ -121,11 +122,12 @@ class ImageGAN(GAN[LabelledImages, ModelMeta]):
     Examples
     --------
     >>> import numpy as np
-    >>> from gan_augment import ImageGAN, LabelledImages
+    >>> from gan_augment import ImageGAN
+    >>> from gan_augment.kinds.image import IMAGE
     >>> rng = np.random.default_rng(0)
     >>> pixels = rng.integers(0, 256, (12, 8, 8, 1), dtype=np.uint8)
     >>> ids = np.array([f"row-{i}" for i in range(12)])
-    >>> data = LabelledImages(pixels, np.repeat([0, 1], [10, 2]), ids, class_names=("good", "bad"))
+    >>> data = IMAGE.of(pixels, np.repeat([0, 1], [10, 2]), ids, class_names=("good", "bad"))
     >>> gan = ImageGAN(steps=4, device="cpu", threads=1, selection=False).fit(data)
     >>> gan.topped_up_
     ('bad',)
@@ -151,7 +153,7 @@ class ImageGAN(GAN[LabelledImages, ModelMeta]):
 
     def fit(
         self,
-        data: LabelledImages,
+        data: Labelled,
         *,
         checkpoints: CheckpointStore | None = None,
         resume: bool = False,
@@ -163,7 +165,7 @@ class ImageGAN(GAN[LabelledImages, ModelMeta]):
         original_size: tuple[int, int] | None = None,
         resize: str = "squeeze",
         started_s: float | None = None,
-        unlabelled: LabelledImages | None = None,
+        unlabelled: Labelled | None = None,
     ) -> Self:
         """Train on every class of `data`; the caller's arrays stay as they are.
 
@@ -182,7 +184,7 @@ class ImageGAN(GAN[LabelledImages, ModelMeta]):
         progress, stop
             What is shown; a flag that ends training after a save.
         fingerprint
-            `data_sha256` of the images, where it is known already.
+            the `sha256` of the images, where it is known already.
         original_size, resize
             For the description: the (height, width) of the files, and how they were resized.
         started_s
@@ -204,7 +206,7 @@ class ImageGAN(GAN[LabelledImages, ModelMeta]):
         progress, stop = progress or Progress(), stop or StopFlag()
         started_s = time.monotonic() if started_s is None else started_s
         seed, topped_up = self._checked(data, least_steps=0 if self.untrained else 1)
-        sha256 = fingerprint or data_sha256(data, unlabelled)
+        sha256 = fingerprint or data.kind.sha256(data, unlabelled)
         ranks = self._agree(sha256)
         if not ranks.leads:
 
@@ -283,8 +285,8 @@ class ImageGAN(GAN[LabelledImages, ModelMeta]):
             "artefacts": artefacts,
             "selection": selection.record if selection else None,
         }
-        if isinstance(data, LabelledSignals):
-            facts |= {"kind": "signal", "scale": data.scale, "rate": data.rate}
+        if data.kind is SIGNAL:
+            facts |= {"kind": "signal", "scale": data.meta.scale, "rate": data.meta.rate}
         self._describe(ModelMeta.model_validate(facts))
         with machine.threads(1):
             self._try_out(data, ready.train, run, progress)
@@ -313,9 +315,7 @@ class ImageGAN(GAN[LabelledImages, ModelMeta]):
             return None
         return self._sampler.block_sources(self._label(name), name, number, random_state)
 
-    def starting_from(
-        self, source: LabelledImages, masks: NDArray[np.uint8] | None = None
-    ) -> ImageGAN:
+    def starting_from(self, source: Labelled, masks: NDArray[np.uint8] | None = None) -> ImageGAN:
         """The same model, its samples from other rows; see `sample`. Raises UsageError."""
         pool = self._fitted()._sampler.sampler.sources
         if pool is None:
@@ -362,7 +362,7 @@ class ImageGAN(GAN[LabelledImages, ModelMeta]):
         """All 64 candidates of a block, and what each fails in selection, "" for none, (64,)."""
         return self._fitted()._sampler.with_reasons(self._label(name), name, number, random_state)
 
-    def forecast(self, data: LabelledImages, within_s: float = math.inf) -> Forecast:
+    def forecast(self, data: Labelled, within_s: float = math.inf) -> Forecast:
         """Time what a fit on `data` does, without fitting, in about `within_s` seconds at most."""
         self._checked(data)
         data = checked_data(self._resolved, data)
@@ -390,15 +390,13 @@ class ImageGAN(GAN[LabelledImages, ModelMeta]):
         return resolve_recipe(self._choice or self.recipe)
 
     @property
-    def _rows(self) -> type[LabelledImages]:
-        return LabelledImages if self.meta_.scale is None else LabelledSignals
+    def _kind(self) -> Kind:
+        return IMAGE if self.meta_.scale is None else SIGNAL
 
-    def _parts(self, data: LabelledImages, compute: ComputeConfig) -> Parts:
+    def _parts(self, data: Labelled, compute: ComputeConfig) -> Parts:
         return build(self._resolved, data.image_shape, len(data.names), compute)
 
-    def _timing(
-        self, parts: Parts, data: LabelledImages, within_s: float, may_choose: bool
-    ) -> Timing:
+    def _timing(self, parts: Parts, data: Labelled, within_s: float, may_choose: bool) -> Timing:
         """Time a fit on some images: steps with the threads and in the precision that suit this
         machine now (bf16 that the hardware has was slower on some), and the scorer's classifier.
 
@@ -454,7 +452,7 @@ class ImageGAN(GAN[LabelledImages, ModelMeta]):
 
     def _selected(
         self,
-        data: LabelledImages,
+        data: Labelled,
         rows: NDArray[np.int64],
         run: Run,
         sampler: BlockSampler,
@@ -476,7 +474,7 @@ class ImageGAN(GAN[LabelledImages, ModelMeta]):
         return updates_within(drawn, rows)
 
     def _try_out(
-        self, data: LabelledImages, rows: NDArray[np.int64], run: Run, progress: Progress
+        self, data: Labelled, rows: NDArray[np.int64], run: Run, progress: Progress
     ) -> None:
         """Add to the description what generated rows do for classifiers, where that is tried."""
         updates, selection = self._updates(run.trained, len(rows)), self._sampler.selection
@@ -504,7 +502,7 @@ class ImageGAN(GAN[LabelledImages, ModelMeta]):
         self,
         counts: Mapping[str, int],
         random_state: int,
-        source: LabelledImages | None,
+        source: Labelled | None,
         masks: NDArray[np.uint8] | None,
     ) -> tuple[NDArray[Any], dict[str, Any]]:
         if source is not None:
@@ -517,7 +515,7 @@ class ImageGAN(GAN[LabelledImages, ModelMeta]):
         shape = self.image_shape_
         pixels = np.concatenate([*drawn, np.empty((0, *shape), pixel_dtype(shape))])
         if self.meta_.scale is not None:
-            return pixels, {"scale": self.meta_.scale, "rate": self.meta_.rate}
+            return pixels, {"meta": Meta(self.meta_.scale, self.meta_.rate)}
         if self._sampler.sampler.sources is None:
             return pixels, {}
         sequence, nothing = self._sampler, np.empty(0, dtype=np.str_)
@@ -567,7 +565,7 @@ class Timing:
     again: str
 
 
-def _sampler_of(data: LabelledImages, rows: NDArray[np.int64], run: Run) -> BlockSampler:
+def _sampler_of(data: Labelled, rows: NDArray[np.int64], run: Run) -> BlockSampler:
     """The averaged generator with its anchor rows, or their codes, some of the training rows."""
     most = ANCHORS_KEPT_A_CLASS
     if run.parts.recipe.generator.from_rows:
@@ -585,9 +583,7 @@ def _sampler_of(data: LabelledImages, rows: NDArray[np.int64], run: Run) -> Bloc
     )
 
 
-def _check_unlabelled(
-    recipe: Recipe, data: LabelledImages, unlabelled: LabelledImages | None
-) -> None:
+def _check_unlabelled(recipe: Recipe, data: Labelled, unlabelled: Labelled | None) -> None:
     if unlabelled is not None:
         check_unlabelled(recipe)
         if unlabelled.image_shape != data.image_shape:

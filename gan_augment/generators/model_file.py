@@ -13,8 +13,8 @@ from pydantic import (
     model_validator,
 )
 
-from gan_augment.data.contract import Scale
 from gan_augment.data.tables.schema import TableSchema
+from gan_augment.kinds.kind import Scale
 from gan_augment.options import TopUp
 from gan_augment.recipes import Recipe
 from gan_augment.settings import Frozen
@@ -141,7 +141,7 @@ class ModelMeta(Frozen):
     classes: {name: training rows seen at fit}, in label order. image_shape, original_size: px.
     anchors: encoded training rows inside (0: none). chosen: "interpolation" or "step N".
     selection: None where every candidate is accepted. artefacts, usefulness: None where it was not
-    tried. scale, rate: of signals, as in `LabelledSignals`. Schema 1 had neither of the first
+    tried. scale, rate: of signals, as in `Labelled`. Schema 1 had neither of the first
     three, schema 2 no usefulness.
     """
 

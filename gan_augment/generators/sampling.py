@@ -48,7 +48,7 @@ from gan_augment.training.tables import (
 )
 
 if TYPE_CHECKING:
-    from gan_augment.data.contract import LabelledImages
+    from gan_augment.kinds.kind import Labelled
     from gan_augment.networks.images import AnchoredGenerator
     from gan_augment.training.parts import Parts
 
@@ -139,7 +139,7 @@ class BlockSampler:
     def of(
         cls,
         network: nn.Module,
-        data: LabelledImages,
+        data: Labelled,
         anchors: dict[int, NDArray[np.int64]],
         sizes: Mapping[int, int],
         parts: Parts,

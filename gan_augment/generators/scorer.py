@@ -12,11 +12,11 @@ from torch import Tensor, nn
 
 from gan_augment.classifier import SmallCNN, random_features, train_classifier
 from gan_augment.data.batches import PairedBatches
-from gan_augment.data.contract import LabelledImages
 from gan_augment.data.splits import hold_out
 from gan_augment.generators.sampling import BLOCK, BlockSampler
 from gan_augment.generators.source_rows import partners
 from gan_augment.generators.time_budget import seconds_by_parts
+from gan_augment.kinds.kind import Labelled
 from gan_augment.metrics.copies import copied_share, copy_threshold
 from gan_augment.metrics.densities import density_and_coverage
 from gan_augment.metrics.distances import kernel_distance, mean_pairwise_distance
@@ -69,7 +69,7 @@ class ImageScorer:
 
     def __init__(
         self,
-        data: LabelledImages,
+        data: Labelled,
         train: Rows,
         held_out: Rows,
         *,
@@ -150,7 +150,7 @@ def class_weights(
     return {label: 1 / len(sides) / len(side) for side in sides for label in side}
 
 
-def _rows_by_class(data: LabelledImages, rows: Rows, most: int, seed: int) -> dict[int, Rows]:
+def _rows_by_class(data: Labelled, rows: Rows, most: int, seed: int) -> dict[int, Rows]:
     """Up to `most` of the given rows of each class, drawn without replacement, {label: (n,)}."""
     chosen = {}
     for label, name in enumerate(data.names):
@@ -186,7 +186,7 @@ class Prepared:
 
 
 def prepare(
-    data: LabelledImages,
+    data: Labelled,
     parts: Parts,
     topped_up: Sequence[str],
     seed: int,
@@ -213,7 +213,7 @@ def prepare(
 
 
 def training_batches(
-    data: LabelledImages, parts: Parts, rows: Rows, unlabelled: Pixels | None = None
+    data: Labelled, parts: Parts, rows: Rows, unlabelled: Pixels | None = None
 ) -> PairedBatches:
     """The batches of a recipe among the given rows, with rows of no class if there are any."""
     other = None
@@ -232,7 +232,7 @@ def training_batches(
     )
 
 
-def judge_s(data: LabelledImages, rows: Rows, within_s: float) -> float:
+def judge_s(data: Labelled, rows: Rows, within_s: float) -> float:
     """Time the training of the scorer's classifier by some of its updates."""
     seen = data.take(at_most_a_class(data.labels, rows, SCORER_ROWS_A_CLASS))
     return seconds_by_parts(
@@ -240,7 +240,7 @@ def judge_s(data: LabelledImages, rows: Rows, within_s: float) -> float:
     )
 
 
-def score_s(data: LabelledImages, step_s_a_row: float) -> float:
+def score_s(data: Labelled, step_s_a_row: float) -> float:
     """Forecast the seconds of a score from those of a step for each row of its batch."""
     classes = int((np.bincount(data.labels) >= 2).sum())
     anchors = np.minimum(np.bincount(data.labels), ANCHORS_A_CLASS).sum()

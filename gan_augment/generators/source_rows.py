@@ -13,10 +13,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from gan_augment.data.contract import LabelledImages, LabelledSignals
 from gan_augment.data.groups import grouped_by_source, join_groups
 from gan_augment.data.pixels import edge_padded, to_network
 from gan_augment.errors import DataError, ModelFileError, TooFewAcceptedError, UsageError
+from gan_augment.kinds.kind import Labelled
+from gan_augment.kinds.signal import SIGNAL
 from gan_augment.networks.geometry import Geometry
 from gan_augment.networks.inputs import SourceRows
 from gan_augment.networks.translation import lowered
@@ -64,7 +65,7 @@ class SourcePool:
     @classmethod
     def of(
         cls,
-        data: LabelledImages,
+        data: Labelled,
         rows_of: Mapping[int, NDArray[np.int64]],
         settings: GeneratorSettings,
     ) -> SourcePool:
@@ -73,9 +74,7 @@ class SourcePool:
         geometry = Geometry.of(data.image_shape)
         return cls(settings, geometry, data.pixels[rows], data.labels[rows], data.ids[rows])
 
-    def beside(
-        self, source: LabelledImages, names: Sequence[str], masks: Pixels | None
-    ) -> SourcePool:
+    def beside(self, source: Labelled, names: Sequence[str], masks: Pixels | None) -> SourcePool:
         """Make the pool of rows that the user gives to a model of the classes `names`.
 
         Raises UsageError where rows or masks do not fit.
@@ -224,12 +223,13 @@ def load_pool(
     return SourcePool(settings, geometry, pixels.astype(np.uint8), labels.astype(np.int64), ids)
 
 
-def partners(data: LabelledImages) -> NDArray[np.int64]:
+def partners(data: Labelled) -> NDArray[np.int64]:
     """Find for each row that of the other class whose file has the same name, -1 for none, (N,).
 
     >>> ids = np.array(["a/1.png", "a/2.png", "b/1.png"])
     >>> pixels = np.zeros((3, 8, 8, 1), np.uint8)
-    >>> partners(LabelledImages(pixels, np.array([0, 0, 1]), ids)).tolist()
+    >>> from gan_augment.kinds.image import IMAGE
+    >>> partners(IMAGE.of(pixels, np.array([0, 0, 1]), ids)).tolist()
     [2, -1, 0]
     """
     rows = zip(data.labels.tolist(), data.ids.tolist(), strict=True)
@@ -239,7 +239,7 @@ def partners(data: LabelledImages) -> NDArray[np.int64]:
     return np.array(other, dtype=np.int64)
 
 
-def checked_data(recipe: Recipe, data: LabelledImages) -> LabelledImages:
+def checked_data(recipe: Recipe, data: Labelled) -> Labelled:
     """Check that a recipe can be fitted to data, and keep what belongs together in one group.
 
     That is a row and what was drawn from it, and pairs of files. Raises UsageError or DataError.
@@ -247,7 +247,7 @@ def checked_data(recipe: Recipe, data: LabelledImages) -> LabelledImages:
     data = grouped_by_source(data)
     settings, (height, width, _) = recipe.generator, data.image_shape
     held = [name for name, n in data.counts.items() if n]
-    if settings.from_rows and isinstance(data, LabelledSignals):
+    if settings.from_rows and data.kind is SIGNAL:
         raise UsageError(
             f"the recipe {recipe.name!r} is for images, and the data is signals; take 'anchored', "
             "'free' or another recipe that draws from noise"

@@ -15,8 +15,7 @@ from torch import Tensor, nn
 
 from gan_augment import machine
 from gan_augment.data.batches import RowBatches
-from gan_augment.data.contract import LabelledTable
-from gan_augment.data.tables.columns import Plain, output_frame, plain_columns, table_sha256
+from gan_augment.data.tables.columns import Plain, output_frame, plain_columns
 from gan_augment.data.tables.encoding import AnchorRows, encoded_width, fit_encoding
 from gan_augment.data.tables.inference import infer_schema
 from gan_augment.data.tables.reader import unlabelled_table
@@ -38,6 +37,8 @@ from gan_augment.generators.time_budget import (
     steps_within,
 )
 from gan_augment.input_files import memory_problem
+from gan_augment.kinds.kind import Kind, Labelled
+from gan_augment.kinds.table import TABLE
 from gan_augment.machine import ComputeConfig, Precision, compute_config
 from gan_augment.metrics.densities import density_and_coverage
 from gan_augment.networks.ensembles import mix_generators
@@ -71,7 +72,7 @@ SMALLEST_SPREAD = 0.3
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class TabularGAN(GAN[LabelledTable, TableMeta]):
+class TabularGAN(GAN[Labelled, TableMeta]):
     """Rows of a table from the neighbourhoods of real ones, or from a class-conditional GAN.
 
     Parameters
@@ -137,7 +138,7 @@ class TabularGAN(GAN[LabelledTable, TableMeta]):
 
     def fit(
         self,
-        data: LabelledTable,
+        data: Labelled,
         *,
         schema: TableSchema | None = None,
         checkpoints: CheckpointStore | None = None,
@@ -148,7 +149,7 @@ class TabularGAN(GAN[LabelledTable, TableMeta]):
         stop: StopFlag | None = None,
         fingerprint: str | None = None,
         started_s: float | None = None,
-        unlabelled: LabelledTable | None = None,
+        unlabelled: Labelled | None = None,
     ) -> Self:
         """Learn from every class of `data`; the caller's frame stays as it is.
 
@@ -160,7 +161,7 @@ class TabularGAN(GAN[LabelledTable, TableMeta]):
         progress, stop = progress or Progress(), stop or StopFlag()
         started_s = time.monotonic() if started_s is None else started_s
         seed, topped_up = self._checked(data, least_steps=0)
-        sha256 = fingerprint or table_sha256(data, unlabelled)
+        sha256 = fingerprint or data.kind.sha256(data, unlabelled)
         columns = schema or infer_schema(data.frame)
 
         def parts_of(
@@ -259,7 +260,7 @@ class TabularGAN(GAN[LabelledTable, TableMeta]):
         cells = _cells(unlabelled_table(frame), self.schema_)
         return sampler.class_probabilities(sampler.encoding.encode(cells))
 
-    def forecast(self, data: LabelledTable, within_s: float = math.inf) -> Forecast:
+    def forecast(self, data: Labelled, within_s: float = math.inf) -> Forecast:
         """Time what a fit on `data` does, without fitting, in about `within_s` seconds at most."""
         recipe, started_s = self._recipe(), time.monotonic()
         schema, compute = infer_schema(data.frame), compute_config(self.device, "float32", 1)
@@ -275,8 +276,8 @@ class TabularGAN(GAN[LabelledTable, TableMeta]):
         return Forecast(self._own_steps(recipe), fixed_s, step_s)
 
     @property
-    def _rows(self) -> type[LabelledTable]:
-        return LabelledTable
+    def _kind(self) -> Kind:
+        return TABLE
 
     @property
     def untrained(self) -> bool:
@@ -419,7 +420,7 @@ def _kept(best: Best, steps: int, recipe: Recipe) -> tuple[str, str]:
 
 
 def encoded_table(
-    data: LabelledTable, schema: TableSchema, compute: ComputeConfig, seed: int
+    data: Labelled, schema: TableSchema, compute: ComputeConfig, seed: int
 ) -> EncodedTable:
     """The learned columns of a table as vectors.
 
@@ -446,7 +447,7 @@ def _check_memory(rows: int, schema: TableSchema) -> None:
         )
 
 
-def _cells(data: LabelledTable, schema: TableSchema) -> dict[Name, Plain]:
+def _cells(data: Labelled, schema: TableSchema) -> dict[Name, Plain]:
     names = data.frame.columns.tolist()
     if names != list(schema.names):
         raise DataError(

@@ -8,7 +8,6 @@ from typing import Generic
 
 import numpy as np
 
-from gan_augment.data.contract import LabelledImages
 from gan_augment.data.tables.columns import with_new_ids
 from gan_augment.data.tables.schema import TableSchema
 from gan_augment.data.topup_plan import Layout, TopUpPlan
@@ -45,10 +44,11 @@ def added_rows(
     with repeats, and one warning names all that are, unless `warns` is False.
     Raises DataError where the synthesizer does not know a class that it is to generate.
 
-    >>> from gan_augment import LabelledImages, Repeats, TopUp
+    >>> from gan_augment import Repeats, TopUp
+    >>> from gan_augment.kinds.image import IMAGE
     >>> from gan_augment.data.topup_plan import plan_topup
     >>> pixels, ids = np.zeros((5, 8, 8, 1), np.uint8), np.array(list("abcde"))
-    >>> data = LabelledImages(pixels, np.array([0, 0, 0, 0, 1]), ids, class_names=("good", "bad"))
+    >>> data = IMAGE.of(pixels, np.array([0, 0, 0, 0, 1]), ids, class_names=("good", "bad"))
     >>> plan = plan_topup(data.counts, TopUp(synthetic_share=0), ["bad"])
     >>> added = added_rows(data, plan, Repeats().fit(data))
     >>> added.data.counts, added.layout.origin.tolist(), added.layout.source.tolist()
@@ -71,7 +71,7 @@ def with_added(data: Data, added: Added[Data]) -> Data:
     """Return the rows of `data`, and behind them those added; groups go, the index is anew."""
     labels = np.concatenate([data.labels, added.data.labels])
     ids = np.concatenate([data.ids, added.data.ids])
-    if isinstance(data, LabelledImages):
+    if not data.kind.tabular:
         pixels = np.concatenate([data.pixels, added.data.pixels])
         return data.with_rows(pixels, labels, ids)
     import pandas as pd
@@ -126,7 +126,7 @@ def _gathered(
     ids = np.array([f"added-{row:06d}" for row in range(len(layout))], dtype=np.str_)
     labels, source = layout.label, layout.source
     generated = source < 0
-    if isinstance(data, LabelledImages):
+    if not data.kind.tabular:
         pixels = np.empty((len(layout), *data.image_shape), dtype=data.pixels.dtype)
         pixels[~generated] = data.pixels[source[~generated]]
         pixels[generated] = np.concatenate([data.pixels[:0], *(part.pixels for part in samples)])

@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 
 from gan_augment.classifier import train_classifier
-from gan_augment.data.contract import LabelledImages
 from gan_augment.data.splits import unit_of_rows
 from gan_augment.data.topup_plan import plan_topup
 from gan_augment.generators.base import Synthesizer
@@ -28,6 +27,7 @@ from gan_augment.generators.calibration import FOLDS
 from gan_augment.generators.model_file import Estimate, UsefulnessRecord
 from gan_augment.generators.scorer import SCORER_STEPS, at_most_a_class
 from gan_augment.generators.topup import added_rows, with_added
+from gan_augment.kinds.kind import Labelled
 from gan_augment.options import TopUp
 from gan_augment.rng import derived_seed
 
@@ -57,10 +57,10 @@ def usefulness_s(updates: int, scorer_s: float) -> float:
 
 
 def usefulness(
-    data: LabelledImages,
+    data: Labelled,
     rows: Rows,
     folds: Rows,
-    generator_of: Callable[[Rows, int], Synthesizer[LabelledImages]],
+    generator_of: Callable[[Rows, int], Synthesizer[Labelled]],
     topped_up: Sequence[str],
     updates: int,
     seed: int,

@@ -14,11 +14,11 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import validate_data
 
-from gan_augment.data.contract import LabelledImages
 from gan_augment.data.topup_plan import plan_topup
 from gan_augment.errors import DivergedError, NotFittedError, UsageError, warn
 from gan_augment.generators.base import checked_seed
 from gan_augment.generators.topup import added_rows, advised_share
+from gan_augment.kinds.kind import Labelled
 from gan_augment.options import FitOptions, TopUp
 from gan_augment.processes import available_cores
 from gan_augment.progress import StderrProgress
@@ -203,8 +203,8 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
 
         Parameters
         ----------
-        X : array, frame or sparse matrix as of `fit_resample`; or a `LabelledImages` or
-            `LabelledTable`, a map-style torch Dataset or a DataLoader, which bring their labels.
+        X : array, frame or sparse matrix as of `fit_resample`; or a `Labelled` or
+            `Labelled`, a map-style torch Dataset or a DataLoader, which bring their labels.
         y : the labels, (N,); None where X brings them.
 
         Returns
@@ -351,7 +351,7 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
         progress = StderrProgress("GANAugmenter", verbose=bool(self.verbose))
         gan: GAN
         try:
-            if isinstance(parsed.data, LabelledImages):
+            if not parsed.data.kind.tabular:
                 _warn_if_long(parsed.data, options)
                 gan = ImageGAN(**settings, selection=options.selection)
                 gan.fit(parsed.data, progress=progress)
@@ -463,7 +463,7 @@ def checked_callbacks(callbacks: Any) -> tuple[Callback, ...]:
     return listed
 
 
-def _warn_if_long(data: LabelledImages, options: FitOptions) -> None:
+def _warn_if_long(data: Labelled, options: FitOptions) -> None:
     """Warn of large images on a processor, where nothing says how long it may take."""
     from gan_augment.data.images.resize import LONGEST_SIDE_PX
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_augment.data.contract import LabelledImages, LabelledTable
 from gan_augment.data.images.reader import ReadImages
 from gan_augment.data.tables.inference import column_names
 from gan_augment.data.tables.reader import ReadTable, read_frame
@@ -18,6 +17,7 @@ from gan_augment.errors import UsageError
 from gan_augment.evaluation.options import EvaluationOptions
 from gan_augment.generators.image_gan import ImageGAN
 from gan_augment.generators.tabular_gan import TabularGAN
+from gan_augment.kinds.kind import Labelled
 from gan_augment.progress import Progress, StderrProgress
 from gan_augment.sklearn_api.augmenter import (
     GANAugmenter,
@@ -36,7 +36,7 @@ from gan_augment.sklearn_api.sampling_strategy import rows_to_add
 if TYPE_CHECKING:
     from gan_augment.evaluation.result import EvaluationResult
 
-Data = LabelledImages | LabelledTable
+Data = Labelled
 
 
 def evaluate(
@@ -81,8 +81,8 @@ def evaluate(
     Parameters
     ----------
     data
-        X as of `GANAugmenter.fit_resample`; or what brings its labels: a `LabelledImages` or
-        `LabelledTable`, what `read_images`, `read_frame` or `read_table` gave, a map-style torch
+        X as of `GANAugmenter.fit_resample`; or what brings its labels: a `Labelled` or
+        `Labelled`, what `read_images`, `read_frame` or `read_table` gave, a map-style torch
         Dataset or a DataLoader.
     y
         (N,) the labels, or the name of their column in a frame; None where data brings them.
@@ -233,7 +233,7 @@ def _pretrained(backbone: Any, *data: Any) -> tuple[str, NDArray[np.float32]]:
     """Name a pretrained network, and return its features of images, float32 (N, D)."""
     features = backbone if isinstance(backbone, FrozenFeatures) else FrozenFeatures(backbone)
     given = [one for one in data if one is not None]
-    if not all(isinstance(one, LabelledImages) for one in given):
+    if any(one.kind.tabular for one in given):
         raise UsageError("a backbone is for images, and the data is a table; leave it out")
     name = features.backbone
     name = Path(name).name if isinstance(name, str | Path) else type(name).__name__

@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from gan_augment.data.arrays import to_uint8
-from gan_augment.data.contract import LabelledImages
 from gan_augment.data.images.pool import decode_files
 from gan_augment.data.images.reader import ReadImages, read_images
 from gan_augment.data.images.resize import checked_size, resize_image
 from gan_augment.errors import DataError, NotFittedError, UsageError, warn
+from gan_augment.kinds.kind import Labelled
 from gan_augment.progress import Progress, StderrProgress
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ class FrozenFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     Notes
     -----
-    X is a list or array of paths, arrays (N, H, W) or (N, H, W, C) of pixels, a `LabelledImages`,
+    X is a list or array of paths, arrays (N, H, W) or (N, H, W, C) of pixels, a `Labelled`,
     what `read_images` gave, or the path of a folder of classes, a manifest or an .npz file. Grey
     images become three equal channels; opacity is left out.
 
@@ -209,7 +209,7 @@ class FrozenFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             images = read_images(images, image_size=size)
         if isinstance(images, ReadImages):
             images = images.data
-        if isinstance(images, LabelledImages):
+        if isinstance(images, Labelled):
             images = images.pixels
         try:
             values = np.asarray(images)

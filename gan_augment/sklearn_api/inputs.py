@@ -17,7 +17,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gan_augment.data.arrays import FAINT, label_pixels, to_uint8
-from gan_augment.data.contract import LabelledImages, LabelledSignals, LabelledTable
 from gan_augment.data.signals import from_signals
 from gan_augment.data.tables.containers import (
     as_frame,
@@ -41,12 +40,15 @@ from gan_augment.data.tables.inference import (
 from gan_augment.data.tables.schema import Name, Overrides, TableSchema
 from gan_augment.data.topup_plan import Layout
 from gan_augment.errors import DataError, UnknownClassError, UsageError, did_you_mean, warn
+from gan_augment.kinds.kind import Labelled
+from gan_augment.kinds.signal import SIGNAL
+from gan_augment.kinds.table import TABLE
 from gan_augment.recipes import DataKind
 
 Label = Any
 """A label as the user has it: text, a whole number, a boolean, a whole float."""
 Scale = Literal["bool", "0..1", "0..255", "signal"]
-Data = LabelledImages | LabelledTable
+Data = Labelled
 
 
 @dataclass(frozen=True)
@@ -148,10 +150,10 @@ class OutputFormat:
 
     def rows(self, data: Data) -> Any:
         """Return rows of labelled data alone, in X's container, dtype and shape."""
-        if isinstance(data, LabelledTable):
+        if data.kind.tabular:
             return rows_like(self.template, data.frame, self.sparse)
         assert self.pixels is not None, "images were made where X is a table"
-        if isinstance(data, LabelledSignals):
+        if data.kind is SIGNAL:
             values = self.pixels.of_signals(data.values)
         else:
             values = self.pixels.scaled(data.pixels)
@@ -188,12 +190,12 @@ class ParsedInput:
     @property
     def kind(self) -> DataKind:
         """Return whether X is images (signals are, for recipes) or a table."""
-        return "image" if isinstance(self.data, LabelledImages) else "table"
+        return self.data.kind.recipes
 
     @cached_property
     def schema(self) -> TableSchema | None:
         """Infer what the columns of a table are; None for images. Warns of columns of ids."""
-        if isinstance(self.data, LabelledImages):
+        if not self.data.kind.tabular:
             return None
         schema = infer_schema(self.data.frame, self.overrides)
         if self.target is None:
@@ -207,7 +209,7 @@ class ParsedInput:
 
         Repeated rows need ids of their own.
         """
-        if isinstance(self.data, LabelledImages):
+        if not self.data.kind.tabular:
             return False
         columns = (column for _, column in self.data.frame.items())
         candidates = (c for c in columns if getattr(c.dtype, "kind", "O") not in "fbMm")
@@ -264,7 +266,7 @@ def read_input(
     are images, and flattened ones with `image_shape`; all else is a table. Raises DataError, or
     UsageError for parameters that do not fit X.
     """
-    if _is_dataset(x) or isinstance(x, LabelledImages | LabelledTable):
+    if _is_dataset(x) or isinstance(x, Labelled):
         raise UsageError(
             f"fit_resample was given a {type(x).__name__}; expected arrays or frames: X is its "
             "pixels or its frame, y its labels. fit takes it as it is; AugmentedDataset and "
@@ -291,7 +293,7 @@ def read_input(
     if not isinstance(categorical_features, str) or categorical_features != "infer":
         overrides = categorical_overrides(categorical_features, column_names(frame))
     ids = np.array([f"row-{row:06d}" for row in range(n)])
-    table = LabelledTable(frame, target.labels, ids, class_names=labels.names)
+    table = TABLE.of(frame, target.labels, ids, class_names=labels.names)
     return ParsedInput(table, output, x, y, target, overrides)
 
 
@@ -303,7 +305,7 @@ def read_labelled(x: Any, y: Any = None, *, kind: str = "auto") -> ParsedInput |
     signals (N, C, L), or pandas frames. kind: "signal" where items are such. Raises UsageError for
     a `y` beside it, DataError for a dataset that holds neither images nor rows.
     """
-    if not isinstance(x, LabelledImages | LabelledTable | ParsedInput) and not _is_dataset(x):
+    if not isinstance(x, Labelled | ParsedInput) and not _is_dataset(x):
         return None
     if y is not None:
         raise UsageError(
@@ -311,7 +313,7 @@ def read_labelled(x: Any, y: Any = None, *, kind: str = "auto") -> ParsedInput |
         )
     if isinstance(x, ParsedInput):
         return x
-    if isinstance(x, LabelledImages | LabelledTable):
+    if isinstance(x, Labelled):
         return ParsedInput(x, plain_output(x, ClassLabels.of(x.names, x.names)))
     from gan_augment.data.torch_datasets import read_dataset
 
@@ -456,7 +458,7 @@ def _argmax(indicator: NDArray[Any]) -> NDArray[np.int64]:
 
 def _read_images(
     x: Any, codes: NDArray[np.int64], labels: ClassLabels, image_shape: tuple[int, ...] | None
-) -> tuple[LabelledImages, OutputFormat]:
+) -> tuple[Labelled, OutputFormat]:
     """Read X (N, H, W[, C]), or (N, H x W x C) with `image_shape` = (H, W[, C]).
 
     Pixels are read by the rules of `data.arrays.to_uint8`. Raises DataError for a range that is

@@ -13,7 +13,6 @@ from typing import IO, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_augment.data.contract import LabelledImages, LabelledSignals, from_unit
 from gan_augment.data.images.memmap import TemporaryFolder
 from gan_augment.errors import (
     DataError,
@@ -24,6 +23,7 @@ from gan_augment.errors import (
 )
 from gan_augment.generators import load_model
 from gan_augment.generators.topup import check_known
+from gan_augment.kinds.signal import SIGNAL, from_unit
 from gan_augment.rng import derived_seed
 from gan_augment.storage import check_room, clean_stale, write_errors
 
@@ -42,7 +42,7 @@ class Sampling(Protocol):
     classes_: Mapping[str, int]
 
     def sample(self, counts: Mapping[str, int], random_state: int = 0) -> Any:
-        """Exactly `counts` rows, as LabelledImages or LabelledTable."""
+        """Exactly `counts` rows, as Labelled or Labelled."""
 
 
 class GeneratedRows:
@@ -188,14 +188,14 @@ class GeneratedRows:
                 yield part if scale is None else from_unit(part, scale)
             return
         samples = model.sample({name: n}, random_state=seed)
-        if isinstance(samples, LabelledImages) != (dtype is None):
+        if samples.kind.tabular == (dtype is None):
             kinds = ("images", "rows of a table")
             drawn, expected = kinds if dtype is not None else kinds[::-1]
             raise DataError(
                 f"the model makes {drawn}, and the items are {expected}; fit one to this data"
             )
         if dtype is None:
-            yield samples.values if isinstance(samples, LabelledSignals) else samples.pixels
+            yield samples.values if samples.kind is SIGNAL else samples.pixels
             return
         kinds_of = samples.frame.dtypes.items()
         text = [str(column) for column, kind in kinds_of if kind.kind not in "biuf"]

@@ -167,7 +167,7 @@ def test_wav_recordings_are_cut_and_written_as_wav(tmp_path):
     values, rate = soundfile.read(out / "fast" / "r5-000001.wav", dtype="float32")
     assert rate == 2000
     np.testing.assert_array_equal(values.T, x[5, :, 40:80] / np.float32(10))
-    assert read_signals(out).data.rate == 2000
+    assert read_signals(out).data.meta.rate == 2000
 
 
 def test_data_that_does_not_fit_a_model_of_signals_is_told(archive, run, tmp_path):

@@ -8,9 +8,11 @@ import pytest
 import torch
 from PIL import Image
 
-from gan_augment import ImageGAN, LabelledImages, TabularGAN, commands
+from gan_augment import ImageGAN, TabularGAN, commands
 from gan_augment.data.tables.reader import read_frame, unlabelled_table
 from gan_augment.errors import DataError, UsageError
+from gan_augment.kinds.image import IMAGE
+from gan_augment.kinds.kind import Labelled
 from gan_augment.options import FitOptions
 from gan_augment.recipes import RECIPES, Recipe
 from gan_augment.training.parts import GeneratorOutput
@@ -25,13 +27,13 @@ def recipe(data: str, name: str = "semi-supervised") -> Recipe:
     return Recipe.model_validate(values)
 
 
-def images(counts, names, seed: int = 0) -> LabelledImages:
+def images(counts, names, seed: int = 0) -> Labelled:
     """Dark and bright noise of 8 x 8 px."""
     rng = np.random.default_rng(seed)
     labels = np.repeat(np.arange(len(counts)), counts)
     pixels = rng.integers(0, 60, (len(labels), 8, 8, 1)) + 150 * (labels % 2)[:, None, None, None]
     ids = np.array([f"row-{i}" for i in range(len(labels))])
-    return LabelledImages(pixels.astype(np.uint8), labels, ids, class_names=names)
+    return IMAGE.of(pixels.astype(np.uint8), labels, ids, class_names=names)
 
 
 def frame(n: int, seed: int = 0) -> tuple[pd.DataFrame, np.ndarray]:
@@ -123,7 +125,7 @@ def test_a_recipe_whose_discriminator_asks_for_classes_takes_no_unlabelled_rows(
 def test_unlabelled_images_of_another_shape_are_refused():
     data = images([40, 12], ("dark", "bright"))
     other = images([10], ("unlabelled",))
-    wide = LabelledImages(
+    wide = IMAGE.of(
         np.repeat(other.pixels, 2, axis=2), other.labels, other.ids, class_names=other.names
     )
     gan = ImageGAN(recipe=recipe("image"), steps=20, device="cpu", threads=1, selection=False)

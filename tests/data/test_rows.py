@@ -14,16 +14,18 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from gan_augment.data.batches import PairedBatches
-from gan_augment.data.contract import LabelledImages, LabelledTable
 from gan_augment.data.groups import join_groups, near_duplicates
 from gan_augment.data.splits import fold_of_rows, hold_out
 from gan_augment.errors import DataError
+from gan_augment.kinds.image import IMAGE
+from gan_augment.kinds.kind import Labelled
+from gan_augment.kinds.table import TABLE
 
 
 def _data(labels, groups=None, order=None):
     labels = np.asarray(labels, dtype=np.int64)
-    data = LabelledImages(
-        pixels=np.zeros((len(labels), 8, 8, 1), np.uint8),
+    data = IMAGE.of(
+        rows=np.zeros((len(labels), 8, 8, 1), np.uint8),
         labels=labels,
         ids=np.array([f"id-{i}" for i in range(len(labels))]),
         groups=None if groups is None else np.asarray(groups, dtype=np.int64),
@@ -91,7 +93,7 @@ def batches(counts=(90, 9, 1), power=0.5, size=64, **more) -> PairedBatches:
     pixels[:, 0, 0, 0] = np.arange(len(labels))
     ids = np.array([f"row-{i}" for i in range(len(labels))])
     names = tuple("abcdefgh"[: len(counts)])
-    data = LabelledImages(pixels, labels, ids, class_names=names)
+    data = IMAGE.of(pixels, labels, ids, class_names=names)
     device = torch.device("cpu")
     return PairedBatches(data, size=size, power=power, padded=(8, 8), device=device, **more)
 
@@ -242,7 +244,7 @@ def test_pictures_further_apart_than_a_block_are_compared_too() -> None:
     assert near_duplicates(pixels) == [[5, 2400]]
 
 
-def a_table(n: int = 4) -> LabelledTable:
+def a_table(n: int = 4) -> Labelled:
     frame = pd.DataFrame(
         {
             "whole": np.arange(n, dtype=np.int8),
@@ -252,12 +254,12 @@ def a_table(n: int = 4) -> LabelledTable:
         index=pd.Index(range(10, 10 + n), name="key"),
     )
     labels = np.arange(n, dtype=np.int64) % 2
-    return LabelledTable(frame, labels, np.array([f"row-{i}" for i in range(n)]), None, ("x", "y"))
+    return TABLE.of(frame, labels, np.array([f"row-{i}" for i in range(n)]), None, ("x", "y"))
 
 
 def test_a_table_keeps_the_frame_it_was_given() -> None:
     frame = pd.DataFrame({"a": [1, 2]})
-    table = LabelledTable(frame, np.array([0, 1]), np.array(["r0", "r1"]))
+    table = TABLE.of(frame, np.array([0, 1]), np.array(["r0", "r1"]))
     assert table.frame is frame
     assert table.names == ("0", "1")
     assert table.counts == {"0": 1, "1": 1}
@@ -280,8 +282,8 @@ def test_rows_are_taken_with_their_dtypes_and_ids() -> None:
         ({"labels": np.array([0, 1])}, r"expected int64 \(4,\)"),
         ({"ids": np.array(["a", "a", "b", "c"])}, "unique"),
         ({"groups": np.zeros(3, dtype=np.int64)}, "groups are"),
-        ({"frame": np.zeros((4, 2))}, "expected a pandas DataFrame"),
-        ({"frame": pd.DataFrame(np.zeros((4, 2)), columns=["a", "a"])}, r"\['a'\] occur"),
+        ({"rows": np.zeros((4, 2))}, "expected a pandas DataFrame"),
+        ({"rows": pd.DataFrame(np.zeros((4, 2)), columns=["a", "a"])}, r"\['a'\] occur"),
     ],
 )
 def test_a_table_that_does_not_hold_together_is_refused(

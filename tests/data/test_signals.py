@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gan_augment import LabelledSignals, read_signals
+from gan_augment import read_signals
 from gan_augment.augment.signals import change_signals, read_at, warped
 from gan_augment.data.images.contact_sheet import (
     FLOOR_DB,
@@ -13,6 +13,8 @@ from gan_augment.data.images.contact_sheet import (
 )
 from gan_augment.data.signals import from_signals, holds_signals
 from gan_augment.errors import DataError, GanAugmentError, UnreadableFilesError, UsageError
+from gan_augment.kinds.kind import Labelled
+from gan_augment.kinds.signal import scaled_as
 
 
 def tones(n=6, channels=2, length=64, seed=0):
@@ -49,12 +51,12 @@ def test_a_channel_that_never_changes_stays_as_it_is():
 
 def test_taken_rows_keep_the_scale_of_all():
     data = from_signals(tones(), [0, 0, 0, 0, 1, 1])
-    assert data.take([1, 4]).scale == data.scale
+    assert data.take([1, 4]).meta == data.meta
 
 
 def test_signals_on_another_scale_are_the_same_signals():
     data = from_signals(tones(), [0, 0, 0, 0, 1, 1])
-    other = data.scaled_as(((0.0, 20.0), (-50.0, 50.0)))
+    other = scaled_as(data, ((0.0, 20.0), (-50.0, 50.0)))
     np.testing.assert_allclose(other.values, data.values, atol=1e-4)
 
 
@@ -189,8 +191,8 @@ def test_wav_files_keep_their_rate_and_channels(tmp_path):
         for row, values in enumerate(tones(3, seed=rate + len(name))):
             soundfile.write(tmp_path / name / f"{row}{name}.wav", values.T / 20, rate)
     data = read_signals(tmp_path).data
-    assert (data.rate, data.image_shape) == (8000, (1, 64, 2))
-    assert isinstance(data.take([0]), LabelledSignals)
+    assert (data.meta.rate, data.image_shape) == (8000, (1, 64, 2))
+    assert isinstance(data.take([0]), Labelled)
 
 
 def test_wav_files_of_another_rate_and_clipped_ones_are_told(tmp_path):

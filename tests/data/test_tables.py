@@ -17,12 +17,13 @@ import pytest
 from pandas.testing import assert_frame_equal
 from scipy.sparse import csr_array
 
-from gan_augment.data.contract import LabelledTable
 from gan_augment.data.tables.columns import joined, output_frame, plain, table_sha256
 from gan_augment.data.tables.containers import rows_like, template_of
 from gan_augment.data.tables.reader import ReadTable, moments, read_frame, read_table, set_aside
 from gan_augment.data.tables.schema import Overrides, TableSchema
 from gan_augment.errors import DataError, UsageError
+from gan_augment.kinds.kind import Labelled
+from gan_augment.kinds.table import TABLE
 
 
 def a_frame(n: int = 6) -> pd.DataFrame:
@@ -300,10 +301,10 @@ def test_thirty_thousand_rows_are_read_and_hashed_at_once() -> None:
     assert middle - began < 1.5
 
 
-def rows_of(**columns: object) -> LabelledTable:
+def rows_of(**columns: object) -> Labelled:
     frame = pd.DataFrame(columns)
     n = len(frame)
-    return LabelledTable(frame, np.arange(n) % 2, np.array([f"r{i}" for i in range(n)]))
+    return TABLE.of(frame, np.arange(n) % 2, np.array([f"r{i}" for i in range(n)]))
 
 
 def test_a_group_and_a_time_are_no_features_and_a_missing_group_stands_alone() -> None:

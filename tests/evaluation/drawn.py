@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 
 from gan_augment.data.arrays import from_arrays
-from gan_augment.data.contract import LabelledImages, LabelledTable
 from gan_augment.data.tables.reader import read_frame
 from gan_augment.evaluation.options import EvaluationOptions
+from gan_augment.kinds.image import IMAGE
+from gan_augment.kinds.kind import Labelled
 
 COUNTS = {"common": 60, "rare": 16}
 OF_FIT = {"classes": "classes", "steps": "steps", "seed": "seed", "gan_budget_s": "budget_s"}
@@ -36,7 +37,7 @@ def table(
     seed: int = 0,
     missing: float = 0.0,
     groups: np.ndarray | None = None,
-) -> LabelledTable:
+) -> Labelled:
     """Two numbers that tell the classes apart, one that does not, and a level; rows in any order.
 
     missing: the share of the cells of the first number that are missing.
@@ -54,7 +55,7 @@ def table(
     return replace(found, groups=groups)
 
 
-def digits(rows: int = 90, rare: int = 12) -> LabelledImages:
+def digits(rows: int = 90, rare: int = 12) -> Labelled:
     """Pictures of 8 px of three digits, the last one rare."""
     from sklearn.datasets import load_digits
 
@@ -67,17 +68,13 @@ def digits(rows: int = 90, rare: int = 12) -> LabelledImages:
     return from_arrays(scaled, labels[chosen])
 
 
-def pictures(
-    counts: dict[str, int], seed: int = 0, groups: np.ndarray | None = None
-) -> LabelledImages:
+def pictures(counts: dict[str, int], seed: int = 0, groups: np.ndarray | None = None) -> Labelled:
     """Class k is brighter by 60 k, noise on all; 8 x 8 px, one class after the other."""
     rng = np.random.default_rng(seed)
     labels = np.repeat(np.arange(len(counts)), list(counts.values()))
     pixels = (labels * 60 + 60)[:, None, None, None] + rng.integers(-30, 30, (len(labels), 8, 8, 1))
     ids = np.array([f"image-{i}" for i in range(len(labels))])
-    return LabelledImages(
-        pixels.astype(np.uint8), labels, ids, groups=groups, class_names=tuple(counts)
-    )
+    return IMAGE.of(pixels.astype(np.uint8), labels, ids, groups=groups, class_names=tuple(counts))
 
 
 class Noisy:
@@ -86,34 +83,32 @@ class Noisy:
     def __init__(self, spread: float = 0.05) -> None:
         self.spread = spread
 
-    def fit(self, data: LabelledTable) -> Noisy:
+    def fit(self, data: Labelled) -> Noisy:
         self.data_, self.classes_ = data, data.counts
         return self
 
-    def sample(self, counts: dict[str, int], random_state: int = 0) -> LabelledTable:
+    def sample(self, counts: dict[str, int], random_state: int = 0) -> Labelled:
         return drawn_again(self.data_, counts, random_state, self.spread)
 
 
 class NoisyPictures:
     """The same for pictures, whose pixels it moves by up to 8 of 255."""
 
-    def fit(self, data: LabelledImages) -> NoisyPictures:
+    def fit(self, data: Labelled) -> NoisyPictures:
         self.data_, self.classes_ = data, data.counts
         return self
 
-    def sample(self, counts: dict[str, int], random_state: int = 0) -> LabelledImages:
+    def sample(self, counts: dict[str, int], random_state: int = 0) -> Labelled:
         data, rng = self.data_, np.random.default_rng(random_state % 2**32)
         own = {name: np.flatnonzero(data.labels == data.names.index(name)) for name in counts}
         rows = np.concatenate([rng.choice(own[name], n) for name, n in counts.items()])
         moved = data.pixels[rows] + rng.integers(-8, 9, data.pixels[rows].shape)
         ids = np.array([f"made-{i}" for i in range(len(rows))])
         pixels = np.clip(moved, 0, 255).astype(np.uint8)
-        return replace(data, pixels=pixels, labels=data.labels[rows], ids=ids, groups=None)
+        return replace(data, rows=pixels, labels=data.labels[rows], ids=ids, groups=None)
 
 
-def drawn_again(
-    data: LabelledTable, counts: dict[str, int], seed: int, spread: float
-) -> LabelledTable:
+def drawn_again(data: Labelled, counts: dict[str, int], seed: int, spread: float) -> Labelled:
     """Exactly `counts` rows of `data`, drawn with replacement, numbers moved by `spread`."""
     rng = np.random.default_rng(seed % 2**32)
     rows: list[Any] = [
@@ -125,4 +120,4 @@ def drawn_again(
     for name in ("a", "b", "c"):
         frame[name] += rng.normal(0, spread, len(frame))
     ids = np.array([f"made-{i}" for i in range(len(frame))], dtype=np.str_)
-    return replace(data, frame=frame, labels=data.labels[again], ids=ids, groups=None)
+    return replace(data, rows=frame, labels=data.labels[again], ids=ids, groups=None)

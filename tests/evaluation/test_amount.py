@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gan_augment import LabelledTable, Repeats, TabularGAN, TopUp, read_frame
+from gan_augment import Repeats, TabularGAN, TopUp, read_frame
 from gan_augment.errors import DataError, UsageError
 from gan_augment.evaluation.amount import (
     DEFAULT,
@@ -25,12 +25,14 @@ from gan_augment.evaluation.amount import (
     plan_for,
     score_amounts,
 )
+from gan_augment.kinds.kind import Labelled
+from gan_augment.kinds.table import TABLE
 from gan_augment.recipes import RECIPES
 
 PARITY = Amount("gan", 1.0)
 
 
-def table(counts: dict[str, int], holes: bool = False) -> LabelledTable:
+def table(counts: dict[str, int], holes: bool = False) -> Labelled:
     rng = np.random.default_rng(0)
     y = [name for name, n in counts.items() for _ in range(n)]
     x = rng.normal(size=(len(y), 3))
@@ -149,7 +151,7 @@ def test_held_rows_are_never_seen_nor_what_is_added_made_from_them():
     data = table({"ill": 12, "well": 60})
     known = []
 
-    def judge(trial: Trial[LabelledTable]) -> dict[str, float]:
+    def judge(trial: Trial[Labelled]) -> dict[str, float]:
         assert not set(trial.seen) & set(trial.held)
         assert len(trial.seen) + len(trial.held) == len(data)
         known.append((trial.fold, trial.amount))
@@ -182,12 +184,12 @@ def test_synthesizers_are_fitted_on_the_rows_seen_alone():
     known: list[list[str]] = []
     newest: list[list[str]] = []
 
-    def maker(part: LabelledTable, seed: int) -> Repeats[LabelledTable]:
+    def maker(part: Labelled, seed: int) -> Repeats[Labelled]:
         known.append(part.ids.tolist())
         newest.append(known[-1])
-        return Repeats[LabelledTable]().fit(part)
+        return Repeats[Labelled]().fit(part)
 
-    def judge(trial: Trial[LabelledTable]) -> dict[str, float]:
+    def judge(trial: Trial[Labelled]) -> dict[str, float]:
         assert all(ids == data.ids[trial.seen].tolist() for ids in newest)
         newest.clear()
         return {"score": 0.0}
@@ -211,7 +213,7 @@ def test_every_class_ends_with_the_fraction_of_the_majority_that_is_asked_for():
 def test_the_same_seed_gives_the_same_trials_and_another_seed_others():
     data = table({"ill": 12, "well": 60})
 
-    def judge(trial: Trial[LabelledTable]) -> dict[str, float]:
+    def judge(trial: Trial[Labelled]) -> dict[str, float]:
         made = 0.0 if trial.added is None else trial.added.data.frame.to_numpy().sum()
         return {"score": float(made + data.frame.to_numpy()[trial.held].sum())}
 
@@ -233,9 +235,9 @@ def test_the_same_seed_gives_the_same_trials_and_another_seed_others():
 )
 def test_groups_stay_on_one_side(counts, groups, always_seen):
     data = table(counts)
-    data = LabelledTable(data.frame, data.labels, data.ids, groups, data.class_names)
+    data = TABLE.of(data.frame, data.labels, data.ids, groups, data.class_names)
 
-    def judge(trial: Trial[LabelledTable]) -> dict[str, float]:
+    def judge(trial: Trial[Labelled]) -> dict[str, float]:
         assert not (set(groups[trial.seen]) & set(groups[trial.held])) - {-1}
         assert set(range(always_seen)) <= set(trial.seen)
         return {"score": 0.0}
@@ -254,13 +256,13 @@ def test_a_source_that_cannot_serve_the_data_is_left_out_and_says_why():
 def test_classes_of_a_few_rows_and_of_one_are_no_obstacle_and_no_warning():
     data = table({"lone": 1, "few": 3, "well": 30})
 
-    def twin(part: LabelledTable, seed: int) -> TabularGAN:
+    def twin(part: Labelled, seed: int) -> TabularGAN:
         gan = TabularGAN(classes="all", random_state=seed, threads=1)
         return gan.fit(part)
 
     makers = plain_makers(["lone", "few"]) | {"gan": twin}
 
-    def judge(trial: Trial[LabelledTable]) -> dict[str, float]:
+    def judge(trial: Trial[Labelled]) -> dict[str, float]:
         assert 0 in trial.seen, "the lone row"
         assert set(data.labels[trial.seen]) == {0, 1, 2}
         return {"score": 0.0}
@@ -275,11 +277,11 @@ def test_classes_of_a_few_rows_and_of_one_are_no_obstacle_and_no_warning():
 def test_nothing_is_judged_before_anything_is_fitted():
     made = []
 
-    def maker(part: LabelledTable, seed: int) -> Repeats[LabelledTable]:
+    def maker(part: Labelled, seed: int) -> Repeats[Labelled]:
         made.append(len(part))
-        return Repeats[LabelledTable]().fit(part)
+        return Repeats[Labelled]().fit(part)
 
-    def judge(trial: Trial[LabelledTable]) -> dict[str, float]:
+    def judge(trial: Trial[Labelled]) -> dict[str, float]:
         raise DataError("no such label")
 
     with pytest.raises(DataError, match="no such label"):
@@ -292,7 +294,7 @@ def test_ids_are_numbered_on_in_the_folds_as_in_the_end():
     frame = pd.DataFrame({"x": np.random.default_rng(0).normal(size=72), "row_id": np.arange(72)})
     read = read_frame(frame, y=y)
 
-    def judge(trial: Trial[LabelledTable]) -> dict[str, float]:
+    def judge(trial: Trial[Labelled]) -> dict[str, float]:
         if trial.added is not None:
             assert trial.added.data.frame["row_id"].min() > 71
         return {"score": 0.0}

@@ -13,7 +13,6 @@ import pytest
 from sklearn.base import BaseEstimator
 from sklearn.naive_bayes import GaussianNB
 
-from gan_augment.data.contract import LabelledTable
 from gan_augment.errors import LeakError, UsageError
 from gan_augment.evaluation.decisions import Scores
 from gan_augment.evaluation.generators import seen
@@ -24,6 +23,7 @@ from gan_augment.evaluation.protocol import Split
 from gan_augment.evaluation.schedule import run
 from gan_augment.evaluation.start import evaluate, prepare
 from gan_augment.generators.baselines import Repeats
+from gan_augment.kinds.kind import Labelled
 from gan_augment.progress import Progress
 from gan_augment.storage.journal import Journal
 from tests.evaluation.drawn import Noisy, changed, digits, drawn_again, options, table
@@ -69,7 +69,7 @@ class RecordingGenerator(Noisy):
 
     noted: ClassVar[list[Ids]] = []
 
-    def fit(self, data: LabelledTable) -> Noisy:
+    def fit(self, data: Labelled) -> Noisy:
         self.noted.append(frozenset(data.ids.tolist()))
         return super().fit(data)
 
@@ -89,7 +89,7 @@ def splits_alone(setup: Setup[Any]) -> Iterator[tuple[Setup[Any], Split]]:
         yield replace(setup, protocol=replace(setup.protocol, splits=(split,))), split
 
 
-def noted(data: LabelledTable, asked: EvaluationOptions) -> Iterator[tuple[Split, list[Any]]]:
+def noted(data: Labelled, asked: EvaluationOptions) -> Iterator[tuple[Split, list[Any]]]:
     """Of each split: (ids that any fit saw, ids that it was judged on or None), of all fits."""
     options = changed(asked, generator=RecordingGenerator(), samplers={"own": RecordingSampler()})
     whole = prepare(data, options).setup
@@ -211,7 +211,7 @@ class Plain:
     def __init__(self, wrong: str = "") -> None:
         self.wrong = wrong
 
-    def fit(self, data: LabelledTable) -> None:
+    def fit(self, data: Labelled) -> None:
         self._data = data
 
     def sample(self, counts: dict[str, int], random_state: int) -> Any:
@@ -223,7 +223,7 @@ class Plain:
             case "labels":
                 return replace(made, labels=1 - made.labels)
             case "columns":
-                return replace(made, frame=made.frame.rename(columns={"a": "z"}))
+                return replace(made, rows=made.frame.rename(columns={"a": "z"}))
             case "raises":
                 raise ZeroDivisionError("no luck")
         return made
@@ -239,7 +239,7 @@ def test_a_generator_of_fit_and_sample_alone_will_do() -> None:
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
-        ("frame", "the generator Plain gave DataFrame; expected LabelledTable"),
+        ("frame", "the generator Plain gave DataFrame; expected Labelled"),
         ("fewer", "expected exactly these, class by class in this order"),
         ("labels", "expected exactly these, class by class in this order"),
         ("columns", "gave rows of ['z', 'b', 'c', 'level']; expected ['a', 'b', 'c', 'level']"),

@@ -15,7 +15,6 @@ import pytest
 import torch
 from PIL import Image
 
-from gan_augment.data.contract import LabelledImages, LabelledTable
 from gan_augment.data.tables.inference import infer_schema
 from gan_augment.data.tables.reader import read_frame
 from gan_augment.errors import DataError, ResumeMismatchError, UsageError
@@ -34,6 +33,8 @@ from gan_augment.evaluation.diagnosis.features import (
 from gan_augment.evaluation.diagnosis.folds import averaged, copied
 from gan_augment.evaluation.diagnosis.pictures import association, histograms, photo_strips, strips
 from gan_augment.evaluation.start import evaluate
+from gan_augment.kinds.kind import Labelled
+from gan_augment.kinds.table import TABLE
 from tests.evaluation.drawn import Noisy, NoisyPictures, changed, digits, options, table
 
 SHORT = options(
@@ -210,7 +211,7 @@ def test_the_nearest_real_row_of_a_copy_is_the_row_itself() -> None:
     twos = np.flatnonzero(data.labels == 2)
     flat = FeatureMap("pixels", None, lambda rows: rows.pixels.reshape(len(rows), -1).astype(float))
     made = replace(data.take(twos[[4, 1]]), ids=np.array(["a", "b"]))
-    sides = ComparisonSets[LabelledImages](data, data, {"2": made}, {}, None, seed=0)
+    sides = ComparisonSets[Labelled](data, data, {"2": made}, {}, None, seed=0)
     shown = strips(sides, flat)["classes"]["2"]
     assert shown["distances"] == [0.0, 0.0]
     same = [Image.open(io.BytesIO(base64.b64decode(shown[k]))) for k in ("generated", "nearest")]
@@ -222,11 +223,11 @@ def test_rows_of_features_are_shown_as_photos_within_what_a_page_may_hold(
 ) -> None:
     photos = digits()
     frame = pd.DataFrame(photos.pixels.reshape(len(photos), -1).astype(float))
-    rows = LabelledTable(frame, photos.labels, photos.ids, class_names=photos.names)
+    rows = TABLE.of(frame, photos.labels, photos.ids, class_names=photos.names)
     twos = np.flatnonzero(photos.labels == 2)
     copies = {n: replace(rows.take(twos[[4, 1]]), ids=np.array(["a", "b"])) for n in ("2", "1")}
     flat = FeatureMap("columns", None, lambda table: table.frame.to_numpy())
-    sides = ComparisonSets[LabelledTable](rows, rows, copies, {}, None, seed=0)
+    sides = ComparisonSets[Labelled](rows, rows, copies, {}, None, seed=0)
     shown = photo_strips(sides, flat, photos)["classes"]
     assert (list(shown), shown["2"]["distances"]) == (["2", "1"], [0.0, 0.0])
     nearest = np.asarray(Image.open(io.BytesIO(base64.b64decode(shown["2"]["nearest"]))))
@@ -299,7 +300,7 @@ def test_one_row_that_equals_a_training_row_is_no_copying() -> None:
     made = halves[1].take(np.flatnonzero(halves[1].labels == 2))
     pixels = made.pixels.copy()
     pixels[0] = halves[0].pixels[halves[0].labels == 2][0]
-    sides = ComparisonSets[Any](*halves, {"2": replace(made, pixels=pixels)}, {}, None, 0)
+    sides = ComparisonSets[Any](*halves, {"2": replace(made, rows=pixels)}, {}, None, 0)
     same = sides.copying_figures("2", user_features(brightness))["identical"]
     assert same.value == pytest.approx(1 / len(made))
     assert same.p is not None

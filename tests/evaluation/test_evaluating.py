@@ -63,7 +63,7 @@ def test_repeats_of_rows_are_counted_and_kept_together_where_asked() -> None:
     again = drawn_again(data, {"common": 6, "rare": 3}, seed=0, spread=0.0)
     both = replace(
         data,
-        frame=pd.concat([data.frame, again.frame], ignore_index=True),
+        rows=pd.concat([data.frame, again.frame], ignore_index=True),
         labels=np.concatenate([data.labels, again.labels]),
         ids=np.concatenate([data.ids, again.ids]),
     )

@@ -74,7 +74,7 @@ def test_classes_that_would_gain_no_row_are_not_topped_up() -> None:
 def test_columns_are_the_same_kind_for_the_learner_and_in_every_part() -> None:
     data = table()
     words = np.array([f"word {i % int(0.94 * len(data))}" for i in range(len(data))])
-    setup = prepare(replace(data, frame=data.frame.assign(word=words)), SHORT).setup
+    setup = prepare(replace(data, rows=data.frame.assign(word=words)), SHORT).setup
     kinds = {
         column.kind
         for level in setup.levels(setup.protocol.splits[0]).values()

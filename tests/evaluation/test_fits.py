@@ -13,13 +13,13 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
-from gan_augment.data.contract import LabelledTable
 from gan_augment.evaluation.amount import Amount
 from gan_augment.evaluation.arms import NONE, Candidate
 from gan_augment.evaluation.fits import run_cell
 from gan_augment.evaluation.generators import MOST_POINTS, TrainingCurve
 from gan_augment.evaluation.plan import Setup
 from gan_augment.evaluation.start import prepare
+from gan_augment.kinds.kind import Labelled
 from gan_augment.storage.journal import Line, unpack_labels
 from tests.evaluation.drawn import Noisy, changed, options, table
 
@@ -69,7 +69,7 @@ REPEATS, BORROW = (
 )
 
 
-def setup_of(data: LabelledTable | None = None, **more: Any) -> Setup[Any]:
+def setup_of(data: Labelled | None = None, **more: Any) -> Setup[Any]:
     return prepare(data or table(), changed(SHORT, **more)).setup
 
 

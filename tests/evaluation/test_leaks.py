@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gan_augment.data.contract import LabelledTable
 from gan_augment.data.tables.reader import read_frame
 from gan_augment.errors import LeakError
 from gan_augment.evaluation.leaks import (
@@ -18,16 +17,17 @@ from gan_augment.evaluation.leaks import (
     copies,
 )
 from gan_augment.generators.baselines import Repeats, Smote
+from gan_augment.kinds.kind import Labelled
 from tests.evaluation.drawn import pictures
 
 
-def continuous(n: int = 200, rare: int = 30, seed: int = 0) -> LabelledTable:
+def continuous(n: int = 200, rare: int = 30, seed: int = 0) -> Labelled:
     rng = np.random.default_rng(seed)
     y = np.where(np.arange(n) < rare, "rare", "common")
     return read_frame(pd.DataFrame(rng.normal(size=(n, 4)), columns=list("abcd")), y=y).table
 
 
-def discrete(n: int, seed: int) -> LabelledTable:
+def discrete(n: int, seed: int) -> Labelled:
     """Three columns of few levels: 60 different rows, some frequent."""
     rng = np.random.default_rng(seed)
     frame = pd.DataFrame(
@@ -40,7 +40,7 @@ def discrete(n: int, seed: int) -> LabelledTable:
     return read_frame(frame, y=np.where(np.arange(n) % 8 == 0, "rare", "common")).table
 
 
-def parts(table: LabelledTable, folds: int = 5) -> tuple[LabelledTable, LabelledTable]:
+def parts(table: Labelled, folds: int = 5) -> tuple[Labelled, Labelled]:
     held = np.arange(len(table)) % folds == 0
     return table.take(np.flatnonzero(~held)), table.take(np.flatnonzero(held))
 
@@ -48,7 +48,7 @@ def parts(table: LabelledTable, folds: int = 5) -> tuple[LabelledTable, Labelled
 def test_copies_are_counted_in_any_dtype_and_order_of_index() -> None:
     table = continuous()
     train, test = parts(table)
-    made = replace(train, frame=train.frame.astype("float64").set_index(train.labels)).take([4, 9])
+    made = replace(train, rows=train.frame.astype("float64").set_index(train.labels)).take([4, 9])
     assert copies(made, train, test) == {
         "generated": 2, "identical": 2, "held": 40, "held_identical": 0,
     }  # fmt: skip
@@ -66,7 +66,7 @@ def test_ids_are_not_compared_and_missing_cells_are_equal() -> None:
     numbered = read_frame(
         pd.DataFrame({"id": np.arange(n), "x": np.arange(n) % 7 / 2}), y=np.arange(n) % 2
     ).table
-    again = replace(numbered, frame=numbered.frame.assign(id=np.arange(n) + 1000))
+    again = replace(numbered, rows=numbered.frame.assign(id=np.arange(n) + 1000))
     assert copies(again, numbered, numbered)["identical"] == n
 
 

@@ -27,7 +27,6 @@ from sklearn.preprocessing import OrdinalEncoder
 from sklearn.svm import SVC
 from torch import nn
 
-from gan_augment.data.contract import LabelledImages, LabelledTable
 from gan_augment.data.tables.reader import read_frame
 from gan_augment.data.tables.schema import Overrides
 from gan_augment.errors import DataError, UsageError
@@ -39,11 +38,13 @@ from gan_augment.evaluation.learners import (
     Training,
     learner_of,
 )
+from gan_augment.kinds.kind import Labelled
+from gan_augment.kinds.table import TABLE
 from gan_augment.user_code import UserCode
 from tests.evaluation import drawn
 
 
-def toy(n: int = 120, seed: int = 0, classes: int = 2) -> LabelledTable:
+def toy(n: int = 120, seed: int = 0, classes: int = 2) -> Labelled:
     """Class k has a mean of 2 k in x; a level column, a moment, holes, an id."""
     rng = np.random.default_rng(seed)
     y = np.arange(n) % classes
@@ -60,13 +61,13 @@ def toy(n: int = 120, seed: int = 0, classes: int = 2) -> LabelledTable:
     return read_frame(frame, y=[f"class {k}" for k in y]).table
 
 
-def numbers(n: int = 120, seed: int = 0) -> LabelledTable:
+def numbers(n: int = 120, seed: int = 0) -> Labelled:
     rng = np.random.default_rng(seed)
     y = np.arange(n) % 2
     return read_frame(rng.normal(size=(n, 3)) + y[:, None], y=y).table
 
 
-def fitted(learner: Learner, table: LabelledTable, seed: int = 0, **asked: bool):
+def fitted(learner: Learner, table: Labelled, seed: int = 0, **asked: bool):
     return learner.fit(Training(table, table, **asked), seed)
 
 
@@ -207,9 +208,9 @@ def test_a_training_of_added_rows_is_encoded_as_the_real_ones_ask() -> None:
     from gan_augment.evaluation.estimators import TableMatrix
 
     table = numbers()
-    far = LabelledTable(table.frame + 1000, table.labels, table.ids, class_names=table.names)
+    far = TABLE.of(table.frame + 1000, table.labels, table.ids, class_names=table.names)
     learner = learner_of("logistic", table)
-    both = LabelledTable(
+    both = TABLE.of(
         pd.concat([table.frame, far.frame]),
         np.r_[table.labels, far.labels],
         np.r_[table.ids, np.char.add("far-", far.ids)],
@@ -277,7 +278,7 @@ def test_a_file_of_ones_own_reaches_joblibs_workers(own: Path) -> None:
     assert all(values.tobytes() == here.values.tobytes() for values in there)
 
 
-def _scores(learner: Learner, table: LabelledTable) -> np.ndarray:
+def _scores(learner: Learner, table: Labelled) -> np.ndarray:
     return learner.fit(Training(table, table), 0).scores(table).values
 
 
@@ -359,11 +360,11 @@ def test_the_callers_frame_and_global_generators_stay_as_they_were() -> None:
     assert repr(np.random.get_state()) == state  # noqa: NPY002
 
 
-def pictures(counts: tuple[int, ...] = (30, 30), seed: int = 0) -> LabelledImages:
+def pictures(counts: tuple[int, ...] = (30, 30), seed: int = 0) -> Labelled:
     return drawn.pictures({f"class {k}": n for k, n in enumerate(counts)}, seed)
 
 
-def linear(data: LabelledImages, *, seed: int, updates: int, weights: Any) -> Any:
+def linear(data: Labelled, *, seed: int, updates: int, weights: Any) -> Any:
     """A training function of one's own: softmax regression, its first weights from torch's RNG."""
     net = nn.Linear(data.pixels[0].size, len(data.names))
     optimiser = torch.optim.Adam(net.parameters(), lr=0.05)
@@ -413,7 +414,7 @@ def test_scores_do_not_depend_on_how_many_rows_are_asked_about_for_a_training_fu
 def test_more_rows_are_not_more_training() -> None:
     seen: list[tuple[int, int]] = []
 
-    def train(data: LabelledImages, *, seed: int, updates: int, weights: Any) -> Any:
+    def train(data: Labelled, *, seed: int, updates: int, weights: Any) -> Any:
         seen.append((len(data), updates))
         return lambda pixels: np.zeros((len(pixels), 2))
 
@@ -429,7 +430,7 @@ def test_more_rows_are_not_more_training() -> None:
 def test_class_weights_reach_a_training_function_and_the_cnn() -> None:
     seen: list[Any] = []
 
-    def train(data: LabelledImages, *, seed: int, updates: int, weights: Any) -> Any:
+    def train(data: Labelled, *, seed: int, updates: int, weights: Any) -> Any:
         seen.append(weights)
         return lambda pixels: np.zeros((len(pixels), 3))
 
@@ -490,7 +491,7 @@ def test_a_training_function_in_a_file_survives_a_pickle(tmp_path: Path) -> None
     assert len(learner.described()["sha256"]) == 64
 
 
-def lacks_weights(data: LabelledImages, *, seed: int, updates: int) -> Any: ...
+def lacks_weights(data: Labelled, *, seed: int, updates: int) -> Any: ...
 
 
 @pytest.mark.parametrize(
@@ -519,7 +520,7 @@ def test_wrong_learners_are_refused(given: object, updates: int | None, said: st
     ],
 )
 def test_predictions_that_are_no_logits_are_refused(predicts: Any, said: str) -> None:
-    def train(data: LabelledImages, *, seed: int, updates: int, weights: Any) -> Any:
+    def train(data: Labelled, *, seed: int, updates: int, weights: Any) -> Any:
         return predicts
 
     data = pictures()

@@ -13,7 +13,7 @@ import pytest
 from scipy import stats
 from sklearn import metrics
 
-from gan_augment import LabelledTable, read_frame
+from gan_augment import read_frame
 from gan_augment.errors import ModelFileError
 from gan_augment.evaluation.arms import Candidate
 from gan_augment.evaluation.decisions import Decision, Part, Scores
@@ -25,6 +25,7 @@ from gan_augment.evaluation.result import EvaluationResult, result_bytes
 from gan_augment.evaluation.schedule import all_generated
 from gan_augment.evaluation.sections import build_result, build_timings, worth_section
 from gan_augment.evaluation.statistics import Contrast, contrast
+from gan_augment.kinds.kind import Labelled
 from gan_augment.report.terminal import lines as summary_lines
 from gan_augment.rng import rng_for
 from gan_augment.storage.journal import Journal, packed_labels, unpack_labels
@@ -34,14 +35,14 @@ CUT = Decision("threshold", -1.0)
 EVEN = np.array([0.5, 0.5])
 
 
-def table(groups: bool = False) -> LabelledTable:
+def table(groups: bool = False) -> Labelled:
     """160 common and 40 rare rows, the latter in 20 groups of two where there are groups."""
     x = np.random.default_rng(0).normal(size=(200, 2))
     data = read_frame(x, y=["common"] * 160 + ["rare"] * 40).table
     return replace(data, groups=np.arange(200) // 2) if groups else data
 
 
-def setup_of(data: LabelledTable, to: tuple[float, ...] = (0.5, 1.0), **more: Any) -> Setup[Any]:
+def setup_of(data: Labelled, to: tuple[float, ...] = (0.5, 1.0), **more: Any) -> Setup[Any]:
     curves = more.get("curves", True)
     requested = {
         "data": "d0",
@@ -72,7 +73,7 @@ def quality(candidate: Candidate) -> float:
     return 1.0
 
 
-def cell_line(setup: Setup[LabelledTable], split: Any, candidate: Candidate) -> dict[str, Any]:
+def cell_line(setup: Setup[Labelled], split: Any, candidate: Candidate) -> dict[str, Any]:
     """A cell as it might have come out."""
     where = (split.repeat, split.fold)
     rng = rng_for(0, "cell", *where)  # the same luck for every candidate of a split
@@ -104,7 +105,7 @@ def cell_line(setup: Setup[LabelledTable], split: Any, candidate: Candidate) -> 
     }
 
 
-def lines_of(setup: Setup[LabelledTable]) -> list[dict[str, Any]]:
+def lines_of(setup: Setup[Labelled]) -> list[dict[str, Any]]:
     """The lines of all candidates, and of the share's curve that depends on them."""
     splits = setup.protocol.splits
     lines = [cell_line(setup, split, c) for split in splits for c in setup.candidates]
@@ -126,17 +127,17 @@ def journal_of(lines: list[dict[str, Any]]) -> Journal:
 
 
 @pytest.fixture(scope="module")
-def setup() -> Setup[LabelledTable]:
+def setup() -> Setup[Labelled]:
     return setup_of(table())
 
 
 @pytest.fixture(scope="module")
-def lines(setup: Setup[LabelledTable]) -> list[dict[str, Any]]:
+def lines(setup: Setup[Labelled]) -> list[dict[str, Any]]:
     return lines_of(setup)
 
 
 @pytest.fixture(scope="module")
-def result(setup: Setup[LabelledTable], lines: list[dict[str, Any]]) -> dict[str, Any]:
+def result(setup: Setup[Labelled], lines: list[dict[str, Any]]) -> dict[str, Any]:
     return build_result(setup, journal_of(lines))
 
 
@@ -469,10 +470,10 @@ def test_timings_add_up(setup, lines):
     assert json.loads(result_bytes(told)) == told
 
 
-def _parity(setup: Setup[LabelledTable]) -> Candidate:
+def _parity(setup: Setup[Labelled]) -> Candidate:
     return next(c for c in setup.candidates if c.key == "gan@1")
 
 
-def _recall_of_common(setup: Setup[LabelledTable], split: Any) -> float:
+def _recall_of_common(setup: Setup[Labelled], split: Any) -> float:
     counts = cell_line(setup, split, Candidate("none"))["test"]["confusion"]["tuned"]
     return float(counts[0][0] / sum(counts[0]))

@@ -12,10 +12,10 @@ from joblib import Parallel, delayed
 from joblib.externals.loky import get_reusable_executor
 
 from gan_augment import ImageGAN
-from gan_augment.data.contract import LabelledImages, LabelledTable
 from gan_augment.evaluation.options import EvaluationOptions
 from gan_augment.evaluation.result import EvaluationResult, result_bytes
 from gan_augment.evaluation.start import JOURNAL, RESULT, evaluate
+from gan_augment.kinds.kind import Labelled
 from gan_augment.progress import Progress
 from gan_augment.report.tables import training_rows
 from tests.evaluation.drawn import Noisy, NoisyPictures, changed, digits, options, table
@@ -24,9 +24,7 @@ SHORT = options(folds=2, repeats=1, steps=2, to=(1.0,), n_jobs=1, batch=512)
 COUNTS = {"common": 50, "other": 18, "rare": 12}
 
 
-def same_in_every_way(
-    data: LabelledTable | LabelledImages, asked: EvaluationOptions, folder: Path
-) -> None:
+def same_in_every_way(data: Labelled | Labelled, asked: EvaluationOptions, folder: Path) -> None:
     """By one process and two, in batches of 512 and 7, undisturbed and gone on with half-way.
 
     A finished evaluation keeps few models, so those that its rest needs are fitted again.

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 import gan_augment
-from gan_augment.data.contract import LabelledTable
 from gan_augment.errors import DataError, UsageError
 from gan_augment.evaluation.plan import finished
 from gan_augment.evaluation.protocol import plan_protocol, with_test_rows
 from gan_augment.evaluation.start import evaluate, prepare
 from gan_augment.evaluation.statistics import contrast_of_seeds
+from gan_augment.kinds.kind import Labelled
 from gan_augment.storage.journal import Journal
 from tests.evaluation.drawn import changed, options, pictures, table
 
@@ -90,7 +90,7 @@ def test_when_time_is_up_the_first_seed_is_among_those_that_are_judged() -> None
 
 def test_rows_that_repeat_a_test_row_do_not_train() -> None:
     data, test = table(), table(OF_TEST, seed=1)
-    twice = replace(test, frame=test.frame.copy())
+    twice = replace(test, rows=test.frame.copy())
     twice.frame.iloc[:5] = data.frame.iloc[:5]
     asked = changed(ASKED, group_duplicates=True)
     split = prepare(data, asked, test=twice).setup.protocol.splits[0]
@@ -107,17 +107,17 @@ def test_groups_of_both_sets_are_apart_and_ids_are_unique() -> None:
     assert with_test_rows(table(), table(OF_TEST))[0].groups is None
 
 
-def other_classes() -> LabelledTable:
+def other_classes() -> Labelled:
     return table({"common": 20, "odd": 9})
 
 
-def fewer_columns() -> LabelledTable:
-    return replace(table(OF_TEST), frame=table(OF_TEST).frame.drop(columns=["b", "level"]))
+def fewer_columns() -> Labelled:
+    return replace(table(OF_TEST), rows=table(OF_TEST).frame.drop(columns=["b", "level"]))
 
 
-def other_cells() -> LabelledTable:
+def other_cells() -> Labelled:
     rows = table(OF_TEST)
-    return replace(rows, frame=rows.frame.assign(c=rows.frame["level"]))
+    return replace(rows, rows=rows.frame.assign(c=rows.frame["level"]))
 
 
 @pytest.mark.parametrize(
@@ -135,8 +135,8 @@ def test_a_test_set_of_another_kind_is_refused(test, says) -> None:
 
 def test_images_of_another_size_are_refused() -> None:
     few = pictures({"a": 5, "b": 5})
-    with pytest.raises(DataError, match=r"of \(8, 8, 1\)"):
-        with_test_rows(few, replace(few, pixels=np.zeros((10, 9, 8, 1), np.uint8)))
+    with pytest.raises(DataError, match="the shape"):
+        with_test_rows(few, replace(few, rows=np.zeros((10, 9, 8, 1), np.uint8)))
 
 
 def test_folds_and_ranks_have_no_place_beside_a_test_set() -> None:

@@ -11,10 +11,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gan_augment import ImageGAN, LabelledImages, TabularGAN
+from gan_augment import ImageGAN, TabularGAN
 from gan_augment.data.tables.reader import ReadTable, read_frame
 from gan_augment.errors import ModelFileError
 from gan_augment.generators import scorer
+from gan_augment.kinds.image import IMAGE
+from gan_augment.kinds.kind import Labelled
 from gan_augment.storage import save_bundle
 
 
@@ -33,7 +35,7 @@ def quick_scoring() -> Iterator[None]:
         yield
 
 
-def toy_images(counts: dict[str, int], side: int = 8, channels: int = 1) -> LabelledImages:
+def toy_images(counts: dict[str, int], side: int = 8, channels: int = 1) -> Labelled:
     """Noise of another brightness for each class; ids are unique."""
     rng = np.random.default_rng(0)
     parts, labels = [], []
@@ -44,7 +46,7 @@ def toy_images(counts: dict[str, int], side: int = 8, channels: int = 1) -> Labe
         labels += [label] * n
     ids = np.array([f"row-{i:03d}" for i in range(len(labels))])
     names = tuple(counts)
-    return LabelledImages(np.concatenate(parts), np.array(labels), ids, class_names=names)
+    return IMAGE.of(np.concatenate(parts), np.array(labels), ids, class_names=names)
 
 
 @pytest.fixture(scope="session")
@@ -54,12 +56,12 @@ def make_images():
 
 
 @pytest.fixture(scope="session")
-def toy() -> LabelledImages:
+def toy() -> Labelled:
     return toy_images({"good": 110, "bad": 6, "ugly": 5})
 
 
 @pytest.fixture(scope="session")
-def fitted(toy: LabelledImages) -> ImageGAN:
+def fitted(toy: Labelled) -> ImageGAN:
     with quick_scores():  # a fixture of the session comes before those of a module
         return ImageGAN(steps=12, device="cpu", threads=1, selection=False).fit(toy)
 

@@ -6,11 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gan_augment.data.contract import LabelledTable
 from gan_augment.data.splits import judging_folds
 from gan_augment.errors import DataError, NotFittedError, UnknownClassError, UsageError
 from gan_augment.generators.base import Synthesizer
 from gan_augment.generators.baselines import GaussianSmote, Repeats, Smote, TunedSmote
+from gan_augment.kinds.kind import Labelled
+from gan_augment.kinds.table import TABLE
 
 MODELS = [Repeats(), Smote(), GaussianSmote(), TunedSmote()]
 KINDS = {
@@ -20,7 +21,7 @@ KINDS = {
 }
 
 
-def toy_table(common: int = 60, rare: int = 8, columns: list[str] | None = None) -> LabelledTable:
+def toy_table(common: int = 60, rare: int = 8, columns: list[str] | None = None) -> Labelled:
     """Two classes; numbers, levels, booleans and moments."""
     n, rng = common + rare, np.random.default_rng(0)
     frame = pd.DataFrame(
@@ -35,18 +36,18 @@ def toy_table(common: int = 60, rare: int = 8, columns: list[str] | None = None)
     )
     labels = np.repeat([0, 1], [common, rare])
     ids = np.array([f"row-{i}" for i in range(n)])
-    return LabelledTable(frame[columns or KINDS["both"]], labels, ids, class_names=("good", "bad"))
+    return TABLE.of(frame[columns or KINDS["both"]], labels, ids, class_names=("good", "bad"))
 
 
 @pytest.fixture(scope="module")
-def table() -> LabelledTable:
+def table() -> Labelled:
     return toy_table()
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: type(model).__name__)
 @pytest.mark.parametrize("counts", [{"bad": 7}, {"bad": 30, "good": 2}, {"good": 0}, {}])
 def test_the_rows_are_those_asked_for_in_that_order(
-    model: Synthesizer[LabelledTable], counts: dict[str, int], table: LabelledTable
+    model: Synthesizer[Labelled], counts: dict[str, int], table: Labelled
 ) -> None:
     made = model.fit(table).sample(counts)
     named = [made.names[label] for label in made.labels]
@@ -60,7 +61,7 @@ def test_the_rows_are_those_asked_for_in_that_order(
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: type(model).__name__)
 def test_a_seed_repeats_its_rows_and_another_gives_others(
-    model: Synthesizer[LabelledTable], table: LabelledTable
+    model: Synthesizer[Labelled], table: Labelled
 ) -> None:
     first, again, other = (model.fit(table).sample({"bad": 20}, seed).frame for seed in (1, 1, 2))
     pd.testing.assert_frame_equal(first, again)
@@ -69,7 +70,7 @@ def test_a_seed_repeats_its_rows_and_another_gives_others(
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: type(model).__name__)
 def test_global_randomness_and_the_callers_frame_stay_as_they_are(
-    model: Synthesizer[LabelledTable], table: LabelledTable
+    model: Synthesizer[Labelled], table: Labelled
 ) -> None:
     state, before = np.random.get_state()[1].copy(), table.frame.copy(deep=True)  # noqa: NPY002
     model.fit(table).sample({"bad": 5})
@@ -78,7 +79,7 @@ def test_global_randomness_and_the_callers_frame_stay_as_they_are(
 
 
 def test_repeats_are_training_rows_of_their_class_each_as_often_give_or_take_one(
-    table: LabelledTable,
+    table: Labelled,
 ) -> None:
     made = Repeats().fit(table).sample({"bad": 19}).frame
     assert sorted(made.groupby(list(made.columns)).size()) == [2] * 5 + [3] * 3
@@ -86,7 +87,7 @@ def test_repeats_are_training_rows_of_their_class_each_as_often_give_or_take_one
     assert made.merge(own.drop_duplicates(), how="inner").shape == made.shape
 
 
-def test_the_first_repeats_are_the_same_however_many_are_asked_for(table: LabelledTable) -> None:
+def test_the_first_repeats_are_the_same_however_many_are_asked_for(table: Labelled) -> None:
     model = Repeats().fit(table)
     few, many = model.sample({"bad": 5}).frame, model.sample({"bad": 50}).frame
     pd.testing.assert_frame_equal(few, many[:5])
@@ -133,14 +134,14 @@ def test_new_smote_rows_lie_between_training_rows_and_are_not_copies() -> None:
     assert len(made.merge(own)) < len(made) / 2
 
 
-def test_smote_refuses_missing_values_and_names_the_columns(table: LabelledTable) -> None:
+def test_smote_refuses_missing_values_and_names_the_columns(table: Labelled) -> None:
     from dataclasses import replace
 
     frame = table.frame.copy()
     frame.iloc[3, frame.columns.get_loc("size")] = np.nan
     frame.iloc[4, frame.columns.get_loc("colour")] = None
     with pytest.raises(DataError, match=r"\['size', 'colour'\] hold missing values.*Fill"):
-        Smote().fit(replace(table, frame=frame))
+        Smote().fit(replace(table, rows=frame))
 
 
 def test_smote_refuses_a_class_of_k_rows_and_says_how_many_it_expects() -> None:
@@ -157,7 +158,7 @@ def test_smote_refuses_a_single_class() -> None:
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: type(model).__name__)
-def test_what_cannot_be_asked_for_is_refused(model: Synthesizer[LabelledTable]) -> None:
+def test_what_cannot_be_asked_for_is_refused(model: Synthesizer[Labelled]) -> None:
     with pytest.raises(NotFittedError, match="is not fitted"):
         type(model)().sample({"bad": 1})
     model.fit(toy_table(rare=0))
@@ -178,7 +179,7 @@ def test_smote_fills_missing_cells_where_it_is_told_to() -> None:
     )
     frame.loc[::4, "x"], frame.loc[::3, "c"] = np.nan, None
     ids = np.array([f"row-{i}" for i in range(40)])
-    data = LabelledTable(frame, np.repeat([0, 1], 20), ids, class_names=("good", "bad"))
+    data = TABLE.of(frame, np.repeat([0, 1], 20), ids, class_names=("good", "bad"))
     with pytest.raises(DataError, match="missing='fill'"):
         Smote().fit(data)
     made = Smote(missing="fill").fit(data).sample({"bad": 30}).frame
@@ -194,7 +195,7 @@ def test_rows_have_the_mean_and_covariance_of_a_neighbourhood() -> None:
     rng = np.random.default_rng(3)
     rows = rng.normal(size=(6, 4)) @ rng.normal(size=(4, 4)) * [1, 10, 100, 0.1]
     ids = np.array([f"row-{i}" for i in range(6)])
-    data = LabelledTable(pd.DataFrame(rows, columns=list("abcd")), np.repeat([0, 1], 3), ids)
+    data = TABLE.of(pd.DataFrame(rows, columns=list("abcd")), np.repeat([0, 1], 3), ids)
     made = GaussianSmote().fit(data)._around(np.tile(rows, (20_000, 1, 1)), rng)
     spread = rows.std(axis=0)
     assert np.abs((made.mean(axis=0) - rows.mean(axis=0)) / spread).max() < 0.03
@@ -207,7 +208,7 @@ def test_of_two_rows_a_gaussian_lies_on_their_line_and_levels_are_the_commonest(
     x = [-10.01, 10.03, 0.25, 2.5]
     frame = pd.DataFrame({"x": x, "y": 2 * np.array(x), "c": ["p", "q", "r", "r"]})
     ids = np.array([f"row-{i}" for i in range(4)])
-    data = LabelledTable(frame, np.array([0, 0, 1, 1]), ids, class_names=("good", "bad"))
+    data = TABLE.of(frame, np.array([0, 0, 1, 1]), ids, class_names=("good", "bad"))
     made = GaussianSmote().fit(data).sample({"bad": 50}).frame
     np.testing.assert_allclose(made["y"], 2 * made["x"], atol=0.03)
     assert set(made["c"]) == {"r"}
@@ -219,7 +220,7 @@ def test_a_neighbourhood_knows_no_units() -> None:
     frame = pd.DataFrame({"x": rng.normal(size=30), "y": rng.normal(size=30)})
     made = []
     for unit in (1, 1000):
-        data = LabelledTable(frame.assign(y=unit * frame["y"]), np.repeat([0, 1], 15), ids)
+        data = TABLE.of(frame.assign(y=unit * frame["y"]), np.repeat([0, 1], 15), ids)
         made.append(GaussianSmote(2).fit(data).sample({"1": 50}).frame["x"])
     np.testing.assert_allclose(made[0], made[1], atol=1e-6)
 

@@ -16,7 +16,6 @@ import pytest
 import torch
 
 from gan_augment import ImageGAN, TabularGAN
-from gan_augment.data.contract import LabelledImages, LabelledTable
 from gan_augment.errors import (
     DataError,
     ModelFileError,
@@ -26,6 +25,7 @@ from gan_augment.errors import (
     UsageError,
 )
 from gan_augment.generators.base import checked_counts
+from gan_augment.kinds.kind import Labelled
 from gan_augment.training.callbacks import StopFlag, StopRequested
 
 pytestmark = pytest.mark.usefixtures("quick_scoring")
@@ -55,9 +55,9 @@ def new(kind: type, **settings) -> AnyGAN:
     return kind(**{"steps": 3, "device": "cpu", "threads": 1, **SETTINGS[kind], **settings})
 
 
-def cells(made: LabelledImages | LabelledTable) -> list[bytes]:
+def cells(made: Labelled) -> list[bytes]:
     """The rows, but for id-like columns, which are numbered through a whole result."""
-    if isinstance(made, LabelledImages):
+    if not made.kind.tabular:
         return [pixels.tobytes() for pixels in made.pixels]
     frame = made.frame.drop(columns=[name for name in IDS if name in made.frame])
     return [repr(row).encode() for row in frame.astype(object).to_numpy().tolist()]
@@ -299,8 +299,8 @@ def test_a_class_without_rows_is_drawn_nothing_of_and_says_why(kind, recipe, mak
         gan.sample({"none": 1})
 
 
-def cells_of(data: LabelledImages | LabelledTable) -> Any:
-    return data.pixels if isinstance(data, LabelledImages) else data.frame
+def cells_of(data: Labelled) -> Any:
+    return data.pixels if not data.kind.tabular else data.frame
 
 
 @pytest.mark.slow

@@ -6,11 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gan_augment.data.contract import LabelledTable
 from gan_augment.errors import DataError, DivergedError, UsageError
 from gan_augment.generators.halving import Plan, aligned, choose_recipe, halve, held_out
 from gan_augment.generators.tabular_gan import TabularGAN
 from gan_augment.generators.time_budget import Forecast
+from gan_augment.kinds.kind import Labelled
+from gan_augment.kinds.table import TABLE
 from gan_augment.progress import Progress
 from gan_augment.recipes import RECIPES
 from gan_augment.training.callbacks import StopFlag
@@ -30,12 +31,12 @@ def halved(scores=SCORES, noise=0.0, slow=(), progress=None, **plan):
     return halve(Plan(speeds, 0.1, **{"most": 400, **plan}), fit, progress or Progress())
 
 
-def table(counts: dict[str, int], groups=None) -> LabelledTable:
+def table(counts: dict[str, int], groups=None) -> Labelled:
     rng, n = np.random.default_rng(0), sum(counts.values())
     labels = np.repeat(np.arange(len(counts)), [*counts.values()])
     frame = pd.DataFrame(rng.normal(size=(n, 2)) + labels[:, None], columns=["x", "y"])
     ids = np.array([f"row-{i}" for i in range(n)])
-    return LabelledTable(frame, labels, ids, groups, class_names=tuple(counts))
+    return TABLE.of(frame, labels, ids, groups, class_names=tuple(counts))
 
 
 def test_the_better_half_survives_with_twice_the_steps_and_the_best_wins():

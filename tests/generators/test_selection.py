@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from gan_augment import ImageGAN, LabelledImages
+from gan_augment import ImageGAN
 from gan_augment.classifier import train_classifier
 from gan_augment.commands.sampling import sample
 from gan_augment.errors import DataError, TooFewAcceptedError
@@ -36,6 +36,7 @@ from gan_augment.generators.selection import (
     failed,
     first_block,
 )
+from gan_augment.kinds.kind import Labelled
 from gan_augment.progress import Progress
 from gan_augment.recipes import Recipe, SelectionSettings, resolve_recipe
 from gan_augment.storage import load_bundle, save_bundle
@@ -48,13 +49,13 @@ def with_selection(settings: SelectionSettings, name: str = "auto") -> Recipe:
     return resolve_recipe(name).model_copy(update={"selection": settings})
 
 
-def fit(data: LabelledImages, settings: SelectionSettings = EASY, name: str = "auto", **more):
+def fit(data: Labelled, settings: SelectionSettings = EASY, name: str = "auto", **more):
     recipe = with_selection(settings, name)
     return ImageGAN(recipe=recipe, steps=3, device="cpu", threads=1, **more).fit(data)
 
 
 @pytest.fixture(scope="module")
-def data(make_images) -> LabelledImages:
+def data(make_images) -> Labelled:
     return make_images({"good": 60, "bad": 12, "few": 5})
 
 
@@ -68,7 +69,7 @@ def plain(data) -> ImageGAN:
     return fit(data, selection=False)
 
 
-def selected(gan: ImageGAN, data: LabelledImages, **settings: float) -> Selection:
+def selected(gan: ImageGAN, data: Labelled, **settings: float) -> Selection:
     """What is selected of the generator of `gan` by the classifiers and distances alone."""
     rows, chosen = np.arange(len(data)), SelectionSettings(logit=0, **settings)
     return select(data, rows, gan._sampler.sampler, torch.nn.Identity(), chosen, 0, Progress())[0]
@@ -227,7 +228,7 @@ def test_without_a_fold_the_classifier_that_did_not_see_it_decides(data, gan):
         assert np.array_equal(one.critics.scores(rows, 0).distance, both.distance[fold : fold + 1])
 
 
-def paired(data: LabelledImages, generated):
+def paired(data: Labelled, generated):
     rows = np.arange(len(data))
     return pairs_of(data, rows, rows % 2, generated, seed=0)
 
@@ -294,7 +295,7 @@ def test_selection_copies_a_bounded_number_of_rows_however_many_there_are(
 ):
     many, copied = make_images({"good": 9000, "bad": 12, "few": 5}), []
 
-    def quick(data: LabelledImages, *, steps: int, seed: int):
+    def quick(data: Labelled, *, steps: int, seed: int):
         copied.append(len(data))
         return train_classifier(data, steps=1, seed=seed)
 
@@ -308,7 +309,7 @@ def test_no_fold_s_classifier_learns_a_row_that_the_other_fold_s_one_learns(data
     """So that what real rows reach is measured on rows that were not learned."""
     learned = []
 
-    def quick(seen: LabelledImages, *, steps: int, seed: int):
+    def quick(seen: Labelled, *, steps: int, seed: int):
         learned.append(set(seen.ids.tolist()))
         return train_classifier(seen, steps=1, seed=seed)
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from gan_augment import ImageGAN, LabelledImages
+from gan_augment import ImageGAN
 from gan_augment.errors import DataError, TooFewAcceptedError, UsageError
 from gan_augment.generators.selection import SampleSequence
 from gan_augment.generators.source_rows import (
@@ -17,6 +17,7 @@ from gan_augment.generators.source_rows import (
     kept_a_class,
     partners,
 )
+from gan_augment.kinds.kind import Labelled
 from gan_augment.recipes import SelectionSettings, resolve_recipe
 from gan_augment.storage import load_bundle
 from tests.generators.conftest import quick_scores, toy_images
@@ -25,12 +26,12 @@ COUNTS = {"good": 40, "odd": 30, "bad": 8}
 TINY = {"steps": 2, "device": "cpu", "threads": 1, "selection": False, "precision": "float32"}
 
 
-def fitted(recipe: str, data: LabelledImages | None = None, **more) -> ImageGAN:
+def fitted(recipe: str, data: Labelled | None = None, **more) -> ImageGAN:
     with quick_scores():
         return ImageGAN(recipe=recipe, **(TINY | more)).fit(data or toy_images(COUNTS))
 
 
-def pair(counts=(20, 20), names=None) -> LabelledImages:
+def pair(counts=(20, 20), names=None) -> Labelled:
     """Two classes of files, by default with the same names."""
     data = toy_images(dict(zip("ab", counts, strict=True)))
     ids = [f"{k}/{i:04d}.png" for k, n in zip("ab", counts, strict=True) for i in range(n)]

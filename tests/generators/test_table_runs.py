@@ -13,11 +13,11 @@ import torch
 from pandas.testing import assert_frame_equal
 
 from gan_augment import TabularGAN
-from gan_augment.data.contract import LabelledTable
 from gan_augment.data.tables.reader import read_frame
 from gan_augment.errors import DivergedError, ResumeMismatchError, UsageError
 from gan_augment.generators import sampling
 from gan_augment.generators.tabular_gan import SpreadScorer, encoded_table
+from gan_augment.kinds.table import TABLE
 from gan_augment.machine import compute_config
 from gan_augment.recipes import RECIPES, Recipe
 from gan_augment.training.callbacks import StopFlag, StopRequested
@@ -177,7 +177,7 @@ def test_a_borrowed_move_is_the_difference_of_two_near_rows_of_a_lender():
 
 def test_a_saved_model_of_features_draws_the_same_rows_and_longer_sequences_begin_alike(tmp_path):
     read = dense({"few": 12, "one": 40, "two": 50}, columns=128)
-    read = replace(read, table=replace(read.table, frame=read.table.frame.clip(lower=0)))
+    read = replace(read, table=replace(read.table, rows=read.table.frame.clip(lower=0)))
     gan = TabularGAN(recipe="features", threads=1, device="cpu").fit(read.table)
     assert gan.meta_.chosen == "features"
     gan.save(tmp_path / "model")
@@ -258,9 +258,7 @@ def test_tables_that_cannot_be_split_well_are_learned_all_the_same(
         "few": np.where(labels == 0, 0, -1),
         "many": np.where(labels == 1, 0, -1),
     }[grouped]
-    data = LabelledTable(
-        read.table.frame, labels, read.table.ids, of.astype(np.int64), read.table.names
-    )
+    data = TABLE.of(read.table.frame, labels, read.table.ids, of.astype(np.int64), read.table.names)
     gan = TabularGAN(steps=3, classes=classes, device="cpu", threads=1).fit(data)
     name = gan.topped_up_[0]
     assert gan.sample({name: 12}).counts[name] == 12

@@ -8,18 +8,19 @@ import pytest
 from pandas.testing import assert_frame_equal
 
 from gan_augment import TabularGAN
-from gan_augment.data.contract import LabelledTable
 from gan_augment.data.tables.reader import ReadTable, read_frame
 from gan_augment.data.tables.schema import Overrides
 from gan_augment.errors import (
     DataError,
     UsageError,
 )
+from gan_augment.kinds.kind import Labelled
+from gan_augment.kinds.table import TABLE
 
 IDS = ["key", "ticket"]
 
 
-def assert_as_in_training(made: LabelledTable, read: ReadTable) -> None:
+def assert_as_in_training(made: Labelled, read: ReadTable) -> None:
     """Schema equal; every level seen in training; every number within the training range."""
     seen, frame = read.table.frame, made.frame
     assert list(frame.columns) == list(seen.columns)
@@ -180,7 +181,7 @@ def test_a_schema_of_another_table_is_refused(small_table):
         (read.table.frame.assign(k=[np.nan, *range(34)]), "'k' has 1 cells"),
         (read.table.frame.assign(c=["new", *"abcab" * 6, *"abca"]), "'c' has 1 cells"),
     ):
-        data = LabelledTable(frame, read.table.labels, read.table.ids)
+        data = TABLE.of(frame, read.table.labels, read.table.ids)
         with pytest.raises(DataError, match=said):
             gan.fit(data, schema=read.schema)
 
@@ -188,7 +189,7 @@ def test_a_schema_of_another_table_is_refused(small_table):
 def test_infinite_numbers_are_refused_with_the_column(small_table):
     read = small_table({"many": 30, "few": 5})
     frame = read.table.frame.assign(x=[np.inf, *range(34)])
-    data = LabelledTable(frame, read.table.labels, read.table.ids)
+    data = TABLE.of(frame, read.table.labels, read.table.ids)
     with pytest.raises(DataError, match="'x' holds 1 infinite"):
         TabularGAN(steps=3).fit(data)
 

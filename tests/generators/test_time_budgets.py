@@ -7,10 +7,12 @@ import time
 import numpy as np
 import pytest
 
-from gan_augment import ImageGAN, LabelledImages
+from gan_augment import ImageGAN
 from gan_augment.errors import UsageError
 from gan_augment.generators import image_gan, time_budget
 from gan_augment.generators.time_budget import check_useful, duration, seconds_by_parts
+from gan_augment.kinds.image import IMAGE
+from gan_augment.kinds.kind import Labelled
 from gan_augment.progress import Progress, Stopwatch
 
 
@@ -66,13 +68,13 @@ def test_a_budget_of_few_steps_says_which_budget_and_size_would_do() -> None:
     assert [duration(seconds) for seconds in (4, 90, 91, 3600)] == ["10s", "90s", "2m", "60m"]
 
 
-def large(monkeypatch: pytest.MonkeyPatch) -> LabelledImages:
+def large(monkeypatch: pytest.MonkeyPatch) -> Labelled:
     """Pictures whose fit takes long; nobody may begin it."""
     monkeypatch.setattr(image_gan, "prepare", lambda *_: pytest.fail("the fit was begun"))
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 256, (40, 128, 128, 3), dtype=np.uint8)
     ids = np.array([f"row-{i}" for i in range(40)])
-    return LabelledImages(pixels, np.repeat([0, 1], [32, 8]), ids, class_names=("good", "bad"))
+    return IMAGE.of(pixels, np.repeat([0, 1], [32, 8]), ids, class_names=("good", "bad"))
 
 
 @pytest.mark.slow

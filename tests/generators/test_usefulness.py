@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from gan_augment import ImageGAN, LabelledImages, Repeats
+from gan_augment import ImageGAN, Repeats
 from gan_augment.commands.inspection import inspect_run
 from gan_augment.data.splits import judging_folds
 from gan_augment.evaluation.generators import unfitted_twin
@@ -20,6 +20,8 @@ from gan_augment.generators.usefulness import (
     usefulness,
     usefulness_s,
 )
+from gan_augment.kinds.image import IMAGE
+from gan_augment.kinds.kind import Labelled
 from gan_augment.recipes import SelectionSettings, resolve_recipe
 from gan_augment.storage import load_bundle, save_bundle
 
@@ -27,7 +29,7 @@ EASY = SelectionSettings(label=0, outlier=0, logit=0.4)
 COUNTS = {"one": 40, "two": 40, "rare": 16}
 
 
-def drawn(counts: dict[str, int], seed: int) -> LabelledImages:
+def drawn(counts: dict[str, int], seed: int) -> Labelled:
     """Classes that differ by a faint pattern under noise, so that few rows do not show it."""
     patterns = np.random.default_rng(0).normal(size=(len(counts), 8, 8, 1))
     rng = np.random.default_rng(seed)
@@ -35,7 +37,7 @@ def drawn(counts: dict[str, int], seed: int) -> LabelledImages:
     pixels = 128 + 30 * patterns[labels] + 50 * rng.normal(size=(len(labels), 8, 8, 1))
     ids = np.array([f"row-{seed}-{i}" for i in range(len(labels))])
     names = tuple(counts)
-    return LabelledImages(pixels.clip(0, 255).astype(np.uint8), labels, ids, class_names=names)
+    return IMAGE.of(pixels.clip(0, 255).astype(np.uint8), labels, ids, class_names=names)
 
 
 @dataclass
@@ -45,10 +47,10 @@ class TrueRows:
     classes_: dict[str, int]
     shift: int = 0
 
-    def fit(self, data: LabelledImages) -> TrueRows:
+    def fit(self, data: Labelled) -> TrueRows:
         return self
 
-    def sample(self, counts: dict[str, int], random_state: int = 0) -> LabelledImages:
+    def sample(self, counts: dict[str, int], random_state: int = 0) -> Labelled:
         names = list(COUNTS)
         moved = {names[(names.index(n) + self.shift) % 3]: k for n, k in counts.items()}
         pool = drawn({name: moved.get(name, 0) for name in names}, random_state % 1000 + 7)
@@ -57,7 +59,7 @@ class TrueRows:
         return replace(pool.take(np.concatenate(rows)), labels=labels)
 
 
-def judged(generator_of, data: LabelledImages, **more) -> UsefulnessRecord | None:
+def judged(generator_of, data: Labelled, **more) -> UsefulnessRecord | None:
     rows = np.arange(len(data))
     folds = judging_folds(data.labels, data.groups, folds=2, seed=0)
     found = {"topped_up": ["rare"], "updates": 30, "seed": 0, **more}

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gan_augment.data.images.reader import data_sha256, read_images
+from gan_augment.data.images.reader import read_images
 from gan_augment.data.images.sources import list_folder, parts_of
 from gan_augment.errors import DataError, UnreadableFilesError, UsageError
+from gan_augment.kinds.image import IMAGE
 from gan_augment.processes import memory_limit_bytes
 
 
@@ -35,7 +36,7 @@ def test_the_same_folder_gives_the_same_bytes_whatever_the_workers_and_is_left_a
     assert before == {path: path.stat().st_mtime_ns for path in sorted(root.rglob("*"))}
     assert np.array_equal(one.data.pixels, three.data.pixels)
     assert one.scan == three.scan
-    assert data_sha256(one.data) == data_sha256(three.data)
+    assert IMAGE.sha256(one.data) == IMAGE.sha256(three.data)
 
 
 def test_channels_are_the_most_that_any_image_needs(folder):
@@ -153,13 +154,17 @@ def test_progress_counts_every_file_once(folder):
 
 def test_the_data_hash_notices_every_change(folder):
     data = read_images(folder(cat=2, dog=2)).data
-    hashes = {data_sha256(data), data_sha256(data.take([1, 0, 2, 3])), data_sha256(data.take([0]))}
+    hashes = {
+        IMAGE.sha256(data),
+        IMAGE.sha256(data.take([1, 0, 2, 3])),
+        IMAGE.sha256(data.take([0])),
+    }
     changed = data.pixels.copy()
     changed[0, 0, 0, 0] ^= 1
-    hashes.add(data_sha256(type(data)(changed, data.labels, data.ids, None, data.names)))
-    hashes.add(data_sha256(type(data)(data.pixels, data.labels, data.ids, None, ("a", "b"))))
-    apart = type(data)(data.pixels, data.labels, data.ids, np.array([0, 1, 2, 3]), data.names)
-    hashes |= {data_sha256(apart), data_sha256(replace(apart, groups=np.array([0, 0, 1, 1])))}
+    hashes.add(IMAGE.sha256(IMAGE.of(changed, data.labels, data.ids, None, data.names)))
+    hashes.add(IMAGE.sha256(IMAGE.of(data.pixels, data.labels, data.ids, None, ("a", "b"))))
+    apart = IMAGE.of(data.pixels, data.labels, data.ids, np.array([0, 1, 2, 3]), data.names)
+    hashes |= {IMAGE.sha256(apart), IMAGE.sha256(replace(apart, groups=np.array([0, 0, 1, 1])))}
     assert len(hashes) == 7
 
 

@@ -16,8 +16,9 @@ from PIL import Image
 
 from gan_augment.data.images import memmap
 from gan_augment.data.images.memmap import TemporaryImages, drop_pages, map_above_bytes
-from gan_augment.data.images.reader import data_sha256, read_images
+from gan_augment.data.images.reader import read_images
 from gan_augment.errors import UsageError, WriteFailedError
+from gan_augment.kinds.image import IMAGE
 
 MIB = 1 << 20
 
@@ -39,7 +40,7 @@ def test_mapped_images_are_those_of_memory_and_go_with_the_data(folder, temporar
     assert len(list(temporary.iterdir())) == 1
     assert mapped.scan == plain.scan
     assert mapped.notes == plain.notes
-    assert data_sha256(mapped.data) == data_sha256(plain.data)
+    assert IMAGE.sha256(mapped.data) == IMAGE.sha256(plain.data)
     del mapped
     gc.collect()
     assert not list(temporary.iterdir())
@@ -102,7 +103,8 @@ import sys, threading, time
 from pathlib import Path
 import torch
 from gan_augment.data.batches import PairedBatches
-from gan_augment.data.images.reader import data_sha256, read_images
+from gan_augment.data.images.reader import read_images
+from gan_augment.kinds.image import IMAGE
 
 def resident():
     status = Path("/proc/self/status").read_text().splitlines()
@@ -116,7 +118,7 @@ def watch():
 before, highest = resident(), []
 threading.Thread(target=watch, daemon=True).start()
 data = read_images(sys.argv[1], image_size=(192, 192), map_above=int(sys.argv[2])).data
-data_sha256(data)
+IMAGE.sha256(data)
 batches = PairedBatches(data, size=4, power=0.5, padded=(192, 192), device=torch.device("cpu"))
 for step in range(400):
     batches.at(0, step)

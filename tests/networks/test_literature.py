@@ -9,10 +9,11 @@ import pytest
 import torch
 from torch import nn
 
-from gan_augment.data.contract import LabelledImages
 from gan_augment.errors import UsageError
 from gan_augment.generators.image_gan import ImageGAN
 from gan_augment.generators.time_budget import step_seconds
+from gan_augment.kinds.image import IMAGE
+from gan_augment.kinds.kind import Labelled
 from gan_augment.machine import compute_config
 from gan_augment.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from gan_augment.networks.geometry import Geometry
@@ -66,12 +67,12 @@ def test_networks_of_the_literature_take_every_condition(name, condition):
     assert tuple(told.shape) == ((4, 4) if condition == "auxiliary" else (4,))
 
 
-def toy_images() -> LabelledImages:
+def toy_images() -> Labelled:
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 60, (24, 8, 8, 1), dtype=np.uint8)
     pixels[19:, 2:6, 2:6] += 180
     ids = np.array([f"row-{i:02d}" for i in range(24)])
-    return LabelledImages(pixels, np.repeat([0, 1], [19, 5]), ids, class_names=("dark", "square"))
+    return IMAGE.of(pixels, np.repeat([0, 1], [19, 5]), ids, class_names=("dark", "square"))
 
 
 @pytest.mark.parametrize("name", NAMES)

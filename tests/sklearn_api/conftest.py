@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from gan_augment import GANAugmenter, LabelledTable, TabularGAN
+from gan_augment import GANAugmenter, TabularGAN
+from gan_augment.kinds.kind import Labelled
 
 
 @pytest.fixture
-def trained_on(monkeypatch: pytest.MonkeyPatch) -> list[LabelledTable]:
+def trained_on(monkeypatch: pytest.MonkeyPatch) -> list[Labelled]:
     """The data of every model of a table that is trained."""
-    seen: list[LabelledTable] = []
+    seen: list[Labelled] = []
     fit = TabularGAN.fit
 
     def watched(self, data, **more):

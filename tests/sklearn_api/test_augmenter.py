@@ -16,9 +16,10 @@ from imblearn.over_sampling import RandomOverSampler
 from joblib import Parallel, delayed
 from torch.utils.data import DataLoader, TensorDataset
 
-from gan_augment import GANAugmenter, ImageGAN, LabelledImages, TabularGAN, read_frame
+from gan_augment import GANAugmenter, ImageGAN, TabularGAN, read_frame
 from gan_augment.data.arrays import from_arrays
 from gan_augment.errors import NotFittedError
+from gan_augment.kinds.image import IMAGE
 from gan_augment.recipes import CANDIDATES
 from gan_augment.sklearn_api.augmenter import checked_parameters, threads
 
@@ -203,7 +204,7 @@ def test_dark_pictures_are_warned_of(pictures) -> None:
 def test_large_pictures_without_a_length_are_warned_of(monkeypatch) -> None:
     monkeypatch.setattr(ImageGAN, "fit", lambda self, *a, **k: self)
     X = np.random.default_rng(0).integers(0, 256, (4, 65, 8), dtype=np.uint8)
-    data = LabelledImages(X[..., None], np.array([0, 0, 1, 1]), np.array(list("abcd")))
+    data = IMAGE.of(X[..., None], np.array([0, 0, 1, 1]), np.array(list("abcd")))
     for augmenter in (GANAugmenter(device="cpu"), GANAugmenter(device="cpu", budget="1m")):
         expected = contextlib.nullcontext()
         if augmenter.budget is None:

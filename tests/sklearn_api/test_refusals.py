@@ -9,8 +9,9 @@ from scipy import sparse
 from sklearn.preprocessing import StandardScaler
 from torch.utils.data import DataLoader, TensorDataset
 
-from gan_augment import GANAugmenter, LabelledImages
+from gan_augment import GANAugmenter
 from gan_augment.errors import DataError, NoRareClassError, UnknownClassError, UsageError
+from gan_augment.kinds.image import IMAGE
 
 N = 24
 Y = np.array([0] * 18 + [1] * 6)
@@ -197,7 +198,7 @@ def test_a_dataset_cannot_be_resampled_in_memory(wrap) -> None:
 
 def test_labelled_data_cannot_be_resampled_and_needs_no_y() -> None:
     ids = np.array([f"row {i}" for i in range(N)])
-    data = LabelledImages(PIXELS[..., None].astype("u1"), Y, ids)
+    data = IMAGE.of(PIXELS[..., None].astype("u1"), Y, ids)
     refused("X is its pixels or its frame", UsageError, data, None)
     with pytest.raises(UsageError, match="brings its own labels; leave y out"):
         GANAugmenter().fit(data, Y)

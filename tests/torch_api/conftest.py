@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch.utils.data import TensorDataset
 
-from gan_augment import ImageGAN, LabelledImages
+from gan_augment import ImageGAN
 from gan_augment.data.torch_datasets import read_dataset
 
 COUNTS = {0: 40, 3: 12, 7: 4}
@@ -49,7 +49,7 @@ def make_images() -> Callable[..., TensorDataset]:
 @pytest.fixture(scope="session")
 def gan() -> ImageGAN:
     data, _ = read_dataset(tensors())
-    assert isinstance(data, LabelledImages)
+    assert not data.kind.tabular
     return ImageGAN(steps=2, device="cpu", threads=1, selection=False).fit(data)
 
 

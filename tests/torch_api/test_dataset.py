@@ -15,15 +15,7 @@ from PIL import Image
 from torch.utils.data import DataLoader, Subset, TensorDataset
 from torch_items import Items
 
-from gan_augment import (
-    AugmentedDataset,
-    ImageGAN,
-    LabelledImages,
-    Repeats,
-    Smote,
-    TabularGAN,
-    TopUp,
-)
+from gan_augment import AugmentedDataset, ImageGAN, Repeats, Smote, TabularGAN, TopUp
 from gan_augment.data.topup_plan import plan_topup
 from gan_augment.data.torch_datasets import read_dataset
 from gan_augment.errors import (
@@ -33,6 +25,7 @@ from gan_augment.errors import (
     UnknownClassError,
     UsageError,
 )
+from gan_augment.kinds.image import IMAGE
 
 COUNTS = {"0": 40, "3": 12, "7": 4}  # of the dataset `images`
 
@@ -161,7 +154,7 @@ def test_a_run_folder_is_taken(images: TensorDataset, gan: ImageGAN, tmp_path: P
 def test_a_run_that_knows_names_fits_a_dataset_with_classes(images: TensorDataset) -> None:
     pixels = read_dataset(images)[0]
     names = ("crow", "jay", "rook")
-    model = Repeats().fit(LabelledImages(pixels.pixels, pixels.labels, pixels.ids, None, names))
+    model = Repeats().fit(IMAGE.of(pixels.pixels, pixels.labels, pixels.ids, None, names))
     folder = Items([(x, [0, 3, 7].index(int(y))) for x, y in images])
     folder.classes = list(names)
     data = AugmentedDataset(Subset(folder, range(len(folder))), model, classes=["rook"])

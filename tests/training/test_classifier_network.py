@@ -5,14 +5,15 @@ import pytest
 import torch
 
 from gan_augment.classifier import random_features, shift_and_light, small_cnn, train_classifier
-from gan_augment.data.contract import LabelledImages
 from gan_augment.errors import DataError
 from gan_augment.evaluation.learners import EVEN_PARTS
+from gan_augment.kinds.image import IMAGE
+from gan_augment.kinds.kind import Labelled
 
 
 def stripes(
     counts: tuple[int, ...] = (20, 20), shape: tuple[int, int, int] = (12, 10, 1)
-) -> LabelledImages:
+) -> Labelled:
     """Class 0 has horizontal stripes, class 1 vertical ones; noise on both."""
     rng = np.random.default_rng(0)
     labels = np.repeat(np.arange(len(counts)), counts)
@@ -21,7 +22,7 @@ def stripes(
     clean = np.stack([waves[label] for label in labels])[..., None]
     pixels = (clean + rng.integers(-40, 40, size=(len(labels), *shape))).astype(np.uint8)
     names = tuple(f"class {k}" for k in range(len(counts)))
-    return LabelledImages(
+    return IMAGE.of(
         pixels, labels, np.array([f"{i}" for i in range(len(labels))]), class_names=names
     )
 
@@ -143,7 +144,7 @@ def test_balanced_softmax_learns_the_decision_of_even_classes() -> None:
     rng = np.random.default_rng(0)  # noise says nothing: the shares of the classes can be learned
     noise, other = rng.integers(0, 256, size=(2, 2000, 8, 8, 1), dtype=np.uint8)
     labels, ids = np.repeat([0, 1], [1800, 200]), np.array([str(i) for i in range(2000)])
-    data = LabelledImages(noise, labels, ids, class_names=("often", "rare"))
+    data = IMAGE.of(noise, labels, ids, class_names=("often", "rare"))
     plain, even = (
         train_classifier(data, steps=60, seed=0, balanced=False, balanced_softmax=b, augment=None)
         for b in (False, True)

@@ -7,10 +7,10 @@ import pandas as pd
 from torch import nn
 
 from gan_augment.data.batches import PairedBatches
-from gan_augment.data.contract import LabelledImages
 from gan_augment.data.tables.columns import plain
 from gan_augment.data.tables.encoding import AnchorRows, anchor_rows, fit_encoding
 from gan_augment.data.tables.inference import infer_schema
+from gan_augment.kinds.image import IMAGE
 from gan_augment.machine import compute_config
 from gan_augment.networks.geometry import Geometry
 from gan_augment.recipes import RECIPES, DiscriminatorSettings, GeneratorSettings, Recipe
@@ -57,7 +57,7 @@ def image_run(steps: int = 10, seed: int = 0, precision: str = "float32", **chan
     pixels[18:, 2:6, 2:6] += 180
     ids = np.array([f"row-{i:02d}" for i in range(24)])
     names = ("dark", "square")
-    data = LabelledImages(pixels, np.repeat([0, 1], [18, 6]), ids, class_names=names)
+    data = IMAGE.of(pixels, np.repeat([0, 1], [18, 6]), ids, class_names=names)
     recipe = Recipe.model_validate({**TINY, **changes})
     compute = compute_config("cpu", precision, 1)
     parts = build(recipe, data.image_shape, len(names), compute)

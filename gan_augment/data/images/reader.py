@@ -1,11 +1,10 @@
-"""Images that a user has on disk as `LabelledImages`: a folder of classes, a CSV manifest, an .npz.
+"""Images that a user has on disk as `Labelled`: a folder of classes, a CSV manifest, an .npz.
 
 Every file is decoded once, in worker processes with limits, and comes to the model's size.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gan_augment.data.arrays import label_pixels, read_npz, to_uint8
-from gan_augment.data.contract import LabelledImages, LabelledSignals
 from gan_augment.data.groups import digest
 from gan_augment.data.images.memmap import TemporaryImages, drop_pages, map_above_bytes
 from gan_augment.data.images.pool import decode_files
@@ -34,6 +32,7 @@ from gan_augment.data.images.sources import (
 )
 from gan_augment.errors import DataError, UsageError
 from gan_augment.input_files import check_there, memory_problem
+from gan_augment.kinds.kind import Labelled
 from gan_augment.progress import Progress
 
 _HEADERS = 2000  # more would not move a median
@@ -47,7 +46,7 @@ class ReadImages:
     columns: of a manifest, {column: a value a row} of those that were asked for.
     """
 
-    data: LabelledImages
+    data: Labelled
     scan: Scan
     notes: tuple[str, ...]
     columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -125,23 +124,6 @@ def read_images(
         raise UsageError(f"{str(path)!r} is neither a folder of classes nor a .csv or .npz file")
     size = size or _size_by_headers(listing, workers, progress)
     return _decoded(listing, size, how, skip_bad, workers, map_above, progress)
-
-
-def data_sha256(data: LabelledImages, unlabelled: LabelledImages | None = None) -> str:
-    """sha256 in hexadecimal of shape, pixels, labels, ids, groups, class names: the "same data"."""
-    total = hashlib.sha256(repr((data.pixels.shape, data.names)).encode())
-    for start in range(0, len(data), 256):
-        total.update(np.ascontiguousarray(data.pixels[start : start + 256]).data)
-        drop_pages(data.pixels)
-    total.update(np.ascontiguousarray(data.labels.astype("<i8")).data)
-    total.update("\0".join(data.ids.tolist()).encode())
-    if isinstance(data, LabelledSignals):
-        total.update(repr((data.scale, data.rate)).encode())
-    if data.groups is not None:  # they decide what is held out
-        total.update(b"\0groups" + np.ascontiguousarray(data.groups.astype("<i8")).tobytes())
-    if unlabelled is not None:
-        total.update(b"\0unlabelled" + data_sha256(unlabelled).encode())
-    return total.hexdigest()
 
 
 def _size_by_headers(listing: Listing, workers: int | None, progress: Progress) -> tuple[int, int]:

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from gan_augment.data.contract import SMALLEST_SIDE_PX
 from gan_augment.errors import UsageError
+from gan_augment.kinds.image import SMALLEST_SIDE_PX
 
 Resize = Literal["squeeze", "crop", "pad"]
 LONGEST_SIDE_PX = 64

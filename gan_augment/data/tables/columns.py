@@ -21,11 +21,11 @@ import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
 from pandas.util import hash_array
 
-from gan_augment.data.contract import LabelledTable
 from gan_augment.data.tables import MissingAs, Unit
 from gan_augment.data.tables.schema import Column, Name, TableSchema, dtype_text
 from gan_augment.data.tables.text import MomentNotation, notation_of, text_moments, text_numbers
 from gan_augment.errors import DataError
+from gan_augment.kinds.kind import Labelled
 
 NumberFamily = Literal["integer", "float", "decimal", "boolean", "datetime", "duration"]
 Family = NumberFamily | Literal["text", "category", "scalars", "nothing"]
@@ -318,7 +318,7 @@ def codes_of(cells: Cells, levels: Sequence[object]) -> Codes:
     return np.array([*(index.get(key(cell), -1) for cell in distinct), -1], dtype=np.int32)[codes]
 
 
-def table_sha256(table: LabelledTable, unlabelled: LabelledTable | None = None) -> str:
+def table_sha256(table: Labelled, unlabelled: Labelled | None = None) -> str:
     """Return the fingerprint of a table, by which a resumed run knows its data again.
 
     sha256 in hexadecimal of names, dtypes, cells, labels, ids, groups and class names. The frame's

@@ -1,4 +1,4 @@
-"""What a user has - a frame, an array, a file - as a `LabelledTable` with its schema.
+"""What a user has - a frame, an array, a file - as a `Labelled` with its schema.
 
 CSV files are read in `csv.py`; nothing is written here.
 """
@@ -18,7 +18,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import ArrayLike, NDArray
 
-from gan_augment.data.contract import LabelledTable
 from gan_augment.data.groups import group_codes
 from gan_augment.data.tables import PARQUET_SUFFIXES, TABLE_SUFFIXES, check_width
 from gan_augment.data.tables.columns import plain, row_hashes
@@ -40,6 +39,8 @@ from gan_augment.data.tables.schema import Column, Name, Overrides, TableSchema,
 from gan_augment.data.topup_plan import rare_classes
 from gan_augment.errors import DataError, UsageError
 from gan_augment.input_files import memory_problem, regular_file
+from gan_augment.kinds.kind import Labelled
+from gan_augment.kinds.table import TABLE
 from gan_augment.rng import rng_for
 
 
@@ -58,7 +59,7 @@ class ReadTable:
     whole: where only some of the file's rows are in the table.
     """
 
-    table: LabelledTable
+    table: Labelled
     schema: TableSchema
     notes: tuple[str, ...] = ()
     source: Source | None = None
@@ -118,8 +119,8 @@ def read_frame(
         frame = frame.iloc[:, [i for i in range(len(names)) if i != position]]
         overrides = _without_target(overrides, names[position])
     schema = infer_schema(frame, overrides).model_copy(update={"target": classes.column})
-    table = LabelledTable(
-        frame=frame,
+    table = TABLE.of(
+        frame,
         labels=classes.labels,
         ids=np.array([f"row-{row:06d}" for row in range(len(frame))]),
         groups=group_codes(groups, len(frame)),
@@ -162,7 +163,7 @@ def read_table(
     return replace(read, source=source, notes=notes)
 
 
-def read_unlabelled(path: str | Path, target: Name) -> LabelledTable:
+def read_unlabelled(path: str | Path, target: Name) -> Labelled:
     """Read a file whose rows are of no known class: a column called as the target is left out.
 
     Raises DataError, or UsageError for other files.
@@ -176,11 +177,11 @@ def read_unlabelled(path: str | Path, target: Name) -> LabelledTable:
     return unlabelled_table(frame.drop(columns=[c for c in frame.columns if c == target]))
 
 
-def unlabelled_table(frame: pd.DataFrame) -> LabelledTable:
+def unlabelled_table(frame: pd.DataFrame) -> Labelled:
     """Rows whose class nobody knows as a table of one class."""
     ids = np.array([f"row-{row:06d}" for row in range(len(frame))])
     labels = np.zeros(len(frame), dtype=np.int64)
-    return LabelledTable(frame, labels, ids, class_names=("unlabelled",))
+    return TABLE.of(frame, labels, ids, class_names=("unlabelled",))
 
 
 def read_parquet(path: Path) -> tuple[pd.DataFrame, ParquetSource]:
@@ -326,7 +327,7 @@ def _without_target(overrides: Overrides | None, target: Name) -> Overrides | No
     return Overrides(columns=rest)
 
 
-def _notes(table: LabelledTable, schema: TableSchema) -> list[str]:
+def _notes(table: Labelled, schema: TableSchema) -> list[str]:
     notes = []
     for column in schema.columns:
         if column.kind == "id":
@@ -347,15 +348,15 @@ def _notes(table: LabelledTable, schema: TableSchema) -> list[str]:
 
 
 def set_aside(
-    table: LabelledTable, group: Name | None = None, time: Name | None = None
-) -> tuple[LabelledTable, NDArray[np.float64] | None]:
+    table: Labelled, group: Name | None = None, time: Name | None = None
+) -> tuple[Labelled, NDArray[np.float64] | None]:
     """Return (the table without these columns, with its groups; the times of its rows or None).
 
     group: rows with the same value belong together; a missing one stands alone. time: as of
     `moments`. Raises UsageError for a column that is not there, DataError where no feature is left.
 
     >>> frame = pd.DataFrame({"size": [1, 2, 3], "who": ["ann", "bo", "ann"]})
-    >>> rows = LabelledTable(frame, np.array([0, 1, 0]), np.array(["a", "b", "c"]))
+    >>> rows = TABLE.of(frame, np.array([0, 1, 0]), np.array(["a", "b", "c"]))
     >>> features, times = set_aside(rows, group="who")
     >>> features.frame.columns.tolist(), features.groups, times
     (['size'], array([0, 1, 0]), None)
@@ -372,7 +373,7 @@ def set_aside(
         features = features.drop(columns=time, errors="ignore")  # it may be the group as well
     if not len(features.columns):
         raise DataError("no feature is left beside the columns of the group and the time")
-    return replace(table, frame=features, groups=groups), times
+    return replace(table, rows=features, groups=groups), times
 
 
 def moments(series: pd.Series) -> NDArray[np.float64]:

@@ -14,18 +14,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_augment.data.contract import LabelledImages, LabelledTable
 from gan_augment.data.tables.schema import TableSchema
 from gan_augment.errors import DataError, UsageError
 from gan_augment.evaluation.estimators import TableMatrix, failures_named
 from gan_augment.evaluation.user_code import loaded
+from gan_augment.kinds.kind import Labelled
 from gan_augment.rng import derived_seed, preserve_global_generators, rng_for
 from gan_augment.user_code import UserCode
 
 RANDOM_WIDTH = 64
 _BLOCK = 256
 
-AnyData = LabelledImages | LabelledTable
+AnyData = Labelled
 
 
 @dataclass(frozen=True)
@@ -46,12 +46,12 @@ def learned_features(
     """
     if extractor is not None:
         return user_features(extractor)
-    if isinstance(part, LabelledTable):
+    if part.kind.tabular:
         assert schema is not None, "a table has a schema"
         return table_features(part, schema)
     cnn = network()
 
-    def features(data: LabelledImages) -> NDArray[np.float64]:
+    def features(data: Labelled) -> NDArray[np.float64]:
         return cnn.features(data.pixels).astype(np.float64)  # type: ignore[no-any-return]
 
     name = "penultimate layer of a CNN of the real training rows, classes weighed alike"
@@ -64,19 +64,19 @@ def random_features_of(part: AnyData, schema: TableSchema | None, seed: int) -> 
     Images: a random network. Tables: 64 random halves of the standardised columns,
     max(0, x W + b), W and b normal.
     """
-    if isinstance(part, LabelledImages):
+    if not part.kind.tabular:
         from gan_augment.classifier import random_features
 
         network = random_features(part.image_shape, derived_seed(seed, "diagnosis"))
 
-        def of_images(data: LabelledImages) -> NDArray[np.float64]:
+        def of_images(data: Labelled) -> NDArray[np.float64]:
             return network(data.pixels).astype(np.float64)
 
         return FeatureMap("a random frozen network", None, of_images)
     assert schema is not None, "a table has a schema"
     columns = table_features(part, schema)
 
-    def of_table(data: LabelledTable) -> NDArray[np.float64]:
+    def of_table(data: Labelled) -> NDArray[np.float64]:
         x = columns.of(data)
         rng = rng_for(seed, "diagnosis", "random layer")
         weights = rng.standard_normal((x.shape[1], RANDOM_WIDTH)) / np.sqrt(x.shape[1])
@@ -87,7 +87,7 @@ def random_features_of(part: AnyData, schema: TableSchema | None, seed: int) -> 
     return FeatureMap("a random frozen layer", None, of_table)
 
 
-def table_features(part: LabelledTable, schema: TableSchema) -> FeatureMap:
+def table_features(part: Labelled, schema: TableSchema) -> FeatureMap:
     """Standardise columns as the training part has them: levels 0 or 1, numbers of deviation 1.
 
     No trained classifier: trees have no penultimate layer, and a linear one sees no more.
@@ -97,7 +97,7 @@ def table_features(part: LabelledTable, schema: TableSchema) -> FeatureMap:
     digest = hashlib.sha256(repr([(c.name, c.kind) for c in schema.learned]).encode())
     digest.update(rows.tobytes())
 
-    def features(data: LabelledTable) -> NDArray[np.float64]:
+    def features(data: Labelled) -> NDArray[np.float64]:
         return matrix.of(data).astype(np.float64)
 
     return FeatureMap("standardised columns", digest.hexdigest(), features)
@@ -122,7 +122,7 @@ def user_features(extractor: Any) -> FeatureMap:
     sha256 = extractor.sha256 if written else None
 
     def features(data: AnyData) -> NDArray[np.float64]:
-        if isinstance(data, LabelledTable):
+        if data.kind.tabular:
             return _extracted(function, name, data.frame.copy(), len(data))
         blocks = [data.pixels[at : at + _BLOCK] for at in range(0, len(data), _BLOCK)]
         inputs = ((_to_input(b) if module else b.copy(), len(b)) for b in blocks)

@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gan_augment import machine
-from gan_augment.data.contract import LabelledImages, LabelledTable
 from gan_augment.errors import DataError, LeakError
 from gan_augment.evaluation.amount import plain_makers
 from gan_augment.evaluation.diagnosis.comparison import (
@@ -36,6 +35,7 @@ from gan_augment.evaluation.plan import OUTER, Setup, TrainTestPart
 from gan_augment.evaluation.protocol import Split
 from gan_augment.evaluation.statistics import LEVEL
 from gan_augment.generators.base import Data
+from gan_augment.kinds.table import TABLE
 from gan_augment.metrics.diagnostics import Figure
 from gan_augment.rng import derived_seed
 from gan_augment.storage.journal import Journal, Line
@@ -276,13 +276,13 @@ def _joined(generated: Mapping[str, Any], most: Mapping[str, int]) -> Any:
     first = pieces[0]
     labels = np.concatenate([piece.labels for piece in pieces])
     ids = np.array([f"generated-{row:06d}" for row in range(len(labels))], dtype=np.str_)
-    if isinstance(first, LabelledImages):
+    if not first.kind.tabular:
         pixels = np.concatenate([piece.pixels for piece in pieces])
         return first.with_rows(pixels, labels, ids)
     import pandas as pd
 
     frame = pd.concat([piece.frame for piece in pieces], ignore_index=True)
-    return LabelledTable(frame, labels, ids, class_names=first.names)
+    return TABLE.of(frame, labels, ids, class_names=first.names)
 
 
 def _diagnoses(journal: Journal) -> list[Line]:

@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_augment.data.contract import LabelledImages, LabelledTable
 from gan_augment.data.images.contact_sheet import as_pictures
 from gan_augment.data.images.png_folder import png_bytes
 from gan_augment.data.tables.columns import Plain, plain, restored
 from gan_augment.data.tables.schema import Column
 from gan_augment.evaluation.diagnosis.comparison import ComparisonSets
 from gan_augment.evaluation.diagnosis.features import FeatureMap
+from gan_augment.kinds.kind import Labelled
 from gan_augment.metrics.distances import nearest_rows
 from gan_augment.rng import rng_for
 
@@ -37,15 +37,15 @@ Floats = NDArray[np.float64]
 
 
 def pictures(
-    sets: ComparisonSets[Any], learned: FeatureMap, photos: LabelledImages | None = None
+    sets: ComparisonSets[Any], learned: FeatureMap, photos: Labelled | None = None
 ) -> dict[str, Any]:
     """Draw what is shown: strips of images, or of photos that rows are of, or histograms."""
-    if isinstance(sets.real, LabelledImages):
+    if not sets.real.kind.tabular:
         return strips(sets, learned)
     return histograms(sets) if photos is None else photo_strips(sets, learned, photos)
 
 
-def strips(sets: ComparisonSets[LabelledImages], learned: FeatureMap) -> dict[str, Any]:
+def strips(sets: ComparisonSets[Labelled], learned: FeatureMap) -> dict[str, Any]:
     """Draw per class, side by side: real rows, the first generated ones, and the real training row
     that is nearest to each of those in the learned features.
 
@@ -74,7 +74,7 @@ def strips(sets: ComparisonSets[LabelledImages], learned: FeatureMap) -> dict[st
 
 
 def photo_strips(
-    sets: ComparisonSets[LabelledTable], learned: FeatureMap, photos: LabelledImages
+    sets: ComparisonSets[Labelled], learned: FeatureMap, photos: Labelled
 ) -> dict[str, Any]:
     """Draw per class, side by side: photos of real rows, and for each of the first generated rows,
     of which there is no picture, the photo of the training row that is nearest to it."""
@@ -98,7 +98,7 @@ def photo_strips(
     return {"kind": "photos", "shown": SHOWN, "height": height, "width": width, "classes": classes}
 
 
-def histograms(sets: ComparisonSets[LabelledTable]) -> dict[str, Any]:
+def histograms(sets: ComparisonSets[Labelled]) -> dict[str, Any]:
     """Count per class, by column: the shares of real training rows and of generated ones in every
     bin or level, and how strongly each two columns go together; of the first that are learned."""
     assert sets.schema is not None, "a table has a schema"

@@ -1,0 +1,112 @@
+"""`IMAGE`: labelled images of one size, uint8 (N, H, W, C)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gan_augment.data.groups import digest
+from gan_augment.data.images.memmap import drop_pages
+from gan_augment.errors import DataError
+from gan_augment.kinds.kind import Kind, KindName, Labelled, RecipeKind
+
+SMALLEST_SIDE_PX = 8
+
+
+class ImageKind(Kind):
+    """Images: uint8 0..255, (N, H, W, C), any C >= 1, at least 8 px a side.
+
+    >>> pixels, ids = np.zeros((2, 8, 8, 1), np.uint8), np.array(["a", "b"])
+    >>> data = IMAGE.of(pixels, np.array([0, 1]), ids, class_names=("bad", "good"))
+    >>> data.counts, data.image_shape, data.kind
+    ({'bad': 1, 'good': 1}, (8, 8, 1), IMAGE)
+    """
+
+    name: ClassVar[KindName] = "image"
+    unit: ClassVar[str] = "images"
+    recipes: ClassVar[RecipeKind] = "image"
+    tabular: ClassVar[bool] = False
+
+    def check(self, data: Labelled) -> None:
+        """Raise DataError unless the rows are uint8 images of at least 8 px a side."""
+        pixels = data.rows
+        if getattr(pixels, "dtype", None) != np.uint8 or pixels.ndim != 4:
+            found = f"{getattr(pixels, 'dtype', type(pixels).__name__)}"
+            raise DataError(
+                f"pixels are {found} of shape {getattr(pixels, 'shape', '?')}; expected uint8 of "
+                "shape (N, H, W, C). gan_augment.data.arrays.from_arrays converts other arrays."
+            )
+        if min(pixels.shape[1:3]) < SMALLEST_SIDE_PX or pixels.shape[3] < 1:
+            raise DataError(
+                f"images of {pixels.shape[1]} x {pixels.shape[2]} px with {pixels.shape[3]} "
+                f"channels; expected at least {SMALLEST_SIDE_PX} px a side and one channel. "
+                "Enlarge them first."
+            )
+
+    def concat(self, parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
+        """Join pixels (n, H, W, C) of several containers, in order."""
+        return np.concatenate(list(parts))
+
+    def joined(self, data: Labelled, more: Labelled) -> NDArray[Any]:
+        """Return the pixels of both; raise DataError if their shapes differ."""
+        if data.image_shape != more.image_shape:
+            raise DataError(
+                f"the test {self.unit} have the shape {more.image_shape} (height, width, "
+                f"channels), the others {data.image_shape}; make them alike"
+            )
+        return self.concat([data.rows, more.rows])
+
+    def shape(self, data: Labelled) -> tuple[int, int, int]:
+        """Return (height, width, channels)."""
+        return data.image_shape
+
+    def features(self, data: Labelled) -> NDArray[np.float32]:
+        """Return the pixels as float32 0..1, (n, H W C)."""
+        flat = data.pixels.reshape(len(data), -1).astype(np.float32)
+        return flat / np.float32(255)
+
+    def flat(self, data: Labelled) -> NDArray[Any]:
+        """Return the pixels 0..255, (n, H W C)."""
+        return data.pixels.reshape(len(data), -1)
+
+    def from_flat(self, flat: Any, like: Labelled) -> NDArray[Any]:
+        """Round numbers 0..255, (n, H W C), to pixels (n, H, W, C)."""
+        rounded = np.clip(np.rint(np.asarray(flat, dtype=np.float64)), 0, 255)
+        return rounded.astype(np.uint8).reshape(-1, *like.image_shape)
+
+    def row_keys(self, data: Labelled) -> list[str]:
+        """Return one key per row; equal pixels have equal keys."""
+        return [digest(image) for image in data.pixels]
+
+    def sha256(self, data: Labelled, unlabelled: Labelled | None = None) -> str:
+        """Return the fingerprint of pixels, labels, ids, groups and class names."""
+        total = hashlib.sha256(repr((data.pixels.shape, data.names)).encode())
+        for start in range(0, len(data), 256):
+            total.update(np.ascontiguousarray(data.pixels[start : start + 256]).data)
+            drop_pages(data.pixels)
+        total.update(np.ascontiguousarray(data.labels.astype("<i8")).data)
+        total.update("\0".join(data.ids.tolist()).encode())
+        if data.meta.scale:
+            total.update(repr((data.meta.scale, data.meta.rate)).encode())
+        if data.groups is not None:  # groups decide which rows are held out
+            total.update(b"\0groups" + np.ascontiguousarray(data.groups.astype("<i8")).tobytes())
+        if unlabelled is not None:
+            total.update(b"\0unlabelled" + self.sha256(unlabelled).encode())
+        return total.hexdigest()
+
+    def describe(self, data: Labelled) -> str:
+        """Return the number of images and their size."""
+        height, width, channels = data.image_shape
+        n, classes = len(data), len(data.names)
+        return f"{n} images of {classes} classes, {width} x {height} px, channels {channels}"
+
+    def facts(self, data: Labelled) -> dict[str, Any]:
+        """Return the shape of the images."""
+        return {"image_shape": list(data.image_shape)}
+
+
+IMAGE = ImageKind()

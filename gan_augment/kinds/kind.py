@@ -1,0 +1,234 @@
+"""`Labelled`, the one container of labelled rows, and `Kind`, what differs between kinds of data.
+
+The kinds are the singletons `IMAGE` (image.py), `SIGNAL` (signal.py) and `TABLE` (table.py).
+Code that depends on the kind asks `data.kind`; it never looks at the type of the rows.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gan_augment.errors import DataError
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+Scale = tuple[tuple[float, float], ...]
+"""For each channel of a signal, the values that are stored as -1 and 1."""
+KindName = Literal["image", "signal", "table"]
+RecipeKind = Literal["image", "table"]
+
+
+@dataclass(frozen=True)
+class Meta:
+    """Facts about signals: the scale of each channel and the samples per second (Hz).
+
+    Images and tables leave both at their defaults.
+    """
+
+    scale: Scale = ()
+    rate: int | None = None
+
+
+class Kind(ABC):
+    """Everything that differs between images, signals and tables.
+
+    name: as in files and reports. unit: the plural noun for rows. recipes: whose recipes apply.
+    tabular: True if rows are a data frame, False if they are an array of pixels.
+    """
+
+    name: ClassVar[KindName]
+    unit: ClassVar[str]
+    recipes: ClassVar[RecipeKind]
+    tabular: ClassVar[bool]
+
+    def of(
+        self,
+        rows: Any,
+        labels: NDArray[np.int64],
+        ids: NDArray[np.str_],
+        groups: NDArray[np.int64] | None = None,
+        class_names: tuple[str, ...] | None = None,
+    ) -> Labelled:
+        """Return rows of this kind as `Labelled`; raise DataError for rows of another kind."""
+        return Labelled(rows, labels, ids, groups, class_names, kind=self)
+
+    def __repr__(self) -> str:
+        return self.name.upper()
+
+    def __reduce__(self) -> str:  # pickles and copies are the singleton itself
+        return self.name.upper()
+
+    @abstractmethod
+    def check(self, data: Labelled) -> None:
+        """Raise DataError unless the rows are of this kind."""
+
+    def take(self, rows: Any, index: NDArray[np.int64]) -> Any:
+        """Return the rows at the given positions."""
+        return rows[index]
+
+    @abstractmethod
+    def concat(self, parts: Sequence[Any]) -> Any:
+        """Join rows of several containers, in order."""
+
+    @abstractmethod
+    def joined(self, data: Labelled, more: Labelled) -> Any:
+        """Return the rows of both; raise DataError if shape or columns of `more` differ."""
+
+    @abstractmethod
+    def shape(self, data: Labelled) -> Any:
+        """Return the common shape of all rows: (height, width, channels), or the column names."""
+
+    @abstractmethod
+    def features(self, data: Labelled) -> Any:
+        """Return the rows as scikit-learn takes them: a matrix (n, d), or a data frame."""
+
+    @abstractmethod
+    def flat(self, data: Labelled) -> Any:
+        """Return the rows as a sampler takes them: unscaled numbers (n, d), or a data frame."""
+
+    @abstractmethod
+    def from_flat(self, flat: Any, like: Labelled) -> Any:
+        """Undo `flat`: return rows of the shape, or with the columns, of `like`."""
+
+    @abstractmethod
+    def row_keys(self, data: Labelled) -> list[str]:
+        """Return one key per row; rows with equal content have equal keys."""
+
+    @abstractmethod
+    def sha256(self, data: Labelled, unlabelled: Labelled | None = None) -> str:
+        """Return the fingerprint of the data as a hexadecimal string."""
+
+    @abstractmethod
+    def describe(self, data: Labelled) -> str:
+        """Return one line for people: how many rows of which size."""
+
+    @abstractmethod
+    def facts(self, data: Labelled) -> dict[str, Any]:
+        """Return the facts of `describe` for JSON."""
+
+
+@final
+@dataclass(frozen=True)
+class Labelled:
+    """Labelled rows of one kind of data.
+
+    Construct it by `IMAGE.of`, `SIGNAL.of` or `TABLE.of`. Arrays are neither copied nor changed.
+
+    Parameters
+    ----------
+    rows
+        Images: uint8 (N, H, W, C), possibly memory-mapped. Signals: float32 in -1..1 (N, 1, L, C),
+        that is, images one pixel high. Tables: a pandas data frame of the features only.
+    labels
+        int64 (N,), indices into `class_names`.
+    ids
+        str (N,), unique. Ids survive every split and define which rows a model has seen.
+    groups
+        int64 (N,) or None. Rows of one group stay on one side of any split; -1 means no group.
+    class_names
+        One unique non-empty string per class; None for "0", "1", ....
+    kind
+        `IMAGE`, `SIGNAL` or `TABLE`.
+    sources
+        str (N,) or None: for generated rows, the id of the real row they were made from.
+    meta
+        Scale and rate of signals.
+
+    Raises
+    ------
+    DataError
+        If the arrays do not satisfy these rules.
+    """
+
+    rows: Any
+    labels: NDArray[np.int64]
+    ids: NDArray[np.str_]
+    groups: NDArray[np.int64] | None = None
+    class_names: tuple[str, ...] | None = None
+    kind: Kind = field(kw_only=True)
+    sources: NDArray[np.str_] | None = field(default=None, kw_only=True)
+    meta: Meta = field(default=Meta(), kw_only=True)
+
+    def __post_init__(self) -> None:
+        if self.class_names is None:
+            classes = int(self.labels.max()) + 1 if len(self.labels) else 0
+            object.__setattr__(self, "class_names", tuple(str(i) for i in range(classes)))
+        self.kind.check(self)
+        n, labels, k = len(self.rows), self.labels, len(self.names)
+        if labels.dtype != np.int64 or labels.shape != (n,):
+            raise DataError(f"labels are {labels.dtype} {labels.shape}; expected int64 ({n},)")
+        if n and (labels.min() < 0 or labels.max() >= k):
+            raise DataError(
+                f"labels range from {labels.min()} to {labels.max()}; class_names has {k} names"
+            )
+        if len(set(self.names)) != k or not all(self.names):
+            raise DataError(f"class names must be unique and not empty; they are {self.names}")
+        if self.ids.shape != labels.shape or len(set(self.ids.tolist())) != n:
+            raise DataError("ids must be one unique string per row")
+        groups = self.groups
+        if groups is not None and (groups.shape != (n,) or groups.dtype != np.int64):
+            raise DataError(f"groups are {groups.dtype} {groups.shape}; expected int64 ({n},)")
+        if self.sources is not None and self.sources.shape != (n,):
+            raise DataError(f"sources have shape {self.sources.shape}; expected ({n},)")
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Class names by label index."""
+        return self.class_names or ()
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Rows per class, {name: n}, in class order, zeros included."""
+        n = np.bincount(self.labels, minlength=len(self.names)).tolist()
+        return dict(zip(self.names, n, strict=True))
+
+    @property
+    def pixels(self) -> NDArray[Any]:
+        """The rows of images (N, H, W, C) or signals (N, 1, L, C)."""
+        pixels: NDArray[Any] = self.rows
+        return pixels
+
+    @property
+    def frame(self) -> DataFrame:
+        """The rows of a table."""
+        frame: DataFrame = self.rows
+        return frame
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(height, width, channels) of images; (1, length, channels) of signals."""
+        height, width, channels = self.rows.shape[1:]
+        return int(height), int(width), int(channels)
+
+    @property
+    def values(self) -> NDArray[np.float32]:
+        """Signals in their own unit, float32 (N, C, L)."""
+        from gan_augment.kinds.signal import from_unit
+
+        return from_unit(self.rows, self.meta.scale)
+
+    def take(self, rows: Sequence[int] | NDArray[np.int64]) -> Labelled:
+        """Return the given rows, in the given order, with their ids, groups and sources."""
+        index = np.asarray(rows, dtype=np.int64)
+        return replace(
+            self,
+            rows=self.kind.take(self.rows, index),
+            labels=self.labels[index],
+            ids=self.ids[index],
+            groups=None if self.groups is None else self.groups[index],
+            sources=None if self.sources is None else self.sources[index],
+        )
+
+    def with_rows(self, rows: Any, labels: NDArray[np.int64], ids: NDArray[np.str_]) -> Labelled:
+        """Return other rows of the same classes, without groups and sources."""
+        return replace(self, rows=rows, labels=labels, ids=ids, groups=None, sources=None)

@@ -1,0 +1,117 @@
+"""`SIGNAL`: labelled windows of signals, which networks see as images one pixel high."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gan_augment.errors import DataError
+from gan_augment.kinds.image import ImageKind
+from gan_augment.kinds.kind import KindName, Labelled, Meta, Scale
+
+SHORTEST_WINDOW = 16
+"""Samples of a window of a signal."""
+
+
+class SignalKind(ImageKind):
+    """Signals: float32 -1..1, (N, 1, L, C), windows of one length L >= 16 samples."""
+
+    name: ClassVar[KindName] = "signal"
+    unit: ClassVar[str] = "windows"
+
+    def of(
+        self,
+        rows: NDArray[Any],
+        labels: NDArray[np.int64],
+        ids: NDArray[np.str_],
+        groups: NDArray[np.int64] | None = None,
+        class_names: tuple[str, ...] | None = None,
+        *,
+        scale: Scale | None = None,
+        rate: int | None = None,
+    ) -> Labelled:
+        """Return values (N, C, L) in any unit as `Labelled`.
+
+        scale: for each channel the values that become -1 and 1; None for its range.
+
+        >>> beats = np.sin(np.arange(64)).reshape(2, 1, 32)
+        >>> data = SIGNAL.of(beats, np.array([0, 1]), np.array(["a", "b"]))
+        >>> data.image_shape, data.values.shape, bool(np.allclose(data.values, beats))
+        ((1, 32, 1), (2, 1, 32), True)
+        """
+        if rows.ndim != 3:
+            raise DataError(f"signals have shape {rows.shape}; expected (N, channels, length)")
+        if scale is None:
+            low, high = rows.min(axis=(0, 2)), rows.max(axis=(0, 2))
+            scale = tuple(
+                (float(a), float(b) if b > a else float(a) + 1.0)
+                for a, b in zip(low, high, strict=True)
+            )
+        meta = Meta(scale, rate)
+        unit = to_unit(rows, scale)
+        return Labelled(unit, labels, ids, groups, class_names, kind=self, meta=meta)
+
+    def check(self, data: Labelled) -> None:
+        """Raise DataError unless the rows are windows in -1..1 of a known scale."""
+        pixels, scale = data.pixels, data.meta.scale
+        if pixels.dtype != np.float32 or pixels.ndim != 4 or pixels.shape[1] != 1:
+            raise DataError(
+                f"signals are {pixels.dtype} of shape {pixels.shape}; expected float32 of shape "
+                "(N, 1, L, C). SIGNAL.of takes values (N, C, L)."
+            )
+        if pixels.shape[2] < SHORTEST_WINDOW or len(scale) != pixels.shape[3]:
+            raise DataError(
+                f"windows of {pixels.shape[2]} samples with {pixels.shape[3]} channels, "
+                f"{len(scale)} of known scale; expected at least {SHORTEST_WINDOW} samples. "
+                "Take longer windows."
+            )
+
+    def joined(self, data: Labelled, more: Labelled) -> NDArray[Any]:
+        """Return the windows of both in the scale of the first."""
+        return super().joined(data, scaled_as(more, data.meta.scale))
+
+    def features(self, data: Labelled) -> NDArray[np.float32]:
+        """Return the samples in -1..1, (n, L C)."""
+        return data.pixels.reshape(len(data), -1)
+
+    def from_flat(self, flat: Any, like: Labelled) -> NDArray[Any]:
+        """Reshape numbers in -1..1, (n, L C), to windows (n, 1, L, C)."""
+        return np.asarray(flat, dtype=np.float32).reshape(-1, *like.image_shape)
+
+    def describe(self, data: Labelled) -> str:
+        """Return the number of windows and their length."""
+        (_, length, channels), rate = data.image_shape, data.meta.rate
+        each = "" if rate is None else f" at {rate} Hz ({length / rate:.3g} s)"
+        n, classes = len(data), len(data.names)
+        return f"{n} windows of {classes} classes, {length} samples{each}, channels {channels}"
+
+    def facts(self, data: Labelled) -> dict[str, Any]:
+        """Return length, channels and rate."""
+        _, length, channels = data.image_shape
+        return {"length": length, "channels": channels, "rate": data.meta.rate}
+
+
+SIGNAL = SignalKind()
+
+
+def scaled_as(data: Labelled, scale: Scale) -> Labelled:
+    """Return the same signals with other values as -1 and 1."""
+    rows = to_unit(data.values, scale)
+    return replace(data, rows=rows, meta=Meta(scale, data.meta.rate))
+
+
+def to_unit(values: NDArray[Any], scale: Scale) -> NDArray[np.float32]:
+    """Scale signals (N, C, L) in their own unit to float32 (N, 1, L, C) in -1..1."""
+    low, high = np.array(scale, dtype=np.float64).T[:, :, None]  # (C, 1) each
+    unit = ((values - low) * (2 / (high - low)) - 1).astype(np.float32)
+    return np.ascontiguousarray(unit.transpose(0, 2, 1)[:, None])
+
+
+def from_unit(pixels: NDArray[np.float32], scale: Scale) -> NDArray[np.float32]:
+    """Undo `to_unit`: float32 (N, 1, L, C) to float32 (N, C, L)."""
+    low, high = np.array(scale, dtype=np.float64).T[:, :, None]
+    values = (pixels[:, 0].transpose(0, 2, 1).astype(np.float64) + 1) * ((high - low) / 2) + low
+    return np.ascontiguousarray(values, dtype=np.float32)
