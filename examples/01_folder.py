@@ -13,7 +13,9 @@ from pathlib import Path
 from PIL import Image
 from shapes import drawn
 
-from gan_augment import FitOptions, TopUp, commands
+from gan_augment import FitOptions, TopUp
+from gan_augment.commands.augment import augment
+from gan_augment.commands.fit import fit
 
 
 def main(out: Path, steps: int = 60) -> None:
@@ -24,8 +26,8 @@ def main(out: Path, steps: int = 60) -> None:
         Image.fromarray(picture).save(path)
     # 60 steps take seconds and make nothing that selection would keep; thousands do.
     options = FitOptions(steps=steps, threads=1, selection=False)
-    fitted = commands.fit(out / "photos", out / "run", options)
-    filled = commands.augment(
+    fitted = fit(out / "photos", out / "run", options)
+    filled = augment(
         out / "photos", out / "topped-up", model=fitted.run, top_up=TopUp(to="majority")
     )
     print(*fitted.lines(), *filled.lines(), f"topped-up folder: {filled.out}", sep="\n")

@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 from beats import made
 
-from gan_augment import FitOptions, GANAugmenter, TopUp, commands, read_signals
+from gan_augment import FitOptions, GANAugmenter, TopUp, read_signals
+from gan_augment.commands.augment import augment
 
 
 def main(out: Path, steps: int = 60) -> None:
@@ -24,7 +25,7 @@ def main(out: Path, steps: int = 60) -> None:
     np.savez(out / "beats.npz", x=x, y=y)
 
     options = FitOptions(steps=steps, selection=False)
-    result = commands.augment(
+    result = augment(
         out / "beats.npz",
         out / "topped-up",
         options=options,

@@ -13,7 +13,6 @@ from typing import Annotated, Any
 import typer
 
 import gan_augment
-from gan_augment import commands
 from gan_augment.errors import did_you_mean
 from gan_augment_cli import options as o
 from gan_augment_cli import outcome
@@ -40,8 +39,10 @@ def doctor(ctx: typer.Context, verbose: o.Verbose = False, as_json: o.AsJson = F
     Versions, device, which albumentations answers, and timings of a real training step in each
     precision. Exits with 1 if something needed does not work.
     """
+    from gan_augment.commands.doctor import doctor as run_doctor
+
     with outcome.exit_codes(ctx), shown_progress(quiet=as_json) as progress:
-        diagnosis = commands.doctor(progress)
+        diagnosis = run_doctor(progress)
     outcome.print_report(ctx, diagnosis)
     if not diagnosis.healthy:
         raise typer.Exit(1)
@@ -66,13 +67,13 @@ def demo(
     breast-cancer table to 40, tops them up, and evaluates in short whether that helps a
     classifier.
     """
+    from gan_augment.commands.demo import demo as run_demo
+    from gan_augment.commands.demo import demo_table
+
     with outcome.exit_codes(ctx):
         with shown_progress(quiet=quiet) as progress:
             how: dict[str, Any] = {"steps": steps, "overwrite": overwrite, "progress": progress}
-            if table:
-                result = commands.demo_table(out, **how)
-            else:
-                result = commands.demo(out, seconds=seconds, **how)
+            result = demo_table(out, **how) if table else run_demo(out, seconds=seconds, **how)
         outcome.print_result(ctx, result, out)
 
 

@@ -43,7 +43,7 @@ from images_protocol import figures as figures_of
 from images_rivals import FIGURES, Journal
 
 from gan_augment import FrozenFeatures, TabularGAN
-from gan_augment.commands.embedding import embedded
+from gan_augment.commands.embed import embedded
 from gan_augment.data.tables.inference import infer_schema
 from gan_augment.evaluation.amount import Amount, plain_makers, plan_for, rows_of
 from gan_augment.evaluation.learners import Training, feature_head, learner_of

@@ -57,7 +57,7 @@ from step_costs import RESULT as COSTS
 from step_costs import steps_within
 
 from gan_augment import ImageGAN
-from gan_augment.commands import choose
+from gan_augment.commands.choose import choose
 from gan_augment.errors import DivergedError, SmallSampleWarning
 from gan_augment.kinds.image import IMAGE
 from gan_augment.machine import compute_config

@@ -1,7 +1,7 @@
 """Successive halving over recipes: fits on a part of the training rows, scored on the others.
 
 Each round fits from scratch, with half the recipes and twice the steps of the one before; the last
-two with two seeds. No pages and no folders: those are of `commands/choosing.py`.
+two with two seeds. No pages and no folders: those are of `commands/choose.py`.
 """
 
 from __future__ import annotations

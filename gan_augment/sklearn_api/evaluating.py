@@ -245,7 +245,7 @@ def _labelled(data: Any, y: Any, augmenter: Any) -> tuple[Data, ClassLabels, Ove
     if isinstance(data, str | Path):
         raise UsageError(
             f"data is the path {str(data)!r}; read it first, with gan_augment.read_images(path) or "
-            "gan_augment.read_table(path, target), or take gan_augment.commands.evaluate"
+            "gan_augment.read_table(path, target), or take gan_augment.commands.evaluate.evaluate"
         )
     if isinstance(data, ReadImages | ReadTable):
         if y is not None:

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from gan_augment.commands import augmenting
-from gan_augment.commands.augmenting import augment, file_names, repeat_name
-from gan_augment.commands.fitting import fit
+from gan_augment.commands import augment as augmenting
+from gan_augment.commands.augment import augment, file_names, repeat_name
+from gan_augment.commands.fit import fit
 from gan_augment.commands.outputs import RECORD
 from gan_augment.data.images.png_folder import folded, read_manifest
 from gan_augment.data.images.reader import read_images

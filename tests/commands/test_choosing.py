@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from gan_augment.commands import choosing
-from gan_augment.commands.choosing import choose, plan_choice
-from gan_augment.commands.fitting import fit, plan_fit
+from gan_augment.commands import choose as choosing
+from gan_augment.commands.choose import choose, plan_choice
+from gan_augment.commands.fit import fit, plan_fit
 from gan_augment.errors import DataError, OutputExistsError, ResumeMismatchError, UsageError
 from gan_augment.generators import halving, scorer
 from gan_augment.generators.image_gan import ImageGAN

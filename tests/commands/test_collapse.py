@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gan_augment.commands.fitting import fit
+from gan_augment.commands.fit import fit
 from gan_augment.data.images.png_folder import write_png
 from gan_augment.errors import DivergedError
 from gan_augment.generators.image_gan import ImageGAN

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gan_augment.commands import fit, inspect_against
+from gan_augment.commands.compare_model import inspect_against
+from gan_augment.commands.fit import fit
 from gan_augment.errors import DataError
 from gan_augment.options import FitOptions
 

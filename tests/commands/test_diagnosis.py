@@ -6,8 +6,8 @@ from importlib import metadata
 
 import pytest
 
-from gan_augment.commands import installation
-from gan_augment.commands.installation import (
+from gan_augment.commands import doctor as installation
+from gan_augment.commands.doctor import (
     advice,
     albumentations_words,
     doctor,

@@ -14,7 +14,9 @@ import torch
 from PIL import Image
 from typer.testing import CliRunner
 
-from gan_augment import EvaluationOptions, FitOptions, FrozenFeatures, UsageError, commands
+from gan_augment import EvaluationOptions, FitOptions, FrozenFeatures, UsageError
+from gan_augment.commands.embed import EmbedResult, convert_weights, embed
+from gan_augment.commands.evaluate import evaluate, plan_evaluation
 from gan_augment.errors import OutputExistsError, ResumeMismatchError
 from gan_augment.networks.backbones import EfficientNetLite0
 from gan_augment_cli.app import app
@@ -40,15 +42,15 @@ def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def embed(photos: Path, out: Path, **more: bool) -> commands.embedding.EmbedResult:  # type: ignore[name-defined]
+def embedded(photos: Path, out: Path, **more: bool) -> EmbedResult:
     backbone = f"{photos.parent}/nets.py:make"
-    return commands.embed(
+    return embed(
         photos, out, backbone=backbone, image_size=16, precision="float32", workers=1, **more
     )
 
 
 def test_a_row_an_image_with_its_label_group_and_path(photos: Path, tmp_path: Path) -> None:
-    result = embed(photos, tmp_path / "rows.parquet")
+    result = embedded(photos, tmp_path / "rows.parquet")
     assert (result.rows, result.features) == (11, 4)
     frame = pd.read_parquet(result.out)
     assert frame.columns.tolist() == ["label", "group", "id", *(f"feature_{i}" for i in range(4))]
@@ -64,18 +66,18 @@ def test_an_output_is_replaced_resumed_or_refused_as_others_are(
     photos: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "rows.parquet"
-    embed(photos, out)
+    embedded(photos, out)
     before = out.read_bytes()
     with pytest.raises(OutputExistsError):
-        embed(photos, out)
-    embed(photos, out, resume=True)
-    embed(photos, out, overwrite=True)
+        embedded(photos, out)
+    embedded(photos, out, resume=True)
+    embedded(photos, out, overwrite=True)
     assert out.read_bytes() == before
     (photos / "rare" / "copy.png").unlink()
     with pytest.raises(ResumeMismatchError, match="another data"):
-        embed(photos, out, resume=True)
+        embedded(photos, out, resume=True)
     with pytest.raises(UsageError, match=r"name a \.parquet file"):
-        embed(photos, tmp_path / "rows.csv")
+        embedded(photos, tmp_path / "rows.csv")
 
 
 def test_the_command_converts_weights_and_embeds_with_them(photos: Path, tmp_path: Path) -> None:
@@ -88,7 +90,7 @@ def test_the_command_converts_weights_and_embeds_with_them(photos: Path, tmp_pat
     weights, rows = tmp_path / "lite0.safetensors", tmp_path / "rows.parquet"
     assert command("embed", tmp_path / "lite0.pth", weights, "--convert").endswith(f"{weights}\n")
     with pytest.raises(OutputExistsError):
-        commands.convert_weights(tmp_path / "lite0.pth", weights)
+        convert_weights(tmp_path / "lite0.pth", weights)
     words = ("--backbone", weights, "--image-size", 32, "--no-cache", "--quiet")
     assert command("embed", photos, rows, *words) == f"{rows}\n"
     assert pd.read_parquet(rows).shape == (11, 1283)
@@ -116,13 +118,13 @@ def test_evaluate_judges_images_by_their_features(photos: Path, tmp_path: Path) 
     backbone = f"{tmp_path}/nets.py:make"
     for given, recipe in (({}, "features"), ({"steps": 5}, "auto"), ({"recipe": "free"}, "free")):
         fit = FitOptions(image_size=(16, 16), **given)
-        plan = commands.plan_evaluation(folder, EvaluationOptions(fit=fit), features=backbone)
+        plan = plan_evaluation(folder, EvaluationOptions(fit=fit), features=backbone)
         assert plan.setup.generator.recipe == recipe
     options = EvaluationOptions(fit=FitOptions(target="label"))
     with pytest.raises(UsageError, match="--features is for images"):
-        commands.evaluate(folder, tmp_path / "no", options, features="nets.py:make")
+        evaluate(folder, tmp_path / "no", options, features="nets.py:make")
     with pytest.raises(UsageError, match="give one of them"):
-        commands.evaluate(folder, tmp_path / "no", features="a.py:make", backbone="b.py:make")
+        evaluate(folder, tmp_path / "no", features="a.py:make", backbone="b.py:make")
 
 
 @pytest.mark.slow
@@ -150,7 +152,7 @@ def test_the_report_of_features_shows_the_nearest_photos_and_says_that_nothing_i
         {"fit": {"image_size": (16, 16)}, "arms": "oversample", "folds": 2, "repeats": 1}, "options"
     )
     backbone = f"{tmp_path}/nets.py:make"
-    run = commands.evaluate(folder, tmp_path / "out", options, features=backbone)
+    run = evaluate(folder, tmp_path / "out", options, features=backbone)
     shown = run.evaluation.to_dict()["pictures"]
     assert (shown["kind"], shown["height"], shown["width"]) == ("photos", 12, 12)  # their own size
     assert set(shown["classes"]) == {"common", "rare"}

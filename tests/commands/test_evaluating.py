@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gan_augment.commands import evaluate, plan_evaluation
+from gan_augment.commands.evaluate import evaluate, plan_evaluation
 from gan_augment.errors import UsageError
 from gan_augment.evaluation.options import EvaluationOptions
 from gan_augment.options import FitOptions

@@ -18,8 +18,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gan_augment.commands import fitting
-from gan_augment.commands.fitting import fit, plan_fit
+from gan_augment.commands import fit as fitting
+from gan_augment.commands.fit import fit, plan_fit
 from gan_augment.commands.outputs import Result, run_folder
 from gan_augment.errors import (
     DivergedError,

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from gan_augment.commands.inspection import inspect_data, inspect_run
+from gan_augment.commands.inspect import inspect_data, inspect_run
 from gan_augment.errors import DataError, ModelFileError, UsageError
 
 
@@ -72,8 +72,8 @@ def test_a_run_without_a_model_yet_says_so(tmp_path):
 @pytest.mark.slow
 def test_inspecting_loads_no_torch(run, data_folder):
     code = (
-        "import sys; from gan_augment import commands;"
-        f"commands.inspect_run({str(run)!r}); commands.inspect_data({str(data_folder)!r});"
+        "import sys; from gan_augment.commands.inspect import inspect_data, inspect_run;"
+        f"inspect_run({str(run)!r}); inspect_data({str(data_folder)!r});"
         "sys.exit(any(m in sys.modules for m in ('torch', 'sklearn', 'pandas', 'albumentations')))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
@@ -143,9 +143,9 @@ def test_a_run_report_says_the_score_once(table_run, value):
 @pytest.mark.slow
 def test_inspecting_a_table_loads_no_torch(table_run, table_file):
     code = (
-        "import sys; from gan_augment import commands;"
-        f"commands.inspect_run({str(table_run)!r});"
-        f"commands.inspect_data({str(table_file)!r}, target='fraud');"
+        "import sys; from gan_augment.commands.inspect import inspect_data, inspect_run;"
+        f"inspect_run({str(table_run)!r});"
+        f"inspect_data({str(table_file)!r}, target='fraud');"
         "sys.exit(any(m in sys.modules for m in ('torch', 'sklearn', 'imblearn')))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

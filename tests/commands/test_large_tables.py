@@ -10,7 +10,8 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from gan_augment.commands import augment, fit, plan_fit
+from gan_augment.commands.augment import augment
+from gan_augment.commands.fit import fit, plan_fit
 from gan_augment.commands.kinds import read_data
 from gan_augment.data.tables.reader import read_table
 from gan_augment.errors import DataError, ResumeMismatchError, UsageError

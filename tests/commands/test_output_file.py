@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from gan_augment.commands.outputs import output_file
-from gan_augment.commands.sampling import sample
+from gan_augment.commands.sample import sample
 from gan_augment.data.tables import manifest_path
 from gan_augment.errors import (
     FolderInUseError,
@@ -71,7 +71,7 @@ def test_an_overwriting_that_stopped_goes_on_but_spares_what_came_since(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("gan_augment.commands.sampling.write_table", stop)
+        patch.setattr("gan_augment.commands.sample.write_table", stop)
         with pytest.raises(KeyboardInterrupt, match="--resume goes on"):
             sample(table_run, out, counts={"yes": 5}, overwrite=True)
     assert pair(out) == before
@@ -104,7 +104,7 @@ def test_a_table_that_comes_while_rows_are_drawn_is_not_replaced(table_run, tmp_
 def test_rows_and_images_that_cannot_fit_the_disk_are_refused_first(
     table_run, table_file, run, data_folder, tmp_path, monkeypatch
 ):
-    from gan_augment.commands.augmenting import augment
+    from gan_augment.commands.augment import augment
     from gan_augment.options import TopUp
 
     full = SimpleNamespace(f_frsize=512, f_bavail=100, f_files=0, f_favail=0)
@@ -132,5 +132,5 @@ def test_a_failure_after_both_names_were_given_is_resumed_as_done(table_run, tmp
         patch.setattr("gan_augment.storage.files._sync", failing)
         with pytest.raises(WriteFailedError):
             sample(table_run, out, counts={"yes": 3})
-    monkeypatch.setattr("gan_augment.commands.sampling.write_table", None)
+    monkeypatch.setattr("gan_augment.commands.sample.write_table", None)
     assert sample(table_run, out, counts={"yes": 3}, resume=True).kept == 3

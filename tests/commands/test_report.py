@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gan_augment.commands import report
+from gan_augment.commands.report import report
 from gan_augment.errors import GanAugmentError, OutputExistsError
 from gan_augment.evaluation.result import EvaluationResult
 from tests.report import results

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gan_augment.commands import sampling
-from gan_augment.commands.sampling import sample
+from gan_augment.commands import sample as sampling
+from gan_augment.commands.sample import sample
 from gan_augment.data.images.png_folder import read_manifest
 from gan_augment.data.images.reader import read_images
 from gan_augment.errors import (

@@ -6,9 +6,9 @@ import pytest
 from PIL import Image
 
 from gan_augment import TopUp
-from gan_augment.commands.augmenting import augment, plan_augment
-from gan_augment.commands.fitting import FitResult, fit
-from gan_augment.commands.inspection import inspect_run
+from gan_augment.commands.augment import augment, plan_augment
+from gan_augment.commands.fit import FitResult, fit
+from gan_augment.commands.inspect import inspect_run
 from gan_augment.errors import OutputExistsError, UsageError
 from gan_augment.generators.image_gan import ImageGAN
 from gan_augment.generators.model_file import UsefulnessRecord

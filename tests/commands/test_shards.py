@@ -5,7 +5,7 @@ import shutil
 import pandas as pd
 import pytest
 
-from gan_augment.commands.sampling import sample
+from gan_augment.commands.sample import sample
 from gan_augment.data.images.png_folder import read_manifest
 from gan_augment.errors import FolderInUseError, OutputExistsError, ResumeMismatchError, UsageError
 from gan_augment.generators.image_gan import ImageGAN

@@ -17,9 +17,13 @@ from gan_augment import (
     Smote,
     SyntheticDataset,
     augment_loader,
-    commands,
     read_signals,
 )
+from gan_augment.commands.augment import augment
+from gan_augment.commands.evaluate import evaluate
+from gan_augment.commands.fit import fit
+from gan_augment.commands.inspect import inspect_data, inspect_run
+from gan_augment.commands.sample import sample
 from gan_augment.data.signals import from_signals
 from gan_augment.errors import DataError, ModelFileError, UsageError
 from gan_augment.networks.geometry import Geometry
@@ -52,7 +56,7 @@ def archive(tmp_path_factory):
 @pytest.fixture(scope="module")
 def run(archive):
     out = archive.parent / "run"
-    commands.fit(archive, out, FitOptions(**QUICK))
+    fit(archive, out, FitOptions(**QUICK))
     return out
 
 
@@ -111,7 +115,7 @@ def test_samples_show_waves_above_each_other(run):
 
 
 def test_sample_writes_npy_files_that_are_read_again(run, tmp_path):
-    result = commands.sample(run, tmp_path / "out", counts={"fast": 3, "calm": 2})
+    result = sample(run, tmp_path / "out", counts={"fast": 3, "calm": 2})
     assert result.unit == "windows"
     read = read_signals(tmp_path / "out")
     assert read.data.counts == {"calm": 2, "fast": 3}
@@ -121,11 +125,11 @@ def test_sample_writes_npy_files_that_are_read_again(run, tmp_path):
 
 def test_a_sample_that_was_cut_is_finished_by_resume(run, tmp_path):
     out = tmp_path / "out"
-    commands.sample(run, out, counts={"fast": 3})
+    sample(run, out, counts={"fast": 3})
     whole = (out / "fast" / "000001.npy").read_bytes()
     (out / "fast" / "000001.npy").write_bytes(whole[:50])
     (out / "manifest.csv").rename(out / ".manifest.csv")
-    commands.sample(run, out, counts={"fast": 3}, resume=True)
+    sample(run, out, counts={"fast": 3}, resume=True)
     assert (out / "fast" / "000001.npy").read_bytes() == whole
 
 
@@ -135,7 +139,7 @@ def test_augment_copies_files_and_adds_windows(tmp_path):
         (tmp_path / "data" / label).mkdir(parents=True, exist_ok=True)
         np.save(tmp_path / "data" / label / f"w{row}.npy", values.astype(np.float64))
     out = tmp_path / "out"
-    result = commands.augment(
+    result = augment(
         tmp_path / "data",
         out,
         options=FitOptions(**QUICK),
@@ -149,7 +153,7 @@ def test_augment_copies_files_and_adds_windows(tmp_path):
 
 
 def test_augment_writes_windows_of_arrays_as_they_were(archive, run, tmp_path):
-    commands.augment(archive, tmp_path / "out", model=run, top_up=TopUp(synthetic_share=0.5))
+    augment(archive, tmp_path / "out", model=run, top_up=TopUp(synthetic_share=0.5))
     x, _ = waves()
     np.testing.assert_array_equal(np.load(tmp_path / "out" / "calm" / "row-000003.npy"), x[3])
 
@@ -163,7 +167,7 @@ def test_wav_recordings_are_cut_and_written_as_wav(tmp_path):
         soundfile.write(path, values.T / 10, 2000, subtype="FLOAT")
     options = FitOptions(window=40, classes="fast", **QUICK)
     out, top_up = tmp_path / "out", TopUp(synthetic_share=0.5)
-    commands.augment(tmp_path / "data", out, options=options, top_up=top_up, run=tmp_path / "run")
+    augment(tmp_path / "data", out, options=options, top_up=top_up, run=tmp_path / "run")
     values, rate = soundfile.read(out / "fast" / "r5-000001.wav", dtype="float32")
     assert rate == 2000
     np.testing.assert_array_equal(values.T, x[5, :, 40:80] / np.float32(10))
@@ -172,12 +176,12 @@ def test_wav_recordings_are_cut_and_written_as_wav(tmp_path):
 
 def test_data_that_does_not_fit_a_model_of_signals_is_told(archive, run, tmp_path):
     with pytest.raises(DataError, match=r"20 samples, 2 channels.*makes windows of 40 samples"):
-        commands.augment(archive, tmp_path / "a", model=run, options=FitOptions(window=20))
+        augment(archive, tmp_path / "a", model=run, options=FitOptions(window=20))
     np.savez(
         tmp_path / "pixels.npz", x=np.zeros((9, 8, 8), np.uint8), y=["calm"] * 7 + ["fast"] * 2
     )
     with pytest.raises(DataError, match="the data is images, the model makes signals"):
-        commands.augment(tmp_path / "pixels.npz", tmp_path / "b", model=run)
+        augment(tmp_path / "pixels.npz", tmp_path / "b", model=run)
 
 
 @pytest.mark.parametrize(
@@ -189,19 +193,19 @@ def test_data_that_does_not_fit_a_model_of_signals_is_told(archive, run, tmp_pat
 )
 def test_options_of_images_are_refused_for_signals(archive, tmp_path, options, told):
     with pytest.raises(UsageError, match=told):
-        commands.fit(archive, tmp_path / "run", FitOptions(**QUICK, **options))
+        fit(archive, tmp_path / "run", FitOptions(**QUICK, **options))
 
 
 def test_match_is_refused_for_signals(archive, run, tmp_path):
     with pytest.raises(UsageError, match="the data is signals"):
-        commands.augment(archive, tmp_path / "out", model=run, match="model")
+        augment(archive, tmp_path / "out", model=run, match="model")
 
 
 def test_inspect_tells_windows_and_the_model(archive, run):
-    data = commands.inspect_data(archive, window=20)
+    data = inspect_data(archive, window=20)
     assert data.unit == "windows"
     assert "52 windows of 2 classes, 20 samples, channels 2" in data.lines()
-    assert "signals: 40 samples, 2 channels" in commands.inspect_run(run).lines()
+    assert "signals: 40 samples, 2 channels" in inspect_run(run).lines()
 
 
 @pytest.mark.slow
@@ -209,7 +213,7 @@ def test_an_evaluation_of_signals_has_smote_and_pictures_of_waves(archive, tmp_p
     options = EvaluationOptions(
         fit=FitOptions(**QUICK), folds=2, repeats=1, updates=4, curves=False, n_jobs=1
     )
-    result = commands.evaluate(archive, tmp_path / "report", options).evaluation
+    result = evaluate(archive, tmp_path / "report", options).evaluation
     arms = set(result.to_dict()["arms"])
     assert {"none", "gan", "smote", "oversample"} <= arms
     assert "trivial_augment" not in arms

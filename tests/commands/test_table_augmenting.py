@@ -12,8 +12,8 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from gan_augment.commands import augmenting
-from gan_augment.commands.augmenting import augment
+from gan_augment.commands import augment as augmenting
+from gan_augment.commands.augment import augment
 from gan_augment.data.tables.csv import read_csv
 from gan_augment.errors import (
     DataError,

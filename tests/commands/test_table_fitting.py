@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from gan_augment.commands.fitting import fit, plan_fit
+from gan_augment.commands.fit import fit, plan_fit
 from gan_augment.errors import (
     DataError,
     NoRareClassError,

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from gan_augment.commands.sampling import sample
+from gan_augment.commands.sample import sample
 from gan_augment.data.tables.csv import read_csv
 from gan_augment.errors import (
     ModelFileError,

@@ -11,8 +11,12 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from gan_augment.commands import augment, fit, plan_evaluation, plan_translate, sample, translate
-from gan_augment.commands import translating as room
+from gan_augment.commands import translate as room
+from gan_augment.commands.augment import augment
+from gan_augment.commands.evaluate import plan_evaluation
+from gan_augment.commands.fit import fit
+from gan_augment.commands.sample import sample
+from gan_augment.commands.translate import plan_translate, translate
 from gan_augment.data.images.png_folder import png_source, read_manifest, write_png
 from gan_augment.data.images.reader import read_images
 from gan_augment.errors import (

@@ -8,7 +8,8 @@ import pytest
 import torch
 from PIL import Image
 
-from gan_augment import ImageGAN, TabularGAN, commands
+from gan_augment import ImageGAN, TabularGAN
+from gan_augment.commands.fit import fit, plan_fit
 from gan_augment.data.tables.reader import read_frame, unlabelled_table
 from gan_augment.errors import DataError, UsageError
 from gan_augment.kinds.image import IMAGE
@@ -154,15 +155,15 @@ def test_a_run_reads_a_flat_folder_of_unlabelled_images_and_resumes_with_it(tmp_
         selection=False,
         classes=("bright",),
     )
-    plan = commands.plan_fit(tmp_path / "photos", options)
+    plan = plan_fit(tmp_path / "photos", options)
     assert len(plan.data.unlabelled) == 9
-    result = commands.fit(tmp_path / "photos", tmp_path / "run", options)
-    again = commands.fit(tmp_path / "photos", tmp_path / "run", resume=True)
+    result = fit(tmp_path / "photos", tmp_path / "run", options)
+    again = fit(tmp_path / "photos", tmp_path / "run", resume=True)
     assert result.steps == again.steps == 20
     (tmp_path / "empty").mkdir()
     empty = options.model_copy(update={"unlabelled": str(tmp_path / "empty")})
     with pytest.raises(DataError, match="holds no image file"):
-        commands.plan_fit(tmp_path / "photos", empty)
+        plan_fit(tmp_path / "photos", empty)
 
 
 def test_an_unlabelled_file_may_hold_the_target_and_nothing_of_it_is_looked_at(tmp_path):
@@ -174,9 +175,9 @@ def test_an_unlabelled_file_may_hold_the_target_and_nothing_of_it_is_looked_at(t
     values = {"target": "ill", "recipe": recipe("table"), "steps": 20}
     for name in ("without", "with"):
         options = FitOptions(unlabelled=str(tmp_path / f"{name}.csv"), **values)
-        commands.fit(tmp_path / "rows.csv", tmp_path / name, options)
+        fit(tmp_path / "rows.csv", tmp_path / name, options)
     one, other = ((tmp_path / name / "samples.csv").read_text() for name in ("without", "with"))
     assert one == other
     options = FitOptions(unlabelled=str(tmp_path / "odd.csv"), **values)
     with pytest.raises(DataError, match="schema"):
-        commands.fit(tmp_path / "rows.csv", tmp_path / "odd", options)
+        fit(tmp_path / "rows.csv", tmp_path / "odd", options)

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gan_augment.commands import demonstration
-from gan_augment.commands.demonstration import (
+from gan_augment.commands import demo as demonstration
+from gan_augment.commands.demo import (
     CELLS_ROWS,
     RARE_CELLS,
     RARE_DIGITS,

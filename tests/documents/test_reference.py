@@ -14,7 +14,6 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PUBLIC = (
     "gan_augment",
-    "gan_augment.commands",
     "gan_augment.sklearn_api",
     "gan_augment.torch_api",
     "gan_augment.metrics",

@@ -13,7 +13,8 @@ import cloudpickle
 import pytest
 from joblib import parallel_config
 
-from gan_augment import commands, processes
+from gan_augment import processes
+from gan_augment.commands.evaluate import evaluate as evaluate_file
 from gan_augment.errors import GanAugmentError, UsageError
 from gan_augment.evaluation import schedule
 from gan_augment.evaluation.arms import NONE
@@ -99,14 +100,14 @@ def cluster() -> Iterator[Any]:
 def test_a_cluster_gives_the_bytes_of_one_process(cluster, alone, tmp_path):
     asked = options(n_jobs=-1, fit={"steps": 2, "target": "kind"})
     home = written(tmp_path / "home")
-    found = commands.evaluate(
+    found = evaluate_file(
         home / "cells.csv",
         tmp_path / "dask",
         asked,
         backend="dask",
         address=cluster.scheduler_address,
     )
-    here = commands.evaluate(home / "cells.csv", tmp_path / "here", asked)
+    here = evaluate_file(home / "cells.csv", tmp_path / "here", asked)
     assert found.out.joinpath("result.json").read_bytes() == (
         here.out.joinpath("result.json").read_bytes()
     )

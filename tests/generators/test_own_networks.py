@@ -12,7 +12,8 @@ import pytest
 import torch
 
 from gan_augment import ImageGAN
-from gan_augment.commands import augment, sample
+from gan_augment.commands.augment import augment
+from gan_augment.commands.sample import sample
 from gan_augment.errors import UsageError
 from gan_augment.machine import compute_config
 from gan_augment.recipes import Recipe, resolve_recipe

@@ -12,7 +12,7 @@ from PIL import Image
 
 from gan_augment import ImageGAN
 from gan_augment.classifier import train_classifier
-from gan_augment.commands.sampling import sample
+from gan_augment.commands.sample import sample
 from gan_augment.errors import DataError, TooFewAcceptedError
 from gan_augment.generators import calibration
 from gan_augment.generators.calibration import (

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gan_augment import ImageGAN, Repeats
-from gan_augment.commands.inspection import inspect_run
+from gan_augment.commands.inspect import inspect_run
 from gan_augment.data.splits import judging_folds
 from gan_augment.evaluation.generators import unfitted_twin
 from gan_augment.generators import calibration, image_gan

@@ -13,7 +13,6 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from gan_augment import commands
 from gan_augment.errors import UsageError
 from gan_augment.processes import follows, ranks_started, run_ranks
 from gan_augment_cli import options as o
@@ -80,17 +79,20 @@ def fit(
     Prints the folder of the run: its model, settings, history and samples (samples.png,
     or samples.csv of a table).
     """
+    from gan_augment.commands.fit import fit as run_fit
+    from gan_augment.commands.fit import plan_fit
+
     with outcome.exit_codes(ctx):
         settings = o.fit_options(ctx)
         if dry_run:
-            plan = commands.plan_fit(data, settings, out, resume=resume)
+            plan = plan_fit(data, settings, out, resume=resume)
             stored = plan.data.options.model_dump(mode="json") if resume else {}
             outcome.print_plan(ctx, plan.lines(), stored, plan=plan.to_dict())
             return
         if processes and processes > 1 and ranks_started() == 1:
             raise typer.Exit(_in_processes(processes, data, out))
         with shown_progress(quiet=quiet or follows()) as progress:
-            result = commands.fit(
+            result = run_fit(
                 data,
                 out,
                 settings,
@@ -157,13 +159,15 @@ def sample(
     Writes OUT/<class>/000000.png, ... and OUT/manifest.csv; or of a table the file OUT, .csv or
     .parquet, and OUT.manifest.csv.
     """
+    from gan_augment.commands.sample import sample as run_sample
+
     with outcome.exit_codes(ctx):
         target_counts = None if counts is None else o.read(counts, o.row_counts, "--counts")
         if dry_run:
             outcome.print_plan(ctx)
             return
         with shown_progress(quiet=quiet) as progress:
-            result = commands.sample(
+            result = run_sample(
                 run,
                 out,
                 counts=target_counts,
@@ -264,25 +268,27 @@ def augment(
     repeat-000000-<original name>, ..., and OUT/manifest.csv that tells which is which.
     A table's OUT is a file: DATA's rows as they are, new rows behind, OUT.manifest.csv beside it.
     """
+    from gan_augment.commands.augment import augment as run_augment
+    from gan_augment.commands.augment import plan_augment
+    from gan_augment.commands.fit import plan_fit
+
     with outcome.exit_codes(ctx):
         settings, top_up = o.fit_options(ctx), o.top_up(ctx)
         if dry_run:
-            from gan_augment.commands.augmenting import count_lines
+            from gan_augment.commands.augment import count_lines
 
             if model is None:
-                plan = commands.plan_fit(data, settings, run)
+                plan = plan_fit(data, settings, run)
                 counts, about = plan.ends(top_up), {"plan": plan.to_dict()}
                 drawn = any(ends["synthetic"] + ends["companion"] for ends in counts.values())
                 lines = plan.lines() if drawn else ["nothing is generated, so nothing is trained"]
             else:
-                ends = commands.plan_augment(
-                    data, out, model=model, top_up=top_up, options=settings
-                )
+                ends = plan_augment(data, out, model=model, top_up=top_up, options=settings)
                 counts, lines, about = ends.counts, [], {}
             outcome.print_plan(ctx, [*lines, *count_lines(counts)], counts=counts, **about)
             return
         with shown_progress(quiet=quiet) as progress:
-            result = commands.augment(
+            result = run_augment(
                 data,
                 out,
                 model=model,
@@ -369,6 +375,9 @@ def translate(
     was drawn from. Samples that do not arrive at their class, by classifiers, are dropped. With
     --domain a row keeps its class and changes its scanner, site or camera.
     """
+    from gan_augment.commands.translate import plan_translate
+    from gan_augment.commands.translate import translate as run_translate
+
     with outcome.exit_codes(ctx):
         drawn: dict[str, Any] = {
             "source": "all" if from_ == "all" else o.names(from_),
@@ -379,11 +388,11 @@ def translate(
             "options": o.fit_options(ctx),
         }
         if dry_run:
-            plan = commands.plan_translate(data, **drawn)
+            plan = plan_translate(data, **drawn)
             outcome.print_plan(ctx, plan.lines(), plan=plan.to_dict())
             return
         with shown_progress(quiet=quiet) as progress:
-            result = commands.translate(
+            result = run_translate(
                 data,
                 out,
                 masks=masks,
@@ -424,6 +433,9 @@ def embed(
 
     A row an image: label, group, id, feature_0, ....
     """
+    from gan_augment.commands.embed import convert_weights
+    from gan_augment.commands.embed import embed as run_embed
+
     with outcome.exit_codes(ctx):
         others = ("data", "out", "image_size", "convert", "verbose", "as_json", "quiet")
         how: dict[str, Any] = {k: v for k, v in ctx.params.items() if k not in others}
@@ -431,11 +443,11 @@ def embed(
             how["image_size"] = o.read(image_size, o.height_width, "--image-size")
         with shown_progress(quiet=quiet) as progress:
             if convert:
-                result = commands.convert_weights(data, out, overwrite=overwrite)
+                result = convert_weights(data, out, overwrite=overwrite)
             elif backbone is None:
                 raise UsageError("name the pretrained network: --backbone lite0.safetensors, say")
             else:
-                result = commands.embed(data, out, progress=progress, **how)
+                result = run_embed(data, out, progress=progress, **how)
         outcome.print_result(ctx, result, out)
         if not convert:
             columns = "--target label --group group --id id"

@@ -8,7 +8,6 @@ from typing import Annotated, Literal
 
 import typer
 
-from gan_augment import commands
 from gan_augment_cli import options as o
 from gan_augment_cli import outcome
 from gan_augment_cli.console import shown_progress
@@ -65,17 +64,20 @@ def choose(
     recipes and twice the steps. Writes --out: recipe.toml, which --recipe takes; index.html to
     look at; choice.json; the trials.
     """
+    from gan_augment.commands.choose import choose as run_choose
+    from gan_augment.commands.choose import plan_choice
+
     with outcome.exit_codes(ctx):
         from gan_augment.options import FitOptions
         from gan_augment.settings import COMMAND_LINE
 
         settings = FitOptions.checked(o.fit_settings(ctx) | {"budget_s": budget}, COMMAND_LINE)
         if dry_run:
-            lines, values = commands.plan_choice(data, out, settings, recipes=o.names(recipes))
+            lines, values = plan_choice(data, out, settings, recipes=o.names(recipes))
             outcome.print_plan(ctx, lines, plan=values)
             return
         with shown_progress(quiet=quiet) as progress:
-            result = commands.choose(
+            result = run_choose(
                 data,
                 out,
                 settings,

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from gan_augment import commands
 from gan_augment_cli import options as o
 from gan_augment_cli import outcome
 from gan_augment_cli.console import shown_progress
@@ -184,16 +183,17 @@ def evaluate(
     Writes --out: report.html to look at, result.json, timings.json, the journal, and the models of
     the first repeat.
     """
+    from gan_augment.commands.evaluate import evaluate as run_evaluate
+    from gan_augment.commands.evaluate import plan_evaluation
+
     with outcome.exit_codes(ctx):
         settings = _options(ctx)
         if dry_run:
-            plan = commands.plan_evaluation(
-                data, settings, test=test, features=features, backbone=backbone
-            )
+            plan = plan_evaluation(data, settings, test=test, features=features, backbone=backbone)
             outcome.print_plan(ctx, plan.lines(), plan=plan.to_dict())
             return
         with shown_progress(quiet=quiet) as progress:
-            result = commands.evaluate(
+            result = run_evaluate(
                 data,
                 out,
                 settings,
@@ -267,6 +267,8 @@ def report(
 
     The file needs nothing else: no script, no connection. evaluate writes it too.
     """
+    from gan_augment.commands.report import report as run_report
+
     with outcome.exit_codes(ctx):
-        written = commands.report(result, out, overwrite=overwrite)
+        written = run_report(result, out, overwrite=overwrite)
     outcome.print_result(ctx, written, written.out)

@@ -7,7 +7,6 @@ from typing import Annotated, Any
 
 import typer
 
-from gan_augment import commands
 from gan_augment.errors import UsageError
 from gan_augment.input_files import check_there
 from gan_augment_cli import options as o
@@ -66,13 +65,16 @@ def inspect(
     RUN: classes, sizes or columns, recipe, scores, and whether the model contains training rows.
     RUN --against DATA: how its samples differ from real rows, by class.
     """
+    from gan_augment.commands.compare_model import inspect_against
+    from gan_augment.commands.inspect import inspect_data, inspect_run
+
     with outcome.exit_codes(ctx), shown_progress(quiet=as_json) as progress:
         check_there(path, "DATA, or the folder of a run")
         is_run = _is_run(path)
         _check_together(ctx, is_run)
         report: Any
         if against is not None:
-            report = commands.inspect_against(
+            report = inspect_against(
                 path,
                 against,
                 columns=o.column_kinds(ctx),
@@ -83,9 +85,9 @@ def inspect(
                 progress=progress,
             )
         elif is_run:
-            report = commands.inspect_run(path, samples=samples, out=out)
+            report = inspect_run(path, samples=samples, out=out)
         else:
-            report = commands.inspect_data(
+            report = inspect_data(
                 path,
                 target=target,
                 columns=o.column_kinds(ctx),

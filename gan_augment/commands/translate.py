@@ -29,7 +29,7 @@ from gan_augment.commands.outputs import (
     new_run_folder,
     output_folder,
 )
-from gan_augment.commands.sampling import write_images
+from gan_augment.commands.sample import write_images
 from gan_augment.data.images.png_folder import (
     ManifestRow,
     check_png_channels,
@@ -170,7 +170,7 @@ def translate(
             trained, gan = Path(model), None
             output.describe(made_from)
         else:
-            from gan_augment.commands.fitting import model_for_output
+            from gan_augment.commands.fit import model_for_output
 
             trained = Path(output.notes.get("run") or run or new_run_folder(origin))
             check_apart(origin, trained)

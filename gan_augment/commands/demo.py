@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_augment.commands.augmenting import augment
-from gan_augment.commands.evaluating import evaluate
-from gan_augment.commands.fitting import fit
+from gan_augment.commands.augment import augment
+from gan_augment.commands.evaluate import evaluate
+from gan_augment.commands.fit import fit
 from gan_augment.commands.outputs import Result, remove_named
 from gan_augment.data.images.png_folder import write_png
 from gan_augment.errors import OutputExistsError

@@ -41,7 +41,7 @@ from gan_augment.commands.outputs import (
     output_folder,
     resolver_folder,
 )
-from gan_augment.commands.sampling import ROWS_AT_ONCE, is_whole, write_images
+from gan_augment.commands.sample import ROWS_AT_ONCE, is_whole, write_images
 from gan_augment.data.images.png_folder import (
     LONGEST_BYTES,
     MANIFEST,
@@ -234,7 +234,7 @@ def augment(
             trained = Path(output.notes.get("run") or run or new_run_folder(source))
             check_apart(source, trained)
             output.describe(made_from, run=str(trained))
-            from gan_augment.commands.fitting import model_for_output
+            from gan_augment.commands.fit import model_for_output
 
             replacing = overwrite and run is not None
             gan, digest = model_for_output(output, source, trained, read, replacing, progress)

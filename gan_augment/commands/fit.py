@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from gan_augment.commands.installation import installed_version
+from gan_augment.commands.doctor import installed_version
 from gan_augment.commands.kinds import (
     ImageKind,
     Kind,

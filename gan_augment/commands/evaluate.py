@@ -1,5 +1,4 @@
 """`evaluate`: read, plan, measure, judge, into a folder. `plan_evaluation`: only the plan.
-`report`: the page of a result.
 
 The measuring and judging is `gan_augment.evaluation`'s.
 """
@@ -15,23 +14,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_augment.commands.embedding import embedded
+from gan_augment.commands.embed import embedded
 from gan_augment.commands.kinds import ImageKind, SignalKind, read_data
 from gan_augment.commands.outputs import check_apart, new_run_folder
+from gan_augment.commands.report import WrittenReport
 from gan_augment.data.images.resize import model_size, resize_batch
 from gan_augment.data.images.sources import PARTS, parts_of
-from gan_augment.errors import DataError, OutputExistsError, UsageError
+from gan_augment.errors import DataError, UsageError
 from gan_augment.evaluation.options import EvaluationOptions
-from gan_augment.evaluation.result import REPORT, EvaluationResult
+from gan_augment.evaluation.result import REPORT
 from gan_augment.evaluation.start import JOURNAL, prepare
 from gan_augment.evaluation.start import evaluate as run
-from gan_augment.input_files import read_regular
 from gan_augment.kinds.kind import Labelled
 from gan_augment.options import FitOptions
 from gan_augment.processes import joblib_engine
 from gan_augment.progress import Progress
-from gan_augment.report.html import is_report
-from gan_augment.storage import clean_stale, write_errors, write_file
 from gan_augment.training.callbacks import interruptible
 
 if TYPE_CHECKING:
@@ -40,28 +37,6 @@ if TYPE_CHECKING:
 SMALL_PX, SMALL_ENLARGED = 64, 128
 """Pictures of so many px at most go to a pretrained network at that size."""
 _HINT = "what is finished was kept; go on with the same command, --out {} and --resume"
-
-
-@dataclass(frozen=True)
-class WrittenReport:
-    """A result, and the page that it was written to."""
-
-    evaluation: EvaluationResult
-    out: Path
-
-    @property
-    def verdict(self) -> str:
-        """The word of the verdict."""
-        return self.evaluation.verdict
-
-    def to_dict(self) -> dict[str, Any]:
-        """Make it ready for JSON."""
-        sentence = self.evaluation.sentence
-        return {"out": str(self.out), "verdict": self.verdict, "sentence": sentence}
-
-    def lines(self) -> list[str]:
-        """Write it for people."""
-        return [self.evaluation.sentence]
 
 
 @dataclass(frozen=True)
@@ -250,45 +225,3 @@ def _pretrained(
             raise DataError(f"{str(source)!r} changed while it was read; begin again")
         values.append(frozen.embed(images, progress))
     return Path(backbone).name, np.concatenate(values)
-
-
-def report(
-    result: str | Path, out: str | Path | None = None, *, overwrite: bool = False
-) -> WrittenReport:
-    """Write the result of an evaluation as one HTML file that needs nothing else.
-
-    Parameters
-    ----------
-    result
-        The folder of an evaluation, or its result.json.
-    out
-        A file, by default report.html beside it.
-    overwrite
-        Replace an earlier report; what is no report of ours is never replaced.
-
-    Raises
-    ------
-    ModelFileError
-        Where there is no result.
-    UsageError, OutputExistsError, WriteFailedError
-    """
-    source = Path(result)
-    evaluation = EvaluationResult.load(source)
-    target = (source if source.is_dir() else source.parent) / REPORT if out is None else Path(out)
-    name = str(target)
-    if target.suffix.lower() not in (".html", ".htm"):
-        raise UsageError(f"--out {name!r} is no HTML file; expected a name such as {REPORT!r}")
-    clean_stale(target.parent, {target.name})
-    if target.exists():
-        with write_errors(target):
-            ours = target.is_file() and is_report(read_regular(target))
-        if not ours:
-            raise OutputExistsError(
-                f"{name!r} is there, and no report of gan-augment; name another file with --out."
-            )
-        if not overwrite:
-            raise OutputExistsError(
-                f"{name!r} is there already; --overwrite replaces it, --out names another file."
-            )
-    write_file(target, evaluation.to_html().encode(), replace=overwrite)
-    return WrittenReport(evaluation, target)

@@ -1,0 +1,77 @@
+"""`report`: write the page of an evaluation's result."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gan_augment.errors import OutputExistsError, UsageError
+from gan_augment.evaluation.result import REPORT, EvaluationResult
+from gan_augment.input_files import read_regular
+from gan_augment.report.html import is_report
+from gan_augment.storage import clean_stale, write_errors, write_file
+
+
+@dataclass(frozen=True)
+class WrittenReport:
+    """A result, and the page that it was written to."""
+
+    evaluation: EvaluationResult
+    out: Path
+
+    @property
+    def verdict(self) -> str:
+        """The word of the verdict."""
+        return self.evaluation.verdict
+
+    def to_dict(self) -> dict[str, Any]:
+        """Make it ready for JSON."""
+        sentence = self.evaluation.sentence
+        return {"out": str(self.out), "verdict": self.verdict, "sentence": sentence}
+
+    def lines(self) -> list[str]:
+        """Write it for people."""
+        return [self.evaluation.sentence]
+
+
+def report(
+    result: str | Path, out: str | Path | None = None, *, overwrite: bool = False
+) -> WrittenReport:
+    """Write the result of an evaluation as one HTML file that needs nothing else.
+
+    Parameters
+    ----------
+    result
+        The folder of an evaluation, or its result.json.
+    out
+        A file, by default report.html beside it.
+    overwrite
+        Replace an earlier report; what is no report of ours is never replaced.
+
+    Raises
+    ------
+    ModelFileError
+        Where there is no result.
+    UsageError, OutputExistsError, WriteFailedError
+    """
+    source = Path(result)
+    evaluation = EvaluationResult.load(source)
+    target = (source if source.is_dir() else source.parent) / REPORT if out is None else Path(out)
+    name = str(target)
+    if target.suffix.lower() not in (".html", ".htm"):
+        raise UsageError(f"--out {name!r} is no HTML file; expected a name such as {REPORT!r}")
+    clean_stale(target.parent, {target.name})
+    if target.exists():
+        with write_errors(target):
+            ours = target.is_file() and is_report(read_regular(target))
+        if not ours:
+            raise OutputExistsError(
+                f"{name!r} is there, and no report of gan-augment; name another file with --out."
+            )
+        if not overwrite:
+            raise OutputExistsError(
+                f"{name!r} is there already; --overwrite replaces it, --out names another file."
+            )
+    write_file(target, evaluation.to_html().encode(), replace=overwrite)
+    return WrittenReport(evaluation, target)
