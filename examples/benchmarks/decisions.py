@@ -132,24 +132,29 @@ def balanced_accuracy(labels: Labels, called: Labels) -> float:
 def tuned_offset(logs: Floats, labels: Labels, shares: Floats) -> Floats:
     """Return what is added to the log probabilities, (K,), chosen on held-out rows."""
     if len(shares) > 2:
-        offsets = [-tau * shares for tau in TAUS]
+        offsets = -TAUS[:, None] * shares
     else:
         odds = np.unique(logs[:, 1] - logs[:, 0])
         cuts = np.concatenate([[odds[0] - 1], (odds[1:] + odds[:-1]) / 2, [odds[-1] + 1]])
-        offsets = [np.array([0.0, -cut]) for cut in cuts[:: max(1, len(cuts) // 2000)]]
-    values = np.array([balanced_accuracy(labels, (logs + o).argmax(axis=1)) for o in offsets])
-    best = int(values.argmax())
-    called = (logs + offsets[best]).argmax(axis=1)
-    variance = 0.0
-    present = np.unique(labels)
-    for label in present:
-        own = called[labels == label] == label
-        variance += own.mean() * (1 - own.mean()) / len(own)
-    error = np.sqrt(variance) / len(present)
-    equal = [o for o, v in zip(offsets, values, strict=True) if v >= values[best] - error - 1e-12]
-    balanced = -shares
-    apart = [np.abs((o - o[0]) - (balanced - balanced[0])).sum() for o in equal]
-    return equal[int(np.argmin(apart))]
+        offsets = np.stack([np.zeros(len(cuts)), -cuts], axis=1)
+    present, rows = np.unique(labels, return_counts=True)
+    recalls = np.stack([recall_by_offset(logs, labels, offsets, label) for label in present])
+    values = recalls.mean(axis=0)
+    best = recalls[:, values.argmax()]
+    error = np.sqrt((best * (1 - best) / rows).sum()) / len(present)
+    equal = offsets[values >= values.max() - error - 1e-12]
+    apart = np.abs((equal - equal[:, :1]) + (shares - shares[0])).sum(axis=1)
+    return np.asarray(equal[apart.argmin()])
+
+
+def recall_by_offset(logs: Floats, labels: Labels, offsets: Floats, label: int) -> Floats:
+    """Return the recall of a class under each offset, (M,)."""
+    own = logs[labels == label]
+    if offsets.shape[1] > 2:
+        return np.array([((own + o).argmax(axis=1) == label).mean() for o in offsets])
+    odds = np.sort(own[:, 1] - own[:, 0])
+    below = np.searchsorted(odds, -offsets[:, 1], side="right") / len(odds)
+    return 1 - below if label == 1 else below
 
 
 def split_line(X: pd.DataFrame, y: Labels, pair: tuple[Any, Any], seed: int) -> dict[str, Any]:
