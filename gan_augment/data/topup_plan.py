@@ -20,55 +20,51 @@ AddedOrigin = Literal["repeat", "synthetic", "companion"]
 ORIGINS = ("real", *get_args(AddedOrigin))
 TOO_FEW_ROWS = "it has 1 row, and a generator needs 2"
 BYTES_A_ROW: dict[DataKind, int] = {"image": 500, "table": 60}
-"""Of a plan; of images with the path of a file."""
+"""Memory that a planned row takes; for images this includes the path of a file."""
 
 
 @dataclass(frozen=True)
 class ClassPlan:
-    """Holds the rows of one class at the end: real ones, and the rows added by origin.
-
-    room: how many of the repeats and synthetic rows are there since others have companions.
-    """
+    """Final rows of one class: real rows, and added rows by origin."""
 
     real: int
     repeats: int = 0
     synthetic: int = 0
     companions: int = 0
-    room: int = field(default=0, repr=False, compare=False)
 
     @property
     def total(self) -> int:
-        """Count all rows of the class at the end."""
+        """All rows of the class after the top-up."""
         return self.real + self.added
 
     @property
     def added(self) -> int:
-        """Count the rows behind the real ones."""
+        """Rows added to the real ones."""
         return self.repeats + self.generated
 
     @property
     def generated(self) -> int:
-        """Count the rows that a generator makes: synthetic ones or companions."""
+        """Rows that a generator makes: synthetic rows or companions."""
         return self.synthetic + self.companions
 
     @property
     def origins(self) -> dict[str, int]:
-        """Return {origin: rows}."""
+        """Rows by origin, {origin: rows}."""
         rows = (self.real, self.repeats, self.synthetic, self.companions)
         return dict(zip(ORIGINS, rows, strict=True))
 
-    def repeated(self) -> ClassPlan:
-        """Return a plan of as many rows, none of them generated."""
-        return ClassPlan(self.real, self.added)
+    def without_generated(self) -> ClassPlan:
+        """Return the plan with repeats instead of synthetic rows, and without companions."""
+        return ClassPlan(self.real, self.repeats + self.synthetic)
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Holds an entry a row. Rows are added class by class: repeats first, then generated rows.
+    """One entry per row. Added rows come class by class: repeats first, then generated rows.
 
-    label: int64 (M,), the number of the class. origin: str (M,), one of ORIGINS.
-    source: int64 (M,), the real row that a real row or a repeat shows, -1 for generated rows.
-    index: int64 (M,), the row's number among those of its class and origin.
+    label: int64 (M,), class number. origin: str (M,), one of ORIGINS. source: int64 (M,), the real
+    row that a real row or a repeat shows, -1 for generated rows. index: int64 (M,), the number of
+    the row among the rows of its class and origin.
     """
 
     label: NDArray[np.int64]
@@ -80,7 +76,7 @@ class Layout:
         return len(self.label)
 
     def behind(self, labels: NDArray[np.int64]) -> Layout:
-        """Return these rows behind all real ones, which have the given labels, int64 (N,)."""
+        """Return a layout of all real rows, with the given labels (N,), then these rows."""
         index = np.empty(len(labels), dtype=np.int64)
         for label in np.unique(labels):
             own = labels == label
@@ -95,7 +91,7 @@ class Layout:
 
 @dataclass(frozen=True)
 class Block:
-    """Holds added rows of one class and origin. source: int64 (n,), as of `Layout`."""
+    """Added rows of one class and origin. source: int64 (n,), as in `Layout`."""
 
     label: int
     origin: AddedOrigin
@@ -104,14 +100,12 @@ class Block:
 
 @dataclass(frozen=True, eq=False)
 class TopUpPlan(Mapping[str, ClassPlan]):
-    """Holds how every class ends, {class: ClassPlan} in the order of the labels.
+    """Final rows of every class, {class: ClassPlan} in label order.
 
-    classes: the plan as it stands. requested: the plan before any refusal. refused: {class: why it
-    is filled with repeats instead of generated rows}.
+    refused: {class: why it gets repeats instead of generated rows}.
     """
 
     classes: Mapping[str, ClassPlan]
-    requested: Mapping[str, ClassPlan]
     refused: Mapping[str, str] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> ClassPlan:
@@ -125,31 +119,31 @@ class TopUpPlan(Mapping[str, ClassPlan]):
 
     @property
     def added(self) -> int:
-        """Count the rows added to all classes together."""
+        """Rows added to all classes together."""
         return sum(end.added for end in self.values())
 
     @property
     def generated(self) -> dict[str, int]:
-        """Return {class: rows to generate}, without the classes of which none are."""
+        """Rows to generate, {class: n}, for the classes that need any."""
         return {name: end.generated for name, end in self.classes.items() if end.generated}
 
     @property
     def counts(self) -> dict[str, dict[str, int]]:
-        """Return {class: {origin: rows}}."""
+        """Rows by class and origin, {class: {origin: rows}}."""
         return {name: end.origins for name, end in self.items()}
 
     def refuse(self, reasons: Mapping[str, str], *, keep_others: bool = False) -> TopUpPlan:
         """Return the plan with repeats for classes that cannot be generated.
 
-        Where no topped-up class is left with generated rows, no class gets companions either: they
-        would teach a classifier that what looks generated is common. What grew with them shrinks.
+        If no topped-up class keeps synthetic rows, no class gets companions either: a classifier
+        would learn that what looks generated is common.
 
         Parameters
         ----------
         reasons
-            {class: why}; those of which no row is to be generated are passed over.
+            {class: why}; classes without rows to generate are ignored.
         keep_others
-            Whether the other classes stay as they are, since their rows are generated already.
+            True if the rows of the other classes are generated already.
 
         Examples
         --------
@@ -162,20 +156,18 @@ ClassPlan(real=7, repeats=93, synthetic=0, companions=0))
         {'bad': '7 rows are too few'}
         """
         fresh = {name: why for name, why in reasons.items() if name in self.generated}
-        refused = {**self.refused, **fresh}
-        if keep_others:
-            ends = {n: end.repeated() if n in fresh else end for n, end in self.classes.items()}
-        else:
-            ends = _after_refusals(self.requested, refused)
-        return TopUpPlan(ends, self.requested, refused)
+        ends = {n: end.without_generated() if n in fresh else end for n, end in self.items()}
+        if fresh and not keep_others and not any(end.synthetic for end in ends.values()):
+            ends = {name: end.without_generated() for name, end in ends.items()}
+        return TopUpPlan(ends, {**self.refused, **fresh})
 
     def warn_of_refused(self, unit: str = "rows") -> None:
-        """Warn of the classes that are filled with repeats, if there are any."""
+        """Warn about classes that get repeats instead of generated rows."""
         if self.refused:
             warn(refusals_in_words(self.refused, unit))
 
     def blocks(self, labels: NDArray[np.int64], seed: int) -> Iterator[Block]:
-        """Yield what is added to real rows with these labels, int64 (N,), in order."""
+        """Yield the rows added to real rows with these labels, int64 (N,), in order."""
         for number, (name, end) in enumerate(self.classes.items()):
             if end.repeats:
                 own = np.flatnonzero(labels == number)
@@ -185,7 +177,7 @@ ClassPlan(real=7, repeats=93, synthetic=0, companions=0))
                 yield Block(number, generated, np.broadcast_to(np.int64(-1), end.generated))
 
     def layout(self, labels: NDArray[np.int64], seed: int) -> Layout:
-        """Return every row that is added to real rows with these labels, int64 (N,), in order."""
+        """Return all rows added to real rows with these labels, int64 (N,), in order."""
         blocks = [Block(0, "repeat", np.empty(0, np.int64)), *self.blocks(labels, seed)]
         return Layout(
             label=np.concatenate([np.full(len(b.source), b.label) for b in blocks]),
@@ -196,9 +188,9 @@ ClassPlan(real=7, repeats=93, synthetic=0, companions=0))
 
 
 def repeated_rows(rows: NDArray[np.int64], n: int, name: str, seed: int) -> NDArray[np.int64]:
-    """Draw `n` repeats of the rows of a class: each as often as any other, give or take one.
+    """Draw `n` repeats of the rows of a class; the frequencies of rows differ by at most one.
 
-    In an order that is drawn once; more repeats begin with the same ones.
+    The order is drawn once, so that a larger `n` begins with the same rows.
 
     >>> repeated_rows(np.array([7]), 3, "bad", seed=0)
     array([7, 7, 7])
@@ -207,7 +199,7 @@ def repeated_rows(rows: NDArray[np.int64], n: int, name: str, seed: int) -> NDAr
 
 
 def refusals_in_words(refused: Mapping[str, str], unit: str = "rows") -> str:
-    """Say what happens to classes that cannot be generated, {class: why}, for a warning."""
+    """Return the warning about classes that cannot be generated, {class: why}."""
     listed = "; ".join(f"{name!r}: {why}" for name, why in refused.items())
     return f"filled with repeats of real {unit} instead: {listed}"
 
@@ -215,7 +207,7 @@ def refusals_in_words(refused: Mapping[str, str], unit: str = "rows") -> str:
 def rare_classes(counts: Mapping[str, int]) -> tuple[str, ...]:
     """Return the classes with fewer than half of an equal share, n_c < N / (2 K), in order.
 
-    Classes without a row count neither as rare nor in K.
+    Classes without rows are not rare and do not count in K.
 
     >>> rare_classes({"good": 5000, "scratch": 40, "dent": 900})
     ('scratch', 'dent')
@@ -226,7 +218,7 @@ def rare_classes(counts: Mapping[str, int]) -> tuple[str, ...]:
 
 
 def explain_rare(counts: Mapping[str, int]) -> str:
-    """Say the rule and its numbers in one sentence.
+    """Return the rule and its numbers in one sentence.
 
     >>> print(explain_rare({"good": 90, "scratch": 10}))
     rare: scratch (10); fewer than 25 rows, half of an equal share of 100 rows over 2 classes
@@ -243,11 +235,11 @@ def explain_rare(counts: Mapping[str, int]) -> str:
 
 
 def choose_classes(classes: str | Sequence[str], counts: Mapping[str, int]) -> tuple[str, ...]:
-    """Return the classes to top up, of "rare", "all", a name, names with commas, or a sequence.
+    """Return the classes to top up, given "rare", "all", a name, names with commas, or a sequence.
 
-    A class that is called "rare", "all" or holds a comma is reached by a sequence: `["a,b"]`.
-    Raises UnknownClassError for a name the labels do not hold, NoRareClassError where none is rare,
-    DataError for a class without a row.
+    A class called "rare" or "all", or with a comma in its name, needs a sequence: `["a,b"]`.
+    Raises UnknownClassError for a name that no label has, NoRareClassError if no class is rare,
+    DataError for a class without rows.
 
     >>> choose_classes("all", {"a": 3, "b": 9})
     ('a', 'b')
@@ -293,42 +285,37 @@ def plan_topup(
     classes: Sequence[str] | Mapping[str, int],
     kind: DataKind = "image",
     advised: float | None = None,
-    *,
-    exact: bool | None = None,
 ) -> TopUpPlan:
-    """Plan how every class ends.
+    """Plan the final rows of every class.
 
-    A topped-up class of n rows ends with max(n, T) rows, T given by `top_up.to`: the largest count,
-    the median count (of the classes that hold a row), an integer, or a fraction of the largest.
-    Of the a = max(n, T) - n rows added, round(share * a) are synthetic, the rest repeats; a class
-    of one row, from which no generator learns, gets repeats alone.
-    Companions: let s be the share of synthetic rows in all topped-up classes together, at the end.
-    Every other class of n rows gets round(n * s / (1 - s)) generated rows, so that it holds the
-    share s too; but never more than n, so that none more than doubles (s <= 1/2 never does). Where
-    T is not exact, it grows with the companions (see `beside_companions`). Halves round up.
+    A topped-up class of n rows ends with max(n, T) rows. T is given by `top_up.to`: the largest
+    count, the median count of the classes that hold rows, an integer, or a fraction of the largest
+    count. round(share * a) of the a added rows are synthetic, the rest repeats. A class of one row
+    gets only repeats, because no generator learns from one row.
+
+    Companions: let s be the share of synthetic rows in all topped-up classes together. Every other
+    class of n rows gets round(n * s / (1 - s)) generated rows, at most n, so that it holds the
+    share s too. Halves round up.
 
     Parameters
     ----------
     counts
         {class: real rows}.
     top_up
-        What is added; its `to` is not used where `classes` says how many rows are.
+        The target and the share; `to` is ignored if `classes` gives numbers of rows.
     classes
         The classes to top up, or {class to top up: rows to add}.
     kind
-        The kind of data, which decides what "auto" means.
+        The kind of recipes, which decides what "auto" means.
     advised
-        The synthetic share that "auto" means with the model at hand, if there is one.
-    exact
-        Whether the topped-up classes stay as large as they are although other classes get
-        companions. By default where `top_up.to` is an integer, or the rows to add are given.
+        The synthetic share that the model at hand advises for "auto", or None.
 
     Examples
     --------
     >>> plan = plan_topup({"good": 100, "bad": 20}, TopUp(), ["bad"])
     >>> plan["bad"], plan["good"]
-    (ClassPlan(real=20, repeats=80, synthetic=80, companions=0), \
-ClassPlan(real=100, repeats=0, synthetic=0, companions=80))
+    (ClassPlan(real=20, repeats=40, synthetic=40, companions=0), \
+ClassPlan(real=100, repeats=0, synthetic=0, companions=67))
     >>> plan_topup({"good": 100, "bad": 20}, TopUp(companions=False), {"bad": 10})["bad"]
     ClassPlan(real=20, repeats=5, synthetic=5, companions=0)
     """
@@ -338,75 +325,27 @@ ClassPlan(real=100, repeats=0, synthetic=0, companions=80))
     share, companions = top_up.resolved(kind, advised)
     if isinstance(classes, Mapping):
         added = dict(classes)
-        exact = True if exact is None else exact
     else:
         goal = _goal(counts, top_up.to)
         added = {name: max(goal - counts[name], 0) for name in classes}
-        exact = isinstance(top_up.to, int) if exact is None else exact
     check_planned(sum(added.values()), kind)
-    ends = {name: ClassPlan(real=n) for name, n in counts.items()}
-    rows = beside_companions(counts, added, share) if companions and not exact else added
-    for name, n in rows.items():
-        synthetic = _round(share * n)
-        ends[name] = ClassPlan(counts[name], n - synthetic, synthetic, room=n - added[name])
-    if companions:
-        ends = _with_companions(ends, frozenset(added))
-    plan = TopUpPlan(ends, ends)
-    lone = {name: TOO_FEW_ROWS for name, end in ends.items() if end.real == 1}
-    return plan.refuse(lone) if lone else plan
+    synthetic = {name: _round(share * n) for name, n in added.items()}
+    # s / (1 - s) = synthetic rows / other rows of the topped-up classes
+    others = sum(counts[name] + n - synthetic[name] for name, n in added.items())
+    ratio = min(sum(synthetic.values()) / others, 1.0) if companions and others else 0.0
+    ends = {
+        name: ClassPlan(n, added[name] - synthetic[name], synthetic[name])
+        if name in added
+        else ClassPlan(n, companions=_round(ratio * n))
+        for name, n in counts.items()
+    }
+    return TopUpPlan(ends).refuse({name: TOO_FEW_ROWS for name, n in counts.items() if n == 1})
 
 
 def check_planned(rows: int, kind: DataKind = "image") -> None:
-    """Raise UsageError for more new rows than even their list would fit into memory."""
+    """Raise UsageError if the list of the new rows does not fit into memory."""
     if problem := memory_problem(BYTES_A_ROW[kind] * rows):
         raise UsageError(f"the list of the rows to add alone needs {problem}; take fewer")
-
-
-def _after_refusals(
-    requested: Mapping[str, ClassPlan], refused: Mapping[str, str]
-) -> dict[str, ClassPlan]:
-    ends = {name: end.repeated() if name in refused else end for name, end in requested.items()}
-    was, left = (any(end.synthetic for end in plan.values()) for plan in (requested, ends))
-    if left or not was:
-        return ends
-    return {
-        name: ClassPlan(end.real, end.repeats + end.synthetic - end.room)
-        for name, end in requested.items()
-    }
-
-
-def beside_companions(
-    counts: Mapping[str, int], added: Mapping[str, int], share: float
-) -> dict[str, int]:
-    """Return the rows to add, larger by as much as companions make the other classes.
-
-    "As many as the largest class" means what that class ends with: else a top-up to balance ends
-    unbalanced, and a classifier leans to the classes with companions. Every topped-up class ends
-    with T (1 + r) rows instead of T, r the companions' share of a class's real rows: with N real
-    rows and G = sum of T, 1 + r = (1 - share N / G) / (1 - share), at most 2.
-
-    >>> beside_companions({"good": 100, "bad": 20}, {"bad": 80}, share=0.5)
-    {'bad': 160}
-    """
-    real = sum(counts[name] for name in added)
-    goals = real + sum(added.values())
-    if not sum(added.values()) or all(name in added for name, n in counts.items() if n):
-        return dict(added)
-    growth = (1 - share * real / goals) / (1 - share) if share < 1 else 2.0
-    return {
-        name: _round((counts[name] + rows) * min(growth, 2.0)) - counts[name]
-        for name, rows in added.items()
-    }
-
-
-def _with_companions(plan: dict[str, ClassPlan], topped_up: frozenset[str]) -> dict[str, ClassPlan]:
-    synthetic = sum(plan[name].synthetic for name in topped_up)
-    rest = sum(plan[name].total for name in topped_up) - synthetic  # s / (1 - s) = synthetic / rest
-    ratio = min(synthetic / rest, 1.0) if rest else 0.0
-    return {
-        name: end if name in topped_up else ClassPlan(end.real, companions=_round(ratio * end.real))
-        for name, end in plan.items()
-    }
 
 
 def _goal(counts: Mapping[str, int], to: str | int | float) -> int:

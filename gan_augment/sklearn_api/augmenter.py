@@ -249,15 +249,13 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
         parsed = self._read(X, y)
         self._count_features(parsed)
         labels, data = parsed.output.labels, cast(Any, parsed.data)
-        strategy = self.sampling_strategy  # sizes are exact, "as many as another class" is not
-        lacking = rows_to_add(strategy, labels, data.labels)
+        lacking = rows_to_add(self.sampling_strategy, labels, data.labels)
         planned = partial(
             plan_topup,
             kind=parsed.kind,
             counts=data.counts,
             top_up=top_up,
             classes={name: n for name, n in lacking.items() if n},
-            exact=isinstance(strategy, Mapping) or callable(strategy),
         )
         plan = planned()
         generates = bool(plan.generated)
