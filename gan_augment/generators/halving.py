@@ -376,7 +376,7 @@ def choose_recipe(
         speeds, timing["score_s"], most, budget_s and budget_s - timing["spent_s"], share=share
     )
     try:
-        plan.check(budget_s, recipes, getattr(data, "image_shape", ())[:2], progress)
+        plan.check(budget_s, recipes, () if data.kind.tabular else data.image_shape[:2], progress)
     except UsageError as error:
         if not force:
             raise

@@ -324,7 +324,9 @@ def read_labelled(x: Any, y: Any = None, *, kind: str = "auto") -> ParsedInput |
 
 def plain_output(source: Any, labels: ClassLabels) -> OutputFormat:
     """Return rows as uint8 images (N, H, W, C) or pandas frames, of labelled data or a GAN."""
-    shape = getattr(source, "image_shape_", getattr(source, "image_shape", None))
+    shape = getattr(source, "image_shape_", None)
+    if isinstance(source, Labelled) and not source.kind.tabular:
+        shape = source.image_shape
     pixels = None if shape is None else PixelFormat(shape, "|u1", "0..255")
     if shape is not None and shape[0] == 1:  # a signal: (1, L, C) -> (C, L)
         pixels = PixelFormat((shape[2], shape[1]), "<f4", "signal")

@@ -317,7 +317,7 @@ class SyntheticDataset(EpochItems):
                 f"this {type(model).__name__} is not fitted; fit it first, or pass a run's folder"
             )
         self.counts = _counts(fitted, counts)
-        table = hasattr(fitted.sample({next(iter(self.counts)): 1}), "frame")
+        table = fitted.sample({next(iter(self.counts)): 1}).kind.tabular
         self._generated = GeneratedRows(
             fitted,
             self.counts,

@@ -146,10 +146,10 @@ def test_augment_copies_files_and_adds_windows(tmp_path):
         top_up=TopUp(synthetic_share=0.5),
         run=tmp_path / "run",
     )
-    assert result.counts["fast"] == {"real": 6, "repeat": 14, "synthetic": 14, "companion": 0}
+    assert result.counts["fast"] == {"real": 6, "repeat": 7, "synthetic": 7, "companion": 0}
     original = tmp_path / "data" / "fast" / "w20.npy"
     assert (out / "fast" / "w20.npy").read_bytes() == original.read_bytes()
-    assert read_signals(out).data.counts == {"calm": 34, "fast": 34}
+    assert read_signals(out).data.counts == {"calm": 31, "fast": 20}
 
 
 def test_augment_writes_windows_of_arrays_as_they_were(archive, run, tmp_path):
@@ -240,7 +240,7 @@ def test_the_augmenter_gives_signals_back_as_they_came(dtype):
     )
     more, labels = augmenter.fit_resample(x, y)
     assert more.dtype == dtype
-    assert more.shape == (68, 2, 40)
+    assert more.shape == (51, 2, 40)
     np.testing.assert_array_equal(more[:26], x)
     assert sorted(set(labels)) == ["calm", "fast"]
     assert augmenter.sample({"fast": 3})[0].dtype == dtype
@@ -273,7 +273,7 @@ def test_augment_loader_passes_signals_through(channels):
         DataLoader(data, batch_size=10, shuffle=True), augmenter, synthetic_share=0.5, length="all"
     )
     batches = list(loader)
-    assert sum(len(labels) for _, labels in batches) == len(loader.dataset) == 68
+    assert sum(len(labels) for _, labels in batches) == len(loader.dataset) == 51
     assert {tuple(signals.shape[1:]) for signals, _ in batches} == {(channels, 40)}
     drawn = loader.dataset[int(np.flatnonzero(loader.dataset.synthetic_mask)[0])][0]
     assert drawn.dtype == torch.float32

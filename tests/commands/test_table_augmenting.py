@@ -96,8 +96,8 @@ def test_companions_are_marked_as_such(table_run, table_file, tmp_path):
     out = tmp_path / "out.csv"
     both = TopUp(synthetic_share=0.5, companions=True)
     result = augment(table_file, out, model=table_run, top_up=both)
-    assert result.counts["no"]["companion"] == 36
-    assert Counter(row["origin"] for row in manifest(out))["companion"] == 36
+    assert result.counts["no"]["companion"] == 29
+    assert Counter(row["origin"] for row in manifest(out))["companion"] == 29
 
 
 def test_chunks_make_no_difference(table_run, table_file, tmp_path, monkeypatch):

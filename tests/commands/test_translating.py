@@ -189,7 +189,7 @@ def test_rows_that_show_one_original_are_a_group_of_the_output(data, tmp_path):
         options=options,
         top_up=TopUp(synthetic_share=0.5),
     )
-    assert result.counts["bad_part"]["synthetic"] == result.counts["bad_part"]["repeat"]
+    assert abs(result.counts["bad_part"]["synthetic"] - result.counts["bad_part"]["repeat"]) <= 1
     rows = {row.path: row for row in read_manifest(tmp_path / "out" / "manifest.csv")}
     read = read_images(tmp_path / "out" / "manifest.csv").data
     group_of = dict(zip(read.ids.tolist(), read.groups.tolist(), strict=True))

@@ -98,7 +98,7 @@ def test_an_unfitted_augmenter_is_fitted_on_the_items(images: TensorDataset) -> 
     gan = ImageGAN(steps=2, device="cpu", threads=1, selection=False)
     data = AugmentedDataset(images, gan)
     assert gan.classes_ == COUNTS
-    assert data.counts["7"]["synthetic"] == 36
+    assert data.counts["7"]["synthetic"] == 18
 
 
 def test_nothing_is_fitted_where_nothing_is_generated(images: TensorDataset) -> None:
@@ -116,12 +116,12 @@ def test_the_classes_that_the_model_was_fitted_to_top_up_are(images: TensorDatas
     model = Fitted()
     for _ in range(2):  # fitted here, and fitted already
         data = AugmentedDataset(images, model)
-        assert (data.counts["3"]["synthetic"], data.counts["7"]["repeat"]) == (28, 0)
+        assert (data.counts["3"]["synthetic"], data.counts["7"]["repeat"]) == (14, 0)
     for given in (7, ["7"], [7], "7", 7.0, np.array([7]), {7}, torch.tensor([7])):
-        assert AugmentedDataset(images, model, classes=given).counts["7"]["repeat"] == 36
+        assert AugmentedDataset(images, model, classes=given).counts["7"]["repeat"] == 18
     model.topped_up_ = ("0", "3", "7")  # all of them: nothing was chosen
     data = AugmentedDataset(images, model)
-    assert (data.counts["3"]["repeat"], data.counts["7"]["repeat"]) == (0, 36)
+    assert (data.counts["3"]["repeat"], data.counts["7"]["repeat"]) == (0, 18)
     assert data.counts["0"]["companion"] > 0
 
 
@@ -134,7 +134,7 @@ def test_what_keeps_its_synthesizer_is_taken(images: TensorDataset) -> None:
 
     augmenter = Augmenter()
     for _ in range(2):
-        assert AugmentedDataset(images, augmenter).counts["7"]["synthetic"] == 36
+        assert AugmentedDataset(images, augmenter).counts["7"]["synthetic"] == 18
 
 
 def test_an_augmenter_that_finds_no_rare_class_is_to_be_told(images: TensorDataset) -> None:
@@ -159,7 +159,7 @@ def test_a_run_that_knows_names_fits_a_dataset_with_classes(images: TensorDatase
     folder.classes = list(names)
     data = AugmentedDataset(Subset(folder, range(len(folder))), model, classes=["rook"])
     assert data.classes == names
-    assert data.counts["rook"]["synthetic"] == 36
+    assert data.counts["rook"]["synthetic"] == 18
     assert data[len(data) - 1][1] == 2
 
 
