@@ -1,8 +1,9 @@
-"""Where and how numbers are computed: device, precision, threads, each with its reason in words."""
+"""Choose device, precision and threads for computations, and give the reason in words."""
 
 from __future__ import annotations
 
 import contextlib
+import multiprocessing
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,11 +16,13 @@ from gan_augment.errors import UsageError
 from gan_augment.processes import available_cores, available_threads
 
 Precision = Literal["auto", "float32", "bf16"]
+ONE_THREAD_PX = 32 * 32
+"""Pixels per image up to which one thread is as fast as two (examples/benchmarks/threads.md)."""
 
 
 @dataclass(frozen=True)
 class ComputeConfig:
-    """Holds the decision about device, precision and threads, and the reason."""
+    """Device, precision and number of threads of a computation, with the reason."""
 
     device: torch.device
     precision: Literal["float32", "bf16"]
@@ -40,38 +43,53 @@ class ComputeConfig:
 
 
 def compute_config(
-    device: str = "auto", precision: Precision = "auto", threads: int | None = None
+    device: str = "auto",
+    precision: Precision = "auto",
+    threads: int | None = None,
+    pixels: int = 0,
 ) -> ComputeConfig:
-    """Decide from the request and the hardware; UsageError for a device that is not there.
+    """Choose device, precision and threads from the request and the hardware.
 
-    bf16 by rule where the processor multiplies it natively (AMX, AVX512-BF16, or the GPU),
-    else float32. Where a budget or the default decides how long images are trained, both are timed
-    there, and the faster is taken.
+    Parameters
+    ----------
+    device
+        "auto", "cpu", "cuda" or "cuda:N".
+    precision
+        "auto" is bf16 for images on a GPU that supports it, else float32, which is faster on CPUs.
+    threads
+        None is one thread for small networks and inside worker processes, else every core.
+    pixels
+        Pixels per image (H x W); 0 for tables.
+
+    Raises
+    ------
+    UsageError
+        For a device that does not exist.
     """
     chosen, why = _device(device)
-    if chosen.type == "cpu":
-        native = bool(torch.ops.mkldnn._is_mkldnn_bf16_supported()) and _native_bf16()
-        kind = _native_bf16() or "no AMX or AVX512-BF16"
-    else:
-        native = torch.cuda.is_bf16_supported() if chosen.type == "cuda" else False
-        kind = "bf16 on the GPU" if native else "no bf16 on this GPU"
-    if precision == "auto":
-        resolved: Literal["float32", "bf16"] = "bf16" if native else "float32"
-        why += f"; {resolved} since the processor has {kind}"
-    else:
-        resolved = precision
-        why += f"; {precision} as asked"
-    cores = available_cores()
-    count = available_threads() if threads is None else threads
-    fewer = " by OMP_NUM_THREADS" if count < cores else ""
-    asked = fewer if threads is None else " as asked"
-    why += f"; {count} of {cores} core{'s' * (cores != 1)}{asked}"
-    return ComputeConfig(chosen, resolved, count, why)
+    resolved: Literal["float32", "bf16"] = "float32"
+    by = f"by default on {chosen.type}"
+    if precision != "auto":
+        resolved, by = precision, "as requested"
+    elif pixels and chosen.type == "cuda" and torch.cuda.is_bf16_supported():
+        resolved = "bf16"
+    threads, rule = _threads(pixels) if threads is None else (threads, "threads as requested")
+    return ComputeConfig(chosen, resolved, threads, f"{why}; {resolved} {by}; {rule}")
+
+
+def _threads(pixels: int) -> tuple[int, str]:
+    cores, count = available_cores(), available_threads()
+    if multiprocessing.parent_process() is not None:
+        return 1, "one thread inside a worker process"
+    if pixels <= ONE_THREAD_PX:
+        return 1, "one thread for small networks"
+    fewer = " (OMP_NUM_THREADS)" if count < cores else ""
+    return count, f"{count} of {cores} core{'s' * (cores != 1)}{fewer}"
 
 
 @contextlib.contextmanager
 def threads(count: int) -> Iterator[None]:
-    """Use `count` torch threads inside; the caller's number comes back after."""
+    """Use `count` torch threads in the block, then restore the caller's number."""
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:
@@ -102,7 +120,7 @@ def _device(requested: str) -> tuple[torch.device, str]:
             f"device {requested!r} is not there: torch sees {torch.cuda.device_count()} GPUs. "
             "Use --device cpu."
         )
-    return device, "as asked"
+    return device, "as requested"
 
 
 def _device_of_rank() -> torch.device:
@@ -113,10 +131,3 @@ def _device_of_rank() -> torch.device:
             "as many ranks as there are GPUs (--nproc-per-node, --processes), or give --device cpu"
         )
     return torch.device("cuda", number)
-
-
-def _native_bf16() -> str:
-    """Name the processor's bf16 instructions, or return an empty string."""
-    if torch.cpu._is_amx_tile_supported():
-        return "AMX"
-    return "AVX512-BF16" if torch.cpu._is_avx512_bf16_supported() else ""

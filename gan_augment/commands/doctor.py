@@ -26,7 +26,6 @@ __all__ = ["Diagnosis", "doctor"]
 DISTRIBUTION = "gan-augment"
 LIMIT_S = 180.0
 PROBE_S = 0.5
-MARGIN = 1.1  # times as fast: a smaller difference is the machine's other work
 _MODULES = {"imbalanced-learn": "imblearn", "pillow": "PIL", "scikit-learn": "sklearn"}
 _SIDE_PX, _CLASSES, _ROWS = 32, 10, 640
 
@@ -69,15 +68,14 @@ class Diagnosis:
     """What `doctor` says.
 
     machine: what trains here by default, in words. images_per_s: {precision: speed} of the default
-    recipe on 32 px colour images. advice: on the precision, or "". not_timed: why nothing, or not
-    everything, was timed. problems: what is needed and does not work, each with its cure.
+    recipe on 32 px colour images. not_timed: why nothing, or not everything, was timed.
+    problems: what is needed and does not work, each with its cure.
     """
 
     packages: tuple[Package, ...]
     albumentations: str
     machine: str = ""
     images_per_s: Mapping[str, float] = field(default_factory=dict)
-    advice: str = ""
     not_timed: str | None = None
     problems: tuple[str, ...] = ()
 
@@ -103,7 +101,7 @@ class Diagnosis:
             f"Python {platform.python_version()}, {platform.platform()}",
             ", ".join(p.line() for p in self.packages if p.problem is None),
             self.albumentations,
-            *(line for line in (self.machine, timed, self.advice) if line),
+            *(line for line in (self.machine, timed) if line),
             *(verdict or ["everything that is needed is there and works"]),
         ]
 
@@ -136,7 +134,6 @@ def doctor(progress: Progress | None = None) -> Diagnosis:
         albumentations=albumentations_words(),
         machine=rule.get("machine", ""),
         images_per_s=speeds,
-        advice=advice(rule.get("rule", ""), speeds),
         not_timed=ended or (None if rule else "training was not tried"),
         problems=tuple(problems),
     )
@@ -161,19 +158,6 @@ def albumentations_words() -> str:
         f"{' and '.join(names)} may answer `import albumentations`, and AlbumentationsX is under "
         f'the AGPL, not MIT: pip uninstall {" ".join(names)}, then pip install "{allowed}"'
     )
-
-
-def advice(precision: str, images_per_s: Mapping[str, float]) -> str:
-    """Say whether the precision that the rule takes is the faster one."""
-    if len(images_per_s) < 2:
-        return ""
-    other = "float32" if precision == "bf16" else "bf16"
-    times = images_per_s[other] / images_per_s[precision]
-    if times > MARGIN:
-        finding = f"wrong here: {other} is {times:.1f} times as fast; pass --precision {other}"
-    else:
-        finding = f"right here: {other} is {times:.2f} times as fast"
-    return f"the rule takes {precision}, and is {finding}"
 
 
 def _package(name: str, allowed: str) -> Package:
@@ -213,7 +197,7 @@ def _trials(modules: Sequence[str]) -> tuple[list[dict[str, Any]], str | None]:
 
 
 def _timed_steps() -> Iterator[dict[str, Any]]:
-    """The machine as the rule has it, then images/s of a training step in each precision."""
+    """Describe the machine, then time a training step in images/s."""
     import numpy as np
 
     from gan_augment.data.batches import PairedBatches
@@ -225,23 +209,21 @@ def _timed_steps() -> Iterator[dict[str, Any]]:
     from gan_augment.rng import rng_for
     from gan_augment.training.images import build
 
-    rule, recipe = compute_config(), resolve_recipe("auto")
-    yield {"machine": rule.line(), "rule": rule.precision}
+    machine, recipe = compute_config(pixels=_SIDE_PX**2), resolve_recipe("auto")
+    yield {"machine": machine.line()}
     shape, labels = (_SIDE_PX, _SIDE_PX, 3), np.arange(_ROWS) % _CLASSES
     pixels = rng_for(0, "doctor").integers(0, 256, (_ROWS, *shape), dtype=np.uint8)
     data = IMAGE.of(pixels, labels.astype(np.int64), np.arange(_ROWS).astype(np.str_))
-    for precision in ("float32", "bf16"):
-        machine = compute_config(str(rule.device), precision, rule.threads)
-        parts = build(recipe, shape, len(data.names), machine)
-        batches = PairedBatches(
-            data,
-            size=recipe.batch,
-            power=recipe.label_power,
-            padded=Geometry.of(shape).padded,
-            device=machine.device,
-        )
-        speed = recipe.batch / step_seconds(parts, batches, rule.threads, PROBE_S)
-        yield {"precision": precision, "images_per_s": round(speed, 1)}
+    parts = build(recipe, shape, len(data.names), machine)
+    batches = PairedBatches(
+        data,
+        size=recipe.batch,
+        power=recipe.label_power,
+        padded=Geometry.of(shape).padded,
+        device=machine.device,
+    )
+    speed = recipe.batch / step_seconds(parts, batches, PROBE_S)
+    yield {"precision": machine.precision, "images_per_s": round(speed, 1)}
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ import statistics
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
@@ -198,10 +198,11 @@ class ImageKind(_Kind):
         return with_options(resolve_recipe(self.options.recipe), self.options)
 
     def machine(self) -> ComputeConfig:
-        """What trains, as the options and this machine allow."""
+        """Return the device, precision and threads that train."""
         from gan_augment.machine import compute_config
 
-        return compute_config(self.options.device, self.options.precision, self.options.threads)
+        options, (height, width, _) = self.options, self.data.image_shape
+        return compute_config(options.device, options.precision, options.threads, height * width)
 
     def own_length(self, recipe: Recipe) -> str:
         """How long a fit trains where neither steps nor a budget are given."""
@@ -376,17 +377,11 @@ class TableKind(_Kind):
         return with_options(recipe, options)
 
     def machine(self) -> ComputeConfig:
-        """float32 and one thread, unless the options say otherwise: small networks are faster."""
+        """Return the device, precision and threads that train."""
         from gan_augment.machine import compute_config
 
         options = self.options
-        precision = "float32" if options.precision == "auto" else options.precision
-        machine = compute_config(options.device, precision, options.threads or 1)
-        if options.precision != "auto" or options.threads is not None:
-            return machine
-        where, _, _ = machine.reason.partition(";")
-        why = f"{where}; float32 and one thread, since the networks of a table are small"
-        return replace(machine, reason=why)
+        return compute_config(options.device, options.precision, options.threads)
 
     def own_length(self, recipe: Recipe) -> str:
         """How long a fit trains where neither steps nor a budget are given."""

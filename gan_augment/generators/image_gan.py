@@ -34,8 +34,8 @@ from gan_augment.generators.time_budget import (
     Forecast,
     check_useful,
     opening_s,
+    step_seconds,
     steps_within,
-    thread_speeds,
 )
 from gan_augment.generators.usefulness import (
     LEAST_IMAGES,
@@ -221,19 +221,14 @@ class ImageGAN(GAN[Labelled, ModelMeta]):
         with alone():
             self._choice = chosen_recipe(self, data, started_s, progress, stop, unlabelled)
         data = checked_data(self._resolved, data)
-        parts = self._parts(data, compute_config(self.device, self.precision, self.threads))
+        parts = self._parts(data, self._compute(data))
         _check_unlabelled(parts.recipe, data, unlabelled)
         untrained = self.untrained
         budget_s = self.budget_s if self.steps is None and not untrained else None
         timing = None
-        by_default = self.precision == "auto" and parts.compute.precision == "bf16"
-        if budget_s is not None or (self.steps is None and by_default and not untrained):
+        if budget_s is not None:
             progress.phase("timing a few steps")
-            may_choose = budget_s is not None and self.threads is None
-            may_choose &= parts.compute.device.type == "cpu"
-            within_s = TIMING_SHARE * (budget_s or DEFAULT_BUDGET_S)
-            timing = self._timing(parts, data, within_s, may_choose)
-            parts = timing.parts
+            timing = self._timing(parts, data, TIMING_SHARE * budget_s)
         if timing and budget_s is not None:
             spent_s = time.monotonic() - started_s + timing.judge_s
             steps = self._steps(timing, timing.judge_s, budget_s - spent_s)
@@ -251,8 +246,7 @@ class ImageGAN(GAN[Labelled, ModelMeta]):
             left_s = budget_s - (now_s - started_s)
             steps = max(SMALLEST_RUN_STEPS, self._steps(timing, now_s - began_s, left_s))
             progress.note(
-                f"a budget of {budget_s:g} s is {steps} steps here {timing.words}; "
-                f"--steps {steps}{timing.again} repeats the run"
+                f"a budget of {budget_s:g} s is {steps} steps here; --steps {steps} repeats the run"
             )
         if stop.signal is not None:
             raise StopRequested(stop.signal)
@@ -366,7 +360,7 @@ class ImageGAN(GAN[Labelled, ModelMeta]):
         """Time what a fit on `data` does, without fitting, in about `within_s` seconds at most."""
         self._checked(data)
         data = checked_data(self._resolved, data)
-        parts = self._parts(data, compute_config(self.device, self.precision, 1))
+        parts = self._parts(data, replace(self._compute(data), threads=1))
         if self.untrained:
             rows, _ = hold_out(data, seed=self.random_state)
             classifier_s = judge_s(data, rows, min(PROBE_S, within_s / 4))
@@ -374,11 +368,11 @@ class ImageGAN(GAN[Labelled, ModelMeta]):
             fixed_s += usefulness_s(self._updates(0, len(rows)), classifier_s)
             return Forecast(0, fixed_s, 0.0)
         with machine.threads(1):
-            timing = self._timing(parts, data, within_s, may_choose=False)
+            timing = self._timing(parts, data, within_s)
         steps, trained_s = self.steps or parts.recipe.steps, timing.judge_s
         fixed_s = trained_s + self._beside_s(timing, trained_s)
         fixed_s += usefulness_s(self._updates(steps, timing.rows), trained_s)
-        return Forecast(steps, fixed_s, timing.step_s, timing.parts.compute.precision)
+        return Forecast(steps, fixed_s, timing.step_s)
 
     @property
     def untrained(self) -> bool:
@@ -396,43 +390,21 @@ class ImageGAN(GAN[Labelled, ModelMeta]):
     def _parts(self, data: Labelled, compute: ComputeConfig) -> Parts:
         return build(self._resolved, data.image_shape, len(data.names), compute)
 
-    def _timing(self, parts: Parts, data: Labelled, within_s: float, may_choose: bool) -> Timing:
-        """Time a fit on some images: steps with the threads and in the precision that suit this
-        machine now (bf16 that the hardware has was slower on some), and the scorer's classifier.
+    def _compute(self, data: Labelled) -> ComputeConfig:
+        height, width, _ = data.image_shape
+        return compute_config(self.device, self.precision, self.threads, height * width)
 
-        within_s: about how long that may take. may_choose: whether fewer threads are tried.
-        """
-        compute, tried = parts.compute, [parts]
-        if self.precision == "auto" and compute.precision == "bf16":
-            tried.append(replace(parts, compute=replace(compute, precision="float32")))
+    def _timing(self, parts: Parts, data: Labelled, within_s: float) -> Timing:
+        """Time a fit in about `within_s` seconds: a step, and the classifier that scores."""
         rows, _ = hold_out(data, seed=self.random_state)
         batches = training_batches(data, parts, rows)
-        tries = len(tried) * (compute.threads.bit_length() if may_choose else 1)
-        speeds = {
-            (one.compute.precision, n): step_s
-            for one in tried
-            for n, step_s in thread_speeds(
-                one, batches, min(PROBE_S, within_s / 2 / tries), may_choose
-            ).items()
-        }
-        precision, threads = best = min(speeds, key=lambda each: speeds[each])
-        said = ", ".join(
-            f"{parts.recipe.batch / step_s:.0f} images/s with {n}"
-            + f" in {name}" * (len(tried) > 1)
-            for (name, n), step_s in speeds.items()
-        )
-        again = f" --threads {threads}" if may_choose else ""
-        if len(tried) > 1:
-            again += f" --precision {precision}"
-            compute = replace(compute, reason=f"{compute.reason}; {precision} was the faster")
+        step_s = step_seconds(parts, batches, min(PROBE_S, within_s / 2))
         return Timing(
-            parts=replace(parts, compute=replace(compute, threads=threads, precision=precision)),
+            parts=parts,
             rows=len(rows),
-            step_s=speeds[best],
+            step_s=step_s,
             judge_s=judge_s(data, rows, min(PROBE_S, within_s / 4)),
-            score_s=score_s(data, speeds[best] / parts.recipe.batch),
-            words=f"(threads {threads}: {said})",
-            again=again,
+            score_s=score_s(data, step_s / parts.recipe.batch),
         )
 
     def _beside_s(self, timing: Timing, judge_s: float) -> float:
@@ -549,11 +521,9 @@ class ImageGAN(GAN[Labelled, ModelMeta]):
 
 @dataclass(frozen=True)
 class Timing:
-    """What a fit on some images takes here: the seconds of a step, of training the classifier that
-    scores, of a score.
+    """Seconds of a step, of training the classifier that scores, and of a score.
 
-    parts: with the threads and precision that were the fastest, `words` says how fast, and `again`
-    is what repeats them. rows: to train on.
+    rows: to train on.
     """
 
     parts: Parts
@@ -561,8 +531,6 @@ class Timing:
     step_s: float
     judge_s: float
     score_s: float
-    words: str
-    again: str
 
 
 def _sampler_of(data: Labelled, rows: NDArray[np.int64], run: Run) -> BlockSampler:

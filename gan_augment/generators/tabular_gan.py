@@ -39,7 +39,7 @@ from gan_augment.generators.time_budget import (
 from gan_augment.input_files import memory_problem
 from gan_augment.kinds.kind import Kind, Labelled
 from gan_augment.kinds.table import TABLE
-from gan_augment.machine import ComputeConfig, Precision, compute_config
+from gan_augment.machine import ComputeConfig, compute_config
 from gan_augment.metrics.densities import density_and_coverage
 from gan_augment.networks.ensembles import mix_generators
 from gan_augment.processes import available_cores
@@ -271,7 +271,7 @@ class TabularGAN(GAN[Labelled, TableMeta]):
         if self.untrained:
             return Forecast(0, fixed_s, 0.0)
         parts, batches = build_table(recipe, table, anchors), anchor_batches(recipe, table, anchors)
-        step_s = step_seconds(parts, batches, 1, min(ROW_PROBE_S, within_s))
+        step_s = step_seconds(parts, batches, min(ROW_PROBE_S, within_s))
         fixed_s += opening_s(recipe, step_s)
         return Forecast(self._own_steps(recipe), fixed_s, step_s)
 
@@ -300,9 +300,7 @@ class TabularGAN(GAN[Labelled, TableMeta]):
         steps = self._own_steps(parts.recipe)
         if steps and self.steps is None and self.budget_s is not None:
             progress.phase("timing a few steps")
-            step_s = step_seconds(
-                parts, batches, parts.compute.threads, min(ROW_PROBE_S, self.budget_s / 20)
-            )
+            step_s = step_seconds(parts, batches, min(ROW_PROBE_S, self.budget_s / 20))
             spent_s = time.monotonic() - started_s + opening_s(parts.recipe, step_s)
             steps = steps_within(self.budget_s - spent_s, step_s)
             check_useful(steps, self.budget_s, spent_s, step_s, parts.recipe.batch, progress)
@@ -330,7 +328,7 @@ class TabularGAN(GAN[Labelled, TableMeta]):
         return pd.concat(filled, ignore_index=True), {}
 
     def _loaded(self, arrays: SavedArrays, meta: TableMeta, choose: ChooseCompute) -> RowSampler:
-        compute = choose(self.device, "float32", self.threads or 1)
+        compute = choose(self.device, "float32", self.threads)
         return load_row_sampler(arrays, meta, compute)
 
     def _describe(self, meta: TableMeta) -> None:
@@ -338,8 +336,7 @@ class TabularGAN(GAN[Labelled, TableMeta]):
         self.schema_ = meta.table
 
     def _compute(self) -> ComputeConfig:
-        precision: Precision = "float32" if self.precision == "auto" else self.precision
-        return compute_config(self.device, precision, self.threads or 1)
+        return compute_config(self.device, self.precision, self.threads)
 
 
 class SpreadScorer:

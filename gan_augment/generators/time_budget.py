@@ -62,27 +62,10 @@ def seconds_by_parts(
         n = min(2 * n, whole)
 
 
-def thread_speeds(
-    parts: Parts, batches: Batches, probe_s: float, may_choose: bool
-) -> dict[int, float]:
-    """The seconds of a step by the number of torch threads, as far as more of them are faster.
+def step_seconds(parts: Parts, batches: Batches, probe_s: float) -> float:
+    """Return the mean seconds of a step over a whole run, measured for `probe_s` seconds.
 
-    may_choose: fewer threads than `parts` has are timed as well: on a busy machine the threads of a
-    step wait for each other (two on two busy cores ran ten times slower than one).
-    """
-    allowed, speeds = parts.compute.threads, {}
-    doubled = [2**k for k in range(allowed.bit_length()) if 2**k < allowed]
-    for n in [*doubled, allowed] if may_choose else [allowed]:
-        speeds[n] = step_seconds(parts, batches, n, probe_s)
-        if speeds[n] > 1.1 * min(speeds.values()):
-            break  # more threads were slower already
-    return speeds
-
-
-def step_seconds(parts: Parts, batches: Batches, threads: int, probe_s: float) -> float:
-    """The mean time of a step over a whole run, on so many threads, tried for `probe_s` seconds.
-
-    Of a step that takes long a part of its batch is timed. A step that has as many D steps as the
+    A slow step is timed on a part of its batch. A step that has as many D steps as the
     game's balance asks for is timed with the most; WGAN's long ones that come again are a part of
     the mean, those that a run begins with are not (`opening_s`).
     """
@@ -112,7 +95,7 @@ def step_seconds(parts: Parts, batches: Batches, threads: int, probe_s: float) -
                 started_s = time.monotonic()
         return (time.monotonic() - started_s) / done
 
-    with machine.threads(threads):
+    with machine.threads(parts.compute.threads):
         step_s = seconds_each(parts.step, turns, probe_s)
         step_s *= 1 + _long_step(recipe) / recipe.game.long_every
         if parts.first_step is None:
@@ -211,7 +194,7 @@ class Forecast:
     """How long fits on data like this take, with one thread, before one is made.
 
     steps: of the recipe, or as requested. fixed_s: of any fit. step_s: of one more step.
-    precision: that was the faster, where it was not said.
+    precision: of the fit; "auto" is the rule's.
     """
 
     steps: int

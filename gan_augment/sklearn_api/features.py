@@ -45,7 +45,6 @@ DELETE FROM kept WHERE rowid <= (SELECT (3 * min(rowid) + max(rowid)) / 4 FROM k
     {pages} * 3 < 4 * (SELECT page_count - freelist_count
     FROM pragma_page_count, pragma_freelist_count);
 """
-_FASTER = 1.1  # than float32 bf16 has to be, or it is not worth its rounding
 _CPU_BATCH, _GPU_BATCH = 8, 64  # above 8 the maps of 224 px leave a core's cache
 
 
@@ -73,8 +72,7 @@ class FrozenFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     device : str, default="auto"
         "cpu", "cuda", "cuda:1"; "auto" takes a GPU that is there.
     precision : {"auto", "float32", "bf16"}, default="auto"
-        "auto" is what the cached features have, else the faster one here, timed by `fit`. bf16
-        rounds to about three digits.
+        "auto" is float32 on a CPU and bf16, which rounds to about three digits, on a GPU.
     cache : bool, str or Path, default=True
         Whether features are kept, in a file of at most 2 GiB that only the user reads: below
         $XDG_CACHE_HOME or ~/.cache, or in the folder that is named.
@@ -135,7 +133,7 @@ class FrozenFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.verbose = verbose
 
     def fit(self, X: Any = None, y: Any = None) -> Self:
-        """Load the network and choose the precision; nothing is learned, and X is not looked at."""
+        """Load the network; nothing is learned from X."""
         known = {"pool": ("mean", "max"), "precision": ("auto", "float32", "bf16")}
         for name, values in known.items():
             if getattr(self, name) not in values:
@@ -143,12 +141,9 @@ class FrozenFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         backbone = _loaded(self.backbone)
         size: Any = backbone.image_size if self.image_size is None else self.image_size
         self.image_size_ = checked_size((size, size) if np.ndim(size) == 0 else size)
-        self.sha256_, self.precision_ = backbone.sha256, self.precision
+        self.sha256_, self.precision_ = backbone.sha256, _machine_and_batch(self)[0].precision
         forward = _Forward(self, backbone)
         self.n_features_out_ = forward(np.zeros((1, *self.image_size_, 3), np.uint8)).shape[1]
-        if self.precision == "auto":
-            kept = [p for p in ("float32", "bf16") if self._kept(p).there]
-            self.precision_ = kept[0] if kept else forward.faster()
         return self
 
     def transform(self, X: Any) -> NDArray[np.float32]:
@@ -228,8 +223,7 @@ class _Forward:
         import torch
 
         self._pool, self._precision = features.pool, features.precision_
-        self._size = features.image_size_
-        self._machine, self._batch = _machine_and_batch(features)
+        self._machine, _ = _machine_and_batch(features)
         if backbone.sha256 != features.sha256_:
             raise UsageError(f"{features.backbone} has changed since the fit; put it back, or fit")
         self._network = backbone.network.to(self._machine.device)
@@ -257,18 +251,6 @@ class _Forward:
             )
         return values
 
-    def faster(self) -> str:
-        """The faster precision of a block, where the processor has both."""
-        block = np.zeros((min(self._batch, _CPU_BATCH), *self._size, 3), np.uint8)
-        took_s = {}
-        for precision in ("bf16", "float32") if self._machine.precision == "bf16" else ():
-            self._precision = precision
-            self(block)  # kernels are chosen
-            began_s = time.perf_counter()
-            self(block)
-            took_s[precision] = time.perf_counter() - began_s
-        return "bf16" if took_s and took_s["bf16"] * _FASTER < took_s["float32"] else "float32"
-
 
 class _FeatureCache:
     """Rows of features by their settings and the sha256 of their pixels, in one SQLite file.
@@ -294,11 +276,6 @@ class _FeatureCache:
     def __del__(self) -> None:
         if self._db is not None:
             self._db.close()
-
-    @property
-    def there(self) -> bool:
-        """Whether anything was kept with these settings."""
-        return bool(self._ask("SELECT 1 FROM kept WHERE settings = ? LIMIT 1", self._settings))
 
     def row(self, digest: bytes) -> NDArray[np.float32] | None:
         """The features of an image, or None."""
@@ -326,7 +303,8 @@ class _FeatureCache:
 def _machine_and_batch(features: FrozenFeatures) -> tuple[ComputeConfig, int]:
     from gan_augment.machine import compute_config
 
-    machine = compute_config(features.device)
+    precision, (height, width) = features.precision, features.image_size_
+    machine = compute_config(features.device, precision, pixels=height * width)  # type: ignore[arg-type]
     usual = _CPU_BATCH if machine.device.type == "cpu" else _GPU_BATCH
     if features.batch is not None and features.batch < 1:
         raise UsageError(f"batch={features.batch!r}; expected 1 image or more at a time")

@@ -8,7 +8,6 @@ import pytest
 
 from gan_augment.commands import doctor as installation
 from gan_augment.commands.doctor import (
-    advice,
     albumentations_words,
     doctor,
     requirements,
@@ -74,22 +73,6 @@ def test_a_version_outside_its_range_is_a_problem(monkeypatch, no_trials):
 def test_it_is_told_which_albumentations_answers(monkeypatch, owners, words):
     monkeypatch.setattr(metadata, "packages_distributions", lambda: {"albumentations": owners})
     assert words in albumentations_words()
-
-
-@pytest.mark.parametrize(
-    ("precision", "float32", "words"),
-    [
-        ("bf16", 300, "wrong here: float32 is 1.5 times as fast; pass --precision float32"),
-        ("float32", 100, "pass --precision bf16"),
-        ("bf16", 100, "right here: float32 is 0.50 times as fast"),
-    ],
-)
-def test_it_says_whether_the_rule_takes_the_faster_precision(precision, float32, words):
-    assert words in advice(precision, {"float32": float32, "bf16": 200})
-
-
-def test_nothing_is_advised_where_nothing_was_timed():
-    assert advice("", {}) == ""
 
 
 def test_what_takes_too_long_is_a_problem_and_ends(monkeypatch):

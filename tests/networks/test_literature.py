@@ -192,7 +192,7 @@ def test_a_budget_is_timed_at_the_full_side():
         levels.append(float(state.generator.decoder.level))
         return losses
 
-    step_seconds(replace(run.parts, step=step), run.batches, 1, probe_s=0.1)
+    step_seconds(replace(run.parts, step=step), run.batches, probe_s=0.1)
     assert set(levels) == {1.0}
 
 
