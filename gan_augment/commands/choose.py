@@ -5,7 +5,6 @@ The rounds are `generators/halving.py`'s; the classifier of `metric="downstream"
 
 from __future__ import annotations
 
-import base64
 import json
 import time
 from collections.abc import Mapping, Sequence
@@ -16,7 +15,7 @@ from urllib.parse import quote
 
 import numpy as np
 
-from gan_augment.commands.kinds import IMAGES_A_CLASS, ROWS_A_CLASS, Kind, read_data
+from gan_augment.commands.kinds import IMAGES_A_CLASS, Kind, read_data
 from gan_augment.commands.outputs import (
     SAMPLES,
     Result,
@@ -25,7 +24,7 @@ from gan_augment.commands.outputs import (
     remove_named,
     run_folder,
 )
-from gan_augment.data.images.contact_sheet import SheetRow, as_pictures, contact_sheet
+from gan_augment.data.images.contact_sheet import SheetRow, contact_sheet
 from gan_augment.data.images.png_folder import png_bytes
 from gan_augment.data.topup_plan import plan_topup
 from gan_augment.errors import DataError, ResumeMismatchError, UsageError
@@ -56,17 +55,13 @@ from gan_augment.recipes import (
     takes_unlabelled,
     with_options,
 )
-from gan_augment.report.html import render_choice
 from gan_augment.settings import to_toml
 from gan_augment.storage import write_file
 from gan_augment.storage.journal import Journal
 from gan_augment.training.callbacks import interruptible, stop_on_signals
 
-JOURNAL, TRIALS, CHOICE, RECIPE, PAGE = (
-    *("journal.jsonl", "trials", "choice.json", "recipe.toml", "index.html"),
-)
-FILES = (TRIALS, CHOICE, RECIPE, PAGE, SAMPLES, JOURNAL)
-COLUMNS_SHOWN = 12
+JOURNAL, TRIALS, CHOICE, RECIPE = "journal.jsonl", "trials", "choice.json", "recipe.toml"
+FILES = (TRIALS, CHOICE, RECIPE, SAMPLES, JOURNAL)
 UPDATES = 300
 """Of the small CNN of `metric="downstream"`."""
 
@@ -89,7 +84,7 @@ class ChoiceResult(Result):
     def lines(self) -> list[str]:
         """The same for people."""
         table = aligned(self.found["table"])
-        return [*table, f"{self.winner}: {self.why}", f"look at {self.out / PAGE}"]
+        return [*table, f"{self.winner}: {self.why}", f"the recipe: {self.out / RECIPE}"]
 
 
 def choose(
@@ -175,12 +170,12 @@ def choose(
                     remove_named(folder, FILES)  # nothing to go on with
                 raise
             found |= {"metric": metric, "budget_s": budget_s, "data": str(data), **kind.facts()}
-            samples = _samples(folder, kind, found)
+            if not kind.data.kind.tabular:
+                _write_samples(folder, kind, found)
         found["seconds"] = round(time.monotonic() - started_s, 1)
         write_file(folder / CHOICE, (json.dumps(found, indent=1) + "\n").encode())
         recipe = chosen[found["winner"]].model_dump(mode="json")
         write_file(folder / RECIPE, to_toml(recipe).encode())
-        write_file(folder / PAGE, render_choice(found, samples).encode())
     taken = takes_unlabelled(chosen[found["winner"]])
     return ChoiceResult(folder, found["winner"], found["why"], found, taken)
 
@@ -312,41 +307,19 @@ def downstream(train: AnyData, held: AnyData, kind: Kind) -> Measure:
     return lambda gan, seed: 100 * (repeats[seed] - accuracy(gan, seed))
 
 
-def _samples(folder: Path, kind: Kind, found: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Draw samples of the last rounds, {class: {"real" or a recipe: as the page shows them}}.
-
-    Images side by side are a PNG in base64, and stand in samples.png, too; rows of a table are
-    lists of texts, the names of columns first.
-    """
+def _write_samples(folder: Path, kind: Kind, found: Mapping[str, Any]) -> None:
+    """Write samples.png: real images and samples of the last rounds, by class and recipe."""
     last = {trial["recipe"]: trial for trial in found["trials"] if trial["score"] is not None}
     named = [name for one in found["rounds"][-2:] for name in one["recipes"] if name in last]
     trials = [last[name] for name in dict.fromkeys(named)]
     paths = [folder / TRIALS / "-".join(quote(str(one[key]), "") for key in KEY) for one in trials]
     gans: list[Any] = [load_model(path, threads=1, allow_code=True) for path in paths]
     data: Any = kind.data
-    images = not data.kind.tabular
-    n, shown = (IMAGES_A_CLASS, _side_by_side) if images else (ROWS_A_CLASS, _texts)
-    sheet, samples = [], dict[str, dict[str, Any]]()
+    sheet = []
     for name in kind.topped_up:
-        own = data.take(np.flatnonzero(data.labels == data.names.index(name))[:n])
-        drawn = {"real": own.pixels if images else own.frame}
+        own = data.take(np.flatnonzero(data.labels == data.names.index(name))[:IMAGES_A_CLASS])
         for trial, gan in zip(trials, gans, strict=True):
-            drawn[trial["recipe"]] = made = gan.sample_range(name, 0, n)
             note = f"{trial['recipe']}, {trial['steps']} steps"
-            sheet += [SheetRow(name, note, own.pixels, made)] if images else []
-        samples[name] = {who: shown(rows) for who, rows in drawn.items()}
-    if images:
-        write_file(folder / SAMPLES, png_bytes(contact_sheet(sheet)))
-    return samples
-
-
-def _side_by_side(images: Any) -> str:
-    whole = np.concatenate([*as_pictures(images)], axis=1)
-    return base64.b64encode(png_bytes(whole)).decode()
-
-
-def _texts(frame: Any) -> list[list[str]]:
-    """Return the first columns of a frame as texts, their names first."""
-    part = frame.iloc[:, :COLUMNS_SHOWN]
-    cells = part.map(lambda cell: f"{cell:.4g}" if isinstance(cell, float) else str(cell))
-    return [[str(name) for name in part.columns], *cells.to_numpy().tolist()]
+            made = gan.sample_range(name, 0, IMAGES_A_CLASS)
+            sheet.append(SheetRow(name, note, own.pixels, made))
+    write_file(folder / SAMPLES, png_bytes(contact_sheet(sheet)))

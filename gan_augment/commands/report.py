@@ -10,7 +10,7 @@ from gan_augment.errors import OutputExistsError, UsageError
 from gan_augment.evaluation.result import REPORT, EvaluationResult
 from gan_augment.input_files import read_regular
 from gan_augment.report.html import is_report
-from gan_augment.storage import clean_stale, write_errors, write_file
+from gan_augment.storage import clean_stale, write_errors
 
 
 @dataclass(frozen=True)
@@ -73,5 +73,5 @@ def report(
             raise OutputExistsError(
                 f"{name!r} is there already; --overwrite replaces it, --out names another file."
             )
-    write_file(target, evaluation.to_html().encode(), replace=overwrite)
+    evaluation.to_html(target)
     return WrittenReport(evaluation, target)

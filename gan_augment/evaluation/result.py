@@ -73,15 +73,27 @@ class EvaluationResult:
         return terminal.lines(self.result)
 
     def to_html(self, path: str | Path | None = None) -> str:
-        """Write the report, one page of HTML that needs nothing else; to `path` too, where given.
+        """Write the report as one self-contained HTML page.
 
-        Raises WriteFailedError.
+        Parameters
+        ----------
+        path
+            A file to write too. Its charts are written as PNG files to a folder next to it, named
+            like the file with the ending "-charts".
+
+        Raises
+        ------
+        WriteFailedError
         """
-        from gan_augment.report.html import render
+        from gan_augment.report.html import draw, render
 
-        page = render(self.result, self.timings)
+        charts = draw(self.result)
+        page = render(self.result, self.timings, charts)
         if path is not None:
-            write_file(Path(path), page.encode())
+            path = Path(path)
+            write_file(path, page.encode())
+            for name, chart in charts.items():
+                write_file(path.with_name(f"{path.stem}-charts") / f"{name}.png", chart.png())
         return page
 
     def _repr_html_(self) -> str:
@@ -91,7 +103,7 @@ class EvaluationResult:
         return fragment(self.result)
 
     def save(self, folder: str | Path) -> None:
-        """Write result.json, timings.json and report.html. Raises WriteFailedError."""
+        """Write result.json, timings.json, report.html and its charts. Raises WriteFailedError."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         write_file(folder / RESULT, result_bytes(self.result))

@@ -1,4 +1,4 @@
-"""The result of an evaluation as a page that one sends to a colleague. Start at `html.py`.
+"""Reports of an evaluation: a page, charts, and text for a terminal. Start at `html.py`.
 
-It knows the dictionaries of result.json and timings.json and no other room of the library.
+This package reads the dictionaries of result.json and timings.json and imports no other package.
 """

@@ -1,70 +1,81 @@
-"""The report of an evaluation as one HTML file that needs nothing else. Start at `render`.
+"""The report of an evaluation as one self-contained HTML file. Start at `render`.
 
-Rows of numbers come from `tables.py`, their names from `wording.py`, pictures from `charts.py`; the
-prose, and where all of it stands, is in `templates/`, which escape every text.
+Rows of numbers come from `tables.py`, wording from `wording.py`, charts from `charts.py`. The prose
+and the layout are in `templates/`, which escape every text.
 """
 
 from __future__ import annotations
 
+import base64
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from importlib.metadata import version
 from typing import Any
 
 import jinja2
+from markupsafe import Markup
 
 from gan_augment.errors import ModelFileError
 from gan_augment.report import charts, tables, wording
 from gan_augment.report.wording import Result
 
 GENERATOR = "gan-augment"
-"""What a report says of itself, by which it is known again."""
+"""The value of the page's `generator` tag, which identifies a report."""
 
-_OPTIONAL = ("diagnostics", "pictures", "training", "worth", "few_positives", "warnings")
+_OPTIONAL = ("diagnostics", "pictures", "training", "warnings")
 _MOST_SHOWN = 20
-"""Classes of a table that stand open; the others are folded away."""
+"""Rows of a table that are visible; the rest is folded."""
+_STRIPS = {"real": "real", "generated": "generated", "nearest": "nearest real"}
+_STRIP_PX = 48
+"""Smallest height of a shown image; smaller images are enlarged by a whole factor."""
+
+Charts = Mapping[str, charts.Chart]
 
 
-def render(result: Result, timings: Mapping[str, Any] | None = None) -> str:
-    """Write the whole page: no script, nothing loaded, the same bytes for the same dictionaries.
+def render(
+    result: Result, timings: Mapping[str, Any] | None = None, drawn: Charts | None = None
+) -> str:
+    """Write the whole page: no scripts, nothing to load, the same bytes for the same input.
 
     Parameters
     ----------
     result
-        As in result.json; sections that it lacks are left out, and the page says so.
+        As in result.json. Missing sections are left out, and the page lists them.
     timings
-        As in timings.json, for what the arms cost.
+        As in timings.json, for the cost of the arms.
+    drawn
+        The charts, if `draw` was called before.
 
     Raises
     ------
     ModelFileError
-        Where `result` is no result.
+        If `result` is not the result of an evaluation.
     """
-    return _filled("page.html", result, timings or {})
+    return _filled("page.html", result, timings or {}, draw(result) if drawn is None else drawn)
 
 
 def fragment(result: Result) -> str:
-    """Write the verdict and the arms' table for a notebook, in styles of their own.
+    """Write the verdict and the table of arms for a notebook, with their own styles.
 
-    Raises ModelFileError where `result` is no result.
+    Raises ModelFileError if `result` is not the result of an evaluation.
     """
-    return _filled("fragment.html", result, {})
+    with _checked():
+        arms = charts.forest(result)
+    return _filled("fragment.html", result, {}, {} if arms is None else {"arms": arms})
 
 
-def render_choice(
-    found: Result, samples: Mapping[str, Mapping[str, str | Sequence[Sequence[str]]]]
-) -> str:
-    """Write the page of a choice of recipe, as in choice.json.
+def draw(result: Result) -> dict[str, charts.Chart]:
+    """Draw the charts of a result.
 
-    samples: {class: {"real" or a recipe: images side by side, a PNG in base64, or rows of texts,
-    the names of columns first}}.
+    Raises ModelFileError if `result` is not the result of an evaluation.
     """
-    page = _environment().get_template("choice.html")
-    return page.render(found=found, samples=samples, version=version("gan-augment"))
+    with _checked():
+        return charts.draw(dict.fromkeys(_OPTIONAL) | dict(result))
 
 
 def is_report(page: bytes) -> bool:
-    """Tell whether a file begins as `render` lets a page begin.
+    """Tell whether a file begins like a page of `render`.
 
     >>> is_report(b"<html><head></head>...")
     False
@@ -72,22 +83,50 @@ def is_report(page: bytes) -> bool:
     return f'<meta name="generator" content="{GENERATOR} '.encode() in page[:512]
 
 
-def _filled(template: str, result: Result, timings: Mapping[str, Any]) -> str:
-    result = dict.fromkeys(_OPTIONAL) | dict(result)
+def strips(pictures: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
+    """Lay out the rows of images of a class, each image enlarged by a whole factor; sizes in px."""
+    one, factor = pictures["classes"][name], max(1, round(_STRIP_PX / pictures["height"]))
+    rows = []
+    for key, title in _STRIPS.items():
+        if not one.get(key):
+            continue
+        head = base64.b64decode(one[key][:32], validate=True)
+        if head[:4] != b"\x89PNG":
+            raise ValueError("a picture is not a PNG file")
+        width = int.from_bytes(head[16:20]) * factor
+        alt = f"{name}: {title}, up to {pictures['shown']} images side by side"
+        rows.append({"title": title, "png": one[key], "alt": alt, "width": width})
+    return rows
+
+
+@contextmanager
+def _checked() -> Iterator[None]:
+    """Raise ModelFileError where a result lacks what the page needs."""
     try:
-        page = _environment().get_template(template)
-        return page.render(result=result, timings=timings, version=version("gan-augment"))
+        yield
     except (LookupError, TypeError, ValueError, AttributeError, jinja2.UndefinedError) as error:
         raise ModelFileError(
             f"the result cannot be shown ({type(error).__name__}: {error}); expected the contents "
-            "of a result.json that `evaluate` wrote. Evaluate again, or take the version that "
-            "wrote it."
+            "of a result.json that `evaluate` wrote. Evaluate again, or use the version that wrote "
+            "it."
         ) from error
+
+
+def _filled(template: str, result: Result, timings: Mapping[str, Any], drawn: Charts) -> str:
+    def chart(name: str) -> Markup:
+        found = drawn.get(name)
+        return Markup('<div class="wide">{}</div>').format(found.svg()) if found else Markup()
+
+    page = _environment().get_template(template)
+    whole = dict.fromkeys(_OPTIONAL) | dict(result)
+    names = {"result": whole, "timings": timings, "chart": chart, "version": version("gan-augment")}
+    with _checked():
+        return page.render(names)
 
 
 @functools.cache
 def _environment() -> jinja2.Environment:
-    """Templates that escape everything, and fail where a name is unknown."""
+    """Make templates that escape every text and fail on unknown names."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("gan_augment.report"),
         autoescape=True,
@@ -104,6 +143,7 @@ def _environment() -> jinja2.Environment:
         "generator": GENERATOR,
         "most": _MOST_SHOWN,
         "charts": charts,
+        "strips": strips,
         "tables": tables,
         "wording": wording,
     }
@@ -111,7 +151,7 @@ def _environment() -> jinja2.Environment:
 
 
 def _typographic(word: Callable[..., str]) -> Callable[..., str]:
-    """The same with a true minus sign, and a dash for what is absent."""
+    """Add a true minus sign, and a dash for absent values."""
 
     def filtered(*values: Any) -> str:
         text = word(*values)

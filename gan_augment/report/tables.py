@@ -1,7 +1,7 @@
-"""The one row builder: a result's arms, classes and figures as rows of numbers.
+"""A result's arms, classes and figures as rows of numbers, for the terminal, the page and a frame.
 
-The terminal, the page and the data frame take their rows here. No number becomes text here, and no
-HTML is written. Rare classes come first, then the others, each from few rows to many.
+Numbers stay numbers, and no HTML is written. Topped-up classes come first, then the others; both
+groups are sorted by their number of rows.
 """
 
 from __future__ import annotations
@@ -14,25 +14,19 @@ from typing import Any
 from gan_augment.report.wording import METRICS, NOTHING, OURS, Result
 
 STATES = ("broken", "open", "held")
-CURVES = {
-    "to": ("By what a class ends with", "the GAN’s rows at their usual share"),
-    "share": ("By the generated share of what is added", "the rest are repeats"),
-    "real_rows": ("By the share of real rare rows, nothing added", "what more data would do"),
-}
-"""{curve: (its title, which begins with "By", and what else holds)}."""
 _MOST_CONFUSED = 12
 _ROWS_OF = dict.fromkeys(("mixup", "trivial_augment"), "oversample")
 _ARMS = {"repeats": "oversample"}
-"""The arms of candidates of timings.json that are called otherwise."""
+"""Arms whose candidates in timings.json have another name."""
 
 
 @dataclass(frozen=True)
 class ArmRow:
-    """An arm: why it is missing, or its figures under the declared decision.
+    """An arm: the reason why it is missing, or its figures under the declared decision.
 
-    spreads: {decision: (mean, deviation)} of the primary metric; means: of every metric; change,
-    interval: the difference to nothing, None of nothing itself; by_split: the same split by split;
-    log_loss: after correcting class shares; chosen: [(amount, splits)], the most frequent first.
+    spreads: {decision: (mean, standard deviation)} of the primary metric. means: of every metric.
+    change, interval, by_split: the difference to the arm `none`; None for that arm itself.
+    log_loss: after correcting class shares.
     """
 
     name: str
@@ -43,14 +37,13 @@ class ArmRow:
     interval: Sequence[float] | None
     by_split: Sequence[float]
     log_loss: float | None
-    chosen: Sequence[tuple[str, int]]
 
 
 @dataclass(frozen=True)
 class ClassRow:
-    """A class that was judged: its rows, and {arm: figure} of the arms that are set side by side.
+    """A tested class: its rows, and {arm: figure} of the compared arms; None if unknown.
 
-    ranks: average precision, beside `base_rate`, what chance has. A figure of no arm is None.
+    ranks: average precision. base_rate: the average precision of random ranks.
     """
 
     name: str
@@ -64,17 +57,17 @@ class ClassRow:
 
 
 def decisions(result: Result) -> list[str]:
-    """List the decisions that a result holds figures of."""
+    """List the decisions of a result: the default one, and the declared one."""
     return list(dict.fromkeys(["default", result["declared"]["decision"]]))
 
 
 def arm_rows(result: Result) -> list[ArmRow]:
-    """Read every arm, those that are missing too."""
+    """Read every arm, including the missing ones."""
     return [_arm_row(result, name) for name in result["arms"]]
 
 
 def metric_columns(rows: Sequence[ArmRow], primary: str) -> list[str]:
-    """List the other metrics that any arm has."""
+    """List the metrics of any arm, without the primary one."""
     return [
         metric
         for metric in METRICS
@@ -83,20 +76,20 @@ def metric_columns(rows: Sequence[ArmRow], primary: str) -> list[str]:
 
 
 def classes_by_rarity(result: Result) -> list[str]:
-    """List all classes: those that are topped up, then the others, each from few rows to many."""
+    """List all classes: topped-up classes first, both groups sorted by number of rows."""
     counts, rare = result["data"]["classes"], set(result["data"]["rare"])
     return sorted(counts, key=lambda name: (name not in rare, counts[name]))
 
 
 def compared_arms(result: Result) -> list[str]:
-    """Name the arms that stand side by side: nothing, the GAN, and the one of the verdict."""
+    """Name the arms to compare class by class: none, gan, and the arm of the verdict."""
     arms = result["arms"]
     names = dict.fromkeys((NOTHING, OURS, result["verdict"]["arm"]))
     return [name for name in names if name in arms and arms[name]["missing"] is None]
 
 
 def class_rows(result: Result) -> list[ClassRow]:
-    """Read recall, precision and ranks of every judged class, arm beside arm."""
+    """Read recall, precision and average precision of every tested class, by arm."""
     decision, counts = result["declared"]["decision"], result["data"]["classes"]
     arms = {name: result["arms"][name] for name in compared_arms(result)}
     rows = []
@@ -122,39 +115,44 @@ def class_rows(result: Result) -> list[ClassRow]:
 
 
 def rivals(result: Result) -> list[tuple[str, Mapping[str, Any]]]:
-    """Read the GAN's arm minus each other one, but for nothing and those on top of another."""
+    """Read the differences of the arm `gan` to its rivals: no `none`, no `gan+...`."""
     own = (NOTHING, *(name for name in result["gan_minus"] if name.startswith(f"{OURS}+")))
     return [(name, change) for name, change in result["gan_minus"].items() if name not in own]
 
 
 def guardrails(result: Result) -> list[tuple[str, Mapping[str, Any]]]:
-    """Read what must not get worse, the broken ones first."""
+    """Read the guardrails, the broken ones first."""
     rails = result["verdict"]["guardrails"]
     return sorted(rails.items(), key=lambda rail: STATES.index(rail[1]["state"]))
 
 
 def reasons(result: Result) -> list[str]:
-    """Read the checks behind the verdict in words, but for guardrails, which are told apart."""
+    """Read the reasons of the verdict in words, without those of guardrails."""
     verdict = result["verdict"]
     about = tuple(f"{what}: " for what in verdict["guardrails"])
     return [text for text in verdict["reasons"] if not text.startswith(about)]
 
 
 def training_rows(result: Result) -> dict[str, Mapping[str, Mapping[str, float]]]:
-    """Read {arm: {class: {origin: rows of a training part}}} of nothing and all that add rows.
+    """Read {arm: {class: {origin: rows of a training part}}} of `none` and all arms that add rows.
 
-    An arm of another method of training is left out where the arm with its rows is there.
+    An arm with another method of training is left out if the arm with the same rows is present.
     """
     known = {name: arm["rows"] for name, arm in result["arms"].items() if arm["rows"]}
-    adding = {name: rows for name, rows in known.items() if name == NOTHING or _adds(rows)}
+    adding = {
+        name: rows
+        for name, rows in known.items()
+        if name == NOTHING
+        or any(n for one in rows.values() for origin, n in one.items() if origin != "real")
+    }
     base = {name: OURS if name.startswith(f"{OURS}+") else _ROWS_OF.get(name) for name in adding}
     return {n: rows for n, rows in adding.items() if adding.get(base[n] or "") != rows}
 
 
 def confusions(result: Result) -> list[dict[str, Any]]:
-    """Read which class is called which, of nothing and the GAN under the declared decision.
+    """Read the confusion matrices of `none` and `gan` under the declared decision.
 
-    Beyond twelve classes the rarest are shown, the others together as a last column.
+    At most twelve classes, the rarest, have columns of their own; the last column sums the others.
     """
     names, decision = list(result["data"]["classes"]), result["declared"]["decision"]
     shown = classes_by_rarity(result)[:_MOST_CONFUSED]
@@ -178,13 +176,13 @@ def confusions(result: Result) -> list[dict[str, Any]]:
 
 
 def calibrations(result: Result) -> dict[str, Mapping[str, Any]]:
-    """Read {arm: losses before and after correcting class shares} of arms with probabilities."""
+    """Read {arm: losses before and after correcting class shares} for arms with probabilities."""
     known = {name: arm["calibration"] or {} for name, arm in result["arms"].items()}
     return {name: one for name, one in known.items() if one.get("before")}
 
 
 def costs(timings: Mapping[str, Any]) -> list[tuple[str, list[float]]]:
-    """Sum (arm, seconds of generator, making rows, classifier, all) over all amounts it tried."""
+    """Sum the seconds of each arm: (arm, [generator, making rows, classifier, total])."""
     spent = timings.get("seconds") or {}
     by_arm: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0, 0.0])
     for source, fit_s in (spent.get("generators") or {}).items():
@@ -214,16 +212,11 @@ def _arm_row(result: Result, name: str) -> ArmRow:
         interval=change.get("interval"),
         by_split=[a - b for a, b in pairs if a is not None and b is not None],
         log_loss=after.get("log_loss"),
-        chosen=sorted((arm["chosen"] or {}).items(), key=lambda pair: -pair[1]),
     )
 
 
-def _adds(rows: Mapping[str, Mapping[str, float]]) -> bool:
-    return any(n for one in rows.values() for origin, n in one.items() if origin != "real")
-
-
 def _arm_of(candidate: str) -> str:
-    """The arm that a candidate of timings.json belongs to, as far as its name tells."""
+    """Return the arm of a candidate of timings.json, by its name."""
     rows, _, method = candidate.partition("+")
     if method:
         return f"{OURS}+{method}" if rows.startswith(f"{OURS}@") else method

@@ -1,4 +1,4 @@
-"""The result of an evaluation as text for a terminal: the verdict first. Start at `lines`."""
+"""The result of an evaluation as text for a terminal. Start at `lines`."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from collections.abc import Iterable, Sequence
 from gan_augment.report import tables
 from gan_augment.report.wording import (
     METRICS,
-    NOTHING,
-    OURS,
     Result,
     metric_name,
     number,
@@ -27,10 +25,10 @@ LONGEST_ARM = 12
 
 
 def lines(result: Result) -> list[str]:
-    """Write the verdict, then the arms, the classes, the curves, and what a reader must know.
+    """Write the verdict, the arms, the classes and the warnings.
 
-    At most 100 characters a line, unless a word is longer. Figures are in percent, differences in
-    points.
+    Lines have at most 100 characters, unless a word is longer. Figures are in percent, differences
+    in points.
     """
     rows = tables.arm_rows(result)
     blocks = [
@@ -38,9 +36,6 @@ def lines(result: Result) -> list[str]:
         _arms(result, rows),
         _other_metrics(result, [row for row in rows if row.missing is None]),
         _classes(result),
-        _amounts(rows),
-        _curves(result),
-        _row_by_row(result),
         _remarks(result),
     ]
     text: list[str] = []
@@ -50,7 +45,7 @@ def lines(result: Result) -> list[str]:
 
 
 def _verdict(result: Result) -> list[str]:
-    """The sentence, the probabilities behind it, and how each guardrail stands."""
+    """Write the sentence, its probabilities, and the guardrails by state."""
     by_state: dict[str, list[str]] = {}
     for what, rail in tables.guardrails(result):
         by_state.setdefault(rail["state"], []).append(what)
@@ -62,7 +57,7 @@ def _verdict(result: Result) -> list[str]:
 
 
 def _arms(result: Result, rows: Sequence[tables.ArmRow]) -> list[str]:
-    """The primary metric of every arm under both decisions, and its difference to nothing."""
+    """Write the primary metric of every arm by decision, and its difference to `none`."""
     columns = tables.decisions(result)
     cells = [["", *columns, "minus none", "95 % interval"]]
     for row in rows:
@@ -79,7 +74,7 @@ def _arms(result: Result, rows: Sequence[tables.ArmRow]) -> list[str]:
 
 
 def _other_metrics(result: Result, rows: Sequence[tables.ArmRow]) -> list[str]:
-    """What was not declared: all other metrics under the declared decision, and log loss."""
+    """Write the exploratory metrics under the declared decision, and log loss."""
     metrics = tables.metric_columns(rows, result["declared"]["metric"])
     with_loss = any(row.log_loss is not None for row in rows)
     if not metrics and not with_loss:
@@ -95,7 +90,7 @@ def _other_metrics(result: Result, rows: Sequence[tables.ArmRow]) -> list[str]:
 
 
 def _classes(result: Result) -> list[str]:
-    """Recall and precision of every class without and with, those that are topped up first."""
+    """Write recall and precision of every class, topped-up classes first."""
     arms = tables.compared_arms(result)
     if not arms:
         return []
@@ -112,43 +107,8 @@ def _classes(result: Result) -> list[str]:
     return [title, *_table(cells), *_items([*more, *unjudged])]
 
 
-def _amounts(rows: Sequence[tables.ArmRow]) -> list[str]:
-    """Which amounts the arms took, over the splits."""
-    texts = [
-        f"{row.name}: " + ", ".join(f"{amount} ({n})" for amount, n in row.chosen)
-        for row in rows
-        if row.chosen
-    ]
-    return ["amounts chosen on inner validation (splits)", *_items(texts)] if texts else []
-
-
-def _curves(result: Result) -> list[str]:
-    text = []
-    for key, (title, _) in tables.CURVES.items():
-        curve = ", ".join(f"{p['amount']} {percent(p['mean'])}" for p in result["curves"][key])
-        if curve:
-            text += _wrapped(f"{metric_name(result)} b{title[1:]}: {curve}")
-    if result["worth"] and result["worth"]["sentence"]:
-        text += _wrapped(result["worth"]["sentence"])
-    return text
-
-
-def _row_by_row(result: Result) -> list[str]:
-    """What stands beside the verdict where positives are few: bootstrap and McNemar."""
-    texts, few = [], result["few_positives"] or {}
-    if few.get("bootstrap"):
-        one = few["bootstrap"]
-        texts.append(
-            f"{OURS} minus {NOTHING}, pooled over the first repeat, bootstrap: "
-            f"{points(one['mean'])} points ({span((one['low'], one['high']))})"
-        )
-    for name, test in (few.get("mcnemar") or {}).items():
-        texts.append(f"recall of {name}, exact McNemar: p = {test['p']:.2g}")
-    return _items(texts)
-
-
 def _remarks(result: Result) -> list[str]:
-    """Warnings first, then what a budget left out."""
+    """Write the warnings, then what the protocol left out."""
     warned = [f"warning: {text}" for text in result["warnings"]]
     return _items([*warned, *(f"left out: {text}" for text in result["protocol"]["left_out"])])
 
@@ -169,7 +129,7 @@ def _items(texts: Iterable[str]) -> list[str]:
 
 
 def _table(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Columns as wide as their widest cell, names to the left, numbers to the right."""
+    """Align columns: names to the left, numbers to the right."""
     wide = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
         "  ".join(

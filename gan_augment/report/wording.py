@@ -1,6 +1,6 @@
-"""The one wording: numbers, metrics and arms as people read them, on the terminal and the page.
+"""The wording of numbers, metrics and arms, for the terminal and the page. No HTML, no layout.
 
-Texts are ASCII; `signed` sets the true minus signs of a page. No HTML, no layout.
+Texts are ASCII; `signed` sets the true minus signs of a page.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ METRICS = {
     "accuracy": "accuracy",
     "average_precision": "average precision",
 }
-"""How people call the metrics."""
+"""{metric: its name}."""
 ARMS = {
     "none": "nothing added",
     "class_weight": "class weights",
@@ -44,17 +44,17 @@ ARMS = {
     "gan+cmo": "the GAN’s rows, pasted patches (CMO)",
     "gan+trivial_augment": "the GAN’s rows with TrivialAugment",
 }
-"""How people call the arms; one's own are called as they are."""
+"""{arm: its name}; a user's own arm keeps its name."""
 
-DECISIONS = {"default": "own", "tuned": "tuned", "corrected": "corrected"}
-"""How people call the decisions; the learner's own is what it does by default."""
+DECISIONS = {"default": "own", "corrected": "corrected"}
+"""{decision: its name}; "own" is the learner's default decision."""
 ORIGINS = {
     "real": "real",
     "repeat": "repeated",
     "synthetic": "generated",
     "companion": "generated as companions",
 }
-"""Where rows of a training part come from."""
+"""{origin of a training row: its name}."""
 Result = Mapping[str, Any]
 
 
@@ -64,16 +64,16 @@ def metric_name(result: Result) -> str:
 
 
 def arm_name(name: str) -> str:
-    """Name an arm; the user's own as they called it."""
+    """Name an arm; a user's own arm keeps its name."""
     return ARMS.get(name, name)
 
 
 def splits(result: Result) -> str:
-    """Say over what a mean is taken: "5 folds, dealt 3 times", or a test set of its own."""
+    """Describe the splits behind a mean: "5 folds, repeated 3 times", or "a separate test set"."""
     folds, repeats = plural(result["protocol"]["folds"], "fold"), result["protocol"]["repeats"]
     if result["protocol"]["splits"] == "test":
-        return f"a test set of its own, {plural(repeats, 'seed')} of the classifier"
-    return folds if repeats == 1 else f"{folds}, dealt {repeats} times"
+        return f"a separate test set, {plural(repeats, 'seed')} of the classifier"
+    return folds if repeats == 1 else f"{folds}, repeated {repeats} times"
 
 
 def percent(share: float | None) -> str:
@@ -98,7 +98,7 @@ def points(share: float | None) -> str:
 
 
 def points_size(share: float) -> str:
-    """Write how large a difference is: "1 point", "2.5 points"."""
+    """Write the size of a difference: "1 point", "2.5 points"."""
     return f"{100 * share:g} point" + ("" if share == 0.01 else "s")
 
 
@@ -119,7 +119,7 @@ def spread(mean: float | None, deviation: float | None) -> str:
 
 
 def count(n: float) -> str:
-    """Write how many rows: whole, or with one decimal where it is a mean.
+    """Write a number of rows, with one decimal if it is a small mean.
 
     >>> count(4265.4), count(8738.0), count(0.25)
     ('4,265', '8,738', '0.2')
@@ -129,12 +129,12 @@ def count(n: float) -> str:
 
 
 def origins(rows: Mapping[str, float]) -> list[str]:
-    """Write the rows of a class by where they come from: ["20 real", "314 repeated"]."""
+    """Write the rows of a class by origin: ["20 real", "314 repeated"]."""
     return [f"{count(rows[origin])} {name}" for origin, name in ORIGINS.items() if rows.get(origin)]
 
 
 def number(value: float | None) -> str:
-    """Write any figure with three digits that count.
+    """Write a figure with three significant digits.
 
     >>> number(0.012345), number(1234.5), number(-2.0), number(None)
     ('0.0123', '1,234', '-2.00', '-')
@@ -166,7 +166,7 @@ def chance(p: float | None) -> str:
 
 
 def p_value(p: float | None) -> str:
-    """Write the p-value of a test, "" where there is none.
+    """Write the p-value of a test, "" for None.
 
     >>> p_value(0.25), p_value(1e-4), p_value(None)
     ('p = 0.250', 'p < 0.001', '')
@@ -193,7 +193,7 @@ def seconds(spent_s: float) -> str:
 
 
 def plural(n: int, what: str) -> str:
-    """Write how many of something.
+    """Write a number with its noun.
 
     >>> plural(1, "fold"), plural(1200, "row"), plural(2, "class")
     ('1 fold', '1,200 rows', '2 classes')

@@ -65,7 +65,7 @@ def test_choose_names_a_recipe_and_the_fit_that_takes_it(command, parts, tmp_pat
     assert chosen.returncode == 0, chosen.stderr
     folder, following = chosen.stdout.splitlines()[-1], chosen.stderr.splitlines()[-1]
     assert folder == "choices/parts"
-    assert {path.name for path in (tmp_path / folder).iterdir()} >= {"recipe.toml", "index.html"}
+    assert {path.name for path in (tmp_path / folder).iterdir()} >= {"recipe.toml", "choice.json"}
     assert following.endswith("parts.csv --target kind --recipe choices/parts/recipe.toml")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
@@ -58,20 +57,12 @@ def whole(tmp_path_factory, table_file) -> Path:
 
 
 @pytest.mark.slow
-def test_a_choice_leaves_the_winner_its_trials_and_a_page(whole):
+def test_a_choice_leaves_the_winner_and_its_trials(whole):
     found = json.loads((whole / "choice.json").read_text())
     assert read_toml(whole / "recipe.toml")["name"] == found["winner"]
     assert {path.name for path in (whole / "trials").iterdir()} == {
         f"{trial['recipe']}-{trial['steps']}-{trial['seed']}" for trial in found["trials"]
     }
-    page = (whole / "index.html").read_text()
-    assert found["why"] in page
-    shown = re.findall(r"<caption>(.*?)</caption>", page)
-    assert shown[0] == "real"
-    assert set(shown[1:]) <= set(NAMES)
-    assert len(shown) > 2
-    assert not re.findall(r"(?:src|href)=\"(?!data:)", page)
-    assert "<script" not in page
 
 
 @pytest.mark.slow
@@ -127,7 +118,6 @@ def test_a_choice_of_images_by_a_classifier_shows_samples(tmp_path):
         data, tmp_path / "out", options, recipes=["anchored", "lsgan"], metric="downstream"
     )
     assert {"anchored", "lsgan"} == {trial["recipe"] for trial in found.found["trials"]}
-    assert "data:image/png" in (found.out / "index.html").read_text()
     assert (found.out / "samples.png").is_file()
 
 

@@ -88,7 +88,7 @@ def copied(finished: Path, to: Path) -> Path:
 
 def test_a_folder_holds_the_journal_the_result_its_page_and_the_timings(finished: Path) -> None:
     held = sorted(path.name for path in finished.iterdir())
-    assert held == sorted([JOURNAL, RESULT, TIMINGS, REPORT])
+    assert held == sorted([JOURNAL, RESULT, TIMINGS, REPORT, "report-charts"])
     found = EvaluationResult.load(finished)
     assert found.timings["seconds"]["total"] > 0
     assert "seconds" not in found.result

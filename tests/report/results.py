@@ -1,4 +1,4 @@
-"""Results to render: real ones of examples/benchmarks, with what they lack drawn."""
+"""Results to render: those of examples/benchmarks, with added sections."""
 
 from __future__ import annotations
 
@@ -15,22 +15,23 @@ from PIL import Image
 VERDICTS = Path(__file__).parents[2] / "examples" / "benchmarks" / "verdicts"
 
 Result = dict[str, Any]
+HOSTILE = "<script>alert(1)</script>\"><img src=x onerror='alert(2)'>{{ 7 * 7 }} $x^2$ &amp;"
 
 
 def real(name: str) -> Result:
-    """A committed result, without what later versions add."""
+    """Return a committed result without its optional sections."""
     optional = ("training", "diagnostics", "pictures")
     return {key: value for key, value in whole(name).items() if key not in optional}
 
 
 def whole(name: str) -> Result:
-    """A committed result."""
+    """Return a committed result."""
     result: Result = json.loads((VERDICTS / f"{name}.json").read_text(encoding="utf-8"))
     return result
 
 
 def images() -> Result:
-    """Ten classes of pictures, three of them rare, with everything that a result may hold."""
+    """Return a result with ten classes of images, three of them topped up, and every section."""
     result, rng = whole("fashion_mnist_long_tail"), np.random.default_rng(0)
     result["training"][1]["curve"]["events"] = [
         {"event": "rollback", "step": 120, "failed_at": 200, "reason": "no variety in 'Bag'"}
@@ -52,7 +53,7 @@ def images() -> Result:
 
 
 def table() -> Result:
-    """Two classes of rows, with everything that a result may hold."""
+    """Return a result with two classes of rows and every section."""
     result, rng = real("mammography"), np.random.default_rng(0)
     like = whole("fashion_mnist_long_tail")
     result["training"] = like["training"][:1]
@@ -76,7 +77,7 @@ def table() -> Result:
 
 
 def diagnostics(names: list[str]) -> dict[str, Any]:
-    """Of each class the same figures."""
+    """Return the same figures for each class."""
     found: dict[str, Any] = whole("fashion_mnist_long_tail")["diagnostics"]
     return found | {"classes": dict.fromkeys(names, found["classes"]["Bag"])}
 
@@ -102,8 +103,7 @@ def timings() -> dict[str, Any]:
 
 
 def hostile(name: str) -> Result:
-    """A table whose classes, columns, warnings and reasons are all called `name`, as far as
-    different names must differ."""
+    """Return a table whose classes, columns, warnings and reasons are named `name`."""
     text = json.dumps(table())
     for old, new in (("calcification", name), ("attribute 1", f"{name} 1"), ("side", f"{name} 2")):
         text = text.replace(json.dumps(old)[1:-1], json.dumps(new)[1:-1])
@@ -116,7 +116,7 @@ def hostile(name: str) -> Result:
 
 
 def many_classes(n: int) -> Result:
-    """`n` classes with long names, all evaluated, every third of them rare."""
+    """Return a result with `n` classes with long names, every third of them topped up."""
     found = copy.deepcopy(images())
     del found["pictures"]
     names = [f"class {i} of the kind that has a very long name, without_any_break_" + "x" * 40
@@ -150,7 +150,7 @@ def numeric(name: str, rng: np.random.Generator) -> dict[str, Any]:
 
 
 def strip(rng: np.random.Generator, n: int = 8, side: int = 32) -> str:
-    """Coloured blobs side by side, with noise as of photographs: about 25 kB."""
+    """Return coloured blobs with noise as a PNG of about 25 kB."""
     y, x = np.mgrid[:side, :side] / side
     drawn = []
     for _ in range(n):

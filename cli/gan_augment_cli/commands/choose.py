@@ -61,8 +61,8 @@ def choose(
     """Try recipes on DATA and name the one that suits it.
 
     Fits them on three quarters of the rows and compares them on the others, in rounds of half the
-    recipes and twice the steps. Writes --out: recipe.toml, which --recipe takes; index.html to
-    look at; choice.json; the trials.
+    recipes and twice the steps. Writes --out: recipe.toml for --recipe, choice.json, the trials,
+    and samples.png for images.
     """
     from gan_augment.commands.choose import choose as run_choose
     from gan_augment.commands.choose import plan_choice
