@@ -120,14 +120,6 @@ Schema = Annotated[
 Mark = Annotated[
     bool, option("--mark", "Add a last column, synthetic, to the table (lines get one cell more).")
 ]
-EscapeFormulas = Annotated[
-    bool,
-    option(
-        "--escape-formulas",
-        "Put ' before new texts, names of columns and cells of the manifest that a spreadsheet "
-        "would compute (these levels change); DATA's own lines stay.",
-    ),
-]
 MostRows = Annotated[
     int, option("--most-rows", "Of a Parquet file of more rows, learn from so many.", min=1000)
 ]

@@ -155,7 +155,6 @@ def augment(
     match: Match | None = None,
     resize_originals: bool = False,
     mark: bool = False,
-    escape_formulas: bool = False,
     resume: bool = False,
     overwrite: bool = False,
     run: str | Path | None = None,
@@ -186,8 +185,6 @@ def augment(
         Old name of `match="model"`.
     mark
         Write a table with a last column `synthetic`.
-    escape_formulas
-        Put `'` before texts of new rows that a spreadsheet would compute.
     resume
         Go on where a stopped call with the same arguments was.
     allow_code
@@ -213,7 +210,7 @@ def augment(
     if resize_originals:
         warnings.warn("resize_originals=True is now match='model'", FutureWarning, stacklevel=2)
         match = match or "model"
-    flags = _flags(options, match, mark, escape_formulas)
+    flags = _flags(options, match, mark)
     with _output(source, out, options)(resume=resume, overwrite=overwrite) as output:
         read = _read(source, out, options, meta, mark=mark, progress=progress)
         # a top-up that makes no sense is refused before anything is trained
@@ -292,19 +289,17 @@ def _plan(data: Kind, top_up: TopUp, meta: Meta | None = None) -> TopUpPlan:
     return plan.refuse(images.refuses) if images else plan
 
 
-def _flags(
-    options: FitOptions, match: Match | None, mark: bool, escape_formulas: bool
-) -> dict[str, Any]:
+def _flags(options: FitOptions, match: Match | None, mark: bool) -> dict[str, Any]:
     """How rows of this kind are written. Raises UsageError for what is of the other kind."""
     if match not in (None, "model", "originals"):
         raise UsageError(f"match={match!r}; expected 'model' or 'originals'")
     if options.target is None:
-        if mark or escape_formulas:
-            raise UsageError("marks and escaped formulas are for tables: name the --target COLUMN")
+        if mark:
+            raise UsageError("marks are for tables: name the --target COLUMN")
         return {"match": match}
     if match is not None:
         raise UsageError(f"match={match!r} is of images, and the data is a table")
-    return {"mark": mark, "escape_formulas": escape_formulas}
+    return {"mark": mark}
 
 
 def _size_written(read: Kind, match: Match | None) -> tuple[int, int] | None:
@@ -488,7 +483,6 @@ def _write_file(
     gan: TabularGAN | None,
     *,
     mark: bool,
-    escape_formulas: bool,
 ) -> None:
     """The original byte for byte (Parquet: value for value), new rows in its own format behind."""
     from gan_augment.generators.tabular_gan import TabularGAN
@@ -496,11 +490,6 @@ def _write_file(
     assert isinstance(job.data, TableKind)
     read, progress, out = job.data.read, job.progress, output.path
     assert read.source is not None
-    if escape_formulas:
-        job.warn(
-            "texts of new rows that begin with = + - @ get a ' before them: these levels differ "
-            "from the original's"
-        )
     if mark and out.suffix.lower() not in (".parquet", ".pq"):
         progress.note(f"every line of the original gets one cell more, {MARK!r}; the rest stays")
     if run and gan is None:
@@ -514,7 +503,6 @@ def _write_file(
         _new_rows(job, gan, run.name if run else ""),
         original=read.source,
         mark=mark,
-        escape_formulas=escape_formulas,
         replace=output.replaces is not None,
         rows_to_come=job.plan.added,
         whole=output.write_record,

@@ -135,7 +135,6 @@ def sample(
     seed: int = 0,
     workers: int | None = None,
     mark: bool = False,
-    escape_formulas: bool = False,
     shard: str | None = None,
     super_resolve: int | None = None,
     overwrite: bool = False,
@@ -160,7 +159,7 @@ def sample(
         As in `fit`; None for those that the run was fitted to top up.
     workers
         Processes that draw images; None is one for every 5,000 images, at most one a core.
-    mark, escape_formulas
+    mark
         Of tables, see `augment`.
     shard
         "3/16": the third of 16 shares of the same images or rows, which as many calls draw, in any
@@ -204,7 +203,7 @@ def sample(
     if isinstance(meta, TableMeta):
         file = out if shard is None else out / f"part-{share.name}.parquet"
         check_out(file)
-        flags = {"mark": mark, "escape_formulas": escape_formulas}
+        flags = {"mark": mark}
         pieces, before = row_pieces(target_counts, share)
         with output_file(file, "sample", resume=resume, overwrite=overwrite) as output:
             output.describe(made_from | flags)
@@ -214,11 +213,9 @@ def sample(
             else:
                 _write_table(output, run, pieces, before, seed, progress, **flags)
     else:
-        if mark or escape_formulas:
+        if mark:
             unit = unit_of(meta)
-            raise UsageError(
-                f"marks and escaped formulas are for tables, and this run is of {unit}"
-            )
+            raise UsageError(f"marks are for tables, and this run is of {unit}")
         if meta.kind == "image":
             check_png_channels(meta.image_shape[2])
         check_planned(sum(target_counts.values()))
@@ -539,7 +536,6 @@ def _write_table(
     progress: Progress,
     *,
     mark: bool,
-    escape_formulas: bool,
 ) -> None:
     from gan_augment.generators.tabular_gan import TabularGAN
 
@@ -554,7 +550,6 @@ def _write_table(
         example,
         _table_rows(gan, pieces, first_id, seed, run.name),
         mark=mark,
-        escape_formulas=escape_formulas,
         replace=output.replaces is not None,
         rows_to_come=total,
         whole=output.write_record,

@@ -114,10 +114,9 @@ def test_an_output_that_is_there_is_replaced_only_on_request(table_run, tmp_path
     assert len(lines(tmp_path / "s.csv")) == 4
 
 
-def test_marks_and_formulas_are_refused_for_images(run, tmp_path):
-    for options in ({"mark": True}, {"escape_formulas": True}):
-        with pytest.raises(UsageError, match="for tables"):
-            sample(run, tmp_path / "out", counts={"odd": 1}, **options)
+def test_marks_are_refused_for_images(run, tmp_path):
+    with pytest.raises(UsageError, match="for tables"):
+        sample(run, tmp_path / "out", counts={"odd": 1}, mark=True)
 
 
 def test_a_full_disk_leaves_nothing(table_run, tmp_path, monkeypatch):

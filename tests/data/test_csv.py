@@ -5,7 +5,6 @@ import csv
 import datetime
 import io
 import tempfile
-from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +25,6 @@ from gan_augment.data.tables.csv import (
     sniff,
 )
 from gan_augment.data.tables.reader import read_table
-from gan_augment.data.tables.text import MomentNotation, shapes_of
 from gan_augment.errors import DataError
 
 
@@ -55,21 +53,17 @@ def again(read, text):
 CELLS = [  # what a column holds, its dtype, the first value (of a date), the cells written as new
     (["1", "-2", "30"], "int64", 1, None),
     (["+3", "1", "-2"], "int64", 3, ["3", "1", "-2"]),
-    (["9007199254740993", "1"], "int64", 2**53 + 1, None),
     (["9007199254740993", "?", "1"], "Int64", 2**53 + 1, None),
-    (["0", "NA", "5"], "float64", 0.0, None),
+    (["0", "NA", "5"], "Int64", 0, None),
     (["", "NA"], "float64", None, ["", ""]),
     (["1.50", "22.75", "-0.10"], "float64", 1.5, None),
     (["1.5", "22.75", "3"], "float64", 1.5, None),
-    (["1.5", "22.75", "3.0"], "float64", 1.5, None),
-    (["1.00", "2.50", "3.125"], "float64", 1.0, None),
+    (["1.0", "22.75"], "float64", 1.0, ["1", "22.75"]),
     (["0.1", "0.30000000000000004", "12345.678901234567"], "float64", 0.1, None),
     (["1.33333333333333325932", "0.5"], "float64", 4 / 3, ["1.3333333333333333", "0.5"]),
-    (["0.00001", "0.5"], "float64", 1e-5, None),
-    (["1e-07", "0.25", "3.0"], "float64", 1e-7, None),
-    (["1.5E-5", "2.5E10", "3.75e+0"], "float64", 1.5e-5, ["1.5e-05", "25000000000", "3.75"]),
+    (["1.5E-5", "2.5E10", "3.75e+0"], "float64", 1.5e-5, ["0.000015", "25000000000", "3.75"]),
     ([".5", "-.25", "5."], "float64", 0.5, ["0.5", "-0.25", "5"]),
-    (["1", "NA", "?", "?", "2"], "float64", 1, ["1", "?", "?", "?", "2"]),
+    (["1", "NA", "?", "?", "2"], "Int64", 1, ["1", "?", "?", "?", "2"]),
     (["1,5", "22,75", "3"], "float64", 1.5, None),
     (["1,50", "0,75"], "float64", 1.5, None),
     (["true", "false", ""], "boolean", True, None),
@@ -87,42 +81,26 @@ CELLS = [  # what a column holds, its dtype, the first value (of a date), the ce
     (["=1+1", "@home", "'quoted'"], "object", "=1+1", None),
     (['"x"', '"say ""hi"""', "NA"], "object", "x", ["x", '"say ""hi"""', "NA"]),
     (["2024-05-31", "", "1999-01-01"], "datetime64[s]", "2024-05-31", None),
-    (["9999-12-31", "0001-01-01"], "datetime64[s]", datetime.datetime(9999, 12, 31), None),
     (["2024/05/31", "2024/06/01"], "datetime64[s]", "2024-05-31", None),
     (["31.05.2024", "01.06.2024"], "datetime64[s]", "2024-05-31", None),
-    (["5/31/2024", "12/1/2024"], "datetime64[s]", "2024-05-31", None),
-    (["31/5/2024", "1/6/2024"], "datetime64[s]", "2024-05-31", None),
-    (["31-05-2024"], "datetime64[s]", "2024-05-31", None),
-    (["5/31/2024 9:05", "12/1/2024 13:30"], "datetime64[s]", "2024-05-31 09:05", None),
+    (["5/31/2024", "12/1/2024"], "datetime64[s]", "2024-05-31", ["05/31/2024", "12/01/2024"]),
+    (["31/05/2024", "01/06/2024"], "datetime64[s]", "2024-05-31", None),
+    (["05/31/2024 09:05"], "datetime64[s]", "2024-05-31 09:05", None),
     (["2024-05-31T13:07:09"], "datetime64[s]", "2024-05-31 13:07:09", None),
     (["2024-05-31T13:07:09Z"], "datetime64[s, UTC]", "2024-05-31 13:07:09Z", None),
-    (["2024-05-31 13:07+05:30"], "datetime64[s, UTC]", "2024-05-31 07:37Z", None),
-    (["2024-05-31 13:07:09-0330"], "datetime64[s, UTC]", "2024-05-31 16:37:09Z", None),
     (
-        ["2024-05-31T13:07:09+02:00", "2024-01-31T13:07:09+01:00"],
-        *("datetime64[s, UTC]", "2024-05-31 11:07:09Z"),
-        ["2024-05-31T13:07:09+02:00", "2024-01-31T14:07:09+02:00"],
+        ["2024-05-31 13:07:09.12", "2024-05-31 13:07:09.003"],
+        *("datetime64[us]", "2024-05-31 13:07:09.12"),
+        ["2024-05-31 13:07:09.120000", "2024-05-31 13:07:09.003000"],
     ),
-    (["2024-05-31 13:07:09.003"], "datetime64[ms]", "2024-05-31 13:07:09.003", None),
-    (
-        ["2024-05-31 13:07:09.12", "1999-05-31 13:07:09"],
-        *("datetime64[ms]", "2024-05-31 13:07:09.12"),
-        ["2024-05-31 13:07:09.12", "1999-05-31 13:07:09.00"],
-    ),
-    (["2024-05-31T13:07:09.123456789"], "datetime64[ns]", "2024-05-31T13:07:09.123456789", None),
     (["2024-02-30"], "object", "2024-02-30", None),
     (["2024-05-31", "31.05.2024"], "object", "2024-05-31", None),
     (["2024-05-31", "2024-05-31 13:07"], "object", "2024-05-31", None),
     (["13/31/2024"], "object", "13/31/2024", None),
     (["123-45-6789"], "object", "123-45-6789", None),
     (["2024-05-31 25:00"], "object", "2024-05-31 25:00", None),
-    (["2024-05-31 13:07:60"], "object", "2024-05-31 13:07:60", None),
     (["1.2.3"], "object", "1.2.3", None),
-    (["2024-05-31T13:07:09Z", "2024-05-31T13:07:09"], "object", "2024-05-31T13:07:09Z", None),
-    (
-        ["1999-01-01T00:00:00.000000001", "2300-01-01T00:00:00.000000001"],
-        *("object", "1999-01-01T00:00:00.000000001", None),
-    ),
+    (["2024-05-31 13:07+05:30"], "object", "2024-05-31 13:07+05:30", None),
 ]
 
 
@@ -145,7 +123,7 @@ def test_a_column_has_the_type_of_all_its_cells_and_is_written_alike(
     ("cell", "dtype"),
     [
         ("1.5", "float64"),
-        ("7", "float64"),
+        ("7", "Int64"),
         ("9007199254740993", "Int64"),
         ("true", "boolean"),
         ("2024-05-01", "datetime64[s]"),
@@ -165,10 +143,10 @@ def test_dates_that_fit_two_orders_are_noted(read):
     assert source.notes == ("column 'x': its dates are read with the month first, both would fit",)
 
 
-def test_thousands_in_a_file_with_decimal_points_are_text(read):
+def test_a_file_has_one_decimal_mark(read):
     frame, source = read("a\tb\n1,234\t0.5\n5,678\t1.5\n")
     assert frame["a"].tolist() == ["1,234", "5,678"]
-    assert "1,234 is taken as text" in source.notes[0]
+    assert source.format.dialect.decimal == "."
 
 
 @pytest.mark.parametrize("early", ["1.50", "true", "2024-05-01", "NA"])
@@ -219,7 +197,7 @@ def test_names_and_rows_are_those_of_the_file(read, content, names, first, ended
         (b"a,b\n1,2\n3,\xe9\n", "line 3: it is not UTF-8 text.* iconv"),
         (codecs.BOM_UTF16_LE + "a,b\n1,2\n".encode("utf-16-le"), "UTF-16"),
         (b"a,b,a\n1,2,3\n", "2 columns are called 'a'"),
-        (b'a,b\n1,"x\n2,y\n', "line 3: a quote opened before is not closed"),
+        (b'a,b\n1,"x\n2,y\n', "line 2: a quote opened before is not closed"),
         (b'a,b\n1,"x" y\n', "line 2: text follows a closing quote"),
     ],
 )
@@ -294,7 +272,6 @@ def test_a_class_that_is_called_as_a_missing_cell_is_refused_by_that_name(tmp_pa
         "a\tb\r\n1\tx\r\n2\ty\r\n",
         "a|b\r1|x\r2|y\r",
         'a, b, c\n1, "x, y", 2.5\n2, ?, 3.5\n',
-        "a,b\n1,'x, y'\n2,'it''s'\n",
         "\ufeffname,größe\nÖl,1.5\nTee,2.5\n",
         "a,b,\n1,x,\n2,y,\n",
         ",a,b\n0,1.5,x\n1,2.5,y\n",
@@ -339,32 +316,12 @@ def test_numbers_in_full_are_read_back_exactly(values):
     assert [float(line.split(",")[0]) for line in text.splitlines()] == values
 
 
-@given(
-    values=st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=20),
-    low=st.integers(0, 3),
-    more=st.integers(0, 3),
-)
-@settings(max_examples=200, deadline=None)
-def test_decimals_are_never_more_nor_fewer_than_the_columns(values, low, more):
-    numbers = {"low": low, "high": low + more}
-    cell = CellFormat.model_validate({"name": "x", "kind": "number", "numbers": numbers})
-    csv_format = CsvFormat.of([cell], Dialect())
+@given(values=st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=20), digits=st.integers(0, 3))
+@settings(max_examples=100, deadline=None)
+def test_numbers_have_the_digits_of_their_column(values, digits):
+    csv_format = CsvFormat.of([CellFormat(name="x", kind="number", digits=digits)], Dialect())
     for line in format_rows(pd.DataFrame({"x": values}), csv_format).decode().splitlines():
-        assert low <= len(line.partition(".")[2]) <= low + more
-        assert line.strip("-0.") or "-" not in line
-
-
-def test_a_text_that_a_spreadsheet_would_compute_is_escaped_only_on_request():
-    csv_format = CsvFormat.of(
-        [CellFormat(name="t"), CellFormat(name="n", kind="number")], Dialect()
-    )
-    frame = pd.DataFrame({"t": ["=1", "+1", "-1", "@a", "\tb", "\rc", "ok"], "n": -1.0})
-    plain = format_rows(frame, csv_format).decode()
-    escaped = format_rows(frame, csv_format, escape_formulas=True).decode()
-    assert plain == '=1,-1.0\n+1,-1.0\n-1,-1.0\n@a,-1.0\n\tb,-1.0\n"\rc",-1.0\nok,-1.0\n'
-    assert escaped == (
-        "'=1,-1.0\n'+1,-1.0\n'-1,-1.0\n'@a,-1.0\n'\tb,-1.0\n\"'\rc\",-1.0\nok,-1.0\n"
-    )
+        assert len(line.partition(".")[2]) == digits
 
 
 def test_a_mark_is_written_as_the_file_writes_true():
@@ -392,13 +349,11 @@ def test_frames_of_other_types_are_written_plainly():
             "size": np.array([0.1, 2], dtype="float32"),
             "old": pd.array([datetime.date(131, 6, 20), None], pd.ArrowDtype(pa.date32())),
             "far": pd.array([late, None], pd.ArrowDtype(pa.timestamp("ms", "UTC"))),
-            "price": pd.array([Decimal("-6.89"), None], pd.ArrowDtype(pa.decimal128(9, 3))),
         }
     )
     assert format_rows(frame, plain_format(frame)).decode().splitlines() == [
-        "1,a,2024-05-01,2024-05-01 08:00:00+00:00,True,0.1,"
-        "0131-06-20,2024-05-01 10:00:00.500+00:00,-6.89",
-        ',"b,c",,2024-05-01 09:30:00+00:00,,2.0,,,',
+        "1,a,2024-05-01,2024-05-01 08:00:00,True,0.1,0131-06-20,2024-05-01 10:00:00.500000",
+        ',"b,c",,2024-05-01 09:30:00,,2,,',
     ]
     assert format_rows(frame.iloc[:0], plain_format(frame)) == b""
 
@@ -421,7 +376,6 @@ def test_delimiters_and_line_ends_are_found(delimiter, end):
         ("a,b|b,c\n" + "".join(f"{i},{i}|x,{i}\n" for i in range(40)) + "1,2|2\n", {}),
         ('a, b, c\n1, "x, y", 2\n2, z, 3\n', {"space_after": True}),
         ("a,b\n1, x\n2,y\n", {}),
-        ("a,b\n1,'x, y'\n2,'z'\n", {"quote": "'"}),
         ("a,b\n1,'tis\n2,'z'\n", {}),
         ("a,b\n1,'tis\n2,'tis\n", {}),
         ('"size\n(cm)",b\r\n1,2\r\n', {"terminator": "\r\n"}),
@@ -432,19 +386,3 @@ def test_the_dialect_is_the_one_that_explains_the_lines(text, known):
     dialect, header = sniff(text)
     assert dialect == Dialect.model_validate(known)
     assert header == ('"size\n(cm)",b' if "(cm)" in text else text.strip("\n").split("\n")[0])
-
-
-@pytest.mark.parametrize(
-    "pattern",
-    [
-        *("%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S"),
-        *("%d.%m.%Y %H:%M", "%-m/%-d/%Y %-H:%M", "%Y-%m-%dT%H:%M:%S.%3fZ", "%d-%m-%Y"),
-    ],
-)
-def test_a_pattern_is_learned_from_what_it_writes(pattern):
-    notation = MomentNotation(pattern=pattern)
-    moments = np.array(["2024-05-31T03:07:09.250", "1969-02-01T00:00"], f"M8[{notation.unit}]")
-    cells = notation.write(moments)
-    assert (notation.read(cells) == moments).all()
-    learned = MomentNotation.learn(shapes_of(cells))
-    assert notation in [one.in_zone_of(cells[0]) for one in learned]

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from gan_augment.data.tables.csv import format_rows, read_csv
+from gan_augment.data.tables.csv import read_csv
 from gan_augment.data.tables.export import (
     FileFormat,
     NewRows,
@@ -107,18 +107,6 @@ def test_the_manifest_has_a_line_for_every_new_row(tmp_path):
             ["4", 'ra"re', "repeat", "row-000002", "1"],
             ["5", "rare", "synthetic", "my,run", "7"],
         ]
-
-
-def test_the_format_of_a_run_of_an_earlier_version_is_read():
-    columns = [
-        {"name": "x", "kind": "number", "numbers": {"high": 2, "significant": 3, "plus": True}},
-        {"name": "p", "kind": "number", "numbers": {"exponents": {}}, "quoted": True},
-        {"name": "t", "kind": "datetime", "times": {"order": "dmy", "separator": ".", "unit": "s"}},
-    ]
-    old = {"csv": {"header": "x,p,t", "header_quoted": True, "columns": columns}}
-    csv_format = FileFormat.model_validate(old).csv
-    frame = pd.DataFrame({"x": [1.25], "p": [1e-9], "t": pd.to_datetime(["2024-05-31"])})
-    assert format_rows(frame, csv_format) == b"1.25,1e-09,31.05.2024\n"
 
 
 def test_a_column_called_synthetic_cannot_be_added_twice():
@@ -258,12 +246,3 @@ def test_a_million_rows_need_less_than_a_gibibyte(tmp_path):
     answer = json.loads(subprocess.run(line, check=True, capture_output=True, text=True).stdout)
     assert answer["rows"] >= 1_000_000
     assert answer["kib"] < 1 << 20
-
-
-def test_names_of_columns_and_cells_of_the_manifest_are_escaped_too(tmp_path):
-    frame = pd.DataFrame({"=1+1": [1.5], "t": ["-x"]})
-    rows = [NewRows(frame, "=cmd", "synthetic", "@run", 0)]
-    out = tmp_path / "t.csv"
-    write_table(out, FileFormat(), frame, rows, escape_formulas=True)
-    assert out.read_text() == "'=1+1,t\n1.5,'-x\n"
-    assert manifest_path(out).read_bytes().endswith(b"0,'=cmd,synthetic,'@run,0\r\n")

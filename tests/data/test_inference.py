@@ -1,4 +1,4 @@
-"""What is inferred of columns, what a user may override, and what is refused with which words."""
+"""What a column holds is inferred, described and overridden."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def column_of(cells: Any, name: str | int = "x", forced: Any = None) -> Column:
     [
         ([True, False], "x", "boolean"),
         (pd.Series([True, None], dtype="boolean"), "x", "boolean"),
-        (pd.Series([True, False, None], dtype=object), "x", "categorical"),
+        (pd.Series([True, False, None], dtype=object), "x", "boolean"),
         (["yes", "no"], "x", "categorical"),
         ([0, 1, 0], "x", "numeric"),
         (np.arange(N) + 7, "x", "id"),
@@ -47,6 +47,7 @@ def column_of(cells: Any, name: str | int = "x", forced: Any = None) -> Column:
         (np.arange(N) * 2, "Unnamed: 0", "id"),
         (np.arange(N) * 2, "paid", "numeric"),
         (np.arange(N) // 2, "patient_id", "numeric"),
+        ([-(2**62), 5, 2**62], "hash", "id"),
         (np.arange(N) + 0.5, "x", "numeric"),
         (WORDS, "x", "id"),
         (WORDS[:10], "x", "categorical"),
@@ -57,7 +58,6 @@ def column_of(cells: Any, name: str | int = "x", forced: Any = None) -> Column:
         (pd.date_range("2024-01-01", periods=N), "x", "datetime"),
         (pd.Series([dt.date(2024, 1, 1), None, dt.date(2024, 1, 2)]), "x", "datetime"),
         (["2024-01-01", "2024-01-02", "2024-01-01"], "x", "categorical"),
-        (pd.to_timedelta(["1h", "2h"]), "x", "numeric"),
         (["a", None], "x", "categorical"),
         ([1.0, np.nan], "x", "numeric"),
         ([1, 1], "x", "constant"),
@@ -72,10 +72,9 @@ def test_kinds_are_inferred(cells: Any, name: str, kind: str) -> None:
 
 def test_numbers_are_described() -> None:
     price = column_of([0.5, 12.25, np.nan, 3.0])
-    assert (price.low, price.high, price.decimals, price.integer) == (0.5, 12.25, 2, False)
-    assert price.missing == 1
+    assert (price.low, price.high, price.decimals, price.missing) == (0.5, 12.25, 2, 1)
     whole = column_of([1.0, np.nan, 5.0])
-    assert (whole.low, whole.high, whole.integer) == (1, 5, True)
+    assert (whole.low, whole.high, whole.decimals) == (1, 5, 0)
     assert column_of([1 / 3, 2 / 7]).decimals is None
     assert column_of(np.array([0.1, 0.75], dtype="float32")).decimals == 2
     assert column_of(RNG.normal(size=N).astype("float32")).decimals is None
@@ -88,14 +87,10 @@ def test_spikes_are_values_of_a_twentieth_of_the_cells() -> None:
     assert column.spikes == (0.0, 9.5)
     assert "often 0 (30%), 9.5 (6%)" in column.why
     assert column_of([0] * 9 + [1, 2, 3]).spikes == ()
-
-
-def test_spikes_of_moments_stand_among_the_plain_numbers() -> None:
-    days = pd.Series(pd.to_datetime(["2024-01-01", *pd.date_range("2024-01-02", periods=60)]))
+    days = pd.Series(pd.date_range("2024-01-02", periods=60))
     days = pd.concat([days, pd.Series(pd.to_datetime(["2024-01-11"] * 9))], ignore_index=True)
-    column = column_of(days)
-    assert column.plain_spikes == (10.0,)
-    assert (plain(days, column) == 10).sum() == 10
+    assert column_of(days).plain_spikes == (9.0,)
+    assert (plain(days, column_of(days)) == 9).sum() == 10
 
 
 def test_the_resolution_of_moments_is_found() -> None:
@@ -105,68 +100,56 @@ def test_the_resolution_of_moments_is_found() -> None:
         assert column_of(pd.Series([pd.Timestamp("2020-01-01"), pd.Timestamp(text)])).unit == unit
 
 
-def test_generated_days_in_a_zone_are_local_midnights() -> None:
-    days = pd.Series(pd.date_range("2024-03-01", "2024-04-30", tz="Europe/Berlin"))
-    column = column_of(days)
-    assert (column.unit, column.wall) == ("D", True)
-    made = restored(np.arange(60) + 0.4, column)
-    assert made.dtype == days.dtype
-    assert (made.dt.hour == 0).all()
-
-
-def test_levels_keep_their_order_and_their_types() -> None:
+def test_levels_keep_their_order() -> None:
     column = column_of(pd.Categorical(["mid", "lo"], categories=["lo", "mid", "hi"], ordered=True))
     assert (column.levels, column.ordered) == (("lo", "mid"), True)
     assert column.categories == ("lo", "mid", "hi")
-    levels = column_of(pd.Series([1, "1", True, 1.0, Decimal("1"), None] * 2, dtype=object)).levels
-    assert [type(level).__name__ for level in levels] == ["Decimal", "bool", "float", "int", "str"]
+    assert column_of(pd.Series([1, "b", 0.5, "a"], dtype=object)).levels == (0.5, 1, "a", "b")
 
 
-def test_what_a_column_may_be_instead_is_remarked_on() -> None:
+def test_remarks_name_other_kinds() -> None:
     assert "most are rare" in column_of([f"w{i % 120}" for i in range(200)]).why
-    assert "--numeric x" in column_of([f"{i}.5" for i in range(N)]).why
     assert "--categorical" in column_of([0, 1, 2] * 9).why
 
 
-def refilled(cells: Any, n: int, first: int = 0, name: str = "id") -> list[Any]:
+def refilled(cells: Any, n: int, first: int = 0) -> list[Any]:
     series = pd.Series(cells)
-    frame = pd.DataFrame({name: series, "x": np.arange(len(series)) % 3})
-    schema = infer_schema(frame, Overrides.of(id=[name]))
+    frame = pd.DataFrame({"id": series, "x": np.arange(len(series)) % 3})
+    schema = infer_schema(frame, Overrides.of(id=["id"]))
     out = output_frame({"x": np.zeros(n)}, schema, n, first)
     assert out.dtypes.equals(frame.dtypes)
-    return out[name].tolist()  # type: ignore[no-any-return]
+    return out["id"].tolist()  # type: ignore[no-any-return]
 
 
-def test_ids_are_refilled_with_what_never_occurred() -> None:
-    assert refilled([3, 9, 5], 2) == [10, 11]
-    assert refilled([3, 9, 5], 2, first=7) == [17, 18]
-    assert refilled(pd.Series([3, None, 5], dtype="Int64"), 2) == [6, 7]
-    assert refilled(pd.Series([3, 4], dtype=pd.ArrowDtype(pa.int8())), 1) == [5]
-    assert refilled(pd.Series([3, 4, None], dtype=object), 1) == [5]
-    assert refilled(["a", "b", "c"], 2) == ["synthetic-000001", "synthetic-000002"]
-    assert refilled(["a", "synthetic-000041", "c"], 2, first=1) == [
-        "synthetic-000043",
-        "synthetic-000044",
-    ]
-    text = pd.Series(["a", "b"], dtype=pd.ArrowDtype(pa.string()))
-    assert refilled(text, 1) == ["synthetic-000001"]
+@pytest.mark.parametrize(
+    ("cells", "n", "first", "ids"),
+    [
+        ([3, 9, 5], 2, 0, [10, 11]),
+        ([3, 9, 5], 2, 7, [17, 18]),
+        (pd.Series([3, None, 5], dtype="Int64"), 2, 0, [6, 7]),
+        (pd.Series([3, 4], dtype=pd.ArrowDtype(pa.int8())), 1, 0, [5]),
+        (pd.Series([3, 4, None], dtype=object), 1, 0, [5]),
+        (["a", "b", "c"], 2, 0, ["synthetic-000001", "synthetic-000002"]),
+        (["a", "synthetic-000041"], 1, 1, ["synthetic-000043"]),
+        (pd.Series(["a", "b"], dtype=pd.ArrowDtype(pa.string())), 1, 0, ["synthetic-000001"]),
+        (pd.Series([1, "b", None], dtype=object), 1, 0, [None]),
+        (pd.date_range("2024-01-01", periods=3), 1, 0, [pd.NaT]),
+        # at the end of their type: below the smallest
+        (pd.Series([100, 126], dtype="int8"), 3, 0, [127, 99, 98]),
+        (pd.Series([100, 126], dtype="int8"), 2, 1, [99, 98]),
+        ([5, 2**63 - 1], 2, 0, [4, 3]),
+    ],
+)
+def test_ids_are_refilled_with_new_ones(cells: Any, n: int, first: int, ids: list[Any]) -> None:
+    assert refilled(cells, n, first) == ids
 
 
-def test_other_ids_are_left_empty() -> None:
+def test_other_ids_are_left_empty_or_refused() -> None:
     assert np.isnan(refilled([0.5, 1.5, 2.5], 1)).all()
-    assert refilled(pd.date_range("2024-01-01", periods=3), 1) == [pd.NaT]
     assert pd.isna(refilled(pd.Series(pd.Categorical(["a", "b"])), 1)).all()
-    assert refilled(pd.Series([1, "b", None], dtype=object), 1) == [None]
-    with pytest.raises(DataError, match="no new ids"):
+    with pytest.raises(DataError, match="boolean"):
         refilled([True, False], 1)
-
-
-def test_ids_at_the_end_of_their_type_go_on_below_the_smallest() -> None:
-    assert refilled(pd.Series([100, 126], dtype="int8"), 3) == [127, 99, 98]
-    assert refilled(pd.Series([100, 126], dtype="int8"), 2, first=1) == [99, 98]
-    assert refilled(pd.Series([0, 2**64 - 2], dtype="uint64"), 1) == [2**64 - 1]
-    assert refilled(pd.Series([5, 2**63 - 1]), 2) == [4, 3]
-    with pytest.raises(DataError, match=r"no numbers left for 3 synthetic rows; make it int64"):
+    with pytest.raises(DataError, match="no numbers left for 3"):
         refilled(pd.Series([1, 254], dtype="uint8"), 3)
 
 
@@ -179,12 +162,7 @@ def test_ids_at_the_end_of_their_type_go_on_below_the_smallest() -> None:
         ([0, 1, 1], "boolean", lambda c: c.levels == (0, 1)),
         (["n", "y", "n"], "boolean", lambda c: c.levels == ("n", "y")),
         ([True, False], "numeric", lambda c: (c.low, c.high) == (0, 1)),
-        (["1.50", "12.25"], "numeric", lambda c: (c.decimals, c.text) == (2, "fixed")),
-        (["1", "12", None], "numeric", lambda c: (c.low, c.high, c.text) == (1, 12, "whole")),
-        (["1.5", "20"], "numeric", lambda c: (c.high, c.text) == (20, "shortest")),
         (np.arange(N), "numeric", lambda c: c.high == N - 1),
-        (["2024-01-31", "2024-02-01"], "datetime", lambda c: c.unit == "D"),
-        (["2024-01-31 10:00:05", None], "datetime", lambda c: c.unit == "s"),
         ([5, 5], "numeric", lambda c: (c.low, c.high) == (5, 5)),
         ([5, 5], "constant", lambda c: c.levels == (5,)),
     ],
@@ -200,73 +178,62 @@ def test_a_kind_can_be_forced_where_it_makes_sense(cells: Any, forced: str, chec
 
 
 @pytest.mark.parametrize(
-    ("cells", "forced", "message"),
+    ("cells", "forced", "key"),
     [
-        (["1", "2", "x7", "y"], "numeric", r"row 2: 'x7' is not a number; 2 of 4"),
-        *(
-            (["1", "2.5", cell], "numeric", "row 2: .* is not a number; 1 of 3 cells")
-            for cell in ("inf", ".", "1\x002", "1,5", "", "١")
-        ),
-        (["2024-01-31", "31.1.2024"], "datetime", r"row 1: '31.1.2024' is not a date like"),
-        (["2024-01-31", "2024-02-30"], "datetime", "2024-02-30"),
+        (["1", "2"], "numeric", "to_numeric"),
+        (["2024-01-31", "2024-02-01"], "datetime", "to_datetime"),
+        (pd.to_datetime(["2024-01-31", "2024-02-01"]), "categorical", "text first"),
         ([1, 2], "datetime", "cannot be datetime"),
         (pd.Categorical([1, 2]), "numeric", "cannot be numeric"),
         ([1, 2, 3], "boolean", "at most two"),
         ([1, 2], "constant", "not constant"),
         ([None, None], "categorical", "every cell"),
-        ([None, None], "numeric", "every cell"),
+        ([-(2**62), 2**62], "numeric", "too far apart"),
+        # cells
+        ([1.0, np.inf, -np.inf, 2.0], None, r"2 infinite values.*rows 1, 2.*replace"),
+        (pd.Series([1.0, np.inf], dtype="Float64"), None, "infinite"),
+        ([1 + 2j, 3j], None, "complex"),
+        (pd.Series([[1], [2]]), None, "list.*convert it first"),
+        (pd.Series([{"a": 1}, None]), None, "dict"),
+        (pd.Series([1.0, 0.0], dtype="Sparse[float64]"), None, "Sparse"),
+        (pd.Series([[1]], dtype=pd.ArrowDtype(pa.list_(pa.int64()))), None, "list<"),
+        (pd.Series([(1, 2), "a"]), None, "tuple"),
+        (pd.Series([uuid.UUID(int=1), uuid.UUID(int=2)]), None, "UUID"),
+        (pd.Series([b"a", b"b"]), None, "bytes"),
+        (pd.cut(pd.Series([1.0, 5.0]), 2), None, "Interval"),
+        (pd.Series([Decimal("1.5"), None]), None, "decimal.*convert it first"),
+        (pd.Series([Decimal(1)], dtype=pd.ArrowDtype(pa.decimal128(3, 2))), None, "decimal128"),
+        (pd.to_timedelta(["1h", "2h"]), None, "timedelta.*convert it first"),
+        (pd.Series([dt.time(1), dt.time(2)]), None, "time.*convert it first"),
+        (pd.Series(pd.PeriodIndex(["2024-01"], freq="M")), None, "period.*convert it first"),
+        (pd.Series([dt.datetime(2024, 1, 1, tzinfo=dt.UTC), None], dtype=object), None, "zone"),
+        (pd.Series([2**64 - 1], dtype="uint64"), None, "2\\^63"),
+        (pd.Series(["\udce9", "a"], dtype=object), None, "surrogates"),
     ],
 )
-def test_a_kind_that_cannot_be_is_refused_with_the_cause(
-    cells: Any, forced: str, message: str
-) -> None:
-    with pytest.raises(DataError, match=message):
+def test_columns_that_cannot_be_learned_are_refused(cells: Any, forced: str, key: str) -> None:
+    with pytest.raises(DataError, match=key):
         column_of(cells, "x", forced)
 
 
 @pytest.mark.parametrize(
-    ("cells", "message"),
+    ("frame", "key"),
     [
-        (
-            [1.0, np.inf, -np.inf, 2.0],
-            r"'x' holds 2 infinite values.*rows 1, 2.*replace",
-        ),
-        (pd.Series([1.0, np.inf], dtype="Float64"), "infinite"),
-        (pd.Series([Decimal("Infinity"), Decimal("1")], dtype=object), "infinite"),
-        ([1 + 2j, 3j], "complex128, which is not learned"),
-        (pd.Series([[1], [2]]), "'x' holds a list in row 0.*Drop the column"),
-        (pd.Series([{"a": 1}, None]), "holds a dict in row 0"),
-        (pd.Series([1j, "a"], dtype=object), "holds a complex"),
-        (pd.Series([1.0, 0.0], dtype="Sparse[float64]"), "Sparse"),
-        (
-            pd.Series([[1], [2]], dtype=pd.ArrowDtype(pa.list_(pa.int64()))),
-            "list<.*split it",
-        ),
-        (pd.Series([(1, 2), "a"]), "holds a tuple in row 0"),
-        (pd.Series([uuid.UUID(int=1), uuid.UUID(int=2)]), "holds a UUID in row 0"),
-        (pd.Series([b"a", b"b"]), "holds a bytes in row 0"),
-        (pd.Series([b"a"], dtype=pd.ArrowDtype(pa.binary())), "binary.*not learned"),
-        (pd.cut(pd.Series([1.0, 5.0]), 2), "holds a Interval in row 0"),
-        (pd.Series(pd.interval_range(0, 2)), "interval.*not learned"),
         (pd.DataFrame({"a": []}), "0 rows and 1 feature columns"),
         (pd.DataFrame(index=range(3)), "3 rows and 0 feature columns"),
         (pd.DataFrame(np.eye(2), columns=["a", "a"]), r"\['a'\] occur more than once"),
         (pd.DataFrame(np.eye(2), columns=pd.MultiIndex.from_tuples([(1, 2), (1, 3)])), "2 levels"),
         (pd.DataFrame(np.eye(2), columns=[0.5, 1.5]), "astype"),
-        (
-            pd.DataFrame(np.eye(2), columns=pd.Index(["\udce9", "a"], dtype=object)),
-            "expected text",
-        ),
-        (pd.DataFrame({"a": [1, 1], "b": WORDS[:2]}).iloc[:1], "no column can be learned: 'a' is"),
+        (pd.DataFrame(np.eye(2), columns=pd.Index(["\udce9", "a"], dtype=object)), "expected text"),
+        (pd.DataFrame({"a": [1], "b": ["x"]}), "no column can be learned: 'a' is"),
     ],
 )
-def test_tables_that_cannot_be_learned_are_refused(cells: Any, message: str) -> None:
-    frame = cells if isinstance(cells, pd.DataFrame) else pd.DataFrame({"x": cells})
-    with pytest.raises(DataError, match=message):
+def test_tables_that_cannot_be_learned_are_refused(frame: pd.DataFrame, key: str) -> None:
+    with pytest.raises(DataError, match=key):
         infer_schema(frame)
 
 
-def test_overrides_name_columns_that_are_there() -> None:
+def test_overrides_name_known_columns() -> None:
     frame = pd.DataFrame({"size": [1, 2], 3: [4, 5]})
     kinds = [c.kind for c in infer_schema(frame, Overrides.of(categorical=["3", "size"])).columns]
     assert infer_schema(frame).of(3).kind == "numeric"
@@ -286,14 +253,14 @@ def test_overrides_come_from_toml_or_are_refused(tmp_path: Path) -> None:
     assert read.columns == {"zip": "categorical", "Unnamed: 0": "id"}
     later = read.merged(Overrides.of(numeric=["zip"]))
     assert later.columns == {"zip": "numeric", "Unnamed: 0": "id"}
-    for text, message in {
+    for text, key in {
         '[colums]\nzip = "id"': r"no table \[columns\]",
-        '[columns]\nzip = "categories"': r"columns.zip = 'categories' is refused",
+        '[columns]\nzip = "categories"': r"columns.zip = 'categories'",
         "[columns]\nzip = 3": "refused",
-        "[columns": "no readable TOML",
+        "[columns": "TOML",
     }.items():
         path.write_text(text)
-        with pytest.raises(UsageError, match=message):
+        with pytest.raises(UsageError, match=key):
             Overrides.read(path)
 
 
@@ -309,15 +276,15 @@ def test_the_schema_is_shown_a_line_a_column() -> None:
     ]
     assert "0.5 to 2.25" in lines[0]
     assert "the name says so" in lines[1]
-    when = pd.date_range("2021-03-01 08:00", periods=3, freq="13h", tz="Europe/Berlin")
+    when = pd.date_range("2021-03-01 08:00", periods=3, freq="13h")
     line = infer_schema(pd.DataFrame({"when": when})).lines()[1]
-    assert "2021-03-01 08:00:00 to 2021-03-02 10:00:00" in line  # on its own clocks
+    assert "2021-03-01 08 to 2021-03-02 10" in line
 
 
 def test_a_schema_survives_json() -> None:
     frame = pd.DataFrame(
         {
-            "mixed": pd.Series([1, "é", "\udce9", dt.date(2024, 1, 1), None] * 2, dtype=object),
+            "mixed": pd.Series([1, "é", 1.5, True, None] * 2, dtype=object),
             "bins": pd.cut(np.arange(10), 3, labels=["lo", "mid", "hi"]),
             "zone": pd.date_range("2024-01-01", periods=10, tz="Europe/Berlin"),
             0: np.arange(10) / 3,

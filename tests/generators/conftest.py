@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -98,8 +97,6 @@ def toy_table() -> ReadTable:
             "arrow text": pd.Series(rng.choice(["p", "q"], n)).astype("string[pyarrow]"),
             "zoned": pd.Timestamp("2024-03-01", tz="Europe/Berlin") + hours,
             "moment": holed(pd.Timestamp("2024-03-01") + hours),
-            "wait": hours,
-            "decimal": [Decimal(int(k)) / 100 for k in rng.integers(0, 999, n)],
             "key": np.arange(100, 100 + n),
             "ticket": [f"T{i * 7919 % 10_007:05d}" for i in range(n)],
             "fixed": "always",

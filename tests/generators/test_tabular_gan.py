@@ -67,7 +67,6 @@ def test_made_rows_have_the_schema_of_the_training_rows(table, table_gan):
 def test_numbers_are_written_as_in_the_training_data(table_gan):
     frame = table_gan.sample({"ill": 300}).frame
     assert (frame["cents"] == frame["cents"].round(2)).all()
-    assert all(-value.as_tuple().exponent == 2 for value in frame["decimal"])
     assert (frame["zoned"].dt.tz_convert("UTC").dt.floor("h") == frame["zoned"]).all()
     assert (frame["spiked"] == 0).mean() > 0.1
 

@@ -36,7 +36,6 @@ tidy = st.integers(-(10**4), 10**4).map(lambda n: n / 100)
 moments = st.datetimes(dt.datetime(1700, 1, 1), dt.datetime(2200, 1, 1))
 zoned = st.datetimes(timezones=st.sampled_from([Z(zone) for zone in ZONES]), allow_imaginary=False)
 decimals = st.decimals(-1000, 1000, places=2, allow_nan=False)
-durations = st.timedeltas(dt.timedelta(-99999), dt.timedelta(99999))
 scalars = [words, st.integers(-(10**25), 10**25), st.booleans(), tidy, decimals, st.dates(), zoned]
 
 
@@ -71,10 +70,6 @@ def category(cells: list[Any]) -> pd.Series:
     return series.cat.as_ordered() if len(cells) % 2 else series
 
 
-def periods(cells: list[Any]) -> pd.Series:
-    return pd.Series(pd.PeriodIndex([str(cell or "NaT") for cell in cells], freq="D"))
-
-
 # (a cell, whether it may be missing, how cells become a series)
 COLUMNS: list[tuple[st.SearchStrategy[Any], bool, Build]] = [
     *((whole(name), False, typed(name)) for name in ("int8", "uint16", "int32", "int64", "uint64")),
@@ -86,15 +81,10 @@ COLUMNS: list[tuple[st.SearchStrategy[Any], bool, Build]] = [
     (st.booleans(), False, typed("bool")),
     (st.booleans(), True, typed("boolean")),
     *((words, True, typed(dtype)) for dtype in (None, object, "string[python]", "string[pyarrow]")),
-    (st.one_of(*scalars, st.timedeltas(), st.times()), True, typed(object)),
+    (st.one_of(*scalars), True, typed(object)),
     (words | st.integers(0, 3) | st.booleans() | tidy, True, typed(object)),
     (st.integers(-(2**70), 2**70), True, typed(object)),
     *((cell, True, typed(object)) for cell in (decimals, st.dates(), st.datetimes(), zoned)),
-    (
-        st.datetimes(timezones=st.just(Z("Europe/Berlin")), allow_imaginary=False),
-        True,
-        typed(object),
-    ),
     (st.lists(st.integers(), max_size=1) | st.binary(max_size=1), True, typed(object)),
     (st.sampled_from([1.0, 2.0, np.inf]), False, typed("float64")),
     (words, True, category),
@@ -102,8 +92,6 @@ COLUMNS: list[tuple[st.SearchStrategy[Any], bool, Build]] = [
     *((moments, True, in_unit(unit)) for unit in ("s", "ms", "us", "ns")),
     *((moments, True, in_unit("us", zone)) for zone in ZONES),
     (moments.map(dt.datetime.date), True, in_unit("s")),
-    (durations, True, typed("timedelta64[us]")),
-    (moments.map(dt.datetime.date), True, periods),
     (whole("int16"), True, arrow(pa.int16())),
     (doubles, True, arrow(pa.float64())),
     (words, True, arrow(pa.string())),
@@ -111,8 +99,6 @@ COLUMNS: list[tuple[st.SearchStrategy[Any], bool, Build]] = [
     (st.dates(), True, arrow(pa.date32())),
     (moments, True, arrow(pa.timestamp("us"))),
     (moments, True, arrow(pa.timestamp("ms", tz="Europe/Berlin"))),
-    (decimals, True, arrow(pa.decimal128(9, 3))),
-    (words, True, arrow(pa.dictionary(pa.int8(), pa.string()))),
 ]
 
 
@@ -177,7 +163,7 @@ def check_reading(frame: pd.DataFrame) -> None:
         back = restored(values[column.name], column)
         assert back.dtype == cells.dtype
         assert (back.isna() == cells.isna()).all()
-        near = column.integer and column.low is not None and column.high is not None
+        near = column.decimals == 0 and column.low is not None and column.high is not None
         if column.levels or (near and column.high - column.low < 2**53):
             assert_series_equal(back, cells, check_exact=True)
     rows = joined(output_frame(values, schema, len(frame)), read.table.labels, schema)

@@ -82,12 +82,21 @@ def as_series(y: Any, n: int) -> pd.Series:
 
 
 def arrow_frame(table: pa.Table) -> pd.DataFrame:
-    """Read an Arrow table as a frame of Arrow dtypes; pandas' metadata in it is ignored."""
+    """Read an Arrow table as a frame of Arrow dtypes; dictionaries become pandas categories.
+
+    pandas' metadata in the table is ignored. Raises DataError for damaged dictionaries.
+    """
     views = {pa.string_view(): pa.large_string(), pa.binary_view(): pa.large_binary()}
     fields = [field.with_type(views.get(field.type, field.type)) for field in table.schema]
-    if any(field.type in views for field in table.schema):
-        table = table.cast(pa.schema(fields))
-    frame: pd.DataFrame = table.to_pandas(types_mapper=pd.ArrowDtype, ignore_metadata=True)
+    table = table.cast(pa.schema(fields)).unify_dictionaries()
+
+    def dtype_of(kind: Any) -> pd.ArrowDtype | None:
+        return None if pa.types.is_dictionary(kind) else pd.ArrowDtype(kind)
+
+    try:
+        frame: pd.DataFrame = table.to_pandas(types_mapper=dtype_of, ignore_metadata=True)
+    except ValueError as error:
+        raise DataError(f"a dictionary column of the table is damaged: {error}") from None
     return frame
 
 

@@ -1,8 +1,7 @@
-"""CSV files: their dialect, their rows as a typed frame, and new rows behind the original's bytes.
+"""CSV files: dialect, rows as a typed frame, and new rows in one plain notation.
 
-A file is read once, column by column as text; `text.py` says what the text of a column means. New
-rows are written in the file's dialect, with its point, decimals, dates and word for missing;
-`.5`, `+3`, `1E5` and quotes that no cell needs are not imitated.
+The original's bytes are never rewritten. New cells use the decimal mark of the file, and the
+digits, the date pattern and the word for missing values of their column.
 """
 
 from __future__ import annotations
@@ -17,76 +16,71 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, product
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from gan_augment.data.tables import check_width
-from gan_augment.data.tables.columns import Cells, arrow_type, read_cells
-from gan_augment.data.tables.text import (
-    FORMULA_STARTS,
-    MomentNotation,
-    NumberNotation,
-    escaped,
-    looks_like_thousands,
-    shapes_of,
-    starts_with_zero,
-)
+from gan_augment.data.tables.columns import read_cells
 from gan_augment.errors import DataError
 from gan_augment.input_files import regular_file
 from gan_augment.settings import Frozen
 from gan_augment.storage.files import NewFile
 
-if TYPE_CHECKING:
-    from _csv import Reader
-
 Delimiter = Literal[",", ";", "\t", "|"]
-Quote = Literal['"', "'"]
 Row = list[str]
 
 MARK = "synthetic"
 MISSING = frozenset(["", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "?"])
-BOOLEANS = (("true", "false"), ("True", "False"), ("TRUE", "FALSE"))
+BOOLEANS = (("True", "False"), ("true", "false"), ("TRUE", "FALSE"))
+PATTERNS = tuple(
+    date + clock
+    for date, clock in product(
+        ("%Y-%m-%d", "%Y/%m/%d", "%m/%d/%Y", "%d/%m/%Y", "%d.%m.%Y", "%d-%m-%Y"),
+        ("", " %H:%M", " %H:%M:%S", "T%H:%M:%S", "T%H:%M:%SZ", " %H:%M:%S.%f"),
+    )
+)
+"""Dates and times that are read, the likelier first where two fit: `/` has the month first."""
 MOST_BYTES = 1 << 30
 CELLS_AT_ONCE = 1_000_000
 ROWS_AT_ONCE = 16_384
-MOST_SHAPES = 20_000  # a column of more is text
-LINES_LOOKED_AT = 1000
+LINES_SNIFFED = 1000
 _CONSISTENT = 0.9  # share of lines with as many cells as the header
-_TYPED = re.compile(r"\s*[+-]?[0-9]*[.,]?[0-9]*(?:[eE][+-]?[0-9]+)?\s*")
-_APART = "\x1f"  # the unit separator, which no delimiter is
 _BLOCK_BYTES = 1 << 20
-_EXACT = 2**53  # whole numbers below it are exact as float64
 _LINE_ENDS = ("\r\n", "\n", "\r")
+_SAMPLE = 100  # distinct cells that rule out most patterns
+_WHOLE = r"^ *[+-]?\d+ *$"
+_REAL = {
+    mark: rf"^ *[+-]?((\d+{mark}?\d*|{mark}\d+)([eE][+-]?\d+)?|(?i:inf|infinity)) *$"
+    for mark in (r"\.", ",")
+}
+_ZERO_FIRST = r"^ *[+-]?0\d"
+_DATED = re.compile(r"\d{1,4}[-/.]\d")
+_TYPED = re.compile(r"\s*[+-]?\d*[.,]?\d*(?:[eE][+-]?\d+)?\s*")
 
 
 class Dialect(Frozen, extra="ignore"):
-    """Holds what separates, quotes and ends the cells of a file; quotes in quotes are doubled.
+    """How a file separates and ends its cells; text that holds a delimiter is in double quotes.
 
-    space_after: a space follows every delimiter. bom: the file begins with a byte-order mark.
+    decimal: the decimal mark. space_after: a space follows every delimiter. bom: the file begins
+    with a byte-order mark.
     """
 
     delimiter: Delimiter = ","
-    quote: Quote = '"'
     terminator: Literal["\n", "\r\n", "\r"] = "\n"
+    decimal: Literal[".", ","] = "."
     space_after: bool = False
     bom: bool = False
 
-    def reader(self, lines: Iterable[str], *, strict: bool = True) -> Reader:
-        """Read rows of cells, as text; an empty line is a row of none."""
-        delimiter, quote, space = self.delimiter, self.quote, self.space_after
-        csv.field_size_limit(max(csv.field_size_limit(), MOST_BYTES))  # of the whole process
-        return csv.reader(
-            lines, delimiter=delimiter, quotechar=quote, skipinitialspace=space, strict=strict
-        )
-
     def records(self, lines: Iterable[str], *, strict: bool = True) -> Iterator[tuple[Row, str]]:
-        """Yield the cells of every record, and its text as it stands in the file."""
+        """Yield the cells of every record, and its text in the file. Empty lines have no cell."""
+        csv.field_size_limit(max(csv.field_size_limit(), MOST_BYTES))  # of the whole process
         record: list[str] = []
 
         def copied() -> Iterator[str]:
@@ -94,73 +88,70 @@ class Dialect(Frozen, extra="ignore"):
                 record.append(line)
                 yield line
 
-        for row in self.reader(copied(), strict=strict):
+        for row in csv.reader(
+            copied(), delimiter=self.delimiter, skipinitialspace=self.space_after, strict=strict
+        ):
             yield row, "".join(record)
             record.clear()
 
     @property
     def between(self) -> str:
-        """What stands between two cells."""
+        """Return the text between two cells."""
         return self.delimiter + " " * self.space_after
 
     def quoted(self, cells: Iterable[str]) -> list[str]:
-        """Put cells in quotes where they need them, those inside doubled."""
-        inner = re.escape(self.delimiter + self.quote + "\r\n")
-        needed = re.compile(f"[{inner}]" + "|^ " * self.space_after)
-        return [self.in_quotes(cell) if needed.search(cell) else cell for cell in cells]
-
-    def in_quotes(self, cell: str) -> str:
-        """Put a cell in quotes, those inside doubled."""
-        return f"{self.quote}{cell.replace(self.quote, self.quote * 2)}{self.quote}"
+        """Put cells in quotes where they need them; double the quotes in cells."""
+        needed = re.compile(f'[{re.escape(self.delimiter)}"\r\n]' + "|^ " * self.space_after)
+        return [
+            '"{}"'.format(cell.replace('"', '""')) if needed.search(cell) else cell
+            for cell in cells
+        ]
 
 
 class CellFormat(Frozen, extra="ignore"):
-    """Holds how the cells of one column are written.
+    """How the cells of one column are written.
 
-    missing: what stands for a missing value. numbers, times, booleans (true, false): by kind.
+    missing: the word for a missing value. digits: after the decimal mark, or None for as many as a
+    number needs. pattern: of strptime. booleans: (true, false).
     """
 
     name: str
     kind: Literal["number", "boolean", "datetime", "text"] = "text"
     missing: str = ""
-    numbers: NumberNotation = NumberNotation(low=1, high=17)
-    times: MomentNotation = MomentNotation()
-    booleans: tuple[str, str] = BOOLEANS[1]
+    digits: int | None = None
+    pattern: str = PATTERNS[0]
+    booleans: tuple[str, str] = BOOLEANS[0]
 
-    def read(self, cells: Sequence[str]) -> NDArray[Any]:
-        """Read cells that are not missing as int64, float64, bool, datetime64 or text (N,).
-
-        Raises ValueError for a day that does not exist, OverflowError beyond 64 bits.
-        """
+    def write(self, series: pd.Series, decimal: str) -> list[str]:
+        """Write values that are not missing, without quotes."""
         if self.kind == "text":
-            return np.array(cells, dtype=object)
-        if self.kind == "boolean":
-            return np.array([cell == self.booleans[0] for cell in cells])
-        if self.kind == "number":
-            return self.numbers.read(cells)
-        moments = self.times.read(cells)
-        dated = np.datetime_data(moments.dtype)[0] in ("D", "m")  # pandas has no such units
-        return moments.astype("datetime64[s]") if dated else moments
-
-    def write(self, series: pd.Series) -> list[str]:
-        """Write the values of a series without missing ones, before quotes."""
-        cells = read_cells(series)
-        numbers: Any = cells.numbers if _is_plain(cells) else None
-        if numbers is None:
             return list(map(str, series.tolist()))
+        cells = read_cells(series)
         if cells.family == "boolean":
-            return [self.booleans[not value] for value in numbers.tolist()]
+            return [self.booleans[not value] for value in cells.values.tolist()]
         if cells.family == "datetime":
-            return self.times.write(numbers.view(f"M8[{cells.unit}]"))
-        if cells.family == "decimal":
-            numbers = series.to_numpy(np.float64)  # nearer than Arrow's
-        elif cells.family == "float" and arrow_type(series.dtype).bit_width < 64:
-            numbers = numbers.astype(np.float32).astype("U32").astype(np.float64)  # the shortest
-        return self.numbers.write(numbers)
+            return list(pd.Series(cells.values).dt.strftime(self.pattern))
+        if cells.family == "integer":
+            return list(map(str, cells.values.tolist()))
+        if cells.family == "levels":
+            return list(map(str, series.tolist()))
+        values = (cells.values + 0.0).tolist()  # no -0
+        if self.digits is not None:
+            texts = [f"{value:.{self.digits}f}" for value in values]
+        else:
+            texts = list(map(str, values))
+            if series.dtype == np.float32:  # has fewer digits
+                texts = list(map(str, series.to_numpy() + np.float32(0)))
+            texts = [
+                np.format_float_positional(float(text), trim="-") if "e" in text else text
+                for text in texts
+            ]
+            texts = [text.removesuffix(".0") for text in texts]
+        return texts if decimal == "." else [text.replace(".", decimal) for text in texts]
 
 
 class CsvFormat(Frozen, extra="ignore"):
-    """Holds a file's dialect, its first line as it stands, and the format of each column."""
+    """A file's dialect, its first line, and the format of each column."""
 
     dialect: Dialect = Dialect()
     header: str
@@ -172,25 +163,22 @@ class CsvFormat(Frozen, extra="ignore"):
         header = dialect.between.join(dialect.quoted(column.name for column in columns))
         return cls(dialect=dialect, header=header, columns=tuple(columns))
 
-    def first_line(self, *, mark: bool = False, escape_formulas: bool = False) -> bytes:
+    def first_line(self, *, mark: bool = False) -> bytes:
         """Return the header with its line end, and the byte-order mark if the file has one."""
-        header, names = self.header, [column.name for column in self.columns]
-        if escape_formulas and any(name.startswith(FORMULA_STARTS) for name in names):
-            header = self.dialect.between.join(self.dialect.quoted(map(escaped, names)))
         added = (self.dialect.between + MARK) * mark
-        text = header + added + self.dialect.terminator
+        text = self.header + added + self.dialect.terminator
         return codecs.BOM_UTF8 * self.dialect.bom + text.encode()
 
     @property
     def booleans(self) -> tuple[str, str]:
-        """How the file writes true and false."""
+        """Return how the file writes true and false."""
         own = (column.booleans for column in self.columns if column.kind == "boolean")
-        return next(own, BOOLEANS[1])
+        return next(own, BOOLEANS[0])
 
 
 @dataclass(frozen=True)
 class CsvSource:
-    """Describes a CSV file that was read: its place, its format, and how to notice a change.
+    """A CSV file that was read: its place, its format, and how to notice a change.
 
     ended: whether its last line has a line end. rows: without the header.
     """
@@ -204,7 +192,7 @@ class CsvSource:
     notes: tuple[str, ...] = ()
 
     def check_unchanged(self) -> None:
-        """Raise DataError if the file is not the one that was read."""
+        """Raise DataError if the file changed since it was read."""
         try:
             now = self.path.stat()
         except OSError as error:
@@ -213,7 +201,7 @@ class CsvSource:
             raise DataError(f"{str(self.path)!r} was changed since it was read; begin again.")
 
     def check_labels(self, target: str | int) -> None:
-        """Raise DataError where words like None, which mean missing in a CSV, stand for labels."""
+        """Raise DataError where a word for missing values, such as None, is a label."""
         for column in self.format.columns:
             if column.name == str(target) and column.missing.strip():
                 raise DataError(
@@ -225,16 +213,16 @@ class CsvSource:
 def read_csv(path: str | Path) -> tuple[pd.DataFrame, CsvSource]:
     """Read a CSV (UTF-8, a header, up to 1 GiB) as a frame, with its dialect and formats.
 
-    A column is numbers, booleans or times where all its cells are, written plainly; else texts
-    (object, missing ones None). Numbers are int64, or float64 with NaN, or Int64 beyond 2^53 with
-    missing ones. Leading zeros (`007`) and whole numbers beyond 64 bits make texts.
+    A column is numbers, booleans or times where all its cells are, else text (object, None where
+    missing). Whole numbers are int64, or Int64 with missing cells; others float64 with NaN. Cells
+    with leading zeros (`007`) and whole numbers beyond 64 bits are text.
     Raises DataError, with the line and the cure.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     _ = (Path(folder) / "t.csv").write_text("size;when\\n1,5;2024-05-01\\n;2024-05-02\\n")
     ...     frame, source = read_csv(Path(folder) / "t.csv")
-    >>> [str(dtype) for dtype in frame.dtypes], source.format.columns[0].numbers.point
+    >>> [str(dtype) for dtype in frame.dtypes], source.format.dialect.decimal
     (['float64', 'datetime64[s]'], ',')
     """
     path = Path(path)
@@ -249,14 +237,21 @@ def read_csv(path: str | Path) -> tuple[pd.DataFrame, CsvSource]:
         raise DataError(f"{str(path)!r} holds a header and no row; expected a line for each row.")
     columns = []
     for name, part in zip(names, parts, strict=True):
-        columns.append(_Column.of(name, part, comma=dialect.delimiter != ","))
+        columns.append(_Text.of(name, part))
         part.clear()
-    points = any(n.point == "." and not n.whole and n.high for c in columns if (n := c.numbers))
-    formats, series, notes = zip(*(column.decoded(points) for column in columns), strict=True)
-    csv_format = CsvFormat(dialect=dialect, header=header, columns=formats)
-    notes = tuple(filter(None, notes))
+    commas = any(column.matches(_REAL[","]) and not column.whole for column in columns)
+    points = any(column.matches(_REAL[r"\."]) and not column.whole for column in columns)
+    if commas and not points and dialect.delimiter != ",":
+        dialect = dialect.model_copy(update={"decimal": ","})
+    formats, series, notes = zip(*(one.decoded(dialect.decimal) for one in columns), strict=True)
     source = CsvSource(
-        path, facts.st_size, facts.st_mtime_ns, ended, len(series[0]), csv_format, notes
+        path,
+        facts.st_size,
+        facts.st_mtime_ns,
+        ended,
+        len(series[0]),
+        CsvFormat(dialect=dialect, header=header, columns=formats),
+        tuple(filter(None, notes)),
     )
     source.check_unchanged()
     return pd.DataFrame(dict(zip(names, series, strict=True)), copy=False), source
@@ -264,24 +259,22 @@ def read_csv(path: str | Path) -> tuple[pd.DataFrame, CsvSource]:
 
 @dataclass(frozen=True)
 class CsvRows:
-    """Writes a table as CSV: behind a copy of the original, or in a file of its own.
+    """Writes a table as CSV: after a copy of the original, or in a file of its own.
 
-    mark: with a last column `synthetic`. escape_formulas: as in `format_rows`.
+    mark: add a last column `synthetic`.
     """
 
     file: NewFile
     format: CsvFormat
     mark: bool = False
-    escape_formulas: bool = False
 
     def begin(self, original: CsvSource | None = None) -> None:
-        """Write the header, or the original's bytes, each line with one cell more if marked.
+        """Write the header, or the original's bytes, with one more cell in each line if marked.
 
-        Raises DataError where the original is no longer as it was read.
+        Raises DataError where the original changed.
         """
         if original is None:
-            how = {"mark": self.mark, "escape_formulas": self.escape_formulas}
-            self.file.write(self.format.first_line(**how))
+            self.file.write(self.format.first_line(mark=self.mark))
             return
         original.check_unchanged()
         for block in _marked(original) if self.mark else _blocks(original.path):
@@ -292,24 +285,16 @@ class CsvRows:
 
     def add(self, frame: pd.DataFrame) -> None:
         """Write new rows, with every column of the format."""
-        how = {"mark": self.mark, "escape_formulas": self.escape_formulas}
-        self.file.write(format_rows(frame, self.format, **how))
+        self.file.write(format_rows(frame, self.format, mark=self.mark))
 
     def end(self) -> None:
-        """Do nothing: a CSV has no end of its own."""
+        """Do nothing: a CSV needs no end."""
 
 
-def format_rows(
-    frame: pd.DataFrame,
-    csv_format: CsvFormat,
-    *,
-    mark: bool = False,
-    escape_formulas: bool = False,
-) -> bytes:
-    """Write the rows of a frame as lines of the file; its columns go by the text of their names.
+def format_rows(frame: pd.DataFrame, csv_format: CsvFormat, *, mark: bool = False) -> bytes:
+    """Write the rows of a frame as lines of the file; columns match by the text of their names.
 
-    mark: with a last column `synthetic`, true in every row. escape_formulas: put `'` before a text
-    that a spreadsheet would compute.
+    mark: add a last column `synthetic`, true in every row.
 
     >>> csv_format = CsvFormat.of([CellFormat(name="a"), CellFormat(name="b")], Dialect())
     >>> format_rows(pd.DataFrame({"b": ["y", None], "a": ["x,1", "z"]}), csv_format)
@@ -317,83 +302,68 @@ def format_rows(
     """
     if not len(frame):
         return b""
-    own = {str(name): name for name in frame.columns}
+    own, dialect = {str(name): name for name in frame.columns}, csv_format.dialect
     cells = []
     for column in csv_format.columns:
         series = frame[own[column.name]]
         codes, distinct = pd.factorize(series)  # -1 where missing
-        written = column.write(pd.Series(distinct, dtype=series.dtype))
-        if escape_formulas and column.kind == "text":
-            written = list(map(escaped, written))
-        written = csv_format.dialect.quoted([*written, column.missing])
+        written = column.write(pd.Series(distinct, dtype=series.dtype), dialect.decimal)
+        written = dialect.quoted([*written, column.missing])
         cells.append(list(map(written.__getitem__, codes.tolist())))
     if mark:
         cells.append([csv_format.booleans[0]] * len(frame))
-    lines = map(csv_format.dialect.between.join, zip(*cells, strict=True))
-    end = csv_format.dialect.terminator
-    return (end.join(lines) + end).encode("utf-8", "surrogatepass")
+    lines = map(dialect.between.join, zip(*cells, strict=True))
+    return (dialect.terminator.join(lines) + dialect.terminator).encode()
 
 
 def plain_format(frame: pd.DataFrame, delimiter: Delimiter = ",") -> CsvFormat:
-    """Make the usual format for a frame that comes from no CSV: quotes where needed, ISO times."""
-    columns = [_plain_cell(str(name), frame[name]) for name in frame.columns]
+    """Return the default format of a frame that was not read from a CSV."""
+    columns = []
+    for name in frame.columns:
+        cells = read_cells(frame[name])
+        facts: dict[str, Any] = {"name": str(name)}
+        if cells.family in ("integer", "float"):
+            facts |= {"kind": "number"}
+        elif cells.family in ("boolean", "datetime"):
+            facts |= {"kind": cells.family}
+        if cells.family == "datetime":
+            known = cells.known
+            fits = (unit for unit in ("D", "s") if (known.astype(f"M8[{unit}]") == known).all())
+            facts["pattern"] = {"D": "%Y-%m-%d", "s": "%Y-%m-%d %H:%M:%S"}.get(
+                next(fits, ""), "%Y-%m-%d %H:%M:%S.%f"
+            )
+        columns.append(CellFormat(**facts))
     return CsvFormat.of(columns, Dialect(delimiter=delimiter))
 
 
 def sniff(text: str) -> tuple[Dialect, str]:
-    """Find the dialect of the first lines of a file, and the header as it stands there.
+    """Return the dialect of the first lines of a file, and its header.
 
-    text: the start of the file without a byte-order mark, ending with a whole line if it can.
-    A delimiter is right if the lines have as many cells as the header; of several such, the one
-    that leaves the most numbers, then the most columns. Quotes are `'` only where some column is
-    quoted so from top to bottom and nothing is in double quotes.
+    text: the start of the file without a byte-order mark, if possible up to a line end. The right
+    delimiter gives the lines as many cells as the header; among several, the one that leaves the
+    most numbers wins, then the one with the most columns.
 
     >>> sniff("size;weight\\n1,5;2\\n2,5;3\\n")[0].delimiter
     ';'
     """
-    dialect, records = _most_likely(text, '"')
-    if "'" in text and not any(any(_in_quotes(dialect, *record)) for record in records):
-        other, others = _most_likely(text, "'")
-        quoted = [_in_quotes(other, *one) for one in others[1:] if len(one[0]) == len(others[0][0])]
-        if any(map(all, zip(*quoted, strict=True))):
-            dialect, records = other, others
+
+    def first(dialect: Dialect) -> list[tuple[Row, str]]:
+        records = dialect.records(io.StringIO(text, newline=""), strict=False)
+        return list(islice((record for record in records if record[0]), LINES_SNIFFED + 1))
+
+    known: tuple[Delimiter, ...] = get_args(Delimiter)
+    dialects = [Dialect(delimiter=delimiter) for delimiter in known]
+    dialect = max(dialects, key=lambda one: _merit(one.delimiter, [row for row, _ in first(one)]))
+    records = first(dialect)
+    if all(row[1:] and all(cell[:1] == " " for cell in row[1:]) for row, _ in records):
+        dialect = dialect.model_copy(update={"space_after": True})
     header = records[0][1] if records else ""
     end = next((end for end in _LINE_ENDS if header.endswith(end)), "")
     return dialect.model_copy(update={"terminator": end or "\n"}), header.removesuffix(end)
 
 
-def _most_likely(text: str, quote: Quote) -> tuple[Dialect, list[tuple[Row, str]]]:
-    """Return the likeliest dialect with these quotes, and the first records as it has them."""
-    known: tuple[Delimiter, ...] = get_args(Delimiter)
-    dialects = [Dialect(delimiter=delimiter, quote=quote) for delimiter in known]
-    dialect = max(dialects, key=lambda one: _merit(one.delimiter, _first_records(text, one)))
-    spaced = dialect.model_copy(update={"space_after": True})
-    records = _first_records(text, spaced)
-    apart = dialect.model_copy(update={"delimiter": _APART})
-    again = _first_records(text.replace(spaced.between, _APART), apart)
-    widths = [len(row) for row, _ in records]
-    if max(widths, default=0) > 1 and widths == [len(row) for row, _ in again]:
-        return spaced, records
-    return dialect, _first_records(text, dialect)
-
-
-def _first_records(text: str, dialect: Dialect) -> list[tuple[Row, str]]:
-    """Read the first records that are rows; none where an apostrophe cannot be a quote."""
-    records = dialect.records(io.StringIO(text, newline=""), strict=dialect.quote == "'")
-    try:
-        return list(islice(((row, text) for row, text in records if row), LINES_LOOKED_AT + 1))
-    except csv.Error:
-        return []
-
-
-def _in_quotes(dialect: Dialect, row: Row, text: str) -> list[bool]:
-    """Return whether each cell of a record is in quotes there."""
-    return [dialect.in_quotes(cell) in text for cell in row]
-
-
-def _merit(delimiter: str, records: list[tuple[Row, str]]) -> tuple[bool, float, int]:
-    """Score how well a delimiter explains the lines, to be compared."""
-    rows = [row for row, _ in records]
+def _merit(delimiter: str, rows: list[Row]) -> tuple[bool, float, int]:
+    """Score how well a delimiter explains the lines, for comparison."""
     width = len(rows[0]) if rows else 0
     if width < 2:
         return False, 0.0, 0
@@ -401,103 +371,105 @@ def _merit(delimiter: str, records: list[tuple[Row, str]]) -> tuple[bool, float,
     cells = [cell for row in same[1:] for cell in row]
     typed = sum(bool(_TYPED.fullmatch(cell)) for cell in cells) / max(len(cells), 1)
     if delimiter == "," and typed:
-        typed -= 1e-9  # between equals, a comma may be a decimal one
+        typed -= 1e-9  # among equals, a comma may be a decimal mark
     return len(same) >= _CONSISTENT * len(rows), round(typed, 6), width
 
 
 @dataclass
-class _Column:
-    """Holds a column as text. codes: of each cell among `known`, -1 where it is missing.
+class _Text:
+    """A column as text. codes: (N,) into `known`, -1 where missing.
 
-    known: the distinct cells that are not missing. missing: the word for missing that is used most.
-    shapes: those of `known`, or None of a column that is text whatever it holds.
+    known: the distinct cells that are not missing. missing: the most frequent word for missing.
     """
 
     name: str
     codes: NDArray[np.int32]
     known: pa.Array
     missing: str
-    shapes: set[str] | None
-    numbers: NumberNotation | None
 
     @classmethod
-    def of(cls, name: str, parts: list[pa.Array], *, comma: bool) -> _Column:
-        """Take a column apart. comma: whether `1,5` may be a number."""
+    def of(cls, name: str, parts: list[pa.Array]) -> _Text:
         coded = pa.chunked_array(parts).dictionary_encode().combine_chunks()
         distinct, indices = coded.dictionary, np.asarray(coded.indices)
-        gaps = np.array([c.strip() in MISSING for part in _portions(distinct) for c in part])
+        words = pa.array(MISSING, pa.large_string())
+        gaps = np.asarray(pc.is_in(pc.utf8_trim_whitespace(distinct), words))
         most = (np.bincount(indices) * gaps).argmax()
         missing = distinct[int(most)].as_py() if gaps.any() else ""
-        known = distinct.filter(pa.array(~gaps))
         codes = np.where(gaps, -1, np.cumsum(~gaps) - 1).astype(np.int32)[indices]
-        shapes: set[str] = set()
-        for part in _portions(known):
-            shapes |= shapes_of(part)
-            if len(shapes) > MOST_SHAPES:
-                return cls(name, codes, known, missing, None, None)
-        coded_zeros = any(map(starts_with_zero, _portions(known)))
-        numbers = None if coded_zeros else NumberNotation.learn(shapes, comma=comma)
-        return cls(name, codes, known, missing, shapes, numbers)
+        return cls(name, codes, distinct.filter(pa.array(~gaps)), missing)
 
-    def decoded(self, points: bool) -> tuple[CellFormat, pd.Series, str]:
-        """Return the format, the cells, and a note or "". points: others have decimal points.
+    def matches(self, pattern: str) -> bool:
+        """Return whether every known cell matches a regular expression."""
+        return bool(pc.all(pc.match_substring_regex(self.known, pattern), min_count=0).as_py())
 
-        `1,234` in a file whose other numbers have points is a text, and a note says so.
-        """
+    @property
+    def whole(self) -> bool:
+        """Return whether every known cell is a whole number."""
+        return self.matches(_WHOLE)
+
+    def decoded(self, decimal: str) -> tuple[CellFormat, pd.Series, str]:
+        """Return the format, the cells, and a note or ""."""
         text = CellFormat(name=self.name, missing=self.missing)
-        thousands = (
-            self.numbers and self.numbers.point == "," and looks_like_thousands(self.shapes or ())
-        )
-        if points and thousands:
-            note = f"column {self.name!r}: 1,234 is taken as text; write 1234 for a number"
-            return text, self._series(text), note
-        readable = []
-        for candidate in self._candidates(text):
-            with contextlib.suppress(ValueError, OverflowError):  # no such day; beyond 64 bits
-                readable.append((candidate, self._series(candidate), ""))
-        if len(readable) < 2:
-            return readable[0] if readable else (text, self._series(text), "")
-        first = {"mdy": "month", "dmy": "day"}[readable[0][0].times.order]
-        note = f"column {self.name!r}: its dates are read with the {first} first, both would fit"
-        return *readable[0][:2], note
-
-    def _candidates(self, text: CellFormat) -> list[CellFormat]:
-        """List what the column may be; two only for dates with the month or the day first."""
-        if self.shapes is None:
-            return []
-        if self.numbers is not None or not len(self.known):
-            numbers = self.numbers or text.numbers
-            return [text.model_copy(update={"kind": "number", "numbers": numbers})]
+        codes = bool(pc.any(pc.match_substring_regex(self.known, _ZERO_FIRST)).as_py())
+        if not codes and self.matches(_REAL["," if decimal == "," else r"\."]):
+            with contextlib.suppress(OverflowError):  # beyond 64 bits
+                return self._numbers(text, decimal)
         for pair in BOOLEANS:
-            if self.shapes <= set(pair):
-                return [text.model_copy(update={"kind": "boolean", "booleans": pair})]
-        times = (one.in_zone_of(self.known[0].as_py()) for one in MomentNotation.learn(self.shapes))
-        return [text.model_copy(update={"kind": "datetime", "times": one}) for one in times]
+            if set(self.known.to_pylist()) <= set(pair):
+                truth = np.array([cell == pair[0] for cell in self.known.to_pylist()])
+                update = {"kind": "boolean", "booleans": pair}
+                return text.model_copy(update=update), self._series(truth), ""
+        fits = [pattern for pattern in PATTERNS if self._moments(pattern, _SAMPLE) is not None]
+        read = [(one, values) for one in fits if (values := self._moments(one)) is not None]
+        if not read:
+            return text, self._series(np.array(self.known.to_pylist(), dtype=object)), ""
+        pattern, moments = read[0]
+        series = self._series(moments)
+        if pattern.endswith("Z"):
+            series = series.dt.tz_localize("UTC")
+        note = ""
+        if len(read) > 1:  # a day and a month change places
+            part = "month" if pattern.startswith("%m") else "day"
+            note = f"column {self.name!r}: its dates are read with the {part} first, both would fit"
+        return text.model_copy(update={"kind": "datetime", "pattern": pattern}), series, note
 
-    def _series(self, cell_format: CellFormat) -> pd.Series:
-        """Decode as float64, int64 (Int64), bool (boolean), datetime64 or object, by kind."""
-        read = [cell_format.read(part) for part in _portions(self.known)]
-        values = np.concatenate(read) if read else np.array([np.nan])
-        cells, gaps = values[self.codes], self.codes < 0
-        kind = values.dtype.kind
-        if kind == "M":
-            cells[gaps] = np.datetime64("NaT")
-            series = pd.Series(cells)
-            return series.dt.tz_localize("UTC") if cell_format.times.zone else series
-        if kind == "b" and gaps.any():
+    def _numbers(self, text: CellFormat, decimal: str) -> tuple[CellFormat, pd.Series, str]:
+        """Decode numbers. Raises OverflowError for whole ones beyond 64 bits."""
+        cells = self.known.to_pylist()
+        if self.whole and cells:
+            series = self._series(np.fromiter(map(int, cells), np.int64, len(cells)))
+            return text.model_copy(update={"kind": "number", "digits": 0}), series, ""
+        cells = [cell.strip().replace(",", ".").lower() for cell in cells]
+        numbers = self._series(np.fromiter(map(float, cells), np.float64, len(cells)))
+        digits = {len(cell.partition(".")[2]) for cell in cells}
+        plain = len(digits) == 1 and not any("e" in cell for cell in cells)
+        update = {"kind": "number", "digits": digits.pop() if plain else None}
+        return text.model_copy(update=update), numbers, ""
+
+    def _moments(self, pattern: str, most: int | None = None) -> NDArray[Any] | None:
+        """Return the moments of the first `most` known cells, or None where one does not fit."""
+        cells = self.known[:most].to_pylist()
+        if not cells or not _DATED.match(cells[0]):
+            return None
+        try:
+            moments = pd.to_datetime(pd.Series(cells), format=pattern)
+        except (ValueError, OverflowError):
+            return None
+        values: NDArray[Any] = moments.to_numpy()
+        return values.astype("M8[us]" if pattern.endswith("%f") else "M8[s]")
+
+    def _series(self, values: NDArray[Any]) -> pd.Series:
+        """Return the values by code, with missing cells."""
+        gaps, kind = self.codes < 0, values.dtype.kind
+        if not gaps.any():
+            return pd.Series(values[self.codes], dtype=values.dtype)
+        gap = {"M": np.datetime64("NaT"), "O": None, "i": 0, "b": False, "f": np.nan}[kind]
+        cells = np.append(values, np.array([gap], dtype=values.dtype))[self.codes]
+        if kind == "b":
             return pd.Series(pd.arrays.BooleanArray(cells, gaps))
-        if kind == "i" and gaps.any() and np.abs(values).max() >= _EXACT:
+        if kind == "i":
             return pd.Series(pd.arrays.IntegerArray(cells, gaps))
-        if gaps.any():
-            cells = cells.astype(np.float64) if kind == "i" else cells
-            cells[gaps] = None if kind == "O" else np.nan
         return pd.Series(cells, dtype=cells.dtype)
-
-
-def _portions(cells: pa.Array) -> Iterator[list[str]]:
-    """Yield texts in parts that take little memory at work."""
-    for start in range(0, len(cells), CELLS_AT_ONCE):
-        yield cells.slice(start, CELLS_AT_ONCE).to_pylist()
 
 
 def _opened(path: Path) -> tuple[os.stat_result, Dialect, str, bool]:
@@ -520,7 +492,7 @@ def _opened(path: Path) -> tuple[os.stat_result, Dialect, str, bool]:
 
 
 def _names(path: Path, header: Row) -> list[str]:
-    """Check the column names; an empty one is called as pandas calls it."""
+    """Check the column names; an empty one becomes "Unnamed: 3", as in pandas."""
     check_width(len(header), repr(str(path)))
     names = [name.strip() or f"Unnamed: {i}" for i, name in enumerate(header)]
     for name, n in Counter(names).items():
@@ -535,45 +507,49 @@ def _names(path: Path, header: Row) -> list[str]:
 def _chunks(
     path: Path, records: Iterator[tuple[Row, int]], width: int, delimiter: str
 ) -> Iterator[list[tuple[str, ...]]]:
-    """Yield the columns of so many rows at once, each as (N,) texts."""
+    """Yield the columns of some rows at a time, each as (N,) texts."""
     while chunk := list(islice(records, max(CELLS_AT_ONCE // width, 1))):
         for row, line in chunk:
             if len(row) != width:
-                n = len(row)
                 raise DataError(
-                    f"{str(path)!r}, line {line}: it has {n} cell{'s' * (n != 1)}, the first line "
-                    f"has {width}. Put a cell that holds {delimiter!r} in quotes, or "
-                    "complete the line."
+                    f"{str(path)!r}, line {line}: it has {len(row)} cell{'s' * (len(row) != 1)}, "
+                    f"the first line has {width}. Put a cell that holds {delimiter!r} in quotes, "
+                    "or complete the line."
                 )
         yield list(zip(*(row for row, _ in chunk), strict=True))
 
 
 def _records(path: Path, dialect: Dialect) -> Iterator[tuple[Row, int]]:
     """Yield (cells, number of the last line) of every record, the header first."""
-    reader = dialect.reader(_lines(path))
+    line = 0
     try:
-        for row in reader:
+        for row, text in dialect.records(_lines(path)):
+            line += text.count("\n") or 1
             if row:
-                yield row, reader.line_num
+                yield row, line
     except csv.Error as error:
         reason = str(error)
         if "end of data" in reason:
             reason = "a quote opened before is not closed; close it, or double a quote in text"
         elif "expected after" in reason:
             reason = "text follows a closing quote; a quote inside quotes is written twice"
-        raise DataError(f"{str(path)!r}, line {reader.line_num}: {reason}.") from None
+        raise DataError(f"{str(path)!r}, line {line + 1}: {reason}.") from None
 
 
 def _lines(path: Path) -> Iterator[str]:
+    """Yield the lines of a file. Raises DataError where it is not UTF-8 text."""
     with _read_errors(path), path.open(encoding="utf-8-sig", newline="") as file:
-        for line in file:
+        for number, line in enumerate(file, 1):
             if "\0" in line:
-                raise _not_text(path)
+                raise DataError(
+                    f"{str(path)!r}, line {number}: it holds a NUL byte. Save the CSV as UTF-8; it "
+                    "may be UTF-16, or damaged."
+                )
             yield line
 
 
 def _marked(source: CsvSource) -> Iterator[bytes]:
-    """Yield the original with one cell more a line; empty lines, which are no rows, stay."""
+    """Yield the original with one more cell in each row; empty lines stay."""
     cell = source.format.dialect.between + source.format.booleans[1]
     yield source.format.first_line(mark=True)
     block: list[str] = []
@@ -597,52 +573,17 @@ def _blocks(path: Path) -> Iterator[bytes]:
 
 @contextlib.contextmanager
 def _read_errors(path: Path) -> Iterator[None]:
-    """Turn what goes wrong in reading a file into a DataError."""
+    """Turn the errors of reading a file into DataErrors."""
     try:
         yield
     except UnicodeDecodeError:
-        raise _not_text(path) from None
+        with path.open("rb") as file:
+            lines = enumerate(file, 1)
+            number = next(n for n, line in lines if line.decode("utf-8", "ignore").encode() != line)
+        raise DataError(
+            f"{str(path)!r}, line {number}: it is not UTF-8 text. Save the CSV as UTF-8, for "
+            "example with: iconv -f WINDOWS-1252 -t UTF-8"
+        ) from None
     except OSError as error:
         more = ". Save the table as Parquet, or leave rows out." * (error.errno == errno.EFBIG)
         raise DataError(f"{str(path)!r} cannot be read: {error.strerror}{more}") from None
-
-
-def _not_text(path: Path) -> DataError:
-    """Return the error for the first line that is not UTF-8, or holds a NUL."""
-    with path.open("rb") as file:
-        for number, line in enumerate(file, 1):
-            if b"\0" in line:
-                return DataError(
-                    f"{str(path)!r}, line {number}: it holds a NUL byte, which no text does. Save "
-                    "the CSV as UTF-8; it may be UTF-16, or damaged."
-                )
-            if line.decode("utf-8", "ignore").encode() != line:
-                break
-    return DataError(
-        f"{str(path)!r}, line {number}: it is not UTF-8 text. Save the CSV as UTF-8, for example "
-        "with: iconv -f WINDOWS-1252 -t UTF-8"
-    )
-
-
-def _plain_cell(name: str, series: pd.Series) -> CellFormat:
-    cells = read_cells(series)
-    if not _is_plain(cells):
-        return CellFormat(name=name)
-    if cells.family == "boolean":
-        return CellFormat(name=name, kind="boolean")
-    if cells.family != "datetime":
-        numbers = NumberNotation(low=1, high=17, whole=cells.family == "integer")
-        return CellFormat(name=name, kind="number", numbers=numbers)
-    moments = cells.known.view(f"M8[{cells.unit}]")
-    if (moments == moments.astype("M8[D]")).all() and not cells.zone:
-        return CellFormat(name=name, kind="datetime")
-    whole = (moments == moments.astype("M8[s]")).all()
-    digits = "" if whole else f".%{ {'ms': 3, 'us': 6, 'ns': 9}[str(cells.unit)] }f"
-    pattern = f"%Y-%m-%d %H:%M:%S{digits}{'+00:00' if cells.zone else ''}"
-    return CellFormat(name=name, kind="datetime", times=MomentNotation(pattern=pattern))
-
-
-def _is_plain(cells: Cells) -> bool:
-    """Return whether cells are numbers, booleans or moments of a dtype, not Python's objects."""
-    known = cells.holds_numbers and cells.python is None and cells.family != "duration"
-    return known and (cells.family != "datetime" or cells.unit is not None)

@@ -1,7 +1,7 @@
-"""Tables out: new rows behind an original that stays as it is, and a manifest of the new ones.
+"""Write tables: new rows after an unchanged original, and a manifest of the new rows.
 
-Here are Parquet's format and rows, too; those of CSV are in `csv.py`. `FileFormat` is kept with a
-model, so that its samples look like the file that it learned from.
+Also Parquet's format and rows; `csv.py` has those of CSV. `FileFormat` is saved with a model, so
+that its samples look like the training file.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import base64
 import binascii
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +27,6 @@ from gan_augment.data.tables.csv import (
     Dialect,
     plain_format,
 )
-from gan_augment.data.tables.text import escaped
 from gan_augment.data.topup_plan import AddedOrigin
 from gan_augment.errors import DataError, ModelFileError, UsageError
 from gan_augment.settings import Frozen
@@ -208,7 +206,6 @@ def write_table(
     *,
     original: Source | None = None,
     mark: bool = False,
-    escape_formulas: bool = False,
     replace: bool = True,
     rows_to_come: int = 0,
     whole: Callable[[dict[str, str]], None] = lambda written: None,
@@ -229,8 +226,6 @@ def write_table(
     if mark:
         check_mark(list(example.columns))
     parquet = out.suffix.lower() in PARQUET_SUFFIXES
-    if parquet and escape_formulas:
-        raise UsageError("--escape-formulas is for CSV files; Parquet holds no formulas")
     done = 0
     pair = (out, manifest_path(out))
     with new_files(*pair, replace=replace) as (table, manifest):
@@ -240,17 +235,16 @@ def write_table(
         else:
             delimiter: Delimiter = "\t" if out.suffix.lower() == ".tsv" else ","
             csv_format = stored.csv or plain_format(example, delimiter)
-            rows = CsvRows(table, csv_format, mark, escape_formulas)
+            rows = CsvRows(table, csv_format, mark)
         begin: Callable[[Any], None] = rows.begin  # behind a file of the writer's own kind
         begin(original)
-        lines = partial(_lines, escape_formulas=escape_formulas)
-        manifest.write(lines([MANIFEST_COLUMNS]))
+        manifest.write(_lines([MANIFEST_COLUMNS]))
         if original:
-            manifest.write(lines([(0, "", "real", original.path.name, original.rows)]))
+            manifest.write(_lines([(0, "", "real", original.path.name, original.rows)]))
         begun = table.bytes
         for part in added:
             rows.add(part.frame)
-            manifest.write(lines(_entries(part, (original.rows if original else 0) + done)))
+            manifest.write(_lines(_entries(part, (original.rows if original else 0) + done)))
             done += len(part.frame)
             bytes_a_row = (table.bytes - begun + manifest.bytes) // max(done, 1)
             check_room(out.parent, bytes_a_row * (rows_to_come - done), 2)
@@ -267,9 +261,9 @@ def _entries(part: NewRows, row: int) -> Iterator[tuple[object, ...]]:
         yield row + i, part.label, part.origin, source, part.first + i
 
 
-def _lines(entries: Iterable[Sequence[object]], *, escape_formulas: bool = False) -> bytes:
-    text = (lambda cell: escaped(str(cell))) if escape_formulas else str
-    cells = iter(_MANIFEST.quoted([text(cell) for entry in entries for cell in entry]))
+def _lines(entries: Iterable[Sequence[object]]) -> bytes:
+    """Return lines of the manifest, as CSV."""
+    cells = iter(_MANIFEST.quoted(str(cell) for entry in entries for cell in entry))
     lines = (",".join(row) + "\r\n" for row in zip(*[cells] * len(MANIFEST_COLUMNS), strict=True))
     return "".join(lines).encode("utf-8", "surrogatepass")
 

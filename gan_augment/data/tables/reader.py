@@ -1,6 +1,6 @@
-"""What a user has - a frame, an array, a file - as a `Labelled` with its schema.
+"""Frames, arrays and files as a `Labelled` with its schema.
 
-CSV files are read in `csv.py`; nothing is written here.
+`csv.py` reads CSV files; nothing is written here.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 from numpy.typing import ArrayLike, NDArray
 
@@ -23,16 +24,12 @@ from gan_augment.data.tables import PARQUET_SUFFIXES, TABLE_SUFFIXES, check_widt
 from gan_augment.data.tables.columns import plain, row_hashes
 from gan_augment.data.tables.containers import arrow_frame, as_frame, as_series
 from gan_augment.data.tables.csv import read_csv
-from gan_augment.data.tables.export import (
-    ROWS_A_GROUP,
-    ParquetFormat,
-    ParquetSource,
-    Source,
-)
+from gan_augment.data.tables.export import ROWS_A_GROUP, ParquetFormat, ParquetSource, Source
 from gan_augment.data.tables.inference import (
     column_names,
     infer_column,
     infer_schema,
+    kind_of,
     read_target,
 )
 from gan_augment.data.tables.schema import Column, Name, Overrides, TableSchema, matching_name
@@ -46,7 +43,7 @@ from gan_augment.rng import rng_for
 
 @dataclass(frozen=True)
 class WholeFile:
-    """What a file holds of which some rows were read. sha256: of its description, not its cells."""
+    """A file of which only some rows were read. sha256: of its metadata, not of its cells."""
 
     counts: dict[str, int]
     sha256: str
@@ -54,9 +51,9 @@ class WholeFile:
 
 @dataclass(frozen=True)
 class ReadTable:
-    """A table, its schema (target included), sentences for people, and the file if it was one.
+    """A table, its schema with the target, notes for the user, and the file it came from, if any.
 
-    whole: where only some of the file's rows are in the table.
+    whole: where the table holds only some of the file's rows.
     """
 
     table: Labelled
@@ -67,7 +64,7 @@ class ReadTable:
 
     @property
     def counts(self) -> dict[str, int]:
-        """{class: rows of the file}."""
+        """Return {class: rows of the file}."""
         return self.whole.counts if self.whole else self.table.counts
 
 
@@ -86,10 +83,14 @@ def read_frame(
     Parameters
     ----------
     x : frame or array (N, columns)
-    target : name of the column that holds the labels; else pass them as `y`.
-    overrides : kinds of columns that are not to be inferred.
-    y : labels (N,) in any container, matched by position.
-    groups : (N,) of any kind; rows of one group stay on one side of any split.
+    target : str or int, optional
+        Column that holds the labels; else pass them as `y`.
+    overrides : Overrides, optional
+        Kinds of columns that are not inferred.
+    y : array-like (N,), optional
+        Labels in any container, matched by position.
+    groups : array-like (N,), optional
+        Rows of one group stay on one side of any split.
 
     Raises
     ------
@@ -136,49 +137,43 @@ def read_table(
     *,
     most_rows: int | None = None,
 ) -> ReadTable:
-    """Read a `.csv`, `.tsv` or `.parquet` file as `read_frame` reads a frame; nothing is written.
+    """Read a `.csv`, `.tsv` or `.parquet` file like `read_frame`; nothing is written.
 
-    most_rows: of a Parquet file of more rows only so many are held, chosen by `sampled_rows`, and
-    a note says how many of which class; ids are those of the file, and `counts` counts all.
-    Raises DataError, or UsageError for other files and without a target.
+    most_rows: read at most so many rows of a larger Parquet file, chosen by `sampled_rows`; a note
+    counts them by class. Ids and `counts` are those of the whole file.
+    Raises DataError; UsageError for other files and without a target.
     """
     path = Path(path)
-    suffix = path.suffix.lower()
-    if suffix not in TABLE_SUFFIXES:
-        known = ", ".join(TABLE_SUFFIXES)
-        raise UsageError(f"{str(path)!r} is no table that is read here; expected one of {known}")
+    suffix = _suffix(path)
     if target is None:
-        raise UsageError(f"{str(path)!r}: say which column holds the labels, with --target NAME")
+        raise UsageError(f"{str(path)!r}: name the column that holds the labels: --target NAME")
     frame: pd.DataFrame
     source: Source
     if suffix in PARQUET_SUFFIXES:
-        if most_rows is not None and 0 < most_rows < _rows_of(path):
-            return _read_sampled(path, target, overrides, most_rows)
+        with _parquet(path) as file:
+            if most_rows is not None and 0 < most_rows < file.metadata.num_rows:
+                return _read_sampled(path, file, target, overrides, most_rows)
         frame, source = read_parquet(path)
-    else:
-        frame, source = read_csv(path)
-        source.check_labels(target)
+        return replace(read_frame(frame, target, overrides), source=source)
+    frame, source = read_csv(path)
+    source.check_labels(target)
     read = read_frame(frame, target, overrides)
-    notes = (*getattr(source, "notes", ()), *read.notes)
-    return replace(read, source=source, notes=notes)
+    return replace(read, source=source, notes=(*source.notes, *read.notes))
 
 
 def read_unlabelled(path: str | Path, target: Name) -> Labelled:
-    """Read a file whose rows are of no known class: a column called as the target is left out.
+    """Read a file of rows of unknown class; a column with the target's name is left out.
 
-    Raises DataError, or UsageError for other files.
+    Raises DataError; UsageError for other files.
     """
     path = Path(path)
-    if path.suffix.lower() not in TABLE_SUFFIXES:
-        known = ", ".join(TABLE_SUFFIXES)
-        raise UsageError(f"{str(path)!r} is no table that is read here; expected one of {known}")
-    read = read_parquet if path.suffix.lower() in PARQUET_SUFFIXES else read_csv
+    read = read_parquet if _suffix(path) in PARQUET_SUFFIXES else read_csv
     frame: pd.DataFrame = read(path)[0]
-    return unlabelled_table(frame.drop(columns=[c for c in frame.columns if c == target]))
+    return unlabelled_table(frame.drop(columns=target, errors="ignore"))
 
 
 def unlabelled_table(frame: pd.DataFrame) -> Labelled:
-    """Rows whose class nobody knows as a table of one class."""
+    """Return rows of unknown class as a table of one class."""
     ids = np.array([f"row-{row:06d}" for row in range(len(frame))])
     labels = np.zeros(len(frame), dtype=np.int64)
     return TABLE.of(frame, labels, ids, class_names=("unlabelled",))
@@ -193,10 +188,10 @@ def read_parquet(path: Path) -> tuple[pd.DataFrame, ParquetSource]:
 
 
 def sampled_rows(labels: NDArray[np.int64], names: Sequence[str], most: int) -> NDArray[np.int64]:
-    """Choose about `most` rows by their labels (N,), ascending: those of rare classes first.
+    """Choose about `most` rows by their labels (N,), ascending.
 
-    Half of them at most, the smallest class first and none more than an equal part of what is left;
-    the other classes share the rest by their sizes. Rows are drawn with a fixed seed.
+    Rare classes get at most half of the rows: the smallest class first, each at most an equal part
+    of the remainder. The other classes share the rest by their sizes. The seed is fixed.
 
     >>> labels = np.repeat([0, 1, 2], [90_000, 9_960, 40])
     >>> np.bincount(labels[sampled_rows(labels, ["plain", "bent", "torn"], 6_000)])
@@ -220,34 +215,31 @@ def sampled_rows(labels: NDArray[np.int64], names: Sequence[str], most: int) -> 
 
 
 def _read_sampled(
-    path: Path, target: Name, overrides: Overrides | None, most_rows: int
+    path: Path, file: pq.ParquetFile, target: Name, overrides: Overrides | None, most_rows: int
 ) -> ReadTable:
-    """Read the column of the labels whole, then some rows, group by group, then the ids' ends."""
-    with _parquet(path) as file:
-        names = file.schema_arrow.names
-        position = names.index(matching_name(target, names, "the target column is not there: "))
-        classes = read_target(arrow_frame(file.read([names[position]])).iloc[:, 0], position)
-        rows = sampled_rows(classes.labels, classes.class_names, most_rows)
-        _check_memory(path, file, len(rows))
-        parts, start = [], 0
-        for batch in file.iter_batches(ROWS_A_GROUP):
-            first, stop = np.searchsorted(rows, (start, start + len(batch)))
-            parts.append(pa.table(batch).take(rows[first:stop] - start))
-            start += len(batch)
-        known = overrides.columns if overrides else {}
-        counters = {name: "id" for name in _counters(file) if name != names[position]}
-        kinds = Overrides(columns={**counters, **known})
-        read = read_frame(arrow_frame(pa.concat_tables(parts)), target, kinds)
-        columns = tuple(_of_all_rows(file, column) for column in read.schema.columns)
-        n = np.bincount(classes.labels, minlength=len(classes.class_names)).tolist()
-        counts = {name: n[classes.class_names.index(name)] for name in read.table.names}
-        described = sha256(repr(file.metadata.to_dict()).encode()).hexdigest()
-        source = ParquetSource(path, start, ParquetFormat.of_file(file))
-    chosen = {name: n for name, n in read.table.counts.items() if n < counts[name]}
-    listed = ", ".join(f"{n:,} of {counts[name]:,} of {name}" for name, n in chosen.items())
+    """Read the labels of all rows, then the sampled rows, then the ends of the ids."""
+    names, n = file.schema_arrow.names, file.metadata.num_rows
+    label = matching_name(target, names, "the target column is not there: ")
+    classes = read_target(_column(file, label), names.index(label))
+    rows = sampled_rows(classes.labels, classes.class_names, most_rows)
+    _check_memory(path, file, len(rows))
+    counters = {
+        field.name: "id"
+        for field in file.schema_arrow
+        if pa.types.is_integer(field.type) and field.name != label
+        if kind_of(_column(file, field.name)) == "id"
+    }
+    kinds = Overrides(columns={**counters, **(overrides.columns if overrides else {})})
+    sampled = ds.dataset(path, format="parquet").take(pa.array(rows))
+    read = read_frame(arrow_frame(sampled), label, kinds)
+    columns = tuple(_of_all_rows(file, column) for column in read.schema.columns)
+    counts = dict(zip(classes.class_names, np.bincount(classes.labels).tolist(), strict=True))
+    counts = {name: counts[name] for name in read.table.names}
+    chosen = {name: few for name, few in read.table.counts.items() if few < counts[name]}
+    listed = ", ".join(f"{few:,} of {counts[name]:,} of {name}" for name, few in chosen.items())
     others = ", and all of the other classes" if len(chosen) < len(counts) else ""
     note = (
-        f"learned from {len(rows):,} of {start:,} rows: {listed}{others}; --most-rows (most_rows=) "
+        f"learned from {len(rows):,} of {n:,} rows: {listed}{others}; --most-rows (most_rows=) "
         "reads more"
     )
     ids = np.array([f"row-{row:06d}" for row in rows.tolist()])
@@ -255,31 +247,17 @@ def _read_sampled(
         replace(read.table, ids=ids),
         read.schema.model_copy(update={"columns": columns}),
         (note, *read.notes),
-        source,
-        WholeFile(counts, described),
+        ParquetSource(path, n, ParquetFormat.of_file(file)),
+        WholeFile(counts, sha256(repr(file.metadata.to_dict()).encode()).hexdigest()),
     )
 
 
-def _counters(file: pq.ParquetFile) -> list[str]:
-    """Name the columns of whole numbers each of which is one from the last, through all rows."""
-    names = [field.name for field in file.schema_arrow if pa.types.is_integer(field.type)]
-    ends: dict[str, Any] = {}
-    for batch in file.iter_batches(ROWS_A_GROUP, columns=names) if names else ():
-        for name in list(names):
-            cells = batch.column(name)
-            values = cells.fill_null(0).to_numpy()
-            values = np.concatenate([ends.get(name, values[:0]), values])
-            steps, ends[name] = np.diff(values), values[-2:]
-            down = np.array(-1).astype(steps.dtype)
-            if cells.null_count or not ((steps == 1).all() or (steps == down).all()):
-                names.remove(name)
-        if not names:
-            break
-    return names
+def _column(file: pq.ParquetFile, name: Name) -> pd.Series:
+    return arrow_frame(file.read([name])).iloc[:, 0]
 
 
 def _of_all_rows(file: pq.ParquetFile, column: Column) -> Column:
-    """An id with the ends of its numbers in the whole file, since new ones follow these."""
+    """Return an id with the last number of the whole file, which new ids continue."""
     if column.refill not in ("integers", "strings"):
         return column
     last, low = int(column.last or 0), int(column.low or 0)
@@ -291,9 +269,13 @@ def _of_all_rows(file: pq.ParquetFile, column: Column) -> Column:
     return column.model_copy(update={"last": last, **ends})
 
 
-def _rows_of(path: Path) -> int:
-    with _parquet(path) as file:
-        return int(file.metadata.num_rows)
+def _suffix(path: Path) -> str:
+    """Return the suffix of a table's file. Raises UsageError for other files."""
+    suffix = path.suffix.lower()
+    if suffix not in TABLE_SUFFIXES:
+        known = ", ".join(TABLE_SUFFIXES)
+        raise UsageError(f"{str(path)!r}: unsupported table format; expected one of {known}")
+    return suffix
 
 
 def _check_memory(path: Path, file: pq.ParquetFile, rows: int) -> None:
@@ -317,7 +299,7 @@ def _parquet(path: Path) -> Iterator[pq.ParquetFile]:
 
 
 def _without_target(overrides: Overrides | None, target: Name) -> Overrides | None:
-    """Leave the target out, which may be listed as what it is and as nothing else."""
+    """Leave out the target, which may only be listed as categorical or boolean."""
     if overrides is None:
         return None
     rest = {name: kind for name, kind in overrides.columns.items() if str(name) != str(target)}
@@ -350,10 +332,11 @@ def _notes(table: Labelled, schema: TableSchema) -> list[str]:
 def set_aside(
     table: Labelled, group: Name | None = None, time: Name | None = None
 ) -> tuple[Labelled, NDArray[np.float64] | None]:
-    """Return (the table without these columns, with its groups; the times of its rows or None).
+    """Return the table without these columns, with its groups, and the times of its rows or None.
 
-    group: rows with the same value belong together; a missing one stands alone. time: as of
-    `moments`. Raises UsageError for a column that is not there, DataError where no feature is left.
+    group: rows with the same value belong together; a row with a missing value is its own group.
+    time: as returned by `moments`. Raises UsageError for an unknown column, DataError where no
+    feature is left.
 
     >>> frame = pd.DataFrame({"size": [1, 2, 3], "who": ["ann", "bo", "ann"]})
     >>> rows = TABLE.of(frame, np.array([0, 1, 0]), np.array(["a", "b", "c"]))
@@ -372,14 +355,14 @@ def set_aside(
         times = moments(table.frame[time])
         features = features.drop(columns=time, errors="ignore")  # it may be the group as well
     if not len(features.columns):
-        raise DataError("no feature is left beside the columns of the group and the time")
+        raise DataError("no feature is left besides the columns of the group and the time")
     return replace(table, rows=features, groups=groups), times
 
 
 def moments(series: pd.Series) -> NDArray[np.float64]:
-    """Return what rows can be ordered by (N,): numbers, moments, or text that holds either.
+    """Return numbers or moments by which rows can be ordered, (N,).
 
-    Raises DataError for missing values, and for text that is neither: 10 would come before 9.
+    Raises DataError for missing values, and for text: 10 would come before 9.
     """
     name = str(series.name)
     missing = series.isna().to_numpy(dtype=bool)
@@ -395,5 +378,5 @@ def moments(series: pd.Series) -> NDArray[np.float64]:
             continue
     raise DataError(
         f"column {name!r} cannot order rows in time: it holds {series.iloc[0]!r}; expected "
-        "numbers, or dates such as 2024-01-31 or 2024-01-31 18:30:00"
+        "numbers or dates (pandas.to_datetime)"
     )

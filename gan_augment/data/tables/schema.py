@@ -1,156 +1,47 @@
-"""What is known of a table's columns: kinds, types, ranges, levels; as JSON and as lines of text.
+"""Schema of a table: kind, dtype, range and levels of each column, as JSON and as lines of text.
 
-The rules that find it out are in `inference.py`; its use on cells is in `columns.py`.
+`inference.py` finds the facts, `columns.py` applies them to cells.
 """
 
 from __future__ import annotations
 
-import base64
-import datetime as dt
-import math
-import re
-import zoneinfo
-from collections.abc import Callable, Iterable, Mapping
-from decimal import Decimal
-from functools import cache, cached_property
+from collections.abc import Iterable, Mapping
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
 import numpy as np
-from pydantic import BeforeValidator, Field, PlainSerializer
+from pydantic import Field
 
-from gan_augment.data.tables import MissingAs, Unit
 from gan_augment.errors import DataError, UsageError, did_you_mean
 from gan_augment.settings import Frozen, read_toml
 
 ColumnKind = Literal["numeric", "categorical", "boolean", "datetime", "id", "constant"]
-if TYPE_CHECKING:
-    import pandas as pd
-
-Codec = tuple[str, Callable[[Any], object], Callable[[Any], object]]
-_PLAIN = (str, int, float, bool, type(None))
-LEARNED = ("numeric", "categorical", "boolean", "datetime")
+Unit = Literal["D", "h", "m", "s", "ms", "us", "ns"]
 Name = str | int
+Scalar = str | bool | int | float
+LEARNED = ("numeric", "categorical", "boolean", "datetime")
 _HEADING = ("column", "kind", "type", "missing", "values", "why")
 _WIDEST_NAME = 32
 _WIDEST_TYPE = 28
 _WIDEST_VALUES = 44
-_TIMESTAMP = re.compile(r"timestamp\[(\w+), tz=(.+)\]")
-_DECIMAL = re.compile(r"(decimal\d+)\((\d+), (-?\d+)\)")
-_DICTIONARY = re.compile(r"dictionary<values=(.+), indices=(\w+), ordered=([01])>")
-
-
-def to_json(cell: object) -> object:
-    """Return JSON's form of a cell that `columns.as_scalar` let through.
-
-    What JSON has (text, whole numbers, booleans, finite floats) stands as it is; anything else
-    becomes an object of one entry.
-
-    >>> to_json(dt.date(2024, 1, 31))
-    {'date': '2024-01-31'}
-    """
-    if isinstance(cell, float) and not math.isfinite(cell):
-        return {"float": repr(cell)}
-    if isinstance(cell, str) and cell.encode("utf-8", "replace").decode() != cell:
-        return {"surrogates": base64.b64encode(cell.encode("utf-8", "surrogatepass")).decode()}
-    if type(cell) in _PLAIN or type(cell) not in _codecs():
-        return cell
-    name, write, _ = _codecs()[type(cell)]
-    return {name: write(cell)}
-
-
-def from_json(value: object) -> object:
-    """Return the cell of `to_json`; cells pass as they are. Raises ValueError for anything else."""
-    if not isinstance(value, dict) or len(value) != 1:
-        return value
-    ((name, content),) = value.items()
-    try:
-        if name == "surrogates":
-            return base64.b64decode(content).decode("utf-8", "surrogatepass")
-        if name == "float":
-            return float(content)
-        readers = {key: read for key, _, read in _codecs().values()}
-        return readers[name](content)
-    except (TypeError, LookupError, ArithmeticError, AttributeError, OSError) as error:
-        raise ValueError(f"{type(error).__name__}: {error}") from None
-
-
-def _datetime_to_json(cell: dt.datetime) -> list[object]:
-    naive = cell.replace(tzinfo=None, fold=0).isoformat()
-    if cell.tzinfo is None:
-        return [naive]
-    offset = cell.utcoffset() or dt.timedelta()
-    return [naive, getattr(cell.tzinfo, "key", None) or offset.total_seconds(), cell.fold]
-
-
-def _datetime_from_json(content: list[Any]) -> dt.datetime:
-    naive = dt.datetime.fromisoformat(content[0])
-    if len(content) == 1:
-        return naive
-    key = content[1]
-    fixed = not isinstance(key, str)
-    zone = dt.timezone(dt.timedelta(seconds=key)) if fixed else zoneinfo.ZoneInfo(key)
-    return naive.replace(tzinfo=zone, fold=content[2])
-
-
-@cache
-def _codecs() -> dict[type, Codec]:
-    """Give {type of a cell: (its name in JSON, to JSON, from JSON)}; loads pandas."""
-    import pandas as pd
-
-    def ticks(cell: pd.Timestamp | pd.Timedelta) -> list[object]:
-        return [int(cell.asm8.view("int64")), cell.unit]
-
-    def timedelta(content: list[Any]) -> pd.Timedelta:
-        return pd.Timedelta(np.timedelta64(*content)).as_unit(content[1])
-
-    def timestamp(content: list[Any]) -> pd.Timestamp:
-        number, unit, zone = content
-        moment = pd.Timestamp(np.datetime64(number, unit)).as_unit(unit)
-        return moment if zone is None else moment.tz_localize("UTC").tz_convert(zone)
-
-    def period(content: list[Any]) -> pd.Period:
-        return pd.Period(ordinal=content[0], freq=content[1])
-
-    def parts(cell: dt.timedelta) -> list[object]:
-        return [cell.days, cell.seconds, cell.microseconds]
-
-    return {
-        Decimal: ("decimal", str, Decimal),
-        dt.datetime: ("datetime", _datetime_to_json, _datetime_from_json),
-        dt.date: ("date", dt.date.isoformat, dt.date.fromisoformat),
-        dt.time: ("time", dt.time.isoformat, dt.time.fromisoformat),
-        dt.timedelta: ("timedelta", parts, lambda content: dt.timedelta(*content)),
-        pd.Period: ("period", lambda cell: [cell.ordinal, cell.freqstr], period),
-        pd.Timedelta: ("Timedelta", ticks, timedelta),
-        pd.Timestamp: (
-            "Timestamp",
-            lambda cell: [*ticks(cell), cell.tz and str(cell.tz)],
-            timestamp,
-        ),
-    }
-
-
-Scalar = Annotated[object, BeforeValidator(from_json), PlainSerializer(to_json)]
 
 
 class Column(Frozen):
-    """One column: what it holds, and all that writes its cells again as the training data has them.
+    """One column: its kind, and every fact that is needed to write new cells in its dtype.
 
-    name: as in the frame. dtype: `dtype_text`. missing: training rows without a value.
+    General. name: as in the frame. dtype: `dtype_text`. missing: training cells without a value.
+    none: object columns hold None instead of NaN where a value is missing.
     why: the reason for the kind, with its numbers.
 
-    Numbers and moments. low, high, spikes: in whole `unit`s where there is one (of a duration, or
-    since 1970 for moments, on the local clock where `wall`), else in the column's own numbers.
-    spikes: values with >= 5 % of the known cells. integer: all are whole. decimals: digits after
-    the point, at most 12, or None where they have no such end. origin: what `columns.plain`
-    subtracts: `low` for moments and for integers beyond 2^53, else 0.
-    zone: of moments, or "". python: the type of the objects in an object column of numbers or
-    moments. text: how numbers or moments are written in a column of text.
+    Numbers and moments. unit: of moments, counted since 1970 in UTC; None for numbers. low, high,
+    spikes: in units, or in the column's own numbers; spikes hold at least 5 % of the known cells.
+    decimals: digits after the point, at most 12, or None without a limit. origin: the value that
+    `columns.plain` subtracts (`low` of moments and of integers beyond 2^53, else 0). dates: object
+    cells are `datetime.date`.
 
-    Levels. levels: the values seen, in order; a constant's one value. categories, ordered,
-    categories_dtype: of a pandas category, unused categories included.
-    missing_as: what stands for a missing cell in an object column.
+    Levels. levels: the values seen, in order; the one value of a constant. categories, ordered,
+    categories_dtype: of a pandas category, including unused categories.
 
     Ids. refill: "integers" continue after `last`, "strings" are synthetic-000001 after number
     `last`, "missing" leaves the cell empty.
@@ -160,70 +51,56 @@ class Column(Frozen):
     kind: ColumnKind
     dtype: str
     missing: int = 0
+    none: bool = True
     why: str = ""
-    integer: bool = False
-    decimals: int | None = None
+    unit: Unit | None = None
     low: int | float | None = None
     high: int | float | None = None
     spikes: tuple[int | float, ...] = ()
+    decimals: int | None = None
     origin: int = 0
-    unit: Unit | None = None
-    wall: bool = False
-    zone: str = ""
-    python: str | None = None
-    text: str | None = None
+    dates: bool = False
     levels: tuple[Scalar, ...] = ()
     categories: tuple[Scalar, ...] | None = None
-    categories_dtype: str | None = None
+    categories_dtype: str = "object"
     ordered: bool = False
-    missing_as: MissingAs = "None"
     refill: Literal["integers", "strings", "missing"] | None = None
     last: int | None = None
 
     @property
     def learned(self) -> bool:
-        """Whether a model learns it; ids and constants are filled in afterwards."""
+        """Return whether a model learns the column; ids and constants are filled in afterwards."""
         return self.kind in LEARNED
 
     @property
     def plain_spikes(self) -> tuple[float, ...]:
-        """`spikes` as they stand among the numbers of `columns.plain`."""
+        """Return `spikes` on the scale of `columns.plain`."""
         return tuple(float(value - self.origin) for value in self.spikes)
 
     @cached_property
     def pandas_dtype(self) -> Any:
-        """The dtype of its cells. Raises TypeError or ValueError where `dtype` is no such text."""
+        """Return the dtype of the cells. Raises TypeError or ValueError for an unknown name."""
         import pandas as pd
 
         if self.dtype != "category":
             return dtype_of_text(self.dtype)
-        levels = pd.Index(
-            list(self.categories or ()), dtype=dtype_of_text(self.categories_dtype or "object")
-        )
+        levels = pd.Index(list(self.categories or ()), dtype=dtype_of_text(self.categories_dtype))
         return pd.CategoricalDtype(levels, ordered=self.ordered)
 
     @property
-    def missing_cell(self) -> object:
-        """What stands for a missing cell in an object column."""
-        import pandas as pd
-
-        return {"None": None, "nan": np.nan, "NA": pd.NA, "NaT": pd.NaT}[self.missing_as]
-
-    @property
     def values_in_words(self) -> str:
-        """The levels, or the range.
+        """Return the levels, or the range.
 
         >>> Column(name="a", kind="numeric", dtype="int64", low=1, high=90).values_in_words
         '1 to 90'
         """
-        if self.low is not None and self.high is not None and self.kind != "id":
-            return f"{_bound(self, self.low)} to {_bound(self, self.high)}"
-        if self.kind == "id" or not self.levels:
+        if self.kind == "id":
             return ""
-        shown = ", ".join(str(level) for level in self.levels[:6])
+        if self.low is not None and self.high is not None:
+            return f"{_bound(self.low, self.unit)} to {_bound(self.high, self.unit)}"
         count = f"{len(self.levels)} levels: " if len(self.levels) > 1 else ""
         more = ", ..." if len(self.levels) > 6 else ""
-        return _short(f"{count}{shown}{more}", _WIDEST_VALUES)
+        return _short(f"{count}{', '.join(map(str, self.levels[:6]))}{more}", _WIDEST_VALUES)
 
 
 class TargetColumn(Frozen):
@@ -345,10 +222,10 @@ def no_column(name: Name, names: Iterable[Name]) -> str:
 
 
 def dtype_text(dtype: Any) -> str:
-    """Return a dtype's name, from which `dtype_of_text` makes it again; categories apart.
+    """Return the name of a dtype for `dtype_of_text`; "category" for every category.
 
-    pandas calls two dtypes "string[pyarrow]"; here Arrow's own types are "arrow:string", and
-    text whose missing value is NaN (the default of pandas 3) is "str[pyarrow]" or "str[python]".
+    pandas calls two dtypes "string[pyarrow]": Arrow's own types are "arrow:string" here, and
+    pandas' text with NaN for missing values is "str[pyarrow]" or "str[python]".
     """
     import pandas as pd
 
@@ -360,30 +237,21 @@ def dtype_text(dtype: Any) -> str:
 
 
 def dtype_of_text(text: str) -> Any:
-    """Return the dtype of `dtype_text`. Raises TypeError or ValueError where there is none."""
+    """Return the dtype of a name. Raises TypeError or ValueError for an unknown name."""
     import pandas as pd
 
+    if text == "arrow:string":
+        import pyarrow as pa
+
+        return pd.ArrowDtype(pa.string())
     if text.startswith("arrow:"):
-        return pd.ArrowDtype(_parsed_type(text.removeprefix("arrow:")))
+        return pd.api.types.pandas_dtype(f"{text.removeprefix('arrow:')}[pyarrow]")
     if text.startswith("str["):
         return pd.StringDtype(text[4:-1].removesuffix("_numpy"), na_value=np.nan)
     dtype = pd.api.types.pandas_dtype(text)
-    if isinstance(dtype, np.dtype) and dtype.kind not in "biufcmMO":  # "S2000000000" takes memory
-        raise TypeError(f"{text!r} is no dtype of a column")
+    if isinstance(dtype, np.dtype) and dtype.kind not in "biufMO":  # "S2000000000" takes memory
+        raise TypeError(f"{text!r} is not the dtype of a column")
     return dtype
-
-
-def _parsed_type(text: str) -> Any:
-    import pyarrow as pa
-
-    if match := _TIMESTAMP.fullmatch(text):
-        return pa.timestamp(match[1], tz=match[2])
-    if match := _DECIMAL.fullmatch(text):
-        return getattr(pa, match[1])(int(match[2]), int(match[3]))
-    if match := _DICTIONARY.fullmatch(text):
-        values, indices = _parsed_type(match[1]), _parsed_type(match[2])
-        return pa.dictionary(indices, values, ordered=match[3] == "1")
-    return pa.type_for_alias(text)
 
 
 def _row(column: Column, kind: str) -> tuple[str, ...]:
@@ -392,18 +260,10 @@ def _row(column: Column, kind: str) -> tuple[str, ...]:
     return name, kind, dtype, missing, column.values_in_words, column.why
 
 
-def _bound(column: Column, bound: int | float) -> str:
-    if column.unit is None:
-        return str(bound) if isinstance(bound, int) else f"{bound:.6g}"
-    if column.kind != "datetime":
-        return str(np.timedelta64(int(bound), column.unit))
-    moment = np.datetime64(int(bound), column.unit)
-    if column.zone and not column.wall:  # else it is on the local clock already
-        import pandas as pd
-
-        index = pd.DatetimeIndex(moment.astype("M8[s]").reshape(1)).tz_localize("UTC")
-        moment = index.tz_convert(column.zone).tz_localize(None).to_numpy()[0]
-    return str(moment).replace("T", " ")
+def _bound(bound: int | float, unit: Unit | None) -> str:
+    if unit is not None:
+        return str(np.datetime64(int(bound), unit)).replace("T", " ")
+    return str(bound) if isinstance(bound, int) else f"{bound:.6g}"
 
 
 def _short(text: str, width: int) -> str:
