@@ -10,7 +10,7 @@ from sklearn.model_selection import cross_val_score
 
 import gan_augment
 from gan_augment import GANAugmenter, make_pipeline
-from gan_augment.generators.base import compute_config_here
+from gan_augment.generators.gan import compute_config_here
 
 PACKAGE = Path(gan_augment.__file__).parent
 

@@ -204,7 +204,7 @@ def main() -> None:
                 real = np.concatenate(
                     [data.pixels[data.labels == data.names.index(str(k))][:6] for k in RARE[1:]]
                 )
-                made = np.concatenate([gan.sample_range(str(k), 0, 6) for k in RARE[1:]])
+                made = np.concatenate([gan.rows(str(k), 0, 6).pixels for k in RARE[1:]])
                 spread = min(found[name][-1]["spread"][-1])
                 rows.append(SheetRow(name, f"spread {spread:.2f}", real, made))
     result = {"steps": given.steps, "seeds": given.seeds, "cases": found}

@@ -33,7 +33,7 @@ def told(folder: Path, seed: int, steps: int) -> dict[str, float]:
     unseen, own, model = task.unseen, (PHOTO_PX, PHOTO_PX), (MODEL_PX, MODEL_PX)
     small = replace(task.train, rows=resize_batch(task.train.pixels, model))
     gan = ImageGAN(steps=steps, random_state=seed, threads=1, selection=False).fit(small)
-    drawn = {name: gan.sample_range(name, 0, n, seed) for name, n in unseen.counts.items()}
+    drawn = {name: gan.rows(name, 0, n, seed).pixels for name, n in unseen.counts.items()}
     through = resize_batch(unseen.pixels, model)
     sides = {
         "as it is": (unseen.pixels, own),

@@ -166,7 +166,7 @@ def samples_of(which: str, recipe: str, seed: int, folder: Path, task: Task) -> 
                 return facts | {"samples": None}
         facts |= {"kept": gan.meta_.chosen, "score": watch.best}
         facts["cpu_s"] = round(time.process_time() - began_s, 1)
-        drawn = {name: gan.sample_range(name, 0, DRAWN) for name in task.train.names}
+        drawn = {name: gan.rows(name, 0, DRAWN).pixels for name in task.train.names}
         part = kept.with_suffix(".part.npz")
         np.savez_compressed(part, facts=json.dumps(facts), **drawn)
         part.rename(kept)

@@ -18,7 +18,7 @@ from gan_augment.data.tables.columns import output_frame
 from gan_augment.data.tables.reader import ReadTable, read_frame
 from gan_augment.data.tables.schema import Overrides
 from gan_augment.generators.baselines import GaussianSmote, Repeats, Smote, TunedSmote
-from gan_augment.generators.sampling import FEW_ROWS
+from gan_augment.generators.row_sampler import FEW_ROWS
 from gan_augment.generators.tabular_gan import TabularGAN
 from gan_augment.kinds.kind import Labelled
 from gan_augment.options import TopUp

@@ -77,7 +77,7 @@ def measured(task: Task, steps: int, recipe: str) -> tuple[dict[str, Any], Image
     if "advise" in ImageGAN.__dataclass_fields__:  # not in older versions
         settings["advise"] = False
     gan = ImageGAN(recipe=recipe, callbacks=[watch], **settings).fit(task.train, on_steps=begin)
-    drawn = {name: gan.sample_range(name, 0, DRAWN) for name in task.train.names}
+    drawn = {name: gan.rows(name, 0, DRAWN).pixels for name in task.train.names}
     apart = round(told_apart(task, drawn), 3)
     facts = {"scores": watch.scores, "kept": gan.meta_.chosen, "told apart": apart}
     return {"steps": steps, **facts}, gan
@@ -88,7 +88,7 @@ def sheet(gan: ImageGAN, task: Task, path: Path) -> None:
     from PIL import Image
 
     real = [task.train.pixels[task.train.labels == k][:3] for k in range(len(task.train.names))]
-    drawn = [gan.sample_range(name, 0, 10) for name in task.train.names]
+    drawn = [gan.rows(name, 0, 10).pixels for name in task.train.names]
     rows = [np.concatenate([*a, *b], axis=1) for a, b in zip(real, drawn, strict=True)]
     image = Image.fromarray(np.concatenate(rows).squeeze())
     image.resize((2 * image.width, 2 * image.height), Image.Resampling.NEAREST).save(path)

@@ -24,7 +24,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from gan_augment.data.batches import PairedBatches
 from gan_augment.data.images.png_folder import png_bytes
-from gan_augment.generators.sampling import BlockSampler, encode_anchors
+from gan_augment.generators.image_sampler import ImageSampler, encode_anchors
 from gan_augment.kinds.image import IMAGE
 from gan_augment.kinds.kind import Labelled
 from gan_augment.machine import compute_config, threads
@@ -146,7 +146,7 @@ def sampling(run: Run, data: Labelled, rounds: int) -> dict[str, list]:
     network = run.state.average
     geometry = Geometry.of(data.image_shape)
     codes = encode_anchors(network, data.pixels, rows_of, geometry, parts.compute)
-    sampler = BlockSampler(network, geometry, parts.compute, parts.recipe.generator, codes)
+    sampler = ImageSampler(network, geometry, parts.compute, parts.recipe.generator, codes)
     found: dict[str, list] = {"to uint8": [], "to PNG bytes": []}
     sampler.rows(0, "0", 0, 256, 0)
     for _ in range(rounds):

@@ -104,7 +104,7 @@ def samples_of(task: Task, recipe: str, shape: str, seed: int) -> tuple[dict[str
     for name in task.train.names:
         for most in (DRAWN, DRAWN // 2, DRAWN // 4, DRAWN // 8):
             try:
-                made[name] = gan.sample_range(name, 0, most)
+                made[name] = gan.rows(name, 0, most).pixels
                 break
             except TooFewAcceptedError:  # refused, or too few rows to start from
                 continue
@@ -191,12 +191,18 @@ def resolved(which: str, seed: int, folder: Path) -> dict[str, Any]:
         cubic = to_pixels(enlarged(to_network(low, (height // 2, width // 2)), 2), (height, width))
     lanczos = resize_batch(low, (height, width))
 
+    every = {name: int(n) for name, n in unseen.counts.items() if n}
+    order = np.argsort(unseen.labels, kind="stable")
+    smaller = unseen.with_rows(low[order], unseen.labels[order], unseen.ids[order])
+    larger = np.empty_like(unseen.pixels)
+    larger[order] = gan.sample(every, source=smaller).pixels
+
     def error(made: Pixels) -> float:
         return round(float(np.abs(made.astype(float) - unseen.pixels).mean()), 3)
 
     return {
         "steps": steps,
-        "srgan": error(gan.enlarged(low)),
+        "srgan": error(larger),
         "bicubic": error(cubic),
         "resize": error(lanczos),
     }

@@ -68,7 +68,7 @@ from gan_augment.data.tables.export import (
 from gan_augment.data.topup_plan import ORIGINS, TopUpPlan, plan_topup, refusals_in_words
 from gan_augment.errors import DataError, UsageError
 from gan_augment.generators import model_folder
-from gan_augment.generators.base import check_code
+from gan_augment.generators.gan import check_code
 from gan_augment.generators.model_file import ModelMeta
 from gan_augment.kinds.kind import Labelled
 from gan_augment.options import FitOptions, TopUp
@@ -525,7 +525,7 @@ def _new_rows(job: _TopUp, gan: TabularGAN | None, model: str) -> Iterator[NewRo
                 source = data.ids[rows].tolist()
             else:
                 assert gan is not None
-                frame = gan.sample_range(name, start, start + len(rows), random_state=seed)
+                frame = gan.rows(name, start, start + len(rows), seed).frame
             frame = with_new_ids(frame, schema, data.frame, done)
             whole = joined(frame, np.full(len(rows), block.label), schema)
             yield NewRows(whole, name, block.origin, source, start)

@@ -31,19 +31,21 @@ from gan_augment.errors import DataError, ResumeMismatchError, UsageError
 from gan_augment.evaluation.decisions import correction
 from gan_augment.evaluation.learners import Training, learner_of
 from gan_augment.generators import load_model
-from gan_augment.generators.halving import (
+from gan_augment.generators.choose import (
     KEY,
     SEEDS,
-    AnyData,
     Measure,
+    Task,
     aligned,
     choose_recipe,
     held_out,
     held_out_score,
     round_sizes,
 )
+from gan_augment.generators.generator import RunContext
 from gan_augment.generators.topup import added_rows, with_added
 from gan_augment.input_files import read_regular
+from gan_augment.kinds.kind import Labelled
 from gan_augment.options import FitOptions, TopUp
 from gan_augment.progress import Progress
 from gan_augment.recipes import (
@@ -148,22 +150,24 @@ def choose(
             remove_named(folder / TRIALS, [name])
             gan.save(folder / TRIALS / name)
 
+        arguments = kind.fit_arguments()
         with interruptible(lambda: hint), stop_on_signals() as stop:
             try:
                 found = choose_recipe(
-                    generator,
-                    kind.data,
-                    chosen,
+                    Task(
+                        prototype=generator,
+                        data=kind.data,
+                        recipes=chosen,
+                        run=RunContext(progress=progress, stop=stop, started_s=started_s),
+                        most=max(one.steps for one in chosen.values()),
+                        budget_s=budget_s,
+                        journal=journal,
+                        save=save,
+                        force=force,
+                        unlabelled=arguments.pop("unlabelled", None),
+                        arguments=arguments,
+                    ),
                     _measure(kind, metric),
-                    most=max(one.steps for one in chosen.values()),
-                    budget_s=budget_s,
-                    started_s=started_s,
-                    progress=progress,
-                    stop=stop,
-                    journal=journal,
-                    save=save,
-                    force=force,
-                    **kind.fit_arguments(),
                 )
             except (DataError, UsageError):
                 if not any(line["kind"] == "trial" for line in journal.lines()):
@@ -283,7 +287,7 @@ def _measure(kind: Kind, metric: Metric) -> Any:
     return lambda train, held: downstream(train, held, kind)
 
 
-def downstream(train: AnyData, held: AnyData, kind: Kind) -> Measure:
+def downstream(train: Labelled, held: Labelled, kind: Kind) -> Measure:
     """Make a measure of what generated rows add to a classifier, in points, the lower the better.
 
     Its balanced accuracy on held-out rows, decided as if classes were even: of the training rows

@@ -42,7 +42,8 @@ from gan_augment.commands.outputs import (
 from gan_augment.data.topup_plan import choose_classes, explain_rare, plan_topup
 from gan_augment.distributed import World, all_ranks, alone, world
 from gan_augment.errors import DivergedError, ModelFileError, ResumeMismatchError, UsageError
-from gan_augment.generators.halving import chosen_recipe
+from gan_augment.generators.choose import chosen_recipe
+from gan_augment.generators.generator import RunContext
 from gan_augment.generators.image_gan import ImageGAN
 from gan_augment.generators.model_file import NAME
 from gan_augment.generators.tabular_gan import TabularGAN
@@ -80,23 +81,15 @@ _PHASES = {
 }
 
 
-MOST_TIMED_S = 10.0
-"""Of a plan, which is to be there soon."""
-
-
 @dataclass(frozen=True)
 class FitPlan:
-    """What a fit would do: its data, its recipe, its machine, its folder.
-
-    bought: what a budget buys of large images, in words, where that was timed.
-    """
+    """What a fit would do: its data, its recipe, its machine, its folder."""
 
     source: str
     run: Path
     data: Kind
     recipe: Recipe
     machine: ComputeConfig
-    bought: str = ""
 
     @property
     def counts(self) -> dict[str, int]:
@@ -111,7 +104,7 @@ class FitPlan:
     @property
     def notes(self) -> tuple[str, ...]:
         """Sentences on the data."""
-        return (*self.data.notes, *filter(None, [self.bought]))
+        return self.data.notes
 
     @property
     def length(self) -> str:
@@ -193,8 +186,7 @@ def plan_fit(
     run, options = _run_path(data, out, resume), options or FitOptions()
     if resume:
         options = _begun_with(run, options, force=False)
-    plan = _plan(data, read_data(data, options, sampled=True), run)
-    return replace(plan, bought=_bought(plan.data))
+    return _plan(data, read_data(data, options, sampled=True), run)
 
 
 def fit(
@@ -339,9 +331,9 @@ def _with_choice(data: Kind, progress: Stopwatch) -> Kind:
     usual = replace(data, options=data.options.model_copy(update={"recipe": "auto"}))
     gan = replace(usual.generator(), recipe=CHOOSE)
     schema = {} if data.name == "image" else {"schema": data.fit_arguments()["schema"]}
-    how = (data.data, progress.started_s, progress, StopFlag(), data.unlabelled)
-    given = data.options
-    recipe = chosen_recipe(gan, *how, vary=lambda one: with_options(one, given), **schema)
+    run, given = RunContext(progress=progress, started_s=progress.started_s), data.options
+    how = (gan, data.data, run, data.unlabelled)
+    recipe = chosen_recipe(*how, vary=lambda one: with_options(one, given), **schema)
     assert recipe is not None
     of_training = ("steps", "budget_s", "until", "patience", *_OF_OPTIMISERS)
     untrained = {} if recipe.generator.trained else dict.fromkeys(of_training)
@@ -377,14 +369,16 @@ def _train(
     try:
         gan.fit(
             data.data,
-            checkpoints=store,
-            resume=resume,
-            force=force,
-            on_steps=begin,
-            progress=progress,
-            stop=stop,
-            started_s=progress.started_s,
-            fingerprint=data.sha256,
+            RunContext(
+                checkpoints=store,
+                resume=resume,
+                force=force,
+                on_steps=begin,
+                progress=progress,
+                stop=stop,
+                started_s=progress.started_s,
+                fingerprint=data.sha256,
+            ),
             **data.fit_arguments(),
         )
     except DivergedError:
@@ -434,7 +428,7 @@ def _fit_resolver(plan: FitPlan, *, steps: int, progress: Progress, stop: StopFl
     )
     progress.note(f"fitting a super-resolver to {scale * width} x {scale * height} px")
     with alone():  # other ranks wait for what is written
-        gan.fit(larger.data, progress=progress, stop=stop)
+        gan.fit(larger.data, RunContext(progress=progress, stop=stop))
     remove_named(plan.run, [RESOLVER])
     gan.save(plan.run / RESOLVER)
 
@@ -481,21 +475,6 @@ def _plan(source: str | Path, data: Kind, run: Path) -> FitPlan:
     plan = FitPlan(str(source), run, data, recipe=data.recipe(), machine=data.machine())
     _ = plan.topped_up, data.unlabelled  # what is unknown is refused before anything is written
     return plan
-
-
-def _bought(data: Kind) -> str:
-    """Time a few steps of large images, and say how many the budget has time for; "" of others."""
-    from gan_augment.generators.time_budget import LARGE_PX, TIMING_SHARE, bought_in_words
-
-    options, budget_s = data.options, data.options.budget_s
-    timed = budget_s is not None and options.steps is None and options.recipe != CHOOSE
-    if budget_s is None or not timed or not isinstance(data, ImageKind):
-        return ""
-    size = data.data.image_shape[:2]
-    if max(size) < LARGE_PX:
-        return ""
-    forecast = data.generator().forecast(data.data, min(TIMING_SHARE * budget_s, MOST_TIMED_S))
-    return bought_in_words(forecast.steps_within(budget_s), budget_s, size)
 
 
 def _run_path(data: str | Path, out: str | Path | None, resume: bool) -> Path:

@@ -255,13 +255,13 @@ def _write_candidates(run: Path, meta: Meta, out: str | Path | None) -> Path:
 
 def _judged(gan: ImageGAN, name: str) -> SheetRow:
     """The first candidates of a class that are kept and that are rejected, 12 of each at most."""
-    drawn, reasons = gan.judged_block(name, 0)
+    drawn, reasons = gan.candidates(name)
     for number in range(1, _MOST_BLOCKS):
         rejected = int((reasons != "").sum())
         fewest = min(rejected, len(reasons) - rejected)
         if fewest >= IMAGES_A_CLASS or gan.meta_.selection is None:
             break
-        more, why = gan.judged_block(name, number)
+        more, why = gan.candidates(name, number)
         drawn, reasons = np.concatenate([drawn, more]), np.concatenate([reasons, why])
     kept = reasons == ""
     return SheetRow(

@@ -38,7 +38,7 @@ from gan_augment.data.tables.schema import Overrides, TableSchema
 from gan_augment.data.topup_plan import choose_classes
 from gan_augment.errors import DataError, TooFewAcceptedError, UsageError
 from gan_augment.generators import model_folder
-from gan_augment.generators.base import check_length
+from gan_augment.generators.generator import check_length
 from gan_augment.generators.model_file import NAME, ModelMeta, TableMeta
 from gan_augment.input_files import check_there
 from gan_augment.kinds.kind import Labelled
@@ -248,9 +248,9 @@ class ImageKind(_Kind):
         rows = []
         for name, count, shown in self._shown(gan, IMAGES_A_CLASS):
             try:
-                samples = gan.sample_range(name, 0, IMAGES_A_CLASS)
+                samples = gan.rows(name, 0, IMAGES_A_CLASS).pixels
             except TooFewAcceptedError:  # of a refused class its first candidates
-                samples = gan.judged_block(name, 0)[0][:IMAGES_A_CLASS]
+                samples = gan.candidates(name)[0][:IMAGES_A_CLASS]
             note = "1 real row" if count == 1 else f"{count:,} real rows"
             rows.append(SheetRow(name, note, self.data.pixels[shown], samples))
         return png_bytes(contact_sheet(rows, columns=IMAGES_A_CLASS))
@@ -331,7 +331,7 @@ class TableKind(_Kind):
     @property
     def notes(self) -> tuple[str, ...]:
         """Sentences on the data, and which classes are too small to be learned."""
-        from gan_augment.generators.sampling import FEW_ROWS
+        from gan_augment.generators.row_sampler import FEW_ROWS
 
         few = {name: n for name, n in self.counts.items() if 0 < n < FEW_ROWS}
         listed = ", ".join(f"{name} ({n})" for name, n in few.items())
@@ -434,7 +434,7 @@ class TableKind(_Kind):
 
         parts, labels, origins = [], [], []
         for name, _, shown in self._shown(gan, ROWS_A_CLASS):
-            samples = gan.sample_range(name, 0, ROWS_A_CLASS)
+            samples = gan.rows(name, 0, ROWS_A_CLASS).frame
             parts += [self.data.frame.iloc[shown], samples]
             labels += [name] * (len(shown) + len(samples))
             origins += ["real"] * len(shown) + ["synthetic"] * len(samples)
@@ -542,8 +542,7 @@ def kept_lines(meta: Meta) -> list[str]:
     first = "no scored generator was fit to keep; the last one was"
     if meta.score.value is not None:
         first = f"kept: {meta.chosen} (held-out score {meta.score.value:.4g}, lower is better)"
-    found = [meta.artefacts.in_words(meta.unit)] if meta.artefacts else []
-    found += [meta.usefulness.in_words()] if meta.usefulness else []
+    found = [meta.usefulness.in_words()] if meta.usefulness else []
     return [first, *meta.selection_lines(), *found, *([meta.advice()] if meta.selection else [])]
 
 

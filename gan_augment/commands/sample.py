@@ -66,9 +66,10 @@ from gan_augment.errors import (
     unknown_class,
 )
 from gan_augment.generators import model_folder
-from gan_augment.generators.base import check_code
+from gan_augment.generators.gan import check_code
 from gan_augment.generators.model_file import NAME, ModelMeta, TableMeta
 from gan_augment.input_files import read_regular
+from gan_augment.kinds.image import IMAGE
 from gan_augment.kinds.signal import from_unit
 from gan_augment.options import MOST, TopUp
 from gan_augment.processes import available_cores, end_with_parent
@@ -443,10 +444,10 @@ def _block(
     end_with_parent(parent, machine)
     gan = _loaded(*source) if isinstance(source, tuple) else source
     try:
-        pixels = gan.sample_block(name, number, seed)
+        pixels, ids = gan.sample_block(name, number, seed)
     except TooFewAcceptedError as error:  # of one class: the others go on
         return str(error)
-    ids, meta = gan.block_sources(name, number, seed), gan.meta_
+    meta = gan.meta_
     if meta.scale is not None:
         return [file_bytes(values, meta.rate) for values in from_unit(pixels, meta.scale)]
     if resolver is not None:
@@ -460,7 +461,10 @@ def _block(
 
 def resolved(pixels: NDArray[np.uint8], folder: str, sha256: str) -> NDArray[np.uint8]:
     """Images at a multiple of their side, by the super-resolver that is saved in a folder."""
-    return _loaded(folder, sha256, False).enlarged(pixels)
+    gan = _loaded(folder, sha256, False)
+    name, labels = next(iter(gan.classes_)), np.zeros(len(pixels), np.int64)
+    rows = IMAGE.of(pixels, labels, np.arange(len(pixels)).astype(str), class_names=(name,))
+    return gan.sample({name: len(pixels)}, source=rows).pixels
 
 
 @lru_cache(maxsize=2)
@@ -540,9 +544,7 @@ def _write_table(
     from gan_augment.generators.tabular_gan import TabularGAN
 
     gan, total = TabularGAN.load(model_folder(run)), _rows(pieces)
-    example = joined(
-        gan.sample_range(next(iter(gan.classes_)), 0, 1), np.zeros(1, int), gan.schema_
-    )
+    example = joined(gan.rows(next(iter(gan.classes_)), 0, 1).frame, np.zeros(1, int), gan.schema_)
     progress.phase("sampling", total)
     write_table(
         output.path,
@@ -565,7 +567,7 @@ def _table_rows(
     for name, first, last in pieces:
         for start in range(first, last, ROWS_AT_ONCE):
             stop = min(start + ROWS_AT_ONCE, last)
-            frame = gan.sample_range(name, start, stop, random_state=seed, first_id=number)
+            frame = gan.rows(name, start, stop, seed, first_id=number).frame
             labels = np.full(stop - start, names.index(name), dtype=np.int64)
             yield NewRows(joined(frame, labels, gan.schema_), name, "synthetic", model, start)
             number += stop - start

@@ -44,7 +44,7 @@ from gan_augment.errors import (
     unknown_class,
 )
 from gan_augment.generators import model_folder
-from gan_augment.generators.base import check_code
+from gan_augment.generators.gan import check_code
 from gan_augment.generators.model_file import ModelMeta
 from gan_augment.kinds.kind import Labelled
 from gan_augment.options import MOST, FitOptions
@@ -482,7 +482,7 @@ def _write(
             model_folder(run),
             output.path,
             named,
-            gan=gan.starting_from(plan.sources[label], regions.get(label)),
+            gan=gan.starting_from(plan.sources[label]),
             seed=plan.kind.options.seed,
             workers=1,
             keep=output.resuming,

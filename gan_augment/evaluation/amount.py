@@ -19,8 +19,8 @@ from gan_augment.data.tables.inference import infer_schema
 from gan_augment.data.tables.schema import Overrides, TableSchema
 from gan_augment.data.topup_plan import TopUpPlan, plan_topup
 from gan_augment.errors import DataError, DivergedError, UsageError, did_you_mean
-from gan_augment.generators.base import Data, Synthesizer
 from gan_augment.generators.baselines import GaussianSmote, Repeats, Smote, TunedSmote
+from gan_augment.generators.generator import Data, Generator
 from gan_augment.generators.topup import Added, added_rows
 from gan_augment.options import TopUp
 from gan_augment.recipes import RECIPES, DataKind
@@ -90,7 +90,7 @@ class Trial(Generic[Data]):
 
 Judge = Callable[[Trial[Data]], Mapping[str, float]]
 """Figures by name, higher is better; NaN where the held rows cannot tell."""
-Maker = Callable[[Data, int], Synthesizer[Data]]
+Maker = Callable[[Data, int], Generator]
 """Fits a synthesizer on the rows of a fold with a seed.
 
 DataError, DivergedError: it cannot serve this data.
@@ -145,7 +145,7 @@ def plan_for(
 def rows_of(
     plan: TopUpPlan,
     part: Data,
-    synthesizer: Callable[[], Synthesizer[Data]],
+    synthesizer: Callable[[], Generator],
     seed: int,
     schema: TableSchema | None,
 ) -> Added[Data] | None:
@@ -280,10 +280,10 @@ def plain_makers(
     does about missing cells.
     """
 
-    def repeats(data: Any, seed: int) -> Synthesizer[Any]:
+    def repeats(data: Any, seed: int) -> Generator:
         return Repeats[Any]().fit(data)
 
-    def smote(data: Any, seed: int) -> Synthesizer[Any]:
+    def smote(data: Any, seed: int) -> Generator:
         least = min((n for n in (data.counts[c] for c in classes) if n > 1), default=2)
         tabular = data.kind.tabular
         schema = infer_schema(data.frame, overrides) if tabular else None
@@ -295,7 +295,7 @@ def plain_makers(
             data, schema=infer_schema(data.frame, overrides)
         )
 
-    def borrow(data: Any, seed: int) -> Synthesizer[Any]:
+    def borrow(data: Any, seed: int) -> Generator:
         from gan_augment.generators.tabular_gan import TabularGAN
 
         features = RECIPES["table"]["features"]
@@ -313,9 +313,7 @@ def _rung(amount: Amount) -> tuple[float, int]:
     return amount.to, ("none", *SOURCES).index(amount.source)
 
 
-def _fitted(
-    makers: Mapping[str, Maker[Data]], part: Data, seed: int, source: str
-) -> Synthesizer[Data]:
+def _fitted(makers: Mapping[str, Maker[Data]], part: Data, seed: int, source: str) -> Generator:
     return makers[source](part, seed)
 
 

@@ -22,7 +22,7 @@ from gan_augment.evaluation.statistics import (
     one_flip,
     paired_bootstrap,
 )
-from gan_augment.generators.base import Data
+from gan_augment.generators.generator import Data
 from gan_augment.rng import derived_seed
 from gan_augment.storage.journal import Journal, Line, unpack_labels
 

@@ -36,7 +36,7 @@ from gan_augment.evaluation.learners import Fitted, Training
 from gan_augment.evaluation.plan import OUTER, Setup, TrainTestPart
 from gan_augment.evaluation.protocol import Split
 from gan_augment.evaluation.user_code import new_sampler
-from gan_augment.generators.base import Data, Synthesizer
+from gan_augment.generators.generator import Data, Generator
 from gan_augment.generators.topup import Added, with_added
 from gan_augment.kinds.kind import Labelled
 from gan_augment.rng import rng_for
@@ -237,7 +237,7 @@ def _added(
     if candidate.share is not None:
         top_up = top_up.model_copy(update={"synthetic_share": candidate.share})
 
-    def synthesizer() -> Synthesizer[Any]:
+    def synthesizer() -> Generator:
         if candidate.generated:
             return generator_for(setup, level, candidate.generated, folder)
         makers = plain_makers(gaining, setup.overrides, missing="fill")

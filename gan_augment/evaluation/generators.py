@@ -23,7 +23,7 @@ from gan_augment.evaluation.plan import OUTER, Setup, TrainTestPart
 from gan_augment.evaluation.protocol import Split
 from gan_augment.evaluation.user_code import UserGenerator, check_generator
 from gan_augment.generators import load_model
-from gan_augment.generators.base import Data, Synthesizer
+from gan_augment.generators.generator import Data, Generator
 from gan_augment.generators.image_gan import ImageGAN
 from gan_augment.generators.tabular_gan import TabularGAN
 from gan_augment.kinds.kind import Labelled
@@ -163,14 +163,14 @@ def fit_generator(setup: Setup[Data], split: Split, level: str, source: str, fol
 
 def generator_for(
     setup: Setup[Data], level: TrainTestPart[Data], source: str, folder: Path
-) -> Synthesizer[Data]:
+) -> Generator:
     """Return the generator of a level: the saved one, or a plug-in fitted on its part here.
 
     Raises DataError where it could not be fitted.
     """
     if setup.keeps_generators:
         split = setup.protocol.generator_split(level.split)
-        saved: Synthesizer[Data] = _load(setup, split, level.name, source, folder)
+        saved: Generator = _load(setup, split, level.name, source, folder)
         return saved
     check_unfitted(setup.generator, level.held.ids)  # it may name the ids that it saw before
     plug_in: Any = deepcopy(setup.generator)

@@ -39,7 +39,7 @@ from gan_augment.evaluation.estimators import (
     weighing_of,
 )
 from gan_augment.evaluation.user_code import described, loaded
-from gan_augment.generators.base import Data
+from gan_augment.generators.generator import Data
 from gan_augment.kinds.kind import Labelled
 from gan_augment.kinds.signal import SIGNAL
 from gan_augment.kinds.table import TABLE

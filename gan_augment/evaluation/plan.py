@@ -25,10 +25,10 @@ from gan_augment.evaluation.learners import Learner, NetworkLearner, Training
 from gan_augment.evaluation.options import EvaluationOptions
 from gan_augment.evaluation.protocol import INNER_FOLDS, Protocol, Split, inner_folds
 from gan_augment.evaluation.statistics import Contrast, expected_error
-from gan_augment.generators.base import Data
+from gan_augment.generators.generator import Data
 from gan_augment.generators.image_gan import ImageGAN
 from gan_augment.generators.tabular_gan import TabularGAN
-from gan_augment.generators.time_budget import Forecast, duration, seconds_by_parts
+from gan_augment.generators.time_budget import Forecast, duration
 from gan_augment.kinds.kind import Labelled
 from gan_augment.machine import Precision
 from gan_augment.report.wording import percent
@@ -271,6 +271,28 @@ class Setup(Generic[Data]):
         return {**parts, OUTER: TrainTestPart(OUTER, split, train, test, self.overrides)}
 
 
+def seconds_by_parts(
+    work: Callable[[int], object], whole: int, within_s: float, least: int = 1
+) -> float:
+    """The seconds of `work(whole)`, timed within `within_s` by parts of it, each twice the last.
+
+    The last two stand for the whole, as a line through both.
+    """
+    n, part_s = min(least, whole), list[float]()
+    if n < whole:
+        work(n)  # imports and kernels that are made once
+    while True:
+        began_s = time.monotonic()
+        work(n)
+        part_s.append(time.monotonic() - began_s)
+        if n == whole:
+            return part_s[-1]
+        if sum(part_s) + 2 * part_s[-1] > within_s:
+            more_s = part_s[-1] - part_s[-2] if len(part_s) > 1 else part_s[-1] / 2
+            return part_s[-1] + max(0.0, more_s) * (whole - n) / (n / 2)
+        n = min(2 * n, whole)
+
+
 @dataclass(frozen=True)
 class Costs:
     """Seconds, one thread. learner_s: of a fit with its predictions. generators: of GAN fits; None
@@ -289,7 +311,7 @@ class Costs:
         started_s = time.perf_counter()
         split, learner, spent_s = setup.protocol.splits[0], setup.learner, 0.0
         part, held = setup.data.take(split.train), setup.data.take(split.test)
-        forecast = setup.generator.forecast(part, within_s / 2) if setup.keeps_generators else None
+        forecast = setup.generator.forecast(part) if setup.keeps_generators else None
         order, whole = _spread(part.labels), len(part)
         if isinstance(learner, NetworkLearner):
             whole = learner.updates

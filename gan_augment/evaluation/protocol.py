@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from gan_augment.data.splits import judging_folds, unit_of_rows
 from gan_augment.errors import DataError, UsageError
-from gan_augment.generators.base import Data
+from gan_augment.generators.generator import Data
 from gan_augment.kinds.kind import Labelled
 from gan_augment.rng import derived_seed
 

@@ -25,7 +25,7 @@ from gan_augment.evaluation.fits import run_cell, training_set
 from gan_augment.evaluation.generators import fit_generator
 from gan_augment.evaluation.plan import INNER, OUTER, Costs, Plan, Setup, finished, shrunk
 from gan_augment.evaluation.protocol import Split
-from gan_augment.generators.base import Data
+from gan_augment.generators.generator import Data
 from gan_augment.generators.time_budget import TIMING_SHARE
 from gan_augment.processes import end_with_parent
 from gan_augment.progress import Progress

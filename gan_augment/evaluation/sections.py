@@ -54,7 +54,7 @@ from gan_augment.evaluation.verdict import (
     decide,
     guardrails,
 )
-from gan_augment.generators.base import Data
+from gan_augment.generators.generator import Data
 from gan_augment.report.wording import METRICS as NAMES
 from gan_augment.report.wording import percent
 from gan_augment.report.wording import points as points_of

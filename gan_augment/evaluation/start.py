@@ -205,8 +205,6 @@ def prepare(
     if header is None:
         begun_s = time.monotonic() - started_s + REPORT_S
         design = designed(setup, costs, processes, begun_s)
-        if options.fit.steps is None and costs.generators is not None:
-            design = design.model_copy(update={"precision": costs.generators.precision})
     else:
         design = Design.model_validate(header["planned"])
     gan = setup.generator

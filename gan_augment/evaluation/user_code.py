@@ -14,7 +14,7 @@ from sklearn.base import clone
 
 from gan_augment.errors import DataError, UsageError
 from gan_augment.evaluation.leaks import check_unfitted
-from gan_augment.generators.base import Data
+from gan_augment.generators.generator import Data
 from gan_augment.kinds.kind import Labelled
 from gan_augment.user_code import UserCode
 

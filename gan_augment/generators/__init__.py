@@ -1,4 +1,4 @@
-"""Synthesizers: fit, sample, save, load. No files but their own; `load_model` reads either kind."""
+"""Generators: fit, sample, save, load. `load_model` reads a model of any kind."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 
 def model_folder(run: Path) -> Path:
-    """The folder of the model: `run/model`, or `run` itself if it is one.
+    """Return the folder of the model: `run/model`, or `run` itself if it is one.
 
-    Raises ModelFileError where there is none, and says whether the run never got that far.
+    Raises ModelFileError where there is none.
     """
     run = Path(run)
     check_there(run, "the folder of a run, as `fit` prints")
@@ -39,10 +39,7 @@ def load_model(
     threads: int | None = None,
     allow_code: bool = False,
 ) -> ImageGAN | TabularGAN:
-    """The model of a run, or in a folder of its own, verified; or ModelFileError.
-
-    allow_code: as in `ImageGAN.load`.
-    """
+    """Load and verify the model of a run, or a saved model; or raise ModelFileError."""
     folder = model_folder(Path(run))
     if load_meta(folder, "model", schema=dict).get("kind") == "table":
         from gan_augment.generators.tabular_gan import TabularGAN

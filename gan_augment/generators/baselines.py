@@ -19,7 +19,7 @@ from gan_augment.data.tables.inference import infer_schema
 from gan_augment.data.tables.schema import Name, TableSchema
 from gan_augment.data.topup_plan import repeated_rows
 from gan_augment.errors import DataError, NotFittedError, UsageError, unknown_class
-from gan_augment.generators.base import Data, checked_counts, sample_ids
+from gan_augment.generators.generator import Data, checked_counts, sample_ids
 from gan_augment.kinds.kind import Labelled
 from gan_augment.rng import derived_seed, rng_for
 

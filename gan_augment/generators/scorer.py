@@ -1,8 +1,8 @@
-"""The held-out score of an image generator: kernel distances, spread, copies."""
+"""Held-out scores of generators: `ImageScorer` by kernel distances, `SpreadScorer` for tables."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,18 +13,22 @@ from torch import Tensor, nn
 from gan_augment.classifier import SmallCNN, random_features, train_classifier
 from gan_augment.data.batches import PairedBatches
 from gan_augment.data.splits import hold_out
-from gan_augment.generators.sampling import BLOCK, BlockSampler
+from gan_augment.data.tables.encoding import AnchorRows
+from gan_augment.generators.image_sampler import BLOCK, ImageSampler
+from gan_augment.generators.row_sampler import FEW_ROWS, ROW_BLOCK, RowSampler
 from gan_augment.generators.source_rows import partners
-from gan_augment.generators.time_budget import seconds_by_parts
 from gan_augment.kinds.kind import Labelled
 from gan_augment.metrics.copies import copied_share, copy_threshold
 from gan_augment.metrics.densities import density_and_coverage
 from gan_augment.metrics.distances import kernel_distance, mean_pairwise_distance
 from gan_augment.networks.geometry import Geometry
 from gan_augment.progress import Progress
+from gan_augment.recipes import Recipe
 from gan_augment.rng import derived_seed, rng_for
-from gan_augment.training.monitor import COLLAPSE_SPREAD, Score
+from gan_augment.training.loop import Run
+from gan_augment.training.monitor import COLLAPSE_SPREAD, Score, score_steps
 from gan_augment.training.parts import Parts
+from gan_augment.training.tables import EncodedTable
 
 SCORER_STEPS = 300
 """Updates of the classifier whose features the scorer compares."""
@@ -34,8 +38,8 @@ ANCHORS_A_CLASS = 256
 REFERENCE_A_CLASS = 200
 COPIES_ALLOWED = 0.2
 SCORED_ROW = 0.1
-"""Times a row's part of a training step, what drawing or encoding it for a score takes: .1 of
-pictures of 16 px, less of larger ones."""
+"""Time of drawing or encoding a row for a score, in units of its part of a training step: .1 for
+16 px, less for larger images."""
 
 Pixels = NDArray[np.uint8]
 Rows = NDArray[np.int64]
@@ -44,9 +48,9 @@ Features = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Reference:
-    """What one class is compared with, by features of the classifier and of the random network.
+    """The real rows of one class, by features of the classifier and of the random network.
 
-    train: features of training rows, where no rows of the class were held out to compare with.
+    train: features of training rows, where no rows of the class were held out.
     """
 
     label: int
@@ -57,14 +61,15 @@ class Reference:
 
 
 class ImageScorer:
-    """Scores an averaged generator; lower is better.
+    """Scores an averaged generator of images; lower is better.
 
     value = sum over classes of w_c (MMD^2 in the features of a classifier + MMD^2 in those of a
-    random network), both standardised on training rows; classes topped up share half the weight. A
-    class of 100 rows and more is compared with held-out rows, a smaller one with its training rows;
-    then its share of copies is counted, and for a free generator more than 20 % makes it ineligible
-    (samples of an anchored one are near training rows by design). A topped-up class whose spread is
-    under .3 of the real one's has collapsed: ineligible as well.
+    random network), both standardised on training rows. Topped-up classes share half the weight.
+
+    A class of 100 rows and more is compared with held-out rows. A smaller class is compared with
+    its training rows, and its share of copies is measured: above 20 % a free generator is not
+    eligible (samples of an anchored one are near training rows by design). A topped-up class whose
+    spread is under .3 of the real spread has collapsed, which is not eligible either.
     """
 
     def __init__(
@@ -93,9 +98,12 @@ class ImageScorer:
         self._rows = _rows_a_class(len(labels))
         self._topped_up = frozenset(topped_up)
 
+    def begin(self, run: Run) -> None:
+        """Do nothing: images have no score before the first step."""
+
     def score(self, network: nn.Module) -> Score:
-        """Draw the same noise each time, compare class by class."""
-        sampler = BlockSampler.of(network, self._data, self._anchors, self._sizes, self._parts)
+        """Compare samples with real rows class by class; the noise is the same each time."""
+        sampler = ImageSampler.of(network, self._data, self._anchors, self._sizes, self._parts)
         value, parts, eligible = 0.0, {}, True
         watched: dict[str, float] = {}
         for reference in self._references:
@@ -121,8 +129,8 @@ class ImageScorer:
         return Score(round(value, 6), parts, eligible, watched)
 
     def coverage(self, network: nn.Module) -> Tensor:
-        """The share of each class's real rows that samples of a generator cover, (K,)."""
-        sampler = BlockSampler.of(network, self._data, self._anchors, self._sizes, self._parts)
+        """Return the share of each class's real rows that samples cover, (K,)."""
+        sampler = ImageSampler.of(network, self._data, self._anchors, self._sizes, self._parts)
         covered = torch.zeros(len(self._data.names))
         for reference in self._references:
             name = self._data.names[reference.label]
@@ -143,7 +151,7 @@ class ImageScorer:
 def class_weights(
     labels: Sequence[int], names: Sequence[str], topped_up: Sequence[str]
 ) -> dict[int, float]:
-    """Half the weight to the topped-up classes, half to the others; all to one if alone."""
+    """Give half the weight to the topped-up classes, half to the others, {label: weight}."""
     rare = [label for label in labels if names[label] in set(topped_up)]
     others = [label for label in labels if label not in set(rare)]
     sides = [side for side in (rare, others) if side]
@@ -151,7 +159,7 @@ def class_weights(
 
 
 def _rows_by_class(data: Labelled, rows: Rows, most: int, seed: int) -> dict[int, Rows]:
-    """Up to `most` of the given rows of each class, drawn without replacement, {label: (n,)}."""
+    """Draw up to `most` of the given rows of each class without replacement, {label: (n,)}."""
     chosen = {}
     for label, name in enumerate(data.names):
         own = rows[data.labels[rows] == label]
@@ -164,10 +172,10 @@ def _rows_by_class(data: Labelled, rows: Rows, most: int, seed: int) -> dict[int
 def standardised(
     space: Callable[[Pixels], NDArray[np.float32]], pixels: Pixels
 ) -> Callable[[Pixels], Features]:
-    """The feature map with mean 0 and deviation 1 of each feature on the given rows.
+    """Return a feature map whose features have mean 0 and deviation 1 on the given rows.
 
-    A feature that hardly varies there is scaled as if it varied a tenth as much as the others do,
-    or it would dominate the cubic kernel.
+    A feature that hardly varies is scaled as if it varied a tenth as much as the others. Otherwise
+    it would dominate the cubic kernel.
     """
     features = space(pixels).astype(np.float64)
     mean, deviation = features.mean(axis=0), features.std(axis=0)
@@ -178,7 +186,7 @@ def standardised(
 
 @dataclass(frozen=True)
 class Prepared:
-    """What training needs beside the parts: the rows it may see, their batches, and a scorer."""
+    """The rows that training may see, their batches, and a scorer."""
 
     train: Rows
     batches: PairedBatches
@@ -193,7 +201,7 @@ def prepare(
     progress: Progress,
     unlabelled: Pixels | None = None,
 ) -> Prepared:
-    """Hold out rows for scoring and train the scorer's classifier on the others; pure."""
+    """Hold out rows for scoring and train the scorer's classifier on the others."""
     rows, held_out = hold_out(data, seed=seed)
     progress.phase("training the classifier that scores the generator", SCORER_STEPS)
     seen = data.take(at_most_a_class(data.labels, rows, SCORER_ROWS_A_CLASS))
@@ -215,7 +223,7 @@ def prepare(
 def training_batches(
     data: Labelled, parts: Parts, rows: Rows, unlabelled: Pixels | None = None
 ) -> PairedBatches:
-    """The batches of a recipe among the given rows, with rows of no class if there are any."""
+    """Return the batches of a recipe among the given rows, and of unlabelled rows."""
     other = None
     if parts.recipe.generator.kind == "pairs":
         other = partners(data)
@@ -232,27 +240,87 @@ def training_batches(
     )
 
 
-def judge_s(data: Labelled, rows: Rows, within_s: float) -> float:
-    """Time the training of the scorer's classifier by some of its updates."""
-    seen = data.take(at_most_a_class(data.labels, rows, SCORER_ROWS_A_CLASS))
-    return seconds_by_parts(
-        lambda steps: train_classifier(seen, steps=steps, seed=0), SCORER_STEPS, within_s
-    )
-
-
 def score_s(data: Labelled, step_s_a_row: float) -> float:
-    """Forecast the seconds of a score from those of a step for each row of its batch."""
+    """Estimate the seconds of a score from those of a training step per row."""
     classes = int((np.bincount(data.labels) >= 2).sum())
     anchors = np.minimum(np.bincount(data.labels), ANCHORS_A_CLASS).sum()
     return SCORED_ROW * step_s_a_row * float(classes * _rows_a_class(classes) + anchors)
 
 
 def _rows_a_class(classes: int) -> int:
-    """How many images of each class a score draws, whole blocks."""
+    """Return how many images of each class a score draws, in whole blocks."""
     return BLOCK * min(max(GENERATED_A_SCORE // BLOCK // max(classes, 1), 1), 3)
 
 
 def at_most_a_class(labels: Rows, rows: Rows, most: int) -> Rows:
-    """The first `most` of the given rows of each class, in ascending order."""
+    """Return the first `most` of the given rows of each class, in ascending order."""
     first = [rows[labels[rows] == label][:most] for label in np.unique(labels[rows])]
     return np.sort(np.concatenate(first))
+
+
+class SpreadScorer:
+    """Prefers later generators of tables; one that has collapsed is not eligible.
+
+    anchors: the training rows of all classes, for the spread of real rows. topped_up: {label: name}
+    of the classes that are compared.
+    """
+
+    SCORES = 2
+    """Scores in a run, one after each half."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        table: EncodedTable,
+        anchors: AnchorRows,
+        topped_up: Mapping[int, str],
+    ) -> None:
+        self._settings, self._table = recipe.generator, table
+        self._anchors, self._topped_up = anchors, topped_up
+        self._due: list[int] = []
+
+    def begin(self, run: Run) -> None:
+        """Offer the interpolation before the first step; or take up a resumed run."""
+        due = sorted(score_steps(run.steps, 0, self.SCORES))
+        self._due = [step for step in due if step > run.state.step]
+        if run.state.step == 0 and self._settings.kind != "free":  # untrained, that is noise
+            run.best.offer(Score(0.0), run.state)
+
+    def score(self, network: nn.Module) -> Score:
+        """Score a generator by minus its step, so that the last one is the best."""
+        spreads = self._spreads(network)
+        least = min([1.0, *spreads.values()])
+        parts = {"spread": least} | {f"{name}/spread": one for name, one in spreads.items()}
+        step = self._due[0] if self._due else 0
+        self._due = self._due[1:] or self._due
+        return Score(-float(step), parts, eligible=least >= COLLAPSE_SPREAD)
+
+    def sampler(self, network: nn.Module, discriminator: nn.Module | None = None) -> RowSampler:
+        """Make the sampler of a network."""
+        return RowSampler.of(network, self._anchors, self._table, self._settings, discriminator)
+
+    def coverage(self, network: nn.Module) -> Tensor:
+        """Return the share of each class's training rows that samples cover, (K,)."""
+        sampler = self.sampler(network)
+        covered = torch.zeros(self._table.classes)
+        for label in range(self._table.classes):
+            start, stop = self._anchors.of(label)
+            if stop - start >= FEW_ROWS:
+                real = self._anchors.rows[start : min(stop, start + ROW_BLOCK)].astype(np.float64)
+                drawn = sampler.block(label, str(label), 0, 0, "coverage").astype(np.float64)
+                _, covered[label] = density_and_coverage(real, drawn)
+        return covered
+
+    def _spreads(self, network: nn.Module) -> dict[str, float]:
+        """Return the ratio of generated to real spread of the classes to top up."""
+        sampler, spreads = self.sampler(network), dict[str, float]()
+        for label, name in self._topped_up.items():
+            start, stop = self._anchors.of(label)
+            if stop - start < 2:
+                continue
+            real = self._anchors.rows[start:stop].std(axis=0)
+            generated = sampler.block(label, name, 0, 0, "spread").std(axis=0)
+            moving = real > 1e-6
+            if moving.any():
+                spreads[name] = float(np.median(generated[moving] / real[moving]))
+        return spreads

@@ -1,6 +1,6 @@
-"""The real rows that samples of a translating model start from, and which of them a block has.
+"""`SourcePool`: the real rows that samples of a translating model start from.
 
-A network without noise makes of a row one sample of a class and no other: it has each row once.
+A network without noise turns one row into exactly one sample of a class, so each row serves once.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from gan_augment.data.groups import grouped_by_source, join_groups
-from gan_augment.data.pixels import edge_padded, to_network
+from gan_augment.data.pixels import to_network
 from gan_augment.errors import DataError, ModelFileError, TooFewAcceptedError, UsageError
 from gan_augment.kinds.kind import Labelled
 from gan_augment.kinds.signal import SIGNAL
@@ -27,200 +27,172 @@ from gan_augment.training.parts import Arrays, below
 from gan_augment.training.translation import drawn_masks
 
 KEPT_BYTES = 1 << 28
-"""Of the rows that a model keeps."""
+"""Memory of the rows that a model keeps."""
 KEPT_A_CLASS = 4096
 
+Rows = NDArray[np.int64]
 Pixels = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
-class SourceBlock:
-    """Which rows of a pool the candidates of a block start from.
-
-    index: int64 (n,), into the pool. fresh: (n,), False for a row that an earlier candidate had,
-    where a row makes one sample of a class alone.
-    """
-
-    index: NDArray[np.int64]
-    fresh: NDArray[np.bool_]
-
-
-@dataclass(frozen=True)
 class SourcePool:
-    """Rows to start from, the model's own or the user's.
+    """Rows to start from, the model's or the user's.
 
-    pixels: uint8 (M, H, W, C), of the user's rows for a super-resolver at the smaller side. labels:
-    int64 (M,), -1 for a class that the model does not know. ids: (M,). masks: uint8 (M, H, W), not
-    0 where a row is to be redrawn; None to draw them. own: beside the user's rows the model's.
+    pixels: uint8 (M, H, W, C); the user's rows for super-resolution have the smaller side.
+    labels: int64 (M,), -1 for a class that the model does not know. ids: (M,).
+    own: the rows of the model, where this pool holds the user's.
     """
 
     settings: GeneratorSettings
     geometry: Geometry
     pixels: Pixels
-    labels: NDArray[np.int64]
+    labels: Rows
     ids: NDArray[np.str_]
-    masks: Pixels | None = None
     own: SourcePool | None = None
 
     @classmethod
     def of(
-        cls,
-        data: Labelled,
-        rows_of: Mapping[int, NDArray[np.int64]],
-        settings: GeneratorSettings,
+        cls, data: Labelled, rows_of: Mapping[int, Rows], settings: GeneratorSettings
     ) -> SourcePool:
-        """Take some rows of labelled images, {label: rows}, as the pool of a model."""
+        """Make the pool of a model from some rows of the training data, {label: rows}."""
         rows = np.concatenate([*rows_of.values(), np.empty(0, dtype=np.int64)])
         geometry = Geometry.of(data.image_shape)
         return cls(settings, geometry, data.pixels[rows], data.labels[rows], data.ids[rows])
 
-    def beside(self, source: Labelled, names: Sequence[str], masks: Pixels | None) -> SourcePool:
-        """Make the pool of rows that the user gives to a model of the classes `names`.
+    @classmethod
+    def load(
+        cls,
+        arrays: Mapping[str, NDArray[np.generic]],
+        settings: GeneratorSettings,
+        geometry: Geometry,
+        classes: int,
+    ) -> SourcePool:
+        """Read the rows that a model kept; ModelFileError where they do not fit the model."""
+        saved = below(arrays, "sources")
+        if not {"pixels", "labels", "ids"} <= saved.keys() or not saved["pixels"].size:
+            raise ModelFileError("this model starts from rows and holds none, so it cannot sample")
+        pixels, labels = saved["pixels"], saved["labels"]
+        ids = np.array(bytes(saved["ids"]).decode(errors="replace").split("\0"))
+        fits = pixels.dtype == np.uint8 and pixels.shape[1:] == geometry.shape
+        fits &= labels.dtype == np.int64 and labels.shape == ids.shape == (len(pixels),)
+        if not (fits and set(labels.tolist()) <= {*range(classes)}):
+            raise ModelFileError(f"the saved rows {pixels.shape} do not fit this model")
+        return cls(settings, geometry, pixels.astype(np.uint8), labels.astype(np.int64), ids)
 
-        Raises UsageError where rows or masks do not fit.
+    def arrays(self) -> Arrays:
+        """Return what is saved below "sources/"; ids as UTF-8 bytes, separated by 0."""
+        ids = np.frombuffer("\0".join(self.ids.tolist()).encode(), dtype=np.uint8).copy()
+        parts: Arrays = {"pixels": self.pixels, "labels": self.labels, "ids": ids}
+        return {f"sources/{name}": array for name, array in parts.items()}
+
+    def with_rows_of(self, source: Labelled, names: Sequence[str]) -> SourcePool:
+        """Make the pool of the user's rows for this model. names: the model's classes.
+
+        Raises UsageError where the rows have another shape than the model needs.
         """
-        expected, kind = self.geometry.shape, self.settings.kind
-        if kind == "super-resolution":
-            height, width, channels = expected
-            expected = (height // self.settings.scale, width // self.settings.scale, channels)
+        height, width, channels = self.geometry.shape
+        scale = self.settings.scale if self.settings.kind == "super-resolution" else 1
+        expected = (height // scale, width // scale, channels)
         if source.image_shape != expected:
             raise UsageError(
-                f"the source rows are of shape {source.image_shape}, and the model starts from "
-                f"{expected} (height, width, channels); bring them to that"
-            )
-        if masks is not None and kind != "inpainting":
-            raise UsageError("masks are for the recipe 'inpaint'; leave them out")
-        if masks is not None and masks.shape != source.pixels.shape[:3]:
-            raise UsageError(
-                f"masks are of shape {masks.shape}; expected {source.pixels.shape[:3]}, one a row"
+                f"the source rows have the shape {source.image_shape}; this model needs {expected} "
+                "(height, width, channels)"
             )
         label_of = {name: label for label, name in enumerate(names)}
         known = np.array([label_of.get(name, -1) for name in source.names], dtype=np.int64)
-        labels = known[source.labels]
-        own = self.own or self
-        return SourcePool(
-            self.settings, self.geometry, source.pixels, labels, source.ids, masks, own
+        return replace(
+            self,
+            pixels=source.pixels,
+            labels=known[source.labels],
+            ids=source.ids,
+            own=self.own or self,
         )
 
-    def rows_for(self, label: int) -> NDArray[np.int64]:
-        """List the rows that samples of a class start from: those of other classes, or its own."""
+    def rows_for(self, label: int) -> Rows:
+        """List the rows that samples of a class start from: of other classes, or of the class."""
         if self.settings.from_others:
             return np.flatnonzero(self.labels != label)
-        if self.own is not None and self.settings.kind == "inpainting":  # whatever the user chose
-            return np.arange(len(self.labels))
+        if self.own is not None and self.settings.kind == "inpainting":
+            return np.arange(len(self.labels))  # the user chose the rows
         return np.flatnonzero(self.labels == label)
 
     def check(self, counts: Mapping[str, int], names: Sequence[str]) -> None:
-        """Raise DataError or TooFewAcceptedError for classes with no row, or too few, to start."""
+        """Raise DataError or TooFewAcceptedError for classes with too few rows to start from."""
         for name, n in counts.items():
             rows = len(self.rows_for(names.index(name)))
             if n and not rows:
                 raise self._without_rows(name)
             if self.settings.once and n > rows:
-                raise TooFewAcceptedError(_too_few(name, f"{n:,}", rows))
+                raise _too_few(name, f"{n:,}", rows)
 
-    def block(
-        self, label: int, name: str, number: int, seed: int, stream: str, n: int
-    ) -> SourceBlock:
-        """Say which rows the n candidates of block `number` of a class start from.
+    def block(self, label: int, name: str, number: int, seed: int, stream: str, n: int) -> Rows:
+        """Return the rows that the n candidates of block `number` of a class start from, (n,).
 
-        The user's rows in their order, the model's in one drawn for the class; then from the first
-        again, which are not fresh where a row makes one sample of a class. Raises DataError where
-        there is no row, TooFewAcceptedError where no fresh one is left.
+        The user's rows are taken in their order, the model's in an order drawn for the class; after
+        the last row the first one comes again (see `fresh`). Raises DataError where there is no
+        row, TooFewAcceptedError where all rows were used and none may serve twice.
         """
         rows = self.rows_for(label)
         if not len(rows):
             raise self._without_rows(name)
-        if self._styles and label not in (self.own or self).labels:
+        if self._styled and label not in (self.own or self).labels:
             raise DataError(f"class {name!r} has no row to take the style of; fit with some")
         if self.own is None:
             rows = rng_for(seed, stream, "source order", name).permutation(rows)
-        place = n * number + np.arange(n)
-        once = self.settings.once and stream == "sample"  # scores and thresholds may repeat rows
-        fresh = (place < len(rows)) | (not once)
-        if not fresh.any():
-            raise TooFewAcceptedError(_too_few(name, "more", len(rows)))
-        return SourceBlock(rows[place % len(rows)], fresh)
+        # scores and thresholds may repeat rows
+        if stream == "sample" and not self.fresh(label, number, n).any():
+            raise _too_few(name, "more", len(rows))
+        return rows[(n * number + np.arange(n)) % len(rows)]
 
-    def tensors(self, block: SourceBlock, label: int, rng: np.random.Generator) -> SourceRows:
-        """Make the input of the network; styles are rows of class `label`, drawn like masks."""
-        kind, geometry, pixels = self.settings.kind, self.geometry, self.pixels[block.index]
+    def fresh(self, label: int, number: int, n: int) -> NDArray[np.bool_]:
+        """Return which candidates of a block are not repeats of a row that serves once, (n,)."""
+        first = n * number + np.arange(n) < len(self.rows_for(label))
+        return first | (not self.settings.once)
+
+    def tensors(self, rows: Rows, label: int, rng: np.random.Generator) -> SourceRows:
+        """Make the input of the network; styles of class `label` and masks are drawn."""
+        kind, geometry, pixels = self.settings.kind, self.geometry, self.pixels[rows]
         if kind == "super-resolution":
             low = to_network(pixels, pixels.shape[1:3])
             return SourceRows(low if self.own else lowered(low, self.settings.scale))
         styles = masks = None
-        if self._styles:
+        if self._styled:
             own = self.own or self
-            rows = np.flatnonzero(own.labels == label)
-            drawn = rows[rng.integers(len(rows), size=len(pixels))]
+            of_class = np.flatnonzero(own.labels == label)
+            drawn = of_class[rng.integers(len(of_class), size=len(pixels))]
             styles = to_network(own.pixels[drawn], geometry.padded)
-        if self.masks is not None:
-            inside = (self.masks[block.index] > 0).astype(np.float32)[:, None]
-            masks = edge_padded(torch.from_numpy(inside), geometry.padded)
-        elif kind == "inpainting":
+        if kind == "inpainting":
             masks = torch.from_numpy(drawn_masks(len(pixels), geometry.padded, rng))
         return SourceRows(to_network(pixels, geometry.padded), None, styles, masks)
 
-    def arrays(self) -> Arrays:
-        """List what is saved below "sources/"; ids as UTF-8 bytes, parted by 0."""
-        ids = np.frombuffer("\0".join(self.ids.tolist()).encode(), dtype=np.uint8).copy()
-        parts: Arrays = {"pixels": self.pixels, "labels": self.labels, "ids": ids}
-        return {f"sources/{name}": array for name, array in parts.items()}
-
     @property
-    def _styles(self) -> bool:
+    def _styled(self) -> bool:
         """Whether samples take the style of rows of their class."""
         return self.settings.kind in ("style", "fourier")
 
     def _without_rows(self, name: str) -> DataError:
         others = "another class" if self.settings.from_others else "the class"
         return DataError(
-            f"there is no row of {others} that samples of {name!r} could start from; fit with such "
+            f"samples of {name!r} start from rows of {others}, and there are none; fit with such "
             "rows, or give them as `source`"
         )
 
 
-def _too_few(name: str, samples: str, rows: int) -> str:
-    return (
-        f"{samples} samples of {name!r} were asked for, and {rows:,} rows are there to start from, "
-        "each of which makes one (or none, where selection drops it): ask for fewer, add rows, or "
-        "take --recipe adain, which draws a row in many styles"
+def _too_few(name: str, samples: str, rows: int) -> TooFewAcceptedError:
+    return TooFewAcceptedError(
+        f"{samples} samples of {name!r} were requested, but there are {rows:,} rows to start from, "
+        "and each gives one sample at most: request fewer, add rows, or use --recipe adain, which "
+        "draws a row in many styles"
     )
 
 
 def kept_a_class(shape: tuple[int, int, int], classes: int) -> int:
-    """Say how many rows of each class a model keeps to start from.
+    """Return how many rows of each class a model keeps to start from.
 
     >>> kept_a_class((28, 28, 1), 10), kept_a_class((64, 64, 3), 10)
     (4096, 2184)
     """
     return min(KEPT_A_CLASS, max(KEPT_BYTES // int(np.prod(shape)) // max(classes, 1), 64))
-
-
-def load_pool(
-    arrays: Mapping[str, NDArray[np.generic]],
-    settings: GeneratorSettings,
-    geometry: Geometry,
-    classes: int,
-) -> SourcePool:
-    """Read the rows that a model kept; ModelFileError where they are not of its shape."""
-    saved = below(arrays, "sources")
-    pixels, labels, text = (saved.get(name) for name in ("pixels", "labels", "ids"))
-    if pixels is None or labels is None or text is None or not len(pixels):
-        raise ModelFileError("this model starts from rows and holds none, so it cannot sample")
-    ids = np.array(bytes(text).decode(errors="replace").split("\0"))
-    fits = pixels.dtype == np.uint8 and pixels.shape[1:] == geometry.shape
-    fits &= (
-        text.dtype == np.uint8
-        and labels.dtype == np.int64
-        and labels.shape == ids.shape == (len(pixels),)
-    )
-    if not (fits and labels.min() >= 0 and labels.max() < classes):
-        raise ModelFileError(
-            f"the saved rows of shape {pixels.shape}, with {len(ids)} ids, are of no class of this "
-            "model"
-        )
-    return SourcePool(settings, geometry, pixels.astype(np.uint8), labels.astype(np.int64), ids)
 
 
 def partners(data: Labelled) -> NDArray[np.int64]:

@@ -1,4 +1,4 @@
-"""Time budgets: a step timed on a throwaway state, a budget as steps, the forecast of a fit."""
+"""Time budgets: time a step on a throwaway state, convert a budget into steps."""
 
 from __future__ import annotations
 
@@ -13,87 +13,50 @@ import torch
 from gan_augment import machine
 from gan_augment.data.batches import Batches
 from gan_augment.errors import UsageError
-from gan_augment.machine import Precision
 from gan_augment.progress import Progress
 from gan_augment.recipes import Recipe
 from gan_augment.training.parts import Parts, Step, new_state
 from gan_augment.training.schedule import MOST_BALANCING_STEPS
 
 TIMING_SHARE = 0.1
-"""Of a budget, what timing may take."""
-PROBE_S = 3.0
-ROW_PROBE_S = 0.2
-"""Of a table, whose steps take milliseconds."""
+"""Share of a budget that timing may take."""
+PROBE_S = 2.0
+"""Seconds that steps are timed for at most."""
 LARGE_PX = 64
 LARGE_MEASURED = (
-    "a CNN told samples of 28 px after 5,110 steps from real ones in 66 of 100 cases, of 64 px "
-    "after 2,000 steps in 97 (docs/photos.md)"
+    "a CNN distinguished samples from real images with 66 % accuracy at 28 px after 5,110 steps, "
+    "with 97 % at 64 px after 2,000 steps (docs/photos.md)"
 )
-"""Of `recipes_compare.md` (Fashion-MNIST) and `images_rivals.md` (magnetic tiles)."""
-WARM_UP_STEPS = 3
-LEAST_PROBE_S = 0.2
-LEAST_PART = 4
-"""Rows of a batch that are timed in place of it."""
+"""From `recipes_compare.md` (Fashion-MNIST) and `images_rivals.md` (magnetic tiles)."""
 SMALLEST_RUN_STEPS = 20
 SMALLEST_SIDE = 8
 USEFUL_ROWS = 6400
-"""Drawn by a run of fewer, an anchored generator is about where it began, at interpolation."""
-
-
-def seconds_by_parts(
-    work: Callable[[int], object], whole: int, within_s: float, least: int = 1
-) -> float:
-    """The seconds of `work(whole)`, timed within `within_s` by parts of it, each twice the last.
-
-    The last two stand for the whole, as a line through both.
-    """
-    n, part_s = min(least, whole), list[float]()
-    if n < whole:
-        work(n)  # imports and kernels that are made once
-    while True:
-        began_s = time.monotonic()
-        work(n)
-        part_s.append(time.monotonic() - began_s)
-        if n == whole:
-            return part_s[-1]
-        if sum(part_s) + 2 * part_s[-1] > within_s:
-            more_s = part_s[-1] - part_s[-2] if len(part_s) > 1 else part_s[-1] / 2
-            return part_s[-1] + max(0.0, more_s) * (whole - n) / (n / 2)
-        n = min(2 * n, whole)
+"""After fewer drawn rows an anchored generator hardly differs from interpolation."""
 
 
 def step_seconds(parts: Parts, batches: Batches, probe_s: float) -> float:
-    """Return the mean seconds of a step over a whole run, measured for `probe_s` seconds.
+    """Return the mean time of a step over a whole run, timed for about `probe_s` seconds.
 
-    A slow step is timed on a part of its batch. A step that has as many D steps as the
-    game's balance asks for is timed with the most; WGAN's long ones that come again are a part of
-    the mean, those that a run begins with are not (`opening_s`).
+    A game that balances D takes a varying number of D steps; the largest is timed. WGAN's long D
+    steps that recur are part of the mean; those that open a run are not (`opening_s`).
     """
     recipe, state = parts.recipe, new_state(parts, seed=0)
-    steps_are_balanced = recipe.game.balance == "weight and steps"
-    turns = MOST_BALANCING_STEPS if steps_are_balanced else recipe.d_steps
-    state.progress = 1.0  # networks that grow are timed at their full side
-    _ = state.generator_optimiser, state.discriminator_optimiser  # torch imports for seconds
+    balanced = recipe.game.balance == "weight and steps"
+    turns = MOST_BALANCING_STEPS if balanced else recipe.d_steps
+    state.progress = 1.0  # growing networks are timed at their full side
+    _ = state.generator_optimiser, state.discriminator_optimiser  # imports of torch take seconds
 
     def seconds_each(step: Step, turns: int, least_s: float) -> float:
-        def of_part(rows: int) -> None:
-            part = batches.part(rows)
-            step(state, parts, [part.at(0, state.step, turn) for turn in range(turns)])
-
-        parts_s = max(least_s / 2, LEAST_PROBE_S)
-        part_s = seconds_by_parts(of_part, recipe.batch, parts_s, LEAST_PART)
-        if part_s * (WARM_UP_STEPS + 1) > least_s:
-            return part_s
-        started_s, done = time.monotonic(), -WARM_UP_STEPS
-        while done < 1 or time.monotonic() - started_s < least_s:
+        began_s, done = time.monotonic(), -1  # the first step is not counted
+        while done < 1 or time.monotonic() - began_s < least_s:
             step(state, parts, [batches.at(0, state.step, turn) for turn in range(turns)])
             state.step += 1
             if parts.compute.device.type == "cuda":
-                torch.cuda.synchronize()  # what is only begun takes no time
+                torch.cuda.synchronize()
             done += 1
             if done == 0:
-                started_s = time.monotonic()
-        return (time.monotonic() - started_s) / done
+                began_s = time.monotonic()
+        return (time.monotonic() - began_s) / done
 
     with machine.threads(parts.compute.threads):
         step_s = seconds_each(parts.step, turns, probe_s)
@@ -105,7 +68,7 @@ def step_seconds(parts: Parts, batches: Batches, probe_s: float) -> float:
 
 
 def opening_s(recipe: Recipe, step_s: float) -> float:
-    """The seconds that the long D steps a run begins with (WGAN's) take, beside steps of `step_s`.
+    """Return the extra seconds of the long D steps that open a run of WGAN.
 
     >>> from gan_augment.recipes import RECIPES
     >>> wgan = RECIPES["image"]["wgan"]
@@ -117,7 +80,7 @@ def opening_s(recipe: Recipe, step_s: float) -> float:
 
 
 def _long_step(recipe: Recipe) -> float:
-    """How many plain steps a long one takes beside its own, a step of G counting as one of D."""
+    """Return the extra length of a long step in plain steps; a G step counts as a D step."""
     longer = recipe.game.long_d_steps - recipe.d_steps if recipe.game.long_d_steps else 0
     return max(longer, 0) / (recipe.d_steps + 1)
 
@@ -125,9 +88,9 @@ def _long_step(recipe: Recipe) -> float:
 def steps_within(
     budget_s: float, step_s: float, after_s: Callable[[int], float] = lambda _: 0
 ) -> int:
-    """How many steps of `step_s` seconds a budget holds; at least 0.
+    """Return how many steps of `step_s` seconds fit into a budget; at least 0.
 
-    after_s: the seconds after so many steps, never fewer for more steps.
+    after_s: the seconds of other work for so many steps, which never decrease with the steps.
 
     >>> steps_within(100, 0.1), steps_within(100, 0.1, lambda steps: 30 * (steps > 500))
     (1000, 700)
@@ -145,11 +108,10 @@ def check_useful(
     progress: Progress,
     size: Sequence[int] = (),
 ) -> None:
-    """Raise UsageError for a budget of under 20 steps, warn of one that is hardly of use, and of
-    large images tell what others took.
+    """Raise UsageError for a budget below 20 steps, warn of one that is hardly useful.
 
-    Both say which budget would do, and which image size. fixed_s: what a fit takes beside its steps
-    of `step_s` seconds. size: (height, width) of images.
+    Both name a budget and an image size that would do. For large images a note compares the steps
+    with measured fits. fixed_s: seconds of a fit other than its steps. size: (height, width).
     """
     useful = max(SMALLEST_RUN_STEPS, USEFUL_ROWS // batch)
     what = f"a budget of {budget_s:g} s buys {steps} steps here"
@@ -166,12 +128,12 @@ def check_useful(
     else:
         cure += " would do"
     if steps < SMALLEST_RUN_STEPS:
-        raise UsageError(f"{what}, and a run has {SMALLEST_RUN_STEPS} at least; {cure}")
-    progress.warn(f"{what}, and fewer than {useful} are hardly of use; {cure}")
+        raise UsageError(f"{what}, and a run needs {SMALLEST_RUN_STEPS}; {cure}")
+    progress.warn(f"{what}, and fewer than {useful} are hardly useful; {cure}")
 
 
 def bought_in_words(steps: int, budget_s: float, size: Sequence[int]) -> str:
-    """Say how many steps of large images, (height, width) px, a budget buys, and what others took.
+    """Say how many steps a budget buys at (height, width) px, with measured fits to compare.
 
     >>> bought_in_words(400, 60.0, (48, 64))[:53]
     'a budget of 60 s buys 400 steps here, at 64 x 48 px; '
@@ -181,7 +143,7 @@ def bought_in_words(steps: int, budget_s: float, size: Sequence[int]) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Seconds, rounded up, as `--budget` reads them.
+    """Format seconds, rounded up, as `--budget` reads them.
 
     >>> duration(42), duration(61), duration(200)
     ('50s', '70s', '4m')
@@ -191,21 +153,16 @@ def duration(seconds: float) -> str:
 
 @dataclass(frozen=True)
 class Forecast:
-    """How long fits on data like this take, with one thread, before one is made.
-
-    steps: of the recipe, or as requested. fixed_s: of any fit. step_s: of one more step.
-    precision: of the fit; "auto" is the rule's.
-    """
+    """How long fits take. steps: of one fit. fixed_s: without its steps. step_s: of a step."""
 
     steps: int
     fixed_s: float
     step_s: float
-    precision: Precision = "auto"
 
     def seconds(self, steps: int | None = None) -> float:
-        """Of one fit of so many steps; None is `steps`."""
+        """Return the seconds of a fit of so many steps; None is `steps`."""
         return self.fixed_s + (self.steps if steps is None else steps) * self.step_s
 
     def steps_within(self, budget_s: float) -> int:
-        """How many steps a fit has time for; at least 20."""
+        """Return how many steps a fit has time for; at least 20."""
         return max(SMALLEST_RUN_STEPS, steps_within(budget_s - self.fixed_s, self.step_s))

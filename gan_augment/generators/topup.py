@@ -12,7 +12,7 @@ from gan_augment.data.tables.columns import with_new_ids
 from gan_augment.data.tables.schema import TableSchema
 from gan_augment.data.topup_plan import Layout, TopUpPlan
 from gan_augment.errors import DataError, TooFewAcceptedError, warn
-from gan_augment.generators.base import Data, Synthesizer
+from gan_augment.generators.generator import Data, Generator
 from gan_augment.generators.model_file import ModelMeta
 
 
@@ -31,7 +31,7 @@ class Added(Generic[Data]):
 def added_rows(
     data: Data,
     plan: TopUpPlan,
-    synthesizer: Synthesizer[Data] | None,
+    synthesizer: Generator | None,
     seed: int = 0,
     *,
     schema: TableSchema | None = None,
@@ -97,7 +97,7 @@ def advised_share(model: object, requested: object) -> float | None:
 
 
 def _sampled(
-    counts: Mapping[str, int], synthesizer: Synthesizer[Data], seed: int
+    counts: Mapping[str, int], synthesizer: Generator, seed: int
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """Return {class: generated rows} and {refused class: why}."""
     made, refused = {}, {}

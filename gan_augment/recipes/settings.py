@@ -280,9 +280,8 @@ class SelectionSettings(Frozen):
     label: p(class | image) of classifiers must reach this quantile of what unseen real rows of the
     class reach, and `label_least`. outlier: no farther from the training rows of its class than
     this quantile of unseen real rows; copy_guard: not nearer than this one (free generators only).
-    logit, real: this share of the candidates is dropped, those that D or a real-or-synthetic
-    classifier believes least. candidates: drawn a class to set thresholds by, in whole blocks;
-    fewer where classes are many.
+    logit: this share of the candidates, those with the lowest logits of D, is dropped. candidates:
+    drawn for each class to set thresholds, in whole blocks; fewer where there are many classes.
     """
 
     label: float = Field(default=0.05, ge=0, le=1)
@@ -290,7 +289,6 @@ class SelectionSettings(Frozen):
     outlier: float = Field(default=0.99, ge=0, le=1)
     copy_guard: float = Field(default=0.01, ge=0, lt=1)
     logit: float = Field(default=0.05, ge=0, lt=1)
-    real: float = Field(default=0.0, ge=0, lt=1)
     candidates: int = Field(default=256, ge=64, le=65_536)
 
 

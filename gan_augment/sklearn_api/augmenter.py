@@ -16,7 +16,7 @@ from sklearn.utils.validation import validate_data
 
 from gan_augment.data.topup_plan import plan_topup
 from gan_augment.errors import DivergedError, NotFittedError, UsageError, warn
-from gan_augment.generators.base import checked_seed
+from gan_augment.generators.generator import RunContext, checked_seed
 from gan_augment.generators.topup import added_rows, advised_share
 from gan_augment.kinds.kind import Labelled
 from gan_augment.options import FitOptions, TopUp
@@ -352,10 +352,10 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
             if not parsed.data.kind.tabular:
                 _warn_if_long(parsed.data, options)
                 gan = ImageGAN(**settings, selection=options.selection)
-                gan.fit(parsed.data, progress=progress)
+                gan.fit(parsed.data, RunContext(progress=progress))
             else:
                 gan = TabularGAN(**settings)
-                gan.fit(parsed.data, schema=parsed.schema, progress=progress)
+                gan.fit(parsed.data, RunContext(progress=progress), schema=parsed.schema)
         except DivergedError as error:
             if not hasattr(gan, "classes_"):
                 raise

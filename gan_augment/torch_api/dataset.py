@@ -34,7 +34,7 @@ from gan_augment.errors import (
     unknown_class,
     warn,
 )
-from gan_augment.generators.base import checked_counts, checked_seed
+from gan_augment.generators.generator import checked_counts, checked_seed
 from gan_augment.generators.topup import advised_share
 from gan_augment.options import TopUp
 from gan_augment.torch_api.generated import (

@@ -181,9 +181,9 @@ class GeneratedRows:
         """
         model, dtype = self._model, self._dtype
         assert model is not None
-        if dtype is None and n > CHUNK and hasattr(model, "sample_range"):
+        if dtype is None and n > CHUNK and hasattr(model, "rows"):
             for start in range(0, n, CHUNK):
-                part = model.sample_range(name, start, min(start + CHUNK, n), seed)
+                part = model.rows(name, start, min(start + CHUNK, n), seed).rows
                 scale = getattr(getattr(model, "meta_", None), "scale", None)
                 yield part if scale is None else from_unit(part, scale)
             return

@@ -100,7 +100,7 @@ def test_workers_write_what_this_process_selects(data_folder, tmp_path):
             sample(tmp_path / "run", tmp_path / str(n), counts=counts, workers=n)
     assert files(tmp_path / "1") == files(tmp_path / "3")
     with Image.open(tmp_path / "1" / "odd" / "000129.png") as image:
-        expected = gan.sample_range("odd", 129, 130)[0, ..., 0]
+        expected = gan.rows("odd", 129, 130)[0, ..., 0]
         np.testing.assert_array_equal(np.asarray(image), expected)
     (tmp_path / "3" / "odd" / "000002.png").unlink()
     with pytest.raises(TooFewAcceptedError):

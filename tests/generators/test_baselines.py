@@ -8,8 +8,8 @@ import pytest
 
 from gan_augment.data.splits import judging_folds
 from gan_augment.errors import DataError, NotFittedError, UnknownClassError, UsageError
-from gan_augment.generators.base import Synthesizer
 from gan_augment.generators.baselines import GaussianSmote, Repeats, Smote, TunedSmote
+from gan_augment.generators.generator import Generator
 from gan_augment.kinds.kind import Labelled
 from gan_augment.kinds.table import TABLE
 
@@ -47,7 +47,7 @@ def table() -> Labelled:
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: type(model).__name__)
 @pytest.mark.parametrize("counts", [{"bad": 7}, {"bad": 30, "good": 2}, {"good": 0}, {}])
 def test_the_rows_are_those_asked_for_in_that_order(
-    model: Synthesizer[Labelled], counts: dict[str, int], table: Labelled
+    model: Generator, counts: dict[str, int], table: Labelled
 ) -> None:
     made = model.fit(table).sample(counts)
     named = [made.names[label] for label in made.labels]
@@ -61,7 +61,7 @@ def test_the_rows_are_those_asked_for_in_that_order(
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: type(model).__name__)
 def test_a_seed_repeats_its_rows_and_another_gives_others(
-    model: Synthesizer[Labelled], table: Labelled
+    model: Generator, table: Labelled
 ) -> None:
     first, again, other = (model.fit(table).sample({"bad": 20}, seed).frame for seed in (1, 1, 2))
     pd.testing.assert_frame_equal(first, again)
@@ -70,7 +70,7 @@ def test_a_seed_repeats_its_rows_and_another_gives_others(
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: type(model).__name__)
 def test_global_randomness_and_the_callers_frame_stay_as_they_are(
-    model: Synthesizer[Labelled], table: Labelled
+    model: Generator, table: Labelled
 ) -> None:
     state, before = np.random.get_state()[1].copy(), table.frame.copy(deep=True)  # noqa: NPY002
     model.fit(table).sample({"bad": 5})
@@ -158,7 +158,7 @@ def test_smote_refuses_a_single_class() -> None:
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: type(model).__name__)
-def test_what_cannot_be_asked_for_is_refused(model: Synthesizer[Labelled]) -> None:
+def test_what_cannot_be_asked_for_is_refused(model: Generator) -> None:
     with pytest.raises(NotFittedError, match="is not fitted"):
         type(model)().sample({"bad": 1})
     model.fit(toy_table(rare=0))

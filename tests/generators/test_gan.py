@@ -24,7 +24,7 @@ from gan_augment.errors import (
     UnknownClassError,
     UsageError,
 )
-from gan_augment.generators.base import checked_counts
+from gan_augment.generators.generator import checked_counts
 from gan_augment.kinds.kind import Labelled
 from gan_augment.training.callbacks import StopFlag, StopRequested
 
@@ -94,7 +94,7 @@ def test_the_first_rows_are_the_same_however_many_are_requested(gan, n):
 @pytest.mark.parametrize(("start", "stop"), [(0, 1), (63, 65), (1_000, 1_030), (7, 7)])
 def test_a_range_is_a_piece_of_the_whole(gan, start, stop):
     name = list(gan.classes_)[1]
-    piece = gan.sample_range(name, start, stop)
+    piece = gan.rows(name, start, stop)
     whole = gan.sample({name: 1_100})
     if isinstance(gan, ImageGAN):
         assert np.array_equal(piece, whole.pixels[start:stop])
@@ -242,7 +242,7 @@ def test_rows_to_start_from_are_refused_until_a_recipe_takes_them(kind, gan, toy
 def test_what_is_not_fitted_says_so(kind, tmp_path):
     for call in (
         lambda gan: gan.sample({"ill": 1}),
-        lambda gan: gan.sample_range("ill", 0, 1),
+        lambda gan: gan.rows("ill", 0, 1),
         lambda gan: gan.save(tmp_path / "model"),
         lambda gan: gan.as_chosen(),
     ):

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from gan_augment.errors import DataError, DivergedError, UsageError
-from gan_augment.generators.halving import Plan, aligned, choose_recipe, halve, held_out
+from gan_augment.generators.choose import Plan, aligned, choose_recipe, halve, held_out
 from gan_augment.generators.tabular_gan import TabularGAN
 from gan_augment.generators.time_budget import Forecast
 from gan_augment.kinds.kind import Labelled

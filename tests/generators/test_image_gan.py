@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from gan_augment.generators.sampling import BLOCK, drawn_codes
 
 from gan_augment import ImageGAN
-from gan_augment.generators import sampling
-from gan_augment.generators.sampling import BLOCK, drawn_codes
+from gan_augment.generators import image_gan, sampling
 from gan_augment.generators.time_budget import Forecast
+from gan_augment.machine import compute_config
 from gan_augment.networks.inputs import lenders_of
 from gan_augment.progress import Progress
 from gan_augment.recipes import CANDIDATES
@@ -164,3 +165,30 @@ def test_a_class_of_one_row_is_mixed_with_itself():
     rows = drawn_codes(CODES, 4, (), np.random.default_rng(0))
     assert rows.shape == (2, BLOCK, 1)
     assert (rows == CODES[4]).all()
+
+
+@pytest.mark.parametrize(("asked", "tried"), [("auto", {"bf16", "float32"}), ("bf16", {"bf16"})])
+@pytest.mark.parametrize("faster", ["bf16", "float32"])
+def test_a_budget_takes_the_faster_precision_where_both_are_possible(
+    toy, monkeypatch, asked, tried, faster
+):
+    timed, drawn_in = set(), []
+
+    def speeds(parts, batches, probe_s, may_choose):
+        timed.add(parts.compute.precision)
+        return {1: 0.01 if parts.compute.precision == faster else 0.02}
+
+    class Paced(Exception):
+        pass
+
+    def on_steps(steps, compute) -> None:
+        drawn_in.append(compute.precision)
+        raise Paced
+
+    has_bf16 = compute_config("cpu", "bf16", 1)
+    monkeypatch.setattr(image_gan, "compute_config", lambda *asked: has_bf16)
+    monkeypatch.setattr(image_gan, "thread_speeds", speeds)
+    with pytest.raises(Paced):
+        ImageGAN(budget_s=600.0, precision=asked, selection=False).fit(toy, on_steps=on_steps)
+    assert timed == tried
+    assert drawn_in == [faster if asked == "auto" else "bf16"]

@@ -110,10 +110,10 @@ def test_what_is_sampled_is_what_selection_keeps_in_the_order_of_the_candidates(
 @pytest.mark.parametrize(("start", "stop"), [(0, 10), (33, 70), (90, 91), (5, 5)])
 def test_a_range_is_a_piece_of_the_whole_whatever_was_drawn_before(gan, start, stop):
     whole = gan.sample({"bad": 100}).pixels
-    assert np.array_equal(gan.sample_range("bad", start, stop), whole[start:stop])
+    assert np.array_equal(gan.rows("bad", start, stop), whole[start:stop])
     fresh = copy.copy(gan)
     fresh._sampler = SampleSequence(gan._sampler.sampler, gan._sampler.selection)
-    assert np.array_equal(fresh.sample_range("bad", start, stop), whole[start:stop])
+    assert np.array_equal(fresh.rows("bad", start, stop), whole[start:stop])
 
 
 @pytest.mark.slow
@@ -324,7 +324,7 @@ def test_spans_of_a_selected_class_are_drawn_without_those_before_them(gan, tmp_
     whole = gan.sample({"bad": 1100}).pixels
     gan.save(tmp_path / "run" / "model")
     again = ImageGAN.load(tmp_path / "run" / "model", threads=1)
-    assert np.array_equal(again.sample_range("bad", 1000, 1100), whole[1000:])
+    assert np.array_equal(again.rows("bad", 1000, 1100), whole[1000:])
     assert np.array_equal(again.sample_block("bad", first_block(1, selecting=True))[0], whole[1024])
     for shard in ("2/2", "1/2"):
         sample(tmp_path / "run", tmp_path / "out", counts={"bad": 1100}, shard=shard)

@@ -14,7 +14,7 @@ from gan_augment.evaluation.generators import unfitted_twin
 from gan_augment.generators import calibration, image_gan
 from gan_augment.generators.model_file import UsefulnessRecord
 from gan_augment.generators.time_budget import steps_within
-from gan_augment.generators.usefulness import (
+from gan_augment.generators.trial import (
     _estimates,
     updates_within,
     usefulness,

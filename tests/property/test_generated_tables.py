@@ -201,7 +201,7 @@ def check_learning(frame: pd.DataFrame, y: list[Any], recipe: str, steps: int) -
     assert new.frame.columns.tolist() == frame.columns.tolist()
     for column in read.schema.columns:
         check_column(column, new.frame[column.name], frame[column.name])
-    again = gan.sample_range(new.names[-1], 0, 3, first_id=7 * (len(new.names) - 1))
+    again = gan.rows(new.names[-1], 0, 3, first_id=7 * (len(new.names) - 1))
     assert_frame_equal(again, new.frame[-7:-4].reset_index(drop=True))
     assert_frame_equal(frame, before)
     return "sampled"

@@ -15,7 +15,7 @@ from gan_augment.evaluation.diagnosis.features import FeatureMap, random_feature
 from gan_augment.evaluation.leaks import copies
 from gan_augment.evaluation.learners import Fitted
 from gan_augment.evaluation.statistics import identical_chance
-from gan_augment.generators.base import Data, Synthesizer
+from gan_augment.generators.generator import Data, Generator
 from gan_augment.metrics.diagnostics import Figure, copying, diagnose
 from gan_augment.metrics.distances import draw_rows
 from gan_augment.metrics.two_sample import class_fidelity
@@ -142,7 +142,7 @@ class ComparisonSets(Generic[Data]):
 
 
 def sample_classes(
-    synthesizer: Synthesizer[Data], counts: Mapping[str, int], seed: int
+    synthesizer: Generator, counts: Mapping[str, int], seed: int
 ) -> tuple[dict[str, Data], dict[str, str]]:
     """Draw rows of each class; beside them {class: why} of those that cannot be drawn."""
     generated, refused = {}, {}

@@ -34,7 +34,7 @@ from gan_augment.evaluation.learners import UPDATES, Fitted, Training, small_cnn
 from gan_augment.evaluation.plan import OUTER, Setup, TrainTestPart
 from gan_augment.evaluation.protocol import Split
 from gan_augment.evaluation.statistics import LEVEL
-from gan_augment.generators.base import Data
+from gan_augment.generators.generator import Data
 from gan_augment.kinds.table import TABLE
 from gan_augment.metrics.diagnostics import Figure
 from gan_augment.rng import derived_seed

@@ -1,7 +1,7 @@
 """Successive halving over recipes: fits on a part of the training rows, scored on the others.
 
-Each round fits from scratch, with half the recipes and twice the steps of the one before; the last
-two with two seeds. No pages and no folders: those are of `commands/choose.py`.
+Each round fits from scratch, with half of the recipes and twice the steps of the one before. The
+last two rounds use two seeds. `commands/choose.py` writes the folder.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from statistics import mean, variance
 from typing import Any
 from urllib.parse import quote
@@ -24,8 +24,9 @@ from gan_augment.data.tables.inference import infer_schema
 from gan_augment.data.tables.schema import TableSchema
 from gan_augment.data.topup_plan import choose_classes
 from gan_augment.errors import DataError, DivergedError, UsageError
-from gan_augment.generators import scorer, time_budget
-from gan_augment.generators.time_budget import Forecast
+from gan_augment.generators import scorer
+from gan_augment.generators.generator import RunContext
+from gan_augment.generators.time_budget import SMALLEST_RUN_STEPS, Forecast, check_useful
 from gan_augment.kinds.kind import Labelled
 from gan_augment.metrics.distances import kernel_distance
 from gan_augment.progress import Progress
@@ -39,22 +40,21 @@ from gan_augment.recipes import (
     takes_unlabelled,
 )
 from gan_augment.storage.journal import Journal, Line
-from gan_augment.training.callbacks import StopFlag, StopRequested
+from gan_augment.training.callbacks import StopRequested
 
 KEY = ("recipe", "steps", "seed")
-"""Of a trial in a journal."""
+"""Names of what identifies a trial in a journal."""
 PARTS = 4
 """One of so many parts of the rows is held out."""
 SEEDS, ROUNDS_OF_SEEDS = 2, 2
 NOISE = 2.0
-"""Standard errors of a difference, within which two recipes are the same."""
+"""Standard errors of a difference below which two recipes count as equal."""
 LEAST_HELD_OUT = 2
 CHOICE_SHARE = 0.5
-"""Of a generator's budget that goes into choosing its recipe."""
+"""Share of a generator's budget that goes into the choice of its recipe."""
 
-AnyData = Labelled
 Measure = Callable[[Any, int], float]
-"""Scores a generator, given a seed, by held-out rows; the lower the better."""
+"""Scores a generator, given a seed, by held-out rows; lower is better."""
 
 
 def round_sizes(recipes: int) -> list[int]:
@@ -68,10 +68,10 @@ def round_sizes(recipes: int) -> list[int]:
 
 @dataclass
 class Plan:
-    """How many steps rounds have: what is left of a budget holds, at most `most` in the last one.
+    """The steps of rounds: as many as a budget allows, at most `most` in the last round.
 
-    speeds: how long fits of each recipe take, `pace` times as long as forecast. left_s: None where
-    there is no budget. share: of the user's budget, what the choice may take.
+    speeds: the forecast of each recipe. pace: measured over forecast seconds. left_s: seconds left,
+    None without a budget. share: part of the user's budget that the choice may take.
     """
 
     speeds: dict[str, Forecast]
@@ -82,9 +82,9 @@ class Plan:
     share: float = 1.0
 
     def work(self, recipes: Iterable[str], sizes: Sequence[int]) -> tuple[float, float]:
-        """Return the seconds of rounds beside their steps, and those of a step of the first one.
+        """Return the fixed seconds of the rounds, and the seconds per step of the first round.
 
-        The slowest recipes are thought to survive.
+        It assumes that the slowest recipes survive.
         """
         each, fixed_s, step_s = [self.speeds[name] for name in recipes], 0.0, 0.0
         for ahead, n in enumerate(sizes):
@@ -94,35 +94,31 @@ class Plan:
         return fixed_s, step_s
 
     def steps(self, recipes: Iterable[str], sizes: Sequence[int]) -> int:
-        """Return the steps of the first of the rounds to come."""
+        """Return the steps of the next round."""
         steps: int = self.most // 2 ** (len(sizes) - 1)
         if self.left_s is None:
             return steps
         fixed_s, step_s = self.work(recipes, sizes)
         return min(steps, max(0, int((self.left_s - fixed_s) / max(step_s, 1e-9))))
 
-    def check(
-        self,
-        budget_s: float | None,
-        recipes: Mapping[str, Recipe],
-        size: Sequence[int],
-        progress: Progress,
-    ) -> None:
-        """Raise UsageError for a budget of which the first round has under 20 steps."""
-        if budget_s is None or self.left_s is None:
+    def check(self, task: Task) -> None:
+        """Raise UsageError for a budget whose first round has under 20 steps."""
+        if task.budget_s is None or self.left_s is None:
             return
-        sizes, usual = round_sizes(len(recipes)), CANDIDATES[next(iter(recipes.values())).data]
+        recipes, sizes = task.recipes, round_sizes(len(task.recipes))
         batch, (fixed_s, step_s) = max(x.batch for x in recipes.values()), self.work(recipes, sizes)
-        fixed_s, steps = fixed_s + budget_s - self.left_s, self.steps(recipes, sizes)
-        budget_s, fixed_s, step_s = (s / self.share for s in (budget_s, fixed_s, step_s))
+        fixed_s, steps = fixed_s + task.budget_s - self.left_s, self.steps(recipes, sizes)
+        budget_s, fixed_s, step_s = (s / self.share for s in (task.budget_s, fixed_s, step_s))
+        size = () if task.data.kind.tabular else task.data.image_shape[:2]
         try:
-            time_budget.check_useful(steps, budget_s, fixed_s, step_s, batch, progress, size)
+            check_useful(steps, budget_s, fixed_s, step_s, batch, task.run.progress, size)
         except UsageError as error:
+            usual = CANDIDATES[next(iter(recipes.values())).data]
             fewer = f", or --recipes {','.join(usual)}" if len(recipes) > len(usual) else ""
             raise UsageError(f"{error}{fewer}") from None
 
     def learn(self, trials: Sequence[Line]) -> None:
-        """Take what trials of a round took from the budget, and as the pace of those to come."""
+        """Subtract the trials of a round from the budget, and update the pace."""
         took_s = sum(trial["seconds"] for trial in trials)
         said_s = (self.speeds[one["recipe"]].seconds(one["steps"]) + self.score_s for one in trials)
         self.pace = took_s / max(sum(said_s), 1e-9)
@@ -130,16 +126,16 @@ class Plan:
 
 
 def halve(plan: Plan, fit: Callable[[str, int, int], Line], progress: Progress) -> dict[str, Any]:
-    """Run the rounds of the recipes of a plan and decide; JSON-ready.
+    """Run the rounds of a plan and decide; the result is JSON-ready.
 
-    fit: does a trial of (recipe, steps, seed): its score, None where it diverged, its seconds.
-    Raises DivergedError where every recipe of a round diverged.
+    fit: runs a trial of (recipe, steps, seed) and returns its score, None where it diverged, and
+    its seconds. Raises DivergedError where every recipe of a round diverged.
     """
     left, rounds, trials = list(plan.speeds), list[Line](), list[Line]()
     step_ms = {name: round(1000 * speed.step_s, 2) for name, speed in plan.speeds.items()}
     while not rounds or len(rounds[-1]["recipes"]) > 2:
         sizes, here = round_sizes(len(left)), list[Line]()
-        steps = max(time_budget.SMALLEST_RUN_STEPS, plan.steps(left, sizes))
+        steps = max(SMALLEST_RUN_STEPS, plan.steps(left, sizes))
         if rounds and steps <= rounds[-1]["steps"]:
             out = "steps are too few for" if plan.left_s is None else "the time is out before"
             progress.warn(f"{out} the last round: those so far decide")
@@ -174,10 +170,10 @@ def decide(
     trials: Sequence[Line],
     step_ms: Mapping[str, float],
 ) -> dict[str, Any]:
-    """Choose one of the last round: of those within noise of the best the cheapest.
+    """Choose the cheapest recipe of the last round that is within noise of the best.
 
-    The noise is that of two seeds, pooled over both recipes and the last two rounds; without second
-    seeds it is unknown, which the reason says.
+    The noise is the variance between two seeds, pooled over both recipes and the last two rounds.
+    Without second seeds it is unknown, which the reason says.
     """
     last = [trial for trial in trials if trial["steps"] == rounds[-1]["steps"]]
     losses = {name: _loss(last, name) for name in ranked}
@@ -191,7 +187,7 @@ def decide(
     winner = min(tied, key=lambda name: step_ms[name])
     within = f"two standard errors of a difference are {noise:.2g}"
     if not of_seeds:
-        within = "with one seed each nothing tells how much of it is noise"
+        within = "with one seed each the noise is unknown"
     why = f"{winner} is ahead of {ranked[1]} by {losses[ranked[1]] - losses[winner]:.2g}; {within}"
     if losses[ranked[1]] == math.inf:
         why = f"{ranked[1]} diverged in the last round, {winner} did not"
@@ -209,7 +205,7 @@ def _loss(trials: Iterable[Line], name: str) -> float:
 def standings(
     rounds: Sequence[Line], trials: Sequence[Line], step_ms: Mapping[str, float]
 ) -> list[list[str]]:
-    """Return texts by row, a header first: each recipe's mean score by round, survivors first."""
+    """Return each recipe's mean score by round as rows of text, a header first."""
     rows = []
     for name, ms in step_ms.items():
         own = [one for one in trials if one["recipe"] == name]
@@ -230,8 +226,8 @@ def aligned(table: Sequence[Sequence[str]]) -> list[str]:
     return ["  ".join(map(str.ljust, row, wide)).rstrip() for row in table]
 
 
-def held_out(data: AnyData, topped_up: Sequence[str], seed: int) -> tuple[AnyData, AnyData]:
-    """Return the rows to train on, and a quarter of each class that is held out, groups whole.
+def held_out(data: Labelled, topped_up: Sequence[str], seed: int) -> tuple[Labelled, Labelled]:
+    """Split off a quarter of each class, groups whole: (rows to train on, held-out rows).
 
     Raises DataError where a class to top up has no two rows held out.
     """
@@ -248,13 +244,13 @@ def held_out(data: AnyData, topped_up: Sequence[str], seed: int) -> tuple[AnyDat
 
 
 def held_out_score(
-    train: AnyData, held: AnyData, topped_up: Sequence[str], schema: TableSchema | None = None
+    train: Labelled, held: Labelled, topped_up: Sequence[str], schema: TableSchema | None = None
 ) -> Measure:
-    """Return a measure of how far generated rows are from held-out ones.
+    """Return a measure of the distance between generated and held-out rows.
 
-    The sum over classes of w_c times the unbiased kernel distance, which may be below 0: of images
-    in the features of a classifier and of a random network, of a table's rows as they are encoded;
-    standardised on training rows. Classes topped up share half the weight.
+    It is the sum over classes of w_c times the unbiased kernel distance, which may be below 0. For
+    images it compares features of a classifier and of a random network, for tables encoded rows;
+    both are standardised on training rows. Topped-up classes share half the weight.
     """
     rows = np.arange(len(train))
     seen: Any = train.take(scorer.at_most_a_class(train.labels, rows, scorer.SCORER_ROWS_A_CLASS))
@@ -282,79 +278,90 @@ def held_out_score(
     def measure(gan: Any, seed: int) -> float:
         score = 0.0
         for label, weight in weights.items():
-            drawn = gan.sample_range(train.names[label], 0, most, seed)
-            fakes = [space(drawn) for space in spaces]
+            drawn = gan.rows(train.names[label], 0, most, seed)
+            fakes = [space(drawn.rows) for space in spaces]
             score += weight * sum(map(kernel_distance, real[label], fakes))
         return score
 
     return measure
 
 
-def choose_recipe(
-    prototype: Any,
-    data: AnyData,
-    recipes: Mapping[str, Recipe],
-    measure_of: Callable[[AnyData, AnyData], Measure],
-    *,
-    most: int,
-    budget_s: float | None,
-    started_s: float,
-    progress: Progress,
-    stop: StopFlag,
-    share: float = 1.0,
-    journal: Journal | None = None,
-    save: Callable[[Any, str], None] = lambda gan, name: None,
-    force: bool = False,
-    unlabelled: AnyData | None = None,
-    **arguments: Any,
-) -> dict[str, Any]:
-    """Choose among recipes for a generator like `prototype`, whose other settings they share.
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """What recipes are compared on, and what surrounds the comparison.
 
-    measure_of: makes the measure of rows to train on and rows held out. most: steps of the last
-    round, of a budget at most. share: of the user's budget, which refusals speak of, what budget_s
-    is. journal: what a stopped call has done. save: told of each generator
-    and the name of its trial. force: begin although the budget is too short. unlabelled: for those
-    recipes that take such rows. arguments: of `fit`.
-    Raises DataError for too few rows, UsageError for too short a budget, DivergedError where
-    nothing else was left, StopRequested.
+    budget_s: seconds that the choice may take. share: that part of the user's budget. started_s:
+    when the budget began. most: steps of the last round, at most where there is a budget.
+    arguments: of `fit` for every trial. unlabelled: rows for the recipes that can use them.
+    journal: finished trials of a stopped call. save: receives each generator and the name of its
+    trial. force: start although the budget is too short.
     """
-    journal = journal or Journal(names=KEY)
-    topped_up = choose_classes(prototype.classes, data.counts)
-    train, held = held_out(data, topped_up, prototype.random_state)
-    progress.phase("preparing the score")
+
+    prototype: Any
+    data: Labelled
+    recipes: Mapping[str, Recipe]
+    run: RunContext
+    most: int
+    budget_s: float | None = None
+    share: float = 1.0
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    unlabelled: Labelled | None = None
+    journal: Journal = field(default_factory=lambda: Journal(names=KEY))
+    save: Callable[[Any, str], None] = lambda gan, name: None
+    force: bool = False
+
+    def unfitted(self, name: str, steps: int, seed: int) -> Any:
+        """Return a generator of a recipe with the prototype's other settings."""
+        recipe, gan = self.recipes[name].model_copy(update={"stop": StopSettings()}), self.prototype
+        settings = {"selection": False} if hasattr(gan, "selection") else {}
+        return replace(
+            gan,
+            recipe=recipe,
+            steps=min(steps, recipe.steps) if recipe.generator.trained else None,
+            random_state=gan.random_state + seed,
+            classes=choose_classes(gan.classes, self.data.counts),
+            budget_s=None,
+            threads=gan.threads or 1,
+            callbacks=(),
+            **settings,
+        )
+
+    def fit(self, name: str, steps: int, seed: int, train: Labelled) -> Any:
+        """Fit a generator on `train`."""
+        run = replace(self.run, checkpoints=None, on_steps=None, progress=Progress())
+        run = replace(run, resume=False, fingerprint=None, started_s=time.monotonic())
+        more = {"unlabelled": self.unlabelled} if takes_unlabelled(self.recipes[name]) else {}
+        return self.unfitted(name, steps, seed).fit(train, run, **self.arguments, **more)
+
+
+def choose_recipe(
+    task: Task, measure_of: Callable[[Labelled, Labelled], Measure]
+) -> dict[str, Any]:
+    """Choose among the recipes of a task; returns what `halve` returns.
+
+    measure_of: makes the measure from rows to train on and held-out rows.
+    Raises DataError for too few rows, UsageError for too short a budget, DivergedError where all
+    recipes diverged, StopRequested.
+    """
+    run, journal, gan = task.run, task.journal, task.prototype
+    topped_up = choose_classes(gan.classes, task.data.counts)
+    train, held = held_out(task.data, topped_up, gan.random_state)
+    run.progress.phase("preparing the score")
     measure = measure_of(train, held)
 
-    def unfitted(name: str, steps: int, seed: int, precision: str) -> Any:
-        recipe = recipes[name].model_copy(update={"stop": StopSettings()})
-        settings = {
-            "recipe": recipe,
-            "steps": min(steps, recipe.steps) if recipe.generator.trained else None,
-            "random_state": prototype.random_state + seed,
-            **({"selection": False} if not data.kind.tabular else {}),
-        }
-        common = {"classes": topped_up, "budget_s": None, "precision": precision}
-        threads = prototype.threads or 1
-        return replace(prototype, **settings, **common, threads=threads, callbacks=())
-
-    def timed(name: str) -> dict[str, Any]:
-        within_s = min(6.0, time_budget.TIMING_SHARE * (budget_s or 600) / len(recipes))
-        return asdict(unfitted(name, most, 0, prototype.precision).forecast(train, within_s))
-
-    def fit(name: str, steps: int, seed: int) -> Line:
-        line: Line = {"kind": "trial", "recipe": name, "steps": steps, "seed": seed}
+    def trial(name: str, steps: int, seed: int) -> Line:
         if known := journal.get(("trial", name, steps, seed)):
             return known
-        if stop.signal is not None:
-            raise StopRequested(stop.signal)
+        if run.stop.signal is not None:
+            raise StopRequested(run.stop.signal)
         began_s, score = time.monotonic(), math.nan
-        gan = unfitted(name, steps, seed, plan.speeds[name].precision)
         try:
-            more = {"unlabelled": unlabelled} if takes_unlabelled(recipes[name]) else {}
-            gan.fit(train, stop=stop, **arguments, **more)
-            score = measure(gan, seed)
-            save(gan, "-".join(quote(str(part), "") for part in (name, steps, seed)))
+            fitted = task.fit(name, steps, seed, train)
+            score = measure(fitted, seed)
+            task.save(fitted, "-".join(quote(str(part), "") for part in (name, steps, seed)))
         except DivergedError as error:
-            progress.warn(f"{name}: {error}")
+            run.progress.warn(f"{name}: {error}")
+        line: Line = {"kind": "trial", "recipe": name, "steps": steps, "seed": seed}
         line["score"] = round(score, 6) if math.isfinite(score) else None
         line["seconds"] = round(time.monotonic() - began_s, 3)
         journal.append(line)
@@ -362,44 +369,43 @@ def choose_recipe(
 
     timing = journal.get(("plan", None, None, None))
     if timing is None:
-        progress.phase("timing a few steps of each recipe")
-        timing = {"kind": "plan", "speeds": {name: timed(name) for name in recipes}}
-        quickest = min(recipes, key=lambda name: timing["speeds"][name]["step_s"])
-        gan = unfitted(quickest, 1, 0, "float32").fit(train, stop=stop, **arguments)
+        run.progress.phase("timing a few steps of each recipe")
+        schema = task.arguments.get("schema")
+        every = {name: task.unfitted(name, task.most, 0) for name in task.recipes}
+        forecasts = {name: gan.forecast(train, schema) for name, gan in every.items()}
+        quickest = task.fit(min(forecasts, key=lambda k: forecasts[k].step_s), 1, 0, train)
         began_s = time.monotonic()
-        measure(gan, 0)
+        measure(quickest, 0)
         now_s = time.monotonic()
-        timing |= {"score_s": now_s - began_s, "spent_s": now_s - started_s}
+        timing = {"kind": "plan", "score_s": now_s - began_s}
+        timing["speeds"] = {name: asdict(one) for name, one in forecasts.items()}
+        timing["spent_s"] = now_s - run.started_s
         journal.append(timing)
     speeds = {name: Forecast(**speed) for name, speed in timing["speeds"].items()}
-    plan = Plan(
-        speeds, timing["score_s"], most, budget_s and budget_s - timing["spent_s"], share=share
-    )
+    left_s = None if task.budget_s is None else task.budget_s - timing["spent_s"]
+    plan = Plan(speeds, timing["score_s"], task.most, left_s, share=task.share)
     try:
-        plan.check(budget_s, recipes, () if data.kind.tabular else data.image_shape[:2], progress)
+        plan.check(task)
     except UsageError as error:
-        if not force:
+        if not task.force:
             raise
-        progress.warn(str(error))
-    return halve(plan, fit, progress)
+        run.progress.warn(str(error))
+    return halve(plan, trial, run.progress)
 
 
 def chosen_recipe(
     gan: Any,
-    data: AnyData,
-    started_s: float,
-    progress: Progress,
-    stop: StopFlag,
-    unlabelled: object = None,
+    data: Labelled,
+    run: RunContext,
+    unlabelled: Labelled | None = None,
+    schema: TableSchema | None = None,
     vary: Callable[[Recipe], Recipe] = lambda recipe: recipe,
-    **arguments: Any,
 ) -> Recipe | None:
-    """Choose for a generator whose recipe is "choose" among the usual ones, None for any other.
+    """Choose for a generator whose recipe is "choose" among the usual ones; None for any other.
 
-    It takes half of the generator's budget, or, without one, as long as rounds take whose last fits
-    have a quarter of its steps. vary: gives a trained recipe other settings, tried and chosen.
-    Raises what `choose_recipe` does, and UsageError where there are
-    unlabelled rows.
+    It takes half of the generator's budget. Without a budget the last fits have a quarter of the
+    generator's steps. vary: changes settings of the trained recipes, which are tried and chosen so.
+    Raises what `choose_recipe` raises, and UsageError where there are unlabelled rows.
     """
     if gan.recipe != CHOOSE:
         return None
@@ -407,21 +413,18 @@ def chosen_recipe(
         raise UsageError("recipe 'choose' takes no unlabelled rows; name a recipe that does")
     known = RECIPES[data.kind.recipes]
     tried = {name: known[name] for name in CANDIDATES[known[AUTO].data]}
-    recipes = {name: vary(r) if r.generator.trained else r for name, r in tried.items()}
-    topped_up = choose_classes(gan.classes, data.counts)
     budget_s, most = None if gan.steps else gan.budget_s, gan.steps or known[AUTO].steps
-    found = choose_recipe(
-        gan,
-        data,
-        recipes,
-        lambda train, held: held_out_score(train, held, topped_up, **arguments),
+    task = Task(
+        prototype=gan,
+        data=data,
+        recipes={name: vary(r) if r.generator.trained else r for name, r in tried.items()},
+        run=run,
         most=most if budget_s else math.ceil(most / 4),
         budget_s=budget_s and budget_s * CHOICE_SHARE,
         share=CHOICE_SHARE,
-        started_s=started_s,
-        progress=progress,
-        stop=stop,
-        **arguments,
+        arguments={} if schema is None else {"schema": schema},
     )
-    progress.note(f"recipe {found['winner']}: {found['why']}")
-    return recipes[found["winner"]]
+    topped_up = choose_classes(gan.classes, data.counts)
+    found = choose_recipe(task, lambda train, held: held_out_score(train, held, topped_up, schema))
+    run.progress.note(f"recipe {found['winner']}: {found['why']}")
+    return task.recipes[found["winner"]]

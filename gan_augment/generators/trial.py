@@ -1,14 +1,14 @@
-"""Whether generated rows are of use: small CNNs with and without them, judged on left-out rows.
+"""The trial at the end of an image fit: do generated rows help small CNNs on left-out rows?
 
-The training rows of a fit are cut in two, groups whole. On each half small CNNs learn from real
-rows topped up to parity: by repeats alone, and with half of what is added generated from anchors of
-this half, chosen by the classifier that saw no other. The other half says what became of it. Both
-arms mix images up, which costs nothing and takes much of what rows gain over plain repeats.
+The training rows are cut into two halves, groups whole. On each half small CNNs learn from real
+rows topped up to parity: once by repeats, and once with half of the added rows generated from
+anchors of this half and selected by the classifier that saw no other row. The other half judges.
+Both arms use mixup, which costs nothing and takes much of what rows gain over plain repeats.
 
-What bias remains: the generator was trained on both halves, since of small classes no row is held
-out of training; and half the rare rows have more to gain. So the trial is hopeful, most where a
-class comes from few groups: on magnetic tiles only accuracy gives away that rows
-do harm. A free generator has no anchors, so its rows are of both halves.
+The trial is optimistic for two reasons. The generator was trained on both halves, since small
+classes have no row to hold out. Half of the rare rows also have more to gain than all of them. The
+bias is largest where a class comes from few groups: on magnetic tiles only accuracy shows that rows
+do harm. A free generator has no anchors, so its rows stem from both halves.
 """
 
 from __future__ import annotations
@@ -22,13 +22,14 @@ from scipy.special import softmax
 from gan_augment.classifier import train_classifier
 from gan_augment.data.splits import unit_of_rows
 from gan_augment.data.topup_plan import plan_topup
-from gan_augment.generators.base import Synthesizer
-from gan_augment.generators.calibration import FOLDS
+from gan_augment.generators.calibration import FOLDS, folds_of
+from gan_augment.generators.generator import Generator
 from gan_augment.generators.model_file import Estimate, UsefulnessRecord
 from gan_augment.generators.scorer import SCORER_STEPS, at_most_a_class
 from gan_augment.generators.topup import added_rows, with_added
 from gan_augment.kinds.kind import Labelled
 from gan_augment.options import TopUp
+from gan_augment.progress import Progress
 from gan_augment.rng import derived_seed
 
 SHARE, SEEDS, EPOCHS = 0.5, 2, 60
@@ -41,7 +42,7 @@ Floats = NDArray[np.float64]
 
 
 def updates_within(images: int, rows: int) -> int:
-    """The updates of each CNN after a fit that drew so many images of so many rows; 0: none.
+    """Return the updates of each CNN after a fit of so many images on so many rows; 0 for no trial.
 
     >>> updates_within(25_600, 2000), updates_within(51_200, 2000), updates_within(256_000, 2000)
     (0, 150, 300)
@@ -51,28 +52,27 @@ def updates_within(images: int, rows: int) -> int:
     return min(MOST_UPDATES, int(UPDATES_AN_IMAGE * images), max(EPOCHS * rows // 128, 60))
 
 
-def usefulness_s(updates: int, scorer_s: float) -> float:
-    """How long it takes, from the seconds of the scorer's classifier; a third is for drawing."""
+def trial_s(updates: int, scorer_s: float) -> float:
+    """Estimate the seconds of the trial from those of the scorer's classifier."""
     return 1.3 * scorer_s * 2 * FOLDS * SEEDS * updates / SCORER_STEPS
 
 
-def usefulness(
+def try_rows(
     data: Labelled,
     rows: Rows,
-    folds: Rows,
-    generator_of: Callable[[Rows, int], Synthesizer[Labelled]],
+    generator_of: Callable[[Rows, int], Generator],
     topped_up: Sequence[str],
     updates: int,
     seed: int,
-    on_cnn: Callable[[int], None] = lambda done: None,
+    progress: Progress,
 ) -> UsefulnessRecord | None:
     """Compare CNNs of each half with generated rows and without, on the other half.
 
-    rows: the training rows, (n,). folds: the half of each, -1 for rows that are never left out.
-    generator_of: what draws from the given rows alone, those outside a fold. updates: of each CNN.
-    on_cnn: told how many of the eight are done.
-    None where no class of `topped_up` has a left-out row. A pure function.
+    rows: the training rows, (n,). generator_of: makes what draws from the given rows, those outside
+    a fold. updates: of each CNN. progress: advanced for each of the eight CNNs.
+    Returns None where no class of `topped_up` has a left-out row.
     """
+    folds = folds_of(data, rows, seed)
     rare, tried = [data.names.index(name) for name in topped_up], folds >= 0
     labels = data.labels[rows]
     if not np.isin(rare, labels[tried]).any():
@@ -96,7 +96,7 @@ def usefulness(
                 )
                 # Menon et al. 2021, "Long-tail learning via logit adjustment", eq. 9 with tau 1
                 p = softmax(cnn.logits(data.pixels[rows[left_out]]) - prior, axis=1)
-                on_cnn(1 + number + SEEDS * (arm + 2 * fold))
+                progress.advance(1 + number + SEEDS * (arm + 2 * fold))
                 right[arm, number, left_out] = p[np.arange(len(p)), labels[left_out]]
     gain = (right[1] - right[0])[:, tried]
     units = unit_of_rows(None if data.groups is None else data.groups[rows], len(rows))
@@ -113,10 +113,10 @@ def usefulness(
 def _estimates(
     gain: Floats, labels: Rows, units: Rows, folds: Rows, rare: Sequence[int]
 ) -> dict[str, Estimate]:
-    """The mean gain of the rare classes, of all classes and of all rows, with 80 % intervals.
+    """Estimate the mean gain of rare classes, of all classes and of all rows, with 80 % intervals.
 
-    gain: by CNN and left-out row, (SEEDS, n). units: rows that belong together. Units are drawn
-    from their class, CNNs from their seeds: the variance is the sum of both.
+    gain: by CNN and left-out row, (SEEDS, n). units: rows that belong together. The variance is the
+    sum of two: units vary within their class, CNNs between their seeds.
     """
     place, mean = np.unique(units, return_inverse=True)[1], gain.mean(axis=0)
     residual, even, present = mean.copy(), np.empty(len(labels)), np.unique(labels)

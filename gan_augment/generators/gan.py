@@ -1,0 +1,530 @@
+"""`GAN`: prepare, train and finish a fit; draw samples; save and load. The same for every kind.
+
+`ImageGAN` and `TabularGAN` say what is trained (`_problem`) and what is kept (`_finished`).
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gan_augment import machine
+from gan_augment.data.batches import Batches
+from gan_augment.data.tables.schema import TableSchema
+from gan_augment.data.topup_plan import choose_classes
+from gan_augment.distributed import World, alone, world
+from gan_augment.errors import DivergedError, NotFittedError, UsageError, unknown_class, warn
+from gan_augment.generators.choose import chosen_recipe
+from gan_augment.generators.generator import (
+    RunContext,
+    check_length,
+    checked_seed,
+)
+from gan_augment.generators.model_file import NAME, ModelMeta, TableMeta
+from gan_augment.generators.time_budget import (
+    PROBE_S,
+    SMALLEST_RUN_STEPS,
+    TIMING_SHARE,
+    Forecast,
+    check_useful,
+    opening_s,
+    step_seconds,
+    steps_within,
+)
+from gan_augment.kinds.kind import Labelled
+from gan_augment.machine import ComputeConfig, Precision, compute_config
+from gan_augment.networks.ensembles import mix_generators
+from gan_augment.processes import versions
+from gan_augment.progress import Progress
+from gan_augment.recipes import CHOOSE, Recipe, StopSettings
+from gan_augment.storage import bundle_bytes, load_bundle, read_bundle_bytes, save_bundle
+from gan_augment.training.callbacks import Callback, ProgressCallback, StopRequested
+from gan_augment.training.checkpoint import RunSaver, join_ranks, share_bundle
+from gan_augment.training.loop import Run, train
+from gan_augment.training.monitor import Scorer, variety_lost
+from gan_augment.training.parts import Arrays, Parts, load_network, new_state, row_unit
+
+Meta = TypeVar("Meta", ModelMeta, TableMeta)
+SavedArrays = Mapping[str, NDArray[np.generic]]
+
+
+class GANScorer(Scorer, Protocol):
+    """Scores a generator during and after training."""
+
+    def begin(self, run: Run) -> None:
+        """Prepare for a run that starts or resumes."""
+
+    def coverage(self, network: Any) -> Any:
+        """Return the share of each class's real rows that samples cover, (K,)."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What one fit trains.
+
+    rows: the training rows of `data`. scorer_s: seconds that the scorer's classifier took.
+    more: what the kind of data needs at the end of the fit.
+    """
+
+    data: Labelled
+    parts: Parts
+    batches: Batches
+    scorer: GANScorer
+    rows: NDArray[np.int64]
+    scorer_s: float = 0.0
+    more: Any = None
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class GAN(ABC, Generic[Meta]):
+    """A class-conditional GAN: its settings, and all that is the same for images and tables.
+
+    The parameters are those of `ImageGAN` and `TabularGAN`. A fitted GAN pickles and copies as the
+    content of a saved model, which is verified when it is read.
+    """
+
+    recipe: str | Recipe = "auto"
+    steps: int | None = None
+    budget_s: float | None = None
+    classes: str | Sequence[str] = "rare"
+    device: str = "auto"
+    precision: Precision = "auto"
+    threads: int | None = None
+    random_state: int = 0
+    callbacks: Sequence[Callback] = ()
+
+    classes_: dict[str, int] = field(init=False)
+    topped_up_: tuple[str, ...] = field(init=False)
+    recipe_: Recipe = field(init=False)
+    steps_: int = field(init=False)
+    refuses_: dict[str, str] = field(init=False)
+    meta_: Meta = field(init=False)
+
+    _sampler: Any = field(init=False)
+    _choice: Recipe | None = field(init=False, default=None)  # of a fit whose recipe is "choose"
+
+    _description: ClassVar[type[ModelMeta] | type[TableMeta]]
+    _cure_of_no_spread: ClassVar[str]
+    _scores: ClassVar[int]
+    _least_steps: ClassVar[int]
+    _unit: ClassVar[str]
+
+    def fit(
+        self,
+        data: Labelled,
+        run: RunContext | None = None,
+        *,
+        unlabelled: Labelled | None = None,
+        schema: TableSchema | None = None,
+        original_size: tuple[int, int] | None = None,
+        resize: str = "squeeze",
+    ) -> Self:
+        """Train on every class of `data`, which is not changed.
+
+        Parameters
+        ----------
+        data
+            The training rows.
+        run
+            Checkpoints, progress, and whatever else surrounds the fit.
+        unlabelled
+            More rows of the same shape or columns without known classes, for recipes whose D does
+            not need them ("semi-supervised", "acgan").
+        schema
+            For tables: what the columns are; inferred where it is None.
+        original_size, resize
+            For the description of images: (height, width) of the files, and how they were resized.
+
+        Raises
+        ------
+        DataError, UsageError
+            No rare class, an unknown class, no row; invalid settings; a budget below 20 steps.
+        StopRequested
+            The flag was set; with checkpoints, the state was saved.
+        DivergedError
+            Training diverged; the best generator so far, if there is one, samples and saves.
+        """
+        run, seed = run or RunContext(), checked_seed(self.random_state)
+        topped_up = self._checked(data)
+        sha256 = run.fingerprint or data.kind.sha256(data, unlabelled)
+        ranks = self._agree(sha256)
+        if ranks.leads:
+            with alone():
+                self._choice = chosen_recipe(self, data, run, unlabelled, schema)
+            recipe, compute = self._recipe(), self._compute(data)
+            problem = self._problem(data, recipe, compute, run.progress, unlabelled, schema)
+            steps = self._steps(problem, run)
+            self._lead(ranks, recipe, steps, compute)
+        else:
+            how = ranks.told("has prepared the training")
+            compute = compute_config(self.device, how["precision"], how["threads"])
+            recipe, steps = Recipe.model_validate(how["recipe"]), how["steps"]
+            problem = self._problem(data, recipe, compute, Progress(), unlabelled, schema)
+        if run.stop.signal is not None:
+            raise StopRequested(run.stop.signal)
+        with machine.threads(compute.threads):
+            training = Run(
+                parts=problem.parts,
+                batches=problem.batches,
+                state=new_state(problem.parts, seed),
+                steps=steps,
+                scorer=problem.scorer,
+                callbacks=[*self.callbacks, ProgressCallback(run.progress, self._unit)],
+                stop=run.stop,
+                scores=self._scores,
+            )
+            diverged = self._train(training, run, sha256, ranks, problem.scorer.begin)
+        with machine.threads(1):
+            if ranks.leads:
+                mix_generators(training.state.average, problem.scorer.coverage)
+                facts = self._facts(data, training, topped_up, sha256)
+                facts |= {"original_size": original_size, "resize": resize}
+                self._finish(problem, training, facts, run.progress)
+            self._share(ranks)
+        if diverged:
+            raise diverged
+        return self
+
+    def forecast(self, data: Labelled, schema: TableSchema | None = None) -> Forecast:
+        """Estimate how long a fit on `data` takes: prepare one and time a few steps."""
+        self._checked(data)
+        began_s, recipe = time.monotonic(), self._recipe()
+        problem = self._problem(data, recipe, self._compute(data), Progress(), None, schema)
+        fixed_s, steps = time.monotonic() - began_s, 0
+        step_s = 0.0
+        if not self.untrained:
+            steps = recipe.steps if self.steps is None else self.steps
+            step_s = step_seconds(problem.parts, problem.batches, PROBE_S / 2)
+            fixed_s += opening_s(recipe, step_s)
+        return Forecast(steps, fixed_s + self._after_s(problem, step_s)(steps), step_s)
+
+    def as_chosen(self, random_state: int = 0) -> Self:
+        """Return an unfitted twin with the recipe and steps of this fit, for parts of the data.
+
+        It trains for as many steps, whatever its own scores are.
+        """
+        return replace(
+            self._fitted(),
+            recipe=self.recipe_.model_copy(update={"stop": StopSettings()}),
+            steps=self.steps_,
+            budget_s=None,
+            precision=self.meta_.precision,
+            classes="all",  # of the part, which may lack some
+            random_state=random_state,
+            callbacks=(),
+        )
+
+    @abstractmethod
+    def sample(
+        self, counts: Mapping[str, int], random_state: int = 0, source: Labelled | None = None
+    ) -> Labelled:
+        """Draw `counts` = {class: n} new rows in this order, ids "synthetic-<class>-000000".
+
+        The first rows are the same however many are requested: row i is the i-th candidate that
+        selection keeps, or the i-th of all without selection. Id-like columns of a table are
+        numbered through the whole result.
+
+        Parameters
+        ----------
+        counts
+            Rows of each class, by name.
+        seed
+            The seed of the rows, an int >= 0.
+        source
+            Rows to start from instead of the model's training rows, for recipes that start from
+            rows (`ABOUT` in `gan_augment.recipes`): of the model's size, of any classes; "srgan"
+            needs them at the smaller size. They are used in their order.
+
+        Raises
+        ------
+        UnknownClassError, UsageError
+            A class that the model does not know; a negative count; a source that does not fit.
+        DataError, TooFewAcceptedError
+            A class without a training row; a class that selection refuses, or that has too few rows
+            to start from.
+        """
+
+    def save(self, folder: str | Path) -> None:
+        """Write the model as a new folder: safetensors and JSON, whole or not at all."""
+        save_bundle(Path(folder), *self._fitted()._bundle())
+
+    @classmethod
+    def load(
+        cls,
+        folder: str | Path,
+        *,
+        device: str = "auto",
+        threads: int | None = None,
+        allow_code: bool = False,
+    ) -> Self:
+        """Read and verify a saved model; or ModelFileError.
+
+        allow_code: whether networks defined by a file of the user may be run.
+        """
+        arrays, meta = load_bundle(Path(folder), NAME, schema=cls._description)
+        check_code(meta.recipe, allowed=allow_code)
+        gan = cls(
+            recipe=meta.recipe,
+            steps=meta.steps,
+            classes=meta.topped_up,
+            device=device,
+            precision=meta.precision,
+            threads=threads,
+            random_state=meta.seed,
+            **cls._own_settings(meta),
+        )
+        gan._restore(arrays, meta, compute_config)
+        return gan
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return settings by name, and the files of a saved model by name, None if unfitted."""
+        files = bundle_bytes(*self._bundle()) if hasattr(self, "_sampler") else None
+        return {"settings": self._settings(), "model": files}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state["settings"])
+        if state["model"] is not None:
+            arrays, meta = read_bundle_bytes(state["model"], NAME, schema=self._description)
+            check_code(meta.recipe, allowed=False)
+            self._restore(arrays, meta, compute_config_here)
+
+    @property
+    def untrained(self) -> bool:
+        """Whether a fit with these settings trains no generator."""
+        if self.recipe == CHOOSE and self._choice is None:
+            return False
+        return self.steps == 0 or not self._recipe().generator.trained
+
+    # what differs between images and tables
+
+    @abstractmethod
+    def _recipe(self) -> Recipe:
+        """Return the recipe that a fit trains."""
+
+    @abstractmethod
+    def _problem(
+        self,
+        data: Labelled,
+        recipe: Recipe,
+        compute: ComputeConfig,
+        progress: Progress,
+        unlabelled: Labelled | None,
+        schema: TableSchema | None,
+    ) -> Problem:
+        """Prepare what is trained: parts, batches and a scorer."""
+
+    @abstractmethod
+    def _finish(
+        self, problem: Problem, training: Run, facts: dict[str, Any], progress: Progress
+    ) -> None:
+        """Make the sampler and the description of a trained generator."""
+
+    @abstractmethod
+    def _loaded(self, arrays: SavedArrays, meta: Any, compute: ComputeConfig) -> Any:
+        """Read the sampler of a saved model."""
+
+    @classmethod
+    def _own_settings(cls, meta: Any) -> dict[str, Any]:
+        """Return parameters of `__init__` that only this kind has, from a description."""
+        return {}
+
+    def _after_s(self, problem: Problem, step_s: float) -> Callable[[int], float]:
+        """Return what estimates the seconds that a fit of so many steps spends on other work."""
+        return lambda _: 0.0
+
+    # a fit
+
+    def _compute(self, data: Labelled) -> ComputeConfig:
+        """Return the device, precision and threads of a fit."""
+        pixels = 0 if data.kind.tabular else math.prod(data.image_shape[:2])
+        return compute_config(self.device, self.precision, self.threads, pixels)
+
+    def _checked(self, data: Labelled) -> tuple[str, ...]:
+        """Return the classes to top up. Raises UsageError or DataError for wrong settings."""
+        check_length(self.steps, self.budget_s, 0 if self.untrained else self._least_steps)
+        return choose_classes(self.classes, data.counts)
+
+    def _steps(self, problem: Problem, run: RunContext) -> int:
+        """Return the generator steps; a budget is converted once, by the time that steps take."""
+        recipe, budget_s = problem.parts.recipe, self.budget_s
+        if self.untrained:
+            return 0
+        if self.steps is not None or budget_s is None:
+            return recipe.steps if self.steps is None else self.steps
+        run.progress.phase("timing a few steps")
+        probe_s = min(PROBE_S, TIMING_SHARE * budget_s / 2)
+        step_s = step_seconds(problem.parts, problem.batches, probe_s)
+        after_s = self._after_s(problem, step_s)
+        spent_s = time.monotonic() - run.started_s + opening_s(recipe, step_s)
+        steps = steps_within(budget_s - spent_s, step_s, after_s)
+        spent_s += after_s(steps)
+        size = () if problem.data.kind.tabular else problem.data.image_shape[:2]
+        check_useful(steps, budget_s, spent_s, step_s, recipe.batch, run.progress, size)
+        steps = max(SMALLEST_RUN_STEPS, steps)
+        run.progress.note(
+            f"a budget of {budget_s:g} s is {steps} steps here ({recipe.batch / step_s:.0f} "
+            f"{self._unit}/s); --steps {steps} repeats the run"
+        )
+        return steps
+
+    def _train(
+        self,
+        training: Run,
+        run: RunContext,
+        sha256: str,
+        ranks: World,
+        begin: Callable[[Run], None],
+    ) -> DivergedError | None:
+        """Train from the start or the newest checkpoint; then the average is the best generator.
+
+        Returns the error of a run that diverged after a generator was scored, so that `fit` can
+        keep that generator; without one it is raised.
+        """
+        if run.checkpoints and ranks.leads:
+            saver = RunSaver(run.checkpoints, training, sha256, run.force)
+            if run.resume:
+                saver.resume(run.progress)
+        begin(training)
+        join_ranks(training)
+        if run.on_steps and ranks.leads:
+            run.on_steps(training.steps, training.parts.compute)
+        progress, diverged = run.progress, None
+        progress.phase("training", training.steps)
+        try:
+            with training.stop.hold():
+                train(training)
+            if training.ended:
+                progress.note(
+                    f"ended at step {training.trained} of {training.steps}: {training.ended}"
+                )
+        except DivergedError as error:
+            if not training.best.arrays:
+                raise
+            diverged = error
+        if training.best.arrays:
+            load_network(training.state.average, training.best.arrays)
+        else:
+            progress.warn(f"no scored generator had enough spread{self._cure_of_no_spread}")
+        if lost := variety_lost(training.parts.recipe, training.best.parts):
+            progress.warn(lost)
+        return diverged
+
+    def _agree(self, sha256: str) -> World:
+        """Return the ranks that fit together, once all have the same data and settings."""
+        own = {"callbacks", "device", "threads"}
+        settings = {k: value for k, value in self._settings().items() if k not in own}
+        ranks = world()
+        installed = {"set of installed versions": versions()}
+        ranks.agree(data=sha256, settings=settings, **installed)
+        return ranks
+
+    def _lead(self, ranks: World, recipe: Recipe, steps: int, compute: ComputeConfig) -> None:
+        """Tell the other ranks what to train."""
+        if steps:
+            ranks.check_batch(recipe.batch, row_unit(recipe))
+        settings = {"precision": compute.precision, "threads": compute.threads}
+        ranks.tell({"recipe": recipe.model_dump(mode="json"), "steps": steps, **settings})
+
+    def _share(self, ranks: World) -> None:
+        """Give the other ranks what was learned, or take it from the leader."""
+        if ranks.size == 1:
+            return
+        bundle = self._bundle()[:2] if ranks.leads else None
+        doing = "has selected and described"
+        arrays, meta = share_bundle(ranks, bundle, self._description, doing)
+        if not ranks.leads:
+            self._restore(arrays, meta, compute_config)
+
+    def _facts(
+        self, data: Labelled, training: Run, topped_up: tuple[str, ...], sha256: str
+    ) -> dict[str, Any]:
+        """Return the fields of the description that all kinds have."""
+        parts, best = training.parts, training.best
+        return {
+            "classes": data.counts,
+            "topped_up": topped_up,
+            "recipe": parts.recipe,
+            "steps": training.trained,
+            "seed": training.state.seed,
+            "precision": parts.compute.precision,
+            "threads": parts.compute.threads,
+            "data_sha256": sha256,
+            "score": {
+                "value": best.value if best.arrays else None,
+                "step": best.step,
+                "parts": dict(best.parts),
+            },
+        }
+
+    # what was learned
+
+    def _settings(self) -> dict[str, Any]:
+        """Return the parameters of `__init__` by name."""
+        return {k: v for k, v in vars(self).items() if not (k.endswith("_") or k.startswith("_"))}
+
+    def _bundle(self) -> tuple[Arrays, dict[str, Any], str]:
+        """Return what is saved: arrays, the description, and its name."""
+        return self._sampler.arrays(), self.meta_.model_dump(mode="json", by_alias=True), NAME
+
+    def _restore(
+        self,
+        arrays: SavedArrays,
+        meta: Any,
+        choose: Callable[[str, Precision, int | None], ComputeConfig],
+    ) -> None:
+        compute = choose(self.device, meta.precision, self.threads)
+        self._sampler = self._loaded(arrays, meta, compute)
+        self._describe(meta)
+
+    def _describe(self, meta: Meta) -> None:
+        """Set the learned attributes from a description."""
+        self.meta_, self.recipe_, self.steps_ = meta, meta.recipe, meta.steps
+        self.classes_, self.topped_up_ = dict(meta.classes), meta.topped_up
+        self.refuses_ = {}
+
+    def _labels_of(self, counts: Mapping[str, int]) -> NDArray[np.int64]:
+        """Return the labels of requested rows, (sum of counts,)."""
+        labels = np.array([self._label(name) for name in counts], np.int64)
+        return np.repeat(labels, np.array([*counts.values()], np.int64))
+
+    def _label(self, name: str) -> int:
+        names = list(self._fitted().classes_)
+        if name not in names:
+            raise unknown_class(name, self.classes_)
+        return names.index(name)
+
+    def _fitted(self) -> Self:
+        if not hasattr(self, "_sampler"):
+            name = type(self).__name__
+            raise NotFittedError(
+                f"this {name} is not fitted; call fit(data) or {name}.load(folder)"
+            )
+        return self
+
+
+def check_code(recipe: Recipe, *, allowed: bool) -> None:
+    """Raise UsageError for a saved model whose networks a file defines, unless that is allowed."""
+    if recipe.code and not allowed:
+        files = ", ".join(name.rpartition(" ")[0] for name in recipe.code)
+        raise UsageError(
+            f"loading this model would run {files}. If you trust that file, load the saved model "
+            "with ImageGAN.load(folder, allow_code=True), or give --allow-code to sample and to "
+            "augment --model; a pickle or a copy is never loaded"
+        )
+
+
+def compute_config_here(device: str, precision: Precision, threads: int | None) -> ComputeConfig:
+    """Return the device of the settings, or the CPU, with a warning, where there is no such one."""
+    try:
+        return compute_config(device, precision, threads)
+    except UsageError as error:
+        warn(f"{error} The model is on the CPU now.")
+        return compute_config("cpu", precision, threads)

@@ -1,0 +1,355 @@
+"""`RowSampler`: row i of a class of a table is the same whatever else is drawn, and by whom."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from gan_augment.data.tables.encoding import (
+    MOST_LEVELS_ONE_HOT,
+    AnchorRows,
+    EncodedColumn,
+    LevelColumn,
+    NumericColumn,
+    TableEncoding,
+)
+from gan_augment.data.tables.schema import Column, Name
+from gan_augment.errors import DataError, ModelFileError
+from gan_augment.generators.image_sampler import blocks_between, class_probabilities
+from gan_augment.generators.model_file import TableMeta
+from gan_augment.input_files import memory_problem
+from gan_augment.machine import ComputeConfig
+from gan_augment.networks.inputs import RowAnchors
+from gan_augment.recipes import GeneratorSettings, tells_classes
+from gan_augment.rng import rng_for
+from gan_augment.training.parts import Arrays, below, network_arrays, restored_network
+from gan_augment.training.tables import (
+    AnchorTensors,
+    EncodedTable,
+    layout_of,
+    new_row_discriminator,
+    new_row_generator,
+)
+
+ROW_BLOCK = 1_024
+"""Table rows in a block."""
+CELLS_AT_ONCE = 1 << 22
+"""Cells of the neighbourhoods of a block that are held in memory at a time."""
+FEW_ROWS = 10
+"""Smaller classes of a table are not learned: their rows are jittered, a lone row is repeated."""
+
+Cells = dict[Name, NDArray[np.generic]]
+
+
+@dataclass(frozen=True)
+class RowSampler:
+    """Draws the endless sequence of rows of each class from one trained generator of rows.
+
+    anchors: the rows that samples start from; a free generator keeps those of small classes only.
+    discriminator: in its final state, where it predicts classes.
+    """
+
+    network: nn.Module
+    encoding: TableEncoding
+    anchors: AnchorRows
+    compute: ComputeConfig
+    settings: GeneratorSettings
+    discriminator: nn.Module | None = None
+
+    @classmethod
+    def of(
+        cls,
+        network: nn.Module,
+        anchors: AnchorRows,
+        table: EncodedTable,
+        settings: GeneratorSettings,
+        discriminator: nn.Module | None = None,
+    ) -> RowSampler:
+        """Make the sampler of a trained network."""
+        if settings.kind == "free":
+            rows = np.flatnonzero(np.bincount(anchors.labels)[anchors.labels] < FEW_ROWS)
+            votes = None if anchors.votes is None else anchors.votes[rows]
+            near = np.searchsorted(rows, anchors.neighbours[rows])  # all of them are in `rows`
+            anchors = AnchorRows(anchors.rows[rows], anchors.labels[rows], near, votes)
+        return cls(network, table.encoding, anchors, table.compute, settings, discriminator)
+
+    @classmethod
+    def load(
+        cls, arrays: Mapping[str, NDArray[np.generic]], meta: TableMeta, compute: ComputeConfig
+    ) -> RowSampler:
+        """Read a saved sampler; ModelFileError where the arrays do not fit the description."""
+        for name, array in arrays.items():
+            if array.dtype.kind == "f" and not np.isfinite(array).all():
+                raise ModelFileError(f"the saved {name} holds values that are not finite")
+        encoding, classes = _loaded_encoding(arrays, meta), len(meta.classes)
+        anchors = _loaded_anchors(arrays, meta, encoding)
+        if problem := memory_problem(4 * 4.0 * ROW_BLOCK * encoding.width):
+            raise ModelFileError(f"drawing rows of this model's size needs {problem}")
+        network = restored_network(
+            lambda: new_row_generator(meta.recipe, layout_of(encoding), classes),
+            below(arrays, "network"),
+            compute.device,
+        )
+        discriminator = None
+        if tells_classes(meta.recipe):
+            discriminator = restored_network(
+                lambda: new_row_discriminator(meta.recipe, encoding.width, classes),
+                below(arrays, "discriminator"),
+                compute.device,
+            )
+        return cls(network, encoding, anchors, compute, meta.recipe.generator, discriminator)
+
+    def arrays(self) -> Arrays:
+        """Return what is saved: weights, anchors, columns by their number."""
+        arrays = {f"network/{k}": v for k, v in network_arrays(self.network).items()}
+        if self.discriminator is not None:
+            weights = network_arrays(self.discriminator)
+            arrays |= {f"discriminator/{k}": v for k, v in weights.items()}
+        for name in ("rows", "labels", "neighbours", "votes", "lenders"):
+            value = getattr(self.anchors, name)
+            arrays |= {} if value is None else {f"anchors/{name}": value}
+        for number, column in enumerate(self.encoding.columns.values()):
+            arrays |= {f"columns/{number}/{k}": v for k, v in _column_arrays(column).items()}
+        return arrays
+
+    def cells(
+        self, label: int, name: str, start: int, stop: int, seed: int, workers: int = 1
+    ) -> Cells:
+        """Draw rows [start, stop) of a class as plain cells, {column: (stop - start,)}.
+
+        workers: blocks that are drawn in parallel.
+        """
+        if stop <= start:
+            return dict(self.encoding.decode(np.empty((0, self.encoding.width), dtype=np.float32)))
+        drawn, place = blocks_between(
+            lambda number: self.encoding.decode(self.block(label, name, number, seed)),
+            ROW_BLOCK,
+            start,
+            stop,
+            workers,
+        )
+        return {
+            column: np.concatenate([part[column] for part in drawn])[place]
+            for column in self.encoding.columns
+        }
+
+    def block(
+        self, label: int, name: str, number: int, seed: int, stream: str = "sample"
+    ) -> NDArray[np.float32]:
+        """Draw encoded rows [1024 number, 1024 number + 1024) of a class, float32 (1024, width).
+
+        Raises DataError where no training row starts the class.
+        """
+        rng = rng_for(seed, stream, name, number)
+        start, stop = self.anchors.of(label)
+        free = self.settings.kind == "free"
+        if stop - start < FEW_ROWS and (stop > start or not free):
+            return self._jittered(name, start, stop, rng)
+        device, width = self.compute.device, cast(int, self.network.noise_width)
+        noise = rng.standard_normal((ROW_BLOCK, width), dtype=np.float32)
+        z, y = torch.from_numpy(noise).to(device), torch.full((ROW_BLOCK,), label, device=device)
+        with torch.inference_mode():
+            if free:
+                rows: Tensor = self.network(z, y)
+            elif self.settings.kind == "features":
+                rows = self.network(z, y, self._moved(label, rng), self.settings.strength)
+            else:
+                draw = self._around if self.settings.kind == "gaussian" else self._starts
+                rows = self.network(z, y, draw(start, stop, rng), self.settings.strength)
+        encoded: NDArray[np.float32] = rows.float().cpu().numpy()
+        return encoded
+
+    def class_probabilities(self, rows: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return p(class | row) of encoded rows (N, width) by the discriminator, (N, K)."""
+        return class_probabilities(self.discriminator, [torch.from_numpy(rows)], self.compute)
+
+    def _jittered(
+        self, name: str, start: int, stop: int, rng: np.random.Generator
+    ) -> NDArray[np.float32]:
+        """Draw rows between those of a class of 2 to 9, plus noise; repeat a lone row."""
+        if stop == start:
+            raise DataError(
+                f"class {name!r} has no training row to start from. Add rows of it and fit again."
+            )
+        starts = self._starts(start, stop, rng)
+        between = torch.lerp(starts.first, starts.second, starts.position[:, None])
+        rows: NDArray[np.float32]
+        rows = torch.where(self._is_number, between, starts.levels).cpu().numpy()
+        if stop - start == 1:
+            return rows
+        noise = rng.standard_normal(rows.shape, dtype=np.float32)
+        return rows + np.float32(self.settings.jitter) * self._spread * noise
+
+    def _starts(self, start: int, stop: int, rng: np.random.Generator) -> RowAnchors:
+        """Draw an anchor, one of its neighbours and a position between them for each row."""
+        index = start + rng.integers(stop - start, size=ROW_BLOCK)
+        which = rng.integers(self.anchors.neighbours.shape[1], size=ROW_BLOCK)
+        position = rng.random(ROW_BLOCK, dtype=np.float32)
+        device = self.compute.device
+        drawn = (torch.from_numpy(k).to(device) for k in (index, which, position))
+        return self._tensors.between(*drawn)
+
+    def _around(self, start: int, stop: int, rng: np.random.Generator) -> RowAnchors:
+        """Draw from the normals of rows' neighbourhoods; levels and states are the row's own.
+
+        The numbers of a row and of its K nearest of the class, x_0 .. x_K of mean m, give
+        m + sum z_i (x_i - m) / sqrt(K + 1), z ~ N(0, 1): the covariance is theirs. Source: Sakho,
+        Malherbe & Scornet 2024 (arXiv 2402.03819), here in the encoded space.
+        """
+        numbers, anchors = list(self.encoding.numbers), self.anchors
+        index = start + rng.integers(stop - start, size=ROW_BLOCK)
+        rows = anchors.rows[index]
+        near = np.column_stack([index, anchors.neighbours[index]])
+        near = near[:, : stop - start]  # neighbours repeat in a class of fewer rows
+        z = rng.standard_normal((ROW_BLOCK, near.shape[1]), dtype=np.float32)
+        at_once = max(1, CELLS_AT_ONCE // max(1, near.shape[1] * len(numbers)))
+        for first in range(0, ROW_BLOCK, at_once):
+            part = slice(first, first + at_once)
+            hoods = anchors.rows[near[part]][:, :, numbers]  # (part, K + 1, numbers)
+            mean = hoods.mean(axis=1)
+            moved = np.einsum("nk,nkd->nd", z[part], hoods - mean[:, None])
+            rows[part, numbers] = mean + moved / np.float32(near.shape[1] ** 0.5)
+        return self._unchanged(rows)
+
+    def _moved(self, label: int, rng: np.random.Generator) -> RowAnchors:
+        """Move rows of a class as rows of the class and of its L lenders differ.
+
+        A row x of class c becomes x + reach d. For the share `borrowed` d = b - a, two near rows of
+        one lender; for the others d ~ N(0, S) by the calibrated covariance, S = (S_c + sum S_l) /
+        (1 + L), drawn as sum z_i (x_i - m) / sqrt(n (1 + L)) over the n rows of each class, of mean
+        m, z ~ N(0, 1): no matrix is made, and a class of few rows has the spread of many. Sources:
+        Yang, Liu & Xu 2021, "Free lunch for few-shot learning: distribution calibration", eq. 5-6,
+        whose mean is left out, since it draws rows of a class to its lenders; Schwartz et al. 2018,
+        "Delta-encoder", for differences within other classes.
+        """
+        numbers, (start, stop) = list(self.encoding.numbers), self.anchors.of(label)
+        rows = self.anchors.rows[start + rng.integers(stop - start, size=ROW_BLOCK)]
+        assert self.anchors.lenders is not None
+        lenders = [self.anchors.of(int(one)) for one in self.anchors.lenders[label] if one >= 0]
+        borrows = rng.random(ROW_BLOCK) < (self.settings.borrowed if lenders else 0.0)
+        moves = np.zeros((ROW_BLOCK, len(numbers)), dtype=np.float32)
+        spans = [(start, stop), *lenders]
+        for first, last in spans:
+            own = self.anchors.rows[first:last, numbers]
+            z = rng.standard_normal((ROW_BLOCK, len(own)), dtype=np.float32)
+            moves += z @ (own - own.mean(axis=0)) / np.float32((len(own) * len(spans)) ** 0.5)
+        if borrows.any():
+            first, last = np.array(lenders)[rng.integers(len(lenders), size=ROW_BLOCK)].T
+            one, near = rng.integers(first, last), self.anchors.neighbours
+            other = near[one, rng.integers(near.shape[1], size=ROW_BLOCK)]
+            difference = self.anchors.rows[other] - self.anchors.rows[one]
+            moves[borrows] = difference[borrows][:, numbers]
+        rows[:, numbers] += np.float32(self.settings.reach) * moves
+        return self._unchanged(self.encoding.without_spikes(rows))
+
+    def _unchanged(self, rows: NDArray[np.float32]) -> RowAnchors:
+        """Return rows as anchors that an untrained network passes on."""
+        drawn = torch.from_numpy(rows).to(self.compute.device)
+        return RowAnchors(drawn, drawn, drawn, torch.zeros(ROW_BLOCK, device=drawn.device))
+
+    @cached_property
+    def _is_number(self) -> Tensor:
+        mask = torch.zeros(self.encoding.width, dtype=torch.bool)
+        mask[list(self.encoding.numbers)] = True
+        return mask.to(self.compute.device)
+
+    @cached_property
+    def _tensors(self) -> AnchorTensors:
+        return AnchorTensors.of(self.anchors, self.compute.device)
+
+    @cached_property
+    def _spread(self) -> NDArray[np.float32]:
+        """Pooled standard deviation of each number within classes, (width,); 0 for levels."""
+        total, degrees = np.zeros(self.encoding.width), 0
+        for label in np.unique(self.anchors.labels):
+            start, stop = self.anchors.of(int(label))
+            rows = self.anchors.rows[start:stop].astype(np.float64)
+            total += ((rows - rows.mean(axis=0)) ** 2).sum(axis=0)
+            degrees += stop - start - 1
+        mask = self._is_number.cpu().numpy()
+        return (mask * np.sqrt(total / max(degrees, 1))).astype(np.float32)
+
+
+def _column_arrays(column: EncodedColumn) -> Arrays:
+    missing = np.array([column.missing])
+    if isinstance(column, NumericColumn):
+        spikes = np.array(column.spikes, dtype=np.float64)
+        numbers = {"values": column.values, "scores": column.scores, "spikes": spikes}
+        return numbers | {"missing": missing}
+    vectors = {} if column.embedding is None else {"embedding": column.embedding}
+    return {"missing": missing} | vectors
+
+
+def _loaded_encoding(arrays: Mapping[str, NDArray[np.generic]], meta: TableMeta) -> TableEncoding:
+    own: dict[str, Arrays] = defaultdict(dict)
+    for name, array in below(arrays, "columns").items():
+        number, _, rest = name.partition("/")
+        own[number][rest] = array
+    learned = meta.table.learned
+    columns = {one.name: _loaded_column(one, own[str(k)]) for k, one in enumerate(learned)}
+    if len(columns) < max(len(learned), 1):
+        raise ModelFileError("the saved description names a column twice, or learns none")
+    return TableEncoding(columns)
+
+
+def _loaded_column(described: Column, own: Arrays) -> EncodedColumn:
+    """Read one column; ModelFileError where its arrays are missing or of other shapes."""
+    wrong = ModelFileError(f"the saved column {described.name!r} does not fit its description")
+    if described.kind in ("numeric", "datetime"):
+        if not {"missing", "values", "scores", "spikes"} <= own.keys():
+            raise wrong
+        knots, ranks, spikes = (own[part] for part in ("values", "scores", "spikes"))
+        same = len({array.dtype for array in (knots, ranks, spikes)} | {np.dtype(float)}) == 1
+        if not same or knots.ndim != 1 or knots.shape != ranks.shape or not len(knots):
+            raise wrong
+        missing, peaks = bool(own["missing"].all()), tuple(spikes.ravel().tolist())
+        return NumericColumn(knots.astype(float), ranks.astype(float), peaks, missing)
+    if "missing" not in own:
+        raise wrong
+    column = LevelColumn(len(described.levels), bool(own["missing"].all()))
+    vectors = own.get("embedding")
+    if vectors is None:
+        if column.entries > MOST_LEVELS_ONE_HOT:
+            raise wrong
+        return column
+    if vectors.ndim != 2 or len(vectors) != column.entries or vectors.dtype != np.float32:
+        raise wrong
+    return LevelColumn(column.levels, column.missing, vectors.astype(np.float32))
+
+
+def _loaded_anchors(
+    arrays: Mapping[str, NDArray[np.generic]], meta: TableMeta, encoding: TableEncoding
+) -> AnchorRows:
+    """Read the anchor rows; ModelFileError where they are missing or of other shapes."""
+    own, classes = below(arrays, "anchors"), len(meta.classes)
+    needed = {"rows", "labels", "neighbours"}
+    needed |= {"lenders"} if meta.recipe.generator.kind == "features" else set()
+    if absent := needed - own.keys():
+        raise ModelFileError(f"this table model lacks its anchors: {', '.join(sorted(absent))}")
+    kinds = {"votes": np.float32, "lenders": np.int64} | dict.fromkeys(needed, np.int64)
+    kinds["rows"] = np.float32
+    if any(array.dtype != kinds.get(name) for name, array in own.items()):
+        raise ModelFileError("the saved anchor rows are of other types than expected")
+    typed: dict[str, Any] = {name: np.array(array) for name, array in own.items()}
+    anchors = AnchorRows(**typed)
+    rows, labels, near, lend = anchors.rows, anchors.labels, anchors.neighbours, anchors.lenders
+    shapes = {rows.shape[1:], *(() if anchors.votes is None else (anchors.votes.shape[1:],))}
+    fits = shapes == {(encoding.width,)} and labels.shape == (len(rows),) and near.ndim == 2
+    fits = fits and len(near) == len(rows) and near.shape[1] > 0
+    fits = fits and (anchors.votes is None or len(anchors.votes) == len(rows))
+    fits = fits and (lend is None or (lend.ndim == 2 and len(lend) == classes))
+    if fits and len(rows):
+        fits = bool((np.diff(labels) >= 0).all()) and labels[0] >= 0 and labels[-1] < classes
+        fits = fits and near.min() >= 0 and near.max() < len(rows)
+        fits = fits and (lend is None or bool(np.isin(lend, [-1, *np.unique(labels)]).all()))
+    if not fits:
+        raise ModelFileError("the saved anchor rows do not fit the columns or classes of the model")
+    return anchors
