@@ -324,6 +324,6 @@ def _write_samples(folder: Path, kind: Kind, found: Mapping[str, Any]) -> None:
         own = data.take(np.flatnonzero(data.labels == data.names.index(name))[:IMAGES_A_CLASS])
         for trial, gan in zip(trials, gans, strict=True):
             note = f"{trial['recipe']}, {trial['steps']} steps"
-            made = gan.sample_range(name, 0, IMAGES_A_CLASS)
+            made = gan.rows(name, 0, IMAGES_A_CLASS).pixels
             sheet.append(SheetRow(name, note, own.pixels, made))
     write_file(folder / SAMPLES, png_bytes(contact_sheet(sheet)))
