@@ -12,7 +12,8 @@ from gan_augment.commands import choose as choosing
 from gan_augment.commands.choose import choose, plan_choice
 from gan_augment.commands.fit import fit, plan_fit
 from gan_augment.errors import DataError, OutputExistsError, ResumeMismatchError, UsageError
-from gan_augment.generators import halving, scorer
+from gan_augment.generators import choose as rounds
+from gan_augment.generators import scorer
 from gan_augment.generators.image_gan import ImageGAN
 from gan_augment.generators.tabular_gan import TabularGAN
 from gan_augment.generators.time_budget import Forecast
@@ -39,9 +40,9 @@ def known_speeds():
     with pytest.MonkeyPatch.context() as patch:
         speed = Forecast(100, 0.1, 0.01)
         patch.setattr(TabularGAN, "forecast", lambda *_: speed)
-        plan = halving.Plan.steps
+        plan = rounds.Plan.steps
         patch.setattr(
-            halving.Plan,
+            rounds.Plan,
             "steps",
             lambda self, of, sizes: min(100 >> len(sizes), plan(self, of, sizes)),
         )
