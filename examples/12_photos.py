@@ -46,7 +46,7 @@ def network() -> torch.nn.Module:
 def main(out: Path) -> None:
     """Train a head on half of the photos with and without added rows; then ask the evaluator."""
     paths, labels = photos(out / "photos")
-    features = FrozenFeatures(network(), image_size=64, cache=out / "features")
+    features = FrozenFeatures(network(), image_size=64)
     first, second = slice(0, None, 2), slice(1, None, 2)
     for name, more in (("as it is", ()), ("topped up", (GANAugmenter(random_state=0),))):
         model = make_pipeline(features, StandardScaler(), *more, LogisticRegression(C=0.01))

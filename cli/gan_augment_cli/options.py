@@ -32,7 +32,7 @@ PANELS = {
     "Top-up": "counts to synthetic_share companions match resize_originals super_resolve",
     "Evaluation": "test learner features metric delta folds repeats arms sampler updates "
     "diagnostics extractor fail_on",
-    "Running": "threads processes workers shard n_jobs backend address allow_code cache resume "
+    "Running": "threads processes workers shard n_jobs backend address allow_code resume "
     "force config dry_run verbose help",
     "Output": "",
 }
@@ -142,7 +142,6 @@ Backbone = Annotated[
         "path.py:name.",
     ),
 ]
-Cache = Annotated[bool, option("--cache/--no-cache", "Whether features are kept for later calls.")]
 SuperResolve = Annotated[
     int | None,
     option(

@@ -99,7 +99,7 @@ class Features:
 
     @classmethod
     def of(cls, task: Task, backbone: Path) -> Features:
-        """Computed once an image: the cache of `FrozenFeatures` keeps them between splits."""
+        """Compute the features of each image once, for all splits."""
         network = FrozenFeatures(backbone, image_size=SIZES[task.name], precision="float32").fit()
         rows = (embedded(images, network, Progress()) for images in (task.train, task.test))
         return cls(task, *rows)

@@ -50,8 +50,7 @@ def embed(
     """Write label, group, id and the features of each image as a Parquet file, whole or not at all.
 
     settings: those of `FrozenFeatures`, `backbone` among them. The rows of a group, files with the
-    same pixels for example, belong on one side of a split. What a stopped call computed is kept by
-    the features' cache. Raises GanAugmentError.
+    same pixels for example, belong on one side of a split. Raises GanAugmentError.
     """
     from gan_augment.sklearn_api.features import FrozenFeatures
 

@@ -34,8 +34,7 @@ def make():
 
 
 @pytest.fixture
-def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+def photos(tmp_path: Path) -> Path:
     (tmp_path / "nets.py").write_text(NETWORK)
     folder = write_images(tmp_path / "photos", {"common": 7, "rare": 3})
     (folder / "rare" / "copy.png").write_bytes((folder / "rare" / "0.png").read_bytes())
@@ -91,10 +90,9 @@ def test_the_command_converts_weights_and_embeds_with_them(photos: Path, tmp_pat
     assert command("embed", tmp_path / "lite0.pth", weights, "--convert").endswith(f"{weights}\n")
     with pytest.raises(OutputExistsError):
         convert_weights(tmp_path / "lite0.pth", weights)
-    words = ("--backbone", weights, "--image-size", 32, "--no-cache", "--quiet")
+    words = ("--backbone", weights, "--image-size", 32, "--quiet")
     assert command("embed", photos, rows, *words) == f"{rows}\n"
     assert pd.read_parquet(rows).shape == (11, 1283)
-    assert not (tmp_path / "cache").exists()
 
 
 def test_the_command_asks_for_a_network(photos: Path, tmp_path: Path) -> None:

@@ -108,7 +108,6 @@ def test_features_need_a_network_that_is_trained_on_images() -> None:
 def test_from_python_a_backbone_is_a_module(tmp_path, monkeypatch) -> None:
     import torch
 
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     network = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(4), torch.nn.Flatten())
     found = gan_augment.evaluate(
         digits(),

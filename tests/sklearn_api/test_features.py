@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import sqlite3
-import stat
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.model_selection import cross_val_score
 from torch import nn
 
 from gan_augment import (
@@ -32,23 +29,7 @@ from gan_augment import (
 )
 from gan_augment.errors import MissingPathError, ModelFileError
 from gan_augment.networks.backbones import EfficientNetLite0, read_pth
-from gan_augment.sklearn_api import features as module
 from gan_augment.storage.bundle import tensors_bytes
-
-COUNTING = """
-import torch
-
-seen = []
-
-class Counting(torch.nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.maps = torch.nn.Conv2d(3, 6, 3, stride=2)
-
-    def forward(self, x):
-        seen.append(len(x))
-        return self.maps(x)
-"""
 
 
 class Network(nn.Module):
@@ -75,12 +56,6 @@ def images() -> NDArray[np.uint8]:
 @pytest.fixture
 def y() -> NDArray[np.str_]:
     return np.repeat(["common", "rare"], [30, 10])
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    return tmp_path / "cache" / "gan-augment" / "features.sqlite"
 
 
 @pytest.fixture
@@ -110,7 +85,7 @@ def test_a_row_an_image_whatever_container_they_come_in(
         paths.append(tmp_path / "photos" / name / f"{i}.png")
         paths[-1].parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(image).save(paths[-1])
-    features = tiny(cache=False).fit()
+    features = tiny().fit()
     rows = features.transform(images[:6])
     assert rows.dtype == np.float32
     assert rows.shape == (6, 6)
@@ -143,7 +118,7 @@ def test_the_users_module_stays_as_it_is_and_is_used_in_eval_mode(
 ) -> None:
     network = Network().train()
     before = {name: value.clone() for name, value in network.state_dict().items()}
-    features = FrozenFeatures(network, image_size=16, precision="float32", cache=False)
+    features = FrozenFeatures(network, image_size=16, precision="float32")
     rows = features.fit_transform(images)
     assert network.training
     assert network.maps.weight.requires_grad
@@ -154,7 +129,7 @@ def test_the_users_module_stays_as_it_is_and_is_used_in_eval_mode(
 
 def test_scale_and_pool_do_what_they_say(images: NDArray[np.uint8]) -> None:
     def rows(**settings: Any) -> NDArray[np.float32]:
-        features = FrozenFeatures(nn.Identity(), image_size=12, cache=False, **settings)
+        features = FrozenFeatures(nn.Identity(), image_size=12, **settings)
         return features.fit_transform(images)
 
     x = images / 255
@@ -162,73 +137,10 @@ def test_scale_and_pool_do_what_they_say(images: NDArray[np.uint8]) -> None:
     np.testing.assert_allclose(rows(mean=0, std=1, pool="max"), x.max((1, 2)), atol=1e-6)
 
 
-@pytest.fixture
-def counting(tmp_path: Path) -> tuple[str, Callable[[], int]]:
-    """A backbone in a file, and how many images it has seen."""
-    from gan_augment.user_code import UserCode
-
-    (tmp_path / "nets.py").write_text(COUNTING)
-    seen = UserCode.of(f"{tmp_path}/nets.py:seen").load()
-    named = f"{tmp_path}/nets.py:net"
-    make = "\n_generator = torch.Generator().manual_seed(0)\nnet = Counting()\n"
-    (tmp_path / "nets.py").write_text(COUNTING + make)
-    seen = UserCode.of(f"{tmp_path}/nets.py:seen").load()
-    return named, lambda: sum(n for n in seen if n > 1)  # one image is what tells networks apart
-
-
-def test_a_kept_row_equals_a_computed_one_byte_for_byte(
-    images: NDArray[np.uint8], counting: tuple[str, Callable[[], int]], cache: Path
-) -> None:
-    backbone, seen = counting
-    features = FrozenFeatures(backbone, image_size=16, precision="float32")
+def test_a_clone_gives_the_same_rows_byte_for_byte(images: NDArray[np.uint8]) -> None:
+    features = tiny()
     first = features.fit_transform(images)
-    assert seen() == 40
     assert clone(features).fit_transform(images).tobytes() == first.tobytes()
-    assert clone(features).fit_transform(images[::-1]).tobytes() == first[::-1].tobytes()
-    assert seen() == 40
-    other = clone(features).set_params(cache=False).fit_transform(images)
-    assert other.tobytes() == first.tobytes()
-    assert seen() == 80
-    clone(features).set_params(pool="max").fit_transform(images)
-    assert seen() == 120
-    assert stat.S_IMODE(cache.stat().st_mode) == 0o600
-    assert stat.S_IMODE(cache.parent.stat().st_mode) == 0o700
-
-
-def test_folds_grids_and_memory_cost_no_second_pass(
-    images: NDArray[np.uint8],
-    y: NDArray[np.str_],
-    counting: tuple[str, Callable[[], int]],
-    tmp_path: Path,
-) -> None:
-    backbone, seen = counting
-    features = FrozenFeatures(backbone, image_size=16, precision="float32")
-    steps = [("features", features), ("head", LogisticRegression())]
-    model = sklearn.pipeline.Pipeline(steps, memory=str(tmp_path / "memory"))
-    GridSearchCV(model, {"head__C": [0.1, 1.0]}, cv=3).fit(images, y)
-    assert seen() <= 40
-
-
-def test_what_is_kept_is_bounded(
-    images: NDArray[np.uint8], cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "MOST_CACHED_BYTES", 20 * 4096)
-    rng = np.random.default_rng(0)
-    last = rng.integers(0, 255, (40, 8, 8), dtype=np.uint8)
-    for pixels in (*rng.integers(0, 255, (9, 40, 8, 8), dtype=np.uint8), last):
-        tiny().fit_transform(pixels)
-    kept = sqlite3.connect(cache)
-    assert kept.execute("SELECT count(*) FROM kept").fetchone()[0] < 400
-    assert kept.execute("SELECT page_count FROM pragma_page_count").fetchone()[0] <= 20
-    kept.close()
-
-
-def test_a_damaged_cache_is_warned_of_and_not_used(images: NDArray[np.uint8], cache: Path) -> None:
-    cache.parent.mkdir(parents=True)
-    cache.write_bytes(b"nothing of SQLite's" * 100)
-    with pytest.warns(UserWarning, match="kept no longer"):
-        rows = tiny().fit_transform(images)
-    assert rows.tobytes() == tiny(cache=False).fit_transform(images).tobytes()
 
 
 def test_everything_for_tables_works_behind_it(
@@ -279,7 +191,7 @@ def test_weights_of_something_else_are_refused(lite0: Path, tmp_path: Path) -> N
 def test_a_file_that_changes_after_the_fit_is_refused(
     images: NDArray[np.uint8], lite0: Path
 ) -> None:
-    features = FrozenFeatures(lite0, image_size=32, precision="float32", cache=False).fit()
+    features = FrozenFeatures(lite0, image_size=32, precision="float32").fit()
     torch_state = {k: v.numpy() + 0.5 for k, v in EfficientNetLite0().state_dict().items()}
     lite0.write_bytes(tensors_bytes(torch_state))
     with pytest.raises(UsageError, match="has changed since the fit"):
@@ -306,23 +218,20 @@ def test_parameters_that_cannot_be_used_are_refused_by_fit(
 def test_a_file_that_is_no_image_is_named(tmp_path: Path) -> None:
     (tmp_path / "broken.jpg").write_bytes(b"no JPEG")
     with pytest.raises(DataError, match=r"broken.jpg' cannot be used: it is not"):
-        tiny(cache=False).fit().transform([tmp_path / "broken.jpg"])
+        tiny().fit().transform([tmp_path / "broken.jpg"])
 
 
 def test_arrays_of_several_sizes_are_refused_with_the_cure(images: NDArray[np.uint8]) -> None:
     with pytest.raises(DataError, match="give their paths instead"):
-        tiny(cache=False).fit().transform([images[0], images[1][:9]])
+        tiny().fit().transform([images[0], images[1][:9]])
 
 
-def test_a_fitted_transformer_holds_no_network_and_needs_none_for_what_is_kept(
-    images: NDArray[np.uint8], lite0: Path
-) -> None:
+def test_a_fitted_transformer_holds_no_network(images: NDArray[np.uint8], lite0: Path) -> None:
     features = FrozenFeatures(lite0, image_size=32, precision="float32").fit()
-    rows = features.transform(images[:3])
     sent = pickle.dumps(features)
-    lite0.unlink()
     assert len(sent) < 10_000
-    assert np.array_equal(pickle.loads(sent).transform(images[:3]), rows)  # noqa: S301
+    again = pickle.loads(sent).transform(images[:3])  # noqa: S301
+    assert np.array_equal(again, features.transform(images[:3]))
 
 
 def test_a_pickle_of_more_than_tensors_is_not_read(tmp_path: Path) -> None:

@@ -97,7 +97,7 @@ def test_an_image_folder_goes_through_a_frozen_network_and_through_a_loader_as_i
     (tmp_path / "manifest.csv").write_text("path,label\n")  # as `augment` writes one: no class
     folder = Folder(tmp_path)
     paths, numbers = zip(*folder.samples, strict=True)
-    network = FrozenFeatures(torch.nn.Conv2d(3, 4, 3), image_size=16, cache=False)
+    network = FrozenFeatures(torch.nn.Conv2d(3, 4, 3), image_size=16)
     model = make_pipeline(network, LogisticRegression())
     model.fit(list(paths), [folder.classes[number] for number in numbers])
     assert model.predict(list(paths)).shape == (24,)

@@ -415,7 +415,6 @@ def embed(
     precision: o.Precision = "auto",
     workers: o.Workers = None,
     skip_bad: o.SkipBad = False,
-    cache: o.Cache = True,
     convert: Annotated[
         bool, o.option("--convert", "DATA is a .pth file: write its weights as OUT, .safetensors.")
     ] = False,
