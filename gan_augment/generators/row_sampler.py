@@ -13,9 +13,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from gan_augment.data.tables.anchors import AnchorRows
 from gan_augment.data.tables.encoding import (
     MOST_LEVELS_ONE_HOT,
-    AnchorRows,
     EncodedColumn,
     LevelColumn,
     NumericColumn,

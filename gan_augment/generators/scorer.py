@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from gan_augment.classifier import SmallCNN, random_features, train_classifier
 from gan_augment.data.batches import PairedBatches
 from gan_augment.data.splits import hold_out
-from gan_augment.data.tables.encoding import AnchorRows
+from gan_augment.data.tables.anchors import AnchorRows
 from gan_augment.generators.image_sampler import BLOCK, ImageSampler
 from gan_augment.generators.row_sampler import FEW_ROWS, ROW_BLOCK, RowSampler
 from gan_augment.generators.source_rows import partners

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from gan_augment.data.batches import Batch, RowBatches
-from gan_augment.data.tables.encoding import AnchorRows, TableEncoding, anchor_rows, whitened
+from gan_augment.data.tables.anchors import AnchorRows, anchor_rows, whitened
+from gan_augment.data.tables.encoding import TableEncoding
 from gan_augment.losses.adversarial import LOSSES
 from gan_augment.machine import ComputeConfig
 from gan_augment.networks.ensembles import new_discriminators, new_generators

@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 import torch
 
+from gan_augment.data.tables.anchors import anchor_rows
 from gan_augment.data.tables.columns import plain
-from gan_augment.data.tables.encoding import anchor_rows, fit_encoding
+from gan_augment.data.tables.encoding import fit_encoding
 from gan_augment.data.tables.inference import infer_schema
 from gan_augment.machine import compute_config
 from gan_augment.networks.inputs import GeneratorInput, RowAnchors

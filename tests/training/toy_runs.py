@@ -7,8 +7,9 @@ import pandas as pd
 from torch import nn
 
 from gan_augment.data.batches import PairedBatches
+from gan_augment.data.tables.anchors import AnchorRows, anchor_rows
 from gan_augment.data.tables.columns import plain
-from gan_augment.data.tables.encoding import AnchorRows, anchor_rows, fit_encoding
+from gan_augment.data.tables.encoding import fit_encoding
 from gan_augment.data.tables.inference import infer_schema
 from gan_augment.kinds.image import IMAGE
 from gan_augment.machine import compute_config

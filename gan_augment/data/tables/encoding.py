@@ -1,9 +1,8 @@
-"""Tables as vectors and back: what a table's generator and discriminator see. No frames, no files.
+"""Rows of a table as vectors for the networks, and back.
 
-A numeric column becomes a normal score, with a one-hot state beside it where some of its cells are
-missing or stand on a spike; a column of at most 32 levels becomes a one-hot; one of more levels a
-short embedding, decoded to the nearest level. Here, too, are the rows that samples start from, with
-their nearest neighbours.
+A numeric column becomes a normal score, plus a one-hot state if some cells are missing or spikes. A
+column of at most 32 levels becomes a one-hot; more levels become a short embedding, decoded to the
+nearest level.
 """
 
 from __future__ import annotations
@@ -23,31 +22,27 @@ MOST_LEVELS_ONE_HOT = 32
 MOST_LEVELS = 100_000
 MOST_ROWS_RANKED = 10_000
 MOST_KNOTS = 1_000
-LABEL_POWER = 0.5  # as training draws labels: rare classes count more than their rows
-SIZE = 8  # of the vector of a level
+LABEL_POWER = 0.5  # as training draws labels: rare classes get more weight than their rows
+SIZE = 8  # entries of the embedding of a level
 ROWS_TO_KNOW = 10
 NOISE = 0.01
 CONTEXT_BINS = 8
 MOST_COUNTED = 1 << 23
-"""Cells of the table of a column's levels and what they occur with: about 400 MB at work."""
+"""Cells of the contingency table of a column; 400 MB of memory."""
 DISTANCES_AT_ONCE = 1 << 22
-ROWS_AT_ONCE = 1_024
-PAIRS_AT_ONCE = 1 << 24
-WHITENED_SHARE = 0.95
-MOST_COMPONENTS = 256
 
 Floats = NDArray[np.float64]
 Matrix = NDArray[np.float32]
 Codes = NDArray[np.int32]
 Cells = Mapping[Name, NDArray[np.generic]]
-Spans = Sequence[tuple[int, int]]
 
 
 @dataclass(frozen=True)
 class NumericColumn:
-    """A learned column of numbers. spikes: values that hold >= 5 % of its cells; missing: has NaN.
+    """A learned column of numbers.
 
-    values: ascending knots; scores: the normal scores they stand at. Both (K,).
+    values, scores: (K,) ascending knots and their normal scores. spikes: values that hold at least
+    5 % of the cells. missing: whether some cells are NaN.
     """
 
     values: Floats
@@ -57,12 +52,12 @@ class NumericColumn:
 
     @property
     def states(self) -> int:
-        """One-hot entries beside the score: ordinary, each spike, missing; 0 where all are one."""
+        """Return the one-hot entries: ordinary, each spike, missing; 0 without states."""
         return 1 + len(self.spikes) + self.missing if self.spikes or self.missing else 0
 
     @property
     def width(self) -> int:
-        """Entries of the encoded vector."""
+        """Return the entries of the encoded vector."""
         return 1 + self.states
 
     def encode(self, cells: Floats) -> Matrix:
@@ -94,7 +89,7 @@ class NumericColumn:
 class LevelColumn:
     """A learned column of levels, as codes 0..levels - 1, -1 for missing (one more entry).
 
-    embedding: (levels + missing, d) where the levels are too many for a one-hot, else None.
+    embedding: (levels + missing, d), or None for a one-hot.
     """
 
     levels: int
@@ -103,16 +98,16 @@ class LevelColumn:
 
     @property
     def entries(self) -> int:
-        """Levels, and one for missing."""
+        """Return the number of levels, plus one for missing cells."""
         return self.levels + self.missing
 
     @property
     def width(self) -> int:
-        """Entries of the encoded vector."""
+        """Return the entries of the encoded vector."""
         return self.entries if self.embedding is None else int(self.embedding.shape[1])
 
     def entry_of(self, codes: NDArray[Any]) -> NDArray[np.int64]:
-        """Return the entry of each code (N,), missing ones being the last."""
+        """Return the entry of each code (N,); missing cells have the last."""
         return np.where(codes < 0, self.entries - 1, codes).astype(np.int64)
 
     def encode(self, codes: Codes) -> Matrix:
@@ -135,7 +130,7 @@ class LevelColumn:
 
 
 def _interpolated(x: NDArray[np.floating], knots: Floats, values: Floats) -> Floats:
-    """Interpolate as `np.interp`, but with the nearest knot's value where a slope overflows."""
+    """Interpolate like `np.interp`; use the nearest knot where a slope overflows."""
     y = np.interp(x, knots, values)
     odd = ~np.isfinite(y)
     if odd.any():
@@ -153,18 +148,18 @@ EncodedColumn = NumericColumn | LevelColumn
 
 @dataclass(frozen=True)
 class TableEncoding:
-    """The learned columns of a table, by name and in order, as one vector a row."""
+    """The learned columns of a table, by name and in order; one vector per row."""
 
     columns: Mapping[str | int, EncodedColumn]
 
     @property
     def width(self) -> int:
-        """Entries of an encoded row."""
+        """Return the entries of an encoded row."""
         return sum(column.width for column in self.columns.values())
 
     @property
     def choices(self) -> tuple[tuple[int, int], ...]:
-        """[start, stop) of every one-hot: levels of a column, or states of a numeric one."""
+        """Return [start, stop) of every one-hot of levels or states."""
         return tuple(
             (start + isinstance(column, NumericColumn), stop)
             for start, stop, column in self._spans()
@@ -173,7 +168,7 @@ class TableEncoding:
 
     @property
     def vectors(self) -> tuple[tuple[int, int], ...]:
-        """[start, stop) of every column of many levels."""
+        """Return [start, stop) of every embedding."""
         return tuple(
             (start, stop)
             for start, stop, column in self._spans()
@@ -181,9 +176,9 @@ class TableEncoding:
         )
 
     def without_spikes(self, rows: Matrix) -> Matrix:
-        """Make cells (N, width) that stand on a spike numbers like others, in place; missing stay.
+        """Turn spikes of encoded rows (N, width) into ordinary numbers, in place.
 
-        A moved row is a number again, also where its anchor stood on a spike.
+        A moved row is an ordinary number even if its anchor was a spike.
         """
         for start, _, column in self._spans():
             if isinstance(column, NumericColumn) and column.spikes:
@@ -194,7 +189,7 @@ class TableEncoding:
 
     @property
     def numbers(self) -> tuple[int, ...]:
-        """The entry of every number's score."""
+        """Return the entry of every normal score."""
         spans = self._spans()
         return tuple(start for start, _, column in spans if isinstance(column, NumericColumn))
 
@@ -223,11 +218,11 @@ class TableEncoding:
 def fit_numeric(
     cells: Floats, weights: Floats, rng: np.random.Generator, spikes: Sequence[float] = ()
 ) -> NumericColumn:
-    """Put knots at weighted quantiles of at most 10,000 of the cells (N,), NaN where missing.
+    """Fit knots at weighted quantiles of at most 10,000 cells (N,), NaN where missing.
 
-    A value stands at the normal score of its mid-rank among rows of the given weights (N,), so that
-    a region where only a rare class lies has knots of its own. The least and the greatest value are
-    always knots, half a row's rank from the ends, so that no score is infinite.
+    The score of a value is the normal score of its mid-rank under the weights (N,), so regions of
+    rare classes have knots. The extremes are knots half a row's rank from the ends, so that no
+    score is infinite.
     """
     known = np.flatnonzero(~np.isnan(cells))
     ends = np.array([cells[known].min(), cells[known].max()])
@@ -252,9 +247,9 @@ def fit_numeric(
 def fit_encoding(
     cells: Cells, schema: TableSchema, labels: NDArray[np.int64], seed: int
 ) -> TableEncoding:
-    """Fit the encoding of the learned columns; cells as of `columns.plain`, labels int64 (N,).
+    """Fit the encoding of the learned columns; cells as returned by `columns.plain`, labels (N,).
 
-    Raises DataError where nothing is left to learn, or a column has over 100,000 levels.
+    Raises DataError for a table without learned columns, or a column of over 100,000 levels.
     """
     if not schema.learned:
         raise DataError(
@@ -283,7 +278,7 @@ def fit_encoding(
 
 
 def encoded_width(schema: TableSchema) -> int:
-    """Return the entries of an encoded row, as far as the schema tells before any is encoded."""
+    """Return the entries of an encoded row, from the schema only."""
     width = 0
     for column in schema.learned:
         missing = column.missing > 0
@@ -299,24 +294,21 @@ def encoded_width(schema: TableSchema) -> int:
 def _embedding(
     name: Name, column: LevelColumn, columns: Mapping[Name, EncodedColumn], cells: Cells
 ) -> Matrix:
-    """Embed the levels of a column by what they occur with in the other columns.
-
-    As many of them as memory allows; not the labels (see `embed_levels`).
-    """
+    """Embed the levels of a column by their co-occurrence with as many columns as memory allows."""
     context: list[NDArray[np.integer]] = []
     counted = 0
-    for other, beside in columns.items():
-        values = CONTEXT_BINS if isinstance(beside, NumericColumn) else beside.entries
+    for other, neighbour in columns.items():
+        values = CONTEXT_BINS if isinstance(neighbour, NumericColumn) else neighbour.entries
         counts = column.entries * (1 + values)
         if other != name and values <= MOST_LEVELS_ONE_HOT and counted + counts <= MOST_COUNTED:
-            few = _eighths if isinstance(beside, NumericColumn) else beside.entry_of
+            few = _eighths if isinstance(neighbour, NumericColumn) else neighbour.entry_of
             context.append(few(cells[other]))
             counted += counts
     return embed_levels(column.entry_of(cells[name]), column.entries, context)
 
 
 def _eighths(cells: NDArray[np.generic]) -> NDArray[np.int64]:
-    """Cut numbers (N,) into eighths of their range by rank, the missing ones as a ninth."""
+    """Bin numbers (N,) by octile; missing cells are a ninth bin."""
     numbers = cells.astype(np.float64)
     edges = np.nanquantile(numbers, np.linspace(0, 1, CONTEXT_BINS + 1)[1:-1])
     bins = np.searchsorted(edges, np.nan_to_num(numbers), side="right")
@@ -326,15 +318,14 @@ def _eighths(cells: NDArray[np.generic]) -> NDArray[np.int64]:
 def embed_levels(
     entry: NDArray[np.integer], entries: int, context: Sequence[NDArray[np.integer]]
 ) -> NDArray[np.float32]:
-    """Embed levels, float32 (entries, 8), by what each occurs with.
+    """Embed levels by correspondence analysis, float32 (entries, 8).
 
-    entry: int (N,), the level of each row. context: int (N,) columns of few values each; never the
-    labels, which held-out rows must not give away. The leading left singular vectors of
-    the standardised residuals of the table of counts (correspondence analysis, Greenacre 1984, eq.
-    4.1.7), scaled to unit variance over the rows; a level of n rows is drawn to the middle by
-    n / (n + 10), since little is known of it. A hundredth of noise keeps levels apart that occur
-    with the same things, or with nothing. Memory: entries x (values of all contexts), never rows x
-    entries.
+    entry: int (N,), the level of each row. context: int (N,) columns of few values each, never the
+    labels, which would leak held-out rows. The embedding is the leading left singular vectors of
+    the standardised residuals of the contingency table, scaled to unit variance over the rows. A
+    level of n rows is shrunk by n / (n + 10). Noise of 0.01 separates levels with equal contexts.
+    Memory: entries x values of all contexts. Source: Greenacre 1984, "Theory and applications of
+    correspondence analysis", eq. 4.1.7.
     """
     apart = NOISE * rng_for(0, "levels", entries).standard_normal((entries, SIZE))
     if not context:
@@ -366,7 +357,7 @@ def nearest_level(
 ) -> NDArray[np.int64]:
     """Return the entry (N,) at the smallest Euclidean distance from each vector (N, d).
 
-    In float64: rare levels lie far out, where float32 would take them for one another.
+    Uses float64: rare levels lie far out, where float32 would confuse them.
     """
     nearest = np.empty(len(vectors), dtype=np.int64)
     points = embedding.astype(np.float64)
@@ -377,107 +368,3 @@ def nearest_level(
         with np.errstate(all="ignore"):
             nearest[start : start + at_once] = (squares - part @ points.T).argmin(axis=1)
     return nearest
-
-
-@dataclass(frozen=True)
-class AnchorRows:
-    """Encoded training rows, class after class.
-
-    rows: float32 (N, width). labels: int64 (N,), ascending. neighbours: int64 (N, k), row numbers
-    of the class; a row of a class of one is its own. votes: the rows with the level that most of
-    the neighbours hold, or None where samples take the nearer row's. lenders: int64 (classes, L),
-    the classes that lend each its spread, -1 where they are fewer; None where none lends.
-    """
-
-    rows: Matrix
-    labels: NDArray[np.int64]
-    neighbours: NDArray[np.int64]
-    votes: Matrix | None = None
-    lenders: NDArray[np.int64] | None = None
-
-    def of(self, label: int) -> tuple[int, int]:
-        """Return [start, stop) of the rows of a class."""
-        start, stop = np.searchsorted(self.labels, [label, label + 1])
-        return int(start), int(stop)
-
-
-def anchor_rows(
-    rows: Matrix,
-    labels: NDArray[np.int64],
-    k: int,
-    *,
-    choices: Spans,
-    vectors: Spans,
-    vote: bool = False,
-    points: Matrix | None = None,
-) -> AnchorRows:
-    """Sort the rows by class, each with its k nearest of the class (all, where it has fewer).
-
-    choices, vectors: where one-hots and vectors of levels stand. vote: levels by SMOTE-NC's vote.
-    points: where each row lies, by default at its own entries.
-    """
-    order = np.argsort(labels, kind="stable")
-    rows, labels = np.ascontiguousarray(rows[order]), labels[order]
-    weights = np.ones(rows.shape[1], dtype=np.float32)
-    for start, stop in choices:
-        weights[start:stop] = np.sqrt(0.5)
-    points = rows * weights if points is None else points[order]
-    neighbours = np.empty((len(rows), k), dtype=np.int64)
-    for label in np.unique(labels):
-        start, stop = np.searchsorted(labels, [label, label + 1])
-        neighbours[start:stop] = start + nearest_rows(points[start:stop], k)
-    votes = _voted(rows, neighbours, [*choices, *vectors]) if vote else None
-    return AnchorRows(rows, labels, neighbours, votes)
-
-
-def nearest_rows(rows: Matrix, k: int) -> NDArray[np.int64]:
-    """Return the k other rows (N, k) at the smallest Euclidean distance, nearest first.
-
-    With fewer others they are repeated in order; a single row is its own neighbour.
-    """
-    n = len(rows)
-    if n == 1:
-        return np.zeros((1, k), dtype=np.int64)
-    others = min(k, n - 1)
-    squares = np.einsum("nd,nd->n", rows, rows)
-    nearest = np.empty((n, others), dtype=np.int64)
-    for start in range(0, n, ROWS_AT_ONCE):
-        part = rows[start : start + ROWS_AT_ONCE]
-        distances = squares - 2 * part @ rows.T  # (part, N), short of each row's own square
-        distances[np.arange(len(part)), np.arange(start, start + len(part))] = np.inf
-        few = np.argpartition(distances, others - 1, axis=1)[:, :others]
-        inner = np.argsort(np.take_along_axis(distances, few, axis=1), axis=1, kind="stable")
-        nearest[start : start + len(part)] = np.take_along_axis(few, inner, axis=1)
-    return nearest[:, np.arange(k) % others]
-
-
-def whitened(rows: Matrix) -> Matrix:
-    """Whiten numbers (N, d) as (N, k): the scores of their principal components, of variance 1.
-
-    k is the least that holds 95 % of the variance, at most 256 and N / 4: all components of N rows
-    have them equally far from each other. With the centred X = U s V^T it is sqrt(N) U. Source:
-    Jolliffe 2002, "Principal component analysis", sections 3.5 and 6.1.
-    """
-    centred = rows.astype(np.float64) - rows.mean(axis=0, dtype=np.float64)
-    wide = rows.shape[1] > len(rows)
-    variances, axes = np.linalg.eigh(centred @ centred.T if wide else centred.T @ centred)
-    variances, axes = np.maximum(variances[::-1], 0), axes[:, ::-1]
-    enough = np.searchsorted(np.cumsum(variances), WHITENED_SHARE * variances.sum()) + 1
-    k = max(1, min(int(enough), MOST_COMPONENTS, len(rows) // 4))
-    scores = axes[:, :k] if wide else centred @ axes[:, :k]
-    spread = np.sqrt((scores**2).mean(axis=0))
-    return (scores / np.where(spread > 0, spread, 1)).astype(np.float32)
-
-
-def _voted(rows: Matrix, neighbours: NDArray[np.int64], spans: Spans) -> Matrix:
-    """Return the rows with the level that most neighbours hold; the nearest's among equals."""
-    votes, at_once = rows.copy(), max(1, PAIRS_AT_ONCE // neighbours.shape[1] ** 2)
-    for start, stop in spans:
-        _, level = np.unique(rows[:, start:stop], axis=0, return_inverse=True)
-        levels = level.reshape(-1)[neighbours]  # (N, k)
-        for first in range(0, len(rows), at_once):
-            part = levels[first : first + at_once]
-            chosen = (part[:, :, None] == part[:, None, :]).sum(axis=2).argmax(axis=1)
-            winner = neighbours[np.arange(first, first + len(part)), chosen]
-            votes[first : first + len(part), start:stop] = rows[winner, start:stop]
-    return votes
