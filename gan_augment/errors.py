@@ -88,14 +88,6 @@ class LostRankError(GanAugmentError, ConnectionError):
     """Raised where another rank of a joint fit is gone or silent; what was saved is kept."""
 
 
-class LeaderFailedError(GanAugmentError, RuntimeError):
-    """Raised on the other ranks of a joint fit where rank 0 fails, with its exit code."""
-
-    def __init__(self, message: str, exit_code: int) -> None:
-        super().__init__(message)
-        self.exit_code = exit_code
-
-
 class FolderInUseError(GanAugmentError, OSError):
     """Raised where another live process works in the folder."""
 

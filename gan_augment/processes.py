@@ -29,6 +29,8 @@ _GROUP_QUOTAS = (
     (Path("/sys/fs/cgroup/cpu/cpu.cfs_quota_us"), Path("/sys/fs/cgroup/cpu/cpu.cfs_period_us")),
 )
 _LOOK_S = 0.5
+KILLED = -9
+"""Exit code of a process that SIGKILL ended."""
 CONNECT_S = 10.0
 """For which the scheduler of a cluster is waited."""
 ways_on: list[Callable[[], str]] = []
@@ -102,9 +104,9 @@ def restarts() -> tuple[int, int]:
 
 
 def run_ranks(count: int, module: str, arguments: Sequence[str]) -> int:
-    """Run a module as so many ranks on this machine, by torchrun's agent; the exit code of all.
+    """Run a module as `count` ranks on this machine by torchrun's agent; return the exit code.
 
-    It is -9 where one was killed. A signal is passed on to all of them.
+    The code is KILLED if a rank was killed, else rank 0's. Every rank receives a signal.
     """
     from torch.distributed.elastic.multiprocessing import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
@@ -125,7 +127,8 @@ def run_ranks(count: int, module: str, arguments: Sequence[str]) -> int:
     try:
         elastic_launch(config, python)(*command, *arguments)
     except ChildFailedError as error:
-        return int(min(error.failures.values(), key=lambda one: one.timestamp).exitcode)
+        codes = {rank: int(failure.exitcode) for rank, failure in error.failures.items()}
+        return KILLED if KILLED in codes.values() else codes.get(0, min(codes.values()))
     except SignalException as stop:
         return 128 + int(stop.sigval)
     return 0

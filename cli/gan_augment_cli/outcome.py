@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from gan_augment.errors import GanAugmentError, LeaderFailedError, WriteFailedError
+from gan_augment.errors import GanAugmentError, LostRankError, WriteFailedError
 from gan_augment.processes import follows
 from gan_augment_cli import os_signals
 from gan_augment_cli.console import printable
@@ -193,10 +193,10 @@ class Commands(TyperGroup):
 def _failed(ctx: typer.Context, kind: str, message: str, code: int) -> typer.Exit:
     """Say what went wrong on stderr, with --json on stdout too; what ends the command.
 
-    Of several ranks, rank 0 says it for all, and another one what is wrong with itself.
+    With several ranks, rank 0 speaks for all; another rank reports its own errors only.
     """
     if follows():
-        if kind not in ("Interrupted", LeaderFailedError.__name__):
+        if kind not in ("Interrupted", LostRankError.__name__):
             typer.echo(f"rank {os.environ['RANK']}: {printable(message)}", err=True)
         return typer.Exit(code)
     typer.echo(f"error: {printable(message)}", err=True)

@@ -30,12 +30,6 @@ class Moves:
     shift: Tensor
     hole: Tensor | None
 
-    def of(self, rows: slice) -> Moves:
-        """Those of some images."""
-        hole = None if self.hole is None else self.hole[rows]
-        lines = (self.rows[rows], self.columns[rows])
-        return Moves(*lines, self.gain[rows], self.shift[rows], hole)
-
 
 def draw_moves(
     settings: AugmentSettings,

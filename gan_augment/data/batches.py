@@ -13,7 +13,6 @@ from torch import Tensor
 
 from gan_augment.data.images.memmap import drop_pages
 from gan_augment.data.pixels import to_network
-from gan_augment.distributed import own_rows
 from gan_augment.kinds.kind import Labelled
 from gan_augment.rng import rng_for
 
@@ -33,13 +32,6 @@ class Batch:
     y: Tensor
     index: NDArray[np.int64]
     unlabelled: Tensor | None = None
-
-    @property
-    def own(self) -> Batch:
-        """The rows that this process computes: all of them, unless ranks share them."""
-        rows = own_rows()
-        unlabelled = None if self.unlabelled is None else self.unlabelled[rows]
-        return Batch(self.x[rows], self.y[rows], self.index[rows], unlabelled)
 
 
 class Batches:

@@ -13,8 +13,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from gan_augment.distributed import gathered
-
 Critic = Callable[[Tensor, Tensor], Tensor]
 """x (N, ...), y (N,) -> logits (N,) (or fewer, where rows are judged in packs)."""
 
@@ -26,8 +24,7 @@ def zero_centred(critic: Critic, x: Tensor, y: Tensor) -> Tensor:
     "Which Training Methods for GANs do actually Converge?", eq. 9 (R1, on reals) and 10 (R2, on
     fakes).
     """
-    squared: Tensor = gathered(slopes(critic, x, y).square().sum(dim=1))
-    return squared.mean() / 2
+    return slopes(critic, x, y).square().sum(dim=1).mean() / 2
 
 
 def one_centred(critic: Critic, x: Tensor, y: Tensor) -> Tensor:
@@ -36,7 +33,7 @@ def one_centred(critic: Critic, x: Tensor, y: Tensor) -> Tensor:
     Shapes: x (N, ...), y (N,) -> (). Differentiable in D's weights. Sources: Gulrajani et al. 2017,
     "Improved Training of Wasserstein GANs", eq. 3; Kodali et al. 2017 (DRAGAN), eq. 2.
     """
-    norm: Tensor = gathered(torch.linalg.vector_norm(slopes(critic, x, y), dim=1))
+    norm: Tensor = torch.linalg.vector_norm(slopes(critic, x, y), dim=1)
     return (norm - 1).square().mean()
 
 

@@ -8,7 +8,6 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from gan_augment.distributed import summed, uncounted
 from gan_augment.recipes import GameSettings
 
 
@@ -76,20 +75,8 @@ class Discriminators(nn.Module):
 def routed(members: nn.ModuleList, which: Tensor, x: Tensor, y: Tensor) -> Tensor:
     """Each row of x and y through the network whose number `which` (N,) gives, in their order."""
     rows = [torch.nonzero(which == number).squeeze(1) for number in range(len(members))]
-    counts = summed(x.new_tensor([len(own) for own in rows]))  # on any rank: batch norms meet
-    each = zip(members, rows, counts.tolist(), strict=True)
-    made = [_made(member, x, y, own) for member, own, count in each if count]
+    made = [member(x[own], y[own]) for member, own in zip(members, rows, strict=True) if len(own)]
     return torch.cat(made)[torch.argsort(torch.cat(rows))]
-
-
-def _made(member: nn.Module, x: Tensor, y: Tensor, own: Tensor) -> Tensor:
-    """What a network makes of some rows; of none it makes nothing, but goes along with others'."""
-    if len(own):
-        made: Tensor = member(x[own], y[own])
-        return made
-    with uncounted():
-        nothing: Tensor = member(x[:1], y[:1])[:0]  # torch's kernels do not all take 0 rows
-    return nothing
 
 
 def mix_generators(network: nn.Module, coverage: Callable[[nn.Module], Tensor]) -> None:

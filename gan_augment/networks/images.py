@@ -11,7 +11,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gan_augment.distributed import batch_variance, gathered
 from gan_augment.networks.geometry import Geometry
 from gan_augment.networks.inputs import Anchors, GeneratorInput
 from gan_augment.networks.layers import (
@@ -156,7 +155,7 @@ class AnchoredGenerator(nn.Module):
         anchors = inputs.source
         if not isinstance(anchors, Anchors):
             raise TypeError("an anchored generator needs GeneratorInput.source, rows of the class")
-        codes = gathered(self.encode(anchors.rows))  # of all ranks, for mixtures across them
+        codes = self.encode(anchors.rows)
         mixed = torch.einsum("nk,nkc->nc", anchors.weight.to(codes.dtype), codes[anchors.index])
         code = told = mixed + self.sigma * inputs.z[:, : self.width]
         if self.row_styles:
@@ -256,6 +255,6 @@ def with_minibatch_std(x: Tensor) -> Tensor:
     It is the mean over C, H, W of sqrt(var + 1e-8), biased variance over the batch.
     Source: Karras et al. 2018, section 3.
     """
-    deviation = (batch_variance(x.float()) + 1e-8).sqrt().mean()
+    deviation = (x.float().var(dim=0, unbiased=False) + 1e-8).sqrt().mean()
     one_map = deviation.to(x.dtype).expand(len(x), 1, *x.shape[2:])
     return torch.cat([x, one_map], dim=1)

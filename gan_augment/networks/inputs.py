@@ -25,10 +25,6 @@ class Anchors:
     index: Tensor
     weight: Tensor
 
-    def of(self, rows: slice) -> Anchors:
-        """Those of some samples, with the rows at the same places."""
-        return Anchors(self.rows[rows], self.index[rows], self.weight[rows])
-
 
 @dataclass(frozen=True)
 class RowAnchors:
@@ -84,11 +80,6 @@ class GeneratorInput:
     z: Tensor
     y: Tensor
     source: Anchors | RowAnchors | SourceRows | None = None
-
-    def of(self, rows: slice) -> GeneratorInput:
-        """That of some samples."""
-        source = None if self.source is None else self.source.of(rows)
-        return GeneratorInput(self.z[rows], self.y[rows], source)
 
 
 def mixture_weights(

@@ -13,7 +13,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gan_augment.distributed import summed
 from gan_augment.networks.geometry import Geometry
 from gan_augment.networks.growing import equalised, level_widths, pixel_norm
 from gan_augment.networks.layers import convolution, doubled, new_embedding
@@ -162,6 +161,6 @@ class StyleGenerator(nn.Module):
     def _follow(self, w: Tensor, y: Tensor) -> None:
         """Move the mean of each class in a batch towards that of its styles."""
         member = F.one_hot(y, len(self.means)).to(w.dtype)  # (N, K)
-        count = summed(member.sum(dim=0)[:, None])
-        here = summed(member.T @ w) / count.clamp_min(1)
+        count = member.sum(dim=0)[:, None]
+        here = member.T @ w / count.clamp_min(1)
         self.means.lerp_(here, MEAN_RATE * (count > 0).to(w.dtype).expand_as(here))

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from gan_augment.distributed import World, synchronise
+from gan_augment.distributed import World
 from gan_augment.errors import ModelFileError, ResumeMismatchError, UsageError
 from gan_augment.progress import Progress
 from gan_augment.recipes import Recipe
@@ -35,7 +35,7 @@ from gan_augment.storage import (
 )
 from gan_augment.training.loop import Run
 from gan_augment.training.monitor import Best
-from gan_augment.training.parts import Arrays, TrainState, below, load_state, state_arrays
+from gan_augment.training.parts import Arrays, TrainState, below, load_state, row_unit, state_arrays
 
 NAME = "checkpoint"
 KEPT = 2
@@ -226,15 +226,16 @@ def _take_up(run: Run, tensors: Arrays, saved: Mapping[str, Any]) -> None:
 
 
 def join_ranks(run: Run) -> None:
-    """Begin a run on all ranks of its world where rank 0 is, as one."""
+    """Begin a run on all ranks from rank 0's state, with rows and noise of their own."""
     if run.world.size == 1:
         return
-    for network in (run.state.generator, run.state.discriminator):
-        synchronise(network)
+    recipe = run.parts.recipe
     where = _progress(run) if run.world.leads else None
-    arrays, values = share_bundle(run.world, where, dict, "begins to train")
+    arrays, values = run.world.first(lambda: where, "begins to train")
     if not run.world.leads:
         _take_up(run, arrays, values)
+    run.state.rank = run.world.rank
+    run.batches = run.batches.part(run.world.rows(recipe.batch, row_unit(recipe)))
 
 
 def share_bundle(
@@ -243,8 +244,6 @@ def share_bundle(
     schema: type[Meta],
     doing: str,
 ) -> tuple[Arrays, Meta]:
-    """The arrays and the description that rank 0 has, on all ranks; doing: what it does before."""
-    files = bundle_bytes(*bundle) if bundle else {}
-    names = world.first(lambda: [*files], doing)
-    here = {name: world.share_bytes(files.get(name, b""), doing) for name in names}
-    return read_bundle_bytes(here, schema=schema)
+    """Return rank 0's arrays and description on every rank; doing: what it does until then."""
+    files = world.first(lambda: bundle_bytes(*bundle) if bundle else {}, doing)
+    return read_bundle_bytes(files, schema=schema)

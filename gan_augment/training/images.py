@@ -18,7 +18,6 @@ from torch.nn import functional as F
 
 from gan_augment.augment.diff_augment import apply, draw_moves
 from gan_augment.data.batches import Batch
-from gan_augment.distributed import all_rows, own_rows, weighted
 from gan_augment.losses.adversarial import LOSSES
 from gan_augment.machine import ComputeConfig
 from gan_augment.networks.dcgan import DCGANDiscriminator, DCGANGenerator
@@ -216,10 +215,8 @@ def reconstruction_term(
     if output.codes is None:
         raise TypeError("only what an anchored generator decodes has codes")
     objective, rows = parts.recipe.objective, reconstructed_rows(parts.recipe)
-    own = batch.own.x[rows]
-    part = (len(own), len(batch.x[rows]))
-    error = weighted(F.l1_loss(output.x[rows].float(), own), *part)
-    spread = weighted(output.codes[rows].float().square().mean(), *part)
+    error = F.l1_loss(output.x[rows].float(), batch.x[rows])
+    spread = output.codes[rows].float().square().mean()
     term = objective.reconstruction * error + objective.code_penalty * spread
     return term, {"reconstruction": error.detach()}
 
@@ -242,5 +239,4 @@ def augment_images(parts: Parts, state: TrainState, x: Tensor, which: str, turn:
     rng = rng_for(state.noise_seed, "augment", which, state.step, turn)
     probability = float(state.numbers["augment_probability"])
     size = (int(x.shape[2]), int(x.shape[3]))
-    moves = draw_moves(parts.recipe.augment, size, all_rows(len(x)), probability, rng)
-    return apply(x, moves.of(own_rows()))
+    return apply(x, draw_moves(parts.recipe.augment, size, len(x), probability, rng))

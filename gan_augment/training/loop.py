@@ -25,7 +25,6 @@ from gan_augment.training.parts import (
     Parts,
     TrainState,
     load_state,
-    row_unit,
     state_arrays,
 )
 from gan_augment.training.schedule import (
@@ -122,8 +121,8 @@ def one_step(run: Run) -> Losses:
         run.batches.at(state.noise_seed, state.step, turn) for turn in reversed(range(turns))
     ]
     state.generator.train()
-    with run.world.sharing(recipe.batch, row_unit(recipe)):
-        losses = (first or parts.step)(state, parts, batches)
+    losses = (first or parts.step)(state, parts, batches)
+    run.world.average([*losses.values(), *state.running_numbers])
     follow(state.average, state.generator, ema_decay(state.step * recipe.batch, recipe.batch))
     state.step += 1
     return losses

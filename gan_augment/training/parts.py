@@ -106,13 +106,19 @@ class TrainState:
     recipe: Recipe
     step: int = 0
     retries: int = 0
+    rank: int = 0
     numbers: dict[str, Tensor] = field(default_factory=dict)
     progress: float = 0.0
 
     @property
     def noise_seed(self) -> int:
-        """The seed of batches and noise: another one after each rollback."""
-        return self.seed + 1_000_003 * self.retries
+        """The seed of batches and noise: another one on each rank and after each rollback."""
+        return self.seed + 1_000_003 * self.retries + 15_485_863 * self.rank
+
+    @property
+    def running_numbers(self) -> list[Tensor]:
+        """The scalars of `numbers`, which ranks average; a pool stays with its rank."""
+        return [number for number in self.numbers.values() if number.ndim == 0]
 
     @property
     def rate_scale(self) -> float:
@@ -131,7 +137,8 @@ class TrainState:
 
 
 def row_unit(recipe: Recipe) -> int:
-    """The rows that ranks never part: same-class pairs, a pair a generator, packs, rows to compare.
+    """Return the group size that a rank's rows are a multiple of: same-class pairs, one pair per
+    generator, packs, rows to compare.
 
     >>> from gan_augment.recipes import RECIPES
     >>> row_unit(RECIPES["image"]["anchored"]), row_unit(RECIPES["image"]["egan"])

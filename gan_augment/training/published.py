@@ -11,7 +11,6 @@ from torch import Tensor
 from torch.func import functional_call
 
 from gan_augment.data.batches import Batch
-from gan_augment.distributed import averaged, gathered, own_rows
 from gan_augment.networks.growing import Growing, faded, level_at, place
 from gan_augment.networks.layers import split_verdict
 from gan_augment.networks.style import StyleGenerator
@@ -24,7 +23,6 @@ from gan_augment.training.step import (
     generate,
     generator_loss,
     generator_step,
-    of_all,
 )
 
 ADAM_EPSILON = 1e-8
@@ -75,18 +73,18 @@ def path_length(
     if state.step % objective.path_every:
         return output.x.new_zeros(()), {}
     half = max(len(batch.y) // 2, 1)
-    own, y = own_rows(half), batch.y[:half][own_rows(half)]
+    y = batch.y[:half]
     rng, lengths = rng_for(state.noise_seed, "path length", state.step), []
     for network in [m for m in state.generator.modules() if isinstance(m, StyleGenerator)]:
         z = torch.from_numpy(rng.standard_normal((half, network.noise_width), dtype=np.float32))
-        z = z.to(y.device)[own]
+        z = z.to(y.device)
         label = y % len(network.means)  # of a network for one class alone it is 0
         w = network.mapping(z[:, : network.code], label)
         styles = w.expand(len(network.layers), -1, -1)
         images = network.draw(styles, z[:, 2 * network.code + 2 :])
-        pixels = rng.standard_normal((half, *images.shape[1:]), dtype=np.float32)[own]
+        pixels = rng.standard_normal((half, *images.shape[1:]), dtype=np.float32)
         length = slope_lengths(images, w, torch.from_numpy(pixels).to(y.device))
-        lengths.append(gathered(length, half))
+        lengths.append(length)
     length = torch.cat(lengths)
     mean = state.numbers["path_length"]
     mean.lerp_(length.detach().mean(), PATH_RATE)
@@ -123,8 +121,7 @@ def unrolled_loss(state: TrainState, parts: Parts, batch: Batch, output: Generat
     if not parts.recipe.objective.adversary:
         return output.x.new_zeros((), dtype=torch.float32)
     network, settings = state.discriminator, parts.recipe.discriminator_optimiser
-    own = batch.own
-    real = parts.augment(parts, state, own.x, "real", 0)
+    real = parts.augment(parts, state, batch.x, "real", 0)
     fake = parts.augment(parts, state, output.x, "fake", 0)
     names = [name for name, _ in network.named_parameters()]
     weights = [weight.detach().requires_grad_() for weight in network.parameters()]
@@ -133,13 +130,13 @@ def unrolled_loss(state: TrainState, parts: Parts, batch: Batch, output: Generat
     def logits(x: Tensor) -> Tensor:
         now = dict(zip(names, weights, strict=True)) | buffers
         with parts.compute.autocast():
-            told: Tensor = functional_call(network, now, (x, own.y))
-        return split_verdict(of_all(parts, told.float()))[0]
+            told: Tensor = functional_call(network, now, (x, batch.y))
+        return split_verdict(told.float())[0]
 
     moments, steps_done = adam_moments(state.discriminator_optimiser)
     for k in range(1, parts.recipe.game.unrolled + 1):
         loss = parts.loss.discriminator(logits(real), logits(fake))
-        slopes = averaged(torch.autograd.grad(loss, weights, create_graph=True))
+        slopes = torch.autograd.grad(loss, weights, create_graph=True)
         rate = float(state.discriminator_optimiser.param_groups[0]["lr"])
         weights, moments = moved(weights, slopes, moments, settings, rate, steps_done + k)
     fakes = logits(fake)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gan_augment.data.batches import Batch
-from gan_augment.distributed import average_gradients, gathered, own_rows
+from gan_augment.distributed import average_gradients
 from gan_augment.losses.penalties import (
     Critic,
     between,
@@ -58,7 +58,7 @@ def earlier_d_steps(state: TrainState, parts: Parts, batches: Sequence[Batch]) -
 def generate(state: TrainState, parts: Parts, batch: Batch, turn: int = 0) -> GeneratorOutput:
     """The generator's samples for a batch, with the graph where gradients are on."""
     with parts.compute.autocast():
-        inputs = parts.draw(state.noise_seed, state.step, turn, batch).of(own_rows())
+        inputs = parts.draw(state.noise_seed, state.step, turn, batch)
         return parts.make(state.generator, inputs)
 
 
@@ -69,20 +69,20 @@ def discriminator_step(
 
     turn: which of a G step's D steps, 0 for the last.
     """
-    objective, own = parts.recipe.objective, batch.own
+    objective = parts.recipe.objective
     samples = output.x.detach()
     with parts.compute.autocast():  # around both, so that weights are cast once
-        real, real_classes = verdict(state, parts, own.x, own.y, "real", turn)
-        fake, fake_classes = verdict(state, parts, samples, own.y, "fake", turn)
-        if own.unlabelled is not None:  # real, whatever it is
-            unknown, _ = verdict(state, parts, own.unlabelled, own.y, "unlabelled", turn)
+        real, real_classes = verdict(state, parts, batch.x, batch.y, "real", turn)
+        fake, fake_classes = verdict(state, parts, samples, batch.y, "fake", turn)
+        if batch.unlabelled is not None:  # real, whatever it is
+            unknown, _ = verdict(state, parts, batch.unlabelled, batch.y, "unlabelled", turn)
             real = torch.cat([real, unknown])
     loss = total = parts.loss.discriminator(real, fake)
     total = total + _class_term(parts, real_classes, batch.y)
     total = total + objective.drift * real.square().mean()
     if parts.recipe.discriminator.condition == "auxiliary" and objective.fake_classes:
         total = total + _class_term(parts, fake_classes, batch.y)
-    images_seen = state.step * len(batch.y)
+    images_seen = state.step * parts.recipe.batch
     if objective.lecam and images_seen >= objective.lecam_from_images:
         numbers = state.numbers
         total = total + objective.lecam * lecam(
@@ -127,22 +127,12 @@ def verdict(
 ) -> tuple[Tensor, Tensor | None]:
     """D's logits (N,), float32, of reals or samples as D sees them, and its class logits if any.
 
-    x, y: the rows of this process; the logits are those of the whole batch. which: names the
-    augmentation's random draws.
+    which: names the augmentation's random draws.
     """
     with parts.compute.autocast():
         seen = parts.augment(parts, state, x, which, turn)
         of_d: Tensor = state.discriminator(seen, y)
-    return split_verdict(of_all(parts, of_d.float()))
-
-
-def of_all(parts: Parts, told: Tensor) -> Tensor:
-    """What D says of the whole batch, from what it says of the rows of this process.
-
-    Several discriminators say it one behind the other.
-    """
-    of_each = torch.stack(told.chunk(parts.recipe.game.discriminators), dim=1)  # (n, J, ...)
-    return gathered(of_each).transpose(0, 1).flatten(0, 1)
+    return split_verdict(of_d.float())
 
 
 def against_d(state: TrainState, parts: Parts, batch: Batch, output: GeneratorOutput) -> Tensor:
@@ -150,7 +140,7 @@ def against_d(state: TrainState, parts: Parts, batch: Batch, output: GeneratorOu
     weight = parts.recipe.objective.adversary
     if not weight:
         return output.x.new_zeros((), dtype=torch.float32)
-    fake, classes = verdict(state, parts, output.x, batch.own.y, "improved")
+    fake, classes = verdict(state, parts, output.x, batch.y, "improved")
     loss = generator_loss(parts, _beside(state, parts, batch, fake), fake)
     return weight * (loss + _class_term(parts, classes, batch.y))
 
@@ -180,7 +170,7 @@ def _beside(state: TrainState, parts: Parts, batch: Batch, fake: Tensor) -> Tens
     """D's logits on the reals of a G step where the loss compares with them; else empty ones."""
     if not parts.loss.generator_sees_reals:
         return fake[:0]
-    return verdict(state, parts, batch.own.x, batch.own.y, "beside improved")[0]
+    return verdict(state, parts, batch.x, batch.y, "beside improved")[0]
 
 
 class Features(Protocol):
@@ -198,10 +188,10 @@ def feature_matching(
     Mean over the classes of the batch and the features, times the recipe's weight.
     Source: Salimans et al. 2016, section 3.1, by class.
     """
-    discriminator, own = cast(Features, state.discriminator), batch.own
+    discriminator = cast(Features, state.discriminator)
     with torch.no_grad():
-        real = discriminator.features(own.x, own.y)
-    gap = gathered(discriminator.features(output.x.float(), own.y) - real)
+        real = discriminator.features(batch.x, batch.y)
+    gap = discriminator.features(output.x.float(), batch.y) - real
     member = F.one_hot(batch.y[:: len(batch.y) // len(gap)]).to(gap.dtype)  # (N / pack, K)
     count = member.sum(dim=0)  # (K,)
     distance = (member.T @ gap / count.clamp_min(1)[:, None]).square().mean(dim=1).sum()
@@ -263,10 +253,10 @@ def slope_penalties(
 
     In float32, and on samples as they are, not as D sees them. A penalty of every k-th D step has
     k times its weight: the mean over k steps is that of every step (lazy regularisation, Karras et
-    al. 2020). fake: of the rows of this process.
+    al. 2020).
     """
     total, terms = fake.new_zeros((), dtype=torch.float32), Losses()
-    real, fake, own = batch.x.float(), fake.detach().float(), own_rows()
+    real, fake = batch.x.float(), fake.detach().float()
     objective, d_step = parts.recipe.objective, state.step * parts.recipe.d_steps + turn
 
     def uniform(name: str, *shape: int) -> Tensor:
@@ -275,24 +265,24 @@ def slope_penalties(
 
     # name: weight, every so many D steps, formula, the points where D's slope is looked at
     kinds: dict[str, tuple[float, int, Formula, Callable[[], Tensor]]] = {
-        "r1": (objective.r1, objective.r1_every, zero_centred, lambda: real[own]),
+        "r1": (objective.r1, objective.r1_every, zero_centred, lambda: real),
         "r2": (objective.r2, objective.r1_every, zero_centred, lambda: fake),
         "gradient_penalty": (
             objective.gradient_penalty,
             objective.penalty_every,
             one_centred,
-            lambda: between(real[own], fake, uniform("gradient_penalty", len(real))[own]),
+            lambda: between(real, fake, uniform("gradient_penalty", len(real))),
         ),
         "dragan": (
             objective.dragan,
             objective.penalty_every,
             one_centred,
-            lambda: perturbed(real, uniform("dragan", *real.shape))[own],
+            lambda: perturbed(real, uniform("dragan", *real.shape)),
         ),
     }
     for name, (weight, every, formula, points) in kinds.items():
         if weight and d_step % every == 0:
-            y = batch.own.y
+            y = batch.y
             each = [formula(critic, points(), y) for critic in _critics(state.discriminator)]
             penalty = torch.stack(each).mean()
             total = total + weight * every * penalty

@@ -18,7 +18,6 @@ from torch.nn import functional as F
 
 from gan_augment.data.batches import Batch
 from gan_augment.data.pixels import cropped, edge_padded
-from gan_augment.distributed import gathered, own_rows, weighted
 from gan_augment.networks.ensembles import ByClass
 from gan_augment.networks.geometry import Geometry
 from gan_augment.networks.inputs import GeneratorInput, SourceRows
@@ -169,7 +168,7 @@ def cycle_term(
     if source is None or source.labels is None:
         raise TypeError("only samples that start from rows of known classes go back to them")
     back = _drawn(state, parts, output.x, source.labels)
-    error = _mean_error(back, source.rows, batch)
+    error = _mean_error(back, source.rows)
     return parts.recipe.objective.cycle * error, {"cycle": error.detach()}
 
 
@@ -177,8 +176,7 @@ def identity_term(
     state: TrainState, parts: Parts, batch: Batch, output: GeneratorOutput
 ) -> tuple[Tensor, Losses]:
     """identity * E|G(x, y) - x|, of rows of class y already. Source: Zhu et al. 2017, 5.2."""
-    own = batch.own
-    error = _mean_error(_drawn(state, parts, own.x, own.y), own.x, batch)
+    error = _mean_error(_drawn(state, parts, batch.x, batch.y), batch.x)
     return parts.recipe.objective.identity * error, {"identity": error.detach()}
 
 
@@ -186,7 +184,7 @@ def pixel_term(
     state: TrainState, parts: Parts, batch: Batch, output: GeneratorOutput
 ) -> tuple[Tensor, Losses]:
     """reconstruction * E|G - x|, where the row x is known. Source: Isola et al. 2017, eq. 3."""
-    error = _mean_error(output.x, batch.own.x, batch)
+    error = _mean_error(output.x, batch.x)
     return parts.recipe.objective.reconstruction * error, {"reconstruction": error.detach()}
 
 
@@ -201,17 +199,17 @@ def style_term(
     source, network = output.source, _network(state)
     if source is None or source.styles is None or not isinstance(network, Restyler):
         raise TypeError("only a Restyler's samples have styles")
-    objective, part = parts.recipe.objective, (len(output.x), len(batch.y))
+    objective = parts.recipe.objective
     with parts.compute.autocast():
         levels = [level.float() for level in network.features(output.x)]
         with torch.no_grad():
             wanted = [moments(level.float()) for level in network.features(source.styles)]
             own = network.features(source.rows)[-1].float()
             target = (own - moments(own)[0]) / moments(own)[1] * wanted[-1][1] + wanted[-1][0]
-    content = weighted(F.mse_loss(levels[-1], target), *part)
+    content = F.mse_loss(levels[-1], target)
     style = torch.stack(
         [
-            weighted(F.mse_loss(mine, theirs), *part)
+            F.mse_loss(mine, theirs)
             for level, theirs_of in zip(levels, wanted, strict=True)
             for mine, theirs in zip(moments(level), theirs_of, strict=True)
         ]
@@ -228,10 +226,10 @@ def terms_step(state: TrainState, parts: Parts, batches: Sequence[Batch]) -> Los
 
 def autoencoding_step(state: TrainState, parts: Parts, batches: Sequence[Batch]) -> Losses:
     """One update of a Restyler's encoder and decoder: a row in its own style is itself."""
-    own = batches[-1].own
+    own = batches[-1]
     with parts.compute.autocast():
         images = _network(state)(own.x, own.x)
-    error = _mean_error(images, own.x, batches[-1])
+    error = _mean_error(images, own.x)
     update_generator(state, error)
     return {"reconstruction": error.detach()}
 
@@ -253,10 +251,10 @@ def pooled_step(state: TrainState, parts: Parts, batches: Sequence[Batch]) -> Lo
     batch = batches[-1]
     output = generate(state, parts, batch)
     losses = generator_step(state, parts, batch, output)
-    new = gathered(output.x.detach(), len(batch.y)).float()
+    new = output.x.detach().float()
     rng = rng_for(state.noise_seed, "pool", state.step)
     shown = from_pool(state.numbers["pool"], state.numbers["pooled"], new, batch.y, rng)
-    return losses | discriminator_step(state, parts, batch, GeneratorOutput(shown[own_rows()]))
+    return losses | discriminator_step(state, parts, batch, GeneratorOutput(shown))
 
 
 @torch.no_grad()
@@ -297,9 +295,8 @@ def _drawn(state: TrainState, parts: Parts, rows: Tensor, labels: Tensor) -> Ten
     return images
 
 
-def _mean_error(images: Tensor, rows: Tensor, batch: Batch) -> Tensor:
-    """E|images - rows| of the whole batch, of which this process may have a part."""
-    return weighted(F.l1_loss(images.float(), rows.float()), len(rows), len(batch.y))
+def _mean_error(images: Tensor, rows: Tensor) -> Tensor:
+    return F.l1_loss(images.float(), rows.float())
 
 
 def _network(state: TrainState) -> nn.Module:

@@ -14,12 +14,11 @@ from typing import Annotated, Any, Literal
 import typer
 
 from gan_augment.errors import UsageError
-from gan_augment.processes import follows, ranks_started, run_ranks
+from gan_augment.processes import KILLED, follows, ranks_started, run_ranks
 from gan_augment_cli import options as o
 from gan_augment_cli import os_signals, outcome
 from gan_augment_cli.console import shown_progress
 
-KILLED = -9
 RESTARTS = 3
 """Of the processes of a fit, after one was killed."""
 
