@@ -99,6 +99,8 @@ SIGNAL = SignalKind()
 
 def scaled_as(data: Labelled, scale: Scale) -> Labelled:
     """Return the same signals with other values as -1 and 1."""
+    if data.meta.scale == scale:
+        return data
     rows = to_unit(data.values, scale)
     return replace(data, rows=rows, meta=Meta(scale, data.meta.rate))
 

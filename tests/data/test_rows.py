@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import io
-from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from hypothesis import given
@@ -16,10 +14,7 @@ from PIL import Image
 from gan_augment.data.batches import PairedBatches
 from gan_augment.data.groups import join_groups, near_duplicates
 from gan_augment.data.splits import fold_of_rows, hold_out
-from gan_augment.errors import DataError
 from gan_augment.kinds.image import IMAGE
-from gan_augment.kinds.kind import Labelled
-from gan_augment.kinds.table import TABLE
 
 
 def _data(labels, groups=None, order=None):
@@ -141,11 +136,6 @@ def test_pixels_and_labels_are_those_of_the_index():
     assert np.allclose(pixels.numpy(), batch.index)
 
 
-def test_a_class_without_rows_is_never_drawn():
-    labels = batches(counts=(10, 0, 10)).at(0, 0).y
-    assert 1 not in labels.tolist()
-
-
 def scenes(n: int = 40, side: int = 32, channels: int = 3, seed: int = 0) -> np.ndarray:
     """Pictures with edges and texture: bright discs on a gradient, noise smoothed over 2 px."""
     rng = np.random.default_rng(seed)
@@ -235,59 +225,3 @@ def test_any_size_and_channels_from_eight_px_work(shape: tuple[int, int, int]) -
     pixels[7] = lit(pixels[3])
     assert near_duplicates(pixels) == [[3, 7]]
     assert near_duplicates(pixels[:1]) == near_duplicates(pixels[:0]) == []
-
-
-def test_pictures_further_apart_than_a_block_are_compared_too() -> None:
-    rng = np.random.default_rng(0)
-    pixels = rng.integers(0, 200, (2500, 8, 8, 1)).astype(np.uint8)
-    pixels[2400] = lit(pixels[5])
-    assert near_duplicates(pixels) == [[5, 2400]]
-
-
-def a_table(n: int = 4) -> Labelled:
-    frame = pd.DataFrame(
-        {
-            "whole": np.arange(n, dtype=np.int8),
-            "level": pd.Categorical(["a", "b"] * (n // 2), categories=["b", "a", "unused"]),
-            "maybe": pd.array([1, None] * (n // 2), dtype="Int64"),
-        },
-        index=pd.Index(range(10, 10 + n), name="key"),
-    )
-    labels = np.arange(n, dtype=np.int64) % 2
-    return TABLE.of(frame, labels, np.array([f"row-{i}" for i in range(n)]), None, ("x", "y"))
-
-
-def test_a_table_keeps_the_frame_it_was_given() -> None:
-    frame = pd.DataFrame({"a": [1, 2]})
-    table = TABLE.of(frame, np.array([0, 1]), np.array(["r0", "r1"]))
-    assert table.frame is frame
-    assert table.names == ("0", "1")
-    assert table.counts == {"0": 1, "1": 1}
-
-
-def test_rows_are_taken_with_their_dtypes_and_ids() -> None:
-    table = a_table()
-    part = table.take([3, 0])
-    assert part.ids.tolist() == ["row-3", "row-0"]
-    assert part.labels.tolist() == [1, 0]
-    assert part.frame.dtypes.equals(table.frame.dtypes)
-    assert part.frame.index.tolist() == [13, 10]
-    assert len(part.take([])) == 0
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"labels": np.array([0, 1, 0, 2])}, "class_names has 2"),
-        ({"labels": np.array([0, 1])}, r"expected int64 \(4,\)"),
-        ({"ids": np.array(["a", "a", "b", "c"])}, "unique"),
-        ({"groups": np.zeros(3, dtype=np.int64)}, "groups are"),
-        ({"rows": np.zeros((4, 2))}, "expected a pandas DataFrame"),
-        ({"rows": pd.DataFrame(np.zeros((4, 2)), columns=["a", "a"])}, r"\['a'\] occur"),
-    ],
-)
-def test_a_table_that_does_not_hold_together_is_refused(
-    change: dict[str, object], message: str
-) -> None:
-    with pytest.raises(DataError, match=message):
-        replace(a_table(), **change)  # type: ignore[arg-type]

@@ -14,7 +14,6 @@ from gan_augment.data.images.contact_sheet import (
 from gan_augment.data.signals import from_signals, holds_signals
 from gan_augment.errors import DataError, GanAugmentError, UnreadableFilesError, UsageError
 from gan_augment.kinds.kind import Labelled
-from gan_augment.kinds.signal import scaled_as
 
 
 def tones(n=6, channels=2, length=64, seed=0):
@@ -47,17 +46,6 @@ def test_a_channel_that_never_changes_stays_as_it_is():
     values = np.concatenate([tones(channels=1), np.full((6, 1, 64), 7.0)], axis=1)
     data = from_signals(values, [0, 0, 0, 0, 1, 1])
     np.testing.assert_allclose(data.values[:, 1], 7.0)
-
-
-def test_taken_rows_keep_the_scale_of_all():
-    data = from_signals(tones(), [0, 0, 0, 0, 1, 1])
-    assert data.take([1, 4]).meta == data.meta
-
-
-def test_signals_on_another_scale_are_the_same_signals():
-    data = from_signals(tones(), [0, 0, 0, 0, 1, 1])
-    other = scaled_as(data, ((0.0, 20.0), (-50.0, 50.0)))
-    np.testing.assert_allclose(other.values, data.values, atol=1e-4)
 
 
 def test_equal_windows_share_a_group():
@@ -174,14 +162,6 @@ def test_a_window_longer_than_the_recording_is_told(tmp_path):
         read_signals(tmp_path / "x.npz", window=100)
     with pytest.raises(UsageError, match="expected 16 samples or more"):
         read_signals(source, window=4)
-
-
-def test_silent_windows_of_a_recording_are_left_out(tmp_path):
-    half = tones(3)
-    half[:, :, 32:] = 0
-    read = read_signals(folder_of(tmp_path, a=half, b=tones(3, seed=1)), window=32)
-    assert read.data.counts == {"a": 3, "b": 6}
-    assert "left out 3 silent windows of 12" in read.notes
 
 
 def test_wav_files_keep_their_rate_and_channels(tmp_path):

@@ -11,7 +11,7 @@ import pytest
 from image_files import encoded, png
 from PIL import Image
 
-from gan_augment.data.images.decode import BadImageError, decode, header_size
+from gan_augment.data.images.decode import decode, header_size
 
 RNG = np.random.default_rng(1)
 COLOUR = RNG.integers(0, 256, (9, 14, 3), dtype=np.uint8)
@@ -39,13 +39,6 @@ EXACT = {
 def test_a_lossless_file_comes_back_pixel_by_pixel_in_the_fewest_channels(name):
     image, kind, expected = EXACT[name]
     assert np.array_equal(decode(encoded(image, kind))[1], expected)
-
-
-@pytest.mark.parametrize("kind", ["JPEG", "WEBP"])
-def test_a_lossy_colour_file_comes_back_close(kind):
-    smooth = np.linspace(0, 255, 32 * 32 * 3).reshape(32, 32, 3).astype(np.uint8)
-    pixels = decode(encoded(smooth, kind, quality=95))[1]
-    assert np.abs(pixels.astype(int) - smooth).mean() < 6
 
 
 def test_16_bits_are_scaled_and_rounded_not_clipped():
@@ -99,12 +92,6 @@ def test_of_several_frames_the_first_is_taken_and_that_is_said(kind):
     facts, pixels = decode(raw)
     assert facts["animated"]
     assert pixels.max() == 10
-
-
-@pytest.mark.parametrize("mode", ["I", "F"])
-def test_32_bit_pixels_are_refused_since_their_white_is_unknown(mode):
-    with pytest.raises(BadImageError, match="8 or 16 bits"):
-        decode(encoded(Image.new(mode, (8, 8), 3), "TIFF"))
 
 
 def test_decoding_changes_no_setting_of_pillow_and_warns_of_nothing():

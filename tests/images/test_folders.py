@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -120,52 +118,6 @@ def test_other_sources_are_refused_with_what_is_expected(tmp_path, name, error, 
     (tmp_path / "data.parquet").write_text("x")
     with pytest.raises(error, match=words):
         read_images(tmp_path / name)
-
-
-def test_the_scan_is_ready_for_json(folder):
-    scan = read_images(folder(cat=2, dog=2)).scan
-    facts = json.loads(json.dumps(scan.to_dict()))
-    assert facts["images"] == 4
-    assert facts["classes"] == {"cat": 2, "dog": 2}
-    assert facts["sizes"]["median"] == [12, 10]
-    assert facts["modes"] == {"RGB": 4}
-    assert (scan.entries[0].path, len(scan.entries[0].sha256)) == ("cat/000.png", 64)
-
-
-def test_progress_counts_every_file_once(folder):
-    class Seen:
-        def __init__(self):
-            self.told = []
-
-        def phase(self, name, total=None):
-            self.told.append((name, total))
-
-        def advance(self, done, text=""):
-            self.told.append(done)
-
-        def note(self, text): ...
-
-        def warn(self, text): ...
-
-    seen = Seen()
-    read_images(folder(cat=2, dog=1), progress=seen)
-    assert seen.told == [("reading sizes", 3), 1, 2, 3, ("reading images", 3), 1, 2, 3]
-
-
-def test_the_data_hash_notices_every_change(folder):
-    data = read_images(folder(cat=2, dog=2)).data
-    hashes = {
-        IMAGE.sha256(data),
-        IMAGE.sha256(data.take([1, 0, 2, 3])),
-        IMAGE.sha256(data.take([0])),
-    }
-    changed = data.pixels.copy()
-    changed[0, 0, 0, 0] ^= 1
-    hashes.add(IMAGE.sha256(IMAGE.of(changed, data.labels, data.ids, None, data.names)))
-    hashes.add(IMAGE.sha256(IMAGE.of(data.pixels, data.labels, data.ids, None, ("a", "b"))))
-    apart = IMAGE.of(data.pixels, data.labels, data.ids, np.array([0, 1, 2, 3]), data.names)
-    hashes |= {IMAGE.sha256(apart), IMAGE.sha256(replace(apart, groups=np.array([0, 0, 1, 1])))}
-    assert len(hashes) == 7
 
 
 def test_more_pixels_than_memory_are_refused_before_any_is_decoded(folder, monkeypatch):

@@ -1,4 +1,4 @@
-"""Pixels beyond memory: a temporary file of this process, mapped, and its pages given back."""
+"""Pixels larger than memory: a memory-mapped temporary file that this process removes."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from numpy.typing import NDArray
 
 from gan_augment.errors import UsageError, WriteFailedError
 from gan_augment.processes import memory_limit_bytes
-from gan_augment.storage import NewFile, write_errors
+from gan_augment.storage import write_errors
 
 _ABOVE_BYTES = 1 << 30
-_MEMORY_SHARE = 0.3  # of the memory there is; reading holds pixels twice, the rest is for training
+_MEMORY_SHARE = 0.3  # reading holds the pixels twice; training needs the rest
 
 
 class TemporaryFolder:
-    """A folder that goes when the last reference in the process that made it does.
+    """A folder that is removed with its last reference in the process that created it.
 
-    A forked or unpickled copy leaves it alone.
+    Forked and unpickled copies do not remove it.
     """
 
     def __init__(self) -> None:
@@ -37,40 +37,32 @@ class TemporaryFolder:
 
 
 class TemporaryImages:
-    """Images uint8 of one shape in a file that goes with the process, or with the last map of it.
+    """uint8 images (n, H, W, C) in a file below $TMPDIR, removed with the last map of it.
 
-    The file lies in the system's folder for temporary files ($TMPDIR). Raises WriteFailedError
-    where the disk is full.
+    Raises WriteFailedError if the disk is full.
     """
 
-    def __init__(self, shape: tuple[int, int, int]) -> None:
-        self._shape, self._images = shape, 0
+    def __init__(self, shape: tuple[int, int, int, int]) -> None:
         with _write_errors(Path(tempfile.gettempdir())):
             self._folder = TemporaryFolder()
-            self.path = self._folder.path / "pixels.u8"
-            self._file = NewFile(self.path, 0o600)
-        self._close = weakref.finalize(self, self._file.end)
-
-    def append(self, image: NDArray[np.uint8]) -> None:
-        """Write one more image (H, W, C)."""
-        assert image.shape == self._shape
-        with _write_errors(self.path):
-            self._file.write(np.ascontiguousarray(image).data.cast("B"))
-        self._images += 1
+            self.path = self._folder.path / "pixels.npy"
+            self.pixels = np.lib.format.open_memmap(self.path, "w+", np.dtype(np.uint8), shape)
+            with self.path.open("r+b") as file:  # without the space, a write would be a SIGBUS
+                os.posix_fallocate(file.fileno(), 0, self.path.stat().st_size)
 
     def mapped(self) -> NDArray[np.uint8]:
-        """All images, (N, H, W, C), read-only, N >= 1. Nothing is written any more."""
-        with _write_errors(self.path):
-            self._close()
-        images = np.memmap(self.path, np.uint8, "r", shape=(self._images, *self._shape))
-        images.folder = self._folder  # type: ignore[attr-defined]  # it stays as long as the map
+        """Return all images as a read-only map; `pixels` is closed."""
+        self.pixels.flush()
+        del self.pixels
+        images: NDArray[np.uint8] = np.load(self.path, mmap_mode="r")
+        images.folder = self._folder  # type: ignore[attr-defined]  # lives as long as the map
         return images
 
 
 def map_above_bytes() -> int:
-    """Pixels of more bytes are mapped: 1 GiB, less on a small machine, where they would not fit.
+    """Return the size in bytes above which pixels are mapped: 1 GiB, less on small machines.
 
-    $GAN_AUGMENT_MAP_ABOVE, a whole number of MiB, says otherwise; UsageError if it is none.
+    $GAN_AUGMENT_MAP_ABOVE overrides it, as a whole number of MiB. Raises UsageError for other text.
     """
     above = os.environ.get("GAN_AUGMENT_MAP_ABOVE")
     if above is None:
@@ -81,15 +73,14 @@ def map_above_bytes() -> int:
 
 
 def drop_pages(array: NDArray[np.generic]) -> None:
-    """Let go of the pages of a read-only mapped array; they are read again when they are used.
+    """Release the pages of a mapped array; the next access reads them from the file again.
 
-    Pages of a mapped file that were read count as the process's own (64 KiB around each row), so
-    that a pass through all rows looks as large as the data. Other arrays are left alone: dropping
-    pages of a private, writable map would lose what was written.
+    Pages in use count as memory of the process, so that one pass through all rows looks as large
+    as the data. Other arrays are ignored: a private map (mode "c") would lose its changes.
     """
-    base: object = array.base
-    if isinstance(array, np.memmap) and array.mode == "r" and isinstance(base, mmap.mmap):
-        base.madvise(mmap.MADV_DONTNEED)
+    pages: object = getattr(array, "_mmap", None)
+    if isinstance(array, np.memmap) and array.mode != "c" and isinstance(pages, mmap.mmap):
+        pages.madvise(mmap.MADV_DONTNEED)
 
 
 @contextlib.contextmanager
@@ -104,5 +95,5 @@ def _write_errors(path: Path) -> Iterator[None]:
 
 
 def _remove(folder: Path, owner: int) -> None:
-    if os.getpid() == owner:  # a forked child leaves it alone
+    if os.getpid() == owner:
         shutil.rmtree(folder, ignore_errors=True)

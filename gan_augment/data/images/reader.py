@@ -1,6 +1,6 @@
-"""Images that a user has on disk as `Labelled`: a folder of classes, a CSV manifest, an .npz.
+"""Read labelled images from disk: a folder of classes, a CSV manifest, or an .npz file.
 
-Every file is decoded once, in worker processes with limits, and comes to the model's size.
+Every file is decoded once, in worker processes with limits, and resized to the model's size.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ _MOST_CHANNELS = 4  # of a decoded file
 
 @dataclass(frozen=True)
 class ReadImages:
-    """Labelled images at the model's size, what the scan found, and sentences for people.
+    """Labelled images at the model's size, the scan of the files, and notes for people.
 
-    columns: of a manifest, {column: a value a row} of those that were asked for.
+    columns: the requested columns of a manifest, {column: one value per row}.
     """
 
     data: Labelled
@@ -64,37 +64,37 @@ def read_images(
     columns: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> ReadImages:
-    """Read a folder of class folders, a `.csv` manifest or an `.npz` file, and leave it as it is.
+    """Read a folder of class folders, a `.csv` manifest or an `.npz` file.
 
-    The ids are paths below the root, or "row-000000" for arrays. Images with the same pixels share
-    a group.
+    Ids are paths below the root, or "row-000000" for arrays. Images with equal pixels share a
+    group.
 
     Parameters
     ----------
     source
-        The folder or file.
+        The folder or file; it is not changed.
     image_size
-        (height, width) px; None for `resize.model_size`.
+        (height, width) in px; None for `resize.model_size`.
     resize
         "squeeze", "crop" or "pad".
     skip_bad
-        Leave out unusable files however many there are.
+        Skip unusable files, however many there are.
     workers
-        Processes that decode.
+        Number of decoding processes.
     map_above
-        Bytes; if the pixels of files take more, they are decoded into a temporary file of this
-        process and mapped from there, read-only. None: 1 GiB, or $GAN_AUGMENT_MAP_ABOVE in MiB.
+        Size in bytes above which the pixels are decoded into a temporary file and mapped from it,
+        read-only. None for 1 GiB, or $GAN_AUGMENT_MAP_ABOVE in MiB.
     labelled
-        False for a folder with images at any depth, whose classes nobody knows.
+        False for a folder of images without classes, at any depth.
     columns
-        Of a manifest, more columns whose values are given back.
+        Further columns of a manifest to return.
     progress
         Receives phases and counts.
 
     Raises
     ------
     DataError, UsageError
-        `UnreadableFilesError` where more files are bad than may be left out silently.
+        `UnreadableFilesError` if too many files are bad to skip them silently.
 
     Examples
     --------
@@ -127,7 +127,7 @@ def read_images(
 
 
 def _size_by_headers(listing: Listing, workers: int | None, progress: Progress) -> tuple[int, int]:
-    """The model's size by the headers of all files, or of some 2,000 evenly spaced ones."""
+    """Return the model's size from at most 4,000 evenly spaced headers."""
     some = listing.files[:: max(1, len(listing.files) // _HEADERS)]
     progress.phase("reading sizes", len(some))
     paths = [listing.root / path for path, *_ in some]
@@ -148,29 +148,32 @@ def _decoded(
     map_above: int | None,
     progress: Progress,
 ) -> ReadImages:
-    """The files of a listing at (height, width) px. Raises where too many of them are bad."""
+    """Decode the files of a listing at (height, width) px; raise if too many are bad."""
     paths = [listing.root / path for path, *_ in listing.files]
     above = map_above_bytes() if map_above is None else map_above
     store: TemporaryImages | None = None
     if len(paths) * size[0] * size[1] * 3 > above:
-        store = TemporaryImages((*size, _MOST_CHANNELS))
-        progress.note(f"the pixels lie in {str(store.path.parent)!r} while this process runs")
+        store = TemporaryImages((len(paths), *size, _MOST_CHANNELS))
+        progress.note(f"the pixels are in {str(store.path.parent)!r} while this process runs")
     else:
         _check_memory(len(paths), size)
     progress.phase("reading images", len(paths))
-    entries, images, channels = [], [], 1
+    entries: list[Entry] = []
+    images, channels = [], 1
     rejected = dict(listing.rejected)
     answers = zip(listing.files, decode_files(paths, size, how, workers=workers), strict=True)
     for done, ((path, label, group), (facts, image)) in enumerate(answers, 1):
         if image is None:
             rejected[path] = (label, str(facts["reason"]))
         else:
-            entries.append(Entry(path, label, group, **facts))
-            channels = max(channels, image.shape[2])
             if store is None:
                 images.append(image)
             else:
-                store.append(_with_channels(image, _MOST_CHANNELS))
+                store.pixels[len(entries)] = _with_channels(image, _MOST_CHANNELS)
+                if done % 256 == 0:
+                    drop_pages(store.pixels)
+            entries.append(Entry(path, label, group, **facts))
+            channels = max(channels, image.shape[2])
         progress.advance(done)
     scan = Scan(
         entries=tuple(entries),
@@ -181,7 +184,7 @@ def _decoded(
     )
     refuse_bad(scan, skip_bad)
     if store is not None:
-        pixels = _mapped(store.mapped(), channels)
+        pixels = store.mapped()[: len(entries), ..., :channels]
     else:
         pixels = np.empty((len(images), *size, channels), dtype=np.uint8)
         for row, image in enumerate(images):
@@ -194,32 +197,22 @@ def _decoded(
         ids=[entry.path for entry in entries],
         digests=[entry.sha256 for entry in entries],
     )
-    told = {
+    columns = {
         name: tuple(values.get(entry.path, "") for entry in entries)
         for name, values in listing.columns.items()
     }
-    return ReadImages(data, scan, (*listing.notes, *scan_notes(scan)), told)
-
-
-def _mapped(images: NDArray[np.uint8], channels: int) -> NDArray[np.uint8]:
-    """Mapped images (N, H, W, 4) with their first channels, in a temporary file of their own."""
-    store = TemporaryImages((*images.shape[1:3], channels))
-    for row, image in enumerate(images):
-        store.append(image[..., :channels])
-        if row % 256 == 0:
-            drop_pages(images)
-    return store.mapped()
+    return ReadImages(data, scan, (*listing.notes, *scan_notes(scan)), columns)
 
 
 def _with_channels(image: NDArray[np.uint8], channels: int) -> NDArray[np.uint8]:
-    """An image (H, W, 1, 3 or 4) with more channels: grey is equal colours, opaque unless said."""
+    """Add channels to an image (H, W, 1, 3 or 4): grey in all colours, opaque by default."""
     wide = np.full((*image.shape[:2], channels), 255, dtype=np.uint8)
     wide[..., : min(channels, 3) if image.shape[2] == 1 else image.shape[2]] = image
     return wide
 
 
 def _check_memory(images: int, size: tuple[int, int]) -> None:
-    """Refuse, before anything is decoded, what would not fit at three channels, held twice."""
+    """Raise DataError, before decoding, if three channels held twice exceed the memory."""
     if problem := memory_problem(images * size[0] * size[1] * 3 * 2):
         raise DataError(
             f"{images} images of {size[1]} x {size[0]} px need about {problem}. Take a "
