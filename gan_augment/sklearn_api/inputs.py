@@ -1,4 +1,4 @@
-"""X and y in, as labelled data; rows back out, in the containers, dtypes and scale they came in.
+"""Read X and y as labelled data; return rows in the container, dtype and scale of X and y.
 
 >>> parsed = read_input(np.eye(4, dtype=np.float32), ["rare", "common", "common", "common"])
 >>> parsed.data.counts, parsed.kind
@@ -11,7 +11,7 @@ import math
 import sys
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -21,10 +21,8 @@ from gan_augment.data.signals import from_signals
 from gan_augment.data.tables.containers import (
     as_frame,
     as_series,
-    columns_of,
     concatenate,
     dimensions_of,
-    index_of,
     plain_container,
     rows_like,
     take,
@@ -46,18 +44,16 @@ from gan_augment.kinds.table import TABLE
 from gan_augment.recipes import DataKind
 
 Label = Any
-"""A label as the user has it: text, a whole number, a boolean, a whole float."""
+"""A label of y: text, a whole number, a boolean or a whole float."""
 Scale = Literal["bool", "0..1", "0..255", "signal"]
-Data = Labelled
 
 
 @dataclass(frozen=True)
 class ClassLabels:
-    """Holds what the user calls the classes, and the container in which labels go back.
+    """The classes: internal names, labels of y, and the container of y.
 
-    names: class names inside, by class index. labels: what the user calls the same classes, as
-    Python's scalars. values: (K,) the labels in y's own dtype. examples: one label a class in y's
-    own container, from which all others are taken.
+    names: internal names, by class index. labels: the labels in y, as Python scalars. values: (K,)
+    labels in the dtype of y. examples: one label per class in the container of y.
     """
 
     names: tuple[str, ...]
@@ -69,7 +65,7 @@ class ClassLabels:
     def of(
         cls, names: tuple[str, ...], labels: tuple[Label, ...], dtype: np.dtype[Any] | None = None
     ) -> Self:
-        """Make classes of these names that are called by these labels, which go back as an array.
+        """Make classes with these names and labels; labels are returned as an array.
 
         >>> ClassLabels.of(("7", "8"), (7, 8)).take(np.array([1, 0]))
         array([8, 7])
@@ -82,11 +78,11 @@ class ClassLabels:
         return cls(names, labels, values, values)
 
     def label_of(self, name: str) -> Label:
-        """Return what the user calls the class of that name."""
+        """Return the label of a class."""
         return self.labels[self.names.index(name)]
 
     def name_of(self, label: Label) -> str:
-        """Return the name of a class that the user calls `label`. Raises UnknownClassError."""
+        """Return the class name of a label. Raises UnknownClassError."""
         known: dict[Label, str] = dict(zip(self.labels, self.names, strict=True))
         try:
             label = python_scalar(label)
@@ -99,48 +95,44 @@ class ClassLabels:
             ) from None
 
     def take(self, codes: NDArray[np.int64]) -> Any:
-        """Return (M,) labels of class indices, in y's container."""
+        """Return (M,) labels of class indices, in the container of y."""
         return take(self.examples, codes)
 
 
 @dataclass(frozen=True)
 class PixelFormat:
-    """Holds how images or signals came.
+    """The shape, dtype and scale of the images or signals in X.
 
-    shape: of one, (H, W), (H, W, C) or, flattened, (H x W x C,); of signals (C, L) or (L,). dtype:
-    NumPy's, as text. scale: which numbers are black and white; "signal" where they are no pixels.
+    shape: (H, W), (H, W, C) or flattened (H x W x C,); of signals (C, L) or (L,). dtype: NumPy's
+    name. scale: the values of black and white, or "signal".
     """
-
-    __pydantic_config__: ClassVar = {"extra": "ignore"}  # earlier versions saved more beside these
 
     shape: tuple[int, ...]
     dtype: str
     scale: Scale
 
-    def scaled(self, pixels: NDArray[np.uint8]) -> NDArray[Any]:
-        """Return uint8 (M, H, W, C) in the own dtype, scale and shape, as `to_uint8` reads them."""
+    def rows(self, data: Labelled) -> NDArray[Any]:
+        """Return images or signals (M, ...) in the shape, dtype and scale of X."""
         values: NDArray[Any]
-        if self.scale == "bool":
-            values = pixels >= 128
-        else:
-            values = (pixels if self.scale == "0..255" else pixels / 255.0).astype(self.dtype)
-        return values.reshape(-1, *self.shape)  # (M, H, W, C) -> (M, ...)
-
-    def of_signals(self, values: NDArray[np.float32]) -> NDArray[Any]:
-        """Return float32 (M, C, L) in the own dtype and shape; whole numbers are rounded."""
         dtype = np.dtype(self.dtype)
-        if dtype.kind in "iu":
-            limits = np.iinfo(dtype)
-            values = np.clip(np.rint(values.astype(np.float64)), limits.min, limits.max)
-        return values.astype(dtype).reshape(-1, *self.shape)  # (M, C, L) -> (M, ...)
+        if data.kind is SIGNAL:
+            values = data.values
+            if dtype.kind in "iu":
+                limits = np.iinfo(dtype)
+                values = np.clip(np.rint(values.astype(np.float64)), limits.min, limits.max)
+        elif self.scale == "bool":
+            values = data.pixels >= 128
+        else:
+            values = data.pixels if self.scale == "0..255" else data.pixels / 255.0
+        return values.astype(dtype).reshape(-1, *self.shape)
 
 
 @dataclass(frozen=True)
 class OutputFormat:
-    """Holds how rows go back.
+    """The format of returned rows.
 
-    template: X without its rows, which keeps container, dtypes and columns; None for uint8 images
-    and pandas frames. pixels: of images. sparse: the format of a sparse X.
+    template: X without rows; None for uint8 images and pandas frames. pixels: of images and
+    signals. sparse: the format of a sparse X.
     """
 
     labels: ClassLabels
@@ -148,34 +140,31 @@ class OutputFormat:
     pixels: PixelFormat | None = None
     sparse: str = ""
 
-    def rows(self, data: Data) -> Any:
-        """Return rows of labelled data alone, in X's container, dtype and shape."""
-        if data.kind.tabular:
+    def rows(self, data: Labelled) -> Any:
+        """Return rows in the container, dtype and shape of X."""
+        if self.pixels is None:
             return rows_like(self.template, data.frame, self.sparse)
-        assert self.pixels is not None, "images were made where X is a table"
-        if data.kind is SIGNAL:
-            values = self.pixels.of_signals(data.values)
-        else:
-            values = self.pixels.scaled(data.pixels)
+        values = self.pixels.rows(data)
         if isinstance(self.template, list):
             return values.tolist()
         if self.template is None or isinstance(self.template, np.ndarray):
             return values
         import pandas as pd
 
-        frame = pd.DataFrame(values, columns=columns_of(self.template))
+        names = getattr(self.template, "column_names", getattr(self.template, "columns", None))
+        frame = pd.DataFrame(values, columns=None if names is None else list(names))
         return rows_like(self.template, frame, self.sparse)
 
 
 @dataclass(frozen=True)
 class ParsedInput:
-    """Holds X and y as labelled data, and the way back.
+    """X and y as labelled data, and the format of the output.
 
-    x, y: as they came, for the rows of a result that are real; None for labelled data and datasets.
-    target: how the labels beside a table are written. overrides: kinds that the user decides.
+    x, y: the originals; None for labelled data and datasets. target: how the labels of a table are
+    written. overrides: kinds of columns set by the user.
     """
 
-    data: Data
+    data: Labelled
     output: OutputFormat
     x: Any = None
     y: Any = None
@@ -184,53 +173,58 @@ class ParsedInput:
 
     @property
     def labels(self) -> ClassLabels:
-        """Return what the user calls the classes."""
+        """Return the classes."""
         return self.output.labels
 
     @property
     def kind(self) -> DataKind:
-        """Return whether X is images (signals are, for recipes) or a table."""
+        """Return the kind of recipes: "image" (also for signals) or "table"."""
         return self.data.kind.recipes
 
     @cached_property
     def schema(self) -> TableSchema | None:
-        """Infer what the columns of a table are; None for images. Warns of columns of ids."""
+        """Infer the schema of a table, None for images. Warns about id columns."""
         if not self.data.kind.tabular:
             return None
         schema = infer_schema(self.data.frame, self.overrides)
         if self.target is None:
             return schema
-        _warn_of_ids(schema)
+        ids = [
+            f"{column.name!r} ({column.why})" for column in schema.columns if column.kind == "id"
+        ]
+        if ids:
+            warn(
+                f"id columns are not learned, and new rows get new ids: {', '.join(ids[:5])}. A "
+                "classifier can recognise added rows by their ids: drop these columns before "
+                "GANAugmenter, or list columns of levels in categorical_features"
+            )
         return schema.model_copy(update={"target": self.target.column})
 
     @property
     def may_hold_ids(self) -> bool:
-        """Return whether a column may hold ids, which nearly all differ; no fractions or moments.
-
-        Repeated rows need ids of their own.
-        """
+        """Return whether a column may hold ids: nearly all cells differ. Repeats need new ids."""
         if not self.data.kind.tabular:
             return False
         columns = (column for _, column in self.data.frame.items())
         candidates = (c for c in columns if getattr(c.dtype, "kind", "O") not in "fbMm")
         try:
             return any(c.nunique() > DISTINCT_SHARE_OF_AN_ID * c.count() for c in candidates)
-        except TypeError:  # cells that cannot be compared are told of where columns are inferred
+        except TypeError:  # unhashable cells: `schema` raises
             return True
 
     def followed_by(
-        self, layout: Layout, added: Data | None = None, rows: NDArray[np.int64] | None = None
+        self, layout: Layout, added: Labelled | None = None, rows: NDArray[np.int64] | None = None
     ) -> tuple[Any, Any]:
-        """Return (X, y) in their own containers: the rows as they came, and those added.
+        """Return (X, y) in their own containers: the original rows, then the added ones.
 
         Parameters
         ----------
-        layout
-            What the added rows are.
-        added
-            The added rows; None where all of them are repeats, as they are in X.
-        rows
-            int64, the rows of X that come first, which `layout.source` counts; None for all.
+        layout : Layout
+            Class and source of each added row.
+        added : Labelled, optional
+            The added rows; None if all of them repeat rows of X.
+        rows : int64 array, optional
+            The rows of X that come first, to which `layout.source` refers; None for all.
         """
         x = self.x if rows is None else take(self.x, rows)
         real = np.arange(len(self.data.labels)) if rows is None else rows
@@ -240,15 +234,10 @@ class ParsedInput:
             x = take(x, np.concatenate([first, source]))
         else:
             x = concatenate(x, self.output.rows(added))
-            if (
-                pixels is not None and np.dtype(pixels.dtype).kind == "f"
-            ):  # uint8 would round the repeats
+            if pixels is not None and np.dtype(pixels.dtype).kind == "f":  # repeats keep all digits
                 own = np.where(source < 0, len(first) + np.arange(len(source)), source)
                 x = take(x, np.concatenate([first, own]))
         y = take(self.y, np.concatenate([real, _first_rows(self.data.labels)[layout.label]]))
-        for out, came in ((x, self.x), (y, self.y)):
-            if hasattr(out, "iloc") and rows is None:
-                out.index = index_of(self.x if hasattr(self.x, "iloc") else came, len(source))
         return x, y
 
 
@@ -260,10 +249,10 @@ def read_input(
     categorical_features: ArrayLike | str | None = "infer",
     kind: str = "auto",
 ) -> ParsedInput:
-    """Read X and y (`GANAugmenter.fit_resample` says which); they are not changed.
+    """Read X and y as described in `GANAugmenter.fit_resample`, without changing them.
 
-    Of the kind "signal" X is signals (N, C, L) or (N, L). Else arrays of three or four dimensions
-    are images, and flattened ones with `image_shape`; all else is a table. Raises DataError, or
+    With kind "signal", X is (N, C, L) or (N, L). Otherwise, arrays of three or four dimensions and
+    flattened arrays with `image_shape` are images; everything else is a table. Raises DataError;
     UsageError for parameters that do not fit X.
     """
     if _is_dataset(x) or isinstance(x, Labelled):
@@ -298,18 +287,18 @@ def read_input(
 
 
 def read_labelled(x: Any, y: Any = None, *, kind: str = "auto") -> ParsedInput | None:
-    """Read data that brings its labels; None where X brings none.
+    """Read data with its own labels; return None for other X.
 
-    That is labelled data, a torch dataset or a loader, of which every item is decoded; input that
-    is parsed already comes back as it is. Rows drawn for it are uint8 images (N, H, W, C), float32
-    signals (N, C, L), or pandas frames. kind: "signal" where items are such. Raises UsageError for
-    a `y` beside it, DataError for a dataset that holds neither images nor rows.
+    These are labelled data, torch datasets and loaders (every item is decoded), and parsed input.
+    New rows are uint8 images (N, H, W, C), float32 signals (N, C, L), or pandas frames. kind:
+    "signal" for items that are signals. Raises UsageError for an additional `y`, DataError for a
+    dataset without images or rows.
     """
     if not isinstance(x, Labelled | ParsedInput) and not _is_dataset(x):
         return None
     if y is not None:
         raise UsageError(
-            f"y was given beside a {type(x).__name__}, which brings its own labels; leave y out"
+            f"y was given with a {type(x).__name__}, which has its own labels; leave y out"
         )
     if isinstance(x, ParsedInput):
         return x
@@ -323,7 +312,7 @@ def read_labelled(x: Any, y: Any = None, *, kind: str = "auto") -> ParsedInput |
 
 
 def plain_output(source: Any, labels: ClassLabels) -> OutputFormat:
-    """Return rows as uint8 images (N, H, W, C) or pandas frames, of labelled data or a GAN."""
+    """Return the format of rows without an X: uint8 images (N, H, W, C) or pandas frames."""
     shape = getattr(source, "image_shape_", None)
     if isinstance(source, Labelled) and not source.kind.tabular:
         shape = source.image_shape
@@ -334,7 +323,7 @@ def plain_output(source: Any, labels: ClassLabels) -> OutputFormat:
 
 
 def categorical_overrides(features: ArrayLike | str | None, names: list[Name]) -> Overrides:
-    """Return kinds of the columns said to hold levels: by name, by number, or by a mask.
+    """Return the categorical columns, listed by name, by number, or by a mask.
 
     >>> categorical_overrides([0, "zip"], ["colour", "price", "zip"]).columns
     {'colour': 'categorical', 'zip': 'categorical'}
@@ -358,7 +347,7 @@ def categorical_overrides(features: ArrayLike | str | None, names: list[Name]) -
 
 
 def python_scalar(label: Any) -> Label:
-    """Return a scalar of NumPy or torch as Python's."""
+    """Return a NumPy or torch scalar as a Python scalar."""
     return label.item() if hasattr(label, "item") else label
 
 
@@ -391,11 +380,10 @@ def _check_dimensions(x: Any, dimensions: int, n: int) -> None:
 
 
 def _read_labels(y: Any, n: int) -> tuple[ReadTarget, ClassLabels, Any]:
-    """Read y (n,): class indices, labels, and y as it goes back; an (n, 1) array becomes (n,).
+    """Read y (n,): class indices, labels, and y for the output; an (n, 1) array becomes (n,).
 
-    (n, K) of 0 and 1 with a single 1 a row is one class against all others; its labels are the
-    numbers of its columns. Raises DataError for a y that is missing, of another length, with
-    missing labels, of several labels a row, of one class, or of numbers that are no classes.
+    One-hot rows (n, K) are labelled by their column numbers. Raises DataError for y that is None,
+    of another length, with missing labels or several labels per row, of one class, or continuous.
     """
     if y is None:
         raise DataError(
@@ -417,12 +405,12 @@ def _read_labels(y: Any, n: int) -> tuple[ReadTarget, ClassLabels, Any]:
 
 
 def _first_rows(codes: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return (K,) the first row of each class; every class must have one."""
+    """Return the first row of each class, (K,)."""
     return np.unique(codes, return_index=True)[1].astype(np.int64)
 
 
 def _one_column(y: Any) -> tuple[Any, Any]:
-    """Return the labels as one column, and y as it goes back; see `_read_labels`."""
+    """Return the labels as one column, and y for the output; see `_read_labels`."""
     if isinstance(y, np.ndarray) and y.dtype.kind == "S":
         raise DataError(f"y holds raw bytes ({y.dtype}); expected text: y.astype(str)")
     listed = isinstance(y, list | tuple)
@@ -440,7 +428,7 @@ def _one_column(y: Any) -> tuple[Any, Any]:
 
 
 def _argmax(indicator: NDArray[Any]) -> NDArray[np.int64]:
-    """Return the column of the one 1 in every row (n, K)."""
+    """Return the column of the 1 in every one-hot row (n, K)."""
     shape = indicator.shape
     numbers = indicator.ndim == 2 and indicator.dtype.kind in "biuf"
     if not numbers or not np.isin(indicator, (0, 1)).all() or (indicator.sum(axis=1) > 1).any():
@@ -463,8 +451,8 @@ def _read_images(
 ) -> tuple[Labelled, OutputFormat]:
     """Read X (N, H, W[, C]), or (N, H x W x C) with `image_shape` = (H, W[, C]).
 
-    Pixels are read by the rules of `data.arrays.to_uint8`. Raises DataError for a range that is
-    none of pixels, UsageError for an image_shape that does not fit.
+    `data.arrays.to_uint8` has the rules for pixels. Raises DataError for values outside the range
+    of pixels, UsageError for an image_shape that does not fit.
     """
     values = _pixel_values(x)
     shaped = _shaped(values, image_shape)
@@ -473,7 +461,7 @@ def _read_images(
     except DataError as error:
         if values.dtype.kind in "if" and (values.min() < 0 or values.max() > 255):
             raise DataError(
-                f"{error}. In a pipeline, put a scaler such as StandardScaler behind GANAugmenter, "
+                f"{error}. In a pipeline, put a scaler such as StandardScaler after GANAugmenter, "
                 "not before it."
             ) from None
         raise
@@ -508,7 +496,7 @@ def _read_signals(x: Any, y: Any, n: int, image_shape: Any) -> ParsedInput:
     silent = int((data.pixels.std(axis=2) == 0).all(axis=(1, 2)).sum())
     if silent:
         warn(
-            f"{silent} of {n} signals of X are silent (one value alone); the generator learns "
+            f"{silent} of {n} signals of X are silent (one constant value); the generator learns "
             "that. Leave them out."
         )
     pixels = PixelFormat(values.shape[1:], values.dtype.str, "signal")
@@ -578,19 +566,8 @@ def _shaped(values: NDArray[Any], image_shape: tuple[int, ...] | None) -> NDArra
     return values
 
 
-def _warn_of_ids(schema: TableSchema) -> None:
-    """Warn of numbers that go on, since they tell a classifier which rows were added."""
-    ids = [f"{column.name!r} ({column.why})" for column in schema.columns if column.kind == "id"]
-    if ids:
-        warn(
-            f"columns taken for ids are not learned, and new rows are numbered on: "
-            f"{', '.join(ids[:5])}. A classifier could tell added rows by them: drop them before "
-            "GANAugmenter, or name those that hold levels in categorical_features"
-        )
-
-
 def _column_name(one: Any, names: list[Name]) -> Name:
-    """Return a column's name from its name or, where none is called so, its number."""
+    """Return the name of a column given by its name or, if no column has it, its number."""
     if isinstance(one, int | np.integer) and int(one) not in names:
         if not -len(names) <= one < len(names):
             raise UsageError(

@@ -18,9 +18,9 @@ def trained_on(monkeypatch: pytest.MonkeyPatch) -> list[Labelled]:
     seen: list[Labelled] = []
     fit = TabularGAN.fit
 
-    def watched(self, data, **more):
+    def watched(self, data, *args, **more):
         seen.append(data)
-        return fit(self, data, **more)
+        return fit(self, data, *args, **more)
 
     monkeypatch.setattr(TabularGAN, "fit", watched)
     return seen

@@ -189,7 +189,7 @@ def test_levels_can_be_named_by_number_name_or_mask(quick) -> None:
 
 def test_ids_among_the_columns_are_warned_of(quick) -> None:
     X = pd.DataFrame(ROWS, columns=list("abc")).assign(key=np.arange(56))
-    with pytest.warns(UserWarning, match=r"taken for ids .*'key'.*drop them before GANAugmenter"):
+    with pytest.warns(UserWarning, match="id columns .*'key'.*drop these"):
         quick().fit(X, THREE)
 
 

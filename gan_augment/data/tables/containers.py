@@ -1,7 +1,7 @@
-"""Containers of rows: lists, arrays, sparse matrices, pandas, polars, Arrow. No meaning, no files.
+"""Containers of rows: lists, arrays, sparse matrices, pandas, polars, Arrow.
 
-Whatever is no pandas frame goes through Arrow, so that whole numbers with gaps, dates, categories
-and decimals keep their types.
+Frames other than pandas go through Arrow, which keeps the types of whole numbers with gaps, dates
+and categories.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from numpy.typing import NDArray
 from gan_augment.errors import DataError
 
 MOST_DENSE_BYTES = 256 << 20
-"""How large a sparse table may become as a dense one."""
+"""Largest dense copy of a sparse table."""
 
 
 def as_frame(x: Any) -> pd.DataFrame:
     """Read a table (N, columns) as a pandas frame; the data is not changed, and seldom copied.
 
-    x: a pandas, polars or other eager frame that narwhals knows, an Arrow table, a list of rows, an
-    array whose columns are then called 0 .. C - 1, or what is sparse, which becomes dense up to 256
-    MiB. Raises DataError for anything else.
+    x: an eager frame that narwhals knows (pandas, polars, Arrow, ...), a list of rows, an array
+    (columns are called 0 to C - 1), or a sparse matrix of at most 256 MiB when dense. Raises
+    DataError for anything else.
     """
     if isinstance(x, list | tuple):
         lengths = {len(row) if isinstance(row, list | tuple | np.ndarray) else 0 for row in x}
@@ -74,8 +74,7 @@ def as_series(y: Any, n: int) -> pd.Series:
             raise DataError(
                 f"labels are a {type(y).__name__}; expected a list, an array or a series, one a row"
             ) from None
-        cells = pd.arrays.ArrowExtensionArray(native.to_arrow())
-        series = pd.Series(cells, name=native.name or None)
+        series = arrow_frame(pa.table({"y": native.to_arrow()}))["y"].rename(native.name or None)
     if len(series) != n:
         raise DataError(f"{n} rows and {len(series)} labels; expected one label a row")
     return series
@@ -112,7 +111,7 @@ def _array_frame(x: NDArray[Any]) -> pd.DataFrame:
 
 
 def plain_container(x: Any) -> Any:
-    """Turn what can only become an array (a tensor, say) into that array."""
+    """Return array-likes such as tensors as arrays, and other containers as they are."""
     known = isinstance(x, np.ndarray | list | tuple) or any(
         hasattr(type(x), name) for name in ("iloc", "toarray", "__arrow_c_stream__", "columns")
     )
@@ -120,7 +119,7 @@ def plain_container(x: Any) -> Any:
 
 
 def dimensions_of(x: Any) -> tuple[int, int]:
-    """Return (how many dimensions X has, how many rows)."""
+    """Return the number of dimensions of X, and of rows."""
     if isinstance(x, list | tuple):
         dimensions, first = 1, x[0] if x else None
         while isinstance(first, list | tuple | np.ndarray) and dimensions < 5:
@@ -128,12 +127,12 @@ def dimensions_of(x: Any) -> tuple[int, int]:
         return dimensions, len(x)
     shape = getattr(x, "shape", None)
     if shape is None:
-        shape = as_frame(x).shape  # raises, naming what would do
+        shape = as_frame(x).shape  # raises DataError for other types
     return len(shape), int(shape[0]) if shape else 1
 
 
 def take(rows: Any, index: NDArray[np.int64]) -> Any:
-    """Take rows of a list, an array, a sparse matrix, a series or a frame, in its container."""
+    """Take rows of any container; pandas objects get a default index."""
     if isinstance(rows, list | tuple):
         return type(rows)(rows[i] for i in index.tolist())
     if isinstance(rows, np.ndarray):
@@ -146,18 +145,14 @@ def take(rows: Any, index: NDArray[np.int64]) -> Any:
 
 
 def concatenate(x: Any, rows: Any) -> Any:
-    """Put new rows of the same container behind X.
-
-    In pandas a default index goes on as one. Whole numbers go on after the largest, where their
-    dtype has enough of them. Any other index is numbered anew, since no new name can be made up.
-    """
+    """Append new rows in the container of X. Pandas objects get a default index."""
     if isinstance(x, list | tuple):
         return [*x, *rows]
     if isinstance(x, np.ndarray):
         return np.concatenate([x, rows])
     if hasattr(x, "iloc"):
-        out = pd.concat([x, rows], ignore_index=True) if len(rows) else x.copy()
-        out.columns, out.index = x.columns, index_of(x, len(rows))
+        out = pd.concat([x, rows] if len(rows) else [x], ignore_index=True)
+        out.columns = x.columns
         return out
     if hasattr(x, "tocsr"):
         from scipy import sparse
@@ -167,7 +162,7 @@ def concatenate(x: Any, rows: Any) -> Any:
 
 
 def template_of(x: Any) -> Any:
-    """Return X without its rows, by which new ones become what they are in X."""
+    """Return X without its rows, as a pattern for new rows."""
     if isinstance(x, list | tuple):
         return []
     if hasattr(x, "iloc"):
@@ -176,13 +171,13 @@ def template_of(x: Any) -> Any:
 
 
 def rows_like(template: Any, frame: pd.DataFrame, sparse_format: str = "") -> Any:
-    """New rows in the container of a template."""
+    """Return new rows in the container of a template."""
     if template is None:
         return frame
     if isinstance(template, list):
-        return frame.astype(object).to_numpy().tolist()  # Python's own numbers and texts
+        return frame.astype(object).to_numpy().tolist()  # Python scalars
     if isinstance(template, np.ndarray):
-        text = template.dtype.kind == "U"  # as long as they are
+        text = template.dtype.kind == "U"  # of any length
         return frame.to_numpy().astype("U" if text else template.dtype, copy=False)
     if hasattr(template, "iloc"):
         sparse = _sparse_dtypes(template)
@@ -201,25 +196,6 @@ def rows_like(template: Any, frame: pd.DataFrame, sparse_format: str = "") -> An
         return native
     dtypes = dict(schema)
     return native.cast({name: dtypes[name] for name in native.columns if name in dtypes})
-
-
-def columns_of(template: Any) -> list[Any] | None:
-    """Return the names of the columns; None where there are none."""
-    names = getattr(template, "column_names", getattr(template, "columns", None))
-    return None if names is None else list(names)
-
-
-def index_of(frame: Any, added: int) -> pd.Index:
-    """Return the index of a frame or series with so many rows behind it; see `concatenate`."""
-    old, n = frame.index, len(frame) + added
-    default = isinstance(old, pd.RangeIndex) and old.start == 0 and old.step == 1
-    if default or old.nlevels > 1 or old.dtype.kind not in "iu" or not len(old):
-        return pd.RangeIndex(n, name=old.name if default else None)
-    first = int(old.max()) + 1
-    if first + added > np.iinfo(getattr(old.dtype, "numpy_dtype", old.dtype)).max:
-        return pd.RangeIndex(n)
-    new = np.arange(added) + first
-    return old.append(pd.Index(new, dtype=old.dtype, name=old.name))
 
 
 def _sparse_dtypes(frame: pd.DataFrame) -> dict[Any, Any]:
