@@ -349,7 +349,8 @@ class GAN(ABC, Generic[Meta]):
 
     def _checked(self, data: Labelled) -> tuple[str, ...]:
         """Return the classes to top up. Raises UsageError or DataError for wrong settings."""
-        check_length(self.steps, self.budget_s, 0 if self.untrained else self._least_steps)
+        trained = self.recipe == CHOOSE or self._recipe().generator.trained
+        check_length(self.steps, self.budget_s, self._least_steps if trained else 0)
         return choose_classes(self.classes, data.counts)
 
     def _steps(self, problem: Problem, run: RunContext) -> int:

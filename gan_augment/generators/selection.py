@@ -221,8 +221,8 @@ class SampleSequence:
         shape, sources = self.sampler.geometry.shape, self.sampler.sources
         parts = [np.empty((0, *shape), pixel_dtype(shape))]
         ids = [np.empty(0, dtype=np.str_)]
-        for number, first in self._blocks(label, name, start, stop, seed):
-            place = slice(max(start - first, 0), stop - first)
+        for number, first, end in self._blocks(label, name, start, stop, seed):
+            place = slice(max(start - first, 0), end - first)
             drawn, reasons = self.candidates(label, name, number, seed)
             parts.append(drawn[reasons == ""][place])
             if sources is not None:
@@ -255,11 +255,11 @@ class SampleSequence:
 
     def _blocks(
         self, label: int, name: str, start: int, stop: int, seed: int
-    ) -> Iterator[tuple[int, int]]:
-        """Yield the blocks that hold samples [start, stop), each with its first sample."""
+    ) -> Iterator[tuple[int, int, int]]:
+        """Yield (block, its first sample, end of its span) of the blocks that hold samples."""
         if self.selection is None:
             for number in range(start // BLOCK, -(-stop // BLOCK)):
-                yield number, number * BLOCK
+                yield number, number * BLOCK, stop
             return
         self.selection.check_served(name)
         size = self.sampler.settings.span
@@ -271,7 +271,7 @@ class SampleSequence:
                 number = first_block(span, selecting=True) + block
                 kept = self._kept.get((label, seed, number))
                 if kept is None or first + kept > start:
-                    yield number, first
+                    yield number, first, end
                 first += self._kept[label, seed, number]
                 check_going_on(name, first - span * size, block + 1)
 

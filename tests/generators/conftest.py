@@ -1,10 +1,9 @@
-"""Models of toy classes, fitted once: of images, and of a table of nearly every kind of column."""
+"""Toy data and models of every kind, fitted once for all tests."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,11 +11,10 @@ import pytest
 
 from gan_augment import ImageGAN, TabularGAN
 from gan_augment.data.tables.reader import ReadTable, read_frame
-from gan_augment.errors import ModelFileError
 from gan_augment.generators import scorer
 from gan_augment.kinds.image import IMAGE
 from gan_augment.kinds.kind import Labelled
-from gan_augment.storage import save_bundle
+from gan_augment.kinds.signal import SIGNAL
 
 
 @contextmanager
@@ -46,6 +44,14 @@ def toy_images(counts: dict[str, int], side: int = 8, channels: int = 1) -> Labe
     ids = np.array([f"row-{i:03d}" for i in range(len(labels))])
     names = tuple(counts)
     return IMAGE.of(np.concatenate(parts), np.array(labels), ids, class_names=names)
+
+
+def toy_signals(counts: dict[str, int]) -> Labelled:
+    """Noise of another mean for each class, two channels of 32 samples."""
+    rng, labels = np.random.default_rng(1), np.repeat(range(len(counts)), [*counts.values()])
+    values = rng.normal(size=(len(labels), 2, 32)) + labels[:, None, None]
+    ids = np.array([f"window-{i:03d}" for i in range(len(labels))])
+    return SIGNAL.of(values, labels, ids, class_names=tuple(counts))
 
 
 @pytest.fixture(scope="session")
@@ -111,20 +117,6 @@ def toy_table() -> ReadTable:
 def table() -> ReadTable:
     """`toy_table`."""
     return toy_table()
-
-
-@pytest.fixture
-def refusal(tmp_path):
-    """`refusal(kind, arrays, meta)`: why a saved model of these parts is refused, in one line."""
-
-    def load(kind: type, arrays: dict[str, np.ndarray], meta: dict[str, Any]) -> str:
-        save_bundle(tmp_path / "forged", arrays, meta, "model")
-        with pytest.raises(ModelFileError) as caught:
-            kind.load(tmp_path / "forged", device="cpu")
-        assert "\n" not in str(caught.value)
-        return str(caught.value)
-
-    return load
 
 
 @pytest.fixture(scope="session")

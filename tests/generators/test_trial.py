@@ -9,21 +9,20 @@ import pytest
 
 from gan_augment import ImageGAN, Repeats
 from gan_augment.commands.inspect import inspect_run
-from gan_augment.data.splits import judging_folds
 from gan_augment.evaluation.generators import unfitted_twin
 from gan_augment.generators import calibration, image_gan
 from gan_augment.generators.model_file import UsefulnessRecord
 from gan_augment.generators.time_budget import steps_within
 from gan_augment.generators.trial import (
     _estimates,
+    trial_s,
+    try_rows,
     updates_within,
-    usefulness,
-    usefulness_s,
 )
 from gan_augment.kinds.image import IMAGE
 from gan_augment.kinds.kind import Labelled
+from gan_augment.progress import Progress
 from gan_augment.recipes import SelectionSettings, resolve_recipe
-from gan_augment.storage import load_bundle, save_bundle
 
 EASY = SelectionSettings(label=0, outlier=0, logit=0.4)
 COUNTS = {"one": 40, "two": 40, "rare": 16}
@@ -61,9 +60,8 @@ class TrueRows:
 
 def judged(generator_of, data: Labelled, **more) -> UsefulnessRecord | None:
     rows = np.arange(len(data))
-    folds = judging_folds(data.labels, data.groups, folds=2, seed=0)
-    found = {"topped_up": ["rare"], "updates": 30, "seed": 0, **more}
-    return usefulness(data, rows, folds, generator_of, **found)
+    found = {"topped_up": ["rare"], "updates": 30, "seed": 1, **more}
+    return try_rows(data, rows, generator_of, progress=Progress(), **found)
 
 
 @pytest.mark.slow
@@ -153,7 +151,7 @@ def test_an_interval_holds_the_spread_of_units_and_of_seeds():
 @pytest.mark.parametrize("budget_s", [5, 60, 90, 300, 3600])
 def test_a_budget_holds_training_and_the_trial_of_what_it_made(budget_s):
     def after_s(steps: int) -> float:
-        return usefulness_s(updates_within(64 * steps, 3000), scorer_s=4.5)
+        return trial_s(updates_within(64 * steps, 3000), scorer_s=4.5)
 
     steps = steps_within(budget_s, 0.15, after_s)
     assert steps * 0.15 + after_s(steps) <= budget_s
@@ -164,7 +162,7 @@ def test_a_budget_holds_training_and_the_trial_of_what_it_made(budget_s):
 @pytest.fixture(scope="module")
 def gan(make_images, quick_scoring) -> ImageGAN:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(calibration, "CRITIC_STEPS", 10)
+        patch.setattr(calibration, "MOST_UPDATES", 10)
         patch.setattr(image_gan, "updates_within", lambda images, rows: 2)
         data = make_images({"good": 60, "bad": 16})
         recipe = resolve_recipe("auto").model_copy(update={"selection": EASY})
@@ -176,7 +174,7 @@ def test_a_fit_judges_its_rows_says_so_and_saves_what_it_found(gan, tmp_path):
     found = gan.meta_.usefulness
     assert (found.updates, found.rare_rows) == (2, 16)
     assert gan.advised_share_ == found.advised_share
-    assert gan._sampler.selection.without(1).record.folds == 1
+    assert gan._sampler.selection.of_fold(1).record.folds == 1
     gan.save(tmp_path / "model")
     assert ImageGAN.load(tmp_path / "model", device="cpu").meta_.usefulness == found
     lines = inspect_run(tmp_path).lines()
@@ -184,20 +182,8 @@ def test_a_fit_judges_its_rows_says_so_and_saves_what_it_found(gan, tmp_path):
     assert gan.meta_.advice() in lines
 
 
-@pytest.mark.slow
-def test_a_short_fit_advises_nothing_and_an_older_model_what_it_did(gan, tmp_path, make_images):
-    gan.save(tmp_path / "model")
-    arrays, meta = load_bundle(tmp_path / "model", schema=dict)
-    for name, schema, share in (("short", 3, 0.0), ("older", 2, 0.5)):
-        less = {**meta, "schema": schema, "usefulness": None, "artefacts": None}
-        save_bundle(tmp_path / name, arrays, less, "model")
-        loaded = ImageGAN.load(tmp_path / name, device="cpu")
-        assert loaded.advised_share_ == share
-        assert f"share: {share:g}" in loaded.meta_.advice()
-
-
 def test_what_is_not_trained_is_tried_all_the_same(make_images, quick_scoring, monkeypatch):
-    monkeypatch.setattr(calibration, "CRITIC_STEPS", 10)
+    monkeypatch.setattr(calibration, "MOST_UPDATES", 10)
     tried = []
     monkeypatch.setattr(image_gan, "updates_within", lambda images, rows: tried.append(images) or 2)
     recipe = resolve_recipe("fourier").model_copy(update={"selection": EASY})
