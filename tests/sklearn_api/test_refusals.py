@@ -92,8 +92,8 @@ SIDE = (8, 8)
     ("images", "image_shape", "why"),
     [
         (PIXELS / 127.5 - 1, None, r"for -1..1 pass \(x \+ 1\) / 2. In a pipeline, put a scaler"),
-        (RNG.normal(size=(N, 8, 8)), None, "scaler such as StandardScaler behind GANAugmenter"),
-        (SCALED, SIDE, "behind GANAugmenter"),
+        (RNG.normal(size=(N, 8, 8)), None, "scaler such as StandardScaler after GANAugmenter"),
+        (SCALED, SIDE, "after GANAugmenter"),
         (HOLED, SIDE, r"replace them first \(numpy.nan_to_num\)$"),
         (PIXELS * 256, None, "65535 for 16 bits"),
         (np.where(PIXELS == 7, np.inf, PIXELS), None, "NaN or infinite values; replace them"),
@@ -200,7 +200,7 @@ def test_labelled_data_cannot_be_resampled_and_needs_no_y() -> None:
     ids = np.array([f"row {i}" for i in range(N)])
     data = IMAGE.of(PIXELS[..., None].astype("u1"), Y, ids)
     refused("X is its pixels or its frame", UsageError, data, None)
-    with pytest.raises(UsageError, match="brings its own labels; leave y out"):
+    with pytest.raises(UsageError, match="has its own labels"):
         GANAugmenter().fit(data, Y)
 
 
@@ -208,7 +208,7 @@ def test_labelled_data_cannot_be_resampled_and_needs_no_y() -> None:
     ("counts", "kind", "why"),
     [
         ({2: 1}, UnknownClassError, "no row is labelled 2"),
-        ({1: -1}, UsageError, "-1 samples of '1' were asked for"),
+        ({1: -1}, UsageError, "-1 samples of '1'"),
         ({1: 1.5}, UsageError, "1.5 samples"),
         (5, UsageError, "expected counts by label"),
     ],

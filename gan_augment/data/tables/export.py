@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import base64
 import binascii
+import csv
+import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +26,6 @@ from gan_augment.data.tables.csv import (
     CsvRows,
     CsvSource,
     Delimiter,
-    Dialect,
     plain_format,
 )
 from gan_augment.data.topup_plan import AddedOrigin
@@ -35,14 +36,13 @@ from gan_augment.storage.files import NewFile
 
 MANIFEST_COLUMNS = ("row", "label", "origin", "source", "index")
 ROWS_A_GROUP = 131_072
-_MANIFEST = Dialect(terminator="\r\n")
 
 
 class ParquetFormat(Frozen):
-    """Holds how a Parquet file is written.
+    """Schema and compression of a Parquet file.
 
-    arrow: its schema, as Arrow's own bytes in base64. codecs: {path of a column: compression}, or
-    one for all.
+    arrow: the Arrow schema, serialised, in base64. codecs: {path of a column: compression}, or one
+    compression for all.
     """
 
     arrow: str
@@ -50,13 +50,13 @@ class ParquetFormat(Frozen):
 
     @classmethod
     def of(cls, schema: pa.Schema, codecs: dict[str, str] | str = "snappy") -> ParquetFormat:
-        """Make the format of a schema, metadata included."""
+        """Make the format of a schema with its metadata."""
         arrow = base64.b64encode(schema.serialize().to_pybytes()).decode()
         return cls(arrow=arrow, codecs=codecs)
 
     @classmethod
     def of_file(cls, file: pq.ParquetFile) -> ParquetFormat:
-        """Make the format of a file; columns are compressed as in its first row group."""
+        """Make the format of a file, with the compression of its first row group."""
         if not file.num_row_groups:
             return cls.of(file.schema_arrow)
         group = file.metadata.row_group(0)
@@ -67,13 +67,13 @@ class ParquetFormat(Frozen):
 
     @classmethod
     def plain(cls, example: pd.DataFrame) -> ParquetFormat:
-        """Make the format of a frame; a column without any value is of texts."""
+        """Make the default format of a frame; columns without values become text."""
         schema = pa.Schema.from_pandas(example, preserve_index=False)
         fields = [f.with_type(pa.string()) if pa.types.is_null(f.type) else f for f in schema]
         return cls.of(pa.schema(fields))
 
     def arrow_schema(self) -> pa.Schema:
-        """Decode the Arrow schema. Raises ModelFileError where it is none."""
+        """Decode the Arrow schema. Raises ModelFileError if it is damaged."""
         try:
             return pa.ipc.read_schema(pa.py_buffer(base64.b64decode(self.arrow, validate=True)))
         except (pa.ArrowException, binascii.Error, OSError) as error:
@@ -82,7 +82,7 @@ class ParquetFormat(Frozen):
 
 @dataclass(frozen=True)
 class ParquetSource:
-    """Describes a Parquet file that was read."""
+    """A Parquet file that was read."""
 
     path: Path
     rows: int
@@ -93,24 +93,24 @@ Source = CsvSource | ParquetSource
 
 
 class FileFormat(Frozen):
-    """Holds how the training file was written: one of the two."""
+    """Format of the training file; both are None for frames."""
 
     csv: CsvFormat | None = None
     parquet: ParquetFormat | None = None
 
     @classmethod
     def of(cls, source: Source | None) -> FileFormat:
-        """Return the format of a file that was read; empty for tables that come from none."""
+        """Return the format of a file that was read."""
         if isinstance(source, CsvSource):
             return cls(csv=source.format)
         return cls(parquet=source.format) if source else cls()
 
 
 class ParquetRows:
-    """Writes a table as Parquet in a given format, the schema's metadata included.
+    """Writes a table as Parquet in a given format, with the schema's metadata.
 
-    mark: with a last boolean column `synthetic`. Columns that the frames lack (a stored index) are
-    null in new rows. New rows are gathered to row groups of their own.
+    mark: add a last boolean column `synthetic`. Columns that the frames lack, such as a stored
+    index, are null in new rows. New rows have their own row groups.
     """
 
     def __init__(self, file: NewFile, parquet_format: ParquetFormat, *, mark: bool = False) -> None:
@@ -121,7 +121,7 @@ class ParquetRows:
         self._waiting: list[pa.Table] = []
 
     def begin(self, original: ParquetSource | None = None) -> None:
-        """Write the original's values, row group by row group, in its order."""
+        """Write the original's values, by row group, in its order."""
         rows = 0
         for table in _row_groups(original.path) if original else ():
             self._writer.write_table(self._marked(table, False), table.num_rows or 1)
@@ -130,7 +130,7 @@ class ParquetRows:
             raise DataError(f"{str(original.path)!r} was changed since it was read; begin again.")
 
     def add(self, frame: pd.DataFrame) -> None:
-        """Write new rows; columns are found by the text of their names."""
+        """Write new rows; columns match by the text of their names."""
         columns = {str(name): frame[name] for name in frame.columns}
         fields = [field for field in self._schema if not (self._mark and field.name == MARK)]
         arrays = [
@@ -144,7 +144,7 @@ class ParquetRows:
             self._flush()
 
     def end(self) -> None:
-        """Write the last row group and the description of the file."""
+        """Write the last row group and the footer."""
         self._flush()
         self._writer.close()
 
@@ -162,10 +162,10 @@ class ParquetRows:
 
 @dataclass(frozen=True)
 class NewRows:
-    """Holds new rows of one class and one origin, with every column of the file.
+    """New rows of one class and one origin, with every column of the file.
 
-    source: the model's name, or for repeats the id of each row's original. first: the number of
-    the first one among the rows of its class and origin.
+    source: the model's name, or the id of the original of each repeat. first: the number of the
+    first row among all rows of its class and origin.
     """
 
     frame: pd.DataFrame
@@ -176,25 +176,25 @@ class NewRows:
 
 
 def check_out(out: Path, source: Source | None = None) -> None:
-    """Raise UsageError where a table cannot be written to `out`, or behind `source` there."""
+    """Raise UsageError for an `out` that is not a table, or not in the format of `source`."""
     suffix = out.suffix.lower()
     if suffix not in TABLE_SUFFIXES:
         known = ", ".join(TABLE_SUFFIXES)
-        raise UsageError(f"OUT {str(out)!r} is no table; expected a file of {known}")
+        raise UsageError(f"OUT {str(out)!r} is not a table; expected a file of {known}")
     parquet = suffix in PARQUET_SUFFIXES
     if source is not None and parquet != isinstance(source, ParquetSource):
         raise UsageError(
-            f"OUT {str(out)!r} is of another kind than DATA {str(source.path)!r}, whose rows are "
-            "kept as they are; give it the same suffix."
+            f"OUT {str(out)!r} and DATA {str(source.path)!r} have different formats, but rows "
+            "are copied unchanged; use the same suffix."
         )
 
 
 def check_mark(names: Sequence[object]) -> None:
-    """Raise UsageError where a column `synthetic` cannot be added, since there is one."""
+    """Raise UsageError if the data has a column `synthetic` already."""
     if MARK in names:
         raise UsageError(
             f"the data has a column {MARK!r} already, which --mark would add; rename it, or leave "
-            "--mark out: the manifest beside the output says which rows are new."
+            "--mark out: the manifest next to the output lists the new rows."
         )
 
 
@@ -211,17 +211,28 @@ def write_table(
     whole: Callable[[dict[str, str]], None] = lambda written: None,
     advance: Callable[[int], None] = lambda done: None,
 ) -> int:
-    """Write a table and its manifest, both whole or not at all; returns the number of new rows.
+    """Write a table and its manifest, both or none; return the number of new rows.
 
-    It is in the stored format if the suffix of `out` fits, else plain. The manifest,
-    `OUT.manifest.csv`, has a line for each new row: its number among the rows of OUT (from 0), its
-    class, its origin, what it comes from, its number there. Rows of an original are one line: row
-    0, origin `real`, the file's name, and as index how many they are.
-    example: some rows with every column. replace: whether files of these names may be there.
-    rows_to_come: new rows in all; where the first of them show that the disk cannot hold so many,
-    WriteFailedError. `whole` is told the files' {name: sha256} before they appear, `advance` the
-    number of new rows so far.
-    Raises UsageError for a mark that is there already, WriteFailedError; OUT is intact then.
+    The table has the stored format if that fits the suffix of `out`, else the default. The manifest
+    `OUT.manifest.csv` has a line per new row: its row number in OUT (from 0), class, origin, source
+    and number there. All original rows share one line: row 0, origin `real`, the file's name, and
+    their number as index.
+
+    Parameters
+    ----------
+    example : DataFrame
+        Some rows with every column.
+    replace : bool
+        Whether existing files are replaced.
+    rows_to_come : int
+        New rows in all, to check the free space early.
+    whole, advance : callable
+        Called with {file name: sha256} before the files appear, and with the new rows so far.
+
+    Raises
+    ------
+    UsageError, WriteFailedError
+        For an existing mark, and for a full disk; OUT is intact then.
     """
     if mark:
         check_mark(list(example.columns))
@@ -236,7 +247,7 @@ def write_table(
             delimiter: Delimiter = "\t" if out.suffix.lower() == ".tsv" else ","
             csv_format = stored.csv or plain_format(example, delimiter)
             rows = CsvRows(table, csv_format, mark)
-        begin: Callable[[Any], None] = rows.begin  # behind a file of the writer's own kind
+        begin: Callable[[Any], None] = rows.begin  # of the writer's format
         begin(original)
         manifest.write(_lines([MANIFEST_COLUMNS]))
         if original:
@@ -262,14 +273,14 @@ def _entries(part: NewRows, row: int) -> Iterator[tuple[object, ...]]:
 
 
 def _lines(entries: Iterable[Sequence[object]]) -> bytes:
-    """Return lines of the manifest, as CSV."""
-    cells = iter(_MANIFEST.quoted(str(cell) for entry in entries for cell in entry))
-    lines = (",".join(row) + "\r\n" for row in zip(*[cells] * len(MANIFEST_COLUMNS), strict=True))
-    return "".join(lines).encode("utf-8", "surrogatepass")
+    """Return lines of the manifest."""
+    lines = io.StringIO(newline="")
+    csv.writer(lines).writerows(entries)
+    return lines.getvalue().encode()
 
 
 def _array(series: pd.Series, field: pa.Field) -> pa.Array:
-    """Convert a column to the file's own type. Raises DataError where it does not fit."""
+    """Convert a column to the type in the file. Raises DataError if it does not fit."""
     try:
         return pa.array(series, type=field.type, from_pandas=True)
     except (pa.ArrowException, TypeError, ValueError) as error:
