@@ -1,12 +1,13 @@
-"""Options of a fit and of a top-up, as frozen models.
+"""Options of a fit and of a top-up, as frozen models. The command line is generated from them.
 
-Names and numbers only: nothing here builds a network or reads data.
+Nothing here builds a network or reads data.
 """
 
 from __future__ import annotations
 
 import math
 import re
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, StrictBool, field_validator
@@ -14,20 +15,20 @@ from pydantic import BeforeValidator, Field, StrictBool, field_validator
 from gan_augment.errors import UsageError, did_you_mean
 from gan_augment.recipes import DataKind, Recipe
 from gan_augment.recipes.settings import OptimiserName, ScheduleName
-from gan_augment.settings import Frozen
+from gan_augment.settings import Frozen, read_toml
 
 _BEST_TOP_UP: dict[DataKind, tuple[float, bool]] = {"image": (0.5, True), "table": (0.5, False)}
 
 
 MOST = 2**31 - 1
-"""Of steps and other counts."""
+"""The largest number of steps, and of other counts."""
 MOST_PROCESSES = 1024
-"""And threads."""
+"""The largest number of processes or threads."""
 _UNITS_S = {"s": 1, "m": 60, "h": 3600}
 
 
 def seconds(text: str) -> float:
-    """Read a duration with its unit, in seconds. Raises UsageError.
+    """Return a duration with its unit in seconds. Raises UsageError.
 
     >>> seconds("90s"), seconds("1h30m")
     (90.0, 5400.0)
@@ -36,12 +37,14 @@ def seconds(text: str) -> float:
     total = sum(float(number) * _UNITS_S[unit] for number, unit in parts)
     whole = "".join(number + unit for number, unit in parts) == text
     if not whole or not 0 < total < math.inf:
-        raise UsageError(f"{text!r} is no duration; expected a number and its unit: 90s, 10m or 1h")
+        raise UsageError(
+            f"{text[:40]!r} is not a duration; expected a number and its unit: 90s, 10m or 1h"
+        )
     return total
 
 
 def _check_number(value: object) -> object:
-    """Refuse booleans and text, which pydantic would turn into numbers."""
+    """Refuse booleans and text, which pydantic would convert to numbers."""
     if isinstance(value, bool) or (isinstance(value, str) and value != "auto"):
         raise ValueError("expected a number")
     return value
@@ -51,69 +54,147 @@ def _read_seconds(value: object) -> object:
     return seconds(value) if isinstance(value, str) else _check_number(value)
 
 
+def _read_size(value: object) -> object:
+    """Read HEIGHTxWIDTH, or one number for a square, as a pair."""
+    if not isinstance(value, str):
+        return value
+    match = re.fullmatch(r"(\d{1,9})(?:x(\d{1,9}))?", value)
+    if match is None:
+        raise ValueError("expected HEIGHTxWIDTH px, such as 48x32")
+    return int(match[1]), int(match[2] or match[1])
+
+
+def _read_columns(value: object) -> object:
+    """Read `name=kind,name=kind`, or the table [columns] of a TOML file, as a mapping."""
+    if not isinstance(value, str):
+        return value
+    if value.endswith(".toml"):
+        values = read_toml(Path(value))
+        if "columns" not in values:
+            raise UsageError(
+                f'{value} has no table [columns]; expected lines like zip = "categorical" under it'
+            )
+        return values["columns"]
+    pairs = [part.rpartition("=") for part in value.split(",")]
+    if not all(name.strip() and kind.strip() for name, _, kind in pairs):
+        raise ValueError("expected name=kind,name=kind or a .toml file")
+    named = {name.strip(): kind.strip() for name, _, kind in pairs}
+    if len(named) < len(pairs):
+        raise ValueError("expected every column once")
+    return named
+
+
+def _read_goal(value: object) -> object:
+    """Read the text of a number as that number; a word stays as it is."""
+    if not isinstance(value, str) or not re.match(r"[-.\d]", value):
+        return value
+    try:
+        return int(value) if value.lstrip("-").isdecimal() else float(value)
+    except ValueError:
+        raise ValueError("expected a number or a word") from None
+
+
+def _read_share(value: object) -> object:
+    return _check_number(_read_goal(value))
+
+
 Seconds = Annotated[float, BeforeValidator(_read_seconds), Field(gt=0, allow_inf_nan=False)]
 """A time in seconds; a text such as "90s", "10m" or "1h30m" is read as one."""
+Columns = Annotated[dict[str | int, str], BeforeValidator(_read_columns)]
+ImageSize = Annotated[tuple[int, int], BeforeValidator(_read_size)]
 
 
 class FitOptions(Frozen):
-    """Holds the options of a fit. None is decided from the data and the machine, and printed.
+    """Options of a fit. None means that the data and the machine decide."""
 
-    Parameters
-    ----------
-    target : str, optional
-        The column of labels; with one the data is a table.
-    columns : dict of {column: kind}
-        Kinds that are not inferred (`data.tables.schema.Overrides`).
-    most_rows : int
-        Of a Parquet file of more rows so many are read, all of small classes among them.
-    classes : str or tuple of str
-        "rare", "all" or names.
-    steps, budget_s : int and float, optional
-        Training steps, or seconds; steps win. 0 steps train nothing (tables only).
-    image_size : tuple of int, optional
-        (height, width) in pixels.
-    window : int, optional
-        Of signals, samples: recordings are cut into windows of so many.
-    until, patience : str and int, optional
-        "score=0.2" ends a run of images at that held-out score; so many scores in a row without a
-        better one end it too. Both and the next ones are the recipe's where they are None.
-    d_steps, optimiser, rate, schedule : int, str, float and str, optional
-        D steps of a G step; the name and the rate of both optimisers; how the rate falls.
-    unlabelled : str, optional
-        A folder of images, or a table, of rows whose class nobody knows (`ImageGAN.fit`).
-    super_resolve : int, optional
-        2 or 4: a second model, a super-resolver, is fitted to the images at so many times the
-        model's side, a quarter as many steps; `sample` and `augment` draw at that side with it.
-    selection : bool
-        Whether only generated images worth keeping are returned; rows of tables always are.
-    """
-
-    target: str | None = None
-    columns: dict[str | int, str] = Field(default_factory=dict)
-    most_rows: int = Field(default=1_000_000, ge=1_000, le=MOST)
-    classes: str | tuple[str, ...] = "rare"
-    recipe: str | Recipe = "auto"
-    steps: int | None = Field(default=None, ge=0, le=MOST)
-    budget_s: Seconds | None = None
-    until: str | None = None
-    patience: int | None = Field(default=None, ge=1, le=MOST)
-    d_steps: int | None = Field(default=None, ge=1, le=100)
-    optimiser: OptimiserName | None = None
-    rate: float | None = Field(default=None, gt=0, allow_inf_nan=False)
-    schedule: ScheduleName | None = None
-    image_size: tuple[int, int] | None = None
-    resize: Literal["squeeze", "crop", "pad"] = "squeeze"
-    window: int | None = Field(default=None, ge=1, le=MOST)
-    flips: bool = False
-    unlabelled: str | None = None
+    target: str | None = Field(
+        default=None, description="The column of labels. With one, the data are a table."
+    )
+    columns: Columns = Field(
+        default_factory=dict,
+        description="Kinds of columns that are not to be inferred, as zip=categorical,visit=id, or "
+        "a TOML file with a table [columns]. Kinds: categorical, numeric, datetime, id.",
+    )
+    most_rows: int = Field(
+        default=1_000_000,
+        ge=1_000,
+        le=MOST,
+        description="The rows to read of a larger Parquet file, including all of small classes.",
+    )
+    classes: str | tuple[str, ...] = Field(
+        default="rare", description="The classes to top up: rare, all, or names with commas."
+    )
+    recipe: str | Recipe = Field(
+        default="auto", description="How to train: auto, a name (see recipes), or a .toml file."
+    )
+    steps: int | None = Field(
+        default=None,
+        ge=0,
+        le=MOST,
+        description="Training steps. The same number repeats a run. Wins over a budget.",
+    )
+    budget_s: Seconds | None = Field(
+        default=None, description="Time of training, such as 90s, 10m or 1h."
+    )
+    until: str | None = Field(
+        default=None, description="Stop at this held-out score of images, such as score=0.2."
+    )
+    patience: int | None = Field(
+        default=None,
+        ge=1,
+        le=MOST,
+        description="Stop after this many held-out scores of images without a better one.",
+    )
+    d_steps: int | None = Field(
+        default=None, ge=1, le=100, description="Steps of the discriminator per generator step."
+    )
+    optimiser: OptimiserName | None = Field(
+        default=None, description="The optimiser of both networks."
+    )
+    rate: float | None = Field(
+        default=None, gt=0, allow_inf_nan=False, description="The learning rate of both networks."
+    )
+    schedule: ScheduleName | None = Field(
+        default=None, description="How the learning rate falls during the run."
+    )
+    image_size: ImageSize | None = Field(
+        default=None, description="The size of the model's images, as HEIGHTxWIDTH px."
+    )
+    resize: Literal["squeeze", "crop", "pad"] = Field(
+        default="squeeze", description="How images of another aspect ratio are fitted."
+    )
+    window: int | None = Field(
+        default=None,
+        ge=1,
+        le=MOST,
+        description="The length in samples of the windows that signals are cut into.",
+    )
+    flips: bool = Field(default=False, description="A mirror image has the same label.")
+    unlabelled: str | None = Field(
+        default=None,
+        description="More images in a folder, or rows in a file, of unknown class. For the recipes "
+        "semi-supervised and acgan.",
+    )
     super_resolve: Literal[2, 4] | None = None
-    selection: StrictBool = True
-    seed: int = Field(default=0, ge=0, lt=2**62)
-    device: str = "auto"
-    precision: Literal["auto", "float32", "bf16"] = "auto"
-    threads: int | None = Field(default=None, ge=1, le=MOST_PROCESSES)
-    workers: int | None = Field(default=None, ge=1, le=MOST_PROCESSES)
-    skip_bad: bool = False
+    selection: StrictBool = Field(
+        default=True, description="Whether to return only generated images worth keeping."
+    )
+    seed: int = Field(default=0, ge=0, lt=2**62, description="The same seed repeats the result.")
+    device: str = Field(default="auto", description="auto, cpu, cuda or cuda:1.")
+    precision: Literal["auto", "float32", "bf16"] = Field(
+        default="auto", description="The number format of training."
+    )
+    threads: int | None = Field(
+        default=None, ge=1, le=MOST_PROCESSES, description="Threads of the training process."
+    )
+    workers: int | None = Field(
+        default=None, ge=1, le=MOST_PROCESSES, description="Processes that read images."
+    )
+    skip_bad: bool = Field(
+        default=False,
+        description="Continue without unreadable files, however many. By default a class may lose "
+        "1 file or 5 % of its files.",
+    )
 
     _numbers = field_validator(
         "most_rows",
@@ -137,35 +218,33 @@ class FitOptions(Frozen):
 
     @property
     def stop_score(self) -> float | None:
-        """The held-out score that ends a run, if `until` names one."""
+        """Return the held-out score that ends a run, if `until` names one."""
         return None if self.until is None else float(self.until.removeprefix("score="))
 
     @property
     def data_kind(self) -> DataKind:
-        """The kind of the data: a table, or images."""
+        """Return the kind of the data: a table, or images."""
         return "image" if self.target is None else "table"
 
 
 class TopUp(Frozen):
-    """Holds two numbers and a switch: what a class ends with, and what the added rows are.
+    """How many rows a class ends with, and which share of the added rows is generated.
 
-    "auto" is the measured default of each kind of data; `resolved()` returns it.
-
-    Parameters
-    ----------
-    to : str, int or float
-        "majority", "median", a count, or a fraction in (0, 1] of the majority's count.
-    synthetic_share : float or "auto"
-        The part of the added rows that is generated; the rest repeats real rows.
-    companions : bool or "auto"
-        Whether classes that are not topped up get generated rows too, every class the same share.
+    "auto" is the measured default of each kind of data; `resolved` returns it.
     """
 
-    to: str | int | float = "majority"
-    synthetic_share: float | Literal["auto"] = "auto"
-    companions: StrictBool | Literal["auto"] = "auto"
-
-    _number = field_validator("synthetic_share", mode="before")(_check_number)
+    to: Annotated[str | int | float, BeforeValidator(_read_goal)] = Field(
+        default="majority",
+        description="The size of a class at the end: majority, median, a count such as 500, or a "
+        "fraction in (0, 1] of the majority.",
+    )
+    synthetic_share: Annotated[float | Literal["auto"], BeforeValidator(_read_share)] = Field(
+        default="auto", description="The generated share of the added rows, in 0..1; or auto."
+    )
+    companions: StrictBool | Literal["auto"] = Field(
+        default="auto",
+        description="Whether classes that are not topped up get generated rows too.",
+    )
 
     @field_validator("synthetic_share")
     @classmethod
@@ -192,8 +271,8 @@ class TopUp(Frozen):
     ) -> tuple[float, bool]:
         """Return (synthetic_share, companions) as numbers.
 
-        advised: the share that "auto" is with the model at hand (`ImageGAN.advised_share_`), or
-        None for the measured default.
+        advised: the share that "auto" stands for with a fitted model (`ImageGAN.advised_share_`);
+        None takes the measured default.
 
         >>> TopUp().resolved("image"), TopUp().resolved("table")
         ((0.5, True), (0.5, False))

@@ -1,8 +1,10 @@
-"""Settings: the frozen base of every model of them, and the TOML files that hold them."""
+"""The frozen base of every settings model, and the TOML files that hold settings."""
 
 from __future__ import annotations
 
+import inspect
 import reprlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -13,8 +15,7 @@ from gan_augment.errors import UsageError, did_you_mean
 from gan_augment.input_files import parsed_toml, read_regular
 
 COMMAND_LINE = "options"
-_OPTIONS = {"budget_s": "budget", "samplers": "sampler"}
-_TYPES = ("bool", "float", "int", "str")  # where a union was tried, its member stands in `loc`
+_TYPES = ("bool", "float", "int", "str")  # pydantic adds the tried member of a union to `loc`
 
 
 class Frozen(BaseModel):
@@ -23,18 +24,33 @@ class Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     @classmethod
-    def checked(cls, values: dict[str, Any], where: str) -> Self:
-        """Build from plain values; raises UsageError naming the setting, the value and the cure.
+    def __pydantic_init_subclass__(cls, **_: Any) -> None:
+        """Add the descriptions of the fields to the docstring, as a numpydoc section."""
+        described = [
+            f"{n}\n    {f.description}" for n, f in cls.model_fields.items() if f.description
+        ]
+        if described:
+            lines = ["Parameters", "----------", *described]
+            cls.__doc__ = f"{inspect.cleandoc(cls.__doc__ or '')}\n\n" + "\n".join(lines)
 
-        where: what holds the settings; COMMAND_LINE names them as options.
+    @classmethod
+    def checked(
+        cls, values: dict[str, Any], where: str, options: Mapping[str, str] | None = None
+    ) -> Self:
+        """Build from plain values. Raises UsageError naming the setting, the value and the cure.
+
+        where: what holds the settings; COMMAND_LINE names them as options. options: the names of
+        options that differ from their field's, by its path, such as "fit.steps".
         """
         try:
             return cls.model_validate(values)
         except ValidationError as error:
-            raise UsageError(_first_problem(error, cls, where)) from None
+            raise UsageError(_first_problem(error, cls, where, options or {})) from None
 
 
-def _first_problem(error: ValidationError, model: type[BaseModel], where: str) -> str:
+def _first_problem(
+    error: ValidationError, model: type[BaseModel], where: str, options: Mapping[str, str]
+) -> str:
     problem = error.errors()[0]
     parts = [str(part) for part in problem["loc"] if part not in _TYPES]
     name = ".".join(parts) or model.__name__
@@ -50,24 +66,23 @@ def _first_problem(error: ValidationError, model: type[BaseModel], where: str) -
     value = "" if isinstance(given, dict | BaseModel) else reprlib.repr(given)
     end = "" if message.endswith((".", "?")) else "."
     if where == COMMAND_LINE:
-        words = (
-            [f"--{_OPTIONS.get(parts[-1], parts[-1]).replace('_', '-')}", value] if parts else []
-        )
-        return f"{' '.join(filter(None, words))}{': ' if words else ''}{message}{end}"
+        option = options.get(name, parts[-1]) if parts else ""
+        words = " ".join(filter(None, [option and f"--{option.replace('_', '-')}", value]))
+        return f"{words}{option and ': '}{message}{end}"
     return f"{where}: {name}{value and f' = {value}'} is refused: {message}{end}"
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """Read the tables of a TOML file. Raises UsageError where it cannot be read or parsed."""
+    """Return the tables of a TOML file. Raises UsageError if it cannot be read or parsed."""
     try:
         return parsed_toml(read_regular(path))
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise UsageError(f"{path} is no readable TOML file: {reason}") from None
+        raise UsageError(f"{path} is not a readable TOML file: {reason}") from None
 
 
 def to_toml(values: dict[str, Any]) -> str:
-    """Plain nested values as TOML text that `tomllib` reads back equal; None is left out.
+    """Return plain nested values as TOML text that `tomllib` reads back equal, without None.
 
     >>> print(to_toml({"seed": 0, "steps": None, "generator": {"kind": "free"}}))
     seed = 0

@@ -1,4 +1,4 @@
-"""The command `gan-augment`: its commands; those not in `commands/` are `doctor` and `demo`."""
+"""The command `gan-augment`: its commands, each built when it is asked for."""
 
 from __future__ import annotations
 
@@ -7,18 +7,33 @@ import platform
 import sys
 from importlib import metadata
 from io import TextIOWrapper
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 import gan_augment
 from gan_augment.errors import did_you_mean
-from gan_augment_cli import options as o
 from gan_augment_cli import outcome
-from gan_augment_cli.commands import augment, choose, evaluate, inspect, recipes
-from gan_augment_cli.console import WarningsOnly, shown_progress
+from gan_augment_cli.commands import augment, evaluate, inspect
+from gan_augment_cli.console import WarningsOnly
 
+outcome.Commands.functions = {
+    function.__name__: function
+    for function in (
+        augment.augment,
+        augment.fit,
+        augment.sample,
+        augment.translate,
+        augment.embed,
+        evaluate.evaluate,
+        evaluate.report,
+        inspect.inspect,
+        evaluate.choose,
+        inspect.recipes,
+        inspect.doctor,
+        inspect.demo,
+    )
+}
 app = typer.Typer(
     name="gan-augment",
     cls=outcome.Commands,
@@ -29,70 +44,8 @@ app = typer.Typer(
     epilog="Exit codes: 0 done, 1 failed, 2 usage, 3 data unusable, 4 --fail-on met, "
     "5 training diverged, 74 write failed, 75 folder in use, 130 or 143 interrupted. "
     "An option wins over GAN_AUGMENT_<OPTION>, that over --config, that over the default; "
-    "--dry-run shows which it was.",
+    "--dry-run shows the source of each.",
 )
-
-
-def doctor(ctx: typer.Context, verbose: o.Verbose = False, as_json: o.AsJson = False) -> None:
-    """Say what is installed, what is missing and how to get it, and how fast training is here.
-
-    Versions, device, which albumentations answers, and timings of a real training step in each
-    precision. Exits with 1 if something needed does not work.
-    """
-    from gan_augment.commands.doctor import doctor as run_doctor
-
-    with outcome.exit_codes(ctx), shown_progress(quiet=as_json) as progress:
-        diagnosis = run_doctor(progress)
-    outcome.print_report(ctx, diagnosis)
-    if not diagnosis.healthy:
-        raise typer.Exit(1)
-
-
-def demo(
-    ctx: typer.Context,
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="The folder to write.")] = Path("demo"),
-    table: Annotated[
-        bool, o.option("--table", "A table of cancer cells instead of digits.")
-    ] = False,
-    seconds: Annotated[float, o.option("--seconds", "Of training on the digits.", min=1)] = 30.0,
-    steps: o.Steps = None,
-    overwrite: o.Overwrite = False,
-    verbose: o.Verbose = False,
-    as_json: o.AsJson = False,
-    quiet: o.Quiet = False,
-) -> None:
-    """The main job on scanned digits or a table, measured.
-
-    Cuts three classes of scikit-learn's digits to 20 rows, or the malignant cells of its
-    breast-cancer table to 40, tops them up, and evaluates in short whether that helps a
-    classifier.
-    """
-    from gan_augment.commands.demo import demo as run_demo
-    from gan_augment.commands.demo import demo_table
-
-    with outcome.exit_codes(ctx):
-        with shown_progress(quiet=quiet) as progress:
-            how: dict[str, Any] = {"steps": steps, "overwrite": overwrite, "progress": progress}
-            result = demo_table(out, **how) if table else run_demo(out, seconds=seconds, **how)
-        outcome.print_result(ctx, result, out)
-
-
-COMMANDS = (
-    augment.augment,
-    augment.fit,
-    augment.sample,
-    augment.translate,
-    augment.embed,
-    evaluate.evaluate,
-    evaluate.report,
-    inspect.inspect,
-    choose.choose,
-    recipes.recipes,
-    doctor,
-    demo,
-)
-for command in COMMANDS:
-    app.command(cls=outcome.Command)(command)
 
 
 def _show_version(version: bool) -> None:
@@ -104,14 +57,19 @@ def _show_version(version: bool) -> None:
 
 
 def _warn_of_unknown(ctx: typer.Context) -> None:
-    """Name what is set in the environment and belongs to no option."""
-    commands = vars(ctx.command)["commands"].values()
-    known = {str(param.envvar) for command in commands for param in command.params}
+    """Warn of environment variables that set no option of any command."""
+    given = [name for name in sorted(os.environ) if name.startswith("GAN_AUGMENT_")]
+    if not given:
+        return
+    group = ctx.command
+    assert isinstance(group, outcome.Commands)
+    commands = [group.get_command(ctx, name) for name in group.list_commands(ctx)]
+    known = {str(param.envvar) for command in commands if command for param in command.params}
     known |= {outcome.DEBUG, "GAN_AUGMENT_MAP_ABOVE"}
-    for name in sorted(os.environ.keys() - known):
-        if name.startswith("GAN_AUGMENT_"):
+    for name in given:
+        if name not in known:
             guess = did_you_mean(name, sorted(known))
-            WarningsOnly().warn(f"{name} is set in the environment and means nothing.{guess}")
+            WarningsOnly().warn(f"{name} in the environment has no meaning.{guess}")
 
 
 @app.callback()
@@ -120,15 +78,11 @@ def _about(
     version: Annotated[
         bool,
         typer.Option(
-            "--version",
-            is_eager=True,
-            callback=_show_version,
-            help="And torch's and Python's.",
+            "--version", is_eager=True, callback=_show_version, help="Show versions and exit."
         ),
     ] = False,
-    verbose: o.Verbose = False,
 ) -> None:
-    """Top up rare classes of labelled images or tables with generated ones.
+    """Top up rare classes of labelled images, signals or tables with generated rows.
 
     Start with:  gan-augment augment DATA OUT
     """
@@ -136,7 +90,7 @@ def _about(
 
 
 def main() -> None:
-    """Run the command line; names that the terminal cannot show are escaped, never an error."""
+    """Run the command line; characters that the terminal cannot show are escaped."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

@@ -1,195 +1,188 @@
-"""The options that commands share: their texts, what they mean, and where each value came from."""
+"""Options of the commands: those that several share, and those generated from settings models.
+
+A command is a plain function. A parameter `Annotated[Model, Settings(...)]` becomes one option per
+field of the model, with the field's type, default and description.
+"""
 
 from __future__ import annotations
 
+import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import reduce
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+from types import NoneType
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import typer
 
 from gan_augment.errors import UsageError, did_you_mean
 from gan_augment_cli.console import say_more
 
-if TYPE_CHECKING:
-    from gan_augment.options import FitOptions, TopUp
-
-COMMANDS = (
-    *("augment", "choose", "fit", "sample", "translate"),
-    *("evaluate", "inspect", "demo"),
-)
-DEFAULT_BUDGET = "5m"
-COLUMN_KINDS = ("categorical", "numeric", "datetime", "id")
+COMMANDS = ("augment", "choose", "fit", "sample", "translate", "evaluate", "inspect", "demo")
+"""The commands that a table of a config file may be named after."""
 
 PANELS = {
-    "Data": "data path run result target categorical numeric datetime id schema most_rows classes "
-    "image_size resize window flips skip_bad unlabelled group time gap group_duplicates against "
-    "domain masks from_",
+    "Data": "data path run result target columns most_rows classes image_size resize window flips "
+    "skip_bad unlabelled group time gap group_duplicates source",
     "Training": "recipe recipes steps budget gan_budget until patience d_steps optimiser rate "
-    "schedule selection seed device precision model seconds table backbone "
-    "convert",
-    "Top-up": "counts to synthetic_share companions match resize_originals super_resolve",
-    "Evaluation": "test learner features metric delta folds repeats arms sampler updates "
-    "diagnostics extractor fail_on",
-    "Running": "threads processes workers shard n_jobs backend address allow_code resume "
-    "force config dry_run verbose help",
+    "schedule selection seed device precision model seconds table backbone convert",
+    "Top-up": "counts to synthetic_share companions match",
+    "Evaluation": "test learner metric delta folds repeats arms updates diagnostics extractor "
+    "fail_on",
+    "Running": "threads processes workers n_jobs resume force config dry_run verbose help help_all",
     "Output": "",
 }
-"""{panel of --help: the parameters in it}; all others are in the last."""
+"""The panels of `--help`: {title: names of parameters}. All others stand in the last panel."""
 
 Value = TypeVar("Value")
 
 
 def option(flags: str, text: str, **more: Any) -> Any:
-    """An option that the environment may set too: `--skip-bad` is GAN_AUGMENT_SKIP_BAD."""
+    """Return an option that the environment may set too, `--skip-bad` as GAN_AUGMENT_SKIP_BAD."""
     name = flags.split("/")[0].removeprefix("--").replace("-", "_").upper()
     return typer.Option(flags, help=text, envvar=f"GAN_AUGMENT_{name}", show_envvar=False, **more)
 
 
+def argument(name: str, text: str) -> Any:
+    """Return a positional argument."""
+    return typer.Argument(metavar=name, show_default=False, help=text)
+
+
 Data = Annotated[
     Path,
-    typer.Argument(
-        metavar="DATA",
-        show_default=False,
-        help="A folder with a folder per class (images, or signals as .npy or .wav), a .npz file, "
-        "a .csv of path,label[,group]; or with --target a table, .csv or .parquet.",
+    argument(
+        "DATA",
+        "A folder with a folder per class (images, or signals as .npy or .wav), a .npz file, a "
+        ".csv of path,label[,group]; with --target a table, .csv or .parquet.",
     ),
 ]
-OutFolder = Annotated[
-    Path,
-    typer.Argument(
-        metavar="OUT", show_default=False, help="The folder to write; the file, for a table."
-    ),
+OutFolder = Annotated[Path, argument("OUT", "The folder to write; for a table, the file to write.")]
+RunFolder = Annotated[Path, argument("RUN", "The folder of a trained run.")]
+Counts = Annotated[str | None, option("--counts", "Rows of each class: 100, or owl=30,wren=20.")]
+Mark = Annotated[bool, option("--mark", "Add a last column, synthetic, to a table.")]
+Model = Annotated[Path | None, option("--model", "Draw from this run instead of training one.")]
+Run = Annotated[
+    Path | None, option("--run", "The folder of the trained run.  [default: as in fit]")
 ]
-RunFolder = Annotated[
-    Path, typer.Argument(metavar="RUN", show_default=False, help="The folder of a trained run.")
+Resume = Annotated[bool, option("--resume", "Continue an interrupted run.")]
+Overwrite = Annotated[bool, option("--overwrite", "Replace an output of an earlier run.")]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Show what would be done, and where each option is from.")
 ]
-
-Classes = Annotated[str, option("--classes", "Which to top up: rare, all, or names with commas.")]
-Unlabelled = Annotated[
-    str | None,
-    option(
-        "--unlabelled",
-        "More images in a folder, at any depth, or rows in a file, of classes that nobody knows; "
-        "for --recipe semi-supervised and acgan.",
-    ),
-]
-RecipeName = Annotated[str, option("--recipe", "How to train: auto, or a name or .toml file.")]
-Steps = Annotated[int | None, option("--steps", "Train for so many steps; repeats a run.")]
-Budget = Annotated[
-    str | None,
-    option(
-        "--budget",
-        "Train for about so long (90s, 10m, 1h), unless --steps is given.  [default: 5m for "
-        "images; tables are not trained]",
-    ),
-]
-Until = Annotated[
-    str | None, option("--until", "End at this held-out score of images: score=0.2, say.")
-]
-Patience = Annotated[
-    int | None,
-    option("--patience", "End after so many scores of images without a better one.", min=1),
-]
-DSteps = Annotated[int | None, option("--d-steps", "Of the discriminator for each of G.", min=1)]
-Optimiser = Annotated[
-    Literal["adam", "adamw", "rmsprop", "sgd"] | None, option("--optimiser", "Of both networks.")
-]
-Rate = Annotated[float | None, option("--rate", "The learning rate of both networks.")]
-Schedule = Annotated[
-    Literal["constant", "linear", "cosine"] | None, option("--schedule", "How the rate falls.")
-]
-Target = Annotated[
-    str | None, option("--target", "The column of labels; DATA is a table then, not images.")
-]
-Categorical = Annotated[
-    str | None, option("--categorical", "Columns of levels, with commas; else inferred.")
-]
-Numeric = Annotated[
-    str | None, option("--numeric", "Columns of numbers, with commas; else inferred.")
-]
-Datetime = Annotated[
-    str | None, option("--datetime", "Columns of dates or times, with commas; else inferred.")
-]
-Ids = Annotated[str | None, option("--id", "Columns that name rows: not learned, numbered anew.")]
-Schema = Annotated[
-    Path | None,
-    option("--schema", 'A TOML file with a table [columns] of lines like zip = "categorical".'),
-]
-Mark = Annotated[
-    bool, option("--mark", "Add a last column, synthetic, to the table (lines get one cell more).")
-]
-MostRows = Annotated[
-    int, option("--most-rows", "Of a Parquet file of more rows, learn from so many.", min=1000)
-]
-ImageSize = Annotated[
-    str | None, option("--image-size", "Size the model works at, HEIGHTxWIDTH px.")
-]
-Resize = Annotated[
-    Literal["squeeze", "crop", "pad"], option("--resize", "How other aspects are made to fit.")
-]
-Window = Annotated[
-    int | None,
-    option("--window", "Samples: signals are cut into windows of so many, one behind another."),
-]
-Flips = Annotated[bool, option("--flips/--no-flips", "Whether a mirror image keeps its label.")]
 Backbone = Annotated[
     str | None,
     option(
         "--backbone",
-        "A pretrained network: EfficientNet-Lite0's weights (.safetensors), timm:NAME:FILE, or "
-        "path.py:name.",
+        "A pretrained network: weights of EfficientNet-Lite0 (.safetensors), timm:NAME:FILE, or "
+        "module:name.",
     ),
 ]
-SuperResolve = Annotated[
-    int | None,
-    option(
-        "--super-resolve", "2 or 4: draw images at so many times the model's side.", min=2, max=4
-    ),
-]
-Selection = Annotated[
-    bool,
-    option("--selection/--no-selection", "Whether to give only generated images worth keeping."),
-]
-Seed = Annotated[int, option("--seed", "Same seed, same result.", min=0)]
-Device = Annotated[str, option("--device", "auto, cpu, cuda or cuda:1.")]
-Precision = Annotated[
-    Literal["auto", "float32", "bf16"], option("--precision", "Of the arithmetic in training.")
-]
-Threads = Annotated[int | None, option("--threads", "Of the training process.", min=1)]
-Workers = Annotated[int | None, option("--workers", "Processes that read or sample.", min=1)]
-Processes = Annotated[
-    int | None,
-    option("--processes", "Train with so many processes of this machine, as torchrun does.", min=1),
-]
-SkipBad = Annotated[
-    bool,
-    option(
-        "--skip-bad",
-        "Go on without the files that cannot be read, however many: else a class that loses more "
-        "than 1 file or 5 % of its files (whichever is more), or keeps under 2, stops the command.",
-    ),
-]
-AllowCode = Annotated[
-    bool, option("--allow-code", "Run the file that makes a model's own networks; read it first.")
-]
-Resume = Annotated[bool, option("--resume", "Continue what was interrupted.")]
-Overwrite = Annotated[bool, option("--overwrite", "Replace an output of an earlier run.")]
-AsJson = Annotated[bool, option("--json", "Print one JSON object.")]
-Quiet = Annotated[bool, option("--quiet", "Print the output path only.")]
-Verbose = Annotated[
-    bool,
-    typer.Option(
-        "-v",
-        "--verbose",
-        callback=say_more,
-        help="Say more on stderr: the library's log, and where the work is every 5 s.",
-    ),
-]
-DryRun = Annotated[
-    bool, typer.Option("--dry-run", help="Show what would be done, and every option's origin.")
-]
+
+FIT = "gan_augment.options:FitOptions"
+FIT_SHOWN = (
+    "target columns classes recipe steps budget=budget_s image_size window flips selection seed "
+    "device precision threads workers skip_bad"
+)
+FIT_ADVANCED = "most_rows unlabelled until patience d_steps optimiser rate schedule resize"
+DEFAULT_BUDGET_S = 300.0
+"""Time of a fit of images without --steps and --budget, as 5m in the help."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Marks a parameter as a settings model whose fields become options of the command.
+
+    Parameters
+    ----------
+    model
+        "module:class"; it is imported when the command is built, so that `--help` stays fast.
+    shown, advanced
+        The fields, separated by spaces, as `name` or `option=field`; a field of a nested model is
+        `fit.steps`. `--help` leaves the advanced ones to `--help-all`.
+    """
+
+    model: str
+    shown: str
+    advanced: str = ""
+
+    def parameters(self) -> Iterator[inspect.Parameter]:
+        """Yield the options as parameters of a function."""
+        for names, hidden in ((self.shown, False), (self.advanced, True)):
+            for name, path in _fields(names):
+                *owners, last = path
+                owner = reduce(
+                    lambda m, part: m.model_fields[part].annotation, owners, self._load()
+                )
+                field = owner.model_fields[last]
+                kind = _cli_type(field.annotation)
+                simple = isinstance(field.default, bool | int | float | str)
+                default = field.default if simple and _admits(kind, field.default) else None
+                flag = f"--{name.replace('_', '-')}"
+                if kind is bool and default is not False:
+                    flag = f"{flag}/--no-{flag.removeprefix('--')}"
+                shown = kind if default is not None else kind | None
+                info = option(flag, field.description or "", hidden=hidden)
+                annotated = Annotated.__class_getitem__((shown, info))  # type: ignore[attr-defined]
+                yield _parameter(name, annotated, default)
+
+    def build(self, params: dict[str, Any]) -> Any:
+        """Build the model from the values of the options. Raises UsageError naming the option."""
+        from gan_augment.settings import COMMAND_LINE
+
+        values: dict[str, Any] = {}
+        names: dict[str, str] = {}
+        for name, (*owners, last) in _fields(f"{self.shown} {self.advanced}"):
+            names[".".join([*owners, last])] = name
+            if params[name] is not None:
+                owner = reduce(lambda inner, part: inner.setdefault(part, {}), owners, values)
+                owner[last] = params[name]
+        return self._load().checked(values, COMMAND_LINE, names)
+
+    def _load(self) -> Any:
+        module, _, name = self.model.partition(":")
+        return getattr(import_module(module), name)
+
+
+def _fields(names: str) -> Iterator[tuple[str, list[str]]]:
+    """Yield (option, path of the field in the model)."""
+    for item in names.split():
+        name, _, path = item.partition("=")
+        path = path or name
+        yield name.split(".")[-1], path.split(".")
+
+
+def _cli_type(annotation: Any) -> Any:
+    """Return the type of an option for a field: a bool, a number, a choice, or else text."""
+    if get_origin(annotation) is Annotated:
+        return _cli_type(get_args(annotation)[0])
+    if get_origin(annotation) is Literal or annotation in (bool, int, float, Path):
+        return annotation
+    members = [one for one in get_args(annotation) if one is not NoneType]
+    kinds = [_cli_type(one) for one in members] if type(annotation).__name__ == "UnionType" else []
+    if bool in kinds:
+        return bool
+    return kinds[0] if len(kinds) == 1 else str
+
+
+def _admits(kind: Any, value: Any) -> bool:
+    return get_origin(kind) is Literal or isinstance(value, kind)
+
+
+def _parameter(name: str, annotation: Any, default: Any) -> inspect.Parameter:
+    return inspect.Parameter(
+        name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=default
+    )
+
+
+def _show_all(ctx: typer.Context, asked: bool) -> None:
+    if asked:
+        for param in ctx.command.params:
+            param.hidden = False  # type: ignore[attr-defined]
+        typer.echo(ctx.get_help())
+        raise typer.Exit
 
 
 def _read_config(ctx: typer.Context, file: Path | None) -> Path | None:
@@ -205,112 +198,98 @@ def _read_config(ctx: typer.Context, file: Path | None) -> Path | None:
 
 
 def _defaults(ctx: typer.Context, file: Path, table: dict[str, Any]) -> dict[str, Any]:
-    """Values by parameter name; the tables of other commands are left alone."""
-    shared = {key: value for key, value in table.items() if not isinstance(value, dict)}
-    for key in set(table) - set(shared) - set(COMMANDS):
+    """Return values by parameter name; the tables of other commands are skipped."""
+    tables = {k: v for k, v in table.items() if isinstance(v, dict) and k != "columns"}
+    for key in set(tables) - set(COMMANDS):
         raise UsageError(f"{file}: there is no command {key!r}.{did_you_mean(key, COMMANDS)}")
-    own = table.get(str(ctx.info_name), {})
-    known = {_long_name(param): param.name for param in ctx.command.params}
+    shared = {key: value for key, value in table.items() if key not in tables}
+    known = {long_name(param): param.name for param in ctx.command.params}
     texts = {}
-    for key, value in {**shared, **own}.items():
+    for key, value in {**shared, **tables.get(str(ctx.info_name), {})}.items():
         name = key.replace("-", "_")
         if name not in known:
-            raise UsageError(
-                f"{file}: there is no option {key!r}.{did_you_mean(name, list(known))}"
-            )
+            guess = did_you_mean(name, list(known))
+            raise UsageError(f"{file}: there is no option {key!r}.{guess}")
         texts[known[name]] = _as_text(value)
     return texts
 
 
-Config = Annotated[
-    Path | None,
-    typer.Option("--config", is_eager=True, callback=_read_config, help="A TOML file of options."),
-]
-
-
-def choices(ctx: typer.Context) -> dict[str, dict[str, Any]]:
-    """Every argument and option of the command, {name: {"value", "source"}}, as `--help` has it."""
-    return {
-        _long_name(param): {"value": ctx.params[param.name], "source": _origin(ctx, param)}
-        for param in ctx.command.params
-        if param.name in ctx.params and param.name not in ("dry_run", "config")
-    }
-
-
-def fit_options(ctx: typer.Context) -> FitOptions:
-    """The settings of a fit from the options of the command; `--steps` silences `--budget`."""
-    from gan_augment.options import FitOptions, seconds
-    from gan_augment.settings import COMMAND_LINE
-
-    params = ctx.params
-    chosen = fit_settings(ctx)
-    budget = params["budget"] or (None if params.get("target") is not None else DEFAULT_BUDGET)
-    if params["steps"] is None and budget is not None:
-        chosen["budget_s"] = read(budget, seconds, "--budget")
-    return FitOptions.checked(chosen, COMMAND_LINE)
-
-
-def fit_settings(ctx: typer.Context) -> dict[str, Any]:
-    """What of a fit's settings the command's options say, but for the budget."""
-    from gan_augment.options import FitOptions
-
-    params = ctx.params
-    chosen = {
-        name: params[name] for name in FitOptions.model_fields if params.get(name) is not None
-    }
-    chosen["columns"] = column_kinds(ctx)
-    if params["image_size"] is not None:
-        chosen["image_size"] = read(params["image_size"], height_width, "--image-size")
-    return chosen
-
-
-def column_kinds(ctx: typer.Context) -> dict[str, str]:
-    """{column: kind} from the options that name columns; they win over the file of `--schema`."""
-    from gan_augment.data.tables.schema import Overrides
-
-    params = ctx.params
-    flags = {kind: params[kind] for kind in COLUMN_KINDS if params.get(kind) is not None}
-    named = Overrides.of(**{kind: names(text) for kind, text in flags.items()})
-    file = params.get("schema")
-    kinds = named if file is None else Overrides.read(file).merged(named)
-    return {str(name): kind for name, kind in kinds.columns.items()}
-
-
-def top_up(ctx: typer.Context) -> TopUp:
-    """The two numbers and the switch of a top-up from the options of the command."""
-    from gan_augment.options import TopUp
-    from gan_augment.settings import COMMAND_LINE
-
-    params = ctx.params
-    chosen = {
-        "to": read(params["to"], target, "--to"),
-        "synthetic_share": read(params["synthetic_share"], share, "--synthetic-share"),
-        "companions": "auto" if params["companions"] is None else params["companions"],
-    }
-    return TopUp.checked(chosen, COMMAND_LINE)
-
-
-def read(text: str, parse: Callable[[str], Value], flag: str) -> Value:
-    """The value of an option's text; a refusal names the option."""
-    try:
-        return parse(text)
-    except UsageError as error:
-        raise UsageError(f"{flag}: {error}") from None
-    except ValueError:  # of thousands of digits
-        raise UsageError(f"{flag}: {text[:20]}... is too long a number") from None
-
-
-def _long_name(param: Any) -> str:
-    """The option's name as in a config file: `--skip-bad` is skip_bad; an argument's own name."""
-    long = next((flag for flag in param.opts if flag.startswith("--")), str(param.name))
-    return long.removeprefix("--").replace("-", "_")
-
-
 def _as_text(value: Any) -> Any:
-    """A TOML value as the text an option takes: lists of pixels are HxW, of names a,b."""
+    """Return a TOML value as the text of an option: HxW of pixels, a,b of names, a=b of a table."""
+    if isinstance(value, dict):
+        return ",".join(f"{name}={one}" for name, one in value.items())
     if isinstance(value, list):
         return ("x" if all(isinstance(item, int) for item in value) else ",").join(map(str, value))
     return value if isinstance(value, bool) else str(value)
+
+
+_EVERYWHERE = {
+    "config": Annotated[
+        Path | None,
+        typer.Option(
+            "--config", is_eager=True, callback=_read_config, help="A TOML file of options."
+        ),
+    ],
+    "help_all": Annotated[
+        bool,
+        typer.Option(
+            "--help-all", is_eager=True, callback=_show_all, help="Show the rare options too."
+        ),
+    ],
+    "verbose": Annotated[
+        bool,
+        typer.Option(
+            "-v", "--verbose", callback=say_more, help="Log more to stderr: progress every 5 s."
+        ),
+    ],
+    "as_json": Annotated[bool, option("--json", "Print one JSON object.")],
+    "quiet": Annotated[bool, option("--quiet", "Print the output path only.")],
+}
+"""Options of every command; --config where there is --dry-run, --help-all where options hide."""
+
+
+def expand(function: Callable[..., None], guard: Callable[[typer.Context], Any]) -> Any:
+    """Return the function that typer makes a command of: settings models as single options.
+
+    guard: a context manager around the call, which turns errors into exit codes.
+    """
+    hints = get_type_hints(function, include_extras=True)
+    own = list(inspect.signature(function).parameters.values())
+    models: dict[str, Settings] = {}
+    parameters: list[inspect.Parameter] = []
+    for parameter in own:
+        kind, name = hints[parameter.name], parameter.name
+        marks = [m for m in getattr(kind, "__metadata__", ()) if isinstance(m, Settings)]
+        if marks:
+            models[name] = marks[0]
+            parameters += marks[0].parameters()
+        else:
+            parameters.append(_parameter(name, kind, parameter.default))
+    given = {parameter.name for parameter in parameters}
+    for name, kind in _EVERYWHERE.items():
+        absent = (name == "config" and "dry_run" not in given) or (
+            name == "help_all" and not any(one.advanced for one in models.values())
+        )
+        if not absent:
+            parameters.append(_parameter(name, kind, None if name == "config" else False))
+
+    def run(**values: Any) -> None:
+        with guard(values["ctx"]):
+            built = {name: one.build(values) for name, one in models.items()}
+            function(**built, **{p.name: values[p.name] for p in own if p.name not in models})
+
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    run.__name__, run.__doc__ = function.__name__, function.__doc__
+    return run
+
+
+def choices(ctx: typer.Context) -> dict[str, dict[str, Any]]:
+    """Return every argument and option of the command, as {name: {"value", "source"}}."""
+    return {
+        long_name(param): {"value": ctx.params[param.name], "source": _origin(ctx, param)}
+        for param in ctx.command.params
+        if param.name in ctx.params and param.name not in ("dry_run", "config", "help_all")
+    }
 
 
 def _origin(ctx: typer.Context, param: Any) -> str:
@@ -323,61 +302,47 @@ def _origin(ctx: typer.Context, param: Any) -> str:
     return words.get(source.name if source else "", "default")
 
 
-def height_width(text: str) -> tuple[int, int]:
-    """Pixels as HEIGHTxWIDTH, or one number for a square.
-
-    >>> height_width("48x32"), height_width("32")
-    ((48, 32), (32, 32))
-    """
-    match = re.fullmatch(r"(\d+)(?:x(\d+))?", text)
-    if match is None:
-        raise UsageError(f"{text!r} is no image size; expected HEIGHTxWIDTH px, such as 48x32")
-    return int(match[1]), int(match[2] or match[1])
+def long_name(param: Any) -> str:
+    """Return the name of an option in a config file: `--skip-bad` is skip_bad."""
+    long = next((flag for flag in param.opts if flag.startswith("--")), str(param.name))
+    return long.removeprefix("--").replace("-", "_")
 
 
-def row_counts(text: str) -> int | dict[str, int]:
-    """A count for every class, or one a class as `name=count,name=count`.
+def timed(options: Any) -> Any:
+    """Return fit options whose budget is DEFAULT_BUDGET_S for images without steps and budget."""
+    budget_s = options.budget_s
+    if options.steps is not None:
+        budget_s = None
+    elif budget_s is None and options.target is None:
+        budget_s = DEFAULT_BUDGET_S
+    return options.model_copy(update={"budget_s": budget_s})
+
+
+def row_counts(text: str | None) -> int | dict[str, int] | None:
+    """Return a count for every class, or one per class from `name=count,name=count`.
 
     >>> row_counts("100"), row_counts("owl=30,wren=20")
     (100, {'owl': 30, 'wren': 20})
     """
-    if text.isdecimal():
-        return int(text)
-    pairs = [part.rpartition("=") for part in text.split(",")]
-    if not all(name and count.isdecimal() for name, _, count in pairs):
-        raise UsageError(f"{text!r} is no count; expected a number, or name=number,name=number")
-    return {name: int(count) for name, _, count in pairs}
+    if text is None:
+        return None
+    try:
+        if text.isdecimal():
+            return int(text)
+        pairs = [part.rpartition("=") for part in text.split(",")]
+        if all(name and re.fullmatch(r"\d+", count) for name, _, count in pairs):
+            return {name: int(count) for name, _, count in pairs}
+    except ValueError:  # thousands of digits
+        raise UsageError(f"--counts: {text[:20]}... is too long a number") from None
+    raise UsageError(
+        f"--counts: {text[:40]!r} is not a count; expected a number, or name=number,name=number"
+    )
 
 
 def names(text: str) -> list[str]:
-    """Names with commas between them.
+    """Return the names between commas.
 
     >>> names("zip, sex")
     ['zip', 'sex']
     """
     return [name.strip() for name in text.split(",") if name.strip()]
-
-
-def target(text: str) -> str | int | float:
-    """What a class ends with: a word, a whole number of rows, or a fraction of the majority.
-
-    >>> target("majority"), target("500"), target("0.5"), target("1.0")
-    ('majority', 500, 0.5, 1.0)
-    """
-    return _number(text) if text[:1].isdigit() or text[:1] in "-." else text
-
-
-def share(text: str) -> float | str:
-    """A share in 0..1, or the word "auto" (any other word is left for the library to refuse).
-
-    >>> share("0.5"), share("auto")
-    (0.5, 'auto')
-    """
-    return text if text == "auto" else float(_number(text))
-
-
-def _number(text: str) -> int | float:
-    try:
-        return int(text) if text.lstrip("-").isdecimal() else float(text)
-    except ValueError:
-        raise UsageError(f"{text[:40]!r} is no number") from None

@@ -7,20 +7,23 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import typer
 from typer.core import TyperCommand, TyperGroup
+from typer.main import get_command_from_info
+from typer.models import CommandInfo
 
 from gan_augment.errors import GanAugmentError, LostRankError, WriteFailedError
 from gan_augment.processes import follows
+from gan_augment.progress import Progress
 from gan_augment_cli import os_signals
-from gan_augment_cli.console import printable
-from gan_augment_cli.options import PANELS, choices
+from gan_augment_cli.console import printable, shown_progress
+from gan_augment_cli.options import PANELS, choices, expand
 
 JSON_SCHEMA = 1
 DEBUG = "GAN_AUGMENT_DEBUG"
@@ -35,6 +38,11 @@ class Reportable(Protocol):
 
     def lines(self) -> list[str]:
         """The same for people."""
+
+
+def progress(ctx: typer.Context) -> AbstractContextManager[Progress]:
+    """Return the display of progress that suits the command's options."""
+    return shown_progress(quiet=ctx.params["quiet"] or follows())
 
 
 def print_report(ctx: typer.Context, report: Reportable) -> None:
@@ -168,7 +176,32 @@ class Command(TyperCommand):
 
 
 class Commands(TyperGroup):
-    """The commands, and how all of them end: usage errors and `--help` on a full disk included."""
+    """The commands: each is built when it is asked for, and all end with an exit code."""
+
+    functions: ClassVar[dict[str, Callable[..., None]]] = {}
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the names in the order of the help."""
+        return list(self.functions)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Build a command; for an unknown name all of them, which the error chooses from."""
+        for name in (cmd_name,) if cmd_name in self.functions else self.functions:
+            if name not in self.commands:
+                function = expand(self.functions[name], exit_codes)
+                self.commands[name] = get_command_from_info(
+                    CommandInfo(name, cls=Command, callback=function),
+                    pretty_exceptions_short=False,
+                    rich_markup_mode=None,
+                )
+        return self.commands.get(cmd_name)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """List the commands with the first line of their help, without building them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(
+                [(n, str(f.__doc__).partition("\n")[0]) for n, f in self.functions.items()]
+            )
 
     def main(self, *args: Any, **more: Any) -> Any:
         """Run a command and exit with its code."""

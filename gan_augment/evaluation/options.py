@@ -1,4 +1,4 @@
-"""What an evaluation is asked: `EvaluationOptions`, which both doors build. Nothing is computed."""
+"""`EvaluationOptions`: the options of an evaluation, for Python and the command line."""
 
 from __future__ import annotations
 
@@ -28,66 +28,102 @@ ARMS = (*DEFAULT_ARMS, *EXTRA_ARMS)
 
 
 class EvaluationOptions(Frozen):
-    """How to evaluate. None means: decided from the data, and said in the plan.
-
-    Settings that are not named here are those of `gan_augment.evaluate`.
-
-    Parameters
-    ----------
-    fit
-        How data is read, which classes are topped up, and how every generator is trained: its
-        `steps` and `budget_s` are those of one fit.
-    generator
-        An ImageGAN or a TabularGAN whose settings are used, or anything else with `fit(data)` and
-        `sample(counts, random_state)`, unfitted, deep-copied for every fit. Its `random_state` is
-        set where it has one; `sample` gives exactly {class: n} rows, class by class, as data like
-        that of `fit`. Whatever it raises ends the arms that need it, not the evaluation.
-    samplers
-        {name: over-sampler with fit_resample(X, y)}, arms of one's own, cloned for every fit; or
-        texts "path.py:name".
-    top_up
-        The share of generated rows and the companions; its `to` does not count.
-    to
-        The fractions of the majority's count that are tried.
-    curves
-        Whether the share of generated rows and of real rows are varied too.
-    budget_s, force
-        Seconds for all of it: what does not fit is left out, and where the least does not fit
-        UsageError is raised before the first fit, unless `force`.
-    batch
-        Rows that a learner scores at a time; no figure depends on it.
-    group, time
-        The name of a table's column, which is no feature then, or a value for every row (N,). With
-        a time, training rows come before test rows, `gap` rows between them left out.
-    extractor
-        A torch module or a function of rows, or "path.py:name" of one.
-    """
+    """Options of an evaluation. None means that the data decide; the plan shows the decision."""
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
 
-    fit: FitOptions = FitOptions()
-    learner: Any = None
-    generator: Any = None
-    samplers: dict[str, Any] = Field(default_factory=dict)
-    top_up: TopUp = TopUp()
-    to: tuple[float, ...] = TO
-    metric: str = METRICS[0]
-    delta: float = Field(default=0.01, ge=0, lt=1)
-    folds: int | None = Field(default=None, ge=2, le=1000)
-    repeats: int | None = Field(default=None, ge=1, le=1000)
-    arms: str | tuple[str, ...] = "default"
-    curves: bool = True
-    batch: int = Field(default=4096, ge=1, le=MOST)
-    budget_s: Seconds | None = None
-    force: bool = False
-    updates: int | None = Field(default=None, ge=1, le=MOST)
-    group: Any = None
-    time: Any = None
-    gap: int = Field(default=0, ge=0, le=MOST)
-    group_duplicates: bool = False
-    diagnostics: bool = True
-    extractor: Any = None
-    n_jobs: int | None = Field(default=None, ge=-MOST_PROCESSES, le=MOST_PROCESSES)
+    fit: FitOptions = Field(
+        default=FitOptions(),
+        description="How the data are read, and how every generator is trained. Steps and budget "
+        "are those of one fit.",
+    )
+    learner: Any = Field(
+        default=None,
+        description="The classifier that is to gain: boosting, logistic, forest, neighbours "
+        "(tables), cnn (images), or module:name of your own.  [default: boosting; cnn]",
+    )
+    generator: Any = Field(
+        default=None,
+        description="An unfitted ImageGAN or TabularGAN, or any object with fit(data) and "
+        "sample(counts, random_state). It is copied for every fit.",
+    )
+    samplers: dict[str, Any] = Field(
+        default_factory=dict,
+        description="Over-samplers of your own as further arms, as module:name with commas.",
+    )
+    top_up: TopUp = Field(
+        default=TopUp(), description="The generated share and the companions; its `to` is not used."
+    )
+    to: tuple[float, ...] = Field(
+        default=TO, description="The fractions of the majority's count that are tried."
+    )
+    metric: str = Field(
+        default=METRICS[0],
+        description="The metric of the verdict: balanced_accuracy, macro_f1, g_mean, accuracy or "
+        "average_precision.",
+    )
+    delta: float = Field(
+        default=0.01, ge=0, lt=1, description="The smallest relevant difference; 0.01 is a point."
+    )
+    folds: int | None = Field(
+        default=None,
+        ge=2,
+        le=1000,
+        description="Folds of the cross-validation.  [default: 5; images 3]",
+    )
+    repeats: int | None = Field(
+        default=None,
+        ge=1,
+        le=1000,
+        description="Repeats of the cross-validation.  [default: 3; images 1]",
+    )
+    arms: str | tuple[str, ...] = Field(
+        default="default",
+        description="default, all, or names with commas; none and gan are always judged.",
+    )
+    curves: bool = Field(
+        default=True, description="Whether the shares of generated and real rows are varied too."
+    )
+    batch: int = Field(
+        default=4096, ge=1, le=MOST, description="Rows that a learner scores at a time."
+    )
+    budget_s: Seconds | None = Field(
+        default=None, description="Time of the whole evaluation, such as 30m or 2h."
+    )
+    force: bool = Field(
+        default=False, description="Begin although the budget is too short for a verdict."
+    )
+    updates: int | None = Field(
+        default=None, ge=1, le=MOST, description="Optimiser updates of a classifier of images."
+    )
+    group: Any = Field(
+        default=None,
+        description="A column, not a feature, whose rows of one value stay in one fold.",
+    )
+    time: Any = Field(
+        default=None,
+        description="A column, not a feature: train on earlier rows, test on later ones.",
+    )
+    gap: int = Field(
+        default=0, ge=0, le=MOST, description="Rows left out between training and test by time."
+    )
+    group_duplicates: bool = Field(
+        default=False, description="Keep exact duplicates of a table's rows in one fold."
+    )
+    diagnostics: bool = Field(
+        default=True, description="Whether the report compares generated rows with real ones."
+    )
+    extractor: Any = Field(
+        default=None,
+        description="Features of the diagnostics: module:name of a torch module, or of a function "
+        "of rows that returns features (n, d).",
+    )
+    n_jobs: int | None = Field(
+        default=None,
+        ge=-MOST_PROCESSES,
+        le=MOST_PROCESSES,
+        description="Processes of one thread each; -1 takes all cores.",
+    )
 
     @property
     def arm_names(self) -> tuple[str, ...]:
@@ -113,6 +149,8 @@ class EvaluationOptions(Frozen):
     @classmethod
     def _by_name(cls, samplers: Any) -> Any:
         """Name the over-samplers; each is made once to see that it can be."""
+        if isinstance(samplers, str):
+            samplers = [one.strip() for one in samplers.split(",") if one.strip()]
         by_name = dict(samplers) if isinstance(samplers, Mapping) else {}
         if isinstance(samplers, list | tuple) and all(isinstance(s, str) for s in samplers):
             for code in map(UserCode.of, samplers):

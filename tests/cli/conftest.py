@@ -1,4 +1,4 @@
-"""A small folder of images, and one run trained on it, for every test of a command."""
+"""Small data and one trained run per kind, shared by all tests of the commands."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Command = Callable[..., subprocess.CompletedProcess[str]]
 
 
 def write_images(folder: Path, counts: dict[str, int], side: int = 12) -> Path:
-    """A class is a brightness: noise around it, `side` px square, grey."""
+    """Write a folder per class: grey noise around a brightness, `side` px square."""
     rng = np.random.default_rng(0)
     for level, (name, count) in enumerate(counts.items()):
         (folder / name).mkdir(parents=True)
@@ -28,14 +28,26 @@ def write_images(folder: Path, counts: dict[str, int], side: int = 12) -> Path:
     return folder
 
 
+def write_table(path: Path, common: int = 60, rare: int = 16) -> Path:
+    """Write a CSV with CRLF: two numbers, a level, a patient of three rows, a day, the label."""
+    rng = np.random.default_rng(0)
+    lines = ["size,shape,depth,patient,day,kind"]
+    for row, i in enumerate(rng.permutation(common + rare)):
+        size, depth = rng.normal(1.5 if i < rare else 0, 1, 2)
+        kind = "rare" if i < rare else "common"
+        lines.append(f"{size:.3f},{'ab'[row % 2]},{depth:.3f},p{row // 3},{row},{kind}")
+    path.write_bytes(("\r\n".join(lines) + "\r\n").encode())
+    return path
+
+
 def contents(folder: Path) -> dict[str, bytes]:
-    """Every file below the folder by its relative path."""
+    """Return every file below the folder by its relative path."""
     files = (path for path in folder.rglob("*") if path.is_file())
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
 
 def answer(run: subprocess.CompletedProcess[str]) -> dict[str, Any]:
-    """The one JSON object of a command that went well."""
+    """Return the one JSON object of a successful command."""
     assert run.returncode == 0, run.stderr
     values: dict[str, Any] = json.loads(run.stdout)
     assert values["schema"] == 1
@@ -49,11 +61,28 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def cells(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """DATA: a table of 60 common and 16 rare rows."""
+    return write_table(tmp_path_factory.mktemp("tables") / "cells.csv")
+
+
+@pytest.fixture(scope="session")
 def run_folder(
     photos: Path, tmp_path_factory: pytest.TempPathFactory, start_command: Command
 ) -> Path:
-    """A run of four steps on `photos`. Tests read it; one that writes copies it first."""
+    """A run of four steps on `photos`. A test that writes to it copies it first."""
     home = tmp_path_factory.mktemp("trained")
     fitted = start_command("fit", photos, "--out", "run", "--steps", 4, cwd=home)
+    assert fitted.returncode == 0, fitted.stderr
+    return home / "run"
+
+
+@pytest.fixture(scope="session")
+def table_run(
+    cells: Path, tmp_path_factory: pytest.TempPathFactory, start_command: Command
+) -> Path:
+    """An untrained run on `cells`."""
+    home = tmp_path_factory.mktemp("tabular")
+    fitted = start_command("fit", cells, "--target", "kind", "--out", "run", cwd=home)
     assert fitted.returncode == 0, fitted.stderr
     return home / "run"

@@ -104,7 +104,7 @@ def test_the_command_asks_for_a_network(photos: Path, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_evaluate_judges_images_by_their_features(photos: Path, tmp_path: Path) -> None:
     folder = write_images(tmp_path / "more", {"common": 30, "rare": 8})
-    words = ("--features", f"{tmp_path}/nets.py:make", "--image-size", 16, "--arms", "oversample")
+    words = ("--backbone", f"{tmp_path}/nets.py:make", "--image-size", 16, "--arms", "oversample")
     how = ("--folds", 2, "--repeats", 1, "--n-jobs", 1, "--no-diagnostics", "--quiet")
     for learner in ("logistic", "mlp"):
         out = tmp_path / learner
@@ -123,22 +123,6 @@ def test_evaluate_judges_images_by_their_features(photos: Path, tmp_path: Path) 
         evaluate(folder, tmp_path / "no", options, features="nets.py:make")
     with pytest.raises(UsageError, match="give one of them"):
         evaluate(folder, tmp_path / "no", features="a.py:make", backbone="b.py:make")
-
-
-@pytest.mark.slow
-def test_evaluate_compares_drawn_images_with_features_of_the_photos(
-    photos: Path, tmp_path: Path
-) -> None:
-    folder = write_images(tmp_path / "more", {"common": 30, "rare": 8})
-    words = ("--backbone", f"{tmp_path}/nets.py:make", "--arms", "features", "--steps", 2)
-    how = ("--folds", 2, "--updates", 5, "--n-jobs", 1, "--no-diagnostics", "--quiet")
-    asked = ["evaluate", folder, *words, *how, "--out", tmp_path / "out"]
-    done = CliRunner().invoke(app, [str(word) for word in asked], prog_name="gan-augment")
-    assert done.exit_code == 0, done.stderr
-    result = json.loads((tmp_path / "out" / "result.json").read_text())
-    assert list(result["arms"]) == ["none", "features", "gan"]
-    assert result["protocol"]["learner"]["features"]["backbone"] == "nets.py:make"
-    assert "features of a pretrained network" in (tmp_path / "out" / "report.html").read_text()
 
 
 @pytest.mark.slow

@@ -61,7 +61,7 @@ def _options(name: str) -> list[tuple[str, bool]]:
     from gan_augment_cli.app import app
 
     group: Any = typer.main.get_command(app)
-    parameters = group.commands[name].params
+    parameters = group.get_command(None, name).params
     return [
         (text, bool(getattr(p, "is_flag", False)))
         for p in parameters

@@ -168,10 +168,11 @@ def public_names() -> Facts:
 
     from gan_augment_cli.app import app
 
-    names: Facts = {room: sorted(import_module(room).__all__) for room in ROOMS}
-    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
-    for name, command in sorted(commands.items()):
-        options = (option for parameter in command.params for option in parameter.opts)
+    names: Facts = {room: sorted(getattr(import_module(room), "__all__", ())) for room in ROOMS}
+    group: Any = typer.main.get_command(app)
+    for name in sorted(group.list_commands(None)):
+        parameters = group.get_command(None, name).params
+        options = (option for parameter in parameters for option in parameter.opts)
         names[f"gan-augment {name}"] = sorted(options)
     return names
 

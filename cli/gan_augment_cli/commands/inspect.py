@@ -1,117 +1,121 @@
-"""`gan-augment inspect`: what a data set holds, or what a run is. Only pictures load torch."""
+"""Commands that describe: `inspect`, `recipes`, `doctor` and `demo`."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
 from gan_augment.errors import UsageError
-from gan_augment.input_files import check_there
 from gan_augment_cli import options as o
 from gan_augment_cli import outcome
-from gan_augment_cli.console import shown_progress
 
 
 def inspect(
     ctx: typer.Context,
-    path: Annotated[
-        Path,
-        typer.Argument(metavar="PATH", show_default=False, help="DATA, or the folder of a RUN."),
-    ],
-    target: o.Target = None,
-    categorical: o.Categorical = None,
-    numeric: o.Numeric = None,
-    datetime: o.Datetime = None,
-    id: o.Ids = None,  # noqa: A002  (the name of the option)
-    schema: o.Schema = None,
-    window: o.Window = None,
+    path: Annotated[Path, o.argument("PATH", "DATA, or the folder of a RUN.")],
+    options: Annotated[Any, o.Settings(o.FIT, "target columns window workers skip_bad")],
     samples: Annotated[
         bool,
         o.option(
-            "--samples",
-            "Draw what a RUN's selection keeps and rejects, and why: RUN/candidates.png.",
+            "--samples", "Draw what the selection of a RUN keeps and rejects: RUN/candidates.png."
         ),
     ] = False,
     out: Annotated[
         Path | None, o.option("--out", "With --samples: another name, a new file (.png).")
     ] = None,
-    against: Annotated[
-        Path | None,
-        o.option(
-            "--against",
-            "Compare what a RUN draws with these labelled data: diagnostics, floors, caveats.",
-        ),
-    ] = None,
-    extractor: Annotated[
-        str | None,
-        o.option(
-            "--extractor",
-            "With --against: path.py:name of a torch module, or a function of rows that gives "
-            "features (n, d).",
-        ),
-    ] = None,
-    seed: o.Seed = 0,
-    workers: o.Workers = None,
-    skip_bad: o.SkipBad = False,
-    verbose: o.Verbose = False,
-    as_json: o.AsJson = False,
 ) -> None:
-    """Say what is in DATA, or what a RUN is.
+    """Describe DATA or a RUN.
 
-    DATA: classes and counts, which are rare and why, sizes, duplicates, files that cannot be read;
-    of a table its columns as a model would learn them.
+    DATA: classes and counts, which are rare and why, sizes, duplicates, unreadable files; for a
+    table the columns as a model would learn them.
     RUN: classes, sizes or columns, recipe, scores, and whether the model contains training rows.
-    RUN --against DATA: how its samples differ from real rows, by class.
     """
-    from gan_augment.commands.compare_model import inspect_against
     from gan_augment.commands.inspect import inspect_data, inspect_run
+    from gan_augment.input_files import check_there
 
-    with outcome.exit_codes(ctx), shown_progress(quiet=as_json) as progress:
-        check_there(path, "DATA, or the folder of a run")
-        is_run = _is_run(path)
-        _check_together(ctx, is_run)
-        report: Any
-        if against is not None:
-            report = inspect_against(
-                path,
-                against,
-                columns=o.column_kinds(ctx),
-                extractor=extractor,
-                seed=seed,
-                workers=workers,
-                skip_bad=skip_bad,
-                progress=progress,
-            )
-        elif is_run:
-            report = inspect_run(path, samples=samples, out=out)
-        else:
-            report = inspect_data(
-                path,
-                target=target,
-                columns=o.column_kinds(ctx),
-                workers=workers,
-                window=window,
-                skip_bad=skip_bad,
-                progress=progress,
-            )
+    check_there(path, "DATA, or the folder of a run")
+    is_run = (path / "config.toml").is_file() or (path / "model" / "manifest.json").exists()
+    if samples and not is_run:
+        raise UsageError(f"--samples is for a run, and {str(path)!r} is not one")
+    if out is not None and not samples:
+        raise UsageError("--out names the picture of --samples; add --samples, or leave out --out")
+    with outcome.progress(ctx) as progress:
+        if is_run:
+            outcome.print_report(ctx, inspect_run(path, samples=samples, out=out))
+            return
+        report = inspect_data(
+            path,
+            target=options.target,
+            columns=options.columns,
+            workers=options.workers,
+            window=options.window,
+            skip_bad=options.skip_bad,
+            progress=progress,
+        )
     outcome.print_report(ctx, report)
 
 
-def _check_together(ctx: typer.Context, is_run: bool) -> None:
-    """Raise UsageError for options that do not go with what is inspected, or with each other."""
-    params = ctx.params
-    for name in ("samples", "against"):
-        if params[name] and not is_run:
-            raise UsageError(f"--{name} is of a run, and {str(params['path'])!r} is none")
-    if params["out"] is not None and not params["samples"]:
-        raise UsageError("--out names the picture of --samples; add that, or leave it out")
-    if params["extractor"] is not None and params["against"] is None:
-        raise UsageError("--extractor is of --against DATA; add that, or leave it out")
-    if params["samples"] and params["against"] is not None:
-        raise UsageError("--samples and --against are two looks at a run; ask for one of them")
+def recipes(
+    ctx: typer.Context,
+    name: Annotated[str | None, o.argument("[NAME]", "Print the TOML of this recipe.")] = None,
+    data: Annotated[
+        Literal["image", "table"], o.option("--data", "The kind of data to train on.")
+    ] = "image",
+) -> None:
+    """List the recipes, or print one to be changed and passed as --recipe mine.toml.
+
+    Each line holds a recipe's name, the cost of a step relative to anchored, its use, its source.
+    """
+    from gan_augment.recipes import ABOUT, RECIPES, resolve_recipe
+    from gan_augment.settings import to_toml
+
+    if name is not None:
+        settings = resolve_recipe(name, data).model_dump(mode="json")
+        outcome.print_values(ctx, settings, to_toml(settings).splitlines())
+        return
+    width, values, lines = max(map(len, RECIPES[data])), dict[str, Any](), list[str]()
+    for one in RECIPES[data]:
+        about, cost = ABOUT[one], getattr(ABOUT[one], data)
+        values[one] = {"good_for": about.good_for, "source": about.source, "cost": cost}
+        times = f"{cost:.2g}x" if cost else "-"  # untrained
+        lines.append(f"{one:<{width}}  {times:>5}  {about.good_for} ({about.source})")
+    outcome.print_values(ctx, values, lines)
 
 
-def _is_run(path: Path) -> bool:
-    return (path / "config.toml").is_file() or (path / "model" / "manifest.json").exists()
+def doctor(ctx: typer.Context) -> None:
+    """Check the installation and time a training step.
+
+    Prints versions, the device, and how to install what is missing. Exits with 1 if a requirement
+    does not work.
+    """
+    from gan_augment.commands.doctor import doctor as run_doctor
+
+    with outcome.progress(ctx) as progress:
+        diagnosis = run_doctor(progress)
+    outcome.print_report(ctx, diagnosis)
+    if not diagnosis.healthy:
+        raise typer.Exit(1)
+
+
+def demo(
+    ctx: typer.Context,
+    options: Annotated[Any, o.Settings(o.FIT, "steps")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The folder to write.")] = Path("demo"),
+    table: Annotated[bool, o.option("--table", "A table of cancer cells, not digits.")] = False,
+    seconds: Annotated[float, o.option("--seconds", "Time of training on digits.", min=1)] = 30.0,
+    overwrite: o.Overwrite = False,
+) -> None:
+    """Run the main job on scanned digits or a table, and measure it.
+
+    Cuts three classes of scikit-learn's digits to 20 rows, or the malignant cells of its
+    breast-cancer table to 40, tops them up, and evaluates briefly whether that helps a classifier.
+    """
+    from gan_augment.commands.demo import demo as run_demo
+    from gan_augment.commands.demo import demo_table
+
+    with outcome.progress(ctx) as progress:
+        how: dict[str, Any] = {"steps": options.steps, "overwrite": overwrite, "progress": progress}
+        result = demo_table(out, **how) if table else run_demo(out, seconds=seconds, **how)
+    outcome.print_result(ctx, result, out)
