@@ -296,7 +296,11 @@ def _read_levels(series: pd.Series, missing: Mask) -> Cells:
     except (TypeError, ValueError) as error:
         raise _unsupported(series, f"cells that are not plain values ({error})") from None
     used = np.flatnonzero(np.bincount(codes[codes >= 0], minlength=len(levels))).tolist()
-    order = used if ordered else sorted(used, key=lambda code: _rank(levels[code]))
+    order = (
+        used
+        if ordered
+        else sorted(used, key=lambda code: (type(levels[code]).__name__, levels[code]))
+    )
     places = np.full(len(levels) + 1, -1)
     places[order] = np.arange(len(order))
     return Cells(series, "levels", missing, places[codes], tuple(levels[code] for code in order))
@@ -318,11 +322,6 @@ def level_of(cell: Any) -> Scalar:
         if isinstance(value, kind):
             return kind(value)
     raise TypeError(f"a {type(cell).__name__}")
-
-
-def _rank(level: Scalar) -> tuple[str, Scalar]:
-    """Sort levels by their type, then by value."""
-    return type(level).__name__, level
 
 
 def _unsupported(series: pd.Series, what: str) -> DataError:

@@ -38,19 +38,22 @@ def as_frame(x: Any) -> pd.DataFrame:
             return pd.DataFrame([list(row) for row in x])
         x = np.asarray(x)
     if isinstance(x, np.ndarray):
-        return _array_frame(x)
+        if x.ndim != 2:
+            cure = "x.reshape(-1, 1)" if x.ndim == 1 else "x.reshape(len(x), -1)"
+            raise DataError(f"the array has shape {x.shape}; expected (N, columns). Pass {cure}.")
+        if x.dtype.kind not in "biufOUMm":
+            raise DataError(f"the array is {x.dtype}; expected numbers, booleans or text")
+        return pd.DataFrame(x, dtype=object if x.dtype.kind == "O" else None)  # None stays None
     if hasattr(x, "toarray"):
         _check_dense_size(x.shape[0] * x.shape[1] * x.dtype.itemsize)
         return pd.DataFrame(x.toarray())
-    if hasattr(x, "collect"):
-        raise DataError(f"the table is a lazy {type(x).__name__}; pass x.collect()")
     if not isinstance(x, pd.DataFrame):
         try:
             return arrow_frame(nw.from_native(x, eager_only=True).to_arrow())
         except TypeError:
             raise DataError(
                 f"the table is a {type(x).__name__}; expected a pandas or polars frame, an Arrow "
-                "table or an array of shape (N, columns)"
+                "table or an array of shape (N, columns). Collect a lazy frame: x.collect()"
             ) from None
     sparse = _sparse_dtypes(x)
     _check_dense_size(sum(len(x) * dtype.subtype.itemsize for dtype in sparse.values()))
@@ -97,17 +100,6 @@ def arrow_frame(table: pa.Table) -> pd.DataFrame:
     except ValueError as error:
         raise DataError(f"a dictionary column of the table is damaged: {error}") from None
     return frame
-
-
-def _array_frame(x: NDArray[Any]) -> pd.DataFrame:
-    if x.dtype.names is not None:
-        raise DataError("the table is a structured array; pass pandas.DataFrame(x)")
-    if x.ndim != 2:
-        cure = "x.reshape(-1, 1)" if x.ndim == 1 else "x.reshape(len(x), -1)"
-        raise DataError(f"the array has shape {x.shape}; expected (N, columns). Pass {cure}.")
-    if x.dtype.kind not in "biufOUMm":
-        raise DataError(f"the array is {x.dtype}; expected numbers, booleans or text")
-    return pd.DataFrame(x, dtype=object if x.dtype.kind == "O" else None)  # else NaN of None
 
 
 def plain_container(x: Any) -> Any:

@@ -60,6 +60,17 @@ class NumericColumn:
         """Return the entries of the encoded vector."""
         return 1 + self.states
 
+    @property
+    def entries(self) -> int:
+        """Return the number of octiles, as contexts of levels."""
+        return CONTEXT_BINS
+
+    def entry_of(self, cells: NDArray[Any]) -> NDArray[np.int64]:
+        """Return the octile of each number (N,); missing cells are a ninth bin."""
+        edges = np.nanquantile(cells, np.linspace(0, 1, CONTEXT_BINS + 1)[1:-1])
+        bins = np.searchsorted(edges, np.nan_to_num(cells), side="right")
+        return np.where(np.isnan(cells), CONTEXT_BINS, bins).astype(np.int64)
+
     def encode(self, cells: Floats) -> Matrix:
         """Encode numbers (N,), NaN where missing, as (N, width)."""
         out = np.zeros((len(cells), self.width), dtype=np.float32)
@@ -298,21 +309,12 @@ def _embedding(
     context: list[NDArray[np.integer]] = []
     counted = 0
     for other, neighbour in columns.items():
-        values = CONTEXT_BINS if isinstance(neighbour, NumericColumn) else neighbour.entries
-        counts = column.entries * (1 + values)
-        if other != name and values <= MOST_LEVELS_ONE_HOT and counted + counts <= MOST_COUNTED:
-            few = _eighths if isinstance(neighbour, NumericColumn) else neighbour.entry_of
-            context.append(few(cells[other]))
+        counts = column.entries * (1 + neighbour.entries)
+        few = neighbour.entries <= MOST_LEVELS_ONE_HOT
+        if other != name and few and counted + counts <= MOST_COUNTED:
+            context.append(neighbour.entry_of(cells[other]))
             counted += counts
     return embed_levels(column.entry_of(cells[name]), column.entries, context)
-
-
-def _eighths(cells: NDArray[np.generic]) -> NDArray[np.int64]:
-    """Bin numbers (N,) by octile; missing cells are a ninth bin."""
-    numbers = cells.astype(np.float64)
-    edges = np.nanquantile(numbers, np.linspace(0, 1, CONTEXT_BINS + 1)[1:-1])
-    bins = np.searchsorted(edges, np.nan_to_num(numbers), side="right")
-    return np.where(np.isnan(numbers), CONTEXT_BINS, bins).astype(np.int64)
 
 
 def embed_levels(

@@ -174,6 +174,13 @@ class NewRows:
     source: str | Sequence[str]
     first: int = 0
 
+    def entries(self, row: int) -> Iterator[tuple[object, ...]]:
+        """Yield the cells of the manifest's lines; row: the number of the first row in the file."""
+        n = len(self.frame)
+        sources = [self.source] * n if isinstance(self.source, str) else self.source
+        for i, source in enumerate(sources):
+            yield row + i, self.label, self.origin, source, self.first + i
+
 
 def check_out(out: Path, source: Source | None = None) -> None:
     """Raise UsageError for an `out` that is not a table, or not in the format of `source`."""
@@ -236,17 +243,10 @@ def write_table(
     """
     if mark:
         check_mark(list(example.columns))
-    parquet = out.suffix.lower() in PARQUET_SUFFIXES
     done = 0
     pair = (out, manifest_path(out))
     with new_files(*pair, replace=replace) as (table, manifest):
-        rows: CsvRows | ParquetRows
-        if parquet:
-            rows = ParquetRows(table, stored.parquet or ParquetFormat.plain(example), mark=mark)
-        else:
-            delimiter: Delimiter = "\t" if out.suffix.lower() == ".tsv" else ","
-            csv_format = stored.csv or plain_format(example, delimiter)
-            rows = CsvRows(table, csv_format, mark)
+        rows = _writer(table, out, stored, example, mark)
         begin: Callable[[Any], None] = rows.begin  # of the writer's format
         begin(original)
         manifest.write(_lines([MANIFEST_COLUMNS]))
@@ -255,7 +255,7 @@ def write_table(
         begun = table.bytes
         for part in added:
             rows.add(part.frame)
-            manifest.write(_lines(_entries(part, (original.rows if original else 0) + done)))
+            manifest.write(_lines(part.entries((original.rows if original else 0) + done)))
             done += len(part.frame)
             bytes_a_row = (table.bytes - begun + manifest.bytes) // max(done, 1)
             check_room(out.parent, bytes_a_row * (rows_to_come - done), 2)
@@ -265,11 +265,15 @@ def write_table(
     return done
 
 
-def _entries(part: NewRows, row: int) -> Iterator[tuple[object, ...]]:
-    n = len(part.frame)
-    sources = [part.source] * n if isinstance(part.source, str) else part.source
-    for i, source in enumerate(sources):
-        yield row + i, part.label, part.origin, source, part.first + i
+def _writer(
+    file: NewFile, out: Path, stored: FileFormat, example: pd.DataFrame, mark: bool
+) -> CsvRows | ParquetRows:
+    """Return the writer for the suffix of `out`."""
+    suffix = out.suffix.lower()
+    if suffix in PARQUET_SUFFIXES:
+        return ParquetRows(file, stored.parquet or ParquetFormat.plain(example), mark=mark)
+    delimiter: Delimiter = "\t" if suffix == ".tsv" else ","
+    return CsvRows(file, stored.csv or plain_format(example, delimiter), mark)
 
 
 def _lines(entries: Iterable[Sequence[object]]) -> bytes:

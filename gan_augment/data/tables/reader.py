@@ -118,7 +118,7 @@ def read_frame(
         position = names.index(matching_name(target, names, "the target column is not there: "))
         classes = read_target(frame.iloc[:, position], position)
         frame = frame.iloc[:, [i for i in range(len(names)) if i != position]]
-        overrides = _without_target(overrides, names[position])
+        overrides = overrides and overrides.without_target(names[position])
     schema = infer_schema(frame, overrides).model_copy(update={"target": classes.column})
     table = TABLE.of(
         frame,
@@ -296,17 +296,6 @@ def _parquet(path: Path) -> Iterator[pq.ParquetFile]:
         raise DataError(f"{str(path)!r} cannot be read: {why}") from None
     except pa.ArrowException as error:
         raise DataError(f"{str(path)!r} is no readable Parquet file: {error}") from None
-
-
-def _without_target(overrides: Overrides | None, target: Name) -> Overrides | None:
-    """Leave out the target, which may only be listed as categorical or boolean."""
-    if overrides is None:
-        return None
-    rest = {name: kind for name, kind in overrides.columns.items() if str(name) != str(target)}
-    for kind in (kind for name, kind in overrides.columns.items() if name not in rest):
-        if kind not in ("categorical", "boolean"):
-            raise UsageError(f"column {target!r} is the target, so it cannot be {kind}")
-    return Overrides(columns=rest)
 
 
 def _notes(table: Labelled, schema: TableSchema) -> list[str]:

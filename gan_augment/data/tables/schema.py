@@ -193,6 +193,14 @@ class Overrides(Frozen):
         """Return both; where both name a column, `later` wins."""
         return Overrides(columns={**self.columns, **later.columns})
 
+    def without_target(self, target: Name) -> Overrides:
+        """Leave out the target. Raises UsageError unless it is listed as categorical or boolean."""
+        kinds = {name: kind for name, kind in self.columns.items() if str(name) == str(target)}
+        for kind in kinds.values():
+            if kind not in ("categorical", "boolean"):
+                raise UsageError(f"column {target!r} is the target, so it cannot be {kind}")
+        return Overrides(columns={n: k for n, k in self.columns.items() if n not in kinds})
+
     def kinds_of(self, names: Iterable[Name]) -> dict[Name, ColumnKind]:
         """Kinds by the frame's own names. Raises UsageError for a name that it does not have."""
         listed = list(names)
