@@ -30,17 +30,16 @@ test: $(VENV)/installed-dev
 campaign: $(VENV)/installed-dev
 	$(RUN) pytest -q -m campaign
 
-# Kills, torn writes, full and read-only disks, two starts at one place, mutated models and images,
-# generated tables, odd options: a sample, under 20 minutes on two cores, or the full counts.
+# Kills, torn writes, full and read-only disks, two starts at one place, odd options: a sample, or the full counts.
 faults: $(VENV)/installed-dev
-	OMP_NUM_THREADS=1 $(RUN) tests.faults
+	OMP_NUM_THREADS=1 $(RUN) tools.faults
 
 faults-full: $(VENV)/installed-dev
-	OMP_NUM_THREADS=1 $(RUN) tests.faults --full --out examples/benchmarks/faults.json
+	OMP_NUM_THREADS=1 $(RUN) tools.faults --full --out examples/benchmarks/faults.json
 
-# Whether the tests catch some fifty small faults, each put into the code and taken out again.
+# Mutation testing: whether the tests notice small faults in a copy of the code.
 mutants: $(VENV)/installed-dev
-	$(VENV)/bin/python tests/mutants.py
+	$(VENV)/bin/python tools/mutants.py
 
 check: lint test wheel
 
@@ -59,7 +58,7 @@ wheel: $(VENV)/installed-dev
 	$(RUN) pip install $(PIP_FLAGS) --quiet --no-deps --target $(WHEEL)/site $(WHEEL)/*.whl
 	cd $(WHEEL)/empty && export PYTHONPATH="$$PWD/../site" && \
 		../site/bin/gan-augment --help && \
-		../../../$(VENV)/bin/python ../../../tests/wheel_trial.py
+		../../../$(VENV)/bin/python ../../../tools/wheel_trial.py
 
 # The reference of the public names, from their docstrings.
 docs: $(VENV)/installed-dev

@@ -23,7 +23,7 @@ from gan_augment.report.wording import Result
 GENERATOR = "gan-augment"
 """The value of the page's `generator` tag, which identifies a report."""
 
-_OPTIONAL = ("diagnostics", "pictures", "training", "warnings")
+_OPTIONAL = ("diagnostics", "pictures", "training", "few_positives", "warnings")
 _MOST_SHOWN = 20
 """Rows of a table that are visible; the rest is folded."""
 _STRIPS = {"real": "real", "generated": "generated", "nearest": "nearest real"}

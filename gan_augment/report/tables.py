@@ -6,7 +6,6 @@ groups are sorted by their number of rows.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,8 +15,6 @@ from gan_augment.report.wording import METRICS, NOTHING, OURS, Result
 STATES = ("broken", "open", "held")
 _MOST_CONFUSED = 12
 _ROWS_OF = dict.fromkeys(("mixup", "trivial_augment"), "oversample")
-_ARMS = {"repeats": "oversample"}
-"""Arms whose candidates in timings.json have another name."""
 
 
 @dataclass(frozen=True)
@@ -182,16 +179,15 @@ def calibrations(result: Result) -> dict[str, Mapping[str, Any]]:
 
 
 def costs(timings: Mapping[str, Any]) -> list[tuple[str, list[float]]]:
-    """Sum the seconds of each arm: (arm, [generator, making rows, classifier, total])."""
+    """List the seconds of each arm: (arm, [generator, making rows, classifier, total])."""
     spent = timings.get("seconds") or {}
-    by_arm: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0, 0.0])
-    for source, fit_s in (spent.get("generators") or {}).items():
-        by_arm[_arm_of(source)][0] += fit_s
-    for key, parts in (spent.get("candidates") or {}).items():
-        for what, part_s in parts.items():
-            by_arm[_arm_of(key)][1 if what == "make" else 2] += part_s
-    order = sorted(by_arm, key=lambda name: (name != NOTHING, name != OURS))
-    return [(name, [*by_arm[name], sum(by_arm[name])]) for name in order]
+    rows = []
+    for name, parts in (spent.get("arms") or {}).items():
+        generator_s = spent.get("generators") or 0.0 if name == OURS else 0.0
+        make_s = parts.get("make", 0.0)
+        classifier_s = sum(parts.values()) - make_s
+        rows.append((name, [generator_s, make_s, classifier_s, generator_s + sum(parts.values())]))
+    return sorted(rows, key=lambda row: (row[0] != NOTHING, row[0] != OURS))
 
 
 def _arm_row(result: Result, name: str) -> ArmRow:
@@ -213,14 +209,3 @@ def _arm_row(result: Result, name: str) -> ArmRow:
         by_split=[a - b for a, b in pairs if a is not None and b is not None],
         log_loss=after.get("log_loss"),
     )
-
-
-def _arm_of(candidate: str) -> str:
-    """Return the arm of a candidate of timings.json, by its name."""
-    rows, _, method = candidate.partition("+")
-    if method:
-        return f"{OURS}+{method}" if rows.startswith(f"{OURS}@") else method
-    source, _, amount = candidate.partition("@")
-    if candidate.startswith("sampler:"):
-        return candidate.removeprefix("sampler:")
-    return "fewer real rows" if source == "real" and amount else _ARMS.get(source, source)

@@ -108,9 +108,15 @@ def _classes(result: Result) -> list[str]:
 
 
 def _remarks(result: Result) -> list[str]:
-    """Write the warnings, then what the protocol left out."""
-    warned = [f"warning: {text}" for text in result["warnings"]]
-    return _items([*warned, *(f"left out: {text}" for text in result["protocol"]["left_out"])])
+    """Write the bootstrap of few positives, the warnings, and what the protocol left out."""
+    texts, bootstrap = [], (result.get("few_positives") or {}).get("bootstrap")
+    if bootstrap:
+        ends = span((bootstrap["low"], bootstrap["high"]))
+        texts.append(
+            f"bootstrap over rows of the first repeat: {points(bootstrap['mean'])} ({ends})"
+        )
+    texts += [f"warning: {text}" for text in result["warnings"]]
+    return _items([*texts, *(f"left out: {text}" for text in result["protocol"]["left_out"])])
 
 
 def _short(name: str, longest: int = LONGEST_NAME) -> str:

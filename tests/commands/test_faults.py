@@ -5,9 +5,8 @@ import shutil
 
 import pytest
 
-from tests.faults.commands import WORKS, Place, trial
-from tests.faults.disk import Fault, command
-from tests.faults.rivals import rivalry
+from tools.faults.commands import WORKS, Place, rivalry, trial
+from tools.faults.disk import Fault, command
 
 ANEW = next(work for work in WORKS if work.name == "sample-table-anew")
 pytestmark = [

@@ -87,13 +87,12 @@ def timings() -> dict[str, Any]:
         "schema": 1,
         "seconds": {
             "total": 1779.78,
-            "generators": {"gan": 793.73},
+            "generators": 793.73,
             "diagnoses": 4.68,
-            "candidates": {
+            "arms": {
+                "smote": {"make": 8.2, "fit": 177.7, "predict": 0.85},
+                "gan": {"make": 46.59, "fit": 167.1, "predict": 0.98},
                 "none": {"make": 0.003, "fit": 213.26, "predict": 1.17},
-                "gan@1": {"make": 46.59, "fit": 167.1, "predict": 0.98},
-                "smote@1": {"make": 8.2, "fit": 177.7, "predict": 0.85},
-                "real@0.5": {"make": 0.1, "fit": 100.0, "predict": 1.0},
             },
         },
         "machine": {"system": "Linux", "processor": "x86_64"},

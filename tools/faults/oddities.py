@@ -1,4 +1,4 @@
-"""Commands with options of odd values, drawn from the options that the command line has."""
+"""Commands with odd values of their options."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import random
 import shutil
 from typing import Any
 
-from tests.faults.commands import Place
-from tests.faults.disk import Child, Fault
+from tools.faults.commands import Place
+from tools.faults.disk import Child, Fault
 
 CODES = {0, 1, 2, 3, 4, 5, 74, 75, 130, 143}
 VALUES = (
@@ -36,7 +36,7 @@ COMMANDS = (
 
 
 def odd_command(place: Place, seed: int) -> tuple[str, str]:
-    """(how it ended, what is wrong with that) of one command with one to three odd options."""
+    """Run one command with one to three odd options; return (its end, a failure or "")."""
     drawn = random.Random(seed)
     words = drawn.choice(COMMANDS).split()
     for option, flag in drawn.sample(_options(words[0]), drawn.randint(1, 3)):
@@ -55,7 +55,7 @@ def odd_command(place: Place, seed: int) -> tuple[str, str]:
 
 
 def _options(name: str) -> list[tuple[str, bool]]:
-    """Every option of a command, and whether it is a flag; not the one that writes by itself."""
+    """List the options of a command, and whether each is a flag."""
     import typer
 
     from gan_augment_cli.app import app

@@ -1,9 +1,10 @@
-"""Whether the tests notice small faults: each is put into a copy of the library, and must fail one.
+"""Mutation testing: apply one small fault at a time to a copy of the library and run its tests.
 
-    python tests/mutants.py [--only WORD] [--jobs 2]
+    python tools/mutants.py [--only WORD] [--jobs 2] [--check]
 
-A fault is one line that is changed as a mistake would change it. Its tests are run on the copy
-until the first one fails; a fault that passes them all is named, and the script ends with 1.
+A fault replaces one piece of text. Its tests run on the copy until the first failure. A fault that
+passes all its tests is printed, and the script exits with 1. `--check` only checks that every fault
+still applies to the code.
 """
 
 from __future__ import annotations
@@ -15,18 +16,17 @@ import subprocess
 import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
-COPIED = ("gan_augment", "cli", "tests", "examples", "pyproject.toml", "README.md")
+COPIED = ("gan_augment", "cli", "tests", "tools", "examples", "pyproject.toml", "README.md")
 
 
-@dataclass(frozen=True)
-class Mutant:
-    """A fault: in `file`, below gan_augment/, `was` becomes `becomes`; `tests` should notice.
+class Mutant(NamedTuple):
+    """A fault below gan_augment/: `was` becomes `becomes` in `file`; `tests` should fail.
 
-    tests: files below tests/, or tests of a file that takes long, as pytest names them.
+    tests: files below tests/, or single tests of a slow file, as pytest names them.
     """
 
     file: str
@@ -234,8 +234,24 @@ MUTANTS = tuple(
 )
 
 
+def stale(mutant: Mutant) -> str:
+    """Explain why a fault does not apply to the code, or return ""."""
+    file = ROOT / "gan_augment" / mutant.file
+    count = file.read_text(encoding="utf-8").count(mutant.was) if file.is_file() else 0
+    if count != 1:
+        return f"{mutant.was!r} occurs {count} times; expected once"
+    for name in mutant.tests.split():
+        path, _, test = name.partition("::")
+        tests = ROOT / "tests" / path
+        if not tests.is_file() or f"def {test}" not in tests.read_text(encoding="utf-8"):
+            return f"tests/{name} does not exist"
+    return ""
+
+
 def survives(mutant: Mutant) -> str:
-    """Why a mutant is not caught, in words; empty where a test failed on it."""
+    """Run the tests of a fault; explain why none failed, or return ""."""
+    if why := stale(mutant):
+        return why
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder)
         for name in COPIED:
@@ -246,37 +262,30 @@ def survives(mutant: Mutant) -> str:
                 shutil.copy2(source, copy / name)
         file = copy / "gan_augment" / mutant.file
         text = file.read_text(encoding="utf-8")
-        if text.count(mutant.was) != 1:
-            return f"{mutant.was!r} stands {text.count(mutant.was)} times in it; expected once"
         file.write_text(text.replace(mutant.was, mutant.becomes), encoding="utf-8")
         paths = [f"tests/{name}" for name in mutant.tests.split()]
         line = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *paths]
         single = {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join((folder, f"{folder}/cli"))}
-        run = subprocess.run(
-            line,
-            cwd=copy,
-            env={**os.environ, **single},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if run.returncode == 1:
-            return ""
-        return "no test failed" if run.returncode == 0 else run.stdout[-500:] + run.stderr[-500:]
+        environment = {**os.environ, **single}
+        run = subprocess.run(line, cwd=copy, env=environment, capture_output=True, text=True)
+    if run.returncode == 1:
+        return ""
+    return "no test failed" if run.returncode == 0 else run.stdout[-500:] + run.stderr[-500:]
 
 
 def main() -> None:
-    """Try every mutant and print a line for each."""
+    """Try every fault and print a line for each."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", default="", help="mutants whose file holds this word")
+    parser.add_argument("--only", default="", help="faults whose file contains this word")
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--check", action="store_true", help="only check that the faults apply")
     options = parser.parse_args()
     chosen = [mutant for mutant in MUTANTS if options.only in mutant.file]
     with ThreadPoolExecutor(options.jobs) as pool:
-        answers = list(zip(chosen, pool.map(survives, chosen), strict=True))
-    for mutant, why in answers:
+        answers = list(pool.map(stale if options.check else survives, chosen))
+    for mutant, why in zip(chosen, answers, strict=True):
         print(f"{'SURVIVES' if why else 'caught  '} {mutant.file}: {mutant.becomes} {why}")
-    caught = sum(not why for _, why in answers)
+    caught = sum(not why for why in answers)
     print(f"{caught} passed, {len(answers) - caught} failed")
     sys.exit(caught < len(answers))
 

@@ -1,8 +1,8 @@
-"""A disk on which things go wrong, and commands that run on it, each in a child of this process.
+"""A disk with faults, and commands that run on it in forked children.
 
-A child is forked from a parent that has loaded everything and computed nothing, so that a command
-takes as long as its work. Its operations on files below its folder are counted; at one of them it
-is killed, in the middle of a write too, or every one from there on fails, or all are delayed.
+The parent has imported everything and computed nothing, so a command takes as long as its work.
+Operations on files below the child's folder are counted. At one of them the child is killed, also
+in the middle of a write; or all later operations fail; or all operations are delayed.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ LONGEST_S = 300.0
 
 @dataclass(frozen=True)
 class Fault:
-    """What goes wrong, and at which operation; the first is 1."""
+    """A kind of fault and the operation, counted from 1, at which it begins."""
 
     kind: Kind = "none"
     at: int = 0
@@ -42,10 +42,7 @@ class Fault:
 
 @dataclass(frozen=True)
 class Ended:
-    """How a command ended.
-
-    code: its exit code, -9 where it was killed. operations: on files. modules: what it imported.
-    """
+    """The end of a command: its exit code (-9: killed), output, file operations and imports."""
 
     code: int
     out: str
@@ -55,7 +52,7 @@ class Ended:
 
 
 class Disk:
-    """Counts the operations of this process below a folder, and lets them go wrong. For a child."""
+    """Counts the file operations of a child below a folder and injects the fault."""
 
     def __init__(self, home: Path, fault: Fault) -> None:
         self.home, self.fault, self.count = str(home), fault, 0
@@ -63,7 +60,7 @@ class Disk:
         self._real = {name: getattr(os, name) for name in ("write", "fsync")}
 
     def install(self) -> None:
-        """From now on; there is no way back."""
+        """Start to count; this cannot be undone."""
         os.write, os.fsync = self._write, self._fsync  # type: ignore[assignment]
         sys.addaudithook(self._hook)
 
@@ -114,7 +111,7 @@ class Disk:
 class Child:
     """`gan-augment ARGS...` in a fork of this process, in the folder `home`.
 
-    gate: a pipe; the command begins once its other end is closed.
+    gate: a pipe; the command starts when its other end is closed.
     """
 
     number = 0
@@ -151,7 +148,7 @@ class Child:
         os._exit(code)
 
     def wait(self, limit_s: float = LONGEST_S) -> Ended:
-        """How it ended; one that takes longer than allowed is asked to stop, then killed."""
+        """Wait for the end; after the time limit stop the child, then kill it."""
         ended = self._waited(limit_s)
         if ended is None:
             os.kill(self.pid, signal.SIGTERM)
@@ -177,7 +174,7 @@ class Child:
 
 
 def _run(args: Sequence[str]) -> int:
-    """The command line in this process; its exit code."""
+    """Run the command line in this process; return its exit code."""
     from gan_augment_cli.app import main
 
     sys.argv = ["gan-augment", *args]
@@ -197,12 +194,12 @@ def _run(args: Sequence[str]) -> int:
 
 
 def command(args: Sequence[str], home: Path, fault: Fault | None = None) -> Ended:
-    """Run a command to its end on a disk where `fault` happens, by default nothing."""
+    """Run a command to its end on a disk with the fault, by default none."""
     return Child(args, home, fault or Fault()).wait()
 
 
 def warm_up(*loaded: Ended) -> None:
-    """Load what commands loaded, and compute nothing: children are forked from this process."""
+    """Import the modules of earlier commands without computing: children are forked."""
     for name in [
         "torch",
         "gan_augment_cli.app",

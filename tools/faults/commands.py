@@ -1,9 +1,11 @@
-"""The commands that write, what an undisturbed one leaves, and what a disturbed one may leave."""
+"""The commands under test, and the checks of what they leave after a fault."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
+import random
 import shutil
 import tomllib
 from dataclasses import dataclass
@@ -15,7 +17,7 @@ from gan_augment.storage import load_bundle
 from gan_augment.training.checkpoint import CheckpointStore
 from tests.cli.conftest import contents, write_images
 from tests.commands.conftest import write_table_file
-from tests.faults.disk import Ended, Fault, command, warm_up
+from tools.faults.disk import Child, Ended, Fault, command, warm_up
 
 _TIMED = ("environment.json", "history.jsonl", "journal.jsonl", "timings.json", "report.html")
 _LOGS = ("history.jsonl", "journal.jsonl")
@@ -24,10 +26,10 @@ _EVALUATE = "--learner logistic --folds 2 --repeats 1 --arms oversample --n-jobs
 
 @dataclass(frozen=True)
 class Work:
-    """A command as it is typed, ARGS without OUT's earlier state.
+    """A command line.
 
-    old: other arguments of the same command, whose output lies at the same place before; then the
-    command has --overwrite. other: arguments of a rival at the same place.
+    old: more arguments of an earlier run at the same place; the command then has --overwrite.
+    other: more arguments of a rival at the same place.
     """
 
     name: str
@@ -38,7 +40,7 @@ class Work:
 
     @property
     def words(self) -> list[str]:
-        """The arguments."""
+        """Return the arguments."""
         return [*self.args.split(), *(["--overwrite"] if self.old else [])]
 
 
@@ -77,7 +79,7 @@ WORKS = (
 
 
 class Place:
-    """Data and models that commands read, and for each of them what it leaves undisturbed."""
+    """Data and models to read, and the output of each command without a fault."""
 
     def __init__(self, root: Path) -> None:
         self.root, self.base = root, root / "base"
@@ -89,7 +91,7 @@ class Place:
 
     @classmethod
     def new(cls, root: Path) -> Place:
-        """Make the data and the models, and load what that took into this process."""
+        """Make the data and the models, and import the modules that this took."""
         base = root / "base"
         base.mkdir()
         write_images(base / "photos", {"common": 30, "rare": 6})
@@ -105,13 +107,13 @@ class Place:
         return cls(root)
 
     def undisturbed(self, args: list[str], home: Path) -> Ended:
-        """Run a command that has to end well."""
+        """Run a command that must succeed."""
         ended = command(args, home)
         assert ended.code == 0, (args, ended)
         return ended
 
     def home(self, work: Work | None = None) -> Path:
-        """A new folder beside `base`, with what lies there before the command."""
+        """Make a folder with the output of an earlier run."""
         self._homes += 1
         home = self.root / f"home-{self._homes}"
         if work is not None and work.old:
@@ -125,7 +127,7 @@ class Place:
         return home
 
     def whole(self, work: Work, more: str = "") -> dict[str, bytes]:
-        """What the command leaves undisturbed, with `more` arguments."""
+        """Return the output of the command without a fault, with `more` arguments."""
         if (work.name, more) not in self._wholes:
             home = self.home(work)
             ended = self.undisturbed([*work.words, *more.split()], home)
@@ -136,29 +138,29 @@ class Place:
         return self._wholes[work.name, more]
 
     def operations(self, work: Work) -> int:
-        """How many operations on files it takes."""
+        """Count the file operations of the command."""
         self.whole(work)
         return self._operations[work.name]
 
     def old(self, work: Work) -> dict[str, bytes]:
-        """What lies there before."""
+        """Return the output of an earlier run."""
         if not work.old:
             return {}
         shutil.rmtree(self.home(work))
         return visible(self._old[work.name])
 
     def check_given(self) -> None:
-        """Data and models are as they were."""
+        """Check that data and models are unchanged."""
         assert contents(self.base) == self.given, "a command wrote into what it was given"
 
 
 def is_left_over(name: str) -> bool:
-    """Whether a path is of a temporary file, or below a temporary folder."""
+    """Tell whether a path belongs to a temporary file or folder."""
     return any(".tmp-" in part or ".old-" in part for part in Path(name).parts)
 
 
 def visible(home: Path) -> dict[str, bytes]:
-    """Every file by its path but hidden, temporary and timed ones; of checkpoints the newest."""
+    """Return every file but hidden, temporary and timed ones; only the newest checkpoint."""
     found = {}
     for name, content in contents(home).items():
         parts = Path(name).parts
@@ -178,7 +180,7 @@ def visible(home: Path) -> dict[str, bytes]:
 
 
 def problem_left(home: Path, whole: dict[str, bytes], old: dict[str, bytes]) -> str:
-    """What is wrong with what a command left, half-written files under final names; or nothing."""
+    """Describe half-written files under final names, or return ""."""
     left = visible(home)
     for name, content in left.items():
         path = Path(name)
@@ -210,7 +212,7 @@ def _problem_in_logs(home: Path) -> str:
 
 
 def gone_on(place: Place, work: Work, home: Path) -> str:
-    """Resume, or begin where nothing was begun; what is wrong with how that ends, or nothing."""
+    """Resume, or start again; describe a wrong end, or return ""."""
     whole, old, before = place.whole(work), place.old(work), visible(home)
     again = [word for word in work.words if word != "--overwrite"]
     resumed = command([*again, "--resume"], home) if work.resumes else None
@@ -231,7 +233,7 @@ def gone_on(place: Place, work: Work, home: Path) -> str:
 
 
 def trial(place: Place, work: Work, fault: Fault) -> str:
-    """One command on a disk where `fault` happens, then again on a sound one; what went wrong."""
+    """Run a command with a fault, then again without; describe a failure, or return ""."""
     whole, old = place.whole(work), place.old(work)
     home = place.home(work)
     ended = command(work.words, home, fault)
@@ -254,3 +256,41 @@ def trial(place: Place, work: Work, fault: Fault) -> str:
     if not wrong:
         shutil.rmtree(home)
     return wrong
+
+
+def rivalry(place: Place, work: Work, seed: int) -> str:
+    """Start two commands at once on a slow disk; describe a wrong end, or return ""."""
+    wholes = {0: place.whole(work), 1: place.whole(work, work.other)}
+    for attempt in range(5):
+        home = place.home(work)
+        ends = _both(work, home, random.Random(f"{seed} {attempt}"))
+        codes, errors = [ended.code for ended in ends], " | ".join(ended.err for ended in ends)
+        # the second command may have started after the first one ended
+        if sorted(codes) != [0, 2] or "is there already" not in errors:
+            break
+        shutil.rmtree(home)
+    if sorted(codes) != [0, 75]:
+        return f"they ended with {codes}: {errors[-400:]}"
+    if visible(home) != wholes[codes.index(0)]:
+        return "what is there is not the winner's"
+    left = [name for name in contents(home) if is_left_over(name) or name.endswith(".lock")]
+    if left:
+        return f"{left[0]} is left over"
+    shutil.rmtree(home)
+    return ""
+
+
+def _both(work: Work, home: object, drawn: random.Random) -> list[Ended]:
+    gate = os.pipe()
+    children = [
+        Child(
+            [*work.words, *more.split()],
+            home,  # type: ignore[arg-type]
+            Fault("delay", drawn.randint(6, 12), drawn.randrange(10**6)),
+            gate,
+        )
+        for more in ("", work.other)
+    ]
+    for end in gate:
+        os.close(end)
+    return [child.wait() for child in children]
