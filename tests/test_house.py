@@ -127,7 +127,7 @@ def test_no_modules_import_each_other_and_few_are_small_with_one_importer() -> N
     sizes = house.sizes(ROOT)
     assert len(sizes["modules under 100 lines with one importer"]) <= 10
     assert len(sizes["circles"]) <= 2
-    assert sizes["total"]["files"] <= 182
+    assert sizes["total"]["files"] <= 190
 
 
 def test_every_place_that_the_readme_names_exists() -> None:
