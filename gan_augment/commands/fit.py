@@ -255,7 +255,8 @@ def _assist(source: str | Path, ranks: World) -> FitResult:
         data = read_data(source, FitOptions.model_validate(options), sampled=True)
         with interruptible(lambda: ""), stop_on_signals() as stop:
             gan: Any = data.generator(())
-            gan.fit(data.data, stop=stop, fingerprint=data.sha256, **data.fit_arguments())
+            run = RunContext(stop=stop, fingerprint=data.sha256)
+            gan.fit(data.data, run, **data.fit_arguments())
     values = ranks.told("has written the model")
     paths = {name: Path(values[name]) for name in ("run", "samples")}
     lists = {name: tuple(values[name]) for name in ("found", "warnings")}
