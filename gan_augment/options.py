@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, StrictBool, field_validator
 
@@ -284,3 +284,30 @@ class TopUp(Frozen):
         share = best_share if self.synthetic_share == "auto" else float(self.synthetic_share)
         companions = best_companions if self.companions == "auto" else bool(self.companions)
         return share, companions
+
+
+def with_options(recipe: Recipe, options: FitOptions) -> Recipe:
+    """Return the recipe with the settings that the options of a fit override.
+
+    Raises UsageError where that contradicts the recipe.
+    """
+    names = ("flips", "until", "patience", "d_steps", "optimiser", "rate", "schedule")
+    given = ["--" + name.replace("_", "-") for name in names if getattr(options, name)]
+    if not given:
+        return recipe
+    if not recipe.generator.trained:
+        raise UsageError(
+            f"{', '.join(given)}: the recipe {recipe.name!r} is not trained; take --recipe anchored"
+        )
+    optimiser = {"name": options.optimiser, "rate": options.rate}
+    changes: dict[str, dict[str, Any]] = {
+        "generator_optimiser": optimiser,
+        "discriminator_optimiser": optimiser,
+        "schedule": {"name": options.schedule},
+        "stop": {"score": options.stop_score, "patience": options.patience},
+        "augment": {"flips": options.flips or None},
+    }
+    values = recipe.model_dump() | {"d_steps": options.d_steps or recipe.d_steps}
+    for part, change in changes.items():
+        values[part] |= {name: value for name, value in change.items() if value is not None}
+    return Recipe.checked(values, f"the recipe {recipe.name!r} with {', '.join(given)}")

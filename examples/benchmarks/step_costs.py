@@ -150,7 +150,6 @@ def window(recipe: Recipe) -> int:
     objective = recipe.objective
     every = [
         objective.r1_every * bool(objective.r1 or objective.r2),
-        objective.penalty_every * bool(objective.gradient_penalty or objective.dragan),
         objective.path_every * bool(objective.path_length),
     ]
     return max(2, *every)

@@ -46,7 +46,7 @@ from gan_augment.generators.generator import RunContext
 from gan_augment.generators.topup import added_rows, with_added
 from gan_augment.input_files import read_regular
 from gan_augment.kinds.kind import Labelled
-from gan_augment.options import FitOptions, TopUp
+from gan_augment.options import FitOptions, TopUp, with_options
 from gan_augment.progress import Progress
 from gan_augment.recipes import (
     CANDIDATES,
@@ -55,7 +55,6 @@ from gan_augment.recipes import (
     check_unlabelled,
     resolve_recipe,
     takes_unlabelled,
-    with_options,
 )
 from gan_augment.settings import to_toml
 from gan_augment.storage import write_file

@@ -48,10 +48,10 @@ from gan_augment.generators.image_gan import ImageGAN
 from gan_augment.generators.model_file import NAME
 from gan_augment.generators.tabular_gan import TabularGAN
 from gan_augment.machine import ComputeConfig
-from gan_augment.options import FitOptions, TopUp
+from gan_augment.options import FitOptions, TopUp, with_options
 from gan_augment.processes import restarts
 from gan_augment.progress import Progress, Stopwatch
-from gan_augment.recipes import CHOOSE, Recipe, resolve_recipe, with_options
+from gan_augment.recipes import CHOOSE, Recipe, resolve_recipe
 from gan_augment.settings import read_toml, to_toml
 from gan_augment.storage import load_bundle, write_file
 from gan_augment.training.callbacks import (

@@ -42,7 +42,7 @@ from gan_augment.generators.generator import check_length
 from gan_augment.generators.model_file import NAME, ModelMeta, TableMeta
 from gan_augment.input_files import check_there
 from gan_augment.kinds.kind import Labelled
-from gan_augment.options import FitOptions
+from gan_augment.options import FitOptions, with_options
 from gan_augment.progress import Progress
 from gan_augment.recipes import (
     DataKind,
@@ -50,7 +50,6 @@ from gan_augment.recipes import (
     check_unlabelled,
     resolve_recipe,
     table_recipe,
-    with_options,
 )
 from gan_augment.rng import rng_for
 from gan_augment.storage import write_file

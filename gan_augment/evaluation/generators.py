@@ -27,7 +27,8 @@ from gan_augment.generators.generator import Data, Generator
 from gan_augment.generators.image_gan import ImageGAN
 from gan_augment.generators.tabular_gan import TabularGAN
 from gan_augment.kinds.kind import Labelled
-from gan_augment.recipes import resolve_recipe, with_options
+from gan_augment.options import with_options
+from gan_augment.recipes import resolve_recipe
 from gan_augment.rng import rng_for
 from gan_augment.storage.journal import Line
 

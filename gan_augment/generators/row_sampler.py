@@ -76,9 +76,8 @@ class RowSampler:
         """Make the sampler of a trained network."""
         if settings.kind == "free":
             rows = np.flatnonzero(np.bincount(anchors.labels)[anchors.labels] < FEW_ROWS)
-            votes = None if anchors.votes is None else anchors.votes[rows]
             near = np.searchsorted(rows, anchors.neighbours[rows])  # all of them are in `rows`
-            anchors = AnchorRows(anchors.rows[rows], anchors.labels[rows], near, votes)
+            anchors = AnchorRows(anchors.rows[rows], anchors.labels[rows], near)
         return cls(network, table.encoding, anchors, table.compute, settings, discriminator)
 
     @classmethod
@@ -113,7 +112,7 @@ class RowSampler:
         if self.discriminator is not None:
             weights = network_arrays(self.discriminator)
             arrays |= {f"discriminator/{k}": v for k, v in weights.items()}
-        for name in ("rows", "labels", "neighbours", "votes", "lenders"):
+        for name in ("rows", "labels", "neighbours", "lenders"):
             value = getattr(self.anchors, name)
             arrays |= {} if value is None else {f"anchors/{name}": value}
         for number, column in enumerate(self.encoding.columns.values()):
@@ -334,17 +333,15 @@ def _loaded_anchors(
     needed |= {"lenders"} if meta.recipe.generator.kind == "features" else set()
     if absent := needed - own.keys():
         raise ModelFileError(f"this table model lacks its anchors: {', '.join(sorted(absent))}")
-    kinds = {"votes": np.float32, "lenders": np.int64} | dict.fromkeys(needed, np.int64)
+    kinds: dict[str, Any] = {"lenders": np.int64} | dict.fromkeys(needed, np.int64)
     kinds["rows"] = np.float32
     if any(array.dtype != kinds.get(name) for name, array in own.items()):
         raise ModelFileError("the saved anchor rows are of other types than expected")
     typed: dict[str, Any] = {name: np.array(array) for name, array in own.items()}
     anchors = AnchorRows(**typed)
     rows, labels, near, lend = anchors.rows, anchors.labels, anchors.neighbours, anchors.lenders
-    shapes = {rows.shape[1:], *(() if anchors.votes is None else (anchors.votes.shape[1:],))}
-    fits = shapes == {(encoding.width,)} and labels.shape == (len(rows),) and near.ndim == 2
+    fits = rows.shape[1:] == (encoding.width,) and labels.shape == (len(rows),) and near.ndim == 2
     fits = fits and len(near) == len(rows) and near.shape[1] > 0
-    fits = fits and (anchors.votes is None or len(anchors.votes) == len(rows))
     fits = fits and (lend is None or (lend.ndim == 2 and len(lend) == classes))
     if fits and len(rows):
         fits = bool((np.diff(labels) >= 0).all()) and labels[0] >= 0 and labels[-1] < classes

@@ -16,7 +16,11 @@ from gan_augment.errors import UsageError
 from gan_augment.progress import Progress
 from gan_augment.recipes import Recipe
 from gan_augment.training.parts import Parts, Step, new_state
-from gan_augment.training.schedule import MOST_BALANCING_STEPS
+from gan_augment.training.schedule import (
+    LONG_EVERY_STEPS,
+    LONG_FIRST_STEPS,
+    MOST_BALANCING_STEPS,
+)
 
 TIMING_SHARE = 0.1
 """Share of a budget that timing may take."""
@@ -41,7 +45,7 @@ def step_seconds(parts: Parts, batches: Batches, probe_s: float) -> float:
     steps that recur are part of the mean; those that open a run are not (`opening_s`).
     """
     recipe, state = parts.recipe, new_state(parts, seed=0)
-    balanced = recipe.game.balance == "weight and steps"
+    balanced = recipe.game.balanced
     turns = MOST_BALANCING_STEPS if balanced else recipe.d_steps
     state.progress = 1.0  # growing networks are timed at their full side
     _ = state.generator_optimiser, state.discriminator_optimiser  # imports of torch take seconds
@@ -60,7 +64,7 @@ def step_seconds(parts: Parts, batches: Batches, probe_s: float) -> float:
 
     with machine.threads(parts.compute.threads):
         step_s = seconds_each(parts.step, turns, probe_s)
-        step_s *= 1 + _long_step(recipe) / recipe.game.long_every
+        step_s *= 1 + _long_step(recipe) / LONG_EVERY_STEPS
         if parts.first_step is None:
             return step_s
         share = parts.first_share
@@ -76,7 +80,7 @@ def opening_s(recipe: Recipe, step_s: float) -> float:
     (230.21, 0.0)
     """
     each = _long_step(recipe)
-    return recipe.game.long_first * each / (1 + each / recipe.game.long_every) * step_s
+    return LONG_FIRST_STEPS * each / (1 + each / LONG_EVERY_STEPS) * step_s
 
 
 def _long_step(recipe: Recipe) -> float:

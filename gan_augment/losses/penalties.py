@@ -1,8 +1,7 @@
 """Penalties on the discriminator: its gradients, or its logits beside their running means.
 
-A gradient penalty is one of two formulas at one of four places: R1 and R2 are `zero_centred` on
-reals and on fakes, WGAN-GP is `one_centred` at points `between` the two, DRAGAN on `perturbed`
-reals. Weights are the recipe's.
+A gradient penalty is one of two formulas at one of three places: R1 and R2 are `zero_centred` on
+reals and on fakes, WGAN-GP is `one_centred` at points `between` the two. Weights are the recipe's.
 """
 
 from __future__ import annotations
@@ -30,8 +29,8 @@ def zero_centred(critic: Critic, x: Tensor, y: Tensor) -> Tensor:
 def one_centred(critic: Critic, x: Tensor, y: Tensor) -> Tensor:
     """How far the gradient norm is from 1: E (|grad_x s(x, y)| - 1)^2.
 
-    Shapes: x (N, ...), y (N,) -> (). Differentiable in D's weights. Sources: Gulrajani et al. 2017,
-    "Improved Training of Wasserstein GANs", eq. 3; Kodali et al. 2017 (DRAGAN), eq. 2.
+    Shapes: x (N, ...), y (N,) -> (). Differentiable in D's weights. Source: Gulrajani et al. 2017,
+    "Improved Training of Wasserstein GANs", eq. 3.
     """
     norm: Tensor = torch.linalg.vector_norm(slopes(critic, x, y), dim=1)
     return (norm - 1).square().mean()
@@ -48,14 +47,6 @@ def slopes(critic: Critic, x: Tensor, y: Tensor) -> Tensor:
 def between(real: Tensor, fake: Tensor, share: Tensor) -> Tensor:
     """e r + (1 - e) f, where WGAN-GP looks. Shapes: (N, ...) both, share e (N,) 0..1."""
     return torch.lerp(fake, real, share.view(-1, *[1] * (real.ndim - 1)))
-
-
-def perturbed(real: Tensor, noise: Tensor) -> Tensor:
-    """Reals moved by up to half the batch's standard deviation, where DRAGAN looks.
-
-    Shapes: (N, ...) both; noise uniform in 0..1. Source: the code of Kodali et al. 2017.
-    """
-    return real + 0.5 * real.std() * noise
 
 
 def lecam(real: Tensor, fake: Tensor, mean_real: Tensor, mean_fake: Tensor) -> Tensor:

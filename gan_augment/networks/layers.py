@@ -13,8 +13,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils import parametrize
 
-from gan_augment.networks.own import OwnNetwork
-
 Module = TypeVar("Module", bound=nn.Module)
 Condition = Literal["projection", "concatenation", "none", "auxiliary", "classes"]
 """How a discriminator hears of the class (`DiscriminatorSettings`)."""
@@ -187,21 +185,17 @@ def initialise(network: nn.Module, seed: int) -> None:
     there to unlearn (Aitken et al. 2017). Modulations of conditional norms and class projections of
     rows begin at N(0, .02), residuals at 0, the vectors of spectral normalisation random. In a
     module that has a `first_std`, weights and scales of norms begin with that deviation, whatever
-    they are of. Networks of the user's own stay as they are. Source: He et al. 2015, eq. 10, with
+    they are of. Source: He et al. 2015, eq. 10, with
     the slope of a ReLU.
     """
     rng = torch.Generator().manual_seed(seed)
-    modules = network.named_modules()
-    own = tuple(f"{name}." if name else "" for name, one in modules if isinstance(one, OwnNetwork))
     for name, weight in network.named_parameters():
-        if name.startswith(own):
-            continue
         _fill(network, name, weight, rng)
         if name.endswith("to_pixels.weight"):  # (C * 4, in, 3, 3), or (C * 2, in, 1, 3)
             parts = 4 if weight.shape[2] > 1 else 2
             weight.copy_(weight[::parts].repeat_interleave(parts, dim=0))
     for name, buffer in network.named_buffers():
-        if name.endswith("left") and not name.startswith(own):  # spectral norm's vector
+        if name.endswith("left"):  # spectral norm's vector
             buffer.normal_(generator=rng)
             buffer.div_(buffer.norm())
 

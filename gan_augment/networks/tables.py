@@ -165,10 +165,8 @@ class FreeRowGenerator(nn.Module):
 class RowDiscriminator(nn.Module):
     """Two layers, and a verdict that knows of the class (`layers.verdict`).
 
-    pack: so many rows of one class, one after the other, are judged together and share a logit, so
-    that repeating oneself is seen. Shapes: x (N, width), y (N,) -> logits (N / pack,), or
-    (N / pack, 1 + K) where D tells the classes.
-    Sources: Miyato & Koyama 2018; Lin et al. 2018, "PacGAN".
+    Shapes: x (N, width), y (N,) -> logits (N,), or (N, 1 + K) where D predicts the classes.
+    Source: Miyato & Koyama 2018.
     """
 
     def __init__(
@@ -177,14 +175,12 @@ class RowDiscriminator(nn.Module):
         classes: int,
         *,
         width: int,
-        pack: int = 1,
         condition: Condition = "projection",
         spectral_norm: bool = False,
     ) -> None:
         super().__init__()
-        self.pack = pack
         joined = CONCATENATED if condition == "concatenation" else 0
-        self.body = RowMLP(entries * pack + joined, width, normalised=False)
+        self.body = RowMLP(entries + joined, width, normalised=False)
         for layer in self.body.layers:
             if isinstance(layer, nn.Linear):
                 spectrally_normalised(layer, spectral_norm)
@@ -199,14 +195,12 @@ class RowDiscriminator(nn.Module):
             self.embed = new_embedding(classes, joined)
 
     def features(self, x: Tensor, y: Tensor) -> Tensor:
-        """(N, entries) -> (N / pack, width); the class enters where it is concatenated."""
-        packed = x.reshape(len(x) // self.pack, -1)  # (N / pack, pack * entries)
+        """(N, entries) -> (N, width); the class enters where it is concatenated."""
         if self.embed is not None:
-            packed = torch.cat([packed, self.embed(y[:: self.pack])], dim=1)
-        features: Tensor = self.body(packed)
+            x = torch.cat([x, self.embed(y)], dim=1)
+        features: Tensor = self.body(x)
         return features
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        """One logit a pack, unit: logits; then those of the classes, if D tells them."""
-        label = y[:: self.pack]
-        return verdict(self.features(x, y), label, self.linear, self.class_affine, self.classes)
+        """Return one logit per row, then those of the classes, if D predicts them."""
+        return verdict(self.features(x, y), y, self.linear, self.class_affine, self.classes)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from gan_augment.errors import UsageError, did_you_mean
 from gan_augment.recipes.presets import ABOUT, RECIPES
@@ -22,10 +21,6 @@ from gan_augment.recipes.settings import (
     StopSettings,
 )
 from gan_augment.settings import read_toml
-from gan_augment.user_code import UserCode, is_code
-
-if TYPE_CHECKING:
-    from gan_augment.options import FitOptions
 
 __all__ = [
     "ABOUT",
@@ -49,7 +44,6 @@ __all__ = [
     "table_recipe",
     "takes_unlabelled",
     "tells_classes",
-    "with_options",
 ]
 
 AUTO = "anchored"
@@ -68,14 +62,14 @@ def resolve_recipe(requested: str | Recipe, data: DataKind = "image") -> Recipe:
     'anchored'
     """
     if isinstance(requested, Recipe):
-        return _with_code(_for(data, requested, requested.name))
+        return _for(data, requested, requested.name)
     if requested == "auto":
         return RECIPES[data][AUTO]
     if requested in RECIPES[data]:
         return RECIPES[data][requested]
     if requested.endswith(".toml"):
         recipe = Recipe.checked(read_toml(Path(requested)), requested)
-        return _with_code(_for(data, recipe, requested), Path(requested).parent)
+        return _for(data, recipe, requested)
     if requested == CHOOSE:
         raise UsageError(
             "recipe 'choose' is known once a fit has begun: `gan-augment choose DATA` writes the "
@@ -116,8 +110,8 @@ def table_recipe(requested: str | Recipe, steps: int | None, budget_s: float | N
 
 
 def tells_classes(recipe: Recipe) -> bool:
-    """Whether the recipe's discriminator is a classifier as well."""
-    return recipe.discriminator.condition in ("auxiliary", "classes")
+    """Return whether the recipe's discriminator is a classifier as well."""
+    return recipe.discriminator.tells_classes
 
 
 def takes_unlabelled(recipe: Recipe) -> bool:
@@ -133,47 +127,6 @@ def check_unlabelled(recipe: Recipe) -> None:
             f"unlabelled rows were given, and the discriminator of the recipe {recipe.name!r} asks "
             "for the class of every row; take 'semi-supervised' or 'acgan', or leave them out"
         )
-
-
-def with_options(recipe: Recipe, options: FitOptions) -> Recipe:
-    """The recipe with what the options of a fit say otherwise.
-
-    Raises UsageError where that contradicts the recipe.
-    """
-    names = ("flips", "until", "patience", "d_steps", "optimiser", "rate", "schedule")
-    given = ["--" + name.replace("_", "-") for name in names if getattr(options, name)]
-    if not given:
-        return recipe
-    if not recipe.generator.trained:
-        raise UsageError(
-            f"{', '.join(given)}: the recipe {recipe.name!r} is not trained; take --recipe anchored"
-        )
-    optimiser = {"name": options.optimiser, "rate": options.rate}
-    changes: dict[str, dict[str, Any]] = {
-        "generator_optimiser": optimiser,
-        "discriminator_optimiser": optimiser,
-        "schedule": {"name": options.schedule},
-        "stop": {"score": options.stop_score, "patience": options.patience},
-        "augment": {"flips": options.flips or None},
-    }
-    values = recipe.model_dump() | {"d_steps": options.d_steps or recipe.d_steps}
-    for part, change in changes.items():
-        values[part] |= {name: value for name, value in change.items() if value is not None}
-    return Recipe.checked(values, f"the recipe {recipe.name!r} with {', '.join(given)}")
-
-
-def _with_code(recipe: Recipe, folder: Path | None = None) -> Recipe:
-    """The recipe, each network of one's own with its absolute path and the sha256 of its file.
-
-    folder: what paths are relative to. Raises UsageError where there is no such file.
-    """
-    update = {}
-    for name in ("generator", "discriminator"):
-        settings = getattr(recipe, name)
-        if is_code(settings.network):
-            network = UserCode.of(settings.network, folder).fingerprinted
-            update[name] = settings.model_copy(update={"network": network})
-    return recipe.model_copy(update=update)
 
 
 def _for(data: DataKind, recipe: Recipe, name: str) -> Recipe:

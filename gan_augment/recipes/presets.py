@@ -99,13 +99,13 @@ _PUBLISHED: dict[str, Mapping[str, Any]] = {
     "wgan": {
         "objective": {"loss": "wasserstein", "clip": 0.01},
         "optimiser": {"name": "rmsprop", "rate": 5e-5},
-        "game": {"long_d_steps": 100, "long_first": 25, "long_every": 500},
+        "game": {"long_d_steps": 100},
         "d_steps": 5,
     },
     "sgan": {
         "objective": {"loss": "non-saturating"},
         "optimiser": _ADAM,
-        "game": {"balance": "weight and steps"},
+        "game": {"balanced": True},
     },
     "unrolled": {
         "objective": {"loss": "non-saturating"},

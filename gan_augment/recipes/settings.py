@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from gan_augment.errors import did_you_mean
 from gan_augment.settings import Frozen
-from gan_augment.user_code import is_code
 
 SPAN = 1024
 DataKind = Literal["image", "table"]
@@ -26,68 +24,80 @@ GeneratorKind = Literal[
     "inpainting",
     "super-resolution",
 ]
-OptimiserName = Literal["adam", "adamw", "rmsprop", "sgd"]
+OptimiserName = Literal["adam", "rmsprop", "sgd"]
 ScheduleName = Literal["constant", "linear", "cosine"]
 
 
 class OptimiserSettings(Frozen):
-    """One optimiser. `betas` are Adam's and AdamW's; `momentum` is SGD's and RMSprop's."""
+    """One optimiser; `betas` are Adam's."""
 
     name: OptimiserName = "adam"
     rate: float = Field(default=8e-4, gt=0)
     betas: tuple[float, float] = (0.0, 0.99)
-    momentum: float = Field(default=0.0, ge=0, lt=1)
-    weight_decay: float = Field(default=0.0, ge=0)
 
 
 class ScheduleSettings(Frozen):
-    """The rate's multiplier over the run: constant, linear or cosine to `end`, after a warm-up.
+    """The factor on the learning rate: constant, or a linear or cosine fall to 0.
 
-    Unit of `warmup`: share of the run, 0..1; the rate rises linearly over it. hold: share of the
-    rest over which it stays before it falls.
+    hold: share of the run, 0..1, before the fall.
     """
 
     name: ScheduleName = "linear"
-    warmup: float = Field(default=0.0, ge=0, lt=1)
     hold: float = Field(default=0.0, ge=0, lt=1)
-    end: float = Field(default=0.0, ge=0, le=1)
 
 
 class GeneratorSettings(Frozen):
-    """The generator: `anchored` starts between two real rows, `free` from noise alone.
+    """The generator: its kind, its network, and how samples start from rows.
 
-    Six kinds of images start from one real row each. Of a row of another class: `translation` draws
-    it as the class asked for, `pairs` too, learned from pairs of rows; `style` and `fourier`
-    (which is not trained) give it the style of a row of the class asked for, the first by moments
-    of its own features, the second by amplitudes of frequencies up to `band`. Of a row of the class
-    itself: `inpainting` redraws a region, `super-resolution` its copy of 1 / `scale` of the side.
-    blocks: residual ones of these networks.
+    Kinds that start from noise or from several rows:
 
-    Of tables two are not trained: `gaussian` draws rows from the normal of a row's neighbourhood,
-    `features`, for hundreds of dense columns, moves a row as rows of its class and of near larger
-    ones differ.
+    - `anchored`: between two real rows of the class.
+    - `free`: from noise.
+    - `gaussian` (tables, not trained): from the normal distribution of a row's neighbourhood.
+    - `features` (tables with hundreds of dense columns, not trained): a row moved by the
+      differences of rows of its class and of near larger classes.
 
-    network: of images; `default`, `dcgan`, `growing` (PGGAN's), `style` (StyleGAN's), or
-    "file.py:name" of one's own. skip_code: every block is modulated by the code as well as by the
-    class (BigGAN). Of `style`: style_mixing is the share of the samples in training whose finer
-    layers take another code, anchored that of the second row, and when sampling, too; truncation
-    the share of a code's way from its class's mean that is gone when sampling, 1 for all of it.
+    Kinds that start from one row of another class (images):
 
-    code: size of z. embedding: size of a class's. Images: width is the channels at half the side,
-    doubling towards the base up to max_width (encoder_*: of the encoder); sigma: noise added to a
-    code; extrapolation, reach: how the rows of an anchored sample are mixed (`networks.inputs`);
-    borrowed: share of the samples of a class that take their variation from `lenders` larger ones
-    (half as large a share of them in training); of `features` that share is moved as two near rows
-    of a lender differ, the others by the calibrated normal, all times reach. Tables: width of both
-    hidden layers; the second row is one of the `neighbours` nearest of the class; its levels are
-    those of the `nearer` of the two rows or the neighbours' majority `vote` (SMOTE-NC); strength:
-    share of the learned residual
-    in what is sampled; jitter: noise on the rows of classes too small to learn, in standard
-    deviations within classes.
+    - `translation`: draws the row as the requested class.
+    - `pairs`: the same, learned from pairs of images.
+    - `style`: gives the row the style of a row of the class, by moments of its features.
+    - `fourier` (not trained): the same by amplitudes of frequencies up to `band`.
+
+    Kinds that start from a row of the class itself (images): `inpainting` redraws a region,
+    `super-resolution` a copy at 1 / `scale` of the side.
+
+    Parameters
+    ----------
+    network
+        Of images: `default`, `dcgan`, `growing` (PGGAN) or `style` (StyleGAN).
+    skip_code
+        Modulate every block by the code as well as by the class (BigGAN).
+    style_mixing, truncation
+        Of the network `style`: share of training samples whose finer layers use another code, for
+        anchored generators that of the second row; share of a code's distance to its class's mean
+        that sampling keeps.
+    code, embedding
+        Sizes of z and of a class embedding.
+    width, max_width, encoder_width, encoder_max_width
+        Images: channels at half the side, doubled towards the base up to the maximum. Tables:
+        `width` of both hidden layers.
+    sigma
+        Standard deviation of the noise added to a code.
+    extrapolation, reach
+        How the rows of an anchored sample are mixed (`networks.inputs`).
+    borrowed, lenders
+        Share of a class's samples that take their variation from `lenders` larger classes (half
+        that share in training). For `features`: share moved as two near rows of a lender differ.
+    neighbours, strength, jitter
+        Tables: the second row is one of the `neighbours` nearest of the class; share of the learned
+        residual in samples; noise on rows of classes too small to learn, in standard deviations.
+    blocks
+        Residual blocks of the networks that start from one row.
     """
 
     kind: GeneratorKind = "anchored"
-    network: str = "default"
+    network: Literal["default", "dcgan", "growing", "style"] = "default"
     skip_code: bool = False
     style_mixing: float = Field(default=0.9, ge=0, le=1)
     truncation: float = Field(default=1.0, ge=0, le=1)
@@ -103,7 +113,6 @@ class GeneratorSettings(Frozen):
     reach: float = Field(default=1.0, ge=0, le=2)
     lenders: int = Field(default=2, ge=1, le=1000)
     neighbours: int = Field(default=15, ge=1, le=1000)
-    levels: Literal["nearer", "vote"] = "nearer"
     strength: float = Field(default=0.5, ge=0, le=1)
     jitter: float = Field(default=0.2, ge=0, le=1)
     blocks: int = Field(default=3, ge=0, le=32)
@@ -117,7 +126,7 @@ class GeneratorSettings(Frozen):
 
     @property
     def row_styles(self) -> bool:
-        """Whether a sample of real rows takes its finer styles from another one of them."""
+        """Whether a sample takes its finer styles from its second row."""
         return (self.kind, self.network) == ("anchored", "style")
 
     @property
@@ -127,69 +136,90 @@ class GeneratorSettings(Frozen):
 
     @property
     def span(self) -> int:
-        """Samples of a class that are drawn without knowing of any before them, 1,024.
+        """Samples of a class drawn without knowledge of earlier ones: 1,024, or all.
 
-        All of them where a row makes one sample: else two spans might start from one row.
+        All where a row makes one sample, since two spans could start from the same row.
         """
         return sys.maxsize if self.once else SPAN
 
     @property
     def once(self) -> bool:
-        """Whether a row makes one sample of a class alone: without noise, styles and masks."""
+        """Whether a row makes one sample of a class: no noise, no style, no mask varies it."""
         return self.kind in ("translation", "super-resolution")
 
     @property
     def from_others(self) -> bool:
-        """Whether that row is of another class than the sample."""
+        """Whether a sample starts from a row of another class."""
         return self.kind in ("translation", "pairs", "style", "fourier")
 
 
 class DiscriminatorSettings(Frozen):
     """The discriminator and its layers.
 
-    network: of images; `default`, `dcgan`, `growing` (PGGAN's), or "file.py:name" of one's own.
-    condition: how D hears of the class: by `projection`, by `concatenation` of an embedding with
-    its input, not at all (`none`), or not, but D tells the classes itself, beside its verdict
-    (`auxiliary`) or as the verdict (`classes`: K logits l, real with the logit log sum e^l).
-    width: channels at half the image side, doubling up to max_width; or of a table's hidden layers.
-    pack: rows of a table that are judged together (PacGAN).
+    Parameters
+    ----------
+    network
+        Of images: `default`, `dcgan` or `growing` (PGGAN).
+    condition
+        How D uses the class: `projection`; `concatenation` of an embedding with the input; `none`;
+        `auxiliary`, D predicts the class beside its verdict; `classes`, the verdict is the class
+        prediction (K logits l, real with the logit log sum e^l).
+    width, max_width
+        Channels at half the image side, doubled up to the maximum; or a table's hidden layers.
     """
 
-    network: str = "default"
+    network: Literal["default", "dcgan", "growing"] = "default"
     condition: Literal["projection", "concatenation", "none", "auxiliary", "classes"] = "projection"
     width: int = Field(default=32, ge=1, le=1024)
     max_width: int = Field(default=96, ge=1, le=2048)
     spectral_norm: bool = True
     minibatch_std: bool = False
-    pack: Literal[1, 2] = 1
+
+    @property
+    def tells_classes(self) -> bool:
+        """Whether D is a classifier as well."""
+        return self.condition in ("auxiliary", "classes")
 
 
 class ObjectiveSettings(Frozen):
-    """What is minimised.
+    """What is minimised; a weight of 0 switches its term off.
 
-    loss: a name of `losses.adversarial.LOSSES`. clip: every weight of D within -clip..clip after
-    each of its steps; 0 for none. Penalties on D's slope, each a weight, 0 for none, every so many
-    D steps with so many times the weight: r1, r2: gamma in gamma/2 E|grad s|^2 on reals, on fakes
-    (`r1_every`); gradient_penalty, dragan: lambda in lambda E(|grad s| - 1)^2 between reals and
-    fakes, around reals (`penalty_every`). lazy_rates: an optimiser whose penalty comes every k-th
-    step runs at k / (k + 1) of its rate, with betas to that power (Karras et al. 2020). drift:
-    weight of E s_r^2. lecam: weight, from `lecam_from_images` on.
-    reconstruction: weight of the mean absolute error of
-    decoded anchors, on `reconstructed` of a batch (every k-th row, k = round(1 / reconstructed); D
-    sees what is between anchors on the others only); code_penalty: weight of E code^2;
-    reconstruct_only: share of the run before the adversary joins (these four: anchored images
-    only). feature_matching: weight of the squared distance of D's mean features, real to fake, mean
-    over classes. adversary: weight of what G minimises against D. classes: weight of the cross
-    entropy of a D that tells the classes; fake_classes: whether an auxiliary D learns the classes
-    of fakes as well (ACGAN), or of reals alone (StarGAN). path_length: weight of StyleGAN's, every
-    `path_every` G steps with so many times the weight.
-
-    Where samples start from one row: reconstruction is the weight of the mean absolute error beside
-    the row that is known (`pairs`, `inpainting`, `super-resolution`), reconstruct_only the share of
-    the run without the adversary (of `style` that of encoder and decoder alone). cycle: weight of
-    the mean absolute error of a row drawn as another class and back; identity: of a row drawn as
-    its own.
-    content, style: weights of squared errors, of features and of their moments.
+    Parameters
+    ----------
+    loss
+        A name of `losses.adversarial.LOSSES`.
+    adversary
+        Weight of what G minimises against D.
+    clip
+        Every weight of D stays within -clip..clip; 0 for no limit.
+    r1, r2, r1_every
+        gamma in gamma/2 E|grad s|^2 on reals and on fakes, at every k-th D step with k times the
+        weight.
+    gradient_penalty
+        lambda in lambda E(|grad s| - 1)^2 between reals and fakes.
+    lazy_rates
+        An optimiser whose penalty comes every k-th step runs at k / (k + 1) of its rate, with betas
+        to that power (Karras et al. 2020).
+    drift
+        Weight of E s_r^2.
+    lecam
+        Weight of the regularisation of Tseng et al. 2021.
+    reconstruction, code_penalty, reconstruct_only
+        Anchored images: weights of the mean absolute error of decoded anchors and of E code^2;
+        share of the run before the adversary joins. Kinds that start from one row: weight of the
+        error to the known row, and the share of the run without the adversary.
+    feature_matching
+        Weight of the squared distance between D's mean features of reals and fakes, by class.
+    classes, fake_classes
+        Weight of the cross entropy of a D that predicts classes; whether an auxiliary D learns the
+        classes of fakes as well (ACGAN) or of reals only (StarGAN).
+    path_length, path_every
+        Weight of StyleGAN's path length, at every k-th G step with k times the weight.
+    cycle, identity
+        Weights of the mean absolute errors of a row drawn as another class and back, and of a row
+        drawn as its own class.
+    content, style
+        Weights of the squared errors of features and of their moments.
     """
 
     loss: Literal[
@@ -201,14 +231,10 @@ class ObjectiveSettings(Frozen):
     r2: float = Field(default=0.0, ge=0)
     r1_every: int = Field(default=16, ge=1)
     gradient_penalty: float = Field(default=0.0, ge=0)
-    dragan: float = Field(default=0.0, ge=0)
-    penalty_every: int = Field(default=1, ge=1)
     lazy_rates: bool = False
     drift: float = Field(default=0.0, ge=0)
     lecam: float = Field(default=0.0, ge=0)
-    lecam_from_images: int = Field(default=1000, ge=0)
     reconstruction: float = Field(default=10.0, ge=0)
-    reconstructed: float = Field(default=0.5, gt=0, le=0.5)
     code_penalty: float = Field(default=1e-3, ge=0)
     reconstruct_only: float = Field(default=0.16, ge=0, lt=1)
     feature_matching: float = Field(default=0.0, ge=0)
@@ -225,36 +251,40 @@ class ObjectiveSettings(Frozen):
 class GameSettings(Frozen):
     """How G and D meet in a step.
 
-    long_d_steps: D steps of the first `long_first` G steps and of every `long_every`-th, 0 for the
-    recipe's `d_steps` always (WGAN's long ones). unrolled: G minimises through so many steps of D
-    (unrolled GAN). balance: D's loss is weighted down while D is right more often than
-    `balance_at`; with `weight and steps`, the less right it is, the more steps it has, 1 to 5.
-    generators, discriminators: of each so many, every one against all (EGAN); `aggregate` is what G
-    minimises of its losses against each D. by_class: a pair of them for every class, which never
-    sees another class. grow: share of the run over which networks grow from the base to the full
-    side (PGGAN). pool: of each class so many past samples, which D is shown in place of half of the
-    new ones (CycleGAN).
+    Parameters
+    ----------
+    long_d_steps
+        D steps of the first 25 G steps and of every 500th (WGAN); 0 for the recipe's `d_steps`.
+    unrolled
+        G minimises through this many simulated steps of D (unrolled GAN).
+    balanced
+        D's learning rate falls while D is right more often than in .75 of the cases, and it makes 1
+        to 5 steps, fewer the more often it is right.
+    generators, discriminators
+        Numbers of networks, each against all of the other side (EGAN).
+    by_class
+        A pair of networks for every class, which sees no other class.
+    grow
+        Share of the run over which networks grow from the base to the full side (PGGAN).
+    pool
+        Past samples kept per class; D sees them in place of half of the new ones (CycleGAN).
     """
 
     long_d_steps: int = Field(default=0, ge=0, le=1000)
-    long_first: int = Field(default=25, ge=0)
-    long_every: int = Field(default=500, ge=1)
     unrolled: int = Field(default=0, ge=0, le=20)
-    balance: Literal["none", "weight", "weight and steps"] = "none"
-    balance_at: float = Field(default=0.75, gt=0.5, lt=1)
+    balanced: bool = False
     generators: int = Field(default=1, ge=1, le=16)
     discriminators: int = Field(default=1, ge=1, le=16)
-    aggregate: Literal["mean", "softmax"] = "mean"
     by_class: bool = False
     grow: float = Field(default=0.0, ge=0, lt=1)
     pool: int = Field(default=0, ge=0, le=10_000)
 
 
 class StopSettings(Frozen):
-    """When a run ends before its last step, of images; 0 is never.
+    """When a run on images ends before its last step; 0 is never.
 
-    score: at a held-out score of this or less. patience: after so many scores without a better one.
-    Schedules count with all steps nevertheless.
+    score: at this held-out score or less. patience: after so many scores without a better one.
+    Schedules always count with all steps.
     """
 
     score: float = Field(default=0.0, ge=0)
@@ -275,13 +305,20 @@ class AugmentSettings(Frozen):
 
 
 class SelectionSettings(Frozen):
-    """Which candidates of an image generator are accepted; each criterion by itself, 0 is off.
+    """Which candidates of an image generator are accepted; 0 switches a criterion off.
 
-    label: p(class | image) of classifiers must reach this quantile of what unseen real rows of the
-    class reach, and `label_least`. outlier: no farther from the training rows of its class than
-    this quantile of unseen real rows; copy_guard: not nearer than this one (free generators only).
-    logit: this share of the candidates, those with the lowest logits of D, is dropped. candidates:
-    drawn for each class to set thresholds, in whole blocks; fewer where there are many classes.
+    Parameters
+    ----------
+    label, label_least
+        p(class | image) of classifiers must reach this quantile of unseen real rows of the class,
+        and at least `label_least`.
+    outlier, copy_guard
+        Not farther from the training rows of the class than this quantile of unseen real rows; not
+        nearer than this quantile (free generators only).
+    logit
+        Share of the candidates that is dropped: those with the lowest logits of D.
+    candidates
+        Drawn per class to set thresholds, in whole blocks; fewer with many classes.
     """
 
     label: float = Field(default=0.05, ge=0, le=1)
@@ -295,8 +332,8 @@ class SelectionSettings(Frozen):
 class Recipe(Frozen):
     """A way to train, as names and numbers.
 
-    data: what it is for. steps: generator steps. label_power: tau in q_c ~ n_c^tau, the share of a
-    class in a batch.
+    data: the kind of data. steps: generator steps. label_power: tau in q_c ~ n_c^tau, the share of
+    a class in a batch.
     """
 
     name: str = "custom"
@@ -316,152 +353,102 @@ class Recipe(Frozen):
     batch: int = Field(default=64, ge=4, le=1 << 20)
     label_power: float = Field(default=0.5, ge=0, le=1)
 
-    @model_validator(mode="before")
-    @classmethod
-    def _without_borrowing(cls, values: object) -> object:
-        """Read the `[borrowing]` table of older versions as long as all of it is off."""
-        if not (isinstance(values, Mapping) and "borrowing" in values):
-            return values
-        settings = dict(values["borrowing"] or {})
-        end = settings.pop("label_power_end", None)
-        if end is not None or any(settings.values()):
-            raise ValueError(
-                "[borrowing] (transition, label_power_end, embedding_noise, shared_blocks, "
-                "warm_start) is gone, since nothing of it was measured as a gain; take it out of "
-                "the recipe. What rare classes borrow is generator.borrowed"
-            )
-        return {name: value for name, value in values.items() if name != "borrowing"}
-
     @property
     def code(self) -> tuple[str, ...]:
-        """The networks of one's own, each as "file.py:name" and, once resolved, its sha256."""
-        return tuple(
-            part.network for part in (self.generator, self.discriminator) if is_code(part.network)
-        )
+        """Return nothing: recipes name no files."""
+        return ()
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        """Refuse settings that contradict each other, in words."""
-        for refused in (self._of_the_kind, self._of_networks, self._of_the_game, self._of_slopes):
-            if text := next((text for text, bad in refused().items() if bad), None):
+        for conflicts in (_of_the_kind, _of_several_networks, _of_the_game, _of_slopes):
+            for text in conflicts(self):
                 raise ValueError(text)
         return self
 
-    def _of_the_kind(self) -> dict[str, bool]:
-        """What is of other data or of another kind of generator, {why: whether it is so}."""
-        objective, kind, from_rows = self.objective, self.generator.kind, self.generator.from_rows
-        other, table = f"not of a generator of the kind {kind!r}", self.data == "table"
-        return {
-            f"the generator {kind!r} is for tables": kind in ("gaussian", "features") and not table,
-            f"the generator {kind!r} is for images": from_rows and table,
-            f"objective.cycle, objective.identity: {other}": (
-                objective.cycle + objective.identity > 0 and kind != "translation"
-            ),
-            f"game.pool: {other}": self.game.pool > 0 and kind != "translation",
-            f"objective.content, objective.style: {other}": (
-                objective.content + objective.style > 0 and kind != "style"
-            ),
-            f"a generator of the kind {kind!r} has a network of its own; leave generator.network = "
-            f"{self.generator.network!r} out": from_rows and self.generator.network != "default",
-            "discriminator.pack is for tables": self.discriminator.pack > 1 and not table,
-            "discriminator.minibatch_std and generator.skip_code are for images": (
-                table and (self.discriminator.minibatch_std or self.generator.skip_code)
-            ),
-            "stop.score and stop.patience are for images: of a table the later generator is the "
-            "better one (it has no held-out score); choose its length by steps": (
-                table and (self.stop.score > 0 or self.stop.patience > 0)
-            ),
-            f"batch {self.batch} is odd; batches are made of same-class pairs": self.batch % 2 == 1,
-        }
 
-    def _of_networks(self) -> dict[str, bool]:
-        """Networks that are not there, or not for this."""
-        of_d, refused = ("default", "dcgan", "growing"), dict[str, bool]()
-        for part, network, known in (
-            ("generator", self.generator.network, (*of_d, "style")),
-            ("discriminator", self.discriminator.network, of_d),
-        ):
-            here = f"{part}.network = {network!r}"
-            refused |= {
-                f"{here} is for images; leave it out for tables": (
-                    self.data == "table" and network != "default"
-                ),
-                f"there is no {part}.network {network!r}; expected one of {', '.join(known)}, or "
-                f"file.py:name of your own.{did_you_mean(network, known)}": (
-                    network not in known and not is_code(network)
-                ),
-            }
-        tells = self.discriminator.condition in ("auxiliary", "classes")
-        return refused | {
-            "a discriminator of your own gives one logit a row: leave out "
-            "objective.feature_matching and the conditions auxiliary and classes": (
-                is_code(self.discriminator.network)
-                and (tells or self.objective.feature_matching > 0)
-            )
-        }
+def _of_the_kind(recipe: Recipe) -> Iterator[str]:
+    """Yield what belongs to other data or to another kind of generator."""
+    objective, generator, table = recipe.objective, recipe.generator, recipe.data == "table"
+    kind, network = generator.kind, generator.network
+    if kind in ("gaussian", "features") and not table:
+        yield f"the generator {kind!r} is for tables"
+    if generator.from_rows and table:
+        yield f"the generator {kind!r} is for images"
+    if (objective.cycle or objective.identity or recipe.game.pool) and kind != "translation":
+        yield f"objective.cycle, objective.identity and game.pool do not fit the generator {kind!r}"
+    if (objective.content or objective.style) and kind != "style":
+        yield f"objective.content and objective.style do not fit the generator {kind!r}"
+    if generator.from_rows and network != "default":
+        yield f"the generator {kind!r} has its own network; leave out generator.network"
+    if table and {network, recipe.discriminator.network} != {"default"}:
+        yield "generator.network and discriminator.network are for images"
+    if table and (recipe.discriminator.minibatch_std or generator.skip_code):
+        yield "discriminator.minibatch_std and generator.skip_code are for images"
+    if table and (recipe.stop.score or recipe.stop.patience):
+        yield (
+            "stop.score and stop.patience are for images, since tables have no held-out score; "
+            "choose the length by steps"
+        )
+    if recipe.batch % 2:
+        yield f"batch {recipe.batch} is odd; batches are made of same-class pairs"
 
-    def _of_the_game(self) -> dict[str, bool]:
-        """Games that do not go together."""
-        game, objective, of_d = self.game, self.objective, self.discriminator
-        several = max(game.generators, game.discriminators) > 1
-        tells = of_d.condition in ("auxiliary", "classes")
-        penalised = (objective.r1, objective.r2, objective.gradient_penalty, objective.dragan)
-        refused = {
-            "game.by_class and several generators or discriminators": game.by_class and several,
-            "several generators, or some by class, that start from rows (kind 'free' does not)": (
-                (self.generator.kind not in ("free", "translation") and game.by_class)
-                or (self.generator.kind != "free" and game.generators > 1)
-            ),
-            "game.by_class or several discriminators, and a discriminator that tells classes or "
-            "shows its features (feature_matching)": (
-                (game.by_class or game.discriminators > 1)
-                and (tells or objective.feature_matching > 0)
-            ),
-            "game.by_class and a condition (expected 'none') or a pack": (
-                game.by_class and (of_d.condition != "none" or of_d.pack > 1)
-            ),
-            "game.unrolled and more that D minimises (penalties, lecam, clip, drift, classes)": (
-                game.unrolled > 0
-                and (any((*penalised, objective.lecam, objective.clip, objective.drift)) or tells)
-            ),
-            "discriminator.network dcgan (its batch norm mixes samples) and a slope of each sample "
-            "(r1, r2, gradient_penalty, dragan)": of_d.network == "dcgan" and any(penalised),
-            "objective.path_length and a generator.network that is not 'style'": (
-                objective.path_length > 0 and self.generator.network != "style"
-            ),
-            "game.grow and a network that does not grow (generator.network and "
-            "discriminator.network = 'growing' do)": (
-                game.grow > 0 and {self.generator.network, of_d.network} != {"growing"}
-            ),
-            "game.unrolled or game.grow, and samples that start from one row": (
-                self.generator.from_rows and (game.unrolled > 0 or game.grow > 0)
-            ),
-            "game.unrolled and game.by_class": game.unrolled > 0 and game.by_class,
-            "game.balance = 'weight and steps', which counts D's steps itself, and d_steps": (
-                game.balance == "weight and steps" and self.d_steps != 1
-            ),
-            "game.unrolled and an optimiser of D that is not adam or sgd without momentum": (
-                game.unrolled > 0
-                and (
-                    self.discriminator_optimiser.name not in ("adam", "sgd")
-                    or self.discriminator_optimiser.momentum > 0
-                )
-            ),
-        }
-        return {f"{text} do not go together": bad for text, bad in refused.items()}
 
-    def _of_slopes(self) -> dict[str, bool]:
-        """Clipping, WGAN-GP and spectral norm are three ways to one end, and undo each other."""
-        holds = {
-            "objective.clip": self.objective.clip > 0,
-            "objective.gradient_penalty": self.objective.gradient_penalty > 0,
-            "discriminator.spectral_norm": self.discriminator.spectral_norm,
-        }
-        named = [name for name, set_here in holds.items() if set_here]
-        return {
-            f"{' and '.join(named)} each hold the slope of D and undo each other; keep one "
-            "(spectral_norm is true unless a recipe says false)": len(named) > 1,
-            f"the wasserstein loss needs one of {', '.join(holds)}": (
-                self.objective.loss == "wasserstein" and not named
-            ),
-        }
+def _of_several_networks(recipe: Recipe) -> Iterator[str]:
+    """Yield games of several networks that do not go together."""
+    game, d = recipe.game, recipe.discriminator
+    several_d = game.by_class or game.discriminators > 1
+    if game.by_class and max(game.generators, game.discriminators) > 1:
+        yield "game.by_class and several generators or discriminators do not go together"
+    if game.by_class and recipe.generator.kind not in ("free", "translation"):
+        yield "game.by_class needs a generator 'free' or 'translation'"
+    if game.generators > 1 and recipe.generator.kind != "free":
+        yield "several generators need the kind 'free', which does not start from rows"
+    if several_d and (d.tells_classes or recipe.objective.feature_matching):
+        yield (
+            "game.by_class or several discriminators, and a discriminator that predicts classes or "
+            "shows its features (feature_matching) do not go together"
+        )
+    if game.by_class and d.condition != "none":
+        yield "game.by_class needs discriminator.condition 'none'"
+
+
+def _of_the_game(recipe: Recipe) -> Iterator[str]:
+    """Yield other parts of a game that do not go together."""
+    game, objective, d = recipe.game, recipe.objective, recipe.discriminator
+    penalised = bool(objective.r1 or objective.r2 or objective.gradient_penalty)
+    if game.unrolled:
+        if penalised or objective.lecam or objective.clip or objective.drift or d.tells_classes:
+            yield "game.unrolled and penalties, lecam, clip, drift or classes do not go together"
+        if game.by_class or recipe.generator.from_rows:
+            yield "game.unrolled and by_class, or samples that start from rows, do not go together"
+        if recipe.discriminator_optimiser.name == "rmsprop":
+            yield "game.unrolled needs an optimiser of D that is adam or sgd"
+    if game.grow and {recipe.generator.network, d.network} != {"growing"}:
+        yield "game.grow needs generator.network and discriminator.network 'growing'"
+    if d.network == "dcgan" and penalised:
+        yield (
+            "discriminator.network 'dcgan' (its batch norm mixes samples) and penalties on the "
+            "slope of each sample (r1, r2, gradient_penalty) do not go together"
+        )
+    if objective.path_length and recipe.generator.network != "style":
+        yield "objective.path_length needs generator.network 'style'"
+    if game.balanced and recipe.d_steps != 1:
+        yield "game.balanced chooses the number of D steps; leave out d_steps"
+
+
+def _of_slopes(recipe: Recipe) -> Iterator[str]:
+    """Yield several ways to limit D's slope, which undo each other, or a missing one."""
+    objective = recipe.objective
+    limits = {
+        "objective.clip": objective.clip,
+        "objective.gradient_penalty": objective.gradient_penalty,
+        "discriminator.spectral_norm": recipe.discriminator.spectral_norm,
+    }
+    used = [name for name, value in limits.items() if value]
+    if len(used) > 1:
+        yield (
+            f"{' and '.join(used)} each limit the slope of D and undo each other; keep one "
+            "(spectral_norm is true unless a recipe says false)"
+        )
+    if objective.loss == "wasserstein" and not used:
+        yield f"the wasserstein loss needs one of {', '.join(limits)}"

@@ -32,10 +32,9 @@ from gan_augment.networks.images import (
     FreeGenerator,
 )
 from gan_augment.networks.inputs import Anchors, GeneratorInput, mixture_weights
-from gan_augment.networks.own import OwnNetwork, own_network
 from gan_augment.networks.style import StyleGenerator
 from gan_augment.networks.translation import TranslationGenerator
-from gan_augment.recipes import DiscriminatorSettings, GeneratorSettings, Recipe
+from gan_augment.recipes import Recipe
 from gan_augment.rng import rng_for
 from gan_augment.training.parts import GeneratorOutput, Losses, Parts, Step, TrainState
 from gan_augment.training.published import growing_step, path_length, unrolled_step
@@ -46,7 +45,6 @@ from gan_augment.training.step import (
     update_generator,
 )
 from gan_augment.training.translation import new_translator, translation_parts
-from gan_augment.user_code import is_code
 
 GENERATORS: Mapping[str, type[Decoder | DCGANGenerator | GrowingGenerator | StyleGenerator]] = {
     "default": Decoder,
@@ -59,6 +57,8 @@ DISCRIMINATORS: Mapping[str, type[Discriminator | DCGANDiscriminator | GrowingDi
     "dcgan": DCGANDiscriminator,
     "growing": GrowingDiscriminator,
 }
+RECONSTRUCTED = slice(0, None, 2)
+"""The rows of a batch that are decoded at their own anchor; D sees mixtures on the others only."""
 RECONSTRUCTION_NOISE = 0.5  # of sigma: .05 where sigma is .1
 BORROWED_IN_TRAINING = 0.5  # of what is borrowed: large classes are mixed with themselves
 
@@ -91,8 +91,6 @@ def build(
             *([path_length] if recipe.objective.path_length > 0 else []),
         ),
     )
-    if recipe.code:  # refused before anything is trained
-        free.new_networks(0)
     if recipe.generator.kind == "free":
         return free
     if recipe.generator.from_rows:
@@ -116,8 +114,6 @@ def new_generator(
         return new_translator(recipe, geometry, classes)
 
     def decoder(classes: int) -> nn.Module:
-        if is_code(settings.network):
-            return _own(recipe, settings, geometry, classes)
         return GENERATORS[settings.network](geometry, classes, settings)
 
     if settings.kind == "free":
@@ -134,29 +130,9 @@ def new_discriminator(recipe: Recipe, geometry: Geometry, classes: int) -> nn.Mo
         geometry = replace(geometry, shape=(height, width, 2 * channels))
 
     def discriminator(classes: int) -> nn.Module:
-        if is_code(settings.network):
-            return _own(recipe, settings, geometry, classes)
         return DISCRIMINATORS[settings.network](geometry, classes, settings)
 
     return new_discriminators(recipe.game, classes, discriminator)
-
-
-def _own(
-    recipe: Recipe,
-    settings: GeneratorSettings | DiscriminatorSettings,
-    geometry: Geometry,
-    classes: int,
-) -> OwnNetwork:
-    """The network of the user's that the settings of G or D name."""
-    return own_network(
-        settings.network,
-        geometry,
-        judges=isinstance(settings, DiscriminatorSettings),
-        classes=classes,
-        code=recipe.generator.code,
-        width=settings.width,
-        max_width=settings.max_width,
-    )
 
 
 def draw_noise(width: int, seed: int, step: int, turn: int, batch: Batch) -> GeneratorInput:
@@ -179,7 +155,7 @@ def draw_mixtures(recipe: Recipe, seed: int, step: int, turn: int, batch: Batch)
     rng, n, device = rng_for(seed, "noise", step, turn), len(batch.y), batch.y.device
     width = recipe.generator.code + 2 * recipe.generator.row_styles
     z = torch.from_numpy(rng.standard_normal((n, width), dtype=np.float32))
-    rows = reconstructed_rows(recipe)
+    rows = RECONSTRUCTED
     z[rows] *= RECONSTRUCTION_NOISE
     borrowed = BORROWED_IN_TRAINING * recipe.generator.borrowed
     weight = mixture_weights(recipe.generator, n, rng, borrowed=borrowed, own=rows)
@@ -214,7 +190,7 @@ def reconstruction_term(
     """
     if output.codes is None:
         raise TypeError("only what an anchored generator decodes has codes")
-    objective, rows = parts.recipe.objective, reconstructed_rows(parts.recipe)
+    objective, rows = parts.recipe.objective, RECONSTRUCTED
     error = F.l1_loss(output.x[rows].float(), batch.x[rows])
     spread = output.codes[rows].float().square().mean()
     term = objective.reconstruction * error + objective.code_penalty * spread
@@ -227,11 +203,6 @@ def reconstruction_step(state: TrainState, parts: Parts, batches: Sequence[Batch
     loss, losses = reconstruction_term(state, parts, batch, generate(state, parts, batch))
     update_generator(state, loss)
     return losses
-
-
-def reconstructed_rows(recipe: Recipe) -> slice:
-    """The rows of a batch that are decoded at their own anchor: every k-th."""
-    return slice(0, None, round(1 / recipe.objective.reconstructed))
 
 
 def augment_images(parts: Parts, state: TrainState, x: Tensor, which: str, turn: int) -> Tensor:

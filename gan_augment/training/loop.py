@@ -114,8 +114,7 @@ def one_step(run: Run) -> Losses:
     state.progress = state.step / run.steps
     _set_rates(state, parts, state.progress)
     first = parts.first_step if state.step < parts.first_steps(run.steps) else None
-    balanced = recipe.game.balance != "none"
-    accuracy = float(state.numbers["d_accuracy"]) if balanced else 0.5
+    accuracy = float(state.numbers["d_accuracy"]) if recipe.game.balanced else 0.5
     turns = 1 if first else d_steps_at(recipe, state.step, accuracy)
     batches = [
         run.batches.at(state.noise_seed, state.step, turn) for turn in reversed(range(turns))
@@ -149,8 +148,8 @@ def _set_rates(state: TrainState, parts: Parts, progress: float) -> None:
     recipe = parts.recipe
     factor = rate_multiplier(recipe.schedule, progress) * state.rate_scale
     balanced = 1.0
-    if recipe.game.balance != "none":
-        balanced = d_weight(float(state.numbers["d_accuracy"]), recipe.game.balance_at)
+    if recipe.game.balanced:
+        balanced = d_weight(float(state.numbers["d_accuracy"]))
     for optimiser, rate in (
         (state.generator_optimiser, lazy_optimiser(recipe, "generator").rate),
         (state.discriminator_optimiser, lazy_optimiser(recipe, "discriminator").rate * balanced),

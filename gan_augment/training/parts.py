@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import copy
 import functools
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -22,7 +21,6 @@ from gan_augment.losses.adversarial import AdversarialLoss
 from gan_augment.machine import ComputeConfig
 from gan_augment.networks.inputs import GeneratorInput, SourceRows
 from gan_augment.networks.layers import initialise
-from gan_augment.networks.own import OwnNetwork
 from gan_augment.recipes import OptimiserSettings, Recipe
 from gan_augment.rng import derived_seed
 from gan_augment.training.schedule import lazy_optimiser
@@ -77,8 +75,7 @@ class Parts:
 
     def new_networks(self, seed: int) -> tuple[nn.Module, nn.Module]:
         """Generator and discriminator with their first weights, a pure function."""
-        with torch.random.fork_rng(devices=[]):  # what ours draw is replaced, but not the user's
-            torch.default_generator.manual_seed(derived_seed(seed, "own networks"))
+        with torch.random.fork_rng(devices=[]):  # constructors draw; what they drew is replaced
             g, d = self.networks()
         initialise(g, derived_seed(seed, "generator weights"))
         initialise(d, derived_seed(seed, "discriminator weights"))
@@ -137,15 +134,13 @@ class TrainState:
 
 
 def row_unit(recipe: Recipe) -> int:
-    """Return the group size that a rank's rows are a multiple of: same-class pairs, one pair per
-    generator, packs, rows to compare.
+    """Return the group size that a rank's rows are a multiple of: a same-class pair per generator.
 
     >>> from gan_augment.recipes import RECIPES
     >>> row_unit(RECIPES["image"]["anchored"]), row_unit(RECIPES["image"]["egan"])
     (2, 4)
     """
-    compared = round(1 / recipe.objective.reconstructed)
-    return math.lcm(2 * recipe.game.generators, recipe.discriminator.pack, compared)
+    return 2 * recipe.game.generators
 
 
 def new_state(parts: Parts, seed: int) -> TrainState:
@@ -173,18 +168,14 @@ def new_state(parts: Parts, seed: int) -> TrainState:
 
 def _new_optimiser(settings: OptimiserSettings, network: nn.Module) -> torch.optim.Optimizer:
     """The optimiser that a recipe names, over all weights of a network."""
-    weights, rate, decay = list(network.parameters()), settings.rate, settings.weight_decay
+    weights, rate = list(network.parameters()), settings.rate
     match settings.name:
         case "adam":
-            return torch.optim.Adam(weights, rate, settings.betas, weight_decay=decay, fused=True)
-        case "adamw":
-            return torch.optim.AdamW(weights, rate, settings.betas, weight_decay=decay, fused=True)
+            return torch.optim.Adam(weights, rate, settings.betas, fused=True)
         case "rmsprop":
-            return torch.optim.RMSprop(
-                weights, rate, momentum=settings.momentum, weight_decay=decay
-            )
+            return torch.optim.RMSprop(weights, rate)
         case "sgd":
-            return torch.optim.SGD(weights, rate, settings.momentum, weight_decay=decay)
+            return torch.optim.SGD(weights, rate)
 
 
 def placed(network: nn.Module, device: torch.device) -> nn.Module:
@@ -231,8 +222,7 @@ def restored_network(
     """
     with torch.device("meta"):  # shapes alone: a forged description may claim any size
         shapes = new()
-    if not any(isinstance(module, OwnNetwork) for module in shapes.modules()):
-        check_network(shapes, arrays)
+    check_network(shapes, arrays)
     with torch.random.fork_rng(devices=[]):  # constructors draw; what they drew is replaced
         network = new()
     load_network(network, arrays)

@@ -154,12 +154,8 @@ def moved(
 ) -> tuple[list[Tensor], Moments]:
     """Weights and moments after a step of SGD or Adam, as a function that has gradients.
 
-    Weight decay is a part of the slope, as in PyTorch's.
-
     Source: Kingma & Ba 2015, algorithm 1; step counts from 1.
     """
-    decay = settings.weight_decay
-    slopes = [slope + decay * w for w, slope in zip(weights, slopes, strict=True)]
     if settings.name == "sgd":
         return [w - rate * g for w, g in zip(weights, slopes, strict=True)], moments
     first, second = settings.betas

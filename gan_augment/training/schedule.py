@@ -14,43 +14,41 @@ EMA_HALF_LIFE_IMAGES = 10_000
 EMA_HALF_LIFE_SHARE = 0.05
 LEAST_D_WEIGHT = 0.05
 MOST_BALANCING_STEPS = 5
+BALANCED_ACCURACY = 0.75
+"""How often D may be right before it is held back."""
+LONG_FIRST_STEPS = 25
+LONG_EVERY_STEPS = 500
 
 
 def rate_multiplier(schedule: ScheduleSettings, progress: float) -> float:
     """The factor on every learning rate at `progress` in 0..1 of the run.
 
-    Linear warm-up from 0 over the first `warmup`, then constant, linear or half a cosine to `end`,
-    after `hold` of what is left.
+    Constant, or a line or half a cosine to 0 after `hold`.
 
-    >>> rate_multiplier(ScheduleSettings(name="linear", warmup=0.5, end=0.5), 0.75)
-    0.75
+    >>> rate_multiplier(ScheduleSettings(name="linear", hold=0.5), 0.75)
+    0.5
     """
-    if progress < schedule.warmup:
-        return progress / schedule.warmup
     if schedule.name == "constant":
         return 1.0
-    after = (progress - schedule.warmup) / (1 - schedule.warmup)
-    after = max(0.0, (after - schedule.hold) / (1 - schedule.hold))
-    falling = 1 - after if schedule.name == "linear" else (1 + math.cos(math.pi * after)) / 2
-    return schedule.end + (1 - schedule.end) * falling
+    after = max(0.0, (progress - schedule.hold) / (1 - schedule.hold))
+    return 1 - after if schedule.name == "linear" else (1 + math.cos(math.pi * after)) / 2
 
 
 def lazy_optimiser(
     recipe: Recipe, network: Literal["generator", "discriminator"]
 ) -> OptimiserSettings:
-    """The settings of an optimiser; with `lazy_rates` c = k / (k + 1) of its rate, betas to that
-    power, where a penalty comes every k-th step, k > 1. Source: Karras et al. 2020, appendix B.
+    """Return the settings of an optimiser, adapted to a penalty that comes every k-th step.
+
+    With `lazy_rates` and k > 1: c = k / (k + 1) of the rate, betas to the power c. Source: Karras
+    et al. 2020, appendix B.
     """
     objective = recipe.objective
     settings: OptimiserSettings = getattr(recipe, f"{network}_optimiser")
-    of_d = (
-        (objective.r1_every, objective.r1 + objective.r2),
-        (objective.penalty_every, objective.gradient_penalty + objective.dragan),
-    )
-    of_g = ((objective.path_every, objective.path_length),)
-    weighted = of_g if network == "generator" else of_d
-    every = min((k for k, weight in weighted if weight), default=1)
-    if not objective.lazy_rates or every == 1:
+    every, weight = objective.r1_every, objective.r1 + objective.r2
+    if network == "generator":
+        every, weight = objective.path_every, objective.path_length
+    lazy = objective.lazy_rates and weight
+    if not lazy or every == 1:
         return settings
     c = every / (every + 1)
     first, second = settings.betas
@@ -60,31 +58,31 @@ def lazy_optimiser(
 def d_steps_at(recipe: Recipe, step: int, accuracy: float) -> int:
     """D steps of G step number `step`, where D is right on the share `accuracy` of both kinds.
 
-    WGAN's long ones: Arjovsky et al. 2017, section 4.1 of the first version and its code. By the
-    balance: 5 where D guesses, 1 where it is right more often than `balance_at`.
+    WGAN's long ones: Arjovsky et al. 2017, section 4.1 of the first version and its code. A
+    balanced game: 5 where D guesses, 1 where it is right in .75 of the cases.
 
     >>> d_steps_at(Recipe(d_steps=2), 0, 0.5)
     2
     """
     game = recipe.game
-    if game.long_d_steps and (step < game.long_first or step % game.long_every == 0):
+    if game.long_d_steps and (step < LONG_FIRST_STEPS or step % LONG_EVERY_STEPS == 0):
         return game.long_d_steps
-    if game.balance == "weight and steps":
-        behind = (game.balance_at - accuracy) / (game.balance_at - 0.5)
+    if game.balanced:
+        behind = (BALANCED_ACCURACY - accuracy) / (BALANCED_ACCURACY - 0.5)
         return 1 + round((MOST_BALANCING_STEPS - 1) * min(max(behind, 0.0), 1.0))
     return recipe.d_steps
 
 
-def d_weight(accuracy: float, at: float) -> float:
-    """The weight of D's loss: clip((1 - accuracy) / (1 - at), .05, 1), 1 until D is right `at`.
+def d_weight(accuracy: float) -> float:
+    """Return the weight of D's loss: clip((1 - accuracy) / (1 - .75), .05, 1).
 
     It multiplies D's rate, which is the same for plain gradients; Adam and RMSprop would divide a
     factor on the loss away.
 
-    >>> d_weight(0.7, 0.75), d_weight(1.0, 0.75)
+    >>> d_weight(0.7), d_weight(1.0)
     (1.0, 0.05)
     """
-    return min(max((1 - accuracy) / (1 - at), LEAST_D_WEIGHT), 1.0)
+    return min(max((1 - accuracy) / (1 - BALANCED_ACCURACY), LEAST_D_WEIGHT), 1.0)
 
 
 def ema_decay(images_seen: int, batch: int) -> float:

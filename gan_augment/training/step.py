@@ -17,7 +17,6 @@ from gan_augment.losses.penalties import (
     between,
     lecam,
     one_centred,
-    perturbed,
     zero_centred,
 )
 from gan_augment.networks.ensembles import Discriminators
@@ -26,6 +25,7 @@ from gan_augment.rng import rng_for
 from gan_augment.training.parts import GeneratorOutput, Losses, Parts, TrainState
 
 LECAM_DECAY = 0.99
+LECAM_FROM_IMAGES = 1000
 ACCURACY_DECAY = 0.99
 ADAPT_EVERY_STEPS = 4
 ADAPT_IMAGES = 20_000
@@ -83,7 +83,7 @@ def discriminator_step(
     if parts.recipe.discriminator.condition == "auxiliary" and objective.fake_classes:
         total = total + _class_term(parts, fake_classes, batch.y)
     images_seen = state.step * parts.recipe.batch
-    if objective.lecam and images_seen >= objective.lecam_from_images:
+    if objective.lecam and images_seen >= LECAM_FROM_IMAGES:
         numbers = state.numbers
         total = total + objective.lecam * lecam(
             real, fake, numbers["real_logit"], numbers["fake_logit"]
@@ -148,21 +148,19 @@ def against_d(state: TrainState, parts: Parts, batch: Batch, output: GeneratorOu
 def generator_loss(parts: Parts, real: Tensor, fake: Tensor) -> Tensor:
     """G's loss () by the logits of every discriminator, (J N,) each; real: where it sees any.
 
-    Source of the mean and the softmax over discriminators: Durugkar et al. 2017, section 3.
+    Source of the mean over discriminators: Durugkar et al. 2017, section 3.
     """
     game = parts.recipe.game
     of_each = [real.tensor_split(game.discriminators), fake.tensor_split(game.discriminators)]
     losses = torch.stack([parts.loss.generator(*each) for each in zip(*of_each, strict=True)])
-    weights = losses.detach().softmax(dim=0) if game.aggregate == "softmax" else 1 / len(losses)
-    return (weights * losses).sum()
+    return losses.mean()
 
 
 def _class_term(parts: Parts, classes: Tensor | None, y: Tensor) -> Tensor | float:
     """The weighted cross entropy of D's class logits (N, K), -E ln p(y | x); 0 without any."""
     if classes is None:
         return 0.0
-    label = y[:: len(y) // len(classes)]  # of packs
-    return parts.recipe.objective.classes * F.cross_entropy(classes, label)
+    return parts.recipe.objective.classes * F.cross_entropy(classes, y)
 
 
 @torch.no_grad()
@@ -174,10 +172,10 @@ def _beside(state: TrainState, parts: Parts, batch: Batch, fake: Tensor) -> Tens
 
 
 class Features(Protocol):
-    """A discriminator that shows its features; it may judge `pack` rows of a class at once."""
+    """A discriminator that shows its features."""
 
     def features(self, x: Tensor, y: Tensor) -> Tensor:
-        """phi (N / pack, width) of rows x and their classes y."""
+        """phi (N, width) of rows x and their classes y."""
 
 
 def feature_matching(
@@ -192,7 +190,7 @@ def feature_matching(
     with torch.no_grad():
         real = discriminator.features(batch.x, batch.y)
     gap = discriminator.features(output.x.float(), batch.y) - real
-    member = F.one_hot(batch.y[:: len(batch.y) // len(gap)]).to(gap.dtype)  # (N / pack, K)
+    member = F.one_hot(batch.y).to(gap.dtype)  # (N, K)
     count = member.sum(dim=0)  # (K,)
     distance = (member.T @ gap / count.clamp_min(1)[:, None]).square().mean(dim=1).sum()
     distance = distance / (count > 0).sum()
@@ -233,7 +231,7 @@ def _observe_logits(
     numbers["fake_logit"].lerp_(fake.mean(), 1 - LECAM_DECAY)
     numbers["real_sign"].add_(real.sign().mean())
     numbers["d_steps_seen"].add_(1)
-    if parts.recipe.game.balance != "none":
+    if parts.recipe.game.balanced:
         right = ((real > 0).float().mean() + (fake < 0).float().mean()) / 2
         numbers["d_accuracy"].lerp_(right, 1 - ACCURACY_DECAY)
     if turn == 0 and state.step % ADAPT_EVERY_STEPS == ADAPT_EVERY_STEPS - 1:
@@ -269,15 +267,9 @@ def slope_penalties(
         "r2": (objective.r2, objective.r1_every, zero_centred, lambda: fake),
         "gradient_penalty": (
             objective.gradient_penalty,
-            objective.penalty_every,
+            1,
             one_centred,
             lambda: between(real, fake, uniform("gradient_penalty", len(real))),
-        ),
-        "dragan": (
-            objective.dragan,
-            objective.penalty_every,
-            one_centred,
-            lambda: perturbed(real, uniform("dragan", *real.shape)),
         ),
     }
     for name, (weight, every, formula, points) in kinds.items():

@@ -43,27 +43,22 @@ MOST_AROUND = 50
 
 @dataclass(frozen=True)
 class AnchorTensors:
-    """`AnchorRows` on the device: rows (N, width), neighbours int64 (N, k), votes or None."""
+    """`AnchorRows` on the device: rows (N, width), neighbours int64 (N, k)."""
 
     rows: Tensor
     neighbours: Tensor
-    votes: Tensor | None
 
     @classmethod
     def of(cls, anchors: AnchorRows, device: torch.device) -> AnchorTensors:
         """The same arrays as tensors; on the CPU they share memory."""
-        votes = None if anchors.votes is None else torch.from_numpy(anchors.votes).to(device)
         rows = torch.from_numpy(anchors.rows).to(device)
-        return cls(rows, torch.from_numpy(anchors.neighbours).to(device), votes)
+        return cls(rows, torch.from_numpy(anchors.neighbours).to(device))
 
     def between(self, index: Tensor, which: Tensor, position: Tensor) -> RowAnchors:
         """From rows `index` (N,) towards neighbour number `which` (N,) of each."""
         other = self.neighbours[index, which]
         first, second = self.rows[index], self.rows[other]
-        if self.votes is not None:
-            levels = self.votes[index]
-        else:
-            levels = torch.where(position[:, None] > 0.5, second, first)
+        levels = torch.where(position[:, None] > 0.5, second, first)
         return RowAnchors(first, second, levels, position)
 
 
@@ -100,8 +95,6 @@ def class_anchors(table: EncodedTable, recipe: Recipe, seed: int) -> AnchorRows:
         table.labels[rows],
         around if settings.kind == "gaussian" else settings.neighbours,
         choices=table.encoding.choices,
-        vectors=table.encoding.vectors,
-        vote=settings.levels == "vote",
         points=points,
     )
     if points is None:
@@ -176,7 +169,6 @@ def new_row_discriminator(recipe: Recipe, entries: int, classes: int) -> nn.Modu
             entries,
             classes,
             width=settings.width,
-            pack=settings.pack,
             condition=settings.condition,
             spectral_norm=settings.spectral_norm,
         )

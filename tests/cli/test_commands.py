@@ -60,7 +60,7 @@ def test_options_of_training_come_from_the_command_a_config_and_the_environment(
     (tmp_path / "mine.toml").write_text('schedule = "cosine"\nd-steps = 2\n')
     planned = answer(
         command(
-            *("fit", photos, "--until", "score=0.2", "--optimiser", "adamw", "--rate", "2e-4"),
+            *("fit", photos, "--until", "score=0.2", "--optimiser", "rmsprop", "--rate", "2e-4"),
             *("--config", "mine.toml", "--dry-run", "--json"),
             env={"GAN_AUGMENT_PATIENCE": "3"},
         )
@@ -68,7 +68,7 @@ def test_options_of_training_come_from_the_command_a_config_and_the_environment(
     recipe = planned["plan"]["recipe"]
     assert recipe["stop"] == {"score": 0.2, "patience": 3}
     for part in ("generator_optimiser", "discriminator_optimiser"):
-        assert (recipe[part]["name"], recipe[part]["rate"]) == ("adamw", 2e-4)
+        assert (recipe[part]["name"], recipe[part]["rate"]) == ("rmsprop", 2e-4)
     assert (recipe["schedule"]["name"], recipe["d_steps"]) == ("cosine", 2)
     sources = {name: one["source"] for name, one in planned["options"].items()}
     assert sources["patience"] == "environment GAN_AUGMENT_PATIENCE"

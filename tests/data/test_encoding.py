@@ -303,7 +303,7 @@ def test_fewer_rows_than_neighbours_are_repeated_in_order():
 
 def test_no_neighbour_is_of_another_class():
     rows, labels = rows_of(90), np.random.default_rng(1).integers(0, 3, 90)
-    anchors = anchor_rows(rows, labels, 5, choices=(), vectors=())
+    anchors = anchor_rows(rows, labels, 5, choices=())
     assert (anchors.labels[anchors.neighbours] == anchors.labels[:, None]).all()
     assert (np.diff(anchors.labels) >= 0).all()
     for label in range(3):
@@ -314,27 +314,12 @@ def test_no_neighbour_is_of_another_class():
     before = rows.copy()
     anchors.rows[:] = 0
     assert np.array_equal(rows, before)  # the caller's rows stay
-    gap = anchor_rows(rows_of(4), np.array([0, 0, 2, 2]), 5, choices=(), vectors=())
+    gap = anchor_rows(rows_of(4), np.array([0, 0, 2, 2]), 5, choices=())
     assert (gap.of(1), gap.of(3)) == ((2, 2), (4, 4))  # classes without rows
-    assert gap.votes is None
 
 
 def test_two_levels_are_as_far_apart_as_one_standard_deviation():
     # one number, one choice: row 1 holds another level, row 2 the same level at 0.99, row 3 at 1.01
     rows = np.array([[0, 1, 0], [0, 0, 1], [0.99, 1, 0], [1.01, 1, 0]], dtype=np.float32)
-    anchors = anchor_rows(rows, np.zeros(4, np.int64), 3, choices=[(1, 3)], vectors=())
+    anchors = anchor_rows(rows, np.zeros(4, np.int64), 3, choices=[(1, 3)])
     assert anchors.neighbours[0].tolist() == [2, 1, 3]
-
-
-@pytest.mark.parametrize(
-    ("number", "level", "k", "votes"),
-    [  # 0 stands among five rows of which three hold level 1; 5 sees levels 0, 1, 0, 1, 1
-        ([0.0, 0.1, 0.2, 0.3, 0.4, 0.5], [0, 1, 0, 1, 1, 0], 5, {0: 1, 5: 1}),
-        # among equal votes the nearest neighbour decides
-        ([0.0, 0.1, 0.2, 10, 10.1, 10.2], [0, 2, 1, 0, 0, 0], 2, {0: 2, 2: 2}),
-    ],
-)
-def test_a_vote_is_the_level_that_most_neighbours_hold(number, level, k, votes):
-    rows = np.column_stack([number, np.eye(3)[level]]).astype(np.float32)
-    anchors = anchor_rows(rows, np.zeros(6, np.int64), k, choices=[(1, 4)], vectors=(), vote=True)
-    assert {row: anchors.votes[row, 1:].argmax() for row in votes} == votes

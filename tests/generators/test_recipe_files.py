@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 
 from gan_augment import ImageGAN
-from gan_augment.errors import UsageError
 from gan_augment.losses.adversarial import LOSSES
 from gan_augment.machine import compute_config
-from gan_augment.recipes import Recipe, resolve_recipe
+from gan_augment.recipes import resolve_recipe
 from gan_augment.training.callbacks import HistoryFile
 from gan_augment.training.images import build
 
@@ -24,7 +23,7 @@ OBJECTIVES = {
     "least-squares": 'loss = "least-squares"\nr1 = 1.0\nr1_every = 2',
     "wasserstein, clipped": 'loss = "wasserstein"\nclip = 0.01',
     "wasserstein, gradient penalty": 'loss = "wasserstein"\ngradient_penalty = 10.0',
-    "DRAGAN": 'loss = "non-saturating"\ndragan = 10.0',
+    "non-saturating": 'loss = "non-saturating"\ngradient_penalty = 10.0',
     "R3": 'loss = "relativistic"\nr1 = 0.1\nr2 = 0.1\nr1_every = 1',
 }
 FREE_G = '[generator]\nkind = "free"\nwidth = 8\nmax_width = 8\n'
@@ -73,42 +72,7 @@ def test_every_recipe_of_the_docs_can_be_built(tmp_path):
     text = (Path(__file__).parents[2] / "docs" / "recipes.md").read_text(encoding="utf-8")
     shown = re.findall(r"```toml\n(.*?)```", text, flags=re.DOTALL)
     assert len(shown) >= 4
-    (nets,) = re.findall(r"```python\n(import torch.*?)```", text, flags=re.DOTALL)
-    (tmp_path / "nets.py").write_text(nets, encoding="utf-8")
     for recipe in shown:
         settings = resolve_recipe(recipe_file(tmp_path, recipe))
         parts = build(settings, (32, 32, 3), 2, compute_config("cpu", "float32", 1))
         assert parts.recipe == settings
-
-
-OFF = "label_power = 0.25\n[borrowing]\nshared_blocks = false\nwarm_start = 0.0"
-
-
-def test_the_borrowing_table_of_older_versions_is_read_as_long_as_all_of_it_is_off(tmp_path):
-    assert resolve_recipe(recipe_file(tmp_path, OFF)).label_power == 0.25
-    older = resolve_recipe("auto").model_dump() | {"borrowing": {"label_power_end": None}}
-    assert Recipe.model_validate(older) == resolve_recipe("auto")
-
-
-@pytest.mark.parametrize(
-    ("tables", "message"),
-    [
-        ([objective("gradient_penalty = 10.0")], "objective.gradient_penalty and discriminator"),
-        ([objective("clip = 0.01")], "objective.clip and discriminator.spectral_norm each hold"),
-        ([PLAIN_D, objective('loss = "wasserstein"')], "the wasserstein loss needs one of"),
-        (['[generator]\nnetwork = "dcgna"'], "no generator.network 'dcgna'.*Did you mean 'dcgan'"),
-        (['[discriminator]\nnetwork = "style"'], "no discriminator.network 'style'"),
-        (['[generator]\nnetwork = "gone.py:Net"'], "there is no file 'gone.py'.*from /"),
-        (["[borrowing]\ntransition = [0.25, 0.5]"], "nothing of it was measured as a gain"),
-        (["[borrowing]\nlabel_power_end = 0.0"], "take it out of the recipe"),
-        ([objective('loss = "wasserstien"')], "objective.loss = 'wasserstien' is refused"),
-    ],
-)
-def test_a_mix_that_cannot_work_is_refused_with_the_cure(tmp_path, tables, message):
-    with pytest.raises(UsageError, match=message):
-        resolve_recipe(recipe_file(tmp_path, *tables))
-
-
-def test_a_recipe_of_the_other_kind_of_data_is_refused_as_that():
-    with pytest.raises(UsageError, match="'gaussian' is for tables, not for images"):
-        resolve_recipe("gaussian", "image")

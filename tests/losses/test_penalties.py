@@ -10,7 +10,6 @@ from gan_augment.losses.penalties import (
     between,
     lecam,
     one_centred,
-    perturbed,
     slopes,
     zero_centred,
 )
@@ -39,7 +38,7 @@ def test_r1_and_r2_of_a_linear_d_are_half_its_squared_weight():
     assert penalty == pytest.approx(weight.square().sum().item() / 2)
 
 
-def test_wgan_gp_and_dragan_of_a_linear_d_are_how_far_its_norm_is_from_1():
+def test_wgan_gp_of_a_linear_d_is_how_far_its_norm_is_from_1():
     weight = torch.tensor([3.0, 4.0, *[0.0] * 7])
     assert one_centred(linear(weight), X, Y).item() == pytest.approx(16)
     assert one_centred(linear(weight / 5), X, Y).item() == pytest.approx(0, abs=1e-12)
@@ -81,12 +80,6 @@ def test_wgan_gp_looks_between_reals_and_fakes_and_at_both_ends():
     share = torch.tensor([0.0, 0.25, 0.5, 0.75, 1.0])
     other = np.einsum("n,nchw->nchw", 2 * share.numpy() - 1, X.numpy())
     torch.testing.assert_close(between(real, fake, share), torch.from_numpy(other))
-
-
-def test_dragan_looks_up_to_half_a_standard_deviation_beside_reals():
-    torch.testing.assert_close(perturbed(X, torch.zeros_like(X)), X)
-    moved = perturbed(X, torch.ones_like(X)).numpy()
-    np.testing.assert_allclose(moved, X.numpy() + X.numpy().std(ddof=1) / 2, rtol=1e-5)
 
 
 def test_slopes_are_the_rows_of_a_jacobian():

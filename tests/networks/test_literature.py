@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from gan_augment.errors import UsageError
+from gan_augment.generators import scorer
 from gan_augment.generators.image_gan import ImageGAN
 from gan_augment.generators.time_budget import step_seconds
 from gan_augment.kinds.image import IMAGE
@@ -22,7 +22,7 @@ from gan_augment.networks.images import with_minibatch_std
 from gan_augment.networks.inputs import Anchors, GeneratorInput
 from gan_augment.networks.style import ModulatedConvolution
 from gan_augment.recipes import RECIPES, DiscriminatorSettings, GeneratorSettings, Recipe
-from gan_augment.training.images import build, reconstructed_rows
+from gan_augment.training.images import RECONSTRUCTED, build
 from gan_augment.training.loop import one_step
 from gan_augment.training.parts import GeneratorOutput
 from gan_augment.training.published import path_length, slope_lengths
@@ -76,7 +76,8 @@ def toy_images() -> Labelled:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_model_is_saved_and_loaded_and_its_samples_are_a_prefix(name, tmp_path):
+def test_a_model_is_saved_and_loaded_and_its_samples_are_a_prefix(name, tmp_path, monkeypatch):
+    monkeypatch.setattr(scorer, "SCORER_STEPS", 2)
     gan = ImageGAN(recipe=small(name), steps=2, selection=False, random_state=0).fit(toy_images())
     gan.save(tmp_path / "model")
     few = gan.sample({"square": 10}, random_state=1).pixels
@@ -110,13 +111,6 @@ def test_dcgans_first_weights_have_the_moments_of_its_paper():
                 assert weight.std().item() == pytest.approx(0.02, rel=0.2)
 
 
-def test_dcgan_and_a_slope_of_each_sample_are_refused():
-    with pytest.raises(UsageError, match="batch norm"):
-        Recipe.checked(
-            {"discriminator": {"network": "dcgan"}, "objective": {"r1": 1.0}}, "mine.toml"
-        )
-
-
 def test_biggans_code_reaches_every_block():
     g, _ = networks(small("biggan-lite"))
     nn.init.zeros_(g.start.weight)
@@ -132,9 +126,6 @@ def test_lazy_rates_are_k_by_k_plus_1_and_betas_to_that_power():
     assert lazy.rate == pytest.approx(plain.rate * 16 / 17)
     assert lazy.betas == pytest.approx((0.0, plain.betas[1] ** (16 / 17)))
     assert lazy_optimiser(recipe, "generator") == recipe.generator_optimiser
-    objective |= {"penalty_every": 16}  # of a penalty that is off, and as often
-    both = recipe.model_copy(update={"objective": recipe.objective.model_copy(update=objective)})
-    assert lazy_optimiser(both, "discriminator") == lazy
 
 
 @pytest.mark.parametrize("level", [0, 1])
@@ -194,11 +185,6 @@ def test_a_budget_is_timed_at_the_full_side():
 
     step_seconds(replace(run.parts, step=step), run.batches, probe_s=0.1)
     assert set(levels) == {1.0}
-
-
-def test_growing_needs_networks_that_grow():
-    with pytest.raises(UsageError, match="does not grow"):
-        Recipe.checked({"game": {"grow": 0.5}}, "mine.toml")
 
 
 def test_rows_of_a_demodulated_convolution_have_norm_1():
@@ -288,7 +274,7 @@ def test_rows_that_are_compared_with_themselves_keep_their_own_style():
     run = anchored_style(style_mixing=1.0)
     batch = run.batches.at(0, 0)
     inputs = run.parts.draw(0, 0, 0, batch)
-    own = reconstructed_rows(run.parts.recipe)
+    own = RECONSTRUCTED
     assert torch.equal(inputs.source.index[own, 0], inputs.source.index[own, 1])
     others = inputs.source.index[1::2]
     assert torch.equal(others[:, 0] ^ 1, others[:, 1])

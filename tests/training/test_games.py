@@ -12,7 +12,6 @@ from torch import nn
 from toy_runs import image_run, table_run
 
 from gan_augment.data.batches import Batch
-from gan_augment.errors import UsageError
 from gan_augment.losses.adversarial import AdversarialLoss
 from gan_augment.networks.ensembles import (
     ByClass,
@@ -22,7 +21,7 @@ from gan_augment.networks.ensembles import (
     routed,
 )
 from gan_augment.networks.layers import verdict
-from gan_augment.recipes import RECIPES, OptimiserSettings, Recipe
+from gan_augment.recipes import RECIPES, OptimiserSettings
 from gan_augment.training.loop import one_step
 from gan_augment.training.parts import GeneratorOutput, state_arrays
 from gan_augment.training.published import moved, unrolled_loss, unrolled_step
@@ -72,13 +71,6 @@ def test_a_conditional_verdict_hears_of_the_class(make, condition):
     assert not torch.allclose(said[0], said[1])
 
 
-def test_cgan_plays_the_original_game_not_squared_errors():
-    for data in ("image", "table"):
-        recipe = RECIPES[data]["cgan"]
-        assert recipe.objective.loss == "non-saturating"
-        assert recipe.discriminator.condition == "concatenation"
-
-
 @pytest.mark.parametrize("make", [image_run, table_run])
 def test_a_d_that_tells_classes_learns_them(make):
     named = RECIPES["image" if make is image_run else "table"]["semi-supervised"]
@@ -100,7 +92,6 @@ def test_wgan_takes_100_d_steps_for_the_first_25_g_steps_and_at_every_500th():
     assert [step for step in range(25, 1001) if steps[step] == 100] == [500, 1000]
     assert set(steps) == {5, 100}
     assert recipe.discriminator_optimiser.name == "rmsprop"
-    assert recipe.discriminator_optimiser.momentum == 0
 
 
 def test_the_loop_takes_the_long_d_steps():
@@ -108,23 +99,23 @@ def test_the_loop_takes_the_long_d_steps():
         generator=FREE,
         discriminator={"width": 8, "max_width": 8, "spectral_norm": False},
         objective={"loss": "wasserstein", "clip": 0.01},
-        game={"long_d_steps": 7, "long_first": 1, "long_every": 500},
+        game={"long_d_steps": 7},
         d_steps=2,
     )
-    drawn = []
+    drawn, run.state.step = [], 24
     at = run.batches.at
     run.batches.at = lambda *place: drawn.append(place) or at(*place)
     one_step(run), one_step(run)
-    assert [step for _, step, _ in drawn] == [0] * 7 + [1] * 2
+    assert [step for _, step, _ in drawn] == [24] * 7 + [25] * 2
     weights = [p.abs().max().item() for p in run.state.discriminator.parameters()]
     assert max(weights) <= 0.01 + 1e-9
 
 
 def test_the_weight_of_d_is_one_until_it_wins_and_never_less_than_a_twentieth():
-    assert [d_weight(a, 0.75) for a in (0.0, 0.5, 0.75)] == [1, 1, 1]
-    assert d_weight(0.875, 0.75) == pytest.approx(0.5)
-    assert d_weight(1.0, 0.75) == 0.05
-    weights = [d_weight(a, 0.75) for a in np.linspace(0, 1, 50)]
+    assert [d_weight(a) for a in (0.0, 0.5, 0.75)] == [1, 1, 1]
+    assert d_weight(0.875) == pytest.approx(0.5)
+    assert d_weight(1.0) == 0.05
+    weights = [d_weight(a) for a in np.linspace(0, 1, 50)]
     assert weights == sorted(weights, reverse=True)
 
 
@@ -148,7 +139,7 @@ def balanced_run(real_logit: float, fake_logit: float):
             said = torch.where(x.flatten(1).mean(1) > 5, fake_logit, real_logit)
             return said + 0 * self.weight
 
-    run = table_run("free", game={"balance": "weight and steps"}, batch=8, objective=PLAIN)
+    run = table_run("free", game={"balanced": True}, batch=8, objective=PLAIN)
     run.state.discriminator = Fixed()
     return run
 
@@ -166,7 +157,7 @@ def test_the_balance_of_a_game_whose_balance_is_known(real, fake, accuracy):
 
 
 def test_a_d_that_always_wins_trains_at_a_twentieth_of_its_rate():
-    run = table_run("free", game={"balance": "weight"}, schedule={"name": "constant"})
+    run = table_run("free", game={"balanced": True}, schedule={"name": "constant"})
     run.state.numbers["d_accuracy"].fill_(1.0)
     one_step(run)
     rate = run.parts.recipe.discriminator_optimiser.rate
@@ -330,33 +321,3 @@ def test_by_class_a_step_on_one_class_leaves_the_others_networks_alone():
     moved_names = {name for name in before if not np.array_equal(before[name], after[name])}
     assert any(name.startswith("generator/members.0.") for name in moved_names)
     assert not any("/members.1." in name for name in moved_names if "optimiser" not in name)
-
-
-def test_softmax_listens_to_the_discriminator_that_g_does_worst_against():
-    run = image_run(generator=FREE, game={"discriminators": 2, "aggregate": "softmax"})
-    batch = run.batches.at(0, 0)
-    assert run.state.discriminator(batch.x, batch.y).shape == (2 * len(batch.y),)
-    assert run.state.discriminator.eval()(batch.x, batch.y).shape == (len(batch.y),)
-    run.state.discriminator.train()
-    one_step(run)
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"game": {"generators": 2}}, "start from rows"),
-        ({"game": {"by_class": True, "generators": 2}}, "by_class and several"),
-        ({"game": {"unrolled": 5}, "objective": {"r1": 1.0}}, "unrolled and more"),
-        (
-            {"game": {"unrolled": 5}, "discriminator_optimiser": {"name": "rmsprop"}},
-            "not adam or sgd",
-        ),
-        (
-            {"game": {"discriminators": 2}, "discriminator": {"condition": "auxiliary"}},
-            "tells classes",
-        ),
-    ],
-)
-def test_games_that_do_not_go_together_are_refused(changes, message):
-    with pytest.raises(UsageError, match=message):
-        Recipe.checked(changes, "mine.toml")

@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from toy_runs import Events, table_run
+from toy_runs import Events
 
 from gan_augment.errors import DivergedError, ModelFileError
 from gan_augment.progress import Progress
@@ -54,11 +54,6 @@ def test_ten_steps_are_five_and_save_and_load_and_five(any_run, changes):
 
 def test_a_run_in_bf16_goes_on_bit_for_bit_too(toy_run):
     assert resumed_as_whole(lambda: toy_run(10, precision="bf16", **MIXED))
-
-
-def test_a_run_of_packs_goes_on_bit_for_bit_too():
-    packs = {"d_steps": 2, "discriminator": {"width": 16, "pack": 2, "spectral_norm": False}}
-    assert resumed_as_whole(lambda: table_run(**packs))
 
 
 def test_the_same_seed_gives_the_same_state_and_another_one_does_not(any_run):
@@ -218,19 +213,14 @@ def test_the_average_halves_its_distance_in_its_half_life():
     [
         ("constant", 0.9, 1),
         ("linear", 0.0, 1),
-        ("linear", 1.0, 0.1),
-        ("cosine", 0.5, 0.55),
-        ("cosine", 1.0, 0.1),
+        ("linear", 1.0, 0),
+        ("cosine", 0.5, 0.5),
+        ("cosine", 1.0, 0),
     ],
 )
 def test_schedules_end_where_they_say(name, progress, expected):
-    schedule = ScheduleSettings(name=name, end=0.1)
-    assert rate_multiplier(schedule, progress) == pytest.approx(expected)
-
-
-def test_warm_up_rises_from_0():
-    schedule = ScheduleSettings(name="constant", warmup=0.2)
-    assert [rate_multiplier(schedule, p) for p in (0, 0.1, 0.2, 0.5)] == [0, 0.5, 1, 1]
+    schedule = ScheduleSettings(name=name)
+    assert rate_multiplier(schedule, progress) == pytest.approx(expected, abs=1e-12)
 
 
 def test_weights_of_another_network_are_refused(toy_run):

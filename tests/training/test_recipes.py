@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from gan_augment.errors import UsageError
 from gan_augment.recipes import ABOUT, RECIPES, Recipe, resolve_recipe
 from gan_augment.settings import to_toml
 from gan_augment.training.loop import Run, one_step
@@ -32,6 +33,8 @@ def toy(data: str, name: str, **changes) -> Run:
     values = RECIPES[data][name].model_dump() | {"batch": batch, "steps": 10} | changes
     for part, sizes in SIZES.items():
         values[part] |= sizes
+    if values["game"]["long_d_steps"]:  # 100 of WGAN
+        values["game"] |= {"long_d_steps": 7}
     return (image_run if data == "image" else table_run)(**values)
 
 
@@ -78,3 +81,57 @@ def test_steps_move_both_networks(data, name):
         ]
         assert moved, part
     assert all(np.isfinite(array).all() for array in after.values())
+
+
+OF_D = {"spectral_norm": False}
+REFUSED = [
+    ({"game": {"generators": 2}}, "several generators"),
+    ({"game": {"by_class": True, "generators": 2}}, "game.by_class"),
+    ({"game": {"by_class": True}}, "game.by_class"),
+    ({"generator": {"kind": "free"}, "game": {"by_class": True}}, "condition"),
+    ({"game": {"unrolled": 5}, "objective": {"r1": 1.0}}, "unrolled"),
+    ({"game": {"unrolled": 5}, "discriminator_optimiser": {"name": "rmsprop"}}, "unrolled"),
+    (
+        {"game": {"discriminators": 2}, "discriminator": {"condition": "auxiliary"}},
+        "discriminators",
+    ),
+    ({"game": {"grow": 0.5}}, "growing"),
+    ({"game": {"balanced": True}, "d_steps": 2}, "d_steps"),
+    ({"game": {"pool": 5}}, "game.pool"),
+    ({"objective": {"cycle": 1.0}}, "objective.cycle"),
+    ({"objective": {"style": 1.0}}, "objective.style"),
+    ({"objective": {"path_length": 1.0}}, "style"),
+    ({"objective": {"gradient_penalty": 10.0}}, "spectral_norm"),
+    ({"objective": {"clip": 0.01}}, "spectral_norm"),
+    ({"objective": {"loss": "wasserstein"}, "discriminator": OF_D}, "wasserstein"),
+    ({"objective": {"loss": "wasserstien"}}, "wasserstien"),
+    ({"objective": {"r1": 1.0}, "discriminator": {"network": "dcgan"}}, "batch norm"),
+    ({"generator": {"network": "dcgna"}}, "dcgna"),
+    ({"discriminator": {"network": "style"}}, "style"),
+    ({"generator": {"kind": "gaussian"}}, "for tables"),
+    ({"generator": {"kind": "pairs", "network": "dcgan"}}, "own network"),
+    ({"data": "table", "generator": {"kind": "pairs"}}, "for images"),
+    ({"data": "table", "generator": {"network": "dcgan"}}, "for images"),
+    ({"data": "table", "discriminator": {"minibatch_std": True}}, "for images"),
+    ({"data": "table", "generator": {"skip_code": True}}, "for images"),
+    ({"data": "table", "stop": {"patience": 3}}, "steps"),
+    ({"generator": {"kind": "style"}, "game": {"pool": 5}}, "game.pool"),
+    ({"generator": {"kind": "inpainting"}, "game": {"by_class": True}}, "game.by_class"),
+    ({"generator": {"kind": "translation"}, "game": {"unrolled": 2}}, "unrolled"),
+    ({"batch": 7}, "odd"),
+    ({"generator": {"widht": 8}}, "Did you mean"),
+]
+
+
+@pytest.mark.parametrize(("values", "word"), REFUSED, ids=lambda value: str(value)[:60])
+def test_settings_that_do_not_go_together_are_refused(values, word):
+    with pytest.raises(UsageError, match=word):
+        Recipe.checked(values, "mine.toml")
+
+
+@pytest.mark.parametrize(
+    ("name", "data"), [("gaussian", "image"), ("dcgan", "table"), ("stylegan", "table")]
+)
+def test_a_recipe_for_the_other_kind_of_data_is_refused(name, data):
+    with pytest.raises(UsageError, match=f"'{name}' is for .*, not for {data}s"):
+        resolve_recipe(name, data)

@@ -88,7 +88,7 @@ def d_step(run) -> dict[str, torch.Tensor]:
     return steps.discriminator_step(run.state, run.parts, batch, fake)
 
 
-@pytest.mark.parametrize("name", ["adam", "adamw", "rmsprop", "sgd"])
+@pytest.mark.parametrize("name", ["adam", "rmsprop", "sgd"])
 def test_every_optimiser_teaches_d_four_samples(toy_run, name):
     rate = {"sgd": 0.05, "rmsprop": 2e-3}.get(name, 5e-3)
     run = toy_run(batch=4, discriminator_optimiser=OptimiserSettings(name=name, rate=rate))
@@ -105,9 +105,9 @@ def test_d_learns_to_tell_four_rows_from_four_others():
 
 
 HELD = {  # each loss with what holds D's slope, at every step
-    "hinge": {"dragan": 1.0},
+    "hinge": {"gradient_penalty": 1.0},
     "non-saturating": {"r1": 0.1},
-    "minimax": {"dragan": 1.0},
+    "minimax": {"gradient_penalty": 1.0},
     "least-squares": {"r1": 0.1, "r2": 0.1},
     "wasserstein": {"gradient_penalty": 10.0},
     "relativistic": {"r1": 0.1, "r2": 0.1},
@@ -175,19 +175,6 @@ def test_g_sees_reals_only_where_its_loss_compares_with_them(toy_run):
     assert seen("relativistic") == ["improved", "beside improved"]
 
 
-def test_every_penalty_is_due_once_in_k_d_steps(toy_run):
-    objective = ObjectiveSettings(r2=1.0, r1_every=3, dragan=1.0, penalty_every=2)
-    run = toy_run(objective=objective, d_steps=2)
-    batch, due = run.batches.at(0, 0), []
-    for run.state.step in range(6):
-        for turn in (1, 0):
-            losses = steps.discriminator_step(
-                run.state, run.parts, batch, GeneratorOutput(-batch.x), turn
-            )
-            due.append(("r2" in losses, "dragan" in losses))
-    assert np.sum(due, axis=0).tolist() == [4, 6]
-
-
 def test_r1_is_applied_every_k_steps_only(toy_run):
     objective = ObjectiveSettings(reconstruct_only=0, r1=1.0, r1_every=4)
     run = toy_run(objective=objective)
@@ -215,9 +202,10 @@ def test_r1_every_four_steps_moves_d_as_far_as_r1_every_step(toy_run):
     np.testing.assert_allclose(lazily, every_step, atol=0.03 * np.abs(every_step).max())
 
 
-def test_lecam_joins_once_its_images_are_seen(toy_run):
+def test_lecam_joins_once_its_images_are_seen(toy_run, monkeypatch):
+    monkeypatch.setattr(steps, "LECAM_FROM_IMAGES", 16)
     plain = ObjectiveSettings(reconstruct_only=0, lecam=0.0)
-    with_lecam = ObjectiveSettings(reconstruct_only=0, lecam=50.0, lecam_from_images=16)
+    with_lecam = ObjectiveSettings(reconstruct_only=0, lecam=50.0)
     runs = [toy_run(objective=objective) for objective in (plain, with_lecam)]
     same = []
     for _ in range(4):

@@ -23,12 +23,12 @@ class FirstEntries(RowDiscriminator):
     """A discriminator whose features are the first two entries of a row."""
 
     def features(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        return x[:: self.pack, :2]
+        return x[:, :2]
 
 
-def matching(real, fake, y, pack: int = 1) -> float:
+def matching(real, fake, y) -> float:
     run = table_run()
-    run.state.discriminator = FirstEntries(2, 2, width=16, pack=pack)
+    run.state.discriminator = FirstEntries(2, 2, width=16)
     batch = Batch(torch.tensor(real), torch.tensor(y), np.arange(len(y)))
     term, losses = feature_matching(
         run.state, run.parts, batch, GeneratorOutput(torch.tensor(fake))
@@ -55,13 +55,6 @@ def test_feature_matching_is_zero_where_class_means_agree():
     fake = [[2.0, 3.0], [0.0, 1.0], [5.0, 1.0]]
     assert matching(real, fake, [0, 0, 1]) == 0
     assert matching(fake, real, [0, 1, 1]) > 0  # the same rows, but not by class
-
-
-def test_feature_matching_takes_packs_as_one():
-    real = [[0.0, 0.0], [9.0, 9.0], [4.0, 2.0], [9.0, 9.0]]
-    fake = [[2.0, 0.0], [7.0, 7.0], [4.0, 2.0], [7.0, 7.0]]
-    # packs of two: the first entries of rows 0 and 2, of class 0 and 1
-    assert matching(real, fake, [0, 0, 1, 1], pack=2) == pytest.approx((2.0 + 0) / 2)
 
 
 @pytest.mark.parametrize("kind", KINDS)

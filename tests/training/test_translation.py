@@ -19,7 +19,7 @@ from gan_augment.networks.translation import (
     lowered,
     moments,
 )
-from gan_augment.recipes import RECIPES, GeneratorSettings, Recipe, ScheduleSettings
+from gan_augment.recipes import RECIPES, GeneratorSettings, ScheduleSettings
 from gan_augment.training.loop import one_step
 from gan_augment.training.parts import GeneratorOutput, load_state, state_arrays
 from gan_augment.training.schedule import rate_multiplier
@@ -234,23 +234,6 @@ def test_a_held_rate_falls_in_the_second_half():
     assert rates == [1.0, 1.0, 1.0, 0.5, 0.0]
 
 
-@pytest.mark.parametrize(
-    ("kind", "changes", "said"),
-    [
-        ("free", {"objective": {"cycle": 1.0}}, "objective.cycle"),
-        ("style", {"game": {"pool": 5}}, "game.pool"),
-        ("translation", {"objective": {"style": 1.0}}, "objective.content"),
-        ("translation", {"data": "table"}, "is for images"),
-        ("inpainting", {"game": {"by_class": True}}, "start from rows"),
-        ("translation", {"game": {"unrolled": 2}}, "go together"),
-    ],
-)
-def test_settings_that_make_no_sense_are_refused(kind, changes, said):
-    values = {"generator": {"kind": kind}, "discriminator": {"condition": "none"}, **changes}
-    with pytest.raises(ValueError, match=said):
-        Recipe.model_validate(values)
-
-
 class Moved(torch.nn.Module):
     """A translator that gives a row back, moved by a number."""
 
@@ -462,9 +445,6 @@ def test_a_held_rate_is_constant_to_the_half_and_then_falls_linearly():
     schedule = ScheduleSettings(hold=0.5)
     rates = [rate_multiplier(schedule, progress) for progress in (0, 0.25, 0.5, 0.75, 0.9, 1)]
     assert rates == pytest.approx([1, 1, 1, 0.5, 0.2, 0])
-    warm = ScheduleSettings(warmup=0.2, hold=0.5, end=0.1)
-    rates = [rate_multiplier(warm, progress) for progress in (0.1, 0.2, 0.6, 0.8, 1)]
-    assert rates == pytest.approx([0.5, 1, 1, 0.55, 0.1])
 
 
 def test_a_translator_trains_in_bf16():

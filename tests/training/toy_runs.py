@@ -89,7 +89,7 @@ def encoded_rows(n: int = 60) -> tuple[EncodedTable, AnchorRows]:
     encoding = fit_encoding(cells, schema, labels, 0)
     rows = encoding.encode(cells)
     compute, choices = compute_config("cpu", "float32", 1), encoding.choices
-    anchors = anchor_rows(rows, labels, 5, choices=choices, vectors=encoding.vectors)
+    anchors = anchor_rows(rows, labels, 5, choices=choices)
     return EncodedTable(rows, labels, 2, encoding, compute), anchors
 
 

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 ROWS_AT_ONCE = 1_024
-PAIRS_AT_ONCE = 1 << 24
 WHITENED_SHARE = 0.95
 MOST_COMPONENTS = 256
 
@@ -22,15 +21,13 @@ class AnchorRows:
     """Encoded training rows, sorted by class.
 
     rows: float32 (N, width). labels: int64 (N,), ascending. neighbours: int64 (N, k), rows of the
-    same class; the only row of a class is its own neighbour. votes: the rows with the majority
-    level of their neighbours, or None. lenders: int64 (classes, L), the classes that lend each
-    class its spread, padded with -1, or None.
+    same class; the only row of a class is its own neighbour. lenders: int64 (classes, L), the
+    classes that lend each class its spread, padded with -1, or None.
     """
 
     rows: Matrix
     labels: NDArray[np.int64]
     neighbours: NDArray[np.int64]
-    votes: Matrix | None = None
     lenders: NDArray[np.int64] | None = None
 
     def of(self, label: int) -> tuple[int, int]:
@@ -45,14 +42,11 @@ def anchor_rows(
     k: int,
     *,
     choices: Spans,
-    vectors: Spans,
-    vote: bool = False,
     points: Matrix | None = None,
 ) -> AnchorRows:
     """Sort the rows by class, and find the k nearest rows of the class for each.
 
-    choices, vectors: spans of one-hots and embeddings. vote: take levels by SMOTE-NC's majority.
-    points: coordinates for the distances; by default the rows.
+    choices: spans of one-hots. points: coordinates for the distances; by default the rows.
     """
     order = np.argsort(labels, kind="stable")
     rows, labels = np.ascontiguousarray(rows[order]), labels[order]
@@ -64,8 +58,7 @@ def anchor_rows(
     for label in np.unique(labels):
         start, stop = np.searchsorted(labels, [label, label + 1])
         neighbours[start:stop] = start + nearest_rows(points[start:stop], k)
-    votes = _voted(rows, neighbours, [*choices, *vectors]) if vote else None
-    return AnchorRows(rows, labels, neighbours, votes)
+    return AnchorRows(rows, labels, neighbours)
 
 
 def nearest_rows(rows: Matrix, k: int) -> NDArray[np.int64]:
@@ -106,17 +99,3 @@ def whitened(rows: Matrix) -> Matrix:
     scores = axes[:, :k] if wide else centred @ axes[:, :k]
     spread = np.sqrt((scores**2).mean(axis=0))
     return (scores / np.where(spread > 0, spread, 1)).astype(np.float32)
-
-
-def _voted(rows: Matrix, neighbours: NDArray[np.int64], spans: Spans) -> Matrix:
-    """Return the rows with the majority level of their neighbours; ties go to the nearest."""
-    votes, at_once = rows.copy(), max(1, PAIRS_AT_ONCE // neighbours.shape[1] ** 2)
-    for start, stop in spans:
-        _, level = np.unique(rows[:, start:stop], axis=0, return_inverse=True)
-        levels = level.reshape(-1)[neighbours]  # (N, k)
-        for first in range(0, len(rows), at_once):
-            part = levels[first : first + at_once]
-            chosen = (part[:, :, None] == part[:, None, :]).sum(axis=2).argmax(axis=1)
-            winner = neighbours[np.arange(first, first + len(part)), chosen]
-            votes[first : first + len(part), start:stop] = rows[winner, start:stop]
-    return votes
