@@ -33,7 +33,7 @@ def toy(data: str, name: str, **changes) -> Run:
     values = RECIPES[data][name].model_dump() | {"batch": batch, "steps": 10} | changes
     for part, sizes in SIZES.items():
         values[part] |= sizes
-    if values["game"]["long_d_steps"]:  # 100 of WGAN
+    if values["game"].get("long_d_steps"):  # 100 of WGAN
         values["game"] |= {"long_d_steps": 7}
     return (image_run if data == "image" else table_run)(**values)
 
