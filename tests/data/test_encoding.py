@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import tracemalloc
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -175,26 +173,6 @@ def test_more_than_32_levels_become_short_vectors(levels, one_hot):
     assert (column.embedding is None) == one_hot
     assert column.width == (32 if one_hot else 8)
     np.testing.assert_array_equal(encoding.decode(encoding.encode(cells))["many"], cells["many"])
-
-
-def test_five_thousand_levels_take_memory_by_levels_and_contexts_only():
-    rng = np.random.default_rng(0)
-    n, levels, bins = 40_000, 5_000, (2, 9, 9, 32)
-    entry = rng.permutation(np.resize(np.arange(levels), n))
-    context = [rng.integers(0, k, n) for k in bins]
-    tracemalloc.start()
-    vectors = embed_levels(entry, levels, context)
-    _, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    assert vectors.shape == (levels, 8)
-    cells = levels * sum(bins) * 8  # bytes; rows x levels would be 1.6 GB
-    assert peak < 10 * cells + 40 * n
-    many = rng.normal(size=(20_000, 8)).astype(np.float32)
-    tracemalloc.start()
-    nearest_level(many[:1_024], many)  # and finding a level again little, whatever their number
-    _, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    assert peak < 120e6
 
 
 def test_the_nearest_level_of_a_vector_of_a_level_is_itself():

@@ -2,10 +2,7 @@
 
 import csv
 import errno
-import json
 import os
-import subprocess
-import sys
 
 import numpy as np
 import pandas as pd
@@ -218,31 +215,3 @@ def test_a_csv_of_the_same_size_that_changed_since_it_was_read_is_noticed(tmp_pa
     os.utime(path, ns=(1, 1))
     with pytest.raises(DataError, match="was changed"):
         source.check_unchanged()
-
-
-MILLION = """
-import json, sys
-import numpy as np, pandas as pd, pyarrow as pa
-from pathlib import Path
-from gan_augment.data.tables.export import FileFormat, NewRows, write_table
-
-rng = np.random.default_rng(0)
-def chunk(first):
-    frame = pd.DataFrame(rng.normal(size=(16_384, 10)), columns=[f"x{i}" for i in range(10)])
-    return NewRows(frame.assign(kind="level"), "rare", "synthetic", "run", first)
-
-out = Path(sys.argv[1])
-parts = (chunk(first) for first in range(0, 1_000_000, 16_384))
-n = write_table(out, FileFormat(), chunk(0).frame, parts)
-status = Path("/proc/self/status").read_text().split("VmHWM:")[1]  # ru_maxrss holds the parent's
-print(json.dumps({"rows": n, "kib": int(status.split()[0])}))
-"""
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="memory is read from /proc")
-def test_a_million_rows_need_less_than_a_gibibyte(tmp_path):
-    line = [sys.executable, "-c", MILLION, str(tmp_path / "out.parquet")]
-    answer = json.loads(subprocess.run(line, check=True, capture_output=True, text=True).stdout)
-    assert answer["rows"] >= 1_000_000
-    assert answer["kib"] < 1 << 20

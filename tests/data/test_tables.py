@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import time
 from pathlib import Path
 from typing import Any
 
@@ -281,21 +280,6 @@ def test_the_hash_is_of_the_content() -> None:
     ]
     hashes = [table_sha256(read_frame(change, "y").table) for change in changes]
     assert len({base, *hashes}) == len(changes) + 1
-
-
-@pytest.mark.slow
-def test_thirty_thousand_rows_are_read_and_hashed_at_once() -> None:
-    n, rng = 32_000, np.random.Generator(np.random.Philox(0))
-    words = [f"level {k}" for k in range(30)]
-    levels = {f"c{i}": rng.choice(words, n).astype(object) for i in range(8)}
-    numbers = {f"n{i}": rng.normal(size=n).round(3) for i in range(7)}
-    frame = pd.DataFrame({**numbers, **levels, "y": rng.choice(["a", "b"], n)})
-    began = time.perf_counter()
-    read = read_frame(frame, "y")
-    middle = time.perf_counter()
-    table_sha256(read.table)
-    assert time.perf_counter() - middle < 0.5
-    assert middle - began < 1.5
 
 
 def rows_of(**columns: object) -> Labelled:
