@@ -1,6 +1,6 @@
 """The PyTorch face: `AugmentedDataset`, `SyntheticDataset`, `augment_loader`.
 
-It takes anything that samples: a synthesizer, an augmenter that keeps one, or a saved run.
+All take a model that samples, an augmenter that holds one, or the folder of a saved run.
 """
 
 from gan_augment.torch_api.dataset import AugmentedDataset, SyntheticDataset

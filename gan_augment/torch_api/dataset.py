@@ -1,33 +1,36 @@
-"""`AugmentedDataset`: a labelled dataset, topped up; `SyntheticDataset`: items of a model alone."""
+"""`AugmentedDataset`: a labelled dataset, topped up; `SyntheticDataset`: items of a model only."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import operator
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset, TensorDataset
 
-from gan_augment.data.images.resize import checked_size
+from gan_augment.data.images.resize import checked_size, resize_batch
 from gan_augment.data.labels import encode_labels
 from gan_augment.data.topup_plan import TopUpPlan, choose_classes, plan_topup
 from gan_augment.data.torch_datasets import DatasetFacts, describe_dataset, map_style, read_dataset
 from gan_augment.data.torch_items import (
+    ArrayImages,
+    ItemFormat,
     Key,
+    Make,
     Normalize,
+    Numbers,
     Picture,
-    SignalFormat,
-    VectorFormat,
-    pair_format,
+    PilImages,
+    checked_moments,
     plain_label,
-    tensor_images,
+    white_of,
 )
 from gan_augment.errors import (
-    DataError,
+    NoRareClassError,
     NotFittedError,
     TooFewAcceptedError,
     UsageError,
@@ -36,84 +39,171 @@ from gan_augment.errors import (
 )
 from gan_augment.generators.generator import checked_counts, checked_seed
 from gan_augment.generators.topup import advised_share
+from gan_augment.kinds.signal import SIGNAL
+from gan_augment.kinds.table import TABLE
 from gan_augment.options import TopUp
-from gan_augment.torch_api.generated import (
-    GeneratedRows,
-    Sampling,
-    fit_to,
-    fitted_model,
-)
-from gan_augment.torch_api.items import EpochItems, SeededTransform, Transform, real_items
+from gan_augment.rng import derived_seed, preserve_global_generators, seed_global_generators
+from gan_augment.torch_api.generated import GeneratedRows, Sampling, fit_to, fitted_model
+from gan_augment.torch_api.samplers import BalancedSampler, Index, checked_whole
 
-SHARPER = 1.5  # originals this much larger than a model's images are told from them by sharpness
+SHARPER = 1.5
+"""From this ratio of sides on, sharpness distinguishes items from the model's images."""
 _BY_SIZE = ("auto", "minority", "not minority", "not majority")
-"""Choices of `sampling_strategy` that name no class where all are of one size."""
+"""Values of `sampling_strategy` that name no class if all classes have one size."""
+Transform = Callable[[Any], Any]
+Classes = str | int | Iterable[object] | None
 
 
-class AugmentedDataset(EpochItems):
-    """A map-style dataset with its classes topped up: its own items, then the added ones.
+class _EpochItems(Dataset[Any]):
+    """Items that may depend on an epoch: `dataset[7]`, or `dataset[(3, 7)]` as samplers ask.
 
-    Added items are repeats of real ones and generated ones, in the type, shape, dtype and range of
-    the dataset's own. All generated ones are made by this process before they are read; workers,
-    however they are started, read them from a memory-mapped file and never hold a model.
+    labels: int64 (M,), class indices. epoch: the epoch of plain indices. _where: int64 (M,), ~i for
+    the i-th generated item; values from 0 on are rows of `_source`.
+    """
+
+    labels: NDArray[np.int64]
+    epoch: int = 0
+    _source: Any = None
+    _where: NDArray[np.int64]
+    _generated: GeneratedRows
+    _format: ItemFormat
+    _transform: Transform | None
+    _seed: int
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: int | Index) -> Any:
+        """Return an item; `(epoch, index)` reads it in another epoch than the current one."""
+        epoch, row = index if isinstance(index, tuple) else (self.epoch, index)
+        return self._items(np.array([operator.index(row)]), epoch)[0]
+
+    def __getitems__(self, indices: Sequence[int | Index]) -> list[Any]:
+        """Return a batch of items, as a loader asks for them."""
+        if not len(indices):
+            return []
+        try:
+            epochs, rows = zip(*indices, strict=True)
+        except TypeError:  # plain indices
+            epochs, rows = (self.epoch,), tuple(indices)
+        if len(set(epochs)) > 1:
+            return [self[index] for index in indices]
+        return self._items(np.array(rows, dtype=np.int64), epochs[0])
+
+    def sampler(self, length: int | None = None, *, shuffle: bool = True) -> BalancedSampler:
+        """Return a sampler for `DataLoader(self, sampler=...)` that counts passes as epochs.
+
+        length: items per epoch, each class its share; None takes all.
+        """
+        return BalancedSampler(self, length, shuffle=shuffle, seed=self._seed)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Set the epoch of plain indices, which seeds the transform.
+
+        Workers that already run (persistent_workers) do not see it; `sampler()` reaches them.
+        """
+        self.epoch = checked_whole(epoch, "epoch", 0)
+
+    def _items(self, rows: NDArray[np.int64], epoch: int) -> list[Any]:
+        """Return items by index, int64 (n,); negative ones count from the end."""
+        where, rows = self._where[rows], rows % len(self)
+        made = iter(self._new_items(where, rows, epoch))
+        real = iter(self._real_items(where, rows, epoch))
+        return [next(made) if one < 0 else next(real) for one in where.tolist()]
+
+    def _real_items(
+        self, where: NDArray[np.int64], rows: NDArray[np.int64], epoch: int
+    ) -> list[Any]:
+        items = _items_of(self._source, where[where >= 0])
+        if self._transform is None or not items:
+            return items
+        form = self._format
+        images = self._transformed([item[form.image] for item in items], rows[where >= 0], epoch)
+        return [form.with_image(item, image) for item, image in zip(items, images, strict=True)]
+
+    def _new_items(
+        self, where: NDArray[np.int64], rows: NDArray[np.int64], epoch: int
+    ) -> list[Any]:
+        new = where < 0
+        if not new.any():
+            return []
+        drawn = self._generated.read(~where[new])
+        picture = self._format.picture
+        if isinstance(picture, ArrayImages | PilImages):
+            drawn = resize_batch(drawn, picture.size)
+        values = self._transformed(picture.decode(drawn), rows[new], epoch)
+        return self._format.new_items(values, self.labels[rows[new]])
+
+    def _transformed(
+        self, values: Sequence[Any], rows: NDArray[np.int64], epoch: int
+    ) -> Sequence[Any]:
+        """Apply the transform to each value under a seed of (random_state, epoch, row)."""
+        if self._transform is None:
+            return values
+        changed = []
+        with preserve_global_generators():
+            for value, row in zip(values, rows.tolist(), strict=True):
+                seed = derived_seed(self._seed, "transform", epoch, row)
+                seed_global_generators(seed % 2**31)
+                changed.append(self._transform(value))
+        return changed
+
+
+class AugmentedDataset(_EpochItems):
+    """A map-style dataset with its classes topped up: its own items first, then the added ones.
+
+    Added items are repeats of real items and generated items, in the type, shape, dtype and range
+    of the dataset's own. This process draws all generated items at once; workers read them from a
+    memory-mapped file and never hold a model.
 
     Parameters
     ----------
     dataset
         A map-style torch dataset whose items are tuples or lists (image, label), or dicts. An image
-        is a PIL image, an array (H, W, C), a tensor (C, H, W), or a vector. Arrays and tensors (C,
-        L) are signals where the augmenter is of such (`kind="signal"`), or C < 8.
+        is a PIL image, an array (H, W, C), a tensor (C, H, W), or a vector. Arrays and tensors
+        (C, L) are signals if C < 8, or if the augmenter has kind="signal".
     augmenter
         GANAugmenter, ImageGAN, TabularGAN, Repeats, Smote, anything that samples, or the folder of
-        a saved run. One that is not fitted yet is fitted here on the dataset's items, which may
-        take minutes; pass a fitted one, or a run's folder, for a dataset that is ready at once.
+        a saved run. An unfitted augmenter is fitted on the dataset's items, which may take minutes.
     to, synthetic_share, companions
-        As in `TopUp`: what a class ends with ("majority", "median", a count, a fraction), how much
-        of what is added is generated, whether the other classes get generated items too.
+        As of `TopUp`.
     classes
-        The classes to top up: names or labels, "rare" or "all". None takes those that the augmenter
-        was fitted to top up, where these are some and not all; else the rare ones.
+        The classes to top up: names or labels, "rare" or "all". None takes the classes that the
+        augmenter was fitted to top up, unless these are none or all; then the rare ones.
     transform
-        Applied to real and generated items alike, seeded by (random_state, epoch, index). An
-        albumentations Compose sees the image as uint8 (H, W, C), and what it makes of it goes into
-        the items' type where it is uint8 still; any other callable sees and returns the image (or
-        vector) as items hold it, with Python's, NumPy's and torch's generators seeded for the call.
+        A callable applied to real and generated images alike, in the format of the items. Python's,
+        NumPy's and torch's generators are seeded by (random_state, epoch, index) for each call.
     normalize
         The (mean, std) that the dataset applies to its images. It is never guessed.
     keys
-        (image, label) of items that are dicts, where they are not "image" and "label".
-    fill
-        {key: value} of what else generated items hold, where items are dicts.
+        (image, label) of items that are dicts, if they are not "image" and "label".
+    make
+        A callable (image, label) -> item for generated items, required if items are dicts that hold
+        more than image and label.
     image_size
-        (height, width) px to fit an unfitted augmenter at; None is at most 64 px a side.
-    refresh
-        "never", or "epoch" for generated items of its own each epoch; the epochs are counted by
-        `sampler()` and by `augment_loader`.
-    cache
-        A folder for the generated items, used again where model, seed and counts fit; None is a
-        temporary one. At most two epochs are kept.
+        (height, width) px to fit an unfitted augmenter at; None takes at most 64 px per side.
     random_state
         The seed, an int >= 0.
 
     Attributes
     ----------
     dataset
-        The one wrapped.
+        The wrapped dataset.
     classes, labels
         Names, and int64 (M,), indices into them.
     targets
         (M,), the label of each item.
     origin, synthetic_mask
-        str (M,), "real", "repeat", "synthetic" or "companion"; bool (M,), the generated ones.
+        str (M,), "real", "repeat", "synthetic" or "companion"; bool (M,), the generated items.
     counts, refused
         {class: {origin: n}}, {class: why it was filled with repeats}.
     epoch
-        What plain indices read.
+        The epoch of plain indices.
 
     Raises
     ------
     DataError, UsageError
-        As `gan_augment.data.torch_datasets` says, before anything is fitted.
+        For items and parameters that cannot be used, before anything is fitted.
 
     Examples
     --------
@@ -137,27 +227,26 @@ class AugmentedDataset(EpochItems):
         to: str | int | float = "majority",
         synthetic_share: float | Literal["auto"] = "auto",
         companions: bool | Literal["auto"] = "auto",
-        classes: str | int | Iterable[object] | None = None,
+        classes: Classes = None,
         transform: Transform | None = None,
         normalize: Normalize | None = None,
         keys: tuple[Key, Key] | None = None,
-        fill: dict[Any, Any] | None = None,
+        make: Make | None = None,
         image_size: tuple[int, int] | None = None,
-        refresh: Literal["never", "epoch"] = "never",
-        cache: str | Path | None = None,
         random_state: int = 0,
     ) -> None:
-        seed = checked_seed(random_state)
+        self._seed = checked_seed(random_state)
+        self._transform = _checked_transform(transform)
         values = {"to": to, "synthetic_share": synthetic_share, "companions": companions}
         top_up = TopUp.checked(values, "AugmentedDataset")
-        self.dataset = _wrapped(dataset)
+        self.dataset = self._source = _unaugmented(dataset)
         model = fitted_model(augmenter)
         signal = _makes_signals(augmenter, model)
         facts = describe_dataset(self.dataset, normalize=normalize, keys=keys, signal=signal)
-        picture = facts.format.picture
-        self._transform = None if transform is None else SeededTransform(transform, picture, seed)
-        generates = top_up.resolved(facts.kind)[0] > 0
-        self._format = facts.format.with_fill(fill) if generates else facts.format
+        generates = top_up.resolved(facts.format.picture.kind.recipes)[0] > 0
+        self._format = replace(facts.format, make=make)
+        if generates:
+            _check_make(self._format)
         if model is None and generates:
             _check_choice(augmenter, classes, facts.counts)  # before a fit of minutes
             data, _ = read_dataset(self.dataset, image_size=image_size, known=facts.format)
@@ -165,107 +254,38 @@ class AugmentedDataset(EpochItems):
         elif model is not None:
             facts = _named_for(model, facts, self.dataset)
         plan = planned(facts, top_up, classes, model)
-        self._generated = GeneratedRows(
-            model,
-            plan.generated,
-            dtype=picture.array_dtype if isinstance(picture, VectorFormat) else None,
-            seed=seed,
-            refresh=refresh,
-            cache=cache,
-        )
+        self._generated = GeneratedRows(model, plan.generated, self._seed)
+        self._generated.check(facts.format.picture)
+        _warn_if_coarser(facts.format.picture, self._generated.like)
         plan = plan.refuse(self._generated.refused, keep_others=True)
         plan.warn_of_refused("items")
-        self._check_shape(picture)
-        layout = plan.layout(facts.labels, seed).behind(facts.labels)
+        layout = plan.layout(facts.labels, self._seed).behind(facts.labels)
         generated = layout.source < 0
-        self._seed = seed
         self._where = np.where(generated, ~(np.cumsum(generated) - 1), layout.source)
         self.labels, self.origin, self.classes = layout.label, layout.origin, facts.names
         self.synthetic_mask, self.counts, self.refused = generated, plan.counts, dict(plan.refused)
         values_of = [plain_label(value, "an item") for value in facts.format.labels]
         self.targets = np.array(values_of)[self.labels]
 
-    def _real_items(
-        self, where: NDArray[np.int64], rows: NDArray[np.int64], epoch: int
-    ) -> list[Any]:
-        """Items of the wrapped dataset, transformed."""
-        items = real_items(self.dataset, where)
-        if self._transform is None:
-            return items
-        old = [item[self._format.image] for item in items]
-        new = self._transform.of_values(old, rows, epoch)
-        return [self._format.with_image(item, one) for item, one in zip(items, new, strict=True)]
 
-    def _check_shape(self, picture: Picture) -> None:
-        """DataError where generated rows do not fit the items; a warning where they are coarser."""
-        shape = self._generated.shape
-        if shape is None:
-            return
-        if isinstance(picture, SignalFormat) or len(shape) == 2:
-            expected = getattr(picture, "channels_length", "no signals")
-            if shape != expected:
-                raise DataError(
-                    f"the model makes {shape}, and the items are {expected} (channels and samples "
-                    "of signals); fit a model to this data"
-                )
-            return
-        if isinstance(picture, VectorFormat):
-            if shape != (picture.length,):
-                raise DataError(
-                    f"the model makes rows of {shape[0]} columns, and the items are vectors of "
-                    f"{picture.length}; fit a model to this data"
-                )
-            return
-        if shape[2] != picture.channels:
-            raise DataError(
-                f"the model makes images of {shape[2]} channels, and the items have "
-                f"{picture.channels}; fit a model to this data"
-            )
-        if max(picture.size) > SHARPER * max(shape[:2]):
-            warn(
-                f"the items are {picture.size[0]} x {picture.size[1]} px and the model makes "
-                f"{shape[0]} x {shape[1]} px, so that sharpness tells real from generated. Resize "
-                "the items in the dataset, or fit at a larger image_size=(height, width)."
-            )
-
-
-def _makes_signals(augmenter: Any, model: Any) -> bool:
-    """Whether an augmenter is, or its model makes, of signals."""
-    kind = getattr(getattr(model, "meta_", None), "kind", getattr(augmenter, "kind", ""))
-    return bool(kind == "signal")
-
-
-def _wrapped(dataset: Any) -> Any:
-    if isinstance(dataset, DataLoader):
-        raise UsageError(
-            "a DataLoader was given; pass its dataset (loader.dataset), or use "
-            "augment_loader(loader, augmenter)"
-        )
-    if isinstance(dataset, AugmentedDataset):
-        raise UsageError("the dataset is augmented already; pass the one that it wraps (.dataset)")
-    return map_style(dataset)
-
-
-class SyntheticDataset(EpochItems):
+class SyntheticDataset(_EpochItems):
     """Generated items of a saved run or a fitted model: (image, label), without the original data.
 
     Images are float32 tensors (C, H, W) in 0..1, signals (C, L) in their own unit, rows of a table
-    float32 tensors (columns,), whose columns must be numbers. Labels are ints, indices into
-    `classes`, the model's in its own order; they are the labels of the data where those were 0, 1,
-    ....
+    float32 tensors (columns,) if all columns are numbers. Labels are ints, indices into `classes`.
 
     Parameters
     ----------
     model
-        The folder of a run (as `gan-augment fit` prints it) or of a saved model, or anything fitted
-        that samples: ImageGAN, TabularGAN, GANAugmenter.
+        The folder of a run or of a saved model, or anything fitted that samples: ImageGAN,
+        TabularGAN, GANAugmenter.
     counts
         {class: n}, in the order of the items; or one number for each class that the model was
-        fitted to top up (for all, where it does not say).
+        fitted to top up (for all if it does not tell).
     random_state
         The seed, an int >= 0; the same items for the same model and seed.
-    transform, refresh, cache
-        As in `AugmentedDataset`.
+    transform
+        As of `AugmentedDataset`.
     normalize
         A (mean, std) to apply.
     image_size
@@ -281,7 +301,7 @@ class SyntheticDataset(EpochItems):
     Raises
     ------
     ModelFileError, NotFittedError, UnknownClassError, UsageError, DataError
-        For what is given.
+        For arguments that cannot be used.
     TooFewAcceptedError
         For a class that the model cannot serve.
 
@@ -307,102 +327,96 @@ class SyntheticDataset(EpochItems):
         transform: Transform | None = None,
         normalize: Normalize | None = None,
         image_size: tuple[int, int] | None = None,
-        refresh: Literal["never", "epoch"] = "never",
-        cache: str | Path | None = None,
     ) -> None:
         self._seed = checked_seed(random_state)
+        self._transform = _checked_transform(transform)
         fitted = fitted_model(model)
         if fitted is None:
             raise NotFittedError(
                 f"this {type(model).__name__} is not fitted; fit it first, or pass a run's folder"
             )
         self.counts = _counts(fitted, counts)
-        table = fitted.sample({next(iter(self.counts)): 1}).kind.tabular
-        self._generated = GeneratedRows(
-            fitted,
-            self.counts,
-            dtype=np.dtype(np.float32) if table else None,
-            seed=self._seed,
-            refresh=refresh,
-            cache=cache,
-        )
+        self._generated = GeneratedRows(fitted, self.counts, self._seed)
         if self._generated.refused:
             raise TooFewAcceptedError("; ".join(self._generated.refused.values()))
         self.classes = tuple(fitted.classes_)
-        picture = _picture(self._generated.shape, normalize, image_size)
-        self._format = pair_format(picture, range(len(self.classes)))
-        self._transform = None
-        if transform is not None:
-            self._transform = SeededTransform(transform, picture, self._seed)
+        assert self._generated.like is not None
+        picture = _tensors(self._generated.like.shape[1:], normalize, image_size)
+        self._format = ItemFormat(tuple, (0, 1), 0, 1, picture, tuple(range(len(self.classes))))
         codes = [self.classes.index(name) for name in self.counts]
         self.labels = np.repeat(codes, list(self.counts.values())).astype(np.int64)
         self.targets = self.labels
         self._where = ~np.arange(len(self.labels))
 
 
-def _counts(model: Sampling, counts: Mapping[str, int] | int) -> dict[str, int]:
-    """{class: n}, n >= 1."""
-    if not isinstance(counts, Mapping):
-        counts = dict.fromkeys(getattr(model, "topped_up_", None) or model.classes_, counts)
-    requested = checked_counts({str(name): n for name, n in counts.items()})
-    for name in requested:
-        if name not in model.classes_:
-            raise unknown_class(name, model.classes_)
-    requested = {name: n for name, n in requested.items() if n}
-    if not requested:
-        raise UsageError("there is nothing to draw; say how many items, such as {'rare': 100}")
-    return requested
+def _items_of(dataset: Any, rows: NDArray[np.int64]) -> list[Any]:
+    """Return `[dataset[i] for i in rows]`, by the dataset's own `__getitems__` if it has one.
 
+    Indexing is the whole cost of a TensorDataset, so its tensors are gathered in one call each.
 
-def _picture(
-    shape: tuple[int, ...] | None, normalize: Normalize | None, image_size: tuple[int, int] | None
-) -> Picture:
-    assert shape is not None
-    if len(shape) == 1:
-        if normalize is not None or image_size is not None:
-            raise UsageError("normalize and image_size are for images; the model is of a table")
-        return VectorFormat(like=torch.empty(0), length=shape[0])
-    if len(shape) == 2:
-        if normalize is not None or image_size is not None:
-            raise UsageError("normalize and image_size are for images; the model is of signals")
-        return SignalFormat(like=torch.empty(0), shape=shape)
-    height, width, channels = shape
-    size = (height, width) if image_size is None else checked_size(image_size)
-    return tensor_images(size, channels, normalize)
+    >>> dataset = TensorDataset(torch.arange(6).view(3, 2), torch.tensor([7, 8, 9]))
+    >>> _items_of(dataset, np.array([2, 0]))
+    [(tensor([4, 5]), tensor(9)), (tensor([0, 1]), tensor(7))]
+    """
+    if not len(rows):
+        return []
+    if type(dataset) is TensorDataset:
+        index = torch.from_numpy(rows)
+        return list(zip(*(tensor[index].unbind(0) for tensor in dataset.tensors), strict=True))
+    together = getattr(dataset, "__getitems__", None)
+    listed = rows.tolist()
+    return list(together(listed)) if callable(together) else [dataset[i] for i in listed]
 
 
 def planned(
-    facts: DatasetFacts,
-    top_up: TopUp,
-    classes: str | int | Iterable[object] | None,
-    model: Sampling | None,
+    facts: DatasetFacts, top_up: TopUp, classes: Classes, model: Sampling | None
 ) -> TopUpPlan:
-    """How every class ends, without what the model refuses.
+    """Return how every class ends, without what the model refuses.
 
     `classes` None: those that the model was fitted to top up, or the rare ones.
     Raises UnknownClassError, NoRareClassError.
     """
     chosen = _chosen(classes, facts.counts, getattr(model, "topped_up_", ()))
     advised = advised_share(model, top_up.synthetic_share)
-    plan = plan_topup(facts.counts, top_up, chosen, facts.kind, advised)
+    kind = facts.format.picture.kind.recipes
+    plan = plan_topup(facts.counts, top_up, chosen, kind, advised)
     return plan.refuse(getattr(model, "refuses_", {}))
 
 
-def _check_choice(
-    augmenter: object, classes: str | int | Iterable[object] | None, counts: Mapping[str, int]
-) -> None:
-    """Raise what `planned` would raise once the augmenter is fitted, as far as it is known now."""
-    classes_of = getattr(augmenter, "classes", getattr(augmenter, "sampling_strategy", "rare"))
-    word = classes_of if isinstance(classes_of, str) else ""
+def _chosen(
+    classes: Classes, counts: Mapping[str, int], topped_up: Iterable[str]
+) -> tuple[str, ...]:
+    if classes is None:
+        here = tuple(name for name in topped_up if counts.get(name))
+        if 0 < len(here) < sum(n > 0 for n in counts.values()):  # all means that none was chosen
+            return here
+        classes = "rare"
+    if isinstance(classes, str):
+        return choose_classes(classes, counts)
+    listed = list(classes) if isinstance(classes, Iterable) else [classes]
+    plain = [one if isinstance(one, str) else plain_label(one, "classes") for one in listed]
+    return choose_classes([encode_labels([one])[1][0] for one in plain], counts)  # 7.0 is "7"
+
+
+def _check_choice(augmenter: object, classes: Classes, counts: Mapping[str, int]) -> None:
+    """Raise before the fit what `planned` or the fit itself would raise, as far as it is known."""
+    own = getattr(augmenter, "classes", getattr(augmenter, "sampling_strategy", None))
+    word = own if isinstance(own, str) else ""
     even = len({n for n in counts.values() if n}) == 1
-    if classes is not None or word in ("rare", "all") or (even and word in _BY_SIZE):
+    if classes is not None or own is None or word == "all" or (even and word in _BY_SIZE):
         _chosen(classes, counts, ())
+    if word == "rare":
+        try:
+            choose_classes("rare", counts)
+        except NoRareClassError as error:
+            name = type(augmenter).__name__
+            raise NoRareClassError(f"{error} Set the classes of the {name} too.") from None
 
 
 def _named_for(model: Sampling, facts: DatasetFacts, dataset: Any) -> DatasetFacts:
-    """The classes as the model calls them: by label, or by the dataset's own `classes`.
+    """Return the classes under the model's names: by label, or by the dataset's own `classes`.
 
-    A run on a folder knows "cat" and "dog", and torchvision's ImageFolder labels 0 and 1, with
+    A run on a folder knows "cat" and "dog"; torchvision's ImageFolder has labels 0 and 1 and
     `classes` ["cat", "dog"].
     """
     while not hasattr(dataset, "classes") and hasattr(dataset, "dataset"):  # of a subset
@@ -416,22 +430,84 @@ def _named_for(model: Sampling, facts: DatasetFacts, dataset: Any) -> DatasetFac
     return replace(facts, names=names)
 
 
-def _chosen(
-    classes: str | int | Iterable[object] | None,
-    counts: Mapping[str, int],
-    topped_up: Iterable[str],
-) -> tuple[str, ...]:
-    if classes is None:
-        here = tuple(name for name in topped_up if counts.get(name))
-        if 0 < len(here) < sum(n > 0 for n in counts.values()):  # all: nothing was chosen
-            return here
-        classes = "rare"
-    if isinstance(classes, str):
-        return choose_classes(classes, counts)
-    listed = list(classes) if isinstance(classes, Iterable) else [classes]
-    return choose_classes([_name(label) for label in listed], counts)
+def _makes_signals(augmenter: Any, model: Any) -> bool:
+    kind = getattr(getattr(model, "meta_", None), "kind", getattr(augmenter, "kind", ""))
+    return bool(kind == SIGNAL.name)
 
 
-def _name(label: object) -> str:
-    """The class of a label: 7, "7", 7.0 and tensor(7) are all "7"."""
-    return label if isinstance(label, str) else encode_labels([plain_label(label, "classes")])[1][0]
+def _unaugmented(dataset: Any) -> Any:
+    if isinstance(dataset, DataLoader):
+        raise UsageError(
+            "a DataLoader was given; pass its dataset (loader.dataset), or use "
+            "augment_loader(loader, augmenter)"
+        )
+    if isinstance(dataset, AugmentedDataset):
+        raise UsageError("the dataset is augmented already; pass its wrapped dataset (.dataset)")
+    return map_style(dataset)
+
+
+def _checked_transform(transform: Any) -> Transform | None:
+    if transform is not None and not callable(transform):
+        raise UsageError(
+            f"transform is a {type(transform).__name__}; expected a callable on an image"
+        )
+    return transform  # type: ignore[no-any-return]
+
+
+def _check_make(form: ItemFormat) -> None:
+    others = [key for key in form.keys if key not in (form.image, form.label)]
+    if others and form.make is None:
+        raise UsageError(
+            f"items also hold {', '.join(map(repr, others))}; pass make=, a callable (image, "
+            "label) -> item that makes a generated item"
+        )
+    if form.make is not None and not callable(form.make):
+        raise UsageError("make is not callable; expected a function (image, label) -> item")
+
+
+def _warn_if_coarser(picture: Picture, like: NDArray[Any] | None) -> None:
+    """Warn if the model's images are much smaller than the items."""
+    if like is None or not isinstance(picture, ArrayImages | PilImages):
+        return
+    height, width = like.shape[1:3]
+    if max(picture.size) > SHARPER * max(height, width):
+        warn(
+            f"the items are {picture.size[0]} x {picture.size[1]} px and the model makes {height} "
+            f"x {width} px, so that sharpness distinguishes real from generated images. Resize the "
+            "items in the dataset, or fit at a larger image_size=(height, width)."
+        )
+
+
+def _counts(model: Sampling, counts: Mapping[str, int] | int) -> dict[str, int]:
+    """Return {class: n}, n >= 1."""
+    if not isinstance(counts, Mapping):
+        counts = dict.fromkeys(getattr(model, "topped_up_", None) or model.classes_, counts)
+    requested = checked_counts({str(name): n for name, n in counts.items()})
+    for name in requested:
+        if name not in model.classes_:
+            raise unknown_class(name, model.classes_)
+    requested = {name: n for name, n in requested.items() if n}
+    if not requested:
+        raise UsageError("there is nothing to draw; give a count, such as {'rare': 100}")
+    return requested
+
+
+def _tensors(
+    shape: tuple[int, ...], normalize: Normalize | None, image_size: tuple[int, int] | None
+) -> Picture:
+    """Return the format of float32 tensors: images as torchvision gives them, signals, vectors."""
+    like = torch.empty(0)
+    if len(shape) < 3:
+        if normalize is not None or image_size is not None:
+            raise UsageError("normalize and image_size are for images only")
+        return Numbers(like=like, shape=shape, kind=TABLE if len(shape) == 1 else SIGNAL)
+    height, width, channels = shape
+    moments = checked_moments(normalize, channels)
+    return ArrayImages(
+        like=like,
+        layout="CHW",
+        channels=channels,
+        size=(height, width) if image_size is None else checked_size(image_size),
+        white=white_of(moments),
+        moments=moments,
+    )

@@ -1,10 +1,8 @@
-"""`augment_loader`: a loader's settings over a topped-up dataset, by balanced draws."""
+"""`augment_loader`: a loader with the same settings over a topped-up dataset, drawn in balance."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable
-from pathlib import Path
 from typing import Any, Literal
 
 from torch.utils.data import (
@@ -18,10 +16,8 @@ from torch.utils.data import (
 )
 
 from gan_augment.data.torch_datasets import map_style, sampler_of
-from gan_augment.data.torch_items import Key, Normalize
 from gan_augment.errors import UsageError, warn
 from gan_augment.torch_api.dataset import AugmentedDataset
-from gan_augment.torch_api.items import Transform
 from gan_augment.torch_api.samplers import (
     BalancedSampler,
     DistributedBalancedSampler,
@@ -38,7 +34,7 @@ _KNOWN = (
 )
 _WAY_OUT = (
     "Build AugmentedDataset(loader.dataset, augmenter) and a DataLoader of your own over it, with "
-    "sampler=dataset.sampler() or with yours: dataset.targets holds the label of each item."
+    "sampler=dataset.sampler() or your own: dataset.targets holds the label of each item."
 )
 
 
@@ -46,41 +42,48 @@ def augment_loader(
     loader: DataLoader[Any],
     augmenter: Any,
     *,
-    to: str | int | float = "majority",
-    synthetic_share: float | Literal["auto"] = "auto",
-    companions: bool | Literal["auto"] = "auto",
-    classes: str | int | Iterable[object] | None = None,
-    transform: Transform | None = None,
     length: int | Literal["all"] | None = None,
-    normalize: Normalize | None = None,
-    keys: tuple[Key, Key] | None = None,
-    fill: dict[Any, Any] | None = None,
-    image_size: tuple[int, int] | None = None,
-    refresh: Literal["never", "epoch"] = "never",
-    cache: str | Path | None = None,
-    random_state: int = 0,
+    **settings: Any,
 ) -> DataLoader[Any]:
-    """A new DataLoader like `loader`, whose epochs hold the classes in the balance asked for.
+    """Return a DataLoader like `loader` whose epochs hold the classes in the requested balance.
 
-    Every setting of the old one is kept. Its dataset is an `AugmentedDataset` (parameters as there)
-    of M items, and an epoch draws `length` of these: None is as many as the old loader did, so that
-    schedules stay as they are; "all" is M. The draws are without replacement, of each class its
-    share (exact up to rounding), and follow from (random_state, epoch). Passes count as epochs;
-    `loader.sampler.set_epoch(n)` overrides.
+    Its dataset is an `AugmentedDataset` of M items; all other settings of the loader stay. An epoch
+    draws `length` items without replacement, of each class its share (exact up to rounding). The
+    draws follow from (random_state, epoch). Passes count as epochs; `loader.sampler.set_epoch(n)`
+    overrides the count.
 
-    What becomes of the old loader's sampler:
+    Parameters
+    ----------
+    loader
+        A plain DataLoader of a map-style dataset.
+    augmenter
+        As of `AugmentedDataset`.
+    length
+        Draws per epoch. None takes the loader's own number, so that schedules stay as they are;
+        "all" takes M.
+    **settings
+        Parameters of `AugmentedDataset`.
 
-    - RandomSampler (shuffle=True): random draws, in number its num_samples.
-    - SubsetRandomSampler: random draws from its rows alone, to which the augmenter is fitted too.
+    Raises
+    ------
+    UsageError, DataError
+        For an IterableDataset, a subclass of DataLoader, and samplers of other classes.
+
+    Notes
+    -----
+    The loader's sampler is replaced:
+
+    - RandomSampler (shuffle=True): random draws, as many as its num_samples.
+    - SubsetRandomSampler: random draws from its rows, which the augmenter is fitted to as well.
     - DistributedSampler: random draws sliced by rank, with its replicas, rank, shuffle, seed and
-      drop_last; the epoch is what `set_epoch` says, as with any DistributedSampler.
-    - WeightedRandomSampler: replaced by random draws, with a warning.
+      drop_last; `set_epoch` sets the epoch.
+    - WeightedRandomSampler: random draws, with a warning.
     - SequentialSampler (shuffle=False): draws in ascending order, with a warning.
-    - Any other, or a batch sampler that is not torch's own: UsageError with the way out.
 
-    Note that `len(loader.dataset)` is M, and an epoch's items are `len(loader.sampler)`.
-    Raises UsageError and DataError, for an IterableDataset among others.
+    `len(loader.dataset)` is M, and `len(loader.sampler)` is the number of draws per epoch.
 
+    Examples
+    --------
     >>> import torch
     >>> from torch.utils.data import TensorDataset
     >>> from gan_augment import Repeats
@@ -95,22 +98,7 @@ def augment_loader(
     _check_loader(loader)
     sampler = sampler_of(loader)
     number = _length(length, sampler)
-    dataset = AugmentedDataset(
-        map_style(loader),
-        augmenter,
-        to=to,
-        synthetic_share=synthetic_share,
-        companions=companions,
-        classes=classes,
-        transform=transform,
-        normalize=normalize,
-        keys=keys,
-        fill=fill,
-        image_size=image_size,
-        refresh=refresh,
-        cache=cache,
-        random_state=random_state,
-    )
+    dataset = AugmentedDataset(map_style(loader), augmenter, **settings)
     number = len(dataset) if number is None else number
     draws: BalancedSampler | DistributedBalancedSampler
     if isinstance(sampler, DistributedSampler):
@@ -124,14 +112,14 @@ def augment_loader(
 def _like(
     loader: DataLoader[Any], dataset: Any, draws: BalancedSampler | DistributedBalancedSampler
 ) -> DataLoader[Any]:
-    """A loader with every setting of another one, over `dataset` by `draws`."""
+    """Return a loader over `dataset` by `draws` with all other settings of `loader`."""
     names = set(inspect.signature(DataLoader.__init__).parameters) - {"self", *_OURS}
     settings: dict[str, Any] = {name: getattr(loader, name) for name in sorted(names)}
     old = loader.batch_sampler
     if loader.batch_size is not None:
         settings |= {"batch_size": loader.batch_size, "drop_last": loader.drop_last}
         settings["sampler"] = draws
-    elif isinstance(old, BatchSampler):  # it was passed as such
+    elif isinstance(old, BatchSampler):  # passed by the user
         pairs: Any = draws  # (epoch, item), where BatchSampler is typed for plain numbers
         settings["batch_sampler"] = BatchSampler(pairs, old.batch_size, old.drop_last)
     else:
@@ -147,23 +135,21 @@ def _check_loader(loader: Any) -> None:
         )
     map_style(loader)
     if isinstance(loader.dataset, AugmentedDataset):
-        raise UsageError("the loader's dataset is augmented already; pass the loader before that")
+        raise UsageError("the loader's dataset is augmented already; pass the original loader")
     if type(loader) is not DataLoader:
         raise UsageError(
-            f"the loader is a {type(loader).__name__}, whose own behaviour would be lost. "
-            f"{_WAY_OUT}"
+            f"the loader is a {type(loader).__name__}, whose behaviour would be lost. {_WAY_OUT}"
         )
     batches, sampler = loader.batch_sampler, sampler_of(loader)
     own = batches if batches is not None and type(batches) is not BatchSampler else sampler
     if type(own) not in _KNOWN:
         raise UsageError(
-            f"the loader draws by a {type(own).__name__}, which knows nothing of added items. "
-            f"{_WAY_OUT}"
+            f"the loader draws by a {type(own).__name__}, which cannot draw added items. {_WAY_OUT}"
         )
 
 
 def _length(length: int | Literal["all"] | None, sampler: Any) -> int | None:
-    """Draws an epoch, over all ranks; None for all items."""
+    """Return the draws per epoch over all ranks; None for all items."""
     if length == "all":
         return None
     if length is not None:
@@ -176,8 +162,8 @@ def _length(length: int | Literal["all"] | None, sampler: Any) -> int | None:
 def _warn_of_replaced(sampler: Any) -> None:
     if type(sampler) is SequentialSampler:
         warn(
-            "the loader does not shuffle: is it one for validation? Those are not to be augmented. "
-            "The draws are in ascending order; pass shuffle=True to the DataLoader otherwise."
+            "the loader does not shuffle; a loader for validation must not be augmented. For "
+            "training pass shuffle=True to the DataLoader."
         )
     if type(sampler) is WeightedRandomSampler:
         warn(

@@ -1,4 +1,4 @@
-"""Which items an epoch draws: every class its share, without replacement. Loads no item."""
+"""Samplers that draw every class its share, without replacement."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from gan_augment.errors import UsageError
 from gan_augment.rng import rng_for
 
 Index = tuple[int, int]
-"""(epoch, item): what our samplers yield, so that a worker knows the epoch without being told."""
+"""(epoch, item), which the samplers yield, so that a worker knows the epoch."""
 
 
 def balanced_draw(
     labels: NDArray[np.int64], seed: int, epoch: int, length: int, shuffle: bool = True
 ) -> NDArray[np.int64]:
-    """The items int64 (length,) of an epoch, shuffled or ascending.
+    """Return the items int64 (length,) of an epoch, shuffled or ascending.
 
     labels: int64 (M,), the class index of every item. Each class gets its share of `length`, exact
-    up to rounding (largest remainder), at random without replacement; beyond M, all items first, as
-    often as they fit. What is drawn follows from (seed, epoch).
+    up to rounding (largest remainder), at random without replacement; beyond M, whole passes come
+    first. The draws follow from (seed, epoch).
 
     >>> labels = np.repeat([0, 1], [60, 20])
     >>> np.bincount(labels[balanced_draw(labels, seed=0, epoch=3, length=8)])
@@ -43,7 +43,7 @@ def balanced_draw(
 
 
 def _shares(counts: NDArray[np.int64], length: int) -> NDArray[np.int64]:
-    """`length` divided as `counts` are, in whole numbers that sum to it."""
+    """Divide `length` in proportion to `counts`, into integers that sum to it."""
     exact = counts * (length / counts.sum())
     shares: NDArray[np.int64] = np.floor(exact + 1e-9).astype(np.int64)
     order = np.argsort(shares - exact, kind="stable")  # the largest remainders first
@@ -52,10 +52,10 @@ def _shares(counts: NDArray[np.int64], length: int) -> NDArray[np.int64]:
 
 
 class BalancedSampler(Sampler[Index]):
-    """`length` items an epoch, each class its share; counts the epochs, one a pass.
+    """Draw `length` items per epoch, each class its share, and count passes as epochs.
 
-    dataset: items with `labels`, made ready by `prepare(epoch)`. `set_epoch(n)` makes the next pass
-    epoch n, for a run that is taken up again. Draws depend on (seed, epoch) only.
+    dataset: has `labels`. `set_epoch(n)` makes the next pass epoch n, for a resumed run. The draws
+    depend on (seed, epoch) only.
     """
 
     def __init__(
@@ -73,12 +73,11 @@ class BalancedSampler(Sampler[Index]):
         self.seed = seed
 
     def set_epoch(self, epoch: int) -> None:
-        """The next pass is epoch `epoch`, 0 or more; those after it count on."""
+        """Make the next pass epoch `epoch`, 0 or more; later passes count on."""
         self.epoch = checked_whole(epoch, "epoch", 0)
 
     def __iter__(self) -> Iterator[Index]:
         epoch, self.epoch = self.epoch, self.epoch + 1
-        self.dataset.prepare(epoch)
         labels = self.dataset.labels
         items = balanced_draw(labels, self.seed, epoch, self.num_samples, self.shuffle)
         return zip(repeat(epoch), items.tolist())
@@ -88,14 +87,14 @@ class BalancedSampler(Sampler[Index]):
 
 
 class DistributedBalancedSampler(DistributedSampler[Any]):
-    """A DistributedSampler whose epoch is one balanced draw, sliced by rank; `set_epoch` as there.
+    """A DistributedSampler whose epoch is one balanced draw, sliced by rank.
 
-    Where `length` is no multiple of the replicas, the epoch is a few draws longer (or shorter, with
-    drop_last), never padded by the same items again.
+    If `length` is no multiple of the replicas, the epoch is a few draws longer (or shorter, with
+    drop_last); it is never padded with repeated items.
     """
 
     def __init__(self, dataset: Any, length: int, like: DistributedSampler[Any]) -> None:
-        sized: Any = range(length)  # the base class asks for its length alone
+        sized: Any = range(length)  # the base class needs only the length
         super().__init__(
             sized,
             num_replicas=like.num_replicas,
@@ -108,18 +107,17 @@ class DistributedBalancedSampler(DistributedSampler[Any]):
         self.epoch = like.epoch
 
     def __iter__(self) -> Iterator[Index]:
-        self.dataset.prepare(self.epoch)
         labels = self.dataset.labels
         items = balanced_draw(labels, self.seed, self.epoch, self.total_size, self.shuffle)
         return zip(repeat(self.epoch), items[self.rank :: self.num_replicas].tolist())
 
     def set_epoch(self, epoch: int) -> None:
-        """The pass that begins next, and those after it until told otherwise, are this epoch."""
+        """Set the epoch of all following passes."""
         super().set_epoch(checked_whole(epoch, "epoch", 0))
 
 
 def checked_whole(value: object, name: str, least: int) -> int:
-    """A whole number of `least` or more. Raises UsageError."""
+    """Return an integer of `least` or more. Raises UsageError."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
         raise UsageError(f"{name} {value!r}; expected a whole number, {least} or more")
     return int(value)

@@ -1,6 +1,7 @@
 """What a fit, `inspect` and `augment` say and do about what selection keeps."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from PIL import Image
@@ -12,6 +13,7 @@ from gan_augment.commands.inspect import inspect_run
 from gan_augment.errors import OutputExistsError, UsageError
 from gan_augment.generators.image_gan import ImageGAN
 from gan_augment.generators.model_file import UsefulnessRecord
+from gan_augment.kinds.image import IMAGE
 from gan_augment.options import FitOptions
 from gan_augment.recipes import SelectionSettings, resolve_recipe
 from gan_augment.storage import load_bundle, save_bundle
@@ -110,7 +112,8 @@ def test_a_lone_refused_class_is_filled_with_repeats_and_others_get_no_companion
 class Facts:
     """A dataset's facts, as far as a plan asks them."""
 
-    counts, kind = {"good": 30, "bad": 10}, "image"
+    counts = {"good": 30, "bad": 10}
+    format = SimpleNamespace(picture=SimpleNamespace(kind=IMAGE))
 
 
 def test_a_loader_follows_the_advice_and_warns(fitted, tmp_path):

@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 from sklearn.linear_model import LogisticRegression
 from torch.utils.data import (
@@ -17,12 +19,11 @@ from torch.utils.data import (
     Dataset,
     DistributedSampler,
     RandomSampler,
-    Sampler,
     SubsetRandomSampler,
     TensorDataset,
     WeightedRandomSampler,
 )
-from torch_items import Items
+from torch_items import add_noise
 
 from gan_augment import (
     AugmentedDataset,
@@ -34,7 +35,11 @@ from gan_augment import (
     make_pipeline,
 )
 from gan_augment.errors import UsageError
-from gan_augment.torch_api.samplers import BalancedSampler
+from gan_augment.torch_api.samplers import (
+    BalancedSampler,
+    DistributedBalancedSampler,
+    balanced_draw,
+)
 
 pytestmark = pytest.mark.usefixtures("global_generators_stay")
 
@@ -171,7 +176,7 @@ def test_a_random_sampler_gives_its_number_of_samples(images: TensorDataset) -> 
 
 
 def test_a_sequential_loader_is_ascending_and_warned_of(images: TensorDataset) -> None:
-    with pytest.warns(UserWarning, match="is it one for validation") as caught:
+    with pytest.warns(UserWarning, match="validation") as caught:
         new = augment_loader(DataLoader(images), Repeats())
     assert caught[0].filename == __file__
     items = drawn(new)
@@ -244,41 +249,118 @@ def test_what_is_no_loader_of_items_is_refused(images: TensorDataset) -> None:
 
 
 def test_the_way_out_works(images: TensorDataset) -> None:
-    data = AugmentedDataset(images, Repeats(), refresh="epoch")
+    data = AugmentedDataset(images, Repeats())
     weights = 1 / torch.bincount(torch.as_tensor(data.targets))[torch.as_tensor(data.targets)]
     own = DataLoader(data, sampler=WeightedRandomSampler(weights.double(), 30), batch_size=10)
     assert len(list(own)) == 3
     counted = DataLoader(data, sampler=data.sampler(20), batch_size=10)
     assert isinstance(counted.sampler, BalancedSampler)
-    assert issubclass(BalancedSampler, Sampler)
     assert len(list(counted)) == 2
 
 
-def test_all_that_a_dataset_takes_is_passed_on(images: TensorDataset, tmp_path: Path) -> None:
-    of_dataset = inspect.signature(AugmentedDataset.__init__).parameters
-    of_loader = inspect.signature(augment_loader).parameters
-    shared = set(of_dataset) - {"self", "dataset", "augmenter"}
-    assert set(of_loader) - shared == {"loader", "augmenter", "length"}
-    for name in shared:
-        assert of_loader[name].default == of_dataset[name].default
-    items = Items([{"class": y, "foto": x, "row": 0} for x, y in images])
-    new = augment_loader(
-        DataLoader(items, shuffle=True),
-        Repeats(),
-        to=60,
-        synthetic_share=1.0,
-        companions=False,
-        classes=7,
-        transform=lambda image: image * 0,
-        normalize=(0, 1),
-        keys=("foto", "class"),
-        fill={"row": 1},
-        image_size=(8, 8),
-        refresh="epoch",
-        cache=tmp_path,
-        random_state=3,
-    )
-    assert new.dataset.counts["7"] == {"real": 4, "repeat": 0, "synthetic": 56, "companion": 0}
-    assert len(list(tmp_path.iterdir())) == 1
-    label, image, extra = new.dataset[-1].values()
-    assert (int(label), float(image.abs().max()), extra) == (7, 0, 1)
+def test_settings_of_the_dataset_are_passed_on(images: TensorDataset) -> None:
+    loader = DataLoader(images, shuffle=True)
+    new = augment_loader(loader, Repeats(), to=60, synthetic_share=1.0, classes=7, random_state=3)
+    assert new.dataset.counts["7"]["synthetic"] == 56
+    with pytest.raises(TypeError, match="classses"):
+        augment_loader(loader, Repeats(), classses=7)
+
+
+LABELS = np.random.default_rng(0).permutation(np.repeat([0, 1, 2], [60, 30, 11]))
+
+
+class Sized:
+    """A dataset of LABELS."""
+
+    labels = LABELS
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@given(
+    counts=st.lists(st.integers(0, 40), min_size=1, max_size=6).filter(any),
+    share=st.floats(0.01, 1),
+    shuffle=st.booleans(),
+)
+def test_every_class_gets_its_share_and_no_item_twice(counts, share, shuffle) -> None:
+    labels = np.repeat(np.arange(len(counts)), counts)
+    length = max(1, int(share * len(labels)))
+    items = balanced_draw(labels, 1, 0, length, shuffle)
+    assert len(items) == length == len(set(items.tolist()))
+    exact = np.array(counts) * length / len(labels)
+    held = np.bincount(labels[items], minlength=len(counts))
+    assert (np.abs(held - exact) < 1).all()
+    assert shuffle or (np.diff(items) > 0).all()
+
+
+def test_more_draws_than_items_are_whole_passes_first() -> None:
+    items = balanced_draw(LABELS, 0, 0, 250)
+    assert set(np.bincount(items, minlength=101).tolist()) == {2, 3}
+    assert len(items) == 250
+
+
+def test_a_sampler_counts_the_epochs() -> None:
+    sampler = BalancedSampler(Sized(), 10)
+    assert [{epoch for epoch, _ in sampler} for _ in range(3)] == [{0}, {1}, {2}]
+    sampler.set_epoch(8)
+    eighth = list(sampler)
+    assert sampler.epoch == 9
+    again = BalancedSampler(Sized(), 10)
+    again.set_epoch(8)
+    assert list(again) == eighth
+
+
+@pytest.mark.parametrize("drop_last", [False, True])
+@pytest.mark.parametrize("replicas", [1, 2, 7])
+@pytest.mark.parametrize("length", [100, 101])
+def test_ranks_are_disjoint_and_together_one_draw(replicas, drop_last, length) -> None:
+    parts = []
+    for rank in range(replicas):
+        like = DistributedSampler(range(length), replicas, rank, seed=4, drop_last=drop_last)
+        sampler = DistributedBalancedSampler(Sized(), length, like)
+        assert len(sampler) == len(like)
+        sampler.set_epoch(2)
+        assert list(sampler) == list(sampler), "the epoch stays until it is set"
+        parts.append([item for _, item in sampler])
+    assert len({len(part) for part in parts}) == 1
+    together = list(chain.from_iterable(parts))
+    most = balanced_draw(LABELS, 4, 2, len(together))
+    assert sorted(together) == sorted(most.tolist())
+
+
+def settings(method: str | None) -> dict:
+    """Arguments of a loader with two workers of a start method."""
+    if method is None:
+        return {}
+    context = {"multiprocessing_context": method, "persistent_workers": True, "timeout": 300}
+    return {"num_workers": 2, **context}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_items_do_not_depend_on_workers_start_method_or_batch_size(
+    method: str, images: TensorDataset, gan: ImageGAN
+) -> None:
+    def epochs(batch: int, method: str | None) -> list[np.ndarray]:
+        old = DataLoader(images, batch, shuffle=True, **settings(method))
+        loader = augment_loader(old, gan, transform=add_noise)
+        return [torch.cat([x for x, _ in loader]).numpy() for _ in range(3)]
+
+    alone = epochs(8, None)
+    np.testing.assert_array_equal(alone, epochs(5, method))
+    assert not np.array_equal(alone[0], alone[1])
+
+
+@pytest.mark.slow
+def test_workers_may_be_forked_after_the_model_has_used_threads(images: TensorDataset) -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        gan = ImageGAN(steps=2, device="cpu", threads=2, selection=False)
+        old = DataLoader(images, batch_size=8, shuffle=True, **settings("fork"))
+        loader = augment_loader(old, gan, transform=add_noise)
+        torch.rand(600, 600) @ torch.rand(600, 600)
+        assert [sum(len(y) for _, y in loader) for _ in range(3)] == [56, 56, 56]
+    finally:
+        torch.set_num_threads(before)
