@@ -288,7 +288,7 @@ def held_out_score(
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """What recipes are compared on, and what surrounds the comparison.
+    """The data and settings of a comparison of recipes.
 
     budget_s: seconds that the choice may take. share: that part of the user's budget. started_s:
     when the budget began. most: steps of the last round, at most where there is a budget.

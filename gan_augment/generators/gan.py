@@ -1,6 +1,6 @@
 """`GAN`: prepare, train and finish a fit; draw samples; save and load. The same for every kind.
 
-`ImageGAN` and `TabularGAN` say what is trained (`_problem`) and what is kept (`_finished`).
+`ImageGAN` and `TabularGAN` define what is trained (`_problem`) and what is kept (`_finish`).
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class GANScorer(Scorer, Protocol):
 
 @dataclass(frozen=True)
 class Problem:
-    """What one fit trains.
+    """The parts, batches and scorer of one fit.
 
     rows: the training rows of `data`. scorer_s: seconds that the scorer's classifier took.
     more: what the kind of data needs at the end of the fit.
@@ -85,7 +85,7 @@ class Problem:
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class GAN(ABC, Generic[Meta]):
-    """A class-conditional GAN: its settings, and all that is the same for images and tables.
+    """A class-conditional GAN: its settings, and what images and tables have in common.
 
     The parameters are those of `ImageGAN` and `TabularGAN`. A fitted GAN pickles and copies as the
     content of a saved model, which is verified when it is read.
@@ -156,21 +156,10 @@ class GAN(ABC, Generic[Meta]):
         topped_up = self._checked(data)
         sha256 = run.fingerprint or data.kind.sha256(data, unlabelled)
         ranks = self._agree(sha256)
-        if ranks.leads:
-            with alone():
-                self._choice = chosen_recipe(self, data, run, unlabelled, schema)
-            recipe, compute = self._recipe(), self._compute(data)
-            problem = self._problem(data, recipe, compute, run.progress, unlabelled, schema)
-            steps = self._steps(problem, run)
-            self._lead(ranks, recipe, steps, compute)
-        else:
-            how = ranks.told("has prepared the training")
-            compute = compute_config(self.device, how["precision"], how["threads"])
-            recipe, steps = Recipe.model_validate(how["recipe"]), how["steps"]
-            problem = self._problem(data, recipe, compute, Progress(), unlabelled, schema)
+        problem, steps = self._prepared(data, run, ranks, unlabelled, schema)
         if run.stop.signal is not None:
             raise StopRequested(run.stop.signal)
-        with machine.threads(compute.threads):
+        with machine.threads(problem.parts.compute.threads):
             training = Run(
                 parts=problem.parts,
                 batches=problem.batches,
@@ -263,14 +252,9 @@ class GAN(ABC, Generic[Meta]):
         *,
         device: str = "auto",
         threads: int | None = None,
-        allow_code: bool = False,
     ) -> Self:
-        """Read and verify a saved model; or ModelFileError.
-
-        allow_code: whether networks defined by a file of the user may be run.
-        """
+        """Read and verify a saved model; or ModelFileError."""
         arrays, meta = load_bundle(Path(folder), NAME, schema=cls._description)
-        check_code(meta.recipe, allowed=allow_code)
         gan = cls(
             recipe=meta.recipe,
             steps=meta.steps,
@@ -293,7 +277,6 @@ class GAN(ABC, Generic[Meta]):
         vars(self).update(state["settings"])
         if state["model"] is not None:
             arrays, meta = read_bundle_bytes(state["model"], NAME, schema=self._description)
-            check_code(meta.recipe, allowed=False)
             self._restore(arrays, meta, compute_config_here)
 
     @property
@@ -352,6 +335,32 @@ class GAN(ABC, Generic[Meta]):
         trained = self.recipe == CHOOSE or self._recipe().generator.trained
         check_length(self.steps, self.budget_s, self._least_steps if trained else 0)
         return choose_classes(self.classes, data.counts)
+
+    def _prepared(
+        self,
+        data: Labelled,
+        run: RunContext,
+        ranks: World,
+        unlabelled: Labelled | None,
+        schema: TableSchema | None,
+    ) -> tuple[Problem, int]:
+        """Return what is trained and for how many steps; the leading rank decides."""
+        if not ranks.leads:
+            how = ranks.told("has prepared the training")
+            compute = compute_config(self.device, how["precision"], how["threads"])
+            recipe = Recipe.model_validate(how["recipe"])
+            problem = self._problem(data, recipe, compute, Progress(), unlabelled, schema)
+            return problem, how["steps"]
+        with alone():
+            self._choice = chosen_recipe(self, data, run, unlabelled, schema)
+        recipe, compute = self._recipe(), self._compute(data)
+        problem = self._problem(data, recipe, compute, run.progress, unlabelled, schema)
+        steps = self._steps(problem, run)
+        if steps:
+            ranks.check_batch(recipe.batch, row_unit(recipe))
+        settings = {"precision": compute.precision, "threads": compute.threads}
+        ranks.tell({"recipe": recipe.model_dump(mode="json"), "steps": steps, **settings})
+        return problem, steps
 
     def _steps(self, problem: Problem, run: RunContext) -> int:
         """Return the generator steps; a budget is converted once, by the time that steps take."""
@@ -427,13 +436,6 @@ class GAN(ABC, Generic[Meta]):
         ranks.agree(data=sha256, settings=settings, **installed)
         return ranks
 
-    def _lead(self, ranks: World, recipe: Recipe, steps: int, compute: ComputeConfig) -> None:
-        """Tell the other ranks what to train."""
-        if steps:
-            ranks.check_batch(recipe.batch, row_unit(recipe))
-        settings = {"precision": compute.precision, "threads": compute.threads}
-        ranks.tell({"recipe": recipe.model_dump(mode="json"), "steps": steps, **settings})
-
     def _share(self, ranks: World) -> None:
         """Give the other ranks what was learned, or take it from the leader."""
         if ranks.size == 1:
@@ -472,7 +474,7 @@ class GAN(ABC, Generic[Meta]):
         return {k: v for k, v in vars(self).items() if not (k.endswith("_") or k.startswith("_"))}
 
     def _bundle(self) -> tuple[Arrays, dict[str, Any], str]:
-        """Return what is saved: arrays, the description, and its name."""
+        """Return the arrays, the description, and its name, for saving."""
         return self._sampler.arrays(), self.meta_.model_dump(mode="json", by_alias=True), NAME
 
     def _restore(
@@ -509,17 +511,6 @@ class GAN(ABC, Generic[Meta]):
                 f"this {name} is not fitted; call fit(data) or {name}.load(folder)"
             )
         return self
-
-
-def check_code(recipe: Recipe, *, allowed: bool) -> None:
-    """Raise UsageError for a saved model whose networks a file defines, unless that is allowed."""
-    if recipe.code and not allowed:
-        files = ", ".join(name.rpartition(" ")[0] for name in recipe.code)
-        raise UsageError(
-            f"loading this model would run {files}. If you trust that file, load the saved model "
-            "with ImageGAN.load(folder, allow_code=True), or give --allow-code to sample and to "
-            "augment --model; a pickle or a copy is never loaded"
-        )
 
 
 def compute_config_here(device: str, precision: Precision, threads: int | None) -> ComputeConfig:

@@ -27,7 +27,7 @@ class ScoreRecord(Frozen):
 
 
 class Thresholds(Frozen):
-    """What a candidate of one class must reach; None where a criterion is off or knows no row.
+    """Thresholds for candidates of one class; None where a criterion is off or knows no row.
 
     label: lowest p(class | image). far, near: largest and smallest distance to a training row in
     the features of the classifier of each fold. logit: lowest of D.
@@ -54,7 +54,7 @@ class ClassSelection(Frozen):
 
 
 class SelectionRecord(Frozen):
-    """What was decided at the end of a fit. compared: training rows whose features are inside."""
+    """The selection of all classes. compared: training rows whose features are inside."""
 
     folds: NonNegativeInt
     compared: NonNegativeInt
@@ -66,7 +66,7 @@ Estimate = tuple[float, float, float]
 
 
 class UsefulnessRecord(Frozen):
-    """What generated rows did to small CNNs that were judged on left-out training rows.
+    """The effect of generated rows on small CNNs, measured on left-out training rows.
 
     share: generated, of the rows added. rare_recall, balanced_accuracy, accuracy: differences to
     repeats, by the probability of the right class (a count of right answers varies more by chance).
@@ -104,7 +104,7 @@ class UsefulnessRecord(Frozen):
 
 
 class _Described(Frozen):
-    """What saved models of every kind say.
+    """The fields that descriptions of all kinds have.
 
     classes: {name: training rows seen at fit}, in label order. anchors: training rows inside,
     encoded or as they are (0: none). chosen: which generator was kept, "step N" or a method.
@@ -152,7 +152,7 @@ class ModelMeta(_Described):
 
     @property
     def unit(self) -> str:
-        """What the model makes."""
+        """The plural noun for samples."""
         return "images" if self.kind == "image" else "windows"
 
     @property
@@ -163,7 +163,7 @@ class ModelMeta(_Described):
 
     @property
     def advised_share(self) -> float:
-        """What "auto" of a top-up's synthetic_share is with this model.
+        """The synthetic_share that "auto" of a top-up means with this model.
 
         With selection it is what the trial found, 0 where nothing was tried.
         """

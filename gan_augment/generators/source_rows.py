@@ -196,7 +196,7 @@ def kept_a_class(shape: tuple[int, int, int], classes: int) -> int:
 
 
 def partners(data: Labelled) -> NDArray[np.int64]:
-    """Find for each row that of the other class whose file has the same name, -1 for none, (N,).
+    """Find the row of the other class whose file has the same name, -1 for none, (N,).
 
     >>> ids = np.array(["a/1.png", "a/2.png", "b/1.png"])
     >>> pixels = np.zeros((3, 8, 8, 1), np.uint8)
@@ -212,33 +212,33 @@ def partners(data: Labelled) -> NDArray[np.int64]:
 
 
 def checked_data(recipe: Recipe, data: Labelled) -> Labelled:
-    """Check that a recipe can be fitted to data, and keep what belongs together in one group.
+    """Check that a recipe fits the data; group rows with their sources and pairs of files.
 
-    That is a row and what was drawn from it, and pairs of files. Raises UsageError or DataError.
+    Raises UsageError or DataError.
     """
     data = grouped_by_source(data)
     settings, (height, width, _) = recipe.generator, data.image_shape
     held = [name for name, n in data.counts.items() if n]
     if settings.from_rows and data.kind is SIGNAL:
         raise UsageError(
-            f"the recipe {recipe.name!r} is for images, and the data is signals; take 'anchored', "
+            f"the recipe {recipe.name!r} is for images, but the data is signals; use 'anchored', "
             "'free' or another recipe that draws from noise"
         )
     if settings.from_others and len(held) < 2:
         raise DataError(
-            f"the recipe {recipe.name!r} draws rows of one class as another, and the data has "
-            f"{len(held)} class{'es' * (len(held) != 1)} with rows; add another one"
+            f"the recipe {recipe.name!r} translates rows between classes, but the data has "
+            f"{len(held)} class{'es' * (len(held) != 1)} with rows; add another class"
         )
     of_two = settings.kind == "pairs" or (settings.from_rows and recipe.game.by_class)
     if of_two and len(data.names) != 2:
         raise UsageError(
-            f"the recipe {recipe.name!r} is for one pair of classes, and the data has "
-            f"{len(data.names)}: take 'stargan', or `translate --from A --to B`"
+            f"the recipe {recipe.name!r} is for one pair of classes, but the data has "
+            f"{len(data.names)}: use 'stargan', or `translate --from A --to B`"
         )
     if settings.kind == "super-resolution" and (height % settings.scale or width % settings.scale):
         raise UsageError(
-            f"images of {width} x {height} px cannot be {settings.scale} times another size; take "
-            f"an --image-size whose sides are multiples of {settings.scale}"
+            f"the sides of images of {width} x {height} px are not multiples of {settings.scale}; "
+            "use an --image-size whose sides are"
         )
     if settings.kind != "pairs":
         return data
@@ -247,8 +247,8 @@ def checked_data(recipe: Recipe, data: Labelled) -> Labelled:
     if not len(pairs):
         first = [str(data.ids[data.labels == label][0]) for label in (0, 1)]
         raise DataError(
-            f"no file of {held[0]!r} has the name of one of {held[1]!r} ({first[0]!r} and "
-            f"{first[1]!r} come first); expected pairs, such as a/0001.png and b/0001.png"
+            f"no file of {held[0]!r} has the same name as a file of {held[1]!r} (the first are "
+            f"{first[0]!r} and {first[1]!r}); expected pairs, such as a/0001.png and b/0001.png"
         )
     same = [[int(row), int(other[row])] for row in pairs if row < other[row]]
     return replace(data, groups=join_groups(len(data), same, data.groups))

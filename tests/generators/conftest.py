@@ -11,7 +11,7 @@ import pytest
 
 from gan_augment import ImageGAN, TabularGAN
 from gan_augment.data.tables.reader import ReadTable, read_frame
-from gan_augment.generators import scorer
+from gan_augment.generators import calibration, scorer
 from gan_augment.kinds.image import IMAGE
 from gan_augment.kinds.kind import Labelled
 from gan_augment.kinds.signal import SIGNAL
@@ -22,6 +22,7 @@ def quick_scores() -> Iterator[None]:
     """Ten updates of the classifier that scores: fits take a second."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(scorer, "SCORER_STEPS", 10)
+        patch.setattr(calibration, "MOST_UPDATES", 10)
         yield
 
 

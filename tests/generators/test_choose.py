@@ -178,7 +178,7 @@ def test_too_few_rows_to_hold_out_are_refused():
 
 @pytest.mark.slow
 def test_a_generator_that_chooses_keeps_the_recipe_of_the_winner():
-    gan = TabularGAN(recipe="choose", steps=80, device="cpu", threads=1)
+    gan = TabularGAN(recipe="choose", steps=20, device="cpu", threads=1)
     gan.fit(table({"common": 80, "rare": 20}))
     assert gan.recipe == "choose"
     assert gan.meta_.recipe.name in RECIPES["table"]

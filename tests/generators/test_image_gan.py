@@ -48,9 +48,9 @@ def test_a_free_generator_contains_no_row_and_keeps_the_same_promises(toy, tmp_p
 @pytest.mark.slow
 def test_a_generator_that_chooses_is_of_the_usual_recipes(toy, monkeypatch):
     monkeypatch.setitem(CANDIDATES, "image", ("anchored", "free"))
-    monkeypatch.setattr(ImageGAN, "forecast", lambda *_: Forecast(80, 0.1, 0.01))
+    monkeypatch.setattr(ImageGAN, "forecast", lambda *_: Forecast(20, 0.1, 0.01))
     settings = {"device": "cpu", "threads": 1, "selection": False}
-    gan = ImageGAN(recipe="choose", steps=80, classes=["good"], **settings).fit(toy)
+    gan = ImageGAN(recipe="choose", steps=20, classes=["good"], **settings).fit(toy)
     assert gan.recipe == "choose"
     assert gan.meta_.recipe.name in CANDIDATES["image"]
     assert gan.sample({"good": 3}).counts["good"] == 3
