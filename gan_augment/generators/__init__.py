@@ -33,7 +33,11 @@ def model_folder(run: Path) -> Path:
 
 
 def load_model(
-    run: str | Path, *, device: str = "auto", threads: int | None = None
+    run: str | Path,
+    *,
+    device: str = "auto",
+    threads: int | None = None,
+    allow_code: bool = False,
 ) -> ImageGAN | TabularGAN:
     """Load and verify the model of a run, or a saved model; or raise ModelFileError."""
     folder = model_folder(Path(run))
@@ -43,4 +47,4 @@ def load_model(
         return TabularGAN.load(folder, device=device, threads=threads)
     from gan_augment.generators.image_gan import ImageGAN
 
-    return ImageGAN.load(folder, device=device, threads=threads)
+    return ImageGAN.load(folder, device=device, threads=threads, allow_code=allow_code)

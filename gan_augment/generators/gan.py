@@ -252,6 +252,7 @@ class GAN(ABC, Generic[Meta]):
         *,
         device: str = "auto",
         threads: int | None = None,
+        allow_code: bool = False,
     ) -> Self:
         """Read and verify a saved model; or ModelFileError."""
         arrays, meta = load_bundle(Path(folder), NAME, schema=cls._description)
@@ -511,6 +512,10 @@ class GAN(ABC, Generic[Meta]):
                 f"this {name} is not fitted; call fit(data) or {name}.load(folder)"
             )
         return self
+
+
+def check_code(recipe: Recipe, *, allowed: bool) -> None:
+    """Do nothing: no recipe names a file."""
 
 
 def compute_config_here(device: str, precision: Precision, threads: int | None) -> ComputeConfig:
