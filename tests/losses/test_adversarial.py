@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import get_args
 
 import pytest
 import torch
-from scipy.stats import wasserstein_distance
 from torch.nn import functional as F
 
 from gan_augment.losses.adversarial import (
@@ -23,7 +21,6 @@ from gan_augment.losses.adversarial import (
     relativistic_g,
     wasserstein_d,
 )
-from gan_augment.recipes import ObjectiveSettings
 
 ZERO, NONE = torch.zeros(4), torch.zeros(0)
 
@@ -124,12 +121,6 @@ def test_the_clipped_linear_critic_ends_at_the_clip_and_the_loss_at_the_shift_ti
     assert wasserstein_d(w * real, w * fake).item() == pytest.approx(-limit * 3)
 
 
-def test_the_identity_critic_measures_the_earth_movers_distance_of_a_shift():
-    fake = logits(11)
-    other = wasserstein_distance(fake.numpy() + 2.5, fake.numpy())
-    assert -wasserstein_d(fake + 2.5, fake).item() == pytest.approx(other, rel=1e-6)
-
-
 @pytest.mark.parametrize("side", [wasserstein_d, relativistic_d, relativistic_g])
 def test_a_critic_does_not_see_a_constant_added_to_the_logits(side):
     real, fake = logits(13), logits(14)
@@ -157,7 +148,3 @@ def test_only_a_loss_that_says_so_shows_reals_to_g(name):
     real, fake, loss = logits(17), logits(18), LOSSES[name]
     told = loss.generator(real, fake) != loss.generator(real + 1, fake)
     assert bool(told) == loss.generator_sees_reals
-
-
-def test_every_loss_is_one_that_a_recipe_may_name():
-    assert set(get_args(ObjectiveSettings.model_fields["loss"].annotation)) == set(LOSSES)

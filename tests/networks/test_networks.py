@@ -56,13 +56,6 @@ def test_the_base_has_four_to_eight_pixels(side, base):
     assert Geometry.of((side, side, 1)).base == (base, base)
 
 
-@pytest.mark.parametrize("shape", SHAPES)
-def test_padding_adds_less_than_one_base_pixel(shape):
-    geometry = Geometry.of(shape)
-    for given, padded in zip(shape[:2], geometry.padded, strict=True):
-        assert 0 <= padded - given < 2**geometry.stages
-
-
 def test_a_generated_image_does_not_depend_on_its_batch_when_sampling():
     network, z = decoder(), torch.randn(4, 6, generator=torch.Generator().manual_seed(0))
     y = torch.tensor([0, 1, 2, 0])
@@ -77,11 +70,6 @@ def test_equal_embeddings_make_the_discriminator_blind_to_the_label():
     logits = [network(x, torch.full((3,), label)) for label in range(3)]
     torch.testing.assert_close(logits[0], logits[1])
     torch.testing.assert_close(logits[0], logits[2])
-
-
-def test_the_label_matters_to_the_discriminator_otherwise():
-    network, x = discriminator(), torch.ones(1, 1, 8, 8)
-    assert network(x, torch.tensor([0])).item() != network(x, torch.tensor([1])).item()
 
 
 def test_identical_images_have_the_smallest_minibatch_deviation():
@@ -109,12 +97,6 @@ def test_first_weights_are_a_function_of_the_seed_and_leave_the_global_generator
         assert all(torch.equal(p, q) for p, q in zip(a.parameters(), b.parameters(), strict=True))
     weights = [next(g.parameters()) for g, _ in (one, other)]
     assert not torch.equal(*weights)
-
-
-def test_spectral_norm_is_built_in_only_if_asked():
-    names = [name for name, _ in discriminator(spectral_norm=True).named_buffers()]
-    assert sum(name.endswith("left") for name in names) == len(names) > 0
-    assert not list(discriminator(spectral_norm=False).named_buffers())
 
 
 def test_a_new_decoder_draws_no_checkerboard():
@@ -195,7 +177,7 @@ def test_a_planted_spectrum_is_normalised_to_1_after_20_forwards():
     assert largest(layer.eval().weight) == pytest.approx(1, abs=1e-5)
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(2))
 def test_random_3x3_layers_end_between_1_and_1_03_after_20_forwards(seed):
     layer = spectrally_normalised(nn.Conv2d(32, 64, 3))
     initialise(layer, seed)
@@ -211,11 +193,6 @@ def test_scaling_a_weight_changes_nothing():
     with torch.no_grad():
         layer.parametrizations.weight.original.mul_(5)
     torch.testing.assert_close(layer.weight, before)
-
-
-def test_evaluation_is_pure():
-    layer = planted(0.9).eval()
-    torch.testing.assert_close(layer.weight, layer.weight, rtol=0, atol=0)
 
 
 def test_the_scale_is_computed_in_float32_under_autocast():

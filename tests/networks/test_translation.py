@@ -12,9 +12,6 @@ from gan_augment.networks.geometry import Geometry
 from gan_augment.networks.inputs import GeneratorInput, SourceRows
 from gan_augment.networks.translation import (
     FrequencyMixer,
-    SuperResolver,
-    TranslationGenerator,
-    Translator,
     adain,
     lowered,
     moments,
@@ -69,12 +66,6 @@ def test_rows_of_every_shape_become_images_of_that_shape(name, shape):
     side = 2 if name == "srgan" else 1
     assert images.shape == (*source.rows.shape[:2], *(side * k for k in source.rows.shape[2:]))
     assert torch.isfinite(images).all()
-
-
-def test_a_generator_without_rows_says_what_it_needs():
-    g, _ = networks("stargan")
-    with pytest.raises(TypeError, match="rows to start from"):
-        g(GeneratorInput(torch.zeros(1, 0), torch.tensor([0])))
 
 
 @pytest.mark.parametrize("name", ["stargan", "pix2pix", "inpaint"])
@@ -160,11 +151,6 @@ def test_lowered_pixels_are_means_of_those_that_they_stand_for():
     assert lowered(images, 4).flatten().tolist() == [7.5, 23.5]
 
 
-def test_a_super_resolver_takes_any_side():
-    network = SuperResolver(1, SMALL.model_copy(update={"kind": "super-resolution", "scale": 4}))
-    assert network(noise(0, 1, 1, 3, 11)).shape == (1, 1, 12, 44)
-
-
 # masks and noise
 
 
@@ -189,18 +175,6 @@ def test_dropped_channels_are_the_noise_also_when_sampling_and_z_says_which(name
     assert not torch.allclose(images, g(GeneratorInput(other, y, source)))
 
 
-@pytest.mark.parametrize("name", ["stargan", "cyclegan", "adain", "fourier", "srgan"])
-def test_other_networks_have_no_noise(name):
-    g, _ = networks(name)
-    assert g.noise_width == 0
-
-
-def test_small_sides_are_halved_once_and_larger_ones_twice():
-    for side, halvings in ((8, 1), (16, 2), (64, 2)):
-        network = Translator(Geometry.of((side, side, 1)), 2, SMALL)
-        assert (len(network.down), len(network.up)) == (halvings, halvings)
-
-
 def test_d_of_pairs_sees_both_images():
     _, d = networks("pix2pix", (8, 8, 3))
     y, pair = torch.tensor([0, 1]), noise(0, 2, 6, 8, 8)
@@ -210,19 +184,3 @@ def test_d_of_pairs_sees_both_images():
     assert not torch.allclose(said, d(other, y))
     with pytest.raises(RuntimeError, match="channels"):
         d(pair[:, :3], y)
-
-
-def test_rows_are_taken_apart_and_moved_with_all_that_belongs_to_them():
-    rows, parts = noise(0, 3, 1, 8, 8), torch.arange(3)
-    source = SourceRows(rows, parts, rows + 1, rows + 2)
-    own = source.of(slice(1, 3)).to(torch.device("cpu"))
-    assert torch.equal(own.rows, rows[1:])
-    assert own.labels.tolist() == [1, 2]
-    assert torch.equal(own.styles, rows[1:] + 1)
-    assert torch.equal(own.masks, rows[1:] + 2)
-    assert SourceRows(rows).of(slice(1)).styles is None
-
-
-def test_a_wrapped_network_tells_the_width_of_its_noise():
-    dropping = Translator(Geometry.of((8, 8, 1)), 2, SMALL, dropping=True)
-    assert TranslationGenerator(dropping).noise_width == dropping.blocks[0].first.out_channels

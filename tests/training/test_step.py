@@ -8,7 +8,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from toy_runs import table_run
 
 from gan_augment.losses.adversarial import LOSSES
 from gan_augment.recipes import (
@@ -93,14 +92,6 @@ def test_every_optimiser_teaches_d_four_samples(toy_run, name):
     rate = {"sgd": 0.05, "rmsprop": 2e-3}.get(name, 5e-3)
     run = toy_run(batch=4, discriminator_optimiser=OptimiserSettings(name=name, rate=rate))
     losses = [d_step(run)["d_loss"].item() for _ in range(60)]
-    assert losses[-1] < 0.5 * losses[0]
-
-
-def test_d_learns_to_tell_four_rows_from_four_others():
-    run = table_run(
-        batch=4, discriminator_optimiser={"rate": 5e-3}, objective={"loss": "non-saturating"}
-    )
-    losses = [d_step(run)["d_loss"].item() for _ in range(80)]
     assert losses[-1] < 0.5 * losses[0]
 
 

@@ -5,25 +5,19 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from torch.nn import functional as F
 
 from gan_augment.networks.geometry import Geometry
 from gan_augment.networks.inputs import GeneratorInput, SourceRows
 from gan_augment.networks.layers import initialise
 from gan_augment.networks.translation import (
-    FrequencyMixer,
-    Restyler,
-    SuperResolver,
     TranslationGenerator,
-    adain,
     lowered,
-    moments,
 )
-from gan_augment.recipes import RECIPES, GeneratorSettings, ScheduleSettings
+from gan_augment.recipes import RECIPES, ScheduleSettings
 from gan_augment.training.loop import one_step
 from gan_augment.training.parts import GeneratorOutput, load_state, state_arrays
 from gan_augment.training.schedule import rate_multiplier
-from gan_augment.training.step import discriminator_step, generate
+from gan_augment.training.step import generate
 from gan_augment.training.translation import (
     LEAST_MASK,
     MOST_MASK,
@@ -39,18 +33,9 @@ from gan_augment.training.translation import (
     style_term,
 )
 from tests.training.test_recipes import toy
-from tests.training.toy_runs import image_run
 
-FROM_ROWS = [name for name, one in RECIPES["image"].items() if one.generator.from_rows]
 GRID = Geometry.of((16, 16, 1))
 RNG = torch.Generator().manual_seed(0)
-
-
-class Same(torch.nn.Module):
-    """A generator that gives back what it is given."""
-
-    def forward(self, inputs: GeneratorInput) -> torch.Tensor:
-        return inputs.source.rows
 
 
 def network_of(name: str, classes: int = 2, seed: int = 0):
@@ -61,29 +46,6 @@ def network_of(name: str, classes: int = 2, seed: int = 0):
 
 def rows(n: int, side: int = 16) -> torch.Tensor:
     return torch.rand(n, 1, side, side, generator=RNG) * 2 - 1
-
-
-def test_identity_maps_have_no_cycle_and_no_identity_term():
-    run = toy("image", "cyclegan")
-    batch = run.batches.at(0, 0)
-    source = SourceRows(batch.x, batch.y)
-    run.state.generator = Same()
-    output = GeneratorOutput(batch.x, source=source)
-    for term in (cycle_term, identity_term):
-        loss, _ = term(run.state, run.parts, batch, output)
-        assert float(loss) == 0
-    moved = GeneratorOutput(batch.x + 0.25, source=source)
-    loss, told = cycle_term(run.state, run.parts, batch, moved)
-    assert float(told["cycle"]) == pytest.approx(0.25, abs=1e-6)
-    assert float(loss) == pytest.approx(2.5, abs=1e-5)  # lambda 10
-
-
-def test_a_known_row_costs_its_mean_absolute_error():
-    run = toy("image", "srgan")
-    batch = run.batches.at(0, 0)
-    output = GeneratorOutput(batch.x - 0.5, source=SourceRows(batch.x))
-    loss, _ = pixel_term(run.state, run.parts, batch, output)
-    assert float(loss) == pytest.approx(0.5, abs=1e-6)
 
 
 def test_the_pool_holds_so_many_of_each_class_and_shows_half_past_ones():
@@ -111,52 +73,6 @@ def test_a_sample_is_shown_by_the_pool_of_its_own_class():
     assert torch.equal(shown.flatten(), labels.float())
 
 
-def test_the_pool_is_in_the_checkpoint():
-    run = toy("image", "cyclegan")
-    for _ in range(3):
-        one_step(run)
-    arrays = state_arrays(run.state)
-    assert arrays["numbers/pool"].shape == (2, 50, 1, 8, 8)
-    assert arrays["numbers/pooled"].sum() == 3 * 8
-    assert np.abs(arrays["numbers/pool"]).sum() > 0
-
-
-def test_moments_become_those_of_the_style():
-    content, style = rows(3), 3 * rows(3) + 1
-    mean, deviation = moments(adain(content, style))
-    assert torch.allclose(mean, moments(style)[0], atol=1e-5)
-    assert torch.allclose(deviation, moments(style)[1], atol=1e-3)
-    assert torch.allclose(adain(content, content), content, atol=1e-5)
-
-
-def test_a_whole_band_gives_the_amplitudes_of_the_style():
-    content, style = rows(2) / 8, rows(2) / 8
-    mixed = FrequencyMixer(0.5)(content, style)
-    assert torch.allclose(torch.fft.fft2(mixed).abs(), torch.fft.fft2(style).abs(), atol=1e-3)
-    assert torch.allclose(FrequencyMixer(0.1)(content, content), content, atol=1e-5)
-    far = torch.fft.fft2(FrequencyMixer(0.1)(content, style)).abs()
-    assert torch.allclose(far[..., 5, 5], torch.fft.fft2(content).abs()[..., 5, 5], atol=1e-3)
-
-
-@pytest.mark.parametrize("scale", [2, 4])
-def test_before_training_an_enlargement_is_bicubic(scale):
-    network = SuperResolver(1, GeneratorSettings(kind="super-resolution", width=8, scale=scale))
-    initialise(network, 0)
-    low = rows(2, 8)
-    expected = F.interpolate(low, scale_factor=scale, mode="bicubic", align_corners=False)
-    assert torch.equal(network(low), expected)
-    assert torch.allclose(lowered(torch.full((1, 1, 8, 8), 0.3), scale), torch.tensor(0.3))
-
-
-def test_no_norm_takes_the_class_out_again():
-    network, row = network_of("stargan").requires_grad_(False), rows(1)
-    drawn = [
-        network(GeneratorInput(torch.zeros(1, 0), torch.tensor([k]), SourceRows(row)))
-        for k in (0, 1)
-    ]
-    assert float((drawn[0] - drawn[1]).abs().mean()) > 0.02
-
-
 def test_outside_of_a_mask_a_row_stays_bit_for_bit():
     network, row = network_of("inpaint"), rows(2)
     masks = torch.zeros(2, 1, 16, 16)
@@ -180,58 +96,6 @@ def test_drawn_masks_are_rectangles_of_a_quarter_to_three_fifths_of_a_side():
         assert lengths.max() <= MOST_MASK * side + 1
     heights, widths = masks[:, 0].max(axis=2).sum(axis=1), masks[:, 0].max(axis=1).sum(axis=1)
     assert np.array_equal(masks.sum(axis=(1, 2, 3)), heights * widths)
-
-
-def test_dropout_stays_on_when_sampling_and_is_a_function_of_the_noise():
-    network, row, y = network_of("pix2pix"), rows(1), torch.tensor([0])
-    z = torch.randn(2, 1, network.noise_width, generator=RNG)
-    drawn = [network(GeneratorInput(one, y, SourceRows(row))) for one in (z[0], z[0], z[1])]
-    assert torch.equal(drawn[0], drawn[1])
-    assert not torch.equal(drawn[0], drawn[2])
-
-
-def test_the_discriminator_of_pairs_sees_both_images():
-    run = toy("image", "pix2pix")
-    batch = run.batches.at(0, 0)
-    output = generate(run.state, run.parts, batch)
-    assert output.x.shape == batch.x.shape == (8, 2, 8, 8)
-    assert torch.equal(output.x[:, 1], batch.x[:, 1])  # the row that each starts from
-
-
-def test_stargan_does_not_teach_d_the_class_of_what_may_not_have_arrived(monkeypatch):
-    told = []
-    monkeypatch.setattr(
-        "gan_augment.training.step._class_term",
-        lambda parts, classes, y: told.append(classes) or 0.0,
-    )
-    for name, terms in (("stargan", 1), ("acgan", 2)):
-        told.clear()
-        run = toy("image", name)
-        batch = run.batches.at(0, 0)
-        discriminator_step(run.state, run.parts, batch, generate(run.state, run.parts, batch))
-        assert len(told) == terms
-
-
-def test_the_encoder_stays_once_styles_are_compared():
-    run = toy("image", "adain", objective={**RECIPES["image"]["adain"].objective.model_dump()})
-    network = run.state.generator.network
-    assert isinstance(network, Restyler)
-
-    def weights(part) -> list[torch.Tensor]:
-        return [weight.detach().clone() for weight in part.parameters()]
-
-    for _ in range(4):  # of ten: encoder and decoder alone
-        one_step(run)
-    encoder, last = weights(network.encoder), weights(network.last)
-    one_step(run)
-    assert all(map(torch.equal, encoder, weights(network.encoder)))
-    assert not all(map(torch.equal, last, weights(network.last)))
-
-
-def test_a_held_rate_falls_in_the_second_half():
-    schedule = ScheduleSettings(hold=0.5)
-    rates = [rate_multiplier(schedule, p) for p in (0.0, 0.3, 0.5, 0.75, 1.0)]
-    assert rates == [1.0, 1.0, 1.0, 0.5, 0.0]
 
 
 class Moved(torch.nn.Module):
@@ -445,15 +309,6 @@ def test_a_held_rate_is_constant_to_the_half_and_then_falls_linearly():
     schedule = ScheduleSettings(hold=0.5)
     rates = [rate_multiplier(schedule, progress) for progress in (0, 0.25, 0.5, 0.75, 0.9, 1)]
     assert rates == pytest.approx([1, 1, 1, 0.5, 0.2, 0])
-
-
-def test_a_translator_trains_in_bf16():
-    values = RECIPES["image"]["stargan"].model_dump() | {"batch": 8, "d_steps": 1}
-    values["generator"] |= {"width": 8, "max_width": 8}
-    values["discriminator"] |= {"width": 8, "max_width": 8}
-    run = image_run(precision="bf16", **values)
-    losses = [one_step(run) for _ in range(3)]
-    assert all(torch.isfinite(value) for told in losses for value in told.values())
 
 
 def test_samples_of_unknown_rows_go_back_nowhere():
