@@ -130,8 +130,9 @@ def test_no_modules_import_each_other_and_few_are_small_with_one_importer() -> N
     assert sizes["total"]["files"] <= 190
 
 
-def test_every_place_that_the_readme_names_exists() -> None:
-    table = (ROOT / "README.md").read_text(encoding="utf-8").partition("## Where is")[2]
+@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md"])
+def test_every_place_in_where_is_exists(document: str) -> None:
+    table = (ROOT / document).read_text(encoding="utf-8").partition("## Where is")[2]
     places = re.findall(r"`([\w/]+/[\w./]*)`", table)
     assert len(places) > 10
     assert not [place for place in places if not (ROOT / place).exists()]

@@ -48,22 +48,6 @@ def test_every_page_of_the_documentation_is_in_its_index_and_in_the_readme() -> 
     assert [page for page in sorted(pages) if f"docs/{page}" not in readme] == []
 
 
-@pytest.mark.parametrize("curve", ["to", "share"])
-def test_the_curves_on_choosing_an_amount_are_those_of_the_committed_results(curve: str) -> None:
-    page = (ROOT / "docs" / "amount.md").read_text(encoding="utf-8")
-    table = page.partition(f"<!-- curves: {curve} -->\n")[2].partition("\n\n")[0]
-    head, _, *rows = [
-        [cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()
-    ]
-    assert len(rows) == 6
-    for name, *cells in rows:
-        found = json.loads((VERDICTS / f"{name}.json").read_text(encoding="utf-8"))["curves"]
-        said = {point["amount"]: f"{100 * point['mean']:.1f}" for point in found[curve]}
-        assert dict(zip(head[1:], cells, strict=True)) == {
-            amount: said.get(amount, "") for amount in head[1:]
-        }
-
-
 def test_the_verdict_that_is_explained_is_a_committed_one() -> None:
     page = (ROOT / "docs" / "report.md").read_text(encoding="utf-8")
     quoted = " ".join(re.findall(r"^> (.*)$", page, flags=re.MULTILINE))
@@ -76,7 +60,6 @@ def test_how_to_read_the_report_has_a_part_for_every_part_of_the_report() -> Non
     parts = {
         part
         for template in templates.glob("*.html")
-        if template.name != "choice.html"  # told in docs/choosing.md
         for part in re.findall(r"<h2>([^<{]+)</h2>", template.read_text(encoding="utf-8"))
     }
     page = (ROOT / "docs" / "report.md").read_text(encoding="utf-8")
