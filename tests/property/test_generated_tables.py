@@ -1,4 +1,4 @@
-"""Tables of any columns, as hypothesis draws them: read, learned and given back, or refused."""
+"""Tables of generated columns are read, learned and given back, or refused."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from gan_augment.errors import DataError, GanAugmentError
 
 QUIET = [HealthCheck.too_slow, HealthCheck.data_too_large]
 DRAWN = 40
-"""Cells of a column that are drawn; a longer column holds them again and again."""
+"""Number of drawn cells; longer columns repeat them."""
 
 Build = Callable[[list[Any]], pd.Series]
 Z = zoneinfo.ZoneInfo
@@ -62,7 +62,7 @@ def in_unit(unit: str, zone: str | None = None) -> Build:
 
 
 def category(cells: list[Any]) -> pd.Series:
-    """Every other one ordered, all with levels that no cell holds."""
+    """Make a category, ordered or not, with unused levels."""
     text = any(isinstance(cell, str) for cell in cells)
     unused = ("unused", "and another") if text else (97, 98)
     series = pd.Series(pd.Categorical(cells))
@@ -72,32 +72,25 @@ def category(cells: list[Any]) -> pd.Series:
 
 # (a cell, whether it may be missing, how cells become a series)
 COLUMNS: list[tuple[st.SearchStrategy[Any], bool, Build]] = [
-    *((whole(name), False, typed(name)) for name in ("int8", "uint16", "int32", "int64", "uint64")),
-    *((whole(name), True, typed(name)) for name in ("Int8", "UInt32", "Int64", "UInt64")),
+    *((whole(name), False, typed(name)) for name in ("int8", "uint16", "int64")),
+    *((whole(name), True, typed(name)) for name in ("Int8", "Int64")),
     (doubles, True, typed("float64")),
     (tidy, True, typed("float64")),
     (st.floats(width=32, allow_nan=False, allow_infinity=False), True, typed("float32")),
-    (tidy, True, typed("Float64")),
     (st.booleans(), False, typed("bool")),
     (st.booleans(), True, typed("boolean")),
-    *((words, True, typed(dtype)) for dtype in (None, object, "string[python]", "string[pyarrow]")),
+    *((words, True, typed(dtype)) for dtype in (None, object, "string[pyarrow]")),
     (st.one_of(*scalars), True, typed(object)),
     (words | st.integers(0, 3) | st.booleans() | tidy, True, typed(object)),
-    (st.integers(-(2**70), 2**70), True, typed(object)),
     *((cell, True, typed(object)) for cell in (decimals, st.dates(), st.datetimes(), zoned)),
-    (st.lists(st.integers(), max_size=1) | st.binary(max_size=1), True, typed(object)),
     (st.sampled_from([1.0, 2.0, np.inf]), False, typed("float64")),
     (words, True, category),
     (st.integers(-3, 3), True, category),
-    *((moments, True, in_unit(unit)) for unit in ("s", "ms", "us", "ns")),
+    *((moments, True, in_unit(unit)) for unit in ("s", "us", "ns")),
     *((moments, True, in_unit("us", zone)) for zone in ZONES),
     (moments.map(dt.datetime.date), True, in_unit("s")),
-    (whole("int16"), True, arrow(pa.int16())),
-    (doubles, True, arrow(pa.float64())),
     (words, True, arrow(pa.string())),
-    (st.booleans(), True, arrow(pa.bool_())),
     (st.dates(), True, arrow(pa.date32())),
-    (moments, True, arrow(pa.timestamp("us"))),
     (moments, True, arrow(pa.timestamp("ms", tz="Europe/Berlin"))),
 ]
 
@@ -147,7 +140,7 @@ def tables(draw: st.DrawFn) -> tuple[pd.DataFrame, list[Any]]:
 
 
 def check_reading(frame: pd.DataFrame) -> None:
-    """All that a reader promises of a frame holds, or it is refused in words."""
+    """Check what a reader promises of a frame, unless it refuses the frame."""
     before = frame.copy(deep=True)
     try:
         read = read_frame(frame, "the target")
@@ -174,7 +167,7 @@ def check_reading(frame: pd.DataFrame) -> None:
 
 
 def check_column(column: Column, new: pd.Series, seen: pd.Series) -> None:
-    """Every level seen in training, every number within its range, missing only where some were."""
+    """Check that levels were seen, numbers are in range, and missing cells are as in training."""
     assert new.dtype == seen.dtype
     cells, known = new.dropna(), seen.dropna()
     if not seen.isna().any() and column.refill != "missing":
@@ -187,7 +180,7 @@ def check_column(column: Column, new: pd.Series, seen: pd.Series) -> None:
 
 
 def check_learning(frame: pd.DataFrame, y: list[Any], recipe: str, steps: int) -> str:
-    """What came of it: rows as promised ("sampled"), or the kind of the error."""
+    """Check the sampled rows; return "sampled", or the name of the error."""
     before = frame.copy(deep=True)
     try:
         read = read_frame(frame, y=y)
@@ -202,45 +195,27 @@ def check_learning(frame: pd.DataFrame, y: list[Any], recipe: str, steps: int) -
     for column in read.schema.columns:
         check_column(column, new.frame[column.name], frame[column.name])
     again = gan.rows(new.names[-1], 0, 3, first_id=7 * (len(new.names) - 1))
-    assert_frame_equal(again, new.frame[-7:-4].reset_index(drop=True))
+    assert_frame_equal(again.frame, new.frame[-7:-4].reset_index(drop=True))
     assert_frame_equal(frame, before)
     return "sampled"
 
 
-RECIPES = st.sampled_from(["auto", "auto", "free"])
-
-
-def drawn(n: int) -> settings:
-    """Settings for n examples; a campaign draws others each time."""
-    gate = n <= 250
-    return settings(max_examples=n, deadline=None, derandomize=gate, suppress_health_check=QUIET)
-
-
-def read_frames(n: int) -> None:
-    """Read so many frames; one that breaks a promise raises."""
-    drawn(n)(given(frames())(check_reading))()
+@pytest.mark.slow
+@settings(max_examples=200, deadline=None, derandomize=True, suppress_health_check=QUIET)
+@given(frames())
+def test_generated_frames_are_read_and_given_back_or_refused(frame: pd.DataFrame) -> None:
+    check_reading(frame)
 
 
 @pytest.mark.slow
-def test_generated_frames_are_read_and_given_back_or_refused_in_words() -> None:
-    read_frames(250)
-
-
-def tally_of_learning(n: int) -> Counter[str]:
-    """What came of so many tables; one that breaks a promise raises."""
+def test_generated_tables_are_learned_and_sampled_in_kind_or_refused() -> None:
     tally: Counter[str] = Counter()
 
-    @drawn(n)
-    @given(tables(), RECIPES, st.integers(2, 4))
+    @settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=QUIET)
+    @given(tables(), st.sampled_from(["auto", "auto", "free"]), st.integers(2, 4))
     def each(table: tuple[pd.DataFrame, list[Any]], recipe: str, steps: int) -> None:
         tally[check_learning(*table, recipe, steps)] += 1
 
     each()
     assert set(tally) <= {"sampled", "DataError"}
-    assert tally["sampled"] >= n // 2, tally
-    return tally
-
-
-@pytest.mark.slow
-def test_generated_tables_are_learned_and_sampled_in_kind_or_refused_in_words() -> None:
-    tally_of_learning(60)
+    assert tally["sampled"] >= 15, tally
