@@ -27,7 +27,6 @@ from gan_augment.evaluation.start import JOURNAL, prepare
 from gan_augment.evaluation.start import evaluate as run
 from gan_augment.kinds.kind import Labelled
 from gan_augment.options import FitOptions
-from gan_augment.processes import joblib_engine
 from gan_augment.progress import Progress
 from gan_augment.training.callbacks import interruptible
 
@@ -74,8 +73,6 @@ def evaluate(
     test: str | Path | None = None,
     features: str | Path | None = None,
     backbone: str | Path | None = None,
-    backend: str | None = None,
-    address: str | None = None,
     resume: bool = False,
     overwrite: bool = False,
     progress: Progress | None = None,
@@ -89,9 +86,8 @@ def evaluate(
     folds. features: a backbone of `FrozenFeatures`: images are judged as rows of its features, by
     the learner "logistic" (the default), "mlp" or one's own, and rows are by default those of the
     recipe "features". backbone: one whose features of the same photos are an arm beside the network
-    that is trained. backend, address: "dask" and its scheduler, which fits on a cluster whose
-    workers see `out`. Raises StopRequested for Ctrl-C and
-    SIGTERM, what was done being kept, and GanAugmentError.
+    that is trained. Raises StopRequested for Ctrl-C and SIGTERM, what was done being kept, and
+    GanAugmentError. A joblib backend, such as dask, is set by `joblib.parallel_config`.
     """
     options, progress = options or EvaluationOptions(), progress or Progress()
     started_s = time.monotonic()
@@ -108,7 +104,7 @@ def evaluate(
     def hint() -> str:
         return _HINT.format(folder) if (folder / JOURNAL).is_file() else ""
 
-    with interruptible(hint), joblib_engine(backend, address):
+    with interruptible(hint):
         result = run(
             read.data,
             read.options,
