@@ -1,1 +1,1 @@
-"""Readers and splits: whatever a user has becomes `Labelled`. Start at `images/reader.py`."""
+"""Read, group, split and batch data, and plan top-ups. Start at `images/reader.py`."""

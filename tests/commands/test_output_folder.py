@@ -110,7 +110,7 @@ def test_a_folder_without_our_manifest_is_never_overwritten(tmp_path):
 
 def test_another_program_s_manifest_gives_no_right_to_remove(tmp_path):
     (tmp_path / "manifest.csv").write_text("path\n../secret\n")
-    with pytest.raises(OutputExistsError, match="no manifest of ours"):
+    with pytest.raises(OutputExistsError, match="not a manifest"):
         make(tmp_path, overwrite=True)
 
 

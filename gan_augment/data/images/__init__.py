@@ -1,1 +1,1 @@
-"""Labelled images in and out: folders, manifests and arrays read, PNG files written."""
+"""Read labelled images from folders, manifests and arrays; write PNG files."""
