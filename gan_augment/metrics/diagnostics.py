@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -31,7 +33,7 @@ from gan_augment.metrics.distances import (
     kernel_test,
     spread_ratio,
 )
-from gan_augment.metrics.two_sample import two_sample_test
+from gan_augment.metrics.two_sample import Proportion, two_sample_test
 from gan_augment.rng import rng_for
 
 _MOST = 1_000
@@ -77,18 +79,6 @@ class Figure:
         return {**asdict(self), "interval": list(self.interval) if self.interval else None}
 
 
-@dataclass(frozen=True)
-class _Sets:
-    real: Rows
-    synthetic: Rows
-    held_out: Rows
-    seed: int
-
-    def cut(self, name: str) -> Rows:
-        """Draw at most 1,000 rows of a set."""
-        return draw_rows(getattr(self, name), _MOST, rng_for(self.seed, "diagnose", name))
-
-
 def diagnose(
     real: ArrayLike, synthetic: ArrayLike, held_out: ArrayLike, *, seed: int = 0
 ) -> dict[str, Figure]:
@@ -118,10 +108,51 @@ def diagnose(
     >>> figures["spread"].value, figures["spread"].ideal, figures["spread"].floor
     (0.5, 1.0, None)
     """
-    whole = _sets(real, synthetic, held_out, seed)
-    some = _Sets(whole.cut("real"), whole.cut("synthetic"), whole.cut("held_out"), seed)
-    figures = _figures(_DIAGNOSTICS, some)
-    return figures | _figures({"frechet_distance": _DIAGNOSTICS["frechet_distance"]}, whole)
+    whole = _Sets(*feature_sets(0, real=real, synthetic=synthetic, held_out=held_out), seed)
+    sets = _Sets(whole.cut("real"), whole.cut("synthetic"), whole.cut("held_out"), seed)
+    kernel = sets.figure(kernel_distance, (2, 2, 0), floor_from=2, ideal=0.0)
+    frechet = whole.figure(frechet_between, (2, 2, 0), floor_from=2, equal=True)
+    if kernel.value is not None:
+        p = kernel_test(sets.real, sets.synthetic, seed, permutations=_PERMUTATIONS)
+        kernel = replace(kernel, p=p)
+        limit = frechet_limit(len(whole.real), whole.equal_size, whole.real.shape[1])
+        frechet = replace(frechet, caveat=limit)
+    if len(sets.real) >= 2 and (sets.real == sets.real[0]).all():
+        spread = Figure(None, caveat="all real rows are equal, so the ratio is undefined.")
+    else:
+        spread = sets.figure(spread_ratio, (2, 2, 0), floor_from=2, ideal=1.0)
+    two_sample = partial(two_sample_test, seed=seed)
+    return {
+        "kernel_distance": kernel,
+        "frechet_distance": frechet,
+        **_of_neighbours(sets),
+        "spread": spread,
+        "two_sample": sets.figure(two_sample, (4, 4, 0), floor_from=4, ideal=0.5),
+    }
+
+
+def _of_neighbours(sets: _Sets) -> dict[str, Figure]:
+    """Compute precision, recall, density and coverage."""
+    n, equal = len(sets.real), sets.equal_size
+    few, few_equal = neighbour_limit(n, len(sets.synthetic)), neighbour_limit(n, equal)
+    compared: dict[str, Any] = {"floor_from": 2, "equal": True, "caveat": few_equal}
+
+    def recall(real: Rows, rows: Rows) -> float:
+        return share_within(rows, real)
+
+    def density(real: Rows, rows: Rows) -> float:
+        return density_and_coverage(real, rows)[0]
+
+    def coverage(real: Rows, rows: Rows) -> float:
+        return density_and_coverage(real, rows)[1]
+
+    expected = expected_coverage(n, equal) if n >= 2 else None
+    return {
+        "precision": sets.figure(share_within, (2, 1, 0), caveat=few),
+        "recall": sets.figure(recall, (2, 2, 0), **compared),
+        "density": sets.figure(density, (2, 1, 0), ideal=1.0, caveat=few),
+        "coverage": sets.figure(coverage, (2, 2, 0), ideal=expected, **compared),
+    }
 
 
 def copying(
@@ -137,141 +168,77 @@ def copying(
     >>> figures["identical"].value, figures["identical"].floor
     (0.5, 0.0)
     """
-    sets = _sets(real, synthetic, held_out, seed)
-    return _figures(_COPYING, _Sets(sets.real, sets.cut("synthetic"), sets.cut("held_out"), seed))
-
-
-def _sets(real: ArrayLike, synthetic: ArrayLike, held_out: ArrayLike, seed: int) -> _Sets:
-    a, b, other = feature_sets(0, real=real, synthetic=synthetic, held_out=held_out)
-    return _Sets(a, b, other, seed)
-
-
-def _figures(diagnostics: Mapping[str, _Diagnostic], sets: _Sets) -> dict[str, Figure]:
-    """Compute each figure; with too few rows, return one whose caveat gives the reason."""
-    names = ("real", "synthetic", "held-out")
-    rows = (len(sets.real), len(sets.synthetic), len(sets.held_out))
-    have = ", ".join(f"{n} {name}" for n, name in zip(rows, names, strict=True))
-    figures = {}
-    for key, (measure, least) in diagnostics.items():
-        if all(n >= needed for n, needed in zip(rows, least, strict=True)):
-            figures[key] = measure(sets)
-            continue
-        need = ", ".join(f"{n} {name}" for n, name in zip(least, names, strict=True) if n)
-        figures[key] = Figure(None, caveat=f"{have} rows; the figure needs {need}.")
-    return figures
-
-
-def _beside(sets: _Sets, figure: _Metric, least: int = 1, **more: Any) -> Figure:
-    """Compute a metric of the synthetic rows; its floor needs `least` held-out rows."""
-    floor = figure(sets.real, sets.held_out) if len(sets.held_out) >= least else None
-    return Figure(figure(sets.real, sets.synthetic), floor, **more)
-
-
-def _at_equal_size(sets: _Sets, figure: _Metric, **more: Any) -> Figure:
-    """Compute a metric that depends on the number of rows, as means over draws of equal size."""
-    m = _equal_size(sets)
-
-    def mean(real: Rows, rows: Rows) -> float:
-        rng = rng_for(sets.seed, "diagnose", "equal size", m)
-        draws = 1 if len(rows) == m else _DRAWS
-        return float(np.mean([figure(real, draw_rows(rows, m, rng)) for _ in range(draws)]))
-
-    return _beside(sets, mean, 2, **more)
-
-
-def _equal_size(sets: _Sets) -> int:
-    """Return the size of the smaller set, of those with at least two rows."""
-    return min(len(rows) for rows in (sets.synthetic, sets.held_out) if len(rows) >= 2)
-
-
-def _few(sets: _Sets) -> str | None:
-    return neighbour_limit(len(sets.real), len(sets.synthetic))
-
-
-def _few_of_equal_size(sets: _Sets) -> str | None:
-    return neighbour_limit(len(sets.real), _equal_size(sets))
-
-
-def _kernel_distance(sets: _Sets) -> Figure:
-    p = kernel_test(sets.real, sets.synthetic, sets.seed, permutations=_PERMUTATIONS)
-    return _beside(sets, kernel_distance, 2, ideal=0.0, p=p)
-
-
-def _frechet_distance(sets: _Sets) -> Figure:
-    limit = frechet_limit(len(sets.real), _equal_size(sets), sets.real.shape[1])
-    return _at_equal_size(sets, frechet_between, caveat=limit)
-
-
-def _precision(sets: _Sets) -> Figure:
-    return _beside(sets, share_within, caveat=_few(sets))
-
-
-def _recall(sets: _Sets) -> Figure:
-    caveat = _few_of_equal_size(sets)
-    return _at_equal_size(sets, lambda real, rows: share_within(rows, real), caveat=caveat)
-
-
-def _density(sets: _Sets) -> Figure:
-    return _beside(sets, lambda *both: density_and_coverage(*both)[0], ideal=1.0, caveat=_few(sets))
-
-
-def _coverage(sets: _Sets) -> Figure:
-    ideal, caveat = expected_coverage(len(sets.real), _equal_size(sets)), _few_of_equal_size(sets)
-    return _at_equal_size(
-        sets, lambda *both: density_and_coverage(*both)[1], ideal=ideal, caveat=caveat
-    )
-
-
-def _spread(sets: _Sets) -> Figure:
-    if (sets.real == sets.real[0]).all():
-        return Figure(None, caveat="all real rows are equal, so the ratio is undefined.")
-    return _beside(sets, spread_ratio, 2, ideal=1.0)
-
-
-def _two_sample(sets: _Sets) -> Figure:
-    enough = len(sets.held_out) >= 4
-    floor = two_sample_test(sets.real, sets.held_out, seed=sets.seed).value if enough else None
-    value, low, high = two_sample_test(sets.real, sets.synthetic, seed=sets.seed)
-    return Figure(value, floor, ideal=0.5, interval=(low, high))
-
-
-def _identical(sets: _Sets) -> Figure:
-    return _beside(sets, lambda real, rows: identical_share(rows, real))
-
-
-def _near(sets: _Sets) -> Figure:
-    n = len(sets.held_out)
-    threshold = copy_threshold(sets.real, sets.held_out if n else None)
-    few = f"the threshold rests on {n} held-out rows."
+    whole = _Sets(*feature_sets(0, real=real, synthetic=synthetic, held_out=held_out), seed)
+    sets = _Sets(whole.real, whole.cut("synthetic"), whole.cut("held_out"), seed)
+    n, caveat, threshold = len(sets.held_out), None, 0.0
+    if n < _FEWEST_HELD_OUT:
+        caveat = f"the threshold rests on {n} held-out rows."
     if not n:
-        few = "no held-out rows: the threshold rests on the training rows."
-    caveat = few if n < _FEWEST_HELD_OUT else None
-    return _beside(sets, lambda real, rows: copied_share(rows, real, threshold), caveat=caveat)
+        caveat = "no held-out rows: the threshold rests on the training rows."
+    if len(sets.real) >= 2:
+        threshold = copy_threshold(sets.real, sets.held_out if n else None)
+    return {
+        "identical": sets.figure(lambda a, b: identical_share(b, a), (1, 1, 0)),
+        "near": sets.figure(lambda a, b: copied_share(b, a, threshold), (2, 1, 0), caveat=caveat),
+        "nearer_share": sets.figure(
+            lambda a, b: nearer_share(a, b, sets.held_out, seed),
+            (1, 1, 1),
+            floor_from=sys.maxsize,
+            ideal=0.5,
+        ),
+    }
 
 
-def _nearer_share(sets: _Sets) -> Figure:
-    value, low, high = nearer_share(sets.real, sets.synthetic, sets.held_out, sets.seed)
-    return Figure(value, ideal=0.5, interval=(low, high))
+@dataclass(frozen=True)
+class _Sets:
+    real: Rows
+    synthetic: Rows
+    held_out: Rows
+    seed: int
 
+    def cut(self, name: str) -> Rows:
+        """Draw at most 1,000 rows of a set."""
+        return draw_rows(getattr(self, name), _MOST, rng_for(self.seed, "diagnose", name))
 
-_Metric = Callable[[Rows, Rows], float]
-"""Real rows and the rows to measure -> the figure."""
-_Diagnostic = tuple[Callable[[_Sets], Figure], tuple[int, int, int]]
-"""A figure and the numbers of real, synthetic and held-out rows that it needs."""
+    @property
+    def equal_size(self) -> int:
+        """The size of the smaller set, of those with at least two rows; 0 without any."""
+        sizes = [len(rows) for rows in (self.synthetic, self.held_out) if len(rows) >= 2]
+        return min(sizes, default=0)
 
-_DIAGNOSTICS: dict[str, _Diagnostic] = {
-    "kernel_distance": (_kernel_distance, (2, 2, 0)),
-    "frechet_distance": (_frechet_distance, (2, 2, 0)),
-    "precision": (_precision, (2, 1, 0)),
-    "recall": (_recall, (2, 2, 0)),
-    "density": (_density, (2, 1, 0)),
-    "coverage": (_coverage, (2, 2, 0)),
-    "spread": (_spread, (2, 2, 0)),
-    "two_sample": (_two_sample, (4, 4, 0)),
-}
+    def figure(
+        self,
+        metric: Callable[[Rows, Rows], Any],
+        needs: tuple[int, int, int],
+        *,
+        floor_from: int = 1,
+        equal: bool = False,
+        ideal: float | None = None,
+        caveat: str | None = None,
+    ) -> Figure:
+        """Compute a metric of (real, synthetic) rows, and its floor.
 
-_COPYING: dict[str, _Diagnostic] = {
-    "identical": (_identical, (1, 1, 0)),
-    "near": (_near, (2, 1, 0)),
-    "nearer_share": (_nearer_share, (1, 1, 1)),
-}
+        needs: the least numbers of real, synthetic and held-out rows. floor_from: the least number
+        of held-out rows for a floor. equal: value and floor are means over draws of equal size.
+        """
+        names = ("real", "synthetic", "held-out")
+        rows = (len(self.real), len(self.synthetic), len(self.held_out))
+        if any(n < needed for n, needed in zip(rows, needs, strict=True)):
+            have = ", ".join(f"{n} {name}" for n, name in zip(rows, names, strict=True))
+            need = ", ".join(f"{n} {name}" for n, name in zip(needs, names, strict=True) if n)
+            return Figure(None, caveat=f"{have} rows; the figure needs {need}.")
+        measure = partial(self._mean, metric) if equal else partial(metric, self.real)
+        value, interval = measure(self.synthetic), None
+        floor = measure(self.held_out) if len(self.held_out) >= floor_from else None
+        if isinstance(value, Proportion):
+            value, interval = value.value, (value.low, value.high)
+        if isinstance(floor, Proportion):
+            floor = floor.value
+        return Figure(value, floor, ideal, interval, caveat=caveat)
+
+    def _mean(self, metric: Callable[[Rows, Rows], Any], rows: Rows) -> float:
+        """Average a metric over draws of as many rows as the smaller set has."""
+        m = self.equal_size
+        rng = rng_for(self.seed, "diagnose", "equal size", m)
+        draws = 1 if len(rows) == m else _DRAWS
+        return float(np.mean([metric(self.real, draw_rows(rows, m, rng)) for _ in range(draws)]))
