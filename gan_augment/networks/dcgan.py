@@ -1,4 +1,4 @@
-"""DCGAN's networks: strided convolutions alone, batch normalisation, small first weights.
+"""DCGAN's networks: strided convolutions, batch normalisation, small first weights.
 
 Source: Radford et al. 2016, "Unsupervised Representation Learning with Deep Convolutional GANs".
 """
@@ -21,14 +21,14 @@ from gan_augment.networks.layers import (
 from gan_augment.recipes import DiscriminatorSettings, GeneratorSettings
 
 FIRST_STD = 0.02
-"""Of weights, N(0, .02), and of the scales of batch norms, N(1, .02)."""
+"""Standard deviation of initial weights, N(0, .02), and batch norm scales, N(1, .02)."""
 
 
 class DCGANGenerator(nn.Module):
     """Linear to the base map, then transposed 4x4 convolutions, each twice the side; tanh.
 
     Shapes: z (N, code), y int64 (N,) -> (N, C, H, W) float -1..1 of the padded size. Batch norm and
-    ReLU behind every layer but the last.
+    ReLU follow every layer but the last.
     """
 
     first_std = FIRST_STD
@@ -49,14 +49,14 @@ class DCGANGenerator(nn.Module):
         self.layers = nn.Sequential(*layers)
 
     def forward(self, z: Tensor, y: Tensor) -> Tensor:
-        """One image a row."""
+        """Draw one image per row."""
         h = self.start(torch.cat([z, self.embed(y)], dim=1))
         images: Tensor = self.layers(h.unflatten(1, (-1, *self.base)))  # (N, width, h, w)
         return torch.tanh(images)
 
 
 class DCGANDiscriminator(ImageDiscriminator):
-    """4x4 convolutions of stride 2, LeakyReLU .2, batch norm behind all but the first.
+    """4x4 convolutions of stride 2, LeakyReLU .2, batch norm after all but the first.
 
     phi is the flattened base map.
     """
@@ -80,6 +80,6 @@ class DCGANDiscriminator(ImageDiscriminator):
         self.set_verdict(geometry, classes, entries, condition, normalised)
 
     def trunk(self, x: Tensor) -> Tensor:
-        """The base map of each image, flat."""
+        """Return the flattened base map of each image."""
         x = self.layers(x)
         return (with_minibatch_std(x) if self.minibatch_std else x).flatten(1)

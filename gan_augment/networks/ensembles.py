@@ -12,7 +12,7 @@ from gan_augment.recipes import GameSettings
 
 
 class ByClass(nn.Module):
-    """A network for each class, which knows no other class. (N, ...), y (N,) -> (N, ...)."""
+    """A network per class, trained on no other class. (N, ...), y (N,) -> (N, ...)."""
 
     def __init__(self, members: Sequence[nn.Module]) -> None:
         super().__init__()
@@ -20,16 +20,18 @@ class ByClass(nn.Module):
         self.noise_width = getattr(members[0], "noise_width", 0)
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        """Every row by its class's network, for which it is of the one class 0."""
+        """Pass every row through its class's network, with the class number 0."""
         return routed(self.members, y, x, torch.zeros_like(y))
 
 
 class Generators(nn.Module):
     """I generators as one: z (N, noise_width), y (N,) -> samples.
 
-    In training each makes as many of a batch, whole same-class pairs. When sampling, the last entry
-    of z says which of them, as often as `mixing` (K, I) has it for the class. With one of them,
-    all is as without this. Sources: Ghosh et al. 2018 (MAD-GAN); Arora et al. 2017 (mixtures).
+    In training each makes an equal part of a batch, in whole same-class pairs. When sampling, the
+    last entry of z chooses one with the probabilities `mixing` (K, I) of the class. A single
+    generator behaves as without the ensemble.
+
+    Sources: Ghosh et al. 2018 (MAD-GAN); Arora et al. 2017 (mixtures).
     """
 
     mixing: Tensor
@@ -42,7 +44,7 @@ class Generators(nn.Module):
         self.register_buffer("mixing", torch.full((classes, n), 1 / n))
 
     def forward(self, z: Tensor, y: Tensor) -> Tensor:
-        """Every row by one of the generators."""
+        """Pass every row through one of the generators."""
         n = len(self.members)
         if n == 1:
             alone: Tensor = self.members[0](z, y)
@@ -56,9 +58,9 @@ class Generators(nn.Module):
 
 
 class Discriminators(nn.Module):
-    """J discriminators as one: (N, ...), y (N,) -> logits (J N,), those of each behind another's.
+    """J discriminators as one: (N, ...), y (N,) -> logits (J N,), one discriminator after another.
 
-    In evaluation (N,), their mean. Source: Durugkar et al. 2017, "Generative Multi-Adversarial
+    In evaluation their mean, (N,). Source: Durugkar et al. 2017, "Generative Multi-Adversarial
     Networks".
     """
 
@@ -67,23 +69,23 @@ class Discriminators(nn.Module):
         self.members = nn.ModuleList(members)
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        """What each of them says."""
+        """Return the logits of each discriminator."""
         told = [member(x, y) for member in self.members]
         return torch.cat(told) if self.training else torch.stack(told).mean(dim=0)
 
 
 def routed(members: nn.ModuleList, which: Tensor, x: Tensor, y: Tensor) -> Tensor:
-    """Each row of x and y through the network whose number `which` (N,) gives, in their order."""
+    """Pass each row of x and y through network number `which` (N,), keeping the order."""
     rows = [torch.nonzero(which == number).squeeze(1) for number in range(len(members))]
     made = [member(x[own], y[own]) for member, own in zip(members, rows, strict=True) if len(own)]
     return torch.cat(made)[torch.argsort(torch.cat(rows))]
 
 
 def mix_generators(network: nn.Module, coverage: Callable[[nn.Module], Tensor]) -> None:
-    """Let each of several generators in a network make of a class what it covers of it by itself.
+    """Set the mixing of several generators to what each covers of a class by itself.
 
-    coverage(network): (K,), 0..1, of what the network makes then; equal shares where it is 0. A
-    network without several generators stays as it is.
+    coverage(network): (K,), 0..1, of samples of the network; classes with 0 get equal shares. A
+    network without several generators is left unchanged.
     """
     for generators in network.modules():
         if isinstance(generators, Generators):
@@ -96,7 +98,7 @@ def mix_generators(network: nn.Module, coverage: Callable[[nn.Module], Tensor]) 
 
 
 def new_generators(game: GameSettings, classes: int, new: Callable[[int], nn.Module]) -> nn.Module:
-    """The generator of a game; new(classes) makes one."""
+    """Return the generator of a game; new(classes) makes one network."""
     if game.generators > 1:
         return Generators([new(classes) for _ in range(game.generators)], classes)
     return ByClass([new(1) for _ in range(classes)]) if game.by_class else new(classes)
@@ -105,7 +107,7 @@ def new_generators(game: GameSettings, classes: int, new: Callable[[int], nn.Mod
 def new_discriminators(
     game: GameSettings, classes: int, new: Callable[[int], nn.Module]
 ) -> nn.Module:
-    """The discriminator of a game; new(classes) makes one."""
+    """Return the discriminator of a game; new(classes) makes one network."""
     if game.discriminators > 1:
         return Discriminators([new(classes) for _ in range(game.discriminators)])
     return ByClass([new(1) for _ in range(classes)]) if game.by_class else new(classes)

@@ -1,4 +1,4 @@
-"""How an image side becomes a pyramid of resolutions. Arithmetic only."""
+"""The pyramid of resolutions of an image. Arithmetic only."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Geometry:
 
     Signals are images one pixel high, (1, length, channels): only their length is halved.
 
-    stages: how often the side is halved.
+    stages: number of halvings of the side.
     base: (h, w) px of the coarsest map, the smaller side 4 to 8 px.
     padded: (H, W) px = base * 2^stages, at least the image, which is edge-padded to it and
     cropped back.
@@ -35,8 +35,7 @@ class Geometry:
 
     @classmethod
     def of(cls, shape: tuple[int, int, int]) -> Geometry:
-        """The pyramid for one shape: as many halvings as leave 4 px of the smaller side, or 8
-        samples of a signal."""
+        """Return the pyramid of a shape, halved down to 4 px of the smaller side or 8 samples."""
         height, width, _ = shape
         signal = height == 1
         side, least = (
@@ -51,9 +50,9 @@ class Geometry:
 
     @property
     def signal(self) -> bool:
-        """Whether the networks are of one dimension."""
+        """Whether the data are signals."""
         return self.shape[0] == 1
 
     def widths(self, width: int, max_width: int) -> list[int]:
-        """Channels of each stage from the finest (half the side), doubling up to `max_width`."""
+        """Return the channels of each stage, finest first, doubled up to `max_width`."""
         return [min(max_width, width * 2**stage) for stage in range(self.stages)]

@@ -30,19 +30,19 @@ from gan_augment.recipes import DiscriminatorSettings, GeneratorSettings
 
 
 class Scaled(nn.Module):
-    """Multiplies a weight by a number, so that Adam moves all layers at the same relative rate."""
+    """Multiplies a weight by a constant, so that Adam moves all layers at equal relative rates."""
 
     def __init__(self, scale: float) -> None:
         super().__init__()
         self.scale = scale
 
     def forward(self, weight: Tensor) -> Tensor:
-        """The same shape, float32."""
+        """Return the scaled weight, float32."""
         return weight if weight.is_meta else weight * self.scale
 
 
 def equalised(module: Module, gain: float = 2**0.5) -> Module:
-    """The module itself, whose weights of N(0, 1) are scaled by gain / sqrt(fan_in) from now on."""
+    """Scale the N(0, 1) weights of a module by gain / sqrt(fan_in), and return the module."""
     weight = cast(Tensor, module.weight)
     scale = gain * weight[0].numel() ** -0.5
     parametrize.register_parametrization(module, "weight", Scaled(scale))
@@ -50,12 +50,12 @@ def equalised(module: Module, gain: float = 2**0.5) -> Module:
 
 
 def pixel_norm(x: Tensor) -> Tensor:
-    """x (N, C, ...) with mean square 1 over C."""
+    """Scale x (N, C, ...) to mean square 1 over C."""
     return x * (x.square().mean(dim=1, keepdim=True) + 1e-8).rsqrt()
 
 
 class Growing(nn.Module):
-    """A network that has a level 0..stages; it is as tall as it gets until told otherwise."""
+    """A network with a level 0..stages, which starts at the full side."""
 
     level: Tensor
     first_std = 1.0
@@ -66,12 +66,12 @@ class Growing(nn.Module):
         self.register_buffer("level", torch.tensor(float(stages)))
 
     def place(self) -> tuple[int, float]:
-        """(k, alpha): the finest level at work, and how far it has faded in, 1 for all."""
+        """Return (k, alpha): the finest level in use, and how far it has faded in."""
         return place(float(self.level))
 
 
 def place(level: float) -> tuple[int, float]:
-    """(k, alpha) of a level.
+    """Return (k, alpha) of a level.
 
     >>> place(2.0), place(1.25)
     ((2, 1.0), (2, 0.25))
@@ -81,9 +81,9 @@ def place(level: float) -> tuple[int, float]:
 
 
 def level_at(progress: float, grow: float, stages: int) -> float:
-    """The level at `progress` 0..1 of a run that grows over its first `grow`; `stages` if 0.
+    """Return the level at `progress` 0..1 of a run that grows over its first `grow`.
 
-    Each level is trained as long as the next then fades in.
+    It is `stages` if `grow` is 0. A level is trained as long as the next one fades in.
 
     >>> [level_at(progress, 0.5, 2) for progress in (0.1, 0.1875, 0.3, 0.5)]
     [0.0, 0.5, 1.0, 2.0]
@@ -95,7 +95,7 @@ def level_at(progress: float, grow: float, stages: int) -> float:
 
 
 def faded(x: Tensor, level: float, stages: int) -> Tensor:
-    """Reals (N, C, H, W) as a network of `level` can draw them: (1 - a) up(down(x)) + a x."""
+    """Fade reals (N, C, H, W) to what a network of `level` can draw: (1 - a) up(down(x)) + a x."""
     finest, alpha = place(level)
     x = halved(x, stages - finest)
     if alpha < 1:
@@ -106,7 +106,7 @@ def faded(x: Tensor, level: float, stages: int) -> Tensor:
 def level_widths(
     geometry: Geometry, settings: GeneratorSettings | DiscriminatorSettings
 ) -> list[int]:
-    """Channels of each level, coarsest first: those of the geometry, at the full side half."""
+    """Return the channels of each level, coarsest first; the full side has half of the next."""
     coarser = geometry.widths(settings.width, settings.max_width)[::-1]
     return [*coarser, max(settings.width // 2, 1)]
 
@@ -131,7 +131,7 @@ class Convolutions(nn.Module):
 
 
 class GrowingGenerator(Growing):
-    """z (N, code), y int64 (N,) -> (N, C, H, W) of the padded size, whatever the level; no tanh.
+    """z (N, code), y int64 (N,) -> (N, C, H, W) of the padded size, without tanh.
 
     The image of the finest level is (1 - a) up(rgb_(k-1)) + a rgb_k.
     """
@@ -155,7 +155,7 @@ class GrowingGenerator(Growing):
         )
 
     def forward(self, z: Tensor, y: Tensor) -> Tensor:
-        """One image a row."""
+        """Draw one image per row."""
         finest, alpha = self.place()
         h = self.start(pixel_norm(torch.cat([z, self.embed(y)], dim=1)))
         h = pixel_norm(F.leaky_relu(h.unflatten(1, (-1, *self.base)), 0.2))  # (N, width, h, w)
@@ -199,7 +199,7 @@ class GrowingDiscriminator(ImageDiscriminator, Growing):
                 spectrally_normalised(module)
 
     def trunk(self, x: Tensor) -> Tensor:
-        """phi (N, width)."""
+        """Return phi (N, width)."""
         finest, alpha = self.place()
         x = halved(x, self.stages - finest)
         h = F.leaky_relu(self.from_rgb[finest](x), 0.2)

@@ -49,7 +49,7 @@ class Encoder(nn.Module):
         self.head = nn.Linear(before * geometry.base[0] * geometry.base[1], code)
 
     def forward(self, x: Tensor) -> Tensor:
-        """The codes of a batch."""
+        """Return the codes of a batch."""
         code: Tensor = self.head(self.features(x).flatten(1))
         return code
 
@@ -80,11 +80,11 @@ class DecoderBlock(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Linear to the base map, a block a resolution up to half the side, pixels shuffled up by two.
+    """A linear layer to the base map, a block per resolution up to half the side, a pixel shuffle.
 
     Shapes: z (N, code), y int64 (N,) -> (N, C, H, W) float -1..1 (tanh) of the padded size.
     The costly 3x3 convolutions end at half the side; pixel shuffling (Shi et al. 2016) draws
-    the rest. skip_code: the code modulates every block beside the class (Brock et al. 2019).
+    the rest. skip_code: the code, too, modulates every block (Brock et al. 2019).
     """
 
     def __init__(self, geometry: Geometry, classes: int, settings: GeneratorSettings) -> None:
@@ -104,7 +104,7 @@ class Decoder(nn.Module):
         self.to_pixels = convolution(widths[-1], pixels, 3, signal=signal)
 
     def forward(self, z: Tensor, y: Tensor) -> Tensor:
-        """One image a row."""
+        """Draw one image per row."""
         embedding: Tensor = self.embed(y)
         both = torch.cat([z, embedding], dim=1)
         h = self.start(both)
@@ -117,7 +117,7 @@ class Decoder(nn.Module):
 
 
 class FreeGenerator(nn.Module):
-    """Noise and a class to an image; knows no row. noise_width: entries of z."""
+    """Turns noise and a class into an image. noise_width: entries of z."""
 
     def __init__(self, decoder: nn.Module) -> None:
         super().__init__()
@@ -131,7 +131,7 @@ class FreeGenerator(nn.Module):
 
 
 class AnchoredGenerator(nn.Module):
-    """Decodes a mixture of the codes of real rows, with a little noise.
+    """Decodes a mixture of the codes of real rows, with some noise.
 
     code = sum_k w_k E(a_k) + sigma z; image = G(code, y). Two rows of the class, weighted
     1 - lambda and lambda: interpolation of autoencoder codes as in DeepSMOTE (Dablain et al. 2021),
@@ -151,7 +151,7 @@ class AnchoredGenerator(nn.Module):
         self.noise_width = self.width + 2 * row_styles
 
     def draw(self, inputs: GeneratorInput) -> tuple[Tensor, Tensor]:
-        """Images, and the mixed codes with noise behind them (N, code). TypeError without rows."""
+        """Return images and their noisy mixed codes (N, code). TypeError without rows."""
         anchors = inputs.source
         if not isinstance(anchors, Anchors):
             raise TypeError("an anchored generator needs GeneratorInput.source, rows of the class")
@@ -163,7 +163,7 @@ class AnchoredGenerator(nn.Module):
         return self.decoder(told, inputs.y), code
 
     def encode(self, rows: Tensor) -> Tensor:
-        """Images to codes; codes stay as they are."""
+        """Encode images; codes are returned unchanged."""
         if rows.ndim == 2:
             return rows
         codes: Tensor = self.encoder(rows)
@@ -175,10 +175,10 @@ class AnchoredGenerator(nn.Module):
 
 
 class ImageDiscriminator(nn.Module):
-    """What all discriminators of images share: a verdict on features that knows of the class.
+    """Base of the discriminators of images: a class-conditional verdict on features.
 
-    Shapes: x (N, C, H, W) float -1..1, y int64 (N,) -> logits (N,), or (N, 1 + K) where D tells the
-    classes (`layers.verdict`). Concatenated, the class is one more map of the image, an entry a
+    Shapes: x (N, C, H, W) float -1..1, y int64 (N,) -> logits (N,), or (N, 1 + K) where D predicts
+    the classes (`layers.verdict`). Concatenated, the class is one more map of the image, an entry a
     pixel (Mirza & Osindero 2014).
     """
 
@@ -203,23 +203,23 @@ class ImageDiscriminator(nn.Module):
             self.embed_map = new_embedding(classes, self.padded[0] * self.padded[1])
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        """One logit a row, unit: logits; then those of the classes, if D tells them."""
+        """Return one logit per row, then those of the classes, if D predicts them."""
         return verdict(self.features(x, y), y, self.linear, self.embed, self.classes)
 
     def features(self, x: Tensor, y: Tensor) -> Tensor:
-        """phi (N, width) of images; the class enters where it is concatenated."""
+        """Return phi (N, width) of images; a concatenated class is one more map."""
         if self.embed_map is not None:
             label = self.embed_map(y).view(-1, 1, *self.padded).to(x.dtype)
             x = torch.cat([x, label], dim=1)
         return self.trunk(x)
 
     def trunk(self, x: Tensor) -> Tensor:
-        """phi (N, width) of images, with the map of the class where there is one."""
+        """Return phi (N, width) of images with the map of the class, if there is one."""
         raise NotImplementedError
 
 
 class Discriminator(ImageDiscriminator):
-    """Stride-2 4x4 convolutions, one 3x3, sum pooling, and a verdict that knows of the class.
+    """Stride-2 4x4 convolutions, one 3x3, sum pooling, and a class-conditional verdict.
 
     Sources: Miyato & Koyama 2018, "cGANs with Projection Discriminator"; minibatch standard
     deviation as one more map: Karras et al. 2018.
@@ -240,7 +240,7 @@ class Discriminator(ImageDiscriminator):
         self.set_verdict(geometry, classes, before, settings.condition, normalised)
 
     def trunk(self, x: Tensor) -> Tensor:
-        """Sums over the last maps, (N, width)."""
+        """Return the sums over the last maps, (N, width)."""
         for stage in self.stages:
             x = F.leaky_relu(stage(x), 0.2, inplace=True)
         if self.minibatch_std:
@@ -250,7 +250,7 @@ class Discriminator(ImageDiscriminator):
 
 
 def with_minibatch_std(x: Tensor) -> Tensor:
-    """(N, C, H, W) -> (N, C + 1, H, W): the last map says how the batch varies.
+    """(N, C, H, W) -> (N, C + 1, H, W): the last map is the deviation in the batch.
 
     It is the mean over C, H, W of sqrt(var + 1e-8), biased variance over the batch.
     Source: Karras et al. 2018, section 3.

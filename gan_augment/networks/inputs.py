@@ -1,4 +1,4 @@
-"""What a generator starts from: noise, a class, and real rows with the weights that mix them."""
+"""Inputs of a generator: noise, classes, and real rows with the weights that mix them."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from gan_augment.recipes import GeneratorSettings
 
 @dataclass(frozen=True)
 class Anchors:
-    """Real rows, and for each sample the few of them that its code is a mixture of.
+    """Real rows, and which of them each sample mixes.
 
     rows: images (M, C, H, W) float -1..1 in training, their codes (M, code) when sampling.
-    index: int64 (N, k), rows of a sample. weight: float (N, k); a sample's sum to 1.
+    index: int64 (N, k), rows per sample. weight: float (N, k), with sum 1 per sample.
     """
 
     rows: Tensor
@@ -28,10 +28,10 @@ class Anchors:
 
 @dataclass(frozen=True)
 class RowAnchors:
-    """Where each of N samples starts, encoded rows of its class.
+    """The encoded rows of its class that each of N samples starts from.
 
-    first, second: (N, width), the rows it lies between. levels: (N, width), the row whose levels it
-    takes (only choices and vectors are read). position: lambda (N,), 0 at `first`, 1 at `second`.
+    first, second: (N, width), both ends. levels: (N, width), the row that gives the levels (only
+    one-hots and embeddings are read). position: lambda (N,), 0 at `first`, 1 at `second`.
     """
 
     first: Tensor
@@ -40,7 +40,7 @@ class RowAnchors:
     position: Tensor
 
     def of(self, rows: slice) -> RowAnchors:
-        """Those of some samples."""
+        """Return a part of the samples."""
         each = (self.first, self.second, self.levels, self.position)
         return RowAnchors(*(tensor[rows] for tensor in each))
 
@@ -49,9 +49,9 @@ class RowAnchors:
 class SourceRows:
     """The real row that each of N samples starts from.
 
-    rows: images (N, C, H, W) float -1..1. labels: int64 (N,), their classes, where they are known.
-    styles: a row of the class asked for, (N, C, H, W), of kinds that take its style. masks: of
-    those that redraw a region, (N, 1, H, W), 1 in it and 0 elsewhere.
+    rows: images (N, C, H, W) float -1..1. labels: int64 (N,), their classes, if known.
+    styles: (N, C, H, W), rows of the target class whose style is used. masks: (N, 1, H, W), 1 in
+    the region to redraw, else 0.
     """
 
     rows: Tensor
@@ -60,11 +60,11 @@ class SourceRows:
     masks: Tensor | None = None
 
     def of(self, rows: slice) -> SourceRows:
-        """Those of some samples."""
+        """Return a part of the samples."""
         return self._with(lambda part: part[rows])
 
     def to(self, device: torch.device) -> SourceRows:
-        """The same on a device."""
+        """Move the tensors to a device."""
         return self._with(lambda part: part.to(device))
 
     def _with(self, change: Callable[[Tensor], Tensor]) -> SourceRows:
@@ -75,7 +75,7 @@ class SourceRows:
 
 @dataclass(frozen=True)
 class GeneratorInput:
-    """What a sample is made of. z: standard normal (N, code); y: int64 (N,); source: its start."""
+    """Input of N samples. z: standard normal (N, code); y: int64 (N,); source: their rows."""
 
     z: Tensor
     y: Tensor
@@ -90,13 +90,13 @@ def mixture_weights(
     borrowed: float,
     own: slice | None = None,
 ) -> NDArray[np.float32]:
-    """(n, 4) float32, or (n, 2) where nothing is borrowed; every row sums to 1.
+    """Draw mixture weights (n, 4), float32, or (n, 2) without borrowing; every row sums to 1.
 
     Columns: a row of the class, another of it, and two rows of one other class. Between the first
     two: (1 - lambda, lambda), lambda uniform in -extrapolation .. 1 + extrapolation; (sqrt(3) - 1)
     / 2 = .366 keeps the class's variance, which lambda in 0 .. 1 cuts to two thirds. A share
-    `borrowed` of the samples starts at the first row alone and adds t (third - fourth), t uniform
-    in 0 .. reach. own: samples at their first row.
+    `borrowed` of the samples is the first row plus t (third - fourth), t uniform in 0 .. reach.
+    own: samples that stay at their first row.
 
     >>> import numpy as np
     >>> rng = np.random.default_rng(0)
@@ -125,11 +125,10 @@ def lenders_of(
     most: int,
     sizes: Mapping[int, int] | None = None,
 ) -> tuple[int, ...]:
-    """The classes that lend a class their variation: of those of at least twice its rows, the
-    `most` whose mean code is nearest; none for a class as large as any.
+    """Return the classes that lend a class their variation.
 
-    sizes: {label: rows}, where `codes` are of some only. A shirt varies as coats do, hardly as
-    shoes do.
+    These are the `most` with the nearest mean codes, among classes with at least twice its rows.
+    sizes: {label: rows}, if `codes` holds only some of them.
 
     >>> codes = {0: np.zeros((9, 1)), 1: np.ones((8, 1)), 2: np.full((4, 1), 0.9)}
     >>> lenders_of(codes, 2, most=1), lenders_of(codes, 0, most=1)

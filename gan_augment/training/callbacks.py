@@ -1,4 +1,4 @@
-"""Callbacks of a run - the protocol, history file, progress line - and stopping on signals."""
+"""Callbacks of a run (protocol, history file, progress line), and stopping on signals."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ class Callback(Protocol):
     """
 
     def on_event(self, event: Event) -> None:
-        """One event, in the order of training."""
+        """Receive one event, in the order of training."""
 
 
 class StopRequested(KeyboardInterrupt):
-    """A signal, 2 (SIGINT) or 15 (SIGTERM), asked to stop; `resume_hint` says how to go on.
+    """Raised for signal 2 (SIGINT) or 15 (SIGTERM); `resume_hint` says how to resume.
 
     After a first signal the state was saved; a second one stops at once.
     """
@@ -45,7 +45,7 @@ class StopRequested(KeyboardInterrupt):
 
 @contextlib.contextmanager
 def interruptible(hint: Callable[[], str]) -> Iterator[None]:
-    """Raise an interruption of the block again as StopRequested, with the way on at that moment."""
+    """Turn an interruption of the block into StopRequested, with the hint of that moment."""
     with way_on(hint):
         try:
             yield
@@ -54,14 +54,14 @@ def interruptible(hint: Callable[[], str]) -> Iterator[None]:
 
 
 class StopFlag:
-    """Set by a signal that comes while it is held, read by the loop between steps."""
+    """A flag that signals set while it is held; the loop reads it between steps."""
 
     signal: int | None = None
     held = False
 
     @contextlib.contextmanager
     def hold(self) -> Iterator[None]:
-        """Let a signal wait for the end of a step and a save; raise it if nobody took it up."""
+        """Defer a signal to the end of a step; raise it after the block if the loop did not."""
         self.held = True
         try:
             yield
@@ -73,11 +73,10 @@ class StopFlag:
 
 @contextlib.contextmanager
 def stop_on_signals() -> Iterator[StopFlag]:
-    """SIGINT and SIGTERM end the block at once; while the flag is held, they set it instead, so
-    that the loop can save and leave, and a second one ends the block.
+    """End the block on SIGINT and SIGTERM; while the flag is held, set it instead.
 
-    Handlers come back after. Outside the main thread, where Python allows no handlers, the
-    flag stays unset.
+    The loop can then save and leave; a second signal ends the block. The previous handlers are
+    restored. Outside the main thread, where Python allows no handlers, the flag stays unset.
     """
     flag = StopFlag()
     if threading.current_thread() is not threading.main_thread():
@@ -98,13 +97,13 @@ def stop_on_signals() -> Iterator[StopFlag]:
 
 
 class HistoryFile:
-    """Appends each event as a line of JSON; a resumed run drops what came after its checkpoint."""
+    """Appends each event as a line of JSON; a resumed run drops lines after its checkpoint."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def begin(self, step: int) -> None:
-        """Keep the lines up to `step`, drop later and broken ones."""
+        """Keep the lines up to `step`; drop later and broken ones."""
         lines = []
         text = read_regular(self._path).decode("utf-8") if self._path.exists() else ""
         for line in text.splitlines():
@@ -114,20 +113,20 @@ class HistoryFile:
         write_file(self._path, "".join(lines).encode())
 
     def on_event(self, event: Event) -> None:
-        """One line, flushed."""
+        """Append one line."""
         with write_errors(self._path), self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(event, allow_nan=False) + "\n")
 
 
 class ProgressCallback:
-    """Shows losses, speed and score beside the step; rollbacks as warnings."""
+    """Shows losses, speed and score with the step, and rollbacks as warnings."""
 
     def __init__(self, progress: Progress, unit: str = "images") -> None:
         self._progress, self._unit = progress, unit
         self._score = ""
 
     def on_event(self, event: Event) -> None:
-        """One event."""
+        """Show one event."""
         if event["event"] == "score":
             best = " (best)" if event["best"] else ""
             self._score = f", score {_short(event['value'])}{best}"
@@ -145,6 +144,6 @@ class ProgressCallback:
 
 
 def _short(value: object) -> str:
-    """A score for people: early ones may be huge."""
+    """Format a score; early ones may be huge."""
     number = float(str(value))
     return f"{number:.3f}" if number < 1000 else "over 1000"

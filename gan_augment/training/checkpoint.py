@@ -1,6 +1,6 @@
-"""Checkpoints of a run: numbered bundles, verified when read, the last two and the best kept.
+"""Checkpoints of a run: numbered bundles, verified when read; the last two and the best stay.
 
-`CheckpointStore` knows arrays and JSON-ready values, `RunSaver` what they mean to a run.
+`CheckpointStore` handles arrays and JSON-ready values, `RunSaver` the state of a run.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _FOLDER = re.compile(r"step-(?P<step>[0-9]{1,15})")
 
 
 class CheckpointMeta(Frozen):
-    """The JSON of a checkpoint. step: generator steps done. best: it had the best score so far."""
+    """The JSON of a checkpoint. step: generator steps done. best: had the best score so far."""
 
     format: Literal["gan-augment checkpoint"] = "gan-augment checkpoint"
     version: Literal[1] = 1
@@ -56,7 +56,7 @@ class CheckpointMeta(Frozen):
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """One verified checkpoint: arrays by name, and the values saved beside them."""
+    """One verified checkpoint: arrays by name, and the values saved with them."""
 
     step: int
     tensors: dict[str, NDArray[Any]]
@@ -66,9 +66,9 @@ class Checkpoint:
 class CheckpointStore:
     """The checkpoints below one folder: `step-<n>`, each whole or absent.
 
-    The newest is the one of the highest step, the best the highest that was saved as best.
-    `damaged` holds {folder name: reason} of those that a look found unusable; the next save removes
-    them. One process at a time may use a store (`hold_folder` of the run's folder).
+    The newest has the highest step, the best is the newest that was saved as best. `damaged` is
+    {folder name: reason} of unusable ones; the next save removes them. One process at a time may
+    use a store (`hold_folder` of the run's folder).
 
     >>> import tempfile
     >>> import numpy as np
@@ -92,7 +92,7 @@ class CheckpointStore:
     ) -> None:
         """Write the checkpoint of `step`, then remove all but the last two and the best.
 
-        Raises WriteFailedError where the disk refuses; every older checkpoint is still there then.
+        Raises WriteFailedError if the disk refuses; older checkpoints are kept then.
         """
         if not self.folder.is_dir():
             with write_errors(self.folder):
@@ -104,7 +104,7 @@ class CheckpointStore:
         self._prune()
 
     def latest(self) -> Checkpoint | None:
-        """The intact checkpoint of the highest step, or None; others met go to `damaged`."""
+        """Return the newest intact checkpoint, or None; unusable ones are added to `damaged`."""
         for step in self._steps():
             try:
                 tensors, meta = load_bundle(self._path(step), NAME, schema=CheckpointMeta)
@@ -116,11 +116,11 @@ class CheckpointStore:
 
     @property
     def newest_step(self) -> int | None:
-        """The highest step that a checkpoint is there for, not verified."""
+        """Return the highest step with a checkpoint, not verified."""
         return max(self._steps(), default=None)
 
     def _steps(self) -> list[int]:
-        """Steps of the folders that are there, highest first, known damaged ones left out."""
+        """Return the steps of the folders, highest first, without known damaged ones."""
         names = [entry.name for entry in self.folder.iterdir()] if self.folder.is_dir() else []
         matches = [_FOLDER.fullmatch(name) for name in names if name not in self.damaged]
         return sorted((int(match["step"]) for match in matches if match), reverse=True)
@@ -145,7 +145,7 @@ class CheckpointStore:
 
 
 class RunSaver:
-    """Saves a run's state with its best generator each minute, at each score and on a stop."""
+    """Saves a run's state and its best generator every minute, at each score and on a stop."""
 
     def __init__(self, store: CheckpointStore, run: Run, data_sha256: str, force: bool) -> None:
         self._store, self._run, self._data_sha256, self._force = store, run, data_sha256, force
@@ -154,19 +154,16 @@ class RunSaver:
         run.checkpoint_due = lambda: time.monotonic() - self._saved_s > CHECKPOINT_EVERY_S
 
     def save(self, state: TrainState, best: Best) -> None:
-        """One checkpoint: the whole state, beside it the best generator, and where to go back to.
-
-        With those a resumed run goes back to where an undisturbed one would.
-        """
+        """Save the state, the best generator, and the state that a rollback returns to."""
         arrays, values = _progress(self._run)
         values |= self._identity()
         self._store.save(state.step, arrays, values, best=best.step == state.step)
         self._saved_s = time.monotonic()
 
     def resume(self, progress: Progress) -> None:
-        """Continue from the newest intact checkpoint; from the start if there is none.
+        """Continue from the newest intact checkpoint, or from the start if there is none.
 
-        Raises ResumeMismatchError where data or settings are others, unless forced.
+        Raises ResumeMismatchError for other data or settings, unless forced.
         """
         checkpoint = self._store.latest()
         for name, reason in self._store.damaged.items():
@@ -188,7 +185,7 @@ class RunSaver:
         progress.note(f"resumed at step {self._run.state.step} of {self._run.steps}")
 
     def _identity(self) -> dict[str, object]:
-        """The settings that must be equal for a run to go on as it began."""
+        """Return the settings that a resumed run must share with its start."""
         parts = self._run.parts
         return {
             "data": self._data_sha256,
@@ -201,7 +198,7 @@ class RunSaver:
 
 
 def _progress(run: Run) -> tuple[Arrays, dict[str, Any]]:
-    """How far a run is: its state, its best generator, where to go back to."""
+    """Return the progress of a run: its state, its best generator, the state of a rollback."""
     best, good = run.best, run.last_good
     arrays = state_arrays(run.state) | {f"best/{k}": v for k, v in best.arrays.items()}
     if good and not np.array_equal(good["counters"], arrays["counters"]):
@@ -212,7 +209,7 @@ def _progress(run: Run) -> tuple[Arrays, dict[str, Any]]:
 
 
 def _take_up(run: Run, tensors: Arrays, saved: Mapping[str, Any]) -> None:
-    """Go on from what `_progress` gave."""
+    """Restore the progress that `_progress` returned."""
     load_state(run.state, tensors)
     run.last_good = below(tensors, "good")
     run.watch.healthy = {str(k): float(v) for k, v in saved.get("healthy", {}).items()}

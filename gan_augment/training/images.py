@@ -1,8 +1,8 @@
-"""The methods for images: what each decodes, what holds anchored samples to rows, a run's parts.
+"""Parts of a run on images: networks, inputs and loss terms of the free and anchored methods.
 
-Free: noise and a class to an image. Anchored: real rows are encoded, their codes mixed and decoded;
-an adversary makes the mixtures real. Half of a batch is decoded at its own anchor and compared with
-it.
+Free: noise and a class become an image. Anchored: real rows are encoded, their codes mixed and
+decoded, and an adversary makes the mixtures realistic. Half of a batch is decoded from its own
+code and compared with its row.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ DISCRIMINATORS: Mapping[str, type[Discriminator | DCGANDiscriminator | GrowingDi
     "growing": GrowingDiscriminator,
 }
 RECONSTRUCTED = slice(0, None, 2)
-"""The rows of a batch that are decoded at their own anchor; D sees mixtures on the others only."""
+"""Rows of a batch that are decoded from their own code; D sees mixtures on the others only."""
 RECONSTRUCTION_NOISE = 0.5  # of sigma: .05 where sigma is .1
 BORROWED_IN_TRAINING = 0.5  # of what is borrowed: large classes are mixed with themselves
 
@@ -66,7 +66,7 @@ BORROWED_IN_TRAINING = 0.5  # of what is borrowed: large classes are mixed with 
 def build(
     recipe: Recipe, shape: tuple[int, int, int], classes: int, compute: ComputeConfig
 ) -> Parts:
-    """Resolve names to parts. shape: (height, width, channels) of the data's images."""
+    """Build the parts of a recipe. shape: (height, width, channels) of the images."""
     geometry = Geometry.of(shape)
     with torch.device("meta"):  # asked for a number alone
         noise_width = new_generator(recipe, geometry, classes).noise_width
@@ -108,7 +108,7 @@ def build(
 def new_generator(
     recipe: Recipe, geometry: Geometry, classes: int
 ) -> FreeGenerator | AnchoredGenerator | TranslationGenerator:
-    """The generator that a recipe names, its weights not yet set."""
+    """Return the generator of a recipe, with weights not yet initialised."""
     settings = recipe.generator
     if settings.from_rows:
         return new_translator(recipe, geometry, classes)
@@ -123,7 +123,7 @@ def new_generator(
 
 
 def new_discriminator(recipe: Recipe, geometry: Geometry, classes: int) -> nn.Module:
-    """The discriminator that a recipe names, its weights not yet set; of pairs, on both images."""
+    """Return the discriminator of a recipe, not yet initialised; for pairs it sees both images."""
     settings = recipe.discriminator
     if recipe.generator.kind == "pairs":
         height, width, channels = geometry.shape
@@ -136,21 +136,21 @@ def new_discriminator(recipe: Recipe, geometry: Geometry, classes: int) -> nn.Mo
 
 
 def draw_noise(width: int, seed: int, step: int, turn: int, batch: Batch) -> GeneratorInput:
-    """The free method's input: standard normal noise (N, width) and the labels of the batch."""
+    """Draw the free method's input: standard normal noise (N, width) and the batch's labels."""
     rng = rng_for(seed, "noise", step, turn)
     z = rng.standard_normal((len(batch.y), width), dtype=np.float32)
     return GeneratorInput(torch.from_numpy(z).to(batch.y.device), batch.y)
 
 
 def decode_noise(network: nn.Module, inputs: GeneratorInput) -> GeneratorOutput:
-    """The free method's images."""
+    """Decode the free method's images."""
     return GeneratorOutput(network(inputs))
 
 
 def draw_mixtures(recipe: Recipe, seed: int, step: int, turn: int, batch: Batch) -> GeneratorInput:
-    """Each row mixed with its same-class partner, or moved as another pair of the batch differs.
+    """Mix each row with its same-class partner, or move it by the difference of another pair.
 
-    Every k-th sample stays at its row, in its own style, to be compared with it.
+    Every second sample stays at its row, in its own style, to be compared with it.
     """
     rng, n, device = rng_for(seed, "noise", step, turn), len(batch.y), batch.y.device
     width = recipe.generator.code + 2 * recipe.generator.row_styles
@@ -175,7 +175,7 @@ def draw_mixtures(recipe: Recipe, seed: int, step: int, turn: int, batch: Batch)
 
 
 def decode_mixtures(network: nn.Module, inputs: GeneratorInput) -> GeneratorOutput:
-    """The images, and the codes that they were decoded from."""
+    """Decode the images of mixed codes; the output holds both."""
     if not isinstance(network, AnchoredGenerator):
         raise TypeError(f"expected an AnchoredGenerator, not {type(network).__name__}")
     return GeneratorOutput(*network.draw(inputs))
@@ -184,7 +184,7 @@ def decode_mixtures(network: nn.Module, inputs: GeneratorInput) -> GeneratorOutp
 def reconstruction_term(
     state: TrainState, parts: Parts, batch: Batch, output: GeneratorOutput
 ) -> tuple[Tensor, Losses]:
-    """What keeps an anchored generator at its rows, over the rows decoded at their own anchor.
+    """Compute the reconstruction error of the rows that are decoded from their own code.
 
     reconstruction * E|G(E(a) + noise) - a| + code_penalty * E code^2; unit of the error: -1..1.
     """
@@ -198,7 +198,7 @@ def reconstruction_term(
 
 
 def reconstruction_step(state: TrainState, parts: Parts, batches: Sequence[Batch]) -> Losses:
-    """One update of encoder and decoder before the adversary joins: decode anchors, compare."""
+    """Update encoder and decoder by the reconstruction error, before the adversary joins."""
     batch = batches[-1]
     loss, losses = reconstruction_term(state, parts, batch, generate(state, parts, batch))
     update_generator(state, loss)
@@ -206,7 +206,7 @@ def reconstruction_step(state: TrainState, parts: Parts, batches: Sequence[Batch
 
 
 def augment_images(parts: Parts, state: TrainState, x: Tensor, which: str, turn: int) -> Tensor:
-    """x (N, C, H, W) as D sees it: moved, lit and cut with the adaptive probability."""
+    """Augment x (N, C, H, W) for D: shift, relight and cut it with the adaptive probability."""
     rng = rng_for(state.noise_seed, "augment", which, state.step, turn)
     probability = float(state.numbers["augment_probability"])
     size = (int(x.shape[2]), int(x.shape[3]))

@@ -1,4 +1,4 @@
-"""Monitoring of a run: held-out scores, the best so far, lost variety, numbers not finite."""
+"""Monitor a run: held-out scores, the best generator so far, collapse, non-finite numbers."""
 
 from __future__ import annotations
 
@@ -16,16 +16,17 @@ from gan_augment.training.parts import Arrays, TrainState, network_arrays
 SCORES_A_RUN = 10
 COLLAPSE_SPREAD = 0.3
 VARIED = 0.6
-"""The spread of a class under which an auxiliary classifier is said to have cost variety."""
+"""Spread of a class below which a warning blames the auxiliary classifier."""
 HEALTHY_SPREAD = 0.5
-"""What counts as having had variety: a spread that wavers around .3 is weak, not collapsing."""
+"""Spread that counts as varied: a class that wavers around .3 is weak, not collapsing."""
 
 
 @dataclass(frozen=True)
 class Score:
-    """A held-out score: lower is better. parts: its terms by name. eligible: may be the best.
+    """A held-out score; lower is better.
 
-    spread: {class: that of its samples over that of real rows}, of each class to be watched.
+    parts: terms by name. eligible: whether the generator may be kept. spread: {class: spread of its
+    samples over that of its real rows}.
     """
 
     value: float
@@ -35,15 +36,15 @@ class Score:
 
 
 class Scorer(Protocol):
-    """Scores a generator on data that the loop does not know; the synthesizer makes it."""
+    """Scores a generator on held-out data that the loop does not see."""
 
     def score(self, generator: nn.Module) -> Score:
-        """The score of an averaged generator in evaluation mode."""
+        """Score an averaged generator in evaluation mode."""
 
 
 @dataclass
 class Best:
-    """The best averaged generator so far, its score, and the step it was seen at."""
+    """The best averaged generator so far, with its score and step."""
 
     value: float = math.inf
     step: int = -1
@@ -51,7 +52,7 @@ class Best:
     arrays: Arrays = field(default_factory=dict)
 
     def offer(self, score: Score, state: TrainState) -> bool:
-        """Keep the averaged generator if it is eligible and better; says whether it was kept."""
+        """Keep the averaged generator if it is eligible and better, and return whether it was."""
         if not (score.eligible and score.value < self.value):
             return False
         self.value, self.step, self.parts = score.value, state.step, score.parts
@@ -60,7 +61,7 @@ class Best:
 
 
 class SpreadWatch:
-    """Tells a class that loses its variety from one that never had any, as early in every run.
+    """Detects a class that loses its variety; one that never had any, as early on, is ignored.
 
     healthy: {class: its last spread of .5 or more}.
 
@@ -77,7 +78,7 @@ class SpreadWatch:
         self.healthy: dict[str, float] = {}
 
     def collapsed(self, score: Score) -> tuple[str, float] | None:
-        """The class of least spread, and that, of those that had .5 and are now under .3."""
+        """Return the class that lost most variety and its spread: .5 before, below .3 now."""
         lost = {
             name: spread
             for name, spread in score.spread.items()
@@ -92,7 +93,7 @@ class SpreadWatch:
 
 
 def score_steps(steps: int, first_steps: int, scores: int = SCORES_A_RUN) -> set[int]:
-    """When to score: after each of `scores` equal parts of a run, and before the adversary joins.
+    """Return the steps to score at: after each of `scores` equal parts, and before the adversary.
 
     >>> sorted(score_steps(1000, 0, scores=3))
     [333, 667, 1000]
@@ -102,7 +103,7 @@ def score_steps(steps: int, first_steps: int, scores: int = SCORES_A_RUN) -> set
 
 
 def all_finite(state: TrainState, losses: Mapping[str, Tensor]) -> bool:
-    """Whether losses and every weight and buffer of the three networks are finite numbers."""
+    """Return whether the losses and all weights and buffers are finite."""
     tensors = list(losses.values())
     for network in (state.generator, state.discriminator, state.average):
         tensors += [value for value in network.state_dict().values() if value.is_floating_point()]
@@ -111,9 +112,9 @@ def all_finite(state: TrainState, losses: Mapping[str, Tensor]) -> bool:
 
 
 def variety_lost(recipe: Recipe, parts: Mapping[str, float]) -> str:
-    """Say of which class an ACGAN's samples are too much alike; "" for none and other recipes.
+    """Return a warning for a class whose ACGAN samples are too alike; "" for none.
 
-    parts: of the score of the generator that was kept.
+    parts: of the kept generator's score.
 
     >>> from gan_augment.recipes import RECIPES
     >>> parts = {"crack/spread": 0.41, "good/spread": 0.9, "good/distance": 0.1}

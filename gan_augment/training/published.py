@@ -1,4 +1,4 @@
-"""What papers do beside the plain step: G through steps of D, networks that grow, path lengths."""
+"""Steps and terms of published methods: growing networks, path lengths, unrolled steps of D."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ from gan_augment.training.step import (
 
 ADAM_EPSILON = 1e-8
 PATH_RATE = 0.01
-"""How far the mean path length moves at a time."""
+"""Rate of the running mean of path lengths."""
 
 Moments = list[tuple[Tensor, Tensor]]
 
 
 def growing_step(step: Step, state: TrainState, parts: Parts, batches: Sequence[Batch]) -> Losses:
-    """A step of networks at the level of the run's progress, on reals that are faded alike.
+    """Take a step at the level of the run's progress, on reals that are faded like the samples.
 
-    The optimisers forget their moments where a level begins. Source: Karras et al. 2018, sections 2
-    and A.1.
+    The optimisers' moments are reset at the start of a level. Source: Karras et al. 2018, sections
+    2 and A.1.
     """
     networks = (state.generator, state.discriminator, state.average)
     growing = [m for network in networks for m in network.modules() if isinstance(m, Growing)]
@@ -64,7 +64,7 @@ def growing_step(step: Step, state: TrainState, parts: Parts, batches: Sequence[
 def path_length(
     state: TrainState, parts: Parts, batch: Batch, output: GeneratorOutput
 ) -> tuple[Tensor, Losses]:
-    """StyleGAN2's E (|J^T n| - a)^2 every `path_every` G steps, with so many times the weight.
+    """Compute StyleGAN2's E (|J^T n| - a)^2 every k-th G step, with k times the weight.
 
     J = dG/dw, n normal noise over the pixels' root, a the running mean of |J^T n|, in the state's
     numbers. On half of a batch, in float32. Source: Karras et al. 2020, section 3.2.
@@ -93,17 +93,17 @@ def path_length(
 
 
 def slope_lengths(images: Tensor, w: Tensor, noise: Tensor) -> Tensor:
-    """|J^T n| / sqrt(H W) of each row (N,): how far images move as styles w (N, code) do."""
+    """Return |J^T n| / sqrt(H W) of each row (N,): change of images per change of styles."""
     seen = (images * noise).sum() / (images.shape[2] * images.shape[3]) ** 0.5
     (slope,) = torch.autograd.grad(seen, w, create_graph=True)
     return slope.square().sum(dim=1).sqrt()
 
 
 def unrolled_step(state: TrainState, parts: Parts, batches: Sequence[Batch]) -> Losses:
-    """G's step through K steps of D that are thought alone, then D's one real step.
+    """Update G through K simulated steps of D, then take D's one real step.
 
-    theta^(k+1) = theta^k - eta grad L_D(theta^k), k < K, from D's weights theta^0; G goes down
-    L_G(theta_G, theta^K), through these steps; then D goes its step from theta^0. Source: Metz et
+    theta^(k+1) = theta^k - eta grad L_D(theta^k), k < K, from D's weights theta^0; G minimises
+    L_G(theta_G, theta^K) through these steps; then D takes its step from theta^0. Source: Metz et
     al. 2017, "Unrolled Generative Adversarial Networks", eq. 4 to 7.
     """
     earlier_d_steps(state, parts, batches)
@@ -114,9 +114,9 @@ def unrolled_step(state: TrainState, parts: Parts, batches: Sequence[Batch]) -> 
 
 
 def unrolled_loss(state: TrainState, parts: Parts, batch: Batch, output: GeneratorOutput) -> Tensor:
-    """L_G (), with a graph through the K steps of D; its weights, moments and buffers stay.
+    """Return L_G () with a graph through K simulated steps of D, whose state stays unchanged.
 
-    Where G minimises nothing against D it is 0.
+    It is 0 if the adversary's weight is 0.
     """
     if not parts.recipe.objective.adversary:
         return output.x.new_zeros((), dtype=torch.float32)
@@ -152,7 +152,7 @@ def moved(
     rate: float,
     step: int,
 ) -> tuple[list[Tensor], Moments]:
-    """Weights and moments after a step of SGD or Adam, as a function that has gradients.
+    """Return weights and moments after a step of SGD or Adam, differentiably.
 
     Source: Kingma & Ba 2015, algorithm 1; step counts from 1.
     """
@@ -171,7 +171,7 @@ def moved(
 
 
 def adam_moments(optimiser: torch.optim.Optimizer) -> tuple[Moments, int]:
-    """The moments of each weight, zeros before the first step, and how many steps were done."""
+    """Return the moments of each weight (zeros before the first step) and the steps taken."""
     moments, steps = [], 0
     for weight in optimiser.param_groups[0]["params"]:
         slots = optimiser.state.get(weight, {})

@@ -1,4 +1,4 @@
-"""Rates over a run and averaged weights: schedules as pure functions, and the averaging itself."""
+"""Schedules of rates and D steps as pure functions of the step, and the weight average."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LONG_EVERY_STEPS = 500
 
 
 def rate_multiplier(schedule: ScheduleSettings, progress: float) -> float:
-    """The factor on every learning rate at `progress` in 0..1 of the run.
+    """Return the factor on the learning rates at `progress` in 0..1 of the run.
 
     Constant, or a line or half a cosine to 0 after `hold`.
 
@@ -56,7 +56,7 @@ def lazy_optimiser(
 
 
 def d_steps_at(recipe: Recipe, step: int, accuracy: float) -> int:
-    """D steps of G step number `step`, where D is right on the share `accuracy` of both kinds.
+    """Return the number of D steps of a G step, where D has this `accuracy`.
 
     WGAN's long ones: Arjovsky et al. 2017, section 4.1 of the first version and its code. A
     balanced game: 5 where D guesses, 1 where it is right in .75 of the cases.
@@ -86,10 +86,9 @@ def d_weight(accuracy: float) -> float:
 
 
 def ema_decay(images_seen: int, batch: int) -> float:
-    """The averaged generator's decay for one step: half-life 10,000 images, shorter early on.
+    """Return the decay of the averaged generator: half-life 10,000 images, shorter early on.
 
-    beta = .5^(B / max(min(10,000, .05 seen), 1)): near 0 in the first steps: averages
-    work at once.
+    beta = .5^(B / max(min(10,000, .05 seen), 1)) is near 0 in the first steps.
     """
     half_life = max(min(EMA_HALF_LIFE_IMAGES, EMA_HALF_LIFE_SHARE * images_seen), 1)
     return float(0.5 ** (batch / half_life))
@@ -97,7 +96,7 @@ def ema_decay(images_seen: int, batch: int) -> float:
 
 @torch.no_grad()
 def follow(average: nn.Module, network: nn.Module, decay: float) -> None:
-    """average = decay * average + (1 - decay) * network, buffers too; counters are copied."""
+    """Set average = decay * average + (1 - decay) * network, with buffers; copy counters."""
     mine, theirs = average.state_dict(), network.state_dict()
     floating = [name for name, value in mine.items() if value.is_floating_point()]
     torch._foreach_lerp_(

@@ -1,4 +1,4 @@
-"""The method for tables: where a row starts, what G matches beside D's logits, the parts of a run.
+"""Parts of a run on tables: anchors, networks, inputs and outputs.
 
 A sample starts between a real row and one of its nearest neighbours of the class; the generator
 adds what interpolation lacks.
@@ -35,10 +35,10 @@ from gan_augment.training.published import unrolled_step
 from gan_augment.training.step import adversarial_step, feature_matching
 
 MOST_ANCHORS = 4_096
-"""Rows of a class that samples start from, drawn at random where it has more."""
+"""Most rows of a class that samples start from; larger classes are subsampled."""
 
 MOST_AROUND = 50
-"""Rows of a neighbourhood at most; of d numbers it has d + 1, at least 5, beside its row."""
+"""Most neighbours of a row in `gaussian`; with d numbers there are d + 1, at least 5."""
 
 
 @dataclass(frozen=True)
@@ -50,12 +50,12 @@ class AnchorTensors:
 
     @classmethod
     def of(cls, anchors: AnchorRows, device: torch.device) -> AnchorTensors:
-        """The same arrays as tensors; on the CPU they share memory."""
+        """Convert the arrays to tensors; on the CPU they share memory."""
         rows = torch.from_numpy(anchors.rows).to(device)
         return cls(rows, torch.from_numpy(anchors.neighbours).to(device))
 
     def between(self, index: Tensor, which: Tensor, position: Tensor) -> RowAnchors:
-        """From rows `index` (N,) towards neighbour number `which` (N,) of each."""
+        """Return starts from rows `index` (N,) towards neighbour number `which` (N,) of each."""
         other = self.neighbours[index, which]
         first, second = self.rows[index], self.rows[other]
         levels = torch.where(position[:, None] > 0.5, second, first)
@@ -74,9 +74,9 @@ class EncodedTable:
 
 
 def class_anchors(table: EncodedTable, recipe: Recipe, seed: int) -> AnchorRows:
-    """The rows that samples of each class start from, 4,096 of a class at most.
+    """Return the rows that samples of each class start from, at most 4,096 per class.
 
-    Of `features` near is what is near in whitened space, as are the classes that lend.
+    `features` measures distances between rows, and between classes, in whitened space.
     """
     chosen = []
     for label in np.unique(table.labels):
@@ -108,7 +108,7 @@ def class_anchors(table: EncodedTable, recipe: Recipe, seed: int) -> AnchorRows:
 
 
 def build_table(recipe: Recipe, table: EncodedTable, anchors: AnchorRows) -> Parts:
-    """Resolve names to parts; `index` of a batch counts the rows of `anchors`."""
+    """Build the parts of a recipe; `index` of a batch refers to the rows of `anchors`."""
     layout = layout_of(table.encoding)
     with torch.device("meta"):  # asked for a number alone
         noise_width = cast(int, new_row_generator(recipe, layout, table.classes).noise_width)
@@ -134,7 +134,7 @@ def anchor_batches(
     anchors: AnchorRows,
     unlabelled: NDArray[np.float32] | None = None,
 ) -> RowBatches:
-    """Batches of the anchors, classes drawn as the recipe says; unlabelled: rows without one."""
+    """Return batches of the anchors with the recipe's class shares; unlabelled: extra rows."""
     device = table.compute.device
     return RowBatches(
         torch.from_numpy(anchors.rows).to(device),
@@ -147,12 +147,12 @@ def anchor_batches(
 
 
 def layout_of(encoding: TableEncoding) -> RowLayout:
-    """The parts of a row as its networks need to know them."""
+    """Return where a row has numbers, one-hots and embeddings."""
     return RowLayout(encoding.width, encoding.choices, encoding.vectors)
 
 
 def new_row_generator(recipe: Recipe, layout: RowLayout, classes: int) -> nn.Module:
-    """The generator that a recipe names, its weights not yet set."""
+    """Return the generator of a recipe, with weights not yet initialised."""
     settings = recipe.generator
     sizes = settings.code, settings.embedding, settings.width
     if settings.kind != "free":
@@ -161,7 +161,7 @@ def new_row_generator(recipe: Recipe, layout: RowLayout, classes: int) -> nn.Mod
 
 
 def new_row_discriminator(recipe: Recipe, entries: int, classes: int) -> nn.Module:
-    """The discriminator that a recipe names, its weights not yet set; entries: of a row."""
+    """Return the discriminator of a recipe, not yet initialised; entries: width of a row."""
     settings = recipe.discriminator
 
     def discriminator(classes: int) -> RowDiscriminator:
@@ -185,7 +185,7 @@ def draw(
     turn: int,
     batch: Batch,
 ) -> GeneratorInput:
-    """Noise (N, width) for the batch; for an anchored generator, each row and a neighbour of it."""
+    """Draw noise (N, width); for an anchored generator also each row and one of its neighbours."""
     rng, n, device = rng_for(seed, "noise", step, turn), len(batch.y), batch.y.device
     z = torch.from_numpy(rng.standard_normal((n, width), dtype=np.float32))
     if recipe.generator.kind == "free":
@@ -197,7 +197,7 @@ def draw(
 
 
 def make(network: nn.Module, inputs: GeneratorInput) -> GeneratorOutput:
-    """Encoded rows (N, width)."""
+    """Make encoded rows (N, width)."""
     source = inputs.source
     if not isinstance(network, ResidualRowGenerator):
         return GeneratorOutput(network(inputs.z, inputs.y))

@@ -1,7 +1,7 @@
-"""The methods whose samples start from one real row: what is drawn, and what holds it to the row.
+"""Methods whose samples start from one real row: inputs, loss terms and training steps.
 
-A batch is of the classes asked for; each of its samples starts from a row of another class in the
-batch, or from its own row, at less of the side or without a region.
+A batch has the target classes. Each sample starts from a row of another class in the batch, or from
+its own row: at a lower resolution, or with a region masked.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ from gan_augment.training.step import (
 )
 
 LEAST_MASK, MOST_MASK = 0.25, 0.6
-"""Of each side, what a drawn mask covers."""
+"""Share of each side that a drawn mask covers."""
 
 
 def new_translator(recipe: Recipe, geometry: Geometry, classes: int) -> TranslationGenerator:
-    """The generator of a recipe whose samples start from one row, its weights not yet set."""
+    """Return the generator of such a recipe, with weights not yet initialised."""
     settings, channels = recipe.generator, geometry.shape[2]
     match settings.kind:
         case "style":
@@ -65,7 +65,7 @@ def new_translator(recipe: Recipe, geometry: Geometry, classes: int) -> Translat
 
 
 def translation_parts(parts: Parts, geometry: Geometry, classes: int, width: int) -> Parts:
-    """The parts of a method, of samples that start from one row each."""
+    """Return the parts of a method whose samples start from one row each."""
     recipe, objective = parts.recipe, parts.recipe.objective
     kind, pool = recipe.generator.kind, recipe.game.pool
     shape = (classes, pool, geometry.shape[2], *geometry.padded)
@@ -97,7 +97,7 @@ def translation_parts(parts: Parts, geometry: Geometry, classes: int, width: int
 def draw_rows(
     recipe: Recipe, geometry: Geometry, width: int, seed: int, step: int, turn: int, batch: Batch
 ) -> GeneratorInput:
-    """The row that each sample of a batch starts from, with what else its kind takes of rows."""
+    """Choose the row that each sample of a batch starts from, with its style or mask."""
     rng, n, kind = rng_for(seed, "noise", step, turn), len(batch.y), recipe.generator.kind
     z = torch.from_numpy(rng.standard_normal((n, width), dtype=np.float32)).to(batch.y.device)
     if kind == "pairs":
@@ -116,8 +116,9 @@ def draw_rows(
 
 
 def rows_of_others(labels: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
-    """For each row of a batch another one of another class, at random, (N,); of its own class, or
-    itself, where there is no other.
+    """Draw for each row of a batch a row of another class, (N,).
+
+    Without another class it is a row of the same class, and without another row the row itself.
 
     >>> rows_of_others(np.array([0, 0, 1]), np.random.default_rng(0)).tolist()[:2]
     [2, 2]
@@ -130,7 +131,7 @@ def rows_of_others(labels: NDArray[np.int64], rng: np.random.Generator) -> NDArr
 
 
 def drawn_masks(n: int, size: tuple[int, int], rng: np.random.Generator) -> NDArray[np.float32]:
-    """n rectangles at random, (n, 1, H, W): 1 in it, a quarter to .6 of each side long, else 0."""
+    """Draw n rectangles (n, 1, H, W), a quarter to .6 of each side long: 1 inside, else 0."""
     masks = np.ones((n, 1, *size), dtype=np.float32)
     for axis, side in enumerate(size, start=2):
         share = LEAST_MASK + (MOST_MASK - LEAST_MASK) * rng.random(n)
@@ -145,7 +146,7 @@ def drawn_masks(n: int, size: tuple[int, int], rng: np.random.Generator) -> NDAr
 def make_images(
     recipe: Recipe, geometry: Geometry, network: nn.Module, inputs: GeneratorInput
 ) -> GeneratorOutput:
-    """The samples as D sees them, of `pairs` with the row that each starts from behind."""
+    """Make the samples as D sees them; for `pairs` followed by their source rows."""
     source = inputs.source
     if not isinstance(source, SourceRows):
         raise TypeError("expected GeneratorInput.source, rows to start from")
@@ -160,7 +161,7 @@ def make_images(
 def cycle_term(
     state: TrainState, parts: Parts, batch: Batch, output: GeneratorOutput
 ) -> tuple[Tensor, Losses]:
-    """cycle * E|G(G(x, y), y_x) - x|, of rows x and their classes y_x; unit of the error: -1..1.
+    """Compute cycle * E|G(G(x, y), y_x) - x| of rows x with classes y_x; pixels are in -1..1.
 
     Sources: Zhu et al. 2017, eq. 2; Choi et al. 2018, eq. 4.
     """
@@ -175,7 +176,7 @@ def cycle_term(
 def identity_term(
     state: TrainState, parts: Parts, batch: Batch, output: GeneratorOutput
 ) -> tuple[Tensor, Losses]:
-    """identity * E|G(x, y) - x|, of rows of class y already. Source: Zhu et al. 2017, 5.2."""
+    """Compute identity * E|G(x, y) - x| of rows of class y. Source: Zhu et al. 2017, 5.2."""
     error = _mean_error(_drawn(state, parts, batch.x, batch.y), batch.x)
     return parts.recipe.objective.identity * error, {"identity": error.detach()}
 
@@ -183,7 +184,7 @@ def identity_term(
 def pixel_term(
     state: TrainState, parts: Parts, batch: Batch, output: GeneratorOutput
 ) -> tuple[Tensor, Losses]:
-    """reconstruction * E|G - x|, where the row x is known. Source: Isola et al. 2017, eq. 3."""
+    """Compute reconstruction * E|G - x| for known rows x. Source: Isola et al. 2017, eq. 3."""
     error = _mean_error(output.x, batch.x)
     return parts.recipe.objective.reconstruction * error, {"reconstruction": error.detach()}
 
@@ -191,10 +192,11 @@ def pixel_term(
 def style_term(
     state: TrainState, parts: Parts, batch: Batch, output: GeneratorOutput
 ) -> tuple[Tensor, Losses]:
-    """content * E|E(G) - t|^2 + style * sum over levels E|mu - mu_s|^2 + E|sigma - sigma_s|^2.
+    """Compute the content and style errors of a Restyler's samples.
 
-    t: the code that was decoded, E the encoder, its last level where no other is named. Source:
-    Huang & Belongie 2017, eq. 11 to 13.
+    content * E|E(G) - t|^2 + style * sum over levels E|mu - mu_s|^2 + E|sigma - sigma_s|^2, with t
+    the decoded code and E the last level of the encoder. Source: Huang & Belongie 2017, eq. 11 to
+    13.
     """
     source, network = output.source, _network(state)
     if source is None or source.styles is None or not isinstance(network, Restyler):
@@ -219,13 +221,13 @@ def style_term(
 
 
 def terms_step(state: TrainState, parts: Parts, batches: Sequence[Batch]) -> Losses:
-    """One update of G by what holds it to rows, before the adversary joins."""
+    """Update G by its own terms, before the adversary joins."""
     batch = batches[-1]
     return _terms_alone(state, parts, batch, generate(state, parts, batch))
 
 
 def autoencoding_step(state: TrainState, parts: Parts, batches: Sequence[Batch]) -> Losses:
-    """One update of a Restyler's encoder and decoder: a row in its own style is itself."""
+    """Update a Restyler's encoder and decoder to reproduce a row in its own style."""
     own = batches[-1]
     with parts.compute.autocast():
         images = _network(state)(own.x, own.x)
@@ -235,7 +237,7 @@ def autoencoding_step(state: TrainState, parts: Parts, batches: Sequence[Batch])
 
 
 def style_step(state: TrainState, parts: Parts, batches: Sequence[Batch]) -> Losses:
-    """One update of a Restyler's decoder; the encoder stays, or it would make styles equal."""
+    """Update a Restyler's decoder; a trained encoder would make all styles equal."""
     network, batch = _network(state), batches[-1]
     if not isinstance(network, Restyler):
         raise TypeError(f"expected a Restyler, not {type(network).__name__}")
@@ -246,7 +248,7 @@ def style_step(state: TrainState, parts: Parts, batches: Sequence[Batch]) -> Los
 
 
 def pooled_step(state: TrainState, parts: Parts, batches: Sequence[Batch]) -> Losses:
-    """G's step, then D's on a pool of past samples. Source: Zhu et al. 2017, section 4."""
+    """Update G, then D on a pool of past samples. Source: Zhu et al. 2017, section 4."""
     earlier_d_steps(state, parts, batches)
     batch = batches[-1]
     output = generate(state, parts, batch)
@@ -261,10 +263,10 @@ def pooled_step(state: TrainState, parts: Parts, batches: Sequence[Batch]) -> Lo
 def from_pool(
     pool: Tensor, held: Tensor, new: Tensor, labels: Tensor, rng: np.random.Generator
 ) -> Tensor:
-    """Samples to show D, (N, C, H, W): new ones, or with probability 1/2 past ones of their class.
+    """Return the samples (N, C, H, W) for D: new ones, or with probability 1/2 past ones.
 
-    pool (K, most, C, H, W) takes in the new ones: as they come until it holds `most` of a class,
-    held (K,), then in the places of those that it gives.
+    pool (K, most, C, H, W) is filled with the new samples of each class, held (K,) counts them. A
+    new sample then replaces the past one that is shown in its place.
     """
     shown = new.clone()
     for row, label in enumerate(labels.tolist()):
@@ -280,7 +282,7 @@ def from_pool(
 
 
 def _terms_alone(state: TrainState, parts: Parts, batch: Batch, output: GeneratorOutput) -> Losses:
-    """One update of G by its terms alone."""
+    """Update G by the sum of its terms, without the adversary."""
     each = [term(state, parts, batch, output) for term in parts.generator_terms]
     loss = torch.stack([weighted_term for weighted_term, _ in each]).sum()
     update_generator(state, loss)
@@ -288,7 +290,7 @@ def _terms_alone(state: TrainState, parts: Parts, batch: Batch, output: Generato
 
 
 def _drawn(state: TrainState, parts: Parts, rows: Tensor, labels: Tensor) -> Tensor:
-    """Rows (N, C, H, W) drawn as classes (N,)."""
+    """Draw rows (N, C, H, W) as classes (N,)."""
     with parts.compute.autocast():
         z = rows.new_zeros(len(rows), 0)
         images: Tensor = state.generator(GeneratorInput(z, labels, SourceRows(rows)))
