@@ -42,42 +42,42 @@ class FrozenFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     Parameters
     ----------
     backbone : str, Path or torch.nn.Module
-        A .safetensors file of EfficientNet-Lite0's weights; "path.py:name" of a module or of what
-        makes one; "timm:NAME:FILE" with a local .safetensors file (extra `[timm]`); or a module,
-        which is copied. It is given float32 (N, 3, H, W).
+        A .safetensors file of EfficientNet-Lite0's weights; "path.py:name" of a module or its
+        factory; "timm:NAME:FILE" with a local .safetensors file (extra `[timm]`); or a module,
+        which is copied. The input is float32 (N, 3, H, W).
     image_size : int, tuple (H, W) or None, default=None
-        Px that images come to, antialiased and squeezed. None is what the network was trained at.
+        Size in px to which images are resized, antialiased. None is the network's training size.
     mean, std : float, sequence of 3 or None, default=None
-        Of pixels in 0..1; the network sees (pixels - mean) / std. None: those of its training,
-        ImageNet's for a module of your own.
+        Scale of pixels in 0..1: the network sees (pixels - mean) / std. None is the scale of the
+        network's training, or ImageNet's for your own module.
     pool : {"mean", "max"}, default="mean"
         How a map (N, D, h, w), or tokens (N, T, D), become (N, D).
     batch : int or None, default=None
-        Images at a time; None is 8 on a CPU and 64 on a GPU.
+        Images per forward pass; None is 8 on a CPU and 64 on a GPU.
     device : str, default="auto"
-        "cpu", "cuda", "cuda:1"; "auto" takes a GPU that is there.
+        "cpu", "cuda", "cuda:1"; "auto" takes a GPU if there is one.
     precision : {"auto", "float32", "bf16"}, default="auto"
         "auto" is float32 on a CPU and bf16, which rounds to about three digits, on a GPU.
     verbose : int, default=0
-        1 writes images a second and the time that is left to stderr.
+        1 writes images per second and the remaining time to stderr.
 
     Attributes
     ----------
     image_size_, precision_, n_features_out_ : tuple (H, W), str, int
     sha256_ : str
-        Of the network; another one in the place of its file is refused.
+        Fingerprint of the network; a changed file is refused.
 
     Raises
     ------
     UsageError, ModelFileError, DataError
-        For parameters; for files of weights that are missing (the message says where they come
-        from) or do not fit; for images that cannot be read.
+        For invalid parameters; for missing weights (the message names their source) or weights
+        that do not fit; for images that cannot be read.
 
     Notes
     -----
     X is a list or array of paths, arrays (N, H, W) or (N, H, W, C) of pixels, a `Labelled`,
     what `read_images` gave, or the path of a folder of classes, a manifest or an .npz file. Grey
-    images become three equal channels; opacity is left out.
+    images become three equal channels; opacity is ignored.
 
     Examples
     --------

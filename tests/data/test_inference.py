@@ -242,7 +242,7 @@ def test_overrides_name_known_columns() -> None:
         infer_schema(frame, Overrides.of(categorical=["sise"]))
     with pytest.raises(DataError, match="Did you mean 'size'"):
         infer_schema(frame).of("sise")
-    with pytest.raises(UsageError, match="name it once"):
+    with pytest.raises(UsageError, match="list it once"):
         Overrides.of(categorical=["a"], id=["a"])
 
 

@@ -246,7 +246,9 @@ def test_ids_constants_equal_rows_of_two_classes_and_very_many_classes_are_noted
     assert "'key' is not learned: an id" in notes
     assert "'same' is not learned: one value in every row" in notes
     frame = frame_of(x=[1.0, 1.0, 2.0, np.nan, np.nan], y=["a", "b", "a", "a", "b"])
-    assert "4 rows equal a row of another class in every feature" in read_frame(frame, "y").notes
+    assert (
+        "4 rows equal a row of a different class in every feature" in read_frame(frame, "y").notes
+    )
     frame = frame_of(x=np.arange(300) % 7, y=np.arange(300))
     assert "300 classes" in read_frame(frame, "y").notes[0]
 

@@ -21,7 +21,7 @@ MOST_DENSE_BYTES = 256 << 20
 
 
 def as_frame(x: Any) -> pd.DataFrame:
-    """Read a table (N, columns) as a pandas frame; the data is not changed, and seldom copied.
+    """Read a table (N, columns) as a pandas frame; the data is not changed.
 
     x: an eager frame that narwhals knows (pandas, polars, Arrow, ...), a list of rows, an array
     (columns are called 0 to C - 1), or a sparse matrix of at most 256 MiB when dense. Raises

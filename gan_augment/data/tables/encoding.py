@@ -329,9 +329,9 @@ def embed_levels(
     Memory: entries x values of all contexts. Source: Greenacre 1984, "Theory and applications of
     correspondence analysis", eq. 4.1.7.
     """
-    apart = NOISE * rng_for(0, "levels", entries).standard_normal((entries, SIZE))
+    vectors = NOISE * rng_for(0, "levels", entries).standard_normal((entries, SIZE))
     if not context:
-        return apart.astype(np.float32)
+        return vectors.astype(np.float32)
     seen = np.bincount(entry, minlength=entries).astype(np.float64)
     tables = []
     for column in context:
@@ -344,14 +344,14 @@ def embed_levels(
     expected = np.outer(rows, columns)
     residuals = (counts - expected) / np.sqrt(np.maximum(expected, 1e-12))
     gram = residuals.T @ residuals
-    values_, vectors = np.linalg.eigh(gram)
+    values_, axes = np.linalg.eigh(gram)
     size = min(SIZE, len(values_), max(entries - 1, 1))
-    lead = vectors[:, ::-1][:, :size]
+    lead = axes[:, ::-1][:, :size]
     coordinates = (residuals @ lead) / np.sqrt(np.maximum(rows, 1e-12))[:, None]
     spread = np.sqrt((rows[:, None] * coordinates**2).sum(axis=0))
     known = (seen / (seen + ROWS_TO_KNOW))[:, None] * coordinates / np.maximum(spread, 1e-12)
-    apart[:, :size] += known
-    return apart.astype(np.float32)
+    vectors[:, :size] += known
+    return vectors.astype(np.float32)
 
 
 def nearest_level(

@@ -180,7 +180,7 @@ def unlabelled_table(frame: pd.DataFrame) -> Labelled:
 
 
 def read_parquet(path: Path) -> tuple[pd.DataFrame, ParquetSource]:
-    """Read a Parquet file as a frame of Arrow dtypes. Raises DataError."""
+    """Read a Parquet file as a frame. Raises DataError."""
     with _parquet(path) as file:
         _check_memory(path, file, file.metadata.num_rows)
         table = file.read()
@@ -287,7 +287,7 @@ def _check_memory(path: Path, file: pq.ParquetFile, rows: int) -> None:
 
 @contextmanager
 def _parquet(path: Path) -> Iterator[pq.ParquetFile]:
-    """Open a file. Raises DataError where it cannot be read."""
+    """Open a Parquet file. Raises DataError if it cannot be read."""
     try:
         with regular_file(path) as opened:
             yield pq.ParquetFile(opened)
@@ -295,7 +295,7 @@ def _parquet(path: Path) -> Iterator[pq.ParquetFile]:
         why = error.strerror or error
         raise DataError(f"{str(path)!r} cannot be read: {why}") from None
     except pa.ArrowException as error:
-        raise DataError(f"{str(path)!r} is no readable Parquet file: {error}") from None
+        raise DataError(f"{str(path)!r} is not a readable Parquet file: {error}") from None
 
 
 def _notes(table: Labelled, schema: TableSchema) -> list[str]:
@@ -314,7 +314,7 @@ def _notes(table: Labelled, schema: TableSchema) -> list[str]:
     several = np.bincount(pairs, minlength=int(same.max()) + 1) > 1
     if several.any():
         clashes = int(several[same].sum())
-        notes.append(f"{clashes:,} rows equal a row of another class in every feature")
+        notes.append(f"{clashes:,} rows equal a row of a different class in every feature")
     return notes
 
 

@@ -104,9 +104,9 @@ class Column(Frozen):
 
 
 class TargetColumn(Frozen):
-    """The column of labels. cells: its levels are the labels themselves, by class index.
+    """The column of labels. cells: its levels are the labels, by class index.
 
-    position: among the columns of the input, or None where labels were given beside the frame.
+    position: among the columns of the input, or None for separate labels.
     """
 
     cells: Column
@@ -114,40 +114,40 @@ class TargetColumn(Frozen):
 
     @property
     def name(self) -> Name:
-        """As in the frame; "target" for labels that have no name."""
+        """Return the name in the frame; "target" for labels without a name."""
         return self.cells.name
 
 
 class TableSchema(Frozen):
-    """The feature columns in the frame's order, and the target where it is known."""
+    """The feature columns in the order of the frame, and the target if it is known."""
 
     columns: tuple[Column, ...]
     target: TargetColumn | None = None
 
     @cached_property
     def by_name(self) -> Mapping[Name, Column]:
-        """Feature columns by name."""
+        """Return the feature columns by name."""
         return {column.name: column for column in self.columns}
 
     @property
     def names(self) -> tuple[Name, ...]:
-        """Names of the feature columns, in order."""
+        """Return the names of the feature columns, in order."""
         return tuple(column.name for column in self.columns)
 
     @property
     def learned(self) -> tuple[Column, ...]:
-        """The columns that a model learns, in order."""
+        """Return the columns that a model learns, in order."""
         return tuple(column for column in self.columns if column.kind in LEARNED)
 
     def of(self, name: Name) -> Column:
-        """Return the feature column of that name. Raises DataError with the nearest one."""
+        """Return a feature column. Raises DataError with the nearest name."""
         try:
             return self.by_name[name]
         except KeyError:
             raise DataError(no_column(name, self.names)) from None
 
     def lines(self) -> list[str]:
-        """Return a heading and a line a column, padded to columns; the target last."""
+        """Return a heading and one aligned line per column; the target is last."""
         rows = [_HEADING, *(_row(column, column.kind) for column in self.columns)]
         if self.target is not None:
             rows.append(_row(self.target.cells, "target"))
@@ -159,13 +159,13 @@ class TableSchema(Frozen):
 
 
 class Overrides(Frozen):
-    """Kinds that the user decides, by column name; all others are inferred."""
+    """Kinds set by the user, by column name; other kinds are inferred."""
 
     columns: dict[Name, ColumnKind] = Field(default_factory=dict)
 
     @classmethod
     def of(cls, **names: Iterable[Name]) -> Self:
-        """From lists of names by kind. Raises UsageError for a name under two kinds.
+        """Make overrides from names by kind. Raises UsageError for a name under two kinds.
 
         >>> Overrides.of(categorical=["zip"], id=["key"]).columns
         {'zip': 'categorical', 'key': 'id'}
@@ -175,13 +175,13 @@ class Overrides(Frozen):
             for name in listed:
                 if kinds.setdefault(name, kind) != kind:
                     raise UsageError(
-                        f"column {name!r} is said to be {kinds[name]} and {kind}; name it once"
+                        f"column {name!r} is listed as {kinds[name]} and {kind}; list it once"
                     )
         return cls.checked({"columns": kinds}, "column kinds")
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """From a TOML file with a table `[columns]` of lines like `zip = "categorical"`."""
+        """Read a TOML file with a table `[columns]` of lines like `zip = "categorical"`."""
         values = read_toml(path)
         if "columns" not in values:
             raise UsageError(
@@ -190,7 +190,7 @@ class Overrides(Frozen):
         return cls.checked({"columns": values["columns"]}, str(path))
 
     def merged(self, later: Overrides) -> Overrides:
-        """Return both; where both name a column, `later` wins."""
+        """Return the union; `later` wins for columns in both."""
         return Overrides(columns={**self.columns, **later.columns})
 
     def without_target(self, target: Name) -> Overrides:
@@ -202,15 +202,15 @@ class Overrides(Frozen):
         return Overrides(columns={n: k for n, k in self.columns.items() if n not in kinds})
 
     def kinds_of(self, names: Iterable[Name]) -> dict[Name, ColumnKind]:
-        """Kinds by the frame's own names. Raises UsageError for a name that it does not have."""
+        """Return kinds by the names in the frame. Raises UsageError for an unknown name."""
         listed = list(names)
         return {matching_name(name, listed): kind for name, kind in self.columns.items()}
 
 
 def matching_name(name: Name, names: list[Name], what: str = "") -> Name:
-    """Return the frame's own name of a column: "3" finds column 3 where none is called "3".
+    """Return the name of a column in the frame: "3" finds column 3 if no column is called "3".
 
-    Raises UsageError, which begins with `what` the column is, where there is none.
+    Raises UsageError that begins with `what` for an unknown column.
     """
     if name in names:
         return name
@@ -221,7 +221,7 @@ def matching_name(name: Name, names: list[Name], what: str = "") -> Name:
 
 
 def no_column(name: Name, names: Iterable[Name]) -> str:
-    """Return the sentence for a name that no column has, with the nearest one that is there."""
+    """Return the message for an unknown column, with the nearest name."""
     available = list(names)
     shown = ", ".join(repr(one) for one in available[:20])
     more = f" and {len(available) - 20} more" if len(available) > 20 else ""
