@@ -77,7 +77,9 @@ def measured(task: Task, steps: int, recipe: str) -> tuple[dict[str, Any], Image
     settings: dict[str, Any] = {"steps": steps, "device": "cpu", "threads": 1, "selection": False}
     if "advise" in ImageGAN.__dataclass_fields__:  # not in older versions
         settings["advise"] = False
-    gan = ImageGAN(recipe=recipe, callbacks=[watch], **settings).fit(task.train, RunContext(on_steps=begin))
+    gan = ImageGAN(recipe=recipe, callbacks=[watch], **settings).fit(
+        task.train, RunContext(on_steps=begin)
+    )
     drawn = {name: gan.rows(name, 0, DRAWN).pixels for name in task.train.names}
     apart = round(told_apart(task, drawn), 3)
     facts = {"scores": watch.scores, "kept": gan.meta_.chosen, "told apart": apart}

@@ -1,6 +1,6 @@
 """StyleGAN2's generator: a mapping to styles, modulated convolutions, noise, truncation by class.
 
-All of its noise are entries of z, so that an image is a pure function of z and the class. Its
+All noise comes from entries of z: an image is a pure function of z and the class. The
 discriminator is that of `growing`. Source: Karras et al. 2020, "Analyzing and Improving the Image
 Quality of StyleGAN".
 """
@@ -20,9 +20,9 @@ from gan_augment.recipes import GeneratorSettings
 
 MAPPING_LAYERS = 4
 MAPPING_RATE = 0.1
-"""Of the other layers' rate; the paper's .01 is for runs a thousand times as long."""
+"""Share of the other layers' rate; the paper's .01 is for runs a thousand times as long."""
 MEAN_RATE = 0.01
-"""How far a class's mean style moves towards that of a batch."""
+"""Rate at which a class's mean style follows the batches."""
 
 
 class Mapping(nn.Module):
@@ -39,7 +39,7 @@ class Mapping(nn.Module):
         self.layers = nn.ModuleList(equalised(nn.Linear(a, b), gain) for a, b in pairwise(widths))
 
     def forward(self, z: Tensor, y: Tensor) -> Tensor:
-        """One style a row."""
+        """Return one style per row."""
         w = torch.cat([pixel_norm(z), pixel_norm(self.embed(y))], dim=1)
         for layer in self.layers:
             w = F.leaky_relu(layer(w), 0.2)
@@ -49,8 +49,8 @@ class Mapping(nn.Module):
 class ModulatedConvolution(nn.Module):
     """A convolution W whose inputs are scaled by s = A w + 1, and outputs to unit deviation.
 
-    Demodulated, row o is s_i W_oik / sqrt(sum_ik (s_i W_oik)^2 + 1e-8), eq. 1 and 3; scaling what
-    goes in and what comes out is the same and needs no weights of their own for every sample.
+    Demodulated, row o is s_i W_oik / sqrt(sum_ik (s_i W_oik)^2 + 1e-8), eq. 1 and 3; scaling
+    inputs and outputs is equivalent and needs no weights per sample.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class ModulatedConvolution(nn.Module):
         self.bias = nn.Parameter(torch.zeros(after))
 
     def scales(self, w: Tensor) -> tuple[Tensor, Tensor]:
-        """Of inputs (N, before) and of outputs (N, after), for styles w (N, code)."""
+        """Return scales of inputs (N, before) and outputs (N, after) for styles w (N, code)."""
         s = self.affine(w) + 1
         if not self.demodulated:
             return s, s.new_ones(len(s), len(self.bias))
@@ -90,7 +90,7 @@ class StyleGenerator(nn.Module):
 
     z: a code, the code of a second style, how styles are mixed (2 entries), and each layer's noise.
     In training a share `mixing` of the samples takes the second style from some layer on. Codes of
-    real rows come without noise, and then so when evaluating, too; a code alone is not mixed.
+    real rows come without noise, and are mixed in evaluation as well; a single code is not.
     `means` (K, code) are running means of styles; when evaluating, w is at mean + truncation
     (w - mean) of its class.
     """
@@ -122,7 +122,7 @@ class StyleGenerator(nn.Module):
         self.register_buffer("means", torch.zeros(classes, code))
 
     def forward(self, z: Tensor, y: Tensor) -> Tensor:
-        """One image a row."""
+        """Draw one image per row."""
         code, second = z[:, : self.code], z[:, self.code : 2 * self.code]
         noise, w = z[:, 2 * self.code + 2 :], self.style(code, y)
         if self.training:
@@ -136,12 +136,12 @@ class StyleGenerator(nn.Module):
         return self.draw(styles, noise)
 
     def style(self, code: Tensor, y: Tensor) -> Tensor:
-        """w (N, code) of codes; when evaluating, nearer to the mean of its class y (N,)."""
+        """Return styles w (N, code), in evaluation truncated to the mean of the class y (N,)."""
         w: Tensor = self.mapping(code, y)
         return w if self.training else torch.lerp(self.means[y].to(w.dtype), w, self.truncation)
 
     def draw(self, styles: Tensor, noise: Tensor) -> Tensor:
-        """Images of styles (layers, N, code), with noise (N, entries), or (N, 0) for none."""
+        """Draw images of styles (layers, N, code) with noise (N, entries), or (N, 0) for none."""
         h = self.constant.expand(styles.shape[1], -1, -1, -1)
         image = h.new_zeros(())
         of_layers = torch.split(noise, self.noise_sizes, dim=1) if noise.shape[1] else ()

@@ -17,9 +17,9 @@ from gan_augment.networks.layers import (
 )
 
 CONCATENATED = 8
-"""Entries of a class's embedding where it is joined with a row."""
+"""Entries of a class embedding that is concatenated with a row."""
 CERTAIN = 4.0
-"""Logit of the anchor's own level: softmax gives it 93 % beside three others."""
+"""Logit of the anchor's own level: softmax gives it 93 % among four."""
 
 
 Span = tuple[int, int]
@@ -28,7 +28,7 @@ Span = tuple[int, int]
 
 @dataclass(frozen=True)
 class RowLayout:
-    """The parts of an encoded row of `width` entries; what is in no span is a number.
+    """The parts of an encoded row of `width` entries; entries outside the spans are numbers.
 
     choices: one-hots, of which exactly one entry is 1. vectors: levels as points in space.
     """
@@ -45,8 +45,9 @@ class RowLayout:
 
 
 class RowMLP(nn.Module):
-    """(N, entries) -> (N, width) features; `normalised` adds layer norms (no batch norm: rows
-    must not depend on each other). Source: Ba et al. 2016.
+    """Two layers (N, entries) -> (N, width); `normalised` adds layer norms.
+
+    Batch norm would make rows depend on each other. Source: Ba et al. 2016.
     """
 
     def __init__(self, entries: int, width: int, *, normalised: bool) -> None:
@@ -60,13 +61,13 @@ class RowMLP(nn.Module):
         self.layers = nn.Sequential(*layers)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Features of each row."""
+        """Return the features of each row."""
         features: Tensor = self.layers(x)
         return features
 
 
 class Choices(nn.Module):
-    """Logits of all one-hots of a row at once: the likeliest entry, with the softmax's gradient."""
+    """Turns the logits of all one-hots into the likeliest entry, with the softmax's gradient."""
 
     grid: Tensor
     places: Tensor
@@ -87,7 +88,7 @@ class Choices(nn.Module):
             self.register_buffer(name, torch.tensor(index, dtype=torch.long), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, width) -> the same with one-hots for the logits of every choice."""
+        """Replace the logits of every choice by one-hots, (N, width)."""
         if not len(self.columns):
             return x
         padded = F.pad(x, (0, 1), value=float("-inf"))
@@ -106,7 +107,7 @@ class ResidualRowGenerator(nn.Module):
 
     Numbers: a + lambda (b - a) + r(z), r(z) = (G(a, b - a, z, y) - G(a, b - a, -z, y)) / sqrt 2, so
     that rows spread around their interpolation and the class keeps its mean. Levels: the likeliest
-    of what the anchor holds (as a logit of 4) and r's logits, by straight-through one-hots. G's
+    by r's logits plus 4 for the anchor's level, as straight-through one-hots. G's
     last layer begins at zero: before training a sample is the interpolation itself. Sources: Chawla
     et al. 2002 (SMOTE and SMOTE-NC); Bengio et al. 2013 (straight-through).
     """
@@ -132,7 +133,7 @@ class ResidualRowGenerator(nn.Module):
         self.choices = Choices(layout)
 
     def forward(self, z: Tensor, y: Tensor, anchors: RowAnchors, strength: float = 1.0) -> Tensor:
-        """z (N, code), y (N,) -> rows (N, width); `strength` of the residual, 0 for none."""
+        """Draw rows (N, width) from z (N, code), y (N,); `strength` scales the residual."""
         a, b = anchors.first, anchors.second
         between = torch.lerp(a, b, anchors.position[:, None])
         start = torch.where(self.numbers > 0, between, anchors.levels * self.certainty)
@@ -144,7 +145,7 @@ class ResidualRowGenerator(nn.Module):
 
 
 class FreeRowGenerator(nn.Module):
-    """A row from noise and its class alone; knows no row."""
+    """Turns noise and a class into a row."""
 
     def __init__(
         self, layout: RowLayout, classes: int, code: int, embedding: int, width: int
@@ -157,13 +158,13 @@ class FreeRowGenerator(nn.Module):
         self.choices = Choices(layout)
 
     def forward(self, z: Tensor, y: Tensor) -> Tensor:
-        """z (N, code), y (N,) -> rows (N, width)."""
+        """Draw rows (N, width) from z (N, code) and y (N,)."""
         row: Tensor = self.choices(self.row(self.body(torch.cat([z, self.embed(y)], dim=1))))
         return row
 
 
 class RowDiscriminator(nn.Module):
-    """Two layers, and a verdict that knows of the class (`layers.verdict`).
+    """Two layers and a class-conditional verdict (`layers.verdict`).
 
     Shapes: x (N, width), y (N,) -> logits (N,), or (N, 1 + K) where D predicts the classes.
     Source: Miyato & Koyama 2018.
@@ -195,7 +196,7 @@ class RowDiscriminator(nn.Module):
             self.embed = new_embedding(classes, joined)
 
     def features(self, x: Tensor, y: Tensor) -> Tensor:
-        """(N, entries) -> (N, width); the class enters where it is concatenated."""
+        """Return features (N, width) of rows (N, entries), with the class if it is concatenated."""
         if self.embed is not None:
             x = torch.cat([x, self.embed(y)], dim=1)
         features: Tensor = self.body(x)

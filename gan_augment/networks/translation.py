@@ -1,6 +1,6 @@
-"""The networks that draw an image from another one: translators, style, enlargement, frequencies.
+"""Networks that draw an image from another one: translation, style, frequencies, enlargement.
 
-What a sample starts from is in `inputs.SourceRows`.
+The source images are in `inputs.SourceRows`.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from gan_augment.networks.layers import new_embedding
 from gan_augment.recipes import GeneratorSettings
 
 HALVINGS = 2
-"""Of the side, before the residual blocks; one where it is under 16 px."""
+"""Halvings of the side before the residual blocks; one below 16 px."""
 
 
 class TranslationGenerator(nn.Module):
-    """A network that draws from rows, as generators are called. noise_width: entries of z."""
+    """Gives a network that draws from rows the call of a generator. noise_width: entries of z."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -30,7 +30,7 @@ class TranslationGenerator(nn.Module):
         self.noise_width = int(getattr(network, "noise_width", 0))
 
     def forward(self, inputs: GeneratorInput) -> Tensor:
-        """One image a row. Raises TypeError without rows."""
+        """Draw one image per row. Raises TypeError without rows."""
         source, network = inputs.source, self.network
         if not isinstance(source, SourceRows):
             raise TypeError("this generator needs GeneratorInput.source, rows to start from")
@@ -65,15 +65,15 @@ class ResidualBlock(nn.Module):
 
 
 class Translator(nn.Module):
-    """An image as one of another class, (N, C, H, W) and y (N,) to (N, C, H, W), -1..1.
+    """Draws images (N, C, H, W), -1..1, as classes y (N,), in the same shape.
 
-    Halved twice, residual blocks, doubled twice, with instance norms. The class is told to the
-    first layer, as constant maps beside the image are (Choi et al. 2018): that layer has no
-    instance norm behind it, which would take out whatever is constant, and the class with it.
+    Halved twice, residual blocks, doubled twice, with instance norms. The first layer
+    gets the class as constant maps of the image (Choi et al. 2018). No instance norm follows that
+    layer: it would remove every constant, and the class with it.
 
     dropping: z says which half of the channels the blocks drop, also when sampling: the only noise
-    of such a network (Isola et al. 2017). masked: images are empty where masks are 1, and drawn
-    there alone. Sources: Zhu et al. 2017 (CycleGAN); Choi et al. 2018 (StarGAN).
+    of such a network (Isola et al. 2017). masked: images are emptied where masks are 1, and
+    redrawn only there. Sources: Zhu et al. 2017 (CycleGAN); Choi et al. 2018 (StarGAN).
     """
 
     def __init__(
@@ -115,7 +115,7 @@ class Translator(nn.Module):
     def forward(
         self, x: Tensor, y: Tensor, z: Tensor | None = None, masks: Tensor | None = None
     ) -> Tensor:
-        """Images as class y; z (N, noise_width) and masks (N, 1, H, W) where they are taken."""
+        """Draw images as classes y, with z (N, noise_width) and masks (N, 1, H, W) if used."""
         before = x
         if self.masked:
             if masks is None:
@@ -136,10 +136,10 @@ class Translator(nn.Module):
 
 
 class Restyler(nn.Module):
-    """A row with the style of another one: (N, C, H, W) both -> (N, C, H, W), -1..1.
+    """Draws rows in the style of other rows, (N, C, H, W) each, -1..1.
 
-    The mean and deviation of each feature map become those of the style's maps (`adain`). Our own
-    encoder takes the place of a downloaded one; without norms, since they would take the style out.
+    The mean and deviation of each feature map become those of the style's maps (`adain`). The
+    encoder is trained, not downloaded; it has no norms, which would remove the style.
     Source: Huang & Belongie 2017, "Arbitrary Style Transfer in Real-time".
     """
 
@@ -159,7 +159,7 @@ class Restyler(nn.Module):
         self.last = nn.Conv2d(width, channels, 3, padding=1)
 
     def features(self, x: Tensor) -> list[Tensor]:
-        """The maps of each level of the encoder, the finest first."""
+        """Return the maps of each level of the encoder, finest first."""
         levels = []
         for layer in self.encoder:
             x = F.leaky_relu(layer(x), 0.2)
@@ -167,7 +167,7 @@ class Restyler(nn.Module):
         return levels
 
     def forward(self, rows: Tensor, styles: Tensor) -> Tensor:
-        """The rows in the style of others."""
+        """Draw the rows in the style of others."""
         h = adain(self.features(rows)[-1], self.features(styles)[-1])
         for block in self.blocks:
             h = block(h)
@@ -180,7 +180,7 @@ class Restyler(nn.Module):
 class SuperResolver(nn.Module):
     """Images (N, C, h, w) at `scale` times the side: bicubic, plus a learned residual.
 
-    The residual begins at zero: before training it is bicubic. Knows no class, and any side.
+    The residual begins at zero: before training it is bicubic. Any side; ignores the class.
     Sources: Ledig et al. 2017 (SRGAN), without norms as in Lim et al. 2017 (EDSR).
     """
 
@@ -197,7 +197,7 @@ class SuperResolver(nn.Module):
         self.residual = nn.Conv2d(width, channels, 3, padding=1)
 
     def forward(self, low: Tensor) -> Tensor:
-        """The images enlarged."""
+        """Enlarge the images."""
         h = F.leaky_relu(self.first(low), 0.2)
         for block in self.blocks:
             h = block(h)
@@ -208,9 +208,9 @@ class SuperResolver(nn.Module):
 
 
 class FrequencyMixer(nn.Module):
-    """A row with the amplitudes of another one at low frequencies, and its own phases.
+    """Gives rows the low-frequency amplitudes of other rows; phases stay.
 
-    Frequencies up to `band` cycles a pixel in both directions. Nothing is trained. Source: Yang &
+    Frequencies up to `band` cycles per pixel in both directions. Nothing is trained. Source: Yang &
     Soatto 2020, "FDA: Fourier Domain Adaptation", eq. 3.
     """
 
@@ -219,7 +219,7 @@ class FrequencyMixer(nn.Module):
         self.band = band
 
     def forward(self, rows: Tensor, styles: Tensor) -> Tensor:
-        """(N, C, H, W) both, -1..1 -> the same; what leaves the range is cut."""
+        """Mix (N, C, H, W) each, -1..1; the result is clipped to the range."""
         waves, others = torch.fft.fft2(rows.float()), torch.fft.fft2(styles.float())
         near = [torch.fft.fftfreq(side, device=rows.device).abs() for side in rows.shape[2:]]
         low = (near[0][:, None] <= self.band) & (near[1][None] <= self.band)
@@ -229,25 +229,25 @@ class FrequencyMixer(nn.Module):
 
 
 def adain(content: Tensor, style: Tensor) -> Tensor:
-    """sigma_s (x - mu_c) / sigma_c + mu_s by map, (N, C, h, w); mu, sigma as in `moments`."""
+    """Return sigma_s (x - mu_c) / sigma_c + mu_s per map, (N, C, h, w); see `moments`."""
     mean, deviation = moments(content)
     to_mean, to_deviation = moments(style)
     return (content - mean) / deviation * to_deviation + to_mean
 
 
 def moments(maps: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and sqrt(var + 1e-5), unbiased, of each map: (N, C, h, w) -> (N, C, 1, 1) both."""
+    """Return mean and unbiased sqrt(var + 1e-5) of each map: (N, C, h, w) -> (N, C, 1, 1)."""
     variance, mean = torch.var_mean(maps, dim=(2, 3), keepdim=True)
     return mean, (variance + 1e-5).sqrt()
 
 
 def lowered(images: Tensor, scale: int) -> Tensor:
-    """Images at 1 / scale of the side, each pixel the mean of those that it stands for."""
+    """Shrink images to 1 / scale of the side by means of pixels."""
     return F.avg_pool2d(images, scale)
 
 
 def enlarged(images: Tensor, scale: int) -> Tensor:
-    """Images at scale times the side, bicubic."""
+    """Enlarge images to `scale` times the side, bicubically."""
     return F.interpolate(images, scale_factor=scale, mode="bicubic", align_corners=False)
 
 

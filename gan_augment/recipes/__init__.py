@@ -1,4 +1,4 @@
-"""Recipes: how to train, as names and numbers; a name, a TOML file or settings become one."""
+"""Recipes: how to train, as names and numbers, from a name, a TOML file or settings."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ __all__ = [
 
 AUTO = "anchored"
 CHOOSE = "choose"
-"""In place of a recipe's name: whichever of CANDIDATES short fits on the data prefer."""
+"""Recipe name for the best of CANDIDATES in short fits on the data."""
 CANDIDATES: Mapping[DataKind, tuple[str, ...]] = {
     "image": (AUTO, "free", "dcgan", "egan", "wgan-gp"),
     "table": ("gaussian", AUTO, "free", "wgan-gp", "class-by-class"),
@@ -56,7 +56,7 @@ CANDIDATES: Mapping[DataKind, tuple[str, ...]] = {
 
 
 def resolve_recipe(requested: str | Recipe, data: DataKind = "image") -> Recipe:
-    """A recipe from "auto", a known name, or the path of a TOML file. Raises UsageError.
+    """Return a recipe from "auto", a known name, or the path of a TOML file. Raises UsageError.
 
     >>> resolve_recipe("auto").name
     'anchored'
@@ -89,9 +89,9 @@ def resolve_recipe(requested: str | Recipe, data: DataKind = "image") -> Recipe:
 
 
 def table_recipe(requested: str | Recipe, steps: int | None, budget_s: float | None) -> Recipe:
-    """`resolve_recipe` of a table; "auto" is "gaussian", or "anchored" where it is to be trained.
+    """Return a recipe for a table; "auto" is "gaussian", or "anchored" with steps or a budget.
 
-    steps, budget_s: as requested; steps win. Raises UsageError where they contradict the recipe.
+    steps, budget_s: as requested; steps win. Raises UsageError if they contradict the recipe.
 
     >>> table_recipe("auto", None, None).name, table_recipe("auto", None, 60).name
     ('gaussian', 'anchored')
@@ -115,17 +115,17 @@ def tells_classes(recipe: Recipe) -> bool:
 
 
 def takes_unlabelled(recipe: Recipe) -> bool:
-    """Whether a recipe's D can judge rows whose class nobody knows."""
+    """Return whether a recipe's D can judge rows without a class."""
     by_class = recipe.game.by_class or recipe.objective.loss == "relativistic"
     return not by_class and recipe.discriminator.condition not in ("projection", "concatenation")
 
 
 def check_unlabelled(recipe: Recipe) -> None:
-    """Raise UsageError where a recipe's D cannot judge rows whose class nobody knows."""
+    """Raise UsageError if a recipe's D cannot judge rows without a class."""
     if not takes_unlabelled(recipe):
         raise UsageError(
-            f"unlabelled rows were given, and the discriminator of the recipe {recipe.name!r} asks "
-            "for the class of every row; take 'semi-supervised' or 'acgan', or leave them out"
+            f"the discriminator of the recipe {recipe.name!r} needs the class of every row, and "
+            "unlabelled rows were given; take 'semi-supervised' or 'acgan', or leave them out"
         )
 
 

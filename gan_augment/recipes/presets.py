@@ -1,8 +1,8 @@
 """The recipes by name: this library's own, and those of the literature, each with its source.
 
-A published recipe has its paper's game, optimisers and hold on D's slope, on the networks of
-`free`: a class-conditional generator from noise. What D sees is moved (`AugmentSettings`) in all of
-them: else D learns few rows by heart. Those about networks are for images alone.
+A published recipe has its paper's game, optimisers and limit on D's slope, on the networks of
+`free`, a class-conditional generator from noise. All of them augment what D sees
+(`AugmentSettings`): otherwise D memorises small data. Recipes about networks are for images only.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ TABLE_ANCHORED = Recipe(
 
 
 def _of_kind(name: str, **generator: Any) -> Recipe:
-    """The anchored recipe of tables with another kind of generator."""
+    """Return the anchored recipe of tables with another kind of generator."""
     generated = TABLE_ANCHORED.generator.model_copy(update=generator)
     return TABLE_ANCHORED.model_copy(update={"name": name, "generator": generated})
 
@@ -173,7 +173,7 @@ _OF_TABLES: dict[str, Mapping[str, Any]] = {
     "egan": {"game": {"generators": 8, "discriminators": 2}},
 }
 _LABEL_GUARD = SelectionSettings(label=0.25)
-"""Its row is of another class: a sample must be believed more than a quarter of real rows are."""
+"""Samples from rows of another class must beat a quarter of the real rows in p(class | image)."""
 _TRANSLATION: dict[str, Mapping[str, Any]] = {
     # the paper's game is wasserstein with a gradient penalty of 10 and five D steps at 1e-4; as for
     # wgan-gp, minutes of one thread do not buy the steps that it takes
@@ -232,7 +232,7 @@ _TRANSLATION: dict[str, Mapping[str, Any]] = {
 
 
 def _published(name: str, base: Recipe) -> Recipe:
-    """A recipe of the literature, on the networks of `base` unless it names others."""
+    """Return a recipe of the literature on the networks of `base`, unless it names others."""
     settings = dict((_PUBLISHED | _OF_NETWORKS | _TRANSLATION)[name])
     settings |= _OF_TABLES.get(name, {}) if base.data == "table" else {}
     optimiser = OptimiserSettings(**settings.pop("optimiser"))
@@ -259,11 +259,11 @@ _TRANSLATION_BASE = FREE.model_copy(
         "batch": 16,
     }
 )
-"""What recipes whose samples start from one row have in common."""
+"""Base of the recipes whose samples start from one row."""
 
 
 class About(NamedTuple):
-    """What `gan-augment recipes` says of a recipe.
+    """Facts of a recipe that `gan-augment recipes` prints.
 
     image, table: seconds of a step, on its own batch, over those of `anchored`, of images of 28 px
     and of tables; one thread, measured by `examples/benchmarks/step_costs.py`.

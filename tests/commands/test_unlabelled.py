@@ -119,7 +119,7 @@ def test_unlabelled_rows_change_what_is_learned_and_the_fingerprint():
 def test_a_recipe_whose_discriminator_asks_for_classes_takes_no_unlabelled_rows():
     data = images([40, 12], ("dark", "bright"))
     gan = ImageGAN(recipe="free", steps=20, device="cpu", threads=1, selection=False)
-    with pytest.raises(UsageError, match="asks for the class of every row"):
+    with pytest.raises(UsageError, match="class of every row"):
         gan.fit(data, unlabelled=images([10], ("unlabelled",)))
 
 
