@@ -1,15 +1,14 @@
-"""Top up rare classes with GAN samples. Names load what they need on first use; nothing heavy here.
+"""Top up rare classes with GAN samples. Names load their modules on first use.
 
-Beside them: `gan_augment.commands`, what each command does; `gan_augment.metrics`, diagnostics on
-arrays, and FID; `gan_augment.evaluation.result`, what an evaluation found, and
-`gan_augment.report.html`, its page; `gan_augment.recipes`, every setting of a recipe;
-`gan_augment.training.callbacks`, what a callback is told; `gan_augment.data.arrays`, arrays in;
-`gan_augment.errors`, every error. The faces `gan_augment.sklearn_api` and `gan_augment.torch_api`
-hold the names of the same kind below.
+Other modules: `gan_augment.commands` (each command as a function), `gan_augment.metrics`,
+`gan_augment.evaluation.result`, `gan_augment.report.html`, `gan_augment.recipes`,
+`gan_augment.training.callbacks`, `gan_augment.data.arrays`, `gan_augment.distributed` and
+`gan_augment.errors`. The faces `gan_augment.sklearn_api` and `gan_augment.torch_api` export the
+names of their kind.
 
 >>> import gan_augment
 >>> sorted(gan_augment.__all__)[:3]
-['Amount', 'AugmentedClassifier', 'AugmentedDataset']
+['AugmentedClassifier', 'AugmentedDataset', 'DataError']
 """
 
 from __future__ import annotations
@@ -34,16 +33,14 @@ if TYPE_CHECKING:
     from gan_augment.data.images.reader import read_images
     from gan_augment.data.signals import read_signals
     from gan_augment.data.tables.reader import read_frame, read_table
-    from gan_augment.distributed import all_ranks
     from gan_augment.errors import DataError, GanAugmentError, UsageError
-    from gan_augment.evaluation.amount import Amount
     from gan_augment.evaluation.options import EvaluationOptions
     from gan_augment.generators.baselines import Repeats, Smote
     from gan_augment.generators.image_gan import ImageGAN
     from gan_augment.generators.tabular_gan import TabularGAN
     from gan_augment.kinds.kind import Labelled
     from gan_augment.options import FitOptions, TopUp
-    from gan_augment.sklearn_api import AugmentedClassifier, GANAugmenter, Pipeline, make_pipeline
+    from gan_augment.sklearn_api import AugmentedClassifier, GANAugmenter, make_pipeline
     from gan_augment.sklearn_api.evaluating import evaluate
     from gan_augment.sklearn_api.features import FrozenFeatures
     from gan_augment.torch_api import AugmentedDataset, SyntheticDataset, augment_loader
@@ -54,11 +51,9 @@ _NAMES = {
     "data.images.reader": ("read_images",),
     "data.signals": ("read_signals",),
     "data.tables.reader": ("read_frame", "read_table"),
-    "distributed": ("all_ranks",),
     "errors": ("DataError", "GanAugmentError", "UsageError"),
-    "evaluation.amount": ("Amount",),
     "evaluation.options": ("EvaluationOptions",),
-    "sklearn_api": ("AugmentedClassifier", "GANAugmenter", "Pipeline", "make_pipeline"),
+    "sklearn_api": ("AugmentedClassifier", "GANAugmenter", "make_pipeline"),
     "sklearn_api.evaluating": ("evaluate",),
     "sklearn_api.features": ("FrozenFeatures",),
     "generators.baselines": ("Repeats", "Smote"),
@@ -69,7 +64,6 @@ _NAMES = {
 _HOMES = {name: f"gan_augment.{home}" for home, names in _NAMES.items() for name in names}
 
 __all__ = [
-    "Amount",
     "AugmentedClassifier",
     "AugmentedDataset",
     "DataError",
@@ -80,7 +74,6 @@ __all__ = [
     "GanAugmentError",
     "ImageGAN",
     "Labelled",
-    "Pipeline",
     "Repeats",
     "Smote",
     "SyntheticDataset",
@@ -88,7 +81,6 @@ __all__ = [
     "TopUp",
     "UsageError",
     "__version__",
-    "all_ranks",
     "augment_loader",
     "evaluate",
     "make_pipeline",

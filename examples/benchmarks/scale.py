@@ -73,8 +73,8 @@ def steps(recipe: str, out: Path, batch: int, side: int = SIDE, classes: int = 1
     import torch
     import torch.distributed as dist
 
-    from gan_augment import all_ranks
     from gan_augment.data.batches import PairedBatches
+    from gan_augment.distributed import all_ranks
     from gan_augment.kinds.image import IMAGE
     from gan_augment.machine import compute_config, threads
     from gan_augment.networks.geometry import Geometry

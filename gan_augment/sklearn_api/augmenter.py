@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, Self, cast
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 from imblearn.over_sampling.base import BaseOverSampler
@@ -47,94 +47,90 @@ _SHARED_SETTINGS = ("recipe", "steps", "budget_s", "device", "threads")  # of op
 class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
     """Top up rare classes with GAN samples, as a step of an imbalanced-learn pipeline.
 
-    Real rows come first and in order, as they were given; behind them repeats of real rows and
-    generated ones, class by class. Images are arrays of pixels, everything else is a table, unless
-    `kind` says that it is signals.
+    Real rows come first, unchanged and in order; then, class by class, repeats of real rows and
+    generated rows. Arrays of pixels are images, everything else is a table, unless `kind` is
+    "signal".
 
     Parameters
     ----------
     sampling_strategy : float, str, dict, list or callable, default="auto"
-        Which classes are topped up and how far; all but the last line as in imbalanced-learn.
+        Which classes are topped up and how far. The first three are those of imbalanced-learn.
 
-        - float: rows of the smaller of two classes, as a share of the larger one's.
-        - "auto" or "not majority", "minority", "not minority", "all": those classes get as many
-          rows as the largest has.
-        - dict: {label: rows at the end}; a callable is given y and returns such a dict.
-        - "rare", or a list of labels: those classes get as many rows as the largest has. Rare is
-          fewer than half of an equal share, n_c < N / (2 K).
+        - float: rows of the smaller of two classes, as a share of the larger one.
+        - "auto" or "not majority", "minority", "not minority", "all": these classes get as many
+          rows as the largest.
+        - dict: {label: rows at the end}; a callable gets y and returns such a dict.
+        - "rare", or a list of labels: these classes get as many rows as the largest. A class is
+          rare below half of an equal share, n_c < N / (2 K).
     synthetic_share : float in [0, 1] or "auto", default="auto"
-        Of the rows added, the part that is generated; the rest repeats real rows. "auto" is 0.5,
-        and where nothing is generated nothing is trained.
+        The generated share of the added rows; the rest repeats real rows. "auto" is 0.5. Nothing
+        is trained if nothing is generated.
     companions : bool or "auto", default="auto"
-        Whether the classes that are not topped up get generated rows too, so that every class holds
-        the same share of them. "auto" is True for images and False for tables.
+        Whether classes that are not topped up get generated rows too. "auto" is True for images
+        and False for tables.
     recipe : str or Recipe, default="auto"
-        How to train: "auto", "anchored", "free", the path of a .toml file, or a `Recipe`. "auto"
-        of a table trains nothing unless steps or a budget are given ("gaussian").
+        How to train: "auto", a name, the path of a .toml file, or a `Recipe`. For tables "auto"
+        trains nothing ("gaussian") unless steps or a budget are given.
     steps : int or None, default=None
-        Training steps. None is the recipe's own number, never a time.
+        Training steps. None takes the recipe's number.
     budget : float, str or None, default=None
-        A time instead: seconds, or a text such as "90s", "10m", "1h30m". `steps` wins if both.
+        Training time: seconds, or a text such as "90s", "10m", "1h30m". `steps` wins.
     image_shape : tuple (H, W) or (H, W, C), default=None
-        Of images that come flattened, (N, H x W x C). Not needed for (N, H, W) and (N, H, W, C).
+        Shape of images that come flattened, (N, H x W x C).
     kind : {"auto", "signal"}, default="auto"
         "signal" reads X as signals (N, channels, length), or (N, length) of one channel.
     categorical_features : "infer", list or mask, default="infer"
-        Columns of a table that hold levels, by name, number or mask, whatever they look like. All
-        others are inferred: numbers are numbers, texts and categories are levels.
+        Columns of a table that are categorical, by name, number or mask. The others are inferred.
     selection : bool, "auto", "off" or None, default="auto"
-        Whether only images worth keeping are given; classes without enough get repeats.
+        Whether only generated images worth keeping are returned; classes without enough get
+        repeats.
     device : str, default="auto"
-        "cpu", "cuda", "cuda:1"; "auto" takes a GPU that is there.
+        "cpu", "cuda", "cuda:1"; "auto" takes a GPU if there is one.
     n_jobs : int or None, default=None
         Threads, -1 for all cores. None decides, and takes one thread inside a joblib worker.
     random_state : int, RandomState or None, default=None
-        Drawn from once a fit: None is NumPy's global generator, as in scikit-learn. With an int the
-        same data gives the same rows, byte for byte.
+        Drawn from once per fit. With an int the same data give the same rows, byte for byte.
     callbacks : sequence of Callback or None, default=None
-        Told every event of training. `clone` copies them, and so does a pipeline with memory.
+        Receive every event of training. `clone` copies them, and so does a pipeline with memory.
     verbose : int, default=0
-        1 writes what happens to stderr. Warnings come by `warnings.warn` in any case.
+        1 writes progress to stderr. Warnings come from `warnings.warn` in any case.
 
     Attributes
     ----------
     generator_ : ImageGAN, TabularGAN or None
-        The fitted model; None where no generated row was asked for.
+        The fitted model; None if no generated row was requested. `generator_.save(path)` saves it.
     sampling_strategy_ : dict
-        {label: rows to add}, companions not counted.
+        {label: rows to add}, without companions.
     origin_ : ndarray of str, (N,)
-        After `fit_resample`, of every row of the result: "real", "repeat", "synthetic" or
-        "companion".
+        Origin of each row of the result: "real", "repeat", "synthetic" or "companion".
     synthetic_mask_ : ndarray of bool, (N,)
         Which rows of the result are generated.
     n_generated_ : int
-        How many that are.
+        The number of generated rows.
     refused_ : dict
-        {label: why} of classes that were filled with repeats: those of one row, for example.
+        {label: reason} of classes filled with repeats, such as classes of one row.
     classes_ : ndarray (K,)
         The labels, in y's dtype.
     schema_ : TableSchema
-        Of a table: what every column was taken for, where a model was trained.
+        The columns of a table as the model learned them.
     n_features_in_ : int
-        Columns of a table; numbers an image.
+        Columns of a table; numbers of an image.
     feature_names_in_ : ndarray of str
-        Names of the columns, where all are text.
+        Names of the columns, if all are text.
 
     Raises
     ------
     DataError
-        (a ValueError) for X and y that cannot be used: y that is a regression target, multi-label,
-        partly missing or of one class; infinite values; pixels that are neither 0..1 nor 0..255;
-        a sparse X of more than 256 MiB as a dense one.
+        (a ValueError) for X and y that cannot be used.
     UsageError
-        (a ValueError) for parameters.
+        (a ValueError) for parameters that cannot be used.
 
     Notes
     -----
     scikit-learn's own `Pipeline` refuses every step that changes the number of rows (SLEP005): "All
     intermediate steps should be transformers and implement fit and transform or be the string
-    'passthrough'". Two cures: `gan_augment.make_pipeline`, which is imbalanced-learn's; or
-    `gan_augment.AugmentedClassifier`, which goes last into any pipeline.
+    'passthrough'". Use `gan_augment.make_pipeline`, which is imbalanced-learn's, or
+    `gan_augment.AugmentedClassifier` as the last step of any pipeline.
 
     An anchored model contains encoded training rows; share it as you would share the data.
 
@@ -199,13 +195,15 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
         self.verbose = verbose
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Train without resampling, on every class; `sample` then draws from the model.
+        """Train on every class without resampling; `sample` then draws from the model.
 
         Parameters
         ----------
-        X : array, frame or sparse matrix as of `fit_resample`; or a `Labelled` or
-            `Labelled`, a map-style torch Dataset or a DataLoader, which bring their labels.
-        y : the labels, (N,); None where X brings them.
+        X : array, frame or sparse matrix
+            As of `fit_resample`; or `Labelled` data, a map-style torch Dataset or a DataLoader,
+            which hold their labels.
+        y : (N,) labels
+            None if X holds them.
 
         Returns
         -------
@@ -221,34 +219,35 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
         self._train(parsed, [name for name, n in added.items() if n] or present, options)
         self.sampling_strategy_ = {parsed.labels.label_of(name): n for name, n in added.items()}
         for name in ("origin_", "synthetic_mask_", "n_generated_", "refused_"):
-            self.__dict__.pop(name, None)  # they are of a result, and there is none
+            self.__dict__.pop(name, None)  # attributes of an earlier result
         return self
 
     def fit_resample(self, X: Any, y: Any) -> tuple[Any, Any]:
-        """Train on X and y, and give them back with the rows that their classes lack.
+        """Train on X and y, and return them with the added rows.
+
+        A class of one row is filled with repeats of it, and a warning names the class.
 
         Parameters
         ----------
-        X : images, (N, H, W) or (N, H, W, C), or flattened (N, H x W x C) with `image_shape`;
-            uint8, bool, or numbers in 0..1 or 0..255. With kind="signal" signals, (N, C, L) or (N,
-            L), any numbers. Or a table (N, columns): an array, a list of
-            rows, a pandas or polars frame, an Arrow table, or a sparse matrix (made dense up to
-            256 MiB); missing cells, texts, categories and moments are welcome.
-        y : (N,) labels: text, whole numbers or booleans, in a list, array, series or frame of one
-            column; or (N, K) of 0 and 1, one class against all others.
+        X : images, signals or a table
+            Images: (N, H, W) or (N, H, W, C), or flattened with `image_shape`; uint8, bool, or
+            numbers in 0..1 or 0..255. Signals: (N, C, L) or (N, L). A table (N, columns): an array,
+            a list of rows, a pandas or polars frame, an Arrow table, or a sparse matrix (made dense
+            up to 256 MiB); missing cells, texts, categories and dates are allowed.
+        y : (N,) labels
+            Text, integers or booleans, in a list, array, series or frame of one column; or (N, K)
+            of 0 and 1, one class against the others.
 
         Returns
         -------
-        X_resampled, y_resampled : in the containers, shapes, dtypes and scale of X and y, the rows
-            given first and in order. The default index of a frame goes on; one of whole numbers
-            goes on after its largest; any other is numbered anew.
-
-        A class of one row is filled with repeats of it, and a warning names it.
+        X_resampled, y_resampled
+            In the containers, shapes, dtypes and scale of X and y, real rows first and in order.
+            A frame gets a default index.
         """
         options, top_up = checked_parameters(self.get_params(deep=False))
         parsed = self._read(X, y)
         self._count_features(parsed)
-        labels, data = parsed.output.labels, cast(Any, parsed.data)
+        labels, data = parsed.output.labels, parsed.data
         lacking = rows_to_add(self.sampling_strategy, labels, data.labels)
         planned = partial(
             plan_topup,
@@ -265,8 +264,8 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
             plan = planned(advised=advised)
         else:
             self._remember(parsed, None, draw_seed(self.random_state))
-        seed = derived_seed(self._seed, "fit_resample")  # `sample` is to draw other rows
-        if generates or parsed.may_hold_ids:  # ids of repeated rows are numbered on
+        seed = derived_seed(self._seed, "fit_resample")  # `sample` draws other rows
+        if generates or parsed.may_hold_ids:  # repeated rows get new ids
             added = added_rows(data, plan, self.generator_, seed, schema=parsed.schema)
             plan, layout = added.plan, added.layout
             result = parsed.followed_by(layout, added.data)
@@ -291,11 +290,21 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
     ) -> tuple[Any, Any]:
         """Draw exactly `counts` = {label: n} new rows from the fitted model, in that order.
 
-        random_state: an int of 0 or more; None is the one of the fit, so that the first rows are
-        the same however often and however many are asked for.
+        Parameters
+        ----------
+        counts : dict
+            {label: rows}.
+        random_state : int or None, default=None
+            None takes the seed of the fit; a larger count then begins with the same rows.
 
-        Returns (X, y) in the containers that were fitted on. Raises NotFittedError, UsageError (a
-        negative count, or no counts by label), UnknownClassError.
+        Returns
+        -------
+        X, y
+            In the containers of the fit.
+
+        Raises
+        ------
+        NotFittedError, UsageError, UnknownClassError
         """
         model = self._model()
         if not isinstance(counts, Mapping):
@@ -321,8 +330,8 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
             raise NotFittedError("this GANAugmenter is not fitted; call fit(X, y) first")
         if self.generator_ is None:
             raise NotFittedError(
-                "no generated row was to be added, so no model was trained; call fit(X, y), which "
-                "trains in any case, or raise synthetic_share"
+                "no generated row was requested, so no model was trained; call fit(X, y), which "
+                "always trains, or raise synthetic_share"
             )
         return self.generator_
 
@@ -392,15 +401,15 @@ class GANAugmenter(BaseOverSampler):  # type: ignore[misc]
 
 
 def checked_parameters(params: Mapping[str, Any]) -> tuple[FitOptions, TopUp]:
-    """Return how a `GANAugmenter` of these parameters trains, and tops up. Raises UsageError."""
+    """Return the options of the fit and of the top-up. Raises UsageError."""
     plain = {n: v.item() if isinstance(v, np.generic) else v for n, v in params.items()}
     selection, verbose = plain["selection"], plain["verbose"]
     if not isinstance(verbose, int) or verbose < 0:
-        raise UsageError(f"verbose={verbose!r}; expected 0 (warnings alone) or 1 (notes too)")
+        raise UsageError(f"verbose={verbose!r}; expected 0 (warnings only) or 1 (notes too)")
     checked_callbacks(plain["callbacks"])
     if plain.get("kind", "auto") not in ("auto", "signal"):
         raise UsageError(
-            f"kind={plain['kind']!r}; expected 'auto' (images and tables, told apart by their "
+            f"kind={plain['kind']!r}; expected 'auto' (images or a table, by the number of "
             "dimensions) or 'signal'"
         )
     if selection is None or isinstance(selection, str):
@@ -422,8 +431,7 @@ def checked_parameters(params: Mapping[str, Any]) -> tuple[FitOptions, TopUp]:
 def threads(n_jobs: Any) -> int | None:
     """Return the threads of n_jobs: None is automatic, -1 all cores, -2 all but one.
 
-    Inside a joblib worker automatic is one thread: the workers share the cores already. Raises
-    UsageError.
+    Inside a joblib worker automatic is one thread. Raises UsageError.
     """
     if n_jobs is None:
         return 1 if get_active_backend()[0].nesting_level else None
@@ -462,7 +470,7 @@ def checked_callbacks(callbacks: Any) -> tuple[Callback, ...]:
 
 
 def _warn_if_long(data: Labelled, options: FitOptions) -> None:
-    """Warn of large images on a processor, where nothing says how long it may take."""
+    """Warn about large images on a CPU if neither steps nor a budget are given."""
     from gan_augment.data.images.resize import LONGEST_SIDE_PX
 
     length_given = options.steps is not None or options.budget_s is not None

@@ -1,4 +1,4 @@
-"""`sampling_strategy`: how many rows each class is to get. imbalanced-learn's meaning, and more."""
+"""`sampling_strategy`: the rows to add to each class, as in imbalanced-learn and beyond."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ WORDS = ("auto", "minority", "not minority", "not majority", "all", "rare")
 def rows_to_add(strategy: Any, labels: ClassLabels, codes: NDArray[np.int64]) -> dict[str, int]:
     """Return {class name: rows to add} for the classes that `strategy` names, in their order.
 
-    A float, a word, a mapping or a callable as imbalanced-learn has them; "rare", or a list of
-    labels: those classes get as many rows as the largest has. Raises UsageError, UnknownClassError,
-    or NoRareClassError where "rare" names none.
+    A float, a word, a mapping or a callable has the meaning of imbalanced-learn. With "rare" or a
+    list of labels, these classes get as many rows as the largest. Raises UsageError,
+    UnknownClassError, or NoRareClassError if "rare" names no class.
 
     >>> labels = ClassLabels.of(("a", "b", "c"), ("a", "b", "c"))
     >>> codes = np.repeat([0, 1, 2], [9, 2, 5])
@@ -52,12 +52,12 @@ def _to_the_largest(named: Sequence[str], counts: Mapping[str, int]) -> dict[str
 
 
 def _lacking(total: Any, n: int, label: Any) -> int:
-    """Return how many rows a class of n lacks to hold `total`."""
+    """Return the rows that a class of n needs to reach `total`."""
     whole = isinstance(total, int | float | np.number) and float(total).is_integer()
     if isinstance(total, bool) or not whole or total < n:
         raise UsageError(
             f"sampling_strategy asks for {total!r} rows of {label!r}, which has {n}; expected a "
-            f"whole number, {n} or more: the rows at the end, since over-sampling removes none"
+            f"whole number of rows at the end, {n} or more, since over-sampling removes none"
         )
     return int(total) - n
 
@@ -67,7 +67,7 @@ def _rare(labels: ClassLabels, counts: Mapping[str, int]) -> tuple[str, ...]:
     if not named:
         raise NoRareClassError(
             f"no class is rare ({explain_rare(counts)}). Name classes, as sampling_strategy="
-            f"[{labels.labels[0]!r}], or take sampling_strategy='auto': all but the largest."
+            f"[{labels.labels[0]!r}], or use sampling_strategy='auto' for all but the largest."
         )
     return named
 
@@ -79,7 +79,7 @@ def _as_imbalanced_learn(
     words = ", ".join(repr(word) for word in WORDS)
     expected = (
         f"expected one of {words}, a list of labels, {{label: rows at the end}}, a callable that "
-        "gives such a dict, or for two classes a float in (0, 1]"
+        "returns such a dict, or for two classes a float in (0, 1]"
     )
     if isinstance(strategy, str) and strategy not in WORDS:
         guess = did_you_mean(strategy, WORDS)

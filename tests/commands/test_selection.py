@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from types import SimpleNamespace
+from typing import ClassVar
 
 import pytest
 from PIL import Image
@@ -112,13 +113,13 @@ def test_a_lone_refused_class_is_filled_with_repeats_and_others_get_no_companion
 class Facts:
     """A dataset's facts, as far as a plan asks them."""
 
-    counts = {"good": 30, "bad": 10}
+    counts: ClassVar = {"good": 30, "bad": 10}
     format = SimpleNamespace(picture=SimpleNamespace(kind=IMAGE))
 
 
 def test_a_loader_follows_the_advice_and_warns(fitted, tmp_path):
     model = ImageGAN.load(marked(fitted.run, tmp_path / "run", -0.1) / "model", device="cpu")
-    with pytest.warns(UserWarning, match="not shown to help"):
+    with pytest.warns(UserWarning, match="advised synthetic share: 0"):
         plan = planned(Facts, TopUp(companions=False), ["bad"], model)
     assert plan["bad"].synthetic == 0
     assert planned(Facts, TopUp(synthetic_share=1.0), ["bad"], model)["bad"].synthetic > 0

@@ -25,9 +25,9 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardSc
 from sklearn.svm import LinearSVC
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
-from gan_augment import Amount, AugmentedClassifier, GANAugmenter, TabularGAN
+from gan_augment import AugmentedClassifier, GANAugmenter, TabularGAN
 from gan_augment.errors import DataError, DivergedError, UsageError
-from gan_augment.evaluation.amount import LADDER, NOTHING
+from gan_augment.evaluation.amount import LADDER, NOTHING, Amount
 
 EXPECTED_FAILURES = {
     "check_sample_weight_equivalence_on_dense_data": (

@@ -16,12 +16,12 @@ from sklearn.pipeline import make_pipeline as plain_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.utils import estimator_html_repr
 
-import gan_augment
-from gan_augment import AugmentedClassifier, GANAugmenter, Pipeline, make_pipeline
+from gan_augment import AugmentedClassifier, GANAugmenter, make_pipeline
+from gan_augment.sklearn_api import Pipeline
 
 
 def test_the_pipeline_is_that_of_imbalanced_learn() -> None:
-    assert gan_augment.Pipeline is ImbalancedPipeline
+    assert Pipeline is ImbalancedPipeline
     assert isinstance(make_pipeline(GANAugmenter()), sklearn.pipeline.Pipeline)
 
 
