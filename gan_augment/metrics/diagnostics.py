@@ -108,8 +108,8 @@ def diagnose(
     >>> figures["spread"].value, figures["spread"].ideal, figures["spread"].floor
     (0.5, 1.0, None)
     """
-    whole = _Sets(*feature_sets(0, real=real, synthetic=synthetic, held_out=held_out), seed)
-    sets = _Sets(whole.cut("real"), whole.cut("synthetic"), whole.cut("held_out"), seed)
+    whole = _Sets(seed, *feature_sets(0, real=real, synthetic=synthetic, held_out=held_out))
+    sets = _Sets(seed, whole.cut("real"), whole.cut("synthetic"), whole.cut("held_out"))
     kernel = sets.figure(kernel_distance, (2, 2, 0), floor_from=2, ideal=0.0)
     frechet = whole.figure(frechet_between, (2, 2, 0), floor_from=2, equal=True)
     if kernel.value is not None:
@@ -168,8 +168,8 @@ def copying(
     >>> figures["identical"].value, figures["identical"].floor
     (0.5, 0.0)
     """
-    whole = _Sets(*feature_sets(0, real=real, synthetic=synthetic, held_out=held_out), seed)
-    sets = _Sets(whole.real, whole.cut("synthetic"), whole.cut("held_out"), seed)
+    whole = _Sets(seed, *feature_sets(0, real=real, synthetic=synthetic, held_out=held_out))
+    sets = _Sets(seed, whole.real, whole.cut("synthetic"), whole.cut("held_out"))
     n, caveat, threshold = len(sets.held_out), None, 0.0
     if n < _FEWEST_HELD_OUT:
         caveat = f"the threshold rests on {n} held-out rows."
@@ -191,10 +191,10 @@ def copying(
 
 @dataclass(frozen=True)
 class _Sets:
+    seed: int
     real: Rows
     synthetic: Rows
     held_out: Rows
-    seed: int
 
     def cut(self, name: str) -> Rows:
         """Draw at most 1,000 rows of a set."""
@@ -231,7 +231,8 @@ class _Sets:
         value, interval = measure(self.synthetic), None
         floor = measure(self.held_out) if len(self.held_out) >= floor_from else None
         if isinstance(value, Proportion):
-            value, interval = value.value, (value.low, value.high)
+            interval = (value.low, value.high)
+            value = value.value
         if isinstance(floor, Proportion):
             floor = floor.value
         return Figure(value, floor, ideal, interval, caveat=caveat)
