@@ -1,4 +1,4 @@
-"""The process and its workers: cores, memory limits, ranks, and how to start a worker."""
+"""The process and its workers: cores, memory, how a worker is started, joblib's other engines."""
 
 from __future__ import annotations
 
@@ -7,14 +7,18 @@ import math
 import os
 import platform
 import resource
+import socket
 import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
+from urllib.parse import urlsplit
+
+from gan_augment.errors import UsageError
 
 _GROUP_LIMITS = (
     Path("/sys/fs/cgroup/memory.max"),
@@ -27,13 +31,15 @@ _GROUP_QUOTAS = (
 _LOOK_S = 0.5
 KILLED = -9
 """Exit code of a process that SIGKILL ended."""
+CONNECT_S = 10.0
+"""For which the scheduler of a cluster is waited."""
 ways_on: list[Callable[[], str]] = []
-"""Hints on how to resume the work of this process, outermost work first."""
+"""How to go on with what this process does, were it ended now; the outermost work first."""
 _ROOT = Path(__file__).resolve().parents[1]
 
 
 def available_cores() -> int:
-    """Count the cores that this process may use, by its affinity and its control group's quota."""
+    """Count the cores that this process may use: of its affinity and its control group's quota."""
     cores = os.cpu_count() or 1
     if hasattr(os, "sched_getaffinity"):
         cores = len(os.sched_getaffinity(0))
@@ -46,14 +52,14 @@ def available_cores() -> int:
 
 
 def available_threads() -> int:
-    """Count the threads that a computation may use: the cores, or OMP_NUM_THREADS if fewer."""
+    """Count the threads that a computation may use: cores, or fewer by OMP_NUM_THREADS."""
     text = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
     asked = int(text) if text.isdecimal() and int(text) else sys.maxsize
     return min(available_cores(), asked)
 
 
 def memory_limit_bytes() -> int:
-    """Return the least of the machine's memory, the control group's and the process's limit."""
+    """Return the memory this process may use: least of machine, control group, own limit."""
     limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
     soft, _ = resource.getrlimit(resource.RLIMIT_AS)
     if soft != resource.RLIM_INFINITY:
@@ -65,14 +71,15 @@ def memory_limit_bytes() -> int:
 
 
 def worker_command(module: str) -> list[str]:
-    """Return the command line that runs a module of this package with the same Python."""
+    """Return the command line that runs a module of this package in a like Python."""
     return [sys.executable, "-P", "-m", module]
 
 
 def worker_environment() -> dict[str, str]:
-    """Return this process's environment for a worker, with one thread and the same sources.
+    """Return this process's environment for a worker: one thread, and the same sources.
 
-    The folder of an installed package is left out: it would precede Python's own modules.
+    An installed package is found anyway; its folder on the path would come before Python's own
+    modules.
     """
     paths = [] if _ROOT.name.endswith("-packages") else [str(_ROOT)]
     paths += filter(None, [os.environ.get("PYTHONPATH")])
@@ -80,17 +87,17 @@ def worker_environment() -> dict[str, str]:
 
 
 def ranks_started() -> int:
-    """Return the number of ranks that torchrun started, 1 without torchrun."""
+    """Count the processes that torchrun started with this one, which trains with them; else 1."""
     return int(os.environ.get("WORLD_SIZE") or 1) if "RANK" in os.environ else 1
 
 
 def follows() -> bool:
-    """Return whether this process is a rank other than rank 0, which prints for all."""
+    """Return whether this process is one of several ranks and not rank 0, which speaks."""
     return ranks_started() > 1 and int(os.environ["RANK"]) > 0
 
 
 def restarts() -> tuple[int, int]:
-    """Return how often torchrun has restarted these ranks, and how often it may."""
+    """Return how often torchrun started these ranks again, and how often it may."""
     names = ("TORCHELASTIC_RESTART_COUNT", "TORCHELASTIC_MAX_RESTARTS")
     done, most = (int(os.environ.get(name) or 0) for name in names)
     return (done, most) if ranks_started() > 1 else (0, 0)
@@ -129,9 +136,10 @@ def run_ranks(count: int, module: str, arguments: Sequence[str]) -> int:
 
 @cache
 def end_with_parent(parent: int, machine: str) -> None:
-    """End this joblib worker once the process `parent`, which started it on `machine`, is gone.
+    """Let a joblib worker end when the process `parent`, which started it on `machine`, is gone.
 
-    Without its parent a worker waits for minutes. Threads and workers on other machines go on.
+    After a kill nobody takes in what it makes, and it would wait for minutes for more. Threads and
+    workers on other machines go on.
     """
     if os.getpid() == parent or platform.node() != machine:
         return
@@ -152,8 +160,75 @@ def end_with_parent(parent: int, machine: str) -> None:
     threading.Thread(target=watch, name="end with the parent", daemon=True).start()
 
 
+@contextlib.contextmanager
+def joblib_engine(backend: str | None, address: str | None) -> Iterator[None]:
+    """Let joblib work on a dask cluster in the block, by the address of its scheduler.
+
+    backend: "dask", or None for joblib's own setting. Raises UsageError where there is no such
+    cluster, or its workers have other versions of what results depend on.
+    """
+    if backend is None:
+        if address is not None:
+            raise UsageError(f"--address {address!r} is of a cluster; give --backend dask with it")
+        yield
+        return
+    if backend != "dask":
+        raise UsageError(
+            f"--backend {backend!r}; expected dask. Other engines of joblib (ray, spark) are set "
+            "in Python: with joblib.parallel_config(...), around gan_augment.evaluate."
+        )
+    if address is None:
+        raise UsageError("--backend dask needs --address, such as tcp://10.0.0.1:8786")
+    try:
+        from dask.distributed import Client
+        from joblib import parallel_config
+    except ImportError:
+        raise UsageError("--backend dask needs dask: pip install 'gan-augment[dask]'") from None
+    try:
+        _reach(address)
+        client = Client(address, timeout=CONNECT_S)  # type: ignore[no-untyped-call]
+    except (OSError, ValueError) as error:
+        raise UsageError(
+            f"no dask scheduler answers at {address!r} ({type(error).__name__}); start one with "
+            "`dask scheduler`, and workers with `dask worker ADDRESS --nthreads 1`"
+        ) from None
+    with client:
+        _check_workers(client.run(versions), address)
+        with parallel_config("dask"):
+            yield
+
+
+def _reach(address: str) -> None:
+    """Raise OSError or ValueError where nothing listens at an address of dask.
+
+    The client itself would go on trying in a thread of its own.
+    """
+    scheme, _, place = address.rpartition("://")
+    if scheme not in ("", "tcp", "tls"):
+        return
+    found = urlsplit(f"//{place}")
+    if not found.hostname or found.port is None:
+        raise ValueError("a host and a port are missing")
+    socket.create_connection((found.hostname, found.port), CONNECT_S).close()
+
+
+def _check_workers(workers: Mapping[str, Mapping[str, str]], address: str) -> None:
+    """Raise UsageError where there are no workers, or one differs in what results depend on."""
+    if not workers:
+        raise UsageError(f"the cluster at {address!r} has no workers; start some and try again")
+    here = versions()
+    for worker, there in workers.items():
+        differ = [
+            f"{name} {there[name]} (here {here[name]})"
+            for name in here
+            if there[name] != here[name]
+        ]
+        if differ:
+            raise UsageError(f"the dask worker {worker} has {', '.join(differ)}; install the same")
+
+
 def versions() -> dict[str, str]:
-    """Return the versions of the packages that results depend on."""
+    """What results depend on. Without this package on a worker it is told so there."""
     found = {"Python": platform.python_version()}
     for name in ("gan-augment", "torch", "numpy", "scikit-learn", "pandas"):
         found[name] = version(name)
@@ -162,7 +237,7 @@ def versions() -> dict[str, str]:
 
 @contextlib.contextmanager
 def way_on(hint: Callable[[], str]) -> Iterator[None]:
-    """Register a hint on how to resume, shown if the block is interrupted."""
+    """Tell how to go on, whenever the block is interrupted."""
     ways_on.append(hint)
     try:
         yield

@@ -1,6 +1,6 @@
-"""Classical augmentation of images: small changes of whole batches, and albumentations pipelines.
+"""Classical augmentation: of a batch at once, or of albumentations, to which this is the one door.
 
-Only this module imports albumentations, on first use, because the import takes a second.
+No labels, no files. The import waits for the first pipeline, since it takes a second.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ from gan_augment.rng import rng_for
 
 
 class Pipeline(Protocol):
-    """The part of `albumentations.Compose` in use; user classes may implement it."""
+    """What is used of an `albumentations.Compose`; one of your own will do."""
 
     def set_random_state(self, random_generator: np.random.Generator, py_random: Random) -> None:
-        """Draw everything from these two generators from now on."""
+        """Everything is drawn from these two from here on."""
 
     def __call__(self, *, image: NDArray[np.uint8]) -> Mapping[str, NDArray[np.uint8]]:
-        """Return {"image": uint8 (H, W, C)} of the same shape."""
+        """uint8 (H, W, C) in, the same shape out under "image"."""
 
 
 def small_changes(pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Rotate, shift, scale and relight pictures a little, which keeps the class of most pictures.
+    """Turn, move, scale and light pictures a little, which keeps the class of most.
 
-    Shapes: pixels uint8 (N, H, W, C) -> uint8 (N, H, W, C), a new array. With p = .8 each: rotation
-    up to 10 degrees, scale and whole-pixel shifts up to a tenth of each side; brightness and
-    contrast up to .15. Edges are repeated. The draws are those of `Affine` and
-    `RandomBrightnessContrast` of albumentations, which take 0.2 ms per picture.
+    Shapes: pixels uint8 (N, H, W, C) -> uint8 (N, H, W, C), a new array. With p = .8 each: up to 10
+    degrees, a tenth of the size of either side and whole pixels up to a tenth of it; brightness and
+    contrast by up to .15. What moves in repeats the edge. It is what `Affine` and
+    `RandomBrightnessContrast` of albumentations draw, for the whole batch: they take 0.2 ms each.
 
     >>> import numpy as np
     >>> small_changes(np.zeros((2, 8, 8, 3), np.uint8), np.random.default_rng(0)).shape
@@ -62,10 +62,11 @@ def small_changes(pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArra
 
 
 def trivial_pipeline(shape: tuple[int, int, int]) -> Pipeline:
-    """Return a pipeline of one change per picture, uniform over fourteen changes and strengths.
+    """One change a picture, any of fourteen and of any strength, each as likely as another.
 
-    shape: (H, W, C); colour changes need 1 or 3 channels. Source: Müller & Hutter 2021,
-    "TrivialAugment", with the ranges of RandAugment; the sharpness step sharpens or blurs a little.
+    shape: (H, W, C); of other than 1 or 3 channels the changes of colour are left out. Source:
+    Müller & Hutter 2021, "TrivialAugment", in RandAugment's ranges; what changes sharpness sharpens
+    or blurs a little.
     """
     os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"  # else the import calls out
     import albumentations as A
@@ -95,10 +96,10 @@ def trivial_pipeline(shape: tuple[int, int, int]) -> Pipeline:
 
 
 def seed_pipeline(pipeline: Pipeline, seed: int) -> None:
-    """Seed all further draws of a pipeline with an int >= 0.
+    """Let everything drawn from here on follow from `seed`, an int >= 0.
 
-    `Compose.set_random_seed` would give every step the same numbers: two steps with p=.8 would both
-    skip a fifth of all pictures instead of a twenty-fifth.
+    Not by `Compose.set_random_seed`, which gives every step the same numbers: of two steps with
+    p=.8 both would be left out of a fifth of all pictures, not of a twenty-fifth.
     """
     pipeline.set_random_state(rng_for(seed, "pipeline"), Random(seed))
 
@@ -106,10 +107,10 @@ def seed_pipeline(pipeline: Pipeline, seed: int) -> None:
 def augment_batch(
     pipeline: Pipeline, pixels: NDArray[np.uint8], rng: np.random.Generator
 ) -> NDArray[np.uint8]:
-    """Apply the pipeline to every picture with a separate seed drawn from `rng`.
+    """Every picture through the pipeline under a seed of its own drawn from `rng`.
 
-    Shapes: pixels uint8 (N, H, W, C) -> uint8 (N, H, W, C), a new array. Raises UsageError if the
-    pipeline changes the shape or the type.
+    Shapes: pixels uint8 (N, H, W, C) -> uint8 (N, H, W, C), a new array; the input stays as it is.
+    Raises UsageError where the pipeline changes the shape or the type.
 
     >>> import numpy as np
     >>> pixels = np.zeros((2, 8, 8, 3), np.uint8)

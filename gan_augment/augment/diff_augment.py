@@ -1,7 +1,7 @@
-"""Differentiable augmentation of the discriminator's inputs, the same for reals and fakes.
+"""What D sees: random moves and brightness, differentiable, the same for reals and fakes.
 
-Every move is two small matrix products, for rows and columns, and so is its backward pass; the
-backward pass of a gather (index_put) took 2.7 times as long on CPU. Image edges are repeated.
+Every move is two small matrix products, rows and columns, so that its backward is two as well; a
+gather's backward (an index_put) took 2.7 times as long on CPU. The image's own edge fills the gap.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from gan_augment.recipes import AugmentSettings
 
 @dataclass(frozen=True)
 class Moves:
-    """The draws for one batch; `apply` applies them.
+    """The draws for one batch, applied to it by `apply`.
 
-    rows (N, H, H), columns (N, W, W): each output line as a mixture of input lines. gain, shift
-    (N, 1, 1, 1): contrast factor around the image mean, brightness in units of -1..1. hole
-    (N, 1, H, W): 1 where an image is replaced by its mean; None without cutout.
+    rows (N, H, H) and columns (N, W, W): each output line as a mixture of input lines.
+    gain, shift (N, 1, 1, 1): contrast factor around the image mean, brightness in units of -1..1.
+    hole (N, 1, H, W): 1 where an image is replaced by its own mean; None for none.
     """
 
     rows: Tensor
@@ -38,7 +38,7 @@ def draw_moves(
     probability: float,
     rng: np.random.Generator,
 ) -> Moves:
-    """Draw moves for n images of (H, W) px; each kind applies with the given probability."""
+    """Moves for n images of (H, W) px; each kind applies to an image with the given probability."""
     height, width = size
 
     def chosen() -> np.ndarray:
@@ -64,7 +64,7 @@ def draw_moves(
 
 
 def apply(x: Tensor, moves: Moves) -> Tensor:
-    """Apply moves to float images (N, C, H, W) in -1..1; differentiable in x, channels last."""
+    """(N, C, H, W) float -1..1 -> the same shape, channels last in memory. Differentiable in x."""
     device, dtype = x.device, x.dtype
     rows = moves.rows.to(device, dtype)[:, None]  # (N, 1, H, H)
     columns = moves.columns.to(device, dtype)[:, None]
@@ -83,7 +83,7 @@ def _column(values: np.ndarray) -> Tensor:
 
 
 def _shift_matrices(side: int, offsets: np.ndarray, flipped: np.ndarray) -> Tensor:
-    """Return (n, side, side): row i selects input line i - offset, clipped to the edges."""
+    """(n, side, side) float: row i picks input line i - offset, the nearest edge beyond it."""
     lines = np.arange(side)
     source = np.clip(lines[None, :] - offsets[:, None], 0, side - 1)  # (n, side)
     source = np.where(flipped[:, None], side - 1 - source, source)
@@ -93,10 +93,10 @@ def _shift_matrices(side: int, offsets: np.ndarray, flipped: np.ndarray) -> Tens
 def _holes(
     share: float, size: tuple[int, int], chosen: np.ndarray, rng: np.random.Generator
 ) -> Tensor:
-    """Return (n, 1, H, W): one rectangle of `share` of each side in every chosen image."""
+    """(n, 1, H, W): one rectangle of `share` of each side in every chosen image."""
     masks = []
     for side in size:
-        length = round(share * side) if side > 1 else 1  # signals are one pixel high
+        length = round(share * side) if side > 1 else 1  # of a signal all of its height
         start = rng.integers(0, side - length + 1, len(chosen))[:, None]
         lines = np.arange(side)[None, :]
         masks.append((lines >= start) & (lines < start + length))

@@ -1,7 +1,7 @@
-"""Classical augmentation of batches of signals: jitter, scaling, time warping and shifting.
+"""Classical augmentation of signals: jitter, scale, time warp and shift, of a batch at once.
 
-Source: Um et al. 2017, "Data Augmentation of Wearable Sensor Data for Parkinson's
-Disease Monitoring using Convolutional Neural Networks".
+Source of the four: Um et al. 2017, "Data Augmentation of Wearable Sensor Data for Parkinson's
+Disease Monitoring using Convolutional Neural Networks". No labels, no files.
 """
 
 from __future__ import annotations
@@ -10,21 +10,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 JITTER = 0.02
-"""Standard deviation of the noise, relative to that of the channel in its window."""
+"""Of the deviation of a channel in its window, the deviation of the noise that is added."""
 SCALE = 0.1
 WARP = 0.1
-"""Largest relative change of the pace of time."""
+"""How much faster or slower time passes at most."""
 KNOTS = 4
-"""Points between which the pace of time is interpolated linearly."""
+"""Places between which the pace of time changes linearly."""
 SHIFT = 0.05
-"""Largest shift, relative to the length of the window."""
+"""Of the length, how far a window is moved at most."""
 PROBABILITY = 0.8
 
 Windows = NDArray[np.float32]
 
 
 def change_signals(x: Windows, rng: np.random.Generator) -> Windows:
-    """Jitter, scale, warp and shift windows a little, each with p = .8.
+    """Jitter, scale, warp and shift windows a little, each with p = .8, which keeps most classes.
 
     Shapes: float32 (N, 1, L, C) -> float32 (N, 1, L, C), a new array, in -1..1.
 
@@ -39,14 +39,14 @@ def change_signals(x: Windows, rng: np.random.Generator) -> Windows:
 
 
 def jittered(x: Windows, chosen: NDArray[np.bool_], rng: np.random.Generator) -> Windows:
-    """Add normal noise of `JITTER` times the standard deviation of each channel."""
+    """Normal noise added, of `JITTER` times the deviation of each channel of a window."""
     spread = JITTER * x.std(axis=2, keepdims=True) * chosen[:, :, None, None]
     noise: Windows = spread * rng.standard_normal(x.shape, dtype=np.float32)
     return x + noise
 
 
 def scaled(x: Windows, chosen: NDArray[np.bool_], rng: np.random.Generator) -> Windows:
-    """Scale each channel around its mean by a factor of up to 1 +- `SCALE`."""
+    """Each channel larger or smaller around its mean, by up to `SCALE`."""
     factor = 1 + chosen * rng.uniform(-SCALE, SCALE, (len(x), x.shape[3]))
     mean = x.mean(axis=2, keepdims=True)
     changed: Windows = mean + (x - mean) * factor[:, None, None].astype(np.float32)
@@ -54,7 +54,7 @@ def scaled(x: Windows, chosen: NDArray[np.bool_], rng: np.random.Generator) -> W
 
 
 def warped(length: int, chosen: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.float64]:
-    """Return the positions to read, (N, length), at a pace of 1 +- `WARP` from first to last."""
+    """Where each sample is read, (N, length): at a pace of 1 +- `WARP`, from first to last."""
     pace = 1 + chosen * rng.uniform(-WARP, WARP, (len(chosen), KNOTS))
     knots = np.linspace(0, KNOTS - 1, length - 1)
     left = np.minimum(knots.astype(np.int64), KNOTS - 2)
@@ -66,14 +66,14 @@ def warped(length: int, chosen: NDArray[np.bool_], rng: np.random.Generator) -> 
 
 
 def shifts(length: int, chosen: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.float64]:
-    """Return the shift of each window in samples, (N, 1)."""
+    """How far each window is moved, (N, 1), in samples."""
     reach = max(1.0, SHIFT * length)
     moved: NDArray[np.float64] = chosen * rng.uniform(-reach, reach, chosen.shape)
     return moved
 
 
 def read_at(x: Windows, place: NDArray[np.float64]) -> Windows:
-    """Interpolate windows (N, 1, L, C) at positions (N, L); the ends are repeated."""
+    """Read windows (N, 1, L, C) at places (N, L) between their samples; ends repeat."""
     place = np.clip(place, 0, x.shape[2] - 1)
     left = np.minimum(place.astype(np.int64), x.shape[2] - 2)
     share = (place - left).astype(np.float32)[:, None, :, None]

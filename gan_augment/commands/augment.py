@@ -1,47 +1,40 @@
-"""`augment`: from labelled data to a topped-up copy. `plan_augment`: only how classes would end.
+"""`augment`: from labelled data to a topped-up copy. `plan_augment`: only how the classes end.
 
-Images become a folder of files, a table a file. Training is in `fitting.py`, which output may be
-written in `outputs.py`, which rows are added in `data/topup_plan.py`.
+Images become a folder of files, a table one file. The rows to add are planned in
+`data/topup_plan.py`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gan_augment.commands.kinds import (
-    ImageKind,
     Kind,
     Meta,
-    SignalKind,
-    TableKind,
     model_sha256,
     options_of_model,
     read_data,
     read_meta,
 )
-from gan_augment.commands.outputs import (
+from gan_augment.commands.sample import ROWS_AT_ONCE
+from gan_augment.commands.writing import (
     NOT_OF_THE_OUTPUT,
-    FolderOutput,
     Output,
     Result,
     check_apart,
     check_file_apart,
-    new_run_folder,
-    output_file,
-    output_folder,
-    resolver_folder,
+    draw_images,
+    is_whole,
+    output,
 )
-from gan_augment.commands.sample import ROWS_AT_ONCE, is_whole, write_images
 from gan_augment.data.images.png_folder import (
     LONGEST_BYTES,
     MANIFEST,
@@ -67,10 +60,7 @@ from gan_augment.data.tables.export import (
 )
 from gan_augment.data.topup_plan import ORIGINS, TopUpPlan, plan_topup, refusals_in_words
 from gan_augment.errors import DataError, UsageError
-from gan_augment.generators import model_folder
-from gan_augment.generators.gan import check_code
-from gan_augment.generators.model_file import ModelMeta
-from gan_augment.kinds.kind import Labelled
+from gan_augment.generators import load_model
 from gan_augment.options import FitOptions, TopUp
 from gan_augment.progress import Progress
 
@@ -81,20 +71,21 @@ if TYPE_CHECKING:
 __all__ = ["AugmentResult", "augment", "count_lines", "plan_augment"]
 
 Match = Literal["originals", "model"]
-LARGER = 1.5  # originals beyond this many times the model's size look sharper than it can draw
+LARGER = 1.5
+"""Originals that exceed the model's size by this factor look sharper than generated images."""
 _OURS = re.compile(r"(synthetic|repeat)-[0-9]{6}", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class AugmentResult(Result):
-    """What the topped-up output holds.
+    """The content of the topped-up output.
 
-    counts: {class: {origin: rows}}. refused: {class: why it was filled with repeats}. notes: on
-    the data, as it was read. unit: what is counted.
+    run: None if nothing was generated. counts: {class: {origin: rows}}. refused: {class: why it was
+    filled with repeats}. notes: about the data. unit: the plural noun for what is counted.
     """
 
     out: Path
-    run: Path | None  # None where nothing was to be generated
+    run: Path | None
     manifest: Path
     counts: dict[str, dict[str, int]]
     refused: dict[str, str]
@@ -103,19 +94,17 @@ class AugmentResult(Result):
     unit: str = "files"
 
     def to_dict(self) -> dict[str, Any]:
-        """Ready for JSON, with the number of all rows under the name of their unit."""
-        return {
-            **super().to_dict(),
-            self.unit: sum(sum(of.values()) for of in self.counts.values()),
-        }
+        """Return the fields, ready for JSON, with the total under the name of the unit."""
+        total = sum(sum(origins.values()) for origins in self.counts.values())
+        return {**super().to_dict(), self.unit: total}
 
     def lines(self) -> list[str]:
-        """The counts, and the model that drew."""
+        """Return the summary for people."""
         return [*count_lines(self.counts), *([f"model: {self.run}"] if self.run else [])]
 
 
 def count_lines(counts: Mapping[str, Mapping[str, int]]) -> list[str]:
-    """A table of {class: {origin: rows}}: a class a line, a column an origin."""
+    """Return {class: {origin: rows}} as a text table: one line per class, one column per origin."""
     wide = max((len(name) for name in counts), default=0)
     head = " ".join(f"{column:>9}" for column in (*ORIGINS, "total"))
     rows = [f"{'class':<{wide}} {head}"]
@@ -127,9 +116,9 @@ def count_lines(counts: Mapping[str, Mapping[str, int]]) -> list[str]:
 
 @dataclass
 class _TopUp:
-    """A top-up under way: the data, the plan as refusals change it, the warnings so far."""
+    """A top-up in progress. plan: changes when the model refuses a class."""
 
-    data: Kind
+    data: Any
     plan: TopUpPlan
     progress: Progress
     warnings: list[str] = field(default_factory=list)
@@ -139,10 +128,10 @@ class _TopUp:
         self.warnings.append(text)
         self.progress.warn(text)
 
-    def warn_of_refused(self, classes: Mapping[str, str]) -> None:
-        """Name the classes that are filled with repeats, if there are any."""
-        if classes:
-            self.warn(refusals_in_words(classes, self.data.unit))
+    def refuse(self, refused: Mapping[str, str]) -> None:
+        """Fill refused classes with repeats; rows of other classes are written already and stay."""
+        self.plan = self.plan.refuse(refused, keep_others=True)
+        self.warn(refusals_in_words(refused, self.data.unit))
 
 
 def augment(
@@ -153,47 +142,50 @@ def augment(
     top_up: TopUp | None = None,
     options: FitOptions | None = None,
     match: Match | None = None,
-    resize_originals: bool = False,
     mark: bool = False,
-    resume: bool = False,
     overwrite: bool = False,
     run: str | Path | None = None,
-    allow_code: bool = False,
     progress: Progress | None = None,
 ) -> AugmentResult:
     """Write `out/<class>/` with the files of `data`, repeats and synthetic images, and a manifest.
 
-    Of a table `out` is a file of the same kind: the rows of `data` as they are, new rows behind
-    them, and `out.manifest.csv` beside it; id-like columns are numbered on through all new rows.
-    Classes that the model refuses, or of one row, are filled with repeats, and a warning says so.
+    For a table, `out` is a file of the same format: the rows of `data` unchanged, then new rows;
+    `out.manifest.csv` describes them. Id columns are numbered on through all new rows. A class
+    that the model refuses, or of one row, is filled with repeats, and a warning says so.
+
+    The output is built in `OUT.part`. After an interruption the same call continues there.
 
     Parameters
     ----------
     data
-        A folder of classes, a `.csv` manifest or an `.npz` file; it is only read. With
+        A folder of classes, a `.csv` manifest or an `.npz` file, which is only read. With
         `options.target`, or the model of a table, it is a table.
+    out
+        The folder or file to write.
     model
-        A trained run to sample from; None trains one first, with `options`, into `run` (by default
-        where `fit` puts it). With a model, classes "rare" means those it was fitted for.
+        A run to sample from. None trains one first, with `options`, into `run` (by default where
+        `fit` puts it). With a model, classes "rare" are the classes it was fitted for.
     top_up
-        How many rows of which origin.
+        How many rows of which origin are added.
+    options
+        The options of the fit.
     match
-        Write all images as PNG files alike, so that sharpness does not tell which are generated:
-        "model", at the model's size; "originals", through that size at the median one of DATA.
-        None copies the originals, and generated images are of the model's size.
-    resize_originals
-        Old name of `match="model"`.
+        Write all images as PNG files of one size, so that sharpness does not reveal which are
+        generated: "model", the model's size; "originals", the median size of DATA. None copies the
+        originals, and generated images have the model's size.
     mark
-        Write a table with a last column `synthetic`.
-    resume
-        Go on where a stopped call with the same arguments was.
-    allow_code
-        Whether the file of a `model` with networks of the user's own may be run.
+        Whether a table gets a last column `synthetic`.
+    overwrite
+        Whether an earlier output is replaced.
+    run
+        The folder of the run that is trained.
+    progress
+        Shows progress, notes and warnings.
 
     Raises
     ------
     GanAugmentError
-        DataError, UsageError, OutputExistsError, WriteFailedError, and what `fit` raises.
+        DataError, UsageError, OutputExistsError, WriteFailedError, and the errors of `fit`.
 
     Examples
     --------
@@ -205,59 +197,44 @@ def augment(
     top_up, options = top_up or TopUp(), options or FitOptions()
     meta = read_meta(model) if model else None
     if meta:
-        check_code(meta.recipe, allowed=allow_code)
         options = options_of_model(options, meta)
-    if resize_originals:
-        warnings.warn("resize_originals=True is now match='model'", FutureWarning, stacklevel=2)
-        match = match or "model"
-    flags = _flags(options, match, mark)
-    with _output(source, out, options)(resume=resume, overwrite=overwrite) as output:
+    table = options.target is not None
+    _check_call(source, out, table=table, match=match, mark=mark)
+    with output(out, "augment", table=table, overwrite=overwrite) as held:
         read = _read(source, out, options, meta, mark=mark, progress=progress)
-        # a top-up that makes no sense is refused before anything is trained
-        plan, gan, trained = _plan(read, top_up), None, None
+        job = _TopUp(read, _plan(read, top_up), progress)  # refused before anything is trained
         size = _size_written(read, match)
-        _check_room(output, source, read, plan, size)
-        made_from = _made_from(read, top_up, flags, model)
-        if model and meta:
-            trained = Path(model)
-            if options.super_resolve and isinstance(meta, ModelMeta):
-                resolver_folder(model_folder(trained), options.super_resolve)
-            output.describe(made_from)
-            for note in read.read.notes:
-                progress.note(note)
-        elif not plan.generated:
-            output.describe(made_from)
+        held.check_room(*_room(source, read, job.plan, size))
+        made_from = _made_from(read, top_up, model, match=match, mark=mark)
+        trained: Path | None = Path(model) if model else None
+        gan: Any = None
+        if model or not job.plan.generated:
+            held.describe(made_from)
         else:
-            trained = Path(output.notes.get("run") or run or new_run_folder(source))
-            check_apart(source, trained)
-            output.describe(made_from, run=str(trained))
-            from gan_augment.commands.fit import model_for_output
+            from gan_augment.commands.fit import fitted_for
 
-            replacing = overwrite and run is not None
-            gan, digest = model_for_output(output, source, trained, read, replacing, progress)
-            output.describe(made_from, trained=digest)
-            meta = gan.meta_ if gan else read_meta(trained)
-        job = _TopUp(read, _plan(read, top_up, meta), progress)
-        if isinstance(meta, ModelMeta):
+            gan, trained = fitted_for(held, made_from, source, read, run, progress)
+        if trained:
+            meta = read_meta(trained)
+            job.plan = _plan(read, top_up, meta)
             _warn_of_model(job, meta, top_up, alike=size is not None)
-        job.warn_of_refused(job.plan.refused)
-        if isinstance(output, FolderOutput):
-            images = cast("ImageGAN | None", gan)
-            allow_code |= model is None  # of a run that the options trained
-            _write_folder(output, job, source, trained, images, size=size, allow_code=allow_code)
-        elif output.finished:
-            progress.note(f"{str(out)!r} is finished; nothing is left to write")
-        else:
-            _write_file(job, output, trained, cast("TabularGAN | None", gan), **flags)
+            if job.plan.generated:
+                gan = gan or load_model(trained, threads=1)
+        if job.plan.refused:
+            job.warn(refusals_in_words(job.plan.refused, read.unit))
+        if not table:
+            _write_folder(held, job, source, trained, gan, size)
+        elif not held.finished:
+            _write_file(held, job, trained, gan, mark=mark)
     return AugmentResult(
         out=out,
         run=trained,
-        manifest=out / MANIFEST if isinstance(output, FolderOutput) else manifest_path(out),
+        manifest=manifest_path(out) if table else out / MANIFEST,
         counts=job.plan.counts,
         refused=dict(job.plan.refused),
         warnings=tuple(job.warnings),
         notes=read.read.notes,
-        unit="files" if isinstance(output, FolderOutput) else "rows",
+        unit="rows" if table else "files",
     )
 
 
@@ -269,78 +246,65 @@ def plan_augment(
     top_up: TopUp | None = None,
     options: FitOptions | None = None,
 ) -> TopUpPlan:
-    """How every class would end in `augment` with the same arguments. Writes nothing.
+    """Return how every class ends in `augment` with the same arguments. Writes nothing.
 
-    No row is drawn, so a class that the model would refuse is not known yet. Raises what `augment`
-    raises before it writes.
+    No row is drawn, so that refusals during drawing are unknown. Raises what `augment` raises
+    before it writes.
     """
     source, out, meta = Path(data), Path(out), read_meta(model)
     options = options_of_model(options or FitOptions(), meta)
-    _output(source, out, options)
+    _check_call(source, out, table=options.target is not None, match=None, mark=False)
     read = _read(source, out, options, meta, mark=False, progress=Progress())
     return _plan(read, top_up or TopUp(), meta)
 
 
-def _plan(data: Kind, top_up: TopUp, meta: Meta | None = None) -> TopUpPlan:
-    """How every class ends; of a known model as it advises, and without what it refuses."""
-    images = meta if isinstance(meta, ModelMeta) else None
-    advised = images.advised_share if images else None
+def _plan(data: Any, top_up: TopUp, meta: Meta | None = None) -> TopUpPlan:
+    """Plan the top-up; with a model, at the share it advises and without classes it refuses."""
+    advised = getattr(meta, "advised_share", None)
     plan = plan_topup(data.counts, top_up, data.topped_up, data.name, advised)
-    return plan.refuse(images.refuses) if images else plan
+    return plan.refuse(getattr(meta, "refuses", {}))
 
 
-def _flags(options: FitOptions, match: Match | None, mark: bool) -> dict[str, Any]:
-    """How rows of this kind are written. Raises UsageError for what is of the other kind."""
+def _check_call(source: Path, out: Path, *, table: bool, match: Match | None, mark: bool) -> None:
+    """Raise UsageError for an output that does not suit the data, or options of another kind."""
     if match not in (None, "model", "originals"):
         raise UsageError(f"match={match!r}; expected 'model' or 'originals'")
-    if options.target is None:
-        if mark:
-            raise UsageError("marks are for tables: name the --target COLUMN")
-        return {"match": match}
-    if match is not None:
-        raise UsageError(f"match={match!r} is of images, and the data is a table")
-    return {"mark": mark}
+    if table:
+        if match is not None:
+            raise UsageError(f"match={match!r} is for images, and the data is a table")
+        check_out(out)
+        check_file_apart(source, out)
+        return
+    if mark:
+        raise UsageError("mark is for tables: name the --target COLUMN")
+    if out.suffix.lower() in TABLE_SUFFIXES and not out.is_dir():
+        raise UsageError(
+            f"OUT {str(out)!r} has the name of a table, and {str(source)!r} is read as images, "
+            f"which are written to a folder: name one, such as {str(out.with_suffix(''))!r}, "
+            "or name the --target COLUMN of a table."
+        )
+    check_apart(source, out)
 
 
-def _size_written(read: Kind, match: Match | None) -> tuple[int, int] | None:
-    """(height, width) px of all images that are written; None where originals are copied."""
-    if match is None or not isinstance(read, ImageKind):
+def _size_written(read: Any, match: Match | None) -> tuple[int, int] | None:
+    """Return (height, width) in px of all images that are written; None copies the originals."""
+    if match is None:
         return None
-    if isinstance(read, SignalKind):
-        raise UsageError(f"match={match!r} is of images, and the data is signals")
-    median = read.read.scan.sizes.get("median") if match == "originals" else None
-    return median or read.data.image_shape[:2]
+    if read.suffix != ".png":
+        raise UsageError(f"match={match!r} is for images, and the data is {read.unit}")
+    size: tuple[int, int] = read.data.image_shape[:2]
+    return read.read.scan.sizes.get("median", size) if match == "originals" else size
 
 
-def _check_room(
-    output: Output, source: Path, read: Kind, plan: TopUpPlan, size: tuple[int, int] | None
-) -> None:
-    """Refuse a top-up that the disk cannot hold: rows and copied files are taken for mean ones."""
+def _room(
+    source: Path, read: Any, plan: TopUpPlan, size: tuple[int, int] | None
+) -> tuple[int, int]:
+    """Estimate the bytes and the files of a top-up from the mean size of the originals."""
     rows = sum(read.counts.values())
-    if isinstance(read, ImageKind):
-        each_bytes = _Originals(source, read, size).bytes_each
-        repeats = sum(counts["repeat"] for counts in plan.counts.values())
-        output.check_room(each_bytes * (rows + repeats), rows + plan.added)
-    else:
-        output.check_room(source.stat().st_size // max(rows, 1) * (rows + plan.added))
-
-
-def _output(
-    source: Path, out: Path, options: FitOptions
-) -> Callable[..., AbstractContextManager[FolderOutput | Output]]:
-    """What opens the output of this kind of data, once it is known to lie apart from DATA."""
-    if options.target is None:
-        if out.suffix.lower() in TABLE_SUFFIXES and not out.is_dir():
-            raise UsageError(
-                f"OUT {str(out)!r} is called as a table is, and {str(source)!r} is read as images, "
-                f"which are written to a folder: name one, such as {str(out.with_suffix(''))!r}, "
-                "or name the --target COLUMN of a table."
-            )
-        check_apart(source, out)
-        return partial(output_folder, out, "augment")
-    check_out(out)
-    check_file_apart(source, out)
-    return partial(output_file, out, "augment")
+    if read.name == "table":
+        return source.stat().st_size // max(rows, 1) * (rows + plan.added), 2
+    repeats = sum(counts["repeat"] for counts in plan.counts.values())
+    return _Originals(source, read, size).bytes_each * (rows + repeats), rows + plan.added
 
 
 def _read(
@@ -351,114 +315,97 @@ def _read(
     *,
     mark: bool,
     progress: Progress,
-) -> Kind:
-    """The data; an error where it cannot be written to `out`, or is not of the model."""
-    read = read_data(source, options, progress, sampled=True)
-    if isinstance(read, ImageKind):
-        if not isinstance(read, SignalKind):
-            check_png_channels(read.data.image_shape[2])
-    else:
+) -> Any:
+    """Read the data; raise if it cannot be written to `out`, or does not suit the model."""
+    read: Any = read_data(source, options, progress, sampled=True)
+    if read.name == "table":
         check_out(out, read.read.source)
         if mark:
-            check_mark([*read.read.schema.names, read.options.target])
+            check_mark([*read.read.schema.names, options.target])
+    elif read.suffix == ".png":
+        check_png_channels(read.data.image_shape[2])
     if meta:
         read.check_model(meta)
+        for note in read.read.notes:
+            progress.note(note)
     return read
 
 
-def _made_from(
-    read: Kind, top_up: TopUp, flags: Mapping[str, bool], model: str | Path | None
-) -> dict[str, Any]:
-    """What decides the output; a resumed call must give the same."""
-    of_tables = set() if isinstance(read, TableKind) else {"target", "columns", "most_rows"}
-    excluded = NOT_OF_THE_OUTPUT | of_tables
-    new = {"window", "super_resolve"}  # earlier outputs know none of them
-    excluded |= {name for name in new if getattr(read.options, name) is None}
+def _made_from(read: Kind, top_up: TopUp, model: str | Path | None, **flags: Any) -> dict[str, Any]:
+    """Return what determines the output; a repeated call must give the same."""
     return {
         "data": read.sha256,
         "top-up": top_up.model_dump(mode="json"),
-        "options": read.options.model_dump(mode="json", exclude=excluded),
+        "options": read.options.model_dump(mode="json", exclude=NOT_OF_THE_OUTPUT),
         **flags,
         "model": model_sha256(model) if model else None,
     }
 
 
-def _warn_of_model(job: _TopUp, meta: ModelMeta, top_up: TopUp, *, alike: bool) -> None:
-    """Say that it advises no generated images, and that they are smaller than the originals."""
-    assert isinstance(job.data, ImageKind)
+def _warn_of_model(job: _TopUp, meta: Any, top_up: TopUp, *, alike: bool) -> None:
+    """Warn if the model advises no generated images, or draws smaller ones than the originals."""
+    if job.data.name == "table":
+        return
     if top_up.synthetic_share == "auto" and meta.advised_share == 0:
         job.warn(meta.advice())
-    if alike or isinstance(job.data, SignalKind):
+    if alike or job.data.suffix != ".png":
         return
     median, (height, width, _) = job.data.read.scan.sizes.get("median"), meta.image_shape
-    height, width = (side * (job.data.options.super_resolve or 1) for side in (height, width))
     if job.plan.generated and median and max(median[0] / height, median[1] / width) > LARGER:
         job.warn(
             f"the originals are {median[1]} x {median[0]} px (median), the synthetic images "
-            f"{width} x {height} px: sharpness tells them apart, and a classifier may learn that. "
+            f"{width} x {height} px: a classifier may learn the difference in sharpness. "
             "Pass --match model or --match originals (match=), or train at a larger --image-size."
         )
 
 
 def _write_folder(
-    output: FolderOutput,
+    held: Output,
     job: _TopUp,
     source: Path,
     run: Path | None,
     gan: ImageGAN | None,
-    *,
     size: tuple[int, int] | None,
-    allow_code: bool,
 ) -> None:
-    """Synthetic images first, since a refusal changes what is repeated; then the real ones."""
-    assert isinstance(job.data, ImageKind)
-    data, progress = job.data.data, job.progress
+    """Write synthetic images first, since a refusal changes the repeats; then the originals."""
     originals = _Originals(source, job.data, size)
     model = run.name if run else ""
-    rows = _folder_rows(job, data, originals.names, model)
-    output.plan([row for row, _ in rows])
+    rows = _folder_rows(job, originals.names, model)
     paths: dict[str, list[str]] = {name: [] for name in job.plan.generated}
     for row, original in rows:
         if original is None:
             paths[row.label].append(row.path)
-    refused: dict[str, str] = {}
-    if run and paths:
-        progress.phase("sampling", sum(map(len, paths.values())))
-        _, refused = write_images(
-            model_folder(run),
-            output.path,
+    if gan is not None and paths:
+        job.progress.phase("sampling", sum(map(len, paths.values())))
+        refused = draw_images(
+            gan,
+            held.part,
             paths,
-            gan=gan,
             seed=job.data.options.seed,
-            workers=job.data.options.workers,
             size=size,
-            super_resolve=job.data.options.super_resolve,
-            keep=output.resuming,
-            allow_code=allow_code,
-            advance=progress.advance,
+            workers=job.data.options.workers,
+            advance=job.progress.advance,
         )
-    if refused:  # rows of other classes were written already, companions among them, and stay
-        job.plan = job.plan.refuse(refused, keep_others=True)
-        job.warn_of_refused(refused)
-        rows = _folder_rows(job, data, originals.names, model)
-        output.plan([row for row, _ in rows])
+        if refused:
+            job.refuse(refused)
+            rows = _folder_rows(job, originals.names, model)
     copies = [(row, original) for row, original in rows if original is not None]
-    progress.phase("copying originals", len(copies))
+    job.progress.phase("copying originals", len(copies))
     for done, (row, original) in enumerate(copies, 1):
-        originals.write(original, output.path / row.path, output.resuming)
-        progress.advance(done)
-    output.finish(with_sources(output.path, [row for row, _ in rows]))
+        originals.write(original, held.part / row.path)
+        job.progress.advance(done)
+    held.finish_folder(with_sources(held.part, [row for row, _ in rows]))
 
 
 def _folder_rows(
-    job: _TopUp, data: Labelled, names: Sequence[str], model: str
+    job: _TopUp, names: Sequence[str], model: str
 ) -> list[tuple[ManifestRow, int | None]]:
-    """Every file of the output with the row of `data` that it shows, None for a generated one.
+    """Return every file of the output with the row of the data it shows, None if generated.
 
-    Class by class: real ones, repeats, generated ones.
+    Class by class: originals, repeats, generated rows. names: the file name of each original.
     """
+    data = job.data.data
     layout = job.plan.layout(data.labels, job.data.options.seed).behind(data.labels)
-    assert isinstance(job.data, ImageKind)
     folders, suffix = safe_names(job.plan), job.data.suffix
     rows: list[tuple[ManifestRow, int | None]] = []
     for place in np.argsort(layout.label, kind="stable").tolist():
@@ -477,42 +424,28 @@ def _folder_rows(
 
 
 def _write_file(
-    job: _TopUp,
-    output: Output,
-    run: Path | None,
-    gan: TabularGAN | None,
-    *,
-    mark: bool,
+    held: Output, job: _TopUp, run: Path | None, gan: TabularGAN | None, *, mark: bool
 ) -> None:
-    """The original byte for byte (Parquet: value for value), new rows in its own format behind."""
-    from gan_augment.generators.tabular_gan import TabularGAN
-
-    assert isinstance(job.data, TableKind)
-    read, progress, out = job.data.read, job.progress, output.path
-    assert read.source is not None
-    if mark and out.suffix.lower() not in (".parquet", ".pq"):
-        progress.note(f"every line of the original gets one cell more, {MARK!r}; the rest stays")
-    if run and gan is None:
-        gan = TabularGAN.load(model_folder(run))
-    example = joined(read.table.frame.iloc[:1], read.table.labels[:1], read.schema)
-    progress.phase("writing rows", job.plan.added)
+    """Write the original byte for byte (Parquet: value for value), then new rows in its format."""
+    read = job.data.read
+    if mark and held.path.suffix.lower() not in (".parquet", ".pq"):
+        job.progress.note(f"every line of the original gets one more cell, {MARK!r}")
+    job.progress.phase("writing rows", job.plan.added)
     write_table(
-        out,
+        held.part / held.path.name,
         FileFormat.of(read.source),
-        example,
+        joined(read.table.frame.iloc[:1], read.table.labels[:1], read.schema),
         _new_rows(job, gan, run.name if run else ""),
         original=read.source,
         mark=mark,
-        replace=output.replaces is not None,
         rows_to_come=job.plan.added,
-        whole=output.write_record,
-        advance=progress.advance,
+        advance=job.progress.advance,
     )
+    held.finish_files(held.path.name, manifest_path(held.path).name)
 
 
 def _new_rows(job: _TopUp, gan: TabularGAN | None, model: str) -> Iterator[NewRows]:
-    """The rows of the plan's layout, in chunks of one class and origin."""
-    assert isinstance(job.data, TableKind)
+    """Yield the rows of the plan's layout, in chunks of one class and origin."""
     data, schema, seed = job.data.data, job.data.read.schema, job.data.options.seed
     done = 0
     for block in job.plan.blocks(data.labels, seed):
@@ -535,17 +468,17 @@ def _new_rows(job: _TopUp, gan: TabularGAN | None, model: str) -> Iterator[NewRo
 class _Originals:
     """The images of DATA by row: files are copied under their own names, arrays become PNG files.
 
-    size: (height, width) px; the images, at the model's size, become PNG files of that one instead.
-    Of signals, arrays and windows of longer recordings become .npy or .wav files.
+    size: (height, width) in px; all images become PNG files of that size instead. For signals,
+    arrays and windows of longer recordings become .npy or .wav files.
     """
 
-    def __init__(self, source: Path, read: ImageKind, size: tuple[int, int] | None) -> None:
+    def __init__(self, source: Path, read: Any, size: tuple[int, int] | None) -> None:
         data, self._read, self._size = read.data, read, size
         ids, root = data.ids.tolist(), root_of(source)
         self._files = [root / id_ for id_ in ids]
         if source.suffix.lower() == ".npz" and source.is_file():
             ids = [safe_name(id_) for id_ in ids]
-        self._rows = read.rows_to_write(source, size)
+        self._rows: NDArray[Any] | None = read.rows_to_write(source, size)
         if self._rows is not None:
             end = read.suffix
             ids = [id_ if id_.lower().endswith(end) else f"{id_}{end}" for id_ in ids]
@@ -553,20 +486,20 @@ class _Originals:
 
     @property
     def bytes_each(self) -> int:
-        """Of a file that is copied, on average; 0 where files are made."""
+        """Return the mean size of a file that is copied; 0 if files are made."""
         files = self._files if self._rows is None else []
         sizes: list[int] = [file.stat().st_size for file in files if file.is_file()]
         return sum(sizes) // max(len(sizes), 1)
 
-    def write(self, row: int, path: Path, keep: bool) -> None:
-        """Put the image of a row at `path`; with `keep`, a whole file there is left."""
+    def write(self, row: int, path: Path) -> None:
+        """Put the image of a row at `path`, unless it is there already."""
         if self._rows is not None:
-            if not (keep and is_whole(path)):
+            if not is_whole(path):
                 write_part(path, self._read.file_content(self._rows[row], self._size))
             return
         source = self._files[row]
         try:
-            if keep and path.is_file() and path.stat().st_size == source.stat().st_size:
+            if path.is_file() and path.stat().st_size == source.stat().st_size:
                 return
             content = source.read_bytes()
         except OSError as error:
@@ -576,10 +509,10 @@ class _Originals:
 
 
 def file_names(ids: Sequence[str], labels: Sequence[int]) -> list[str]:
-    """A file name a row: the last part of its path, where that is unique in its class.
+    """Return a file name for each row: the last part of its path, if that is unique in its class.
 
-    Of several files of one name in a class, and of names that generated files have, all but the
-    first carry their whole path, with `%2F` between its parts.
+    If several files of a class share a name, or a name is reserved for generated files, all but the
+    first get their whole path, with `%2F` between its parts.
 
     >>> file_names(["cat/a.png", "cat/old/a.png", "dog/a.png"], [0, 0, 1])
     ['a.png', 'cat%2Fold%2Fa.png', 'a.png']
@@ -598,12 +531,12 @@ def file_names(ids: Sequence[str], labels: Sequence[int]) -> list[str]:
 
 
 def repeat_name(index: int, name: str) -> str:
-    """The file name of a class's repeat number `index`, of the original `name`."""
+    """Return the file name of repeat number `index` of a class, of the original `name`."""
     return _shortened(f"repeat-{index:06d}-{name}")
 
 
 def _shortened(name: str) -> str:
-    """`name` if a file may be called so, else its start, a hash of it all, and its suffix."""
+    """Return `name` if it is a valid length, else its start, a hash of it all, and its suffix."""
     raw = name.encode()
     if len(raw) <= LONGEST_BYTES:
         return name

@@ -10,13 +10,13 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import quote
 
 import numpy as np
 
 from gan_augment.commands.kinds import IMAGES_A_CLASS, Kind, read_data
-from gan_augment.commands.outputs import (
+from gan_augment.commands.writing import (
     SAMPLES,
     Result,
     check_apart,
@@ -26,15 +26,10 @@ from gan_augment.commands.outputs import (
 )
 from gan_augment.data.images.contact_sheet import SheetRow, contact_sheet
 from gan_augment.data.images.png_folder import png_bytes
-from gan_augment.data.topup_plan import plan_topup
 from gan_augment.errors import DataError, ResumeMismatchError, UsageError
-from gan_augment.evaluation.decisions import correction
-from gan_augment.evaluation.learners import Training, learner_of
 from gan_augment.generators import load_model
 from gan_augment.generators.choose import (
     KEY,
-    SEEDS,
-    Measure,
     Task,
     aligned,
     choose_recipe,
@@ -43,10 +38,8 @@ from gan_augment.generators.choose import (
     round_sizes,
 )
 from gan_augment.generators.generator import RunContext
-from gan_augment.generators.topup import added_rows, with_added
 from gan_augment.input_files import read_regular
-from gan_augment.kinds.kind import Labelled
-from gan_augment.options import FitOptions, TopUp, with_options
+from gan_augment.options import FitOptions, with_options
 from gan_augment.progress import Progress
 from gan_augment.recipes import (
     CANDIDATES,
@@ -58,15 +51,12 @@ from gan_augment.recipes import (
 )
 from gan_augment.settings import to_toml
 from gan_augment.storage import write_file
+from gan_augment.storage.bundle import SUFFIX
 from gan_augment.storage.journal import Journal
 from gan_augment.training.callbacks import interruptible, stop_on_signals
 
 JOURNAL, TRIALS, CHOICE, RECIPE = "journal.jsonl", "trials", "choice.json", "recipe.toml"
 FILES = (TRIALS, CHOICE, RECIPE, SAMPLES, JOURNAL)
-UPDATES = 300
-"""Of the small CNN of `metric="downstream"`."""
-
-Metric = Literal["score", "downstream"]
 
 
 @dataclass(frozen=True)
@@ -94,7 +84,6 @@ def choose(
     options: FitOptions | None = None,
     *,
     recipes: str | Sequence[str] = (),
-    metric: Metric = "score",
     resume: bool = False,
     overwrite: bool = False,
     force: bool = False,
@@ -110,9 +99,6 @@ def choose(
         A folder, by default `choices/<name of data>`, then `-2`, `-3`.
     recipes
         Names and .toml files; "all"; none is the usual ones.
-    metric
-        "score", how far generated rows are from held-out ones; or "downstream", what they add to
-        a small classifier's balanced accuracy on these over repeats, in points.
     resume, overwrite, force
         Go on with what `out` began; replace it; begin although the budget is too short.
 
@@ -133,7 +119,6 @@ def choose(
     header = {
         "kind": "header",
         "recipes": {name: one.model_dump(mode="json") for name, one in chosen.items()},
-        "metric": metric,
         "topped_up": list(kind.topped_up),
         "seed": options.seed,
         "threads": options.threads or 1,
@@ -146,10 +131,10 @@ def choose(
             progress.note(line)
 
         def save(gan: Any, name: str) -> None:
-            remove_named(folder / TRIALS, [name])
-            gan.save(folder / TRIALS / name)
+            gan.save(folder / TRIALS / f"{name}{SUFFIX}")
 
         arguments = kind.fit_arguments()
+        schema = arguments.get("schema")
         with interruptible(lambda: hint), stop_on_signals() as stop:
             try:
                 found = choose_recipe(
@@ -166,13 +151,13 @@ def choose(
                         unlabelled=arguments.pop("unlabelled", None),
                         arguments=arguments,
                     ),
-                    _measure(kind, metric),
+                    lambda train, held: held_out_score(train, held, kind.topped_up, schema),
                 )
             except (DataError, UsageError):
                 if not any(line["kind"] == "trial" for line in journal.lines()):
                     remove_named(folder, FILES)  # nothing to go on with
                 raise
-            found |= {"metric": metric, "budget_s": budget_s, "data": str(data), **kind.facts()}
+            found |= {"budget_s": budget_s, "data": str(data), **kind.facts()}
             if not kind.data.kind.tabular:
                 _write_samples(folder, kind, found)
         found["seconds"] = round(time.monotonic() - started_s, 1)
@@ -278,45 +263,13 @@ def _is_choice(folder: Path) -> bool:
     return file.is_file() and read_regular(file).startswith(start)
 
 
-def _measure(kind: Kind, metric: Metric) -> Any:
-    """What makes the measure of a choice, of rows to train on and rows held out."""
-    schema = None if kind.name == "image" else kind.fit_arguments()["schema"]
-    if metric == "score":
-        return lambda train, held: held_out_score(train, held, kind.topped_up, schema)
-    return lambda train, held: downstream(train, held, kind)
-
-
-def downstream(train: Labelled, held: Labelled, kind: Kind) -> Measure:
-    """Make a measure of what generated rows add to a classifier, in points, the lower the better.
-
-    Its balanced accuracy on held-out rows, decided as if classes were even: of the training rows
-    with repeats minus with generated rows.
-    """
-    learner = learner_of(None, train, updates=UPDATES if kind.name == "image" else None)
-    real = np.bincount(train.labels, minlength=len(train.names)) / len(train)
-
-    def accuracy(gan: Any, seed: int) -> float:
-        top_up = TopUp() if gan else TopUp(synthetic_share=0)
-        plan = plan_topup(train.counts, top_up, kind.topped_up, kind.name)
-        added = added_rows(train, plan, gan, seed, warns=False)
-        whole: Any = with_added(train, added)
-        scores = learner.fit(Training(train, whole), seed).scores(held)
-        shares = np.bincount(whole.labels, minlength=len(real)) / len(whole)
-        called = correction(scores, "balanced_accuracy").called(scores, shares, real)
-        right = called == held.labels
-        return float(np.mean([right[held.labels == n].mean() for n in np.unique(held.labels)]))
-
-    repeats = [accuracy(None, seed) for seed in range(SEEDS)]
-    return lambda gan, seed: 100 * (repeats[seed] - accuracy(gan, seed))
-
-
 def _write_samples(folder: Path, kind: Kind, found: Mapping[str, Any]) -> None:
     """Write samples.png: real images and samples of the last rounds, by class and recipe."""
     last = {trial["recipe"]: trial for trial in found["trials"] if trial["score"] is not None}
     named = [name for one in found["rounds"][-2:] for name in one["recipes"] if name in last]
     trials = [last[name] for name in dict.fromkeys(named)]
-    paths = [folder / TRIALS / "-".join(quote(str(one[key]), "") for key in KEY) for one in trials]
-    gans: list[Any] = [load_model(path, threads=1, allow_code=True) for path in paths]
+    names = ["-".join(quote(str(one[key]), "") for key in KEY) + SUFFIX for one in trials]
+    gans: list[Any] = [load_model(folder / TRIALS / name, threads=1) for name in names]
     data: Any = kind.data
     sheet = []
     for name in kind.topped_up:

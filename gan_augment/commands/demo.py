@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from gan_augment.commands.augment import augment
 from gan_augment.commands.evaluate import evaluate
 from gan_augment.commands.fit import fit
-from gan_augment.commands.outputs import Result, remove_named
+from gan_augment.commands.writing import Result, remove_named
 from gan_augment.data.images.png_folder import write_png
 from gan_augment.errors import OutputExistsError
 from gan_augment.evaluation.options import EvaluationOptions

@@ -1,4 +1,4 @@
-"""`embed`: images as a table of features, for other tools. `convert_weights`: weights for it."""
+"""`embed`: write images as a table of features. `convert_weights`: convert weights for it."""
 
 from __future__ import annotations
 
@@ -7,15 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gan_augment.commands.outputs import Result, check_apart, output_file
+from gan_augment.commands.writing import Result, check_absent, check_apart
 from gan_augment.data.images.reader import read_images
 from gan_augment.data.tables import PARQUET_SUFFIXES
 from gan_augment.errors import UsageError
-from gan_augment.kinds.image import IMAGE
 from gan_augment.kinds.kind import Labelled
 from gan_augment.kinds.table import TABLE
 from gan_augment.progress import Progress
-from gan_augment.storage import new_files, write_file
+from gan_augment.storage import new_file, write_file
 
 if TYPE_CHECKING:
     from gan_augment.sklearn_api.features import FrozenFeatures
@@ -31,7 +30,7 @@ class EmbedResult(Result):
     how: str
 
     def lines(self) -> list[str]:
-        """The same for people."""
+        """Return the summary for people."""
         return [self.how]
 
 
@@ -42,16 +41,35 @@ def embed(
     resize: str = "squeeze",
     workers: int | None = None,
     skip_bad: bool = False,
-    resume: bool = False,
     overwrite: bool = False,
     progress: Progress | None = None,
     **settings: Any,
 ) -> EmbedResult:
     """Write label, group, id and the features of each image as a Parquet file, whole or not at all.
 
-    settings: those of `FrozenFeatures`, `backbone` among them. The rows of a group, files with the
-    same pixels for example, belong on one side of a split. Raises GanAugmentError.
+    Rows of a group, such as files with the same pixels, belong on one side of any split.
+
+    Parameters
+    ----------
+    source
+        A folder of classes, a manifest or an `.npz`.
+    out
+        The `.parquet` file to write.
+    resize, workers, skip_bad
+        As in `FitOptions`.
+    overwrite
+        Whether an earlier file is replaced.
+    progress
+        Shows progress and notes.
+    **settings
+        The settings of `FrozenFeatures`, `backbone` among them.
+
+    Raises
+    ------
+    GanAugmentError
+        For unreadable data, an unsuitable name, or a file that exists.
     """
+    from gan_augment.data.tables.export import ParquetFormat, ParquetRows
     from gan_augment.sklearn_api.features import FrozenFeatures
 
     source, out, progress = Path(source), Path(out), progress or Progress()
@@ -59,6 +77,7 @@ def embed(
     check_apart(source, out)
     if out.suffix.lower() not in PARQUET_SUFFIXES:
         raise UsageError(f"OUT {str(out)!r}: features are written as Parquet; name a .parquet file")
+    check_absent(out, overwrite=overwrite)
     features = FrozenFeatures(**settings).fit()
     size = features.image_size_
     read = read_images(
@@ -71,34 +90,24 @@ def embed(
     )
     for note in read.notes:
         progress.note(note)
-    how = {"image_size": size, "resize": resize, "network": features.sha256_}
-    with output_file(out, "embed", resume=resume, overwrite=overwrite) as output:
-        output.describe({"data": IMAGE.sha256(read.data), **how, "pool": features.pool})
-        if not output.finished:
-            from gan_augment.data.tables.export import ParquetFormat, ParquetRows
-
-            table = embedded(read.data, features, progress)
-            groups = [-1] * len(table) if table.groups is None else table.groups.tolist()
-            ids = table.ids.tolist()
-            frame = table.frame
-            frame.insert(0, "label", [table.names[label] for label in table.labels])
-            alone = zip(groups, ids, strict=True)  # a group of its own
-            frame.insert(1, "group", [one if g < 0 else f"group-{g:06d}" for g, one in alone])
-            frame.insert(2, "id", ids)
-            with new_files(out, replace=output.replaces is not None) as (file,):
-                rows = ParquetRows(file, ParquetFormat.plain(frame))
-                rows.add(frame)
-                rows.end()
-                output.write_record({out.name: file.sha256})
+    table = embedded(read.data, features, progress)
+    frame, ids = table.frame, table.ids.tolist()
+    groups = [-1] * len(table) if table.groups is None else table.groups.tolist()
+    named = [f"group-{g:06d}" if g >= 0 else id_ for g, id_ in zip(groups, ids, strict=True)]
+    frame.insert(0, "label", [table.names[label] for label in table.labels])
+    frame.insert(1, "group", named)
+    frame.insert(2, "id", ids)
+    with new_file(out, replace=overwrite) as file:
+        rows = ParquetRows(file, ParquetFormat.plain(frame))
+        rows.add(frame)
+        rows.end()
     n, width, seconds = len(read.data), features.n_features_out_, time.monotonic() - started_s
-    told = (
-        f"{n} images at {size[1]} x {size[0]} px, {features.precision_}, to {width} features each"
-    )
-    return EmbedResult(out, n, width, f"{told}: {seconds:.0f} s")
+    how = f"{n} images at {size[1]} x {size[0]} px, {features.precision_}, to {width} features each"
+    return EmbedResult(out, n, width, f"{how}: {seconds:.0f} s")
 
 
 def embedded(data: Labelled, features: FrozenFeatures, progress: Progress) -> Labelled:
-    """The features of images as a table with the same labels, ids and groups."""
+    """Return the features of images as a table with the same labels, ids and groups."""
     import pandas as pd
 
     rows = features.embed(data, progress)
@@ -107,7 +116,7 @@ def embedded(data: Labelled, features: FrozenFeatures, progress: Progress) -> La
 
 
 def convert_weights(source: str | Path, out: str | Path, *, overwrite: bool = False) -> EmbedResult:
-    """Write the tensors of a .pth file as .safetensors. No code in it is run: weights alone."""
+    """Write the tensors of a .pth file as .safetensors, without running code in the file."""
     from gan_augment.networks.backbones import read_pth
     from gan_augment.storage.bundle import tensors_bytes
 

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from gan_augment.commands.embed import embedded
 from gan_augment.commands.kinds import ImageKind, SignalKind, read_data
-from gan_augment.commands.outputs import check_apart, new_run_folder
 from gan_augment.commands.report import WrittenReport
+from gan_augment.commands.writing import check_apart, new_run_folder
 from gan_augment.data.images.resize import model_size, resize_batch
 from gan_augment.data.images.sources import PARTS, parts_of
 from gan_augment.errors import DataError, UsageError
@@ -27,6 +27,7 @@ from gan_augment.evaluation.start import JOURNAL, prepare
 from gan_augment.evaluation.start import evaluate as run
 from gan_augment.kinds.kind import Labelled
 from gan_augment.options import FitOptions
+from gan_augment.processes import joblib_engine
 from gan_augment.progress import Progress
 from gan_augment.training.callbacks import interruptible
 
@@ -73,6 +74,8 @@ def evaluate(
     test: str | Path | None = None,
     features: str | Path | None = None,
     backbone: str | Path | None = None,
+    backend: str | None = None,
+    address: str | None = None,
     resume: bool = False,
     overwrite: bool = False,
     progress: Progress | None = None,
@@ -86,8 +89,9 @@ def evaluate(
     folds. features: a backbone of `FrozenFeatures`: images are judged as rows of its features, by
     the learner "logistic" (the default), "mlp" or one's own, and rows are by default those of the
     recipe "features". backbone: one whose features of the same photos are an arm beside the network
-    that is trained. Raises StopRequested for Ctrl-C and SIGTERM, what was done being kept, and
-    GanAugmentError. A joblib backend, such as dask, is set by `joblib.parallel_config`.
+    that is trained. backend, address: "dask" and its scheduler, which fits on a cluster whose
+    workers see `out`. Raises StopRequested for Ctrl-C and
+    SIGTERM, what was done being kept, and GanAugmentError.
     """
     options, progress = options or EvaluationOptions(), progress or Progress()
     started_s = time.monotonic()
@@ -104,7 +108,7 @@ def evaluate(
     def hint() -> str:
         return _HINT.format(folder) if (folder / JOURNAL).is_file() else ""
 
-    with interruptible(hint):
+    with interruptible(hint), joblib_engine(backend, address):
         result = run(
             read.data,
             read.options,

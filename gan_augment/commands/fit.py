@@ -15,7 +15,6 @@ from typing import Any
 
 from gan_augment.commands.doctor import installed_version
 from gan_augment.commands.kinds import (
-    ImageKind,
     Kind,
     Meta,
     kept_lines,
@@ -23,13 +22,12 @@ from gan_augment.commands.kinds import (
     read_data,
     read_meta,
 )
-from gan_augment.commands.outputs import (
+from gan_augment.commands.writing import (
     CHECKPOINTS,
     CONFIG,
     ENVIRONMENT,
     HISTORY,
     MODEL,
-    RESOLVER,
     RUN_FILES,
     Output,
     Result,
@@ -40,12 +38,11 @@ from gan_augment.commands.outputs import (
     run_folder,
 )
 from gan_augment.data.topup_plan import choose_classes, explain_rare, plan_topup
-from gan_augment.distributed import World, all_ranks, alone, world
+from gan_augment.distributed import World, all_ranks, world
 from gan_augment.errors import DivergedError, ModelFileError, ResumeMismatchError, UsageError
 from gan_augment.generators.choose import chosen_recipe
 from gan_augment.generators.generator import RunContext
 from gan_augment.generators.image_gan import ImageGAN
-from gan_augment.generators.model_file import NAME
 from gan_augment.generators.tabular_gan import TabularGAN
 from gan_augment.machine import ComputeConfig
 from gan_augment.options import FitOptions, TopUp, with_options
@@ -306,25 +303,41 @@ def fit_model(
             return _train(plan, callbacks, watch, stop, resume=resume, force=force)
 
 
-def model_for_output(
-    output: Output, source: Path, run: Path, read: Kind, overwrite: bool, progress: Progress
-) -> tuple[ImageGAN | TabularGAN | None, str]:
-    """Fit a model of this data into `run`, or finish what a stopped call began there.
+def fitted_for(
+    held: Output,
+    made_from: Mapping[str, Any],
+    source: Path,
+    read: Kind,
+    run: str | Path | None,
+    progress: Progress,
+) -> tuple[ImageGAN | TabularGAN | None, Path]:
+    """Fit a model of the data for an output, or continue what an earlier call began.
 
-    Returns the generator, None where the stopped call had finished it, and the model's fingerprint.
-    Raises ResumeMismatchError where the run is another by now.
+    Returns the model, None if the earlier call had finished it, and the folder of its run.
+    Raises ResumeMismatchError if the run was changed since.
     """
-    begun = output.resuming and (run / CONFIG).is_file()
+    held.describe(made_from)
+    earlier = held.record.run if held.record else None
+    folder = Path(earlier or run or new_run_folder(source))
+    check_apart(source, folder)
+    held.describe(made_from, run=str(folder))
     gan = fit_model(
-        source, run, read.options, resume=begun, overwrite=overwrite, data=read, progress=progress
+        source,
+        folder,
+        read.options,
+        resume=earlier is not None and (folder / CONFIG).is_file(),
+        overwrite=held.overwrite and run is not None,
+        data=read,
+        progress=progress,
     )[1]
-    digest = model_sha256(run)
-    if output.notes.get("trained", digest) != digest:
+    digest = model_sha256(folder)
+    if held.record and held.record.trained not in (None, digest):
         raise ResumeMismatchError(
-            f"the run {str(run)!r} was changed since {str(output.path)!r} was begun from it; "
-            "give --overwrite, or choose another folder."
+            f"the run {str(folder)!r} was changed since {str(held.path)!r} was begun from it; "
+            "give --overwrite, or choose another output."
         )
-    return gan, digest
+    held.describe(made_from, trained=digest)
+    return gan, folder
 
 
 def _with_choice(data: Kind, progress: Stopwatch) -> Kind:
@@ -388,50 +401,10 @@ def _train(
         raise
     progress.phase("writing the model")
     data.write_run(run, gan)
-    if data.options.super_resolve:
-        _fit_resolver(plan, steps=gan.steps_, progress=progress, stop=stop)
     progress.stop()
     spent = _seconds(progress)
     progress.note("time: " + ", ".join(f"{name} {spent_s:g} s" for name, spent_s in spent.items()))
     return replace(_result(plan, gan.meta_), seconds=spent), gan
-
-
-def _fit_resolver(plan: FitPlan, *, steps: int, progress: Progress, stop: StopFlag) -> None:
-    """Fit and save the super-resolver of a run of images, at a multiple of the model's side.
-
-    steps: of the model; the resolver trains a quarter as many, of its own cost.
-    """
-    data = plan.data
-    assert isinstance(data, ImageKind)
-    scale, (height, width, _) = data.options.super_resolve, data.data.image_shape
-    assert scale is not None
-    size = {"image_size": (scale * height, scale * width)}
-    larger = read_data(plan.source, data.options.model_copy(update=size), progress)
-    assert isinstance(larger, ImageKind)
-    original = data.read.scan.sizes.get("median", size["image_size"])
-    if min(original) < scale * min(height, width):
-        progress.warn(
-            f"the originals are {original[1]} x {original[0]} px (median), less than {scale} times "
-            "the model's side: nothing sharper can be learned from them"
-        )
-    srgan = resolve_recipe("srgan")
-    generator = srgan.generator.model_copy(update={"scale": scale})
-    options = data.options
-    gan = ImageGAN(
-        recipe=srgan.model_copy(update={"generator": generator}),
-        steps=max(steps // 4, 20),
-        classes="all",
-        device=options.device,
-        precision=options.precision,
-        threads=options.threads,
-        random_state=options.seed,
-        selection=False,
-    )
-    progress.note(f"fitting a super-resolver to {scale * width} x {scale * height} px")
-    with alone():  # other ranks wait for what is written
-        gan.fit(larger.data, RunContext(progress=progress, stop=stop))
-    remove_named(plan.run, [RESOLVER])
-    gan.save(plan.run / RESOLVER)
 
 
 def _seconds(progress: Stopwatch) -> dict[str, float]:
@@ -450,11 +423,10 @@ def _finished(plan: FitPlan) -> FitResult | None:
         return None
     try:
         meta = read_meta(plan.run)
-        load_bundle(plan.run / MODEL, NAME, schema=dict)  # its arrays are whole
+        load_bundle(plan.run / MODEL, schema=dict)  # its arrays are whole
     except ModelFileError:
         return None
     same = meta.steps == steps and meta.data_sha256 == plan.data.sha256
-    same &= plan.data.options.super_resolve is None or (plan.run / RESOLVER).is_dir()
     return _result(plan, meta) if same else None
 
 

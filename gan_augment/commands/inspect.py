@@ -1,6 +1,6 @@
-"""`inspect`: what a data set holds, and what a trained run is. Changes nothing of either.
+"""`inspect`: report what a data set holds, or what a trained run is. Neither is changed.
 
-Loads no torch, but for the picture of a run's candidates.
+Only the picture of a run's candidates loads torch.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from gan_augment.commands.kinds import (
     read_meta,
     unit_of,
 )
-from gan_augment.commands.outputs import CANDIDATES
+from gan_augment.commands.writing import CANDIDATES
 from gan_augment.data.images.contact_sheet import SheetRow, contact_sheet
 from gan_augment.data.images.png_folder import png_bytes
 from gan_augment.data.images.reader import read_images
@@ -34,7 +34,7 @@ from gan_augment.data.signals import holds_signals
 from gan_augment.data.tables.encoding import encoded_width
 from gan_augment.data.topup_plan import explain_rare, rare_classes
 from gan_augment.errors import OutputExistsError, UnreadableFilesError, UsageError
-from gan_augment.generators import model_folder
+from gan_augment.generators import model_path
 from gan_augment.generators.model_file import ModelMeta
 from gan_augment.options import FitOptions
 from gan_augment.progress import Progress
@@ -53,10 +53,10 @@ _OF_COLUMNS = {"name", "kind", "dtype", "missing", "why"}
 
 @dataclass(frozen=True)
 class DataReport:
-    """What one pass over the data found.
+    """The result of one pass over the data.
 
-    counts: {class: rows}. facts: what JSON says of this kind of data. details: what people read of
-    it, in lines. problem: why a fit would stop here, or None.
+    counts: {class: rows}. facts: entries for JSON that depend on the kind of data. details: the
+    same in lines for people. problem: why a fit would stop, or None.
     """
 
     source: str
@@ -69,17 +69,17 @@ class DataReport:
 
     @property
     def rare(self) -> tuple[str, ...]:
-        """The classes that `--classes rare` means."""
+        """Return the classes selected by `--classes rare`."""
         return rare_classes(self.counts)
 
     def to_dict(self) -> dict[str, Any]:
-        """Ready for JSON."""
+        """Return the report, ready for JSON."""
         head = {"source": self.source, "classes": self.counts, "rare": list(self.rare)}
         why = {"why": explain_rare(self.counts), "problem": self.problem}
         return {**head, **why, **self.facts, "notes": list(self.notes)}
 
     def lines(self) -> list[str]:
-        """The same for people."""
+        """Return the report for people."""
         rows, classes = sum(self.counts.values()), len(self.counts)
         return [
             f"{self.source}: {rows} {self.unit} of {classes} classes",
@@ -93,7 +93,7 @@ class DataReport:
 
 @dataclass(frozen=True)
 class RunReport:
-    """What a trained model is, as it was saved with it. samples: the picture that was drawn."""
+    """The description of a trained model. samples: the picture that was drawn."""
 
     run: str
     sha256: str
@@ -102,7 +102,7 @@ class RunReport:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What somebody who passes the model on must know."""
+        """Return what a user must know before sharing the model."""
         facts, notes = self.facts, []
         if n := facts.anchors:
             rows = "1 training row" if n == 1 else f"{n} training rows"
@@ -114,12 +114,12 @@ class RunReport:
             )
         if isinstance(facts, ModelMeta) and facts.selection and (n := facts.selection.compared):
             notes.append(
-                f"its selection compares with features of {n} training rows, which are inside"
+                f"the model contains features of {n} training rows, compared by its selection"
             )
         return tuple(notes)
 
     def to_dict(self) -> dict[str, Any]:
-        """Ready for JSON."""
+        """Return the description, ready for JSON."""
         values: dict[str, Any] = {"run": self.run, "model_sha256": self.sha256}
         if isinstance(self.facts, ModelMeta):
             values["samples"] = self.samples
@@ -128,7 +128,7 @@ class RunReport:
         return {**values, **stored, "warnings": list(self.warnings)}
 
     def lines(self) -> list[str]:
-        """The same for people."""
+        """Return the description for people."""
         facts = self.facts
         return [
             f"{self.run}: {facts.kind} model of {len(facts.classes)} classes",
@@ -144,7 +144,7 @@ class RunReport:
         ]
 
     def _data_lines(self) -> list[str]:
-        """What the model was trained on: the size of images, or the columns of a table."""
+        """Describe the training data: the size of images, or the columns of a table."""
         facts = self.facts
         if isinstance(facts, ModelMeta):
             height, width, channels = facts.image_shape
@@ -170,13 +170,35 @@ def inspect_data(
     skip_bad: bool = False,
     progress: Progress | None = None,
 ) -> DataReport:
-    """Say what is in a folder of classes, a manifest or an `.npz`, decoding every file once.
+    """Report the content of a folder of classes, a manifest, an `.npz` or a table.
 
-    window: samples that signals are cut to.
-    With `target`, the column of labels, it is a table; columns: {column: kind}, where the kind is
-    not to be inferred.
-    Files that cannot be used are listed, not raised for; where a fit would stop for them (see
-    `skip_bad`), the report says so. Raises DataError where there is nothing to read.
+    Every file is decoded once. Unusable files are listed; the report says whether a fit would stop
+    for them.
+
+    Parameters
+    ----------
+    source
+        The data.
+    target
+        The column of labels; with it the data is a table.
+    columns
+        {column: kind}, for columns whose kind is not to be inferred.
+    workers
+        Processes that decode images.
+    window
+        Samples that signals are cut to.
+    skip_bad
+        Whether a fit skips unusable files.
+    progress
+        Shows progress.
+
+    Raises
+    ------
+    DataError
+        If there is nothing to read.
+
+    Examples
+    --------
 
     >>> import tempfile
     >>> import numpy as np
@@ -214,12 +236,24 @@ def inspect_data(
 def inspect_run(
     run: str | Path, *, samples: bool = False, out: str | Path | None = None
 ) -> RunReport:
-    """Say what a trained run is: classes, sizes, recipe, data hash, scores, what it contains.
+    """Describe a trained run: classes, sizes, recipe, data hash, scores, training rows inside.
 
-    samples: draw what selection keeps and rejects of each class, and why, into the new .png `out`
-    or, without a name, into `candidates.png` of the run folder, where an earlier one is replaced.
-    Raises ModelFileError where there is no model, or its description is damaged; UsageError for
-    pictures of a table's run, OutputExistsError, WriteFailedError.
+    Parameters
+    ----------
+    run
+        The folder of the run, or a saved model.
+    samples
+        Whether to draw which candidates of each class selection keeps and rejects, and why.
+    out
+        The new .png file for them. None writes `candidates.png` in the run folder, and replaces an
+        earlier one.
+
+    Raises
+    ------
+    ModelFileError
+        If there is no model, or its description is damaged.
+    UsageError, OutputExistsError, WriteFailedError
+        For pictures of a table's run, or a name that is taken.
     """
     run = Path(run)
     meta = read_meta(run)
@@ -228,22 +262,22 @@ def inspect_run(
 
 
 def _write_candidates(run: Path, meta: Meta, out: str | Path | None) -> Path:
-    """Draw candidates of each class, topped-up ones first, 50 at most, into a PNG file.
+    """Draw candidates of at most 50 classes, topped-up classes first, into a PNG file.
 
-    Above those kept, below those rejected, each with the criterion that it fails. Of a class that
-    is refused this shows what selection makes of its candidates, though none would be given.
+    Kept candidates stand above rejected ones, which name the criterion they fail. Refused classes
+    are shown as well.
     """
-    png = run / CANDIDATES if out is None else Path(out)
+    png = (run if run.is_dir() else run.parent) / CANDIDATES if out is None else Path(out)
     if not isinstance(meta, ModelMeta):
-        raise UsageError(f"the run {str(run)!r} is of a table; its rows are in samples.csv")
+        raise UsageError(f"{str(run)!r} is the run of a table; its rows are in samples.csv")
     if png.suffix.lower() != ".png":
-        raise UsageError(f"{str(png)!r} is no name of a picture; expected one that ends in .png")
+        raise UsageError(f"{str(png)!r} is not the name of a .png file")
     clean_stale(png.parent, {png.name})
     if png.exists() and out is not None:
         raise OutputExistsError(f"{str(png)!r} exists; name another file, or remove it")
     from gan_augment.generators.image_gan import ImageGAN
 
-    gan = ImageGAN.load(model_folder(run), threads=1)
+    gan = ImageGAN.load(model_path(run), threads=1)
     names = sorted(
         (name for name, n in gan.classes_.items() if n), key=lambda name: name not in gan.topped_up_
     )
@@ -254,7 +288,7 @@ def _write_candidates(run: Path, meta: Meta, out: str | Path | None) -> Path:
 
 
 def _judged(gan: ImageGAN, name: str) -> SheetRow:
-    """The first candidates of a class that are kept and that are rejected, 12 of each at most."""
+    """Return the first kept and the first rejected candidates of a class, at most 12 each."""
     drawn, reasons = gan.candidates(name)
     for number in range(1, _MOST_BLOCKS):
         rejected = int((reasons != "").sum())
@@ -283,7 +317,7 @@ def _acceptance(meta: ModelMeta, name: str) -> str:
 
 
 def _class_lines(counts: Mapping[str, int], marked: tuple[str, ...], mark: str) -> list[str]:
-    """A line a class: its name, its rows, and the mark where it has one."""
+    """Return a line per class: its name, its rows, and a mark if it is in `marked`."""
     wide = max((len(name) for name in counts), default=0)
     return [
         f"  {name:<{wide}}  {n:>7}{f'  {mark}' if name in marked else ''}"
@@ -307,7 +341,7 @@ def _image_lines(scan: Scan) -> list[str]:
 
 
 def _table_report(source: str, read: ReadTable) -> DataReport:
-    """The columns as a model would learn them, and what its networks would hold of the rows."""
+    """Report the columns as a model learns them, and the memory of the encoded rows."""
     table, schema, width = read.table, read.schema, encoded_width(read.schema)
     n = 4 * width * len(table)
     memory = f"{n / 2**20:,.1f} MiB" if n >= 2**20 else f"{n / 2**10:,.1f} KiB"

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_augment.commands.outputs import FILE_FORMAT, MODEL, SAMPLES, TABLE_SAMPLES
+from gan_augment.commands.writing import FILE_FORMAT, MODEL, SAMPLES, TABLE_SAMPLES
 from gan_augment.data.arrays import read_npz, to_uint8
 from gan_augment.data.images.contact_sheet import SheetRow, contact_sheet
 from gan_augment.data.images.png_folder import png_bytes
@@ -37,9 +37,9 @@ from gan_augment.data.tables import TABLE_SUFFIXES
 from gan_augment.data.tables.schema import Overrides, TableSchema
 from gan_augment.data.topup_plan import choose_classes
 from gan_augment.errors import DataError, TooFewAcceptedError, UsageError
-from gan_augment.generators import model_folder
+from gan_augment.generators import model_path
 from gan_augment.generators.generator import check_length
-from gan_augment.generators.model_file import NAME, ModelMeta, TableMeta
+from gan_augment.generators.model_file import ModelMeta, TableMeta
 from gan_augment.input_files import check_there
 from gan_augment.kinds.kind import Labelled
 from gan_augment.options import FitOptions, with_options
@@ -66,11 +66,9 @@ if TYPE_CHECKING:
 IMAGES_A_CLASS = 12
 ROWS_A_CLASS = 5
 CLASSES_SHOWN = 50
-MODEL_SHARE = 0.6
-"""Of a budget that a super-resolver has a part of."""
 _OF_IMAGES = (
     *("image_size", "resize", "flips", "skip_bad", "until", "patience"),
-    *("window", "super_resolve"),
+    "window",
 )
 _FAMILIES = {
     "number": ("int", "uint", "float", "double", "halffloat", "decimal"),
@@ -112,8 +110,6 @@ class _Kind(ABC):
         """Settings that both kinds of generator take."""
         names = ("steps", "budget_s", "device", "precision", "threads")
         own = {name: getattr(self.options, name) for name in names}
-        if self.options.super_resolve and own["budget_s"]:
-            own["budget_s"] *= MODEL_SHARE
         seed = {"random_state": self.options.seed, "callbacks": callbacks}
         return {"classes": self.topped_up, **own, **seed}
 
@@ -498,8 +494,6 @@ def read_data(
 
 def _read_signals(source: Path, options: FitOptions, progress: Progress | None) -> ReadSignals:
     check_there(source, "a folder of classes of .npy or .wav files, or an .npz")
-    if options.super_resolve is not None:
-        raise UsageError("--super-resolve is for images, and the data is signals; leave it out")
     if options.image_size is not None or options.resize != "squeeze":
         raise UsageError(
             f"--image-size and --resize are for images, and {str(source)!r} is signals; --window "
@@ -514,7 +508,9 @@ def unit_of(meta: Meta) -> str:
 
 
 def check_no_table(source: Path, options: FitOptions) -> None:
-    """Raise UsageError for what can only be a table, where no target is named."""
+    """Raise UsageError for a table without a target, and for the root of a file system."""
+    if source.resolve() == Path(source.resolve().anchor):
+        raise UsageError(f"{str(source)!r} is the root of a file system; name a folder of classes")
     if options.columns:
         raise UsageError("kinds of columns were given and no table: name its --target COLUMN")
     if options.most_rows != FitOptions().most_rows:
@@ -528,10 +524,10 @@ def check_no_table(source: Path, options: FitOptions) -> None:
 
 def read_meta(run: str | Path) -> ModelMeta | TableMeta:
     """The description of a run's model, verified: of images or of a table."""
-    folder = model_folder(Path(run))
-    if load_meta(folder, NAME, schema=dict).get("kind") == "table":
-        return load_meta(folder, NAME, schema=TableMeta)
-    return load_meta(folder, NAME, schema=ModelMeta)
+    file = model_path(Path(run))
+    if load_meta(file, schema=dict).get("kind") == "table":
+        return load_meta(file, schema=TableMeta)
+    return load_meta(file, schema=ModelMeta)
 
 
 def kept_lines(meta: Meta) -> list[str]:
@@ -547,7 +543,7 @@ def kept_lines(meta: Meta) -> list[str]:
 
 def model_sha256(run: str | Path) -> str:
     """The fingerprint of a run's model, arrays included."""
-    return bundle_sha256(model_folder(Path(run)))
+    return bundle_sha256(model_path(Path(run)))
 
 
 def options_of_model(options: FitOptions, meta: Meta) -> FitOptions:

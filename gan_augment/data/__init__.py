@@ -1,1 +1,1 @@
-"""Read, group, split and batch data, and plan top-ups. Start at `images/reader.py`."""
+"""Readers and splits: whatever a user has becomes `Labelled`. Start at `images/reader.py`."""

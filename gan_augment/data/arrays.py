@@ -1,4 +1,4 @@
-"""Read arrays and .npz files as labelled images, with one rule for every pixel type."""
+"""Arrays, and .npz files of arrays, as labelled images: one stated rule for every kind of pixel."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _KEYS = (
     "x or images (N, H, W[, C]), or signals (N, C, L), y or labels (N,), and if wanted "
     "class_names, groups, ids"
 )
-_BLOCK = 1024  # rows converted at a time, to avoid a float copy of all pixels
+_BLOCK = 1024  # rows converted at a time, so that no float copy of everything exists
 DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, ValueError, TypeError, KeyError, RuntimeError)
-"""Errors of NumPy and zipfile for damaged files and other formats."""
+"""What NumPy and zipfile raise for a file that is damaged or something else."""
 FAINT = 64
-"""Images with no pixel above this level are reported as dark."""
+"""Images whose brightest pixel is below this are called dark."""
 
 
 def from_arrays(
@@ -38,11 +38,11 @@ def from_arrays(
     groups: ArrayLike | None = None,
     class_names: Sequence[str] | None = None,
 ) -> Labelled:
-    """Return labelled images from arrays, by the rules of `to_uint8` and `encode_labels`.
+    """Labelled images from arrays, by the rules of `to_uint8` and `encode_labels`.
 
-    x: (N, H, W) or (N, H, W, C), at least 8 px a side. y: (N,) str, int, bool or float. groups:
-    (N,) of any type, or None; rows with equal pixels share a group. The arrays are not changed, and
-    uint8 pixels are not copied. Raises DataError.
+    x: (N, H, W) or (N, H, W, C), at least 8 px a side. y: (N,) str, int, bool or float.
+    groups: (N,) of any kind, or None; rows with the same pixels are put into one group.
+    The arrays are not changed; uint8 pixels are not copied. Raises DataError.
 
     >>> import numpy as np
     >>> x = np.linspace(0, 1, 3 * 8 * 8).reshape(3, 8, 8)
@@ -66,7 +66,7 @@ def label_pixels(
     digests: Sequence[str] | None = None,
     like: Labelled | None = None,
 ) -> Labelled:
-    """Return labelled rows from pixels (N, H, W, C) and labels of any type.
+    """Labelled images from uint8 pixels (N, H, W, C) and labels in the user's terms.
 
     digests: one per row, of the originals if the pixels were resized; else of the pixels.
     like: labelled rows whose kind and meta the new ones take; None for images.
@@ -75,7 +75,7 @@ def label_pixels(
     labels, class_names = encode_labels(y, names)
     if len(labels) != len(pixels):
         raise DataError(
-            f"{len(pixels)} images and {len(labels)} labels; expected one label per image"
+            f"{len(pixels)} images and {len(labels)} labels; expected one label an image"
         )
     same = same_rows([digest(image) for image in pixels] if digests is None else digests)
     if ids is None:
@@ -92,10 +92,10 @@ def label_pixels(
 
 
 def read_npz(path: Path) -> dict[str, Any]:
-    """Return the arrays x and y of an .npz file, and class_names, groups and ids if present.
+    """Arrays of an .npz file by the names x, y and, where there, class_names, groups and ids.
 
-    `images` and `signals` are other names for x, `labels` for y; other arrays are ignored. Pickled
-    data is never loaded. Raises DataError for missing arrays, Python objects and damaged files.
+    `images` is another name of x, `labels` one of y; other arrays are not read. No pickle is.
+    Raises DataError for missing arrays, Python objects, and anything damaged.
     """
     try:
         with regular_file(path) as file:
@@ -111,7 +111,7 @@ def read_npz(path: Path) -> dict[str, Any]:
                 raise DataError(f"the arrays of {str(path)!r} need {problem}; take fewer rows")
             arrays = {name: archive[key] for name, key in keys.items()}
         if not all(isinstance(array, np.ndarray) for array in arrays.values()):
-            raise ValueError("a part is not an array")
+            raise ValueError("a part is no array")
         return arrays
     except DataError:
         raise
@@ -124,7 +124,7 @@ def read_npz(path: Path) -> dict[str, Any]:
             raise DataError(
                 f"{str(path)!r} holds Python objects; save them as numbers or text: y.astype(str)"
             ) from None
-        raise DataError(f"{str(path)!r} is not an intact .npz file: {error}") from None
+        raise DataError(f"{str(path)!r} is no intact .npz file: {error}") from None
 
 
 def _one_of(path: Path, names: Sequence[str], *known: str) -> str:
@@ -139,12 +139,12 @@ def _one_of(path: Path, names: Sequence[str], *known: str) -> str:
 
 
 def to_uint8(x: ArrayLike) -> tuple[NDArray[np.uint8], str | None]:
-    """Return (uint8 pixels (N, H, W, C), a note on how they were read or None).
+    """(uint8 pixels (N, H, W, C), a note on how they were read or None).
 
-    The rule depends on the type and the range of the whole array, never of one image. uint8 is
-    unchanged. Booleans become 0 and 255. Other integers are 0..255. Floats are multiplied by 255 if
-    the maximum is at most 1, else taken as 0..255; they are rounded, never clipped. Raises
-    DataError for negative values, values above 255, NaN, other shapes, and channels first.
+    The rule, by type and by the range over the whole array, never by image:
+    uint8: as it is. Booleans: False 0, True 255. Other integers: 0..255 as they are.
+    Floats: 0..1 times 255 if the maximum is at most 1; 0..255 if it is above. Rounded, never cut.
+    Raises DataError for anything else: negative, above 255, NaN, other shapes, channels first.
     """
     values = np.asarray(x)
     if values.dtype.kind == "O":
@@ -200,13 +200,13 @@ def _check_range(values: NDArray[np.generic], least: float, most: float) -> None
 
 
 def _with_channels(values: NDArray[np.generic]) -> NDArray[np.generic]:
-    """Return (N, H, W) as (N, H, W, 1) and (N, H, W, C) unchanged; raise DataError otherwise."""
+    """(N, H, W) as (N, H, W, 1); (N, H, W, C) as it is; anything else is refused."""
     if values.ndim == 3:
         values = values[..., np.newaxis]  # (N, H, W) -> (N, H, W, 1)
     if values.ndim != 4:
         raise DataError(f"images have shape {values.shape}; expected (N, H, W) or (N, H, W, C)")
     if 0 in values.shape:
-        raise DataError(f"images have shape {values.shape}, which is empty")
+        raise DataError(f"images have shape {values.shape}: there is nothing in it")
     if values.shape[1] <= 4 and min(values.shape[2:]) >= 8:
         raise DataError(
             f"images have shape {values.shape}, which looks like channels first (N, C, H, W); "

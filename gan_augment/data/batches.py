@@ -1,4 +1,4 @@
-"""Draw training batches as a function of (seed, step): class-balanced, in same-class pairs."""
+"""Training batches as a function of (seed, step): class-balanced, in same-class pairs."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from gan_augment.data.pixels import to_network
 from gan_augment.kinds.kind import Labelled
 from gan_augment.rng import rng_for
 
-_DROP_PAGES_EVERY = 16  # steps; with 64 rows each, at most 64 MiB of a mapped file stay resident
+_DROP_PAGES_EVERY = 16  # of 64 rows: at most 64 MiB of a mapped file count as the process's own
 
 
 @dataclass(frozen=True)
 class Batch:
     """Rows for one step; y, index: int64 (N,), index into the data.
 
-    x: float32 (N, C, H, W) -1..1 for images, (N, width) for encoded rows. Rows 2i and 2i + 1 have
-    the same class and differ if the class has two rows. unlabelled: as many rows as x without a
-    class, or None.
+    x: float32 (N, C, H, W) -1..1 of images, (N, width) of encoded rows.
+    Rows 2i and 2i + 1 are of one class, and two different rows where the class has two.
+    unlabelled: as many rows as x whose classes nobody knows, or None.
     """
 
     x: Tensor
@@ -35,12 +35,12 @@ class Batch:
 
 
 class Batches:
-    """Batches of `size` rows in same-class pairs, with class shares q_c ~ n_c^power.
+    """Batches of `size` rows in same-class pairs, their labels following q_c ~ n_c^power.
 
     A batch is a pure function of (seed, step, turn); rows are drawn with replacement over steps.
-    labels: int64 (N,), below `classes`. power: 1 for the class shares of the data, 0 for equal
-    shares; the same for reals and fakes. among: the rows to draw from; None for all. unlabelled:
-    rows without a class; each batch draws `size` of them as well.
+    labels: int64 (N,), below `classes`. power: 1 is the data's own share of each class, 0 an equal
+    share; the same for reals and fakes. among: the rows to draw from; None for all. unlabelled:
+    rows without a class, of which each batch draws `size` as well.
     """
 
     def __init__(
@@ -64,13 +64,13 @@ class Batches:
         self._edges: NDArray[np.float64] = np.cumsum(weights / weights.sum())  # (K,), of 0..1
 
     def part(self, size: int) -> Self:
-        """Return a copy with batches of another size."""
+        """Return the same with batches of another size."""
         part = copy.copy(self)
         part._size = size
         return part
 
     def at(self, seed: int, step: int, turn: int = 0) -> Batch:
-        """Return the batch of one step; `turn` counts D steps within one G step."""
+        """The batch of one step; `turn` counts D steps inside one G step."""
         index = self._drawn(rng_for(seed, "batches", step, turn))
         y = torch.from_numpy(self._labels[index]).to(self._device)
         batch = Batch(self._features(index, step), y, index)
@@ -81,15 +81,15 @@ class Batches:
         return replace(batch, unlabelled=self._on_device(drawn))
 
     def _features(self, index: NDArray[np.int64], step: int) -> Tensor:
-        """Return the rows of a batch on the device."""
+        """The rows of a batch on the device."""
         raise NotImplementedError
 
     def _on_device(self, rows: Any) -> Tensor:
-        """Return rows as networks take them."""
+        """Rows as networks take them."""
         raise NotImplementedError
 
     def _drawn(self, rng: np.random.Generator) -> NDArray[np.int64]:
-        """Draw (size,) row numbers; 2i and 2i + 1 have one class and differ if it has two rows."""
+        """(size,) row numbers; 2i and 2i + 1 are of one class, different where it has two rows."""
         pairs = self._size // 2
         last = np.flatnonzero(self._counts)[-1]
         label = np.minimum(np.searchsorted(self._edges, rng.random(pairs), side="right"), last)
@@ -102,9 +102,9 @@ class Batches:
 
 
 class PairedBatches(Batches):
-    """Batches of images, edge-padded to `padded` px; pixels are read in place.
+    """Batches of images, edge-padded to `padded` px; their pixels are read in place.
 
-    partners: int64 (N,) or None; the channels of row partners[i] are appended to those of row i.
+    partners: int64 (N,), for each row another one, whose channels come behind its own; or None.
     """
 
     def __init__(

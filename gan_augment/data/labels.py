@@ -1,4 +1,4 @@
-"""Turn labels of any type into class names and int64 labels."""
+"""Whatever a user calls a class, as class names and int64 labels. No pixels, no files."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ LONGEST_NAME = 200  # characters; with percent-encoding still a file name somewh
 
 
 def name_problem(name: str) -> str | None:
-    """Return why a string cannot be a class name, or None.
+    """Say why a string cannot be a class name, or return None.
 
-    Separators, dots and reserved names are allowed; file names encode them.
+    Separators, dots and reserved names are fine: they are encoded where files are written.
 
     >>> name_problem("a/b") is None
     True
@@ -35,14 +35,14 @@ def name_problem(name: str) -> str | None:
 
 
 def check_names(names: Sequence[str]) -> None:
-    """Raise DataError for a string that cannot be a class name."""
+    """Raise DataError where one of these strings cannot be a class name."""
     for name in names:
         if problem := name_problem(name):
             raise DataError(f"{name[:60]!r} cannot be a class name: {problem}. Rename the class.")
 
 
 def in_order(names: Sequence[str]) -> tuple[str, ...]:
-    """Sort class names: as numbers if all are whole numbers, else as text.
+    """Sort class names: as numbers where all are whole numbers, else as text.
 
     >>> in_order(["10", "9"]), in_order(["b", "a", "10"])
     (('9', '10'), ('10', 'a', 'b'))
@@ -52,10 +52,10 @@ def in_order(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def check_classes(distinct: Sequence[object], where: str, n: int) -> None:
-    """Raise DataError if the distinct labels of n rows are not classes to learn.
+    """Raise DataError where the distinct labels of n rows are no classes to learn.
 
-    As in `sklearn.utils.multiclass.type_of_target`, numbers that are not all whole are a regression
-    target. where: the subject of the error messages, such as "y".
+    As in `sklearn.utils.multiclass.type_of_target`, numbers of which one is not whole are a
+    regression target. `where` begins the sentences: what holds the labels.
     """
     for label in distinct:
         if not isinstance(label, str | bool | int | float):
@@ -82,12 +82,12 @@ def check_classes(distinct: Sequence[object], where: str, n: int) -> None:
 def encode_labels(
     y: ArrayLike, class_names: Sequence[str] | None = None
 ) -> tuple[NDArray[np.int64], tuple[str, ...]]:
-    """Return labels int64 (N,) and class names from str, int, bool or float labels (N,).
+    """Return labels int64 (N,) and class names of labels (N,) that are str, int, bool or float.
 
-    Names are `str(label)`: "cat", "3", "False", "0.5". Floats that are all whole are named as whole
-    numbers ("1", not "1.0"). Classes are sorted, numbers as numbers. With `class_names`, whole
-    numbers are indices into it and strings are looked up in it. Raises DataError for missing labels
-    (None, NaN), other types and other shapes.
+    Names are `str(label)`: "cat", "3", "False", "0.5"; floats that are all whole are named as whole
+    numbers ("1", not "1.0"). Classes are in sorted order, numbers as numbers.
+    With `class_names`, whole numbers are indices into it and strings are looked up in it.
+    Raises DataError for missing labels (None, NaN), other types and other shapes.
 
     >>> encode_labels([10.0, 9.0, 10.0])
     (array([1, 0, 1]), ('9', '10'))
@@ -95,9 +95,7 @@ def encode_labels(
     values = np.asarray(y)
     if values.ndim != 1:
         cure = "y.argmax(axis=1)" if values.ndim == 2 and values.shape[1] > 1 else "y.ravel()"
-        raise DataError(
-            f"labels have shape {values.shape}; expected (N,), one per row. Pass {cure}."
-        )
+        raise DataError(f"labels have shape {values.shape}; expected (N,), one a row. Pass {cure}.")
     if class_names is not None:
         return _encode_by_names(values, tuple(str(name) for name in class_names))
     if values.dtype.kind in "OU":
@@ -128,7 +126,7 @@ def _check_kind(values: NDArray[np.generic]) -> None:
 
 
 def _names_of(values: NDArray[np.object_]) -> list[str]:
-    """Return the names of the labels of an object array."""
+    """Name the labels of an object array (a mixed list, a pandas column of strings)."""
     numbers = [v for v in values if isinstance(v, float | np.floating)]
     whole = all(math.isfinite(v) and v == math.floor(v) for v in numbers)
     first_of: dict[str, object] = {}
@@ -171,7 +169,7 @@ def _encode_by_names(
     whole = values.dtype.kind != "f" or bool((labels == values).all())
     if not whole or (len(labels) and not (labels.min() >= 0 and labels.max() < len(class_names))):
         raise DataError(
-            f"labels range from {values.min()} to {values.max()}; expected whole numbers from 0 to "
-            f"{len(class_names) - 1}, since there are {len(class_names)} class_names"
+            f"labels reach from {values.min()} to {values.max()}; with {len(class_names)} "
+            f"class_names expected whole numbers from 0 to {len(class_names) - 1}"
         )
     return labels, class_names

@@ -1,6 +1,6 @@
-"""Read labelled signals from arrays, an .npz file, or a folder of .npy or .wav files.
+"""Signals that a user has as `Labelled`: arrays, an .npz, a folder of .npy or .wav files.
 
-`file_bytes` writes a window as such a file. Only this module imports soundfile.
+Also a window as the bytes of such a file. soundfile, for .wav, has its one door here.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ from gan_augment.progress import Progress
 
 SUFFIXES = (".npy", ".wav")
 FULL_SCALE = 0.999
-"""Samples beyond this part of the range of a .wav file may be clipped."""
+"""Of the range of a .wav file, from where on a sample may be clipped."""
 CLIPPED = 0.01
-"""Share of such samples from which a recording is reported."""
+"""The share of such samples from which a recording is told of."""
 Values = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class ReadSignals:
-    """Labelled windows, the scan of the files, and notes for people.
+    """Labelled windows, what the scan of the files found, and sentences for people.
 
-    values: the windows as read, float32 (N, C, L). cut: True if windows are parts of recordings,
-    False if each is a file or a row of an array.
+    values: the windows as they were read, float32 (N, C, L). cut: whether windows are parts of
+    recordings; else each is a file, or a row of an array.
     """
 
     data: Labelled
@@ -61,10 +61,10 @@ def from_signals(
     scale: Scale | None = None,
     rate: int | None = None,
 ) -> Labelled:
-    """Return labelled signals from an array (N, C, L), or (N, L) with one channel.
+    """Labelled signals from an array (N, C, L), or (N, L) of one channel; it is not changed.
 
-    y: (N,) str, int, bool or float. groups: (N,) of any type, or None; equal windows share a group.
-    scale: for each channel the values that become -1 and 1; None for its range. Raises DataError.
+    y: (N,) str, int, bool or float. groups: (N,) of any kind, or None; equal windows share one.
+    scale: of each channel the values that are -1 and 1; None takes its range. Raises DataError.
 
     >>> data = from_signals(np.random.default_rng(0).normal(size=(3, 2, 64)), ["a", "b", "a"])
     >>> data.values.shape, data.counts
@@ -77,7 +77,7 @@ def from_signals(
 
 
 def checked_values(x: ArrayLike) -> Values:
-    """Return signals as float32 (N, C, L), L >= 16. Raises DataError for anything else."""
+    """Signals as float32 (N, C, L), L >= 16. Raises DataError for anything else."""
     try:
         values = np.asarray(x)
     except ValueError:
@@ -106,9 +106,10 @@ def checked_values(x: ArrayLike) -> Values:
 
 
 def holds_signals(source: Path) -> bool:
-    """Return whether a folder holds .npy or .wav files and no image, or an .npz file signals.
+    """Whether a folder holds .npy or .wav files and no image, or an .npz signals by its header.
 
-    In an .npz file, signals are an array named `signals`, or an `x` (N, C, L) with C < 8.
+    Signals are an array called `signals`, or an `x` (N, C, L) of fewer channels than images have
+    pixels a side.
     """
     if source.is_dir():
         suffixes = (Path(f).suffix.lower() for _, _, files in os.walk(source) for f in files)
@@ -140,11 +141,12 @@ def read_signals(
     scale: Scale | None = None,
     progress: Progress | None = None,
 ) -> ReadSignals:
-    """Read an .npz file of signals (N, C, L), or a folder per class of .npy (C, L) or .wav files.
+    """Read an .npz of signals (N, C, L), or a folder a class of .npy (C, L) or .wav files.
 
-    window: length in samples of the windows that recordings are cut into; windows of one recording
-    share a group. Without it, all signals need one length. Silent windows are dropped. scale: as in
-    `from_signals`. Raises DataError, UnreadableFilesError or UsageError.
+    window: samples; recordings are cut into windows of so many, one behind another, that share a
+    group. Without it all are of one length. Silent windows are left out. scale: as in
+    `from_signals`.
+    Raises DataError, UnreadableFilesError and UsageError, each with what to do.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -162,14 +164,14 @@ def read_signals(
         return _read_npz(path, window, scale)
     if not path.is_dir():
         raise UsageError(
-            f"{str(path)!r} holds no signals; expected a folder per class of .npy or "
+            f"{str(path)!r} is no signals that are known; expected a folder of classes of .npy or "
             ".wav files, or an .npz of x (N, channels, length) and y (N,)"
         )
     return _read_folder(list_folder(path, SUFFIXES), window, skip_bad, scale, progress)
 
 
 def file_bytes(values: Values, rate: int | None) -> bytes:
-    """Return a window (C, L) as the bytes of a file: .wav (32-bit float) with a rate, else .npy."""
+    """A window (C, L) as the bytes of a file: .wav of 32-bit floats with a rate, else .npy."""
     file = io.BytesIO()
     if rate is None:
         np.save(file, np.ascontiguousarray(values, dtype=np.float32), allow_pickle=False)
@@ -179,12 +181,12 @@ def file_bytes(values: Values, rate: int | None) -> bytes:
 
 
 def suffix_of(rate: int | None) -> str:
-    """Return ".wav" for signals with a rate, else ".npy"."""
+    """ ".wav" of what has a rate, ".npy" of all else."""
     return ".npy" if rate is None else ".wav"
 
 
 def is_whole_signal(path: Path) -> bool:
-    """Return whether a file of `file_bytes` is complete (a power cut leaves cut files)."""
+    """Whether a file that `file_bytes` wrote is whole (a power cut leaves empty or cut files)."""
     try:
         _read_file(path)
     except (DataError, OSError):
@@ -193,7 +195,7 @@ def is_whole_signal(path: Path) -> bool:
 
 
 def windows_of(values: Values, window: int) -> Values:
-    """Cut a recording (C, L) into consecutive windows (n, C, window); drop the rest.
+    """Cut a recording (C, L) into windows (n, C, window), one behind another; the rest goes.
 
     >>> windows_of(np.zeros((2, 100), np.float32), 30).shape
     (3, 2, 30)
@@ -203,7 +205,7 @@ def windows_of(values: Values, window: int) -> Values:
 
 
 def _check_length(shape: tuple[int, ...]) -> None:
-    """Raise DataError for a window (C, L) that is too short or looks transposed."""
+    """Raise DataError for a window (C, L) that is too short, or looks transposed."""
     channels, length = shape
     if length >= SHORTEST_WINDOW and channels <= length:
         return
@@ -300,7 +302,7 @@ def _read_folder(
 def _windows(
     used: dict[str, tuple[Values, int | None]], label_of: dict[str, str], window: int | None
 ) -> tuple[Values, list[str], list[str], list[str] | None, int]:
-    """Return windows (N, C, L), ids, labels, recordings or None, and the number of silent ones."""
+    """(windows (N, C, L), ids, labels, the recording of each or None, silent ones left out)."""
     parts, ids, silent = [], [], 0
     for path, (values, _) in used.items():
         cut = values[None] if window is None else windows_of(values, window)
@@ -316,7 +318,7 @@ def _windows(
 
 
 def _read_file(path: Path) -> tuple[Values, int | None]:
-    """Return (float32 (C, L), rate in Hz or None) of a .npy or .wav file. Raises DataError."""
+    """(float32 (C, L), samples a second or None) of a .npy or .wav file. Raises DataError."""
     try:
         with regular_file(path) as file:
             if path.suffix.lower() == ".wav":
@@ -329,13 +331,20 @@ def _read_file(path: Path) -> tuple[Values, int | None]:
         raise DataError("it does not fit into memory") from None
     except DAMAGED as error:
         raise DataError(f"it is no intact {path.suffix} file: {error}") from None
-    values = np.atleast_2d(values)
-    if values.ndim != 2:
+    if not isinstance(values, np.ndarray) or values.dtype.kind not in "biuf":
+        raise DataError("it holds no numbers; expected (channels, length) or (length,)")
+    values = values[None] if values.ndim == 1 else values
+    if values.ndim != 2 or not values.size:
         raise DataError(f"it has shape {values.shape}; expected (channels, length) or (length,)")
-    values = checked_values(values[None])[0]
+    _check_length(values.shape)
+    if not np.isfinite(values).all():
+        raise DataError("it holds NaN or infinite values; fill or cut the gaps first")
     if np.ptp(values) == 0:
-        raise DataError(f"it is silent (every sample is {float(values.flat[0]):g}); remove it")
-    return values, rate
+        raise DataError(
+            f"it is silent (every sample is {float(values.flat[0]):g}); record it again or leave "
+            "it out"
+        )
+    return values.astype(np.float32), rate
 
 
 def _read_wav(file: Any) -> tuple[NDArray[Any], int]:
@@ -343,7 +352,7 @@ def _read_wav(file: Any) -> tuple[NDArray[Any], int]:
     try:
         values, rate = soundfile.read(file, dtype="float32", always_2d=True)
     except soundfile.LibsndfileError as error:
-        raise DataError(f"libsndfile cannot read it: {error}") from None
+        raise DataError(f"it is no audio that libsndfile reads: {error}") from None
     return values.T, int(rate)
 
 
@@ -358,16 +367,13 @@ def _soundfile() -> Any:
 
 
 def _odd_ones(found: dict[str, tuple[Values, int | None]], window: int | None) -> dict[str, str]:
-    """Return {path: reason} for recordings of an unusual rate or number of channels, or too short.
-
-    Unusual means different from most recordings.
-    """
-    odd: dict[str, str] = {}
-    if not found:
-        return odd
-    usual, _ = Counter(rate for _, rate in found.values()).most_common(1)[0]
-    wide, _ = Counter(len(values) for values, _ in found.values()).most_common(1)[0]
+    """{path: why it cannot be used} of recordings with another rate or other channels than most,
+    or that are shorter than a window."""
+    rates = Counter(rate for _, rate in found.values())
+    channels = Counter(len(values) for values, _ in found.values())
+    odd = {}
     for path, (values, rate) in found.items():
+        usual, wide = rates.most_common(1)[0][0], channels.most_common(1)[0][0]
         if rate != usual:
             odd[path] = (
                 f"it has {_hertz(rate)}, and most files have {_hertz(usual)}; resample it "
@@ -394,7 +400,7 @@ def _too_short(what: str, length: int, window: int) -> str:
 
 
 def _check_lengths(length_of: dict[str, int]) -> None:
-    """Raise DataError if recordings have several lengths and no window cuts them."""
+    """Raise DataError where recordings are of several lengths and nothing cuts them."""
     shortest, longest = (choose(length_of, key=lambda p: length_of[p]) for choose in (min, max))
     if length_of[shortest] != length_of[longest]:
         raise DataError(
@@ -405,7 +411,7 @@ def _check_lengths(length_of: dict[str, int]) -> None:
 
 
 def _clipping_notes(used: dict[str, tuple[Values, int | None]]) -> list[str]:
-    """Return a note about clipped .wav recordings, whose range is known."""
+    """A sentence on recordings whose loudest samples are cut off; of .wav, whose range is known."""
     clipped = {
         path: float((np.abs(values) >= FULL_SCALE).mean())
         for path, (values, rate) in used.items()
@@ -418,11 +424,11 @@ def _clipping_notes(used: dict[str, tuple[Values, int | None]]) -> list[str]:
     return [
         f"{len(clipped)} of {len(used)} recordings are clipped (most: {worst!r}, "
         f"{clipped[worst]:.0%} of its samples at full scale; expected under {CLIPPED:.0%}): the "
-        "generator learns the clipping; record at a lower level, or remove them"
+        "generator learns that; record at a lower level, or leave them out"
     ]
 
 
 def _silent(x: Values) -> NDArray[np.bool_]:
-    """Return (n,): whether each channel of a window (n, C, L) is constant."""
+    """Which windows (n, C, L) hold one value alone in each channel."""
     silent: NDArray[np.bool_] = (np.ptp(x, axis=2) == 0).all(axis=1)
     return silent

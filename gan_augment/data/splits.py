@@ -1,4 +1,4 @@
-"""Hold rows out of training and deal rows into folds; groups stay whole."""
+"""Rows held out of training for scoring: groups stay whole. What the rows hold is not looked at."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from gan_augment.rng import rng_for
 def hold_out(
     data: Labelled, *, seed: int, share: float = 0.1, smallest: int = 100, most: int = 200
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return (training rows, held-out rows), ascending int64 indices that partition the data.
+    """(training rows, held-out rows): ascending int64 indices into `data`, disjoint, complete.
 
-    A class of at least `smallest` rows gives at most round(share * n) and at most `most` rows. A
-    group is held out as a whole, and never if it has rows of a smaller class. The choice depends
-    only on (seed, ids), not on the order of the rows.
+    Only classes of `smallest` rows and more give rows: at most round(share * n), at most `most`.
+    A group goes whole or not at all; one that also holds rows of a smaller class is never held out.
+    Which rows go depends on (seed, ids) alone, not on the order of the rows.
     """
     sizes = np.bincount(data.labels, minlength=len(data.names))
     quota = np.minimum(np.floor(share * sizes + 0.5).astype(np.int64), most)
@@ -34,7 +34,7 @@ def hold_out(
 
 
 def _units_in_drawn_order(data: Labelled, seed: int) -> list[list[int]]:
-    """Return groups and single rows, ordered by a keyed hash of their first id."""
+    """Groups and lone rows, ordered by a keyed hash of their first id."""
     units: dict[int, list[int]] = defaultdict(list)
     for row, unit in enumerate(unit_of_rows(data.groups, len(data)).tolist()):
         units[unit].append(row)
@@ -49,10 +49,10 @@ def _units_in_drawn_order(data: Labelled, seed: int) -> list[list[int]]:
 def fold_of_rows(
     labels: NDArray[np.int64], groups: NDArray[np.int64] | None, *, folds: int, seed: int
 ) -> NDArray[np.int64]:
-    """Return int64 (N,), the fold 0 .. folds - 1 of each row, with every class dealt evenly.
+    """int64 (N,): the fold 0 .. folds - 1 of each row, every class dealt out evenly.
 
-    labels: int64 (N,). groups: int64 (N,) or None, -1 for a row without a group. A group is dealt
-    as a whole, by the class of its first row.
+    labels: int64 (N,). groups: int64 (N,) or None, -1 for a row that stands alone; a group is dealt
+    whole, as its first row's class.
     """
     _, unit = np.unique(unit_of_rows(groups, len(labels)), return_inverse=True)
     first = np.full(unit.max() + 1, len(labels))
@@ -68,9 +68,9 @@ def fold_of_rows(
 def judging_folds(
     labels: NDArray[np.int64], groups: NDArray[np.int64] | None, *, folds: int, seed: int
 ) -> NDArray[np.int64]:
-    """Return `fold_of_rows` with -1 for rows that are never held out.
+    """`fold_of_rows`, with -1 for rows that are never held out: those of a class in one fold only.
 
-    These are the rows of a class that lies in one fold, so that every training part has the class.
+    So a class of one row or one group is seen in every fold.
     """
     dealt = fold_of_rows(labels, groups, folds=folds, seed=seed)
     for label in np.unique(labels):
@@ -84,7 +84,7 @@ def judging_folds(
 
 
 def unit_of_rows(groups: NDArray[np.int64] | None, n: int) -> NDArray[np.int64]:
-    """Return groups (n,) with a new number for each row without a group (-1)."""
+    """Groups (n,), and a number of its own for each row that stands alone (-1, or without any)."""
     if groups is None:
         return np.arange(n)
     alone = groups < 0

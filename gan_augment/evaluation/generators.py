@@ -210,12 +210,12 @@ def _unfitted(
 
 
 def _model_path(split: Split, level: str, source: str) -> Path:
-    return Path(MODELS) / f"r{split.repeat}-f{split.fold}-{source}-{level}"
+    return Path(MODELS) / f"r{split.repeat}-f{split.fold}-{source}-{level}.safetensors"
 
 
 def _load(setup: Setup[Data], split: Split, level: str, source: str, folder: Path) -> Any:
     model = folder / _model_path(split, level, source)
-    if not model.is_dir():
+    if not model.is_file():
         raise DataError("its generator could not be fitted on this part")
     gan = setup.generator
     own = isinstance(gan, ImageGAN) and bool(resolve_recipe(gan.recipe).code)  # named by the user

@@ -273,7 +273,7 @@ def all_generated(setup: Setup[Data], journal: Journal, split: Split) -> list[Ca
 def _lost(line: Line, folder: Path) -> bool:
     """Tell whether a generator was fitted, and its files are gone."""
     fitted = line["kind"] == "generator" and line["error"] is None
-    return fitted and not (folder / line["model"]).is_dir()
+    return fitted and not (folder / line["model"]).is_file()
 
 
 def _generator(setup: Setup[Data], split: Split, level: str, source: str, folder: Path) -> Task:

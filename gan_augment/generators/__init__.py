@@ -7,23 +7,28 @@ from typing import TYPE_CHECKING
 
 from gan_augment.errors import ModelFileError
 from gan_augment.input_files import check_there
-from gan_augment.storage.bundle import MANIFEST, load_meta
+from gan_augment.storage.bundle import load_meta
 
 if TYPE_CHECKING:
     from gan_augment.generators.image_gan import ImageGAN
     from gan_augment.generators.tabular_gan import TabularGAN
 
 
-def model_folder(run: Path) -> Path:
-    """Return the folder of the model: `run/model`, or `run` itself if it is one.
+MODEL = "model.safetensors"
+"""The name of the model in the folder of a run."""
 
-    Raises ModelFileError where there is none.
+
+def model_path(run: Path) -> Path:
+    """Return the file of the model: `run/model.safetensors`, or `run` itself if it is a file.
+
+    Raises ModelFileError if there is none.
     """
     run = Path(run)
     check_there(run, "the folder of a run, as `fit` prints")
-    for folder in (run / "model", run):
-        if (folder / MANIFEST).exists():
-            return folder
+    if run.is_file():
+        return run
+    if (run / MODEL).exists():
+        return run / MODEL
     if (run / "config.toml").is_file():
         raise ModelFileError(
             f"the run {str(run)!r} holds no model yet; finish it with `fit --resume` first."
@@ -40,11 +45,11 @@ def load_model(
     allow_code: bool = False,
 ) -> ImageGAN | TabularGAN:
     """Load and verify the model of a run, or a saved model; or raise ModelFileError."""
-    folder = model_folder(Path(run))
-    if load_meta(folder, "model", schema=dict).get("kind") == "table":
+    file = model_path(Path(run))
+    if load_meta(file, schema=dict).get("kind") == "table":
         from gan_augment.generators.tabular_gan import TabularGAN
 
-        return TabularGAN.load(folder, device=device, threads=threads)
+        return TabularGAN.load(file, device=device, threads=threads)
     from gan_augment.generators.image_gan import ImageGAN
 
-    return ImageGAN.load(folder, device=device, threads=threads, allow_code=allow_code)
+    return ImageGAN.load(file, device=device, threads=threads, allow_code=allow_code)

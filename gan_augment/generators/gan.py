@@ -28,7 +28,7 @@ from gan_augment.generators.generator import (
     check_length,
     checked_seed,
 )
-from gan_augment.generators.model_file import NAME, ModelMeta, TableMeta
+from gan_augment.generators.model_file import ModelMeta, TableMeta
 from gan_augment.generators.time_budget import (
     PROBE_S,
     SMALLEST_RUN_STEPS,
@@ -241,21 +241,21 @@ class GAN(ABC, Generic[Meta]):
             to start from.
         """
 
-    def save(self, folder: str | Path) -> None:
-        """Write the model as a new folder: safetensors and JSON, whole or not at all."""
-        save_bundle(Path(folder), *self._fitted()._bundle())
+    def save(self, path: str | Path) -> None:
+        """Write the model as one file, `model.safetensors` for example, whole or not at all."""
+        save_bundle(path, *self._fitted()._bundle())
 
     @classmethod
     def load(
         cls,
-        folder: str | Path,
+        path: str | Path,
         *,
         device: str = "auto",
         threads: int | None = None,
         allow_code: bool = False,
     ) -> Self:
         """Read and verify a saved model; or ModelFileError."""
-        arrays, meta = load_bundle(Path(folder), NAME, schema=cls._description)
+        arrays, meta = load_bundle(path, schema=cls._description)
         gan = cls(
             recipe=meta.recipe,
             steps=meta.steps,
@@ -277,7 +277,7 @@ class GAN(ABC, Generic[Meta]):
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state["settings"])
         if state["model"] is not None:
-            arrays, meta = read_bundle_bytes(state["model"], NAME, schema=self._description)
+            arrays, meta = read_bundle_bytes(state["model"], schema=self._description)
             self._restore(arrays, meta, compute_config_here)
 
     @property
@@ -441,7 +441,7 @@ class GAN(ABC, Generic[Meta]):
         """Give the other ranks what was learned, or take it from the leader."""
         if ranks.size == 1:
             return
-        bundle = self._bundle()[:2] if ranks.leads else None
+        bundle = self._bundle() if ranks.leads else None
         doing = "has selected and described"
         arrays, meta = share_bundle(ranks, bundle, self._description, doing)
         if not ranks.leads:
@@ -474,9 +474,9 @@ class GAN(ABC, Generic[Meta]):
         """Return the parameters of `__init__` by name."""
         return {k: v for k, v in vars(self).items() if not (k.endswith("_") or k.startswith("_"))}
 
-    def _bundle(self) -> tuple[Arrays, dict[str, Any], str]:
-        """Return the arrays, the description, and its name, for saving."""
-        return self._sampler.arrays(), self.meta_.model_dump(mode="json", by_alias=True), NAME
+    def _bundle(self) -> tuple[Arrays, dict[str, Any]]:
+        """Return the arrays and the description, for saving."""
+        return self._sampler.arrays(), self.meta_.model_dump(mode="json", by_alias=True)
 
     def _restore(
         self,
@@ -508,9 +508,7 @@ class GAN(ABC, Generic[Meta]):
     def _fitted(self) -> Self:
         if not hasattr(self, "_sampler"):
             name = type(self).__name__
-            raise NotFittedError(
-                f"this {name} is not fitted; call fit(data) or {name}.load(folder)"
-            )
+            raise NotFittedError(f"this {name} is not fitted; call fit(data) or {name}.load(path)")
         return self
 
 

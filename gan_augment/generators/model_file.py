@@ -12,8 +12,6 @@ from gan_augment.options import TopUp
 from gan_augment.recipes import Recipe
 from gan_augment.settings import Frozen
 
-NAME = "model"
-
 Side = Annotated[int, Field(ge=1, le=1 << 14)]
 """Pixels or channels that a model may claim."""
 

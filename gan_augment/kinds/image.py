@@ -98,6 +98,20 @@ class ImageKind(Kind):
             total.update(b"\0unlabelled" + self.sha256(unlabelled).encode())
         return total.hexdigest()
 
+    def suffix(self, rate: int | None) -> str:
+        """Return ".png"."""
+        return ".png"
+
+    def encode(self, data: Labelled) -> list[bytes]:
+        """Return each image as the bytes of a PNG file that names the row it was drawn from."""
+        from gan_augment.data.images.png_folder import png_bytes
+
+        sources = [""] * len(data) if data.sources is None else data.sources.tolist()
+        return [
+            png_bytes(pixels, synthetic=True, source=source)
+            for pixels, source in zip(data.pixels, sources, strict=True)
+        ]
+
     def describe(self, data: Labelled) -> str:
         """Return the number of images and their size."""
         height, width, channels = data.image_shape

@@ -106,6 +106,14 @@ class Kind(ABC):
         """Return the fingerprint of the data as a hexadecimal string."""
 
     @abstractmethod
+    def suffix(self, rate: int | None) -> str:
+        """Return the suffix of the file of a generated row; rate: samples per second (Hz)."""
+
+    @abstractmethod
+    def encode(self, data: Labelled) -> list[bytes]:
+        """Return the content of the file of each generated row."""
+
+    @abstractmethod
     def describe(self, data: Labelled) -> str:
         """Return one line for people: how many rows of which size."""
 

@@ -81,6 +81,16 @@ class SignalKind(ImageKind):
         """Reshape numbers in -1..1, (n, L C), to windows (n, 1, L, C)."""
         return np.asarray(flat, dtype=np.float32).reshape(-1, *like.image_shape)
 
+    def suffix(self, rate: int | None) -> str:
+        """Return ".wav" for signals with a rate, ".npy" for others."""
+        return ".npy" if rate is None else ".wav"
+
+    def encode(self, data: Labelled) -> list[bytes]:
+        """Return each window in its own unit as the bytes of a .wav or .npy file."""
+        from gan_augment.data.signals import file_bytes
+
+        return [file_bytes(values, data.meta.rate) for values in data.values]
+
     def describe(self, data: Labelled) -> str:
         """Return the number of windows and their length."""
         (_, length, channels), rate = data.image_shape, data.meta.rate

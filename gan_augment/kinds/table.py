@@ -94,6 +94,14 @@ class TableKind(Kind):
 
         return table_sha256(data, unlabelled)
 
+    def suffix(self, rate: int | None) -> str:
+        """Return ".csv": all rows go to one file."""
+        return ".csv"
+
+    def encode(self, data: Labelled) -> list[bytes]:
+        """Refuse: rows of a table have no files of their own."""
+        raise NotImplementedError("rows of a table are written together, by write_table")
+
     def describe(self, data: Labelled) -> str:
         """Return the number of rows and columns."""
         n, classes, columns = len(data), len(data.names), len(data.frame.columns)

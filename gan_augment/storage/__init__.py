@@ -1,4 +1,4 @@
-"""Files that survive a crash: atomic writes, verified bundles, folder locks. No torch here."""
+"""Files that survive a crash: atomic writes, verified models, folder locks. Loads no torch."""
 
 from gan_augment.storage.bundle import (
     bundle_bytes,
@@ -11,9 +11,7 @@ from gan_augment.storage.files import (
     NewFile,
     check_room,
     clean_stale,
-    new_files,
-    new_folder,
-    settle_files,
+    new_file,
     write_errors,
     write_file,
 )
@@ -27,11 +25,9 @@ __all__ = [
     "hold_folder",
     "load_bundle",
     "load_meta",
-    "new_files",
-    "new_folder",
+    "new_file",
     "read_bundle_bytes",
     "save_bundle",
-    "settle_files",
     "write_errors",
     "write_file",
 ]

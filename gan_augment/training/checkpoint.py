@@ -1,4 +1,4 @@
-"""Checkpoints of a run: numbered bundles, verified when read; the last two and the best stay.
+"""Checkpoints of a run: numbered files, verified when read, the last two and the best kept.
 
 `CheckpointStore` handles arrays and JSON-ready values, `RunSaver` the state of a run.
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import math
 import re
-import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -37,11 +36,10 @@ from gan_augment.training.loop import Run
 from gan_augment.training.monitor import Best
 from gan_augment.training.parts import Arrays, TrainState, below, load_state, row_unit, state_arrays
 
-NAME = "checkpoint"
 KEPT = 2
 CHECKPOINT_EVERY_S = 60.0
 Meta = TypeVar("Meta")
-_FOLDER = re.compile(r"step-(?P<step>[0-9]{1,15})")
+_FILE = re.compile(r"step-(?P<step>[0-9]{1,15})\.safetensors")
 
 
 class CheckpointMeta(Frozen):
@@ -64,11 +62,11 @@ class Checkpoint:
 
 
 class CheckpointStore:
-    """The checkpoints below one folder: `step-<n>`, each whole or absent.
+    """The checkpoints below one folder: `step-<n>.safetensors`, each whole or absent.
 
-    The newest has the highest step, the best is the newest that was saved as best. `damaged` is
-    {folder name: reason} of unusable ones; the next save removes them. One process at a time may
-    use a store (`hold_folder` of the run's folder).
+    The newest is the one of the highest step, the best the highest that was saved as best.
+    `damaged` holds {file name: reason} of those that a look found unusable; the next save removes
+    them. One process at a time may use a store (`hold_folder` of the run's folder).
 
     >>> import tempfile
     >>> import numpy as np
@@ -99,7 +97,7 @@ class CheckpointStore:
                 self.folder.mkdir(parents=True, exist_ok=True)
         clean_stale(self.folder)
         described = CheckpointMeta(step=step, best=best, state=dict(meta))
-        save_bundle(self._path(step), tensors, described, NAME)
+        save_bundle(self._path(step), tensors, described)
         self.damaged.pop(self._path(step).name, None)
         self._prune()
 
@@ -107,7 +105,7 @@ class CheckpointStore:
         """Return the newest intact checkpoint, or None; unusable ones are added to `damaged`."""
         for step in self._steps():
             try:
-                tensors, meta = load_bundle(self._path(step), NAME, schema=CheckpointMeta)
+                tensors, meta = load_bundle(self._path(step), schema=CheckpointMeta)
             except ModelFileError as error:
                 self.damaged[self._path(step).name] = str(error)
             else:
@@ -120,28 +118,27 @@ class CheckpointStore:
         return max(self._steps(), default=None)
 
     def _steps(self) -> list[int]:
-        """Return the steps of the folders, highest first, without known damaged ones."""
+        """Return the steps of the files, highest first, without files known to be damaged."""
         names = [entry.name for entry in self.folder.iterdir()] if self.folder.is_dir() else []
-        matches = [_FOLDER.fullmatch(name) for name in names if name not in self.damaged]
+        matches = [_FILE.fullmatch(name) for name in names if name not in self.damaged]
         return sorted((int(match["step"]) for match in matches if match), reverse=True)
 
     def _prune(self) -> None:
         intact: dict[int, bool] = {}  # {step: whether it was saved as best}, highest first
         for step in self._steps():
             try:
-                intact[step] = load_meta(self._path(step), NAME, schema=CheckpointMeta).best
+                intact[step] = load_meta(self._path(step), schema=CheckpointMeta).best
             except ModelFileError as error:
                 self.damaged[self._path(step).name] = str(error)
         best = next((step for step in intact if intact[step]), None)
         spare = {self._path(step).name for step in [*intact][KEPT:] if step != best}
         with write_errors(self.folder):
             for name in sorted(spare | set(self.damaged)):
-                if (self.folder / name).is_dir():
-                    shutil.rmtree(self.folder / name)
+                (self.folder / name).unlink(missing_ok=True)
         self.damaged.clear()
 
     def _path(self, step: int) -> Path:
-        return self.folder / f"step-{step}"
+        return self.folder / f"step-{step}.safetensors"
 
 
 class RunSaver:
@@ -242,5 +239,5 @@ def share_bundle(
     doing: str,
 ) -> tuple[Arrays, Meta]:
     """Return rank 0's arrays and description on every rank; doing: what it does until then."""
-    files = world.first(lambda: bundle_bytes(*bundle) if bundle else {}, doing)
-    return read_bundle_bytes(files, schema=schema)
+    content = world.first(lambda: bundle_bytes(*bundle) if bundle else b"", doing)
+    return read_bundle_bytes(content, schema=schema)

@@ -80,7 +80,7 @@ def run(tmp_path_factory, data_folder) -> Path:
     folder = tmp_path_factory.mktemp("runs") / "parts"
     data = read_images(data_folder).data
     gan = ImageGAN(steps=2, device="cpu", threads=1, precision="float32", selection=False).fit(data)
-    gan.save(folder / "model")
+    gan.save(folder / "model.safetensors")
     return folder
 
 

@@ -71,7 +71,7 @@ def told(run: Path, kind: str) -> list[dict]:
 def test_a_run_that_collapses_for_good_ends_with_its_best_generator_and_says_why(collapsed):
     assert [event["retries"] for event in told(collapsed, "rollback")] == [1, 2, 3]
     assert "'bad'" in told(collapsed, "stop")[0]["reason"]
-    kept = ImageGAN.load(collapsed / "model")
+    kept = ImageGAN.load(collapsed / "model.safetensors")
     assert kept.meta_.score.parts["bad/spread"] > 0.5
     assert kept.sample({"bad": 2}).counts["bad"] == 2
     assert (collapsed / "samples.png").is_file()

@@ -12,7 +12,7 @@ from gan_augment.commands.augment import augment, plan_augment
 from gan_augment.commands.fit import FitResult, fit
 from gan_augment.commands.inspect import inspect_run
 from gan_augment.errors import OutputExistsError, UsageError
-from gan_augment.generators.image_gan import ImageGAN
+from gan_augment.generators import load_model
 from gan_augment.generators.model_file import UsefulnessRecord
 from gan_augment.kinds.image import IMAGE
 from gan_augment.options import FitOptions
@@ -38,7 +38,7 @@ def marked(run: Path, folder: Path, gain: float, *, serves: bool = False) -> Pat
 
     serves: as if no class were refused, which says nothing of what would be drawn.
     """
-    arrays, meta = load_bundle(run / "model", schema=dict)
+    arrays, meta = load_bundle(run / "model.safetensors", schema=dict)
     if serves:
         for of_class in meta["selection"]["classes"].values():
             of_class["refused"] = None
@@ -46,7 +46,7 @@ def marked(run: Path, folder: Path, gain: float, *, serves: bool = False) -> Pat
         share=0.5, rare_recall=(gain,) * 3, balanced_accuracy=(gain,) * 3, accuracy=(gain,) * 3,
         seeds=2, updates=90, rows=60, rare_rows=5,
     )  # fmt: skip
-    save_bundle(folder / "model", arrays, {**meta, "usefulness": found.model_dump()}, "model")
+    save_bundle(folder / "model.safetensors", arrays, {**meta, "usefulness": found.model_dump()})
     return folder
 
 
@@ -118,7 +118,7 @@ class Facts:
 
 
 def test_a_loader_follows_the_advice_and_warns(fitted, tmp_path):
-    model = ImageGAN.load(marked(fitted.run, tmp_path / "run", -0.1) / "model", device="cpu")
+    model = load_model(marked(fitted.run, tmp_path / "run", -0.1), device="cpu")
     with pytest.warns(UserWarning, match="advised synthetic share: 0"):
         plan = planned(Facts, TopUp(companions=False), ["bad"], model)
     assert plan["bad"].synthetic == 0

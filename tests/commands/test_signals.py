@@ -1,7 +1,5 @@
 """Signals through the commands and both faces of Python."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -29,6 +27,7 @@ from gan_augment.errors import DataError, ModelFileError, UsageError
 from gan_augment.networks.geometry import Geometry
 from gan_augment.options import TopUp
 from gan_augment.recipes import RECIPES
+from gan_augment.storage import load_bundle, save_bundle
 from gan_augment.training.images import new_discriminator, new_generator
 
 QUICK = {"steps": 4, "device": "cpu", "threads": 1, "selection": False}
@@ -82,7 +81,7 @@ def test_recipes_train_on_signals_and_give_values_in_their_own_unit(name):
 
 
 def test_a_saved_model_draws_the_same_signals(run):
-    first, second = (ImageGAN.load(run / "model").sample({"fast": 5}) for _ in range(2))
+    first, second = (ImageGAN.load(run / "model.safetensors").sample({"fast": 5}) for _ in range(2))
     np.testing.assert_array_equal(first.values, second.values)
     assert first.values.mean() > 3
 
@@ -90,7 +89,7 @@ def test_a_saved_model_draws_the_same_signals(run):
 def test_a_model_whose_description_is_of_the_other_kind_is_refused(run, tmp_path):
     from gan_augment.generators.model_file import ModelMeta
 
-    facts = ImageGAN.load(run / "model").meta_.model_dump(mode="json", by_alias=True)
+    facts = ImageGAN.load(run / "model.safetensors").meta_.model_dump(mode="json", by_alias=True)
     for changes in ({"kind": "image"}, {"scale": None}, {"scale": [[1, 1], [0, 1]]}):
         with pytest.raises(ValueError, match="of shape"):
             ModelMeta.model_validate(facts | changes)
@@ -119,7 +118,7 @@ def test_sample_writes_npy_files_that_are_read_again(run, tmp_path):
     assert result.unit == "windows"
     read = read_signals(tmp_path / "out")
     assert read.data.counts == {"calm": 2, "fast": 3}
-    expected = ImageGAN.load(run / "model").sample({"fast": 3}).values
+    expected = ImageGAN.load(run / "model.safetensors").sample({"fast": 3}).values
     np.testing.assert_array_equal(read.values[2:], expected)
 
 
@@ -295,10 +294,7 @@ def test_augment_loader_and_synthetic_datasets_take_a_run_of_signals(run):
 
 
 def test_a_damaged_scale_is_no_model(run, tmp_path):
-    import shutil
-
-    shutil.copytree(run / "model", tmp_path / "model")
-    file = tmp_path / "model" / "model.json"
-    file.write_text(file.read_text().replace('"signal"', '"image"'))
+    arrays, meta = load_bundle(run / "model.safetensors", schema=dict)
+    save_bundle(tmp_path / "model", arrays, {**meta, "kind": "image"})
     with pytest.raises(ModelFileError):
-        ImageGAN.load(Path(tmp_path / "model"))
+        ImageGAN.load(tmp_path / "model")

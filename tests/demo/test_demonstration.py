@@ -109,7 +109,7 @@ def test_the_command_tops_up_digits_and_says_where_things_are(command, done, tmp
     assert ran.returncode == 0, ran.stderr
     told = json.loads(ran.stdout)
     assert told["sentence"].startswith(told["verdict"])
-    assert (tmp_path / told["run"] / "model").is_dir()
+    assert (tmp_path / told["run"] / "model.safetensors").is_file()
     assert (tmp_path / told["samples"]).read_bytes().startswith(b"\x89PNG")
     topped_up = tmp_path / told["topped_up"]
     with (topped_up / "manifest.csv").open(newline="", encoding="utf-8") as file:

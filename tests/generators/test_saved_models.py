@@ -110,7 +110,7 @@ def saved(fitted, table_gan) -> dict[str, tuple[type, Arrays, dict[str, Any]]]:
         }
     parts = {}
     for name, gan in models.items():
-        arrays, meta, _ = gan._bundle()
+        arrays, meta = gan._bundle()
         parts[name] = (type(gan), dict(arrays), meta)
     return parts
 
@@ -118,7 +118,7 @@ def saved(fitted, table_gan) -> dict[str, tuple[type, Arrays, dict[str, Any]]]:
 def refusal(kind: type, arrays: Arrays, meta: dict[str, Any], folder: Path) -> str:
     """Why a saved model of these parts is refused."""
     gan = kind.__new__(kind)
-    files = bundle_bytes(arrays, meta, "model")
+    files = bundle_bytes(arrays, meta)
     state = {"settings": kind()._settings(), "model": files}
     with pytest.raises(ModelFileError) as caught:
         gan.__setstate__(state)
@@ -176,8 +176,7 @@ def test_a_description_that_claims_a_huge_network_is_refused_unbuilt(
 
 def test_a_changed_payload_of_a_copy_is_refused(table_gan) -> None:
     state = copy.deepcopy(table_gan.__getstate__())
-    name = "tensors.safetensors"
-    state["model"][name] = state["model"][name][:-1] + b"\x01"
+    state["model"] = state["model"][:-1] + b"\x01"
     with pytest.raises(ModelFileError, match="checksum"):
         TabularGAN.__new__(TabularGAN).__setstate__(state)
 

@@ -1,6 +1,7 @@
 """Files and folders appear whole or not at all."""
 
 import errno
+import hashlib
 import os
 import shutil
 from pathlib import Path
@@ -11,12 +12,11 @@ from gan_augment.errors import OutputExistsError, WriteFailedError
 from gan_augment.storage import (
     check_room,
     clean_stale,
-    new_files,
-    new_folder,
-    settle_files,
+    new_file,
     write_errors,
     write_file,
 )
+from gan_augment.storage.files import move_folder
 
 DEAD_PID = 2**22 + 1  # above Linux's largest process number
 
@@ -67,42 +67,6 @@ def test_a_failed_write_keeps_the_old_file_and_removes_the_temporary(
     assert names(tmp_path) == {"a"}
 
 
-def test_a_folder_appears_only_when_it_is_complete(tmp_path):
-    with new_folder(tmp_path / "model") as building:
-        write_file(building / "a", b"1")
-        assert not (tmp_path / "model").exists()
-        assert building.name == f"model.tmp-{os.getpid()}"
-    assert names(tmp_path) == {"model"}
-    assert (tmp_path / "model" / "a").read_bytes() == b"1"
-
-
-@pytest.mark.parametrize("nth", range(6))
-def test_a_folder_that_cannot_be_finished_leaves_what_was_there(tmp_path, refuse, nth):
-    with new_folder(tmp_path / "model") as building:
-        write_file(building / "a", b"old")
-    if nth:
-        refuse("fsync", errno.ENOSPC, nth)
-
-    def replace() -> None:
-        with new_folder(tmp_path / "model", replace=True) as building:
-            write_file(building / "a", b"new")
-            write_file(building / "b", b"new")
-            if not nth:
-                raise KeyboardInterrupt
-
-    with pytest.raises(WriteFailedError if nth else KeyboardInterrupt):
-        replace()
-    assert names(tmp_path) == {"model"}
-    assert (tmp_path / "model" / "a").read_bytes() == b"old"
-
-
-def test_a_folder_that_is_there_is_not_replaced_unless_asked(tmp_path):
-    (tmp_path / "model").mkdir()
-    with pytest.raises(OutputExistsError), new_folder(tmp_path / "model"):
-        pass
-    assert names(tmp_path) == {"model"}
-
-
 def test_leftovers_of_dead_processes_are_removed_and_others_kept(tmp_path):
     (tmp_path / f"step-3.tmp-{DEAD_PID}").mkdir()
     (tmp_path / f"a.png.tmp-{DEAD_PID}").write_bytes(b"")
@@ -128,141 +92,60 @@ def test_a_full_disk_is_one_line_with_a_cure(tmp_path):
         shutil.copyfile("/proc/version", "/dev/full")
 
 
-def write_pair(folder: Path, error: Exception | None = None) -> None:
-    def contents() -> dict[str, bytes]:
-        return {path.name: path.read_bytes() for path in folder.glob("[ab]")}
-
-    before = contents()
-    with new_files(folder / "a", folder / "b") as (a, b):
-        a.write(b"one ")
-        b.write(b"two")
-        a.write(b"and more")
-        assert contents() == before
-        if error:
-            raise error
-
-
-def test_files_that_belong_together_appear_together_or_not_at_all(tmp_path):
-    write_pair(tmp_path / "new")
-    assert names(tmp_path / "new") == {"a", "b"}
-    with pytest.raises(KeyError):  # no write error: it passes as it is
-        write_pair(tmp_path / "new", KeyError())
-    assert names(tmp_path / "new") == {"a", "b"}
-    assert (tmp_path / "new" / "a").read_bytes() == b"one and more"
-
-
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS])
-@pytest.mark.parametrize(
-    ("function", "nth"), [("open", 1), ("open", 2), ("write", 1), ("write", 2), ("fsync", 2)]
-)
-def test_files_that_cannot_all_be_written_leave_the_old_ones(
-    tmp_path, refuse, function, number, nth
-):
-    for name in ("a", "b"):
-        write_file(tmp_path / name, b"old")
-    refuse(function, number, nth)
-    with pytest.raises(WriteFailedError, match=r"could not write .*a'"):
-        write_pair(tmp_path)
-    assert names(tmp_path) == {"a", "b"}
-    assert {(tmp_path / name).read_bytes() for name in ("a", "b")} == {b"old"}
-
-
-@pytest.mark.parametrize("links", [True, False])
-@pytest.mark.parametrize("nth", [1, 2])
-def test_where_one_of_a_pair_cannot_be_renamed_both_old_ones_stand(
-    tmp_path, refuse, monkeypatch, nth, links
-):
-    for name in ("a", "b"):
-        write_file(tmp_path / name, b"old")
-    if not links:
-        monkeypatch.setattr(os, "link", no_links)
-    refuse("replace", errno.EIO, nth)
-    with pytest.raises(WriteFailedError):
-        write_pair(tmp_path)
-    assert names(tmp_path) == {"a", "b"}
-    assert {(tmp_path / name).read_bytes() for name in ("a", "b")} == {b"old"}
-
-
 def no_links(*args, **settings):
     raise OSError(errno.EPERM, "Operation not permitted")
 
 
 @pytest.mark.parametrize("links", [True, False])
-@pytest.mark.parametrize("late", ["a", "b"])
-def test_a_file_that_comes_at_the_last_moment_is_not_replaced(tmp_path, monkeypatch, late, links):
+def test_a_file_that_appears_at_the_last_moment_is_not_replaced(tmp_path, monkeypatch, links):
     if not links:
         monkeypatch.setattr(os, "link", no_links)
 
-    def write() -> None:
-        with new_files(tmp_path / "a", tmp_path / "b", replace=False) as (a, b):
-            a.write(b"1")
-            b.write(b"2")
-            (tmp_path / late).write_bytes(b"theirs")
+    def write(late: bool) -> None:
+        with new_file(tmp_path / "a", replace=False) as file:
+            file.write(b"ours")
+            if late:
+                (tmp_path / "a").write_bytes(b"theirs")
 
-    with pytest.raises(OutputExistsError, match="came meanwhile"):
-        write()
-    assert names(tmp_path) == {late}
-    assert (tmp_path / late).read_bytes() == b"theirs"
-    (tmp_path / late).unlink()
-    with new_files(tmp_path / "a", tmp_path / "b", replace=False):
-        pass
-    assert names(tmp_path) == {"a", "b"}
-
-
-class Killed(BaseException):
-    pass
+    with pytest.raises(OutputExistsError):
+        write(late=True)
+    assert names(tmp_path) == {"a"}
+    assert (tmp_path / "a").read_bytes() == b"theirs"
+    (tmp_path / "a").unlink()
+    write(late=False)
+    assert names(tmp_path) == {"a"}
+    assert (tmp_path / "a").read_bytes() == b"ours"
 
 
-OPERATIONS = ("open", "write", "fsync", "link", "replace", "unlink")
+def test_a_file_in_pieces_appears_whole_with_its_size_and_checksum(tmp_path):
+    def write(error: Exception | None = None) -> None:
+        with new_file(tmp_path / "a") as file:
+            file.write(b"one ")
+            file.write(b"and more")
+            assert not (tmp_path / "a").exists()
+            assert file.bytes == 12
+            assert file.sha256 == hashlib.sha256(b"one and more").hexdigest()
+            if error:
+                raise error
+
+    with pytest.raises(KeyError):  # no write error: it passes as it is
+        write(KeyError())
+    assert names(tmp_path) == set()
+    write()
+    assert (tmp_path / "a").read_bytes() == b"one and more"
 
 
-@pytest.mark.parametrize("replace", [True, False])
-def test_a_pair_that_was_killed_anywhere_is_old_or_new_once_it_is_settled(
-    tmp_path_factory, monkeypatch, replace
-):
-    """A kill is played by a disk on which nothing can be done any more, of a dead process."""
-    seen = set()
-    for moment in range(1, 40):
-        folder, calls = tmp_path_factory.mktemp("pair"), []
-        for name in ("a", "b") if replace else ():
-            (folder / name).write_bytes(b"old")
-        with monkeypatch.context() as patch:
-            for function in OPERATIONS:
-                real = getattr(os, function)
-
-                def dying(*args, real=real, calls=calls, moment=moment, **settings):
-                    calls.append(real)
-                    if len(calls) >= moment:
-                        raise Killed
-                    return real(*args, **settings)
-
-                patch.setattr(os, function, dying)
-            try:
-                with new_files(folder / "a", folder / "b", replace=replace) as (a, b):
-                    a.write(b"new")
-                    b.write(b"new")
-            except Killed:
-                pass
-            ended = len(calls) < moment
-        assert not (folder / "a").exists() or (folder / "a").read_bytes() in (b"old", b"new")
-        settle_files(folder / "a", folder / "b")
-        after = {name: (folder / name).read_bytes() for name in names(folder)}
-        assert after in ({}, {"a": b"old", "b": b"old"}, {"a": b"new", "b": b"new"}), moment
-        seen.add(after.get("a"))
-        if ended:
-            break
-    assert ended
-    assert seen == {b"old" if replace else None, b"new"}
-
-
-def test_settling_does_not_replace_what_came_since(tmp_path):
-    (tmp_path / f"a.tmp-{DEAD_PID}").write_bytes(b"new")
-    os.link(tmp_path / f"a.tmp-{DEAD_PID}", tmp_path / "a")
-    (tmp_path / f"b.tmp-{DEAD_PID}").write_bytes(b"new")
-    (tmp_path / "b").write_bytes(b"theirs")
-    with pytest.raises(OutputExistsError, match="came meanwhile"):
-        settle_files(tmp_path / "a", tmp_path / "b")
-    assert (tmp_path / "b").read_bytes() == b"theirs"
+@pytest.mark.parametrize("function", ["fsync", "rename"])
+def test_a_folder_that_cannot_be_renamed_leaves_the_earlier_one(tmp_path, refuse, function):
+    for name in ("new", "old"):
+        write_file(tmp_path / name / "a", name.encode())
+    refuse(function, errno.EIO)
+    with pytest.raises(WriteFailedError):
+        move_folder(tmp_path / "new", tmp_path / "old")
+    assert (tmp_path / "old" / "a").read_bytes() == b"old"
+    move_folder(tmp_path / "new", tmp_path / "old")
+    assert names(tmp_path) == {"old"}
+    assert (tmp_path / "old" / "a").read_bytes() == b"new"
 
 
 def test_what_cannot_fit_the_disk_is_refused(tmp_path):

@@ -137,7 +137,7 @@ def test_an_augmenter_that_holds_its_model_is_taken(images):
 
 
 def test_a_run_folder_is_taken(images, gan: ImageGAN, tmp_path: Path):
-    gan.save(tmp_path / "run" / "model")
+    gan.save(tmp_path / "run" / "model.safetensors")
     ours, theirs = AugmentedDataset(images, gan), AugmentedDataset(images, tmp_path / "run")
     assert torch.equal(ours[len(ours) - 1][0], theirs[len(theirs) - 1][0])
 

@@ -21,8 +21,7 @@ def kept(store):
     return {entry.name for entry in store.folder.iterdir()}
 
 
-def damage(folder):
-    path = folder / "tensors.safetensors"
+def damage(path):
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(content)
@@ -39,7 +38,7 @@ def test_a_new_store_has_no_checkpoint(store):
 
 def test_the_last_two_and_the_best_are_kept(store):
     fill(store, [5, 10, 15, 20], best=[10])
-    assert kept(store) == {"step-10", "step-15", "step-20"}
+    assert kept(store) == {"step-10.safetensors", "step-15.safetensors", "step-20.safetensors"}
 
 
 def test_the_latest_is_of_the_highest_step_not_the_last_name(store):
@@ -52,26 +51,26 @@ def test_the_latest_is_of_the_highest_step_not_the_last_name(store):
 
 def test_a_damaged_latest_falls_back_to_the_one_before_and_is_reported(store):
     fill(store, [1, 2])
-    damage(store.folder / "step-2")
+    damage(store.folder / "step-2.safetensors")
     assert store.latest().step == 1
-    assert "checksum" in store.damaged["step-2"]
+    assert "checksum" in store.damaged["step-2.safetensors"]
 
 
 def test_a_damaged_checkpoint_never_counts_as_one_of_those_kept(store):
     fill(store, [5, 10, 20])
-    damage(store.folder / "step-20")
+    damage(store.folder / "step-20.safetensors")
     resumed = CheckpointStore(store.folder)
     assert resumed.latest().step == 10
     fill(resumed, [15])
-    assert kept(store) == {"step-10", "step-15"}
+    assert kept(store) == {"step-10.safetensors", "step-15.safetensors"}
 
 
 def test_a_half_written_checkpoint_of_a_dead_process_is_ignored_and_removed(store):
     fill(store, [1])
-    (store.folder / f"step-2.tmp-{DEAD_PID}").mkdir()
+    (store.folder / f"step-2.safetensors.tmp-{DEAD_PID}").write_bytes(b"half")
     assert store.latest().step == 1
     fill(store, [2])
-    assert kept(store) == {"step-1", "step-2"}
+    assert kept(store) == {"step-1.safetensors", "step-2.safetensors"}
 
 
 def test_a_step_saved_again_is_replaced(store):
@@ -89,4 +88,4 @@ def test_a_full_disk_leaves_every_older_checkpoint(store, monkeypatch):
     monkeypatch.setattr(os, "write", full)
     with pytest.raises(WriteFailedError, match="No space left"):
         fill(store, [3])
-    assert kept(store) == {"step-1", "step-2"}
+    assert kept(store) == {"step-1.safetensors", "step-2.safetensors"}

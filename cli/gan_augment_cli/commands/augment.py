@@ -90,7 +90,7 @@ def fit(
 
 def _fit_in_processes(count: int, data: Path, out: Path | None) -> int:
     """Run this command as `count` ranks; after a kill, again from the last checkpoint."""
-    from gan_augment.commands.outputs import is_run, new_run_folder
+    from gan_augment.commands.writing import is_run, new_run_folder
 
     os_signals.has_ranks.set()
     run = out or new_run_folder(data)
@@ -161,7 +161,6 @@ def augment(
         ),
     ] = None,
     mark: o.Mark = False,
-    resume: o.Resume = False,
     overwrite: o.Overwrite = False,
     dry_run: o.DryRun = False,
 ) -> None:
@@ -186,7 +185,6 @@ def augment(
             options=settings,
             match=match,
             mark=mark,
-            resume=resume,
             overwrite=overwrite,
             run=run,
             progress=progress,
@@ -239,7 +237,6 @@ def translate(
             "--recipe", "stargan, cyclegan, pix2pix, adain, fourier, inpaint or a .toml file."
         ),
     ] = "stargan",
-    resume: o.Resume = False,
     overwrite: o.Overwrite = False,
     dry_run: o.DryRun = False,
 ) -> None:
@@ -264,9 +261,7 @@ def translate(
         outcome.print_plan(ctx, plan.lines(), plan=plan.to_dict())
         return
     with outcome.progress(ctx) as progress:
-        result = run_translate(
-            data, out, run=run, resume=resume, overwrite=overwrite, progress=progress, **drawn
-        )
+        result = run_translate(data, out, run=run, overwrite=overwrite, progress=progress, **drawn)
     outcome.print_result(ctx, result, out)
 
 

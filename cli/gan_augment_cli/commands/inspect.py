@@ -36,7 +36,7 @@ def inspect(
     from gan_augment.input_files import check_there
 
     check_there(path, "DATA, or the folder of a run")
-    is_run = (path / "config.toml").is_file() or (path / "model" / "manifest.json").exists()
+    is_run = (path / "config.toml").is_file() or path.suffix == ".safetensors"
     if samples and not is_run:
         raise UsageError(f"--samples is for a run, and {str(path)!r} is not one")
     if out is not None and not samples:

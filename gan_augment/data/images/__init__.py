@@ -1,1 +1,1 @@
-"""Read labelled images from folders, manifests and arrays; write PNG files."""
+"""Labelled images in and out: folders, manifests and arrays read, PNG files written."""

@@ -1,7 +1,7 @@
-"""Decode one image file to uint8 pixels, or return the reason why it cannot be used.
+"""One image file to uint8 pixels, or a named reason why not.
 
-Pillow gets only five formats, and decodes nothing before its size is checked. `pool.py` decodes
-possibly hostile files in worker processes.
+Only five formats are ever handed to Pillow, and nothing is decoded before its size is known. Files
+that may be hostile are decoded in a process of their own, see `pool.py`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from gan_augment.input_files import read_regular
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF")
 MOST_PIXELS = 50_000_000
 MOST_BYTES = 256 * 2**20
-SMALLEST_SIDE_PX = 4  # smaller pictures show nothing to learn
+SMALLEST_SIDE_PX = 4  # below, a picture shows nothing that could be learnt
 _TOO_LARGE = f"the file is larger than {MOST_BYTES // 2**20} MiB"
 _TOO_MANY = f"it is larger than {MOST_PIXELS // 10**6} megapixels"
 _ORIENTATION = 0x0112
@@ -42,16 +42,16 @@ _TURNS = {
 
 
 class BadImageError(DataError):
-    """The bytes are not a usable image; the message is the reason in a few words."""
+    """These bytes are no image that can be used; the message is the reason, in a few words."""
 
 
 Facts = dict[str, Any]
-"""JSON-ready facts about a file: the fields of `scan.Entry` except path, label and group, or the
-"size" if only the header was read, or the "reason" why the file is unusable."""
+"""What is known of a file, ready for JSON: the fields of a `scan.Entry` but path, label and group;
+of a header its "size"; or the "reason" why it is unusable."""
 
 
 def header_size(raw: bytes) -> tuple[int, int]:
-    """Return (height, width) in px from the header, after EXIF rotation. Raises BadImageError."""
+    """(height, width) px by the header alone, turned as EXIF says. Raises BadImageError."""
     with _opened(raw) as image:
         turned = image.format != "TIFF" and image.format != "PNG" and _orientation(image) >= 5
         width, height = image.size
@@ -59,11 +59,11 @@ def header_size(raw: bytes) -> tuple[int, int]:
 
 
 def decode(raw: bytes) -> tuple[Facts, NDArray[np.uint8]]:
-    """Return (facts, pixels) of the first picture of a PNG, JPEG, WebP, BMP or TIFF file.
+    """(facts, pixels) of the first picture in the bytes of a PNG, JPEG, WebP, BMP or TIFF file.
 
-    Pixels are uint8 (H, W, C); C is 1 if all are grey, 4 if any is transparent, else 3. 16-bit grey
-    is scaled by 255 / 65535 and rounded; palettes, CMYK and YCbCr become RGB. Raises BadImageError
-    for everything else.
+    Pixels are uint8 (H, W, C); C is 1 if all is grey, 4 if anything is transparent, else 3. 16-bit
+    grey is scaled by 255 / 65535 and rounded; palettes, CMYK and YCbCr become RGB. Raises
+    BadImageError for everything else.
     """
     brightest = None
     with _opened(raw) as image:
@@ -93,9 +93,9 @@ def decode(raw: bytes) -> tuple[Facts, NDArray[np.uint8]]:
 def decode_file(
     path: Path, size: tuple[int, int] | None, how: Resize
 ) -> tuple[Facts, NDArray[np.uint8] | None]:
-    """Return (facts, pixels of a file at (height, width) px).
+    """(facts, the pixels of a file at (height, width) px).
 
-    With `size` None, only the header is read. Pixels are None then and for unusable files.
+    With `size` None only the header is read. The pixels are None then, and of an unusable file.
     """
     try:
         raw = _read_bytes(path)
@@ -108,7 +108,7 @@ def decode_file(
 
 
 def _read_bytes(path: Path) -> bytes:
-    """Return the bytes of a regular file of at most 256 MiB."""
+    """The bytes of a regular file of at most 256 MiB."""
     try:
         return read_regular(path, MOST_BYTES)
     except OSError as error:
@@ -118,7 +118,7 @@ def _read_bytes(path: Path) -> bytes:
 
 @contextmanager
 def _opened(raw: bytes) -> Iterator[Image.Image]:
-    """Open an image of allowed size; every failure within becomes a BadImageError."""
+    """The image, its header read, its size allowed; any failure inside is a BadImageError."""
     if not raw:
         raise BadImageError("the file is empty")
     if len(raw) > MOST_BYTES:
@@ -157,7 +157,7 @@ def _orientation(image: Image.Image) -> int:
 
 
 def _converted(image: Image.Image) -> Image.Image:
-    """Convert the image to L, RGB or RGBA."""
+    """The image as L, RGB or RGBA."""
     if image.mode in ("I", "F") or image.mode.startswith("I;"):
         raise BadImageError(
             f"its pixels ({image.mode}) have no agreed white; save it with 8 or 16 bits"
@@ -169,7 +169,7 @@ def _converted(image: Image.Image) -> Image.Image:
 
 
 def _reduced(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return pixels (H, W) or (H, W, C) with the fewest lossless channels: 1, 3 or 4."""
+    """(H, W) or (H, W, C) with the fewest channels that lose nothing: 1, 3 or 4."""
     if pixels.ndim == 2:
         return pixels[..., np.newaxis]  # (H, W) -> (H, W, 1)
     if pixels.shape[2] == 4 and (pixels[..., 3] == 255).all():

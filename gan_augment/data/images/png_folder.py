@@ -1,4 +1,4 @@
-"""Write PNG files in class folders, and the manifest with the origin of every file."""
+"""Images out: PNG files in folders of classes, and the manifest that says where each came from."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ Origin = Literal["real", "repeat", "synthetic", "companion"]
 LONGEST_BYTES = 255
 _MOST_MANIFEST_BYTES = 1 << 30
 _UNSAFE = frozenset('%/\\<>:"|?*')
-_RESERVED = frozenset(  # the manifest, and device names of Windows
+_RESERVED = frozenset(  # our own manifest, and the devices of Windows
     ["manifest.csv", "con", "prn", "aux", "nul"]
     + [f"{port}{n}" for port in ("com", "lpt") for n in range(10)]
 )
-_CUT_MARK = "%~"  # not a percent escape, so that no other name looks like a cut one
+_CUT_MARK = "%~"  # no percent escape, so that a cut name is no other's
 SOURCE = "Source"
 _PNG_START = b"\x89PNG\r\n\x1a\n"
 _PNG_END = b"\x00\x00\x00\x00IEND\xaeB\x60\x82"
@@ -41,9 +41,9 @@ _PNG_END = b"\x00\x00\x00\x00IEND\xaeB\x60\x82"
 class ManifestRow:
     """One file of an output folder.
 
-    path: relative to the folder, with `/`. label: the class name. source: the original file of a
-    real or repeated image, the model of a generated one. index: position of a generated image in
-    the endless sequence of its class, or of a repeat among the repeats. scores: {name: value}.
+    path: relative to the folder, with `/`. label: the true class name. source: the original file
+    of a real or repeated image, the model of a generated one. index: of a generated image in the
+    endless sequence of its class, of a repeat among the repeats. scores: {name: value}.
     """
 
     path: str
@@ -55,7 +55,7 @@ class ManifestRow:
 
 
 def check_png_channels(channels: int) -> None:
-    """Raise DataError for a number of channels that PNG does not support."""
+    """Raise DataError for images that a PNG file cannot hold."""
     if channels not in PNG_CHANNELS:
         raise DataError(
             f"images of {channels} channels cannot be written as PNG files, which hold 1 (grey), "
@@ -64,10 +64,10 @@ def check_png_channels(channels: int) -> None:
 
 
 def png_bytes(pixels: NDArray[np.uint8], *, synthetic: bool = False, source: str = "") -> bytes:
-    """Encode an image (H, W, C), uint8, C in {1, 3, 4}, as the bytes of a PNG file.
+    """An image (H, W, C), uint8, C in {1, 3, 4}, as the bytes of a PNG file; lossless.
 
-    The text chunk `Software` names this library. Generated images also have `Synthetic: true` and,
-    if they were made from a real row, its id as `Source`.
+    The text chunk `Software` names this library; a generated image also holds `Synthetic: true`,
+    and `Source`, the id of the row that it was drawn from, if it was from one.
     """
     check_png_channels(pixels.shape[2])
     text = PngImagePlugin.PngInfo()
@@ -83,18 +83,18 @@ def png_bytes(pixels: NDArray[np.uint8], *, synthetic: bool = False, source: str
 
 
 def png_source(path: Path) -> str:
-    """Return the id of the real row that a generated PNG file was made from, or ""."""
+    """The id of the row that a PNG file of ours was drawn from; "" for none."""
     with Image.open(path, formats=["PNG"]) as image:
         return str(image.info.get(SOURCE, ""))
 
 
 def write_png(path: Path, pixels: NDArray[np.uint8], *, synthetic: bool = False) -> None:
-    """Write one image atomically, without sync; see `write_file`."""
+    """Write one image, whole or not at all; not synced, see `write_file`."""
     write_file(path, png_bytes(pixels, synthetic=synthetic), sync=False)
 
 
 def is_whole_png(path: Path) -> bool:
-    """Return whether a file starts and ends like a PNG (a power cut leaves cut files)."""
+    """Whether a file begins and ends as a PNG does (a power cut leaves empty or cut files)."""
     try:
         content = path.read_bytes()
     except OSError:
@@ -103,15 +103,15 @@ def is_whole_png(path: Path) -> bool:
 
 
 def write_part(path: Path, content: bytes) -> None:
-    """Write one file of an output; replace only a cut version of the same file."""
+    """Write one file of an output; what a power cut left of it is replaced, and nothing else."""
     cut = path.is_file() and content.startswith(path.read_bytes())
     write_file(path, content, sync=False, replace=cut)
 
 
 def write_manifest(path: Path, rows: Iterable[ManifestRow], *, replace: bool = True) -> None:
-    """Write the rows as CSV (UTF-8, scores as JSON) atomically."""
+    """Write the rows as CSV (UTF-8; scores as JSON), whole or not at all."""
     text = io.StringIO(newline="")
-    writer = csv.writer(text)  # CRLF, or stray carriage returns would not be quoted
+    writer = csv.writer(text)  # CRLF: only so are stray carriage returns quoted
     writer.writerow(COLUMNS)
     for row in rows:
         index = "" if row.index is None else row.index
@@ -121,9 +121,9 @@ def write_manifest(path: Path, rows: Iterable[ManifestRow], *, replace: bool = T
 
 
 def with_sources(folder: Path, rows: Sequence[ManifestRow]) -> list[ManifestRow]:
-    """Set the source of generated manifest rows to the real rows that their files were made from.
+    """Give the generated rows of a manifest the ids of the rows that their files were drawn from.
 
-    All files are from one model: if the first has no source, none has.
+    They are of one model: where the first names none, none does.
     """
     drawn = [row for row in rows if row.origin in ("synthetic", "companion")]
     if not drawn or not drawn[0].path.endswith(".png") or not png_source(folder / drawn[0].path):
@@ -133,7 +133,7 @@ def with_sources(folder: Path, rows: Sequence[ManifestRow]) -> list[ManifestRow]
 
 
 def read_manifest(path: Path) -> list[ManifestRow]:
-    """Read a manifest of this library. Raises DataError for other files."""
+    """The rows of a manifest. Raises DataError where the file is not one that we wrote."""
     try:
         text = read_regular(path, _MOST_MANIFEST_BYTES).decode("utf-8", "surrogatepass")
         lines = list(csv.reader(io.StringIO(text, newline="")))
@@ -142,7 +142,7 @@ def read_manifest(path: Path) -> list[ManifestRow]:
         return [_row(line) for line in lines[1:]]
     except (OSError, ValueError, IndexError, csv.Error) as error:
         raise DataError(
-            f"{str(path)!r} is not a manifest of gan-augment ({error}); expected the columns "
+            f"{str(path)!r} is no manifest of ours ({error}); expected the columns "
             f"{', '.join(COLUMNS)}."
         ) from None
 
@@ -157,12 +157,12 @@ def _row(line: list[str]) -> ManifestRow:
 
 
 def safe_name(name: str) -> str:
-    """Encode a name as one path component that is safe on every system.
+    """`name` as one path component that no system reads otherwise.
 
-    Separators, `%`, control and invisible characters, leading or trailing dots or spaces, and the
-    first letter of reserved names become %XX of their UTF-8 bytes. A result beyond 255 bytes is cut
-    and ends in `%~` and 16 hex digits of its hash; the manifest keeps the true name. Raises
-    ValueError for an empty name.
+    Separators, `%`, control and invisible characters, a leading or trailing dot or space, and the
+    first letter of reserved names become %XX of their UTF-8 bytes; everything else stays. A result
+    beyond 255 bytes is cut, and ends in `%~` and 16 hex digits of its hash: the manifest keeps the
+    true name. Raises ValueError for an empty name.
 
     >>> safe_name("cat"), safe_name("a/b"), safe_name(".."), safe_name("nul")
     ('cat', 'a%2Fb', '%2E%2E', '%6Eul')
@@ -179,9 +179,9 @@ def safe_name(name: str) -> str:
 
 
 def safe_names(names: Iterable[str]) -> dict[str, str]:
-    """Return {name: folder name}, distinct on file systems that ignore case or accent forms.
+    """{name: folder name}, distinct even where case or the form of accents does not count.
 
-    Among names that differ only in these, the first stays readable.
+    Of names that differ only so, the first stays readable and the others are encoded further.
 
     >>> safe_names(["cat", "Cat"])
     {'cat': 'cat', 'Cat': '%43at'}
@@ -201,7 +201,7 @@ def safe_names(names: Iterable[str]) -> dict[str, str]:
 
 
 def folded(name: str) -> str:
-    """Return the form of a name that such file systems compare."""
+    """What a file system that ignores case and the form of accents compares."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFD", name).casefold())
 
 
@@ -219,5 +219,5 @@ def _cut(encoded: str, name: str) -> str:
         return encoded
     mark = _CUT_MARK + hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:16]
     start = raw[: LONGEST_BYTES - len(mark)].decode(errors="ignore")
-    escape = start.rfind("%", len(start) - 2)  # start of a cut escape
+    escape = start.rfind("%", len(start) - 2)  # an escape that was cut in the middle
     return (start[:escape] if escape >= 0 else start) + mark

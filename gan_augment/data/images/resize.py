@@ -1,4 +1,4 @@
-"""Choose the size for training, and resize images to it with antialiasing."""
+"""The size that a model works at, and antialiased resizing to it. No files, no decoding."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ _STEP_PX = 4  # strides of two, twice
 
 
 def model_size(sizes: Sequence[tuple[int, int]], longest: int = LONGEST_SIDE_PX) -> tuple[int, int]:
-    """Return (height, width) in px for training, given the sizes of the originals.
+    """(height, width) px to train at, for originals of the given (height, width) px.
 
-    The aspect ratio is the median. The long side is the median long side, at most `longest`. Sides
-    are multiples of 4 px, at most the median of the originals, and at least 8 px.
+    The median aspect; the long side is the median long side, at most `longest`. Sides are multiples
+    of 4 px (the long one rounded down, the short one to the nearest), never above the originals'
+    median, and at least 8 px.
 
     >>> model_size([(28, 28)]), model_size([(480, 640)] * 9), model_size([(30, 31)])
     ((28, 28), (48, 64), (28, 28))
@@ -41,7 +42,7 @@ def _step_below(side: float) -> int:
 
 
 def checked_size(size: Sequence[int]) -> tuple[int, int]:
-    """Return (height, width) if both are 8..1024 px. Raises UsageError."""
+    """Check (height, width); both must be 8..1024 px. Raises UsageError."""
     if len(size) != 2 or not all(SMALLEST_SIDE_PX <= int(side) <= 1024 for side in size):
         raise UsageError(
             f"image size {tuple(size)} px; expected (height, width), "
@@ -51,7 +52,7 @@ def checked_size(size: Sequence[int]) -> tuple[int, int]:
 
 
 def checked_resize(how: str) -> Resize:
-    """Return the resize method of this name. Raises UsageError for other names."""
+    """Check the name of a way to resize. Raises UsageError for an unknown one."""
     for known in ("squeeze", "crop", "pad"):
         if how == known:
             return known
@@ -65,11 +66,11 @@ def resize_image(
     *,
     alpha: bool = False,
 ) -> NDArray[np.uint8]:
-    """Resize one image (H, W, C) uint8 to (height, width) px: bicubic, antialiased, rounded.
+    """One image (H, W, C) uint8 at (height, width) px: bicubic, antialiased, rounded.
 
-    squeeze: scale both sides. crop: take the largest centred part of the right aspect. pad: centre
-    the image on the median colour of its border. alpha: True if channel 4 is opacity, which then
-    weights the colours. An image of that size is returned unchanged.
+    squeeze: both sides to fit. crop: the largest centred part of the right aspect. pad: all of it,
+    centred on the median colour of its border. alpha: channel 4 is opacity, so colour is weighted
+    by it. An image of that size already is returned as it is.
     """
     if pixels.shape[:2] == size:
         return pixels
@@ -83,7 +84,7 @@ def resize_image(
 def resize_batch(
     pixels: NDArray[np.uint8], size: tuple[int, int], how: Resize = "squeeze"
 ) -> NDArray[np.uint8]:
-    """Resize images (N, H, W, C) uint8 to (height, width) px, each channel separately."""
+    """Images (N, H, W, C) uint8 at (height, width) px, every channel for itself."""
     if pixels.shape[1:3] == size:
         return pixels
     resized = np.empty((len(pixels), *size, pixels.shape[3]), dtype=np.uint8)

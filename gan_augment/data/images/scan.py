@@ -1,4 +1,4 @@
-"""Results of reading image files: counts, sizes, duplicates, bad files, and notes."""
+"""What reading image files found: counts, sizes, duplicates, bad files, and sentences on them."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from gan_augment.errors import DataError, UnreadableFilesError
 class Entry:
     """One readable image.
 
-    width, height: in px, after EXIF rotation. sha256: of the decoded pixels. animated: True for
-    files with several frames or pages. brightest_16bit: largest value of a 16-bit file, or None.
+    width, height: px, turned as EXIF says. sha256: of decoded pixels. animated: whether the file
+    holds more frames or pages. brightest_16bit: the largest value of a 16-bit file, else None.
     """
 
     path: str
@@ -35,11 +35,12 @@ class Entry:
 
 @dataclass(frozen=True)
 class Scan:
-    """The files of a source.
+    """What a source holds.
 
-    entries: readable images, in row order. rejected: {path: reason}. rejected_labels: {path: class,
-    "" if unknown}. image_size: (height, width) in px for training. channels: 1, 3 or 4; any number
-    for arrays.
+    entries: readable images, in the order of the rows. rejected: {path: reason};
+    rejected_labels: {path: class, "" if unknown}. duplicates: sets of paths with the same pixels
+    and class; conflicts: sets of paths with the same pixels and different classes.
+    image_size: (height, width) px that the images are trained at; channels: 1, 3 or 4 (or any C).
     """
 
     entries: tuple[Entry, ...]
@@ -50,7 +51,7 @@ class Scan:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Readable images per class, {name: n}, in class order."""
+        """Readable images of each class, {name: n}, in class order."""
         counts = Counter(entry.label for entry in self.entries)
         return {name: counts[name] for name in in_order(list(counts))}
 
@@ -61,7 +62,7 @@ class Scan:
 
     @property
     def sizes(self) -> dict[str, tuple[int, int]]:
-        """(height, width) in px of the originals: smallest, median and largest per side."""
+        """(height, width) px of the originals: smallest, median and largest of each side."""
         sides = np.array([(e.height, e.width) for e in self.entries]).reshape(-1, 2)
         if not len(sides):
             return {}
@@ -88,7 +89,7 @@ class Scan:
         return [(tuple(e.path for e in same), {e.label for e in same}) for same in sets]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the scan for JSON, without the entries."""
+        """Ready for JSON, without the entries."""
         return {
             "images": len(self.entries),
             "classes": self.counts,
@@ -104,10 +105,10 @@ class Scan:
 
 
 def refuse_bad(scan: Scan, skip_bad: bool) -> None:
-    """Raise if too many files are bad, or none is readable.
+    """Raise where too many files are bad, or none is good.
 
-    A bad file is skipped if its class keeps at least two readable images and loses at most one file
-    or 5 % of its files, whichever is more.
+    A bad file may be skipped if its class keeps two readable images or more and loses at most one
+    file or 5 % of its files, whichever is more.
     """
     counts, lost = scan.counts, Counter(scan.rejected_labels.values())
     too_many = {
@@ -119,8 +120,8 @@ def refuse_bad(scan: Scan, skip_bad: bool) -> None:
     if bad and not skip_bad:
         files = len(scan.entries) + len(scan.rejected)
         raise UnreadableFilesError(
-            f"{len(bad)} of {files} files cannot be used, too many to skip silently (a class must "
-            "keep two files and lose at most one file or 5 %): "
+            f"{len(bad)} of {files} files cannot be used, more than may be left out "
+            "silently (a class keeps two files and loses at most one file or 5 %): "
             f"{_listed(scan, bad, 10)}. "
             "Repair or remove them, or pass --skip-bad (skip_bad=True)."
         )
@@ -129,7 +130,7 @@ def refuse_bad(scan: Scan, skip_bad: bool) -> None:
 
 
 def scan_notes(scan: Scan) -> tuple[str, ...]:
-    """Return notes about skipped, repeated and dark images."""
+    """Sentences on what was left out, repeated or dark."""
     notes = []
     if scan.rejected:
         files = len(scan.entries) + len(scan.rejected)
@@ -164,6 +165,6 @@ def scan_notes(scan: Scan) -> tuple[str, ...]:
 
 
 def _listed(scan: Scan, paths: list[str], most: int) -> str:
-    """Return at most `most` rejected files with their reasons."""
+    """Rejected files with their reasons, at most so many."""
     more = f"; and {len(paths) - most} more" if len(paths) > most else ""
     return "; ".join(f"{path!r}: {scan.rejected[path]}" for path in paths[:most]) + more

@@ -1,4 +1,7 @@
-"""List the files of a class folder or CSV manifest, and reject files that must not be opened."""
+"""Which files a folder of classes or a CSV manifest names, and which may not be opened.
+
+No image is opened here.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ from gan_augment.errors import DataError, UsageError, did_you_mean
 from gan_augment.input_files import read_regular
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".dib", ".tif", ".tiff")
-LONGEST_PATH = 512  # characters below the root; ids are fixed-width arrays
+LONGEST_PATH = 512  # characters below the root; ids are arrays of fixed width
 UNLABELLED = "unlabelled"
 PARTS = ("train", "test", "val", "valid", "validation")
 _MOST_MANIFEST_BYTES = 1 << 30
@@ -25,10 +28,11 @@ _MOST_MANIFEST_BYTES = 1 << 30
 
 @dataclass
 class Listing:
-    """Files below `root`, by their relative path with forward slashes.
+    """Files below `root`, by their path below it with forward slashes.
 
-    files: candidates, (path, label, group or ""). rejected: {path: (label, reason)}. notes: for
-    people. columns: requested further columns of a manifest, {column: {path: value}}.
+    files: those that should be images, (path, label, group or ""). rejected: {path: (label,
+    reason)}. notes: sentences for people. columns: of a manifest those that were asked for beside
+    its own, {column: {path: value}}.
     """
 
     root: Path
@@ -39,12 +43,12 @@ class Listing:
     suffixes: Sequence[str] = SUFFIXES
 
     @property
-    def noun(self) -> str:
-        """The noun for the files: "images" or "signals"."""
+    def what(self) -> str:
+        """What the files are."""
         return "images" if self.suffixes == SUFFIXES else "signals"
 
     def add(self, path: str, label: str, group: str = "") -> None:
-        """Add a file, or reject it if it must not be opened."""
+        """List a file, or reject it where it may not even be opened."""
         problem = _file_problem(self.root, path)
         if problem:
             self.rejected[_printable(path)] = (label, problem)
@@ -53,10 +57,10 @@ class Listing:
 
 
 def parts_of(folder: Path) -> dict[str, Path]:
-    """Return the parts of a data set that is already divided, {"train": folder, ...}, or {}.
+    """Return the parts of images that are divided already, {"train": folder, "test": ...}, or none.
 
-    It is divided if there are at least two visible folders, all named train, val, valid, validation
-    or test, train is one of them, and every part has only class folders that train has.
+    They are if all visible folders are called train, val, valid, validation or test, train is among
+    two of them or more, and each holds class folders, all of which train has.
     """
 
     def folders(parent: Path) -> dict[str, Path]:
@@ -68,31 +72,29 @@ def parts_of(folder: Path) -> dict[str, Path]:
         if "train" not in parts or len(parts) < 2 or not parts.keys() <= set(PARTS):
             return {}
         classes = {name: set(folders(path)) for name, path in parts.items()}
-    except OSError:  # the listing reports it
+    except OSError:  # told by the listing
         return {}
     return parts if all(own and own <= classes["train"] for own in classes.values()) else {}
 
 
 def root_of(source: Path) -> Path:
-    """Return the folder that contains the images of a folder or a manifest."""
+    """Return the folder below which the images of a folder or a manifest lie."""
     return parts_of(source).get("train", source) if source.is_dir() else source.resolve().parent
 
 
 def list_folder(folder: Path, suffixes: Sequence[str] = SUFFIXES) -> Listing:
-    """List the files of class folders, at any depth below each class, sorted.
+    """List the image files of a folder of class folders, at any depth below each class, sorted.
 
-    The class is the first folder below the root. Hidden names and other suffixes are ignored; notes
-    name the latter. Links out of the root are rejected, linked folders are not entered. A divided
-    data set (`parts_of`) gives its training part, with a note. Raises DataError if there is no
-    class folder, or a class name cannot be used.
+    The class is the first folder below the root. Hidden names and files with other suffixes are
+    ignored (the latter noted), links that leave the root are rejected, linked folders not entered.
+    Of folders that are divided already (`parts_of`) train is taken, which is noted.
+    Raises DataError where there is no class folder or a class has a name that cannot be kept.
     """
     parts = parts_of(folder)
     listing = Listing(root_of(folder).resolve(), suffixes=suffixes)
     if parts:
         others = ", ".join(name for name in PARTS if name in parts and name != "train")
-        listing.notes.append(
-            f"{folder.name} is divided into train and {others}; only train is used"
-        )
+        listing.notes.append(f"{folder.name} is divided into train and {others}: train is taken")
     ignored: Counter[str] = Counter()
     for name in _class_folders(listing):
         before = len(listing.files) + len(listing.rejected)
@@ -100,16 +102,16 @@ def list_folder(folder: Path, suffixes: Sequence[str] = SUFFIXES) -> Listing:
             listing.add(path, name)
         if len(listing.files) + len(listing.rejected) == before:
             listing.notes.append(
-                f"folder {name!r} holds no {listing.noun[:-1]} file; it is not a class"
+                f"folder {name!r} holds no {listing.what[:-1]} file; it is not taken as a class"
             )
     if ignored:
         kinds = ", ".join(f"{suffix or 'no suffix'} ({n})" for suffix, n in ignored.most_common(8))
-        listing.notes.append(f"ignored files whose suffix is not one of {listing.noun}: {kinds}")
+        listing.notes.append(f"files ignored, since they are no {listing.what} by name: {kinds}")
     return listing
 
 
 def list_unlabelled(folder: Path) -> Listing:
-    """List the image files at any depth below a folder, as one class."""
+    """List the image files at any depth below a folder, as of one class."""
     listing, ignored = Listing(folder.resolve()), Counter[str]()
     for path in _files_below(listing, ".", ignored):
         listing.add(path, UNLABELLED)
@@ -119,13 +121,14 @@ def list_unlabelled(folder: Path) -> Listing:
 
 
 def list_manifest(manifest: Path, columns: Sequence[str] = ()) -> Listing:
-    """List the image files of a CSV manifest, with labels and groups.
+    """List the image files that a CSV names, with its labels and groups.
 
-    The CSV is UTF-8 with the header `path,label` or `path,label,group`, plus the requested
-    `columns`, in any order. Paths are relative to its folder; paths that leave it or do not exist
-    are rejected. A note counts repeated lines. An empty group means no group. In a manifest written
-    by this library, an original, its repeats and the rows generated from it are one group. Raises
-    UsageError for other columns, DataError for a file that is not such a CSV.
+    The CSV is UTF-8 with the header `path,label` or `path,label,group`, and `columns` whose values
+    are kept, in any order. Paths are relative to its folder; those that leave it, or name nothing,
+    are rejected; a line that repeats another is noted. An empty group means that the row stands
+    alone. In the manifest of an output of ours rows that show one original are a group: itself, its
+    repeats and what was drawn from it.
+    Raises UsageError for other columns, DataError for a file that is no such CSV.
     """
     listing = Listing(manifest.resolve().parent, columns={name: {} for name in columns})
     labels: dict[str, str] = {}
@@ -136,20 +139,20 @@ def list_manifest(manifest: Path, columns: Sequence[str] = ()) -> Listing:
         names = list(rows.fieldnames)
         _check_columns(manifest, names, columns)
         entries = [(rows.line_num, row) for row in rows]
-        if set(names) == set(COLUMNS):  # written by this library
+        if set(names) == set(COLUMNS):  # an output of this library
             _group_by_source([row for _, row in entries])
         for line, row in entries:
             lines += 1
             _add_row(listing, labels, row, f"{manifest.name}, line {line}")
     except csv.Error as error:
-        raise DataError(f"{str(manifest)!r} is not a readable CSV file: {error}") from None
+        raise DataError(f"{str(manifest)!r} is no readable CSV file: {error}") from None
     if lines > len(labels):
-        listing.notes.append(f"repeated lines, used once: {lines - len(labels)}")
+        listing.notes.append(f"lines that repeat another, taken once: {lines - len(labels)}")
     return listing
 
 
 def _group_by_source(rows: Sequence[dict[str, str]]) -> None:
-    """Group an original, its repeats and the rows generated from it, by the id of the original."""
+    """Give rows that show one original, or were drawn from it, its id as their group."""
     real = {row["source"] for row in rows if row["origin"] == "real"}
     for row in rows:
         source = row["source"] or ""
@@ -157,7 +160,7 @@ def _group_by_source(rows: Sequence[dict[str, str]]) -> None:
 
 
 def _is_id(source: str) -> bool:
-    """Return whether a source is the id of a row (file or array row), not the name of a run."""
+    """Whether it is the id of a row, of a file or by default of an array, not the name of a run."""
     path = PurePosixPath(source)
     is_row = re.fullmatch(r"row-[0-9]{6,}", source) is not None
     return is_row or len(path.parts) > 1 or path.suffix.lower() in SUFFIXES
@@ -185,19 +188,19 @@ def _class_folders(listing: Listing) -> tuple[str, ...]:
             names.append(entry.name)
     if loose:
         listing.notes.append(
-            f"{listing.noun} outside the class folders, so without a class: {loose}"
+            f"{listing.what} beside the class folders, so without a class: {loose}"
         )
     if not names:
-        content = f"{loose} {listing.noun} without a class folder" if loose else "no folder at all"
+        content = f"{loose} {listing.what} without a class folder" if loose else "no folder at all"
         raise DataError(
-            f"{str(listing.root)!r} holds {content}; expected one folder per class with "
-            f"{listing.noun} in it: CLASS/NAME{listing.suffixes[0]}"
+            f"{str(listing.root)!r} holds {content}; expected a folder per class with "
+            f"{listing.what} in it: CLASS/NAME{listing.suffixes[0]}"
         )
     return in_order(names)
 
 
 def _files_below(listing: Listing, name: str, ignored: Counter[str]) -> list[str]:
-    """Return the paths of a class's files; reject folders that cannot be entered."""
+    """Paths of the class's image files below the root; rejects folders that cannot be entered."""
 
     def unreadable(error: OSError) -> None:
         path = os.path.relpath(error.filename, listing.root)
@@ -220,7 +223,7 @@ def _files_below(listing: Listing, name: str, ignored: Counter[str]) -> list[str
 
 
 def _file_problem(root: Path, path: str) -> str | None:
-    """Return why the file at `path` below `root` (resolved) must not be opened, or None."""
+    """Why the file at `path` below the resolved `root` may not even be opened, or None."""
     if len(path) > LONGEST_PATH:
         return f"its path is {len(path)} characters long; {LONGEST_PATH} is the limit"
     if _printable(path) != path or "\0" in path:
@@ -240,7 +243,7 @@ def _file_problem(root: Path, path: str) -> str | None:
 
 
 def _printable(path: str) -> str:
-    """Return the path with invalid UTF-8 as escapes."""
+    """The path, with what is not valid UTF-8 written as escapes."""
     return path.encode(errors="backslashreplace").decode()
 
 
@@ -288,6 +291,6 @@ def _add_row(listing: Listing, labels: dict[str, str], row: dict[str, str], wher
 
 
 def _below(root: Path, file: str) -> str:
-    """Return the normalised path, relative to the root if it is below it."""
+    """The path as one below the root where it is; without `.`, `a/..` or doubled slashes."""
     path = Path(os.path.normpath(file))
     return (path.relative_to(root) if path.is_relative_to(root) else path).as_posix()

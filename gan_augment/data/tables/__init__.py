@@ -5,7 +5,6 @@ This file holds the constants that need no pandas.
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 from gan_augment.errors import DataError
@@ -14,8 +13,6 @@ CSV_SUFFIXES = (".csv", ".tsv", ".txt")
 PARQUET_SUFFIXES = (".parquet", ".pq")
 TABLE_SUFFIXES = CSV_SUFFIXES + PARQUET_SUFFIXES
 MOST_COLUMNS = 50_000
-PART = re.compile(r"part-\d{5}-of-\d{5}\.parquet")
-"""The name of one shard of a table."""
 
 
 def check_width(columns: int, where: str = "the table") -> None:
@@ -29,10 +26,7 @@ def check_width(columns: int, where: str = "the table") -> None:
 def manifest_path(out: Path) -> Path:
     """Return the path of the manifest of an output file.
 
-    The name for a shard begins with an underscore, which hides it from readers of folders.
-
     >>> manifest_path(Path("more.csv")).name
     'more.csv.manifest.csv'
     """
-    hidden = "_" if PART.fullmatch(out.name) else ""
-    return out.with_name(f"{hidden}{out.name}.manifest.csv")
+    return out.with_name(f"{out.name}.manifest.csv")

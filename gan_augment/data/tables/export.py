@@ -31,7 +31,7 @@ from gan_augment.data.tables.csv import (
 from gan_augment.data.topup_plan import AddedOrigin
 from gan_augment.errors import DataError, ModelFileError, UsageError
 from gan_augment.settings import Frozen
-from gan_augment.storage import check_room, new_files
+from gan_augment.storage import check_room, new_file
 from gan_augment.storage.files import NewFile
 
 MANIFEST_COLUMNS = ("row", "label", "origin", "source", "index")
@@ -213,55 +213,53 @@ def write_table(
     *,
     original: Source | None = None,
     mark: bool = False,
-    replace: bool = True,
     rows_to_come: int = 0,
-    whole: Callable[[dict[str, str]], None] = lambda written: None,
     advance: Callable[[int], None] = lambda done: None,
 ) -> int:
-    """Write a table and its manifest, both or none; return the number of new rows.
+    """Write a table, then its manifest, each whole or not at all; return the number of new rows.
 
     The table has the stored format if that fits the suffix of `out`, else the default. The manifest
     `OUT.manifest.csv` has a line per new row: its row number in OUT (from 0), class, origin, source
     and number there. All original rows share one line: row 0, origin `real`, the file's name, and
-    their number as index.
+    their number as index. The last line has the origin `table`, the sha256 of OUT as source, and
+    the number of all rows as index. It shows that OUT is complete.
 
     Parameters
     ----------
     example : DataFrame
         Some rows with every column.
-    replace : bool
-        Whether existing files are replaced.
     rows_to_come : int
         New rows in all, to check the free space early.
-    whole, advance : callable
-        Called with {file name: sha256} before the files appear, and with the new rows so far.
+    advance : callable
+        Called with the new rows so far.
 
     Raises
     ------
     UsageError, WriteFailedError
-        For an existing mark, and for a full disk; OUT is intact then.
+        For an existing mark, and for a full disk; an earlier OUT is intact then.
     """
     if mark:
         check_mark(list(example.columns))
-    done = 0
-    pair = (out, manifest_path(out))
-    with new_files(*pair, replace=replace) as (table, manifest):
-        rows = _writer(table, out, stored, example, mark)
-        begin: Callable[[Any], None] = rows.begin  # of the writer's format
-        begin(original)
-        manifest.write(_lines([MANIFEST_COLUMNS]))
-        if original:
-            manifest.write(_lines([(0, "", "real", original.path.name, original.rows)]))
-        begun = table.bytes
-        for part in added:
-            rows.add(part.frame)
-            manifest.write(_lines(part.entries((original.rows if original else 0) + done)))
-            done += len(part.frame)
-            bytes_a_row = (table.bytes - begun + manifest.bytes) // max(done, 1)
-            check_room(out.parent, bytes_a_row * (rows_to_come - done), 2)
-            advance(done)
-        rows.end()
-        whole({path.name: file.sha256 for path, file in zip(pair, (table, manifest), strict=True)})
+    first, done = original.rows if original else 0, 0
+    with new_file(manifest_path(out)) as manifest:
+        with new_file(out) as table:
+            rows = _writer(table, out, stored, example, mark)
+            begin: Callable[[Any], None] = rows.begin  # of the writer's format
+            begin(original)
+            manifest.write(_lines([MANIFEST_COLUMNS]))
+            if original:
+                manifest.write(_lines([(0, "", "real", original.path.name, original.rows)]))
+            begun = table.bytes
+            for part in added:
+                rows.add(part.frame)
+                manifest.write(_lines(part.entries(first + done)))
+                done += len(part.frame)
+                bytes_a_row = (table.bytes - begun + manifest.bytes) // max(done, 1)
+                check_room(out.parent, bytes_a_row * (rows_to_come - done), 2)
+                advance(done)
+            rows.end()
+        total = first + done
+        manifest.write(_lines([(total, "", "table", f"sha256:{table.sha256}", total)]))
     return done
 
 

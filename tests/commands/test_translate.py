@@ -472,7 +472,7 @@ def test_files_name_what_the_model_says_in_every_block(make_classes, tmp_path):
     data = make_classes(tmp_path / "data", {"good": 80, "odd": 12})
     fit(data, tmp_path / "run", by("stargan"))
     sample(tmp_path / "run", tmp_path / "out", counts={"odd": 70}, seed=3)
-    gan = ImageGAN.load(tmp_path / "run" / "model", device="cpu", threads=1)
+    gan = ImageGAN.load(tmp_path / "run" / "model.safetensors", device="cpu", threads=1)
     expected = gan.sample({"odd": 70}, random_state=3)
     assert drawn_from(tmp_path / "out") == expected.sources.tolist()
     with Image.open(tmp_path / "out" / "odd" / "000069.png") as image:

@@ -20,7 +20,7 @@ from PIL import Image
 
 from gan_augment.commands import fit as fitting
 from gan_augment.commands.fit import fit, plan_fit
-from gan_augment.commands.outputs import Result, run_folder
+from gan_augment.commands.writing import Result, run_folder
 from gan_augment.errors import (
     DivergedError,
     NoRareClassError,
@@ -30,7 +30,7 @@ from gan_augment.errors import (
     UsageError,
     WriteFailedError,
 )
-from gan_augment.generators import scorer
+from gan_augment.generators import load_model, scorer
 from gan_augment.generators.image_gan import ImageGAN
 from gan_augment.options import FitOptions
 from gan_augment.recipes import Recipe, StopSettings, resolve_recipe
@@ -44,8 +44,8 @@ QUICK = FitOptions(steps=20, device="cpu", threads=1, precision="float32", selec
 COUNTS = {"good": 24, "odd": 10, "bad": 4}
 
 
-def model(run: Path) -> dict[str, str]:
-    return contents(run / "model")
+def model(run: Path) -> bytes:
+    return (run / "model.safetensors").read_bytes()
 
 
 def events(run: Path, kind: str) -> list[int]:
@@ -115,7 +115,7 @@ def test_a_run_folder_holds_its_settings_history_model_checkpoints_and_samples(w
         *("config.toml", "environment.json", "history.jsonl", "samples.png"),
         *("checkpoints", "model"),
     }
-    assert "step-20" in {entry.name for entry in (whole / "checkpoints").iterdir()}
+    assert "step-20.safetensors" in {entry.name for entry in (whole / "checkpoints").iterdir()}
 
 
 def test_the_samples_are_a_picture_of_every_class(whole):
@@ -184,10 +184,10 @@ def test_odd_class_names_come_back_as_they_were(names, make_classes, tmp_path):
     data = make_classes(tmp_path / "data", {"plain": 20, **dict.fromkeys(names, 2)})
     quick = QUICK.model_copy(update={"steps": 1})
     run = fit(data, tmp_path / "run", quick).run
-    assert set(ImageGAN.load(run / "model").topped_up_) == set(names)
+    assert set(load_model(run).topped_up_) == set(names)
     assert set(read_toml(run / "config.toml")["fit"]["classes"]) == set(names)
-    shutil.rmtree(run / "model")
-    assert set(ImageGAN.load(fit(data, run, resume=True).run / "model").classes_) == {
+    (run / "model.safetensors").unlink()
+    assert set(load_model(fit(data, run, resume=True).run).classes_) == {
         "plain",
         *names,
     }
@@ -217,15 +217,16 @@ def test_overwriting_replaces_a_run_and_keeps_what_is_not_its_own(data, done, wh
     other = QUICK.model_copy(update={"steps": 2, "seed": 1})
     fit(data, done, other, overwrite=True)
     assert (done / "notes.txt").read_text() == "mine"
-    assert {p.name for p in (done / "checkpoints").iterdir()} == {"step-1", "step-2"}
+    steps = {path.stem for path in (done / "checkpoints").iterdir()}
+    assert steps == {"step-1", "step-2"}
     assert model(done) != model(whole)
 
 
 @pytest.mark.parametrize("config", [None, "", "name = 'mine'\n[model]\n", "no toml"])
 def test_a_folder_without_a_run_is_never_overwritten(data, tmp_path, config, untrained):
     out = tmp_path / "project"
-    (out / "model").mkdir(parents=True)
-    (out / "model" / "mine.bin").write_bytes(b"mine")
+    (out / "model.safetensors").mkdir(parents=True)
+    (out / "model.safetensors" / "mine.bin").write_bytes(b"mine")
     (out / "db.old-2023").mkdir()
     (out / "db.old-2023" / "mine.bin").write_bytes(b"mine")
     if config is not None:
@@ -320,7 +321,7 @@ def test_a_plan_of_large_images_says_what_its_budget_buys(make_classes, tmp_path
 
 
 def test_a_stopped_run_ends_as_an_undisturbed_one(data, run, whole):
-    assert not (run / "model").exists()
+    assert not (run / "model.safetensors").exists()
     assert events(run, "stop") == [12]
     fit(data, run, resume=True)
     assert model(run) == model(whole)
@@ -362,7 +363,7 @@ def test_force_goes_on_with_other_data_and_more_steps(run, make_classes, tmp_pat
     longer = fit(other, run, FitOptions(steps=24), resume=True, force=True, progress=heard)
     assert longer.steps == 24
     assert "resumed at step 12 of 24" in heard.notes
-    assert ImageGAN.load(run / "model").classes_["bad"] == 3
+    assert load_model(run).classes_["bad"] == 3
     assert read_toml(run / "config.toml")["fit"]["steps"] == 24
 
 
@@ -374,13 +375,10 @@ def test_a_finished_run_is_not_trained_again_and_keeps_every_byte(data, done, un
     assert (result.steps, result.score is not None) == (20, True)
 
 
-@pytest.mark.parametrize("lost", ["model", "samples.png", "model/tensors.safetensors"])
+@pytest.mark.parametrize("lost", ["model.safetensors", "samples.png"])
 def test_what_a_finished_run_lost_is_made_again_from_its_last_checkpoint(data, done, whole, lost):
     path = done / lost
-    if path.parent == done:
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
-    else:
-        path.write_bytes(path.read_bytes()[:-9])
+    path.unlink()
     fit(data, done, resume=True)
     assert model(done) == model(whole)
     assert contents(done)["samples.png"] == contents(whole)["samples.png"]
@@ -388,11 +386,11 @@ def test_what_a_finished_run_lost_is_made_again_from_its_last_checkpoint(data, d
 
 
 def test_a_damaged_newest_checkpoint_falls_back_to_the_one_before_and_says_so(data, run, whole):
-    weights = run / "checkpoints" / "step-12" / "tensors.safetensors"
+    weights = run / "checkpoints" / "step-12.safetensors"
     weights.write_bytes(weights.read_bytes()[:-9])
     heard = Notes()
     fit(data, run, resume=True, progress=heard)
-    assert any("step-12 is damaged" in warning for warning in heard.warnings)
+    assert any("step-12.safetensors is damaged" in warning for warning in heard.warnings)
     assert "resumed at step 10 of 20" in heard.notes
     assert events(run, "score") == events(whole, "score")
     assert model(run) == model(whole)
@@ -424,7 +422,7 @@ def test_training_that_diverges_leaves_the_best_generator_so_far(data, tmp_path,
     monkeypatch.setattr(loop, "train", diverging)
     with pytest.raises(DivergedError):
         fit(data, tmp_path / "run", QUICK)
-    assert ImageGAN.load(tmp_path / "run" / "model").sample({"bad": 2}).counts["bad"] == 2
+    assert load_model(tmp_path / "run").sample({"bad": 2}).counts["bad"] == 2
     assert (tmp_path / "run" / "samples.png").is_file()
 
 
@@ -435,7 +433,7 @@ def test_a_terminated_process_leaves_with_143_and_its_run_ends_as_an_undisturbed
     line = [sys.executable, "-m", "gan_augment_cli", *map(str, arguments), "--out", "cut"]
     with subprocess.Popen(line, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
         deadline = time.monotonic() + 300
-        while not (tmp_path / "cut" / "checkpoints" / "step-16").exists():
+        while not (tmp_path / "cut" / "checkpoints" / "step-16.safetensors").exists():
             assert time.monotonic() < deadline
             assert process.poll() is None
             time.sleep(0.02)
@@ -445,7 +443,7 @@ def test_a_terminated_process_leaves_with_143_and_its_run_ends_as_an_undisturbed
     last = told.splitlines()[-1]
     assert f"gan-augment fit {data} --out cut --resume" in last
     assert not list(tmp_path.rglob("*.tmp-*"))
-    assert not (tmp_path / "cut" / "model").exists()
+    assert not (tmp_path / "cut" / "model.safetensors").exists()
     assert command("fit", data, "--out", "cut", "--resume").returncode == 0
     assert command(*arguments, "--out", "whole").returncode == 0
     assert model(tmp_path / "cut") == model(tmp_path / "whole")
@@ -546,7 +544,7 @@ def ended(tmp_path_factory, data) -> tuple[Path, Notes]:
 
 def test_a_model_says_how_many_steps_were_trained_and_a_note_why_no_more(ended):
     out, heard = ended
-    gan = ImageGAN.load(out / "model")
+    gan = load_model(out)
     assert gan.steps_ == events(out, "stop")[0] < 20
     assert gan.meta_.chosen in (f"step {gan.steps_}", "interpolation")
     assert any(
@@ -558,7 +556,7 @@ def test_a_model_says_how_many_steps_were_trained_and_a_note_why_no_more(ended):
 
 def test_a_resumed_run_that_had_ended_is_finished(data, ended, untrained):
     before = contents(ended[0])
-    assert fit(data, ended[0], resume=True).steps == ImageGAN.load(ended[0] / "model").steps_
+    assert fit(data, ended[0], resume=True).steps == load_model(ended[0]).steps_
     assert contents(ended[0]) == before
 
 

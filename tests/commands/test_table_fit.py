@@ -19,13 +19,13 @@ from gan_augment.errors import (
 from gan_augment.options import FitOptions
 from gan_augment.settings import read_toml
 from gan_augment.training.callbacks import StopRequested
-from tests.commands.conftest import StopAt, contents
+from tests.commands.conftest import StopAt
 
 QUICK = FitOptions(target="fraud", steps=9, device="cpu", threads=1)
 
 
-def model(run: Path) -> dict[str, str]:
-    return contents(run / "model")
+def model(run: Path) -> bytes:
+    return (run / "model.safetensors").read_bytes()
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +78,7 @@ def test_the_same_call_gives_the_same_model_and_samples(table_file, whole, tmp_p
 
 
 def test_a_stopped_run_ends_as_an_undisturbed_one_with_no_more_than_resume(table_file, run, whole):
-    assert not (run / "model").exists()
+    assert not (run / "model.safetensors").exists()
     fit(table_file, run, resume=True)
     assert model(run) == model(whole)
     for name in ("samples.csv", "config.toml"):

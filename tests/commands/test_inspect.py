@@ -54,11 +54,8 @@ def test_a_run_report_says_what_the_model_is_and_that_it_contains_training_rows(
 
 
 def test_a_damaged_model_is_refused_in_one_line(run, tmp_path):
-    (tmp_path / "model").mkdir()
-    for file in (run / "model").iterdir():
-        (tmp_path / "model" / file.name).write_bytes(file.read_bytes())
-    description = tmp_path / "model" / "model.json"
-    description.write_bytes(description.read_bytes().replace(b'"good"', b'"goof"'))
+    content = (run / "model.safetensors").read_bytes()
+    (tmp_path / "model.safetensors").write_bytes(content.replace(b"good", b"goof", 1))
     with pytest.raises(ModelFileError, match="checksum"):
         inspect_run(tmp_path)
 

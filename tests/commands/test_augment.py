@@ -1,6 +1,5 @@
 """A topped-up folder: exact counts, the user's files untouched, and every file accounted for."""
 
-import json
 import shutil
 
 import numpy as np
@@ -12,7 +11,6 @@ from PIL import Image
 from gan_augment.commands import augment as augmenting
 from gan_augment.commands.augment import augment, file_names, repeat_name
 from gan_augment.commands.fit import fit
-from gan_augment.commands.outputs import RECORD
 from gan_augment.data.images.png_folder import folded, read_manifest
 from gan_augment.data.images.reader import read_images
 from gan_augment.errors import (
@@ -28,7 +26,7 @@ from gan_augment.generators.image_gan import ImageGAN
 from gan_augment.options import FitOptions, TopUp
 from gan_augment.storage import load_bundle, save_bundle
 from gan_augment.training.callbacks import StopRequested
-from tests.commands.conftest import files
+from tests.commands.conftest import contents, files
 
 HALF = TopUp(synthetic_share=0.5, companions=False)
 
@@ -85,17 +83,15 @@ def test_any_reader_of_class_folders_can_read_the_result(run, data_folder, tmp_p
 def test_a_class_the_model_refuses_is_filled_with_repeats_and_recorded(
     run, data_folder, tmp_path, monkeypatch
 ):
-    def refuse(self, name, number, random_state=0):
+    def refuse(self, name, start, stop, random_state=0):
         raise TooFewAcceptedError(f"{name}: 0 of 100 accepted")
 
-    monkeypatch.setattr(ImageGAN, "sample_block", refuse)
+    monkeypatch.setattr(ImageGAN, "rows", refuse)
     result = augment(data_folder, tmp_path / "out", model=run, top_up=HALF)
     assert result.counts["bad_part"] == {"real": 5, "repeat": 25, "synthetic": 0, "companion": 0}
     assert "0 of 100" in result.refused["bad_part"]
     assert any("filled with repeats" in warning for warning in result.warnings)
     assert len(files(tmp_path / "out")) == 30 + 30 + 12 + 1
-    again = augment(data_folder, tmp_path / "out", model=run, top_up=HALF, resume=True)
-    assert again.counts == result.counts
 
 
 def test_a_class_of_one_image_is_filled_with_repeats(run, make_classes, tmp_path):
@@ -142,17 +138,11 @@ def test_matched_originals_have_been_through_the_model_s_size_and_all_have_their
     expected = small.resize((24, 24), Image.Resampling.BICUBIC)
     assert np.array_equal(pictures[real.path], np.asarray(expected))
     synthetic = next(row for row in rows if row.origin == "synthetic")
-    drawn = ImageGAN.load(run / "model", threads=1).sample({synthetic.label: synthetic.index + 1})
+    drawn = ImageGAN.load(run / "model.safetensors", threads=1).sample(
+        {synthetic.label: synthetic.index + 1}
+    )
     grown = Image.fromarray(drawn.pixels[-1, ..., 0]).resize((24, 24), Image.Resampling.BICUBIC)
     assert np.array_equal(pictures[synthetic.path], np.asarray(grown))
-
-
-def test_the_old_name_of_matching_warns_once_and_does_the_same(run, make_classes, tmp_path):
-    data = make_classes(tmp_path / "data", {"good": 9, "bad_part": 2}, side=24)
-    with pytest.warns(FutureWarning, match="match='model'"):
-        augment(data, tmp_path / "old", model=run, resize_originals=True)
-    augment(data, tmp_path / "new", model=run, match="model")
-    assert files(tmp_path / "old") == files(tmp_path / "new")
 
 
 @pytest.mark.parametrize("match", ["bigger", ""])
@@ -188,9 +178,9 @@ def test_hostile_class_names_stay_inside_the_output(run, make_classes, tmp_path)
     make_classes(tmp_path / "data", {name: n for name, (_, n) in rows.items()})
     lines = [f"{x}/image {i}.png,{label}" for x, (label, n) in rows.items() for i in range(n)]
     (tmp_path / "data" / "list.csv").write_text("\n".join(["path,label", *lines]))
-    arrays, meta = load_bundle(run / "model", schema=dict)
+    arrays, meta = load_bundle(run / "model.safetensors", schema=dict)
     meta |= {"classes": {"../../up": 5, "CON": 30, "a/b": 12}, "topped_up": ["../../up"]}
-    save_bundle(tmp_path / "run" / "model", arrays, meta)
+    save_bundle(tmp_path / "run" / "model.safetensors", arrays, meta)
     augment(tmp_path / "data" / "list.csv", tmp_path / "out", model=tmp_path / "run", top_up=HALF)
     folders = {entry.name for entry in (tmp_path / "out").iterdir() if entry.is_dir()}
     assert folders == {"%2E.%2F..%2Fup", "%43ON", "a%2Fb"}
@@ -230,37 +220,6 @@ def test_no_rare_class_is_an_error_before_anything_is_written(make_classes, tmp_
     assert not (tmp_path / "out").exists()
 
 
-def test_a_stopped_call_goes_on_and_ends_the_same(run, data_folder, tmp_path, monkeypatch):
-    augment(data_folder, tmp_path / "whole", model=run)
-    real = augmenting.write_images
-
-    def stopping(*args, **kwargs):
-        real(*args, **kwargs)
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(augmenting, "write_images", stopping)
-        with pytest.raises(StopRequested):
-            augment(data_folder, tmp_path / "cut", model=run)
-    assert not (tmp_path / "cut" / "manifest.csv").exists()
-    with pytest.raises(OutputExistsError):
-        augment(data_folder, tmp_path / "cut", model=run)
-    with pytest.raises(ResumeMismatchError, match="top-up"):
-        augment(data_folder, tmp_path / "cut", model=run, top_up=HALF, resume=True)
-    augment(data_folder, tmp_path / "cut", model=run, resume=True)
-    assert files(tmp_path / "cut") == files(tmp_path / "whole")
-
-
-def test_overwriting_keeps_what_is_not_ours(run, data_folder, tmp_path):
-    out = tmp_path / "out"
-    augment(data_folder, out, model=run)
-    (out / "notes.txt").write_text("mine")
-    result = augment(data_folder, out, model=run, top_up=HALF, overwrite=True)
-    assert (out / "notes.txt").read_text() == "mine"
-    total = sum(sum(counts.values()) for counts in result.counts.values())
-    assert len(files(out)) == total + 2
-
-
 def test_overwriting_that_cannot_begin_leaves_the_earlier_output(run, data_folder, tmp_path):
     out = tmp_path / "out"
     augment(data_folder, out, model=run)
@@ -271,61 +230,67 @@ def test_overwriting_that_cannot_begin_leaves_the_earlier_output(run, data_folde
     assert files(out) == before
 
 
-@pytest.mark.slow
-def test_a_run_that_changed_meanwhile_is_not_mixed_with_what_it_drew_before(data_folder, tmp_path):
-    options = FitOptions(steps=2, threads=1, precision="float32", selection=False)
-    asked = {"options": options, "run": tmp_path / "run"}
-    augment(data_folder, tmp_path / "out", **asked)
-    fit(data_folder, tmp_path / "run", options.model_copy(update={"seed": 1}), overwrite=True)
-    before = files(tmp_path / "out")
-    with pytest.raises(ResumeMismatchError, match="was changed since"):
-        augment(data_folder, tmp_path / "out", resume=True, **asked)
-    assert files(tmp_path / "out") == before
+def interrupted(*args, **kwargs):
+    """Stand in for a step that a user interrupts."""
+    raise KeyboardInterrupt
+
+
+def test_a_stopped_call_goes_on_and_ends_the_same(run, data_folder, tmp_path, monkeypatch):
+    augment(data_folder, tmp_path / "whole", model=run)
+    with monkeypatch.context() as patch:
+        patch.setattr(augmenting._Originals, "write", interrupted)
+        with pytest.raises(StopRequested):
+            augment(data_folder, tmp_path / "cut", model=run)
+    assert not (tmp_path / "cut").exists()
+    with pytest.raises(ResumeMismatchError, match="top-up"):
+        augment(data_folder, tmp_path / "cut", model=run, top_up=HALF)
+    monkeypatch.setattr(ImageGAN, "rows", None)  # nothing is drawn again
+    augment(data_folder, tmp_path / "cut", model=run)
+    assert contents(tmp_path / "cut") == contents(tmp_path / "whole")
+
+
+def test_overwriting_refuses_a_folder_with_files_of_others(run, data_folder, tmp_path):
+    out = tmp_path / "out"
+    augment(data_folder, out, model=run)
+    (out / "notes.txt").write_text("mine")
+    with pytest.raises(OutputExistsError, match=r"notes\.txt"):
+        augment(data_folder, out, model=run, top_up=HALF, overwrite=True)
+    (out / "notes.txt").unlink()
+    result = augment(data_folder, out, model=run, top_up=HALF, overwrite=True)
+    assert len(contents(out)) == sum(sum(of.values()) for of in result.counts.values()) + 1
 
 
 def test_where_nothing_is_to_be_generated_nothing_is_trained(data_folder, tmp_path, monkeypatch):
     monkeypatch.setattr(ImageGAN, "fit", None)
     monkeypatch.chdir(tmp_path)
-    repeats = TopUp(synthetic_share=0, companions=False)
-    result = augment(data_folder, "out", top_up=repeats)
+    result = augment(data_folder, "out", top_up=TopUp(synthetic_share=0, companions=False))
     assert result.run is None
     assert not (tmp_path / "runs").exists()
     assert result.counts["bad_part"] == {"real": 5, "repeat": 25, "synthetic": 0, "companion": 0}
-    written = files(tmp_path / "out")
-    next((tmp_path / "out" / "bad_part").glob("repeat-*")).unlink()
-    assert augment(data_folder, "out", top_up=repeats, resume=True).run is None
-    assert files(tmp_path / "out") == written
-
-
-def test_an_output_begun_before_there_were_windows_and_larger_images_is_resumed(
-    data_folder, tmp_path
-):
-    repeats = TopUp(synthetic_share=0, companions=False)
-    augment(data_folder, tmp_path / "out", top_up=repeats)
-    record = tmp_path / "out" / RECORD
-    begun_with = json.loads(record.read_text())["made_from"]["options"]
-    assert "steps" in begun_with
-    assert not {"window", "super_resolve"} & begun_with.keys()
-    larger = FitOptions(super_resolve=2)
-    with pytest.raises(ResumeMismatchError, match="options"):
-        augment(data_folder, tmp_path / "out", top_up=repeats, options=larger, resume=True)
 
 
 @pytest.mark.slow
-def test_without_a_model_one_is_trained_and_kept_and_a_finished_one_is_not_trained_again(
-    data_folder, tmp_path, monkeypatch
-):
+def test_a_stopped_call_keeps_the_run_it_trained(data_folder, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     options = FitOptions(steps=2, threads=1, precision="float32", selection=False)
-    result = augment(data_folder, "out", options=options)
+    with monkeypatch.context() as patch:
+        patch.setattr(augmenting, "draw_images", interrupted)
+        with pytest.raises(StopRequested):
+            augment(data_folder, "out", options=options)
+    model = (tmp_path / "runs" / "parts" / "model.safetensors").read_bytes()
+    with monkeypatch.context() as patch:
+        patch.setattr(ImageGAN, "fit", None)
+        result = augment(data_folder, "out", options=options)
     assert result.run.as_posix() == "runs/parts"
-    model = (tmp_path / "runs" / "parts" / "model" / "manifest.json").read_bytes()
-    written = files(tmp_path / "out")
-    shutil.rmtree(tmp_path / "out" / "good")
-    monkeypatch.setattr(ImageGAN, "fit", None)
-    augment(data_folder, "out", options=options, resume=True)
-    assert files(tmp_path / "out") == written
-    assert (tmp_path / "runs" / "parts" / "model" / "manifest.json").read_bytes() == model
+    assert (tmp_path / "runs" / "parts" / "model.safetensors").read_bytes() == model
+    with monkeypatch.context() as patch:
+        patch.setattr(augmenting, "draw_images", interrupted)
+        with pytest.raises(StopRequested):
+            augment(data_folder, "out", options=options, overwrite=True)
+    other = options.model_copy(update={"seed": 1})
+    fit(data_folder, tmp_path / "runs" / "parts-2", other, overwrite=True)
+    with pytest.raises(ResumeMismatchError, match="was changed since"):
+        augment(data_folder, "out", options=options, overwrite=True)
 
 
 parts = st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1)

@@ -84,7 +84,7 @@ def test_parquet_can_be_written_from_a_run_on_a_csv(table_run, tmp_path):
 
 
 def test_a_model_without_its_run_writes_plain_csv(table_run, tmp_path):
-    shutil.copytree(table_run / "model", tmp_path / "m")
+    shutil.copytree(table_run / "model.safetensors", tmp_path / "m")
     sample(tmp_path / "m", tmp_path / "s.csv", counts={"yes": 2})
     frame = pd.read_csv(tmp_path / "s.csv")
     assert list(frame) == ["id", "amount", "place", "day", "is_new", "fraud"]

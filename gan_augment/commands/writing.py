@@ -1,0 +1,460 @@
+"""Outputs of the commands: where they may be written, and how they appear whole.
+
+An output is built in the folder `OUT.part`, and renamed to OUT when every file is there. A repeated
+call finds the finished files in `OUT.part` and skips them. `run_folder` guards the folders of runs,
+which hold files of known names.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import ValidationError
+
+from gan_augment.data.images.png_folder import (
+    MANIFEST,
+    ManifestRow,
+    is_whole_png,
+    read_manifest,
+    write_manifest,
+    write_part,
+)
+from gan_augment.data.images.resize import resize_batch
+from gan_augment.data.signals import is_whole_signal
+from gan_augment.data.tables import manifest_path
+from gan_augment.errors import (
+    DataError,
+    OutputExistsError,
+    ResumeMismatchError,
+    TooFewAcceptedError,
+    UsageError,
+    WriteFailedError,
+)
+from gan_augment.generators import MODEL as MODEL
+from gan_augment.input_files import read_regular
+from gan_augment.kinds.kind import Labelled
+from gan_augment.processes import available_cores
+from gan_augment.settings import Frozen, read_toml
+from gan_augment.storage import check_room, clean_stale, hold_folder, write_errors, write_file
+from gan_augment.storage.files import move_file, move_folder
+from gan_augment.storage.lock import LOCK_FILE
+from gan_augment.training.callbacks import interruptible
+
+if TYPE_CHECKING:
+    from gan_augment.generators.image_gan import ImageGAN
+
+RECORD = ".gan-augment.json"
+CONFIG = "config.toml"
+HISTORY = "history.jsonl"
+SAMPLES = "samples.png"
+CANDIDATES = "candidates.png"
+TABLE_SAMPLES = "samples.csv"
+FILE_FORMAT = "format.json"
+ENVIRONMENT = "environment.json"
+CHECKPOINTS = "checkpoints"
+RUN_FILES = (
+    *(MODEL, CHECKPOINTS, HISTORY, ENVIRONMENT, SAMPLES, CANDIDATES, TABLE_SAMPLES, FILE_FORMAT),
+    CONFIG,  # identifies a run, so that it is removed last
+)
+NOT_OF_THE_OUTPUT = {"workers", "threads", "device", "skip_bad"}
+"""Options that do not change what is written."""
+ROWS_AT_ONCE = 256
+"""Images that a thread draws before it writes them."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a command did. JSON output shows the fields, people read `lines`."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields, ready for JSON."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        paths = {name: str(value) for name, value in values.items() if isinstance(value, Path)}
+        lists = {name: list(value) for name, value in values.items() if isinstance(value, tuple)}
+        return values | paths | lists
+
+
+class Record(Frozen):
+    """What an unfinished output is made from. It lies in `OUT.part`.
+
+    run, trained: the run that `augment` fits for the output, and the sha256 of its model.
+    """
+
+    format: Literal["gan-augment output"] = "gan-augment output"
+    version: Literal[2] = 2
+    command: str
+    made_from: dict[str, Any]
+    run: str | None = None
+    trained: str | None = None
+
+
+class Output:
+    """An output under construction.
+
+    path: the final file or folder. part: the folder in which it is built. record: what an earlier,
+    unfinished call left there. finished: whether that call had only to rename its last file.
+    """
+
+    def __init__(self, path: Path, command: str, *, overwrite: bool) -> None:
+        self.path, self.command, self.overwrite = path, command, overwrite
+        self.part = path.with_name(f"{path.name}.part")
+        self.finished = False
+        self.record = self._read_record()
+
+    def describe(self, made_from: Mapping[str, Any], **notes: str) -> None:
+        """Record what the output is made from.
+
+        Raises ResumeMismatchError if `OUT.part` was begun with other data or settings; with
+        `overwrite` it is removed instead.
+        """
+        now = json.loads(json.dumps(made_from))  # tuples are read back as lists
+        stored = self.record
+        if stored and stored.made_from != now:
+            if not self.overwrite:
+                changed = [name for name in now if stored.made_from.get(name) != now[name]]
+                raise ResumeMismatchError(
+                    f"{str(self.part)!r} holds an unfinished output with another "
+                    f"{' and another '.join(changed)}; give the same as then, or --overwrite."
+                )
+            self.record = stored = None
+        if stored is None and self.part.is_dir():
+            with write_errors(self.part):
+                shutil.rmtree(self.part)
+        kept = stored.model_dump() if stored else {}
+        self.record = Record(**{**kept, "command": self.command, "made_from": now, **notes})
+        write_file(self.part / RECORD, self.record.model_dump_json(indent=1).encode())
+        self._end_table()
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether a repeated call of the command finds something to continue."""
+        entries = {entry.name for entry in self.part.iterdir()} if self.part.is_dir() else set()
+        run = self.record.run if self.record else None
+        return bool(entries - {RECORD}) or (run is not None and (Path(run) / CONFIG).is_file())
+
+    def check_room(self, needed_bytes: int, files: int = 2) -> None:
+        """Raise WriteFailedError if the disk cannot hold so much in addition."""
+        check_room(self.path.parent, needed_bytes, files)
+
+    def finish_folder(self, rows: Sequence[ManifestRow]) -> None:
+        """Write the manifest of a folder, and give the folder its name.
+
+        Files of an earlier plan are removed. Raises WriteFailedError if a file is gone.
+        """
+        gone = [row.path for row in rows if not (self.part / row.path).is_file()]
+        if gone:
+            raise WriteFailedError(
+                f"{len(gone)} files of {str(self.part)!r} are gone, such as {gone[0]!r}: they were "
+                "moved or removed during the call. The same command writes them again."
+            )
+        write_manifest(self.part / MANIFEST, rows)
+        listed = {row.path for row in rows} | {MANIFEST}
+        with write_errors(self.part):
+            _remove_all_but(self.part, listed)
+            if self.path.is_dir() and not any(self.path.iterdir()):
+                self.path.rmdir()
+        move_folder(self.part, self.path)
+
+    def finish_files(self, *names: str) -> None:
+        """Move files of the part folder beside it, the manifest last, and remove the folder."""
+        with write_errors(self.path):
+            for name in names:
+                move_file(self.part / name, self.path.with_name(name), replace=self.overwrite)
+            shutil.rmtree(self.part)
+
+    def _end_table(self) -> None:
+        """Finish an earlier call that ended between the renames of a table and its manifest."""
+        manifest = manifest_path(self.path).name
+        if (self.part / manifest).is_file() and not (self.part / self.path.name).exists():
+            self.finish_files(manifest)
+            self.finished = True
+
+    def _read_record(self) -> Record | None:
+        """Return the record in the part folder. Raises OutputExistsError for other files there."""
+        try:
+            record = Record.model_validate_json(read_regular(self.part / RECORD))
+        except (OSError, ValidationError):
+            if self.part.exists() and (not self.part.is_dir() or any(self.part.iterdir())):
+                raise OutputExistsError(
+                    f"{str(self.part)!r} is needed while {str(self.path)!r} is written, and is not "
+                    "from this program; move it away."
+                ) from None
+            return None
+        if record.command != self.command and not self.overwrite:
+            raise ResumeMismatchError(
+                f"{str(self.part)!r} was begun by `{record.command}`, not by `{self.command}`; "
+                "choose another output, or --overwrite."
+            )
+        return record
+
+
+@contextlib.contextmanager
+def output(
+    path: Path, command: str, *, table: bool = False, overwrite: bool = False
+) -> Iterator[Output]:
+    """Hold an output for one command, until the block has finished it.
+
+    Parameters
+    ----------
+    path
+        The folder or file to write. It must be new, or an empty folder.
+    command
+        The name of the command.
+    table
+        Whether the output is a file with a manifest of its own.
+    overwrite
+        Whether an earlier output may be replaced: any file, but only a folder that holds nothing
+        else than its manifest lists.
+
+    Raises
+    ------
+    OutputExistsError, ResumeMismatchError, FolderInUseError
+        Also StopRequested after an interruption, with the way to continue.
+    """
+    path = Path(path)
+    with hold_folder(path.parent, f".{path.name}.lock"):
+        clean_stale(path.parent, {path.name})
+        held = Output(path, command, overwrite=overwrite)
+        renaming = table and held.record and not (held.part / path.name).exists()
+        if not (renaming and (held.part / manifest_path(path).name).is_file()):
+            (check_absent if table else _check_folder)(path, overwrite=overwrite)
+
+        def hint() -> str:
+            again = "goes on" if held.goes_on else "starts again"
+            return f"{str(path)!r} is not finished; the same command {again}"
+
+        try:
+            with interruptible(hint):
+                yield held
+        except BaseException:
+            if held.part.is_dir() and not held.goes_on:
+                shutil.rmtree(held.part, ignore_errors=True)
+            raise
+
+
+def draw_images(
+    gan: ImageGAN,
+    folder: Path,
+    paths: Mapping[str, Sequence[str]],
+    *,
+    seed: int,
+    size: tuple[int, int] | None = None,
+    workers: int | None = None,
+    advance: Callable[[int], None] = lambda done: None,
+) -> dict[str, str]:
+    """Draw generated images or signals into files, by threads.
+
+    Parameters
+    ----------
+    gan
+        The fitted model.
+    folder, paths
+        Row i of a class goes to `folder / paths[class][i]`. Whole files are skipped.
+    seed
+        The seed of the rows. Their bytes do not depend on the number of threads.
+    size
+        (height, width) in px of the files; None for the model's own.
+    workers
+        Threads; None for one per core.
+    advance
+        Called with the number of files that are done.
+
+    Returns
+    -------
+    dict
+        {class: reason} for the classes that the model refuses. They leave no file.
+    """
+    span = gan.recipe_.generator.span
+    tasks = [
+        (name, start, min(start + span, len(own)))
+        for name, own in paths.items()
+        for start in range(0, len(own), span)
+    ]
+    refused: dict[str, str] = {}
+    done, stopped = 0, False
+
+    def draw(task: tuple[str, int, int]) -> None:
+        nonlocal done
+        name, first, last = task
+        for start in range(first, last, ROWS_AT_ONCE):
+            own = list(paths[name][start : min(start + ROWS_AT_ONCE, last)])
+            absent = [i for i, path in enumerate(own) if not is_whole(folder / path)]
+            if absent and not stopped and name not in refused:
+                try:
+                    drawn = gan.rows(name, start, start + len(own), seed)
+                except TooFewAcceptedError as error:
+                    refused[name] = str(error)
+                    return
+                for i, content in zip(absent, encoded(drawn.take(absent), size), strict=True):
+                    write_part(folder / own[i], content)
+            done += len(own)
+            advance(done)
+
+    with ThreadPoolExecutor(min(workers or available_cores(), len(tasks) or 1)) as pool:
+        try:
+            for _ in pool.map(draw, tasks):
+                pass
+        except BaseException:
+            stopped = True
+            pool.shutdown(cancel_futures=True)
+            raise
+    with write_errors(folder):
+        for path in (path for name in refused for path in paths[name]):
+            (folder / path).unlink(missing_ok=True)
+    return refused
+
+
+def encoded(data: Labelled, size: tuple[int, int] | None) -> list[bytes]:
+    """Return the file content of each generated row, images at `size` = (height, width) px."""
+    if size is not None and size != data.image_shape[:2]:
+        data = replace(data, rows=resize_batch(data.pixels, size))
+    return data.kind.encode(data)
+
+
+def is_whole(path: Path) -> bool:
+    """Return whether a file of an image or signal is complete."""
+    return is_whole_png(path) if path.suffix == ".png" else is_whole_signal(path)
+
+
+def check_apart(source: Path, out: Path) -> None:
+    """Refuse an output inside the data, and data inside the output."""
+    data, target = (Path(os.path.realpath(path)) for path in (source, out))  # resolves link loops
+    if data.is_relative_to(target) or (source.is_dir() and target.is_relative_to(data)):
+        raise UsageError(
+            f"DATA {str(source)!r} and the output {str(out)!r} lie in each other; DATA is never "
+            "written into, so name another folder."
+        )
+
+
+def check_file_apart(source: Path, out: Path) -> None:
+    """Refuse to write a table or its manifest over the data, whatever its name."""
+    for file in (out, manifest_path(out)):
+        same = file.exists() and source.exists() and file.samefile(source)
+        if same or file.resolve() == source.resolve():
+            raise UsageError(
+                f"OUT {str(out)!r} would replace DATA {str(source)!r}, which is never written "
+                "into; name another file."
+            )
+
+
+def check_absent(path: Path, *, overwrite: bool) -> None:
+    """Raise OutputExistsError if a table or its manifest would replace something."""
+    if path.is_dir():
+        raise OutputExistsError(
+            f"{str(path)!r} is a folder, and a table is written to a file; name one, such as "
+            f"{str(path / 'more.csv')!r}."
+        )
+    for file in (path, manifest_path(path)):
+        if file.is_dir() or (file.exists() and not overwrite):
+            raise OutputExistsError(
+                f"{str(file)!r} is there already. Choose another name, or --overwrite to replace "
+                "it; nothing was written."
+            )
+
+
+def new_run_folder(data: str | Path, parent: str = "runs") -> Path:
+    """Return `<parent>/<name of data>`, or the first free of -2, -3, ... behind it."""
+    name = Path(data).resolve().stem if Path(data).is_file() else Path(data).resolve().name
+    candidate = folder = Path(parent) / (name or "data")
+    number = 2
+    while candidate.exists():
+        candidate = folder.with_name(f"{folder.name}-{number}")
+        number += 1
+    return candidate
+
+
+@contextlib.contextmanager
+def run_folder(
+    run: Path, *, resume: bool, overwrite: bool, ours: Callable[[Path], bool] | None = None
+) -> Iterator[None]:
+    """Hold the folder of a run; refuse it if `resume` and `overwrite` do not allow it.
+
+    ours: whether a folder is a run, by default `is_run`. No file of an earlier run is removed here.
+    """
+    with hold_folder(run):
+        clean_stale(run, RUN_FILES)  # a call that was killed in its first write left nothing else
+        filled = any(entry.name != LOCK_FILE for entry in run.iterdir())
+        is_ours = (ours or is_run)(run)
+        if resume and not is_ours:
+            raise ResumeMismatchError(f"{str(run)!r} holds no run to resume; leave out --resume")
+        if filled and not resume and not overwrite:
+            raise OutputExistsError(
+                f"{str(run)!r} is not empty. Choose another --out, or --resume to go on with its "
+                "run, or --overwrite to replace it."
+            )
+        if filled and not resume and not is_ours:
+            raise OutputExistsError(
+                f"{str(run)!r} holds no run, and --overwrite replaces only runs. Choose another "
+                "--out."
+            )
+        yield
+
+
+def is_run(run: Path) -> bool:
+    """Return whether the folder's config.toml is from a fit; other projects use that name, too."""
+    if not (run / CONFIG).is_file():
+        return False
+    try:
+        values = read_toml(run / CONFIG)
+    except UsageError:
+        return False
+    return all(isinstance(values.get(table), dict) for table in ("fit", "resolved", "recipe"))
+
+
+def remove_named(folder: Path, names: Sequence[str]) -> None:
+    """Remove files and folders of known names, in their order, and nothing else."""
+    with write_errors(folder):
+        for path in (folder / name for name in names):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+
+
+def _check_folder(path: Path, *, overwrite: bool) -> None:
+    """Raise OutputExistsError unless a folder is new, empty, or an output to overwrite."""
+    if path.is_symlink() or (path.exists() and not path.is_dir()):
+        raise OutputExistsError(f"{str(path)!r} is a file or a link; expected a new folder.")
+    if not path.exists() or not any(path.iterdir()):
+        return
+    if not overwrite:
+        raise OutputExistsError(
+            f"{str(path)!r} is not empty. Choose another folder, or --overwrite to replace an "
+            "earlier output."
+        )
+    try:
+        listed = {row.path for row in read_manifest(path / MANIFEST)} | {MANIFEST}
+    except DataError:
+        listed = set()
+    foreign = sorted(_files_below(path) - listed)
+    if foreign:
+        raise OutputExistsError(
+            f"{str(path)!r} holds files that are not from this program, such as {foreign[0]!r}, "
+            "and --overwrite replaces only its own. Choose another folder, or move them away."
+        )
+
+
+def _files_below(folder: Path) -> set[str]:
+    """Return the files, links included, below a folder, by their path with forward slashes."""
+    found = set()
+    for parent, folders, names in os.walk(folder):
+        links = [name for name in folders if Path(parent, name).is_symlink()]
+        found |= {Path(parent, name).relative_to(folder).as_posix() for name in [*names, *links]}
+    return found
+
+
+def _remove_all_but(folder: Path, listed: Collection[str]) -> None:
+    """Remove unlisted files below a folder of ours, and the folders that this leaves empty."""
+    for name in _files_below(folder) - set(listed):
+        (folder / name).unlink()
+    for child in [*folder.iterdir()]:
+        if child.is_dir() and not any(child.iterdir()):
+            child.rmdir()
