@@ -52,8 +52,8 @@ gan.fit(data)
 print(time.monotonic() - began_s, gan.meta_.threads, gan.meta_.precision)
 """
 OLD = FIT.format(
-    container="LabelledImages",
-    make="LabelledImages(pixels, labels, ids, class_names=names)",
+    container="Labelled",
+    make="IMAGE.of(pixels, labels, ids, class_names=names)",
 )
 NEW = FIT.format(
     container="ImageGAN",

@@ -22,6 +22,7 @@ import numpy as np
 from images_protocol import Task, blood_cells, fashion, read, told_apart
 
 from gan_augment import ImageGAN
+from gan_augment.generators.generator import RunContext
 from gan_augment.generators.scorer import ImageScorer
 
 RARE, ROWS, RARE_ROWS, DRAWN, SEED = (0, 5, 8), 500, 30, 300, 10
