@@ -38,19 +38,6 @@ def test_the_generator_handed_in_is_the_only_source_of_chance() -> None:
     assert state == (repr(np.random.get_state()), random.getstate())  # noqa: NPY002
 
 
-def test_a_pipeline_changes_a_picture_alike_whatever_follows_it() -> None:
-    pixels, pipeline = pictures((8, 8, 1)), trivial_pipeline((8, 8, 1))
-    few = augment_batch(pipeline, pixels[:1], np.random.default_rng(3))
-    assert (augment_batch(pipeline, pixels, np.random.default_rng(3))[0] == few[0]).all()
-
-
-def test_pictures_stay_recognisable_and_no_bars_move_in() -> None:
-    grey = np.full((40, 16, 16, 1), 128, np.uint8)
-    changed = small_changes(grey, np.random.default_rng(0))
-    assert changed.std(axis=(1, 2, 3)).max() == 0  # a plain picture stays plain
-    assert 128 - 60 < changed.min() <= changed.max() < 128 + 60
-
-
 class Fixed:
     """What `small_changes` draws of one picture: nothing left out, then these, in its order."""
 
@@ -68,6 +55,7 @@ class Fixed:
 def test_a_batch_is_changed_as_albumentations_changes_a_picture_with_the_same_draws(
     shape: tuple[int, int, int],
 ) -> None:
+    trivial_pipeline(shape)  # imports albumentations without its check for updates
     import albumentations as A
 
     height, width, channels = shape
@@ -138,11 +126,3 @@ def test_trivial_augment_makes_one_of_its_changes_a_picture_each_as_likely() -> 
     same = (changed == pixels).all(axis=(1, 2, 3)).mean()
     assert 1 / 14 - 0.02 < same < 5 / 14  # identity; and turns, bits or light too small to be seen
     assert 0.02 < moved.mean() < 6 / 14
-
-
-def test_trivial_augments_sharpness_keeps_the_light() -> None:
-    steps = trivial_pipeline((16, 16, 3)).transforms[0].transforms  # type: ignore[attr-defined]
-    (sharpness,) = [step for step in steps if type(step).__name__ == "OneOf"]
-    grey = np.full((16, 16, 3), 200, np.uint8)
-    for _ in range(20):
-        assert (sharpness(image=grey)["image"] == 200).all()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gan_augment import read_signals
-from gan_augment.augment.signals import change_signals, read_at, warped
+from gan_augment.augment.signals import change_signals
 from gan_augment.data.images.contact_sheet import (
     FLOOR_DB,
     SIGNAL_PX,
@@ -31,21 +31,6 @@ def folder_of(tmp_path, **classes):
         for row, array in enumerate(arrays):
             np.save(tmp_path / name / f"{row}.npy", array)
     return tmp_path
-
-
-def test_values_come_back_in_their_own_unit():
-    values = tones()
-    data = from_signals(values, [0, 0, 0, 0, 1, 1])
-    assert data.pixels.dtype == np.float32
-    assert abs(data.pixels).max() == 1
-    assert data.image_shape == (1, 64, 2)
-    np.testing.assert_allclose(data.values, values, rtol=1e-6)
-
-
-def test_a_channel_that_never_changes_stays_as_it_is():
-    values = np.concatenate([tones(channels=1), np.full((6, 1, 64), 7.0)], axis=1)
-    data = from_signals(values, [0, 0, 0, 0, 1, 1])
-    np.testing.assert_allclose(data.values[:, 1], 7.0)
 
 
 def test_equal_windows_share_a_group():
@@ -206,13 +191,6 @@ def test_classical_changes_are_small_new_and_seeded():
     assert changed.shape == before.shape
     assert changed.dtype == np.float32
     assert 0.001 < np.abs(changed - before).mean() < 0.3
-
-
-def test_unwarped_time_reads_the_signal_as_it_is():
-    x = from_signals(tones(3), [0, 0, 1]).pixels
-    place = warped(64, np.zeros((3, 1), bool), np.random.default_rng(0))
-    np.testing.assert_allclose(place, np.tile(np.arange(64.0), (3, 1)))
-    np.testing.assert_allclose(read_at(x, place), x, atol=1e-6)
 
 
 def test_a_spectrum_peaks_at_the_frequency_of_a_tone():

@@ -33,11 +33,6 @@ def test_rare_is_below_half_of_an_equal_share_and_its_numbers_are_told():
     assert explain_rare({"a": 5}).startswith("rare: none")
 
 
-@given(COUNTS)
-def test_never_are_all_classes_rare(counts):
-    assert len(rare_classes(counts)) < len(counts)
-
-
 def test_no_rare_class_is_refused_with_counts_and_cure():
     with pytest.raises(NoRareClassError, match=r"a \(10\), b \(9\).*--classes b") as refusal:
         choose_classes("rare", {"a": 10, "b": 9})
@@ -89,23 +84,11 @@ def test_settings_that_cannot_be_used_are_refused_in_a_sentence(values, why):
         TopUp.checked(values, "options")
 
 
-def test_the_share_splits_the_added_rows_exactly():
-    plan = plan_topup({"a": 100, "b": 9}, TopUp(synthetic_share=0.25, companions=False), ["b"])
-    assert plan == {"a": ClassPlan(100), "b": ClassPlan(9, repeats=68, synthetic=23)}
-
-
 def test_companions_give_every_class_the_same_share_and_leave_the_target_alone():
     plan = plan_topup({"a": 1000, "b": 500, "c": 20}, TopUp(), ["c"])
     shares = [(p.synthetic + p.companions) / p.total for p in plan.values()]
     assert max(shares) - min(shares) < 1e-3
     assert plan["c"].total == 1000
-
-
-def test_companions_need_synthetic_rows_and_never_more_than_double_a_class():
-    plan = plan_topup({"a": 10, "b": 2}, TopUp(synthetic_share=0.0), ["b"])
-    assert plan == {"a": ClassPlan(10), "b": ClassPlan(2, repeats=8)}
-    plan = plan_topup({"a": 5000, "b": 20}, TopUp(synthetic_share=1.0), ["b"])
-    assert plan["a"] == ClassPlan(5000, companions=5000)
 
 
 @given(COUNTS, st.floats(0, 1), st.booleans(), st.one_of(st.integers(1, 9000), st.just("median")))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gan_augment.data.images.contact_sheet import SheetRow, as_rgb, contact_sheet, printable
+from gan_augment.data.images.contact_sheet import SheetRow, contact_sheet, printable
 
 
 def images(n, height=8, width=8, channels=1, value=200):
@@ -34,11 +34,6 @@ def test_odd_class_names_and_missing_synthetics_are_drawn(name):
     assert printable("a\nb\u202e") == "a\\nb\\u202e"
 
 
-def test_transparent_pixels_are_shown_over_white():
-    clear = np.array([[[9, 9, 9, 0], [9, 9, 9, 255]]], np.uint8)
-    assert as_rgb(clear).tolist() == [[[255, 255, 255], [9, 9, 9]]]
-
-
 def test_kept_stand_above_rejected_and_the_reason_is_below_in_words():
     def sheet(*reasons):
         row = SheetRow("cat", "60% kept", images(2, value=40), images(2, value=90), reasons)
@@ -54,7 +49,3 @@ def test_kept_stand_above_rejected_and_the_reason_is_below_in_words():
 @pytest.mark.parametrize("name", ["été", "Größe", "крушение", "αβγ", "חתול"])
 def test_class_names_of_most_alphabets_are_drawn_as_they_are(name):
     assert printable(name) == name
-
-
-def test_what_the_font_lacks_is_escaped():
-    assert printable("猫") == "\\u732b"

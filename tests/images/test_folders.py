@@ -49,15 +49,6 @@ def test_channels_are_the_most_that_any_image_needs(folder):
     assert pixels[:, 0, 0].tolist()[:3] == [[7, 8, 9, 255], [7, 7, 7, 255], [7, 7, 7, 100]]
 
 
-def test_images_of_any_size_come_to_the_size_asked_for(folder):
-    root = folder(cat=2, dog=2)
-    Image.new("L", (300, 31), 50).save(root / "cat" / "wide.png")
-    read = read_images(root, image_size=(16, 24), resize="pad")
-    assert read.data.pixels.shape == (5, 16, 24, 3)
-    assert read.scan.image_size == (16, 24)
-    assert read.scan.sizes["largest"] == (31, 300)
-
-
 def test_same_pixels_are_grouped_and_conflicting_labels_reported(folder):
     root = folder(cat=3, dog=3)
     (root / "cat" / "copy.png").write_bytes((root / "cat" / "001.png").read_bytes())
@@ -209,11 +200,3 @@ def test_a_data_set_that_is_divided_already_gives_its_training_part(folder, tmp_
     assert found.root == (tmp_path / "train").resolve()
     assert found.notes == [f"{tmp_path.name} is divided into train and test, val: train is taken"]
     assert set(parts_of(tmp_path)) == {"train", "val", "test"}
-
-
-@pytest.mark.parametrize("other", ["bus", "val"])
-def test_a_class_called_train_is_a_class(folder, other):
-    """Among vehicles; and where the folders hold pictures, not classes."""
-    root = folder(**{"train": 2, other: 1})
-    assert parts_of(root) == {}
-    assert {label for _, label, _ in list_folder(root).files} == {"train", other}

@@ -156,12 +156,3 @@ def test_what_reading_a_mapped_array_took_is_given_back(tmp_path):
     drop_pages(rows)
     assert resident_bytes() - before < 4 * MIB
     assert rows[63, -1] == 7
-
-
-def test_what_was_written_to_a_private_map_stays(tmp_path):
-    np.zeros(MIB, np.uint8).tofile(tmp_path / "rows")
-    rows = np.memmap(tmp_path / "rows", np.uint8, "c")
-    rows[:] = 9
-    for array in (rows, rows[5:], np.zeros(3)):
-        drop_pages(array)
-    assert (rows == 9).all()

@@ -43,14 +43,6 @@ def test_a_written_image_reads_back_equal_and_is_known_as_whole(tmp_path, channe
     assert not is_whole_png(tmp_path / "missing.png")
 
 
-def test_only_generated_images_are_marked_synthetic(tmp_path):
-    write_png(tmp_path / "fake.png", noise(3), synthetic=True)
-    write_png(tmp_path / "real.png", noise(3))
-    with Image.open(tmp_path / "fake.png") as fake, Image.open(tmp_path / "real.png") as real:
-        assert fake.text == {"Software": "gan-augment", "Synthetic": "true"}
-        assert real.text == {"Software": "gan-augment"}
-
-
 rows = st.builds(
     ManifestRow,
     path=st.text(st.characters(exclude_categories=[])),
@@ -110,12 +102,6 @@ def test_any_set_of_names_gets_distinct_folders_even_without_case(names):
     assert list(folders) == names
     assert len({folded(folder) for folder in folders.values()}) == len(names)
     assert all(true_name(folder) == name for name, folder in folders.items())
-
-
-def test_names_that_differ_only_in_case_or_accents_get_two_folders():
-    folders = safe_names(["cat", "CAT", "é", "e\u0301", "ß", "ss"])
-    assert folders["cat"] == "cat"
-    assert len({folded(folder) for folder in folders.values()}) == 6
 
 
 def test_a_name_too_long_for_a_folder_is_cut_and_says_so():
