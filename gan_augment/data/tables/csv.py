@@ -228,10 +228,10 @@ def read_csv(path: str | Path) -> tuple[pd.DataFrame, CsvSource]:
     path = Path(path)
     facts, dialect, header, ended = _opened(path)
     records = _records(path, dialect)
-    names = _names(path, next(records)[0])
+    names = _names(path, next(records))
     parts: list[list[pa.Array]] = [[] for _ in names]
-    for chunk in _chunks(path, records, len(names), dialect.delimiter):
-        for part, cells in zip(parts, chunk, strict=True):
+    while chunk := list(islice(records, max(CELLS_AT_ONCE // len(names), 1))):
+        for part, cells in zip(parts, zip(*chunk, strict=True), strict=True):
             part.append(pa.array(cells, pa.large_string()))
     if not parts[0]:
         raise DataError(f"{str(path)!r} holds a header and no row; expected a line for each row.")
@@ -504,29 +504,21 @@ def _names(path: Path, header: Row) -> list[str]:
     return names
 
 
-def _chunks(
-    path: Path, records: Iterator[tuple[Row, int]], width: int, delimiter: str
-) -> Iterator[list[tuple[str, ...]]]:
-    """Yield the columns of some rows at a time, each as (N,) texts."""
-    while chunk := list(islice(records, max(CELLS_AT_ONCE // width, 1))):
-        for row, line in chunk:
-            if len(row) != width:
-                raise DataError(
-                    f"{str(path)!r}, line {line}: it has {len(row)} cell{'s' * (len(row) != 1)}, "
-                    f"the first line has {width}. Put a cell that holds {delimiter!r} in quotes, "
-                    "or complete the line."
-                )
-        yield list(zip(*(row for row, _ in chunk), strict=True))
-
-
-def _records(path: Path, dialect: Dialect) -> Iterator[tuple[Row, int]]:
-    """Yield (cells, number of the last line) of every record, the header first."""
-    line = 0
+def _records(path: Path, dialect: Dialect) -> Iterator[Row]:
+    """Yield the cells of every record, the header first. Raises DataError for ragged lines."""
+    line, width = 0, 0
     try:
         for row, text in dialect.records(_lines(path)):
             line += text.count("\n") or 1
+            width = width or len(row)
+            if row and len(row) != width:
+                raise DataError(
+                    f"{str(path)!r}, line {line}: it has {len(row)} cell{'s' * (len(row) != 1)}, "
+                    f"the first line has {width}. Put a cell that holds {dialect.delimiter!r} in "
+                    "quotes, or complete the line."
+                )
             if row:
-                yield row, line
+                yield row
     except csv.Error as error:
         reason = str(error)
         if "end of data" in reason:
