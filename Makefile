@@ -22,9 +22,9 @@ install: $(VENV)/installed
 demo: $(VENV)/installed
 	$(RUN) gan_augment_cli demo --overwrite
 
-# Two processes at a time, a file of tests to one of them, in the order of tests/conftest.py.
+# Two processes; one that is done takes tests of the other.
 test: $(VENV)/installed-dev
-	$(RUN) pytest -q -n 2 --dist loadfile --no-loadscope-reorder
+	$(RUN) pytest -q -n 2 --dist worksteal
 
 # What is long and rarely breaks: browser, examples, notebook.
 campaign: $(VENV)/installed-dev

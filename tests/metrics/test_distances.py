@@ -1,7 +1,6 @@
 """Frechet and kernel distance, kernel test, spread: hand values, invariants, other formulas."""
 
 import warnings
-from itertools import combinations
 
 import numpy as np
 import pytest
@@ -55,15 +54,6 @@ def test_it_agrees_with_the_square_root_of_the_product_of_covariances(
     assert frechet_distance(a, b) == pytest.approx(expected, rel=1e-6)
 
 
-def test_fewer_rows_than_features_agree_with_eigenvalues_of_the_product() -> None:
-    a, b = sets(12, 9, 30)
-    s, t = np.cov(a, rowvar=False), np.cov(b, rowvar=False)
-    roots = np.sqrt(np.clip(np.linalg.eigvals(s @ t).real, 1e-9, None)).sum()
-    shift = a.mean(axis=0) - b.mean(axis=0)
-    expected = shift @ shift + np.trace(s) + np.trace(t) - 2 * roots
-    assert frechet_distance(a, b) == pytest.approx(expected, rel=1e-4)
-
-
 @pytest.mark.filterwarnings("default:Frechet distance of")
 def test_under_ten_rows_a_feature_it_warns_with_what_to_use_instead() -> None:
     a, b = sets(60, 59, 6)
@@ -106,19 +96,6 @@ def test_it_agrees_with_a_double_loop_over_pairs() -> None:
     expected -= 2 * mean_kernel(x, y, same=False)
     assert kernel_distance(x, y) == pytest.approx(expected)
     assert kernel_distance(y[::-1, ::-1], x[:, ::-1]) == pytest.approx(expected)
-
-
-def test_it_agrees_with_kernel_distances_over_all_relabellings() -> None:
-    rng = np.random.default_rng(0)
-    rows = np.concatenate([rng.normal(size=(4, 3)), rng.normal(size=(4, 3)) + 0.7])
-    all_values = [
-        kernel_distance(rows[list(chosen)], np.delete(rows, chosen, axis=0))
-        for chosen in combinations(range(8), 4)
-    ]
-    expected = np.mean(np.array(all_values) >= all_values[0] - 1e-12)
-    assert kernel_test(rows[:4], rows[4:], permutations=20_000) == pytest.approx(
-        expected, abs=0.012
-    )
 
 
 def test_it_holds_its_level_for_two_sets_of_one_distribution() -> None:
