@@ -16,6 +16,7 @@ from gan_augment.errors import did_you_mean
 from gan_augment_cli import outcome
 from gan_augment_cli.commands import augment, evaluate, inspect
 from gan_augment_cli.console import WarningsOnly
+from gan_augment_cli.options import variables
 
 outcome.Commands.functions = {
     function.__name__: function
@@ -56,16 +57,13 @@ def _show_version(version: bool) -> None:
         raise typer.Exit
 
 
-def _warn_of_unknown(ctx: typer.Context) -> None:
+def _warn_of_unknown() -> None:
     """Warn of environment variables that set no option of any command."""
     given = [name for name in sorted(os.environ) if name.startswith("GAN_AUGMENT_")]
     if not given:
         return
-    group = ctx.command
-    assert isinstance(group, outcome.Commands)
-    commands = [group.get_command(ctx, name) for name in group.list_commands(ctx)]
-    known = {str(param.envvar) for command in commands if command for param in command.params}
-    known |= {outcome.DEBUG, "GAN_AUGMENT_MAP_ABOVE"}
+    known = {outcome.DEBUG, "GAN_AUGMENT_MAP_ABOVE"}
+    known.update(*map(variables, outcome.Commands.functions.values()))
     for name in given:
         if name not in known:
             guess = did_you_mean(name, sorted(known))
@@ -74,7 +72,6 @@ def _warn_of_unknown(ctx: typer.Context) -> None:
 
 @app.callback()
 def _about(
-    ctx: typer.Context,
     version: Annotated[
         bool,
         typer.Option(
@@ -86,7 +83,7 @@ def _about(
 
     Start with:  gan-augment augment DATA OUT
     """
-    _warn_of_unknown(ctx)
+    _warn_of_unknown()
 
 
 def main() -> None:

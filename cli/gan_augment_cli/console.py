@@ -1,6 +1,6 @@
-"""What a person sees while work goes on: bars on a terminal, a plain line a minute elsewhere.
+"""Progress on stderr: bars on a terminal, one plain line per minute elsewhere.
 
-Everything here goes to stderr. Results go to stdout, from `outcome.py`.
+Results go to stdout, from `outcome.py`.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
 
 
 class WarningsOnly(Progress):
-    """A `Progress` that keeps quiet but for what a person must read."""
+    """A `Progress` that shows warnings only."""
 
     def warn(self, text: str) -> None:
-        """One line on stderr."""
+        """Write one line to stderr."""
         typer.echo(f"warning: {printable(text)}", err=True)
 
 
 def say_more(verbose: bool) -> None:
-    """Show the library's log on stderr, and more lines of progress."""
+    """Write the library's log to stderr, and progress every 5 s."""
     if verbose:
         log, shown = logging.getLogger("gan_augment"), logging.StreamHandler()
         shown.setFormatter(logging.Formatter("%(asctime)s %(name)s: %(message)s"))
@@ -40,7 +40,7 @@ def say_more(verbose: bool) -> None:
 
 
 class PlainLines(WarningsOnly):
-    """A `Progress` for logs: notes at once, and where the work is once in `every_s` seconds."""
+    """A `Progress` for logs: notes at once, and a line of progress every `every_s` seconds."""
 
     every_s = 60.0
 
@@ -54,11 +54,11 @@ class PlainLines(WarningsOnly):
         self._began = self._last = clock()
 
     def phase(self, name: str, total: int | None = None) -> None:
-        """Remembers the phase; a line comes when it lasts."""
+        """Begin a phase, which gets a line if it lasts."""
         self._name, self._total, self._began = name, total, self._clock()
 
     def advance(self, done: int, text: str = "") -> None:
-        """A line, if the last one is old enough."""
+        """Write a line if the last one is old enough."""
         now = self._clock()
         if now - self._last >= self._every_s:
             self._last = now
@@ -67,7 +67,7 @@ class PlainLines(WarningsOnly):
             self.note(f"{self._name}: {', '.join(part for part in parts if part)}")
 
     def note(self, text: str) -> None:
-        """One line on stderr."""
+        """Write one line to stderr."""
         typer.echo(printable(text), err=True)
 
     def _time_left(self, done: int, now: float) -> str:
@@ -78,10 +78,7 @@ class PlainLines(WarningsOnly):
 
 
 def bars(console: Console | None = None) -> Any:
-    """Rich's bars on stderr, a phase each: how far it is, the time left (or taken).
-
-    Under them stands one line of numbers, cut where the terminal ends.
-    """
+    """Return Rich's bars on stderr, one per phase, with a line of numbers below them."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
     from rich.text import Text
@@ -105,18 +102,18 @@ def bars(console: Console | None = None) -> Any:
 
 
 class LiveBars(Progress):
-    """A `Progress` of the library over `bars`; what it is told is never read as markup."""
+    """A `Progress` over `bars`; its texts are never parsed as markup."""
 
     def __init__(self, shown: Any) -> None:
         self._bars = shown
 
     def phase(self, name: str, total: int | None = None) -> None:
-        """Fills the bar before and begins a new one; without a total it only pulses."""
+        """Fill the current bar and begin a new one, which pulses without a total."""
         self.finish()
         self._bars.add_task(printable(name), total=total, far=count(0, total) if total else "")
 
     def advance(self, done: int, text: str = "") -> None:
-        """Moves the bar and renews the numbers."""
+        """Move the bar and update the numbers."""
         if self._bars.tasks:
             task = self._bars.tasks[-1]
             self._bars.numbers = printable(text)
@@ -124,18 +121,18 @@ class LiveBars(Progress):
             self._bars.update(task.id, completed=done, far=far)
 
     def finish(self) -> None:
-        """The current phase is over: its bar is full, its numbers go."""
+        """Fill the bar of the current phase and clear the numbers."""
         self._bars.numbers = ""
         if self._bars.tasks:
             task = self._bars.tasks[-1]
             self._bars.update(task.id, total=task.total or 1, completed=task.total or 1)
 
     def note(self, text: str) -> None:
-        """A line above the bars."""
+        """Print a line above the bars."""
         self._bars.console.print(printable(text), markup=False, highlight=False, soft_wrap=True)
 
     def warn(self, text: str) -> None:
-        """A line above the bars that stands out."""
+        """Print a yellow line above the bars."""
         line = f"warning: {printable(text)}"
         self._bars.console.print(
             line, style="yellow", markup=False, highlight=False, soft_wrap=True
@@ -144,7 +141,7 @@ class LiveBars(Progress):
 
 @contextmanager
 def shown_progress(*, quiet: bool) -> Iterator[Progress]:
-    """The `Progress` that suits where stderr goes; Python's warnings become its lines."""
+    """Yield the `Progress` that suits stderr; Python's warnings become its lines."""
     with warnings.catch_warnings():
         if quiet:
             yield _with_warnings(WarningsOnly())
@@ -158,13 +155,13 @@ def shown_progress(*, quiet: bool) -> Iterator[Progress]:
 
 
 def _with_warnings(progress: Progress) -> Progress:
-    """Let Python's warnings become lines of the progress."""
+    """Turn Python's warnings into lines of the progress."""
     warnings.showwarning = lambda message, *_, **__: progress.warn(str(message))
     return progress
 
 
 def printable(text: str) -> str:
-    r"""Text whose control characters are escaped, so that a file name cannot steer a terminal.
+    r"""Escape control characters, so that a file name cannot steer a terminal.
 
     >>> print(printable("owl\x1b[2J"))
     owl\x1b[2J
@@ -175,7 +172,7 @@ def printable(text: str) -> str:
 
 
 def count(done: int, total: int | None) -> str:
-    """How far a phase is.
+    """Return the progress of a phase as text.
 
     >>> count(1200, 4000), count(7, None)
     ('1,200 of 4,000', '7')

@@ -283,6 +283,18 @@ def expand(function: Callable[..., None], guard: Callable[[typer.Context], Any])
     return run
 
 
+def variables(function: Callable[..., None]) -> set[str]:
+    """Return the environment variables of a command's options, without loading its models."""
+    kinds = [*get_type_hints(function, include_extras=True).values(), *_EVERYWHERE.values()]
+    marks = [mark for kind in kinds for mark in getattr(kind, "__metadata__", ())]
+    found = {str(mark.envvar) for mark in marks if getattr(mark, "envvar", None)}
+    for mark in marks:
+        if isinstance(mark, Settings):
+            names = [name for name, _ in _fields(f"{mark.shown} {mark.advanced}")]
+            found |= {f"GAN_AUGMENT_{name.upper()}" for name in names}
+    return found
+
+
 def choices(ctx: typer.Context) -> dict[str, dict[str, Any]]:
     """Return every argument and option of the command, as {name: {"value", "source"}}."""
     return {

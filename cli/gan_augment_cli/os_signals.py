@@ -1,8 +1,8 @@
-"""Ctrl-C and SIGTERM: heard from the first line on, and the process ends soon after, come what may.
+"""Ctrl-C and SIGTERM: handled from the first line on; the process ends within two seconds.
 
-Python's own handlers run between two lines of Python, and one call of torch or scikit-learn, or an
-import, may take longer than a person waits. So a thread of its own reads what the system writes
-when a signal comes, and ends a process that has not ended by then, as a kill would.
+Python's signal handlers run between two bytecodes, and a call of torch or scikit-learn, or an
+import, may take longer than that. A thread therefore reads the wakeup file descriptor and ends a
+process that has not ended in time.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from types import FrameType
 from gan_augment.processes import ranks_started, ways_on
 
 GRACE_S = 1.2
-"""For a step, a checkpoint and the usual way out, of the two seconds that are promised."""
+"""Time for a step, a checkpoint and a normal exit, within the promised two seconds."""
 RANKS_GRACE_S = 20.0
-"""For ranks, which tell each other and wait for the one that saves; torchrun waits for 30 s."""
+"""Time for ranks, which wait for the rank that saves; torchrun waits for 30 s."""
 LEAVING_S = 0.5
-"""After the last line, for what libraries do when a process ends."""
+"""Time after the last line for the exit handlers of libraries."""
 
 said = threading.Event()
 has_ranks = threading.Event()
-"""This process has started ranks, which save and speak for it."""
+"""Set if this process has started ranks, which save and report for it."""
 
 
 class Terminated(KeyboardInterrupt):
@@ -45,18 +45,18 @@ def terminated(number: int, frame: FrameType | None) -> None:
 last_words: list[Callable[[str, int], object]] = [
     lambda message, number: sys.stderr.write(f"error: {message}\n")
 ]
-"""How an interrupted command says its message, and with which code it ends; the last one counts."""
+"""Functions that print the message and exit code of an interrupted command; the last one counts."""
 
 
 def interrupted(hint: str, number: int) -> None:
-    """Say the last line once, whoever comes first."""
+    """Print the last line, once."""
     if not said.is_set():
         said.set()
         last_words[-1](f"interrupted; {hint or 'nothing was kept'}", 128 + number)
 
 
 def hear_signals() -> None:
-    """Let a thread end this process after a signal if nothing else does."""
+    """Start the thread that ends this process after a signal if nothing else does."""
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
     signal.signal(signal.SIGTERM, terminated)
@@ -85,7 +85,7 @@ def _end_late(reading: int) -> None:
 
 
 def _children() -> list[int]:
-    """List the processes that this one started, where the system tells."""
+    """Return the child processes, if /proc exists."""
     try:
         files = [*Path("/proc/self/task").glob("*/children")]
         return [int(child) for file in files for child in file.read_text().split()]

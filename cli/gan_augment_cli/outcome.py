@@ -31,13 +31,13 @@ _WRITING = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
 class Reportable(Protocol):
-    """What every workflow returns."""
+    """The result of a command of the library."""
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready values."""
+        """Return JSON-ready values."""
 
     def lines(self) -> list[str]:
-        """The same for people."""
+        """Return the same as lines for people."""
 
 
 def progress(ctx: typer.Context) -> AbstractContextManager[Progress]:
@@ -46,12 +46,12 @@ def progress(ctx: typer.Context) -> AbstractContextManager[Progress]:
 
 
 def print_report(ctx: typer.Context, report: Reportable) -> None:
-    """Print what was found, as lines or as one object."""
+    """Print a report as lines, or as one JSON object."""
     print_values(ctx, report.to_dict(), report.lines())
 
 
 def print_values(ctx: typer.Context, values: Mapping[str, Any], lines: Sequence[str]) -> None:
-    """Print values as one object, or the lines that say the same."""
+    """Print values as one JSON object, or the equivalent lines."""
     if ctx.params["as_json"]:
         _print_json(ctx, values)
     else:
@@ -59,7 +59,7 @@ def print_values(ctx: typer.Context, values: Mapping[str, Any], lines: Sequence[
 
 
 def print_result(ctx: typer.Context, result: Reportable, path: Path) -> None:
-    """Print what was done; the last line is the output's path, as the file system has it."""
+    """Print a result; the last line is the output's path in the bytes of the file system."""
     if ctx.params["as_json"] or not ctx.params["quiet"]:
         print_report(ctx, result)
     if not ctx.params["as_json"]:
@@ -67,7 +67,7 @@ def print_result(ctx: typer.Context, result: Reportable, path: Path) -> None:
 
 
 def print_next(ctx: typer.Context, text: str) -> None:
-    """Print what to do with the result, the last line on stderr; nothing if quiet or for JSON."""
+    """Print the next command as the last line on stderr, unless quiet or for JSON."""
     if not (ctx.params["quiet"] or ctx.params["as_json"]):
         typer.echo(f"next: {printable(text)}", err=True)
 
@@ -78,9 +78,9 @@ def print_plan(
     stored: Mapping[str, Any] | None = None,
     **values: Any,
 ) -> None:
-    """Print a dry run: every option, its value and where that came from; what would be done.
+    """Print a dry run: every option with its value and source, and the plan.
 
-    lines: for people, `values`: the same for JSON. stored: settings of the run that is resumed.
+    lines: the plan for people; values: the plan for JSON. stored: settings of a resumed run.
     """
     options = choices(ctx)
     for name, value in (stored or {}).items():
@@ -97,7 +97,7 @@ def print_plan(
 
 
 def _print_json(ctx: typer.Context, values: Mapping[str, Any]) -> None:
-    """One object on one line, ASCII; `schema` is raised when a field changes its meaning."""
+    """Print one ASCII line; `schema` grows when a field changes its meaning."""
     head = {"schema": JSON_SCHEMA, "command": ctx.info_name}
     typer.echo(json.dumps({**head, **values}, default=str))  # paths
 
@@ -131,7 +131,7 @@ def exit_codes(ctx: typer.Context) -> Iterator[None]:
 
 
 def last_words(error: Exception) -> tuple[str, int]:
-    """What ended a command, in one line, and the documented exit code."""
+    """Return the error as one line, and the documented exit code."""
     text = " ".join(str(error).split())
     if isinstance(error, GanAugmentError):
         return str(error), error.exit_code
@@ -148,7 +148,7 @@ def last_words(error: Exception) -> tuple[str, int]:
             return f"could not write {where}: {reason}", WriteFailedError.exit_code
         return f"{where}: {reason}" if error.filename else reason, 1
     cures = {
-        MemoryError: "there is not enough memory for this; take fewer or smaller rows or images",
+        MemoryError: "there is not enough memory; take fewer or smaller rows or images",
         RecursionError: "something in the data or the settings is nested too deeply",
         OverflowError: "a number in the data or the settings is too large",
     }
@@ -156,7 +156,7 @@ def last_words(error: Exception) -> tuple[str, int]:
     if known:
         return f"{known} ({text or type(error).__name__})", 1
     what = f"{type(error).__name__}: {text}"
-    return f"a mistake of gan-augment, not yours ({what}); {DEBUG}=1 shows where", 1
+    return f"a bug of gan-augment ({what}); {DEBUG}=1 shows the traceback", 1
 
 
 class Command(TyperCommand):
@@ -176,7 +176,7 @@ class Command(TyperCommand):
 
 
 class Commands(TyperGroup):
-    """The commands: each is built when it is asked for, and all end with an exit code."""
+    """The commands, each built on demand; all end with an exit code."""
 
     functions: ClassVar[dict[str, Callable[..., None]]] = {}
 
@@ -218,13 +218,13 @@ class Commands(TyperGroup):
         for stream in filter(None, (sys.stdout, sys.stderr)):
             try:
                 stream.flush()
-            except OSError:  # what could not be written is not tried again when Python ends
+            except OSError:  # Python must not try to flush again at exit
                 os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
         sys.exit(code or 0)
 
 
 def _failed(ctx: typer.Context, kind: str, message: str, code: int) -> typer.Exit:
-    """Say what went wrong on stderr, with --json on stdout too; what ends the command.
+    """Print the error on stderr, with --json on stdout too, and return the exit.
 
     With several ranks, rank 0 speaks for all; another rank reports its own errors only.
     """
@@ -235,6 +235,6 @@ def _failed(ctx: typer.Context, kind: str, message: str, code: int) -> typer.Exi
     typer.echo(f"error: {printable(message)}", err=True)
     if ctx.params["as_json"]:
         error = {"type": kind, "message": message, "exit_code": code}
-        with suppress(OSError):  # it may be what cannot be written
+        with suppress(OSError):  # stdout may be what failed
             _print_json(ctx, {"error": error})
     return typer.Exit(code)
